@@ -1,0 +1,1 @@
+//! JSON straight into the projected columns.

@@ -1,0 +1,108 @@
+//! A partition's log as the dataflow sees it.
+//!
+//! The implementations (Kafka, files, the generator) live outside this crate, do their I/O on
+//! threads of their own, and hand over batches of raw records through bounded channels. Nothing
+//! here blocks: a worker asks, and goes on to something else when there is nothing yet.
+
+use crate::time::EventTime;
+use std::ops::Range;
+
+/// A source partition: the source's place in the job, and the partition's number in it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct PartitionId {
+    /// Index into [`crate::plan::Plan::sources`].
+    pub source: u16,
+    /// Kafka partition number, or a file's place in the list.
+    pub partition: u32,
+}
+
+/// Consecutive raw records of one partition.
+#[derive(Clone, Debug, Default)]
+pub struct RawBatch {
+    /// The bytes of keys and values.
+    pub bytes: Vec<u8>,
+    /// The records, in offset order.
+    pub records: Vec<RawRecord>,
+    /// Wall time (ms since the epoch) at which the batch was first read; `None` where that means
+    /// nothing (files, replay). The reference of `future` verdicts when a record has no time of
+    /// its own.
+    pub read_at: Option<EventTime>,
+    /// An opaque number the reader may use to trace latency (for example when the records were
+    /// due, in ns of a monotonic clock); 0 when unused.
+    pub due_ns: u64,
+}
+
+/// One raw record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RawRecord {
+    /// Its offset: Kafka's, or the line number from 0.
+    pub offset: u64,
+    /// Its key in the batch's bytes.
+    pub key: Option<Range<usize>>,
+    /// Its value in the batch's bytes; `None` for a null payload.
+    pub value: Option<Range<usize>>,
+    /// The broker's own timestamp, under `LogAppendTime` only.
+    pub appended_at: Option<EventTime>,
+}
+
+impl RawBatch {
+    /// The value of `record`, empty for a null payload or a range that is not in the batch.
+    pub fn value(&self, record: &RawRecord) -> &[u8] {
+        record.value.clone().and_then(|r| self.bytes.get(r)).unwrap_or_default()
+    }
+
+    /// The key of `record`.
+    pub fn key(&self, record: &RawRecord) -> Option<&[u8]> {
+        record.key.clone().and_then(|r| self.bytes.get(r))
+    }
+}
+
+/// What asking a partition for records gave.
+#[derive(Debug)]
+pub enum Poll {
+    /// The next records, at least one.
+    Records(RawBatch),
+    /// Nothing yet. `caught_up`: the reader stands at the end of the log as far as it knows, and
+    /// the broker is healthy; only then may the partition become idle.
+    Pending {
+        /// See above.
+        caught_up: bool,
+    },
+    /// The log has ended for good: a file was read to its end.
+    Ended,
+    /// The log cannot be read on; the job has to stop. The text says what was attempted, on what,
+    /// why it failed and what to do.
+    Failed(String),
+}
+
+/// One partition's log, read by the worker that owns it. Dropping it stops its reading.
+pub trait PartitionReader {
+    /// Which partition this is.
+    fn id(&self) -> PartitionId;
+
+    /// The next records, if any have been read. Never blocks. The reader wakes the worker (by the
+    /// waker it was made with) when there is something after a `Pending`.
+    fn poll(&mut self) -> Poll;
+
+    /// Whether the partition was found while the job ran (its watermark then starts at the floor
+    /// of the others).
+    fn found_later(&self) -> bool {
+        false
+    }
+
+    /// Where in the log it was told to start, for error messages: `transactions[3]` or a file name.
+    fn describe(&self) -> String;
+}
+
+/// The partitions a worker owns: those at the start, and those found later.
+pub trait Partitions {
+    /// Readers that have appeared since the last call; the first call gives those at the start.
+    /// Never blocks.
+    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>>;
+
+    /// Whether more may still appear. A worker that owns no partitions holds its capability while
+    /// they may.
+    fn may_grow(&self) -> bool;
+}

@@ -1,0 +1,20 @@
+//! Tidemark's dataflow, free of I/O: what turns the records of partition logs into feature rows.
+//!
+//! Modules in the order the data flows:
+//!
+//! - [`time`]: event time in milliseconds, the one timely timestamp of the product;
+//! - [`value`]: the types of attributes and features, and columns of them;
+//! - [`plan`]: what a checked job file compiles to, and all this crate knows of a job;
+//! - [`ingest`]: partition logs, decoding, the judge (late, future, malformed) and dead letters;
+//! - [`expression`]: typed expressions, evaluated a column at a time;
+//! - [`online`]: rows on their way to the online store.
+//!
+//! Nothing here reads a clock, the environment, a file or a socket: those arrive as arguments or
+//! behind traits, so that any run can be replayed from a seed.
+
+pub mod expression;
+pub mod ingest;
+pub mod online;
+pub mod plan;
+pub mod time;
+pub mod value;

@@ -1,0 +1,377 @@
+//! What a checked job compiles to: everything the dataflow has to know, with names resolved to
+//! indices. `jobs` makes it; nothing here checks it again.
+
+use crate::expression::Expr;
+use crate::time::{EventTime, Millis};
+use crate::value::Type;
+use std::sync::Arc;
+
+/// A whole job.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The job's name.
+    pub name: String,
+    /// Sources, in the order of the job file; the order breaks ties between events.
+    pub sources: Vec<SourcePlan>,
+    /// Entities; each has a timeline of its own.
+    pub entities: Vec<EntityPlan>,
+    /// Views in job order: the entity each belongs to and its place among that entity's views.
+    pub views: Vec<ViewIndex>,
+    /// The job's time zone, for `hour` and `weekday`.
+    pub zone: Arc<Zone>,
+    /// The value at which a reported distinct count saturates; default 100,000.
+    pub distinct_max: u64,
+}
+
+impl Plan {
+    /// The view at job index `view`.
+    pub fn view(&self, view: usize) -> Option<&ViewPlan> {
+        let at = self.views.get(view)?;
+        self.entities.get(at.entity)?.views.get(at.view)
+    }
+}
+
+/// Where a view of the job is found: `plan.entities[entity].views[view]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ViewIndex {
+    /// Index into [`Plan::entities`].
+    pub entity: usize,
+    /// Index into [`EntityPlan::views`].
+    pub view: usize,
+}
+
+/// A time zone as a table of offsets from UTC, so that the dataflow reads no tz database.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone {
+    /// The IANA name.
+    pub name: String,
+    /// `(from, offset)`: from this ms since the epoch on, local time is UTC plus `offset` ms.
+    /// Ascending; the first entry starts at `i64::MIN`.
+    pub offsets: Vec<(i64, i64)>,
+}
+
+/// How records are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object a record.
+    Json,
+}
+
+/// How an event time is written in a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeUnit {
+    /// Milliseconds since the epoch.
+    Ms,
+    /// Seconds since the epoch, with or without a fraction.
+    S,
+    /// Microseconds since the epoch.
+    Us,
+    /// RFC 3339 text.
+    Rfc3339,
+}
+
+/// A time inside a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeField {
+    /// The dotted path, split.
+    pub path: Vec<String>,
+    /// How it is written.
+    pub unit: TimeUnit,
+}
+
+/// Where a topic is read from when nothing else says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// The oldest record.
+    Earliest,
+    /// The end of the partition when the job starts.
+    Latest,
+    /// The first record at or after this time, by the broker's timestamps.
+    At(EventTime),
+    /// The first record at or after the start of the job minus this.
+    Ago(Millis),
+}
+
+/// One source.
+#[derive(Clone, Debug)]
+pub struct SourcePlan {
+    /// Its name in the job.
+    pub name: String,
+    /// Its Kafka topic, when it has one.
+    pub topic: Option<String>,
+    /// Its files (one a partition), when the job names files.
+    pub files: Vec<String>,
+    /// How its records are encoded.
+    pub format: Format,
+    /// Where a topic is read from.
+    pub start: Start,
+    /// The event time.
+    pub time: TimeField,
+    /// When the record arrived, for `future` verdicts over files; `None`: no such field.
+    pub arrival: Option<TimeField>,
+    /// Event times outside `[earliest, latest)` are malformed.
+    pub earliest: EventTime,
+    /// See `earliest`.
+    pub latest: EventTime,
+    /// How far behind the newest accepted event of its partition an event may be.
+    pub out_of_orderness: Millis,
+    /// Wall time without an accepted record after which a caught-up partition is idle.
+    pub idle_after: Millis,
+    /// How far ahead of its arrival an event may be; `None`: any distance.
+    pub max_future_skew: Option<Millis>,
+    /// The fields that are decoded: those that a key, an attribute or a predicate needs.
+    pub fields: Vec<FieldPlan>,
+    /// Predicates over the fields (bool expressions whose inputs are indices into `fields`),
+    /// evaluated once an event: view and feature filters.
+    pub predicates: Vec<Expr>,
+    /// Fields that are entity keys: an event that has none of them is malformed.
+    pub keys: Vec<usize>,
+}
+
+/// One field of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldPlan {
+    /// Its name in the job.
+    pub name: String,
+    /// Where it is in the record: the dotted path, split.
+    pub path: Vec<String>,
+    /// Its type.
+    pub ty: Type,
+    /// Whether a record without it (or with null) is malformed.
+    pub required: bool,
+}
+
+/// A time window over a timeline: at clock `t` it holds the events with
+/// `t - delay - length < ts <= t - delay`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Window {
+    /// Its length in ms, at least 1.
+    pub length: Millis,
+    /// Its delay in ms.
+    pub delay: Millis,
+}
+
+impl Window {
+    /// The clock at which an event of `ts` enters.
+    pub const fn enters(self, ts: EventTime) -> EventTime {
+        ts.saturating_add(self.delay)
+    }
+
+    /// The clock at which an event of `ts` leaves.
+    pub const fn leaves(self, ts: EventTime) -> EventTime {
+        ts.saturating_add(self.delay).saturating_add(self.length)
+    }
+}
+
+/// How an attribute is kept in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// 8 bytes: int, decimal, double, timestamp. Null is `i64::MIN`.
+    Wide,
+    /// 4 bytes: a dictionary number for any type (what distinct, entropy and latest text read).
+    /// Null is 0.
+    Symbol,
+}
+
+/// One attribute in an entity's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttributePlan {
+    /// Its name in the job.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// How it is kept. An attribute that is both summed and counted distinct is listed twice.
+    pub storage: Storage,
+}
+
+/// How one source feeds an entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntitySource {
+    /// The field that is the key. Events without it do not concern this entity.
+    pub key: usize,
+    /// For each attribute of the entity its field; `None`: null in this source.
+    pub attributes: Vec<Option<usize>>,
+    /// For each filter bit of the entity the source's predicate; `None`: never set in this source.
+    pub bits: Vec<Option<usize>>,
+}
+
+/// A set of filter bits (bit `i` = filter `i` of the entity) that must all be set; 0: every event.
+pub type Mask = u64;
+
+/// One entity type and its timeline.
+#[derive(Clone, Debug)]
+pub struct EntityPlan {
+    /// Its name: `card`.
+    pub name: String,
+    /// For each source of the job, how it feeds this entity.
+    pub sources: Vec<Option<EntitySource>>,
+    /// What the log keeps of an event besides its time and entity.
+    pub attributes: Vec<AttributePlan>,
+    /// Filter bits in use, at most 64. Bits that say "is an event of view v" come first where a
+    /// view has a `where` or not all sources.
+    pub filters: usize,
+    /// The distinct windows that accumulators are kept for.
+    pub windows: Vec<Window>,
+    /// What is accumulated; features read these, and equal ones are shared between views.
+    pub accumulators: Vec<AccumulatorPlan>,
+    /// Last-event state; equal ones are shared.
+    pub lasts: Vec<LastPlan>,
+    /// The entity's views in job order.
+    pub views: Vec<ViewPlan>,
+}
+
+/// What is kept of the events in a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// How many events.
+    Count,
+    /// How many values and their sum.
+    Sum,
+    /// As `Sum`, and the sum of squares.
+    Moments,
+    /// The maximum.
+    Max,
+    /// The minimum.
+    Min,
+    /// Distinct values, by reference counts.
+    Distinct,
+    /// As `Distinct`, and the entropy's integer sum.
+    Entropy,
+}
+
+/// One accumulator over one window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct AccumulatorPlan {
+    /// What is kept.
+    pub kind: Kind,
+    /// The attribute it is kept over; `None` for counts.
+    pub attribute: Option<usize>,
+    /// Only events with all of these bits.
+    pub mask: Mask,
+    /// Index into [`EntityPlan::windows`].
+    pub window: usize,
+}
+
+/// What is kept of an entity's last events: the latest one's time and attributes, and the time of
+/// the one before it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LastPlan {
+    /// Only events with all of these bits.
+    pub mask: Mask,
+    /// The attributes kept of the latest event.
+    pub attributes: Vec<usize>,
+    /// The longest horizon any reader has: the state is freed after it.
+    pub horizon: Millis,
+}
+
+/// One value read from the state of an entity at a clock `t`; a column of [`ViewPlan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Events in the window: int.
+    Count {
+        /// Index into [`EntityPlan::accumulators`]; any kind but max and min. For kinds over an
+        /// attribute it counts the values that are not null.
+        accumulator: usize,
+    },
+    /// Sum: double.
+    Sum {
+        /// A `Sum` or `Moments`.
+        accumulator: usize,
+    },
+    /// Average: double, null when there are no values.
+    Avg {
+        /// A `Sum` or `Moments`.
+        accumulator: usize,
+    },
+    /// Population standard deviation: double, null when there are no values.
+    Stddev {
+        /// A `Moments`.
+        accumulator: usize,
+    },
+    /// Maximum or minimum, of the attribute's type (decimals as double); null when there are none.
+    Extreme {
+        /// A `Max` or `Min`.
+        accumulator: usize,
+    },
+    /// Distinct values: int, saturating at [`Plan::distinct_max`].
+    Distinct {
+        /// A `Distinct` or `Entropy`.
+        accumulator: usize,
+    },
+    /// Shannon's entropy in nats: double, 0 with at most one distinct value.
+    Entropy {
+        /// An `Entropy`.
+        accumulator: usize,
+        /// Divided by the logarithm of the number of distinct values.
+        normalised: bool,
+    },
+    /// One count over another: double, 0 when the denominator is.
+    Ratio {
+        /// A `Count`.
+        numerator: usize,
+        /// A `Count`.
+        denominator: usize,
+    },
+    /// An attribute of the latest event, of the attribute's type; null when the event has none or
+    /// is `horizon` old.
+    Latest {
+        /// Index into [`EntityPlan::lasts`].
+        last: usize,
+        /// Index into that [`LastPlan::attributes`].
+        attribute: usize,
+        /// How long it is shown.
+        horizon: Millis,
+    },
+    /// The time of the latest event: timestamp; null when it is `horizon` old.
+    LatestTime {
+        /// Index into [`EntityPlan::lasts`].
+        last: usize,
+        /// How long it is shown.
+        horizon: Millis,
+    },
+    /// Milliseconds between the latest event and the one before it: int; null when the latest is
+    /// `horizon` old, or the one before it is not within `horizon` of it.
+    Gap {
+        /// Index into [`EntityPlan::lasts`].
+        last: usize,
+        /// How long it is shown, and how far back it looks.
+        horizon: Millis,
+    },
+}
+
+/// One view: a row per entity.
+#[derive(Clone, Debug)]
+pub struct ViewPlan {
+    /// Its name, unique in the job.
+    pub name: String,
+    /// Its place among the job's views.
+    pub index: usize,
+    /// The bits that make an event one of this view's; 0: every event of the entity.
+    pub mask: Mask,
+    /// How long its rows live in the online store without being refreshed; a dead man's switch.
+    pub ttl: Millis,
+    /// Values read from state: the first columns.
+    pub reads: Vec<Read>,
+    /// Expressions over columns before them (inputs are column indices): the columns after the
+    /// reads, in this order.
+    pub derived: Vec<Expr>,
+    /// The features in job order.
+    pub features: Vec<FeaturePlan>,
+    /// How long an event keeps the row alive: for each mask (the view's bits included), the
+    /// greatest `delay + length` or horizon of the features that see such events. Lists only what
+    /// is not implied by an entry with fewer bits and at least its extent.
+    pub extents: Vec<(Mask, Millis)>,
+}
+
+/// One feature of a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeaturePlan {
+    /// Its name, unique in the view.
+    pub name: String,
+    /// Its type. Decimals never appear: they are shown as doubles.
+    pub ty: Type,
+    /// Whether it can be null.
+    pub nullable: bool,
+    /// The column that holds it.
+    pub column: usize,
+}

@@ -1,0 +1,206 @@
+//! The types of attributes and features, single values, and columns of them.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The type of an attribute, an expression or a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Type {
+    /// A signed 64-bit integer; `i64::MIN` is out of range, it stands for null in the log.
+    Int,
+    /// Fixed-point with 6 decimals, as `i64` micro-units; at most 1e10 in magnitude when read.
+    Decimal,
+    /// An IEEE double. Never NaN or infinite in a row, and never in accumulated state.
+    Double,
+    /// True or false.
+    Bool,
+    /// A UTF-8 string.
+    Text,
+    /// Milliseconds since the Unix epoch, UTC.
+    Timestamp,
+    /// An IP address: 4 bytes (v4) or 16 bytes (v6), network order.
+    Ip,
+}
+
+impl Type {
+    /// The name a job file uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Type::Int => "int",
+            Type::Decimal => "decimal",
+            Type::Double => "double",
+            Type::Bool => "bool",
+            Type::Text => "string",
+            Type::Timestamp => "timestamp",
+            Type::Ip => "ip",
+        }
+    }
+
+    /// Whether values are numbers: int, decimal or double.
+    pub const fn is_numeric(self) -> bool {
+        matches!(self, Type::Int | Type::Decimal | Type::Double)
+    }
+
+    /// Whether values are byte strings (text and addresses), kept in a column's byte arena.
+    pub const fn is_bytes(self) -> bool {
+        matches!(self, Type::Text | Type::Ip)
+    }
+}
+
+impl fmt::Display for Type {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Micro-units in one unit of a decimal.
+pub const MICROS: i64 = 1_000_000;
+
+/// The bound on a decimal's magnitude in micro-units (1e10 units): beyond it a record is malformed.
+pub const DECIMAL_MAX: i64 = 10_000_000_000 * MICROS;
+
+/// A column of values of one type, some of them null: what decoding fills, expressions are
+/// evaluated over, and feature rows are made of.
+///
+/// `words` holds a value's 64 bits: `i64` for int, decimal (micro-units) and timestamp, the bits of
+/// an `f64` for double, 0 or 1 for bool, and `start << 32 | end` into `bytes` for text and ip. The
+/// word of a null is 0 and says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Column {
+    /// One word a value.
+    pub words: Vec<u64>,
+    /// Whether the value is there (not null). As long as `words`.
+    pub valid: Vec<bool>,
+    /// The bytes of text and ip values.
+    pub bytes: Vec<u8>,
+}
+
+impl Column {
+    /// The number of values, nulls included.
+    pub fn len(&self) -> usize {
+        self.words.len()
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// Forgets all values and keeps the memory.
+    pub fn clear(&mut self) {
+        self.words.clear();
+        self.valid.clear();
+        self.bytes.clear();
+    }
+
+    /// Cuts back to the first `len` values; their bytes stay.
+    pub fn truncate(&mut self, len: usize) {
+        self.words.truncate(len);
+        self.valid.truncate(len);
+    }
+
+    /// Appends a null.
+    pub fn push_null(&mut self) {
+        self.words.push(0);
+        self.valid.push(false);
+    }
+
+    /// Appends a value by its word; not for text and ip.
+    #[inline]
+    pub fn push_word(&mut self, word: u64) {
+        self.words.push(word);
+        self.valid.push(true);
+    }
+
+    /// Appends an int, a decimal's micro-units or a timestamp.
+    #[inline]
+    pub fn push_int(&mut self, value: i64) {
+        self.push_word(value.cast_unsigned());
+    }
+
+    /// Appends a double; a NaN or an infinity becomes null, negative zero becomes zero.
+    #[inline]
+    pub fn push_double(&mut self, value: f64) {
+        if value.is_finite() {
+            // Adding +0.0 turns -0.0 into +0.0 and changes nothing else.
+            self.push_word((value + 0.0).to_bits());
+        } else {
+            self.push_null();
+        }
+    }
+
+    /// Appends a bool.
+    #[inline]
+    pub fn push_bool(&mut self, value: bool) {
+        self.push_word(u64::from(value));
+    }
+
+    /// Appends a byte string: the UTF-8 of a text, or an address. A column whose arena would pass
+    /// 4 GiB takes a null instead; batches are bounded far below that.
+    #[inline]
+    pub fn push_bytes(&mut self, value: &[u8]) {
+        let start = self.bytes.len();
+        let end = start + value.len();
+        match (u32::try_from(start), u32::try_from(end)) {
+            (Ok(start), Ok(end)) => {
+                self.bytes.extend_from_slice(value);
+                self.push_word(u64::from(start) << 32 | u64::from(end));
+            }
+            _ => self.push_null(),
+        }
+    }
+
+    /// The word at `row`, or `None` when it is null or past the end.
+    #[inline]
+    pub fn word(&self, row: usize) -> Option<u64> {
+        match (self.valid.get(row), self.words.get(row)) {
+            (Some(true), Some(word)) => Some(*word),
+            _ => None,
+        }
+    }
+
+    /// The int, micro-units or timestamp at `row`.
+    #[inline]
+    pub fn int(&self, row: usize) -> Option<i64> {
+        self.word(row).map(u64::cast_signed)
+    }
+
+    /// The double at `row`.
+    #[inline]
+    pub fn double(&self, row: usize) -> Option<f64> {
+        self.word(row).map(f64::from_bits)
+    }
+
+    /// The bool at `row`.
+    #[inline]
+    pub fn bool(&self, row: usize) -> Option<bool> {
+        self.word(row).map(|w| w != 0)
+    }
+
+    /// The bytes of the text or ip at `row`.
+    #[inline]
+    pub fn bytes(&self, row: usize) -> Option<&[u8]> {
+        self.word(row).and_then(|w| self.bytes.get((w >> 32) as usize..(w & 0xffff_ffff) as usize))
+    }
+}
+
+/// One owned value: for the edges (HTTP, tests, literals), never for a hot path.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// An int.
+    Int(i64),
+    /// A decimal, in micro-units.
+    Decimal(i64),
+    /// A double.
+    Double(f64),
+    /// A bool.
+    Bool(bool),
+    /// A text.
+    Text(String),
+    /// A timestamp in ms.
+    Timestamp(i64),
+    /// An address.
+    Ip(std::net::IpAddr),
+}
