@@ -12,9 +12,18 @@
 //! Nothing here reads a clock, the environment, a file or a socket: those arrive as arguments or
 //! behind traits, so that any run can be replayed from a seed.
 
+pub mod aggregate;
+pub mod event_batch;
 pub mod expression;
 pub mod ingest;
+pub mod interner;
+pub mod live;
 pub mod online;
 pub mod plan;
+pub mod sealed;
+pub mod slab;
 pub mod time;
+pub mod timeline;
 pub mod value;
+pub mod view;
+pub mod window;

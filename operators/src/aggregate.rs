@@ -1,0 +1,213 @@
+//! What is kept of the events in a window, an algebra a file.
+//!
+//! An algebra has a zero (a slot that was never touched), `add`, `remove` and `read`; what enters it
+//! is exactly what leaves it, so adding and then removing an event leaves the state as it was, and
+//! no order of the operations shows. Windows are written against the algebra only, a column at a
+//! time: [`Accumulator`] is one algebra over one window of one attribute, for all entities.
+//!
+//! - [`count`]; [`sum`] and [`moments`]: exact integers up to 256 bits, one rounding when read;
+//! - [`extreme`]: maximum and minimum by a monotone queue;
+//! - [`counts`]: reference counts of (slot, value), under [`distinct`] and [`entropy`];
+//! - [`last`]: not a window: the latest event of an entity and the time of the one before it.
+
+pub mod count;
+pub mod counts;
+pub mod distinct;
+pub mod entropy;
+pub mod extreme;
+pub mod last;
+pub mod moments;
+pub mod sum;
+
+use crate::event_batch::NULL;
+use crate::plan::{AccumulatorPlan, AttributePlan, Kind, Mask};
+use crate::time::EventTime;
+use crate::timeline::lane::Lane;
+use crate::value::{Column, Type};
+
+/// What is read out of one accumulator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reading {
+    /// Events, or values that are not null: int.
+    Count,
+    /// Their sum: double.
+    Sum,
+    /// Their average: double or null.
+    Avg,
+    /// Their population standard deviation: double or null.
+    Stddev,
+    /// Their maximum or minimum: of the attribute's type, decimals as double; or null.
+    Extreme,
+    /// How many distinct ones: int, saturating.
+    Distinct,
+    /// Their entropy: double.
+    Entropy {
+        /// Divided by the logarithm of the number of distinct values.
+        normalised: bool,
+    },
+}
+
+/// One aggregate's state for every slot, and how it changes.
+pub trait Algebra {
+    /// Makes the slots `0..slots` exist.
+    fn grow(&mut self, slots: usize);
+
+    /// An event of `ts` with this value enters. `value` is never null; it is 0 where the
+    /// aggregate has no attribute.
+    fn add(&mut self, slot: u32, value: i64, ts: EventTime);
+
+    /// An event that was added leaves. Events leave in the order of `ts`, ties in any order.
+    fn remove(&mut self, slot: u32, value: i64, ts: EventTime);
+
+    /// Appends what `reading` says of `slot` to `out`.
+    fn read(&self, slot: u32, reading: Reading, out: &mut Column);
+
+    /// Whether any event is inside for `slot`.
+    fn holds(&self, slot: u32) -> bool;
+
+    /// About how much memory it takes, in bytes.
+    fn memory(&self) -> usize;
+}
+
+/// The rows of one sealed step, as one window sees them: groups of rows with one ts each, and for
+/// each group how many rows have entered and left the window by that ts.
+pub struct Step<'a> {
+    /// The slots of the rows to read out.
+    pub slots: &'a [u32],
+    /// For each group, the end of its rows in `slots`.
+    pub group_ends: &'a [u32],
+    /// Rows that enter.
+    pub enter: &'a Lane,
+    /// For each group, the end of what has entered by its ts; then the end of what enters after.
+    pub enter_ends: &'a [u32],
+    /// Rows that leave.
+    pub leave: &'a Lane,
+    /// As `enter_ends`.
+    pub leave_ends: &'a [u32],
+}
+
+/// One algebra over one window, for all entities.
+pub trait Accumulator {
+    /// Makes the slots `0..slots` exist.
+    fn grow(&mut self, slots: usize);
+
+    /// Applies a step in time order and reads every row of a group after all of its group's
+    /// changes: reading `i` goes to `outs[readings[i].1]`.
+    fn replay(&mut self, step: &Step<'_>, readings: &[(Reading, usize)], outs: &mut [Column]);
+
+    /// Rows enter, then rows leave (a row may do both).
+    fn apply(&mut self, enter: &Lane, leave: &Lane);
+
+    /// Appends a reading for each of `slots`.
+    fn read(&self, slots: &[u32], reading: Reading, out: &mut Column);
+
+    /// Whether any event is inside for `slot`.
+    fn holds(&self, slot: u32) -> bool;
+
+    /// About how much memory it takes, in bytes.
+    fn memory(&self) -> usize;
+}
+
+/// An accumulator for `plan` over `attributes`. A distinct count is reported as at most
+/// `distinct_max`.
+pub fn accumulator(
+    plan: &AccumulatorPlan,
+    attributes: &[AttributePlan],
+    distinct_max: u64,
+) -> Box<dyn Accumulator> {
+    let ty = plan.attribute.and_then(|a| attributes.get(a)).map_or(Type::Int, |a| a.ty);
+    let unit = if ty == Type::Decimal { 1e6 } else { 1.0 };
+    match plan.kind {
+        Kind::Count => Windowed::boxed(plan, count::Count::default()),
+        Kind::Sum => Windowed::boxed(plan, sum::Sum::new(unit)),
+        Kind::Moments => Windowed::boxed(plan, moments::Moments::new(unit)),
+        Kind::Max => Windowed::boxed(plan, extreme::Extreme::<false>::new(ty)),
+        Kind::Min => Windowed::boxed(plan, extreme::Extreme::<true>::new(ty)),
+        Kind::Distinct => Windowed::boxed(plan, distinct::Distinct::new(distinct_max)),
+        Kind::Entropy => Windowed::boxed(plan, entropy::Entropy::new(distinct_max)),
+    }
+}
+
+struct Windowed<A> {
+    algebra: A,
+    attribute: Option<usize>,
+    mask: Mask,
+}
+
+impl<A: Algebra + 'static> Windowed<A> {
+    fn boxed(plan: &AccumulatorPlan, algebra: A) -> Box<dyn Accumulator> {
+        Box::new(Windowed { algebra, attribute: plan.attribute, mask: plan.mask })
+    }
+
+    /// Calls `change` for rows `from..to` of `lane` that concern this accumulator.
+    #[inline]
+    fn each(
+        &mut self,
+        lane: &Lane,
+        values: &[i64],
+        (from, to): (usize, usize),
+        change: impl Fn(&mut A, u32, i64, EventTime),
+    ) {
+        for row in from..to {
+            if lane.bits[row] & self.mask != self.mask {
+                continue;
+            }
+            // Without an attribute there are no values, and every event counts.
+            let value = values.get(row).copied().unwrap_or(0);
+            if value != NULL {
+                change(&mut self.algebra, lane.slots[row], value, lane.times[row]);
+            }
+        }
+    }
+}
+
+impl<A: Algebra> Accumulator for Windowed<A>
+where
+    A: 'static,
+{
+    fn grow(&mut self, slots: usize) {
+        self.algebra.grow(slots);
+    }
+
+    fn replay(&mut self, step: &Step<'_>, readings: &[(Reading, usize)], outs: &mut [Column]) {
+        let entering = step.enter.values(self.attribute);
+        let leaving = step.leave.values(self.attribute);
+        let (mut entered, mut left, mut read) = (0, 0, 0);
+        for group in 0..step.leave_ends.len() {
+            let to = step.leave_ends[group] as usize;
+            self.each(step.leave, leaving, (left, to), A::remove);
+            left = to;
+            let to = step.enter_ends[group] as usize;
+            self.each(step.enter, entering, (entered, to), A::add);
+            entered = to;
+            let to = step.group_ends.get(group).map_or(read, |end| *end as usize);
+            for slot in &step.slots[read..to] {
+                for (reading, out) in readings {
+                    self.algebra.read(*slot, *reading, &mut outs[*out]);
+                }
+            }
+            read = to;
+        }
+    }
+
+    fn apply(&mut self, enter: &Lane, leave: &Lane) {
+        let entering = enter.values(self.attribute);
+        self.each(enter, entering, (0, enter.len()), A::add);
+        let leaving = leave.values(self.attribute);
+        self.each(leave, leaving, (0, leave.len()), A::remove);
+    }
+
+    fn read(&self, slots: &[u32], reading: Reading, out: &mut Column) {
+        for slot in slots {
+            self.algebra.read(*slot, reading, out);
+        }
+    }
+
+    fn holds(&self, slot: u32) -> bool {
+        self.algebra.holds(slot)
+    }
+
+    fn memory(&self) -> usize {
+        self.algebra.memory()
+    }
+}

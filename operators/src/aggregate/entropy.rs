@@ -1,0 +1,117 @@
+//! Shannon's entropy of the values, from integers that come and go exactly.
+//!
+//! Kept: N, the number of values, and E, the integer sum over the distinct values of
+//! `round(n ln n * 2^40)` with n the value's count. Read as `ln(N) - E / 2^40 / N`. The terms come
+//! from one portable logarithm, so they are the same bits on every machine, and a term that was
+//! added is the term that is taken away.
+
+use super::counts::Counts;
+use super::{Algebra, Reading};
+use crate::slab::Slab;
+use crate::time::EventTime;
+use crate::value::Column;
+
+const SCALE: f64 = (1u64 << 40) as f64;
+/// Terms of counts below this are looked up.
+const TABLE: u32 = 1024;
+
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    values: u32,
+    distinct: u32,
+    /// E as two words, so that the state has no padding.
+    terms: [u64; 2],
+}
+
+impl State {
+    #[inline]
+    fn sum(&self) -> i128 {
+        (u128::from(self.terms[1]) << 64 | u128::from(self.terms[0])).cast_signed()
+    }
+
+    #[inline]
+    fn change(&mut self, by: i128) {
+        let sum = (self.sum() + by).cast_unsigned();
+        self.terms = [sum as u64, (sum >> 64) as u64];
+    }
+}
+
+/// Entropies by slot.
+pub struct Entropy {
+    most: u64,
+    counts: Counts,
+    states: Slab<State>,
+    table: Box<[i128]>,
+}
+
+/// `round(n ln n * 2^40)`.
+fn term(n: u32) -> i128 {
+    let n = f64::from(n);
+    if n == 0.0 { 0 } else { libm::round(n * libm::log(n) * SCALE) as i128 }
+}
+
+impl Entropy {
+    /// Reports at most `most` distinct values (the entropy itself is over all of them).
+    pub fn new(most: u64) -> Self {
+        let table = (0..TABLE).map(term).collect();
+        Entropy { most, counts: Counts::default(), states: Slab::new(), table }
+    }
+
+    #[inline]
+    fn term(&self, n: u32) -> i128 {
+        self.table.get(n as usize).copied().unwrap_or_else(|| term(n))
+    }
+}
+
+impl Algebra for Entropy {
+    fn grow(&mut self, slots: usize) {
+        self.states.grow(slots);
+    }
+
+    #[inline]
+    fn add(&mut self, slot: u32, value: i64, _ts: EventTime) {
+        let before = self.counts.add(slot, value as u32);
+        let change = self.term(before + 1) - self.term(before);
+        let state = &mut self.states[slot];
+        state.values += 1;
+        state.distinct += u32::from(before == 0);
+        state.change(change);
+    }
+
+    #[inline]
+    fn remove(&mut self, slot: u32, value: i64, _ts: EventTime) {
+        let before = self.counts.remove(slot, value as u32);
+        if before == 0 {
+            return;
+        }
+        let change = self.term(before - 1) - self.term(before);
+        let state = &mut self.states[slot];
+        state.values -= 1;
+        state.distinct -= u32::from(before == 1);
+        state.change(change);
+    }
+
+    #[inline]
+    fn read(&self, slot: u32, reading: Reading, out: &mut Column) {
+        let state = &self.states[slot];
+        match reading {
+            Reading::Entropy { .. } if state.distinct <= 1 => out.push_double(0.0),
+            Reading::Entropy { normalised } => {
+                let n = f64::from(state.values);
+                let entropy = libm::log(n) - state.sum() as f64 / SCALE / n;
+                let most = if normalised { libm::log(f64::from(state.distinct)) } else { 1.0 };
+                out.push_double(if normalised { entropy / most } else { entropy });
+            }
+            Reading::Distinct => out.push_word(u64::from(state.distinct).min(self.most)),
+            _ => out.push_word(u64::from(state.values)),
+        }
+    }
+
+    fn holds(&self, slot: u32) -> bool {
+        self.states[slot].values > 0
+    }
+
+    fn memory(&self) -> usize {
+        self.states.bytes() + self.counts.bytes()
+    }
+}

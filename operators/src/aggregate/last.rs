@@ -1,0 +1,238 @@
+//! The latest event of an entity, some of its attributes, and the time of the one before it.
+//!
+//! Not a window: it outlives the log's rows, up to a horizon, as small state by slot. The two
+//! newest events in (ts, source, partition, offset) order are a function of the set of events, so
+//! they may come in any order.
+//!
+//! A horizon passes by itself: an entity has one timer for each horizon in use, armed lazily (a
+//! timer that fires finds a newer event and is set again), so a busy entity costs no timer work.
+
+use crate::event_batch::{NULL, Origin};
+use crate::plan::{AttributePlan, LastPlan, Storage};
+use crate::slab::Slab;
+use crate::time::{EventTime, Millis};
+use crate::timeline::chunk::symbol_of;
+use crate::timeline::entity_log::Names;
+use crate::timeline::lane::Lane;
+use crate::value::Column;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// What is read of an entity's last events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastReading {
+    /// The attribute at this place of [`LastPlan::attributes`].
+    Attribute(usize),
+    /// The latest event's time.
+    Time,
+    /// Milliseconds between the two newest.
+    Gap,
+}
+
+/// Times are kept plus one: 0 is "no such event".
+#[derive(Clone, Copy, Debug, Default)]
+struct State {
+    latest: u64,
+    previous: u64,
+    origin: Origin,
+}
+
+/// One horizon's timers.
+struct Expiry {
+    horizon: Millis,
+    due: BinaryHeap<Reverse<(EventTime, u32)>>,
+    armed: Slab<bool>,
+}
+
+impl Expiry {
+    fn new(horizon: Millis) -> Self {
+        Expiry { horizon, due: BinaryHeap::new(), armed: Slab::new() }
+    }
+
+    #[inline]
+    fn arm(&mut self, slot: u32, ts: EventTime) {
+        if !self.armed[slot] {
+            self.armed[slot] = true;
+            self.due.push(Reverse((ts.saturating_add(self.horizon), slot)));
+        }
+    }
+
+    /// Calls `passed` with the slots whose latest event is `horizon` old at `clock`, at most
+    /// `budget` timers; says whether more are due.
+    fn run(
+        &mut self,
+        clock: EventTime,
+        budget: usize,
+        latest: impl Fn(u32) -> u64,
+        mut passed: impl FnMut(u32),
+    ) -> bool {
+        for _ in 0..budget {
+            match self.due.peek() {
+                Some(Reverse((due, _))) if *due <= clock => {}
+                _ => return false,
+            }
+            if let Some(Reverse((_, slot))) = self.due.pop() {
+                self.armed[slot] = false;
+                match latest(slot).checked_sub(1) {
+                    Some(ts) if ts.saturating_add(self.horizon) > clock => self.arm(slot, ts),
+                    Some(_) => passed(slot),
+                    None => {}
+                }
+            }
+        }
+        self.due.peek().is_some_and(|Reverse((due, _))| *due <= clock)
+    }
+}
+
+/// Last-event state for every slot.
+pub struct Last {
+    plan: LastPlan,
+    attributes: Vec<AttributePlan>,
+    states: Slab<State>,
+    values: Vec<Slab<i64>>,
+    /// Shown until then: one for each horizon a reader has.
+    shown: Vec<Expiry>,
+    /// Kept until then, by the clock below which no event comes any more.
+    kept: Expiry,
+}
+
+impl Last {
+    /// Over `attributes`, read with these `horizons`.
+    pub fn new(plan: &LastPlan, attributes: &[AttributePlan], mut horizons: Vec<Millis>) -> Self {
+        horizons.sort_unstable();
+        horizons.dedup();
+        Last {
+            plan: plan.clone(),
+            attributes: attributes.to_vec(),
+            states: Slab::new(),
+            values: vec![Slab::new(); plan.attributes.len()],
+            shown: horizons.into_iter().map(Expiry::new).collect(),
+            kept: Expiry::new(plan.horizon),
+        }
+    }
+
+    /// Makes the slots `0..slots` exist.
+    pub fn grow(&mut self, slots: usize) {
+        self.states.grow(slots);
+        self.values.iter_mut().for_each(|v| v.grow(slots));
+        self.shown.iter_mut().for_each(|e| e.armed.grow(slots));
+        self.kept.armed.grow(slots);
+    }
+
+    /// Takes note of row `row` of `lane`, if it concerns this state. The lane must carry the plan's
+    /// attributes.
+    #[inline]
+    pub fn observe(&mut self, lane: &Lane, origin: Origin, row: usize, names: &mut Names) {
+        if lane.bits[row] & self.plan.mask != self.plan.mask {
+            return;
+        }
+        let (slot, ts) = (lane.slots[row], lane.times[row]);
+        let state = &mut self.states[slot];
+        if (ts + 1, origin) < (state.latest, state.origin) {
+            state.previous = state.previous.max(ts + 1);
+            return;
+        }
+        if state.latest == 0 {
+            names.entities.retain(slot);
+        }
+        *state = State { latest: ts + 1, previous: state.latest, origin };
+        for (at, attribute) in self.plan.attributes.iter().enumerate() {
+            let value = lane.values(Some(*attribute)).get(row).copied().unwrap_or(NULL);
+            self.keep(at, slot, value, names);
+        }
+        self.shown.iter_mut().for_each(|e| e.arm(slot, ts));
+        self.kept.arm(slot, ts);
+    }
+
+    /// Replaces the kept value `at`, counting the uses of symbols.
+    fn keep(&mut self, at: usize, slot: u32, value: i64, names: &mut Names) {
+        let attribute = self.plan.attributes[at];
+        let kept = &mut self.values[at][slot];
+        let old = std::mem::replace(kept, value);
+        if self.attributes[attribute].storage == Storage::Symbol {
+            names.retain_symbol(attribute, symbol_of(value));
+            // A fresh slot holds 0, which is no symbol.
+            names.release_symbol(attribute, symbol_of(old));
+        }
+    }
+
+    /// The horizons pass up to `clock`: `touched` gets the slots of which something is no longer
+    /// shown. At most `budget` timers a horizon; says whether more are due.
+    pub fn expire(&mut self, clock: EventTime, budget: usize, touched: &mut Vec<u32>) -> bool {
+        let states = &self.states;
+        let mut more = false;
+        for expiry in &mut self.shown {
+            more |= expiry.run(clock, budget, |slot| states[slot].latest, |s| touched.push(s));
+        }
+        more
+    }
+
+    /// Frees what no event at or above `frontier` can see any more. At most `budget` timers.
+    pub fn forget(&mut self, frontier: EventTime, budget: usize, names: &mut Names) {
+        let mut gone = Vec::new();
+        let states = &self.states;
+        self.kept.run(frontier, budget, |slot| states[slot].latest, |slot| gone.push(slot));
+        for slot in gone {
+            self.states[slot] = State::default();
+            for at in 0..self.values.len() {
+                self.keep(at, slot, NULL, names);
+                self.values[at][slot] = 0;
+            }
+            names.entities.release(slot);
+        }
+    }
+
+    /// Whether the latest event of `slot` is younger than `extent` at `clock`.
+    #[inline]
+    pub fn holds(&self, slot: u32, extent: Millis, clock: EventTime) -> bool {
+        let latest = self.states[slot].latest;
+        latest > 0 && (latest - 1).saturating_add(extent) > clock
+    }
+
+    /// Appends what `reading` says of `slot` at `clock`, shown for `horizon`.
+    #[inline]
+    pub fn read(
+        &self,
+        slot: u32,
+        clock: EventTime,
+        (reading, horizon): (LastReading, Millis),
+        names: &Names,
+        out: &mut Column,
+    ) {
+        if !self.holds(slot, horizon, clock) {
+            out.push_null();
+            return;
+        }
+        let state = &self.states[slot];
+        match reading {
+            LastReading::Time => out.push_word(state.latest - 1),
+            LastReading::Gap if state.previous == 0 => out.push_null(),
+            LastReading::Gap => {
+                // Both are kept plus one, which cancels.
+                let gap = state.latest - state.previous;
+                if gap < horizon { out.push_word(gap) } else { out.push_null() }
+            }
+            LastReading::Attribute(at) => {
+                let attribute = self.plan.attributes[at];
+                let value = self.values[at][slot];
+                match self.attributes[attribute].storage {
+                    _ if value == NULL => out.push_null(),
+                    Storage::Wide => out.push_int(value),
+                    Storage::Symbol => names.push_symbol(attribute, symbol_of(value), out),
+                }
+            }
+        }
+    }
+
+    /// The bits an event must have.
+    pub fn mask(&self) -> u64 {
+        self.plan.mask
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        let timers = self.shown.iter().chain([&self.kept]);
+        let timers: usize = timers.map(|e| e.due.capacity() * 16 + e.armed.bytes()).sum();
+        self.states.bytes() + self.values.iter().map(Slab::bytes).sum::<usize>() + timers
+    }
+}

@@ -1,0 +1,95 @@
+//! Judged events on their way from the worker that read them to the worker that owns their entity.
+
+use crate::time::EventTime;
+use serde::{Deserialize, Serialize};
+
+/// Where an event came from. Within one `ts`, events are ordered by it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Origin {
+    /// Index into [`crate::plan::Plan::sources`].
+    pub source: u16,
+    /// The source partition.
+    pub partition: u32,
+    /// The offset in it.
+    pub offset: u64,
+}
+
+/// Null in a wide column.
+pub const NULL: i64 = i64::MIN;
+
+/// A byte string in a batch's arena: `start << 32 | end`.
+pub(crate) type Span = u64;
+
+/// Null in a column of spans.
+pub(crate) const NO_SPAN: Span = u64::MAX;
+
+/// Accepted events for one entity type and one worker, a column a thing.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct EventBatch {
+    /// The worker it goes to.
+    pub target: u32,
+    /// The greatest ts in it.
+    pub newest: EventTime,
+    /// The least traced due time of its records, 0 when untraced; see
+    /// [`crate::ingest::reader::RawBatch::due_ns`].
+    pub due_ns: u64,
+    /// Event times.
+    pub times: Vec<EventTime>,
+    /// Origins.
+    pub origins: Vec<Origin>,
+    /// Stable hashes of the entity ids.
+    pub hashes: Vec<u64>,
+    /// Filter bits.
+    pub bits: Vec<u64>,
+    /// Entity ids in the arena.
+    pub ids: Vec<u64>,
+    /// For each wide attribute its column.
+    pub wide: Vec<Vec<i64>>,
+    /// For each symbol attribute its spans.
+    pub spans: Vec<Vec<u64>>,
+    /// Bytes of ids and symbols.
+    pub arena: Vec<u8>,
+}
+
+impl EventBatch {
+    /// An empty batch for `target` with this many columns of each kind.
+    pub fn new(target: u32, wide: usize, symbols: usize) -> Self {
+        EventBatch {
+            target,
+            wide: vec![Vec::new(); wide],
+            spans: vec![Vec::new(); symbols],
+            ..EventBatch::default()
+        }
+    }
+
+    /// How many events.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Its size in bytes, for the accounting of what is in flight.
+    pub fn size(&self) -> usize {
+        self.arena.len() + self.len() * (48 + 8 * (self.wide.len() + self.spans.len()))
+    }
+
+    /// Keeps a byte string.
+    #[inline]
+    pub(crate) fn keep(&mut self, bytes: &[u8]) -> Span {
+        let start = self.arena.len() as u64;
+        self.arena.extend_from_slice(bytes);
+        start << 32 | self.arena.len() as u64
+    }
+
+    /// A byte string kept before.
+    #[inline]
+    pub(crate) fn kept(&self, span: Span) -> &[u8] {
+        self.arena.get((span >> 32) as usize..(span & 0xffff_ffff) as usize).unwrap_or_default()
+    }
+}

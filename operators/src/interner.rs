@@ -1,0 +1,233 @@
+//! Byte strings as dense numbers, counted by who uses them.
+//!
+//! A worker interns its entity ids (the number is the entity's *slot*) and the values of text
+//! attributes (the number is the value's *symbol*). Numbers are local to a process and are reused
+//! once nothing refers to them. The hash table is split into shards, so that its growth is spread
+//! over many small steps instead of one long pause.
+
+use crate::slab::Slab;
+use hashbrown::HashTable;
+
+const SHARDS: usize = 64;
+const INLINE: usize = 22;
+
+/// A byte string that is kept in place when it is short.
+#[derive(Clone, Debug)]
+enum Bytes {
+    Inline(u8, [u8; INLINE]),
+    Heap(Box<[u8]>),
+}
+
+impl Default for Bytes {
+    fn default() -> Self {
+        Bytes::Inline(0, [0; INLINE])
+    }
+}
+
+impl Bytes {
+    fn new(bytes: &[u8]) -> Self {
+        match u8::try_from(bytes.len()) {
+            Ok(len) if bytes.len() <= INLINE => {
+                let mut data = [0; INLINE];
+                data[..bytes.len()].copy_from_slice(bytes);
+                Bytes::Inline(len, data)
+            }
+            _ => Bytes::Heap(bytes.into()),
+        }
+    }
+
+    #[inline]
+    fn get(&self) -> &[u8] {
+        match self {
+            Bytes::Inline(len, data) => &data[..usize::from(*len)],
+            Bytes::Heap(bytes) => bytes,
+        }
+    }
+
+    fn heap(&self) -> usize {
+        match self {
+            Bytes::Inline(..) => 0,
+            Bytes::Heap(bytes) => bytes.len() + 16,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+struct Entry {
+    bytes: Bytes,
+    hash: u32,
+    users: u32,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Interner {
+    shards: Vec<HashTable<u32>>,
+    entries: Slab<Entry>,
+    first: u32,
+    next: u32,
+    free: Vec<u32>,
+    heap: usize,
+}
+
+/// The stable hash that routes entities to workers and finds them there: XXH3, 64 bits.
+#[inline]
+pub fn stable_hash(bytes: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(bytes)
+}
+
+/// Spreads the kept half of a hash over 64 bits for the table.
+#[inline]
+fn spread(hash: u32) -> u64 {
+    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+#[inline]
+fn high(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+impl Interner {
+    /// An empty interner whose numbers start at `first`: 0 for slots, 1 for symbols (0 is null).
+    pub fn new(first: u32) -> Self {
+        let shards = std::iter::repeat_with(HashTable::new).take(SHARDS).collect();
+        Interner { shards, entries: Slab::new(), first, next: first, free: Vec::new(), heap: 0 }
+    }
+
+    /// The number of `bytes`, counted once more as used. `hash` is its [`stable_hash`].
+    #[inline]
+    pub fn intern(&mut self, bytes: &[u8], hash: u64) -> u32 {
+        let kept = high(hash);
+        let shard = hash as usize % SHARDS;
+        let entries = &self.entries;
+        let found = self.shards[shard].find(spread(kept), |id| {
+            let entry = &entries[*id];
+            entry.hash == kept && entry.bytes.get() == bytes
+        });
+        if let Some(id) = found {
+            let id = *id;
+            self.entries[id].users += 1;
+            return id;
+        }
+        self.insert(bytes, kept, shard)
+    }
+
+    fn insert(&mut self, bytes: &[u8], kept: u32, shard: usize) -> u32 {
+        let id = self.free.pop().unwrap_or_else(|| {
+            let id = self.next;
+            self.next += 1;
+            self.entries.grow(self.next as usize);
+            id
+        });
+        let entry = Entry { bytes: Bytes::new(bytes), hash: kept, users: 1 };
+        self.heap += entry.bytes.heap();
+        self.entries[id] = entry;
+        let entries = &self.entries;
+        self.shards[shard].insert_unique(spread(kept), id, |id| spread(entries[*id].hash));
+        id
+    }
+
+    /// The number of `bytes`, if anything uses it.
+    pub fn find(&self, bytes: &[u8], hash: u64) -> Option<u32> {
+        let kept = high(hash);
+        let entries = &self.entries;
+        self.shards[hash as usize % SHARDS]
+            .find(spread(kept), |id| {
+                entries[*id].hash == kept && entries[*id].bytes.get() == bytes
+            })
+            .copied()
+    }
+
+    /// Counts `id` once more as used.
+    #[inline]
+    pub fn retain(&mut self, id: u32) {
+        self.entries[id].users += 1;
+    }
+
+    /// Counts `id` once less; when nothing uses it, forgets it and says so.
+    #[inline]
+    pub fn release(&mut self, id: u32) -> bool {
+        let entry = &mut self.entries[id];
+        entry.users -= 1;
+        if entry.users > 0 {
+            return false;
+        }
+        self.forget(id);
+        true
+    }
+
+    fn forget(&mut self, id: u32) {
+        let entry = std::mem::take(&mut self.entries[id]);
+        self.heap -= entry.bytes.heap();
+        let shard = stable_hash(entry.bytes.get()) as usize % SHARDS;
+        if let Ok(found) = self.shards[shard].find_entry(spread(entry.hash), |other| *other == id) {
+            found.remove();
+        }
+        self.free.push(id);
+    }
+
+    /// The bytes of `id`; empty when it is free.
+    #[inline]
+    pub fn bytes(&self, id: u32) -> &[u8] {
+        if id < self.next { self.entries[id].bytes.get() } else { &[] }
+    }
+
+    /// How many byte strings are in use.
+    pub fn len(&self) -> usize {
+        (self.next - self.first) as usize - self.free.len()
+    }
+
+    /// Whether none is in use.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// One more than the greatest number ever given.
+    pub fn end(&self) -> usize {
+        self.next as usize
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        let tables: usize = self.shards.iter().map(|s| s.capacity() * 5 * 8 / 7).sum();
+        self.entries.bytes() + self.heap + tables + self.free.capacity() * 4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{Rng as _, SeedableRng, rngs::SmallRng};
+    use std::collections::HashMap;
+
+    #[test]
+    fn numbers_are_stable_while_used_and_reused_after() {
+        let mut rng = SmallRng::seed_from_u64(1);
+        let mut interner = Interner::new(1);
+        let mut twin: HashMap<Vec<u8>, (u32, u32)> = HashMap::new();
+        for _ in 0..20_000 {
+            let n = rng.random_range(0..200u32);
+            let bytes = format!("{n}").repeat(1 + n as usize % 20).into_bytes();
+            let hash = stable_hash(&bytes);
+            if rng.random_bool(0.5) {
+                let id = interner.intern(&bytes, hash);
+                let entry = twin.entry(bytes.clone()).or_insert((id, 0));
+                assert_eq!(entry.0, id);
+                entry.1 += 1;
+            } else if let Some((id, users)) = twin.get_mut(&bytes) {
+                let gone = interner.release(*id);
+                *users -= 1;
+                assert_eq!(gone, *users == 0);
+                if gone {
+                    twin.remove(&bytes);
+                }
+            }
+            assert_eq!(interner.find(&bytes, hash), twin.get(&bytes).map(|x| x.0));
+            assert_eq!(interner.len(), twin.len());
+        }
+        for (bytes, (id, _)) in &twin {
+            assert_eq!(interner.bytes(*id), &bytes[..]);
+        }
+        assert!(interner.end() <= 201, "numbers of what is gone are given again");
+    }
+}

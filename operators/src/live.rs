@@ -1,0 +1,442 @@
+//! Live windows: the newest values, on arrival, at the live clock.
+//!
+//! Each accepted event is applied when it arrives, whatever its place in time; what leaves (or, in
+//! a delayed window, enters) does so when the live clock `L` reaches its edge, so values decay by
+//! themselves. At any moment a window holds exactly the accepted events with
+//! `L - delay - length < ts <= L - delay`: a function of the set of events and of `L`, not of the
+//! order of arrival.
+//!
+//! Edges are found in the log and, for events that are not sealed yet, in the stash. A window's
+//! position in the log skips what had its edge while it was still in the stash.
+
+use crate::aggregate::last::Last;
+use crate::aggregate::{Accumulator, accumulator};
+use crate::online::{Cause, OnlineSink, RowBatch};
+use crate::plan::{EntityPlan, Kind, Mask, Plan, Window};
+use crate::sealed::wanted_attributes;
+use crate::slab::Slab;
+use crate::time::{EventTime, Millis};
+use crate::timeline::entity_log::{EntityLog, Names};
+use crate::timeline::lane::Lane;
+use crate::timeline::stash::Block;
+use crate::value::Column;
+use crate::view::{Source, ViewColumns, ratio};
+
+/// Rows computed and handed over at once.
+const BATCH_ROWS: usize = 1024;
+
+/// One window: everything in the log below `entered` (`left`) that has this edge at or before the
+/// clock has had it.
+struct Pane {
+    window: Window,
+    entered: u64,
+    left: u64,
+    enter: Lane,
+    leave: Lane,
+}
+
+/// Rows that have an edge, `edge` ms after their ts, after `clock` and up to `to`: appended from the
+/// log (from `seq` on, which moves) and from the stash.
+fn edges(
+    log: &EntityLog,
+    seq: &mut u64,
+    edge: Millis,
+    (clock, to): (EventTime, EventTime),
+    lane: &mut Lane,
+) {
+    lane.clear();
+    let from = log.log.partition(*seq, |ts| ts.saturating_add(edge) <= clock);
+    *seq = log.log.partition(from, |ts| ts.saturating_add(edge) <= to);
+    log.log.copy(from, *seq, lane);
+    let (lo, hi) = ((clock + 1).saturating_sub(edge), (to + 1).saturating_sub(edge));
+    if log.stash.floor().is_some_and(|floor| floor < hi) {
+        log.stash.copy(lo, hi, lane);
+    }
+}
+
+/// What keeps a row alive.
+enum Alive {
+    /// An accumulator that holds every event of the extent.
+    Holds(usize),
+    /// A latest event younger than this.
+    Younger(usize, Millis),
+}
+
+struct View {
+    index: usize,
+    mask: Mask,
+    reads: Vec<Source>,
+    features: Vec<usize>,
+    columns: ViewColumns,
+    alive: Vec<Alive>,
+    /// For each window the masks of the view's accumulators over it.
+    windows: Vec<Vec<Mask>>,
+    /// The last-event state the view looks at.
+    lasts: Vec<usize>,
+    touched: Vec<u32>,
+    /// 0: not touched, 1: by decay, 2: by an arrival.
+    marks: Slab<u8>,
+}
+
+impl View {
+    #[inline]
+    fn touch(&mut self, slot: u32, cause: Cause) {
+        let mark = &mut self.marks[slot];
+        if *mark == 0 {
+            self.touched.push(slot);
+        }
+        *mark = (*mark).max(if cause == Cause::Arrival { 2 } else { 1 });
+    }
+}
+
+/// See the module.
+pub struct LiveWindows {
+    panes: Vec<Pane>,
+    accumulators: Vec<(Box<dyn Accumulator>, usize)>,
+    lasts: Vec<Last>,
+    views: Vec<View>,
+    arrivals: Lane,
+    expired: Vec<u32>,
+    batch: RowBatch,
+    clock: EventTime,
+    rows: u64,
+}
+
+impl LiveWindows {
+    /// Windows for `entity` of `plan`, over a log that starts with them.
+    pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
+        let wanted = wanted_attributes(entity);
+        let pane = |window: &Window| Pane {
+            window: *window,
+            entered: 0,
+            left: 0,
+            enter: Lane::new(&wanted),
+            leave: Lane::new(&wanted),
+        };
+        let mut lasts = entity.lasts.clone();
+        let mut views = Vec::new();
+        for view in &entity.views {
+            views.push(live_view(plan, entity, view, &mut lasts));
+        }
+        let horizons = |at: usize| {
+            let reads = entity.views.iter().flat_map(|v| v.reads.iter().map(Source::from));
+            let read = reads.filter_map(|s| match s {
+                Source::Last(last, _, horizon) if last == at => Some(horizon),
+                _ => None,
+            });
+            let extents = views.iter().flat_map(|v| &v.alive).filter_map(|a| match a {
+                Alive::Younger(last, extent) if *last == at => Some(*extent),
+                _ => None,
+            });
+            read.chain(extents).collect()
+        };
+        let last = |(at, l)| Last::new(l, &entity.attributes, horizons(at));
+        let accumulators = entity.accumulators.iter();
+        LiveWindows {
+            panes: entity.windows.iter().map(pane).collect(),
+            accumulators: accumulators
+                .map(|a| (accumulator(a, &entity.attributes, plan.distinct_max), a.window))
+                .collect(),
+            lasts: lasts.iter().enumerate().map(last).collect(),
+            views,
+            arrivals: Lane::new(&vec![true; entity.attributes.len()]),
+            expired: Vec::new(),
+            batch: RowBatch::default(),
+            clock: 0,
+            rows: 0,
+        }
+    }
+
+    /// The live clock.
+    pub fn clock(&self) -> EventTime {
+        self.clock
+    }
+
+    /// Rows given out so far, over all views.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Every row of the log below this has left.
+    pub fn low_water(&self, log: &EntityLog) -> u64 {
+        self.panes.iter().map(|p| p.left).min().unwrap_or(log.log.end())
+    }
+
+    /// Integer overflows so far in derived features.
+    pub fn int_overflows(&self) -> u64 {
+        self.views.iter().map(|v| v.columns.int_overflows()).sum()
+    }
+
+    /// About how much memory the accumulators take, in bytes.
+    pub fn memory(&self) -> usize {
+        let accumulators: usize = self.accumulators.iter().map(|(a, _)| a.memory()).sum();
+        let marks: usize = self.views.iter().map(|v| v.marks.bytes()).sum();
+        accumulators + marks + self.lasts.iter().map(Last::memory).sum::<usize>()
+    }
+
+    /// Moves the clock to `to` (never back), touching about `budget` rows; says whether it got
+    /// there. Call again when it did not; nothing may arrive until then.
+    pub fn advance(&mut self, log: &EntityLog, to: EventTime, budget: u64) -> bool {
+        self.grow(log.names.entities.end());
+        if !self.expire(budget) {
+            return false;
+        }
+        if self.clock >= to {
+            return true;
+        }
+        let reached = self.reachable(log, to, budget);
+        for at in 0..self.panes.len() {
+            self.advance_pane(log, at, reached);
+        }
+        self.clock = reached;
+        self.expire(budget) && reached == to
+    }
+
+    /// Lets horizons pass up to the clock; says whether all of them have.
+    fn expire(&mut self, budget: u64) -> bool {
+        let mut more = false;
+        for (at, last) in self.lasts.iter_mut().enumerate() {
+            more |= last.expire(self.clock, budget as usize, &mut self.expired);
+            for view in self.views.iter_mut().filter(|v| v.lasts.contains(&at)) {
+                self.expired.iter().for_each(|slot| view.touch(*slot, Cause::Decay));
+            }
+            self.expired.clear();
+        }
+        !more
+    }
+
+    fn advance_pane(&mut self, log: &EntityLog, at: usize, to: EventTime) {
+        let pane = &mut self.panes[at];
+        let (delay, extent) = (pane.window.delay, pane.window.leaves(0));
+        edges(log, &mut pane.left, extent, (self.clock, to), &mut pane.leave);
+        if delay > 0 {
+            edges(log, &mut pane.entered, delay, (self.clock, to), &mut pane.enter);
+        }
+        if pane.leave.is_empty() && pane.enter.is_empty() {
+            return;
+        }
+        for (accumulator, _) in self.accumulators.iter_mut().filter(|(_, p)| *p == at) {
+            accumulator.apply(&pane.enter, &pane.leave);
+        }
+        for view in &mut self.views {
+            for lane in [&pane.enter, &pane.leave] {
+                for (slot, bits) in lane.slots.iter().zip(&lane.bits) {
+                    if view.windows[at].iter().any(|mask| bits & mask == *mask) {
+                        view.touch(*slot, Cause::Decay);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The latest clock up to `to` that no window needs more than about `budget` log rows to reach.
+    fn reachable(&self, log: &EntityLog, to: EventTime, budget: u64) -> EventTime {
+        let mut reachable = to;
+        for pane in &self.panes {
+            let leaves = log.log.time(pane.left + budget).map(|ts| pane.window.leaves(ts));
+            let enters = log.log.time(pane.entered + budget).map(|ts| pane.window.enters(ts));
+            let enters = enters.filter(|_| pane.window.delay > 0);
+            let limits = leaves.into_iter().chain(enters).filter(|limit| *limit > self.clock);
+            reachable = limits.fold(reachable, EventTime::min);
+        }
+        reachable
+    }
+
+    fn grow(&mut self, slots: usize) {
+        self.accumulators.iter_mut().for_each(|(a, _)| a.grow(slots));
+        self.lasts.iter_mut().for_each(|l| l.grow(slots));
+        self.views.iter_mut().for_each(|v| v.marks.grow(slots));
+    }
+
+    /// Applies rows that have just arrived. The clock must have been advanced to the greatest of
+    /// their times, before they went to the stash.
+    pub fn arrive(&mut self, block: &Block, names: &mut Names) {
+        self.grow(names.entities.end());
+        self.arrivals.clear();
+        self.arrivals.times.extend_from_slice(&block.times);
+        self.arrivals.slots.extend_from_slice(&block.slots);
+        self.arrivals.bits.extend_from_slice(&block.bits);
+        for (values, from) in self.arrivals.values.iter_mut().zip(&block.attributes) {
+            if let Some(values) = values {
+                values.extend_from_slice(from);
+            }
+        }
+        let oldest = block.times.iter().min().copied().unwrap_or(0);
+        let none = Lane::default();
+        for at in 0..self.panes.len() {
+            let pane = &mut self.panes[at];
+            let whole = pane.window.delay == 0 && pane.window.leaves(oldest) > self.clock;
+            if !whole {
+                pane.enter.clear();
+                for (row, ts) in block.times.iter().enumerate() {
+                    let window = pane.window;
+                    if window.enters(*ts) <= self.clock && self.clock < window.leaves(*ts) {
+                        block.copy(row, &mut pane.enter);
+                    }
+                }
+            }
+            let enter = if whole { &self.arrivals } else { &pane.enter };
+            for (accumulator, _) in self.accumulators.iter_mut().filter(|(_, p)| *p == at) {
+                accumulator.apply(enter, &none);
+            }
+            pane.enter.clear();
+        }
+        for last in &mut self.lasts {
+            for (row, origin) in block.origins.iter().enumerate() {
+                last.observe(&self.arrivals, *origin, row, names);
+            }
+        }
+        for view in &mut self.views {
+            for (slot, bits) in block.slots.iter().zip(&block.bits) {
+                if bits & view.mask == view.mask {
+                    view.touch(*slot, Cause::Arrival);
+                }
+            }
+        }
+    }
+
+    /// Frees last-event state that no event at or above `frontier` can see.
+    pub fn forget(&mut self, frontier: EventTime, names: &mut Names) {
+        let frontier = frontier.min(self.clock);
+        self.lasts.iter_mut().for_each(|l| l.forget(frontier, BATCH_ROWS, names));
+    }
+
+    /// Gives out the rows that have been touched since the last call.
+    pub fn give_out(&mut self, names: &Names, sink: &mut dyn OnlineSink) {
+        for at in 0..self.views.len() {
+            let mut touched = std::mem::take(&mut self.views[at].touched);
+            for slots in touched.chunks(BATCH_ROWS) {
+                self.fill(at, slots, names);
+                self.rows += slots.len() as u64;
+                sink.write(&self.batch, names);
+            }
+            touched.clear();
+            self.views[at].touched = touched;
+        }
+    }
+
+    /// Computes the rows of `slots` in view `at` into the batch.
+    fn fill(&mut self, at: usize, slots: &[u32], names: &Names) {
+        let view = &mut self.views[at];
+        view.columns.clear();
+        for (read, column) in view.reads.iter().zip(&mut view.columns.columns) {
+            match *read {
+                Source::Accumulator(a, reading) => {
+                    self.accumulators[a].0.read(slots, reading, column);
+                }
+                Source::Ratio(n, d) => {
+                    let mut counts = [Column::default(), Column::default()];
+                    for (a, counts) in [n, d].into_iter().zip(&mut counts) {
+                        let reading = crate::aggregate::Reading::Count;
+                        self.accumulators[a].0.read(slots, reading, counts);
+                    }
+                    ratio(&counts[0], &counts[1], column);
+                }
+                Source::Last(l, reading, horizon) => {
+                    for slot in slots {
+                        let what = (reading, horizon);
+                        self.lasts[l].read(*slot, self.clock, what, names, column);
+                    }
+                }
+            }
+        }
+        view.columns.derive(slots.len());
+        let batch = &mut self.batch;
+        batch.view = view.index;
+        batch.as_of = self.clock;
+        batch.slots.clear();
+        batch.slots.extend_from_slice(slots);
+        batch.causes.clear();
+        batch.deleted.clear();
+        batch.features.resize(view.features.len(), Column::default());
+        for (feature, column) in batch.features.iter_mut().zip(&view.features) {
+            feature.clone_from(&view.columns.columns[*column]);
+        }
+        for (row, slot) in slots.iter().enumerate() {
+            let mark = std::mem::take(&mut view.marks[*slot]);
+            batch.causes.push(if mark == 2 { Cause::Arrival } else { Cause::Decay });
+            let alive = view.alive.iter().any(|a| match *a {
+                Alive::Holds(a) => self.accumulators[a].0.holds(*slot),
+                Alive::Younger(l, extent) => self.lasts[l].holds(*slot, extent, self.clock),
+            });
+            batch.deleted.push(!alive);
+            if !alive {
+                batch.features.iter_mut().for_each(|f| f.valid[row] = false);
+            }
+        }
+    }
+}
+
+/// A view's part; last-event state that only its extents need is added to `lasts`.
+fn live_view(
+    plan: &Plan,
+    entity: &EntityPlan,
+    view: &crate::plan::ViewPlan,
+    lasts: &mut Vec<crate::plan::LastPlan>,
+) -> View {
+    let reads: Vec<Source> = view.reads.iter().map(Source::from).collect();
+    let mut windows = vec![Vec::new(); entity.windows.len()];
+    let mut use_accumulator = |at: usize| {
+        let accumulator = &entity.accumulators[at];
+        windows[accumulator.window].push(accumulator.mask);
+    };
+    for read in &reads {
+        match *read {
+            Source::Accumulator(at, _) => use_accumulator(at),
+            Source::Ratio(n, d) => [n, d].into_iter().for_each(&mut use_accumulator),
+            Source::Last(..) => {}
+        }
+    }
+    let mut alive = Vec::new();
+    for (mask, extent) in &view.extents {
+        let exact = entity.accumulators.iter().position(|a| {
+            let window = entity.windows[a.window];
+            a.kind == Kind::Count
+                && a.mask == *mask
+                && (window.delay, window.length) == (0, *extent)
+        });
+        if let Some(at) = exact {
+            use_accumulator(at);
+            alive.push(Alive::Holds(at));
+            continue;
+        }
+        let last = lasts.iter().position(|l| l.mask == *mask).unwrap_or_else(|| {
+            lasts.push(crate::plan::LastPlan {
+                mask: *mask,
+                attributes: Vec::new(),
+                horizon: *extent,
+            });
+            lasts.len() - 1
+        });
+        lasts[last].horizon = lasts[last].horizon.max(*extent);
+        alive.push(Alive::Younger(last, *extent));
+    }
+    let read = reads.iter().filter_map(|read| match read {
+        Source::Last(at, ..) => Some(*at),
+        _ => None,
+    });
+    let younger = alive.iter().filter_map(|a| match a {
+        Alive::Younger(at, _) => Some(*at),
+        Alive::Holds(_) => None,
+    });
+    let used = read.chain(younger).collect();
+    View {
+        index: view.index,
+        mask: view.mask,
+        reads,
+        features: view.features.iter().map(|f| f.column).collect(),
+        columns: ViewColumns::new(view, &plan.zone),
+        alive,
+        windows: windows
+            .into_iter()
+            .map(|mut masks: Vec<Mask>| {
+                masks.sort_unstable();
+                masks.dedup();
+                masks
+            })
+            .collect(),
+        lasts: used,
+        touched: Vec::new(),
+        marks: Slab::new(),
+    }
+}

@@ -1,0 +1,490 @@
+//! Sealed windows: one row per event and view, exact and final, at the watermark.
+//!
+//! They run at the frontier. Each event enters and leaves every window in global time order, all
+//! events of one ts are applied before a row of that ts is read, and nothing depends on the order
+//! of arrival, on partitions or on workers.
+//!
+//! Work is done in blocks of rows, an accumulator at a time: for each window the rows that enter
+//! and leave during the block are copied out of the log once, together with where in them each
+//! group of equal ts stands; every accumulator over that window then runs through them in one
+//! tight loop. A storm of expiry (a day of events leaving after a pause) is worked off in blocks of
+//! bounded size too, and the caller may stop between any two.
+
+use crate::aggregate::last::{Last, LastReading};
+use crate::aggregate::{Accumulator, Reading, Step, accumulator};
+use crate::event_batch::Origin;
+use crate::plan::{EntityPlan, Plan, Window};
+use crate::time::{EventTime, Millis};
+use crate::timeline::entity_log::Names;
+use crate::timeline::lane::Lane;
+use crate::timeline::log::Log;
+use crate::value::Column;
+use crate::view::{Source, ViewColumns, ratio};
+use std::collections::VecDeque;
+
+/// Rows computed at once, unless more have one ts.
+const BLOCK_ROWS: u64 = 1024;
+
+/// Rows of one view, in the order of the log.
+pub struct SealedRows<'a> {
+    /// The view's place in the job.
+    pub view: usize,
+    /// Event times: what each row is as of.
+    pub times: &'a [EventTime],
+    /// The events they belong to.
+    pub origins: &'a [Origin],
+    /// Their entities.
+    pub slots: &'a [u32],
+    /// Columns; [`crate::plan::FeaturePlan::column`] says which is which feature.
+    pub columns: &'a [Column],
+}
+
+/// What takes sealed rows.
+pub trait SealedOutput {
+    /// Takes the next rows of a view.
+    fn rows(&mut self, rows: &SealedRows<'_>, names: &Names);
+}
+
+/// One window and where it stands in the log.
+struct Pane {
+    window: Window,
+    /// Rows below have entered.
+    entered: u64,
+    /// Rows below have left.
+    left: u64,
+    enter: Lane,
+    leave: Lane,
+    enter_ends: Vec<u32>,
+    leave_ends: Vec<u32>,
+}
+
+impl Pane {
+    /// Copies out what enters and leaves by `clock`, and where each group stands in it.
+    fn load(&mut self, log: &Log, clock: EventTime, groups: &[EventTime]) {
+        let window = self.window;
+        self.leave.clear();
+        let to = log.partition(self.left, |ts| window.leaves(ts) <= clock);
+        log.copy(self.left, to, &mut self.leave);
+        self.left = to;
+        ends(&self.leave.times, groups, |ts| window.leaves(ts), &mut self.leave_ends);
+        if window.delay > 0 {
+            self.enter.clear();
+            let to = log.partition(self.entered, |ts| window.enters(ts) <= clock);
+            log.copy(self.entered, to, &mut self.enter);
+            self.entered = to;
+            ends(&self.enter.times, groups, |ts| window.enters(ts), &mut self.enter_ends);
+        }
+    }
+}
+
+/// For each group the end of the rows whose `at` is not after its ts; then the end of all.
+fn ends(
+    times: &[EventTime],
+    groups: &[EventTime],
+    at: impl Fn(EventTime) -> EventTime,
+    out: &mut Vec<u32>,
+) {
+    out.clear();
+    let mut row = 0;
+    for group in groups {
+        while row < times.len() && at(times[row]) <= *group {
+            row += 1;
+        }
+        out.push(row as u32);
+    }
+    out.push(times.len() as u32);
+}
+
+/// One accumulator, its window and what is read of it.
+struct Slot {
+    accumulator: Box<dyn Accumulator>,
+    pane: usize,
+    readings: Vec<(Reading, usize)>,
+}
+
+struct LastSlot {
+    last: Last,
+    readings: Vec<((LastReading, Millis), usize)>,
+}
+
+/// See the module.
+pub struct SealedWindows {
+    panes: Vec<Pane>,
+    slots: Vec<Slot>,
+    lasts: Vec<LastSlot>,
+    /// One column for each reading, shared by the views.
+    outs: Vec<Column>,
+    views: Vec<SealedView>,
+    arrivals: Lane,
+    group_times: Vec<EventTime>,
+    group_ends: Vec<u32>,
+    origins: VecDeque<Origin>,
+    block_origins: Vec<Origin>,
+    /// The next row to be given out.
+    next: u64,
+    clock: EventTime,
+    rows: u64,
+}
+
+struct SealedView {
+    index: usize,
+    mask: u64,
+    columns: ViewColumns,
+    /// For each read, the shared column (or two) it comes from.
+    reads: Vec<(usize, Option<usize>)>,
+    selected: Vec<u32>,
+    times: Vec<EventTime>,
+    origins: Vec<Origin>,
+    slots: Vec<u32>,
+}
+
+impl SealedWindows {
+    /// Windows for entity `entity` of `plan`, over a log that starts with them.
+    pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
+        let wanted = wanted_attributes(entity);
+        let pane = |window: &Window| Pane {
+            window: *window,
+            entered: 0,
+            left: 0,
+            enter: Lane::new(&wanted),
+            leave: Lane::new(&wanted),
+            enter_ends: Vec::new(),
+            leave_ends: Vec::new(),
+        };
+        let mut windows = SealedWindows {
+            panes: entity.windows.iter().map(pane).collect(),
+            slots: Vec::new(),
+            lasts: Vec::new(),
+            outs: Vec::new(),
+            views: Vec::new(),
+            arrivals: Lane::new(&vec![true; entity.attributes.len()]),
+            group_times: Vec::new(),
+            group_ends: Vec::new(),
+            origins: VecDeque::new(),
+            block_origins: Vec::new(),
+            next: 0,
+            clock: 0,
+            rows: 0,
+        };
+        windows.slots.extend(entity.accumulators.iter().map(|a| Slot {
+            accumulator: accumulator(a, &entity.attributes, plan.distinct_max),
+            pane: a.window,
+            readings: Vec::new(),
+        }));
+        windows.lasts.extend(entity.lasts.iter().map(|l| LastSlot {
+            last: Last::new(l, &entity.attributes, Vec::new()),
+            readings: Vec::new(),
+        }));
+        for view in &entity.views {
+            let reads = view.reads.iter().map(|r| windows.share(Source::from(r))).collect();
+            windows.views.push(SealedView {
+                index: view.index,
+                mask: view.mask,
+                columns: ViewColumns::new(view, &plan.zone),
+                reads,
+                selected: Vec::new(),
+                times: Vec::new(),
+                origins: Vec::new(),
+                slots: Vec::new(),
+            });
+        }
+        windows
+    }
+
+    /// The shared columns of a read, made when nobody had asked for them yet.
+    fn share(&mut self, source: Source) -> (usize, Option<usize>) {
+        match source {
+            Source::Accumulator(at, reading) => (self.reading(at, reading), None),
+            Source::Ratio(n, d) => {
+                (self.reading(n, Reading::Count), Some(self.reading(d, Reading::Count)))
+            }
+            Source::Last(at, reading, horizon) => {
+                let next = self.outs.len();
+                let readings = &mut self.lasts[at].readings;
+                if let Some((_, out)) = readings.iter().find(|r| r.0 == (reading, horizon)) {
+                    return (*out, None);
+                }
+                readings.push(((reading, horizon), next));
+                self.outs.push(Column::default());
+                (next, None)
+            }
+        }
+    }
+
+    fn reading(&mut self, at: usize, reading: Reading) -> usize {
+        let next = self.outs.len();
+        let readings = &mut self.slots[at].readings;
+        if let Some((_, out)) = readings.iter().find(|r| r.0 == reading) {
+            return *out;
+        }
+        readings.push((reading, next));
+        self.outs.push(Column::default());
+        next
+    }
+
+    /// Origins of rows just sealed, in the order of the log.
+    pub fn sealed(&mut self, origins: &mut Vec<Origin>) {
+        self.origins.extend(origins.drain(..));
+    }
+
+    /// Rows given out so far, over all views.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Every row of the log below this has left (or been given out and needs no window).
+    pub fn low_water(&self) -> u64 {
+        self.panes.iter().map(|p| p.left).min().unwrap_or(self.next).min(self.next)
+    }
+
+    /// Rows inside window `pane` of the entity, over all its entities.
+    pub fn window_rows(&self, pane: usize) -> u64 {
+        self.panes.get(pane).map_or(0, |p| {
+            (if p.window.delay > 0 { p.entered } else { self.next }) - p.left
+        })
+    }
+
+    /// Integer overflows so far in derived features.
+    pub fn int_overflows(&self) -> u64 {
+        self.views.iter().map(|v| v.columns.int_overflows()).sum()
+    }
+
+    /// About how much memory the accumulators take, in bytes.
+    pub fn memory(&self) -> usize {
+        let slots: usize = self.slots.iter().map(|s| s.accumulator.memory()).sum();
+        slots + self.lasts.iter().map(|l| l.last.memory()).sum::<usize>()
+    }
+
+    /// Gives out the rows with `ts < hi` and moves the clock to `hi - 1`, touching about `budget`
+    /// log rows; says whether it got there. Call again when it did not.
+    pub fn run(
+        &mut self,
+        log: &Log,
+        names: &mut Names,
+        hi: EventTime,
+        budget: u64,
+        output: &mut dyn SealedOutput,
+    ) -> bool {
+        self.grow(names.entities.end());
+        let mut touched = 0;
+        while touched < budget {
+            let target = hi.saturating_sub(1);
+            let start = (self.next < log.end()).then(|| log.time(self.next)).flatten();
+            // First up to just before the next row, however much leaves until then.
+            let before = start.map_or(target, |ts| ts.saturating_sub(1));
+            if before > self.clock {
+                let clock = self.reachable(log, before, budget);
+                touched += self.advance(log, clock);
+                self.forget(names);
+                if clock < before {
+                    continue;
+                }
+            }
+            match start {
+                Some(_) => touched += self.block(log, names, output),
+                None => return true,
+            }
+        }
+        false
+    }
+
+    fn grow(&mut self, slots: usize) {
+        self.slots.iter_mut().for_each(|s| s.accumulator.grow(slots));
+        self.lasts.iter_mut().for_each(|l| l.last.grow(slots));
+    }
+
+    fn forget(&mut self, names: &mut Names) {
+        let clock = self.clock;
+        self.lasts.iter_mut().for_each(|l| l.last.forget(clock, BLOCK_ROWS as usize, names));
+    }
+
+    /// The latest clock up to `clock` that no window needs more than about `budget` rows to reach.
+    fn reachable(&self, log: &Log, clock: EventTime, budget: u64) -> EventTime {
+        let mut reachable = clock;
+        for pane in &self.panes {
+            let leaves = log.time(pane.left + budget).map(|ts| pane.window.leaves(ts));
+            let enters = log.time(pane.entered + budget).map(|ts| pane.window.enters(ts));
+            let enters = enters.filter(|_| pane.window.delay > 0);
+            for limit in leaves.into_iter().chain(enters) {
+                if limit > self.clock {
+                    reachable = reachable.min(limit);
+                }
+            }
+        }
+        reachable
+    }
+
+    /// Moves the clock without giving out rows; returns how many rows moved.
+    fn advance(&mut self, log: &Log, clock: EventTime) -> u64 {
+        self.clock = clock;
+        let none = Lane::default();
+        self.group_ends.clear();
+        let mut touched = 0;
+        for pane in &mut self.panes {
+            pane.load(log, clock, &[]);
+            touched += (pane.leave.len() + pane.enter.len()) as u64;
+        }
+        for slot in &mut self.slots {
+            let pane = &self.panes[slot.pane];
+            let enter = if pane.window.delay > 0 { &pane.enter } else { &none };
+            if !pane.leave.is_empty() || !enter.is_empty() {
+                slot.accumulator.apply(enter, &pane.leave);
+            }
+        }
+        touched
+    }
+
+    /// Gives out the next block of rows; returns how many log rows it touched.
+    fn block(&mut self, log: &Log, names: &mut Names, output: &mut dyn SealedOutput) -> u64 {
+        self.load_arrivals(log);
+        self.clock = self.group_times.last().copied().unwrap_or(self.clock);
+        let mut touched = self.arrivals.len() as u64;
+        for pane in &mut self.panes {
+            pane.load(log, self.clock, &self.group_times);
+            touched += pane.leave.len() as u64;
+        }
+        self.outs.iter_mut().for_each(Column::clear);
+        let mut all_ends = std::mem::take(&mut self.group_ends);
+        for slot in &mut self.slots {
+            let pane = &self.panes[slot.pane];
+            let delayed = pane.window.delay > 0;
+            let step = Step {
+                slots: &self.arrivals.slots,
+                group_ends: &all_ends,
+                enter: if delayed { &pane.enter } else { &self.arrivals },
+                enter_ends: if delayed { &pane.enter_ends } else { &all_ends },
+                leave: &pane.leave,
+                leave_ends: &pane.leave_ends,
+            };
+            slot.accumulator.replay(&step, &slot.readings, &mut self.outs);
+        }
+        self.replay_lasts(&all_ends, names);
+        all_ends.clear();
+        self.group_ends = all_ends;
+        self.give_out(names, output);
+        touched
+    }
+
+    /// Copies out the next rows, whole groups of them, and their groups.
+    fn load_arrivals(&mut self, log: &Log) {
+        let from = self.next;
+        let mut to = (from + BLOCK_ROWS).min(log.end());
+        if let Some(last) = log.time(to - 1) {
+            to = log.partition(to, |ts| ts <= last);
+        }
+        self.arrivals.clear();
+        log.copy(from, to, &mut self.arrivals);
+        self.next = to;
+        self.block_origins.clear();
+        self.block_origins.extend(self.origins.drain(..(to - from) as usize));
+        self.group_times.clear();
+        self.group_ends.clear();
+        for (row, ts) in self.arrivals.times.iter().enumerate() {
+            if self.group_times.last() != Some(ts) {
+                if row > 0 {
+                    self.group_ends.push(row as u32);
+                }
+                self.group_times.push(*ts);
+            }
+        }
+        // The last group's end stands for what comes after the groups too.
+        let rows = self.arrivals.len() as u32;
+        self.group_ends.extend([rows, rows]);
+    }
+
+    fn replay_lasts(&mut self, group_ends: &[u32], names: &mut Names) {
+        for LastSlot { last, readings } in &mut self.lasts {
+            let mut from = 0;
+            for (group, ts) in self.group_times.iter().enumerate() {
+                let to = group_ends[group] as usize;
+                for row in from..to {
+                    last.observe(&self.arrivals, self.block_origins[row], row, names);
+                }
+                for slot in &self.arrivals.slots[from..to] {
+                    for (reading, out) in readings.iter() {
+                        last.read(*slot, *ts, *reading, names, &mut self.outs[*out]);
+                    }
+                }
+                from = to;
+            }
+        }
+    }
+
+    fn give_out(&mut self, names: &Names, output: &mut dyn SealedOutput) {
+        for view in &mut self.views {
+            let rows = view.select(&self.arrivals, &self.block_origins, &self.outs);
+            self.rows += rows as u64;
+            if rows > 0 {
+                let whole = rows == self.arrivals.len();
+                output.rows(
+                    &SealedRows {
+                        view: view.index,
+                        times: if whole { &self.arrivals.times } else { &view.times },
+                        origins: if whole { &self.block_origins } else { &view.origins },
+                        slots: if whole { &self.arrivals.slots } else { &view.slots },
+                        columns: &view.columns.columns,
+                    },
+                    names,
+                );
+            }
+        }
+    }
+}
+
+impl SealedView {
+    /// Fills the view's columns for its rows among the block's; returns how many there are.
+    fn select(&mut self, arrivals: &Lane, origins: &[Origin], outs: &[Column]) -> usize {
+        self.columns.clear();
+        self.selected.clear();
+        let (mask, rows) = (self.mask, 0..arrivals.len() as u32);
+        self.selected.extend(rows.filter(|r| arrivals.bits[*r as usize] & mask == mask));
+        let whole = self.selected.len() == arrivals.len();
+        if !whole {
+            self.pick_rows(arrivals, origins);
+        }
+        for (column, (first, second)) in self.columns.columns.iter_mut().zip(&self.reads) {
+            match second {
+                Some(second) if whole => ratio(&outs[*first], &outs[*second], column),
+                Some(second) => {
+                    let (mut n, mut d) = (Column::default(), Column::default());
+                    pick(&outs[*first], &self.selected, &mut n);
+                    pick(&outs[*second], &self.selected, &mut d);
+                    ratio(&n, &d, column);
+                }
+                None if whole => column.clone_from(&outs[*first]),
+                None => pick(&outs[*first], &self.selected, column),
+            }
+        }
+        self.columns.derive(self.selected.len());
+        self.selected.len()
+    }
+
+    fn pick_rows(&mut self, arrivals: &Lane, origins: &[Origin]) {
+        let rows = || self.selected.iter().map(|r| *r as usize);
+        self.times.clear();
+        self.times.extend(rows().map(|r| arrivals.times[r]));
+        self.origins.clear();
+        self.origins.extend(rows().map(|r| origins[r]));
+        self.slots.clear();
+        self.slots.extend(rows().map(|r| arrivals.slots[r]));
+    }
+}
+
+/// Copies the rows `selected` of `from`; spans go on pointing into the copied bytes.
+fn pick(from: &Column, selected: &[u32], out: &mut Column) {
+    out.bytes.clone_from(&from.bytes);
+    for row in selected {
+        out.words.push(from.words[*row as usize]);
+        out.valid.push(from.valid[*row as usize]);
+    }
+}
+
+/// Which attributes some accumulator is over.
+pub(crate) fn wanted_attributes(entity: &EntityPlan) -> Vec<bool> {
+    let mut wanted = vec![false; entity.attributes.len()];
+    for attribute in entity.accumulators.iter().filter_map(|a| a.attribute) {
+        wanted[attribute] = true;
+    }
+    wanted
+}
+

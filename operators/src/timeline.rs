@@ -1,0 +1,24 @@
+//! The timeline: one worker's log of one entity type, in time order.
+//!
+//! ```text
+//!  EventBatch ──receive──→ Block (interned rows, in arrival order) ──→ live windows
+//!                            │
+//!                          stash   rows with ts >= frontier, by time
+//!                            │ seal(frontier)
+//!                          log     chunks of rows in (ts, source, partition, offset) order
+//!                            │ windows: pairs of positions in the log
+//!                          retire  rows that every window has let go: symbols and slots are freed
+//! ```
+//!
+//! - [`chunk`]: up to 65,536 rows in columns; [`log`]: the chunks with global sequence numbers;
+//! - [`stash`]: rows that are not sealed yet;
+//! - [`lane`]: rows copied out of either, as the aggregates want them;
+//! - [`entity_log`]: all of it together, with the directory of entities and the dictionaries.
+//!
+//! State is bounded by the rows inside the longest window plus the stash, which the sources bound.
+
+pub mod chunk;
+pub mod entity_log;
+pub mod lane;
+pub mod log;
+pub mod stash;

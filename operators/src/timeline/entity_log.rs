@@ -1,0 +1,180 @@
+//! A timeline with its names: the log, the stash above it, the directory of entities and the
+//! dictionaries of text values.
+
+use super::chunk::{Chunk, symbol_of};
+use super::log::Log;
+use super::stash::{Block, Entry, Stash};
+use crate::event_batch::{EventBatch, NO_SPAN, NULL, Origin};
+use crate::interner::{Interner, stable_hash};
+use crate::online::EntityIds;
+use crate::plan::{AttributePlan, EntityPlan, Storage};
+use crate::time::{EventTime, Millis};
+use crate::value::{Column, Type};
+use std::rc::Rc;
+
+/// The longest window spans at least about so many chunks, so that rows, slots and symbols are
+/// freed at most this fraction of it late.
+const CHUNKS_A_WINDOW: Millis = 16;
+
+/// Numbers for entity ids and for the values of symbol attributes. Each is counted by the rows of
+/// the stash and the log that have it, and by last-event state.
+pub struct Names {
+    /// Entity ids: the numbers are slots.
+    pub entities: Interner,
+    /// For each symbol attribute its values.
+    pub symbols: Vec<Option<Interner>>,
+    types: Vec<Type>,
+}
+
+impl Names {
+    fn new(attributes: &[AttributePlan]) -> Self {
+        let symbols =
+            |a: &AttributePlan| (a.storage == Storage::Symbol).then(|| Interner::new(1));
+        Names {
+            entities: Interner::new(0),
+            symbols: attributes.iter().map(symbols).collect(),
+            types: attributes.iter().map(|a| a.ty).collect(),
+        }
+    }
+
+    /// Counts a symbol once more; 0 is null and not counted.
+    pub fn retain_symbol(&mut self, attribute: usize, symbol: u32) {
+        if let (Some(names), true) = (&mut self.symbols[attribute], symbol != 0) {
+            names.retain(symbol);
+        }
+    }
+
+    /// Counts a symbol once less; 0 is null and not counted.
+    pub fn release_symbol(&mut self, attribute: usize, symbol: u32) {
+        if let (Some(names), true) = (&mut self.symbols[attribute], symbol != 0) {
+            names.release(symbol);
+        }
+    }
+
+    /// Appends the value of a symbol, in the attribute's type.
+    pub fn push_symbol(&self, attribute: usize, symbol: u32, out: &mut Column) {
+        let bytes = match &self.symbols[attribute] {
+            Some(names) if symbol != 0 => names.bytes(symbol),
+            _ => return out.push_null(),
+        };
+        if self.types[attribute].is_bytes() {
+            return out.push_bytes(bytes);
+        }
+        match bytes.try_into() {
+            Ok(word) => out.push_word(u64::from_le_bytes(word)),
+            Err(_) => out.push_null(),
+        }
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        let symbols = self.symbols.iter().flatten().map(Interner::memory);
+        self.entities.memory() + symbols.sum::<usize>()
+    }
+}
+
+impl EntityIds for Names {
+    fn id(&self, slot: u32) -> &[u8] {
+        self.entities.bytes(slot)
+    }
+}
+
+/// See the module.
+pub struct EntityLog {
+    /// Entity ids and symbols.
+    pub names: Names,
+    /// Sealed rows.
+    pub log: Log,
+    /// Rows that are not sealed.
+    pub stash: Stash,
+    storages: Vec<Storage>,
+    ready: Vec<Entry>,
+}
+
+impl EntityLog {
+    /// An empty one for `plan`. `chunk_rows` bounds a chunk; rows typically wait `waiting` ms in
+    /// the stash.
+    pub fn new(plan: &EntityPlan, chunk_rows: usize, waiting: Millis) -> Self {
+        let longest = plan.windows.iter().map(|w| w.leaves(0)).max().unwrap_or(0);
+        let span = (longest / CHUNKS_A_WINDOW).max(1);
+        EntityLog {
+            names: Names::new(&plan.attributes),
+            log: Log::new(chunk_rows, span, plan.filters, plan.attributes.clone()),
+            stash: Stash::new(waiting / 64),
+            storages: plan.attributes.iter().map(|a| a.storage).collect(),
+            ready: Vec::new(),
+        }
+    }
+
+    /// Interns a batch; its rows go to the stash, and are handed back for the live windows.
+    pub fn receive(&mut self, batch: EventBatch) -> Rc<Block> {
+        let mut slots = Vec::with_capacity(batch.len());
+        for (id, hash) in batch.ids.iter().zip(&batch.hashes) {
+            slots.push(self.names.entities.intern(batch.kept(*id), *hash));
+        }
+        let (mut wide, mut spans) = (batch.wide.iter(), batch.spans.iter());
+        let mut attributes = Vec::with_capacity(self.storages.len());
+        for (storage, symbols) in self.storages.iter().zip(&mut self.names.symbols) {
+            let column = match (storage, symbols) {
+                (Storage::Symbol, Some(names)) => {
+                    intern(&batch, spans.next().map_or(&[][..], |s| s), names)
+                }
+                _ => wide.next().cloned().unwrap_or_default(),
+            };
+            attributes.push(column);
+        }
+        let EventBatch { times, origins, bits, .. } = batch;
+        let block = Rc::new(Block { times, origins, slots, bits, attributes });
+        self.stash.insert(Rc::clone(&block));
+        block
+    }
+
+    /// Moves the rows with `ts < hi` (all for `None`) into the log; appends their origins.
+    pub fn seal(&mut self, hi: Option<EventTime>, origins: &mut Vec<Origin>) {
+        let mut ready = std::mem::take(&mut self.ready);
+        self.stash.take(hi, &mut ready);
+        for entry in ready.drain(..) {
+            self.log.push(self.stash.block(&entry), entry.row as usize);
+            origins.push(entry.origin);
+            self.stash.release(&entry);
+        }
+        self.ready = ready;
+    }
+
+    /// Frees chunks that lie below `seq` wholly and that nobody reads, and the names that only they
+    /// used. At most `chunks` of them.
+    pub fn retire(&mut self, seq: u64, chunks: usize) {
+        for _ in 0..chunks {
+            match self.log.retire(seq) {
+                Some(chunk) => self.release(&chunk),
+                None => break,
+            }
+        }
+    }
+
+    fn release(&mut self, chunk: &Chunk) {
+        for row in 0..chunk.len() {
+            self.names.entities.release(chunk.slot(row));
+        }
+        for attribute in 0..chunk.attributes() {
+            if let Some(names) = &mut self.names.symbols[attribute] {
+                let symbols = (0..chunk.len()).map(|row| symbol_of(chunk.value(attribute, row)));
+                symbols.filter(|s| *s != 0).for_each(|s| {
+                    names.release(s);
+                });
+            }
+        }
+    }
+}
+
+/// One symbol column of a batch.
+fn intern(batch: &EventBatch, spans: &[u64], names: &mut Interner) -> Vec<i64> {
+    let one = |span: &u64| match *span {
+        NO_SPAN => NULL,
+        span => {
+            let bytes = batch.kept(span);
+            i64::from(names.intern(bytes, stable_hash(bytes)))
+        }
+    };
+    spans.iter().map(one).collect()
+}

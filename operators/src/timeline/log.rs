@@ -1,0 +1,125 @@
+//! The chunks of one timeline, and positions in them.
+
+use super::chunk::{CHUNK_ROWS_MIN, Chunk};
+use super::lane::Lane;
+use super::stash::Block;
+use crate::plan::AttributePlan;
+use crate::time::{EventTime, Millis};
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+/// Sealed rows in (ts, source, partition, offset) order. A row's *sequence number* is its place in
+/// the whole history; the log forgets a prefix of it.
+pub struct Log {
+    chunks: VecDeque<Rc<Chunk>>,
+    next: u64,
+    chunk_rows: usize,
+    chunk_span: Millis,
+    filters: usize,
+    attributes: Vec<AttributePlan>,
+}
+
+impl Log {
+    /// An empty log. `chunk_rows` bounds a chunk's rows (at most 65,536) and `chunk_span` the time
+    /// it spans, so that a quiet log lets go of its rows in pieces too.
+    pub fn new(
+        chunk_rows: usize,
+        chunk_span: Millis,
+        filters: usize,
+        attributes: Vec<AttributePlan>,
+    ) -> Self {
+        Log { chunks: VecDeque::new(), next: 0, chunk_rows, chunk_span, filters, attributes }
+    }
+
+    /// The sequence number the next row will have.
+    pub fn end(&self) -> u64 {
+        self.next
+    }
+
+    /// The sequence number of the oldest row it still has.
+    pub fn start(&self) -> u64 {
+        self.chunks.front().map_or(self.next, |c| c.base())
+    }
+
+    /// The chunks, oldest first.
+    pub fn chunks(&self) -> impl Iterator<Item = &Rc<Chunk>> {
+        self.chunks.iter()
+    }
+
+    /// The bytes of all its columns.
+    pub fn bytes(&self) -> usize {
+        self.chunks.iter().map(|c| c.bytes()).sum()
+    }
+
+    /// Appends row `row` of `block`; its time must not be less than the last row's.
+    pub(crate) fn push(&mut self, block: &Block, row: usize) {
+        let ts = block.times[row];
+        match self.chunks.back() {
+            Some(chunk) if chunk.takes(ts, self.chunk_span) => chunk.push(block, row),
+            last => {
+                // Chunks grow with the log, so that a small one costs little.
+                let rows = last.map_or(CHUNK_ROWS_MIN, |c| c.len() as usize * 2);
+                let rows = rows.min(self.chunk_rows);
+                let chunk = Chunk::new(self.next, ts, rows, self.filters, &self.attributes);
+                chunk.push(block, row);
+                self.chunks.push_back(Rc::new(chunk));
+            }
+        }
+        self.next += 1;
+    }
+
+    fn find(&self, seq: u64) -> usize {
+        // Windows mostly ask about either end; a binary search over the chunks serves both.
+        self.chunks.partition_point(|c| c.end() <= seq)
+    }
+
+    /// The first sequence number at or after `from` whose time fails `below`, which must be
+    /// monotone.
+    pub fn partition(&self, from: u64, below: impl Fn(EventTime) -> bool) -> u64 {
+        let mut seq = from.max(self.start());
+        for chunk in self.chunks.iter().skip(self.find(seq)) {
+            if below(chunk.time(chunk.len() - 1)) {
+                seq = chunk.end();
+                continue;
+            }
+            let row = (seq.max(chunk.base()) - chunk.base()) as u32;
+            return chunk.base() + u64::from(chunk.partition(row, &below));
+        }
+        seq
+    }
+
+    /// The time of row `seq`, if the log has it.
+    pub fn time(&self, seq: u64) -> Option<EventTime> {
+        let chunk = self.chunks.get(self.find(seq)).filter(|c| c.base() <= seq)?;
+        Some(chunk.time((seq - chunk.base()) as u32))
+    }
+
+    /// Chunks that hold rows of `lo..hi`.
+    pub fn cover(&self, lo: u64, hi: u64) -> impl Iterator<Item = &Rc<Chunk>> {
+        let from = if lo < hi { self.find(lo) } else { self.chunks.len() };
+        self.chunks.iter().skip(from).take_while(move |c| c.base() < hi)
+    }
+
+    /// Appends rows `lo..hi` to `lane`.
+    pub(crate) fn copy(&self, lo: u64, hi: u64, lane: &mut Lane) {
+        for chunk in self.cover(lo, hi) {
+            let from = (lo.max(chunk.base()) - chunk.base()) as u32;
+            let to = (hi.min(chunk.end()) - chunk.base()) as u32;
+            chunk.copy_times(from, to, &mut lane.times);
+            chunk.copy_slots(from, to, &mut lane.slots);
+            chunk.copy_bits(from, to, &mut lane.bits);
+            for (attribute, values) in lane.values.iter_mut().enumerate() {
+                if let Some(values) = values {
+                    chunk.copy_values(attribute, from, to, values);
+                }
+            }
+        }
+    }
+
+    /// Takes the front chunk out when all of it is below `seq` and nobody else reads it any more.
+    pub(crate) fn retire(&mut self, seq: u64) -> Option<Rc<Chunk>> {
+        let front = self.chunks.front()?;
+        let done = front.end() <= seq && Rc::strong_count(front) == 1;
+        if done { self.chunks.pop_front() } else { None }
+    }
+}

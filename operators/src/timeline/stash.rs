@@ -1,0 +1,181 @@
+//! Rows that are known but not sealed: those at or above the frontier.
+//!
+//! A calendar of buckets by event time, so that a step touches only the rows it seals, however
+//! many wait above the frontier. Bounded by the sources (`stash_bytes`), not here.
+
+use super::lane::Lane;
+use crate::event_batch::Origin;
+use crate::time::{EventTime, Millis};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Interned rows in the order they arrived.
+#[derive(Debug, Default)]
+pub struct Block {
+    /// Event times.
+    pub times: Vec<EventTime>,
+    /// Origins.
+    pub origins: Vec<Origin>,
+    /// Slots.
+    pub slots: Vec<u32>,
+    /// Filter bits.
+    pub bits: Vec<u64>,
+    /// For each attribute its words or symbols ([`crate::event_batch::NULL`] for null).
+    pub attributes: Vec<Vec<i64>>,
+}
+
+impl Block {
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Appends row `row` to `lane`.
+    pub(crate) fn copy(&self, row: usize, lane: &mut Lane) {
+        lane.times.push(self.times[row]);
+        lane.slots.push(self.slots[row]);
+        lane.bits.push(self.bits[row]);
+        for (values, from) in lane.values.iter_mut().zip(&self.attributes) {
+            if let Some(values) = values {
+                values.push(from[row]);
+            }
+        }
+    }
+}
+
+/// A row's place in the order of the log, and where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    pub ts: EventTime,
+    pub origin: Origin,
+    block: u32,
+    pub row: u32,
+}
+
+#[derive(Default)]
+struct Bucket {
+    /// Descending when `sorted`, so that the oldest are taken off the end.
+    entries: Vec<Entry>,
+    unsorted: bool,
+}
+
+/// See the module.
+pub struct Stash {
+    width: Millis,
+    buckets: BTreeMap<u64, Bucket>,
+    blocks: Vec<(Rc<Block>, u32)>,
+    free: Vec<u32>,
+    len: usize,
+    empty: Rc<Block>,
+}
+
+impl Stash {
+    /// An empty stash whose buckets are `width` ms wide (at least 1): about a 64th of the time
+    /// rows wait is good.
+    pub fn new(width: Millis) -> Self {
+        Stash {
+            width: width.max(1),
+            buckets: BTreeMap::new(),
+            blocks: Vec::new(),
+            free: Vec::new(),
+            len: 0,
+            empty: Rc::default(),
+        }
+    }
+
+    /// How many rows wait.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// A time at or below the least time in it.
+    pub fn floor(&self) -> Option<EventTime> {
+        self.buckets.first_key_value().map(|(bucket, _)| bucket * self.width)
+    }
+
+    /// Adds all rows of `block`.
+    pub fn insert(&mut self, block: Rc<Block>) {
+        if block.is_empty() {
+            return;
+        }
+        let rows = block.len() as u32;
+        let at = match self.free.pop() {
+            Some(at) => at,
+            None => {
+                self.blocks.push((Rc::clone(&self.empty), 0));
+                self.blocks.len() as u32 - 1
+            }
+        };
+        for row in 0..rows {
+            let (ts, origin) = (block.times[row as usize], block.origins[row as usize]);
+            let bucket = self.buckets.entry(ts / self.width).or_default();
+            let entry = Entry { ts, origin, block: at, row };
+            bucket.unsorted |= bucket.entries.last().is_some_and(|last| *last < entry);
+            bucket.entries.push(entry);
+        }
+        self.len += block.len();
+        self.blocks[at as usize] = (block, rows);
+    }
+
+    /// Takes out the rows with `ts < hi` (all rows for `None`), oldest first, into `out`.
+    pub(crate) fn take(&mut self, hi: Option<EventTime>, out: &mut Vec<Entry>) {
+        while let Some(mut first) = self.buckets.first_entry() {
+            let bucket_start = first.key().saturating_mul(self.width);
+            if hi.is_some_and(|hi| bucket_start >= hi) {
+                break;
+            }
+            let bucket = first.get_mut();
+            if std::mem::take(&mut bucket.unsorted) {
+                // Stable sorting finds the sorted run that is there already.
+                bucket.entries.sort_by(|a, b| b.cmp(a));
+            }
+            let stay = match hi {
+                Some(hi) => bucket.entries.partition_point(|e| e.ts >= hi),
+                None => 0,
+            };
+            self.len -= bucket.entries.len() - stay;
+            out.extend(bucket.entries.drain(stay..).rev());
+            if stay > 0 {
+                break;
+            }
+            first.remove();
+        }
+    }
+
+    /// The block a taken row is in.
+    pub(crate) fn block(&self, entry: &Entry) -> &Rc<Block> {
+        &self.blocks[entry.block as usize].0
+    }
+
+    /// Lets go of a taken row; its block is freed with its last row.
+    pub(crate) fn release(&mut self, entry: &Entry) {
+        let (block, left) = &mut self.blocks[entry.block as usize];
+        *left -= 1;
+        if *left == 0 {
+            *block = Rc::clone(&self.empty);
+            self.free.push(entry.block);
+        }
+    }
+
+    /// Appends the rows with `lo <= ts < hi` to `lane`, in no particular order.
+    pub(crate) fn copy(&self, lo: EventTime, hi: EventTime, lane: &mut Lane) {
+        if lo >= hi {
+            return;
+        }
+        for bucket in self.buckets.range(lo / self.width..=hi / self.width).map(|(_, b)| b) {
+            for entry in bucket.entries.iter().filter(|e| lo <= e.ts && e.ts < hi) {
+                self.block(entry).copy(entry.row as usize, lane);
+            }
+        }
+    }
+}
