@@ -136,8 +136,9 @@ impl Last {
             names.entities.retain(slot);
         }
         *state = State { latest: ts + 1, previous: state.latest, origin };
-        for (at, attribute) in self.plan.attributes.iter().enumerate() {
-            let value = lane.values(Some(*attribute)).get(row).copied().unwrap_or(NULL);
+        for at in 0..self.plan.attributes.len() {
+            let attribute = Some(self.plan.attributes[at]);
+            let value = lane.values(attribute).get(row).copied().unwrap_or(NULL);
             self.keep(at, slot, value, names);
         }
         self.shown.iter_mut().for_each(|e| e.arm(slot, ts));

@@ -248,7 +248,8 @@ impl Chunk {
                     break;
                 }
                 let merged = Rc::new(Run::merge(a, b));
-                r.runs.truncate(r.runs.len() - 2);
+                r.runs.pop();
+                r.runs.pop();
                 r.runs.push(merged);
             }
         }
