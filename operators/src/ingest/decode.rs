@@ -1,1 +1,217 @@
 //! JSON straight into the projected columns.
+//!
+//! ```text
+//! record bytes ─ UTF-8 checked once ─→ serde_json ─→ seeds ─→ one cell in each column
+//!                                                     │
+//!                              a trie of the dotted paths; each object predicts its next key
+//! ```
+//!
+//! Only what a key, an attribute or a predicate needs is looked at; everything else is skipped, but
+//! must be JSON all the same, to the last byte of the record. A record becomes one row, or an error
+//! that names the field; an error leaves no trace in the columns.
+//!
+//! Why this way: there is no value tree and, once the buffers have grown, no allocation, unless a
+//! string that is wanted has escapes or a nested value is skipped (`serde_json` then needs scratch
+//! space). Numbers are taken by their text, because the nearest double of `0.0000005` is not it.
+//! Objects mostly have their keys in one order, so each remembers the order it saw and compares
+//! the expected key first.
+
+mod cell;
+mod error;
+mod keys;
+mod number;
+mod rfc3339;
+mod seed;
+#[cfg(test)]
+mod tests;
+mod trie;
+
+pub use error::DecodeError;
+
+use crate::plan::SourcePlan;
+use crate::time::EventTime;
+use crate::value::Column;
+use serde::de::DeserializeSeed;
+use trie::Trie;
+
+/// The default bound on a record's length in bytes (1 MiB): a longer one is malformed.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// Decoded records of one source, a column a field.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decoded {
+    /// The event times.
+    pub time: Vec<EventTime>,
+    /// When the records arrived, where the source has a field that says so.
+    pub arrival: Vec<Option<EventTime>>,
+    /// One column for each of [`SourcePlan::fields`], each as long as `time`.
+    pub columns: Vec<Column>,
+}
+
+impl Decoded {
+    /// Forgets all rows and keeps the memory.
+    pub fn clear(&mut self) {
+        self.time.clear();
+        self.arrival.clear();
+        self.columns.iter_mut().for_each(Column::clear);
+    }
+
+    /// How many records it holds.
+    pub fn rows(&self) -> usize {
+        self.time.len()
+    }
+
+    /// Makes sure that there are `count` columns, all as long as the times.
+    fn shape(&mut self, count: usize) {
+        if self.columns.len() == count {
+            return;
+        }
+        let rows = self.rows();
+        self.columns.truncate(count);
+        self.columns.resize_with(count, || Column {
+            words: vec![0; rows],
+            valid: vec![false; rows],
+            bytes: Vec::new(),
+        });
+    }
+}
+
+/// Turns the records of one source into rows of [`Decoded`].
+///
+/// When a key is there twice the last one wins; the earlier ones must still be of the field's type.
+#[derive(Clone, Debug)]
+pub struct Decoder {
+    trie: Trie,
+    fields: Vec<Field>,
+    keys: Vec<usize>,
+    time: String,
+    earliest: EventTime,
+    latest: EventTime,
+    record_bytes_max: usize,
+}
+
+/// What is asked of a field once a record has been read.
+#[derive(Clone, Debug)]
+struct Field {
+    /// How errors name it.
+    label: String,
+    required: bool,
+}
+
+impl Decoder {
+    /// A decoder for the records of `source`.
+    pub fn new(source: &SourcePlan) -> Self {
+        Self {
+            trie: Trie::new(source),
+            fields: source
+                .fields
+                .iter()
+                .map(|f| Field { label: trie::label(&f.name, &f.path), required: f.required })
+                .collect(),
+            keys: source.keys.clone(),
+            time: trie::time_label(&source.time.path),
+            earliest: source.earliest,
+            latest: source.latest,
+            record_bytes_max: RECORD_BYTES_MAX,
+        }
+    }
+
+    /// The same, with another bound on a record's length in bytes (default [`RECORD_BYTES_MAX`]).
+    #[must_use]
+    pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
+        self.record_bytes_max = record_bytes_max;
+        self
+    }
+
+    /// Appends the row of `record` to `into`.
+    ///
+    /// # Errors
+    /// When the record is malformed: too long, not UTF-8, not one JSON object, a field of the wrong
+    /// type or out of range, no event time or one outside the source's bounds, a required field or
+    /// every entity key missing. `into` is then as it was.
+    pub fn decode(&mut self, record: &[u8], into: &mut Decoded) -> Result<(), DecodeError> {
+        into.shape(self.fields.len());
+        let row = into.rows();
+        let read = self.read(record, row, &mut into.columns).and_then(|times| {
+            self.complete(row, &mut into.columns)?;
+            Ok((self.event_time(times.event)?, times.arrival))
+        });
+        match read {
+            Ok((time, arrival)) => {
+                into.time.push(time);
+                into.arrival.push(arrival);
+                Ok(())
+            }
+            Err(error) => {
+                into.columns.iter_mut().for_each(|column| cell::reset(column, row));
+                Err(error)
+            }
+        }
+    }
+
+    /// Reads what is in the record into the cells of `row`.
+    fn read(
+        &mut self,
+        record: &[u8],
+        row: usize,
+        columns: &mut [Column],
+    ) -> Result<Times, DecodeError> {
+        if record.len() > self.record_bytes_max {
+            let (length, limit) = (record.len(), self.record_bytes_max);
+            return Err(DecodeError::TooLong { length, limit });
+        }
+        let text = std::str::from_utf8(record)
+            .map_err(|e| DecodeError::NotUtf8 { at: e.valid_up_to() })?;
+        let mut json = serde_json::Deserializer::from_str(text);
+        let mut cells = cell::Row::new(&mut self.trie, columns, row);
+        let read = seed::ObjectSeed::root(&mut cells).deserialize(&mut json);
+        match read.and_then(|()| json.end()) {
+            Ok(()) => Ok(Times { event: cells.time, arrival: cells.arrival }),
+            Err(syntax) => Err(match cells.fault.take() {
+                Some(fault) => fault,
+                None => DecodeError::syntax(&syntax, text),
+            }),
+        }
+    }
+
+    /// Fills in nulls, and sees that what must be there is.
+    fn complete(&self, row: usize, columns: &mut [Column]) -> Result<(), DecodeError> {
+        for (column, field) in columns.iter_mut().zip(&self.fields) {
+            if column.len() == row {
+                column.push_null();
+            }
+            if field.required && column.valid.get(row) != Some(&true) {
+                return Err(DecodeError::Missing { field: field.label.clone() });
+            }
+        }
+        let present =
+            |key: &usize| columns.get(*key).is_some_and(|c| c.valid.get(row) == Some(&true));
+        if self.keys.is_empty() || self.keys.iter().any(present) {
+            return Ok(());
+        }
+        let labels = self.keys.iter().filter_map(|key| self.fields.get(*key));
+        Err(DecodeError::NoKey {
+            keys: labels.map(|f| f.label.as_str()).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    fn event_time(&self, time: Option<i64>) -> Result<EventTime, DecodeError> {
+        let time = time.ok_or_else(|| DecodeError::Missing { field: self.time.clone() })?;
+        match u64::try_from(time) {
+            Ok(t) if (self.earliest..self.latest).contains(&t) => Ok(t),
+            _ => Err(DecodeError::TimeOutside {
+                field: self.time.clone(),
+                time,
+                earliest: self.earliest,
+                latest: self.latest,
+            }),
+        }
+    }
+}
+
+/// The times of a record.
+struct Times {
+    /// Not yet held against the source's bounds.
+    event: Option<i64>,
+    arrival: Option<EventTime>,
+}

@@ -1,0 +1,97 @@
+//! What can be wrong with a record.
+
+use crate::time::EventTime;
+
+/// How many bytes of a record an error shows at most.
+const SHOWN_BYTES_MAX: usize = 100;
+
+/// Why a record is malformed. Fields are named as in the job, with their path in the record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// Longer than the bound.
+    #[error("the record has {length} bytes, the limit is {limit}")]
+    TooLong {
+        /// Its length.
+        length: usize,
+        /// The bound.
+        limit: usize,
+    },
+    /// Not UTF-8.
+    #[error("the record is not UTF-8: invalid byte at {at}")]
+    NotUtf8 {
+        /// Where the first bad byte is, from 0.
+        at: usize,
+    },
+    /// Not JSON, or something after it.
+    #[error("the record is not one JSON value: {reason}; it begins with `{begins}`")]
+    Syntax {
+        /// What the parser says.
+        reason: String,
+        /// The beginning of the record.
+        begins: String,
+    },
+    /// A value of another type, or one that does not parse.
+    #[error("{field}: expected {expected}, found {found}")]
+    WrongType {
+        /// The field.
+        field: String,
+        /// What it should have been.
+        expected: &'static str,
+        /// What it was.
+        found: String,
+    },
+    /// A number beyond what the type holds.
+    #[error("{field}: {found} is out of range, expected {expected}")]
+    OutOfRange {
+        /// The field.
+        field: String,
+        /// What it should have been.
+        expected: &'static str,
+        /// What it was.
+        found: String,
+    },
+    /// A required field or the event time is not there, or null.
+    #[error("{field}: required, but missing or null")]
+    Missing {
+        /// The field.
+        field: String,
+    },
+    /// None of the entity keys is there.
+    #[error("none of the entity keys is present: {keys}")]
+    NoKey {
+        /// The fields that are keys.
+        keys: String,
+    },
+    /// An event time outside the source's bounds.
+    #[error("{field}: {time} ms is outside [{earliest}, {latest})")]
+    TimeOutside {
+        /// The field.
+        field: String,
+        /// The time in ms since the epoch.
+        time: i64,
+        /// The first valid time.
+        earliest: EventTime,
+        /// The first time that is invalid again.
+        latest: EventTime,
+    },
+}
+
+impl DecodeError {
+    /// What the parser said about `text`.
+    pub(super) fn syntax(error: &serde_json::Error, text: &str) -> Self {
+        let reason = error.to_string();
+        DecodeError::Syntax { reason: shown(&reason), begins: shown(text) }
+    }
+}
+
+/// The beginning of `text`, short enough for a message.
+pub(super) fn shown(text: &str) -> String {
+    if text.len() <= SHOWN_BYTES_MAX {
+        return text.to_owned();
+    }
+    let cut = text.floor_char_boundary(SHOWN_BYTES_MAX);
+    let mut shown = text.get(..cut).unwrap_or_default().to_owned();
+    shown.push_str("..");
+    shown
+}

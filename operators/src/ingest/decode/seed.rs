@@ -1,0 +1,195 @@
+//! The seeds that drive the parser.
+
+use super::cell::Row;
+use super::error::DecodeError;
+use super::keys::{Keys, Target};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+
+/// Breaks off reading: the parser's error says nothing, the row keeps the reason.
+fn stop<E: Error>(row: &mut Row<'_>, fault: DecodeError) -> E {
+    row.fault = Some(fault);
+    E::custom("")
+}
+
+/// Reads an object of which some keys are wanted.
+pub(super) struct ObjectSeed<'r, 'a> {
+    row: &'r mut Row<'a>,
+    node: usize,
+}
+
+impl<'r, 'a> ObjectSeed<'r, 'a> {
+    /// For the record itself.
+    pub fn root(row: &'r mut Row<'a>) -> Self {
+        Self { row, node: 0 }
+    }
+
+    fn refuse<E: Error>(self, found: &str) -> E {
+        let field = self.row.nodes.get(self.node).map(|n| n.label.clone()).unwrap_or_default();
+        let fault = DecodeError::WrongType { field, expected: "an object", found: found.into() };
+        stop(self.row, fault)
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ObjectSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Self { row, node } = self;
+        if node != 0 {
+            row.restart(node);
+        }
+        let mut position = 0;
+        loop {
+            let Some(at) = row.nodes.get_mut(node) else { return Ok(()) };
+            let seed = KeySeed { keys: &mut at.keys, position: &mut position };
+            match map.next_key_seed(seed)? {
+                None => return Ok(()),
+                Some(Target::Skip) => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+                Some(Target::Leaf(leaf)) => map.next_value_seed(LeafSeed { row, leaf })?,
+                Some(Target::Object(node)) => map.next_value_seed(ObjectSeed { row, node })?,
+            }
+        }
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        if self.node == 0 {
+            return Err(self.refuse("null"));
+        }
+        self.row.restart(self.node);
+        Ok(())
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        Err(self.refuse(if value { "true" } else { "false" }))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Err(self.refuse("a number"))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Err(self.refuse("a number"))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Err(self.refuse("a number"))
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Err(self.refuse("a string"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Err(self.refuse("an array"))
+    }
+}
+
+/// Finds out what a key leads to.
+struct KeySeed<'k> {
+    keys: &'k mut Keys,
+    position: &'k mut usize,
+}
+
+impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
+    type Value = Target;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Target, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for KeySeed<'_> {
+    type Value = Target;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    #[inline]
+    fn visit_str<E: Error>(self, key: &str) -> Result<Target, E> {
+        Ok(self.keys.next(key, self.position))
+    }
+}
+
+/// Reads a wanted value: strings as the parser hands them out, everything else by its text.
+struct LeafSeed<'r, 'a> {
+    row: &'r mut Row<'a>,
+    leaf: usize,
+}
+
+impl LeafSeed<'_, '_> {
+    fn refuse<E: Error>(self, found: &str) -> Result<(), E> {
+        let refused = self.row.refuse(self.leaf, found);
+        refused.map_err(|fault| stop(self.row, fault))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for LeafSeed<'_, '_> {
+    type Value = ();
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.row.is_text(self.leaf) {
+            return deserializer.deserialize_any(self);
+        }
+        let json = <&RawValue as serde::Deserialize>::deserialize(deserializer)?;
+        self.row.put_json(self.leaf, json.get()).map_err(|fault| stop(self.row, fault))
+    }
+}
+
+impl<'de> Visitor<'de> for LeafSeed<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    #[inline]
+    fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
+        self.row.put_text(self.leaf, text).map_err(|fault| stop(self.row, fault))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<(), E> {
+        self.row.put_null(self.leaf).map_err(|fault| stop(self.row, fault))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
+        self.refuse(if value { "true" } else { "false" })
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
+        self.refuse(&format!("number {value}"))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
+        self.refuse(&format!("number {value}"))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
+        self.refuse(&format!("number {value}"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        self.refuse("an array")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        self.refuse("an object")
+    }
+}
