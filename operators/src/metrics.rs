@@ -11,5 +11,5 @@ mod histogram;
 mod worker;
 
 pub use cell::{Counter, Gauge};
-pub use histogram::{Histogram, HistogramSnapshot, LATENCY_BOUNDS_NS, LATE_BOUNDS_MS};
+pub use histogram::{Histogram, HistogramSnapshot, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 pub use worker::{EntityMetrics, PartitionProgress, VerdictCounts, WorkerMetrics};

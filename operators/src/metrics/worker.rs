@@ -3,7 +3,7 @@
 use crate::ingest::dead_letter::Reason;
 use crate::ingest::reader::PartitionId;
 use crate::metrics::cell::{Counter, Gauge};
-use crate::metrics::histogram::{Histogram, LATENCY_BOUNDS_NS, LATE_BOUNDS_MS};
+use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 use crate::plan::Plan;
 use crate::time::EventTime;
 use std::sync::{Mutex, PoisonError};
