@@ -87,4 +87,4 @@ fn process(out: &mut Exposition, scrape: &Scrape<'_>) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
