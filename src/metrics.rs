@@ -11,7 +11,8 @@ mod sources;
 mod workers;
 
 use crate::process::ProcessUsage;
-use exposition::{Exposition, float, seconds};
+pub(crate) use exposition::float;
+use exposition::{Exposition, seconds};
 use snapshot::{KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot};
 use std::sync::Arc;
 use tidemark_operators::metrics::WorkerMetrics;
