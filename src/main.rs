@@ -1,2 +1,15 @@
 //! The tidemark binary.
-fn main() {}
+
+use clap::Parser;
+use std::process::ExitCode;
+use tidemark::cli::Cli;
+
+fn main() -> ExitCode {
+    match tidemark::dispatch::run(Cli::parse()) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.code()
+        }
+    }
+}

@@ -1,1 +1,2 @@
 //! Tidemark jobs.
+pub mod document;

@@ -7,7 +7,8 @@
 //! - [`plan`]: what a checked job file compiles to, and all this crate knows of a job;
 //! - [`ingest`]: partition logs, decoding, the judge (late, future, malformed) and dead letters;
 //! - [`expression`]: typed expressions, evaluated a column at a time;
-//! - [`online`]: rows on their way to the online store.
+//! - [`online`]: rows on their way to the online store;
+//! - [`metrics`]: what a worker counts about itself, for whoever looks from outside.
 //!
 //! Nothing here reads a clock, the environment, a file or a socket: those arrive as arguments or
 //! behind traits, so that any run can be replayed from a seed.
@@ -16,8 +17,7 @@ pub mod aggregate;
 pub mod event_batch;
 pub mod expression;
 pub mod ingest;
-pub mod interner;
-pub mod live;
+pub mod metrics;
 pub mod online;
 pub mod plan;
 pub mod sealed;

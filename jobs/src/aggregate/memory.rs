@@ -1,0 +1,73 @@
+//! What the state behind features takes.
+
+use std::fmt;
+use tidemark_operators::plan::{Kind, Storage};
+
+/// Bytes that a feature keeps: a bound for each entity, and for what grows with its events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// Bytes for each live entity.
+    pub(crate) entity: u64,
+    /// Bytes for each distinct value in the window.
+    pub(crate) value: u64,
+    /// Bytes for each event in the window, at most (a monotone queue mostly keeps few).
+    pub(crate) event: u64,
+}
+
+impl Memory {
+    /// What one accumulator takes.
+    pub(crate) const fn of(kind: Kind) -> Self {
+        let (entity, value, event) = match kind {
+            Kind::Count => (8, 0, 0),
+            Kind::Sum => (24, 0, 0),
+            Kind::Moments => (56, 0, 0),
+            Kind::Max | Kind::Min => (24, 0, 16),
+            Kind::Distinct => (8, 16, 0),
+            Kind::Entropy => (32, 16, 0),
+        };
+        Memory { entity, value, event }
+    }
+
+    /// What last-event state takes, with the attributes kept there.
+    pub(crate) fn last(attributes: impl Iterator<Item = Storage>) -> Self {
+        Memory { entity: 24 + attributes.map(cell).sum::<u64>(), value: 0, event: 0 }
+    }
+
+    /// Bytes of one event in an entity's log: time, entity, order, filter bits and attributes.
+    pub(crate) fn row(filters: usize, attributes: impl Iterator<Item = Storage>) -> u64 {
+        let bits = if filters > 0 { 8 } else { 0 };
+        8 + 4 + 8 + bits + attributes.map(cell).sum::<u64>()
+    }
+
+    /// Both together.
+    pub(crate) const fn and(self, other: Memory) -> Memory {
+        Memory {
+            entity: self.entity + other.entity,
+            value: self.value + other.value,
+            event: self.event + other.event,
+        }
+    }
+}
+
+const fn cell(storage: Storage) -> u64 {
+    match storage {
+        Storage::Wide => 8,
+        Storage::Symbol => 4,
+    }
+}
+
+impl fmt::Display for Memory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Memory::default() {
+            return f.write_str("-");
+        }
+        write!(f, "{} B", self.entity)?;
+        if self.value > 0 {
+            write!(f, " + {} B a value", self.value)?;
+        }
+        if self.event > 0 {
+            write!(f, " + {} B an event", self.event)?;
+        }
+        Ok(())
+    }
+}

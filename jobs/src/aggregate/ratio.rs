@@ -1,0 +1,60 @@
+//! `ratio`: the events that match `where` over those that match `over`, or over all; 0 when there
+//! are none of those.
+
+use super::keys::filtered;
+use super::{Aggregate, Measure, Measured, Memory, Reported, Windowed};
+use crate::compile::Scope;
+use crate::declare::{self, Written};
+use crate::document::Table;
+use std::rc::Rc;
+use tidemark_operators::plan::{Kind, Read};
+use tidemark_operators::value::Type;
+
+pub(super) struct Ratio;
+
+#[derive(Debug)]
+struct RatioOf {
+    keys: Windowed,
+    over: Option<Written>,
+}
+
+impl Aggregate for Ratio {
+    fn name(&self) -> &'static str {
+        "ratio"
+    }
+
+    fn read(&self, feature: &mut Table<'_>) -> Result<Rc<dyn Measure>, Reported> {
+        let filtered = feature.need("where");
+        let (keys, over) = (Windowed::read(feature), declare::filter(feature, "over"));
+        let (keys, over) = (keys?, over?);
+        if filtered { Ok(Rc::new(RatioOf { keys, over })) } else { Err(Reported) }
+    }
+}
+
+impl Measure for RatioOf {
+    fn compile(&self, scope: &mut Scope<'_, '_>) -> Result<Measured, Reported> {
+        let RatioOf { keys, over } = self;
+        let (counted, all) = (scope.mask(keys.filter.as_ref()), scope.mask(over.as_ref()));
+        let (counted, all) = (counted?, all?);
+        let numerator = scope.accumulator(Kind::Count, None, counted, keys.window);
+        let denominator = scope.accumulator(Kind::Count, None, all, keys.window);
+        let extent = scope.extent(keys.window);
+        Ok(Measured {
+            read: Read::Ratio { numerator, denominator },
+            ty: Type::Double,
+            nullable: false,
+            conversion: None,
+            extents: vec![(counted, extent), (all, extent)],
+            over: keys.over(),
+            memory: Memory::of(Kind::Count).and(Memory::of(Kind::Count)),
+            definition: format!(
+                "share of events{} in {}",
+                keys.filtered(),
+                match over {
+                    Some(_) => format!("the events{}", filtered(over.as_ref())),
+                    None => "all events".into(),
+                }
+            ),
+        })
+    }
+}

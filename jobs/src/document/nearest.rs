@@ -1,0 +1,51 @@
+//! Which name was probably meant.
+
+/// Names longer than this are compared with nothing.
+const NAME_CHARS_MAX: usize = 100;
+
+/// The candidate nearest to `name`, if one is near enough to be worth suggesting: at most a third
+/// of the longer name's characters (but at least one) inserted, removed, replaced or swapped, upper
+/// and lower case taken as equal. The first of equally near ones.
+pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let wanted = name.to_lowercase();
+    let length = wanted.chars().count();
+    if length == 0 || length > NAME_CHARS_MAX {
+        return None;
+    }
+    let mut best: Option<(usize, &str)> = None;
+    for candidate in candidates {
+        let chars = candidate.chars().count();
+        if chars > NAME_CHARS_MAX {
+            continue;
+        }
+        let distance = strsim::osa_distance(&wanted, &candidate.to_lowercase());
+        let near = distance <= (length.max(chars) / 3).max(1);
+        if near && best.is_none_or(|(least, _)| distance < least) {
+            best = Some((distance, candidate));
+        }
+    }
+    best.map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_swapped_letter_finds_the_name() {
+        assert_eq!(nearest("widnow", ["where", "window"]), Some("window"));
+        assert_eq!(nearest("WINDOW", ["where", "window"]), Some("window"));
+    }
+
+    #[test]
+    fn nothing_is_suggested_for_a_name_far_from_all() {
+        assert_eq!(nearest("colour", ["where", "window"]), None);
+        assert_eq!(nearest("", ["where", "window"]), None);
+        assert_eq!(nearest(&"w".repeat(101), ["where", "window"]), None);
+    }
+
+    #[test]
+    fn the_first_of_equally_near_names_wins() {
+        assert_eq!(nearest("card_c", ["card_a", "card_b"]), Some("card_a"));
+    }
+}

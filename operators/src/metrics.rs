@@ -1,0 +1,15 @@
+//! What a worker counts about itself: plain atomics that the dataflow updates and that another
+//! thread reads whenever it is asked.
+//!
+//! One [`WorkerMetrics`] belongs to one worker, which is its only writer; readers see each number
+//! whole, and different numbers as of slightly different moments. Updates are meant to be made
+//! once a batch or a step, not once a record. Entity ids never appear here: entities are counted
+//! by type.
+
+mod cell;
+mod histogram;
+mod worker;
+
+pub use cell::{Counter, Gauge};
+pub use histogram::{Histogram, HistogramSnapshot, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
+pub use worker::{EntityMetrics, PartitionProgress, VerdictCounts, WorkerMetrics};

@@ -1,0 +1,158 @@
+//! Everything one worker counts.
+
+use crate::ingest::dead_letter::Reason;
+use crate::ingest::reader::PartitionId;
+use crate::metrics::cell::{Counter, Gauge};
+use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
+use crate::plan::Plan;
+use crate::time::EventTime;
+use std::sync::{Mutex, PoisonError};
+
+/// The verdicts on one source's records; together they are the records read.
+#[derive(Debug, Default)]
+pub struct VerdictCounts {
+    /// Records that became events.
+    pub accepted: Counter,
+    /// Records behind their partition's watermark.
+    pub late: Counter,
+    /// Records too far ahead of their arrival.
+    pub future: Counter,
+    /// Records that could not be decoded.
+    pub malformed: Counter,
+}
+
+impl VerdictCounts {
+    /// The count of one dead-letter reason.
+    pub fn dead(&self, reason: Reason) -> &Counter {
+        match reason {
+            Reason::Late => &self.late,
+            Reason::Future => &self.future,
+            Reason::Malformed => &self.malformed,
+        }
+    }
+
+    /// All records read: the four verdicts together.
+    pub fn total(&self) -> u64 {
+        self.accepted.get() + self.late.get() + self.future.get() + self.malformed.get()
+    }
+}
+
+/// What is held for one entity type.
+#[derive(Debug, Default)]
+pub struct EntityMetrics {
+    /// Entities that hold a slot.
+    pub entities: Gauge,
+    /// Events in the timeline's log.
+    pub timeline_rows: Gauge,
+    /// Bytes of the timeline's log.
+    pub timeline_bytes: Gauge,
+    /// Events inside each window of the entity, by the window's place in its plan.
+    pub windows: Vec<Gauge>,
+    /// The share of the newest events that came from the busiest entity, in thousandths.
+    pub hottest_per_mille: Gauge,
+}
+
+/// How far one partition has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionProgress {
+    /// Which partition.
+    pub id: PartitionId,
+    /// Its watermark.
+    pub watermark: EventTime,
+    /// The greatest accepted event time; 0 before the first.
+    pub newest: EventTime,
+    /// The offset of the next record to read.
+    pub next_offset: u64,
+    /// Whether it is idle: its watermark follows those of the others.
+    pub idle: bool,
+    /// Whether the reader stood at the end of the log when it was last asked.
+    pub caught_up: bool,
+    /// Whether it is paused because it ran too far ahead of the others.
+    pub paused: bool,
+}
+
+/// What one worker counts. Made once from the job's plan; the worker writes, anyone reads.
+#[derive(Debug)]
+pub struct WorkerMetrics {
+    /// The worker's index in the computation.
+    pub worker: usize,
+    /// Verdicts by source, in plan order.
+    pub verdicts: Vec<VerdictCounts>,
+    /// How far behind the watermark late records were, in ms ([`LATE_BOUNDS_MS`]).
+    pub late_by_ms: Histogram,
+    /// Sealed rows computed (one an event and view).
+    pub rows_sealed: Counter,
+    /// Live rows handed to the online sink.
+    pub rows_live: Counter,
+    /// Feature values in those rows, sealed and live.
+    pub features: Counter,
+    /// From a record's due or read time until its live row was handed over, in ns
+    /// ([`LATENCY_BOUNDS_NS`]).
+    pub latency_ns: Histogram,
+    /// The frontier in ms of event time: every accepted event before it is known. 0 before the
+    /// first; `u64::MAX` once all inputs have closed.
+    pub frontier: Gauge,
+    /// The live clock in ms of event time; 0 before the first event.
+    pub live_clock: Gauge,
+    /// What is held, by entity type, in plan order.
+    pub entities: Vec<EntityMetrics>,
+    /// Attribute values and entity ids in the dictionaries.
+    pub dictionary_entries: Gauge,
+    /// Events accepted and not yet sealed.
+    pub unsealed_rows: Gauge,
+    /// Their bytes (the stash).
+    pub unsealed_bytes: Gauge,
+    /// Bytes sent to other workers and not yet taken in by them.
+    pub in_flight_bytes: Gauge,
+    /// Distinct counts reported at their limit (`distinct_max`).
+    pub distinct_saturated: Counter,
+    /// Integer results out of range, shown as null.
+    pub int_overflows: Counter,
+    /// Steps of the worker, idle ones included: a worker whose number stands still is stalled. It
+    /// must move at least once a second while nothing is to be done.
+    pub steps: Counter,
+    /// The partitions this worker owns.
+    progress: Mutex<Vec<PartitionProgress>>,
+}
+
+impl WorkerMetrics {
+    /// Zeroes for worker `worker` of a computation over `plan`.
+    pub fn new(worker: usize, plan: &Plan) -> Self {
+        let entity = |e: &crate::plan::EntityPlan| EntityMetrics {
+            windows: e.windows.iter().map(|_| Gauge::default()).collect(),
+            ..EntityMetrics::default()
+        };
+        WorkerMetrics {
+            worker,
+            verdicts: plan.sources.iter().map(|_| VerdictCounts::default()).collect(),
+            late_by_ms: Histogram::new(LATE_BOUNDS_MS),
+            rows_sealed: Counter::default(),
+            rows_live: Counter::default(),
+            features: Counter::default(),
+            latency_ns: Histogram::new(LATENCY_BOUNDS_NS),
+            frontier: Gauge::default(),
+            live_clock: Gauge::default(),
+            entities: plan.entities.iter().map(entity).collect(),
+            dictionary_entries: Gauge::default(),
+            unsealed_rows: Gauge::default(),
+            unsealed_bytes: Gauge::default(),
+            in_flight_bytes: Gauge::default(),
+            distinct_saturated: Counter::default(),
+            int_overflows: Counter::default(),
+            steps: Counter::default(),
+            progress: Mutex::default(),
+        }
+    }
+
+    /// Replaces the progress of the worker's partitions: a few times a second, not once a batch.
+    pub fn set_progress(&self, partitions: impl IntoIterator<Item = PartitionProgress>) {
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.clear();
+        progress.extend(partitions);
+    }
+
+    /// The progress of the worker's partitions as of the last update.
+    pub fn progress(&self) -> Vec<PartitionProgress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

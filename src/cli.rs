@@ -1,0 +1,66 @@
+//! The command line: every command, its flags and what they may be. Parsing only; what a command
+//! does is found through [`crate::dispatch`].
+//!
+//! Exit codes: 0 when the command succeeded, 1 when it ran and failed, 2 when the command line, a
+//! job file, `cluster.toml` or the environment is wrong (nothing was started then).
+
+mod dlq;
+mod generate;
+mod run;
+mod values;
+
+pub use dlq::{DlqArgs, DlqCommand, LetterFilter, ReasonName};
+pub use generate::{GenerateArgs, Profile};
+pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
+pub use values::SourceFiles;
+
+use clap::{Parser, Subcommand};
+
+const EXAMPLES: &str = "\
+Try it (no servers needed):
+  tidemark demo                       card features moving on generated traffic, in this terminal
+  curl localhost:8088/features/transaction_stats_5m/card_000017
+
+Run it on your own topic:
+  tidemark check fraud                what the shipped job computes
+  tidemark run fraud                  Kafka and Redis on this machine, or as cluster.toml says
+  KAFKA_BOOTSTRAP_SERVERS=kafka:9092 REDIS_URL=redis://redis:6379/0 tidemark run my_job.toml
+
+Backfill from files, the same features to the last digit:
+  tidemark replay fraud --source transactions=day1.jsonl.zst,day2.jsonl.zst --sealed rows.jsonl
+
+Exit codes: 0 success, 1 failure, 2 wrong command line, job file, cluster.toml or environment.
+Settings: a flag goes before the environment, the environment before cluster.toml.";
+
+/// A streaming feature engine: every card's, user's and device's features, right to the
+/// millisecond.
+#[derive(Debug, Parser)]
+#[command(name = "tidemark", version, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(max_term_width = 100, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch features move on generated traffic: no files, no servers
+    Demo(DemoArgs),
+    /// Run a job: from its topics or files to the online store
+    Run(RunArgs),
+    /// Read files at full speed, by event time only; the same input gives the same bytes
+    Replay(ReplayArgs),
+    /// Show the newest feature row of one entity from the online store
+    Get(GetArgs),
+    /// Check a job file and print what was understood
+    Check(CheckArgs),
+    /// Write generated records to a file
+    Generate(GenerateArgs),
+    /// Look into a file of dead letters
+    Dlq(DlqArgs),
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! `tidemark dlq`
+
+use clap::{Args, Subcommand, ValueEnum};
+use std::path::PathBuf;
+use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
+
+/// `tidemark dlq`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemark dlq ls dead.jsonl                        one line a letter, and the totals
+  tidemark dlq ls dead.jsonl --reason malformed --limit 5
+  tidemark dlq show dead.jsonl --offset 1234        that record whole: bytes, reason, times")]
+pub struct DlqArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DlqCommand,
+}
+
+/// What to do with a file of dead letters.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DlqCommand {
+    /// List letters, one a line, and count them by reason
+    Ls(LetterFilter),
+    /// Show letters whole: key, value, reason, how late, error
+    Show(LetterFilter),
+}
+
+/// Which letters.
+#[derive(Clone, Debug, Args)]
+pub struct LetterFilter {
+    /// The file, JSON lines
+    pub file: PathBuf,
+    /// Only letters with this reason
+    #[arg(long, value_enum)]
+    pub reason: Option<ReasonName>,
+    /// Only records of this partition
+    #[arg(long, value_name = "P")]
+    pub partition: Option<u32>,
+    /// Only records at this offset of their partition
+    #[arg(long, value_name = "N")]
+    pub offset: Option<u64>,
+    /// Leave out the first N that match
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub skip: u64,
+    /// At most this many
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub limit: u64,
+}
+
+impl LetterFilter {
+    /// Whether a letter is one of those that are asked for; `skip` and `limit` aside.
+    pub fn matches(&self, letter: &DeadLetter) -> bool {
+        self.reason.is_none_or(|reason| Reason::from(reason) == letter.reason)
+            && self.partition.is_none_or(|partition| partition == letter.partition.partition)
+            && self.offset.is_none_or(|offset| offset == letter.offset)
+    }
+}
+
+/// A reason as a flag's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ReasonName {
+    /// Behind its partition's watermark when it was read
+    Late,
+    /// Too far ahead of its arrival
+    Future,
+    /// It could not be decoded, or lacks something required
+    Malformed,
+}
+
+impl From<ReasonName> for Reason {
+    fn from(name: ReasonName) -> Self {
+        match name {
+            ReasonName::Late => Reason::Late,
+            ReasonName::Future => Reason::Future,
+            ReasonName::Malformed => Reason::Malformed,
+        }
+    }
+}

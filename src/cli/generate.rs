@@ -1,0 +1,72 @@
+//! `tidemark generate`
+
+use crate::cli::values;
+use clap::{Args, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// What kind of records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// Card transactions with skew, disorder and bursts of card testing
+    Fraud,
+    /// The workload of the benchmarks
+    W1,
+}
+
+/// `tidemark generate`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemark generate --profile fraud --events 100_000 --seed 7 --out tx.jsonl
+  tidemark generate --profile w1 --events 1_000_000 --seed 1 --partitions 4 --out w1.jsonl.zst
+  tidemark replay fraud --source transactions=tx.jsonl
+
+The same arguments write the same bytes. With several partitions FILE gets their numbers:
+w1-0.jsonl.zst, w1-1.jsonl.zst and so on. A name that ends in .zst is compressed.")]
+pub struct GenerateArgs {
+    /// What kind of records
+    #[arg(long, value_enum)]
+    pub profile: Profile,
+    /// How many records, over all partitions
+    #[arg(long, value_name = "N", value_parser = values::some)]
+    pub events: u64,
+    /// Seed
+    #[arg(long, value_name = "S")]
+    pub seed: u64,
+    /// How many partitions, each a file
+    #[arg(long, value_name = "P", default_value_t = 1)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_024))]
+    pub partitions: u32,
+    /// How many cards [default: the profile's]
+    #[arg(long, value_name = "N", value_parser = values::some)]
+    pub cards: Option<u64>,
+    /// Hours of event time they are spread over [default: the profile's]
+    #[arg(long, value_name = "H", value_parser = values::some)]
+    pub hours: Option<u64>,
+    /// The share of records that are late, 0 to 1
+    #[arg(long, value_name = "F", default_value = "0", value_parser = values::share)]
+    pub late: f64,
+    /// The share of records that are malformed, 0 to 1
+    #[arg(long, value_name = "F", default_value = "0", value_parser = values::share)]
+    pub malformed: f64,
+    /// Where to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+}
+
+impl GenerateArgs {
+    /// The file of each partition: `out` itself for one, else with the partition's number before
+    /// the extensions (`w1.jsonl.zst` becomes `w1-0.jsonl.zst`).
+    pub fn files(&self) -> Vec<PathBuf> {
+        if self.partitions <= 1 {
+            return vec![self.out.clone()];
+        }
+        let name = self.out.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        // A leading dot belongs to the stem.
+        let dot = name.char_indices().skip(1).find(|(_, c)| *c == '.').map(|(at, _)| at);
+        let (stem, extensions) = name.split_at(dot.unwrap_or(name.len()));
+        let numbered = |p: u32| OsString::from(format!("{stem}-{p}{extensions}"));
+        (0..self.partitions).map(|p| self.out.with_file_name(numbered(p))).collect()
+    }
+}

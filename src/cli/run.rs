@@ -1,0 +1,133 @@
+//! Commands that run a job or read what it made.
+
+use crate::cli::values::{self, SourceFiles};
+use clap::Args;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The most workers a process runs.
+pub const WORKERS_MAX: usize = 256;
+
+/// `tidemark demo`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemark demo                          until q is pressed
+  tidemark demo --for 10s | cat          one plain line a second, for ten seconds
+  tidemark demo --rate 50000 --workers 2
+
+In a terminal: q or Ctrl-C ends it. While it runs:
+  curl localhost:8088/features/transaction_stats_5m/<a card from the screen>
+  curl localhost:8088/metrics")]
+pub struct DemoArgs {
+    /// End after this long [default: until q or Ctrl-C]
+    #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
+    pub duration: Option<Duration>,
+    /// Transactions per second
+    #[arg(long, value_name = "N", default_value = "2000", value_parser = values::some)]
+    pub rate: u64,
+    /// Worker threads [env: PARALLELISM] [default: 1]
+    #[arg(long, value_name = "N", value_parser = values::workers)]
+    pub workers: Option<usize>,
+    /// The job: a shipped one whose source is `transactions`, or a file
+    #[arg(long, default_value = "fraud")]
+    pub job: String,
+    /// Port for HTTP on 127.0.0.1; 0 takes any free one [env: HEALTH_CHECK_PORT] [default: 8088]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Seed of the traffic: the same seed gives the same cards and amounts
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// `tidemark run`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemark run fraud
+  tidemark run jobs/my_job.toml --cluster /etc/tidemark/cluster.toml --workers 4
+  KAFKA_TOPIC=payments LOG_LEVEL=debug tidemark run fraud
+
+A job whose sources are files ends with exit code 0 when all is read; one with topics runs until
+SIGINT or SIGTERM.
+
+Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID, KAFKA_TOPIC,
+REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB, REDIS_FEATURE_TTL (seconds),
+REDIS_MEMORY_LIMIT_BYTES, REDIS_MEMORY_ALERT_THRESHOLD (0 to 1), HEALTH_CHECK_PORT, LOG_LEVEL,
+PARALLELISM")]
+pub struct RunArgs {
+    /// The job: a file, or the name of a shipped job
+    pub job: String,
+    /// Settings of the process [default: cluster.toml in this folder if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub cluster: Option<PathBuf>,
+    /// Worker threads [env: PARALLELISM] [default: as cluster.toml says]
+    #[arg(long, value_name = "N", value_parser = values::workers)]
+    pub workers: Option<usize>,
+    /// Port for HTTP; 0 takes any free one [env: HEALTH_CHECK_PORT] [default: as cluster.toml says]
+    #[arg(long)]
+    pub port: Option<u16>,
+}
+
+/// `tidemark replay`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemark replay fraud --source transactions=tx.jsonl
+  tidemark replay fraud --source transactions=p0.jsonl.zst,p1.jsonl.zst --workers 2 \\
+      --sealed rows.jsonl --dlq dead.jsonl --online newest.jsonl
+
+Files are JSON lines, plain or zstd (by their content). Several files are several partitions, in
+the order given. Nothing depends on the clock: the same files give the same bytes, whatever the
+number of workers. One line of JSON on stdout says what was read and what it cost.")]
+pub struct ReplayArgs {
+    /// The job: a file, or the name of a shipped job
+    pub job: String,
+    /// The files of a source; once for each source of the job
+    #[arg(long = "source", value_name = "NAME=FILE[,FILE..]", required = true)]
+    #[arg(value_parser = values::source_files)]
+    pub sources: Vec<SourceFiles>,
+    /// Worker threads [env: PARALLELISM] [default: 1]
+    #[arg(long, value_name = "N", value_parser = values::workers)]
+    pub workers: Option<usize>,
+    /// Write sealed rows here: one for each event and view, exact as of the event
+    #[arg(long, value_name = "OUT.jsonl")]
+    pub sealed: Option<PathBuf>,
+    /// Write dead letters here
+    #[arg(long, value_name = "OUT.jsonl")]
+    pub dlq: Option<PathBuf>,
+    /// Write the live rows here as they are at the end
+    #[arg(long, value_name = "OUT.jsonl")]
+    pub online: Option<PathBuf>,
+}
+
+/// `tidemark get`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Example:
+  tidemark get fraud transaction_stats_5m card_000017")]
+pub struct GetArgs {
+    /// The job: a file, or the name of a shipped job
+    pub job: String,
+    /// The view
+    pub view: String,
+    /// The entity's id
+    #[arg(allow_hyphen_values = true)]
+    pub id: String,
+    /// Settings of the process [default: cluster.toml in this folder if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub cluster: Option<PathBuf>,
+}
+
+/// `tidemark check`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemark check fraud
+  tidemark check my_job.toml && tidemark run my_job.toml
+
+Every mistake of a job file is shown at once, with its line and the nearest valid name.")]
+pub struct CheckArgs {
+    /// The job: a file, or the name of a shipped job
+    pub job: String,
+}

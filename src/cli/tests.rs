@@ -1,0 +1,79 @@
+use super::*;
+use clap::CommandFactory;
+use std::path::PathBuf;
+use std::time::Duration;
+
+fn parse(line: &str) -> Result<Command, String> {
+    Cli::try_parse_from(line.split(' ')).map(|cli| cli.command).map_err(|e| e.to_string())
+}
+
+#[test]
+fn the_command_line_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_teaches_by_examples() {
+    let mut cli = Cli::command();
+    cli.build();
+    for command in cli.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+        let help = command.render_long_help().to_string();
+        assert!(help.contains("Example"), "{help}");
+        assert!(help.contains(&format!("tidemark {}", command.get_name())), "{help}");
+    }
+}
+
+#[test]
+fn a_demo_can_be_bounded_and_has_defaults() {
+    let Ok(Command::Demo(args)) = parse("tidemark demo --for 10s") else { panic!() };
+    assert_eq!(args.duration, Some(Duration::from_secs(10)));
+    assert_eq!((args.job.as_str(), args.port, args.workers), ("fraud", None, None));
+}
+
+#[test]
+fn replay_takes_several_files_a_source() {
+    let line = "tidemark replay fraud --source transactions=a.jsonl,b.jsonl --source clicks=c \
+                --workers 2";
+    let Ok(Command::Replay(args)) = parse(line) else { panic!() };
+    assert_eq!(args.workers, Some(2));
+    let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+    assert_eq!(args.sources[0].name, "transactions");
+    assert_eq!(args.sources[0].files, files(&["a.jsonl", "b.jsonl"]));
+    assert_eq!(args.sources[1].files, files(&["c"]));
+}
+
+#[test]
+fn wrong_values_say_what_to_write() {
+    for (line, words) in [
+        ("tidemark demo --for 10", "a duration with a unit"),
+        ("tidemark demo --for 0s", "longer than nothing"),
+        ("tidemark demo --workers 0", "a number from 1 to 256"),
+        ("tidemark demo --port 99999", "99999"),
+        ("tidemark demo --rate 0", "at least 1"),
+        ("tidemark replay fraud", "--source"),
+        ("tidemark replay fraud --source a.jsonl", "NAME=FILE"),
+        ("tidemark replay fraud --source t=a,,b", "a file has no name"),
+        (
+            "tidemark generate --profile w2 --events 1 --seed 1 --out x",
+            "possible values: fraud, w1",
+        ),
+        ("tidemark generate --profile w1 --events 1 --seed 1 --out x --late 2", "from 0 to 1"),
+        ("tidemark dlq ls x --reason lat", "late"),
+        ("tidemark reply", "replay"),
+    ] {
+        let error = parse(line).unwrap_err();
+        assert!(error.contains(words), "{line}: {error}");
+    }
+}
+
+#[test]
+fn partitions_get_files_of_their_own() {
+    let line = "tidemark generate --profile w1 --events 1_000 --seed 1 --out d/w1.jsonl.zst";
+    let Ok(Command::Generate(mut args)) = parse(line) else { panic!() };
+    assert_eq!(args.events, 1_000);
+    assert_eq!(args.files(), [PathBuf::from("d/w1.jsonl.zst")]);
+    args.partitions = 2;
+    assert_eq!(args.files(), ["d/w1-0.jsonl.zst", "d/w1-1.jsonl.zst"].map(PathBuf::from));
+    args.out = PathBuf::from(".x");
+    assert_eq!(args.files(), [".x-0", ".x-1"].map(PathBuf::from));
+}

@@ -1,0 +1,60 @@
+//! Values of flags that are more than text or a number.
+
+use crate::text;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Files that stand for one source of a job: the place of a file is its partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceFiles {
+    /// The source's name in the job.
+    pub name: String,
+    /// Its files, at least one.
+    pub files: Vec<PathBuf>,
+}
+
+/// Reads `NAME=FILE[,FILE..]`.
+pub(super) fn source_files(text: &str) -> Result<SourceFiles, String> {
+    let form = "write NAME=FILE or NAME=FILE,FILE, such as transactions=day1.jsonl,day2.jsonl";
+    let (name, files) = text.split_once('=').ok_or_else(|| format!("no `=` in it; {form}"))?;
+    if name.is_empty() {
+        return Err(format!("the source has no name; {form}"));
+    }
+    let files: Vec<PathBuf> = files.split(',').map(PathBuf::from).collect();
+    if files.iter().any(|file| file.as_os_str().is_empty()) {
+        return Err(format!("a file has no name; {form}"));
+    }
+    Ok(SourceFiles { name: name.to_owned(), files })
+}
+
+/// Reads a duration that is not zero.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    match text::parse_duration(text)? {
+        Duration::ZERO => Err("it must be longer than nothing".to_owned()),
+        duration => Ok(duration),
+    }
+}
+
+/// Reads a number of workers.
+pub(super) fn workers(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(workers @ 1..=crate::cli::run::WORKERS_MAX) => Ok(workers),
+        _ => Err(format!("write a number from 1 to {}", crate::cli::run::WORKERS_MAX)),
+    }
+}
+
+/// Reads a share.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("write a share from 0 to 1, such as 0.01 for one in a hundred".to_owned()),
+    }
+}
+
+/// Reads a number of records, of which there must be some; `_` may group its digits.
+pub(super) fn some(text: &str) -> Result<u64, String> {
+    match text.replace('_', "").parse() {
+        Ok(0) | Err(_) => Err("write a whole number, at least 1, such as 1_000_000".to_owned()),
+        Ok(count) => Ok(count),
+    }
+}

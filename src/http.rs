@@ -1,0 +1,50 @@
+//! HTTP: what the job says about itself, and the newest feature rows.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/` | the list of the paths |
+//! | `/metrics` | Prometheus text |
+//! | `/health` | every component with its state and reason; 503 only when a worker is stalled |
+//! | `/ready` | progress by partition; 503 until the job has caught up |
+//! | `/features/{view}/{id}` | the newest row of one entity |
+//!
+//! The server has a thread of its own and touches neither the dataflow nor the sinks: all it knows
+//! comes through [`Introspect`]. It answers `GET` and reads no request bodies. At most
+//! [`CONNECTIONS_MAX`] connections are open (more wait in the kernel's queue), a request's head
+//! must arrive within [`HEAD_TIMEOUT`], and what is not answered within [`ANSWER_TIMEOUT`] is
+//! answered 503.
+//!
+//! There is no authentication and no TLS, which is why it listens on loopback unless `[http]` says
+//! otherwise.
+
+pub mod components;
+mod health;
+mod readiness;
+mod routes;
+mod row;
+mod server;
+
+pub use health::{Component, Health, Part, State, Status};
+pub use readiness::{PartitionReadiness, Readiness};
+pub use row::{FeatureRow, RowAnswer};
+pub use server::{ANSWER_TIMEOUT, CONNECTIONS_MAX, HEAD_TIMEOUT, HttpError, HttpServer};
+
+/// What the server asks the job. Every call may come from any thread and must not wait for a
+/// worker; one that waits for the network must give up by itself within a few seconds.
+pub trait Introspect: Send + Sync {
+    /// The text of `/metrics`.
+    fn metrics(&self) -> String;
+
+    /// The components and their states.
+    fn health(&self) -> Health;
+
+    /// Whether the job has caught up, and how far each partition is.
+    fn readiness(&self) -> Readiness;
+
+    /// The newest row of entity `id` in `view`.
+    fn row(&self, view: &str, id: &str) -> RowAnswer;
+
+    /// Called about once a second, for what has to be observed over time: workers that stand
+    /// still, rates.
+    fn tick(&self) {}
+}

@@ -1,0 +1,197 @@
+//! Components of `/health` from what the parts report.
+
+use crate::http::health::{Component, Part, State};
+use crate::metrics::snapshot::{Breaker, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot};
+use crate::process::{self, ProcessUsage};
+use crate::text::{bytes_text, count_text, duration_short};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tidemark_operators::metrics::WorkerMetrics;
+
+/// The share of its limit at which memory needs attention, in thousandths.
+pub const MEMORY_ALERT_PER_MILLE: u64 = 900;
+
+/// Free space below which a disk needs attention, in bytes.
+pub const DISK_FREE_MIN: u64 = 1 << 30;
+
+/// Watches whether workers step. Only movement between two looks is seen, so look about once a
+/// second.
+#[derive(Debug)]
+pub struct StallWatch {
+    after: Duration,
+    seen: Mutex<Vec<(u64, Instant)>>,
+}
+
+impl StallWatch {
+    /// A watch over `workers` that calls one stalled which has not stepped for `after`.
+    pub fn new(workers: &[Arc<WorkerMetrics>], after: Duration, now: Instant) -> Self {
+        let seen = workers.iter().map(|worker| (worker.steps.get(), now)).collect();
+        StallWatch { after, seen: Mutex::new(seen) }
+    }
+
+    /// Looks at the workers, which must be those it was made with, and gives their components.
+    pub fn look(&self, workers: &[Arc<WorkerMetrics>], now: Instant) -> Vec<Component> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut components = Vec::with_capacity(workers.len());
+        for (worker, (steps, since)) in workers.iter().zip(seen.iter_mut()) {
+            let stepped = worker.steps.get();
+            if stepped != *steps {
+                (*steps, *since) = (stepped, now);
+            }
+            let still = now.saturating_duration_since(*since);
+            let (state, reason) = if still >= self.after {
+                let ms = u64::try_from(still.as_millis()).unwrap_or(u64::MAX);
+                (State::Stalled, format!("has not stepped for {}", duration_short(ms)))
+            } else {
+                (State::Ok, format!("{} steps", count_text(stepped)))
+            };
+            let name = worker.worker.to_string();
+            components.push(Component { name, kind: Part::Worker, state, reason });
+        }
+        components
+    }
+}
+
+/// The online store.
+pub fn online(snapshot: &OnlineSnapshot) -> Component {
+    let breaker = snapshot.breaker.filter(|breaker| *breaker != Breaker::Closed);
+    let pending = count_text(snapshot.rows_pending);
+    let (state, reason) = match (&snapshot.down, breaker) {
+        (Some(why), _) => (State::Down, format!("{why}; {pending} rows wait")),
+        (None, Some(breaker)) => {
+            (State::Down, format!("circuit breaker {}; {pending} rows wait", breaker.name()))
+        }
+        (None, None) if snapshot.memory_alert() => {
+            let used = bytes_text(snapshot.memory_used_bytes.unwrap_or(0));
+            let limit = bytes_text(snapshot.memory_limit_bytes.unwrap_or(0));
+            (State::Degraded, format!("uses {used} of {limit}, past the alert threshold"))
+        }
+        (None, None) if snapshot.held_back => {
+            (State::Ok, "rows are held back until every partition has caught up".to_owned())
+        }
+        (None, None) => (State::Ok, format!("{} rows written", count_text(snapshot.rows_written))),
+    };
+    let name = format!("online ({})", snapshot.kind);
+    Component { name, kind: Part::Sink, state, reason }
+}
+
+/// A source that is a topic. `source` is its name in the job.
+pub fn topic(source: &str, snapshot: &KafkaSnapshot) -> Component {
+    let partitions = snapshot.partitions.iter().filter(|p| p.source == source);
+    let (count, lag) = partitions.fold((0_usize, 0_u64), |(count, lag), partition| {
+        (count + 1, lag.saturating_add(partition.lag().unwrap_or(0)))
+    });
+    let (state, reason) = match &snapshot.down {
+        Some(why) => (State::Down, why.clone()),
+        None => {
+            let lag = count_text(lag);
+            (State::Ok, format!("{count} partitions, {lag} records behind their ends"))
+        }
+    };
+    Component { name: source.to_owned(), kind: Part::Source, state, reason }
+}
+
+/// A source that needs no one else: files, the generator.
+pub fn local_source(source: &str, reason: String) -> Component {
+    Component { name: source.to_owned(), kind: Part::Source, state: State::Ok, reason }
+}
+
+/// A sink that writes a log: dead letters, sealed rows.
+pub fn log_sink(snapshot: &LogSinkSnapshot) -> Component {
+    let pending = count_text(snapshot.pending);
+    let (state, reason) = match &snapshot.down {
+        Some(why) => (State::Down, format!("{why}; {pending} records wait")),
+        None => (State::Ok, format!("{} records written", count_text(snapshot.written))),
+    };
+    Component { name: snapshot.name.to_owned(), kind: Part::Sink, state, reason }
+}
+
+/// Memory of the process against what it may use.
+pub fn memory(usage: &ProcessUsage) -> Component {
+    let share = |used: u64, limit: u64| u128::from(used) * 1_000 / u128::from(limit.max(1));
+    let (used, limit) = (usage.rss_bytes >> 20, usage.limit_bytes >> 20);
+    let state = if usage.limit_bytes > 0
+        && share(usage.rss_bytes, usage.limit_bytes) >= u128::from(MEMORY_ALERT_PER_MILLE)
+    {
+        State::Degraded
+    } else {
+        State::Ok
+    };
+    let reason = format!("{} of {} MiB", count_text(used), count_text(limit));
+    Component { name: "memory".to_owned(), kind: Part::Memory, state, reason }
+}
+
+/// Space on the file system of `path`, a folder or a file in one.
+pub fn disk(path: &Path) -> Component {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let (state, reason) = match process::disk_space(folder) {
+        Ok((free, total)) => {
+            let state = if free < DISK_FREE_MIN { State::Degraded } else { State::Ok };
+            let (free, total) = (count_text(free >> 20), count_text(total >> 20));
+            (state, format!("{free} of {total} MiB free"))
+        }
+        Err(error) => (State::Down, format!("cannot read its free space: {error}")),
+    };
+    Component { name: folder.display().to_string(), kind: Part::Disk, state, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::health::{Health, Status};
+
+    #[test]
+    fn a_worker_that_does_not_step_is_stalled_at_the_limit_and_recovers_with_a_step() {
+        let plan = crate::metrics::tests::small_plan();
+        let workers = [Arc::new(WorkerMetrics::new(0, &plan))];
+        let start = Instant::now();
+        let watch = StallWatch::new(&workers, Duration::from_secs(30), start);
+        let state = |seconds| watch.look(&workers, start + Duration::from_secs(seconds))[0].state;
+        assert_eq!(state(29), State::Ok);
+        assert_eq!(state(30), State::Stalled);
+        workers[0].steps.add(1);
+        assert_eq!(state(31), State::Ok);
+        assert_eq!(state(60), State::Ok);
+        assert_eq!(state(61), State::Stalled);
+    }
+
+    #[test]
+    fn a_store_that_is_down_degrades_and_a_stalled_worker_stalls_the_whole() {
+        let down = online(&OnlineSnapshot {
+            kind: "redis",
+            down: Some("connection refused".to_owned()),
+            rows_pending: 1_500,
+            ..OnlineSnapshot::default()
+        });
+        assert_eq!(down.reason, "connection refused; 1,500 rows wait");
+        let mut health = Health { components: vec![down], ..Health::default() };
+        assert_eq!(health.status(), Status::Degraded);
+        health.components.push(Component {
+            name: "0".to_owned(),
+            kind: Part::Worker,
+            state: State::Stalled,
+            reason: String::new(),
+        });
+        assert_eq!(health.status(), Status::Stalled);
+        assert_eq!(Health::default().status(), Status::Ok);
+    }
+
+    #[test]
+    fn an_open_breaker_is_a_store_that_is_down() {
+        let component = online(&OnlineSnapshot {
+            kind: "redis",
+            breaker: Some(Breaker::Open),
+            ..OnlineSnapshot::default()
+        });
+        assert_eq!(component.state, State::Down);
+        assert!(component.reason.starts_with("circuit breaker open"), "{}", component.reason);
+    }
+
+    #[test]
+    fn the_disk_of_a_file_is_that_of_its_folder() {
+        assert_ne!(disk(Path::new("dead_letters.jsonl")).state, State::Down);
+        assert_eq!(disk(Path::new("/no/such/folder/file")).state, State::Down);
+    }
+}

@@ -1,0 +1,144 @@
+//! Paths and their answers.
+
+use crate::http::health::Status;
+use crate::http::row::RowAnswer;
+use crate::http::server::ANSWER_TIMEOUT;
+use crate::http::{Introspect, Readiness};
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use serde::Serialize;
+use serde_json::json;
+use std::sync::Arc;
+
+type Job = Arc<dyn Introspect>;
+
+const INDEX: &str = "\
+tidemark
+
+/metrics               Prometheus metrics
+/health                every component, its state and reason
+/ready                 200 once every partition has caught up, 503 before
+/features/{view}/{id}  the newest feature row of one entity
+";
+
+/// The router over everything.
+pub(super) fn router(job: Job) -> Router {
+    Router::new()
+        .route("/", get(async || plain(INDEX.to_owned())))
+        .route("/metrics", get(metrics))
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route("/features/{view}/{id}", get(features))
+        .fallback(unknown)
+        .method_not_allowed_fallback(method)
+        .with_state(job)
+}
+
+async fn metrics(State(job): State<Job>) -> Response {
+    answer(job, |job| {
+        let format = "text/plain; version=0.0.4; charset=utf-8";
+        ([(header::CONTENT_TYPE, format)], job.metrics()).into_response()
+    })
+    .await
+}
+
+async fn health(State(job): State<Job>) -> Response {
+    answer(job, |job| {
+        let health = job.health();
+        let code = match health.status() {
+            Status::Ok | Status::Degraded => StatusCode::OK,
+            Status::Stalled => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        json_answer(code, &health)
+    })
+    .await
+}
+
+async fn ready(State(job): State<Job>) -> Response {
+    answer(job, |job| {
+        let readiness: Readiness = job.readiness();
+        let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        json_answer(code, &readiness)
+    })
+    .await
+}
+
+async fn features(State(job): State<Job>, Path((view, id)): Path<(String, String)>) -> Response {
+    answer(job, move |job| row(job, &view, &id)).await
+}
+
+fn row(job: &dyn Introspect, view: &str, id: &str) -> Response {
+    match job.row(view, id) {
+        RowAnswer::Row(row) => json_answer(StatusCode::OK, &row),
+        RowAnswer::NoRow { as_of } => json_answer(
+            StatusCode::NOT_FOUND,
+            &json!({
+                "error": format!("no row for \"{id}\" in view \"{view}\""),
+                "hint": "a missing row reads as the empty values: counts, sums and ratios 0, \
+                         everything else null",
+                "as_of": as_of,
+            }),
+        ),
+        RowAnswer::UnknownView { nearest } => {
+            let hint = match nearest {
+                Some(name) => format!("did you mean \"{name}\"?"),
+                None => "`tidemark check` lists the views of a job".to_owned(),
+            };
+            let error = format!("no view \"{view}\"");
+            json_answer(StatusCode::NOT_FOUND, &json!({ "error": error, "hint": hint }))
+        }
+        RowAnswer::Unavailable(why) => {
+            let error = format!("the online store cannot be read: {why}");
+            json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }))
+        }
+    }
+}
+
+async fn unknown() -> Response {
+    let hint = "there are /metrics, /health, /ready and /features/{view}/{id}";
+    json_answer(StatusCode::NOT_FOUND, &json!({ "error": "no such path", "hint": hint }))
+}
+
+async fn method() -> Response {
+    let error = json!({ "error": "only GET is answered" });
+    json_answer(StatusCode::METHOD_NOT_ALLOWED, &error)
+}
+
+/// Asks the job on a thread that may wait, and waits for it only so long.
+async fn answer(
+    job: Job,
+    ask: impl FnOnce(&dyn Introspect) -> Response + Send + 'static,
+) -> Response {
+    let asked = tokio::task::spawn_blocking(move || ask(job.as_ref()));
+    match tokio::time::timeout(ANSWER_TIMEOUT, asked).await {
+        Ok(Ok(response)) => response,
+        Ok(Err(_)) => {
+            let error = json!({ "error": "answering failed; the log has the reason" });
+            json_answer(StatusCode::INTERNAL_SERVER_ERROR, &error)
+        }
+        Err(_) => {
+            let error = format!("no answer within {} s", ANSWER_TIMEOUT.as_secs());
+            json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }))
+        }
+    }
+}
+
+fn json_answer(code: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_string(body) {
+        Ok(mut text) => {
+            text.push('\n');
+            (code, [(header::CONTENT_TYPE, "application/json")], text).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "cannot write an answer as JSON");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+fn plain(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}

@@ -1,0 +1,92 @@
+//! `/features/{view}/{id}`: one row.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use tidemark_operators::time::EventTime;
+use tidemark_operators::value::{MICROS, Value};
+
+/// What asking for a row gave.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RowAnswer {
+    /// The row.
+    Row(FeatureRow),
+    /// The view exists and holds nothing for this entity. A missing row reads as the empty values:
+    /// counts, sums and ratios 0, everything else null.
+    NoRow {
+        /// The live clock as of which there is none.
+        as_of: EventTime,
+    },
+    /// The job has no such view.
+    UnknownView {
+        /// The view with the nearest name, when one is near.
+        nearest: Option<String>,
+    },
+    /// The store cannot be asked now; the text says why, free of secrets.
+    Unavailable(String),
+}
+
+/// The newest row of one entity and view.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FeatureRow {
+    /// The view's name.
+    pub view: String,
+    /// The entity's type.
+    pub entity_type: String,
+    /// The entity's id.
+    pub entity_id: String,
+    /// The live clock the row is as of.
+    pub as_of: EventTime,
+    /// The event time from which on the view's windows are complete: a window that reaches back
+    /// before it may lack events that were never read. `None` when the whole log was read.
+    pub complete_from: Option<EventTime>,
+    /// Names and values of all features, in job order.
+    pub features: Vec<(String, Value)>,
+}
+
+impl Serialize for FeatureRow {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(6))?;
+        map.serialize_entry("view", &self.view)?;
+        map.serialize_entry("entity_type", &self.entity_type)?;
+        map.serialize_entry("entity_id", &self.entity_id)?;
+        map.serialize_entry("as_of", &self.as_of)?;
+        map.serialize_entry("complete_from", &self.complete_from)?;
+        map.serialize_entry("features", &Features(&self.features))?;
+        map.end()
+    }
+}
+
+struct Features<'a>(&'a [(String, Value)]);
+
+impl Serialize for Features<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.0 {
+            map.serialize_entry(name, &Shown(value))?;
+        }
+        map.end()
+    }
+}
+
+/// A value as JSON shows it.
+struct Shown<'a>(&'a Value);
+
+impl Serialize for Shown<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Null => serializer.serialize_unit(),
+            Value::Int(value) | Value::Timestamp(value) => serializer.serialize_i64(*value),
+            Value::Decimal(micros) => serializer.serialize_f64(units(*micros)),
+            Value::Double(value) => serializer.serialize_f64(*value),
+            Value::Bool(value) => serializer.serialize_bool(*value),
+            Value::Text(value) => serializer.serialize_str(value),
+            Value::Ip(value) => serializer.collect_str(value),
+        }
+    }
+}
+
+/// Micro-units as units, divided once.
+#[expect(clippy::cast_precision_loss, reason = "decimals are shown as the nearest double")]
+fn units(micros: i64) -> f64 {
+    micros as f64 / MICROS as f64
+}

@@ -1,0 +1,187 @@
+//! The server's thread: accepting, limits, shutting down.
+
+use crate::http::{Introspect, routes};
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use thiserror::Error;
+use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, oneshot};
+
+/// Connections that are open at the same time.
+pub const CONNECTIONS_MAX: usize = 256;
+
+/// How long the head of a request may take to arrive, and a connection may stay idle.
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a question may take the job.
+pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Threads that ask the job.
+const ASKING_THREADS: usize = 4;
+
+/// How long to wait after the machine refused a new connection (out of descriptors).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Why the server did not start.
+#[derive(Debug, Error)]
+pub enum HttpError {
+    /// Another program listens there.
+    #[error("cannot listen on {address}: port {} is in use", address.port())]
+    InUse {
+        /// The address that was tried.
+        address: SocketAddr,
+    },
+    /// Ports below 1024 and some addresses are not for everyone.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address that was tried.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// No thread or no event queue could be had.
+    #[error("cannot start the HTTP server's thread: {0}")]
+    Thread(io::Error),
+}
+
+impl HttpError {
+    /// What to do next.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            HttpError::InUse { .. } => {
+                "end the other program, or choose another port by --port, HEALTH_CHECK_PORT or \
+                 \"port\" in [http] of cluster.toml; 0 takes any free one"
+            }
+            HttpError::Listen { .. } => {
+                "choose \"bind\" and \"port\" in [http] of cluster.toml, or --port"
+            }
+            HttpError::Thread(_) => "raise the limits on threads and open files",
+        }
+    }
+}
+
+/// A running server. Dropping it ends it: open requests are cut off.
+#[derive(Debug)]
+pub struct HttpServer {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl HttpServer {
+    /// Listens on `address` (port 0: any free port) and answers from `job`, on a thread of its own.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or no thread can be had.
+    pub fn start(address: SocketAddr, job: Arc<dyn Introspect>) -> Result<Self, HttpError> {
+        let listen = |source: io::Error| match source.kind() {
+            io::ErrorKind::AddrInUse => HttpError::InUse { address },
+            _ => HttpError::Listen { address, source },
+        };
+        let listener = TcpListener::bind(address).map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        listener.set_nonblocking(true).map_err(listen)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(ASKING_THREADS)
+            .thread_name("http-ask")
+            .build()
+            .map_err(HttpError::Thread)?;
+        let (stop, stopped) = oneshot::channel::<()>();
+        let run = move || {
+            let serving = async {
+                tokio::select! {
+                    () = serve(listener, job) => {}
+                    _ = stopped => {}
+                }
+            };
+            runtime.block_on(serving);
+            runtime.shutdown_background();
+        };
+        let thread = std::thread::Builder::new()
+            .name("http".to_owned())
+            .spawn(run)
+            .map_err(HttpError::Thread)?;
+        Ok(HttpServer { address, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the HTTP server's thread had panicked");
+        }
+    }
+}
+
+/// Accepts for ever.
+async fn serve(listener: TcpListener, job: Arc<dyn Introspect>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the HTTP server cannot accept connections");
+            return;
+        }
+    };
+    tokio::spawn(tick(Arc::clone(&job)));
+    let router = routes::router(job);
+    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let router = router.clone();
+                tokio::spawn(async move {
+                    connection(stream, router).await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Serves one connection to its end; what goes wrong on it is the other side's to notice.
+async fn connection(stream: TcpStream, router: Router) {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}
+
+/// Lets the job observe itself once a second.
+async fn tick(job: Arc<dyn Introspect>) {
+    let mut seconds = tokio::time::interval(Duration::from_secs(1));
+    seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        seconds.tick().await;
+        let job = Arc::clone(&job);
+        if tokio::task::spawn_blocking(move || job.tick()).await.is_err() {
+            tracing::error!("observing the job failed");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

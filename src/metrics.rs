@@ -1,0 +1,91 @@
+//! `/metrics`: what the job, its sources and its sinks say in Prometheus' text format.
+//!
+//! Names without the prefix `tidemark_` are those that existing dashboards query; they keep their
+//! meaning. Everything a worker counts has a `worker` label. Entity ids never become labels: the
+//! number of series follows the job and its partitions, never its data.
+
+mod exposition;
+mod sinks;
+pub mod snapshot;
+mod sources;
+mod workers;
+
+use crate::process::ProcessUsage;
+pub(crate) use exposition::float;
+use exposition::{Exposition, seconds};
+use snapshot::{KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot};
+use std::sync::Arc;
+use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::plan::Plan;
+
+/// Everything that is shown, as of one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct Scrape<'a> {
+    /// The job.
+    pub plan: &'a Plan,
+    /// Its workers in this process.
+    pub workers: &'a [Arc<WorkerMetrics>],
+    /// The online store.
+    pub online: Option<&'a OnlineSnapshot>,
+    /// The Kafka client, when a source is a topic.
+    pub kafka: Option<&'a KafkaSnapshot>,
+    /// The sinks that write logs: dead letters, sealed rows.
+    pub logs: &'a [LogSinkSnapshot],
+    /// Whether the job has caught up.
+    pub ready: bool,
+    /// What the process uses.
+    pub process: &'a ProcessUsage,
+}
+
+/// The text of a scrape.
+///
+/// # Errors
+/// When a name is not one that Prometheus allows, which is a defect of this module.
+pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
+    let mut out = Exposition::default();
+    workers::verdicts(&mut out, scrape);
+    workers::rows(&mut out, scrape);
+    workers::clocks(&mut out, scrape);
+    workers::state(&mut out, scrape);
+    workers::stash(&mut out, scrape);
+    sources::partitions(&mut out, scrape);
+    if let Some(kafka) = scrape.kafka {
+        sources::lag(&mut out, kafka);
+    }
+    if let Some(online) = scrape.online {
+        sinks::online(&mut out, online);
+        sinks::memory(&mut out, online);
+    }
+    sinks::logs(&mut out, scrape.logs);
+    process(&mut out, scrape);
+    out.text()
+}
+
+fn process(out: &mut Exposition, scrape: &Scrape<'_>) {
+    let usage = scrape.process;
+    let mut info = out.gauge("tidemark_build_info", "Always 1; the version is a label.");
+    info.sample(&[("version", env!("CARGO_PKG_VERSION")), ("job", &scrape.plan.name)], 1.0);
+    out.add(info);
+    let mut ready = out.gauge("tidemark_ready", "Whether the job has caught up: 1 or 0.");
+    ready.count(&[], u64::from(scrape.ready));
+    out.add(ready);
+    let mut cpu = out.counter(
+        "process_cpu_seconds_total",
+        "User and system CPU time the process has used, in seconds.",
+    );
+    cpu.sample(&[], usage.cpu.as_secs_f64());
+    out.add(cpu);
+    let mut rss =
+        out.gauge("process_resident_memory_bytes", "Memory of the process that is in RAM.");
+    rss.sample(&[], float(usage.rss_bytes));
+    out.add(rss);
+    let mut start = out.gauge(
+        "process_start_time_seconds",
+        "When the process started, in seconds since the Unix epoch.",
+    );
+    start.sample(&[], seconds(usage.started_ms));
+    out.add(start);
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,101 @@
+//! The online store, dead letters and sealed rows.
+
+use crate::metrics::exposition::{Exposition, float};
+use crate::metrics::snapshot::{LogSinkSnapshot, OnlineSnapshot};
+
+/// Rows on their way to the online store. The names beginning with `redis_` are shown for the
+/// embedded store too, so that one dashboard serves both.
+pub(super) fn online(out: &mut Exposition, online: &OnlineSnapshot) {
+    let mut writes =
+        out.counter("redis_writes_total", "Rows written to the online store, deletions included.");
+    writes.count(&[], online.rows_written);
+    out.add(writes);
+    let mut pipelines = out.counter(
+        "redis_pipeline_operations_total",
+        "Pipelines sent to the online store, by result: ok or error (sent again later).",
+    );
+    pipelines.count(&[("result", "ok")], online.pipelines_ok);
+    pipelines.count(&[("result", "error")], online.pipelines_failed);
+    out.add(pipelines);
+    let mut commands =
+        out.counter("tidemark_online_commands_total", "Commands sent to the online store.");
+    for (command, count) in &online.commands {
+        commands.count(&[("command", command)], *count);
+    }
+    out.add(commands);
+    let mut coalesced = out.counter(
+        "tidemark_online_rows_coalesced_total",
+        "Rows replaced by a newer row of their entity and view before they were written.",
+    );
+    coalesced.count(&[], online.rows_coalesced);
+    out.add(coalesced);
+    let mut flush = out.histogram("tidemark_online_flush_rows", "Rows written a flush.");
+    if !online.flush_rows.counts.is_empty() {
+        flush.buckets(&[], &online.flush_rows, 1.0);
+    }
+    out.add(flush);
+    let mut pending =
+        out.gauge("tidemark_online_rows_pending", "Rows that wait for the online store.");
+    pending.count(&[], online.rows_pending);
+    out.add(pending);
+    let mut up = out.gauge("tidemark_online_up", "Whether the online store takes rows: 1 or 0.");
+    up.count(&[("kind", online.kind)], u64::from(online.down.is_none()));
+    out.add(up);
+    let mut held = out.gauge(
+        "tidemark_online_held_back",
+        "Whether rows are held back (1) until every partition has caught up.",
+    );
+    held.count(&[], u64::from(online.held_back));
+    out.add(held);
+    let mut breaker = out.gauge(
+        "redis_circuit_breaker_status",
+        "The circuit breaker of the online store: closed 0, half-open 1, open 2.",
+    );
+    if let Some(state) = online.breaker {
+        breaker.count(&[], state.number());
+    }
+    out.add(breaker);
+}
+
+/// Memory of the online store.
+pub(super) fn memory(out: &mut Exposition, online: &OnlineSnapshot) {
+    let mut used = out.gauge("redis_memory_usage_bytes", "Memory the online store uses.");
+    if let Some(bytes) = online.memory_used_bytes {
+        used.sample(&[], float(bytes));
+    }
+    out.add(used);
+    let mut limit = out.gauge("redis_memory_limit_bytes", "Memory the online store may use.");
+    if let Some(bytes) = online.memory_limit_bytes {
+        limit.sample(&[], float(bytes));
+    }
+    out.add(limit);
+    let mut alert = out.gauge(
+        "tidemark_online_memory_alert",
+        "Whether the online store's memory has reached the alert threshold: 1 or 0.",
+    );
+    if online.memory_limit_bytes.is_some() {
+        alert.count(&[], u64::from(online.memory_alert()));
+    }
+    out.add(alert);
+}
+
+/// Sinks that write logs.
+pub(super) fn logs(out: &mut Exposition, sinks: &[LogSinkSnapshot]) {
+    let mut written =
+        out.counter("tidemark_sink_records_total", "Records written and acknowledged, by sink.");
+    let mut retries =
+        out.counter("tidemark_sink_retries_total", "Attempts that failed and were repeated.");
+    let mut pending =
+        out.gauge("tidemark_sink_pending", "Records taken and not yet acknowledged, by sink.");
+    let mut up = out.gauge("tidemark_sink_up", "Whether the sink can be written to: 1 or 0.");
+    for sink in sinks {
+        let labels = [("sink", sink.name)];
+        written.count(&labels, sink.written);
+        retries.count(&labels, sink.retries);
+        pending.count(&labels, sink.pending);
+        up.count(&labels, u64::from(sink.down.is_none()));
+    }
+    for family in [written, retries, pending, up] {
+        out.add(family);
+    }
+}

@@ -1,0 +1,166 @@
+//! The status of what stands outside the dataflow, as plain values taken at one moment.
+
+use tidemark_operators::metrics::HistogramSnapshot;
+
+/// Upper bounds of flush sizes, in rows.
+pub const FLUSH_ROWS_BOUNDS: &[u64] = &[1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
+
+/// The state of a circuit breaker.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Breaker {
+    /// Requests go through.
+    #[default]
+    Closed,
+    /// One request is tried.
+    HalfOpen,
+    /// Nothing is tried until the cool-down has passed.
+    Open,
+}
+
+impl Breaker {
+    /// The number dashboards know: closed 0, half-open 1, open 2.
+    pub const fn number(self) -> u64 {
+        match self {
+            Breaker::Closed => 0,
+            Breaker::HalfOpen => 1,
+            Breaker::Open => 2,
+        }
+    }
+
+    /// The name in health reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Breaker::Closed => "closed",
+            Breaker::HalfOpen => "half-open",
+            Breaker::Open => "open",
+        }
+    }
+}
+
+/// The online store.
+#[derive(Clone, Debug, Default)]
+pub struct OnlineSnapshot {
+    /// `redis` or `embedded`.
+    pub kind: &'static str,
+    /// Why it takes no rows now; `None` when it does. Free of secrets.
+    pub down: Option<String>,
+    /// Rows written (a row deleted counts as one).
+    pub rows_written: u64,
+    /// Rows that a newer row of the same entity and view replaced before they were written.
+    pub rows_coalesced: u64,
+    /// Rows waiting to be written.
+    pub rows_pending: u64,
+    /// Commands sent, by name in small letters: `hset`, `hdel`, `del`, `pexpire`.
+    pub commands: Vec<(&'static str, u64)>,
+    /// Pipelines that were answered in full.
+    pub pipelines_ok: u64,
+    /// Pipelines that failed and were tried again.
+    pub pipelines_failed: u64,
+    /// Rows a flush ([`FLUSH_ROWS_BOUNDS`]).
+    pub flush_rows: HistogramSnapshot,
+    /// Bytes the store uses, when it says so.
+    pub memory_used_bytes: Option<u64>,
+    /// Bytes it may use, when there is a limit.
+    pub memory_limit_bytes: Option<u64>,
+    /// The share of the limit above which an alert is raised, in thousandths.
+    pub memory_alert_per_mille: u64,
+    /// The circuit breaker; `None` for a store that has none.
+    pub breaker: Option<Breaker>,
+    /// Whether rows are held back until every partition has caught up.
+    pub held_back: bool,
+}
+
+impl OnlineSnapshot {
+    /// Whether memory use has reached the alert threshold.
+    pub fn memory_alert(&self) -> bool {
+        match (self.memory_used_bytes, self.memory_limit_bytes) {
+            (Some(used), Some(limit)) if limit > 0 => {
+                u128::from(used) * 1_000
+                    >= u128::from(limit) * u128::from(self.memory_alert_per_mille)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// One partition of a topic, as the broker sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KafkaPartition {
+    /// The source's name in the job.
+    pub source: String,
+    /// The topic.
+    pub topic: String,
+    /// The partition.
+    pub partition: u32,
+    /// The offset of the next record the job reads.
+    pub next_offset: u64,
+    /// The end of the partition, when the broker has said it.
+    pub end_offset: Option<u64>,
+}
+
+impl KafkaPartition {
+    /// Records between the job and the end of the partition.
+    pub fn lag(&self) -> Option<u64> {
+        self.end_offset.map(|end| end.saturating_sub(self.next_offset))
+    }
+}
+
+/// The Kafka client.
+#[derive(Clone, Debug, Default)]
+pub struct KafkaSnapshot {
+    /// Why the brokers cannot be reached; `None` while they can. Free of secrets.
+    pub down: Option<String>,
+    /// All partitions that are read.
+    pub partitions: Vec<KafkaPartition>,
+}
+
+impl KafkaSnapshot {
+    /// The lag of all partitions whose end is known.
+    pub fn total_lag(&self) -> u64 {
+        self.partitions.iter().filter_map(KafkaPartition::lag).fold(0, u64::saturating_add)
+    }
+}
+
+/// A sink that writes in order and drops nothing: dead letters, sealed rows.
+#[derive(Clone, Debug, Default)]
+pub struct LogSinkSnapshot {
+    /// `dead_letters` or `sealed`.
+    pub name: &'static str,
+    /// Why nothing can be written now; `None` while it can. Free of secrets.
+    pub down: Option<String>,
+    /// Records written and acknowledged.
+    pub written: u64,
+    /// Records taken and not yet acknowledged.
+    pub pending: u64,
+    /// Attempts that failed and were repeated.
+    pub retries: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_at_the_threshold_is_an_alert_and_one_byte_less_is_not() {
+        let at = |used| OnlineSnapshot {
+            memory_used_bytes: Some(used),
+            memory_limit_bytes: Some(1_000),
+            memory_alert_per_mille: 800,
+            ..OnlineSnapshot::default()
+        };
+        assert!(at(800).memory_alert());
+        assert!(!at(799).memory_alert());
+        assert!(!OnlineSnapshot::default().memory_alert());
+    }
+
+    #[test]
+    fn a_partition_whose_end_is_unknown_has_no_lag() {
+        let mut partition = KafkaPartition { next_offset: 5, ..KafkaPartition::default() };
+        assert_eq!(partition.lag(), None);
+        partition.end_offset = Some(3);
+        assert_eq!(partition.lag(), Some(0));
+        partition.end_offset = Some(9);
+        let kafka = KafkaSnapshot { down: None, partitions: vec![partition.clone(), partition] };
+        assert_eq!(kafka.total_lag(), 8);
+    }
+}

@@ -1,0 +1,66 @@
+//! Partitions: watermarks, reading positions, lag.
+
+use crate::metrics::Scrape;
+use crate::metrics::exposition::{Exposition, seconds};
+use crate::metrics::snapshot::KafkaSnapshot;
+
+/// Where each partition stands.
+pub(super) fn partitions(out: &mut Exposition, scrape: &Scrape<'_>) {
+    let mut watermark = out.gauge(
+        "tidemark_watermark_timestamp_seconds",
+        "A partition's watermark: older records of it are late.",
+    );
+    let mut offset =
+        out.gauge("tidemark_source_next_offset", "The offset of the next record to be read.");
+    let mut idle =
+        out.gauge("tidemark_source_idle", "Whether the partition is idle (1) or active (0).");
+    let mut paused = out.gauge(
+        "tidemark_source_paused",
+        "Whether the partition is paused (1) because it ran too far ahead of the others.",
+    );
+    for worker in scrape.workers {
+        let name = worker.worker.to_string();
+        for progress in worker.progress() {
+            let Some(source) = scrape.plan.sources.get(usize::from(progress.id.source)) else {
+                continue;
+            };
+            let partition = progress.id.partition.to_string();
+            let labels = [
+                ("source", source.name.as_str()),
+                ("partition", partition.as_str()),
+                ("worker", name.as_str()),
+            ];
+            watermark.sample(&labels, seconds(progress.watermark));
+            offset.count(&labels, progress.next_offset);
+            idle.count(&labels, u64::from(progress.idle));
+            paused.count(&labels, u64::from(progress.paused));
+        }
+    }
+    for family in [watermark, offset, idle, paused] {
+        out.add(family);
+    }
+}
+
+/// How far reading is behind the ends of the topics.
+pub(super) fn lag(out: &mut Exposition, kafka: &KafkaSnapshot) {
+    let mut lag = out.gauge(
+        "kafka_consumer_lag",
+        "Records between the job and the end of the partition, by topic and partition.",
+    );
+    for partition in &kafka.partitions {
+        if let Some(records) = partition.lag() {
+            let number = partition.partition.to_string();
+            lag.count(&[("topic", &partition.topic), ("partition", &number)], records);
+        }
+    }
+    out.add(lag);
+    let mut total = out.gauge(
+        "kafka_total_consumer_lag",
+        "Records between the job and the ends of all partitions whose end is known.",
+    );
+    total.count(&[], kafka.total_lag());
+    out.add(total);
+    let mut up = out.gauge("tidemark_kafka_up", "Whether the brokers can be reached: 1 or 0.");
+    up.count(&[], u64::from(kafka.down.is_none()));
+    out.add(up);
+}

@@ -1,0 +1,179 @@
+use super::*;
+use crate::metrics::snapshot::{Breaker, FLUSH_ROWS_BOUNDS, KafkaPartition};
+use std::io::Write;
+use std::process::{Command, Stdio};
+use tidemark_operators::ingest::reader::PartitionId;
+use tidemark_operators::metrics::{Histogram, PartitionProgress};
+use tidemark_operators::plan::{EntityPlan, Format, SourcePlan, Start};
+use tidemark_operators::plan::{TimeField, TimeUnit, Window, Zone};
+
+/// A plan with one source and one entity, with a plain and a delayed window.
+pub(crate) fn small_plan() -> Plan {
+    Plan {
+        name: "fraud".to_owned(),
+        sources: vec![SourcePlan {
+            name: "transactions".to_owned(),
+            topic: Some("tx".to_owned()),
+            files: Vec::new(),
+            format: Format::Json,
+            start: Start::Earliest,
+            time: TimeField { path: vec!["timestamp".to_owned()], unit: TimeUnit::Ms },
+            arrival: None,
+            earliest: 0,
+            latest: u64::MAX,
+            out_of_orderness: 5_000,
+            idle_after: 30_000,
+            max_future_skew: None,
+            fields: Vec::new(),
+            predicates: Vec::new(),
+            keys: Vec::new(),
+        }],
+        entities: vec![EntityPlan {
+            name: "card".to_owned(),
+            sources: Vec::new(),
+            attributes: Vec::new(),
+            filters: 0,
+            windows: vec![
+                Window { length: 300_000, delay: 0 },
+                Window { length: 86_400_000, delay: 604_800_000 },
+            ],
+            accumulators: Vec::new(),
+            lasts: Vec::new(),
+            views: Vec::new(),
+        }],
+        views: Vec::new(),
+        zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
+        distinct_max: 100_000,
+    }
+}
+
+fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
+    let worker = WorkerMetrics::new(0, plan);
+    worker.verdicts[0].accepted.add(90);
+    worker.verdicts[0].late.add(5);
+    worker.verdicts[0].future.add(3);
+    worker.verdicts[0].malformed.add(2);
+    worker.late_by_ms.record_many(700, 5);
+    worker.latency_ns.record_many(1_200_000, 90);
+    worker.rows_live.add(80);
+    worker.features.add(800);
+    worker.frontier.set(1_700_000_000_000);
+    worker.live_clock.set(1_700_000_004_999);
+    worker.entities[0].entities.set(7);
+    worker.entities[0].windows[0].set(12);
+    worker.entities[0].hottest_per_mille.set(125);
+    worker.set_progress([PartitionProgress {
+        id: PartitionId { source: 0, partition: 3 },
+        watermark: 1_700_000_000_000,
+        newest: 1_700_000_005_000,
+        next_offset: 100,
+        idle: false,
+        caught_up: true,
+        paused: false,
+    }]);
+    vec![Arc::new(worker), Arc::new(WorkerMetrics::new(1, plan))]
+}
+
+fn full_scrape() -> String {
+    let plan = small_plan();
+    let flush = Histogram::new(FLUSH_ROWS_BOUNDS);
+    flush.record(40);
+    let online = OnlineSnapshot {
+        kind: "redis",
+        rows_written: 80,
+        pipelines_ok: 4,
+        pipelines_failed: 1,
+        commands: vec![("hset", 80), ("pexpire", 7)],
+        flush_rows: flush.snapshot(),
+        memory_used_bytes: Some(900),
+        memory_limit_bytes: Some(1_000),
+        memory_alert_per_mille: 800,
+        breaker: Some(Breaker::HalfOpen),
+        ..OnlineSnapshot::default()
+    };
+    let kafka = KafkaSnapshot {
+        down: None,
+        partitions: vec![KafkaPartition {
+            source: "transactions".to_owned(),
+            topic: "tx".to_owned(),
+            partition: 3,
+            next_offset: 100,
+            end_offset: Some(130),
+        }],
+    };
+    let logs = [LogSinkSnapshot { name: "dead_letters", written: 10, ..Default::default() }];
+    render(&Scrape {
+        plan: &plan,
+        workers: &workers(&plan),
+        online: Some(&online),
+        kafka: Some(&kafka),
+        logs: &logs,
+        ready: true,
+        process: &ProcessUsage::now(),
+    })
+    .unwrap()
+}
+
+#[test]
+fn names_that_dashboards_query_are_there_with_their_meaning() {
+    let text = full_scrape();
+    for line in [
+        "stream_events_processed_total{worker=\"0\"} 100",
+        "stream_features_computed_total{worker=\"0\"} 800",
+        "stream_processing_latency_seconds_bucket{worker=\"0\",le=\"0.002\"} 90",
+        "stream_processing_latency_seconds_bucket{worker=\"0\",le=\"0.001\"} 0",
+        "transactions_processed_total{worker=\"0\"} 90",
+        "transactions_failed_total{worker=\"0\"} 5",
+        "redis_writes_total 80",
+        "redis_pipeline_operations_total{result=\"error\"} 1",
+        "redis_memory_usage_bytes 900",
+        "redis_memory_limit_bytes 1000",
+        "redis_circuit_breaker_status 1",
+        "kafka_consumer_lag{topic=\"tx\",partition=\"3\"} 30",
+        "kafka_total_consumer_lag 30",
+        "sliding_window_size{entity=\"card\",window=\"5m\",worker=\"0\"} 12",
+        "sliding_window_size{entity=\"card\",window=\"1d delayed 7d\",worker=\"0\"} 0",
+        "tidemark_dead_letters_total{source=\"transactions\",reason=\"late\",worker=\"0\"} 5",
+        "tidemark_late_by_seconds_bucket{worker=\"0\",le=\"1\"} 5",
+        "tidemark_frontier_lag_seconds{worker=\"0\"} 5",
+        "tidemark_hottest_entity_ratio{entity=\"card\",worker=\"0\"} 0.125",
+        "tidemark_online_memory_alert 1",
+    ] {
+        assert!(text.lines().any(|l| l == line), "no line {line} in\n{text}");
+    }
+    assert!(text.contains(
+        "tidemark_watermark_timestamp_seconds{source=\"transactions\",partition=\"3\",worker=\"0\"} 1700000000"
+    ));
+}
+
+#[test]
+fn a_worker_before_its_first_event_shows_no_clocks() {
+    let text = full_scrape();
+    assert!(!text.contains("tidemark_live_clock_timestamp_seconds{worker=\"1\"}"), "{text}");
+}
+
+#[test]
+fn each_family_is_described_once() {
+    let text = full_scrape();
+    let mut names: Vec<_> = text.lines().filter(|l| l.starts_with("# TYPE")).collect();
+    let all = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), all);
+}
+
+#[test]
+fn promtool_finds_nothing_wrong() {
+    let mut child = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("promtool is needed: apt-get install -y prometheus");
+    child.stdin.take().unwrap().write_all(full_scrape().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.trim().is_empty(), "promtool says:\n{said}");
+}

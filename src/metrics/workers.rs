@@ -1,0 +1,271 @@
+//! What the workers count.
+
+use crate::metrics::Scrape;
+use crate::metrics::exposition::{Exposition, float, seconds};
+use crate::text::duration_text;
+use tidemark_operators::ingest::dead_letter::Reason;
+use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::plan::Window;
+
+/// Nanoseconds in a second.
+const NS: f64 = 1e9;
+
+/// Adds one family with one sample a worker.
+fn per_worker(
+    out: &mut Exposition,
+    scrape: &Scrape<'_>,
+    kind: Kind,
+    name: &str,
+    help: &str,
+    value: impl Fn(&WorkerMetrics) -> Option<f64>,
+) {
+    let mut family = match kind {
+        Kind::Counter => out.counter(name, help),
+        Kind::Gauge => out.gauge(name, help),
+    };
+    for worker in scrape.workers {
+        if let Some(value) = value(worker) {
+            family.sample(&[("worker", &worker.worker.to_string())], value);
+        }
+    }
+    out.add(family);
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Counter,
+    Gauge,
+}
+
+/// Records by verdict.
+pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
+    let sum = |f: fn(&tidemark_operators::metrics::VerdictCounts) -> u64| {
+        move |w: &WorkerMetrics| Some(float(w.verdicts.iter().map(f).sum()))
+    };
+    per_worker(
+        out,
+        scrape,
+        Kind::Counter,
+        "stream_events_processed_total",
+        "Records read and judged, whatever the verdict.",
+        sum(|v| v.total()),
+    );
+    per_worker(
+        out,
+        scrape,
+        Kind::Counter,
+        "transactions_processed_total",
+        "Records that became events.",
+        sum(|v| v.accepted.get()),
+    );
+    per_worker(
+        out,
+        scrape,
+        Kind::Counter,
+        "transactions_failed_total",
+        "Dead letters that are not late: malformed records and records from the future.",
+        sum(|v| v.future.get() + v.malformed.get()),
+    );
+    let mut dead = out.counter(
+        "tidemark_dead_letters_total",
+        "Records that became dead letters, by reason: late, future or malformed.",
+    );
+    for worker in scrape.workers {
+        for (source, counts) in scrape.plan.sources.iter().zip(&worker.verdicts) {
+            for reason in Reason::ALL {
+                dead.count(
+                    &[
+                        ("source", &source.name),
+                        ("reason", reason.name()),
+                        ("worker", &worker.worker.to_string()),
+                    ],
+                    counts.dead(reason).get(),
+                );
+            }
+        }
+    }
+    out.add(dead);
+    let mut late = out.histogram(
+        "tidemark_late_by_seconds",
+        "How far behind the watermark late records were, in seconds of event time.",
+    );
+    for worker in scrape.workers {
+        let labels = [("worker", worker.worker.to_string())];
+        late.buckets(&borrowed(&labels), &worker.late_by_ms.snapshot(), 1e3);
+    }
+    out.add(late);
+}
+
+fn borrowed<'a>(labels: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
+    labels.iter().map(|(name, value)| (*name, value.as_str())).collect()
+}
+
+/// Rows and features computed, and how long they took.
+pub(super) fn rows(out: &mut Exposition, scrape: &Scrape<'_>) {
+    per_worker(
+        out,
+        scrape,
+        Kind::Counter,
+        "stream_features_computed_total",
+        "Feature values computed, in sealed and live rows.",
+        |w| Some(float(w.features.get())),
+    );
+    let mut rows = out.counter(
+        "tidemark_rows_total",
+        "Feature rows computed: sealed (one an event and view) and live (newest of an entity).",
+    );
+    let mut latency = out.histogram(
+        "stream_processing_latency_seconds",
+        "From a record's arrival until its live row was handed to the online sink, in seconds.",
+    );
+    for worker in scrape.workers {
+        let name = worker.worker.to_string();
+        rows.count(&[("kind", "sealed"), ("worker", &name)], worker.rows_sealed.get());
+        rows.count(&[("kind", "live"), ("worker", &name)], worker.rows_live.get());
+        latency.buckets(&[("worker", &name)], &worker.latency_ns.snapshot(), NS);
+    }
+    out.add(rows);
+    out.add(latency);
+    per_worker(
+        out,
+        scrape,
+        Kind::Counter,
+        "tidemark_distinct_saturated_total",
+        "Distinct counts that were reported at their limit (distinct_max).",
+        |w| Some(float(w.distinct_saturated.get())),
+    );
+    per_worker(
+        out,
+        scrape,
+        Kind::Counter,
+        "tidemark_int_overflows_total",
+        "Integer results out of range, which are shown as null.",
+        |w| Some(float(w.int_overflows.get())),
+    );
+    per_worker(
+        out,
+        scrape,
+        Kind::Counter,
+        "tidemark_worker_steps_total",
+        "Steps of the worker, idle ones included; one that stands still is stalled.",
+        |w| Some(float(w.steps.get())),
+    );
+}
+
+/// The frontier and the live clock. A worker that has seen no event yet shows neither.
+pub(super) fn clocks(out: &mut Exposition, scrape: &Scrape<'_>) {
+    per_worker(
+        out,
+        scrape,
+        Kind::Gauge,
+        "tidemark_frontier_timestamp_seconds",
+        "The frontier: every accepted event before this event time is known.",
+        |w| frontier(w).map(seconds),
+    );
+    per_worker(
+        out,
+        scrape,
+        Kind::Gauge,
+        "tidemark_live_clock_timestamp_seconds",
+        "The live clock, in seconds since the Unix epoch: what live rows are as of.",
+        |w| live_clock(w).map(seconds),
+    );
+    per_worker(
+        out,
+        scrape,
+        Kind::Gauge,
+        "tidemark_frontier_lag_seconds",
+        "How far the frontier is behind the live clock, in seconds of event time.",
+        |w| Some(seconds(live_clock(w)?.saturating_sub(frontier(w)?.saturating_sub(1)))),
+    );
+}
+
+fn live_clock(worker: &WorkerMetrics) -> Option<u64> {
+    Some(worker.live_clock.get()).filter(|clock| *clock > 0)
+}
+
+/// The frontier; once all inputs have closed, the first time after the live clock.
+fn frontier(worker: &WorkerMetrics) -> Option<u64> {
+    match worker.frontier.get() {
+        0 => None,
+        u64::MAX => Some(worker.live_clock.get().saturating_add(1)),
+        frontier => Some(frontier),
+    }
+}
+
+/// What is held for entities.
+pub(super) fn state(out: &mut Exposition, scrape: &Scrape<'_>) {
+    let mut entities = out.gauge("tidemark_entities", "Entities that hold state, by type.");
+    let mut rows = out.gauge("tidemark_timeline_events", "Events in the timeline, by entity type.");
+    let mut bytes = out.gauge("tidemark_timeline_bytes", "Bytes of the timeline, by entity type.");
+    let mut hottest = out.gauge(
+        "tidemark_hottest_entity_ratio",
+        "The share of the newest events that came from the busiest entity, 0 to 1.",
+    );
+    let mut windows =
+        out.gauge("sliding_window_size", "Events inside a window, by entity type and window.");
+    for worker in scrape.workers {
+        let name = worker.worker.to_string();
+        for (plan, held) in scrape.plan.entities.iter().zip(&worker.entities) {
+            let labels = [("entity", plan.name.as_str()), ("worker", name.as_str())];
+            entities.count(&labels, held.entities.get());
+            rows.count(&labels, held.timeline_rows.get());
+            bytes.count(&labels, held.timeline_bytes.get());
+            hottest.sample(&labels, float(held.hottest_per_mille.get()) / 1e3);
+            for (window, size) in plan.windows.iter().zip(&held.windows) {
+                windows.count(
+                    &[("entity", &plan.name), ("window", &window_text(*window)), ("worker", &name)],
+                    size.get(),
+                );
+            }
+        }
+    }
+    for family in [entities, rows, bytes, hottest, windows] {
+        out.add(family);
+    }
+    per_worker(
+        out,
+        scrape,
+        Kind::Gauge,
+        "tidemark_dictionary_entries",
+        "Attribute values and entity ids in the dictionaries.",
+        |w| Some(float(w.dictionary_entries.get())),
+    );
+}
+
+/// A window as a label: `5m`, or `5m delayed 7d`.
+fn window_text(window: Window) -> String {
+    let length = duration_text(window.length);
+    match window.delay {
+        0 => length,
+        delay => format!("{length} delayed {}", duration_text(delay)),
+    }
+}
+
+/// What waits inside the dataflow.
+pub(super) fn stash(out: &mut Exposition, scrape: &Scrape<'_>) {
+    per_worker(
+        out,
+        scrape,
+        Kind::Gauge,
+        "tidemark_unsealed_events",
+        "Events accepted and not yet behind the frontier.",
+        |w| Some(float(w.unsealed_rows.get())),
+    );
+    per_worker(
+        out,
+        scrape,
+        Kind::Gauge,
+        "tidemark_unsealed_bytes",
+        "Bytes of the events that are not yet behind the frontier.",
+        |w| Some(float(w.unsealed_bytes.get())),
+    );
+    per_worker(
+        out,
+        scrape,
+        Kind::Gauge,
+        "tidemark_in_flight_bytes",
+        "Bytes sent to other workers and not yet taken in.",
+        |w| Some(float(w.in_flight_bytes.get())),
+    );
+}
