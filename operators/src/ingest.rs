@@ -3,8 +3,15 @@
 //! - [`reader`]: a partition's log as the dataflow sees it, implemented by Kafka, files and the
 //!   generator;
 //! - [`decode`]: JSON straight into the projected columns;
+//! - [`judge`]: the watermark of a partition, and what is late or from the future;
+//! - [`projection`]: decoded records as batches for the entities' owners;
+//! - [`source`]: the operator that does all this;
 //! - [`dead_letter`]: what becomes of records that are late, from the future or malformed.
 
 pub mod dead_letter;
 pub mod decode;
+pub mod judge;
+mod partition;
+pub mod projection;
 pub mod reader;
+pub mod source;

@@ -1,26 +1,46 @@
 //! Tidemark's dataflow, free of I/O: what turns the records of partition logs into feature rows.
 //!
+//! ```text
+//!  partition logs ─→ source ─→ exchange by entity ─→ windows ─┬─→ live rows ─→ online sink
+//!                      │                                      └─→ sealed rows ─→ sealed sink
+//!                      └─→ dead letters
+//! ```
+//!
 //! Modules in the order the data flows:
 //!
 //! - [`time`]: event time in milliseconds, the one timely timestamp of the product;
 //! - [`value`]: the types of attributes and features, and columns of them;
 //! - [`plan`]: what a checked job file compiles to, and all this crate knows of a job;
-//! - [`ingest`]: partition logs, decoding, the judge (late, future, malformed) and dead letters;
+//! - [`ingest`]: partition logs, decoding, the judge (late, future, malformed), the source operator;
 //! - [`expression`]: typed expressions, evaluated a column at a time;
-//! - [`online`]: rows on their way to the online store;
-//! - [`metrics`]: what a worker counts about itself, for whoever looks from outside.
+//! - [`event_batch`], [`interner`], [`slab`]: events between workers, names as numbers, state by slot;
+//! - [`timeline`]: the log of an entity type, and the stash above it;
+//! - [`window`]: a window over the log as a differential arrangement;
+//! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
+//! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
+//! - [`entity_windows`]: the operator that holds all of an entity type's state;
+//! - [`sealed_lines`], [`online`]: rows on their way out;
+//! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
+//! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself.
 //!
 //! Nothing here reads a clock, the environment, a file or a socket: those arrive as arguments or
 //! behind traits, so that any run can be replayed from a seed.
 
 pub mod aggregate;
+pub mod coordination;
+pub mod dataflow;
+pub mod entity_windows;
 pub mod event_batch;
 pub mod expression;
 pub mod ingest;
+pub mod interner;
+pub mod live;
 pub mod metrics;
 pub mod online;
 pub mod plan;
 pub mod sealed;
+pub mod sealed_lines;
+pub mod shared;
 pub mod slab;
 pub mod time;
 pub mod timeline;

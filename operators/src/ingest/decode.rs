@@ -56,6 +56,13 @@ impl Decoded {
         self.columns.iter_mut().for_each(Column::clear);
     }
 
+    /// Cuts back to the first `rows` records.
+    pub fn truncate(&mut self, rows: usize) {
+        self.time.truncate(rows);
+        self.arrival.truncate(rows);
+        self.columns.iter_mut().for_each(|column| cell::reset(column, rows));
+    }
+
     /// How many records it holds.
     pub fn rows(&self) -> usize {
         self.time.len()

@@ -1,0 +1,118 @@
+//! The operators put together: from a worker's partitions to its sinks.
+
+use crate::coordination::{Coordination, Notice};
+use crate::entity_windows::{
+    EntityState, Sealing, Serving, WindowsConfig, entity_windows,
+};
+use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
+use crate::ingest::reader::Partitions;
+use crate::ingest::source::{SourceConfig, source};
+use crate::metrics::WorkerMetrics;
+use crate::plan::Plan;
+use crate::sealed_lines::{SealedSink, merge_lines};
+use crate::shared::{Limits, SharedRef};
+use crate::time::EventTime;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::operators::{Concatenate, Probe};
+use timely::dataflow::{ProbeHandle, Scope, StreamVec};
+
+/// Everything one worker's part of a job is made of.
+pub struct Config {
+    /// The job.
+    pub plan: Arc<Plan>,
+    /// Bounds.
+    pub limits: Limits,
+    /// The worker's partitions.
+    pub partitions: Box<dyn Partitions>,
+    /// Where dead letters go.
+    pub dead_letters: Box<dyn DeadLetterSink>,
+    /// What becomes of sealed rows; `lines` is where they go.
+    pub sealing: Sealing,
+    /// Where sealed lines go, on worker 0, under [`Sealing::Lines`].
+    pub lines: Option<Box<dyn SealedSink>>,
+    /// What becomes of live rows.
+    pub serving: Serving,
+    /// See [`WindowsConfig::served`].
+    pub served: Option<Rc<dyn Fn(u64)>>,
+    /// What the worker counts.
+    pub metrics: Arc<WorkerMetrics>,
+    /// Shared between the operators and the loop that drives them.
+    pub shared: SharedRef,
+    /// What the worker has heard.
+    pub coordination: Rc<RefCell<Coordination>>,
+    /// What the worker has to tell; the loop broadcasts it.
+    pub notices: Rc<RefCell<Vec<Notice>>>,
+}
+
+/// What is left in the hands of the loop.
+pub struct Dataflow {
+    /// Done once everything has been read, computed and handed out.
+    pub probe: ProbeHandle<EventTime>,
+    /// The state of each entity of the plan.
+    pub entities: Vec<Rc<RefCell<EntityState>>>,
+}
+
+/// Builds the job's dataflow in `scope`.
+pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
+    let dead_letters = Rc::new(RefCell::new(config.dead_letters));
+    let streams = source(
+        scope,
+        SourceConfig {
+            plan: Arc::clone(&config.plan),
+            partitions: config.partitions,
+            limits: config.limits,
+            metrics: Arc::clone(&config.metrics),
+            shared: Rc::clone(&config.shared),
+            coordination: config.coordination,
+            notices: config.notices,
+            dead_letters: Rc::clone(&dead_letters),
+        },
+    );
+    let mut probe = ProbeHandle::new();
+    dead_letter(streams.dead_letters, dead_letters, &mut probe);
+    let (mut entities, mut lines) = (Vec::new(), Vec::new());
+    for (entity, events) in streams.events.into_iter().enumerate() {
+        let windows = entity_windows(
+            events,
+            WindowsConfig {
+                plan: Arc::clone(&config.plan),
+                entity,
+                limits: config.limits,
+                sealing: config.sealing,
+                serving: config.serving.clone(),
+                served: config.served.clone(),
+                metrics: Arc::clone(&config.metrics),
+                shared: Rc::clone(&config.shared),
+            },
+        );
+        entities.push(windows.state);
+        lines.push(windows.lines.probe_with(&mut probe));
+    }
+    if let Some(sink) = config.lines {
+        merge_lines(scope.concatenate(lines), Rc::new(RefCell::new(sink)));
+    }
+    Dataflow { probe, entities }
+}
+
+/// The operator that hands dead letters to their sink.
+fn dead_letter(
+    letters: StreamVec<'_, EventTime, DeadLetter>,
+    sink: Rc<RefCell<Box<dyn DeadLetterSink>>>,
+    probe: &mut ProbeHandle<EventTime>,
+) {
+    letters
+        .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, "DeadLetters", |_, _| {
+            move |input, _output| {
+                input.for_each(|_, letters| {
+                    let mut sink = sink.borrow_mut();
+                    letters.drain(..).for_each(|letter| sink.push(letter));
+                });
+            }
+        })
+        .probe_with(probe);
+}

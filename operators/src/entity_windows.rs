@@ -1,0 +1,337 @@
+//! The operator that holds all of one entity type's state on one worker: timeline, live windows,
+//! sealed windows.
+//!
+//! One activation takes in what has arrived, moves the live clock, applies the arrivals, seals what
+//! the frontier has passed, hands out the rows that changed, and lets go of what nothing needs. Work
+//! is bounded: a storm of expiry stops after a slice of log rows, and the operator asks to be run
+//! again. While the live clock is on its way nothing is applied, so no row ever shows an event and
+//! not the departures before it.
+//!
+//! The operator holds its output at the least time it may still seal, and until the job is over.
+
+use crate::event_batch::{EventBatch, Origin};
+use crate::live::LiveWindows;
+use crate::metrics::WorkerMetrics;
+use crate::online::OnlineSink;
+use crate::plan::{Plan, Window};
+use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
+use crate::sealed_lines::{LineWriter, SealedLines};
+use crate::shared::{Limits, SharedRef};
+use crate::time::EventTime;
+use crate::timeline::entity_log::{EntityLog, Names};
+use crate::window::attach::{Attachments, WindowAgent};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::hint::black_box;
+use std::rc::Rc;
+use std::sync::Arc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::StreamVec;
+use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+
+/// Chunks let go of in one activation.
+const RETIRED_CHUNKS: usize = 2;
+
+/// What becomes of sealed rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sealing {
+    /// Nobody wants them: no sealed windows are kept.
+    None,
+    /// They are computed and counted.
+    Count,
+    /// They are written as lines.
+    Lines,
+}
+
+/// What becomes of live rows.
+#[derive(Clone)]
+pub enum Serving {
+    /// Nobody wants them: no live windows are kept.
+    None,
+    /// Handed out as they change.
+    EveryStep(Rc<RefCell<Box<dyn OnlineSink>>>),
+    /// Handed out once, when all is over.
+    AtEnd(Rc<RefCell<Box<dyn OnlineSink>>>),
+}
+
+/// How an entity's windows are run.
+pub struct WindowsConfig {
+    /// The job.
+    pub plan: Arc<Plan>,
+    /// Which entity of it.
+    pub entity: usize,
+    /// Bounds.
+    pub limits: Limits,
+    /// What becomes of sealed rows.
+    pub sealing: Sealing,
+    /// What becomes of live rows.
+    pub serving: Serving,
+    /// Told the due time of records (see [`crate::ingest::reader::RawBatch::due_ns`]) once their
+    /// live rows have been handed out.
+    pub served: Option<Rc<dyn Fn(u64)>>,
+    /// What the worker counts.
+    pub metrics: Arc<WorkerMetrics>,
+    /// Shared with the other operators and the loop.
+    pub shared: SharedRef,
+}
+
+/// The state, for whoever attaches windows to the running log or looks into it.
+pub struct EntityState {
+    /// Names, stash and log.
+    pub log: EntityLog,
+    attachments: Attachments,
+    reach: u64,
+}
+
+impl EntityState {
+    /// A window over the running log, complete from the present frontier on, to be imported into a
+    /// dataflow. `None` when the log does not go back far enough for it.
+    pub fn attach(&mut self, window: Window) -> Option<WindowAgent> {
+        self.attachments.attach(&self.log.log, window, self.reach)
+    }
+}
+
+/// What the operator gives.
+pub struct EntityWindows<'scope> {
+    /// Sealed rows, under [`Sealing::Lines`].
+    pub lines: StreamVec<'scope, EventTime, SealedLines>,
+    /// The state.
+    pub state: Rc<RefCell<EntityState>>,
+}
+
+/// Makes the operator `EntityWindows`.
+pub fn entity_windows<'scope>(
+    events: StreamVec<'scope, EventTime, EventBatch>,
+    config: WindowsConfig,
+) -> EntityWindows<'scope> {
+    let scope = events.scope();
+    let entity = &config.plan.entities[config.entity];
+    let mut builder = OperatorBuilder::new(format!("EntityWindows({})", entity.name), scope);
+    let info = builder.operator_info();
+    let mut input = builder.new_input(events, Exchange::new(|b: &EventBatch| u64::from(b.target)));
+    let (output, lines) = builder.new_output::<Vec<SealedLines>>();
+    let mut output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(output);
+    let again = scope.activator_for(Rc::clone(&info.address));
+    let wake = scope.activator_for(Rc::clone(&info.address));
+    config.shared.windows.borrow_mut().push(wake);
+    let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
+    let longest = entity.windows.iter().map(|w| w.leaves(0)).max().unwrap_or(0);
+    let state = Rc::new(RefCell::new(EntityState {
+        log: EntityLog::new(entity, config.limits.chunk_rows, waiting),
+        attachments: Attachments::default(),
+        reach: longest,
+    }));
+    let shared_state = Rc::clone(&state);
+    builder.build(move |capabilities| {
+        let mut capability = capabilities.into_iter().next();
+        let mut running = Running::new(config, state);
+        move |frontiers| {
+            input.for_each(|_, batches| running.receive(batches));
+            let frontier = frontiers[0].frontier().first().copied();
+            let pace = running.step(frontier);
+            if let (Some(lines), Some(capability)) = (running.lines(), &capability) {
+                output.activate().session(capability).give(lines);
+            }
+            match pace {
+                Pace::Again => again.activate(),
+                Pace::Wait => hold(&mut capability, running.sealed),
+                Pace::Over => capability = None,
+            }
+        }
+    });
+    EntityWindows { lines, state: shared_state }
+}
+
+fn hold(capability: &mut Option<Capability<EventTime>>, at: EventTime) {
+    if let Some(capability) = capability
+        && *capability.time() < at
+    {
+        capability.downgrade(&at);
+    }
+}
+
+enum Pace {
+    Again,
+    Wait,
+    Over,
+}
+
+/// Computes rows, looks at none of them.
+struct Counted;
+
+impl SealedOutput for Counted {
+    fn rows(&mut self, rows: &SealedRows<'_>, _: &Names) {
+        // The rows are the result: computing them must not be optimised away.
+        black_box(rows.columns);
+    }
+}
+
+struct Running {
+    config: WindowsConfig,
+    state: Rc<RefCell<EntityState>>,
+    queue: VecDeque<EventBatch>,
+    live: Option<LiveWindows>,
+    sealing: Option<SealedWindows>,
+    writer: Option<LineWriter>,
+    origins: Vec<Origin>,
+    /// Everything below has been sealed and given out.
+    sealed: EventTime,
+    due: Vec<u64>,
+    over: bool,
+}
+
+impl Running {
+    fn new(config: WindowsConfig, state: Rc<RefCell<EntityState>>) -> Self {
+        let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
+        let live = !matches!(config.serving, Serving::None);
+        let sealing = config.sealing != Sealing::None;
+        let lines = config.sealing == Sealing::Lines;
+        Running {
+            queue: VecDeque::new(),
+            live: live.then(|| LiveWindows::new(plan, entity)),
+            sealing: sealing.then(|| SealedWindows::new(plan, entity)),
+            writer: lines.then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
+            origins: Vec::new(),
+            sealed: 0,
+            due: Vec::new(),
+            over: false,
+            config,
+            state,
+        }
+    }
+
+    fn receive(&mut self, batches: &mut Vec<EventBatch>) {
+        for batch in batches.drain(..) {
+            self.config.shared.in_flight.received(batch.size());
+            self.queue.push_back(batch);
+        }
+    }
+
+    fn lines(&mut self) -> Option<SealedLines> {
+        self.writer.as_mut().and_then(LineWriter::take)
+    }
+
+    /// One slice of work up to `frontier` (`None`: the events have ended).
+    fn step(&mut self, frontier: Option<EventTime>) -> Pace {
+        if self.over {
+            return Pace::Over;
+        }
+        let over = if frontier.is_none() { self.config.shared.over.get() } else { None };
+        if !self.arrive(over) {
+            return Pace::Again;
+        }
+        // Once the events have ended, the clock stops at the newest of all.
+        let hi = frontier.or(over.map(|newest| newest + 1));
+        let done = hi.is_none_or(|hi| self.seal(hi));
+        if let Serving::EveryStep(sink) = &self.config.serving {
+            let sink = Rc::clone(sink);
+            self.give_out(&sink);
+        }
+        self.retire();
+        self.report(frontier);
+        match (done, over) {
+            (false, _) => Pace::Again,
+            (true, None) => Pace::Wait,
+            (true, Some(_)) => {
+                if let Serving::AtEnd(sink) = &self.config.serving {
+                    let sink = Rc::clone(sink);
+                    self.give_out(&sink);
+                }
+                self.over = true;
+                Pace::Over
+            }
+        }
+    }
+
+    /// Moves the live clock and takes in what has arrived; says whether it is through.
+    fn arrive(&mut self, over: Option<EventTime>) -> bool {
+        let EntityState { log, .. } = &mut *self.state.borrow_mut();
+        if let Some(live) = &mut self.live {
+            let newest = self.queue.iter().map(|b| b.newest).max().unwrap_or(0);
+            let heard = self.config.shared.live_clock.get();
+            let clock = over.unwrap_or(newest.max(heard));
+            if !live.advance(log, clock, self.config.limits.slice_rows) {
+                return false;
+            }
+        }
+        for batch in self.queue.drain(..) {
+            if batch.due_ns > 0 {
+                self.due.push(batch.due_ns);
+            }
+            let block = log.receive(batch);
+            if let Some(live) = &mut self.live {
+                live.arrive(&block, &mut log.names);
+            }
+        }
+        true
+    }
+
+    /// Seals what lies below `hi`; says whether it is through.
+    fn seal(&mut self, hi: EventTime) -> bool {
+        let EntityState { log, attachments, .. } = &mut *self.state.borrow_mut();
+        if hi > self.sealed {
+            log.seal(Some(hi), &mut self.origins);
+        }
+        if let Some(sealing) = &mut self.sealing {
+            sealing.sealed(&mut self.origins);
+            let mut counted = Counted;
+            let output: &mut dyn SealedOutput = match &mut self.writer {
+                Some(writer) => writer,
+                None => &mut counted,
+            };
+            let budget = self.config.limits.slice_rows;
+            if !sealing.run(&log.log, &mut log.names, hi, budget, output) {
+                return false;
+            }
+        }
+        self.origins.clear();
+        attachments.seal(&log.log, hi);
+        if let Some(live) = &mut self.live {
+            live.forget(hi.saturating_sub(1), &mut log.names);
+        }
+        self.sealed = self.sealed.max(hi);
+        true
+    }
+
+    fn give_out(&mut self, sink: &Rc<RefCell<Box<dyn OnlineSink>>>) {
+        if let Some(live) = &mut self.live {
+            live.give_out(&self.state.borrow().log.names, &mut **sink.borrow_mut());
+        }
+        if let Some(served) = &self.config.served {
+            self.due.iter().for_each(|due| served(*due));
+        }
+        self.due.clear();
+    }
+
+    /// Lets go of rows that no window needs.
+    fn retire(&mut self) {
+        let EntityState { log, attachments, .. } = &mut *self.state.borrow_mut();
+        let mut low = attachments.low_water(&log.log);
+        if let Some(live) = &self.live {
+            low = low.min(live.low_water(log));
+        }
+        if let Some(sealing) = &self.sealing {
+            low = low.min(sealing.low_water());
+        }
+        log.retire(low, RETIRED_CHUNKS);
+    }
+
+    fn report(&self, frontier: Option<EventTime>) {
+        let (shared, metrics) = (&self.config.shared, &self.config.metrics);
+        let before = shared.frontier.replace(frontier.unwrap_or(EventTime::MAX));
+        if before != shared.frontier.get() {
+            shared.wake_source();
+            metrics.frontier.set(shared.frontier.get());
+        }
+        let EntityState { log, .. } = &*self.state.borrow();
+        let entity = &metrics.entities[self.config.entity];
+        entity.entities.set(log.names.entities.len() as u64);
+        entity.timeline_rows.set(log.log.end() - log.log.start());
+        if let Some(live) = &self.live {
+            metrics.live_clock.set(live.clock());
+        }
+    }
+}

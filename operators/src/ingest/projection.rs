@@ -1,0 +1,208 @@
+//! From the decoded records of one source to batches for the entities' owners.
+//!
+//! Filters are evaluated here, once an event, a column at a time; each entity gets only the
+//! attributes its log keeps.
+
+use crate::event_batch::{EventBatch, NO_SPAN, NULL, Origin};
+use crate::expression::Program;
+use crate::ingest::decode::Decoded;
+use crate::interner::stable_hash;
+use crate::plan::{EntityPlan, EntitySource, Plan, Storage};
+use crate::value::{Column, Type};
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// One source's way to the entities it feeds.
+pub struct Projection {
+    source: usize,
+    predicates: Vec<Program>,
+    results: Vec<Column>,
+    bits: Vec<u64>,
+    routes: Vec<Route>,
+    key: String,
+}
+
+/// One entity that the source feeds.
+struct Route {
+    entity: usize,
+    feed: EntitySource,
+    key_type: Type,
+    attributes: Vec<(Option<usize>, Storage, Type)>,
+}
+
+/// Batches being filled, for each entity one a worker.
+pub struct Outbox {
+    batches: Vec<Vec<EventBatch>>,
+}
+
+impl Outbox {
+    /// Empty batches for the entities of `plan` on `workers` workers.
+    pub fn new(plan: &Plan, workers: usize) -> Self {
+        let batch = |entity: &EntityPlan, target: usize| {
+            let symbols = entity.attributes.iter().filter(|a| a.storage == Storage::Symbol);
+            let symbols = symbols.count();
+            EventBatch::new(target as u32, entity.attributes.len() - symbols, symbols)
+        };
+        let batches = |entity| (0..workers).map(|target| batch(entity, target)).collect();
+        Outbox { batches: plan.entities.iter().map(batches).collect() }
+    }
+
+    /// Takes out what is ready for `entity`.
+    pub fn take(&mut self, entity: usize) -> impl Iterator<Item = EventBatch> {
+        self.batches[entity].iter_mut().filter(|b| !b.is_empty()).map(|batch| {
+            let empty = EventBatch::new(batch.target, batch.wide.len(), batch.spans.len());
+            std::mem::replace(batch, empty)
+        })
+    }
+
+    /// How many entity types there are.
+    pub fn entities(&self) -> usize {
+        self.batches.len()
+    }
+}
+
+impl Projection {
+    /// For source `source` of `plan`.
+    pub fn new(plan: &Plan, source: usize) -> Self {
+        let from = &plan.sources[source];
+        let programs = from.predicates.iter().map(|p| Program::new(p, Arc::clone(&plan.zone)));
+        let route = |(entity, to): (usize, &EntityPlan)| {
+            let feed = to.sources.get(source)?.clone()?;
+            let attributes = to.attributes.iter().zip(&feed.attributes);
+            Some(Route {
+                entity,
+                key_type: from.fields[feed.key].ty,
+                attributes: attributes.map(|(a, field)| (*field, a.storage, a.ty)).collect(),
+                feed,
+            })
+        };
+        Projection {
+            source,
+            predicates: programs.collect(),
+            results: vec![Column::default(); from.predicates.len()],
+            bits: Vec::new(),
+            routes: plan.entities.iter().enumerate().filter_map(route).collect(),
+            key: String::new(),
+        }
+    }
+
+    /// Appends all rows of `decoded`, read from `partition` at `offsets`, to `outbox`. `due_ns` is
+    /// when they were due, 0 when that is not traced.
+    pub fn project(
+        &mut self,
+        decoded: &Decoded,
+        partition: u32,
+        offsets: &[u64],
+        due_ns: u64,
+        outbox: &mut Outbox,
+    ) {
+        let rows = decoded.rows();
+        for (program, result) in self.predicates.iter_mut().zip(&mut self.results) {
+            program.eval(&decoded.columns, rows, result);
+        }
+        for at in 0..self.routes.len() {
+            self.set_bits(at, rows);
+            let Projection { routes, bits, key, source, .. } = self;
+            let route = &routes[at];
+            let batches = &mut outbox.batches[route.entity];
+            let mut selected = vec![Vec::new(); batches.len()];
+            for row in 0..rows {
+                let key = text(&decoded.columns[route.feed.key], route.key_type, row, key);
+                let Some(key) = key else { continue };
+                let hash = stable_hash(key);
+                let target = (hash % batches.len() as u64) as usize;
+                let batch = &mut batches[target];
+                let id = batch.keep(key);
+                let (source, offset) = (*source as u16, offsets[row]);
+                batch.ids.push(id);
+                batch.hashes.push(hash);
+                batch.origins.push(Origin { source, partition, offset });
+                selected[target].push(row);
+            }
+            for (batch, selected) in batches.iter_mut().zip(&selected) {
+                route.fill(decoded, selected, bits, batch);
+                if !selected.is_empty() && (batch.due_ns == 0 || due_ns < batch.due_ns) {
+                    batch.due_ns = due_ns;
+                }
+            }
+        }
+    }
+
+    fn set_bits(&mut self, route: usize, rows: usize) {
+        self.bits.clear();
+        self.bits.resize(rows, 0);
+        for (bit, predicate) in self.routes[route].feed.bits.iter().enumerate() {
+            let Some(result) = predicate.and_then(|p| self.results.get(p)) else { continue };
+            for (row, bits) in self.bits.iter_mut().enumerate() {
+                let holds = result.valid[row] && result.words[row] != 0;
+                *bits |= u64::from(holds) << bit;
+            }
+        }
+    }
+}
+
+impl Route {
+    fn fill(&self, decoded: &Decoded, selected: &[usize], bits: &[u64], batch: &mut EventBatch) {
+        let times = selected.iter().map(|row| decoded.time[*row]);
+        batch.newest = times.clone().fold(batch.newest, u64::max);
+        batch.times.extend(times);
+        batch.bits.extend(selected.iter().map(|row| bits[*row]));
+        let (mut wide, mut symbols) = (0, 0);
+        for (field, storage, ty) in &self.attributes {
+            let column = field.and_then(|f| decoded.columns.get(f));
+            match storage {
+                Storage::Wide => {
+                    let words = selected.iter();
+                    let word = |row: &usize| column.and_then(|c| c.int(*row)).unwrap_or(NULL);
+                    batch.wide[wide].extend(words.map(word));
+                    wide += 1;
+                }
+                Storage::Symbol => {
+                    let mut spans = std::mem::take(&mut batch.spans[symbols]);
+                    for row in selected {
+                        spans.push(keep(batch, column, *ty, *row));
+                    }
+                    batch.spans[symbols] = spans;
+                    symbols += 1;
+                }
+            }
+        }
+    }
+}
+
+/// Keeps the bytes that stand for a value in a dictionary.
+#[inline]
+fn keep(batch: &mut EventBatch, column: Option<&Column>, ty: Type, row: usize) -> u64 {
+    let Some(column) = column else { return NO_SPAN };
+    if ty.is_bytes() {
+        column.bytes(row).map_or(NO_SPAN, |bytes| batch.keep(bytes))
+    } else {
+        column.word(row).map_or(NO_SPAN, |word| batch.keep(&word.to_le_bytes()))
+    }
+}
+
+/// An entity key as the bytes it is known by: text as it is, everything else as people write it.
+#[inline]
+fn text<'a>(column: &'a Column, ty: Type, row: usize, buffer: &'a mut String) -> Option<&'a [u8]> {
+    buffer.clear();
+    // Writing to a string does not fail.
+    let _ = match ty {
+        Type::Text => return column.bytes(row),
+        Type::Ip => write!(buffer, "{}", address(column.bytes(row)?)?),
+        Type::Bool => write!(buffer, "{}", column.bool(row)?),
+        Type::Double => write!(buffer, "{}", column.double(row)?),
+        Type::Decimal => write!(buffer, "{}", column.int(row)? as f64 / 1e6),
+        Type::Int | Type::Timestamp => {
+            buffer.push_str(itoa::Buffer::new().format(column.int(row)?));
+            Ok(())
+        }
+    };
+    Some(buffer.as_bytes())
+}
+
+/// The address that 4 or 16 bytes stand for.
+pub fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}

@@ -1,0 +1,391 @@
+//! The source operator: reads the worker's partitions, decodes and judges their records, and sends
+//! the events to the workers that own their entities.
+//!
+//! Records are sent at the worker's capability, which stands at the least watermark of its
+//! partitions; their own times are in the rows. So timely's frontier is the watermark, and a
+//! record costs no progress tracking of its own.
+//!
+//! The partition that is furthest behind is read first. One that is ahead is paused once the
+//! worker's events above the frontier reach half of `stash_bytes`; the one that holds the frontier
+//! never is, and when its own events reach `stash_bytes` the job stops, because waiting would not
+//! help.
+
+use crate::coordination::{Coordination, Notice};
+use crate::event_batch::EventBatch;
+use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink, Reason};
+use crate::ingest::decode::{Decoded, Decoder};
+use crate::ingest::judge::Verdict;
+use crate::ingest::partition::Owned;
+use crate::ingest::projection::{Outbox, Projection};
+use crate::ingest::reader::{Partitions, RawRecord};
+use crate::metrics::{PartitionProgress, WorkerMetrics};
+use crate::plan::{Plan, SourcePlan};
+use crate::shared::{Limits, SharedRef};
+use crate::time::EventTime;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Scope, StreamVec};
+
+/// Records decoded together.
+const BATCH_RECORDS: usize = 1024;
+/// How long a source that may not read waits before it looks again, unless it is woken.
+const RETRY: Duration = Duration::from_micros(500);
+
+/// What a worker needs to read its share of the partitions.
+pub struct SourceConfig {
+    /// The job.
+    pub plan: Arc<Plan>,
+    /// The worker's partitions.
+    pub partitions: Box<dyn Partitions>,
+    /// Bounds.
+    pub limits: Limits,
+    /// What the worker counts.
+    pub metrics: Arc<WorkerMetrics>,
+    /// Shared with the other operators and the loop.
+    pub shared: SharedRef,
+    /// What the worker has heard of all partitions.
+    pub coordination: Rc<RefCell<Coordination>>,
+    /// What the worker has to tell the others.
+    pub notices: Rc<RefCell<Vec<Notice>>>,
+    /// Asked for room before anything is read.
+    pub dead_letters: Rc<RefCell<Box<dyn DeadLetterSink>>>,
+}
+
+/// What the source sends.
+pub struct SourceStreams<'scope> {
+    /// Events, by entity of the plan.
+    pub events: Vec<StreamVec<'scope, EventTime, EventBatch>>,
+    /// Records that did not become events.
+    pub dead_letters: StreamVec<'scope, EventTime, DeadLetter>,
+}
+
+/// Makes the operator `Source`.
+pub fn source<'scope>(
+    scope: Scope<'scope, EventTime>,
+    config: SourceConfig,
+) -> SourceStreams<'scope> {
+    let mut builder = OperatorBuilder::new("Source".to_owned(), scope);
+    let info = builder.operator_info();
+    let (mut outputs, mut events) = (Vec::new(), Vec::new());
+    for _ in &config.plan.entities {
+        let (output, stream) = builder.new_output::<Vec<EventBatch>>();
+        outputs.push(OutputBuilder::<_, CapacityContainerBuilder<_>>::from(output));
+        events.push(stream);
+    }
+    let (output, dead_letters) = builder.new_output::<Vec<DeadLetter>>();
+    let mut dead = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(output);
+    let activator = scope.activator_for(Rc::clone(&info.address));
+    let wake = scope.activator_for(Rc::clone(&info.address));
+    *config.shared.source.borrow_mut() = Some(wake);
+    let peers = scope.worker().peers();
+    builder.build(move |capabilities| {
+        let mut state = Reading::new(config, capabilities, peers);
+        activator.activate();
+        move |_frontiers| {
+            match state.step() {
+                Pace::Again => activator.activate(),
+                Pace::Later => activator.activate_after(RETRY),
+                Pace::Wait => {}
+            }
+            for (entity, output) in outputs.iter_mut().enumerate() {
+                let Some(capability) = state.capabilities.get(entity) else { continue };
+                let mut output = output.activate();
+                let mut session = output.session(capability);
+                for batch in state.outbox.take(entity) {
+                    state.config.shared.in_flight.sent(batch.size());
+                    session.give(batch);
+                }
+            }
+            if let (Some(capability), false) = (state.capabilities.last(), state.dead.is_empty()) {
+                dead.activate().session(capability).give_iterator(state.dead.drain(..));
+            }
+            state.downgrade();
+        }
+    });
+    SourceStreams { events, dead_letters }
+}
+
+/// When to go on.
+enum Pace {
+    /// There is more to read.
+    Again,
+    /// Something has to move first.
+    Later,
+    /// A reader will wake us.
+    Wait,
+}
+
+struct Reading {
+    config: SourceConfig,
+    decoders: Vec<Decoder>,
+    projections: Vec<Projection>,
+    owned: Vec<Owned>,
+    decoded: Decoded,
+    offsets: Vec<u64>,
+    outbox: Outbox,
+    dead: Vec<DeadLetter>,
+    /// One an output, all at one time; empty once there is nothing more to send.
+    capabilities: Vec<Capability<EventTime>>,
+    done: bool,
+}
+
+impl Reading {
+    fn new(
+        config: SourceConfig,
+        capabilities: Vec<Capability<EventTime>>,
+        workers: usize,
+    ) -> Self {
+        let plan = &config.plan;
+        let decoder = |source: &SourcePlan| {
+            Decoder::new(source).with_record_bytes_max(config.limits.record_bytes)
+        };
+        Reading {
+            decoders: plan.sources.iter().map(decoder).collect(),
+            projections: (0..plan.sources.len()).map(|at| Projection::new(plan, at)).collect(),
+            owned: Vec::new(),
+            decoded: Decoded::default(),
+            offsets: Vec::new(),
+            outbox: Outbox::new(plan, workers),
+            dead: Vec::new(),
+            capabilities,
+            done: false,
+            config,
+        }
+    }
+
+    /// Reads for a while.
+    fn step(&mut self) -> Pace {
+        if self.done || self.config.shared.failure.borrow().is_some() {
+            return Pace::Wait;
+        }
+        let now = self.config.shared.now.get();
+        for reader in self.config.partitions.appeared() {
+            let plan = &self.config.plan.sources[usize::from(reader.id().source)];
+            self.owned.push(Owned::new(reader, plan, now));
+        }
+        let pace = self.read();
+        self.rest();
+        self.report();
+        pace
+    }
+
+    fn read(&mut self) -> Pace {
+        let mut left = self.config.limits.records_step;
+        while left > 0 {
+            let shared = &self.config.shared;
+            let room = self.config.dead_letters.borrow().has_room();
+            if !room || shared.in_flight.bytes() >= self.config.limits.in_flight_bytes {
+                return Pace::Later;
+            }
+            match self.choose() {
+                Ok(Some(at)) => left = left.saturating_sub(self.judge(at).max(1)),
+                Ok(None) if self.owned.iter().any(|o| o.paused) => return Pace::Later,
+                Ok(None) => return Pace::Wait,
+                Err(failure) => {
+                    self.config.shared.fail(failure);
+                    return Pace::Wait;
+                }
+            }
+        }
+        Pace::Again
+    }
+
+    /// The partition to read next: of those that have records and may go on, the one whose
+    /// watermark is least.
+    fn choose(&mut self) -> Result<Option<usize>, String> {
+        let frontier = self.config.shared.frontier.get();
+        let limit = self.config.limits.stash_bytes;
+        self.owned.iter_mut().for_each(|o| o.sealed(frontier));
+        let unsealed: u64 = self.owned.iter().map(Owned::unsealed_bytes).sum();
+        let mut chosen: Option<(EventTime, usize)> = None;
+        for (at, owned) in self.owned.iter_mut().enumerate() {
+            let watermark = owned.judge.watermark();
+            let holds = watermark <= frontier;
+            if holds && owned.unsealed_bytes() >= limit {
+                return Err(overfull(&*owned.reader.describe(), owned.unsealed_bytes(), limit));
+            }
+            owned.paused = !holds && unsealed >= limit / 2;
+            let better = chosen.is_none_or(|(least, _)| watermark < least);
+            if !owned.paused && better && owned.ready()? {
+                chosen = Some((watermark, at));
+            }
+        }
+        Ok(chosen.map(|(_, at)| at))
+    }
+
+    /// Decodes and judges records of partition `at`; returns how many.
+    fn judge(&mut self, at: usize) -> usize {
+        let now = self.config.shared.now.get();
+        let owned = &mut self.owned[at];
+        let id = owned.reader.id();
+        let source = usize::from(id.source);
+        let plan = &self.config.plan.sources[source];
+        let verdicts = &self.config.metrics.verdicts[source];
+        self.decoded.clear();
+        self.offsets.clear();
+        let raw = std::mem::take(&mut owned.raw);
+        let end = raw.records.len().min(owned.next + BATCH_RECORDS);
+        let judged = owned.next..end;
+        for record in &raw.records[judged.clone()] {
+            let value = raw.value(record);
+            let rows = self.decoded.rows();
+            let letter = Letter { owned, plan, record, key: raw.key(record), value };
+            if let Err(error) = self.decoders[source].decode(value, &mut self.decoded) {
+                self.dead.push(letter.malformed(error.to_string()));
+                continue;
+            }
+            let ts = self.decoded.time[rows];
+            let arrived = self.decoded.arrival[rows].or(record.appended_at).or(raw.read_at);
+            match letter.owned.judge.judge(ts, arrived) {
+                Verdict::Accepted => {
+                    letter.owned.accept(ts, value.len(), now);
+                    self.offsets.push(record.offset);
+                    continue;
+                }
+                Verdict::Late { by, idle_floor } => {
+                    self.config.metrics.late_by_ms.record(by);
+                    self.dead.push(letter.late(ts, by, idle_floor));
+                }
+                Verdict::Future { ahead } => {
+                    self.dead.push(letter.future(ts, ahead, arrived));
+                }
+            }
+            self.decoded.truncate(rows);
+        }
+        owned.next = end;
+        owned.next_offset = raw.records[end - 1].offset + 1;
+        verdicts.accepted.add(self.decoded.rows() as u64);
+        let due = raw.due_ns;
+        owned.raw = raw;
+        let projection = &mut self.projections[source];
+        projection.project(&self.decoded, id.partition, &self.offsets, due, &mut self.outbox);
+        judged.len()
+    }
+
+    /// Lets silent partitions follow the others, and tells of what changed.
+    fn rest(&mut self) {
+        let now = self.config.shared.now.get();
+        let floor = self.config.coordination.borrow().floor();
+        let mut notices = self.config.notices.borrow_mut();
+        for owned in &mut self.owned {
+            owned.rest(floor, now);
+            if let Some(status) = owned.news() {
+                notices.push(Notice::Partition(owned.reader.id(), status));
+            }
+        }
+        let over = self.owned.iter().all(|o| o.ended) && !self.config.partitions.may_grow();
+        if over && !self.done {
+            self.done = true;
+            notices.push(Notice::Done(self.config.metrics.worker));
+        }
+    }
+
+    fn report(&mut self) {
+        for letter in &self.dead {
+            let source = usize::from(letter.partition.source);
+            self.config.metrics.verdicts[source].dead(letter.reason).add(1);
+        }
+        let unsealed = self.owned.iter().map(Owned::unsealed_bytes).sum();
+        self.config.metrics.unsealed_bytes.set(unsealed);
+        self.config.metrics.in_flight_bytes.set(self.config.shared.in_flight.bytes());
+    }
+
+    /// Moves the capability to the least watermark of the worker's partitions.
+    fn downgrade(&mut self) {
+        if self.done {
+            self.capabilities.clear();
+            return;
+        }
+        let reading = self.owned.iter().filter(|o| !o.ended);
+        let least = reading.map(|o| o.judge.watermark()).min();
+        // Without partitions it follows the active ones of the others.
+        let least = least.or_else(|| self.config.coordination.borrow().floor());
+        if let Some(least) = least {
+            for capability in &mut self.capabilities {
+                if *capability.time() < least {
+                    capability.downgrade(&least);
+                }
+            }
+        }
+        self.config.metrics.set_progress(self.owned.iter().map(progress));
+    }
+}
+
+fn progress(owned: &Owned) -> PartitionProgress {
+    PartitionProgress {
+        id: owned.reader.id(),
+        watermark: owned.judge.watermark(),
+        newest: owned.judge.newest().unwrap_or(0),
+        next_offset: owned.next_offset,
+        idle: owned.idle,
+        caught_up: owned.caught_up,
+        paused: owned.paused,
+    }
+}
+
+fn overfull(partition: &str, bytes: u64, limit: u64) -> String {
+    format!(
+        "reading {partition}: its accepted events ahead of its own watermark take {bytes} bytes, \
+         and limits.stash_bytes is {limit}; waiting cannot free them, because this partition holds \
+         the frontier back: raise limits.stash_bytes, or lower the source's out_of_orderness"
+    )
+}
+
+/// A record on its way to becoming a dead letter.
+struct Letter<'a> {
+    owned: &'a mut Owned,
+    plan: &'a SourcePlan,
+    record: &'a RawRecord,
+    key: Option<&'a [u8]>,
+    value: &'a [u8],
+}
+
+impl Letter<'_> {
+    fn new(&self, reason: Reason) -> DeadLetter {
+        DeadLetter {
+            source: self.plan.name.clone(),
+            topic: self.plan.topic.clone(),
+            partition: self.owned.reader.id(),
+            offset: self.record.offset,
+            key: self.key.map(<[u8]>::to_vec),
+            value: self.record.value.as_ref().map(|_| self.value.to_vec()),
+            reason,
+            event_time: None,
+            watermark: self.owned.judge.watermark(),
+            late_by: None,
+            idle_floor: false,
+            arrived_at: None,
+            error: None,
+        }
+    }
+
+    fn malformed(&self, error: String) -> DeadLetter {
+        DeadLetter { error: Some(error), ..self.new(Reason::Malformed) }
+    }
+
+    fn late(&self, ts: EventTime, by: u64, idle_floor: bool) -> DeadLetter {
+        DeadLetter {
+            event_time: Some(ts),
+            late_by: Some(by),
+            idle_floor,
+            ..self.new(Reason::Late)
+        }
+    }
+
+    fn future(&self, ts: EventTime, ahead: u64, arrived: Option<EventTime>) -> DeadLetter {
+        let skew = self.plan.max_future_skew.unwrap_or(0);
+        let error = format!("event time is {ahead} ms after arrival, max_future_skew is {skew} ms");
+        DeadLetter {
+            event_time: Some(ts),
+            arrived_at: arrived,
+            error: Some(error),
+            ..self.new(Reason::Future)
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What the operators of one worker and the loop that drives them share.
+//!
+//! The loop outside writes the clocks (operators read no clock), the operators write how far they
+//! are. All of it belongs to one worker thread but for the bytes in flight.
+
+use crate::time::{EventTime, Millis};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use timely::scheduling::Activator;
+
+/// Bounds on what the dataflow holds; every one with its default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of accepted events above the frontier that a worker's partitions may have; half of it
+    /// pauses those that do not hold the frontier back. Default 256 MiB.
+    pub stash_bytes: u64,
+    /// Bytes of events between all workers of the process. Default 64 MiB.
+    pub in_flight_bytes: u64,
+    /// Records a worker judges before it lets the other operators run. Default 4,096.
+    pub records_step: usize,
+    /// Log rows an operator touches before it lets the others run. Default 65,536.
+    pub slice_rows: u64,
+    /// Rows of a log's chunk. Default 65,536, which is also the most.
+    pub chunk_rows: usize,
+    /// Bytes of one record; a longer one is malformed. Default 1 MiB.
+    pub record_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            stash_bytes: 256 << 20,
+            in_flight_bytes: 64 << 20,
+            records_step: 4_096,
+            slice_rows: 65_536,
+            chunk_rows: 65_536,
+            record_bytes: 1 << 20,
+        }
+    }
+}
+
+/// Bytes of events that were sent and not yet received, over all workers of a process.
+#[derive(Clone, Debug, Default)]
+pub struct InFlight(Arc<AtomicI64>);
+
+impl InFlight {
+    /// `bytes` were sent.
+    pub fn sent(&self, bytes: usize) {
+        self.0.fetch_add(bytes as i64, Ordering::Relaxed);
+    }
+
+    /// `bytes` were received.
+    pub fn received(&self, bytes: usize) {
+        self.0.fetch_sub(bytes as i64, Ordering::Relaxed);
+    }
+
+    /// How many are on their way.
+    pub fn bytes(&self) -> u64 {
+        u64::try_from(self.0.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+}
+
+/// See the module.
+#[derive(Default)]
+pub struct Shared {
+    /// Monotonic time in ms since the worker started, written by the loop; stands still in replay.
+    pub now: Cell<Millis>,
+    /// Where the live clock should be, by what the worker has heard.
+    pub live_clock: Cell<EventTime>,
+    /// Set once every input everywhere has closed: the greatest accepted ts of all.
+    pub over: Cell<Option<EventTime>>,
+    /// The frontier of the events at this worker; `u64::MAX` once they have ended.
+    pub frontier: Cell<EventTime>,
+    /// Set by whoever must stop the job: what was attempted, on what, why it failed, what to do.
+    pub failure: RefCell<Option<String>>,
+    /// Bytes between the workers.
+    pub in_flight: InFlight,
+    /// Wakes the source, when something it waits for has moved.
+    pub source: RefCell<Option<Activator>>,
+    /// Wake the entities' windows, when the live clock has moved or all is over.
+    pub windows: RefCell<Vec<Activator>>,
+}
+
+impl Shared {
+    /// Stops the job with `failure`, unless something else stopped it before.
+    pub fn fail(&self, failure: String) {
+        self.failure.borrow_mut().get_or_insert(failure);
+    }
+
+    /// Schedules the source.
+    pub fn wake_source(&self) {
+        if let Some(activator) = &*self.source.borrow() {
+            activator.activate();
+        }
+    }
+
+    /// Schedules the windows of every entity.
+    pub fn wake_windows(&self) {
+        self.windows.borrow().iter().for_each(Activator::activate);
+    }
+}
+
+/// What the operators of one worker share, by reference.
+pub type SharedRef = Rc<Shared>;
