@@ -1,1 +1,5 @@
 //! Tidemark jobs.
+//!
+//! - [`expression`]: the expression language: its grammar, its functions and its type checker.
+
+pub mod expression;
