@@ -1,10 +1,12 @@
 //! From tokens to a tree: precedence climbing, bounded in nesting, depth and nodes.
 
+mod operator;
+
 use super::ast::{Ast, Node, NodeKind};
 use super::lexer::{Kind, Token, tokens};
 use super::{DEPTH_MAX, ExpressionError, NESTING_MAX, NODES_MAX};
+use operator::{Infix, Level};
 use std::mem;
-use tidemark_operators::expression::{Arithmetic, Comparison};
 
 /// Reads an expression.
 ///
@@ -25,40 +27,6 @@ pub fn parse(text: &str) -> Result<Ast, ExpressionError> {
                 Kind::Word(word) => keyword_hint(error, word),
                 _ => error,
             })
-        }
-    }
-}
-
-/// How tightly operators bind, loosest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Or,
-    And,
-    Not,
-    Comparison,
-    Sum,
-    Product,
-    Minus,
-}
-
-/// An operator between two operands.
-#[derive(Clone, Copy)]
-enum Infix {
-    Or,
-    And,
-    Compare(Comparison),
-    In { negated: bool },
-    Arithmetic(Arithmetic),
-}
-
-impl Infix {
-    fn level(self) -> Level {
-        match self {
-            Infix::Or => Level::Or,
-            Infix::And => Level::And,
-            Infix::Compare(_) | Infix::In { .. } => Level::Comparison,
-            Infix::Arithmetic(Arithmetic::Add | Arithmetic::Subtract) => Level::Sum,
-            Infix::Arithmetic(Arithmetic::Multiply | Arithmetic::Divide) => Level::Product,
         }
     }
 }
@@ -141,26 +109,10 @@ impl<'t, 'a> Parser<'t, 'a> {
 
     /// The operator that comes next, and how many tokens it takes.
     fn infix(&self) -> Option<(Infix, usize)> {
-        let infix = match self.peek().1 {
-            Kind::Word("or") => Infix::Or,
-            Kind::Word("and") => Infix::And,
-            Kind::Word("in") => Infix::In { negated: false },
-            Kind::Word("not") if self.is_word(1, "in") => {
-                return Some((Infix::In { negated: true }, 2));
-            }
-            Kind::Symbol("=" | "==") => Infix::Compare(Comparison::Equal),
-            Kind::Symbol("!=") => Infix::Compare(Comparison::NotEqual),
-            Kind::Symbol("<") => Infix::Compare(Comparison::Less),
-            Kind::Symbol("<=") => Infix::Compare(Comparison::LessOrEqual),
-            Kind::Symbol(">") => Infix::Compare(Comparison::Greater),
-            Kind::Symbol(">=") => Infix::Compare(Comparison::GreaterOrEqual),
-            Kind::Symbol("+") => Infix::Arithmetic(Arithmetic::Add),
-            Kind::Symbol("-") => Infix::Arithmetic(Arithmetic::Subtract),
-            Kind::Symbol("*") => Infix::Arithmetic(Arithmetic::Multiply),
-            Kind::Symbol("/") => Infix::Arithmetic(Arithmetic::Divide),
-            _ => return None,
-        };
-        Some((infix, 1))
+        if self.is_word(0, "not") && self.is_word(1, "in") {
+            return Some((Infix::In { negated: true }, 2));
+        }
+        Infix::written(self.peek().1).map(|infix| (infix, 1))
     }
 
     /// Reads the right side of an operator and puts both together.

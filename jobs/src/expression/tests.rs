@@ -129,7 +129,7 @@ fn names_are_listed_in_order_with_their_columns() {
 
 #[test]
 fn the_catalogued_scores_have_the_bits_of_plain_rust() {
-    let clamp01 = |x: f64| x.max(0.0).min(1.0);
+    let clamp01 = |x: f64| x.clamp(0.0, 1.0);
     let score = "0.5 * clamp01(i / 10) + 0.3 * clamp01(d / 2000) + 0.2 * clamp01(i_n / 5)";
     for (n, sum, countries) in [(0, 0.0, 0), (3, 123.456789, 2), (7, 1999.99, 4), (11, 1e7, 9)] {
         let named =
