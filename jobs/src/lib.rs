@@ -1,2 +1,5 @@
 //! Tidemark jobs.
-pub mod document;
+//!
+//! - [`expression`]: the expression language: its grammar, its functions and its type checker.
+
+pub mod expression;

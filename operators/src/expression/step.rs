@@ -190,7 +190,7 @@ impl<'a> Frame<'a> {
             Unary::NegateDouble => kernel::unary(arg, out, |w| double(-f64::from_bits(w))),
             Unary::AbsDouble => kernel::unary(arg, out, |w| double(f64::from_bits(w).abs())),
             Unary::ClampDouble => {
-                kernel::unary(arg, out, |w| double(f64::from_bits(w).max(0.0).min(1.0)))
+                kernel::unary(arg, out, |w| double(f64::from_bits(w).clamp(0.0, 1.0)))
             }
             Unary::Sqrt => kernel::unary(arg, out, |w| double(f64::from_bits(w).sqrt())),
             Unary::Ln => kernel::unary_present(arg, out, |w| double(libm::log(f64::from_bits(w)))),

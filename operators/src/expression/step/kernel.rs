@@ -32,9 +32,31 @@ impl<'a> View<'a> {
         self.bytes.get(start..end).unwrap_or_default()
     }
 
+    /// [`pack`] of the byte string a word stands for: with one load, except at the arena's end.
+    #[inline]
+    pub(crate) fn packed(&self, word: u64) -> Option<u64> {
+        let (start, end) = ((word >> 32) as usize, (word & 0xffff_ffff) as usize);
+        let len = end.saturating_sub(start);
+        match self.bytes.get(start..).and_then(<[u8]>::first_chunk::<8>) {
+            Some(chunk) if len < 8 => {
+                let own = (1u64 << (8 * len)) - 1;
+                Some(u64::from_le_bytes(*chunk) & own | (len as u64) << 56)
+            }
+            _ => pack(self.bytes_of(word)),
+        }
+    }
+
     fn rows(self) -> impl Iterator<Item = (u64, bool)> {
         self.words.iter().copied().zip(self.valid.iter().copied())
     }
+}
+
+/// A byte string of at most 7 bytes in one word: its bytes from the lowest up, its length on top.
+pub(crate) fn pack(bytes: &[u8]) -> Option<u64> {
+    let mut packed = [0; 8];
+    packed[7] = u8::try_from(bytes.len()).ok()?;
+    packed[..7].get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(u64::from_le_bytes(packed))
 }
 
 /// Appends `rows` nulls to a column and returns them to be written.

@@ -3,7 +3,7 @@
 //! Codes (merchant categories, countries, event types) are mostly short, so a byte string of up to
 //! 7 bytes is packed with its length into one word and looked up among words.
 
-use super::kernel::View;
+use super::kernel::{View, pack};
 use crate::value::{Type, Value};
 use std::net::IpAddr;
 
@@ -46,24 +46,15 @@ impl Set {
         match self {
             Set::Words(words) => found(words, &word),
             Set::Doubles(words) => found(words, &(f64::from_bits(word) + 0.0).to_bits()),
-            Set::Bytes { short, long } => {
-                let bytes = view.bytes_of(word);
-                match pack(bytes) {
-                    Some(packed) => found(short, &packed),
-                    None => long.binary_search_by(|member| member.as_slice().cmp(bytes)).is_ok(),
+            Set::Bytes { short, long } => match view.packed(word) {
+                Some(packed) => found(short, &packed),
+                None => {
+                    let bytes = view.bytes_of(word);
+                    long.binary_search_by(|member| member.as_slice().cmp(bytes)).is_ok()
                 }
-            }
+            },
         }
     }
-}
-
-/// A byte string of at most 7 bytes and its length in one word.
-#[inline]
-fn pack(bytes: &[u8]) -> Option<u64> {
-    let mut packed = [0; 8];
-    packed[7] = u8::try_from(bytes.len()).ok()?;
-    packed[..7].get_mut(..bytes.len())?.copy_from_slice(bytes);
-    Some(u64::from_le_bytes(packed))
 }
 
 #[inline]
