@@ -17,3 +17,5 @@ pub mod metrics;
 pub mod process;
 pub mod progress;
 pub mod text;
+pub mod engine;
+pub mod source;

@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use timely::scheduling::Activator;
+use timely::scheduling::{Activator, SyncActivator};
 
 /// Bounds on what the dataflow holds; every one with its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub struct Shared {
     pub in_flight: InFlight,
     /// Wakes the source, when something it waits for has moved.
     pub source: RefCell<Option<Activator>>,
+    /// Wakes the source from another thread: what readers call when they have something.
+    pub source_sync: RefCell<Option<SyncActivator>>,
     /// Wake the entities' windows, when the live clock has moved or all is over.
     pub windows: RefCell<Vec<Activator>>,
 }

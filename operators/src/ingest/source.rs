@@ -83,6 +83,8 @@ pub fn source<'scope>(
     let activator = scope.activator_for(Rc::clone(&info.address));
     let wake = scope.activator_for(Rc::clone(&info.address));
     *config.shared.source.borrow_mut() = Some(wake);
+    let sync = scope.worker().sync_activator_for(info.address.to_vec());
+    *config.shared.source_sync.borrow_mut() = Some(sync);
     let peers = scope.worker().peers();
     builder.build(move |capabilities| {
         let mut state = Reading::new(config, capabilities, peers);

@@ -1,0 +1,173 @@
+//! Runs a job's dataflow: the workers, the loop that drives each, and how all of them stop.
+//!
+//! Everything that touches the world comes in as [`Parts`], made on the worker's own thread; the
+//! engine knows clocks and threads, not files, servers or sockets.
+
+mod worker;
+
+use crate::source::Waker;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tidemark_operators::coordination::{Coordination, Notice};
+use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::ingest::dead_letter::DeadLetterSink;
+use tidemark_operators::ingest::reader::Partitions;
+use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::online::OnlineSink;
+use tidemark_operators::plan::Plan;
+use tidemark_operators::sealed_lines::SealedSink;
+use tidemark_operators::shared::{InFlight, Limits};
+use tidemark_operators::time::{EventTime, Millis};
+use thiserror::Error;
+use timely::communication::Config as Communication;
+
+/// When live rows are handed out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Online {
+    /// Never: no live windows are kept.
+    Off,
+    /// As they change.
+    EveryStep,
+    /// Once, at the end.
+    AtEnd,
+}
+
+/// How a job is run.
+#[derive(Clone)]
+pub struct Settings {
+    /// The job.
+    pub plan: Arc<Plan>,
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Bounds.
+    pub limits: Limits,
+    /// Silence after which the live clock goes on by itself; `None` in replay: it follows events.
+    pub live_idle: Option<Millis>,
+    /// What becomes of sealed rows.
+    pub sealing: Sealing,
+    /// When live rows are handed out.
+    pub online: Online,
+}
+
+/// What one worker works with.
+pub struct Parts {
+    /// The partitions it owns.
+    pub partitions: Box<dyn Partitions>,
+    /// Where its dead letters go.
+    pub dead_letters: Box<dyn DeadLetterSink>,
+    /// Where its live rows go, unless [`Online::Off`].
+    pub online: Option<Box<dyn OnlineSink>>,
+    /// Where sealed lines go, under [`Sealing::Lines`]: looked at on worker 0 only.
+    pub lines: Option<Box<dyn SealedSink>>,
+}
+
+/// Makes a worker's parts on its own thread: the worker's index, and what wakes it.
+pub type MakeParts = Arc<dyn Fn(usize, Waker) -> Result<Parts, String> + Send + Sync>;
+
+/// A job that stopped before its end.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// Something the job cannot go on without failed. The text says what, on what, why and what to
+    /// do.
+    #[error("{0}")]
+    Failed(String),
+    /// A worker thread ended by a panic: a defect of ours.
+    #[error("a worker panicked: {0}; this is a defect, please report it with the log")]
+    Panicked(String),
+}
+
+/// What is known of a job from outside while it runs.
+#[derive(Clone)]
+pub struct Observer {
+    /// One for each worker.
+    pub metrics: Vec<Arc<WorkerMetrics>>,
+    progress: Arc<Progress>,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct Progress {
+    stop: AtomicBool,
+    caught_up: AtomicBool,
+    failure: Mutex<Option<String>>,
+}
+
+impl Observer {
+    /// For a job that is about to be run with `settings`.
+    pub fn new(settings: &Settings) -> Self {
+        let metrics = |worker| Arc::new(WorkerMetrics::new(worker, &settings.plan));
+        Observer {
+            metrics: (0..settings.workers).map(metrics).collect(),
+            progress: Arc::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Asks all workers to stop reading and end. What was handed out stays.
+    pub fn stop(&self) {
+        self.progress.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to stop, or has failed.
+    pub fn stopping(&self) -> bool {
+        self.progress.stop.load(Ordering::Relaxed)
+    }
+
+    /// Whether every partition has been read to the end it had at some moment since the start.
+    pub fn caught_up(&self) -> bool {
+        self.progress.caught_up.load(Ordering::Relaxed)
+    }
+
+    /// Nanoseconds since this was made: the clock of `due_ns`. Never 0.
+    pub fn now_ns(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// When this was made.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
+    fn fail(&self, failure: String) {
+        let mut first = self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(failure);
+        self.stop();
+    }
+
+    fn failure(&self) -> Option<String> {
+        self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Runs a job to its end: until all its partitions have ended, or until it is stopped through
+/// `observer`. Returns the greatest accepted event time, when it came to the end by itself.
+///
+/// # Errors
+/// When a partition cannot be read on, a worker's parts cannot be made, or a worker panics.
+pub fn run(
+    settings: &Settings,
+    observer: &Observer,
+    make: &MakeParts,
+) -> Result<Option<EventTime>, EngineError> {
+    let communication = match settings.workers {
+        0 | 1 => Communication::Thread,
+        workers => Communication::Process(workers),
+    };
+    let config =
+        timely::Config { communication, worker: timely::WorkerConfig::default() };
+    let (settings, make) = (settings.clone(), Arc::clone(make));
+    let (watched, in_flight) = (observer.clone(), InFlight::default());
+    let guards = timely::execute(config, move |worker| {
+        worker::drive(worker, &settings, &watched, &make, &in_flight)
+    })
+    .map_err(EngineError::Failed)?;
+    let mut newest = None;
+    for result in guards.join() {
+        newest = newest.max(result.map_err(EngineError::Panicked)?);
+    }
+    match observer.failure() {
+        Some(failure) => Err(EngineError::Failed(failure)),
+        None => Ok(newest),
+    }
+}

@@ -1,0 +1,237 @@
+//! The loop that drives one worker.
+
+use super::{Coordination, MakeParts, Notice, Observer, Online, Parts, Settings};
+use crate::source::Waker;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tidemark_operators::dataflow::{self, Config};
+use tidemark_operators::entity_windows::{Sealing, Serving};
+use tidemark_operators::online::OnlineSink;
+use tidemark_operators::shared::{InFlight, Shared, SharedRef};
+use tidemark_operators::time::{EventTime, Millis};
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::generic::Operator;
+use timely::dataflow::operators::vec::Broadcast;
+use timely::dataflow::operators::{Input, Probe};
+use timely::dataflow::{InputHandle, ProbeHandle};
+use timely::scheduling::SyncActivator;
+use timely::worker::Worker;
+
+/// How long a worker with nothing to do sleeps at most: the grain of decay in silence.
+const TICK: Duration = Duration::from_millis(5);
+/// How often a silent source looks whether a partition has become idle.
+const IDLE_CHECK: Millis = 50;
+
+type Sink = Rc<RefCell<Box<dyn OnlineSink>>>;
+
+/// One worker's loop and what it looks at.
+struct Loop<'a> {
+    observer: &'a Observer,
+    shared: SharedRef,
+    coordination: Rc<RefCell<Coordination>>,
+    notices: Rc<RefCell<Vec<Notice>>>,
+    broadcast: Option<Telling>,
+    checked: Millis,
+    floor: Option<EventTime>,
+}
+
+/// Broadcasts notices to all workers, this one included.
+struct Telling {
+    input: Option<InputHandle<u64, CapacityContainerBuilder<Vec<Notice>>>>,
+    heard: Rc<RefCell<Vec<Notice>>>,
+    probe: ProbeHandle<u64>,
+}
+
+pub(super) fn drive(
+    worker: &mut Worker,
+    settings: &Settings,
+    observer: &Observer,
+    make: &MakeParts,
+    in_flight: &InFlight,
+) -> Option<EventTime> {
+    let index = worker.index();
+    let activator: Arc<OnceLock<Mutex<SyncActivator>>> = Arc::default();
+    let parts = match make(index, waker(&activator)) {
+        Ok(parts) => parts,
+        Err(failure) => {
+            observer.fail(failure);
+            return None;
+        }
+    };
+    let shared: SharedRef =
+        Rc::new(Shared { in_flight: in_flight.clone(), ..Shared::default() });
+    let mut state = Loop {
+        observer,
+        shared: Rc::clone(&shared),
+        coordination: Rc::new(RefCell::new(Coordination::new(
+            worker.peers(),
+            settings.live_idle,
+        ))),
+        notices: Rc::default(),
+        broadcast: (worker.peers() > 1).then(|| Telling::new(worker)),
+        checked: 0,
+        floor: None,
+    };
+    let sink = parts.online.map(|sink| Rc::new(RefCell::new(sink)));
+    let parts = Parts { online: None, ..parts };
+    let probe = build(worker, settings, &state, parts, sink.as_ref(), index);
+    if let Some(sync) = shared.source_sync.borrow_mut().take() {
+        let _ = activator.set(Mutex::new(sync));
+    }
+    let newest = state.run(worker, index, &probe);
+    if let (Some(sink), Some(newest)) = (sink, newest) {
+        sink.borrow_mut().finish(newest);
+    }
+    newest
+}
+
+/// A waker that can be made before what it wakes.
+fn waker(activator: &Arc<OnceLock<Mutex<SyncActivator>>>) -> Waker {
+    let activator = Arc::clone(activator);
+    Arc::new(move || {
+        if let Some(activator) = activator.get() {
+            // An error means that the worker is gone: nobody is left to wake.
+            let _ = activator.lock().unwrap_or_else(PoisonError::into_inner).activate();
+        }
+    })
+}
+
+fn build(
+    worker: &mut Worker,
+    settings: &Settings,
+    state: &Loop<'_>,
+    parts: Parts,
+    sink: Option<&Sink>,
+    index: usize,
+) -> ProbeHandle<EventTime> {
+    let serving = match (settings.online, sink) {
+        (Online::Off, _) | (_, None) => Serving::None,
+        (Online::EveryStep, Some(sink)) => Serving::EveryStep(Rc::clone(sink)),
+        (Online::AtEnd, Some(sink)) => Serving::AtEnd(Rc::clone(sink)),
+    };
+    let metrics = Arc::clone(&state.observer.metrics[index]);
+    let (clock, latency) = (state.observer.clone(), Arc::clone(&metrics));
+    let served = move |due: u64| {
+        latency.latency_ns.record(clock.now_ns().saturating_sub(due));
+    };
+    worker.dataflow_named::<EventTime, _, _>(&settings.plan.name, |scope| {
+        let built = dataflow::build(
+            scope,
+            Config {
+                plan: Arc::clone(&settings.plan),
+                limits: settings.limits,
+                partitions: parts.partitions,
+                dead_letters: parts.dead_letters,
+                sealing: settings.sealing,
+                lines: parts.lines.filter(|_| settings.sealing == Sealing::Lines),
+                serving,
+                served: Some(Rc::new(served)),
+                metrics,
+                shared: Rc::clone(&state.shared),
+                coordination: Rc::clone(&state.coordination),
+                notices: Rc::clone(&state.notices),
+            },
+        );
+        built.probe
+    })
+}
+
+impl Telling {
+    fn new(worker: &mut Worker) -> Self {
+        let heard: Rc<RefCell<Vec<Notice>>> = Rc::default();
+        let inbox = Rc::clone(&heard);
+        let (input, probe) = worker.dataflow_named::<u64, _, _>("coordination", |scope| {
+            let (input, notices) = scope.new_input::<Vec<Notice>>();
+            let (probe, _) = notices
+                .broadcast()
+                .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
+                    Pipeline,
+                    "Hear",
+                    move |_, _| {
+                        move |input, _output| {
+                            input.for_each(|_, notices| inbox.borrow_mut().append(notices));
+                        }
+                    },
+                )
+                .probe();
+            (input, probe)
+        });
+        Telling { input: Some(input), heard, probe }
+    }
+}
+
+impl Loop<'_> {
+    fn run(
+        &mut self,
+        worker: &mut Worker,
+        index: usize,
+        probe: &ProbeHandle<EventTime>,
+    ) -> Option<EventTime> {
+        let steps = Arc::clone(&self.observer.metrics[index]);
+        loop {
+            steps.steps.add(1);
+            self.look();
+            if self.observer.stopping() {
+                for dataflow in worker.installed_dataflows() {
+                    worker.drop_dataflow(dataflow);
+                }
+                return None;
+            }
+            let told = self.broadcast.as_ref().is_none_or(|t| t.probe.done());
+            if probe.done() && told {
+                return self.shared.over.get();
+            }
+            worker.step_or_park(Some(TICK));
+        }
+    }
+
+    /// Clocks, what was heard, and what follows from it.
+    fn look(&mut self) {
+        let now = u64::try_from(self.observer.started().elapsed().as_millis()).unwrap_or(0);
+        self.shared.now.set(now);
+        let said = std::mem::take(&mut *self.notices.borrow_mut());
+        self.tell(said, now);
+        let mut coordination = self.coordination.borrow_mut();
+        let clock = coordination.live_clock(now);
+        if clock > self.shared.live_clock.replace(clock) {
+            self.shared.wake_windows();
+        }
+        let floor = coordination.floor();
+        if floor != self.floor || now >= self.checked + IDLE_CHECK {
+            self.floor = floor;
+            self.checked = now;
+            self.shared.wake_source();
+        }
+        if coordination.caught_up() {
+            self.observer.progress.caught_up.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+        if let (Some(newest), None) = (coordination.over(), self.shared.over.get()) {
+            self.shared.over.set(Some(newest));
+            self.shared.wake_windows();
+            if let Some(telling) = &mut self.broadcast {
+                telling.input = None;
+            }
+        }
+        if let Some(failure) = self.shared.failure.borrow_mut().take() {
+            self.observer.fail(failure);
+        }
+    }
+
+    fn tell(&mut self, said: Vec<Notice>, now: Millis) {
+        let mut coordination = self.coordination.borrow_mut();
+        match &mut self.broadcast {
+            None => said.iter().for_each(|notice| coordination.hear(notice, now)),
+            Some(telling) => {
+                if let Some(input) = telling.input.as_mut().filter(|_| !said.is_empty()) {
+                    said.into_iter().for_each(|notice| input.send(notice));
+                    input.flush();
+                }
+                let heard = std::mem::take(&mut *telling.heard.borrow_mut());
+                heard.iter().for_each(|notice| coordination.hear(notice, now));
+            }
+        }
+    }
+}
