@@ -1,1 +1,4 @@
 //! Tidemark.
+
+pub mod kafka;
+pub mod source;
