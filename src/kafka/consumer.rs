@@ -51,7 +51,15 @@ pub(super) struct Mailbox {
     /// Readers that the worker has not asked for yet.
     pub(super) ready: Mutex<Vec<KafkaReader>>,
     pub(super) signal: Arc<Signal>,
-    pub(super) stopped: AtomicBool,
+    stopped: AtomicBool,
+}
+
+impl Mailbox {
+    /// Ends the worker's thread.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.signal.raise();
+    }
 }
 
 /// One worker's consumer.
@@ -268,6 +276,8 @@ impl Lane {
                 | Code::RequestTimedOut,
             ) => {
                 consumer.context().health.failed(format!("{name}: {error}: {reason}"));
+                // The end that was seen before says nothing about the log as it is now.
+                self.at_end = false;
                 return false;
             }
             Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => self.out_of_range(consumer),

@@ -21,7 +21,8 @@ use crate::source::Waker;
 use outbox::Outbox;
 use publisher::Publisher;
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 
 /// Where dead letters go, and how many may wait.
@@ -73,6 +74,7 @@ pub struct DeadLetterStatus {
 pub struct KafkaDeadLetters {
     outbox: Arc<Outbox>,
     brokers: String,
+    thread: JoinHandle<()>,
 }
 
 /// A worker's end of the writer.
@@ -95,11 +97,11 @@ impl KafkaDeadLetters {
         let publisher = Publisher::new(config.clone(), settings, Arc::clone(&outbox))?;
         let name = "kafka-dead-letters";
         let thread = std::thread::Builder::new().name(name.to_owned());
-        thread.spawn(move || publisher.run()).map_err(|error| KafkaError::Thread {
+        let thread = thread.spawn(move || publisher.run()).map_err(|error| KafkaError::Thread {
             name: name.to_owned(),
             why: error.to_string(),
         })?;
-        Ok(KafkaDeadLetters { outbox, brokers: config.bootstrap_servers.clone() })
+        Ok(KafkaDeadLetters { outbox, brokers: config.bootstrap_servers.clone(), thread })
     }
 
     /// A worker's sink. `waker` is called when there is room again after there was none.
@@ -119,8 +121,13 @@ impl KafkaDeadLetters {
     /// # Errors
     /// Letters that were not delivered in time: how many, and the last error.
     pub fn finish(self, deadline: Duration) -> Result<u64, KafkaError> {
+        let until = Instant::now() + deadline;
         let left = self.outbox.close(deadline);
         let status = self.outbox.status();
+        // The connections too should be gone before the process exits.
+        while left == 0 && !self.thread.is_finished() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(5));
+        }
         if left > 0 {
             return Err(KafkaError::Undelivered {
                 count: left,

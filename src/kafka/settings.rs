@@ -142,6 +142,8 @@ impl KafkaConfig {
         let mut client = ClientConfig::new();
         client.set_log_level(RDKafkaLogLevel::Info);
         client.set("client.id", "tidemark");
+        // Brokers that are back should be noticed soon.
+        client.set("reconnect.backoff.max.ms", "2000");
         for (key, value) in defaults {
             client.set(*key, *value);
         }

@@ -13,8 +13,9 @@ use crate::kafka::status::{KafkaStatus, PartitionState};
 use crate::source::Waker;
 use rdkafka::consumer::BaseConsumer;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions};
 use tidemark_operators::plan::Start;
@@ -25,6 +26,10 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_
 const MISSING_MAX: u32 = 3;
 /// How long a broker may owe a reply beyond `fetch.wait.max.ms` before it counts as down.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// How soon a failed search for new partitions is repeated.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How often the log lines of the searching client are served.
+const SERVE_EVERY: Duration = Duration::from_secs(1);
 /// How soon a wait notices that it should end.
 const STOP_CHECK: Duration = Duration::from_millis(50);
 
@@ -49,6 +54,7 @@ pub struct KafkaSource {
     status: Arc<KafkaStatus>,
     mailboxes: Vec<Arc<Mailbox>>,
     stop: Arc<Stop>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 #[derive(Debug, Default)]
@@ -95,8 +101,9 @@ impl KafkaSource {
         discovery.hand_out(opened);
         status.opened();
         let stop = Arc::clone(&discovery.stop);
-        spawn(Discovery::NAME, move || discovery.run())?;
-        Ok(KafkaSource { config: config.clone(), status: Arc::clone(status), mailboxes, stop })
+        let threads = Mutex::new(vec![spawn(Discovery::NAME, move || discovery.run())?]);
+        let (config, status) = (config.clone(), Arc::clone(status));
+        Ok(KafkaSource { config, status, mailboxes, stop, threads })
     }
 
     /// The partitions of `worker` (modulo the number of workers): its consumer starts now. To be
@@ -124,15 +131,37 @@ impl KafkaSource {
         };
         // Here and not in the thread: the first call of `appeared` gives what there is.
         thread.adopt();
-        spawn(&name, move || thread.run())?;
+        lock(&self.threads).push(spawn(&name, move || thread.run())?);
         Ok(KafkaPartitions { mailbox })
+    }
+
+    /// Stops all reading, and waits, at most `deadline`, until the threads and their connections
+    /// are gone: what a process does before it exits. Returns whether they are.
+    pub fn close(self, deadline: Duration) -> bool {
+        self.stop.raise();
+        self.mailboxes.iter().for_each(|mailbox| mailbox.stop());
+        let until = Instant::now() + deadline;
+        let threads = std::mem::take(&mut *lock(&self.threads));
+        while !threads.iter().all(JoinHandle::is_finished) {
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(STOP_CHECK.min(deadline));
+        }
+        true
+    }
+}
+
+impl Stop {
+    fn raise(&self) {
+        self.stopped.store(true, Ordering::Release);
+        self.signal.raise();
     }
 }
 
 impl Drop for KafkaSource {
     fn drop(&mut self) {
-        self.stop.stopped.store(true, Ordering::Release);
-        self.stop.signal.raise();
+        self.stop.raise();
     }
 }
 
@@ -154,8 +183,7 @@ impl Partitions for KafkaPartitions {
 
 impl Drop for KafkaPartitions {
     fn drop(&mut self) {
-        self.mailbox.stopped.store(true, Ordering::Release);
-        self.mailbox.signal.raise();
+        self.mailbox.stop();
     }
 }
 
@@ -175,17 +203,20 @@ impl Discovery {
 
     fn run(mut self) {
         let mut asked = Instant::now();
+        let mut due = self.refresh;
         while !self.stop.stopped.load(Ordering::Acquire) {
-            self.stop.signal.wait(self.refresh.min(Duration::from_secs(1)));
+            self.stop.signal.wait(due.clamp(STOP_CHECK, SERVE_EVERY));
             self.inquirer.serve();
-            if asked.elapsed() >= self.refresh {
-                self.look();
+            if asked.elapsed() >= due {
+                // A failed look is repeated soon, so that its error does not outlive its cause.
+                due = if self.look() { self.refresh } else { self.refresh.min(LOOK_AGAIN) };
                 asked = Instant::now();
             }
         }
     }
 
-    fn look(&mut self) {
+    /// Looks once; returns whether every topic could be asked.
+    fn look(&mut self) -> bool {
         let mut found = Vec::new();
         let mut error = None;
         for topic in &self.topics {
@@ -199,8 +230,10 @@ impl Discovery {
         if let Some(error) = &error {
             tracing::warn!(%error, "kafka: could not look for new partitions");
         }
+        let all = error.is_none();
         self.status.report(Self::NAME, error);
         self.hand_out(found);
+        all
     }
 
     fn hand_out(&mut self, found: Vec<Opened>) {
@@ -276,9 +309,7 @@ fn text(trouble: Trouble) -> String {
     }
 }
 
-fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), KafkaError> {
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, KafkaError> {
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
-    thread
-        .map(drop)
-        .map_err(|error| KafkaError::Thread { name: name.to_owned(), why: error.to_string() })
+    thread.map_err(|error| KafkaError::Thread { name: name.to_owned(), why: error.to_string() })
 }

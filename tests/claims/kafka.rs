@@ -428,6 +428,37 @@ fn brokers_that_cannot_be_reached_are_reported_while_the_source_keeps_trying() {
     assert!(!status.caught_up());
 }
 
+#[test]
+fn tls_and_sasl_settings_pass_through_and_a_wrong_password_is_named_without_being_shown() {
+    let server = Server::start("kafka", &["--secure", "ann:hunter2"]);
+    let settings = |password: &str| {
+        let settings = [
+            ("security.protocol", "SASL_SSL"),
+            ("sasl.mechanism", "PLAIN"),
+            ("sasl.username", "ann"),
+            ("sasl.password", password),
+            ("ssl.ca.location", server.value("CA")),
+        ];
+        settings.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+    };
+    let right = KafkaConfig { settings: settings("hunter2"), ..config(&server) };
+    let topic = topic(&right, 1, &[]);
+    write(&right, &topic, 1, 0..100);
+    let (opened, status) = open(&right, source(&topic, Start::Earliest), 1);
+    let mut worker = Worker::new(&opened, 0);
+    assert_eq!(worker.read_all().values().flatten().count(), 100);
+    assert_eq!(status.error(), None);
+    assert!(opened.close(DEADLINE), "the threads end");
+
+    let wrong = KafkaConfig { settings: settings("hunter3"), ..config(&server) };
+    let status = KafkaStatus::new();
+    let named = || status.error().is_some_and(|error| error.contains("uthentication failed"));
+    let wanted = vec![source(&topic, Start::Earliest)];
+    let error = KafkaSource::open(&wrong, wanted, 1, &status, &|| !named()).err().unwrap();
+    let error = error.to_string();
+    assert!(error.contains("uthentication failed") && !error.contains("hunter3"), "{error}");
+}
+
 fn letter(topic: &str, partition: u32, offset: u64) -> DeadLetter {
     DeadLetter {
         source: "transactions".into(),
