@@ -1,0 +1,117 @@
+//! What can go wrong with Kafka, and the next step.
+
+use std::time::Duration;
+
+/// An error of the Kafka side. No variant ever holds the value of a setting.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaError {
+    /// A librdkafka setting that the engine decides itself.
+    #[error("kafka setting '{key}' is decided by the engine: remove it{instead}")]
+    Reserved {
+        /// The setting.
+        key: String,
+        /// Where to say it instead, when there is such a place.
+        instead: &'static str,
+    },
+    /// A librdkafka setting that librdkafka refused.
+    #[error("kafka setting '{key}' was refused: {why}; see librdkafka's CONFIGURATION.md")]
+    Setting {
+        /// The setting.
+        key: String,
+        /// Why.
+        why: String,
+    },
+    /// No client could be made.
+    #[error("could not make a kafka client for brokers '{brokers}': {why}")]
+    Client {
+        /// The bootstrap servers.
+        brokers: String,
+        /// Why.
+        why: String,
+    },
+    /// A topic that does not exist.
+    #[error(
+        "topic '{topic}' does not exist on '{brokers}': create it (for example \
+         `kafka-topics.sh --bootstrap-server {brokers} --create --topic {topic}`), or correct \
+         `topic` in the job"
+    )]
+    NoSuchTopic {
+        /// The topic.
+        topic: String,
+        /// The bootstrap servers.
+        brokers: String,
+    },
+    /// A topic that may not be read or described.
+    #[error(
+        "topic '{topic}' on '{brokers}' may not be read by these credentials: grant READ and \
+         DESCRIBE on it"
+    )]
+    NotAllowed {
+        /// The topic.
+        topic: String,
+        /// The bootstrap servers.
+        brokers: String,
+    },
+    /// Two sources that read one topic.
+    #[error("topic '{topic}' is read by two sources: read it by one, and filter with `where`")]
+    TwoSources {
+        /// The topic.
+        topic: String,
+    },
+    /// A thread could not be started.
+    #[error("could not start the thread '{name}': {why}; raise the limit on threads")]
+    Thread {
+        /// Its name.
+        name: String,
+        /// Why.
+        why: String,
+    },
+    /// Given up while waiting for the brokers.
+    #[error("stopped while waiting for the brokers '{brokers}'; the last error was: {last}")]
+    Stopped {
+        /// The bootstrap servers.
+        brokers: String,
+        /// What the last attempt gave.
+        last: String,
+    },
+    /// A topic could not be made.
+    #[error(
+        "could not create topic '{topic}' on '{brokers}': {why}; create it by hand, or grant \
+         CREATE"
+    )]
+    Create {
+        /// The topic.
+        topic: String,
+        /// The bootstrap servers.
+        brokers: String,
+        /// Why.
+        why: String,
+    },
+    /// Records could not be written.
+    #[error("could not write to topic '{topic}' on '{brokers}': {why} ({delivered} were written)")]
+    Produce {
+        /// The topic.
+        topic: String,
+        /// The bootstrap servers.
+        brokers: String,
+        /// How many records were written before.
+        delivered: u64,
+        /// Why.
+        why: String,
+    },
+    /// Dead letters that could not be written before the deadline.
+    #[error(
+        "{count} dead letters could not be written to '{brokers}' within {deadline:?}: {last}; \
+         they are not in the topic: replay the sources from the last known good offsets"
+    )]
+    Undelivered {
+        /// How many.
+        count: usize,
+        /// The bootstrap servers.
+        brokers: String,
+        /// How long was waited.
+        deadline: Duration,
+        /// The last error.
+        last: String,
+    },
+}
