@@ -1,1 +1,3 @@
 //! Tidemark.
+
+pub mod online;
