@@ -1,0 +1,178 @@
+//! Online stores: the newest feature row of every entity, for whoever is scoring.
+//!
+//! ```text
+//!  worker ── TableWriter ──> table (one shard a worker) ──> get, rows          Embedded
+//!                                  │ what is dirty
+//!                                  └─> a thread and a connection a shard ──>   Redis
+//! ```
+//!
+//! The table holds the newest rows in the process, whatever happens to Redis. A changed row is
+//! dirty until Redis has acknowledged it; at a flush its newest values are written, however often
+//! it changed before. So nothing is queued twice, an outage of Redis stalls nothing, its memory is
+//! bounded by the live keys, and no key's newest value is lost.
+//!
+//! Modules in the order rows flow: `schema` (what is known of the job), `rows`, `texts`, `ids` (how
+//! rows are kept), `shard`, `table` (writing and reading them), `dirt` with `fifo`, `deletions` and
+//! `calendar` (what Redis does not have yet), `embedded` and [`redis`] (the two stores), [`text`]
+//! (how values read), `status` (what they report).
+
+mod calendar;
+mod deletions;
+mod dirt;
+mod embedded;
+mod fifo;
+mod ids;
+pub mod redis;
+mod rows;
+mod schema;
+mod shard;
+mod status;
+mod table;
+pub mod text;
+mod texts;
+
+pub use embedded::Embedded;
+pub use redis::{Redis, RedisSettings};
+pub use status::{
+    BreakerState, ByCause, Commands, Histogram, LATENCY_BOUNDS_MS, MemoryStatus, RedisStatus,
+    StoreStatus,
+};
+
+use std::time::Duration;
+use tidemark_operators::online::OnlineSink;
+use tidemark_operators::time::EventTime;
+use tidemark_operators::value::Value;
+
+/// The newest row of an entity in a view.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    /// The live clock it is as of: of its last update, or of the end when the job has ended.
+    pub as_of: EventTime,
+    /// One value a feature, in job order.
+    pub values: Vec<Value>,
+}
+
+/// Where the newest rows go, and are read from. Reads always answer from the table.
+pub trait OnlineStore: Send + Sync {
+    /// The end that belongs to `worker`; each worker has one and keeps it.
+    ///
+    /// # Panics
+    /// When the store was made for fewer workers.
+    fn writer(&self, worker: usize) -> Box<dyn OnlineSink>;
+
+    /// The row of an entity in the view at job index `view`; `None` when nothing of it is held,
+    /// which reads as the empty values.
+    fn get(&self, view: usize, id: &[u8]) -> Option<Row>;
+
+    /// All rows of a view with their ids, sorted by the ids' bytes. Takes the shards' locks: for
+    /// the end of a replay, not for a job at work.
+    fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)>;
+
+    /// What the store has done and how it is.
+    fn status(&self) -> StoreStatus;
+
+    /// Ends the silence of a store that was started with `hold`: from now on rows leave the
+    /// process. Does nothing when it was not held.
+    fn release(&self);
+
+    /// Writes what is left, waiting up to `within` (and for a reply that is under way), and stops
+    /// the store's threads. Rows may still be read afterwards.
+    ///
+    /// # Errors
+    /// [`StoreError::Unwritten`] when something could not be written in time.
+    fn close(&self, within: Duration) -> Result<(), StoreError>;
+}
+
+/// Why an online store could not do what was asked. No text of it holds a password.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The URL is not one of Redis.
+    #[error(
+        "cannot read the Redis URL: {reason}; write \
+         redis://[user:password@]host[:port][/db], or rediss:// for TLS"
+    )]
+    Url {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A certificate or key could not be read.
+    #[error("cannot read '{path}' for TLS to Redis: {reason}; name a PEM file")]
+    Certificate {
+        /// The file.
+        path: String,
+        /// Why not.
+        reason: String,
+    },
+    /// No connection.
+    #[error("cannot connect to Redis at '{address}': {reason}")]
+    Connect {
+        /// Host and port.
+        address: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Connected, and not let in.
+    #[error(
+        "Redis at '{address}' refused the credentials: {reason}; check the user name and the \
+         password (REDIS_PASSWORD)"
+    )]
+    Credentials {
+        /// Host and port.
+        address: String,
+        /// What Redis said.
+        reason: String,
+    },
+    /// Connected to a replica, which takes no writes.
+    #[error("Redis at '{address}' is a replica; name the primary")]
+    Replica {
+        /// Host and port.
+        address: String,
+    },
+    /// The connection broke while replies were awaited.
+    #[error("lost the connection to Redis at '{address}': {reason}")]
+    Lost {
+        /// Host and port.
+        address: String,
+        /// Why.
+        reason: String,
+    },
+    /// Redis answered with an error.
+    #[error("Redis at '{address}' refused {command}: {reason}{}", hint(.reason))]
+    Reply {
+        /// Host and port.
+        address: String,
+        /// What was asked.
+        command: &'static str,
+        /// What Redis said.
+        reason: String,
+    },
+    /// A thread could not be started.
+    #[error("cannot start a thread that writes to Redis: {0}")]
+    Thread(std::io::Error),
+    /// Not everything was written before the deadline.
+    #[error(
+        "{rows} rows and keys were not written to Redis before the deadline{}; the next run \
+         writes them again", why(.reason)
+    )]
+    Unwritten {
+        /// How many.
+        rows: usize,
+        /// The last error, if there was one.
+        reason: Option<String>,
+    },
+}
+
+fn hint(reason: &str) -> &'static str {
+    match reason.split([' ', ':']).next() {
+        Some("OOM") => "; raise maxmemory, or allow it to evict (volatile-lfu)",
+        Some("MISCONF") => "; its disk does not take snapshots",
+        Some("READONLY") => "; it became a replica",
+        Some("LOADING") => "; it is reading its data, this passes",
+        Some("NOPERM") => "; allow the user this command",
+        _ => "",
+    }
+}
+
+fn why(reason: &Option<String>) -> String {
+    reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"))
+}

@@ -1,0 +1,138 @@
+//! What of a shard is not in Redis yet: rows by why they changed, deletions, TTLs, and the pass over
+//! all rows after Redis lost its memory.
+//!
+//! Bound: at most one entry a row slot in each queue (the row's flags), see `Deletions` and
+//! `Calendar` for theirs.
+
+use crate::online::calendar::Calendar;
+use crate::online::deletions::Deletions;
+use crate::online::fifo::Fifo;
+use crate::online::rows::{DIRTY, QUEUED_ARRIVAL, QUEUED_DECAY, Row};
+use std::collections::VecDeque;
+use tidemark_operators::online::Cause;
+
+/// A row that waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) view: u32,
+    pub(crate) slot: u32,
+    /// Since when, in us on the store's clock.
+    pub(crate) since: u64,
+    pub(crate) cause: Cause,
+}
+
+/// Where the pass that asserts all rows again stands.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cursor {
+    pub(crate) view: u32,
+    pub(crate) slot: u32,
+}
+
+/// The queues of one shard.
+#[derive(Debug)]
+pub(crate) struct Dirt {
+    /// Whether anything is queued at all: an embedded store has nothing to write to.
+    pub(crate) tracked: bool,
+    pub(crate) arrival: Fifo<Entry>,
+    pub(crate) decay: Fifo<Entry>,
+    /// Rows whose write failed or has to be made again; at most those of one flush.
+    pub(crate) retry: VecDeque<Entry>,
+    /// Rows that changed while they were in flight; they are retried after it.
+    pub(crate) deferred: Vec<Entry>,
+    pub(crate) deletions: Deletions,
+    pub(crate) calendar: Calendar,
+    pub(crate) reassert: Option<Cursor>,
+    /// Which memory of Redis rows are asserted in, 24 bits; another one after every loss.
+    pub(crate) epoch: u64,
+    /// Rows with `DIRTY`.
+    pub(crate) rows: usize,
+    /// Rows and deletions on their way.
+    pub(crate) in_flight: usize,
+    /// Deletions not taken, see [`Deletions`].
+    pub(crate) left_to_ttl: u64,
+}
+
+impl Dirt {
+    pub(crate) fn new(views: usize, deletions_max: usize, tracked: bool) -> Self {
+        Dirt {
+            tracked,
+            arrival: Fifo::new(),
+            decay: Fifo::new(),
+            retry: VecDeque::new(),
+            deferred: Vec::new(),
+            deletions: Deletions::new(views, deletions_max),
+            calendar: Calendar::default(),
+            reassert: None,
+            epoch: 0,
+            rows: 0,
+            in_flight: 0,
+            left_to_ttl: 0,
+        }
+    }
+
+    /// Marks a changed row and queues it. Returns whether it was dirty already: the two updates
+    /// will be one write.
+    #[inline]
+    pub(crate) fn mark(&mut self, row: &mut Row<'_>, entry: Entry) -> bool {
+        let coalesced = row.has(DIRTY);
+        if !coalesced {
+            row.set(DIRTY);
+            self.rows += 1;
+        }
+        match entry.cause {
+            Cause::Arrival if !row.has(QUEUED_ARRIVAL) => {
+                row.set(QUEUED_ARRIVAL);
+                self.arrival.push(entry);
+            }
+            // What waits for the arrival queue goes with it.
+            Cause::Decay if !row.has(QUEUED_ARRIVAL | QUEUED_DECAY) => {
+                row.set(QUEUED_DECAY);
+                self.decay.push(entry);
+            }
+            _ => {}
+        }
+        coalesced
+    }
+
+    /// Puts a row back that has to be written (again).
+    pub(crate) fn again(&mut self, row: &mut Row<'_>, entry: Entry) {
+        if !row.has(DIRTY) {
+            row.set(DIRTY);
+            self.rows += 1;
+        }
+        self.retry.push_back(entry);
+    }
+
+    /// A row is no longer dirty.
+    pub(crate) fn unmark(&mut self, row: &mut Row<'_>) {
+        if row.has(DIRTY) {
+            row.clear(DIRTY);
+            self.rows -= 1;
+        }
+    }
+
+    /// Rows and keys that Redis does not have yet.
+    pub(crate) fn len(&self) -> usize {
+        self.rows + self.in_flight + self.deletions.len()
+    }
+
+    /// Whether Redis has everything.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.len() == 0 && self.reassert.is_none()
+    }
+
+    /// Since when the oldest of them waits, in us.
+    pub(crate) fn oldest(&self) -> Option<u64> {
+        if self.rows == 0 {
+            return self.deletions.oldest();
+        }
+        let fronts = [self.retry.front(), self.arrival.front(), self.decay.front()];
+        fronts.into_iter().flatten().map(|e| e.since).chain(self.deletions.oldest()).min()
+    }
+
+    /// Redis lost what it had, or is another one: every row is to be asserted again.
+    pub(crate) fn lost(&mut self) {
+        self.epoch = (self.epoch + 1) & 0xff_ffff;
+        self.reassert = Some(Cursor::default());
+    }
+}

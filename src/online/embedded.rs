@@ -1,0 +1,47 @@
+//! The store that lives in the process: the table, and nothing else.
+
+use crate::online::schema::Schema;
+use crate::online::table::Table;
+use crate::online::{OnlineStore, Row, StoreError, StoreStatus};
+use std::sync::Arc;
+use std::time::Duration;
+use tidemark_operators::online::OnlineSink;
+use tidemark_operators::plan::Plan;
+
+/// An online store without a server: rows are read over HTTP or from the process, and are gone with
+/// it. Memory: the rows of live entities.
+#[derive(Debug)]
+pub struct Embedded {
+    table: Table,
+}
+
+impl Embedded {
+    /// A store for the views of `plan`, with a shard for each of `workers`.
+    pub fn new(plan: &Plan, workers: usize) -> Self {
+        Embedded { table: Table::new(Arc::new(Schema::new(plan)), workers, None) }
+    }
+}
+
+impl OnlineStore for Embedded {
+    fn writer(&self, worker: usize) -> Box<dyn OnlineSink> {
+        Box::new(self.table.writer(worker))
+    }
+
+    fn get(&self, view: usize, id: &[u8]) -> Option<Row> {
+        self.table.get(view, id)
+    }
+
+    fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)> {
+        self.table.rows(view)
+    }
+
+    fn status(&self) -> StoreStatus {
+        StoreStatus::new(self.table.totals(), None)
+    }
+
+    fn release(&self) {}
+
+    fn close(&self, _within: Duration) -> Result<(), StoreError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! The entities of one type that one worker has rows of: slot to id, and id to slot.
+//!
+//! Bound: one id for each entity with a row in some view.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Slots of a page.
+const PAGE: usize = 256;
+
+#[derive(Clone, Debug, Default)]
+struct Place {
+    id: Option<Arc<[u8]>>,
+    /// In how many views the entity has a row.
+    rows: u32,
+}
+
+/// Ids by slot and slots by id. The map hashes with a key of its own: ids come from outside.
+#[derive(Debug, Default)]
+pub(crate) struct Ids {
+    pages: Vec<Option<Box<[Place]>>>,
+    by_id: HashMap<Arc<[u8]>, u32>,
+}
+
+impl Ids {
+    /// Counts one more row for `slot`; the first one takes the id.
+    pub(crate) fn acquire(&mut self, slot: u32, id: &[u8]) {
+        let at = slot as usize;
+        if at / PAGE >= self.pages.len() {
+            self.pages.resize_with(at / PAGE + 1, || None);
+        }
+        let Some(page) = self.pages.get_mut(at / PAGE) else { return };
+        let page = page.get_or_insert_with(|| vec![Place::default(); PAGE].into());
+        let Some(place) = page.get_mut(at % PAGE) else { return };
+        if place.rows == 0 {
+            let id: Arc<[u8]> = id.into();
+            self.by_id.insert(Arc::clone(&id), slot);
+            place.id = Some(id);
+        }
+        place.rows += 1;
+    }
+
+    /// Counts one row less for `slot` and gives its id; the last one forgets it.
+    pub(crate) fn release(&mut self, slot: u32) -> Option<Arc<[u8]>> {
+        let at = slot as usize;
+        let place = self.pages.get_mut(at / PAGE)?.as_mut()?.get_mut(at % PAGE)?;
+        let id = place.id.clone()?;
+        place.rows = place.rows.saturating_sub(1);
+        if place.rows == 0 {
+            place.id = None;
+            // Another slot may have taken over the id already.
+            if self.by_id.get(&id) == Some(&slot) {
+                self.by_id.remove(&id);
+            }
+        }
+        Some(id)
+    }
+
+    pub(crate) fn id(&self, slot: u32) -> Option<&Arc<[u8]>> {
+        let at = slot as usize;
+        self.pages.get(at / PAGE)?.as_ref()?.get(at % PAGE)?.id.as_ref()
+    }
+
+    pub(crate) fn slot(&self, id: &[u8]) -> Option<u32> {
+        self.by_id.get(id).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_known_as_long_as_some_view_has_a_row() {
+        let mut ids = Ids::default();
+        ids.acquire(300, b"a");
+        ids.acquire(300, b"a");
+        assert_eq!(ids.release(300).as_deref(), Some(b"a".as_slice()));
+        assert_eq!(ids.slot(b"a"), Some(300));
+        assert_eq!(ids.release(300).as_deref(), Some(b"a".as_slice()));
+        assert_eq!((ids.slot(b"a"), ids.id(300)), (None, None));
+        ids.acquire(300, b"b");
+        ids.acquire(7, b"a");
+        assert_eq!((ids.slot(b"a"), ids.slot(b"b")), (Some(7), Some(300)));
+        assert_eq!(ids.release(9), None);
+    }
+}

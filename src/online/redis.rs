@@ -1,0 +1,203 @@
+//! The store in Redis: the table, and a thread and a connection for each of its shards.
+//!
+//! A row is the hash `features:{entity_type}:{id}:{view}` with a field for each feature that is not
+//! null; the values are text. Only changed fields are written. TTLs are a dead man's switch: a key
+//! that holds something is refreshed before half of its TTL has passed, and one that holds nothing
+//! is deleted.
+//!
+//! # Why this way
+//!
+//! - Redis is a copy of the table, and the replies check it: HSET and HDEL say how many fields were
+//!   new or removed, PEXPIRE whether the key is there. When that is not what the table expects
+//!   (evicted, expired, flushed, written by others), the key is replaced. No extra command is spent
+//!   on it.
+//! - On every connection the server's `run_id` is read; another one than before means a restart or
+//!   a failover, and every row is written again while changed rows go first.
+//! - A failed round trip leaves every row of it dirty and in doubt, to be written in full. Nothing
+//!   is assumed about how far it came.
+//! - DEL and HSET of one key are never reordered: one connection a shard, one round trip in flight,
+//!   and a key that has a row again calls its deletion off.
+
+mod breaker;
+mod flush;
+mod flusher;
+mod link;
+mod read;
+mod record;
+mod schedule;
+mod settings;
+mod take;
+mod wire;
+
+pub use read::read_redis;
+pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
+
+use crate::online::schema::Schema;
+use crate::online::table::{Table, Tracking};
+use crate::online::{OnlineStore, RedisStatus, Row, StoreError, StoreStatus};
+use flusher::{Flusher, Shared};
+use record::Record;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tidemark_operators::online::OnlineSink;
+use tidemark_operators::plan::Plan;
+use wire::ViewWire;
+
+/// What the flushers are told.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    held: AtomicBool,
+    closing: AtomicBool,
+    deadline: AtomicU64,
+}
+
+impl Gate {
+    /// Nothing may be written yet.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Relaxed)
+    }
+
+    /// What is left is to be written at once, until the deadline.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
+    /// In us on the store's clock.
+    pub(crate) fn deadline(&self) -> u64 {
+        self.deadline.load(Relaxed)
+    }
+}
+
+/// An online store in a Redis server (standalone or the primary of a failover group). Reads answer
+/// from the table, whether Redis is there or not.
+#[derive(Debug)]
+pub struct Redis {
+    table: Table,
+    gate: Arc<Gate>,
+    records: Vec<Arc<Record>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Redis {
+    /// Starts a store for the views of `plan`: a shard, a connection and a thread for each of
+    /// `workers`. Does not wait for Redis; how the connection is, [`OnlineStore::status`] says.
+    /// While `hold`, rows stay in the table and nothing is written, until [`OnlineStore::release`]:
+    /// a job that was restarted catches up first and publishes then.
+    ///
+    /// # Errors
+    /// [`StoreError::Thread`] when a thread cannot be started.
+    pub fn start(
+        plan: &Plan,
+        workers: usize,
+        settings: RedisSettings,
+        hold: bool,
+    ) -> Result<Redis, StoreError> {
+        let schema = Arc::new(Schema::new(plan));
+        let wire = Arc::new(ViewWire::all(&schema, &settings.key_prefix, settings.ttl));
+        let flush_rows = settings.flush_rows.max(1);
+        let tracking = Tracking { flush_rows, deletions_max: settings.deletions_max };
+        let table = Table::new(schema, workers, Some(tracking));
+        let gate = Arc::new(Gate {
+            held: AtomicBool::new(hold),
+            closing: AtomicBool::new(false),
+            deadline: AtomicU64::new(u64::MAX),
+        });
+        let records = table.cells().iter().map(|_| Arc::default()).collect();
+        let store = Redis { table, gate, records, threads: Mutex::default() };
+        let (clock, gate) = (store.table.clock, Arc::clone(&store.gate));
+        store.spawn(Shared { clock, settings: Arc::new(settings), wire, gate })?;
+        Ok(store)
+    }
+
+    fn spawn(&self, shared: Shared) -> Result<(), StoreError> {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for (at, (cell, record)) in self.table.cells().iter().zip(&self.records).enumerate() {
+            let (cell, record) = (Arc::clone(cell), Arc::clone(record));
+            let flusher = Flusher::new(cell, shared.clone(), record, at == 0);
+            let thread = std::thread::Builder::new().name(format!("redis-{at}"));
+            threads.push(thread.spawn(move || flusher.run()).map_err(StoreError::Thread)?);
+        }
+        Ok(())
+    }
+
+    /// Wakes all flushers to look at the gate again.
+    fn wake(&self) {
+        for cell in self.table.cells() {
+            // Whoever is about to sleep holds the lock: after this it sleeps, or has seen the gate.
+            drop(cell.lock());
+            cell.wake.notify_all();
+        }
+    }
+
+    fn stop_by(&self, deadline: u64) {
+        self.gate.deadline.store(deadline, Relaxed);
+        self.gate.closing.store(true, Relaxed);
+        self.wake();
+    }
+}
+
+impl OnlineStore for Redis {
+    fn writer(&self, worker: usize) -> Box<dyn OnlineSink> {
+        Box::new(self.table.writer(worker))
+    }
+
+    fn get(&self, view: usize, id: &[u8]) -> Option<Row> {
+        self.table.get(view, id)
+    }
+
+    fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)> {
+        self.table.rows(view)
+    }
+
+    fn status(&self) -> StoreStatus {
+        let totals = self.table.totals();
+        let now = self.table.clock.now_us();
+        let mut status = RedisStatus {
+            connected: true,
+            held: self.gate.is_held(),
+            coalesced: totals.coalesced,
+            ..RedisStatus::default()
+        };
+        for (cell, record) in self.table.cells().iter().zip(&self.records) {
+            let numbers = record.numbers().clone();
+            numbers.add_to(&mut status);
+            let shard = cell.lock();
+            status.dirty += shard.dirt.len() as u64;
+            status.reasserting |= shard.dirt.reassert.is_some();
+            status.left_to_ttl += shard.dirt.left_to_ttl;
+            let oldest = shard.dirt.oldest().into_iter().chain(numbers.in_flight_since).min();
+            let age = oldest.map_or(0, |since| now.saturating_sub(since) / 1_000);
+            status.oldest_dirty_ms = status.oldest_dirty_ms.max(age);
+        }
+        StoreStatus::new(totals, Some(status))
+    }
+
+    fn release(&self) {
+        self.gate.held.store(false, Relaxed);
+        self.wake();
+    }
+
+    fn close(&self, within: Duration) -> Result<(), StoreError> {
+        self.stop_by(self.table.clock.now_us().saturating_add(schedule::micros(within)));
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            // A flusher that panicked has left its rows dirty, which is reported below.
+            let _ = thread.join();
+        }
+        let left = self.table.cells().iter().map(|cell| cell.lock().dirt.len()).sum();
+        let status = self.status().redis.unwrap_or_default();
+        if left == 0 && !status.reasserting {
+            return Ok(());
+        }
+        Err(StoreError::Unwritten { rows: left, reason: status.last_error })
+    }
+}
+
+impl Drop for Redis {
+    /// Stops the threads without waiting for them; what is not written stays unwritten.
+    fn drop(&mut self) {
+        self.stop_by(0);
+    }
+}

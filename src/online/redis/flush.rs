@@ -1,0 +1,268 @@
+//! One round trip: the commands, what their replies must be, and what each row's write came to.
+
+use crate::online::deletions::Deletion;
+use crate::online::dirt::Entry;
+use crate::online::redis::wire::{self, ViewWire, count};
+use crate::online::rows::Row;
+use crate::online::texts::Texts;
+use redis::Value;
+
+/// How a row is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// The features that changed. The counts of new and removed fields in the replies tell whether
+    /// the key still is what we believe.
+    Delta,
+    /// Every feature: what Redis holds is in doubt.
+    Upsert,
+    /// The whole key, at once, whatever it is: Redis holds something else.
+    Replace,
+}
+
+/// What a write came to; the worst of its replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Outcome {
+    /// Acknowledged.
+    Written,
+    /// The key is not what we believed: evicted, expired, deleted or replaced.
+    Lost,
+    /// Refused, or no reply.
+    Failed,
+}
+
+/// A row in this round trip.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SentRow {
+    pub(crate) entry: Entry,
+    /// Whether its TTL goes along.
+    pub(crate) expire: bool,
+    /// Its TTL in ms.
+    pub(crate) ttl: u64,
+    pub(crate) outcome: Outcome,
+}
+
+/// A command's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Hset,
+    Hdel,
+    Del,
+    Pexpire,
+    Multi,
+    Exec,
+}
+
+impl Command {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Command::Hset => "HSET",
+            Command::Hdel => "HDEL",
+            Command::Del => "DEL",
+            Command::Pexpire => "PEXPIRE",
+            Command::Multi => "MULTI",
+            Command::Exec => "EXEC",
+        }
+    }
+}
+
+/// Whose command it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// Index into [`Flush::rows`].
+    Row(usize),
+    /// Index into [`Flush::deletions`].
+    Deletion(usize),
+}
+
+/// One reply to come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected {
+    pub(crate) command: Command,
+    pub(crate) of: Of,
+    /// The number it must be; `None`: anything but an error.
+    number: Option<i64>,
+}
+
+impl Expected {
+    /// What `reply` means; an error along with it.
+    pub(crate) fn judge<'a>(
+        &self,
+        reply: &'a Value,
+    ) -> (Outcome, Option<&'a redis::ServerError>) {
+        match (reply, self.number) {
+            (Value::ServerError(error), _) if error.code() == "WRONGTYPE" => (Outcome::Lost, None),
+            (Value::ServerError(error), _) => (Outcome::Failed, Some(error)),
+            (Value::Array(replies), _) => {
+                let error = replies.iter().find_map(|reply| match reply {
+                    Value::ServerError(error) => Some(error),
+                    _ => None,
+                });
+                (if error.is_some() { Outcome::Failed } else { Outcome::Written }, error)
+            }
+            (Value::Int(number), Some(expected)) if *number != expected => (Outcome::Lost, None),
+            _ => (Outcome::Written, None),
+        }
+    }
+}
+
+/// The round trip. Bound: `flush_rows` and `flush_bytes`.
+#[derive(Debug, Default)]
+pub(crate) struct Flush {
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) expected: Vec<Expected>,
+    pub(crate) rows: Vec<SentRow>,
+    pub(crate) deletions: Vec<(Deletion, Outcome)>,
+    scratch: Vec<u8>,
+    set: Vec<u64>,
+    gone: Vec<u64>,
+}
+
+impl Flush {
+    pub(crate) fn clear(&mut self) {
+        self.buffer.clear();
+        self.expected.clear();
+        self.rows.clear();
+        self.deletions.clear();
+    }
+
+    /// Rows and deletions.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len() + self.deletions.len()
+    }
+
+    /// The worst of what happened to each, from the replies' verdicts.
+    pub(crate) fn worsen(&mut self, of: Of, outcome: Outcome) {
+        let held = match of {
+            Of::Row(at) => self.rows.get_mut(at).map(|row| &mut row.outcome),
+            Of::Deletion(at) => self.deletions.get_mut(at).map(|(_, held)| held),
+        };
+        if let Some(held) = held {
+            *held = outcome.max(*held);
+        }
+    }
+
+    fn expect(&mut self, command: Command, of: Of, number: Option<usize>) {
+        let number = number.and_then(|number| i64::try_from(number).ok());
+        self.expected.push(Expected { command, of, number });
+    }
+
+    /// Adds a deletion.
+    pub(crate) fn delete(&mut self, deletion: Deletion, wire: &ViewWire) {
+        wire.del(&deletion.id, &mut self.buffer);
+        self.expect(Command::Del, Of::Deletion(self.deletions.len()), None);
+        self.deletions.push((deletion, Outcome::Written));
+    }
+
+    /// Adds a row; whether there was anything to send. `expire`: refresh its TTL too.
+    pub(crate) fn row(
+        &mut self,
+        entry: Entry,
+        mode: Mode,
+        expire: bool,
+        id: &[u8],
+        row: &Row<'_>,
+        texts: &Texts,
+        wire: &ViewWire,
+    ) -> bool {
+        let of = Of::Row(self.rows.len());
+        let before = self.expected.len();
+        let expire = expire && !row.is_null();
+        match mode {
+            Mode::Delta => self.delta(of, id, row, texts, wire),
+            Mode::Upsert => self.upsert(of, id, row, texts, wire),
+            Mode::Replace => self.replace(of, id, row, texts, wire),
+        }
+        if expire && mode != Mode::Replace {
+            wire.pexpire(id, &mut self.buffer);
+            self.expect(Command::Pexpire, of, Some(1));
+        }
+        if self.expected.len() == before {
+            return false;
+        }
+        let (ttl, outcome) = (wire.ttl, Outcome::Written);
+        self.rows.push(SentRow { entry, expire, ttl, outcome });
+        true
+    }
+
+    fn delta(&mut self, of: Of, id: &[u8], row: &Row<'_>, texts: &Texts, wire: &ViewWire) {
+        self.set.clear();
+        self.gone.clear();
+        let (mut added, mut known) = (0, false);
+        let masks = row.pending.iter().zip(row.valid.iter()).zip(row.written.iter());
+        for ((pending, valid), written) in masks {
+            let set = pending & valid;
+            self.set.push(set);
+            self.gone.push(pending & !valid & written);
+            added += (set & !written).count_ones() as usize;
+            known |= set & written != 0;
+        }
+        if !known && count(&self.set) > 0 {
+            // Only new fields: a key that was lost would answer just as we expect. One field that
+            // must be there already tells.
+            let held = row.valid.iter().zip(row.written.iter()).map(|(v, w)| v & w);
+            if let Some((set, held)) = self.set.iter_mut().zip(held).find(|(_, held)| *held != 0) {
+                *set |= held & held.wrapping_neg();
+            }
+        }
+        if count(&self.set) > 0 {
+            self.hset(of, id, row, texts, wire, Some(added));
+        }
+        let gone = count(&self.gone);
+        if gone > 0 {
+            wire.hdel(id, &self.gone, &mut self.buffer);
+            self.expect(Command::Hdel, of, Some(gone));
+        }
+    }
+
+    fn upsert(&mut self, of: Of, id: &[u8], row: &Row<'_>, texts: &Texts, wire: &ViewWire) {
+        self.every_feature(row);
+        self.gone.clear();
+        let valid = row.valid.iter().enumerate();
+        self.gone.extend(valid.map(|(group, valid)| wire.all_of(group) & !valid));
+        if count(&self.set) > 0 {
+            self.hset(of, id, row, texts, wire, None);
+        }
+        if count(&self.gone) > 0 {
+            wire.hdel(id, &self.gone, &mut self.buffer);
+            self.expect(Command::Hdel, of, None);
+        }
+    }
+
+    /// As one transaction: a reader never sees the key missing, and when Redis has no memory for
+    /// the new row the old one stays.
+    fn replace(&mut self, of: Of, id: &[u8], row: &Row<'_>, texts: &Texts, wire: &ViewWire) {
+        if row.is_null() {
+            wire.del(id, &mut self.buffer);
+            self.expect(Command::Del, of, None);
+            return;
+        }
+        self.every_feature(row);
+        wire::multi(&mut self.buffer);
+        self.expect(Command::Multi, of, None);
+        wire.del(id, &mut self.buffer);
+        self.expect(Command::Del, of, None);
+        self.hset(of, id, row, texts, wire, None);
+        wire.pexpire(id, &mut self.buffer);
+        self.expect(Command::Pexpire, of, None);
+        wire::exec(&mut self.buffer);
+        self.expect(Command::Exec, of, None);
+    }
+
+    fn every_feature(&mut self, row: &Row<'_>) {
+        self.set.clear();
+        self.set.extend_from_slice(row.valid);
+    }
+
+    fn hset(
+        &mut self,
+        of: Of,
+        id: &[u8],
+        row: &Row<'_>,
+        texts: &Texts,
+        wire: &ViewWire,
+        added: Option<usize>,
+    ) {
+        wire.hset(id, &self.set, row, texts, &mut self.scratch, &mut self.buffer);
+        self.expect(Command::Hset, of, added);
+    }
+}

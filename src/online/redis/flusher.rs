@@ -1,0 +1,334 @@
+//! The thread that writes one shard to Redis: one connection, one round trip in flight.
+
+use crate::online::StoreError;
+use crate::online::redis::Gate;
+use crate::online::redis::breaker::Breaker;
+use crate::online::redis::flush::{Flush, Of, Outcome};
+use crate::online::redis::link::{self, Link};
+use crate::online::redis::record::Record;
+use crate::online::redis::schedule::{Pace, micros};
+use crate::online::redis::settings::RedisSettings;
+use crate::online::redis::take::{Filling, Stage};
+use crate::online::redis::wire::ViewWire;
+use crate::online::table::{Cell, Clock};
+use redis::Value;
+use std::sync::Arc;
+use std::time::Duration;
+use tidemark_operators::online::Cause;
+
+/// Rows taken or settled under one lock of the shard.
+const SLICE: usize = 128;
+
+/// Every stage gets at least this part of a round trip, however full those before it are.
+const SHARE: usize = 8;
+
+/// The longest sleep, in us: a lost wake-up costs no more.
+const NAP: u64 = 1_000_000;
+
+/// The thread's state.
+pub(crate) struct Flusher {
+    cell: Arc<Cell>,
+    clock: Clock,
+    settings: Arc<RedisSettings>,
+    wire: Arc<Vec<ViewWire>>,
+    gate: Arc<Gate>,
+    record: Arc<Record>,
+    pace: Pace,
+    breaker: Breaker,
+    link: Option<Link>,
+    /// The server of the last connection: `Some(None)` when it did not say which it is.
+    run_id: Option<Option<String>>,
+    /// When memory is asked for next; only one flusher of a store does.
+    poll_at: Option<u64>,
+    flush: Flush,
+    replies: Vec<Value>,
+}
+
+/// Parts of a flusher that are the store's.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) settings: Arc<RedisSettings>,
+    pub(crate) wire: Arc<Vec<ViewWire>>,
+    pub(crate) gate: Arc<Gate>,
+}
+
+impl Flusher {
+    pub(crate) fn new(cell: Arc<Cell>, shared: Shared, record: Arc<Record>, polls: bool) -> Self {
+        let Shared { clock, settings, wire, gate } = shared;
+        let (first, max) = (micros(settings.backoff_first), micros(settings.backoff_max));
+        Flusher {
+            cell,
+            clock,
+            wire,
+            gate,
+            record,
+            pace: Pace::new(&settings),
+            breaker: Breaker::new(first, max, settings.breaker_after),
+            settings,
+            link: None,
+            run_id: None,
+            poll_at: polls.then_some(0),
+            flush: Flush::default(),
+            replies: Vec::new(),
+        }
+    }
+
+    /// Works until the store is closed.
+    pub(crate) fn run(mut self) {
+        while self.wait() {
+            self.breaker.attempt();
+            self.record.numbers().breaker = self.breaker.state();
+            let result = self.attempt();
+            self.note(result);
+        }
+        self.record.numbers().connected = false;
+    }
+
+    /// Sleeps until there is something to do; false when the store is closed.
+    fn wait(&self) -> bool {
+        let mut shard = self.cell.lock();
+        loop {
+            let now = self.clock.now_us();
+            let drain = self.gate.is_closing();
+            let held = self.gate.is_held();
+            if drain && (held || shard.dirt.is_clean() || now >= self.gate.deadline()) {
+                return false;
+            }
+            let write = if held { None } else { self.pace.due(&shard.dirt, drain) };
+            let connect = self.link.is_none().then_some(0);
+            let next = [write, connect, self.poll_at].into_iter().flatten().min();
+            let next = next.map_or(now + NAP, |at| at.max(self.breaker.ready_at()));
+            if next <= now {
+                return true;
+            }
+            let nap = Duration::from_micros((next - now).min(NAP));
+            let woken = self.cell.wake.wait_timeout(shard, nap);
+            shard = woken.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+    }
+
+    /// Connects, asks for memory, writes: what is needed. Whether rows were written.
+    fn attempt(&mut self) -> Result<bool, StoreError> {
+        self.connect()?;
+        self.poll()?;
+        if self.gate.is_held() {
+            return Ok(false);
+        }
+        self.fill();
+        if self.flush.expected.is_empty() {
+            // Rows may have been taken that had nothing to send after all.
+            self.cell.lock().settle_deletions(&mut self.flush.deletions);
+            return Ok(false);
+        }
+        self.write()?;
+        Ok(true)
+    }
+
+    /// What an attempt's end means for the next one.
+    fn note(&mut self, result: Result<bool, StoreError>) {
+        match result {
+            Ok(wrote) => {
+                if !(wrote || self.gate.is_held() || self.cell.lock().dirt.is_clean()) {
+                    return;
+                }
+                if self.breaker.success() {
+                    tracing::info!(address = self.settings.address(), "writing to Redis again");
+                    let mut numbers = self.record.numbers();
+                    numbers.breaker = self.breaker.state();
+                    numbers.last_error = None;
+                }
+            }
+            Err(error) => {
+                self.breaker.failure(self.clock.now_us());
+                let text = self.settings.redact(error.to_string());
+                let mut numbers = self.record.numbers();
+                numbers.retries += 1;
+                numbers.breaker = self.breaker.state();
+                if numbers.last_error.as_ref() != Some(&text) {
+                    tracing::warn!(error = text, "Redis takes no rows; they are kept");
+                    numbers.last_error = Some(text);
+                }
+            }
+        }
+        // Half-open lasts only as long as the attempt.
+        self.record.numbers().breaker = self.breaker.state();
+    }
+
+    fn connect(&mut self) -> Result<(), StoreError> {
+        if self.link.is_some() {
+            return Ok(());
+        }
+        let mut link = Link::open(&self.settings)?;
+        let server = link.server()?;
+        if server.replica {
+            return Err(StoreError::Replica { address: self.settings.address() });
+        }
+        let known = self.run_id.replace(server.run_id.clone());
+        if known.is_some_and(|known| known.is_none() || known != server.run_id) {
+            tracing::info!("Redis was restarted or replaced: all rows are written again");
+            self.cell.lock().dirt.lost();
+        }
+        if self.poll_at.is_some() {
+            self.limit_memory(&mut link)?;
+            self.poll_at = Some(0);
+        }
+        self.link = Some(link);
+        self.record.numbers().connected = true;
+        Ok(())
+    }
+
+    /// Sets `maxmemory` when asked to. A server that does not allow it keeps its own.
+    fn limit_memory(&self, link: &mut Link) -> Result<(), StoreError> {
+        let memory = &self.settings.memory;
+        let Some(limit) = memory.limit_bytes else { return Ok(()) };
+        let limit = limit.to_string();
+        let set = [("maxmemory", limit.as_str()), ("maxmemory-policy", memory.policy.as_str())];
+        for (name, value) in set {
+            match link.ask("CONFIG", &[b"SET", name.as_bytes(), value.as_bytes()]) {
+                Err(error @ StoreError::Reply { .. }) => {
+                    let error = error.to_string();
+                    tracing::warn!(error, "cannot set '{name}'; set it where Redis is managed");
+                }
+                other => {
+                    other?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "a threshold needs no more precision")]
+    fn poll(&mut self) -> Result<(), StoreError> {
+        let now = self.clock.now_us();
+        let Some(link) = self.link.as_mut().filter(|_| self.poll_at.is_some_and(|at| at <= now))
+        else {
+            return Ok(());
+        };
+        let memory = &self.settings.memory;
+        self.poll_at = Some(now + micros(memory.poll));
+        let asked = match link.memory() {
+            Ok(asked) => asked,
+            // Not allowed to ask: there is no figure then.
+            Err(StoreError::Reply { .. }) => None,
+            Err(error) => return Err(self.drop_link(error)),
+        };
+        let status = asked.map(|(used, max)| {
+            let limit = Some(max).filter(|max| *max > 0);
+            let threshold = memory.alert_threshold;
+            let alert = limit.is_some_and(|limit| used as f64 >= threshold * limit as f64);
+            crate::online::MemoryStatus { used, limit, alert }
+        });
+        self.record.numbers().memory = status;
+        Ok(())
+    }
+
+    fn drop_link(&mut self, error: StoreError) -> StoreError {
+        self.link = None;
+        self.record.numbers().connected = false;
+        error
+    }
+
+    /// Takes what goes into the next round trip.
+    fn fill(&mut self) {
+        let Flusher { cell, flush, pace, settings, .. } = self;
+        flush.clear();
+        let now = self.clock.now_us();
+        let cut = pace.cut(&cell.lock().dirt, now, self.gate.is_closing());
+        let filling = Filling { wire: &self.wire, now, cut };
+        for stage in Stage::ALL {
+            let rows = pace.rows();
+            let share = rows.saturating_sub(flush.len()).max(rows.div_ceil(SHARE));
+            let end = flush.len() + share;
+            while flush.len() < end && flush.buffer.len() < settings.flush_bytes {
+                let limit = SLICE.min(end - flush.len());
+                if !cell.lock().take(stage, limit, &filling, flush) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// The round trip and its end.
+    fn write(&mut self) -> Result<(), StoreError> {
+        let since = self.flush.rows.iter().map(|row| row.entry.since);
+        let since = since.chain(self.flush.deletions.iter().map(|(d, _)| d.since)).min();
+        self.record.numbers().in_flight_since = since;
+        let sent = match &mut self.link {
+            Some(link) => {
+                let count = self.flush.expected.len();
+                link.exchange(&self.flush.buffer, count, &mut self.replies)
+            }
+            None => Ok(self.replies.clear()),
+        };
+        let result = match sent {
+            Ok(()) => self.judge(),
+            Err(error) => {
+                self.flush.rows.iter_mut().for_each(|row| row.outcome = Outcome::Failed);
+                self.flush.deletions.iter_mut().for_each(|(_, held)| *held = Outcome::Failed);
+                Err(self.drop_link(error))
+            }
+        };
+        self.settle();
+        result
+    }
+
+    /// Compares the replies with what they had to be. The first refusal is the error.
+    fn judge(&mut self) -> Result<(), StoreError> {
+        let mut refusal = None;
+        let mut reconnect = false;
+        let mut numbers = self.record.numbers();
+        let expected = std::mem::take(&mut self.flush.expected);
+        for (at, expected) in expected.iter().enumerate() {
+            let reply = self.replies.get(at).unwrap_or(&Value::Nil);
+            let (outcome, error) = expected.judge(reply);
+            match error {
+                None => {
+                    let cause = match expected.of {
+                        Of::Row(row) => self.flush.rows.get(row).map(|row| row.entry.cause),
+                        Of::Deletion(_) => None,
+                    };
+                    numbers.command(expected.command, cause.unwrap_or(Cause::Decay));
+                }
+                Some(error) => {
+                    let gone = ["READONLY", "NOAUTH", "MASTERDOWN", "MOVED"];
+                    reconnect |= gone.contains(&error.code());
+                    refusal.get_or_insert_with(|| StoreError::Reply {
+                        address: self.settings.address(),
+                        command: expected.command.name(),
+                        reason: link::reason(error),
+                    });
+                }
+            }
+            self.flush.worsen(expected.of, outcome);
+        }
+        drop(numbers);
+        self.flush.expected = expected;
+        match refusal {
+            Some(error) if reconnect => Err(self.drop_link(error)),
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    fn settle(&mut self) {
+        let now = self.clock.now_us();
+        {
+            let mut numbers = self.record.numbers();
+            numbers.in_flight_since = None;
+            numbers.pipelines += 1;
+            numbers.flushed += self.flush.len() as u64;
+            for row in &self.flush.rows {
+                match row.outcome {
+                    Outcome::Written => numbers.written(row.entry, now, self.pace.decay()),
+                    Outcome::Lost => numbers.healed += 1,
+                    Outcome::Failed => {}
+                }
+            }
+        }
+        for rows in self.flush.rows.chunks(SLICE) {
+            self.cell.lock().settle_rows(rows, now);
+        }
+        self.cell.lock().settle_deletions(&mut self.flush.deletions);
+    }
+}

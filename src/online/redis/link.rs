@@ -1,0 +1,194 @@
+//! A connection to Redis: TLS, credentials and the reading of replies are the `redis` crate's; the
+//! bytes of a pipeline are ours.
+
+use crate::online::StoreError;
+use crate::online::redis::settings::{RedisSettings, TlsSettings};
+use redis::{
+    Client, ClientTlsConfig, Connection, ConnectionAddr, ErrorKind, IntoConnectionInfo as _,
+    RedisConnectionInfo, RedisError, TlsCertificates, Value,
+};
+use std::path::Path;
+
+/// An open connection.
+pub(crate) struct Link {
+    connection: Connection,
+    address: String,
+}
+
+/// What a server says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Server {
+    /// Another one after every start; `None` when it does not say.
+    pub(crate) run_id: Option<String>,
+    pub(crate) replica: bool,
+}
+
+impl Link {
+    pub(crate) fn open(settings: &RedisSettings) -> Result<Link, StoreError> {
+        let failed = |error: RedisError| refused_or(settings, &error);
+        let client = client(settings)?;
+        let connection =
+            client.get_connection_with_timeout(settings.connect_timeout).map_err(failed)?;
+        connection.set_read_timeout(Some(settings.response_timeout)).map_err(failed)?;
+        connection.set_write_timeout(Some(settings.response_timeout)).map_err(failed)?;
+        Ok(Link { connection, address: settings.address() })
+    }
+
+    /// Sends the bytes of `count` commands and puts their replies into `replies`, errors of single
+    /// commands among them. Stops at the first reply that cannot be read: the connection is then
+    /// of no more use.
+    pub(crate) fn exchange(
+        &mut self,
+        commands: &[u8],
+        count: usize,
+        replies: &mut Vec<Value>,
+    ) -> Result<(), StoreError> {
+        replies.clear();
+        let address = &self.address;
+        let lost = |e: RedisError| StoreError::Lost { address: address.clone(), reason: text(&e) };
+        self.connection.send_packed_command(commands).map_err(lost)?;
+        while replies.len() < count {
+            match self.connection.recv_response().map_err(lost)? {
+                Value::Push { .. } => {}
+                reply => replies.push(reply),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks one thing.
+    pub(crate) fn ask(
+        &mut self,
+        command: &'static str,
+        arguments: &[&[u8]],
+    ) -> Result<Value, StoreError> {
+        let mut packed = redis::cmd(command);
+        for argument in arguments {
+            packed.arg(*argument);
+        }
+        let mut replies = Vec::with_capacity(1);
+        self.exchange(&packed.get_packed_command(), 1, &mut replies)?;
+        match replies.pop() {
+            Some(Value::ServerError(error)) => {
+                let reason = self::reason(&error);
+                let address = self.address.clone();
+                Err(match error.code() {
+                    "NOAUTH" | "WRONGPASS" => StoreError::Credentials { address, reason },
+                    _ => StoreError::Reply { address, command, reason },
+                })
+            }
+            reply => Ok(reply.unwrap_or_default()),
+        }
+    }
+
+    /// Who the server is. A server that may not be asked counts as a primary that does not say.
+    pub(crate) fn server(&mut self) -> Result<Server, StoreError> {
+        let mut server = Server::default();
+        match self.info(b"server") {
+            Ok(text) => server.run_id = field(&text, "run_id").map(str::to_owned),
+            Err(StoreError::Reply { .. }) => return Ok(server),
+            Err(error) => return Err(error),
+        }
+        let text = self.info(b"replication")?;
+        server.replica = field(&text, "role").is_some_and(|role| role != "master");
+        Ok(server)
+    }
+
+    /// Bytes in use, and the limit (0: none).
+    pub(crate) fn memory(&mut self) -> Result<Option<(u64, u64)>, StoreError> {
+        let text = self.info(b"memory")?;
+        let number = |name| field(&text, name).and_then(|value| value.parse::<u64>().ok());
+        Ok(number("used_memory").zip(number("maxmemory")))
+    }
+
+    fn info(&mut self, section: &[u8]) -> Result<String, StoreError> {
+        Ok(match self.ask("INFO", &[section])? {
+            Value::BulkString(text) => String::from_utf8_lossy(&text).into_owned(),
+            Value::VerbatimString { text, .. } => text,
+            _ => String::new(),
+        })
+    }
+}
+
+/// What a server's error says, code first.
+pub(crate) fn reason(error: &redis::ServerError) -> String {
+    match error.details() {
+        Some(details) => format!("{} {details}", error.code()),
+        None => error.code().to_owned(),
+    }
+}
+
+/// The value of `name:value` in a text of INFO.
+fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+    info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+fn client(settings: &RedisSettings) -> Result<Client, StoreError> {
+    let mut redis = RedisConnectionInfo::default()
+        .set_db(settings.db)
+        .set_lib_name("tidemark", env!("CARGO_PKG_VERSION"));
+    if let Some(username) = &settings.username {
+        redis = redis.set_username(username);
+    }
+    if let Some(password) = &settings.password {
+        redis = redis.set_password(password.reveal());
+    }
+    let host = settings.host.clone();
+    let address = match &settings.tls {
+        None => ConnectionAddr::Tcp(host, settings.port),
+        Some(TlsSettings { insecure, .. }) => {
+            let (port, insecure) = (settings.port, *insecure);
+            ConnectionAddr::TcpTls { host, port, insecure, tls_params: None }
+        }
+    };
+    let failed = |error: RedisError| refused_or(settings, &error);
+    let info = address.into_connection_info().map_err(failed)?.set_redis_settings(redis);
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    let info = info.set_tcp_settings(tcp);
+    match &settings.tls {
+        Some(tls) if tls.ca_file.is_some() || tls.client.is_some() => {
+            Client::build_with_tls(info, certificates(tls)?).map_err(failed)
+        }
+        _ => Client::open(info).map_err(failed),
+    }
+}
+
+fn certificates(tls: &TlsSettings) -> Result<TlsCertificates, StoreError> {
+    let client_tls = match &tls.client {
+        Some((cert, key)) => {
+            Some(ClientTlsConfig { client_cert: read(cert)?, client_key: read(key)? })
+        }
+        None => None,
+    };
+    let root_cert = tls.ca_file.as_deref().map(read).transpose()?;
+    Ok(TlsCertificates { client_tls, root_cert })
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
+    std::fs::read(path).map_err(|error| StoreError::Certificate {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    })
+}
+
+/// An error of connecting: wrong credentials, or no way there.
+fn refused_or(settings: &RedisSettings, error: &RedisError) -> StoreError {
+    let address = settings.address();
+    let reason = settings.redact(text(error));
+    let refused = error.kind() == ErrorKind::AuthenticationFailed
+        || ["NOAUTH", "WRONGPASS", "uthentication required"].iter().any(|s| reason.contains(s));
+    if refused {
+        StoreError::Credentials { address, reason }
+    } else {
+        StoreError::Connect { address, reason }
+    }
+}
+
+fn text(error: &RedisError) -> String {
+    match error.kind() {
+        ErrorKind::AuthenticationFailed => "wrong user name or password".to_owned(),
+        // What a socket calls running out of time.
+        ErrorKind::Io if error.is_timeout() => "no reply in time".to_owned(),
+        _ => error.to_string(),
+    }
+}

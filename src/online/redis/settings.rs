@@ -1,0 +1,209 @@
+//! How Redis is reached and written to.
+
+use crate::online::StoreError;
+use redis::{ConnectionAddr, IntoConnectionInfo as _};
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+use tidemark_operators::time::Millis;
+
+/// A text that is never shown: its `Debug` says only that it is there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps a secret.
+    pub fn new(secret: impl Into<String>) -> Self {
+        Secret(secret.into())
+    }
+
+    /// The secret itself, for the one who needs it.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// `text` without the secret in it.
+    pub(crate) fn redact(&self, text: String) -> String {
+        if self.0.is_empty() { text } else { text.replace(&self.0, "<redacted>") }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<redacted>")
+    }
+}
+
+/// TLS to Redis.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Authorities to trust (PEM), instead of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The client's certificate (PEM) and its key (PEM, PKCS #8), when the server asks for one.
+    pub client: Option<(PathBuf, PathBuf)>,
+    /// Accepts any certificate of any host: for tests only.
+    pub insecure: bool,
+}
+
+/// Redis's memory: what is set, and when to raise the alarm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemorySettings {
+    /// When set, `maxmemory` is set to so many bytes on connecting, with `policy`; when not, Redis
+    /// keeps what it has. Default: not set.
+    pub limit_bytes: Option<u64>,
+    /// The `maxmemory-policy` set along with the limit. Default `volatile-lfu`.
+    pub policy: String,
+    /// The part of the limit from which memory is reported as an alert. Default 0.8.
+    pub alert_threshold: f64,
+    /// How often memory is asked for. Default 5 s.
+    pub poll: Duration,
+}
+
+impl Default for MemorySettings {
+    fn default() -> Self {
+        MemorySettings {
+            limit_bytes: None,
+            policy: "volatile-lfu".to_owned(),
+            alert_threshold: 0.8,
+            poll: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How Redis is reached and written to. `Debug` shows no password.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RedisSettings {
+    /// Host name or address. Default `127.0.0.1`.
+    pub host: String,
+    /// Port. Default 6379.
+    pub port: u16,
+    /// Database number. Default 0.
+    pub db: i64,
+    /// User of an access control list. Default: none.
+    pub username: Option<String>,
+    /// Password. Default: none.
+    pub password: Option<Secret>,
+    /// TLS. Default: none.
+    pub tls: Option<TlsSettings>,
+    /// How long connecting may take, the TLS handshake included. Default 2 s.
+    pub connect_timeout: Duration,
+    /// How long a reply may take before the connection is given up. Default 5 s.
+    pub response_timeout: Duration,
+    /// How long after its first dirty row a shard is flushed. Default 5 ms.
+    pub flush_interval: Duration,
+    /// So many dirty rows are flushed at once, and at most about twice as many go in one round
+    /// trip. Default 1,000.
+    pub flush_rows: usize,
+    /// A round trip takes no further row beyond so many bytes. Default 1 MiB.
+    pub flush_bytes: usize,
+    /// How long rows changed by decay alone, and deletions, may wait for more. Default 1 s.
+    pub decay_flush: Duration,
+    /// The pause after a first failed attempt; doubled after each further one. Default 50 ms.
+    pub backoff_first: Duration,
+    /// The longest pause between attempts. Default 5 s.
+    pub backoff_max: Duration,
+    /// So many failed attempts in a row open the circuit breaker. Default 5.
+    pub breaker_after: u32,
+    /// What keys begin with. Default `features`.
+    pub key_prefix: String,
+    /// How long keys live without being refreshed, in ms, instead of each view's own ttl.
+    /// Default: the view's.
+    pub ttl: Option<Millis>,
+    /// How many keys that were never sent may wait for deletion; beyond it they are left to their
+    /// TTL. Default 1,000,000.
+    pub deletions_max: usize,
+    /// Redis's memory.
+    pub memory: MemorySettings,
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        RedisSettings {
+            host: "127.0.0.1".to_owned(),
+            port: 6379,
+            db: 0,
+            username: None,
+            password: None,
+            tls: None,
+            connect_timeout: Duration::from_secs(2),
+            response_timeout: Duration::from_secs(5),
+            flush_interval: Duration::from_millis(5),
+            flush_rows: 1_000,
+            flush_bytes: 1 << 20,
+            decay_flush: Duration::from_secs(1),
+            backoff_first: Duration::from_millis(50),
+            backoff_max: Duration::from_secs(5),
+            breaker_after: 5,
+            key_prefix: "features".to_owned(),
+            ttl: None,
+            deletions_max: 1_000_000,
+            memory: MemorySettings::default(),
+        }
+    }
+}
+
+impl RedisSettings {
+    /// Takes host, port, database, user, password and whether there is TLS from a URL
+    /// (`redis://[user:password@]host[:port][/db]`, `rediss://` for TLS); the rest stays.
+    ///
+    /// # Errors
+    /// [`StoreError::Url`] when it is not such a URL; the error does not repeat it.
+    pub fn with_url(mut self, url: &str) -> Result<Self, StoreError> {
+        let failed = |reason: &str| StoreError::Url { reason: reason.to_owned() };
+        let info = url.into_connection_info().map_err(|e| failed(&e.to_string()))?;
+        match info.addr() {
+            ConnectionAddr::Tcp(host, port) => {
+                (self.host, self.port, self.tls) = (host.clone(), *port, None);
+            }
+            ConnectionAddr::TcpTls { host, port, insecure, .. } => {
+                (self.host, self.port) = (host.clone(), *port);
+                let tls = self.tls.get_or_insert_default();
+                tls.insecure |= *insecure;
+            }
+            _ => return Err(failed("sockets in the file system are not supported")),
+        }
+        let redis = info.redis_settings();
+        self.db = redis.db();
+        self.username = redis.username().map(str::to_owned);
+        self.password = redis.password().map(Secret::new);
+        Ok(self)
+    }
+
+    /// Host and port as errors name them.
+    pub(crate) fn address(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+
+    pub(crate) fn redact(&self, text: String) -> String {
+        match &self.password {
+            Some(password) => password.redact(text),
+            None => text,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_sets_the_address_and_no_text_shows_its_password() {
+        let settings = RedisSettings::default();
+        let settings = settings.with_url("rediss://me:hunter2@cache.example:7000/3").unwrap();
+        assert_eq!((settings.host.as_str(), settings.port, settings.db), ("cache.example", 7000, 3));
+        assert_eq!(settings.username.as_deref(), Some("me"));
+        assert_eq!(settings.password.as_ref().map(Secret::reveal), Some("hunter2"));
+        assert!(settings.tls.is_some());
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        assert_eq!(settings.redact("no hunter2 here".to_owned()), "no <redacted> here");
+    }
+
+    #[test]
+    fn an_unreadable_url_is_refused_without_repeating_it() {
+        for url in ["http://:hunter2@h", "redis://:hunter2@h/x", "redis+unix:///s?pass=hunter2", ""] {
+            let error = RedisSettings::default().with_url(url).unwrap_err();
+            let text = format!("{error} {error:?}");
+            assert!(text.contains("redis://") && !text.contains("hunter2"), "{text}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! What goes into a round trip, and what its end means for the rows: both in small steps under the
+//! shard's lock, so that the worker never waits long for it.
+//!
+//! The life of a row's write: dirty and queued -> taken (in flight; what it was believed to be in
+//! Redis is now what was sent) -> settled: written, or dirty again. A row that changes while in
+//! flight waits for the end. A row that goes away while in flight makes its result stale.
+
+use crate::online::deletions::Deletion;
+use crate::online::dirt::{Cursor, Dirt, Entry};
+use crate::online::redis::flush::{Flush, Mode, Outcome, SentRow};
+use crate::online::redis::wire::ViewWire;
+use crate::online::rows::{
+    DIRTY, IN_FLIGHT, PRESENT, QUEUED_ARRIVAL, QUEUED_DECAY, REPLACE, Row, SCHEDULED, SENT, STALE,
+    UPSERT,
+};
+use crate::online::shard::Shard;
+use tidemark_operators::online::Cause;
+
+/// Where rows are taken from, in this order: what people wait for first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Writes that failed or found their key changed.
+    Retry,
+    /// Rows changed by arrivals.
+    Arrival,
+    /// Rows whose TTL is to be refreshed.
+    Refresh,
+    /// Rows changed by decay alone.
+    Decay,
+    /// Keys to remove.
+    Deletion,
+    /// All rows, after Redis lost its memory.
+    Reassert,
+}
+
+impl Stage {
+    pub(crate) const ALL: [Stage; 6] = [
+        Stage::Retry,
+        Stage::Arrival,
+        Stage::Refresh,
+        Stage::Decay,
+        Stage::Deletion,
+        Stage::Reassert,
+    ];
+}
+
+/// What does not change while a round trip is filled.
+pub(crate) struct Filling<'a> {
+    pub(crate) wire: &'a [ViewWire],
+    /// Now, in us.
+    pub(crate) now: u64,
+    /// Decayed rows and deletions that wait since then or longer go now.
+    pub(crate) cut: Option<u64>,
+}
+
+/// Slots looked at for each row that may be taken, when all rows are gone through.
+const SCAN: usize = 32;
+
+impl Shard {
+    /// Takes up to `limit` entries of a stage; whether there may be more.
+    pub(crate) fn take(
+        &mut self,
+        stage: Stage,
+        limit: usize,
+        filling: &Filling<'_>,
+        flush: &mut Flush,
+    ) -> bool {
+        if stage == Stage::Reassert {
+            return self.take_all_again(limit, filling, flush);
+        }
+        (0..limit).all(|_| match stage {
+            Stage::Retry => {
+                let entry = self.dirt.retry.pop_front();
+                entry.map(|entry| self.take_row(entry, 0, false, filling, flush)).is_some()
+            }
+            Stage::Arrival => {
+                let entry = self.dirt.arrival.pop();
+                let queued = QUEUED_ARRIVAL;
+                entry.map(|entry| self.take_row(entry, queued, false, filling, flush)).is_some()
+            }
+            Stage::Decay => self.take_decayed(filling, flush),
+            Stage::Refresh => self.take_refresh(filling, flush),
+            Stage::Deletion => self.take_deletion(filling, flush),
+            Stage::Reassert => false,
+        })
+    }
+
+    fn take_decayed(&mut self, filling: &Filling<'_>, flush: &mut Flush) -> bool {
+        let due = |entry: &Entry| filling.cut.is_some_and(|cut| entry.since <= cut);
+        if !self.dirt.decay.front().is_some_and(due) {
+            return false;
+        }
+        let Some(entry) = self.dirt.decay.pop() else { return false };
+        self.take_row(entry, QUEUED_DECAY, false, filling, flush);
+        true
+    }
+
+    fn take_deletion(&mut self, filling: &Filling<'_>, flush: &mut Flush) -> bool {
+        let Some(deletion) = filling.cut.and_then(|cut| self.dirt.deletions.pop(cut)) else {
+            return false;
+        };
+        if let Some(wire) = filling.wire.get(deletion.view as usize) {
+            flush.delete(deletion, wire);
+            self.dirt.in_flight += 1;
+        }
+        true
+    }
+
+    fn take_refresh(&mut self, filling: &Filling<'_>, flush: &mut Flush) -> bool {
+        let now_ms = filling.now / 1_000;
+        let Some((view, slot)) = self.dirt.calendar.pop(now_ms) else { return false };
+        let rows = self.views.get_mut(view as usize);
+        let Some(mut row) = rows.and_then(|rows| rows.get(slot)) else { return true };
+        row.clear(SCHEDULED);
+        let due = row.refresh_due();
+        if !row.has(PRESENT) || due == 0 {
+            return true;
+        }
+        if due > now_ms || row.has(IN_FLIGHT) {
+            row.set(SCHEDULED);
+            self.dirt.calendar.insert(due.max(now_ms + 1), view, slot);
+            return true;
+        }
+        let cause = if row.has(QUEUED_ARRIVAL) { Cause::Arrival } else { Cause::Decay };
+        let entry = Entry { view, slot, since: filling.now, cause };
+        self.take_row(entry, 0, true, filling, flush);
+        true
+    }
+
+    /// Goes on through all rows, from where the last round trip stopped.
+    fn take_all_again(
+        &mut self,
+        limit: usize,
+        filling: &Filling<'_>,
+        flush: &mut Flush,
+    ) -> bool {
+        let full = flush.len() + limit;
+        let mut scanned = 0;
+        while let Some(Cursor { view, slot }) = self.dirt.reassert {
+            if scanned == limit * SCAN || flush.len() >= full {
+                return flush.len() < full;
+            }
+            scanned += 1;
+            let Some(rows) = self.views.get_mut(view as usize) else {
+                self.dirt.reassert = None;
+                break;
+            };
+            self.dirt.reassert = Some(if slot + 1 < rows.end() {
+                Cursor { view, slot: slot + 1 }
+            } else {
+                Cursor { view: view + 1, slot: 0 }
+            });
+            let epoch = self.dirt.epoch;
+            let old = |row: &Row<'_>| row.has(PRESENT) && row.epoch() != epoch;
+            if rows.get(slot).as_ref().is_some_and(old) {
+                let entry = Entry { view, slot, since: filling.now, cause: Cause::Decay };
+                self.take_row(entry, 0, true, filling, flush);
+            }
+        }
+        false
+    }
+
+    /// Takes one row, if it has anything to write; `force` asks for its TTL, or for all of it when
+    /// it was asserted in another memory of Redis.
+    fn take_row(
+        &mut self,
+        entry: Entry,
+        queued: u64,
+        force: bool,
+        filling: &Filling<'_>,
+        flush: &mut Flush,
+    ) {
+        let Shard { schema, views, entities, texts, dirt } = self;
+        let view = entry.view as usize;
+        let (Some(schema), Some(wire)) = (schema.views.get(view), filling.wire.get(view)) else {
+            return;
+        };
+        let Some(mut row) = views.get_mut(view).and_then(|rows| rows.get(entry.slot)) else {
+            return;
+        };
+        row.clear(queued);
+        if !row.has(PRESENT) || !(force || row.has(DIRTY)) {
+            return;
+        }
+        if row.has(IN_FLIGHT) {
+            dirt.deferred.push(entry);
+            return;
+        }
+        let id = entities.get(schema.entity).and_then(|ids| ids.id(entry.slot));
+        let Some(id) = id else { return };
+        let mode = mode(&row, dirt);
+        let new_key = row.written.iter().all(|group| *group == 0);
+        let due = row.refresh_due() <= filling.now / 1_000;
+        let expire = mode != Mode::Delta || new_key || due;
+        dirt.unmark(&mut row);
+        if flush.row(entry, mode, expire, id, &row, texts, wire) {
+            row.set(IN_FLIGHT | SENT);
+            dirt.in_flight += 1;
+        }
+        row.clear(UPSERT | REPLACE);
+        row.set_epoch(dirt.epoch);
+        row.pending.fill(0);
+        row.written.copy_from_slice(row.valid);
+        if row.is_null() {
+            row.set_refresh_due(0);
+        }
+    }
+
+    /// Applies the end of some rows' writes; `now` in us.
+    pub(crate) fn settle_rows(&mut self, rows: &[SentRow], now: u64) {
+        let Shard { views, dirt, .. } = self;
+        for sent in rows {
+            dirt.in_flight -= 1;
+            let Entry { view, slot, .. } = sent.entry;
+            let row = views.get_mut(view as usize).and_then(|rows| rows.get(slot));
+            let Some(mut row) = row else { continue };
+            let stale = row.has(STALE);
+            row.clear(IN_FLIGHT | STALE);
+            if stale {
+                continue;
+            }
+            match sent.outcome {
+                Outcome::Written if sent.expire && !row.is_null() => {
+                    schedule(&mut row, sent, now, dirt);
+                }
+                Outcome::Written => {}
+                Outcome::Lost => {
+                    row.set(REPLACE);
+                    dirt.again(&mut row, sent.entry);
+                }
+                Outcome::Failed => {
+                    row.set(UPSERT);
+                    dirt.again(&mut row, sent.entry);
+                }
+            }
+        }
+    }
+
+    /// Applies the end of the deletions and makes way for the next round trip.
+    pub(crate) fn settle_deletions(&mut self, deletions: &mut Vec<(Deletion, Outcome)>) {
+        for (deletion, outcome) in deletions.drain(..) {
+            self.dirt.in_flight -= 1;
+            if outcome != Outcome::Written {
+                self.delete_again(deletion);
+            }
+        }
+        self.dirt.retry.extend(self.dirt.deferred.drain(..));
+    }
+
+    /// A deletion that may not have happened: made again, or, when the entity has a row again, left
+    /// to that row, which then replaces the whole key.
+    fn delete_again(&mut self, deletion: Deletion) {
+        let Deletion { view, since, .. } = deletion;
+        let ids = self.schema.views.get(view as usize).and_then(|v| self.entities.get(v.entity));
+        let slot = ids.and_then(|ids| ids.slot(&deletion.id));
+        let row = slot.zip(self.views.get_mut(view as usize));
+        let row = row.and_then(|(slot, rows)| rows.get(slot).map(|row| (slot, row)));
+        match row {
+            Some((slot, mut row)) if row.has(PRESENT) => {
+                row.set(REPLACE);
+                let entry = Entry { view, slot, since, cause: Cause::Decay };
+                self.dirt.again(&mut row, entry);
+            }
+            _ => {
+                self.dirt.deletions.record(deletion, true);
+            }
+        }
+    }
+}
+
+fn mode(row: &Row<'_>, dirt: &Dirt) -> Mode {
+    if row.has(REPLACE) {
+        Mode::Replace
+    } else if row.has(UPSERT) || row.epoch() != dirt.epoch {
+        Mode::Upsert
+    } else {
+        Mode::Delta
+    }
+}
+
+/// The next refresh of a row's TTL: after 1/4 to 3/8 of it, spread by slot so that rows written
+/// together are not all refreshed together. Half of it leaves room for a slow flush.
+fn schedule(row: &mut Row<'_>, sent: &SentRow, now: u64, dirt: &mut Dirt) {
+    let Entry { view, slot, .. } = sent.entry;
+    let spread = u64::from(slot.wrapping_mul(0x9e37_79b9) >> 22);
+    let wait = sent.ttl / 4 + (sent.ttl / 8).saturating_mul(spread) / 1_024;
+    let due = (now / 1_000 + wait).max(1);
+    row.set_refresh_due(due);
+    if !row.has(SCHEDULED) {
+        row.set(SCHEDULED);
+        dirt.calendar.insert(due, view, slot);
+    }
+}

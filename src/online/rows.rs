@@ -1,0 +1,214 @@
+//! One view's rows in one shard: fixed-width rows by slot, in pages.
+//!
+//! ```text
+//! head       flags << 48 | as_of          why the row is queued, and its event time
+//! life       epoch << 40 | refresh_due    which Redis it was asserted in, when its TTL is due (ms)
+//! valid      1 bit a feature              not null
+//! pending    1 bit a feature              changed since it was last sent
+//! written    1 bit a feature              believed present in Redis
+//! values     1 word a feature             as in `Column`; text and ip: a word of `Texts`
+//! ```
+//!
+//! Bound: one row for each slot that ever held one, a page (256 rows) at a time; slots are reused.
+
+/// Rows of a page.
+const PAGE: usize = 256;
+
+/// The entity has a row.
+pub(crate) const PRESENT: u64 = 1 << 48;
+/// Something of it is not in Redis yet.
+pub(crate) const DIRTY: u64 = 1 << 49;
+/// The arrival queue has an entry for this slot.
+pub(crate) const QUEUED_ARRIVAL: u64 = 1 << 50;
+/// The decay queue has an entry for this slot.
+pub(crate) const QUEUED_DECAY: u64 = 1 << 51;
+/// The calendar of TTL refreshes has an entry for this slot.
+pub(crate) const SCHEDULED: u64 = 1 << 52;
+/// A flush on its way has an entry for this slot.
+pub(crate) const IN_FLIGHT: u64 = 1 << 53;
+/// What is in flight belongs to a row that was deleted since.
+pub(crate) const STALE: u64 = 1 << 54;
+/// What Redis holds is in doubt: write every feature.
+pub(crate) const UPSERT: u64 = 1 << 55;
+/// What Redis holds is wrong: replace the whole key.
+pub(crate) const REPLACE: u64 = 1 << 56;
+/// It was sent to Redis at least once, so its key may be there.
+pub(crate) const SENT: u64 = 1 << 57;
+
+/// Flags that belong to the slot and outlive the row.
+const SLOT_FLAGS: u64 = QUEUED_ARRIVAL | QUEUED_DECAY | SCHEDULED | IN_FLIGHT | STALE;
+
+const AS_OF: u64 = (1 << 48) - 1;
+const DUE: u64 = (1 << 40) - 1;
+
+/// How wide a view's rows are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    features: usize,
+    masks: usize,
+}
+
+impl Layout {
+    pub(crate) fn new(features: usize) -> Self {
+        Layout { features, masks: features.div_ceil(64).max(1) }
+    }
+
+    fn stride(self) -> usize {
+        2 + 3 * self.masks + self.features
+    }
+}
+
+/// A row, taken apart.
+pub(crate) struct Row<'a> {
+    head: &'a mut u64,
+    life: &'a mut u64,
+    pub(crate) valid: &'a mut [u64],
+    pub(crate) pending: &'a mut [u64],
+    pub(crate) written: &'a mut [u64],
+    pub(crate) values: &'a mut [u64],
+}
+
+impl Row<'_> {
+    #[inline]
+    pub(crate) fn has(&self, flags: u64) -> bool {
+        *self.head & flags != 0
+    }
+
+    #[inline]
+    pub(crate) fn set(&mut self, flags: u64) {
+        *self.head |= flags;
+    }
+
+    #[inline]
+    pub(crate) fn clear(&mut self, flags: u64) {
+        *self.head &= !flags;
+    }
+
+    pub(crate) fn as_of(&self) -> u64 {
+        *self.head & AS_OF
+    }
+
+    #[inline]
+    pub(crate) fn set_as_of(&mut self, as_of: u64) {
+        *self.head = (*self.head & !AS_OF) | as_of.min(AS_OF);
+    }
+
+    /// When the TTL is to be refreshed, in ms on the store's clock; 0: there is nothing to refresh.
+    pub(crate) fn refresh_due(&self) -> u64 {
+        *self.life & DUE
+    }
+
+    pub(crate) fn set_refresh_due(&mut self, due: u64) {
+        *self.life = (*self.life & !DUE) | due.min(DUE);
+    }
+
+    pub(crate) fn epoch(&self) -> u64 {
+        *self.life >> 40
+    }
+
+    /// The lower 24 bits of `epoch` are kept.
+    pub(crate) fn set_epoch(&mut self, epoch: u64) {
+        *self.life = (*self.life & DUE) | epoch << 40;
+    }
+
+    /// Whether every feature is null.
+    pub(crate) fn is_null(&self) -> bool {
+        self.valid.iter().all(|group| *group == 0)
+    }
+
+    /// Forgets the row and keeps what belongs to the slot.
+    pub(crate) fn reset(&mut self) {
+        *self.head &= SLOT_FLAGS;
+        *self.life = 0;
+        for part in [&mut self.valid, &mut self.pending, &mut self.written, &mut self.values] {
+            part.fill(0);
+        }
+    }
+}
+
+/// All rows of one view in one shard.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    layout: Layout,
+    pages: Vec<Option<Box<[u64]>>>,
+}
+
+impl Rows {
+    pub(crate) fn new(layout: Layout) -> Self {
+        Rows { layout, pages: Vec::new() }
+    }
+
+    /// The first slot that has never been written to.
+    pub(crate) fn end(&self) -> u32 {
+        u32::try_from(self.pages.len() * PAGE).unwrap_or(u32::MAX)
+    }
+
+    /// The row at `slot`, present or not; `None` when its page was never written to.
+    #[inline]
+    pub(crate) fn get(&mut self, slot: u32) -> Option<Row<'_>> {
+        let slot = slot as usize;
+        let page = self.pages.get_mut(slot / PAGE)?.as_mut()?;
+        part(page, slot % PAGE, self.layout)
+    }
+
+    /// As `get`, making the page if need be.
+    #[inline]
+    pub(crate) fn entry(&mut self, slot: u32) -> Option<Row<'_>> {
+        let slot = slot as usize;
+        if slot / PAGE >= self.pages.len() {
+            self.pages.resize_with(slot / PAGE + 1, || None);
+        }
+        let layout = self.layout;
+        let page = self.pages.get_mut(slot / PAGE)?;
+        let page = page.get_or_insert_with(|| vec![0; PAGE * layout.stride()].into());
+        part(page, slot % PAGE, layout)
+    }
+}
+
+#[inline]
+fn part(page: &mut [u64], at: usize, layout: Layout) -> Option<Row<'_>> {
+    let words = page.chunks_exact_mut(layout.stride()).nth(at)?;
+    let [head, life, rest @ ..] = words else { return None };
+    let (valid, rest) = rest.split_at_mut(layout.masks);
+    let (pending, rest) = rest.split_at_mut(layout.masks);
+    let (written, values) = rest.split_at_mut(layout.masks);
+    Some(Row { head, life, valid, pending, written, values })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_of_a_row_do_not_overlap() {
+        for features in [0, 1, 12, 63, 64, 65, 130] {
+            let mut rows = Rows::new(Layout::new(features));
+            for slot in [3, 255, 256, 700] {
+                let mut row = rows.entry(slot).unwrap();
+                row.set_as_of(u64::from(slot));
+                row.set(PRESENT | SENT | QUEUED_DECAY);
+                row.set_refresh_due(u64::from(slot) + 1);
+                row.set_epoch(u64::from(slot) + 2);
+                row.valid.fill(3);
+                row.pending.fill(4);
+                row.written.fill(5);
+                row.values.fill(u64::from(slot));
+            }
+            for slot in [3, 255, 256, 700] {
+                let mut row = rows.get(slot).unwrap();
+                assert_eq!(row.as_of(), u64::from(slot));
+                assert_eq!(row.refresh_due(), u64::from(slot) + 1);
+                assert_eq!(row.epoch(), u64::from(slot) + 2);
+                assert!(row.valid.iter().all(|w| *w == 3));
+                assert!(row.pending.iter().all(|w| *w == 4));
+                assert!(row.written.iter().all(|w| *w == 5));
+                assert_eq!(row.values.len(), features);
+                assert!(row.values.iter().all(|w| *w == u64::from(slot)));
+                row.reset();
+                assert!(row.has(QUEUED_DECAY) && !row.has(PRESENT | SENT) && row.is_null());
+            }
+            assert!(rows.get(1_024).is_none());
+            assert!(rows.get(4).is_some_and(|row| !row.has(PRESENT)));
+        }
+    }
+}
