@@ -2,6 +2,9 @@
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
 //! - [`failure`]: how a command fails;
+//! - [`source`], [`kafka`]: where records come from;
+//! - [`engine`]: the workers, and the loop that drives each;
+//! - [`online`]: the newest rows, in process and in Redis;
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
 //! - [`metrics`]: `/metrics`, from what the workers count and the sinks report;
 //! - [`logging`], [`progress`]: what is shown while a command runs;
@@ -10,12 +13,14 @@
 
 pub mod cli;
 pub mod dispatch;
+pub mod engine;
 pub mod failure;
 pub mod http;
+pub mod kafka;
 pub mod logging;
 pub mod metrics;
+pub mod online;
 pub mod process;
 pub mod progress;
-pub mod text;
-pub mod engine;
 pub mod source;
+pub mod text;
