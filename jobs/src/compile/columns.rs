@@ -98,10 +98,12 @@ impl<'j> Compiler<'j, '_> {
         let shown: Vec<Node> = shown.map(|(feature, _)| Node { view: v, feature }).collect();
         let mut columns = Columns::default();
         let mut memory: HashMap<Node, Memory> = HashMap::new();
-        // Hidden features are checked too.
-        let all = (0..declared.features.len()).map(|feature| Node { view: v, feature });
-        for node in graph.reached(all) {
-            self.column(node, graph, &mut Columns::default(), &mut memory);
+        let hidden = declared.features.iter().enumerate().filter(|(_, feature)| feature.hidden);
+        let hidden = hidden.map(|(feature, _)| Node { view: v, feature });
+        // Hidden features are checked whether something names them or not.
+        let mut unshown = Columns::default();
+        for node in graph.reached(hidden) {
+            self.column(node, graph, &mut unshown, &mut memory);
         }
         for node in graph.reached(shown.iter().copied()) {
             self.column(node, graph, &mut columns, &mut memory);
@@ -177,15 +179,16 @@ impl<'j> Compiler<'j, '_> {
     ) -> Result<(Expr, Memory), Reported> {
         let (written, horizon) = self.expression(node).ok_or(Reported)?;
         let written = written.clone();
-        let mut bindings: HashMap<String, Binding> = HashMap::new();
+        let mut features: HashMap<&str, Binding> = HashMap::new();
         for (name, target) in named {
             let column = columns.of.get(target).ok_or(Reported)?;
-            bindings.insert(name.clone(), column.binding());
+            features.insert(name, column.binding());
         }
-        let (source, fields) = self.fields_of_latest(node, &written, &bindings)?;
+        let mut fields: HashMap<String, Binding> = HashMap::new();
+        let (source, names) = self.fields_of_latest(node, &written, &features)?;
         let mut memory = Memory::default();
         let mask = self.frames.get(node.view).and_then(Option::as_ref).map_or(0, |it| it.mask);
-        for name in fields {
+        for name in names {
             let mut scope = self.scope(node.view, "").ok_or(Reported)?;
             let ty = match lookup::meaning(&name, scope.frame, scope.sources) {
                 lookup::Meaning::Time => Type::Timestamp,
@@ -193,15 +196,14 @@ impl<'j> Compiler<'j, '_> {
                 _ => return Err(Reported),
             };
             let (read, ty, taken) = scope.latest_of_type(&name, ty, mask, horizon);
-            memory = if memory == Memory::default() { taken } else { memory.with_cell(taken) };
+            memory = memory.with_cells(taken);
             let column = columns.read(read, ty, true);
             columns.extents.push((mask, horizon));
-            // A feature of the same name comes first, but definitions mean the field.
-            bindings.entry(name).or_insert(column.binding());
+            fields.insert(name, column.binding());
         }
         let source = self.sources.get(source).ok_or(Reported)?;
         let expr = source
-            .expand(&written, &mut |name| bindings.get(name).cloned())
+            .expand(&written, &features, &fields)
             .map_err(|error| report(&error, &written, self.problems))?;
         Ok((expr, memory))
     }
@@ -212,7 +214,7 @@ impl<'j> Compiler<'j, '_> {
         &self,
         node: Node,
         written: &Written,
-        features: &HashMap<String, Binding>,
+        features: &HashMap<&str, Binding>,
     ) -> Result<(usize, Vec<String>), Reported> {
         let frame = self.frames.get(node.view).and_then(Option::as_ref).ok_or(Reported)?;
         let mut using = *frame.sources.first().ok_or(Reported)?;
@@ -223,8 +225,8 @@ impl<'j> Compiler<'j, '_> {
             if names.iter().any(|used| source.definition(used.name).is_some()) {
                 using = *at;
             }
-            for name in source.fields_named(written) {
-                if !fields.iter().any(|field| field == name) && !features.contains_key(name) {
+            for name in source.fields_named(written, features) {
+                if !fields.iter().any(|field| field == name) {
                     fields.push(name.to_owned());
                 }
             }

@@ -11,7 +11,7 @@ use tidemark_operators::value::Type;
 /// What a view looks at.
 #[derive(Clone, Debug)]
 pub(super) struct Frame {
-    /// The job's index of the entity among those that have views.
+    /// The job's index of the entity.
     pub(super) entity: usize,
     /// The sources, ascending.
     pub(super) sources: Vec<usize>,

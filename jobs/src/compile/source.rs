@@ -177,54 +177,68 @@ impl<'j> SourceBuild<'j> {
         Some(Binding::Input { index, ty: field.ty?, nullable: !field.required })
     }
 
-    /// Checks an expression in which fields mean what `leaf` says. Names that are definitions are
-    /// replaced by what they stand for.
+    /// Checks an expression over `features` and `fields`. A name is a feature, else a definition,
+    /// which is replaced by what it stands for, else a field; in definitions only the latter two.
     pub(super) fn expand(
         &self,
         written: &Written,
-        leaf: &mut dyn FnMut(&str) -> Option<Binding>,
+        features: &HashMap<&str, Binding>,
+        fields: &HashMap<String, Binding>,
     ) -> Result<Expr, ExpressionError> {
-        let mut defined: HashMap<&str, Expr> = HashMap::new();
-        let named = self.reached(written);
+        let mut defined: HashMap<&str, Binding> = HashMap::new();
+        let named = self.reached(written, features);
         for at in self.order.iter().filter(|at| named.contains(at)) {
             let Some(definition) = self.declared.definitions.get(*at) else { continue };
             let Some(inner) = &definition.written else { continue };
-            let mut resolve = |name: &str| match defined.get(name) {
-                Some(expr) => Some(Binding::Expr(expr.clone())),
-                None => leaf(name),
-            };
+            let mut resolve = |name: &str| defined.get(name).or(fields.get(name)).cloned();
             let expr = expression::check(&inner.ast, &mut resolve, &[])?;
-            defined.insert(&definition.name.value, expr);
+            defined.insert(&definition.name.value, Binding::Expr(expr));
         }
-        let mut resolve = |name: &str| match leaf(name) {
-            Some(binding) => Some(binding),
-            None => defined.get(name).map(|expr| Binding::Expr(expr.clone())),
+        let mut resolve = |name: &str| {
+            features.get(name).or(defined.get(name)).or(fields.get(name)).cloned()
         };
         expression::check(&written.ast, &mut resolve, &[])
     }
 
-    /// The fields (and the event time) that `written` names, through definitions too.
-    pub(super) fn fields_named(&self, written: &Written) -> Vec<&'j str> {
+    /// The fields (and the event time) that `written` names, through definitions too, where they
+    /// are not names of `features`.
+    pub(super) fn fields_named(
+        &self,
+        written: &Written,
+        features: &HashMap<&str, Binding>,
+    ) -> Vec<&'j str> {
         let declared: &'j SourceDeclared = self.declared;
         let mut names: Vec<&'j str> = Vec::new();
-        let reached = self.reached(written);
-        let definitions = reached.iter().filter_map(|at| declared.definitions.get(*at)?.written.as_ref());
-        for written in [written].into_iter().chain(definitions) {
-            for used in written.ast.names() {
-                let field = declared.field(used.name).map(|(_, field)| field.name.as_str());
-                let time = Some(declared.time_name()).filter(|time| *time == used.name);
-                if let Some(name) = field.or(time).filter(|name| !names.contains(name)) {
-                    names.push(name);
-                }
+        let mut add = |name: &str| {
+            let field = declared.field(name).map(|(_, field)| field.name.as_str());
+            let time = Some(declared.time_name()).filter(|time| *time == name);
+            if let Some(name) = field.or(time).filter(|name| !names.contains(name)) {
+                names.push(name);
+            }
+        };
+        for used in written.ast.names() {
+            if !features.contains_key(used.name) {
+                add(used.name);
+            }
+        }
+        for at in self.reached(written, features) {
+            let definition = declared.definitions.get(at);
+            let inner = definition.and_then(|definition| definition.written.as_ref());
+            for used in inner.into_iter().flat_map(|inner| inner.ast.names()) {
+                add(used.name);
             }
         }
         names
     }
 
     /// The definitions that `written` names, directly or through others.
-    fn reached(&self, written: &Written) -> Vec<usize> {
+    fn reached(&self, written: &Written, features: &HashMap<&str, Binding>) -> Vec<usize> {
         let mut reached = Vec::new();
         let mut next: Vec<usize> = self.definitions_in(written);
+        next.retain(|at| {
+            let definition = self.declared.definitions.get(*at);
+            definition.is_some_and(|it| !features.contains_key(it.name.value.as_str()))
+        });
         while let Some(at) = next.pop() {
             if reached.contains(&at) {
                 continue;

@@ -1,0 +1,93 @@
+//! The expression language: filters, derived attributes and derived features.
+//!
+//! [`parse`] reads a text, [`check`] types it against the names in scope and gives an
+//! [`Expr`](tidemark_operators::expression::Expr), which says what the operations mean for nulls,
+//! overflows and rounding. [`functions`] lists the functions.
+//!
+//! ```text
+//! expression := or
+//! or         := and { "or" and }
+//! and        := not { "and" not }
+//! not        := "not" not | comparison
+//! comparison := sum [ ("=" | "==" | "!=" | "<" | "<=" | ">" | ">=") sum | ["not"] "in" set ]
+//! sum        := product { ("+" | "-") product }
+//! product    := minus { ("*" | "/") minus }
+//! minus      := "-" minus | value
+//! value      := number | string | "true" | "false" | name | function "(" arguments ")" | "(" or ")"
+//! arguments  := or { "," or }
+//! set        := "{" literal { "," literal } "}"         literal := ["-"] number | string
+//! number     := digits [ "." digits ] [ ("e" | "E") ["+" | "-"] digits ]
+//! string     := '"' .. '"' | "'" .. "'"    with \" \' \\ \n \r \t
+//! name       := word { "." word }          word := (letter | "_") { letter | digit | "_" }
+//! ```
+//!
+//! A comparison does not chain. Letters and digits are ASCII; white space (line ends included)
+//! separates and means nothing else.
+//!
+//! **Literals** take their type from what stands beside them. A number stays exact decimal text
+//! until then: compared with an int or a decimal it compares exactly (`count > 2.5`), beside a
+//! double it is the nearest double; in arithmetic with ints and decimals it is an int when written
+//! without point and exponent, else a decimal, of at most 6 decimals. A string beside a timestamp is
+//! RFC 3339, beside an ip an address.
+
+mod ast;
+mod check;
+mod functions;
+mod lexer;
+mod number;
+mod parser;
+#[cfg(test)]
+mod tests;
+
+pub use ast::{Ast, NameUse};
+pub use check::{Binding, check};
+pub use functions::{FunctionDoc, functions};
+pub use parser::parse;
+
+/// The longest expression, in bytes.
+pub const LENGTH_MAX: usize = 16_384;
+
+/// The most nodes (values, operators, calls, members of sets) an expression has, those of the
+/// definitions it names included.
+pub const NODES_MAX: usize = 4_096;
+
+/// How deep parentheses, calls and signs nest.
+pub const NESTING_MAX: usize = 64;
+
+/// The most operators on a path from the whole expression to one of its values, which is also how
+/// many terms a sum without parentheses may have. `and` and `or` count once however many terms
+/// they join.
+pub const DEPTH_MAX: usize = 256;
+
+/// Why a text is no expression, or none of the right types.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {message}{}", .hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
+pub struct ExpressionError {
+    /// Where: the character of the text, from 1; one past the last where the text ends too early.
+    pub column: usize,
+    /// What is wrong, quoting what is.
+    pub message: String,
+    /// What to do about it, where that can be said.
+    pub hint: Option<String>,
+}
+
+impl ExpressionError {
+    fn new(column: usize, message: impl Into<String>) -> ExpressionError {
+        ExpressionError { column, message: message.into(), hint: None }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> ExpressionError {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// A piece of an expression as messages quote it: in backquotes, on one line, cut when long.
+fn quoted(text: &str) -> String {
+    const SHOWN_MAX: usize = 40;
+    let mut shown: String = text.chars().take(SHOWN_MAX).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN_MAX).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
