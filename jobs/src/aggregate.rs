@@ -71,8 +71,8 @@ pub(crate) struct Measured {
     pub(crate) ty: Type,
     /// Whether what is read can be null.
     pub(crate) nullable: bool,
-    /// An expression over what is read, called `x`, when that is not yet the feature.
-    pub(crate) conversion: Option<&'static str>,
+    /// What it is divided by, as a double, to be the feature; `None`: it is the feature.
+    pub(crate) divisor: Option<i64>,
     /// How long which events are seen.
     pub(crate) extents: Vec<(Mask, Millis)>,
     /// The window or horizon in words.

@@ -33,6 +33,8 @@ pub(crate) const HORIZON_DEFAULT: Millis = 30 * DAY;
 /// An expression as it was written, parsed.
 #[derive(Clone, Debug)]
 pub(crate) struct Written {
+    /// What errors call it: `"where" in feature "x"`.
+    pub(crate) what: String,
     /// The text and its place.
     pub(crate) text: At<String>,
     /// Its syntax tree.
@@ -43,13 +45,25 @@ impl Written {
     /// Parses `text`, which errors call `what` (`"where" in feature "x"`).
     pub(crate) fn parse(text: At<String>, what: &str, problems: &Problems<'_>) -> Option<Self> {
         match expression::parse(&text.value) {
-            Ok(ast) => Some(Written { text, ast }),
+            Ok(ast) => Some(Written { what: what.to_owned(), text, ast }),
             Err(error) => {
                 let at = problems.inside(&text, error.column);
                 problems.push(at, None, format!("{what}: {}", error.message), error.hint);
                 None
             }
         }
+    }
+
+    /// Records that it is wrong at the character at 1-based `column`.
+    pub(crate) fn wrong(
+        &self,
+        column: usize,
+        message: &str,
+        hint: Option<String>,
+        problems: &Problems<'_>,
+    ) {
+        let at = problems.inside(&self.text, column);
+        problems.push(at, None, format!("{}: {message}", self.what), hint);
     }
 
     /// Its text on one line.

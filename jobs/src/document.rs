@@ -32,6 +32,7 @@ mod table;
 
 pub use error::{JobErrors, Problem};
 pub use nearest::nearest;
+pub(crate) use problems::suggestion;
 pub use problems::Problems;
 pub use table::{Named, Table};
 

@@ -31,7 +31,7 @@ impl Measure for Counted {
             read: Read::Count { accumulator },
             ty: Type::Int,
             nullable: false,
-            conversion: None,
+            divisor: None,
             extents: vec![(mask, scope.extent(keys.window))],
             over: keys.over(),
             memory: Memory::of(Kind::Count),

@@ -34,7 +34,7 @@ impl Measure for DistinctOf {
             read: Read::Distinct { accumulator },
             ty: Type::Int,
             nullable: false,
-            conversion: None,
+            divisor: None,
             extents: vec![(mask, scope.extent(keys.window))],
             over: keys.over(),
             memory: Memory::of(Kind::Distinct),

@@ -40,7 +40,7 @@ impl Measure for EntropyOf {
             read: Read::Entropy { accumulator, normalised: *normalised },
             ty: Type::Double,
             nullable: false,
-            conversion: None,
+            divisor: None,
             extents: vec![(mask, scope.extent(keys.window))],
             over: keys.over(),
             memory: Memory::of(Kind::Entropy),

@@ -43,7 +43,7 @@ impl Measure for ExtremeOf {
             // Extrema of decimals are read as doubles.
             ty: if ty == Type::Decimal { Type::Double } else { ty },
             nullable: true,
-            conversion: None,
+            divisor: None,
             extents: vec![(mask, scope.extent(keys.window))],
             over: keys.over(),
             memory: Memory::of(extreme.kind),

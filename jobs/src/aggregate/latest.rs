@@ -32,7 +32,7 @@ impl Measure for LatestOf {
             ty,
             nullable: true,
             // Features show decimals as doubles, and a quotient is one: this loses nothing else.
-            conversion: (ty == Type::Decimal).then_some("x / 1"),
+            divisor: (ty == Type::Decimal).then_some(1),
             extents: vec![(mask, keys.horizon)],
             over: keys.over(),
             memory,

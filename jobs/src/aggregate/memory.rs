@@ -3,6 +3,9 @@
 use std::fmt;
 use tidemark_operators::plan::{Kind, Storage};
 
+/// Bytes of last-event state without attributes: two times and where they are.
+const LAST: u64 = 24;
+
 /// Bytes that a feature keeps: a bound for each entity, and for what grows with its events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
@@ -15,6 +18,9 @@ pub(crate) struct Memory {
 }
 
 impl Memory {
+    /// Bytes of one distinct value in a window.
+    pub(crate) const VALUE: u64 = 16;
+
     /// What one accumulator takes.
     pub(crate) const fn of(kind: Kind) -> Self {
         let (entity, value, event) = match kind {
@@ -22,15 +28,23 @@ impl Memory {
             Kind::Sum => (24, 0, 0),
             Kind::Moments => (56, 0, 0),
             Kind::Max | Kind::Min => (24, 0, 16),
-            Kind::Distinct => (8, 16, 0),
-            Kind::Entropy => (32, 16, 0),
+            Kind::Distinct => (8, Self::VALUE, 0),
+            Kind::Entropy => (32, Self::VALUE, 0),
         };
         Memory { entity, value, event }
     }
 
     /// What last-event state takes, with the attributes kept there.
     pub(crate) fn last(attributes: impl Iterator<Item = Storage>) -> Self {
-        Memory { entity: 24 + attributes.map(cell).sum::<u64>(), value: 0, event: 0 }
+        Memory { entity: LAST + attributes.map(cell).sum::<u64>(), value: 0, event: 0 }
+    }
+
+    /// Last-event state with the attributes of `other`, too.
+    pub(crate) const fn with_cells(self, other: Memory) -> Memory {
+        if self.entity == 0 {
+            return other;
+        }
+        Memory { entity: self.entity + other.entity.saturating_sub(LAST), value: 0, event: 0 }
     }
 
     /// Bytes of one event in an entity's log: time, entity, order, filter bits and attributes.

@@ -8,12 +8,12 @@ use tidemark_operators::plan::Read;
 use tidemark_operators::value::Type;
 
 /// Units: the key's value, the word in a definition, and what turns milliseconds into it.
-const UNITS: [(&str, &str, Option<&str>); 5] = [
+const UNITS: [(&str, &str, Option<i64>); 5] = [
     ("ms", "milliseconds", None),
-    ("s", "seconds", Some("x / 1000")),
-    ("min", "minutes", Some("x / 60000")),
-    ("h", "hours", Some("x / 3600000")),
-    ("d", "days", Some("x / 86400000")),
+    ("s", "seconds", Some(1_000)),
+    ("min", "minutes", Some(60_000)),
+    ("h", "hours", Some(3_600_000)),
+    ("d", "days", Some(86_400_000)),
 ];
 
 pub(super) struct PreviousGap;
@@ -22,7 +22,7 @@ pub(super) struct PreviousGap;
 struct Gap {
     keys: AtLatest,
     word: &'static str,
-    conversion: Option<&'static str>,
+    divisor: Option<i64>,
 }
 
 impl Aggregate for PreviousGap {
@@ -38,22 +38,22 @@ impl Aggregate for PreviousGap {
             return Err(Reported);
         }
         let unit = unit.unwrap_or("ms");
-        let (_, word, conversion) =
+        let (_, word, divisor) =
             UNITS.into_iter().find(|(name, ..)| *name == unit).ok_or(Reported)?;
-        Ok(Rc::new(Gap { keys: keys?, word, conversion }))
+        Ok(Rc::new(Gap { keys: keys?, word, divisor }))
     }
 }
 
 impl Measure for Gap {
     fn compile(&self, scope: &mut Scope<'_, '_>) -> Result<Measured, Reported> {
-        let Gap { keys, word, conversion } = self;
+        let Gap { keys, word, divisor } = self;
         let mask = scope.mask(keys.filter.as_ref())?;
         let last = scope.last(mask, keys.horizon);
         Ok(Measured {
             read: Read::Gap { last, horizon: keys.horizon },
             ty: Type::Int,
             nullable: true,
-            conversion: *conversion,
+            divisor: *divisor,
             extents: vec![(mask, keys.horizon)],
             over: keys.over(),
             memory: Memory::last([].into_iter()),

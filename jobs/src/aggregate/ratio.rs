@@ -43,7 +43,7 @@ impl Measure for RatioOf {
             read: Read::Ratio { numerator, denominator },
             ty: Type::Double,
             nullable: false,
-            conversion: None,
+            divisor: None,
             extents: vec![(counted, extent), (all, extent)],
             over: keys.over(),
             memory: Memory::of(Kind::Count).and(Memory::of(Kind::Count)),

@@ -34,7 +34,7 @@ impl Measure for Deviation {
             read: Read::Stddev { accumulator },
             ty: Type::Double,
             nullable: true,
-            conversion: None,
+            divisor: None,
             extents: vec![(mask, scope.extent(keys.window))],
             over: keys.over(),
             memory: Memory::of(Kind::Moments),

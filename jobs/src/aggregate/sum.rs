@@ -34,7 +34,7 @@ impl Measure for Summed {
             read: Read::Sum { accumulator },
             ty: Type::Double,
             nullable: false,
-            conversion: None,
+            divisor: None,
             extents: vec![(mask, scope.extent(keys.window))],
             over: keys.over(),
             memory: Memory::of(Kind::Sum),

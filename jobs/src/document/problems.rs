@@ -100,7 +100,7 @@ impl<'i> Problems<'i> {
 }
 
 /// What to say next about an unknown `name`: the nearest valid one, or the valid ones.
-pub(super) fn suggestion<'a>(
+pub(crate) fn suggestion<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str> + Clone,
 ) -> Option<String> {

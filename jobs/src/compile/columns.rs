@@ -1,0 +1,250 @@
+//! One view's columns: what is read from state, what is derived from that, and its features.
+
+use super::entity::index_of;
+use super::extents::pruned;
+use super::graph::{Graph, Node};
+use super::source::report;
+use super::{Compiler, lookup};
+use crate::aggregate::{Measured, Memory, Reported};
+use crate::declare::{JobDeclared, Written};
+use crate::expression::Binding;
+use crate::job::FeatureText;
+use std::collections::HashMap;
+use tidemark_operators::expression::{Arithmetic, Expr};
+use tidemark_operators::plan::{FeaturePlan, Mask, Read, ViewPlan};
+use tidemark_operators::time::Millis;
+use tidemark_operators::value::{Type, Value};
+
+/// While a view is built the number of its reads is not known: derived columns count from here.
+const DERIVED: usize = 1 << 31;
+
+/// The columns of a view while it is built.
+#[derive(Default)]
+struct Columns {
+    reads: Vec<Read>,
+    derived: Vec<Expr>,
+    extents: Vec<(Mask, Millis)>,
+    of: HashMap<Node, Column>,
+}
+
+#[derive(Clone, Copy)]
+struct Column {
+    index: usize,
+    ty: Type,
+    nullable: bool,
+}
+
+impl Columns {
+    fn read(&mut self, read: Read, ty: Type, nullable: bool) -> Column {
+        Column { index: index_of(&mut self.reads, read), ty, nullable }
+    }
+
+    /// The column of an expression over columns; decimals become doubles.
+    fn derive(&mut self, expr: Expr) -> Column {
+        let expr = if expr.ty() == Type::Decimal { over(expr, 1) } else { expr };
+        if let Expr::Input { index, ty, nullable } = expr {
+            return Column { index, ty, nullable };
+        }
+        let (ty, nullable) = (expr.ty(), expr.nullable());
+        Column { index: DERIVED + index_of(&mut self.derived, expr), ty, nullable }
+    }
+
+    fn measured(&mut self, measured: &Measured) -> Column {
+        let Measured { read, ty, nullable, divisor, extents, .. } = measured;
+        self.extents.extend(extents);
+        let column = self.read(*read, *ty, *nullable);
+        match divisor {
+            Some(divisor) => self.derive(over(column.input(), *divisor)),
+            None => column,
+        }
+    }
+
+    /// The final number of a column.
+    fn place(&self, index: usize) -> usize {
+        match index.checked_sub(DERIVED) {
+            Some(derived) => self.reads.len() + derived,
+            None => index,
+        }
+    }
+}
+
+impl Column {
+    fn input(self) -> Expr {
+        let Column { index, ty, nullable } = self;
+        Expr::Input { index, ty, nullable }
+    }
+
+    fn binding(self) -> Binding {
+        let Column { index, ty, nullable } = self;
+        Binding::Input { index, ty, nullable }
+    }
+}
+
+/// A quotient, which is a double by definition: by 1 a decimal becomes the double nearest to it.
+fn over(expr: Expr, divisor: i64) -> Expr {
+    let divisor = Expr::Literal(Value::Int(divisor));
+    Expr::Arithmetic { op: Arithmetic::Divide, left: Box::new(expr), right: Box::new(divisor) }
+}
+
+impl<'j> Compiler<'j, '_> {
+    /// Adds view `v` to its entity. What people read about its features.
+    pub(super) fn build_view(&mut self, v: usize, graph: &Graph) -> Vec<FeatureText> {
+        let job: &'j JobDeclared = self.job;
+        let (Some(declared), Some(Some(frame))) = (job.views.get(v), self.frames.get(v)) else {
+            return Vec::new();
+        };
+        let (entity, mask) = (frame.entity, frame.mask);
+        let shown = declared.features.iter().enumerate().filter(|(_, feature)| !feature.hidden);
+        let shown: Vec<Node> = shown.map(|(feature, _)| Node { view: v, feature }).collect();
+        let mut columns = Columns::default();
+        let mut memory: HashMap<Node, Memory> = HashMap::new();
+        let hidden = declared.features.iter().enumerate().filter(|(_, feature)| feature.hidden);
+        let hidden = hidden.map(|(feature, _)| Node { view: v, feature });
+        // Hidden features are checked whether something names them or not.
+        let mut unshown = Columns::default();
+        for node in graph.reached(hidden) {
+            self.column(node, graph, &mut unshown, &mut memory);
+        }
+        for node in graph.reached(shown.iter().copied()) {
+            self.column(node, graph, &mut columns, &mut memory);
+        }
+        if shown.is_empty() && !declared.features.is_empty() {
+            let message = format!("all features of view \"{}\" are hidden", declared.name.value);
+            self.problems.wrong(&declared.name, message, None);
+        }
+        let mut features = Vec::new();
+        let mut texts = Vec::new();
+        for node in shown {
+            let (Some(column), Some(feature)) =
+                (columns.of.get(&node), declared.features.get(node.feature))
+            else {
+                continue;
+            };
+            features.push(FeaturePlan {
+                name: feature.name.value.clone(),
+                ty: column.ty,
+                nullable: column.nullable,
+                column: columns.place(column.index),
+            });
+            texts.push(self.text(node, memory.get(&node).copied().unwrap_or_default()));
+        }
+        let derived = columns.derived.iter().cloned();
+        let derived: Vec<Expr> =
+            derived.map(|expr| expr.map_inputs(&mut |index| columns.place(index))).collect();
+        if let Some(entity) = self.entities.get_mut(entity) {
+            entity.views.push(ViewPlan {
+                name: declared.name.value.clone(),
+                index: v,
+                mask,
+                ttl: declared.ttl,
+                reads: columns.reads,
+                derived,
+                features,
+                extents: pruned(columns.extents),
+            });
+        }
+        texts
+    }
+
+    /// Adds the column of `node`, after those of all it names. Nothing when it is wrong.
+    fn column(
+        &mut self,
+        node: Node,
+        graph: &Graph,
+        columns: &mut Columns,
+        memory: &mut HashMap<Node, Memory>,
+    ) {
+        if let Some(measured) = self.measured.get(&node) {
+            if let Ok(measured) = measured {
+                let column = columns.measured(measured);
+                columns.of.insert(node, column);
+                memory.insert(node, measured.memory);
+            }
+            return;
+        }
+        let Some(named) = graph.named(node) else { return };
+        if let Ok((expr, taken)) = self.derived(node, named, columns) {
+            let column = columns.derive(expr);
+            columns.of.insert(node, column);
+            memory.insert(node, taken);
+        }
+    }
+
+    /// The expression of a derived feature over columns, and what its own attributes take.
+    fn derived(
+        &mut self,
+        node: Node,
+        named: &HashMap<String, Node>,
+        columns: &mut Columns,
+    ) -> Result<(Expr, Memory), Reported> {
+        let (written, horizon) = self.expression(node).ok_or(Reported)?;
+        let written = written.clone();
+        let mut features: HashMap<&str, Binding> = HashMap::new();
+        for (name, target) in named {
+            let column = columns.of.get(target).ok_or(Reported)?;
+            features.insert(name, column.binding());
+        }
+        let mut fields: HashMap<String, Binding> = HashMap::new();
+        let (source, names) = self.fields_of_latest(node, &written, &features)?;
+        let mut memory = Memory::default();
+        let mask = self.frames.get(node.view).and_then(Option::as_ref).map_or(0, |it| it.mask);
+        for name in names {
+            let mut scope = self.scope(node.view, "").ok_or(Reported)?;
+            let ty = match lookup::meaning(&name, scope.frame, scope.sources) {
+                lookup::Meaning::Time => Type::Timestamp,
+                lookup::Meaning::Field(ty) => ty,
+                _ => return Err(Reported),
+            };
+            let (read, ty, taken) = scope.latest_of_type(&name, ty, mask, horizon);
+            memory = memory.with_cells(taken);
+            let column = columns.read(read, ty, true);
+            columns.extents.push((mask, horizon));
+            fields.insert(name, column.binding());
+        }
+        let source = self.sources.get(source).ok_or(Reported)?;
+        let expr = source
+            .expand(&written, &features, &fields)
+            .map_err(|error| report(&error, &written, self.problems))?;
+        Ok((expr, memory))
+    }
+
+    /// The fields of the latest event that `written` names, through definitions too, in the order
+    /// of the text; and the source whose definitions it uses.
+    fn fields_of_latest(
+        &self,
+        node: Node,
+        written: &Written,
+        features: &HashMap<&str, Binding>,
+    ) -> Result<(usize, Vec<String>), Reported> {
+        let frame = self.frames.get(node.view).and_then(Option::as_ref).ok_or(Reported)?;
+        let mut using = *frame.sources.first().ok_or(Reported)?;
+        let mut fields: Vec<String> = Vec::new();
+        for at in &frame.sources {
+            let Some(source) = self.sources.get(*at) else { continue };
+            let names = written.ast.names();
+            if names.iter().any(|used| source.definition(used.name).is_some()) {
+                using = *at;
+            }
+            for name in source.fields_named(written, features) {
+                if !fields.iter().any(|field| field == name) {
+                    fields.push(name.to_owned());
+                }
+            }
+        }
+        Ok((using, fields))
+    }
+
+    fn text(&self, node: Node, memory: Memory) -> FeatureText {
+        let declared = self.job.views.get(node.view).and_then(|it| it.features.get(node.feature));
+        let description = declared.map(|it| it.description.clone()).unwrap_or_default();
+        let (over, definition) = match self.measured.get(&node) {
+            Some(Ok(measured)) => (measured.over.clone(), measured.definition.clone()),
+            _ => {
+                let expression = self.expression(node);
+                let shown = expression.map(|(written, _)| format!("= {}", written.shown()));
+                ("-".into(), shown.unwrap_or_default())
+            }
+        };
+        FeatureText { description, over, memory: memory.to_string(), definition }
+    }
+}

@@ -1,0 +1,121 @@
+//! One entity while its job is compiled: state that features share.
+
+use tidemark_operators::plan::{
+    AccumulatorPlan, AttributePlan, Kind, LastPlan, Mask, Storage, ViewPlan, Window,
+};
+use tidemark_operators::time::Millis;
+use tidemark_operators::value::Type;
+
+/// The most filter bits an entity has.
+const FILTERS_MAX: usize = 64;
+
+/// An entity while its job is compiled. Fields are as in
+/// [`EntityPlan`](tidemark_operators::plan::EntityPlan).
+#[derive(Debug)]
+pub(super) struct EntityBuild {
+    pub(super) name: String,
+    /// By source of the job: the field that is the key, where a view reads the source.
+    pub(super) keys: Vec<Option<usize>>,
+    pub(super) attributes: Vec<AttributePlan>,
+    /// By attribute: by source of the job, the field.
+    pub(super) attribute_fields: Vec<Vec<Option<usize>>>,
+    /// By filter bit: by source of the job, the predicate.
+    pub(super) bits: Vec<Vec<Option<usize>>>,
+    pub(super) windows: Vec<Window>,
+    pub(super) accumulators: Vec<AccumulatorPlan>,
+    pub(super) lasts: Vec<LastPlan>,
+    pub(super) views: Vec<ViewPlan>,
+}
+
+/// All filter bits of the entity are in use.
+#[derive(Debug)]
+pub(super) struct TooManyFilters;
+
+impl EntityBuild {
+    pub(super) fn new(name: String, keys: Vec<Option<usize>>) -> Self {
+        EntityBuild {
+            name,
+            keys,
+            attributes: Vec::new(),
+            attribute_fields: Vec::new(),
+            bits: Vec::new(),
+            windows: Vec::new(),
+            accumulators: Vec::new(),
+            lasts: Vec::new(),
+            views: Vec::new(),
+        }
+    }
+
+    /// The mask of the filter with these predicates.
+    pub(super) fn filter(&mut self, predicates: Vec<Option<usize>>) -> Result<Mask, TooManyFilters> {
+        let bit = match self.bits.iter().position(|bit| *bit == predicates) {
+            Some(bit) => bit,
+            None if self.bits.len() >= FILTERS_MAX => return Err(TooManyFilters),
+            None => {
+                self.bits.push(predicates);
+                self.bits.len() - 1
+            }
+        };
+        Ok(1 << bit)
+    }
+
+    /// What [`TooManyFilters`] means to people.
+    pub(super) fn too_many_filters(&self) -> String {
+        format!("the views of entity \"{}\" have more than {FILTERS_MAX} different filters", self.name)
+    }
+
+    /// The attribute with these fields.
+    pub(super) fn attribute(
+        &mut self,
+        name: &str,
+        ty: Type,
+        storage: Storage,
+        fields: Vec<Option<usize>>,
+    ) -> usize {
+        let wanted = AttributePlan { name: name.to_owned(), ty, storage };
+        let mut known = self.attributes.iter().zip(&self.attribute_fields);
+        if let Some(at) = known.position(|(plan, at)| *plan == wanted && *at == fields) {
+            return at;
+        }
+        self.attributes.push(wanted);
+        self.attribute_fields.push(fields);
+        self.attributes.len() - 1
+    }
+
+    pub(super) fn accumulator(
+        &mut self,
+        kind: Kind,
+        attribute: Option<usize>,
+        mask: Mask,
+        window: Window,
+    ) -> usize {
+        let window = index_of(&mut self.windows, window);
+        index_of(&mut self.accumulators, AccumulatorPlan { kind, attribute, mask, window })
+    }
+
+    /// State of the latest event with `mask`, seen for `horizon`.
+    pub(super) fn last(&mut self, mask: Mask, horizon: Millis) -> usize {
+        let at = self.lasts.iter().position(|last| last.mask == mask).unwrap_or_else(|| {
+            self.lasts.push(LastPlan { mask, attributes: Vec::new(), horizon });
+            self.lasts.len() - 1
+        });
+        if let Some(last) = self.lasts.get_mut(at) {
+            last.horizon = last.horizon.max(horizon);
+        }
+        at
+    }
+
+    /// Where `attribute` is in the state `last`.
+    pub(super) fn last_attribute(&mut self, last: usize, attribute: usize) -> usize {
+        let last = self.lasts.get_mut(last);
+        last.map_or(0, |last| index_of(&mut last.attributes, attribute))
+    }
+}
+
+/// Where `wanted` is in `all`, added if it is not.
+pub(super) fn index_of<T: PartialEq>(all: &mut Vec<T>, wanted: T) -> usize {
+    all.iter().position(|there| *there == wanted).unwrap_or_else(|| {
+        all.push(wanted);
+        all.len() - 1
+    })
+}

@@ -1,0 +1,236 @@
+//! The last step: what nothing needs is left out, and services are looked up.
+
+use super::Compiler;
+use super::entity::EntityBuild;
+use super::graph::{Graph, Node};
+use super::source::SourceBuild;
+use crate::document::At;
+use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
+use std::sync::Arc;
+use tidemark_operators::plan::{EntityPlan, EntitySource, FieldPlan, Plan, SourcePlan, ViewIndex};
+use tidemark_operators::value::Type;
+
+impl Compiler<'_, '_> {
+    /// The features of each service: the job's views, and indices of their shown features.
+    pub(super) fn find_services(&self) -> Vec<Service> {
+        let services = self.job.services.iter();
+        services
+            .map(|declared| {
+                let name = &declared.name.value;
+                let mut features: Vec<(usize, usize)> = Vec::new();
+                for view in &declared.views {
+                    if let Some(at) = self.service_view(name, view, &view.value) {
+                        features.extend((0..self.shown(at).count()).map(|feature| (at, feature)));
+                    }
+                }
+                for feature in &declared.features {
+                    features.extend(self.service_feature(name, feature));
+                }
+                let mut seen = Vec::new();
+                features.retain(|feature| !seen.contains(feature) && {
+                    seen.push(*feature);
+                    true
+                });
+                let description = declared.description.clone();
+                Service { name: name.clone(), description, features }
+            })
+            .collect()
+    }
+
+    fn service_view(&self, service: &str, at: &At<String>, view: &str) -> Option<usize> {
+        let views = &self.job.views;
+        let found = views.iter().position(|declared| declared.name.value == view);
+        if found.is_none() {
+            let message = format!("service \"{service}\" names no view: \"{view}\"");
+            let names = views.iter().map(|declared| declared.name.value.as_str());
+            let hint = crate::document::suggestion(view, names);
+            self.problems.wrong(at, message, hint);
+        }
+        found
+    }
+
+    fn service_feature(&self, service: &str, named: &At<String>) -> Option<(usize, usize)> {
+        let Some((view, feature)) = named.value.split_once('.') else {
+            let message = format!("service \"{service}\" names no feature: \"{}\"", named.value);
+            let hint = "write features as \"view.feature\"".to_owned();
+            self.problems.wrong(named, message, Some(hint));
+            return None;
+        };
+        let view_at = self.service_view(service, named, view)?;
+        let found = self.shown(view_at).position(|name| name == feature);
+        if found.is_none() {
+            let message = format!("service \"{service}\" names no feature of view \"{view}\": \"{feature}\"");
+            let names: Vec<&str> = self.shown(view_at).collect();
+            let hint = crate::document::suggestion(feature, names);
+            self.problems.wrong(named, message, hint);
+        }
+        Some((view_at, found?))
+    }
+
+    fn shown(&self, view: usize) -> impl Iterator<Item = &str> {
+        let features = self.job.views.get(view).into_iter().flat_map(|view| view.features.iter());
+        features.filter(|feature| !feature.hidden).map(|feature| feature.name.value.as_str())
+    }
+
+    /// Records what is declared and never used: mostly a misspelt name somewhere else.
+    pub(super) fn find_unused(&self, graph: &Graph) {
+        let remove = || Some("remove it, or add what was to use it".to_owned());
+        let frames = || self.frames.iter().flatten();
+        for (e, entity) in self.job.entities.iter().enumerate() {
+            if !frames().any(|frame| frame.entity == e) {
+                let message = format!("entity \"{}\" has no view", entity.name.value);
+                self.problems.wrong(&entity.name, message, remove());
+            }
+        }
+        for (s, source) in self.job.sources.iter().enumerate() {
+            if !frames().any(|frame| frame.sources.contains(&s)) {
+                let message = format!("source \"{}\" is read by no view", source.name.value);
+                self.problems.wrong(&source.name, message, remove());
+            }
+        }
+        for (v, view) in self.job.views.iter().enumerate() {
+            for (f, feature) in view.features.iter().enumerate() {
+                if feature.hidden && !graph.is_named(Node { view: v, feature: f }) {
+                    let message = format!(
+                        "feature \"{}\" is hidden, and no expression names it",
+                        feature.name.value
+                    );
+                    self.problems.wrong(&feature.name, message, remove());
+                }
+            }
+        }
+    }
+
+    /// The job, when nothing is wrong with it.
+    pub(super) fn finish(self, texts: Vec<Vec<FeatureText>>, services: Vec<Service>) -> Option<Job> {
+        let job = self.job;
+        let renumbered: Vec<Renumbered> = self.sources.into_iter().map(renumbered).collect();
+        let mut views = vec![None; job.views.len()];
+        let mut entities = Vec::new();
+        for (e, entity) in self.entities.into_iter().enumerate() {
+            for (at, view) in entity.views.iter().enumerate() {
+                if let Some(place) = views.get_mut(view.index) {
+                    *place = Some(ViewIndex { entity: e, view: at });
+                }
+            }
+            entities.push(finished(entity, &renumbered));
+        }
+        let plan = Plan {
+            name: job.name.clone(),
+            sources: renumbered.into_iter().map(|source| source.plan).collect(),
+            entities,
+            views: views.into_iter().collect::<Option<_>>()?,
+            zone: Arc::clone(&job.zone),
+            distinct_max: job.distinct_max,
+        };
+        let frames = self.frames.into_iter().flatten();
+        let views = job.views.iter().zip(frames).zip(texts).map(|((view, frame), features)| {
+            let description = view.description.clone();
+            let filter = view.filter.as_ref().map(|filter| filter.shown());
+            ViewText { description, filter, sources: frame.sources, features }
+        });
+        Some(Job {
+            plan: Arc::new(plan),
+            description: job.description.clone(),
+            sources: job
+                .sources
+                .iter()
+                .map(|source| SourceText {
+                    description: source.description.clone(),
+                    definitions: source
+                        .definitions
+                        .iter()
+                        .filter_map(|it| Some((it.name.value.clone(), it.written.as_ref()?.shown())))
+                        .collect(),
+                })
+                .collect(),
+            entities: job.entities.iter().map(|entity| entity.description.clone()).collect(),
+            views: views.collect(),
+            services,
+        })
+    }
+}
+
+/// A source's plan, and the new number of each field that is still there.
+struct Renumbered {
+    plan: SourcePlan,
+    fields: Vec<Option<usize>>,
+}
+
+impl Renumbered {
+    fn field(&self, old: usize) -> Option<usize> {
+        self.fields.get(old).copied().flatten()
+    }
+}
+
+/// Keeps the fields that are needed or required.
+fn renumbered(source: SourceBuild<'_>) -> Renumbered {
+    let declared = source.declared;
+    let declared_fields = declared.fields.iter().map(|field| FieldPlan {
+        name: field.name.clone(),
+        path: field.path.clone(),
+        ty: field.ty.unwrap_or(Type::Text),
+        required: field.required,
+    });
+    let time = FieldPlan {
+        name: declared.time_name().to_owned(),
+        path: declared.time.path.clone(),
+        ty: Type::Timestamp,
+        required: true,
+    };
+    // The event time is checked whether it is a field too or not.
+    let all = declared_fields.map(|field| (field.required, field)).chain([(false, time)]);
+    let mut fields = Vec::new();
+    let mut numbers = Vec::new();
+    for ((kept, field), needed) in all.zip(&source.needed) {
+        numbers.push((kept || *needed).then_some(fields.len()));
+        if kept || *needed {
+            fields.push(field);
+        }
+    }
+    // Every input of a predicate is needed, so it has a number.
+    let number = |old: usize| numbers.get(old).copied().flatten().unwrap_or(0);
+    let predicates = source.predicates.into_iter();
+    let predicates = predicates.map(|it| it.map_inputs(&mut |old| number(old))).collect();
+    let mut keys: Vec<usize> = source.keys.iter().map(|key| number(*key)).collect();
+    keys.sort_unstable();
+    let plan = SourcePlan {
+        name: declared.name.value.clone(),
+        topic: declared.topic.clone(),
+        files: declared.files.clone(),
+        format: declared.format,
+        start: declared.start,
+        time: declared.time.clone(),
+        arrival: declared.arrival.clone(),
+        earliest: declared.earliest,
+        latest: declared.latest,
+        out_of_orderness: declared.out_of_orderness,
+        idle_after: declared.idle_after,
+        max_future_skew: declared.max_future_skew,
+        fields,
+        predicates,
+        keys,
+    };
+    Renumbered { plan, fields: numbers }
+}
+
+fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
+    let field = |source: usize, old: Option<usize>| sources.get(source)?.field(old?);
+    let entity_sources = entity.keys.iter().enumerate().map(|(s, key)| {
+        let key = field(s, *key)?;
+        let attributes = entity.attribute_fields.iter();
+        let attributes = attributes.map(|fields| field(s, fields.get(s).copied().flatten()));
+        let bits = entity.bits.iter().map(|bit| bit.get(s).copied().flatten());
+        Some(EntitySource { key, attributes: attributes.collect(), bits: bits.collect() })
+    });
+    EntityPlan {
+        sources: entity_sources.collect(),
+        filters: entity.bits.len(),
+        name: entity.name,
+        attributes: entity.attributes,
+        windows: entity.windows,
+        accumulators: entity.accumulators,
+        lasts: entity.lasts,
+        views: entity.views,
+    }
+}

@@ -1,0 +1,91 @@
+//! What a name means among the fields of some sources.
+
+use super::frame::Frame;
+use super::source::SourceBuild;
+use tidemark_operators::value::Type;
+
+/// What a name means to a view.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// The event time.
+    Time,
+    /// A field of at least one of the sources, of this type in all that have it.
+    Field(Type),
+    /// A definition of at least one of the sources, the same in all that have it.
+    Definition,
+    /// What was written about it is wrong; that is recorded.
+    Reported,
+    /// It differs between the sources: how.
+    Conflict(String),
+    /// Nothing.
+    Unknown,
+}
+
+/// What `name` means to the sources of `frame`.
+pub(super) fn meaning(name: &str, frame: &Frame, sources: &[SourceBuild<'_>]) -> Meaning {
+    let mut met: Option<(Meaning, &str)> = None;
+    let mut definition: Option<&str> = None;
+    for source in frame.sources.iter().filter_map(|source| sources.get(*source)) {
+        let found = in_source(name, source);
+        if found == Meaning::Unknown {
+            continue;
+        }
+        let text = source.declared.definition(name).and_then(|defined| defined.written.as_ref());
+        let text = text.map(|written| written.text.value.as_str());
+        let own = source.declared.name.value.as_str();
+        match &met {
+            Some((earlier, first)) if *earlier != found || definition != text => {
+                return Meaning::Conflict(format!(
+                    "\"{name}\" is {} in source \"{first}\" and {} in source \"{own}\"",
+                    earlier.described(),
+                    if *earlier == found { "another one".into() } else { found.described() },
+                ));
+            }
+            Some(_) => {}
+            None => {
+                met = Some((found, own));
+                definition = text;
+            }
+        }
+    }
+    met.map_or(Meaning::Unknown, |(meaning, _)| meaning)
+}
+
+/// All names that mean something to the sources of `frame`.
+pub(super) fn names<'s>(frame: &Frame, sources: &'s [SourceBuild<'_>]) -> Vec<&'s str> {
+    let mut names: Vec<&str> = Vec::new();
+    for source in frame.sources.iter().filter_map(|source| sources.get(*source)) {
+        for name in source.names() {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+fn in_source(name: &str, source: &SourceBuild<'_>) -> Meaning {
+    let declared = source.declared;
+    if name == declared.time_name() {
+        return Meaning::Time;
+    }
+    if let Some((_, field)) = declared.field(name) {
+        return field.ty.map_or(Meaning::Reported, Meaning::Field);
+    }
+    match source.definition(name) {
+        Some(Ok(_)) => Meaning::Definition,
+        Some(Err(_)) => Meaning::Reported,
+        None => Meaning::Unknown,
+    }
+}
+
+impl Meaning {
+    fn described(&self) -> String {
+        match self {
+            Meaning::Time => "the event time".into(),
+            Meaning::Field(ty) => format!("of type {ty}"),
+            Meaning::Definition => "a definition".into(),
+            _ => "unknown".into(),
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! One source while its job is compiled: which fields are needed, and predicates over them.
+//!
+//! Expressions here read fields by their place in the job file; the event time is one more field
+//! after them. [`super::finish`] renumbers what is needed.
+
+use super::frame::{self, Frame};
+use super::lookup::{self, Meaning};
+use crate::aggregate::Reported;
+use crate::declare::{SourceDeclared, Written};
+use crate::document::Problems;
+use crate::expression::{self, Binding, ExpressionError};
+use std::collections::HashMap;
+use tidemark_operators::expression::Expr;
+use tidemark_operators::plan::TimeUnit;
+use tidemark_operators::value::{Type, Value};
+
+/// A source while its job is compiled.
+pub(super) struct SourceBuild<'j> {
+    pub(super) declared: &'j SourceDeclared,
+    /// By field, the event time last: whether a key, an attribute or a predicate needs it.
+    pub(super) needed: Vec<bool>,
+    pub(super) predicates: Vec<Expr>,
+    /// Fields that are entity keys.
+    pub(super) keys: Vec<usize>,
+    /// Definitions in an order in which each names only earlier ones.
+    order: Vec<usize>,
+    /// By name, over fields.
+    definitions: HashMap<&'j str, Result<Expr, Reported>>,
+}
+
+impl<'j> SourceBuild<'j> {
+    /// Checks the definitions.
+    pub(super) fn new(declared: &'j SourceDeclared, problems: &Problems<'_>) -> Self {
+        let mut build = SourceBuild {
+            declared,
+            needed: vec![false; declared.fields.len() + 1],
+            predicates: Vec::new(),
+            keys: Vec::new(),
+            order: Vec::new(),
+            definitions: HashMap::new(),
+        };
+        build.order_definitions(problems);
+        for at in build.order.clone() {
+            let Some(definition) = declared.definitions.get(at) else { continue };
+            let checked = match &definition.written {
+                Some(written) => build.over_fields(written, &HashMap::new(), problems),
+                None => Err(Reported),
+            };
+            build.definitions.insert(&definition.name.value, checked);
+        }
+        build
+    }
+
+    /// The definition of this name, over fields.
+    pub(super) fn definition(&self, name: &str) -> Option<&Result<Expr, Reported>> {
+        self.definitions.get(name)
+    }
+
+    /// The index of the event time among the fields.
+    pub(super) fn time_index(&self) -> usize {
+        self.declared.fields.len()
+    }
+
+    /// Everything an expression over this source can name.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'j str> + Clone {
+        let declared: &'j SourceDeclared = self.declared;
+        let fields = declared.fields.iter().map(|field| field.name.as_str());
+        let definitions = declared.definitions.iter().map(|it| it.name.value.as_str());
+        fields.chain([declared.time_name()]).chain(definitions)
+    }
+
+    /// The predicate `written`, which must be a bool. Names in `absent` are fields that other
+    /// sources have: null here.
+    pub(super) fn predicate(
+        &mut self,
+        written: &Written,
+        absent: &HashMap<&str, Type>,
+        problems: &Problems<'_>,
+    ) -> Result<usize, Reported> {
+        let expr = self.over_fields(written, absent, problems)?;
+        if expr.ty() != Type::Bool {
+            let message = format!("must be true or false, but is of type {}", expr.ty());
+            written.wrong(1, &message, Some("compare it with something".into()), problems);
+            return Err(Reported);
+        }
+        Ok(self.add_predicate(expr))
+    }
+
+    /// The predicate that every event fulfils.
+    pub(super) fn always(&mut self) -> usize {
+        self.add_predicate(Expr::Literal(Value::Bool(true)))
+    }
+
+    fn add_predicate(&mut self, expr: Expr) -> usize {
+        for field in expr.inputs() {
+            self.need(field);
+        }
+        let same = self.predicates.iter().position(|predicate| *predicate == expr);
+        same.unwrap_or_else(|| {
+            self.predicates.push(expr);
+            self.predicates.len() - 1
+        })
+    }
+
+    /// Marks a field as needed.
+    pub(super) fn need(&mut self, field: usize) {
+        if let Some(needed) = self.needed.get_mut(field) {
+            *needed = true;
+        }
+    }
+
+    /// Checks an expression over the fields and definitions.
+    fn over_fields(
+        &self,
+        written: &Written,
+        absent: &HashMap<&str, Type>,
+        problems: &Problems<'_>,
+    ) -> Result<Expr, Reported> {
+        let mut known = true;
+        for used in written.ast.names() {
+            known &= self.is_known(used.name, used.column, written, absent, problems);
+        }
+        if !known {
+            return Err(Reported);
+        }
+        let mut resolve = |name: &str| match self.definitions.get(name) {
+            Some(definition) => definition.as_ref().ok().cloned().map(Binding::Expr),
+            None => self.field_binding(name).or_else(|| absent.get(name).map(|ty| null(*ty))),
+        };
+        let names: Vec<&str> = self.names().collect();
+        expression::check(&written.ast, &mut resolve, &names)
+            .map_err(|error| report(&error, written, problems))
+    }
+
+    /// Whether `name` can be used; if not, that is recorded (here or before).
+    fn is_known(
+        &self,
+        name: &str,
+        column: usize,
+        written: &Written,
+        absent: &HashMap<&str, Type>,
+        problems: &Problems<'_>,
+    ) -> bool {
+        let declared = self.declared;
+        if name == declared.time_name() {
+            if declared.time.unit == TimeUnit::Ms {
+                return true;
+            }
+            let message = format!(
+                "\"{name}\" is the event time, which a filter or definition can name only when its \
+                 unit is ms"
+            );
+            written.wrong(column, &message, None, problems);
+            return false;
+        }
+        if let Some((_, field)) = declared.field(name) {
+            return field.ty.is_some();
+        }
+        if let Some(definition) = self.definitions.get(name) {
+            return definition.is_ok();
+        }
+        if absent.contains_key(name) {
+            return true;
+        }
+        let message = format!("source \"{}\" has no field \"{name}\"", declared.name.value);
+        let hint = suggest(name, self.names());
+        written.wrong(column, &message, hint, problems);
+        false
+    }
+
+    fn field_binding(&self, name: &str) -> Option<Binding> {
+        if name == self.declared.time_name() {
+            let index = self.time_index();
+            return Some(Binding::Input { index, ty: Type::Timestamp, nullable: false });
+        }
+        let (index, field) = self.declared.field(name)?;
+        Some(Binding::Input { index, ty: field.ty?, nullable: !field.required })
+    }
+
+    /// Checks an expression over `features` and `fields`. A name is a feature, else a definition,
+    /// which is replaced by what it stands for, else a field; in definitions only the latter two.
+    pub(super) fn expand(
+        &self,
+        written: &Written,
+        features: &HashMap<&str, Binding>,
+        fields: &HashMap<String, Binding>,
+    ) -> Result<Expr, ExpressionError> {
+        let mut defined: HashMap<&str, Binding> = HashMap::new();
+        let named = self.reached(written, features);
+        for at in self.order.iter().filter(|at| named.contains(at)) {
+            let Some(definition) = self.declared.definitions.get(*at) else { continue };
+            let Some(inner) = &definition.written else { continue };
+            let mut resolve = |name: &str| defined.get(name).or(fields.get(name)).cloned();
+            let expr = expression::check(&inner.ast, &mut resolve, &[])?;
+            defined.insert(&definition.name.value, Binding::Expr(expr));
+        }
+        let mut resolve = |name: &str| {
+            features.get(name).or(defined.get(name)).or(fields.get(name)).cloned()
+        };
+        expression::check(&written.ast, &mut resolve, &[])
+    }
+
+    /// The fields (and the event time) that `written` names, through definitions too, where they
+    /// are not names of `features`.
+    pub(super) fn fields_named(
+        &self,
+        written: &Written,
+        features: &HashMap<&str, Binding>,
+    ) -> Vec<&'j str> {
+        let declared: &'j SourceDeclared = self.declared;
+        let mut names: Vec<&'j str> = Vec::new();
+        let mut add = |name: &str| {
+            let field = declared.field(name).map(|(_, field)| field.name.as_str());
+            let time = Some(declared.time_name()).filter(|time| *time == name);
+            if let Some(name) = field.or(time).filter(|name| !names.contains(name)) {
+                names.push(name);
+            }
+        };
+        for used in written.ast.names() {
+            if !features.contains_key(used.name) {
+                add(used.name);
+            }
+        }
+        for at in self.reached(written, features) {
+            let definition = declared.definitions.get(at);
+            let inner = definition.and_then(|definition| definition.written.as_ref());
+            for used in inner.into_iter().flat_map(|inner| inner.ast.names()) {
+                add(used.name);
+            }
+        }
+        names
+    }
+
+    /// The definitions that `written` names, directly or through others.
+    fn reached(&self, written: &Written, features: &HashMap<&str, Binding>) -> Vec<usize> {
+        let mut reached = Vec::new();
+        let mut next: Vec<usize> = self.definitions_in(written);
+        next.retain(|at| {
+            let definition = self.declared.definitions.get(*at);
+            definition.is_some_and(|it| !features.contains_key(it.name.value.as_str()))
+        });
+        while let Some(at) = next.pop() {
+            if reached.contains(&at) {
+                continue;
+            }
+            reached.push(at);
+            let definition = self.declared.definitions.get(at);
+            if let Some(written) = definition.and_then(|definition| definition.written.as_ref()) {
+                next.extend(self.definitions_in(written));
+            }
+        }
+        reached
+    }
+
+    fn definitions_in(&self, written: &Written) -> Vec<usize> {
+        let names = written.ast.names();
+        let definitions = &self.declared.definitions;
+        let found = names
+            .iter()
+            .filter_map(|used| definitions.iter().position(|it| it.name.value == used.name));
+        found.collect()
+    }
+
+    /// Orders the definitions so that each names only earlier ones; those in a cycle are left out
+    /// and recorded. There are at most 256, so the recursion is shallow.
+    fn order_definitions(&mut self, problems: &Problems<'_>) {
+        let mut state = vec![Visit::New; self.declared.definitions.len()];
+        for at in 0..state.len() {
+            self.visit(at, &mut state, &mut Vec::new(), problems);
+        }
+    }
+
+    fn visit(
+        &mut self,
+        at: usize,
+        state: &mut [Visit],
+        path: &mut Vec<usize>,
+        problems: &Problems<'_>,
+    ) {
+        let declared: &'j SourceDeclared = self.declared;
+        let (Some(visit), Some(definition)) = (state.get_mut(at), declared.definitions.get(at))
+        else {
+            return;
+        };
+        match visit {
+            Visit::New => *visit = Visit::Open,
+            Visit::Open => {
+                let cycle = path.iter().skip_while(|on_path| **on_path != at).chain([&at]);
+                let names = cycle.filter_map(|at| declared.definitions.get(*at));
+                let names: Vec<&str> = names.map(|it| it.name.value.as_str()).collect();
+                let message = format!(
+                    "definition \"{}\" is defined by itself: {}",
+                    definition.name.value,
+                    names.join(" -> ")
+                );
+                problems.wrong(&definition.name, message, None);
+                self.definitions.insert(&definition.name.value, Err(Reported));
+                return;
+            }
+            Visit::Done => return,
+        }
+        path.push(at);
+        if let Some(written) = &definition.written {
+            for next in self.definitions_in(written) {
+                self.visit(next, state, path, problems);
+            }
+        }
+        path.pop();
+        if let Some(visit) = state.get_mut(at) {
+            *visit = Visit::Done;
+        }
+        if !self.definitions.contains_key(definition.name.value.as_str()) {
+            self.order.push(at);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Visit {
+    New,
+    Open,
+    Done,
+}
+
+/// The predicate of each source of the job that `written` is in the sources of `frame`: what a
+/// filter bit is.
+pub(super) fn filter_bits(
+    written: &Written,
+    frame: &Frame,
+    sources: &mut [SourceBuild<'_>],
+    problems: &Problems<'_>,
+) -> Result<Vec<Option<usize>>, Reported> {
+    let names = written.ast.names();
+    for used in &names {
+        if let Meaning::Conflict(message) = lookup::meaning(used.name, frame, sources) {
+            written.wrong(used.column, &message, None, problems);
+            return Err(Reported);
+        }
+    }
+    let elsewhere = frame::types(names.iter().map(|used| used.name), frame, sources);
+    let mut bits = vec![None; sources.len()];
+    let mut good = true;
+    for s in &frame.sources {
+        let (Some(bit), Some(source)) = (bits.get_mut(*s), sources.get_mut(*s)) else { continue };
+        match source.predicate(written, &elsewhere, problems) {
+            Ok(predicate) => *bit = Some(predicate),
+            Err(Reported) => good = false,
+        }
+    }
+    if good { Ok(bits) } else { Err(Reported) }
+}
+
+/// A null of type `ty`.
+pub(super) fn null(ty: Type) -> Binding {
+    let value = match ty {
+        Type::Int => Value::Int(0),
+        Type::Decimal => Value::Decimal(0),
+        Type::Double => Value::Double(0.0),
+        Type::Bool => Value::Bool(false),
+        Type::Text => Value::Text(String::new()),
+        Type::Timestamp => Value::Timestamp(0),
+        Type::Ip => Value::Ip(std::net::Ipv4Addr::UNSPECIFIED.into()),
+    };
+    Binding::Expr(Expr::If {
+        condition: Box::new(Expr::Literal(Value::Bool(false))),
+        yes: Box::new(Expr::Literal(value)),
+        no: Box::new(Expr::Literal(Value::Null)),
+    })
+}
+
+/// Records an error of the expression language.
+pub(super) fn report(
+    error: &ExpressionError,
+    written: &Written,
+    problems: &Problems<'_>,
+) -> Reported {
+    written.wrong(error.column, &error.message, error.hint.clone(), problems);
+    Reported
+}
+
+/// A hint towards the name that was probably meant.
+pub(super) fn suggest<'a>(
+    name: &str,
+    names: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<String> {
+    crate::document::suggestion(name, names)
+}

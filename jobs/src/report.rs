@@ -1,0 +1,217 @@
+//! What `tidemark check` prints: a job as it was understood.
+
+use crate::aggregate::Memory;
+use crate::document::quantity::show_duration;
+use crate::job::{Job, ViewText};
+use crate::times;
+use std::fmt::{self, Write};
+use tidemark_operators::plan::{
+    EntityPlan, FeaturePlan, FieldPlan, Format, Plan, SourcePlan, Start, TimeField, TimeUnit,
+    ViewPlan,
+};
+use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
+use tidemark_operators::value::Type;
+
+/// How wide the lists of fields and features are, in characters.
+const LIST_CHARS: usize = 110;
+
+impl Job {
+    /// The job as it was understood: its sources, its entities and what they keep, and of every
+    /// view the features with type, window, memory bound and a one-line definition.
+    pub fn report(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = self.write_report(&mut out);
+        out
+    }
+
+    fn write_report(&self, out: &mut String) -> fmt::Result {
+        let plan = &*self.plan;
+        writeln!(out, "job {}{}", plan.name, described(&self.description))?;
+        let most = thousands(plan.distinct_max);
+        writeln!(out, "  time zone {}, distinct counts shown up to {most}", plan.zone.name)?;
+        for (source, text) in plan.sources.iter().zip(&self.sources) {
+            writeln!(out, "\nsource {}{}", source.name, described(&text.description))?;
+            write_source(out, source)?;
+            for (name, definition) in &text.definitions {
+                writeln!(out, "  define  {name} = {definition}")?;
+            }
+        }
+        for (entity, description) in plan.entities.iter().zip(&self.entities) {
+            writeln!(out, "\nentity {}{}", entity.name, described(description))?;
+            write_entity(out, entity, plan)?;
+        }
+        for (view, text) in self.views.iter().enumerate() {
+            self.write_view(out, view, text)?;
+        }
+        for service in &self.services {
+            writeln!(out, "\nservice {}{}", service.name, described(&service.description))?;
+            let names = service.features.iter().filter_map(|(view, feature)| {
+                let view = plan.view(*view)?;
+                Some(format!("{}.{}", view.name, view.features.get(*feature)?.name))
+            });
+            write_list(out, "features", names)?;
+        }
+        Ok(())
+    }
+
+    fn write_view(&self, out: &mut String, at: usize, text: &ViewText) -> fmt::Result {
+        let plan = &*self.plan;
+        let (Some(view), Some(place)) = (plan.view(at), plan.views.get(at)) else { return Ok(()) };
+        let entity = plan.entities.get(place.entity).map_or("", |entity| entity.name.as_str());
+        let sources = text.sources.iter().filter_map(|source| plan.sources.get(*source));
+        let sources: Vec<&str> = sources.map(|source| source.name.as_str()).collect();
+        writeln!(out, "\nview {}{}", view.name, described(&text.description))?;
+        write!(out, "  of {entity}, from {}", sources.join(" and "))?;
+        if let Some(filter) = &text.filter {
+            write!(out, " where {filter}")?;
+        }
+        writeln!(out, ", ttl {}", show_duration(view.ttl))?;
+        write_features(out, view, text)
+    }
+}
+
+fn described(description: &str) -> String {
+    let line = description.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() { line } else { format!(": {line}") }
+}
+
+fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
+    let Format::Json = source.format;
+    match &source.topic {
+        Some(topic) => {
+            let start = match source.start {
+                Start::Earliest => "the earliest record".to_owned(),
+                Start::Latest => "the latest record".to_owned(),
+                Start::At(time) => times::show(time),
+                Start::Ago(length) => format!("{} ago", show_duration(length)),
+            };
+            writeln!(out, "  topic   {topic}, json, from {start}")?;
+        }
+        None => writeln!(out, "  files   {}, json", source.files.join(", "))?,
+    }
+    write!(out, "  time    {}", shown_time(&source.time))?;
+    write!(out, ", up to {} out of order", show_duration(source.out_of_orderness))?;
+    if let Some(skew) = source.max_future_skew {
+        write!(out, ", up to {} ahead", show_duration(skew))?;
+        if let Some(arrival) = &source.arrival {
+            write!(out, " of {}", shown_time(arrival))?;
+        }
+    }
+    write!(out, ", idle after {}", show_duration(source.idle_after))?;
+    if (source.earliest, source.latest) != (EARLIEST_DEFAULT, LATEST_DEFAULT) {
+        let (from, to) = (times::show(source.earliest), times::show(source.latest));
+        write!(out, ", from {from} to {to}")?;
+    }
+    writeln!(out)?;
+    write_list(out, "fields", source.fields.iter().map(shown_field))
+}
+
+fn shown_time(time: &TimeField) -> String {
+    let unit = match time.unit {
+        TimeUnit::Ms => "ms",
+        TimeUnit::S => "s",
+        TimeUnit::Us => "us",
+        TimeUnit::Rfc3339 => "rfc3339",
+    };
+    format!("{} ({unit})", time.path.join("."))
+}
+
+fn shown_field(field: &FieldPlan) -> String {
+    let optional = if field.required { "" } else { "?" };
+    let path = field.path.join(".");
+    let from = if path == field.name { String::new() } else { format!(" from {path}") };
+    format!("{} {}{optional}{from}", field.name, field.ty)
+}
+
+fn write_entity(out: &mut String, entity: &EntityPlan, plan: &Plan) -> fmt::Result {
+    let keys = entity.sources.iter().zip(&plan.sources).filter_map(|(feeds, source)| {
+        let key = source.fields.get(feeds.as_ref()?.key)?;
+        Some(format!("{} in {}", key.name, source.name))
+    });
+    writeln!(out, "  key     {}", keys.collect::<Vec<_>>().join(", "))?;
+    let storage = entity.attributes.iter().map(|attribute| attribute.storage);
+    let row = Memory::row(entity.filters, storage);
+    let longest = entity.windows.iter().map(|window| window.length.saturating_add(window.delay));
+    if let Some(longest) = longest.max() {
+        writeln!(out, "  memory  {row} B an event, for {}", show_duration(longest))?;
+    }
+    let mut kept = Memory::default();
+    for accumulator in &entity.accumulators {
+        kept = kept.and(Memory::of(accumulator.kind));
+    }
+    for last in &entity.lasts {
+        let cells = last.attributes.iter().filter_map(|at| entity.attributes.get(*at));
+        kept = kept.and(Memory::last(cells.map(|attribute| attribute.storage)));
+    }
+    write!(out, "          {} B a live {}", kept.entity, entity.name)?;
+    if kept.value > 0 {
+        write!(out, ", {} B a distinct value in a window", Memory::VALUE)?;
+    }
+    writeln!(out)
+}
+
+/// `int64`, `double?`: a feature's type, with a question mark when it can be null.
+fn shown_type(feature: &FeaturePlan) -> String {
+    let name = match feature.ty {
+        Type::Int => "int64",
+        other => other.name(),
+    };
+    format!("{name}{}", if feature.nullable { "?" } else { "" })
+}
+
+fn write_features(out: &mut String, view: &ViewPlan, text: &ViewText) -> fmt::Result {
+    let heads = ["feature", "type", "over", "memory", "definition"].map(str::to_owned);
+    let mut rows = vec![heads];
+    for (feature, text) in view.features.iter().zip(&text.features) {
+        let definition = match text.description.as_str() {
+            "" => text.definition.clone(),
+            said => format!("{}{}", text.definition, format_args!("  # {}", one_line(said))),
+        };
+        let (over, memory) = (text.over.clone(), text.memory.clone());
+        rows.push([feature.name.clone(), shown_type(feature), over, memory, definition]);
+    }
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..4).map(width).collect();
+    for row in &rows {
+        out.push_str("  ");
+        for (cell, width) in row.iter().zip(&widths) {
+            write!(out, "{cell:width$}  ")?;
+        }
+        writeln!(out, "{}", row.last().map_or("", String::as_str))?;
+    }
+    Ok(())
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A list with commas, broken into lines.
+fn write_list(out: &mut String, head: &str, items: impl Iterator<Item = String>) -> fmt::Result {
+    let mut line = format!("  {head:7}");
+    let mut items = items.peekable();
+    while let Some(item) = items.next() {
+        if line.chars().count() + 1 + item.chars().count() > LIST_CHARS {
+            writeln!(out, "{}", line.trim_end())?;
+            line = format!("  {:7}", "");
+        }
+        write!(line, " {item}{}", if items.peek().is_some() { "," } else { "" })?;
+    }
+    writeln!(out, "{line}")
+}
+
+fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut shown = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            shown.push(',');
+        }
+        shown.push(digit);
+    }
+    shown
+}
