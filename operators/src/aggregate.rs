@@ -174,12 +174,13 @@ where
         let leaving = step.leave.values(self.attribute);
         let (mut entered, mut left, mut read) = (0, 0, 0);
         for group in 0..step.leave_ends.len() {
-            let to = step.leave_ends[group] as usize;
-            self.each(step.leave, leaving, (left, to), A::remove);
-            left = to;
+            // A delayed row may enter and leave between two rows that are read.
             let to = step.enter_ends[group] as usize;
             self.each(step.enter, entering, (entered, to), A::add);
             entered = to;
+            let to = step.leave_ends[group] as usize;
+            self.each(step.leave, leaving, (left, to), A::remove);
+            left = to;
             let to = step.group_ends.get(group).map_or(read, |end| *end as usize);
             for slot in &step.slots[read..to] {
                 for (reading, out) in readings {

@@ -289,9 +289,6 @@ impl Running {
         }
         self.origins.clear();
         attachments.seal(&log.log, hi);
-        if let Some(live) = &mut self.live {
-            live.forget(hi.saturating_sub(1), &mut log.names);
-        }
         self.sealed = self.sealed.max(hi);
         true
     }
@@ -306,12 +303,13 @@ impl Running {
         self.due.clear();
     }
 
-    /// Lets go of rows that no window needs.
+    /// Lets go of what no window needs, after the rows that say so have been handed out.
     fn retire(&mut self) {
         let EntityState { log, attachments, .. } = &mut *self.state.borrow_mut();
         let mut low = attachments.low_water(&log.log);
-        if let Some(live) = &self.live {
+        if let Some(live) = &mut self.live {
             low = low.min(live.low_water(log));
+            live.forget(self.sealed.saturating_sub(1), &mut log.names);
         }
         if let Some(sealing) = &self.sealing {
             low = low.min(sealing.low_water());

@@ -166,6 +166,12 @@ impl Interner {
         self.free.push(id);
     }
 
+    /// Whether anything uses `id`.
+    #[inline]
+    pub fn is_used(&self, id: u32) -> bool {
+        id < self.next && self.entries[id].users > 0
+    }
+
     /// The bytes of `id`; empty when it is free.
     #[inline]
     pub fn bytes(&self, id: u32) -> &[u8] {

@@ -305,6 +305,15 @@ impl LiveWindows {
     pub fn give_out(&mut self, names: &Names, sink: &mut dyn OnlineSink) {
         for at in 0..self.views.len() {
             let mut touched = std::mem::take(&mut self.views[at].touched);
+            // Where rows are given out rarely, an entity may be gone altogether by now.
+            let marks = &mut self.views[at].marks;
+            touched.retain(|slot| {
+                let used = names.entities.is_used(*slot);
+                if !used {
+                    marks[*slot] = 0;
+                }
+                used
+            });
             for slots in touched.chunks(BATCH_ROWS) {
                 self.fill(at, slots, names);
                 self.rows += slots.len() as u64;

@@ -1,7 +1,13 @@
-//! What the whole product claims, against real servers: one binary, a module for each part.
+//! What Tidemark claims, against naive twins and real servers. One binary; a module for each part.
 
 // `cfg(test)` is always so here; it tells clippy that these are tests, where a panic is a verdict.
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]
+mod memory;
+#[cfg(test)]
 mod servers;
+#[cfg(test)]
+mod twin;
+#[cfg(test)]
+mod windows;

@@ -1,0 +1,240 @@
+//! Partitions and sinks in memory, and a job run over them.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use tidemark::engine::{self, Observer, Online, Parts, Settings};
+use tidemark::source::Waker;
+use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
+use tidemark_operators::ingest::reader::{
+    PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord,
+};
+use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
+use tidemark_operators::plan::Plan;
+use tidemark_operators::sealed_lines::{SealedSink, push_json};
+use tidemark_operators::shared::Limits;
+
+/// A record: its offset is its place in the partition.
+pub type Record = Vec<u8>;
+
+/// Partitions of source 0, each a list of records.
+pub type Log = Vec<Vec<Record>>;
+
+/// What a run gave.
+#[derive(Debug, Default, PartialEq)]
+pub struct Output {
+    /// Sealed lines.
+    pub sealed: String,
+    /// Final live rows: `view/id` to the features as JSON; deleted rows are absent.
+    pub live: BTreeMap<String, String>,
+    /// Dead letters, by partition and offset.
+    pub dead: Vec<DeadLetter>,
+    /// The greatest accepted ts.
+    pub newest: u64,
+    /// Accepted, late, future, malformed.
+    pub verdicts: [u64; 4],
+}
+
+/// How a run is made.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub workers: usize,
+    /// How records are cut into batches and partitions interleaved.
+    pub seed: u64,
+    pub online: Online,
+    pub limits: Limits,
+}
+
+impl Default for Run {
+    fn default() -> Self {
+        Run { workers: 1, seed: 0, online: Online::AtEnd, limits: Limits::default() }
+    }
+}
+
+struct Reader {
+    id: PartitionId,
+    batches: VecDeque<Option<RawBatch>>,
+    waker: Waker,
+}
+
+impl PartitionReader for Reader {
+    fn id(&self) -> PartitionId {
+        self.id
+    }
+
+    fn poll(&mut self) -> Poll {
+        match self.batches.pop_front() {
+            None => Poll::Ended,
+            Some(Some(batch)) => Poll::Records(batch),
+            Some(None) => {
+                (self.waker)();
+                Poll::Pending { caught_up: false }
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("memory[{}]", self.id.partition)
+    }
+}
+
+/// Cuts a partition into batches, with pauses between some of them.
+fn cut(records: &[Record], seed: u64) -> VecDeque<Option<RawBatch>> {
+    let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut random = |n: u64| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % n
+    };
+    let mut batches = VecDeque::new();
+    let mut next = 0;
+    while next < records.len() {
+        let most = if random(3) == 0 { 3 } else { 300 };
+        let end = (next + 1 + random(most) as usize).min(records.len());
+        let mut batch = RawBatch::default();
+        for (offset, record) in records.iter().enumerate().take(end).skip(next) {
+            let start = batch.bytes.len();
+            batch.bytes.extend_from_slice(record);
+            batch.records.push(RawRecord {
+                offset: offset as u64,
+                value: Some(start..batch.bytes.len()),
+                ..RawRecord::default()
+            });
+        }
+        batches.extend((0..random(3)).map(|_| None));
+        batches.push_back(Some(batch));
+        next = end;
+    }
+    batches
+}
+
+struct Given(Vec<Box<dyn PartitionReader>>);
+
+impl Partitions for Given {
+    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
+        std::mem::take(&mut self.0)
+    }
+
+    fn may_grow(&self) -> bool {
+        false
+    }
+}
+
+struct Letters(Arc<Mutex<Vec<DeadLetter>>>);
+
+impl DeadLetterSink for Letters {
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn push(&mut self, letter: DeadLetter) {
+        self.0.lock().unwrap().push(letter);
+    }
+}
+
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl SealedSink for Lines {
+    fn write(&mut self, lines: &[u8]) {
+        self.0.lock().unwrap().extend_from_slice(lines);
+    }
+}
+
+struct Rows {
+    plan: Arc<Plan>,
+    rows: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+impl OnlineSink for Rows {
+    fn write(&mut self, batch: &RowBatch, ids: &dyn EntityIds) {
+        let view = self.plan.view(batch.view).unwrap();
+        let mut rows = self.rows.lock().unwrap();
+        for (row, slot) in batch.slots.iter().enumerate() {
+            let id = String::from_utf8(ids.id(*slot).to_vec()).unwrap();
+            assert!(!id.is_empty(), "a row of a free slot");
+            let key = format!("{}/{id}", view.name);
+            if batch.deleted[row] {
+                rows.remove(&key);
+                continue;
+            }
+            let mut json = b"{".to_vec();
+            for (at, (feature, column)) in view.features.iter().zip(&batch.features).enumerate() {
+                json.extend_from_slice(if at > 0 { b",\"" } else { b"\"" });
+                json.extend_from_slice(feature.name.as_bytes());
+                json.extend_from_slice(b"\":");
+                push_json(column, feature.ty, row, &mut json);
+            }
+            json.push(b'}');
+            rows.insert(key, String::from_utf8(json).unwrap());
+        }
+    }
+
+    fn finish(&mut self, _as_of: u64) {}
+}
+
+/// Runs `plan` over `log` to the end.
+pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
+    fail_fast();
+    let settings = Settings {
+        plan: Arc::clone(plan),
+        workers: run.workers,
+        limits: run.limits,
+        live_idle: None,
+        sealing: Sealing::Lines,
+        online: run.online,
+    };
+    let observer = Observer::new(&settings);
+    let (dead, sealed, rows): (Arc<Mutex<Vec<_>>>, Arc<Mutex<Vec<u8>>>, Arc<Mutex<_>>) =
+        Default::default();
+    let (letters, lines, live) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&rows));
+    let (shared_plan, log, run_copy) = (Arc::clone(plan), log.clone(), run.clone());
+    let make: engine::MakeParts = Arc::new(move |worker, waker: Waker| {
+        let mine = log.iter().enumerate().filter(|(p, _)| p % run_copy.workers == worker);
+        let reader = |(partition, records): (usize, &Vec<Record>)| {
+            Box::new(Reader {
+                id: PartitionId { source: 0, partition: partition as u32 },
+                batches: cut(records, run_copy.seed + 31 * partition as u64),
+                waker: Arc::clone(&waker),
+            }) as Box<dyn PartitionReader>
+        };
+        Ok(Parts {
+            partitions: Box::new(Given(mine.map(reader).collect())),
+            dead_letters: Box::new(Letters(Arc::clone(&letters))),
+            online: Some(Box::new(Rows {
+                plan: Arc::clone(&shared_plan),
+                rows: Arc::clone(&live),
+            })),
+            lines: (worker == 0).then(|| Box::new(Lines(Arc::clone(&lines))) as _),
+        })
+    });
+    let newest = engine::run(&settings, &observer, &make).unwrap().unwrap();
+    let mut dead = std::mem::take(&mut *dead.lock().unwrap());
+    dead.sort_by_key(|letter: &DeadLetter| (letter.partition, letter.offset));
+    let mut verdicts = [0; 4];
+    for counts in observer.metrics.iter().flat_map(|m| &m.verdicts) {
+        for (total, count) in
+            verdicts.iter_mut().zip([&counts.accepted, &counts.late, &counts.future, &counts.malformed])
+        {
+            *total += count.get();
+        }
+    }
+    let sealed = String::from_utf8(std::mem::take(&mut *sealed.lock().unwrap())).unwrap();
+    let live = std::mem::take(&mut *rows.lock().unwrap());
+    Output { sealed, live, dead, newest, verdicts }
+}
+
+/// A worker that panics leaves the others waiting for ever: end the process instead.
+fn fail_fast() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            before(info);
+            let thread = std::thread::current();
+            if thread.name().is_some_and(|name| name.starts_with("timely:")) {
+                std::process::exit(101);
+            }
+        }));
+    });
+}
