@@ -14,7 +14,7 @@ use tidemark_operators::ingest::reader::PartitionId;
 use tidemark_operators::plan::Start;
 
 /// How long one question to the brokers may take.
-const ASK_TIMEOUT: Duration = Duration::from_secs(10);
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why the brokers gave no answer.
 #[derive(Debug)]
