@@ -39,6 +39,8 @@ mod discovery;
 pub mod error;
 mod feed;
 mod health;
+mod inquirer;
+mod lane;
 pub mod produce;
 pub mod settings;
 pub mod source;

@@ -6,42 +6,23 @@
 
 use crate::kafka::context::WorkerContext;
 use crate::kafka::feed::{Feed, KafkaReader, Signal};
+use crate::kafka::lane::{Lane, Opened, name};
 use crate::kafka::lock;
 use crate::kafka::settings::KafkaLimits;
 use crate::kafka::status::PartitionState;
 use crate::source::Waker;
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Message, Timestamp};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::error::KafkaError as ClientError;
+use rdkafka::message::Message;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tidemark_operators::ingest::reader::{PartitionId, RawBatch, RawRecord};
-use tidemark_operators::time::EventTime;
+use std::time::Duration;
 
 /// How long the thread sleeps at most: librdkafka's own events (reports, errors) raise no signal.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
 /// How many of librdkafka's own events are served a round.
 const EVENTS_MAX: usize = 32;
-/// How long to wait for a broker to say which offsets a partition has, for an error text.
-const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A partition that a worker is to read, and from where.
-#[derive(Clone, Debug)]
-pub(super) struct Opened {
-    pub(super) id: PartitionId,
-    pub(super) topic: String,
-    /// The partition's number as librdkafka has it.
-    pub(super) partition: i32,
-    /// Where reading starts, for librdkafka.
-    pub(super) from: Offset,
-    /// The offset that this means now.
-    pub(super) position: u64,
-    /// The end of the log now.
-    pub(super) end: u64,
-    pub(super) found_later: bool,
-}
 
 /// What passes between discovery, a worker's thread and the worker.
 #[derive(Debug, Default)]
@@ -69,18 +50,6 @@ pub(super) struct WorkerConsumer {
     pub(super) limits: KafkaLimits,
     pub(super) waker: Waker,
     pub(super) lanes: Vec<Lane>,
-}
-
-/// One partition in the thread.
-pub(super) struct Lane {
-    queue: rdkafka::consumer::base_consumer::PartitionQueue<WorkerContext>,
-    feed: Arc<Feed>,
-    /// The least offset that may come next.
-    next: u64,
-    at_end: bool,
-    failed: bool,
-    /// The size of the last batch: what the next one allocates.
-    size: usize,
 }
 
 impl WorkerConsumer {
@@ -134,8 +103,7 @@ impl WorkerConsumer {
             };
             let signal = Arc::clone(&self.mailbox.signal);
             queue.set_nonempty_callback(move || signal.raise());
-            let next = opened.position;
-            self.lanes.push(Lane { queue, feed, next, at_end: false, failed: false, size: 0 });
+            self.lanes.push(Lane::new(queue, feed, opened.position));
         }
         if let Err(error) = self.consumer.incremental_assign(&assigned) {
             for feed in &feeds {
@@ -194,146 +162,4 @@ impl WorkerConsumer {
             tracing::warn!(%error, "kafka: could not give partitions back");
         }
     }
-}
-
-/// What a partition's turn did.
-struct Drained {
-    /// Something was taken from librdkafka.
-    moved: bool,
-    /// The worker waits for it.
-    wake: bool,
-}
-
-impl Lane {
-    fn is_of(&self, message: &BorrowedMessage<'_>) -> bool {
-        self.feed.partition == message.partition() && self.feed.topic() == message.topic()
-    }
-
-    /// Takes at most one batch from librdkafka's queue.
-    fn drain(&mut self, consumer: &BaseConsumer<WorkerContext>, limits: &KafkaLimits) -> Drained {
-        let mut drained = Drained { moved: false, wake: false };
-        if self.failed || self.feed.is_closed() || !self.feed.has_room() {
-            return drained;
-        }
-        let mut batch = RawBatch::default();
-        while batch.records.len() < limits.batch_records_max
-            && batch.bytes.len() < limits.batch_bytes_max
-        {
-            let Some(polled) = self.queue.poll(Duration::ZERO) else { break };
-            drained.moved = true;
-            match polled {
-                Ok(message) => {
-                    if batch.records.is_empty() {
-                        batch.read_at = wall_ms();
-                        batch.bytes.reserve(self.size);
-                    }
-                    self.at_end = false;
-                    match append(&mut batch, &message, self.next) {
-                        Some(next) => self.next = next,
-                        None => drained.wake |= self.fail_at(message.offset()),
-                    }
-                }
-                Err(ClientError::PartitionEOF(_)) => self.at_end = true,
-                Err(error) => drained.wake |= self.trouble(consumer, &error),
-            }
-            if self.failed {
-                break;
-            }
-        }
-        if drained.moved {
-            self.size = batch.bytes.len();
-            // A failure is behind the records; the feed shows it when they have been taken.
-            drained.wake |= self.feed.push(batch, self.at_end && !self.failed);
-        }
-        drained
-    }
-
-    fn fail_at(&mut self, offset: i64) -> bool {
-        self.failed = true;
-        self.feed.fail(format!(
-            "{} gave offset {offset} where {} or later was due; restart the job",
-            name(&self.feed),
-            self.next
-        ))
-    }
-
-    /// An error in the partition's queue: either the brokers have trouble, and librdkafka goes on
-    /// trying, or the log cannot be read on. What is not known to be the former is the latter:
-    /// librdkafka skips what it cannot decode. Returns whether the worker waits for it.
-    fn trouble(&mut self, consumer: &BaseConsumer<WorkerContext>, error: &ClientError) -> bool {
-        let reason = consumer.context().reason();
-        let name = name(&self.feed);
-        let text = match error.rdkafka_error_code() {
-            Some(
-                Code::UnknownTopicOrPartition
-                | Code::UnknownPartition
-                | Code::UnknownTopic
-                | Code::LeaderNotAvailable
-                | Code::NotLeaderForPartition
-                | Code::TopicAuthorizationFailed
-                | Code::BrokerTransportFailure
-                | Code::OperationTimedOut
-                | Code::RequestTimedOut,
-            ) => {
-                consumer.context().health.failed(format!("{name}: {error}: {reason}"));
-                // The end that was seen before says nothing about the log as it is now.
-                self.at_end = false;
-                return false;
-            }
-            Some(Code::AutoOffsetReset | Code::OffsetOutOfRange) => self.out_of_range(consumer),
-            Some(Code::LogTruncation) => format!(
-                "{name} was truncated on the broker below offset {}, which had been read: \
-                 {reason}; what was read and is now gone cannot be taken back: start the job anew",
-                self.next
-            ),
-            _ => format!("could not read {name} at offset {}: {error}: {reason}", self.next),
-        };
-        self.failed = true;
-        self.feed.fail(text)
-    }
-
-    fn out_of_range(&self, consumer: &BaseConsumer<WorkerContext>) -> String {
-        let (name, next) = (name(&self.feed), self.next);
-        let held =
-            consumer.fetch_watermarks(self.feed.topic(), self.feed.partition, WATERMARKS_TIMEOUT);
-        let held = match held {
-            Ok((low, high)) => format!("it holds offsets {low} up to {high}"),
-            Err(error) => format!("what it holds could not be asked: {error}"),
-        };
-        format!(
-            "could not read {name} at offset {next}: the broker no longer has it, {held}; \
-             retention has removed the records or the topic was made anew. Set `start = \
-             \"earliest\"` in the job to go on with what is there, without what is gone, and \
-             raise the topic's retention"
-        )
-    }
-}
-
-fn name(feed: &Feed) -> String {
-    format!("{}[{}]", feed.topic(), feed.partition)
-}
-
-/// Adds a message to the batch; returns the offset after it, or `None`, adding nothing, when its
-/// offset is below `next`.
-fn append(batch: &mut RawBatch, message: &BorrowedMessage<'_>, next: u64) -> Option<u64> {
-    let offset = u64::try_from(message.offset()).ok().filter(|offset| *offset >= next)?;
-    let appended_at = match message.timestamp() {
-        Timestamp::LogAppendTime(ms) => EventTime::try_from(ms).ok(),
-        Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
-    };
-    let mut keep = |bytes: &[u8]| {
-        let start = batch.bytes.len();
-        batch.bytes.extend_from_slice(bytes);
-        start..batch.bytes.len()
-    };
-    let key = message.key().map(&mut keep);
-    let value = message.payload().map(&mut keep);
-    batch.records.push(RawRecord { offset, key, value, appended_at });
-    offset.checked_add(1)
-}
-
-/// Milliseconds since the epoch; `None` when the clock stands before it.
-fn wall_ms() -> Option<EventTime> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    EventTime::try_from(since.as_millis()).ok()
 }

@@ -26,7 +26,10 @@ use tidemark_operators::plan::Start;
 /// Far more than anything here takes; only a hang reaches it.
 const DEADLINE: Duration = Duration::from_secs(120);
 
+/// Offset, key, value.
 type Entry = (u64, Option<Vec<u8>>, Option<Vec<u8>>);
+/// Key, value.
+type Pair = (Option<Vec<u8>>, Option<Vec<u8>>);
 
 fn config(server: &Server) -> KafkaConfig {
     KafkaConfig {
@@ -126,7 +129,7 @@ fn open(
 }
 
 /// Record `n`: every kind of key and value, null and empty included.
-fn record(n: u64) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+fn record(n: u64) -> Pair {
     let key = match n % 3 {
         0 => None,
         1 => Some(Vec::new()),
@@ -146,7 +149,7 @@ fn write(
     topic: &str,
     partitions: u32,
     range: std::ops::Range<u64>,
-) -> BTreeMap<u32, Vec<(Option<Vec<u8>>, Option<Vec<u8>>)>> {
+) -> BTreeMap<u32, Vec<Pair>> {
     let mut expected: BTreeMap<u32, Vec<_>> = BTreeMap::new();
     let records: Vec<_> = range
         .clone()

@@ -3,8 +3,8 @@
 use crate::kafka::context;
 use crate::kafka::dead_letters::outbox::Outbox;
 use crate::kafka::dead_letters::{DeadLetterSettings, headers};
-use crate::kafka::discovery::{Inquirer, Trouble};
 use crate::kafka::error::KafkaError;
+use crate::kafka::inquirer::{Inquirer, Trouble};
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::{create_topic, lock};
 use rdkafka::ClientContext;
