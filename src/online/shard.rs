@@ -132,13 +132,7 @@ fn appear(
 
 /// Puts the values of batch row `at` into `row`; whether anything changed.
 #[inline]
-fn merge(
-    row: &mut Row<'_>,
-    view: &View,
-    columns: &[Column],
-    at: usize,
-    texts: &mut Texts,
-) -> bool {
+fn merge(row: &mut Row<'_>, view: &View, columns: &[Column], at: usize, texts: &mut Texts) -> bool {
     let mut any = 0;
     let masks = row.valid.iter_mut().zip(row.pending.iter_mut());
     let values = row.values.chunks_mut(64).zip(columns.chunks(64)).zip(view.features.chunks(64));

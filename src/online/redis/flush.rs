@@ -85,10 +85,7 @@ pub(crate) struct Expected {
 
 impl Expected {
     /// What `reply` means; an error along with it.
-    pub(crate) fn judge<'a>(
-        &self,
-        reply: &'a Value,
-    ) -> (Outcome, Option<&'a redis::ServerError>) {
+    pub(crate) fn judge<'a>(&self, reply: &'a Value) -> (Outcome, Option<&'a redis::ServerError>) {
         match (reply, self.number) {
             (Value::ServerError(error), _) if error.code() == "WRONGTYPE" => (Outcome::Lost, None),
             (Value::ServerError(error), _) => (Outcome::Failed, Some(error)),

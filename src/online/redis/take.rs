@@ -128,12 +128,7 @@ impl Shard {
     }
 
     /// Goes on through all rows, from where the last round trip stopped.
-    fn take_all_again(
-        &mut self,
-        limit: usize,
-        filling: &Filling<'_>,
-        flush: &mut Flush,
-    ) -> bool {
+    fn take_all_again(&mut self, limit: usize, filling: &Filling<'_>, flush: &mut Flush) -> bool {
         let full = flush.len() + limit;
         let mut scanned = 0;
         while let Some(Cursor { view, slot }) = self.dirt.reassert {

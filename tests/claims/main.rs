@@ -1,0 +1,4 @@
+//! What Tidemark claims, against real servers and naive twins. One binary; a module for each part.
+
+mod online;
+mod servers;
