@@ -2,6 +2,8 @@
 //! features, 100,000 entities at random, 3 features changed), and, with `--redis PORT`, in rows per
 //! second and Redis CPU seconds on their way into a real Redis (which it flushes first).
 
+#![expect(clippy::print_stdout, clippy::panic, reason = "a bench prints, and stops when it cannot")]
+
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::sync::Arc;

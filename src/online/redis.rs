@@ -29,7 +29,7 @@ mod settings;
 mod take;
 mod wire;
 
-pub use read::read_redis;
+pub use read::{TextRow, read_redis};
 pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
 
 use crate::online::schema::Schema;

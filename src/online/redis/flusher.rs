@@ -262,7 +262,8 @@ impl Flusher {
                 let count = self.flush.expected.len();
                 link.exchange(&self.flush.buffer, count, &mut self.replies)
             }
-            None => Ok(self.replies.clear()),
+            // Attempts begin with connecting.
+            None => return Ok(()),
         };
         let result = match sent {
             Ok(()) => self.judge(),
