@@ -541,6 +541,30 @@ fn a_wrong_password_opens_the_breaker_and_is_not_shown() {
 }
 
 #[test]
+fn a_primary_that_becomes_a_replica_is_named_and_nothing_is_lost() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    let store = Redis::start(&plan(DAY), WORKERS, settings(&server), false).unwrap();
+    let mut world = World::new(plan(DAY), &store, 18);
+    for _ in 0..50 {
+        world.random_batch(60);
+    }
+    settle(&store);
+    let nowhere = servers::free_port().to_string();
+    redis::cmd("REPLICAOF").arg("127.0.0.1").arg(nowhere).exec(&mut client).unwrap();
+    for _ in 0..50 {
+        world.random_batch(60);
+    }
+    let replica = |s: &RedisStatus| {
+        s.breaker == BreakerState::Open
+            && s.last_error.as_ref().is_some_and(|e| e.contains("is a replica; name the primary"))
+    };
+    wait_until(&store, "the replica to be named", replica);
+    redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec(&mut client).unwrap();
+    world.check_redis(&store, &mut client);
+}
+
+#[test]
 fn a_key_lost_behind_our_back_is_healed_at_its_next_write() {
     let server = servers::Redis::start(&[]);
     let mut client = server.client();

@@ -110,6 +110,7 @@ impl Flusher {
             if next <= now {
                 return true;
             }
+            let next = if drain { next.min(self.gate.deadline()) } else { next };
             let nap = Duration::from_micros((next - now).min(NAP));
             let woken = self.cell.wake.wait_timeout(shard, nap);
             shard = woken.unwrap_or_else(std::sync::PoisonError::into_inner).0;

@@ -144,8 +144,8 @@ impl Default for RedisSettings {
 }
 
 impl RedisSettings {
-    /// Takes host, port, database, user, password and whether there is TLS from a URL
-    /// (`redis://[user:password@]host[:port][/db]`, `rediss://` for TLS); the rest stays.
+    /// Takes host, port, database, whether there is TLS, and user and password when it has them,
+    /// from a URL (`redis://[user:password@]host[:port][/db]`, `rediss://` for TLS); the rest stays.
     ///
     /// # Errors
     /// [`StoreError::Url`] when it is not such a URL; the error does not repeat it.
@@ -165,8 +165,8 @@ impl RedisSettings {
         }
         let redis = info.redis_settings();
         self.db = redis.db();
-        self.username = redis.username().map(str::to_owned);
-        self.password = redis.password().map(Secret::new);
+        self.username = redis.username().map(str::to_owned).or(self.username);
+        self.password = redis.password().map(Secret::new).or(self.password);
         Ok(self)
     }
 
