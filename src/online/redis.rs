@@ -22,6 +22,8 @@ mod breaker;
 mod flush;
 mod flusher;
 mod link;
+#[cfg(test)]
+mod model;
 mod read;
 mod record;
 mod schedule;
