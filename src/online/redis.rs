@@ -22,6 +22,8 @@ mod breaker;
 mod flush;
 mod flusher;
 mod link;
+#[cfg(test)]
+mod model;
 mod read;
 mod record;
 mod schedule;
@@ -29,7 +31,7 @@ mod settings;
 mod take;
 mod wire;
 
-pub use read::read_redis;
+pub use read::{TextRow, read_redis};
 pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
 
 use crate::online::schema::Schema;

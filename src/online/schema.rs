@@ -1,7 +1,7 @@
 //! What the store knows of a job: its views, their features and their keys in Redis.
 
 use crate::online::rows::Layout;
-use tidemark_operators::plan::Plan;
+use tidemark_operators::plan::{FeaturePlan, Plan};
 use tidemark_operators::time::Millis;
 use tidemark_operators::value::Type;
 
@@ -23,6 +23,8 @@ pub(crate) struct View {
     /// No feature is always there, so a key may hold fields of which none is in the row.
     pub(crate) all_nullable: bool,
     pub(crate) layout: Layout,
+    /// A bit for each feature kept as bytes, in groups of 64.
+    pub(crate) bytes: Vec<u64>,
 }
 
 /// One feature.
@@ -47,10 +49,16 @@ impl Schema {
                 all_nullable: view.features.iter().all(|f| f.nullable),
                 features: features.map(|f| Feature { name: f.name.clone(), ty: f.ty }).collect(),
                 layout: Layout::new(view.features.len()),
+                bytes: view.features.chunks(64).map(bytes_of).collect(),
             });
         }
         Schema { views, entities: plan.entities.len() }
     }
+}
+
+fn bytes_of(group: &[FeaturePlan]) -> u64 {
+    let bits = group.iter().enumerate().map(|(bit, f)| u64::from(f.ty.is_bytes()) << bit);
+    bits.sum()
 }
 
 impl View {

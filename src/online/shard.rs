@@ -132,24 +132,18 @@ fn appear(
 
 /// Puts the values of batch row `at` into `row`; whether anything changed.
 #[inline]
-fn merge(
-    row: &mut Row<'_>,
-    view: &View,
-    columns: &[Column],
-    at: usize,
-    texts: &mut Texts,
-) -> bool {
+fn merge(row: &mut Row<'_>, view: &View, columns: &[Column], at: usize, texts: &mut Texts) -> bool {
     let mut any = 0;
-    let masks = row.valid.iter_mut().zip(row.pending.iter_mut());
-    let values = row.values.chunks_mut(64).zip(columns.chunks(64)).zip(view.features.chunks(64));
-    for ((valid, pending), ((values, columns), features)) in masks.zip(values) {
+    let masks = row.valid.iter_mut().zip(row.pending.iter_mut()).zip(&view.bytes);
+    let values = row.values.chunks_mut(64).zip(columns.chunks(64));
+    for (((valid, pending), bytes), (values, columns)) in masks.zip(values) {
         let (mut now, mut changed) = (0, 0);
-        let columns = values.iter_mut().zip(columns).zip(features);
-        for (bit, ((held, column), feature)) in columns.enumerate() {
+        for (bit, (held, column)) in values.iter_mut().zip(columns).enumerate() {
             let there = column.valid.get(at).copied().unwrap_or_default();
-            let word = if there { column.words.get(at).copied().unwrap_or_default() } else { 0 };
+            let word = column.words.get(at).copied().unwrap_or_default();
+            let word = if there { word } else { 0 };
             now |= u64::from(there) << bit;
-            if feature.ty.is_bytes() {
+            if bytes >> bit & 1 == 1 {
                 let old = (*valid >> bit & 1 == 1).then_some(*held);
                 changed |= u64::from(merge_bytes(held, old, column.bytes(at), texts)) << bit;
             } else {

@@ -37,9 +37,8 @@ pub enum BreakerState {
 }
 
 /// The upper bounds of a [`Histogram`]'s buckets in ms; the last bucket has none.
-pub const LATENCY_BOUNDS_MS: [f64; 14] = [
-    0.5, 1.0, 2.5, 5.0, 7.5, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0, 30_000.0,
-];
+pub const LATENCY_BOUNDS_MS: [f64; 14] =
+    [0.5, 1.0, 2.5, 5.0, 7.5, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 5_000.0, 30_000.0];
 
 /// How long rows took from the change that made them dirty to Redis's acknowledgement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -69,7 +69,10 @@ pub(crate) fn word(ty: Type, word: u64, out: &mut Vec<u8>) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "rounded once, to nearest even, as features.md says")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "rounded once, to nearest even, as features.md says"
+)]
 fn micros_to_double(micros: i64) -> f64 {
     micros as f64 / MICROS as f64
 }

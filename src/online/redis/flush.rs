@@ -19,6 +19,14 @@ pub(crate) enum Mode {
     Replace,
 }
 
+/// A row to write, and what its bytes are made of.
+pub(crate) struct Source<'a> {
+    pub(crate) id: &'a [u8],
+    pub(crate) row: &'a Row<'a>,
+    pub(crate) texts: &'a Texts,
+    pub(crate) wire: &'a ViewWire,
+}
+
 /// What a write came to; the worst of its replies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Outcome {
@@ -85,10 +93,7 @@ pub(crate) struct Expected {
 
 impl Expected {
     /// What `reply` means; an error along with it.
-    pub(crate) fn judge<'a>(
-        &self,
-        reply: &'a Value,
-    ) -> (Outcome, Option<&'a redis::ServerError>) {
+    pub(crate) fn judge<'a>(&self, reply: &'a Value) -> (Outcome, Option<&'a redis::ServerError>) {
         match (reply, self.number) {
             (Value::ServerError(error), _) if error.code() == "WRONGTYPE" => (Outcome::Lost, None),
             (Value::ServerError(error), _) => (Outcome::Failed, Some(error)),
@@ -159,32 +164,30 @@ impl Flush {
         entry: Entry,
         mode: Mode,
         expire: bool,
-        id: &[u8],
-        row: &Row<'_>,
-        texts: &Texts,
-        wire: &ViewWire,
+        source: &Source<'_>,
     ) -> bool {
         let of = Of::Row(self.rows.len());
         let before = self.expected.len();
-        let expire = expire && !row.is_null();
+        let expire = expire && !source.row.is_null();
         match mode {
-            Mode::Delta => self.delta(of, id, row, texts, wire),
-            Mode::Upsert => self.upsert(of, id, row, texts, wire),
-            Mode::Replace => self.replace(of, id, row, texts, wire),
+            Mode::Delta => self.delta(of, source),
+            Mode::Upsert => self.upsert(of, source),
+            Mode::Replace => self.replace(of, source),
         }
         if expire && mode != Mode::Replace {
-            wire.pexpire(id, &mut self.buffer);
+            source.wire.pexpire(source.id, &mut self.buffer);
             self.expect(Command::Pexpire, of, Some(1));
         }
         if self.expected.len() == before {
             return false;
         }
-        let (ttl, outcome) = (wire.ttl, Outcome::Written);
+        let (ttl, outcome) = (source.wire.ttl, Outcome::Written);
         self.rows.push(SentRow { entry, expire, ttl, outcome });
         true
     }
 
-    fn delta(&mut self, of: Of, id: &[u8], row: &Row<'_>, texts: &Texts, wire: &ViewWire) {
+    fn delta(&mut self, of: Of, source: &Source<'_>) {
+        let row = source.row;
         self.set.clear();
         self.gone.clear();
         let (mut added, mut known) = (0, false);
@@ -205,43 +208,44 @@ impl Flush {
             }
         }
         if count(&self.set) > 0 {
-            self.hset(of, id, row, texts, wire, Some(added));
+            self.hset(of, source, Some(added));
         }
         let gone = count(&self.gone);
         if gone > 0 {
-            wire.hdel(id, &self.gone, &mut self.buffer);
+            source.wire.hdel(source.id, &self.gone, &mut self.buffer);
             self.expect(Command::Hdel, of, Some(gone));
         }
     }
 
-    fn upsert(&mut self, of: Of, id: &[u8], row: &Row<'_>, texts: &Texts, wire: &ViewWire) {
-        self.every_feature(row);
+    fn upsert(&mut self, of: Of, source: &Source<'_>) {
+        self.every_feature(source.row);
         self.gone.clear();
-        let valid = row.valid.iter().enumerate();
-        self.gone.extend(valid.map(|(group, valid)| wire.all_of(group) & !valid));
+        let valid = source.row.valid.iter().enumerate();
+        self.gone.extend(valid.map(|(group, valid)| source.wire.all_of(group) & !valid));
         if count(&self.set) > 0 {
-            self.hset(of, id, row, texts, wire, None);
+            self.hset(of, source, None);
         }
         if count(&self.gone) > 0 {
-            wire.hdel(id, &self.gone, &mut self.buffer);
+            source.wire.hdel(source.id, &self.gone, &mut self.buffer);
             self.expect(Command::Hdel, of, None);
         }
     }
 
     /// As one transaction: a reader never sees the key missing, and when Redis has no memory for
     /// the new row the old one stays.
-    fn replace(&mut self, of: Of, id: &[u8], row: &Row<'_>, texts: &Texts, wire: &ViewWire) {
-        if row.is_null() {
+    fn replace(&mut self, of: Of, source: &Source<'_>) {
+        let Source { id, wire, .. } = *source;
+        if source.row.is_null() {
             wire.del(id, &mut self.buffer);
             self.expect(Command::Del, of, None);
             return;
         }
-        self.every_feature(row);
+        self.every_feature(source.row);
         wire::multi(&mut self.buffer);
         self.expect(Command::Multi, of, None);
         wire.del(id, &mut self.buffer);
         self.expect(Command::Del, of, None);
-        self.hset(of, id, row, texts, wire, None);
+        self.hset(of, source, None);
         wire.pexpire(id, &mut self.buffer);
         self.expect(Command::Pexpire, of, None);
         wire::exec(&mut self.buffer);
@@ -253,16 +257,15 @@ impl Flush {
         self.set.extend_from_slice(row.valid);
     }
 
-    fn hset(
-        &mut self,
-        of: Of,
-        id: &[u8],
-        row: &Row<'_>,
-        texts: &Texts,
-        wire: &ViewWire,
-        added: Option<usize>,
-    ) {
-        wire.hset(id, &self.set, row, texts, &mut self.scratch, &mut self.buffer);
+    fn hset(&mut self, of: Of, source: &Source<'_>, added: Option<usize>) {
+        source.wire.hset(
+            source.id,
+            &self.set,
+            source.row,
+            source.texts,
+            &mut self.scratch,
+            &mut self.buffer,
+        );
         self.expect(Command::Hset, of, added);
     }
 }

@@ -1,6 +1,5 @@
 //! The thread that writes one shard to Redis: one connection, one round trip in flight.
 
-use crate::online::StoreError;
 use crate::online::redis::Gate;
 use crate::online::redis::breaker::Breaker;
 use crate::online::redis::flush::{Flush, Of, Outcome};
@@ -11,6 +10,7 @@ use crate::online::redis::settings::RedisSettings;
 use crate::online::redis::take::{Filling, Stage};
 use crate::online::redis::wire::ViewWire;
 use crate::online::table::{Cell, Clock};
+use crate::online::{MemoryStatus, StoreError};
 use redis::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,8 +38,10 @@ pub(crate) struct Flusher {
     link: Option<Link>,
     /// The server of the last connection: `Some(None)` when it did not say which it is.
     run_id: Option<Option<String>>,
-    /// When memory is asked for next; only one flusher of a store does.
-    poll_at: Option<u64>,
+    /// When the connection is probed next.
+    probe_at: u64,
+    /// Whether this one asks for the server's memory: one flusher of a store does.
+    asks_memory: bool,
     flush: Flush,
     replies: Vec<Value>,
 }
@@ -54,7 +56,12 @@ pub(crate) struct Shared {
 }
 
 impl Flusher {
-    pub(crate) fn new(cell: Arc<Cell>, shared: Shared, record: Arc<Record>, polls: bool) -> Self {
+    pub(crate) fn new(
+        cell: Arc<Cell>,
+        shared: Shared,
+        record: Arc<Record>,
+        asks_memory: bool,
+    ) -> Self {
         let Shared { clock, settings, wire, gate } = shared;
         let (first, max) = (micros(settings.backoff_first), micros(settings.backoff_max));
         Flusher {
@@ -68,7 +75,8 @@ impl Flusher {
             settings,
             link: None,
             run_id: None,
-            poll_at: polls.then_some(0),
+            probe_at: 0,
+            asks_memory,
             flush: Flush::default(),
             replies: Vec::new(),
         }
@@ -97,21 +105,22 @@ impl Flusher {
             }
             let write = if held { None } else { self.pace.due(&shard.dirt, drain) };
             let connect = self.link.is_none().then_some(0);
-            let next = [write, connect, self.poll_at].into_iter().flatten().min();
+            let next = [write, connect, Some(self.probe_at)].into_iter().flatten().min();
             let next = next.map_or(now + NAP, |at| at.max(self.breaker.ready_at()));
             if next <= now {
                 return true;
             }
+            let next = if drain { next.min(self.gate.deadline()) } else { next };
             let nap = Duration::from_micros((next - now).min(NAP));
             let woken = self.cell.wake.wait_timeout(shard, nap);
             shard = woken.unwrap_or_else(std::sync::PoisonError::into_inner).0;
         }
     }
 
-    /// Connects, asks for memory, writes: what is needed. Whether rows were written.
+    /// Connects, probes, writes: what is needed. Whether rows were written.
     fn attempt(&mut self) -> Result<bool, StoreError> {
         self.connect()?;
-        self.poll()?;
+        self.probe()?;
         if self.gate.is_held() {
             return Ok(false);
         }
@@ -169,10 +178,10 @@ impl Flusher {
             tracing::info!("Redis was restarted or replaced: all rows are written again");
             self.cell.lock().dirt.lost();
         }
-        if self.poll_at.is_some() {
+        if self.asks_memory {
             self.limit_memory(&mut link)?;
-            self.poll_at = Some(0);
         }
+        self.probe_at = 0;
         self.link = Some(link);
         self.record.numbers().connected = true;
         Ok(())
@@ -198,29 +207,24 @@ impl Flusher {
         Ok(())
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "a threshold needs no more precision")]
-    fn poll(&mut self) -> Result<(), StoreError> {
+    /// Asks for the memory, or whether the server is there at all.
+    fn probe(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now_us();
-        let Some(link) = self.link.as_mut().filter(|_| self.poll_at.is_some_and(|at| at <= now))
-        else {
-            return Ok(());
-        };
-        let memory = &self.settings.memory;
-        self.poll_at = Some(now + micros(memory.poll));
-        let asked = match link.memory() {
-            Ok(asked) => asked,
-            // Not allowed to ask: there is no figure then.
-            Err(StoreError::Reply { .. }) => None,
-            Err(error) => return Err(self.drop_link(error)),
-        };
-        let status = asked.map(|(used, max)| {
-            let limit = Some(max).filter(|max| *max > 0);
-            let threshold = memory.alert_threshold;
-            let alert = limit.is_some_and(|limit| used as f64 >= threshold * limit as f64);
-            crate::online::MemoryStatus { used, limit, alert }
-        });
-        self.record.numbers().memory = status;
-        Ok(())
+        let due = self.probe_at <= now;
+        let Some(link) = self.link.as_mut().filter(|_| due) else { return Ok(()) };
+        self.probe_at = now + micros(self.settings.probe_interval);
+        let answer =
+            if self.asks_memory { link.memory() } else { link.ask("PING", &[]).map(|_| None) };
+        match answer {
+            Ok(Some((used, max))) => {
+                let status = memory_status(used, max, self.settings.memory.alert_threshold);
+                self.record.numbers().memory = Some(status);
+                Ok(())
+            }
+            // Not allowed to ask, or still loading: it is there.
+            Ok(None) | Err(StoreError::Reply { .. }) => Ok(()),
+            Err(error) => Err(self.drop_link(error)),
+        }
     }
 
     fn drop_link(&mut self, error: StoreError) -> StoreError {
@@ -259,7 +263,8 @@ impl Flusher {
                 let count = self.flush.expected.len();
                 link.exchange(&self.flush.buffer, count, &mut self.replies)
             }
-            None => Ok(self.replies.clear()),
+            // Attempts begin with connecting.
+            None => return Ok(()),
         };
         let result = match sent {
             Ok(()) => self.judge(),
@@ -331,4 +336,11 @@ impl Flusher {
         }
         self.cell.lock().settle_deletions(&mut self.flush.deletions);
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a threshold needs no more precision")]
+fn memory_status(used: u64, max: u64, threshold: f64) -> MemoryStatus {
+    let limit = Some(max).filter(|max| *max > 0);
+    let alert = limit.is_some_and(|limit| used as f64 >= threshold * limit as f64);
+    MemoryStatus { used, limit, alert }
 }

@@ -8,6 +8,9 @@ use redis::Value;
 use std::collections::HashMap;
 use tidemark_operators::plan::Plan;
 
+/// A row as texts: each feature's name and, unless it is null, its value.
+pub type TextRow = Vec<(String, Option<String>)>;
+
 /// The features of an entity's row in the view at job index `view`, as texts in job order; `None`
 /// for a null. The whole is `None` when there is no such key, which reads as the empty values.
 ///
@@ -18,7 +21,7 @@ pub fn read_redis(
     plan: &Plan,
     view: usize,
     id: &[u8],
-) -> Result<Option<Vec<(String, Option<String>)>>, StoreError> {
+) -> Result<Option<TextRow>, StoreError> {
     let schema = Schema::new(plan);
     let Some(view) = schema.views.get(view) else { return Ok(None) };
     let key = view.key(&settings.key_prefix, id);

@@ -55,8 +55,6 @@ pub struct MemorySettings {
     pub policy: String,
     /// The part of the limit from which memory is reported as an alert. Default 0.8.
     pub alert_threshold: f64,
-    /// How often memory is asked for. Default 5 s.
-    pub poll: Duration,
 }
 
 impl Default for MemorySettings {
@@ -65,7 +63,6 @@ impl Default for MemorySettings {
             limit_bytes: None,
             policy: "volatile-lfu".to_owned(),
             alert_threshold: 0.8,
-            poll: Duration::from_secs(5),
         }
     }
 }
@@ -89,6 +86,9 @@ pub struct RedisSettings {
     pub connect_timeout: Duration,
     /// How long a reply may take before the connection is given up. Default 5 s.
     pub response_timeout: Duration,
+    /// How often each connection is probed and memory is asked for; so a restart of Redis is
+    /// noticed, and what it lost written again, even when nothing changes. Default 5 s.
+    pub probe_interval: Duration,
     /// How long after its first dirty row a shard is flushed. Default 5 ms.
     pub flush_interval: Duration,
     /// So many dirty rows are flushed at once, and at most about twice as many go in one round
@@ -127,6 +127,7 @@ impl Default for RedisSettings {
             tls: None,
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(5),
+            probe_interval: Duration::from_secs(5),
             flush_interval: Duration::from_millis(5),
             flush_rows: 1_000,
             flush_bytes: 1 << 20,
@@ -143,8 +144,8 @@ impl Default for RedisSettings {
 }
 
 impl RedisSettings {
-    /// Takes host, port, database, user, password and whether there is TLS from a URL
-    /// (`redis://[user:password@]host[:port][/db]`, `rediss://` for TLS); the rest stays.
+    /// Takes host, port, database, whether there is TLS, and user and password when it has them,
+    /// from a URL (`redis://[user:password@]host[:port][/db]`, `rediss://` for TLS); the rest stays.
     ///
     /// # Errors
     /// [`StoreError::Url`] when it is not such a URL; the error does not repeat it.
@@ -164,8 +165,8 @@ impl RedisSettings {
         }
         let redis = info.redis_settings();
         self.db = redis.db();
-        self.username = redis.username().map(str::to_owned);
-        self.password = redis.password().map(Secret::new);
+        self.username = redis.username().map(str::to_owned).or(self.username);
+        self.password = redis.password().map(Secret::new).or(self.password);
         Ok(self)
     }
 
@@ -190,7 +191,10 @@ mod tests {
     fn a_url_sets_the_address_and_no_text_shows_its_password() {
         let settings = RedisSettings::default();
         let settings = settings.with_url("rediss://me:hunter2@cache.example:7000/3").unwrap();
-        assert_eq!((settings.host.as_str(), settings.port, settings.db), ("cache.example", 7000, 3));
+        assert_eq!(
+            (settings.host.as_str(), settings.port, settings.db),
+            ("cache.example", 7000, 3)
+        );
         assert_eq!(settings.username.as_deref(), Some("me"));
         assert_eq!(settings.password.as_ref().map(Secret::reveal), Some("hunter2"));
         assert!(settings.tls.is_some());
@@ -200,7 +204,8 @@ mod tests {
 
     #[test]
     fn an_unreadable_url_is_refused_without_repeating_it() {
-        for url in ["http://:hunter2@h", "redis://:hunter2@h/x", "redis+unix:///s?pass=hunter2", ""] {
+        for url in ["http://:hunter2@h", "redis://:hunter2@h/x", "redis+unix:///s?pass=hunter2", ""]
+        {
             let error = RedisSettings::default().with_url(url).unwrap_err();
             let text = format!("{error} {error:?}");
             assert!(text.contains("redis://") && !text.contains("hunter2"), "{text}");

@@ -7,7 +7,7 @@
 
 use crate::online::deletions::Deletion;
 use crate::online::dirt::{Cursor, Dirt, Entry};
-use crate::online::redis::flush::{Flush, Mode, Outcome, SentRow};
+use crate::online::redis::flush::{Flush, Mode, Outcome, SentRow, Source};
 use crate::online::redis::wire::ViewWire;
 use crate::online::rows::{
     DIRTY, IN_FLIGHT, PRESENT, QUEUED_ARRIVAL, QUEUED_DECAY, REPLACE, Row, SCHEDULED, SENT, STALE,
@@ -128,12 +128,7 @@ impl Shard {
     }
 
     /// Goes on through all rows, from where the last round trip stopped.
-    fn take_all_again(
-        &mut self,
-        limit: usize,
-        filling: &Filling<'_>,
-        flush: &mut Flush,
-    ) -> bool {
+    fn take_all_again(&mut self, limit: usize, filling: &Filling<'_>, flush: &mut Flush) -> bool {
         let full = flush.len() + limit;
         let mut scanned = 0;
         while let Some(Cursor { view, slot }) = self.dirt.reassert {
@@ -193,7 +188,8 @@ impl Shard {
         let due = row.refresh_due() <= filling.now / 1_000;
         let expire = mode != Mode::Delta || new_key || due;
         dirt.unmark(&mut row);
-        if flush.row(entry, mode, expire, id, &row, texts, wire) {
+        let source = Source { id, row: &row, texts, wire };
+        if flush.row(entry, mode, expire, &source) {
             row.set(IN_FLIGHT | SENT);
             dirt.in_flight += 1;
         }
@@ -278,16 +274,36 @@ fn mode(row: &Row<'_>, dirt: &Dirt) -> Mode {
     }
 }
 
-/// The next refresh of a row's TTL: after 1/4 to 3/8 of it, spread by slot so that rows written
-/// together are not all refreshed together. Half of it leaves room for a slow flush.
+/// How long after its TTL was set a row's TTL is refreshed: 1/4 to 3/8 of it, spread by slot so that
+/// rows written together are not all refreshed together. The rest, up to half of it, is for a slow
+/// flush.
+fn refresh_after(ttl: u64, slot: u32) -> u64 {
+    let spread = u64::from(slot.wrapping_mul(0x9e37_79b9) >> 22);
+    ttl / 4 + (ttl / 8).saturating_mul(spread) / 1_024
+}
+
+/// Enters the next refresh of a row's TTL.
 fn schedule(row: &mut Row<'_>, sent: &SentRow, now: u64, dirt: &mut Dirt) {
     let Entry { view, slot, .. } = sent.entry;
-    let spread = u64::from(slot.wrapping_mul(0x9e37_79b9) >> 22);
-    let wait = sent.ttl / 4 + (sent.ttl / 8).saturating_mul(spread) / 1_024;
-    let due = (now / 1_000 + wait).max(1);
+    let due = (now / 1_000 + refresh_after(sent.ttl, slot)).max(1);
     row.set_refresh_due(due);
     if !row.has(SCHEDULED) {
         row.set(SCHEDULED);
         dirt.calendar.insert(due, view, slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ttls_are_refreshed_before_half_of_them_has_passed_and_not_all_together() {
+        for ttl in [1, 10, 1_000, 86_400_000, 3_155_760_000_000] {
+            let waits: Vec<u64> = (0..10_000).map(|slot| refresh_after(ttl, slot)).collect();
+            assert!(waits.iter().all(|wait| *wait >= ttl / 4 && *wait <= ttl * 3 / 8));
+            let first = waits.iter().filter(|wait| **wait < ttl / 4 + ttl / 16).count();
+            assert!(ttl < 1_000 || (4_500..5_500).contains(&first), "{ttl}: {first}");
+        }
     }
 }

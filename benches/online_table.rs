@@ -1,0 +1,172 @@
+//! What does a feature row cost? In ns for the worker that hands it to the online table (rows of 12
+//! features, 100,000 entities at random, 3 features changed), and, with `--redis PORT`, in rows per
+//! second and Redis CPU seconds on their way into a real Redis (which it flushes first).
+
+#![expect(clippy::print_stdout, clippy::panic, reason = "a bench prints, and stops when it cannot")]
+
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tidemark::online::{Embedded, OnlineStore, Redis, RedisSettings};
+use tidemark_operators::online::{Cause, EntityIds, RowBatch};
+use tidemark_operators::plan::{EntityPlan, FeaturePlan, Plan, ViewIndex, ViewPlan, Zone};
+use tidemark_operators::value::{Column, Type};
+
+const ENTITIES: u32 = 100_000;
+const FEATURES: usize = 12;
+const BATCH: u32 = 1_000;
+
+struct Ids(Vec<Vec<u8>>);
+
+impl EntityIds for Ids {
+    fn id(&self, slot: u32) -> &[u8] {
+        self.0.get(slot as usize).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn plan() -> Plan {
+    let features = (0..FEATURES).map(|column| FeaturePlan {
+        name: format!("txn_feature_{column}"),
+        ty: if column % 2 == 0 { Type::Int } else { Type::Double },
+        nullable: column % 2 == 1,
+        column,
+    });
+    let view = ViewPlan {
+        name: "w1".to_owned(),
+        index: 0,
+        mask: 0,
+        ttl: 86_400_000,
+        reads: Vec::new(),
+        derived: Vec::new(),
+        features: features.collect(),
+        extents: Vec::new(),
+    };
+    let entity = EntityPlan {
+        name: "card".to_owned(),
+        sources: Vec::new(),
+        attributes: Vec::new(),
+        filters: 0,
+        windows: Vec::new(),
+        accumulators: Vec::new(),
+        lasts: Vec::new(),
+        views: vec![view],
+    };
+    Plan {
+        name: "bench".to_owned(),
+        sources: Vec::new(),
+        entities: vec![entity],
+        views: vec![ViewIndex { entity: 0, view: 0 }],
+        zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
+        distinct_max: 100_000,
+    }
+}
+
+/// Batches of rows in which three features differ from one batch to the next.
+fn batches(count: u64) -> Vec<RowBatch> {
+    let mut random = SmallRng::seed_from_u64(1);
+    let mut batches = Vec::new();
+    for number in 0..count {
+        let mut batch = RowBatch { as_of: number, ..RowBatch::default() };
+        batch.features.resize_with(FEATURES, Column::default);
+        let mut slots: Vec<u32> = (0..BATCH).map(|_| random.random_range(0..ENTITIES)).collect();
+        slots.sort_unstable();
+        slots.dedup();
+        for slot in &slots {
+            for (at, column) in batch.features.iter_mut().enumerate() {
+                let changing = (number as usize + at).is_multiple_of(4);
+                let value = if changing { number } else { u64::from(*slot) };
+                match at % 2 {
+                    0 => column.push_word(value),
+                    _ => column.push_double(value as f64 / 100.0),
+                }
+            }
+        }
+        batch.causes.resize(slots.len(), Cause::Arrival);
+        batch.deleted.resize(slots.len(), false);
+        batch.slots = slots;
+        batches.push(batch);
+    }
+    batches
+}
+
+fn rows(batches: &[RowBatch]) -> f64 {
+    batches.iter().map(|b| b.slots.len()).sum::<usize>() as f64
+}
+
+fn main() {
+    let ids = Ids((0..ENTITIES).map(|n| format!("card_{n:08}").into_bytes()).collect());
+    let batches = batches(1_000);
+    table(&batches, &ids);
+    let mut arguments = std::env::args().skip_while(|a| a != "--redis").skip(1);
+    if let Some(port) = arguments.next().and_then(|port| port.parse().ok()) {
+        into_redis(port, &batches, &ids);
+    }
+}
+
+fn table(batches: &[RowBatch], ids: &Ids) {
+    let store = Embedded::new(&plan(), 1);
+    let mut writer = store.writer(0);
+    // Few batches over and over: a worker has just made the batch it hands over.
+    let batches = batches.get(..20).unwrap_or(batches);
+    for round in 0..4 {
+        let started = cpu_ns();
+        for _ in 0..50 {
+            for batch in batches {
+                writer.write(batch, ids);
+            }
+        }
+        let ns = (cpu_ns() - started) / 50.0 / rows(batches);
+        println!("embedded, round {round}: {ns:.0} CPU ns a row of {FEATURES} features");
+    }
+}
+
+/// What this thread has spent.
+fn cpu_ns() -> f64 {
+    let spent = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    spent.split(' ').next().and_then(|ns| ns.parse().ok()).unwrap_or(f64::NAN)
+}
+
+fn cpu_seconds(client: &mut redis::Connection) -> f64 {
+    let info: String = redis::cmd("INFO").arg("cpu").query(client).unwrap_or_default();
+    let field = |name| info.lines().find_map(|line: &str| line.strip_prefix(name)?.parse().ok());
+    field("used_cpu_user:").unwrap_or(0.0) + field("used_cpu_sys:").unwrap_or(0.0)
+}
+
+fn into_redis(port: u16, batches: &[RowBatch], ids: &Ids) {
+    let url = format!("redis://127.0.0.1:{port}");
+    let client = redis::Client::open(url).and_then(|client| client.get_connection());
+    let mut client = client.unwrap_or_else(|e| panic!("no Redis on port {port}: {e}"));
+    redis::cmd("FLUSHALL").exec(&mut client).unwrap_or_else(|e| panic!("cannot flush: {e}"));
+    let settings = RedisSettings { port, ..RedisSettings::default() };
+    let store = Redis::start(&plan(), 1, settings, false).unwrap_or_else(|e| panic!("{e}"));
+    let mut writer = store.writer(0);
+    for round in 0..4 {
+        let before = store.status().redis.unwrap_or_default();
+        let (started, cpu) = (Instant::now(), cpu_seconds(&mut client));
+        for batch in batches {
+            writer.write(batch, ids);
+            // As fast as Redis takes them, and no faster: nothing coalesces away.
+            while store.status().redis.is_some_and(|s| s.dirty > 4_000) {
+                std::thread::sleep(Duration::from_micros(50));
+            }
+        }
+        while store.status().redis.is_some_and(|s| s.dirty > 0) {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let after = store.status().redis.unwrap_or_default();
+        let written = (after.rows_written.arrival - before.rows_written.arrival) as f64;
+        let cpu = cpu_seconds(&mut client) - cpu;
+        println!(
+            "Redis, round {round}: {written:.0} rows written of {:.0}, {:.0} rows/s, {:.0} rows a \
+             Redis CPU second, {:.0} rows a flush, commands {:?}",
+            rows(batches),
+            written / seconds,
+            written / cpu,
+            (after.flushed - before.flushed) as f64 / (after.pipelines - before.pipelines) as f64,
+            after.arrival,
+        );
+    }
+    store.close(Duration::from_secs(10)).unwrap_or_else(|e| panic!("{e}"));
+}

@@ -1,0 +1,288 @@
+//! One shard against a Redis of a few lines: every interleaving of writes with the filling, sending
+//! and settling of round trips, under a seed. What the threads do by chance is done here on purpose.
+
+use crate::online::dirt::Dirt;
+use crate::online::redis::flush::{Flush, Outcome};
+use crate::online::redis::take::{Filling, Stage};
+use crate::online::redis::wire::ViewWire;
+use crate::online::rows::Layout;
+use crate::online::schema::{Feature, Schema, View};
+use crate::online::shard::Shard;
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+use redis::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tidemark_operators::online::{Cause, EntityIds, RowBatch};
+use tidemark_operators::value::{Column, Type};
+
+type Hash = BTreeMap<Vec<u8>, Vec<u8>>;
+
+/// The server: hashes, and the commands that the store sends.
+#[derive(Default)]
+struct Server {
+    keys: BTreeMap<Vec<u8>, Hash>,
+    queued: Option<Vec<Vec<Vec<u8>>>>,
+}
+
+fn server_error(line: &[u8]) -> Value {
+    redis::parse_redis_value(line).unwrap()
+}
+
+impl Server {
+    fn execute(&mut self, command: Vec<Vec<u8>>, full: bool) -> Value {
+        match (&command[0][..], &mut self.queued) {
+            (b"MULTI", _) => {
+                self.queued = Some(Vec::new());
+                return Value::Okay;
+            }
+            (b"EXEC", queued) => {
+                let commands = queued.take().unwrap();
+                if full {
+                    return server_error(b"-EXECABORT discarded\r\n");
+                }
+                let replies = commands.into_iter().map(|c| self.execute(c, false));
+                return Value::Array(replies.collect());
+            }
+            (b"HSET", _) if full => return server_error(b"-OOM no memory\r\n"),
+            (_, Some(queued)) => {
+                queued.push(command);
+                return Value::SimpleString("QUEUED".to_owned());
+            }
+            _ => {}
+        }
+        let key = command[1].clone();
+        let number = match &command[0][..] {
+            b"HSET" => {
+                let hash = self.keys.entry(key).or_default();
+                let pairs = command[2..].chunks(2);
+                pairs.filter(|p| hash.insert(p[0].clone(), p[1].clone()).is_none()).count()
+            }
+            b"HDEL" => {
+                let hash = self.keys.entry(key.clone()).or_default();
+                let removed = command[2..].iter().filter(|f| hash.remove(*f).is_some()).count();
+                if hash.is_empty() {
+                    self.keys.remove(&key);
+                }
+                removed
+            }
+            b"DEL" => usize::from(self.keys.remove(&key).is_some()),
+            b"PEXPIRE" => usize::from(self.keys.contains_key(&key)),
+            other => panic!("{other:?}"),
+        };
+        Value::Int(i64::try_from(number).unwrap())
+    }
+}
+
+/// The commands in packed bytes.
+fn unpack(mut bytes: &[u8]) -> Vec<Vec<Vec<u8>>> {
+    fn number(bytes: &mut &[u8]) -> usize {
+        let end = bytes.iter().position(|b| *b == b'\r').unwrap();
+        let number = std::str::from_utf8(&bytes[1..end]).unwrap().parse().unwrap();
+        *bytes = &bytes[end + 2..];
+        number
+    }
+    let mut commands = Vec::new();
+    while !bytes.is_empty() {
+        let arguments = (0..number(&mut bytes)).map(|_| {
+            let length = number(&mut bytes);
+            let argument = bytes[..length].to_vec();
+            bytes = &bytes[length + 2..];
+            argument
+        });
+        commands.push(arguments.collect());
+    }
+    commands
+}
+
+struct Ids(Vec<Vec<u8>>);
+
+impl EntityIds for Ids {
+    fn id(&self, slot: u32) -> &[u8] {
+        &self.0[slot as usize]
+    }
+}
+
+const SLOTS: u32 = 6;
+const NAMES: u32 = 9;
+
+struct Model {
+    shard: Shard,
+    wire: Vec<ViewWire>,
+    server: Server,
+    ids: Ids,
+    twin: BTreeMap<(usize, Vec<u8>), Vec<Option<i64>>>,
+    random: SmallRng,
+    now: u64,
+}
+
+impl Model {
+    fn new(seed: u64) -> Model {
+        let view = |name: &str, features: usize, all_nullable| View {
+            name: name.to_owned(),
+            entity: 0,
+            entity_name: "e".to_owned(),
+            ttl: 3_600_000,
+            features: (0..features)
+                .map(|n| Feature { name: format!("f{n}"), ty: Type::Int })
+                .collect(),
+            all_nullable,
+            layout: Layout::new(features),
+            bytes: vec![0],
+        };
+        let views = vec![view("a", 3, false), view("b", 2, true)];
+        let schema = Arc::new(Schema { views, entities: 1 });
+        Model {
+            wire: ViewWire::all(&schema, "features", None),
+            shard: Shard::new(schema, Dirt::new(2, 100, true)),
+            server: Server::default(),
+            ids: Ids(vec![Vec::new(); SLOTS as usize]),
+            twin: BTreeMap::new(),
+            random: SmallRng::seed_from_u64(seed),
+            now: 1,
+        }
+    }
+
+    /// One row changes, appears or goes.
+    fn write(&mut self) {
+        self.now += self.random.random_range(0..3);
+        let view = self.random.random_range(0..2);
+        let slot = self.random.random_range(0..SLOTS);
+        if self.ids.0[slot as usize].is_empty() {
+            let id = format!("n{}", self.random.random_range(0..NAMES)).into_bytes();
+            if self.ids.0.contains(&id) {
+                return;
+            }
+            self.ids.0[slot as usize] = id;
+        }
+        let id = self.ids.0[slot as usize].clone();
+        let key = (view, id.clone());
+        let deleted = self.twin.contains_key(&key) && self.random.random_bool(0.3);
+        let features = [3, 2][view];
+        let row: Vec<Option<i64>> = (0..features)
+            .map(|at| {
+                let null = at + view > 0 && self.random.random_bool(0.4);
+                (!null && !deleted).then(|| self.random.random_range(0..3))
+            })
+            .collect();
+        let arrival = self.random.random_bool(0.5);
+        let mut batch = RowBatch {
+            view,
+            as_of: self.now,
+            slots: vec![slot],
+            causes: vec![if arrival { Cause::Arrival } else { Cause::Decay }],
+            deleted: vec![deleted],
+            features: vec![Column::default(); features],
+        };
+        for (column, value) in batch.features.iter_mut().zip(&row) {
+            match value {
+                Some(value) => column.push_int(*value),
+                None => column.push_null(),
+            }
+        }
+        self.shard.write(&batch, &self.ids, self.now);
+        if deleted {
+            self.twin.remove(&key);
+            if !self.twin.keys().any(|(_, held)| *held == id) {
+                self.ids.0[slot as usize].clear();
+            }
+        } else {
+            self.twin.insert(key, row);
+        }
+    }
+
+    /// A round trip; with `chaos`, rows change while it is filled and before it is settled, and it
+    /// may break anywhere.
+    fn round_trip(&mut self, chaos: bool) {
+        let mut flush = Flush::default();
+        self.now += 1;
+        let cut = (!chaos || self.random.random_bool(0.5)).then_some(u64::MAX);
+        for stage in Stage::ALL {
+            for _ in 0..self.random.random_range(1..4) {
+                let limit = self.random.random_range(1..4);
+                let filling = Filling { wire: &self.wire, now: self.now, cut };
+                self.shard.take(stage, limit, &filling, &mut flush);
+                for _ in 0..if chaos { self.random.random_range(0..3) } else { 0 } {
+                    self.write();
+                }
+            }
+        }
+        let commands = unpack(&flush.buffer);
+        assert_eq!(commands.len(), flush.expected.len());
+        let full = chaos && self.random.random_bool(0.2);
+        let broken = chaos && self.random.random_bool(0.2);
+        let reach = if broken { self.random.random_range(0..=commands.len()) } else { usize::MAX };
+        let commands = commands.into_iter().take(reach);
+        let replies: Vec<Value> = commands.map(|c| self.server.execute(c, full)).collect();
+        self.server.queued = None;
+        for (at, expected) in flush.expected.clone().iter().enumerate() {
+            let outcome = match replies.get(at) {
+                Some(reply) if !broken => expected.judge(reply).0,
+                _ => Outcome::Failed,
+            };
+            flush.worsen(expected.of, outcome);
+        }
+        for _ in 0..if chaos { self.random.random_range(0..3) } else { 0 } {
+            self.write();
+        }
+        self.shard.settle_rows(&flush.rows, self.now);
+        self.shard.settle_deletions(&mut flush.deletions);
+    }
+
+    fn settle(&mut self) {
+        let mut rounds = 0;
+        while !self.shard.dirt.is_clean() {
+            self.round_trip(false);
+            rounds += 1;
+            assert!(rounds < 1_000, "never settles: {:?}", self.shard.dirt);
+        }
+    }
+
+    fn check(&self) {
+        let rows = self.twin.iter().map(|((view, id), row)| {
+            let key = self.shard.schema.views[*view].key("features", id);
+            let values = row.iter().enumerate().filter_map(|(at, value)| {
+                Some((format!("f{at}").into_bytes(), value.as_ref()?.to_string().into_bytes()))
+            });
+            (key, values.collect::<Hash>())
+        });
+        let expected: BTreeMap<_, _> = rows.filter(|(_, fields)| !fields.is_empty()).collect();
+        assert_eq!(self.server.keys, expected);
+    }
+}
+
+#[test]
+fn any_interleaving_of_changes_round_trips_and_failures_converges_to_the_newest_rows() {
+    for seed in 0..3_000 {
+        let mut model = Model::new(seed);
+        for _ in 0..3 {
+            for _ in 0..8 {
+                model.write();
+                model.round_trip(true);
+                if model.random.random_bool(0.1) {
+                    // A restart that lost some keys, or none.
+                    let part = model.random.random_range(0.0..1.0);
+                    let random = &mut model.random;
+                    model.server.keys.retain(|_, _| random.random_bool(part));
+                    model.shard.dirt.lost();
+                }
+            }
+            model.settle();
+            model.check();
+        }
+    }
+}
+
+#[test]
+fn without_failures_nothing_is_written_twice_or_taken_for_lost() {
+    for seed in 0..500 {
+        let mut model = Model::new(seed);
+        for _ in 0..40 {
+            model.write();
+            model.round_trip(false);
+            model.settle();
+            model.check();
+            assert!(model.shard.dirt.retry.is_empty());
+        }
+    }
+}
