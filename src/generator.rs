@@ -219,10 +219,9 @@ impl Generator {
     /// What happens next, at the clock `now` or, in a burst, a little before.
     fn transaction(&mut self, now: EventTime) -> Transaction {
         let seed = self.options.seed;
-        if self.options.profile == Profile::Fraud {
-            if let Some((attempt, _)) = self.bursts.next(seed, now, &mut self.random) {
-                return attempt;
-            }
+        // In other profiles none ever starts.
+        if let Some(attempt) = self.bursts.next(seed, now, &mut self.random) {
+            return attempt;
         }
         let card = self.card(now);
         let random = &mut self.random;

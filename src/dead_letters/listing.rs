@@ -216,7 +216,8 @@ fn shown(bytes: &[u8]) -> String {
             let _ = write!(text, "\\x{byte:02x}");
         }
         if text.len() > SHOWN_MAX {
-            text.truncate(text.floor_char_boundary(SHOWN_MAX));
+            let cut = (0..=SHOWN_MAX).rev().find(|at| text.is_char_boundary(*at));
+            text.truncate(cut.unwrap_or(0));
             let _ = write!(text, ".. ({} bytes)", bytes.len());
             break;
         }

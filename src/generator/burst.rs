@@ -42,13 +42,8 @@ impl Bursts {
         self.running.push(Burst { card, merchant, due, every, left, device, addresses });
     }
 
-    /// The next attempt due by `now`, and when it is.
-    pub fn next(
-        &mut self,
-        seed: u64,
-        now: EventTime,
-        random: &mut Random,
-    ) -> Option<(Transaction, EventTime)> {
+    /// The next attempt due by `now`, at the time it is due.
+    pub fn next(&mut self, seed: u64, now: EventTime, random: &mut Random) -> Option<Transaction> {
         let first = self.running.iter().enumerate().min_by_key(|(_, b)| b.due);
         let (which, due) = first.map(|(i, b)| (i, b.due)).filter(|(_, due)| *due <= now)?;
         let burst = self.running.get_mut(which)?;
@@ -72,6 +67,6 @@ impl Bursts {
         if burst.left == 0 {
             self.running.swap_remove(which);
         }
-        Some((transaction, due))
+        Some(transaction)
     }
 }
