@@ -90,8 +90,8 @@ pub(super) fn shown(text: &str) -> String {
     if text.len() <= SHOWN_BYTES_MAX {
         return text.to_owned();
     }
-    let cut = text.floor_char_boundary(SHOWN_BYTES_MAX);
-    let mut shown = text.get(..cut).unwrap_or_default().to_owned();
+    let cut = (0..=SHOWN_BYTES_MAX).rev().find(|at| text.is_char_boundary(*at));
+    let mut shown = text.get(..cut.unwrap_or(0)).unwrap_or_default().to_owned();
     shown.push_str("..");
     shown
 }

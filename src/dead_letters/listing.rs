@@ -1,0 +1,254 @@
+//! What is in a dead-letter file: `tidemark dlq ls` and `show`.
+
+use super::{DeadLetterError, parse};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
+use tidemark_operators::ingest::reader::PartitionId;
+use tidemark_operators::time::{EventTime, HOUR, MINUTE, Millis, SECOND};
+
+/// The upper bounds of the lateness histogram and their names; what is beyond is "more".
+const BUCKETS: [(Millis, &str); 5] = [
+    (SECOND, "< 1 s"),
+    (10 * SECOND, "< 10 s"),
+    (MINUTE, "< 1 min"),
+    (10 * MINUTE, "< 10 min"),
+    (HOUR, "< 1 h"),
+];
+/// The widest bar of the histogram, in characters.
+const BAR_MAX: u64 = 40;
+/// How much of a key or value is shown, in characters.
+const SHOWN_MAX: usize = 2_000;
+
+/// Which letters [`show`] shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShowOptions {
+    /// Only those with this reason.
+    pub reason: Option<Reason>,
+    /// Only the record at this offset (of any partition).
+    pub offset: Option<u64>,
+    /// At most this many; `None`: all.
+    pub limit: Option<u64>,
+}
+
+/// Counts of a group of letters.
+#[derive(Default)]
+struct Counts {
+    by_reason: [u64; Reason::ALL.len()],
+    times: Option<(EventTime, EventTime)>,
+}
+
+impl Counts {
+    fn add(&mut self, letter: &DeadLetter) {
+        for (count, reason) in self.by_reason.iter_mut().zip(Reason::ALL) {
+            *count += u64::from(letter.reason == reason);
+        }
+        if let Some(t) = letter.event_time {
+            let (first, last) = self.times.unwrap_or((t, t));
+            self.times = Some((first.min(t), last.max(t)));
+        }
+    }
+
+    fn total(&self) -> u64 {
+        self.by_reason.iter().sum()
+    }
+}
+
+/// All that `ls` counts.
+#[derive(Default)]
+struct Summary {
+    all: Counts,
+    by_partition: BTreeMap<(String, PartitionId), Counts>,
+    late: [u64; BUCKETS.len() + 1],
+    idle_floor: u64,
+    not_letters: u64,
+}
+
+impl Summary {
+    fn add(&mut self, letter: &DeadLetter) {
+        self.all.add(letter);
+        let partition = (letter.source.clone(), letter.partition);
+        self.by_partition.entry(partition).or_default().add(letter);
+        self.idle_floor += u64::from(letter.idle_floor);
+        if let Some(late_by) = letter.late_by.filter(|_| letter.reason == Reason::Late) {
+            let bucket = BUCKETS.iter().take_while(|(bound, _)| late_by >= *bound).count();
+            if let Some(count) = self.late.get_mut(bucket) {
+                *count += 1;
+            }
+        }
+    }
+}
+
+/// A summary of the file: letters by source, partition and reason, how late the late ones are, and
+/// the span of their event times.
+///
+/// # Errors
+/// When the file cannot be opened or read.
+pub fn ls(path: &Path) -> Result<String, DeadLetterError> {
+    let mut summary = Summary::default();
+    each(path, |line| {
+        match parse(line) {
+            Ok(letter) => summary.add(&letter),
+            Err(_) => summary.not_letters += 1,
+        }
+        true
+    })?;
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    let _ = table(&summary, &mut text);
+    Ok(text)
+}
+
+fn table(summary: &Summary, text: &mut String) -> std::fmt::Result {
+    let width = summary.by_partition.keys().map(|(source, _)| source.chars().count()).max();
+    let width = width.unwrap_or(0).max("source".len());
+    write!(text, "{:<width$} {:>9}", "source", "partition")?;
+    for reason in Reason::ALL {
+        write!(text, " {:>10}", reason.name())?;
+    }
+    writeln!(text, " {:>10}  event times", "total")?;
+    for ((source, partition), counts) in &summary.by_partition {
+        write!(text, "{source:<width$} {:>9}", partition.partition)?;
+        row(counts, text)?;
+    }
+    write!(text, "{:<width$} {:>9}", "all", "")?;
+    row(&summary.all, text)?;
+    let late_max = summary.late.iter().copied().max().unwrap_or(0);
+    if late_max > 0 {
+        writeln!(text, "\nlate by")?;
+        let names = BUCKETS.iter().map(|(_, name)| *name).chain(["more"]);
+        for (name, count) in names.zip(summary.late) {
+            let bar = usize::try_from((count * BAR_MAX).div_ceil(late_max)).unwrap_or(0);
+            writeln!(
+                text,
+                "{}",
+                format!("  {name:<9} {count:>10}  {}", "#".repeat(bar)).trim_end()
+            )?;
+        }
+    }
+    if summary.idle_floor > 0 {
+        let count = summary.idle_floor;
+        writeln!(text, "\n{count} of the late ones only because their partition had been idle")?;
+    }
+    if summary.not_letters > 0 {
+        let count = summary.not_letters;
+        writeln!(text, "\n{count} lines are not dead letters (cut off by a crash?)")?;
+    }
+    Ok(())
+}
+
+fn row(counts: &Counts, text: &mut String) -> std::fmt::Result {
+    for count in counts.by_reason.iter().copied().chain([counts.total()]) {
+        write!(text, " {count:>10}")?;
+    }
+    match counts.times {
+        Some((first, last)) => writeln!(text, "  {} .. {}", time(first), time(last)),
+        None => writeln!(text, "  -"),
+    }
+}
+
+/// The letters of the file that `options` select, one after the other, for people.
+///
+/// # Errors
+/// When the file cannot be opened or read.
+pub fn show(path: &Path, options: &ShowOptions) -> Result<String, DeadLetterError> {
+    let mut text = String::new();
+    let mut left = options.limit.unwrap_or(u64::MAX);
+    each(path, |line| {
+        let letter = parse(line).ok().filter(|letter| {
+            options.reason.is_none_or(|r| r == letter.reason)
+                && options.offset.is_none_or(|o| o == letter.offset)
+        });
+        if let (Some(letter), true) = (letter, left > 0) {
+            left -= 1;
+            let _ = pretty(&letter, &mut text);
+        }
+        left > 0
+    })?;
+    Ok(text)
+}
+
+fn pretty(letter: &DeadLetter, text: &mut String) -> std::fmt::Result {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let DeadLetter { source, offset, reason, .. } = letter;
+    writeln!(text, "{reason}  {source}[{}] offset {offset}", letter.partition.partition)?;
+    let mut line = |name: &str, value: String| writeln!(text, "  {name:<11} {value}");
+    if let Some(error) = &letter.error {
+        line("error", error.clone())?;
+    }
+    if let Some(at) = letter.event_time {
+        line("event time", time(at))?;
+    }
+    line("watermark", time(letter.watermark))?;
+    if let Some(late_by) = letter.late_by {
+        let floor = if letter.idle_floor { ", by an idle floor" } else { "" };
+        line("late by", format!("{} ms{floor}", late_by))?;
+    }
+    if let Some(at) = letter.arrived_at {
+        line("arrived at", time(at))?;
+    }
+    if let Some(topic) = &letter.topic {
+        line("topic", topic.clone())?;
+    }
+    if let Some(key) = &letter.key {
+        line("key", shown(key))?;
+    }
+    line("value", letter.value.as_deref().map_or_else(|| "null".to_owned(), shown))
+}
+
+/// Bytes for a terminal: control characters and what is not UTF-8 are escaped.
+fn shown(bytes: &[u8]) -> String {
+    let mut text = String::new();
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            if c.is_control() {
+                text.extend(c.escape_default());
+            } else {
+                text.push(c);
+            }
+        }
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+        if text.len() > SHOWN_MAX {
+            let cut = (0..=SHOWN_MAX).rev().find(|at| text.is_char_boundary(*at));
+            text.truncate(cut.unwrap_or(0));
+            let _ = write!(text, ".. ({} bytes)", bytes.len());
+            break;
+        }
+    }
+    text
+}
+
+/// A time in RFC 3339, or plain ms when it is beyond the calendar.
+fn time(at: EventTime) -> String {
+    let timestamp =
+        i64::try_from(at).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
+    timestamp.map_or_else(|| format!("{at} ms"), |t| format!("{t:.3}"))
+}
+
+/// Calls `take` with each line that is not blank, until it returns false.
+fn each(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), DeadLetterError> {
+    let file = File::open(path)
+        .map_err(|source| DeadLetterError::Open { path: path.to_owned(), source })?;
+    let mut reader = BufReader::with_capacity(1 << 18, file);
+    let (mut bytes, mut line) = (Vec::new(), 0);
+    loop {
+        bytes.clear();
+        match reader.read_until(b'\n', &mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(_) => line += 1,
+            Err(source) => {
+                return Err(DeadLetterError::Read { path: path.to_owned(), line, source });
+            }
+        }
+        if !bytes.trim_ascii().is_empty() && !take(&bytes) {
+            return Ok(());
+        }
+    }
+}

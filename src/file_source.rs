@@ -1,0 +1,198 @@
+//! JSON-lines files as partition logs, plain or zstd.
+//!
+//! Each file is a partition; its number is the file's place in the source's list. A record is a
+//! line, and its offset the line's number from 0. Blank lines are no records but are counted;
+//! `\r\n` ends a line as `\n` does; a last line without an end is a record. A thread a file reads
+//! blocks of 256 KiB ahead of the worker, at most [`BATCHES_MAX`] of them.
+//!
+//! A line of any length up to [`LINE_BYTES_MAX`] is handed over whole (whether that makes it
+//! malformed is the decoder's business); a longer one means that this is no file of lines, and
+//! fails the partition.
+
+mod lines;
+mod opened;
+#[cfg(test)]
+mod tests;
+
+use crate::feed::{Feed, feed};
+use crate::source::Waker;
+use lines::Lines;
+use opened::Opened;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, Partitions, Poll};
+
+/// How many blocks of a file wait for the worker at most.
+pub const BATCHES_MAX: usize = 4;
+/// The longest line that is handed over, in bytes (64 MiB); a longer one fails the partition.
+pub const LINE_BYTES_MAX: usize = 64 << 20;
+
+/// Why a file cannot be a source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FileSourceError {
+    /// It cannot be opened or its first bytes cannot be read.
+    #[error("cannot open source file {path}: {source}; check the path and that it may be read")]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The thread that reads it cannot be started.
+    #[error("cannot start the thread that reads {path}: {source}; raise the limit on threads")]
+    Thread {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// More files than partition numbers.
+    #[error("cannot read {0} files as one source: the limit is 4294967295")]
+    TooMany(usize),
+}
+
+/// How far the files have been read, for a progress bar: bytes on disk, before decompression.
+#[derive(Debug, Default)]
+pub struct Progress {
+    read: AtomicU64,
+    total: AtomicU64,
+}
+
+impl Progress {
+    /// Bytes read so far.
+    pub fn read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of all files opened so far; pipes count nothing.
+    pub fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
+}
+
+/// The files of `worker` out of `workers`: of all files in the order of (source, place in its
+/// list), every `workers`-th.
+///
+/// # Errors
+/// When a source has more files than there are partition numbers.
+pub fn share(
+    sources: &[(u16, Vec<PathBuf>)],
+    worker: usize,
+    workers: usize,
+) -> Result<Vec<(PartitionId, PathBuf)>, FileSourceError> {
+    let mut all = Vec::new();
+    for (source, files) in sources {
+        for (place, path) in files.iter().enumerate() {
+            let partition =
+                u32::try_from(place).map_err(|_| FileSourceError::TooMany(files.len()))?;
+            all.push((PartitionId { source: *source, partition }, path.clone()));
+        }
+    }
+    all.sort_by_key(|(id, _)| *id);
+    Ok(all.into_iter().skip(worker).step_by(workers.max(1)).collect())
+}
+
+/// The files a worker owns.
+pub struct FilePartitions {
+    appeared: Vec<Box<dyn PartitionReader>>,
+}
+
+impl FilePartitions {
+    /// Opens all files of `list` and starts a thread for each. `progress` counts their bytes and
+    /// may be shared by several workers.
+    ///
+    /// # Errors
+    /// When a file cannot be opened or a thread cannot be started; nothing is read then.
+    pub fn open(
+        list: Vec<(PartitionId, PathBuf)>,
+        waker: &Waker,
+        progress: &Arc<Progress>,
+    ) -> Result<Self, FileSourceError> {
+        let mut opened = Vec::with_capacity(list.len());
+        for (id, path) in list {
+            match Opened::new(&path, Arc::clone(progress)) {
+                Ok(file) => opened.push((id, path, file)),
+                Err(source) => return Err(FileSourceError::Open { path, source }),
+            }
+        }
+        let appeared = opened
+            .into_iter()
+            .map(|(id, path, file)| FilePartition::start(id, path, file, waker))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { appeared })
+    }
+}
+
+impl Partitions for FilePartitions {
+    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
+        std::mem::take(&mut self.appeared)
+    }
+
+    fn may_grow(&self) -> bool {
+        false
+    }
+}
+
+struct FilePartition {
+    id: PartitionId,
+    path: PathBuf,
+    feed: Feed,
+}
+
+impl FilePartition {
+    fn start(
+        id: PartitionId,
+        path: PathBuf,
+        file: Opened,
+        waker: &Waker,
+    ) -> Result<Box<dyn PartitionReader>, FileSourceError> {
+        let (sender, feed) = feed(BATCHES_MAX, Waker::clone(waker));
+        let name = format!("file-{}-{}", id.source, id.partition);
+        let thread_path = path.clone();
+        let started = thread::Builder::new().name(name).spawn(move || {
+            let mut lines = Lines::new(file.contents);
+            let outcome = loop {
+                match lines.next_batch() {
+                    Ok(Some(batch)) => {
+                        if !sender.send(batch) {
+                            return;
+                        }
+                    }
+                    Ok(None) => break Ok(()),
+                    Err(error) => break Err(failure(&thread_path, &lines.place(), &error)),
+                }
+            };
+            sender.end(outcome);
+        });
+        match started {
+            Ok(_) => Ok(Box::new(Self { id, path, feed })),
+            Err(source) => Err(FileSourceError::Thread { path, source }),
+        }
+    }
+}
+
+fn failure(path: &Path, place: &str, error: &io::Error) -> String {
+    format!(
+        "cannot read source file {} on after {place}: {error}; \
+         repair or replace the file and start again",
+        path.display()
+    )
+}
+
+impl PartitionReader for FilePartition {
+    fn id(&self) -> PartitionId {
+        self.id
+    }
+
+    fn poll(&mut self) -> Poll {
+        self.feed.poll()
+    }
+
+    fn describe(&self) -> String {
+        self.path.display().to_string()
+    }
+}

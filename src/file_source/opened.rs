@@ -1,0 +1,62 @@
+//! An opened file: its bytes after decompression.
+
+use super::Progress;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What a zstd frame begins with, and what a skippable frame does (its first byte varies).
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
+/// What is read from a compressed file at once, in bytes.
+const COMPRESSED_BYTES: usize = 1 << 16;
+
+/// See the module.
+pub(super) struct Opened {
+    pub contents: Box<dyn Read + Send>,
+}
+
+impl Opened {
+    /// Opens `path` and looks at its first bytes, not its name, to see whether it is zstd.
+    pub fn new(path: &Path, progress: Arc<Progress>) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+        }
+        progress.total.fetch_add(metadata.len(), Ordering::Relaxed);
+        let mut file = Counted { file, progress };
+        let mut head = Vec::with_capacity(ZSTD.len());
+        (&mut file).take(ZSTD.len() as u64).read_to_end(&mut head)?;
+        let skippable = matches!(*head, [first, a, b, c]
+            if first & 0xf0 == 0x50 && [a, b, c] == SKIPPABLE);
+        let compressed = head == ZSTD || skippable;
+        let whole = Cursor::new(head).chain(file);
+        let contents: Box<dyn Read + Send> = if compressed {
+            Box::new(decoder(BufReader::with_capacity(COMPRESSED_BYTES, whole))?)
+        } else {
+            Box::new(whole)
+        };
+        Ok(Self { contents })
+    }
+}
+
+fn decoder<R: BufRead + Send + 'static>(compressed: R) -> io::Result<impl Read + Send> {
+    zstd::stream::read::Decoder::with_buffer(compressed)
+}
+
+/// A file that counts what is read of it.
+struct Counted {
+    file: File,
+    progress: Arc<Progress>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(into)?;
+        self.progress.read.fetch_add(read as u64, Ordering::Relaxed);
+        Ok(read)
+    }
+}

@@ -1,0 +1,209 @@
+//! Claims about files as sources.
+
+use super::*;
+use crate::generator::{Generator, Options, write_files};
+use proptest::prelude::*;
+use std::io::{Cursor, Write};
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// A folder of its own for a test, removed at its end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("tidemark-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, name: &str, contents: &[u8]) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, contents).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+type Read = Vec<(u64, Vec<u8>)>;
+
+/// Reads all partitions to the end: what each gave, or how it failed.
+fn read(paths: &[PathBuf]) -> (Vec<Result<Read, String>>, Arc<Progress>) {
+    let (wake, woken) = mpsc::channel();
+    let wake = std::sync::Mutex::new(wake);
+    let waker: Waker = Arc::new(move || {
+        let _ = wake.lock().unwrap().send(());
+    });
+    let progress = Arc::new(Progress::default());
+    let list = share(&[(0, paths.to_vec())], 0, 1).unwrap();
+    let mut partitions = FilePartitions::open(list, &waker, &progress).unwrap();
+    let mut readers: Vec<_> = partitions.appeared().into_iter().map(|r| (r, Vec::new())).collect();
+    let mut done: Vec<Option<Result<Read, String>>> = paths.iter().map(|_| None).collect();
+    while done.iter().any(Option::is_none) {
+        let mut idle = true;
+        for ((reader, lines), done) in readers.iter_mut().zip(&mut done) {
+            match reader.poll() {
+                Poll::Records(batch) => {
+                    idle = false;
+                    let values = batch.records.iter().map(|r| (r.offset, batch.value(r).to_vec()));
+                    lines.extend(values);
+                }
+                Poll::Pending { caught_up } => assert!(!caught_up, "files are never idle"),
+                Poll::Ended => {
+                    done.get_or_insert_with(|| Ok(std::mem::take(lines)));
+                }
+                Poll::Failed(text) => *done = Some(Err(text)),
+            }
+        }
+        if idle && done.iter().any(Option::is_none) {
+            woken.recv_timeout(Duration::from_secs(20)).expect("woken after Pending");
+        }
+    }
+    (done.into_iter().flatten().collect(), progress)
+}
+
+/// Lines by the book.
+fn naive(contents: &[u8]) -> Read {
+    let mut lines: Vec<&[u8]> = contents.split(|b| *b == b'\n').collect();
+    if lines.last().is_some_and(|l| l.is_empty()) {
+        lines.pop();
+    }
+    (0..)
+        .zip(lines)
+        .map(|(n, line)| (n, line.strip_suffix(b"\r").unwrap_or(line).to_vec()))
+        .filter(|(_, line)| !line.iter().all(u8::is_ascii_whitespace))
+        .collect()
+}
+
+fn split(contents: &[u8], block: usize, line_max: usize) -> io::Result<Read> {
+    let mut lines = Lines::with_sizes(Cursor::new(contents), block, line_max);
+    let mut all = Vec::new();
+    while let Some(batch) = lines.next_batch()? {
+        assert!(!batch.records.is_empty());
+        all.extend(batch.records.iter().map(|r| (r.offset, batch.value(r).to_vec())));
+    }
+    Ok(all)
+}
+
+proptest! {
+    #[test]
+    fn lines_do_not_depend_on_blocks(
+        pieces in proptest::collection::vec("[a \\r\\n]{0,3}|[\\n]|b{0,40}", 0..40),
+        block in 1_usize..64,
+    ) {
+        let contents = pieces.concat().into_bytes();
+        prop_assert_eq!(split(&contents, block, 1 << 20).unwrap(), naive(&contents));
+    }
+}
+
+#[test]
+fn offsets_are_line_numbers_with_blank_lines_counted() {
+    let lines = split(b"\n{1}\r\n \t\r\n\n{2}\n{3}", 4, 100).unwrap();
+    let lines: Vec<_> = lines.iter().map(|(n, l)| (*n, l.as_slice())).collect();
+    assert_eq!(lines, [(1, &b"{1}"[..]), (4, b"{2}"), (5, b"{3}")]);
+}
+
+#[test]
+fn a_line_over_the_bound_fails_the_partition() {
+    assert!(split(&[b'x'; 1000], 64, 1000).is_ok());
+    let error = split(&[b'x'; 1100], 64, 1000).expect_err("too long").to_string();
+    assert!(error.contains("longer than 1000 bytes"), "{error}");
+}
+
+#[test]
+fn plain_and_compressed_files_give_the_same_records() {
+    let folder = Folder::new("plain-and-compressed");
+    let options = Options { events: 5_000, partitions: 2, ..Options::default() };
+    let mut told = 0;
+    let plain = write_files(&options, &folder.0.join("t.jsonl"), &mut |n| told = n).unwrap();
+    let zstd = write_files(&options, &folder.0.join("t.jsonl.zst"), &mut |_| {}).unwrap();
+    assert_eq!((told, plain.files.len()), (5_000, 2));
+    assert_eq!(plain.files[1], folder.0.join("t-1.jsonl"));
+    // By its bytes, not its name.
+    let renamed = folder.0.join("renamed.jsonl");
+    std::fs::rename(&zstd.files[1], &renamed).unwrap();
+    let files = [plain.files.clone(), vec![zstd.files[0].clone(), renamed]].concat();
+    let (read, progress) = read(&files);
+    let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
+    assert_eq!((&read[0], &read[1]), (&read[2], &read[3]));
+    let mut expected = vec![Vec::new(), Vec::new()];
+    let mut generator = Generator::new(options).unwrap();
+    while let Some(record) = generator.next() {
+        let partition = &mut expected[record.partition as usize];
+        partition.push((partition.len() as u64, record.line.to_vec()));
+    }
+    assert_eq!(read[..2], expected);
+    assert_eq!(progress.read(), progress.total());
+    let on_disk: u64 = files.iter().map(|f| std::fs::metadata(f).unwrap().len()).sum();
+    assert_eq!(progress.total(), on_disk);
+}
+
+#[test]
+fn concatenated_frames_are_one_file_and_a_cut_one_fails() {
+    let folder = Folder::new("frames");
+    let frame = |text: &[u8]| {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.write_all(text).unwrap();
+        encoder.finish().unwrap()
+    };
+    let many: Vec<u8> = (0..100_000).flat_map(|n| format!("{n}\n").into_bytes()).collect();
+    let whole = [frame(b"a\nb"), frame(b"c\n")].concat();
+    let cut = frame(&many);
+    let files = [
+        folder.file("whole", &whole),
+        folder.file("cut", &cut[..cut.len() - 9]),
+        folder.file("empty", b""),
+        folder.file("short", b"{}"),
+    ];
+    let (read, _) = read(&files);
+    assert_eq!(read[0], Ok(vec![(0, b"a".to_vec()), (1, b"bc".to_vec())]));
+    let error = read[1].as_ref().expect_err("cut");
+    assert!(error.contains("cut") && error.contains("line ") && error.contains("byte "), "{error}");
+    assert_eq!(read[2], Ok(Vec::new()));
+    assert_eq!(read[3], Ok(vec![(0, b"{}".to_vec())]));
+}
+
+#[test]
+fn a_missing_file_or_a_folder_is_an_error_that_names_it() {
+    let folder = Folder::new("missing");
+    for path in [folder.0.join("nothing.jsonl"), folder.0.clone()] {
+        let list = vec![(PartitionId { source: 0, partition: 0 }, path.clone())];
+        let waker: Waker = Arc::new(|| {});
+        let error = FilePartitions::open(list, &waker, &Arc::default()).map(|_| ());
+        let error = error.expect_err("no such file").to_string();
+        assert!(error.contains(&path.display().to_string()), "{error}");
+    }
+}
+
+#[test]
+fn a_reader_that_is_dropped_ends_its_thread() {
+    let folder = Folder::new("dropped");
+    let path = folder.file("many", "{}\n".repeat(4 << 20).as_bytes());
+    let waker: Waker = Arc::new(|| {});
+    let list = vec![(PartitionId { source: 0, partition: 0 }, path)];
+    let mut partitions = FilePartitions::open(list, &waker, &Arc::default()).unwrap();
+    let readers = partitions.appeared();
+    drop((readers, partitions));
+    // The thread holds the only other clone of the waker.
+    while Arc::strong_count(&waker) > 1 {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn every_worker_gets_its_share_by_sorted_index() {
+    let files = |n: usize| (0..n).map(|i| PathBuf::from(i.to_string())).collect::<Vec<_>>();
+    let sources = [(1, files(3)), (0, files(2))];
+    let of = |worker, workers| {
+        let share = share(&sources, worker, workers).unwrap();
+        share.into_iter().map(|(id, _)| (id.source, id.partition)).collect::<Vec<_>>()
+    };
+    assert_eq!(of(0, 1), [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]);
+    assert_eq!((of(0, 2), of(1, 2)), (vec![(0, 0), (1, 0), (1, 2)], vec![(0, 1), (1, 1)]));
+    assert_eq!(of(6, 7), []);
+}

@@ -1,0 +1,163 @@
+//! Generated traffic as JSON-lines files.
+
+use super::{Generator, Kind, Options};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use tidemark_operators::time::EventTime;
+
+/// After how many records progress is told.
+const PROGRESS_EVERY: u64 = 1 << 16;
+/// What is written at once, in bytes.
+const WRITE_BYTES: usize = 1 << 18;
+/// The zstd level: the fastest that still shrinks well.
+const ZSTD_LEVEL: i32 = 3;
+
+/// Why traffic could not be generated.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GenerateError {
+    /// An option is out of its bounds.
+    #[error("cannot generate: `{option}` must be {bounds}")]
+    Option {
+        /// Which option.
+        option: &'static str,
+        /// What it may be.
+        bounds: String,
+    },
+    /// A file could not be written.
+    #[error("cannot write generated records to {path}: {source}")]
+    Io {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Records of all kinds.
+    pub events: u64,
+    /// Those that are late.
+    pub late: u64,
+    /// Those that are malformed.
+    pub malformed: u64,
+    /// Bytes before compression, line ends included.
+    pub bytes: u64,
+    /// Event time of the oldest and of the newest record that is not malformed.
+    pub times: Option<(EventTime, EventTime)>,
+    /// The files, in the order of the partitions.
+    pub files: Vec<PathBuf>,
+}
+
+/// The file of `partition` when `out` was asked for: `out` itself when there is only one, else
+/// with `-0`, `-1`, .. before the extension (`traffic.jsonl.zst` becomes `traffic-0.jsonl.zst`).
+pub fn partition_path(out: &Path, partition: u32, partitions: u32) -> PathBuf {
+    if partitions == 1 {
+        return out.to_owned();
+    }
+    let name = out.file_name().unwrap_or_default().to_string_lossy();
+    let (plain, zst) = match name.strip_suffix(".zst") {
+        Some(plain) => (plain, ".zst"),
+        None => (name.as_ref(), ""),
+    };
+    let (stem, extension) = match plain.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => (stem, format!(".{extension}")),
+        _ => (plain, String::new()),
+    };
+    out.with_file_name(format!("{stem}-{partition}{extension}{zst}"))
+}
+
+/// Writes the records `options` ask for to `out`, one file a partition (see [`partition_path`]),
+/// compressed when the name ends in `.zst`. `progress` is told now and then how many there are.
+///
+/// # Errors
+/// When an option is out of its bounds, or a file cannot be written.
+pub fn write_files(
+    options: &Options,
+    out: &Path,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Summary, GenerateError> {
+    let mut generator = Generator::new(options.clone())?;
+    let mut outputs = (0..options.partitions)
+        .map(|partition| Output::create(partition_path(out, partition, options.partitions)))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut summary = Summary::default();
+    while let Some(record) = generator.next() {
+        let output = usize::try_from(record.partition).ok().and_then(|p| outputs.get_mut(p));
+        if let Some(output) = output {
+            output.line(record.line)?;
+        }
+        summary.events += 1;
+        summary.bytes += record.line.len() as u64 + 1;
+        summary.late += u64::from(record.kind == Kind::Late);
+        summary.malformed += u64::from(record.kind == Kind::Malformed);
+        if record.kind != Kind::Malformed {
+            let (oldest, newest) = summary.times.unwrap_or((record.time, record.time));
+            summary.times = Some((oldest.min(record.time), newest.max(record.time)));
+        }
+        if summary.events % PROGRESS_EVERY == 0 {
+            progress(summary.events);
+        }
+    }
+    progress(summary.events);
+    for output in outputs {
+        summary.files.push(output.finish()?);
+    }
+    Ok(summary)
+}
+
+/// One file being written.
+struct Output {
+    path: PathBuf,
+    to: Encoder,
+}
+
+enum Encoder {
+    Plain(BufWriter<File>),
+    Zstd(BufWriter<zstd::stream::write::Encoder<'static, File>>),
+}
+
+impl Output {
+    fn create(path: PathBuf) -> Result<Self, GenerateError> {
+        let encoder = || {
+            let file = File::create(&path)?;
+            if path.extension().is_some_and(|e| e == "zst") {
+                let zstd = zstd::stream::write::Encoder::new(file, ZSTD_LEVEL)?;
+                return Ok(Encoder::Zstd(BufWriter::with_capacity(WRITE_BYTES, zstd)));
+            }
+            Ok(Encoder::Plain(BufWriter::with_capacity(WRITE_BYTES, file)))
+        };
+        match encoder() {
+            Ok(to) => Ok(Self { path, to }),
+            Err(source) => Err(GenerateError::Io { path, source }),
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), GenerateError> {
+        let to: &mut dyn Write = match &mut self.to {
+            Encoder::Plain(to) => to,
+            Encoder::Zstd(to) => to,
+        };
+        to.write_all(line)
+            .and_then(|()| to.write_all(b"\n"))
+            .map_err(|source| GenerateError::Io { path: self.path.clone(), source })
+    }
+
+    fn finish(self) -> Result<PathBuf, GenerateError> {
+        let finished = match self.to {
+            Encoder::Plain(mut to) => to.flush(),
+            Encoder::Zstd(to) => to
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error)
+                .and_then(zstd::stream::write::Encoder::finish)
+                .map(|_| ()),
+        };
+        match finished {
+            Ok(()) => Ok(self.path),
+            Err(source) => Err(GenerateError::Io { path: self.path, source }),
+        }
+    }
+}

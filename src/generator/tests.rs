@@ -1,0 +1,219 @@
+//! Claims about generated traffic.
+
+use super::*;
+use crate::generator::live::{History, LiveGenerator, LiveOptions};
+use serde_json::Value;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tidemark_operators::ingest::reader::{PartitionId, Partitions, Poll};
+
+fn options(profile: Profile) -> Options {
+    Options { profile, events: 20_000, seed: 3, partitions: 3, cards: 2_000, ..Options::default() }
+}
+
+fn each(options: &Options, mut f: impl FnMut(&Record<'_>)) {
+    let mut generator = Generator::new(options.clone()).expect("good options");
+    while let Some(record) = generator.next() {
+        f(&record);
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    let all = |options: &Options| {
+        let mut bytes = Vec::new();
+        each(options, |r| bytes.extend_from_slice(r.line));
+        bytes
+    };
+    for profile in [Profile::Fraud, Profile::W1] {
+        let options = Options { late: 0.01, malformed: 0.01, ..options(profile) };
+        assert_eq!(all(&options), all(&options));
+        assert_ne!(all(&options), all(&Options { seed: 4, ..options.clone() }));
+    }
+}
+
+#[test]
+fn no_record_is_late_or_malformed_unless_asked_for() {
+    for profile in [Profile::Fraud, Profile::W1] {
+        let options = options(profile);
+        let (mut newest, mut bytes, mut cards) = ([0; 3], 0, HashMap::new());
+        let mut ids = HashSet::new();
+        each(&options, |record| {
+            let value: Value = serde_json::from_slice(record.line).expect("JSON");
+            let at = value["timestamp"].as_u64().expect("a time");
+            let newest = &mut newest[record.partition as usize];
+            assert!(at + 5_000 >= *newest, "{value}");
+            *newest = at.max(*newest);
+            for field in ["user_id", "currency", "merchant_id", "mcc", "country", "device_id"] {
+                assert!(value[field].is_string());
+            }
+            assert!(
+                value["ip_address"]
+                    .as_str()
+                    .is_some_and(|ip| ip.parse::<std::net::IpAddr>().is_ok())
+            );
+            assert!(value["amount"].as_f64().is_some_and(|a| (0.5..=25_000.0).contains(&a)));
+            assert!(["approved", "declined"].contains(&value["status"].as_str().unwrap()));
+            let card = value["card_id"].as_str().expect("a card").to_owned();
+            assert_eq!(record.key, card.as_bytes());
+            assert_eq!(*cards.entry(card).or_insert(record.partition), record.partition);
+            assert!(ids.insert(value["transaction_id"].as_str().unwrap().to_owned()));
+            bytes += record.line.len();
+        });
+        assert_eq!(ids.len(), 20_000);
+        assert!((255..285).contains(&(bytes / 20_000)), "{} bytes a record", bytes / 20_000);
+        assert!(cards.len() > 1_500, "{} cards", cards.len());
+    }
+}
+
+#[test]
+fn late_and_malformed_records_are_what_they_say() {
+    let options = Options { late: 0.05, malformed: 0.05, ..options(Profile::W1) };
+    let (mut newest, mut counts) = ([0; 3], HashMap::new());
+    each(&options, |record| {
+        *counts.entry(format!("{:?}", record.kind)).or_insert(0) += 1;
+        let value = serde_json::from_slice::<Value>(record.line);
+        let newest = &mut newest[record.partition as usize];
+        match record.kind {
+            Kind::Malformed => {
+                let valid = value.is_ok_and(|v| {
+                    let time = v["timestamp"].as_u64().is_some_and(|t| t < 4_102_444_800_000);
+                    let amount = v["amount"].as_f64().is_some_and(|a| a < 1e10);
+                    v["card_id"].is_string() && amount && time
+                });
+                assert!(!valid, "{}", String::from_utf8_lossy(record.line));
+            }
+            kind => {
+                let at = value.expect("JSON")["timestamp"].as_u64().expect("a time");
+                assert_eq!(kind == Kind::Late, at + 5_000 < *newest);
+                *newest = at.max(*newest);
+            }
+        }
+    });
+    assert!((800..1_200).contains(&counts["Late"]), "{counts:?}");
+    assert!((800..1_200).contains(&counts["Malformed"]), "{counts:?}");
+}
+
+#[test]
+fn fraud_has_bursts_of_card_testing_and_about_a_tenth_declined() {
+    let mut by_minute: HashMap<(Vec<u8>, u64), (u32, u32)> = HashMap::new();
+    let mut declined = 0;
+    each(&Options { events: 50_000, ..options(Profile::Fraud) }, |record| {
+        let value: Value = serde_json::from_slice(record.line).expect("JSON");
+        let small = u32::from(value["amount"].as_f64().is_some_and(|a| a < 5.0));
+        let was_declined = u32::from(value["status"] == "declined");
+        declined += was_declined;
+        let minute = by_minute.entry((record.key.to_vec(), record.time / 120_000)).or_default();
+        minute.0 += was_declined;
+        minute.1 += small;
+    });
+    assert!((4_000..8_000).contains(&declined), "{declined}");
+    assert!(by_minute.values().filter(|(d, s)| *d >= 10 && *s >= 10).count() >= 5);
+}
+
+#[test]
+fn options_out_of_bounds_are_named() {
+    let base = Options::default();
+    for (option, options) in [
+        ("partitions", Options { partitions: 0, ..base.clone() }),
+        ("cards", Options { cards: 0, ..base.clone() }),
+        ("hours", Options { hours: 0, ..base.clone() }),
+        ("late", Options { late: 1.5, ..base.clone() }),
+        ("malformed", Options { malformed: f64::NAN, ..base }),
+    ] {
+        let error = Generator::new(options).map(|_| ()).expect_err("out of bounds").to_string();
+        assert!(error.contains(&format!("`{option}`")), "{error}");
+    }
+}
+
+#[test]
+fn partition_numbers_stand_before_the_extension() {
+    for (out, first) in [
+        ("a/traffic.jsonl", "a/traffic-0.jsonl"),
+        ("traffic.jsonl.zst", "traffic-0.jsonl.zst"),
+        ("traffic.zst", "traffic-0.zst"),
+        ("traffic", "traffic-0"),
+        ("a.b/.hidden", "a.b/.hidden-0"),
+    ] {
+        assert_eq!(partition_path(out.as_ref(), 0, 2), std::path::Path::new(first));
+        assert_eq!(partition_path(out.as_ref(), 0, 1), std::path::Path::new(out));
+    }
+}
+
+#[test]
+fn live_traffic_follows_the_schedule_and_ends() {
+    let origin = Instant::now();
+    let options = LiveOptions {
+        profile: Profile::Fraud,
+        seed: 1,
+        rate: 20_000.0,
+        partitions: 2,
+        cards: 1_000,
+        late: 0.0,
+        malformed: 0.0,
+        history: Some(History { hours: 2, events: 1_001 }),
+        events: Some(2_001),
+        origin,
+    };
+    let ids: Vec<_> = (0..2).map(|partition| PartitionId { source: 0, partition }).collect();
+    let (wake, woken) = std::sync::mpsc::channel();
+    let wake = std::sync::Mutex::new(wake);
+    let waker: crate::source::Waker = Arc::new(move || {
+        let _ = wake.lock().unwrap().send(());
+    });
+    let mut generator = LiveGenerator::start(&options, &ids, &waker).expect("started");
+    assert!(!generator.may_grow());
+    let mut readers = generator.appeared();
+    assert!(generator.appeared().is_empty() && readers.len() == 2);
+    let (mut records, mut cards) = (0, HashMap::new());
+    let mut starts = [Vec::new(), Vec::new()];
+    while !readers.is_empty() {
+        let mut idle = true;
+        readers.retain_mut(|reader| match reader.poll() {
+            Poll::Records(batch) => {
+                idle = false;
+                let partition = reader.id().partition;
+                let history = [501, 500][partition as usize];
+                let first = batch.records[0].offset;
+                match first.checked_sub(history) {
+                    // The schedule does not wait for us: a record every 100 us in each partition.
+                    Some(live) => starts[partition as usize].push(batch.due_ns - live * 100_000),
+                    None => assert_eq!(batch.due_ns, 0, "history was never due"),
+                }
+                for record in &batch.records {
+                    records += 1;
+                    let value: Value = serde_json::from_slice(batch.value(record)).expect("JSON");
+                    assert!(value["timestamp"].as_u64() <= batch.read_at);
+                    let card = batch.key(record).expect("a key").to_vec();
+                    assert_eq!(*cards.entry(card).or_insert(partition), partition);
+                }
+                true
+            }
+            Poll::Pending { .. } => true,
+            Poll::Ended => false,
+            Poll::Failed(text) => panic!("{text}"),
+        });
+        if idle && !readers.is_empty() {
+            woken.recv_timeout(Duration::from_secs(20)).expect("woken after Pending");
+        }
+    }
+    assert_eq!(records, 3_002);
+    for starts in starts {
+        assert!(starts.iter().all(|start| *start == starts[0]), "{starts:?}");
+    }
+    assert!(origin.elapsed() >= Duration::from_millis(100), "no record comes before it is due");
+}
+
+#[test]
+fn the_bytes_of_a_seed_are_the_same_in_every_release() {
+    const PINNED: (u64, u64) = (573_311_678_386_259_537, 17_634_334_359_110_762_912);
+    let pinned = |profile| {
+        let (mut sum, options) = (0, Options { late: 0.01, malformed: 0.01, ..options(profile) });
+        each(&options, |r| {
+            sum = r.line.iter().fold(sum, |sum, byte| mix(sum, u64::from(*byte)));
+        });
+        sum
+    };
+    assert_eq!((pinned(Profile::W1), pinned(Profile::Fraud)), PINNED);
+}

@@ -1,0 +1,75 @@
+//! Any bytes become one row or one error; an error leaves the rows before it as they were, and a
+//! decoder that has seen anything still reads a good record.
+//!
+//! `cargo fuzz run --fuzz-dir tests/fuzz decoder`
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tidemark_operators::ingest::decode::{Decoded, Decoder};
+use tidemark_operators::plan::{FieldPlan, Format, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
+use tidemark_operators::value::Type;
+
+const GOOD: &[u8] = br#"{"id":"c","at":"2026-01-31T00:00:00Z","n":1,"data":{"ip":"::1"}}"#;
+
+fn path(dotted: &str) -> Vec<String> {
+    dotted.split('.').map(str::to_owned).collect()
+}
+
+fn source() -> SourcePlan {
+    let fields = [
+        ("id", Type::Text, true),
+        ("amount", Type::Decimal, false),
+        ("n", Type::Int, false),
+        ("x", Type::Double, false),
+        ("b", Type::Bool, false),
+        ("data.ip", Type::Ip, false),
+        ("data.when", Type::Timestamp, false),
+    ];
+    SourcePlan {
+        name: "fuzz".to_owned(),
+        topic: None,
+        files: Vec::new(),
+        format: Format::Json,
+        start: Start::Earliest,
+        time: TimeField { path: path("at"), unit: TimeUnit::Rfc3339 },
+        arrival: Some(TimeField { path: path("data.read"), unit: TimeUnit::Us }),
+        earliest: EARLIEST_DEFAULT,
+        latest: LATEST_DEFAULT,
+        out_of_orderness: 0,
+        idle_after: 0,
+        max_future_skew: None,
+        fields: fields
+            .iter()
+            .map(|&(name, ty, required)| FieldPlan {
+                name: name.to_owned(),
+                path: path(name),
+                ty,
+                required,
+            })
+            .collect(),
+        predicates: Vec::new(),
+        keys: vec![0],
+    }
+}
+
+// One record a line: what one of them teaches the decoder must not spoil the next.
+fuzz_target!(|bytes: &[u8]| {
+    let mut decoder = Decoder::new(&source());
+    let mut into = Decoded::default();
+    decoder.decode(GOOD, &mut into).expect("a good record");
+    for record in bytes.split(|b| *b == b'\n') {
+        let before = into.clone();
+        match decoder.decode(record, &mut into) {
+            Ok(()) => assert_eq!(into.rows(), before.rows() + 1),
+            Err(error) => {
+                assert_eq!(into, before);
+                assert!(error.to_string().len() < 1_000);
+            }
+        }
+        let rows = into.rows();
+        assert!(into.columns.iter().all(|c| c.words.len() == rows && c.valid.len() == rows));
+    }
+    decoder.decode(GOOD, &mut into).expect("a good record, still");
+});
