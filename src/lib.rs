@@ -1,6 +1,7 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
+//! - [`config`]: settings from `cluster.toml`, the environment and flags;
 //! - [`failure`]: how a command fails;
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
 //! - [`metrics`]: `/metrics`, from what the workers count and the sinks report;
@@ -9,6 +10,7 @@
 //! - [`text`]: durations, sizes and counts as people write them.
 
 pub mod cli;
+pub mod config;
 pub mod dispatch;
 pub mod failure;
 pub mod http;
