@@ -6,6 +6,7 @@
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
 //! - [`metrics`]: `/metrics`, from what the workers count and the sinks report;
 //! - [`logging`], [`progress`]: what is shown while a command runs;
+//! - [`screen`]: the demo's live view;
 //! - [`process`]: what the process uses of the machine;
 //! - [`text`]: durations, sizes and counts as people write them.
 
@@ -18,4 +19,5 @@ pub mod logging;
 pub mod metrics;
 pub mod process;
 pub mod progress;
+pub mod screen;
 pub mod text;
