@@ -7,7 +7,7 @@ use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Paragraph, Sparkline};
+use ratatui::widgets::{Block, Paragraph, RenderDirection, Sparkline};
 use tidemark_operators::ingest::dead_letter::Reason;
 
 /// The height of the boxes above the table.
@@ -77,7 +77,12 @@ fn draw_rate(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     frame.render_widget(Paragraph::new(line), numbers);
     let history = model.history(usize::from(bars.width));
     let top = history.iter().max().map_or(1, |max| max + max / 8 + 1);
-    let bar = Sparkline::default().data(&history).max(top).style(Style::new().fg(Color::Blue));
+    // The newest bar stands at the right edge.
+    let bar = Sparkline::default()
+        .data(history.iter().rev())
+        .max(top)
+        .direction(RenderDirection::RightToLeft)
+        .style(Style::new().fg(Color::Blue));
     frame.render_widget(bar, bars);
 }
 
@@ -137,12 +142,12 @@ fn draw_held(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let state = &model.state;
     let mib = |bytes: u64| count_text(bytes.div_ceil(1 << 20));
     let text = format!(
-        " holds {} entities, {} events ({} MiB); process {} MiB; {} rows written",
+        " {} entities  {} events ({} MiB)  {} rows out  process {} MiB",
         count_text(state.entities),
         count_text(state.timeline_rows),
         mib(state.timeline_bytes),
-        mib(state.rss_bytes),
         count_text(state.rows),
+        mib(state.rss_bytes),
     );
     let line = match state.log.last() {
         Some(log) if log.contains("WARN") || log.contains("ERROR") => {

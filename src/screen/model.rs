@@ -74,9 +74,8 @@ impl Model {
             return;
         };
         let passed = current.saturating_sub(bar);
-        if passed > 0 {
-            // What came since the bar began is spread over the bars that have passed.
-            let share = read.saturating_sub(at_start) / passed;
+        // What came since the bar began is spread over the bars that have passed.
+        if let Some(share) = read.saturating_sub(at_start).checked_div(passed) {
             for _ in 0..passed.min(BARS_MAX as u64) {
                 self.bars.push_back(share);
             }

@@ -79,7 +79,7 @@ fn the_screen_shows_what_the_demo_promises() {
         "card_000005",
         "txn_count",
         "120.50",
-        "holds 1,234 entities, 10,000 events (5 MiB); process 90 MiB",
+        "1,234 entities  10,000 events (5 MiB)  40,000 rows out  process 90 MiB",
         "q quit",
     ] {
         assert!(text.contains(part), "no {part} in\n{text}");
