@@ -159,12 +159,26 @@ impl Settings {
             wrong.push(errors.to_string());
         }
         wrong.extend(environment::apply(&mut settings, &variable));
+        wrong.extend(settings.contradictions());
         if wrong.is_empty() {
             Ok(settings)
         } else {
             Err(Failure::usage(format!("the settings are wrong\n{}", wrong.join("\n")))
                 .hint("the shipped cluster.toml lists every key with its unit and default"))
         }
+    }
+
+    /// What is wrong between settings that are right by themselves.
+    fn contradictions(&self) -> Vec<String> {
+        let redis = &self.online.redis;
+        let mut wrong = Vec::new();
+        if redis.backoff_min > redis.backoff_max {
+            wrong.push("\"backoff_min\" in [online.redis] is longer than \"backoff_max\"");
+        }
+        if redis.tls.cert_file.is_some() != redis.tls.key_file.is_some() {
+            wrong.push("[online.redis] needs both \"tls_cert_file\" and \"tls_key_file\", or none");
+        }
+        wrong.into_iter().map(str::to_owned).collect()
     }
 
     /// The same settings with what flags say.

@@ -24,6 +24,9 @@ pub struct Limits {
     pub slice_rows: usize,
     /// Events in one chunk of the timeline. Default 4,096.
     pub chunk_rows: usize,
+    /// Keys that wait for their deletion in the online store; beyond it they are left to their TTL.
+    /// Default 1,000,000.
+    pub deletions_max: usize,
     /// Wall time without an event after which the live clock follows the machine's. Default 1 s.
     pub live_idle: Duration,
     /// How long the end of a job waits for its sinks. Default 30 s.
@@ -41,6 +44,7 @@ impl Default for Limits {
             step_records: 1_000,
             slice_rows: 10_000,
             chunk_rows: 4_096,
+            deletions_max: 1_000_000,
             live_idle: Duration::from_secs(1),
             shutdown: Duration::from_secs(30),
         }
@@ -58,6 +62,7 @@ impl Limits {
         keys.count("step_records", 1..=100_000, &mut self.step_records);
         keys.count("slice_rows", 1..=10_000_000, &mut self.slice_rows);
         keys.count("chunk_rows", 64..=1_048_576, &mut self.chunk_rows);
+        keys.count("deletions_max", 1..=100_000_000, &mut self.deletions_max);
         let minute = Duration::from_secs(60);
         keys.duration("live_idle", Duration::from_millis(10)..=minute, &mut self.live_idle);
         keys.duration("shutdown", Duration::from_secs(1)..=minute * 60, &mut self.shutdown);

@@ -4,7 +4,7 @@ mod address;
 
 pub use address::RedisAddress;
 
-use crate::config::keys::{Choice, Keys, choose};
+use crate::config::keys::{Choice, Keys, choose, not_empty};
 use std::time::Duration;
 
 /// Which store.
@@ -47,6 +47,8 @@ pub struct OnlineSettings {
     pub flush_interval: Duration,
     /// Rows are written when so many wait; default 1,000.
     pub flush_rows: usize,
+    /// Bytes after which a flush takes no further row; default 1 MiB.
+    pub flush_bytes: u64,
     /// Rows changed by decay alone may wait this long; default 1 s.
     pub decay_flush: Duration,
     /// Redis.
@@ -62,6 +64,7 @@ impl Default for OnlineSettings {
             publish: Publish::WhenCaughtUp,
             flush_interval: Duration::from_millis(5),
             flush_rows: 1_000,
+            flush_bytes: 1 << 20,
             decay_flush: Duration::from_secs(1),
             redis: RedisSettings::default(),
             memory: MemorySettings::default(),
@@ -80,6 +83,7 @@ impl OnlineSettings {
         choose(keys, "publish", &mut self.publish);
         keys.duration("flush_interval", MS..=MINUTE, &mut self.flush_interval);
         keys.count("flush_rows", 1..=100_000, &mut self.flush_rows);
+        keys.size("flush_bytes", (1 << 10)..=(64 << 20), &mut self.flush_bytes);
         keys.duration("decay_flush", MS..=MINUTE, &mut self.decay_flush);
         keys.section("redis", &mut |keys| self.redis.keys(keys));
         keys.section("memory", &mut |keys| self.memory.keys(keys));
@@ -91,30 +95,36 @@ impl OnlineSettings {
 pub struct RedisSettings {
     /// Where it is.
     pub address: RedisAddress,
-    /// How long connecting may take; default 5 s.
+    /// Certificates of a connection with TLS.
+    pub tls: TlsSettings,
+    /// What keys begin with; default `features`.
+    pub key_prefix: String,
+    /// How long connecting may take, the TLS handshake included; default 2 s.
     pub connect_timeout: Duration,
     /// How long an answer may take; default 5 s.
     pub response_timeout: Duration,
+    /// How often each connection is probed and memory is asked for; default 5 s.
+    pub probe_interval: Duration,
     /// The first pause after a failure, doubled up to `backoff_max`; default 50 ms.
     pub backoff_min: Duration,
     /// The longest pause between attempts; default 5 s.
     pub backoff_max: Duration,
     /// Failures in a row that open the circuit breaker; default 5.
     pub breaker_failures: usize,
-    /// How long an open breaker tries nothing; default 5 s.
-    pub breaker_open: Duration,
 }
 
 impl Default for RedisSettings {
     fn default() -> Self {
         RedisSettings {
             address: RedisAddress::default(),
-            connect_timeout: Duration::from_secs(5),
+            tls: TlsSettings::default(),
+            key_prefix: "features".to_owned(),
+            connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(5),
+            probe_interval: Duration::from_secs(5),
             backoff_min: Duration::from_millis(50),
             backoff_max: Duration::from_secs(5),
             breaker_failures: 5,
-            breaker_open: Duration::from_secs(5),
         }
     }
 }
@@ -122,13 +132,28 @@ impl Default for RedisSettings {
 impl RedisSettings {
     fn keys(&mut self, keys: &mut dyn Keys) {
         self.address.keys(keys);
+        keys.optional_text("tls_ca_file", &not_empty, &mut self.tls.ca_file);
+        keys.optional_text("tls_cert_file", &not_empty, &mut self.tls.cert_file);
+        keys.optional_text("tls_key_file", &not_empty, &mut self.tls.key_file);
+        keys.text("key_prefix", &not_empty, &mut self.key_prefix);
         keys.duration("connect_timeout", MS..=MINUTE, &mut self.connect_timeout);
         keys.duration("response_timeout", MS..=MINUTE, &mut self.response_timeout);
+        keys.duration("probe_interval", MS * 100..=MINUTE * 10, &mut self.probe_interval);
         keys.duration("backoff_min", MS..=MINUTE, &mut self.backoff_min);
         keys.duration("backoff_max", MS..=MINUTE, &mut self.backoff_max);
         keys.count("breaker_failures", 1..=1_000, &mut self.breaker_failures);
-        keys.duration("breaker_open", MS..=MINUTE * 10, &mut self.breaker_open);
     }
+}
+
+/// Certificates of a connection with TLS, as names of PEM files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Authorities to trust instead of the system's.
+    pub ca_file: Option<String>,
+    /// The certificate to show when Redis asks for one; together with `key_file`.
+    pub cert_file: Option<String>,
+    /// Its key (PKCS #8).
+    pub key_file: Option<String>,
 }
 
 /// Memory of Redis.
