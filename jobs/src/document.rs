@@ -76,10 +76,8 @@ impl<'i> Document<'i> {
     pub fn parse(file: &str, text: &'i str) -> Result<Self, JobErrors> {
         let problems = Problems::new(file, text);
         if text.len() > FILE_BYTES_MAX {
-            let message = format!(
-                "the file has {} bytes; at most {FILE_BYTES_MAX} are read",
-                text.len()
-            );
+            let message =
+                format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", text.len());
             problems.push(0, None, message, None);
             return Err(problems.into_errors());
         }

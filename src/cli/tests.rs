@@ -45,7 +45,7 @@ fn replay_takes_several_files_a_source() {
 #[test]
 fn wrong_values_say_what_to_write() {
     for (line, words) in [
-        ("tidemark demo --for 10", "a duration with a unit"),
+        ("tidemark demo --for 10", "is no duration"),
         ("tidemark demo --for 0s", "longer than nothing"),
         ("tidemark demo --workers 0", "a number from 1 to 256"),
         ("tidemark demo --port 99999", "99999"),

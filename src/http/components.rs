@@ -62,7 +62,7 @@ pub fn online(snapshot: &OnlineSnapshot) -> Component {
         (None, Some(breaker)) => {
             (State::Down, format!("circuit breaker {}; {pending} rows wait", breaker.name()))
         }
-        (None, None) if snapshot.memory_alert() => {
+        (None, None) if snapshot.memory_alert => {
             let used = bytes_text(snapshot.memory_used_bytes.unwrap_or(0));
             let limit = bytes_text(snapshot.memory_limit_bytes.unwrap_or(0));
             (State::Degraded, format!("uses {used} of {limit}, past the alert threshold"))
@@ -70,7 +70,9 @@ pub fn online(snapshot: &OnlineSnapshot) -> Component {
         (None, None) if snapshot.held_back => {
             (State::Ok, "rows are held back until every partition has caught up".to_owned())
         }
-        (None, None) => (State::Ok, format!("{} rows written", count_text(snapshot.rows_written))),
+        (None, None) => {
+            (State::Ok, format!("{} rows written", count_text(snapshot.rows_written())))
+        }
     };
     let name = format!("online ({})", snapshot.kind);
     Component { name, kind: Part::Sink, state, reason }

@@ -1,6 +1,6 @@
 //! The online store, dead letters and sealed rows.
 
-use crate::metrics::exposition::{Exposition, float};
+use crate::metrics::exposition::{Exposition, float, seconds};
 use crate::metrics::snapshot::{LogSinkSnapshot, OnlineSnapshot};
 
 /// Rows on their way to the online store. The names beginning with `redis_` are shown for the
@@ -8,7 +8,7 @@ use crate::metrics::snapshot::{LogSinkSnapshot, OnlineSnapshot};
 pub(super) fn online(out: &mut Exposition, online: &OnlineSnapshot) {
     let mut writes =
         out.counter("redis_writes_total", "Rows written to the online store, deletions included.");
-    writes.count(&[], online.rows_written);
+    writes.count(&[], online.rows_written());
     out.add(writes);
     let mut pipelines = out.counter(
         "redis_pipeline_operations_total",
@@ -17,27 +17,75 @@ pub(super) fn online(out: &mut Exposition, online: &OnlineSnapshot) {
     pipelines.count(&[("result", "ok")], online.pipelines_ok);
     pipelines.count(&[("result", "error")], online.pipelines_failed);
     out.add(pipelines);
-    let mut commands =
-        out.counter("tidemark_online_commands_total", "Commands sent to the online store.");
-    for (command, count) in &online.commands {
-        commands.count(&[("command", command)], *count);
+    causes(out, online);
+    for (name, help, count) in [
+        (
+            "tidemark_online_rows_coalesced_total",
+            "Rows replaced by a newer row of their entity and view before they were written.",
+            online.rows_coalesced,
+        ),
+        (
+            "tidemark_online_flushed_rows_total",
+            "Rows in all flushes; divided by the pipelines it is the mean flush size.",
+            online.rows_flushed,
+        ),
+        (
+            "tidemark_online_healed_total",
+            "Keys that someone else had removed or replaced, and that were written anew.",
+            online.rows_healed,
+        ),
+    ] {
+        let mut family = out.counter(name, help);
+        family.count(&[], count);
+        out.add(family);
     }
-    out.add(commands);
-    let mut coalesced = out.counter(
-        "tidemark_online_rows_coalesced_total",
-        "Rows replaced by a newer row of their entity and view before they were written.",
-    );
-    coalesced.count(&[], online.rows_coalesced);
-    out.add(coalesced);
-    let mut flush = out.histogram("tidemark_online_flush_rows", "Rows written a flush.");
-    if !online.flush_rows.counts.is_empty() {
-        flush.buckets(&[], &online.flush_rows, 1.0);
-    }
-    out.add(flush);
+    let mut held = out.gauge("tidemark_online_rows", "Rows of the online store in this process.");
+    held.count(&[], online.rows_held);
+    out.add(held);
     let mut pending =
         out.gauge("tidemark_online_rows_pending", "Rows that wait for the online store.");
     pending.count(&[], online.rows_pending);
     out.add(pending);
+    let mut oldest = out.gauge(
+        "tidemark_online_oldest_pending_seconds",
+        "How long the oldest waiting row has waited, in seconds.",
+    );
+    oldest.sample(&[], seconds(online.oldest_pending_ms));
+    out.add(oldest);
+    state(out, online);
+}
+
+/// What is counted by cause: arrival or decay.
+fn causes(out: &mut Exposition, online: &OnlineSnapshot) {
+    let mut rows = out.counter(
+        "tidemark_online_rows_written_total",
+        "Rows written, by cause: an arrival, or decay alone.",
+    );
+    let mut commands = out.counter(
+        "tidemark_online_commands_total",
+        "Commands sent to the online store, by command and cause.",
+    );
+    let mut latency = out.histogram(
+        "tidemark_online_write_seconds",
+        "From a row's first change to the store's acknowledgement, in seconds.",
+    );
+    for cause in &online.causes {
+        let label = ("cause", cause.cause);
+        rows.count(&[label], cause.rows_written);
+        for (command, count) in &cause.commands {
+            commands.count(&[("command", command), label], *count);
+        }
+        if !cause.write_us.counts.is_empty() {
+            latency.buckets(&[label], &cause.write_us, 1e6);
+        }
+    }
+    for family in [rows, commands, latency] {
+        out.add(family);
+    }
+}
+
+/// Whether the store takes rows.
+fn state(out: &mut Exposition, online: &OnlineSnapshot) {
     let mut up = out.gauge("tidemark_online_up", "Whether the online store takes rows: 1 or 0.");
     up.count(&[("kind", online.kind)], u64::from(online.down.is_none()));
     out.add(up);
@@ -74,7 +122,7 @@ pub(super) fn memory(out: &mut Exposition, online: &OnlineSnapshot) {
         "Whether the online store's memory has reached the alert threshold: 1 or 0.",
     );
     if online.memory_limit_bytes.is_some() {
-        alert.count(&[], u64::from(online.memory_alert()));
+        alert.count(&[], u64::from(online.memory_alert));
     }
     out.add(alert);
 }

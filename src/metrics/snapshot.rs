@@ -2,9 +2,6 @@
 
 use tidemark_operators::metrics::HistogramSnapshot;
 
-/// Upper bounds of flush sizes, in rows.
-pub const FLUSH_ROWS_BOUNDS: &[u64] = &[1, 10, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000];
-
 /// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Breaker {
@@ -37,6 +34,20 @@ impl Breaker {
     }
 }
 
+/// What is counted apart for rows changed by arrivals and for rows changed by decay alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CauseSnapshot {
+    /// `arrival` or `decay`.
+    pub cause: &'static str,
+    /// Rows written (a row deleted counts as one).
+    pub rows_written: u64,
+    /// Commands sent, by name in small letters: `hset`, `hdel`, `del`, `pexpire`.
+    pub commands: Vec<(&'static str, u64)>,
+    /// From a row's first change to the store's acknowledgement, in us; without counts when it is
+    /// not measured.
+    pub write_us: HistogramSnapshot,
+}
+
 /// The online store.
 #[derive(Clone, Debug, Default)]
 pub struct OnlineSnapshot {
@@ -44,26 +55,30 @@ pub struct OnlineSnapshot {
     pub kind: &'static str,
     /// Why it takes no rows now; `None` when it does. Free of secrets.
     pub down: Option<String>,
-    /// Rows written (a row deleted counts as one).
-    pub rows_written: u64,
+    /// Rows held in this process.
+    pub rows_held: u64,
+    /// What was written, by cause.
+    pub causes: Vec<CauseSnapshot>,
     /// Rows that a newer row of the same entity and view replaced before they were written.
     pub rows_coalesced: u64,
     /// Rows waiting to be written.
     pub rows_pending: u64,
-    /// Commands sent, by name in small letters: `hset`, `hdel`, `del`, `pexpire`.
-    pub commands: Vec<(&'static str, u64)>,
-    /// Pipelines that were answered in full.
+    /// How long the oldest of them has waited, in ms.
+    pub oldest_pending_ms: u64,
+    /// Pipelines that were answered in full. Each is a flush.
     pub pipelines_ok: u64,
     /// Pipelines that failed and were tried again.
     pub pipelines_failed: u64,
-    /// Rows a flush ([`FLUSH_ROWS_BOUNDS`]).
-    pub flush_rows: HistogramSnapshot,
+    /// The sum of the sizes of all flushes, in rows.
+    pub rows_flushed: u64,
+    /// Keys that someone else had removed or replaced, and that were written anew.
+    pub rows_healed: u64,
     /// Bytes the store uses, when it says so.
     pub memory_used_bytes: Option<u64>,
     /// Bytes it may use, when there is a limit.
     pub memory_limit_bytes: Option<u64>,
-    /// The share of the limit above which an alert is raised, in thousandths.
-    pub memory_alert_per_mille: u64,
+    /// Whether its memory has reached the alert threshold.
+    pub memory_alert: bool,
     /// The circuit breaker; `None` for a store that has none.
     pub breaker: Option<Breaker>,
     /// Whether rows are held back until every partition has caught up.
@@ -71,15 +86,9 @@ pub struct OnlineSnapshot {
 }
 
 impl OnlineSnapshot {
-    /// Whether memory use has reached the alert threshold.
-    pub fn memory_alert(&self) -> bool {
-        match (self.memory_used_bytes, self.memory_limit_bytes) {
-            (Some(used), Some(limit)) if limit > 0 => {
-                u128::from(used) * 1_000
-                    >= u128::from(limit) * u128::from(self.memory_alert_per_mille)
-            }
-            _ => false,
-        }
+    /// Rows written, whatever the cause.
+    pub fn rows_written(&self) -> u64 {
+        self.causes.iter().map(|cause| cause.rows_written).fold(0, u64::saturating_add)
     }
 }
 
@@ -139,19 +148,6 @@ pub struct LogSinkSnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_at_the_threshold_is_an_alert_and_one_byte_less_is_not() {
-        let at = |used| OnlineSnapshot {
-            memory_used_bytes: Some(used),
-            memory_limit_bytes: Some(1_000),
-            memory_alert_per_mille: 800,
-            ..OnlineSnapshot::default()
-        };
-        assert!(at(800).memory_alert());
-        assert!(!at(799).memory_alert());
-        assert!(!OnlineSnapshot::default().memory_alert());
-    }
 
     #[test]
     fn a_partition_whose_end_is_unknown_has_no_lag() {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::metrics::snapshot::{Breaker, FLUSH_ROWS_BOUNDS, KafkaPartition};
+use crate::metrics::snapshot::{Breaker, CauseSnapshot, KafkaPartition};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use tidemark_operators::ingest::reader::PartitionId;
@@ -76,18 +76,21 @@ fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
 
 fn full_scrape() -> String {
     let plan = small_plan();
-    let flush = Histogram::new(FLUSH_ROWS_BOUNDS);
-    flush.record(40);
+    let write = Histogram::new(&[500, 1_000]);
+    write.record_many(700, 80);
     let online = OnlineSnapshot {
         kind: "redis",
-        rows_written: 80,
+        causes: vec![CauseSnapshot {
+            cause: "arrival",
+            rows_written: 80,
+            commands: vec![("hset", 80), ("pexpire", 7)],
+            write_us: write.snapshot(),
+        }],
         pipelines_ok: 4,
         pipelines_failed: 1,
-        commands: vec![("hset", 80), ("pexpire", 7)],
-        flush_rows: flush.snapshot(),
         memory_used_bytes: Some(900),
         memory_limit_bytes: Some(1_000),
-        memory_alert_per_mille: 800,
+        memory_alert: true,
         breaker: Some(Breaker::HalfOpen),
         ..OnlineSnapshot::default()
     };
@@ -132,12 +135,14 @@ fn names_that_dashboards_query_are_there_with_their_meaning() {
         "kafka_consumer_lag{topic=\"tx\",partition=\"3\"} 30",
         "kafka_total_consumer_lag 30",
         "sliding_window_size{entity=\"card\",window=\"5m\",worker=\"0\"} 12",
-        "sliding_window_size{entity=\"card\",window=\"1d delayed 7d\",worker=\"0\"} 0",
+        "sliding_window_size{entity=\"card\",window=\"24h delayed 7d\",worker=\"0\"} 0",
         "tidemark_dead_letters_total{source=\"transactions\",reason=\"late\",worker=\"0\"} 5",
         "tidemark_late_by_seconds_bucket{worker=\"0\",le=\"1\"} 5",
         "tidemark_frontier_lag_seconds{worker=\"0\"} 5",
         "tidemark_hottest_entity_ratio{entity=\"card\",worker=\"0\"} 0.125",
         "tidemark_online_memory_alert 1",
+        "tidemark_online_commands_total{command=\"pexpire\",cause=\"arrival\"} 7",
+        "tidemark_online_write_seconds_bucket{cause=\"arrival\",le=\"0.001\"} 80",
     ] {
         assert!(text.lines().any(|l| l == line), "no line {line} in\n{text}");
     }

@@ -1,0 +1,72 @@
+//! Where dead letters and sealed rows go.
+
+use crate::config::keys::{Choice, Keys, choose, not_empty};
+
+/// Which sink takes dead letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeadLetterKind {
+    /// A file of JSON lines.
+    File,
+    /// A topic beside each source's topic, on the same brokers.
+    Kafka,
+}
+
+impl Choice for DeadLetterKind {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("file", DeadLetterKind::File), ("kafka", DeadLetterKind::Kafka)];
+}
+
+/// Where dead letters go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterSettings {
+    /// Which sink; default a file.
+    pub kind: DeadLetterKind,
+    /// The file, which is appended to; default `dead_letters.jsonl`.
+    pub path: String,
+    /// The topic; `{topic}` stands for the source's. Default `{topic}.dlq`.
+    pub topic: String,
+}
+
+impl Default for DeadLetterSettings {
+    fn default() -> Self {
+        DeadLetterSettings {
+            kind: DeadLetterKind::File,
+            path: "dead_letters.jsonl".to_owned(),
+            topic: "{topic}.dlq".to_owned(),
+        }
+    }
+}
+
+impl DeadLetterSettings {
+    pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
+        choose(keys, "kind", &mut self.kind);
+        keys.text("path", &not_empty, &mut self.path);
+        keys.text("topic", &topic, &mut self.topic);
+    }
+}
+
+/// A job must not read its own dead letters.
+fn topic(text: &str) -> Result<(), String> {
+    let rest = text.replace("{topic}", "");
+    let known = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    match text {
+        "{topic}" => Err("must differ from the source's topic, as \"{topic}.dlq\" does".to_owned()),
+        _ if text.is_empty() || !rest.chars().all(known) => {
+            Err("must be letters, digits, dots, dashes, underscores and {topic}".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where sealed rows go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SealedSettings {
+    /// The file of JSON lines; by default sealed rows are not computed.
+    pub path: Option<String>,
+}
+
+impl SealedSettings {
+    pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
+        keys.optional_text("path", &not_empty, &mut self.path);
+    }
+}

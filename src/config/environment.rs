@@ -1,0 +1,87 @@
+//! Settings from environment variables: those that deployments set.
+
+use crate::config::log::level;
+use crate::config::online::RedisAddress;
+use crate::config::{Secret, Settings};
+use std::ffi::OsString;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Sets one setting from a variable's text, or says what the text must be.
+type Apply = fn(&mut Settings, &str) -> Result<(), String>;
+
+/// Every variable, in the order they are applied: `REDIS_URL` before its parts, which change it.
+pub const VARIABLES: [(&str, Apply); 14] = [
+    ("PARALLELISM", |s, text| number(text, 1, 256).map(|n| s.workers = n)),
+    ("KAFKA_BOOTSTRAP_SERVERS", |s, text| some(text).map(|t| s.kafka.bootstrap_servers = t)),
+    ("KAFKA_GROUP_ID", |s, text| some(text).map(|t| s.kafka.group_id = t)),
+    ("KAFKA_TOPIC", |s, text| some(text).map(|t| s.topic = Some(t))),
+    ("REDIS_URL", |s, text| RedisAddress::from_url(text).map(|a| s.online.redis.address = a)),
+    ("REDIS_HOST", |s, text| some(text).map(|t| s.online.redis.address.host = t)),
+    ("REDIS_PORT", |s, text| {
+        number(text, 1, u16::MAX).map(|port| s.online.redis.address.port = port)
+    }),
+    ("REDIS_PASSWORD", |s, text| {
+        s.online.redis.address.password = Some(Secret::new(text));
+        Ok(())
+    }),
+    ("REDIS_DB", |s, text| number(text, 0, 16_383).map(|db| s.online.redis.address.db = db)),
+    ("REDIS_FEATURE_TTL", |s, text| {
+        let ten_years = 315_360_000;
+        number(text, 1, ten_years)
+            .map(|seconds| s.feature_ttl = Some(Duration::from_secs(seconds)))
+            .map_err(|why| why + " (seconds)")
+    }),
+    ("REDIS_MEMORY_LIMIT_BYTES", |s, text| {
+        number(text, 1 << 20, 1 << 50).map(|bytes| s.online.memory.limit = Some(bytes))
+    }),
+    ("REDIS_MEMORY_ALERT_THRESHOLD", |s, text| {
+        share(text).map(|share| s.online.memory.alert_threshold = share)
+    }),
+    ("HEALTH_CHECK_PORT", |s, text| number(text, 0, u16::MAX).map(|port| s.http.port = port)),
+    ("LOG_LEVEL", |s, text| {
+        level(text)?;
+        text.clone_into(&mut s.log.level);
+        Ok(())
+    }),
+];
+
+/// Applies all variables that are set and not empty; gives what is wrong with them, a line each.
+pub(super) fn apply(
+    settings: &mut Settings,
+    variable: &impl Fn(&str) -> Option<OsString>,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (name, apply) in VARIABLES {
+        let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+        let applied = match value.to_str() {
+            Some(text) => apply(settings, text.trim()),
+            None => Err("must be UTF-8".to_owned()),
+        };
+        if let Err(why) = applied {
+            wrong.push(format!("environment: \"{name}\" {why}"));
+        }
+    }
+    wrong
+}
+
+fn some(text: &str) -> Result<String, String> {
+    if text.is_empty() { Err("must not be empty".to_owned()) } else { Ok(text.to_owned()) }
+}
+
+fn number<T>(text: &str, least: T, most: T) -> Result<T, String>
+where
+    T: FromStr + PartialOrd + std::fmt::Display,
+{
+    match text.parse::<T>() {
+        Ok(number) if number >= least && number <= most => Ok(number),
+        _ => Err(format!("must be a whole number from {least} to {most}, not \"{text}\"")),
+    }
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err(format!("must be a number from 0 to 1, not \"{text}\"")),
+    }
+}

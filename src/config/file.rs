@@ -1,0 +1,157 @@
+//! Settings from a file.
+
+use crate::config::Settings;
+use crate::config::keys::{Check, Keys};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+use tidemark_jobs::document::{At, Document, JobErrors, Table};
+
+/// Reads a file named `name` into `settings`.
+///
+/// # Errors
+/// When it is not TOML, or a key, type or value in it is wrong: all of them.
+pub(super) fn read(name: &str, text: &str, settings: &mut Settings) -> Result<(), JobErrors> {
+    let document = Document::parse(name, text)?;
+    let mut reader = Reader { table: document.root(), path: String::new() };
+    settings.keys(&mut reader);
+    reader.table.finish();
+    document.finish()
+}
+
+struct Reader<'d> {
+    table: Table<'d>,
+    path: String,
+}
+
+impl Reader<'_> {
+    /// A text that passes `check`; what is wrong is recorded without quoting the text, which may
+    /// hold a secret.
+    fn checked(&mut self, key: &str, check: Check<'_>) -> Option<String> {
+        let text: At<String> = self.table.text(key)?;
+        match check(&text.value) {
+            Ok(()) => Some(text.value),
+            Err(why) => {
+                let message = format!("\"{key}\" in {} {why}", self.table.label());
+                self.table.problems().push(text.span.start, Some(key), message, None);
+                None
+            }
+        }
+    }
+}
+
+impl Keys for Reader<'_> {
+    fn count(&mut self, key: &'static str, bounds: RangeInclusive<i64>, setting: &mut usize) {
+        if let Some(number) = self.table.integer(key, bounds)
+            && let Ok(number) = usize::try_from(number.value)
+        {
+            *setting = number;
+        }
+    }
+
+    fn port(&mut self, key: &'static str, least: u16, setting: &mut u16) {
+        if let Some(number) = self.table.integer(key, i64::from(least)..=65_535)
+            && let Ok(number) = u16::try_from(number.value)
+        {
+            *setting = number;
+        }
+    }
+
+    fn share(&mut self, key: &'static str, setting: &mut f64) {
+        if let Some(share) = self.table.float(key, 0.0..=1.0) {
+            *setting = share.value;
+        }
+    }
+
+    fn flag(&mut self, key: &'static str, setting: &mut bool) {
+        if let Some(flag) = self.table.boolean(key) {
+            *setting = flag.value;
+        }
+    }
+
+    fn duration(
+        &mut self,
+        key: &'static str,
+        bounds: RangeInclusive<Duration>,
+        setting: &mut Duration,
+    ) {
+        let ms = |duration: &Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        if let Some(found) = self.table.duration(key, ms(bounds.start())..=ms(bounds.end())) {
+            *setting = Duration::from_millis(found.value);
+        }
+    }
+
+    fn size(&mut self, key: &'static str, bounds: RangeInclusive<u64>, setting: &mut u64) {
+        if let Some(size) = self.table.size(key, bounds) {
+            *setting = size.value;
+        }
+    }
+
+    fn optional_size(
+        &mut self,
+        key: &'static str,
+        bounds: RangeInclusive<u64>,
+        setting: &mut Option<u64>,
+    ) {
+        if let Some(size) = self.table.size(key, bounds) {
+            *setting = Some(size.value);
+        }
+    }
+
+    fn text(&mut self, key: &'static str, check: Check<'_>, setting: &mut String) {
+        if let Some(text) = self.checked(key, check) {
+            *setting = text;
+        }
+    }
+
+    fn optional_text(&mut self, key: &'static str, check: Check<'_>, setting: &mut Option<String>) {
+        if let Some(text) = self.checked(key, check) {
+            *setting = Some(text);
+        }
+    }
+
+    fn choice(&mut self, key: &'static str, names: &[&'static str], setting: &mut &'static str) {
+        if let Some(name) = self.table.choice(key, names) {
+            *setting = name.value;
+        }
+    }
+
+    fn pairs(&mut self, key: &'static str, setting: &mut BTreeMap<String, String>) {
+        let label = format!("[{}{key}]", self.path);
+        if let Some(table) = self.table.table(key, &label) {
+            flatten(table, "", setting);
+        }
+    }
+
+    fn section(&mut self, key: &'static str, keys: &mut dyn FnMut(&mut dyn Keys)) {
+        let label = format!("[{}{key}]", self.path);
+        if let Some(table) = self.table.table(key, &label) {
+            let mut section = Reader { table, path: format!("{}{key}.", self.path) };
+            keys(&mut section);
+            section.table.finish();
+        }
+    }
+
+    fn instead_of(&mut self, key: &'static str, others: &[&'static str]) {
+        if self.table.has(key) {
+            for other in others {
+                self.table.refuse(other, &format!("cannot be given beside \"{key}\""));
+            }
+        }
+    }
+}
+
+/// `a.b = "x"` and `"a.b" = "x"` mean the same: TOML makes a table of the first.
+fn flatten(mut table: Table<'_>, prefix: &str, pairs: &mut BTreeMap<String, String>) {
+    let label = table.label().to_owned();
+    for entry in table.named() {
+        let name = format!("{prefix}{}", entry.name.value);
+        if let Some(text) = entry.as_text() {
+            pairs.insert(name, text.value);
+        } else if let Some(inner) = entry.as_table(label.clone()) {
+            flatten(inner, &format!("{name}."), pairs);
+        } else {
+            entry.mistyped(&format!("\"{name}\" in {label}"), "a text in quotes");
+        }
+    }
+}

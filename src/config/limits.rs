@@ -1,0 +1,70 @@
+//! Bounds of queues, buffers and slices of work.
+
+use crate::config::keys::Keys;
+use std::time::Duration;
+
+/// Bounds of memory and of the length of a step. Only `record_bytes_max` changes what is computed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of events that were accepted and are not behind the frontier yet, a partition and
+    /// worker; a partition that is ahead is paused there. Default 256 MiB.
+    pub stash_bytes: u64,
+    /// Bytes sent between workers and not yet taken in; sources wait there. Default 64 MiB.
+    pub in_flight_bytes: u64,
+    /// Dead letters that wait to be written; sources wait there. Default 10,000.
+    pub dead_letter_queue: usize,
+    /// Bytes of dead letters that wait to be written; sources wait there. Default 64 MiB.
+    pub dead_letter_queue_bytes: u64,
+    /// Longer records are malformed. Default 1 MiB.
+    pub record_bytes_max: u64,
+    /// Records a worker decodes in one step. Default 1,000.
+    pub step_records: usize,
+    /// Rows that arrive in or leave windows in one step; storms are worked off in such slices.
+    /// Default 10,000.
+    pub slice_rows: usize,
+    /// Events in one chunk of the timeline. Default 4,096.
+    pub chunk_rows: usize,
+    /// Keys that wait for their deletion in the online store; beyond it they are left to their TTL.
+    /// Default 1,000,000.
+    pub deletions_max: usize,
+    /// Wall time without an event after which the live clock follows the machine's. Default 1 s.
+    pub live_idle: Duration,
+    /// How long the end of a job waits for its sinks. Default 30 s.
+    pub shutdown: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            stash_bytes: 256 << 20,
+            in_flight_bytes: 64 << 20,
+            dead_letter_queue: 10_000,
+            dead_letter_queue_bytes: 64 << 20,
+            record_bytes_max: 1 << 20,
+            step_records: 1_000,
+            slice_rows: 10_000,
+            chunk_rows: 4_096,
+            deletions_max: 1_000_000,
+            live_idle: Duration::from_secs(1),
+            shutdown: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Limits {
+    pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
+        let bytes = (1 << 20)..=(1 << 40);
+        keys.size("stash_bytes", bytes.clone(), &mut self.stash_bytes);
+        keys.size("in_flight_bytes", bytes.clone(), &mut self.in_flight_bytes);
+        keys.count("dead_letter_queue", 1..=10_000_000, &mut self.dead_letter_queue);
+        keys.size("dead_letter_queue_bytes", bytes, &mut self.dead_letter_queue_bytes);
+        keys.size("record_bytes_max", 256..=(64 << 20), &mut self.record_bytes_max);
+        keys.count("step_records", 1..=100_000, &mut self.step_records);
+        keys.count("slice_rows", 1..=10_000_000, &mut self.slice_rows);
+        keys.count("chunk_rows", 64..=1_048_576, &mut self.chunk_rows);
+        keys.count("deletions_max", 1..=100_000_000, &mut self.deletions_max);
+        let minute = Duration::from_secs(60);
+        keys.duration("live_idle", Duration::from_millis(10)..=minute, &mut self.live_idle);
+        keys.duration("shutdown", Duration::from_secs(1)..=minute * 60, &mut self.shutdown);
+    }
+}

@@ -1,0 +1,197 @@
+//! The online store: where the newest rows go.
+
+mod address;
+
+pub use address::RedisAddress;
+
+use crate::config::keys::{Choice, Keys, choose, not_empty};
+use std::time::Duration;
+
+/// Which store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnlineKind {
+    /// Redis.
+    Redis,
+    /// In this process: read over HTTP only, gone with it.
+    Embedded,
+}
+
+impl Choice for OnlineKind {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("redis", OnlineKind::Redis), ("embedded", OnlineKind::Embedded)];
+}
+
+/// When rows are first written after a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Publish {
+    /// Once every partition has been read up to the end it had at the start: values never go
+    /// backwards in front of a reader.
+    WhenCaughtUp,
+    /// From the first row.
+    AtOnce,
+}
+
+impl Choice for Publish {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("when_caught_up", Publish::WhenCaughtUp), ("at_once", Publish::AtOnce)];
+}
+
+/// The online store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OnlineSettings {
+    /// Which; default Redis.
+    pub kind: OnlineKind,
+    /// When rows are first written; default when caught up.
+    pub publish: Publish,
+    /// Rows are written this long after they changed, at the latest; default 5 ms.
+    pub flush_interval: Duration,
+    /// Rows are written when so many wait; default 1,000.
+    pub flush_rows: usize,
+    /// Bytes after which a flush takes no further row; default 1 MiB.
+    pub flush_bytes: u64,
+    /// Rows changed by decay alone may wait this long; default 1 s.
+    pub decay_flush: Duration,
+    /// Redis.
+    pub redis: RedisSettings,
+    /// Memory of Redis.
+    pub memory: MemorySettings,
+}
+
+impl Default for OnlineSettings {
+    fn default() -> Self {
+        OnlineSettings {
+            kind: OnlineKind::Redis,
+            publish: Publish::WhenCaughtUp,
+            flush_interval: Duration::from_millis(5),
+            flush_rows: 1_000,
+            flush_bytes: 1 << 20,
+            decay_flush: Duration::from_secs(1),
+            redis: RedisSettings::default(),
+            memory: MemorySettings::default(),
+        }
+    }
+}
+
+/// One millisecond: the least of most durations.
+const MS: Duration = Duration::from_millis(1);
+/// One minute: the greatest of most durations.
+const MINUTE: Duration = Duration::from_secs(60);
+
+impl OnlineSettings {
+    pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
+        choose(keys, "kind", &mut self.kind);
+        choose(keys, "publish", &mut self.publish);
+        keys.duration("flush_interval", MS..=MINUTE, &mut self.flush_interval);
+        keys.count("flush_rows", 1..=100_000, &mut self.flush_rows);
+        keys.size("flush_bytes", (1 << 10)..=(64 << 20), &mut self.flush_bytes);
+        keys.duration("decay_flush", MS..=MINUTE, &mut self.decay_flush);
+        keys.section("redis", &mut |keys| self.redis.keys(keys));
+        keys.section("memory", &mut |keys| self.memory.keys(keys));
+    }
+}
+
+/// How Redis is reached, and what happens when it is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisSettings {
+    /// Where it is.
+    pub address: RedisAddress,
+    /// Certificates of a connection with TLS.
+    pub tls: TlsSettings,
+    /// What keys begin with; default `features`.
+    pub key_prefix: String,
+    /// How long connecting may take, the TLS handshake included; default 2 s.
+    pub connect_timeout: Duration,
+    /// How long an answer may take; default 5 s.
+    pub response_timeout: Duration,
+    /// How often each connection is probed and memory is asked for; default 5 s.
+    pub probe_interval: Duration,
+    /// The first pause after a failure, doubled up to `backoff_max`; default 50 ms.
+    pub backoff_min: Duration,
+    /// The longest pause between attempts; default 5 s.
+    pub backoff_max: Duration,
+    /// Failures in a row that open the circuit breaker; default 5.
+    pub breaker_failures: usize,
+}
+
+impl Default for RedisSettings {
+    fn default() -> Self {
+        RedisSettings {
+            address: RedisAddress::default(),
+            tls: TlsSettings::default(),
+            key_prefix: "features".to_owned(),
+            connect_timeout: Duration::from_secs(2),
+            response_timeout: Duration::from_secs(5),
+            probe_interval: Duration::from_secs(5),
+            backoff_min: Duration::from_millis(50),
+            backoff_max: Duration::from_secs(5),
+            breaker_failures: 5,
+        }
+    }
+}
+
+impl RedisSettings {
+    fn keys(&mut self, keys: &mut dyn Keys) {
+        self.address.keys(keys);
+        keys.optional_text("tls_ca_file", &not_empty, &mut self.tls.ca_file);
+        keys.optional_text("tls_cert_file", &not_empty, &mut self.tls.cert_file);
+        keys.optional_text("tls_key_file", &not_empty, &mut self.tls.key_file);
+        keys.text("key_prefix", &not_empty, &mut self.key_prefix);
+        keys.duration("connect_timeout", MS..=MINUTE, &mut self.connect_timeout);
+        keys.duration("response_timeout", MS..=MINUTE, &mut self.response_timeout);
+        keys.duration("probe_interval", MS * 100..=MINUTE * 10, &mut self.probe_interval);
+        keys.duration("backoff_min", MS..=MINUTE, &mut self.backoff_min);
+        keys.duration("backoff_max", MS..=MINUTE, &mut self.backoff_max);
+        keys.count("breaker_failures", 1..=1_000, &mut self.breaker_failures);
+    }
+}
+
+/// Certificates of a connection with TLS, as names of PEM files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Authorities to trust instead of the system's.
+    pub ca_file: Option<String>,
+    /// The certificate to show when Redis asks for one; together with `key_file`.
+    pub cert_file: Option<String>,
+    /// Its key (PKCS #8).
+    pub key_file: Option<String>,
+}
+
+/// Memory of Redis.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemorySettings {
+    /// Set as its `maxmemory`, in bytes; left as it is by default.
+    pub limit: Option<u64>,
+    /// Set as its `maxmemory-policy` together with the limit; default `volatile-lfu`.
+    pub policy: String,
+    /// The share of the limit at which an alert is raised; default 0.8.
+    pub alert_threshold: f64,
+}
+
+/// The policies Redis knows.
+const POLICIES: [&str; 8] = [
+    "noeviction",
+    "allkeys-lru",
+    "allkeys-lfu",
+    "allkeys-random",
+    "volatile-lru",
+    "volatile-lfu",
+    "volatile-random",
+    "volatile-ttl",
+];
+
+impl Default for MemorySettings {
+    fn default() -> Self {
+        MemorySettings { limit: None, policy: "volatile-lfu".to_owned(), alert_threshold: 0.8 }
+    }
+}
+
+impl MemorySettings {
+    fn keys(&mut self, keys: &mut dyn Keys) {
+        keys.optional_size("limit", (1 << 20)..=(1 << 50), &mut self.limit);
+        let mut policy =
+            POLICIES.iter().find(|policy| **policy == self.policy).copied().unwrap_or_default();
+        keys.choice("policy", &POLICIES, &mut policy);
+        policy.clone_into(&mut self.policy);
+        keys.share("alert_threshold", &mut self.alert_threshold);
+    }
+}

@@ -1,0 +1,113 @@
+//! Where Redis is: as a URL or in parts.
+
+use crate::config::keys::{Keys, not_empty};
+use crate::config::secret::Secret;
+use redis::{ConnectionAddr, IntoConnectionInfo};
+
+/// Where Redis is and how to sign in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RedisAddress {
+    /// Host; default `localhost`.
+    pub host: String,
+    /// Port; default 6379.
+    pub port: u16,
+    /// Database; default 0.
+    pub db: usize,
+    /// User, for access lists; by default Redis' own default user.
+    pub username: Option<String>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Whether the connection is encrypted; default false.
+    pub tls: bool,
+}
+
+impl Default for RedisAddress {
+    fn default() -> Self {
+        RedisAddress {
+            host: "localhost".to_owned(),
+            port: 6_379,
+            db: 0,
+            username: None,
+            password: None,
+            tls: false,
+        }
+    }
+}
+
+/// What a URL looks like.
+const URL_FORM: &str = "must be redis://[user:password@]host[:port][/db], or rediss:// for TLS";
+
+impl RedisAddress {
+    /// Reads a URL: `redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS.
+    ///
+    /// # Errors
+    /// When it is not one. The message does not quote it, as it may hold a password.
+    pub fn from_url(url: &str) -> Result<Self, String> {
+        let wrong = |_| URL_FORM.to_owned();
+        let info = redis::parse_redis_url(url).ok_or(URL_FORM)?;
+        let info = info.into_connection_info().map_err(wrong)?;
+        let (host, port, tls) = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => (host.clone(), *port, false),
+            ConnectionAddr::TcpTls { insecure: true, .. } => {
+                return Err("must not end in #insecure: certificates are always checked".into());
+            }
+            ConnectionAddr::TcpTls { host, port, .. } => (host.clone(), *port, true),
+            _ => return Err(URL_FORM.to_owned()),
+        };
+        let login = info.redis_settings();
+        Ok(RedisAddress {
+            host,
+            port,
+            db: usize::try_from(login.db()).map_err(|_| URL_FORM.to_owned())?,
+            username: login.username().map(str::to_owned),
+            password: login.password().map(Secret::new),
+            tls,
+        })
+    }
+
+    pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
+        let mut url = None;
+        let is_url = |text: &str| RedisAddress::from_url(text).map(|_| ());
+        keys.instead_of("url", &["host", "port", "db", "username", "password", "tls"]);
+        keys.optional_text("url", &is_url, &mut url);
+        keys.text("host", &not_empty, &mut self.host);
+        keys.port("port", 1, &mut self.port);
+        keys.count("db", 0..=16_383, &mut self.db);
+        keys.optional_text("username", &not_empty, &mut self.username);
+        let mut password = None;
+        keys.optional_text("password", &not_empty, &mut password);
+        if password.is_some() {
+            self.password = password.map(Secret::new);
+        }
+        keys.flag("tls", &mut self.tls);
+        if let Some(Ok(address)) = url.as_deref().map(RedisAddress::from_url) {
+            *self = address;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_gives_all_parts() {
+        let address = RedisAddress::from_url("rediss://me:p%40ss@cache.example:6380/3").unwrap();
+        assert_eq!((address.host.as_str(), address.port, address.db), ("cache.example", 6_380, 3));
+        assert_eq!(address.username.as_deref(), Some("me"));
+        assert_eq!(address.password.as_ref().map(Secret::reveal), Some("p@ss"));
+        assert!(address.tls);
+        assert!(!format!("{address:?}").contains("p@ss"));
+        let plain = RedisAddress::from_url("redis://10.0.0.1").unwrap();
+        assert_eq!((plain.port, plain.db, plain.tls), (6_379, 0, false));
+    }
+
+    #[test]
+    fn what_is_no_url_is_refused_without_being_quoted() {
+        for url in ["", "me:hunter2@host", "http://hunter2@h", "redis://:hunter2@h/x", "unix:///x"]
+        {
+            let error = RedisAddress::from_url(url).unwrap_err();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+use super::*;
+use crate::config::keys::Check;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::ops::RangeInclusive;
+use tidemark_jobs::document::quantity::{show_duration, show_size};
+
+const SHIPPED: &str = include_str!("../../cluster.toml");
+
+/// Lists every key: its section, its name, and its default as the file writes it.
+#[derive(Default)]
+struct Lister {
+    section: String,
+    found: Vec<(String, String, Option<String>)>,
+}
+
+impl Lister {
+    fn add(&mut self, key: &str, default: Option<String>) {
+        self.found.push((self.section.clone(), key.to_owned(), default));
+    }
+}
+
+impl Keys for Lister {
+    fn count(&mut self, key: &'static str, _: RangeInclusive<i64>, setting: &mut usize) {
+        self.add(key, Some(setting.to_string()));
+    }
+    fn port(&mut self, key: &'static str, _: u16, setting: &mut u16) {
+        self.add(key, Some(setting.to_string()));
+    }
+    fn share(&mut self, key: &'static str, setting: &mut f64) {
+        self.add(key, Some(setting.to_string()));
+    }
+    fn flag(&mut self, key: &'static str, setting: &mut bool) {
+        self.add(key, Some(setting.to_string()));
+    }
+    fn duration(&mut self, key: &'static str, _: RangeInclusive<Duration>, setting: &mut Duration) {
+        let ms = u64::try_from(setting.as_millis()).unwrap();
+        self.add(key, Some(format!("\"{}\"", show_duration(ms))));
+    }
+    fn size(&mut self, key: &'static str, _: RangeInclusive<u64>, setting: &mut u64) {
+        self.add(key, Some(format!("\"{}\"", show_size(*setting))));
+    }
+    fn optional_size(&mut self, key: &'static str, _: RangeInclusive<u64>, _: &mut Option<u64>) {
+        self.add(key, None);
+    }
+    fn text(&mut self, key: &'static str, check: Check<'_>, setting: &mut String) {
+        assert_eq!(check(setting), Ok(()), "the default of {key} is refused");
+        self.add(key, Some(format!("\"{setting}\"")));
+    }
+    fn optional_text(&mut self, key: &'static str, _: Check<'_>, _: &mut Option<String>) {
+        self.add(key, None);
+    }
+    fn choice(&mut self, key: &'static str, names: &[&'static str], setting: &mut &'static str) {
+        assert!(names.contains(setting), "the default of {key} is not one of its names");
+        self.add(key, Some(format!("\"{setting}\"")));
+    }
+    fn pairs(&mut self, key: &'static str, _: &mut BTreeMap<String, String>) {
+        let section = format!("{}.{key}", self.section);
+        assert!(SHIPPED.lines().any(|line| line == format!("[{section}]")), "{section}");
+    }
+    fn section(&mut self, key: &'static str, keys: &mut dyn FnMut(&mut dyn Keys)) {
+        let outer = self.section.clone();
+        self.section = if outer.is_empty() { key.to_owned() } else { format!("{outer}.{key}") };
+        keys(self);
+        self.section = outer;
+    }
+    fn instead_of(&mut self, _: &'static str, _: &[&'static str]) {}
+}
+
+/// The lines of one section of the shipped file; the root is the empty name.
+fn section(name: &str) -> Vec<&'static str> {
+    let header = format!("[{name}]");
+    let from = if name.is_empty() {
+        0
+    } else {
+        SHIPPED.lines().position(|line| line == header).expect(name) + 1
+    };
+    SHIPPED.lines().skip(from).take_while(|line| !line.starts_with('[')).collect()
+}
+
+fn nothing(_: &str) -> Option<OsString> {
+    None
+}
+
+fn read(text: &str) -> Result<Settings, String> {
+    Settings::from_parts(Some(("cluster.toml", text)), nothing).map_err(|e| e.to_string())
+}
+
+fn with(variables: &'static [(&str, &str)]) -> Result<Settings, String> {
+    let variable = |name: &str| {
+        variables.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+    };
+    Settings::from_parts(Some(("cluster.toml", SHIPPED)), variable).map_err(|e| e.to_string())
+}
+
+#[test]
+fn the_shipped_file_lists_every_key_with_its_default_and_a_comment() {
+    let mut lister = Lister::default();
+    Settings::default().keys(&mut lister);
+    assert!(lister.found.len() > 40);
+    for (name, key, default) in lister.found {
+        let lines = section(&name);
+        let wanted = match &default {
+            Some(default) => format!("{key} = {default}"),
+            None => format!("# {key} = "),
+        };
+        let at = lines.iter().position(|line| match &default {
+            Some(_) => *line == wanted,
+            None => line.starts_with(&wanted),
+        });
+        let at = at.unwrap_or_else(|| panic!("[{name}] has no line `{wanted}`"));
+        assert!(at > 0 && lines[at - 1].starts_with('#'), "[{name}] {key} has no comment");
+    }
+}
+
+#[test]
+fn the_shipped_file_gives_the_defaults_and_so_does_none() {
+    assert_eq!(read(SHIPPED).unwrap(), Settings::default());
+    assert_eq!(Settings::from_parts(None, nothing).unwrap(), Settings::default());
+}
+
+#[test]
+fn the_examples_of_keys_without_default_are_valid() {
+    let examples = SHIPPED.lines().filter(|line| {
+        let Some((key, _)) = line.strip_prefix("# ").and_then(|l| l.split_once(" = ")) else {
+            return false;
+        };
+        key != "url" && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+    });
+    let mut tried = 0;
+    for example in examples {
+        let mut text = SHIPPED.replace(example, &example[2..]);
+        for (one, other) in [("tls_cert", "tls_key"), ("tls_key", "tls_cert")] {
+            if example.starts_with(&format!("# {one}")) {
+                text = text.replace(&format!("# {other}"), other);
+            }
+        }
+        assert_ne!(read(&text).expect(example), Settings::default(), "{example}");
+        tried += 1;
+    }
+    assert_eq!(tried, 7);
+}
+
+#[test]
+fn all_mistakes_come_at_once_with_their_lines_and_the_nearest_names() {
+    let text = "wrokers = 2\n[http]\nport = 70000\nbind = \"localhost\"\n[online]\n\
+                kind = \"reddis\"\nflush_interval = 5\n[online.redis]\nurl = \"redis://h\"\n\
+                port = 1\n[kafka.settings]\na = 1\n";
+    let error = read(text).unwrap_err();
+    for part in [
+        "cluster.toml:1:1: unknown key \"wrokers\"",
+        "did you mean \"workers\"?",
+        "cluster.toml:3:8: \"port\" in [http] must be an integer from 0 to 65535",
+        "cluster.toml:4:8: \"bind\" in [http] must be an IP address",
+        "cluster.toml:6:8: \"kind\" in [online] cannot be \"reddis\"",
+        "did you mean \"redis\"?",
+        "cluster.toml:7:18: \"flush_interval\" in [online] must be a duration from 1ms to 1m",
+        "cluster.toml:10:1: \"port\" in [online.redis] cannot be given beside \"url\"",
+        "cluster.toml:12:5: \"a\" in [kafka.settings] must be a text in quotes",
+        "hint: the shipped cluster.toml",
+    ] {
+        assert!(error.contains(part), "no {part} in\n{error}");
+    }
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let error = read("[online.redis]\nbackoff_min = \"10s\"\ntls_key_file = \"k\"\n").unwrap_err();
+    assert!(error.contains("\"backoff_min\" in [online.redis] is longer"), "{error}");
+    assert!(error.contains("needs both"), "{error}");
+}
+
+#[test]
+fn librdkafka_settings_may_be_dotted_or_quoted() {
+    let text = "[kafka.settings]\nsasl.mechanism = \"PLAIN\"\n\"sasl.password\" = \"hunter2\"\n";
+    let settings = read(text).unwrap();
+    let get = |key: &str| settings.kafka.settings.get(key).map(String::as_str);
+    assert_eq!(get("sasl.mechanism"), Some("PLAIN"));
+    assert_eq!(get("sasl.password"), Some("hunter2"));
+}
+
+#[test]
+fn a_flag_goes_before_the_environment_and_that_before_the_file() {
+    let file = Some(("cluster.toml", "workers = 2\n[http]\nport = 1\n"));
+    let variable = |name: &str| {
+        [("PARALLELISM", "3"), ("HEALTH_CHECK_PORT", "2"), ("LOG_LEVEL", "")]
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| OsString::from(value))
+    };
+    let settings = Settings::from_parts(file, variable).unwrap();
+    assert_eq!((settings.workers, settings.http.port), (3, 2));
+    assert_eq!(settings.log.level, "info");
+    let settings = settings.with_flags(Flags { workers: Some(4), port: None });
+    assert_eq!((settings.workers, settings.http.port), (4, 2));
+}
+
+#[test]
+fn every_variable_sets_its_setting() {
+    let settings = with(&[
+        ("KAFKA_BOOTSTRAP_SERVERS", "a:1,b:2"),
+        ("KAFKA_GROUP_ID", "g"),
+        ("KAFKA_TOPIC", "t"),
+        ("REDIS_URL", "rediss://u:p@h:1/2"),
+        ("REDIS_HOST", "other"),
+        ("REDIS_PORT", "7"),
+        ("REDIS_PASSWORD", "hunter2"),
+        ("REDIS_DB", "5"),
+        ("REDIS_FEATURE_TTL", "3600"),
+        ("REDIS_MEMORY_LIMIT_BYTES", "1048576"),
+        ("REDIS_MEMORY_ALERT_THRESHOLD", "0.5"),
+        ("HEALTH_CHECK_PORT", "9"),
+        ("LOG_LEVEL", "debug"),
+        ("PARALLELISM", "2"),
+    ])
+    .unwrap();
+    let redis = &settings.online.redis.address;
+    assert_eq!(settings.kafka.bootstrap_servers, "a:1,b:2");
+    assert_eq!(settings.kafka.group_id, "g");
+    assert_eq!(settings.topic.as_deref(), Some("t"));
+    assert_eq!((redis.host.as_str(), redis.port, redis.db, redis.tls), ("other", 7, 5, true));
+    assert_eq!(redis.username.as_deref(), Some("u"));
+    assert_eq!(redis.password.as_ref().map(Secret::reveal), Some("hunter2"));
+    assert_eq!(settings.feature_ttl, Some(Duration::from_secs(3_600)));
+    assert_eq!(settings.online.memory.limit, Some(1 << 20));
+    assert!((settings.online.memory.alert_threshold - 0.5).abs() < f64::EPSILON);
+    assert_eq!((settings.http.port, settings.workers), (9, 2));
+    assert_eq!(settings.log.level, "debug");
+}
+
+#[test]
+fn a_bad_value_in_the_environment_names_its_variable() {
+    let error = with(&[
+        ("REDIS_URL", "hunter2"),
+        ("REDIS_PORT", "http"),
+        ("REDIS_FEATURE_TTL", "1h"),
+        ("REDIS_MEMORY_ALERT_THRESHOLD", "80"),
+        ("LOG_LEVEL", "loud"),
+        ("PARALLELISM", "0"),
+    ])
+    .unwrap_err();
+    for part in [
+        "\"REDIS_URL\" must be redis://",
+        "\"REDIS_PORT\" must be a whole number from 1 to 65535, not \"http\"",
+        "(seconds)",
+        "\"REDIS_MEMORY_ALERT_THRESHOLD\" must be a number from 0 to 1",
+        "\"LOG_LEVEL\" is no log level",
+        "\"PARALLELISM\" must be a whole number from 1 to 256",
+    ] {
+        assert!(error.contains(part), "no {part} in\n{error}");
+    }
+    assert!(!error.contains("hunter2"));
+}
+
+#[test]
+fn secrets_do_not_appear_in_debug_output() {
+    let text = "[kafka.settings]\nsasl.password = \"hunter2\"\nssl.key.pem = \"hunter2\"\n\
+                [online.redis]\npassword = \"hunter2\"\n";
+    let shown = format!("{:?}", read(text).unwrap());
+    assert!(shown.contains("***") && !shown.contains("hunter2"), "{shown}");
+}

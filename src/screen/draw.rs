@@ -1,0 +1,171 @@
+//! One picture of the job.
+
+use crate::screen::model::Model;
+use crate::screen::{table, values};
+use crate::text::{count_text, duration_short};
+use ratatui::Frame;
+use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Paragraph, RenderDirection, Sparkline};
+use tidemark_operators::ingest::dead_letter::Reason;
+
+/// The height of the boxes above the table.
+const BOXES: u16 = 6;
+
+const DIM: Style = Style::new().fg(Color::DarkGray);
+const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
+
+/// Draws everything.
+pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
+    let [title, boxes, table, held, foot] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(BOXES),
+        Constraint::Min(0),
+        Constraint::Length(1),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
+    let [rate, clocks, dead] =
+        Layout::horizontal([Constraint::Min(24), Constraint::Length(29), Constraint::Length(27)])
+            .areas(boxes);
+    draw_title(frame, title, model);
+    draw_rate(frame, rate, model);
+    draw_clocks(frame, clocks, model);
+    draw_dead(frame, dead, model);
+    table::draw(frame, table, model);
+    draw_held(frame, held, model);
+    draw_foot(frame, foot);
+}
+
+fn bordered(title: &str) -> Block<'_> {
+    Block::bordered().title(title).title_style(BOLD).border_style(DIM)
+}
+
+fn draw_title(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let state = &model.state;
+    let uptime = u64::try_from(state.uptime.as_millis()).unwrap_or(u64::MAX) / 1_000 * 1_000;
+    let bar = Style::new().bg(Color::Blue).fg(Color::White);
+    let workers = match state.workers {
+        1 => "1 worker".to_owned(),
+        n => format!("{n} workers"),
+    };
+    let left = Line::from(vec![
+        Span::styled(" tidemark ", BOLD),
+        Span::raw(format!(" job {}  {workers}  up {}", state.job, duration_short(uptime))),
+    ]);
+    frame.render_widget(Paragraph::new(left).style(bar), area);
+    if let Some(http) = &state.http {
+        let right = Paragraph::new(format!("http://{http} ")).alignment(Alignment::Right);
+        let width = u16::try_from(http.chars().count() + 8).unwrap_or(area.width).min(area.width);
+        let area = Rect { x: area.right() - width, width, ..area };
+        frame.render_widget(right.style(bar), area);
+    }
+}
+
+fn draw_rate(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let block = bordered(" Events ");
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    let [numbers, bars] =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(0)]).areas(inner);
+    let line = Line::from(vec![
+        Span::styled(count_text(model.rate()), BOLD.fg(Color::LightGreen)),
+        Span::raw("/s  "),
+        Span::styled(format!("{} read", count_text(model.state.read())), DIM),
+    ]);
+    frame.render_widget(Paragraph::new(line), numbers);
+    let history = model.history(usize::from(bars.width));
+    let top = history.iter().max().map_or(1, |max| max + max / 8 + 1);
+    // The newest bar stands at the right edge.
+    let bar = Sparkline::default()
+        .data(history.iter().rev())
+        .max(top)
+        .direction(RenderDirection::RightToLeft)
+        .style(Style::new().fg(Color::Blue));
+    frame.render_widget(bar, bars);
+}
+
+/// `name` to the left and `value` to the right of a line `width` wide.
+fn pair(name: &'static str, value: String, width: u16, style: Style) -> Line<'static> {
+    let used = name.chars().count() + value.chars().count();
+    let gap = usize::from(width).saturating_sub(used);
+    Line::from(vec![
+        Span::styled(name, DIM),
+        Span::raw(" ".repeat(gap)),
+        Span::styled(value, style),
+    ])
+}
+
+fn draw_clocks(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let state = &model.state;
+    let block = bordered(" Clocks and latency ");
+    let inner = block.inner(area);
+    let width = inner.width;
+    let clock = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), values::clock);
+    let of = |per_mille| model.latency(per_mille).map_or_else(|| "-".to_owned(), values::latency);
+    let lag = state.watermark_lag().map_or_else(|| "-".to_owned(), values::lag);
+    let lines = vec![
+        pair("live", clock(state.live_clock), width, BOLD.fg(Color::LightGreen)),
+        pair("frontier", clock(state.frontier), width, Style::new()),
+        pair("watermark lag", lag, width, Style::new()),
+        pair("p50  p99", format!("{}  {}", of(500), of(990)), width, BOLD),
+    ];
+    frame.render_widget(Paragraph::new(lines).block(block), area);
+}
+
+fn draw_dead(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let state = &model.state;
+    let block = bordered(" Dead letters ");
+    let inner = block.inner(area);
+    let read = state.read().max(1);
+    let colours = [Color::Yellow, Color::Magenta, Color::LightRed];
+    let mut lines: Vec<_> = Reason::ALL
+        .iter()
+        .zip(state.dead)
+        .zip(colours)
+        .map(|((reason, count), colour)| {
+            let share = u128::from(count) * 10_000 / u128::from(read);
+            let shown = format!("{} {:>3}.{:02}%", count_text(count), share / 100, share % 100);
+            let style = if count == 0 { DIM } else { Style::new().fg(colour) };
+            pair(reason.name(), shown, inner.width, style)
+        })
+        .collect();
+    lines.push(match &state.newest_dead {
+        Some(newest) => Line::styled(newest.clone(), DIM),
+        None => Line::styled("none yet", DIM),
+    });
+    frame.render_widget(Paragraph::new(lines).block(block), area);
+}
+
+fn draw_held(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let state = &model.state;
+    let mib = |bytes: u64| count_text(bytes.div_ceil(1 << 20));
+    let text = format!(
+        " {} entities  {} events ({} MiB)  {} rows out  process {} MiB",
+        count_text(state.entities),
+        count_text(state.timeline_rows),
+        mib(state.timeline_bytes),
+        count_text(state.rows),
+        mib(state.rss_bytes),
+    );
+    let line = match state.log.last() {
+        Some(log) if log.contains("WARN") || log.contains("ERROR") => {
+            Line::styled(format!(" {log}"), Style::new().fg(Color::Yellow))
+        }
+        _ => Line::styled(text, DIM),
+    };
+    frame.render_widget(Paragraph::new(line), area);
+}
+
+fn draw_foot(frame: &mut Frame<'_>, area: Rect) {
+    let line = Line::from(vec![
+        Span::styled(" q", BOLD),
+        Span::styled(" quit   ", DIM),
+        Span::styled("rose", Style::new().fg(Color::LightGreen).add_modifier(Modifier::BOLD)),
+        Span::styled(" by an event   ", DIM),
+        Span::styled("fell", Style::new().fg(Color::Cyan).add_modifier(Modifier::DIM)),
+        Span::styled(" by itself: an event left its window", DIM),
+    ]);
+    frame.render_widget(Paragraph::new(line), area);
+}
