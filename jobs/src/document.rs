@@ -32,8 +32,8 @@ mod table;
 
 pub use error::{JobErrors, Problem};
 pub use nearest::nearest;
-pub(crate) use problems::suggestion;
 pub use problems::Problems;
+pub(crate) use problems::suggestion;
 pub use table::{Named, Table};
 
 use std::ops::Range;
@@ -76,10 +76,8 @@ impl<'i> Document<'i> {
     pub fn parse(file: &str, text: &'i str) -> Result<Self, JobErrors> {
         let problems = Problems::new(file, text);
         if text.len() > FILE_BYTES_MAX {
-            let message = format!(
-                "the file has {} bytes; at most {FILE_BYTES_MAX} are read",
-                text.len()
-            );
+            let message =
+                format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", text.len());
             problems.push(0, None, message, None);
             return Err(problems.into_errors());
         }

@@ -5,7 +5,7 @@ use super::extents::pruned;
 use super::graph::{Graph, Node};
 use super::source::report;
 use super::{Compiler, lookup};
-use crate::aggregate::{Measured, Memory, Reported};
+use crate::aggregate::{Measured, Memory, Reported, over_latest};
 use crate::declare::{JobDeclared, Written};
 use crate::expression::Binding;
 use crate::job::FeatureText;
@@ -242,7 +242,10 @@ impl<'j> Compiler<'j, '_> {
             _ => {
                 let expression = self.expression(node);
                 let shown = expression.map(|(written, _)| format!("= {}", written.shown()));
-                ("-".into(), shown.unwrap_or_default())
+                // Only attributes of the latest event take memory of an expression's own.
+                let latest = expression.filter(|_| memory != Memory::default());
+                let over = latest.map(|(_, horizon)| over_latest(horizon));
+                (over.unwrap_or_else(|| "-".into()), shown.unwrap_or_default())
             }
         };
         FeatureText { description, over, memory: memory.to_string(), definition }

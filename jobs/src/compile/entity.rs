@@ -47,7 +47,10 @@ impl EntityBuild {
     }
 
     /// The mask of the filter with these predicates.
-    pub(super) fn filter(&mut self, predicates: Vec<Option<usize>>) -> Result<Mask, TooManyFilters> {
+    pub(super) fn filter(
+        &mut self,
+        predicates: Vec<Option<usize>>,
+    ) -> Result<Mask, TooManyFilters> {
         let bit = match self.bits.iter().position(|bit| *bit == predicates) {
             Some(bit) => bit,
             None if self.bits.len() >= FILTERS_MAX => return Err(TooManyFilters),
@@ -61,7 +64,10 @@ impl EntityBuild {
 
     /// What [`TooManyFilters`] means to people.
     pub(super) fn too_many_filters(&self) -> String {
-        format!("the views of entity \"{}\" have more than {FILTERS_MAX} different filters", self.name)
+        format!(
+            "the views of entity \"{}\" have more than {FILTERS_MAX} different filters",
+            self.name
+        )
     }
 
     /// The attribute with these fields.

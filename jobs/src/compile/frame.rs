@@ -64,8 +64,10 @@ impl Compiler<'_, '_> {
         for named in &view.sources {
             match sources.iter().position(|source| source.name.value == named.value) {
                 Some(at) if found.contains(&at) => {
-                    let message =
-                        format!("view \"{}\" names source \"{}\" twice", view.name.value, named.value);
+                    let message = format!(
+                        "view \"{}\" names source \"{}\" twice",
+                        view.name.value, named.value
+                    );
                     self.problems.wrong(named, message, None);
                 }
                 Some(at) => found.push(at),
@@ -182,14 +184,13 @@ impl Compiler<'_, '_> {
             return None;
         }
         let bits = match &declared.filter {
-            Some(written) => {
-                filter_bits(written, &frame, &mut self.sources, self.problems).ok()?
-            }
+            Some(written) => filter_bits(written, &frame, &mut self.sources, self.problems).ok()?,
             None if everywhere => return Some(frame),
             None => {
                 let mut bits = vec![None; self.sources.len()];
                 for s in &frame.sources {
-                    if let (Some(bit), Some(source)) = (bits.get_mut(*s), self.sources.get_mut(*s)) {
+                    if let (Some(bit), Some(source)) = (bits.get_mut(*s), self.sources.get_mut(*s))
+                    {
                         *bit = Some(source.always());
                     }
                 }

@@ -70,8 +70,7 @@ impl Scope<'_, '_> {
 
     /// A field whose values are told apart, and its type: any but double.
     pub(crate) fn symbol(&mut self, of: &Of, aggregate: &str) -> Result<(usize, Type), Reported> {
-        let types =
-            [Type::Text, Type::Int, Type::Decimal, Type::Bool, Type::Timestamp, Type::Ip];
+        let types = [Type::Text, Type::Int, Type::Decimal, Type::Bool, Type::Timestamp, Type::Ip];
         self.attribute(of, aggregate, Storage::Symbol, &types)
     }
 

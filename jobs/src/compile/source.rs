@@ -194,9 +194,8 @@ impl<'j> SourceBuild<'j> {
             let expr = expression::check(&inner.ast, &mut resolve, &[])?;
             defined.insert(&definition.name.value, Binding::Expr(expr));
         }
-        let mut resolve = |name: &str| {
-            features.get(name).or(defined.get(name)).or(fields.get(name)).cloned()
-        };
+        let mut resolve =
+            |name: &str| features.get(name).or(defined.get(name)).or(fields.get(name)).cloned();
         expression::check(&written.ast, &mut resolve, &[])
     }
 

@@ -96,8 +96,22 @@ mod tests {
             assert_eq!(duration(text), Some(millis), "{text}");
         }
         let bad = [
-            "", "5", "m", "5 m", "5min", "-5m", "1.5h", "30m1h", "5m5m", "5M", "5m ", "٥m",
-            "18446744073709551616ms", "18446744073709551615d", "5mm", "1h-30m",
+            "",
+            "5",
+            "m",
+            "5 m",
+            "5min",
+            "-5m",
+            "1.5h",
+            "30m1h",
+            "5m5m",
+            "5M",
+            "5m ",
+            "٥m",
+            "18446744073709551616ms",
+            "18446744073709551615d",
+            "5mm",
+            "1h-30m",
         ];
         for text in bad {
             assert_eq!(duration(text), None, "{text}");

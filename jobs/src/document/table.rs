@@ -89,12 +89,18 @@ impl<'d> Table<'d> {
             let (at, hint) = match meant {
                 Some(entry) => {
                     entry.taken = true;
-                    let hint = format!("\"{}\" is unknown; did you mean \"{key}\"?", entry.key.value);
+                    let hint =
+                        format!("\"{}\" is unknown; did you mean \"{key}\"?", entry.key.value);
                     (entry.key.span.start, Some(hint))
                 }
                 None => (self.at, None),
             };
-            self.problems.push(at, Some(key), format!("missing key \"{key}\" in {}", self.label), hint);
+            self.problems.push(
+                at,
+                Some(key),
+                format!("missing key \"{key}\" in {}", self.label),
+                hint,
+            );
         }
         there
     }
@@ -112,7 +118,9 @@ impl<'d> Table<'d> {
     pub fn text(&mut self, key: &str) -> Option<At<String>> {
         let value = self.take(key)?;
         match value.get_ref() {
-            DeValue::String(text) => Some(At { value: text.clone().into_owned(), span: value.span() }),
+            DeValue::String(text) => {
+                Some(At { value: text.clone().into_owned(), span: value.span() })
+            }
             _ => self.mistyped(key, value, "a text in quotes"),
         }
     }
@@ -224,13 +232,14 @@ impl<'d> Table<'d> {
             let _: Option<()> = self.mistyped(key, value, "an array of tables");
             return Vec::new();
         };
-        let numbered = array.iter().enumerate().filter_map(|(i, element)| match element.get_ref() {
-            DeValue::Table(table) => {
-                let label = format!("{label} {}", i + 1);
-                Some(Table::new(label, element.span().start, table, self.problems))
-            }
-            _ => self.mistyped(key, element, "an array of tables"),
-        });
+        let numbered =
+            array.iter().enumerate().filter_map(|(i, element)| match element.get_ref() {
+                DeValue::Table(table) => {
+                    let label = format!("{label} {}", i + 1);
+                    Some(Table::new(label, element.span().start, table, self.problems))
+                }
+                _ => self.mistyped(key, element, "an array of tables"),
+            });
         numbered.collect()
     }
 
