@@ -46,7 +46,8 @@ impl Columns {
             return Column { index, ty, nullable };
         }
         let (ty, nullable) = (expr.ty(), expr.nullable());
-        Column { index: DERIVED + index_of(&mut self.derived, expr), ty, nullable }
+        self.derived.push(expr);
+        Column { index: DERIVED + self.derived.len() - 1, ty, nullable }
     }
 
     fn measured(&mut self, measured: &Measured) -> Column {

@@ -88,6 +88,8 @@ impl EntityBuild {
         self.attributes.len() - 1
     }
 
+    /// The accumulator that keeps (at least) `kind`: sums are read from moments where a view asks
+    /// for both, and distinct counts from what an entropy keeps.
     pub(super) fn accumulator(
         &mut self,
         kind: Kind,
@@ -96,7 +98,18 @@ impl EntityBuild {
         window: Window,
     ) -> usize {
         let window = index_of(&mut self.windows, window);
-        index_of(&mut self.accumulators, AccumulatorPlan { kind, attribute, mask, window })
+        let wanted = AccumulatorPlan { kind, attribute, mask, window };
+        let joined = self.accumulators.iter_mut().enumerate().find_map(|(at, there)| {
+            let both = AccumulatorPlan { kind: joined(there.kind, kind)?, ..*there };
+            (AccumulatorPlan { kind, ..both } == wanted).then(|| {
+                *there = both;
+                at
+            })
+        });
+        joined.unwrap_or_else(|| {
+            self.accumulators.push(wanted);
+            self.accumulators.len() - 1
+        })
     }
 
     /// State of the latest event with `mask`, seen for `horizon`.
@@ -115,6 +128,16 @@ impl EntityBuild {
     pub(super) fn last_attribute(&mut self, last: usize, attribute: usize) -> usize {
         let last = self.lasts.get_mut(last);
         last.map_or(0, |last| index_of(&mut last.attributes, attribute))
+    }
+}
+
+/// The kind that keeps what both keep, if there is one.
+fn joined(one: Kind, other: Kind) -> Option<Kind> {
+    match (one, other) {
+        _ if one == other => Some(one),
+        (Kind::Sum | Kind::Moments, Kind::Sum | Kind::Moments) => Some(Kind::Moments),
+        (Kind::Distinct | Kind::Entropy, Kind::Distinct | Kind::Entropy) => Some(Kind::Entropy),
+        _ => None,
     }
 }
 

@@ -38,7 +38,8 @@ impl Compiler<'_, '_> {
         let named = view.entity.as_ref()?;
         let entities = &self.job.entities;
         let found = entities.iter().position(|entity| entity.name.value == named.value);
-        if found.is_none() {
+        // That there are none at all is recorded.
+        if found.is_none() && !entities.is_empty() {
             let message = format!(
                 "\"entity\" in view \"{}\" names no entity: \"{}\"",
                 view.name.value, named.value
@@ -51,6 +52,10 @@ impl Compiler<'_, '_> {
 
     fn sources_of(&self, view: &ViewDeclared) -> Option<Vec<usize>> {
         let sources = &self.job.sources;
+        if sources.is_empty() {
+            // That is recorded.
+            return None;
+        }
         if view.sources.is_empty() {
             if sources.len() > 1 {
                 let message = format!("missing key \"source\" in view \"{}\"", view.name.value);

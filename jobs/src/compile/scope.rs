@@ -135,7 +135,8 @@ impl Scope<'_, '_> {
         );
         let hint = match ty {
             Type::Double => {
-                "double fields can be filtered and shown, not summed: declare it \"decimal\"".into()
+                "double fields can be filtered and shown, not aggregated: declare it \"decimal\""
+                    .into()
             }
             _ => format!("it takes {}", names.join(", ")),
         };

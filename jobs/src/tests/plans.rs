@@ -214,7 +214,7 @@ fn every_aggregate_compiles_to_its_read() {
     assert_eq!(read("{ aggregate = \"sum\", of = \"amount\", window = \"1h\" }"), sum);
     let avg = Some(Read::Avg { accumulator: 1 });
     assert_eq!(read("{ aggregate = \"avg\", of = \"amount\", window = \"5m\" }"), avg);
-    let stddev = Some(Read::Stddev { accumulator: 2 });
+    let stddev = Some(Read::Stddev { accumulator: 1 });
     assert_eq!(read("{ aggregate = \"stddev\", of = \"amount\", window = \"5m\" }"), stddev);
     let extreme = Some(Read::Extreme { accumulator: 2 });
     assert_eq!(read("{ aggregate = \"max\", of = \"amount\", window = \"5m\" }"), extreme);
@@ -230,6 +230,19 @@ fn every_aggregate_compiles_to_its_read() {
     assert_eq!(read(&format!("{{ {written} }}")), ratio(2, 0));
     let over = format!("{{ {written}, over = 'country != \"US\"' }}");
     assert_eq!(read(&over), ratio(2, 3));
+}
+
+#[test]
+fn a_sum_and_a_deviation_or_a_distinct_count_and_an_entropy_share_one_accumulator() {
+    let keys = "of = \"country\", window = \"1h\"";
+    for (first, second) in [("distinct", "entropy"), ("entropy", "distinct")] {
+        let card = entity(&with_feature(&format!(
+            "a = {{ aggregate = \"{first}\", {keys} }}\nb = {{ aggregate = \"{second}\", {keys} }}\n\
+             c = {{ aggregate = \"stddev\", of = \"amount\", window = \"5m\" }}"
+        )));
+        let kinds: Vec<Kind> = card.accumulators.iter().map(|it| it.kind).collect();
+        assert_eq!(kinds, [Kind::Count, Kind::Moments, Kind::Entropy]);
+    }
 }
 
 #[test]
@@ -331,9 +344,9 @@ fn frauds_entities_share_windows_and_accumulators() {
     assert_eq!(card.filters, 2);
     assert!(card.views.iter().all(|view| view.mask == 0));
     assert_eq!(card.windows.len(), 4);
-    // Three counts, sum and average as one, maximum, the day's average, deviation, countries,
-    // entropy, high risk; declined, addresses, merchants, devices.
-    assert_eq!(card.accumulators.len(), 14);
+    // Three counts, sum and average as one, maximum, the day's average and deviation as one,
+    // countries, entropy, high risk; declined, addresses, merchants, devices.
+    assert_eq!(card.accumulators.len(), 13);
     assert_eq!(card.lasts.len(), 1);
     assert_eq!(card.views[0].extents, [(0, 30 * DAY)]);
     assert_eq!(card.views[1].extents, [(0, DAY)]);
