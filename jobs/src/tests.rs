@@ -5,6 +5,7 @@ mod mistakes;
 mod mistakes_in_features;
 mod mutations;
 mod plans;
+mod values;
 
 use crate::{Job, load};
 

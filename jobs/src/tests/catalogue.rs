@@ -121,3 +121,16 @@ fn the_benches_workload_has_the_windows_it_names() {
     assert_eq!(card.filters, 1);
     assert_eq!(job.plan.sources[0].fields.len(), 7);
 }
+
+#[test]
+fn the_job_file_of_the_crates_documentation_is_right() {
+    let documentation = include_str!("../lib.rs").lines();
+    let example = documentation
+        .skip_while(|line| *line != "//! ```toml")
+        .skip(1)
+        .take_while(|line| *line != "//! ```")
+        .map(|line| line.trim_start_matches("//!").trim_start().to_owned() + "\n");
+    let example: String = example.collect();
+    let job = job(&example);
+    assert_eq!((job.plan.distinct_max, job.services.len()), (100_000, 1));
+}
