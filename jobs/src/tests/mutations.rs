@@ -73,3 +73,22 @@ proptest! {
         let _ = load("fraud.toml", &swapped.concat());
     }
 }
+
+#[test]
+fn nesting_without_end_is_an_error_and_not_a_stack_overflow() {
+    for (open, close) in [("[", "]"), ("{ a = ", "}")] {
+        let deep = format!("a = {}{}", open.repeat(50_000), close.repeat(50_000));
+        assert!(load("job.toml", &deep).is_err());
+    }
+    assert!(load("job.toml", &format!("[{}]", "a.".repeat(50_000) + "a")).is_err());
+    let nested = format!("'{}amount{} > 0'", "(".repeat(8_000), ")".repeat(8_000));
+    assert!(load("job.toml", &super::changed("'amount > 0'", &nested)).is_err());
+}
+
+#[test]
+fn lines_and_columns_are_the_same_with_windows_line_ends() {
+    let text = super::changed("'amount > 0'", "'''\n  large\n  and amuont > 0'''");
+    let said = super::mistakes(&text.replace('\n', "\r\n"));
+    assert_eq!(said, super::mistakes(&text));
+    assert!(said.starts_with("job.toml:25:7: "), "{said}");
+}
