@@ -18,7 +18,7 @@ mod ratio;
 mod stddev;
 mod sum;
 
-pub(crate) use keys::{AtLatest, Of, Windowed};
+pub(crate) use keys::{AtLatest, Of, Windowed, over_latest};
 pub(crate) use memory::Memory;
 
 use crate::compile::Scope;

@@ -15,7 +15,7 @@ pub(crate) use entity::{EntityDeclared, Keys};
 pub(crate) use feature::{Body, FeatureDeclared, filter};
 pub(crate) use job::JobDeclared;
 pub(crate) use service::ServiceDeclared;
-pub(crate) use source::{Definition, FieldDeclared, SourceDeclared};
+pub(crate) use source::SourceDeclared;
 pub(crate) use view::ViewDeclared;
 
 use crate::document::{At, Problems};

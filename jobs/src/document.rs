@@ -32,8 +32,8 @@ mod table;
 
 pub use error::{JobErrors, Problem};
 pub use nearest::nearest;
-pub(crate) use problems::suggestion;
 pub use problems::Problems;
+pub(crate) use problems::suggestion;
 pub use table::{Named, Table};
 
 use std::ops::Range;

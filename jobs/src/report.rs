@@ -46,11 +46,7 @@ impl Job {
         }
         for service in &self.services {
             writeln!(out, "\nservice {}{}", service.name, described(&service.description))?;
-            let names = service.features.iter().filter_map(|(view, feature)| {
-                let view = plan.view(*view)?;
-                Some(format!("{}.{}", view.name, view.features.get(*feature)?.name))
-            });
-            write_list(out, "features", names)?;
+            write_list(out, "serves", served(plan, &service.features).into_iter())?;
         }
         Ok(())
     }
@@ -72,7 +68,7 @@ impl Job {
 }
 
 fn described(description: &str) -> String {
-    let line = description.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = one_line(description);
     if line.is_empty() { line } else { format!(": {line}") }
 }
 
@@ -104,7 +100,7 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
         write!(out, ", from {from} to {to}")?;
     }
     writeln!(out)?;
-    write_list(out, "fields", source.fields.iter().map(shown_field))
+    write_list(out, "reads", source.fields.iter().map(shown_field))
 }
 
 fn shown_time(time: &TimeField) -> String {
@@ -151,6 +147,24 @@ fn write_entity(out: &mut String, entity: &EntityPlan, plan: &Plan) -> fmt::Resu
     writeln!(out)
 }
 
+/// A service's features: `all 4 of VIEW` where it has all of them, else `VIEW.FEATURE`.
+fn served(plan: &Plan, features: &[(usize, usize)]) -> Vec<String> {
+    let mut shown: Vec<String> = Vec::new();
+    for (view_at, feature) in features {
+        let Some(view) = plan.view(*view_at) else { continue };
+        let served = features.iter().filter(|(other, _)| other == view_at).count();
+        let name = view.features.get(*feature).map_or("", |feature| feature.name.as_str());
+        let item = match served == view.features.len() {
+            true => format!("all {served} of {}", view.name),
+            false => format!("{}.{name}", view.name),
+        };
+        if !shown.contains(&item) {
+            shown.push(item);
+        }
+    }
+    shown
+}
+
 /// `int64`, `double?`: a feature's type, with a question mark when it can be null.
 fn shown_type(feature: &FeaturePlan) -> String {
     let name = match feature.ty {
@@ -166,7 +180,7 @@ fn write_features(out: &mut String, view: &ViewPlan, text: &ViewText) -> fmt::Re
     for (feature, text) in view.features.iter().zip(&text.features) {
         let definition = match text.description.as_str() {
             "" => text.definition.clone(),
-            said => format!("{}{}", text.definition, format_args!("  # {}", one_line(said))),
+            said => format!("{}  # {}", text.definition, one_line(said)),
         };
         let (over, memory) = (text.over.clone(), text.memory.clone());
         rows.push([feature.name.clone(), shown_type(feature), over, memory, definition]);

@@ -17,7 +17,8 @@ pub(crate) struct Windowed {
 impl Windowed {
     /// Reads them; `window` must be there.
     pub(crate) fn read(feature: &mut Table<'_>) -> Result<Self, Reported> {
-        feature.refuse("horizon", "is for features at the latest event; this one takes a \"window\"");
+        feature
+            .refuse("horizon", "is for features at the latest event; this one takes a \"window\"");
         feature.need("window");
         let length = feature.duration("window", LENGTHS);
         let has_delay = feature.has("delay");
@@ -57,7 +58,8 @@ impl AtLatest {
     /// Reads them; neither must be there.
     pub(crate) fn read(feature: &mut Table<'_>) -> Result<Self, Reported> {
         feature.refuse("window", "is for aggregates over a window; this one takes a \"horizon\"");
-        feature.refuse("delay", "is for aggregates over a window; this one looks at the latest event");
+        feature
+            .refuse("delay", "is for aggregates over a window; this one looks at the latest event");
         let has_horizon = feature.has("horizon");
         let horizon = feature.duration("horizon", LENGTHS);
         let filter = declare::filter(feature, "where");
@@ -72,7 +74,7 @@ impl AtLatest {
 
     /// The horizon in words.
     pub(crate) fn over(&self) -> String {
-        format!("latest, {}", show_duration(self.horizon))
+        over_latest(self.horizon)
     }
 
     /// ` where ..`, or nothing.
@@ -91,6 +93,11 @@ impl Of {
         feature.need("of");
         feature.text("of").map(Of).ok_or(Reported)
     }
+}
+
+/// A horizon in words.
+pub(crate) fn over_latest(horizon: Millis) -> String {
+    format!("latest, {}", show_duration(horizon))
 }
 
 pub(super) fn filtered(filter: Option<&Written>) -> String {

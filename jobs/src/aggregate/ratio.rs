@@ -48,10 +48,10 @@ impl Measure for RatioOf {
             over: keys.over(),
             memory: Memory::of(Kind::Count).and(Memory::of(Kind::Count)),
             definition: format!(
-                "share of events{} in {}",
+                "events{} / {}",
                 keys.filtered(),
                 match over {
-                    Some(_) => format!("the events{}", filtered(over.as_ref())),
+                    Some(_) => format!("events{}", filtered(over.as_ref())),
                     None => "all events".into(),
                 }
             ),

@@ -38,7 +38,11 @@ impl Measure for Deviation {
             extents: vec![(mask, scope.extent(keys.window))],
             over: keys.over(),
             memory: Memory::of(Kind::Moments),
-            definition: format!("population standard deviation of {}{}", of.0.value, keys.filtered()),
+            definition: format!(
+                "population standard deviation of {}{}",
+                of.0.value,
+                keys.filtered()
+            ),
         })
     }
 }

@@ -5,7 +5,7 @@ use super::extents::pruned;
 use super::graph::{Graph, Node};
 use super::source::report;
 use super::{Compiler, lookup};
-use crate::aggregate::{Measured, Memory, Reported};
+use crate::aggregate::{Measured, Memory, Reported, over_latest};
 use crate::declare::{JobDeclared, Written};
 use crate::expression::Binding;
 use crate::job::FeatureText;
@@ -46,7 +46,8 @@ impl Columns {
             return Column { index, ty, nullable };
         }
         let (ty, nullable) = (expr.ty(), expr.nullable());
-        Column { index: DERIVED + index_of(&mut self.derived, expr), ty, nullable }
+        self.derived.push(expr);
+        Column { index: DERIVED + self.derived.len() - 1, ty, nullable }
     }
 
     fn measured(&mut self, measured: &Measured) -> Column {
@@ -242,7 +243,10 @@ impl<'j> Compiler<'j, '_> {
             _ => {
                 let expression = self.expression(node);
                 let shown = expression.map(|(written, _)| format!("= {}", written.shown()));
-                ("-".into(), shown.unwrap_or_default())
+                // Only attributes of the latest event take memory of an expression's own.
+                let latest = expression.filter(|_| memory != Memory::default());
+                let over = latest.map(|(_, horizon)| over_latest(horizon));
+                (over.unwrap_or_else(|| "-".into()), shown.unwrap_or_default())
             }
         };
         FeatureText { description, over, memory: memory.to_string(), definition }

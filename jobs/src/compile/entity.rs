@@ -47,7 +47,10 @@ impl EntityBuild {
     }
 
     /// The mask of the filter with these predicates.
-    pub(super) fn filter(&mut self, predicates: Vec<Option<usize>>) -> Result<Mask, TooManyFilters> {
+    pub(super) fn filter(
+        &mut self,
+        predicates: Vec<Option<usize>>,
+    ) -> Result<Mask, TooManyFilters> {
         let bit = match self.bits.iter().position(|bit| *bit == predicates) {
             Some(bit) => bit,
             None if self.bits.len() >= FILTERS_MAX => return Err(TooManyFilters),
@@ -61,7 +64,10 @@ impl EntityBuild {
 
     /// What [`TooManyFilters`] means to people.
     pub(super) fn too_many_filters(&self) -> String {
-        format!("the views of entity \"{}\" have more than {FILTERS_MAX} different filters", self.name)
+        format!(
+            "the views of entity \"{}\" have more than {FILTERS_MAX} different filters",
+            self.name
+        )
     }
 
     /// The attribute with these fields.
@@ -82,6 +88,8 @@ impl EntityBuild {
         self.attributes.len() - 1
     }
 
+    /// The accumulator that keeps (at least) `kind`: sums are read from moments where a view asks
+    /// for both, and distinct counts from what an entropy keeps.
     pub(super) fn accumulator(
         &mut self,
         kind: Kind,
@@ -90,7 +98,18 @@ impl EntityBuild {
         window: Window,
     ) -> usize {
         let window = index_of(&mut self.windows, window);
-        index_of(&mut self.accumulators, AccumulatorPlan { kind, attribute, mask, window })
+        let wanted = AccumulatorPlan { kind, attribute, mask, window };
+        let joined = self.accumulators.iter_mut().enumerate().find_map(|(at, there)| {
+            let both = AccumulatorPlan { kind: joined(there.kind, kind)?, ..*there };
+            (AccumulatorPlan { kind, ..both } == wanted).then(|| {
+                *there = both;
+                at
+            })
+        });
+        joined.unwrap_or_else(|| {
+            self.accumulators.push(wanted);
+            self.accumulators.len() - 1
+        })
     }
 
     /// State of the latest event with `mask`, seen for `horizon`.
@@ -109,6 +128,16 @@ impl EntityBuild {
     pub(super) fn last_attribute(&mut self, last: usize, attribute: usize) -> usize {
         let last = self.lasts.get_mut(last);
         last.map_or(0, |last| index_of(&mut last.attributes, attribute))
+    }
+}
+
+/// The kind that keeps what both keep, if there is one.
+fn joined(one: Kind, other: Kind) -> Option<Kind> {
+    match (one, other) {
+        _ if one == other => Some(one),
+        (Kind::Sum | Kind::Moments, Kind::Sum | Kind::Moments) => Some(Kind::Moments),
+        (Kind::Distinct | Kind::Entropy, Kind::Distinct | Kind::Entropy) => Some(Kind::Entropy),
+        _ => None,
     }
 }
 

@@ -27,9 +27,11 @@ impl Compiler<'_, '_> {
                     features.extend(self.service_feature(name, feature));
                 }
                 let mut seen = Vec::new();
-                features.retain(|feature| !seen.contains(feature) && {
-                    seen.push(*feature);
-                    true
+                features.retain(|feature| {
+                    !seen.contains(feature) && {
+                        seen.push(*feature);
+                        true
+                    }
                 });
                 let description = declared.description.clone();
                 Service { name: name.clone(), description, features }
@@ -59,7 +61,8 @@ impl Compiler<'_, '_> {
         let view_at = self.service_view(service, named, view)?;
         let found = self.shown(view_at).position(|name| name == feature);
         if found.is_none() {
-            let message = format!("service \"{service}\" names no feature of view \"{view}\": \"{feature}\"");
+            let message =
+                format!("service \"{service}\" names no feature of view \"{view}\": \"{feature}\"");
             let names: Vec<&str> = self.shown(view_at).collect();
             let hint = crate::document::suggestion(feature, names);
             self.problems.wrong(named, message, hint);
@@ -102,7 +105,11 @@ impl Compiler<'_, '_> {
     }
 
     /// The job, when nothing is wrong with it.
-    pub(super) fn finish(self, texts: Vec<Vec<FeatureText>>, services: Vec<Service>) -> Option<Job> {
+    pub(super) fn finish(
+        self,
+        texts: Vec<Vec<FeatureText>>,
+        services: Vec<Service>,
+    ) -> Option<Job> {
         let job = self.job;
         let renumbered: Vec<Renumbered> = self.sources.into_iter().map(renumbered).collect();
         let mut views = vec![None; job.views.len()];
@@ -140,7 +147,9 @@ impl Compiler<'_, '_> {
                     definitions: source
                         .definitions
                         .iter()
-                        .filter_map(|it| Some((it.name.value.clone(), it.written.as_ref()?.shown())))
+                        .filter_map(|it| {
+                            Some((it.name.value.clone(), it.written.as_ref()?.shown()))
+                        })
                         .collect(),
                 })
                 .collect(),

@@ -38,7 +38,8 @@ impl Compiler<'_, '_> {
         let named = view.entity.as_ref()?;
         let entities = &self.job.entities;
         let found = entities.iter().position(|entity| entity.name.value == named.value);
-        if found.is_none() {
+        // That there are none at all is recorded.
+        if found.is_none() && !entities.is_empty() {
             let message = format!(
                 "\"entity\" in view \"{}\" names no entity: \"{}\"",
                 view.name.value, named.value
@@ -51,6 +52,10 @@ impl Compiler<'_, '_> {
 
     fn sources_of(&self, view: &ViewDeclared) -> Option<Vec<usize>> {
         let sources = &self.job.sources;
+        if sources.is_empty() {
+            // That is recorded.
+            return None;
+        }
         if view.sources.is_empty() {
             if sources.len() > 1 {
                 let message = format!("missing key \"source\" in view \"{}\"", view.name.value);
@@ -64,8 +69,10 @@ impl Compiler<'_, '_> {
         for named in &view.sources {
             match sources.iter().position(|source| source.name.value == named.value) {
                 Some(at) if found.contains(&at) => {
-                    let message =
-                        format!("view \"{}\" names source \"{}\" twice", view.name.value, named.value);
+                    let message = format!(
+                        "view \"{}\" names source \"{}\" twice",
+                        view.name.value, named.value
+                    );
                     self.problems.wrong(named, message, None);
                 }
                 Some(at) => found.push(at),
@@ -182,14 +189,13 @@ impl Compiler<'_, '_> {
             return None;
         }
         let bits = match &declared.filter {
-            Some(written) => {
-                filter_bits(written, &frame, &mut self.sources, self.problems).ok()?
-            }
+            Some(written) => filter_bits(written, &frame, &mut self.sources, self.problems).ok()?,
             None if everywhere => return Some(frame),
             None => {
                 let mut bits = vec![None; self.sources.len()];
                 for s in &frame.sources {
-                    if let (Some(bit), Some(source)) = (bits.get_mut(*s), self.sources.get_mut(*s)) {
+                    if let (Some(bit), Some(source)) = (bits.get_mut(*s), self.sources.get_mut(*s))
+                    {
                         *bit = Some(source.always());
                     }
                 }

@@ -70,8 +70,7 @@ impl Scope<'_, '_> {
 
     /// A field whose values are told apart, and its type: any but double.
     pub(crate) fn symbol(&mut self, of: &Of, aggregate: &str) -> Result<(usize, Type), Reported> {
-        let types =
-            [Type::Text, Type::Int, Type::Decimal, Type::Bool, Type::Timestamp, Type::Ip];
+        let types = [Type::Text, Type::Int, Type::Decimal, Type::Bool, Type::Timestamp, Type::Ip];
         self.attribute(of, aggregate, Storage::Symbol, &types)
     }
 
@@ -136,7 +135,8 @@ impl Scope<'_, '_> {
         );
         let hint = match ty {
             Type::Double => {
-                "double fields can be filtered and shown, not summed: declare it \"decimal\"".into()
+                "double fields can be filtered and shown, not aggregated: declare it \"decimal\""
+                    .into()
             }
             _ => format!("it takes {}", names.join(", ")),
         };

@@ -49,7 +49,10 @@ fn by_source(table: &mut Table<'_>) -> Keys {
         .filter_map(|entry| {
             let field = entry.as_text();
             if field.is_none() {
-                entry.mistyped(&format!("the key in source \"{}\"", entry.name.value), "a field's name");
+                entry.mistyped(
+                    &format!("the key in source \"{}\"", entry.name.value),
+                    "a field's name",
+                );
             }
             Some((entry.name.clone(), field?))
         })

@@ -41,7 +41,7 @@ impl FeatureDeclared {
         let problems = table.problems();
         let named = table.named();
         if named.is_empty() {
-            let message = format!("{} are none", table.label());
+            let message = format!("{} are missing: add at least one", table.label());
             problems.push(table.at(), Some("features"), message, None);
         }
         if let Some(first_too_many) = named.get(FEATURES_MAX) {
@@ -80,9 +80,11 @@ impl FeatureDeclared {
             table.finish();
             return;
         }
-        let Some(name) = table.need("aggregate").then(|| table.text("aggregate")).flatten() else {
+        if !table.has("aggregate") {
+            missing_body(&mut table);
             return;
-        };
+        }
+        let Some(name) = table.text("aggregate") else { return };
         match aggregate::named(&name.value) {
             Some(aggregate) => {
                 if let Ok(measure) = aggregate.read(&mut table) {
@@ -96,6 +98,19 @@ impl FeatureDeclared {
                 table.problems().unknown(&name, message, aggregate::names());
             }
         }
+    }
+}
+
+/// Records that a feature is neither an aggregate nor an expression.
+fn missing_body(table: &mut Table<'_>) {
+    if table.resembles("expression") {
+        table.need("expression");
+    } else if table.resembles("aggregate") {
+        table.need("aggregate");
+    } else {
+        let message = format!("missing key \"aggregate\" in {}", table.label());
+        let hint = "name an aggregate, or write an \"expression\"".to_owned();
+        table.problems().push(table.at(), Some("aggregate"), message, Some(hint));
     }
 }
 

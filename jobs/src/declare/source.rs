@@ -1,28 +1,19 @@
 //! `[sources.NAME]`: where events come from and what they consist of.
 
-use super::{Written, name};
+mod fields;
+
+pub(crate) use fields::{Definition, FieldDeclared};
+
 use crate::document::{At, Table, quantity};
 use crate::times;
 use tidemark_operators::plan::{Format, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{
     DAY, EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT, MINUTE, Millis, SECOND,
 };
-use tidemark_operators::value::Type;
 
-const FIELDS_MAX: usize = 512;
-const DEFINITIONS_MAX: usize = 256;
 const FILES_MAX: usize = 4_096;
 const IDLE_DEFAULT: Millis = 30 * SECOND;
 const UNITS: [&str; 4] = ["ms", "s", "us", "rfc3339"];
-const TYPES: [Type; 7] = [
-    Type::Text,
-    Type::Int,
-    Type::Decimal,
-    Type::Double,
-    Type::Bool,
-    Type::Timestamp,
-    Type::Ip,
-];
 
 /// A source as it was written.
 #[derive(Debug)]
@@ -42,24 +33,6 @@ pub(crate) struct SourceDeclared {
     pub(crate) max_future_skew: Option<Millis>,
     pub(crate) fields: Vec<FieldDeclared>,
     pub(crate) definitions: Vec<Definition>,
-}
-
-/// A field as it was written.
-#[derive(Debug)]
-pub(crate) struct FieldDeclared {
-    pub(crate) name: String,
-    pub(crate) path: Vec<String>,
-    /// `None` when what was written is no type; that is recorded.
-    pub(crate) ty: Option<Type>,
-    pub(crate) required: bool,
-}
-
-/// A named expression over a source's fields.
-#[derive(Debug)]
-pub(crate) struct Definition {
-    pub(crate) name: At<String>,
-    /// `None` when it does not parse; that is recorded.
-    pub(crate) written: Option<Written>,
 }
 
 impl SourceDeclared {
@@ -85,8 +58,8 @@ impl SourceDeclared {
         let max_future_skew = millis(table.duration("max_future_skew", 0..=366 * DAY));
         let description = table.text("description").map(|text| text.value).unwrap_or_default();
         table.need("fields");
-        let fields = fields(&mut table, &name.value, &time);
-        let definitions = definitions(&mut table, &name.value, &fields, &time);
+        let fields = fields::fields(&mut table, &name.value, &time);
+        let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
         table.finish();
         SourceDeclared {
             name,
@@ -142,13 +115,18 @@ fn place(table: &mut Table<'_>) -> (Option<String>, Vec<String>) {
         _ => {}
     }
     if let Some(topic) = topic.as_ref().filter(|topic| !is_topic(&topic.value)) {
-        let message = format!("\"topic\" in {} is no Kafka topic: \"{}\"", table.label(), topic.value);
+        let message =
+            format!("\"topic\" in {} is no Kafka topic: \"{}\"", table.label(), topic.value);
         let hint = "a topic has 1 to 249 letters a to z, digits, dots, _ or -".to_owned();
         problems.push(topic.span.start, Some("topic"), message, Some(hint));
     }
-    if let Some(files) = files.as_ref().filter(|files| files.is_empty() || files.len() > FILES_MAX) {
-        let message =
-            format!("\"files\" in {} must name 1 to {FILES_MAX} files, not {}", table.label(), files.len());
+    if let Some(files) = files.as_ref().filter(|files| files.is_empty() || files.len() > FILES_MAX)
+    {
+        let message = format!(
+            "\"files\" in {} must name 1 to {FILES_MAX} files, not {}",
+            table.label(),
+            files.len()
+        );
         problems.push(table.at(), Some("files"), message, None);
     }
     let files = files.unwrap_or_default().into_iter().map(|file| file.value).collect();
@@ -210,8 +188,10 @@ fn split_path(path: &At<String>, key: &str, table: &Table<'_>) -> Option<Vec<Str
     if parts.len() <= 16 && parts.iter().all(|part| !part.is_empty()) {
         return Some(parts);
     }
-    let message = format!("\"{key}\" in {} is no path to a field: \"{}\"", table.label(), path.value);
-    let hint = "write names with dots between them, at most 16, as in \"data.source_ip\"".to_owned();
+    let message =
+        format!("\"{key}\" in {} is no path to a field: \"{}\"", table.label(), path.value);
+    let hint =
+        "write names with dots between them, at most 16, as in \"data.source_ip\"".to_owned();
     table.problems().push(path.span.start, Some(key), message, Some(hint));
     None
 }
@@ -220,7 +200,8 @@ fn range(table: &mut Table<'_>) -> (EventTime, EventTime) {
     let mut read = |key: &str, default| {
         let Some(text) = table.text(key) else { return default };
         times::event_time(&text.value).unwrap_or_else(|| {
-            let message = format!("\"{key}\" in {} is no time since 1970: \"{}\"", table.label(), text.value);
+            let message =
+                format!("\"{key}\" in {} is no time since 1970: \"{}\"", table.label(), text.value);
             let hint = "write it as RFC 3339, such as \"1990-01-01T00:00:00Z\"".to_owned();
             table.problems().push(text.span.start, Some(key), message, Some(hint));
             default
@@ -229,106 +210,9 @@ fn range(table: &mut Table<'_>) -> (EventTime, EventTime) {
     let earliest = read("event_time_min", EARLIEST_DEFAULT);
     let latest = read("event_time_max", LATEST_DEFAULT);
     if earliest >= latest {
-        let message = format!("\"event_time_min\" in {} is not before \"event_time_max\"", table.label());
+        let message =
+            format!("\"event_time_min\" in {} is not before \"event_time_max\"", table.label());
         table.problems().push(table.at(), Some("event_time_min"), message, None);
     }
     (earliest, latest)
-}
-
-fn fields(table: &mut Table<'_>, source: &str, time: &TimeField) -> Vec<FieldDeclared> {
-    let Some(mut inner) = table.table("fields", &format!("the fields of source \"{source}\""))
-    else {
-        return Vec::new();
-    };
-    let problems = table.problems();
-    let named = inner.named();
-    if let Some(first_too_many) = named.get(FIELDS_MAX) {
-        let message = format!("a source has at most {FIELDS_MAX} fields, this one has {}", named.len());
-        problems.wrong(&first_too_many.name, message, None);
-    }
-    let mut fields = Vec::new();
-    for entry in named.into_iter().take(FIELDS_MAX) {
-        let what = format!("field \"{}\"", entry.name.value);
-        name::check(&entry.name, "field", problems);
-        if entry.name.value == time_name(time) {
-            let message = format!("{what} has the name of the event time");
-            let hint = "remove it: \"time\" names the field already, and expressions may use it".into();
-            problems.wrong(&entry.name, message, Some(hint));
-            continue;
-        }
-        let name = entry.name.value.clone();
-        let mut field = FieldDeclared { path: vec![name.clone()], name, ty: None, required: true };
-        if let Some(text) = entry.as_text() {
-            field.required = !text.value.ends_with('?');
-            let name = text.value.strip_suffix('?').unwrap_or(&text.value).to_owned();
-            field.ty = type_named(&text.map(|_| name), &what, &inner);
-        } else if let Some(mut long) = entry.as_table(what.clone()) {
-            long.need("type");
-            field.ty = long.text("type").and_then(|name| type_named(&name, &what, &long));
-            field.required = !long.boolean("optional").is_some_and(|flag| flag.value);
-            if let Some(path) = long.text("path").and_then(|path| split_path(&path, "path", &long)) {
-                field.path = path;
-            }
-            long.finish();
-        } else {
-            entry.mistyped(&what, "a type such as \"string\", or a table with a \"type\"");
-        }
-        fields.push(field);
-    }
-    fields
-}
-
-fn type_named(name: &At<String>, what: &str, table: &Table<'_>) -> Option<Type> {
-    let ty = TYPES.into_iter().find(|ty| ty.name() == name.value);
-    if ty.is_none() {
-        let message = format!("{what} cannot be of type \"{}\"", name.value);
-        let meant = [("text", "string"), ("float", "double"), ("integer", "int"), ("boolean", "bool")];
-        let hint = match meant.iter().find(|(wrong, _)| *wrong == name.value) {
-            Some((_, right)) => Some(format!("did you mean \"{right}\"?")),
-            None => None,
-        };
-        match hint {
-            Some(hint) => table.problems().wrong(name, message, Some(hint)),
-            None => table.problems().unknown(name, message, TYPES.map(Type::name)),
-        }
-    }
-    ty
-}
-
-fn definitions(
-    table: &mut Table<'_>,
-    source: &str,
-    fields: &[FieldDeclared],
-    time: &TimeField,
-) -> Vec<Definition> {
-    let Some(mut inner) = table.table("define", &format!("the definitions of source \"{source}\""))
-    else {
-        return Vec::new();
-    };
-    let problems = table.problems();
-    let named = inner.named();
-    if let Some(first_too_many) = named.get(DEFINITIONS_MAX) {
-        let message =
-            format!("a source has at most {DEFINITIONS_MAX} definitions, this one has {}", named.len());
-        problems.wrong(&first_too_many.name, message, None);
-    }
-    let mut definitions = Vec::new();
-    for entry in named.into_iter().take(DEFINITIONS_MAX) {
-        let what = format!("definition \"{}\"", entry.name.value);
-        name::check(&entry.name, "definition", problems);
-        let taken = fields.iter().any(|field| field.name == entry.name.value);
-        if taken || entry.name.value == time_name(time) {
-            problems.wrong(&entry.name, format!("{what} has the name of a field"), None);
-            continue;
-        }
-        let written = match entry.as_text() {
-            Some(text) => Written::parse(text, &what, problems),
-            None => {
-                entry.mistyped(&what, "an expression in quotes");
-                None
-            }
-        };
-        definitions.push(Definition { name: entry.name, written });
-    }
-    definitions
 }

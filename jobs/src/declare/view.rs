@@ -55,7 +55,9 @@ impl ViewDeclared {
         let label = format!("the features of view \"{}\"", name.value);
         let features = match like {
             Some(_) => Vec::new(),
-            None => table.table("features", &label).map(FeatureDeclared::read_all).unwrap_or_default(),
+            None => {
+                table.table("features", &label).map(FeatureDeclared::read_all).unwrap_or_default()
+            }
         };
         table.finish();
         ViewDeclared {

@@ -5,14 +5,15 @@ const NAME_CHARS_MAX: usize = 100;
 
 /// The candidate nearest to `name`, if one is near enough to be worth suggesting: at most a third
 /// of the longer name's characters (but at least one) inserted, removed, replaced or swapped, upper
-/// and lower case taken as equal. The first of equally near ones.
+/// and lower case taken as equal. Of equally near ones the first that begins with `name`, else the
+/// first.
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted = name.to_lowercase();
     let length = wanted.chars().count();
     if length == 0 || length > NAME_CHARS_MAX {
         return None;
     }
-    let mut best: Option<(usize, &str)> = None;
+    let mut best: Option<((usize, bool), &str)> = None;
     for candidate in candidates {
         let chars = candidate.chars().count();
         if chars > NAME_CHARS_MAX {
@@ -20,8 +21,9 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
         }
         let distance = strsim::osa_distance(&wanted, &candidate.to_lowercase());
         let near = distance <= (length.max(chars) / 3).max(1);
-        if near && best.is_none_or(|(least, _)| distance < least) {
-            best = Some((distance, candidate));
+        let rank = (distance, !candidate.starts_with(name));
+        if near && best.is_none_or(|(least, _)| rank < least) {
+            best = Some((rank, candidate));
         }
     }
     best.map(|(_, candidate)| candidate)
@@ -42,6 +44,11 @@ mod tests {
         assert_eq!(nearest("colour", ["where", "window"]), None);
         assert_eq!(nearest("", ["where", "window"]), None);
         assert_eq!(nearest(&"w".repeat(101), ["where", "window"]), None);
+    }
+
+    #[test]
+    fn a_name_that_goes_on_wins_over_others_as_near() {
+        assert_eq!(nearest("mi", ["ms", "min"]), Some("min"));
     }
 
     #[test]

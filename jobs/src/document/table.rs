@@ -1,8 +1,13 @@
 //! One table of a file: getters by type, and the unknown keys at the end.
 
+mod named;
+
+pub use named::Named;
+
 use super::problems::suggestion;
 use super::quantity::{self, DURATION_HINT, SIZE_HINT};
 use super::{At, Problems};
+use named::found;
 use std::ops::RangeInclusive;
 use tidemark_operators::time::Millis;
 use toml::Spanned;
@@ -25,15 +30,6 @@ struct Entry<'d> {
     key: At<&'d str>,
     value: &'d Spanned<DeValue<'d>>,
     taken: bool,
-}
-
-/// One entry of a table whose keys are names that the file's author chose.
-#[derive(Debug)]
-pub struct Named<'d> {
-    /// The name.
-    pub name: At<String>,
-    value: &'d Spanned<DeValue<'d>>,
-    problems: &'d Problems<'d>,
 }
 
 impl<'d> Table<'d> {
@@ -73,6 +69,12 @@ impl<'d> Table<'d> {
     /// Whether `key` is there, whatever its value.
     pub fn has(&self, key: &str) -> bool {
         self.entries.iter().any(|entry| entry.key.value == key)
+    }
+
+    /// Whether `key` is not there, but a key that may have been meant for it.
+    pub fn resembles(&self, key: &str) -> bool {
+        let mut keys = self.entries.iter().map(|entry| entry.key.value);
+        !self.has(key) && keys.any(|there| super::nearest(there, [key]).is_some())
     }
 
     /// Whether `key` is there; if not, that is recorded.
@@ -216,6 +218,7 @@ impl<'d> Table<'d> {
 
     /// A table; `label` is what errors call it.
     pub fn table(&mut self, key: &str, label: &str) -> Option<Table<'d>> {
+        self.ask(key);
         let at = self.entries.iter().find(|entry| entry.key.value == key)?.key.span.start;
         let value = self.take(key)?;
         match value.get_ref() {
@@ -336,38 +339,5 @@ impl<'d> Table<'d> {
         let message = format!("\"{key}\" in {} must be {wanted}, not \"{found}\"", self.label);
         self.problems.push(value.span().start, Some(key), message, hint);
         None
-    }
-}
-
-impl<'d> Named<'d> {
-    /// The value as a table, if it is one; `label` is what errors call it.
-    pub fn as_table(&self, label: String) -> Option<Table<'d>> {
-        let table = self.value.get_ref().as_table()?;
-        Some(Table::new(label, self.name.span.start, table, self.problems))
-    }
-
-    /// The value as a text, if it is one.
-    pub fn as_text(&self) -> Option<At<String>> {
-        let text = self.value.get_ref().as_str()?;
-        Some(At { value: text.to_owned(), span: self.value.span() })
-    }
-
-    /// Records that the value of `what` (`field "amount"`) is not of the kind that is `wanted`.
-    pub fn mistyped(&self, what: &str, wanted: &str) {
-        let found = found(self.value.get_ref());
-        let message = format!("{what} must be {wanted}, found {found}");
-        self.problems.push(self.value.span().start, Some(&self.name.value), message, None);
-    }
-}
-
-fn found(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(_) => "a text".into(),
-        DeValue::Integer(number) => format!("the integer {number}"),
-        DeValue::Float(number) => format!("the number {number}"),
-        DeValue::Boolean(flag) => format!("{flag}"),
-        DeValue::Datetime(_) => "a date".into(),
-        DeValue::Array(_) => "a list".into(),
-        DeValue::Table(_) => "a table".into(),
     }
 }
