@@ -9,6 +9,7 @@ use crate::source::Waker;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use thiserror::Error;
 use tidemark_operators::coordination::{Coordination, Notice};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::DeadLetterSink;
@@ -19,7 +20,6 @@ use tidemark_operators::plan::Plan;
 use tidemark_operators::sealed_lines::SealedSink;
 use tidemark_operators::shared::{InFlight, Limits};
 use tidemark_operators::time::{EventTime, Millis};
-use thiserror::Error;
 use timely::communication::Config as Communication;
 
 /// When live rows are handed out.
@@ -154,8 +154,7 @@ pub fn run(
         0 | 1 => Communication::Thread,
         workers => Communication::Process(workers),
     };
-    let config =
-        timely::Config { communication, worker: timely::WorkerConfig::default() };
+    let config = timely::Config { communication, worker: timely::WorkerConfig::default() };
     let (settings, make) = (settings.clone(), Arc::clone(make));
     let (watched, in_flight) = (observer.clone(), InFlight::default());
     let guards = timely::execute(config, move |worker| {

@@ -1,20 +1,27 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
+//! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`failure`]: how a command fails;
-//! - [`source`], [`kafka`]: where records come from;
+//! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;
 //! - [`engine`]: the workers, and the loop that drives each;
+//! - [`dead_letters`]: records that did not become events, in a file;
 //! - [`online`]: the newest rows, in process and in Redis;
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
 //! - [`metrics`]: `/metrics`, from what the workers count and the sinks report;
-//! - [`logging`], [`progress`]: what is shown while a command runs;
+//! - [`screen`], [`progress`], [`logging`]: what is shown while a command runs;
 //! - [`process`]: what the process uses of the machine;
 //! - [`text`]: durations, sizes and counts as people write them.
 
 pub mod cli;
+pub mod config;
+pub mod dead_letters;
 pub mod dispatch;
 pub mod engine;
 pub mod failure;
+mod feed;
+pub mod file_source;
+pub mod generator;
 pub mod http;
 pub mod kafka;
 pub mod logging;
@@ -22,5 +29,6 @@ pub mod metrics;
 pub mod online;
 pub mod process;
 pub mod progress;
+pub mod screen;
 pub mod source;
 pub mod text;

@@ -102,7 +102,8 @@ impl Coordination {
 
     /// Every partition has been read to its present end (and there is at least one), or is over.
     pub fn caught_up(&self) -> bool {
-        self.is_over() || (!self.partitions.is_empty() && self.partitions.values().all(|s| s.caught_up))
+        self.is_over()
+            || (!self.partitions.is_empty() && self.partitions.values().all(|s| s.caught_up))
     }
 
     /// When every worker is done: the greatest accepted ts of all.

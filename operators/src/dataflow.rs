@@ -1,9 +1,7 @@
 //! The operators put together: from a worker's partitions to its sinks.
 
 use crate::coordination::{Coordination, Notice};
-use crate::entity_windows::{
-    EntityState, Sealing, Serving, WindowsConfig, entity_windows,
-};
+use crate::entity_windows::{EntityState, Sealing, Serving, WindowsConfig, entity_windows};
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use crate::ingest::reader::Partitions;
 use crate::ingest::source::{SourceConfig, source};

@@ -132,9 +132,7 @@ impl Interner {
         let kept = high(hash);
         let entries = &self.entries;
         self.shards[hash as usize % SHARDS]
-            .find(spread(kept), |id| {
-                entries[*id].hash == kept && entries[*id].bytes.get() == bytes
-            })
+            .find(spread(kept), |id| entries[*id].hash == kept && entries[*id].bytes.get() == bytes)
             .copied()
     }
 

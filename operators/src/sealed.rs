@@ -239,9 +239,9 @@ impl SealedWindows {
 
     /// Rows inside window `pane` of the entity, over all its entities.
     pub fn window_rows(&self, pane: usize) -> u64 {
-        self.panes.get(pane).map_or(0, |p| {
-            (if p.window.delay > 0 { p.entered } else { self.next }) - p.left
-        })
+        self.panes
+            .get(pane)
+            .map_or(0, |p| (if p.window.delay > 0 { p.entered } else { self.next }) - p.left)
     }
 
     /// Integer overflows so far in derived features.
@@ -487,4 +487,3 @@ pub(crate) fn wanted_attributes(entity: &EntityPlan) -> Vec<bool> {
     }
     wanted
 }
-

@@ -61,15 +61,11 @@ pub(super) fn drive(
             return None;
         }
     };
-    let shared: SharedRef =
-        Rc::new(Shared { in_flight: in_flight.clone(), ..Shared::default() });
+    let shared: SharedRef = Rc::new(Shared { in_flight: in_flight.clone(), ..Shared::default() });
     let mut state = Loop {
         observer,
         shared: Rc::clone(&shared),
-        coordination: Rc::new(RefCell::new(Coordination::new(
-            worker.peers(),
-            settings.live_idle,
-        ))),
+        coordination: Rc::new(RefCell::new(Coordination::new(worker.peers(), settings.live_idle))),
         notices: Rc::default(),
         broadcast: (worker.peers() > 1).then(|| Telling::new(worker)),
         checked: 0,

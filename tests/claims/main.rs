@@ -6,6 +6,10 @@ mod kafka;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
+mod online;
+#[cfg(test)]
+mod redis_server;
+#[cfg(test)]
 mod servers;
 #[cfg(test)]
 mod twin;

@@ -213,9 +213,12 @@ pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
     dead.sort_by_key(|letter: &DeadLetter| (letter.partition, letter.offset));
     let mut verdicts = [0; 4];
     for counts in observer.metrics.iter().flat_map(|m| &m.verdicts) {
-        for (total, count) in
-            verdicts.iter_mut().zip([&counts.accepted, &counts.late, &counts.future, &counts.malformed])
-        {
+        for (total, count) in verdicts.iter_mut().zip([
+            &counts.accepted,
+            &counts.late,
+            &counts.future,
+            &counts.malformed,
+        ]) {
             *total += count.get();
         }
     }

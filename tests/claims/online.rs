@@ -1,6 +1,6 @@
 //! The online stores, against a real Redis and a map of the last rows.
 
-use crate::servers;
+use crate::redis_server as servers;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::collections::{BTreeMap, HashMap};

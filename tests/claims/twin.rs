@@ -106,7 +106,8 @@ impl World {
             let features = (0..rng.random_range(1..9)).map(|_| {
                 let (aggregate, of) = AGGREGATES[rng.random_range(0..AGGREGATES.len())];
                 let horizon = matches!(aggregate, "latest" | "previous_gap");
-                let delay = if horizon || rng.random_bool(0.7) { 0 } else { rng.random_range(1..80) };
+                let delay =
+                    if horizon || rng.random_bool(0.7) { 0 } else { rng.random_range(1..80) };
                 let window = windows[rng.random_range(0..windows.len())];
                 Feature { aggregate, of, window, delay, filter: filter(&mut rng) }
             });
@@ -151,8 +152,7 @@ impl World {
             let mut newest = None;
             for (offset, record) in records.iter().enumerate() {
                 let event = parse(record, partition, offset);
-                let watermark =
-                    newest.map_or(0, |n: u64| n.saturating_sub(self.out_of_orderness));
+                let watermark = newest.map_or(0, |n: u64| n.saturating_sub(self.out_of_orderness));
                 if event.ts < watermark {
                     late.push((partition, offset, watermark - event.ts));
                 } else {
@@ -240,7 +240,11 @@ impl Feature {
             other => (other, ""),
         };
         let length = if self.horizon() { "horizon" } else { "window" };
-        let _ = write!(text, "aggregate = \"{aggregate}\"{normalised}, {length} = \"{}ms\"", self.window);
+        let _ = write!(
+            text,
+            "aggregate = \"{aggregate}\"{normalised}, {length} = \"{}ms\"",
+            self.window
+        );
         if !self.of.is_empty() {
             let _ = write!(text, ", of = \"{}\"", self.of);
         }

@@ -47,7 +47,8 @@ fn output_is_the_same_bytes_for_any_workers_interleaving_and_slice() {
         let world = World::random(seed);
         let plan = plan(&world);
         let first = replay(&plan, &world.log, &Run::default());
-        let limits = Limits { slice_rows: 7, records_step: 11, chunk_rows: 256, ..Limits::default() };
+        let limits =
+            Limits { slice_rows: 7, records_step: 11, chunk_rows: 256, ..Limits::default() };
         for workers in [1, 2, 3] {
             for (seed, limits) in [(seed, Limits::default()), (seed + 77, limits)] {
                 let run = Run { workers, seed, limits, online: Online::EveryStep };

@@ -138,11 +138,7 @@ struct Reading {
 }
 
 impl Reading {
-    fn new(
-        config: SourceConfig,
-        capabilities: Vec<Capability<EventTime>>,
-        workers: usize,
-    ) -> Self {
+    fn new(config: SourceConfig, capabilities: Vec<Capability<EventTime>>, workers: usize) -> Self {
         let plan = &config.plan;
         let decoder = |source: &SourcePlan| {
             Decoder::new(source).with_record_bytes_max(config.limits.record_bytes)
@@ -372,12 +368,7 @@ impl Letter<'_> {
     }
 
     fn late(&self, ts: EventTime, by: u64, idle_floor: bool) -> DeadLetter {
-        DeadLetter {
-            event_time: Some(ts),
-            late_by: Some(by),
-            idle_floor,
-            ..self.new(Reason::Late)
-        }
+        DeadLetter { event_time: Some(ts), late_by: Some(by), idle_floor, ..self.new(Reason::Late) }
     }
 
     fn future(&self, ts: EventTime, ahead: u64, arrived: Option<EventTime>) -> DeadLetter {

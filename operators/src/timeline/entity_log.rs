@@ -28,8 +28,7 @@ pub struct Names {
 
 impl Names {
     fn new(attributes: &[AttributePlan]) -> Self {
-        let symbols =
-            |a: &AttributePlan| (a.storage == Storage::Symbol).then(|| Interner::new(1));
+        let symbols = |a: &AttributePlan| (a.storage == Storage::Symbol).then(|| Interner::new(1));
         Names {
             entities: Interner::new(0),
             symbols: attributes.iter().map(symbols).collect(),

@@ -80,8 +80,7 @@ impl Attachments {
                         chunks.push_back(Rc::clone(chunk));
                     }
                 }
-                let batch =
-                    WindowBatch::new(*window, lower.clone(), upper.clone(), span, chunks);
+                let batch = WindowBatch::new(*window, lower.clone(), upper.clone(), span, chunks);
                 writer.insert(Rc::new(batch), Some(self.upper));
             }
             writer.exert();

@@ -231,8 +231,7 @@ impl WindowBatch {
                 found.push(Segment { chunk: at, run });
                 continue;
             }
-            let touches =
-                |run: &Run, (lo, hi): (u32, u32)| lo < hi && run.lo < hi && lo < run.hi;
+            let touches = |run: &Run, (lo, hi): (u32, u32)| lo < hi && run.lo < hi && lo < run.hi;
             let runs = chunk.runs().into_iter().filter(|r| touches(r, x) || touches(r, y));
             found.extend(runs.map(|run| Segment { chunk: at, run }));
         }
