@@ -91,8 +91,9 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
         entities.push(windows.state);
         lines.push(windows.lines.probe_with(&mut probe));
     }
-    if let Some(sink) = config.lines {
-        merge_lines(scope.concatenate(lines), Rc::new(RefCell::new(sink)));
+    // Every worker builds the same graph; the lines all go to worker 0.
+    if config.sealing == Sealing::Lines {
+        merge_lines(scope.concatenate(lines), config.lines);
     }
     Dataflow { probe, entities }
 }

@@ -11,10 +11,8 @@ use crate::time::EventTime;
 use crate::timeline::entity_log::Names;
 use crate::value::{Column, Type};
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;
-use std::rc::Rc;
 use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
@@ -194,10 +192,11 @@ pub fn push_json_text(text: &[u8], out: &mut Vec<u8>) {
 
 /// The operator that merges the workers' lines on worker 0.
 ///
-/// Bounded by what the workers seal between two frontiers, which their slices bound.
+/// Made on every worker; only worker 0's `sink` is given anything. Bounded by what the workers seal
+/// between two frontiers, which their slices bound.
 pub fn merge_lines(
     lines: StreamVec<'_, EventTime, SealedLines>,
-    sink: Rc<RefCell<Box<dyn SealedSink>>>,
+    mut sink: Option<Box<dyn SealedSink>>,
 ) {
     let mut builder = OperatorBuilder::new("MergeSealedLines".to_owned(), lines.scope());
     let mut input = builder.new_input(lines, Exchange::new(|_: &SealedLines| 0));
@@ -217,10 +216,10 @@ pub fn merge_lines(
             });
             let frontier = frontiers[0].frontier().first().copied();
             merge(&mut streams, frontier, &mut merged);
-            if !merged.is_empty() {
-                sink.borrow_mut().write(&merged);
-                merged.clear();
+            if let (Some(sink), false) = (&mut sink, merged.is_empty()) {
+                sink.write(&merged);
             }
+            merged.clear();
         }
     });
 }
