@@ -14,8 +14,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(_) => not_joined("demo"),
         // JOIN: crate::run::run(&args)
         Command::Run(_) => not_joined("run"),
-        // JOIN: crate::replay::run(&args)
-        Command::Replay(_) => not_joined("replay"),
+        Command::Replay(args) => crate::replay::run(&args),
         // JOIN: crate::get::run(&args)
         Command::Get(_) => not_joined("get"),
         // JOIN: crate::check::run(&args)

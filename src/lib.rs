@@ -2,9 +2,11 @@
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
+//! - [`job_file`], [`replay`]: a command each, and the job they all begin with;
 //! - [`failure`]: how a command fails;
 //! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;
 //! - [`engine`]: the workers, and the loop that drives each;
+//! - [`sealed_file`]: sealed rows in a file;
 //! - [`dead_letters`]: records that did not become events, in a file;
 //! - [`online`]: the newest rows, in process and in Redis;
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
@@ -23,12 +25,15 @@ mod feed;
 pub mod file_source;
 pub mod generator;
 pub mod http;
+pub mod job_file;
 pub mod kafka;
 pub mod logging;
 pub mod metrics;
 pub mod online;
 pub mod process;
 pub mod progress;
+pub mod replay;
 pub mod screen;
+pub mod sealed_file;
 pub mod source;
 pub mod text;

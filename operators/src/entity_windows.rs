@@ -180,6 +180,8 @@ struct Running {
     /// Everything below has been sealed and given out.
     sealed: EventTime,
     due: Vec<u64>,
+    /// Sealed and live rows counted so far.
+    rows: (u64, u64),
     over: bool,
 }
 
@@ -197,6 +199,7 @@ impl Running {
             origins: Vec::new(),
             sealed: 0,
             due: Vec::new(),
+            rows: (0, 0),
             over: false,
             config,
             state,
@@ -317,7 +320,7 @@ impl Running {
         log.retire(low, RETIRED_CHUNKS);
     }
 
-    fn report(&self, frontier: Option<EventTime>) {
+    fn report(&mut self, frontier: Option<EventTime>) {
         let (shared, metrics) = (&self.config.shared, &self.config.metrics);
         let before = shared.frontier.replace(frontier.unwrap_or(EventTime::MAX));
         if before != shared.frontier.get() {
@@ -330,6 +333,11 @@ impl Running {
         entity.timeline_rows.set(log.log.end() - log.log.start());
         if let Some(live) = &self.live {
             metrics.live_clock.set(live.clock());
+            metrics.rows_live.add(live.rows() - std::mem::replace(&mut self.rows.1, live.rows()));
+        }
+        if let Some(sealing) = &self.sealing {
+            let rows = sealing.rows();
+            metrics.rows_sealed.add(rows - std::mem::replace(&mut self.rows.0, rows));
         }
     }
 }

@@ -13,7 +13,6 @@ use crate::value::{Column, Type};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;
-use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -205,13 +204,12 @@ pub fn merge_lines(
         OutputBuilder::from(output);
     builder.build(move |capabilities| {
         drop(capabilities);
-        let mut streams: BTreeMap<(u32, u32), VecDeque<(Arc<SealedLines>, usize)>> =
-            BTreeMap::new();
+        let mut streams = Streams::new();
         let mut merged = Vec::new();
         move |frontiers| {
             input.for_each(|_, batches| {
                 for batch in batches.drain(..) {
-                    streams.entry(batch.stream).or_default().push_back((Arc::new(batch), 0));
+                    streams.entry(batch.stream).or_default().push_back((batch, 0));
                 }
             });
             let frontier = frontiers[0].frontier().first().copied();
@@ -224,11 +222,13 @@ pub fn merge_lines(
     });
 }
 
-type Queue = VecDeque<(Arc<SealedLines>, usize)>;
+/// Batches of one stream, and the next line of each.
+type Queue = VecDeque<(SealedLines, usize)>;
+type Streams = BTreeMap<(u32, u32), Queue>;
 
 /// Appends the lines before `frontier` (all for `None`) to `merged`, in order.
 fn merge(
-    streams: &mut BTreeMap<(u32, u32), Queue>,
+    streams: &mut Streams,
     frontier: Option<EventTime>,
     merged: &mut Vec<u8>,
 ) {
