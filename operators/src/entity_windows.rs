@@ -10,6 +10,7 @@
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
 use crate::event_batch::{EventBatch, Origin};
+use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
 use crate::online::OnlineSink;
@@ -180,6 +181,7 @@ struct Running {
     /// Everything below has been sealed and given out.
     sealed: EventTime,
     due: Vec<u64>,
+    hot: HotEntities,
     over: bool,
 }
 
@@ -197,6 +199,7 @@ impl Running {
             origins: Vec::new(),
             sealed: 0,
             due: Vec::new(),
+            hot: HotEntities::default(),
             over: false,
             config,
             state,
@@ -262,6 +265,7 @@ impl Running {
                 self.due.push(batch.due_ns);
             }
             let block = log.receive(batch);
+            self.hot.arrive(&block.slots);
             if let Some(live) = &mut self.live {
                 live.arrive(&block, &mut log.names);
             }
@@ -317,7 +321,7 @@ impl Running {
         log.retire(low, RETIRED_CHUNKS);
     }
 
-    fn report(&self, frontier: Option<EventTime>) {
+    fn report(&mut self, frontier: Option<EventTime>) {
         let (shared, metrics) = (&self.config.shared, &self.config.metrics);
         let before = shared.frontier.replace(frontier.unwrap_or(EventTime::MAX));
         if before != shared.frontier.get() {
@@ -327,6 +331,7 @@ impl Running {
         let EntityState { log, .. } = &*self.state.borrow();
         let entity = &metrics.entities[self.config.entity];
         entity.entities.set(log.names.entities.len() as u64);
+        self.hot.tell(&log.names, entity);
         entity.timeline_rows.set(log.log.end() - log.log.start());
         if let Some(live) = &self.live {
             metrics.live_clock.set(live.clock());
