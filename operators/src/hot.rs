@@ -6,7 +6,8 @@
 //! by the lower end, so that even traffic has no busy entities.
 //!
 //! One arrival in [`SAMPLE_EVERY`] is looked at. All counts are halved every [`HALVE_AFTER`] looks:
-//! what was busy long ago is forgotten, by arrivals and not by a clock. Memory: 12 bytes a counter.
+//! what was busy long ago is forgotten, by arrivals and not by a clock. Memory: 12 KiB, and 2 bytes a
+//! slot.
 //!
 //! A slot that is given to another entity keeps its count until that has decayed.
 
@@ -14,25 +15,29 @@ use crate::metrics::EntityMetrics;
 use crate::online::EntityIds;
 
 /// Entities that are counted.
-pub const COUNTERS: usize = 64;
+pub const COUNTERS: usize = 1_024;
 /// One arrival in so many is looked at.
 pub const SAMPLE_EVERY: usize = 16;
 /// Looks until all counts are halved.
-pub const HALVE_AFTER: u32 = 4_096;
+pub const HALVE_AFTER: u32 = 8_192;
 /// The most entities that are told of.
 pub const TOLD_MAX: usize = 32;
 /// Told of once in so many calls.
 const TELL_EVERY: u32 = 64;
-
-/// No slot.
-const FREE: u32 = u32::MAX;
+/// The place of a slot that is not counted.
+const NONE: u16 = u16::MAX;
 
 /// The sketch.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HotEntities {
-    slots: [u32; COUNTERS],
-    counts: [u32; COUNTERS],
-    errors: [u32; COUNTERS],
+    counters: Vec<Counter>,
+    /// The place in `counters` of each slot.
+    places: Vec<u16>,
+    /// No count is less. Counts only grow between two halvings, and so does this: finding the least
+    /// costs a round over the counters for each time it grows.
+    floor: u32,
+    /// Where the search for the least goes on.
+    cursor: usize,
     /// All looks, halved as the counts are.
     total: u32,
     looks: u32,
@@ -41,18 +46,11 @@ pub struct HotEntities {
     calls: u32,
 }
 
-impl Default for HotEntities {
-    fn default() -> Self {
-        HotEntities {
-            slots: [FREE; COUNTERS],
-            counts: [0; COUNTERS],
-            errors: [0; COUNTERS],
-            total: 0,
-            looks: 0,
-            skip: 0,
-            calls: 0,
-        }
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counter {
+    slot: u32,
+    count: u32,
+    error: u32,
 }
 
 impl HotEntities {
@@ -65,46 +63,61 @@ impl HotEntities {
     }
 
     fn count(&mut self, slot: u32) {
-        let at = self.place(slot);
-        self.counts[at] += 1;
+        let place = match self.places.get(slot as usize) {
+            Some(place) if *place != NONE => usize::from(*place),
+            _ => self.place(slot),
+        };
+        self.counters[place].count += 1;
         self.total += 1;
         self.looks += 1;
         if self.looks == HALVE_AFTER {
-            self.looks = 0;
-            self.total /= 2;
-            self.counts.iter_mut().chain(&mut self.errors).for_each(|count| *count /= 2);
+            self.halve();
         }
     }
 
-    /// The counter of `slot`, which is the least one's from now on if it had none.
+    /// A counter for a slot that has none: a new one, or that of the least.
     fn place(&mut self, slot: u32) -> usize {
-        // Looking at all of them lets the compiler compare many at a time.
-        let mut found = COUNTERS;
-        for (at, counted) in self.slots.iter().enumerate() {
-            if *counted == slot {
-                found = at;
+        if self.counters.len() < COUNTERS {
+            self.counters.push(Counter { slot, count: 0, error: 0 });
+            return self.note(slot, self.counters.len() - 1);
+        }
+        while self.counters[self.cursor].count > self.floor {
+            self.cursor += 1;
+            if self.cursor == COUNTERS {
+                self.cursor = 0;
+                self.floor += 1;
             }
         }
-        if found < COUNTERS {
-            return found;
+        let least = &mut self.counters[self.cursor];
+        self.places[least.slot as usize] = NONE;
+        *least = Counter { slot, error: least.count, ..*least };
+        self.note(slot, self.cursor)
+    }
+
+    fn note(&mut self, slot: u32, place: usize) -> usize {
+        let slot = slot as usize;
+        if self.places.len() <= slot {
+            self.places.resize(slot + 1, NONE);
         }
-        let least = self.counts.iter().copied().min().unwrap_or(0);
-        let at = self.counts.iter().position(|count| *count == least).unwrap_or(0);
-        self.slots[at] = slot;
-        self.errors[at] = least;
-        at
+        self.places[slot] = place as u16;
+        place
+    }
+
+    fn halve(&mut self) {
+        for counter in &mut self.counters {
+            counter.count /= 2;
+            counter.error /= 2;
+        }
+        (self.looks, self.total) = (0, self.total / 2);
+        (self.floor, self.cursor) = (self.floor / 2, 0);
     }
 
     /// The busiest slots and their share of the newest arrivals in thousandths, the busiest first;
     /// those whose share rounds to nothing are left out.
     pub fn hottest(&self) -> Vec<(u32, u32)> {
-        let sure = |at: usize| self.counts[at].saturating_sub(self.errors[at]);
         let per_mille = |count: u32| count.saturating_mul(1_000) / self.total.max(1);
-        let counted = (0..COUNTERS).filter(|at| self.slots[*at] != FREE);
-        let mut hottest: Vec<(u32, u32)> = counted
-            .map(|at| (self.slots[at], sure(at)))
-            .filter(|(_, n)| per_mille(*n) > 0)
-            .collect();
+        let sure = self.counters.iter().map(|c| (c.slot, c.count.saturating_sub(c.error)));
+        let mut hottest: Vec<(u32, u32)> = sure.filter(|(_, n)| per_mille(*n) > 0).collect();
         hottest.sort_unstable_by_key(|(slot, count)| (std::cmp::Reverse(*count), *slot));
         hottest.truncate(TOLD_MAX);
         hottest.iter().map(|(slot, count)| (*slot, per_mille(*count))).collect()
@@ -155,13 +168,14 @@ mod tests {
             for slot in stream.iter().step_by(SAMPLE_EVERY) {
                 *twin.entry(*slot).or_default() += 1;
             }
-            for at in 0..COUNTERS {
-                let truth = twin.get(&hot.slots[at]).copied().unwrap_or(0);
-                assert!(hot.counts[at] - hot.errors[at] <= truth && truth <= hot.counts[at]);
+            assert_eq!(hot.counters.len(), COUNTERS);
+            for Counter { slot, count, error } in &hot.counters {
+                let truth = twin.get(slot).copied().unwrap_or(0);
+                assert!(count - error <= truth && truth <= *count, "slot {slot}");
             }
             for (slot, count) in twin {
                 let busy = count as usize > HALVE_AFTER as usize / COUNTERS;
-                assert!(!busy || hot.slots.contains(&slot), "slot {slot}, {count} times");
+                assert!(!busy || hot.places[slot as usize] != NONE, "slot {slot}, {count} times");
             }
             let first: Vec<u32> = hot.hottest().iter().take(3).map(|(slot, _)| *slot).collect();
             assert_eq!(first, [0, 1, 2]);
@@ -176,7 +190,7 @@ mod tests {
         for length in [1, 3, 15, 16, 17, 33, 1_000] {
             let mut cut = HotEntities::default();
             stream.chunks(length).for_each(|batch| cut.arrive(batch));
-            assert_eq!((cut.slots, cut.counts), (whole.slots, whole.counts), "{length}");
+            assert_eq!(cut.counters, whole.counters, "{length}");
         }
     }
 
