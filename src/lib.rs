@@ -1,12 +1,14 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
+//! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`failure`]: how a command fails;
 //! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`dead_letters`]: records that did not become events, in a file;
 //! - [`online`]: the newest rows, in process and in Redis;
+//! - [`service`]: what a running job says about itself;
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
 //! - [`metrics`]: `/metrics`, from what the workers count and the sinks report;
 //! - [`screen`], [`progress`], [`logging`]: what is shown while a command runs;
@@ -23,6 +25,7 @@ mod feed;
 pub mod file_source;
 pub mod generator;
 pub mod http;
+pub mod job_file;
 pub mod kafka;
 pub mod logging;
 pub mod metrics;
@@ -30,5 +33,6 @@ pub mod online;
 pub mod process;
 pub mod progress;
 pub mod screen;
+pub mod service;
 pub mod source;
 pub mod text;

@@ -79,6 +79,8 @@ pub struct PartitionProgress {
     pub watermark: EventTime,
     /// The greatest accepted event time; 0 before the first.
     pub newest: EventTime,
+    /// The event time of the first accepted record of this run; 0 before it.
+    pub first: EventTime,
     /// The offset of the next record to read.
     pub next_offset: u64,
     /// Whether it is idle: its watermark follows those of the others.
