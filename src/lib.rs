@@ -1,14 +1,16 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
+//! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
-//! - [`job_file`], [`replay`]: a command each, and the job they all begin with;
+//! - [`replay`]: a command;
 //! - [`failure`]: how a command fails;
 //! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
 //! - [`dead_letters`]: records that did not become events, in a file;
 //! - [`online`]: the newest rows, in process and in Redis;
+//! - [`service`]: what a running job says about itself;
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
 //! - [`metrics`]: `/metrics`, from what the workers count and the sinks report;
 //! - [`screen`], [`progress`], [`logging`]: what is shown while a command runs;
@@ -35,5 +37,6 @@ pub mod progress;
 pub mod replay;
 pub mod screen;
 pub mod sealed_file;
+pub mod service;
 pub mod source;
 pub mod text;

@@ -10,6 +10,7 @@
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
 use crate::event_batch::{EventBatch, Origin};
+use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
 use crate::online::OnlineSink;
@@ -182,6 +183,7 @@ struct Running {
     due: Vec<u64>,
     /// Sealed and live rows counted so far.
     rows: (u64, u64),
+    hot: HotEntities,
     over: bool,
 }
 
@@ -200,6 +202,7 @@ impl Running {
             sealed: 0,
             due: Vec::new(),
             rows: (0, 0),
+            hot: HotEntities::default(),
             over: false,
             config,
             state,
@@ -265,6 +268,7 @@ impl Running {
                 self.due.push(batch.due_ns);
             }
             let block = log.receive(batch);
+            self.hot.arrive(&block.slots);
             if let Some(live) = &mut self.live {
                 live.arrive(&block, &mut log.names);
             }
@@ -330,6 +334,7 @@ impl Running {
         let EntityState { log, .. } = &*self.state.borrow();
         let entity = &metrics.entities[self.config.entity];
         entity.entities.set(log.names.entities.len() as u64);
+        self.hot.tell(&log.names, entity);
         entity.timeline_rows.set(log.log.end() - log.log.start());
         if let Some(live) = &self.live {
             metrics.live_clock.set(live.clock());

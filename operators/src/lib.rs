@@ -19,6 +19,7 @@
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;
+//!   [`hot`]: which entities are the busiest;
 //! - [`sealed_lines`], [`online`]: rows on their way out;
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
 //! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself.
@@ -32,6 +33,7 @@ pub mod dataflow;
 pub mod entity_windows;
 pub mod event_batch;
 pub mod expression;
+pub mod hot;
 pub mod ingest;
 pub mod interner;
 pub mod live;

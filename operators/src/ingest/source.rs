@@ -320,6 +320,7 @@ fn progress(owned: &Owned) -> PartitionProgress {
         id: owned.reader.id(),
         watermark: owned.judge.watermark(),
         newest: owned.judge.newest().unwrap_or(0),
+        first: owned.first,
         next_offset: owned.next_offset,
         idle: owned.idle,
         caught_up: owned.caught_up,
