@@ -17,6 +17,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Replay(args) => crate::replay::run(&args),
         // JOIN: crate::get::run(&args)
         Command::Get(_) => not_joined("get"),
+        Command::Run(args) => crate::run::run(&args),
+        // JOIN: crate::replay::run(&args)
+        Command::Replay(_) => not_joined("replay"),
+        Command::Get(args) => crate::get::run(&args),
         // JOIN: crate::check::run(&args)
         Command::Check(_) => not_joined("check"),
         // JOIN: crate::generate::run(&args)

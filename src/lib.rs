@@ -2,9 +2,12 @@
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
 //! - [`job_file`]: reading the job that a command names;
+//! - [`run`], [`get`]: running a job, and reading one of its rows;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`replay`]: a command;
 //! - [`failure`]: how a command fails;
+//! - [`connect`]: what the engine and the clients are told of the settings;
+//! - [`failure`], [`panics`]: how a command fails;
 //! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
@@ -19,6 +22,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod connect;
 pub mod dead_letters;
 pub mod dispatch;
 pub mod engine;
@@ -26,15 +30,18 @@ pub mod failure;
 mod feed;
 pub mod file_source;
 pub mod generator;
+pub mod get;
 pub mod http;
 pub mod job_file;
 pub mod kafka;
 pub mod logging;
 pub mod metrics;
 pub mod online;
+pub mod panics;
 pub mod process;
 pub mod progress;
 pub mod replay;
+pub mod run;
 pub mod screen;
 pub mod sealed_file;
 pub mod service;
