@@ -84,14 +84,13 @@ pub struct EntityState {
     /// Names, stash and log.
     pub log: EntityLog,
     attachments: Attachments,
-    reach: u64,
 }
 
 impl EntityState {
     /// A window over the running log, complete from the present frontier on, to be imported into a
     /// dataflow. `None` when the log does not go back far enough for it.
     pub fn attach(&mut self, window: Window) -> Option<WindowAgent> {
-        self.attachments.attach(&self.log.log, window, self.reach)
+        self.attachments.attach(&self.log.log, window)
     }
 }
 
@@ -119,11 +118,9 @@ pub fn entity_windows<'scope>(
     let wake = scope.activator_for(Rc::clone(&info.address));
     config.shared.windows.borrow_mut().push(wake);
     let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
-    let longest = entity.windows.iter().map(|w| w.leaves(0)).max().unwrap_or(0);
     let state = Rc::new(RefCell::new(EntityState {
         log: EntityLog::new(entity, config.limits.chunk_rows, waiting),
         attachments: Attachments::default(),
-        reach: longest,
     }));
     let shared_state = Rc::clone(&state);
     builder.build(move |capabilities| {
