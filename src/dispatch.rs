@@ -12,14 +12,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         // JOIN: crate::demo::run(&args)
         Command::Demo(_) => not_joined("demo"),
-        // JOIN: crate::run::run(&args)
-        Command::Run(_) => not_joined("run"),
-        Command::Replay(args) => crate::replay::run(&args),
-        // JOIN: crate::get::run(&args)
-        Command::Get(_) => not_joined("get"),
         Command::Run(args) => crate::run::run(&args),
-        // JOIN: crate::replay::run(&args)
-        Command::Replay(_) => not_joined("replay"),
+        Command::Replay(args) => crate::replay::run(&args),
         Command::Get(args) => crate::get::run(&args),
         // JOIN: crate::check::run(&args)
         Command::Check(_) => not_joined("check"),

@@ -130,8 +130,8 @@ impl Outputs {
         let sealed = args.sealed.as_deref();
         let sealed = sealed.map(|path| SealedFile::create(path, move |reason| stop.fail(reason)));
         let letters = args.dlq.as_deref();
-        let letters = letters
-            .map(|path| DeadLetterFile::open(path, Mode::Truncate, LetterLimits::default()));
+        let letters =
+            letters.map(|path| DeadLetterFile::open(path, Mode::Truncate, LetterLimits::default()));
         let online = args.online.is_some();
         Ok(Outputs {
             sealed: sealed.transpose().map_err(Failure::failed)?,
@@ -157,7 +157,8 @@ impl Outputs {
             let partitions =
                 FilePartitions::open(mine, &waker, &read).map_err(|e| e.to_string())?;
             let letters = letters.lock().map_or(None, |mut l| l.get_mut(worker)?.take());
-            let lines = if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };
+            let lines =
+                if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };
             Ok(Parts {
                 partitions: Box::new(partitions),
                 dead_letters: match letters {
@@ -208,11 +209,7 @@ fn watched(
     }
 }
 
-fn show(
-    observer: &Observer,
-    read: &file_source::Progress,
-    done: &std::sync::atomic::AtomicBool,
-) {
+fn show(observer: &Observer, read: &file_source::Progress, done: &std::sync::atomic::AtomicBool) {
     let started = Instant::now();
     let mut bar = None;
     while !done.load(std::sync::atomic::Ordering::Relaxed) {

@@ -25,8 +25,12 @@ pub struct Measured {
 
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rate = 1e3 / self.ns_per_event;
-        write!(f, "{:.0} ns CPU per event ({rate:.2} M events per CPU second)", self.ns_per_event)
+        let (ns, rate) = (self.ns_per_event, 1e3 / self.ns_per_event);
+        write!(
+            f,
+            "{ns:.0} ns CPU per event ({rate:.2} M events per CPU second), {} rows",
+            self.rows
+        )
     }
 }
 
@@ -164,7 +168,8 @@ pub fn decode(file: &Path, job: &Path) -> Measured {
         let thread = std::thread::current();
         Arc::new(move || thread.unpark())
     };
-    let mut partitions = FilePartitions::open(list, &waker, &Arc::new(Progress::default())).unwrap();
+    let mut partitions =
+        FilePartitions::open(list, &waker, &Arc::new(Progress::default())).unwrap();
     let mut reader = partitions.appeared().remove(0);
     let (mut decoder, mut decoded) = (Decoder::new(&plan.sources[0]), Decoded::default());
     let mut rows = 0;

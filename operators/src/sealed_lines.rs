@@ -227,11 +227,7 @@ type Queue = VecDeque<(SealedLines, usize)>;
 type Streams = BTreeMap<(u32, u32), Queue>;
 
 /// Appends the lines before `frontier` (all for `None`) to `merged`, in order.
-fn merge(
-    streams: &mut Streams,
-    frontier: Option<EventTime>,
-    merged: &mut Vec<u8>,
-) {
+fn merge(streams: &mut Streams, frontier: Option<EventTime>, merged: &mut Vec<u8>) {
     let head = |queue: &Queue| queue.front().map(|(lines, at)| lines.lines[*at].0);
     let ready = |key: LineKey| frontier.is_none_or(|f| key.as_of < f);
     loop {

@@ -369,7 +369,12 @@ impl Letter<'_> {
     }
 
     fn late(&self, ts: EventTime, by: u64, idle_floor: bool) -> DeadLetter {
-        DeadLetter { event_time: Some(ts), late_by: Some(by), idle_floor, ..self.dead(Reason::Late) }
+        DeadLetter {
+            event_time: Some(ts),
+            late_by: Some(by),
+            idle_floor,
+            ..self.dead(Reason::Late)
+        }
     }
 
     fn future(&self, ts: EventTime, ahead: u64, arrived: Option<EventTime>) -> DeadLetter {
