@@ -2,7 +2,7 @@
 
 use crate::screen::model::Model;
 use crate::screen::{table, values};
-use crate::text::{count_text, duration_short};
+use crate::text::{count_text, duration_short, latency_short};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -103,7 +103,7 @@ fn draw_clocks(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let inner = block.inner(area);
     let width = inner.width;
     let clock = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), values::clock);
-    let of = |per_mille| model.latency(per_mille).map_or_else(|| "-".to_owned(), values::latency);
+    let of = |per_mille| model.latency(per_mille).map_or_else(|| "-".to_owned(), latency_short);
     let lag = state.watermark_lag().map_or_else(|| "-".to_owned(), values::lag);
     let lines = vec![
         pair("live", clock(state.live_clock), width, BOLD.fg(Color::LightGreen)),
