@@ -21,6 +21,16 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Generate(_) => not_joined("generate"),
         // JOIN: crate::dlq::run(&args)
         Command::Dlq(_) => not_joined("dlq"),
+        Command::Demo(args) => crate::demo::run(&args),
+        // JOIN: crate::run::run(&args)
+        Command::Run(_) => not_joined("run"),
+        // JOIN: crate::replay::run(&args)
+        Command::Replay(_) => not_joined("replay"),
+        // JOIN: crate::get::run(&args)
+        Command::Get(_) => not_joined("get"),
+        Command::Check(args) => crate::check::run(&args),
+        Command::Generate(args) => crate::generate::run(&args),
+        Command::Dlq(args) => crate::dlq::run(&args),
     }
 }
 
