@@ -8,6 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -194,6 +195,32 @@ impl Drop for Process {
 /// Redis' hashes: fields and texts by key.
 type Hashes = BTreeMap<String, BTreeMap<String, String>>;
 
+/// The members of a JSON object as texts. Numbers keep their digits.
+fn texts(json: &str) -> BTreeMap<String, Option<String>> {
+    let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(json).unwrap();
+    let text = |value: &str| match value {
+        "null" => None,
+        quoted if quoted.starts_with('"') => Some(serde_json::from_str(quoted).unwrap()),
+        plain => Some(plain.to_owned()),
+    };
+    members.into_iter().map(|(name, value)| (name, text(value.get()))).collect()
+}
+
+/// The features of an answer over HTTP.
+fn features(answer: &str) -> BTreeMap<String, Option<String>> {
+    let members: BTreeMap<String, Box<RawValue>> = serde_json::from_str(answer).unwrap();
+    texts(members["features"].get())
+}
+
+/// What `tidemark get` printed.
+fn table(output: &Output) -> BTreeMap<String, Option<String>> {
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = std::str::from_utf8(&output.stdout).unwrap().lines();
+    let cells = lines.map(|line| line.split_once(' ').unwrap());
+    let value = |text: &str| (text != "null").then(|| text.to_owned());
+    cells.map(|(name, text)| (name.to_owned(), value(text.trim_start()))).collect()
+}
+
 /// What Redis must hold, from rows in memory: nulls have no field, and rows of nulls no key.
 fn hashes(output: &memory::Output) -> Hashes {
     let plan = fraud();
@@ -204,16 +231,8 @@ fn hashes(output: &memory::Output) -> Hashes {
     let mut hashes = Hashes::new();
     for (name, json) in &output.live {
         let (view, id) = name.split_once('/').unwrap();
-        let features: BTreeMap<String, Value> = serde_json::from_str(json).unwrap();
-        let text = |value: &Value| match value {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            other => Some(other.to_string()),
-        };
-        let fields: BTreeMap<_, _> = features
-            .iter()
-            .filter_map(|(name, value)| Some((name.clone(), text(value)?)))
-            .collect();
+        let fields: BTreeMap<_, _> =
+            texts(json).into_iter().filter_map(|(name, text)| Some((name, text?))).collect();
         if !fields.is_empty() {
             hashes.insert(format!("features:{}:{id}:{view}", entity(view)), fields);
         }
@@ -224,6 +243,9 @@ fn hashes(output: &memory::Output) -> Hashes {
 fn stored(redis: &Redis) -> Hashes {
     let mut client = redis.client();
     let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut client).unwrap();
+    if keys.is_empty() {
+        return Hashes::new();
+    }
     let mut pipe = redis::pipe();
     for key in &keys {
         pipe.cmd("HGETALL").arg(key);
@@ -232,21 +254,22 @@ fn stored(redis: &Redis) -> Hashes {
     keys.into_iter().zip(rows).collect()
 }
 
+/// How many rows differ, and one of them.
+fn difference(stored: &Hashes, expected: &Hashes) -> Option<String> {
+    let keys: BTreeSet<_> = stored.keys().chain(expected.keys()).collect();
+    let differ = keys.into_iter().filter(|key| stored.get(*key) != expected.get(*key));
+    let differ: Vec<_> = differ.collect();
+    let first = differ.first()?;
+    let (count, is, should) = (differ.len(), stored.get(*first), expected.get(*first));
+    Some(format!("{count} rows differ; {first} is\n{is:?} and not\n{should:?}"))
+}
+
 /// Waits until Redis holds exactly these, and says which differ when it never does.
 fn until_stored(redis: &Redis, hashes: &Hashes) {
     let start = Instant::now();
-    loop {
-        let stored = stored(redis);
-        if stored == *hashes {
-            return;
-        }
-        if start.elapsed() > Duration::from_secs(40) {
-            let keys: BTreeSet<_> = stored.keys().chain(hashes.keys()).collect();
-            let differ = keys.into_iter().filter(|key| stored.get(*key) != hashes.get(*key));
-            let differ: Vec<_> =
-                differ.map(|key| (key, stored.get(key), hashes.get(key))).collect();
-            panic!("{} rows differ, such as {:?}", differ.len(), differ.first());
-        }
+    while let Some(difference) = difference(&stored(redis), hashes) {
+        // Before values begin to decay.
+        assert!(start.elapsed() < Duration::from_secs(50), "{difference}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -332,7 +355,7 @@ fn a_job_on_a_topic_leaves_in_redis_what_a_replay_computes() {
     });
     assert_eq!(dead, expected.collect());
     job.stop("TERM");
-    assert_eq!(stored(&redis), hashes, "stopping takes nothing away");
+    assert_eq!(difference(&stored(&redis), &hashes), None, "stopping takes nothing away");
 }
 
 fn metrics_add_up(metrics: &str, output: &memory::Output) {
@@ -385,22 +408,15 @@ fn rows_read_the_same_everywhere(
     let cards = hashes.iter().filter(|(key, _)| key.ends_with(&format!(":{view}")));
     for (key, fields) in cards.take(5) {
         let id = key.split(':').nth(2).unwrap();
-        let (code, row) = job.json(&format!("/features/{view}/{id}"));
-        assert_eq!((code, row["entity_id"].as_str()), (200, Some(id)));
-        assert_eq!(row["complete_from"], Value::Null, "the whole topic was read");
-        let shown = got(folder, variables, &["fraud", view, id]);
-        assert_eq!(shown.status.code(), Some(0));
-        let mut table = BTreeMap::new();
-        for line in String::from_utf8(shown.stdout).unwrap().lines() {
-            let (name, value) = line.split_once(' ').unwrap();
-            let value = value.trim_start();
-            let number = row["features"][name].to_string();
-            assert_eq!(number.trim_matches('"'), value, "{name} of {id}");
-            if value != "null" {
-                table.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        assert_eq!(table, *fields, "{key}");
+        let (code, row) = job.get(&format!("/features/{view}/{id}")).unwrap();
+        assert_eq!(code, 200);
+        let answer: Value = serde_json::from_str(&row).unwrap();
+        assert_eq!(answer["entity_id"], id);
+        assert_eq!(answer["complete_from"], Value::Null, "the whole topic was read");
+        let shown = table(&got(folder, variables, &["fraud", view, id]));
+        assert_eq!(shown, features(&row), "{key}");
+        let held = shown.into_iter().filter_map(|(name, text)| Some((name, text?)));
+        assert_eq!(held.collect::<BTreeMap<_, _>>(), *fields, "{key}");
     }
     let missing = got(folder, variables, &["fraud", view, "card_of_nobody"]);
     assert_eq!(missing.status.code(), Some(1));
@@ -478,14 +494,7 @@ fn rows_of_the_embedded_store_are_asked_of_the_running_job() {
     let port = job.port.to_string();
     let asking = [("HEALTH_CHECK_PORT", port.as_str())];
     let shown = got(folder.path(), &asking, &["fraud", view, id]);
-    assert_eq!(shown.status.code(), Some(0), "{}", String::from_utf8_lossy(&shown.stderr));
-    let features: BTreeMap<String, Value> = serde_json::from_str(json).unwrap();
-    let table = String::from_utf8(shown.stdout).unwrap();
-    assert_eq!(table.lines().count(), features.len());
-    for line in table.lines() {
-        let (name, value) = line.split_once(' ').unwrap();
-        assert_eq!(features[name].to_string().trim_matches('"'), value.trim_start(), "{name}");
-    }
+    assert_eq!(table(&shown), texts(json));
     job.stop("TERM");
     let nobody = got(folder.path(), &asking, &["fraud", view, id]);
     assert_eq!(nobody.status.code(), Some(1));
@@ -545,7 +554,7 @@ fn a_job_over_files_ends_by_itself_with_every_row_written() {
     let mut job = Process::start(folder.path(), &job.display().to_string(), &variables);
     assert_eq!(job.wait().code(), Some(0), "{}", job.log());
     assert!(job.log().contains("ended, all is read"), "{}", job.log());
-    assert_eq!(stored(&redis), hashes(&output));
+    assert_eq!(difference(&stored(&redis), &hashes(&output)), None);
     let dead = std::fs::read_to_string(folder.path().join("dead.jsonl")).unwrap();
     assert_eq!(dead.lines().count(), output.dead.len());
     assert_eq!(std::fs::read_to_string(sealed).unwrap(), output.sealed);
