@@ -7,7 +7,7 @@
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`replay`]: a command;
 //! - [`failure`]: how a command fails;
-//! - [`connect`]: what the engine and the clients are told of the settings;
+//! - [`connect`]: what the clients of servers are told of the settings;
 //! - [`failure`], [`panics`]: how a command fails;
 //! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;
 //! - [`engine`]: the workers, and the loop that drives each;
