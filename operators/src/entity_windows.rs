@@ -10,6 +10,7 @@
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
 use crate::event_batch::{EventBatch, Origin};
+use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
 use crate::online::OnlineSink;
@@ -83,14 +84,13 @@ pub struct EntityState {
     /// Names, stash and log.
     pub log: EntityLog,
     attachments: Attachments,
-    reach: u64,
 }
 
 impl EntityState {
     /// A window over the running log, complete from the present frontier on, to be imported into a
     /// dataflow. `None` when the log does not go back far enough for it.
     pub fn attach(&mut self, window: Window) -> Option<WindowAgent> {
-        self.attachments.attach(&self.log.log, window, self.reach)
+        self.attachments.attach(&self.log.log, window)
     }
 }
 
@@ -118,11 +118,9 @@ pub fn entity_windows<'scope>(
     let wake = scope.activator_for(Rc::clone(&info.address));
     config.shared.windows.borrow_mut().push(wake);
     let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
-    let longest = entity.windows.iter().map(|w| w.leaves(0)).max().unwrap_or(0);
     let state = Rc::new(RefCell::new(EntityState {
         log: EntityLog::new(entity, config.limits.chunk_rows, waiting),
         attachments: Attachments::default(),
-        reach: longest,
     }));
     let shared_state = Rc::clone(&state);
     builder.build(move |capabilities| {
@@ -180,6 +178,9 @@ struct Running {
     /// Everything below has been sealed and given out.
     sealed: EventTime,
     due: Vec<u64>,
+    /// Sealed and live rows counted so far.
+    rows: (u64, u64),
+    hot: HotEntities,
     over: bool,
 }
 
@@ -197,6 +198,8 @@ impl Running {
             origins: Vec::new(),
             sealed: 0,
             due: Vec::new(),
+            rows: (0, 0),
+            hot: HotEntities::default(),
             over: false,
             config,
             state,
@@ -262,6 +265,7 @@ impl Running {
                 self.due.push(batch.due_ns);
             }
             let block = log.receive(batch);
+            self.hot.arrive(&block.slots);
             if let Some(live) = &mut self.live {
                 live.arrive(&block, &mut log.names);
             }
@@ -317,7 +321,7 @@ impl Running {
         log.retire(low, RETIRED_CHUNKS);
     }
 
-    fn report(&self, frontier: Option<EventTime>) {
+    fn report(&mut self, frontier: Option<EventTime>) {
         let (shared, metrics) = (&self.config.shared, &self.config.metrics);
         let before = shared.frontier.replace(frontier.unwrap_or(EventTime::MAX));
         if before != shared.frontier.get() {
@@ -327,9 +331,15 @@ impl Running {
         let EntityState { log, .. } = &*self.state.borrow();
         let entity = &metrics.entities[self.config.entity];
         entity.entities.set(log.names.entities.len() as u64);
+        self.hot.tell(&log.names, entity);
         entity.timeline_rows.set(log.log.end() - log.log.start());
         if let Some(live) = &self.live {
             metrics.live_clock.set(live.clock());
+            metrics.rows_live.add(live.rows() - std::mem::replace(&mut self.rows.1, live.rows()));
+        }
+        if let Some(sealing) = &self.sealing {
+            let rows = sealing.rows();
+            metrics.rows_sealed.add(rows - std::mem::replace(&mut self.rows.0, rows));
         }
     }
 }

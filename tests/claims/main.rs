@@ -2,6 +2,8 @@
 
 // `cfg(test)` is always so here; it tells clippy that these are tests, where a panic is a verdict.
 #[cfg(test)]
+mod arrangement;
+#[cfg(test)]
 mod kafka;
 #[cfg(test)]
 mod memory;
@@ -9,6 +11,8 @@ mod memory;
 mod online;
 #[cfg(test)]
 mod redis_server;
+#[cfg(test)]
+mod run;
 #[cfg(test)]
 mod servers;
 #[cfg(test)]
