@@ -33,9 +33,6 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-/// Chunks let go of in one activation.
-const RETIRED_CHUNKS: usize = 2;
-
 /// What becomes of sealed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sealing {
@@ -318,7 +315,7 @@ impl Running {
         if let Some(sealing) = &self.sealing {
             low = low.min(sealing.low_water());
         }
-        log.retire(low, RETIRED_CHUNKS);
+        log.retire(low, self.config.limits.slice_rows);
     }
 
     fn report(&mut self, frontier: Option<EventTime>) {
