@@ -11,18 +11,11 @@ use std::process::ExitCode;
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Demo(args) => crate::demo::run(&args),
-        // JOIN: crate::run::run(&args)
-        Command::Run(_) => not_joined("run"),
-        // JOIN: crate::replay::run(&args)
-        Command::Replay(_) => not_joined("replay"),
-        // JOIN: crate::get::run(&args)
-        Command::Get(_) => not_joined("get"),
+        Command::Run(args) => crate::run::run(&args),
+        Command::Replay(args) => crate::replay::run(&args),
+        Command::Get(args) => crate::get::run(&args),
         Command::Check(args) => crate::check::run(&args),
         Command::Generate(args) => crate::generate::run(&args),
         Command::Dlq(args) => crate::dlq::run(&args),
     }
-}
-
-fn not_joined(command: &str) -> Result<ExitCode, Failure> {
-    Err(Failure::failed(format!("`tidemark {command}` is not built in yet")))
 }

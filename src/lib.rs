@@ -1,12 +1,14 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`check`], [`generate`], [`dlq`], [`demo`]: commands;
+//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`generate`], [`dlq`]: the commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
-//! - [`failure`]: how a command fails;
+//! - [`connect`]: what the engine and the clients are told of the settings;
+//! - [`failure`], [`panics`]: how a command fails;
 //! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;
 //! - [`engine`]: the workers, and the loop that drives each;
+//! - [`sealed_file`]: sealed rows in a file;
 //! - [`dead_letters`]: records that did not become events, in a file;
 //! - [`online`]: the newest rows, in process and in Redis;
 //! - [`service`]: what a running job says about itself;
@@ -20,6 +22,7 @@
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod connect;
 pub mod dead_letters;
 pub mod demo;
 pub mod dispatch;
@@ -30,6 +33,7 @@ mod feed;
 pub mod file_source;
 pub mod generate;
 pub mod generator;
+pub mod get;
 pub mod http;
 pub mod job_file;
 pub mod kafka;
@@ -37,9 +41,13 @@ pub mod logging;
 pub mod metrics;
 pub mod online;
 pub mod output;
+pub mod panics;
 pub mod process;
 pub mod progress;
+pub mod replay;
+pub mod run;
 pub mod screen;
+pub mod sealed_file;
 pub mod service;
 pub mod signals;
 pub mod source;

@@ -84,14 +84,13 @@ pub struct EntityState {
     /// Names, stash and log.
     pub log: EntityLog,
     attachments: Attachments,
-    reach: u64,
 }
 
 impl EntityState {
     /// A window over the running log, complete from the present frontier on, to be imported into a
     /// dataflow. `None` when the log does not go back far enough for it.
     pub fn attach(&mut self, window: Window) -> Option<WindowAgent> {
-        self.attachments.attach(&self.log.log, window, self.reach)
+        self.attachments.attach(&self.log.log, window)
     }
 }
 
@@ -119,11 +118,9 @@ pub fn entity_windows<'scope>(
     let wake = scope.activator_for(Rc::clone(&info.address));
     config.shared.windows.borrow_mut().push(wake);
     let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
-    let longest = entity.windows.iter().map(|w| w.leaves(0)).max().unwrap_or(0);
     let state = Rc::new(RefCell::new(EntityState {
         log: EntityLog::new(entity, config.limits.chunk_rows, waiting),
         attachments: Attachments::default(),
-        reach: longest,
     }));
     let shared_state = Rc::clone(&state);
     builder.build(move |capabilities| {
@@ -181,6 +178,8 @@ struct Running {
     /// Everything below has been sealed and given out.
     sealed: EventTime,
     due: Vec<u64>,
+    /// Sealed and live rows counted so far.
+    rows: (u64, u64),
     hot: HotEntities,
     over: bool,
 }
@@ -199,6 +198,7 @@ impl Running {
             origins: Vec::new(),
             sealed: 0,
             due: Vec::new(),
+            rows: (0, 0),
             hot: HotEntities::default(),
             over: false,
             config,
@@ -335,6 +335,11 @@ impl Running {
         entity.timeline_rows.set(log.log.end() - log.log.start());
         if let Some(live) = &self.live {
             metrics.live_clock.set(live.clock());
+            metrics.rows_live.add(live.rows() - std::mem::replace(&mut self.rows.1, live.rows()));
+        }
+        if let Some(sealing) = &self.sealing {
+            let rows = sealing.rows();
+            metrics.rows_sealed.add(rows - std::mem::replace(&mut self.rows.0, rows));
         }
     }
 }

@@ -2,6 +2,8 @@
 
 // `cfg(test)` is always so here; it tells clippy that these are tests, where a panic is a verdict.
 #[cfg(test)]
+mod arrangement;
+#[cfg(test)]
 mod kafka;
 #[cfg(test)]
 mod memory;

@@ -13,6 +13,7 @@ use std::rc::Rc;
 pub struct Log {
     chunks: VecDeque<Rc<Chunk>>,
     next: u64,
+    forgotten: Option<EventTime>,
     chunk_rows: usize,
     chunk_span: Millis,
     filters: usize,
@@ -28,7 +29,15 @@ impl Log {
         filters: usize,
         attributes: Vec<AttributePlan>,
     ) -> Self {
-        Log { chunks: VecDeque::new(), next: 0, chunk_rows, chunk_span, filters, attributes }
+        Log {
+            chunks: VecDeque::new(),
+            next: 0,
+            forgotten: None,
+            chunk_rows,
+            chunk_span,
+            filters,
+            attributes,
+        }
     }
 
     /// The sequence number the next row will have.
@@ -39,6 +48,11 @@ impl Log {
     /// The sequence number of the oldest row it still has.
     pub fn start(&self) -> u64 {
         self.chunks.front().map_or(self.next, |c| c.base())
+    }
+
+    /// The time of the newest row it has let go of.
+    pub fn forgotten(&self) -> Option<EventTime> {
+        self.forgotten
     }
 
     /// The chunks, oldest first.
@@ -120,6 +134,10 @@ impl Log {
     pub(crate) fn retire(&mut self, seq: u64) -> Option<Rc<Chunk>> {
         let front = self.chunks.front()?;
         let done = front.end() <= seq && Rc::strong_count(front) == 1;
-        if done { self.chunks.pop_front() } else { None }
+        if !done {
+            return None;
+        }
+        self.forgotten = Some(front.time(front.len() - 1));
+        self.chunks.pop_front()
     }
 }

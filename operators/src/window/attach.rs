@@ -11,7 +11,7 @@ use crate::window::trace::WindowTrace;
 use differential_dataflow::operators::arrange::{TraceAgent, TraceWriter};
 use differential_dataflow::trace::{Trace, TraceReader};
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use timely::dataflow::operators::generic::OperatorInfo;
 use timely::progress::Antichain;
 
@@ -21,6 +21,8 @@ pub type WindowAgent = TraceAgent<WindowTrace>;
 struct Attached {
     window: Window,
     writer: TraceWriter<WindowTrace>,
+    /// Gone with the trace: from then on only dataflows that imported the stream may listen.
+    trace: Weak<()>,
     entered: u64,
     left: u64,
 }
@@ -34,19 +36,19 @@ pub struct Attachments {
 }
 
 impl Attachments {
-    /// A window over all of `log`, complete from the present frontier on. `reach` is how far back
-    /// the log is kept for others.
+    /// A window over all of `log`, complete from the present frontier on.
     ///
     /// `None` when the log has already let go of rows that the window would hold.
-    pub fn attach(&mut self, log: &Log, window: Window, reach: u64) -> Option<WindowAgent> {
+    pub fn attach(&mut self, log: &Log, window: Window) -> Option<WindowAgent> {
         let upper = self.upper;
-        if log.start() > 0 && window.leaves(0) > reach {
+        if log.forgotten().is_some_and(|ts| window.leaves(ts) >= upper) {
             return None;
         }
         let left = log.partition(log.start(), |ts| window.leaves(ts) < upper);
         let entered = log.partition(left, |ts| window.enters(ts) < upper);
         let info = OperatorInfo::new(0, usize::MAX, [].into());
         let trace = WindowTrace::new(info.clone(), None, None);
+        let alive = trace.alive();
         let (mut agent, mut writer) = TraceAgent::new(trace, info, None);
         if upper > 0 {
             let span = Span { a0: 0, a1: entered, d0: 0, d1: left, cut: left };
@@ -56,7 +58,7 @@ impl Attachments {
             agent.set_logical_compaction(upper.borrow());
             agent.set_physical_compaction(upper.borrow());
         }
-        self.attached.push(Attached { window, writer, entered, left });
+        self.attached.push(Attached { window, writer, trace: alive, entered, left });
         Some(agent)
     }
 
@@ -66,7 +68,8 @@ impl Attachments {
             return;
         }
         let (lower, upper) = (Antichain::from_elem(self.upper), Antichain::from_elem(hi));
-        for Attached { window, writer, entered, left } in &mut self.attached {
+        self.attached.retain_mut(|attached| {
+            let Attached { window, writer, trace, entered, left } = attached;
             let (a0, d0) = (*entered, *left);
             *entered = log.partition(a0, |ts| window.enters(ts) < hi);
             *left = log.partition(d0, |ts| window.leaves(ts) < hi);
@@ -81,10 +84,16 @@ impl Attachments {
                     }
                 }
                 let batch = WindowBatch::new(*window, lower.clone(), upper.clone(), span, chunks);
-                writer.insert(Rc::new(batch), Some(self.upper));
+                let batch = Rc::new(batch);
+                writer.insert(Rc::clone(&batch), Some(self.upper));
+                // Without a trace, whoever imported the window has the batch now; or nobody has.
+                if trace.strong_count() == 0 && Rc::strong_count(&batch) == 1 {
+                    return false;
+                }
             }
             writer.exert();
-        }
+            true
+        });
         self.upper = hi;
     }
 

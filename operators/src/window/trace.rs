@@ -8,7 +8,7 @@ use crate::window::batch::WindowBatch;
 use differential_dataflow::logging::Logger;
 use differential_dataflow::trace::{Batch, BatchReader, ExertionLogic, Trace, TraceReader};
 use std::collections::VecDeque;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use timely::PartialOrder;
 use timely::dataflow::operators::generic::OperatorInfo;
 use timely::progress::{Antichain, frontier::AntichainRef};
@@ -21,9 +21,15 @@ pub struct WindowTrace {
     upper: Antichain<EventTime>,
     base: Option<Rc<WindowBatch>>,
     pending: VecDeque<Rc<WindowBatch>>,
+    alive: Rc<()>,
 }
 
 impl WindowTrace {
+    /// Cannot be upgraded once the trace is gone.
+    pub(super) fn alive(&self) -> Weak<()> {
+        Rc::downgrade(&self.alive)
+    }
+
     /// Joins pending batches to the base as far as the physical frontier allows.
     fn consider(&mut self) {
         let below = |b: &Rc<WindowBatch>| PartialOrder::less_equal(b.upper(), &self.physical);
@@ -108,6 +114,7 @@ impl Trace for WindowTrace {
             upper: Antichain::from_elem(0),
             base: None,
             pending: VecDeque::new(),
+            alive: Rc::new(()),
         }
     }
 
