@@ -1,11 +1,10 @@
-//! What the engine and the clients of servers are told of the settings of the process.
+//! What the clients of servers are told of the settings of the process.
 
-use crate::config::{KafkaSettings, Limits, OnlineSettings, Settings};
+use crate::config::{KafkaSettings, OnlineSettings, Settings};
 use crate::kafka::{KafkaConfig, KafkaLimits};
 use crate::online::redis::{MemorySettings, RedisSettings, Secret, TlsSettings};
 use std::path::PathBuf;
 use std::time::Duration;
-use tidemark_operators::shared;
 
 /// How Kafka is reached.
 pub fn kafka(settings: &KafkaSettings) -> KafkaConfig {
@@ -55,18 +54,6 @@ pub fn redis(settings: &Settings) -> RedisSettings {
             policy: memory.policy.clone(),
             alert_threshold: memory.alert_threshold,
         },
-    }
-}
-
-/// The bounds of the dataflow.
-pub fn limits(limits: &Limits) -> shared::Limits {
-    shared::Limits {
-        stash_bytes: limits.stash_bytes,
-        in_flight_bytes: limits.in_flight_bytes,
-        records_step: limits.step_records,
-        slice_rows: limits.slice_rows as u64,
-        chunk_rows: limits.chunk_rows,
-        record_bytes: size(limits.record_bytes_max),
     }
 }
 

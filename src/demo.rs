@@ -66,7 +66,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let run = engine::Settings {
         plan: Arc::clone(&plan),
         workers: settings.workers,
-        limits: connect::limits(&settings.limits),
+        limits: settings.limits.engine(),
         live_idle: Some(connect::millis(settings.limits.live_idle)),
         sealing: Sealing::None,
         online: Online::EveryStep,

@@ -4,7 +4,7 @@
 //! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`generate`], [`dlq`]: the commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
-//! - [`connect`]: what the engine and the clients are told of the settings;
+//! - [`connect`]: what the clients of servers are told of the settings;
 //! - [`failure`], [`panics`]: how a command fails;
 //! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;
 //! - [`engine`]: the workers, and the loop that drives each;

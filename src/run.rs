@@ -20,13 +20,15 @@ use crate::failure::Failure;
 use crate::http::{HttpServer, Introspect};
 use crate::kafka::KafkaStatus;
 use crate::online::OnlineStore;
+use crate::sealed_file::SealedFile;
 use crate::service::Service;
 use crate::signals::Stop;
 use crate::{connect, job_file, logging, panics};
 use letters::Letters;
 use sources::Sources;
+use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Plan;
@@ -57,6 +59,7 @@ struct Job {
     sources: Sources,
     status: Arc<KafkaStatus>,
     letters: Arc<Letters>,
+    sealed: Option<SealedFile>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
     /// Ends when dropped, which is last of all.
@@ -68,13 +71,17 @@ impl Job {
         let engine = engine::Settings {
             plan: Arc::clone(&plan),
             workers: settings.workers,
-            limits: connect::limits(&settings.limits),
+            limits: settings.limits.engine(),
             live_idle: Some(connect::millis(settings.limits.live_idle)),
-            sealing: Sealing::None,
+            sealing: match settings.sealed.path {
+                Some(_) => Sealing::Lines,
+                None => Sealing::None,
+            },
             online: Online::EveryStep,
         };
         let observer = Observer::new(&engine);
         let letters = Arc::new(Letters::open(&settings)?);
+        let sealed = sealed(&settings, &observer)?;
         let store = store::open(&plan, &settings)?;
         let status = KafkaStatus::new();
         let stall_after = settings.http.stall_after;
@@ -85,6 +92,9 @@ impl Job {
             service = service.with_kafka(Arc::clone(&status));
         }
         if let Some(path) = letters.path() {
+            service = service.with_disk(path);
+        }
+        if let Some(path) = &settings.sealed.path {
             service = service.with_disk(path);
         }
         let service = Arc::new(service);
@@ -105,6 +115,7 @@ impl Job {
             sources,
             status,
             letters,
+            sealed,
             store,
             service,
             _http: http,
@@ -128,9 +139,10 @@ impl Job {
         }
         let (service, store) = (Arc::clone(&self.service), Arc::clone(&self.store));
         let written = self.letters.finish(left(deadline));
+        let sealed = self.sealed.map_or(Ok(0), SealedFile::finish);
         let published = store::close(&*store, stopped, left(deadline));
         let said = watch::totals(&service, &self.observer);
-        first_failure([outcome, written, published])?;
+        first_failure([outcome, written, sealed.map(drop).map_err(Failure::failed), published])?;
         tracing::info!("{}: {said}", if stopped { "stopped" } else { "ended, all is read" });
         Ok(ExitCode::SUCCESS)
     }
@@ -157,19 +169,34 @@ impl Job {
     fn parts(&self, opened: &Arc<sources::Opened>) -> MakeParts {
         let (opened, letters) = (Arc::clone(opened), Arc::clone(&self.letters));
         let (store, workers) = (Arc::clone(&self.store), self.settings.workers);
+        let lines = Mutex::new(self.sealed.as_ref().map(SealedFile::sink));
         Arc::new(move |worker, waker| {
+            let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            let lines = if worker == 0 { lines.take() } else { None };
             Ok(Parts {
                 partitions: opened.partitions(worker, workers, &waker)?,
                 dead_letters: letters.sink(waker),
                 online: Some(store.writer(worker)),
-                lines: None,
+                lines: lines.map(|sink| Box::new(sink) as _),
             })
         })
     }
 }
 
+/// The file of sealed rows, when there is to be one. A disk that refuses stops the job.
+fn sealed(settings: &Settings, observer: &Observer) -> Result<Option<SealedFile>, Failure> {
+    let Some(path) = &settings.sealed.path else { return Ok(None) };
+    const REMEDY: &str = "make room, or choose another \"path\" in [sealed] of cluster.toml, and \
+                          run the job again";
+    let stop = observer.clone();
+    let file = SealedFile::create(Path::new(path), move |reason| {
+        stop.fail(format!("{reason}; {REMEDY}"));
+    });
+    file.map(Some).map_err(|error| Failure::failed(error).hint(REMEDY))
+}
+
 /// The first of the failures; the others are logged.
-fn first_failure(results: [Result<(), Failure>; 3]) -> Result<(), Failure> {
+fn first_failure(results: [Result<(), Failure>; 4]) -> Result<(), Failure> {
     let mut failures = results.into_iter().filter_map(Result::err);
     let first = failures.next();
     failures.for_each(|failure| tracing::error!("{failure}"));

@@ -13,7 +13,8 @@
 //! - [`plan`]: what a checked job file compiles to, and all this crate knows of a job;
 //! - [`ingest`]: partition logs, decoding, the judge (late, future, malformed), the source operator;
 //! - [`expression`]: typed expressions, evaluated a column at a time;
-//! - [`event_batch`], [`interner`], [`slab`]: events between workers, names as numbers, state by slot;
+//! - [`event_batch`], [`interner`], [`flat_table`], [`slab`]: events between workers, names as
+//!   numbers, the tables behind;
 //! - [`timeline`]: the log of an entity type, and the stash above it;
 //! - [`window`]: a window over the log as a differential arrangement;
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
@@ -33,6 +34,7 @@ pub mod dataflow;
 pub mod entity_windows;
 pub mod event_batch;
 pub mod expression;
+pub mod flat_table;
 pub mod hot;
 pub mod ingest;
 pub mod interner;

@@ -2,7 +2,9 @@
 
 use crate::failure::Failure;
 use crate::online::redis::TextRow;
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -34,17 +36,26 @@ pub(super) fn row(
         Failure::failed(format!("the job at http://{address} did not give the row: {why}"))
             .hint("see that it runs the same job")
     };
-    let body: Value = serde_json::from_str(&answer.body)
+    let body: Body = serde_json::from_str(&answer.body)
         .map_err(|_| refused("its answer is not that of a tidemark process"))?;
-    match (answer.code, body.get("features")) {
+    match (answer.code, body.features) {
         (200, Some(features)) => {
-            let value = |name: &String| features.get(name).and_then(text);
+            let value = |name: &String| features.get(name).and_then(|value| text(value.get()));
             let names = view.features.iter().map(|feature| &feature.name);
             Ok(Some(names.map(|name| (name.clone(), value(name))).collect()))
         }
-        (404, _) if body.get("as_of").is_some() => Ok(None),
-        _ => Err(refused(body.get("error").and_then(Value::as_str).unwrap_or("no reason given"))),
+        (404, _) if body.as_of.is_some() => Ok(None),
+        _ => Err(refused(body.error.as_deref().unwrap_or("no reason given"))),
     }
+}
+
+/// What there may be in an answer. Values are kept as they are written: reading numbers could change
+/// their last digits.
+#[derive(Deserialize)]
+struct Body {
+    features: Option<HashMap<String, Box<RawValue>>>,
+    as_of: Option<u64>,
+    error: Option<String>,
 }
 
 /// A process that listens on every network is asked on this machine.
@@ -57,11 +68,12 @@ fn reachable(address: SocketAddr) -> SocketAddr {
     }
 }
 
-fn text(value: &Value) -> Option<String> {
+/// A JSON value as Redis has it; `None` for null.
+fn text(value: &str) -> Option<String> {
     match value {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        other => Some(other.to_string()),
+        "null" => None,
+        quoted if quoted.starts_with('"') => serde_json::from_str(quoted).ok(),
+        plain => Some(plain.to_owned()),
     }
 }
 
@@ -114,6 +126,13 @@ mod tests {
         let answer = parse("HTTP/1.1 404 Not Found\r\na: b\r\n\r\n{\"as_of\":1}\n").unwrap();
         assert_eq!((answer.code, answer.body.as_str()), (404, "{\"as_of\":1}\n"));
         assert!(parse("SSH-2.0").is_none());
+    }
+
+    #[test]
+    fn numbers_keep_their_digits_and_texts_lose_their_quotes() {
+        assert_eq!(text("188.19954698275865").as_deref(), Some("188.19954698275865"));
+        assert_eq!(text("\"a\\\"b\"").as_deref(), Some("a\"b"));
+        assert_eq!(text("null"), None);
     }
 
     #[test]

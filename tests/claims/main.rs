@@ -14,6 +14,8 @@ mod online;
 #[cfg(test)]
 mod redis_server;
 #[cfg(test)]
+mod run;
+#[cfg(test)]
 mod servers;
 #[cfg(test)]
 mod twin;
