@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod arrangement;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod kafka;
 #[cfg(test)]
 mod memory;
