@@ -6,13 +6,21 @@ mod arrangement;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
+mod malformed;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod online;
 #[cfg(test)]
 mod redis_server;
 #[cfg(test)]
+mod scripted;
+#[cfg(test)]
 mod servers;
+#[cfg(test)]
+mod silence;
 #[cfg(test)]
 mod twin;
 #[cfg(test)]
