@@ -8,6 +8,10 @@ mod commands;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]
+mod live;
+#[cfg(test)]
+mod malformed;
+#[cfg(test)]
 mod memory;
 #[cfg(test)]
 mod online;
@@ -15,8 +19,11 @@ mod online;
 mod redis_server;
 #[cfg(test)]
 mod run;
+mod scripted;
 #[cfg(test)]
 mod servers;
+#[cfg(test)]
+mod silence;
 #[cfg(test)]
 mod twin;
 #[cfg(test)]

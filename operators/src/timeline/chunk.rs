@@ -13,7 +13,7 @@ use crate::window::run::Run;
 /// The most rows a chunk can have: rows inside a chunk are numbered by `u16`.
 pub const CHUNK_ROWS_MAX: usize = 1 << 16;
 /// The fewest rows a chunk is made for.
-pub const CHUNK_ROWS_MIN: usize = 1 << 8;
+pub const CHUNK_ROWS_MIN: usize = 1 << 6;
 
 type Cells<T> = Box<[Cell<T>]>;
 
