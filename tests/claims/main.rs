@@ -19,6 +19,7 @@ mod online;
 mod redis_server;
 #[cfg(test)]
 mod run;
+#[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod servers;
