@@ -77,7 +77,7 @@ fn keep(
     let keep = move |update: &(Summary, u64, isize)| {
         outputs.lock().unwrap().entry(what).or_default().push(update.clone());
     };
-    of.inner.inspect(keep).probe_with(&mut probe.clone());
+    of.inner.inspect(keep).probe_with(&probe);
 }
 
 fn pair(entity: u32, a: (u64, i64), b: (u64, i64)) -> Summary {
@@ -209,7 +209,7 @@ impl Drive {
         let probe = ProbeHandle::new();
         let (state, agents) = worker.dataflow::<u64, _, _>(|scope| {
             let windows = entity_windows(input.to_stream(scope), config);
-            windows.lines.probe_with(&mut probe.clone());
+            windows.lines.probe_with(&probe);
             let mut agents = Vec::new();
             for window in &case.windows {
                 agents.push(windows.state.borrow_mut().attach(*window).unwrap());

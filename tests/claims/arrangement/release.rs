@@ -108,7 +108,7 @@ fn an_import_goes_on_when_the_agent_it_came_from_is_dropped() {
             events
                 .inner
                 .inspect(move |(_, _, diff)| *count.borrow_mut() += diff)
-                .probe_with(&mut probe.clone());
+                .probe_with(&probe);
         });
         drop(agent);
         for now in 50..200 {
