@@ -77,7 +77,7 @@ fn keep(
     let keep = move |update: &(Summary, u64, isize)| {
         outputs.lock().unwrap().entry(what).or_default().push(update.clone());
     };
-    of.inner.inspect(keep).probe_with(&probe);
+    of.inner.inspect(keep).probe_with(probe);
 }
 
 fn pair(entity: u32, a: (u64, i64), b: (u64, i64)) -> Summary {
