@@ -21,7 +21,7 @@ mod tests;
 
 pub use file::{DeadLetterFile, DeadLetterStatus, FileSink, Limits, Mode};
 pub use line::{encode, parse};
-pub use listing::{ShowOptions, ls, show};
+pub use listing::{Selection, ls, show};
 
 use std::io;
 use std::path::PathBuf;

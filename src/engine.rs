@@ -129,7 +129,9 @@ impl Observer {
         self.started
     }
 
-    fn fail(&self, failure: String) {
+    /// Stops the job with `failure`, which must say what was attempted, on what, why it failed and
+    /// what to do.
+    pub fn fail(&self, failure: String) {
         let mut first = self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(failure);
         self.stop();

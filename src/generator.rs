@@ -102,6 +102,9 @@ impl Options {
                 return wrong(option, "a fraction from 0 to 1".to_owned());
             }
         }
+        if self.late + self.malformed > 1.0 {
+            return wrong("late + malformed", "a fraction from 0 to 1 together".to_owned());
+        }
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! The progress bar of commands that read a known number of bytes.
+//! The progress bar of commands that read or write a known amount.
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -6,8 +6,9 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const DRAWS_PER_SECOND: u8 = 10;
 
 const BAR: &str = "{bar:32} {percent:>3}%  {bytes} of {total_bytes}  {msg}  {eta} left";
+const BAR_EVENTS: &str = "{bar:32} {percent:>3}%  {human_pos} of {human_len} events  {eta} left";
 
-/// Progress through some files, drawn on stderr. Cleared when it is finished or dropped.
+/// Progress through something whose size is known, drawn on stderr. Cleared when it is finished or dropped.
 #[derive(Debug)]
 pub struct Progress {
     bar: ProgressBar,
@@ -16,13 +17,22 @@ pub struct Progress {
 impl Progress {
     /// Progress through `total_bytes`; drawn only when stderr is a `terminal`.
     pub fn new(total_bytes: u64, terminal: bool) -> Self {
+        Progress::drawn(total_bytes, terminal, BAR)
+    }
+
+    /// Progress through a number of events; drawn only when stderr is a `terminal`.
+    pub fn of_events(total: u64, terminal: bool) -> Self {
+        Progress::drawn(total, terminal, BAR_EVENTS)
+    }
+
+    fn drawn(total: u64, terminal: bool, bar_template: &str) -> Self {
         let target = if terminal {
             ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND)
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(Some(total_bytes), target);
-        if let Ok(style) = ProgressStyle::with_template(BAR) {
+        let bar = ProgressBar::with_draw_target(Some(total), target);
+        if let Ok(style) = ProgressStyle::with_template(bar_template) {
             bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
         }
         Progress { bar }
@@ -35,6 +45,11 @@ impl Progress {
             let rate = crate::metrics::float(events) / seconds / 1e6;
             self.bar.set_message(format!("{rate:.2} M events/s"));
         }
+    }
+
+    /// Sets how many events are through.
+    pub fn set_events(&self, events: u64) {
+        self.bar.set_position(events);
     }
 
     /// How many bytes have been read.
@@ -60,7 +75,7 @@ mod tests {
 
     #[test]
     fn the_template_is_one_and_positions_are_kept() {
-        assert!(ProgressStyle::with_template(BAR).is_ok());
+        assert!([BAR, BAR_EVENTS].iter().all(|bar| ProgressStyle::with_template(bar).is_ok()));
         let progress = Progress::new(100, false);
         progress.set(40, 1_000, 0.5);
         assert_eq!(progress.bytes(), 40);

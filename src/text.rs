@@ -35,6 +35,15 @@ pub fn duration_short(ms: u64) -> String {
     }
 }
 
+/// A latency in ns for reading at a glance: `0.84 ms`, `12 ms`, `1.3 s`.
+pub fn latency_short(ns: u64) -> String {
+    match ns {
+        0..10_000_000 => format!("{}.{:02} ms", ns / 1_000_000, ns % 1_000_000 / 10_000),
+        10_000_000..1_000_000_000 => format!("{} ms", ns / 1_000_000),
+        _ => format!("{}.{} s", ns / 1_000_000_000, ns % 1_000_000_000 / 100_000_000),
+    }
+}
+
 /// A count with thin groups of three: `1,234,567`.
 pub fn count_text(count: u64) -> String {
     let digits = count.to_string();

@@ -64,6 +64,10 @@ pub trait Algebra {
     /// Appends what `reading` says of `slot` to `out`.
     fn read(&self, slot: u32, reading: Reading, out: &mut Column);
 
+    /// The rows of `lane`, with these values, will be added or removed next: the place to load what
+    /// that will need, many loads at a time.
+    fn warm(&self, _lane: &Lane, _values: &[i64]) {}
+
     /// Whether any event is inside for `slot`.
     fn holds(&self, slot: u32) -> bool;
 
@@ -150,14 +154,19 @@ impl<A: Algebra + 'static> Windowed<A> {
         (from, to): (usize, usize),
         change: impl Fn(&mut A, u32, i64, EventTime),
     ) {
-        for row in from..to {
-            if lane.bits[row] & self.mask != self.mask {
-                continue;
+        let rows = lane.slots[from..to].iter().zip(&lane.times[from..to]);
+        let rows = rows.zip(&lane.bits[from..to]);
+        if self.attribute.is_none() {
+            for ((slot, ts), bits) in rows {
+                if bits & self.mask == self.mask {
+                    change(&mut self.algebra, *slot, 0, *ts);
+                }
             }
-            // Without an attribute there are no values, and every event counts.
-            let value = values.get(row).copied().unwrap_or(0);
-            if value != NULL {
-                change(&mut self.algebra, lane.slots[row], value, lane.times[row]);
+            return;
+        }
+        for (((slot, ts), bits), value) in rows.zip(&values[from..to]) {
+            if bits & self.mask == self.mask && *value != NULL {
+                change(&mut self.algebra, *slot, *value, *ts);
             }
         }
     }
@@ -174,6 +183,8 @@ where
     fn replay(&mut self, step: &Step<'_>, readings: &[(Reading, usize)], outs: &mut [Column]) {
         let entering = step.enter.values(self.attribute);
         let leaving = step.leave.values(self.attribute);
+        self.algebra.warm(step.enter, entering);
+        self.algebra.warm(step.leave, leaving);
         let (mut entered, mut left, mut read) = (0, 0, 0);
         for group in 0..step.leave_ends.len() {
             // A delayed row may enter and leave between two rows that are read.
@@ -195,8 +206,10 @@ where
 
     fn apply(&mut self, enter: &Lane, leave: &Lane) {
         let entering = enter.values(self.attribute);
+        self.algebra.warm(enter, entering);
         self.each(enter, entering, (0, enter.len()), A::add);
         let leaving = leave.values(self.attribute);
+        self.algebra.warm(leave, leaving);
         self.each(leave, leaving, (0, leave.len()), A::remove);
     }
 

@@ -71,8 +71,8 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
             dead_letters: Rc::clone(&dead_letters),
         },
     );
-    let mut probe = ProbeHandle::new();
-    dead_letter(streams.dead_letters, dead_letters, &mut probe);
+    let probe = ProbeHandle::new();
+    dead_letter(streams.dead_letters, dead_letters, &probe);
     let (mut entities, mut lines) = (Vec::new(), Vec::new());
     for (entity, events) in streams.events.into_iter().enumerate() {
         let windows = entity_windows(
@@ -89,10 +89,11 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
             },
         );
         entities.push(windows.state);
-        lines.push(windows.lines.probe_with(&mut probe));
+        lines.push(windows.lines.probe_with(&probe));
     }
-    if let Some(sink) = config.lines {
-        merge_lines(scope.concatenate(lines), Rc::new(RefCell::new(sink)));
+    // Every worker builds the same graph; the lines all go to worker 0.
+    if config.sealing == Sealing::Lines {
+        merge_lines(scope.concatenate(lines), config.lines);
     }
     Dataflow { probe, entities }
 }
@@ -101,7 +102,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
 fn dead_letter(
     letters: StreamVec<'_, EventTime, DeadLetter>,
     sink: Rc<RefCell<Box<dyn DeadLetterSink>>>,
-    probe: &mut ProbeHandle<EventTime>,
+    probe: &ProbeHandle<EventTime>,
 ) {
     letters
         .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, "DeadLetters", |_, _| {

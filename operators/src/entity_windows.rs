@@ -10,6 +10,7 @@
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
 use crate::event_batch::{EventBatch, Origin};
+use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
 use crate::online::OnlineSink;
@@ -31,9 +32,6 @@ use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-
-/// Chunks let go of in one activation.
-const RETIRED_CHUNKS: usize = 2;
 
 /// What becomes of sealed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +175,9 @@ struct Running {
     /// Everything below has been sealed and given out.
     sealed: EventTime,
     due: Vec<u64>,
+    /// Sealed and live rows counted so far.
+    rows: (u64, u64),
+    hot: HotEntities,
     over: bool,
 }
 
@@ -194,6 +195,8 @@ impl Running {
             origins: Vec::new(),
             sealed: 0,
             due: Vec::new(),
+            rows: (0, 0),
+            hot: HotEntities::default(),
             over: false,
             config,
             state,
@@ -259,6 +262,7 @@ impl Running {
                 self.due.push(batch.due_ns);
             }
             let block = log.receive(batch);
+            self.hot.arrive(&block.slots);
             if let Some(live) = &mut self.live {
                 live.arrive(&block, &mut log.names);
             }
@@ -311,10 +315,10 @@ impl Running {
         if let Some(sealing) = &self.sealing {
             low = low.min(sealing.low_water());
         }
-        log.retire(low, RETIRED_CHUNKS);
+        log.retire(low, self.config.limits.slice_rows);
     }
 
-    fn report(&self, frontier: Option<EventTime>) {
+    fn report(&mut self, frontier: Option<EventTime>) {
         let (shared, metrics) = (&self.config.shared, &self.config.metrics);
         let before = shared.frontier.replace(frontier.unwrap_or(EventTime::MAX));
         if before != shared.frontier.get() {
@@ -324,9 +328,15 @@ impl Running {
         let EntityState { log, .. } = &*self.state.borrow();
         let entity = &metrics.entities[self.config.entity];
         entity.entities.set(log.names.entities.len() as u64);
+        self.hot.tell(&log.names, entity);
         entity.timeline_rows.set(log.log.end() - log.log.start());
         if let Some(live) = &self.live {
             metrics.live_clock.set(live.clock());
+            metrics.rows_live.add(live.rows() - std::mem::replace(&mut self.rows.1, live.rows()));
+        }
+        if let Some(sealing) = &self.sealing {
+            let rows = sealing.rows();
+            metrics.rows_sealed.add(rows - std::mem::replace(&mut self.rows.0, rows));
         }
     }
 }

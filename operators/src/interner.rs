@@ -2,13 +2,12 @@
 //!
 //! A worker interns its entity ids (the number is the entity's *slot*) and the values of text
 //! attributes (the number is the value's *symbol*). Numbers are local to a process and are reused
-//! once nothing refers to them. The hash table is split into shards, so that its growth is spread
-//! over many small steps instead of one long pause.
+//! once nothing refers to them.
 
+use crate::flat_table::{self, FlatTable};
 use crate::slab::Slab;
-use hashbrown::HashTable;
+use std::hint::black_box;
 
-const SHARDS: usize = 64;
 const INLINE: usize = 22;
 
 /// A byte string that is kept in place when it is short.
@@ -36,6 +35,19 @@ impl Bytes {
         }
     }
 
+    /// Whether it holds `bytes`, which as a key of its own are `own`: short strings are compared
+    /// as a whole, without a call.
+    #[inline]
+    fn equals(&self, bytes: &[u8], own: &Option<[u8; INLINE]>) -> bool {
+        match (self, own) {
+            (Bytes::Inline(len, data), Some(own)) => {
+                usize::from(*len) == bytes.len() && data == own
+            }
+            (Bytes::Heap(data), None) => **data == *bytes,
+            _ => false,
+        }
+    }
+
     #[inline]
     fn get(&self) -> &[u8] {
         match self {
@@ -59,10 +71,31 @@ struct Entry {
     users: u32,
 }
 
+/// Where a byte string is found: its number, and half of its hash.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    hash: u32,
+    id: u32,
+}
+
+impl flat_table::Entry for Found {
+    const VACANT: Self = Found { hash: 0, id: u32::MAX };
+
+    #[inline]
+    fn is_vacant(&self) -> bool {
+        self.id == u32::MAX
+    }
+
+    #[inline]
+    fn hash(&self) -> u64 {
+        spread(self.hash)
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
 pub struct Interner {
-    shards: Vec<HashTable<u32>>,
+    table: FlatTable<Found>,
     entries: Slab<Entry>,
     first: u32,
     next: u32,
@@ -79,7 +112,8 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
 /// Spreads the kept half of a hash over 64 bits for the table.
 #[inline]
 fn spread(hash: u32) -> u64 {
-    u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+    let mixed = u64::from(hash).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    mixed ^ mixed >> 32
 }
 
 #[inline]
@@ -90,29 +124,35 @@ fn high(hash: u64) -> u32 {
 impl Interner {
     /// An empty interner whose numbers start at `first`: 0 for slots, 1 for symbols (0 is null).
     pub fn new(first: u32) -> Self {
-        let shards = std::iter::repeat_with(HashTable::new).take(SHARDS).collect();
-        Interner { shards, entries: Slab::new(), first, next: first, free: Vec::new(), heap: 0 }
+        let table = FlatTable::default();
+        Interner { table, entries: Slab::new(), first, next: first, free: Vec::new(), heap: 0 }
+    }
+
+    /// Loads what finding byte strings with these hashes will need; see [`FlatTable::warm`].
+    pub fn warm(&self, hashes: &[u64]) {
+        let loads = hashes.iter().map(|hash| self.table.warm(spread(high(*hash))));
+        black_box(loads.fold(0, |sum, found| sum ^ found.map_or(0, |f| f.id)));
+        // The table is near by now: on to the entries.
+        let entries = hashes.iter().filter_map(|hash| {
+            let kept = high(*hash);
+            self.table.find(spread(kept), |f| f.hash == kept)
+        });
+        black_box(entries.fold(0, |sum, found| sum ^ self.entries[found.id].users));
     }
 
     /// The number of `bytes`, counted once more as used. `hash` is its [`stable_hash`].
     #[inline]
     pub fn intern(&mut self, bytes: &[u8], hash: u64) -> u32 {
-        let kept = high(hash);
-        let shard = hash as usize % SHARDS;
-        let entries = &self.entries;
-        let found = self.shards[shard].find(spread(kept), |id| {
-            let entry = &entries[*id];
-            entry.hash == kept && entry.bytes.get() == bytes
-        });
-        if let Some(id) = found {
-            let id = *id;
-            self.entries[id].users += 1;
-            return id;
+        match self.find(bytes, hash) {
+            Some(id) => {
+                self.entries[id].users += 1;
+                id
+            }
+            None => self.insert(bytes, high(hash)),
         }
-        self.insert(bytes, kept, shard)
     }
 
-    fn insert(&mut self, bytes: &[u8], kept: u32, shard: usize) -> u32 {
+    fn insert(&mut self, bytes: &[u8], kept: u32) -> u32 {
         let id = self.free.pop().unwrap_or_else(|| {
             let id = self.next;
             self.next += 1;
@@ -122,18 +162,22 @@ impl Interner {
         let entry = Entry { bytes: Bytes::new(bytes), hash: kept, users: 1 };
         self.heap += entry.bytes.heap();
         self.entries[id] = entry;
-        let entries = &self.entries;
-        self.shards[shard].insert_unique(spread(kept), id, |id| spread(entries[*id].hash));
+        self.table.entry(spread(kept), |f| f.id == id, || Found { hash: kept, id });
         id
     }
 
     /// The number of `bytes`, if anything uses it.
+    #[inline]
     pub fn find(&self, bytes: &[u8], hash: u64) -> Option<u32> {
-        let kept = high(hash);
-        let entries = &self.entries;
-        self.shards[hash as usize % SHARDS]
-            .find(spread(kept), |id| entries[*id].hash == kept && entries[*id].bytes.get() == bytes)
-            .copied()
+        let (kept, entries) = (high(hash), &self.entries);
+        let mut own = None;
+        if bytes.len() <= INLINE {
+            let mut data = [0; INLINE];
+            data[..bytes.len()].copy_from_slice(bytes);
+            own = Some(data);
+        }
+        let same = |f: &Found| f.hash == kept && entries[f.id].bytes.equals(bytes, &own);
+        self.table.find(spread(kept), same).map(|f| f.id)
     }
 
     /// Counts `id` once more as used.
@@ -157,10 +201,7 @@ impl Interner {
     fn forget(&mut self, id: u32) {
         let entry = std::mem::take(&mut self.entries[id]);
         self.heap -= entry.bytes.heap();
-        let shard = stable_hash(entry.bytes.get()) as usize % SHARDS;
-        if let Ok(found) = self.shards[shard].find_entry(spread(entry.hash), |other| *other == id) {
-            found.remove();
-        }
+        self.table.change(spread(entry.hash), |f| f.id == id, |_| false);
         self.free.push(id);
     }
 
@@ -193,8 +234,7 @@ impl Interner {
 
     /// About how much memory it takes, in bytes.
     pub fn memory(&self) -> usize {
-        let tables: usize = self.shards.iter().map(|s| s.capacity() * 5 * 8 / 7).sum();
-        self.entries.bytes() + self.heap + tables + self.free.capacity() * 4
+        self.entries.bytes() + self.heap + self.table.bytes() + self.free.capacity() * 4
     }
 }
 

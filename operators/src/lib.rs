@@ -13,12 +13,14 @@
 //! - [`plan`]: what a checked job file compiles to, and all this crate knows of a job;
 //! - [`ingest`]: partition logs, decoding, the judge (late, future, malformed), the source operator;
 //! - [`expression`]: typed expressions, evaluated a column at a time;
-//! - [`event_batch`], [`interner`], [`slab`]: events between workers, names as numbers, state by slot;
+//! - [`event_batch`], [`interner`], [`flat_table`], [`slab`]: events between workers, names as
+//!   numbers, the tables behind;
 //! - [`timeline`]: the log of an entity type, and the stash above it;
 //! - [`window`]: a window over the log as a differential arrangement;
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;
+//!   [`hot`]: which entities are the busiest;
 //! - [`sealed_lines`], [`online`]: rows on their way out;
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
 //! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself.
@@ -32,6 +34,8 @@ pub mod dataflow;
 pub mod entity_windows;
 pub mod event_batch;
 pub mod expression;
+pub mod flat_table;
+pub mod hot;
 pub mod ingest;
 pub mod interner;
 pub mod live;

@@ -3,8 +3,8 @@
 //!
 //! One [`WorkerMetrics`] belongs to one worker, which is its only writer; readers see each number
 //! whole, and different numbers as of slightly different moments. Updates are meant to be made
-//! once a batch or a step, not once a record. Entity ids never appear here: entities are counted
-//! by type.
+//! once a batch or a step, not once a record. Entity ids are no labels of metrics: entities are
+//! counted by type, and only the few busiest are named, for a screen.
 
 mod cell;
 mod histogram;

@@ -23,7 +23,7 @@ use crate::view::{Source, ViewColumns, ratio};
 use std::collections::VecDeque;
 
 /// Rows computed at once, unless more have one ts.
-const BLOCK_ROWS: u64 = 1024;
+const BLOCK_ROWS: u64 = 4096;
 
 /// Rows of one view, in the order of the log.
 pub struct SealedRows<'a> {

@@ -11,11 +11,8 @@ use crate::time::EventTime;
 use crate::timeline::entity_log::Names;
 use crate::value::{Column, Type};
 use serde::{Deserialize, Serialize};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;
-use std::rc::Rc;
-use std::sync::Arc;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -194,10 +191,11 @@ pub fn push_json_text(text: &[u8], out: &mut Vec<u8>) {
 
 /// The operator that merges the workers' lines on worker 0.
 ///
-/// Bounded by what the workers seal between two frontiers, which their slices bound.
+/// Made on every worker; only worker 0's `sink` is given anything. Bounded by what the workers seal
+/// between two frontiers, which their slices bound.
 pub fn merge_lines(
     lines: StreamVec<'_, EventTime, SealedLines>,
-    sink: Rc<RefCell<Box<dyn SealedSink>>>,
+    mut sink: Option<Box<dyn SealedSink>>,
 ) {
     let mut builder = OperatorBuilder::new("MergeSealedLines".to_owned(), lines.scope());
     let mut input = builder.new_input(lines, Exchange::new(|_: &SealedLines| 0));
@@ -206,33 +204,30 @@ pub fn merge_lines(
         OutputBuilder::from(output);
     builder.build(move |capabilities| {
         drop(capabilities);
-        let mut streams: BTreeMap<(u32, u32), VecDeque<(Arc<SealedLines>, usize)>> =
-            BTreeMap::new();
+        let mut streams = Streams::new();
         let mut merged = Vec::new();
         move |frontiers| {
             input.for_each(|_, batches| {
                 for batch in batches.drain(..) {
-                    streams.entry(batch.stream).or_default().push_back((Arc::new(batch), 0));
+                    streams.entry(batch.stream).or_default().push_back((batch, 0));
                 }
             });
             let frontier = frontiers[0].frontier().first().copied();
             merge(&mut streams, frontier, &mut merged);
-            if !merged.is_empty() {
-                sink.borrow_mut().write(&merged);
-                merged.clear();
+            if let (Some(sink), false) = (&mut sink, merged.is_empty()) {
+                sink.write(&merged);
             }
+            merged.clear();
         }
     });
 }
 
-type Queue = VecDeque<(Arc<SealedLines>, usize)>;
+/// Batches of one stream, and the next line of each.
+type Queue = VecDeque<(SealedLines, usize)>;
+type Streams = BTreeMap<(u32, u32), Queue>;
 
 /// Appends the lines before `frontier` (all for `None`) to `merged`, in order.
-fn merge(
-    streams: &mut BTreeMap<(u32, u32), Queue>,
-    frontier: Option<EventTime>,
-    merged: &mut Vec<u8>,
-) {
+fn merge(streams: &mut Streams, frontier: Option<EventTime>, merged: &mut Vec<u8>) {
     let head = |queue: &Queue| queue.front().map(|(lines, at)| lines.lines[*at].0);
     let ready = |key: LineKey| frontier.is_none_or(|f| key.as_of < f);
     loop {

@@ -1,8 +1,9 @@
 //! `tidemark dlq`
 
+use crate::dead_letters::Selection;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
+use tidemark_operators::ingest::dead_letter::Reason;
 
 /// `tidemark dlq`
 #[derive(Clone, Debug, Args)]
@@ -49,11 +50,15 @@ pub struct LetterFilter {
 }
 
 impl LetterFilter {
-    /// Whether a letter is one of those that are asked for; `skip` and `limit` aside.
-    pub fn matches(&self, letter: &DeadLetter) -> bool {
-        self.reason.is_none_or(|reason| Reason::from(reason) == letter.reason)
-            && self.partition.is_none_or(|partition| partition == letter.partition.partition)
-            && self.offset.is_none_or(|offset| offset == letter.offset)
+    /// What is asked for.
+    pub fn selection(&self) -> Selection {
+        Selection {
+            reason: self.reason.map(Reason::from),
+            partition: self.partition,
+            offset: self.offset,
+            skip: self.skip,
+            limit: Some(self.limit),
+        }
     }
 }
 

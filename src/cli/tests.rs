@@ -65,15 +65,3 @@ fn wrong_values_say_what_to_write() {
         assert!(error.contains(words), "{line}: {error}");
     }
 }
-
-#[test]
-fn partitions_get_files_of_their_own() {
-    let line = "tidemark generate --profile w1 --events 1_000 --seed 1 --out d/w1.jsonl.zst";
-    let Ok(Command::Generate(mut args)) = parse(line) else { panic!() };
-    assert_eq!(args.events, 1_000);
-    assert_eq!(args.files(), [PathBuf::from("d/w1.jsonl.zst")]);
-    args.partitions = 2;
-    assert_eq!(args.files(), ["d/w1-0.jsonl.zst", "d/w1-1.jsonl.zst"].map(PathBuf::from));
-    args.out = PathBuf::from(".x");
-    assert_eq!(args.files(), [".x-0", ".x-1"].map(PathBuf::from));
-}

@@ -17,12 +17,12 @@ pub struct Limits {
     pub dead_letter_queue_bytes: u64,
     /// Longer records are malformed. Default 1 MiB.
     pub record_bytes_max: u64,
-    /// Records a worker decodes in one step. Default 1,000.
+    /// Records a worker judges in one step. Default 4,096.
     pub step_records: usize,
     /// Rows that arrive in or leave windows in one step; storms are worked off in such slices.
-    /// Default 10,000.
+    /// Default 65,536.
     pub slice_rows: usize,
-    /// Events in one chunk of the timeline. Default 4,096.
+    /// Events in one chunk of the timeline. Default 65,536, which is also the most.
     pub chunk_rows: usize,
     /// Keys that wait for their deletion in the online store; beyond it they are left to their TTL.
     /// Default 1,000,000.
@@ -41,9 +41,9 @@ impl Default for Limits {
             dead_letter_queue: 10_000,
             dead_letter_queue_bytes: 64 << 20,
             record_bytes_max: 1 << 20,
-            step_records: 1_000,
-            slice_rows: 10_000,
-            chunk_rows: 4_096,
+            step_records: 4_096,
+            slice_rows: 65_536,
+            chunk_rows: 65_536,
             deletions_max: 1_000_000,
             live_idle: Duration::from_secs(1),
             shutdown: Duration::from_secs(30),
@@ -52,6 +52,18 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// What the dataflow has to know of them.
+    pub fn engine(&self) -> tidemark_operators::shared::Limits {
+        tidemark_operators::shared::Limits {
+            stash_bytes: self.stash_bytes,
+            in_flight_bytes: self.in_flight_bytes,
+            records_step: self.step_records,
+            slice_rows: self.slice_rows as u64,
+            chunk_rows: self.chunk_rows,
+            record_bytes: usize::try_from(self.record_bytes_max).unwrap_or(usize::MAX),
+        }
+    }
+
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
         let bytes = (1 << 20)..=(1 << 40);
         keys.size("stash_bytes", bytes.clone(), &mut self.stash_bytes);
@@ -61,7 +73,7 @@ impl Limits {
         keys.size("record_bytes_max", 256..=(64 << 20), &mut self.record_bytes_max);
         keys.count("step_records", 1..=100_000, &mut self.step_records);
         keys.count("slice_rows", 1..=10_000_000, &mut self.slice_rows);
-        keys.count("chunk_rows", 64..=1_048_576, &mut self.chunk_rows);
+        keys.count("chunk_rows", 256..=65_536, &mut self.chunk_rows);
         keys.count("deletions_max", 1..=100_000_000, &mut self.deletions_max);
         let minute = Duration::from_secs(60);
         keys.duration("live_idle", Duration::from_millis(10)..=minute, &mut self.live_idle);

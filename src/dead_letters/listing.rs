@@ -22,16 +22,36 @@ const BUCKETS: [(Millis, &str); 5] = [
 const BAR_MAX: u64 = 40;
 /// How much of a key or value is shown, in characters.
 const SHOWN_MAX: usize = 2_000;
+/// The same where a letter has one line.
+const BRIEF_MAX: usize = 80;
 
-/// Which letters [`show`] shows.
+/// Which letters are listed or shown.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ShowOptions {
+pub struct Selection {
     /// Only those with this reason.
     pub reason: Option<Reason>,
+    /// Only those of this partition (of any source).
+    pub partition: Option<u32>,
     /// Only the record at this offset (of any partition).
     pub offset: Option<u64>,
+    /// Leave out the first so many of them.
+    pub skip: u64,
     /// At most this many; `None`: all.
     pub limit: Option<u64>,
+}
+
+impl Selection {
+    /// Whether a letter is one of them, `skip` and `limit` aside.
+    fn matches(&self, letter: &DeadLetter) -> bool {
+        self.reason.is_none_or(|reason| reason == letter.reason)
+            && self.partition.is_none_or(|partition| partition == letter.partition.partition)
+            && self.offset.is_none_or(|offset| offset == letter.offset)
+    }
+
+    /// Where the first and the one after the last lie among those that match.
+    fn range(&self) -> std::ops::Range<u64> {
+        self.skip..self.skip.saturating_add(self.limit.unwrap_or(u64::MAX))
+    }
 }
 
 /// Counts of a group of letters.
@@ -82,24 +102,62 @@ impl Summary {
     }
 }
 
-/// A summary of the file: letters by source, partition and reason, how late the late ones are, and
-/// the span of their event times.
+/// The letters that `selection` asks for, one a line, and a summary of all that match (`skip` and
+/// `limit` aside): by source, partition and reason, how late the late ones are, and the span of
+/// their event times.
 ///
 /// # Errors
 /// When the file cannot be opened or read.
-pub fn ls(path: &Path) -> Result<String, DeadLetterError> {
-    let mut summary = Summary::default();
+pub fn ls(path: &Path, selection: &Selection) -> Result<String, DeadLetterError> {
+    let (mut text, mut summary) = (String::new(), Summary::default());
+    let range = selection.range();
     each(path, |line| {
         match parse(line) {
-            Ok(letter) => summary.add(&letter),
+            Ok(letter) if selection.matches(&letter) => {
+                if range.contains(&summary.all.total()) {
+                    // Writing to a string cannot fail.
+                    let _ = brief(&letter, &mut text);
+                }
+                summary.add(&letter);
+            }
+            Ok(_) => {}
             Err(_) => summary.not_letters += 1,
         }
         true
     })?;
-    let mut text = String::new();
-    // Writing to a string cannot fail.
+    if !text.is_empty() {
+        let after = summary.all.total().saturating_sub(range.end);
+        let more = if after > 0 { format!(".. and {after} more\n\n") } else { "\n".to_owned() };
+        text.push_str(&more);
+    }
     let _ = table(&summary, &mut text);
     Ok(text)
+}
+
+/// A letter on one line.
+fn brief(letter: &DeadLetter, text: &mut String) -> std::fmt::Result {
+    let DeadLetter { source, offset, reason, .. } = letter;
+    let partition = letter.partition.partition;
+    write!(text, "{:<9}  {source}[{partition}] offset {offset}", reason.name())?;
+    if let Some(at) = letter.event_time {
+        write!(text, "  {}", time(at))?;
+    }
+    if let Some(key) = &letter.key {
+        write!(text, "  {}", clipped(&shown(key)))?;
+    }
+    match (letter.late_by, &letter.error) {
+        (Some(late_by), _) => writeln!(text, "  late by {late_by} ms"),
+        (None, Some(error)) => writeln!(text, "  {}", clipped(error)),
+        (None, None) => writeln!(text),
+    }
+}
+
+/// The beginning of a text that may be too long for a line.
+fn clipped(text: &str) -> String {
+    match text.char_indices().nth(BRIEF_MAX) {
+        Some((at, _)) => format!("{}..", text.get(..at).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }
 
 fn table(summary: &Summary, text: &mut String) -> std::fmt::Result {
@@ -150,23 +208,24 @@ fn row(counts: &Counts, text: &mut String) -> std::fmt::Result {
     }
 }
 
-/// The letters of the file that `options` select, one after the other, for people.
+/// The letters that `selection` asks for, one after the other, for people; empty when there are
+/// none.
 ///
 /// # Errors
 /// When the file cannot be opened or read.
-pub fn show(path: &Path, options: &ShowOptions) -> Result<String, DeadLetterError> {
+pub fn show(path: &Path, selection: &Selection) -> Result<String, DeadLetterError> {
     let mut text = String::new();
-    let mut left = options.limit.unwrap_or(u64::MAX);
+    let (range, mut seen) = (selection.range(), 0_u64);
     each(path, |line| {
-        let letter = parse(line).ok().filter(|letter| {
-            options.reason.is_none_or(|r| r == letter.reason)
-                && options.offset.is_none_or(|o| o == letter.offset)
-        });
-        if let (Some(letter), true) = (letter, left > 0) {
-            left -= 1;
-            let _ = pretty(&letter, &mut text);
+        if let Ok(letter) = parse(line)
+            && selection.matches(&letter)
+        {
+            if range.contains(&seen) {
+                let _ = pretty(&letter, &mut text);
+            }
+            seen += 1;
         }
-        left > 0
+        seen < range.end
     })?;
     Ok(text)
 }

@@ -148,7 +148,7 @@ fn appending_keeps_old_letters_and_ends_a_line_that_was_cut_off() {
     std::fs::OpenOptions::new().append(true).open(&path.0).unwrap().write_all(b"{\"sou").unwrap();
     write(Mode::Append, 2);
     assert_eq!(path.letters(), [1, 2]);
-    assert!(ls(&path.0).unwrap().contains("1 lines are not dead letters"));
+    assert!(ls(&path.0, &Selection::default()).unwrap().contains("1 lines are not dead letters"));
     write(Mode::Truncate, 3);
     assert_eq!(path.letters(), [3]);
 }
@@ -257,8 +257,11 @@ fn listed() -> Temporary {
 fn ls_counts_by_source_partition_and_reason() {
     let path = listed();
     assert_eq!(
-        ls(&path.0).unwrap(),
+        ls(&path.0, &Selection { skip: 6, limit: Some(1), ..Selection::default() }).unwrap(),
         "\
+late       transactions[2] offset 6  2023-11-14T22:13:20.000Z  card_1  late by 3600000 ms
+.. and 1 more
+
 source       partition       late     future  malformed      total  event times
 transactions         2          7          0          0          7  2023-11-14T22:13:20.000Z .. 2023-11-14T22:13:20.000Z
 transactions        10          0          0          1          1  -
@@ -280,7 +283,7 @@ late by
 #[test]
 fn show_filters_and_lets_no_control_character_through() {
     let path = listed();
-    let malformed = ShowOptions { reason: Some(Reason::Malformed), ..ShowOptions::default() };
+    let malformed = Selection { reason: Some(Reason::Malformed), ..Selection::default() };
     assert_eq!(
         show(&path.0, &malformed).unwrap(),
         "\
@@ -291,10 +294,17 @@ malformed  transactions[10] offset 7
   value       \\u{1b}[31m\\xff
 "
     );
-    let count = |options: &ShowOptions| show(&path.0, options).unwrap().matches(" offset ").count();
-    assert_eq!(count(&ShowOptions::default()), 8);
-    assert_eq!(count(&ShowOptions { limit: Some(3), ..ShowOptions::default() }), 3);
-    assert_eq!(count(&ShowOptions { limit: Some(0), ..ShowOptions::default() }), 0);
-    assert_eq!(count(&ShowOptions { offset: Some(2), ..ShowOptions::default() }), 1);
-    assert!(matches!(ls(Path::new("/nonexistent/x")), Err(DeadLetterError::Open { .. })));
+    let count = |options: &Selection| show(&path.0, options).unwrap().matches(" offset ").count();
+    assert_eq!(count(&Selection::default()), 8);
+    assert_eq!(count(&Selection { limit: Some(3), ..Selection::default() }), 3);
+    assert_eq!(count(&Selection { limit: Some(0), ..Selection::default() }), 0);
+    assert_eq!(count(&Selection { offset: Some(2), ..Selection::default() }), 1);
+    assert_eq!(count(&Selection { partition: Some(2), skip: 5, ..Selection::default() }), 2);
+    let brief = ls(&path.0, &malformed).unwrap();
+    assert!(brief.starts_with("malformed  transactions[10] offset 7  card_1  field"), "{brief}");
+    assert!(brief.contains("all                             0          0          1"), "{brief}");
+    assert!(matches!(
+        ls(Path::new("/nonexistent/x"), &Selection::default()),
+        Err(DeadLetterError::Open { .. })
+    ));
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tidemark_operators::ingest::reader::{
     PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord,
 };
-use tidemark_operators::time::{EventTime, HOUR};
+use tidemark_operators::time::{EventTime, Millis};
 
 /// How many batches of a partition wait for the worker at most.
 const BATCHES_MAX: usize = 16;
@@ -54,8 +54,8 @@ pub struct LiveOptions {
 /// A simulated past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
-    /// How many hours it lasts.
-    pub hours: u32,
+    /// How long it lasts, in ms, up to the present.
+    pub span: Millis,
     /// How many records over all partitions.
     pub events: u64,
 }
@@ -149,7 +149,7 @@ impl Producer {
         let start = Instant::now();
         let start_wall = wall_clock();
         let every_ns = ((1e9 * partitions as f64 / options.rate) as u64).max(1);
-        let past = options.history.map_or(0, |h| u64::from(h.hours) * HOUR);
+        let past = options.history.map_or(0, |h| h.span);
         let history = options.history.map_or(0, |h| share(h.events));
         let live = options.events.map_or(u64::MAX - history, share);
         let traffic = Options {

@@ -152,7 +152,7 @@ fn live_traffic_follows_the_schedule_and_ends() {
         cards: 1_000,
         late: 0.0,
         malformed: 0.0,
-        history: Some(History { hours: 2, events: 1_001 }),
+        history: Some(History { span: 7_200_000, events: 1_001 }),
         events: Some(2_001),
         origin,
     };

@@ -115,6 +115,12 @@ impl KafkaDeadLetters {
         self.outbox.status()
     }
 
+    /// As [`KafkaDeadLetters::status`], to be kept and called from anywhere.
+    pub fn watch(&self) -> impl Fn() -> DeadLetterStatus + Send + Sync + use<> {
+        let outbox = Arc::clone(&self.outbox);
+        move || outbox.status()
+    }
+
     /// Waits until the brokers have all letters, at most `deadline`. Returns how many were
     /// delivered since the start.
     ///

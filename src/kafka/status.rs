@@ -25,6 +25,10 @@ pub struct PartitionStatus {
     pub id: PartitionId,
     /// Its topic.
     pub topic: String,
+    /// The offset it was started at.
+    pub start: u64,
+    /// The end of the log when the job started (for a partition found later: when it was found).
+    pub end_at_start: u64,
     /// The next offset that its worker will be given.
     pub position: u64,
     /// The end of the log as last heard from the broker.
@@ -42,6 +46,7 @@ pub struct PartitionStatus {
 pub(super) struct PartitionState {
     pub(super) id: PartitionId,
     pub(super) topic: String,
+    start: u64,
     start_end: u64,
     position: AtomicU64,
     high_watermark: AtomicU64,
@@ -54,6 +59,7 @@ impl PartitionState {
         PartitionState {
             id,
             topic: topic.to_owned(),
+            start: position,
             start_end: end,
             position: AtomicU64::new(position),
             high_watermark: AtomicU64::new(end),
@@ -89,6 +95,8 @@ impl PartitionState {
         PartitionStatus {
             id: self.id,
             topic: self.topic.clone(),
+            start: self.start,
+            end_at_start: self.start_end,
             position,
             high_watermark,
             lag: if at_end { 0 } else { high_watermark - position },

@@ -66,6 +66,7 @@ fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
         id: PartitionId { source: 0, partition: 3 },
         watermark: 1_700_000_000_000,
         newest: 1_700_000_005_000,
+        first: 1_699_999_000_000,
         next_offset: 100,
         idle: false,
         caught_up: true,

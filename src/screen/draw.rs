@@ -2,7 +2,7 @@
 
 use crate::screen::model::Model;
 use crate::screen::{table, values};
-use crate::text::{count_text, duration_short};
+use crate::text::{count_text, duration_short, latency_short};
 use ratatui::Frame;
 use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -27,7 +27,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
     ])
     .areas(frame.area());
     let [rate, clocks, dead] =
-        Layout::horizontal([Constraint::Min(24), Constraint::Length(29), Constraint::Length(27)])
+        Layout::horizontal([Constraint::Min(24), Constraint::Length(27), Constraint::Length(29)])
             .areas(boxes);
     draw_title(frame, title, model);
     draw_rate(frame, rate, model);
@@ -76,7 +76,7 @@ fn draw_rate(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     ]);
     frame.render_widget(Paragraph::new(line), numbers);
     let history = model.history(usize::from(bars.width));
-    let top = history.iter().max().map_or(1, |max| max + max / 8 + 1);
+    let top = top(&history);
     // The newest bar stands at the right edge.
     let bar = Sparkline::default()
         .data(history.iter().rev())
@@ -84,6 +84,16 @@ fn draw_rate(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         .direction(RenderDirection::RightToLeft)
         .style(Style::new().fg(Color::Blue));
     frame.render_widget(bar, bars);
+}
+
+/// The rate that fills the height: twice the usual one, so that a short rush (a job that catches up)
+/// does not flatten everything after it.
+fn top(history: &[u64]) -> u64 {
+    let mut rates: Vec<u64> = history.iter().copied().filter(|rate| *rate > 0).collect();
+    rates.sort_unstable();
+    let usual = rates.get(rates.len() / 2).copied().unwrap_or(0);
+    let most = rates.last().copied().unwrap_or(0);
+    (most + most / 8).min(usual.saturating_mul(2)) + 1
 }
 
 /// `name` to the left and `value` to the right of a line `width` wide.
@@ -103,7 +113,7 @@ fn draw_clocks(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let inner = block.inner(area);
     let width = inner.width;
     let clock = |time: Option<u64>| time.map_or_else(|| "-".to_owned(), values::clock);
-    let of = |per_mille| model.latency(per_mille).map_or_else(|| "-".to_owned(), values::latency);
+    let of = |per_mille| model.latency(per_mille).map_or_else(|| "-".to_owned(), latency_short);
     let lag = state.watermark_lag().map_or_else(|| "-".to_owned(), values::lag);
     let lines = vec![
         pair("live", clock(state.live_clock), width, BOLD.fg(Color::LightGreen)),
@@ -141,11 +151,14 @@ fn draw_dead(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 fn draw_held(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let state = &model.state;
     let mib = |bytes: u64| count_text(bytes.div_ceil(1 << 20));
+    let bytes = match state.timeline_bytes {
+        0 => String::new(),
+        bytes => format!(" ({} MiB)", mib(bytes)),
+    };
     let text = format!(
-        " {} entities  {} events ({} MiB)  {} rows out  process {} MiB",
+        " {} entities  {} events{bytes}  {} rows out  process {} MiB",
         count_text(state.entities),
         count_text(state.timeline_rows),
-        mib(state.timeline_bytes),
         count_text(state.rows),
         mib(state.rss_bytes),
     );
@@ -168,4 +181,16 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect) {
         Span::styled(" by itself: an event left its window", DIM),
     ]);
     frame.render_widget(Paragraph::new(line), area);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::top;
+
+    #[test]
+    fn a_rush_at_the_start_does_not_flatten_the_rates_after_it() {
+        assert_eq!(top(&[0, 150_000, 140_000, 2_000, 2_000, 2_000]), 4_001);
+        assert_eq!(top(&[1_000, 1_000, 1_100]), 1_238);
+        assert_eq!(top(&[]), 1);
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::screen::model::Model;
 use crate::screen::{Ended, ScreenState, Until, values};
-use crate::text::{count_text, duration_short};
+use crate::text::{count_text, duration_short, latency_short};
 use std::io::{self, Write};
 use std::time::Duration;
 use tidemark_operators::ingest::dead_letter::Reason;
@@ -63,7 +63,7 @@ pub(super) fn line(model: &Model) -> String {
         line.push_str(&format!("  watermark lag {}", values::lag(lag)));
     }
     if let (Some(p50), Some(p99)) = (model.latency(500), model.latency(990)) {
-        line.push_str(&format!("  p50 {}  p99 {}", values::latency(p50), values::latency(p99)));
+        line.push_str(&format!("  p50 {}  p99 {}", latency_short(p50), latency_short(p99)));
     }
     if let Some(hottest) = state.hottest.first() {
         line.push_str(&format!("  {}", hottest.id));

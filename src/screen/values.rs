@@ -81,15 +81,6 @@ pub(super) fn clock(time: EventTime) -> String {
     format!("{h:02}:{m:02}:{s:02}.{:03}", time % 1_000)
 }
 
-/// A latency in few characters: `0.84 ms`, `12 ms`, `1.3 s`.
-pub(super) fn latency(ns: u64) -> String {
-    match ns {
-        0..10_000_000 => format!("{}.{:02} ms", ns / 1_000_000, ns % 1_000_000 / 10_000),
-        10_000_000..1_000_000_000 => format!("{} ms", ns / 1_000_000),
-        _ => format!("{}.{} s", ns / 1_000_000_000, ns % 1_000_000_000 / 100_000_000),
-    }
-}
-
 /// A lag in few characters: `5.0 s`.
 pub(super) fn lag(ms: Millis) -> String {
     crate::text::duration_short(ms)

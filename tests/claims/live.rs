@@ -109,7 +109,7 @@ impl<'w> Drive<'w> {
         for (log, live) in &mut self.entities {
             let low = live.low_water(log);
             live.forget(frontier.saturating_sub(1), &mut log.names);
-            log.retire(low, usize::MAX);
+            log.retire(low, u64::MAX);
         }
     }
 

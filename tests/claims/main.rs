@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod arrangement;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod kafka;
 #[cfg(test)]
 mod live;
@@ -15,6 +17,8 @@ mod memory;
 mod online;
 #[cfg(test)]
 mod redis_server;
+#[cfg(test)]
+mod run;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]

@@ -189,8 +189,9 @@ pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
         online: run.online,
     };
     let observer = Observer::new(&settings);
-    let (dead, sealed, rows): (Arc<Mutex<Vec<_>>>, Arc<Mutex<Vec<u8>>>, Arc<Mutex<_>>) =
-        Default::default();
+    let dead = Arc::<Mutex<Vec<_>>>::default();
+    let sealed = Arc::<Mutex<Vec<u8>>>::default();
+    let rows = Arc::<Mutex<_>>::default();
     let (letters, lines, live) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&rows));
     let (shared_plan, log, run_copy) = (Arc::clone(plan), log.clone(), run.clone());
     let make: engine::MakeParts = Arc::new(move |worker, waker: Waker| {

@@ -1,11 +1,9 @@
-//! Reference counts of (slot, value) in one flat table.
-//!
-//! Open addressing with linear probing and backward-shift deletion (Knuth, TAOCP 3, 6.4 R): no
-//! tombstones, 12 bytes an entry. Split into shards so that growth never pauses for long.
+//! Reference counts of (slot, value), 12 bytes a pair.
 
-const SHARDS: usize = 64;
-const SHARD_BITS: u32 = 6;
-const SMALLEST: usize = 8;
+use crate::flat_table::{self, FlatTable};
+use crate::timeline::lane::Lane;
+use std::hint::black_box;
+
 /// Never a slot.
 const VACANT: u32 = u32::MAX;
 
@@ -14,26 +12,6 @@ struct Entry {
     slot: u32,
     symbol: u32,
     count: u32,
-}
-
-const EMPTY: Entry = Entry { slot: VACANT, symbol: 0, count: 0 };
-
-#[derive(Clone, Debug, Default)]
-struct Shard {
-    entries: Vec<Entry>,
-    len: usize,
-}
-
-/// See the module.
-#[derive(Clone, Debug)]
-pub struct Counts {
-    shards: Vec<Shard>,
-}
-
-impl Default for Counts {
-    fn default() -> Self {
-        Counts { shards: vec![Shard::default(); SHARDS] }
-    }
 }
 
 #[inline]
@@ -45,114 +23,71 @@ fn hash(slot: u32, symbol: u32) -> u64 {
     (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }
 
-impl Shard {
-    /// Where an entry with this hash would be at best; there must be room.
+impl flat_table::Entry for Entry {
+    const VACANT: Self = Entry { slot: VACANT, symbol: 0, count: 0 };
+
     #[inline]
-    fn home(&self, hash: u64) -> usize {
-        let bits = self.entries.len().trailing_zeros();
-        ((hash << SHARD_BITS) >> (64 - bits)) as usize
+    fn is_vacant(&self) -> bool {
+        self.slot == VACANT
     }
 
-    fn grow(&mut self) {
-        let len = (self.entries.len() * 2).max(SMALLEST);
-        let old = std::mem::replace(&mut self.entries, vec![EMPTY; len]);
-        for entry in old.into_iter().filter(|e| e.slot != VACANT) {
-            let mut at = self.home(hash(entry.slot, entry.symbol));
-            while self.entries[at].slot != VACANT {
-                at = (at + 1) & (len - 1);
-            }
-            self.entries[at] = entry;
-        }
+    #[inline]
+    fn hash(&self) -> u64 {
+        hash(self.slot, self.symbol)
     }
+}
 
-    /// Closes the gap at `hole` by moving back what was displaced over it.
-    fn shift_back(&mut self, mut hole: usize) {
-        let mask = self.entries.len() - 1;
-        let mut at = hole;
-        loop {
-            at = (at + 1) & mask;
-            let entry = self.entries[at];
-            if entry.slot == VACANT {
-                break;
-            }
-            let home = self.home(hash(entry.slot, entry.symbol));
-            if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
-                self.entries[hole] = entry;
-                hole = at;
-            }
-        }
-        self.entries[hole] = EMPTY;
-    }
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    table: FlatTable<Entry>,
 }
 
 impl Counts {
     /// Counts (slot, symbol) once more; returns the count before.
     #[inline]
     pub fn add(&mut self, slot: u32, symbol: u32) -> u32 {
-        let hash = hash(slot, symbol);
-        let shard = &mut self.shards[(hash >> (64 - SHARD_BITS)) as usize];
-        if (shard.len + 1) * 5 > shard.entries.len() * 4 {
-            shard.grow();
-        }
-        let mask = shard.entries.len() - 1;
-        let mut at = shard.home(hash);
-        loop {
-            let entry = &mut shard.entries[at];
-            if entry.slot == slot && entry.symbol == symbol {
-                entry.count += 1;
-                return entry.count - 1;
-            }
-            if entry.slot == VACANT {
-                *entry = Entry { slot, symbol, count: 1 };
-                shard.len += 1;
-                return 0;
-            }
-            at = (at + 1) & mask;
-        }
+        let same = |e: &Entry| e.slot == slot && e.symbol == symbol;
+        let fresh = || Entry { slot, symbol, count: 0 };
+        let entry = self.table.entry(hash(slot, symbol), same, fresh);
+        entry.count += 1;
+        entry.count - 1
     }
 
     /// Counts (slot, symbol) once less; returns the count before, 0 when it was not there.
     #[inline]
     pub fn remove(&mut self, slot: u32, symbol: u32) -> u32 {
-        let hash = hash(slot, symbol);
-        let shard = &mut self.shards[(hash >> (64 - SHARD_BITS)) as usize];
-        if shard.len == 0 {
-            return 0;
-        }
-        let mask = shard.entries.len() - 1;
-        let mut at = shard.home(hash);
-        loop {
-            let entry = &mut shard.entries[at];
-            if entry.slot == slot && entry.symbol == symbol {
-                break;
-            }
-            if entry.slot == VACANT {
-                return 0;
-            }
-            at = (at + 1) & mask;
-        }
-        let before = shard.entries[at].count;
-        shard.entries[at].count -= 1;
-        if before == 1 {
-            shard.len -= 1;
-            shard.shift_back(at);
-        }
+        let same = |e: &Entry| e.slot == slot && e.symbol == symbol;
+        let mut before = 0;
+        self.table.change(hash(slot, symbol), same, |entry| {
+            before = entry.count;
+            entry.count -= 1;
+            entry.count > 0
+        });
         before
+    }
+
+    /// Loads what the rows of `lane` are about to change; see [`FlatTable::warm`].
+    #[inline]
+    pub fn warm(&self, lane: &Lane, values: &[i64]) {
+        let pairs = lane.slots.iter().zip(values);
+        let loads = pairs.map(|(slot, value)| self.table.warm(hash(*slot, *value as u32)));
+        black_box(loads.fold(0, |sum, entry| sum ^ entry.map_or(0, |e| e.count)));
     }
 
     /// How many (slot, symbol) pairs are counted.
     pub fn len(&self) -> usize {
-        self.shards.iter().map(|s| s.len).sum()
+        self.table.len()
     }
 
     /// Whether nothing is counted.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.table.is_empty()
     }
 
-    /// The bytes of its tables.
+    /// The bytes of its table.
     pub fn bytes(&self) -> usize {
-        self.shards.iter().map(|s| s.entries.capacity() * size_of::<Entry>()).sum()
+        self.table.bytes()
     }
 }
 

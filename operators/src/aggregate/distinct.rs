@@ -4,6 +4,7 @@ use super::counts::Counts;
 use super::{Algebra, Reading};
 use crate::slab::Slab;
 use crate::time::EventTime;
+use crate::timeline::lane::Lane;
 use crate::value::Column;
 
 /// Distinct values by slot; the counts behind are exact, what is reported saturates.
@@ -42,6 +43,10 @@ impl Algebra for Distinct {
     #[inline]
     fn read(&self, slot: u32, _reading: Reading, out: &mut Column) {
         out.push_word(u64::from(self.distinct[slot]).min(self.most));
+    }
+
+    fn warm(&self, lane: &Lane, values: &[i64]) {
+        self.counts.warm(lane, values);
     }
 
     fn holds(&self, slot: u32) -> bool {

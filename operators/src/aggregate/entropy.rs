@@ -9,6 +9,7 @@ use super::counts::Counts;
 use super::{Algebra, Reading};
 use crate::slab::Slab;
 use crate::time::EventTime;
+use crate::timeline::lane::Lane;
 use crate::value::Column;
 
 const SCALE: f64 = (1u64 << 40) as f64;
@@ -105,6 +106,10 @@ impl Algebra for Entropy {
             Reading::Distinct => out.push_word(u64::from(state.distinct).min(self.most)),
             _ => out.push_word(u64::from(state.values)),
         }
+    }
+
+    fn warm(&self, lane: &Lane, values: &[i64]) {
+        self.counts.warm(lane, values);
     }
 
     fn holds(&self, slot: u32) -> bool {

@@ -44,6 +44,8 @@ pub(super) struct Owned {
     pub idle: bool,
     pub paused: bool,
     pub accepted: u64,
+    /// The first accepted ts; 0 before it.
+    pub first: EventTime,
     pub next_offset: u64,
     /// Monotonic time of the last accepted record, or of the start.
     pub alive: Millis,
@@ -64,6 +66,7 @@ impl Owned {
             ended: false,
             paused: false,
             accepted: 0,
+            first: 0,
             next_offset: 0,
             alive: now,
             idle_after: plan.idle_after,
@@ -103,6 +106,9 @@ impl Owned {
     #[inline]
     pub fn accept(&mut self, ts: EventTime, bytes: usize, now: Millis) {
         self.unsealed.add(ts, bytes as u64);
+        if self.accepted == 0 {
+            self.first = ts;
+        }
         self.accepted += 1;
         self.alive = now;
         self.idle = false;

@@ -107,14 +107,14 @@ impl Projection {
             let route = &routes[at];
             let batches = &mut outbox.batches[route.entity];
             let mut selected = vec![Vec::new(); batches.len()];
-            for row in 0..rows {
+            for (row, offset) in offsets.iter().enumerate().take(rows) {
                 let key = text(&decoded.columns[route.feed.key], route.key_type, row, key);
                 let Some(key) = key else { continue };
                 let hash = stable_hash(key);
                 let target = (hash % batches.len() as u64) as usize;
                 let batch = &mut batches[target];
                 let id = batch.keep(key);
-                let (source, offset) = (*source as u16, offsets[row]);
+                let (source, offset) = (*source as u16, *offset);
                 batch.ids.push(id);
                 batch.hashes.push(hash);
                 batch.origins.push(Origin { source, partition, offset });

@@ -206,7 +206,7 @@ impl Reading {
             let watermark = owned.judge.watermark();
             let holds = watermark <= frontier;
             if holds && owned.unsealed_bytes() >= limit {
-                return Err(overfull(&*owned.reader.describe(), owned.unsealed_bytes(), limit));
+                return Err(overfull(&owned.reader.describe(), owned.unsealed_bytes(), limit));
             }
             owned.paused = !holds && unsealed >= limit / 2;
             let better = chosen.is_none_or(|(least, _)| watermark < least);
@@ -320,6 +320,7 @@ fn progress(owned: &Owned) -> PartitionProgress {
         id: owned.reader.id(),
         watermark: owned.judge.watermark(),
         newest: owned.judge.newest().unwrap_or(0),
+        first: owned.first,
         next_offset: owned.next_offset,
         idle: owned.idle,
         caught_up: owned.caught_up,
@@ -345,7 +346,7 @@ struct Letter<'a> {
 }
 
 impl Letter<'_> {
-    fn new(&self, reason: Reason) -> DeadLetter {
+    fn dead(&self, reason: Reason) -> DeadLetter {
         DeadLetter {
             source: self.plan.name.clone(),
             topic: self.plan.topic.clone(),
@@ -364,11 +365,16 @@ impl Letter<'_> {
     }
 
     fn malformed(&self, error: String) -> DeadLetter {
-        DeadLetter { error: Some(error), ..self.new(Reason::Malformed) }
+        DeadLetter { error: Some(error), ..self.dead(Reason::Malformed) }
     }
 
     fn late(&self, ts: EventTime, by: u64, idle_floor: bool) -> DeadLetter {
-        DeadLetter { event_time: Some(ts), late_by: Some(by), idle_floor, ..self.new(Reason::Late) }
+        DeadLetter {
+            event_time: Some(ts),
+            late_by: Some(by),
+            idle_floor,
+            ..self.dead(Reason::Late)
+        }
     }
 
     fn future(&self, ts: EventTime, ahead: u64, arrived: Option<EventTime>) -> DeadLetter {
@@ -378,7 +384,7 @@ impl Letter<'_> {
             event_time: Some(ts),
             arrived_at: arrived,
             error: Some(error),
-            ..self.new(Reason::Future)
+            ..self.dead(Reason::Future)
         }
     }
 }

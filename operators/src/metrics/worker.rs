@@ -50,6 +50,24 @@ pub struct EntityMetrics {
     pub windows: Vec<Gauge>,
     /// The share of the newest events that came from the busiest entity, in thousandths.
     pub hottest_per_mille: Gauge,
+    /// The busiest entities, the busiest first.
+    hottest: Mutex<Vec<(String, u32)>>,
+}
+
+impl EntityMetrics {
+    /// Replaces the busiest entities (id, and share of the newest events in thousandths; the
+    /// busiest first): a few times a second, not once a batch.
+    pub fn set_hottest(&self, entities: impl IntoIterator<Item = (String, u32)>) {
+        let mut hottest = self.hottest.lock().unwrap_or_else(PoisonError::into_inner);
+        hottest.clear();
+        hottest.extend(entities);
+        self.hottest_per_mille.set(hottest.first().map_or(0, |(_, share)| u64::from(*share)));
+    }
+
+    /// The busiest entities as of the last update. For people only: ids are no metric's labels.
+    pub fn hottest(&self) -> Vec<(String, u32)> {
+        self.hottest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// How far one partition has been read.
@@ -61,6 +79,8 @@ pub struct PartitionProgress {
     pub watermark: EventTime,
     /// The greatest accepted event time; 0 before the first.
     pub newest: EventTime,
+    /// The event time of the first accepted record of this run; 0 before it.
+    pub first: EventTime,
     /// The offset of the next record to read.
     pub next_offset: u64,
     /// Whether it is idle: its watermark follows those of the others.

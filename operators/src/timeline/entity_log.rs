@@ -108,6 +108,7 @@ impl EntityLog {
     /// Interns a batch; its rows go to the stash, and are handed back for the live windows.
     pub fn receive(&mut self, batch: EventBatch) -> Rc<Block> {
         let mut slots = Vec::with_capacity(batch.len());
+        self.names.entities.warm(&batch.hashes);
         for (id, hash) in batch.ids.iter().zip(&batch.hashes) {
             slots.push(self.names.entities.intern(batch.kept(*id), *hash));
         }
@@ -141,11 +142,15 @@ impl EntityLog {
     }
 
     /// Frees chunks that lie below `seq` wholly and that nobody reads, and the names that only they
-    /// used. At most `chunks` of them.
-    pub fn retire(&mut self, seq: u64, chunks: usize) {
-        for _ in 0..chunks {
+    /// used. Stops after about `budget` rows.
+    pub fn retire(&mut self, seq: u64, budget: u64) {
+        let mut rows = 0;
+        while rows < budget {
             match self.log.retire(seq) {
-                Some(chunk) => self.release(&chunk),
+                Some(chunk) => {
+                    rows += u64::from(chunk.len());
+                    self.release(&chunk);
+                }
                 None => break,
             }
         }
@@ -168,12 +173,13 @@ impl EntityLog {
 
 /// One symbol column of a batch.
 fn intern(batch: &EventBatch, spans: &[u64], names: &mut Interner) -> Vec<i64> {
-    let one = |span: &u64| match *span {
-        NO_SPAN => NULL,
-        span => {
-            let bytes = batch.kept(span);
-            i64::from(names.intern(bytes, stable_hash(bytes)))
-        }
+    let bytes = |span: &u64| if *span == NO_SPAN { None } else { Some(batch.kept(*span)) };
+    let hash = |span: &u64| bytes(span).map_or(0, stable_hash);
+    let hashes: Vec<u64> = spans.iter().map(hash).collect();
+    names.warm(&hashes);
+    let one = |(span, hash): (&u64, &u64)| match bytes(span) {
+        Some(bytes) => i64::from(names.intern(bytes, *hash)),
+        None => NULL,
     };
-    spans.iter().map(one).collect()
+    spans.iter().zip(&hashes).map(one).collect()
 }

@@ -71,8 +71,12 @@ impl Log {
         match self.chunks.back() {
             Some(chunk) if chunk.takes(ts, self.chunk_span) => chunk.push(block, row),
             last => {
-                // Chunks grow with the log, so that a small one costs little.
-                let rows = last.map_or(CHUNK_ROWS_MIN, |c| c.len() as usize * 2);
+                // As many rows as the last one took, and some more; twice as many when it was
+                // filled before its time, so that chunks grow with the traffic.
+                let rows = last.map_or(CHUNK_ROWS_MIN, |c| {
+                    let took = c.len() as usize;
+                    if c.is_full() { took * 2 } else { took + took / 16 }
+                });
                 let rows = rows.min(self.chunk_rows);
                 let chunk = Chunk::new(self.next, ts, rows, self.filters, &self.attributes);
                 chunk.push(block, row);

@@ -118,13 +118,37 @@ impl Stash {
         };
         for row in 0..rows {
             let (ts, origin) = (block.times[row as usize], block.origins[row as usize]);
-            let bucket = self.buckets.entry(ts / self.width).or_default();
-            let entry = Entry { ts, origin, block: at, row };
-            bucket.unsorted |= bucket.entries.last().is_some_and(|last| *last < entry);
-            bucket.entries.push(entry);
+            self.put(Entry { ts, origin, block: at, row });
         }
         self.len += block.len();
         self.blocks[at as usize] = (block, rows);
+        self.adapt();
+    }
+
+    /// Widens the buckets when they are nearly empty, narrows them when they are large: a bucket
+    /// that is taken in pieces is sorted again for each.
+    fn adapt(&mut self) {
+        let (rows, buckets) = (self.len, self.buckets.len());
+        let width = if buckets > 64 && rows < buckets * 16 {
+            self.width.saturating_mul(4)
+        } else if rows > buckets * 8_192 && self.width > 1 {
+            (self.width / 4).max(1)
+        } else {
+            return;
+        };
+        self.width = width;
+        for bucket in std::mem::take(&mut self.buckets).into_values() {
+            for entry in bucket.entries.into_iter().rev() {
+                self.put(entry);
+            }
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, entry: Entry) {
+        let bucket = self.buckets.entry(entry.ts / self.width).or_default();
+        bucket.unsorted |= bucket.entries.last().is_some_and(|last| *last < entry);
+        bucket.entries.push(entry);
     }
 
     /// Takes out the rows with `ts < hi` (all rows for `None`), oldest first, into `out`.

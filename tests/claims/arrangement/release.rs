@@ -44,7 +44,7 @@ impl Timeline {
     fn seal(&mut self, to: u64) {
         self.log.seal(Some(to), &mut Vec::new());
         self.attachments.seal(&self.log.log, to);
-        self.log.retire(self.attachments.low_water(&self.log.log), usize::MAX);
+        self.log.retire(self.attachments.low_water(&self.log.log), u64::MAX);
     }
 
     fn rows(&self) -> u64 {

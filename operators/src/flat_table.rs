@@ -1,0 +1,172 @@
+//! A hash table that is flat, in shards, and can be warmed.
+//!
+//! Open addressing with linear probing and backward-shift deletion (Knuth, TAOCP 3, 6.4 R): no
+//! tombstones, no pointers. Split into shards by the hash's upper bits, so that growth is many small
+//! steps instead of one long pause. [`FlatTable::warm`] loads where an entry would be: a loop of
+//! independent loads overlaps their cache misses, which the operations after it then do not have.
+//! That is all prefetching does, without its instruction.
+
+const SHARDS: usize = 64;
+const SHARD_BITS: u32 = 6;
+const SMALLEST: usize = 8;
+
+/// What a table is made of.
+pub trait Entry: Copy {
+    /// An entry that is none.
+    const VACANT: Self;
+
+    /// Whether it is none.
+    fn is_vacant(&self) -> bool;
+
+    /// The hash it is found by: all 64 bits should vary.
+    fn hash(&self) -> u64;
+}
+
+#[derive(Clone, Debug)]
+struct Shard<E> {
+    entries: Vec<E>,
+    len: usize,
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct FlatTable<E> {
+    shards: Vec<Shard<E>>,
+}
+
+impl<E: Entry> Default for FlatTable<E> {
+    fn default() -> Self {
+        FlatTable { shards: vec![Shard { entries: Vec::new(), len: 0 }; SHARDS] }
+    }
+}
+
+#[inline]
+fn shard_of(hash: u64) -> usize {
+    (hash >> (64 - SHARD_BITS)) as usize
+}
+
+impl<E: Entry> Shard<E> {
+    /// Where an entry with this hash is at best. There must be entries.
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        let bits = self.entries.len().trailing_zeros();
+        ((hash << SHARD_BITS) >> (64 - bits)) as usize
+    }
+
+    /// The place of the entry for which `eq` holds, or the vacant place where it would go.
+    #[inline]
+    fn probe(&self, hash: u64, eq: impl Fn(&E) -> bool) -> usize {
+        let mask = self.entries.len() - 1;
+        let mut at = self.home(hash);
+        while !self.entries[at].is_vacant() && !eq(&self.entries[at]) {
+            at = (at + 1) & mask;
+        }
+        at
+    }
+
+    fn grow(&mut self) {
+        let len = (self.entries.len() * 2).max(SMALLEST);
+        let old = std::mem::replace(&mut self.entries, vec![E::VACANT; len]);
+        for entry in old.into_iter().filter(|e| !e.is_vacant()) {
+            let at = self.probe(entry.hash(), |_| false);
+            self.entries[at] = entry;
+        }
+    }
+
+    /// Closes the gap at `hole` by moving back what was displaced over it.
+    fn shift_back(&mut self, mut hole: usize) {
+        let mask = self.entries.len() - 1;
+        let mut at = hole;
+        loop {
+            at = (at + 1) & mask;
+            let entry = self.entries[at];
+            if entry.is_vacant() {
+                break;
+            }
+            let home = self.home(entry.hash());
+            if at.wrapping_sub(home) & mask >= at.wrapping_sub(hole) & mask {
+                self.entries[hole] = entry;
+                hole = at;
+            }
+        }
+        self.entries[hole] = E::VACANT;
+    }
+}
+
+impl<E: Entry> FlatTable<E> {
+    /// The entry for which `eq` holds.
+    #[inline]
+    pub fn find(&self, hash: u64, eq: impl Fn(&E) -> bool) -> Option<&E> {
+        let shard = &self.shards[shard_of(hash)];
+        if shard.len == 0 {
+            return None;
+        }
+        let entry = &shard.entries[shard.probe(hash, eq)];
+        (!entry.is_vacant()).then_some(entry)
+    }
+
+    /// The entry for which `eq` holds, made by `fresh` when there is none.
+    #[inline]
+    pub fn entry(
+        &mut self,
+        hash: u64,
+        eq: impl Fn(&E) -> bool,
+        fresh: impl FnOnce() -> E,
+    ) -> &mut E {
+        let shard = &mut self.shards[shard_of(hash)];
+        if (shard.len + 1) * 5 > shard.entries.len() * 4 {
+            shard.grow();
+        }
+        let at = shard.probe(hash, eq);
+        let entry = &mut shard.entries[at];
+        if entry.is_vacant() {
+            shard.len += 1;
+            *entry = fresh();
+        }
+        entry
+    }
+
+    /// Changes the entry for which `eq` holds, if there is one, and takes it out when `change`
+    /// gives false.
+    #[inline]
+    pub fn change(
+        &mut self,
+        hash: u64,
+        eq: impl Fn(&E) -> bool,
+        change: impl FnOnce(&mut E) -> bool,
+    ) {
+        let shard = &mut self.shards[shard_of(hash)];
+        if shard.len == 0 {
+            return;
+        }
+        let at = shard.probe(hash, eq);
+        let entry = &mut shard.entries[at];
+        if !entry.is_vacant() && !change(entry) {
+            shard.len -= 1;
+            shard.shift_back(at);
+        }
+    }
+
+    /// Loads where an entry with this hash is at best; what it gives is for the caller to throw
+    /// away visibly (`black_box`).
+    #[inline]
+    pub fn warm(&self, hash: u64) -> Option<E> {
+        let shard = &self.shards[shard_of(hash)];
+        if shard.len == 0 { None } else { shard.entries.get(shard.home(hash)).copied() }
+    }
+
+    /// How many entries.
+    pub fn len(&self) -> usize {
+        self.shards.iter().map(|s| s.len).sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes of its shards.
+    pub fn bytes(&self) -> usize {
+        self.shards.iter().map(|s| s.entries.capacity() * size_of::<E>()).sum()
+    }
+}

@@ -1,0 +1,90 @@
+//! What the clients of servers are told of the settings of the process.
+
+use crate::config::{KafkaSettings, OnlineSettings, Settings};
+use crate::kafka::{KafkaConfig, KafkaLimits};
+use crate::online::redis::{MemorySettings, RedisSettings, Secret, TlsSettings};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How Kafka is reached.
+pub fn kafka(settings: &KafkaSettings) -> KafkaConfig {
+    KafkaConfig {
+        bootstrap_servers: settings.bootstrap_servers.clone(),
+        group_id: settings.group_id.clone(),
+        settings: settings.settings.clone(),
+        limits: KafkaLimits {
+            partition_queue_bytes_max: size(settings.partition_queue_bytes),
+            batch_records_max: settings.batch_records,
+            batch_bytes_max: size(settings.batch_bytes),
+            metadata_refresh: settings.metadata_refresh,
+        },
+    }
+}
+
+/// How Redis is reached and written to.
+pub fn redis(settings: &Settings) -> RedisSettings {
+    let OnlineSettings { redis, memory, .. } = &settings.online;
+    let address = &redis.address;
+    let path = |name: &Option<String>| name.as_ref().map(PathBuf::from);
+    let client = path(&redis.tls.cert_file).zip(path(&redis.tls.key_file));
+    let tls = TlsSettings { ca_file: path(&redis.tls.ca_file), client, insecure: false };
+    RedisSettings {
+        host: address.host.clone(),
+        port: address.port,
+        // At most 16,383.
+        db: i64::try_from(address.db).unwrap_or(0),
+        username: address.username.clone(),
+        password: address.password.as_ref().map(|secret| Secret::new(secret.reveal())),
+        tls: address.tls.then_some(tls),
+        connect_timeout: redis.connect_timeout,
+        response_timeout: redis.response_timeout,
+        probe_interval: redis.probe_interval,
+        flush_interval: settings.online.flush_interval,
+        flush_rows: settings.online.flush_rows,
+        flush_bytes: size(settings.online.flush_bytes),
+        decay_flush: settings.online.decay_flush,
+        backoff_first: redis.backoff_min,
+        backoff_max: redis.backoff_max,
+        breaker_after: u32::try_from(redis.breaker_failures).unwrap_or(u32::MAX),
+        key_prefix: redis.key_prefix.clone(),
+        ttl: settings.feature_ttl.map(millis),
+        deletions_max: settings.limits.deletions_max,
+        memory: MemorySettings {
+            limit_bytes: memory.limit,
+            policy: memory.policy.clone(),
+            alert_threshold: memory.alert_threshold,
+        },
+    }
+}
+
+/// A duration in ms.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn size(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_of_the_settings_are_those_of_the_clients() {
+        let settings = Settings::default();
+        let expected = RedisSettings { host: "localhost".to_owned(), ..RedisSettings::default() };
+        assert_eq!(redis(&settings), expected);
+        assert_eq!(kafka(&settings.kafka).limits, KafkaLimits::default());
+    }
+
+    #[test]
+    fn certificates_are_used_only_with_tls() {
+        let mut settings = Settings::default();
+        settings.online.redis.tls.ca_file = Some("ca.pem".to_owned());
+        assert_eq!(redis(&settings).tls, None);
+        settings.online.redis.address.tls = true;
+        let tls = redis(&settings).tls.unwrap();
+        assert_eq!(tls.ca_file.as_deref(), Some(std::path::Path::new("ca.pem")));
+    }
+}

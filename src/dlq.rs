@@ -1,0 +1,40 @@
+//! `tidemark dlq`: a look into a file of dead letters.
+
+use crate::cli::{DlqArgs, DlqCommand, LetterFilter};
+use crate::dead_letters::{self, DeadLetterError};
+use crate::failure::Failure;
+use crate::output;
+use std::process::ExitCode;
+
+/// Lists or shows letters.
+///
+/// # Errors
+/// When the file cannot be opened (exit code 2) or read, or there is no letter to show.
+pub fn run(args: &DlqArgs) -> Result<ExitCode, Failure> {
+    match &args.command {
+        DlqCommand::Ls(filter) => {
+            let listed = dead_letters::ls(&filter.file, &filter.selection()).map_err(failure)?;
+            output::print(&listed)
+        }
+        DlqCommand::Show(filter) => {
+            let shown = dead_letters::show(&filter.file, &filter.selection()).map_err(failure)?;
+            if shown.is_empty() {
+                return Err(nothing(filter));
+            }
+            output::print(&shown)
+        }
+    }
+}
+
+fn failure(error: DeadLetterError) -> Failure {
+    match error {
+        DeadLetterError::Open { .. } => Failure::usage(error),
+        _ => Failure::failed(error),
+    }
+}
+
+fn nothing(filter: &LetterFilter) -> Failure {
+    let file = filter.file.display();
+    Failure::failed(format!("no dead letter in {file} is one of those asked for"))
+        .hint(format!("`tidemark dlq ls {file}` shows what there is"))
+}

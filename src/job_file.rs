@@ -1,0 +1,82 @@
+//! Reading the job that a command names.
+
+use crate::failure::Failure;
+use std::path::Path;
+use tidemark_jobs::document::{FILE_BYTES_MAX, nearest};
+use tidemark_jobs::{Job, SHIPPED, shipped};
+
+/// Reads and checks a job: the shipped one of that name, else the file of that path. A file that
+/// has the name of a shipped job is read as `./name`.
+///
+/// # Errors
+/// When there is no such job, it cannot be read, or anything in it is wrong: all of it, with line,
+/// column and the nearest valid name. The exit code is 2.
+pub fn load(name: &str) -> Result<Job, Failure> {
+    if let Some((file, text)) = shipped(name) {
+        return checked(file, text);
+    }
+    let path = Path::new(name);
+    let is_path = name.contains('/') || path.extension().is_some();
+    if !is_path && !path.exists() {
+        return Err(unknown(name));
+    }
+    let text = read(path).map_err(|error| {
+        Failure::usage(format!("cannot read the job file \"{name}\": {error}"))
+            .hint(format!("name a file, or a shipped job: {}", SHIPPED.join(", ")))
+    })?;
+    checked(name, &text)
+}
+
+fn checked(file: &str, text: &str) -> Result<Job, Failure> {
+    tidemark_jobs::load(file, text)
+        .map_err(|errors| Failure::usage(format!("the job is wrong\n{errors}")))
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    use std::io::{Error, ErrorKind, Read};
+    let most = FILE_BYTES_MAX as u64;
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(most + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > most {
+        return Err(Error::new(ErrorKind::FileTooLarge, format!("it is longer than {most} bytes")));
+    }
+    Ok(text)
+}
+
+fn unknown(name: &str) -> Failure {
+    let failure = Failure::usage(format!("unknown job \"{name}\""));
+    match nearest(name, SHIPPED) {
+        Some(near) => failure.hint(format!("did you mean \"{near}\"?")),
+        None => failure.hint(format!(
+            "name a file such as my_job.toml, or a shipped job: {}",
+            SHIPPED.join(", ")
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shipped_job_is_found_by_its_name_and_a_near_name_is_suggested() {
+        assert_eq!(load("fraud").unwrap().plan.name, "fraud");
+        let failure = load("frad").unwrap_err();
+        assert_eq!(
+            failure.to_string(),
+            "error: unknown job \"frad\"\nhint: did you mean \"fraud\"?"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_missing_or_wrong_is_named() {
+        let missing = load("no/such.toml").unwrap_err().to_string();
+        assert!(missing.contains("cannot read the job file \"no/such.toml\""), "{missing}");
+        let path = std::env::temp_dir().join(format!("tidemark-job-{}.toml", std::process::id()));
+        std::fs::write(&path, "[jbo]\nname = \"x\"\n").unwrap();
+        let wrong = load(path.to_str().unwrap()).unwrap_err().to_string();
+        std::fs::remove_file(&path).unwrap();
+        assert!(wrong.contains(".toml:1:"), "{wrong}");
+        assert!(wrong.contains("did you mean \"job\"?"), "{wrong}");
+    }
+}

@@ -1,0 +1,19 @@
+//! What a command prints on standard output.
+
+use crate::failure::Failure;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Prints `text` as it is. A reader that goes away (`| head`) is no failure.
+///
+/// # Errors
+/// When standard output fails otherwise, a full disk for example.
+pub fn print(text: &str) -> Result<ExitCode, Failure> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::failed(format!("cannot write to standard output: {error}")))
+        }
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}

@@ -1,0 +1,45 @@
+//! The final live rows as lines of JSON, sorted by view in job order and entity id.
+
+use super::shown;
+use crate::failure::Failure;
+use crate::online::{OnlineStore, Row, text};
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use tidemark_operators::plan::{EntityPlan, Plan, ViewPlan};
+use tidemark_operators::sealed_lines::push_json_text;
+
+/// Writes the rows of `store` to `path`.
+pub(super) fn write(path: &Path, plan: &Plan, store: &dyn OnlineStore) -> Result<(), Failure> {
+    let failed = |error| Failure::failed(format!("writing live rows to {}: {error}", shown(path)));
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?);
+    let mut line = Vec::new();
+    for (at, index) in plan.views.iter().enumerate() {
+        let Some(view) = plan.view(at) else { continue };
+        for (id, row) in store.rows(at) {
+            line.clear();
+            push_row(view, &plan.entities[index.entity], &id, &row, &mut line);
+            file.write_all(&line).map_err(failed)?;
+        }
+    }
+    file.flush().map_err(failed)
+}
+
+fn push_row(view: &ViewPlan, entity: &EntityPlan, id: &[u8], row: &Row, line: &mut Vec<u8>) {
+    line.extend_from_slice(b"{\"view\":");
+    push_json_text(view.name.as_bytes(), line);
+    line.extend_from_slice(b",\"entity_type\":");
+    push_json_text(entity.name.as_bytes(), line);
+    line.extend_from_slice(b",\"entity_id\":");
+    push_json_text(id, line);
+    line.extend_from_slice(format!(",\"as_of\":{},\"features\":{{", row.as_of).as_bytes());
+    for (at, (feature, value)) in view.features.iter().zip(&row.values).enumerate() {
+        if at > 0 {
+            line.push(b',');
+        }
+        push_json_text(feature.name.as_bytes(), line);
+        line.push(b':');
+        text::json(value, line);
+    }
+    line.extend_from_slice(b"}}\n");
+}

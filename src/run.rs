@@ -1,0 +1,209 @@
+//! `tidemark run`: a job from its topics or files to the online store, until it ends or is stopped.
+//!
+//! The order of a start: settings and job are checked (exit code 2 until here), the online store
+//! and the dead letters are opened, HTTP answers, and only then Kafka is reached, for as long as
+//! that takes. The order of an end: reading stops, dead letters are written, rows are written,
+//! connections are closed, HTTP goes last.
+//!
+//! A job starts where its sources say, whatever an earlier run did: rows are derived from the log,
+//! so a process that was killed leaves nothing behind that the next one could stumble over.
+
+mod letters;
+mod sources;
+mod store;
+mod watch;
+
+use crate::cli::RunArgs;
+use crate::config::{ClusterFile, Flags, Settings};
+use crate::engine::{self, MakeParts, Observer, Online, Parts};
+use crate::failure::Failure;
+use crate::http::{HttpServer, Introspect};
+use crate::kafka::KafkaStatus;
+use crate::online::OnlineStore;
+use crate::sealed_file::SealedFile;
+use crate::service::Service;
+use crate::signals::Stop;
+use crate::{connect, job_file, logging, panics};
+use letters::Letters;
+use sources::Sources;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::plan::Plan;
+
+/// Carries out the command.
+///
+/// # Errors
+/// Exit code 2 when the command line, the job, `cluster.toml` or the environment is wrong; 1 when
+/// the job had to stop, or its sinks did not take everything before the deadline.
+pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::from(args))?;
+    let job = job_file::load(&args.job)?;
+    let plan = sources::with_topic(job.plan, settings.topic.as_deref())?;
+    let sources = Sources::new(&plan, &settings)?;
+    letters::check(&settings)?;
+    logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
+        .map_err(Failure::usage)?;
+    panics::end_the_process();
+    let stop = Stop::on_signals()?;
+    Job::open(plan, settings, sources)?.run(&stop)
+}
+
+/// A job whose sinks are open and whose HTTP server answers.
+struct Job {
+    settings: Settings,
+    engine: engine::Settings,
+    observer: Observer,
+    sources: Sources,
+    status: Arc<KafkaStatus>,
+    letters: Arc<Letters>,
+    sealed: Option<SealedFile>,
+    store: Arc<dyn OnlineStore>,
+    service: Arc<Service>,
+    /// Ends when dropped, which is last of all.
+    _http: HttpServer,
+}
+
+impl Job {
+    fn open(plan: Arc<Plan>, settings: Settings, sources: Sources) -> Result<Self, Failure> {
+        let engine = engine::Settings {
+            plan: Arc::clone(&plan),
+            workers: settings.workers,
+            limits: settings.limits.engine(),
+            live_idle: Some(connect::millis(settings.limits.live_idle)),
+            sealing: match settings.sealed.path {
+                Some(_) => Sealing::Lines,
+                None => Sealing::None,
+            },
+            online: Online::EveryStep,
+        };
+        let observer = Observer::new(&engine);
+        let letters = Arc::new(Letters::open(&settings)?);
+        let sealed = sealed(&settings, &observer)?;
+        let store = store::open(&plan, &settings)?;
+        let status = KafkaStatus::new();
+        let stall_after = settings.http.stall_after;
+        let mut service =
+            Service::new(Arc::clone(&plan), observer.clone(), Arc::clone(&store), stall_after)
+                .with_log(letters.status());
+        if sources.has_topics() {
+            service = service.with_kafka(Arc::clone(&status));
+        }
+        if let Some(path) = letters.path() {
+            service = service.with_disk(path);
+        }
+        if let Some(path) = &settings.sealed.path {
+            service = service.with_disk(path);
+        }
+        let service = Arc::new(service);
+        let asked: Arc<dyn Introspect> = Arc::<Service>::clone(&service);
+        let http = HttpServer::start(settings.http.address(), asked)?;
+        tracing::info!(
+            job = plan.name,
+            workers = settings.workers,
+            http = %http.address(),
+            online = service.online().kind,
+            version = env!("CARGO_PKG_VERSION"),
+            "starting"
+        );
+        Ok(Job {
+            settings,
+            engine,
+            observer,
+            sources,
+            status,
+            letters,
+            sealed,
+            store,
+            service,
+            _http: http,
+        })
+    }
+
+    /// Runs to the end, and closes what was opened whatever that end is.
+    fn run(self, stop: &Stop) -> Result<ExitCode, Failure> {
+        let watched = watch::Watched {
+            service: Arc::clone(&self.service),
+            observer: self.observer.clone(),
+            store: Arc::clone(&self.store),
+        };
+        let watch = watched.start(stop)?;
+        let outcome = self.read(stop);
+        drop(watch);
+        let deadline = Instant::now() + self.settings.limits.shutdown;
+        let stopped = outcome.is_err() || stop.asked();
+        if stop.asked() {
+            tracing::info!(within = ?self.settings.limits.shutdown, "stopping: writing what is left");
+        }
+        let (service, store) = (Arc::clone(&self.service), Arc::clone(&self.store));
+        let written = self.letters.finish(left(deadline));
+        let sealed = self.sealed.map_or(Ok(0), SealedFile::finish);
+        let published = store::close(&*store, stopped, left(deadline));
+        let said = watch::totals(&service, &self.observer);
+        first_failure([outcome, written, sealed.map(drop).map_err(Failure::failed), published])?;
+        tracing::info!("{}: {said}", if stopped { "stopped" } else { "ended, all is read" });
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Reads until all sources end, somebody stops it, or something fails.
+    fn read(&self, stop: &Stop) -> Result<(), Failure> {
+        let workers = self.settings.workers;
+        let keep_trying = || !stop.asked();
+        let Some(opened) = self.sources.open(workers, &self.status, &keep_trying)? else {
+            return Ok(());
+        };
+        let opened = Arc::new(opened);
+        let outcome = engine::run(&self.engine, &self.observer, &self.parts(&opened));
+        let closing = Duration::from_secs(5).min(self.settings.limits.shutdown);
+        if let Some(opened) = Arc::into_inner(opened) {
+            opened.close(closing);
+        }
+        match outcome {
+            Ok(_) => Ok(()),
+            Err(error) => Err(Failure::failed(error)),
+        }
+    }
+
+    fn parts(&self, opened: &Arc<sources::Opened>) -> MakeParts {
+        let (opened, letters) = (Arc::clone(opened), Arc::clone(&self.letters));
+        let (store, workers) = (Arc::clone(&self.store), self.settings.workers);
+        let lines = Mutex::new(self.sealed.as_ref().map(SealedFile::sink));
+        Arc::new(move |worker, waker| {
+            let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
+            let lines = if worker == 0 { lines.take() } else { None };
+            Ok(Parts {
+                partitions: opened.partitions(worker, workers, &waker)?,
+                dead_letters: letters.sink(waker),
+                online: Some(store.writer(worker)),
+                lines: lines.map(|sink| Box::new(sink) as _),
+            })
+        })
+    }
+}
+
+/// The file of sealed rows, when there is to be one. A disk that refuses stops the job.
+fn sealed(settings: &Settings, observer: &Observer) -> Result<Option<SealedFile>, Failure> {
+    let Some(path) = &settings.sealed.path else { return Ok(None) };
+    const REMEDY: &str = "make room, or choose another \"path\" in [sealed] of cluster.toml, and \
+                          run the job again";
+    let stop = observer.clone();
+    let file = SealedFile::create(Path::new(path), move |reason| {
+        stop.fail(format!("{reason}; {REMEDY}"));
+    });
+    file.map(Some).map_err(|error| Failure::failed(error).hint(REMEDY))
+}
+
+/// The first of the failures; the others are logged.
+fn first_failure(results: [Result<(), Failure>; 4]) -> Result<(), Failure> {
+    let mut failures = results.into_iter().filter_map(Result::err);
+    let first = failures.next();
+    failures.for_each(|failure| tracing::error!("{failure}"));
+    first.map_or(Ok(()), Err)
+}
+
+/// How long is left until `deadline`.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}

@@ -1,0 +1,146 @@
+//! Where a job's dead letters go: a file, or a topic beside each source's.
+
+use crate::config::{DeadLetterKind, Settings};
+use crate::connect;
+use crate::dead_letters::{DeadLetterFile, Limits, Mode};
+use crate::failure::Failure;
+use crate::kafka::{DeadLetterSettings, KafkaDeadLetters};
+use crate::metrics::snapshot::LogSinkSnapshot;
+use crate::service::LogStatus;
+use crate::source::Waker;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tidemark_operators::ingest::dead_letter::DeadLetterSink;
+
+/// The name in metrics and health.
+const NAME: &str = "dead_letters";
+
+/// The open sink. Gone once it was finished.
+pub(super) struct Letters {
+    sink: Mutex<Option<Sink>>,
+    path: Option<PathBuf>,
+}
+
+enum Sink {
+    File(DeadLetterFile),
+    Kafka(KafkaDeadLetters),
+}
+
+/// Checks the settings without reaching for anything.
+///
+/// # Errors
+/// When a setting of Kafka is wrong, and dead letters go there.
+pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
+    if settings.dead_letters.kind == DeadLetterKind::Kafka {
+        connect::kafka(&settings.kafka).check().map_err(Failure::usage)?;
+    }
+    Ok(())
+}
+
+impl Letters {
+    /// Opens the sink. A topic's brokers need not be there yet.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or a thread or client cannot be had.
+    pub fn open(settings: &Settings) -> Result<Self, Failure> {
+        let (to, limits) = (&settings.dead_letters, &settings.limits);
+        let (sink, path) = match to.kind {
+            DeadLetterKind::File => {
+                let path = Path::new(&to.path);
+                let limits = Limits {
+                    letters_max: limits.dead_letter_queue as u64,
+                    bytes_max: limits.dead_letter_queue_bytes,
+                };
+                let file = DeadLetterFile::open(path, Mode::Append, limits);
+                let hint = "choose \"path\" in [dead_letters] of cluster.toml";
+                let file = file.map_err(|error| Failure::failed(error).hint(hint))?;
+                (Sink::File(file), Some(path.to_owned()))
+            }
+            DeadLetterKind::Kafka => {
+                let letters = DeadLetterSettings {
+                    topic: to.topic.clone(),
+                    letters_max: limits.dead_letter_queue,
+                    bytes_max: usize::try_from(limits.dead_letter_queue_bytes)
+                        .unwrap_or(usize::MAX),
+                };
+                let config = connect::kafka(&settings.kafka);
+                let writer = KafkaDeadLetters::open(&config, letters);
+                (Sink::Kafka(writer.map_err(Failure::failed)?), None)
+            }
+        };
+        Ok(Letters { sink: Mutex::new(Some(sink)), path })
+    }
+
+    /// The file, when it is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// A worker's end. After [`Letters::finish`] there is none, and the sources stand still.
+    pub fn sink(&self, waker: Waker) -> Box<dyn DeadLetterSink> {
+        match &*self.sink.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Sink::File(file)) => Box::new(file.sink()),
+            Some(Sink::Kafka(writer)) => Box::new(writer.sink(waker)),
+            None => Box::new(Closed),
+        }
+    }
+
+    /// How it fares; may be kept and asked after the end.
+    pub fn status(&self) -> LogStatus {
+        match &*self.sink.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(Sink::File(file)) => {
+                let status = file.status();
+                Box::new(move || {
+                    let status = status();
+                    LogSinkSnapshot {
+                        name: NAME,
+                        down: status.error,
+                        written: status.written,
+                        pending: status.waiting,
+                        retries: 0,
+                    }
+                })
+            }
+            Some(Sink::Kafka(writer)) => {
+                let status = writer.watch();
+                Box::new(move || {
+                    let status = status();
+                    LogSinkSnapshot {
+                        name: NAME,
+                        down: status.error,
+                        written: status.delivered,
+                        pending: status.outstanding as u64,
+                        retries: status.failures,
+                    }
+                })
+            }
+            None => Box::new(|| LogSinkSnapshot { name: NAME, ..LogSinkSnapshot::default() }),
+        }
+    }
+
+    /// Waits until all letters are written, while that fails for `within`. All workers must be gone.
+    ///
+    /// # Errors
+    /// When letters could not be written by then.
+    pub fn finish(&self, within: Duration) -> Result<(), Failure> {
+        let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match sink {
+            Some(Sink::File(file)) => file.finish(within).map(drop).map_err(Failure::failed),
+            Some(Sink::Kafka(writer)) => writer.finish(within).map(drop).map_err(Failure::failed),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Closed;
+
+impl DeadLetterSink for Closed {
+    fn has_room(&self) -> bool {
+        false
+    }
+
+    fn push(&mut self, letter: tidemark_operators::ingest::dead_letter::DeadLetter) {
+        tracing::error!(offset = letter.offset, "a dead letter came after the end and is lost");
+    }
+}

@@ -1,0 +1,197 @@
+//! Where a job's records come from: its topics, its files, or both.
+
+use crate::config::Settings;
+use crate::connect;
+use crate::failure::Failure;
+use crate::file_source::{FilePartitions, Progress, share};
+use crate::kafka::{
+    KafkaConfig, KafkaError, KafkaPartitions, KafkaSource, KafkaStatus, SourceTopic,
+};
+use crate::source::Waker;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions};
+use tidemark_operators::plan::Plan;
+
+/// The plan with `topic` (`KAFKA_TOPIC`) as the topic of its only source.
+///
+/// # Errors
+/// When the job has several sources, or its source is files.
+pub(super) fn with_topic(plan: Arc<Plan>, topic: Option<&str>) -> Result<Arc<Plan>, Failure> {
+    let Some(topic) = topic else { return Ok(plan) };
+    let mut plan = Plan::clone(&plan);
+    let refused = |why: String| {
+        let hint = "unset KAFKA_TOPIC, and name topics in the job file";
+        Err(Failure::usage(format!("environment: \"KAFKA_TOPIC\" {why}")).hint(hint))
+    };
+    match plan.sources.as_mut_slice() {
+        [only] if only.files.is_empty() => only.topic = Some(topic.to_owned()),
+        [only] => {
+            let name = &only.name;
+            return refused(format!("cannot be used: the source \"{name}\" is files"));
+        }
+        sources => {
+            let count = sources.len();
+            return refused(format!("cannot be used: the job has {count} sources, not one"));
+        }
+    }
+    Ok(Arc::new(plan))
+}
+
+/// What is to be read. A source that names files is read from them, any other from its topic.
+pub(super) struct Sources {
+    kafka: KafkaConfig,
+    topics: Vec<SourceTopic>,
+    files: Vec<(u16, Vec<PathBuf>)>,
+}
+
+impl Sources {
+    /// The sources of `plan`.
+    ///
+    /// # Errors
+    /// When a source has neither topic nor files, or a setting of Kafka is wrong.
+    pub fn new(plan: &Plan, settings: &Settings) -> Result<Self, Failure> {
+        let kafka = connect::kafka(&settings.kafka);
+        let (mut topics, mut files) = (Vec::new(), Vec::new());
+        for (at, source) in (0_u16..).zip(&plan.sources) {
+            match &source.topic {
+                _ if !source.files.is_empty() => {
+                    files.push((at, source.files.iter().map(PathBuf::from).collect()));
+                }
+                Some(topic) => topics.push(SourceTopic {
+                    source: at,
+                    topic: topic.clone(),
+                    start: source.start,
+                    offsets: BTreeMap::new(),
+                }),
+                None => {
+                    let name = &source.name;
+                    let failure =
+                        format!("the source \"{name}\" has neither \"topic\" nor \"files\"");
+                    return Err(Failure::usage(failure)
+                        .hint("say in the job where it is read from, or use `tidemark replay`"));
+                }
+            }
+        }
+        if !topics.is_empty() {
+            kafka.check().map_err(Failure::usage)?;
+        }
+        Ok(Sources { kafka, topics, files })
+    }
+
+    /// Whether a source is a topic.
+    pub fn has_topics(&self) -> bool {
+        !self.topics.is_empty()
+    }
+
+    /// Reaches Kafka when a source is a topic, for as long as `keep_trying` says so; `None` when it
+    /// said no.
+    ///
+    /// # Errors
+    /// When a topic does not exist or may not be read.
+    pub fn open(
+        &self,
+        workers: usize,
+        status: &Arc<KafkaStatus>,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<Option<Opened>, Failure> {
+        let mut kafka = None;
+        if self.has_topics() {
+            let topics = self.topics.clone();
+            match KafkaSource::open(&self.kafka, topics, workers, status, keep_trying) {
+                Ok(source) => kafka = Some(source),
+                Err(error @ KafkaError::Stopped { .. }) => {
+                    tracing::info!("{error}");
+                    return Ok(None);
+                }
+                Err(error) => return Err(Failure::failed(error)),
+            }
+        }
+        Ok(Some(Opened { kafka, files: self.files.clone(), progress: Arc::default() }))
+    }
+}
+
+/// Sources that can be read.
+pub(super) struct Opened {
+    kafka: Option<KafkaSource>,
+    files: Vec<(u16, Vec<PathBuf>)>,
+    progress: Arc<Progress>,
+}
+
+impl Opened {
+    /// The partitions of `worker` out of `workers`; called once for each.
+    ///
+    /// # Errors
+    /// When a file cannot be opened, or a thread or client cannot be had: the reason as text.
+    pub fn partitions(
+        &self,
+        worker: usize,
+        workers: usize,
+        waker: &Waker,
+    ) -> Result<Box<dyn Partitions>, String> {
+        let mine = share(&self.files, worker, workers).map_err(|error| error.to_string())?;
+        let files = FilePartitions::open(mine, waker, &self.progress);
+        let files = files.map_err(|error| error.to_string())?;
+        let Some(kafka) = &self.kafka else { return Ok(Box::new(files)) };
+        let topics = kafka.partitions(worker, Waker::clone(waker));
+        Ok(Box::new(Both { topics: topics.map_err(|error| error.to_string())?, files }))
+    }
+
+    /// Ends all reading, and waits at most `within` until the connections are gone.
+    pub fn close(self, within: Duration) {
+        if let Some(kafka) = self.kafka
+            && !kafka.close(within)
+        {
+            tracing::debug!("connections to the brokers were still open at the end");
+        }
+    }
+}
+
+/// A worker's topics and files.
+struct Both {
+    topics: KafkaPartitions,
+    files: FilePartitions,
+}
+
+impl Partitions for Both {
+    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
+        let mut appeared = self.topics.appeared();
+        appeared.append(&mut self.files.appeared());
+        appeared
+    }
+
+    fn may_grow(&self) -> bool {
+        self.topics.may_grow()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_from_outside_replaces_that_of_the_only_source() {
+        let plan = crate::job_file::load("fraud").unwrap().plan;
+        let same = with_topic(Arc::clone(&plan), None).unwrap();
+        assert_eq!(same.sources[0].topic.as_deref(), Some("transactions"));
+        let other = with_topic(Arc::clone(&plan), Some("payments")).unwrap();
+        assert_eq!(other.sources[0].topic.as_deref(), Some("payments"));
+
+        let mut two = Plan::clone(&plan);
+        two.sources.push(two.sources[0].clone());
+        let error = with_topic(Arc::new(two), Some("payments")).unwrap_err().to_string();
+        assert!(error.contains("\"KAFKA_TOPIC\"") && error.contains("2 sources"), "{error}");
+    }
+
+    #[test]
+    fn a_source_without_topic_and_files_is_refused() {
+        let mut plan = Plan::clone(&crate::job_file::load("fraud").unwrap().plan);
+        plan.sources[0].topic = None;
+        let refused = Sources::new(&plan, &Settings::default()).err().unwrap().to_string();
+        assert!(refused.contains("\"transactions\" has neither"), "{refused}");
+        plan.sources[0].files = vec!["a.jsonl".to_owned()];
+        assert!(!Sources::new(&plan, &Settings::default()).ok().unwrap().has_topics());
+    }
+}

@@ -1,0 +1,60 @@
+//! The online store of a run.
+
+use crate::config::{OnlineKind, Publish, Settings};
+use crate::connect;
+use crate::failure::Failure;
+use crate::online::{Embedded, OnlineStore, Redis};
+use std::sync::Arc;
+use std::time::Duration;
+use tidemark_operators::plan::Plan;
+
+/// Opens the store. Redis need not be there yet.
+///
+/// # Errors
+/// When a thread cannot be had.
+pub(super) fn open(plan: &Plan, settings: &Settings) -> Result<Arc<dyn OnlineStore>, Failure> {
+    Ok(match settings.online.kind {
+        OnlineKind::Embedded => Arc::new(Embedded::new(plan, settings.workers)),
+        OnlineKind::Redis => {
+            let hold = settings.online.publish == Publish::WhenCaughtUp;
+            let store = Redis::start(plan, settings.workers, connect::redis(settings), hold);
+            Arc::new(store.map_err(Failure::failed)?)
+        }
+    })
+}
+
+/// Writes what is left, for at most `within`. `stopped`: the job did not come to its end.
+///
+/// What a stopped job could not write is no failure: rows are derived, and the next run writes them
+/// again.
+///
+/// # Errors
+/// When a job that came to its end could not write all of its rows.
+pub(super) fn close(
+    store: &dyn OnlineStore,
+    stopped: bool,
+    within: Duration,
+) -> Result<(), Failure> {
+    let held = store.status().redis.is_some_and(|redis| redis.held);
+    if held && !stopped {
+        // The end of all sources is the most caught up a job can be.
+        store.release();
+    }
+    match store.close(within) {
+        Ok(()) => Ok(()),
+        Err(_) if held && stopped => {
+            tracing::info!(
+                "the job had not caught up: its rows were held back and are not written"
+            );
+            Ok(())
+        }
+        Err(error) if stopped => {
+            tracing::warn!(%error, "not all rows are written");
+            Ok(())
+        }
+        Err(error) => Err(Failure::failed(error).hint(
+            "check that Redis is up and reachable, or raise \"shutdown\" in [limits] of \
+             cluster.toml; then run the job again",
+        )),
+    }
+}

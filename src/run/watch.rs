@@ -1,0 +1,119 @@
+//! The thread beside a running job: it lets rows out once the job has caught up, passes a request
+//! to stop on, and says every ten seconds how the job does.
+
+use crate::engine::Observer;
+use crate::failure::Failure;
+use crate::metrics::float;
+use crate::online::OnlineStore;
+use crate::service::Service;
+use crate::signals::Stop;
+use crate::text::count_text;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tidemark_operators::metrics::VerdictCounts;
+
+/// How often it looks.
+const TICK: Duration = Duration::from_millis(50);
+/// How often it says how the job does.
+const SAY_EVERY: Duration = Duration::from_secs(10);
+
+/// What is watched.
+pub(super) struct Watched {
+    pub service: Arc<Service>,
+    pub observer: Observer,
+    pub store: Arc<dyn OnlineStore>,
+}
+
+/// The thread; ends when dropped.
+pub(super) struct Watch {
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watched {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(self, stop: &Stop) -> Result<Watch, Failure> {
+        let (over, stop) = (Arc::<AtomicBool>::default(), stop.clone());
+        let until = Arc::clone(&over);
+        let thread = std::thread::Builder::new().name("watch".to_owned());
+        let thread = thread.spawn(move || self.run(&stop, &until)).map_err(|error| {
+            Failure::failed(format!("cannot start the thread that watches the job: {error}"))
+        })?;
+        Ok(Watch { over, thread: Some(thread) })
+    }
+
+    fn run(&self, stop: &Stop, over: &AtomicBool) {
+        let mut caught_up = false;
+        let (mut said, mut events) = (Instant::now(), 0);
+        while !over.load(Ordering::Relaxed) {
+            if stop.asked() && !self.observer.stopping() {
+                tracing::info!("asked to stop; a second signal ends the process at once");
+                self.observer.stop();
+            }
+            if !caught_up && !self.observer.stopping() && self.service.caught_up() {
+                caught_up = true;
+                self.store.release();
+                let ms = self.observer.started().elapsed().as_millis();
+                tracing::info!("caught up after {ms} ms: rows are current");
+            }
+            let elapsed = said.elapsed();
+            if elapsed >= SAY_EVERY {
+                let now = count(&self.observer, VerdictCounts::total);
+                let rate = float(now.saturating_sub(events)) / elapsed.as_secs_f64();
+                self.say(rate);
+                (said, events) = (Instant::now(), now);
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    fn say(&self, rate: f64) {
+        let online = self.service.online();
+        let lag = self.service.kafka().map_or(0, |kafka| kafka.total_lag());
+        let breaker = online.breaker.map_or("none", |breaker| breaker.name());
+        tracing::info!(
+            events_per_s = format!("{rate:.0}"),
+            lag,
+            dead_letters = count(&self.observer, dead),
+            rows_pending = online.rows_pending,
+            breaker,
+            "running"
+        );
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            // A panic of it has ended the process.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What a run did, in a line.
+pub(super) fn totals(service: &Service, observer: &Observer) -> String {
+    let online = service.online();
+    format!(
+        "{} records read, {} dead letters, {} rows written to the online store ({}), {} left",
+        count_text(count(observer, VerdictCounts::total)),
+        count_text(count(observer, dead)),
+        count_text(online.rows_written()),
+        online.kind,
+        count_text(online.rows_pending),
+    )
+}
+
+fn count(observer: &Observer, of: impl Fn(&VerdictCounts) -> u64) -> u64 {
+    observer.metrics.iter().flat_map(|worker| &worker.verdicts).map(of).sum()
+}
+
+fn dead(counts: &VerdictCounts) -> u64 {
+    counts.late.get() + counts.future.get() + counts.malformed.get()
+}

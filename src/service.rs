@@ -1,0 +1,244 @@
+//! What a running job says about itself over HTTP: [`Introspect`] from what its parts report.
+//!
+//! ```text
+//!  workers ── Observer ──┐
+//!  topics ── KafkaStatus ┤                    /metrics  /health  /ready
+//!  online store ─────────┼──> Service ──> HTTP server
+//!  dead letters, .. ─────┘                    /features/{view}/{id}
+//! ```
+//!
+//! Nothing here waits for a worker or a server: counters are read, the online store answers from
+//! its own table.
+
+mod catch_up;
+mod coverage;
+mod snapshots;
+
+use crate::engine::Observer;
+use crate::http::components::{self, StallWatch};
+use crate::http::{Component, FeatureRow, Health, Introspect, Part, Readiness, RowAnswer, State};
+use crate::kafka::KafkaStatus;
+use crate::metrics::snapshot::{KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot};
+use crate::metrics::{Scrape, render};
+use crate::online::OnlineStore;
+use crate::process::ProcessUsage;
+use crate::text::count_text;
+use catch_up::CatchUp;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+use tidemark_jobs::document::nearest;
+use tidemark_operators::metrics::PartitionProgress;
+use tidemark_operators::plan::Plan;
+use tidemark_operators::time::EventTime;
+
+/// How a sink that writes a log reports itself.
+pub type LogStatus = Box<dyn Fn() -> LogSinkSnapshot + Send + Sync>;
+
+/// A running job, as the HTTP server sees it. It may be made and asked before the job starts.
+///
+/// [`Service::new`] is enough for a job without servers; what else there is, is added:
+///
+/// ```ignore
+/// let service = Service::new(plan, observer, store, stall_after)
+///     .with_kafka(status)
+///     .with_log(Box::new(move || dead_letters.status()))
+///     .with_disk("dead_letters.jsonl");
+/// HttpServer::start(address, Arc::new(service))?;
+/// ```
+pub struct Service {
+    plan: Arc<Plan>,
+    observer: Observer,
+    store: Arc<dyn OnlineStore>,
+    kafka: Option<Arc<KafkaStatus>>,
+    logs: Vec<LogStatus>,
+    files: Vec<PathBuf>,
+    stall_after: Duration,
+    /// Made when the first worker has stepped: a job that waits for its brokers is not stalled.
+    watch: OnceLock<StallWatch>,
+    catch_up: CatchUp,
+}
+
+impl Service {
+    /// A service for the job that `observer` watches, which runs `plan` and writes its rows to
+    /// `store`. A worker that has not stepped for `stall_after` is stalled.
+    pub fn new(
+        plan: Arc<Plan>,
+        observer: Observer,
+        store: Arc<dyn OnlineStore>,
+        stall_after: Duration,
+    ) -> Self {
+        Service {
+            plan,
+            observer,
+            store,
+            kafka: None,
+            logs: Vec::new(),
+            files: Vec::new(),
+            stall_after,
+            watch: OnceLock::new(),
+            catch_up: CatchUp::default(),
+        }
+    }
+
+    /// Adds the topics: the sources that have a topic and no files are read from Kafka.
+    #[must_use]
+    pub fn with_kafka(mut self, status: Arc<KafkaStatus>) -> Self {
+        self.kafka = Some(status);
+        self
+    }
+
+    /// Adds a sink that writes a log: dead letters, sealed rows.
+    #[must_use]
+    pub fn with_log(mut self, status: LogStatus) -> Self {
+        self.logs.push(status);
+        self
+    }
+
+    /// Adds a file that is written: the space on its file system is watched.
+    #[must_use]
+    pub fn with_disk(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.push(path.into());
+        self
+    }
+
+    /// Whether the job has caught up: every partition of a topic was read and computed up to the
+    /// end it had at the start, and every other partition up to where it stood at some moment.
+    /// Once true it stays so.
+    pub fn caught_up(&self) -> bool {
+        self.catch_up.look(&self.plan, &self.observer, self.kafka.as_deref()).ready
+    }
+
+    /// The event time as of which live rows are: the least live clock of the workers; 0 before the
+    /// first event.
+    pub fn live_clock(&self) -> EventTime {
+        let clocks = self.observer.metrics.iter().map(|worker| worker.live_clock.get());
+        clocks.min().unwrap_or(0)
+    }
+
+    /// The newest row of an entity, as [`Introspect::row`] gives it.
+    pub fn feature_row(&self, view: &str, id: &str) -> RowAnswer {
+        let names = (0..self.plan.views.len()).filter_map(|at| Some((at, self.plan.view(at)?)));
+        let Some((index, found)) = names.clone().find(|(_, plan)| plan.name == view) else {
+            let near = nearest(view, names.map(|(_, plan)| plan.name.as_str()));
+            return RowAnswer::UnknownView { nearest: near.map(str::to_owned) };
+        };
+        let Some(row) = self.store.get(index, id.as_bytes()) else {
+            return RowAnswer::NoRow { as_of: self.live_clock() };
+        };
+        let entity = self.plan.views.get(index).and_then(|at| self.plan.entities.get(at.entity));
+        let names = found.features.iter().map(|feature| feature.name.clone());
+        let kafka = self.kafka.as_deref();
+        RowAnswer::Row(FeatureRow {
+            view: found.name.clone(),
+            entity_type: entity.map(|entity| entity.name.clone()).unwrap_or_default(),
+            entity_id: id.to_owned(),
+            as_of: row.as_of,
+            complete_from: coverage::complete_from(&self.plan, index, kafka, &self.progress()),
+            features: names.zip(row.values).collect(),
+        })
+    }
+
+    /// Where all partitions stand, in the order of the workers.
+    pub fn progress(&self) -> Vec<PartitionProgress> {
+        self.observer.metrics.iter().flat_map(|worker| worker.progress()).collect()
+    }
+
+    /// The online store, as of now.
+    pub fn online(&self) -> OnlineSnapshot {
+        snapshots::online(self.store.status())
+    }
+
+    /// The topics, as of now; `None` when none is read.
+    pub fn kafka(&self) -> Option<KafkaSnapshot> {
+        self.kafka.as_ref().map(|status| snapshots::kafka(&self.plan, status))
+    }
+
+    /// The sinks that write logs, as of now.
+    pub fn logs(&self) -> Vec<LogSinkSnapshot> {
+        self.logs.iter().map(|status| status()).collect()
+    }
+
+    fn sources(&self) -> Vec<Component> {
+        let kafka = self.kafka();
+        let progress = self.progress();
+        let component = |(at, source): (usize, &tidemark_operators::plan::SourcePlan)| match &kafka
+        {
+            Some(kafka) if catch_up::is_topic(source) => components::topic(&source.name, kafka),
+            _ => {
+                let partitions = progress.iter().filter(|p| usize::from(p.id.source) == at);
+                let counts = self.observer.metrics.iter().filter_map(|w| w.verdicts.get(at));
+                let records = count_text(counts.map(|counts| counts.total()).sum());
+                let reason = format!("{} partitions, {records} records read", partitions.count());
+                components::local_source(&source.name, reason)
+            }
+        };
+        self.plan.sources.iter().enumerate().map(component).collect()
+    }
+
+    fn workers(&self) -> Vec<Component> {
+        let workers = &self.observer.metrics;
+        if self.watch.get().is_none() && workers.iter().all(|worker| worker.steps.get() == 0) {
+            let waiting = |worker: &Arc<tidemark_operators::metrics::WorkerMetrics>| Component {
+                name: worker.worker.to_string(),
+                kind: Part::Worker,
+                state: State::Ok,
+                reason: "not started: waits for the sources".to_owned(),
+            };
+            return workers.iter().map(waiting).collect();
+        }
+        let now = Instant::now();
+        let watch = || StallWatch::new(workers, self.stall_after, now);
+        self.watch.get_or_init(watch).look(workers, now)
+    }
+}
+
+impl Introspect for Service {
+    fn metrics(&self) -> String {
+        let (online, kafka, logs) = (self.online(), self.kafka(), self.logs());
+        let scrape = Scrape {
+            plan: &self.plan,
+            workers: &self.observer.metrics,
+            online: Some(&online),
+            kafka: kafka.as_ref(),
+            logs: &logs,
+            ready: self.caught_up(),
+            process: &ProcessUsage::now(),
+        };
+        render(&scrape).unwrap_or_else(|error| {
+            tracing::error!(%error, "metrics cannot be shown");
+            String::new()
+        })
+    }
+
+    fn health(&self) -> Health {
+        let mut components = self.sources();
+        components.push(components::online(&self.online()));
+        components.extend(self.logs().iter().map(components::log_sink));
+        components.extend(self.workers());
+        components.push(components::memory(&ProcessUsage::now()));
+        components.extend(self.files.iter().map(|file| components::disk(file)));
+        let uptime = self.observer.started().elapsed().as_millis();
+        Health {
+            job: self.plan.name.clone(),
+            uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
+            components,
+        }
+    }
+
+    fn readiness(&self) -> Readiness {
+        self.catch_up.look(&self.plan, &self.observer, self.kafka.as_deref())
+    }
+
+    fn row(&self, view: &str, id: &str) -> RowAnswer {
+        self.feature_row(view, id)
+    }
+
+    fn tick(&self) {
+        self.workers();
+        self.caught_up();
+    }
+}
+
+#[cfg(test)]
+mod tests;

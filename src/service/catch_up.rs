@@ -1,0 +1,126 @@
+//! Whether the job has caught up.
+//!
+//! A partition of a topic has when it was judged up to the end it had at the start (or its reader
+//! stood at the end: the last offsets of a log may hold no records). Any other partition has when
+//! its reader stood at its end. When all have, what was read by then must still be computed: the
+//! job has caught up once every worker's live clock has reached the newest event read by then.
+//! Every one of these stays so once it was seen.
+
+use crate::engine::Observer;
+use crate::http::{PartitionReadiness, Readiness};
+use crate::kafka::{KafkaStatus, PartitionStatus};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use tidemark_operators::ingest::reader::PartitionId;
+use tidemark_operators::metrics::PartitionProgress;
+use tidemark_operators::plan::{Plan, SourcePlan};
+use tidemark_operators::time::EventTime;
+
+/// What has been seen.
+#[derive(Debug, Default)]
+pub(super) struct CatchUp(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    partitions: BTreeSet<PartitionId>,
+    /// The newest event that had been read when all partitions had reached their ends.
+    newest: Option<EventTime>,
+    ready: bool,
+}
+
+/// Whether a source is read from its topic, when there is a Kafka client.
+pub(super) fn is_topic(source: &SourcePlan) -> bool {
+    source.topic.is_some() && source.files.is_empty()
+}
+
+impl CatchUp {
+    /// Looks at where the job stands.
+    pub fn look(&self, plan: &Plan, observer: &Observer, kafka: Option<&KafkaStatus>) -> Readiness {
+        let progress = observer.metrics.iter().flat_map(|worker| worker.progress());
+        let progress: BTreeMap<_, _> = progress.map(|p| (p.id, p)).collect();
+        let topics = kafka.map(KafkaStatus::partitions).unwrap_or_default();
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut partitions = seen.topics(plan, &topics, &progress);
+        let of_topics: BTreeSet<_> = topics.iter().map(|topic| topic.id).collect();
+        let others = progress.values().filter(|p| !of_topics.contains(&p.id));
+        partitions.extend(others.map(|p| seen.other(plan, p)));
+        let reached = match kafka {
+            None => observer.caught_up(),
+            Some(kafka) => {
+                let files = plan.sources.iter().filter(|source| !is_topic(source));
+                let files: usize = files.map(|source| source.files.len()).sum();
+                kafka.caught_up()
+                    && partitions.len() >= topics.len() + files
+                    && partitions.iter().all(|partition| partition.caught_up)
+            }
+        };
+        if reached && seen.newest.is_none() {
+            seen.newest = Some(progress.values().map(|p| p.newest).max().unwrap_or(0));
+        }
+        let computed = |newest| observer.metrics.iter().all(|w| w.live_clock.get() >= newest);
+        seen.ready |= seen.newest.is_some_and(computed);
+        let reason = (!seen.ready).then(|| reason(kafka, &partitions, seen.newest.is_some()));
+        Readiness { ready: seen.ready, reason, partitions }
+    }
+}
+
+impl Seen {
+    fn topics(
+        &mut self,
+        plan: &Plan,
+        topics: &[PartitionStatus],
+        progress: &BTreeMap<PartitionId, PartitionProgress>,
+    ) -> Vec<PartitionReadiness> {
+        let mut partitions = Vec::with_capacity(topics.len());
+        for topic in topics {
+            let judged = progress.get(&topic.id);
+            let next_offset = judged.map_or(0, |p| p.next_offset).max(topic.start);
+            let at_end = topic.reached_start_end && judged.is_some_and(|p| p.caught_up);
+            if next_offset >= topic.end_at_start || at_end {
+                self.partitions.insert(topic.id);
+            }
+            let end = Some(topic.end_at_start);
+            partitions.push(self.partition(plan, topic.id, next_offset, end, judged));
+        }
+        partitions
+    }
+
+    fn other(&mut self, plan: &Plan, progress: &PartitionProgress) -> PartitionReadiness {
+        if progress.caught_up {
+            self.partitions.insert(progress.id);
+        }
+        self.partition(plan, progress.id, progress.next_offset, None, Some(progress))
+    }
+
+    fn partition(
+        &self,
+        plan: &Plan,
+        id: PartitionId,
+        next_offset: u64,
+        end_at_start: Option<u64>,
+        progress: Option<&PartitionProgress>,
+    ) -> PartitionReadiness {
+        let source = plan.sources.get(usize::from(id.source));
+        PartitionReadiness {
+            source: source.map(|source| source.name.clone()).unwrap_or_default(),
+            partition: id.partition,
+            next_offset,
+            end_at_start,
+            watermark: progress.filter(|p| p.newest > 0).map(|p| p.watermark),
+            caught_up: self.partitions.contains(&id),
+        }
+    }
+}
+
+fn reason(kafka: Option<&KafkaStatus>, partitions: &[PartitionReadiness], read: bool) -> String {
+    let behind = partitions.iter().filter(|partition| !partition.caught_up).count();
+    match kafka.and_then(KafkaStatus::error) {
+        Some(error) => format!("the brokers cannot be reached: {error}"),
+        None if partitions.is_empty() => "no partition has been opened yet".to_owned(),
+        None if behind > 0 => {
+            format!("{behind} of {} partitions have not caught up", partitions.len())
+        }
+        None if read => "what was read is still being computed".to_owned(),
+        None => "not all partitions stood at their ends at one moment yet".to_owned(),
+    }
+}

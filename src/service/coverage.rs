@@ -1,0 +1,82 @@
+//! From which event time on a view's rows lack nothing.
+//!
+//! A run that begins in the middle of a log has not seen what came before. A partition that began
+//! at offset 0, and any that is no topic's, was read whole. For each other partition, nothing that
+//! its log holds after `first + out_of_orderness` is missing, where `first` is the first event that
+//! was accepted from it: what came before it in the log is older than that, or was late itself. So
+//! rows are complete once the clock has passed the greatest such time of the sources that feed the
+//! view's entity by the view's longest extent (delay and length of a window, or a horizon).
+//!
+//! A partition that was silent for a while after the start has a later first event than it would
+//! need: the time is an upper bound, never too early.
+
+use crate::kafka::KafkaStatus;
+use std::collections::BTreeSet;
+use tidemark_operators::ingest::reader::PartitionId;
+use tidemark_operators::metrics::PartitionProgress;
+use tidemark_operators::plan::Plan;
+use tidemark_operators::time::EventTime;
+
+/// The event time from which on rows of the view at job index `view` are complete; `None` when
+/// every log was read from its beginning.
+pub(super) fn complete_from(
+    plan: &Plan,
+    view: usize,
+    kafka: Option<&KafkaStatus>,
+    progress: &[PartitionProgress],
+) -> Option<EventTime> {
+    let topics = kafka.map(KafkaStatus::partitions).unwrap_or_default();
+    let cut: BTreeSet<_> = topics.iter().filter(|p| p.start > 0).map(|p| p.id).collect();
+    complete_after(plan, view, &cut, progress)
+}
+
+fn complete_after(
+    plan: &Plan,
+    view: usize,
+    cut: &BTreeSet<PartitionId>,
+    progress: &[PartitionProgress],
+) -> Option<EventTime> {
+    let entity = plan.entities.get(plan.views.get(view)?.entity)?;
+    let extents = plan.view(view)?.extents.iter().map(|(_, extent)| *extent);
+    let longest = extents.max().unwrap_or(0);
+    let feeds = |source: u16| matches!(entity.sources.get(usize::from(source)), Some(Some(_)));
+    let begun = progress.iter().filter(|p| p.first > 0 && cut.contains(&p.id));
+    let known = begun.filter(|p| feeds(p.id.source)).filter_map(|p| {
+        let source = plan.sources.get(usize::from(p.id.source))?;
+        Some(p.first.saturating_add(source.out_of_orderness))
+    });
+    Some(known.max()?.saturating_add(longest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition(partition: u32, first: EventTime) -> PartitionProgress {
+        PartitionProgress {
+            id: PartitionId { source: 0, partition },
+            watermark: 0,
+            newest: first,
+            first,
+            next_offset: 0,
+            idle: false,
+            caught_up: false,
+            paused: false,
+        }
+    }
+
+    #[test]
+    fn only_partitions_that_began_in_the_middle_of_their_logs_count() {
+        let plan = crate::job_file::load("fraud").unwrap().plan;
+        let progress = [partition(0, 9_000), partition(1, 1_000), partition(2, 5_000)];
+        let cut = |partitions: &[u32]| {
+            partitions.iter().map(|p| PartitionId { source: 0, partition: *p }).collect()
+        };
+        assert_eq!(complete_after(&plan, 0, &cut(&[]), &progress), None);
+        let extents = &plan.view(0).unwrap().extents;
+        let longest = extents.iter().map(|(_, extent)| *extent).max().unwrap();
+        let disorder = plan.sources[0].out_of_orderness;
+        let expected = Some(5_000 + disorder + longest);
+        assert_eq!(complete_after(&plan, 0, &cut(&[1, 2]), &progress), expected);
+    }
+}

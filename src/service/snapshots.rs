@@ -1,0 +1,124 @@
+//! What the parts report, in the form that metrics and health take.
+
+use crate::kafka::KafkaStatus;
+use crate::metrics::snapshot::{
+    Breaker, CauseSnapshot, KafkaPartition, KafkaSnapshot, OnlineSnapshot,
+};
+use crate::online::{BreakerState, Commands, Histogram, RedisStatus, StoreStatus};
+use tidemark_operators::metrics::HistogramSnapshot;
+use tidemark_operators::plan::Plan;
+
+/// [`crate::online::LATENCY_BOUNDS_MS`] in us.
+const WRITE_BOUNDS_US: &[u64] = &[
+    500, 1_000, 2_500, 5_000, 7_500, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
+    5_000_000, 30_000_000,
+];
+
+/// The online store.
+pub(super) fn online(status: StoreStatus) -> OnlineSnapshot {
+    match status.redis {
+        None => embedded(&status),
+        Some(redis) => in_redis(status.rows, redis),
+    }
+}
+
+/// A row is written with its update: nothing ever waits.
+fn embedded(status: &StoreStatus) -> OnlineSnapshot {
+    let cause =
+        |cause, rows_written| CauseSnapshot { cause, rows_written, ..CauseSnapshot::default() };
+    OnlineSnapshot {
+        kind: "embedded",
+        rows_held: status.rows,
+        causes: vec![
+            cause("arrival", status.changed.arrival),
+            cause("decay", status.changed.decay),
+        ],
+        ..OnlineSnapshot::default()
+    }
+}
+
+fn in_redis(rows: u64, redis: RedisStatus) -> OnlineSnapshot {
+    let down = match redis.last_error {
+        Some(error) => Some(error),
+        None => (!redis.connected).then(|| "not connected yet".to_owned()),
+    };
+    let cause = |cause, rows_written, commands: Commands, latency: &Histogram| CauseSnapshot {
+        cause,
+        rows_written,
+        commands: vec![
+            ("hset", commands.hset),
+            ("hdel", commands.hdel),
+            ("del", commands.del),
+            ("pexpire", commands.pexpire),
+        ],
+        write_us: HistogramSnapshot {
+            bounds: WRITE_BOUNDS_US,
+            counts: latency.counts.to_vec(),
+            sum: latency.sum_us,
+        },
+    };
+    OnlineSnapshot {
+        kind: "redis",
+        down,
+        rows_held: rows,
+        causes: vec![
+            cause("arrival", redis.rows_written.arrival, redis.arrival, &redis.latency_arrival),
+            cause("decay", redis.rows_written.decay, redis.decay, &redis.latency_decay),
+        ],
+        rows_coalesced: redis.coalesced,
+        rows_pending: redis.dirty,
+        oldest_pending_ms: redis.oldest_dirty_ms,
+        pipelines_ok: redis.pipelines,
+        pipelines_failed: redis.retries,
+        rows_flushed: redis.flushed,
+        rows_healed: redis.healed,
+        memory_used_bytes: redis.memory.map(|memory| memory.used),
+        memory_limit_bytes: redis.memory.and_then(|memory| memory.limit),
+        memory_alert: redis.memory.is_some_and(|memory| memory.alert),
+        breaker: Some(match redis.breaker {
+            BreakerState::Closed => Breaker::Closed,
+            BreakerState::HalfOpen => Breaker::HalfOpen,
+            BreakerState::Open => Breaker::Open,
+        }),
+        held_back: redis.held,
+    }
+}
+
+/// The topics. What is behind a partition's position but holds no records is no lag.
+pub(super) fn kafka(plan: &Plan, status: &KafkaStatus) -> KafkaSnapshot {
+    let source = |source: u16| plan.sources.get(usize::from(source)).map(|s| s.name.clone());
+    let partitions = status.partitions().into_iter().map(|partition| KafkaPartition {
+        source: source(partition.id.source).unwrap_or_default(),
+        topic: partition.topic,
+        partition: partition.id.partition,
+        next_offset: partition.position,
+        end_offset: Some(partition.position.saturating_add(partition.lag)),
+    });
+    KafkaSnapshot { down: status.error(), partitions: partitions.collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::online::LATENCY_BOUNDS_MS;
+
+    #[test]
+    fn the_bounds_in_us_are_those_in_ms() {
+        let ms = WRITE_BOUNDS_US.iter().map(|us| crate::metrics::float(*us) / 1_000.0);
+        assert_eq!(ms.collect::<Vec<_>>(), LATENCY_BOUNDS_MS);
+    }
+
+    #[test]
+    fn an_error_of_redis_is_why_the_store_is_down() {
+        let redis = RedisStatus {
+            connected: false,
+            breaker: BreakerState::Open,
+            last_error: Some("connection refused".to_owned()),
+            dirty: 3,
+            ..RedisStatus::default()
+        };
+        let snapshot = online(StoreStatus { redis: Some(redis), ..StoreStatus::default() });
+        assert_eq!(snapshot.down.as_deref(), Some("connection refused"));
+        assert_eq!((snapshot.breaker, snapshot.rows_pending), (Some(Breaker::Open), 3));
+    }
+}
