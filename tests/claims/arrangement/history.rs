@@ -64,7 +64,7 @@ impl Case {
             delay: if rng.random_bool(0.4) { rng.random_range(1..60) } else { 0 },
         };
         let windows: Vec<Window> = (0..rng.random_range(1..=3)).map(|_| window(&mut rng)).collect();
-        let events = if rng.random_bool(0.1) { 900 } else { rng.random_range(0..150) };
+        let events = if rng.random_bool(0.3) { 900 } else { rng.random_range(0..150) };
         let sealing = rng.random_bool(0.6);
         Case {
             seed,
