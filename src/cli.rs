@@ -19,7 +19,7 @@ use clap::{Parser, Subcommand};
 const EXAMPLES: &str = "\
 Try it (no servers needed):
   tidemark demo                       card features moving on generated traffic, in this terminal
-  curl localhost:8088/features/transaction_stats_5m/card_000017
+  curl localhost:8088/features/transaction_stats_5m/card_0000017
 
 Run it on your own topic:
   tidemark check fraud                what the shipped job computes
@@ -32,8 +32,8 @@ Backfill from files, the same features to the last digit:
 Exit codes: 0 success, 1 failure, 2 wrong command line, job file, cluster.toml or environment.
 Settings: a flag goes before the environment, the environment before cluster.toml.";
 
-/// A streaming feature engine: every card's, user's and device's features, right to the
-/// millisecond.
+/// A streaming feature engine: features of cards, users and devices over windows that are exact to
+/// the millisecond.
 #[derive(Debug, Parser)]
 #[command(name = "tidemark", version, after_help = EXAMPLES, arg_required_else_help = true)]
 #[command(max_term_width = 100, propagate_version = true)]
@@ -46,11 +46,11 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watch features move on generated traffic: no files, no servers
+    /// Watch features change on generated traffic; needs no files and no servers
     Demo(DemoArgs),
-    /// Run a job: from its topics or files to the online store
+    /// Run a job: read its topics or files, keep the online store up to date
     Run(RunArgs),
-    /// Read files at full speed, by event time only; the same input gives the same bytes
+    /// Run a job over files at full speed, by event time only; same input, same bytes
     Replay(ReplayArgs),
     /// Show the newest feature row of one entity from the online store
     Get(GetArgs),

@@ -22,8 +22,9 @@ use crate::logging::{self, KeptLines, LogTarget};
 use crate::online::{Embedded, OnlineStore};
 use crate::screen::{self, Until};
 use crate::service::Service;
+use crate::signals::Stop;
 use crate::text::{count_text, duration_short, latency_short};
-use crate::{job_file, output, signals};
+use crate::{connect, job_file, output, panics};
 use letters::NewestLetters;
 use memory::MemoryGuard;
 use std::io::IsTerminal;
@@ -33,13 +34,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::Reason;
-use tidemark_operators::shared::Limits;
-use tidemark_operators::time::{EventTime, Millis, SECOND};
+use tidemark_operators::time::EventTime;
 use traffic::Traffic;
 use watch::Watch;
 
-/// Silence after which the live clock goes on by itself.
-const LIVE_IDLE: Millis = SECOND;
 /// How long the workers may take to stop.
 const STOP_MAX: Duration = Duration::from_secs(10);
 
@@ -58,14 +56,18 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let log = KeptLines::default();
     let terminal = std::io::stdout().is_terminal();
     let target = if terminal { LogTarget::Kept(log.clone()) } else { LogTarget::Stderr };
-    logging::start(&settings.log.level, settings.log.format, target).map_err(Failure::failed)?;
-    let stop = signals::stop_flag()?;
+    logging::start(&settings.log.level, settings.log.format, target).map_err(Failure::usage)?;
+    if !terminal {
+        // The live screen gives the terminal back first.
+        panics::end_the_process();
+    }
+    let stop = Stop::on_signals()?;
 
     let run = engine::Settings {
         plan: Arc::clone(&plan),
         workers: settings.workers,
-        limits: Limits::default(),
-        live_idle: Some(LIVE_IDLE),
+        limits: settings.limits.engine(),
+        live_idle: Some(connect::millis(settings.limits.live_idle)),
         sealing: Sealing::None,
         online: Online::EveryStep,
     };
@@ -90,7 +92,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         state.ended = engine.is_finished() || memory.exceeded(state.rss_bytes);
         state
     };
-    let shown = screen::show(look, Until { uptime: args.duration, stop: &stop });
+    let shown = screen::show(look, Until { uptime: args.duration, stop: stop.flag() });
     observer.stop();
     let ended = join(engine);
     drop(http);

@@ -1,12 +1,9 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`check`], [`generate`], [`dlq`], [`demo`]: commands;
+//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`generate`], [`dlq`]: the commands;
 //! - [`job_file`]: reading the job that a command names;
-//! - [`run`], [`get`]: running a job, and reading one of its rows;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
-//! - [`replay`]: a command;
-//! - [`failure`]: how a command fails;
 //! - [`connect`]: what the clients of servers are told of the settings;
 //! - [`failure`], [`panics`]: how a command fails;
 //! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;

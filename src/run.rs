@@ -10,7 +10,6 @@
 
 mod letters;
 mod sources;
-mod stop;
 mod store;
 mod watch;
 
@@ -23,6 +22,7 @@ use crate::kafka::KafkaStatus;
 use crate::online::OnlineStore;
 use crate::sealed_file::SealedFile;
 use crate::service::Service;
+use crate::signals::Stop;
 use crate::{connect, job_file, logging, panics};
 use letters::Letters;
 use sources::Sources;
@@ -30,7 +30,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use stop::Stop;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Plan;
 

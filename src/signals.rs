@@ -1,25 +1,38 @@
-//! SIGINT and SIGTERM: asking a command to end.
+//! SIGINT and SIGTERM: the first asks a command to end, the second ends the process at once.
 
 use crate::failure::Failure;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::signal::{SIGINT, SIGTERM};
 use signal_hook::flag;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The exit code of a process that did not wait for its own end.
-const EXIT_IMPATIENT: i32 = 130;
+/// Whether somebody asked the command to end.
+#[derive(Clone, Debug, Default)]
+pub struct Stop(Arc<AtomicBool>);
 
-/// A flag that the first SIGINT or SIGTERM sets; the second ends the process at once.
-///
-/// # Errors
-/// When the signals cannot be watched.
-pub fn stop_flag() -> Result<Arc<AtomicBool>, Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGINT, SIGTERM] {
-        // In this order: the first signal finds the flag unset and only sets it.
-        flag::register_conditional_shutdown(signal, EXIT_IMPATIENT, Arc::clone(&stop))
-            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
-            .map_err(|error| Failure::failed(format!("cannot watch for signals: {error}")))?;
+impl Stop {
+    /// From now on signals ask to end.
+    ///
+    /// # Errors
+    /// When the system does not let signals be caught.
+    pub fn on_signals() -> Result<Self, Failure> {
+        let stop = Stop::default();
+        for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
+            // In this order: the first signal finds the flag unset and sets it then.
+            flag::register_conditional_shutdown(signal, code, Arc::clone(&stop.0))
+                .and_then(|_| flag::register(signal, Arc::clone(&stop.0)))
+                .map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")))?;
+        }
+        Ok(stop)
     }
-    Ok(stop)
+
+    /// Whether it was asked.
+    pub fn asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// What is set once it is asked.
+    pub fn flag(&self) -> &AtomicBool {
+        &self.0
+    }
 }

@@ -18,6 +18,8 @@ pub mod extreme;
 pub mod last;
 pub mod moments;
 pub mod sum;
+#[cfg(test)]
+mod tests;
 
 use crate::event_batch::NULL;
 use crate::plan::{AccumulatorPlan, AttributePlan, Kind, Mask};

@@ -38,9 +38,6 @@ use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
-/// Chunks let go of in one activation.
-const RETIRED_CHUNKS: usize = 2;
-
 /// What becomes of sealed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sealing {
@@ -322,6 +319,6 @@ impl Running {
         if let Some(sealing) = &self.sealing {
             low = low.min(sealing.low_water());
         }
-        log.retire(low, RETIRED_CHUNKS);
+        log.retire(low, self.config.limits.slice_rows);
     }
 }

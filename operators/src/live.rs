@@ -37,8 +37,8 @@ struct Pane {
     leave: Lane,
 }
 
-/// Rows that have an edge, `edge` ms after their ts, after `clock` and up to `to`: appended from the
-/// log (from `seq` on, which moves) and from the stash.
+/// Rows that have an edge, `edge` ms after their ts, after `clock` and up to `to`: from the log (from
+/// `seq` on, which stands after what had its edge by `clock`, and moves) and from the stash.
 fn edges(
     log: &EntityLog,
     seq: &mut u64,
@@ -47,7 +47,7 @@ fn edges(
     lane: &mut Lane,
 ) {
     lane.clear();
-    let from = log.log.partition(*seq, |ts| ts.saturating_add(edge) <= clock);
+    let from = *seq;
     *seq = log.log.partition(from, |ts| ts.saturating_add(edge) <= to);
     log.log.copy(from, *seq, lane);
     let (lo, hi) = ((clock + 1).saturating_sub(edge), (to + 1).saturating_sub(edge));
@@ -179,7 +179,9 @@ impl LiveWindows {
 
     /// Every row of the log below this has left.
     pub fn low_water(&self, log: &EntityLog) -> u64 {
-        self.panes.iter().map(|p| p.left).min().unwrap_or(log.log.end())
+        let left =
+            |pane: &Pane| log.log.partition(pane.left, |ts| pane.window.leaves(ts) <= self.clock);
+        self.panes.iter().map(left).min().unwrap_or(log.log.end())
     }
 
     /// Integer overflows so far in derived features.
@@ -198,6 +200,7 @@ impl LiveWindows {
     /// there. Call again when it did not; nothing may arrive until then.
     pub fn advance(&mut self, log: &EntityLog, to: EventTime, budget: u64) -> bool {
         self.grow(log.names.entities.end());
+        self.settle(log);
         if !self.expire(budget) {
             return false;
         }
@@ -225,6 +228,14 @@ impl LiveWindows {
         !more
     }
 
+    /// Moves the windows' places in the log past the rows that had their edge in the stash.
+    fn settle(&mut self, log: &EntityLog) {
+        for Pane { window, entered, left, .. } in &mut self.panes {
+            *left = log.log.partition(*left, |ts| window.leaves(ts) <= self.clock);
+            *entered = log.log.partition(*entered, |ts| window.enters(ts) <= self.clock);
+        }
+    }
+
     fn advance_pane(&mut self, log: &EntityLog, at: usize, to: EventTime) {
         let pane = &mut self.panes[at];
         let (delay, extent) = (pane.window.delay, pane.window.leaves(0));
@@ -250,17 +261,36 @@ impl LiveWindows {
         }
     }
 
-    /// The latest clock up to `to` that no window needs more than about `budget` log rows to reach.
+    /// The latest clock up to `to` that no window needs more than about `budget` rows to reach.
     fn reachable(&self, log: &EntityLog, to: EventTime, budget: u64) -> EventTime {
         let mut reachable = to;
         for pane in &self.panes {
-            let leaves = log.log.time(pane.left + budget).map(|ts| pane.window.leaves(ts));
-            let enters = log.log.time(pane.entered + budget).map(|ts| pane.window.enters(ts));
-            let enters = enters.filter(|_| pane.window.delay > 0);
-            let limits = leaves.into_iter().chain(enters).filter(|limit| *limit > self.clock);
-            reachable = limits.fold(reachable, EventTime::min);
+            let (delay, extent) = (pane.window.delay, pane.window.leaves(0));
+            reachable = self.edge_reachable(log, pane.left, extent, reachable, budget);
+            if delay > 0 {
+                reachable = self.edge_reachable(log, pane.entered, delay, reachable, budget);
+            }
         }
         reachable
+    }
+
+    /// The same for one edge of a window, whose place in the log is `seq`.
+    fn edge_reachable(
+        &self,
+        log: &EntityLog,
+        seq: u64,
+        edge: Millis,
+        to: EventTime,
+        budget: u64,
+    ) -> EventTime {
+        let by_log = log.log.time(seq.saturating_add(budget)).map(|ts| ts.saturating_add(edge));
+        // Rows of one ts have their edge together.
+        let to = by_log.filter(|limit| *limit > self.clock).map_or(to, |limit| to.min(limit));
+        let (lo, hi) = ((self.clock + 1).saturating_sub(edge), (to + 1).saturating_sub(edge));
+        match log.stash.reach(lo, hi, budget) {
+            Some(ts) => to.min((ts - 1).saturating_add(edge)),
+            None => to,
+        }
     }
 
     fn grow(&mut self, slots: usize) {

@@ -22,3 +22,5 @@ pub mod entity_log;
 pub mod lane;
 pub mod log;
 pub mod stash;
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ pub struct GenerateArgs {
     /// How many records, over all partitions
     #[arg(long, value_name = "N", value_parser = values::some)]
     pub events: u64,
-    /// Seed
+    /// Decides everything that the other flags leave open
     #[arg(long, value_name = "S")]
     pub seed: u64,
     /// How many partitions, each a file

@@ -13,11 +13,11 @@ pub const WORKERS_MAX: usize = 256;
 #[command(after_help = "\
 Examples:
   tidemark demo                          until q is pressed
-  tidemark demo --for 10s | cat          one plain line a second, for ten seconds
+  tidemark demo --for 10s | cat          one plain line a second, ten seconds long
   tidemark demo --rate 50000 --workers 2
 
 In a terminal: q or Ctrl-C ends it. While it runs:
-  curl localhost:8088/features/transaction_stats_5m/<a card from the screen>
+  curl localhost:8088/features/transaction_stats_5m/CARD    with a card from the screen
   curl localhost:8088/metrics")]
 pub struct DemoArgs {
     /// End after this long [default: until q or Ctrl-C]
@@ -90,13 +90,13 @@ pub struct ReplayArgs {
     /// Worker threads [env: PARALLELISM] [default: 1]
     #[arg(long, value_name = "N", value_parser = values::workers)]
     pub workers: Option<usize>,
-    /// Write sealed rows here: one for each event and view, exact as of the event
+    /// Write sealed rows here: one for each event and view, final, as of the event
     #[arg(long, value_name = "OUT.jsonl")]
     pub sealed: Option<PathBuf>,
-    /// Write dead letters here
+    /// Write dead letters here: records that are late or malformed, with the reason
     #[arg(long, value_name = "OUT.jsonl")]
     pub dlq: Option<PathBuf>,
-    /// Write the live rows here as they are at the end
+    /// Write the newest row of each entity and view here, as it is at the end
     #[arg(long, value_name = "OUT.jsonl")]
     pub online: Option<PathBuf>,
 }
@@ -105,7 +105,7 @@ pub struct ReplayArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Example:
-  tidemark get fraud transaction_stats_5m card_000017")]
+  tidemark get fraud transaction_stats_5m card_0000017")]
 pub struct GetArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,

@@ -77,7 +77,7 @@ fn keep(
     let keep = move |update: &(Summary, u64, isize)| {
         outputs.lock().unwrap().entry(what).or_default().push(update.clone());
     };
-    of.inner.inspect(keep).probe_with(&mut probe.clone());
+    of.inner.inspect(keep).probe_with(probe);
 }
 
 fn pair(entity: u32, a: (u64, i64), b: (u64, i64)) -> Summary {
@@ -209,7 +209,7 @@ impl Drive {
         let probe = ProbeHandle::new();
         let (state, agents) = worker.dataflow::<u64, _, _>(|scope| {
             let windows = entity_windows(input.to_stream(scope), config);
-            windows.lines.probe_with(&mut probe.clone());
+            windows.lines.probe_with(&probe);
             let mut agents = Vec::new();
             for window in &case.windows {
                 agents.push(windows.state.borrow_mut().attach(*window).unwrap());
@@ -484,7 +484,7 @@ fn compare(case: &Case, uses: &Uses, stock: &Uses, since: u64, windows: usize) -
 #[test]
 fn stock_operators_see_a_window_as_they_see_its_stock_formulation() {
     let (mut live, mut late, mut extras) = (0, 0, 0);
-    for seed in 0..150 {
+    for seed in 0..80 {
         let case = Case::random(seed);
         let (uses, imported, since) = run(&case);
         live += compare(&case, &uses, &uses, 0, case.windows.len());
@@ -503,5 +503,5 @@ fn stock_operators_see_a_window_as_they_see_its_stock_formulation() {
             extras += usize::from(window == case.windows.len());
         }
     }
-    assert!(live > 50_000 && late > 10_000 && extras > 20, "{live} {late} {extras}");
+    assert!(live > 25_000 && late > 5_000 && extras > 10, "{live} {late} {extras}");
 }

@@ -4,7 +4,13 @@
 #[cfg(test)]
 mod arrangement;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod kafka;
+#[cfg(test)]
+mod live;
+#[cfg(test)]
+mod malformed;
 #[cfg(test)]
 mod memory;
 #[cfg(test)]
@@ -14,7 +20,11 @@ mod redis_server;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod scripted;
+#[cfg(test)]
 mod servers;
+#[cfg(test)]
+mod silence;
 #[cfg(test)]
 mod twin;
 #[cfg(test)]

@@ -109,7 +109,8 @@ fn cut(records: &[Record], seed: u64) -> VecDeque<Option<RawBatch>> {
     batches
 }
 
-struct Given(Vec<Box<dyn PartitionReader>>);
+/// Partitions that are all there from the start.
+pub struct Given(pub Vec<Box<dyn PartitionReader>>);
 
 impl Partitions for Given {
     fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
@@ -121,7 +122,8 @@ impl Partitions for Given {
     }
 }
 
-struct Letters(Arc<Mutex<Vec<DeadLetter>>>);
+/// Keeps the dead letters.
+pub struct Letters(pub Arc<Mutex<Vec<DeadLetter>>>);
 
 impl DeadLetterSink for Letters {
     fn has_room(&self) -> bool {
@@ -133,7 +135,8 @@ impl DeadLetterSink for Letters {
     }
 }
 
-struct Lines(Arc<Mutex<Vec<u8>>>);
+/// Keeps the sealed lines.
+pub struct Lines(pub Arc<Mutex<Vec<u8>>>);
 
 impl SealedSink for Lines {
     fn write(&mut self, lines: &[u8]) {
@@ -141,9 +144,10 @@ impl SealedSink for Lines {
     }
 }
 
-struct Rows {
-    plan: Arc<Plan>,
-    rows: Arc<Mutex<BTreeMap<String, String>>>,
+/// Keeps the rows handed out last: `view/id` to the features as JSON, without the deleted.
+pub struct Rows {
+    pub plan: Arc<Plan>,
+    pub rows: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 impl OnlineSink for Rows {
@@ -185,8 +189,9 @@ pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
         online: run.online,
     };
     let observer = Observer::new(&settings);
-    let (dead, sealed, rows): (Arc<Mutex<Vec<_>>>, Arc<Mutex<Vec<u8>>>, Arc<Mutex<_>>) =
-        Default::default();
+    let dead = Arc::<Mutex<Vec<_>>>::default();
+    let sealed = Arc::<Mutex<Vec<u8>>>::default();
+    let rows = Arc::<Mutex<_>>::default();
     let (letters, lines, live) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&rows));
     let (shared_plan, log, run_copy) = (Arc::clone(plan), log.clone(), run.clone());
     let make: engine::MakeParts = Arc::new(move |worker, waker: Waker| {
@@ -228,7 +233,7 @@ pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
 }
 
 /// A worker that panics leaves the others waiting for ever: end the process instead.
-fn fail_fast() {
+pub fn fail_fast() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let before = std::panic::take_hook();

@@ -110,4 +110,44 @@ mod tests {
         assert_eq!(judge.judge(89, None), Verdict::Late { by: 411, idle_floor: false });
         assert_eq!(judge.judge(500, None), Verdict::Accepted);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn the_watermark_never_goes_back_and_alone_says_what_is_late(
+            out_of_orderness in 0u64..50,
+            skew in proptest::option::of(0u64..100),
+            steps in proptest::collection::vec((0u64..300, proptest::option::of(0u64..300), 0u8..4), 0..80),
+        ) {
+            let mut judge = Judge::new(out_of_orderness, skew);
+            let (mut newest, mut floor) = (None, 0);
+            for (ts, arrived, what) in steps {
+                let before = judge.watermark();
+                let own = newest.map_or(0, |n: u64| n.saturating_sub(out_of_orderness));
+                assert_eq!(before, own.max(floor));
+                if what == 0 {
+                    floor = floor.max(ts);
+                    judge.raise_floor(ts);
+                } else {
+                    let verdict = judge.judge(ts, arrived);
+                    let ahead = arrived.and_then(|arrived| ts.checked_sub(arrived));
+                    let future = skew.and_then(|skew| ahead.filter(|ahead| *ahead > skew));
+                    let should = match future {
+                        Some(ahead) => Verdict::Future { ahead },
+                        None if ts < before => {
+                            Verdict::Late { by: before - ts, idle_floor: ts >= own }
+                        }
+                        None => Verdict::Accepted,
+                    };
+                    assert_eq!(verdict, should);
+                    if verdict == Verdict::Accepted {
+                        newest = newest.max(Some(ts));
+                    } else {
+                        assert_eq!(judge.watermark(), before, "only events move it");
+                    }
+                }
+                assert!(judge.watermark() >= before);
+                assert_eq!(judge.newest(), newest);
+            }
+        }
+    }
 }

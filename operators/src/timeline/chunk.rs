@@ -13,7 +13,7 @@ use crate::window::run::Run;
 /// The most rows a chunk can have: rows inside a chunk are numbered by `u16`.
 pub const CHUNK_ROWS_MAX: usize = 1 << 16;
 /// The fewest rows a chunk is made for.
-pub const CHUNK_ROWS_MIN: usize = 1 << 8;
+pub const CHUNK_ROWS_MIN: usize = 1 << 6;
 
 type Cells<T> = Box<[Cell<T>]>;
 
@@ -111,9 +111,12 @@ impl Chunk {
         self.len() as usize == self.time.len()
     }
 
-    /// Whether a row of `ts` can be appended to a chunk that may span `span`.
+    /// Whether a row of `ts` can be appended to a chunk that may span `span`, once it has enough
+    /// rows to be worth its memory.
     pub fn takes(&self, ts: EventTime, span: Millis) -> bool {
-        !self.is_full() && ts - self.base_time <= span.min(Millis::from(u32::MAX))
+        let age = ts - self.base_time;
+        let small = (self.len() as usize) < CHUNK_ROWS_MIN;
+        !self.is_full() && age <= Millis::from(u32::MAX) && (small || age <= span)
     }
 
     /// Appends row `row` of `block`.

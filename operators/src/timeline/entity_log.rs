@@ -152,11 +152,15 @@ impl EntityLog {
     }
 
     /// Frees chunks that lie below `seq` wholly and that nobody reads, and the names that only they
-    /// used. At most `chunks` of them.
-    pub fn retire(&mut self, seq: u64, chunks: usize) {
-        for _ in 0..chunks {
+    /// used. Stops after about `budget` rows.
+    pub fn retire(&mut self, seq: u64, budget: u64) {
+        let mut rows = 0;
+        while rows < budget {
             match self.log.retire(seq) {
-                Some(chunk) => self.release(&chunk),
+                Some(chunk) => {
+                    rows += u64::from(chunk.len());
+                    self.release(&chunk);
+                }
                 None => break,
             }
         }

@@ -191,6 +191,23 @@ impl Stash {
         }
     }
 
+    /// The least time above `lo` that has about `budget` rows between `lo` and it, to the width of
+    /// a bucket, if that is before `hi`.
+    pub(crate) fn reach(&self, lo: EventTime, hi: EventTime, budget: u64) -> Option<EventTime> {
+        if lo >= hi {
+            return None;
+        }
+        let mut rows = 0;
+        for (bucket, held) in self.buckets.range(lo / self.width..=hi / self.width) {
+            rows += held.entries.len() as u64;
+            if rows > budget {
+                let end = (bucket + 1).saturating_mul(self.width);
+                return Some(end).filter(|end| *end < hi);
+            }
+        }
+        None
+    }
+
     /// Appends the rows with `lo <= ts < hi` to `lane`, in no particular order.
     pub(crate) fn copy(&self, lo: EventTime, hi: EventTime, lane: &mut Lane) {
         if lo >= hi {

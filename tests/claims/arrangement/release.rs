@@ -44,7 +44,7 @@ impl Timeline {
     fn seal(&mut self, to: u64) {
         self.log.seal(Some(to), &mut Vec::new());
         self.attachments.seal(&self.log.log, to);
-        self.log.retire(self.attachments.low_water(&self.log.log), usize::MAX);
+        self.log.retire(self.attachments.low_water(&self.log.log), u64::MAX);
     }
 
     fn rows(&self) -> u64 {
@@ -108,7 +108,7 @@ fn an_import_goes_on_when_the_agent_it_came_from_is_dropped() {
             events
                 .inner
                 .inspect(move |(_, _, diff)| *count.borrow_mut() += diff)
-                .probe_with(&mut probe.clone());
+                .probe_with(&probe);
         });
         drop(agent);
         for now in 50..200 {

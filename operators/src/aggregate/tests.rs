@@ -1,0 +1,249 @@
+//! The laws of every algebra: what leaves takes back what entered, no order shows, and what is read
+//! is what a fresh look at the events inside gives, to the last bit.
+
+use super::count::Count;
+use super::distinct::Distinct;
+use super::entropy::Entropy;
+use super::extreme::Extreme;
+use super::moments::{Moments, nearest};
+use super::sum::Sum;
+use super::{Algebra, Reading};
+use crate::time::EventTime;
+use crate::value::{Column, DECIMAL_MAX, Type};
+use ethnum::U256;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use rand::{Rng as _, SeedableRng, rngs::SmallRng, seq::SliceRandom as _};
+use std::collections::BTreeMap;
+
+const SLOTS: u32 = 3;
+/// Reported distinct values saturate here.
+const MOST: u64 = 6;
+
+type Event = (EventTime, u32, i64);
+type Make = fn() -> Box<dyn Algebra>;
+
+/// Every algebra, what is read of it, and whether its values are symbols.
+fn algebras() -> Vec<(&'static str, Make, Vec<Reading>, bool)> {
+    let entropy = |normalised| Reading::Entropy { normalised };
+    let sums = vec![Reading::Count, Reading::Sum, Reading::Avg];
+    let moments = vec![Reading::Count, Reading::Sum, Reading::Avg, Reading::Stddev];
+    let entropies = vec![Reading::Count, Reading::Distinct, entropy(false), entropy(true)];
+    let extreme = || vec![Reading::Extreme];
+    vec![
+        ("count", || Box::new(Count::default()), vec![Reading::Count], false),
+        ("sum", || Box::new(Sum::new(1e6)), sums, false),
+        ("moments", || Box::new(Moments::new(1e6)), moments, false),
+        ("max", || Box::new(Extreme::<false>::new(Type::Int)), extreme(), false),
+        ("min", || Box::new(Extreme::<true>::new(Type::Decimal)), extreme(), false),
+        ("distinct", || Box::new(Distinct::new(MOST)), vec![Reading::Distinct], true),
+        ("entropy", || Box::new(Entropy::new(MOST)), entropies, true),
+    ]
+}
+
+fn read(algebra: &dyn Algebra, slot: u32, reading: Reading) -> Column {
+    let mut column = Column::default();
+    algebra.read(slot, reading, &mut column);
+    assert_eq!(column.len(), 1, "one value a read");
+    column
+}
+
+/// A reading by its meaning.
+fn naive(name: &str, values: &[i64], reading: Reading) -> Column {
+    let mut out = Column::default();
+    let n = values.len();
+    let mut counts = BTreeMap::<i64, u32>::new();
+    values.iter().for_each(|v| *counts.entry(*v).or_default() += 1);
+    let sum: i128 = values.iter().map(|v| i128::from(*v)).sum();
+    match reading {
+        Reading::Count => out.push_int(n as i64),
+        Reading::Sum => out.push_double(sum as f64 / 1e6),
+        Reading::Distinct => out.push_word((counts.len() as u64).min(MOST)),
+        Reading::Entropy { .. } if counts.len() <= 1 => out.push_double(0.0),
+        Reading::Entropy { normalised } => {
+            let scale = (1u64 << 40) as f64;
+            let term = |n: f64| libm::round(n * libm::log(n) * scale) as i128;
+            let terms: i128 = counts.values().map(|n| term(f64::from(*n))).sum();
+            let entropy = libm::log(n as f64) - terms as f64 / scale / n as f64;
+            let most = libm::log(counts.len() as f64);
+            out.push_double(if normalised { entropy / most } else { entropy });
+        }
+        _ if n == 0 => out.push_null(),
+        Reading::Avg => out.push_double(sum as f64 / 1e6 / n as f64),
+        Reading::Stddev => {
+            // n Q - S^2 is the sum of the squared distances of all pairs; and a decimal number is
+            // parsed to the nearest double.
+            let mut variance = U256::ZERO;
+            for (at, a) in values.iter().enumerate() {
+                for b in &values[at + 1..] {
+                    let distance = U256::from(i128::from(*a).abs_diff(i128::from(*b)));
+                    variance += distance * distance;
+                }
+            }
+            let variance: f64 = variance.to_string().parse().unwrap();
+            out.push_double(variance.sqrt() / n as f64 / 1e6);
+        }
+        Reading::Extreme if name == "max" => out.push_int(*values.iter().max().unwrap()),
+        Reading::Extreme => out.push_double(*values.iter().min().unwrap() as f64 / 1e6),
+    }
+    out
+}
+
+/// Whether everything `algebra` says is what the meaning of `inside` says.
+fn check(name: &str, algebra: &dyn Algebra, readings: &[Reading], inside: &[Event]) {
+    for slot in 0..SLOTS {
+        let values = inside.iter().filter(|e| e.1 == slot);
+        let values: Vec<i64> = values.map(|e| e.2).collect();
+        assert_eq!(algebra.holds(slot), !values.is_empty(), "{name}");
+        for reading in readings {
+            let (is, should) = (read(algebra, slot, *reading), naive(name, &values, *reading));
+            assert_eq!(is, should, "{name} {reading:?} of {values:?}");
+        }
+    }
+}
+
+fn amount() -> impl Strategy<Value = i64> {
+    prop_oneof![
+        4 => -20i64..20,
+        2 => prop::sample::select(vec![
+            DECIMAL_MAX, -DECIMAL_MAX, DECIMAL_MAX - 1, i64::MAX, -i64::MAX, i64::MAX - 1, 33_330_000,
+        ]),
+        1 => -i64::MAX..=i64::MAX,
+    ]
+}
+
+fn symbol() -> impl Strategy<Value = i64> {
+    prop_oneof![3 => 1i64..12, 1 => 1i64..=i64::from(u32::MAX)]
+}
+
+/// What arrives while the clock stands, and by how much it moves then.
+fn history(value: impl Strategy<Value = i64>) -> impl Strategy<Value = Vec<(Vec<Event>, u64)>> {
+    // Times are relative to the clock: what has left already does not enter any more.
+    vec((vec((0u64..15, 0..SLOTS, value), 0..12), 0u64..9), 1..8)
+}
+
+/// Enters and leaves as live windows do: in any order of arrival, leaving when the clock says so.
+fn run(history: &[(Vec<Event>, u64)], seed: u64, symbols: bool) {
+    for (name, make, readings, _) in algebras().into_iter().filter(|a| a.3 == symbols) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let mut algebra = make();
+        algebra.grow(SLOTS as usize);
+        check(name, &*algebra, &readings, &[]);
+        let (mut inside, mut clock) = (Vec::<Event>::new(), 0);
+        for (arrivals, step) in history {
+            for (after, slot, value) in arrivals {
+                let ts = clock + after;
+                algebra.add(*slot, *value, ts);
+                inside.push((ts, *slot, *value));
+            }
+            check(name, &*algebra, &readings, &inside);
+            clock += step;
+            inside.shuffle(&mut rng);
+            for (ts, slot, value) in inside.iter().filter(|e| e.0 < clock) {
+                algebra.remove(*slot, *value, *ts);
+            }
+            inside.retain(|e| e.0 >= clock);
+            check(name, &*algebra, &readings, &inside);
+        }
+        inside.sort_unstable();
+        inside.iter().for_each(|(ts, slot, value)| algebra.remove(*slot, *value, *ts));
+        check(name, &*algebra, &readings, &[]);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn numbers_enter_and_leave_without_a_trace(history in history(amount()), seed: u64) {
+        run(&history, seed, false);
+    }
+
+    #[test]
+    fn symbols_enter_and_leave_without_a_trace(history in history(symbol()), seed: u64) {
+        run(&history, seed, true);
+    }
+
+    #[test]
+    fn no_order_of_arrival_shows(
+        events in vec((0u64..10, 0..SLOTS, 1i64..6), 0..60),
+        left in 0u64..10,
+        seed: u64,
+    ) {
+        for (name, make, readings, _) in algebras() {
+            let (mut one, mut other) = (make(), make());
+            one.grow(SLOTS as usize);
+            other.grow(SLOTS as usize);
+            events.iter().for_each(|(ts, slot, value)| one.add(*slot, *value, *ts));
+            let mut rest: Vec<Event> = events.iter().copied().filter(|e| e.0 >= left).collect();
+            for (ts, slot, value) in events.iter().filter(|e| e.0 < left) {
+                one.remove(*slot, *value, *ts);
+            }
+            // The other has never seen those, and the rest in another order.
+            rest.shuffle(&mut SmallRng::seed_from_u64(seed));
+            rest.iter().for_each(|(ts, slot, value)| other.add(*slot, *value, *ts));
+            for (slot, reading) in (0..SLOTS).flat_map(|s| readings.iter().map(move |r| (s, *r))) {
+                prop_assert_eq!(read(&*one, slot, reading), read(&*other, slot, reading), "{}", name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_large_integer_becomes_the_double_its_decimal_digits_parse_to(high: u128, low: u128, shift in 0u32..256) {
+        let value = U256::from_words(high, low) >> shift;
+        prop_assert_eq!(nearest(value), value.to_string().parse::<f64>().unwrap());
+    }
+}
+
+#[test]
+fn entropy_is_the_same_bits_after_a_million_changes_as_from_scratch() {
+    let mut rng = SmallRng::seed_from_u64(11);
+    let (mut entropy, mut inside) = (Entropy::new(MOST), Vec::<i64>::new());
+    entropy.grow(SLOTS as usize);
+    let readings = [Reading::Entropy { normalised: false }, Reading::Entropy { normalised: true }];
+    for round in 0..1_000_000u32 {
+        // Counts pass the end of the table of terms and come back.
+        let grow = if round % 200_000 < 100_000 { 0.52 } else { 0.48 };
+        if inside.is_empty() || rng.random_bool(grow) {
+            let symbol = if rng.random() { 1 } else { rng.random_range(1..40) };
+            entropy.add(1, symbol, 0);
+            inside.push(symbol);
+        } else {
+            let at = rng.random_range(0..inside.len());
+            entropy.remove(1, inside.swap_remove(at), 0);
+        }
+        if round % 9_973 == 0 {
+            let mut fresh = Entropy::new(MOST);
+            fresh.grow(SLOTS as usize);
+            inside.iter().for_each(|symbol| fresh.add(1, *symbol, 0));
+            for reading in readings {
+                let is = read(&entropy, 1, reading);
+                assert_eq!(is, read(&fresh, 1, reading), "round {round}");
+                assert_eq!(is, naive("entropy", &inside, reading), "round {round}");
+            }
+        }
+    }
+    assert_eq!(read(&entropy, 0, readings[0]).double(0), Some(0.0));
+}
+
+#[test]
+fn three_payments_of_33_33_deviate_by_exactly_nothing_after_others_have_come_and_gone() {
+    let mut moments = Moments::new(1e6);
+    moments.grow(1);
+    let others = [DECIMAL_MAX, -DECIMAL_MAX, 1, i64::MAX, -i64::MAX];
+    others.iter().for_each(|v| moments.add(0, *v, 0));
+    (0..3).for_each(|_| moments.add(0, 33_330_000, 1));
+    others.iter().for_each(|v| moments.remove(0, *v, 0));
+    assert_eq!(read(&moments, 0, Reading::Stddev).double(0), Some(0.0));
+    assert_eq!(read(&moments, 0, Reading::Avg).double(0), Some(33.33));
+}
+
+#[test]
+fn the_counts_behind_a_saturated_distinct_count_are_exact() {
+    let mut distinct = Distinct::new(MOST);
+    distinct.grow(1);
+    (1..=20).for_each(|symbol| distinct.add(0, symbol, 0));
+    assert_eq!(read(&distinct, 0, Reading::Distinct).int(0), Some(6));
+    (1..=15).for_each(|symbol| distinct.remove(0, symbol, 0));
+    assert_eq!(read(&distinct, 0, Reading::Distinct).int(0), Some(5));
+}

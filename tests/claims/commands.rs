@@ -1,0 +1,295 @@
+//! Commands as people run them: through the binary, by what it prints and how it exits.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+use tidemark::dead_letters::{self, encode};
+use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
+use tidemark_operators::ingest::reader::PartitionId;
+
+/// A test that waits longer than this hangs.
+const HANG: Duration = Duration::from_secs(60);
+
+fn tidemark(arguments: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));
+    command.args(arguments.split(' ').filter(|argument| !argument.is_empty()));
+    command.env_remove("HEALTH_CHECK_PORT").env_remove("PARALLELISM").env_remove("LOG_LEVEL");
+    command
+}
+
+fn output(arguments: &str) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = tidemark(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// An empty folder, removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let name = format!("tidemark-commands-{name}-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn every_command_teaches_by_examples_in_its_help() {
+    let (code, help, _) = output("--help");
+    assert_eq!(code, 0);
+    for command in ["demo", "run", "replay", "get", "check", "generate", "dlq"] {
+        assert!(help.contains(&format!("\n  {command} ")), "{command} in\n{help}");
+        let (code, help, _) = output(&format!("{command} --help"));
+        assert_eq!(code, 0, "{command}");
+        let example = help.split_once("Example").map_or("", |(_, after)| after);
+        assert!(example.contains(&format!("tidemark {command}")), "{help}");
+    }
+}
+
+#[test]
+fn the_same_arguments_generate_the_same_bytes() {
+    let folder = Folder::new("generate");
+    let generate = |seed: u32, out: &str| {
+        let (code, said, errors) = output(&format!(
+            "generate --profile fraud --events 2_000 --seed {seed} --late 0.01 --malformed 0.02 \
+             --partitions 2 --out {}",
+            folder.file(out)
+        ));
+        assert_eq!((code, errors.as_str()), (0, ""));
+        said
+    };
+    let said = generate(7, "a.jsonl");
+    assert!(said.starts_with("2,000 records (") && said.ends_with("a-1.jsonl\n"), "{said}");
+    generate(7, "b.jsonl");
+    generate(8, "c.jsonl");
+    let bytes = |name: &str| std::fs::read(folder.file(name)).unwrap();
+    assert_eq!(bytes("a-0.jsonl"), bytes("b-0.jsonl"));
+    assert_eq!(bytes("a-1.jsonl"), bytes("b-1.jsonl"));
+    assert_ne!(bytes("a-0.jsonl"), bytes("c-0.jsonl"));
+    let lines = |name: &str| bytes(name).iter().filter(|byte| **byte == b'\n').count();
+    assert_eq!(lines("a-0.jsonl") + lines("a-1.jsonl"), 2_000);
+}
+
+#[test]
+fn generating_nonsense_is_refused_before_a_file_is_written() {
+    let folder = Folder::new("nonsense");
+    let out = folder.file("x.jsonl");
+    for (wrong, why) in [
+        ("--events 0", "at least 1"),
+        ("--events 10 --late 2", "from 0 to 1"),
+        ("--events 10 --late 0.6 --malformed 0.6", "`late + malformed` must be"),
+        ("--events 10 --cards 9_000_000_000", "`cards` must be from 1 to"),
+        ("--events 10 --hours 1_000_000", "`hours` must be from 1 to"),
+        ("--events 10 --partitions 0", "1..=1024"),
+    ] {
+        let line = format!("generate --profile w1 --seed 1 --out {out} {wrong}");
+        let (code, _, errors) = output(&line);
+        assert!(code == 2 && errors.contains(why), "{wrong}: {code} {errors}");
+        assert!(!Path::new(&out).exists(), "{wrong}");
+    }
+    let (code, _, errors) =
+        output("generate --profile w1 --events 10 --seed 1 --out /no/such/folder/x.jsonl");
+    assert!(code == 1 && errors.contains("/no/such/folder/x.jsonl"), "{code} {errors}");
+}
+
+#[test]
+fn check_prints_what_was_understood() {
+    let (code, report, errors) = output("check fraud");
+    assert_eq!((code, errors.as_str()), (0, ""));
+    for part in ["job fraud", "view transaction_stats_5m", "fail_60s", "service fraud_detection"] {
+        assert!(report.contains(part), "no {part} in\n{report}");
+    }
+}
+
+#[test]
+fn check_shows_every_mistake_with_its_line_and_exits_with_2() {
+    let folder = Folder::new("check");
+    let file = folder.file("bad.toml");
+    let shipped = include_str!("../../jobs/fraud.toml");
+    let bad = shipped.replacen("window = \"5m\"", "window = \"5 minutes\"", 1).replacen(
+        "field = \"timestamp\"",
+        "feld = \"timestamp\"",
+        1,
+    );
+    std::fs::write(&file, &bad).unwrap();
+    let line = |part: &str| bad.lines().position(|line| line.contains(part)).unwrap() + 1;
+    let (code, report, errors) = output(&format!("check {file}"));
+    assert_eq!((code, report.as_str()), (2, ""));
+    for at in [line("5 minutes"), line("feld")] {
+        assert!(errors.contains(&format!("{file}:{at}:")), "no line {at} in\n{errors}");
+    }
+    let (code, _, errors) = output("check frad");
+    assert!(code == 2 && errors.contains("did you mean \"fraud\"?"), "{errors}");
+}
+
+fn letter(offset: u64, reason: Reason) -> DeadLetter {
+    let late = reason == Reason::Late;
+    DeadLetter {
+        source: "transactions".to_owned(),
+        topic: None,
+        partition: PartitionId { source: 0, partition: 3 },
+        offset,
+        key: Some(b"card_1".to_vec()),
+        value: Some(b"{\"card_id\":\"card_1\"}".to_vec()),
+        reason,
+        event_time: late.then_some(1_700_000_000_000),
+        watermark: 1_700_000_007_200,
+        late_by: late.then_some(7_200),
+        idle_floor: false,
+        arrived_at: None,
+        error: (!late).then(|| "field \"timestamp\": missing".to_owned()),
+    }
+}
+
+#[test]
+fn dead_letters_are_listed_counted_and_shown_whole() {
+    let folder = Folder::new("dlq");
+    let file = folder.file("dead.jsonl");
+    let mut bytes = Vec::new();
+    for offset in 0..30 {
+        encode(&letter(offset, Reason::Late), &mut bytes);
+    }
+    encode(&letter(30, Reason::Malformed), &mut bytes);
+    std::fs::write(&file, &bytes).unwrap();
+    assert!(dead_letters::parse(bytes.split(|b| *b == b'\n').next().unwrap()).is_ok());
+
+    let (code, listed, _) = output(&format!("dlq ls {file}"));
+    assert_eq!(code, 0);
+    assert_eq!(listed.matches("transactions[3] offset ").count(), 20);
+    assert!(listed.contains("late by 7200 ms\n.. and 11 more\n"), "{listed}");
+    let all = listed.lines().find(|line| line.starts_with("all ")).unwrap();
+    let counts: Vec<&str> = all.split_whitespace().skip(1).take(4).collect();
+    assert_eq!(counts, ["30", "0", "1", "31"]);
+
+    let (code, shown, _) = output(&format!("dlq show {file} --offset 30"));
+    assert_eq!(code, 0);
+    assert!(shown.starts_with("malformed  transactions[3] offset 30\n"), "{shown}");
+    assert!(shown.contains("field \"timestamp\": missing"), "{shown}");
+    assert!(shown.contains("{\"card_id\":\"card_1\"}"), "{shown}");
+
+    let (code, shown, errors) = output(&format!("dlq show {file} --reason future"));
+    assert!(code == 1 && shown.is_empty() && errors.contains("hint: `tidemark dlq ls"), "{errors}");
+    let (code, _, errors) = output("dlq ls /no/such/dead.jsonl");
+    assert!(code == 2 && errors.contains("/no/such/dead.jsonl"), "{errors}");
+}
+
+/// A demo under way whose lines are read as they come.
+struct Demo {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+    /// Host and port of its HTTP server.
+    http: String,
+}
+
+impl Demo {
+    fn start(arguments: &str) -> Self {
+        let mut command = tidemark(&format!("demo --port 0 --rate 500 {arguments}"));
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let greeting = lines.next().unwrap().unwrap();
+        let (_, http) = greeting.split_once("http://").unwrap();
+        Demo { http: http.to_owned(), child, lines }
+    }
+
+    fn line(&mut self) -> String {
+        self.lines.next().unwrap().unwrap()
+    }
+
+    /// The status and body of a path.
+    fn get(&self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.http).unwrap();
+        stream.set_read_timeout(Some(HANG)).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+    }
+
+    /// The code it exits with, and what else it printed.
+    fn end(mut self) -> (i32, Vec<String>, String) {
+        let lines: Vec<String> = self.lines.map(Result::unwrap).collect();
+        let mut errors = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+        (self.child.wait().unwrap().code().unwrap(), lines, errors)
+    }
+}
+
+/// The busiest card on a line, once there is one.
+fn busiest(line: &str) -> Option<String> {
+    line.split_whitespace().find(|word| word.starts_with("card_")).map(str::to_owned)
+}
+
+#[test]
+fn a_demo_in_a_pipe_prints_lines_answers_over_http_and_ends_cleanly_by_ctrl_c() {
+    for workers in [1, 2] {
+        let mut demo = Demo::start(&format!("--workers {workers}"));
+        let (line, card) = loop {
+            let line = demo.line();
+            if let Some(card) = busiest(&line) {
+                break (line, card);
+            }
+        };
+        assert!(line.contains(" events/s") && line.contains("txn_count_5m="), "{line}");
+        let (code, row) = demo.get(&format!("/features/transaction_stats_5m/{card}"));
+        assert!(code == 200 && row.contains(&format!("\"entity_id\":\"{card}\"")), "{row}");
+        assert!(!row.contains("\"txn_count_5m\":0,"), "the busiest card was busy: {row}");
+        let (code, metrics) = demo.get("/metrics");
+        assert_eq!(code, 200);
+        assert!(metrics.contains("\ntransactions_processed_total{worker=\"0\"} "), "{metrics}");
+        assert!(!metrics.contains(&card), "an id is no label");
+        assert_eq!(demo.get("/health").0, 200);
+        let pid = demo.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        let (code, lines, errors) = demo.end();
+        assert_eq!((code, errors.as_str()), (0, ""));
+        let last = lines.last().unwrap();
+        assert!(last.starts_with("demo over after ") && last.contains(" late"), "{last}");
+    }
+}
+
+#[test]
+fn a_demo_in_a_pipe_ends_by_itself_when_its_time_is_over() {
+    let demo = Demo::start("--for 2s");
+    let (code, lines, errors) = demo.end();
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert!(lines.len() > 2 && lines.iter().rev().skip(1).all(|l| l.contains(" events/s")));
+    assert!(lines.last().unwrap().starts_with("demo over after "), "{lines:?}");
+}
+
+#[test]
+fn a_demo_whose_port_is_in_use_says_which_flag_changes_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let (code, _, errors) = output(&format!("demo --for 1s --port {port}"));
+    assert_eq!(code, 1);
+    assert!(errors.contains(&format!("port {port} is in use")), "{errors}");
+    assert!(errors.contains("--port"), "{errors}");
+}
+
+#[test]
+fn a_demo_of_a_job_that_reads_something_else_is_refused() {
+    let folder = Folder::new("demo");
+    let file = folder.file("clicks.toml");
+    let job = include_str!("../../jobs/fraud.toml")
+        .replace("[sources.transactions", "[sources.clicks")
+        .replace("source = \"transactions\"", "source = \"clicks\"");
+    std::fs::write(&file, job).unwrap();
+    let (code, _, errors) = output(&format!("demo --for 1s --port 0 --job {file}"));
+    assert!(code == 2 && errors.contains("reads clicks, not transactions alone"), "{errors}");
+}

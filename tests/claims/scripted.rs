@@ -1,0 +1,171 @@
+//! One worker over partitions that follow a script: records, and waits until something has come to
+//! pass.
+
+use crate::memory::{Given, Letters, Lines, Rows};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tidemark::engine::{self, Observer, Online, Parts, Settings};
+use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::ingest::dead_letter::DeadLetter;
+use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, Poll, RawBatch, RawRecord};
+use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
+use tidemark_operators::plan::Plan;
+use tidemark_operators::shared::Limits;
+
+/// A wait longer than this is a failure; every wait ends at once when what it waits for has come.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// All that has been shown of each row, `None` where it was deleted.
+pub type Shown = BTreeMap<String, Vec<Option<String>>>;
+
+type Condition = Box<dyn Fn(&Observer, &Shown) -> bool + Send>;
+
+pub enum Step {
+    Records(RawBatch),
+    /// Caught up and silent, until this holds.
+    Until(&'static str, Condition),
+}
+
+/// Waits, caught up, until `holds`.
+pub fn until(
+    what: &'static str,
+    holds: impl Fn(&Observer, &Shown) -> bool + Send + 'static,
+) -> Step {
+    Step::Until(what, Box::new(holds))
+}
+
+/// Records `from..` of a partition, as they are.
+pub fn records<R: AsRef<[u8]>>(from: u64, records: &[R]) -> Step {
+    let mut batch = RawBatch::default();
+    for (offset, record) in (from..).zip(records) {
+        let start = batch.bytes.len();
+        batch.bytes.extend_from_slice(record.as_ref());
+        let value = Some(start..batch.bytes.len());
+        batch.records.push(RawRecord { offset, value, ..RawRecord::default() });
+    }
+    Step::Records(batch)
+}
+
+#[derive(Debug, Default)]
+pub struct Outcome {
+    pub sealed: String,
+    pub shown: Shown,
+    /// In the order in which they were handed over.
+    pub dead: Vec<DeadLetter>,
+    /// Accepted, late, future, malformed.
+    pub verdicts: [u64; 4],
+    pub newest: Option<u64>,
+}
+
+struct Reader {
+    id: PartitionId,
+    script: VecDeque<Step>,
+    observer: Observer,
+    shown: Arc<Mutex<Shown>>,
+    waiting: Option<Instant>,
+}
+
+impl PartitionReader for Reader {
+    fn id(&self) -> PartitionId {
+        self.id
+    }
+
+    fn poll(&mut self) -> Poll {
+        match self.script.pop_front() {
+            None => Poll::Ended,
+            Some(Step::Records(batch)) => {
+                self.waiting = None;
+                Poll::Records(batch)
+            }
+            Some(Step::Until(what, holds)) => {
+                if !holds(&self.observer, &self.shown.lock().unwrap()) {
+                    let since = *self.waiting.get_or_insert_with(Instant::now);
+                    assert!(since.elapsed() < DEADLINE, "{} waits until {what}", self.describe());
+                    self.script.push_front(Step::Until(what, holds));
+                }
+                Poll::Pending { caught_up: true }
+            }
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!("script[{}]", self.id.partition)
+    }
+}
+
+/// Keeps the rows, and what they were before.
+struct Showing {
+    rows: Rows,
+    shown: Arc<Mutex<Shown>>,
+}
+
+impl OnlineSink for Showing {
+    fn write(&mut self, batch: &RowBatch, ids: &dyn EntityIds) {
+        self.rows.write(batch, ids);
+        let (rows, mut shown) = (self.rows.rows.lock().unwrap(), self.shown.lock().unwrap());
+        let name = &self.rows.plan.view(batch.view).unwrap().name;
+        for slot in &batch.slots {
+            let row = format!("{name}/{}", String::from_utf8_lossy(ids.id(*slot)));
+            let newest = rows.get(&row).cloned();
+            shown.entry(row).or_default().push(newest);
+        }
+    }
+
+    fn finish(&mut self, _as_of: u64) {}
+}
+
+/// Runs `plan` over partitions that follow `scripts`.
+pub fn run(
+    plan: &Arc<Plan>,
+    limits: Limits,
+    live_idle: Option<u64>,
+    scripts: Vec<Vec<Step>>,
+) -> Outcome {
+    crate::memory::fail_fast();
+    let settings = Settings {
+        plan: Arc::clone(plan),
+        workers: 1,
+        limits,
+        live_idle,
+        sealing: Sealing::Lines,
+        online: Online::EveryStep,
+    };
+    let observer = Observer::new(&settings);
+    let (dead, sealed): (Arc<Mutex<Vec<_>>>, Arc<Mutex<Vec<u8>>>) = Default::default();
+    let shown: Arc<Mutex<Shown>> = Arc::default();
+    let scripts = Mutex::new(scripts);
+    let (letters, lines, rows) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&shown));
+    let (watched, shared_plan) = (observer.clone(), Arc::clone(plan));
+    let make: engine::MakeParts = Arc::new(move |_, _| {
+        let scripts = std::mem::take(&mut *scripts.lock().unwrap());
+        let reader = |(partition, script): (u32, Vec<Step>)| {
+            Box::new(Reader {
+                id: PartitionId { source: 0, partition },
+                script: script.into(),
+                observer: watched.clone(),
+                shown: Arc::clone(&rows),
+                waiting: None,
+            }) as Box<dyn PartitionReader>
+        };
+        Ok(Parts {
+            partitions: Box::new(Given((0..).zip(scripts).map(reader).collect())),
+            dead_letters: Box::new(Letters(Arc::clone(&letters))),
+            online: Some(Box::new(Showing {
+                rows: Rows { plan: Arc::clone(&shared_plan), rows: Arc::default() },
+                shown: Arc::clone(&rows),
+            })),
+            lines: Some(Box::new(Lines(Arc::clone(&lines)))),
+        })
+    });
+    let newest = engine::run(&settings, &observer, &make).unwrap();
+    let mut verdicts = [0; 4];
+    for counts in observer.metrics.iter().flat_map(|m| &m.verdicts) {
+        let counts = [&counts.accepted, &counts.late, &counts.future, &counts.malformed];
+        verdicts.iter_mut().zip(counts).for_each(|(total, count)| *total += count.get());
+    }
+    let sealed = String::from_utf8(std::mem::take(&mut *sealed.lock().unwrap())).unwrap();
+    let dead = std::mem::take(&mut *dead.lock().unwrap());
+    let shown = std::mem::take(&mut *shown.lock().unwrap());
+    Outcome { sealed, shown, dead, verdicts, newest }
+}
