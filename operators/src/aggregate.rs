@@ -71,6 +71,11 @@ pub trait Algebra {
     /// Whether any event is inside for `slot`.
     fn holds(&self, slot: u32) -> bool;
 
+    /// How many readings so far were at a limit on what is reported.
+    fn saturated(&self) -> u64 {
+        0
+    }
+
     /// About how much memory it takes, in bytes.
     fn memory(&self) -> usize;
 }
@@ -109,6 +114,9 @@ pub trait Accumulator {
 
     /// Whether any event is inside for `slot`.
     fn holds(&self, slot: u32) -> bool;
+
+    /// How many readings so far were at a limit on what is reported.
+    fn saturated(&self) -> u64;
 
     /// About how much memory it takes, in bytes.
     fn memory(&self) -> usize;
@@ -221,6 +229,10 @@ where
 
     fn holds(&self, slot: u32) -> bool {
         self.algebra.holds(slot)
+    }
+
+    fn saturated(&self) -> u64 {
+        self.algebra.saturated()
     }
 
     fn memory(&self) -> usize {

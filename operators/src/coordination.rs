@@ -49,8 +49,8 @@ struct LiveClock {
     /// `None`: follows events only.
     idle_after: Option<Millis>,
     newest: EventTime,
-    /// The monotonic time of the last acceptance that was heard of.
-    heard: Millis,
+    /// The monotonic time of the last acceptance that was heard of, and the clock then.
+    heard: (Millis, EventTime),
     clock: EventTime,
 }
 
@@ -61,7 +61,7 @@ impl Coordination {
         Coordination {
             partitions: BTreeMap::new(),
             done: vec![false; workers],
-            live: LiveClock { idle_after: live_idle, newest: 0, heard: 0, clock: 0 },
+            live: LiveClock { idle_after: live_idle, newest: 0, heard: (0, 0), clock: 0 },
         }
     }
 
@@ -74,11 +74,13 @@ impl Coordination {
                 }
             }
             Notice::Partition(id, status) => {
+                // As the silence before this left it.
+                let clock = self.live_clock(now);
                 let old = self.partitions.insert(*id, *status);
-                if old.map_or(0, |old| old.accepted) < status.accepted {
-                    self.live.heard = now;
-                }
                 self.live.newest = self.live.newest.max(status.newest.unwrap_or(0));
+                if old.map_or(0, |old| old.accepted) < status.accepted {
+                    self.live.heard = (now, clock.max(self.live.newest));
+                }
             }
         }
     }
@@ -90,8 +92,9 @@ impl Coordination {
 
     /// The live clock at monotonic time `now` ms: never goes back.
     pub fn live_clock(&mut self, now: Millis) -> EventTime {
-        let silent = now.saturating_sub(self.live.heard);
-        let mut clock = self.live.newest;
+        let (heard, then) = self.live.heard;
+        let silent = now.saturating_sub(heard);
+        let mut clock = self.live.newest.max(then);
         let idle = self.live.idle_after.is_some_and(|after| silent >= after);
         if idle && clock > 0 && self.partitions.values().all(|s| s.caught_up) {
             clock = clock.saturating_add(silent);
@@ -155,5 +158,18 @@ mod tests {
         assert_eq!(table.live_clock(2_100), 1_610, "an older event does not turn it back");
         table.hear(&Notice::Partition(partition(1), status(300, true, false)), 2_100);
         assert_eq!(table.live_clock(9_000), 1_610, "somebody still has to catch up");
+    }
+
+    #[test]
+    fn an_old_event_in_a_silence_does_not_stop_the_live_clock() {
+        let mut table = Coordination::new(1, Some(1_000));
+        table.hear(&Notice::Partition(partition(0), status(100, true, true)), 0);
+        assert_eq!(table.live_clock(60_000), 60_110);
+        // Accepted an hour of silence behind the clock, a second time a while after.
+        table.hear(&Notice::Partition(partition(0), status(101, true, true)), 60_000);
+        assert_eq!(table.live_clock(60_999), 60_110);
+        assert_eq!(table.live_clock(62_000), 62_110, "on from where it stood");
+        table.hear(&Notice::Partition(partition(0), status(102, true, true)), 63_000);
+        assert_eq!(table.live_clock(64_000), 64_110);
     }
 }

@@ -7,7 +7,11 @@
 //! again. While the live clock is on its way nothing is applied, so no row ever shows an event and
 //! not the departures before it.
 //!
+//! Batches that wait for the live clock count as in flight, which gates the sources.
+//!
 //! The operator holds its output at the least time it may still seal, and until the job is over.
+
+mod report;
 
 use crate::event_batch::{EventBatch, Origin};
 use crate::hot::HotEntities;
@@ -17,10 +21,11 @@ use crate::online::OnlineSink;
 use crate::plan::{Plan, Window};
 use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
 use crate::sealed_lines::{LineWriter, SealedLines};
-use crate::shared::{Limits, SharedRef};
+use crate::shared::{Limits, Reached, SharedRef};
 use crate::time::EventTime;
 use crate::timeline::entity_log::{EntityLog, Names};
 use crate::window::attach::{Attachments, WindowAgent};
+use report::Told;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -114,6 +119,7 @@ pub fn entity_windows<'scope>(
     let again = scope.activator_for(Rc::clone(&info.address));
     let wake = scope.activator_for(Rc::clone(&info.address));
     config.shared.windows.borrow_mut().push(wake);
+    config.shared.reach(config.entity, Reached::default());
     let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
     let state = Rc::new(RefCell::new(EntityState {
         log: EntityLog::new(entity, config.limits.chunk_rows, waiting),
@@ -175,8 +181,7 @@ struct Running {
     /// Everything below has been sealed and given out.
     sealed: EventTime,
     due: Vec<u64>,
-    /// Sealed and live rows counted so far.
-    rows: (u64, u64),
+    told: Told,
     hot: HotEntities,
     over: bool,
 }
@@ -195,7 +200,7 @@ impl Running {
             origins: Vec::new(),
             sealed: 0,
             due: Vec::new(),
-            rows: (0, 0),
+            told: Told::default(),
             hot: HotEntities::default(),
             over: false,
             config,
@@ -204,10 +209,7 @@ impl Running {
     }
 
     fn receive(&mut self, batches: &mut Vec<EventBatch>) {
-        for batch in batches.drain(..) {
-            self.config.shared.in_flight.received(batch.size());
-            self.queue.push_back(batch);
-        }
+        self.queue.extend(batches.drain(..));
     }
 
     fn lines(&mut self) -> Option<SealedLines> {
@@ -231,15 +233,15 @@ impl Running {
             self.give_out(&sink);
         }
         self.retire();
-        self.report(frontier);
+        if let (true, Some(_), Serving::AtEnd(sink)) = (done, over, &self.config.serving) {
+            let sink = Rc::clone(sink);
+            self.give_out(&sink);
+        }
+        self.report(frontier, done);
         match (done, over) {
             (false, _) => Pace::Again,
             (true, None) => Pace::Wait,
             (true, Some(_)) => {
-                if let Serving::AtEnd(sink) = &self.config.serving {
-                    let sink = Rc::clone(sink);
-                    self.give_out(&sink);
-                }
                 self.over = true;
                 Pace::Over
             }
@@ -257,8 +259,10 @@ impl Running {
                 return false;
             }
         }
+        let traced = matches!(self.config.serving, Serving::EveryStep(_));
         for batch in self.queue.drain(..) {
-            if batch.due_ns > 0 {
+            self.config.shared.in_flight.received(batch.size());
+            if batch.due_ns > 0 && traced {
                 self.due.push(batch.due_ns);
             }
             let block = log.receive(batch);
@@ -316,27 +320,5 @@ impl Running {
             low = low.min(sealing.low_water());
         }
         log.retire(low, self.config.limits.slice_rows);
-    }
-
-    fn report(&mut self, frontier: Option<EventTime>) {
-        let (shared, metrics) = (&self.config.shared, &self.config.metrics);
-        let before = shared.frontier.replace(frontier.unwrap_or(EventTime::MAX));
-        if before != shared.frontier.get() {
-            shared.wake_source();
-            metrics.frontier.set(shared.frontier.get());
-        }
-        let EntityState { log, .. } = &*self.state.borrow();
-        let entity = &metrics.entities[self.config.entity];
-        entity.entities.set(log.names.entities.len() as u64);
-        self.hot.tell(&log.names, entity);
-        entity.timeline_rows.set(log.log.end() - log.log.start());
-        if let Some(live) = &self.live {
-            metrics.live_clock.set(live.clock());
-            metrics.rows_live.add(live.rows() - std::mem::replace(&mut self.rows.1, live.rows()));
-        }
-        if let Some(sealing) = &self.sealing {
-            let rows = sealing.rows();
-            metrics.rows_sealed.add(rows - std::mem::replace(&mut self.rows.0, rows));
-        }
     }
 }

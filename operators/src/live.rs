@@ -31,6 +31,8 @@ struct Pane {
     window: Window,
     entered: u64,
     left: u64,
+    /// Rows inside, over all entities.
+    inside: u64,
     enter: Lane,
     leave: Lane,
 }
@@ -100,6 +102,7 @@ pub struct LiveWindows {
     batch: RowBatch,
     clock: EventTime,
     rows: u64,
+    values: u64,
 }
 
 impl LiveWindows {
@@ -110,6 +113,7 @@ impl LiveWindows {
             window: *window,
             entered: 0,
             left: 0,
+            inside: 0,
             enter: Lane::new(&wanted),
             leave: Lane::new(&wanted),
         };
@@ -144,6 +148,7 @@ impl LiveWindows {
             batch: RowBatch::default(),
             clock: 0,
             rows: 0,
+            values: 0,
         }
     }
 
@@ -155,6 +160,21 @@ impl LiveWindows {
     /// Rows given out so far, over all views.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Feature values in those rows.
+    pub fn values(&self) -> u64 {
+        self.values
+    }
+
+    /// Rows inside window `pane` of the entity, over all its entities.
+    pub fn window_rows(&self, pane: usize) -> u64 {
+        self.panes.get(pane).map_or(0, |p| p.inside)
+    }
+
+    /// Distinct counts that were reported at their limit so far.
+    pub fn saturated(&self) -> u64 {
+        self.accumulators.iter().map(|(a, _)| a.saturated()).sum()
     }
 
     /// Every row of the log below this has left.
@@ -226,6 +246,7 @@ impl LiveWindows {
         if pane.leave.is_empty() && pane.enter.is_empty() {
             return;
         }
+        pane.inside = pane.inside + pane.enter.len() as u64 - pane.leave.len() as u64;
         for (accumulator, _) in self.accumulators.iter_mut().filter(|(_, p)| *p == at) {
             accumulator.apply(&pane.enter, &pane.leave);
         }
@@ -306,6 +327,7 @@ impl LiveWindows {
                 }
             }
             let enter = if whole { &self.arrivals } else { &pane.enter };
+            pane.inside += enter.len() as u64;
             for (accumulator, _) in self.accumulators.iter_mut().filter(|(_, p)| *p == at) {
                 accumulator.apply(enter, &none);
             }
@@ -347,6 +369,7 @@ impl LiveWindows {
             for slots in touched.chunks(BATCH_ROWS) {
                 self.fill(at, slots, names);
                 self.rows += slots.len() as u64;
+                self.values += (slots.len() * self.batch.features.len()) as u64;
                 sink.write(&self.batch, names);
             }
             touched.clear();

@@ -124,11 +124,13 @@ pub struct SealedWindows {
     next: u64,
     clock: EventTime,
     rows: u64,
+    values: u64,
 }
 
 struct SealedView {
     index: usize,
     mask: u64,
+    features: usize,
     columns: ViewColumns,
     /// For each read, the shared column (or two) it comes from.
     reads: Vec<(usize, Option<usize>)>,
@@ -165,6 +167,7 @@ impl SealedWindows {
             next: 0,
             clock: 0,
             rows: 0,
+            values: 0,
         };
         windows.slots.extend(entity.accumulators.iter().map(|a| Slot {
             accumulator: accumulator(a, &entity.attributes, plan.distinct_max),
@@ -180,6 +183,7 @@ impl SealedWindows {
             windows.views.push(SealedView {
                 index: view.index,
                 mask: view.mask,
+                features: view.features.len(),
                 columns: ViewColumns::new(view, &plan.zone),
                 reads,
                 selected: Vec::new(),
@@ -230,6 +234,16 @@ impl SealedWindows {
     /// Rows given out so far, over all views.
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// Feature values in those rows.
+    pub fn values(&self) -> u64 {
+        self.values
+    }
+
+    /// Distinct counts that were reported at their limit so far.
+    pub fn saturated(&self) -> u64 {
+        self.slots.iter().map(|s| s.accumulator.saturated()).sum()
     }
 
     /// Every row of the log below this has left (or been given out and needs no window).
@@ -414,6 +428,7 @@ impl SealedWindows {
         for view in &mut self.views {
             let rows = view.select(&self.arrivals, &self.block_origins, &self.outs);
             self.rows += rows as u64;
+            self.values += (rows * view.features) as u64;
             if rows > 0 {
                 let whole = rows == self.arrivals.len();
                 output.rows(

@@ -62,6 +62,15 @@ impl InFlight {
     }
 }
 
+/// How far the windows of one entity are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reached {
+    /// Every event before this is sealed and given out; `u64::MAX` once all have ended.
+    pub frontier: EventTime,
+    /// The live clock; 0 where no live windows are kept.
+    pub clock: EventTime,
+}
+
 /// See the module.
 #[derive(Default)]
 pub struct Shared {
@@ -71,8 +80,11 @@ pub struct Shared {
     pub live_clock: Cell<EventTime>,
     /// Set once every input everywhere has closed: the greatest accepted ts of all.
     pub over: Cell<Option<EventTime>>,
-    /// The frontier of the events at this worker; `u64::MAX` once they have ended.
+    /// Every event before this is sealed and given out at this worker, for every entity;
+    /// `u64::MAX` once all have ended.
     pub frontier: Cell<EventTime>,
+    /// How far the windows of each entity are.
+    pub reached: RefCell<Vec<Reached>>,
     /// Set by whoever must stop the job: what was attempted, on what, why it failed, what to do.
     pub failure: RefCell<Option<String>>,
     /// Bytes between the workers.
@@ -89,6 +101,19 @@ impl Shared {
     /// Stops the job with `failure`, unless something else stopped it before.
     pub fn fail(&self, failure: String) {
         self.failure.borrow_mut().get_or_insert(failure);
+    }
+
+    /// The windows of `entity` have come this far; returns how far all of them have.
+    pub fn reach(&self, entity: usize, reached: Reached) -> Reached {
+        let mut all = self.reached.borrow_mut();
+        if all.len() <= entity {
+            all.resize(entity + 1, Reached::default());
+        }
+        all[entity] = reached;
+        let frontier = all.iter().map(|r| r.frontier).min().unwrap_or(0);
+        let clock = all.iter().map(|r| r.clock).min().unwrap_or(0);
+        self.frontier.set(frontier);
+        Reached { frontier, clock }
     }
 
     /// Schedules the source.

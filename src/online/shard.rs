@@ -200,10 +200,10 @@ fn delete(
             row.reset();
             (entity.release(slot), sent)
         }
-        // Its key may be there from an earlier run.
-        None => (Some(ids.id(slot).into()), false),
+        // Its key may be there from an earlier run; a slot that is free has no id.
+        None => (Some(ids.id(slot).into()).filter(|id: &Arc<[u8]>| !id.is_empty()), false),
     };
-    if let Some(id) = id.filter(|id| dirt.tracked && !id.is_empty())
+    if let Some(id) = id.filter(|_| dirt.tracked)
         && !dirt.deletions.record(Deletion { view: index, id, since }, sent)
     {
         dirt.left_to_ttl += 1;

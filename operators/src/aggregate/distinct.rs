@@ -6,18 +6,46 @@ use crate::slab::Slab;
 use crate::time::EventTime;
 use crate::timeline::lane::Lane;
 use crate::value::Column;
+use std::cell::Cell;
 
 /// Distinct values by slot; the counts behind are exact, what is reported saturates.
 pub struct Distinct {
     most: u64,
     counts: Counts,
     distinct: Slab<u32>,
+    saturated: Saturated,
+}
+
+/// How often a distinct count was reported at its limit.
+#[derive(Debug, Default)]
+pub(super) struct Saturated(Cell<u64>);
+
+impl Saturated {
+    /// What is reported of `distinct` values: at most `most`.
+    #[inline]
+    pub fn report(&self, distinct: u32, most: u64) -> u64 {
+        let distinct = u64::from(distinct);
+        if distinct >= most {
+            self.0.set(self.0.get() + 1);
+        }
+        distinct.min(most)
+    }
+
+    /// How often so far.
+    pub fn times(&self) -> u64 {
+        self.0.get()
+    }
 }
 
 impl Distinct {
     /// Reports at most `most`.
     pub fn new(most: u64) -> Self {
-        Distinct { most, counts: Counts::default(), distinct: Slab::new() }
+        Distinct {
+            most,
+            counts: Counts::default(),
+            distinct: Slab::new(),
+            saturated: Saturated::default(),
+        }
     }
 }
 
@@ -42,7 +70,7 @@ impl Algebra for Distinct {
 
     #[inline]
     fn read(&self, slot: u32, _reading: Reading, out: &mut Column) {
-        out.push_word(u64::from(self.distinct[slot]).min(self.most));
+        out.push_word(self.saturated.report(self.distinct[slot], self.most));
     }
 
     fn warm(&self, lane: &Lane, values: &[i64]) {
@@ -51,6 +79,10 @@ impl Algebra for Distinct {
 
     fn holds(&self, slot: u32) -> bool {
         self.distinct[slot] > 0
+    }
+
+    fn saturated(&self) -> u64 {
+        self.saturated.times()
     }
 
     fn memory(&self) -> usize {

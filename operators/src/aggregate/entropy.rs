@@ -6,6 +6,7 @@
 //! added is the term that is taken away.
 
 use super::counts::Counts;
+use super::distinct::Saturated;
 use super::{Algebra, Reading};
 use crate::slab::Slab;
 use crate::time::EventTime;
@@ -43,6 +44,7 @@ pub struct Entropy {
     counts: Counts,
     states: Slab<State>,
     table: Box<[i128]>,
+    saturated: Saturated,
 }
 
 /// `round(n ln n * 2^40)`.
@@ -55,7 +57,8 @@ impl Entropy {
     /// Reports at most `most` distinct values (the entropy itself is over all of them).
     pub fn new(most: u64) -> Self {
         let table = (0..TABLE).map(term).collect();
-        Entropy { most, counts: Counts::default(), states: Slab::new(), table }
+        let (counts, states, saturated) = Default::default();
+        Entropy { most, counts, states, table, saturated }
     }
 
     #[inline]
@@ -103,7 +106,9 @@ impl Algebra for Entropy {
                 let most = if normalised { libm::log(f64::from(state.distinct)) } else { 1.0 };
                 out.push_double(if normalised { entropy / most } else { entropy });
             }
-            Reading::Distinct => out.push_word(u64::from(state.distinct).min(self.most)),
+            Reading::Distinct => {
+                out.push_word(self.saturated.report(state.distinct, self.most));
+            }
             _ => out.push_word(u64::from(state.values)),
         }
     }
@@ -114,6 +119,10 @@ impl Algebra for Entropy {
 
     fn holds(&self, slot: u32) -> bool {
         self.states[slot].values > 0
+    }
+
+    fn saturated(&self) -> u64 {
+        self.saturated.times()
     }
 
     fn memory(&self) -> usize {

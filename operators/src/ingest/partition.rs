@@ -7,26 +7,32 @@ use crate::plan::SourcePlan;
 use crate::time::{EventTime, Millis, SECOND};
 use std::collections::BTreeMap;
 
-/// Bytes of accepted events by second of event time, so that what has been sealed can be taken off.
+/// Accepted events and their bytes by second of event time, so that what has been sealed can be
+/// taken off.
 #[derive(Debug, Default)]
 pub(super) struct Unsealed {
-    seconds: BTreeMap<u64, u64>,
-    bytes: u64,
+    seconds: BTreeMap<u64, (u64, u64)>,
+    pub rows: u64,
+    pub bytes: u64,
 }
 
 impl Unsealed {
     fn add(&mut self, ts: EventTime, bytes: u64) {
-        *self.seconds.entry(ts / SECOND).or_default() += bytes;
+        let second = self.seconds.entry(ts / SECOND).or_default();
+        *second = (second.0 + 1, second.1 + bytes);
+        self.rows += 1;
         self.bytes += bytes;
     }
 
     /// Everything below `frontier` is sealed.
-    fn seal(&mut self, frontier: EventTime) {
+    pub fn seal(&mut self, frontier: EventTime) {
         while let Some(first) = self.seconds.first_entry() {
             if (first.key() + 1).saturating_mul(SECOND) > frontier {
                 break;
             }
-            self.bytes -= first.remove();
+            let (rows, bytes) = first.remove();
+            self.rows -= rows;
+            self.bytes -= bytes;
         }
     }
 }
@@ -50,15 +56,29 @@ pub(super) struct Owned {
     /// Monotonic time of the last accepted record, or of the start.
     pub alive: Millis,
     idle_after: Millis,
+    /// It appeared while the job ran, and none of its records has been accepted.
+    fresh: bool,
     told: Option<Status>,
 }
 
 impl Owned {
-    pub fn new(reader: Box<dyn PartitionReader>, plan: &SourcePlan, now: Millis) -> Self {
+    /// A partition of a worker whose capability stands at `held`: nothing older can be sent any
+    /// more, so nothing older is accepted. One found later starts at `floor`, if that is later.
+    pub fn new(
+        reader: Box<dyn PartitionReader>,
+        plan: &SourcePlan,
+        now: Millis,
+        held: EventTime,
+        floor: Option<EventTime>,
+    ) -> Self {
+        let fresh = reader.found_later();
+        let mut judge = Judge::new(plan.out_of_orderness, plan.max_future_skew);
+        judge.raise_floor(floor.filter(|_| fresh).unwrap_or(0).max(held));
         Owned {
-            idle: reader.found_later(),
+            idle: fresh,
+            fresh,
             reader,
-            judge: Judge::new(plan.out_of_orderness, plan.max_future_skew),
+            judge,
             unsealed: Unsealed::default(),
             raw: RawBatch::default(),
             next: 0,
@@ -112,25 +132,27 @@ impl Owned {
         self.accepted += 1;
         self.alive = now;
         self.idle = false;
+        self.fresh = false;
     }
 
-    pub fn sealed(&mut self, frontier: EventTime) {
-        self.unsealed.seal(frontier);
-    }
-
-    pub fn unsealed_bytes(&self) -> u64 {
-        self.unsealed.bytes
-    }
-
-    /// Becomes idle when it has been silent for long enough; follows `floor` while it is.
-    pub fn rest(&mut self, floor: Option<EventTime>, now: Millis) {
-        let silent = now.saturating_sub(self.alive) >= self.idle_after;
-        if !self.ended && self.caught_up && silent {
+    /// Becomes idle when it has been silent for long enough; follows `floor` while it is. A
+    /// partition that was not read because it was paused, or because nothing was, is not silent:
+    /// the reader is asked first. Nor is one whose broker has trouble.
+    ///
+    /// # Errors
+    /// When the log cannot be read on.
+    pub fn rest(&mut self, floor: Option<EventTime>, now: Millis) -> Result<(), String> {
+        let silent = self.caught_up && now.saturating_sub(self.alive) >= self.idle_after;
+        let behind = floor.is_some_and(|floor| floor > self.judge.watermark());
+        let moves = if self.idle { behind } else { silent };
+        if self.ended || !moves || self.ready()? || self.ended {
+            return Ok(());
+        }
+        if self.caught_up || self.fresh {
             self.idle = true;
+            self.judge.raise_floor(floor.unwrap_or(0));
         }
-        if let (true, Some(floor)) = (self.idle, floor) {
-            self.judge.raise_floor(floor);
-        }
+        Ok(())
     }
 
     /// Its status, if it changed since it was last told.
@@ -147,5 +169,105 @@ impl Owned {
             self.told = Some(status);
             status
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::reader::{PartitionId, RawRecord};
+    use crate::plan::{Format, Start, TimeField, TimeUnit};
+    use std::collections::VecDeque;
+
+    struct Script(VecDeque<Poll>, bool);
+
+    impl PartitionReader for Script {
+        fn id(&self) -> PartitionId {
+            PartitionId { source: 0, partition: 0 }
+        }
+
+        fn poll(&mut self) -> Poll {
+            self.0.pop_front().unwrap_or(Poll::Pending { caught_up: true })
+        }
+
+        fn found_later(&self) -> bool {
+            self.1
+        }
+
+        fn describe(&self) -> String {
+            "script".to_owned()
+        }
+    }
+
+    fn owned(polls: Vec<Poll>, found_later: bool, held: EventTime) -> Owned {
+        let plan = SourcePlan {
+            name: "script".to_owned(),
+            topic: None,
+            files: Vec::new(),
+            format: Format::Json,
+            start: Start::Earliest,
+            time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
+            arrival: None,
+            earliest: 0,
+            latest: EventTime::MAX,
+            out_of_orderness: 0,
+            idle_after: 1_000,
+            max_future_skew: None,
+            fields: Vec::new(),
+            predicates: Vec::new(),
+            keys: Vec::new(),
+        };
+        Owned::new(Box::new(Script(polls.into(), found_later)), &plan, 0, held, Some(70))
+    }
+
+    fn records() -> Poll {
+        Poll::Records(RawBatch { records: vec![RawRecord::default()], ..RawBatch::default() })
+    }
+
+    #[test]
+    fn a_partition_that_was_not_asked_is_not_idle() {
+        let caught_up = Poll::Pending { caught_up: true };
+        let mut owned = owned(vec![caught_up, records()], false, 0);
+        assert_eq!(owned.ready(), Ok(false));
+        // Paused for long; meanwhile a record has come.
+        owned.rest(Some(500), 5_000).unwrap();
+        assert!(!owned.idle && owned.judge.watermark() == 0 && owned.next == 0);
+        owned.next = 1;
+        owned.rest(Some(500), 6_000).unwrap();
+        assert!(!owned.idle, "what it was told last was a record");
+        assert_eq!(owned.ready(), Ok(false));
+        owned.rest(Some(500), 6_000).unwrap();
+        assert!(owned.idle && owned.judge.watermark() == 500);
+        owned.rest(None, 7_000).unwrap();
+        assert_eq!(owned.judge.watermark(), 500, "when none is active, all hold");
+    }
+
+    #[test]
+    fn an_idle_partition_does_not_follow_while_records_wait_or_its_broker_has_trouble() {
+        let trouble = Poll::Pending { caught_up: false };
+        let well = || Poll::Pending { caught_up: true };
+        let mut owned = owned(vec![well(), well(), trouble, records()], false, 0);
+        assert_eq!(owned.ready(), Ok(false));
+        owned.rest(Some(100), 1_000).unwrap();
+        assert!(owned.idle && owned.judge.watermark() == 100);
+        owned.rest(Some(200), 1_001).unwrap();
+        assert_eq!(owned.judge.watermark(), 100, "a broker error is not idleness");
+        owned.rest(Some(200), 1_002).unwrap();
+        assert_eq!(owned.judge.watermark(), 100, "a record waits");
+        owned.next = 1;
+        owned.rest(Some(200), 1_003).unwrap();
+        assert_eq!(owned.judge.watermark(), 200);
+    }
+
+    #[test]
+    fn a_partition_found_later_starts_where_its_worker_stands() {
+        let watermark = |found_later, held| owned(vec![], found_later, held).judge.watermark();
+        assert_eq!(watermark(true, 0), 70);
+        assert_eq!(watermark(true, 90), 90, "older events could not be sent any more");
+        assert_eq!(watermark(false, 0), 0);
+        let mut owned = owned(vec![Poll::Pending { caught_up: false }], true, 90);
+        assert!(owned.idle);
+        owned.rest(Some(100), 0).unwrap();
+        assert_eq!(owned.judge.watermark(), 100, "nothing of it was accepted: it holds nobody");
     }
 }

@@ -129,6 +129,11 @@ impl Projection {
         }
     }
 
+    /// Integer overflows so far in filters.
+    pub fn int_overflows(&self) -> u64 {
+        self.predicates.iter().map(Program::int_overflows).sum()
+    }
+
     fn set_bits(&mut self, route: usize, rows: usize) {
         self.bits.clear();
         self.bits.resize(rows, 0);

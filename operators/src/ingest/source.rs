@@ -10,18 +10,21 @@
 //! never is, and when its own events reach `stash_bytes` the job stops, because waiting would not
 //! help.
 
+mod letter;
+
 use crate::coordination::{Coordination, Notice};
 use crate::event_batch::EventBatch;
-use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink, Reason};
+use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use crate::ingest::decode::{Decoded, Decoder};
 use crate::ingest::judge::Verdict;
 use crate::ingest::partition::Owned;
 use crate::ingest::projection::{Outbox, Projection};
-use crate::ingest::reader::{Partitions, RawRecord};
+use crate::ingest::reader::Partitions;
 use crate::metrics::{PartitionProgress, WorkerMetrics};
 use crate::plan::{Plan, SourcePlan};
 use crate::shared::{Limits, SharedRef};
 use crate::time::EventTime;
+use letter::Letter;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -34,6 +37,9 @@ use timely::dataflow::{Scope, StreamVec};
 
 /// Records decoded together.
 const BATCH_RECORDS: usize = 1024;
+/// Bytes of records that are decoded together, and that are judged in one step: with the record
+/// that reaches it.
+const STEP_BYTES: usize = 16 << 20;
 /// How long a source that may not read waits before it looks again, unless it is woken.
 const RETRY: Duration = Duration::from_micros(500);
 
@@ -132,6 +138,8 @@ struct Reading {
     offsets: Vec<u64>,
     outbox: Outbox,
     dead: Vec<DeadLetter>,
+    /// Integer overflows counted so far.
+    overflows: u64,
     /// One an output, all at one time; empty once there is nothing more to send.
     capabilities: Vec<Capability<EventTime>>,
     done: bool,
@@ -151,6 +159,7 @@ impl Reading {
             offsets: Vec::new(),
             outbox: Outbox::new(plan, workers),
             dead: Vec::new(),
+            overflows: 0,
             capabilities,
             done: false,
             config,
@@ -160,29 +169,38 @@ impl Reading {
     /// Reads for a while.
     fn step(&mut self) -> Pace {
         if self.done || self.config.shared.failure.borrow().is_some() {
+            self.report();
             return Pace::Wait;
         }
         let now = self.config.shared.now.get();
+        let held = self.capabilities.first().map_or(0, |c| *c.time());
         for reader in self.config.partitions.appeared() {
             let plan = &self.config.plan.sources[usize::from(reader.id().source)];
-            self.owned.push(Owned::new(reader, plan, now));
+            let floor = self.config.coordination.borrow().floor();
+            self.owned.push(Owned::new(reader, plan, now, held, floor));
         }
         let pace = self.read();
-        self.rest();
+        if let Err(failure) = self.rest() {
+            self.config.shared.fail(failure);
+        }
         self.report();
         pace
     }
 
     fn read(&mut self) -> Pace {
-        let mut left = self.config.limits.records_step;
-        while left > 0 {
+        let (mut left, mut left_bytes) = (self.config.limits.records_step, STEP_BYTES);
+        while left > 0 && left_bytes > 0 {
             let shared = &self.config.shared;
             let room = self.config.dead_letters.borrow().has_room();
             if !room || shared.in_flight.bytes() >= self.config.limits.in_flight_bytes {
                 return Pace::Later;
             }
             match self.choose() {
-                Ok(Some(at)) => left = left.saturating_sub(self.judge(at).max(1)),
+                Ok(Some(at)) => {
+                    let (records, bytes) = self.judge(at);
+                    left = left.saturating_sub(records.max(1));
+                    left_bytes = left_bytes.saturating_sub(bytes);
+                }
                 Ok(None) if self.owned.iter().any(|o| o.paused) => return Pace::Later,
                 Ok(None) => return Pace::Wait,
                 Err(failure) => {
@@ -199,14 +217,14 @@ impl Reading {
     fn choose(&mut self) -> Result<Option<usize>, String> {
         let frontier = self.config.shared.frontier.get();
         let limit = self.config.limits.stash_bytes;
-        self.owned.iter_mut().for_each(|o| o.sealed(frontier));
-        let unsealed: u64 = self.owned.iter().map(Owned::unsealed_bytes).sum();
+        self.owned.iter_mut().for_each(|o| o.unsealed.seal(frontier));
+        let unsealed: u64 = self.owned.iter().map(|o| o.unsealed.bytes).sum();
         let mut chosen: Option<(EventTime, usize)> = None;
         for (at, owned) in self.owned.iter_mut().enumerate() {
             let watermark = owned.judge.watermark();
             let holds = watermark <= frontier;
-            if holds && owned.unsealed_bytes() >= limit {
-                return Err(overfull(&owned.reader.describe(), owned.unsealed_bytes(), limit));
+            if holds && owned.unsealed.bytes >= limit {
+                return Err(overfull(&owned.reader.describe(), owned.unsealed.bytes, limit));
             }
             owned.paused = !holds && unsealed >= limit / 2;
             let better = chosen.is_none_or(|(least, _)| watermark < least);
@@ -217,8 +235,8 @@ impl Reading {
         Ok(chosen.map(|(_, at)| at))
     }
 
-    /// Decodes and judges records of partition `at`; returns how many.
-    fn judge(&mut self, at: usize) -> usize {
+    /// Decodes and judges records of partition `at`; returns how many, and their bytes.
+    fn judge(&mut self, at: usize) -> (usize, usize) {
         let now = self.config.shared.now.get();
         let owned = &mut self.owned[at];
         let id = owned.reader.id();
@@ -228,10 +246,15 @@ impl Reading {
         self.decoded.clear();
         self.offsets.clear();
         let raw = std::mem::take(&mut owned.raw);
-        let end = raw.records.len().min(owned.next + BATCH_RECORDS);
-        let judged = owned.next..end;
-        for record in &raw.records[judged.clone()] {
+        let (from, mut bytes) = (owned.next, 0);
+        for record in raw.records.iter().skip(from).take(BATCH_RECORDS) {
+            if bytes >= STEP_BYTES {
+                break;
+            }
+            owned.next += 1;
+            owned.next_offset = record.offset.saturating_add(1);
             let value = raw.value(record);
+            bytes += value.len();
             let rows = self.decoded.rows();
             let letter = Letter { owned, plan, record, key: raw.key(record), value };
             if let Err(error) = self.decoders[source].decode(value, &mut self.decoded) {
@@ -256,23 +279,22 @@ impl Reading {
             }
             self.decoded.truncate(rows);
         }
-        owned.next = end;
-        owned.next_offset = raw.records[end - 1].offset + 1;
+        let judged = owned.next - from;
         verdicts.accepted.add(self.decoded.rows() as u64);
         let due = raw.due_ns;
         owned.raw = raw;
         let projection = &mut self.projections[source];
         projection.project(&self.decoded, id.partition, &self.offsets, due, &mut self.outbox);
-        judged.len()
+        (judged, bytes)
     }
 
     /// Lets silent partitions follow the others, and tells of what changed.
-    fn rest(&mut self) {
+    fn rest(&mut self) -> Result<(), String> {
         let now = self.config.shared.now.get();
         let floor = self.config.coordination.borrow().floor();
         let mut notices = self.config.notices.borrow_mut();
         for owned in &mut self.owned {
-            owned.rest(floor, now);
+            owned.rest(floor, now)?;
             if let Some(status) = owned.news() {
                 notices.push(Notice::Partition(owned.reader.id(), status));
             }
@@ -282,6 +304,7 @@ impl Reading {
             self.done = true;
             notices.push(Notice::Done(self.config.metrics.worker));
         }
+        Ok(())
     }
 
     fn report(&mut self) {
@@ -289,9 +312,18 @@ impl Reading {
             let source = usize::from(letter.partition.source);
             self.config.metrics.verdicts[source].dead(letter.reason).add(1);
         }
-        let unsealed = self.owned.iter().map(Owned::unsealed_bytes).sum();
-        self.config.metrics.unsealed_bytes.set(unsealed);
-        self.config.metrics.in_flight_bytes.set(self.config.shared.in_flight.bytes());
+        let (shared, metrics) = (&self.config.shared, &self.config.metrics);
+        let (mut rows, mut bytes) = (0, 0);
+        for owned in &mut self.owned {
+            owned.unsealed.seal(shared.frontier.get());
+            rows += owned.unsealed.rows;
+            bytes += owned.unsealed.bytes;
+        }
+        metrics.unsealed_rows.set(rows);
+        metrics.unsealed_bytes.set(bytes);
+        metrics.in_flight_bytes.set(shared.in_flight.bytes());
+        let overflows = self.projections.iter().map(Projection::int_overflows).sum();
+        metrics.int_overflows.add(overflows - std::mem::replace(&mut self.overflows, overflows));
     }
 
     /// Moves the capability to the least watermark of the worker's partitions.
@@ -334,57 +366,4 @@ fn overfull(partition: &str, bytes: u64, limit: u64) -> String {
          and limits.stash_bytes is {limit}; waiting cannot free them, because this partition holds \
          the frontier back: raise limits.stash_bytes, or lower the source's out_of_orderness"
     )
-}
-
-/// A record on its way to becoming a dead letter.
-struct Letter<'a> {
-    owned: &'a mut Owned,
-    plan: &'a SourcePlan,
-    record: &'a RawRecord,
-    key: Option<&'a [u8]>,
-    value: &'a [u8],
-}
-
-impl Letter<'_> {
-    fn dead(&self, reason: Reason) -> DeadLetter {
-        DeadLetter {
-            source: self.plan.name.clone(),
-            topic: self.plan.topic.clone(),
-            partition: self.owned.reader.id(),
-            offset: self.record.offset,
-            key: self.key.map(<[u8]>::to_vec),
-            value: self.record.value.as_ref().map(|_| self.value.to_vec()),
-            reason,
-            event_time: None,
-            watermark: self.owned.judge.watermark(),
-            late_by: None,
-            idle_floor: false,
-            arrived_at: None,
-            error: None,
-        }
-    }
-
-    fn malformed(&self, error: String) -> DeadLetter {
-        DeadLetter { error: Some(error), ..self.dead(Reason::Malformed) }
-    }
-
-    fn late(&self, ts: EventTime, by: u64, idle_floor: bool) -> DeadLetter {
-        DeadLetter {
-            event_time: Some(ts),
-            late_by: Some(by),
-            idle_floor,
-            ..self.dead(Reason::Late)
-        }
-    }
-
-    fn future(&self, ts: EventTime, ahead: u64, arrived: Option<EventTime>) -> DeadLetter {
-        let skew = self.plan.max_future_skew.unwrap_or(0);
-        let error = format!("event time is {ahead} ms after arrival, max_future_skew is {skew} ms");
-        DeadLetter {
-            event_time: Some(ts),
-            arrived_at: arrived,
-            error: Some(error),
-            ..self.dead(Reason::Future)
-        }
-    }
 }

@@ -31,6 +31,13 @@ impl Gauge {
         self.0.store(value, Ordering::Relaxed);
     }
 
+    /// Replaces one part of the number, of which the others belong to someone else on the same
+    /// thread: what was `before` is now `after`.
+    #[inline]
+    pub fn replace_part(&self, before: u64, after: u64) {
+        self.set(self.get().wrapping_sub(before).wrapping_add(after));
+    }
+
     /// The newest number.
     #[inline]
     pub fn get(&self) -> u64 {

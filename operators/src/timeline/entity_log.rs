@@ -65,6 +65,16 @@ impl Names {
         }
     }
 
+    /// How many entity ids and values are in use.
+    pub fn len(&self) -> usize {
+        self.entities.len() + self.symbols.iter().flatten().map(Interner::len).sum::<usize>()
+    }
+
+    /// Whether none is in use.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// About how much memory it takes, in bytes.
     pub fn memory(&self) -> usize {
         let symbols = self.symbols.iter().flatten().map(Interner::memory);

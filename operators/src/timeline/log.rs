@@ -12,6 +12,7 @@ use std::rc::Rc;
 /// the whole history; the log forgets a prefix of it.
 pub struct Log {
     chunks: VecDeque<Rc<Chunk>>,
+    bytes: usize,
     next: u64,
     forgotten: Option<EventTime>,
     chunk_rows: usize,
@@ -31,6 +32,7 @@ impl Log {
     ) -> Self {
         Log {
             chunks: VecDeque::new(),
+            bytes: 0,
             next: 0,
             forgotten: None,
             chunk_rows,
@@ -62,7 +64,7 @@ impl Log {
 
     /// The bytes of all its columns.
     pub fn bytes(&self) -> usize {
-        self.chunks.iter().map(|c| c.bytes()).sum()
+        self.bytes
     }
 
     /// Appends row `row` of `block`; its time must not be less than the last row's.
@@ -80,6 +82,7 @@ impl Log {
                 let rows = rows.min(self.chunk_rows);
                 let chunk = Chunk::new(self.next, ts, rows, self.filters, &self.attributes);
                 chunk.push(block, row);
+                self.bytes += chunk.bytes();
                 self.chunks.push_back(Rc::new(chunk));
             }
         }
@@ -142,6 +145,7 @@ impl Log {
             return None;
         }
         self.forgotten = Some(front.time(front.len() - 1));
+        self.bytes -= front.bytes();
         self.chunks.pop_front()
     }
 }

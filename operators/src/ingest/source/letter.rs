@@ -1,0 +1,60 @@
+//! Records that did not become events, on their way to the dead letters.
+
+use crate::ingest::dead_letter::{DeadLetter, Reason};
+use crate::ingest::partition::Owned;
+use crate::ingest::reader::RawRecord;
+use crate::plan::SourcePlan;
+use crate::time::EventTime;
+
+/// A record on its way to becoming a dead letter.
+pub(super) struct Letter<'a> {
+    pub owned: &'a mut Owned,
+    pub plan: &'a SourcePlan,
+    pub record: &'a RawRecord,
+    pub key: Option<&'a [u8]>,
+    pub value: &'a [u8],
+}
+
+impl Letter<'_> {
+    fn dead(&self, reason: Reason) -> DeadLetter {
+        DeadLetter {
+            source: self.plan.name.clone(),
+            topic: self.plan.topic.clone(),
+            partition: self.owned.reader.id(),
+            offset: self.record.offset,
+            key: self.key.map(<[u8]>::to_vec),
+            value: self.record.value.as_ref().map(|_| self.value.to_vec()),
+            reason,
+            event_time: None,
+            watermark: self.owned.judge.watermark(),
+            late_by: None,
+            idle_floor: false,
+            arrived_at: None,
+            error: None,
+        }
+    }
+
+    pub fn malformed(&self, error: String) -> DeadLetter {
+        DeadLetter { error: Some(error), ..self.dead(Reason::Malformed) }
+    }
+
+    pub fn late(&self, ts: EventTime, by: u64, idle_floor: bool) -> DeadLetter {
+        DeadLetter {
+            event_time: Some(ts),
+            late_by: Some(by),
+            idle_floor,
+            ..self.dead(Reason::Late)
+        }
+    }
+
+    pub fn future(&self, ts: EventTime, ahead: u64, arrived: Option<EventTime>) -> DeadLetter {
+        let skew = self.plan.max_future_skew.unwrap_or(0);
+        let error = format!("event time is {ahead} ms after arrival, max_future_skew is {skew} ms");
+        DeadLetter {
+            event_time: Some(ts),
+            arrived_at: arrived,
+            error: Some(error),
+            ..self.dead(Reason::Future)
+        }
+    }
+}
