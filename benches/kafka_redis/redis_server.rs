@@ -1,9 +1,9 @@
 //! What Redis says about itself, and what it takes when it has nothing else to do.
 
 use crate::servers::Server;
+use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
-use rand::SeedableRng as _;
 use redis::{Connection, ConnectionLike as _};
 use std::time::Instant;
 
@@ -104,7 +104,9 @@ fn rows(client: &mut Connection) -> Vec<Row> {
     let mut rows = Vec::with_capacity(keys.len());
     for keys in keys.chunks(PIPELINE) {
         let mut pipeline = redis::pipe();
-        keys.iter().for_each(|key| drop(pipeline.hgetall(key)));
+        for key in keys {
+            pipeline.hgetall(key);
+        }
         let held: Vec<Vec<(String, String)>> = pipeline.query(client).unwrap();
         rows.extend(keys.iter().cloned().zip(held).filter(|(_, fields)| !fields.is_empty()));
     }
