@@ -12,8 +12,12 @@
     reason = "a bench prints, and fails by panicking"
 )]
 
+#[path = "measure/machine.rs"]
+mod machine;
 #[path = "w1/measure.rs"]
 mod measure;
+#[path = "measure/no_letters.rs"]
+mod no_letters;
 
 use measure::{Files, Measured, decode, live, memory, replay};
 
@@ -24,7 +28,7 @@ fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
     let ask = |name: &str| asked.is_empty() || asked.iter().any(|a| a == name);
     let files = Files::generate();
-    println!("machine: {}", measure::machine());
+    println!("machine: {}", machine::machine());
     println!("events: {}, {} bytes each", files.events, files.bytes / files.events);
     let reference = median(|| decode(&files.narrow, &files.job));
     println!("decode alone (reference): {reference}");

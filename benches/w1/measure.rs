@@ -1,5 +1,6 @@
 //! Runs of the engine, each in a process of its own where memory or CPU is counted.
 
+use crate::no_letters::NoLetters;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,7 +10,6 @@ use tidemark::file_source::{FilePartitions, Progress, share};
 use tidemark::generator::{Options, Profile, write_files};
 use tidemark::online::{Embedded, OnlineStore as _};
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{Partitions as _, Poll};
 use tidemark_operators::shared::Limits;
@@ -121,19 +121,6 @@ pub fn live(file: &Path, job: &Path) -> Measured {
     }
 }
 
-/// The inputs have no dead letters.
-struct NoLetters;
-
-impl DeadLetterSink for NoLetters {
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn push(&mut self, letter: DeadLetter) {
-        panic!("{letter:?}");
-    }
-}
-
 /// Peak memory of replays whose whole input lies inside the 24 h window, less that of a process
 /// with next to no input.
 pub fn memory(files: &Files) {
@@ -211,12 +198,4 @@ pub fn replay(file: &Path, job: &Path, sealed: Option<&Path>) -> Measured {
         peak_rss_bytes: summary["peak_rss_bytes"].as_u64().unwrap(),
         rows: summary["rows"].as_u64().unwrap(),
     }
-}
-
-/// The machine, in a line.
-pub fn machine() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let name = info.lines().find_map(|l| l.strip_prefix("model name")).unwrap_or("");
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    format!("{}, {cores} cores", name.trim_start_matches(['\t', ' ', ':']))
 }
