@@ -5,7 +5,12 @@
 //! matters little; each is the median of [`ROUNDS`] runs taken in turn with the reference, and given
 //! as a ratio to it. The bars are the project's own.
 
-#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may fail")]
+#![expect(
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a bench prints and may fail"
+)]
 
 #[path = "measure/machine.rs"]
 mod machine;
