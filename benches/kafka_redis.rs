@@ -97,20 +97,24 @@ impl Bench {
             std::thread::sleep(Duration::from_millis(10));
         };
         let ended = Instant::now();
+        let wall = (ended - before.at).as_secs_f64();
+        let taken = Counts::read(&mut connect(&self.redis)).since(before.redis).commands();
+        let busy = (self.redis.cpu_seconds() - before.cpu[1]) * 100.0 / wall;
         let mut metrics = job.scrape();
         while metrics.pending() > 0.0 && ended.elapsed() < WAIT_MAX {
             std::thread::sleep(Duration::from_millis(10));
             metrics = job.scrape();
         }
         let backlog = format!(
-            "{} at the end of the topic, written out {:.0} ms later",
+            "{} at the end of the topic, written out {:.0} ms later; until that end Redis took {:.0} \
+             commands/s and was busy for {busy:.0} %",
             backlog(&read),
-            ended.elapsed().as_secs_f64() * 1e3
+            ended.elapsed().as_secs_f64() * 1e3,
+            taken / wall,
         );
         let after = self.look(&job, metrics);
         job.stop();
         let figures = Figures::between(&before, &after);
-        let wall = (ended - before.at).as_secs_f64();
         (Figures { rate: EVENTS as f64 / wall, ..figures }, backlog)
     }
 
@@ -155,6 +159,7 @@ impl Drop for StopOnDrop<'_> {
     }
 }
 
+/// Rows changed by decay alone may wait a second (`decay_flush`), and count here.
 fn backlog(metrics: &Scrape) -> String {
     let oldest = metrics.sum("tidemark_online_oldest_pending_seconds", &[]) * 1e3;
     format!("{:.0} rows not in Redis yet, the oldest for {oldest:.0} ms", metrics.pending())
