@@ -22,7 +22,7 @@ fn plan() -> Arc<Plan> {
          delayed = { aggregate = \"count\", window = \"50ms\", delay = \"30ms\" }\n\
          places = { aggregate = \"distinct\", of = \"country\", window = \"1s\" }\n\
          last = { aggregate = \"latest\", of = \"points\", horizon = \"1s\" }\n\
-         twice = \"last * 2\"\n";
+         twice = { expression = 'last * 2' }\n";
     tidemark_jobs::load("accounts.toml", text).unwrap_or_else(|e| panic!("{e}")).plan
 }
 
