@@ -145,10 +145,11 @@ impl Owned {
         let silent = self.caught_up && now.saturating_sub(self.alive) >= self.idle_after;
         let behind = floor.is_some_and(|floor| floor > self.judge.watermark());
         let moves = if self.idle { behind } else { silent };
-        if self.ended || !moves || self.ready()? || self.ended {
+        if self.ended || !moves || self.ready()? {
             return Ok(());
         }
-        if self.caught_up || self.fresh {
+        // The reader may just have said that it has ended.
+        if !self.ended && (self.caught_up || self.fresh) {
             self.idle = true;
             self.judge.raise_floor(floor.unwrap_or(0));
         }
