@@ -8,6 +8,7 @@
 //! A job starts where its sources say, whatever an earlier run did: rows are derived from the log,
 //! so a process that was killed leaves nothing behind that the next one could stumble over.
 
+mod arrival;
 mod letters;
 mod sources;
 mod store;
@@ -24,6 +25,7 @@ use crate::sealed_file::SealedFile;
 use crate::service::Service;
 use crate::signals::Stop;
 use crate::{connect, job_file, logging, panics};
+use arrival::Arrivals;
 use letters::Letters;
 use sources::Sources;
 use std::path::Path;
@@ -169,12 +171,14 @@ impl Job {
     fn parts(&self, opened: &Arc<sources::Opened>) -> MakeParts {
         let (opened, letters) = (Arc::clone(opened), Arc::clone(&self.letters));
         let (store, workers) = (Arc::clone(&self.store), self.settings.workers);
+        let clock = self.observer.clone();
         let lines = Mutex::new(self.sealed.as_ref().map(SealedFile::sink));
         Arc::new(move |worker, waker| {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             let lines = if worker == 0 { lines.take() } else { None };
+            let partitions = opened.partitions(worker, workers, &waker)?;
             Ok(Parts {
-                partitions: opened.partitions(worker, workers, &waker)?,
+                partitions: Box::new(Arrivals { partitions, clock: clock.clone() }),
                 dead_letters: letters.sink(waker),
                 online: Some(store.writer(worker)),
                 lines: lines.map(|sink| Box::new(sink) as _),

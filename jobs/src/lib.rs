@@ -43,6 +43,7 @@
 //!
 //! [entities.card]
 //! key = "card_id"                  # or keys = { transactions = "card_id", .. }, by source
+//! # a key that is absent or null is missing; an empty text is an id like any other
 //!
 //! [views.activity]
 //! entity = "card"

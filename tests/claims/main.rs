@@ -2,9 +2,13 @@
 
 // `cfg(test)` is always so here; it tells clippy that these are tests, where a panic is a verdict.
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod arrangement;
 #[cfg(test)]
 mod commands;
+#[cfg(test)]
+mod found_later;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]

@@ -179,6 +179,11 @@ impl OnlineSink for Rows {
 
 /// Runs `plan` over `log` to the end.
 pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
+    watched(plan, log, run).0
+}
+
+/// The same, with what was seen of it from outside.
+pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
     fail_fast();
     let settings = Settings {
         plan: Arc::clone(plan),
@@ -229,7 +234,7 @@ pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
     }
     let sealed = String::from_utf8(std::mem::take(&mut *sealed.lock().unwrap())).unwrap();
     let live = std::mem::take(&mut *rows.lock().unwrap());
-    Output { sealed, live, dead, newest, verdicts }
+    (Output { sealed, live, dead, newest, verdicts }, observer)
 }
 
 /// A worker that panics leaves the others waiting for ever: end the process instead.

@@ -148,7 +148,7 @@ impl Owned {
         if self.ended || !moves || self.ready()? {
             return Ok(());
         }
-        // Asking may have found the end.
+        // The reader may just have said that it has ended.
         if !self.ended && (self.caught_up || self.fresh) {
             self.idle = true;
             self.judge.raise_floor(floor.unwrap_or(0));

@@ -1,0 +1,92 @@
+//! When records arrived, so that their latency can be told.
+//!
+//! A topic's batch says at which wall time it was first read; the dataflow's latency is measured on
+//! the monotonic clock of [`Observer::now_ns`]. A batch that says nothing arrives when the worker
+//! takes it.
+
+use crate::engine::Observer;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tidemark_operators::ingest::reader::{
+    PartitionId, PartitionReader, Partitions, Poll, RawBatch,
+};
+use tidemark_operators::time::EventTime;
+
+/// Partitions whose batches say when they arrived.
+pub(super) struct Arrivals {
+    pub partitions: Box<dyn Partitions>,
+    pub clock: Observer,
+}
+
+impl Partitions for Arrivals {
+    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
+        let appeared = self.partitions.appeared().into_iter();
+        let noted = appeared
+            .map(|reader| Box::new(Arriving { reader, clock: self.clock.clone() }) as Box<_>);
+        noted.collect()
+    }
+
+    fn may_grow(&self) -> bool {
+        self.partitions.may_grow()
+    }
+}
+
+struct Arriving {
+    reader: Box<dyn PartitionReader>,
+    clock: Observer,
+}
+
+impl PartitionReader for Arriving {
+    fn id(&self) -> PartitionId {
+        self.reader.id()
+    }
+
+    fn poll(&mut self) -> Poll {
+        let mut polled = self.reader.poll();
+        if let Poll::Records(batch) = &mut polled {
+            note(batch, self.clock.now_ns(), wall_ms());
+        }
+        polled
+    }
+
+    fn found_later(&self) -> bool {
+        self.reader.found_later()
+    }
+
+    fn describe(&self) -> String {
+        self.reader.describe()
+    }
+}
+
+/// Sets when `batch` was due, unless it says so itself: as long before `now_ns` as it was read before
+/// `wall`.
+fn note(batch: &mut RawBatch, now_ns: u64, wall: Option<EventTime>) {
+    if batch.due_ns == 0 {
+        let waited = wall.zip(batch.read_at).map_or(0, |(wall, read)| wall.saturating_sub(read));
+        batch.due_ns = now_ns.saturating_sub(waited.saturating_mul(1_000_000)).max(1);
+    }
+}
+
+/// Milliseconds since the epoch; `None` when the clock stands before it.
+fn wall_ms() -> Option<EventTime> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    EventTime::try_from(since.as_millis()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_due_when_it_was_read() {
+        let due = |due_ns, read_at, wall| {
+            let mut batch = RawBatch { due_ns, read_at, ..RawBatch::default() };
+            note(&mut batch, 9_000_000, wall);
+            batch.due_ns
+        };
+        assert_eq!(due(0, Some(100), Some(103)), 6_000_000);
+        assert_eq!(due(0, Some(100), Some(900)), 1, "before the job began, as it were");
+        assert_eq!(due(0, Some(100), Some(50)), 9_000_000, "a clock that was set back");
+        assert_eq!(due(0, None, Some(103)), 9_000_000);
+        assert_eq!(due(7, Some(100), Some(103)), 7);
+    }
+}

@@ -1,0 +1,88 @@
+//! What a run says of itself, against what can be counted by hand; and ids that are odd.
+
+use crate::memory::{Run, replay, watched};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tidemark::engine::Online;
+use tidemark_operators::plan::Plan;
+
+const T: u64 = 1_700_000_000_000;
+
+fn plan() -> Arc<Plan> {
+    let text = "[job]\nname = \"accounts\"\ndistinct_max = 3\n[sources.t]\nfiles = [\"memory\"]\n\
+         out_of_orderness = \"20ms\"\ntime = { field = \"ts\", unit = \"ms\" }\n\
+         [sources.t.fields]\ncard = \"string\"\n\
+         country = { type = \"string\", optional = true }\n\
+         points = { type = \"int\", optional = true }\n\
+         [entities.card]\nkey = \"card\"\n\
+         [views.cards]\nentity = \"card\"\nsource = \"t\"\n[views.cards.features]\n\
+         n = { aggregate = \"count\", window = \"100ms\" }\n\
+         wide = { aggregate = \"count\", window = \"1s\" }\n\
+         delayed = { aggregate = \"count\", window = \"50ms\", delay = \"30ms\" }\n\
+         places = { aggregate = \"distinct\", of = \"country\", window = \"1s\" }\n\
+         last = { aggregate = \"latest\", of = \"points\", horizon = \"1s\" }\n\
+         twice = { expression = 'last * 2' }\n";
+    tidemark_jobs::load("accounts.toml", text).unwrap_or_else(|e| panic!("{e}")).plan
+}
+
+fn event(ts: u64, card: &str, country: u64, points: i64) -> Vec<u8> {
+    let ts = T + ts;
+    format!("{{\"ts\":{ts},\"card\":\"{card}\",\"country\":\"{country}\",\"points\":{points}}}")
+        .into_bytes()
+}
+
+#[test]
+fn metrics_say_what_is_held_and_what_was_computed() {
+    let (times, plan) = ([0, 3, 3, 40, 410, 420, 450, 470, 480, 490, 500], plan());
+    let big = |at: usize| if at == 4 { i64::MAX } else { 1 };
+    let log = times.iter().enumerate();
+    let log = log.map(|(at, ts)| event(*ts, ["a", "b"][at % 2], at as u64, big(at)));
+    let log: Vec<_> = log.collect();
+    for (online, sealed_rows) in [(Online::AtEnd, 11), (Online::Off, 11)] {
+        let run = Run { online, ..Run::default() };
+        let (output, observer) = watched(&plan, &vec![log.clone()], &run);
+        let (metrics, entity) = (&observer.metrics[0], &observer.metrics[0].entities[0]);
+        let live_rows = output.live.len() as u64;
+        assert_eq!(metrics.rows_sealed.get(), sealed_rows);
+        assert_eq!(metrics.rows_live.get(), live_rows);
+        assert_eq!(metrics.features.get(), 6 * (sealed_rows + live_rows));
+        let inside = |delay: u64, length: u64| {
+            times.iter().filter(|ts| *ts + delay <= 500 && 500 < *ts + delay + length).count()
+        };
+        let held = |delay, length| {
+            let windows = plan.entities[0].windows.iter();
+            let mut windows = windows.zip(&entity.windows);
+            windows.find(|(w, _)| (w.delay, w.length) == (delay, length)).unwrap().1.get() as usize
+        };
+        for (delay, length) in [(0, 100), (0, 1_000), (30, 50)] {
+            assert_eq!(held(delay, length), inside(delay, length), "{online:?} {delay} {length}");
+        }
+        assert_eq!((entity.entities.get(), entity.timeline_rows.get()), (2, 11));
+        assert!(entity.timeline_bytes.get() > 0);
+        // Two cards and eleven countries.
+        assert_eq!(metrics.dictionary_entries.get(), 13);
+        let lines = output.sealed.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+        let rows: Vec<Value> = lines.map(|l| l["features"].clone()).collect();
+        let full = rows.iter().filter(|r| r["places"] == 3).count() as u64;
+        assert_eq!(metrics.distinct_saturated.get(), full + live_rows, "a limit reached counts");
+        assert!(rows.iter().all(|r| r["places"].as_u64() <= Some(3)));
+        let nulls = rows.iter().filter(|r| r["twice"].is_null()).count();
+        assert_eq!((nulls, metrics.int_overflows.get()), (1, 1));
+        assert_eq!(metrics.in_flight_bytes.get(), 0);
+    }
+}
+
+#[test]
+fn an_empty_text_is_an_id_like_any_other() {
+    let log = vec![(0..300).map(|at| event(at, ["", "x"][at as usize % 2], 1, 1)).collect()];
+    let run = Run { online: Online::Off, ..Run::default() };
+    let output = replay(&plan(), &log, &run);
+    assert_eq!(output.verdicts, [300, 0, 0, 0]);
+    let lines = output.sealed.lines().map(|l| serde_json::from_str::<Value>(l).unwrap());
+    let lines: Vec<Value> = lines.collect();
+    let ids: BTreeSet<_> = lines.iter().map(|l| l["entity_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, BTreeSet::from(["", "x"]));
+    let last = lines.iter().rfind(|l| l["entity_id"] == "").unwrap();
+    assert_eq!(last["features"]["n"], 50);
+}
