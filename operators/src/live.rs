@@ -9,18 +9,20 @@
 //! Edges are found in the log and, for events that are not sealed yet, in the stash. A window's
 //! position in the log skips what had its edge while it was still in the stash.
 
+mod view;
+
 use crate::aggregate::last::Last;
 use crate::aggregate::{Accumulator, accumulator};
 use crate::online::{Cause, OnlineSink, RowBatch};
-use crate::plan::{EntityPlan, Kind, Mask, Plan, Window};
+use crate::plan::{EntityPlan, Plan, Window};
 use crate::sealed::wanted_attributes;
-use crate::slab::Slab;
 use crate::time::{EventTime, Millis};
 use crate::timeline::entity_log::{EntityLog, Names};
 use crate::timeline::lane::Lane;
 use crate::timeline::stash::Block;
 use crate::value::Column;
-use crate::view::{Source, ViewColumns, ratio};
+use crate::view::{Source, ratio};
+use view::{Alive, View, live_view};
 
 /// Rows computed and handed over at once.
 const BATCH_ROWS: usize = 1024;
@@ -53,41 +55,6 @@ fn edges(
     let (lo, hi) = ((clock + 1).saturating_sub(edge), (to + 1).saturating_sub(edge));
     if log.stash.floor().is_some_and(|floor| floor < hi) {
         log.stash.copy(lo, hi, lane);
-    }
-}
-
-/// What keeps a row alive.
-enum Alive {
-    /// An accumulator that holds every event of the extent.
-    Holds(usize),
-    /// A latest event younger than this.
-    Younger(usize, Millis),
-}
-
-struct View {
-    index: usize,
-    mask: Mask,
-    reads: Vec<Source>,
-    features: Vec<usize>,
-    columns: ViewColumns,
-    alive: Vec<Alive>,
-    /// For each window the masks of the view's accumulators over it.
-    windows: Vec<Vec<Mask>>,
-    /// The last-event state the view looks at.
-    lasts: Vec<usize>,
-    touched: Vec<u32>,
-    /// 0: not touched, 1: by decay, 2: by an arrival.
-    marks: Slab<u8>,
-}
-
-impl View {
-    #[inline]
-    fn touch(&mut self, slot: u32, cause: Cause) {
-        let mark = &mut self.marks[slot];
-        if *mark == 0 {
-            self.touched.push(slot);
-        }
-        *mark = (*mark).max(if cause == Cause::Arrival { 2 } else { 1 });
     }
 }
 
@@ -426,79 +393,5 @@ impl LiveWindows {
                 batch.features.iter_mut().for_each(|f| f.valid[row] = false);
             }
         }
-    }
-}
-
-/// A view's part; last-event state that only its extents need is added to `lasts`.
-fn live_view(
-    plan: &Plan,
-    entity: &EntityPlan,
-    view: &crate::plan::ViewPlan,
-    lasts: &mut Vec<crate::plan::LastPlan>,
-) -> View {
-    let reads: Vec<Source> = view.reads.iter().map(Source::from).collect();
-    let mut windows = vec![Vec::new(); entity.windows.len()];
-    let mut use_accumulator = |at: usize| {
-        let accumulator = &entity.accumulators[at];
-        windows[accumulator.window].push(accumulator.mask);
-    };
-    for read in &reads {
-        match *read {
-            Source::Accumulator(at, _) => use_accumulator(at),
-            Source::Ratio(n, d) => [n, d].into_iter().for_each(&mut use_accumulator),
-            Source::Last(..) => {}
-        }
-    }
-    let mut alive = Vec::new();
-    for (mask, extent) in &view.extents {
-        let exact = entity.accumulators.iter().position(|a| {
-            let window = entity.windows[a.window];
-            a.kind == Kind::Count
-                && a.mask == *mask
-                && (window.delay, window.length) == (0, *extent)
-        });
-        if let Some(at) = exact {
-            use_accumulator(at);
-            alive.push(Alive::Holds(at));
-            continue;
-        }
-        let last = lasts.iter().position(|l| l.mask == *mask).unwrap_or_else(|| {
-            lasts.push(crate::plan::LastPlan {
-                mask: *mask,
-                attributes: Vec::new(),
-                horizon: *extent,
-            });
-            lasts.len() - 1
-        });
-        lasts[last].horizon = lasts[last].horizon.max(*extent);
-        alive.push(Alive::Younger(last, *extent));
-    }
-    let read = reads.iter().filter_map(|read| match read {
-        Source::Last(at, ..) => Some(*at),
-        _ => None,
-    });
-    let younger = alive.iter().filter_map(|a| match a {
-        Alive::Younger(at, _) => Some(*at),
-        Alive::Holds(_) => None,
-    });
-    let used = read.chain(younger).collect();
-    View {
-        index: view.index,
-        mask: view.mask,
-        reads,
-        features: view.features.iter().map(|f| f.column).collect(),
-        columns: ViewColumns::new(view, &plan.zone),
-        alive,
-        windows: windows
-            .into_iter()
-            .map(|mut masks: Vec<Mask>| {
-                masks.sort_unstable();
-                masks.dedup();
-                masks
-            })
-            .collect(),
-        lasts: used,
-        touched: Vec::new(),
-        marks: Slab::new(),
     }
 }

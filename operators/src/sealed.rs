@@ -10,6 +10,9 @@
 //! tight loop. A storm of expiry (a day of events leaving after a pause) is worked off in blocks of
 //! bounded size too, and the caller may stop between any two.
 
+mod pane;
+mod view;
+
 use crate::aggregate::last::{Last, LastReading};
 use crate::aggregate::{Accumulator, Reading, Step, accumulator};
 use crate::event_batch::Origin;
@@ -19,8 +22,10 @@ use crate::timeline::entity_log::Names;
 use crate::timeline::lane::Lane;
 use crate::timeline::log::Log;
 use crate::value::Column;
-use crate::view::{Source, ViewColumns, ratio};
+use crate::view::{Source, ViewColumns};
+use pane::Pane;
 use std::collections::VecDeque;
+use view::SealedView;
 
 /// Rows computed at once, unless more have one ts.
 const BLOCK_ROWS: u64 = 4096;
@@ -43,56 +48,6 @@ pub struct SealedRows<'a> {
 pub trait SealedOutput {
     /// Takes the next rows of a view.
     fn rows(&mut self, rows: &SealedRows<'_>, names: &Names);
-}
-
-/// One window and where it stands in the log.
-struct Pane {
-    window: Window,
-    /// Rows below have entered.
-    entered: u64,
-    /// Rows below have left.
-    left: u64,
-    enter: Lane,
-    leave: Lane,
-    enter_ends: Vec<u32>,
-    leave_ends: Vec<u32>,
-}
-
-impl Pane {
-    /// Copies out what enters and leaves by `clock`, and where each group stands in it.
-    fn load(&mut self, log: &Log, clock: EventTime, groups: &[EventTime]) {
-        let window = self.window;
-        self.leave.clear();
-        let to = log.partition(self.left, |ts| window.leaves(ts) <= clock);
-        log.copy(self.left, to, &mut self.leave);
-        self.left = to;
-        ends(&self.leave.times, groups, |ts| window.leaves(ts), &mut self.leave_ends);
-        if window.delay > 0 {
-            self.enter.clear();
-            let to = log.partition(self.entered, |ts| window.enters(ts) <= clock);
-            log.copy(self.entered, to, &mut self.enter);
-            self.entered = to;
-            ends(&self.enter.times, groups, |ts| window.enters(ts), &mut self.enter_ends);
-        }
-    }
-}
-
-/// For each group the end of the rows whose `at` is not after its ts; then the end of all.
-fn ends(
-    times: &[EventTime],
-    groups: &[EventTime],
-    at: impl Fn(EventTime) -> EventTime,
-    out: &mut Vec<u32>,
-) {
-    out.clear();
-    let mut row = 0;
-    for group in groups {
-        while row < times.len() && at(times[row]) <= *group {
-            row += 1;
-        }
-        out.push(row as u32);
-    }
-    out.push(times.len() as u32);
 }
 
 /// One accumulator, its window and what is read of it.
@@ -125,19 +80,6 @@ pub struct SealedWindows {
     clock: EventTime,
     rows: u64,
     values: u64,
-}
-
-struct SealedView {
-    index: usize,
-    mask: u64,
-    features: usize,
-    columns: ViewColumns,
-    /// For each read, the shared column (or two) it comes from.
-    reads: Vec<(usize, Option<usize>)>,
-    selected: Vec<u32>,
-    times: Vec<EventTime>,
-    origins: Vec<Origin>,
-    slots: Vec<u32>,
 }
 
 impl SealedWindows {
@@ -443,54 +385,6 @@ impl SealedWindows {
                 );
             }
         }
-    }
-}
-
-impl SealedView {
-    /// Fills the view's columns for its rows among the block's; returns how many there are.
-    fn select(&mut self, arrivals: &Lane, origins: &[Origin], outs: &[Column]) -> usize {
-        self.columns.clear();
-        self.selected.clear();
-        let (mask, rows) = (self.mask, 0..arrivals.len() as u32);
-        self.selected.extend(rows.filter(|r| arrivals.bits[*r as usize] & mask == mask));
-        let whole = self.selected.len() == arrivals.len();
-        if !whole {
-            self.pick_rows(arrivals, origins);
-        }
-        for (column, (first, second)) in self.columns.columns.iter_mut().zip(&self.reads) {
-            match second {
-                Some(second) if whole => ratio(&outs[*first], &outs[*second], column),
-                Some(second) => {
-                    let (mut n, mut d) = (Column::default(), Column::default());
-                    pick(&outs[*first], &self.selected, &mut n);
-                    pick(&outs[*second], &self.selected, &mut d);
-                    ratio(&n, &d, column);
-                }
-                None if whole => column.clone_from(&outs[*first]),
-                None => pick(&outs[*first], &self.selected, column),
-            }
-        }
-        self.columns.derive(self.selected.len());
-        self.selected.len()
-    }
-
-    fn pick_rows(&mut self, arrivals: &Lane, origins: &[Origin]) {
-        let rows = || self.selected.iter().map(|r| *r as usize);
-        self.times.clear();
-        self.times.extend(rows().map(|r| arrivals.times[r]));
-        self.origins.clear();
-        self.origins.extend(rows().map(|r| origins[r]));
-        self.slots.clear();
-        self.slots.extend(rows().map(|r| arrivals.slots[r]));
-    }
-}
-
-/// Copies the rows `selected` of `from`; spans go on pointing into the copied bytes.
-fn pick(from: &Column, selected: &[u32], out: &mut Column) {
-    out.bytes.clone_from(&from.bytes);
-    for row in selected {
-        out.words.push(from.words[*row as usize]);
-        out.valid.push(from.valid[*row as usize]);
     }
 }
 

@@ -1,0 +1,112 @@
+//! One view of the live windows.
+
+use crate::online::Cause;
+use crate::plan::{EntityPlan, Kind, LastPlan, Mask, Plan, ViewPlan};
+use crate::slab::Slab;
+use crate::time::Millis;
+use crate::view::{Source, ViewColumns};
+
+/// What keeps a row alive.
+pub(super) enum Alive {
+    /// An accumulator that holds every event of the extent.
+    Holds(usize),
+    /// A latest event younger than this.
+    Younger(usize, Millis),
+}
+
+/// A view's columns, and which of its rows have been touched.
+pub(super) struct View {
+    pub index: usize,
+    pub mask: Mask,
+    pub reads: Vec<Source>,
+    pub features: Vec<usize>,
+    pub columns: ViewColumns,
+    pub alive: Vec<Alive>,
+    /// For each window the masks of the view's accumulators over it.
+    pub windows: Vec<Vec<Mask>>,
+    /// The last-event state the view looks at.
+    pub lasts: Vec<usize>,
+    pub touched: Vec<u32>,
+    /// 0: not touched, 1: by decay, 2: by an arrival.
+    pub marks: Slab<u8>,
+}
+
+impl View {
+    #[inline]
+    pub(super) fn touch(&mut self, slot: u32, cause: Cause) {
+        let mark = &mut self.marks[slot];
+        if *mark == 0 {
+            self.touched.push(slot);
+        }
+        *mark = (*mark).max(if cause == Cause::Arrival { 2 } else { 1 });
+    }
+}
+/// A view's part; last-event state that only its extents need is added to `lasts`.
+pub(super) fn live_view(
+    plan: &Plan,
+    entity: &EntityPlan,
+    view: &ViewPlan,
+    lasts: &mut Vec<LastPlan>,
+) -> View {
+    let reads: Vec<Source> = view.reads.iter().map(Source::from).collect();
+    let mut windows = vec![Vec::new(); entity.windows.len()];
+    let mut use_accumulator = |at: usize| {
+        let accumulator = &entity.accumulators[at];
+        windows[accumulator.window].push(accumulator.mask);
+    };
+    for read in &reads {
+        match *read {
+            Source::Accumulator(at, _) => use_accumulator(at),
+            Source::Ratio(n, d) => [n, d].into_iter().for_each(&mut use_accumulator),
+            Source::Last(..) => {}
+        }
+    }
+    let mut alive = Vec::new();
+    for (mask, extent) in &view.extents {
+        let exact = entity.accumulators.iter().position(|a| {
+            let window = entity.windows[a.window];
+            a.kind == Kind::Count
+                && a.mask == *mask
+                && (window.delay, window.length) == (0, *extent)
+        });
+        if let Some(at) = exact {
+            use_accumulator(at);
+            alive.push(Alive::Holds(at));
+            continue;
+        }
+        let last = lasts.iter().position(|l| l.mask == *mask).unwrap_or_else(|| {
+            lasts.push(LastPlan { mask: *mask, attributes: Vec::new(), horizon: *extent });
+            lasts.len() - 1
+        });
+        lasts[last].horizon = lasts[last].horizon.max(*extent);
+        alive.push(Alive::Younger(last, *extent));
+    }
+    let read = reads.iter().filter_map(|read| match read {
+        Source::Last(at, ..) => Some(*at),
+        _ => None,
+    });
+    let younger = alive.iter().filter_map(|a| match a {
+        Alive::Younger(at, _) => Some(*at),
+        Alive::Holds(_) => None,
+    });
+    let used = read.chain(younger).collect();
+    View {
+        index: view.index,
+        mask: view.mask,
+        reads,
+        features: view.features.iter().map(|f| f.column).collect(),
+        columns: ViewColumns::new(view, &plan.zone),
+        alive,
+        windows: windows
+            .into_iter()
+            .map(|mut masks: Vec<Mask>| {
+                masks.sort_unstable();
+                masks.dedup();
+                masks
+            })
+            .collect(),
+        lasts: used,
+        touched: Vec::new(),
+        marks: Slab::new(),
+    }
+}
