@@ -35,7 +35,7 @@ pub struct SealedLines {
     /// Which worker and entity type they come from: their order is one of these streams' own.
     pub stream: (u32, u32),
     /// For each line its place and where it is in `bytes`.
-    pub lines: Vec<(LineKey, u32, u32)>,
+    pub lines: Vec<(LineKey, u64, u64)>,
     /// The lines, each with its newline, in no particular order.
     pub bytes: Vec<u8>,
 }
@@ -125,7 +125,7 @@ impl SealedOutput for LineWriter {
             push_features(&view.features, rows.columns, row, out);
             out.extend_from_slice(b"}}\n");
             let key = LineKey { as_of, origin, view: rows.view as u32 };
-            self.pending.lines.push((key, start as u32, out.len() as u32));
+            self.pending.lines.push((key, start as u64, out.len() as u64));
         }
     }
 }

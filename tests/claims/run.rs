@@ -528,9 +528,12 @@ fn over_files(folder: &Path, log: &[Vec<(Record, Record)>]) -> PathBuf {
         std::fs::write(&path, lines.collect::<Vec<u8>>()).unwrap();
         files.push(format!("{:?}", path.display().to_string()));
     }
-    let job = tidemark_jobs::FRAUD
-        .replace("topic = \"transactions\"\n", &format!("files = [{}]\n", files.join(", ")))
-        .replace("start = \"earliest\"\n", "");
+    let line = |line: &str| match line {
+        line if line.starts_with("topic = ") => format!("files = [{}]\n", files.join(", ")),
+        line if line.starts_with("start = ") => String::new(),
+        line => format!("{line}\n"),
+    };
+    let job: String = tidemark_jobs::FRAUD.lines().map(line).collect();
     let path = folder.join("job.toml");
     std::fs::write(&path, job).unwrap();
     path
