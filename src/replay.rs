@@ -5,7 +5,7 @@ mod online_rows;
 
 use crate::cli::ReplayArgs;
 use crate::dead_letters::{DeadLetterFile, Limits as LetterLimits, Mode};
-use crate::engine::{self, EngineError, MakeParts, Observer, Online, Parts, Settings};
+use crate::engine::{self, MakeParts, Observer, Online, Parts, Settings};
 use crate::failure::Failure;
 use crate::file_source::{self, FilePartitions};
 use crate::online::{Embedded, OnlineStore};
@@ -14,7 +14,7 @@ use crate::source::Waker;
 use crate::{config, job_file, process, progress};
 use serde::Serialize;
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -202,11 +202,7 @@ fn watched(
         done.store(true, std::sync::atomic::Ordering::Relaxed);
         run
     });
-    match run {
-        Ok(_) => Ok(()),
-        Err(error @ EngineError::Failed(_)) => Err(Failure::failed(error)),
-        Err(error) => Err(Failure::failed(error)),
-    }
+    run.map(|_| ()).map_err(Failure::failed)
 }
 
 fn show(observer: &Observer, read: &file_source::Progress, done: &std::sync::atomic::AtomicBool) {
@@ -242,9 +238,4 @@ fn summary(observer: &Observer, wall: Duration) -> Summary {
         events_per_cpu_s: if cpu > 0.0 { (events as f64 / cpu).round() } else { 0.0 },
         peak_rss_bytes: process::peak_rss_bytes(),
     }
-}
-
-/// The path as it is shown.
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

@@ -155,17 +155,6 @@ pub fn push_json(column: &Column, ty: Type, row: usize, out: &mut Vec<u8>) {
         return out.extend_from_slice(b"null");
     };
     match ty {
-        Type::Int | Type::Timestamp => push_int(word.cast_signed(), out),
-        Type::Bool => out.extend_from_slice(if word != 0 { b"true" } else { b"false" }),
-        Type::Double => {
-            let mut buffer = ryu::Buffer::new();
-            out.extend_from_slice(buffer.format_finite(f64::from_bits(word)).as_bytes());
-        }
-        Type::Decimal => {
-            let mut buffer = ryu::Buffer::new();
-            let value = word.cast_signed() as f64 / 1e6;
-            out.extend_from_slice(buffer.format_finite(value).as_bytes());
-        }
         Type::Text => push_json_text(column.bytes(row).unwrap_or_default(), out),
         Type::Ip => match column.bytes(row).and_then(crate::ingest::projection::address) {
             Some(address) => {
@@ -174,7 +163,23 @@ pub fn push_json(column: &Column, ty: Type, row: usize, out: &mut Vec<u8>) {
             }
             None => out.extend_from_slice(b"null"),
         },
+        _ => push_word(ty, word, out),
     }
+}
+
+/// Appends the text of a value by its word, the same wherever values are shown; nothing for text
+/// and ip, which are bytes.
+pub fn push_word(ty: Type, word: u64, out: &mut Vec<u8>) {
+    let double = match ty {
+        Type::Int | Type::Timestamp => return push_int(word.cast_signed(), out),
+        Type::Bool => {
+            return out.extend_from_slice(if word != 0 { b"true" } else { b"false" });
+        }
+        Type::Double => f64::from_bits(word),
+        Type::Decimal => word.cast_signed() as f64 / 1e6,
+        Type::Text | Type::Ip => return,
+    };
+    out.extend_from_slice(ryu::Buffer::new().format(double).as_bytes());
 }
 
 /// Appends `text` as a JSON string. It came from one, so it is UTF-8.

@@ -3,8 +3,10 @@
 //! its usual notation, a timestamp in ms. Null has no text: an absent field, or `null` in JSON.
 
 use std::io::Write as _;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use tidemark_operators::value::{MICROS, Type, Value};
+use tidemark_operators::value::{Type, Value};
+
+pub(crate) use tidemark_operators::ingest::projection::address;
+pub(crate) use tidemark_operators::sealed_lines::push_word as word;
 
 /// The text of a value, `None` for null.
 pub fn text(value: &Value) -> Option<String> {
@@ -49,40 +51,6 @@ fn plain(value: &Value, out: &mut Vec<u8>) {
         }
         Value::Null | Value::Text(_) => {}
     }
-}
-
-/// Appends the text of a value by its word; not for text and ip.
-pub(crate) fn word(ty: Type, word: u64, out: &mut Vec<u8>) {
-    match ty {
-        Type::Int | Type::Timestamp => {
-            out.extend_from_slice(itoa::Buffer::new().format(word.cast_signed()).as_bytes());
-        }
-        Type::Double => {
-            out.extend_from_slice(ryu::Buffer::new().format(f64::from_bits(word)).as_bytes());
-        }
-        Type::Decimal => {
-            let double = micros_to_double(word.cast_signed());
-            out.extend_from_slice(ryu::Buffer::new().format(double).as_bytes());
-        }
-        Type::Bool => out.extend_from_slice(if word == 0 { b"false" } else { b"true" }),
-        Type::Text | Type::Ip => {}
-    }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "rounded once, to nearest even, as features.md says"
-)]
-fn micros_to_double(micros: i64) -> f64 {
-    micros as f64 / MICROS as f64
-}
-
-/// The address in 4 or 16 bytes of network order; `None` for any other length.
-pub(crate) fn address(bytes: &[u8]) -> Option<IpAddr> {
-    if let Ok(v4) = <[u8; 4]>::try_from(bytes) {
-        return Some(IpAddr::V4(Ipv4Addr::from(v4)));
-    }
-    <[u8; 16]>::try_from(bytes).ok().map(|v6| IpAddr::V6(Ipv6Addr::from(v6)))
 }
 
 /// Appends the text of a text or ip value by its bytes.

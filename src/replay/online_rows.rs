@@ -1,6 +1,5 @@
 //! The final live rows as lines of JSON, sorted by view in job order and entity id.
 
-use super::shown;
 use crate::failure::Failure;
 use crate::online::{OnlineStore, Row, text};
 use std::fs::File;
@@ -11,7 +10,8 @@ use tidemark_operators::sealed_lines::push_json_text;
 
 /// Writes the rows of `store` to `path`.
 pub(super) fn write(path: &Path, plan: &Plan, store: &dyn OnlineStore) -> Result<(), Failure> {
-    let failed = |error| Failure::failed(format!("writing live rows to {}: {error}", shown(path)));
+    let failed =
+        |error| Failure::failed(format!("writing live rows to {}: {error}", path.display()));
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?);
     let mut line = Vec::new();
     for (at, index) in plan.views.iter().enumerate() {
