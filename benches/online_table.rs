@@ -46,6 +46,8 @@ fn plan() -> Plan {
         name: "card".to_owned(),
         sources: Vec::new(),
         attributes: Vec::new(),
+        sequences: Vec::new(),
+        sessions: Vec::new(),
         filters: 0,
         windows: Vec::new(),
         accumulators: Vec::new(),

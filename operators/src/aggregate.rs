@@ -8,6 +8,7 @@
 //! - [`count`]; [`sum`] and [`moments`]: exact integers up to 256 bits, one rounding when read;
 //! - [`extreme`]: maximum and minimum by a monotone queue;
 //! - [`counts`]: reference counts of (slot, value), under [`distinct`] and [`entropy`];
+//! - [`hours`]: events by hour of the day;
 //! - [`last`]: not a window: the latest event of an entity and the time of the one before it.
 
 pub mod count;
@@ -15,6 +16,7 @@ pub mod counts;
 pub mod distinct;
 pub mod entropy;
 pub mod extreme;
+pub mod hours;
 pub mod last;
 pub mod moments;
 pub mod sum;
@@ -22,10 +24,11 @@ pub mod sum;
 mod tests;
 
 use crate::event_batch::NULL;
-use crate::plan::{AccumulatorPlan, AttributePlan, Kind, Mask};
+use crate::plan::{AccumulatorPlan, AttributePlan, Kind, Mask, Plan};
 use crate::time::EventTime;
 use crate::timeline::lane::Lane;
 use crate::value::{Column, Type};
+use std::sync::Arc;
 
 /// What is read out of one accumulator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,6 +50,8 @@ pub enum Reading {
         /// Divided by the logarithm of the number of distinct values.
         normalised: bool,
     },
+    /// The share of the latest event's hour in the busiest: double or null.
+    HourShare,
 }
 
 /// One aggregate's state for every slot, and how it changes.
@@ -122,12 +127,12 @@ pub trait Accumulator {
     fn memory(&self) -> usize;
 }
 
-/// An accumulator for `plan` over `attributes`. A distinct count is reported as at most
-/// `distinct_max`.
+/// An accumulator for `plan` over `attributes`, of the job `job`. A distinct count is reported as at
+/// most its `distinct_max`; hours are those of its time zone.
 pub fn accumulator(
     plan: &AccumulatorPlan,
     attributes: &[AttributePlan],
-    distinct_max: u64,
+    job: &Plan,
 ) -> Box<dyn Accumulator> {
     let ty = plan.attribute.and_then(|a| attributes.get(a)).map_or(Type::Int, |a| a.ty);
     let unit = if ty == Type::Decimal { 1e6 } else { 1.0 };
@@ -137,8 +142,9 @@ pub fn accumulator(
         Kind::Moments => Windowed::boxed(plan, moments::Moments::new(unit)),
         Kind::Max => Windowed::boxed(plan, extreme::Extreme::<false>::new(ty)),
         Kind::Min => Windowed::boxed(plan, extreme::Extreme::<true>::new(ty)),
-        Kind::Distinct => Windowed::boxed(plan, distinct::Distinct::new(distinct_max)),
-        Kind::Entropy => Windowed::boxed(plan, entropy::Entropy::new(distinct_max)),
+        Kind::Hours => Windowed::boxed(plan, hours::Hours::new(Arc::clone(&job.zone))),
+        Kind::Distinct => Windowed::boxed(plan, distinct::Distinct::new(job.distinct_max)),
+        Kind::Entropy => Windowed::boxed(plan, entropy::Entropy::new(job.distinct_max)),
     }
 }
 

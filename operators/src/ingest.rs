@@ -14,4 +14,5 @@ pub mod judge;
 mod partition;
 pub mod projection;
 pub mod reader;
+pub mod schemas;
 pub mod source;

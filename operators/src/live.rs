@@ -106,7 +106,7 @@ impl LiveWindows {
         LiveWindows {
             panes: entity.windows.iter().map(pane).collect(),
             accumulators: accumulators
-                .map(|a| (accumulator(a, &entity.attributes, plan.distinct_max), a.window))
+                .map(|a| (accumulator(a, &entity.attributes, plan), a.window))
                 .collect(),
             lasts: lasts.iter().enumerate().map(last).collect(),
             views,

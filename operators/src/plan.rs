@@ -182,6 +182,111 @@ pub struct AttributePlan {
     pub ty: Type,
     /// How it is kept. An attribute that is both summed and counted distinct is listed twice.
     pub storage: Storage,
+    /// Whether it does not come with the event but is derived from the entity's history or looked
+    /// up, once for each event, and stored with it.
+    pub derived: bool,
+    /// The attribute whose dictionary its symbols are from; `None`: its own.
+    pub dictionary: Option<usize>,
+}
+
+impl AttributePlan {
+    /// An attribute that comes with the event.
+    pub fn sent(name: impl Into<String>, ty: Type, storage: Storage) -> Self {
+        AttributePlan { name: name.into(), ty, storage, derived: false, dictionary: None }
+    }
+
+    /// An attribute that is derived. Symbols are from the dictionary of attribute `dictionary`.
+    pub fn derived(
+        name: impl Into<String>,
+        ty: Type,
+        storage: Storage,
+        dictionary: Option<usize>,
+    ) -> Self {
+        AttributePlan { name: name.into(), ty, storage, derived: true, dictionary }
+    }
+}
+
+/// What an attribute of an entity is in one source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Feed {
+    /// Nothing: it is null (or derived).
+    #[default]
+    Absent,
+    /// A field.
+    Field(usize),
+    /// Several fields as one value, which is null only if all of them are; for symbols only.
+    Tuple(Vec<usize>),
+}
+
+/// What a sequence derives of an event from the events of its entity before it, in the order of the
+/// log. Only events with the mask count, as the event itself and before it; those before it only
+/// when `ts > own ts - horizon`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SequencePlan {
+    /// Only events with all of these bits; none of them is the bit of a [`Sequence::Changed`].
+    pub mask: Mask,
+    /// The attribute that is compared or carried, one that comes with the event or is looked up. A
+    /// symbol, except for [`Sequence::Previous`].
+    pub attribute: usize,
+    /// How far back it looks, in ms.
+    pub horizon: Millis,
+    /// What is derived.
+    pub what: Sequence,
+}
+
+/// See [`SequencePlan`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Sequence {
+    /// A filter bit: the event has the attribute, and it differs from that of the nearest event
+    /// before it that has one. Not set when there is none.
+    Changed {
+        /// The number of the bit, below [`EntityPlan::filters`].
+        bit: usize,
+    },
+    /// A bool (wide): no event before it has this value. Null when the attribute is.
+    New {
+        /// The derived attribute.
+        target: usize,
+    },
+    /// The attribute of the event before it; null when there is none, or it has none.
+    Previous {
+        /// The derived attribute, of the same storage; a symbol is of the attribute's dictionary.
+        target: usize,
+    },
+}
+
+/// Sessions: maximal runs of an entity's events with `mask` whose gaps are at most `gap`. Each event
+/// is stored with its session as of itself. To be read as last-event state with horizon
+/// `gap + 1`, so that a session is open through its last event's ts + gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionPlan {
+    /// The events that make the session; none of the bits is that of a [`Sequence::Changed`].
+    pub mask: Mask,
+    /// The longest gap inside a session, in ms.
+    pub gap: Millis,
+    /// The derived attribute (timestamp, wide) that gets the first event's ts, if it is asked for.
+    pub start: Option<usize>,
+    /// Attributes of the session's first event: which, and the derived attribute (of the same
+    /// storage and dictionary) that gets it.
+    pub firsts: Vec<(usize, usize)>,
+    /// Counts of the session's events that have these bits too, so far: the derived attributes
+    /// (int, wide).
+    pub counts: Vec<(Mask, usize)>,
+    /// Exact sums of the session's events that have these bits too, so far.
+    pub sums: Vec<SessionSum>,
+}
+
+/// A running sum in a session, kept as `high * 2^62 + low` with `0 <= low < 2^62`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionSum {
+    /// Only events with all of these bits.
+    pub mask: Mask,
+    /// What is summed: a wide int or decimal.
+    pub attribute: usize,
+    /// The derived attribute (wide, of the summed type) that gets the high part.
+    pub high: usize,
+    /// The derived attribute (wide, of the summed type) that gets the low part.
+    pub low: usize,
 }
 
 /// How one source feeds an entity.
@@ -189,9 +294,10 @@ pub struct AttributePlan {
 pub struct EntitySource {
     /// The field that is the key. Events without it do not concern this entity.
     pub key: usize,
-    /// For each attribute of the entity its field; `None`: null in this source.
-    pub attributes: Vec<Option<usize>>,
-    /// For each filter bit of the entity the source's predicate; `None`: never set in this source.
+    /// For each attribute of the entity what it is in this source.
+    pub attributes: Vec<Feed>,
+    /// For each filter bit of the entity the source's predicate; `None`: never set in this source
+    /// (or derived).
     pub bits: Vec<Option<usize>>,
 }
 
@@ -210,6 +316,10 @@ pub struct EntityPlan {
     /// Filter bits in use, at most 64. Bits that say "is an event of view v" come first where a
     /// view has a `where` or not all sources.
     pub filters: usize,
+    /// What is derived from the events before an event.
+    pub sequences: Vec<SequencePlan>,
+    /// The sessions that features read.
+    pub sessions: Vec<SessionPlan>,
     /// The distinct windows that accumulators are kept for.
     pub windows: Vec<Window>,
     /// What is accumulated; features read these, and equal ones are shared between views.
@@ -237,6 +347,9 @@ pub enum Kind {
     Distinct,
     /// As `Distinct`, and the entropy's integer sum.
     Entropy,
+    /// How many events in each hour of the day, in the job's time zone, and the latest of them. No
+    /// bit of its mask may be derived or looked up.
+    Hours,
 }
 
 /// One accumulator over one window.
@@ -304,6 +417,23 @@ pub enum Read {
         accumulator: usize,
         /// Divided by the logarithm of the number of distinct values.
         normalised: bool,
+    },
+    /// Events in the hour of the day of the latest event over those in the busiest hour: double;
+    /// null when there are none.
+    HourShare {
+        /// An `Hours`.
+        accumulator: usize,
+    },
+    /// A running sum of a session at the latest event: double; 0 when that is `horizon` old.
+    SessionSum {
+        /// Index into [`EntityPlan::lasts`].
+        last: usize,
+        /// The index of [`SessionSum::high`] in that [`LastPlan::attributes`].
+        high: usize,
+        /// The index of [`SessionSum::low`] there.
+        low: usize,
+        /// How long it is shown: the session's gap and one ms.
+        horizon: Millis,
     },
     /// One count over another: double, 0 when the denominator is.
     Ratio {

@@ -32,6 +32,10 @@ impl From<&Read> for Source {
             Read::Entropy { accumulator, normalised } => {
                 Accumulator(accumulator, Reading::Entropy { normalised })
             }
+            Read::HourShare { accumulator } => Accumulator(accumulator, Reading::HourShare),
+            Read::SessionSum { last, high, low, horizon } => {
+                Last(last, LastReading::SessionSum { high, low }, horizon)
+            }
             Read::Ratio { numerator, denominator } => Ratio(numerator, denominator),
             Read::Latest { last, attribute, horizon } => {
                 Last(last, LastReading::Attribute(attribute), horizon)

@@ -32,6 +32,8 @@ pub(crate) fn small_plan() -> Plan {
             name: "card".to_owned(),
             sources: Vec::new(),
             attributes: Vec::new(),
+            sequences: Vec::new(),
+            sessions: Vec::new(),
             filters: 0,
             windows: vec![
                 Window { length: 300_000, delay: 0 },

@@ -59,6 +59,8 @@ fn plan(ttl: u64) -> Plan {
         name: name.to_owned(),
         sources: Vec::new(),
         attributes: Vec::new(),
+        sequences: Vec::new(),
+        sessions: Vec::new(),
         filters: 0,
         windows: Vec::new(),
         accumulators: Vec::new(),

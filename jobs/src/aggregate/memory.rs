@@ -29,6 +29,7 @@ impl Memory {
             Kind::Moments => (56, 0, 0),
             Kind::Max | Kind::Min => (24, 0, 16),
             Kind::Distinct => (8, Self::VALUE, 0),
+            Kind::Hours => (288, 0, 0),
             Kind::Entropy => (32, Self::VALUE, 0),
         };
         Memory { entity, value, event }

@@ -78,7 +78,7 @@ impl EntityBuild {
         storage: Storage,
         fields: Vec<Option<usize>>,
     ) -> usize {
-        let wanted = AttributePlan { name: name.to_owned(), ty, storage };
+        let wanted = AttributePlan::sent(name, ty, storage);
         let mut known = self.attributes.iter().zip(&self.attribute_fields);
         if let Some(at) = known.position(|(plan, at)| *plan == wanted && *at == fields) {
             return at;

@@ -7,7 +7,9 @@ use super::source::SourceBuild;
 use crate::document::At;
 use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
 use std::sync::Arc;
-use tidemark_operators::plan::{EntityPlan, EntitySource, FieldPlan, Plan, SourcePlan, ViewIndex};
+use tidemark_operators::plan::{
+    EntityPlan, EntitySource, Feed, FieldPlan, Plan, SourcePlan, ViewIndex,
+};
 use tidemark_operators::value::Type;
 
 impl Compiler<'_, '_> {
@@ -228,7 +230,10 @@ fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
     let entity_sources = entity.keys.iter().enumerate().map(|(s, key)| {
         let key = field(s, *key)?;
         let attributes = entity.attribute_fields.iter();
-        let attributes = attributes.map(|fields| field(s, fields.get(s).copied().flatten()));
+        let attributes = attributes.map(|fields| {
+            let field = field(s, fields.get(s).copied().flatten());
+            field.map_or(Feed::Absent, Feed::Field)
+        });
         let bits = entity.bits.iter().map(|bit| bit.get(s).copied().flatten());
         Some(EntitySource { key, attributes: attributes.collect(), bits: bits.collect() })
     });
@@ -237,6 +242,8 @@ fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
         filters: entity.bits.len(),
         name: entity.name,
         attributes: entity.attributes,
+        sequences: Vec::new(),
+        sessions: Vec::new(),
         windows: entity.windows,
         accumulators: entity.accumulators,
         lasts: entity.lasts,

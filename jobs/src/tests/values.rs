@@ -47,10 +47,11 @@ fn given(read: Read) -> Given {
     match read {
         Read::Count { .. } => Given::Int(5),
         Read::Sum { .. } => Given::Double(1_000.0),
+        Read::SessionSum { .. } => Given::Double(1_000.0),
         Read::Avg { .. } => Given::Double(50.1),
         Read::Stddev { .. } | Read::Extreme { .. } => Given::Double(25.0),
         Read::Distinct { .. } => Given::Int(5),
-        Read::Entropy { .. } | Read::Ratio { .. } => Given::Double(0.5),
+        Read::Entropy { .. } | Read::Ratio { .. } | Read::HourShare { .. } => Given::Double(0.5),
         Read::Latest { .. } => Given::Int(100_100_000),
         Read::LatestTime { .. } => Given::Int(1_769_853_600_000),
         Read::Gap { .. } => Given::Int(90_000),

@@ -14,7 +14,7 @@ use crate::time::{EventTime, Millis};
 use crate::timeline::chunk::symbol_of;
 use crate::timeline::entity_log::Names;
 use crate::timeline::lane::Lane;
-use crate::value::Column;
+use crate::value::{Column, Type};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
@@ -27,6 +27,13 @@ pub enum LastReading {
     Time,
     /// Milliseconds between the two newest.
     Gap,
+    /// A sum from two attributes (see [`crate::plan::SessionSum`]); 0 when nothing is shown.
+    SessionSum {
+        /// The place of the high part in [`LastPlan::attributes`].
+        high: usize,
+        /// The place of the low part.
+        low: usize,
+    },
 }
 
 /// Times are kept plus one: 0 is "no such event".
@@ -201,7 +208,10 @@ impl Last {
         out: &mut Column,
     ) {
         if !self.holds(slot, horizon, clock) {
-            out.push_null();
+            match reading {
+                LastReading::SessionSum { .. } => out.push_double(0.0),
+                _ => out.push_null(),
+            }
             return;
         }
         let state = &self.states[slot];
@@ -212,6 +222,13 @@ impl Last {
                 // Both are kept plus one, which cancels.
                 let gap = state.latest - state.previous;
                 if gap < horizon { out.push_word(gap) } else { out.push_null() }
+            }
+            LastReading::SessionSum { high, low } => {
+                let part = |at: usize| i128::from(self.values[at][slot]);
+                let sum = (part(high) << 62) + part(low);
+                let ty = self.attributes[self.plan.attributes[high]].ty;
+                let unit = if ty == Type::Decimal { 1e6 } else { 1.0 };
+                out.push_double(sum as f64 / unit);
             }
             LastReading::Attribute(at) => {
                 let attribute = self.plan.attributes[at];

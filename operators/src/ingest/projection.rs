@@ -7,7 +7,7 @@ use crate::event_batch::{EventBatch, NO_SPAN, NULL, Origin};
 use crate::expression::Program;
 use crate::ingest::decode::Decoded;
 use crate::interner::stable_hash;
-use crate::plan::{EntityPlan, EntitySource, Plan, Storage};
+use crate::plan::{EntityPlan, EntitySource, Feed, Plan, Storage};
 use crate::value::{Column, Type};
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -28,7 +28,9 @@ struct Route {
     entity: usize,
     feed: EntitySource,
     key_type: Type,
-    attributes: Vec<(Option<usize>, Storage, Type)>,
+    /// By field of the source.
+    types: Vec<Type>,
+    attributes: Vec<(Feed, Storage)>,
 }
 
 /// Batches being filled, for each entity one a worker.
@@ -40,9 +42,9 @@ impl Outbox {
     /// Empty batches for the entities of `plan` on `workers` workers.
     pub fn new(plan: &Plan, workers: usize) -> Self {
         let batch = |entity: &EntityPlan, target: usize| {
-            let symbols = entity.attributes.iter().filter(|a| a.storage == Storage::Symbol);
-            let symbols = symbols.count();
-            EventBatch::new(target as u32, entity.attributes.len() - symbols, symbols)
+            let sent = entity.attributes.iter().filter(|a| !a.derived);
+            let symbols = sent.clone().filter(|a| a.storage == Storage::Symbol).count();
+            EventBatch::new(target as u32, sent.count() - symbols, symbols)
         };
         let batches = |entity| (0..workers).map(|target| batch(entity, target)).collect();
         Outbox { batches: plan.entities.iter().map(batches).collect() }
@@ -70,10 +72,12 @@ impl Projection {
         let route = |(entity, to): (usize, &EntityPlan)| {
             let feed = to.sources.get(source)?.clone()?;
             let attributes = to.attributes.iter().zip(&feed.attributes);
+            let attributes = attributes.filter(|(a, _)| !a.derived);
             Some(Route {
                 entity,
                 key_type: from.fields[feed.key].ty,
-                attributes: attributes.map(|(a, field)| (*field, a.storage, a.ty)).collect(),
+                attributes: attributes.map(|(a, feed)| (feed.clone(), a.storage)).collect(),
+                types: from.fields.iter().map(|f| f.ty).collect(),
                 feed,
             })
         };
@@ -154,10 +158,13 @@ impl Route {
         batch.times.extend(times);
         batch.bits.extend(selected.iter().map(|row| bits[*row]));
         let (mut wide, mut symbols) = (0, 0);
-        for (field, storage, ty) in &self.attributes {
-            let column = field.and_then(|f| decoded.columns.get(f));
+        for (feed, storage) in &self.attributes {
             match storage {
                 Storage::Wide => {
+                    let column = match feed {
+                        Feed::Field(field) => decoded.columns.get(*field),
+                        Feed::Absent | Feed::Tuple(_) => None,
+                    };
                     let words = selected.iter();
                     let word = |row: &usize| column.and_then(|c| c.int(*row)).unwrap_or(NULL);
                     batch.wide[wide].extend(words.map(word));
@@ -165,8 +172,18 @@ impl Route {
                 }
                 Storage::Symbol => {
                     let mut spans = std::mem::take(&mut batch.spans[symbols]);
-                    for row in selected {
-                        spans.push(keep(batch, column, *ty, *row));
+                    match feed {
+                        Feed::Absent => spans.resize(spans.len() + selected.len(), NO_SPAN),
+                        Feed::Field(field) => {
+                            let (column, ty) = (&decoded.columns[*field], self.types[*field]);
+                            spans.extend(selected.iter().map(|row| keep(batch, column, ty, *row)));
+                        }
+                        Feed::Tuple(parts) => {
+                            let parts = parts.iter();
+                            let parts = parts.map(|at| (&decoded.columns[*at], self.types[*at]));
+                            let parts: Vec<_> = parts.collect();
+                            spans.extend(selected.iter().map(|r| keep_tuple(batch, &parts, *r)));
+                        }
                     }
                     batch.spans[symbols] = spans;
                     symbols += 1;
@@ -178,13 +195,29 @@ impl Route {
 
 /// Keeps the bytes that stand for a value in a dictionary.
 #[inline]
-fn keep(batch: &mut EventBatch, column: Option<&Column>, ty: Type, row: usize) -> u64 {
-    let Some(column) = column else { return NO_SPAN };
+fn keep(batch: &mut EventBatch, column: &Column, ty: Type, row: usize) -> u64 {
     if ty.is_bytes() {
         column.bytes(row).map_or(NO_SPAN, |bytes| batch.keep(bytes))
     } else {
         column.word(row).map_or(NO_SPAN, |word| batch.keep(&word.to_le_bytes()))
     }
+}
+
+/// Keeps the bytes that stand for several values as one: each with its length before it.
+fn keep_tuple(batch: &mut EventBatch, parts: &[(&Column, Type)], row: usize) -> u64 {
+    if parts.iter().all(|(column, _)| column.word(row).is_none()) {
+        return NO_SPAN;
+    }
+    let mut bytes = Vec::new();
+    for (column, ty) in parts {
+        let word = column.word(row).map(u64::to_le_bytes);
+        let part = if ty.is_bytes() { column.bytes(row) } else { word.as_ref().map(|w| &w[..]) };
+        // A null is told from an empty text.
+        let length = part.map_or(u32::MAX, |part| part.len() as u32);
+        bytes.extend_from_slice(&length.to_le_bytes());
+        bytes.extend_from_slice(part.unwrap_or_default());
+    }
+    batch.keep(&bytes)
 }
 
 /// An entity key as the bytes it is known by: text as it is, everything else as people write it.

@@ -96,7 +96,7 @@ fn the_stash_gives_out_and_copies_what_a_sorted_vector_does() {
 }
 
 fn attribute(storage: Storage) -> AttributePlan {
-    AttributePlan { name: String::new(), ty: Type::Int, storage }
+    AttributePlan::sent("", Type::Int, storage)
 }
 
 #[test]

@@ -87,13 +87,8 @@ impl Case {
 
     /// One entity with the columns of a [`Fact`].
     pub fn plan(&self) -> Plan {
-        let wide = |name: &str| AttributePlan {
-            name: name.to_owned(),
-            ty: Type::Int,
-            storage: Storage::Wide,
-        };
-        let word =
-            AttributePlan { name: "word".to_owned(), ty: Type::Text, storage: Storage::Symbol };
+        let wide = |name: &str| AttributePlan::sent(name, Type::Int, Storage::Wide);
+        let word = AttributePlan::sent("word", Type::Text, Storage::Symbol);
         let windows: Vec<Window> = self.windows.iter().copied().chain([self.extra]).collect();
         let count =
             |window| AccumulatorPlan { kind: Kind::Count, attribute: None, mask: 0, window };
@@ -105,6 +100,8 @@ impl Case {
                 sources: Vec::new(),
                 attributes: vec![wide("entity"), wide("id"), wide("value"), word],
                 filters: 0,
+                sequences: Vec::new(),
+                sessions: Vec::new(),
                 accumulators: (0..windows.len()).map(count).collect(),
                 windows,
                 lasts: Vec::new(),
