@@ -4,7 +4,8 @@ use super::{SMALL, changed, job};
 use crate::{FRAUD, plan_hash};
 use tidemark_operators::expression::{Arithmetic, Expr};
 use tidemark_operators::plan::{
-    AccumulatorPlan, EntityPlan, Format, Kind, Read, Start, Storage, TimeUnit, ViewPlan, Window,
+    AccumulatorPlan, EntityPlan, Feed, Format, Kind, Read, Start, Storage, TimeUnit, ViewPlan,
+    Window,
 };
 use tidemark_operators::time::{DAY, HOUR, MINUTE, SECOND};
 use tidemark_operators::value::{Type, Value};
@@ -43,7 +44,7 @@ fn a_small_job_compiles_to_what_it_says() {
     let feeds = card.sources[0].as_ref().expect("the source feeds the entity");
     assert_eq!(
         (feeds.key, &feeds.attributes[..], &feeds.bits[..]),
-        (0, &[Some(1)][..], &[Some(0)][..])
+        (0, &[Feed::Field(1)][..], &[Some(0)][..])
     );
     assert_eq!(card.windows, [Window { length: 5 * MINUTE, delay: 0 }]);
     let count = AccumulatorPlan { kind: Kind::Count, attribute: None, mask: 1, window: 0 };
@@ -323,7 +324,10 @@ fn a_view_may_read_several_sources_of_its_entity() {
     assert_eq!((both[0].bits[0].is_some(), both[1].bits[0].is_some()), (false, true));
     // Refunds have no country: there it is null, and the filter is still evaluated.
     assert!(both[0].bits[1].is_some() && both[1].bits[1].is_some());
-    assert_eq!((both[0].attributes[0], both[1].attributes[0]), (Some(1), Some(1)));
+    assert_eq!(
+        (&both[0].attributes[0], &both[1].attributes[0]),
+        (&Feed::Field(1), &Feed::Field(1))
+    );
 }
 
 #[test]
