@@ -21,6 +21,7 @@
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;
 //!   [`hot`]: which entities are the busiest;
+//! - [`reference`](mod@reference): reference tables, and looking up events in them;
 //! - [`sealed_lines`], [`online`]: rows on their way out;
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
 //! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself.
@@ -42,6 +43,7 @@ pub mod live;
 pub mod metrics;
 pub mod online;
 pub mod plan;
+pub mod reference;
 pub mod sealed;
 pub mod sealed_lines;
 pub mod shared;
