@@ -187,7 +187,7 @@ impl World {
         let mut rng = SmallRng::seed_from_u64(seed);
         let (horizon, gap) = (rng.random_range(1..40), rng.random_range(0..12));
         let log = EntityLog::new(&plan(horizon, gap), 64, 10);
-        let log = if seed % 4 == 0 { log.sealed_only() } else { log };
+        let log = if seed.is_multiple_of(4) { log.sealed_only() } else { log };
         let (known, blocks) = (Vec::new(), Vec::new());
         World { horizon, gap, rng, known, log, blocks, sealed: 0, frontier: 0 }
     }
@@ -283,10 +283,10 @@ fn what_is_derived_is_what_scanning_the_history_says_before_and_after_sealing() 
             let before = world.derived();
             world.arrive();
             revised += world.log.revised.origins.len();
-            if seed % 4 != 0 {
+            if !seed.is_multiple_of(4) {
                 world.check_unsealed(&before);
             }
-            if seed % 4 != 0 && world.rng.random_bool(0.2) {
+            if !seed.is_multiple_of(4) && world.rng.random_bool(0.2) {
                 let before = world.derived();
                 world.look_up_again();
                 // Rows whose looked-up value is all that has changed are listed too.

@@ -145,6 +145,16 @@ impl EntityLog {
 
     /// Interns a batch; its rows go to the stash, and are handed back for the live windows.
     pub fn receive(&mut self, batch: EventBatch) -> Rc<Block> {
+        self.receive_with(batch, |_, _| {})
+    }
+
+    /// The same, when `fill` fills in the attributes that are looked up (and bits that follow from
+    /// them): they are null before. A symbol of a dictionary of its own counts once for each row.
+    pub fn receive_with(
+        &mut self,
+        batch: EventBatch,
+        fill: impl FnOnce(&Block, &mut Names),
+    ) -> Rc<Block> {
         let mut slots = Vec::with_capacity(batch.len());
         self.names.entities.warm(&batch.hashes);
         for (id, hash) in batch.ids.iter().zip(&batch.hashes) {
@@ -162,6 +172,7 @@ impl EntityLog {
         }
         let EventBatch { times, origins, bits, .. } = batch;
         let block = Rc::new(Block { times, origins, slots, bits: cells(bits), attributes });
+        fill(&block, &mut self.names);
         let at = self.stash.insert(Rc::clone(&block));
         if let (Some(at), Some(history)) = (at, &mut self.history) {
             let slots = self.names.entities.end();
