@@ -440,6 +440,24 @@ pub struct EntityPlan {
     pub views: Vec<ViewPlan>,
 }
 
+impl EntityPlan {
+    /// The filter bits that are derived from the events before an event.
+    pub fn derived_bits(&self) -> Mask {
+        let bits = self.sequences.iter().map(|s| match s.what {
+            Sequence::Changed { bit } => 1 << bit,
+            Sequence::New { .. } | Sequence::Previous { .. } => 0,
+        });
+        bits.fold(0, |all, bit| all | bit)
+    }
+
+    /// Whether an event that is inside may come to count otherwise (or not to count any more),
+    /// because something it is derived from arrives late.
+    pub fn is_revisable(&self, accumulator: &AccumulatorPlan) -> bool {
+        let attribute = accumulator.attribute.and_then(|a| self.attributes.get(a));
+        accumulator.mask & self.derived_bits() != 0 || attribute.is_some_and(|a| a.derived)
+    }
+}
+
 /// What is kept of the events in a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
