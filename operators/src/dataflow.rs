@@ -7,6 +7,8 @@ use crate::ingest::reader::Partitions;
 use crate::ingest::source::{SourceConfig, source};
 use crate::metrics::WorkerMetrics;
 use crate::plan::Plan;
+use crate::reference::input::TableInput;
+use crate::reference::tables::Tables;
 use crate::sealed_lines::{SealedSink, merge_lines};
 use crate::shared::{Limits, SharedRef};
 use crate::time::EventTime;
@@ -27,6 +29,8 @@ pub struct Config {
     pub limits: Limits,
     /// The worker's partitions.
     pub partitions: Box<dyn Partitions>,
+    /// What the reference tables are read from, in plan order; on worker 0 only.
+    pub tables: Vec<TableInput>,
     /// Where dead letters go.
     pub dead_letters: Box<dyn DeadLetterSink>,
     /// What becomes of sealed rows; `lines` is where they go.
@@ -72,7 +76,9 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
         },
     );
     let probe = ProbeHandle::new();
-    dead_letter(streams.dead_letters, dead_letters, &probe);
+    let clock = dead_letter(streams.dead_letters, dead_letters, &probe);
+    let tables =
+        Tables::build(&clock, &config.plan, config.tables, &config.shared, &config.metrics);
     let (mut entities, mut lines) = (Vec::new(), Vec::new());
     for (entity, events) in streams.events.into_iter().enumerate() {
         let windows = entity_windows(
@@ -81,6 +87,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
                 plan: Arc::clone(&config.plan),
                 entity,
                 limits: config.limits,
+                tables: Rc::clone(&tables),
                 sealing: config.sealing,
                 serving: config.serving.clone(),
                 served: config.served.clone(),
@@ -98,12 +105,13 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
     Dataflow { probe, entities }
 }
 
-/// The operator that hands dead letters to their sink.
-fn dead_letter(
-    letters: StreamVec<'_, EventTime, DeadLetter>,
+/// The operator that hands dead letters to their sink. What it gives is empty, and its frontier is
+/// that of the sources.
+fn dead_letter<'scope>(
+    letters: StreamVec<'scope, EventTime, DeadLetter>,
     sink: Rc<RefCell<Box<dyn DeadLetterSink>>>,
     probe: &ProbeHandle<EventTime>,
-) {
+) -> StreamVec<'scope, EventTime, ()> {
     letters
         .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, "DeadLetters", |_, _| {
             move |input, _output| {
@@ -113,5 +121,5 @@ fn dead_letter(
                 });
             }
         })
-        .probe_with(probe);
+        .probe_with(probe)
 }

@@ -441,13 +441,14 @@ pub struct EntityPlan {
 }
 
 impl EntityPlan {
-    /// The filter bits that are derived from the events before an event.
+    /// The filter bits that are derived, from the events before an event or from what is looked up.
     pub fn derived_bits(&self) -> Mask {
         let bits = self.sequences.iter().map(|s| match s.what {
             Sequence::Changed { bit } => 1 << bit,
             Sequence::New { .. } | Sequence::Previous { .. } => 0,
         });
-        bits.fold(0, |all, bit| all | bit)
+        let late = self.late.iter().map(|late| 1 << late.bit);
+        bits.chain(late).fold(0, |all, bit| all | bit)
     }
 
     /// Whether an event that is inside may come to count otherwise (or not to count any more),

@@ -23,6 +23,7 @@
 pub mod address;
 pub mod history;
 pub mod input;
+mod late;
 pub mod lookups;
 mod memo;
 pub mod row;

@@ -63,6 +63,8 @@ fn plan(horizon: u64, gap: u64) -> EntityPlan {
             wide(Type::Int),
         ],
         filters: 4,
+        lookups: Vec::new(),
+        late: Vec::new(),
         sequences: vec![
             of(0, 1, Sequence::Changed { bit: CHANGED }),
             of(1, 1, Sequence::Changed { bit: CHANGED_MATCHING }),

@@ -2,9 +2,16 @@
 
 use super::LiveWindows;
 use crate::online::Cause;
-use crate::timeline::entity_log::{Names, Revised};
+use crate::timeline::entity_log::{EntityLog, Names, Revised};
 
 impl LiveWindows {
+    /// Applies what has changed of rows in the stash without any arrival.
+    pub fn revised(&mut self, log: &mut EntityLog) {
+        let EntityLog { names, revised, .. } = log;
+        self.revise(revised, names);
+        revised.clear();
+    }
+
     /// Puts rows as they are in the place of the rows as they were, wherever these are inside.
     pub(super) fn revise(&mut self, revised: &Revised, names: &mut Names) {
         let Revised { old, new, origins } = revised;

@@ -1,19 +1,24 @@
 //! What one entity looks up for each of its events.
 
+use super::late::Late;
 use super::memo::Memo;
-use super::row::Cell;
+use super::row::Cell::{self, Null};
 use super::tables::TablesRef;
-use crate::event_batch::{NULL, Origin};
+use crate::event_batch::NULL;
 use crate::interner::stable_hash;
-use crate::plan::{EntityPlan, LookupPlan, Storage};
+use crate::plan::{EntityPlan, LookupPlan, Plan, Storage};
 use crate::time::EventTime;
+use crate::timeline::chunk::symbol_of;
 use crate::timeline::entity_log::Names;
+use crate::timeline::stash::Block;
+use std::ops::Range;
 
 /// The lookups of an entity, those in one table by one key together.
 pub struct Lookups {
     tables: TablesRef,
     reader: usize,
     groups: Vec<Group>,
+    late: Late,
 }
 
 struct Group {
@@ -25,37 +30,25 @@ struct Group {
 
 struct Target {
     attribute: usize,
-    /// Whose dictionary its symbols are from; `None` for words.
-    dictionary: Option<usize>,
+    /// It is a symbol, of a dictionary of its own.
+    symbol: bool,
     column: usize,
     default: Cell,
     sources: Vec<bool>,
 }
 
-/// The events that are looked up: what is known of them, a column a thing, all of one length.
-pub struct Looked<'a> {
-    /// Event times.
-    pub times: &'a [EventTime],
-    /// Where they came from.
-    pub origins: &'a [Origin],
-    /// For each attribute of the entity its words or symbols. Targets that are empty are filled,
-    /// others are replaced.
-    pub attributes: &'a mut [Vec<i64>],
-}
-
 impl Lookups {
     /// The lookups of `entity` in `tables`.
-    pub fn new(entity: &EntityPlan, tables: TablesRef) -> Self {
+    pub fn new(plan: &Plan, entity: &EntityPlan, tables: TablesRef) -> Self {
         let mut groups: Vec<Group> = Vec::new();
         for plan in &entity.lookups {
             let LookupPlan { table, key, column, target, default, sources } = plan;
             let attribute = entity.attributes.get(*target);
-            let symbol = attribute.filter(|a| a.storage == Storage::Symbol);
             let target = Target {
                 attribute: *target,
-                dictionary: symbol.map(|a| a.dictionary.unwrap_or(*target)),
+                symbol: attribute.is_some_and(|a| a.storage == Storage::Symbol),
                 column: *column,
-                default: default.as_ref().map_or(Cell::Null, Cell::new),
+                default: default.as_ref().map_or(Null, Cell::new),
                 sources: sources.clone(),
             };
             match groups.iter_mut().find(|group| (group.table, group.key) == (*table, *key)) {
@@ -69,7 +62,7 @@ impl Lookups {
             }
         }
         let reader = tables.borrow_mut().reader();
-        Lookups { tables, reader, groups }
+        Lookups { tables, reader, groups, late: Late::new(plan, entity) }
     }
 
     /// Whether there are none.
@@ -89,69 +82,58 @@ impl Lookups {
         self.groups.iter().filter_map(|group| tables.news(self.reader, group.table)).min()
     }
 
-    /// Looks up events and fills their derived columns. Symbols are counted as used by the events;
-    /// one that is replaced is not any more.
-    pub fn fill(&mut self, looked: &mut Looked<'_>, names: &mut Names) {
+    /// Looks up the events `rows` of `block`, fills in their derived columns, and sets the bits that
+    /// follow from them. Symbols are counted as used by the events; one that is replaced is not any
+    /// more.
+    pub fn fill(&mut self, block: &Block, rows: Range<usize>, names: &mut Names) {
         for group in &mut self.groups {
-            group.fill(&self.tables, looked, names);
+            group.fill(&self.tables, block, rows.clone(), names);
         }
+        self.late.fill(block, rows, names);
     }
 }
 
 impl Group {
-    fn fill(&mut self, tables: &TablesRef, looked: &mut Looked<'_>, names: &mut Names) {
+    fn fill(&mut self, tables: &TablesRef, block: &Block, rows: Range<usize>, names: &mut Names) {
         let mut tables = tables.borrow_mut();
         let version = tables.version(self.table);
-        for target in &self.targets {
-            if let Some(column) = looked.attributes.get_mut(target.attribute) {
-                column.resize(looked.times.len(), NULL);
-            }
-        }
-        for (row, ts) in looked.times.iter().enumerate() {
-            let symbol = looked.attributes.get(self.key).and_then(|keys| keys.get(row)).copied();
-            let symbol = symbol.and_then(|symbol| u32::try_from(symbol).ok());
-            let keys = names.symbols.get(self.key).and_then(Option::as_ref);
-            let key = symbol.zip(keys).filter(|(symbol, _)| *symbol > 0);
-            let found = key.map(|(symbol, keys)| {
-                let bytes = keys.bytes(symbol);
-                self.memo.get(symbol, bytes, *ts, version, || tables.lookup(self.table, bytes, *ts))
-            });
-            let found = found.and_then(|found| found.row.clone());
+        for row in rows {
+            let found = {
+                let symbol = symbol_of(block.attributes[self.key][row].get());
+                let keys = names.symbols.get(self.key).and_then(Option::as_ref);
+                keys.filter(|_| symbol != 0).and_then(|keys| {
+                    let (bytes, ts) = (keys.bytes(symbol), block.times[row]);
+                    let ask = || tables.lookup(self.table, bytes, ts);
+                    self.memo.get(symbol, bytes, ts, version, ask).row.clone()
+                })
+            };
+            let source = usize::from(block.origins[row].source);
             for target in &self.targets {
-                let source = looked.origins.get(row).map_or(0, |o| usize::from(o.source));
                 let here = target.sources.get(source).copied().unwrap_or(false);
                 let cell = found.as_ref().and_then(|found| found.cells.get(target.column));
-                let cell = cell.filter(|cell| **cell != Cell::Null).unwrap_or(&target.default);
-                let cell = if here { cell } else { &Cell::Null };
-                if let Some(value) =
-                    looked.attributes.get_mut(target.attribute).and_then(|c| c.get_mut(row))
-                {
-                    target.put(cell, value, names);
-                }
+                let cell = cell.filter(|cell| **cell != Null).unwrap_or(&target.default);
+                let value = &block.attributes[target.attribute][row];
+                value.set(target.put(if here { cell } else { &Null }, value.get(), names));
             }
         }
     }
 }
 
 impl Target {
-    fn put(&self, cell: &Cell, value: &mut i64, names: &mut Names) {
-        let Some(dictionary) = self.dictionary else {
-            *value = match cell {
+    /// The word or symbol of `cell`, in the place of `old`.
+    fn put(&self, cell: &Cell, old: i64, names: &mut Names) -> i64 {
+        if !self.symbol {
+            return match cell {
                 Cell::Word(bits) => bits.cast_signed(),
-                Cell::Null | Cell::Bytes(_) => NULL,
+                Null | Cell::Bytes(_) => NULL,
             };
-            return;
-        };
+        }
         let mut word = [0; 8];
-        let new = match (cell.dictionary(&mut word), names.symbols.get_mut(dictionary)) {
-            (Some(bytes), Some(Some(symbols))) => {
-                i64::from(symbols.intern(bytes, stable_hash(bytes)))
-            }
+        let new = match (cell.dictionary(&mut word), &mut names.symbols[self.attribute]) {
+            (Some(bytes), Some(symbols)) => i64::from(symbols.intern(bytes, stable_hash(bytes))),
             _ => NULL,
         };
-        let old = std::mem::replace(value, new);
-        if let Ok(old) = u32::try_from(old) {
-            names.release_symbol(dictionary, old);
-        }
+        names.release_symbol(self.attribute, symbol_of(old));
+        new
     }
 }
