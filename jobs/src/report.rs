@@ -6,8 +6,8 @@ use crate::job::{Job, ViewText};
 use crate::times;
 use std::fmt::{self, Write};
 use tidemark_operators::plan::{
-    EntityPlan, FeaturePlan, FieldPlan, Format, Plan, SourcePlan, Start, TimeField, TimeUnit,
-    ViewPlan,
+    EntityPlan, FeaturePlan, FieldPlan, Format, Matching, Plan, SourcePlan, Start, TableFrom,
+    TablePlan, TimeField, TimeUnit, ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -36,6 +36,13 @@ impl Job {
             for (name, definition) in &text.definitions {
                 writeln!(out, "  define  {name} = {definition}")?;
             }
+            for (name, lookup) in &text.lookups {
+                writeln!(out, "  lookup  {name} = {lookup}")?;
+            }
+        }
+        for (table, description) in plan.tables.iter().zip(&self.tables) {
+            writeln!(out, "\ntable {}{}", table.name, described(description))?;
+            write_table(out, table)?;
         }
         for (entity, description) in plan.entities.iter().zip(&self.entities) {
             writeln!(out, "\nentity {}{}", entity.name, described(description))?;
@@ -101,6 +108,43 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     }
     writeln!(out)?;
     write_list(out, "reads", source.fields.iter().map(shown_field))
+}
+
+fn write_table(out: &mut String, table: &TablePlan) -> fmt::Result {
+    let from_column = |valid_from: &Option<String>| match valid_from {
+        Some(column) => format!(", rows valid from {column}"),
+        None => String::new(),
+    };
+    match &table.from {
+        TableFrom::File { path, valid_from, reload } => {
+            let from = from_column(valid_from);
+            writeln!(out, "  file    {path}, looked at every {}{from}", show_duration(*reload))?;
+        }
+        TableFrom::Shipped { name, valid_from, .. } => {
+            writeln!(
+                out,
+                "  file    {name}, which comes with the program{}",
+                from_column(valid_from)
+            )?;
+        }
+        TableFrom::Topic { source } => {
+            writeln!(out, "  topic   {}, json", source.topic.as_deref().unwrap_or_default())?;
+            write!(out, "  time    {}", shown_time(&source.time))?;
+            write!(out, ", up to {} out of order", show_duration(source.out_of_orderness))?;
+            writeln!(out, ", idle after {}", show_duration(source.idle_after))?;
+        }
+    }
+    let matching = match table.matching {
+        Matching::Exact(ty) => format!("{ty}, exact"),
+        Matching::Prefix => "longest IP prefix".to_owned(),
+    };
+    writeln!(out, "  key     {} ({matching})", table.key)?;
+    let columns = table.columns.iter().map(|column| {
+        format!("{} {}{}", column.name, column.ty, if column.required { "" } else { "?" })
+    });
+    write_list(out, "columns", columns)?;
+    let most = thousands(u64::try_from(table.rows_max).unwrap_or(u64::MAX));
+    writeln!(out, "  rows    at most {most}")
 }
 
 fn shown_time(time: &TimeField) -> String {

@@ -2,8 +2,9 @@
 //! indices. `jobs` makes it; nothing here checks it again.
 
 use crate::expression::Expr;
+use crate::reference::row::Cell;
 use crate::time::{EventTime, Millis};
-use crate::value::{Type, Value};
+use crate::value::Type;
 use std::sync::Arc;
 
 /// A whole job.
@@ -220,7 +221,7 @@ pub enum TableFrom {
 }
 
 /// What an entity looks up for each of its events, once.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookupPlan {
     /// Index into [`Plan::tables`].
     pub table: usize,
@@ -232,7 +233,7 @@ pub struct LookupPlan {
     /// The derived attribute that gets the value, of the column's type.
     pub target: usize,
     /// The value where there is no row, no value in it, or no key.
-    pub default: Option<Value>,
+    pub default: Cell,
     /// By source of the job: whether its events are looked up; others have no value.
     pub sources: Vec<bool>,
 }

@@ -1,7 +1,7 @@
 //! One entity while its job is compiled: state that features share.
 
 use tidemark_operators::plan::{
-    AccumulatorPlan, AttributePlan, Kind, LastPlan, Mask, Storage, ViewPlan, Window,
+    AccumulatorPlan, AttributePlan, Kind, LastPlan, LookupPlan, Mask, Storage, ViewPlan, Window,
 };
 use tidemark_operators::time::Millis;
 use tidemark_operators::value::Type;
@@ -21,6 +21,7 @@ pub(super) struct EntityBuild {
     pub(super) attribute_fields: Vec<Vec<Option<usize>>>,
     /// By filter bit: by source of the job, the predicate.
     pub(super) bits: Vec<Vec<Option<usize>>>,
+    pub(super) lookups: Vec<LookupPlan>,
     pub(super) windows: Vec<Window>,
     pub(super) accumulators: Vec<AccumulatorPlan>,
     pub(super) lasts: Vec<LastPlan>,
@@ -39,6 +40,7 @@ impl EntityBuild {
             attributes: Vec::new(),
             attribute_fields: Vec::new(),
             bits: Vec::new(),
+            lookups: Vec::new(),
             windows: Vec::new(),
             accumulators: Vec::new(),
             lasts: Vec::new(),
@@ -86,6 +88,29 @@ impl EntityBuild {
         self.attributes.push(wanted);
         self.attribute_fields.push(fields);
         self.attributes.len() - 1
+    }
+
+    /// The derived attribute of a lookup, whose target is not looked at.
+    pub(super) fn looked_up(
+        &mut self,
+        name: &str,
+        ty: Type,
+        storage: Storage,
+        mut lookup: LookupPlan,
+    ) -> usize {
+        let known = self.lookups.iter().find(|there| {
+            lookup.target = there.target;
+            let stored = self.attributes.get(there.target).map(|plan| plan.storage);
+            **there == lookup && stored == Some(storage)
+        });
+        if let Some(known) = known {
+            return known.target;
+        }
+        let target = self.attributes.len();
+        self.attributes.push(AttributePlan::derived(name, ty, storage, None));
+        self.attribute_fields.push(vec![None; self.keys.len()]);
+        self.lookups.push(LookupPlan { target, ..lookup });
+        target
     }
 
     /// The accumulator that keeps (at least) `kind`: sums are read from moments where a view asks

@@ -93,6 +93,7 @@ impl Compiler<'_, '_> {
                 self.problems.wrong(&source.name, message, remove());
             }
         }
+        self.find_unused_tables();
         for (v, view) in self.job.views.iter().enumerate() {
             for (f, feature) in view.features.iter().enumerate() {
                 if feature.hidden && !graph.is_named(Node { view: v, feature: f }) {
@@ -127,6 +128,7 @@ impl Compiler<'_, '_> {
         let plan = Plan {
             name: job.name.clone(),
             sources: renumbered.into_iter().map(|source| source.plan).collect(),
+            tables: job.tables.iter().map(|table| table.plan.clone()).collect(),
             entities,
             views: views.into_iter().collect::<Option<_>>()?,
             zone: Arc::clone(&job.zone),
@@ -146,6 +148,7 @@ impl Compiler<'_, '_> {
                 .iter()
                 .map(|source| SourceText {
                     description: source.description.clone(),
+                    lookups: source.lookups.iter().filter_map(super::table::shown).collect(),
                     definitions: source
                         .definitions
                         .iter()
@@ -155,6 +158,7 @@ impl Compiler<'_, '_> {
                         .collect(),
                 })
                 .collect(),
+            tables: job.tables.iter().map(|table| table.description.clone()).collect(),
             entities: job.entities.iter().map(|entity| entity.description.clone()).collect(),
             views: views.collect(),
             services,
@@ -242,6 +246,8 @@ fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
         filters: entity.bits.len(),
         name: entity.name,
         attributes: entity.attributes,
+        lookups: entity.lookups,
+        late: Vec::new(),
         sequences: Vec::new(),
         sessions: Vec::new(),
         windows: entity.windows,

@@ -176,6 +176,9 @@ impl Scope<'_, '_> {
     }
 
     fn register(&mut self, name: &str, ty: Type, storage: Storage) -> usize {
+        if let Some(looked_up) = self.register_lookup(name, storage) {
+            return looked_up;
+        }
         let keyed = self.entity.keys.iter().map(Option::is_some);
         let fields = keyed
             .zip(self.sources.iter_mut())

@@ -25,6 +25,17 @@ pub struct Table<'d> {
     problems: &'d Problems<'d>,
 }
 
+/// A value whose type is not known before something else is looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Literal {
+    /// In quotes.
+    Text(String),
+    /// As it is written.
+    Number(String),
+    /// `true` or `false`.
+    Flag(bool),
+}
+
 #[derive(Debug)]
 struct Entry<'d> {
     key: At<&'d str>,
@@ -165,6 +176,21 @@ impl<'d> Table<'d> {
             Some(number) => Some(At { value: number, span: value.span() }),
             None => self.refused(key, value, &wanted, digits, None),
         }
+    }
+
+    /// A text, a number or a flag, as it is written.
+    pub fn literal(&mut self, key: &str) -> Option<At<Literal>> {
+        let value = self.take(key)?;
+        let literal = match value.get_ref() {
+            DeValue::String(text) => Literal::Text(text.clone().into_owned()),
+            DeValue::Integer(number) if number.radix() == 10 => {
+                Literal::Number(number.as_str().to_owned())
+            }
+            DeValue::Float(number) => Literal::Number(number.as_str().to_owned()),
+            DeValue::Boolean(flag) => Literal::Flag(*flag),
+            _ => return self.mistyped(key, value, "a text, a number, true or false"),
+        };
+        Some(At { value: literal, span: value.span() })
     }
 
     /// A duration within `bounds`, in milliseconds.

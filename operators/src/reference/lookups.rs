@@ -48,7 +48,7 @@ impl Lookups {
                 attribute: *target,
                 symbol: attribute.is_some_and(|a| a.storage == Storage::Symbol),
                 column: *column,
-                default: default.as_ref().map_or(Null, Cell::new),
+                default: default.clone(),
                 sources: sources.clone(),
             };
             match groups.iter_mut().find(|group| (group.table, group.key) == (*table, *key)) {

@@ -1,9 +1,8 @@
 //! Rows of a table as they go between workers and stand in arrangements.
 
 use crate::time::EventTime;
-use crate::value::{Type, Value};
+use crate::value::Type;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
 
 /// A key: the bytes that stand for a value in a dictionary (texts and addresses as they are, other
 /// values as 8 bytes, little-endian), or those of a [`Prefix`](super::address::Prefix).
@@ -21,21 +20,6 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// The cell of a value.
-    pub fn new(value: &Value) -> Self {
-        match value {
-            Value::Null => Cell::Null,
-            Value::Int(int) | Value::Decimal(int) | Value::Timestamp(int) => {
-                Cell::Word(int.cast_unsigned())
-            }
-            // Adding +0.0 turns -0.0 into +0.0 and changes nothing else.
-            Value::Double(double) => Cell::Word((double + 0.0).to_bits()),
-            Value::Bool(flag) => Cell::Word(u64::from(*flag)),
-            Value::Text(text) => Cell::Bytes(text.as_bytes().to_vec()),
-            Value::Ip(address) => Cell::Bytes(address_bytes(*address)),
-        }
-    }
-
     /// The bytes that stand for it in a dictionary; `None` for null.
     pub(super) fn dictionary<'a>(&'a self, word: &'a mut [u8; 8]) -> Option<&'a [u8]> {
         match self {
@@ -46,14 +30,6 @@ impl Cell {
             }
             Cell::Bytes(bytes) => Some(bytes),
         }
-    }
-}
-
-/// An address in network order.
-fn address_bytes(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
     }
 }
 

@@ -76,7 +76,11 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, time: &TimeField) -> V
     fields
 }
 
-fn type_named(name: &At<String>, what: &str, table: &Table<'_>) -> Option<Type> {
+pub(in super::super) fn type_named(
+    name: &At<String>,
+    what: &str,
+    table: &Table<'_>,
+) -> Option<Type> {
     let ty = TYPES.into_iter().find(|ty| ty.name() == name.value);
     if ty.is_none() {
         let message = format!("{what} cannot be of type \"{}\"", name.value);
