@@ -91,4 +91,4 @@ mod zone;
 
 pub use document::{JobErrors, Problem};
 pub use job::{FeatureText, Job, Service, SourceText, ViewText, load, plan_hash};
-pub use shipped::{FRAUD, SHIPPED, shipped};
+pub use shipped::{BEHAVIOR, FRAUD, PERSONALIZATION, SHIPPED, shipped};

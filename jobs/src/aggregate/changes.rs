@@ -50,7 +50,7 @@ impl Measure for ChangesOf {
         let count = scope.accumulator(Kind::Count, None, changed, keys.window);
         let mut memory = Memory::before([Storage::Symbol].into_iter()).and(Memory::of(Kind::Count));
         let mut definition = format!(
-            "changes of {} from one event to the next{}, {} apart at most",
+            "changes of {}{} (looking back {})",
             of.shown(),
             keys.filtered(),
             show_duration(*horizon)
