@@ -364,3 +364,34 @@ fn behaviors_views_share_their_changes_and_the_last_one_sees_as_far_as_the_other
         assert_eq!(view.extents, [(0, 30 * DAY)], "{}", view.name);
     }
 }
+
+#[test]
+fn what_a_feature_is_and_sees_is_told_in_words() {
+    let text = changed(
+        "mean = { expression = 'amount_sum_5m / count_5m' }",
+        "a = { aggregate = \"changes\", of = [\"country\", \"card_id\"], window = \"1h\", where = 'large' }\n\
+         b = { aggregate = \"previous\", of = \"country\", where = 'large' }\n\
+         c = { aggregate = \"is_new\", of = \"country\", horizon = \"1d\" }\n\
+         d = { aggregate = \"first\", session = \"30m\" }\n\
+         e = { aggregate = \"last\", of = \"country\", session = \"30m\" }\n\
+         f = { aggregate = \"duration\", session = \"1h30m\", unit = \"h\" }\n\
+         g = { aggregate = \"hour_share\", window = \"30d\", delay = \"1d\" }\n\
+         h = { aggregate = \"sum\", of = \"amount\", session = \"30m\", where = 'large' }",
+    );
+    let view = job(&text).views.remove(0);
+    let told = view.features.iter().skip(2);
+    let told: Vec<String> = told.map(|it| format!("{}: {}", it.over, it.definition)).collect();
+    assert_eq!(
+        told,
+        [
+            "1h: changes of (country, card_id) where large (looking back 30d)",
+            "latest, 30d: country of the event before the latest one where large",
+            "latest, 24h: whether no event of the 24h before the latest one has its country",
+            "session, 30m: time of the first event",
+            "session, 30m: country of the last event",
+            "session, 1h30m: hours from the first event to the last",
+            "30d, delayed 24h: events in the latest one's hour of the day / in the busiest hour",
+            "session, 30m: sum of amount where large",
+        ]
+    );
+}
