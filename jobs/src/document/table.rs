@@ -252,6 +252,12 @@ impl<'d> Table<'d> {
         entry.is_some_and(|entry| entry.value.get_ref().is_table())
     }
 
+    /// Whether the value of `key` is a list; for keys that take one text or several.
+    pub fn is_list(&self, key: &str) -> bool {
+        let entry = self.entries.iter().find(|entry| entry.key.value == key);
+        entry.is_some_and(|entry| entry.value.get_ref().is_array())
+    }
+
     /// All entries that were not asked for, in the order of the file: for tables whose keys are
     /// names of the author's choice.
     pub fn named(&mut self) -> Vec<Named<'d>> {
