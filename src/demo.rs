@@ -118,6 +118,7 @@ fn start(
         let partitions = traffic.start(worker, &waker, origin).map_err(|e| e.to_string())?;
         Ok(engine::Parts {
             partitions: Box::new(partitions),
+            schemas: None,
             dead_letters: Box::new(letters.clone()),
             online: Some(store.writer(worker)),
             lines: None,

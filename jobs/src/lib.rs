@@ -22,7 +22,7 @@
 //!
 //! [sources.transactions]
 //! topic = "transactions"           # or files = ["a.jsonl", ..], one a partition
-//! format = "json"                  # the default, and the only one
+//! format = "json"                  # the default; or avro (see below)
 //! time = { field = "timestamp", unit = "ms" } # ms (default), s, us or rfc3339
 //! out_of_orderness = "5s"          # how far behind its partition's newest event one may be
 //! idle_after = "30s"               # default 30s
@@ -37,6 +37,7 @@
 //! status = "string?"
 //! country = "string?"              # may be missing
 //! mcc = { type = "string", path = "data.mcc", optional = true }
+//! device = { type = "string", aliases = ["dev.id", "device_id"], default = "none" }
 //!
 //! [sources.transactions.define]    # named expressions over the fields
 //! declined = 'status = "declined"'
@@ -60,6 +61,22 @@
 //! [services.scoring]
 //! views = ["activity"]             # and features = ["other_view.feature", ..]
 //! ```
+//!
+//! A field is read from its `path` (default: its name) or, in a record that lacks it, from the first
+//! of its `aliases` that is there; `default`, a value of its type, stands in for a field that a
+//! record has nowhere. A null, at the path or on the way to it, is there: it is what `optional`
+//! allows, and no default stands in for it. No path may be read twice.
+//!
+//! With `format = "avro"` the fields are the reader's schema: by path and name, whatever else the
+//! writer's schema has. Files are Avro object containers. Records of a topic are in the wire format
+//! of schema registries, and a number that no schema is known for is asked about for
+//! `schema_wait = "60s"` (the default) before its records become dead letters. What fits: int and
+//! long an int, decimal, double or timestamp; float and double a decimal (by their shortest decimal
+//! text) or double; the logical decimal a decimal or double, and an int when it has no fraction;
+//! date and the logical timestamps a timestamp; string, enum, bytes and fixed (in UTF-8) and uuid a
+//! string; string an ip; boolean a bool; of a union the value decides. The event time is read as its
+//! `unit` says, but a logical timestamp type is what it says itself. A writer's schema that can
+//! never fit makes dead letters of its records, with the reason.
 //!
 //! Aggregates over a `window` (and optionally a `delay` and a `where`): `count`; `sum`, `avg`,
 //! `stddev` of an int or decimal; `max`, `min` of an int, decimal or timestamp; `distinct`,

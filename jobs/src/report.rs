@@ -73,7 +73,10 @@ fn described(description: &str) -> String {
 }
 
 fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
-    let Format::Json = source.format;
+    let format = match source.format {
+        Format::Json => "json",
+        Format::Avro => "avro",
+    };
     match &source.topic {
         Some(topic) => {
             let start = match source.start {
@@ -82,9 +85,9 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
                 Start::At(time) => times::show(time),
                 Start::Ago(length) => format!("{} ago", show_duration(length)),
             };
-            writeln!(out, "  topic   {topic}, json, from {start}")?;
+            writeln!(out, "  topic   {topic}, {format}, from {start}")?;
         }
-        None => writeln!(out, "  files   {}, json", source.files.join(", "))?,
+        None => writeln!(out, "  files   {}, {format}", source.files.join(", "))?,
     }
     write!(out, "  time    {}", shown_time(&source.time))?;
     write!(out, ", up to {} out of order", show_duration(source.out_of_orderness))?;

@@ -182,12 +182,16 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         path: field.path.clone(),
         ty: field.ty.unwrap_or(Type::Text),
         required: field.required,
+        aliases: field.aliases.clone(),
+        default: field.default.clone(),
     });
     let time = FieldPlan {
         name: declared.time_name().to_owned(),
         path: declared.time.path.clone(),
         ty: Type::Timestamp,
         required: true,
+        aliases: Vec::new(),
+        default: None,
     };
     // The event time is checked whether it is a field too or not.
     let all = declared_fields.map(|field| (field.required, field)).chain([(false, time)]);
@@ -210,6 +214,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         topic: declared.topic.clone(),
         files: declared.files.clone(),
         format: declared.format,
+        schema_wait: declared.schema_wait,
         start: declared.start,
         time: declared.time.clone(),
         arrival: declared.arrival.clone(),

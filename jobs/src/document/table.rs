@@ -1,7 +1,9 @@
 //! One table of a file: getters by type, and the unknown keys at the end.
 
+mod literal;
 mod named;
 
+pub use literal::Literal;
 pub use named::Named;
 
 use super::problems::suggestion;
@@ -133,6 +135,15 @@ impl<'d> Table<'d> {
         match value.get_ref() {
             DeValue::Boolean(flag) => Some(At { value: *flag, span: value.span() }),
             _ => self.mistyped(key, value, "true or false"),
+        }
+    }
+
+    /// A single value of any kind, as it is written.
+    pub fn literal(&mut self, key: &str) -> Option<At<Literal>> {
+        let value = self.take(key)?;
+        match Literal::of(value.get_ref()) {
+            Some(literal) => Some(At { value: literal, span: value.span() }),
+            None => self.mistyped(key, value, "a single value"),
         }
     }
 
