@@ -49,7 +49,7 @@ type Engine = JoinHandle<Result<Option<EventTime>, EngineError>>;
 /// When the job, a flag or the environment is wrong (exit code 2), the port is in use, or the job
 /// fails.
 pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
-    let flags = Flags { workers: args.workers, port: args.port };
+    let flags = Flags { workers: args.workers, port: args.port, ..Flags::default() };
     let settings = Settings::load(&ClusterFile::None, flags)?;
     let plan = job_file::load(&args.job)?.plan;
     let traffic = Traffic::new(args, &plan, settings.workers)?;
