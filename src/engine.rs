@@ -14,6 +14,7 @@ use tidemark_operators::coordination::{Coordination, Notice};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 use tidemark_operators::ingest::reader::Partitions;
+use tidemark_operators::ingest::schemas::Schemas;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::OnlineSink;
 use tidemark_operators::plan::Plan;
@@ -56,6 +57,8 @@ pub struct Parts {
     pub partitions: Box<dyn Partitions>,
     /// Where its dead letters go.
     pub dead_letters: Box<dyn DeadLetterSink>,
+    /// Where the schemas of Avro records in topics come from; `None`: there are none to be had.
+    pub schemas: Option<Box<dyn Schemas>>,
     /// Where its live rows go, unless [`Online::Off`].
     pub online: Option<Box<dyn OnlineSink>>,
     /// Where sealed lines go, under [`Sealing::Lines`]: looked at on worker 0 only.

@@ -7,6 +7,7 @@
 //! - [`connect`]: what the clients of servers are told of the settings;
 //! - [`failure`], [`panics`]: how a command fails;
 //! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;
+//! - [`registry`]: the schemas of Avro records;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
 //! - [`dead_letters`]: records that did not become events, in a file;
@@ -44,6 +45,7 @@ pub mod output;
 pub mod panics;
 pub mod process;
 pub mod progress;
+pub mod registry;
 pub mod replay;
 pub mod run;
 pub mod screen;

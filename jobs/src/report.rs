@@ -6,8 +6,8 @@ use crate::job::{Job, ViewText};
 use crate::times;
 use std::fmt::{self, Write};
 use tidemark_operators::plan::{
-    EntityPlan, FeaturePlan, FieldPlan, Format, Matching, Plan, SourcePlan, Start, TableFrom,
-    TablePlan, TimeField, TimeUnit, ViewPlan,
+    EntityPlan, FeaturePlan, FieldPlan, Format, Matching, Plan, Sequence, SourcePlan, Start,
+    TableFrom, TablePlan, TimeField, TimeUnit, ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -80,7 +80,10 @@ fn described(description: &str) -> String {
 }
 
 fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
-    let Format::Json = source.format;
+    let format = match source.format {
+        Format::Json => "json",
+        Format::Avro => "avro",
+    };
     match &source.topic {
         Some(topic) => {
             let start = match source.start {
@@ -89,9 +92,9 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
                 Start::At(time) => times::show(time),
                 Start::Ago(length) => format!("{} ago", show_duration(length)),
             };
-            writeln!(out, "  topic   {topic}, json, from {start}")?;
+            writeln!(out, "  topic   {topic}, {format}, from {start}")?;
         }
-        None => writeln!(out, "  files   {}, json", source.files.join(", "))?,
+        None => writeln!(out, "  files   {}, {format}", source.files.join(", "))?,
     }
     write!(out, "  time    {}", shown_time(&source.time))?;
     write!(out, ", up to {} out of order", show_duration(source.out_of_orderness))?;
@@ -170,23 +173,44 @@ fn write_entity(out: &mut String, entity: &EntityPlan, plan: &Plan) -> fmt::Resu
         Some(format!("{} in {}", key.name, source.name))
     });
     writeln!(out, "  key     {}", keys.collect::<Vec<_>>().join(", "))?;
-    let storage = entity.attributes.iter().map(|attribute| attribute.storage);
-    let row = Memory::row(entity.filters, storage);
-    let longest = entity.windows.iter().map(|window| window.length.saturating_add(window.delay));
-    if let Some(longest) = longest.max() {
-        writeln!(out, "  memory  {row} B an event, for {}", show_duration(longest))?;
+    write_memory(out, entity)
+}
+
+fn write_memory(out: &mut String, entity: &EntityPlan) -> fmt::Result {
+    let storage = |at: &usize| entity.attributes.get(*at).map(|attribute| attribute.storage);
+    let row = entity.attributes.iter().map(|attribute| attribute.storage);
+    let row = Memory::row(entity.filters, row);
+    let windows = entity.windows.iter().map(|window| window.length.saturating_add(window.delay));
+    let longest = windows.chain(entity.sessions.iter().map(|session| session.gap)).max();
+    let mut head = "memory ";
+    if let Some(longest) = longest {
+        writeln!(out, "  {head} {row} B an event, for {}", show_duration(longest))?;
+        head = "       ";
     }
     let mut kept = Memory::default();
     for accumulator in &entity.accumulators {
         kept = kept.and(Memory::of(accumulator.kind));
     }
     for last in &entity.lasts {
-        let cells = last.attributes.iter().filter_map(|at| entity.attributes.get(*at));
-        kept = kept.and(Memory::last(cells.map(|attribute| attribute.storage)));
+        kept = kept.and(Memory::last(last.attributes.iter().filter_map(storage)));
     }
-    write!(out, "          {} B a live {}", kept.entity, entity.name)?;
+    for sequence in &entity.sequences {
+        kept = kept.and(match sequence.what {
+            Sequence::New { .. } => Memory::seen(),
+            _ => Memory::before(storage(&sequence.attribute).into_iter()),
+        });
+    }
+    for session in &entity.sessions {
+        let derived = session.start.iter().chain(session.firsts.iter().map(|(_, first)| first));
+        let counts = session.counts.iter().map(|(_, count)| count);
+        let sums = session.sums.iter().flat_map(|sum| [&sum.high, &sum.low]);
+        kept = kept.and(Memory::before(derived.chain(counts).chain(sums).filter_map(storage)));
+    }
+    write!(out, "  {head} {} B a live {}", kept.entity, entity.name)?;
     if kept.value > 0 {
-        write!(out, ", {} B a distinct value in a window", Memory::VALUE)?;
+        let looks_back = entity.sequences.iter().any(|it| matches!(it.what, Sequence::New { .. }));
+        let over = if looks_back { "a window or horizon" } else { "a window" };
+        write!(out, ", {} B a distinct value in {over}", Memory::VALUE)?;
     }
     writeln!(out)
 }

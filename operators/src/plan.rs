@@ -4,7 +4,7 @@
 use crate::expression::Expr;
 use crate::reference::row::Cell;
 use crate::time::{EventTime, Millis};
-use crate::value::Type;
+use crate::value::{Type, Value};
 use std::sync::Arc;
 
 /// A whole job.
@@ -58,6 +58,9 @@ pub struct Zone {
 pub enum Format {
     /// One JSON object a record.
     Json,
+    /// One Avro datum a record: in a topic behind the number of its schema (the schema-registry wire
+    /// format), in a file in an object container that holds the schema.
+    Avro,
 }
 
 /// How an event time is written in a record.
@@ -106,6 +109,9 @@ pub struct SourcePlan {
     pub files: Vec<String>,
     /// How its records are encoded.
     pub format: Format,
+    /// How long a number that no schema is known for is asked about before its records are dead
+    /// letters; counted by whoever asks, see [`Schemas`](crate::ingest::schemas::Schemas).
+    pub schema_wait: Millis,
     /// Where a topic is read from.
     pub start: Start,
     /// The event time.
@@ -132,16 +138,22 @@ pub struct SourcePlan {
 }
 
 /// One field of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FieldPlan {
     /// Its name in the job.
     pub name: String,
     /// Where it is in the record: the dotted path, split.
     pub path: Vec<String>,
+    /// Where else it may be: of `path` and these, in this order, the first that a record has is
+    /// read. No two fields share a path.
+    pub aliases: Vec<Vec<String>>,
     /// Its type.
     pub ty: Type,
     /// Whether a record without it (or with null) is malformed.
     pub required: bool,
+    /// What stands in for it in a record that has none of its paths (a null is no absence). Never
+    /// [`Value::Null`], and of the field's type.
+    pub default: Option<Value>,
 }
 
 /// A reference table: rows that events are looked up in.

@@ -121,6 +121,7 @@ fn build(
                 limits: settings.limits,
                 partitions: parts.partitions,
                 dead_letters: parts.dead_letters,
+                schemas: parts.schemas,
                 sealing: settings.sealing,
                 lines: parts.lines.filter(|_| settings.sealing == Sealing::Lines),
                 serving,

@@ -7,7 +7,7 @@ use crate::aggregate::Reported;
 use crate::declare::{Asked, LookupDeclared, SourceDeclared, TableDeclared};
 use crate::document::{At, Literal, Problems};
 use std::collections::HashMap;
-use tidemark_operators::plan::{LookupPlan, Storage, TablePlan};
+use tidemark_operators::plan::{Feed, LookupPlan, Storage, TablePlan};
 use tidemark_operators::reference::row::Cell;
 use tidemark_operators::reference::text;
 use tidemark_operators::value::Type;
@@ -114,12 +114,13 @@ fn default(
     let flag;
     let text = match (&literal.value, ty) {
         (Literal::Text(text), Type::Text) => return Ok(Cell::Bytes(text.as_bytes().to_vec())),
-        (Literal::Text(text), Type::Ip | Type::Timestamp) => text,
-        (Literal::Number(digits), Type::Int | Type::Decimal | Type::Double) => {
+        (Literal::Text(text), Type::Ip) => text,
+        (Literal::Text(text) | Literal::Date(text), Type::Timestamp) => text,
+        (Literal::Number(digits), _) if ty.is_numeric() => {
             flag = digits.replace('_', "");
             &flag
         }
-        (Literal::Flag(value), Type::Bool) => {
+        (Literal::Bool(value), Type::Bool) => {
             flag = value.to_string();
             &flag
         }
@@ -139,11 +140,7 @@ fn default(
 /// A lookup as people read it: its name, and what it is.
 pub(super) fn shown(lookup: &LookupDeclared) -> Option<(String, String)> {
     let Asked { table, key, column, default } = lookup.asked.as_ref()?;
-    let default = default.as_ref().map_or(String::new(), |at| match &at.value {
-        Literal::Text(text) => format!(", else \"{text}\""),
-        Literal::Number(digits) => format!(", else {digits}"),
-        Literal::Flag(flag) => format!(", else {flag}"),
-    });
+    let default = default.as_ref().map_or(String::new(), |at| format!(", else {}", at.value));
     let text = format!("{} of {} by {}{default}", column.value, table.value, key.value);
     Some((lookup.name.value.clone(), text))
 }
@@ -159,6 +156,22 @@ pub(super) fn looked_up<'s>(
 }
 
 impl Scope<'_, '_> {
+    /// Records that a looked-up value is part of a tuple: those come with the event as a whole.
+    pub(super) fn refuse_looked_up<'n>(
+        &self,
+        mut parts: impl Iterator<Item = &'n At<String>>,
+    ) -> Result<(), Reported> {
+        let is_lookup =
+            |part: &&At<String>| looked_up(&part.value, self.frame, self.sources).is_some();
+        let Some(part) = parts.find(is_lookup) else { return Ok(()) };
+        let message = format!(
+            "\"of\" in {}: \"{}\" is looked up in a table, so it cannot be one of several fields",
+            self.label, part.value
+        );
+        self.problems.wrong(part, message, Some("name it alone".to_owned()));
+        Err(Reported)
+    }
+
     /// The attribute that lookup `name` becomes; `None` when it is no lookup.
     pub(super) fn register_lookup(&mut self, name: &str, storage: Storage) -> Option<usize> {
         let what = looked_up(name, self.frame, self.sources)?.clone();
@@ -169,7 +182,7 @@ impl Scope<'_, '_> {
             let lookup = source.lookup(name).and_then(|it| it.as_ref().ok());
             let key = lookup.filter(|it| keyed && it.what == what).map(|it| it.key);
             here.push(key.is_some());
-            keys.push(key);
+            keys.push(key.map_or(Feed::Absent, Feed::Field));
             if let Some(key) = key {
                 source.need(key);
                 if let Some(field) = source.declared.fields.get(key) {

@@ -167,6 +167,8 @@ fn from_topic(
     let fields = columns.iter().map(|column| FieldPlan {
         name: column.name.clone(),
         path: vec![column.name.clone()],
+        aliases: Vec::new(),
+        default: None,
         ty: column.ty,
         required: column.required,
     });
@@ -176,6 +178,7 @@ fn from_topic(
             topic: Some(topic),
             files: Vec::new(),
             format: Format::Json,
+            schema_wait: 0,
             start: Start::Earliest,
             time,
             arrival: None,

@@ -1,7 +1,9 @@
 //! One table of a file: getters by type, and the unknown keys at the end.
 
+mod literal;
 mod named;
 
+pub use literal::Literal;
 pub use named::Named;
 
 use super::problems::suggestion;
@@ -23,17 +25,6 @@ pub struct Table<'d> {
     entries: Vec<Entry<'d>>,
     asked: Vec<String>,
     problems: &'d Problems<'d>,
-}
-
-/// A value whose type is not known before something else is looked up.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Literal {
-    /// In quotes.
-    Text(String),
-    /// As it is written.
-    Number(String),
-    /// `true` or `false`.
-    Flag(bool),
 }
 
 #[derive(Debug)]
@@ -147,6 +138,15 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// A single value of any kind, as it is written.
+    pub fn literal(&mut self, key: &str) -> Option<At<Literal>> {
+        let value = self.take(key)?;
+        match Literal::of(value.get_ref()) {
+            Some(literal) => Some(At { value: literal, span: value.span() }),
+            None => self.mistyped(key, value, "a single value"),
+        }
+    }
+
     /// An integer within `bounds`.
     pub fn integer(&mut self, key: &str, bounds: RangeInclusive<i64>) -> Option<At<i64>> {
         let value = self.take(key)?;
@@ -176,21 +176,6 @@ impl<'d> Table<'d> {
             Some(number) => Some(At { value: number, span: value.span() }),
             None => self.refused(key, value, &wanted, digits, None),
         }
-    }
-
-    /// A text, a number or a flag, as it is written.
-    pub fn literal(&mut self, key: &str) -> Option<At<Literal>> {
-        let value = self.take(key)?;
-        let literal = match value.get_ref() {
-            DeValue::String(text) => Literal::Text(text.clone().into_owned()),
-            DeValue::Integer(number) if number.radix() == 10 => {
-                Literal::Number(number.as_str().to_owned())
-            }
-            DeValue::Float(number) => Literal::Number(number.as_str().to_owned()),
-            DeValue::Boolean(flag) => Literal::Flag(*flag),
-            _ => return self.mistyped(key, value, "a text, a number, true or false"),
-        };
-        Some(At { value: literal, span: value.span() })
     }
 
     /// A duration within `bounds`, in milliseconds.
@@ -276,6 +261,12 @@ impl<'d> Table<'d> {
     pub fn is_table(&self, key: &str) -> bool {
         let entry = self.entries.iter().find(|entry| entry.key.value == key);
         entry.is_some_and(|entry| entry.value.get_ref().is_table())
+    }
+
+    /// Whether the value of `key` is a list; for keys that take one text or several.
+    pub fn is_list(&self, key: &str) -> bool {
+        let entry = self.entries.iter().find(|entry| entry.key.value == key);
+        entry.is_some_and(|entry| entry.value.get_ref().is_array())
     }
 
     /// All entries that were not asked for, in the order of the file: for tables whose keys are
