@@ -23,6 +23,7 @@ use crate::online::{Embedded, OnlineStore};
 use crate::screen::{self, Until};
 use crate::service::Service;
 use crate::signals::Stop;
+use crate::tables::{OpenTables, TablesConfig};
 use crate::text::{count_text, duration_short, latency_short};
 use crate::{connect, job_file, output, panics};
 use letters::NewestLetters;
@@ -80,7 +81,14 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         .with_log(Box::new(move || written.status()));
     let http = HttpServer::start(settings.http.address(), Arc::new(service))?;
 
-    let engine = start(&run, &observer, &traffic, &store, &letters)?;
+    let config = TablesConfig {
+        reload: true,
+        kafka: None,
+        instead: &[],
+        metrics: observer.metrics.first().cloned(),
+    };
+    let tables = OpenTables::open(&run.plan, &config, &|| true)?.unwrap_or_default();
+    let engine = start(&run, &observer, &traffic, &store, &letters, tables)?;
     let memory = MemoryGuard::default();
     let mut watch = Watch::new(&run, observer.clone(), store, letters, log.clone());
     watch.http = Some(http.address().to_string());
@@ -110,6 +118,7 @@ fn start(
     traffic: &Traffic,
     store: &Arc<dyn OnlineStore>,
     letters: &NewestLetters,
+    tables: OpenTables,
 ) -> Result<Engine, Failure> {
     let (run, observer) = (run.clone(), observer.clone());
     let (traffic, store, letters) = (traffic.clone(), Arc::clone(store), letters.clone());
@@ -118,6 +127,7 @@ fn start(
         let partitions = traffic.start(worker, &waker, origin).map_err(|e| e.to_string())?;
         Ok(engine::Parts {
             partitions: Box::new(partitions),
+            tables: tables.take(worker, &waker)?,
             schemas: None,
             dead_letters: Box::new(letters.clone()),
             online: Some(store.writer(worker)),

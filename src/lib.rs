@@ -53,4 +53,5 @@ pub mod sealed_file;
 pub mod service;
 pub mod signals;
 pub mod source;
+pub mod tables;
 pub mod text;

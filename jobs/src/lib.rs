@@ -147,4 +147,6 @@ mod zone;
 
 pub use document::{JobErrors, Problem};
 pub use job::{FeatureText, Job, Service, SourceText, ViewText, load, plan_hash};
-pub use shipped::{BEHAVIOR, FRAUD, PERSONALIZATION, SHIPPED, shipped};
+pub use shipped::{
+    BEHAVIOR, FRAUD, IP_REPUTATION, PERSONALIZATION, SHIPPED, shipped, shipped_table,
+};

@@ -1,6 +1,6 @@
 //! Commands that run a job or read what it made.
 
-use crate::cli::values::{self, SourceFiles};
+use crate::cli::values::{self, SourceFiles, TableFile};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -94,6 +94,9 @@ pub struct ReplayArgs {
     #[arg(long = "source", value_name = "NAME=FILE[,FILE..]", required = true)]
     #[arg(value_parser = values::source_files)]
     pub sources: Vec<SourceFiles>,
+    /// A CSV file to read a reference table from, in the place of what the job says
+    #[arg(long = "table", value_name = "NAME=FILE", value_parser = values::table_file)]
+    pub tables: Vec<TableFile>,
     /// Worker threads [env: PARALLELISM] [default: 1]
     #[arg(long, value_name = "N", value_parser = values::workers)]
     pub workers: Option<usize>,

@@ -120,6 +120,7 @@ fn build(
                 plan: Arc::clone(&settings.plan),
                 limits: settings.limits,
                 partitions: parts.partitions,
+                tables: if index == 0 { parts.tables } else { Vec::new() },
                 dead_letters: parts.dead_letters,
                 schemas: parts.schemas,
                 sealing: settings.sealing,

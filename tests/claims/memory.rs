@@ -210,6 +210,7 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
         };
         Ok(Parts {
             partitions: Box::new(Given(mine.map(reader).collect())),
+            tables: Vec::new(),
             schemas: None,
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: Some(Box::new(Rows {

@@ -150,6 +150,7 @@ pub fn run(
         };
         Ok(Parts {
             partitions: Box::new(Given((0..).zip(scripts).map(reader).collect())),
+            tables: Vec::new(),
             schemas: None,
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: Some(Box::new(Showing {
