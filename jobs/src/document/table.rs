@@ -2,7 +2,7 @@
 
 mod named;
 
-pub use named::Named;
+pub use named::{Named, Scalar};
 
 use super::problems::suggestion;
 use super::quantity::{self, DURATION_HINT, SIZE_HINT};
