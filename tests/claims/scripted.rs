@@ -1,11 +1,12 @@
 //! One worker over partitions that follow a script: records, and waits until something has come to
 //! pass.
 
-use crate::memory::{Given, Letters, Lines, Rows};
+use crate::memory::{Letters, Lines, Rows};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
+use tidemark::memory_partition::GivenPartitions;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, Poll, RawBatch, RawRecord};
@@ -149,7 +150,7 @@ pub fn run(
             }) as Box<dyn PartitionReader>
         };
         Ok(Parts {
-            partitions: Box::new(Given((0..).zip(scripts).map(reader).collect())),
+            partitions: Box::new(GivenPartitions((0..).zip(scripts).map(reader).collect())),
             schemas: None,
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: Some(Box::new(Showing {
