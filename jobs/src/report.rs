@@ -103,7 +103,7 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     write_list(out, "reads", source.fields.iter().map(shown_field))
 }
 
-fn shown_time(time: &TimeField) -> String {
+pub(crate) fn shown_time(time: &TimeField) -> String {
     let unit = match time.unit {
         TimeUnit::Ms => "ms",
         TimeUnit::S => "s",
@@ -132,6 +132,16 @@ fn write_entity(out: &mut String, entity: &EntityPlan, plan: &Plan) -> fmt::Resu
     if let Some(longest) = longest.max() {
         writeln!(out, "  memory  {row} B an event, for {}", show_duration(longest))?;
     }
+    let kept = kept(entity);
+    write!(out, "          {} B a live {}", kept.entity, entity.name)?;
+    if kept.value > 0 {
+        write!(out, ", {} B a distinct value in a window", Memory::VALUE)?;
+    }
+    writeln!(out)
+}
+
+/// What all features of an entity keep together, for each of its kind.
+pub(crate) fn kept(entity: &EntityPlan) -> Memory {
     let mut kept = Memory::default();
     for accumulator in &entity.accumulators {
         kept = kept.and(Memory::of(accumulator.kind));
@@ -140,11 +150,7 @@ fn write_entity(out: &mut String, entity: &EntityPlan, plan: &Plan) -> fmt::Resu
         let cells = last.attributes.iter().filter_map(|at| entity.attributes.get(*at));
         kept = kept.and(Memory::last(cells.map(|attribute| attribute.storage)));
     }
-    write!(out, "          {} B a live {}", kept.entity, entity.name)?;
-    if kept.value > 0 {
-        write!(out, ", {} B a distinct value in a window", Memory::VALUE)?;
-    }
-    writeln!(out)
+    kept
 }
 
 /// A service's features: `all 4 of VIEW` where it has all of them, else `VIEW.FEATURE`.
@@ -166,7 +172,7 @@ fn served(plan: &Plan, features: &[(usize, usize)]) -> Vec<String> {
 }
 
 /// `int64`, `double?`: a feature's type, with a question mark when it can be null.
-fn shown_type(feature: &FeaturePlan) -> String {
+pub(crate) fn shown_type(feature: &FeaturePlan) -> String {
     let name = match feature.ty {
         Type::Int => "int64",
         other => other.name(),
@@ -218,7 +224,7 @@ fn write_list(out: &mut String, head: &str, items: impl Iterator<Item = String>)
     writeln!(out, "{line}")
 }
 
-fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::new();
     for (at, digit) in digits.chars().enumerate() {
