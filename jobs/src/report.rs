@@ -6,8 +6,8 @@ use crate::job::{Job, ViewText};
 use crate::times;
 use std::fmt::{self, Write};
 use tidemark_operators::plan::{
-    EntityPlan, FeaturePlan, FieldPlan, Format, Plan, Sequence, SessionPlan, SourcePlan, Start, TimeField,
-    TimeUnit, ViewPlan,
+    EntityPlan, FeaturePlan, FieldPlan, Format, Plan, Sequence, SessionPlan, SourcePlan, Start,
+    TimeField, TimeUnit, ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;

@@ -158,14 +158,16 @@ fn histories_hold_what_they_are_meant_to() {
             let mine = judged.accepted.iter().filter(|e| e.is("user_id", user));
             let mine: Vec<_> = mine.collect();
             for pair in mine.windows(2) {
-                seen.insert(match (pair[1].ts - pair[0].ts, pair[0].partition == pair[1].partition) {
-                    (0, true) => "a tie on one partition",
-                    (0, false) => "a tie across partitions",
-                    (gap, _) if gap == 30 * MINUTE => "the longest gap inside a session",
-                    (gap, _) if gap == 30 * MINUTE + 1 => "the shortest gap between sessions",
-                    (gap, _) if gap > MONTH => "a silence of a month",
-                    _ => "a gap",
-                });
+                seen.insert(
+                    match (pair[1].ts - pair[0].ts, pair[0].partition == pair[1].partition) {
+                        (0, true) => "a tie on one partition",
+                        (0, false) => "a tie across partitions",
+                        (gap, _) if gap == 30 * MINUTE => "the longest gap inside a session",
+                        (gap, _) if gap == 30 * MINUTE + 1 => "the shortest gap between sessions",
+                        (gap, _) if gap > MONTH => "a silence of a month",
+                        _ => "a gap",
+                    },
+                );
                 let ahead = |e: &&&record::Event| {
                     e.partition == pair[1].partition && e.offset > pair[1].offset
                 };

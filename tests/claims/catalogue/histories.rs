@@ -51,16 +51,8 @@ pub struct Shape {
 }
 
 /// Windows and horizons of the catalogue, the frequent ones first, and the ends of sessions.
-const EDGES: [u64; 8] = [
-    30 * MINUTE,
-    30 * MINUTE + 1,
-    5 * MINUTE,
-    60 * SECOND,
-    HOUR,
-    5 * MINUTE,
-    DAY,
-    MONTH,
-];
+const EDGES: [u64; 8] =
+    [30 * MINUTE, 30 * MINUTE + 1, 5 * MINUTE, 60 * SECOND, HOUR, 5 * MINUTE, DAY, MONTH];
 
 struct Walk {
     rng: SmallRng,

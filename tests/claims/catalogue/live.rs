@@ -19,12 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What should be shown after each step: the live clock and the rows.
 type Expected = Vec<(u64, BTreeMap<String, Row>)>;
 
-fn expected(
-    job: &Job,
-    around: &Surroundings,
-    history: &History,
-    judged: &Judged,
-) -> Expected {
+fn expected(job: &Job, around: &Surroundings, history: &History, judged: &Judged) -> Expected {
     let mut read = vec![0; history.log.len()];
     let mut clock = 0;
     let after = history.steps.iter().map(|step| {

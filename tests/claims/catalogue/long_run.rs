@@ -53,8 +53,7 @@ fn equals_a_fresh_run(subject: &Subject, events: usize, entities: usize, reach: 
         let (view, id) = row.split_once('/').unwrap();
         let entity = subject.job.views.iter().find(|v| v.name == view).unwrap().entity;
         let id = serde_json::Value::from(id);
-        let head =
-            format!("{{\"view\":\"{view}\",\"entity_type\":\"{entity}\",\"entity_id\":{id}");
+        let head = format!("{{\"view\":\"{view}\",\"entity_type\":\"{entity}\",\"entity_id\":{id}");
         // Only those who have a last word have a row as of the end.
         let Some(shown) = long.get(&head) else { continue };
         if let Some(wrong) = difference(&expected, shown) {

@@ -38,7 +38,8 @@ impl Reputation {
     /// The score of the longest network that `address` is in.
     pub fn score(&self, address: &str) -> Option<f64> {
         let address: IpAddr = address.parse().unwrap();
-        let around = self.0.iter().filter(|(network, length, _)| inside(address, *network, *length));
+        let around =
+            self.0.iter().filter(|(network, length, _)| inside(address, *network, *length));
         around.max_by_key(|(_, length, _)| *length).map(|(.., score)| *score)
     }
 
@@ -66,7 +67,8 @@ fn inside(address: IpAddr, network: IpAddr, length: u32) -> bool {
 
 #[test]
 fn the_longest_network_counts() {
-    let table = "network,score\n10.0.0.0/8,0.1\n10.1.0.0/16,0.9\n10.1.2.3/32,0.25\n2001:db8::/32,1\n";
+    let table =
+        "network,score\n10.0.0.0/8,0.1\n10.1.0.0/16,0.9\n10.1.2.3/32,0.25\n2001:db8::/32,1\n";
     let table = Reputation::read(table);
     let score = |ip| table.score(ip);
     assert_eq!(score("10.2.0.1"), Some(0.1));
