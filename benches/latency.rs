@@ -211,7 +211,6 @@ fn job_latency(rate: u64, plan: &Arc<Plan>) -> Option<Measured> {
         Ok(Parts {
             partitions: Box::new(start(&options, &waker)),
             tables: Vec::new(),
-            tables: Vec::new(),
             schemas: None,
             dead_letters: Box::new(NoLetters),
             online: Some(store.writer(worker)),

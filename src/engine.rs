@@ -33,6 +33,9 @@ pub enum Online {
     EveryStep,
     /// Once, at the end.
     AtEnd,
+    /// As they change; once the events have ended, the live clock goes on to this time, if that is
+    /// later than the newest event.
+    Until(EventTime),
 }
 
 /// How a job is run.
@@ -149,7 +152,8 @@ impl Observer {
 }
 
 /// Runs a job to its end: until all its partitions have ended, or until it is stopped through
-/// `observer`. Returns the greatest accepted event time, when it came to the end by itself.
+/// `observer`. Returns where the live clock stands, when it came to the end by itself: at the greatest
+/// accepted event time, unless [`Online::Until`] says later.
 ///
 /// # Errors
 /// When a partition cannot be read on, a worker's parts cannot be made, or a worker panics.

@@ -16,7 +16,7 @@ use tidemark_operators::time::Millis;
 /// column and the nearest valid name. The exit code is 2.
 pub fn load(name: &str) -> Result<Job, Failure> {
     if let Some((file, text)) = shipped(name) {
-        return checked(file, text).map(|job| placed(job, shipped_table));
+        return checked(file, text).map(with_shipped_tables);
     }
     let path = Path::new(name);
     let is_path = name.contains('/') || path.extension().is_some();
@@ -51,6 +51,11 @@ fn placed(mut job: Job, place: impl Fn(&str, Option<String>, Millis) -> Option<T
     job
 }
 
+/// The job with the tables that come with the program where it names their files.
+pub fn with_shipped_tables(job: Job) -> Job {
+    placed(job, shipped_table)
+}
+
 /// A table of a shipped job.
 fn shipped_table(file: &str, valid_from: Option<String>, _: Millis) -> Option<TableFrom> {
     let text = tidemark_jobs::shipped_table(file)?;
@@ -62,7 +67,8 @@ fn checked(file: &str, text: &str) -> Result<Job, Failure> {
         .map_err(|errors| Failure::usage(format!("the job is wrong\n{errors}")))
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
+/// The text of a file, which must not be longer than [`FILE_BYTES_MAX`].
+pub(crate) fn read(path: &Path) -> std::io::Result<String> {
     use std::io::{Error, ErrorKind, Read};
     let most = FILE_BYTES_MAX as u64;
     let mut text = String::new();

@@ -128,5 +128,5 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 fn no_topics(table: &TablePlan) -> Failure {
     let name = &table.name;
     Failure::usage(format!("the table \"{name}\" is a topic, and only files are read here"))
-        .hint(format!("give it as CSV: --table {name}=FILE.csv"))
+        .hint(format!("`tidemark replay` takes it as CSV: --table {name}=FILE.csv"))
 }

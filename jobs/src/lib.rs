@@ -10,6 +10,7 @@
 //!   [`Plan`](tidemark_operators::plan::Plan);
 //! - `job`: the result ([`Job`], by [`load`]);
 //! - `report`: what `tidemark check` prints ([`Job::report`]);
+//! - [`docs`]: documentation pages;
 //! - `shipped`: the jobs that come with the program.
 
 //! # A job file
@@ -131,6 +132,7 @@
 //! Durations are whole numbers with units d, h, m, s and ms. The job, its sources, entities, views,
 //! features and services may have a `description`.
 
+pub mod docs;
 pub mod document;
 pub mod expression;
 

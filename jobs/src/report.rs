@@ -6,8 +6,8 @@ use crate::job::{Job, ViewText};
 use crate::times;
 use std::fmt::{self, Write};
 use tidemark_operators::plan::{
-    EntityPlan, FeaturePlan, FieldPlan, Format, Matching, Plan, Sequence, SourcePlan, Start,
-    TableFrom, TablePlan, TimeField, TimeUnit, ViewPlan,
+    EntityPlan, FeaturePlan, FieldPlan, Format, Matching, Plan, Sequence, SessionPlan, SourcePlan,
+    Start, TableFrom, TablePlan, TimeField, TimeUnit, ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -150,7 +150,7 @@ fn write_table(out: &mut String, table: &TablePlan) -> fmt::Result {
     writeln!(out, "  rows    at most {most}")
 }
 
-fn shown_time(time: &TimeField) -> String {
+pub(crate) fn shown_time(time: &TimeField) -> String {
     let unit = match time.unit {
         TimeUnit::Ms => "ms",
         TimeUnit::S => "s",
@@ -177,7 +177,6 @@ fn write_entity(out: &mut String, entity: &EntityPlan, plan: &Plan) -> fmt::Resu
 }
 
 fn write_memory(out: &mut String, entity: &EntityPlan) -> fmt::Result {
-    let storage = |at: &usize| entity.attributes.get(*at).map(|attribute| attribute.storage);
     let row = entity.attributes.iter().map(|attribute| attribute.storage);
     let row = Memory::row(entity.filters, row);
     let windows = entity.windows.iter().map(|window| window.length.saturating_add(window.delay));
@@ -187,6 +186,23 @@ fn write_memory(out: &mut String, entity: &EntityPlan) -> fmt::Result {
         writeln!(out, "  {head} {row} B an event, for {}", show_duration(longest))?;
         head = "       ";
     }
+    let kept = kept(entity);
+    write!(out, "  {head} {} B a live {}", kept.entity, entity.name)?;
+    let seen = entity.sequences.iter().any(|it| matches!(it.what, Sequence::New { .. }));
+    let counted = entity.accumulators.iter().any(|it| Memory::of(it.kind).value > 0);
+    for (there, bytes, over) in
+        [(counted, Memory::VALUE, "window"), (seen, Memory::SEEN, "horizon")]
+    {
+        if there {
+            write!(out, ", {bytes} B a distinct value in a {over}")?;
+        }
+    }
+    writeln!(out)
+}
+
+/// What all features of an entity keep together, for each of its kind.
+pub(crate) fn kept(entity: &EntityPlan) -> Memory {
+    let storage = |at: &usize| entity.attributes.get(*at).map(|attribute| attribute.storage);
     let mut kept = Memory::default();
     for accumulator in &entity.accumulators {
         kept = kept.and(Memory::of(accumulator.kind));
@@ -197,22 +213,14 @@ fn write_memory(out: &mut String, entity: &EntityPlan) -> fmt::Result {
     for sequence in &entity.sequences {
         kept = kept.and(match sequence.what {
             Sequence::New { .. } => Memory::seen(),
-            _ => Memory::before(storage(&sequence.attribute).into_iter()),
+            _ => Memory::before(),
         });
     }
     for session in &entity.sessions {
-        let derived = session.start.iter().chain(session.firsts.iter().map(|(_, first)| first));
-        let counts = session.counts.iter().map(|(_, count)| count);
-        let sums = session.sums.iter().flat_map(|sum| [&sum.high, &sum.low]);
-        kept = kept.and(Memory::before(derived.chain(counts).chain(sums).filter_map(storage)));
+        let SessionPlan { firsts, counts, sums, .. } = session;
+        kept = kept.and(Memory::session(firsts.len() + counts.len() + 2 * sums.len()));
     }
-    write!(out, "  {head} {} B a live {}", kept.entity, entity.name)?;
-    if kept.value > 0 {
-        let looks_back = entity.sequences.iter().any(|it| matches!(it.what, Sequence::New { .. }));
-        let over = if looks_back { "a window or horizon" } else { "a window" };
-        write!(out, ", {} B a distinct value in {over}", Memory::VALUE)?;
-    }
-    writeln!(out)
+    kept
 }
 
 /// A service's features: `all 4 of VIEW` where it has all of them, else `VIEW.FEATURE`.
@@ -234,7 +242,7 @@ fn served(plan: &Plan, features: &[(usize, usize)]) -> Vec<String> {
 }
 
 /// `int64`, `double?`: a feature's type, with a question mark when it can be null.
-fn shown_type(feature: &FeaturePlan) -> String {
+pub(crate) fn shown_type(feature: &FeaturePlan) -> String {
     let name = match feature.ty {
         Type::Int => "int64",
         other => other.name(),
@@ -286,7 +294,7 @@ fn write_list(out: &mut String, head: &str, items: impl Iterator<Item = String>)
     writeln!(out, "{line}")
 }
 
-fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -62,7 +62,7 @@ fn batch(times: &[u64]) -> RawBatch {
     let record = |ts: &u64| format!("{{\"ts\":{},\"card\":\"c\"}}", T + ts);
     match crate::scripted::records(0, &times.iter().map(record).collect::<Vec<_>>()) {
         crate::scripted::Step::Records(batch) => batch,
-        crate::scripted::Step::Until(..) => unreachable!(),
+        _ => unreachable!(),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::compile::Scope;
 use crate::document::Table;
 use crate::document::quantity::show_duration;
 use std::rc::Rc;
-use tidemark_operators::plan::{Kind, Read, Storage};
+use tidemark_operators::plan::{Kind, Read};
 use tidemark_operators::time::Millis;
 use tidemark_operators::value::Type;
 
@@ -48,7 +48,7 @@ impl Measure for ChangesOf {
         let mask = scope.mask(keys.filter.as_ref())?;
         let changed = scope.changed(of, mask, attribute?, *horizon)?;
         let count = scope.accumulator(Kind::Count, None, changed, keys.window);
-        let mut memory = Memory::before([Storage::Symbol].into_iter()).and(Memory::of(Kind::Count));
+        let mut memory = Memory::before().and(Memory::of(Kind::Count));
         let mut definition = format!(
             "changes of {}{} (looking back {})",
             of.shown(),

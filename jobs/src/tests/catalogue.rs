@@ -106,6 +106,7 @@ const BEHAVIOR_VIEWS: [(&str, &str, Features); 3] = [
             ("device_change_score", "double"),
             ("location_change_score", "double"),
             ("user_agent_change_score", "double"),
+            ("ip_reputation_score", "double"),
             ("is_new_device", "bool?"),
             ("is_new_location", "bool?"),
             ("device_diversity_score", "double"),

@@ -93,6 +93,13 @@ impl Tables {
         metrics: &Arc<WorkerMetrics>,
     ) -> TablesRef {
         let tables: TablesRef = Rc::default();
+        if metrics.worker == 0 && inputs.len() != plan.tables.len() {
+            let (given, named) = (inputs.len(), plan.tables.len());
+            shared.fail(format!(
+                "starting the job: it names {named} reference tables and {given} are read; this is \
+                 a defect, please report it"
+            ));
+        }
         let mut inputs = inputs.into_iter();
         for table in 0..plan.tables.len() {
             let config = InputConfig {
