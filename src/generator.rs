@@ -37,7 +37,7 @@ use damage::Damage;
 use random::{Random, mix, reduce};
 use schedule::{OUT_OF_ORDER_MAX, Schedule};
 use sessions::Sessions;
-use tidemark_operators::time::{EventTime, HOUR};
+use tidemark_operators::time::{EventTime, HOUR, Millis};
 
 /// The longest lateness of a late record, beyond what makes it late, in ms.
 const LATE_MAX: f64 = 2.0 * 3_600_000.0;
@@ -118,19 +118,20 @@ impl Traffic {
         }
     }
 
-    /// What happens next, and when: at the clock `now` or a little before.
-    fn next(&mut self, now: EventTime, random: &mut Random) -> (EventTime, Event) {
+    /// What happens next, and when: at the clock `now` or a little before, by at most `slack` and the
+    /// time that records are out of order.
+    fn next(&mut self, now: EventTime, slack: Millis, random: &mut Random) -> (EventTime, Event) {
         match self {
             Traffic::Cards(cards) => {
                 let (at, event) = cards.next(now, random);
                 (at, Event::Transaction(event))
             }
             Traffic::Clicks(clicks) => {
-                let (at, event) = clicks.next(now, random);
+                let (at, event) = clicks.next(now, slack, random);
                 (at, Event::Click(event))
             }
             Traffic::Behavior(behavior) => {
-                let (at, event) = behavior.next(now, random);
+                let (at, event) = behavior.next(now, slack, random);
                 (at, Event::Activity(event))
             }
         }
@@ -224,7 +225,8 @@ impl Generator {
             return None;
         }
         let now = self.schedule.at(self.next);
-        let (mut time, event) = self.traffic.next(now, &mut self.random);
+        let slack = self.schedule.slack(self.next);
+        let (mut time, event) = self.traffic.next(now, slack, &mut self.random);
         let (lane, lanes) = self.members.lane;
         let number = self.next * u64::from(lanes) + u64::from(lane);
         self.next += 1;

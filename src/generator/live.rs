@@ -251,7 +251,7 @@ impl Producer {
 }
 
 /// When history and live records happen.
-fn schedule(
+pub(super) fn schedule(
     profile: Profile,
     start: EventTime,
     past: Millis,

@@ -18,6 +18,9 @@ const WORKING: [u64; 24] = [
 /// How busy they are by the day of the week, from Monday.
 const WEEK: [u64; 7] = [100, 100, 98, 98, 92, 24, 20];
 
+/// How far live records are behind the clock at most: it is the wall clock.
+const LIVE_SLACK: Millis = SECOND;
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) enum Schedule {
@@ -78,6 +81,15 @@ impl Schedule {
                 None => start - past + scale(n, *past, *history),
                 Some(live) => start + scale(live, *every_ns, 1_000_000),
             },
+        }
+    }
+
+    /// How far behind the clock record `n` may be, besides being out of order.
+    pub fn slack(&self, n: u64) -> Millis {
+        match self {
+            Schedule::Live { history, .. } if n >= *history => LIVE_SLACK,
+            Schedule::Then { events, second, .. } if n >= *events => second.slack(n - events),
+            _ => Millis::MAX,
         }
     }
 }
@@ -142,6 +154,8 @@ mod tests {
         assert_eq!((weekly.at(0), weekly.at(100_000)), (START, START + 24 * 60 * HOUR));
         let on = |day| (0..100_000).filter(|n| day_of_week(weekly.at(*n)) == day).count();
         assert!(on(6) > 0 && on(1) > 4 * on(6), "{} {}", on(1), on(6));
+        assert_eq!((daily.slack(5), live.slack(99)), (Millis::MAX, Millis::MAX));
+        assert_eq!(live.slack(100), LIVE_SLACK);
         assert_eq!(live.at(0), START - HOUR);
         assert_eq!((live.at(100), live.at(125)), (START, START + SECOND));
     }

@@ -3,7 +3,9 @@
 //! A [`World`] says who comes when and what they do; this says whose turn it is. At each call the
 //! earliest event that is due by the clock happens; when nothing is due somebody comes. So there are
 //! as many sessions at once as the rate of the schedule needs. A user has one session at a time and
-//! then rests; when nobody else can come, the session that is due next goes on at once.
+//! then rests; when nobody else can come, the session that is due next goes on at once. When more is
+//! due than the rate allows, events wait for their turn: they keep their time when files are made, and
+//! get a later one, so that they are at most a slack old, when that is the wall clock's.
 //!
 //! One event in four is delivered late, by less than [`OUT_OF_ORDER_MAX`], and so perhaps after its
 //! successors: events leave here in the order of when they are delivered, which is never before they
@@ -180,15 +182,22 @@ impl<W: World> Sessions<W> {
         }
     }
 
-    /// What is delivered next by the clock `now`, and when it happened.
-    pub fn next(&mut self, now: EventTime, random: &mut Random) -> (EventTime, W::Event) {
+    /// What is delivered next by the clock `now`, and when it happened: what has waited for longer
+    /// than `slack` happens later than it was to.
+    pub fn next(
+        &mut self,
+        now: EventTime,
+        slack: Millis,
+        random: &mut Random,
+    ) -> (EventTime, W::Event) {
         if self.rests.zero == 0 {
             self.rests.zero = now;
         }
         loop {
             let session = self.running.peek().map_or(EventTime::MAX, |due| due.at);
             let delayed = self.delayed.peek().map_or(EventTime::MAX, |due| due.at);
-            if delayed <= now.min(session)
+            let at = session.max(now.saturating_sub(slack)).min(now);
+            if delayed <= at
                 && let Some(due) = self.delayed.pop()
             {
                 return due.what;
@@ -197,10 +206,9 @@ impl<W: World> Sessions<W> {
                 continue;
             }
             // A session that is not due goes on early. When there is none somebody comes in the end.
-            let Some(Due { at, what: (user, mut session), .. }) = self.running.pop() else {
+            let Some(Due { what: (user, mut session), .. }) = self.running.pop() else {
                 continue;
             };
-            let at = at.min(now);
             let (event, gap) = self.world.step(&mut session, at, random);
             match gap {
                 Some(gap) => self.run(at + gap, user, session),

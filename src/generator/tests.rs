@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{PartitionId, Partitions, Poll};
 use tidemark_operators::plan::Plan;
+use tidemark_operators::time::DAY;
 
 const ALL: [Profile; 4] =
     [Profile::Fraud, Profile::W1, Profile::Personalization, Profile::Behavior];
@@ -146,6 +147,28 @@ fn partition_numbers_stand_before_the_extension() {
     ] {
         assert_eq!(partition_path(out.as_ref(), 0, 2), std::path::Path::new(first));
         assert_eq!(partition_path(out.as_ref(), 0, 1), std::path::Path::new(out));
+    }
+}
+
+#[test]
+fn live_sessions_keep_up_with_the_clock_but_for_the_disorder() {
+    for profile in [Profile::Personalization, Profile::Behavior] {
+        let (start, history, every_ns) = (schedule::START + DAY, 2_000, 640_000_000);
+        let options = Options { events: 12_000, cards: 128, partitions: 1, ..options(profile) };
+        let schedule = live::schedule(profile, start, 20 * DAY, history, every_ns);
+        assert!(schedule.at(0) + 20 * DAY <= start + HOUR);
+        let mut generator = Generator::scheduled(options, schedule.clone(), (0, 1)).unwrap();
+        let (mut n, mut newest) = (0, 0);
+        while let Some(record) = generator.next() {
+            let now = schedule.at(n);
+            assert!(record.time <= now);
+            // What was delayed in the past is delivered first; then one may wait for another.
+            assert!(n < history + 300 || record.time + 3_000 + OUT_OF_ORDER_MAX >= now, "{n}");
+            assert!(record.time + OUT_OF_ORDER_MAX >= newest, "{n}");
+            newest = newest.max(record.time);
+            n += 1;
+        }
+        assert_eq!(n, 12_000);
     }
 }
 
