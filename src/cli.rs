@@ -7,11 +7,13 @@
 mod dlq;
 mod generate;
 mod run;
+mod test;
 mod values;
 
 pub use dlq::{DlqArgs, DlqCommand, LetterFilter, ReasonName};
 pub use generate::{GenerateArgs, Profile};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
+pub use test::TestArgs;
 pub use values::SourceFiles;
 
 use clap::{Parser, Subcommand};
@@ -56,6 +58,8 @@ pub enum Command {
     Get(GetArgs),
     /// Check a job file and print what was understood
     Check(CheckArgs),
+    /// Test a job's features on cases with virtual time
+    Test(TestArgs),
     /// Write generated records to a file
     Generate(GenerateArgs),
     /// Look into a file of dead letters

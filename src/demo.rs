@@ -52,7 +52,7 @@ type Engine = JoinHandle<Result<Option<EventTime>, EngineError>>;
 /// When the job, a flag or the environment is wrong (exit code 2), the port is in use, or the job
 /// fails.
 pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
-    let flags = Flags { workers: args.workers, port: args.port };
+    let flags = Flags { workers: args.workers, port: args.port, ..Flags::default() };
     let settings = Settings::load(&ClusterFile::None, flags)?;
     let plan = job_file::load(&args.job)?.plan;
     let recent = Recent::default();
@@ -122,6 +122,7 @@ fn start(
         let partitions = traffic.start(worker, &waker, origin).map_err(|e| e.to_string())?;
         Ok(engine::Parts {
             partitions: Box::new(partitions),
+            schemas: None,
             dead_letters: Box::new(letters.clone()),
             online: Some(store.writer(worker)),
             lines: None,

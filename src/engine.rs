@@ -14,6 +14,7 @@ use tidemark_operators::coordination::{Coordination, Notice};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 use tidemark_operators::ingest::reader::Partitions;
+use tidemark_operators::ingest::schemas::Schemas;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::OnlineSink;
 use tidemark_operators::plan::Plan;
@@ -31,6 +32,9 @@ pub enum Online {
     EveryStep,
     /// Once, at the end.
     AtEnd,
+    /// As they change; once the events have ended, the live clock goes on to this time, if that is
+    /// later than the newest event.
+    Until(EventTime),
 }
 
 /// How a job is run.
@@ -56,6 +60,8 @@ pub struct Parts {
     pub partitions: Box<dyn Partitions>,
     /// Where its dead letters go.
     pub dead_letters: Box<dyn DeadLetterSink>,
+    /// Where the schemas of Avro records in topics come from; `None`: there are none to be had.
+    pub schemas: Option<Box<dyn Schemas>>,
     /// Where its live rows go, unless [`Online::Off`].
     pub online: Option<Box<dyn OnlineSink>>,
     /// Where sealed lines go, under [`Sealing::Lines`]: looked at on worker 0 only.
@@ -143,7 +149,8 @@ impl Observer {
 }
 
 /// Runs a job to its end: until all its partitions have ended, or until it is stopped through
-/// `observer`. Returns the greatest accepted event time, when it came to the end by itself.
+/// `observer`. Returns where the live clock stands, when it came to the end by itself: at the greatest
+/// accepted event time, unless [`Online::Until`] says later.
 ///
 /// # Errors
 /// When a partition cannot be read on, a worker's parts cannot be made, or a worker panics.

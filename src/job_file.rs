@@ -32,7 +32,8 @@ fn checked(file: &str, text: &str) -> Result<Job, Failure> {
         .map_err(|errors| Failure::usage(format!("the job is wrong\n{errors}")))
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
+/// The text of a file, which must not be longer than [`FILE_BYTES_MAX`].
+pub(crate) fn read(path: &Path) -> std::io::Result<String> {
     use std::io::{Error, ErrorKind, Read};
     let most = FILE_BYTES_MAX as u64;
     let mut text = String::new();

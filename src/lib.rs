@@ -1,12 +1,15 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`generate`], [`dlq`]: the commands;
+//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`generate`], [`dlq`]: the
+//!   commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`connect`]: what the clients of servers are told of the settings;
 //! - [`failure`], [`panics`]: how a command fails;
-//! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;
+//! - [`source`], [`kafka`], [`file_source`], [`memory_partition`], [`generator`]: where records come
+//!   from;
+//! - [`registry`]: the schemas of Avro records;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
 //! - [`dead_letters`]: records that did not become events, in a file;
@@ -19,6 +22,7 @@
 //! - [`process`]: what the process uses of the machine;
 //! - [`text`]: durations, sizes and counts as people write them.
 
+pub mod cases;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -38,12 +42,14 @@ pub mod http;
 pub mod job_file;
 pub mod kafka;
 pub mod logging;
+pub mod memory_partition;
 pub mod metrics;
 pub mod online;
 pub mod output;
 pub mod panics;
 pub mod process;
 pub mod progress;
+pub mod registry;
 pub mod replay;
 pub mod run;
 pub mod screen;

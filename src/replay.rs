@@ -34,6 +34,8 @@ struct Summary {
     late: u64,
     future: u64,
     malformed: u64,
+    schema: u64,
+    tombstone: u64,
     rows: u64,
     wall_s: f64,
     cpu_s: f64,
@@ -161,6 +163,7 @@ impl Outputs {
                 if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };
             Ok(Parts {
                 partitions: Box::new(partitions),
+                schemas: None,
                 dead_letters: match letters {
                     Some(sink) => Box::new(sink),
                     None => Box::new(Uncollected),
@@ -232,6 +235,8 @@ fn summary(observer: &Observer, wall: Duration) -> Summary {
         late: sum(|v| v.late.get()),
         future: sum(|v| v.future.get()),
         malformed: sum(|v| v.malformed.get()),
+        schema: sum(|v| v.schema.get()),
+        tombstone: sum(|v| v.tombstone.get()),
         rows: observer.metrics.iter().map(|m| m.rows_sealed.get()).sum(),
         wall_s: wall.as_secs_f64(),
         cpu_s: cpu,

@@ -179,6 +179,7 @@ impl Job {
             let partitions = opened.partitions(worker, workers, &waker)?;
             Ok(Parts {
                 partitions: Box::new(Arrivals { partitions, clock: clock.clone() }),
+                schemas: None,
                 dead_letters: letters.sink(waker),
                 online: Some(store.writer(worker)),
                 lines: lines.map(|sink| Box::new(sink) as _),

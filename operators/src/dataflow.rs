@@ -4,6 +4,7 @@ use crate::coordination::{Coordination, Notice};
 use crate::entity_windows::{EntityState, Sealing, Serving, WindowsConfig, entity_windows};
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use crate::ingest::reader::Partitions;
+use crate::ingest::schemas::Schemas;
 use crate::ingest::source::{SourceConfig, source};
 use crate::metrics::WorkerMetrics;
 use crate::plan::Plan;
@@ -29,6 +30,8 @@ pub struct Config {
     pub partitions: Box<dyn Partitions>,
     /// Where dead letters go.
     pub dead_letters: Box<dyn DeadLetterSink>,
+    /// Where the schemas of Avro records in topics come from; `None`: there are none to be had.
+    pub schemas: Option<Box<dyn Schemas>>,
     /// What becomes of sealed rows; `lines` is where they go.
     pub sealing: Sealing,
     /// Where sealed lines go, on worker 0, under [`Sealing::Lines`].
@@ -69,6 +72,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
             coordination: config.coordination,
             notices: config.notices,
             dead_letters: Rc::clone(&dead_letters),
+            schemas: config.schemas,
         },
     );
     let probe = ProbeHandle::new();

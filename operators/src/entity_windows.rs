@@ -121,8 +121,10 @@ pub fn entity_windows<'scope>(
     config.shared.windows.borrow_mut().push(wake);
     config.shared.reach(config.entity, Reached::default());
     let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
+    let log = EntityLog::new(entity, config.limits.chunk_rows, waiting);
+    let served = !matches!(config.serving, Serving::None);
     let state = Rc::new(RefCell::new(EntityState {
-        log: EntityLog::new(entity, config.limits.chunk_rows, waiting),
+        log: if served { log } else { log.sealed_only() },
         attachments: Attachments::default(),
     }));
     let shared_state = Rc::clone(&state);
@@ -268,7 +270,7 @@ impl Running {
             let block = log.receive(batch);
             self.hot.arrive(&block.slots);
             if let Some(live) = &mut self.live {
-                live.arrive(&block, &mut log.names);
+                live.arrive(&block, log);
             }
         }
         true
@@ -320,5 +322,6 @@ impl Running {
             low = low.min(sealing.low_water());
         }
         log.retire(low, self.config.limits.slice_rows);
+        log.forget(self.sealed, self.config.limits.slice_rows as usize);
     }
 }

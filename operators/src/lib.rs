@@ -16,6 +16,7 @@
 //! - [`event_batch`], [`interner`], [`flat_table`], [`slab`]: events between workers, names as
 //!   numbers, the tables behind;
 //! - [`timeline`]: the log of an entity type, and the stash above it;
+//! - `history`: what the events before an event say of it (changed, new, session);
 //! - [`window`]: a window over the log as a differential arrangement;
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
@@ -33,8 +34,10 @@ pub mod coordination;
 pub mod dataflow;
 pub mod entity_windows;
 pub mod event_batch;
+mod expiry;
 pub mod expression;
 pub mod flat_table;
+mod history;
 pub mod hot;
 pub mod ingest;
 pub mod interner;

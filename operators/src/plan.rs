@@ -3,7 +3,7 @@
 
 use crate::expression::Expr;
 use crate::time::{EventTime, Millis};
-use crate::value::Type;
+use crate::value::{Type, Value};
 use std::sync::Arc;
 
 /// A whole job.
@@ -55,6 +55,9 @@ pub struct Zone {
 pub enum Format {
     /// One JSON object a record.
     Json,
+    /// One Avro datum a record: in a topic behind the number of its schema (the schema-registry wire
+    /// format), in a file in an object container that holds the schema.
+    Avro,
 }
 
 /// How an event time is written in a record.
@@ -103,6 +106,9 @@ pub struct SourcePlan {
     pub files: Vec<String>,
     /// How its records are encoded.
     pub format: Format,
+    /// How long a number that no schema is known for is asked about before its records are dead
+    /// letters; counted by whoever asks, see [`Schemas`](crate::ingest::schemas::Schemas).
+    pub schema_wait: Millis,
     /// Where a topic is read from.
     pub start: Start,
     /// The event time.
@@ -129,16 +135,22 @@ pub struct SourcePlan {
 }
 
 /// One field of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FieldPlan {
     /// Its name in the job.
     pub name: String,
     /// Where it is in the record: the dotted path, split.
     pub path: Vec<String>,
+    /// Where else it may be: of `path` and these, in this order, the first that a record has is
+    /// read. No two fields share a path.
+    pub aliases: Vec<Vec<String>>,
     /// Its type.
     pub ty: Type,
     /// Whether a record without it (or with null) is malformed.
     pub required: bool,
+    /// What stands in for it in a record that has none of its paths (a null is no absence). Never
+    /// [`Value::Null`], and of the field's type.
+    pub default: Option<Value>,
 }
 
 /// A time window over a timeline: at clock `t` it holds the events with
@@ -328,6 +340,24 @@ pub struct EntityPlan {
     pub lasts: Vec<LastPlan>,
     /// The entity's views in job order.
     pub views: Vec<ViewPlan>,
+}
+
+impl EntityPlan {
+    /// The filter bits that are derived from the events before an event.
+    pub fn derived_bits(&self) -> Mask {
+        let bits = self.sequences.iter().map(|s| match s.what {
+            Sequence::Changed { bit } => 1 << bit,
+            Sequence::New { .. } | Sequence::Previous { .. } => 0,
+        });
+        bits.fold(0, |all, bit| all | bit)
+    }
+
+    /// Whether an event that is inside may come to count otherwise (or not to count any more),
+    /// because something it is derived from arrives late.
+    pub fn is_revisable(&self, accumulator: &AccumulatorPlan) -> bool {
+        let attribute = accumulator.attribute.and_then(|a| self.attributes.get(a));
+        accumulator.mask & self.derived_bits() != 0 || attribute.is_some_and(|a| a.derived)
+    }
 }
 
 /// What is kept of the events in a window.

@@ -55,8 +55,9 @@ SIGINT or SIGTERM.
 
 Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID, KAFKA_TOPIC,
 REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB, REDIS_FEATURE_TTL (seconds),
-REDIS_MEMORY_LIMIT_BYTES, REDIS_MEMORY_ALERT_THRESHOLD (0 to 1), HEALTH_CHECK_PORT, LOG_LEVEL,
-PARALLELISM")]
+REDIS_MEMORY_LIMIT_BYTES, REDIS_MEMORY_ALERT_THRESHOLD (0 to 1), SCHEMA_REGISTRY_URL,
+SCHEMA_REGISTRY_USER, SCHEMA_REGISTRY_PASSWORD, SCHEMA_REGISTRY_TOKEN, SCHEMAS_DIR,
+HEALTH_CHECK_PORT, LOG_LEVEL, PARALLELISM")]
 pub struct RunArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
@@ -69,6 +70,12 @@ pub struct RunArgs {
     /// Port for HTTP; 0 takes any free one [env: HEALTH_CHECK_PORT] [default: as cluster.toml says]
     #[arg(long)]
     pub port: Option<u16>,
+    /// Where the schemas of Avro records in topics are asked for [env: SCHEMA_REGISTRY_URL]
+    #[arg(long, value_name = "URL")]
+    pub registry: Option<String>,
+    /// A folder of such schemas instead: 7.avsc is the schema of id 7 [env: SCHEMAS_DIR]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "registry")]
+    pub schemas: Option<String>,
 }
 
 /// `tidemark replay`

@@ -30,7 +30,7 @@ pub(super) struct Totals {
     /// Records that became events.
     pub accepted: u64,
     /// Dead letters, in the order of [`Reason::ALL`].
-    pub dead: [u64; 3],
+    pub dead: [u64; Reason::ALL.len()],
     /// From arrival to the row, in ns.
     pub latency_ns: HistogramSnapshot,
 }

@@ -16,6 +16,7 @@ pub(crate) fn small_plan() -> Plan {
             topic: Some("tx".to_owned()),
             files: Vec::new(),
             format: Format::Json,
+            schema_wait: 0,
             start: Start::Earliest,
             time: TimeField { path: vec!["timestamp".to_owned()], unit: TimeUnit::Ms },
             arrival: None,

@@ -63,12 +63,12 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
         scrape,
         Kind::Counter,
         "transactions_failed_total",
-        "Dead letters that are not late: malformed records and records from the future.",
-        sum(|v| v.future.get() + v.malformed.get()),
+        "Dead letters that are not late: all that could not be read, and records from the future.",
+        sum(|v| v.dead_letters() - v.late.get()),
     );
     let mut dead = out.counter(
         "tidemark_dead_letters_total",
-        "Records that became dead letters, by reason: late, future or malformed.",
+        "Records that became dead letters, by reason: late, future, malformed, schema or tombstone.",
     );
     for worker in scrape.workers {
         for (source, counts) in scrape.plan.sources.iter().zip(&worker.verdicts) {

@@ -52,7 +52,7 @@ impl Drop for Folder {
 fn every_command_teaches_by_examples_in_its_help() {
     let (code, help, _) = output("--help");
     assert_eq!(code, 0);
-    for command in ["demo", "run", "replay", "get", "check", "generate", "dlq"] {
+    for command in ["demo", "run", "replay", "get", "check", "test", "generate", "dlq"] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in\n{help}");
         let (code, help, _) = output(&format!("{command} --help"));
         assert_eq!(code, 0, "{command}");

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
+use tidemark::memory_partition::{GivenPartitions, MemoryPartition};
 use tidemark::source::Waker;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord,
-};
+use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, RawBatch, RawRecord};
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::sealed_lines::{SealedSink, push_json};
@@ -51,33 +50,6 @@ impl Default for Run {
     }
 }
 
-struct Reader {
-    id: PartitionId,
-    batches: VecDeque<Option<RawBatch>>,
-    waker: Waker,
-}
-
-impl PartitionReader for Reader {
-    fn id(&self) -> PartitionId {
-        self.id
-    }
-
-    fn poll(&mut self) -> Poll {
-        match self.batches.pop_front() {
-            None => Poll::Ended,
-            Some(Some(batch)) => Poll::Records(batch),
-            Some(None) => {
-                (self.waker)();
-                Poll::Pending { caught_up: false }
-            }
-        }
-    }
-
-    fn describe(&self) -> String {
-        format!("memory[{}]", self.id.partition)
-    }
-}
-
 /// Cuts a partition into batches, with pauses between some of them.
 fn cut(records: &[Record], seed: u64) -> VecDeque<Option<RawBatch>> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -107,19 +79,6 @@ fn cut(records: &[Record], seed: u64) -> VecDeque<Option<RawBatch>> {
         next = end;
     }
     batches
-}
-
-/// Partitions that are all there from the start.
-pub struct Given(pub Vec<Box<dyn PartitionReader>>);
-
-impl Partitions for Given {
-    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
-        std::mem::take(&mut self.0)
-    }
-
-    fn may_grow(&self) -> bool {
-        false
-    }
 }
 
 /// Keeps the dead letters.
@@ -202,14 +161,14 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
     let make: engine::MakeParts = Arc::new(move |worker, waker: Waker| {
         let mine = log.iter().enumerate().filter(|(p, _)| p % run_copy.workers == worker);
         let reader = |(partition, records): (usize, &Vec<Record>)| {
-            Box::new(Reader {
-                id: PartitionId { source: 0, partition: partition as u32 },
-                batches: cut(records, run_copy.seed + 31 * partition as u64),
-                waker: Arc::clone(&waker),
-            }) as Box<dyn PartitionReader>
+            let id = PartitionId { source: 0, partition: partition as u32 };
+            let batches = cut(records, run_copy.seed + 31 * partition as u64);
+            Box::new(MemoryPartition::new(id, batches, Arc::clone(&waker)))
+                as Box<dyn PartitionReader>
         };
         Ok(Parts {
-            partitions: Box::new(Given(mine.map(reader).collect())),
+            partitions: Box::new(GivenPartitions(mine.map(reader).collect())),
+            schemas: None,
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: Some(Box::new(Rows {
                 plan: Arc::clone(&shared_plan),

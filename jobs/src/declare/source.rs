@@ -13,6 +13,8 @@ use tidemark_operators::time::{
 
 const FILES_MAX: usize = 4_096;
 const IDLE_DEFAULT: Millis = 30 * SECOND;
+const SCHEMA_WAIT_DEFAULT: Millis = MINUTE;
+const FORMATS: [&str; 2] = ["json", "avro"];
 const UNITS: [&str; 4] = ["ms", "s", "us", "rfc3339"];
 
 /// A source as it was written.
@@ -23,6 +25,7 @@ pub(crate) struct SourceDeclared {
     pub(crate) topic: Option<String>,
     pub(crate) files: Vec<String>,
     pub(crate) format: Format,
+    pub(crate) schema_wait: Millis,
     pub(crate) start: Start,
     pub(crate) time: TimeField,
     pub(crate) arrival: Option<TimeField>,
@@ -38,7 +41,14 @@ pub(crate) struct SourceDeclared {
 impl SourceDeclared {
     pub(super) fn read(name: At<String>, mut table: Table<'_>) -> Self {
         let (topic, files) = place(&mut table);
-        table.choice("format", &["json"]);
+        let format = match table.choice("format", &FORMATS).map(|format| format.value) {
+            Some("avro") => Format::Avro,
+            _ => Format::Json,
+        };
+        if (format, files.is_empty()) != (Format::Avro, true) {
+            table.refuse("schema_wait", "is for topics of Avro records only");
+        }
+        let schema_wait = table.duration("schema_wait", 0..=DAY);
         let start = match (table.has("start"), files.is_empty()) {
             (true, false) => {
                 table.refuse("start", "is for topics; files are read from their beginning");
@@ -66,7 +76,8 @@ impl SourceDeclared {
             description,
             topic,
             files,
-            format: Format::Json,
+            format,
+            schema_wait: schema_wait.map_or(SCHEMA_WAIT_DEFAULT, |wait| wait.value),
             start,
             time,
             arrival,

@@ -206,6 +206,7 @@ mod tests {
             topic: None,
             files: Vec::new(),
             format: Format::Json,
+            schema_wait: 0,
             start: Start::Earliest,
             time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
             arrival: None,

@@ -19,6 +19,10 @@ pub struct VerdictCounts {
     pub future: Counter,
     /// Records that could not be decoded.
     pub malformed: Counter,
+    /// Records whose schema is not known or does not fit the job.
+    pub schema: Counter,
+    /// Records without a value.
+    pub tombstone: Counter,
 }
 
 impl VerdictCounts {
@@ -28,12 +32,19 @@ impl VerdictCounts {
             Reason::Late => &self.late,
             Reason::Future => &self.future,
             Reason::Malformed => &self.malformed,
+            Reason::Schema => &self.schema,
+            Reason::Tombstone => &self.tombstone,
         }
     }
 
-    /// All records read: the four verdicts together.
+    /// All records that became dead letters.
+    pub fn dead_letters(&self) -> u64 {
+        Reason::ALL.iter().map(|reason| self.dead(*reason).get()).sum()
+    }
+
+    /// All records read: the verdicts together.
     pub fn total(&self) -> u64 {
-        self.accepted.get() + self.late.get() + self.future.get() + self.malformed.get()
+        self.accepted.get() + self.dead_letters()
     }
 }
 
