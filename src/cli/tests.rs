@@ -55,7 +55,7 @@ fn wrong_values_say_what_to_write() {
         ("tidemark replay fraud --source t=a,,b", "a file has no name"),
         (
             "tidemark generate --profile w2 --events 1 --seed 1 --out x",
-            "possible values: fraud, w1",
+            "possible values: fraud, w1, personalization, behavior",
         ),
         ("tidemark generate --profile w1 --events 1 --seed 1 --out x --late 2", "from 0 to 1"),
         ("tidemark dlq ls x --reason lat", "late"),
