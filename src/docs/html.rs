@@ -110,8 +110,10 @@ impl Cells<'_> {
     /// Tables of features have columns of their own widths.
     fn region(&self) -> &'static str {
         match self.view {
-            Some(_) => "<div class=\"table features\" role=\"region\" tabindex=\"0\">\n",
-            None => "<div class=\"table\" role=\"region\" tabindex=\"0\">\n",
+            Some(_) => {
+                "<div class=\"table features\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">\n"
+            }
+            None => "<div class=\"table\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">\n",
         }
     }
 
@@ -161,7 +163,7 @@ mod tests {
         let shown = html("| Feature | Type |\n| --- | --- |\n| `f` | `int64` |\n");
         assert!(shown.contains("<a id=\"v.f\" href=\"#v.f\"><code>f</code></a>"), "{shown}");
         assert_eq!(shown.matches("<a id").count(), 1);
-        assert!(shown.starts_with("<div class=\"table\""), "{shown}");
+        assert!(shown.starts_with("<div class=\"table features\""), "{shown}");
     }
 
     #[test]
