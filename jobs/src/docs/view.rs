@@ -57,10 +57,10 @@ impl Described<'_> {
         let mut out = format!("- **Events:** {events}\n");
         if let Some(longest) = view.extents.iter().map(|(_, extent)| *extent).max() {
             let longest = show_duration(longest);
+            let name = prose(&entity.name);
             out.push_str(&format!(
-                "- **Row:** for each {} that has had such an event within {longest}; removed \
-                 after that\n",
-                prose(&entity.name)
+                "- **Row:** one for each {name}; removed when nothing is left in it, at the latest \
+                 {longest} after the {name}'s last such event\n"
             ));
         }
         out.push_str(&format!(
