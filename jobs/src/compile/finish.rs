@@ -146,6 +146,11 @@ impl Compiler<'_, '_> {
                 .iter()
                 .map(|source| SourceText {
                     description: source.description.clone(),
+                    fields: source
+                        .fields
+                        .iter()
+                        .map(|field| (field.name.clone(), field.path.clone()))
+                        .collect(),
                     definitions: source
                         .definitions
                         .iter()
