@@ -149,6 +149,11 @@ impl Compiler<'_, '_> {
                 .map(|source| SourceText {
                     description: source.description.clone(),
                     lookups: source.lookups.iter().filter_map(super::table::shown).collect(),
+                    fields: source
+                        .fields
+                        .iter()
+                        .map(|field| (field.name.clone(), field.path.clone()))
+                        .collect(),
                     definitions: source
                         .definitions
                         .iter()
