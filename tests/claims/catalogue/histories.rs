@@ -64,6 +64,8 @@ struct Walk {
     lags: Vec<u64>,
     /// The last time of each entity.
     last: Vec<u64>,
+    /// The last times of all.
+    recent: Vec<u64>,
 }
 
 /// A history of `shape`.
@@ -78,6 +80,7 @@ pub fn random(shape: Shape, write: Write) -> History {
         now: shape.start,
         lags,
         last: vec![shape.start; entities],
+        recent: Vec::new(),
         rng,
         shape,
         write,
@@ -135,6 +138,7 @@ impl Walk {
                 _ => Who::Entity(who),
             };
             self.last[who] = self.last[who].max(ts);
+            self.recent.push(ts);
             let record = (self.write)(&mut self.rng, ts, of);
             self.history.log[partition].push(record.into_bytes());
         }
@@ -167,9 +171,10 @@ impl Walk {
         self.tick(edge);
     }
 
-    /// Past every edge of every entity's last event.
+    /// Past every edge of every entity's last event, and of the last ones of all.
     fn run_down(&mut self) {
-        let edges = self.last.iter().flat_map(|last| EDGES.map(|edge| last + edge));
+        let recent = self.recent[self.recent.len() - 6..].iter();
+        let edges = self.last.iter().chain(recent).flat_map(|ts| EDGES.map(|edge| ts + edge));
         let mut edges: Vec<u64> = edges.collect();
         edges.sort_unstable();
         edges.dedup();
