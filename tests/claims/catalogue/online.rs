@@ -8,7 +8,7 @@ use super::{Shape, Subject};
 use std::collections::BTreeSet;
 use tidemark_operators::shared::Limits;
 
-const SEEDS: u64 = 20;
+const SEEDS: u64 = 32;
 const EVENTS: usize = 250;
 
 fn rows_are_the_oracles_after_every_step(subject: &Subject) {

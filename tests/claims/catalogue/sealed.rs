@@ -8,7 +8,7 @@ use crate::memory::{Output, Run, replay};
 use tidemark_operators::shared::Limits;
 
 /// Histories of each job.
-pub const SEEDS: u64 = 40;
+pub const SEEDS: u64 = 60;
 /// Records of each history.
 pub const EVENTS: usize = 600;
 
