@@ -76,7 +76,7 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let observer = Observer::new(&settings);
     let outputs = Outputs::create(args, &settings, &observer)?;
     let read = Arc::new(file_source::Progress::default());
-    let make = outputs.parts(&files, workers, &read);
+    let make = outputs.parts(&settings, &files, &read);
     let result = watched(&settings, &observer, &make, &read);
     drop(make);
     outputs.finish(args, &settings.plan)?;
@@ -144,11 +144,13 @@ impl Outputs {
 
     fn parts(
         &self,
+        settings: &Settings,
         files: &[(u16, Vec<PathBuf>)],
-        workers: usize,
         read: &Arc<file_source::Progress>,
     ) -> MakeParts {
         let (files, read) = (files.to_vec(), Arc::clone(read));
+        let workers = settings.workers;
+        let formats: Vec<_> = settings.plan.sources.iter().map(|source| source.format).collect();
         let lines = std::sync::Mutex::new(self.sealed.as_ref().map(SealedFile::sink));
         let letters: Vec<_> =
             (0..workers).map(|_| self.letters.as_ref().map(DeadLetterFile::sink)).collect();
@@ -157,7 +159,7 @@ impl Outputs {
         Arc::new(move |worker, waker: Waker| {
             let mine = file_source::share(&files, worker, workers).map_err(|e| e.to_string())?;
             let partitions =
-                FilePartitions::open(mine, &waker, &read).map_err(|e| e.to_string())?;
+                FilePartitions::open_formats(mine, &formats, &waker, &read).map_err(|e| e.to_string())?;
             let letters = letters.lock().map_or(None, |mut l| l.get_mut(worker)?.take());
             let lines =
                 if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };
