@@ -16,6 +16,7 @@ mod keys;
 mod limits;
 mod log;
 mod online;
+mod registry;
 mod secret;
 
 pub use dead_letters::{DeadLetterKind, DeadLetterSettings, SealedSettings};
@@ -25,8 +26,9 @@ pub use kafka::KafkaSettings;
 pub use limits::Limits;
 pub use log::LogSettings;
 pub use online::{
-    MemorySettings, OnlineKind, OnlineSettings, Publish, RedisAddress, RedisSettings,
+    MemorySettings, OnlineKind, OnlineSettings, Publish, RedisAddress, RedisSettings, TlsSettings,
 };
+pub use registry::RegistrySettings;
 pub use secret::Secret;
 
 use crate::cli::RunArgs;
@@ -45,6 +47,8 @@ pub struct Settings {
     pub workers: usize,
     /// The brokers of sources that are topics.
     pub kafka: KafkaSettings,
+    /// Where the schemas of Avro records in topics come from.
+    pub registry: RegistrySettings,
     /// The online store.
     pub online: OnlineSettings,
     /// Where dead letters go.
@@ -68,6 +72,7 @@ impl Default for Settings {
         Settings {
             workers: 1,
             kafka: KafkaSettings::default(),
+            registry: RegistrySettings::default(),
             online: OnlineSettings::default(),
             dead_letters: DeadLetterSettings::default(),
             sealed: SealedSettings::default(),
@@ -81,17 +86,26 @@ impl Default for Settings {
 }
 
 /// What flags say, before everything else.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Flags {
     /// `--workers`
     pub workers: Option<usize>,
     /// `--port`
     pub port: Option<u16>,
+    /// `--registry`
+    pub registry: Option<String>,
+    /// `--schemas`
+    pub schemas: Option<String>,
 }
 
 impl From<&RunArgs> for Flags {
     fn from(args: &RunArgs) -> Self {
-        Flags { workers: args.workers, port: args.port }
+        Flags {
+            workers: args.workers,
+            port: args.port,
+            registry: args.registry.clone(),
+            schemas: args.schemas.clone(),
+        }
     }
 }
 
@@ -119,6 +133,9 @@ impl Settings {
     /// When the file cannot be read, or anything in the file or the environment is wrong: all of
     /// it, with exit code 2.
     pub fn load(file: &ClusterFile, flags: Flags) -> Result<Self, Failure> {
+        if let Some(Err(why)) = flags.registry.as_deref().map(registry::is_url) {
+            return Err(Failure::usage(format!("\"--registry\" {why}")));
+        }
         let variable = |name: &str| std::env::var_os(name);
         let settings = match file {
             ClusterFile::None => Settings::from_parts(None, variable),
@@ -178,6 +195,7 @@ impl Settings {
         if redis.tls.cert_file.is_some() != redis.tls.key_file.is_some() {
             wrong.push("[online.redis] needs both \"tls_cert_file\" and \"tls_key_file\", or none");
         }
+        wrong.extend(self.registry.contradictions());
         wrong.into_iter().map(str::to_owned).collect()
     }
 
@@ -186,6 +204,12 @@ impl Settings {
     pub fn with_flags(mut self, flags: Flags) -> Self {
         self.workers = flags.workers.unwrap_or(self.workers);
         self.http.port = flags.port.unwrap_or(self.http.port);
+        if let Some(url) = flags.registry {
+            self.registry.use_url(url);
+        }
+        if let Some(folder) = flags.schemas {
+            self.registry.use_schemas(folder);
+        }
         self
     }
 
@@ -193,6 +217,7 @@ impl Settings {
     fn keys(&mut self, keys: &mut dyn Keys) {
         keys.count("workers", 1..=256, &mut self.workers);
         keys.section("kafka", &mut |keys| self.kafka.keys(keys));
+        keys.section("registry", &mut |keys| self.registry.keys(keys));
         keys.section("online", &mut |keys| self.online.keys(keys));
         keys.section("dead_letters", &mut |keys| self.dead_letters.keys(keys));
         keys.section("sealed", &mut |keys| self.sealed.keys(keys));

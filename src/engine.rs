@@ -14,9 +14,11 @@ use tidemark_operators::coordination::{Coordination, Notice};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 use tidemark_operators::ingest::reader::Partitions;
+use tidemark_operators::ingest::schemas::Schemas;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::OnlineSink;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::reference::input::TableInput;
 use tidemark_operators::sealed_lines::SealedSink;
 use tidemark_operators::shared::{InFlight, Limits};
 use tidemark_operators::time::{EventTime, Millis};
@@ -57,8 +59,12 @@ pub struct Settings {
 pub struct Parts {
     /// The partitions it owns.
     pub partitions: Box<dyn Partitions>,
+    /// What the job's reference tables are read from, in plan order: looked at on worker 0 only.
+    pub tables: Vec<TableInput>,
     /// Where its dead letters go.
     pub dead_letters: Box<dyn DeadLetterSink>,
+    /// Where the schemas of Avro records in topics come from; `None`: there are none to be had.
+    pub schemas: Option<Box<dyn Schemas>>,
     /// Where its live rows go, unless [`Online::Off`].
     pub online: Option<Box<dyn OnlineSink>>,
     /// Where sealed lines go, under [`Sealing::Lines`]: looked at on worker 0 only.

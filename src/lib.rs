@@ -1,7 +1,7 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`generate`], [`dlq`]: the
+//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`dlq`]: the
 //!   commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
@@ -9,6 +9,7 @@
 //! - [`failure`], [`panics`]: how a command fails;
 //! - [`source`], [`kafka`], [`file_source`], [`memory_partition`], [`generator`]: where records come
 //!   from;
+//! - [`registry`]: the schemas of Avro records;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
 //! - [`dead_letters`]: records that did not become events, in a file;
@@ -30,6 +31,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod dispatch;
 pub mod dlq;
+pub mod docs;
 pub mod engine;
 pub mod failure;
 mod feed;
@@ -48,6 +50,7 @@ pub mod output;
 pub mod panics;
 pub mod process;
 pub mod progress;
+pub mod registry;
 pub mod replay;
 pub mod run;
 pub mod screen;
@@ -55,4 +58,5 @@ pub mod sealed_file;
 pub mod service;
 pub mod signals;
 pub mod source;
+pub mod tables;
 pub mod text;

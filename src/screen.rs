@@ -19,6 +19,7 @@ pub use watchlist::Watchlist;
 use std::io::{self, IsTerminal};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use tidemark_operators::ingest::dead_letter::Reason;
 use tidemark_operators::metrics::HistogramSnapshot;
 use tidemark_operators::time::{EventTime, Millis};
 use tidemark_operators::value::Value;
@@ -37,9 +38,9 @@ pub struct ScreenState {
     /// Records that became events.
     pub accepted: u64,
     /// Dead letters by reason, in the order of
-    /// [`Reason::ALL`](tidemark_operators::ingest::dead_letter::Reason::ALL): late, future,
-    /// malformed.
-    pub dead: [u64; 3],
+    /// [`Reason::ALL`]: late, future,
+    /// malformed, schema, tombstone.
+    pub dead: [u64; Reason::ALL.len()],
     /// The newest dead letter in a few words: `late by 7.2 s: card_000123`.
     pub newest_dead: Option<String>,
     /// The live clock.

@@ -15,6 +15,8 @@ pub struct Job {
     pub description: String,
     /// About the sources, in the order of [`Plan::sources`].
     pub sources: Vec<SourceText>,
+    /// What the job says about its tables, in the order of [`Plan::tables`]; may be empty.
+    pub tables: Vec<String>,
     /// What the job says about its entities, in the order of [`Plan::entities`]; may be empty.
     pub entities: Vec<String>,
     /// About the views, in the order of [`Plan::views`].
@@ -32,6 +34,8 @@ pub struct SourceText {
     pub fields: Vec<(String, Vec<String>)>,
     /// Named expressions over its fields: name and text.
     pub definitions: Vec<(String, String)>,
+    /// What its events are looked up in: name and text.
+    pub lookups: Vec<(String, String)>,
 }
 
 /// What people read about a view.

@@ -5,6 +5,7 @@ use crate::engine::{self, MakeParts, Observer, Online, Parts, Settings};
 use crate::memory_partition::{GivenPartitions, MemoryPartition};
 use crate::online::{Embedded, OnlineStore, text};
 use crate::source::Waker;
+use crate::tables::{OpenTables, TablesConfig};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -59,6 +60,9 @@ pub(super) fn play(
     let (dead, sealed) = (Letters::default(), Lines::default());
     let (letters, lines, rows) = (dead.clone(), sealed.clone(), Arc::clone(&store));
     let logs: Vec<_> = (0..plan.sources.len()).map(|source| log(events, source)).collect();
+    let tables = TablesConfig { reload: false, kafka: None, instead: &[], metrics: None };
+    let tables = OpenTables::open(plan, &tables, &|| true).map_err(|error| error.to_string())?;
+    let tables = tables.unwrap_or_default();
     let make: MakeParts = Arc::new(move |worker, waker: Waker| {
         let mine = logs.iter().enumerate().skip(worker).step_by(workers.max(1));
         let reader = |(source, log): (usize, &Vec<Option<RawBatch>>)| {
@@ -68,6 +72,8 @@ pub(super) fn play(
             Ok::<_, String>(Box::new(partition) as Box<dyn PartitionReader>)
         };
         Ok(Parts {
+            schemas: None,
+            tables: tables.take(worker, &waker)?,
             partitions: Box::new(GivenPartitions(mine.map(reader).collect::<Result<_, _>>()?)),
             dead_letters: Box::new(letters.clone()),
             online: Some(rows.writer(worker)),

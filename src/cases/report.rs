@@ -67,6 +67,8 @@ fn cause(letter: &DeadLetter) -> String {
         ),
         Reason::Future => format!("is from the future: {error}"),
         Reason::Malformed => format!("is malformed: {error}"),
+        Reason::Schema => format!("has a schema that does not fit: {error}"),
+        Reason::Tombstone => "has no value".to_owned(),
     }
 }
 

@@ -71,6 +71,10 @@ pub enum ReasonName {
     Future,
     /// It could not be decoded, or lacks something required
     Malformed,
+    /// The schema it was written with is unknown or does not fit the job
+    Schema,
+    /// It has no value
+    Tombstone,
 }
 
 impl From<ReasonName> for Reason {
@@ -79,6 +83,8 @@ impl From<ReasonName> for Reason {
             ReasonName::Late => Reason::Late,
             ReasonName::Future => Reason::Future,
             ReasonName::Malformed => Reason::Malformed,
+            ReasonName::Schema => Reason::Schema,
+            ReasonName::Tombstone => Reason::Tombstone,
         }
     }
 }

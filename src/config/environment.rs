@@ -2,6 +2,7 @@
 
 use crate::config::log::level;
 use crate::config::online::RedisAddress;
+use crate::config::registry::{is_url, is_user};
 use crate::config::{Secret, Settings};
 use std::ffi::OsString;
 use std::str::FromStr;
@@ -11,11 +12,30 @@ use std::time::Duration;
 type Apply = fn(&mut Settings, &str) -> Result<(), String>;
 
 /// Every variable, in the order they are applied: `REDIS_URL` before its parts, which change it.
-pub const VARIABLES: [(&str, Apply); 14] = [
+pub const VARIABLES: [(&str, Apply); 19] = [
     ("PARALLELISM", |s, text| number(text, 1, 256).map(|n| s.workers = n)),
     ("KAFKA_BOOTSTRAP_SERVERS", |s, text| some(text).map(|t| s.kafka.bootstrap_servers = t)),
     ("KAFKA_GROUP_ID", |s, text| some(text).map(|t| s.kafka.group_id = t)),
     ("KAFKA_TOPIC", |s, text| some(text).map(|t| s.topic = Some(t))),
+    ("SCHEMA_REGISTRY_URL", |s, text| {
+        is_url(text)?;
+        s.registry.use_url(text.to_owned());
+        Ok(())
+    }),
+    ("SCHEMA_REGISTRY_USER", |s, text| {
+        is_user(text)?;
+        s.registry.user = Some(text.to_owned());
+        Ok(())
+    }),
+    ("SCHEMA_REGISTRY_PASSWORD", |s, text| {
+        (s.registry.password, s.registry.password_file) = (Some(Secret::new(text)), None);
+        Ok(())
+    }),
+    ("SCHEMA_REGISTRY_TOKEN", |s, text| {
+        (s.registry.token, s.registry.token_file) = (Some(Secret::new(text)), None);
+        Ok(())
+    }),
+    ("SCHEMAS_DIR", |s, text| some(text).map(|folder| s.registry.use_schemas(folder))),
     ("REDIS_URL", |s, text| RedisAddress::from_url(text).map(|a| s.online.redis.address = a)),
     ("REDIS_HOST", |s, text| some(text).map(|t| s.online.redis.address.host = t)),
     ("REDIS_PORT", |s, text| {

@@ -150,7 +150,7 @@ impl RedisSettings {
 pub struct TlsSettings {
     /// Authorities to trust instead of the system's.
     pub ca_file: Option<String>,
-    /// The certificate to show when Redis asks for one; together with `key_file`.
+    /// The certificate to show when the server asks for one; together with `key_file`.
     pub cert_file: Option<String>,
     /// Its key (PKCS #8).
     pub key_file: Option<String>,

@@ -138,7 +138,7 @@ fn the_examples_of_keys_without_default_are_valid() {
         assert_ne!(read(&text).expect(example), Settings::default(), "{example}");
         tried += 1;
     }
-    assert_eq!(tried, 7);
+    assert_eq!(tried, 16);
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn a_flag_goes_before_the_environment_and_that_before_the_file() {
     let settings = Settings::from_parts(file, variable).unwrap();
     assert_eq!((settings.workers, settings.http.port), (3, 2));
     assert_eq!(settings.log.level, "info");
-    let settings = settings.with_flags(Flags { workers: Some(4), port: None });
+    let settings = settings.with_flags(Flags { workers: Some(4), ..Flags::default() });
     assert_eq!((settings.workers, settings.http.port), (4, 2));
 }
 
@@ -201,6 +201,9 @@ fn every_variable_sets_its_setting() {
         ("KAFKA_BOOTSTRAP_SERVERS", "a:1,b:2"),
         ("KAFKA_GROUP_ID", "g"),
         ("KAFKA_TOPIC", "t"),
+        ("SCHEMA_REGISTRY_URL", "http://a:1,https://b"),
+        ("SCHEMA_REGISTRY_USER", "ann"),
+        ("SCHEMA_REGISTRY_PASSWORD", "hunter2"),
         ("REDIS_URL", "rediss://u:p@h:1/2"),
         ("REDIS_HOST", "other"),
         ("REDIS_PORT", "7"),
@@ -218,6 +221,13 @@ fn every_variable_sets_its_setting() {
     assert_eq!(settings.kafka.bootstrap_servers, "a:1,b:2");
     assert_eq!(settings.kafka.group_id, "g");
     assert_eq!(settings.topic.as_deref(), Some("t"));
+    let registry = &settings.registry;
+    assert_eq!(registry.url.as_deref(), Some("http://a:1,https://b"));
+    assert_eq!(registry.user.as_deref(), Some("ann"));
+    assert_eq!(registry.password.as_ref().map(Secret::reveal), Some("hunter2"));
+    let others = with(&[("SCHEMA_REGISTRY_TOKEN", "t"), ("SCHEMAS_DIR", "here")]).unwrap();
+    assert_eq!(others.registry.token.as_ref().map(Secret::reveal), Some("t"));
+    assert_eq!(others.registry.schemas.as_deref(), Some("here"));
     assert_eq!((redis.host.as_str(), redis.port, redis.db, redis.tls), ("other", 7, 5, true));
     assert_eq!(redis.username.as_deref(), Some("u"));
     assert_eq!(redis.password.as_ref().map(Secret::reveal), Some("hunter2"));
@@ -231,6 +241,7 @@ fn every_variable_sets_its_setting() {
 #[test]
 fn a_bad_value_in_the_environment_names_its_variable() {
     let error = with(&[
+        ("SCHEMA_REGISTRY_URL", "http://ann:hunter2@r"),
         ("REDIS_URL", "hunter2"),
         ("REDIS_PORT", "http"),
         ("REDIS_FEATURE_TTL", "1h"),
@@ -240,6 +251,7 @@ fn a_bad_value_in_the_environment_names_its_variable() {
     ])
     .unwrap_err();
     for part in [
+        "\"SCHEMA_REGISTRY_URL\" must hold no user and no password",
         "\"REDIS_URL\" must be redis://",
         "\"REDIS_PORT\" must be a whole number from 1 to 65535, not \"http\"",
         "(seconds)",
@@ -255,7 +267,29 @@ fn a_bad_value_in_the_environment_names_its_variable() {
 #[test]
 fn secrets_do_not_appear_in_debug_output() {
     let text = "[kafka.settings]\nsasl.password = \"hunter2\"\nssl.key.pem = \"hunter2\"\n\
-                [online.redis]\npassword = \"hunter2\"\n";
+                [online.redis]\npassword = \"hunter2\"\n\
+                [registry]\npassword = \"hunter2\"\ntoken = \"hunter2\"\n";
+    assert!(read(text).unwrap_err().contains("not both"));
+    let text = &text.replace("token = \"hunter2\"\n", "");
     let shown = format!("{:?}", read(text).unwrap());
     assert!(shown.contains("***") && !shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
+fn a_registry_said_later_replaces_a_folder_said_before_and_the_other_way_round() {
+    let file = Some(("cluster.toml", "[registry]\nschemas = \"folder\"\n"));
+    let variable = |name: &str| {
+        (name == "SCHEMA_REGISTRY_URL").then(|| OsString::from("http://registry:8081"))
+    };
+    let settings = Settings::from_parts(file, variable).unwrap();
+    assert_eq!(settings.registry.url.as_deref(), Some("http://registry:8081"));
+    assert_eq!(settings.registry.schemas, None);
+    let flags = Flags { schemas: Some("other".to_owned()), ..Flags::default() };
+    let registry = settings.with_flags(flags).registry;
+    assert_eq!((registry.url, registry.schemas.as_deref()), (None, Some("other")));
+    let both = "[registry]\nurl = \"http://r\"\nschemas = \"folder\"\n";
+    let error = read(both).unwrap_err();
+    assert!(error.contains("\"schemas\" in [registry] cannot be given beside \"url\""), "{error}");
+    let nobody = "[registry]\nurl = \"http://r\"\npassword = \"p\"\n";
+    assert!(read(nobody).unwrap_err().contains("a password and no \"user\""));
 }

@@ -54,10 +54,13 @@ impl Selection {
     }
 }
 
+/// In the order of [`Reason::ALL`].
+type ByReason<T> = [T; Reason::ALL.len()];
+
 /// Counts of a group of letters.
 #[derive(Default)]
 struct Counts {
-    by_reason: [u64; Reason::ALL.len()],
+    by_reason: ByReason<u64>,
     times: Option<(EventTime, EventTime)>,
 }
 
@@ -74,6 +77,15 @@ impl Counts {
 
     fn total(&self) -> u64 {
         self.by_reason.iter().sum()
+    }
+
+    /// Which reasons have a column.
+    fn shown(&self) -> ByReason<bool> {
+        let mut shown = Reason::ALL.map(|reason| !reason.is_rare());
+        for (shown, count) in shown.iter_mut().zip(self.by_reason) {
+            *shown |= count > 0;
+        }
+        shown
     }
 }
 
@@ -164,16 +176,17 @@ fn table(summary: &Summary, text: &mut String) -> std::fmt::Result {
     let width = summary.by_partition.keys().map(|(source, _)| source.chars().count()).max();
     let width = width.unwrap_or(0).max("source".len());
     write!(text, "{:<width$} {:>9}", "source", "partition")?;
-    for reason in Reason::ALL {
+    let shown = summary.all.shown();
+    for (_, reason) in shown.into_iter().zip(Reason::ALL).filter(|(shown, _)| *shown) {
         write!(text, " {:>10}", reason.name())?;
     }
     writeln!(text, " {:>10}  event times", "total")?;
     for ((source, partition), counts) in &summary.by_partition {
         write!(text, "{source:<width$} {:>9}", partition.partition)?;
-        row(counts, text)?;
+        row(counts, shown, text)?;
     }
     write!(text, "{:<width$} {:>9}", "all", "")?;
-    row(&summary.all, text)?;
+    row(&summary.all, shown, text)?;
     let late_max = summary.late.iter().copied().max().unwrap_or(0);
     if late_max > 0 {
         writeln!(text, "\nlate by")?;
@@ -198,8 +211,9 @@ fn table(summary: &Summary, text: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-fn row(counts: &Counts, text: &mut String) -> std::fmt::Result {
-    for count in counts.by_reason.iter().copied().chain([counts.total()]) {
+fn row(counts: &Counts, shown: ByReason<bool>, text: &mut String) -> std::fmt::Result {
+    let by_reason = counts.by_reason.iter().zip(shown).filter(|(_, shown)| *shown);
+    for count in by_reason.map(|(count, _)| *count).chain([counts.total()]) {
         write!(text, " {count:>10}")?;
     }
     match counts.times {

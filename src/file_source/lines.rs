@@ -73,7 +73,7 @@ impl<R: Read> Lines<R> {
         bytes.truncate(end);
         let records = self.split(&bytes);
         self.at += end as u64;
-        Ok(RawBatch { bytes, records, read_at: None, due_ns: 0 })
+        Ok(RawBatch { bytes, records, ..RawBatch::default() })
     }
 
     /// The records in whole lines (and, at the end, a last one without an end).

@@ -115,5 +115,5 @@ fn count(observer: &Observer, of: impl Fn(&VerdictCounts) -> u64) -> u64 {
 }
 
 fn dead(counts: &VerdictCounts) -> u64 {
-    counts.late.get() + counts.future.get() + counts.malformed.get()
+    counts.dead_letters()
 }

@@ -129,11 +129,13 @@ fn draw_dead(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let block = bordered(" Dead letters ");
     let inner = block.inner(area);
     let read = state.read().max(1);
-    let colours = [Color::Yellow, Color::Magenta, Color::LightRed];
+    let colours =
+        [Color::Yellow, Color::Magenta, Color::LightRed, Color::LightRed, Color::LightYellow];
     let mut lines: Vec<_> = Reason::ALL
         .iter()
         .zip(state.dead)
         .zip(colours)
+        .filter(|((reason, count), _)| *count > 0 || !reason.is_rare())
         .map(|((reason, count), colour)| {
             let share = u128::from(count) * 10_000 / u128::from(read);
             let shown = format!("{} {:>3}.{:02}%", count_text(count), share / 100, share % 100);
@@ -174,9 +176,11 @@ fn draw_held(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 fn draw_foot(frame: &mut Frame<'_>, area: Rect) {
     let line = Line::from(vec![
         Span::styled(" q", BOLD),
-        Span::styled(" quit   ", DIM),
+        Span::styled(" quit  ", DIM),
+        Span::styled("\u{2190}\u{2192}", BOLD),
+        Span::styled(" features  ", DIM),
         Span::styled("rose", Style::new().fg(Color::LightGreen).add_modifier(Modifier::BOLD)),
-        Span::styled(" by an event   ", DIM),
+        Span::styled(" by an event  ", DIM),
         Span::styled("fell", Style::new().fg(Color::Cyan).add_modifier(Modifier::DIM)),
         Span::styled(" by itself: an event left its window", DIM),
     ]);

@@ -57,6 +57,9 @@ pub(super) fn line(model: &Model) -> String {
         count_text(state.read())
     );
     for (reason, count) in Reason::ALL.iter().zip(state.dead) {
+        if count == 0 && reason.is_rare() {
+            continue;
+        }
         line.push_str(&format!("  {} {}", reason.name(), count_text(count)));
     }
     if let Some(lag) = state.watermark_lag() {

@@ -7,6 +7,7 @@ mod accounts;
 mod arrangement;
 #[cfg(test)]
 mod cases;
+mod catalogue;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
 use tidemark::memory_partition::{GivenPartitions, MemoryPartition};
 use tidemark::source::Waker;
+use tidemark::tables::{OpenTables, TablesConfig};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, RawBatch, RawRecord};
@@ -142,6 +143,12 @@ pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
 }
 
 /// The same, with what was seen of it from outside.
+/// The job's reference tables, as they are.
+pub fn tables(plan: &Plan) -> OpenTables {
+    let config = TablesConfig { reload: false, kafka: None, instead: &[], metrics: None };
+    OpenTables::open(plan, &config, &|| true).unwrap_or_else(|e| panic!("{e}")).unwrap()
+}
+
 pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
     fail_fast();
     let settings = Settings {
@@ -158,6 +165,7 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
     let rows = Arc::<Mutex<_>>::default();
     let (letters, lines, live) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&rows));
     let (shared_plan, log, run_copy) = (Arc::clone(plan), log.clone(), run.clone());
+    let tables = tables(plan);
     let make: engine::MakeParts = Arc::new(move |worker, waker: Waker| {
         let mine = log.iter().enumerate().filter(|(p, _)| p % run_copy.workers == worker);
         let reader = |(partition, records): (usize, &Vec<Record>)| {
@@ -168,6 +176,8 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
         };
         Ok(Parts {
             partitions: Box::new(GivenPartitions(mine.map(reader).collect())),
+            tables: tables.take(worker, &waker)?,
+            schemas: None,
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: Some(Box::new(Rows {
                 plan: Arc::clone(&shared_plan),

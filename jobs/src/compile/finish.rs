@@ -1,7 +1,7 @@
 //! The last step: what nothing needs is left out, and services are looked up.
 
 use super::Compiler;
-use super::entity::EntityBuild;
+use super::entity::{Bit, EntityBuild};
 use super::graph::{Graph, Node};
 use super::source::SourceBuild;
 use crate::document::At;
@@ -93,6 +93,7 @@ impl Compiler<'_, '_> {
                 self.problems.wrong(&source.name, message, remove());
             }
         }
+        self.find_unused_tables();
         for (v, view) in self.job.views.iter().enumerate() {
             for (f, feature) in view.features.iter().enumerate() {
                 if feature.hidden && !graph.is_named(Node { view: v, feature: f }) {
@@ -127,6 +128,7 @@ impl Compiler<'_, '_> {
         let plan = Plan {
             name: job.name.clone(),
             sources: renumbered.into_iter().map(|source| source.plan).collect(),
+            tables: job.tables.iter().map(|table| table.plan.clone()).collect(),
             entities,
             views: views.into_iter().collect::<Option<_>>()?,
             zone: Arc::clone(&job.zone),
@@ -146,6 +148,7 @@ impl Compiler<'_, '_> {
                 .iter()
                 .map(|source| SourceText {
                     description: source.description.clone(),
+                    lookups: source.lookups.iter().filter_map(super::table::shown).collect(),
                     fields: source
                         .fields
                         .iter()
@@ -160,6 +163,7 @@ impl Compiler<'_, '_> {
                         .collect(),
                 })
                 .collect(),
+            tables: job.tables.iter().map(|table| table.description.clone()).collect(),
             entities: job.entities.iter().map(|entity| entity.description.clone()).collect(),
             views: views.collect(),
             services,
@@ -177,6 +181,17 @@ impl Renumbered {
     fn field(&self, old: usize) -> Option<usize> {
         self.fields.get(old).copied().flatten()
     }
+
+    fn feed(&self, old: &Feed) -> Feed {
+        match old {
+            Feed::Absent => Feed::Absent,
+            Feed::Field(field) => self.field(*field).map_or(Feed::Absent, Feed::Field),
+            Feed::Tuple(fields) => {
+                let fields: Option<Vec<usize>> = fields.iter().map(|it| self.field(*it)).collect();
+                fields.map_or(Feed::Absent, Feed::Tuple)
+            }
+        }
+    }
 }
 
 /// Keeps the fields that are needed or required.
@@ -187,12 +202,16 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         path: field.path.clone(),
         ty: field.ty.unwrap_or(Type::Text),
         required: field.required,
+        aliases: field.aliases.clone(),
+        default: field.default.clone(),
     });
     let time = FieldPlan {
         name: declared.time_name().to_owned(),
         path: declared.time.path.clone(),
         ty: Type::Timestamp,
         required: true,
+        aliases: Vec::new(),
+        default: None,
     };
     // The event time is checked whether it is a field too or not.
     let all = declared_fields.map(|field| (field.required, field)).chain([(false, time)]);
@@ -215,6 +234,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         topic: declared.topic.clone(),
         files: declared.files.clone(),
         format: declared.format,
+        schema_wait: declared.schema_wait,
         start: declared.start,
         time: declared.time.clone(),
         arrival: declared.arrival.clone(),
@@ -231,15 +251,15 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
 }
 
 fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
-    let field = |source: usize, old: Option<usize>| sources.get(source)?.field(old?);
     let entity_sources = entity.keys.iter().enumerate().map(|(s, key)| {
-        let key = field(s, *key)?;
-        let attributes = entity.attribute_fields.iter();
-        let attributes = attributes.map(|fields| {
-            let field = field(s, fields.get(s).copied().flatten());
-            field.map_or(Feed::Absent, Feed::Field)
+        let source = sources.get(s)?;
+        let key = source.field((*key)?)?;
+        let feeds = entity.feeds.iter().map(|feeds| feeds.get(s));
+        let attributes = feeds.map(|feed| feed.map_or(Feed::Absent, |feed| source.feed(feed)));
+        let bits = entity.bits.iter().map(|bit| match bit {
+            Bit::Filter(predicates) => predicates.get(s).copied().flatten(),
+            Bit::Changed => None,
         });
-        let bits = entity.bits.iter().map(|bit| bit.get(s).copied().flatten());
         Some(EntitySource { key, attributes: attributes.collect(), bits: bits.collect() })
     });
     EntityPlan {
@@ -247,8 +267,10 @@ fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
         filters: entity.bits.len(),
         name: entity.name,
         attributes: entity.attributes,
-        sequences: Vec::new(),
-        sessions: Vec::new(),
+        lookups: entity.lookups,
+        late: Vec::new(),
+        sequences: entity.sequences,
+        sessions: entity.sessions,
         windows: entity.windows,
         accumulators: entity.accumulators,
         lasts: entity.lasts,

@@ -1,7 +1,9 @@
 //! One table of a file: getters by type, and the unknown keys at the end.
 
+mod literal;
 mod named;
 
+pub use literal::Literal;
 pub use named::{Named, Scalar};
 
 use super::problems::suggestion;
@@ -136,6 +138,15 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// A single value of any kind, as it is written.
+    pub fn literal(&mut self, key: &str) -> Option<At<Literal>> {
+        let value = self.take(key)?;
+        match Literal::of(value.get_ref()) {
+            Some(literal) => Some(At { value: literal, span: value.span() }),
+            None => self.mistyped(key, value, "a single value"),
+        }
+    }
+
     /// An integer within `bounds`.
     pub fn integer(&mut self, key: &str, bounds: RangeInclusive<i64>) -> Option<At<i64>> {
         let value = self.take(key)?;
@@ -250,6 +261,12 @@ impl<'d> Table<'d> {
     pub fn is_table(&self, key: &str) -> bool {
         let entry = self.entries.iter().find(|entry| entry.key.value == key);
         entry.is_some_and(|entry| entry.value.get_ref().is_table())
+    }
+
+    /// Whether the value of `key` is a list; for keys that take one text or several.
+    pub fn is_list(&self, key: &str) -> bool {
+        let entry = self.entries.iter().find(|entry| entry.key.value == key);
+        entry.is_some_and(|entry| entry.value.get_ref().is_array())
     }
 
     /// All entries that were not asked for, in the order of the file: for tables whose keys are

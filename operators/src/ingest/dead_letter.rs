@@ -15,11 +15,21 @@ pub enum Reason {
     Future,
     /// It could not be decoded, or lacks what every record must have.
     Malformed,
+    /// The schema it was written with is not known, or does not fit the job.
+    Schema,
+    /// It has no value: a deletion in a compacted topic, and no event.
+    Tombstone,
 }
 
 impl Reason {
     /// All reasons, in the order reports list them.
-    pub const ALL: [Reason; 3] = [Reason::Late, Reason::Future, Reason::Malformed];
+    pub const ALL: [Reason; 5] =
+        [Reason::Late, Reason::Future, Reason::Malformed, Reason::Schema, Reason::Tombstone];
+
+    /// Whether reports leave it out while there are none.
+    pub const fn is_rare(self) -> bool {
+        matches!(self, Reason::Schema | Reason::Tombstone)
+    }
 
     /// The name in dead letters, metrics and reports.
     pub const fn name(self) -> &'static str {
@@ -27,6 +37,8 @@ impl Reason {
             Reason::Late => "late",
             Reason::Future => "future",
             Reason::Malformed => "malformed",
+            Reason::Schema => "schema",
+            Reason::Tombstone => "tombstone",
         }
     }
 }
@@ -64,7 +76,8 @@ pub struct DeadLetter {
     pub idle_floor: bool,
     /// When it arrived: the reference of a `future` verdict.
     pub arrived_at: Option<EventTime>,
-    /// What was wrong, for malformed and future records: names the field.
+    /// What was wrong, for malformed and future records and for those without a schema: names the
+    /// field, or the schema.
     pub error: Option<String>,
 }
 

@@ -1,4 +1,4 @@
-//! JSON straight into the projected columns.
+//! Records straight into the projected columns: JSON, and [Avro](avro).
 //!
 //! ```text
 //! record bytes ─ UTF-8 checked once ─→ serde_json ─→ seeds ─→ one cell in each column
@@ -16,21 +16,26 @@
 //! Objects mostly have their keys in one order, so each remembers the order it saw and compares
 //! the expected key first.
 
+// pub mod avro;
 mod cell;
 mod error;
 mod keys;
+mod needs;
 mod number;
 mod rfc3339;
+mod scalar;
 mod seed;
 #[cfg(test)]
 mod tests;
 mod trie;
 
 pub use error::DecodeError;
+pub use scalar::{Scalar, value_of};
 
 use crate::plan::SourcePlan;
 use crate::time::EventTime;
 use crate::value::Column;
+use needs::Needs;
 use serde::de::DeserializeSeed;
 use trie::Trie;
 
@@ -83,42 +88,37 @@ impl Decoded {
     }
 }
 
-/// Turns the records of one source into rows of [`Decoded`].
+/// A number's text as micro-units, rounded half to even; `None` when there are too many of them. The
+/// text must be that of a number.
+pub(crate) fn decimal_text(text: &str) -> Option<i64> {
+    number::scaled(text, 6, number::Rounding::HalfEven)
+}
+
+/// Milliseconds since the epoch of an RFC 3339 time.
+pub(crate) fn rfc3339_text(text: &str) -> Option<i64> {
+    rfc3339::parse(text)
+}
+
+/// Turns the JSON records of one source into rows of [`Decoded`].
 ///
-/// When a key is there twice the last one wins; the earlier ones must still be of the field's type.
+/// When a key is there twice the last one wins; the earlier ones must still be of the field's type,
+/// and so must what is found at an alias that comes too late.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     trie: Trie,
-    fields: Vec<Field>,
-    keys: Vec<usize>,
-    time: String,
-    earliest: EventTime,
-    latest: EventTime,
+    found: Vec<u8>,
+    needs: Needs,
     record_bytes_max: usize,
-}
-
-/// What is asked of a field once a record has been read.
-#[derive(Clone, Debug)]
-struct Field {
-    /// How errors name it.
-    label: String,
-    required: bool,
 }
 
 impl Decoder {
     /// A decoder for the records of `source`.
     pub fn new(source: &SourcePlan) -> Self {
+        let trie = Trie::new(source);
         Self {
-            trie: Trie::new(source),
-            fields: source
-                .fields
-                .iter()
-                .map(|f| Field { label: trie::label(&f.name, &f.path), required: f.required })
-                .collect(),
-            keys: source.keys.clone(),
-            time: trie::time_label(&source.time.path),
-            earliest: source.earliest,
-            latest: source.latest,
+            found: vec![0; trie.choices],
+            trie,
+            needs: Needs::new(source),
             record_bytes_max: RECORD_BYTES_MAX,
         }
     }
@@ -137,23 +137,10 @@ impl Decoder {
     /// type or out of range, no event time or one outside the source's bounds, a required field or
     /// every entity key missing. `into` is then as it was.
     pub fn decode(&mut self, record: &[u8], into: &mut Decoded) -> Result<(), DecodeError> {
-        into.shape(self.fields.len());
+        into.shape(self.needs.fields());
         let row = into.rows();
-        let read = self.read(record, row, &mut into.columns).and_then(|times| {
-            self.complete(row, &mut into.columns)?;
-            Ok((self.event_time(times.event)?, times.arrival))
-        });
-        match read {
-            Ok((time, arrival)) => {
-                into.time.push(time);
-                into.arrival.push(arrival);
-                Ok(())
-            }
-            Err(error) => {
-                into.columns.iter_mut().for_each(|column| cell::reset(column, row));
-                Err(error)
-            }
-        }
+        let read = self.read(record, row, &mut into.columns);
+        self.needs.finish(read, row, into)
     }
 
     /// Reads what is in the record into the cells of `row`.
@@ -163,54 +150,17 @@ impl Decoder {
         row: usize,
         columns: &mut [Column],
     ) -> Result<Times, DecodeError> {
-        if record.len() > self.record_bytes_max {
-            let (length, limit) = (record.len(), self.record_bytes_max);
-            return Err(DecodeError::TooLong { length, limit });
-        }
+        bounded(record, self.record_bytes_max)?;
         let text = std::str::from_utf8(record)
             .map_err(|e| DecodeError::NotUtf8 { at: e.valid_up_to() })?;
         let mut json = serde_json::Deserializer::from_str(text);
-        let mut cells = cell::Row::new(&mut self.trie, columns, row);
+        let mut cells = cell::Row::new(&mut self.trie, columns, &mut self.found, row);
         let read = seed::ObjectSeed::root(&mut cells).deserialize(&mut json);
         match read.and_then(|()| json.end()) {
             Ok(()) => Ok(Times { event: cells.time, arrival: cells.arrival }),
             Err(syntax) => Err(match cells.fault.take() {
                 Some(fault) => fault,
                 None => DecodeError::syntax(&syntax, text),
-            }),
-        }
-    }
-
-    /// Fills in nulls, and sees that what must be there is.
-    fn complete(&self, row: usize, columns: &mut [Column]) -> Result<(), DecodeError> {
-        for (column, field) in columns.iter_mut().zip(&self.fields) {
-            if column.len() == row {
-                column.push_null();
-            }
-            if field.required && column.valid.get(row) != Some(&true) {
-                return Err(DecodeError::Missing { field: field.label.clone() });
-            }
-        }
-        let present =
-            |key: &usize| columns.get(*key).is_some_and(|c| c.valid.get(row) == Some(&true));
-        if self.keys.is_empty() || self.keys.iter().any(present) {
-            return Ok(());
-        }
-        let labels = self.keys.iter().filter_map(|key| self.fields.get(*key));
-        Err(DecodeError::NoKey {
-            keys: labels.map(|f| f.label.as_str()).collect::<Vec<_>>().join(", "),
-        })
-    }
-
-    fn event_time(&self, time: Option<i64>) -> Result<EventTime, DecodeError> {
-        let time = time.ok_or_else(|| DecodeError::Missing { field: self.time.clone() })?;
-        match u64::try_from(time) {
-            Ok(t) if (self.earliest..self.latest).contains(&t) => Ok(t),
-            _ => Err(DecodeError::TimeOutside {
-                field: self.time.clone(),
-                time,
-                earliest: self.earliest,
-                latest: self.latest,
             }),
         }
     }
@@ -221,4 +171,11 @@ struct Times {
     /// Not yet held against the source's bounds.
     event: Option<i64>,
     arrival: Option<EventTime>,
+}
+
+fn bounded(record: &[u8], limit: usize) -> Result<(), DecodeError> {
+    match record.len() {
+        length if length > limit => Err(DecodeError::TooLong { length, limit }),
+        _ => Ok(()),
+    }
 }

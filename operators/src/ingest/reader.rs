@@ -6,6 +6,7 @@
 
 use crate::time::EventTime;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// A source partition: the source's place in the job, and the partition's number in it.
 #[derive(
@@ -32,6 +33,9 @@ pub struct RawBatch {
     /// An opaque number the reader may use to trace latency (for example when the records were
     /// due, in ns of a monotonic clock); 0 when unused.
     pub due_ns: u64,
+    /// The schema that all of its values were written with, as JSON text, where their container
+    /// says so (Avro files); the values are then bare datums.
+    pub schema: Option<Arc<str>>,
 }
 
 /// One raw record.

@@ -20,6 +20,7 @@ use crate::ingest::judge::Verdict;
 use crate::ingest::partition::Owned;
 use crate::ingest::projection::{Outbox, Projection};
 use crate::ingest::reader::Partitions;
+use crate::ingest::schemas::Schemas;
 use crate::metrics::{PartitionProgress, WorkerMetrics};
 use crate::plan::{Plan, SourcePlan};
 use crate::shared::{Limits, SharedRef};
@@ -61,6 +62,8 @@ pub struct SourceConfig {
     pub notices: Rc<RefCell<Vec<Notice>>>,
     /// Asked for room before anything is read.
     pub dead_letters: Rc<RefCell<Box<dyn DeadLetterSink>>>,
+    /// Where the schemas of Avro records come from; `None`: there are none to be had.
+    pub schemas: Option<Box<dyn Schemas>>,
 }
 
 /// What the source sends.

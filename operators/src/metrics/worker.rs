@@ -19,6 +19,10 @@ pub struct VerdictCounts {
     pub future: Counter,
     /// Records that could not be decoded.
     pub malformed: Counter,
+    /// Records whose schema is not known or does not fit the job.
+    pub schema: Counter,
+    /// Records without a value.
+    pub tombstone: Counter,
 }
 
 impl VerdictCounts {
@@ -28,12 +32,19 @@ impl VerdictCounts {
             Reason::Late => &self.late,
             Reason::Future => &self.future,
             Reason::Malformed => &self.malformed,
+            Reason::Schema => &self.schema,
+            Reason::Tombstone => &self.tombstone,
         }
     }
 
-    /// All records read: the four verdicts together.
+    /// All records that became dead letters.
+    pub fn dead_letters(&self) -> u64 {
+        Reason::ALL.iter().map(|reason| self.dead(*reason).get()).sum()
+    }
+
+    /// All records read: the verdicts together.
     pub fn total(&self) -> u64 {
-        self.accepted.get() + self.late.get() + self.future.get() + self.malformed.get()
+        self.accepted.get() + self.dead_letters()
     }
 }
 
@@ -68,6 +79,23 @@ impl EntityMetrics {
     pub fn hottest(&self) -> Vec<(String, u32)> {
         self.hottest.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// What is known of one reference table.
+#[derive(Debug, Default)]
+pub struct TableMetrics {
+    /// Rows of the newest version. On worker 0 only.
+    pub rows: Gauge,
+    /// Versions of a file, or records of a topic, that took effect. On worker 0 only.
+    pub versions: Counter,
+    /// Versions or records that could not be read, so that the old ones stay. On worker 0 only.
+    pub failures: Counter,
+    /// The event time from which on the newest version is seen. On worker 0 only.
+    pub effective: Gauge,
+    /// Everything before this event time is known of the table; `u64::MAX` once it has closed.
+    pub frontier: Gauge,
+    /// Updates held for lookups: the rows, and what changed since the sealed events.
+    pub updates: Gauge,
 }
 
 /// How far one partition has been read.
@@ -116,6 +144,8 @@ pub struct WorkerMetrics {
     pub live_clock: Gauge,
     /// What is held, by entity type, in plan order.
     pub entities: Vec<EntityMetrics>,
+    /// The reference tables, in plan order.
+    pub tables: Vec<TableMetrics>,
     /// Attribute values and entity ids in the dictionaries.
     pub dictionary_entries: Gauge,
     /// Events accepted and not yet sealed.
@@ -153,6 +183,7 @@ impl WorkerMetrics {
             frontier: Gauge::default(),
             live_clock: Gauge::default(),
             entities: plan.entities.iter().map(entity).collect(),
+            tables: plan.tables.iter().map(|_| TableMetrics::default()).collect(),
             dictionary_entries: Gauge::default(),
             unsealed_rows: Gauge::default(),
             unsealed_bytes: Gauge::default(),

@@ -32,6 +32,7 @@ fn source() -> SourcePlan {
         topic: None,
         files: Vec::new(),
         format: Format::Json,
+        schema_wait: 0,
         start: Start::Earliest,
         time: TimeField { path: path("at"), unit: TimeUnit::Rfc3339 },
         arrival: Some(TimeField { path: path("data.read"), unit: TimeUnit::Us }),
@@ -47,6 +48,8 @@ fn source() -> SourcePlan {
                 path: path(name),
                 ty,
                 required,
+                aliases: Vec::new(),
+                default: None,
             })
             .collect(),
         predicates: Vec::new(),

@@ -2,11 +2,14 @@
 
 use super::super::{Written, name};
 use super::{split_path, time_name};
-use crate::document::{At, Table};
+use crate::document::{At, Literal, Table};
+use crate::times;
+use tidemark_operators::ingest::decode::value_of;
 use tidemark_operators::plan::TimeField;
-use tidemark_operators::value::Type;
+use tidemark_operators::value::{Type, Value};
 
 const FIELDS_MAX: usize = 512;
+const ALIASES_MAX: usize = 16;
 const DEFINITIONS_MAX: usize = 256;
 const TYPES: [Type; 7] =
     [Type::Text, Type::Int, Type::Decimal, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
@@ -16,6 +19,10 @@ const TYPES: [Type; 7] =
 pub(crate) struct FieldDeclared {
     pub(crate) name: String,
     pub(crate) path: Vec<String>,
+    /// Where else it may be, the first that is there first.
+    pub(crate) aliases: Vec<Vec<String>>,
+    /// What it is where it is absent.
+    pub(crate) default: Option<Value>,
     /// `None` when what was written is no type; that is recorded.
     pub(crate) ty: Option<Type>,
     pub(crate) required: bool,
@@ -42,7 +49,7 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, time: &TimeField) -> V
             format!("a source has at most {FIELDS_MAX} fields, this one has {}", named.len());
         problems.wrong(&first_too_many.name, message, None);
     }
-    let mut fields = Vec::new();
+    let mut fields: Vec<FieldDeclared> = Vec::new();
     for entry in named.into_iter().take(FIELDS_MAX) {
         let what = format!("field \"{}\"", entry.name.value);
         name::check(&entry.name, "field", problems);
@@ -54,7 +61,7 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, time: &TimeField) -> V
             continue;
         }
         let name = entry.name.value.clone();
-        let mut field = FieldDeclared { path: vec![name.clone()], name, ty: None, required: true };
+        let mut field = FieldDeclared::new(name);
         if let Some(text) = entry.as_text() {
             field.required = !text.value.ends_with('?');
             let name = text.value.strip_suffix('?').unwrap_or(&text.value).to_owned();
@@ -62,21 +69,96 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, time: &TimeField) -> V
         } else if let Some(mut long) = entry.as_table(what.clone()) {
             long.need("type");
             field.ty = long.text("type").and_then(|name| type_named(&name, &what, &long));
-            field.required = !long.boolean("optional").is_some_and(|flag| flag.value);
-            if let Some(path) = long.text("path").and_then(|path| split_path(&path, "path", &long))
-            {
-                field.path = path;
-            }
+            field.read(&mut long, &what);
             long.finish();
         } else {
             entry.mistyped(&what, "a type such as \"string\", or a table with a \"type\"");
+        }
+        for path in field.paths() {
+            if let Some(other) = fields.iter().find(|other| other.paths().any(|p| p == path)) {
+                let path = path.join(".");
+                let message = format!("{what} and field \"{}\" both read \"{path}\"", other.name);
+                let hint = "let one of them read it; a definition can give it a second name".into();
+                problems.wrong(&entry.name, message, Some(hint));
+            }
         }
         fields.push(field);
     }
     fields
 }
 
-fn type_named(name: &At<String>, what: &str, table: &Table<'_>) -> Option<Type> {
+impl FieldDeclared {
+    /// One that is where its name says, and of which nothing else is known.
+    fn new(name: String) -> Self {
+        let path = vec![name.clone()];
+        let (aliases, default) = (Vec::new(), None);
+        FieldDeclared { name, path, aliases, default, ty: None, required: true }
+    }
+
+    fn paths(&self) -> impl Iterator<Item = &Vec<String>> {
+        [&self.path].into_iter().chain(&self.aliases)
+    }
+
+    /// Reads the long way to write it, but for its type.
+    fn read(&mut self, table: &mut Table<'_>, what: &str) {
+        self.required = !table.boolean("optional").is_some_and(|flag| flag.value);
+        if let Some(path) = table.text("path").and_then(|path| split_path(&path, "path", table)) {
+            self.path = path;
+        }
+        let aliases = table.texts("aliases").unwrap_or_default();
+        if let Some(first_too_many) = aliases.get(ALIASES_MAX) {
+            let message =
+                format!("{what} has {} aliases, the limit is {ALIASES_MAX}", aliases.len());
+            table.problems().wrong(first_too_many, message, None);
+        }
+        for alias in aliases.iter().take(ALIASES_MAX) {
+            let Some(path) = split_path(alias, "aliases", table) else { continue };
+            if self.paths().any(|known| *known == path) {
+                let message = format!("{what} reads \"{}\" twice", alias.value);
+                table.problems().wrong(alias, message, Some("remove this alias".into()));
+                continue;
+            }
+            self.aliases.push(path);
+        }
+        let default = table.literal("default");
+        self.default =
+            default.zip(self.ty).and_then(|(literal, ty)| default_of(ty, &literal, what, table));
+    }
+}
+
+/// The value of a default: what a record could have in its place, or a time as a date.
+fn default_of(ty: Type, literal: &At<Literal>, what: &str, table: &Table<'_>) -> Option<Value> {
+    let time = match &literal.value {
+        Literal::Text(text) | Literal::Date(text) if ty == Type::Timestamp => {
+            times::event_time(text).and_then(|ms| i64::try_from(ms).ok())
+        }
+        _ => None,
+    };
+    let value = time.map(Value::Timestamp).or_else(|| value_of(ty, literal.value.scalar()?));
+    if value.is_none() {
+        let wanted = match ty {
+            Type::Int => "an integer, such as 0",
+            Type::Decimal => "a number within +-1e10, such as 0.5",
+            Type::Double => "a finite number, such as 0.5",
+            Type::Bool => "true or false",
+            Type::Text => "a text in quotes",
+            Type::Timestamp => {
+                "a time since 1970, such as \"2026-01-31T00:00:00Z\", or its milliseconds"
+            }
+            Type::Ip => "an address in quotes, such as \"192.0.2.1\"",
+        };
+        let found = &literal.value;
+        let message = format!("the default of {what} must be {wanted}, found {found}");
+        table.problems().push(literal.span.start, Some("default"), message, None);
+    }
+    value
+}
+
+pub(in super::super) fn type_named(
+    name: &At<String>,
+    what: &str,
+    table: &Table<'_>,
+) -> Option<Type> {
     let ty = TYPES.into_iter().find(|ty| ty.name() == name.value);
     if ty.is_none() {
         let message = format!("{what} cannot be of type \"{}\"", name.value);

@@ -16,6 +16,8 @@ pub(super) struct Row<'a> {
     leaves: &'a [Leaf],
     columns: &'a mut [Column],
     row: usize,
+    /// For each field with aliases: how many paths come before the one that was found.
+    found: &'a mut [u8],
     /// The event time so far.
     pub time: Option<i64>,
     /// The arrival time so far.
@@ -23,6 +25,9 @@ pub(super) struct Row<'a> {
     /// Why reading was broken off, when it was not for the syntax.
     pub fault: Option<DecodeError>,
 }
+
+/// No path of a field was found yet.
+const NOWHERE: u8 = u8::MAX;
 
 /// Takes back what `column` holds of `row`, its bytes included.
 pub(super) fn reset(column: &mut Column, row: usize) {
@@ -36,9 +41,16 @@ pub(super) fn reset(column: &mut Column, row: usize) {
 }
 
 impl<'a> Row<'a> {
-    pub fn new(trie: &'a mut Trie, columns: &'a mut [Column], row: usize) -> Self {
-        let Trie { nodes, leaves } = trie;
-        Self { nodes, leaves, columns, row, time: None, arrival: None, fault: None }
+    /// `found` has a place for each of the trie's choices.
+    pub fn new(
+        trie: &'a mut Trie,
+        columns: &'a mut [Column],
+        found: &'a mut [u8],
+        row: usize,
+    ) -> Self {
+        let Trie { nodes, leaves, .. } = trie;
+        found.fill(NOWHERE);
+        Self { nodes, leaves, columns, row, found, time: None, arrival: None, fault: None }
     }
 
     /// Whether a string is the right thing at `leaf`.
@@ -51,12 +63,31 @@ impl<'a> Row<'a> {
         let leaves = self.leaves;
         for leaf in self.nodes.get(node).into_iter().flat_map(|n| &n.below) {
             let Some(leaf) = leaves.get(*leaf) else { continue };
+            if let Some((choice, rank)) = leaf.choice
+                && let Some(found) = self.found.get_mut(choice)
+            {
+                if *found != rank {
+                    continue;
+                }
+                *found = NOWHERE;
+            }
             if let Some(column) = leaf.field.and_then(|(field, _)| self.columns.get_mut(field)) {
                 reset(column, self.row);
             }
             self.time = self.time.filter(|_| leaf.time.is_none());
             self.arrival = self.arrival.filter(|_| leaf.arrival.is_none());
         }
+    }
+
+    /// All below `node` is null, because it is.
+    pub fn put_nulls(&mut self, node: usize) -> Result<(), DecodeError> {
+        self.restart(node);
+        let below = self.nodes.get(node).map_or(0, |n| n.below.len());
+        for at in 0..below {
+            let leaf = self.nodes.get(node).and_then(|n| n.below.get(at).copied());
+            leaf.map_or(Ok(()), |leaf| self.put_null(leaf))?;
+        }
+        Ok(())
     }
 
     /// A value by its JSON text.
@@ -83,11 +114,11 @@ impl<'a> Row<'a> {
         }
         if let Some((field, ty)) = leaf.field {
             match ty {
-                Type::Text => self.cell(field, |c| c.push_bytes(text.as_bytes())),
+                Type::Text => self.cell(leaf, field, |c| c.push_bytes(text.as_bytes())),
                 Type::Ip => {
                     let address =
                         text.parse().map_err(|_| wrong(leaf, &format!("\"{}\"", shown(text))))?;
-                    self.cell(field, |column| match address {
+                    self.cell(leaf, field, |column| match address {
                         IpAddr::V4(v4) => column.push_bytes(&v4.octets()),
                         IpAddr::V6(v6) => column.push_bytes(&v6.octets()),
                     });
@@ -106,7 +137,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    fn put_number(&mut self, leaf: usize, text: &str) -> Result<(), DecodeError> {
+    pub fn put_number(&mut self, leaf: usize, text: &str) -> Result<(), DecodeError> {
         let leaf = self.leaf(leaf)?;
         let out_of_range = || DecodeError::OutOfRange {
             field: leaf.label.clone(),
@@ -119,7 +150,7 @@ impl<'a> Row<'a> {
         if let Some((field, ty)) = leaf.field {
             match ty {
                 Type::Int | Type::Timestamp => match number::integer(text) {
-                    Some(value) => self.cell(field, |c| c.push_int(value)),
+                    Some(value) => self.cell(leaf, field, |c| c.push_int(value)),
                     None if number::is_integer_syntax(text) => return Err(out_of_range()),
                     None => return Err(wrong(leaf, &shown(text))),
                 },
@@ -127,10 +158,12 @@ impl<'a> Row<'a> {
                     let micros = number::scaled(text, 6, Rounding::HalfEven)
                         .filter(|m| m.abs() <= DECIMAL_MAX)
                         .ok_or_else(out_of_range)?;
-                    self.cell(field, |c| c.push_int(micros));
+                    self.cell(leaf, field, |c| c.push_int(micros));
                 }
                 Type::Double => match text.parse::<f64>() {
-                    Ok(value) if value.is_finite() => self.cell(field, |c| c.push_double(value)),
+                    Ok(value) if value.is_finite() => {
+                        self.cell(leaf, field, |c| c.push_double(value))
+                    }
                     _ => return Err(out_of_range()),
                 },
                 Type::Bool | Type::Text | Type::Ip => {
@@ -151,14 +184,14 @@ impl<'a> Row<'a> {
         })
     }
 
-    fn put_bool(&mut self, leaf: usize, value: bool) -> Result<(), DecodeError> {
+    pub fn put_bool(&mut self, leaf: usize, value: bool) -> Result<(), DecodeError> {
         let leaf = self.leaf(leaf)?;
         match leaf.field {
             Some((field, Type::Bool)) if leaf.time.is_none() && leaf.arrival.is_none() => {
                 if leaf.object {
                     return Err(wrong(leaf, "a bool"));
                 }
-                self.cell(field, |c| c.push_bool(value));
+                self.cell(leaf, field, |c| c.push_bool(value));
                 Ok(())
             }
             _ => Err(wrong(leaf, if value { "true" } else { "false" })),
@@ -168,7 +201,7 @@ impl<'a> Row<'a> {
     pub fn put_null(&mut self, leaf: usize) -> Result<(), DecodeError> {
         let leaf = self.leaf(leaf)?;
         if let Some((field, _)) = leaf.field {
-            self.cell(field, Column::push_null);
+            self.cell(leaf, field, Column::push_null);
         }
         self.time = self.time.filter(|_| leaf.time.is_none());
         self.arrival = self.arrival.filter(|_| leaf.arrival.is_none());
@@ -197,8 +230,17 @@ impl<'a> Row<'a> {
         Ok(())
     }
 
+    /// Writes a field's cell, unless a path that comes before this one has been found.
     #[inline]
-    fn cell(&mut self, field: usize, push: impl FnOnce(&mut Column)) {
+    fn cell(&mut self, leaf: &Leaf, field: usize, push: impl FnOnce(&mut Column)) {
+        if let Some((choice, rank)) = leaf.choice
+            && let Some(found) = self.found.get_mut(choice)
+        {
+            if *found < rank {
+                return;
+            }
+            *found = rank;
+        }
         if let Some(column) = self.columns.get_mut(field) {
             reset(column, self.row);
             push(column);

@@ -71,8 +71,7 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, '_> {
         if self.node == 0 {
             return Err(self.refuse("null"));
         }
-        self.row.restart(self.node);
-        Ok(())
+        self.row.put_nulls(self.node).map_err(|fault| stop(self.row, fault))
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {

@@ -18,6 +18,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
         topic: None,
         files: Vec::new(),
         format: Format::Json,
+        schema_wait: 0,
         start: Start::Earliest,
         time: TimeField { path: path(time.0), unit: time.1 },
         arrival: None,
@@ -33,6 +34,8 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
                 path: path(at),
                 ty,
                 required,
+                aliases: Vec::new(),
+                default: None,
             })
             .collect(),
         predicates: Vec::new(),

@@ -9,6 +9,8 @@ use crate::value::Type;
 pub(super) struct Trie {
     pub nodes: Vec<Node>,
     pub leaves: Vec<Leaf>,
+    /// How many fields may be found at several paths.
+    pub choices: usize,
 }
 
 /// An object.
@@ -26,6 +28,8 @@ pub(super) struct Node {
 pub(super) struct Leaf {
     /// The column and its type.
     pub field: Option<(usize, Type)>,
+    /// Where the field has aliases: which of the choices this is, and how many paths come first.
+    pub choice: Option<(usize, u8)>,
     pub time: Option<TimeUnit>,
     pub arrival: Option<TimeUnit>,
     /// Whether a string is expected, else a number or bool.
@@ -49,11 +53,16 @@ pub(super) fn time_label(path: &[String]) -> String {
 impl Trie {
     pub fn new(source: &SourcePlan) -> Self {
         let root = Node { label: "the record".to_owned(), ..Node::default() };
-        let mut trie = Self { nodes: vec![root], leaves: Vec::new() };
+        let mut trie = Self { nodes: vec![root], leaves: Vec::new(), choices: 0 };
         for (index, field) in source.fields.iter().enumerate() {
-            if let Some(leaf) = trie.leaf(&field.path, label(&field.name, &field.path)) {
-                leaf.field = Some((index, field.ty));
-                leaf.text = field.ty.is_bytes();
+            let choice = (!field.aliases.is_empty()).then_some(trie.choices);
+            trie.choices += usize::from(choice.is_some());
+            for (rank, path) in (0_u8..).zip([&field.path].into_iter().chain(&field.aliases)) {
+                if let Some(leaf) = trie.leaf(path, label(&field.name, path)) {
+                    leaf.field = Some((index, field.ty));
+                    leaf.choice = choice.map(|choice| (choice, rank));
+                    leaf.text = field.ty.is_bytes();
+                }
             }
         }
         if let Some(leaf) = trie.leaf(&source.time.path, time_label(&source.time.path)) {
@@ -113,8 +122,8 @@ impl Trie {
 }
 
 impl Leaf {
-    fn new(label: String) -> Self {
+    pub fn new(label: String) -> Self {
         let (field, time, arrival) = (None, None, None);
-        Self { field, time, arrival, text: false, object: false, label }
+        Self { field, choice: None, time, arrival, text: false, object: false, label }
     }
 }

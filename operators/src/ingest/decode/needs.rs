@@ -1,0 +1,127 @@
+//! What a record must have besides being readable, whatever its format.
+
+use super::cell;
+use super::error::DecodeError;
+use super::trie;
+use super::{Decoded, Times};
+use crate::plan::SourcePlan;
+use crate::time::EventTime;
+use crate::value::{Column, Value};
+use std::net::IpAddr;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Needs {
+    fields: Vec<Field>,
+    keys: Vec<usize>,
+    time: String,
+    earliest: EventTime,
+    latest: EventTime,
+}
+
+/// What is asked of a field once a record has been read.
+#[derive(Clone, Debug)]
+struct Field {
+    /// How errors name it.
+    label: String,
+    required: bool,
+    default: Option<Value>,
+}
+
+impl Needs {
+    pub fn new(source: &SourcePlan) -> Self {
+        let field = |f: &crate::plan::FieldPlan| Field {
+            label: trie::label(&f.name, &f.path),
+            required: f.required,
+            default: f.default.clone(),
+        };
+        Self {
+            fields: source.fields.iter().map(field).collect(),
+            keys: source.keys.clone(),
+            time: trie::time_label(&source.time.path),
+            earliest: source.earliest,
+            latest: source.latest,
+        }
+    }
+
+    /// How many fields there are.
+    pub fn fields(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Makes what was read of `row` a row of `into`, or takes it back.
+    pub fn finish(
+        &self,
+        read: Result<Times, DecodeError>,
+        row: usize,
+        into: &mut Decoded,
+    ) -> Result<(), DecodeError> {
+        let whole = read.and_then(|times| {
+            self.complete(row, &mut into.columns)?;
+            Ok((self.event_time(times.event)?, times.arrival))
+        });
+        match whole {
+            Ok((time, arrival)) => {
+                into.time.push(time);
+                into.arrival.push(arrival);
+                Ok(())
+            }
+            Err(error) => {
+                into.columns.iter_mut().for_each(|column| cell::reset(column, row));
+                Err(error)
+            }
+        }
+    }
+
+    /// Fills in defaults and nulls, and sees that what must be there is.
+    fn complete(&self, row: usize, columns: &mut [Column]) -> Result<(), DecodeError> {
+        for (column, field) in columns.iter_mut().zip(&self.fields) {
+            if column.len() == row {
+                match &field.default {
+                    Some(default) => push(column, default),
+                    None => column.push_null(),
+                }
+            }
+            if field.required && column.valid.get(row) != Some(&true) {
+                return Err(DecodeError::Missing { field: field.label.clone() });
+            }
+        }
+        let present =
+            |key: &usize| columns.get(*key).is_some_and(|c| c.valid.get(row) == Some(&true));
+        if self.keys.is_empty() || self.keys.iter().any(present) {
+            return Ok(());
+        }
+        Err(self.no_key())
+    }
+
+    /// None of the keys is there.
+    pub fn no_key(&self) -> DecodeError {
+        let labels = self.keys.iter().filter_map(|key| self.fields.get(*key));
+        DecodeError::NoKey { keys: labels.map(|f| f.label.as_str()).collect::<Vec<_>>().join(", ") }
+    }
+
+    fn event_time(&self, time: Option<i64>) -> Result<EventTime, DecodeError> {
+        let time = time.ok_or_else(|| DecodeError::Missing { field: self.time.clone() })?;
+        match u64::try_from(time) {
+            Ok(t) if (self.earliest..self.latest).contains(&t) => Ok(t),
+            _ => Err(DecodeError::TimeOutside {
+                field: self.time.clone(),
+                time,
+                earliest: self.earliest,
+                latest: self.latest,
+            }),
+        }
+    }
+}
+
+fn push(column: &mut Column, value: &Value) {
+    match value {
+        Value::Null => column.push_null(),
+        Value::Int(v) | Value::Decimal(v) | Value::Timestamp(v) => column.push_int(*v),
+        Value::Double(v) => column.push_double(*v),
+        Value::Bool(v) => column.push_bool(*v),
+        Value::Text(text) => column.push_bytes(text.as_bytes()),
+        Value::Ip(IpAddr::V4(v4)) => column.push_bytes(&v4.octets()),
+        Value::Ip(IpAddr::V6(v6)) => column.push_bytes(&v6.octets()),
+    }
+}

@@ -1,0 +1,49 @@
+//! Single values by the rules of records, for what stands in for them.
+
+use super::cell::Row;
+use super::trie::{Leaf, Trie};
+use crate::value::{Column, Type, Value};
+use std::net::IpAddr;
+
+/// A value outside a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scalar<'a> {
+    /// A string.
+    Text(&'a str),
+    /// A number, by its decimal text.
+    Number(&'a str),
+    /// True or false.
+    Bool(bool),
+}
+
+/// What a field of type `ty` is in a record that has `scalar` there; `None` where the record would
+/// be malformed.
+pub fn value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
+    let leaf = Leaf { field: Some((0, ty)), ..Leaf::new(String::new()) };
+    let mut trie = Trie { nodes: Vec::new(), leaves: vec![leaf], choices: 0 };
+    let mut columns = [Column::default()];
+    let mut row = Row::new(&mut trie, &mut columns, &mut [], 0);
+    match scalar {
+        Scalar::Text(text) => row.put_text(0, text),
+        Scalar::Number(text) => row.put_number(0, text),
+        Scalar::Bool(value) => row.put_bool(0, value),
+    }
+    .ok()?;
+    let [column] = columns;
+    Some(match ty {
+        Type::Int => Value::Int(column.int(0)?),
+        Type::Decimal => Value::Decimal(column.int(0)?),
+        Type::Timestamp => Value::Timestamp(column.int(0)?),
+        Type::Double => Value::Double(column.double(0)?),
+        Type::Bool => Value::Bool(column.bool(0)?),
+        Type::Text => Value::Text(String::from_utf8(column.bytes(0)?.to_vec()).ok()?),
+        Type::Ip => Value::Ip(address(column.bytes(0)?)?),
+    })
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
+        _ => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+    }
+}
