@@ -184,7 +184,8 @@ fn an_alias_is_read_where_the_path_before_it_is_not() {
     let old = record(&[("dev", json!("string"))]);
     let row = |value: &str| Ok(vec![Value::Text(value.into())]);
     assert_eq!(decode(&renamed, &old, &datum(&[text("a")])), row("a"));
-    let device = json!({"type": "record", "name": "D", "fields": [{"name": "id", "type": "string"}]});
+    let device =
+        json!({"type": "record", "name": "D", "fields": [{"name": "id", "type": "string"}]});
     let both = record(&[("dev", json!("double")), ("device", device.clone())]);
     // The alias cannot come to its turn: its type is nobody's business.
     assert_eq!(decode(&renamed, &both, &datum(&[vec![1; 8], text("b")])), row("b"));
@@ -222,7 +223,8 @@ fn a_path_leads_through_records_and_maps() {
     ]});
     let schema = record(&[("http", json!(["null", http]))]);
     let entry = |key: &str, value: Vec<u8>| [text(key), value].concat();
-    let block = [entry("a", [long(2), long(77)].concat()), entry("os", [long(1), text("x")].concat())];
+    let block =
+        [entry("a", [long(2), long(77)].concat()), entry("os", [long(1), text("x")].concat())];
     let plain = [long(2), block.concat(), long(0)].concat();
     let sized = [long(-2), long(block.concat().len() as i64), block.concat(), long(0)].concat();
     for headers in [plain, sized] {
@@ -240,10 +242,7 @@ fn of_a_union_the_value_decides_unless_no_branch_can_fit() {
     let union = record(&[("x", json!(["string", "null", "int", "double"]))]);
     let with = |branch: &[Vec<u8>]| decode(&source, &union, &datum(branch));
     assert_eq!(with(&[long(2), long(4)]), Ok(vec![Value::Decimal(4_000_000)]));
-    assert_eq!(
-        with(&[long(3), 0.1_f64.to_le_bytes().to_vec()]),
-        Ok(vec![Value::Decimal(100_000)])
-    );
+    assert_eq!(with(&[long(3), 0.1_f64.to_le_bytes().to_vec()]), Ok(vec![Value::Decimal(100_000)]));
     assert_eq!(with(&[long(1)]), Ok(vec![Value::Null]));
     let why = malformed(&source, &union, &datum(&[long(0), text("4")]));
     assert!(why.contains("expected a decimal number within +-1e10, found a string"), "{why}");
@@ -275,7 +274,8 @@ fn types_are_known_by_their_names_wherever_they_were_defined() {
     .to_string()
     .into();
     let leaf = datum(&[long(0), long(1), text("x"), long(0)]);
-    let inner = datum(&[[long(1), leaf.clone()].concat(), long(0), long(2), leaf.repeat(2), long(0)]);
+    let inner =
+        datum(&[[long(1), leaf.clone()].concat(), long(0), long(2), leaf.repeat(2), long(0)]);
     let outer = datum(&[[long(1), inner].concat(), long(1), text("c"), long(0)]);
     assert_eq!(decode(&source, &recursive, &outer), Ok(vec![Value::Text("c".into())]));
 }
@@ -305,9 +305,8 @@ fn a_number_leads_to_its_schema_which_is_asked_for_once() {
     let asked = Rc::new(Cell::new(0));
     let mut schemas = Script(found, Rc::clone(&asked));
     let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
-    let mut read = |record: &[u8], into: &mut Decoded| {
-        decoder.decode_wire(record, Some(&mut schemas), into)
-    };
+    let mut read =
+        |record: &[u8], into: &mut Decoded| decoder.decode_wire(record, Some(&mut schemas), into);
     let seven = datum(&[long(7)]);
     assert_eq!(read(&wire(0, &seven), &mut into), Err(Refused::Pending(0)));
     assert_eq!(read(&wire(1, &seven), &mut into), Err(Refused::Schema("schema 1: gone".into())));

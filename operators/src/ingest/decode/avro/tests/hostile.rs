@@ -30,7 +30,8 @@ pub(super) fn everything() -> (SourcePlan, Arc<str>, Vec<u8>) {
         ("tag", json!("int")),
         ("tree", json!("T")),
     ]);
-    let tree = [long(1), long(0), long(3), long(9), long(0), 1.5_f64.to_le_bytes().to_vec()].concat();
+    let tree =
+        [long(1), long(0), long(3), long(9), long(0), 1.5_f64.to_le_bytes().to_vec()].concat();
     let trees = [long(-1), long(tree.len() as i64), tree.clone(), long(2), tree.repeat(2), long(0)];
     let tags = [long(2), text("b"), long(-5), text("a"), long(6), long(0)].concat();
     let datum = datum(&[
@@ -108,7 +109,8 @@ fn no_count_is_believed() {
 #[test]
 fn nesting_has_a_bound() {
     let plain = source(Vec::new());
-    let list = json!({"type": "record", "name": "L", "fields": [{"name": "l", "type": ["null", "L"]}]});
+    let list =
+        json!({"type": "record", "name": "L", "fields": [{"name": "l", "type": ["null", "L"]}]});
     let schema = record(&[("l", list)]);
     let nested = |depth: usize| datum(&[long(1).repeat(depth), long(0)]);
     assert_eq!(decode(&plain, &schema, &nested(100)), Ok(vec![]));

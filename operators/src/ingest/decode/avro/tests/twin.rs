@@ -64,7 +64,8 @@ impl Writer {
             }
             15 => {
                 let name = self.name("U");
-                let inner = json!({"type": "record", "name": name, "fields": self.fields(depth - 1)});
+                let inner =
+                    json!({"type": "record", "name": name, "fields": self.fields(depth - 1)});
                 json!([inner, "long", "null", "string"])
             }
             _ => {

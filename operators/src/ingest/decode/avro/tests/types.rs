@@ -26,21 +26,45 @@ fn pairs() -> Vec<Pair> {
         (json!("null"), vec![], ["null", "null", "null", "null", "null", "null", "null"]),
         (json!("boolean"), vec![1], [n, n, n, n, "true", n, n]),
         (json!("int"), long(-7), [n, "-7", "-7000000", "-7", n, "-7", n]),
-        (json!("long"), long(1 << 33), [n, "8589934592", "8589934592000000", "8589934592", n, "8589934592", n]),
-        (json!("float"), 0.1_f32.to_le_bytes().to_vec(), [n, n, "100000", "0.10000000149011612", n, n, n]),
+        (
+            json!("long"),
+            long(1 << 33),
+            [n, "8589934592", "8589934592000000", "8589934592", n, "8589934592", n],
+        ),
+        (
+            json!("float"),
+            0.1_f32.to_le_bytes().to_vec(),
+            [n, n, "100000", "0.10000000149011612", n, n, n],
+        ),
         (json!("double"), 2.5_f64.to_le_bytes().to_vec(), [n, n, "2500000", "2.5", n, n, n]),
         (json!("string"), text("::1"), ["::1", n, n, n, n, n, "::1"]),
         (json!("bytes"), text("1.2.3.4"), ["1.2.3.4", n, n, n, n, n, n]),
         (fixed(2), b"ab".to_vec(), ["ab", n, n, n, n, n, n]),
-        (json!({"type": "enum", "name": "E", "symbols": ["X", "Y"]}), long(1), ["Y", n, n, n, n, n, n]),
+        (
+            json!({"type": "enum", "name": "E", "symbols": ["X", "Y"]}),
+            long(1),
+            ["Y", n, n, n, n, n, n],
+        ),
         (logical("int", "date"), long(2), [n, "2", "2000000", "2", n, "172800000", n]),
         (logical("int", "time-millis"), long(2), [n, "2", "2000000", "2", n, n, n]),
         (logical("long", "time-micros"), long(2), [n, "2", "2000000", "2", n, n, n]),
-        (logical("long", "timestamp-millis"), long(1999), [n, "1999", "1999000000", "1999", n, "1999", n]),
-        (logical("long", "timestamp-micros"), long(1999), [n, "1999", "1999000000", "1999", n, "1", n]),
+        (
+            logical("long", "timestamp-millis"),
+            long(1999),
+            [n, "1999", "1999000000", "1999", n, "1999", n],
+        ),
+        (
+            logical("long", "timestamp-micros"),
+            long(1999),
+            [n, "1999", "1999000000", "1999", n, "1", n],
+        ),
         (logical("long", "timestamp-nanos"), long(-1), [n, "-1", "-1000000", "-1", n, "-1", n]),
         (logical("long", "local-timestamp-millis"), long(5), [n, "5", "5000000", "5", n, "5", n]),
-        (logical("long", "local-timestamp-micros"), long(5000), [n, "5000", "5000000000", "5000", n, "5", n]),
+        (
+            logical("long", "local-timestamp-micros"),
+            long(5000),
+            [n, "5000", "5000000000", "5000", n, "5", n],
+        ),
         (logical("long", "nobody-knows"), long(5), [n, "5", "5000000", "5", n, "5", n]),
         (logical("string", "uuid"), text("u"), ["u", n, n, n, n, n, "-"]),
         (uuid, (0..16).collect(), ["00010203-0405-0607-0809-0a0b0c0d0e0f", n, n, n, n, n, n]),
@@ -99,7 +123,8 @@ fn every_type_is_every_other_or_never() {
 fn decimals_are_exact_and_round_half_to_even() {
     let source = source(vec![field("x", "x", Type::Decimal)]);
     let read = |scale: u32, unscaled: &[u8]| {
-        let ty = json!({"type": "bytes", "logicalType": "decimal", "precision": 60, "scale": scale});
+        let ty =
+            json!({"type": "bytes", "logicalType": "decimal", "precision": 60, "scale": scale});
         let row = decode(&source, &record(&[("x", ty)]), &datum(&[bytes(unscaled)]));
         row.map(|row| row[0].clone())
     };
