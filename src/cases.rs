@@ -141,7 +141,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode, Failure> {
     let workers: Vec<_> = args.workers.iter().map(usize::to_string).collect();
     let failed = if all.failed > 0 { format!(", {} FAILED", all.failed) } else { String::new() };
     let on = workers.join(" and ");
-    output::print(&format!("{} passed{failed} (each on {on} workers)\n", all.passed))?;
+    output::print(&format!("{} passed{failed} (each on {on} worker threads)\n", all.passed))?;
     Ok(if all.failed > 0 { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
 }
 
@@ -178,7 +178,8 @@ fn beside(job: &Path) -> PathBuf {
 /// When the file is wrong, or the job ends before the end of a case.
 pub fn check(job: &Job, file: &str, text: &str, options: &Options) -> Result<Outcome, CasesError> {
     let plan = Arc::new(as_json(&job.plan));
-    let cases = file::read(file, text, &plan).map_err(CasesError::File)?;
+    let shapes = record::shapes(job, &plan);
+    let cases = file::read(file, text, &plan, &shapes).map_err(CasesError::File)?;
     let mut outcome = Outcome::default();
     let wanted = |name: &str| options.only.as_deref().is_none_or(|part| name.contains(part));
     for case in cases.iter().filter(|case| wanted(&case.name)) {

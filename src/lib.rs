@@ -1,7 +1,7 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`generate`], [`dlq`]: the
+//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`dlq`]: the
 //!   commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
@@ -31,6 +31,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod dispatch;
 pub mod dlq;
+pub mod docs;
 pub mod engine;
 pub mod failure;
 mod feed;

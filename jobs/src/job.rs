@@ -30,6 +30,8 @@ pub struct Job {
 pub struct SourceText {
     /// What the job says about it; may be empty.
     pub description: String,
+    /// Its fields, those that nothing reads too: name, and where it is in the record.
+    pub fields: Vec<(String, Vec<String>)>,
     /// Named expressions over its fields: name and text.
     pub definitions: Vec<(String, String)>,
     /// What its events are looked up in: name and text.
@@ -47,6 +49,8 @@ pub struct ViewText {
     pub sources: Vec<usize>,
     /// About its features, in the order of the plan's.
     pub features: Vec<FeatureText>,
+    /// Names of its hidden features, which only expressions name, and what people read about them.
+    pub hidden: Vec<(String, FeatureText)>,
 }
 
 /// What people read about a feature.

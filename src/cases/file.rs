@@ -4,6 +4,7 @@ mod event;
 mod expect;
 
 use super::case::{Case, ExpectedDead};
+use super::record::Shape;
 use super::time;
 use event::Defaults;
 use tidemark_jobs::document::{At, Document, JobErrors, Table};
@@ -20,21 +21,27 @@ const CASE_MAX: usize = 10_000;
 /// What is the same for a whole file.
 struct Reader<'a> {
     plan: &'a Plan,
+    shapes: &'a [Shape<'a>],
     text: &'a str,
 }
 
-/// Reads the cases of `text`, the file `file`, for the job `plan`.
+/// Reads the cases of `text`, the file `file`, for the job `plan` whose records have the `shapes`.
 ///
 /// # Errors
 /// When anything in the file is wrong: all of it.
-pub(super) fn read(file: &str, text: &str, plan: &Plan) -> Result<Vec<Case>, JobErrors> {
+pub(super) fn read(
+    file: &str,
+    text: &str,
+    plan: &Plan,
+    shapes: &[Shape<'_>],
+) -> Result<Vec<Case>, JobErrors> {
     let document = Document::parse(file, text)?;
-    let reader = Reader { plan, text };
+    let reader = Reader { plan, shapes, text };
     let mut cases = Vec::new();
     {
         let mut root = document.root();
         let start = start(&mut root).unwrap_or(START);
-        let defaults = Defaults::read(&mut root, plan);
+        let defaults = Defaults::read(&mut root, shapes);
         root.need("case");
         for table in root.tables("case", "case") {
             cases.extend(reader.case(table, start, &defaults, &cases));
@@ -96,7 +103,7 @@ impl Reader<'_> {
         let count = read.len();
         let read = read.into_iter();
         let events: Vec<_> =
-            read.filter_map(|event| event::read(event, self.plan, start, defaults)).collect();
+            read.filter_map(|event| event::read(event, self.shapes, start, defaults)).collect();
         let expect = table.tables("expect", &format!("{shown}: expectation"));
         let expect: Vec<_> =
             expect.into_iter().filter_map(|row| expect::read(self, row, start)).collect();
@@ -115,6 +122,9 @@ impl Reader<'_> {
     fn dead(&self, mut table: Table<'_>, events: usize) -> Option<ExpectedDead> {
         table.need("event");
         table.need("reason");
+        if events == 0 {
+            table.refuse("event", "is the number of an event, and the case has none");
+        }
         let most = i64::try_from(events).unwrap_or(i64::MAX);
         let event = table.integer("event", 1..=most);
         let reason = table.choice("reason", &Reason::ALL.map(Reason::name));

@@ -2,39 +2,51 @@
 
 use super::time;
 use std::collections::BTreeMap;
+use tidemark_jobs::Job;
 use tidemark_jobs::document::{At, Named, Problems, Scalar};
-use tidemark_operators::plan::{SourcePlan, TimeField, TimeUnit};
+use tidemark_operators::plan::{Plan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::time::EventTime;
 
-/// Values by field, each as JSON.
+/// Values by field (its place in [`Shape::fields`]), each as JSON.
 pub(super) type Fields = BTreeMap<usize, String>;
 
+/// What the records of a source look like.
+#[derive(Clone, Copy)]
+pub(super) struct Shape<'a> {
+    /// Where times are.
+    pub source: &'a SourcePlan,
+    /// All fields the job declares, read or not: name and path.
+    pub fields: &'a [(String, Vec<String>)],
+}
+
+/// The shapes of the sources of `job`, whose plan may be another version of its own.
+pub(super) fn shapes<'a>(job: &'a Job, plan: &'a Plan) -> Vec<Shape<'a>> {
+    let both = plan.sources.iter().zip(&job.sources);
+    both.map(|(source, text)| Shape { source, fields: &text.fields }).collect()
+}
+
 /// Reads fields: by their names in the job, or nested as the record has them.
-pub(super) fn read(
-    entries: Vec<Named<'_>>,
-    source: &SourcePlan,
-    problems: &Problems<'_>,
-) -> Fields {
+pub(super) fn read(entries: Vec<Named<'_>>, shape: Shape<'_>, problems: &Problems<'_>) -> Fields {
     let mut fields = Fields::new();
-    read_below(entries, "", source, problems, &mut fields);
+    read_below(entries, "", shape, problems, &mut fields);
     fields
 }
 
 fn read_below(
     entries: Vec<Named<'_>>,
     prefix: &str,
-    source: &SourcePlan,
+    shape: Shape<'_>,
     problems: &Problems<'_>,
     fields: &mut Fields,
 ) {
     for entry in entries {
         let name = format!("{prefix}{}", entry.name.value);
         if let Some(mut below) = entry.as_table(name.clone()) {
-            read_below(below.named(), &format!("{name}."), source, problems, fields);
+            read_below(below.named(), &format!("{name}."), shape, problems, fields);
             continue;
         }
         let at = At { value: name, span: entry.name.span.clone() };
-        let Some(field) = find(&at, source, problems) else { continue };
+        let Some(field) = find(&at, shape, problems) else { continue };
         match entry.as_scalar() {
             Some(scalar) => {
                 fields.insert(field, json(scalar.value));
@@ -48,14 +60,10 @@ fn read_below(
 }
 
 /// The field that `name` means; what it is not is recorded.
-pub(super) fn find(
-    name: &At<String>,
-    source: &SourcePlan,
-    problems: &Problems<'_>,
-) -> Option<usize> {
-    let named = source.fields.iter().position(|field| field.name == name.value);
-    let at_path = || source.fields.iter().position(|field| field.path.join(".") == name.value);
-    let found = named.or_else(at_path);
+pub(super) fn find(name: &At<String>, shape: Shape<'_>, problems: &Problems<'_>) -> Option<usize> {
+    let Shape { source, fields } = shape;
+    let named = fields.iter().position(|(field, _)| *field == name.value);
+    let found = named.or_else(|| fields.iter().position(|(_, path)| path.join(".") == name.value));
     let Some(found) = found else {
         if name.value == source.time.path.join(".") {
             let message =
@@ -63,9 +71,8 @@ pub(super) fn find(
             problems.wrong(name, message, None);
             return None;
         }
-        let message =
-            format!("the job reads no field \"{}\" of source \"{}\"", name.value, source.name);
-        problems.unknown(name, message, source.fields.iter().map(|field| field.name.as_str()));
+        let message = format!("unknown field \"{}\" of source \"{}\"", name.value, source.name);
+        problems.unknown(name, message, fields.iter().map(|(field, _)| field.as_str()));
         return None;
     };
     Some(found)
@@ -86,17 +93,18 @@ fn quoted(text: &str) -> String {
 /// The record of `fields` at event time `at`. `arrived` goes in where the source reads it from the
 /// record.
 pub(super) fn write(
-    source: &SourcePlan,
+    shape: Shape<'_>,
     fields: &Fields,
     at: EventTime,
     arrived: Option<EventTime>,
 ) -> Vec<u8> {
     let mut root = Object::default();
     for (field, value) in fields {
-        if let Some(plan) = source.fields.get(*field) {
-            root.put(&plan.path, value.clone());
+        if let Some((_, path)) = shape.fields.get(*field) {
+            root.put(path, value.clone());
         }
     }
+    let source = shape.source;
     root.put(&source.time.path, shown(&source.time, at));
     if let (Some(field), Some(arrived)) = (&source.arrival, arrived) {
         root.put(&field.path, shown(field, arrived));

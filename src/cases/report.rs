@@ -121,8 +121,8 @@ fn hints(out: &mut String, wrong: &WrongRow, gone: bool) {
         );
     } else if gone {
         out.push_str(
-            "    hint: nothing is held any more, so there is no row, which reads as the empty \
-             values; to expect that, write absent = true\n",
+            "    hint: nothing of it is held at that time; a row that is not there reads as the \
+             empty values: to expect it, write absent = true\n",
         );
     }
 }

@@ -186,7 +186,9 @@ impl Run<'_> {
         if seen.len() == 1 && wrong.is_empty() && present == expected.features.is_some() {
             return None;
         }
+        // What died for other entities is not why; what cannot be decoded may be.
         let dead = whole.first().map_or(&[][..], |(_, first)| &first.dead).iter();
+        let dead = dead.filter(|(place, _)| self.known(*place).is_none_or(mine));
         let mut ids: Vec<_> = self.known.iter().flatten().filter_map(|k| k.id(entity)).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -197,7 +199,7 @@ impl Run<'_> {
             seen,
             wrong,
             dead: dead
-                .filter(|d| d.1.event_time.is_none_or(|t| t <= expected.at))
+                .filter(|(_, letter)| letter.event_time.is_none_or(|time| time <= expected.at))
                 .cloned()
                 .collect(),
             other_ids: ids,

@@ -50,7 +50,7 @@ mod sealed;
 mod workers;
 
 use histories::{History, Shape, Write};
-use oracle::{AsOf, Job, MINUTE, MONTH, Surroundings, Value};
+use oracle::{AsOf, DAY, Job, MINUTE, MONTH, Surroundings, Value};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tidemark_operators::plan::Plan;
@@ -176,17 +176,22 @@ fn histories_hold_what_they_are_meant_to() {
                     seen.insert("disorder on one partition");
                 }
             }
-            for edge in [5 * MINUTE, 24 * 60 * MINUTE] {
-                for (off, what) in [(0, "an edge"), (1, "one ms before an edge")] {
-                    let at = |ts: u64| mine.binary_search_by_key(&ts, |e| e.ts).is_ok();
-                    if mine.iter().any(|e| at(e.ts + edge - off)) {
-                        seen.insert(what);
-                    }
+            for (edge, what) in [
+                (5 * MINUTE, "just out of 5 min"),
+                (5 * MINUTE - 1, "just in 5 min"),
+                (DAY, "just out of a day"),
+                (DAY - 1, "just in a day"),
+                (MONTH, "just out of a month"),
+                (MONTH - 1, "just in a month"),
+            ] {
+                let at = |ts: u64| mine.binary_search_by_key(&ts, |e| e.ts).is_ok();
+                if mine.iter().any(|e| at(e.ts + edge)) {
+                    seen.insert(what);
                 }
             }
         }
         seen.extend((!judged.late.is_empty()).then_some("a late record"));
         seen.extend((!judged.malformed.is_empty()).then_some("a malformed record"));
     }
-    assert_eq!(seen.len(), 11, "{seen:#?}");
+    assert_eq!(seen.len(), 15, "{seen:#?}");
 }

@@ -6,7 +6,7 @@ mod operators;
 #[cfg(test)]
 mod tests;
 
-use super::markdown::{Rows, code, codes, prose, sentence};
+use super::markdown::{Rows, code, codes, prose};
 use super::page::{Page, Section};
 use super::values::shown;
 use crate::expression::{
@@ -164,24 +164,15 @@ fn operators_body() -> String {
         "Loosest first: what stands further down binds more tightly. Operators of one row \
                    group from left to right. Parentheses go first.\n\n"
             .to_owned();
-    let heads = ["Operator", "Takes", "Gives", "Null", "Example", "Value"];
-    let mut rows = Rows::new(&heads);
+    let mut rows = Rows::new(&["Operator", "Takes", "Gives", "Null"]);
+    let mut all = Vec::new();
     for OperatorDoc { written, takes, gives, nulls, examples } in LEVELS {
-        let both = examples.iter().map(|text| (code(text), example_value(text)));
-        let (texts, values): (Vec<String>, Vec<String>) = both.unzip();
-        for (at, (text, value)) in texts.into_iter().zip(values).enumerate() {
-            let first = |cell: String| if at == 0 { cell } else { String::new() };
-            rows.push([
-                first(codes(written.iter().copied())),
-                first(takes.to_owned()),
-                first(gives.to_owned()),
-                first(nulls.to_owned()),
-                text,
-                value,
-            ]);
-        }
+        let written = codes(written.iter().copied());
+        rows.push([written, takes.to_owned(), gives.to_owned(), nulls.to_owned()]);
+        all.extend_from_slice(examples);
     }
     out.push_str(&rows.finish());
+    out.push_str(&example_rows(&all));
     out
 }
 
@@ -237,10 +228,12 @@ fn functions_body() -> String {
 }
 
 fn function_body(function: &FunctionDoc) -> String {
-    let mut out = format!("{}\n\n{}\n\n", code(function.signature), sentence(&prose(function.doc)));
+    let mut out = format!("{}\n\n", code(function.signature));
+    out.push_str(&format!("- **Gives:** {}\n", prose(function.doc)));
     if let Some(rule) = examples::null_rule(function.name) {
-        out.push_str(&format!("**Null:** {}\n\n", sentence(rule)));
+        out.push_str(&format!("- **Null:** {rule}\n"));
     }
+    out.push('\n');
     out.push_str(&example_rows(examples::of_function(function.name)));
     out
 }

@@ -1,6 +1,6 @@
 //! A job's page.
 
-use super::markdown::{code, paragraph, prose};
+use super::markdown::{paragraph, prose};
 use super::page::{Page, Section};
 use super::view::{Described, served};
 use super::{entity, reading, source};
@@ -65,11 +65,10 @@ fn lead(job: &Job) -> String {
     let mut out = paragraph(&job.description);
     let entities = plan.entities.iter().map(|entity| prose(&entity.name)).collect::<Vec<_>>();
     out.push_str(&format!(
-        "{features} features in {views} {}, of {}. This page is written by {} from the job file; \
-         it says what runs.\n",
+        "{features} features in {views} {}, of {}. This page is written by `tidemark docs` from \
+         the job file: it says what runs.\n",
         if views == 1 { "view" } else { "views" },
         listed(&entities),
-        code(&format!("tidemark docs {}", plan.name)),
     ));
     out
 }

@@ -41,6 +41,7 @@ impl Nulls<'_> {
             }
         }
         perhaps.retain(|when| !sure.contains(when));
+        let (sure, perhaps) = (null_or_zero(sure), null_or_zero(perhaps));
         let mut rules = Vec::new();
         if !sure.is_empty() {
             rules.push(format!("when {}", sure.join(", or ")));
@@ -87,7 +88,7 @@ impl Nulls<'_> {
         }
     }
 
-    /// `no event is in the window of 24h`, `no event in the window of 24h has amount`.
+    /// `the 24h window holds no event`, `the 24h window holds no event with amount`.
     fn empty_window(&self, accumulator: usize) -> String {
         let accumulator = self.entity.accumulators.get(accumulator);
         let attribute = accumulator.and_then(|it| it.attribute);
@@ -97,10 +98,10 @@ impl Nulls<'_> {
         let matching = self.matching(accumulator.map_or(0, |it| it.mask));
         match attribute {
             Some((at, attribute)) if !self.always_sent(at, attribute) => match attribute.derived {
-                true => format!("no {matching}event in {over} has a value"),
-                false => format!("no {matching}event in {over} has {}", code(&attribute.name)),
+                true => format!("{over} holds no {matching}event with a value"),
+                false => format!("{over} holds no {matching}event with {}", code(&attribute.name)),
             },
-            _ => format!("no {matching}event is in {over}"),
+            _ => format!("{over} holds no {matching}event"),
         }
     }
 
@@ -223,11 +224,24 @@ impl Nulls<'_> {
     }
 }
 
-/// `the window of 24h`, `the window of 24h, delayed 7d`.
+/// With `x is null` and `x is 0` as one.
+fn null_or_zero(causes: Vec<String>) -> Vec<String> {
+    let null_of = |cause: &str| cause.strip_suffix(" is 0").map(|name| format!("{name} is null"));
+    let zero_of = |cause: &str| cause.strip_suffix(" is null").map(|name| format!("{name} is 0"));
+    let has = |other: Option<String>| other.is_some_and(|other| causes.contains(&other));
+    let kept = causes.iter().filter(|cause| !has(null_of(cause)));
+    let joined = kept.map(|cause| match has(zero_of(cause)) {
+        true => format!("{cause} or 0"),
+        false => cause.clone(),
+    });
+    joined.collect()
+}
+
+/// `the 24h window`, `the 24h window, delayed 7d,`.
 fn shown_window(window: Window) -> String {
     let length = show_duration(window.length);
     match window.delay {
-        0 => format!("the window of {length}"),
-        delay => format!("the window of {length} (delayed {})", show_duration(delay)),
+        0 => format!("the {length} window"),
+        delay => format!("the {length} window, delayed {},", show_duration(delay)),
     }
 }

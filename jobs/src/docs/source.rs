@@ -25,7 +25,7 @@ fn body(plan: &Plan, at: usize, source: &SourcePlan, text: &SourceText) -> Strin
     for (name, fact) in facts(source) {
         out.push_str(&format!("- **{name}:** {fact}\n"));
     }
-    out.push_str("\nRecords have more fields perhaps; these are the ones that are read:\n\n");
+    out.push_str("\nThe fields that are read; whatever else a record has does not matter:\n\n");
     let mut rows = Rows::new(&["Field", "Type", "In the record", "If missing", "Key of"]);
     for (index, field) in source.fields.iter().enumerate() {
         let missing = if field.required { "the record is refused" } else { "null" };

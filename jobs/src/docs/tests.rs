@@ -25,7 +25,7 @@ fn null_rules_say_what_makes_a_feature_null() {
     let stats = |feature| null_rule(&page, "transaction_stats_5m", feature);
     assert_eq!(stats("txn_count_5m"), "never: `0` without events");
     assert_eq!(stats("amount_sum_5m"), "never: `0.0` without events");
-    assert_eq!(stats("amount_max_5m"), "when no event is in the window of 5m");
+    assert_eq!(stats("amount_max_5m"), "when the 5m window holds no event");
     assert_eq!(stats("is_weekend"), "when no event is younger than 30d");
     assert_eq!(
         stats("time_since_last_txn_min"),
@@ -33,8 +33,8 @@ fn null_rules_say_what_makes_a_feature_null() {
     );
     assert_eq!(
         stats("amount_zscore"),
-        "when no event is younger than 30d, or no event is in the window of 24h, or \
-         `amount_stddev_24h` is null, or `amount_stddev_24h` is 0"
+        "when no event is younger than 30d, or the 24h window holds no event, or \
+         `amount_stddev_24h` is null or 0"
     );
     assert_eq!(stats("is_high_velocity"), "never: `false` without events");
     assert_eq!(stats("geo_diversity_score"), "never: `0.0` without events");
@@ -71,7 +71,7 @@ fn null_rules_follow_expressions_filters_and_delays() {
     let page = job_page(&load("j.toml", JOB).unwrap(), &[]);
     let rule = |feature| null_rule(&page, "v", feature);
     assert_eq!(rule("last_b"), "when no event is younger than 24h, or the latest has no `b`");
-    assert_eq!(rule("avg_x"), "when no matching event in the window of 1h (delayed 2h) has `x`");
+    assert_eq!(rule("avg_x"), "when the 1h window, delayed 2h, holds no matching event with `x`");
     assert_eq!(
         rule("both"),
         "when `last_b` is null, or `avg_x` is null, if the result depends on it"
@@ -102,8 +102,14 @@ fn every_feature_of_every_view_is_on_the_page_once() {
     }
     let text = page.markdown();
     for section in &page.sections {
-        assert_eq!(text.matches(&format!("(#{})", section.anchor())).count() > 0, true);
+        assert!(text.contains(&format!("(#{})", section.anchor())), "{}", section.title());
     }
+}
+
+#[test]
+fn hidden_features_that_expressions_name_are_explained() {
+    let text = job_page(&fraud(), &[]).markdown();
+    assert!(text.contains("| `amount_avg_24h` | average amount | 24h | 24 B |"), "{text}");
 }
 
 #[test]

@@ -3,10 +3,12 @@
 use super::Subject;
 use super::comparison::{Seen, assert_sealed};
 use super::histories::{Shape, random};
+use super::live::{expected, play};
 use super::oracle::{HOUR, MINUTE, calendar};
 use super::{behavior, fraud, histories};
 use crate::memory::{Run, replay};
 use jiff::tz::TimeZoneDatabase;
+use tidemark_operators::shared::Limits;
 
 /// Zones, and the moments at which their clocks jump (or nearly a weekend begins).
 const JUMPS: [(&str, &str); 10] = [
@@ -49,6 +51,11 @@ fn rows_are_the_oracles(subject: impl Fn(&str) -> Subject) {
         let output = replay(&subject.plan, &history.log, &Run::default());
         let with = (subject.job, &subject.around);
         assert_sealed(&what, with, &judged, &output.sealed, &mut Seen::new());
+
+        let history = random(Shape { ticks: true, events: 80, ..shape }, write);
+        let judged = subject.judge(&history);
+        let expected = expected(with, &history, &judged);
+        play(&what, &subject.plan, &history, expected, Limits::default());
     }
 }
 

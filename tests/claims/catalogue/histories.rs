@@ -64,6 +64,8 @@ struct Walk {
     lags: Vec<u64>,
     /// The last time of each entity.
     last: Vec<u64>,
+    /// All times so far, and whose.
+    all: Vec<(u64, usize)>,
 }
 
 /// A history of `shape`.
@@ -78,6 +80,7 @@ pub fn random(shape: Shape, write: Write) -> History {
         now: shape.start,
         lags,
         last: vec![shape.start; entities],
+        all: Vec::new(),
         rng,
         shape,
         write,
@@ -98,23 +101,39 @@ impl Walk {
     /// The time and the owner of the next event.
     fn next(&mut self) -> (u64, usize) {
         let who = self.rng.random_range(0..self.last.len());
+        let kind = self.rng.random_range(0..1_000);
         let rng = &mut self.rng;
-        self.now += match rng.random_range(0..1_000) {
+        let by = match kind {
             0..200 => 0,
             200..500 => rng.random_range(1..2 * SECOND),
             500..750 => rng.random_range(0..MINUTE),
             750..850 => rng.random_range(0..10 * MINUTE),
             850..980 => {
-                // Bigger edges only now and then: they make everything else leave.
-                let most = if rng.random_range(0..4) > 0 { 5 } else { EDGES.len() };
-                let edge = self.last[who] + EDGES[rng.random_range(0..most)];
-                (edge + rng.random_range(0..3)).saturating_sub(1 + self.now)
+                let edge = self.edge(who);
+                (edge + self.rng.random_range(0..3)).saturating_sub(1 + self.now)
             }
             980..995 => rng.random_range(0..8 * HOUR),
             995..999 => rng.random_range(0..3 * DAY),
             _ => MONTH + rng.random_range(0..2 * DAY),
         };
+        self.now += by;
         (self.now, who)
+    }
+
+    /// A time at which something that `who` did leaves, or their session ends.
+    fn edge(&mut self, who: usize) -> u64 {
+        let rng = &mut self.rng;
+        // In some histories days and months pass between events, in others now and then.
+        if self.shape.seed % 4 == 3 && rng.random() {
+            let from = self.all.len().saturating_sub(40);
+            let mine: Vec<_> = self.all[from..].iter().filter(|(_, of)| *of == who).collect();
+            if !mine.is_empty() {
+                let edge = [DAY, MONTH, MONTH][rng.random_range(0..3)];
+                return mine[rng.random_range(0..mine.len())].0 + edge;
+            }
+        }
+        let most = if rng.random_range(0..4) > 0 { 5 } else { EDGES.len() };
+        self.last[who] + EDGES[rng.random_range(0..most)]
     }
 
     /// A few records come to one partition.
@@ -135,6 +154,7 @@ impl Walk {
                 _ => Who::Entity(who),
             };
             self.last[who] = self.last[who].max(ts);
+            self.all.push((ts, who));
             let record = (self.write)(&mut self.rng, ts, of);
             self.history.log[partition].push(record.into_bytes());
         }
@@ -167,9 +187,10 @@ impl Walk {
         self.tick(edge);
     }
 
-    /// Past every edge of every entity's last event.
+    /// Past every edge of every entity's last event, and of the last ones of all.
     fn run_down(&mut self) {
-        let edges = self.last.iter().flat_map(|last| EDGES.map(|edge| last + edge));
+        let newest = self.all[self.all.len() - 6..].iter().map(|(ts, _)| ts);
+        let edges = self.last.iter().chain(newest).flat_map(|ts| EDGES.map(|edge| ts + edge));
         let mut edges: Vec<u64> = edges.collect();
         edges.sort_unstable();
         edges.dedup();

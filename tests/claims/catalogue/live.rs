@@ -17,9 +17,14 @@ use tidemark_operators::shared::Limits;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What should be shown after each step: the live clock and the rows.
-type Expected = Vec<(u64, BTreeMap<String, Row>)>;
+pub type Expected = Vec<(u64, BTreeMap<String, Row>)>;
 
-fn expected(job: &Job, around: &Surroundings, history: &History, judged: &Judged) -> Expected {
+/// The oracle's rows after each step of `history`.
+pub fn expected(
+    (job, around): (&Job, &Surroundings),
+    history: &History,
+    judged: &Judged,
+) -> Expected {
     let mut read = vec![0; history.log.len()];
     let mut clock = 0;
     let after = history.steps.iter().map(|step| {
@@ -44,19 +49,19 @@ fn wrong(shown: &Shown, expected: &BTreeMap<String, Row>) -> Option<String> {
     missing.or_else(|| stays().map(|row| format!("{row} should be gone: {:?}", newest(row))))
 }
 
-/// Runs `plan` over `history`, checking after every step.
+/// Runs `plan` over `history`, comparing with `expected` after every step.
 ///
 /// # Panics
 ///
 /// When what is shown does not become what the oracle says; `what` says where.
 pub fn play(
     what: &str,
-    (job, around): (&Job, &Surroundings),
     plan: &Arc<Plan>,
-    (history, judged): (&History, &Judged),
+    history: &History,
+    expected: Expected,
     limits: Limits,
 ) -> Outcome {
-    let expected = Arc::new(expected(job, around, history, judged));
+    let expected = Arc::new(expected);
     let (turn, failure) = (Arc::new(AtomicUsize::new(0)), Arc::<Mutex<Option<String>>>::default());
     let mut scripts: Vec<Vec<scripted::Step>> = history.log.iter().map(|_| Vec::new()).collect();
     for (at, step) in history.steps.iter().enumerate() {

@@ -42,7 +42,7 @@ fn equals_a_fresh_run(subject: &Subject, events: usize, entities: usize, reach: 
     let fresh = replay(&subject.plan, &inside.log, &Run::default());
     assert_eq!(fresh.verdicts, [recent.len() as u64, 0, 0, 0]);
     let fresh = last_rows(&fresh.sealed, end);
-    assert!(fresh.len() >= entities * subject.job.views.len().min(3));
+    assert!(fresh.len() >= entities, "{fresh:?}");
     for (row, features) in &fresh {
         assert_eq!(long.get(row), Some(features), "{row}");
     }

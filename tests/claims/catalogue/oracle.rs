@@ -244,18 +244,4 @@ impl Job {
         }
         rows
     }
-
-    /// The row of `view` for the entity `id` as of `t`.
-    pub fn row(
-        &self,
-        view: &View,
-        id: &str,
-        accepted: &[Event],
-        t: u64,
-        around: &Surroundings,
-    ) -> Row {
-        let mine = |e: &&Event| e.ts <= t && e.text(view.key) == Some(id);
-        let events: Vec<&Event> = accepted.iter().filter(mine).collect();
-        (view.row)(&AsOf { t, events: &events, around })
-    }
 }

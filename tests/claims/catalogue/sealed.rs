@@ -8,9 +8,9 @@ use crate::memory::{Output, Run, replay};
 use tidemark_operators::shared::Limits;
 
 /// Histories of each job.
-pub const SEEDS: u64 = 12;
+pub const SEEDS: u64 = 60;
 /// Records of each history.
-pub const EVENTS: usize = 500;
+pub const EVENTS: usize = 600;
 
 /// The verdicts of a run are the oracle's too.
 pub fn assert_verdicts(what: &str, judged: &oracle::Judged, output: &Output) {
@@ -43,7 +43,7 @@ fn rows_are_the_oracles(subject: &Subject) {
             0 => Limits { slice_rows: 7, records_step: 11, chunk_rows: 256, ..Limits::default() },
             _ => Limits::default(),
         };
-        let run = Run { seed, limits, workers: 1 + seed as usize % 2, ..Run::default() };
+        let run = Run { seed, limits, workers: 1 + seed as usize % 3, ..Run::default() };
         let output = replay(&subject.plan, &history.log, &run);
         assert_verdicts(&what, &judged, &output);
         let with = (subject.job, &subject.around);
@@ -65,4 +65,26 @@ fn personalization_rows_are_the_oracles() {
 #[test]
 fn behavior_rows_are_the_oracles() {
     rows_are_the_oracles(&Subject::behavior());
+}
+
+#[test]
+fn addresses_in_and_beside_every_network_have_the_oracles_score() {
+    let subject = Subject::behavior();
+    let addresses = subject.around.reputation.addresses();
+    let record = |(at, address): (usize, &String)| {
+        let ts = super::START + 1_000 * at as u64;
+        format!(
+            "{{\"timestamp\":{ts},\"user_id\":\"u{}\",\"event_type\":\"login\",\"source\":\"web\",\
+             \"data\":{{\"source_ip\":\"{address}\"}}}}",
+            at % 3
+        )
+        .into_bytes()
+    };
+    let log = vec![addresses.iter().enumerate().map(record).collect()];
+    let judged = oracle::judge(subject.job, &log, subject.out_of_orderness());
+    let output = replay(&subject.plan, &log, &Run::default());
+    let mut seen = Seen::new();
+    let with = (subject.job, &subject.around);
+    assert_sealed("reputation", with, &judged, &output.sealed, &mut seen);
+    assert!(seen["behavior_categorical.ip_reputation_score"].len() > 2, "{seen:?}");
 }

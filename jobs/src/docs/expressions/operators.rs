@@ -62,14 +62,14 @@ pub(super) const LEVELS: [OperatorDoc; 9] = [
         written: &["+", "-"],
         takes: "numbers; `-` also two timestamps",
         gives: "see below",
-        nulls: "when an operand is, or beyond the range",
+        nulls: "when an operand is, or the result is out of range",
         examples: &["amount + 0.25", "count - 10"],
     },
     OperatorDoc {
         written: &["*", "/"],
         takes: "numbers",
         gives: "`*` see below, `/` double",
-        nulls: "when an operand is, or beyond the range; `/` also when the divisor is 0",
+        nulls: "when an operand is, or the result is out of range; `/` also when the divisor is 0",
         examples: &["amount * 2", "amount / count", "amount / (count - 7)"],
     },
     OperatorDoc {

@@ -24,17 +24,20 @@ const RESULTS: [&str; 3] = [r#""success""#, r#""success""#, r#""failure""#];
 const RESOURCES: [&str; 5] = [r#""/a""#, r#""/b""#, r#""/c""#, r#""/d""#, r#""success""#];
 const ENDPOINTS: [&str; 4] = [r#""/v1/x""#, r#""/v1/y""#, r#""/a""#, r#""/v2""#];
 const BYTES: [&str; 6] = ["0", "1", "1048576", "123456789", "9007199254740993", "333333"];
-/// Inside and beside the networks of documentation and private use.
-const ADDRESSES: [&str; 9] = [
+/// In networks of the table, one inside another, and in none.
+const ADDRESSES: [&str; 12] = [
     r#""10.0.0.1""#,
-    r#""192.0.2.1""#,
+    r#""10.10.200.9""#,
+    r#""198.19.66.7""#,
+    r#""198.19.66.8""#,
     r#""198.51.100.7""#,
-    r#""198.51.100.200""#,
-    r#""203.0.113.9""#,
+    r#""198.51.100.127""#,
+    r#""203.0.113.128""#,
     r#""203.0.114.0""#,
     r#""192.168.1.1""#,
     r#""2001:db8::1""#,
-    r#""2001:db8:bad::66""#,
+    r#""2001:db8:e00d::66""#,
+    r#""2001:db9::""#,
 ];
 
 /// Mostly the first ones.
