@@ -35,6 +35,8 @@ mod servers;
 #[cfg(test)]
 mod silence;
 #[cfg(test)]
+mod tables;
+#[cfg(test)]
 mod twin;
 #[cfg(test)]
 mod windows;
