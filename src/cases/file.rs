@@ -122,6 +122,9 @@ impl Reader<'_> {
     fn dead(&self, mut table: Table<'_>, events: usize) -> Option<ExpectedDead> {
         table.need("event");
         table.need("reason");
+        if events == 0 {
+            table.refuse("event", "is the number of an event, and the case has none");
+        }
         let most = i64::try_from(events).unwrap_or(i64::MAX);
         let event = table.integer("event", 1..=most);
         let reason = table.choice("reason", &Reason::ALL.map(Reason::name));

@@ -173,17 +173,17 @@ fn every_mistake_of_a_file_has_its_place_and_the_nearest_name() {
         (expect(&format!("{stats}, id = \"c\"")), "3:11", "expects nothing|absent = true"),
         (
             expect(&format!("{stats}, id = \"c\", features = {{ txn_count_5 = 1 }}")),
-            "3:81",
+            "3:79",
             "unknown feature \"txn_count_5\" in view|mean \"txn_count_5m\"?",
         ),
         (
             expect(&format!("{stats}, id = \"c\", features = {{ txn_count_5m = 1.5 }}")),
-            "3:96",
+            "3:94",
             "must be an integer|found the number 1.5",
         ),
         (
             expect(&format!("{stats}, id = \"c\", null = [\"txn_count_5m\"]")),
-            "3:76",
+            "3:74",
             "is never null",
         ),
         ("strat = \"x\"\n[[case]]\nname = \"a\"\n".into(), "1:1", "mean \"start\"?"),
@@ -195,7 +195,7 @@ fn every_mistake_of_a_file_has_its_place_and_the_nearest_name() {
         (
             "[[case]]\nname = \"a\"\ndead = [{ event = 1, reason = \"old\" }]\n".into(),
             "3:31",
-            "cannot be \"old\"|late, future, malformed",
+            "cannot be \"old\"|late, future, malformed|is the number of an event, and the case",
         ),
     ] {
         let said = wrong(&job, &cases);

@@ -26,6 +26,8 @@ mod online;
 #[cfg(test)]
 mod redis_server;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod scripted;
