@@ -7,6 +7,7 @@ mod accounts;
 mod arrangement;
 #[cfg(test)]
 mod cases;
+#[cfg(test)]
 mod catalogue;
 #[cfg(test)]
 mod commands;
