@@ -1,8 +1,9 @@
 //! What the clients of servers are told of the settings of the process.
 
-use crate::config::{KafkaSettings, OnlineSettings, Settings};
+use crate::config::{self, KafkaSettings, OnlineSettings, RegistrySettings, Settings};
 use crate::kafka::{KafkaConfig, KafkaLimits};
 use crate::online::redis::{MemorySettings, RedisSettings, Secret, TlsSettings};
+use crate::registry::{Credential, Credentials, RegistryConfig, RegistryLimits, TlsFiles};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,6 +19,34 @@ pub fn kafka(settings: &KafkaSettings) -> KafkaConfig {
             batch_bytes_max: size(settings.batch_bytes),
             metadata_refresh: settings.metadata_refresh,
         },
+    }
+}
+
+/// How the schema registry is reached, if there is to be one. `schema_wait`: for how long it must
+/// have denied an id before that is unknown.
+pub fn registry(settings: &RegistrySettings, schema_wait: Duration) -> RegistryConfig {
+    let path = |name: &Option<String>| name.as_ref().map(PathBuf::from);
+    let credential = |text: &Option<config::Secret>, file: &Option<String>| match (text, file) {
+        (Some(text), _) => Some(Credential::Text(text.clone())),
+        (None, file) => path(file).map(Credential::File),
+    };
+    let password = credential(&settings.password, &settings.password_file);
+    let credentials = match (&settings.user, credential(&settings.token, &settings.token_file)) {
+        (Some(user), _) => Credentials::Basic { user: user.clone(), password },
+        (None, Some(token)) => Credentials::Bearer(token),
+        (None, None) => Credentials::None,
+    };
+    let urls = settings.url.iter().flat_map(|urls| urls.split(','));
+    RegistryConfig {
+        urls: urls.map(|url| url.trim().to_owned()).collect(),
+        credentials,
+        tls: TlsFiles {
+            ca: path(&settings.tls.ca_file),
+            client: path(&settings.tls.cert_file).zip(path(&settings.tls.key_file)),
+        },
+        timeout: settings.timeout,
+        schema_wait,
+        limits: RegistryLimits::default(),
     }
 }
 
@@ -76,6 +105,27 @@ mod tests {
         let expected = RedisSettings { host: "localhost".to_owned(), ..RedisSettings::default() };
         assert_eq!(redis(&settings), expected);
         assert_eq!(kafka(&settings.kafka).limits, KafkaLimits::default());
+        let default = RegistryConfig::default();
+        let expected = RegistryConfig { urls: Vec::new(), ..default.clone() };
+        assert_eq!(registry(&settings.registry, default.schema_wait), expected);
+    }
+
+    #[test]
+    fn a_registry_is_signed_in_to_as_a_user_or_by_a_token() {
+        let of = |settings| registry(&settings, Duration::ZERO);
+        let basic = of(RegistrySettings {
+            url: Some("http://a:1, https://b".to_owned()),
+            user: Some("ann".to_owned()),
+            password_file: Some("file".to_owned()),
+            ..RegistrySettings::default()
+        });
+        assert_eq!(basic.urls, ["http://a:1", "https://b"]);
+        let password = Some(Credential::File(PathBuf::from("file")));
+        assert_eq!(basic.credentials, Credentials::Basic { user: "ann".to_owned(), password });
+        let token = config::Secret::new("t");
+        let bearer =
+            of(RegistrySettings { token: Some(token.clone()), ..RegistrySettings::default() });
+        assert_eq!(bearer.credentials, Credentials::Bearer(Credential::Text(token)));
     }
 
     #[test]

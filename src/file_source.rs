@@ -1,29 +1,38 @@
-//! JSON-lines files as partition logs, plain or zstd.
+//! Files as partition logs: JSON lines, or Avro object containers; plain or zstd.
 //!
-//! Each file is a partition; its number is the file's place in the source's list. A record is a
-//! line, and its offset the line's number from 0. Blank lines are no records but are counted;
+//! Each file is a partition; its number is the file's place in the source's list.
+//!
+//! Of JSON a record is a line, and its offset the line's number from 0. Blank lines are no records but are counted;
 //! `\r\n` ends a line as `\n` does; a last line without an end is a record. A thread a file reads
 //! blocks of 256 KiB ahead of the worker, at most [`BATCHES_MAX`] of them.
 //!
 //! A line of any length up to [`LINE_BYTES_MAX`] is handed over whole (whether that makes it
 //! malformed is the decoder's business); a longer one means that this is no file of lines, and
 //! fails the partition.
+//!
+//! Of Avro a record is a datum, and its offset its number from 0. The blocks of a container may be
+//! compressed with deflate, snappy or zstandard; a block that is damaged fails the partition.
 
+mod codec;
+mod container;
 mod lines;
 mod opened;
 #[cfg(test)]
 mod tests;
 
-use crate::feed::{Feed, feed};
+use crate::feed::{Feed, FeedSender, feed};
 use crate::source::Waker;
+use codec::wrong;
+use container::{Container, MAGIC};
 use lines::Lines;
 use opened::Opened;
-use std::io;
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, Partitions, Poll};
+use tidemark_operators::plan::Format;
 
 /// How many blocks of a file wait for the worker at most.
 pub const BATCHES_MAX: usize = 4;
@@ -102,8 +111,8 @@ pub struct FilePartitions {
 }
 
 impl FilePartitions {
-    /// Opens all files of `list` and starts a thread for each. `progress` counts their bytes and
-    /// may be shared by several workers.
+    /// Opens all files of `list`, which are JSON lines, and starts a thread for each. `progress`
+    /// counts their bytes and may be shared by several workers.
     ///
     /// # Errors
     /// When a file cannot be opened or a thread cannot be started; nothing is read then.
@@ -112,6 +121,21 @@ impl FilePartitions {
         waker: &Waker,
         progress: &Arc<Progress>,
     ) -> Result<Self, FileSourceError> {
+        Self::open_formats(list, &[], waker, progress)
+    }
+
+    /// The same for files in the format of their source: of `formats`, by its number.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open). A file that is in another format fails its partition.
+    pub fn open_formats(
+        list: Vec<(PartitionId, PathBuf)>,
+        formats: &[Format],
+        waker: &Waker,
+        progress: &Arc<Progress>,
+    ) -> Result<Self, FileSourceError> {
+        let format =
+            |id: PartitionId| formats.get(usize::from(id.source)).copied().unwrap_or(Format::Json);
         let mut opened = Vec::with_capacity(list.len());
         for (id, path) in list {
             match Opened::new(&path, Arc::clone(progress)) {
@@ -121,7 +145,7 @@ impl FilePartitions {
         }
         let appeared = opened
             .into_iter()
-            .map(|(id, path, file)| FilePartition::start(id, path, file, waker))
+            .map(|(id, path, file)| FilePartition::start(id, path, format(id), file, waker))
             .collect::<Result<_, _>>()?;
         Ok(Self { appeared })
     }
@@ -147,6 +171,7 @@ impl FilePartition {
     fn start(
         id: PartitionId,
         path: PathBuf,
+        format: Format,
         file: Opened,
         waker: &Waker,
     ) -> Result<Box<dyn PartitionReader>, FileSourceError> {
@@ -154,25 +179,55 @@ impl FilePartition {
         let name = format!("file-{}-{}", id.source, id.partition);
         let thread_path = path.clone();
         let started = thread::Builder::new().name(name).spawn(move || {
-            let mut lines = Lines::new(file.contents);
-            let outcome = loop {
-                match lines.next_batch() {
-                    Ok(Some(batch)) => {
-                        if !sender.send(batch) {
-                            return;
-                        }
-                    }
-                    Ok(None) => break Ok(()),
-                    Err(error) => break Err(failure(&thread_path, &lines.place(), &error)),
-                }
-            };
-            sender.end(outcome);
+            let outcome = read(file.contents, format, &sender);
+            if let Some(outcome) = outcome.transpose() {
+                sender.end(outcome.map_err(|(place, error)| failure(&thread_path, &place, &error)));
+            }
         });
         match started {
             Ok(_) => Ok(Box::new(Self { id, path, feed })),
             Err(source) => Err(FileSourceError::Thread { path, source }),
         }
     }
+}
+
+/// Hands over what is in a file, to its end or until nobody reads it any more (`None`). The error
+/// says where it was.
+fn read(
+    mut contents: Box<dyn Read + Send>,
+    format: Format,
+    sender: &FeedSender,
+) -> Result<Option<()>, (String, io::Error)> {
+    let start = |error| ("its beginning".to_owned(), error);
+    let mut head = Vec::with_capacity(MAGIC.len());
+    (&mut contents).take(MAGIC.len() as u64).read_to_end(&mut head).map_err(start)?;
+    match (format, head == MAGIC) {
+        (Format::Json, false) => {
+            let mut lines = Lines::new(Cursor::new(head).chain(contents));
+            while let Some(batch) = lines.next_batch().map_err(|e| (lines.place(), e))? {
+                if !sender.send(batch) {
+                    return Ok(None);
+                }
+            }
+        }
+        (Format::Avro, true) => {
+            let mut container = Container::new(contents).map_err(start)?;
+            while let Some(batch) = container.next_batch().map_err(|e| (container.place(), e))? {
+                if !sender.send(batch) {
+                    return Ok(None);
+                }
+            }
+        }
+        (Format::Json, true) => {
+            let text = "it is an Avro object container, and the source has no `format = \"avro\"`";
+            return Err(start(wrong(text)));
+        }
+        (Format::Avro, false) => {
+            let text = "it is no Avro object container, and the source has `format = \"avro\"`";
+            return Err(start(wrong(text)));
+        }
+    }
+    Ok(Some(()))
 }
 
 fn failure(path: &Path, place: &str, error: &io::Error) -> String {

@@ -13,7 +13,7 @@ mod workers;
 use crate::process::ProcessUsage;
 pub(crate) use exposition::float;
 use exposition::{Exposition, seconds};
-use snapshot::{KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot};
+use snapshot::{KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot};
 use std::sync::Arc;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Plan;
@@ -29,6 +29,8 @@ pub struct Scrape<'a> {
     pub online: Option<&'a OnlineSnapshot>,
     /// The Kafka client, when a source is a topic.
     pub kafka: Option<&'a KafkaSnapshot>,
+    /// The schema registry, when a source needs it.
+    pub registry: Option<&'a RegistrySnapshot>,
     /// The sinks that write logs: dead letters, sealed rows.
     pub logs: &'a [LogSinkSnapshot],
     /// Whether the job has caught up.
@@ -52,6 +54,9 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
     sources::partitions(&mut out, scrape);
     if let Some(kafka) = scrape.kafka {
         sources::lag(&mut out, kafka);
+    }
+    if let Some(registry) = scrape.registry {
+        sources::registry(&mut out, registry);
     }
     if let Some(online) = scrape.online {
         sinks::online(&mut out, online);

@@ -78,7 +78,7 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let observer = Observer::new(&settings);
     let outputs = Outputs::create(args, &settings, &observer)?;
     let read = Arc::new(file_source::Progress::default());
-    let make = outputs.parts(&files, tables, workers, &read);
+    let make = outputs.parts(&settings, &files, tables, &read);
     let result = watched(&settings, &observer, &make, &read);
     drop(make);
     outputs.finish(args, &settings.plan)?;
@@ -165,12 +165,14 @@ impl Outputs {
 
     fn parts(
         &self,
+        settings: &Settings,
         files: &[(u16, Vec<PathBuf>)],
         tables: OpenTables,
-        workers: usize,
         read: &Arc<file_source::Progress>,
     ) -> MakeParts {
         let (files, read) = (files.to_vec(), Arc::clone(read));
+        let workers = settings.workers;
+        let formats: Vec<_> = settings.plan.sources.iter().map(|source| source.format).collect();
         let lines = std::sync::Mutex::new(self.sealed.as_ref().map(SealedFile::sink));
         let letters: Vec<_> =
             (0..workers).map(|_| self.letters.as_ref().map(DeadLetterFile::sink)).collect();
@@ -178,8 +180,8 @@ impl Outputs {
         let store = self.store.clone();
         Arc::new(move |worker, waker: Waker| {
             let mine = file_source::share(&files, worker, workers).map_err(|e| e.to_string())?;
-            let partitions =
-                FilePartitions::open(mine, &waker, &read).map_err(|e| e.to_string())?;
+            let partitions = FilePartitions::open_formats(mine, &formats, &waker, &read)
+                .map_err(|e| e.to_string())?;
             let letters = letters.lock().map_or(None, |mut l| l.get_mut(worker)?.take());
             let lines =
                 if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };

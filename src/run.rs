@@ -10,6 +10,7 @@
 
 mod arrival;
 mod letters;
+mod schemas;
 mod sources;
 mod store;
 mod watch;
@@ -28,6 +29,7 @@ use crate::tables::{OpenTables, TablesConfig};
 use crate::{connect, job_file, logging, panics};
 use arrival::Arrivals;
 use letters::Letters;
+use schemas::SchemaSource;
 use sources::Sources;
 use std::path::Path;
 use std::process::ExitCode;
@@ -47,11 +49,12 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let plan = sources::with_topic(job.plan, settings.topic.as_deref())?;
     let sources = Sources::new(&plan, &settings)?;
     letters::check(&settings)?;
+    let schemas = SchemaSource::open(&plan, &settings)?;
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
         .map_err(Failure::usage)?;
     panics::end_the_process();
     let stop = Stop::on_signals()?;
-    Job::open(plan, settings, sources)?.run(&stop)
+    Job::open(plan, settings, sources, schemas)?.run(&stop)
 }
 
 /// A job whose sinks are open and whose HTTP server answers.
@@ -60,6 +63,7 @@ struct Job {
     engine: engine::Settings,
     observer: Observer,
     sources: Sources,
+    schemas: Option<SchemaSource>,
     status: Arc<KafkaStatus>,
     letters: Arc<Letters>,
     sealed: Option<SealedFile>,
@@ -70,7 +74,12 @@ struct Job {
 }
 
 impl Job {
-    fn open(plan: Arc<Plan>, settings: Settings, sources: Sources) -> Result<Self, Failure> {
+    fn open(
+        plan: Arc<Plan>,
+        settings: Settings,
+        sources: Sources,
+        schemas: Option<SchemaSource>,
+    ) -> Result<Self, Failure> {
         let engine = engine::Settings {
             plan: Arc::clone(&plan),
             workers: settings.workers,
@@ -94,6 +103,9 @@ impl Job {
         if sources.has_topics() {
             service = service.with_kafka(Arc::clone(&status));
         }
+        if let Some(registry) = schemas.as_ref().and_then(SchemaSource::registry) {
+            service = service.with_registry(Arc::clone(registry));
+        }
         if let Some(path) = letters.path() {
             service = service.with_disk(path);
         }
@@ -116,6 +128,7 @@ impl Job {
             engine,
             observer,
             sources,
+            schemas,
             status,
             letters,
             sealed,
@@ -187,16 +200,17 @@ impl Job {
         let tables = Arc::clone(tables);
         let (opened, letters) = (Arc::clone(opened), Arc::clone(&self.letters));
         let (store, workers) = (Arc::clone(&self.store), self.settings.workers);
-        let clock = self.observer.clone();
+        let (clock, schemas) = (self.observer.clone(), self.schemas.clone());
         let lines = Mutex::new(self.sealed.as_ref().map(SealedFile::sink));
         Arc::new(move |worker, waker| {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             let lines = if worker == 0 { lines.take() } else { None };
             let partitions = opened.partitions(worker, workers, &waker)?;
+            let schemas = schemas.as_ref().map(|schemas| schemas.schemas(&waker));
             Ok(Parts {
                 partitions: Box::new(Arrivals { partitions, clock: clock.clone() }),
                 tables: tables.take(worker, &waker)?,
-                schemas: None,
+                schemas,
                 dead_letters: letters.sink(waker),
                 online: Some(store.writer(worker)),
                 lines: lines.map(|sink| Box::new(sink) as _),

@@ -18,10 +18,11 @@ use crate::engine::Observer;
 use crate::http::components::{self, StallWatch};
 use crate::http::{Component, FeatureRow, Health, Introspect, Part, Readiness, RowAnswer, State};
 use crate::kafka::KafkaStatus;
-use crate::metrics::snapshot::{KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot};
+use crate::metrics::snapshot::{KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot};
 use crate::metrics::{Scrape, render};
 use crate::online::OnlineStore;
 use crate::process::ProcessUsage;
+use crate::registry::Registry;
 use crate::text::count_text;
 use catch_up::CatchUp;
 use std::path::PathBuf;
@@ -51,6 +52,7 @@ pub struct Service {
     observer: Observer,
     store: Arc<dyn OnlineStore>,
     kafka: Option<Arc<KafkaStatus>>,
+    registry: Option<Arc<Registry>>,
     logs: Vec<LogStatus>,
     files: Vec<PathBuf>,
     stall_after: Duration,
@@ -73,6 +75,7 @@ impl Service {
             observer,
             store,
             kafka: None,
+            registry: None,
             logs: Vec::new(),
             files: Vec::new(),
             stall_after,
@@ -85,6 +88,13 @@ impl Service {
     #[must_use]
     pub fn with_kafka(mut self, status: Arc<KafkaStatus>) -> Self {
         self.kafka = Some(status);
+        self
+    }
+
+    /// Adds the schema registry that sources ask.
+    #[must_use]
+    pub fn with_registry(mut self, registry: Arc<Registry>) -> Self {
+        self.registry = Some(registry);
         self
     }
 
@@ -154,6 +164,11 @@ impl Service {
         self.kafka.as_ref().map(|status| snapshots::kafka(&self.plan, status))
     }
 
+    /// The schema registry, as of now; `None` when no source needs it.
+    pub fn registry(&self) -> Option<RegistrySnapshot> {
+        self.registry.as_ref().map(|registry| snapshots::registry(registry.status()))
+    }
+
     /// The sinks that write logs, as of now.
     pub fn logs(&self) -> Vec<LogSinkSnapshot> {
         self.logs.iter().map(|status| status()).collect()
@@ -196,11 +211,13 @@ impl Service {
 impl Introspect for Service {
     fn metrics(&self) -> String {
         let (online, kafka, logs) = (self.online(), self.kafka(), self.logs());
+        let registry = self.registry();
         let scrape = Scrape {
             plan: &self.plan,
             workers: &self.observer.metrics,
             online: Some(&online),
             kafka: kafka.as_ref(),
+            registry: registry.as_ref(),
             logs: &logs,
             ready: self.caught_up(),
             process: &ProcessUsage::now(),
@@ -213,6 +230,7 @@ impl Introspect for Service {
 
     fn health(&self) -> Health {
         let mut components = self.sources();
+        components.extend(self.registry().as_ref().map(components::registry));
         components.push(components::online(&self.online()));
         components.extend(self.logs().iter().map(components::log_sink));
         components.extend(self.workers());
@@ -227,7 +245,16 @@ impl Introspect for Service {
     }
 
     fn readiness(&self) -> Readiness {
-        self.catch_up.look(&self.plan, &self.observer, self.kafka.as_deref())
+        let mut readiness = self.catch_up.look(&self.plan, &self.observer, self.kafka.as_deref());
+        let schemas = self.registry().filter(|registry| registry.pending > 0);
+        if let (Some(reason), Some(registry)) = (&mut readiness.reason, schemas) {
+            // Partitions that wait for schemas do not catch up: this is why.
+            *reason = match registry.down {
+                Some(why) => format!("{reason}; the schema registry gives no answer: {why}"),
+                None => format!("{reason}; {} schemas are waited for", registry.pending),
+            };
+        }
+        readiness
     }
 
     fn row(&self, view: &str, id: &str) -> RowAnswer {

@@ -49,6 +49,8 @@ pub struct ViewText {
     pub sources: Vec<usize>,
     /// About its features, in the order of the plan's.
     pub features: Vec<FeatureText>,
+    /// Names of its hidden features, which only expressions name, and what people read about them.
+    pub hidden: Vec<(String, FeatureText)>,
 }
 
 /// What people read about a feature.

@@ -3,6 +3,7 @@
 use super::records;
 use crate::engine::{self, EngineError, Observer, Online, Parts, Settings};
 use crate::online::{Embedded, OnlineStore, Row};
+use crate::tables::{OpenTables, TablesConfig};
 use std::sync::Arc;
 use tidemark_jobs::Job;
 use tidemark_jobs::docs::Example;
@@ -43,12 +44,19 @@ fn computed(
         sealing: Sealing::None,
         online: Online::AtEnd,
     };
+    let config = TablesConfig { reload: false, kafka: None, instead: &[], metrics: None };
+    // Without its tables (one is a topic, or its file is elsewhere) a job has no examples.
+    let Ok(Some(tables)) = OpenTables::open(&plan, &config, &|| true) else {
+        return Ok(plan.views.iter().map(|_| None).collect());
+    };
     let store = Arc::new(Embedded::new(&plan, 1));
     let rows = Arc::clone(&store);
     let records = Arc::new(records);
-    let make: engine::MakeParts = Arc::new(move |worker, _waker| {
+    let make: engine::MakeParts = Arc::new(move |worker, waker| {
         Ok(Parts {
             partitions: Box::new(Made::new(&records)),
+            tables: tables.take(worker, &waker)?,
+            schemas: None,
             dead_letters: Box::new(Unread),
             online: Some(rows.writer(worker)),
             lines: None,

@@ -1,7 +1,9 @@
 //! Components of `/health` from what the parts report.
 
 use crate::http::health::{Component, Part, State};
-use crate::metrics::snapshot::{Breaker, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot};
+use crate::metrics::snapshot::{
+    Breaker, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot,
+};
 use crate::process::{self, ProcessUsage};
 use crate::text::{bytes_text, count_text, duration_short};
 use std::path::Path;
@@ -94,6 +96,19 @@ pub fn topic(source: &str, snapshot: &KafkaSnapshot) -> Component {
     Component { name: source.to_owned(), kind: Part::Source, state, reason }
 }
 
+/// The schema registry.
+pub fn registry(snapshot: &RegistrySnapshot) -> Component {
+    let (known, pending) = (count_text(snapshot.known), count_text(snapshot.pending));
+    let (state, reason) = match (&snapshot.down, snapshot.denied) {
+        (Some(why), _) => (State::Down, format!("{why}; {pending} schemas are waited for")),
+        (None, Some(id)) => {
+            (State::Degraded, format!("it has no schema {id}, which records wait for"))
+        }
+        (None, None) => (State::Ok, format!("{known} schemas known, {pending} are waited for")),
+    };
+    Component { name: "schema registry".to_owned(), kind: Part::Registry, state, reason }
+}
+
 /// A source that needs no one else: files, the generator.
 pub fn local_source(source: &str, reason: String) -> Component {
     Component { name: source.to_owned(), kind: Part::Source, state: State::Ok, reason }
@@ -178,6 +193,18 @@ mod tests {
         });
         assert_eq!(health.status(), Status::Stalled);
         assert_eq!(Health::default().status(), Status::Ok);
+    }
+
+    #[test]
+    fn a_registry_that_does_not_answer_is_down_and_one_that_lacks_a_schema_degraded() {
+        let snapshot = RegistrySnapshot { pending: 2, ..RegistrySnapshot::default() };
+        assert_eq!(registry(&snapshot).state, State::Ok);
+        let lacks = RegistrySnapshot { denied: Some(7), ..snapshot.clone() };
+        assert_eq!(registry(&lacks).state, State::Degraded);
+        assert_eq!(registry(&lacks).reason, "it has no schema 7, which records wait for");
+        let down = RegistrySnapshot { down: Some("refused".to_owned()), ..lacks };
+        assert_eq!(registry(&down).state, State::Down);
+        assert_eq!(registry(&down).reason, "refused; 2 schemas are waited for");
     }
 
     #[test]

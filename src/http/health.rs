@@ -23,6 +23,8 @@ pub enum State {
 pub enum Part {
     /// A source of the job.
     Source,
+    /// The schema registry that sources ask.
+    Registry,
     /// The online store, the sealed rows, or the dead letters.
     Sink,
     /// A worker thread.

@@ -130,6 +130,27 @@ impl KafkaSnapshot {
     }
 }
 
+/// The client of the schema registry.
+#[derive(Clone, Debug, Default)]
+pub struct RegistrySnapshot {
+    /// Why no schemas can be had; `None` while they can. Free of secrets.
+    pub down: Option<String>,
+    /// Requests so far, by outcome.
+    pub requests: Vec<(&'static str, u64)>,
+    /// Schemas held.
+    pub known: u64,
+    /// Ids of schemas that records wait for.
+    pub pending: u64,
+    /// One of those, when the registry says that there is no such schema.
+    pub denied: Option<u32>,
+    /// Ids whose records become dead letters.
+    pub unknown: u64,
+    /// Bytes of the schemas held.
+    pub bytes: u64,
+    /// How long ago the last request failed, in ms; `None` when none has.
+    pub last_error_age_ms: Option<u64>,
+}
+
 /// A sink that writes in order and drops nothing: dead letters, sealed rows.
 #[derive(Clone, Debug, Default)]
 pub struct LogSinkSnapshot {

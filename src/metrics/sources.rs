@@ -2,7 +2,7 @@
 
 use crate::metrics::Scrape;
 use crate::metrics::exposition::{Exposition, seconds};
-use crate::metrics::snapshot::KafkaSnapshot;
+use crate::metrics::snapshot::{KafkaSnapshot, RegistrySnapshot};
 
 /// Where each partition stands.
 pub(super) fn partitions(out: &mut Exposition, scrape: &Scrape<'_>) {
@@ -39,6 +39,49 @@ pub(super) fn partitions(out: &mut Exposition, scrape: &Scrape<'_>) {
     for family in [watermark, offset, idle, paused] {
         out.add(family);
     }
+}
+
+/// The schemas of Avro records.
+pub(super) fn registry(out: &mut Exposition, registry: &RegistrySnapshot) {
+    let mut requests = out.counter(
+        "tidemark_registry_requests_total",
+        "Requests to the schema registry, by outcome; only ok and missing are answers.",
+    );
+    for (outcome, count) in &registry.requests {
+        requests.count(&[("outcome", outcome)], *count);
+    }
+    out.add(requests);
+    for (name, help, count) in [
+        (
+            "tidemark_registry_pending_ids",
+            "Schemas that records wait for: their partitions stand still.",
+            registry.pending,
+        ),
+        (
+            "tidemark_registry_unknown_ids",
+            "Schemas that the registry does not have: their records become dead letters.",
+            registry.unknown,
+        ),
+        ("tidemark_registry_known_ids", "Schemas held in this process.", registry.known),
+        ("tidemark_registry_schema_bytes", "Bytes of the schemas held.", registry.bytes),
+        (
+            "tidemark_registry_up",
+            "Whether the last request to the schema registry was answered: 1 or 0.",
+            u64::from(registry.down.is_none()),
+        ),
+    ] {
+        let mut family = out.gauge(name, help);
+        family.count(&[], count);
+        out.add(family);
+    }
+    let mut age = out.gauge(
+        "tidemark_registry_last_error_age_seconds",
+        "How long ago the last request to the schema registry failed, in seconds.",
+    );
+    if let Some(ms) = registry.last_error_age_ms {
+        age.sample(&[], seconds(ms));
+    }
+    out.add(age);
 }
 
 /// How far reading is behind the ends of the topics.

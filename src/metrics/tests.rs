@@ -112,11 +112,18 @@ fn full_scrape() -> String {
         }],
     };
     let logs = [LogSinkSnapshot { name: "dead_letters", written: 10, ..Default::default() }];
+    let registry = RegistrySnapshot {
+        requests: vec![("ok", 3), ("forbidden", 2)],
+        pending: 1,
+        last_error_age_ms: Some(1_500),
+        ..RegistrySnapshot::default()
+    };
     render(&Scrape {
         plan: &plan,
         workers: &workers(&plan),
         online: Some(&online),
         kafka: Some(&kafka),
+        registry: Some(&registry),
         logs: &logs,
         ready: true,
         process: &ProcessUsage::now(),
@@ -141,6 +148,10 @@ fn names_that_dashboards_query_are_there_with_their_meaning() {
         "redis_circuit_breaker_status 1",
         "kafka_consumer_lag{topic=\"tx\",partition=\"3\"} 30",
         "kafka_total_consumer_lag 30",
+        "tidemark_registry_requests_total{outcome=\"forbidden\"} 2",
+        "tidemark_registry_pending_ids 1",
+        "tidemark_registry_up 1",
+        "tidemark_registry_last_error_age_seconds 1.5",
         "sliding_window_size{entity=\"card\",window=\"5m\",worker=\"0\"} 12",
         "sliding_window_size{entity=\"card\",window=\"24h delayed 7d\",worker=\"0\"} 0",
         "tidemark_dead_letters_total{source=\"transactions\",reason=\"late\",worker=\"0\"} 5",

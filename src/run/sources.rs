@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions};
-use tidemark_operators::plan::Plan;
+use tidemark_operators::plan::{Format, Plan};
 
 /// The plan with `topic` (`KAFKA_TOPIC`) as the topic of its only source.
 ///
@@ -45,6 +45,8 @@ pub(super) struct Sources {
     kafka: KafkaConfig,
     topics: Vec<SourceTopic>,
     files: Vec<(u16, Vec<PathBuf>)>,
+    /// By source.
+    formats: Vec<Format>,
 }
 
 impl Sources {
@@ -78,7 +80,8 @@ impl Sources {
         if !topics.is_empty() {
             kafka.check().map_err(Failure::usage)?;
         }
-        Ok(Sources { kafka, topics, files })
+        let formats = plan.sources.iter().map(|source| source.format).collect();
+        Ok(Sources { kafka, topics, files, formats })
     }
 
     /// Whether a source is a topic.
@@ -109,7 +112,8 @@ impl Sources {
                 Err(error) => return Err(Failure::failed(error)),
             }
         }
-        Ok(Some(Opened { kafka, files: self.files.clone(), progress: Arc::default() }))
+        let (files, formats) = (self.files.clone(), self.formats.clone());
+        Ok(Some(Opened { kafka, files, formats, progress: Arc::default() }))
     }
 }
 
@@ -117,6 +121,7 @@ impl Sources {
 pub(super) struct Opened {
     kafka: Option<KafkaSource>,
     files: Vec<(u16, Vec<PathBuf>)>,
+    formats: Vec<Format>,
     progress: Arc<Progress>,
 }
 
@@ -132,7 +137,7 @@ impl Opened {
         waker: &Waker,
     ) -> Result<Box<dyn Partitions>, String> {
         let mine = share(&self.files, worker, workers).map_err(|error| error.to_string())?;
-        let files = FilePartitions::open(mine, waker, &self.progress);
+        let files = FilePartitions::open_formats(mine, &self.formats, waker, &self.progress);
         let files = files.map_err(|error| error.to_string())?;
         let Some(kafka) = &self.kafka else { return Ok(Box::new(files)) };
         let topics = kafka.partitions(worker, Waker::clone(waker));

@@ -1,10 +1,12 @@
 //! What the parts report, in the form that metrics and health take.
 
+use crate::connect::millis;
 use crate::kafka::KafkaStatus;
 use crate::metrics::snapshot::{
-    Breaker, CauseSnapshot, KafkaPartition, KafkaSnapshot, OnlineSnapshot,
+    Breaker, CauseSnapshot, KafkaPartition, KafkaSnapshot, OnlineSnapshot, RegistrySnapshot,
 };
 use crate::online::{BreakerState, Commands, Histogram, RedisStatus, StoreStatus};
+use crate::registry::RegistryStatus;
 use tidemark_operators::metrics::HistogramSnapshot;
 use tidemark_operators::plan::Plan;
 
@@ -95,6 +97,20 @@ pub(super) fn kafka(plan: &Plan, status: &KafkaStatus) -> KafkaSnapshot {
         end_offset: Some(partition.position.saturating_add(partition.lag)),
     });
     KafkaSnapshot { down: status.error(), partitions: partitions.collect() }
+}
+
+/// The schema registry.
+pub(super) fn registry(status: RegistryStatus) -> RegistrySnapshot {
+    RegistrySnapshot {
+        down: status.error,
+        requests: status.requests.iter().map(|(outcome, count)| (outcome.name(), *count)).collect(),
+        known: status.known as u64,
+        pending: status.pending as u64,
+        denied: status.denied,
+        unknown: status.unknown as u64,
+        bytes: status.bytes as u64,
+        last_error_age_ms: status.last_error_age.map(millis),
+    }
 }
 
 #[cfg(test)]

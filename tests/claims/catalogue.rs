@@ -74,8 +74,8 @@ impl Subject {
         let own = "timezone = \"UTC\"";
         assert_eq!(text.matches(own).count(), 1, "where {file} says its zone");
         let text = text.replace(own, &format!("timezone = \"{zone}\""));
-        let job = tidemark_jobs::load(file, &text).unwrap_or_else(|e| panic!("{e}"));
-        let plan = tidemark::job_file::with_shipped_tables(job).plan;
+        let loaded = tidemark_jobs::load(file, &text).unwrap_or_else(|e| panic!("{e}"));
+        let plan = tidemark::job_file::with_shipped_tables(loaded).plan;
         Subject { job, write, plan, around: Surroundings::new(job, zone) }
     }
 

@@ -25,6 +25,8 @@ mod online;
 #[cfg(test)]
 mod redis_server;
 #[cfg(test)]
+mod registry;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod scripted;

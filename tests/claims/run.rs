@@ -26,7 +26,7 @@ const DEADLINE: Duration = Duration::from_secs(180);
 
 const PARTITIONS: u32 = 4;
 
-fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     let start = Instant::now();
     while !done() {
         assert!(start.elapsed() < DEADLINE, "waited in vain for {what}");
@@ -39,7 +39,7 @@ fn fraud() -> Arc<Plan> {
 }
 
 /// Some traffic, by partition: keys and values.
-fn traffic(seed: u64, events: u64) -> Vec<Vec<(Record, Record)>> {
+pub fn traffic(seed: u64, events: u64) -> Vec<Vec<(Record, Record)>> {
     let options = Options {
         events,
         seed,
@@ -59,12 +59,12 @@ fn traffic(seed: u64, events: u64) -> Vec<Vec<(Record, Record)>> {
 }
 
 /// What the job computes from it, in memory.
-fn expected(log: &[Vec<(Record, Record)>]) -> memory::Output {
+pub fn expected(log: &[Vec<(Record, Record)>]) -> memory::Output {
     let values = |records: &Vec<(Record, Record)>| records.iter().map(|r| r.1.clone()).collect();
     memory::replay(&fraud(), &log.iter().map(values).collect(), &Run::default())
 }
 
-fn kafka() -> KafkaConfig {
+pub fn kafka() -> KafkaConfig {
     KafkaConfig {
         bootstrap_servers: shared_kafka().value("BOOTSTRAP").to_owned(),
         ..KafkaConfig::default()
@@ -88,7 +88,7 @@ fn write(topic: &str, log: &[Vec<(Record, Record)>]) {
 }
 
 /// The settings of a test: the clock does not go on in silence while a test looks.
-fn settings(folder: &Path, more: &str) -> PathBuf {
+pub fn settings(folder: &Path, more: &str) -> PathBuf {
     let dead = folder.join("dead.jsonl").display().to_string();
     let text = format!(
         "[limits]\nlive_idle = \"1m\"\n[online.redis]\nprobe_interval = \"100ms\"\n\
@@ -109,14 +109,14 @@ fn command() -> Command {
 }
 
 /// A running `tidemark run`. Killed with the test.
-struct Process {
+pub struct Process {
     child: Child,
     port: u16,
     log: PathBuf,
 }
 
 impl Process {
-    fn start(folder: &Path, job: &str, variables: &[(&str, &str)]) -> Process {
+    pub fn start(folder: &Path, job: &str, variables: &[(&str, &str)]) -> Process {
         let (port, log) = (free_port(), folder.join("log"));
         let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
         let child = command()
@@ -133,7 +133,7 @@ impl Process {
     }
 
     /// Code and body; `None` while nobody answers.
-    fn get(&self, path: &str) -> Option<(u16, String)> {
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let head = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
@@ -144,16 +144,16 @@ impl Process {
         Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
     }
 
-    fn json(&self, path: &str) -> (u16, Value) {
+    pub fn json(&self, path: &str) -> (u16, Value) {
         let (code, body) = self.get(path).expect("an answer");
         (code, serde_json::from_str(&body).unwrap_or_else(|e| panic!("{path}: {e}: {body}")))
     }
 
-    fn log(&self) -> String {
+    pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap()
     }
 
-    fn until_ready(&mut self) {
+    pub fn until_ready(&mut self) {
         until("the job to be ready", || {
             if let Some(status) = self.child.try_wait().unwrap() {
                 panic!("the job ended with {status}\n{}", self.log());
@@ -177,7 +177,7 @@ impl Process {
     }
 
     /// Asks it to stop and sees that it ends well.
-    fn stop(&mut self, signal: &str) {
+    pub fn stop(&mut self, signal: &str) {
         self.signal(signal);
         let status = self.wait();
         assert_eq!(status.code(), Some(0), "{}", self.log());
@@ -193,7 +193,7 @@ impl Drop for Process {
 }
 
 /// Redis' hashes: fields and texts by key.
-type Hashes = BTreeMap<String, BTreeMap<String, String>>;
+pub type Hashes = BTreeMap<String, BTreeMap<String, String>>;
 
 /// The members of a JSON object as texts. Numbers keep their digits.
 fn texts(json: &str) -> BTreeMap<String, Option<String>> {
@@ -222,7 +222,7 @@ fn table(output: &Output) -> BTreeMap<String, Option<String>> {
 }
 
 /// What Redis must hold, from rows in memory: nulls have no field, and rows of nulls no key.
-fn hashes(output: &memory::Output) -> Hashes {
+pub fn hashes(output: &memory::Output) -> Hashes {
     let plan = fraud();
     let entity = |name: &str| {
         let view = (0..plan.views.len()).find(|at| plan.view(*at).unwrap().name == name).unwrap();
@@ -265,7 +265,7 @@ fn difference(stored: &Hashes, expected: &Hashes) -> Option<String> {
 }
 
 /// Waits until Redis holds exactly these, and says which differ when it never does.
-fn until_stored(redis: &Redis, hashes: &Hashes) {
+pub fn until_stored(redis: &Redis, hashes: &Hashes) {
     let start = Instant::now();
     while let Some(difference) = difference(&stored(redis), hashes) {
         // Before values begin to decay.
@@ -307,7 +307,7 @@ fn dead_letters(topic: &str, count: usize) -> BTreeSet<(u32, u64, String, Vec<u8
     letters
 }
 
-fn component<'h>(health: &'h Value, kind: &str) -> &'h Value {
+pub fn component<'h>(health: &'h Value, kind: &str) -> &'h Value {
     let components = health["components"].as_array().unwrap();
     components.iter().find(|component| component["kind"] == kind).unwrap()
 }

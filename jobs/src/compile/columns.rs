@@ -222,6 +222,22 @@ impl<'j> Compiler<'j, '_> {
         Ok((using, fields))
     }
 
+    /// What people read about the hidden features of a view, by name.
+    pub(super) fn hidden_texts(&self, view: usize) -> Vec<(String, FeatureText)> {
+        let declared = self.job.views.get(view).into_iter().flat_map(|view| view.features.iter());
+        let hidden = declared.enumerate().filter(|(_, feature)| feature.hidden);
+        hidden
+            .map(|(at, feature)| {
+                let node = Node { view, feature: at };
+                let memory = match self.measured.get(&node) {
+                    Some(Ok(measured)) => measured.memory,
+                    _ => Memory::default(),
+                };
+                (feature.name.value.clone(), self.text(node, memory))
+            })
+            .collect()
+    }
+
     fn text(&self, node: Node, memory: Memory) -> FeatureText {
         let declared = self.job.views.get(node.view).and_then(|it| it.features.get(node.feature));
         let description = declared.map(|it| it.description.clone()).unwrap_or_default();

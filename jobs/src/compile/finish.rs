@@ -114,6 +114,7 @@ impl Compiler<'_, '_> {
         services: Vec<Service>,
     ) -> Option<Job> {
         let job = self.job;
+        let hidden: Vec<_> = (0..job.views.len()).map(|view| self.hidden_texts(view)).collect();
         let renumbered: Vec<Renumbered> = self.sources.into_iter().map(renumbered).collect();
         let mut views = vec![None; job.views.len()];
         let mut entities = Vec::new();
@@ -135,10 +136,12 @@ impl Compiler<'_, '_> {
             distinct_max: job.distinct_max,
         };
         let frames = self.frames.into_iter().flatten();
-        let views = job.views.iter().zip(frames).zip(texts).map(|((view, frame), features)| {
+        let texts = texts.into_iter().zip(hidden);
+        let views = job.views.iter().zip(frames).zip(texts).map(|((view, frame), texts)| {
+            let (features, hidden) = texts;
             let description = view.description.clone();
             let filter = view.filter.as_ref().map(|filter| filter.shown());
-            ViewText { description, filter, sources: frame.sources, features }
+            ViewText { description, filter, sources: frame.sources, features, hidden }
         });
         Some(Job {
             plan: Arc::new(plan),

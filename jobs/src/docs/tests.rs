@@ -107,6 +107,12 @@ fn every_feature_of_every_view_is_on_the_page_once() {
 }
 
 #[test]
+fn hidden_features_that_expressions_name_are_explained() {
+    let text = job_page(&fraud(), &[]).markdown();
+    assert!(text.contains("| `amount_avg_24h` | average amount | 24h | 24 B |"), "{text}");
+}
+
+#[test]
 fn the_page_about_job_files_has_its_sections_keys() {
     let text = job_file_page().markdown();
     for key in ["[sources.transactions]", "out_of_orderness", "[views.activity]", "[services"] {

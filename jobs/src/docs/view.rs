@@ -30,6 +30,7 @@ impl Described<'_> {
         out.push('\n');
         out.push_str(&self.features());
         out.push_str(&self.example());
+        out.push_str(&self.hidden());
         out
     }
 
@@ -91,6 +92,18 @@ impl Described<'_> {
             ]);
         }
         rows.finish()
+    }
+
+    /// What expressions name and rows do not show.
+    fn hidden(&self) -> String {
+        if self.text.hidden.is_empty() {
+            return String::new();
+        }
+        let mut rows = Rows::new(&["Hidden feature", "Definition", "Over", "Memory"]);
+        for (name, text) in &self.text.hidden {
+            rows.push([code(name), definition(text), over(text), memory(text)]);
+        }
+        format!("\nNot in the row, but named by expressions:\n\n{}", rows.finish())
     }
 
     fn example(&self) -> String {

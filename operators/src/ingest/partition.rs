@@ -49,6 +49,8 @@ pub(crate) struct Owned {
     pub ended: bool,
     pub idle: bool,
     pub paused: bool,
+    /// The next record's schema is not there yet; looked at again in the next step.
+    pub waiting: bool,
     pub accepted: u64,
     /// The first accepted ts; 0 before it.
     pub first: EventTime,
@@ -85,6 +87,7 @@ impl Owned {
             caught_up: false,
             ended: false,
             paused: false,
+            waiting: false,
             accepted: 0,
             first: 0,
             next_offset: 0,
@@ -133,6 +136,14 @@ impl Owned {
         self.alive = now;
         self.idle = false;
         self.fresh = false;
+    }
+
+    /// The next record has to wait: it is neither silence nor the end, so the partition holds its
+    /// watermark, whatever it was before.
+    pub fn wait(&mut self) {
+        self.waiting = true;
+        self.caught_up = false;
+        self.idle = false;
     }
 
     /// Becomes idle when it has been silent for long enough; follows `floor` while it is. A

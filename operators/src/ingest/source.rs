@@ -9,13 +9,17 @@
 //! worker's events above the frontier reach half of `stash_bytes`; the one that holds the frontier
 //! never is, and when its own events reach `stash_bytes` the job stops, because waiting would not
 //! help.
+//!
+//! A record whose schema is still being asked for stays where it is, and its partition with it: it
+//! is asked again whenever the source is woken, and holds its watermark meanwhile.
 
 mod letter;
+mod record;
 
 use crate::coordination::{Coordination, Notice};
 use crate::event_batch::EventBatch;
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use crate::ingest::decode::{Decoded, Decoder};
+use crate::ingest::decode::Decoded;
 use crate::ingest::judge::Verdict;
 use crate::ingest::partition::Owned;
 use crate::ingest::projection::{Outbox, Projection};
@@ -26,6 +30,7 @@ use crate::plan::{Plan, SourcePlan};
 use crate::shared::{Limits, SharedRef};
 use crate::time::EventTime;
 use letter::Letter;
+use record::{Read, Records};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -134,7 +139,7 @@ enum Pace {
 
 struct Reading {
     config: SourceConfig,
-    decoders: Vec<Decoder>,
+    records: Vec<Records>,
     projections: Vec<Projection>,
     owned: Vec<Owned>,
     decoded: Decoded,
@@ -151,11 +156,9 @@ struct Reading {
 impl Reading {
     fn new(config: SourceConfig, capabilities: Vec<Capability<EventTime>>, workers: usize) -> Self {
         let plan = &config.plan;
-        let decoder = |source: &SourcePlan| {
-            Decoder::new(source).with_record_bytes_max(config.limits.record_bytes)
-        };
+        let records = |source: &SourcePlan| Records::new(source, config.limits.record_bytes);
         Reading {
-            decoders: plan.sources.iter().map(decoder).collect(),
+            records: plan.sources.iter().map(records).collect(),
             projections: (0..plan.sources.len()).map(|at| Projection::new(plan, at)).collect(),
             owned: Vec::new(),
             decoded: Decoded::default(),
@@ -175,6 +178,7 @@ impl Reading {
             self.report();
             return Pace::Wait;
         }
+        self.owned.iter_mut().for_each(|owned| owned.waiting = false);
         let now = self.config.shared.now.get();
         let held = self.capabilities.first().map_or(0, |c| *c.time());
         for reader in self.config.partitions.appeared() {
@@ -231,7 +235,7 @@ impl Reading {
             }
             owned.paused = !holds && unsealed >= limit / 2;
             let better = chosen.is_none_or(|(least, _)| watermark < least);
-            if !owned.paused && better && owned.ready()? {
+            if !owned.paused && !owned.waiting && better && owned.ready()? {
                 chosen = Some((watermark, at));
             }
         }
@@ -254,14 +258,20 @@ impl Reading {
             if bytes >= STEP_BYTES {
                 break;
             }
+            let rows = self.decoded.rows();
+            let schemas = self.config.schemas.as_deref_mut();
+            let read = self.records[source].read(&raw, record, schemas, &mut self.decoded);
+            if read == Read::Wait {
+                owned.wait();
+                break;
+            }
             owned.next += 1;
             owned.next_offset = record.offset.saturating_add(1);
             let value = raw.value(record);
             bytes += value.len();
-            let rows = self.decoded.rows();
             let letter = Letter { owned, plan, record, key: raw.key(record), value };
-            if let Err(error) = self.decoders[source].decode(value, &mut self.decoded) {
-                self.dead.push(letter.malformed(error.to_string()));
+            if let Read::Dead(reason, error) = read {
+                self.dead.push(letter.unreadable(reason, error));
                 continue;
             }
             let ts = self.decoded.time[rows];

@@ -1,5 +1,7 @@
 //! One record's cells: values on their way into the columns.
 
+mod typed;
+
 use super::error::{DecodeError, shown};
 use super::number::{self, Rounding};
 use super::rfc3339;
@@ -139,6 +141,10 @@ impl<'a> Row<'a> {
 
     pub fn put_number(&mut self, leaf: usize, text: &str) -> Result<(), DecodeError> {
         let leaf = self.leaf(leaf)?;
+        self.put_number_at(leaf, text)
+    }
+
+    fn put_number_at(&mut self, leaf: &Leaf, text: &str) -> Result<(), DecodeError> {
         let out_of_range = || DecodeError::OutOfRange {
             field: leaf.label.clone(),
             expected: expected(leaf),
@@ -260,7 +266,7 @@ fn wrong(leaf: &Leaf, found: &str) -> DecodeError {
 }
 
 /// What a leaf's value should be, in words.
-fn expected(leaf: &Leaf) -> &'static str {
+pub(super) fn expected(leaf: &Leaf) -> &'static str {
     if leaf.object {
         return "null, because the job reads keys below it as well";
     }

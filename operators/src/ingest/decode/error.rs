@@ -31,6 +31,17 @@ pub enum DecodeError {
         /// The beginning of the record.
         begins: String,
     },
+    /// Not in the wire format of schema registries.
+    #[error("the record is not in the wire format of a schema registry: {0}")]
+    Wire(&'static str),
+    /// Not a datum of its schema.
+    #[error("the record is no Avro datum of its schema: {reason}, at byte {at} of the datum")]
+    Avro {
+        /// What is wrong.
+        reason: &'static str,
+        /// How far it could be read, in bytes.
+        at: usize,
+    },
     /// A value of another type, or one that does not parse.
     #[error("{field}: expected {expected}, found {found}")]
     WrongType {

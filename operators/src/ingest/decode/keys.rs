@@ -40,6 +40,12 @@ impl Keys {
         self.keys.iter().find(|k| *k.name == *name).map(|k| k.target)
     }
 
+    /// The keys that are wanted.
+    pub fn names(&self) -> Vec<Box<str>> {
+        let wanted = self.keys.iter().filter(|k| k.target != Target::Skip);
+        wanted.map(|k| k.name.clone()).collect()
+    }
+
     /// Makes a wanted key known, or lets it lead elsewhere.
     pub fn insert(&mut self, name: &str, target: Target) {
         match self.keys.iter_mut().find(|k| *k.name == *name) {

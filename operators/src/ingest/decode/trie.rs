@@ -5,7 +5,7 @@ use crate::plan::{SourcePlan, TimeUnit};
 use crate::value::Type;
 
 /// See the module. Node 0 is the record itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Trie {
     pub nodes: Vec<Node>,
     pub leaves: Vec<Leaf>,

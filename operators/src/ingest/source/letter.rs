@@ -34,8 +34,8 @@ impl Letter<'_> {
         }
     }
 
-    pub fn malformed(&self, error: String) -> DeadLetter {
-        DeadLetter { error: Some(error), ..self.dead(Reason::Malformed) }
+    pub fn unreadable(&self, reason: Reason, error: Option<String>) -> DeadLetter {
+        DeadLetter { error, ..self.dead(reason) }
     }
 
     pub fn late(&self, ts: EventTime, by: u64, idle_floor: bool) -> DeadLetter {

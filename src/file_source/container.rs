@@ -1,0 +1,184 @@
+//! Avro object containers: blocks of records behind a header that has their schema.
+
+use super::lines::BLOCK_BYTES;
+use crate::file_source::codec::{Codec, wrong};
+use std::collections::HashMap;
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+use tidemark_operators::ingest::decode::avro::{Extents, SCHEMA_BYTES_MAX};
+use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
+
+/// What a container begins with.
+pub(super) const MAGIC: [u8; 4] = *b"Obj\x01";
+/// The longest block, in bytes, before and after decompression (64 MiB).
+pub(super) const CONTAINER_BLOCK_BYTES_MAX: usize = 64 << 20;
+/// What is read of the file at once, in bytes.
+const READ_BYTES: usize = 1 << 16;
+/// The most entries of a header, and their most bytes.
+const HEADER_ENTRIES_MAX: usize = 1_024;
+const HEADER_BYTES_MAX: usize = SCHEMA_BYTES_MAX * 2;
+
+type Sync = [u8; 16];
+
+/// See the module.
+pub(super) struct Container<R> {
+    from: Counting<R>,
+    schema: Arc<str>,
+    codec: Codec,
+    sync: Sync,
+    extents: Extents,
+    /// The number of the next record.
+    record: u64,
+    /// Where the block that is being read begins, in bytes.
+    block: u64,
+}
+
+impl<R: Read> Container<R> {
+    /// Reads the header, which begins behind the [`MAGIC`].
+    pub fn new(from: R) -> io::Result<Self> {
+        let mut from =
+            Counting { from: BufReader::with_capacity(READ_BYTES, from), at: MAGIC.len() as u64 };
+        let mut header = from.header()?;
+        let mut sync = Sync::default();
+        from.fill(&mut sync)?;
+        let schema =
+            header.remove("avro.schema").ok_or_else(|| wrong("its header has no schema"))?;
+        let schema = String::from_utf8(schema).map_err(|_| wrong("its schema is not UTF-8"))?;
+        let codec = Codec::named(&header.remove("avro.codec").unwrap_or_default())?;
+        let extents =
+            Extents::new(&schema).map_err(|why| wrong(format!("its schema cannot be read: {why}")));
+        let block = from.at;
+        Ok(Self { from, schema: schema.into(), codec, sync, extents: extents?, record: 0, block })
+    }
+
+    /// Where reading stands, for messages.
+    pub fn place(&self) -> String {
+        format!("record {} (in the block at byte {})", self.record, self.block)
+    }
+
+    /// The records of the next blocks, or `None` at the end.
+    pub fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
+        let mut batch = RawBatch { schema: Some(Arc::clone(&self.schema)), ..RawBatch::default() };
+        while batch.bytes.len() < BLOCK_BYTES && !self.from.ended()? {
+            self.block(&mut batch)?;
+        }
+        Ok((!batch.records.is_empty()).then_some(batch))
+    }
+
+    fn block(&mut self, batch: &mut RawBatch) -> io::Result<()> {
+        self.block = self.from.at;
+        let count = self.from.long()?;
+        let count = u64::try_from(count).map_err(|_| wrong("a block of less than no records"))?;
+        let size = self.from.length(CONTAINER_BLOCK_BYTES_MAX)?;
+        let data = self.from.take(size)?;
+        let mut sync = Sync::default();
+        self.from.fill(&mut sync)?;
+        if sync != self.sync {
+            return Err(wrong("the block does not end with the mark of the file"));
+        }
+        let start = batch.bytes.len();
+        self.codec.decompress(data, &mut batch.bytes)?;
+        self.split(count, start, batch)
+    }
+
+    /// Finds the `count` records of the block that begins at `start`.
+    fn split(&mut self, count: u64, start: usize, batch: &mut RawBatch) -> io::Result<()> {
+        let mut at = start;
+        for _ in 0..count {
+            let rest = batch.bytes.get(at..).unwrap_or_default();
+            let length = self.extents.of(rest).map_err(|error| wrong(error.to_string()))?;
+            if length == 0 {
+                return Err(wrong("a record of no bytes, which has no event time"));
+            }
+            let value = Some(at..at + length);
+            batch.records.push(RawRecord { offset: self.record, value, ..RawRecord::default() });
+            at += length;
+            self.record += 1;
+        }
+        match batch.bytes.len() - at {
+            0 => Ok(()),
+            left => Err(wrong(format!("{left} bytes are left behind the block's last record"))),
+        }
+    }
+}
+
+/// What is read, and how far.
+struct Counting<R> {
+    from: BufReader<R>,
+    at: u64,
+}
+
+impl<R: Read> Counting<R> {
+    fn ended(&mut self) -> io::Result<bool> {
+        Ok(self.from.fill_buf()?.is_empty())
+    }
+
+    fn fill(&mut self, into: &mut [u8]) -> io::Result<()> {
+        self.from.read_exact(into).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => wrong("it ends in the middle of a block"),
+            _ => error,
+        })?;
+        self.at += into.len() as u64;
+        Ok(())
+    }
+
+    /// An Avro long.
+    fn long(&mut self) -> io::Result<i64> {
+        let mut value = 0_u64;
+        for shift in (0..64).step_by(7) {
+            let mut byte = [0];
+            self.fill(&mut byte)?;
+            let [byte] = byte;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());
+            }
+        }
+        Err(wrong("a number of more than 64 bits"))
+    }
+
+    /// A length of at most `max`.
+    fn length(&mut self, max: usize) -> io::Result<usize> {
+        let length = self.long()?;
+        let fits = usize::try_from(length).ok().filter(|length| *length <= max);
+        fits.ok_or_else(|| wrong(format!("{length} bytes, where 0 to {max} may be")))
+    }
+
+    /// The next bytes. Memory is taken as they come, whatever `length` says.
+    fn take(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        (&mut self.from).take(length as u64).read_to_end(&mut bytes)?;
+        self.at += bytes.len() as u64;
+        if bytes.len() < length {
+            return Err(wrong("it ends in the middle of a block"));
+        }
+        Ok(bytes)
+    }
+
+    /// The entries of the header.
+    fn header(&mut self) -> io::Result<HashMap<String, Vec<u8>>> {
+        let mut entries = HashMap::new();
+        let (mut left, mut read) = (HEADER_BYTES_MAX, 0);
+        loop {
+            let count = self.long()?;
+            match count {
+                0 => return Ok(entries),
+                ..0 => drop(self.long()?),
+                _ => {}
+            }
+            for _ in 0..count.unsigned_abs() {
+                read += 1;
+                if read > HEADER_ENTRIES_MAX {
+                    return Err(wrong(format!("more than {HEADER_ENTRIES_MAX} header entries")));
+                }
+                let length = self.length(left)?;
+                let key = self.take(length)?;
+                left -= length;
+                let length = self.length(left)?;
+                let value = self.take(length)?;
+                left -= length;
+                entries.insert(String::from_utf8_lossy(&key).into_owned(), value);
+            }
+        }
+    }
+}
