@@ -134,9 +134,8 @@ impl FilePartitions {
         waker: &Waker,
         progress: &Arc<Progress>,
     ) -> Result<Self, FileSourceError> {
-        let format = |id: PartitionId| {
-            formats.get(usize::from(id.source)).copied().unwrap_or(Format::Json)
-        };
+        let format =
+            |id: PartitionId| formats.get(usize::from(id.source)).copied().unwrap_or(Format::Json);
         let mut opened = Vec::with_capacity(list.len());
         for (id, path) in list {
             match Opened::new(&path, Arc::clone(progress)) {

@@ -158,8 +158,8 @@ impl Outputs {
         let store = self.store.clone();
         Arc::new(move |worker, waker: Waker| {
             let mine = file_source::share(&files, worker, workers).map_err(|e| e.to_string())?;
-            let partitions =
-                FilePartitions::open_formats(mine, &formats, &waker, &read).map_err(|e| e.to_string())?;
+            let partitions = FilePartitions::open_formats(mine, &formats, &waker, &read)
+                .map_err(|e| e.to_string())?;
             let letters = letters.lock().map_or(None, |mut l| l.get_mut(worker)?.take());
             let lines =
                 if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };

@@ -41,21 +41,14 @@ impl<R: Read> Container<R> {
         let mut header = from.header()?;
         let mut sync = Sync::default();
         from.fill(&mut sync)?;
-        let schema = header.remove("avro.schema").ok_or_else(|| wrong("its header has no schema"))?;
+        let schema =
+            header.remove("avro.schema").ok_or_else(|| wrong("its header has no schema"))?;
         let schema = String::from_utf8(schema).map_err(|_| wrong("its schema is not UTF-8"))?;
         let codec = Codec::named(&header.remove("avro.codec").unwrap_or_default())?;
         let extents =
             Extents::new(&schema).map_err(|why| wrong(format!("its schema cannot be read: {why}")));
         let block = from.at;
-        Ok(Self {
-            from,
-            schema: schema.into(),
-            codec,
-            sync,
-            extents: extents?,
-            record: 0,
-            block,
-        })
+        Ok(Self { from, schema: schema.into(), codec, sync, extents: extents?, record: 0, block })
     }
 
     /// Where reading stands, for messages.

@@ -87,7 +87,7 @@ fn in_second(id: u32, event: &Value) -> Record {
     long(event["timestamp"].as_i64().unwrap(), &mut record);
     record.extend_from_slice(b"\xff\x00ab");
     // An array of one block of two, and its end.
-    [2, 7, -7, 0].map(|number| long(number, &mut record));
+    [2, 7, -7, 0].into_iter().for_each(|number| long(number, &mut record));
     let cents = (event["amount"].as_f64().unwrap() * 100.0).round() as i64;
     bytes(&cents.to_be_bytes(), &mut record);
     long(i64::from(event["status"] == "approved"), &mut record);
@@ -182,11 +182,8 @@ fn letters(folder: &Path) -> BTreeMap<(u64, u64), (String, String)> {
     let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let letter = |line: Value| {
         let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
-        let partition = match &line["partition"] {
-            Value::Object(id) => id["partition"].as_u64(),
-            number => number.as_u64(),
-        };
-        ((partition.unwrap(), line["offset"].as_u64().unwrap()), (text("reason"), text("error")))
+        let number = |key: &str| line[key].as_u64().unwrap();
+        ((number("partition"), number("offset")), (text("reason"), text("error")))
     };
     lines.map(letter).collect()
 }

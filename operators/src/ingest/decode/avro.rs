@@ -47,7 +47,6 @@ use std::sync::Arc;
 /// compiled again when they are needed.
 pub const SCHEMAS_MAX: usize = 256;
 
-
 /// Why a record did not become a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -221,12 +220,7 @@ impl AvroDecoder {
         at
     }
 
-    fn decode_with(
-        &mut self,
-        at: usize,
-        datum: &[u8],
-        into: &mut Decoded,
-    ) -> Result<(), Refused> {
+    fn decode_with(&mut self, at: usize, datum: &[u8], into: &mut Decoded) -> Result<(), Refused> {
         into.shape(self.needs.fields());
         let row = into.rows();
         let program = match self.compiled.get(at).map(|compiled| &compiled.program) {

@@ -160,11 +160,8 @@ struct Compiler<'a> {
 
 impl<'a> Compiler<'a> {
     fn new(schema: &'a Schema, trie: &'a Trie, unneeded: Vec<bool>) -> Self {
-        let program = Program {
-            routines: vec![Vec::new()],
-            nulls: vec![Vec::new()],
-            ..Program::default()
-        };
+        let program =
+            Program { routines: vec![Vec::new()], nulls: vec![Vec::new()], ..Program::default() };
         Compiler {
             schema,
             trie,
@@ -415,7 +412,8 @@ impl<'a> Compiler<'a> {
         }
         // Which keys there are is not known before the value.
         let seen = before.into_iter().zip(&self.presence);
-        self.presence = seen.map(|(before, now)| before.max((*now).min(Presence::Sometimes))).collect();
+        self.presence =
+            seen.map(|(before, now)| before.max((*now).min(Presence::Sometimes))).collect();
         let mut skip = Steps::default();
         self.skip(values, &mut skip)?;
         entries.skip = self.routine(skip);

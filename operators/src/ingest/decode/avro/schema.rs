@@ -42,10 +42,7 @@ pub(super) enum Kind {
     Array(NodeId),
     Map(NodeId),
     Union(Vec<NodeId>),
-    Record {
-        name: Box<str>,
-        fields: Vec<(Box<str>, NodeId)>,
-    },
+    Record { name: Box<str>, fields: Vec<(Box<str>, NodeId)> },
 }
 
 /// What a value means.
