@@ -210,6 +210,7 @@ fn job_latency(rate: u64, plan: &Arc<Plan>) -> Option<Measured> {
     let make: engine::MakeParts = Arc::new(move |worker, waker| {
         Ok(Parts {
             partitions: Box::new(start(&options, &waker)),
+            tables: Vec::new(),
             schemas: None,
             dead_letters: Box::new(NoLetters),
             online: Some(store.writer(worker)),

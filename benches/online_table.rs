@@ -46,6 +46,8 @@ fn plan() -> Plan {
         name: "card".to_owned(),
         sources: Vec::new(),
         attributes: Vec::new(),
+        lookups: Vec::new(),
+        late: Vec::new(),
         sequences: Vec::new(),
         sessions: Vec::new(),
         filters: 0,
@@ -57,6 +59,7 @@ fn plan() -> Plan {
     Plan {
         name: "bench".to_owned(),
         sources: Vec::new(),
+        tables: Vec::new(),
         entities: vec![entity],
         views: vec![ViewIndex { entity: 0, view: 0 }],
         zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),

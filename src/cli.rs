@@ -5,13 +5,17 @@
 //! job file, `cluster.toml` or the environment is wrong (nothing was started then).
 
 mod dlq;
+mod docs;
 mod generate;
 mod run;
+mod test;
 mod values;
 
 pub use dlq::{DlqArgs, DlqCommand, LetterFilter, ReasonName};
+pub use docs::{DocsArgs, PageFormat};
 pub use generate::{GenerateArgs, Profile};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
+pub use test::TestArgs;
 pub use values::SourceFiles;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +27,7 @@ Try it (no servers needed):
 
 Run it on your own topic:
   tidemark check fraud                what the shipped job computes
+  tidemark docs fraud                 the same as a page to read
   tidemark run fraud                  Kafka and Redis on this machine, or as cluster.toml says
   KAFKA_BOOTSTRAP_SERVERS=kafka:9092 REDIS_URL=redis://redis:6379/0 tidemark run my_job.toml
 
@@ -56,6 +61,10 @@ pub enum Command {
     Get(GetArgs),
     /// Check a job file and print what was understood
     Check(CheckArgs),
+    /// Test a job's features on cases with virtual time
+    Test(TestArgs),
+    /// Write the documentation of a job, or of the language jobs are written in
+    Docs(DocsArgs),
     /// Write generated records to a file
     Generate(GenerateArgs),
     /// Look into a file of dead letters

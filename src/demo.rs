@@ -8,8 +8,10 @@
 //! Everything is what `tidemark run` uses but for the two ends: records are made instead of read,
 //! and dead letters are shown instead of written.
 
+mod columns;
 mod letters;
 mod memory;
+mod recent;
 mod traffic;
 mod watch;
 
@@ -23,10 +25,12 @@ use crate::online::{Embedded, OnlineStore};
 use crate::screen::{self, Until};
 use crate::service::Service;
 use crate::signals::Stop;
+use crate::tables::{OpenTables, TablesConfig};
 use crate::text::{count_text, duration_short, latency_short};
 use crate::{connect, job_file, output, panics};
 use letters::NewestLetters;
 use memory::MemoryGuard;
+use recent::Recent;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -52,7 +56,8 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let flags = Flags { workers: args.workers, port: args.port, ..Flags::default() };
     let settings = Settings::load(&ClusterFile::None, flags)?;
     let plan = job_file::load(&args.job)?.plan;
-    let traffic = Traffic::new(args, &plan, settings.workers)?;
+    let recent = Recent::default();
+    let traffic = Traffic::new(args, &plan, settings.workers, recent.clone())?;
     let log = KeptLines::default();
     let terminal = std::io::stdout().is_terminal();
     let target = if terminal { LogTarget::Kept(log.clone()) } else { LogTarget::Stderr };
@@ -80,9 +85,16 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         .with_log(Box::new(move || written.status()));
     let http = HttpServer::start(settings.http.address(), Arc::new(service))?;
 
-    let engine = start(&run, &observer, &traffic, &store, &letters)?;
+    let config = TablesConfig {
+        reload: true,
+        kafka: None,
+        instead: &[],
+        metrics: observer.metrics.first().cloned(),
+    };
+    let tables = OpenTables::open(&run.plan, &config, &|| true)?.unwrap_or_default();
+    let engine = start(&run, &observer, &traffic, &store, &letters, tables)?;
     let memory = MemoryGuard::default();
-    let mut watch = Watch::new(&run, observer.clone(), store, letters, log.clone());
+    let mut watch = Watch::new(&run, observer.clone(), store, letters, log.clone(), recent);
     watch.http = Some(http.address().to_string());
     if !terminal {
         output::print(&watch.greeting())?;
@@ -110,6 +122,7 @@ fn start(
     traffic: &Traffic,
     store: &Arc<dyn OnlineStore>,
     letters: &NewestLetters,
+    tables: OpenTables,
 ) -> Result<Engine, Failure> {
     let (run, observer) = (run.clone(), observer.clone());
     let (traffic, store, letters) = (traffic.clone(), Arc::clone(store), letters.clone());
@@ -118,6 +131,7 @@ fn start(
         let partitions = traffic.start(worker, &waker, origin).map_err(|e| e.to_string())?;
         Ok(engine::Parts {
             partitions: Box::new(partitions),
+            tables: tables.take(worker, &waker)?,
             schemas: None,
             dead_letters: Box::new(letters.clone()),
             online: Some(store.writer(worker)),
@@ -161,7 +175,7 @@ fn summary(observer: &Observer) -> String {
     let uptime = u64::try_from(observer.started().elapsed().as_millis()).unwrap_or(u64::MAX);
     let totals = watch::Totals::of(&observer.metrics);
     let mut text = format!(
-        "demo over after {}: {} transactions read, {} of them events",
+        "demo over after {}: {} records read, {} of them events",
         duration_short(uptime),
         count_text(totals.accepted + totals.dead.iter().sum::<u64>()),
         count_text(totals.accepted),

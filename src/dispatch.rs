@@ -15,6 +15,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Replay(args) => crate::replay::run(&args),
         Command::Get(args) => crate::get::run(&args),
         Command::Check(args) => crate::check::run(&args),
+        Command::Test(args) => crate::cases::run(&args),
+        Command::Docs(args) => crate::docs::run(&args),
         Command::Generate(args) => crate::generate::run(&args),
         Command::Dlq(args) => crate::dlq::run(&args),
     }

@@ -18,6 +18,7 @@ use tidemark_operators::ingest::schemas::Schemas;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::OnlineSink;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::reference::input::TableInput;
 use tidemark_operators::sealed_lines::SealedSink;
 use tidemark_operators::shared::{InFlight, Limits};
 use tidemark_operators::time::{EventTime, Millis};
@@ -32,6 +33,9 @@ pub enum Online {
     EveryStep,
     /// Once, at the end.
     AtEnd,
+    /// As they change; once the events have ended, the live clock goes on to this time, if that is
+    /// later than the newest event.
+    Until(EventTime),
 }
 
 /// How a job is run.
@@ -55,6 +59,8 @@ pub struct Settings {
 pub struct Parts {
     /// The partitions it owns.
     pub partitions: Box<dyn Partitions>,
+    /// What the job's reference tables are read from, in plan order: looked at on worker 0 only.
+    pub tables: Vec<TableInput>,
     /// Where its dead letters go.
     pub dead_letters: Box<dyn DeadLetterSink>,
     /// Where the schemas of Avro records in topics come from; `None`: there are none to be had.
@@ -146,7 +152,8 @@ impl Observer {
 }
 
 /// Runs a job to its end: until all its partitions have ended, or until it is stopped through
-/// `observer`. Returns the greatest accepted event time, when it came to the end by itself.
+/// `observer`. Returns where the live clock stands, when it came to the end by itself: at the greatest
+/// accepted event time, unless [`Online::Until`] says later.
 ///
 /// # Errors
 /// When a partition cannot be read on, a worker's parts cannot be made, or a worker panics.

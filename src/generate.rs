@@ -22,14 +22,17 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode, Failure> {
 }
 
 fn options(args: &GenerateArgs) -> Options {
-    let default = Options::default();
+    let profile = match args.profile {
+        cli::Profile::Fraud => Profile::Fraud,
+        cli::Profile::W1 => Profile::W1,
+        cli::Profile::Personalization => Profile::Personalization,
+        cli::Profile::Behavior => Profile::Behavior,
+    };
+    let default = Options::of(profile);
     // What is too large is refused with the bounds by whoever generates.
     let number = |n: Option<u64>, or: u32| n.map_or(or, |n| u32::try_from(n).unwrap_or(u32::MAX));
     Options {
-        profile: match args.profile {
-            cli::Profile::Fraud => Profile::Fraud,
-            cli::Profile::W1 => Profile::W1,
-        },
+        profile,
         events: args.events,
         seed: args.seed,
         partitions: args.partitions,

@@ -2,8 +2,11 @@
 
 use crate::failure::Failure;
 use std::path::Path;
+use std::sync::Arc;
 use tidemark_jobs::document::{FILE_BYTES_MAX, nearest};
 use tidemark_jobs::{Job, SHIPPED, shipped};
+use tidemark_operators::plan::TableFrom;
+use tidemark_operators::time::Millis;
 
 /// Reads and checks a job: the shipped one of that name, else the file of that path. A file that
 /// has the name of a shipped job is read as `./name`.
@@ -13,7 +16,7 @@ use tidemark_jobs::{Job, SHIPPED, shipped};
 /// column and the nearest valid name. The exit code is 2.
 pub fn load(name: &str) -> Result<Job, Failure> {
     if let Some((file, text)) = shipped(name) {
-        return checked(file, text);
+        return checked(file, text).map(with_shipped_tables);
     }
     let path = Path::new(name);
     let is_path = name.contains('/') || path.extension().is_some();
@@ -24,7 +27,39 @@ pub fn load(name: &str) -> Result<Job, Failure> {
         Failure::usage(format!("cannot read the job file \"{name}\": {error}"))
             .hint(format!("name a file, or a shipped job: {}", SHIPPED.join(", ")))
     })?;
-    checked(name, &text)
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    checked(name, &text).map(|job| {
+        placed(job, |file, valid_from, reload| {
+            let path = folder.join(file).to_string_lossy().into_owned();
+            Some(TableFrom::File { path, valid_from, reload })
+        })
+    })
+}
+
+/// The job with its tables where they are: paths are relative to the job.
+fn placed(mut job: Job, place: impl Fn(&str, Option<String>, Millis) -> Option<TableFrom>) -> Job {
+    if job.plan.tables.is_empty() {
+        return job;
+    }
+    for table in &mut Arc::make_mut(&mut job.plan).tables {
+        if let TableFrom::File { path, valid_from, reload } = &table.from
+            && let Some(from) = place(path, valid_from.clone(), *reload)
+        {
+            table.from = from;
+        }
+    }
+    job
+}
+
+/// The job with the tables that come with the program where it names their files.
+pub fn with_shipped_tables(job: Job) -> Job {
+    placed(job, shipped_table)
+}
+
+/// A table of a shipped job.
+fn shipped_table(file: &str, valid_from: Option<String>, _: Millis) -> Option<TableFrom> {
+    let text = tidemark_jobs::shipped_table(file)?;
+    Some(TableFrom::Shipped { name: file.to_owned(), text, valid_from })
 }
 
 fn checked(file: &str, text: &str) -> Result<Job, Failure> {
@@ -32,7 +67,8 @@ fn checked(file: &str, text: &str) -> Result<Job, Failure> {
         .map_err(|errors| Failure::usage(format!("the job is wrong\n{errors}")))
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
+/// The text of a file, which must not be longer than [`FILE_BYTES_MAX`].
+pub(crate) fn read(path: &Path) -> std::io::Result<String> {
     use std::io::{Error, ErrorKind, Read};
     let most = FILE_BYTES_MAX as u64;
     let mut text = String::new();

@@ -1,12 +1,14 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`generate`], [`dlq`]: the commands;
+//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`dlq`]: the
+//!   commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`connect`]: what the clients of servers are told of the settings;
 //! - [`failure`], [`panics`]: how a command fails;
-//! - [`source`], [`kafka`], [`file_source`], [`generator`]: where records come from;
+//! - [`source`], [`kafka`], [`file_source`], [`memory_partition`], [`generator`]: where records come
+//!   from;
 //! - [`registry`]: the schemas of Avro records;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
@@ -20,6 +22,7 @@
 //! - [`process`]: what the process uses of the machine;
 //! - [`text`]: durations, sizes and counts as people write them.
 
+pub mod cases;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -28,6 +31,7 @@ pub mod dead_letters;
 pub mod demo;
 pub mod dispatch;
 pub mod dlq;
+pub mod docs;
 pub mod engine;
 pub mod failure;
 mod feed;
@@ -39,6 +43,7 @@ pub mod http;
 pub mod job_file;
 pub mod kafka;
 pub mod logging;
+pub mod memory_partition;
 pub mod metrics;
 pub mod online;
 pub mod output;
@@ -53,4 +58,5 @@ pub mod sealed_file;
 pub mod service;
 pub mod signals;
 pub mod source;
+pub mod tables;
 pub mod text;

@@ -49,6 +49,7 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
     workers::rows(&mut out, scrape);
     workers::clocks(&mut out, scrape);
     workers::state(&mut out, scrape);
+    workers::tables(&mut out, scrape);
     workers::stash(&mut out, scrape);
     sources::partitions(&mut out, scrape);
     if let Some(kafka) = scrape.kafka {

@@ -11,6 +11,7 @@ use crate::file_source::{self, FilePartitions};
 use crate::online::{Embedded, OnlineStore};
 use crate::sealed_file::SealedFile;
 use crate::source::Waker;
+use crate::tables::{OpenTables, TablesConfig};
 use crate::{config, job_file, process, progress};
 use serde::Serialize;
 use std::io::IsTerminal as _;
@@ -64,6 +65,7 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let settings = config::Settings::load(&config::ClusterFile::None, config::Flags::default())?;
     let workers = args.workers.unwrap_or(settings.workers);
     let files = sources(&job, args)?;
+    let tables = tables(&job, args)?;
     let online = if args.online.is_some() { Online::AtEnd } else { Online::Off };
     let settings = Settings {
         plan: Arc::clone(&job.plan),
@@ -76,7 +78,7 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let observer = Observer::new(&settings);
     let outputs = Outputs::create(args, &settings, &observer)?;
     let read = Arc::new(file_source::Progress::default());
-    let make = outputs.parts(&settings, &files, &read);
+    let make = outputs.parts(&settings, &files, tables, &read);
     let result = watched(&settings, &observer, &make, &read);
     drop(make);
     outputs.finish(args, &settings.plan)?;
@@ -115,6 +117,25 @@ fn sources(job: &Job, args: &ReplayArgs) -> Result<Vec<(u16, Vec<PathBuf>)>, Fai
     }
 }
 
+/// The job's tables, as they are now.
+fn tables(job: &Job, args: &ReplayArgs) -> Result<OpenTables, Failure> {
+    let names: Vec<_> = job.plan.tables.iter().map(|table| table.name.as_str()).collect();
+    let mut instead = Vec::new();
+    for given in &args.tables {
+        let Some(at) = names.iter().position(|name| *name == given.name) else {
+            let unknown = format!("job \"{}\" has no table \"{}\"", job.plan.name, given.name);
+            let hint = match names.is_empty() {
+                true => "leave out --table: the job has none".to_owned(),
+                false => format!("its tables: {}", names.join(", ")),
+            };
+            return Err(Failure::usage(unknown).hint(hint));
+        };
+        instead.push((at, given.file.clone()));
+    }
+    let config = TablesConfig { reload: false, kafka: None, instead: &instead, metrics: None };
+    Ok(OpenTables::open(&job.plan, &config, &|| true)?.unwrap_or_default())
+}
+
 /// Where a replay writes.
 struct Outputs {
     sealed: Option<SealedFile>,
@@ -146,6 +167,7 @@ impl Outputs {
         &self,
         settings: &Settings,
         files: &[(u16, Vec<PathBuf>)],
+        tables: OpenTables,
         read: &Arc<file_source::Progress>,
     ) -> MakeParts {
         let (files, read) = (files.to_vec(), Arc::clone(read));
@@ -165,6 +187,7 @@ impl Outputs {
                 if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };
             Ok(Parts {
                 partitions: Box::new(partitions),
+                tables: tables.take(worker, &waker)?,
                 schemas: None,
                 dead_letters: match letters {
                     Some(sink) => Box::new(sink),

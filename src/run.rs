@@ -25,6 +25,7 @@ use crate::online::OnlineStore;
 use crate::sealed_file::SealedFile;
 use crate::service::Service;
 use crate::signals::Stop;
+use crate::tables::{OpenTables, TablesConfig};
 use crate::{connect, job_file, logging, panics};
 use arrival::Arrivals;
 use letters::Letters;
@@ -166,22 +167,37 @@ impl Job {
     fn read(&self, stop: &Stop) -> Result<(), Failure> {
         let workers = self.settings.workers;
         let keep_trying = || !stop.asked();
+        let Some(tables) = self.tables(&keep_trying)? else { return Ok(()) };
+        let tables = Arc::new(tables);
         let Some(opened) = self.sources.open(workers, &self.status, &keep_trying)? else {
             return Ok(());
         };
         let opened = Arc::new(opened);
-        let outcome = engine::run(&self.engine, &self.observer, &self.parts(&opened));
+        let outcome = engine::run(&self.engine, &self.observer, &self.parts(&opened, &tables));
         let closing = Duration::from_secs(5).min(self.settings.limits.shutdown);
         if let Some(opened) = Arc::into_inner(opened) {
             opened.close(closing);
         }
+        tables.close(closing);
         match outcome {
             Ok(_) => Ok(()),
             Err(error) => Err(Failure::failed(error)),
         }
     }
 
-    fn parts(&self, opened: &Arc<sources::Opened>) -> MakeParts {
+    /// The job's reference tables, opened; `None` when somebody stopped it.
+    fn tables(&self, keep_trying: &dyn Fn() -> bool) -> Result<Option<OpenTables>, Failure> {
+        let config = TablesConfig {
+            reload: true,
+            kafka: Some(connect::kafka(&self.settings.kafka)),
+            instead: &[],
+            metrics: self.observer.metrics.first().cloned(),
+        };
+        OpenTables::open(&self.engine.plan, &config, keep_trying)
+    }
+
+    fn parts(&self, opened: &Arc<sources::Opened>, tables: &Arc<OpenTables>) -> MakeParts {
+        let tables = Arc::clone(tables);
         let (opened, letters) = (Arc::clone(opened), Arc::clone(&self.letters));
         let (store, workers) = (Arc::clone(&self.store), self.settings.workers);
         let (clock, schemas) = (self.observer.clone(), self.schemas.clone());
@@ -193,6 +209,7 @@ impl Job {
             let schemas = schemas.as_ref().map(|schemas| schemas.schemas(&waker));
             Ok(Parts {
                 partitions: Box::new(Arrivals { partitions, clock: clock.clone() }),
+                tables: tables.take(worker, &waker)?,
                 schemas,
                 dead_letters: letters.sink(waker),
                 online: Some(store.writer(worker)),

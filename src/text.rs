@@ -57,6 +57,12 @@ pub fn count_text(count: u64) -> String {
     text
 }
 
+/// A time as RFC 3339.
+pub fn time_text(ms: u64) -> String {
+    let time = i64::try_from(ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    time.map_or_else(|| format!("{ms} ms"), |time| time.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

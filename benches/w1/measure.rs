@@ -107,6 +107,7 @@ pub fn live(file: &Path, job: &Path) -> Measured {
         let partitions = FilePartitions::open(list, &waker, &progress);
         Ok(Parts {
             partitions: Box::new(partitions.map_err(|e| e.to_string())?),
+            tables: Vec::new(),
             schemas: None,
             dead_letters: Box::new(NoLetters),
             online: Some(store.writer(worker)),

@@ -6,30 +6,41 @@
 //! file and list it in `ALL`.
 
 mod avg;
+mod changes;
 mod count;
 mod distinct;
+mod duration;
+mod edge;
 mod entropy;
 mod extreme;
+mod hour_share;
+mod is_new;
 mod keys;
 mod latest;
 mod memory;
+mod of;
+mod previous;
 mod previous_gap;
 mod ratio;
+mod reading;
 mod stddev;
 mod sum;
+mod unit;
 
-pub(crate) use keys::{AtLatest, Of, Windowed, over_latest};
+pub(crate) use keys::{AtLatest, Session, Windowed, Within, over_latest};
 pub(crate) use memory::Memory;
+pub(crate) use of::{Of, OfValue};
+pub(crate) use reading::{Reading, quotient};
+pub(crate) use unit::Unit;
 
 use crate::compile::Scope;
 use crate::document::Table;
 use std::fmt::Debug;
 use std::rc::Rc;
-use tidemark_operators::plan::{Mask, Read};
+use tidemark_operators::plan::Mask;
 use tidemark_operators::time::Millis;
-use tidemark_operators::value::Type;
 
-const ALL: [&dyn Aggregate; 11] = [
+const ALL: [&dyn Aggregate; 19] = [
     &count::Count,
     &sum::Sum,
     &avg::Avg,
@@ -39,8 +50,16 @@ const ALL: [&dyn Aggregate; 11] = [
     &distinct::Distinct,
     &entropy::Entropy,
     &ratio::Ratio,
+    &hour_share::HourShare,
+    &changes::CHANGES,
+    &changes::CHANGE_RATIO,
     &latest::Latest,
+    &previous::Previous,
     &previous_gap::PreviousGap,
+    &is_new::IsNew,
+    &edge::FIRST,
+    &edge::LAST,
+    &duration::Duration,
 ];
 
 /// Something is wrong, and it is recorded.
@@ -65,14 +84,8 @@ pub(crate) trait Measure: Debug {
 /// A feature of some aggregate, compiled.
 #[derive(Clone, Debug)]
 pub(crate) struct Measured {
-    /// How it is read.
-    pub(crate) read: Read,
-    /// The type of what is read.
-    pub(crate) ty: Type,
-    /// Whether what is read can be null.
-    pub(crate) nullable: bool,
-    /// What it is divided by, as a double, to be the feature; `None`: it is the feature.
-    pub(crate) divisor: Option<i64>,
+    /// What is read from state, and the feature over that.
+    pub(crate) reading: Reading,
     /// How long which events are seen.
     pub(crate) extents: Vec<(Mask, Millis)>,
     /// The window or horizon in words.

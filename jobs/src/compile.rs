@@ -3,7 +3,8 @@
 //!
 //! In this order, so that everything a step needs is there:
 //!
-//! 1. `source`: each source's definitions are put in order and checked;
+//! 1. `source`: each source's definitions are put in order and checked, and its lookups found in
+//!    the tables (`table`);
 //! 2. `frame`: each view's entity, sources and filter are looked up; the filters of views get the
 //!    first filter bits of their entity;
 //! 3. aggregates register attributes, windows, accumulators and last-event state with their entity
@@ -24,6 +25,7 @@ mod graph;
 mod lookup;
 mod scope;
 mod source;
+mod table;
 
 pub(crate) use scope::Scope;
 
@@ -50,7 +52,8 @@ pub(super) struct Compiler<'j, 'p> {
 
 /// Compiles `job`. `None` when anything is wrong, which is then recorded.
 pub(crate) fn compile(job: &JobDeclared, problems: &Problems<'_>) -> Option<Job> {
-    let sources = job.sources.iter().map(|source| SourceBuild::new(source, problems)).collect();
+    let sources =
+        job.sources.iter().map(|source| SourceBuild::new(source, &job.tables, problems)).collect();
     let mut compiler = Compiler {
         job,
         problems,

@@ -9,13 +9,15 @@ mod job;
 mod name;
 mod service;
 mod source;
+mod table;
 mod view;
 
 pub(crate) use entity::{EntityDeclared, Keys};
 pub(crate) use feature::{Body, FeatureDeclared, filter};
 pub(crate) use job::JobDeclared;
 pub(crate) use service::ServiceDeclared;
-pub(crate) use source::SourceDeclared;
+pub(crate) use source::{Asked, LookupDeclared, SourceDeclared};
+pub(crate) use table::TableDeclared;
 pub(crate) use view::ViewDeclared;
 
 use crate::document::{At, Problems};

@@ -4,22 +4,7 @@
 //! [`Expr`](tidemark_operators::expression::Expr), which says what the operations mean for nulls,
 //! overflows and rounding. [`functions`] lists the functions.
 //!
-//! ```text
-//! expression := or
-//! or         := and { "or" and }
-//! and        := not { "and" not }
-//! not        := "not" not | comparison
-//! comparison := sum [ ("=" | "==" | "!=" | "<" | "<=" | ">" | ">=") sum | ["not"] "in" set ]
-//! sum        := product { ("+" | "-") product }
-//! product    := minus { ("*" | "/") minus }
-//! minus      := "-" minus | value
-//! value      := number | string | "true" | "false" | name | function "(" arguments ")" | "(" or ")"
-//! arguments  := or { "," or }
-//! set        := "{" literal { "," literal } "}"         literal := ["-"] number | string
-//! number     := digits [ "." digits ] [ ("e" | "E") ["+" | "-"] digits ]
-//! string     := '"' .. '"' | "'" .. "'"    with \" \' \\ \n \r \t
-//! name       := word { "." word }          word := (letter | "_") { letter | digit | "_" }
-//! ```
+#![doc = concat!("```text\n", include_str!("expression/grammar.txt"), "```")]
 //!
 //! A comparison does not chain. Letters and digits are ASCII; white space (line ends included)
 //! separates and means nothing else.
@@ -44,6 +29,9 @@ pub use check::{Binding, check};
 pub use functions::{FunctionDoc, functions};
 pub use parser::parse;
 
+/// The grammar, as the reference shows it.
+pub const GRAMMAR: &str = include_str!("expression/grammar.txt");
+
 /// The longest expression, in bytes.
 pub const LENGTH_MAX: usize = 16_384;
 
@@ -58,6 +46,13 @@ pub const NESTING_MAX: usize = 64;
 /// many terms a sum without parentheses may have. `and` and `or` count once however many terms
 /// they join.
 pub const DEPTH_MAX: usize = 256;
+
+/// All operators, as they are written: every symbol but punctuation, and the words.
+#[cfg(test)]
+pub(crate) fn operator_words() -> impl Iterator<Item = &'static str> {
+    let symbols = lexer::SYMBOLS.into_iter().filter(|symbol| !"(){},".contains(symbol));
+    symbols.chain(["or", "and", "not", "in"])
+}
 
 /// Why a text is no expression, or none of the right types.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -15,6 +15,8 @@ pub struct Job {
     pub description: String,
     /// About the sources, in the order of [`Plan::sources`].
     pub sources: Vec<SourceText>,
+    /// What the job says about its tables, in the order of [`Plan::tables`]; may be empty.
+    pub tables: Vec<String>,
     /// What the job says about its entities, in the order of [`Plan::entities`]; may be empty.
     pub entities: Vec<String>,
     /// About the views, in the order of [`Plan::views`].
@@ -28,8 +30,12 @@ pub struct Job {
 pub struct SourceText {
     /// What the job says about it; may be empty.
     pub description: String,
+    /// Its fields, those that nothing reads too: name, and where it is in the record.
+    pub fields: Vec<(String, Vec<String>)>,
     /// Named expressions over its fields: name and text.
     pub definitions: Vec<(String, String)>,
+    /// What its events are looked up in: name and text.
+    pub lookups: Vec<(String, String)>,
 }
 
 /// What people read about a view.
@@ -43,6 +49,8 @@ pub struct ViewText {
     pub sources: Vec<usize>,
     /// About its features, in the order of the plan's.
     pub features: Vec<FeatureText>,
+    /// Names of its hidden features, which only expressions name, and what people read about them.
+    pub hidden: Vec<(String, FeatureText)>,
 }
 
 /// What people read about a feature.

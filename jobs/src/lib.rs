@@ -10,6 +10,7 @@
 //!   [`Plan`](tidemark_operators::plan::Plan);
 //! - `job`: the result ([`Job`], by [`load`]);
 //! - `report`: what `tidemark check` prints ([`Job::report`]);
+//! - [`docs`]: documentation pages;
 //! - `shipped`: the jobs that come with the program.
 
 //! # A job file
@@ -56,6 +57,8 @@
 //! declined_5m = { aggregate = "count", where = 'declined', window = "5m", delay = "1h" }
 //! last_country = { aggregate = "latest", of = "country", horizon = "30d" }
 //! txn_count_5m = { aggregate = "count", window = "5m", hidden = true }
+//! visit_min = { aggregate = "duration", session = "30m", unit = "min" }
+//! is_new_place = { aggregate = "is_new", of = ["country", "mcc"], horizon = "30d" }
 //! busy = { expression = 'txn_count_5m > 10 and not is_null(last_country)' }
 //!
 //! [services.scoring]
@@ -78,20 +81,58 @@
 //! `unit` says, but a logical timestamp type is what it says itself. A writer's schema that can
 //! never fit makes dead letters of its records, with the reason.
 //!
-//! Aggregates over a `window` (and optionally a `delay` and a `where`): `count`; `sum`, `avg`,
-//! `stddev` of an int or decimal; `max`, `min` of an int, decimal or timestamp; `distinct`,
-//! `entropy` (`normalised = true`) of anything but a double; `ratio` of the events that match
-//! `where` to those that match `over`, or to all. At the latest event, until it is `horizon` old
-//! (default 30d), optionally the latest that matches `where`: `latest`, and `previous_gap` with a
-//! `unit` of ms (default), s, min, h or d.
+//! # Aggregates
+//!
+//! Every aggregate but `duration`, `first` and `last` may have a `where`: only the view's events that
+//! match it count. Lengths (`window`, `delay`, `session`, `horizon`) are 1 ms to 366 days. `?` marks
+//! what can be null.
+//!
+//! | aggregate | keys | value |
+//! |---|---|---|
+//! | `count` | `window` or `session` | int: events |
+//! | `sum` | `of` (int, decimal), `window` or `session` | double: their sum, 0 without values |
+//! | `ratio` | `where`, `over`, `window` or `session` | double: the events that match `where` over those that match `over`, or over all; 0 without any |
+//! | `avg`, `stddev` | `of` (int, decimal), `window` | double?: mean, population standard deviation |
+//! | `max`, `min` | `of` (int, decimal, timestamp), `window` | the field's type?, decimals as double |
+//! | `distinct` | `of` (one or several), `window` | int: distinct values, exactly |
+//! | `entropy` | `of` (one or several), `window`, `normalised` | double: Shannon's, in nats, or over that of equal shares |
+//! | `hour_share` | `window` | double?: events in the latest one's hour of the day over those in the busiest hour |
+//! | `changes` | `of` (one or several), `window`, `horizon` | int: events that have the field, and another value than the nearest event before them that has it |
+//! | `change_ratio` | as `changes` | double: changes over events; 0 without any |
+//! | `latest` | `of`, `horizon` | the field's type?: of the latest event |
+//! | `previous` | `of`, `horizon` | the field's type?: of the event before the latest one |
+//! | `previous_gap` | `horizon`, `unit` | int? in ms, double? in other units: the time between those two |
+//! | `is_new` | `of` (one or several), `horizon` | bool?: no event before the latest one has its value; null when it has none |
+//! | `first`, `last` | `session`, `of` | the field's type?: of the session's first or last event; without `of`, its time |
+//! | `duration` | `session`, `unit` | double: from the session's first event to its last |
+//!
+//! - A `window` at time t holds the events with `t - window < ts <= t`; with a `delay`, those as of
+//!   t - delay.
+//! - A `session` is the longest run of the view's events around the latest one in which no gap
+//!   exceeds this length; a `where` narrows what is counted in it, not what it is. It is open through
+//!   its last event's time plus the gap. A millisecond later its counts, sums, ratios and durations
+//!   are 0, and its first and last values null.
+//! - Features at the latest event are as of that event, look back `horizon` (default 30d) from it,
+//!   and are null once it is `horizon` old. With a `where`, latest and earlier events are matching
+//!   ones. In `changes`, `horizon` is how far apart the two events may be.
+//! - `of` names a field, of any type but double where values are only told apart. There it may also
+//!   name 2 to 8 fields, `["country", "city"]`, which are one value: null only when all of them are.
+//!   A source has all of them, or none, and then the value is null.
+//! - `unit` is ms (default), s, min, h or d.
+//! - An entity has at most 64 different filters; each `where` of a view or a feature, each `over` and
+//!   each field whose changes are counted is one.
+//!
+//! # Expressions
 //!
 //! An `expression` may name features of its view, features of other views of the same entity as
 //! `view.feature`, definitions and fields (those of the latest event, until it is `horizon` old),
 //! and the event time by the last part of its path. Where names clash a feature comes first; in
-//! definitions and filters names are fields and definitions only. Durations are whole numbers with
-//! units d, h, m, s and ms. The job, its sources,
-//! entities, views, features and services may have a `description`.
+//! definitions and filters names are fields and definitions only. [`expression`] has the grammar.
+//!
+//! Durations are whole numbers with units d, h, m, s and ms. The job, its sources, entities, views,
+//! features and services may have a `description`.
 
+pub mod docs;
 pub mod document;
 pub mod expression;
 
@@ -108,4 +149,6 @@ mod zone;
 
 pub use document::{JobErrors, Problem};
 pub use job::{FeatureText, Job, Service, SourceText, ViewText, load, plan_hash};
-pub use shipped::{FRAUD, SHIPPED, shipped};
+pub use shipped::{
+    BEHAVIOR, FRAUD, IP_REPUTATION, PERSONALIZATION, SHIPPED, shipped, shipped_table,
+};

@@ -6,8 +6,8 @@ use crate::job::{Job, ViewText};
 use crate::times;
 use std::fmt::{self, Write};
 use tidemark_operators::plan::{
-    EntityPlan, FeaturePlan, FieldPlan, Format, Plan, SourcePlan, Start, TimeField, TimeUnit,
-    ViewPlan,
+    EntityPlan, FeaturePlan, FieldPlan, Format, Matching, Plan, Sequence, SessionPlan, SourcePlan,
+    Start, TableFrom, TablePlan, TimeField, TimeUnit, ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -36,6 +36,13 @@ impl Job {
             for (name, definition) in &text.definitions {
                 writeln!(out, "  define  {name} = {definition}")?;
             }
+            for (name, lookup) in &text.lookups {
+                writeln!(out, "  lookup  {name} = {lookup}")?;
+            }
+        }
+        for (table, description) in plan.tables.iter().zip(&self.tables) {
+            writeln!(out, "\ntable {}{}", table.name, described(description))?;
+            write_table(out, table)?;
         }
         for (entity, description) in plan.entities.iter().zip(&self.entities) {
             writeln!(out, "\nentity {}{}", entity.name, described(description))?;
@@ -106,7 +113,44 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     write_list(out, "reads", source.fields.iter().map(shown_field))
 }
 
-fn shown_time(time: &TimeField) -> String {
+fn write_table(out: &mut String, table: &TablePlan) -> fmt::Result {
+    let from_column = |valid_from: &Option<String>| match valid_from {
+        Some(column) => format!(", rows valid from {column}"),
+        None => String::new(),
+    };
+    match &table.from {
+        TableFrom::File { path, valid_from, reload } => {
+            let from = from_column(valid_from);
+            writeln!(out, "  file    {path}, looked at every {}{from}", show_duration(*reload))?;
+        }
+        TableFrom::Shipped { name, valid_from, .. } => {
+            writeln!(
+                out,
+                "  file    {name}, which comes with the program{}",
+                from_column(valid_from)
+            )?;
+        }
+        TableFrom::Topic { source } => {
+            writeln!(out, "  topic   {}, json", source.topic.as_deref().unwrap_or_default())?;
+            write!(out, "  time    {}", shown_time(&source.time))?;
+            write!(out, ", up to {} out of order", show_duration(source.out_of_orderness))?;
+            writeln!(out, ", idle after {}", show_duration(source.idle_after))?;
+        }
+    }
+    let matching = match table.matching {
+        Matching::Exact(ty) => format!("{ty}, exact"),
+        Matching::Prefix => "longest IP prefix".to_owned(),
+    };
+    writeln!(out, "  key     {} ({matching})", table.key)?;
+    let columns = table.columns.iter().map(|column| {
+        format!("{} {}{}", column.name, column.ty, if column.required { "" } else { "?" })
+    });
+    write_list(out, "columns", columns)?;
+    let most = thousands(u64::try_from(table.rows_max).unwrap_or(u64::MAX));
+    writeln!(out, "  rows    at most {most}")
+}
+
+pub(crate) fn shown_time(time: &TimeField) -> String {
     let unit = match time.unit {
         TimeUnit::Ms => "ms",
         TimeUnit::S => "s",
@@ -129,25 +173,54 @@ fn write_entity(out: &mut String, entity: &EntityPlan, plan: &Plan) -> fmt::Resu
         Some(format!("{} in {}", key.name, source.name))
     });
     writeln!(out, "  key     {}", keys.collect::<Vec<_>>().join(", "))?;
-    let storage = entity.attributes.iter().map(|attribute| attribute.storage);
-    let row = Memory::row(entity.filters, storage);
-    let longest = entity.windows.iter().map(|window| window.length.saturating_add(window.delay));
-    if let Some(longest) = longest.max() {
-        writeln!(out, "  memory  {row} B an event, for {}", show_duration(longest))?;
+    write_memory(out, entity)
+}
+
+fn write_memory(out: &mut String, entity: &EntityPlan) -> fmt::Result {
+    let row = entity.attributes.iter().map(|attribute| attribute.storage);
+    let row = Memory::row(entity.filters, row);
+    let windows = entity.windows.iter().map(|window| window.length.saturating_add(window.delay));
+    let longest = windows.chain(entity.sessions.iter().map(|session| session.gap)).max();
+    let mut head = "memory ";
+    if let Some(longest) = longest {
+        writeln!(out, "  {head} {row} B an event, for {}", show_duration(longest))?;
+        head = "       ";
     }
+    let kept = kept(entity);
+    write!(out, "  {head} {} B a live {}", kept.entity, entity.name)?;
+    let seen = entity.sequences.iter().any(|it| matches!(it.what, Sequence::New { .. }));
+    let counted = entity.accumulators.iter().any(|it| Memory::of(it.kind).value > 0);
+    for (there, bytes, over) in
+        [(counted, Memory::VALUE, "window"), (seen, Memory::SEEN, "horizon")]
+    {
+        if there {
+            write!(out, ", {bytes} B a distinct value in a {over}")?;
+        }
+    }
+    writeln!(out)
+}
+
+/// What all features of an entity keep together, for each of its kind.
+pub(crate) fn kept(entity: &EntityPlan) -> Memory {
+    let storage = |at: &usize| entity.attributes.get(*at).map(|attribute| attribute.storage);
     let mut kept = Memory::default();
     for accumulator in &entity.accumulators {
         kept = kept.and(Memory::of(accumulator.kind));
     }
     for last in &entity.lasts {
-        let cells = last.attributes.iter().filter_map(|at| entity.attributes.get(*at));
-        kept = kept.and(Memory::last(cells.map(|attribute| attribute.storage)));
+        kept = kept.and(Memory::last(last.attributes.iter().filter_map(storage)));
     }
-    write!(out, "          {} B a live {}", kept.entity, entity.name)?;
-    if kept.value > 0 {
-        write!(out, ", {} B a distinct value in a window", Memory::VALUE)?;
+    for sequence in &entity.sequences {
+        kept = kept.and(match sequence.what {
+            Sequence::New { .. } => Memory::seen(),
+            _ => Memory::before(),
+        });
     }
-    writeln!(out)
+    for session in &entity.sessions {
+        let SessionPlan { firsts, counts, sums, .. } = session;
+        kept = kept.and(Memory::session(firsts.len() + counts.len() + 2 * sums.len()));
+    }
+    kept
 }
 
 /// A service's features: `all 4 of VIEW` where it has all of them, else `VIEW.FEATURE`.
@@ -169,7 +242,7 @@ fn served(plan: &Plan, features: &[(usize, usize)]) -> Vec<String> {
 }
 
 /// `int64`, `double?`: a feature's type, with a question mark when it can be null.
-fn shown_type(feature: &FeaturePlan) -> String {
+pub(crate) fn shown_type(feature: &FeaturePlan) -> String {
     let name = match feature.ty {
         Type::Int => "int64",
         other => other.name(),
@@ -221,7 +294,7 @@ fn write_list(out: &mut String, head: &str, items: impl Iterator<Item = String>)
     writeln!(out, "{line}")
 }
 
-fn thousands(number: u64) -> String {
+pub(crate) fn thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::new();
     for (at, digit) in digits.chars().enumerate() {

@@ -3,9 +3,12 @@
 mod catalogue;
 mod mistakes;
 mod mistakes_in_features;
+mod mistakes_in_history;
 mod mutations;
 mod plans;
+mod plans_of_history;
 mod values;
+mod values_of_history;
 
 use crate::{Job, load};
 

@@ -7,6 +7,7 @@
 //!
 //! - [`count`]; [`sum`] and [`moments`]: exact integers up to 256 bits, one rounding when read;
 //! - [`extreme`]: maximum and minimum by a monotone queue;
+//! - [`sorted`]: the same of values that may be revised;
 //! - [`counts`]: reference counts of (slot, value), under [`distinct`] and [`entropy`];
 //! - [`hours`]: events by hour of the day;
 //! - [`last`]: not a window: the latest event of an entity and the time of the one before it.
@@ -19,12 +20,13 @@ pub mod extreme;
 pub mod hours;
 pub mod last;
 pub mod moments;
+pub mod sorted;
 pub mod sum;
 #[cfg(test)]
 mod tests;
 
 use crate::event_batch::NULL;
-use crate::plan::{AccumulatorPlan, AttributePlan, Kind, Mask, Plan};
+use crate::plan::{AccumulatorPlan, EntityPlan, Kind, Mask, Plan};
 use crate::time::EventTime;
 use crate::timeline::lane::Lane;
 use crate::value::{Column, Type};
@@ -127,19 +129,23 @@ pub trait Accumulator {
     fn memory(&self) -> usize;
 }
 
-/// An accumulator for `plan` over `attributes`, of the job `job`. A distinct count is reported as at
+/// An accumulator for `plan` of entity `entity` of the job `job`. A distinct count is reported as at
 /// most its `distinct_max`; hours are those of its time zone.
 pub fn accumulator(
     plan: &AccumulatorPlan,
-    attributes: &[AttributePlan],
+    entity: &EntityPlan,
     job: &Plan,
 ) -> Box<dyn Accumulator> {
-    let ty = plan.attribute.and_then(|a| attributes.get(a)).map_or(Type::Int, |a| a.ty);
+    let attribute = plan.attribute.and_then(|a| entity.attributes.get(a));
+    let ty = attribute.map_or(Type::Int, |a| a.ty);
+    let revisable = entity.is_revisable(plan);
     let unit = if ty == Type::Decimal { 1e6 } else { 1.0 };
     match plan.kind {
         Kind::Count => Windowed::boxed(plan, count::Count::default()),
         Kind::Sum => Windowed::boxed(plan, sum::Sum::new(unit)),
         Kind::Moments => Windowed::boxed(plan, moments::Moments::new(unit)),
+        Kind::Max if revisable => Windowed::boxed(plan, sorted::Sorted::<false>::new(ty)),
+        Kind::Min if revisable => Windowed::boxed(plan, sorted::Sorted::<true>::new(ty)),
         Kind::Max => Windowed::boxed(plan, extreme::Extreme::<false>::new(ty)),
         Kind::Min => Windowed::boxed(plan, extreme::Extreme::<true>::new(ty)),
         Kind::Hours => Windowed::boxed(plan, hours::Hours::new(Arc::clone(&job.zone))),

@@ -8,6 +8,8 @@ use crate::ingest::schemas::Schemas;
 use crate::ingest::source::{SourceConfig, source};
 use crate::metrics::WorkerMetrics;
 use crate::plan::Plan;
+use crate::reference::input::TableInput;
+use crate::reference::tables::Tables;
 use crate::sealed_lines::{SealedSink, merge_lines};
 use crate::shared::{Limits, SharedRef};
 use crate::time::EventTime;
@@ -28,6 +30,8 @@ pub struct Config {
     pub limits: Limits,
     /// The worker's partitions.
     pub partitions: Box<dyn Partitions>,
+    /// What the reference tables are read from, in plan order; on worker 0 only.
+    pub tables: Vec<TableInput>,
     /// Where dead letters go.
     pub dead_letters: Box<dyn DeadLetterSink>,
     /// Where the schemas of Avro records in topics come from; `None`: there are none to be had.
@@ -76,7 +80,9 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
         },
     );
     let probe = ProbeHandle::new();
-    dead_letter(streams.dead_letters, dead_letters, &probe);
+    let clock = dead_letter(streams.dead_letters, dead_letters, &probe);
+    let tables =
+        Tables::build(&clock, &config.plan, config.tables, &config.shared, &config.metrics);
     let (mut entities, mut lines) = (Vec::new(), Vec::new());
     for (entity, events) in streams.events.into_iter().enumerate() {
         let windows = entity_windows(
@@ -85,6 +91,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
                 plan: Arc::clone(&config.plan),
                 entity,
                 limits: config.limits,
+                tables: Rc::clone(&tables),
                 sealing: config.sealing,
                 serving: config.serving.clone(),
                 served: config.served.clone(),
@@ -102,12 +109,13 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
     Dataflow { probe, entities }
 }
 
-/// The operator that hands dead letters to their sink.
-fn dead_letter(
-    letters: StreamVec<'_, EventTime, DeadLetter>,
+/// The operator that hands dead letters to their sink. What it gives is empty, and its frontier is
+/// that of the sources.
+fn dead_letter<'scope>(
+    letters: StreamVec<'scope, EventTime, DeadLetter>,
     sink: Rc<RefCell<Box<dyn DeadLetterSink>>>,
     probe: &ProbeHandle<EventTime>,
-) {
+) -> StreamVec<'scope, EventTime, ()> {
     letters
         .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, "DeadLetters", |_, _| {
             move |input, _output| {
@@ -117,5 +125,5 @@ fn dead_letter(
                 });
             }
         })
-        .probe_with(probe);
+        .probe_with(probe)
 }

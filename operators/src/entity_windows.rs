@@ -19,11 +19,14 @@ use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
 use crate::online::OnlineSink;
 use crate::plan::{Plan, Window};
+use crate::reference::lookups::Lookups;
+use crate::reference::tables::TablesRef;
 use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
 use crate::sealed_lines::{LineWriter, SealedLines};
 use crate::shared::{Limits, Reached, SharedRef};
 use crate::time::EventTime;
 use crate::timeline::entity_log::{EntityLog, Names};
+use crate::timeline::stash::Block;
 use crate::window::attach::{Attachments, WindowAgent};
 use report::Told;
 use std::cell::RefCell;
@@ -68,6 +71,8 @@ pub struct WindowsConfig {
     pub entity: usize,
     /// Bounds.
     pub limits: Limits,
+    /// The reference tables.
+    pub tables: TablesRef,
     /// What becomes of sealed rows.
     pub sealing: Sealing,
     /// What becomes of live rows.
@@ -121,8 +126,10 @@ pub fn entity_windows<'scope>(
     config.shared.windows.borrow_mut().push(wake);
     config.shared.reach(config.entity, Reached::default());
     let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
+    let log = EntityLog::new(entity, config.limits.chunk_rows, waiting);
+    let served = !matches!(config.serving, Serving::None);
     let state = Rc::new(RefCell::new(EntityState {
-        log: EntityLog::new(entity, config.limits.chunk_rows, waiting),
+        log: if served { log } else { log.sealed_only() },
         attachments: Attachments::default(),
     }));
     let shared_state = Rc::clone(&state);
@@ -131,7 +138,7 @@ pub fn entity_windows<'scope>(
         let mut running = Running::new(config, state);
         move |frontiers| {
             input.for_each(|_, batches| running.receive(batches));
-            let frontier = frontiers[0].frontier().first().copied();
+            let frontier = running.known(frontiers[0].frontier().first().copied());
             let pace = running.step(frontier);
             if let (Some(lines), Some(capability)) = (running.lines(), &capability) {
                 output.activate().session(capability).give(lines);
@@ -174,6 +181,7 @@ struct Running {
     config: WindowsConfig,
     state: Rc<RefCell<EntityState>>,
     queue: VecDeque<EventBatch>,
+    lookups: Lookups,
     live: Option<LiveWindows>,
     sealing: Option<SealedWindows>,
     writer: Option<LineWriter>,
@@ -194,6 +202,7 @@ impl Running {
         let lines = config.sealing == Sealing::Lines;
         Running {
             queue: VecDeque::new(),
+            lookups: Lookups::new(plan, entity, Rc::clone(&config.tables)),
             live: live.then(|| LiveWindows::new(plan, entity)),
             sealing: sealing.then(|| SealedWindows::new(plan, entity)),
             writer: lines.then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
@@ -210,6 +219,11 @@ impl Running {
 
     fn receive(&mut self, batches: &mut Vec<EventBatch>) {
         self.queue.extend(batches.drain(..));
+    }
+
+    /// Below which everything is known: of the events, and of the tables they are looked up in.
+    fn known(&self, events: Option<EventTime>) -> Option<EventTime> {
+        events.into_iter().chain(self.lookups.frontier()).min()
     }
 
     fn lines(&mut self) -> Option<SealedLines> {
@@ -259,16 +273,25 @@ impl Running {
                 return false;
             }
         }
+        let lookups = &mut self.lookups;
+        if let Some(from) = lookups.news() {
+            log.revise(from, |block, row, names| lookups.fill(block, row..row + 1, names));
+            if let Some(live) = &mut self.live {
+                live.revised(log);
+            }
+        }
         let traced = matches!(self.config.serving, Serving::EveryStep(_));
         for batch in self.queue.drain(..) {
             self.config.shared.in_flight.received(batch.size());
             if batch.due_ns > 0 && traced {
                 self.due.push(batch.due_ns);
             }
-            let block = log.receive(batch);
+            let fill =
+                |block: &Block, names: &mut Names| lookups.fill(block, 0..block.len(), names);
+            let block = log.receive_with(batch, fill);
             self.hot.arrive(&block.slots);
             if let Some(live) = &mut self.live {
-                live.arrive(&block, &mut log.names);
+                live.arrive(&block, log);
             }
         }
         true
@@ -320,5 +343,6 @@ impl Running {
             low = low.min(sealing.low_water());
         }
         log.retire(low, self.config.limits.slice_rows);
+        log.forget(self.sealed, self.config.limits.slice_rows as usize);
     }
 }

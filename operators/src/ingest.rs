@@ -11,7 +11,7 @@
 pub mod dead_letter;
 pub mod decode;
 pub mod judge;
-mod partition;
+pub(crate) mod partition;
 pub mod projection;
 pub mod reader;
 pub mod schemas;

@@ -16,11 +16,13 @@
 //! - [`event_batch`], [`interner`], [`flat_table`], [`slab`]: events between workers, names as
 //!   numbers, the tables behind;
 //! - [`timeline`]: the log of an entity type, and the stash above it;
+//! - `history`: what the events before an event say of it (changed, new, session);
 //! - [`window`]: a window over the log as a differential arrangement;
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;
 //!   [`hot`]: which entities are the busiest;
+//! - [`reference`](mod@reference): reference tables, and looking up events in them;
 //! - [`sealed_lines`], [`online`]: rows on their way out;
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
 //! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself.
@@ -33,8 +35,10 @@ pub mod coordination;
 pub mod dataflow;
 pub mod entity_windows;
 pub mod event_batch;
+mod expiry;
 pub mod expression;
 pub mod flat_table;
+mod history;
 pub mod hot;
 pub mod ingest;
 pub mod interner;
@@ -42,6 +46,7 @@ pub mod live;
 pub mod metrics;
 pub mod online;
 pub mod plan;
+pub mod reference;
 pub mod sealed;
 pub mod sealed_lines;
 pub mod shared;

@@ -9,6 +9,7 @@
 //! Edges are found in the log and, for events that are not sealed yet, in the stash. A window's
 //! position in the log skips what had its edge while it was still in the stash.
 
+mod revise;
 mod view;
 
 use crate::aggregate::last::Last;
@@ -22,6 +23,7 @@ use crate::timeline::lane::Lane;
 use crate::timeline::stash::Block;
 use crate::value::Column;
 use crate::view::{Source, ratio};
+use std::cell::Cell;
 use view::{Alive, View, live_view};
 
 /// Rows computed and handed over at once.
@@ -62,6 +64,8 @@ fn edges(
 pub struct LiveWindows {
     panes: Vec<Pane>,
     accumulators: Vec<(Box<dyn Accumulator>, usize)>,
+    /// By accumulator: whether what entered it may be revised.
+    revisable: Vec<bool>,
     lasts: Vec<Last>,
     views: Vec<View>,
     arrivals: Lane,
@@ -105,9 +109,8 @@ impl LiveWindows {
         let accumulators = entity.accumulators.iter();
         LiveWindows {
             panes: entity.windows.iter().map(pane).collect(),
-            accumulators: accumulators
-                .map(|a| (accumulator(a, &entity.attributes, plan), a.window))
-                .collect(),
+            accumulators: accumulators.map(|a| (accumulator(a, entity, plan), a.window)).collect(),
+            revisable: entity.accumulators.iter().map(|a| entity.is_revisable(a)).collect(),
             lasts: lasts.iter().enumerate().map(last).collect(),
             views,
             arrivals: Lane::new(&vec![true; entity.attributes.len()]),
@@ -266,17 +269,22 @@ impl LiveWindows {
         self.views.iter_mut().for_each(|v| v.marks.grow(slots));
     }
 
-    /// Applies rows that have just arrived. The clock must have been advanced to the greatest of
-    /// their times, before they went to the stash.
-    pub fn arrive(&mut self, block: &Block, names: &mut Names) {
+    /// Applies rows that have just arrived, and what they changed of others. The clock must have
+    /// been advanced to the greatest of their times, before they went to the stash.
+    pub fn arrive(&mut self, block: &Block, log: &mut EntityLog) {
+        let EntityLog { names, revised, .. } = log;
         self.grow(names.entities.end());
+        if !revised.is_empty() {
+            self.revise(revised, names);
+            revised.clear();
+        }
         self.arrivals.clear();
         self.arrivals.times.extend_from_slice(&block.times);
         self.arrivals.slots.extend_from_slice(&block.slots);
-        self.arrivals.bits.extend_from_slice(&block.bits);
+        self.arrivals.bits.extend(block.bits.iter().map(Cell::get));
         for (values, from) in self.arrivals.values.iter_mut().zip(&block.attributes) {
             if let Some(values) = values {
-                values.extend_from_slice(from);
+                values.extend(from.iter().map(Cell::get));
             }
         }
         let oldest = block.times.iter().min().copied().unwrap_or(0);
@@ -307,7 +315,7 @@ impl LiveWindows {
         }
         for view in &mut self.views {
             for (slot, bits) in block.slots.iter().zip(&block.bits) {
-                if bits & view.mask == view.mask {
+                if bits.get() & view.mask == view.mask {
                     view.touch(*slot, Cause::Arrival);
                 }
             }

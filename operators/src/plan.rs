@@ -2,6 +2,7 @@
 //! indices. `jobs` makes it; nothing here checks it again.
 
 use crate::expression::Expr;
+use crate::reference::row::Cell;
 use crate::time::{EventTime, Millis};
 use crate::value::{Type, Value};
 use std::sync::Arc;
@@ -13,6 +14,8 @@ pub struct Plan {
     pub name: String,
     /// Sources, in the order of the job file; the order breaks ties between events.
     pub sources: Vec<SourcePlan>,
+    /// Reference tables, in the order of the job file.
+    pub tables: Vec<TablePlan>,
     /// Entities; each has a timeline of its own.
     pub entities: Vec<EntityPlan>,
     /// Views in job order: the entity each belongs to and its place among that entity's views.
@@ -151,6 +154,110 @@ pub struct FieldPlan {
     /// What stands in for it in a record that has none of its paths (a null is no absence). Never
     /// [`Value::Null`], and of the field's type.
     pub default: Option<Value>,
+}
+
+/// A reference table: rows that events are looked up in.
+#[derive(Clone, Debug)]
+pub struct TablePlan {
+    /// Its name in the job.
+    pub name: String,
+    /// The name of its key column.
+    pub key: String,
+    /// How a row is found by it.
+    pub matching: Matching,
+    /// What a row has besides its key.
+    pub columns: Vec<TableColumn>,
+    /// The most rows it may have; more are an error.
+    pub rows_max: usize,
+    /// Where it is read from.
+    pub from: TableFrom,
+}
+
+/// How the row of a key is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Matching {
+    /// The row whose key, of this type, is the same.
+    Exact(Type),
+    /// The row with the longest IP prefix that the address is in.
+    Prefix,
+}
+
+impl Matching {
+    /// The type of what is looked up.
+    pub const fn ty(self) -> Type {
+        match self {
+            Matching::Exact(ty) => ty,
+            Matching::Prefix => Type::Ip,
+        }
+    }
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableColumn {
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub ty: Type,
+    /// Whether every row must have it.
+    pub required: bool,
+}
+
+/// Where a table is read from.
+#[derive(Clone, Debug)]
+pub enum TableFrom {
+    /// A CSV file; a new version of it takes the place of the old one.
+    File {
+        /// Its path, relative to the job file.
+        path: String,
+        /// The column that says from when on a row is valid; `None`: always.
+        valid_from: Option<String>,
+        /// How often to look whether it has changed, in ms.
+        reload: Millis,
+    },
+    /// CSV that comes with the program; it never changes.
+    Shipped {
+        /// What it is called.
+        name: String,
+        /// The CSV.
+        text: &'static str,
+        /// As of a file.
+        valid_from: Option<String>,
+    },
+    /// A compacted topic: the key of a record is the row's, as text; its value is a JSON object
+    /// with the columns, and an empty one deletes the row. Its fields are the table's columns.
+    Topic {
+        /// How it is read, like a source of events.
+        source: Box<SourcePlan>,
+    },
+}
+
+/// What an entity looks up for each of its events, once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupPlan {
+    /// Index into [`Plan::tables`].
+    pub table: usize,
+    /// The attribute with the key: a symbol that comes with the event, of the type of the table's
+    /// [`Matching`].
+    pub key: usize,
+    /// Index into [`TablePlan::columns`].
+    pub column: usize,
+    /// The derived attribute that gets the value, of the column's type.
+    pub target: usize,
+    /// The value where there is no row, no value in it, or no key.
+    pub default: Cell,
+    /// By source of the job: whether its events are looked up; others have no value.
+    pub sources: Vec<bool>,
+}
+
+/// A filter bit that depends on what is looked up, so that it is set where the entity is kept.
+#[derive(Clone, Debug)]
+pub struct LatePredicate {
+    /// The number of the bit, below [`EntityPlan::filters`].
+    pub bit: usize,
+    /// By source of the job: a bool expression whose inputs are indices of the entity's attributes;
+    /// `None`: never set.
+    pub by_source: Vec<Option<Expr>>,
 }
 
 /// A time window over a timeline: at clock `t` it holds the events with
@@ -328,6 +435,10 @@ pub struct EntityPlan {
     /// Filter bits in use, at most 64. Bits that say "is an event of view v" come first where a
     /// view has a `where` or not all sources.
     pub filters: usize,
+    /// What is looked up in tables, before anything else is derived.
+    pub lookups: Vec<LookupPlan>,
+    /// Filter bits that depend on it.
+    pub late: Vec<LatePredicate>,
     /// What is derived from the events before an event.
     pub sequences: Vec<SequencePlan>,
     /// The sessions that features read.
@@ -340,6 +451,25 @@ pub struct EntityPlan {
     pub lasts: Vec<LastPlan>,
     /// The entity's views in job order.
     pub views: Vec<ViewPlan>,
+}
+
+impl EntityPlan {
+    /// The filter bits that are derived, from the events before an event or from what is looked up.
+    pub fn derived_bits(&self) -> Mask {
+        let bits = self.sequences.iter().map(|s| match s.what {
+            Sequence::Changed { bit } => 1 << bit,
+            Sequence::New { .. } | Sequence::Previous { .. } => 0,
+        });
+        let late = self.late.iter().map(|late| 1 << late.bit);
+        bits.chain(late).fold(0, |all, bit| all | bit)
+    }
+
+    /// Whether an event that is inside may come to count otherwise (or not to count any more),
+    /// because something it is derived from arrives late.
+    pub fn is_revisable(&self, accumulator: &AccumulatorPlan) -> bool {
+        let attribute = accumulator.attribute.and_then(|a| self.attributes.get(a));
+        accumulator.mask & self.derived_bits() != 0 || attribute.is_some_and(|a| a.derived)
+    }
 }
 
 /// What is kept of the events in a window.

@@ -112,7 +112,7 @@ impl SealedWindows {
             values: 0,
         };
         windows.slots.extend(entity.accumulators.iter().map(|a| Slot {
-            accumulator: accumulator(a, &entity.attributes, plan),
+            accumulator: accumulator(a, entity, plan),
             pane: a.window,
             readings: Vec::new(),
         }));

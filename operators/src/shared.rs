@@ -93,6 +93,8 @@ pub struct Shared {
     pub source: RefCell<Option<Activator>>,
     /// Wakes the source from another thread: what readers call when they have something.
     pub source_sync: RefCell<Option<SyncActivator>>,
+    /// Wake what reads the reference tables, whenever the source is woken.
+    pub tables: RefCell<Vec<Activator>>,
     /// Wake the entities' windows, when the live clock has moved or all is over.
     pub windows: RefCell<Vec<Activator>>,
 }
@@ -116,8 +118,9 @@ impl Shared {
         Reached { frontier, clock }
     }
 
-    /// Schedules the source.
+    /// Schedules the source, and what reads reference tables.
     pub fn wake_source(&self) {
+        self.tables.borrow().iter().for_each(Activator::activate);
         if let Some(activator) = &*self.source.borrow() {
             activator.activate();
         }

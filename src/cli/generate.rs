@@ -11,6 +11,10 @@ pub enum Profile {
     Fraud,
     /// The workload of the benchmarks
     W1,
+    /// Clicks of visits to a shop, from landing pages to purchases
+    Personalization,
+    /// Employees at work over 60 days, and account take-overs
+    Behavior,
 }
 
 /// `tidemark generate`
@@ -20,6 +24,7 @@ Examples:
   tidemark generate --profile fraud --events 100_000 --seed 7 --out tx.jsonl
   tidemark generate --profile w1 --events 1_000_000 --seed 1 --partitions 4 --out w1.jsonl.zst
   tidemark replay fraud --source transactions=tx.jsonl
+  tidemark generate --profile behavior --events 500_000 --seed 1 --out behavior.jsonl
 
 The same arguments write the same bytes. With several partitions FILE gets their numbers:
 w1-0.jsonl.zst, w1-1.jsonl.zst and so on. A name that ends in .zst is compressed.")]
@@ -37,10 +42,10 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "P", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_024))]
     pub partitions: u32,
-    /// How many cards [default: 100,000]
-    #[arg(long, value_name = "N", value_parser = values::some)]
+    /// How many cards or users [default: 100,000; personalization: 20,000; behavior: 5,000]
+    #[arg(long, value_name = "N", value_parser = values::some, visible_alias = "users")]
     pub cards: Option<u64>,
-    /// Hours of event time they are spread over [default: 48]
+    /// Hours of event time they are spread over [default: 48; behavior: 1,440]
     #[arg(long, value_name = "H", value_parser = values::some)]
     pub hours: Option<u64>,
     /// The share of records that are late, 0 to 1

@@ -1,6 +1,6 @@
 //! Commands that run a job or read what it made.
 
-use crate::cli::values::{self, SourceFiles};
+use crate::cli::values::{self, SourceFiles, TableFile};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +15,7 @@ Examples:
   tidemark demo                          until q is pressed
   tidemark demo --for 10s | cat          one plain line a second, ten seconds long
   tidemark demo --rate 50000 --workers 2
+  tidemark demo --job behavior           weeks of history first, then live
 
 In a terminal: q or Ctrl-C ends it. While it runs:
   curl localhost:8088/features/transaction_stats_5m/CARD    with a card from the screen
@@ -23,19 +24,20 @@ pub struct DemoArgs {
     /// End after this long [default: until q or Ctrl-C]
     #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
     pub duration: Option<Duration>,
-    /// Transactions per second
-    #[arg(long, value_name = "N", default_value = "2000", value_parser = values::some)]
-    pub rate: u64,
+    /// Records per second [default: 2,000; behavior events: 100]
+    #[arg(long, value_name = "N", value_parser = values::some)]
+    pub rate: Option<u64>,
     /// Worker threads [env: PARALLELISM] [default: 1]
     #[arg(long, value_name = "N", value_parser = values::workers)]
     pub workers: Option<usize>,
-    /// The job: a shipped one whose source is `transactions`, or a file
+    /// The job: a shipped one, or a file; its source decides what is generated: `transactions`,
+    /// `clicks` or `behavior_events`
     #[arg(long, default_value = "fraud")]
     pub job: String,
     /// Port for HTTP on 127.0.0.1; 0 takes any free one [env: HEALTH_CHECK_PORT] [default: 8088]
     #[arg(long)]
     pub port: Option<u16>,
-    /// Seed of the traffic: the same seed gives the same cards and amounts
+    /// Seed of the traffic: the same seed gives the same cards or users and what they do
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
 }
@@ -94,6 +96,9 @@ pub struct ReplayArgs {
     #[arg(long = "source", value_name = "NAME=FILE[,FILE..]", required = true)]
     #[arg(value_parser = values::source_files)]
     pub sources: Vec<SourceFiles>,
+    /// A CSV file to read a reference table from, in the place of what the job says
+    #[arg(long = "table", value_name = "NAME=FILE", value_parser = values::table_file)]
+    pub tables: Vec<TableFile>,
     /// Worker threads [env: PARALLELISM] [default: 1]
     #[arg(long, value_name = "N", value_parser = values::workers)]
     pub workers: Option<usize>,

@@ -27,6 +27,25 @@ pub(super) fn source_files(text: &str) -> Result<SourceFiles, String> {
     Ok(SourceFiles { name: name.to_owned(), files })
 }
 
+/// A file that stands for a reference table of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableFile {
+    /// The table's name in the job.
+    pub name: String,
+    /// Its file.
+    pub file: PathBuf,
+}
+
+/// Reads `NAME=FILE`.
+pub(super) fn table_file(text: &str) -> Result<TableFile, String> {
+    match text.split_once('=') {
+        Some((name, file)) if !name.is_empty() && !file.is_empty() => {
+            Ok(TableFile { name: name.to_owned(), file: PathBuf::from(file) })
+        }
+        _ => Err("write NAME=FILE, such as ip_reputation=scores.csv".to_owned()),
+    }
+}
+
 /// Reads a duration that is not zero.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match text::parse_duration(text)? {

@@ -1,17 +1,19 @@
 //! The demo's records.
 
+use super::recent::{Recent, Watched};
 use crate::cli::DemoArgs;
 use crate::failure::Failure;
 use crate::generator::live::{History, LiveGenerator, LiveOptions};
-use crate::generator::{GenerateError, Profile};
+use crate::generator::{CARDS_MAX, GenerateError, Profile};
 use crate::source::Waker;
 use std::time::Instant;
 use tidemark_operators::ingest::reader::PartitionId;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::time::DAY;
 
-/// The source that the generated records are for.
-const SOURCE: &str = "transactions";
-/// Partitions at least. Each has its own busiest cards, so that many are about as busy.
+/// What can be generated.
+const PROFILES: [Profile; 3] = [Profile::Fraud, Profile::Personalization, Profile::Behavior];
+/// Partitions at least. Each has its own busiest members, so that many are about as busy.
 const PARTITIONS: u32 = 64;
 /// Cards of a partition.
 const CARDS: u32 = 1_500;
@@ -22,49 +24,53 @@ const LATE_AND_MALFORMED: (f64, f64) = (0.002, 0.001);
 /// The past before the start: as dense as the present, so that windows are full at once; at most so
 /// many records and so many seconds.
 const HISTORY: (u64, u64) = (300_000, 360);
+/// Behaviour is compared with weeks: so many days before the start, and so many records besides
+/// those that are as dense as the present.
+const WEEKS: (u64, u64) = (35, 300_000);
 
 /// What is generated.
 #[derive(Clone, Debug)]
 pub(super) struct Traffic {
     options: LiveOptions,
     workers: usize,
+    recent: Recent,
 }
 
 impl Traffic {
-    /// The traffic for `plan`, over `workers`.
+    /// The traffic for `plan`, over `workers`; `recent` is told who is in it.
     ///
     /// # Errors
     /// When the job reads something else, or so many records cannot be made.
-    pub fn new(args: &DemoArgs, plan: &Plan, workers: usize) -> Result<Self, Failure> {
-        let sources: Vec<&str> = plan.sources.iter().map(|source| source.name.as_str()).collect();
-        if sources != [SOURCE] {
-            let names = sources.join(", ");
-            let message = format!("the job \"{}\" reads {names}, not {SOURCE} alone", plan.name);
-            return Err(Failure::usage(message).hint(format!(
-                "the demo makes {SOURCE} as the job fraud reads them; `tidemark replay` runs any \
-                 job on files"
-            )));
-        }
-        if args.rate > RATE_MAX {
-            let message = format!("cannot make {} records a second", args.rate);
+    pub fn new(
+        args: &DemoArgs,
+        plan: &Plan,
+        workers: usize,
+        recent: Recent,
+    ) -> Result<Self, Failure> {
+        let profile = profile(plan)?;
+        let rate = args.rate.unwrap_or(match profile {
+            // Employees are fewer, and slower than tills.
+            Profile::Behavior => 100,
+            _ => 2_000,
+        });
+        if rate > RATE_MAX {
+            let message = format!("cannot make {rate} records a second");
             return Err(Failure::usage(message).hint(format!("--rate may be up to {RATE_MAX}")));
         }
         let partitions = PARTITIONS.max(u32::try_from(workers).unwrap_or(PARTITIONS));
-        let (events, seconds) = HISTORY;
-        let events = events.min(args.rate.saturating_mul(seconds));
         let options = LiveOptions {
-            profile: Profile::Fraud,
+            profile,
             seed: args.seed,
-            rate: crate::metrics::float(args.rate),
+            rate: crate::metrics::float(rate),
             partitions,
-            cards: CARDS * partitions,
+            cards: members(profile, rate, partitions),
             late: LATE_AND_MALFORMED.0,
             malformed: LATE_AND_MALFORMED.1,
-            history: Some(History { span: events * 1_000 / args.rate.max(1), events }),
+            history: Some(history(profile, rate)),
             events: None,
             origin: Instant::now(),
         };
-        Ok(Traffic { options, workers: workers.max(1) })
+        Ok(Traffic { options, workers: workers.max(1), recent })
     }
 
     /// Starts a worker's share. `origin` is the zero of due times.
@@ -76,10 +82,68 @@ impl Traffic {
         worker: usize,
         waker: &Waker,
         origin: Instant,
-    ) -> Result<LiveGenerator, GenerateError> {
+    ) -> Result<Watched, GenerateError> {
         let options = LiveOptions { origin, ..self.options.clone() };
         let all = (0..options.partitions).map(|partition| PartitionId { source: 0, partition });
         let mine: Vec<_> = all.skip(worker).step_by(self.workers).collect();
-        LiveGenerator::start(&options, &mine, waker)
+        let generator = LiveGenerator::start(&options, &mine, waker)?;
+        Ok(Watched::new(generator, self.recent.clone()))
+    }
+}
+
+/// What the job reads.
+fn profile(plan: &Plan) -> Result<Profile, Failure> {
+    let sources: Vec<&str> = plan.sources.iter().map(|source| source.name.as_str()).collect();
+    let wanted = PROFILES.into_iter().find(|profile| sources == [profile.source()]);
+    wanted.ok_or_else(|| {
+        let made = PROFILES.map(Profile::source).join(", ");
+        let message = format!("the job \"{}\" reads {}", plan.name, sources.join(" and "));
+        Failure::usage(message).hint(format!(
+            "the demo makes records for jobs with one source of these: {made}; `tidemark replay` \
+             runs any job on files"
+        ))
+    })
+}
+
+/// How many cards or users act at this rate, over all partitions.
+fn members(profile: Profile, rate: u64, partitions: u32) -> u32 {
+    let most = CARDS_MAX / partitions;
+    let each = |members: u64| u32::try_from(members).unwrap_or(most).clamp(1, most) * partitions;
+    let rate_of_partition = rate.div_ceil(u64::from(partitions));
+    match profile {
+        Profile::Fraud | Profile::W1 => CARDS * partitions,
+        // A visit has some ten clicks, and hours later the next one begins.
+        Profile::Personalization => each((1_000 * rate_of_partition).max(1_000)),
+        // Few enough for everybody to have a past; about a third of them is at work.
+        Profile::Behavior => each((64 * rate_of_partition).max(128)),
+    }
+}
+
+fn history(profile: Profile, rate: u64) -> History {
+    let (events, seconds) = HISTORY;
+    let events = events.min(rate.saturating_mul(seconds));
+    if profile != Profile::Behavior {
+        return History { span: events * 1_000 / rate.max(1), events };
+    }
+    let (days, long_ago) = WEEKS;
+    History { span: days * DAY, events: long_ago + events.min(long_ago) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_within_what_can_be_numbered_at_any_rate() {
+        for profile in PROFILES {
+            for (rate, partitions) in [(1, 64), (100, 64), (2_000, 64), (RATE_MAX, 64), (1, 256)] {
+                let members = members(profile, rate, partitions);
+                assert!(members >= partitions && members <= CARDS_MAX, "{profile:?} {rate}");
+                assert!(history(profile, rate).events <= 600_000);
+            }
+        }
+        assert_eq!(members(Profile::Fraud, 2_000, 64), 96_000);
+        assert_eq!(members(Profile::Personalization, 2_000, 64), 2_048_000);
+        assert_eq!(members(Profile::Behavior, 100, 64), 8_192);
     }
 }

@@ -1,6 +1,8 @@
 //! What the screen is told: counts of the workers, and rows of the busiest entities.
 
+use super::columns::{Column, columns};
 use super::letters::NewestLetters;
+use super::recent::Recent;
 use crate::engine::{self, Observer};
 use crate::logging::KeptLines;
 use crate::online::OnlineStore;
@@ -8,30 +10,17 @@ use crate::process::ProcessUsage;
 use crate::screen::{HotEntity, ScreenState, Watchlist};
 use crate::text::duration_short;
 use ratatui::crossterm::terminal;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
 use tidemark_operators::metrics::{HistogramSnapshot, WorkerMetrics};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::value::Value;
 
-/// Features that are shown first, where the job has them.
-const FIRST: [&str; 12] = [
-    "txn_count_5m",
-    "amount_sum_5m",
-    "amount_avg_5m",
-    "fail_60s",
-    "uniq_ip_60s",
-    "velocity_score",
-    "amount_max_5m",
-    "unique_countries_5m",
-    "high_risk_txn_ratio",
-    "time_since_last_txn_min",
-    "amount_zscore",
-    "is_high_velocity",
-];
 /// Lines of the screen that are not for entities.
 const OTHER_LINES: u16 = 13;
+/// Entities with new records that are considered at least.
+const RECENT_MIN: usize = 8;
 /// Looks for which an entity that is no longer busy stays: 10 s of the live screen.
 const LINGER: u32 = 40;
 
@@ -63,9 +52,6 @@ impl Totals {
     }
 }
 
-/// A feature of the table: view, place in its row, name.
-type Column = (usize, usize, String);
-
 /// Looks at a running job.
 pub(super) struct Watch {
     /// Where HTTP listens.
@@ -75,6 +61,7 @@ pub(super) struct Watch {
     store: Arc<dyn OnlineStore>,
     letters: NewestLetters,
     log: KeptLines,
+    recent: Recent,
     /// The entity type of the table.
     entity: usize,
     columns: Vec<Column>,
@@ -89,12 +76,13 @@ impl Watch {
         store: Arc<dyn OnlineStore>,
         letters: NewestLetters,
         log: KeptLines,
+        recent: Recent,
     ) -> Self {
         let plan = Arc::clone(&run.plan);
         let entity = plan.views.first().map_or(0, |view| view.entity);
         let columns = columns(&plan, entity);
         let (http, watchlist) = (None, Watchlist::default());
-        Watch { http, plan, observer, store, letters, log, entity, columns, watchlist }
+        Watch { http, plan, observer, store, letters, log, recent, entity, columns, watchlist }
     }
 
     /// What runs, and where it can be asked.
@@ -150,9 +138,21 @@ impl Watch {
         let mut busy: Vec<(String, u32)> = of_entity.flat_map(|e| e.hottest()).collect();
         // Workers have about as many events each, so their shares compare.
         busy.sort_by_key(|(_, share)| std::cmp::Reverse(*share));
-        let busy: Vec<String> = busy.into_iter().map(|(id, _)| id).collect();
+        let busy = busy.into_iter().map(|(id, _)| id);
+        // Who is here now goes before who has been busy for long, where records have such keys.
+        let recent = self.recent.busiest(lines.max(RECENT_MIN)).into_iter();
+        let mut seen = HashSet::new();
+        let known = recent.filter(|id| self.has_row(id)).chain(busy);
+        let busy: Vec<String> = known.filter(|id| seen.insert(id.clone())).collect();
         let shown = self.watchlist.choose(&busy, lines, LINGER);
         shown.into_iter().map(|id| HotEntity { values: self.values(&id), id }).collect()
+    }
+
+    /// Whether there is such an entity in the table's type.
+    fn has_row(&self, id: &str) -> bool {
+        let views = self.plan.views.iter().enumerate();
+        let mut views = views.filter(|(_, view)| view.entity == self.entity);
+        views.any(|(view, _)| self.store.get(view, id.as_bytes()).is_some())
     }
 
     /// The values of an entity; null where it has no row.
@@ -166,47 +166,11 @@ impl Watch {
     }
 }
 
-/// The features of an entity's views: those of [`FIRST`], then the others in job order.
-fn columns(plan: &Plan, entity: usize) -> Vec<Column> {
-    let of_entity = plan.views.iter().enumerate().filter(|(_, view)| view.entity == entity);
-    let views = of_entity.filter_map(|(at, _)| Some((at, plan.view(at)?)));
-    let mut columns: Vec<Column> = views
-        .flat_map(|(view, plan)| {
-            let features = plan.features.iter().enumerate();
-            features.map(move |(at, feature)| (view, at, feature.name.clone()))
-        })
-        .collect();
-    let rank = |name: &str| FIRST.iter().position(|first| *first == name).unwrap_or(FIRST.len());
-    columns.sort_by_key(|(_, _, name)| rank(name));
-    columns
-}
-
 /// A dead letter in a few words.
 fn brief(letter: &DeadLetter) -> String {
     let key = letter.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
     match letter.late_by {
         Some(late_by) => format!("{key} {} late", duration_short(late_by)),
         None => format!("{key} {}", letter.reason.name()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_features_of_cards_come_from_both_views_and_the_first_are_those_listed() {
-        let plan = crate::job_file::load("fraud").unwrap().plan;
-        let columns = columns(&plan, plan.views[0].entity);
-        let names: Vec<&str> = columns.iter().map(|(_, _, name)| name.as_str()).collect();
-        assert_eq!(names[..FIRST.len()], FIRST);
-        let views: Vec<&str> =
-            columns.iter().map(|(view, _, _)| plan.view(*view).unwrap().name.as_str()).collect();
-        assert!(views.contains(&"transaction_stats_5m"));
-        assert!(views.contains(&"card_fraud_indicators"));
-        assert!(!views.contains(&"user_fraud_indicators"));
-        for (view, at, name) in &columns {
-            assert_eq!(plan.view(*view).unwrap().features[*at].name, *name);
-        }
     }
 }

@@ -36,6 +36,8 @@ struct Loop<'a> {
     broadcast: Option<Telling>,
     checked: Millis,
     floor: Option<EventTime>,
+    /// How far the live clock goes on at the end.
+    until: EventTime,
 }
 
 /// Broadcasts notices to all workers, this one included.
@@ -70,6 +72,10 @@ pub(super) fn drive(
         broadcast: (worker.peers() > 1).then(|| Telling::new(worker)),
         checked: 0,
         floor: None,
+        until: match settings.online {
+            Online::Until(until) => until,
+            Online::Off | Online::EveryStep | Online::AtEnd => 0,
+        },
     };
     let sink = parts.online.map(|sink| Rc::new(RefCell::new(sink)));
     let parts = Parts { online: None, ..parts };
@@ -105,7 +111,7 @@ fn build(
 ) -> ProbeHandle<EventTime> {
     let serving = match (settings.online, sink) {
         (Online::Off, _) | (_, None) => Serving::None,
-        (Online::EveryStep, Some(sink)) => Serving::EveryStep(Rc::clone(sink)),
+        (Online::EveryStep | Online::Until(_), Some(sink)) => Serving::EveryStep(Rc::clone(sink)),
         (Online::AtEnd, Some(sink)) => Serving::AtEnd(Rc::clone(sink)),
     };
     let metrics = Arc::clone(&state.observer.metrics[index]);
@@ -120,6 +126,7 @@ fn build(
                 plan: Arc::clone(&settings.plan),
                 limits: settings.limits,
                 partitions: parts.partitions,
+                tables: if index == 0 { parts.tables } else { Vec::new() },
                 dead_letters: parts.dead_letters,
                 schemas: parts.schemas,
                 sealing: settings.sealing,
@@ -206,7 +213,7 @@ impl Loop<'_> {
             self.observer.progress.caught_up.store(true, std::sync::atomic::Ordering::Relaxed);
         }
         if let (Some(newest), None) = (coordination.over(), self.shared.over.get()) {
-            self.shared.over.set(Some(newest));
+            self.shared.over.set(Some(newest.max(self.until)));
             self.shared.wake_windows();
             if let Some(telling) = &mut self.broadcast {
                 telling.input = None;

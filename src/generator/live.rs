@@ -15,7 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tidemark_operators::ingest::reader::{
     PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord,
 };
-use tidemark_operators::time::{EventTime, Millis};
+use tidemark_operators::time::{EventTime, HOUR, MINUTE, Millis};
 
 /// How many batches of a partition wait for the worker at most.
 const BATCHES_MAX: usize = 16;
@@ -23,6 +23,8 @@ const BATCHES_MAX: usize = 16;
 const BATCH_RECORDS_MAX: usize = 4_096;
 /// How often a thread looks what is due.
 const TICK: Duration = Duration::from_millis(1);
+/// How much of the past before behaviour is as dense as the present: the rest reaches further back.
+const DENSE_PAST: Millis = 10 * MINUTE;
 /// How long a thread sleeps at most, so that it notices its end.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
 
@@ -37,7 +39,7 @@ pub struct LiveOptions {
     pub rate: f64,
     /// How many partitions there are, on all workers together.
     pub partitions: u32,
-    /// How many cards, over all partitions.
+    /// How many cards, or users, over all partitions.
     pub cards: u32,
     /// The fraction of records that are late.
     pub late: f64,
@@ -54,7 +56,9 @@ pub struct LiveOptions {
 /// A simulated past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
-    /// How long it lasts, in ms, up to the present.
+    /// How long it lasts, in ms, up to the present. Records are evenly spread over it, but in the
+    /// profile `behavior` as dense as the present in the last ten minutes, and before that by the
+    /// hours and days of the week, so that it can reach weeks back.
     pub span: Millis,
     /// How many records over all partitions.
     pub events: u64,
@@ -162,7 +166,7 @@ impl Producer {
             late: options.late,
             malformed: options.malformed,
         };
-        let schedule = Schedule::Live { start: start_wall, past, history, every_ns };
+        let schedule = schedule(options.profile, start_wall, past, history, every_ns);
         Ok(Self {
             generator: Generator::scheduled(traffic, schedule, (partition, options.partitions))?,
             sender,
@@ -244,6 +248,29 @@ impl Producer {
             self.produced += 1;
         }
         (!batch.records.is_empty()).then_some(batch)
+    }
+}
+
+/// When history and live records happen.
+pub(super) fn schedule(
+    profile: Profile,
+    start: EventTime,
+    past: Millis,
+    history: u64,
+    every_ns: u64,
+) -> Schedule {
+    let dense = (DENSE_PAST * 1_000_000 / every_ns).min(history / 2);
+    let dense_span = dense.saturating_mul(every_ns) / 1_000_000;
+    if profile != Profile::Behavior || past < dense_span + HOUR {
+        return Schedule::Live { start, past, history, every_ns };
+    }
+    let hours = u32::try_from((past - dense_span) / HOUR).unwrap_or(u32::MAX);
+    let first = start - dense_span - u64::from(hours) * HOUR;
+    let long_ago = history - dense;
+    Schedule::Then {
+        first: Box::new(Schedule::weekly(first, hours, long_ago)),
+        events: long_ago,
+        second: Box::new(Schedule::Live { start, past: dense_span, history: dense, every_ns }),
     }
 }
 

@@ -1,12 +1,21 @@
 //! Claims about generated traffic.
 
+mod behavior;
+mod clicks;
+
 use super::*;
 use crate::generator::live::{History, LiveGenerator, LiveOptions};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{PartitionId, Partitions, Poll};
+use tidemark_operators::plan::Plan;
+use tidemark_operators::time::DAY;
+
+const ALL: [Profile; 4] =
+    [Profile::Fraud, Profile::W1, Profile::Personalization, Profile::Behavior];
 
 fn options(profile: Profile) -> Options {
     Options { profile, events: 20_000, seed: 3, partitions: 3, cards: 2_000, ..Options::default() }
@@ -26,7 +35,7 @@ fn the_same_seed_gives_the_same_bytes() {
         each(options, |r| bytes.extend_from_slice(r.line));
         bytes
     };
-    for profile in [Profile::Fraud, Profile::W1] {
+    for profile in ALL {
         let options = Options { late: 0.01, malformed: 0.01, ..options(profile) };
         assert_eq!(all(&options), all(&options));
         assert_ne!(all(&options), all(&Options { seed: 4, ..options.clone() }));
@@ -142,6 +151,28 @@ fn partition_numbers_stand_before_the_extension() {
 }
 
 #[test]
+fn live_sessions_keep_up_with_the_clock_but_for_the_disorder() {
+    for profile in [Profile::Personalization, Profile::Behavior] {
+        let (start, history, every_ns) = (schedule::START + DAY, 2_000, 640_000_000);
+        let options = Options { events: 12_000, cards: 128, partitions: 1, ..options(profile) };
+        let schedule = live::schedule(profile, start, 20 * DAY, history, every_ns);
+        assert!(schedule.at(0) + 20 * DAY <= start + HOUR);
+        let mut generator = Generator::scheduled(options, schedule.clone(), (0, 1)).unwrap();
+        let (mut n, mut newest) = (0, 0);
+        while let Some(record) = generator.next() {
+            let now = schedule.at(n);
+            assert!(record.time <= now);
+            // What was delayed in the past is delivered first; then one may wait for another.
+            assert!(n < history + 300 || record.time + 3_000 + OUT_OF_ORDER_MAX >= now, "{n}");
+            assert!(record.time + OUT_OF_ORDER_MAX >= newest, "{n}");
+            newest = newest.max(record.time);
+            n += 1;
+        }
+        assert_eq!(n, 12_000);
+    }
+}
+
+#[test]
 fn live_traffic_follows_the_schedule_and_ends() {
     let origin = Instant::now();
     let options = LiveOptions {
@@ -205,9 +236,89 @@ fn live_traffic_follows_the_schedule_and_ends() {
     assert!(origin.elapsed() >= Duration::from_millis(100), "no record comes before it is due");
 }
 
+/// The job that reads all fields of a profile's records.
+fn plan(profile: Profile) -> Plan {
+    let (file, text) = match profile {
+        Profile::Fraud | Profile::W1 => tidemark_jobs::shipped("fraud").expect("shipped"),
+        Profile::Personalization => ("clicks.toml", include_str!("tests/clicks.toml")),
+        Profile::Behavior => ("behavior.toml", include_str!("tests/behavior.toml")),
+    };
+    let job = tidemark_jobs::load(file, text).unwrap_or_else(|errors| panic!("{errors}"));
+    assert_eq!(job.plan.sources[0].name, profile.source());
+    Plan::clone(&job.plan)
+}
+
+#[test]
+fn exactly_the_records_that_are_not_malformed_decode_in_every_profile() {
+    for profile in ALL {
+        let plan = plan(profile);
+        let mut decoder = Decoder::new(&plan.sources[0]);
+        let mut decoded = Decoded::default();
+        let mut rows = 0;
+        let options = Options { late: 0.02, malformed: 0.05, ..options(profile) };
+        each(&options, |record| {
+            let result = decoder.decode(record.line, &mut decoded);
+            let text = String::from_utf8_lossy(record.line);
+            assert_eq!(result.is_err(), record.kind == Kind::Malformed, "{result:?}: {text}");
+            if result.is_ok() {
+                rows += 1;
+                assert_eq!(decoded.time.last(), Some(&record.time));
+            }
+        });
+        assert!(rows > 18_000 && decoded.rows() == rows);
+    }
+}
+
+#[test]
+fn disorder_is_bounded_within_users_too_and_late_records_are_beyond_it() {
+    for profile in [Profile::Personalization, Profile::Behavior] {
+        let options = Options { late: 0.02, hours: 24, ..options(profile) };
+        let (mut newest, mut users) = ([0; 3], HashMap::new());
+        let (mut disorder, mut disorder_of_user, mut late, mut ids) = (0, 0, 0, HashSet::new());
+        each(&options, |record| {
+            let newest = &mut newest[record.partition as usize];
+            assert_eq!(record.kind == Kind::Late, record.time + OUT_OF_ORDER_MAX < *newest);
+            let user = users.entry(record.key.to_vec()).or_insert((record.partition, 0));
+            assert_eq!(user.0, record.partition, "a user has one partition");
+            if record.kind == Kind::Late {
+                late += 1;
+            } else {
+                disorder += u32::from(record.time < *newest);
+                disorder_of_user += u32::from(record.time < user.1);
+                user.1 = user.1.max(record.time);
+            }
+            *newest = record.time.max(*newest);
+            let value: Value = serde_json::from_slice(record.line).expect("JSON");
+            assert!(ids.insert(value["event_id"].as_str().expect("an id").to_owned()));
+        });
+        assert!((300..500).contains(&late), "{late}");
+        assert!(disorder > 500 && disorder_of_user > 200, "{disorder} {disorder_of_user}");
+    }
+}
+
+#[test]
+fn more_events_than_users_can_do_are_made_all_the_same() {
+    for profile in [Profile::Personalization, Profile::Behavior] {
+        let crowded = Options { cards: 3, hours: 1, partitions: 1, ..options(profile) };
+        let (mut newest, mut records) = (0, 0);
+        each(&crowded, |record| {
+            assert!(record.time + OUT_OF_ORDER_MAX >= newest);
+            newest = newest.max(record.time);
+            records += 1;
+        });
+        assert_eq!(records, 20_000);
+        each(&Options { cards: 1, events: 50, hours: 24 * 366, ..crowded }, |_| {});
+    }
+}
+
 #[test]
 fn the_bytes_of_a_seed_are_the_same_in_every_release() {
-    const PINNED: (u64, u64) = (573_311_678_386_259_537, 17_634_334_359_110_762_912);
+    const PINNED: [u64; 4] = [
+        17_634_334_359_110_762_912,
+        573_311_678_386_259_537,
+        17_497_445_573_037_307_623,
+        9_278_032_393_513_486_399,
+    ];
     let pinned = |profile| {
         let (mut sum, options) = (0, Options { late: 0.01, malformed: 0.01, ..options(profile) });
         each(&options, |r| {
@@ -215,5 +326,5 @@ fn the_bytes_of_a_seed_are_the_same_in_every_release() {
         });
         sum
     };
-    assert_eq!((pinned(Profile::W1), pinned(Profile::Fraud)), PINNED);
+    assert_eq!(ALL.map(pinned), PINNED);
 }

@@ -29,10 +29,13 @@ pub(crate) fn small_plan() -> Plan {
             predicates: Vec::new(),
             keys: Vec::new(),
         }],
+        tables: Vec::new(),
         entities: vec![EntityPlan {
             name: "card".to_owned(),
             sources: Vec::new(),
             attributes: Vec::new(),
+            lookups: Vec::new(),
+            late: Vec::new(),
             sequences: Vec::new(),
             sessions: Vec::new(),
             filters: 0,

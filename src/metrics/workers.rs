@@ -242,6 +242,44 @@ fn window_text(window: Window) -> String {
     }
 }
 
+/// The reference tables.
+pub(super) fn tables(out: &mut Exposition, scrape: &Scrape<'_>) {
+    let mut rows = out.gauge("tidemark_table_rows", "Rows of a reference table.");
+    let mut versions = out.counter(
+        "tidemark_table_versions_total",
+        "Versions of a reference table's file, or records of its topic, that took effect.",
+    );
+    let mut failures = out.counter(
+        "tidemark_table_failures_total",
+        "Versions or records of a reference table that could not be read; the old ones stay.",
+    );
+    let mut effective = out.gauge(
+        "tidemark_table_effective_timestamp_seconds",
+        "The event time from which on the newest version of a reference table is seen.",
+    );
+    let mut updates = out.gauge(
+        "tidemark_table_updates",
+        "Updates held of a reference table: its rows, and what changed since the sealed events.",
+    );
+    for worker in scrape.workers {
+        let name = worker.worker.to_string();
+        for (plan, table) in scrape.plan.tables.iter().zip(&worker.tables) {
+            updates.count(&[("table", &plan.name), ("worker", &name)], table.updates.get());
+            // One worker reads them.
+            if worker.worker == 0 {
+                let labels = [("table", plan.name.as_str())];
+                rows.count(&labels, table.rows.get());
+                versions.count(&labels, table.versions.get());
+                failures.count(&labels, table.failures.get());
+                effective.sample(&labels, seconds(table.effective.get()));
+            }
+        }
+    }
+    for family in [rows, versions, failures, effective, updates] {
+        out.add(family);
+    }
+}
+
 /// What waits inside the dataflow.
 pub(super) fn stash(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(

@@ -176,9 +176,11 @@ fn draw_held(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 fn draw_foot(frame: &mut Frame<'_>, area: Rect) {
     let line = Line::from(vec![
         Span::styled(" q", BOLD),
-        Span::styled(" quit   ", DIM),
+        Span::styled(" quit  ", DIM),
+        Span::styled("\u{2190}\u{2192}", BOLD),
+        Span::styled(" features  ", DIM),
         Span::styled("rose", Style::new().fg(Color::LightGreen).add_modifier(Modifier::BOLD)),
-        Span::styled(" by an event   ", DIM),
+        Span::styled(" by an event  ", DIM),
         Span::styled("fell", Style::new().fg(Color::Cyan).add_modifier(Modifier::DIM)),
         Span::styled(" by itself: an event left its window", DIM),
     ]);

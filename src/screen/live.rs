@@ -97,11 +97,15 @@ fn watch(
         while event::poll(next.saturating_duration_since(Instant::now()))? {
             match event::read()? {
                 read if is_quit(&read) => return Ok(Ended::ByKey),
-                Event::Resize(..) => {
-                    terminal.draw(|frame| draw::draw(frame, &model))?;
-                }
-                _ => {}
+                Event::Key(key) if key.kind == KeyEventKind::Press => match key.code {
+                    KeyCode::Right => model.scroll(true),
+                    KeyCode::Left => model.scroll(false),
+                    _ => continue,
+                },
+                Event::Resize(..) => {}
+                _ => continue,
             }
+            terminal.draw(|frame| draw::draw(frame, &model))?;
         }
     }
 }

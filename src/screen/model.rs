@@ -49,6 +49,8 @@ pub(super) struct Model {
     /// Reads and latencies of the last moments.
     recent: VecDeque<(Millis, u64, HistogramSnapshot)>,
     cells: HashMap<String, Vec<Cell>>,
+    /// The first feature in the table.
+    first: usize,
 }
 
 impl Model {
@@ -107,6 +109,17 @@ impl Model {
                 }
             }
         }
+    }
+
+    /// The first feature in the table; those before it have been scrolled away.
+    pub(super) fn first(&self) -> usize {
+        self.first.min(self.state.features.len().saturating_sub(1))
+    }
+
+    /// Scrolls the table to the next features, or to those before.
+    pub(super) fn scroll(&mut self, forward: bool) {
+        self.first = if forward { self.first() + 1 } else { self.first().saturating_sub(1) };
+        self.first = self.first();
     }
 
     /// How the value of a row stands out.

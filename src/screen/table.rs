@@ -20,7 +20,7 @@ const GAP: u16 = 2;
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let state = &model.state;
     let title = format!(" Hottest {}s, as of now ", state.entity);
-    let block = Block::bordered()
+    let mut block = Block::bordered()
         .title(title)
         .title_style(Style::new().add_modifier(Modifier::BOLD))
         .border_style(Style::new().fg(Color::DarkGray));
@@ -28,13 +28,19 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let ids = state.hottest.iter().map(|row| row.id.chars().count()).max().unwrap_or(0);
     let id_width = u16::try_from(ids).unwrap_or(COLUMN_MAX).clamp(COLUMN_MIN, COLUMN_MAX);
     let widths = fitting(model, inner.width.saturating_sub(id_width));
+    let (first, all) = (model.first(), state.features.len());
+    if widths.len() < all {
+        let range = format!(" features {} to {} of {all} ", first + 1, first + widths.len());
+        block = block.title(Line::from(range).right_aligned());
+    }
     let head = |text: Text<'static>| Cell::from(text).style(Style::new().fg(Color::DarkGray));
     let entity = Text::from(vec![Line::from(""), Line::from(state.entity.clone())]);
-    let names = state.features.iter().take(widths.len());
+    let names = state.features.iter().skip(first).take(widths.len());
     let header = std::iter::once(head(entity))
         .chain(names.map(|name| head(Text::from(heading(name)).right_aligned())));
     let rows = state.hottest.iter().map(|row| {
-        let cells = row.values.iter().take(widths.len()).enumerate().map(|(column, value)| {
+        let shown = row.values.iter().enumerate().skip(first).take(widths.len());
+        let cells = shown.map(|(column, value)| {
             let text = Text::from(values::shown(value)).right_aligned();
             Cell::from(text).style(style(value, model.look(&row.id, column)))
         });
@@ -75,7 +81,7 @@ fn halves<'a>(name: &'a str, head: &'a str, tail: &'a str) -> (&'a str, &'a str)
 fn fitting(model: &Model, room: u16) -> Vec<u16> {
     let mut widths = Vec::new();
     let mut used: u16 = 0;
-    for name in &model.state.features {
+    for name in model.state.features.iter().skip(model.first()) {
         let widest = heading(name).iter().map(Line::width).max().unwrap_or(0);
         let width = u16::try_from(widest).unwrap_or(COLUMN_MAX).clamp(COLUMN_MIN, COLUMN_MAX);
         used = used.saturating_add(width + GAP);

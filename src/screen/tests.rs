@@ -91,6 +91,17 @@ fn a_wider_screen_shows_more_features_and_a_tiny_one_does_not_panic() {
     let model = after_seconds();
     assert!(!picture(&model, 80, 24).contains("1,204"));
     assert!(picture(&model, 140, 40).contains("1,204"));
+    let mut model = model;
+    assert!(picture(&model, 80, 24).contains("features 1 to 6 of 8"));
+    for _ in 0..20 {
+        model.scroll(true);
+    }
+    let last = picture(&model, 80, 24);
+    assert!(last.contains("1,204") && last.contains("features 8 to 8 of 8"), "{last}");
+    for _ in 0..20 {
+        model.scroll(false);
+    }
+    assert!(picture(&model, 80, 24).contains("features 1 to 6 of 8"));
     for (width, height) in [(1, 1), (10, 3), (30, 8), (79, 9), (300, 100)] {
         picture(&model, width, height);
     }

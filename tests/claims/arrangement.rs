@@ -25,6 +25,7 @@ use tidemark_operators::entity_windows::{
 };
 use tidemark_operators::event_batch::EventBatch;
 use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::reference::tables::TablesRef;
 use tidemark_operators::shared::{Limits, Shared, SharedRef};
 use tidemark_operators::window::attach::WindowAgent;
 use tidemark_operators::window::batch::WindowBatch;
@@ -197,6 +198,7 @@ impl Drive {
         let config = WindowsConfig {
             entity: 0,
             limits: Limits { chunk_rows: case.chunk_rows, slice_rows: 50, ..Limits::default() },
+            tables: TablesRef::default(),
             sealing: if case.sealing { Sealing::Count } else { Sealing::None },
             serving: Serving::None,
             served: None,

@@ -52,7 +52,7 @@ impl Drop for Folder {
 fn every_command_teaches_by_examples_in_its_help() {
     let (code, help, _) = output("--help");
     assert_eq!(code, 0);
-    for command in ["demo", "run", "replay", "get", "check", "generate", "dlq"] {
+    for command in ["demo", "run", "replay", "get", "check", "test", "generate", "dlq"] {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in\n{help}");
         let (code, help, _) = output(&format!("{command} --help"));
         assert_eq!(code, 0, "{command}");
@@ -285,11 +285,12 @@ fn a_demo_whose_port_is_in_use_says_which_flag_changes_it() {
 #[test]
 fn a_demo_of_a_job_that_reads_something_else_is_refused() {
     let folder = Folder::new("demo");
-    let file = folder.file("clicks.toml");
+    let file = folder.file("orders.toml");
     let job = include_str!("../../jobs/fraud.toml")
-        .replace("[sources.transactions", "[sources.clicks")
-        .replace("source = \"transactions\"", "source = \"clicks\"");
+        .replace("[sources.transactions", "[sources.orders")
+        .replace("source = \"transactions\"", "source = \"orders\"");
     std::fs::write(&file, job).unwrap();
     let (code, _, errors) = output(&format!("demo --for 1s --port 0 --job {file}"));
-    assert!(code == 2 && errors.contains("reads clicks, not transactions alone"), "{errors}");
+    assert!(code == 2 && errors.contains("reads orders"), "{errors}");
+    assert!(errors.contains("transactions, clicks, behavior_events"), "{errors}");
 }

@@ -62,7 +62,7 @@ fn batch(times: &[u64]) -> RawBatch {
     let record = |ts: &u64| format!("{{\"ts\":{},\"card\":\"c\"}}", T + ts);
     match crate::scripted::records(0, &times.iter().map(record).collect::<Vec<_>>()) {
         crate::scripted::Step::Records(batch) => batch,
-        crate::scripted::Step::Until(..) => unreachable!(),
+        _ => unreachable!(),
     }
 }
 
@@ -91,6 +91,7 @@ fn a_partition_found_later_starts_at_the_frontier_and_its_letters_say_so() {
         let second = Reader(1, VecDeque::from([batch(&[1, 999, 1_000, 2_000])]), watched.clone());
         Ok(Parts {
             partitions: Box::new(Growing(VecDeque::from([first, second]), watched.clone())),
+            tables: Vec::new(),
             schemas: None,
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: None,

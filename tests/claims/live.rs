@@ -95,7 +95,7 @@ impl<'w> Drive<'w> {
         for (at, (log, live)) in self.entities.iter_mut().enumerate() {
             for batch in outbox.take(at) {
                 let block = log.receive(batch);
-                live.arrive(&block, &mut log.names);
+                live.arrive(&block, log);
             }
         }
     }

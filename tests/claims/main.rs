@@ -6,6 +6,9 @@ mod accounts;
 #[cfg(test)]
 mod arrangement;
 #[cfg(test)]
+mod cases;
+mod catalogue;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod found_later;

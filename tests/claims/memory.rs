@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
+use tidemark::memory_partition::{GivenPartitions, MemoryPartition};
 use tidemark::source::Waker;
+use tidemark::tables::{OpenTables, TablesConfig};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord,
-};
+use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, RawBatch, RawRecord};
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::sealed_lines::{SealedSink, push_json};
@@ -51,33 +51,6 @@ impl Default for Run {
     }
 }
 
-struct Reader {
-    id: PartitionId,
-    batches: VecDeque<Option<RawBatch>>,
-    waker: Waker,
-}
-
-impl PartitionReader for Reader {
-    fn id(&self) -> PartitionId {
-        self.id
-    }
-
-    fn poll(&mut self) -> Poll {
-        match self.batches.pop_front() {
-            None => Poll::Ended,
-            Some(Some(batch)) => Poll::Records(batch),
-            Some(None) => {
-                (self.waker)();
-                Poll::Pending { caught_up: false }
-            }
-        }
-    }
-
-    fn describe(&self) -> String {
-        format!("memory[{}]", self.id.partition)
-    }
-}
-
 /// Cuts a partition into batches, with pauses between some of them.
 fn cut(records: &[Record], seed: u64) -> VecDeque<Option<RawBatch>> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
@@ -107,19 +80,6 @@ fn cut(records: &[Record], seed: u64) -> VecDeque<Option<RawBatch>> {
         next = end;
     }
     batches
-}
-
-/// Partitions that are all there from the start.
-pub struct Given(pub Vec<Box<dyn PartitionReader>>);
-
-impl Partitions for Given {
-    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
-        std::mem::take(&mut self.0)
-    }
-
-    fn may_grow(&self) -> bool {
-        false
-    }
 }
 
 /// Keeps the dead letters.
@@ -183,6 +143,12 @@ pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
 }
 
 /// The same, with what was seen of it from outside.
+/// The job's reference tables, as they are.
+pub fn tables(plan: &Plan) -> OpenTables {
+    let config = TablesConfig { reload: false, kafka: None, instead: &[], metrics: None };
+    OpenTables::open(plan, &config, &|| true).unwrap_or_else(|e| panic!("{e}")).unwrap()
+}
+
 pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
     fail_fast();
     let settings = Settings {
@@ -199,17 +165,18 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
     let rows = Arc::<Mutex<_>>::default();
     let (letters, lines, live) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&rows));
     let (shared_plan, log, run_copy) = (Arc::clone(plan), log.clone(), run.clone());
+    let tables = tables(plan);
     let make: engine::MakeParts = Arc::new(move |worker, waker: Waker| {
         let mine = log.iter().enumerate().filter(|(p, _)| p % run_copy.workers == worker);
         let reader = |(partition, records): (usize, &Vec<Record>)| {
-            Box::new(Reader {
-                id: PartitionId { source: 0, partition: partition as u32 },
-                batches: cut(records, run_copy.seed + 31 * partition as u64),
-                waker: Arc::clone(&waker),
-            }) as Box<dyn PartitionReader>
+            let id = PartitionId { source: 0, partition: partition as u32 };
+            let batches = cut(records, run_copy.seed + 31 * partition as u64);
+            Box::new(MemoryPartition::new(id, batches, Arc::clone(&waker)))
+                as Box<dyn PartitionReader>
         };
         Ok(Parts {
-            partitions: Box::new(Given(mine.map(reader).collect())),
+            partitions: Box::new(GivenPartitions(mine.map(reader).collect())),
+            tables: tables.take(worker, &waker)?,
             schemas: None,
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: Some(Box::new(Rows {

@@ -59,6 +59,8 @@ fn plan(ttl: u64) -> Plan {
         name: name.to_owned(),
         sources: Vec::new(),
         attributes: Vec::new(),
+        lookups: Vec::new(),
+        late: Vec::new(),
         sequences: Vec::new(),
         sessions: Vec::new(),
         filters: 0,
@@ -71,6 +73,7 @@ fn plan(ttl: u64) -> Plan {
     Plan {
         name: "test".to_owned(),
         sources: Vec::new(),
+        tables: Vec::new(),
         entities: vec![entity("card", card), entity("user", vec![view("wide", 2, ttl, &wide)])],
         views: vec![
             ViewIndex { entity: 0, view: 0 },

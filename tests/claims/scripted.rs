@@ -1,11 +1,13 @@
 //! One worker over partitions that follow a script: records, and waits until something has come to
 //! pass.
 
-use crate::memory::{Given, Letters, Lines, Rows};
+use crate::memory::{Letters, Lines, Rows};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
+use tidemark::memory_partition::GivenPartitions;
+use tidemark::source::Waker;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, Poll, RawBatch, RawRecord};
@@ -25,6 +27,16 @@ pub enum Step {
     Records(RawBatch),
     /// Caught up and silent, until this holds.
     Until(&'static str, Condition),
+    /// Looked at again and again until it holds, without ever being idle.
+    Watch(&'static str, Condition),
+}
+
+/// Looks again and again until `holds`.
+pub fn watch(
+    what: &'static str,
+    holds: impl Fn(&Observer, &Shown) -> bool + Send + 'static,
+) -> Step {
+    Step::Watch(what, Box::new(holds))
 }
 
 /// Waits, caught up, until `holds`.
@@ -64,6 +76,7 @@ struct Reader {
     observer: Observer,
     shown: Arc<Mutex<Shown>>,
     waiting: Option<Instant>,
+    waker: Waker,
 }
 
 impl PartitionReader for Reader {
@@ -85,6 +98,15 @@ impl PartitionReader for Reader {
                     self.script.push_front(Step::Until(what, holds));
                 }
                 Poll::Pending { caught_up: true }
+            }
+            Some(Step::Watch(what, holds)) => {
+                if !holds(&self.observer, &self.shown.lock().unwrap()) {
+                    let since = *self.waiting.get_or_insert_with(Instant::now);
+                    assert!(since.elapsed() < DEADLINE, "{} waits until {what}", self.describe());
+                    self.script.push_front(Step::Watch(what, holds));
+                }
+                (self.waker)();
+                Poll::Pending { caught_up: false }
             }
         }
     }
@@ -137,7 +159,8 @@ pub fn run(
     let scripts = Mutex::new(scripts);
     let (letters, lines, rows) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&shown));
     let (watched, shared_plan) = (observer.clone(), Arc::clone(plan));
-    let make: engine::MakeParts = Arc::new(move |_, _| {
+    let tables = crate::memory::tables(plan);
+    let make: engine::MakeParts = Arc::new(move |worker, waker| {
         let scripts = std::mem::take(&mut *scripts.lock().unwrap());
         let reader = |(partition, script): (u32, Vec<Step>)| {
             Box::new(Reader {
@@ -146,10 +169,12 @@ pub fn run(
                 observer: watched.clone(),
                 shown: Arc::clone(&rows),
                 waiting: None,
+                waker: Arc::clone(&waker),
             }) as Box<dyn PartitionReader>
         };
         Ok(Parts {
-            partitions: Box::new(Given((0..).zip(scripts).map(reader).collect())),
+            partitions: Box::new(GivenPartitions((0..).zip(scripts).map(reader).collect())),
+            tables: tables.take(worker, &waker)?,
             schemas: None,
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: Some(Box::new(Showing {

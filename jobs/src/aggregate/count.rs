@@ -1,6 +1,6 @@
 //! `count`: how many events.
 
-use super::{Aggregate, Measure, Measured, Memory, Reported, Windowed};
+use super::{Aggregate, Measure, Measured, Memory, Reading, Reported, Within};
 use crate::compile::Scope;
 use crate::document::Table;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use tidemark_operators::value::Type;
 pub(super) struct Count;
 
 #[derive(Debug)]
-struct Counted(Windowed);
+struct Counted(Within);
 
 impl Aggregate for Count {
     fn name(&self) -> &'static str {
@@ -18,23 +18,30 @@ impl Aggregate for Count {
     }
 
     fn read(&self, feature: &mut Table<'_>) -> Result<Rc<dyn Measure>, Reported> {
-        Ok(Rc::new(Counted(Windowed::read(feature)?)))
+        Ok(Rc::new(Counted(Within::read(feature)?)))
     }
 }
 
 impl Measure for Counted {
     fn compile(&self, scope: &mut Scope<'_, '_>) -> Result<Measured, Reported> {
         let Counted(keys) = self;
-        let mask = scope.mask(keys.filter.as_ref())?;
-        let accumulator = scope.accumulator(Kind::Count, None, mask, keys.window);
+        let mask = scope.mask(keys.filter())?;
+        let (reading, extent, memory) = match keys {
+            Within::Window(keys) => {
+                let accumulator = scope.accumulator(Kind::Count, None, mask, keys.window);
+                let reading = Reading::of(Read::Count { accumulator }, Type::Int, false);
+                (reading, (mask, scope.extent(keys.window)), Memory::of(Kind::Count))
+            }
+            Within::Session(session, _) => {
+                let (count, memory) = scope.session_count(*session, mask);
+                (count.or_zero(), scope.session_extent(*session), memory)
+            }
+        };
         Ok(Measured {
-            read: Read::Count { accumulator },
-            ty: Type::Int,
-            nullable: false,
-            divisor: None,
-            extents: vec![(mask, scope.extent(keys.window))],
+            reading,
+            extents: vec![extent],
             over: keys.over(),
-            memory: Memory::of(Kind::Count),
+            memory,
             definition: format!("number of events{}", keys.filtered()),
         })
     }

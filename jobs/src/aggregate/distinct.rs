@@ -1,6 +1,6 @@
 //! `distinct`: how many distinct values a field has, exactly.
 
-use super::{Aggregate, Measure, Measured, Memory, Of, Reported, Windowed};
+use super::{Aggregate, Measure, Measured, Memory, OfValue, Reading, Reported, Windowed};
 use crate::compile::Scope;
 use crate::document::Table;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ use tidemark_operators::value::Type;
 pub(super) struct Distinct;
 
 #[derive(Debug)]
-struct DistinctOf(Of, Windowed);
+struct DistinctOf(OfValue, Windowed);
 
 impl Aggregate for Distinct {
     fn name(&self) -> &'static str {
@@ -18,7 +18,7 @@ impl Aggregate for Distinct {
     }
 
     fn read(&self, feature: &mut Table<'_>) -> Result<Rc<dyn Measure>, Reported> {
-        let (of, keys) = (Of::read(feature), Windowed::read(feature));
+        let (of, keys) = (OfValue::read(feature), Windowed::read(feature));
         Ok(Rc::new(DistinctOf(of?, keys?)))
     }
 }
@@ -28,17 +28,15 @@ impl Measure for DistinctOf {
         let DistinctOf(of, keys) = self;
         let attribute = scope.symbol(of, "distinct");
         let mask = scope.mask(keys.filter.as_ref())?;
-        let (attribute, _) = attribute?;
+        let attribute = attribute?;
         let accumulator = scope.accumulator(Kind::Distinct, Some(attribute), mask, keys.window);
+        let read = Read::Distinct { accumulator };
         Ok(Measured {
-            read: Read::Distinct { accumulator },
-            ty: Type::Int,
-            nullable: false,
-            divisor: None,
+            reading: Reading::of(read, Type::Int, false),
             extents: vec![(mask, scope.extent(keys.window))],
             over: keys.over(),
             memory: Memory::of(Kind::Distinct),
-            definition: format!("distinct values of {}{}", of.0.value, keys.filtered()),
+            definition: format!("distinct values of {}{}", of.shown(), keys.filtered()),
         })
     }
 }

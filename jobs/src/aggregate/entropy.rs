@@ -1,6 +1,6 @@
 //! `entropy`: Shannon's entropy of a field's values in nats, or divided by that of equal shares.
 
-use super::{Aggregate, Measure, Measured, Memory, Of, Reported, Windowed};
+use super::{Aggregate, Measure, Measured, Memory, OfValue, Reading, Reported, Windowed};
 use crate::compile::Scope;
 use crate::document::Table;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ pub(super) struct Entropy;
 
 #[derive(Debug)]
 struct EntropyOf {
-    of: Of,
+    of: OfValue,
     keys: Windowed,
     normalised: bool,
 }
@@ -22,7 +22,7 @@ impl Aggregate for Entropy {
     }
 
     fn read(&self, feature: &mut Table<'_>) -> Result<Rc<dyn Measure>, Reported> {
-        let (of, keys) = (Of::read(feature), Windowed::read(feature));
+        let (of, keys) = (OfValue::read(feature), Windowed::read(feature));
         let normalised = feature.boolean("normalised").is_some_and(|flag| flag.value);
         Ok(Rc::new(EntropyOf { of: of?, keys: keys?, normalised }))
     }
@@ -33,18 +33,16 @@ impl Measure for EntropyOf {
         let EntropyOf { of, keys, normalised } = self;
         let attribute = scope.symbol(of, "entropy");
         let mask = scope.mask(keys.filter.as_ref())?;
-        let (attribute, _) = attribute?;
+        let attribute = attribute?;
         let accumulator = scope.accumulator(Kind::Entropy, Some(attribute), mask, keys.window);
         let word = if *normalised { "normalised entropy" } else { "entropy" };
+        let read = Read::Entropy { accumulator, normalised: *normalised };
         Ok(Measured {
-            read: Read::Entropy { accumulator, normalised: *normalised },
-            ty: Type::Double,
-            nullable: false,
-            divisor: None,
+            reading: Reading::of(read, Type::Double, false),
             extents: vec![(mask, scope.extent(keys.window))],
             over: keys.over(),
             memory: Memory::of(Kind::Entropy),
-            definition: format!("{word} of {}{}", of.0.value, keys.filtered()),
+            definition: format!("{word} of {}{}", of.shown(), keys.filtered()),
         })
     }
 }

@@ -1,6 +1,6 @@
 //! `max` and `min`: the extrema of an int, decimal or timestamp field; null without values.
 
-use super::{Aggregate, Measure, Measured, Memory, Of, Reported, Windowed};
+use super::{Aggregate, Measure, Measured, Memory, Of, Reading, Reported, Windowed};
 use crate::compile::Scope;
 use crate::document::Table;
 use std::rc::Rc;
@@ -38,12 +38,10 @@ impl Measure for ExtremeOf {
         let mask = scope.mask(keys.filter.as_ref())?;
         let (attribute, ty) = attribute?;
         let accumulator = scope.accumulator(extreme.kind, Some(attribute), mask, keys.window);
+        // Extrema of decimals are read as doubles.
+        let shown = if ty == Type::Decimal { Type::Double } else { ty };
         Ok(Measured {
-            read: Read::Extreme { accumulator },
-            // Extrema of decimals are read as doubles.
-            ty: if ty == Type::Decimal { Type::Double } else { ty },
-            nullable: true,
-            divisor: None,
+            reading: Reading::of(Read::Extreme { accumulator }, shown, true),
             extents: vec![(mask, scope.extent(keys.window))],
             over: keys.over(),
             memory: Memory::of(extreme.kind),

@@ -2,8 +2,8 @@
 
 use super::Reported;
 use crate::declare::{self, HORIZON_DEFAULT, LENGTH_MAX, LENGTHS, Written};
+use crate::document::Table;
 use crate::document::quantity::show_duration;
-use crate::document::{At, Table};
 use tidemark_operators::plan::Window;
 use tidemark_operators::time::Millis;
 
@@ -19,7 +19,23 @@ impl Windowed {
     pub(crate) fn read(feature: &mut Table<'_>) -> Result<Self, Reported> {
         feature
             .refuse("horizon", "is for features at the latest event; this one takes a \"window\"");
-        feature.need("window");
+        Windowed::beside_horizon(feature)
+    }
+
+    /// Reads them where a horizon may stand beside them.
+    pub(super) fn beside_horizon(feature: &mut Table<'_>) -> Result<Self, Reported> {
+        // Said once: a session in the place of a window is not a missing window too.
+        if feature.has("window") || !feature.has("session") {
+            feature.need("window");
+        }
+        feature.refuse(
+            "session",
+            "is for count, sum, ratio, first, last and duration; this one takes a \"window\"",
+        );
+        Windowed::keys(feature)
+    }
+
+    fn keys(feature: &mut Table<'_>) -> Result<Self, Reported> {
         let length = feature.duration("window", LENGTHS);
         let has_delay = feature.has("delay");
         let delay = feature.duration("delay", 1..=LENGTH_MAX);
@@ -47,6 +63,100 @@ impl Windowed {
     }
 }
 
+/// `session`: the longest gap inside a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Session {
+    pub(crate) gap: Millis,
+}
+
+impl Session {
+    /// Reads it for an aggregate over sessions only, which looks at all events of one.
+    pub(super) fn only(feature: &mut Table<'_>) -> Result<Self, Reported> {
+        if feature.has("session") || !feature.has("window") {
+            feature.need("session");
+        }
+        feature.refuse("window", "is for aggregates over a window; this one takes a \"session\"");
+        feature.refuse(
+            "where",
+            "narrows what is counted in a session; this one looks at all of its events",
+        );
+        Session::key(feature)
+    }
+
+    fn key(feature: &mut Table<'_>) -> Result<Self, Reported> {
+        feature.refuse("delay", "is for aggregates over a window; a session has none");
+        feature.refuse(
+            "horizon",
+            "is for features at the latest event; a session is seen until it is closed",
+        );
+        let gap = feature.duration("session", LENGTHS).ok_or(Reported)?.value;
+        Ok(Session { gap })
+    }
+
+    /// How long it is seen after its last event.
+    pub(crate) const fn horizon(self) -> Millis {
+        self.gap.saturating_add(1)
+    }
+
+    /// The session in words.
+    pub(crate) fn over(self) -> String {
+        format!("session, {}", show_duration(self.gap))
+    }
+}
+
+/// `window` (and `delay`) or `session`, and `where`.
+#[derive(Debug)]
+pub(crate) enum Within {
+    /// The events in a window.
+    Window(Windowed),
+    /// The events of a session, and which of them count.
+    Session(Session, Option<Written>),
+}
+
+impl Within {
+    /// Reads them; exactly one of `window` and `session` must be there.
+    pub(crate) fn read(feature: &mut Table<'_>) -> Result<Self, Reported> {
+        let meant = !feature.has("window") && feature.resembles("session");
+        if feature.has("session") || meant {
+            feature.need("session");
+            feature.refuse(
+                "window",
+                "cannot stand beside \"session\": a feature is over one or the other",
+            );
+            let session = Session::key(feature);
+            let filter = declare::filter(feature, "where");
+            return Ok(Within::Session(session?, filter?));
+        }
+        feature
+            .refuse("horizon", "is for features at the latest event; this one takes a \"window\"");
+        feature.need("window");
+        // Asked for, so that it is among the names an unknown key is compared with.
+        feature.duration("session", LENGTHS);
+        Windowed::keys(feature).map(Within::Window)
+    }
+
+    /// The filter.
+    pub(crate) fn filter(&self) -> Option<&Written> {
+        match self {
+            Within::Window(keys) => keys.filter.as_ref(),
+            Within::Session(_, filter) => filter.as_ref(),
+        }
+    }
+
+    /// The window or session in words.
+    pub(crate) fn over(&self) -> String {
+        match self {
+            Within::Window(keys) => keys.over(),
+            Within::Session(session, _) => session.over(),
+        }
+    }
+
+    /// ` where ..`, or nothing.
+    pub(crate) fn filtered(&self) -> String {
+        filtered(self.filter())
+    }
+}
+
 /// `horizon` and `where`.
 #[derive(Debug)]
 pub(crate) struct AtLatest {
@@ -60,16 +170,13 @@ impl AtLatest {
         feature.refuse("window", "is for aggregates over a window; this one takes a \"horizon\"");
         feature
             .refuse("delay", "is for aggregates over a window; this one looks at the latest event");
-        let has_horizon = feature.has("horizon");
-        let horizon = feature.duration("horizon", LENGTHS);
+        feature.refuse(
+            "session",
+            "is for count, sum, ratio, first, last and duration; this one takes a \"horizon\"",
+        );
+        let horizon = horizon(feature);
         let filter = declare::filter(feature, "where");
-        match (has_horizon, horizon) {
-            (true, None) => Err(Reported),
-            (_, horizon) => {
-                let horizon = horizon.map_or(HORIZON_DEFAULT, |horizon| horizon.value);
-                Ok(AtLatest { horizon, filter: filter? })
-            }
-        }
+        Ok(AtLatest { horizon: horizon?, filter: filter? })
     }
 
     /// The horizon in words.
@@ -83,15 +190,12 @@ impl AtLatest {
     }
 }
 
-/// `of`: the field that is aggregated.
-#[derive(Debug)]
-pub(crate) struct Of(pub(crate) At<String>);
-
-impl Of {
-    /// Reads it; it must be there.
-    pub(crate) fn read(feature: &mut Table<'_>) -> Result<Self, Reported> {
-        feature.need("of");
-        feature.text("of").map(Of).ok_or(Reported)
+/// `horizon`, or the default.
+pub(super) fn horizon(feature: &mut Table<'_>) -> Result<Millis, Reported> {
+    let has_horizon = feature.has("horizon");
+    match (has_horizon, feature.duration("horizon", LENGTHS)) {
+        (true, None) => Err(Reported),
+        (_, horizon) => Ok(horizon.map_or(HORIZON_DEFAULT, |horizon| horizon.value)),
     }
 }
 

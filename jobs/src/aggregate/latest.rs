@@ -1,10 +1,9 @@
 //! `latest`: a field of the entity's latest event, until that is `horizon` old.
 
-use super::{Aggregate, AtLatest, Measure, Measured, Of, Reported};
+use super::{Aggregate, AtLatest, Measure, Measured, Of, Reading, Reported};
 use crate::compile::Scope;
 use crate::document::Table;
 use std::rc::Rc;
-use tidemark_operators::value::Type;
 
 pub(super) struct Latest;
 
@@ -28,11 +27,7 @@ impl Measure for LatestOf {
         let mask = scope.mask(keys.filter.as_ref())?;
         let (read, ty, memory) = scope.latest(&of.0, mask, keys.horizon)?;
         Ok(Measured {
-            read,
-            ty,
-            nullable: true,
-            // Features show decimals as doubles, and a quotient is one: this loses nothing else.
-            divisor: (ty == Type::Decimal).then_some(1),
+            reading: Reading::of(read, ty, true),
             extents: vec![(mask, keys.horizon)],
             over: keys.over(),
             memory,

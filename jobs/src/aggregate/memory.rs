@@ -5,13 +5,18 @@ use tidemark_operators::plan::{Kind, Storage};
 
 /// Bytes of last-event state without attributes: two times and where they are.
 const LAST: u64 = 24;
+/// Bytes of what is kept of the event before the next one: its time and a value, or where its
+/// session began.
+const BEFORE: u64 = 16;
+/// Bytes of each thing more that is kept of a session.
+const CELL: u64 = 8;
 
 /// Bytes that a feature keeps: a bound for each entity, and for what grows with its events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Memory {
     /// Bytes for each live entity.
     pub(crate) entity: u64,
-    /// Bytes for each distinct value in the window.
+    /// Bytes for each distinct value in the window or horizon.
     pub(crate) value: u64,
     /// Bytes for each event in the window, at most (a monotone queue mostly keeps few).
     pub(crate) event: u64,
@@ -20,6 +25,8 @@ pub(crate) struct Memory {
 impl Memory {
     /// Bytes of one distinct value in a window.
     pub(crate) const VALUE: u64 = 16;
+    /// Bytes of one value that an entity has had within a horizon: itself and its timer.
+    pub(crate) const SEEN: u64 = 48;
 
     /// What one accumulator takes.
     pub(crate) const fn of(kind: Kind) -> Self {
@@ -38,6 +45,33 @@ impl Memory {
     /// What last-event state takes, with the attributes kept there.
     pub(crate) fn last(attributes: impl Iterator<Item = Storage>) -> Self {
         Memory { entity: LAST + attributes.map(cell).sum::<u64>(), value: 0, event: 0 }
+    }
+
+    /// What is kept of an entity's events to derive something of the next one.
+    pub(crate) const fn before() -> Self {
+        Memory::session(0)
+    }
+
+    /// What is kept of a session, with so many counts, parts of sums and attributes of its first
+    /// event.
+    pub(crate) const fn session(cells: usize) -> Self {
+        Memory { entity: BEFORE + CELL * cells as u64, value: 0, event: 0 }
+    }
+
+    /// The values that an entity has had.
+    pub(crate) const fn seen() -> Self {
+        Memory { entity: 0, value: Self::SEEN, event: 0 }
+    }
+
+    /// What derived attributes take: as of the event before, and in the state of the latest event.
+    pub(crate) fn derived(attributes: &[Storage]) -> Self {
+        Memory::session(attributes.len()).and(Memory::last(attributes.iter().copied()))
+    }
+
+    /// Derived attributes with others of the same events.
+    pub(crate) const fn with_derived(self, other: Memory) -> Memory {
+        let own = other.entity.saturating_sub(BEFORE + LAST);
+        Memory { entity: self.entity + own, value: 0, event: 0 }
     }
 
     /// Last-event state with the attributes of `other`, too.

@@ -1,6 +1,6 @@
 //! `stddev`: the population standard deviation of an int or decimal field; null without values.
 
-use super::{Aggregate, Measure, Measured, Memory, Of, Reported, Windowed};
+use super::{Aggregate, Measure, Measured, Memory, Of, Reading, Reported, Windowed};
 use crate::compile::Scope;
 use crate::document::Table;
 use std::rc::Rc;
@@ -31,10 +31,7 @@ impl Measure for Deviation {
         let (attribute, _) = attribute?;
         let accumulator = scope.accumulator(Kind::Moments, Some(attribute), mask, keys.window);
         Ok(Measured {
-            read: Read::Stddev { accumulator },
-            ty: Type::Double,
-            nullable: true,
-            divisor: None,
+            reading: Reading::of(Read::Stddev { accumulator }, Type::Double, true),
             extents: vec![(mask, scope.extent(keys.window))],
             over: keys.over(),
             memory: Memory::of(Kind::Moments),

@@ -5,15 +5,15 @@ use super::extents::pruned;
 use super::graph::{Graph, Node};
 use super::source::report;
 use super::{Compiler, lookup};
-use crate::aggregate::{Measured, Memory, Reported, over_latest};
+use crate::aggregate::{Measured, Memory, Reported, over_latest, quotient};
 use crate::declare::{JobDeclared, Written};
 use crate::expression::Binding;
 use crate::job::FeatureText;
 use std::collections::HashMap;
-use tidemark_operators::expression::{Arithmetic, Expr};
+use tidemark_operators::expression::Expr;
 use tidemark_operators::plan::{FeaturePlan, Mask, Read, ViewPlan};
 use tidemark_operators::time::Millis;
-use tidemark_operators::value::{Type, Value};
+use tidemark_operators::value::Type;
 
 /// While a view is built the number of its reads is not known: derived columns count from here.
 const DERIVED: usize = 1 << 31;
@@ -41,7 +41,7 @@ impl Columns {
 
     /// The column of an expression over columns; decimals become doubles.
     fn derive(&mut self, expr: Expr) -> Column {
-        let expr = if expr.ty() == Type::Decimal { over(expr, 1) } else { expr };
+        let expr = if expr.ty() == Type::Decimal { quotient(expr, 1) } else { expr };
         if let Expr::Input { index, ty, nullable } = expr {
             return Column { index, ty, nullable };
         }
@@ -51,13 +51,11 @@ impl Columns {
     }
 
     fn measured(&mut self, measured: &Measured) -> Column {
-        let Measured { read, ty, nullable, divisor, extents, .. } = measured;
-        self.extents.extend(extents);
-        let column = self.read(*read, *ty, *nullable);
-        match divisor {
-            Some(divisor) => self.derive(over(column.input(), *divisor)),
-            None => column,
-        }
+        self.extents.extend(&measured.extents);
+        let value = measured
+            .reading
+            .over_columns(|read| self.read(read.read, read.ty, read.nullable).index);
+        self.derive(value)
     }
 
     /// The final number of a column.
@@ -70,21 +68,10 @@ impl Columns {
 }
 
 impl Column {
-    fn input(self) -> Expr {
-        let Column { index, ty, nullable } = self;
-        Expr::Input { index, ty, nullable }
-    }
-
     fn binding(self) -> Binding {
         let Column { index, ty, nullable } = self;
         Binding::Input { index, ty, nullable }
     }
-}
-
-/// A quotient, which is a double by definition: by 1 a decimal becomes the double nearest to it.
-fn over(expr: Expr, divisor: i64) -> Expr {
-    let divisor = Expr::Literal(Value::Int(divisor));
-    Expr::Arithmetic { op: Arithmetic::Divide, left: Box::new(expr), right: Box::new(divisor) }
 }
 
 impl<'j> Compiler<'j, '_> {
@@ -233,6 +220,22 @@ impl<'j> Compiler<'j, '_> {
             }
         }
         Ok((using, fields))
+    }
+
+    /// What people read about the hidden features of a view, by name.
+    pub(super) fn hidden_texts(&self, view: usize) -> Vec<(String, FeatureText)> {
+        let declared = self.job.views.get(view).into_iter().flat_map(|view| view.features.iter());
+        let hidden = declared.enumerate().filter(|(_, feature)| feature.hidden);
+        hidden
+            .map(|(at, feature)| {
+                let node = Node { view, feature: at };
+                let memory = match self.measured.get(&node) {
+                    Some(Ok(measured)) => measured.memory,
+                    _ => Memory::default(),
+                };
+                (feature.name.value.clone(), self.text(node, memory))
+            })
+            .collect()
     }
 
     fn text(&self, node: Node, memory: Memory) -> FeatureText {

@@ -1,7 +1,11 @@
-//! One entity while its job is compiled: state that features share.
+//! One entity while its job is compiled: state that features share; what is derived from the events
+//! before an event is in `history`.
+
+mod history;
 
 use tidemark_operators::plan::{
-    AccumulatorPlan, AttributePlan, Kind, LastPlan, Mask, Storage, ViewPlan, Window,
+    AccumulatorPlan, AttributePlan, Feed, Kind, LastPlan, LookupPlan, Mask, SequencePlan,
+    SessionPlan, Storage, ViewPlan, Window,
 };
 use tidemark_operators::time::Millis;
 use tidemark_operators::value::Type;
@@ -17,14 +21,25 @@ pub(super) struct EntityBuild {
     /// By source of the job: the field that is the key, where a view reads the source.
     pub(super) keys: Vec<Option<usize>>,
     pub(super) attributes: Vec<AttributePlan>,
-    /// By attribute: by source of the job, the field.
-    pub(super) attribute_fields: Vec<Vec<Option<usize>>>,
-    /// By filter bit: by source of the job, the predicate.
-    pub(super) bits: Vec<Vec<Option<usize>>>,
+    /// By attribute: by source of the job, what it is there; empty for derived ones.
+    pub(super) feeds: Vec<Vec<Feed>>,
+    pub(super) bits: Vec<Bit>,
+    pub(super) lookups: Vec<LookupPlan>,
+    pub(super) sequences: Vec<SequencePlan>,
+    pub(super) sessions: Vec<SessionPlan>,
     pub(super) windows: Vec<Window>,
     pub(super) accumulators: Vec<AccumulatorPlan>,
     pub(super) lasts: Vec<LastPlan>,
     pub(super) views: Vec<ViewPlan>,
+}
+
+/// A filter bit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Bit {
+    /// By source of the job, the predicate.
+    Filter(Vec<Option<usize>>),
+    /// It is derived, by a sequence.
+    Changed,
 }
 
 /// All filter bits of the entity are in use.
@@ -37,8 +52,11 @@ impl EntityBuild {
             name,
             keys,
             attributes: Vec::new(),
-            attribute_fields: Vec::new(),
+            feeds: Vec::new(),
             bits: Vec::new(),
+            lookups: Vec::new(),
+            sequences: Vec::new(),
+            sessions: Vec::new(),
             windows: Vec::new(),
             accumulators: Vec::new(),
             lasts: Vec::new(),
@@ -51,15 +69,19 @@ impl EntityBuild {
         &mut self,
         predicates: Vec<Option<usize>>,
     ) -> Result<Mask, TooManyFilters> {
-        let bit = match self.bits.iter().position(|bit| *bit == predicates) {
-            Some(bit) => bit,
-            None if self.bits.len() >= FILTERS_MAX => return Err(TooManyFilters),
-            None => {
-                self.bits.push(predicates);
-                self.bits.len() - 1
-            }
-        };
-        Ok(1 << bit)
+        let wanted = Bit::Filter(predicates);
+        match self.bits.iter().position(|bit| *bit == wanted) {
+            Some(bit) => Ok(1 << bit),
+            None => Ok(1 << self.add_bit(wanted)?),
+        }
+    }
+
+    fn add_bit(&mut self, bit: Bit) -> Result<usize, TooManyFilters> {
+        if self.bits.len() >= FILTERS_MAX {
+            return Err(TooManyFilters);
+        }
+        self.bits.push(bit);
+        Ok(self.bits.len() - 1)
     }
 
     /// What [`TooManyFilters`] means to people.
@@ -70,22 +92,48 @@ impl EntityBuild {
         )
     }
 
-    /// The attribute with these fields.
+    /// The attribute with these feeds, by source of the job.
     pub(super) fn attribute(
         &mut self,
         name: &str,
         ty: Type,
         storage: Storage,
-        fields: Vec<Option<usize>>,
+        feeds: Vec<Feed>,
     ) -> usize {
         let wanted = AttributePlan::sent(name, ty, storage);
-        let mut known = self.attributes.iter().zip(&self.attribute_fields);
-        if let Some(at) = known.position(|(plan, at)| *plan == wanted && *at == fields) {
+        let mut known = self.attributes.iter().zip(&self.feeds);
+        if let Some(at) = known.position(|(plan, at)| *plan == wanted && *at == feeds) {
             return at;
         }
-        self.attributes.push(wanted);
-        self.attribute_fields.push(fields);
+        self.add_attribute(wanted, feeds)
+    }
+
+    fn add_attribute(&mut self, attribute: AttributePlan, feeds: Vec<Feed>) -> usize {
+        self.attributes.push(attribute);
+        self.feeds.push(feeds);
         self.attributes.len() - 1
+    }
+
+    /// The derived attribute of a lookup, whose target is not looked at.
+    pub(super) fn looked_up(
+        &mut self,
+        name: &str,
+        ty: Type,
+        storage: Storage,
+        mut lookup: LookupPlan,
+    ) -> usize {
+        let known = self.lookups.iter().find(|there| {
+            lookup.target = there.target;
+            let stored = self.attributes.get(there.target).map(|plan| plan.storage);
+            **there == lookup && stored == Some(storage)
+        });
+        if let Some(known) = known {
+            return known.target;
+        }
+        let attribute = AttributePlan::derived(name, ty, storage, None);
+        let target = self.add_attribute(attribute, Vec::new());
+        self.lookups.push(LookupPlan { target, ..lookup });
+        target
     }
 
     /// The accumulator that keeps (at least) `kind`: sums are read from moments where a view asks

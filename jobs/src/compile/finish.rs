@@ -1,7 +1,7 @@
 //! The last step: what nothing needs is left out, and services are looked up.
 
 use super::Compiler;
-use super::entity::EntityBuild;
+use super::entity::{Bit, EntityBuild};
 use super::graph::{Graph, Node};
 use super::source::SourceBuild;
 use crate::document::At;
@@ -93,6 +93,7 @@ impl Compiler<'_, '_> {
                 self.problems.wrong(&source.name, message, remove());
             }
         }
+        self.find_unused_tables();
         for (v, view) in self.job.views.iter().enumerate() {
             for (f, feature) in view.features.iter().enumerate() {
                 if feature.hidden && !graph.is_named(Node { view: v, feature: f }) {
@@ -113,6 +114,7 @@ impl Compiler<'_, '_> {
         services: Vec<Service>,
     ) -> Option<Job> {
         let job = self.job;
+        let hidden: Vec<_> = (0..job.views.len()).map(|view| self.hidden_texts(view)).collect();
         let renumbered: Vec<Renumbered> = self.sources.into_iter().map(renumbered).collect();
         let mut views = vec![None; job.views.len()];
         let mut entities = Vec::new();
@@ -127,16 +129,19 @@ impl Compiler<'_, '_> {
         let plan = Plan {
             name: job.name.clone(),
             sources: renumbered.into_iter().map(|source| source.plan).collect(),
+            tables: job.tables.iter().map(|table| table.plan.clone()).collect(),
             entities,
             views: views.into_iter().collect::<Option<_>>()?,
             zone: Arc::clone(&job.zone),
             distinct_max: job.distinct_max,
         };
         let frames = self.frames.into_iter().flatten();
-        let views = job.views.iter().zip(frames).zip(texts).map(|((view, frame), features)| {
+        let texts = texts.into_iter().zip(hidden);
+        let views = job.views.iter().zip(frames).zip(texts).map(|((view, frame), texts)| {
+            let (features, hidden) = texts;
             let description = view.description.clone();
             let filter = view.filter.as_ref().map(|filter| filter.shown());
-            ViewText { description, filter, sources: frame.sources, features }
+            ViewText { description, filter, sources: frame.sources, features, hidden }
         });
         Some(Job {
             plan: Arc::new(plan),
@@ -146,6 +151,12 @@ impl Compiler<'_, '_> {
                 .iter()
                 .map(|source| SourceText {
                     description: source.description.clone(),
+                    lookups: source.lookups.iter().filter_map(super::table::shown).collect(),
+                    fields: source
+                        .fields
+                        .iter()
+                        .map(|field| (field.name.clone(), field.path.clone()))
+                        .collect(),
                     definitions: source
                         .definitions
                         .iter()
@@ -155,6 +166,7 @@ impl Compiler<'_, '_> {
                         .collect(),
                 })
                 .collect(),
+            tables: job.tables.iter().map(|table| table.description.clone()).collect(),
             entities: job.entities.iter().map(|entity| entity.description.clone()).collect(),
             views: views.collect(),
             services,
@@ -171,6 +183,17 @@ struct Renumbered {
 impl Renumbered {
     fn field(&self, old: usize) -> Option<usize> {
         self.fields.get(old).copied().flatten()
+    }
+
+    fn feed(&self, old: &Feed) -> Feed {
+        match old {
+            Feed::Absent => Feed::Absent,
+            Feed::Field(field) => self.field(*field).map_or(Feed::Absent, Feed::Field),
+            Feed::Tuple(fields) => {
+                let fields: Option<Vec<usize>> = fields.iter().map(|it| self.field(*it)).collect();
+                fields.map_or(Feed::Absent, Feed::Tuple)
+            }
+        }
     }
 }
 
@@ -231,15 +254,15 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
 }
 
 fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
-    let field = |source: usize, old: Option<usize>| sources.get(source)?.field(old?);
     let entity_sources = entity.keys.iter().enumerate().map(|(s, key)| {
-        let key = field(s, *key)?;
-        let attributes = entity.attribute_fields.iter();
-        let attributes = attributes.map(|fields| {
-            let field = field(s, fields.get(s).copied().flatten());
-            field.map_or(Feed::Absent, Feed::Field)
+        let source = sources.get(s)?;
+        let key = source.field((*key)?)?;
+        let feeds = entity.feeds.iter().map(|feeds| feeds.get(s));
+        let attributes = feeds.map(|feed| feed.map_or(Feed::Absent, |feed| source.feed(feed)));
+        let bits = entity.bits.iter().map(|bit| match bit {
+            Bit::Filter(predicates) => predicates.get(s).copied().flatten(),
+            Bit::Changed => None,
         });
-        let bits = entity.bits.iter().map(|bit| bit.get(s).copied().flatten());
         Some(EntitySource { key, attributes: attributes.collect(), bits: bits.collect() })
     });
     EntityPlan {
@@ -247,8 +270,10 @@ fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
         filters: entity.bits.len(),
         name: entity.name,
         attributes: entity.attributes,
-        sequences: Vec::new(),
-        sessions: Vec::new(),
+        lookups: entity.lookups,
+        late: Vec::new(),
+        sequences: entity.sequences,
+        sessions: entity.sessions,
         windows: entity.windows,
         accumulators: entity.accumulators,
         lasts: entity.lasts,

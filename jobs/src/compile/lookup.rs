@@ -2,6 +2,7 @@
 
 use super::frame::Frame;
 use super::source::SourceBuild;
+use super::table::What;
 use tidemark_operators::value::Type;
 
 /// What a name means to a view.
@@ -25,6 +26,7 @@ pub(super) enum Meaning {
 pub(super) fn meaning(name: &str, frame: &Frame, sources: &[SourceBuild<'_>]) -> Meaning {
     let mut met: Option<(Meaning, &str)> = None;
     let mut definition: Option<&str> = None;
+    let mut looked_up: Option<&What> = None;
     for source in frame.sources.iter().filter_map(|source| sources.get(*source)) {
         let found = in_source(name, source);
         if found == Meaning::Unknown {
@@ -32,9 +34,11 @@ pub(super) fn meaning(name: &str, frame: &Frame, sources: &[SourceBuild<'_>]) ->
         }
         let text = source.declared.definition(name).and_then(|defined| defined.written.as_ref());
         let text = text.map(|written| written.text.value.as_str());
+        let what = source.lookup(name).and_then(|it| it.as_ref().ok()).map(|it| &it.what);
         let own = source.declared.name.value.as_str();
+        let another = definition != text || looked_up != what;
         match &met {
-            Some((earlier, first)) if *earlier != found || definition != text => {
+            Some((earlier, first)) if *earlier != found || another => {
                 return Meaning::Conflict(format!(
                     "\"{name}\" is {} in source \"{first}\" and {} in source \"{own}\"",
                     earlier.described(),
@@ -44,7 +48,7 @@ pub(super) fn meaning(name: &str, frame: &Frame, sources: &[SourceBuild<'_>]) ->
             Some(_) => {}
             None => {
                 met = Some((found, own));
-                definition = text;
+                (definition, looked_up) = (text, what);
             }
         }
     }
@@ -71,6 +75,9 @@ fn in_source(name: &str, source: &SourceBuild<'_>) -> Meaning {
     }
     if let Some((_, field)) = declared.field(name) {
         return field.ty.map_or(Meaning::Reported, Meaning::Field);
+    }
+    if let Some(lookup) = source.lookup(name) {
+        return lookup.as_ref().map_or(Meaning::Reported, |lookup| Meaning::Field(lookup.what.ty));
     }
     match source.definition(name) {
         Some(Ok(_)) => Meaning::Definition,

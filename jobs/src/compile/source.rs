@@ -7,8 +7,9 @@ mod definitions;
 
 use super::frame::{self, Frame};
 use super::lookup::{self, Meaning};
+use super::table::{self, Lookup};
 use crate::aggregate::Reported;
-use crate::declare::{SourceDeclared, Written};
+use crate::declare::{SourceDeclared, TableDeclared, Written};
 use crate::document::Problems;
 use crate::expression::{self, Binding, ExpressionError};
 use std::collections::HashMap;
@@ -28,11 +29,16 @@ pub(super) struct SourceBuild<'j> {
     order: Vec<usize>,
     /// By name, over fields.
     definitions: HashMap<&'j str, Result<Expr, Reported>>,
+    lookups: HashMap<&'j str, Result<Lookup, Reported>>,
 }
 
 impl<'j> SourceBuild<'j> {
-    /// Checks the definitions.
-    pub(super) fn new(declared: &'j SourceDeclared, problems: &Problems<'_>) -> Self {
+    /// Checks the definitions and the lookups.
+    pub(super) fn new(
+        declared: &'j SourceDeclared,
+        tables: &[TableDeclared],
+        problems: &Problems<'_>,
+    ) -> Self {
         let mut build = SourceBuild {
             declared,
             needed: vec![false; declared.fields.len() + 1],
@@ -40,6 +46,7 @@ impl<'j> SourceBuild<'j> {
             keys: Vec::new(),
             order: Vec::new(),
             definitions: HashMap::new(),
+            lookups: table::lookups(declared, tables, problems),
         };
         build.order_definitions(problems);
         for at in build.order.clone() {
@@ -58,6 +65,11 @@ impl<'j> SourceBuild<'j> {
         self.definitions.get(name)
     }
 
+    /// The lookup of this name.
+    pub(super) fn lookup(&self, name: &str) -> Option<&Result<Lookup, Reported>> {
+        self.lookups.get(name)
+    }
+
     /// The index of the event time among the fields.
     pub(super) fn time_index(&self) -> usize {
         self.declared.fields.len()
@@ -68,7 +80,8 @@ impl<'j> SourceBuild<'j> {
         let declared: &'j SourceDeclared = self.declared;
         let fields = declared.fields.iter().map(|field| field.name.as_str());
         let definitions = declared.definitions.iter().map(|it| it.name.value.as_str());
-        fields.chain([declared.time_name()]).chain(definitions)
+        let lookups = declared.lookups.iter().map(|it| it.name.value.as_str());
+        fields.chain([declared.time_name()]).chain(definitions).chain(lookups)
     }
 
     /// The predicate `written`, which must be a bool. Names in `absent` are fields that other
@@ -160,6 +173,14 @@ impl<'j> SourceBuild<'j> {
         }
         if let Some(definition) = self.definitions.get(name) {
             return definition.is_ok();
+        }
+        if declared.lookups.iter().any(|lookup| lookup.name.value == name) {
+            let message = format!(
+                "\"{name}\" is looked up in a table once the event has been read, so a filter or \
+                 definition cannot name it"
+            );
+            written.wrong(column, &message, None, problems);
+            return false;
         }
         if absent.contains_key(name) {
             return true;

@@ -117,6 +117,7 @@ fn missing_body(table: &mut Table<'_>) {
 fn expression(table: &mut Table<'_>) -> Body {
     let what = format!("\"expression\" in {}", table.label());
     table.refuse("window", "is for aggregates; an expression names features that have windows");
+    table.refuse("session", "is for aggregates; an expression names features that have sessions");
     table.refuse("delay", "is for aggregates over a window; an expression has none");
     table.refuse("where", "is for aggregates; in an expression write if(condition, value, other)");
     let horizon = table.duration("horizon", LENGTHS).map_or(HORIZON_DEFAULT, |at| at.value);

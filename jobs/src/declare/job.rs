@@ -1,6 +1,6 @@
 //! The whole file, and its `[job]`.
 
-use super::{EntityDeclared, ServiceDeclared, SourceDeclared, ViewDeclared, name};
+use super::{EntityDeclared, ServiceDeclared, SourceDeclared, TableDeclared, ViewDeclared, name};
 use crate::document::{At, Document, Named, Table};
 use crate::zone;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ const SOURCES_MAX: usize = 16;
 const ENTITIES_MAX: usize = 32;
 const VIEWS_MAX: usize = 256;
 const SERVICES_MAX: usize = 256;
+const TABLES_MAX: usize = 64;
 
 /// A job as it was written.
 #[derive(Debug)]
@@ -20,6 +21,7 @@ pub(crate) struct JobDeclared {
     pub(crate) description: String,
     pub(crate) zone: Arc<Zone>,
     pub(crate) distinct_max: u64,
+    pub(crate) tables: Vec<TableDeclared>,
     pub(crate) sources: Vec<SourceDeclared>,
     pub(crate) entities: Vec<EntityDeclared>,
     pub(crate) views: Vec<ViewDeclared>,
@@ -31,6 +33,14 @@ impl JobDeclared {
     pub(crate) fn read(document: &Document<'_>) -> Self {
         let mut root = document.root();
         let head = Head::read(&mut root);
+        let tables = match root.has("tables") {
+            true => section(&mut root, "tables", "table", TABLES_MAX, TableDeclared::read),
+            false => {
+                // Asked for, as services are below.
+                root.table("tables", "[tables]");
+                Vec::new()
+            }
+        };
         let sources = section(&mut root, "sources", "source", SOURCES_MAX, SourceDeclared::read);
         let entities = section(&mut root, "entities", "entity", ENTITIES_MAX, EntityDeclared::read);
         let mut views = section(&mut root, "views", "view", VIEWS_MAX, ViewDeclared::read);
@@ -45,7 +55,17 @@ impl JobDeclared {
         };
         root.finish();
         let Head { name, description, zone, distinct_max } = head;
-        JobDeclared { name, description, zone, distinct_max, sources, entities, views, services }
+        JobDeclared {
+            name,
+            description,
+            zone,
+            distinct_max,
+            tables,
+            sources,
+            entities,
+            views,
+            services,
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! `[sources.NAME]`: where events come from and what they consist of.
 
 mod fields;
+mod lookups;
 
+pub(super) use fields::type_named;
 pub(crate) use fields::{Definition, FieldDeclared};
+pub(crate) use lookups::{Asked, LookupDeclared};
 
 use crate::document::{At, Table, quantity};
 use crate::times;
@@ -36,6 +39,7 @@ pub(crate) struct SourceDeclared {
     pub(crate) max_future_skew: Option<Millis>,
     pub(crate) fields: Vec<FieldDeclared>,
     pub(crate) definitions: Vec<Definition>,
+    pub(crate) lookups: Vec<LookupDeclared>,
 }
 
 impl SourceDeclared {
@@ -60,7 +64,7 @@ impl SourceDeclared {
         let unknown = TimeField { path: Vec::new(), unit: TimeUnit::Ms };
         let time = time_field(&mut table, "time", TimeUnit::Ms).unwrap_or(unknown);
         let arrival = time_field(&mut table, "arrival_field", time.unit);
-        let (earliest, latest) = range(&mut table);
+        let (earliest, latest) = event_range(&mut table);
         let millis = |at: Option<At<Millis>>| at.map(|at| at.value);
         table.need("out_of_orderness");
         let out_of_orderness = millis(table.duration("out_of_orderness", 0..=30 * DAY));
@@ -70,6 +74,7 @@ impl SourceDeclared {
         table.need("fields");
         let fields = fields::fields(&mut table, &name.value, &time);
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
+        let lookups = lookups::lookups(&mut table, &name.value, &fields, &definitions, &time);
         table.finish();
         SourceDeclared {
             name,
@@ -88,6 +93,7 @@ impl SourceDeclared {
             max_future_skew,
             fields,
             definitions,
+            lookups,
         }
     }
 
@@ -144,7 +150,7 @@ fn place(table: &mut Table<'_>) -> (Option<String>, Vec<String>) {
     (topic.map(|topic| topic.value), files)
 }
 
-fn is_topic(name: &str) -> bool {
+pub(super) fn is_topic(name: &str) -> bool {
     (1..=249).contains(&name.len())
         && name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c))
         && name != "."
@@ -175,7 +181,7 @@ fn start(table: &mut Table<'_>) -> Start {
 }
 
 /// `{ field = "timestamp", unit = "ms" }`, or only the field when its unit is `default`.
-fn time_field(table: &mut Table<'_>, key: &str, default: TimeUnit) -> Option<TimeField> {
+pub(super) fn time_field(table: &mut Table<'_>, key: &str, default: TimeUnit) -> Option<TimeField> {
     if table.has(key) && !table.is_table(key) {
         let path = table.text(key).and_then(|path| split_path(&path, key, table));
         return path.map(|path| TimeField { path, unit: default });
@@ -207,7 +213,7 @@ fn split_path(path: &At<String>, key: &str, table: &Table<'_>) -> Option<Vec<Str
     None
 }
 
-fn range(table: &mut Table<'_>) -> (EventTime, EventTime) {
+pub(super) fn event_range(table: &mut Table<'_>) -> (EventTime, EventTime) {
     let mut read = |key: &str, default| {
         let Some(text) = table.text(key) else { return default };
         times::event_time(&text.value).unwrap_or_else(|| {

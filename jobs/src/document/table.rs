@@ -4,7 +4,7 @@ mod literal;
 mod named;
 
 pub use literal::Literal;
-pub use named::Named;
+pub use named::{Named, Scalar};
 
 use super::problems::suggestion;
 use super::quantity::{self, DURATION_HINT, SIZE_HINT};
@@ -261,6 +261,12 @@ impl<'d> Table<'d> {
     pub fn is_table(&self, key: &str) -> bool {
         let entry = self.entries.iter().find(|entry| entry.key.value == key);
         entry.is_some_and(|entry| entry.value.get_ref().is_table())
+    }
+
+    /// Whether the value of `key` is a list; for keys that take one text or several.
+    pub fn is_list(&self, key: &str) -> bool {
+        let entry = self.entries.iter().find(|entry| entry.key.value == key);
+        entry.is_some_and(|entry| entry.value.get_ref().is_array())
     }
 
     /// All entries that were not asked for, in the order of the file: for tables whose keys are

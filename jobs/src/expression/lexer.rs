@@ -38,7 +38,7 @@ impl Kind<'_> {
 }
 
 /// Symbols, longer ones before their beginnings.
-const SYMBOLS: [&str; 16] =
+pub(super) const SYMBOLS: [&str; 16] =
     ["==", "!=", "<=", ">=", "=", "<", ">", "+", "-", "*", "/", "(", ")", "{", "}", ","];
 
 /// What people write that is not in the language, and what to write.

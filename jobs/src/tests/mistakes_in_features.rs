@@ -32,7 +32,7 @@ fn an_unknown_key_of_a_feature_is_answered_with_the_nearest_one() {
         r#"{ aggregate = "count", window = "5m" }"#,
         r#"{ aggregate = "count", window = "5m", of = "amount" }"#,
         r#"job.toml:26:50: unknown key "of" in feature "count_5m"
-  the valid names are: description, hidden, aggregate, window, delay, where"#,
+  the valid names are: description, hidden, aggregate, window, session, delay, where"#,
     );
 }
 
@@ -84,7 +84,7 @@ fn an_aggregate_that_is_not_there_is_answered_with_the_nearest_one() {
         r#"{ aggregate = "count", window = "5m" }"#,
         r#"{ aggregate = "median", window = "5m" }"#,
         r#"job.toml:26:26: feature "count_5m" has no such aggregate: "median"
-  the valid names are: count, sum, avg, max, min, stddev, distinct, entropy, ratio, latest, previous_gap"#,
+  the valid names are: count, sum, avg, max, min, stddev, distinct, entropy, ratio, hour_share, changes, change_ratio, latest, previous, previous_gap, is_new, first, last, duration"#,
     );
 }
 

@@ -1,10 +1,14 @@
 //! Job files that somebody is still typing.
 
-use crate::{FRAUD, load};
+use crate::{BEHAVIOR, FRAUD, PERSONALIZATION, load};
 use proptest::prelude::*;
 
+const JOBS: [&str; 3] = [FRAUD, PERSONALIZATION, BEHAVIOR];
+/// More characters than any of them has.
+const LONGEST: usize = 10_000;
+
 /// Pieces that appear where they do not belong.
-const PIECES: [&str; 24] = [
+const PIECES: [&str; 28] = [
     "\"",
     "'",
     "'''",
@@ -25,6 +29,10 @@ const PIECES: [&str; 24] = [
     "[views.x]",
     "amount",
     "velocity_score",
+    "session = \"30m\", ",
+    "window = \"5m\", ",
+    "[\"country\", \"city\"]",
+    "change_ratio",
     "é",
     "\u{0}",
     "(",
@@ -36,18 +44,19 @@ proptest! {
 
     #[test]
     fn no_mutation_of_a_job_file_panics_and_every_error_has_a_place(
-        edits in prop::collection::vec((0..FRAUD.len(), 0..40_usize, 0..PIECES.len() + 8), 1..6),
+        job in prop::sample::select(&JOBS[..]),
+        edits in prop::collection::vec((0..LONGEST, 0..40_usize, 0..PIECES.len() + 8), 1..6),
     ) {
-        let mut text: Vec<char> = FRAUD.chars().collect();
+        let mut text: Vec<char> = job.chars().collect();
         for (at, cut, piece) in edits {
-            let at = at.min(text.len());
+            let at = at % (text.len() + 1);
             let end = (at + cut).min(text.len());
             let piece = PIECES.get(piece).copied().unwrap_or_default();
             text.splice(at..end, piece.chars());
         }
         let text: String = text.into_iter().collect();
         let lines = text.split('\n').count();
-        match load("fraud.toml", &text) {
+        match load("job.toml", &text) {
             Ok(job) => prop_assert!(!job.report().is_empty()),
             Err(errors) => {
                 prop_assert!(!errors.problems.is_empty());
@@ -63,14 +72,15 @@ proptest! {
 
     #[test]
     fn any_name_or_value_may_be_exchanged_for_another(
+        job in prop::sample::select(&JOBS[..]),
         swaps in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..4),
     ) {
-        let words: Vec<&str> = FRAUD.split_inclusive([' ', '\n', '.', '"', ']', '=']).collect();
+        let words: Vec<&str> = job.split_inclusive([' ', '\n', '.', '"', ']', '=']).collect();
         let mut swapped = words.clone();
         for (to, from) in swaps {
             swapped[to.index(words.len())] = words[from.index(words.len())];
         }
-        let _ = load("fraud.toml", &swapped.concat());
+        let _ = load("job.toml", &swapped.concat());
     }
 }
 

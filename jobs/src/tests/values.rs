@@ -9,7 +9,7 @@ use tidemark_operators::value::Column;
 
 /// What a read gives in these tests; `None` is null.
 #[derive(Clone, Copy)]
-enum Given {
+pub(super) enum Given {
     Int(i64),
     Double(f64),
     Null,
@@ -17,7 +17,12 @@ enum Given {
 
 /// The columns of the first view over one row, each read given by `give`.
 fn columns(plan: &Plan, give: impl Fn(Read) -> Given) -> Vec<Column> {
-    let view = plan.view(0).expect("a view");
+    columns_of(plan, 0, give)
+}
+
+/// The columns of a view over one row, each read given by `give`.
+pub(super) fn columns_of(plan: &Plan, view: usize, give: impl Fn(Read) -> Given) -> Vec<Column> {
+    let view = plan.view(view).expect("a view");
     let mut columns: Vec<Column> = Vec::new();
     for read in &view.reads {
         let mut column = Column::default();
@@ -37,7 +42,17 @@ fn columns(plan: &Plan, give: impl Fn(Read) -> Given) -> Vec<Column> {
 }
 
 fn feature<'c>(plan: &Plan, columns: &'c [Column], name: &str) -> &'c Column {
-    let view = plan.view(0).expect("a view");
+    feature_of(plan, 0, columns, name)
+}
+
+/// The column of a feature.
+pub(super) fn feature_of<'c>(
+    plan: &Plan,
+    view: usize,
+    columns: &'c [Column],
+    name: &str,
+) -> &'c Column {
+    let view = plan.view(view).expect("a view");
     let feature = view.features.iter().find(|feature| feature.name == name).expect("a feature");
     &columns[feature.column]
 }

@@ -94,3 +94,70 @@ impl Algebra for Hours {
         self.states.bytes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{DAY, MINUTE};
+    use rand::prelude::*;
+    use rand::rngs::SmallRng;
+
+    /// UTC+1, and UTC+2 from the tenth day to the twentieth; by half an hour less on the fifteenth.
+    fn zone() -> Zone {
+        let hour = HOUR as i64;
+        let day = |n: u64| (n * DAY) as i64;
+        let offsets = vec![
+            (i64::MIN, hour),
+            (day(10) + hour, 2 * hour),
+            (day(15), 3 * hour / 2),
+            (day(16), 2 * hour),
+            (day(20) + hour, hour),
+        ];
+        Zone { name: "Somewhere".to_owned(), offsets }
+    }
+
+    /// The hour on the clock's face, counted up from midnight of the first day.
+    fn hour(zone: &Zone, ts: u64) -> u64 {
+        let offset = zone.offsets.iter().rev().find(|(from, _)| *from <= ts as i64).unwrap().1;
+        (ts as i64 + offset) as u64 % DAY / HOUR
+    }
+
+    fn naive(zone: &Zone, inside: &[u64]) -> Option<f64> {
+        let latest = hour(zone, *inside.iter().max()?);
+        let count = |h: u64| inside.iter().filter(|ts| hour(zone, **ts) == h).count();
+        let busiest = (0..24).map(count).max()?;
+        Some(count(latest) as f64 / busiest as f64)
+    }
+
+    #[test]
+    fn the_share_of_the_latest_hour_is_what_counting_all_events_inside_says() {
+        for seed in 0..200 {
+            let mut rng = SmallRng::seed_from_u64(seed);
+            let zone = Arc::new(zone());
+            let mut hours = Hours::new(Arc::clone(&zone));
+            hours.grow(1);
+            let length = *[HOUR, DAY, 7 * DAY].choose(&mut rng).unwrap();
+            let (mut inside, mut clock) = (Vec::new(), 0);
+            for _ in 0..300 {
+                let most = *[MINUTE, 5 * HOUR, DAY / 2].choose(&mut rng).unwrap();
+                clock += rng.random_range(0..most);
+                let mut gone: Vec<u64> =
+                    inside.iter().copied().filter(|ts| ts + length <= clock).collect();
+                gone.sort_unstable();
+                gone.iter().for_each(|ts| hours.remove(0, 0, *ts));
+                inside.retain(|ts| ts + length > clock);
+                let ts = clock - rng.random_range(0..length.min(clock + 1));
+                hours.add(0, 0, ts);
+                inside.push(ts);
+                let mut out = Column::default();
+                hours.read(0, Reading::HourShare, &mut out);
+                assert_eq!(out.double(0), naive(&zone, &inside), "seed {seed} at {clock}");
+            }
+            inside.sort_unstable();
+            inside.iter().for_each(|ts| hours.remove(0, 0, *ts));
+            let mut out = Column::default();
+            hours.read(0, Reading::HourShare, &mut out);
+            assert_eq!((out.double(0), hours.holds(0)), (None, false));
+        }
+    }
+}

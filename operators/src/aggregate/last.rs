@@ -8,6 +8,7 @@
 //! timer that fires finds a newer event and is set again), so a busy entity costs no timer work.
 
 use crate::event_batch::{NULL, Origin};
+use crate::expiry::Expiry;
 use crate::plan::{AttributePlan, LastPlan, Storage};
 use crate::slab::Slab;
 use crate::time::{EventTime, Millis};
@@ -15,8 +16,6 @@ use crate::timeline::chunk::symbol_of;
 use crate::timeline::entity_log::Names;
 use crate::timeline::lane::Lane;
 use crate::value::{Column, Type};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 /// What is read of an entity's last events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,53 +41,6 @@ struct State {
     latest: u64,
     previous: u64,
     origin: Origin,
-}
-
-/// One horizon's timers.
-struct Expiry {
-    horizon: Millis,
-    due: BinaryHeap<Reverse<(EventTime, u32)>>,
-    armed: Slab<bool>,
-}
-
-impl Expiry {
-    fn new(horizon: Millis) -> Self {
-        Expiry { horizon, due: BinaryHeap::new(), armed: Slab::new() }
-    }
-
-    #[inline]
-    fn arm(&mut self, slot: u32, ts: EventTime) {
-        if !self.armed[slot] {
-            self.armed[slot] = true;
-            self.due.push(Reverse((ts.saturating_add(self.horizon), slot)));
-        }
-    }
-
-    /// Calls `passed` with the slots whose latest event is `horizon` old at `clock`, at most
-    /// `budget` timers; says whether more are due.
-    fn run(
-        &mut self,
-        clock: EventTime,
-        budget: usize,
-        latest: impl Fn(u32) -> u64,
-        mut passed: impl FnMut(u32),
-    ) -> bool {
-        for _ in 0..budget {
-            match self.due.peek() {
-                Some(Reverse((due, _))) if *due <= clock => {}
-                _ => return false,
-            }
-            if let Some(Reverse((_, slot))) = self.due.pop() {
-                self.armed[slot] = false;
-                match latest(slot).checked_sub(1) {
-                    Some(ts) if ts.saturating_add(self.horizon) > clock => self.arm(slot, ts),
-                    Some(_) => passed(slot),
-                    None => {}
-                }
-            }
-        }
-        self.due.peek().is_some_and(|Reverse((due, _))| *due <= clock)
-    }
 }
 
 /// Last-event state for every slot.
@@ -122,8 +74,8 @@ impl Last {
     pub fn grow(&mut self, slots: usize) {
         self.states.grow(slots);
         self.values.iter_mut().for_each(|v| v.grow(slots));
-        self.shown.iter_mut().for_each(|e| e.armed.grow(slots));
-        self.kept.armed.grow(slots);
+        self.shown.iter_mut().for_each(|e| e.grow(slots));
+        self.kept.grow(slots);
     }
 
     /// Takes note of row `row` of `lane`, if it concerns this state. The lane must carry the plan's
@@ -143,13 +95,29 @@ impl Last {
             names.entities.retain(slot);
         }
         *state = State { latest: ts + 1, previous: state.latest, origin };
+        self.keep_all(slot, lane, row, names);
+        self.shown.iter_mut().for_each(|e| e.arm(slot, ts));
+        self.kept.arm(slot, ts);
+    }
+
+    /// Takes note that what is derived of row `row` of `lane` has changed since it was observed.
+    pub fn revise(&mut self, lane: &Lane, origin: Origin, row: usize, names: &mut Names) {
+        let (slot, ts) = (lane.slots[row], lane.times[row]);
+        let state = &self.states[slot];
+        let latest = (state.latest, state.origin) == (ts + 1, origin);
+        if latest && lane.bits[row] & self.plan.mask == self.plan.mask {
+            self.keep_all(slot, lane, row, names);
+        }
+    }
+
+    /// Keeps the attributes of row `row` of `lane`.
+    #[inline]
+    fn keep_all(&mut self, slot: u32, lane: &Lane, row: usize, names: &mut Names) {
         for at in 0..self.plan.attributes.len() {
             let attribute = Some(self.plan.attributes[at]);
             let value = lane.values(attribute).get(row).copied().unwrap_or(NULL);
             self.keep(at, slot, value, names);
         }
-        self.shown.iter_mut().for_each(|e| e.arm(slot, ts));
-        self.kept.arm(slot, ts);
     }
 
     /// Replaces the kept value `at`, counting the uses of symbols.
@@ -250,7 +218,7 @@ impl Last {
     /// About how much memory it takes, in bytes.
     pub fn memory(&self) -> usize {
         let timers = self.shown.iter().chain([&self.kept]);
-        let timers: usize = timers.map(|e| e.due.capacity() * 16 + e.armed.bytes()).sum();
+        let timers: usize = timers.map(Expiry::memory).sum();
         self.states.bytes() + self.values.iter().map(Slab::bytes).sum::<usize>() + timers
     }
 }

@@ -88,6 +88,17 @@ impl Decoded {
     }
 }
 
+/// A number's text as micro-units, rounded half to even; `None` when there are too many of them. The
+/// text must be that of a number.
+pub(crate) fn decimal_text(text: &str) -> Option<i64> {
+    number::scaled(text, 6, number::Rounding::HalfEven)
+}
+
+/// Milliseconds since the epoch of an RFC 3339 time.
+pub(crate) fn rfc3339_text(text: &str) -> Option<i64> {
+    rfc3339::parse(text)
+}
+
 /// Turns the JSON records of one source into rows of [`Decoded`].
 ///
 /// When a key is there twice the last one wins; the earlier ones must still be of the field's type,

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 /// Accepted events and their bytes by second of event time, so that what has been sealed can be
 /// taken off.
 #[derive(Debug, Default)]
-pub(super) struct Unsealed {
+pub(crate) struct Unsealed {
     seconds: BTreeMap<u64, (u64, u64)>,
     pub rows: u64,
     pub bytes: u64,
@@ -38,7 +38,7 @@ impl Unsealed {
 }
 
 /// A partition owned by this worker.
-pub(super) struct Owned {
+pub(crate) struct Owned {
     pub reader: Box<dyn PartitionReader>,
     pub judge: Judge,
     pub unsealed: Unsealed,

@@ -153,6 +153,9 @@ impl Projection {
 
 impl Route {
     fn fill(&self, decoded: &Decoded, selected: &[usize], bits: &[u64], batch: &mut EventBatch) {
+        if selected.is_empty() {
+            return;
+        }
         let times = selected.iter().map(|row| decoded.time[*row]);
         batch.newest = times.clone().fold(batch.newest, u64::max);
         batch.times.extend(times);

@@ -81,6 +81,23 @@ impl EntityMetrics {
     }
 }
 
+/// What is known of one reference table.
+#[derive(Debug, Default)]
+pub struct TableMetrics {
+    /// Rows of the newest version. On worker 0 only.
+    pub rows: Gauge,
+    /// Versions of a file, or records of a topic, that took effect. On worker 0 only.
+    pub versions: Counter,
+    /// Versions or records that could not be read, so that the old ones stay. On worker 0 only.
+    pub failures: Counter,
+    /// The event time from which on the newest version is seen. On worker 0 only.
+    pub effective: Gauge,
+    /// Everything before this event time is known of the table; `u64::MAX` once it has closed.
+    pub frontier: Gauge,
+    /// Updates held for lookups: the rows, and what changed since the sealed events.
+    pub updates: Gauge,
+}
+
 /// How far one partition has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionProgress {
@@ -127,6 +144,8 @@ pub struct WorkerMetrics {
     pub live_clock: Gauge,
     /// What is held, by entity type, in plan order.
     pub entities: Vec<EntityMetrics>,
+    /// The reference tables, in plan order.
+    pub tables: Vec<TableMetrics>,
     /// Attribute values and entity ids in the dictionaries.
     pub dictionary_entries: Gauge,
     /// Events accepted and not yet sealed.
@@ -164,6 +183,7 @@ impl WorkerMetrics {
             frontier: Gauge::default(),
             live_clock: Gauge::default(),
             entities: plan.entities.iter().map(entity).collect(),
+            tables: plan.tables.iter().map(|_| TableMetrics::default()).collect(),
             dictionary_entries: Gauge::default(),
             unsealed_rows: Gauge::default(),
             unsealed_bytes: Gauge::default(),

@@ -126,14 +126,14 @@ impl Chunk {
         self.slot[at].set(block.slots[row]);
         match &self.bits {
             Bits::None => {}
-            Bits::One(c) => c[at].set(block.bits[row] as u8),
-            Bits::Four(c) => c[at].set(block.bits[row] as u32),
-            Bits::Eight(c) => c[at].set(block.bits[row]),
+            Bits::One(c) => c[at].set(block.bits[row].get() as u8),
+            Bits::Four(c) => c[at].set(block.bits[row].get() as u32),
+            Bits::Eight(c) => c[at].set(block.bits[row].get()),
         }
         for (column, from) in self.attributes.iter().zip(&block.attributes) {
             match column {
-                Attribute::Wide(c) => c[at].set(from[row]),
-                Attribute::Symbol(c) => c[at].set(symbol_of(from[row])),
+                Attribute::Wide(c) => c[at].set(from[row].get()),
+                Attribute::Symbol(c) => c[at].set(symbol_of(from[row].get())),
             }
         }
         self.len.set(at as u32 + 1);

@@ -5,11 +5,16 @@ use super::chunk::{Chunk, symbol_of};
 use super::log::Log;
 use super::stash::{Block, Entry, Stash};
 use crate::event_batch::{EventBatch, NO_SPAN, NULL, Origin};
+use crate::history::fold::Fold;
+use crate::history::sealed::SealedHistory;
+pub use crate::history::unsealed::Revised;
+use crate::history::unsealed::Unsealed;
 use crate::interner::{Interner, stable_hash};
 use crate::online::EntityIds;
 use crate::plan::{AttributePlan, EntityPlan, Storage};
 use crate::time::{EventTime, Millis};
 use crate::value::{Column, Type};
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// The longest window spans at least about so many chunks, so that rows, slots and symbols are
@@ -21,38 +26,47 @@ const CHUNKS_A_WINDOW: Millis = 16;
 pub struct Names {
     /// Entity ids: the numbers are slots.
     pub entities: Interner,
-    /// For each symbol attribute its values.
+    /// For each symbol attribute that has a dictionary of its own, its values.
     pub symbols: Vec<Option<Interner>>,
+    /// For each symbol attribute where its dictionary is.
+    dictionaries: Vec<usize>,
     types: Vec<Type>,
 }
 
 impl Names {
     fn new(attributes: &[AttributePlan]) -> Self {
-        let symbols = |a: &AttributePlan| (a.storage == Storage::Symbol).then(|| Interner::new(1));
+        let symbols = |a: &AttributePlan| {
+            let own = a.storage == Storage::Symbol && a.dictionary.is_none();
+            own.then(|| Interner::new(1))
+        };
+        let dictionary = |(at, a): (usize, &AttributePlan)| a.dictionary.unwrap_or(at);
         Names {
             entities: Interner::new(0),
             symbols: attributes.iter().map(symbols).collect(),
+            dictionaries: attributes.iter().enumerate().map(dictionary).collect(),
             types: attributes.iter().map(|a| a.ty).collect(),
         }
     }
 
     /// Counts a symbol once more; 0 is null and not counted.
     pub fn retain_symbol(&mut self, attribute: usize, symbol: u32) {
-        if let (Some(names), true) = (&mut self.symbols[attribute], symbol != 0) {
+        let names = &mut self.symbols[self.dictionaries[attribute]];
+        if let (Some(names), true) = (names, symbol != 0) {
             names.retain(symbol);
         }
     }
 
     /// Counts a symbol once less; 0 is null and not counted.
     pub fn release_symbol(&mut self, attribute: usize, symbol: u32) {
-        if let (Some(names), true) = (&mut self.symbols[attribute], symbol != 0) {
+        let names = &mut self.symbols[self.dictionaries[attribute]];
+        if let (Some(names), true) = (names, symbol != 0) {
             names.release(symbol);
         }
     }
 
     /// Appends the value of a symbol, in the attribute's type.
     pub fn push_symbol(&self, attribute: usize, symbol: u32, out: &mut Column) {
-        let bytes = match &self.symbols[attribute] {
+        let bytes = match &self.symbols[self.dictionaries[attribute]] {
             Some(names) if symbol != 0 => names.bytes(symbol),
             _ => return out.push_null(),
         };
@@ -96,7 +110,12 @@ pub struct EntityLog {
     pub log: Log,
     /// Rows that are not sealed.
     pub stash: Stash,
-    storages: Vec<Storage>,
+    attributes: Vec<AttributePlan>,
+    history: Option<SealedHistory>,
+    /// `None` when nothing is derived, or nobody looks at rows before they are sealed.
+    unsealed: Option<Unsealed>,
+    /// Rows in the stash that the last batch changed; the live windows want to know.
+    pub revised: Revised,
     ready: Vec<Entry>,
 }
 
@@ -110,32 +129,60 @@ impl EntityLog {
             names: Names::new(&plan.attributes),
             log: Log::new(chunk_rows, span, plan.filters, plan.attributes.clone()),
             stash: Stash::new(waiting / 64),
-            storages: plan.attributes.iter().map(|a| a.storage).collect(),
+            attributes: plan.attributes.clone(),
+            unsealed: Fold::new(plan).map(|_| Unsealed::default()),
+            history: Fold::new(plan).map(SealedHistory::new),
+            revised: Revised::new(plan.attributes.len()),
             ready: Vec::new(),
         }
     }
 
+    /// The same, when nobody looks at rows before they are sealed: nothing is derived before.
+    pub fn sealed_only(mut self) -> Self {
+        self.unsealed = None;
+        self
+    }
+
     /// Interns a batch; its rows go to the stash, and are handed back for the live windows.
     pub fn receive(&mut self, batch: EventBatch) -> Rc<Block> {
+        self.receive_with(batch, |_, _| {})
+    }
+
+    /// The same, when `fill` fills in the attributes that are looked up (and bits that follow from
+    /// them): they are null before. A symbol of a dictionary of its own counts once for each row.
+    pub fn receive_with(
+        &mut self,
+        batch: EventBatch,
+        fill: impl FnOnce(&Block, &mut Names),
+    ) -> Rc<Block> {
         let mut slots = Vec::with_capacity(batch.len());
         self.names.entities.warm(&batch.hashes);
         for (id, hash) in batch.ids.iter().zip(&batch.hashes) {
             slots.push(self.names.entities.intern(batch.kept(*id), *hash));
         }
         let (mut wide, mut spans) = (batch.wide.iter(), batch.spans.iter());
-        let mut attributes = Vec::with_capacity(self.storages.len());
-        for (storage, symbols) in self.storages.iter().zip(&mut self.names.symbols) {
-            let column = match (storage, symbols) {
-                (Storage::Symbol, Some(names)) => {
-                    intern(&batch, spans.next().map_or(&[][..], |s| s), names)
-                }
-                _ => wide.next().cloned().unwrap_or_default(),
+        let mut attributes = Vec::with_capacity(self.attributes.len());
+        for (plan, symbols) in self.attributes.iter().zip(&mut self.names.symbols) {
+            let column = match symbols {
+                _ if plan.derived => vec![NULL; batch.len()],
+                Some(names) => intern(&batch, spans.next().map_or(&[][..], |s| s), names),
+                None => wide.next().cloned().unwrap_or_default(),
             };
-            attributes.push(column);
+            attributes.push(cells(column));
         }
         let EventBatch { times, origins, bits, .. } = batch;
-        let block = Rc::new(Block { times, origins, slots, bits, attributes });
-        self.stash.insert(Rc::clone(&block));
+        let block = Rc::new(Block { times, origins, slots, bits: cells(bits), attributes });
+        fill(&block, &mut self.names);
+        let at = self.stash.insert(Rc::clone(&block));
+        if let (Some(at), Some(history)) = (at, &mut self.history) {
+            let slots = self.names.entities.end();
+            history.grow(slots);
+            if let Some(unsealed) = &mut self.unsealed {
+                unsealed.grow(slots);
+                let rows = self.stash.rows(at);
+                unsealed.receive(rows, &self.stash, history, &mut self.revised);
+            }
+        }
         block
     }
 
@@ -144,11 +191,62 @@ impl EntityLog {
         let mut ready = std::mem::take(&mut self.ready);
         self.stash.take(hi, &mut ready);
         for entry in ready.drain(..) {
+            self.derive(&entry);
             self.log.push(self.stash.block(&entry), entry.row as usize);
             origins.push(entry.origin);
             self.stash.release(&entry);
         }
         self.ready = ready;
+    }
+
+    /// Lets `change` change the derived attributes and bits (what was looked up) of all rows in the
+    /// stash with `ts >= from`, in no particular order, and derives again what follows from them.
+    /// Rows that are others then are in [`EntityLog::revised`].
+    pub fn revise(&mut self, from: EventTime, mut change: impl FnMut(&Block, usize, &mut Names)) {
+        let entries: Vec<Entry> = self.stash.entries().copied().collect();
+        let first = self.revised.origins.len();
+        for entry in &entries {
+            let block = self.stash.block(entry);
+            self.revised.before(block, entry);
+        }
+        for entry in entries.iter().filter(|e| e.ts >= from) {
+            change(self.stash.block(entry), entry.row as usize, &mut self.names);
+        }
+        if let (Some(history), Some(unsealed)) = (&self.history, &mut self.unsealed) {
+            unsealed.derive_all(&entries, &self.stash, history);
+        }
+        let rows = entries.iter().map(|entry| (&**self.stash.block(entry), entry.row as usize));
+        self.revised.after(first, rows);
+    }
+
+    /// Derives what is being sealed; its symbols count for the row from now on.
+    #[inline]
+    fn derive(&mut self, entry: &Entry) {
+        let Some(history) = &mut self.history else { return };
+        let (block, row) = (self.stash.block(entry), entry.row as usize);
+        history.seal(block, row, &mut self.names);
+        if let Some(unsealed) = &mut self.unsealed {
+            unsealed.sealed(block.slots[row]);
+        }
+        for (attribute, plan) in self.attributes.iter().enumerate() {
+            if plan.dictionary.is_some() {
+                let symbol = symbol_of(block.attributes[attribute][row].get());
+                self.names.retain_symbol(attribute, symbol);
+            }
+        }
+    }
+
+    /// Forgets of the history what no event at or above `frontier` can ask for; at most about
+    /// `budget` entities.
+    pub fn forget(&mut self, frontier: EventTime, budget: usize) {
+        if let Some(history) = &mut self.history {
+            history.forget(frontier, budget, &mut self.names);
+        }
+    }
+
+    /// About how much memory the history takes, in bytes.
+    pub fn history_memory(&self) -> usize {
+        self.history.as_ref().map_or(0, SealedHistory::memory)
     }
 
     /// Frees chunks that lie below `seq` wholly and that nobody reads, and the names that only they
@@ -171,14 +269,17 @@ impl EntityLog {
             self.names.entities.release(chunk.slot(row));
         }
         for attribute in 0..chunk.attributes() {
-            if let Some(names) = &mut self.names.symbols[attribute] {
+            if self.attributes[attribute].storage == Storage::Symbol {
                 let symbols = (0..chunk.len()).map(|row| symbol_of(chunk.value(attribute, row)));
-                symbols.filter(|s| *s != 0).for_each(|s| {
-                    names.release(s);
-                });
+                symbols.for_each(|symbol| self.names.release_symbol(attribute, symbol));
             }
         }
     }
+}
+
+/// A column whose values can change in place.
+fn cells<T>(column: Vec<T>) -> Vec<Cell<T>> {
+    column.into_iter().map(Cell::new).collect()
 }
 
 /// One symbol column of a batch.

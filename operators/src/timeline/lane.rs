@@ -40,6 +40,37 @@ impl Lane {
         self.values.iter_mut().flatten().for_each(Vec::clear);
     }
 
+    /// Appends row `row` to `out`, which may ask for fewer attributes.
+    pub fn copy(&self, row: usize, out: &mut Lane) {
+        out.times.push(self.times[row]);
+        out.slots.push(self.slots[row]);
+        out.bits.push(self.bits[row]);
+        for (to, from) in out.values.iter_mut().zip(&self.values) {
+            if let (Some(to), Some(from)) = (to, from) {
+                to.push(from[row]);
+            }
+        }
+    }
+
+    /// Takes the last row out.
+    pub fn pop(&mut self) {
+        self.times.pop();
+        self.slots.pop();
+        self.bits.pop();
+        for values in self.values.iter_mut().flatten() {
+            values.pop();
+        }
+    }
+
+    /// Whether the last row has the same bits and values as that of `other`.
+    pub fn last_equals(&self, other: &Lane) -> bool {
+        let values = |lane: &Lane| {
+            let values = lane.values.iter().flatten().map(|values| values.last().copied());
+            values.collect::<Vec<_>>()
+        };
+        self.bits.last() == other.bits.last() && values(self) == values(other)
+    }
+
     /// The values of `attribute`; empty for `None` and where they were not asked for.
     #[inline]
     pub fn values(&self, attribute: Option<usize>) -> &[i64] {

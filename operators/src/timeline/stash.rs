@@ -6,6 +6,7 @@
 use super::lane::Lane;
 use crate::event_batch::Origin;
 use crate::time::{EventTime, Millis};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -18,10 +19,11 @@ pub struct Block {
     pub origins: Vec<Origin>,
     /// Slots.
     pub slots: Vec<u32>,
-    /// Filter bits.
-    pub bits: Vec<u64>,
-    /// For each attribute its words or symbols ([`crate::event_batch::NULL`] for null).
-    pub attributes: Vec<Vec<i64>>,
+    /// Filter bits. Some may be derived, and those change while the row waits.
+    pub bits: Vec<Cell<u64>>,
+    /// For each attribute its words or symbols ([`crate::event_batch::NULL`] for null). Derived
+    /// ones change while the row waits.
+    pub attributes: Vec<Vec<Cell<i64>>>,
 }
 
 impl Block {
@@ -39,10 +41,10 @@ impl Block {
     pub(crate) fn copy(&self, row: usize, lane: &mut Lane) {
         lane.times.push(self.times[row]);
         lane.slots.push(self.slots[row]);
-        lane.bits.push(self.bits[row]);
+        lane.bits.push(self.bits[row].get());
         for (values, from) in lane.values.iter_mut().zip(&self.attributes) {
             if let Some(values) = values {
-                values.push(from[row]);
+                values.push(from[row].get());
             }
         }
     }
@@ -53,7 +55,7 @@ impl Block {
 pub(crate) struct Entry {
     pub ts: EventTime,
     pub origin: Origin,
-    block: u32,
+    pub block: u32,
     pub row: u32,
 }
 
@@ -103,10 +105,11 @@ impl Stash {
         self.buckets.first_key_value().map(|(bucket, _)| bucket * self.width)
     }
 
-    /// Adds all rows of `block`.
-    pub fn insert(&mut self, block: Rc<Block>) {
+    /// Adds all rows of `block`; the number it has while a row of it waits, `None` when it has no
+    /// rows.
+    pub fn insert(&mut self, block: Rc<Block>) -> Option<u32> {
         if block.is_empty() {
-            return;
+            return None;
         }
         let rows = block.len() as u32;
         let at = match self.free.pop() {
@@ -123,6 +126,19 @@ impl Stash {
         self.len += block.len();
         self.blocks[at as usize] = (block, rows);
         self.adapt();
+        Some(at)
+    }
+
+    /// The rows of block `at`, in the order they arrived.
+    pub(crate) fn rows(&self, at: u32) -> impl Iterator<Item = Entry> {
+        let block = &self.blocks[at as usize].0;
+        let rows = block.times.iter().zip(&block.origins).zip(0..);
+        rows.map(move |((ts, origin), row)| Entry { ts: *ts, origin: *origin, block: at, row })
+    }
+
+    /// All rows that wait, by time but for those of one bucket.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.buckets.values().flat_map(|bucket| &bucket.entries)
     }
 
     /// Widens the buckets when they are nearly empty, narrows them when they are large: a bucket

@@ -22,17 +22,18 @@ fn block(rng: &mut SmallRng, now: u64, spread: u64, next: &mut u64) -> Block {
         block.times.push(now + rng.random_range(0..=spread));
         block.origins.push(Origin { source: 0, partition, offset: *next });
         block.slots.push(rng.random_range(0..9));
-        block.bits.push(rng.random_range(0..8));
+        block.bits.push(rng.random_range(0..8).into());
         let number = if rng.random_bool(0.2) { NULL } else { rng.random() };
-        block.attributes[0].push(number);
-        block.attributes[1].push(if rng.random_bool(0.2) { NULL } else { rng.random_range(1..99) });
+        block.attributes[0].push(number.into());
+        let symbol = if rng.random_bool(0.2) { NULL } else { rng.random_range(1..99) };
+        block.attributes[1].push(symbol.into());
     }
     block
 }
 
 fn row(block: &Block, at: usize) -> Row {
-    let value = |attribute: usize| block.attributes[attribute][at];
-    (block.times[at], block.origins[at], block.slots[at], block.bits[at], value(0), value(1))
+    let value = |attribute: usize| block.attributes[attribute][at].get();
+    (block.times[at], block.origins[at], block.slots[at], block.bits[at].get(), value(0), value(1))
 }
 
 fn rows(lane: &Lane) -> Vec<(u64, u32, u64, i64, i64)> {

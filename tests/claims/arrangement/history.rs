@@ -95,11 +95,14 @@ impl Case {
         Plan {
             name: "arrangement".to_owned(),
             sources: Vec::new(),
+            tables: Vec::new(),
             entities: vec![EntityPlan {
                 name: "card".to_owned(),
                 sources: Vec::new(),
                 attributes: vec![wide("entity"), wide("id"), wide("value"), word],
                 filters: 0,
+                lookups: Vec::new(),
+                late: Vec::new(),
                 sequences: Vec::new(),
                 sessions: Vec::new(),
                 accumulators: (0..windows.len()).map(count).collect(),

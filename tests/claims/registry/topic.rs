@@ -87,7 +87,9 @@ fn in_second(id: u32, event: &Value) -> Record {
     long(event["timestamp"].as_i64().unwrap(), &mut record);
     record.extend_from_slice(b"\xff\x00ab");
     // An array of one block of two, and its end.
-    [2, 7, -7, 0].into_iter().for_each(|number| long(number, &mut record));
+    for number in [2, 7, -7, 0] {
+        long(number, &mut record);
+    }
     let cents = (event["amount"].as_f64().unwrap() * 100.0).round() as i64;
     bytes(&cents.to_be_bytes(), &mut record);
     long(i64::from(event["status"] == "approved"), &mut record);

@@ -43,7 +43,9 @@ impl<'j> SourceBuild<'j> {
         let mut add = |name: &str| {
             let field = declared.field(name).map(|(_, field)| field.name.as_str());
             let time = Some(declared.time_name()).filter(|time| *time == name);
-            if let Some(name) = field.or(time).filter(|name| !names.contains(name)) {
+            let mut lookups = declared.lookups.iter().map(|it| it.name.value.as_str());
+            let lookup = lookups.find(|lookup| *lookup == name);
+            if let Some(name) = field.or(time).or(lookup).filter(|name| !names.contains(name)) {
                 names.push(name);
             }
         };

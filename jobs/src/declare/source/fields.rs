@@ -154,7 +154,11 @@ fn default_of(ty: Type, literal: &At<Literal>, what: &str, table: &Table<'_>) ->
     value
 }
 
-fn type_named(name: &At<String>, what: &str, table: &Table<'_>) -> Option<Type> {
+pub(in super::super) fn type_named(
+    name: &At<String>,
+    what: &str,
+    table: &Table<'_>,
+) -> Option<Type> {
     let ty = TYPES.into_iter().find(|ty| ty.name() == name.value);
     if ty.is_none() {
         let message = format!("{what} cannot be of type \"{}\"", name.value);

@@ -51,8 +51,8 @@ fn holds(node: &Node, ty: Type) -> bool {
         (Kind::Bytes | Kind::Fixed(_), Some(Logical::Decimal(scale))) => {
             matches!(ty, Type::Double | Type::Decimal) || (ty == Type::Int && scale == 0)
         }
-        (Kind::String, _) => ty.is_bytes(),
-        (Kind::Bytes | Kind::Fixed(_), _) => ty == Type::Text,
+        (Kind::String, None) => ty.is_bytes(),
+        (Kind::String | Kind::Bytes | Kind::Fixed(_), _) => ty == Type::Text,
         _ => false,
     }
 }

@@ -1,7 +1,7 @@
 //! Who pays, where, and how much: attributes of cards and merchants as functions of their number,
 //! so that millions of them take no memory.
 
-use super::random::{Random, mix, reduce};
+use crate::generator::random::{Random, mix, reduce};
 
 /// How many merchants there are.
 pub(super) const MERCHANTS: u32 = 5_000;

@@ -2,7 +2,7 @@
 
 use super::line::Transaction;
 use super::population::{Category, country, octets, user};
-use super::random::{Random, mix};
+use crate::generator::random::{Random, mix};
 use tidemark_operators::time::{EventTime, Millis};
 
 /// How many bursts run at once at most.
@@ -43,13 +43,17 @@ impl Bursts {
     }
 
     /// The next attempt due by `now`, at the time it is due.
-    pub fn next(&mut self, seed: u64, now: EventTime, random: &mut Random) -> Option<Transaction> {
+    pub fn next(
+        &mut self,
+        seed: u64,
+        now: EventTime,
+        random: &mut Random,
+    ) -> Option<(EventTime, Transaction)> {
         let first = self.running.iter().enumerate().min_by_key(|(_, b)| b.due);
         let (which, due) = first.map(|(i, b)| (i, b.due)).filter(|(_, due)| *due <= now)?;
         let burst = self.running.get_mut(which)?;
         let (country, currency) = country(mix(burst.addresses, 1));
         let transaction = Transaction {
-            number: 0,
             card: burst.card,
             user: user(burst.card),
             amount: 50 + random.below(450),
@@ -60,13 +64,12 @@ impl Bursts {
             device: burst.device,
             address: octets(mix(burst.addresses, 2 + random.below(6))),
             declined: random.chance(0.85),
-            at: due,
         };
         burst.left -= 1;
         burst.due += burst.every;
         if burst.left == 0 {
             self.running.swap_remove(which);
         }
-        Some(transaction)
+        Some((due, transaction))
     }
 }

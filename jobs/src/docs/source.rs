@@ -1,0 +1,101 @@
+//! A job's sources.
+
+use super::markdown::{Rows, code, codes, paragraph};
+use super::page::Section;
+use crate::document::quantity::show_duration;
+use crate::job::{Job, SourceText};
+use crate::report::shown_time;
+use crate::times;
+use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, Start};
+use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
+
+/// What the job reads: a section for each source.
+pub(super) fn sections(job: &Job) -> Vec<Section> {
+    let sources = job.plan.sources.iter().zip(&job.sources).enumerate();
+    sources
+        .map(|(at, (source, text))| {
+            let body = body(&job.plan, at, source, text);
+            Section::new(2, "Source", Some(&source.name), body)
+        })
+        .collect()
+}
+
+fn body(plan: &Plan, at: usize, source: &SourcePlan, text: &SourceText) -> String {
+    let mut out = paragraph(&text.description);
+    for (name, fact) in facts(source) {
+        out.push_str(&format!("- **{name}:** {fact}\n"));
+    }
+    out.push_str("\nThe fields that are read; whatever else a record has does not matter:\n\n");
+    let mut rows = Rows::new(&["Field", "Type", "In the record", "If missing", "Key of"]);
+    for (index, field) in source.fields.iter().enumerate() {
+        let missing = if field.required { "the record is refused" } else { "null" };
+        rows.push([
+            code(&field.name),
+            code(field.ty.name()),
+            code(&field.path.join(".")),
+            missing.to_owned(),
+            codes(keyed(plan, at, index)),
+        ]);
+    }
+    out.push_str(&rows.finish());
+    if !text.definitions.is_empty() {
+        out.push_str("Names that the features below use, and what they stand for:\n\n");
+        let mut rows = Rows::new(&["Name", "Meaning"]);
+        for (name, definition) in &text.definitions {
+            rows.push([code(name), code(definition)]);
+        }
+        out.push_str(&rows.finish());
+    }
+    out
+}
+
+/// The entities whose key a field is.
+fn keyed(plan: &Plan, source: usize, field: usize) -> Vec<&str> {
+    let entities = plan.entities.iter().filter(|entity| {
+        let feeds = entity.sources.get(source).and_then(Option::as_ref);
+        feeds.is_some_and(|feeds| feeds.key == field)
+    });
+    entities.map(|entity| entity.name.as_str()).collect()
+}
+
+fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
+    let mut facts = vec![];
+    match &source.topic {
+        Some(topic) => {
+            let start = match source.start {
+                Start::Earliest => "the earliest record".to_owned(),
+                Start::Latest => "the latest record".to_owned(),
+                Start::At(time) => times::show(time),
+                Start::Ago(length) => format!("{} before the start", show_duration(length)),
+            };
+            facts.push(("Topic", format!("{}, from {start} on", code(topic))));
+        }
+        None => facts.push(("Files", codes(source.files.iter().map(String::as_str)))),
+    }
+    let format = match source.format {
+        Format::Json => "JSON, one object a record",
+        Format::Avro if source.topic.is_some() => "Avro, in the wire format of schema registries",
+        Format::Avro => "Avro object container files",
+    };
+    facts.push(("Format", format.to_owned()));
+    facts.push(("Event time", code(&shown_time(&source.time))));
+    let length = show_duration(source.out_of_orderness);
+    facts.push(("Out of order", format!("up to {length} behind its partition's newest event")));
+    if let Some(skew) = source.max_future_skew {
+        let arrival = source.arrival.as_ref().map(|it| format!(", {}", code(&shown_time(it))));
+        let (skew, arrival) = (show_duration(skew), arrival.unwrap_or_default());
+        facts.push(("Future", format!("up to {skew} ahead of its arrival{arrival}")));
+    }
+    if (source.earliest, source.latest) != (EARLIEST_DEFAULT, LATEST_DEFAULT) {
+        let (from, to) = (times::show(source.earliest), times::show(source.latest));
+        facts.push(("Event times", format!("from {from} to {to}")));
+    }
+    let idle = show_duration(source.idle_after);
+    facts.push(("Idle", format!("a partition that is silent for {idle} holds back no other")));
+    facts
+}
+
+/// The name of a key field, as code.
+pub(super) fn key(field: Option<&FieldPlan>) -> String {
+    field.map_or_else(String::new, |field| code(&field.name))
+}

@@ -1,0 +1,67 @@
+//! How values read: as JSON shows them.
+
+use std::net::IpAddr;
+use tidemark_operators::sealed_lines::push_word;
+use tidemark_operators::value::{Column, Type, Value};
+
+/// The value at `row` of a column of type `ty`.
+pub(super) fn value(column: &Column, ty: Type, row: usize) -> Value {
+    let value = match ty {
+        Type::Int => column.int(row).map(Value::Int),
+        Type::Decimal => column.int(row).map(Value::Decimal),
+        Type::Timestamp => column.int(row).map(Value::Timestamp),
+        Type::Double => column.double(row).map(Value::Double),
+        Type::Bool => column.bool(row).map(Value::Bool),
+        Type::Text => {
+            let text = column.bytes(row).map(String::from_utf8_lossy);
+            text.map(|text| Value::Text(text.into_owned()))
+        }
+        Type::Ip => column.bytes(row).and_then(address).map(Value::Ip),
+    };
+    value.unwrap_or(Value::Null)
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
+        _ => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+    }
+}
+
+/// Appends a value to a column.
+pub(super) fn push(value: &Value, column: &mut Column) {
+    match value {
+        Value::Null => column.push_null(),
+        Value::Int(value) | Value::Decimal(value) | Value::Timestamp(value) => {
+            column.push_int(*value);
+        }
+        Value::Double(value) => column.push_double(*value),
+        Value::Bool(value) => column.push_bool(*value),
+        Value::Text(value) => column.push_bytes(value.as_bytes()),
+        Value::Ip(IpAddr::V4(value)) => column.push_bytes(&value.octets()),
+        Value::Ip(IpAddr::V6(value)) => column.push_bytes(&value.octets()),
+    }
+}
+
+/// A value as JSON shows it.
+pub(super) fn shown(value: &Value) -> String {
+    let (ty, word) = match value {
+        Value::Null => return "null".to_owned(),
+        Value::Text(text) => return quoted(text),
+        Value::Ip(ip) => return quoted(&ip.to_string()),
+        Value::Int(value) => (Type::Int, value.cast_unsigned()),
+        Value::Timestamp(value) => (Type::Timestamp, value.cast_unsigned()),
+        Value::Decimal(value) => (Type::Decimal, value.cast_unsigned()),
+        Value::Double(value) => (Type::Double, value.to_bits()),
+        Value::Bool(value) => (Type::Bool, u64::from(*value)),
+    };
+    let mut out = Vec::new();
+    push_word(ty, word, &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = Vec::new();
+    tidemark_operators::sealed_lines::push_json_text(text.as_bytes(), &mut out);
+    String::from_utf8_lossy(&out).into_owned()
+}

@@ -1,0 +1,65 @@
+//! Timers by slot, armed lazily: one that fires and finds a newer event is set again, so a busy
+//! entity costs no timer work.
+
+use crate::slab::Slab;
+use crate::time::{EventTime, Millis};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// One timer a slot, for a fixed time after the slot's latest event.
+pub(crate) struct Expiry {
+    /// How long after the latest event it fires.
+    pub horizon: Millis,
+    due: BinaryHeap<Reverse<(EventTime, u32)>>,
+    armed: Slab<bool>,
+}
+
+impl Expiry {
+    pub fn new(horizon: Millis) -> Self {
+        Expiry { horizon, due: BinaryHeap::new(), armed: Slab::new() }
+    }
+
+    /// Makes the slots `0..slots` exist.
+    pub fn grow(&mut self, slots: usize) {
+        self.armed.grow(slots);
+    }
+
+    #[inline]
+    pub fn arm(&mut self, slot: u32, ts: EventTime) {
+        if !self.armed[slot] {
+            self.armed[slot] = true;
+            self.due.push(Reverse((ts.saturating_add(self.horizon), slot)));
+        }
+    }
+
+    /// Calls `passed` with the slots whose latest event (`latest` gives its time plus one, 0 for
+    /// none) is `horizon` old at `clock`, at most `budget` timers; says whether more are due.
+    pub fn run(
+        &mut self,
+        clock: EventTime,
+        budget: usize,
+        latest: impl Fn(u32) -> u64,
+        mut passed: impl FnMut(u32),
+    ) -> bool {
+        for _ in 0..budget {
+            match self.due.peek() {
+                Some(Reverse((due, _))) if *due <= clock => {}
+                _ => return false,
+            }
+            if let Some(Reverse((_, slot))) = self.due.pop() {
+                self.armed[slot] = false;
+                match latest(slot).checked_sub(1) {
+                    Some(ts) if ts.saturating_add(self.horizon) > clock => self.arm(slot, ts),
+                    Some(_) => passed(slot),
+                    None => {}
+                }
+            }
+        }
+        self.due.peek().is_some_and(|Reverse((due, _))| *due <= clock)
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        self.due.capacity() * 16 + self.armed.bytes()
+    }
+}

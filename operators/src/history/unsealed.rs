@@ -1,0 +1,252 @@
+//! The events that are not sealed, by entity and in order, for the live path.
+
+use super::fold::Memory;
+use super::sealed::SealedHistory;
+use crate::event_batch::Origin;
+use crate::slab::Slab;
+use crate::time::EventTime;
+use crate::timeline::lane::Lane;
+use crate::timeline::stash::{Block, Entry, Stash};
+use std::collections::{HashMap, VecDeque};
+
+/// Rows whose derived values have changed: as they were, and as they are.
+#[derive(Debug, Default)]
+pub struct Revised {
+    /// As they were.
+    pub old: Lane,
+    /// The same rows as they are.
+    pub new: Lane,
+    /// Where they are from.
+    pub origins: Vec<Origin>,
+}
+
+impl Revised {
+    /// Nothing, of rows with so many attributes.
+    pub(crate) fn new(attributes: usize) -> Self {
+        let lane = || Lane::new(&vec![true; attributes]);
+        Revised { old: lane(), new: lane(), origins: Vec::new() }
+    }
+
+    /// Forgets all.
+    pub fn clear(&mut self) {
+        self.old.clear();
+        self.new.clear();
+        self.origins.clear();
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.origins.is_empty()
+    }
+
+    /// Takes a row as it is before a change of many; [`Revised::after`] must follow.
+    pub(crate) fn before(&mut self, block: &Block, entry: &Entry) {
+        block.copy(entry.row as usize, &mut self.old);
+        self.origins.push(entry.origin);
+    }
+
+    /// Takes the rows from place `first` on as they are after the change, and keeps those that are
+    /// others.
+    pub(crate) fn after<'a>(
+        &mut self,
+        first: usize,
+        rows: impl Iterator<Item = (&'a Block, usize)>,
+    ) {
+        let all = std::mem::replace(self, Revised::new(self.old.values.len()));
+        for row in 0..first {
+            all.old.copy(row, &mut self.old);
+            all.new.copy(row, &mut self.new);
+            self.origins.push(all.origins[row]);
+        }
+        for (at, (block, row)) in (first..).zip(rows) {
+            all.old.copy(at, &mut self.old);
+            block.copy(row, &mut self.new);
+            self.settle(all.origins[at]);
+        }
+    }
+
+    /// Takes the row as it is before `change`, and keeps it when it is another one after.
+    pub(crate) fn watch(&mut self, stash: &Stash, entry: &Entry, change: impl FnOnce()) {
+        let (block, row) = (stash.block(entry), entry.row as usize);
+        block.copy(row, &mut self.old);
+        change();
+        block.copy(row, &mut self.new);
+        self.settle(entry.origin);
+    }
+
+    /// Keeps the newest pair of rows if they differ.
+    fn settle(&mut self, origin: Origin) {
+        if self.old.last_equals(&self.new) {
+            self.old.pop();
+            self.new.pop();
+        } else {
+            self.origins.push(origin);
+        }
+    }
+}
+
+/// The state after an entity's newest event: what differs from the sealed state.
+#[derive(Clone, Debug, Default)]
+struct Tail {
+    cells: Vec<i64>,
+    seen: HashMap<(usize, u32), EventTime>,
+}
+
+/// What is to be derived in an entity's queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stale {
+    #[default]
+    Nothing,
+    /// The rows from this place on, all of them new.
+    From(usize),
+    All,
+}
+
+/// One entity's unsealed events.
+#[derive(Clone, Debug, Default)]
+struct Queue {
+    entries: VecDeque<Entry>,
+    tail: Tail,
+    stale: Stale,
+}
+
+/// Reads on from the sealed state. Symbols in the tail are kept alive by the rows they are from.
+struct OfTail<'a> {
+    slot: u32,
+    sealed: &'a SealedHistory,
+    seen: &'a mut HashMap<(usize, u32), EventTime>,
+}
+
+impl Memory for OfTail<'_> {
+    fn seen(&self, sequence: usize, symbol: u32) -> Option<EventTime> {
+        let own = self.seen.get(&(sequence, symbol)).copied();
+        own.or_else(|| self.sealed.seen(sequence, self.slot, symbol))
+    }
+
+    fn see(&mut self, sequence: usize, symbol: u32, ts: EventTime) {
+        self.seen.insert((sequence, symbol), ts);
+    }
+
+    fn replace(&mut self, _attribute: usize, _old: i64, _new: i64) {}
+}
+
+/// See the module. Bounded by the stash, whose rows it lists.
+#[derive(Default)]
+pub(crate) struct Unsealed {
+    queues: Slab<Option<Box<Queue>>>,
+    touched: Vec<u32>,
+}
+
+impl Unsealed {
+    /// Makes the slots `0..slots` exist.
+    pub fn grow(&mut self, slots: usize) {
+        self.queues.grow(slots);
+    }
+
+    /// Adds rows that have just been put into the stash, and derives them and what they change.
+    pub fn receive(
+        &mut self,
+        arrived: impl Iterator<Item = Entry>,
+        stash: &Stash,
+        sealed: &SealedHistory,
+        revised: &mut Revised,
+    ) {
+        let mut block = None;
+        for entry in arrived {
+            block = Some(entry.block);
+            let slot = stash.block(&entry).slots[entry.row as usize];
+            let queue = self.queues[slot].get_or_insert_with(|| {
+                let cells = sealed.cells(slot).to_vec();
+                let tail = Tail { cells, seen: HashMap::new() };
+                Box::new(Queue { tail, ..Queue::default() })
+            });
+            if queue.stale == Stale::Nothing {
+                self.touched.push(slot);
+            }
+            if queue.entries.back().is_none_or(|last| *last < entry) {
+                if queue.stale == Stale::Nothing {
+                    queue.stale = Stale::From(queue.entries.len());
+                }
+                queue.entries.push_back(entry);
+                continue;
+            }
+            let at = queue.entries.partition_point(|e| *e < entry);
+            queue.entries.insert(at, entry);
+            // Among new rows only their order is of interest.
+            if !matches!(queue.stale, Stale::From(from) if at >= from) {
+                queue.stale = Stale::All;
+            }
+        }
+        let mut touched = std::mem::take(&mut self.touched);
+        for slot in touched.drain(..) {
+            self.derive(slot, block, stash, sealed, revised);
+        }
+        self.touched = touched;
+    }
+
+    /// Derives what is stale of `slot`; rows of block `new` have not been seen by anybody yet.
+    fn derive(
+        &mut self,
+        slot: u32,
+        new: Option<u32>,
+        stash: &Stash,
+        sealed: &SealedHistory,
+        revised: &mut Revised,
+    ) {
+        let Some(queue) = &mut self.queues[slot] else { return };
+        let Queue { entries, tail, stale } = &mut **queue;
+        let from = match std::mem::take(stale) {
+            Stale::Nothing => return,
+            Stale::From(from) => from,
+            Stale::All => {
+                tail.cells.copy_from_slice(sealed.cells(slot));
+                tail.seen.clear();
+                0
+            }
+        };
+        let Tail { cells, seen } = tail;
+        let mut memory = OfTail { slot, sealed, seen };
+        for entry in entries.range(from..) {
+            let (block, row) = (stash.block(entry), entry.row as usize);
+            let mut step = || sealed.fold.step(block, row, cells, &mut memory);
+            if new == Some(entry.block) {
+                step();
+            } else {
+                revised.watch(stash, entry, step);
+            }
+        }
+    }
+
+    /// Derives all events of every entity again: what they carry has changed. Whoever calls compares.
+    pub fn derive_all(&mut self, entries: &[Entry], stash: &Stash, sealed: &SealedHistory) {
+        let mut ignored = Revised::default();
+        for entry in entries {
+            let slot = stash.block(entry).slots[entry.row as usize];
+            if let Some(queue) = &mut self.queues[slot]
+                && queue.stale == Stale::Nothing
+            {
+                queue.stale = Stale::All;
+                self.touched.push(slot);
+            }
+        }
+        let mut touched = std::mem::take(&mut self.touched);
+        for slot in touched.drain(..) {
+            self.derive(slot, None, stash, sealed, &mut ignored);
+            ignored.clear();
+        }
+        self.touched = touched;
+    }
+
+    /// The oldest event of `slot` is being sealed.
+    #[inline]
+    pub fn sealed(&mut self, slot: u32) {
+        let queue = &mut self.queues[slot];
+        let empty = queue.as_mut().is_some_and(|queue| {
+            queue.entries.pop_front();
+            queue.entries.is_empty()
+        });
+        if empty {
+            *queue = None;
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! Bytes and schemas that nobody should send.
+
+use super::*;
+use proptest::prelude::*;
+
+/// A schema that has everything, and a datum of it.
+pub(super) fn everything() -> (SourcePlan, Arc<str>, Vec<u8>) {
+    let mut wanted = source(vec![
+        field("card", "card", Type::Text),
+        field("amount", "amount", Type::Decimal),
+        field("ip", "net.ip", Type::Ip),
+        field("tag", "tags.a", Type::Int),
+        field("deep", "tree.left.value", Type::Double),
+    ]);
+    wanted.fields[3].aliases = vec![path("tag")];
+    let decimal = json!({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": 2});
+    let net = json!({"type": "record", "name": "N", "fields": [{"name": "ip", "type": "string"}]});
+    let tree = json!({"type": "record", "name": "T", "fields": [
+        {"name": "left", "type": ["null", "T"]},
+        {"name": "value", "type": ["double", "float", "null", "int"]},
+    ]});
+    let schema = record(&[
+        ("trees", json!({"type": "array", "items": tree})),
+        ("card", json!(["null", "string"])),
+        ("amount", decimal),
+        ("kind", json!({"type": "enum", "name": "K", "symbols": ["A", "B"]})),
+        ("net", json!([net, "null"])),
+        ("tags", json!({"type": "map", "values": "long"})),
+        ("raw", json!({"type": "fixed", "name": "F", "size": 3})),
+        ("tag", json!("int")),
+        ("tree", json!("T")),
+    ]);
+    let tree =
+        [long(1), long(0), long(3), long(9), long(0), 1.5_f64.to_le_bytes().to_vec()].concat();
+    let trees = [long(-1), long(tree.len() as i64), tree.clone(), long(2), tree.repeat(2), long(0)];
+    let tags = [long(2), text("b"), long(-5), text("a"), long(6), long(0)].concat();
+    let datum = datum(&[
+        trees.concat(),
+        [long(1), text("c")].concat(),
+        bytes(&[0x27, 0x10]),
+        long(1),
+        [long(0), text("9.9.9.9")].concat(),
+        tags,
+        b"abc".to_vec(),
+        long(4),
+        tree,
+    ]);
+    (wanted, schema, datum)
+}
+
+#[test]
+fn everything_can_be_read() {
+    let (source, schema, datum) = everything();
+    let row = decode(&source, &schema, &datum).unwrap();
+    assert_eq!(row[0], Value::Text("c".into()));
+    assert_eq!(row[1], Value::Decimal(100_000_000));
+    assert_eq!(row[2], Value::Ip([9, 9, 9, 9].into()));
+    assert_eq!((&row[3], &row[4]), (&Value::Int(6), &Value::Double(9.0)));
+    assert_eq!(Extents::new(&schema).unwrap().of(&[&datum[..], b"more"].concat()), Ok(datum.len()));
+}
+
+#[test]
+fn what_is_cut_off_or_goes_on_is_malformed() {
+    let (source, schema, datum) = everything();
+    for length in 0..datum.len() {
+        malformed(&source, &schema, &datum[..length]);
+    }
+    let why = malformed(&source, &schema, &[&datum[..], &[0]].concat());
+    assert!(why.contains("it ends before the record does"), "{why}");
+    let mut decoder = AvroDecoder::new(&source).with_record_bytes_max(10);
+    let long = decoder.decode_datum(&schema, &datum, &mut Decoded::default());
+    assert!(matches!(long, Err(Refused::Malformed(DecodeError::TooLong { .. }))));
+}
+
+#[test]
+fn no_count_is_believed() {
+    let plain = source(Vec::new());
+    let of = |items: Json| record(&[("a", json!({"type": "array", "items": items}))]);
+    // Items without bytes take no time, however many there are.
+    let empty = json!({"type": "record", "name": "E", "fields": [{"name": "n", "type": "null"}]});
+    for items in [json!("null"), empty] {
+        let huge = datum(&[long(i64::MAX), long(0)]);
+        assert_eq!(decode(&plain, &of(items), &huge), Ok(vec![]));
+    }
+    for head in [
+        long(i64::MAX),
+        [long(i64::MIN), long(4)].concat(),
+        [long(-1), long(-1)].concat(),
+        [long(-1), long(i64::MAX)].concat(),
+    ] {
+        let (ints, strings) = (of(json!("int")), of(json!("string")));
+        malformed(&plain, &ints, &datum(std::slice::from_ref(&head)));
+        malformed(&plain, &strings, &datum(&[head]));
+    }
+    let string = record(&[("s", json!("string"))]);
+    for length in [i64::MAX, i64::MIN, -1, 1 << 40] {
+        malformed(&plain, &string, &datum(&[long(length)]));
+    }
+    let big = record(&[("f", json!({"type": "fixed", "name": "F", "size": u64::MAX}))]);
+    malformed(&plain, &big, &datum(&[]));
+    let eleven = [&[0x80; 10][..], &[1]].concat();
+    let why = malformed(&plain, &record(&[("n", json!("long"))]), &eleven);
+    assert!(why.contains("more than 64 bits"), "{why}");
+    let wide = source(vec![field("n", "n", Type::Int)]);
+    let why = malformed(&wide, &record(&[("n", json!("int"))]), &datum(&[long(1 << 31)]));
+    assert!(why.contains("more than 32 bits"), "{why}");
+}
+
+#[test]
+fn nesting_has_a_bound() {
+    let plain = source(Vec::new());
+    let list =
+        json!({"type": "record", "name": "L", "fields": [{"name": "l", "type": ["null", "L"]}]});
+    let schema = record(&[("l", list)]);
+    let nested = |depth: usize| datum(&[long(1).repeat(depth), long(0)]);
+    assert_eq!(decode(&plain, &schema, &nested(100)), Ok(vec![]));
+    let why = malformed(&plain, &schema, &nested(100_000));
+    assert!(why.contains("nested too deeply"), "{why}");
+    let endless = json!({"type": "record", "name": "L", "fields": [{"name": "l", "type": "L"}]});
+    let why = malformed(&plain, &record(&[("l", endless)]), &datum(&[]));
+    assert!(why.contains("nested too deeply"), "{why}");
+    // Types that lie in each other without end to it, by name and by brackets.
+    let mut fields = Vec::new();
+    for n in 0..3_000 {
+        let inner = if n == 0 { json!("int") } else { json!(format!("R{}", n - 1)) };
+        let ty = json!({"type": "record", "name": format!("R{n}"), "fields": [
+            {"name": "a", "type": inner}, {"name": "b", "type": ["null", "string"]}
+        ]});
+        fields.push((format!("f{n}"), ty));
+    }
+    let fields: Vec<_> = fields.iter().map(|(name, ty)| (name.as_str(), ty.clone())).collect();
+    let _ = decode(&plain, &record(&fields), &[]);
+    let last = source(vec![field("x", "f2999.a.a.a.b", Type::Text)]);
+    let _ = decode(&last, &record(&fields), &[]);
+    let brackets = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(incompatible(&plain, &brackets.into()).contains("it is not JSON"));
+}
+
+/// Every record type has two fields of the one before: written out it would be 2^64 steps.
+#[test]
+fn what_is_used_often_is_compiled_once() {
+    let mut ty = json!("int");
+    for n in 0..64 {
+        let last = if n == 0 { json!("int") } else { json!(format!("R{}", n - 1)) };
+        let one = json!({"name": "a", "type": ty});
+        ty = json!({"type": "record", "name": format!("R{n}"), "fields": [
+            one, {"name": "b", "type": last}
+        ]});
+        if n == 40 {
+            break;
+        }
+    }
+    let plain = source(Vec::new());
+    let why = decode(&plain, &record(&[("x", ty)]), &[0]);
+    assert!(why.is_err());
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_it_panic_or_leave_a_trace(
+        flips in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<Option<prop::sample::Index>>(),
+    ) {
+        let (source, schema, mut datum) = everything();
+        let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
+        decoder.decode_datum(&schema, &datum, &mut into).unwrap();
+        for (at, mask) in flips {
+            let at = at.index(datum.len());
+            datum[at] ^= mask;
+        }
+        if let Some(cut) = cut {
+            datum.truncate(cut.index(datum.len()));
+        }
+        let before = into.clone();
+        let read = decoder.decode_datum(&schema, &datum, &mut into);
+        let extent = Extents::new(&schema).unwrap().of(&datum);
+        match read {
+            // Skipping asks less of the bytes than reading.
+            Ok(()) => prop_assert_eq!(extent, Ok(datum.len())),
+            Err(_) => prop_assert_eq!(&into, &before),
+        }
+    }
+
+    #[test]
+    fn no_schema_makes_it_panic(edits in proptest::collection::vec(
+        (any::<prop::sample::Index>(), prop::sample::select(b"{}[]\",:nulRT0".to_vec())), 1..4,
+    )) {
+        let (source, schema, datum) = everything();
+        let mut text = schema.as_bytes().to_vec();
+        for (at, byte) in edits {
+            let at = at.index(text.len());
+            text[at] = byte;
+        }
+        if let Ok(text) = String::from_utf8(text) {
+            let _ = decode(&source, &text.into(), &datum);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! Rows whose derived values have changed after they were applied.
+
+use super::LiveWindows;
+use crate::online::Cause;
+use crate::timeline::entity_log::{EntityLog, Names, Revised};
+
+impl LiveWindows {
+    /// Applies what has changed of rows in the stash without any arrival.
+    pub fn revised(&mut self, log: &mut EntityLog) {
+        let EntityLog { names, revised, .. } = log;
+        self.revise(revised, names);
+        revised.clear();
+    }
+
+    /// Puts rows as they are in the place of the rows as they were, wherever these are inside.
+    pub(super) fn revise(&mut self, revised: &Revised, names: &mut Names) {
+        let Revised { old, new, origins } = revised;
+        for at in 0..self.panes.len() {
+            let pane = &mut self.panes[at];
+            pane.enter.clear();
+            pane.leave.clear();
+            for (row, ts) in old.times.iter().enumerate() {
+                let window = pane.window;
+                if window.enters(*ts) <= self.clock && self.clock < window.leaves(*ts) {
+                    new.copy(row, &mut pane.enter);
+                    old.copy(row, &mut pane.leave);
+                }
+            }
+            if !pane.enter.is_empty() {
+                let accumulators = self.accumulators.iter_mut().zip(&self.revisable);
+                for ((accumulator, of), revisable) in accumulators {
+                    if *revisable && *of == at {
+                        accumulator.apply(&pane.enter, &pane.leave);
+                    }
+                }
+            }
+            pane.enter.clear();
+            pane.leave.clear();
+        }
+        for last in &mut self.lasts {
+            for (row, origin) in origins.iter().enumerate() {
+                last.revise(new, *origin, row, names);
+            }
+        }
+        for view in &mut self.views {
+            for ((slot, was), is) in new.slots.iter().zip(&old.bits).zip(&new.bits) {
+                if was & view.mask == view.mask || is & view.mask == view.mask {
+                    view.touch(*slot, Cause::Arrival);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! What was looked up last, by the key's symbol: events of few keys come again and again.
+
+use super::tables::Found;
+use crate::time::EventTime;
+
+/// Entries at first.
+const FEW: usize = 1 << 10;
+/// The most entries; symbols that fall together take each other's place.
+const MANY: usize = 1 << 16;
+
+/// An answer to one key.
+#[derive(Clone, Debug)]
+struct Entry {
+    symbol: u32,
+    version: u64,
+    /// A symbol may come to stand for something else.
+    key: Vec<u8>,
+    found: Found,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    entries: Vec<Option<Entry>>,
+}
+
+impl Memo {
+    /// The answer for `key`, known by `symbol`, as of `ts` in `version`; `ask` gives it when it is
+    /// not known.
+    pub fn get(
+        &mut self,
+        symbol: u32,
+        key: &[u8],
+        ts: EventTime,
+        version: u64,
+        ask: impl FnOnce() -> Found,
+    ) -> &Found {
+        let wanted = (symbol as usize + 1).next_power_of_two().clamp(FEW, MANY);
+        if self.entries.len() < wanted {
+            self.entries.clear();
+            self.entries.resize(wanted, None);
+        }
+        let at = symbol as usize & (self.entries.len() - 1);
+        let entry = &mut self.entries[at];
+        let known = entry.as_ref().is_some_and(|e| {
+            let within = e.found.from <= ts && e.found.until.is_none_or(|until| ts < until);
+            e.symbol == symbol && e.version == version && within && e.key == key
+        });
+        if !known {
+            *entry = None;
+        }
+        let ask = || Entry { symbol, version, key: key.to_vec(), found: ask() };
+        &entry.get_or_insert_with(ask).found
+    }
+}

@@ -1,0 +1,174 @@
+//! A table that is a compacted topic.
+//!
+//! A record's key is the row's key as text, its value a JSON object with the columns; an empty value
+//! deletes the row. A record is seen from its time on, and of each key the newest by time counts; one
+//! whose time is below the table's capability is seen from there on. A deletion has no time of its
+//! own, unless the broker gives one: it is seen from the capability on, or from when the row began.
+//!
+//! Partitions have watermarks and become idle as those of events do; the table is known up to the
+//! least of them. Nothing is late: it only takes effect later.
+
+use super::history::History;
+use super::input::{TopicFeed, Update};
+use super::row::Cell;
+use super::text;
+use crate::ingest::decode::{Decoded, Decoder};
+use crate::ingest::partition::Owned;
+use crate::ingest::reader::{RawBatch, RawRecord};
+use crate::metrics::TableMetrics;
+use crate::plan::{SourcePlan, TablePlan};
+use crate::time::{EventTime, Millis};
+use crate::value::{Column, Type};
+
+/// Records that are taken in before other operators run.
+const RECORDS_STEP: usize = 4_096;
+
+pub(super) struct TopicTable {
+    plan: TablePlan,
+    source: SourcePlan,
+    feed: TopicFeed,
+    decoder: Decoder,
+    decoded: Decoded,
+    owned: Vec<Owned>,
+    history: History,
+    loaded: bool,
+    /// There is more to read at once.
+    pub more: bool,
+}
+
+impl TopicTable {
+    pub fn new(plan: &TablePlan, source: &SourcePlan, feed: TopicFeed) -> Self {
+        TopicTable {
+            plan: plan.clone(),
+            source: source.clone(),
+            feed,
+            decoder: Decoder::new(source),
+            decoded: Decoded::default(),
+            owned: Vec::new(),
+            history: History::default(),
+            loaded: false,
+            more: false,
+        }
+    }
+
+    /// The least watermark of the partitions that hold it back; `None` when none does.
+    pub fn watermark(&self) -> Option<EventTime> {
+        let holding = self.owned.iter().filter(|o| !o.idle && !o.ended);
+        holding.map(|o| o.judge.watermark()).min()
+    }
+
+    /// Everything is read from `at` on: what lies before it can go.
+    pub fn settle(&mut self, at: EventTime) {
+        self.history.settle(at);
+    }
+
+    /// Takes in records that have come, at capability `at`; says whether all that was there has
+    /// been read once.
+    ///
+    /// # Errors
+    /// When a partition cannot be read on, or the table has too many rows.
+    pub fn read(
+        &mut self,
+        at: EventTime,
+        sources: Option<EventTime>,
+        now: Millis,
+        metrics: &TableMetrics,
+        updates: &mut Vec<Update>,
+    ) -> Result<bool, String> {
+        for reader in self.feed.partitions.appeared() {
+            self.owned.push(Owned::new(reader, &self.source, now, 0, sources));
+        }
+        let mut left = RECORDS_STEP;
+        for partition in 0..self.owned.len() {
+            while left > 0 && self.owned[partition].ready()? {
+                left -= 1;
+                self.take(partition, at, now, metrics, updates);
+            }
+            self.owned[partition].rest(sources, now)?;
+            self.owned[partition].unsealed.seal(EventTime::MAX);
+        }
+        self.more = left == 0;
+        metrics.rows.set(self.history.rows());
+        if self.history.rows() > self.plan.rows_max as u64 {
+            return Err(format!(
+                "reading the table \"{}\" from topic \"{}\": it has more than {} rows; raise \
+                 \"rows_max\" of the table, or make the topic smaller",
+                self.plan.name,
+                self.source.topic.as_deref().unwrap_or_default(),
+                self.plan.rows_max
+            ));
+        }
+        let read = |o: &Owned| (o.caught_up || o.ended) && o.next >= o.raw.records.len();
+        self.loaded |= left > 0 && !self.owned.is_empty() && self.owned.iter().all(read);
+        Ok(self.loaded)
+    }
+
+    /// Takes in the next record of a partition.
+    fn take(
+        &mut self,
+        partition: usize,
+        at: EventTime,
+        now: Millis,
+        metrics: &TableMetrics,
+        updates: &mut Vec<Update>,
+    ) {
+        let owned = &mut self.owned[partition];
+        let Some(record) = owned.raw.records.get(owned.next).cloned() else { return };
+        owned.next += 1;
+        let raw = std::mem::take(&mut owned.raw);
+        let outcome = self.row(&raw, &record);
+        let owned = &mut self.owned[partition];
+        match outcome {
+            Ok((key, time, cells)) => {
+                let began = if cells.is_none() { self.history.began(&key) } else { None };
+                let from = time.or(began).map_or(at, |time| time.max(at));
+                if let Some(time) = time {
+                    owned.judge.judge(time, None);
+                }
+                owned.accept(time.unwrap_or(at), record.value.map_or(0, |v| v.len()), now);
+                self.history.put(&key, from, cells, updates);
+                metrics.versions.add(1);
+                metrics.effective.set(from);
+            }
+            Err(why) => {
+                metrics.failures.add(1);
+                let place = format!("{} at offset {}", owned.reader.describe(), record.offset);
+                (self.feed.refused)(&format!("{place}: {why}"));
+            }
+        }
+        self.owned[partition].raw = raw;
+    }
+
+    /// The key of a record, its time, and its cells; `None` where it deletes the row.
+    #[expect(
+        clippy::type_complexity,
+        reason = "the three things a record says, taken apart at once"
+    )]
+    fn row(
+        &mut self,
+        raw: &RawBatch,
+        record: &RawRecord,
+    ) -> Result<(Vec<u8>, Option<EventTime>, Option<Vec<Cell>>), String> {
+        let key = raw.key(record).ok_or("it has no key, which names the row")?;
+        let key = std::str::from_utf8(key).map_err(|_| "its key is no UTF-8".to_owned())?;
+        let key = text::key(key, self.plan.matching).map_err(|why| format!("its key: {why}"))?;
+        let value = raw.value(record);
+        if value.is_empty() {
+            return Ok((key, record.appended_at, None));
+        }
+        self.decoded.clear();
+        self.decoder.decode(value, &mut self.decoded).map_err(|error| error.to_string())?;
+        let time = self.decoded.time.first().copied();
+        let columns = self.plan.columns.iter().zip(&self.decoded.columns);
+        Ok((key, time, Some(columns.map(|(plan, column)| cell(column, plan.ty)).collect())))
+    }
+}
+
+/// The first value of a column.
+fn cell(column: &Column, ty: Type) -> Cell {
+    let cell = match ty.is_bytes() {
+        true => column.bytes(0).map(|bytes| Cell::Bytes(bytes.to_vec())),
+        false => column.word(0).map(Cell::Word),
+    };
+    cell.unwrap_or(Cell::Null)
+}

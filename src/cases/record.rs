@@ -1,0 +1,171 @@
+//! Records of a source, made from fields by their names.
+
+use super::time;
+use std::collections::BTreeMap;
+use tidemark_jobs::Job;
+use tidemark_jobs::document::{At, Named, Problems, Scalar};
+use tidemark_operators::plan::{Plan, SourcePlan, TimeField, TimeUnit};
+use tidemark_operators::time::EventTime;
+
+/// Values by field (its place in [`Shape::fields`]), each as JSON.
+pub(super) type Fields = BTreeMap<usize, String>;
+
+/// What the records of a source look like.
+#[derive(Clone, Copy)]
+pub(super) struct Shape<'a> {
+    /// Where times are.
+    pub source: &'a SourcePlan,
+    /// All fields the job declares, read or not: name and path.
+    pub fields: &'a [(String, Vec<String>)],
+}
+
+/// The shapes of the sources of `job`, whose plan may be another version of its own.
+pub(super) fn shapes<'a>(job: &'a Job, plan: &'a Plan) -> Vec<Shape<'a>> {
+    let both = plan.sources.iter().zip(&job.sources);
+    both.map(|(source, text)| Shape { source, fields: &text.fields }).collect()
+}
+
+/// Reads fields: by their names in the job, or nested as the record has them.
+pub(super) fn read(entries: Vec<Named<'_>>, shape: Shape<'_>, problems: &Problems<'_>) -> Fields {
+    let mut fields = Fields::new();
+    read_below(entries, "", shape, problems, &mut fields);
+    fields
+}
+
+fn read_below(
+    entries: Vec<Named<'_>>,
+    prefix: &str,
+    shape: Shape<'_>,
+    problems: &Problems<'_>,
+    fields: &mut Fields,
+) {
+    for entry in entries {
+        let name = format!("{prefix}{}", entry.name.value);
+        if let Some(mut below) = entry.as_table(name.clone()) {
+            read_below(below.named(), &format!("{name}."), shape, problems, fields);
+            continue;
+        }
+        let at = At { value: name, span: entry.name.span.clone() };
+        let Some(field) = find(&at, shape, problems) else { continue };
+        match entry.as_scalar() {
+            Some(scalar) => {
+                fields.insert(field, json(scalar.value));
+            }
+            None => entry.mistyped(
+                &format!("field \"{}\"", at.value),
+                "a text, a number, true or false (for others write the record's text as \"raw\")",
+            ),
+        }
+    }
+}
+
+/// The field that `name` means; what it is not is recorded.
+pub(super) fn find(name: &At<String>, shape: Shape<'_>, problems: &Problems<'_>) -> Option<usize> {
+    let Shape { source, fields } = shape;
+    let named = fields.iter().position(|(field, _)| *field == name.value);
+    let found = named.or_else(|| fields.iter().position(|(_, path)| path.join(".") == name.value));
+    let Some(found) = found else {
+        if name.value == source.time.path.join(".") {
+            let message =
+                format!("\"{}\" is the event time, which is written as \"at\"", name.value);
+            problems.wrong(name, message, None);
+            return None;
+        }
+        let message = format!("unknown field \"{}\" of source \"{}\"", name.value, source.name);
+        problems.unknown(name, message, fields.iter().map(|(field, _)| field.as_str()));
+        return None;
+    };
+    Some(found)
+}
+
+fn json(value: Scalar) -> String {
+    match value {
+        Scalar::Text(text) => quoted(&text),
+        Scalar::Integer(digits) | Scalar::Float(digits) => digits,
+        Scalar::Boolean(flag) => flag.to_string(),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+/// The record of `fields` at event time `at`. `arrived` goes in where the source reads it from the
+/// record.
+pub(super) fn write(
+    shape: Shape<'_>,
+    fields: &Fields,
+    at: EventTime,
+    arrived: Option<EventTime>,
+) -> Vec<u8> {
+    let mut root = Object::default();
+    for (field, value) in fields {
+        if let Some((_, path)) = shape.fields.get(*field) {
+            root.put(path, value.clone());
+        }
+    }
+    let source = shape.source;
+    root.put(&source.time.path, shown(&source.time, at));
+    if let (Some(field), Some(arrived)) = (&source.arrival, arrived) {
+        root.put(&field.path, shown(field, arrived));
+    }
+    let mut text = String::new();
+    root.push(&mut text);
+    text.into_bytes()
+}
+
+/// A time as its field has it.
+fn shown(field: &TimeField, at: EventTime) -> String {
+    match field.unit {
+        TimeUnit::Ms => at.to_string(),
+        TimeUnit::S => format!("{}.{:03}", at / 1_000, at % 1_000),
+        TimeUnit::Us => at.saturating_mul(1_000).to_string(),
+        TimeUnit::Rfc3339 => quoted(&time::shown(at)),
+    }
+}
+
+/// A JSON object whose members stay in the order they were put in.
+#[derive(Default)]
+struct Object(Vec<(String, Member)>);
+
+enum Member {
+    Value(String),
+    Object(Object),
+}
+
+impl Object {
+    fn put(&mut self, path: &[String], value: String) {
+        let Some((first, rest)) = path.split_first() else { return };
+        let at = self.0.iter().position(|(name, _)| name == first).unwrap_or_else(|| {
+            self.0.push((first.clone(), Member::Object(Object::default())));
+            self.0.len() - 1
+        });
+        let Some((_, member)) = self.0.get_mut(at) else { return };
+        if rest.is_empty() {
+            *member = Member::Value(value);
+            return;
+        }
+        if let Member::Value(_) = member {
+            *member = Member::Object(Object::default());
+        }
+        if let Member::Object(below) = member {
+            below.put(rest, value);
+        }
+    }
+
+    fn push(&self, text: &mut String) {
+        text.push('{');
+        for (at, (name, member)) in self.0.iter().enumerate() {
+            if at > 0 {
+                text.push(',');
+            }
+            text.push_str(&quoted(name));
+            text.push(':');
+            match member {
+                Member::Value(value) => text.push_str(value),
+                Member::Object(below) => below.push(text),
+            }
+        }
+        text.push('}');
+    }
+}

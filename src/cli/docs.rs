@@ -1,0 +1,45 @@
+//! `tidemark docs`
+
+use clap::{ArgGroup, Args, ValueEnum};
+use std::path::PathBuf;
+
+/// How a page is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum PageFormat {
+    /// Markdown, with a list of contents
+    #[default]
+    Markdown,
+    /// One HTML file that needs nothing else
+    Html,
+}
+
+/// `tidemark docs`
+#[derive(Clone, Debug, Args)]
+#[command(group(ArgGroup::new("page").required(true).args(["job", "expressions", "job_file"])))]
+#[command(after_help = "\
+Examples:
+  tidemark docs fraud                                     Markdown, on standard output
+  tidemark docs my_job.toml --format html --output features.html
+  tidemark docs --expressions                             the language of filters and features
+  tidemark docs --job-file                                every key of a job file
+
+The page of a job says of every feature what it is, its type and window, when it is null and what
+memory it takes, with an example. Examples are computed by the job itself from a few thousand
+generated events; no file is read but the job, and no server is needed. The same job gives the same
+bytes.")]
+pub struct DocsArgs {
+    /// The job: a file, or the name of a shipped job
+    pub job: Option<String>,
+    /// The reference of the expression language instead
+    #[arg(long)]
+    pub expressions: bool,
+    /// The reference of job files instead
+    #[arg(long)]
+    pub job_file: bool,
+    /// How the page is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: PageFormat,
+    /// Write the page here [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}

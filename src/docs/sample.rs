@@ -1,0 +1,148 @@
+//! Example rows: the job run over a few thousand records, in this process alone.
+
+use super::records;
+use crate::engine::{self, EngineError, Observer, Online, Parts, Settings};
+use crate::online::{Embedded, OnlineStore, Row};
+use crate::tables::{OpenTables, TablesConfig};
+use std::sync::Arc;
+use tidemark_jobs::Job;
+use tidemark_jobs::docs::Example;
+use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
+use tidemark_operators::ingest::reader::{
+    PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord,
+};
+use tidemark_operators::plan::Plan;
+use tidemark_operators::shared::Limits;
+use tidemark_operators::value::Value;
+
+/// For each view of the job its most telling row, after the newest record. Views of which no record
+/// makes a row have none. The same job gives the same rows.
+///
+/// # Errors
+/// When the job cannot be run here.
+pub(super) fn examples(job: &Job) -> Result<Vec<Option<Example>>, EngineError> {
+    let made = records::of_shipped(&job.plan).map(|records| computed(&job.plan, records));
+    let found = |examples: &Vec<Option<Example>>| examples.iter().any(Option::is_some);
+    match made.transpose()?.filter(found) {
+        Some(examples) => Ok(examples),
+        // The job has sources of its own.
+        None => computed(&job.plan, records::of_fields(&job.plan)),
+    }
+}
+
+fn computed(
+    plan: &Arc<Plan>,
+    records: Vec<Vec<Vec<u8>>>,
+) -> Result<Vec<Option<Example>>, EngineError> {
+    let plan = Arc::new(records::as_json(plan));
+    let settings = Settings {
+        plan: Arc::clone(&plan),
+        workers: 1,
+        limits: Limits::default(),
+        live_idle: None,
+        sealing: Sealing::None,
+        online: Online::AtEnd,
+    };
+    let config = TablesConfig { reload: false, kafka: None, instead: &[], metrics: None };
+    // Without its tables (one is a topic, or its file is elsewhere) a job has no examples.
+    let Ok(Some(tables)) = OpenTables::open(&plan, &config, &|| true) else {
+        return Ok(plan.views.iter().map(|_| None).collect());
+    };
+    let store = Arc::new(Embedded::new(&plan, 1));
+    let rows = Arc::clone(&store);
+    let records = Arc::new(records);
+    let make: engine::MakeParts = Arc::new(move |worker, waker| {
+        Ok(Parts {
+            partitions: Box::new(Made::new(&records)),
+            tables: tables.take(worker, &waker)?,
+            schemas: None,
+            dead_letters: Box::new(Unread),
+            online: Some(rows.writer(worker)),
+            lines: None,
+        })
+    });
+    engine::run(&settings, &Observer::new(&settings), &make)?;
+    Ok((0..plan.views.len()).map(|view| best(store.rows(view))).collect())
+}
+
+/// The first row among those with the most values, and with the most values other than zero.
+fn best(rows: Vec<(Vec<u8>, Row)>) -> Option<Example> {
+    let telling = |row: &Row| {
+        let there = row.values.iter().filter(|value| **value != Value::Null).count();
+        let zeros = [Value::Null, Value::Int(0), Value::Double(0.0), Value::Bool(false)];
+        (there, row.values.iter().filter(|value| !zeros.contains(value)).count())
+    };
+    // Of equal ones `max_by_key` takes the last.
+    let (id, row) = rows.into_iter().rev().max_by_key(|(_, row)| telling(row))?;
+    let id = String::from_utf8_lossy(&id).into_owned();
+    Some(Example { id, as_of: row.as_of, values: row.values })
+}
+
+/// Dead letters of records that were made for examples: nobody asks for them.
+struct Unread;
+
+impl DeadLetterSink for Unread {
+    fn has_room(&self) -> bool {
+        true
+    }
+
+    fn push(&mut self, _letter: DeadLetter) {}
+}
+
+/// Records that were made, a partition for each source.
+struct Made {
+    appeared: Vec<Box<dyn PartitionReader>>,
+}
+
+struct MadePartition {
+    id: PartitionId,
+    batch: Option<RawBatch>,
+}
+
+impl Made {
+    fn new(records: &[Vec<Vec<u8>>]) -> Self {
+        let sources = (0..).zip(records);
+        let partition = |(source, records): (u16, &Vec<Vec<u8>>)| {
+            let batch = Some(batch(records)).filter(|batch| !batch.records.is_empty());
+            let id = PartitionId { source, partition: 0 };
+            Box::new(MadePartition { id, batch }) as Box<dyn PartitionReader>
+        };
+        Made { appeared: sources.map(partition).collect() }
+    }
+}
+
+fn batch(records: &[Vec<u8>]) -> RawBatch {
+    let mut batch = RawBatch::default();
+    for (offset, record) in (0..).zip(records) {
+        let start = batch.bytes.len();
+        batch.bytes.extend_from_slice(record);
+        let value = Some(start..batch.bytes.len());
+        batch.records.push(RawRecord { offset, value, ..RawRecord::default() });
+    }
+    batch
+}
+
+impl Partitions for Made {
+    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
+        std::mem::take(&mut self.appeared)
+    }
+
+    fn may_grow(&self) -> bool {
+        false
+    }
+}
+
+impl PartitionReader for MadePartition {
+    fn id(&self) -> PartitionId {
+        self.id
+    }
+
+    fn poll(&mut self) -> Poll {
+        self.batch.take().map_or(Poll::Ended, Poll::Records)
+    }
+
+    fn describe(&self) -> String {
+        "generated records".to_owned()
+    }
+}

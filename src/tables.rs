@@ -1,0 +1,132 @@
+//! Reference tables from outside: CSV files, those that come with the program, and topics.
+//!
+//! A file's first version is read before the job starts, and a mistake in it stops the job. Later
+//! ones are found by looking at the file every `reload`: one with a mistake is logged and counted,
+//! and the old one stays.
+
+mod csv;
+mod file;
+mod topic;
+
+pub use csv::{CsvError, TABLE_BYTES_MAX};
+
+use crate::failure::Failure;
+use crate::kafka::KafkaConfig;
+use crate::source::Waker;
+use file::FileTable;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::plan::{Plan, TableFrom, TablePlan};
+use tidemark_operators::reference::input::TableInput;
+use topic::TopicTable;
+
+/// How a job's tables are read.
+pub struct TablesConfig<'a> {
+    /// Whether files are looked at again while the job runs.
+    pub reload: bool,
+    /// Where topics are read from; `None`: a table that is a topic is refused.
+    pub kafka: Option<KafkaConfig>,
+    /// Files that are read in the place of what the job says, by table.
+    pub instead: &'a [(usize, PathBuf)],
+    /// Where it is counted what could not be read: those of worker 0.
+    pub metrics: Option<Arc<WorkerMetrics>>,
+}
+
+enum Opened {
+    File(Box<FileTable>),
+    Topic(TopicTable),
+}
+
+/// The tables of a job, open. They are read by worker 0, which takes them.
+#[derive(Default)]
+pub struct OpenTables {
+    waiting: Mutex<Vec<Opened>>,
+    reading: Mutex<Vec<TopicTable>>,
+}
+
+impl OpenTables {
+    /// Reads the first versions of the files of `plan`, and reaches its topics for as long as
+    /// `keep_trying` says so; `None` when it said no.
+    ///
+    /// # Errors
+    /// When a file cannot be read or something in it is wrong, or a topic cannot be read.
+    pub fn open(
+        plan: &Plan,
+        config: &TablesConfig<'_>,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<Option<OpenTables>, Failure> {
+        let mut tables = Vec::new();
+        for (at, table) in plan.tables.iter().enumerate() {
+            let metrics = config.metrics.clone();
+            let instead = config.instead.iter().find(|(table, _)| *table == at);
+            let opened = match (&table.from, instead) {
+                (_, Some((_, path))) => {
+                    Opened::File(Box::new(FileTable::once(table, path).map_err(Failure::failed)?))
+                }
+                (TableFrom::Shipped { .. }, _) => {
+                    Opened::File(Box::new(FileTable::shipped(table).map_err(Failure::failed)?))
+                }
+                (TableFrom::File { path, reload, .. }, _) => {
+                    let mut file = FileTable::once(table, path).map_err(Failure::failed)?;
+                    if config.reload {
+                        let every = Duration::from_millis(*reload);
+                        file = file.watched(at, every, metrics).map_err(Failure::failed)?;
+                    }
+                    Opened::File(Box::new(file))
+                }
+                (TableFrom::Topic { source }, _) => {
+                    let Some(kafka) = &config.kafka else { return Err(no_topics(table)) };
+                    match TopicTable::open(table, source, kafka, keep_trying)? {
+                        Some(topic) => Opened::Topic(topic),
+                        None => return Ok(None),
+                    }
+                }
+            };
+            tables.push(opened);
+        }
+        Ok(Some(OpenTables { waiting: Mutex::new(tables), reading: Mutex::default() }))
+    }
+
+    /// What `worker` reads: all of it on worker 0, the first time.
+    ///
+    /// # Errors
+    /// When a client or a thread for a topic cannot be had: the reason as text.
+    pub fn take(&self, worker: usize, waker: &Waker) -> Result<Vec<TableInput>, String> {
+        if worker != 0 {
+            return Ok(Vec::new());
+        }
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        let mut inputs = Vec::new();
+        for opened in waiting {
+            inputs.push(match opened {
+                Opened::File(file) => TableInput::File(file),
+                Opened::Topic(topic) => {
+                    let input = topic.input(waker)?;
+                    lock(&self.reading).push(topic);
+                    TableInput::Topic(input)
+                }
+            });
+        }
+        Ok(inputs)
+    }
+
+    /// Ends the reading of topics, and waits at most `within` for each until its connections are
+    /// gone.
+    pub fn close(&self, within: Duration) {
+        for topic in std::mem::take(&mut *lock(&self.reading)) {
+            topic.close(within);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn no_topics(table: &TablePlan) -> Failure {
+    let name = &table.name;
+    Failure::usage(format!("the table \"{name}\" is a topic, and only files are read here"))
+        .hint(format!("`tidemark replay` takes it as CSV: --table {name}=FILE.csv"))
+}

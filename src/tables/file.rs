@@ -1,0 +1,262 @@
+//! A table's file, looked at again and again.
+
+use super::csv::{self, CsvError};
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::time::{Duration, SystemTime};
+use thiserror::Error;
+use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::plan::{TableFrom, TablePlan};
+use tidemark_operators::reference::input::{TableFeed, TablePoll, TookEffect};
+use tidemark_operators::reference::version::TableRow;
+
+/// How often a file that changes while it is read is read again at once.
+const ATTEMPTS: usize = 3;
+/// Versions that wait for the worker; the reading thread waits while there are more.
+const VERSIONS_MAX: usize = 1;
+
+/// What a change of a file shows in.
+type Mark = (u64, u64, u64, Option<SystemTime>);
+
+fn mark(metadata: &Metadata) -> Mark {
+    (metadata.dev(), metadata.ino(), metadata.len(), metadata.modified().ok())
+}
+
+/// A thread that cannot be had.
+#[derive(Debug, Error)]
+#[error(
+    "cannot start a thread that looks at the table \"{table}\": {why}; free some and run again"
+)]
+pub struct NoThread {
+    table: String,
+    why: std::io::Error,
+}
+
+/// A table from a file or from the program.
+pub struct FileTable {
+    table: TablePlan,
+    path: PathBuf,
+    first: Option<Vec<TableRow>>,
+    mark: Option<Mark>,
+    later: Option<Later>,
+    /// Whether a version has taken effect.
+    loaded: bool,
+}
+
+struct Later {
+    versions: Receiver<Vec<TableRow>>,
+    /// Dropping it ends the thread.
+    _end: Sender<()>,
+}
+
+impl FileTable {
+    /// The table at `path`, as it is now.
+    pub fn once(table: &TablePlan, path: impl AsRef<Path>) -> Result<Self, CsvError> {
+        let path = path.as_ref();
+        let (rows, mark) = steady(table, path)?;
+        Ok(FileTable { mark: Some(mark), ..Self::new(table, path, rows) })
+    }
+
+    /// The table that comes with the program.
+    pub fn shipped(table: &TablePlan) -> Result<Self, CsvError> {
+        let (name, text) = match &table.from {
+            TableFrom::Shipped { name, text, .. } => (name.as_str(), *text),
+            TableFrom::File { .. } | TableFrom::Topic { .. } => ("", ""),
+        };
+        let rows = csv::read(table, name, valid_from(table), text.as_bytes())?;
+        Ok(Self::new(table, Path::new(name), rows))
+    }
+
+    fn new(table: &TablePlan, path: &Path, rows: Vec<TableRow>) -> Self {
+        FileTable {
+            table: table.clone(),
+            path: path.to_owned(),
+            first: Some(rows),
+            mark: None,
+            later: None,
+            loaded: false,
+        }
+    }
+
+    /// Looks at the file `every` so often, as table `at` of the job.
+    pub fn watched(
+        mut self,
+        at: usize,
+        every: Duration,
+        metrics: Option<Arc<WorkerMetrics>>,
+    ) -> Result<Self, NoThread> {
+        let (end, ended) = channel();
+        let (sender, versions) = sync_channel(VERSIONS_MAX);
+        let mut watch = Watch {
+            table: self.table.clone(),
+            path: self.path.clone(),
+            mark: self.mark,
+            refused: None,
+            metrics: metrics.map(|metrics| (metrics, at)),
+        };
+        let look = move || {
+            while matches!(ended.recv_timeout(every), Err(RecvTimeoutError::Timeout)) {
+                if let Some(rows) = watch.look()
+                    && sender.send(rows).is_err()
+                {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("table".to_owned()).spawn(look);
+        let failed = |why| NoThread { table: self.table.name.clone(), why };
+        thread.map_err(failed)?;
+        self.later = Some(Later { versions, _end: end });
+        Ok(self)
+    }
+}
+
+impl TableFeed for FileTable {
+    fn poll(&mut self) -> TablePoll {
+        let next = self.first.take();
+        let next = next.or_else(|| self.later.as_ref()?.versions.try_recv().ok());
+        next.map_or(TablePoll::Same, TablePoll::Version)
+    }
+
+    fn took_effect(&mut self, effect: TookEffect) {
+        let TookEffect { from, added, removed, rows } = effect;
+        let (table, file) = (&self.table.name, self.path.display());
+        if std::mem::replace(&mut self.loaded, true) {
+            let from = crate::text::time_text(from);
+            tracing::info!(table, %file, added, removed, rows, "table reloaded, for events from {from} on");
+        } else {
+            tracing::info!(table, %file, rows, "table loaded");
+        }
+    }
+}
+
+/// Looks for later versions.
+struct Watch {
+    table: TablePlan,
+    path: PathBuf,
+    /// Of the newest version that was read.
+    mark: Option<Mark>,
+    /// Of the newest that could not be, so that it is told once. `None` inside: there is no file.
+    refused: Option<Option<Mark>>,
+    metrics: Option<(Arc<WorkerMetrics>, usize)>,
+}
+
+impl Watch {
+    /// The rows, if the file has changed.
+    fn look(&mut self) -> Option<Vec<TableRow>> {
+        let now = std::fs::metadata(&self.path).ok().map(|metadata| mark(&metadata));
+        if now.is_some() && now == self.mark || self.refused == Some(now) {
+            return None;
+        }
+        match steady(&self.table, &self.path) {
+            Ok((rows, mark)) => {
+                self.mark = Some(mark);
+                self.refused = None;
+                Some(rows)
+            }
+            // It is read again when it has come to rest.
+            Err(CsvError::Moving { .. }) => None,
+            Err(error) => {
+                self.refused = Some(now);
+                tracing::error!(table = self.table.name, "{error}; the version before stays");
+                if let Some((metrics, at)) = &self.metrics
+                    && let Some(table) = metrics.tables.get(*at)
+                {
+                    table.failures.add(1);
+                }
+                None
+            }
+        }
+    }
+}
+
+/// The rows of a file that was the same before and after it was read.
+fn steady(table: &TablePlan, path: &Path) -> Result<(Vec<TableRow>, Mark), CsvError> {
+    let file = path.display().to_string();
+    let unreadable = |why: std::io::Error| CsvError::Unreadable {
+        table: table.name.clone(),
+        file: file.clone(),
+        why,
+    };
+    for _ in 0..ATTEMPTS {
+        let before = mark(&std::fs::metadata(path).map_err(unreadable)?);
+        let csv = File::open(path).map_err(unreadable)?;
+        let rows = csv::read(table, &file, valid_from(table), csv);
+        if mark(&std::fs::metadata(path).map_err(unreadable)?) == before {
+            return Ok((rows?, before));
+        }
+    }
+    Err(CsvError::Moving { table: table.name.clone(), file })
+}
+
+/// The column that says from when on a row is valid; for a file in the place of a topic the one that
+/// is called as its event time.
+fn valid_from(table: &TablePlan) -> Option<&str> {
+    match &table.from {
+        TableFrom::File { valid_from, .. } | TableFrom::Shipped { valid_from, .. } => {
+            valid_from.as_deref()
+        }
+        TableFrom::Topic { source } => source.time.path.last().map(String::as_str),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidemark_operators::plan::{Matching, Plan, TableColumn};
+    use tidemark_operators::value::Type;
+
+    fn plan() -> TablePlan {
+        let column = TableColumn { name: "level".to_owned(), ty: Type::Int, required: true };
+        TablePlan {
+            name: "levels".to_owned(),
+            key: "user".to_owned(),
+            matching: Matching::Exact(Type::Text),
+            columns: vec![column],
+            rows_max: 100,
+            from: TableFrom::File { path: String::new(), valid_from: None, reload: 1 },
+        }
+    }
+
+    fn metrics() -> Arc<WorkerMetrics> {
+        let mut plan = Plan::clone(&crate::job_file::load("fraud").unwrap().plan);
+        plan.tables = vec![self::plan()];
+        Arc::new(WorkerMetrics::new(0, &plan))
+    }
+
+    #[test]
+    fn a_bad_version_is_refused_once_and_counted_and_the_next_good_one_is_taken() {
+        let name = format!("tidemark-table-{}.csv", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let missing = FileTable::once(&plan(), &path).err().unwrap().to_string();
+        assert!(missing.starts_with("cannot read the table \"levels\" from "), "{missing}");
+        std::fs::write(&path, "user,level\na,1\n").unwrap();
+        let table = FileTable::once(&plan(), &path).unwrap();
+        let metrics = metrics();
+        let mut watch = Watch {
+            table: plan(),
+            path: path.clone(),
+            mark: table.mark,
+            refused: None,
+            metrics: Some((Arc::clone(&metrics), 0)),
+        };
+        assert!(watch.look().is_none(), "it is as it was");
+        std::fs::write(&path, "user,level\na,many\n").unwrap();
+        for _ in 0..3 {
+            assert!(watch.look().is_none());
+            assert_eq!(metrics.tables[0].failures.get(), 1);
+        }
+        std::fs::remove_file(&path).unwrap();
+        for _ in 0..3 {
+            assert!(watch.look().is_none());
+            assert_eq!(metrics.tables[0].failures.get(), 2);
+        }
+        std::fs::write(&path, "user,level\na,1\nbb,22\n").unwrap();
+        assert_eq!(watch.look().map(|rows| rows.len()), Some(2));
+        assert!(watch.look().is_none());
+        std::fs::remove_file(&path).unwrap();
+    }
+}
