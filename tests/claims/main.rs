@@ -9,6 +9,7 @@ mod arrangement;
 mod cases;
 #[cfg(test)]
 mod catalogue;
+mod avro;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
