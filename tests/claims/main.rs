@@ -6,10 +6,11 @@ mod accounts;
 #[cfg(test)]
 mod arrangement;
 #[cfg(test)]
+mod avro;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod catalogue;
-mod avro;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
