@@ -69,11 +69,8 @@ fn files(source: &SourcePlan, lines: &RawBatch, datums: &RawBatch) {
     let folder = std::env::temp_dir().join(format!("tidemark-avro-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let json = folder.join("w1.jsonl");
-    let text: Vec<u8> = lines
-        .records
-        .iter()
-        .flat_map(|record| [lines.value(record), b"\n"].concat())
-        .collect();
+    let text: Vec<u8> =
+        lines.records.iter().flat_map(|record| [lines.value(record), b"\n"].concat()).collect();
     std::fs::write(&json, text).unwrap();
     let avro = folder.join("w1.avro");
     std::fs::write(&avro, container(datums)).unwrap();

@@ -2,18 +2,17 @@
 //! they are the same events as their JSON, whatever the codec and the schema; a record waits for
 //! its schema, and becomes a dead letter with the reason when there is none.
 
-use crate::memory::{Given, Letters, Lines};
+use crate::memory::{Letters, Lines};
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
+use tidemark::memory_partition::GivenPartitions;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Poll, RawBatch, RawRecord,
-};
+use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, Poll, RawBatch, RawRecord};
 use tidemark_operators::ingest::schemas::{Schema, Schemas};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shared::Limits;
@@ -234,7 +233,8 @@ fn run<S: Schemas + 'static>(
             Box::new(Reader(partition, VecDeque::from([batch]))) as Box<dyn PartitionReader>
         });
         Ok(Parts {
-            partitions: Box::new(Given(readers.collect())),
+            tables: Vec::new(),
+            partitions: Box::new(GivenPartitions(readers.collect())),
             schemas: Some(Box::new(schemas(watched.clone()))),
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: None,
@@ -290,13 +290,12 @@ impl Schemas for Slow {
 #[test]
 fn a_partition_waits_for_a_schema_and_holds_its_watermark_while_others_go_on() {
     let plan = plan("format = \"avro\"");
-    let (first, second): (Vec<_>, Vec<_>) = wire().into_iter().enumerate().partition(|(i, _)| *i < 4);
+    let (first, second): (Vec<_>, Vec<_>) =
+        wire().into_iter().enumerate().partition(|(i, _)| *i < 4);
     let values = |of: Vec<(usize, Option<Vec<u8>>)>| of.into_iter().map(|(_, value)| value);
     // The ones that wait are older: were their partition taken for idle, they would be late.
-    let partitions = vec![
-        batch(&values(first).collect::<Vec<_>>()),
-        batch(&values(second).collect::<Vec<_>>()),
-    ];
+    let partitions =
+        vec![batch(&values(first).collect::<Vec<_>>()), batch(&values(second).collect::<Vec<_>>())];
     let (dead, sealed, observer) =
         run(&plan, partitions.clone(), |observer| Slow(observer, Cell::new(0)));
     assert_eq!(dead, []);
