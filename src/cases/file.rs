@@ -126,7 +126,7 @@ impl Reader<'_> {
             table.refuse("event", "is the number of an event, and the case has none");
         }
         let most = i64::try_from(events).unwrap_or(i64::MAX);
-        let event = table.integer("event", 1..=most);
+        let event = (events > 0).then(|| table.integer("event", 1..=most)).flatten();
         let reason = table.choice("reason", &Reason::ALL.map(Reason::name));
         let error = table.text("error").map(|text| text.value);
         let line = self.line(table.at());
