@@ -114,10 +114,25 @@ mod tests {
     }
 
     #[test]
-    fn every_feature_of_the_entity_has_one_column() {
-        let (plan, columns) = names("fraud");
-        let entity = plan.views[0].entity;
-        let features: usize = plan.entities[entity].views.iter().map(|v| v.features.len()).sum();
-        assert_eq!(columns.len(), features);
+    fn every_feature_of_the_entity_has_one_column_in_every_shipped_job() {
+        for job in tidemark_jobs::SHIPPED {
+            let (plan, columns) = names(job);
+            let views = &plan.entities[plan.views[0].entity].views;
+            assert_eq!(columns.len(), views.iter().map(|v| v.features.len()).sum::<usize>());
+        }
+    }
+
+    #[test]
+    fn sessions_are_quick_and_weeks_and_the_calendar_are_not() {
+        let first = |job| {
+            let (_, columns) = names(job);
+            columns.into_iter().map(|(_, _, name)| name).collect::<Vec<_>>()
+        };
+        assert_eq!(first("personalization")[..2], ["session_duration_min", "pages_per_session"]);
+        let behavior = first("behavior");
+        let place = |name: &str| behavior.iter().position(|n| n == name).expect(name);
+        assert!(place("events_5m") < place("login_frequency_1h"));
+        assert!(place("is_new_device") < place("data_transfer_volume"));
+        assert!(place("location_entropy") < place("day_of_week"), "{behavior:?}");
     }
 }

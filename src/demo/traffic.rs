@@ -21,9 +21,9 @@ const CARDS: u32 = 1_500;
 const RATE_MAX: u64 = 10_000_000;
 /// Shares of late and of malformed records.
 const LATE_AND_MALFORMED: (f64, f64) = (0.002, 0.001);
-/// The past before the start: as dense as the present, so that windows are full at once; at most so
-/// many records and so many seconds.
-const HISTORY: (u64, u64) = (300_000, 360);
+/// The past before the start: as dense as the present, so that windows are full at once and sessions
+/// under way; at most so many records and so many seconds.
+const HISTORY: (u64, u64) = (300_000, 600);
 /// Behaviour is compared with weeks: so many days before the start, and so many records besides
 /// those that are as dense as the present.
 const WEEKS: (u64, u64) = (35, 300_000);
@@ -49,9 +49,10 @@ impl Traffic {
     ) -> Result<Self, Failure> {
         let profile = profile(plan)?;
         let rate = args.rate.unwrap_or(match profile {
-            // Employees are fewer, and slower than tills.
+            // People are slower than tills, and employees are few.
             Profile::Behavior => 100,
-            _ => 2_000,
+            Profile::Personalization => 500,
+            Profile::Fraud | Profile::W1 => 2_000,
         });
         if rate > RATE_MAX {
             let message = format!("cannot make {rate} records a second");
@@ -143,7 +144,7 @@ mod tests {
             }
         }
         assert_eq!(members(Profile::Fraud, 2_000, 64), 96_000);
-        assert_eq!(members(Profile::Personalization, 2_000, 64), 2_048_000);
+        assert_eq!(members(Profile::Personalization, 500, 64), 512_000);
         assert_eq!(members(Profile::Behavior, 100, 64), 8_192);
     }
 }

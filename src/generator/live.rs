@@ -150,9 +150,12 @@ impl Producer {
         let share = |events: u64| {
             events / partitions + u64::from(u64::from(partition) < events % partitions)
         };
-        let start = Instant::now();
-        let start_wall = wall_clock();
         let every_ns = ((1e9 * partitions as f64 / options.rate) as u64).max(1);
+        // Partitions take turns: at low rates all of them at once would be a pulse.
+        let turn = u128::from(every_ns) * u128::from(partition) / u128::from(partitions);
+        let turn = Duration::from_nanos(u64::try_from(turn).unwrap_or(0));
+        let start = Instant::now() + turn;
+        let start_wall = wall_clock() + millis(turn);
         let past = options.history.map_or(0, |h| h.span);
         let history = options.history.map_or(0, |h| share(h.events));
         let live = options.events.map_or(u64::MAX - history, share);
@@ -216,7 +219,9 @@ impl Producer {
             Some(past) if past > 0 => past,
             _ => {
                 let live = self.produced - self.history;
-                (nanos(self.start.elapsed()) / self.every_ns + 1).saturating_sub(live)
+                let since = Instant::now().checked_duration_since(self.start);
+                let due = since.map_or(0, |since| nanos(since) / self.every_ns + 1);
+                due.saturating_sub(live)
             }
         };
         usize::try_from(due.min(max)).unwrap_or(BATCH_RECORDS_MAX)

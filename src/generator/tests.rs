@@ -236,22 +236,23 @@ fn live_traffic_follows_the_schedule_and_ends() {
     assert!(origin.elapsed() >= Duration::from_millis(100), "no record comes before it is due");
 }
 
-/// The job that reads all fields of a profile's records.
-fn plan(profile: Profile) -> Plan {
-    let (file, text) = match profile {
-        Profile::Fraud | Profile::W1 => tidemark_jobs::shipped("fraud").expect("shipped"),
-        Profile::Personalization => ("clicks.toml", include_str!("tests/clicks.toml")),
-        Profile::Behavior => ("behavior.toml", include_str!("tests/behavior.toml")),
+/// The shipped job that reads a profile's records, and one that reads all of their fields.
+fn plans(profile: Profile) -> Vec<Arc<Plan>> {
+    let (shipped, all_fields) = match profile {
+        Profile::Fraud | Profile::W1 => ("fraud", None),
+        Profile::Personalization => ("personalization", Some(include_str!("tests/clicks.toml"))),
+        Profile::Behavior => ("behavior", Some(include_str!("tests/behavior.toml"))),
     };
-    let job = tidemark_jobs::load(file, text).unwrap_or_else(|errors| panic!("{errors}"));
-    assert_eq!(job.plan.sources[0].name, profile.source());
-    Plan::clone(&job.plan)
+    let shipped = tidemark_jobs::shipped(shipped).expect("shipped").1;
+    let load = |text| tidemark_jobs::load("job.toml", text).unwrap_or_else(|e| panic!("{e}")).plan;
+    std::iter::once(shipped).chain(all_fields).map(load).collect()
 }
 
 #[test]
 fn exactly_the_records_that_are_not_malformed_decode_in_every_profile() {
-    for profile in ALL {
-        let plan = plan(profile);
+    for (profile, plan) in ALL.into_iter().flat_map(|p| plans(p).into_iter().map(move |j| (p, j))) {
+        assert_eq!(plan.sources[0].name, profile.source());
+        assert_eq!(plan.sources[0].out_of_orderness, OUT_OF_ORDER_MAX);
         let mut decoder = Decoder::new(&plan.sources[0]);
         let mut decoded = Decoded::default();
         let mut rows = 0;

@@ -250,7 +250,7 @@ fn a_topic_of_two_schema_versions_gives_what_the_same_events_give_as_json() {
     let (_, ready) = job.json("/ready");
     let reason = ready["reason"].as_str().unwrap();
     assert!(reason.contains("the schema registry gives no answer"), "{reason}");
-    assert!(job.log().contains("grant read access"), "{}", job.log());
+    assert!(job.log().contains("Grant read access"), "{}", job.log());
     assert!(letters(folder.path()).values().all(|(reason, _)| reason != "schema"));
 
     std::fs::write(&password, "right-hunter2").unwrap();
