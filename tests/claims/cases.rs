@@ -5,9 +5,9 @@ use std::process::{Command, Output};
 use tidemark::cases::{CasesError, Options, Outcome, check, shipped_cases};
 use tidemark_jobs::{Job, SHIPPED, shipped};
 
+/// A shipped job, with its tables.
 fn job(name: &str) -> Job {
-    let (file, text) = shipped(name).unwrap();
-    tidemark_jobs::load(file, text).unwrap_or_else(|errors| panic!("{errors}"))
+    tidemark::job_file::load(name).unwrap_or_else(|failure| panic!("{failure}"))
 }
 
 fn outcome(job: &Job, cases: &str) -> Outcome {
@@ -166,7 +166,7 @@ fn every_mistake_of_a_file_has_its_place_and_the_nearest_name() {
         (event("at = \"+0s\", without = [\"amont\"]"), "3:36", "mean \"amount\"?"),
         (
             expect("view = \"transaction_stats\", id = \"c\""),
-            "3:33",
+            "3:32",
             "mean \"transaction_stats_5m\"",
         ),
         (expect(&format!("{stats}, absent = true")), "3:11", "missing key \"id\""),
