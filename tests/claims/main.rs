@@ -6,7 +6,10 @@ mod accounts;
 #[cfg(test)]
 mod arrangement;
 #[cfg(test)]
+mod avro;
+#[cfg(test)]
 mod cases;
+#[cfg(test)]
 mod catalogue;
 #[cfg(test)]
 mod commands;
@@ -34,6 +37,8 @@ mod scripted;
 mod servers;
 #[cfg(test)]
 mod silence;
+#[cfg(test)]
+mod tables;
 #[cfg(test)]
 mod twin;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use tidemark::tables::{OpenTables, TablesConfig};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, RawBatch, RawRecord};
+use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::sealed_lines::{SealedSink, push_json};
@@ -143,9 +144,9 @@ pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
 }
 
 /// The same, with what was seen of it from outside.
-/// The job's reference tables, as they are.
-pub fn tables(plan: &Plan) -> OpenTables {
-    let config = TablesConfig { reload: false, kafka: None, instead: &[], metrics: None };
+/// The job's reference tables; files are looked at again and again.
+pub fn tables(plan: &Plan, metrics: Option<Arc<WorkerMetrics>>) -> OpenTables {
+    let config = TablesConfig { reload: true, kafka: None, instead: &[], metrics };
     OpenTables::open(plan, &config, &|| true).unwrap_or_else(|e| panic!("{e}")).unwrap()
 }
 
@@ -165,7 +166,7 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
     let rows = Arc::<Mutex<_>>::default();
     let (letters, lines, live) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&rows));
     let (shared_plan, log, run_copy) = (Arc::clone(plan), log.clone(), run.clone());
-    let tables = tables(plan);
+    let tables = tables(plan, None);
     let make: engine::MakeParts = Arc::new(move |worker, waker: Waker| {
         let mine = log.iter().enumerate().filter(|(p, _)| p % run_copy.workers == worker);
         let reader = |(partition, records): (usize, &Vec<Record>)| {

@@ -159,7 +159,7 @@ pub fn run(
     let scripts = Mutex::new(scripts);
     let (letters, lines, rows) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&shown));
     let (watched, shared_plan) = (observer.clone(), Arc::clone(plan));
-    let tables = crate::memory::tables(plan);
+    let tables = crate::memory::tables(plan, observer.metrics.first().cloned());
     let make: engine::MakeParts = Arc::new(move |worker, waker| {
         let scripts = std::mem::take(&mut *scripts.lock().unwrap());
         let reader = |(partition, script): (u32, Vec<Step>)| {

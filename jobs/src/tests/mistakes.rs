@@ -348,6 +348,81 @@ fn a_source_reads_a_topic_or_files() {
 }
 
 #[test]
+fn only_topics_of_avro_wait_for_schemas() {
+    let refused =
+        r#"job.toml:6:1: "schema_wait" in source "payments" is for topics of Avro records only"#;
+    says(r#"topic = "payments""#, "topic = \"payments\"\nschema_wait = \"5s\"", refused);
+    says(
+        r#"topic = "payments""#,
+        "files = [\"a.avro\"]\nschema_wait = \"5s\"\nformat = \"avro\"",
+        refused,
+    );
+}
+
+#[test]
+fn a_default_is_of_its_fields_type() {
+    let field = |rest: &str| format!("country = {{ {rest} }}");
+    for (ty, default, wanted, found) in [
+        ("decimal", "\"1\"", "a number within +-1e10, such as 0.5", "\"1\""),
+        ("decimal", "1e11", "a number within +-1e10, such as 0.5", "1e11"),
+        ("int", "1.0", "an integer, such as 0", "1.0"),
+        ("int", "-9223372036854775808", "an integer, such as 0", "-9223372036854775808"),
+        ("double", "nan", "a finite number, such as 0.5", "nan"),
+        ("bool", "1", "true or false", "1"),
+        ("string", "true", "a text in quotes", "true"),
+        ("ip", "\"1.2.3\"", "an address in quotes, such as \"192.0.2.1\"", "\"1.2.3\""),
+        (
+            "timestamp",
+            "1800-01-01",
+            "a time since 1970, such as \"2026-01-31T00:00:00Z\", or its milliseconds",
+            "1800-01-01",
+        ),
+    ] {
+        let column = format!("country = {{ type = \"{ty}\", default = ").len() + 1;
+        says(
+            r#"country = "string?""#,
+            &field(&format!("type = \"{ty}\", default = {default}")),
+            &format!(
+                "job.toml:12:{column}: the default of field \"country\" must be {wanted}, found {found}"
+            ),
+        );
+    }
+    says(
+        r#"country = "string?""#,
+        &field(r#"type = "string", default = ["a"]"#),
+        r#"job.toml:12:40: "default" in field "country" must be a single value, found a list"#,
+    );
+}
+
+#[test]
+fn a_path_is_read_once() {
+    says(
+        r#"country = "string?""#,
+        r#"country = { type = "string", aliases = ["c", "amount"] }"#,
+        r#"job.toml:12:1: field "country" and field "amount" both read "amount"
+  let one of them read it; a definition can give it a second name"#,
+    );
+    says(
+        r#"country = "string?""#,
+        r#"country = { type = "string", aliases = ["c", "country"] }"#,
+        r#"job.toml:12:46: field "country" reads "country" twice
+  remove this alias"#,
+    );
+    says(
+        r#"country = "string?""#,
+        r#"country = { type = "string", aliases = ["a..b"] }"#,
+        r#"job.toml:12:41: "aliases" in field "country" is no path to a field: "a..b"
+  write names with dots between them, at most 16, as in "data.source_ip""#,
+    );
+    let many: Vec<String> = (0..17).map(|i| format!("\"a{i}\"")).collect();
+    let said = mistakes(&changed(
+        r#"country = "string?""#,
+        &format!("country = {{ type = \"string\", aliases = [{}] }}", many.join(", ")),
+    ));
+    assert!(said.contains("field \"country\" has 17 aliases, the limit is 16"), "{said}");
+}
+
+#[test]
 fn formats_starts_and_units_are_suggested() {
     says(
         r#"topic = "payments""#,
@@ -357,9 +432,9 @@ fn formats_starts_and_units_are_suggested() {
     );
     says(
         r#"topic = "payments""#,
-        "topic = \"payments\"\nformat = \"avro\"",
-        r#"job.toml:6:10: "format" in source "payments" cannot be "avro"
-  the only valid name is "json""#,
+        "topic = \"payments\"\nformat = \"parquet\"",
+        r#"job.toml:6:10: "format" in source "payments" cannot be "parquet"
+  the valid names are: json, avro"#,
     );
     says(
         r#"topic = "payments""#,

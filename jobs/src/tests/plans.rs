@@ -23,6 +23,45 @@ fn with_feature(feature: &str) -> String {
 }
 
 #[test]
+fn fields_have_aliases_and_defaults_and_the_plans_number_knows_them() {
+    let plan = |field: &str| job(&changed("amount = \"decimal\"", field)).plan;
+    let long = |rest: &str| plan(&format!("amount = {{ type = \"decimal\", {rest} }}"));
+    let both = long(r#"path = "a.b", aliases = ["c", "d.e"], default = 0.0000015"#);
+    let amount = &both.sources[0].fields[1];
+    assert_eq!(amount.path.join("."), "a.b");
+    let aliases: Vec<String> = amount.aliases.iter().map(|path| path.join(".")).collect();
+    assert_eq!(aliases, ["c", "d.e"]);
+    assert_eq!(amount.default, Some(Value::Decimal(2)));
+    let numbers = ["default = 1", "default = +1.5", "aliases = [\"c\"]", "aliases = [\"d\"]"]
+        .map(|rest| plan_hash(&long(rest)));
+    let distinct: std::collections::BTreeSet<u64> = numbers.into_iter().collect();
+    assert_eq!(distinct.len(), numbers.len());
+    let default = |ty: &str, written: &str| {
+        let country = format!("country = {{ type = \"{ty}\", default = {written} }}");
+        job(&changed("country = \"string?\"", &country)).plan.sources[0].fields[2].default.clone()
+    };
+    assert_eq!(default("int", "0x1F"), Some(Value::Int(31)));
+    assert_eq!(default("int", "1_000"), Some(Value::Int(1_000)));
+    assert_eq!(default("double", "1e3"), Some(Value::Double(1e3)));
+    assert_eq!(default("string", "\"q\\\"\""), Some(Value::Text("q\"".into())));
+    for time in ["1970-01-01T00:00:01Z", "\"1970-01-01T00:00:01Z\"", "1_000"] {
+        assert_eq!(default("timestamp", time), Some(Value::Timestamp(1_000)), "{time}");
+    }
+}
+
+#[test]
+fn an_avro_source_waits_a_minute_for_schemas_unless_it_says_otherwise() {
+    let source = |place: &str| job(&changed("topic = \"payments\"", place)).plan.sources[0].clone();
+    let avro = source("topic = \"payments\"\nformat = \"avro\"");
+    assert_eq!((avro.format, avro.schema_wait), (Format::Avro, MINUTE));
+    let patient = source("topic = \"payments\"\nformat = \"avro\"\nschema_wait = \"1h\"");
+    assert_eq!(patient.schema_wait, 60 * MINUTE);
+    let report =
+        job(&changed("topic = \"payments\"", "files = [\"a\"]\nformat = \"avro\"")).report();
+    assert!(report.contains("files   a, avro"), "{report}");
+}
+
+#[test]
 fn a_small_job_compiles_to_what_it_says() {
     let job = job(SMALL);
     let source = &job.plan.sources[0];

@@ -296,8 +296,11 @@ impl Reading {
         verdicts.accepted.add(self.decoded.rows() as u64);
         let due = raw.due_ns;
         owned.raw = raw;
-        let projection = &mut self.projections[source];
-        projection.project(&self.decoded, id.partition, &self.offsets, due, &mut self.outbox);
+        // Without a row there may be no columns either: the first record waits, or is a tombstone.
+        if self.decoded.rows() > 0 {
+            let projection = &mut self.projections[source];
+            projection.project(&self.decoded, id.partition, &self.offsets, due, &mut self.outbox);
+        }
         (judged, bytes)
     }
 

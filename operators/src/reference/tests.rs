@@ -233,7 +233,7 @@ fn twin(seed: u64, prefix: bool) {
             }
             for _ in 0..60 {
                 let ts = sealed + rng.random_range(0..8_000);
-                let (key, matches): (_, Box<dyn Fn(&str) -> Option<usize>>) = if prefix {
+                let (key, matches): (_, Matches) = if prefix {
                     let address = random_address(&mut rng);
                     (bytes(address), Box::new(move |prefix: &str| inside(address, prefix)))
                 } else {
@@ -263,6 +263,9 @@ fn twin(seed: u64, prefix: bool) {
         }
     });
 }
+
+/// How well a key of the table matches, if it does.
+type Matches = Box<dyn Fn(&str) -> Option<usize>>;
 
 #[test]
 fn a_prefix_lookup_gives_what_scanning_all_rows_gives() {

@@ -71,13 +71,7 @@ pub fn ratio(n: usize, of: usize) -> f64 {
 
 /// `min(1, max(0, x))`.
 pub fn clamp01(x: f64) -> f64 {
-    if x <= 0.0 {
-        0.0
-    } else if x >= 1.0 {
-        1.0
-    } else {
-        x
-    }
+    1f64.min(0f64.max(x))
 }
 
 /// A 256-bit natural number.
@@ -91,9 +85,9 @@ impl Wide {
     fn product(a: u128, b: u128) -> Wide {
         const HALF: u128 = (1 << 64) - 1;
         let (a1, a0, b1, b0) = (a >> 64, a & HALF, b >> 64, b & HALF);
-        let middle = (a0 * b0 >> 64) + (a1 * b0 & HALF) + (a0 * b1 & HALF);
+        let middle = ((a0 * b0) >> 64) + ((a1 * b0) & HALF) + ((a0 * b1) & HALF);
         Wide {
-            high: a1 * b1 + (a1 * b0 >> 64) + (a0 * b1 >> 64) + (middle >> 64),
+            high: a1 * b1 + ((a1 * b0) >> 64) + ((a0 * b1) >> 64) + (middle >> 64),
             low: a.wrapping_mul(b),
         }
     }

@@ -47,8 +47,7 @@ fn a_file_that_is_no_schema_of_an_id_is_an_error_that_names_it() {
 fn run(arguments: &[&str]) -> (String, Option<i32>) {
     let job = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/fraud.toml"));
     let job = job.unwrap();
-    let avro =
-        job.replacen("topic = \"transactions\"", "topic = \"transactions\"\nformat = \"avro\"", 1);
+    let avro = job.replacen("format = \"json\"", "format = \"avro\"", 1);
     assert_ne!(avro, job);
     let folder = folder(&[("job.toml", &avro), ("cluster.toml", "")]);
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));

@@ -479,6 +479,66 @@ fn shuffled(value: &Json, seed: &mut u64) -> String {
     format!("{{{}}}", members.join(","))
 }
 
+/// A field with two aliases and a default, and one below an object with an alias outside of it.
+fn renamed() -> SourcePlan {
+    let fields =
+        [("amount", "amount", Type::Decimal, true), ("city", "to.city", Type::Text, false)];
+    let mut source = source(&fields, ("timestamp", TimeUnit::Ms));
+    source.fields[0].aliases = vec![path("data.amount"), path("amt")];
+    source.fields[0].default = Some(crate::value::Value::Decimal(7));
+    source.fields[1].aliases = vec![path("city")];
+    source.keys = Vec::new();
+    source
+}
+
+#[test]
+fn of_several_paths_the_first_that_is_there_is_read_in_whatever_order_they_come() {
+    let read = |members: &str| {
+        let (mut decoder, mut into) = (Decoder::new(&renamed()), Decoded::default());
+        let text = format!("{{{members},\"timestamp\":{T}}}");
+        decoder.decode(text.as_bytes(), &mut into).map(|()| {
+            let city = into.columns[1].bytes(0).map(|b| String::from_utf8_lossy(b).into_owned());
+            (into.columns[0].int(0), city)
+        })
+    };
+    let is = |micros: i64, city: Option<&str>| Ok((Some(micros), city.map(str::to_owned)));
+    assert_eq!(read(r#""amount":1,"amt":3,"data":{"amount":2}"#), is(1_000_000, None));
+    assert_eq!(read(r#""amt":3,"data":{"amount":2}"#), is(2_000_000, None));
+    assert_eq!(read(r#""data":{"amount":2},"amt":3"#), is(2_000_000, None));
+    assert_eq!(read(r#""data":{},"amt":3"#), is(3_000_000, None));
+    assert_eq!(read(r#""data":{"amount":2},"data":{},"amt":3"#), is(3_000_000, None));
+    assert_eq!(read(r#""city":"b","to":{"city":"a"}"#), is(7, Some("a")));
+    assert_eq!(read(r#""to":{},"city":"b""#), is(7, Some("b")));
+    // A null is there: at the path, and on the way to it.
+    assert_eq!(read(r#""to":{"city":null},"city":"b""#), is(7, None));
+    assert_eq!(read(r#""to":null,"city":"b""#), is(7, None));
+    assert_eq!(read(r#""city":"b","to":null"#), is(7, None));
+    for null in [r#""amount":null"#, r#""amount":null,"amt":3"#, r#""data":null,"amt":3"#] {
+        assert!(matches!(read(null), Err(DecodeError::Missing { .. })), "{null}");
+    }
+    // What comes too late must be of the type all the same.
+    assert!(matches!(read(r#""amount":1,"amt":"x""#), Err(DecodeError::WrongType { .. })));
+}
+
+#[test]
+fn a_default_is_a_value_that_a_record_could_have() {
+    use crate::value::Value;
+    let is = |ty, scalar, value| assert_eq!(value_of(ty, scalar), value, "{scalar:?} as {ty}");
+    is(Type::Decimal, Scalar::Number("0.0000015"), Some(Value::Decimal(2)));
+    is(Type::Decimal, Scalar::Number("1e11"), None);
+    is(Type::Decimal, Scalar::Text("1"), None);
+    is(Type::Int, Scalar::Number("-3"), Some(Value::Int(-3)));
+    is(Type::Int, Scalar::Number("3.0"), None);
+    is(Type::Double, Scalar::Number("1e3"), Some(Value::Double(1000.0)));
+    is(Type::Double, Scalar::Number("inf"), None);
+    is(Type::Double, Scalar::Number("nan"), None);
+    is(Type::Bool, Scalar::Bool(true), Some(Value::Bool(true)));
+    is(Type::Text, Scalar::Text(""), Some(Value::Text(String::new())));
+    is(Type::Ip, Scalar::Text("::1"), Some(Value::Ip("::1".parse().unwrap())));
+    is(Type::Ip, Scalar::Text("1.2"), None);
+    is(Type::Timestamp, Scalar::Number("5"), Some(Value::Timestamp(5)));
+}
+
 proptest! {
     #[test]
     fn decimals_are_rounded_as_by_hand(

@@ -241,15 +241,19 @@ impl Program {
     ) -> Result<(), DecodeError> {
         let Some(entries) = self.entries.get(entries) else { return Ok(()) };
         loop {
-            let (count, _) = input.block().map_err(|b| bad(b, input))?;
+            let (count, size) = input.block().map_err(|b| bad(b, input))?;
             if count == 0 {
                 return Ok(());
             }
+            let start = input.at();
             for _ in 0..count {
                 let key = input.bytes().map_err(|b| bad(b, input))?;
                 let wanted = entries.wanted.iter().find(|(name, _)| name.as_bytes() == key);
                 let routine = wanted.map_or(entries.skip, |(_, routine)| *routine);
                 self.routine(routine, input, row, depth)?;
+            }
+            if size.is_some_and(|size| size != input.at() - start) {
+                return Err(bad(Bad::Size, input));
             }
         }
     }
