@@ -34,7 +34,7 @@ pub use error::{JobErrors, Problem};
 pub use nearest::nearest;
 pub use problems::Problems;
 pub(crate) use problems::suggestion;
-pub use table::{Literal, Named, Scalar, Table};
+pub use table::{Literal, Named, Table};
 
 use std::ops::Range;
 use toml::Spanned;

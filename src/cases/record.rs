@@ -3,7 +3,7 @@
 use super::time;
 use std::collections::BTreeMap;
 use tidemark_jobs::Job;
-use tidemark_jobs::document::{At, Named, Problems, Scalar};
+use tidemark_jobs::document::{At, Literal, Named, Problems};
 use tidemark_operators::plan::{Plan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::time::EventTime;
 
@@ -47,9 +47,9 @@ fn read_below(
         }
         let at = At { value: name, span: entry.name.span.clone() };
         let Some(field) = find(&at, shape, problems) else { continue };
-        match entry.as_scalar() {
-            Some(scalar) => {
-                fields.insert(field, json(scalar.value));
+        match entry.as_literal().and_then(|literal| json(&literal.value)) {
+            Some(value) => {
+                fields.insert(field, value);
             }
             None => entry.mistyped(
                 &format!("field \"{}\"", at.value),
@@ -78,11 +78,15 @@ pub(super) fn find(name: &At<String>, shape: Shape<'_>, problems: &Problems<'_>)
     Some(found)
 }
 
-fn json(value: Scalar) -> String {
+/// As JSON; `None` for what is no value there.
+fn json(value: &Literal) -> Option<String> {
     match value {
-        Scalar::Text(text) => quoted(&text),
-        Scalar::Integer(digits) | Scalar::Float(digits) => digits,
-        Scalar::Boolean(flag) => flag.to_string(),
+        Literal::Text(text) => Some(quoted(text)),
+        Literal::Number(digits) => {
+            digits.parse::<f64>().is_ok_and(f64::is_finite).then(|| digits.clone())
+        }
+        Literal::Bool(flag) => Some(flag.to_string()),
+        Literal::Date(_) => None,
     }
 }
 

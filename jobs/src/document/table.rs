@@ -4,7 +4,7 @@ mod literal;
 mod named;
 
 pub use literal::Literal;
-pub use named::{Named, Scalar};
+pub use named::Named;
 
 use super::problems::suggestion;
 use super::quantity::{self, DURATION_HINT, SIZE_HINT};

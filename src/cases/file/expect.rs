@@ -3,7 +3,7 @@
 use super::{Reader, place, time_of};
 use crate::cases::case::{Expectation, Expected};
 use crate::cases::time;
-use tidemark_jobs::document::{Named, Scalar, Table};
+use tidemark_jobs::document::{Literal, Named, Table};
 use tidemark_operators::plan::{FeaturePlan, ViewPlan};
 use tidemark_operators::time::EventTime;
 use tidemark_operators::value::Type;
@@ -91,18 +91,18 @@ fn wanted(ty: Type) -> &'static str {
 }
 
 fn expected(entry: &Named<'_>, ty: Type, start: EventTime) -> Option<Expected> {
-    Some(match (ty, entry.as_scalar()?.value) {
-        (Type::Int | Type::Timestamp, Scalar::Integer(digits)) => {
+    Some(match (ty, entry.as_literal()?.value) {
+        (Type::Int | Type::Timestamp, Literal::Number(digits)) => {
             Expected::Int(digits.parse().ok()?)
         }
-        (Type::Timestamp, Scalar::Text(text)) => {
+        (Type::Timestamp, Literal::Text(text)) => {
             Expected::Int(i64::try_from(time::read(&text, start)?).ok()?)
         }
-        (Type::Double | Type::Decimal, Scalar::Integer(digits) | Scalar::Float(digits)) => {
-            Expected::Double(digits.parse().ok()?)
+        (Type::Double | Type::Decimal, Literal::Number(digits)) => {
+            Expected::Double(digits.parse().ok().filter(|number: &f64| number.is_finite())?)
         }
-        (Type::Bool, Scalar::Boolean(flag)) => Expected::Bool(flag),
-        (Type::Text | Type::Ip, Scalar::Text(text)) => Expected::Text(text),
+        (Type::Bool, Literal::Bool(flag)) => Expected::Bool(flag),
+        (Type::Text | Type::Ip, Literal::Text(text)) => Expected::Text(text),
         _ => return None,
     })
 }

@@ -1,7 +1,7 @@
 //! Entries whose keys are names, and values as errors show them.
 
 use super::super::{At, Problems};
-use super::Table;
+use super::{Literal, Table};
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -27,24 +27,10 @@ impl<'d> Named<'d> {
         Some(At { value: text.to_owned(), span: self.value.span() })
     }
 
-    /// The value as a single one, if it is one: numbers by their digits, so that none are lost.
-    /// `None` for lists, tables and dates, and for what is no finite number.
-    pub fn as_scalar(&self) -> Option<At<Scalar>> {
-        let value = match self.value.get_ref() {
-            DeValue::String(text) => Scalar::Text(text.clone().into_owned()),
-            DeValue::Boolean(flag) => Scalar::Boolean(*flag),
-            DeValue::Integer(number) => {
-                let read = i64::from_str_radix(number.as_str(), number.radix()).ok()?;
-                Scalar::Integer(read.to_string())
-            }
-            DeValue::Float(number) => {
-                let digits = number.as_str().trim_start_matches('+');
-                digits.parse::<f64>().ok().filter(|read| read.is_finite())?;
-                Scalar::Float(digits.to_owned())
-            }
-            DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => return None,
-        };
-        Some(At { value, span: self.value.span() })
+    /// The value as a single one, if it is one; `None` for lists and tables.
+    pub fn as_literal(&self) -> Option<At<Literal>> {
+        let literal = Literal::of(self.value.get_ref())?;
+        Some(At { value: literal, span: self.value.span() })
     }
 
     /// Records that the value of `what` (`field "amount"`) is not of the kind that is `wanted`.
@@ -53,19 +39,6 @@ impl<'d> Named<'d> {
         let message = format!("{what} must be {wanted}, found {found}");
         self.problems.push(self.value.span().start, Some(&self.name.value), message, None);
     }
-}
-
-/// A single value as the file's author wrote it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scalar {
-    /// A text.
-    Text(String),
-    /// A whole number within 64 bits, in decimal digits with an optional `-`.
-    Integer(String),
-    /// A finite number with a fraction or an exponent, as JSON writes it.
-    Float(String),
-    /// `true` or `false`.
-    Boolean(bool),
 }
 
 /// A value as errors show it.
