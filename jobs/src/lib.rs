@@ -37,11 +37,28 @@
 //! amount = "decimal"
 //! status = "string?"
 //! country = "string?"              # may be missing
+//! ip_address = "ip?"
 //! mcc = { type = "string", path = "data.mcc", optional = true }
 //! device = { type = "string", aliases = ["dev.id", "device_id"], default = "none" }
 //!
 //! [sources.transactions.define]    # named expressions over the fields
 //! declined = 'status = "declined"'
+//!
+//! [sources.transactions.lookup]    # named values of tables: looked up once for each event
+//! ip_score = { table = "ip_reputation", key = "ip_address", column = "score", default = 0.5 }
+//! # key: a field; default: where there is no row, no value in it, or no key; else it is null
+//!
+//! [tables.ip_reputation]
+//! file = "ip_reputation.csv"       # relative to this file; its first line names the columns
+//! # or topic = "..", with time, out_of_orderness and idle_after as a source has them; a record's
+//! # key is the row's, as text, its value a JSON object with the columns; null deletes the row
+//! key = "network"                  # the column that is the key
+//! match = "prefix"                 # of an ip the longest prefix; default: exact
+//! # key_type = "string"            # of an exact key; string is the default
+//! columns = { score = "decimal" }  # their types; ? means that a row may be without it
+//! valid_from = "since"             # a column: RFC 3339 or ms since 1970; empty: always
+//! reload = "10s"                   # how often to look whether the file has changed; default 10s
+//! rows_max = 1_000_000             # more rows are an error; default 1,000,000
 //!
 //! [entities.card]
 //! key = "card_id"                  # or keys = { transactions = "card_id", .. }, by source
@@ -123,6 +140,12 @@
 //!   each field whose changes are counted is one.
 //!
 //! # Expressions
+//!
+//! What is looked up can be used like a field, but not in filters, definitions and lists of several
+//! fields. An event is looked up in the version of the table that is effective at its time: of the
+//! rows of its key the one with the greatest `valid_from` up to then. A file's first version is
+//! effective for all events, a later one from the first whole second of event time above the
+//! frontier on. An IPv4 address inside of an IPv6 one (`::ffff:192.0.2.7`) is that IPv4 address.
 //!
 //! An `expression` may name features of its view, features of other views of the same entity as
 //! `view.feature`, definitions and fields (those of the latest event, until it is `horizon` old),

@@ -4,6 +4,7 @@ mod catalogue;
 mod mistakes;
 mod mistakes_in_features;
 mod mistakes_in_history;
+mod mistakes_in_tables;
 mod mutations;
 mod plans;
 mod plans_of_history;

@@ -337,7 +337,7 @@ mod tests {
             assert!(error.starts_with("the table \"scores\" in s.csv"), "{error}");
             assert!(error.contains(expected), "{error}");
         }
-        let error = rows("network,points\n").unwrap_err();
+        let error = rows("network,points,since\n").unwrap_err();
         assert!(
             error.contains("has no column \"score\"; its first line names \"network\", \"points\""),
             "{error}"

@@ -134,6 +134,7 @@ fn every_malformed_record_becomes_one_dead_letter_with_its_bytes() {
     let null = outcome.dead.last().unwrap();
     assert_eq!((&null.value, null.key.as_deref()), (&None, Some(&b"null"[..])));
     let good = bad.len() as u64 + 1;
+    assert_eq!(null.reason, Reason::Tombstone);
     assert_eq!(outcome.verdicts, [good, 0, 0, good]);
     assert_eq!(outcome.verdicts.iter().sum::<u64>(), read);
     assert_eq!(outcome.sealed.lines().count() as u64, good);

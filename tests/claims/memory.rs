@@ -21,6 +21,21 @@ pub type Record = Vec<u8>;
 /// Partitions of source 0, each a list of records.
 pub type Log = Vec<Vec<Record>>;
 
+/// How many records were accepted, late, from the future, and unreadable: malformed, tombstones, and
+/// those whose schema does not fit.
+pub type Verdicts = [u64; 4];
+
+/// The verdicts of all workers.
+pub fn verdicts(observer: &Observer) -> Verdicts {
+    let mut totals = [0; 4];
+    for counts in observer.metrics.iter().flat_map(|m| &m.verdicts) {
+        let unreadable = counts.dead_letters() - counts.late.get() - counts.future.get();
+        let counts = [counts.accepted.get(), counts.late.get(), counts.future.get(), unreadable];
+        totals.iter_mut().zip(counts).for_each(|(total, count)| *total += count);
+    }
+    totals
+}
+
 /// What a run gave.
 #[derive(Debug, Default, PartialEq)]
 pub struct Output {
@@ -32,8 +47,8 @@ pub struct Output {
     pub dead: Vec<DeadLetter>,
     /// The greatest accepted ts.
     pub newest: u64,
-    /// Accepted, late, future, malformed.
-    pub verdicts: [u64; 4],
+    /// Of all workers.
+    pub verdicts: Verdicts,
 }
 
 /// How a run is made.
@@ -190,17 +205,7 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
     let newest = engine::run(&settings, &observer, &make).unwrap().unwrap();
     let mut dead = std::mem::take(&mut *dead.lock().unwrap());
     dead.sort_by_key(|letter: &DeadLetter| (letter.partition, letter.offset));
-    let mut verdicts = [0; 4];
-    for counts in observer.metrics.iter().flat_map(|m| &m.verdicts) {
-        for (total, count) in verdicts.iter_mut().zip([
-            &counts.accepted,
-            &counts.late,
-            &counts.future,
-            &counts.malformed,
-        ]) {
-            *total += count.get();
-        }
-    }
+    let verdicts = verdicts(&observer);
     let sealed = String::from_utf8(std::mem::take(&mut *sealed.lock().unwrap())).unwrap();
     let live = std::mem::take(&mut *rows.lock().unwrap());
     (Output { sealed, live, dead, newest, verdicts }, observer)

@@ -1,7 +1,7 @@
 //! One worker over partitions that follow a script: records, and waits until something has come to
 //! pass.
 
-use crate::memory::{Letters, Lines, Rows};
+use crate::memory::{Letters, Lines, Rows, Verdicts, verdicts};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -65,8 +65,7 @@ pub struct Outcome {
     pub shown: Shown,
     /// In the order in which they were handed over.
     pub dead: Vec<DeadLetter>,
-    /// Accepted, late, future, malformed.
-    pub verdicts: [u64; 4],
+    pub verdicts: Verdicts,
     pub newest: Option<u64>,
 }
 
@@ -185,11 +184,7 @@ pub fn run(
         })
     });
     let newest = engine::run(&settings, &observer, &make).unwrap();
-    let mut verdicts = [0; 4];
-    for counts in observer.metrics.iter().flat_map(|m| &m.verdicts) {
-        let counts = [&counts.accepted, &counts.late, &counts.future, &counts.malformed];
-        verdicts.iter_mut().zip(counts).for_each(|(total, count)| *total += count.get());
-    }
+    let verdicts = verdicts(&observer);
     let sealed = String::from_utf8(std::mem::take(&mut *sealed.lock().unwrap())).unwrap();
     let dead = std::mem::take(&mut *dead.lock().unwrap());
     let shown = std::mem::take(&mut *shown.lock().unwrap());

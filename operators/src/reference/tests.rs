@@ -1,5 +1,7 @@
 //! Lookups against a plain list of rows that is scanned.
 
+mod topic;
+
 use super::input::{TableFeed, TableInput, TablePoll, TookEffect};
 use super::row::{Cell, Row};
 use super::tables::{Tables, TablesRef};
@@ -23,8 +25,12 @@ use timely::worker::Worker;
 type Clock = InputHandle<EventTime, timely::container::CapacityContainerBuilder<Vec<()>>>;
 
 fn plan(matching: Matching) -> Arc<Plan> {
-    let columns = vec![TableColumn { name: "value".to_owned(), ty: Type::Int, required: true }];
     let from = TableFrom::File { path: "t.csv".to_owned(), valid_from: None, reload: 1 };
+    plan_from(matching, from)
+}
+
+fn plan_from(matching: Matching, from: TableFrom) -> Arc<Plan> {
+    let columns = vec![TableColumn { name: "value".to_owned(), ty: Type::Int, required: true }];
     let (name, key) = ("t".to_owned(), "key".to_owned());
     Arc::new(Plan {
         name: "job".to_owned(),
@@ -67,16 +73,20 @@ struct Drive {
 
 impl Drive {
     fn new(worker: &mut Worker, matching: Matching) -> Self {
-        let plan = plan(matching);
         let script: Rc<RefCell<Script>> = Rc::default();
+        let input = TableInput::File(Box::new(Feed(Rc::clone(&script))));
+        Drive { script, ..Self::of(worker, &plan(matching), input) }
+    }
+
+    fn of(worker: &mut Worker, plan: &Arc<Plan>, input: TableInput) -> Self {
         let shared: SharedRef = Rc::new(Shared::default());
-        let metrics = Arc::new(WorkerMetrics::new(0, &plan));
-        let inputs = vec![TableInput::File(Box::new(Feed(Rc::clone(&script))))];
+        let metrics = Arc::new(WorkerMetrics::new(0, plan));
+        let inputs = vec![input];
         let (clock, tables) = worker.dataflow::<EventTime, _, _>(|scope| {
             let (clock, stream) = scope.new_input::<Vec<()>>();
-            (clock, Tables::build(&stream, &plan, inputs, &shared, &metrics))
+            (clock, Tables::build(&stream, plan, inputs, &shared, &metrics))
         });
-        Drive { script, shared, metrics, tables, clock }
+        Drive { script: Rc::default(), shared, metrics, tables, clock }
     }
 
     /// Lets everything settle.

@@ -1,0 +1,172 @@
+//! Tables that are topics.
+
+use super::{Drive, TEXT, plan_from};
+use crate::ingest::reader::{PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord};
+use crate::plan::{FieldPlan, Format, Plan, SourcePlan, Start, TableFrom, TimeField, TimeUnit};
+use crate::reference::input::{TableInput, TopicFeed};
+use crate::time::EventTime;
+use crate::value::Type;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use timely::worker::Worker;
+
+fn plan(out_of_orderness: u64) -> Arc<Plan> {
+    let field = FieldPlan {
+        name: "value".to_owned(),
+        path: vec!["value".to_owned()],
+        aliases: Vec::new(),
+        ty: Type::Int,
+        required: true,
+        default: None,
+    };
+    let source = SourcePlan {
+        name: "t".to_owned(),
+        topic: Some("t".to_owned()),
+        files: Vec::new(),
+        format: Format::Json,
+        schema_wait: 0,
+        start: Start::Earliest,
+        time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
+        arrival: None,
+        earliest: 0,
+        latest: EventTime::MAX,
+        out_of_orderness,
+        idle_after: 1_000,
+        max_future_skew: None,
+        fields: vec![field],
+        predicates: Vec::new(),
+        keys: Vec::new(),
+    };
+    plan_from(TEXT, TableFrom::Topic { source: Box::new(source) })
+}
+
+type Log = Rc<RefCell<VecDeque<RawBatch>>>;
+
+struct Reader(Log);
+
+impl PartitionReader for Reader {
+    fn id(&self) -> PartitionId {
+        PartitionId { source: 0, partition: 0 }
+    }
+
+    fn poll(&mut self) -> Poll {
+        let next = self.0.borrow_mut().pop_front();
+        next.map_or(Poll::Pending { caught_up: true }, Poll::Records)
+    }
+
+    fn describe(&self) -> String {
+        "t[0]".to_owned()
+    }
+}
+
+struct One(Option<Reader>);
+
+impl Partitions for One {
+    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
+        let reader = self.0.take().into_iter();
+        reader.map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect()
+    }
+
+    fn may_grow(&self) -> bool {
+        false
+    }
+}
+
+struct Topic {
+    drive: Drive,
+    log: Log,
+    refused: Rc<RefCell<Vec<String>>>,
+}
+
+impl Topic {
+    /// A topic with these records at the start.
+    fn new(worker: &mut Worker, out_of_orderness: u64, records: &[(&str, &str)]) -> Self {
+        let (log, refused) = (Log::default(), Rc::<RefCell<Vec<String>>>::default());
+        let told = Rc::clone(&refused);
+        let feed = TopicFeed {
+            partitions: Box::new(One(Some(Reader(Rc::clone(&log))))),
+            refused: Box::new(move |why| told.borrow_mut().push(why.to_owned())),
+        };
+        push(&log, records);
+        let drive = Drive::of(worker, &plan(out_of_orderness), TableInput::Topic(feed));
+        drive.settle(worker);
+        Topic { drive, log, refused }
+    }
+
+    fn send(&self, worker: &mut Worker, records: &[(&str, &str)]) {
+        push(&self.log, records);
+        self.drive.settle(worker);
+    }
+
+    fn values(&self, key: &str, times: &[EventTime]) -> Vec<Option<i64>> {
+        times.iter().map(|ts| self.drive.lookup(key.as_bytes(), *ts)).collect()
+    }
+}
+
+/// Records as keys and values; an empty value deletes.
+fn push(log: &Log, records: &[(&str, &str)]) {
+    let mut batch = RawBatch::default();
+    for (key, value) in records {
+        let mut put = |text: &str| {
+            let start = batch.bytes.len();
+            batch.bytes.extend_from_slice(text.as_bytes());
+            start..batch.bytes.len()
+        };
+        let (key, value) = (put(key), Some(put(value)).filter(|value| !value.is_empty()));
+        batch.records.push(RawRecord { key: Some(key), value, ..RawRecord::default() });
+    }
+    log.borrow_mut().push_back(batch);
+}
+
+fn row(ts: EventTime, value: i64) -> String {
+    format!("{{\"ts\":{ts},\"value\":{value}}}")
+}
+
+#[test]
+fn a_row_is_seen_from_its_time_on_and_the_newest_by_time_counts() {
+    timely::execute_directly(|worker| {
+        let (a1, a2, a3) = (row(5_000, 1), row(7_000, 2), row(6_000, 3));
+        let topic = Topic::new(worker, 2_000, &[("a", &a1), ("a", &a2), ("a", &a3)]);
+        let times = [4_999, 5_000, 5_999, 6_000, 6_999, 7_000, 90_000];
+        let expected = [None, Some(1), Some(1), Some(3), Some(3), Some(2), Some(2)];
+        assert_eq!(topic.values("a", &times), expected);
+        assert_eq!(topic.values("b", &[90_000]), [None]);
+    });
+}
+
+#[test]
+fn sealing_waits_for_the_topic_until_it_is_idle_and_its_rows_take_effect_at_its_capability() {
+    timely::execute_directly(|worker| {
+        let first = row(5_000, 1);
+        let mut topic = Topic::new(worker, 2_000, &[("a", &first)]);
+        topic.drive.advance(worker, 60_000);
+        assert_eq!(topic.drive.frontier(), Some(3_000), "it may still say what was then");
+        topic.drive.shared.now.set(1_000);
+        topic.drive.settle(worker);
+        assert_eq!(topic.drive.frontier(), Some(61_000), "idle, it follows the sources");
+        // Its time is long settled.
+        topic.send(worker, &[("a", &row(20_000, 2))]);
+        assert_eq!(topic.values("a", &[60_999, 61_000]), [Some(1), Some(2)]);
+    });
+}
+
+#[test]
+fn an_empty_record_deletes_a_row_and_one_that_cannot_be_read_is_left_out() {
+    timely::execute_directly(|worker| {
+        let (a, b) = (row(5_000, 1), row(5_000, 2));
+        let mut topic = Topic::new(worker, 0, &[("a", &a), ("b", &b), ("a", "")]);
+        assert_eq!(topic.values("a", &[5_000, 90_000]), [None, None], "gone before anybody asked");
+        assert_eq!(topic.values("b", &[5_000]), [Some(2)]);
+        topic.drive.shared.now.set(5_000);
+        topic.drive.advance(worker, 10_500);
+        topic.send(worker, &[("b", ""), ("c", "{\"ts\":11000,\"value\":\"x\"}")]);
+        assert_eq!(topic.values("b", &[10_999, 11_000]), [Some(2), None]);
+        let refused = topic.refused.borrow();
+        assert_eq!(refused.len(), 1);
+        assert!(refused[0].starts_with("t[0] at offset 0: "), "{refused:?}");
+        let metrics = &topic.drive.metrics.tables[0];
+        assert_eq!((metrics.failures.get(), metrics.rows.get()), (1, 0));
+    });
+}
