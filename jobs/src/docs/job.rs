@@ -3,7 +3,7 @@
 use super::markdown::{paragraph, prose};
 use super::page::{Page, Section};
 use super::view::{Described, served};
-use super::{entity, reading, source};
+use super::{entity, reading, source, table, terms};
 use crate::job::Job;
 use tidemark_operators::time::EventTime;
 use tidemark_operators::value::Value;
@@ -33,7 +33,9 @@ pub struct Example {
 pub fn job_page(job: &Job, examples: &[Option<Example>]) -> Page {
     let plan = &job.plan;
     let mut sections = vec![Section::new(2, "How to read this", None, reading::how_to_read(job))];
+    sections.push(Section::new(2, "Words in definitions", None, terms::words(job)));
     sections.extend(source::sections(job));
+    sections.extend(table::sections(job));
     for (at, entity) in plan.entities.iter().enumerate() {
         let description = job.entities.get(at).map_or("", String::as_str);
         let body = entity::body(plan, at, entity, description);

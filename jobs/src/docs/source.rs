@@ -2,6 +2,8 @@
 
 use super::markdown::{Rows, code, codes, paragraph};
 use super::page::Section;
+use super::table;
+use super::values::shown;
 use crate::document::quantity::show_duration;
 use crate::job::{Job, SourceText};
 use crate::report::shown_time;
@@ -28,16 +30,19 @@ fn body(plan: &Plan, at: usize, source: &SourcePlan, text: &SourceText) -> Strin
     out.push_str("\nThe fields that are read; whatever else a record has does not matter:\n\n");
     let mut rows = Rows::new(&["Field", "Type", "In the record", "If missing", "Key of"]);
     for (index, field) in source.fields.iter().enumerate() {
-        let missing = if field.required { "the record is refused" } else { "null" };
+        let paths = [&field.path].into_iter().chain(&field.aliases).map(|path| path.join("."));
         rows.push([
             code(&field.name),
             code(field.ty.name()),
-            code(&field.path.join(".")),
-            missing.to_owned(),
+            paths.map(|path| code(&path)).collect::<Vec<_>>().join(", else "),
+            if_missing(field),
             codes(keyed(plan, at, index)),
         ]);
     }
     out.push_str(&rows.finish());
+    if !text.lookups.is_empty() {
+        out.push_str(&looked_up(text));
+    }
     if !text.definitions.is_empty() {
         out.push_str("Names that the features below use, and what they stand for:\n\n");
         let mut rows = Rows::new(&["Name", "Meaning"]);
@@ -47,6 +52,33 @@ fn body(plan: &Plan, at: usize, source: &SourcePlan, text: &SourceText) -> Strin
         out.push_str(&rows.finish());
     }
     out
+}
+
+/// What stands for a field that a record does not have.
+fn if_missing(field: &FieldPlan) -> String {
+    match (&field.default, field.required) {
+        (Some(default), true) => format!("{}; null is refused", code(&shown(default))),
+        (Some(default), false) => code(&shown(default)),
+        (None, true) => "the record is refused".to_owned(),
+        (None, false) => "null".to_owned(),
+    }
+}
+
+/// What is looked up for each event.
+fn looked_up(text: &SourceText) -> String {
+    let mut rows = Rows::new(&["Looked up", "What it is", "Otherwise"]);
+    for lookup in text.lookups.iter().filter_map(table::asked) {
+        let otherwise = lookup.default.map_or_else(|| "null".to_owned(), code);
+        let (column, key) = (code(lookup.column), code(lookup.key));
+        let what = format!("{column} of the table {} by {key}", table::link(lookup.table));
+        rows.push([code(lookup.name), what, otherwise]);
+    }
+    format!(
+        "Values that are looked up for each event, once, as of its time, and kept with it; \
+         \"otherwise\" is for an event without the key, for a key that no row has, and for a row \
+         without the value:\n\n{}",
+        rows.finish()
+    )
 }
 
 /// The entities whose key a field is.

@@ -1,10 +1,12 @@
 //! A view: its events, its row, and all its features.
 
 use super::empty;
+use super::inputs::Inputs;
 use super::job::Example;
 use super::markdown::{Rows, code, codes, paragraph, prose, sentence};
 use super::nulls::Nulls;
 use super::source::key;
+use super::table::link;
 use super::values::shown;
 use crate::document::quantity::show_duration;
 use crate::job::{FeatureText, Job, ViewText};
@@ -77,6 +79,7 @@ impl Described<'_> {
         let heads = ["Feature", "Type", "Definition", "Over", "Null", "Example", "Memory"];
         let mut rows = Rows::new(&heads);
         let nulls = Nulls { plan: self.plan(), entity: self.entity, view: self.view };
+        let inputs = Inputs { entity: self.entity, view: self.view };
         let empty = empty::values(self.view, &self.plan().zone);
         let features = self.view.features.iter().zip(&self.text.features).zip(&empty);
         for (at, ((feature, text), empty)) in features.enumerate() {
@@ -84,14 +87,28 @@ impl Described<'_> {
             rows.push([
                 code(&feature.name),
                 code(&shown_type(feature)),
-                definition(text),
-                over(text),
-                null(&nulls.rule(feature), feature, empty),
+                format!("{}{}", definition(text), self.looked_up(inputs, feature)),
+                over(text, inputs.over(feature.column)),
+                null(&nulls.rule(feature), empty),
                 example.map_or_else(String::new, |value| code(&shown(value))),
                 memory(text),
             ]);
         }
         rows.finish()
+    }
+
+    /// Where the looked-up values that a feature is made of come from.
+    fn looked_up(&self, inputs: Inputs<'_>, feature: &FeaturePlan) -> String {
+        let mut out = String::new();
+        for (attribute, table) in inputs.lookups(feature.column) {
+            let attribute = self.entity.attributes.get(attribute);
+            let table = self.plan().tables.get(table);
+            if let (Some(attribute), Some(table)) = (attribute, table) {
+                let (name, table) = (code(&attribute.name), link(&table.name));
+                out.push_str(&format!("; {name} is looked up in {table}"));
+            }
+        }
+        out
     }
 
     /// What expressions name and rows do not show.
@@ -101,9 +118,9 @@ impl Described<'_> {
         }
         let mut rows = Rows::new(&["Hidden feature", "Definition", "Over", "Memory"]);
         for (name, text) in &self.text.hidden {
-            rows.push([code(name), definition(text), over(text), memory(text)]);
+            rows.push([code(name), definition(text), over(text, None), memory(text)]);
         }
-        format!("\nNot in the row, but named by expressions:\n\n{}", rows.finish())
+        format!("\nNot in the row, but named by expressions of it:\n\n{}", rows.finish())
     }
 
     fn example(&self) -> String {
@@ -130,10 +147,13 @@ fn definition(text: &FeatureText) -> String {
     }
 }
 
-fn over(text: &FeatureText) -> String {
-    match text.over.as_str() {
-        "-" => "what it names".to_owned(),
-        over => prose(over),
+/// What a feature is over: an expression all that its names are.
+fn over(text: &FeatureText, found: Option<String>) -> String {
+    let is_expression = text.definition.starts_with("= ");
+    match (found.filter(|_| is_expression), text.over.as_str()) {
+        (Some(found), _) => prose(&found),
+        (None, "-") => "as what it names".to_owned(),
+        (None, over) => prose(over),
     }
 }
 
@@ -145,11 +165,10 @@ fn memory(text: &FeatureText) -> String {
 }
 
 /// The null rule, and the value without any events where that is not null.
-fn null(rule: &str, feature: &FeaturePlan, empty: &Value) -> String {
+fn null(rule: &str, empty: &Value) -> String {
     match empty {
         Value::Null => rule.to_owned(),
-        empty if feature.nullable => format!("{rule}; {} without events", code(&shown(empty))),
-        empty => format!("{rule}: {} without events", code(&shown(empty))),
+        empty => format!("{rule}; {} without events", code(&shown(empty))),
     }
 }
 
