@@ -91,9 +91,9 @@ impl Cells<'_> {
         let html = |html: &'static str| Event::Html(CowStr::Borrowed(html));
         match event {
             Event::Html(text) | Event::InlineHtml(text) => vec![Event::Text(text)],
-            Event::Start(Tag::Table(ref columns)) => {
+            Event::Start(Tag::Table(_)) => {
                 self.heads.clear();
-                vec![html(self.region(columns.len())), event]
+                vec![html(self.region()), event]
             }
             Event::End(TagEnd::Table) => vec![event, html("</div>\n")],
             Event::Start(Tag::TableHead) => {
@@ -127,17 +127,13 @@ impl Cells<'_> {
         }
     }
 
-    /// Tables of features have columns of their own widths; on a small screen a row of a wide table
-    /// is a list.
-    fn region(&self, columns: usize) -> &'static str {
-        match (self.view, columns) {
-            (Some(_), _) => {
-                "<div class=\"table wide features\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">\n"
+    /// Tables of features have columns of their own widths; on a small screen their rows are lists.
+    fn region(&self) -> &'static str {
+        match self.view {
+            Some(_) => {
+                "<div class=\"table features\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">\n"
             }
-            (None, 4..) => {
-                "<div class=\"table wide\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">\n"
-            }
-            _ => "<div class=\"table\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">\n",
+            None => "<div class=\"table\" role=\"region\" aria-label=\"Table\" tabindex=\"0\">\n",
         }
     }
 
@@ -187,7 +183,7 @@ mod tests {
         let shown = html("| Feature | Type |\n| --- | --- |\n| `f` | `int64` |\n");
         assert!(shown.contains("<a id=\"v.f\" href=\"#v.f\"><code>f</code></a>"), "{shown}");
         assert_eq!(shown.matches("<a id").count(), 1);
-        assert!(shown.starts_with("<div class=\"table wide features\""), "{shown}");
+        assert!(shown.starts_with("<div class=\"table features\""), "{shown}");
     }
 
     #[test]

@@ -25,61 +25,73 @@ pub(super) fn body(plan: &Plan, at: usize, entity: &EntityPlan, description: &st
     out
 }
 
-/// What an entity takes: a sum whose terms are named, and what that comes to for one with events.
+/// What an entity takes: a sum, what its terms count, and what it comes to for one with events.
 fn memory(entity: &EntityPlan) -> String {
     let name = prose(&entity.name);
-    let kept = kept(entity);
-    let storage = entity.attributes.iter().map(|attribute| attribute.storage);
-    let row = Memory::row(entity.filters, storage);
-    let (mut terms, mut whats) = (vec![kept.entity.to_string()], Vec::new());
-    let mut example = (kept.entity, Vec::new());
-    let lengths = entity.windows.iter().map(|window| window.length.saturating_add(window.delay));
-    let lengths = lengths.chain(entity.sessions.iter().map(|session| session.gap));
-    if let Some(longest) = lengths.max() {
-        terms.push(format!("{row} *n*"));
-        whats.push(format!("*n* its events of the last {}", show_duration(longest)));
-        example.0 += row * EVENTS;
-        example.1.push(format!("{EVENTS} events"));
-    }
-    if kept.event > 0 {
-        terms.push(format!("{} *m*", kept.event));
-        whats.push("*m* those in windows with a greatest or least value, mostly few".to_owned());
-    }
     let of_kind = |value: u64| {
         let accumulators = entity.accumulators.iter();
         accumulators.filter(|it| Memory::of(it.kind).value == value).count()
     };
     let counts = of_kind(Memory::VALUE);
+    let news = entity.sequences.iter().filter(|it| matches!(it.what, Sequence::New { .. })).count();
+    let kept = kept(entity);
+    let storage = entity.attributes.iter().map(|attribute| attribute.storage);
+    let row = Memory::row(entity.filters, storage);
+    let mut sum =
+        Sum { terms: vec![kept.entity.to_string()], bytes: kept.entity, ..Sum::default() };
+    let lengths = entity.windows.iter().map(|window| window.length.saturating_add(window.delay));
+    let lengths = lengths.chain(entity.sessions.iter().map(|session| session.gap));
+    if let Some(longest) = lengths.max() {
+        let events = format!("events of the last {}", show_duration(longest));
+        sum.add(row, 'n', &events, EVENTS);
+    }
+    if kept.event > 0 {
+        sum.add(kept.event, 'm', "of these events those in a window with a greatest or least", FEW);
+    }
     if counts > 0 {
-        terms.push(format!("{} *d*", Memory::VALUE));
-        let over = if counts == 1 { "the window" } else { "each of the windows" };
-        whats.push(format!("*d* the distinct values in {over} that count them ({counts})"));
-        let values = VALUES * u64::try_from(counts).unwrap_or(0);
-        example.0 += Memory::VALUE * values;
-        example.1.push(format!("{values} distinct values"));
+        let what = match counts {
+            1 => "distinct values in the window that counts them".to_owned(),
+            counts => format!("distinct values in the {counts} windows that count some, added up"),
+        };
+        sum.add(Memory::VALUE, 'd', &what, VALUES * u64::try_from(counts).unwrap_or(0));
     }
-    let seen = entity.sequences.iter().filter(|it| matches!(it.what, Sequence::New { .. })).count();
-    if seen > 0 {
-        terms.push(format!("{} *s*", Memory::SEEN));
-        whats.push("*s* the values it has had of what may be new".to_owned());
-        let values = VALUES * u64::try_from(seen).unwrap_or(0);
-        example.0 += Memory::SEEN * values;
-        example.1.push(format!("{values} of what may be new"));
+    if news > 0 {
+        let what = "values that would not be new, for each feature that asks whether one is";
+        sum.add(Memory::SEEN, 's', what, VALUES * u64::try_from(news).unwrap_or(0));
     }
-    let sum = terms.join(" + ");
-    if whats.is_empty() {
-        return format!("{sum} bytes for each {name} that has a row");
+    let Sum { terms, whats, bytes, example } = sum;
+    let mut out = format!("at most {} bytes for each {name} with a row", terms.join(" + "));
+    for what in &whats {
+        out.push_str(&format!("\n  - {what}"));
     }
-    let (bytes, with) = (thousands(example.0), example.1.join(", "));
-    format!(
-        "at most {sum} bytes for each {name} that has a row. There {}. With \
-         {with} that is {bytes} bytes. Ids and texts come on top, once for all that have them, and a \
-         process that writes final rows besides those that are served keeps all but the events twice",
-        whats.join("; ")
-    )
+    if !whats.is_empty() {
+        let (with, bytes) = (example.join(", "), thousands(bytes));
+        out.push_str(&format!("\n  - for example, {bytes} bytes with {with}"));
+    }
+    out
 }
 
-/// How many events an example of what an entity takes has, and how many distinct values of each
-/// thing.
+/// See [`memory`].
+#[derive(Default)]
+struct Sum {
+    terms: Vec<String>,
+    whats: Vec<String>,
+    bytes: u64,
+    example: Vec<String>,
+}
+
+impl Sum {
+    /// Adds `bytes` for each `name`, which counts `what`, of which there are `number` in an example.
+    fn add(&mut self, bytes: u64, name: char, what: &str, number: u64) {
+        self.terms.push(format!("{bytes} *{name}*"));
+        self.whats.push(format!("*{name}*: {what}"));
+        self.bytes = self.bytes.saturating_add(bytes.saturating_mul(number));
+        self.example.push(format!("*{name}* = {number}"));
+    }
+}
+
+/// How many events an example of what an entity takes has, how many of them in a short window, and
+/// how many distinct values of each thing.
 const EVENTS: u64 = 100;
+const FEW: u64 = 5;
 const VALUES: u64 = 10;

@@ -3,7 +3,7 @@
 
 use crate::document::quantity::show_duration;
 use std::collections::BTreeSet;
-use tidemark_operators::plan::{EntityPlan, Read, ViewPlan, Window};
+use tidemark_operators::plan::{EntityPlan, LookupPlan, Read, ViewPlan, Window};
 use tidemark_operators::time::Millis;
 
 /// What the features of a view are found from.
@@ -13,7 +13,7 @@ pub(super) struct Inputs<'a> {
     pub(super) view: &'a ViewPlan,
 }
 
-impl Inputs<'_> {
+impl<'a> Inputs<'a> {
     /// What the column at `index` reads of state, its own inputs included.
     fn reads(self, index: usize, found: &mut BTreeSet<usize>) {
         let Some(derived) = index.checked_sub(self.view.reads.len()) else {
@@ -25,7 +25,7 @@ impl Inputs<'_> {
         }
     }
 
-    fn all(self, index: usize) -> impl Iterator<Item = Read> {
+    fn all(self, index: usize) -> impl Iterator<Item = Read> + use<'a> {
         let mut found = BTreeSet::new();
         self.reads(index, &mut found);
         found.into_iter().filter_map(move |at| self.view.reads.get(at).copied())
@@ -76,8 +76,8 @@ impl Inputs<'_> {
         gaps.find(|gap| gap.saturating_add(1) == horizon)
     }
 
-    /// The looked-up values that the column at `index` is made of: attributes, and their tables.
-    pub(super) fn lookups(self, index: usize) -> BTreeSet<(usize, usize)> {
+    /// The looked-up values that the column at `index` is made of.
+    pub(super) fn lookups(self, index: usize) -> Vec<&'a LookupPlan> {
         let attributes = self.all(index).filter_map(|read| match read {
             Read::Latest { last, attribute, .. } => {
                 self.entity.lasts.get(last)?.attributes.get(attribute).copied()
@@ -92,10 +92,8 @@ impl Inputs<'_> {
             }
             _ => None,
         });
-        let table = |at: usize| {
-            let lookup = self.entity.lookups.iter().find(|lookup| lookup.target == at)?;
-            Some((at, lookup.table))
-        };
-        attributes.filter_map(table).collect()
+        let attributes: BTreeSet<usize> = attributes.collect();
+        let lookups = self.entity.lookups.iter();
+        lookups.filter(|lookup| attributes.contains(&lookup.target)).collect()
     }
 }

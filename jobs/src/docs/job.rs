@@ -67,9 +67,10 @@ fn lead(job: &Job) -> String {
     let mut out = paragraph(&job.description);
     let entities = plan.entities.iter().map(|entity| prose(&entity.name)).collect::<Vec<_>>();
     out.push_str(&format!(
-        "{features} features in {views} {}, of {}. This page is written by `tidemark docs` from \
+        "{features} features in {views} {}, of the {} {}. This page is written by `tidemark docs` from \
          the job file: it says what runs.\n",
         if views == 1 { "view" } else { "views" },
+        if entities.len() == 1 { "entity" } else { "entities" },
         listed(&entities),
     ));
     out

@@ -32,7 +32,9 @@ pub(super) fn how_to_read(job: &Job) -> String {
 {lateness}- **Calendar.** Hours and days are those of the time zone {zone}.
 - **Memory** in a table is what the feature keeps for one entity if it shares nothing; features \
   that need the same, in whichever view, share it. What an entity takes in all is said with the \
-  entity, and is less than the sum.
+  entity, and is less than the sum. It is a bound for the state of features: ids and texts are kept \
+  besides, once for all that have them, and where final rows are written besides those that are \
+  served, all but the events is kept twice.
 - {examples}
 "
     )
@@ -71,9 +73,9 @@ fn windows(job: &Job) -> String {
         let gaps = gaps.into_iter().map(show_duration).collect::<Vec<_>>().join(" or ");
         out.push_str(&format!(
             "- **Sessions.** A session is a longest run of the entity's events in which no pause \
-             between two of them is longer than the gap ({gaps}); what senders call a session does \
-             not matter. It has no end event: it closes when the gap has passed since its last \
-             event, and a millisecond after that its features are what they are without events. \
+             between two of them is longer than the gap ({gaps}); only pauses end it, no event and no \
+             id does. It is open up to its last event's time plus the gap, that millisecond \
+             included; from the next one on its features are what they are without events. \
              At *t* only its events up to *t* are known.\n"
         ));
     }
@@ -82,8 +84,8 @@ fn windows(job: &Job) -> String {
             "- **Latest.** A feature over \"latest, 30d\" is about the entity's latest event: it is \
              computed as of that event's time, stays as it is until there is a newer event, and \
              becomes null when the event is 30 days old. Latest means by event time, not by \
-             arrival; of events of one millisecond it is the one that stands last in its topic's \
-             partition or file.\n",
+             arrival; of events of one millisecond it is the last by source (as they are listed \
+             here), partition and offset.\n",
         );
     }
     out

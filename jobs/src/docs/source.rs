@@ -6,9 +6,8 @@ use super::table;
 use super::values::shown;
 use crate::document::quantity::show_duration;
 use crate::job::{Job, SourceText};
-use crate::report::shown_time;
 use crate::times;
-use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, Start};
+use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 
 /// What the job reads: a section for each source.
@@ -110,21 +109,35 @@ fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
         Format::Avro => "Avro object container files",
     };
     facts.push(("Format", format.to_owned()));
-    facts.push(("Event time", code(&shown_time(&source.time))));
+    facts.push(("Event time", written(&source.time)));
     let length = show_duration(source.out_of_orderness);
-    facts.push(("Out of order", format!("up to {length} behind its partition's newest event")));
+    facts.push(("Out of order", format!("an event may be up to {length} behind its partition's newest; further behind it is late")));
     if let Some(skew) = source.max_future_skew {
-        let arrival = source.arrival.as_ref().map(|it| format!(", {}", code(&shown_time(it))));
+        let arrival = source.arrival.as_ref().map(|it| format!(", {},", written(it)));
         let (skew, arrival) = (show_duration(skew), arrival.unwrap_or_default());
-        facts.push(("Future", format!("up to {skew} ahead of its arrival{arrival}")));
+        facts.push(("Future", format!("an event may be up to {skew} ahead of its arrival{arrival}; further ahead it is put aside")));
     }
     if (source.earliest, source.latest) != (EARLIEST_DEFAULT, LATEST_DEFAULT) {
         let (from, to) = (times::show(source.earliest), times::show(source.latest));
         facts.push(("Event times", format!("from {from} to {to}")));
     }
     let idle = show_duration(source.idle_after);
-    facts.push(("Idle", format!("a partition that is silent for {idle} holds back no other")));
+    facts.push((
+        "Idle",
+        format!("a partition that has been silent for {idle} no longer holds back the others"),
+    ));
     facts
+}
+
+/// A time, and how it is written.
+fn written(time: &TimeField) -> String {
+    let unit = match time.unit {
+        TimeUnit::Ms => "milliseconds since 1970, UTC",
+        TimeUnit::S => "seconds since 1970, UTC",
+        TimeUnit::Us => "microseconds since 1970, UTC",
+        TimeUnit::Rfc3339 => "text such as 2026-01-31T12:00:00Z (RFC 3339)",
+    };
+    format!("{}, {unit}", code(&time.path.join(".")))
 }
 
 /// The name of a key field, as code.

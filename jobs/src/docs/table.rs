@@ -70,7 +70,7 @@ fn body(table: &TablePlan, description: &str, used: &str) -> String {
         TableFrom::File { path, reload, .. } => fact(
             "File",
             format!(
-                "{}, CSV, beside the job file; looked at every {}, and read again when it has \
+                "{}, CSV, relative to the job file; looked at every {}, and read again when it has \
                  changed",
                 code(path),
                 show_duration(*reload)
@@ -112,8 +112,7 @@ fn body(table: &TablePlan, description: &str, used: &str) -> String {
     out.push_str(&rows.finish());
     out.push_str(
         "An event is looked up once, in the version of the table that is valid at the event's own \
-         time, and what is found is kept with the event. It is never revised: when the table \
-         changes, only later events see that.\n\n",
+         time, and what is found is kept with the event. It is never revised",
     );
     out.push_str(takes_effect(&table.from));
     out
@@ -141,16 +140,16 @@ fn valid(from: &TableFrom) -> String {
 fn takes_effect(from: &TableFrom) -> &'static str {
     match from {
         TableFrom::File { .. } => {
-            "The version of the file that the job starts with is valid for all events, however old. \
+            ": when the table changes, only later events see that.\n\nThe version of the file that the job starts with is valid for all events, however old. \
              One that is read later is valid from the event time that the job has reached by then: \
              the next whole second. A file with a mistake in it is reported, and the version before \
              it stays.\n"
         }
         TableFrom::Shipped { .. } => {
-            "It never changes, so the same version is valid for all events, however old.\n"
+            "; the table itself does not change either, and is valid for all events, however old.\n"
         }
         TableFrom::Topic { .. } => {
-            "A record that comes too late for its time, because the job has gone past that, is valid \
+            ": when the table changes, only later events see that.\n\nA record that comes too late for its time, because the job has gone past that, is valid \
              from the event time that the job has reached by then.\n"
         }
     }

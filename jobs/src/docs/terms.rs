@@ -26,7 +26,8 @@ pub(super) fn words(job: &Job) -> String {
     word(
         true,
         "*A* where *c*",
-        "only events for which *c* holds; for an event without a field that *c* compares it does not",
+        "only events for which *c* holds; where *c* is null, mostly because the event lacks a field that \
+         *c* compares, it does not hold",
     );
     let ratios = reads(|it| matches!(it, Read::Ratio { .. }));
     word(

@@ -7,7 +7,7 @@ use super::markdown::{Rows, code, codes, paragraph, prose, sentence};
 use super::nulls::Nulls;
 use super::source::key;
 use super::table::link;
-use super::values::shown;
+use super::values::{cell, shown};
 use crate::document::quantity::show_duration;
 use crate::job::{FeatureText, Job, ViewText};
 use crate::report::shown_type;
@@ -97,15 +97,21 @@ impl Described<'_> {
         rows.finish()
     }
 
-    /// Where the looked-up values that a feature is made of come from.
+    /// What the looked-up values are that a feature is made of.
     fn looked_up(&self, inputs: Inputs<'_>, feature: &FeaturePlan) -> String {
         let mut out = String::new();
-        for (attribute, table) in inputs.lookups(feature.column) {
-            let attribute = self.entity.attributes.get(attribute);
-            let table = self.plan().tables.get(table);
-            if let (Some(attribute), Some(table)) = (attribute, table) {
-                let (name, table) = (code(&attribute.name), link(&table.name));
-                out.push_str(&format!("; {name} is looked up in {table}"));
+        for lookup in inputs.lookups(feature.column) {
+            let of = |at: usize| self.entity.attributes.get(at).map(|it| code(&it.name));
+            let Some(table) = self.plan().tables.get(lookup.table) else { continue };
+            let column = table.columns.get(lookup.column);
+            let (name, key) = (of(lookup.target), of(lookup.key));
+            if let (Some(name), Some(key), Some(column)) = (name, key, column) {
+                let otherwise = match cell(&lookup.default, column.ty) {
+                    Value::Null => String::new(),
+                    value => format!(", else {}", code(&shown(&value))),
+                };
+                let (column, table) = (code(&column.name), link(&table.name));
+                out.push_str(&format!("; {name} is {column} of {table} by {key}{otherwise}"));
             }
         }
         out
@@ -152,7 +158,7 @@ fn over(text: &FeatureText, found: Option<String>) -> String {
     let is_expression = text.definition.starts_with("= ");
     match (found.filter(|_| is_expression), text.over.as_str()) {
         (Some(found), _) => prose(&found),
-        (None, "-") => "as what it names".to_owned(),
+        (None, "-") => "what it names".to_owned(),
         (None, over) => prose(over),
     }
 }
