@@ -3,25 +3,30 @@
 //! Everything here is text made from what the checker and the planner know, so it says what runs.
 //! A page is Markdown in sections ([`Page`]); whoever shows it may turn it into something else.
 //!
-//! - [`job_page`]: what a job reads, and every feature with its type, definition, window, null rule
+//! - [`job_page`]: what a job reads and looks up, and every feature with its type, definition, window, null rule
 //!   and memory;
 //! - [`expressions_page`]: the expression language, its examples evaluated;
 //! - [`job_file_page`]: the keys of a job file.
 //!
-//! Inside: `markdown` (escaping and tables), `page`, `reading` (how to read a page), `source`,
-//! `entity`, `view`, `nulls` (when a feature is null), `empty` (what it is without events),
-//! `values` (how values read).
+//! Inside: `markdown` (escaping and tables), `page`, `reading` (how to read a page), `terms` (words in
+//! definitions), `source`, `table`, `entity`, `view`, `inputs` (what a feature is over), `nulls` (when
+//! it is null), `magnitude` (whether it can overflow), `empty` (what it is without events), `values`
+//! (how values read).
 
 mod empty;
 mod entity;
 mod expressions;
+mod inputs;
 mod job;
 mod job_file;
+mod magnitude;
 mod markdown;
 mod nulls;
 mod page;
 mod reading;
 mod source;
+mod table;
+mod terms;
 #[cfg(test)]
 mod tests;
 mod values;

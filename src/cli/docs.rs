@@ -24,9 +24,9 @@ Examples:
   tidemark docs --job-file                                every key of a job file
 
 The page of a job says of every feature what it is, its type and window, when it is null and what
-memory it takes, with an example. Examples are computed by the job itself from a few thousand
-generated events; no file is read but the job, and no server is needed. The same job gives the same
-bytes.")]
+memory it takes, with an example, and of every reference table where it is from and as of when it is
+looked up. Examples are computed by the job itself from a few thousand generated events; no file is
+read but the job and its tables, and no server is needed. The same job gives the same bytes.")]
 pub struct DocsArgs {
     /// The job: a file, or the name of a shipped job
     pub job: Option<String>,

@@ -66,40 +66,60 @@ fn contents(page: &Page, out: &mut String) {
 
 /// Appends Markdown as HTML. The rows of `view`'s features get anchors: `view.feature`.
 fn body(markdown: &str, view: Option<&str>, out: &mut String) {
-    let mut cells = Cells { view, in_row: false, cell: 0 };
+    let mut cells = Cells { view, ..Cells::default() };
     let parser = Parser::new_ext(markdown, Options::ENABLE_TABLES);
     let events = parser.flat_map(|event| cells.shown(event));
     pulldown_cmark::html::push_html(out, events);
 }
 
 /// Where in a table a page is.
+#[derive(Default)]
 struct Cells<'a> {
     view: Option<&'a str>,
+    /// What the columns of the table are called.
+    heads: Vec<String>,
+    in_head: bool,
     in_row: bool,
     cell: usize,
 }
 
 impl Cells<'_> {
     /// What is shown for an event: HTML in a page's Markdown as the text that it is, tables inside of
-    /// what scrolls, and a feature's name as an anchor.
+    /// what scrolls, every cell with the name of its column, for screens on which a row is a list,
+    /// and a feature's name as an anchor.
     fn shown<'e>(&mut self, event: Event<'e>) -> Vec<Event<'e>> {
         let html = |html: &'static str| Event::Html(CowStr::Borrowed(html));
         match event {
             Event::Html(text) | Event::InlineHtml(text) => vec![Event::Text(text)],
             Event::Start(Tag::Table(_)) => {
+                self.heads.clear();
                 vec![html(self.region()), event]
             }
             Event::End(TagEnd::Table) => vec![event, html("</div>\n")],
+            Event::Start(Tag::TableHead) => {
+                self.in_head = true;
+                vec![event]
+            }
+            Event::End(TagEnd::TableHead) => {
+                self.in_head = false;
+                vec![event]
+            }
             Event::Start(Tag::TableRow) => {
                 (self.in_row, self.cell) = (true, 0);
                 vec![event]
             }
-            Event::Start(Tag::TableCell) => {
+            Event::Start(Tag::TableCell) if self.in_row => {
+                let head = self.heads.get(self.cell).map_or(String::new(), |head| escaped(head));
                 self.cell += 1;
-                vec![event]
+                vec![Event::Html(CowStr::from(format!("<td data-label=\"{head}\">")))]
             }
+            Event::End(TagEnd::TableCell) if self.in_row => vec![html("</td>")],
             Event::End(TagEnd::TableRow) => {
                 self.in_row = false;
+                vec![event]
+            }
+            Event::Text(ref text) if self.in_head => {
+                self.heads.push(text.to_string());
                 vec![event]
             }
             Event::Code(name) if self.in_row && self.cell == 1 => vec![self.named(name)],
@@ -107,7 +127,7 @@ impl Cells<'_> {
         }
     }
 
-    /// Tables of features have columns of their own widths.
+    /// Tables of features have columns of their own widths; on a small screen their rows are lists.
     fn region(&self) -> &'static str {
         match self.view {
             Some(_) => {
@@ -164,6 +184,15 @@ mod tests {
         assert!(shown.contains("<a id=\"v.f\" href=\"#v.f\"><code>f</code></a>"), "{shown}");
         assert_eq!(shown.matches("<a id").count(), 1);
         assert!(shown.starts_with("<div class=\"table features\""), "{shown}");
+    }
+
+    #[test]
+    fn every_cell_has_the_name_of_its_column() {
+        let shown = html("| Feature | A \"b\" |\n| --- | --- |\n| `f` | x |\n| `g` |  |\n");
+        assert!(shown.contains("<td data-label=\"A &quot;b&quot;\">x</td>"), "{shown}");
+        assert_eq!(shown.matches("<td data-label=\"Feature\">").count(), 2, "{shown}");
+        assert_eq!(shown.matches("</td>").count(), 4, "{shown}");
+        assert!(shown.contains("</tbody></table>"), "{shown}");
     }
 
     #[test]

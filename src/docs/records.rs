@@ -8,10 +8,15 @@ use tidemark_operators::expression::Expr;
 use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::value::{Type, Value};
 
-/// How many records of the generator: enough that busy entities have something in each window.
-const GENERATED: u64 = 4_000;
-/// How many cards they are of, and over how many hours.
-const CARDS_AND_HOURS: (u32, u32) = (60, 3);
+/// What is generated for examples. There are few cards and users, so that busy ones have something
+/// in each window; it ends in a busy hour, of a working day where that matters; and users whose
+/// habits are described have had 30 days to form them. Of many seeds these leave the fewest features
+/// at 0.
+const GENERATED: [Options; 3] = [
+    generated(Profile::Fraud, 8_000, 500, 39, 325),
+    generated(Profile::Personalization, 5_000, 500, 19, 3),
+    generated(Profile::Behavior, 9_000, 8, 37 * 24 + 15, 18),
+];
 /// How many records are made of a source's fields.
 const MADE: u64 = 600;
 /// The time of the first: 2026-01-05T09:00:00Z, a Monday.
@@ -20,6 +25,11 @@ const START: u64 = 1_767_603_600_000;
 const STEP: u64 = 7_000;
 /// How many entities there are of each kind.
 const ENTITIES: u64 = 6;
+
+/// So many records of so many cards or users, over so many hours from the start of a Sunday on.
+const fn generated(profile: Profile, events: u64, cards: u32, hours: u32, seed: u64) -> Options {
+    Options { profile, events, seed, partitions: 1, cards, hours, late: 0.0, malformed: 0.0 }
+}
 
 /// The plan with every source in JSON, which is what records are made in.
 pub(super) fn as_json(plan: &Plan) -> Plan {
@@ -33,12 +43,7 @@ pub(super) fn as_json(plan: &Plan) -> Plan {
 /// Generated records of each source, when the generator makes what the job reads.
 pub(super) fn of_shipped(plan: &Plan) -> Option<Vec<Vec<Vec<u8>>>> {
     let [source] = plan.sources.as_slice() else { return None };
-    let profile = match source.name.as_str() {
-        "transactions" => Profile::Fraud,
-        _ => return None,
-    };
-    let (cards, hours) = CARDS_AND_HOURS;
-    let options = Options { profile, events: GENERATED, cards, hours, ..Options::default() };
+    let options = GENERATED.into_iter().find(|it| it.profile.source() == source.name)?;
     let mut generator = Generator::new(options).ok()?;
     let mut records = Vec::new();
     while let Some(record) = generator.next() {

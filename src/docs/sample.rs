@@ -4,6 +4,7 @@ use super::records;
 use crate::engine::{self, EngineError, Observer, Online, Parts, Settings};
 use crate::online::{Embedded, OnlineStore, Row};
 use crate::tables::{OpenTables, TablesConfig};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidemark_jobs::Job;
 use tidemark_jobs::docs::Example;
@@ -12,12 +13,13 @@ use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::ingest::reader::{
     PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord,
 };
-use tidemark_operators::plan::Plan;
+use tidemark_operators::plan::{Plan, ViewIndex};
 use tidemark_operators::shared::Limits;
 use tidemark_operators::value::Value;
 
-/// For each view of the job its most telling row, after the newest record. Views of which no record
-/// makes a row have none. The same job gives the same rows.
+/// For each view of the job the row of its entity's most telling id, after the newest record: all
+/// views of an entity show the same one where it has a row in them. Views of which no record makes a
+/// row have none. The same job gives the same rows.
 ///
 /// # Errors
 /// When the job cannot be run here.
@@ -63,20 +65,50 @@ fn computed(
         })
     });
     engine::run(&settings, &Observer::new(&settings), &make)?;
-    Ok((0..plan.views.len()).map(|view| best(store.rows(view))).collect())
+    Ok(chosen(&plan, &(0..plan.views.len()).map(|view| store.rows(view)).collect::<Vec<_>>()))
 }
 
-/// The first row among those with the most values, and with the most values other than zero.
-fn best(rows: Vec<(Vec<u8>, Row)>) -> Option<Example> {
-    let telling = |row: &Row| {
-        let there = row.values.iter().filter(|value| **value != Value::Null).count();
-        let zeros = [Value::Null, Value::Int(0), Value::Double(0.0), Value::Bool(false)];
-        (there, row.values.iter().filter(|value| !zeros.contains(value)).count())
+/// How many values are there, and how many of them are other than zero.
+type Telling = (usize, usize);
+
+fn telling(row: &Row) -> Telling {
+    let there = row.values.iter().filter(|value| **value != Value::Null).count();
+    let zeros = [Value::Null, Value::Int(0), Value::Double(0.0), Value::Bool(false)];
+    (there, row.values.iter().filter(|value| !zeros.contains(value)).count())
+}
+
+/// A row for each view, of those that it has.
+fn chosen(plan: &Plan, rows: &[Vec<(Vec<u8>, Row)>]) -> Vec<Option<Example>> {
+    let of_entity = |entity: usize| {
+        let views = plan.views.iter().zip(rows);
+        views.filter(move |(place, _)| place.entity == entity).flat_map(|(_, rows)| rows)
     };
+    let best: Vec<Option<&[u8]>> =
+        (0..plan.entities.len()).map(|entity| most_telling(of_entity(entity))).collect();
+    let example = |(place, rows): (&ViewIndex, &Vec<(Vec<u8>, Row)>)| {
+        let best = best.get(place.entity).copied().flatten();
+        let id = match rows.iter().any(|(id, _)| Some(id.as_slice()) == best) {
+            true => best,
+            // It has no row in this view.
+            false => most_telling(rows.iter()),
+        }?;
+        let (_, row) = rows.iter().find(|(other, _)| other == id)?;
+        let id = String::from_utf8_lossy(id).into_owned();
+        Some(Example { id, as_of: row.as_of, values: row.values.clone() })
+    };
+    plan.views.iter().zip(rows).map(example).collect()
+}
+
+/// The id whose rows say most together; of equal ones the least.
+fn most_telling<'r>(rows: impl Iterator<Item = &'r (Vec<u8>, Row)>) -> Option<&'r [u8]> {
+    let mut by_id: BTreeMap<&[u8], Telling> = BTreeMap::new();
+    for (id, row) in rows {
+        let (there, other) = telling(row);
+        let all = by_id.entry(id).or_default();
+        *all = (all.0 + there, all.1 + other);
+    }
     // Of equal ones `max_by_key` takes the last.
-    let (id, row) = rows.into_iter().rev().max_by_key(|(_, row)| telling(row))?;
-    let id = String::from_utf8_lossy(&id).into_owned();
-    Some(Example { id, as_of: row.as_of, values: row.values })
+    by_id.into_iter().rev().max_by_key(|(_, telling)| *telling).map(|(id, _)| id)
 }
 
 /// Dead letters of records that were made for examples: nobody asks for them.

@@ -5,6 +5,7 @@ use crate::job_file;
 use std::path::Path;
 use tidemark_jobs::SHIPPED;
 use tidemark_jobs::docs::expressions_page;
+use tidemark_operators::value::Value;
 
 /// Compares a page with its file in `jobs/`.
 fn assert_checked_in(name: &str, page: &str, command: &str) {
@@ -42,6 +43,46 @@ fn every_view_of_a_shipped_job_has_an_example() {
     }
 }
 
+/// What shows nothing of a feature.
+fn says_nothing(value: &Value) -> bool {
+    matches!(value, Value::Null | Value::Int(0)) || *value == Value::Double(0.0)
+}
+
+#[test]
+fn examples_of_the_shipped_jobs_are_values_and_mostly_not_0() {
+    for name in SHIPPED {
+        let job = job_file::load(name).unwrap();
+        let examples = super::sample::examples(&job).unwrap();
+        let values: Vec<Value> = examples.into_iter().flat_map(|it| it.unwrap().values).collect();
+        assert!(!values.contains(&Value::Null), "{name}: {values:?}");
+        let zeros = values.iter().filter(|it| says_nothing(it)).count();
+        assert!(zeros * 10 <= values.len(), "{name}: {zeros} of {}: {values:?}", values.len());
+    }
+}
+
+#[test]
+fn the_views_of_an_entity_have_the_same_one_as_their_example() {
+    for name in SHIPPED {
+        let job = job_file::load(name).unwrap();
+        let examples = super::sample::examples(&job).unwrap();
+        for (place, example) in job.plan.views.iter().zip(&examples) {
+            let first = job.plan.views.iter().position(|it| it.entity == place.entity).unwrap();
+            let (id, of_first) = (example.as_ref().unwrap(), examples[first].as_ref().unwrap());
+            assert_eq!((&id.id, id.as_of), (&of_first.id, of_first.as_of), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_link_inside_of_a_page_leads_somewhere() {
+    for name in SHIPPED {
+        let text = html::page(&of_job(&job_file::load(name).unwrap()));
+        for link in text.split("href=\"#").skip(1).filter_map(|it| it.split('"').next()) {
+            assert!(text.contains(&format!("id=\"{link}\"")), "{name}: {link}");
+        }
+    }
+}
+
 const OWN: &str = r#"
 [job]
 name = "own"
@@ -74,8 +115,8 @@ fn a_job_with_sources_of_its_own_has_examples_from_its_fields() {
     let examples = super::sample::examples(&job).unwrap();
     let example = examples[0].clone().unwrap();
     assert!(example.id.starts_with("shop_000"), "{}", example.id);
-    assert!(!example.values.contains(&tidemark_operators::value::Value::Null), "{example:?}");
-    assert_ne!(example.values[1], tidemark_operators::value::Value::Int(0), "{example:?}");
+    assert!(!example.values.contains(&Value::Null), "{example:?}");
+    assert_ne!(example.values[1], Value::Int(0), "{example:?}");
     assert_eq!(super::sample::examples(&job).unwrap()[0], Some(example));
 }
 

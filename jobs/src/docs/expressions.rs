@@ -60,7 +60,7 @@ fn where_they_stand() -> String {
 | --- | --- | --- |
 | `[sources.x.define]` `name = '..'` | a name for an expression over the fields of a record | fields of the source, definitions, the event time |
 | `where = '..'`, `over = '..'` of a feature, `where` of a view | a bool: which events count; null counts as false | fields of the source, definitions, the event time |
-| `expression = '..'` of a feature | a feature computed from others | features of the view; `view.feature` of another view of the same entity; fields and definitions, as of the entity's latest event; the event time |
+| `expression = '..'` of a feature | a feature computed from others | features of the view; `view.feature` of another view of the same entity; fields, what is looked up for an event, and definitions, as of the entity's latest event; the event time |
 
 The event time goes by the last part of its path: `timestamp` where `time = { field = \"timestamp\" }`. \
 Where a name could be a feature or a field it is the feature.

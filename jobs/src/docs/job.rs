@@ -3,7 +3,7 @@
 use super::markdown::{paragraph, prose};
 use super::page::{Page, Section};
 use super::view::{Described, served};
-use super::{entity, reading, source};
+use super::{entity, reading, source, table, terms};
 use crate::job::Job;
 use tidemark_operators::time::EventTime;
 use tidemark_operators::value::Value;
@@ -33,7 +33,9 @@ pub struct Example {
 pub fn job_page(job: &Job, examples: &[Option<Example>]) -> Page {
     let plan = &job.plan;
     let mut sections = vec![Section::new(2, "How to read this", None, reading::how_to_read(job))];
+    sections.push(Section::new(2, "Words in definitions", None, terms::words(job)));
     sections.extend(source::sections(job));
+    sections.extend(table::sections(job));
     for (at, entity) in plan.entities.iter().enumerate() {
         let description = job.entities.get(at).map_or("", String::as_str);
         let body = entity::body(plan, at, entity, description);
@@ -65,9 +67,10 @@ fn lead(job: &Job) -> String {
     let mut out = paragraph(&job.description);
     let entities = plan.entities.iter().map(|entity| prose(&entity.name)).collect::<Vec<_>>();
     out.push_str(&format!(
-        "{features} features in {views} {}, of {}. This page is written by `tidemark docs` from \
+        "{features} features in {views} {}, of the {} {}. This page is written by `tidemark docs` from \
          the job file: it says what runs.\n",
         if views == 1 { "view" } else { "views" },
+        if entities.len() == 1 { "entity" } else { "entities" },
         listed(&entities),
     ));
     out

@@ -1,11 +1,15 @@
 //! When a feature is null, in words: from what is read of state, and from its expression.
 
+use super::inputs::Inputs;
+use super::magnitude;
 use super::markdown::code;
 use crate::document::quantity::show_duration;
 use tidemark_operators::expression::{Arithmetic, Expr, Function};
 use tidemark_operators::plan::{
-    AttributePlan, EntityPlan, FeaturePlan, Feed, Mask, Plan, Read, ViewPlan, Window,
+    AttributePlan, EntityPlan, FeaturePlan, Feed, LookupPlan, Mask, Plan, Read, Sequence, ViewPlan,
+    Window,
 };
+use tidemark_operators::reference::row::Cell;
 use tidemark_operators::time::Millis;
 use tidemark_operators::value::{Type, Value};
 
@@ -28,8 +32,12 @@ struct Cause {
 impl Nulls<'_> {
     /// When `feature` is null, as Markdown: `never`, or `when ..`.
     pub(super) fn rule(&self, feature: &FeaturePlan) -> String {
-        if !feature.nullable {
-            return "never".to_owned();
+        let overflows = magnitude::overflows(self.entity, self.view, feature.column);
+        let overflow = "a number on the way is beyond 1.8e308";
+        match (feature.nullable, overflows) {
+            (false, false) => return "never".to_owned(),
+            (false, true) => return format!("only when {overflow}"),
+            (true, _) => {}
         }
         let mut causes = Vec::new();
         self.column(feature.column, &mut causes);
@@ -39,6 +47,9 @@ impl Nulls<'_> {
             if !to.contains(&cause.when) {
                 to.push(cause.when);
             }
+        }
+        if overflows {
+            sure.push(overflow.to_owned());
         }
         perhaps.retain(|when| !sure.contains(when));
         let (sure, perhaps) = (null_or_zero(sure), null_or_zero(perhaps));
@@ -83,7 +94,7 @@ impl Nulls<'_> {
             Read::LatestTime { last, horizon } => Some(self.silent(last, horizon)),
             Read::Gap { last, horizon } => {
                 let (silent, within) = (self.silent(last, horizon), show_duration(horizon));
-                Some(format!("{silent}, or the latest has none before it within {within}"))
+                Some(format!("{silent}, or there is none less than {within} before it"))
             }
         }
     }
@@ -97,10 +108,12 @@ impl Nulls<'_> {
         let over = window.map_or_else(String::new, |window| shown_window(*window));
         let matching = self.matching(accumulator.map_or(0, |it| it.mask));
         match attribute {
-            Some((at, attribute)) if !self.always_sent(at, attribute) => match attribute.derived {
-                true => format!("{over} holds no {matching}event with a value"),
-                false => format!("{over} holds no {matching}event with {}", code(&attribute.name)),
-            },
+            Some((at, _)) if self.always_found(at) => format!("{over} holds no {matching}event"),
+            Some((at, attribute)) if !self.always_sent(at, attribute) => {
+                let is_named = !attribute.derived || self.lookup(at).is_some();
+                let what = if is_named { code(&attribute.name) } else { "a value".to_owned() };
+                format!("{over} holds no {matching}event with {what}")
+            }
             _ => format!("{over} holds no {matching}event"),
         }
     }
@@ -109,13 +122,69 @@ impl Nulls<'_> {
         let silent = self.silent(last, horizon);
         let of_last = self.entity.lasts.get(last);
         let at = of_last.and_then(|it| it.attributes.get(attribute));
-        match at.and_then(|at| Some((*at, self.entity.attributes.get(*at)?))) {
-            Some((at, attribute)) if self.always_sent(at, attribute) => silent,
-            Some((_, attribute)) if !attribute.derived => {
-                format!("{silent}, or the latest has no {}", code(&attribute.name))
-            }
-            _ => format!("{silent}, or the latest has no value"),
+        let missing = at.and_then(|at| self.missing(*at, self.latest(horizon)));
+        missing.map_or(silent.clone(), |missing| format!("{silent}, or {missing}"))
+    }
+
+    /// The event that a feature shown for `horizon` is about.
+    fn latest(&self, horizon: Millis) -> &'static str {
+        let inputs = Inputs { entity: self.entity, view: self.view };
+        if inputs.gap(horizon).is_some() { "the session's last event" } else { "the latest" }
+    }
+
+    /// What makes the attribute at `at` of the latest event null; nothing, when it is always there.
+    fn missing(&self, at: usize, latest: &str) -> Option<String> {
+        let attribute = self.entity.attributes.get(at)?;
+        if !attribute.derived {
+            let name = code(&attribute.name);
+            return (!self.always_sent(at, attribute)).then(|| format!("{latest} has no {name}"));
         }
+        if let Some(lookup) = self.lookup(at) {
+            return (!self.always_found(at)).then(|| self.not_found(lookup, latest));
+        }
+        let firsts = self.entity.sessions.iter().flat_map(|session| &session.firsts);
+        if let Some((of, _)) = firsts.into_iter().find(|(_, target)| *target == at) {
+            return self.missing(*of, "its first event");
+        }
+        let sequences = self.entity.sequences.iter();
+        let mut found = sequences.filter_map(|sequence| match sequence.what {
+            Sequence::New { target } if target == at => self.missing(sequence.attribute, latest),
+            Sequence::Previous { target } if target == at => {
+                let within = show_duration(sequence.horizon);
+                let none = format!("there is none less than {within} before it");
+                let missing = self.missing(sequence.attribute, "that one");
+                Some(missing.map_or(none.clone(), |missing| format!("{none}, or {missing}")))
+            }
+            _ => None,
+        });
+        found.next()
+    }
+
+    fn lookup(&self, at: usize) -> Option<&LookupPlan> {
+        self.entity.lookups.iter().find(|lookup| lookup.target == at)
+    }
+
+    /// Whether the attribute is looked up for every event, and has a default.
+    fn always_found(&self, at: usize) -> bool {
+        self.lookup(at).is_some_and(|lookup| {
+            let sources = self.entity.sources.iter().enumerate();
+            let all = sources.filter(|(_, source)| source.is_some());
+            let asked = |at: usize| lookup.sources.get(at).copied().unwrap_or(false);
+            lookup.default != Cell::Null && all.into_iter().all(|(at, _)| asked(at))
+        })
+    }
+
+    fn not_found(&self, lookup: &LookupPlan, latest: &str) -> String {
+        let key = self.entity.attributes.get(lookup.key).map_or("", |key| key.name.as_str());
+        let table = self.plan.tables.get(lookup.table);
+        let column = table.and_then(|table| table.columns.get(lookup.column));
+        let (table, column) =
+            (table.map_or("", |it| it.name.as_str()), column.map_or("", |it| it.name.as_str()));
+        let (key, table, column) = (code(key), code(table), code(column));
+        if lookup.default != Cell::Null {
+            return format!("{latest} is of a source that looks up nothing in {table}");
+        }
+        format!("{latest} has no {key}, or {table} no row for it or no {column} in that")
     }
 
     /// Whether every event has the attribute: no source leaves it out.
@@ -136,9 +205,14 @@ impl Nulls<'_> {
             })
     }
 
+    /// `no event yet, or the latest is 30d old`, and what that is for a session.
     fn silent(&self, last: usize, horizon: Millis) -> String {
+        let inputs = Inputs { entity: self.entity, view: self.view };
+        if inputs.gap(horizon).is_some() {
+            return "no session is open".to_owned();
+        }
         let matching = self.matching(self.entity.lasts.get(last).map_or(0, |last| last.mask));
-        format!("no {matching}event is younger than {}", show_duration(horizon))
+        format!("there is no {matching}event yet, or the latest is {} old", show_duration(horizon))
     }
 
     /// A word for events that a feature picks among the view's.

@@ -2,11 +2,12 @@
 
 use super::markdown::{Rows, code, codes, paragraph};
 use super::page::Section;
+use super::table;
+use super::values::shown;
 use crate::document::quantity::show_duration;
 use crate::job::{Job, SourceText};
-use crate::report::shown_time;
 use crate::times;
-use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, Start};
+use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 
 /// What the job reads: a section for each source.
@@ -28,16 +29,19 @@ fn body(plan: &Plan, at: usize, source: &SourcePlan, text: &SourceText) -> Strin
     out.push_str("\nThe fields that are read; whatever else a record has does not matter:\n\n");
     let mut rows = Rows::new(&["Field", "Type", "In the record", "If missing", "Key of"]);
     for (index, field) in source.fields.iter().enumerate() {
-        let missing = if field.required { "the record is refused" } else { "null" };
+        let paths = [&field.path].into_iter().chain(&field.aliases).map(|path| path.join("."));
         rows.push([
             code(&field.name),
             code(field.ty.name()),
-            code(&field.path.join(".")),
-            missing.to_owned(),
+            paths.map(|path| code(&path)).collect::<Vec<_>>().join(", else "),
+            if_missing(field),
             codes(keyed(plan, at, index)),
         ]);
     }
     out.push_str(&rows.finish());
+    if !text.lookups.is_empty() {
+        out.push_str(&looked_up(text));
+    }
     if !text.definitions.is_empty() {
         out.push_str("Names that the features below use, and what they stand for:\n\n");
         let mut rows = Rows::new(&["Name", "Meaning"]);
@@ -47,6 +51,33 @@ fn body(plan: &Plan, at: usize, source: &SourcePlan, text: &SourceText) -> Strin
         out.push_str(&rows.finish());
     }
     out
+}
+
+/// What stands for a field that a record does not have.
+fn if_missing(field: &FieldPlan) -> String {
+    match (&field.default, field.required) {
+        (Some(default), true) => format!("{}; null is refused", code(&shown(default))),
+        (Some(default), false) => code(&shown(default)),
+        (None, true) => "the record is refused".to_owned(),
+        (None, false) => "null".to_owned(),
+    }
+}
+
+/// What is looked up for each event.
+fn looked_up(text: &SourceText) -> String {
+    let mut rows = Rows::new(&["Looked up", "What it is", "Otherwise"]);
+    for lookup in text.lookups.iter().filter_map(table::asked) {
+        let otherwise = lookup.default.map_or_else(|| "null".to_owned(), code);
+        let (column, key) = (code(lookup.column), code(lookup.key));
+        let what = format!("{column} of the table {} by {key}", table::link(lookup.table));
+        rows.push([code(lookup.name), what, otherwise]);
+    }
+    format!(
+        "Values that are looked up for each event, once, as of its time, and kept with it; \
+         \"otherwise\" is for an event without the key, for a key that no row has, and for a row \
+         without the value:\n\n{}",
+        rows.finish()
+    )
 }
 
 /// The entities whose key a field is.
@@ -78,21 +109,35 @@ fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
         Format::Avro => "Avro object container files",
     };
     facts.push(("Format", format.to_owned()));
-    facts.push(("Event time", code(&shown_time(&source.time))));
+    facts.push(("Event time", written(&source.time)));
     let length = show_duration(source.out_of_orderness);
-    facts.push(("Out of order", format!("up to {length} behind its partition's newest event")));
+    facts.push(("Out of order", format!("an event may be up to {length} behind its partition's newest; further behind it is late")));
     if let Some(skew) = source.max_future_skew {
-        let arrival = source.arrival.as_ref().map(|it| format!(", {}", code(&shown_time(it))));
+        let arrival = source.arrival.as_ref().map(|it| format!(", {},", written(it)));
         let (skew, arrival) = (show_duration(skew), arrival.unwrap_or_default());
-        facts.push(("Future", format!("up to {skew} ahead of its arrival{arrival}")));
+        facts.push(("Future", format!("an event may be up to {skew} ahead of its arrival{arrival}; further ahead it is put aside")));
     }
     if (source.earliest, source.latest) != (EARLIEST_DEFAULT, LATEST_DEFAULT) {
         let (from, to) = (times::show(source.earliest), times::show(source.latest));
         facts.push(("Event times", format!("from {from} to {to}")));
     }
     let idle = show_duration(source.idle_after);
-    facts.push(("Idle", format!("a partition that is silent for {idle} holds back no other")));
+    facts.push((
+        "Idle",
+        format!("a partition that has been silent for {idle} no longer holds back the others"),
+    ));
     facts
+}
+
+/// A time, and how it is written.
+fn written(time: &TimeField) -> String {
+    let unit = match time.unit {
+        TimeUnit::Ms => "milliseconds since 1970, UTC",
+        TimeUnit::S => "seconds since 1970, UTC",
+        TimeUnit::Us => "microseconds since 1970, UTC",
+        TimeUnit::Rfc3339 => "text such as 2026-01-31T12:00:00Z (RFC 3339)",
+    };
+    format!("{}, {unit}", code(&time.path.join(".")))
 }
 
 /// The name of a key field, as code.

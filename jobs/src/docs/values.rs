@@ -1,6 +1,7 @@
 //! How values read: as JSON shows them.
 
 use std::net::IpAddr;
+use tidemark_operators::reference::row::Cell;
 use tidemark_operators::sealed_lines::push_word;
 use tidemark_operators::value::{Column, Type, Value};
 
@@ -19,6 +20,21 @@ pub(super) fn value(column: &Column, ty: Type, row: usize) -> Value {
         Type::Ip => column.bytes(row).and_then(address).map(Value::Ip),
     };
     value.unwrap_or(Value::Null)
+}
+
+/// The value of a table's cell of type `ty`.
+pub(super) fn cell(cell: &Cell, ty: Type) -> Value {
+    match (cell, ty) {
+        (Cell::Null, _) => Value::Null,
+        (Cell::Bytes(bytes), Type::Ip) => address(bytes).map_or(Value::Null, Value::Ip),
+        (Cell::Bytes(bytes), _) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
+        (Cell::Word(word), Type::Int) => Value::Int(word.cast_signed()),
+        (Cell::Word(word), Type::Timestamp) => Value::Timestamp(word.cast_signed()),
+        (Cell::Word(word), Type::Decimal) => Value::Decimal(word.cast_signed()),
+        (Cell::Word(word), Type::Double) => Value::Double(f64::from_bits(*word)),
+        (Cell::Word(word), Type::Bool) => Value::Bool(*word != 0),
+        (Cell::Word(_), Type::Text | Type::Ip) => Value::Null,
+    }
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

@@ -1,11 +1,13 @@
 //! A view: its events, its row, and all its features.
 
 use super::empty;
+use super::inputs::Inputs;
 use super::job::Example;
 use super::markdown::{Rows, code, codes, paragraph, prose, sentence};
 use super::nulls::Nulls;
 use super::source::key;
-use super::values::shown;
+use super::table::link;
+use super::values::{cell, shown};
 use crate::document::quantity::show_duration;
 use crate::job::{FeatureText, Job, ViewText};
 use crate::report::shown_type;
@@ -77,6 +79,7 @@ impl Described<'_> {
         let heads = ["Feature", "Type", "Definition", "Over", "Null", "Example", "Memory"];
         let mut rows = Rows::new(&heads);
         let nulls = Nulls { plan: self.plan(), entity: self.entity, view: self.view };
+        let inputs = Inputs { entity: self.entity, view: self.view };
         let empty = empty::values(self.view, &self.plan().zone);
         let features = self.view.features.iter().zip(&self.text.features).zip(&empty);
         for (at, ((feature, text), empty)) in features.enumerate() {
@@ -84,14 +87,34 @@ impl Described<'_> {
             rows.push([
                 code(&feature.name),
                 code(&shown_type(feature)),
-                definition(text),
-                over(text),
-                null(&nulls.rule(feature), feature, empty),
+                format!("{}{}", definition(text), self.looked_up(inputs, feature)),
+                over(text, inputs.over(feature.column)),
+                null(&nulls.rule(feature), empty),
                 example.map_or_else(String::new, |value| code(&shown(value))),
                 memory(text),
             ]);
         }
         rows.finish()
+    }
+
+    /// What the looked-up values are that a feature is made of.
+    fn looked_up(&self, inputs: Inputs<'_>, feature: &FeaturePlan) -> String {
+        let mut out = String::new();
+        for lookup in inputs.lookups(feature.column) {
+            let of = |at: usize| self.entity.attributes.get(at).map(|it| code(&it.name));
+            let Some(table) = self.plan().tables.get(lookup.table) else { continue };
+            let column = table.columns.get(lookup.column);
+            let (name, key) = (of(lookup.target), of(lookup.key));
+            if let (Some(name), Some(key), Some(column)) = (name, key, column) {
+                let otherwise = match cell(&lookup.default, column.ty) {
+                    Value::Null => String::new(),
+                    value => format!(", else {}", code(&shown(&value))),
+                };
+                let (column, table) = (code(&column.name), link(&table.name));
+                out.push_str(&format!("; {name} is {column} of {table} by {key}{otherwise}"));
+            }
+        }
+        out
     }
 
     /// What expressions name and rows do not show.
@@ -101,9 +124,9 @@ impl Described<'_> {
         }
         let mut rows = Rows::new(&["Hidden feature", "Definition", "Over", "Memory"]);
         for (name, text) in &self.text.hidden {
-            rows.push([code(name), definition(text), over(text), memory(text)]);
+            rows.push([code(name), definition(text), over(text, None), memory(text)]);
         }
-        format!("\nNot in the row, but named by expressions:\n\n{}", rows.finish())
+        format!("\nNot in the row, but named by expressions of it:\n\n{}", rows.finish())
     }
 
     fn example(&self) -> String {
@@ -130,10 +153,13 @@ fn definition(text: &FeatureText) -> String {
     }
 }
 
-fn over(text: &FeatureText) -> String {
-    match text.over.as_str() {
-        "-" => "what it names".to_owned(),
-        over => prose(over),
+/// What a feature is over: an expression all that its names are.
+fn over(text: &FeatureText, found: Option<String>) -> String {
+    let is_expression = text.definition.starts_with("= ");
+    match (found.filter(|_| is_expression), text.over.as_str()) {
+        (Some(found), _) => prose(&found),
+        (None, "-") => "what it names".to_owned(),
+        (None, over) => prose(over),
     }
 }
 
@@ -145,11 +171,10 @@ fn memory(text: &FeatureText) -> String {
 }
 
 /// The null rule, and the value without any events where that is not null.
-fn null(rule: &str, feature: &FeaturePlan, empty: &Value) -> String {
+fn null(rule: &str, empty: &Value) -> String {
     match empty {
         Value::Null => rule.to_owned(),
-        empty if feature.nullable => format!("{rule}; {} without events", code(&shown(empty))),
-        empty => format!("{rule}: {} without events", code(&shown(empty))),
+        empty => format!("{rule}; {} without events", code(&shown(empty))),
     }
 }
 
