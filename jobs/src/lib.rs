@@ -141,8 +141,8 @@
 //!
 //! # Expressions
 //!
-//! What is looked up can be used like a field, but not in filters, definitions and lists of several
-//! fields. An event is looked up in the version of the table that is effective at its time: of the
+//! What is looked up can be used like a field, but not in lists of several fields, in the `where` of
+//! a view, and in that of a feature about the latest event. An event is looked up in the version of the table that is effective at its time: of the
 //! rows of its key the one with the greatest `valid_from` up to then. A file's first version is
 //! effective for all events, a later one from the first whole second of event time above the
 //! frontier on. An IPv4 address inside of an IPv6 one (`::ffff:192.0.2.7`) is that IPv4 address.

@@ -20,6 +20,8 @@ mod kafka;
 #[cfg(test)]
 mod live;
 #[cfg(test)]
+mod looked_up;
+#[cfg(test)]
 mod malformed;
 #[cfg(test)]
 mod memory;

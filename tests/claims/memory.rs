@@ -158,13 +158,13 @@ pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
     watched(plan, log, run).0
 }
 
-/// The same, with what was seen of it from outside.
 /// The job's reference tables; files are looked at again and again.
 pub fn tables(plan: &Plan, metrics: Option<Arc<WorkerMetrics>>) -> OpenTables {
     let config = TablesConfig { reload: true, kafka: None, instead: &[], metrics };
     OpenTables::open(plan, &config, &|| true).unwrap_or_else(|e| panic!("{e}")).unwrap()
 }
 
+/// As [`replay`], with what was seen of it from outside.
 pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
     fail_fast();
     let settings = Settings {

@@ -40,6 +40,7 @@ name = { aggregate = "latest", of = "name" }
 levels = { aggregate = "distinct", of = "level", window = "1m" }
 total = { aggregate = "sum", of = "level", window = "1m" }
 greatest = { aggregate = "max", of = "level", window = "1m" }
+high = { aggregate = "count", where = 'level > 5', window = "1m" }
 "#;
 
 /// A folder with the job, and the table beside it; removed at the end.
@@ -82,11 +83,13 @@ fn event(ts: u64) -> String {
     format!("{{\"ts\":{},\"user\":\"u\"}}", T + ts)
 }
 
+/// All have the level 1 up to 5, or 7: those with 7 are what `total` is above one for each other.
 fn row(level: i64, name: Option<&str>, levels: u32, total: f64, greatest: i64) -> String {
+    let high = if greatest > 5 { (total / 7.0) as i64 } else { 0 };
     let name = name.map_or("null".to_owned(), |name| format!("\"{name}\""));
     format!(
         "{{\"level\":{level},\"name\":{name},\"levels\":{levels},\"total\":{total:.1},\
-         \"greatest\":{greatest}}}"
+         \"greatest\":{greatest},\"high\":{high}}}"
     )
 }
 

@@ -26,7 +26,7 @@ impl Aggregate for HourShare {
 impl Measure for Share {
     fn compile(&self, scope: &mut Scope<'_, '_>) -> Result<Measured, Reported> {
         let Share(keys) = self;
-        let mask = scope.mask(keys.filter.as_ref())?;
+        let mask = scope.mask_of_latest(keys.filter.as_ref())?;
         let accumulator = scope.accumulator(Kind::Hours, None, mask, keys.window);
         let filtered = keys.filtered();
         Ok(Measured {

@@ -27,7 +27,7 @@ impl Measure for NewOf {
     fn compile(&self, scope: &mut Scope<'_, '_>) -> Result<Measured, Reported> {
         let NewOf(of, keys) = self;
         let attribute = scope.symbol(of, "is_new");
-        let mask = scope.mask(keys.filter.as_ref())?;
+        let mask = scope.mask_of_latest(keys.filter.as_ref())?;
         Ok(Measured {
             reading: scope.new_value(&of.shown(), mask, attribute?, keys.horizon),
             extents: vec![(mask, keys.horizon)],

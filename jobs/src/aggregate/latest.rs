@@ -24,7 +24,7 @@ impl Aggregate for Latest {
 impl Measure for LatestOf {
     fn compile(&self, scope: &mut Scope<'_, '_>) -> Result<Measured, Reported> {
         let LatestOf(of, keys) = self;
-        let mask = scope.mask(keys.filter.as_ref())?;
+        let mask = scope.mask_of_latest(keys.filter.as_ref())?;
         let (read, ty, memory) = scope.latest(&of.0, mask, keys.horizon)?;
         Ok(Measured {
             reading: Reading::of(read, ty, true),

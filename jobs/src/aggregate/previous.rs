@@ -24,7 +24,7 @@ impl Aggregate for Previous {
 impl Measure for PreviousOf {
     fn compile(&self, scope: &mut Scope<'_, '_>) -> Result<Measured, Reported> {
         let PreviousOf(of, keys) = self;
-        let mask = scope.mask(keys.filter.as_ref())?;
+        let mask = scope.mask_of_latest(keys.filter.as_ref())?;
         let (reading, memory) = scope.previous(of, mask, keys.horizon)?;
         Ok(Measured {
             reading,

@@ -29,7 +29,7 @@ impl Aggregate for PreviousGap {
 impl Measure for Gap {
     fn compile(&self, scope: &mut Scope<'_, '_>) -> Result<Measured, Reported> {
         let Gap { keys, unit } = self;
-        let mask = scope.mask(keys.filter.as_ref())?;
+        let mask = scope.mask_of_latest(keys.filter.as_ref())?;
         let last = scope.last(mask, keys.horizon);
         let millis = Reading::of(Read::Gap { last, horizon: keys.horizon }, Type::Int, true);
         Ok(Measured {

@@ -120,6 +120,10 @@ impl<'j> Compiler<'j, '_> {
         let derived: Vec<Expr> =
             derived.map(|expr| expr.map_inputs(&mut |index| columns.place(index))).collect();
         if let Some(entity) = self.entities.get_mut(entity) {
+            // Whether such a bit is set may change while an event is kept; so rows live as long as
+            // if all events had it.
+            let late = entity.late_bits();
+            columns.extents.iter_mut().for_each(|(mask, _)| *mask &= !late);
             entity.views.push(ViewPlan {
                 name: declared.name.value.clone(),
                 index: v,

@@ -3,6 +3,7 @@
 
 mod history;
 
+use tidemark_operators::expression::Expr;
 use tidemark_operators::plan::{
     AccumulatorPlan, AttributePlan, Feed, Kind, LastPlan, LookupPlan, Mask, SequencePlan,
     SessionPlan, Storage, ViewPlan, Window,
@@ -34,10 +35,12 @@ pub(super) struct EntityBuild {
 }
 
 /// A filter bit.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Bit {
     /// By source of the job, the predicate.
     Filter(Vec<Option<usize>>),
+    /// By source of the job, the condition over the entity's attributes.
+    Late(Vec<Option<Expr>>),
     /// It is derived, by a sequence.
     Changed,
 }
@@ -64,16 +67,18 @@ impl EntityBuild {
         }
     }
 
-    /// The mask of the filter with these predicates.
-    pub(super) fn filter(
-        &mut self,
-        predicates: Vec<Option<usize>>,
-    ) -> Result<Mask, TooManyFilters> {
-        let wanted = Bit::Filter(predicates);
+    /// The mask of the filter that is `wanted`.
+    pub(super) fn filter(&mut self, wanted: Bit) -> Result<Mask, TooManyFilters> {
         match self.bits.iter().position(|bit| *bit == wanted) {
             Some(bit) => Ok(1 << bit),
             None => Ok(1 << self.add_bit(wanted)?),
         }
+    }
+
+    /// The bits of filters that depend on what is looked up.
+    pub(super) fn late_bits(&self) -> Mask {
+        let bits = self.bits.iter().enumerate();
+        bits.filter(|(_, bit)| matches!(bit, Bit::Late(_))).fold(0, |all, (at, _)| all | 1 << at)
     }
 
     fn add_bit(&mut self, bit: Bit) -> Result<usize, TooManyFilters> {

@@ -8,7 +8,7 @@ use crate::document::At;
 use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
 use std::sync::Arc;
 use tidemark_operators::plan::{
-    EntityPlan, EntitySource, Feed, FieldPlan, Plan, SourcePlan, ViewIndex,
+    EntityPlan, EntitySource, Feed, FieldPlan, LatePredicate, Plan, SourcePlan, ViewIndex,
 };
 use tidemark_operators::value::Type;
 
@@ -261,9 +261,13 @@ fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
         let attributes = feeds.map(|feed| feed.map_or(Feed::Absent, |feed| source.feed(feed)));
         let bits = entity.bits.iter().map(|bit| match bit {
             Bit::Filter(predicates) => predicates.get(s).copied().flatten(),
-            Bit::Changed => None,
+            Bit::Late(_) | Bit::Changed => None,
         });
         Some(EntitySource { key, attributes: attributes.collect(), bits: bits.collect() })
+    });
+    let late = entity.bits.iter().enumerate().filter_map(|(bit, what)| match what {
+        Bit::Late(by_source) => Some(LatePredicate { bit, by_source: by_source.clone() }),
+        Bit::Filter(_) | Bit::Changed => None,
     });
     EntityPlan {
         sources: entity_sources.collect(),
@@ -271,7 +275,7 @@ fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
         name: entity.name,
         attributes: entity.attributes,
         lookups: entity.lookups,
-        late: Vec::new(),
+        late: late.collect(),
         sequences: entity.sequences,
         sessions: entity.sessions,
         windows: entity.windows,

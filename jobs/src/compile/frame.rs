@@ -1,7 +1,8 @@
 //! Views' entities, sources and filters.
 
-use super::entity::{EntityBuild, TooManyFilters};
-use super::{Compiler, source::filter_bits};
+use super::Compiler;
+use super::entity::{Bit, EntityBuild, TooManyFilters};
+use super::source::{Filter, filter};
 use crate::declare::{EntityDeclared, Keys, SourceDeclared, ViewDeclared};
 use crate::document::At;
 use std::collections::HashMap;
@@ -189,7 +190,18 @@ impl Compiler<'_, '_> {
             return None;
         }
         let bits = match &declared.filter {
-            Some(written) => filter_bits(written, &frame, &mut self.sources, self.problems).ok()?,
+            Some(written) => {
+                match filter(written, &frame, &mut self.sources, self.problems).ok()? {
+                    Filter::Read(bits) => bits,
+                    Filter::Late(_) => {
+                        let message = "is about what is looked up in a table, and which events are the \
+                                   view's is known before that";
+                        let hint = "put it into the \"where\" of features over a window or session";
+                        written.wrong(1, message, Some(hint.to_owned()), self.problems);
+                        return None;
+                    }
+                }
+            }
             None if everywhere => return Some(frame),
             None => {
                 let mut bits = vec![None; self.sources.len()];
@@ -202,7 +214,7 @@ impl Compiler<'_, '_> {
                 bits
             }
         };
-        match build.filter(bits) {
+        match build.filter(Bit::Filter(bits)) {
             Ok(mask) => frame.mask = mask,
             Err(TooManyFilters) => {
                 self.problems.wrong(&declared.name, build.too_many_filters(), None);

@@ -4,9 +4,9 @@
 mod attributes;
 mod history;
 
-use super::entity::{EntityBuild, TooManyFilters};
+use super::entity::{Bit, EntityBuild, TooManyFilters};
 use super::frame::Frame;
-use super::source::{SourceBuild, filter_bits};
+use super::source::{Filter, SourceBuild, filter};
 use crate::aggregate::Reported;
 use crate::declare::Written;
 use crate::document::Problems;
@@ -25,16 +25,34 @@ pub(crate) struct Scope<'c, 'j> {
 }
 
 impl Scope<'_, '_> {
-    /// The filter bits of the view's events that match `filter`.
-    pub(crate) fn mask(&mut self, filter: Option<&Written>) -> Result<Mask, Reported> {
-        let Some(written) = filter else { return Ok(self.frame.mask) };
-        let bits = filter_bits(written, self.frame, self.sources, self.problems)?;
-        match self.entity.filter(bits) {
+    /// The filter bits of the view's events that match `written`.
+    pub(crate) fn mask(&mut self, written: Option<&Written>) -> Result<Mask, Reported> {
+        let Some(written) = written else { return Ok(self.frame.mask) };
+        let bit = match filter(written, self.frame, self.sources, self.problems)? {
+            Filter::Read(predicates) => Bit::Filter(predicates),
+            Filter::Late(conditions) => Bit::Late(self.over_attributes(conditions)),
+        };
+        match self.entity.filter(bit) {
             Ok(mask) => Ok(self.frame.mask | mask),
             Err(TooManyFilters) => {
                 written.wrong(1, &self.entity.too_many_filters(), None, self.problems);
                 Err(Reported)
             }
+        }
+    }
+
+    /// The same for an aggregate that keeps the latest event: its filter cannot be about what is
+    /// looked up, for a table that is loaded again may let an event that was kept match no more.
+    pub(crate) fn mask_of_latest(&mut self, written: Option<&Written>) -> Result<Mask, Reported> {
+        let mask = self.mask(written)?;
+        match written {
+            Some(written) if mask & self.entity.late_bits() != 0 => {
+                let message = "is about what is looked up in a table: only features that count over \
+                               a window or session can be filtered by that";
+                written.wrong(1, message, None, self.problems);
+                Err(Reported)
+            }
+            _ => Ok(mask),
         }
     }
 

@@ -84,21 +84,36 @@ impl<'j> SourceBuild<'j> {
         fields.chain([declared.time_name()]).chain(definitions).chain(lookups)
     }
 
-    /// The predicate `written`, which must be a bool. Names in `absent` are fields that other
+    /// The condition `written`, which must be a bool. Names in `absent` are fields that other
     /// sources have: null here.
-    pub(super) fn predicate(
-        &mut self,
+    fn condition(
+        &self,
         written: &Written,
         absent: &HashMap<&str, Type>,
         problems: &Problems<'_>,
-    ) -> Result<usize, Reported> {
+    ) -> Result<Expr, Reported> {
         let expr = self.over_fields(written, absent, problems)?;
         if expr.ty() != Type::Bool {
             let message = format!("must be true or false, but is of type {}", expr.ty());
             written.wrong(1, &message, Some("compare it with something".into()), problems);
             return Err(Reported);
         }
-        Ok(self.add_predicate(expr))
+        Ok(expr)
+    }
+
+    /// Whether the condition is about something that is looked up, so that it cannot be a predicate.
+    fn is_late(&self, condition: &Expr) -> bool {
+        condition.inputs().iter().any(|input| *input > self.time_index())
+    }
+
+    /// The field, the event time or the lookup that an input of a condition is.
+    pub(super) fn input(&self, index: usize) -> Option<&'j str> {
+        let declared: &'j SourceDeclared = self.declared;
+        match index.checked_sub(self.time_index()) {
+            None => declared.fields.get(index).map(|field| field.name.as_str()),
+            Some(0) => Some(declared.time_name()),
+            Some(at) => declared.lookups.get(at - 1).map(|it| it.name.value.as_str()),
+        }
     }
 
     /// The predicate that every event fulfils.
@@ -174,13 +189,8 @@ impl<'j> SourceBuild<'j> {
         if let Some(definition) = self.definitions.get(name) {
             return definition.is_ok();
         }
-        if declared.lookups.iter().any(|lookup| lookup.name.value == name) {
-            let message = format!(
-                "\"{name}\" is looked up in a table once the event has been read, so a filter or \
-                 definition cannot name it"
-            );
-            written.wrong(column, &message, None, problems);
-            return false;
+        if let Some(lookup) = self.lookup(name) {
+            return lookup.is_ok();
         }
         if absent.contains_key(name) {
             return true;
@@ -196,19 +206,32 @@ impl<'j> SourceBuild<'j> {
             let index = self.time_index();
             return Some(Binding::Input { index, ty: Type::Timestamp, nullable: false });
         }
-        let (index, field) = self.declared.field(name)?;
-        Some(Binding::Input { index, ty: field.ty?, nullable: !field.required })
+        if let Some((index, field)) = self.declared.field(name) {
+            return Some(Binding::Input { index, ty: field.ty?, nullable: !field.required });
+        }
+        let what = &self.lookup(name)?.as_ref().ok()?.what;
+        let at = self.declared.lookups.iter().position(|lookup| lookup.name.value == name)?;
+        let index = self.time_index() + 1 + at;
+        Some(Binding::Input { index, ty: what.ty, nullable: what.is_nullable() })
     }
 }
 
-/// The predicate of each source of the job that `written` is in the sources of `frame`: what a
-/// filter bit is.
-pub(super) fn filter_bits(
+/// What `written` is in each source of the job, where the frame has it.
+pub(super) enum Filter {
+    /// Predicates of the sources.
+    Read(Vec<Option<usize>>),
+    /// Conditions some of which are about what is looked up: over the fields of a source, its event
+    /// time and its lookups.
+    Late(Vec<Option<Expr>>),
+}
+
+/// What `written` is in the sources of `frame`: what a filter bit is.
+pub(super) fn filter(
     written: &Written,
     frame: &Frame,
     sources: &mut [SourceBuild<'_>],
     problems: &Problems<'_>,
-) -> Result<Vec<Option<usize>>, Reported> {
+) -> Result<Filter, Reported> {
     let names = written.ast.names();
     for used in &names {
         if let Meaning::Conflict(message) = lookup::meaning(used.name, frame, sources) {
@@ -217,16 +240,29 @@ pub(super) fn filter_bits(
         }
     }
     let elsewhere = frame::types(names.iter().map(|used| used.name), frame, sources);
-    let mut bits = vec![None; sources.len()];
-    let mut good = true;
+    let mut conditions = vec![None; sources.len()];
+    let (mut good, mut late) = (true, false);
     for s in &frame.sources {
-        let (Some(bit), Some(source)) = (bits.get_mut(*s), sources.get_mut(*s)) else { continue };
-        match source.predicate(written, &elsewhere, problems) {
-            Ok(predicate) => *bit = Some(predicate),
+        let (Some(place), Some(source)) = (conditions.get_mut(*s), sources.get(*s)) else {
+            continue;
+        };
+        match source.condition(written, &elsewhere, problems) {
+            Ok(condition) => {
+                late |= source.is_late(&condition);
+                *place = Some(condition);
+            }
             Err(Reported) => good = false,
         }
     }
-    if good { Ok(bits) } else { Err(Reported) }
+    match good {
+        false => Err(Reported),
+        true if late => Ok(Filter::Late(conditions)),
+        true => {
+            let all = conditions.into_iter().zip(sources);
+            let predicates = all.map(|(condition, source)| Some(source.add_predicate(condition?)));
+            Ok(Filter::Read(predicates.collect()))
+        }
+    }
 }
 
 /// A null of type `ty`.

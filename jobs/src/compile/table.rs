@@ -30,6 +30,13 @@ pub(super) struct What {
     default: Cell,
 }
 
+impl What {
+    /// Whether there may be no value.
+    pub(super) fn is_nullable(&self) -> bool {
+        self.default == Cell::Null
+    }
+}
+
 /// The lookups of a source, by name.
 pub(super) fn lookups<'j>(
     declared: &'j SourceDeclared,

@@ -127,16 +127,62 @@ fn lookups_name_tables_columns_and_fields_of_the_right_type() {
 }
 
 #[test]
-fn what_is_looked_up_cannot_be_filtered_by_or_defined_with() {
-    for (from, to, at) in [
-        (r#"'shop = "x"'"#, r#"'risk > 1'"#, "15:10"),
-        (r#"of = "place", window"#, r#"of = "place", where = 'risk > 1', window"#, "44:62"),
-    ] {
-        let said = mistakes(&TABLES.replace(from, to));
-        let expected = "\"risk\" is looked up in a table once the event has been read, so a \
-                        filter or definition cannot name it";
-        assert!(said.starts_with(&format!("job.toml:{at}: ")) && said.contains(expected), "{said}");
-    }
+fn filters_over_what_is_looked_up_are_conditions_over_attributes() {
+    let text = TABLES.replace(r#"'shop = "x"'"#, r#"'shop = "x" and risk > 1'"#);
+    let counted = r#"of = "place", where = 'large', window = "1h" }
+again_1h = { aggregate = "count", where = 'shop = "x" and risk > 1', window = "1h"#;
+    let text = text.replace(r#"of = "place", window = "1h"#, counted);
+    let job = job(&text);
+    let entity = &job.plan.entities[0];
+    let [late] = entity.late.as_slice() else { panic!("one and the same: {:?}", entity.late) };
+    let condition = late.by_source[0].as_ref().unwrap();
+    let mut names: Vec<&str> =
+        condition.inputs().iter().map(|input| entity.attributes[*input].name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["risk", "shop"]);
+    let source = entity.sources[0].as_ref().unwrap();
+    assert_eq!((source.bits[late.bit], job.plan.sources[0].predicates.len()), (None, 0));
+    let extents = &entity.views[0].extents;
+    assert!(extents.iter().all(|(mask, _)| *mask == 0), "rows live whatever is found: {extents:?}");
+}
+
+#[test]
+fn a_source_that_looks_nothing_up_matches_what_its_fields_alone_decide() {
+    let other = r#"
+[sources.refunds]
+topic = "refunds"
+time = "timestamp"
+out_of_orderness = "5s"
+[sources.refunds.fields]
+card_id = "string"
+[tables.networks]"#;
+    let text = TABLES.replacen("\n[tables.networks]", other, 1);
+    let text = text
+        .replace("entity = \"card\"", "entity = \"card\"\nsources = [\"payments\", \"refunds\"]");
+    let text =
+        text.replace(r#"of = "place", window"#, r#"of = "place", where = 'risk > 1', window"#);
+    let job = job(&text);
+    let entity = &job.plan.entities[0];
+    let [payments, refunds] = entity.late[0].by_source.as_slice() else { panic!("two sources") };
+    assert_eq!(payments.as_ref().map(|it| it.inputs().len()), Some(1));
+    assert_eq!(refunds.as_ref().map(|it| it.inputs().len()), Some(0), "there it is null");
+}
+
+#[test]
+fn what_is_looked_up_decides_neither_a_views_events_nor_which_is_the_latest() {
+    says(
+        "entity = \"card\"",
+        "entity = \"card\"\nwhere = 'risk > 1'",
+        "job.toml:40:10: \"where\" in view \"cards\": is about what is looked up in a table, and \
+         which events are the view's is known before that\n  put it into the \"where\" of features \
+         over a window or session",
+    );
+    says(
+        r#"of = "risk" }"#,
+        r#"of = "risk", where = 'risk > 1' }"#,
+        "job.toml:42:54: \"where\" in feature \"risk\": is about what is looked up in a table: only \
+         features that count over a window or session can be filtered by that",
+    );
     says(
         r#"of = "place", window"#,
         r#"of = ["shop", "place"], window"#,

@@ -5,6 +5,7 @@ use super::super::source::{SourceBuild, suggest};
 use super::Scope;
 use crate::aggregate::{Memory, Of, OfValue, Reported};
 use crate::document::At;
+use tidemark_operators::expression::Expr;
 use tidemark_operators::plan::{Feed, Mask, Read, Storage, TimeUnit};
 use tidemark_operators::time::Millis;
 use tidemark_operators::value::Type;
@@ -191,6 +192,25 @@ impl Scope<'_, '_> {
         };
         self.problems.wrong(name, message, None);
         Err(Reported)
+    }
+
+    /// The same conditions over the attributes of the entity, which are added where it lacks them.
+    pub(super) fn over_attributes(&mut self, conditions: Vec<Option<Expr>>) -> Vec<Option<Expr>> {
+        let conditions = conditions.into_iter().enumerate();
+        let over_attributes = |(s, condition): (usize, Option<Expr>)| {
+            Some(condition?.map_inputs(&mut |input| self.input(s, input)))
+        };
+        conditions.map(over_attributes).collect()
+    }
+
+    /// The attribute of what an input of a condition is in source `s`.
+    fn input(&mut self, s: usize, input: usize) -> usize {
+        let name = self.sources.get(s).and_then(|source| source.input(input)).unwrap_or_default();
+        let ty = match lookup::meaning(name, self.frame, self.sources) {
+            Meaning::Field(ty) => ty,
+            _ => Type::Timestamp,
+        };
+        self.register(name, ty, storage_of(ty))
     }
 
     fn register(&mut self, name: &str, ty: Type, storage: Storage) -> usize {
