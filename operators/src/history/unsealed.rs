@@ -1,6 +1,6 @@
 //! The events that are not sealed, by entity and in order, for the live path.
 
-use super::fold::Memory;
+use super::fold::{Fold, Memory};
 use super::sealed::SealedHistory;
 use crate::event_batch::Origin;
 use crate::slab::Slab;
@@ -127,6 +127,8 @@ impl Memory for OfTail<'_> {
         self.seen.insert((sequence, symbol), ts);
     }
 
+    fn carry(&mut self, _attribute: usize, _value: i64) {}
+
     fn replace(&mut self, _attribute: usize, _old: i64, _new: i64) {}
 }
 
@@ -237,16 +239,30 @@ impl Unsealed {
         self.touched = touched;
     }
 
-    /// The oldest event of `slot` is being sealed.
+    /// How many values the tail of `slot` has seen.
+    #[cfg(test)]
+    pub fn shown(&self, slot: u32) -> usize {
+        self.queues[slot].as_ref().map_or(0, |queue| queue.tail.seen.len())
+    }
+
+    /// Row `row` of `block`, the oldest event of its entity, has just been sealed.
     #[inline]
-    pub fn sealed(&mut self, slot: u32) {
-        let queue = &mut self.queues[slot];
+    pub fn sealed(&mut self, block: &Block, row: usize, fold: &Fold) {
+        let queue = &mut self.queues[block.slots[row]];
         let empty = queue.as_mut().is_some_and(|queue| {
             queue.entries.pop_front();
             queue.entries.is_empty()
         });
         if empty {
             *queue = None;
+        } else if let Some(queue) = queue {
+            // What no later event has shown is read from the sealed state again.
+            for (sequence, symbol) in fold.shown(block, row) {
+                let key = (sequence, symbol);
+                if queue.tail.seen.get(&key) == Some(&block.times[row]) {
+                    queue.tail.seen.remove(&key);
+                }
+            }
         }
     }
 }

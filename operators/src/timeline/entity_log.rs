@@ -226,13 +226,7 @@ impl EntityLog {
         let (block, row) = (self.stash.block(entry), entry.row as usize);
         history.seal(block, row, &mut self.names);
         if let Some(unsealed) = &mut self.unsealed {
-            unsealed.sealed(block.slots[row]);
-        }
-        for (attribute, plan) in self.attributes.iter().enumerate() {
-            if plan.dictionary.is_some() {
-                let symbol = symbol_of(block.attributes[attribute][row].get());
-                self.names.retain_symbol(attribute, symbol);
-            }
+            unsealed.sealed(block, row, &history.fold);
         }
     }
 
@@ -247,6 +241,12 @@ impl EntityLog {
     /// About how much memory the history takes, in bytes.
     pub fn history_memory(&self) -> usize {
         self.history.as_ref().map_or(0, SealedHistory::memory)
+    }
+
+    /// How many values the unsealed events of `slot` have shown to what looks for new ones.
+    #[cfg(test)]
+    pub(crate) fn shown_unsealed(&self, slot: u32) -> usize {
+        self.unsealed.as_ref().map_or(0, |unsealed| unsealed.shown(slot))
     }
 
     /// Frees chunks that lie below `seq` wholly and that nobody reads, and the names that only they
