@@ -39,49 +39,34 @@ impl Revised {
         self.origins.is_empty()
     }
 
-    /// Takes a row as it is before a change of many; [`Revised::after`] must follow.
-    pub(crate) fn before(&mut self, block: &Block, entry: &Entry) {
-        block.copy(entry.row as usize, &mut self.old);
-        self.origins.push(entry.origin);
-    }
-
-    /// Takes the rows from place `first` on as they are after the change, and keeps those that are
-    /// others.
-    pub(crate) fn after<'a>(
-        &mut self,
-        first: usize,
-        rows: impl Iterator<Item = (&'a Block, usize)>,
-    ) {
-        let all = std::mem::replace(self, Revised::new(self.old.values.len()));
-        for row in 0..first {
-            all.old.copy(row, &mut self.old);
-            all.new.copy(row, &mut self.new);
-            self.origins.push(all.origins[row]);
-        }
-        for (at, (block, row)) in (first..).zip(rows) {
-            all.old.copy(at, &mut self.old);
-            block.copy(row, &mut self.new);
-            self.settle(all.origins[at]);
-        }
+    /// Takes row `row` of `old`, which is that of `entry`, and the same as it is now, if it is
+    /// another one.
+    pub(crate) fn compare(&mut self, old: &Lane, row: usize, stash: &Stash, entry: &Entry) {
+        old.copy(row, &mut self.old);
+        stash.block(entry).copy(entry.row as usize, &mut self.new);
+        self.settle(entry.origin);
     }
 
     /// Takes the row as it is before `change`, and keeps it when it is another one after.
-    pub(crate) fn watch(&mut self, stash: &Stash, entry: &Entry, change: impl FnOnce()) {
+    /// Says whether it is.
+    pub(crate) fn watch(&mut self, stash: &Stash, entry: &Entry, change: impl FnOnce()) -> bool {
         let (block, row) = (stash.block(entry), entry.row as usize);
         block.copy(row, &mut self.old);
         change();
         block.copy(row, &mut self.new);
-        self.settle(entry.origin);
+        self.settle(entry.origin)
     }
 
-    /// Keeps the newest pair of rows if they differ.
-    fn settle(&mut self, origin: Origin) {
-        if self.old.last_equals(&self.new) {
+    /// Keeps the newest pair of rows if they differ; says whether they do.
+    fn settle(&mut self, origin: Origin) -> bool {
+        let differ = !self.old.last_equals(&self.new);
+        if differ {
+            self.origins.push(origin);
+        } else {
             self.old.pop();
             self.new.pop();
-        } else {
-            self.origins.push(origin);
         }
+        differ
     }
 }
 
@@ -219,10 +204,19 @@ impl Unsealed {
         }
     }
 
-    /// Derives all events of every entity again: what they carry has changed. Whoever calls compares.
-    pub fn derive_all(&mut self, entries: &[Entry], stash: &Stash, sealed: &SealedHistory) {
-        let mut ignored = Revised::default();
-        for entry in entries {
+    /// What the rows `changed` carry has changed since they were as in `was`: derives the events of
+    /// their entities again. All rows that are others now are in `revised`.
+    pub fn derive_again(
+        &mut self,
+        changed: &[Entry],
+        was: &Lane,
+        stash: &Stash,
+        sealed: &SealedHistory,
+        revised: &mut Revised,
+    ) {
+        let mut places = HashMap::new();
+        for (place, entry) in changed.iter().enumerate() {
+            places.insert((entry.block, entry.row), place);
             let slot = stash.block(entry).slots[entry.row as usize];
             if let Some(queue) = &mut self.queues[slot]
                 && queue.stale == Stale::Nothing
@@ -231,12 +225,25 @@ impl Unsealed {
                 self.touched.push(slot);
             }
         }
+        let (mut old, mut entries) = (Revised::new(was.values.len()).old, Vec::new());
         let mut touched = std::mem::take(&mut self.touched);
+        let queues = touched.iter().filter_map(|slot| self.queues[*slot].as_ref());
+        for entry in queues.flat_map(|queue| &queue.entries) {
+            match places.get(&(entry.block, entry.row)) {
+                Some(place) => was.copy(*place, &mut old),
+                None => stash.block(entry).copy(entry.row as usize, &mut old),
+            }
+            entries.push(*entry);
+        }
+        let mut ignored = Revised::default();
         for slot in touched.drain(..) {
             self.derive(slot, None, stash, sealed, &mut ignored);
             ignored.clear();
         }
         self.touched = touched;
+        for (row, entry) in entries.iter().enumerate() {
+            revised.compare(&old, row, stash, entry);
+        }
     }
 
     /// How many values the tail of `slot` has seen.

@@ -200,23 +200,25 @@ impl EntityLog {
     }
 
     /// Lets `change` change the derived attributes and bits (what was looked up) of all rows in the
-    /// stash with `ts >= from`, in no particular order, and derives again what follows from them.
-    /// Rows that are others then are in [`EntityLog::revised`].
+    /// stash with `ts >= from`, in no particular order, and derives again what follows from those that
+    /// are others. Rows that are others then are in [`EntityLog::revised`].
     pub fn revise(&mut self, from: EventTime, mut change: impl FnMut(&Block, usize, &mut Names)) {
-        let entries: Vec<Entry> = self.stash.entries().copied().collect();
-        let first = self.revised.origins.len();
-        for entry in &entries {
-            let block = self.stash.block(entry);
-            self.revised.before(block, entry);
+        let EntityLog { stash, names, history, unsealed, revised, .. } = self;
+        let mut changed = Revised::new(self.attributes.len());
+        let mut entries = Vec::new();
+        for entry in stash.entries(from) {
+            let change = || change(stash.block(entry), entry.row as usize, names);
+            if changed.watch(stash, entry, change) {
+                entries.push(*entry);
+            }
         }
-        for entry in entries.iter().filter(|e| e.ts >= from) {
-            change(self.stash.block(entry), entry.row as usize, &mut self.names);
+        if let (Some(history), Some(unsealed)) = (history, unsealed) {
+            unsealed.derive_again(&entries, &changed.old, stash, history, revised);
+        } else {
+            for (row, entry) in entries.iter().enumerate() {
+                revised.compare(&changed.old, row, stash, entry);
+            }
         }
-        if let (Some(history), Some(unsealed)) = (&self.history, &mut self.unsealed) {
-            unsealed.derive_all(&entries, &self.stash, history);
-        }
-        let rows = entries.iter().map(|entry| (&**self.stash.block(entry), entry.row as usize));
-        self.revised.after(first, rows);
     }
 
     /// Derives what is being sealed; its symbols count for the row from now on.
