@@ -70,46 +70,99 @@ impl Revised {
     }
 }
 
-/// The state after an entity's newest event: what differs from the sealed state.
+/// So many events are derived between two marks: how many too many are derived again for one that
+/// is out of order.
+const MARK_EVERY: u64 = if cfg!(test) { 4 } else { 64 };
+
+/// The state after some of an entity's unsealed events: what differs from the sealed state.
 #[derive(Clone, Debug, Default)]
 struct Tail {
     cells: Vec<i64>,
-    seen: HashMap<(usize, u32), EventTime>,
-}
-
-/// What is to be derived in an entity's queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stale {
-    #[default]
-    Nothing,
-    /// The rows from this place on, all of them new.
-    From(usize),
-    All,
+    /// When each value was seen, oldest first.
+    seen: HashMap<(usize, u32), VecDeque<EventTime>>,
 }
 
 /// One entity's unsealed events.
 #[derive(Clone, Debug, Default)]
 struct Queue {
     entries: VecDeque<Entry>,
+    /// After the first `derived` entries; all of them but while a batch is being taken in.
     tail: Tail,
-    stale: Stale,
+    derived: usize,
+    /// Whether there is something to be derived.
+    touched: bool,
+    /// Entries that were sealed before the first: an entry's number is its place and this.
+    sealed: u64,
+    /// Cells before the entry of a number, ascending, so that not all has to be derived again for
+    /// an event that is out of order.
+    marks: VecDeque<(u64, Box<[i64]>)>,
+}
+
+impl Queue {
+    fn new(cells: &[i64]) -> Self {
+        let tail = Tail { cells: cells.to_vec(), seen: HashMap::new() };
+        Queue { tail, ..Queue::default() }
+    }
+
+    /// Goes back to the state before an entry at or before `place`.
+    fn rewind(&mut self, place: usize, stash: &Stash, fold: &Fold, sealed: &[i64]) {
+        let number = self.sealed + place as u64;
+        while self.marks.back().is_some_and(|(marked, _)| *marked > number) {
+            self.marks.pop_back();
+        }
+        let (to, cells) = match self.marks.back() {
+            Some((marked, cells)) => ((marked - self.sealed) as usize, &**cells),
+            None => (0, sealed),
+        };
+        self.tail.cells.copy_from_slice(cells);
+        for entry in self.entries.range(to..self.derived).rev() {
+            for key in fold.shown(stash.block(entry), entry.row as usize) {
+                self.tail.forget(key, VecDeque::pop_back);
+            }
+        }
+        self.derived = to;
+    }
+
+    /// Goes back to the sealed state, whatever was seen.
+    fn restart(&mut self, sealed: &[i64]) {
+        self.tail.cells.copy_from_slice(sealed);
+        self.tail.seen.clear();
+        self.marks.clear();
+        self.derived = 0;
+    }
+}
+
+impl Tail {
+    /// Forgets one time at which a value was seen.
+    fn forget(
+        &mut self,
+        key: (usize, u32),
+        which: impl FnOnce(&mut VecDeque<EventTime>) -> Option<EventTime>,
+    ) {
+        if let Some(times) = self.seen.get_mut(&key) {
+            which(times);
+            if times.is_empty() {
+                self.seen.remove(&key);
+            }
+        }
+    }
 }
 
 /// Reads on from the sealed state. Symbols in the tail are kept alive by the rows they are from.
 struct OfTail<'a> {
     slot: u32,
     sealed: &'a SealedHistory,
-    seen: &'a mut HashMap<(usize, u32), EventTime>,
+    seen: &'a mut HashMap<(usize, u32), VecDeque<EventTime>>,
 }
 
 impl Memory for OfTail<'_> {
     fn seen(&self, sequence: usize, symbol: u32) -> Option<EventTime> {
-        let own = self.seen.get(&(sequence, symbol)).copied();
-        own.or_else(|| self.sealed.seen(sequence, self.slot, symbol))
+        let own = self.seen.get(&(sequence, symbol)).and_then(VecDeque::back);
+        own.copied().or_else(|| self.sealed.seen(sequence, self.slot, symbol))
     }
 
     fn see(&mut self, sequence: usize, symbol: u32, ts: EventTime) {
-        self.seen.insert((sequence, symbol), ts);
+        self.seen.entry((sequence, symbol)).or_default().push_back(ts);
     }
 
     fn carry(&mut self, _attribute: usize, _value: i64) {}
@@ -142,27 +195,20 @@ impl Unsealed {
         for entry in arrived {
             block = Some(entry.block);
             let slot = stash.block(&entry).slots[entry.row as usize];
-            let queue = self.queues[slot].get_or_insert_with(|| {
-                let cells = sealed.cells(slot).to_vec();
-                let tail = Tail { cells, seen: HashMap::new() };
-                Box::new(Queue { tail, ..Queue::default() })
-            });
-            if queue.stale == Stale::Nothing {
+            let queue =
+                self.queues[slot].get_or_insert_with(|| Box::new(Queue::new(sealed.cells(slot))));
+            if !std::mem::replace(&mut queue.touched, true) {
                 self.touched.push(slot);
             }
             if queue.entries.back().is_none_or(|last| *last < entry) {
-                if queue.stale == Stale::Nothing {
-                    queue.stale = Stale::From(queue.entries.len());
-                }
                 queue.entries.push_back(entry);
                 continue;
             }
-            let at = queue.entries.partition_point(|e| *e < entry);
-            queue.entries.insert(at, entry);
-            // Among new rows only their order is of interest.
-            if !matches!(queue.stale, Stale::From(from) if at >= from) {
-                queue.stale = Stale::All;
+            let place = queue.entries.partition_point(|e| *e < entry);
+            if place < queue.derived {
+                queue.rewind(place, stash, &sealed.fold, sealed.cells(slot));
             }
+            queue.entries.insert(place, entry);
         }
         let mut touched = std::mem::take(&mut self.touched);
         for slot in touched.drain(..) {
@@ -171,7 +217,7 @@ impl Unsealed {
         self.touched = touched;
     }
 
-    /// Derives what is stale of `slot`; rows of block `new` have not been seen by anybody yet.
+    /// Derives what is not derived of `slot`; rows of block `new` have not been seen by anybody yet.
     fn derive(
         &mut self,
         slot: u32,
@@ -181,19 +227,14 @@ impl Unsealed {
         revised: &mut Revised,
     ) {
         let Some(queue) = &mut self.queues[slot] else { return };
-        let Queue { entries, tail, stale } = &mut **queue;
-        let from = match std::mem::take(stale) {
-            Stale::Nothing => return,
-            Stale::From(from) => from,
-            Stale::All => {
-                tail.cells.copy_from_slice(sealed.cells(slot));
-                tail.seen.clear();
-                0
-            }
-        };
+        let Queue { entries, tail, derived, touched, sealed: before, marks } = &mut **queue;
         let Tail { cells, seen } = tail;
         let mut memory = OfTail { slot, sealed, seen };
-        for entry in entries.range(from..) {
+        for (place, entry) in entries.range(*derived..).enumerate() {
+            let number = *before + (*derived + place) as u64;
+            if number.is_multiple_of(MARK_EVERY) && marks.back().is_none_or(|(m, _)| *m < number) {
+                marks.push_back((number, cells.as_slice().into()));
+            }
             let (block, row) = (stash.block(entry), entry.row as usize);
             let mut step = || sealed.fold.step(block, row, cells, &mut memory);
             if new == Some(entry.block) {
@@ -202,6 +243,8 @@ impl Unsealed {
                 revised.watch(stash, entry, step);
             }
         }
+        *derived = entries.len();
+        *touched = false;
     }
 
     /// What the rows `changed` carry has changed since they were as in `was`: derives the events of
@@ -219,9 +262,9 @@ impl Unsealed {
             places.insert((entry.block, entry.row), place);
             let slot = stash.block(entry).slots[entry.row as usize];
             if let Some(queue) = &mut self.queues[slot]
-                && queue.stale == Stale::Nothing
+                && !std::mem::replace(&mut queue.touched, true)
             {
-                queue.stale = Stale::All;
+                queue.restart(sealed.cells(slot));
                 self.touched.push(slot);
             }
         }
@@ -256,20 +299,20 @@ impl Unsealed {
     #[inline]
     pub fn sealed(&mut self, block: &Block, row: usize, fold: &Fold) {
         let queue = &mut self.queues[block.slots[row]];
-        let empty = queue.as_mut().is_some_and(|queue| {
-            queue.entries.pop_front();
-            queue.entries.is_empty()
-        });
-        if empty {
+        let Some(held) = queue else { return };
+        held.entries.pop_front();
+        if held.entries.is_empty() {
             *queue = None;
-        } else if let Some(queue) = queue {
-            // What no later event has shown is read from the sealed state again.
-            for (sequence, symbol) in fold.shown(block, row) {
-                let key = (sequence, symbol);
-                if queue.tail.seen.get(&key) == Some(&block.times[row]) {
-                    queue.tail.seen.remove(&key);
-                }
-            }
+            return;
+        }
+        held.sealed += 1;
+        held.derived -= 1;
+        // From here on it is read from the sealed state.
+        for key in fold.shown(block, row) {
+            held.tail.forget(key, VecDeque::pop_front);
+        }
+        while held.marks.front().is_some_and(|(number, _)| *number <= held.sealed) {
+            held.marks.pop_front();
         }
     }
 }
