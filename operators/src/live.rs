@@ -13,10 +13,9 @@ mod revise;
 mod view;
 
 use crate::aggregate::last::Last;
-use crate::aggregate::{Accumulator, accumulator};
+use crate::aggregate::{Accumulator, accumulator, wanted_attributes};
 use crate::online::{Cause, OnlineSink, RowBatch};
 use crate::plan::{EntityPlan, Plan, Window};
-use crate::sealed::wanted_attributes;
 use crate::time::{EventTime, Millis};
 use crate::timeline::entity_log::{EntityLog, Names};
 use crate::timeline::lane::Lane;

@@ -14,7 +14,7 @@ mod pane;
 mod view;
 
 use crate::aggregate::last::{Last, LastReading};
-use crate::aggregate::{Accumulator, Reading, Step, accumulator};
+use crate::aggregate::{Accumulator, Reading, Step, accumulator, wanted_attributes};
 use crate::event_batch::Origin;
 use crate::plan::{EntityPlan, Plan, Window};
 use crate::time::{EventTime, Millis};
@@ -391,13 +391,4 @@ impl SealedWindows {
             }
         }
     }
-}
-
-/// Which attributes some accumulator is over.
-pub(crate) fn wanted_attributes(entity: &EntityPlan) -> Vec<bool> {
-    let mut wanted = vec![false; entity.attributes.len()];
-    for attribute in entity.accumulators.iter().filter_map(|a| a.attribute) {
-        wanted[attribute] = true;
-    }
-    wanted
 }
