@@ -154,6 +154,15 @@ pub fn accumulator(
     }
 }
 
+/// Which attributes some accumulator is over.
+pub(crate) fn wanted_attributes(entity: &EntityPlan) -> Vec<bool> {
+    let mut wanted = vec![false; entity.attributes.len()];
+    for attribute in entity.accumulators.iter().filter_map(|a| a.attribute) {
+        wanted[attribute] = true;
+    }
+    wanted
+}
+
 struct Windowed<A> {
     algebra: A,
     attribute: Option<usize>,

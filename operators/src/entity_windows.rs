@@ -334,15 +334,17 @@ impl Running {
     /// Lets go of what no window needs, after the rows that say so have been handed out.
     fn retire(&mut self) {
         let EntityState { log, attachments, .. } = &mut *self.state.borrow_mut();
+        // As much as a slice may have brought: what passes its horizon must not pile up.
+        let budget = self.config.limits.slice_rows;
         let mut low = attachments.low_water(&log.log);
         if let Some(live) = &mut self.live {
             low = low.min(live.low_water(log));
-            live.forget(self.sealed.saturating_sub(1), &mut log.names);
+            live.forget(self.sealed.saturating_sub(1), budget as usize, &mut log.names);
         }
         if let Some(sealing) = &self.sealing {
             low = low.min(sealing.low_water());
         }
-        log.retire(low, self.config.limits.slice_rows);
-        log.forget(self.sealed, self.config.limits.slice_rows as usize);
+        log.retire(low, budget);
+        log.forget(self.sealed, budget as usize);
     }
 }

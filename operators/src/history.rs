@@ -9,12 +9,14 @@
 //! - [`sealed`]: the state as of the last sealed event of each entity; sealing an event derives it;
 //! - [`unsealed`]: for the live path, the state after the entity's newest event, and the events that
 //!   are not sealed, in order. An event that arrives in order is derived from there; one that does
-//!   not makes the entity's unsealed events be derived again, from the sealed state on.
+//!   not makes those after it be derived again;
+//! - [`revised`]: rows that have become others that way.
 //!
 //! Rows whose derived values change that way are handed to the live windows as they were and as
 //! they are.
 
 pub(crate) mod fold;
+pub(crate) mod revised;
 pub(crate) mod sealed;
 #[cfg(test)]
 mod tests;

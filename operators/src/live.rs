@@ -13,10 +13,9 @@ mod revise;
 mod view;
 
 use crate::aggregate::last::Last;
-use crate::aggregate::{Accumulator, accumulator};
+use crate::aggregate::{Accumulator, accumulator, wanted_attributes};
 use crate::online::{Cause, OnlineSink, RowBatch};
 use crate::plan::{EntityPlan, Plan, Window};
-use crate::sealed::wanted_attributes;
 use crate::time::{EventTime, Millis};
 use crate::timeline::entity_log::{EntityLog, Names};
 use crate::timeline::lane::Lane;
@@ -315,17 +314,18 @@ impl LiveWindows {
         }
         for view in &mut self.views {
             for (slot, bits) in block.slots.iter().zip(&block.bits) {
-                if bits.get() & view.mask == view.mask {
+                if view.sees(bits.get()) {
                     view.touch(*slot, Cause::Arrival);
                 }
             }
         }
     }
 
-    /// Frees last-event state that no event at or above `frontier` can see.
-    pub fn forget(&mut self, frontier: EventTime, names: &mut Names) {
+    /// Frees last-event state that no event at or above `frontier` can see; of each kind that of
+    /// at most about `budget` entities.
+    pub fn forget(&mut self, frontier: EventTime, budget: usize, names: &mut Names) {
         let frontier = frontier.min(self.clock);
-        self.lasts.iter_mut().for_each(|l| l.forget(frontier, BATCH_ROWS, names));
+        self.lasts.iter_mut().for_each(|l| l.forget(frontier, budget, names));
     }
 
     /// Gives out the rows that have been touched since the last call.

@@ -14,7 +14,7 @@ mod pane;
 mod view;
 
 use crate::aggregate::last::{Last, LastReading};
-use crate::aggregate::{Accumulator, Reading, Step, accumulator};
+use crate::aggregate::{Accumulator, Reading, Step, accumulator, wanted_attributes};
 use crate::event_batch::Origin;
 use crate::plan::{EntityPlan, Plan, Window};
 use crate::time::{EventTime, Millis};
@@ -231,13 +231,18 @@ impl SealedWindows {
             if before > self.clock {
                 let clock = self.reachable(log, before, budget);
                 touched += self.advance(log, clock);
-                self.forget(names);
+                self.forget(BLOCK_ROWS, names);
                 if clock < before {
                     continue;
                 }
             }
             match start {
-                Some(_) => touched += self.block(log, names, output),
+                Some(_) => {
+                    let rows = self.block(log, names, output);
+                    touched += rows;
+                    // As many as may have come: there may be no time without events.
+                    self.forget(rows.max(BLOCK_ROWS), names);
+                }
                 None => return true,
             }
         }
@@ -249,9 +254,9 @@ impl SealedWindows {
         self.lasts.iter_mut().for_each(|l| l.last.grow(slots));
     }
 
-    fn forget(&mut self, names: &mut Names) {
+    fn forget(&mut self, budget: u64, names: &mut Names) {
         let clock = self.clock;
-        self.lasts.iter_mut().for_each(|l| l.last.forget(clock, BLOCK_ROWS as usize, names));
+        self.lasts.iter_mut().for_each(|l| l.last.forget(clock, budget as usize, names));
     }
 
     /// The latest clock up to `clock` that no window needs more than about `budget` rows to reach.
@@ -386,13 +391,4 @@ impl SealedWindows {
             }
         }
     }
-}
-
-/// Which attributes some accumulator is over.
-pub(crate) fn wanted_attributes(entity: &EntityPlan) -> Vec<bool> {
-    let mut wanted = vec![false; entity.attributes.len()];
-    for attribute in entity.accumulators.iter().filter_map(|a| a.attribute) {
-        wanted[attribute] = true;
-    }
-    wanted
 }

@@ -18,7 +18,7 @@ use tidemark_operators::shared::Limits;
 /// A record: its offset is its place in the partition.
 pub type Record = Vec<u8>;
 
-/// Partitions of source 0, each a list of records.
+/// Partitions, each a list of records; they belong to the job's sources in turn.
 pub type Log = Vec<Vec<Record>>;
 
 /// How many records were accepted, late, from the future, and unreadable: malformed, tombstones, and
@@ -185,7 +185,9 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
     let make: engine::MakeParts = Arc::new(move |worker, waker: Waker| {
         let mine = log.iter().enumerate().filter(|(p, _)| p % run_copy.workers == worker);
         let reader = |(partition, records): (usize, &Vec<Record>)| {
-            let id = PartitionId { source: 0, partition: partition as u32 };
+            let sources = shared_plan.sources.len();
+            let source = (partition % sources) as u16;
+            let id = PartitionId { source, partition: (partition / sources) as u32 };
             let batches = cut(records, run_copy.seed + 31 * partition as u64);
             Box::new(MemoryPartition::new(id, batches, Arc::clone(&waker)))
                 as Box<dyn PartitionReader>

@@ -1,6 +1,8 @@
 //! A job's rows by brute force: the whole history of an entity, filtered and summed up anew for
 //! every row. No state, no order of arrival, nothing shared with the engine but the rules.
 
+mod sequences;
+
 use crate::memory::{Log, Record};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,6 +12,8 @@ use std::fmt::Write as _;
 #[derive(Clone, Debug)]
 pub struct Event {
     pub ts: u64,
+    pub source: usize,
+    /// Its place in the world's log.
     pub partition: usize,
     pub offset: usize,
     pub card: Option<String>,
@@ -19,6 +23,13 @@ pub struct Event {
     pub points: Option<i64>,
     pub country: Option<String>,
     pub good: Option<bool>,
+}
+
+impl Event {
+    /// What the order of events is by.
+    pub fn place(&self) -> impl Ord + use<> {
+        (self.ts, self.source, self.partition, self.offset)
+    }
 }
 
 /// A filter, in the job's words and as a rule.
@@ -55,9 +66,14 @@ impl Filter {
 pub struct Feature {
     pub aggregate: &'static str,
     pub of: &'static str,
+    /// Its window, horizon or session.
     pub window: u64,
     pub delay: u64,
     pub filter: Filter,
+    /// How far apart the events of a change may be.
+    pub apart: u64,
+    /// It is this feature of another view, and the rest is of no interest.
+    pub named: Option<(usize, usize)>,
 }
 
 /// A view of the twin's world.
@@ -73,10 +89,13 @@ pub struct View {
 pub struct World {
     pub out_of_orderness: u64,
     pub views: Vec<View>,
+    /// Partitions belong to the sources in turn. Of the second one only cards are told, under
+    /// another name, and no points.
+    pub sources: usize,
     pub log: Log,
 }
 
-const AGGREGATES: [(&str, &str); 13] = [
+const AGGREGATES: [(&str, &str); 28] = [
     ("count", ""),
     ("sum", "amount"),
     ("sum", "points"),
@@ -90,6 +109,21 @@ const AGGREGATES: [(&str, &str); 13] = [
     ("ratio", ""),
     ("latest", "amount"),
     ("previous_gap", ""),
+    ("session count", ""),
+    ("session sum", "amount"),
+    ("session sum", "points"),
+    ("session ratio", ""),
+    ("duration", ""),
+    ("first", ""),
+    ("first", "country"),
+    ("first", "points"),
+    ("last", "country"),
+    ("changes", "country"),
+    ("changes", "country, good"),
+    ("change_ratio", "country"),
+    ("is_new", "country"),
+    ("is_new", "country, good"),
+    ("previous", "country"),
 ];
 
 fn filter(rng: &mut SmallRng) -> Filter {
@@ -99,25 +133,30 @@ fn filter(rng: &mut SmallRng) -> Filter {
 impl World {
     /// A random job over a random history: ties, disorder, late records, silence, missing fields.
     pub fn random(seed: u64) -> World {
+        World::of_sources(seed, 1)
+    }
+
+    /// The same over one or two sources.
+    pub fn of_sources(seed: u64, sources: usize) -> World {
         let mut rng = SmallRng::seed_from_u64(seed);
-        let windows = [1, 2, 5, 20, 60, 200, 1_000];
         let entities = ["card", "user", "card"];
         let views = (0..rng.random_range(2..4)).map(|at: usize| {
-            let features = (0..rng.random_range(1..9)).map(|_| {
-                let (aggregate, of) = AGGREGATES[rng.random_range(0..AGGREGATES.len())];
-                let horizon = matches!(aggregate, "latest" | "previous_gap");
-                let delay =
-                    if horizon || rng.random_bool(0.7) { 0 } else { rng.random_range(1..80) };
-                let window = windows[rng.random_range(0..windows.len())];
-                Feature { aggregate, of, window, delay, filter: filter(&mut rng) }
-            });
+            let features = (0..rng.random_range(1..9)).map(|_| Feature::random(&mut rng));
             let features = features.collect();
             View { entity: entities[at], filter: filter(&mut rng), features }
         });
-        let views = views.collect();
+        let mut views: Vec<View> = views.collect();
+        if views.len() > 2 && rng.random() {
+            let features = views[0].features.len();
+            for _ in 0..rng.random_range(1..3) {
+                let named = Some((0, rng.random_range(0..features)));
+                let feature = Feature { named, ..Feature::random(&mut rng) };
+                views[2].features.push(feature);
+            }
+        }
         let out_of_orderness = [0, 3, 30, 300][rng.random_range(0..4)];
-        let log = history(&mut rng, out_of_orderness);
-        World { out_of_orderness, views, log }
+        let log = history(&mut rng, out_of_orderness, sources);
+        World { out_of_orderness, views, sources, log }
     }
 
     /// The job file.
@@ -128,14 +167,28 @@ impl World {
              event_time_min = \"1970-01-01T00:00:00Z\"\n\
              [sources.t.fields]\ncard = \"string?\"\nuser = \"string?\"\namount = \"decimal?\"\n\
              points = \"int?\"\ncountry = \"string?\"\ngood = \"bool?\"\n\
-             [entities.card]\nkey = \"card\"\n[entities.user]\nkey = \"user\"\n",
+             [entities.user]\nkey = \"user\"\n",
             self.out_of_orderness
         );
+        if self.sources == 1 {
+            text.push_str("[entities.card]\nkey = \"card\"\n");
+        } else {
+            let _ = write!(
+                text,
+                "[entities.card]\nkeys = {{ t = \"card\", u = \"holder\" }}\n\
+                 [sources.u]\nfiles = [\"memory\"]\ntime = {{ field = \"ts\", unit = \"ms\" }}\n\
+                 out_of_orderness = \"{}ms\"\nevent_time_min = \"1970-01-01T00:00:00Z\"\n\
+                 [sources.u.fields]\nholder = {{ type = \"string\", path = \"card\" }}\n\
+                 amount = \"decimal?\"\ncountry = \"string?\"\ngood = \"bool?\"\n",
+                self.out_of_orderness
+            );
+        }
         for (at, view) in self.views.iter().enumerate() {
             let _ = write!(
                 text,
-                "[views.v{at}]\nentity = \"{}\"\nsource = \"t\"\nwhere = '{}'\n[views.v{at}.features]\n",
+                "[views.v{at}]\nentity = \"{}\"\nsources = [{}]\nwhere = '{}'\n[views.v{at}.features]\n",
                 view.entity,
+                if self.sources == 2 && view.entity == "card" { "\"t\", \"u\"" } else { "\"t\"" },
                 view.filter.text()
             );
             for (at, f) in view.features.iter().enumerate() {
@@ -151,7 +204,7 @@ impl World {
         for (partition, records) in self.log.iter().enumerate() {
             let mut newest = None;
             for (offset, record) in records.iter().enumerate() {
-                let event = parse(record, partition, offset);
+                let event = parse(record, partition, offset, self.sources);
                 let watermark = newest.map_or(0, |n: u64| n.saturating_sub(self.out_of_orderness));
                 if event.ts < watermark {
                     late.push((partition, offset, watermark - event.ts));
@@ -161,7 +214,7 @@ impl World {
                 }
             }
         }
-        accepted.sort_by_key(|e| (e.ts, e.partition, e.offset));
+        accepted.sort_by_key(Event::place);
         (accepted, late)
     }
 
@@ -174,16 +227,16 @@ impl World {
                 if !view.filter.holds(event) {
                     continue;
                 }
-                let history = view.history(accepted, id);
                 let _ = writeln!(
                     lines,
                     "{{\"view\":\"v{at}\",\"entity_type\":\"{}\",\"entity_id\":\"{id}\",\"as_of\":{},\
-                     \"source\":\"t\",\"partition\":{},\"offset\":{},\"features\":{}}}",
+                     \"source\":\"{}\",\"partition\":{},\"offset\":{},\"features\":{}}}",
                     view.entity,
                     event.ts,
-                    event.partition,
+                    ["t", "u"][event.source],
+                    event.partition / self.sources,
                     event.offset,
-                    view.row(&history, event.ts)
+                    self.row(at, &self.histories(at, accepted, id), event.ts)
                 );
             }
         }
@@ -196,9 +249,9 @@ impl World {
         for (at, view) in self.views.iter().enumerate() {
             let ids: BTreeSet<_> = accepted.iter().filter_map(|e| view.key(e)).collect();
             for id in ids {
-                let history = view.history(accepted, id);
-                if view.alive(&history, clock) {
-                    rows.insert(format!("v{at}/{id}"), view.row(&history, clock));
+                let histories = self.histories(at, accepted, id);
+                if self.alive(at, &histories, clock) {
+                    rows.insert(format!("v{at}/{id}"), self.row(at, &histories, clock));
                 }
             }
         }
@@ -215,63 +268,127 @@ impl View {
         let mine = |e: &&Event| self.key(e) == Some(id) && self.filter.holds(e);
         accepted.iter().filter(mine).collect()
     }
+}
 
-    fn row(&self, history: &[&Event], t: u64) -> String {
-        let values = self.features.iter().enumerate();
-        let values: Vec<_> =
-            values.map(|(at, f)| format!("\"f{at}\":{}", f.value(history, t))).collect();
-        format!("{{{}}}", values.join(","))
+impl World {
+    /// By view the events of the entity `id` of view `at`; none where the view is of another entity.
+    fn histories<'a>(&self, at: usize, accepted: &'a [Event], id: &str) -> Vec<Vec<&'a Event>> {
+        let same = |view: &View| view.entity == self.views[at].entity;
+        let of = |view: &View| if same(view) { view.history(accepted, id) } else { Vec::new() };
+        self.views.iter().map(of).collect()
     }
 
-    fn alive(&self, history: &[&Event], t: u64) -> bool {
-        self.features.iter().any(|f| {
-            let inside = |e: &&&Event| f.applies(e) && e.ts + f.delay + f.window > t;
+    fn row(&self, at: usize, histories: &[Vec<&Event>], t: u64) -> String {
+        let values = self.views[at].features.iter().enumerate().map(|(n, f)| {
+            let (view, feature) = f.named.unwrap_or((at, n));
+            let value = self.views[view].features[feature].value(&histories[view], t);
+            format!("\"f{n}\":{value}")
+        });
+        format!("{{{}}}", values.collect::<Vec<_>>().join(","))
+    }
+
+    /// Whether anything that a feature of the view looks at is inside.
+    fn alive(&self, at: usize, histories: &[Vec<&Event>], t: u64) -> bool {
+        self.views[at].features.iter().enumerate().any(|(n, f)| {
+            let (view, feature) = f.named.unwrap_or((at, n));
+            let f = &self.views[view].features[feature];
+            let inside = |e: &&&Event| f.applies(e) && e.ts + f.extent() > t;
             // Only the latest matters to a horizon, and it is the last to pass it.
-            history.iter().any(|e| inside(&e))
+            histories[view].iter().any(|e| inside(&e))
         })
+    }
+
+    /// Whether some feature looks further back than a window.
+    pub fn looks_far_back(&self) -> bool {
+        let mut features = self.views.iter().flat_map(|view| &view.features);
+        features.any(Feature::is_of_sequence)
     }
 }
 
 impl Feature {
+    fn random(rng: &mut SmallRng) -> Feature {
+        let (aggregate, of) = AGGREGATES[rng.random_range(0..AGGREGATES.len())];
+        let windows = [1, 2, 5, 20, 60, 200, 1_000];
+        let mut length = || windows[rng.random_range(0..windows.len())];
+        let (window, apart) = (length(), length());
+        let delayed = !Feature::is_of_latest(aggregate) && rng.random_bool(0.3);
+        let delay = if delayed { rng.random_range(1..80) } else { 0 };
+        let unfiltered = ["duration", "first", "last"].contains(&aggregate);
+        let filter = if unfiltered { Filter::All } else { filter(rng) };
+        Feature { aggregate, of, window, delay, filter, apart, named: None }
+    }
+
     fn toml(&self) -> String {
+        if let Some((view, feature)) = self.named {
+            return format!("expression = \"v{view}.f{feature}\"");
+        }
         let (mut text, filter) = (String::new(), self.filter.text());
         let (aggregate, normalised) = match self.aggregate {
             "normalised" => ("entropy", ", normalised = true"),
-            other => (other, ""),
+            other => (other.strip_prefix("session ").unwrap_or(other), ""),
         };
-        let length = if self.horizon() { "horizon" } else { "window" };
+        let length = match self.aggregate {
+            _ if self.is_of_session() => "session",
+            other if Feature::is_of_latest(other) => "horizon",
+            _ => "window",
+        };
         let _ = write!(
             text,
             "aggregate = \"{aggregate}\"{normalised}, {length} = \"{}ms\"",
             self.window
         );
-        if !self.of.is_empty() {
+        if self.of.contains(',') {
+            let _ = write!(text, ", of = [\"{}\"]", self.of.replace(", ", "\", \""));
+        } else if !self.of.is_empty() {
             let _ = write!(text, ", of = \"{}\"", self.of);
+        }
+        if self.aggregate.starts_with("change") {
+            let _ = write!(text, ", horizon = \"{}ms\"", self.apart);
         }
         if self.delay > 0 {
             let _ = write!(text, ", delay = \"{}ms\"", self.delay);
         }
-        if self.aggregate == "previous_gap" {
+        if ["previous_gap", "duration"].contains(&self.aggregate) {
             text.push_str(", unit = \"ms\"");
         }
-        if self.filter != Filter::All || self.aggregate == "ratio" {
+        if self.filter != Filter::All || self.aggregate.ends_with("ratio") {
             let _ = write!(text, ", where = '{filter}'");
         }
         text
     }
 
-    fn horizon(&self) -> bool {
-        matches!(self.aggregate, "latest" | "previous_gap")
+    /// Without a window, so without a delay.
+    fn is_of_latest(aggregate: &str) -> bool {
+        let single = ["latest", "previous_gap", "is_new", "previous", "duration", "first", "last"];
+        single.contains(&aggregate) || aggregate.starts_with("session ")
+    }
+
+    fn is_of_session(&self) -> bool {
+        let single = ["duration", "first", "last"];
+        single.contains(&self.aggregate) || self.aggregate.starts_with("session ")
+    }
+
+    fn is_of_sequence(&self) -> bool {
+        let others = ["is_new", "previous", "changes", "change_ratio"];
+        self.is_of_session() || others.contains(&self.aggregate)
+    }
+
+    /// How long an event is seen.
+    fn extent(&self) -> u64 {
+        self.delay + self.window + u64::from(self.is_of_session())
     }
 
     /// Whether the event counts for whether the row is there.
     fn applies(&self, e: &Event) -> bool {
         // A ratio's window holds every event, the ones of its numerator among them.
-        self.aggregate == "ratio" || self.filter.holds(e)
+        self.aggregate == "ratio" || self.is_of_session() || self.filter.holds(e)
     }
 
     fn value(&self, history: &[&Event], t: u64) -> String {
-        if self.horizon() {
+        if self.is_of_sequence() {
+            return self.of_sequence(history, t);
+        }
+        if Feature::is_of_latest(self.aggregate) {
             return self.last(history, t);
         }
         let inside = |e: &&&Event| e.ts + self.delay <= t && t < e.ts + self.delay + self.window;
@@ -338,11 +455,11 @@ fn entropy(counts: &BTreeMap<&str, u32>, normalised: bool) -> f64 {
 
 /// Partitions of records whose times wander: mostly forward, in bursts of equal times, with jumps
 /// and with steps back, some of them too far.
-fn history(rng: &mut SmallRng, out_of_orderness: u64) -> Log {
+fn history(rng: &mut SmallRng, out_of_orderness: u64, sources: usize) -> Log {
     let partitions = rng.random_range(1..5);
     let busy = rng.random_range(1..200);
     (0..partitions)
-        .map(|_| {
+        .map(|partition: usize| {
             let records = if rng.random_bool(0.1) { 0 } else { rng.random_range(1..=busy) };
             let mut now = 10_000u64 + rng.random_range(0..100);
             (0..records)
@@ -355,20 +472,20 @@ fn history(rng: &mut SmallRng, out_of_orderness: u64) -> Log {
                     };
                     let back = rng.random_range(0..=out_of_orderness + out_of_orderness / 4 + 1);
                     let ts = if rng.random_bool(0.5) { now } else { now - back };
-                    record(rng, ts)
+                    record(rng, ts, partition % sources == 1)
                 })
                 .collect()
         })
         .collect()
 }
 
-fn record(rng: &mut SmallRng, ts: u64) -> Record {
+fn record(rng: &mut SmallRng, ts: u64, of_card: bool) -> Record {
     let mut json = format!("{{\"ts\":{ts}");
     let named = rng.random_range(0..4);
     let mut put = |key: &str, value: String| {
         let _ = write!(json, ",\"{key}\":{value}");
     };
-    if named != 0 {
+    if named != 0 || of_card {
         put("card", format!("\"c{}\"", rng.random_range(0..4)));
     }
     if named != 1 {
@@ -391,17 +508,19 @@ fn record(rng: &mut SmallRng, ts: u64) -> Record {
     json.into_bytes()
 }
 
-fn parse(record: &[u8], partition: usize, offset: usize) -> Event {
+fn parse(record: &[u8], partition: usize, offset: usize, sources: usize) -> Event {
     let json: serde_json::Value = serde_json::from_slice(record).unwrap();
+    let source = partition % sources;
     let text = |key: &str| json[key].as_str().map(str::to_owned);
     Event {
         ts: json["ts"].as_u64().unwrap(),
+        source,
         partition,
         offset,
         card: text("card"),
-        user: text("user"),
+        user: text("user").filter(|_| source == 0),
         amount: json["amount"].as_f64().map(|a| (a * 1e6).round() as i64),
-        points: json["points"].as_i64(),
+        points: json["points"].as_i64().filter(|_| source == 0),
         country: text("country"),
         good: json["good"].as_bool(),
     }

@@ -21,6 +21,10 @@ pub(crate) trait Memory {
     /// It sees it again.
     fn see(&mut self, sequence: usize, symbol: u32, ts: EventTime);
 
+    /// The event gets `value` of an event before it, as its derived `attribute`. Comes before the
+    /// cell that held the value is replaced, which may have been the last to hold it.
+    fn carry(&mut self, attribute: usize, value: i64);
+
     /// A cell that holds a symbol of `attribute` (0 or [`NULL`]: none) gets another.
     fn replace(&mut self, attribute: usize, old: i64, new: i64);
 }
@@ -83,6 +87,17 @@ impl Fold {
         all.filter_map(|(at, (plan, _))| {
             let new = matches!(plan.what, Sequence::New { .. });
             new.then_some((at, plan.attribute, plan.horizon))
+        })
+    }
+
+    /// The symbols that row `row` of `block` has shown to sequences that keep them, and the numbers
+    /// of these.
+    pub fn shown(&self, block: &Block, row: usize) -> impl Iterator<Item = (usize, u32)> {
+        let bits = block.bits[row].get();
+        self.sequences.iter().enumerate().filter_map(move |(at, (plan, _))| {
+            let value = block.attributes[plan.attribute][row].get();
+            let new = matches!(plan.what, Sequence::New { .. });
+            (new && bits & plan.mask == plan.mask && value != NULL).then_some((at, value as u32))
         })
     }
 
@@ -153,7 +168,11 @@ impl Fold {
                 return;
             }
             Sequence::Previous { target } => {
-                block.attributes[target][row].set(before(cells).unwrap_or(NULL));
+                let value = before(cells).unwrap_or(NULL);
+                block.attributes[target][row].set(value);
+                if self.symbols[target] {
+                    memory.carry(target, value);
+                }
             }
         }
         if self.symbols[plan.attribute] {
@@ -196,6 +215,9 @@ impl Fold {
         }
         for (cell, (_, target)) in firsts.iter().zip(&plan.firsts) {
             block.attributes[*target][row].set(*cell);
+            if self.symbols[*target] {
+                memory.carry(*target, *cell);
+            }
         }
         for (cell, (mask, target)) in counts.iter_mut().zip(&plan.counts) {
             *cell += i64::from(bits & mask == *mask);

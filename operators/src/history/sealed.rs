@@ -136,6 +136,10 @@ impl Memory for OfEntity<'_> {
         self.seen.see(sequence, self.slot, symbol, ts, self.names);
     }
 
+    fn carry(&mut self, attribute: usize, value: i64) {
+        self.names.retain_symbol(attribute, symbol_of(value));
+    }
+
     fn replace(&mut self, attribute: usize, old: i64, new: i64) {
         if old != new {
             self.names.retain_symbol(attribute, symbol_of(new));
@@ -183,7 +187,8 @@ impl SealedHistory {
         self.seen.get(sequence, slot, symbol)
     }
 
-    /// Derives row `row` of `block`, which is being sealed.
+    /// Derives row `row` of `block`, which is being sealed; its derived symbols count for the row
+    /// from now on.
     #[inline]
     pub fn seal(&mut self, block: &Block, row: usize, names: &mut Names) {
         let (slot, ts) = (block.slots[row], block.times[row]);

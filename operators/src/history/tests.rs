@@ -321,3 +321,43 @@ fn once_all_is_beyond_its_horizon_no_name_is_in_use() {
         assert_eq!((chunks, world.log.names.len()), (0, 0), "seed {seed}");
     }
 }
+
+fn at(ts: u64, offset: u64, entity: u8, word: u8) -> Event {
+    Event { ts, offset, entity, bits: 3, value: 0, word: Some(word) }
+}
+
+#[test]
+fn the_value_before_is_there_when_no_row_has_it_any_more() {
+    let mut plan = plan(1_000, 10);
+    // Nothing else keeps it.
+    plan.sequences.retain(|s| s.what == Sequence::Previous { target: 3 });
+    plan.sessions.clear();
+    let mut log = EntityLog::new(&plan, 64, 10);
+    log.receive(batch(&[at(0, 0, 0, 1)]));
+    log.seal(Some(1), &mut Vec::new());
+    log.retire(u64::MAX, u64::MAX);
+    // What comes next must not get the number of the value that is carried along.
+    log.receive(batch(&[at(100, 1, 0, 2), at(101, 2, 1, 3)]));
+    log.seal(Some(101), &mut Vec::new());
+    log.receive(batch(&[at(102, 3, 1, 4)]));
+    let chunk = log.log.chunks().last().unwrap();
+    let sealed = derived(&log.names, chunk.bits(0), |a| chunk.value(a, 0));
+    assert_eq!(sealed.previous_word, Some(1));
+    log.seal(None, &mut Vec::new());
+    log.forget(u64::MAX, usize::MAX);
+    log.retire(u64::MAX, u64::MAX);
+    assert!(log.names.is_empty());
+}
+
+#[test]
+fn an_entity_that_always_has_unsealed_events_keeps_only_what_those_have_shown() {
+    let mut log = EntityLog::new(&plan(100, 10), 64, 10);
+    for ts in 0..5_000 {
+        log.receive(batch(&[at(ts, ts, 0, (ts % 251) as u8), at(ts, ts + 9_000, 0, 252)]));
+        log.revised.clear();
+        log.seal(Some(ts.saturating_sub(5)), &mut Vec::new());
+        log.retire(u64::MAX, u64::MAX);
+        log.forget(ts.saturating_sub(5), usize::MAX);
+        assert!(log.shown_unsealed(0) <= 12, "{} at {ts}", log.shown_unsealed(0));
+    }
+}

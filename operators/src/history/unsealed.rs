@@ -1,131 +1,110 @@
 //! The events that are not sealed, by entity and in order, for the live path.
 
-use super::fold::Memory;
+use super::fold::{Fold, Memory};
+use super::revised::Revised;
 use super::sealed::SealedHistory;
-use crate::event_batch::Origin;
 use crate::slab::Slab;
 use crate::time::EventTime;
 use crate::timeline::lane::Lane;
 use crate::timeline::stash::{Block, Entry, Stash};
 use std::collections::{HashMap, VecDeque};
 
-/// Rows whose derived values have changed: as they were, and as they are.
-#[derive(Debug, Default)]
-pub struct Revised {
-    /// As they were.
-    pub old: Lane,
-    /// The same rows as they are.
-    pub new: Lane,
-    /// Where they are from.
-    pub origins: Vec<Origin>,
-}
+/// So many events are derived between two marks: how many too many are derived again for one that
+/// is out of order.
+const MARK_EVERY: u64 = if cfg!(test) { 4 } else { 64 };
 
-impl Revised {
-    /// Nothing, of rows with so many attributes.
-    pub(crate) fn new(attributes: usize) -> Self {
-        let lane = || Lane::new(&vec![true; attributes]);
-        Revised { old: lane(), new: lane(), origins: Vec::new() }
-    }
-
-    /// Forgets all.
-    pub fn clear(&mut self) {
-        self.old.clear();
-        self.new.clear();
-        self.origins.clear();
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.origins.is_empty()
-    }
-
-    /// Takes a row as it is before a change of many; [`Revised::after`] must follow.
-    pub(crate) fn before(&mut self, block: &Block, entry: &Entry) {
-        block.copy(entry.row as usize, &mut self.old);
-        self.origins.push(entry.origin);
-    }
-
-    /// Takes the rows from place `first` on as they are after the change, and keeps those that are
-    /// others.
-    pub(crate) fn after<'a>(
-        &mut self,
-        first: usize,
-        rows: impl Iterator<Item = (&'a Block, usize)>,
-    ) {
-        let all = std::mem::replace(self, Revised::new(self.old.values.len()));
-        for row in 0..first {
-            all.old.copy(row, &mut self.old);
-            all.new.copy(row, &mut self.new);
-            self.origins.push(all.origins[row]);
-        }
-        for (at, (block, row)) in (first..).zip(rows) {
-            all.old.copy(at, &mut self.old);
-            block.copy(row, &mut self.new);
-            self.settle(all.origins[at]);
-        }
-    }
-
-    /// Takes the row as it is before `change`, and keeps it when it is another one after.
-    pub(crate) fn watch(&mut self, stash: &Stash, entry: &Entry, change: impl FnOnce()) {
-        let (block, row) = (stash.block(entry), entry.row as usize);
-        block.copy(row, &mut self.old);
-        change();
-        block.copy(row, &mut self.new);
-        self.settle(entry.origin);
-    }
-
-    /// Keeps the newest pair of rows if they differ.
-    fn settle(&mut self, origin: Origin) {
-        if self.old.last_equals(&self.new) {
-            self.old.pop();
-            self.new.pop();
-        } else {
-            self.origins.push(origin);
-        }
-    }
-}
-
-/// The state after an entity's newest event: what differs from the sealed state.
+/// The state after some of an entity's unsealed events: what differs from the sealed state.
 #[derive(Clone, Debug, Default)]
 struct Tail {
     cells: Vec<i64>,
-    seen: HashMap<(usize, u32), EventTime>,
-}
-
-/// What is to be derived in an entity's queue.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Stale {
-    #[default]
-    Nothing,
-    /// The rows from this place on, all of them new.
-    From(usize),
-    All,
+    /// When each value was seen, oldest first.
+    seen: HashMap<(usize, u32), VecDeque<EventTime>>,
 }
 
 /// One entity's unsealed events.
 #[derive(Clone, Debug, Default)]
 struct Queue {
     entries: VecDeque<Entry>,
+    /// After the first `derived` entries; all of them but while a batch is being taken in.
     tail: Tail,
-    stale: Stale,
+    derived: usize,
+    /// Whether there is something to be derived.
+    touched: bool,
+    /// Entries that were sealed before the first: an entry's number is its place and this.
+    sealed: u64,
+    /// Cells before the entry of a number, ascending, so that not all has to be derived again for
+    /// an event that is out of order.
+    marks: VecDeque<(u64, Box<[i64]>)>,
+}
+
+impl Queue {
+    fn new(cells: &[i64]) -> Self {
+        let tail = Tail { cells: cells.to_vec(), seen: HashMap::new() };
+        Queue { tail, ..Queue::default() }
+    }
+
+    /// Goes back to the state before an entry at or before `place`.
+    fn rewind(&mut self, place: usize, stash: &Stash, fold: &Fold, sealed: &[i64]) {
+        let number = self.sealed + place as u64;
+        while self.marks.back().is_some_and(|(marked, _)| *marked > number) {
+            self.marks.pop_back();
+        }
+        let (to, cells) = match self.marks.back() {
+            Some((marked, cells)) => ((marked - self.sealed) as usize, &**cells),
+            None => (0, sealed),
+        };
+        self.tail.cells.copy_from_slice(cells);
+        for entry in self.entries.range(to..self.derived).rev() {
+            for key in fold.shown(stash.block(entry), entry.row as usize) {
+                self.tail.forget(key, VecDeque::pop_back);
+            }
+        }
+        self.derived = to;
+    }
+
+    /// Goes back to the sealed state, whatever was seen.
+    fn restart(&mut self, sealed: &[i64]) {
+        self.tail.cells.copy_from_slice(sealed);
+        self.tail.seen.clear();
+        self.marks.clear();
+        self.derived = 0;
+    }
+}
+
+impl Tail {
+    /// Forgets one time at which a value was seen.
+    fn forget(
+        &mut self,
+        key: (usize, u32),
+        which: impl FnOnce(&mut VecDeque<EventTime>) -> Option<EventTime>,
+    ) {
+        if let Some(times) = self.seen.get_mut(&key) {
+            which(times);
+            if times.is_empty() {
+                self.seen.remove(&key);
+            }
+        }
+    }
 }
 
 /// Reads on from the sealed state. Symbols in the tail are kept alive by the rows they are from.
 struct OfTail<'a> {
     slot: u32,
     sealed: &'a SealedHistory,
-    seen: &'a mut HashMap<(usize, u32), EventTime>,
+    seen: &'a mut HashMap<(usize, u32), VecDeque<EventTime>>,
 }
 
 impl Memory for OfTail<'_> {
     fn seen(&self, sequence: usize, symbol: u32) -> Option<EventTime> {
-        let own = self.seen.get(&(sequence, symbol)).copied();
-        own.or_else(|| self.sealed.seen(sequence, self.slot, symbol))
+        let own = self.seen.get(&(sequence, symbol)).and_then(VecDeque::back);
+        own.copied().or_else(|| self.sealed.seen(sequence, self.slot, symbol))
     }
 
     fn see(&mut self, sequence: usize, symbol: u32, ts: EventTime) {
-        self.seen.insert((sequence, symbol), ts);
+        self.seen.entry((sequence, symbol)).or_default().push_back(ts);
     }
+
+    fn carry(&mut self, _attribute: usize, _value: i64) {}
 
     fn replace(&mut self, _attribute: usize, _old: i64, _new: i64) {}
 }
@@ -155,27 +134,20 @@ impl Unsealed {
         for entry in arrived {
             block = Some(entry.block);
             let slot = stash.block(&entry).slots[entry.row as usize];
-            let queue = self.queues[slot].get_or_insert_with(|| {
-                let cells = sealed.cells(slot).to_vec();
-                let tail = Tail { cells, seen: HashMap::new() };
-                Box::new(Queue { tail, ..Queue::default() })
-            });
-            if queue.stale == Stale::Nothing {
+            let queue =
+                self.queues[slot].get_or_insert_with(|| Box::new(Queue::new(sealed.cells(slot))));
+            if !std::mem::replace(&mut queue.touched, true) {
                 self.touched.push(slot);
             }
             if queue.entries.back().is_none_or(|last| *last < entry) {
-                if queue.stale == Stale::Nothing {
-                    queue.stale = Stale::From(queue.entries.len());
-                }
                 queue.entries.push_back(entry);
                 continue;
             }
-            let at = queue.entries.partition_point(|e| *e < entry);
-            queue.entries.insert(at, entry);
-            // Among new rows only their order is of interest.
-            if !matches!(queue.stale, Stale::From(from) if at >= from) {
-                queue.stale = Stale::All;
+            let place = queue.entries.partition_point(|e| *e < entry);
+            if place < queue.derived {
+                queue.rewind(place, stash, &sealed.fold, sealed.cells(slot));
             }
+            queue.entries.insert(place, entry);
         }
         let mut touched = std::mem::take(&mut self.touched);
         for slot in touched.drain(..) {
@@ -184,7 +156,7 @@ impl Unsealed {
         self.touched = touched;
     }
 
-    /// Derives what is stale of `slot`; rows of block `new` have not been seen by anybody yet.
+    /// Derives what is not derived of `slot`; rows of block `new` have not been seen by anybody yet.
     fn derive(
         &mut self,
         slot: u32,
@@ -194,19 +166,14 @@ impl Unsealed {
         revised: &mut Revised,
     ) {
         let Some(queue) = &mut self.queues[slot] else { return };
-        let Queue { entries, tail, stale } = &mut **queue;
-        let from = match std::mem::take(stale) {
-            Stale::Nothing => return,
-            Stale::From(from) => from,
-            Stale::All => {
-                tail.cells.copy_from_slice(sealed.cells(slot));
-                tail.seen.clear();
-                0
-            }
-        };
+        let Queue { entries, tail, derived, touched, sealed: before, marks } = &mut **queue;
         let Tail { cells, seen } = tail;
         let mut memory = OfTail { slot, sealed, seen };
-        for entry in entries.range(from..) {
+        for (place, entry) in entries.range(*derived..).enumerate() {
+            let number = *before + (*derived + place) as u64;
+            if number.is_multiple_of(MARK_EVERY) && marks.back().is_none_or(|(m, _)| *m < number) {
+                marks.push_back((number, cells.as_slice().into()));
+            }
             let (block, row) = (stash.block(entry), entry.row as usize);
             let mut step = || sealed.fold.step(block, row, cells, &mut memory);
             if new == Some(entry.block) {
@@ -215,38 +182,76 @@ impl Unsealed {
                 revised.watch(stash, entry, step);
             }
         }
+        *derived = entries.len();
+        *touched = false;
     }
 
-    /// Derives all events of every entity again: what they carry has changed. Whoever calls compares.
-    pub fn derive_all(&mut self, entries: &[Entry], stash: &Stash, sealed: &SealedHistory) {
-        let mut ignored = Revised::default();
-        for entry in entries {
+    /// What the rows `changed` carry has changed since they were as in `was`: derives the events of
+    /// their entities again. All rows that are others now are in `revised`.
+    pub fn derive_again(
+        &mut self,
+        changed: &[Entry],
+        was: &Lane,
+        stash: &Stash,
+        sealed: &SealedHistory,
+        revised: &mut Revised,
+    ) {
+        let mut places = HashMap::new();
+        for (place, entry) in changed.iter().enumerate() {
+            places.insert((entry.block, entry.row), place);
             let slot = stash.block(entry).slots[entry.row as usize];
             if let Some(queue) = &mut self.queues[slot]
-                && queue.stale == Stale::Nothing
+                && !std::mem::replace(&mut queue.touched, true)
             {
-                queue.stale = Stale::All;
+                queue.restart(sealed.cells(slot));
                 self.touched.push(slot);
             }
         }
+        let (mut old, mut entries) = (Revised::new(was.values.len()).old, Vec::new());
         let mut touched = std::mem::take(&mut self.touched);
+        let queues = touched.iter().filter_map(|slot| self.queues[*slot].as_ref());
+        for entry in queues.flat_map(|queue| &queue.entries) {
+            match places.get(&(entry.block, entry.row)) {
+                Some(place) => was.copy(*place, &mut old),
+                None => stash.block(entry).copy(entry.row as usize, &mut old),
+            }
+            entries.push(*entry);
+        }
+        let mut ignored = Revised::default();
         for slot in touched.drain(..) {
             self.derive(slot, None, stash, sealed, &mut ignored);
             ignored.clear();
         }
         self.touched = touched;
+        for (row, entry) in entries.iter().enumerate() {
+            revised.compare(&old, row, stash, entry);
+        }
     }
 
-    /// The oldest event of `slot` is being sealed.
+    /// How many values the tail of `slot` has seen.
+    #[cfg(test)]
+    pub fn shown(&self, slot: u32) -> usize {
+        self.queues[slot].as_ref().map_or(0, |queue| queue.tail.seen.len())
+    }
+
+    /// Row `row` of `block`, the oldest event of its entity, has just been sealed.
     #[inline]
-    pub fn sealed(&mut self, slot: u32) {
-        let queue = &mut self.queues[slot];
-        let empty = queue.as_mut().is_some_and(|queue| {
-            queue.entries.pop_front();
-            queue.entries.is_empty()
-        });
-        if empty {
+    pub fn sealed(&mut self, block: &Block, row: usize, fold: &Fold) {
+        let queue = &mut self.queues[block.slots[row]];
+        let Some(held) = queue else { return };
+        held.entries.pop_front();
+        if held.entries.is_empty() {
             *queue = None;
+            return;
+        }
+        held.sealed += 1;
+        held.derived -= 1;
+        // From here on it is read from the sealed state.
+        for key in fold.shown(block, row) {
+            held.tail.forget(key, VecDeque::pop_front);
+        }
+        while held.marks.front().is_some_and(|(number, _)| *number <= held.sealed) {
+            held.marks.pop_front();
         }
     }
 }

@@ -44,7 +44,7 @@ impl LiveWindows {
         }
         for view in &mut self.views {
             for ((slot, was), is) in new.slots.iter().zip(&old.bits).zip(&new.bits) {
-                if was & view.mask == view.mask || is & view.mask == view.mask {
+                if view.sees(*was) || view.sees(*is) {
                     view.touch(*slot, Cause::Arrival);
                 }
             }

@@ -17,7 +17,9 @@ pub(super) enum Alive {
 /// A view's columns, and which of its rows have been touched.
 pub(super) struct View {
     pub index: usize,
-    pub mask: Mask,
+    /// Events with any of these change the row: the view's own, and those of other views whose
+    /// features it names. None of them implies another.
+    masks: Vec<Mask>,
     pub reads: Vec<Source>,
     pub features: Vec<usize>,
     pub columns: ViewColumns,
@@ -32,6 +34,12 @@ pub(super) struct View {
 }
 
 impl View {
+    /// Whether an event with these bits changes the row.
+    #[inline]
+    pub(super) fn sees(&self, bits: Mask) -> bool {
+        self.masks.iter().any(|mask| bits & mask == *mask)
+    }
+
     #[inline]
     pub(super) fn touch(&mut self, slot: u32, cause: Cause) {
         let mark = &mut self.marks[slot];
@@ -41,6 +49,15 @@ impl View {
         *mark = (*mark).max(if cause == Cause::Arrival { 2 } else { 1 });
     }
 }
+
+/// Those of `masks` that have no fewer bits than another.
+fn fewest(mut masks: Vec<Mask>) -> Vec<Mask> {
+    masks.sort_unstable();
+    masks.dedup();
+    let implied = |mask: &Mask| masks.iter().any(|other| other != mask && mask & other == *other);
+    masks.iter().copied().filter(|mask| !implied(mask)).collect()
+}
+
 /// A view's part; last-event state that only its extents need is added to `lasts`.
 pub(super) fn live_view(
     plan: &Plan,
@@ -89,10 +106,12 @@ pub(super) fn live_view(
         Alive::Younger(at, _) => Some(*at),
         Alive::Holds(_) => None,
     });
-    let used = read.chain(younger).collect();
+    let used: Vec<usize> = read.chain(younger).collect();
+    let masks = windows.iter().flatten().copied().chain(used.iter().map(|at| lasts[*at].mask));
+    let masks = fewest(masks.chain([view.mask]).collect());
     View {
         index: view.index,
-        mask: view.mask,
+        masks,
         reads,
         features: view.features.iter().map(|f| f.column).collect(),
         columns: ViewColumns::new(view, &plan.zone),

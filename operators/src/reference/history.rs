@@ -80,6 +80,11 @@ impl History {
         }
     }
 
+    /// How many states began after the settled time.
+    pub fn open(&self) -> usize {
+        self.open.len()
+    }
+
     /// How many states it keeps.
     pub fn len(&self) -> usize {
         self.keys.values().map(BTreeMap::len).sum()

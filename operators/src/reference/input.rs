@@ -136,7 +136,7 @@ pub(super) fn table_input<'scope>(
 }
 
 /// The first point of the grid above `frontier`.
-fn above(frontier: EventTime) -> EventTime {
+pub(super) fn above(frontier: EventTime) -> EventTime {
     (frontier / SECOND).saturating_add(1).saturating_mul(SECOND)
 }
 

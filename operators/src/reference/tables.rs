@@ -18,7 +18,7 @@ use differential_dataflow::trace::implementations::{
 };
 use differential_dataflow::trace::{BatchReader, Cursor, TraceReader};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
@@ -70,7 +70,7 @@ struct Table {
     matching: Matching,
     /// `None` once nothing is looked up any more.
     trace: Option<Trace>,
-    /// What is not in the arrangement yet.
+    /// What is not in the arrangement yet, by time and row.
     pending: HashMap<Key, Vec<(Row, EventTime, isize)>>,
     pending_updates: u64,
     lengths: Lengths,
@@ -197,31 +197,26 @@ impl Table {
                 found.bound(*time, ts);
                 found.bound(row.valid_from, ts);
             }
-            let known = |row: &Row| {
-                let of_row = beyond.iter().filter(|(r, time, _)| r == row && *time <= ts);
-                of_row.map(|(_, _, diff)| diff).sum::<isize>()
-            };
+            // A key may have many states that events have not come to: each is looked at once.
+            let mut sums: BTreeMap<&Row, isize> = BTreeMap::new();
+            for (row, _, diff) in beyond.iter().take_while(|(_, time, _)| *time <= ts) {
+                *sums.entry(row).or_default() += diff;
+            }
             cursor.rewind_keys(&batches);
             cursor.seek_key(&batches, key);
-            let mut settled: Vec<Row> = Vec::new();
             if cursor.get_key(&batches) == Some(key) {
                 while let Some(row) = cursor.get_val(&batches) {
-                    let mut sum = known(row);
+                    let mut sum = sums.remove(row).unwrap_or(0);
                     cursor.map_times(&batches, |time, diff| {
                         found.bound(*time, ts);
                         sum += if *time <= ts { *diff } else { 0 };
                     });
                     found.bound(row.valid_from, ts);
                     offer(row, sum);
-                    if !beyond.is_empty() {
-                        settled.push(row.clone());
-                    }
                     cursor.step_val(&batches);
                 }
             }
-            for (row, _, _) in beyond.iter().filter(|(row, _, _)| !settled.contains(row)) {
-                offer(row, known(row));
-            }
+            sums.into_iter().for_each(|(row, sum)| offer(row, sum));
             if let Some(row) = best {
                 found.row = Some(Rc::new(row));
                 break;
@@ -239,11 +234,31 @@ impl Table {
             self.news.iter_mut().for_each(|news| {
                 *news = Some(news.map_or(*time, |least| least.min(*time)));
             });
-            let pending = self.pending.entry(key.clone()).or_default();
-            pending.push((row.clone(), *time, *diff));
-            self.pending_updates += 1;
+            self.wait(key, row, *time, *diff);
         }
         self.version += 1;
+    }
+
+    /// Takes an update into what is not in the arrangement yet. What is taken back is not kept: the
+    /// frontier may stand still for long while versions come and go.
+    fn wait(&mut self, key: &Key, row: &Row, time: EventTime, diff: isize) {
+        let pending = self.pending.entry(key.clone()).or_default();
+        match pending.binary_search_by(|(r, t, _)| (*t, r).cmp(&(time, row))) {
+            Ok(at) => {
+                pending[at].2 += diff;
+                if pending[at].2 == 0 {
+                    pending.remove(at);
+                    self.pending_updates -= 1;
+                }
+            }
+            Err(at) => {
+                pending.insert(at, (row.clone(), time, diff));
+                self.pending_updates += 1;
+            }
+        }
+        if pending.is_empty() {
+            self.pending.remove(key);
+        }
     }
 
     /// Everything before `frontier` is in the arrangement; nothing before `sealed` is looked up.
@@ -283,15 +298,16 @@ fn arrange(
     shared: SharedRef,
     metrics: Arc<WorkerMetrics>,
 ) {
-    let (hears, wakes) = (Rc::clone(tables), Rc::clone(&shared));
+    let (hears, wakes, tells) = (Rc::clone(tables), Rc::clone(&shared), Arc::clone(&metrics));
     let updates = updates.unary::<CapacityContainerBuilder<Vec<Update>>, _, _, _>(
         Pipeline,
         "TableNews",
         move |_, _| {
             move |input, output| {
                 input.for_each(|time, updates| {
-                    if let Some(table) = hears.borrow_mut().tables.get_mut(table) {
-                        table.hear(updates);
+                    if let Some(held) = hears.borrow_mut().tables.get_mut(table) {
+                        held.hear(updates);
+                        tells.tables[table].updates.set(held.updates());
                     }
                     wakes.wake_windows();
                     output.session(&time).give_container(updates);

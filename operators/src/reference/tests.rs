@@ -368,3 +368,30 @@ fn old_versions_are_let_go_of_as_events_are_sealed() {
         assert_eq!(drive.metrics.tables[0].versions.get(), 200);
     });
 }
+
+#[test]
+fn versions_that_come_and_go_while_the_sources_stand_still_are_not_kept() {
+    timely::execute_directly(|worker| {
+        let mut drive = Drive::new(worker, TEXT);
+        let all = |value: i64| -> Vec<Line> {
+            (0..10).map(|key| line(&format!("k{key}"), 0, value)).collect()
+        };
+        drive.load(worker, rows(&all(0), TEXT));
+        drive.advance(worker, 10_500);
+        for version in 1..=300 {
+            drive.load(worker, rows(&all(version), TEXT));
+            // The rows, and for each its removal and what takes its place.
+            let held = drive.metrics.tables[0].updates.get();
+            assert!(held <= 40, "{held} updates for 10 rows after {version} versions");
+        }
+        assert_eq!(
+            (drive.lookup(b"k7", 10_999), drive.lookup(b"k7", 11_000)),
+            (Some(0), Some(300))
+        );
+        drive.advance(worker, 12_000);
+        assert_eq!(
+            (drive.lookup(b"k7", 10_999), drive.lookup(b"k7", 11_000)),
+            (Some(0), Some(300))
+        );
+    });
+}

@@ -6,10 +6,11 @@
 //! own, unless the broker gives one: it is seen from the capability on, or from when the row began.
 //!
 //! Partitions have watermarks and become idle as those of events do; the table is known up to the
-//! least of them. Nothing is late: it only takes effect later.
+//! least of them. Nothing is late: it only takes effect later. A topic far ahead of the events is
+//! paused, so that the changes that wait for them are bounded.
 
 use super::history::History;
-use super::input::{TopicFeed, Update};
+use super::input::{TopicFeed, Update, above};
 use super::row::Cell;
 use super::text;
 use crate::ingest::decode::{Decoded, Decoder};
@@ -22,6 +23,8 @@ use crate::value::{Column, Type};
 
 /// Records that are taken in before other operators run.
 const RECORDS_STEP: usize = 4_096;
+/// Changes that lie ahead of the events: while there are more, the topic is not read on.
+const STATES_AHEAD_MAX: usize = 1 << 16;
 
 pub(super) struct TopicTable {
     plan: TablePlan,
@@ -78,7 +81,8 @@ impl TopicTable {
         for reader in self.feed.partitions.appeared() {
             self.owned.push(Owned::new(reader, &self.source, now, 0, sources));
         }
-        let mut left = RECORDS_STEP;
+        let mut left = if self.is_far_ahead(sources) { 0 } else { RECORDS_STEP };
+        let paused = left == 0;
         for partition in 0..self.owned.len() {
             while left > 0 && self.owned[partition].ready()? {
                 left -= 1;
@@ -87,7 +91,7 @@ impl TopicTable {
             self.owned[partition].rest(sources, now)?;
             self.owned[partition].unsealed.seal(EventTime::MAX);
         }
-        self.more = left == 0;
+        self.more = left == 0 && !paused;
         metrics.rows.set(self.history.rows());
         if self.history.rows() > self.plan.rows_max as u64 {
             return Err(format!(
@@ -101,6 +105,13 @@ impl TopicTable {
         let read = |o: &Owned| (o.caught_up || o.ended) && o.next >= o.raw.records.len();
         self.loaded |= left > 0 && !self.owned.is_empty() && self.owned.iter().all(read);
         Ok(self.loaded)
+    }
+
+    /// Whether there is enough that events have not come to yet. A topic that holds the sources'
+    /// events back is never paused, nor one that has not been read to its end yet.
+    fn is_far_ahead(&self, sources: Option<EventTime>) -> bool {
+        let ahead = |sources| self.watermark().is_some_and(|own| own > above(sources));
+        self.loaded && self.history.open() > STATES_AHEAD_MAX && sources.is_some_and(ahead)
     }
 
     /// Takes in the next record of a partition.
@@ -122,10 +133,12 @@ impl TopicTable {
             Ok((key, time, cells)) => {
                 let began = if cells.is_none() { self.history.began(&key) } else { None };
                 let from = time.or(began).map_or(at, |time| time.max(at));
+                // What has no time says nothing of how far the topic is: were it taken for a sign of
+                // life, a stream of deletions would hold the watermark, and sealing, for ever.
                 if let Some(time) = time {
                     owned.judge.judge(time, None);
+                    owned.accept(time, record.value.map_or(0, |v| v.len()), now);
                 }
-                owned.accept(time.unwrap_or(at), record.value.map_or(0, |v| v.len()), now);
                 self.history.put(&key, from, cells, updates);
                 metrics.versions.add(1);
                 metrics.effective.set(from);

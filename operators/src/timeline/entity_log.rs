@@ -6,8 +6,8 @@ use super::log::Log;
 use super::stash::{Block, Entry, Stash};
 use crate::event_batch::{EventBatch, NO_SPAN, NULL, Origin};
 use crate::history::fold::Fold;
+pub use crate::history::revised::Revised;
 use crate::history::sealed::SealedHistory;
-pub use crate::history::unsealed::Revised;
 use crate::history::unsealed::Unsealed;
 use crate::interner::{Interner, stable_hash};
 use crate::online::EntityIds;
@@ -200,23 +200,25 @@ impl EntityLog {
     }
 
     /// Lets `change` change the derived attributes and bits (what was looked up) of all rows in the
-    /// stash with `ts >= from`, in no particular order, and derives again what follows from them.
-    /// Rows that are others then are in [`EntityLog::revised`].
+    /// stash with `ts >= from`, in no particular order, and derives again what follows from those that
+    /// are others. Rows that are others then are in [`EntityLog::revised`].
     pub fn revise(&mut self, from: EventTime, mut change: impl FnMut(&Block, usize, &mut Names)) {
-        let entries: Vec<Entry> = self.stash.entries().copied().collect();
-        let first = self.revised.origins.len();
-        for entry in &entries {
-            let block = self.stash.block(entry);
-            self.revised.before(block, entry);
+        let EntityLog { stash, names, history, unsealed, revised, .. } = self;
+        let mut changed = Revised::new(self.attributes.len());
+        let mut entries = Vec::new();
+        for entry in stash.entries(from) {
+            let change = || change(stash.block(entry), entry.row as usize, names);
+            if changed.watch(stash, entry, change) {
+                entries.push(*entry);
+            }
         }
-        for entry in entries.iter().filter(|e| e.ts >= from) {
-            change(self.stash.block(entry), entry.row as usize, &mut self.names);
+        if let (Some(history), Some(unsealed)) = (history, unsealed) {
+            unsealed.derive_again(&entries, &changed.old, stash, history, revised);
+        } else {
+            for (row, entry) in entries.iter().enumerate() {
+                revised.compare(&changed.old, row, stash, entry);
+            }
         }
-        if let (Some(history), Some(unsealed)) = (&self.history, &mut self.unsealed) {
-            unsealed.derive_all(&entries, &self.stash, history);
-        }
-        let rows = entries.iter().map(|entry| (&**self.stash.block(entry), entry.row as usize));
-        self.revised.after(first, rows);
     }
 
     /// Derives what is being sealed; its symbols count for the row from now on.
@@ -226,13 +228,7 @@ impl EntityLog {
         let (block, row) = (self.stash.block(entry), entry.row as usize);
         history.seal(block, row, &mut self.names);
         if let Some(unsealed) = &mut self.unsealed {
-            unsealed.sealed(block.slots[row]);
-        }
-        for (attribute, plan) in self.attributes.iter().enumerate() {
-            if plan.dictionary.is_some() {
-                let symbol = symbol_of(block.attributes[attribute][row].get());
-                self.names.retain_symbol(attribute, symbol);
-            }
+            unsealed.sealed(block, row, &history.fold);
         }
     }
 
@@ -247,6 +243,12 @@ impl EntityLog {
     /// About how much memory the history takes, in bytes.
     pub fn history_memory(&self) -> usize {
         self.history.as_ref().map_or(0, SealedHistory::memory)
+    }
+
+    /// How many values the unsealed events of `slot` have shown to what looks for new ones.
+    #[cfg(test)]
+    pub(crate) fn shown_unsealed(&self, slot: u32) -> usize {
+        self.unsealed.as_ref().map_or(0, |unsealed| unsealed.shown(slot))
     }
 
     /// Frees chunks that lie below `seq` wholly and that nobody reads, and the names that only they

@@ -64,11 +64,10 @@ impl Lane {
 
     /// Whether the last row has the same bits and values as that of `other`.
     pub fn last_equals(&self, other: &Lane) -> bool {
-        let values = |lane: &Lane| {
-            let values = lane.values.iter().flatten().map(|values| values.last().copied());
-            values.collect::<Vec<_>>()
-        };
-        self.bits.last() == other.bits.last() && values(self) == values(other)
+        fn last(lane: &Lane) -> impl Iterator<Item = Option<&i64>> {
+            lane.values.iter().flatten().map(|values| values.last())
+        }
+        self.bits.last() == other.bits.last() && last(self).eq(last(other))
     }
 
     /// The values of `attribute`; empty for `None` and where they were not asked for.

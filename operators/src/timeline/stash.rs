@@ -136,9 +136,10 @@ impl Stash {
         rows.map(move |((ts, origin), row)| Entry { ts: *ts, origin: *origin, block: at, row })
     }
 
-    /// All rows that wait, by time but for those of one bucket.
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.buckets.values().flat_map(|bucket| &bucket.entries)
+    /// The rows that wait with `ts >= from`, by time but for those of one bucket.
+    pub(crate) fn entries(&self, from: EventTime) -> impl Iterator<Item = &Entry> {
+        let buckets = self.buckets.range(from / self.width..);
+        buckets.flat_map(|(_, bucket)| &bucket.entries).filter(move |entry| entry.ts >= from)
     }
 
     /// Widens the buckets when they are nearly empty, narrows them when they are large: a bucket

@@ -170,3 +170,45 @@ fn an_empty_record_deletes_a_row_and_one_that_cannot_be_read_is_left_out() {
         assert_eq!((metrics.failures.get(), metrics.rows.get()), (1, 0));
     });
 }
+
+#[test]
+fn a_stream_of_deletions_does_not_hold_sealing() {
+    timely::execute_directly(|worker| {
+        let first = row(5_000, 1);
+        let mut topic = Topic::new(worker, 2_000, &[("a", &first)]);
+        topic.drive.advance(worker, 60_000);
+        for half_second in 1..=4 {
+            topic.drive.shared.now.set(half_second * 500);
+            topic.send(worker, &[("b", "")]);
+        }
+        assert_eq!(topic.drive.frontier(), Some(61_000));
+        assert_eq!(topic.values("a", &[60_999, 61_000]), [Some(1), Some(1)]);
+    });
+}
+
+#[test]
+fn a_topic_far_ahead_of_the_events_waits_for_them() {
+    const RECORDS: u64 = 100_000;
+    timely::execute_directly(|worker| {
+        let first = row(5_000, 0);
+        let mut topic = Topic::new(worker, 0, &[("a", &first)]);
+        topic.drive.advance(worker, 5_000);
+        for record in (0..RECORDS).step_by(1_000) {
+            let rows: Vec<String> = (record..record + 1_000)
+                .map(|record| row(10_000 + record, i64::try_from(record).unwrap()))
+                .collect();
+            let records: Vec<(&str, &str)> = rows.iter().map(|row| ("a", row.as_str())).collect();
+            topic.send(worker, &records);
+        }
+        let taken = |topic: &Topic| topic.drive.metrics.tables[0].versions.get();
+        assert!((65_000..72_000).contains(&taken(&topic)), "{} records", taken(&topic));
+        assert_eq!(topic.drive.frontier(), Some(6_000), "it does not hold the events");
+        for second in (6..=90).chain([112]) {
+            topic.drive.advance(worker, second * 1_000);
+            topic.drive.seal(second * 1_000);
+        }
+        assert_eq!(taken(&topic), RECORDS + 1, "all are read as the events come to them");
+        let last = i64::try_from(RECORDS - 1).unwrap();
+        assert_eq!(topic.values("a", &[112_000]), [Some(last)]);
+    });
+}
