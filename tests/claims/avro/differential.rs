@@ -116,7 +116,8 @@ fn random_events_of_another_implementation_are_what_they_are_as_json() {
         let mut avro = AvroDecoder::new(&source(&case.fields, Format::Avro));
         let mut json = Decoder::new(&source(&case.fields, Format::Json));
         let (mut read, mut expected) = (Decoded::default(), Decoded::default());
-        let records = batches.iter().flat_map(|batch| batch.records.iter().map(move |r| (batch, r)));
+        let records =
+            batches.iter().flat_map(|batch| batch.records.iter().map(move |r| (batch, r)));
         let mut events = case.events.iter();
         for (offset, (batch, record)) in (0..).zip(records) {
             assert_eq!(record.offset, offset);
