@@ -102,7 +102,8 @@ impl<R: Read> Container<R> {
 
     /// Moves records of the block to `batch`, as many as there is room for.
     fn split(&mut self, batch: &mut RawBatch) -> io::Result<()> {
-        let (rest, start) = (&mut self.rest, self.rest.at);
+        let rest = &mut self.rest;
+        let start = rest.at;
         while rest.count > 0 && has_room(batch, rest.at - start) {
             let left = rest.bytes.get(rest.at..).unwrap_or_default();
             let length = self.extents.of(left).map_err(|error| wrong(error.to_string()))?;
