@@ -157,28 +157,32 @@ fn what_is_used_often_is_compiled_once() {
     assert!(why.is_err());
 }
 
-/// Unions of records whose fields are unions of the records before: by their paths they would be
-/// read in a billion ways, none of which takes a step.
+/// Unions of records whose fields are unions of records: 14 million ways through them, none of which
+/// takes a step at its end.
 #[test]
 fn branches_of_branches_meet_their_bound() {
-    let mut types = Vec::new();
-    for n in 0..400 {
-        let before: Vec<_> = (0..n).map(|n| json!(format!("R{n}"))).collect();
-        types.push(json!({"type": "record", "name": format!("R{n}"), "fields": [
-            {"name": "b", "type": before}
-        ]}));
-    }
-    let schema = record(&[("a", json!(types))]);
-    let deep = source(vec![field("x", "a.b.b.b.c", Type::Text)]);
+    let of = |prefix: &str, names: u32, branches: &Json| -> Vec<_> {
+        let fields = match branches {
+            Json::Null => json!([]),
+            branches => json!([{"name": "b", "type": branches}]),
+        };
+        let name = |n| json!({"type": "record", "name": format!("{prefix}{n}"), "fields": fields});
+        (0..names).map(name).collect()
+    };
+    let named = |prefix: &str, names: u32| -> Vec<_> {
+        (0..names).map(|n| json!(format!("{prefix}{n}"))).collect()
+    };
+    let schema = record(&[
+        ("e", json!(of("E", 600, &Json::Null))),
+        ("d", json!(of("D", 150, &json!(named("E", 600))))),
+        ("a", json!(of("A", 150, &json!(named("D", 150))))),
+    ]);
+    let deep = source(vec![field("x", "a.b.b.c", Type::Text)]);
     let why = incompatible(&deep, &schema);
     assert!(why.contains("takes more than 262144 steps"), "{why}");
     let shallow = source(vec![field("x", "a.c", Type::Text)]);
-    assert_eq!(decode(&shallow, &schema, &datum(&[long(0), long(0)])), Err(no_such_branch()));
-    assert!(Extents::new(&schema).is_ok());
-}
-
-fn no_such_branch() -> Refused {
-    Refused::Malformed(DecodeError::Avro { reason: "a union has no such branch", at: 2 })
+    let first = datum(&[vec![0], vec![0, 0], vec![0, 0, 0]]);
+    assert_eq!(decode(&shallow, &schema, &first), Ok(vec![Value::Null]));
 }
 
 /// Bytes with some damage: others, cuts, insertions, parts that come again.
