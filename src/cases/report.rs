@@ -11,6 +11,8 @@ use tidemark_operators::plan::Plan;
 
 /// How wide rows are shown, in characters.
 const WIDTH: usize = 100;
+/// How many ids are shown where the expected one is not among them.
+const IDS_MAX: usize = 12;
 
 /// One line of a case that passed.
 pub(super) fn passed(case: &Case) -> String {
@@ -113,11 +115,16 @@ fn hints(out: &mut String, wrong: &WrongRow, gone: bool) {
         let _ = writeln!(out, "    hint: event {} {}; no row sees it", event + 1, cause(letter));
     }
     if !wrong.other_ids.is_empty() {
+        let ids = wrong.other_ids.get(..IDS_MAX).unwrap_or(&wrong.other_ids);
+        let more = match wrong.other_ids.len() - ids.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
         let _ = writeln!(
             out,
-            "    hint: no event has the id \"{}\"; there are: {}",
+            "    hint: no event has the id \"{}\"; there are: {}{more}",
             wrong.expected.id,
-            wrong.other_ids.join(", ")
+            ids.join(", ")
         );
     } else if gone {
         out.push_str(

@@ -14,6 +14,8 @@ pub(super) const MAGIC: [u8; 4] = *b"Obj\x01";
 pub(super) const CONTAINER_BLOCK_BYTES_MAX: usize = 64 << 20;
 /// What is read of the file at once, in bytes.
 const READ_BYTES: usize = 1 << 16;
+/// The most records of a batch, however short they are.
+pub(super) const BATCH_RECORDS_MAX: usize = 1 << 16;
 /// The most entries of a header, and their most bytes.
 const HEADER_ENTRIES_MAX: usize = 1_024;
 const HEADER_BYTES_MAX: usize = SCHEMA_BYTES_MAX * 2;
@@ -31,6 +33,15 @@ pub(super) struct Container<R> {
     record: u64,
     /// Where the block that is being read begins, in bytes.
     block: u64,
+    rest: Rest,
+}
+
+/// What has still to be handed over of a block.
+#[derive(Default)]
+struct Rest {
+    bytes: Vec<u8>,
+    at: usize,
+    count: u64,
 }
 
 impl<R: Read> Container<R> {
@@ -48,7 +59,8 @@ impl<R: Read> Container<R> {
         let extents =
             Extents::new(&schema).map_err(|why| wrong(format!("its schema cannot be read: {why}")));
         let block = from.at;
-        Ok(Self { from, schema: schema.into(), codec, sync, extents: extents?, record: 0, block })
+        let (schema, extents, rest) = (schema.into(), extents?, Rest::default());
+        Ok(Self { from, schema, codec, sync, extents, record: 0, block, rest })
     }
 
     /// Where reading stands, for messages.
@@ -56,16 +68,23 @@ impl<R: Read> Container<R> {
         format!("record {} (in the block at byte {})", self.record, self.block)
     }
 
-    /// The records of the next blocks, or `None` at the end.
+    /// The next records, or `None` at the end. A long block comes in several batches: what a record
+    /// takes beside its bytes is bounded too.
     pub fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
         let mut batch = RawBatch { schema: Some(Arc::clone(&self.schema)), ..RawBatch::default() };
-        while batch.bytes.len() < BLOCK_BYTES && !self.from.ended()? {
-            self.block(&mut batch)?;
+        while has_room(&batch, 0) {
+            if self.rest.count == 0 {
+                if self.from.ended()? {
+                    break;
+                }
+                self.block()?;
+            }
+            self.split(&mut batch)?;
         }
         Ok((!batch.records.is_empty()).then_some(batch))
     }
 
-    fn block(&mut self, batch: &mut RawBatch) -> io::Result<()> {
+    fn block(&mut self) -> io::Result<()> {
         self.block = self.from.at;
         let count = self.from.long()?;
         let count = u64::try_from(count).map_err(|_| wrong("a block of less than no records"))?;
@@ -76,30 +95,41 @@ impl<R: Read> Container<R> {
         if sync != self.sync {
             return Err(wrong("the block does not end with the mark of the file"));
         }
-        let start = batch.bytes.len();
-        self.codec.decompress(data, &mut batch.bytes)?;
-        self.split(count, start, batch)
+        (self.rest.at, self.rest.count) = (0, count);
+        self.rest.bytes.clear();
+        self.codec.decompress(data, &mut self.rest.bytes)
     }
 
-    /// Finds the `count` records of the block that begins at `start`.
-    fn split(&mut self, count: u64, start: usize, batch: &mut RawBatch) -> io::Result<()> {
-        let mut at = start;
-        for _ in 0..count {
-            let rest = batch.bytes.get(at..).unwrap_or_default();
-            let length = self.extents.of(rest).map_err(|error| wrong(error.to_string()))?;
+    /// Moves records of the block to `batch`, as many as there is room for.
+    fn split(&mut self, batch: &mut RawBatch) -> io::Result<()> {
+        let rest = &mut self.rest;
+        let start = rest.at;
+        while rest.count > 0 && has_room(batch, rest.at - start) {
+            let left = rest.bytes.get(rest.at..).unwrap_or_default();
+            let length = self.extents.of(left).map_err(|error| wrong(error.to_string()))?;
             if length == 0 {
                 return Err(wrong("a record of no bytes, which has no event time"));
             }
-            let value = Some(at..at + length);
+            let from = batch.bytes.len() + rest.at - start;
+            let value = Some(from..from + length);
             batch.records.push(RawRecord { offset: self.record, value, ..RawRecord::default() });
-            at += length;
+            rest.at += length;
+            rest.count -= 1;
             self.record += 1;
         }
-        match batch.bytes.len() - at {
-            0 => Ok(()),
-            left => Err(wrong(format!("{left} bytes are left behind the block's last record"))),
+        batch.bytes.extend_from_slice(rest.bytes.get(start..rest.at).unwrap_or_default());
+        match rest.bytes.len() - rest.at {
+            left if rest.count == 0 && left > 0 => {
+                Err(wrong(format!("{left} bytes are left behind the block's last record")))
+            }
+            _ => Ok(()),
         }
     }
+}
+
+/// Whether a batch to which `more` bytes have still to be added takes another record.
+fn has_room(batch: &RawBatch, more: usize) -> bool {
+    batch.bytes.len() + more < BLOCK_BYTES && batch.records.len() < BATCH_RECORDS_MAX
 }
 
 /// What is read, and how far.
@@ -129,6 +159,10 @@ impl<R: Read> Counting<R> {
             let mut byte = [0];
             self.fill(&mut byte)?;
             let [byte] = byte;
+            // Of the tenth byte one bit is left.
+            if shift == 63 && byte > 1 {
+                break;
+            }
             value |= u64::from(byte & 0x7f) << shift;
             if byte < 0x80 {
                 return Ok((value >> 1).cast_signed() ^ -(value & 1).cast_signed());

@@ -2,7 +2,10 @@
 
 use super::*;
 use crate::generator::{Generator, Options, write_files};
+use container::BATCH_RECORDS_MAX;
 use proptest::prelude::*;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use std::io::{Cursor, Write};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -206,4 +209,141 @@ fn every_worker_gets_its_share_by_sorted_index() {
     assert_eq!(of(0, 1), [(0, 0), (0, 1), (1, 0), (1, 1), (1, 2)]);
     assert_eq!((of(0, 2), of(1, 2)), (vec![(0, 0), (1, 0), (1, 2)], vec![(0, 1), (1, 1)]));
     assert_eq!(of(6, 7), []);
+}
+
+/// The number and length of the records of each batch, to the end or what is wrong.
+fn batches(contents: &[u8]) -> (Vec<(usize, usize)>, Option<String>) {
+    let mut batches = Vec::new();
+    let mut container = match Container::new(Cursor::new(contents.get(4..).unwrap_or_default())) {
+        Ok(container) => container,
+        Err(error) => return (batches, Some(error.to_string())),
+    };
+    let mut offset = 0;
+    loop {
+        match container.next_batch() {
+            Ok(Some(batch)) => {
+                let mut at = 0;
+                for record in &batch.records {
+                    assert_eq!((record.offset, record.value.as_ref().unwrap().start), (offset, at));
+                    assert!(!batch.value(record).is_empty());
+                    (offset, at) = (offset + 1, record.value.as_ref().unwrap().end);
+                }
+                assert_eq!(at, batch.bytes.len());
+                batches.push((batch.records.len(), batch.bytes.len()));
+            }
+            Ok(None) => return (batches, None),
+            Err(error) => return (batches, Some(error.to_string())),
+        }
+    }
+}
+
+fn avro_long(value: i64) -> Vec<u8> {
+    let mut raw = ((value << 1) ^ (value >> 63)).cast_unsigned();
+    let mut bytes = Vec::new();
+    while raw >= 0x80 {
+        bytes.push(raw.to_le_bytes()[0] | 0x80);
+        raw >>= 7;
+    }
+    bytes.push(raw.to_le_bytes()[0]);
+    bytes
+}
+
+fn avro_bytes(value: &[u8]) -> Vec<u8> {
+    [avro_long(value.len() as i64), value.to_vec()].concat()
+}
+
+/// The header of a container of longs.
+fn avro_header(codec: &str) -> Vec<u8> {
+    let schema = br#"{"type":"record","name":"R","fields":[{"name":"ts","type":"long"}]}"#;
+    let entries = [&b"avro.schema"[..], schema, b"avro.codec", codec.as_bytes()].map(avro_bytes);
+    [MAGIC.to_vec(), avro_long(2), entries.concat(), avro_long(0), vec![7; 16]].concat()
+}
+
+fn avro_block(count: i64, data: &[u8]) -> Vec<u8> {
+    [avro_long(count), avro_bytes(data), vec![7; 16]].concat()
+}
+
+#[test]
+fn a_block_that_is_much_longer_than_it_looks_comes_in_batches_of_bounded_size() {
+    const MANY: usize = 1_000_000;
+    let mut packed = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&vec![2; MANY]).unwrap();
+    let packed = packed.finish().unwrap();
+    assert!(packed.len() < MANY / 50);
+    let count = i64::try_from(MANY).unwrap();
+    let file = [avro_header("deflate"), avro_block(count, &packed), avro_block(0, &[3, 0])];
+    let (read, error) = batches(&file.concat());
+    assert_eq!(error, None);
+    assert_eq!(read.iter().map(|(records, _)| records).sum::<usize>(), MANY);
+    assert!(read.iter().all(|(records, _)| *records <= BATCH_RECORDS_MAX), "{read:?}");
+    // One record more than there are, and one less.
+    for (count, wrong) in [(count + 1, "ends too early"), (count - 1, "1 bytes are left behind")] {
+        let (_, error) = batches(&[avro_header("deflate"), avro_block(count, &packed)].concat());
+        assert!(error.as_ref().is_some_and(|error| error.contains(wrong)), "{error:?}");
+    }
+}
+
+#[test]
+fn a_container_may_be_empty_and_what_it_says_of_itself_is_not_believed() {
+    let header = avro_header("null");
+    assert_eq!(batches(&header), (vec![], None));
+    let empty = [header.clone(), avro_block(0, &[]).repeat(3)].concat();
+    assert_eq!(batches(&empty), (vec![], None));
+    assert_eq!(batches(&[empty, avro_block(2, &[2, 4])].concat()), (vec![(2, 2)], None));
+    let eleven = [&[0xff; 9][..], &[2]].concat();
+    for (block, wrong) in [
+        (avro_block(-1, &[2]), "less than no records"),
+        (avro_block(i64::MAX, &[2, 4]), "ends too early"),
+        (avro_block(0, &[2]), "1 bytes are left behind"),
+        ([avro_long(1), avro_long(i64::MAX)].concat(), "where 0 to 67108864 may be"),
+        ([avro_long(1), avro_long(-1)].concat(), "where 0 to 67108864 may be"),
+        ([avro_long(1), avro_long(60 << 20)].concat(), "in the middle of a block"),
+        (eleven, "more than 64 bits"),
+        (vec![0xff; 11], "more than 64 bits"),
+    ] {
+        let (_, error) = batches(&[header.clone(), block].concat());
+        assert!(error.as_ref().is_some_and(|error| error.contains(wrong)), "{wrong}: {error:?}");
+    }
+    // More entries or longer ones than a header has.
+    let many = [MAGIC.to_vec(), avro_long(i64::MAX), [0, 0].repeat(2_000)].concat();
+    assert!(batches(&many).1.unwrap().contains("more than 1024 header entries"));
+    let long = [MAGIC.to_vec(), avro_long(-1), avro_long(9), avro_long(1 << 40)].concat();
+    assert!(batches(&long).1.unwrap().contains("where 0 to 2097152 may be"));
+}
+
+/// How many damaged containers are read.
+const DAMAGED: usize = 4_000;
+
+#[test]
+fn a_damaged_container_gives_records_or_says_what_is_wrong() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/avro");
+    let files: Vec<_> = ["null", "deflate", "snappy", "zstandard"]
+        .map(|codec| std::fs::read(folder.join(format!("first-{codec}.avro"))).unwrap())
+        .into();
+    let mut rng = SmallRng::seed_from_u64(3);
+    let (mut whole, mut bad) = (0, 0);
+    for _ in 0..DAMAGED {
+        let mut bytes = files[rng.random_range(0..files.len())].clone();
+        // The header, which has the schema, is as interesting as all the rest.
+        let most = if rng.random() { bytes.len() } else { 1_500 };
+        for _ in 0..rng.random_range(1..4) {
+            let at = rng.random_range(4..most.min(bytes.len()));
+            let end = rng.random_range(at..=bytes.len().min(at + 30));
+            match rng.random_range(0..5) {
+                0 => drop(bytes.splice(at..at, [rng.random()])),
+                1 => drop(bytes.drain(at..end)),
+                2 => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
+                3 => bytes.truncate(at.max(10)),
+                _ => bytes[at] ^= 1 << rng.random_range(0..8),
+            }
+        }
+        match batches(&bytes).1 {
+            None => whole += 1,
+            Some(error) => {
+                bad += 1;
+                assert!(!error.is_empty() && error.len() < 500, "{error}");
+            }
+        }
+    }
+    assert!(whole > DAMAGED / 50 && bad > DAMAGED / 2, "{whole} {bad}");
 }

@@ -186,6 +186,9 @@ fn broken(url: &str, error: &Error) -> Failed {
         Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
             (Outcome::Timeout, "it did not answer in time".to_owned())
         }
+        Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            (Outcome::Unexpected, "its answer is not UTF-8".to_owned())
+        }
         Error::Io(error) => (Outcome::Unreachable, error.to_string()),
         Error::Protocol(error) => (Outcome::Unexpected, error.to_string()),
         error => (Outcome::Unreachable, error.to_string()),

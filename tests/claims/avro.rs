@@ -2,6 +2,8 @@
 //! they are the same events as their JSON, whatever the codec and the schema; a record waits for
 //! its schema, and becomes a dead letter with the reason when there is none.
 
+mod differential;
+
 use crate::memory::{Letters, Lines};
 use std::cell::Cell;
 use std::collections::VecDeque;

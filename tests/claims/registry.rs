@@ -239,6 +239,9 @@ fn an_answer_that_says_nothing_about_the_schema_leaves_its_records_waiting() {
         (Mode::Answer(404, "<html>not here</html>"), Outcome::Unexpected),
         (Mode::Answer(302, ""), Outcome::Unexpected),
         (Mode::Hang, Outcome::Timeout),
+        (Mode::Trickle, Outcome::Timeout),
+        // Compressed, which nobody has asked for.
+        (Mode::Bytes(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]), Outcome::Unexpected),
         (Mode::Close, Outcome::Unreachable),
     ];
     for (number, (mode, outcome)) in (1..).zip(answers) {
@@ -258,12 +261,23 @@ fn an_answer_that_says_nothing_about_the_schema_leaves_its_records_waiting() {
         assert_eq!(registry.status().error, None);
     }
     // A 200 of somebody else.
-    front.set(Mode::Answer(200, "<html>welcome</html>"));
-    assert_eq!(worker.asks(77), Schema::Pending);
-    until("an error", || registry.status().error.is_some());
-    let error = registry.status().error.unwrap();
-    assert!(error.contains("not one of a schema registry"), "{error}");
-    assert_eq!(worker.asks(77), Schema::Pending);
+    for body in [&b"<html>welcome</html>"[..], b"{\"schema\":7}", b"{\"schema\":", b"[]", b""] {
+        front.set(Mode::Bytes(body));
+        assert_eq!(worker.asks(77), Schema::Pending);
+        until("an error", || {
+            let error = registry.status().error.unwrap_or_default();
+            error.contains("not one of a schema registry")
+        });
+        assert_eq!(worker.asks(77), Schema::Pending);
+        // It is asked for again, with the same end.
+        let asked = front.requests().len();
+        until("another request", || front.requests().len() > asked + 1);
+        assert_eq!(worker.asks(77), Schema::Pending);
+        front.set(Mode::Answer(404, "{\"error_code\":404}"));
+        until("another error", || {
+            registry.status().error.is_some_and(|error| error.contains("answered 404"))
+        });
+    }
 }
 
 #[test]
@@ -426,4 +440,23 @@ fn what_is_not_avro_is_unknown_at_once_and_not_asked_for_again() {
     let registry = Registry::start(&RegistryConfig { limits, ..config(url) }).unwrap();
     let reason = Worker::new(&registry).reason(id);
     assert_eq!(reason, "schema 1 cannot be used: it is longer than 10 bytes");
+}
+
+#[test]
+fn a_body_without_an_end_and_references_in_a_circle_come_to_an_end() {
+    let front = Front::start("1");
+    let registry = Registry::start(&config(&front.url())).unwrap();
+    let mut worker = Worker::new(&registry);
+    front.set(Mode::Endless);
+    let reason = worker.reason(1);
+    assert!(reason.contains("it is longer than 4194304 bytes"), "{reason}");
+    // Every schema there is, is this one, and refers to itself.
+    front.set(Mode::Bytes(
+        br#"{"schema":"{\"type\":\"record\",\"name\":\"L\",\"fields\":[{\"name\":\"l\",\"type\":[\"null\",\"L\"]}]}",
+            "references":[{"name":"L","subject":"loop","version":1}]}"#,
+    ));
+    let fields = json!([{"name": "l", "type": ["null", "L"]}]);
+    assert_eq!(worker.text(2), json!({"type": "record", "name": "L", "fields": fields}));
+    let paths = ["/schemas/ids/1", "/schemas/ids/2", "/subjects/loop/versions/1?deleted=true"];
+    assert_eq!(front.requests(), paths);
 }

@@ -2,6 +2,8 @@
 
 use super::*;
 use proptest::prelude::*;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use std::sync::Arc;
 use tidemark_operators::expression::{Expr, Program};
 use tidemark_operators::plan::Zone;
@@ -551,6 +553,72 @@ proptest! {
             Ok(_) => drop(value(&text, &[("i", Value::Int(3)), ("d", Value::Double(0.5))])),
         }
     }
+}
+
+/// How many damaged expressions are read.
+const DAMAGED: usize = 15_000;
+
+#[test]
+fn a_damaged_expression_has_a_value_or_a_mistake_in_its_text() {
+    const WHOLE: [&str; 10] = [
+        "0.5 * clamp01(i / 10) + 0.3 * clamp01(d / 2000) + 0.2 * clamp01(m / 5)",
+        "s in {\"4829\", '5993', \"Österreich\"} or m >= 1000 and not b",
+        "if(is_null(d_n), coalesce(m_n, i, 2.5), max(d, m, 1e-6))",
+        "hour(t) >= 9 and hour(t) < 17 and weekday(t) not in {5, 6}",
+        "(t - '2024-03-31T01:00:00Z') / 60000 > view.feature",
+        "ip = '10.0.0.1' or ip in {\"2001:db8::1\", '::'}",
+        "1 - (i / max(i_n, 1)) * sqrt(abs(ln(d)))",
+        "- i * -9223372036854775807 + 0.000001 - m",
+        "min(t, t_n, '2024-01-01T00:00:00.250Z') != t",
+        "s = 'a\\'b\\\\\\n\\t' and\n\tb_n",
+    ];
+    let named = [
+        ("i", Value::Int(-(i64::MAX))),
+        ("m", Value::Decimal(MICROS / 2)),
+        ("d", Value::Double(-0.5)),
+        ("b", Value::Bool(true)),
+        ("s", text("é")),
+        ("t", Value::Timestamp(1_711_846_800_000)),
+    ];
+    let mut rng = SmallRng::seed_from_u64(4);
+    let (mut values, mut mistakes) = (0, 0);
+    for _ in 0..DAMAGED {
+        let mut text: Vec<char> = WHOLE[rng.random_range(0..WHOLE.len())].chars().collect();
+        for _ in 0..rng.random_range(1..4) {
+            let at = rng.random_range(0..=text.len());
+            let end = rng.random_range(at..=text.len().min(at + 12));
+            let word = || WORDS[at % WORDS.len()].chars();
+            match rng.random_range(0..5) {
+                0 => drop(text.splice(at..at, word())),
+                1 => drop(text.splice(at..end, word())),
+                2 => drop(text.drain(at..end)),
+                3 => drop(text.splice(at..at, text[at..end].to_vec())),
+                _ => drop(
+                    text.splice(at..at, ['\u{0}', 'ü', '\t', '"', '9', '.'].get(end % 6).copied()),
+                ),
+            }
+        }
+        let text: String = text.into_iter().collect();
+        match compiled(&text) {
+            Ok(_) => {
+                values += 1;
+                for name in parse(&text).unwrap().names() {
+                    let at: String = text.chars().skip(name.column - 1).collect();
+                    assert!(at.starts_with(name.name), "{text}: {name:?}");
+                }
+                if let Value::Double(value) = value(&text, &named) {
+                    assert!(value.is_finite() && value.to_bits() != (-0.0_f64).to_bits(), "{text}");
+                }
+            }
+            Err(error) => {
+                mistakes += 1;
+                let columns = 1..=text.chars().count() + 1;
+                assert!(columns.contains(&error.column), "{text}: {error}");
+                assert!(!error.to_string().contains('\n') && error.to_string().len() < 1_000);
+            }
+        }
+    }
+    assert!(values > DAMAGED / 20 && mistakes > DAMAGED / 4, "{values} {mistakes}");
 }
 
 const WORDS: [&str; 54] = [

@@ -12,6 +12,12 @@ pub enum Mode {
     Pass,
     /// Answers with this status and body.
     Answer(u16, &'static str),
+    /// Answers with 200 and this body, whatever it is.
+    Bytes(&'static [u8]),
+    /// Begins a good answer, and goes on with it a byte at a time without an end.
+    Trickle,
+    /// Answers with 200 and a body without an end.
+    Endless,
     /// Never answers.
     Hang,
     /// Closes the connection.
@@ -107,6 +113,25 @@ fn serve(mut stream: TcpStream, state: &Mutex<State>, upstream: &str) -> std::io
                  Connection: close\r\n\r\n{body}"
             );
             stream.write_all(answer.as_bytes())?;
+        }
+        Mode::Bytes(body) => {
+            let length = body.len();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all(head.as_bytes())?;
+            stream.write_all(body)?;
+        }
+        Mode::Trickle => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n{")?;
+            loop {
+                std::thread::sleep(Duration::from_millis(5));
+                stream.write_all(b" ")?;
+            }
+        }
+        Mode::Endless => {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+            loop {
+                stream.write_all(b"8\r\n        \r\n")?;
+            }
         }
         Mode::Hang => state.lock().unwrap().held.push(stream),
         Mode::Close => {}

@@ -237,6 +237,10 @@ impl AvroDecoder {
 
 fn header(record: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
     match record {
+        // Numbers of schemas are signed and positive: no registry could be asked for such a one.
+        [0, 0x80..=0xff, _, _, _, ..] => {
+            Err(DecodeError::Wire("the number of its schema is negative"))
+        }
         [0, a, b, c, d, datum @ ..] => Ok((u32::from_be_bytes([*a, *b, *c, *d]), datum)),
         [] => Err(DecodeError::Wire("it is empty")),
         [0, ..] => Err(DecodeError::Wire("it is shorter than the 5 bytes before a datum")),

@@ -348,6 +348,8 @@ impl<'a> Compiler<'a> {
         let mut presence: Option<Vec<Presence>> = None;
         let mut read_branches = Vec::with_capacity(branches.len());
         for branch in branches {
+            // Records in branches of records multiply, even where nothing of them is read.
+            self.count(1)?;
             self.presence.clone_from(&before.0);
             let mut steps = Steps::default();
             if self.is_null(*branch) {
@@ -484,11 +486,10 @@ impl<'a> Compiler<'a> {
                 (routine, true)
             }
         };
-        let inner = self.program.routines.get(routine).cloned().unwrap_or_default();
+        let inner = self.program.routines.get(routine).map(Vec::as_slice).unwrap_or_default();
         if whole && inner.len() <= WRITTEN_OUT_MAX {
-            self.count(inner.len())?;
-            steps.append(&inner);
-            return Ok(());
+            steps.append(inner);
+            return self.count(inner.len());
         }
         self.push(Step::Call(routine), steps)
     }

@@ -1,7 +1,7 @@
 //! Writers' schemas, parsed.
 
 use serde_json::{Map, Value as Json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The longest schema that is read, in bytes of JSON (1 MiB).
 pub const SCHEMA_BYTES_MAX: usize = 1 << 20;
@@ -230,12 +230,13 @@ impl Parser {
         // Defined before its fields are: they may be of its own type.
         let id = self.defined(object, &space, empty, None, place)?;
         let mut read: Vec<(Box<str>, NodeId)> = Vec::new();
+        let mut known = HashSet::new();
         for field in list(object, "fields", place)? {
             let name = field.get("name").and_then(Json::as_str);
             let name = name.ok_or_else(|| place.wrong("a field without a name"))?;
             let place = Place::Field(name, place);
             let ty = field.get("type").ok_or_else(|| place.wrong("no type"))?;
-            if read.iter().any(|(known, _)| **known == *name) {
+            if !known.insert(name) {
                 return Err(place.wrong("two fields of one name"));
             }
             read.push((name.into(), self.node(ty, &space, &place)?));

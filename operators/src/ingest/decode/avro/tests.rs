@@ -328,6 +328,8 @@ fn a_number_leads_to_its_schema_which_is_asked_for_once() {
         (&b""[..], "empty"),
         (&b"{\"a\":1}"[..], "its first byte is not 0"),
         (&b"\0\0\0\0"[..], "shorter than the 5 bytes"),
+        (&b"\0\x80\0\0\0datum"[..], "the number of its schema is negative"),
+        (&b"\0\xff\xff\xff\xff"[..], "the number of its schema is negative"),
     ] {
         match read(record, &mut into) {
             Err(Refused::Malformed(error)) => assert!(error.to_string().contains(why), "{error}"),

@@ -2,6 +2,8 @@
 
 use super::*;
 use proptest::prelude::*;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 
 /// A schema that has everything, and a datum of it.
 pub(super) fn everything() -> (SourcePlan, Arc<str>, Vec<u8>) {
@@ -153,6 +155,163 @@ fn what_is_used_often_is_compiled_once() {
     let plain = source(Vec::new());
     let why = decode(&plain, &record(&[("x", ty)]), &[0]);
     assert!(why.is_err());
+}
+
+/// Unions of records whose fields are unions of records: 14 million ways through them, none of which
+/// takes a step at its end.
+#[test]
+fn branches_of_branches_meet_their_bound() {
+    let of = |prefix: &str, names: u32, branches: &Json| -> Vec<_> {
+        let fields = match branches {
+            Json::Null => json!([]),
+            branches => json!([{"name": "b", "type": branches}]),
+        };
+        let name = |n| json!({"type": "record", "name": format!("{prefix}{n}"), "fields": fields});
+        (0..names).map(name).collect()
+    };
+    let named = |prefix: &str, names: u32| -> Vec<_> {
+        (0..names).map(|n| json!(format!("{prefix}{n}"))).collect()
+    };
+    let schema = record(&[
+        ("e", json!(of("E", 600, &Json::Null))),
+        ("d", json!(of("D", 150, &json!(named("E", 600))))),
+        ("a", json!(of("A", 150, &json!(named("D", 150))))),
+    ]);
+    let deep = source(vec![field("x", "a.b.b.c", Type::Text)]);
+    let why = incompatible(&deep, &schema);
+    assert!(why.contains("takes more than 262144 steps"), "{why}");
+    let shallow = source(vec![field("x", "a.c", Type::Text)]);
+    let first = datum(&[vec![0], vec![0, 0], vec![0, 0, 0]]);
+    assert_eq!(decode(&shallow, &schema, &first), Ok(vec![Value::Null]));
+}
+
+/// Bytes with some damage: others, cuts, insertions, parts that come again.
+fn damaged(rng: &mut SmallRng, bytes: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..rng.random_range(1..5) {
+        let at = rng.random_range(0..=bytes.len());
+        let end = rng.random_range(at..=bytes.len().min(at + 40));
+        match rng.random_range(0..6) {
+            0 => drop(bytes.splice(at..at, [rng.random()])),
+            1 => drop(bytes.drain(at..end)),
+            2 => drop(bytes.splice(at..at, bytes[at..end].to_vec())),
+            3 => drop(bytes.splice(at..end, pieces[rng.random_range(0..pieces.len())].to_vec())),
+            4 => bytes.truncate(at.max(bytes.len() / 2)),
+            _ => bytes
+                .iter_mut()
+                .skip(at)
+                .take(1)
+                .for_each(|byte| *byte ^= 1 << rng.random_range(0..8)),
+        }
+    }
+    bytes
+}
+
+/// How many damaged datums and schemas are read.
+const DAMAGED: usize = 15_000;
+
+#[test]
+fn a_damaged_datum_is_a_row_or_leaves_no_trace() {
+    let (source, schema, datum) = everything();
+    let mut rng = SmallRng::seed_from_u64(1);
+    let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
+    let mut extents = Extents::new(&schema).unwrap();
+    let huge = [long(i64::MAX), long(i64::MIN), long(-1), vec![0xff; 11], vec![0x80; 9]];
+    let huge: Vec<_> = huge.iter().map(Vec::as_slice).collect();
+    let (mut rows, mut bad) = (0, 0);
+    for _ in 0..DAMAGED {
+        let datum = damaged(&mut rng, &datum, &huge);
+        match decoder.decode_datum(&schema, &datum, &mut into) {
+            Ok(()) => {
+                rows += 1;
+                // What can be read can be skipped, and is as long.
+                assert_eq!(extents.of(&datum), Ok(datum.len()), "{datum:?}");
+            }
+            Err(Refused::Malformed(error)) => {
+                bad += 1;
+                assert!(error.to_string().len() < 500, "{error}");
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+        assert_eq!(into.rows(), rows);
+        assert!(into.columns.iter().all(|c| c.words.len() == rows && c.valid.len() == rows));
+    }
+    assert!(rows > DAMAGED / 200 && bad > DAMAGED / 2, "{rows} {bad}");
+    assert_eq!(decoder.decode_datum(&schema, &datum, &mut into), Ok(()));
+}
+
+/// Any part of `tree`, deep ones as likely as others.
+fn part<'t>(rng: &mut SmallRng, tree: &'t mut Json) -> &'t mut Json {
+    let inner = match tree {
+        Json::Array(list) => list.len(),
+        Json::Object(object) => object.len(),
+        _ => 0,
+    };
+    if inner == 0 || rng.random_bool(0.15) {
+        return tree;
+    }
+    let at = rng.random_range(0..inner);
+    match tree {
+        Json::Array(list) => part(rng, &mut list[at]),
+        Json::Object(object) => part(rng, object.values_mut().nth(at).unwrap()),
+        _ => tree,
+    }
+}
+
+#[test]
+fn a_damaged_schema_is_a_schema_or_says_what_is_wrong() {
+    let (source, schema, datum) = everything();
+    let mut rng = SmallRng::seed_from_u64(2);
+    let words = [
+        "null",
+        "\"long\"",
+        "\"R\"",
+        "\"T\"",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "-1",
+        "1e9",
+        "\"\"",
+        "\"type\":",
+        "\"items\":",
+        "\"fields\":[]",
+        "\"name\":\"T\"",
+        "\"size\":99999999999",
+        "\"scale\":4000000000",
+        "\"array\"",
+        "\"namespace\":\"x\"",
+        "[\"null\",\"T\"]",
+        "{\"type\":\"map\",\"values\":\"R\"}",
+    ];
+    let words: Vec<_> = words.iter().map(|word| word.as_bytes()).collect();
+    let whole: Json = serde_json::from_str(&schema).unwrap();
+    let (mut rows, mut schemas, mut bad) = (0, 0, 0);
+    for _ in 0..DAMAGED / 3 {
+        let text: Arc<str> = if rng.random_bool(0.3) {
+            String::from_utf8_lossy(&damaged(&mut rng, schema.as_bytes(), &words)).into()
+        } else {
+            let mut tree = whole.clone();
+            for _ in 0..rng.random_range(1..4) {
+                let part = part(&mut rng, &mut whole.clone()).clone();
+                *self::part(&mut rng, &mut tree) = part;
+            }
+            tree.to_string().into()
+        };
+        match decode(&source, &text, &datum) {
+            Ok(_) => rows += 1,
+            Err(Refused::Malformed(_)) => bad += 1,
+            Err(Refused::Schema(why)) => {
+                schemas += 1;
+                assert!(why.starts_with("the schema of the file "), "{why}");
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+        drop(Extents::new(&text).map(|mut extents| extents.of(&datum)));
+    }
+    assert!(rows > 100 && schemas > DAMAGED / 10 && bad > 100, "{rows} {schemas} {bad}");
 }
 
 proptest! {
