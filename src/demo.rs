@@ -90,6 +90,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         kafka: None,
         instead: &[],
         metrics: observer.metrics.first().cloned(),
+        status: &[],
     };
     let tables = OpenTables::open(&run.plan, &config, &|| true)?.unwrap_or_default();
     let engine = start(&run, &observer, &traffic, &store, &letters, tables)?;

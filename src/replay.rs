@@ -132,7 +132,8 @@ fn tables(job: &Job, args: &ReplayArgs) -> Result<OpenTables, Failure> {
         };
         instead.push((at, given.file.clone()));
     }
-    let config = TablesConfig { reload: false, kafka: None, instead: &instead, metrics: None };
+    let config =
+        TablesConfig { reload: false, kafka: None, instead: &instead, metrics: None, status: &[] };
     Ok(OpenTables::open(&job.plan, &config, &|| true)?.unwrap_or_default())
 }
 

@@ -192,6 +192,7 @@ impl Job {
             kafka: Some(connect::kafka(&self.settings.kafka)),
             instead: &[],
             metrics: self.observer.metrics.first().cloned(),
+            status: self.service.tables(),
         };
         OpenTables::open(&self.engine.plan, &config, keep_trying)
     }

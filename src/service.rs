@@ -23,6 +23,7 @@ use crate::metrics::{Scrape, render};
 use crate::online::OnlineStore;
 use crate::process::ProcessUsage;
 use crate::registry::Registry;
+use crate::tables::TableStatus;
 use crate::text::count_text;
 use catch_up::CatchUp;
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ pub struct Service {
     store: Arc<dyn OnlineStore>,
     kafka: Option<Arc<KafkaStatus>>,
     registry: Option<Arc<Registry>>,
+    tables: Vec<Arc<TableStatus>>,
     logs: Vec<LogStatus>,
     files: Vec<PathBuf>,
     stall_after: Duration,
@@ -71,6 +73,7 @@ impl Service {
         stall_after: Duration,
     ) -> Self {
         Service {
+            tables: TableStatus::of(plan.tables.len()),
             plan,
             observer,
             store,
@@ -169,6 +172,19 @@ impl Service {
         self.registry.as_ref().map(|registry| snapshots::registry(registry.status()))
     }
 
+    /// By reference table, whom to tell how it is doing.
+    pub fn tables(&self) -> &[Arc<TableStatus>] {
+        &self.tables
+    }
+
+    fn table_components(&self) -> impl Iterator<Item = Component> {
+        let metrics = self.observer.metrics.first();
+        self.plan.tables.iter().zip(&self.tables).enumerate().map(move |(at, (table, status))| {
+            let rows = metrics.and_then(|metrics| metrics.tables.get(at)).map(|it| it.rows.get());
+            components::table(&table.name, rows.unwrap_or(0), status)
+        })
+    }
+
     /// The sinks that write logs, as of now.
     pub fn logs(&self) -> Vec<LogSinkSnapshot> {
         self.logs.iter().map(|status| status()).collect()
@@ -231,6 +247,7 @@ impl Introspect for Service {
     fn health(&self) -> Health {
         let mut components = self.sources();
         components.extend(self.registry().as_ref().map(components::registry));
+        components.extend(self.table_components());
         components.push(components::online(&self.online()));
         components.extend(self.logs().iter().map(components::log_sink));
         components.extend(self.workers());

@@ -6,9 +6,11 @@
 
 mod csv;
 mod file;
+mod status;
 mod topic;
 
 pub use csv::{CsvError, TABLE_BYTES_MAX};
+pub use status::TableStatus;
 
 use crate::failure::Failure;
 use crate::kafka::KafkaConfig;
@@ -32,6 +34,8 @@ pub struct TablesConfig<'a> {
     pub instead: &'a [(usize, PathBuf)],
     /// Where it is counted what could not be read: those of worker 0.
     pub metrics: Option<Arc<WorkerMetrics>>,
+    /// By table, whom to tell how it is doing; nobody where there are fewer.
+    pub status: &'a [Arc<TableStatus>],
 }
 
 enum Opened {
@@ -60,6 +64,7 @@ impl OpenTables {
         let mut tables = Vec::new();
         for (at, table) in plan.tables.iter().enumerate() {
             let metrics = config.metrics.clone();
+            let status = config.status.get(at).cloned().unwrap_or_default();
             let instead = config.instead.iter().find(|(table, _)| *table == at);
             let opened = match (&table.from, instead) {
                 (_, Some((_, path))) => {
@@ -72,13 +77,13 @@ impl OpenTables {
                     let mut file = FileTable::once(table, path).map_err(Failure::failed)?;
                     if config.reload {
                         let every = Duration::from_millis(*reload);
-                        file = file.watched(at, every, metrics).map_err(Failure::failed)?;
+                        file = file.watched(at, every, metrics, status).map_err(Failure::failed)?;
                     }
                     Opened::File(Box::new(file))
                 }
                 (TableFrom::Topic { source }, _) => {
                     let Some(kafka) = &config.kafka else { return Err(no_topics(table)) };
-                    match TopicTable::open(table, source, kafka, keep_trying)? {
+                    match TopicTable::open(table, source, kafka, &status, keep_trying)? {
                         Some(topic) => Opened::Topic(topic),
                         None => return Ok(None),
                     }

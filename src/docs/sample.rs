@@ -46,7 +46,8 @@ fn computed(
         sealing: Sealing::None,
         online: Online::AtEnd,
     };
-    let config = TablesConfig { reload: false, kafka: None, instead: &[], metrics: None };
+    let config =
+        TablesConfig { reload: false, kafka: None, instead: &[], metrics: None, status: &[] };
     // Without its tables (one is a topic, or its file is elsewhere) a job has no examples.
     let Ok(Some(tables)) = OpenTables::open(&plan, &config, &|| true) else {
         return Ok(plan.views.iter().map(|_| None).collect());

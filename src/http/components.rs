@@ -5,6 +5,7 @@ use crate::metrics::snapshot::{
     Breaker, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot,
 };
 use crate::process::{self, ProcessUsage};
+use crate::tables::TableStatus;
 use crate::text::{bytes_text, count_text, duration_short};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -109,6 +110,16 @@ pub fn registry(snapshot: &RegistrySnapshot) -> Component {
     Component { name: "schema registry".to_owned(), kind: Part::Registry, state, reason }
 }
 
+/// A reference table that holds so many rows.
+pub fn table(name: &str, rows: u64, status: &TableStatus) -> Component {
+    let (state, reason) = match (status.down(), status.refused()) {
+        (Some(why), _) => (State::Down, why),
+        (None, Some(why)) => (State::Degraded, format!("{why}; the version before stays")),
+        (None, None) => (State::Ok, format!("{} rows", count_text(rows))),
+    };
+    Component { name: name.to_owned(), kind: Part::Table, state, reason }
+}
+
 /// A source that needs no one else: files, the generator.
 pub fn local_source(source: &str, reason: String) -> Component {
     Component { name: source.to_owned(), kind: Part::Source, state: State::Ok, reason }
@@ -205,6 +216,16 @@ mod tests {
         let down = RegistrySnapshot { down: Some("refused".to_owned()), ..lacks };
         assert_eq!(registry(&down).state, State::Down);
         assert_eq!(registry(&down).reason, "refused; 2 schemas are waited for");
+    }
+
+    #[test]
+    fn a_table_whose_newest_version_is_refused_is_degraded() {
+        let status = TableStatus::default();
+        assert_eq!(table("levels", 1_234, &status).reason, "1,234 rows");
+        status.set_refused(Some("line 2 is wrong".to_owned()));
+        let component = table("levels", 1_234, &status);
+        assert_eq!(component.state, State::Degraded);
+        assert_eq!(component.reason, "line 2 is wrong; the version before stays");
     }
 
     #[test]

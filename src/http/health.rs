@@ -25,6 +25,8 @@ pub enum Part {
     Source,
     /// The schema registry that sources ask.
     Registry,
+    /// A reference table.
+    Table,
     /// The online store, the sealed rows, or the dead letters.
     Sink,
     /// A worker thread.

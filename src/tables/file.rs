@@ -1,6 +1,7 @@
 //! A table's file, looked at again and again.
 
 use super::csv::{self, CsvError};
+use super::status::TableStatus;
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -81,12 +82,13 @@ impl FileTable {
         }
     }
 
-    /// Looks at the file `every` so often, as table `at` of the job.
+    /// Looks at the file `every` so often, as table `at` of the job, and tells `status` of it.
     pub fn watched(
         mut self,
         at: usize,
         every: Duration,
         metrics: Option<Arc<WorkerMetrics>>,
+        status: Arc<TableStatus>,
     ) -> Result<Self, NoThread> {
         let (end, ended) = channel();
         let (sender, versions) = sync_channel(VERSIONS_MAX);
@@ -96,6 +98,7 @@ impl FileTable {
             mark: self.mark,
             refused: None,
             metrics: metrics.map(|metrics| (metrics, at)),
+            status,
         };
         let look = move || {
             while matches!(ended.recv_timeout(every), Err(RecvTimeoutError::Timeout)) {
@@ -142,19 +145,28 @@ struct Watch {
     /// Of the newest that could not be, so that it is told once. `None` inside: there is no file.
     refused: Option<Option<Mark>>,
     metrics: Option<(Arc<WorkerMetrics>, usize)>,
+    status: Arc<TableStatus>,
 }
 
 impl Watch {
     /// The rows, if the file has changed.
     fn look(&mut self) -> Option<Vec<TableRow>> {
         let now = std::fs::metadata(&self.path).ok().map(|metadata| mark(&metadata));
-        if now.is_some() && now == self.mark || self.refused == Some(now) {
+        if now.is_some() && now == self.mark {
+            // As when the one in use has been put back.
+            if self.refused.take().is_some() {
+                self.status.set_refused(None);
+            }
+            return None;
+        }
+        if self.refused == Some(now) {
             return None;
         }
         match steady(&self.table, &self.path) {
             Ok((rows, mark)) => {
                 self.mark = Some(mark);
                 self.refused = None;
+                self.status.set_refused(None);
                 Some(rows)
             }
             // It is read again when it has come to rest.
@@ -162,6 +174,7 @@ impl Watch {
             Err(error) => {
                 self.refused = Some(now);
                 tracing::error!(table = self.table.name, "{error}; the version before stays");
+                self.status.set_refused(Some(error.to_string()));
                 if let Some((metrics, at)) = &self.metrics
                     && let Some(table) = metrics.tables.get(*at)
                 {
@@ -235,28 +248,37 @@ mod tests {
         assert!(missing.starts_with("cannot read the table \"levels\" from "), "{missing}");
         std::fs::write(&path, "user,level\na,1\n").unwrap();
         let table = FileTable::once(&plan(), &path).unwrap();
-        let metrics = metrics();
+        let (metrics, status) = (metrics(), Arc::<TableStatus>::default());
         let mut watch = Watch {
             table: plan(),
             path: path.clone(),
             mark: table.mark,
             refused: None,
             metrics: Some((Arc::clone(&metrics), 0)),
+            status: Arc::clone(&status),
         };
         assert!(watch.look().is_none(), "it is as it was");
+        let before = path.with_extension("before");
+        std::fs::rename(&path, &before).unwrap();
         std::fs::write(&path, "user,level\na,many\n").unwrap();
         for _ in 0..3 {
             assert!(watch.look().is_none());
             assert_eq!(metrics.tables[0].failures.get(), 1);
+            assert!(status.refused().is_some_and(|why| why.contains("line 2, column \"level\"")));
         }
+        std::fs::rename(&before, &path).unwrap();
+        assert!(watch.look().is_none());
+        assert_eq!(status.refused(), None, "the one in use is back");
         std::fs::remove_file(&path).unwrap();
         for _ in 0..3 {
             assert!(watch.look().is_none());
             assert_eq!(metrics.tables[0].failures.get(), 2);
         }
+        assert!(status.refused().is_some_and(|why| why.contains("see that the file is there")));
         std::fs::write(&path, "user,level\na,1\nbb,22\n").unwrap();
         assert_eq!(watch.look().map(|rows| rows.len()), Some(2));
         assert!(watch.look().is_none());
+        assert_eq!(status.refused(), None);
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -1,9 +1,11 @@
 //! A table's topic: a source of its own, read wholly by worker 0.
 
+use super::status::TableStatus;
 use crate::failure::Failure;
 use crate::kafka::{KafkaConfig, KafkaError, KafkaSource, KafkaStatus, SourceTopic};
 use crate::source::Waker;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::plan::{SourcePlan, TablePlan};
 use tidemark_operators::reference::input::TopicFeed;
@@ -23,6 +25,7 @@ impl TopicTable {
         table: &TablePlan,
         source: &SourcePlan,
         kafka: &KafkaConfig,
+        status: &TableStatus,
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<Option<Self>, Failure> {
         kafka.check().map_err(Failure::usage)?;
@@ -32,7 +35,9 @@ impl TopicTable {
             start: source.start,
             offsets: BTreeMap::new(),
         };
-        match KafkaSource::open(kafka, vec![topic], 1, &KafkaStatus::new(), keep_trying) {
+        let reached = KafkaStatus::new();
+        status.set_topic(Arc::clone(&reached));
+        match KafkaSource::open(kafka, vec![topic], 1, &reached, keep_trying) {
             Ok(source) => Ok(Some(TopicTable { table: table.name.clone(), source })),
             Err(error @ KafkaError::Stopped { .. }) => {
                 tracing::info!("{error}");

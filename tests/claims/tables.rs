@@ -196,7 +196,8 @@ fn a_version_with_a_mistake_is_counted_and_the_one_before_stays() {
 #[test]
 fn a_first_version_with_a_mistake_stops_the_job_and_names_its_place() {
     let folder = Folder::new("first", "u,1,one,\nv,many,two,\n");
-    let config = TablesConfig { reload: false, kafka: None, instead: &[], metrics: None };
+    let config =
+        TablesConfig { reload: false, kafka: None, instead: &[], metrics: None, status: &[] };
     let failure = OpenTables::open(&folder.plan(), &config, &|| true).err().unwrap().to_string();
     let place = format!("in {}, line 3, column \"level\"", folder.table().display());
     assert!(failure.contains(&place) && failure.contains("\"many\" is no int"), "{failure}");
