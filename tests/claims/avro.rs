@@ -4,6 +4,7 @@
 
 mod differential;
 
+use crate::folder::Folder;
 use crate::memory::{Letters, Lines};
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -70,36 +71,11 @@ fn data(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/avro").join(name)
 }
 
-/// An empty folder, removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(name: &str) -> Self {
-        let name = format!("tidemark-avro-{name}-{}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Folder(path)
-    }
-
-    fn file(&self, name: &str, contents: impl AsRef<[u8]>) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, contents).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
 /// `tidemark replay` over `files`, one a partition: its exit code, its errors, its summary and the
 /// sealed rows.
 fn replay(folder: &Folder, format: &str, files: &[PathBuf]) -> (i32, String, String, String) {
-    let job = folder.file("job.toml", job(format));
-    let sealed = folder.file("sealed.jsonl", "");
+    let job = folder.write("job.toml", job(format));
+    let sealed = folder.write("sealed.jsonl", "");
     let files: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
     let output = Command::new(env!("CARGO_BIN_EXE_tidemark"))
         .arg("replay")
@@ -132,7 +108,7 @@ fn avro_files_give_the_rows_of_the_same_events_as_json_byte_for_byte() {
         assert!(avro == json, "{codec}:\n{avro}\n{json}");
     }
     let packed = zstd::encode_all(&*std::fs::read(data("first-null.avro")).unwrap(), 1).unwrap();
-    let packed = folder.file("packed", packed);
+    let packed = folder.write("packed", packed);
     assert!(rows(&folder, "format = \"avro\"", &[packed]) == json);
 }
 
@@ -149,7 +125,7 @@ fn a_file_that_is_damaged_says_where_and_what_to_do() {
     let folder = Folder::new("damaged");
     let whole = |codec: &str| std::fs::read(data(&format!("first-{codec}.avro"))).unwrap();
     let says = |bytes: &[u8], format: &str, parts: &[&str]| {
-        let file = folder.file("bad.avro", bytes);
+        let file = folder.write("bad.avro", bytes);
         let (code, errors, ..) = replay(&folder, format, std::slice::from_ref(&file));
         assert_eq!(code, 1, "{errors}");
         for part in parts.iter().chain(&["bad.avro", "repair or replace the file"]) {

@@ -1,9 +1,9 @@
 //! Filters over what is looked up, against the same filters over fields that say the same.
 
+use crate::folder::Folder;
 use crate::memory::{Log, Run, replay};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use std::path::PathBuf;
 use std::sync::Arc;
 use tidemark::engine::Online;
 use tidemark::job_file;
@@ -128,33 +128,21 @@ fn history(rows: &Rows, random: &mut SmallRng) -> Log {
     log
 }
 
-/// A folder with both jobs and the table; removed at the end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new(rows: &Rows) -> Folder {
-        let path = std::env::temp_dir().join(format!("tidemark-looked-up-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        let mut table = "place,risk,label,since\n".to_owned();
-        for (place, risk, label, since) in rows {
-            let (whole, label) = (risk / 100, label.unwrap_or(""));
-            table.push_str(&format!("p{place},{whole}.{:02},{label},{since}\n", risk % 100));
-        }
-        std::fs::write(path.join("places.csv"), table).unwrap();
-        Folder(path)
+/// A folder with the table.
+fn folder(rows: &Rows) -> Folder {
+    let mut table = "place,risk,label,since\n".to_owned();
+    for (place, risk, label, since) in rows {
+        let (whole, label) = (risk / 100, label.unwrap_or(""));
+        table.push_str(&format!("p{place},{whole}.{:02},{label},{since}\n", risk % 100));
     }
-
-    fn plan(&self, fields: &str) -> Arc<Plan> {
-        let path = self.0.join("job.toml");
-        std::fs::write(&path, JOB.replace("FIELDS", fields)).unwrap();
-        job_file::load(path.to_str().unwrap()).unwrap_or_else(|e| panic!("{e}")).plan
-    }
+    let folder = Folder::new("looked-up");
+    folder.write("places.csv", table);
+    folder
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+fn plan(folder: &Folder, fields: &str) -> Arc<Plan> {
+    let path = folder.write("job.toml", JOB.replace("FIELDS", fields));
+    job_file::load(path.to_str().unwrap()).unwrap_or_else(|e| panic!("{e}")).plan
 }
 
 #[test]
@@ -162,10 +150,10 @@ fn a_filter_over_what_is_looked_up_gives_what_one_over_fields_that_say_the_same_
     for seed in 0..6 {
         let mut random = SmallRng::seed_from_u64(seed);
         let rows = rows(&mut random);
-        let folder = Folder::new(&rows);
+        let folder = folder(&rows);
         let log = history(&rows, &mut random);
-        let given = replay(&folder.plan(GIVEN), &log, &Run::default());
-        let plan = folder.plan(LOOKED_UP);
+        let given = replay(&plan(&folder, GIVEN), &log, &Run::default());
+        let plan = plan(&folder, LOOKED_UP);
         assert!(plan.entities.iter().all(|entity| !entity.late.is_empty()));
         for workers in [1, 2, 3] {
             let online = if workers == 2 { Online::EveryStep } else { Online::AtEnd };

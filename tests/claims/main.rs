@@ -14,6 +14,8 @@ mod catalogue;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod folder;
+#[cfg(test)]
 mod found_later;
 #[cfg(test)]
 mod kafka;

@@ -774,7 +774,7 @@ fn memory_is_limited_when_asked_and_the_alert_rises_at_its_threshold() {
 
 #[test]
 fn tls_with_a_private_authority_works_and_an_unknown_one_is_refused() {
-    let folder = servers::Folder::new("tls");
+    let folder = crate::folder::Folder::new("tls");
     let path = |name: &str| folder.path().join(name).display().to_string();
     let (cert, key) = (path("cert.pem"), path("key.pem"));
     let made = std::process::Command::new("openssl")

@@ -4,7 +4,8 @@ mod folder;
 mod front;
 mod topic;
 
-use crate::redis_server::{Folder, free_port};
+use crate::folder::Folder;
+use crate::redis_server::free_port;
 use crate::servers::Server;
 use front::{Front, Mode};
 use serde_json::{Value, json};

@@ -1,7 +1,8 @@
 //! `tidemark run` and `tidemark get`, as the binary, against a real broker and a real Redis.
 
+use crate::folder::Folder;
 use crate::memory::{self, Record, Run};
-use crate::redis_server::{Folder, Redis, free_port};
+use crate::redis_server::{Redis, free_port};
 use crate::servers::shared_kafka;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};

@@ -1,5 +1,6 @@
 //! Reference tables: which version an event is looked up in, and when that is settled.
 
+use crate::folder::Folder;
 use crate::scripted::{Shown, Step, records, run, until};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -43,39 +44,30 @@ greatest = { aggregate = "max", of = "level", window = "1m" }
 high = { aggregate = "count", where = 'level > 5', window = "1m" }
 "#;
 
-/// A folder with the job, and the table beside it; removed at the end.
-struct Folder(PathBuf);
+/// A folder with the job, and the table beside it.
+struct Job(Folder);
 
-impl Folder {
-    fn new(name: &str, table: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("tidemark-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(path.join("tables")).unwrap();
-        std::fs::write(path.join("levels.toml"), JOB).unwrap();
-        let folder = Folder(path);
-        folder.write(table);
-        folder
+impl Job {
+    fn new(name: &str, table: &str) -> Job {
+        let job = Job(Folder::new(name));
+        job.0.write("levels.toml", JOB);
+        job.write(table);
+        job
     }
 
     fn table(&self) -> PathBuf {
-        self.0.join("tables/levels.csv")
+        self.0.path().join("tables/levels.csv")
     }
 
     /// Replaces the table as one should: by renaming.
     fn write(&self, table: &str) {
-        let new = self.0.join("new.csv");
-        std::fs::write(&new, format!("user,level,name,since\n{table}")).unwrap();
+        let new = self.0.write("tables/new.csv", format!("user,level,name,since\n{table}"));
         std::fs::rename(new, self.table()).unwrap();
     }
 
     fn plan(&self) -> Arc<Plan> {
-        let job = job_file::load(self.0.join("levels.toml").to_str().unwrap());
+        let job = job_file::load(&self.0.file("levels.toml"));
         job.unwrap_or_else(|e| panic!("{e}")).plan
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
@@ -117,8 +109,8 @@ fn at_frontier(ts: u64) -> impl Fn(&Observer, &Shown) -> bool + Send {
 
 #[test]
 fn a_reload_changes_events_from_its_time_on_and_no_other_live_and_sealed() {
-    let folder = Arc::new(Folder::new("reload", "u,1,one,\n"));
-    let (plan, files) = (folder.plan(), Arc::clone(&folder));
+    let job = Arc::new(Job::new("reload", "u,1,one,\n"));
+    let (plan, files) = (job.plan(), Arc::clone(&job));
     let script: Vec<Step> = vec![
         records(0, &[event(1_000), event(20_000)]),
         until("the first is sealed", at_frontier(15_000)),
@@ -160,10 +152,10 @@ fn a_reload_changes_events_from_its_time_on_and_no_other_live_and_sealed() {
 fn rows_are_valid_from_their_own_time_on_and_without_one_the_default_counts() {
     let since = |ts: u64| T + ts;
     let rows = format!("u,2,two,{}\nu,1,one,{}\nu,3,,{}\n", since(20), since(10), since(30));
-    let folder = Folder::new("valid", &rows);
+    let job = Job::new("valid", &rows);
     let events = [9, 10, 19, 20, 30].map(event);
     let script = vec![records(0, &events)];
-    let outcome = run(&folder.plan(), Limits::default(), None, vec![script]);
+    let outcome = run(&job.plan(), Limits::default(), None, vec![script]);
     let expected = [
         (9, row(0, None, 1, 0.0, 0)),
         (10, row(1, Some("one"), 2, 1.0, 1)),
@@ -176,8 +168,8 @@ fn rows_are_valid_from_their_own_time_on_and_without_one_the_default_counts() {
 
 #[test]
 fn a_version_with_a_mistake_is_counted_and_the_one_before_stays() {
-    let folder = Arc::new(Folder::new("mistake", "u,1,one,\n"));
-    let (plan, files) = (folder.plan(), Arc::clone(&folder));
+    let job = Arc::new(Job::new("mistake", "u,1,one,\n"));
+    let (plan, files) = (job.plan(), Arc::clone(&job));
     let script: Vec<Step> = vec![
         records(0, &[event(1_000)]),
         until("it is shown", |_, shown| newest(shown).is_some()),
@@ -195,10 +187,10 @@ fn a_version_with_a_mistake_is_counted_and_the_one_before_stays() {
 
 #[test]
 fn a_first_version_with_a_mistake_stops_the_job_and_names_its_place() {
-    let folder = Folder::new("first", "u,1,one,\nv,many,two,\n");
+    let job = Job::new("first", "u,1,one,\nv,many,two,\n");
     let config =
         TablesConfig { reload: false, kafka: None, instead: &[], metrics: None, status: &[] };
-    let failure = OpenTables::open(&folder.plan(), &config, &|| true).err().unwrap().to_string();
-    let place = format!("in {}, line 3, column \"level\"", folder.table().display());
+    let failure = OpenTables::open(&job.plan(), &config, &|| true).err().unwrap().to_string();
+    let place = format!("in {}, line 3, column \"level\"", job.table().display());
     assert!(failure.contains(&place) && failure.contains("\"many\" is no int"), "{failure}");
 }

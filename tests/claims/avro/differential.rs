@@ -105,14 +105,14 @@ fn row(decoded: &Decoded) -> (u64, Vec<Option<Vec<u8>>>) {
 
 #[test]
 fn random_events_of_another_implementation_are_what_they_are_as_json() {
-    let folder = super::Folder::new("differential");
+    let folder = crate::folder::Folder::new("differential");
     let (mut rows, mut malformed, mut refused) = (0, 0, 0);
     let text = std::fs::read_to_string(data("random.jsonl")).unwrap();
     for (number, line) in (1..).zip(text.lines()) {
         let case: Case = serde_json::from_str(line).unwrap();
         let byte = |at: &[u8]| u8::from_str_radix(std::str::from_utf8(at).unwrap(), 16).unwrap();
         let container: Vec<u8> = case.container.as_bytes().chunks(2).map(byte).collect();
-        let batches = batches(&folder.file("events.avro", container));
+        let batches = batches(&folder.write("events.avro", container));
         let mut avro = AvroDecoder::new(&source(&case.fields, Format::Avro));
         let mut json = Decoder::new(&source(&case.fields, Format::Json));
         let (mut read, mut expected) = (Decoded::default(), Decoded::default());

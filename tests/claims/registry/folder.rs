@@ -1,6 +1,6 @@
 //! A folder of `.avsc` instead of a registry.
 
-use crate::redis_server::Folder;
+use crate::folder::Folder;
 use std::process::Command;
 use tidemark::registry::FolderSchemas;
 use tidemark_operators::ingest::schemas::{Schema, Schemas};

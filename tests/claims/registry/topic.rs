@@ -2,8 +2,9 @@
 
 use super::front::{Front, Mode};
 use super::register_avro;
+use crate::folder::Folder;
 use crate::memory::{Output, Record};
-use crate::redis_server::{Folder, Redis};
+use crate::redis_server::Redis;
 use crate::run::{
     Process, component, expected, hashes, kafka, settings, traffic, until, until_stored,
 };
