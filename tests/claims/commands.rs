@@ -213,13 +213,20 @@ fn busiest(line: &str) -> Option<String> {
     line.split_whitespace().find(|word| word.starts_with("card_")).map(str::to_owned)
 }
 
+/// Records a second, as a line says.
+fn rate(line: &str) -> u64 {
+    let (before, _) = line.split_once(" events/s").unwrap();
+    before.split_whitespace().last().unwrap().replace(',', "").parse().unwrap()
+}
+
 #[test]
 fn a_demo_in_a_pipe_prints_lines_answers_over_http_and_ends_cleanly_by_ctrl_c() {
     for workers in [1, 2] {
         let mut demo = Demo::start(&format!("--workers {workers}"));
         let (line, card) = loop {
             let line = demo.line();
-            if let Some(card) = busiest(&line) {
+            // While the past is played a minute of event time may take less than a moment.
+            if let Some(card) = busiest(&line).filter(|_| rate(&line) < 1_000) {
                 break (line, card);
             }
         };
