@@ -85,13 +85,8 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         .with_log(Box::new(move || written.status()));
     let http = HttpServer::start(settings.http.address(), Arc::new(service))?;
 
-    let config = TablesConfig {
-        reload: true,
-        kafka: None,
-        instead: &[],
-        metrics: observer.metrics.first().cloned(),
-        status: &[],
-    };
+    let metrics = observer.metrics.first().cloned();
+    let config = TablesConfig { reload: true, metrics, ..TablesConfig::default() };
     let tables = OpenTables::open(&run.plan, &config, &|| true)?.unwrap_or_default();
     let engine = start(&run, &observer, &traffic, &store, &letters, tables)?;
     let memory = MemoryGuard::default();

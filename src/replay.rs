@@ -132,8 +132,7 @@ fn tables(job: &Job, args: &ReplayArgs) -> Result<OpenTables, Failure> {
         };
         instead.push((at, given.file.clone()));
     }
-    let config =
-        TablesConfig { reload: false, kafka: None, instead: &instead, metrics: None, status: &[] };
+    let config = TablesConfig { instead: &instead, ..TablesConfig::default() };
     Ok(OpenTables::open(&job.plan, &config, &|| true)?.unwrap_or_default())
 }
 

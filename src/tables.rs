@@ -24,7 +24,8 @@ use tidemark_operators::plan::{Plan, TableFrom, TablePlan};
 use tidemark_operators::reference::input::TableInput;
 use topic::TopicTable;
 
-/// How a job's tables are read.
+/// How a job's tables are read. By default once, from where the job says, and files only.
+#[derive(Default)]
 pub struct TablesConfig<'a> {
     /// Whether files are looked at again while the job runs.
     pub reload: bool,

@@ -3,6 +3,7 @@
 use crate::compile;
 use crate::declare::JobDeclared;
 use crate::document::{Document, JobErrors};
+use std::fmt;
 use std::sync::Arc;
 use tidemark_operators::plan::Plan;
 
@@ -34,8 +35,31 @@ pub struct SourceText {
     pub fields: Vec<(String, Vec<String>)>,
     /// Named expressions over its fields: name and text.
     pub definitions: Vec<(String, String)>,
-    /// What its events are looked up in: name and text.
-    pub lookups: Vec<(String, String)>,
+    /// What its events are looked up in.
+    pub lookups: Vec<LookupText>,
+}
+
+/// What people read about a lookup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookupText {
+    /// Its name in expressions.
+    pub name: String,
+    /// The column whose value it is.
+    pub column: String,
+    /// The table.
+    pub table: String,
+    /// The field that is the key.
+    pub key: String,
+    /// What it is where nothing is found, if that is not null.
+    pub default: Option<String>,
+}
+
+impl fmt::Display for LookupText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LookupText { column, table, key, default, .. } = self;
+        write!(f, "{column} of {table} by {key}")?;
+        default.as_ref().map_or(Ok(()), |default| write!(f, ", else {default}"))
+    }
 }
 
 /// What people read about a view.

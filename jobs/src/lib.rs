@@ -171,7 +171,7 @@ mod times;
 mod zone;
 
 pub use document::{JobErrors, Problem};
-pub use job::{FeatureText, Job, Service, SourceText, ViewText, load, plan_hash};
+pub use job::{FeatureText, Job, LookupText, Service, SourceText, ViewText, load, plan_hash};
 pub use shipped::{
     BEHAVIOR, FRAUD, IP_REPUTATION, PERSONALIZATION, SHIPPED, shipped, shipped_table,
 };

@@ -36,8 +36,8 @@ impl Job {
             for (name, definition) in &text.definitions {
                 writeln!(out, "  define  {name} = {definition}")?;
             }
-            for (name, lookup) in &text.lookups {
-                writeln!(out, "  lookup  {name} = {lookup}")?;
+            for lookup in &text.lookups {
+                writeln!(out, "  lookup  {} = {lookup}", lookup.name)?;
             }
         }
         for (table, description) in plan.tables.iter().zip(&self.tables) {
@@ -79,6 +79,16 @@ fn described(description: &str) -> String {
     if line.is_empty() { line } else { format!(": {line}") }
 }
 
+/// Where a topic is read from; `ago` is what is said of a time that is reckoned from the start.
+pub(crate) fn shown_start(start: Start, ago: &str) -> String {
+    match start {
+        Start::Earliest => "the earliest record".to_owned(),
+        Start::Latest => "the latest record".to_owned(),
+        Start::At(time) => times::show(time),
+        Start::Ago(length) => format!("{} {ago}", show_duration(length)),
+    }
+}
+
 fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     let format = match source.format {
         Format::Json => "json",
@@ -86,12 +96,7 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     };
     match &source.topic {
         Some(topic) => {
-            let start = match source.start {
-                Start::Earliest => "the earliest record".to_owned(),
-                Start::Latest => "the latest record".to_owned(),
-                Start::At(time) => times::show(time),
-                Start::Ago(length) => format!("{} ago", show_duration(length)),
-            };
+            let start = shown_start(source.start, "ago");
             writeln!(out, "  topic   {topic}, {format}, from {start}")?;
         }
         None => writeln!(out, "  files   {}, {format}", source.files.join(", "))?,

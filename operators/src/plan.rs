@@ -408,6 +408,23 @@ pub struct SessionSum {
     pub low: usize,
 }
 
+impl SessionSum {
+    /// The low part has so many bits.
+    const LOW_BITS: u32 = 62;
+
+    /// The sum that is kept as these parts.
+    #[inline]
+    pub fn total(high: i64, low: i64) -> i128 {
+        (i128::from(high) << Self::LOW_BITS) + i128::from(low)
+    }
+
+    /// The high and the low part of a sum.
+    #[inline]
+    pub fn parts(total: i128) -> (i64, i64) {
+        ((total >> Self::LOW_BITS) as i64, (total & ((1 << Self::LOW_BITS) - 1)) as i64)
+    }
+}
+
 /// How one source feeds an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntitySource {
@@ -609,6 +626,28 @@ pub enum Read {
         /// How long it is shown, and how far back it looks.
         horizon: Millis,
     },
+}
+
+impl Read {
+    /// The accumulators it reads; none where it reads last-event state.
+    pub fn accumulators(self) -> impl Iterator<Item = usize> {
+        let (first, second) = match self {
+            Read::Count { accumulator }
+            | Read::Sum { accumulator }
+            | Read::Avg { accumulator }
+            | Read::Stddev { accumulator }
+            | Read::Extreme { accumulator }
+            | Read::Distinct { accumulator }
+            | Read::Entropy { accumulator, .. }
+            | Read::HourShare { accumulator } => (Some(accumulator), None),
+            Read::Ratio { numerator, denominator } => (Some(numerator), Some(denominator)),
+            Read::SessionSum { .. }
+            | Read::Latest { .. }
+            | Read::LatestTime { .. }
+            | Read::Gap { .. } => (None, None),
+        };
+        first.into_iter().chain(second)
+    }
 }
 
 /// One view: a row per entity.

@@ -156,7 +156,7 @@ pub fn push_json(column: &Column, ty: Type, row: usize, out: &mut Vec<u8>) {
     };
     match ty {
         Type::Text => push_json_text(column.bytes(row).unwrap_or_default(), out),
-        Type::Ip => match column.bytes(row).and_then(crate::ingest::projection::address) {
+        Type::Ip => match column.bytes(row).and_then(crate::value::address) {
             Some(address) => {
                 // Writing to a vector does not fail.
                 let _ = write!(out, "\"{address}\"");

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::net::IpAddr;
 
 /// The type of an attribute, an expression or a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -150,6 +151,27 @@ impl Column {
         }
     }
 
+    /// Appends an address.
+    #[inline]
+    pub fn push_ip(&mut self, address: IpAddr) {
+        match address {
+            IpAddr::V4(v4) => self.push_bytes(&v4.octets()),
+            IpAddr::V6(v6) => self.push_bytes(&v6.octets()),
+        }
+    }
+
+    /// Appends any value.
+    pub fn push_value(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.push_null(),
+            Value::Int(v) | Value::Decimal(v) | Value::Timestamp(v) => self.push_int(*v),
+            Value::Double(v) => self.push_double(*v),
+            Value::Bool(v) => self.push_bool(*v),
+            Value::Text(text) => self.push_bytes(text.as_bytes()),
+            Value::Ip(address) => self.push_ip(*address),
+        }
+    }
+
     /// The word at `row`, or `None` when it is null or past the end.
     #[inline]
     pub fn word(&self, row: usize) -> Option<u64> {
@@ -184,6 +206,20 @@ impl Column {
     }
 }
 
+/// The bytes that stand for an address in columns, dictionaries and tables: 4 or 16.
+pub fn address_bytes(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(v4) => v4.octets().to_vec(),
+        IpAddr::V6(v6) => v6.octets().to_vec(),
+    }
+}
+
+/// The address that 4 or 16 bytes stand for.
+pub fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}
+
 /// One owned value: for the edges (HTTP, tests, literals), never for a hot path.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -202,5 +238,5 @@ pub enum Value {
     /// A timestamp in ms.
     Timestamp(i64),
     /// An address.
-    Ip(std::net::IpAddr),
+    Ip(IpAddr),
 }

@@ -60,10 +60,8 @@ pub(super) fn play(
     let (dead, sealed) = (Letters::default(), Lines::default());
     let (letters, lines, rows) = (dead.clone(), sealed.clone(), Arc::clone(&store));
     let logs: Vec<_> = (0..plan.sources.len()).map(|source| log(events, source)).collect();
-    let tables =
-        TablesConfig { reload: false, kafka: None, instead: &[], metrics: None, status: &[] };
-    let tables = OpenTables::open(plan, &tables, &|| true).map_err(|error| error.to_string())?;
-    let tables = tables.unwrap_or_default();
+    let tables = OpenTables::open(plan, &TablesConfig::default(), &|| true);
+    let tables = tables.map_err(|error| error.to_string())?.unwrap_or_default();
     let make: MakeParts = Arc::new(move |worker, waker: Waker| {
         let mine = logs.iter().enumerate().skip(worker).step_by(workers.max(1));
         let reader = |(source, log): (usize, &Vec<Option<RawBatch>>)| {

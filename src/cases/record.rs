@@ -1,6 +1,6 @@
 //! Records of a source, made from fields by their names.
 
-use super::time;
+use crate::text::time_text;
 use std::collections::BTreeMap;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::{At, Literal, Named, Problems};
@@ -124,7 +124,7 @@ fn shown(field: &TimeField, at: EventTime) -> String {
         TimeUnit::Ms => at.to_string(),
         TimeUnit::S => format!("{}.{:03}", at / 1_000, at % 1_000),
         TimeUnit::Us => at.saturating_mul(1_000).to_string(),
-        TimeUnit::Rfc3339 => quoted(&time::shown(at)),
+        TimeUnit::Rfc3339 => quoted(&time_text(at)),
     }
 }
 

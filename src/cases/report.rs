@@ -4,7 +4,7 @@ use super::case::{Case, Expected, ExpectedDead};
 use super::play::{Dead, Row};
 use super::time;
 use super::verdict::{Fault, Seen, WrongRow};
-use crate::text::duration_text;
+use crate::text::{duration_text, time_text};
 use std::fmt::Write as _;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
 use tidemark_operators::plan::Plan;
@@ -65,7 +65,7 @@ fn cause(letter: &DeadLetter) -> String {
         Reason::Late => format!(
             "is late: {} behind its source's watermark {}",
             duration_text(letter.late_by.unwrap_or(0)),
-            time::shown(letter.watermark)
+            time_text(letter.watermark)
         ),
         Reason::Future => format!("is from the future: {error}"),
         Reason::Malformed => format!("is malformed: {error}"),

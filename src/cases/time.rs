@@ -1,6 +1,6 @@
 //! Times of cases: RFC 3339, or lengths from a start.
 
-use crate::text::duration_text;
+use crate::text::{duration_text, time_text};
 use jiff::Timestamp;
 use tidemark_jobs::document::quantity;
 use tidemark_operators::time::EventTime;
@@ -32,19 +32,10 @@ pub(super) fn absolute(text: &str) -> Option<EventTime> {
     EventTime::try_from(time.as_millisecond()).ok().filter(|_| whole)
 }
 
-/// As RFC 3339.
-pub(super) fn shown(time: EventTime) -> String {
-    let millis = i64::try_from(time).ok();
-    match millis.and_then(|millis| Timestamp::from_millisecond(millis).ok()) {
-        Some(time) => time.to_string(),
-        None => format!("{time} ms"),
-    }
-}
-
 /// As a length from `start`, and as RFC 3339: `+1m30s (2026-03-02T12:01:30Z)`.
 pub(super) fn both(time: EventTime, start: EventTime) -> String {
     let sign = if time < start { '-' } else { '+' };
-    format!("{sign}{} ({})", duration_text(time.abs_diff(start)), shown(time))
+    format!("{sign}{} ({})", duration_text(time.abs_diff(start)), time_text(time))
 }
 
 #[cfg(test)]

@@ -60,14 +60,6 @@ fn pace(entity: &EntityPlan, read: Read) -> Pace {
         window.map_or(Pace::Days, |window| of(window.length))
     };
     match read {
-        Read::Count { accumulator }
-        | Read::Sum { accumulator }
-        | Read::Avg { accumulator }
-        | Read::Stddev { accumulator }
-        | Read::Extreme { accumulator }
-        | Read::Distinct { accumulator }
-        | Read::Entropy { accumulator, .. } => of_window(accumulator),
-        Read::Ratio { numerator, .. } => of_window(numerator),
         // Seldom more than once between two events.
         Read::HourShare { .. } | Read::Gap { .. } => Pace::Hour,
         // What is shown for minutes belongs to a session.
@@ -76,6 +68,7 @@ fn pace(entity: &EntityPlan, read: Read) -> Pace {
         Read::Latest { .. } => Pace::Hour,
         Read::LatestTime { horizon, .. } if horizon <= HOUR => Pace::Minutes,
         Read::LatestTime { .. } => Pace::Calendar,
+        _ => read.accumulators().next().map_or(Pace::Days, of_window),
     }
 }
 

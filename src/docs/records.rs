@@ -1,7 +1,8 @@
 //! Records for examples: the generator's where the job reads what it makes, else records made from
 //! the fields of the job's sources.
 
-use crate::generator::{Generator, Options, Profile};
+use crate::generator::{Generator, Options, Profile, mix};
+use crate::text::time_text;
 use serde_json::{Map, Value as Json};
 use std::net::Ipv4Addr;
 use tidemark_operators::expression::Expr;
@@ -88,7 +89,7 @@ impl<'a> Made<'a> {
 
     /// The value in record `n`; none where it is left out.
     fn value(&self, n: u64, time: u64) -> Option<Json> {
-        let random = mixed(n.wrapping_mul(1_000).wrapping_add(self.at));
+        let random = mix(0, n.wrapping_mul(1_000).wrapping_add(self.at));
         if self.is_key {
             // Few are busy, as entities are.
             let entity = (random % ENTITIES).min(random / ENTITIES % ENTITIES) + 1;
@@ -179,18 +180,6 @@ fn stamp(field: &TimeField, time: u64) -> Json {
         // Times of records are whole seconds.
         TimeUnit::S => Json::from(time / 1_000),
         TimeUnit::Us => Json::from(time * 1_000),
-        TimeUnit::Rfc3339 => {
-            let time = i64::try_from(time).ok();
-            let time = time.and_then(|time| jiff::Timestamp::from_millisecond(time).ok());
-            time.map_or(Json::Null, |time| Json::from(time.to_string()))
-        }
+        TimeUnit::Rfc3339 => Json::from(time_text(time)),
     }
-}
-
-/// A number that looks random, the same for the same `n` (the finalizer of SplitMix64).
-fn mixed(n: u64) -> u64 {
-    let mut x = n.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(0x9e37_79b9_7f4a_7c15);
-    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    x ^ (x >> 31)
 }

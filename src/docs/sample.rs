@@ -2,6 +2,7 @@
 
 use super::records;
 use crate::engine::{self, EngineError, Observer, Online, Parts, Settings};
+use crate::memory_partition::{GivenPartitions, MemoryPartition};
 use crate::online::{Embedded, OnlineStore, Row};
 use crate::tables::{OpenTables, TablesConfig};
 use std::collections::BTreeMap;
@@ -10,9 +11,7 @@ use tidemark_jobs::Job;
 use tidemark_jobs::docs::Example;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord,
-};
+use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, RawBatch, RawRecord};
 use tidemark_operators::plan::{Plan, ViewIndex};
 use tidemark_operators::shared::Limits;
 use tidemark_operators::value::Value;
@@ -46,18 +45,22 @@ fn computed(
         sealing: Sealing::None,
         online: Online::AtEnd,
     };
-    let config =
-        TablesConfig { reload: false, kafka: None, instead: &[], metrics: None, status: &[] };
     // Without its tables (one is a topic, or its file is elsewhere) a job has no examples.
-    let Ok(Some(tables)) = OpenTables::open(&plan, &config, &|| true) else {
+    let Ok(Some(tables)) = OpenTables::open(&plan, &TablesConfig::default(), &|| true) else {
         return Ok(plan.views.iter().map(|_| None).collect());
     };
     let store = Arc::new(Embedded::new(&plan, 1));
     let rows = Arc::clone(&store);
-    let records = Arc::new(records);
+    let batches: Vec<_> = records.iter().map(|records| batch(records)).collect();
     let make: engine::MakeParts = Arc::new(move |worker, waker| {
+        let partition = |(source, batch): (u16, &Option<RawBatch>)| {
+            let id = PartitionId { source, partition: 0 };
+            let batches = batch.clone().map(Some);
+            Box::new(MemoryPartition::new(id, batches, Arc::clone(&waker)))
+                as Box<dyn PartitionReader>
+        };
         Ok(Parts {
-            partitions: Box::new(Made::new(&records)),
+            partitions: Box::new(GivenPartitions((0..).zip(&batches).map(partition).collect())),
             tables: tables.take(worker, &waker)?,
             schemas: None,
             dead_letters: Box::new(Unread),
@@ -123,29 +126,8 @@ impl DeadLetterSink for Unread {
     fn push(&mut self, _letter: DeadLetter) {}
 }
 
-/// Records that were made, a partition for each source.
-struct Made {
-    appeared: Vec<Box<dyn PartitionReader>>,
-}
-
-struct MadePartition {
-    id: PartitionId,
-    batch: Option<RawBatch>,
-}
-
-impl Made {
-    fn new(records: &[Vec<Vec<u8>>]) -> Self {
-        let sources = (0..).zip(records);
-        let partition = |(source, records): (u16, &Vec<Vec<u8>>)| {
-            let batch = Some(batch(records)).filter(|batch| !batch.records.is_empty());
-            let id = PartitionId { source, partition: 0 };
-            Box::new(MadePartition { id, batch }) as Box<dyn PartitionReader>
-        };
-        Made { appeared: sources.map(partition).collect() }
-    }
-}
-
-fn batch(records: &[Vec<u8>]) -> RawBatch {
+/// A source's records as one batch; nothing where there are none.
+fn batch(records: &[Vec<u8>]) -> Option<RawBatch> {
     let mut batch = RawBatch::default();
     for (offset, record) in (0..).zip(records) {
         let start = batch.bytes.len();
@@ -153,29 +135,5 @@ fn batch(records: &[Vec<u8>]) -> RawBatch {
         let value = Some(start..batch.bytes.len());
         batch.records.push(RawRecord { offset, value, ..RawRecord::default() });
     }
-    batch
-}
-
-impl Partitions for Made {
-    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
-        std::mem::take(&mut self.appeared)
-    }
-
-    fn may_grow(&self) -> bool {
-        false
-    }
-}
-
-impl PartitionReader for MadePartition {
-    fn id(&self) -> PartitionId {
-        self.id
-    }
-
-    fn poll(&mut self) -> Poll {
-        self.batch.take().map_or(Poll::Ended, Poll::Records)
-    }
-
-    fn describe(&self) -> String {
-        "generated records".to_owned()
-    }
+    (!batch.records.is_empty()).then_some(batch)
 }

@@ -5,8 +5,8 @@
 use std::io::Write as _;
 use tidemark_operators::value::{Type, Value};
 
-pub(crate) use tidemark_operators::ingest::projection::address;
 pub(crate) use tidemark_operators::sealed_lines::push_word as word;
+pub(crate) use tidemark_operators::value::address;
 
 /// The text of a value, `None` for null.
 pub fn text(value: &Value) -> Option<String> {

@@ -160,7 +160,7 @@ pub fn replay(plan: &Arc<Plan>, log: &Log, run: &Run) -> Output {
 
 /// The job's reference tables; files are looked at again and again.
 pub fn tables(plan: &Plan, metrics: Option<Arc<WorkerMetrics>>) -> OpenTables {
-    let config = TablesConfig { reload: true, kafka: None, instead: &[], metrics, status: &[] };
+    let config = TablesConfig { reload: true, metrics, ..TablesConfig::default() };
     OpenTables::open(plan, &config, &|| true).unwrap_or_else(|e| panic!("{e}")).unwrap()
 }
 

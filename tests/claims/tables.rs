@@ -188,9 +188,10 @@ fn a_version_with_a_mistake_is_counted_and_the_one_before_stays() {
 #[test]
 fn a_first_version_with_a_mistake_stops_the_job_and_names_its_place() {
     let job = Job::new("first", "u,1,one,\nv,many,two,\n");
-    let config =
-        TablesConfig { reload: false, kafka: None, instead: &[], metrics: None, status: &[] };
-    let failure = OpenTables::open(&job.plan(), &config, &|| true).err().unwrap().to_string();
+    let failure = OpenTables::open(&job.plan(), &TablesConfig::default(), &|| true)
+        .err()
+        .unwrap()
+        .to_string();
     let place = format!("in {}, line 3, column \"level\"", job.table().display());
     assert!(failure.contains(&place) && failure.contains("\"many\" is no int"), "{failure}");
 }

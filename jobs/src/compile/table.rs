@@ -6,6 +6,7 @@ use super::source::SourceBuild;
 use crate::aggregate::Reported;
 use crate::declare::{Asked, LookupDeclared, SourceDeclared, TableDeclared};
 use crate::document::{At, Literal, Problems};
+use crate::job::LookupText;
 use std::collections::HashMap;
 use tidemark_operators::plan::{Feed, LookupPlan, Storage, TablePlan};
 use tidemark_operators::reference::row::Cell;
@@ -144,12 +145,16 @@ fn default(
     }
 }
 
-/// A lookup as people read it: its name, and what it is.
-pub(super) fn shown(lookup: &LookupDeclared) -> Option<(String, String)> {
+/// A lookup as people read it.
+pub(super) fn shown(lookup: &LookupDeclared) -> Option<LookupText> {
     let Asked { table, key, column, default } = lookup.asked.as_ref()?;
-    let default = default.as_ref().map_or(String::new(), |at| format!(", else {}", at.value));
-    let text = format!("{} of {} by {}{default}", column.value, table.value, key.value);
-    Some((lookup.name.value.clone(), text))
+    Some(LookupText {
+        name: lookup.name.value.clone(),
+        column: column.value.clone(),
+        table: table.value.clone(),
+        key: key.value.clone(),
+        default: default.as_ref().map(|at| at.value.to_string()),
+    })
 }
 
 /// What `name` looks up in the sources of `scope`, if it is a lookup there.

@@ -1,6 +1,6 @@
 //! What a view's features are without any event: computed as a row is.
 
-use super::values::{push, value};
+use super::values::value;
 use std::sync::Arc;
 use tidemark_operators::expression::Program;
 use tidemark_operators::plan::{Read, ViewPlan, Zone};
@@ -25,7 +25,7 @@ pub(super) fn values(view: &ViewPlan, zone: &Arc<Zone>) -> Vec<Value> {
 
 fn one(value: &Value) -> Column {
     let mut column = Column::default();
-    push(value, &mut column);
+    column.push_value(value);
     column
 }
 

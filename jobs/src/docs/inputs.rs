@@ -35,27 +35,16 @@ impl<'a> Inputs<'a> {
     pub(super) fn over(self, index: usize) -> Option<String> {
         let (mut windows, mut others) = (BTreeSet::<Window>::new(), BTreeSet::new());
         for read in self.all(index) {
-            let (first, second) = match read {
-                Read::Count { accumulator }
-                | Read::Sum { accumulator }
-                | Read::Avg { accumulator }
-                | Read::Stddev { accumulator }
-                | Read::Extreme { accumulator }
-                | Read::Distinct { accumulator }
-                | Read::Entropy { accumulator, .. }
-                | Read::HourShare { accumulator } => (Some(accumulator), None),
-                Read::Ratio { numerator, denominator } => (Some(numerator), Some(denominator)),
-                Read::SessionSum { horizon, .. }
-                | Read::Latest { horizon, .. }
-                | Read::LatestTime { horizon, .. }
-                | Read::Gap { horizon, .. } => {
-                    others.insert((self.gap(horizon).is_none(), horizon));
-                    continue;
-                }
-            };
-            for at in [first, second].into_iter().flatten() {
+            for at in read.accumulators() {
                 let accumulator = self.entity.accumulators.get(at);
                 windows.extend(accumulator.and_then(|it| self.entity.windows.get(it.window)));
+            }
+            if let Read::SessionSum { horizon, .. }
+            | Read::Latest { horizon, .. }
+            | Read::LatestTime { horizon, .. }
+            | Read::Gap { horizon, .. } = read
+            {
+                others.insert((self.gap(horizon).is_none(), horizon));
             }
         }
         let windows = windows.into_iter().map(|window| match window.delay {

@@ -6,8 +6,9 @@ use super::table;
 use super::values::shown;
 use crate::document::quantity::show_duration;
 use crate::job::{Job, SourceText};
+use crate::report::shown_start;
 use crate::times;
-use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 
 /// What the job reads: a section for each source.
@@ -66,11 +67,11 @@ fn if_missing(field: &FieldPlan) -> String {
 /// What is looked up for each event.
 fn looked_up(text: &SourceText) -> String {
     let mut rows = Rows::new(&["Looked up", "What it is", "Otherwise"]);
-    for lookup in text.lookups.iter().filter_map(table::asked) {
-        let otherwise = lookup.default.map_or_else(|| "null".to_owned(), code);
-        let (column, key) = (code(lookup.column), code(lookup.key));
-        let what = format!("{column} of the table {} by {key}", table::link(lookup.table));
-        rows.push([code(lookup.name), what, otherwise]);
+    for lookup in &text.lookups {
+        let otherwise = lookup.default.as_deref().map_or_else(|| "null".to_owned(), code);
+        let (column, key) = (code(&lookup.column), code(&lookup.key));
+        let what = format!("{column} of the table {} by {key}", table::link(&lookup.table));
+        rows.push([code(&lookup.name), what, otherwise]);
     }
     format!(
         "Values that are looked up for each event, once, as of its time, and kept with it; \
@@ -93,12 +94,7 @@ fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
     let mut facts = vec![];
     match &source.topic {
         Some(topic) => {
-            let start = match source.start {
-                Start::Earliest => "the earliest record".to_owned(),
-                Start::Latest => "the latest record".to_owned(),
-                Start::At(time) => times::show(time),
-                Start::Ago(length) => format!("{} before the start", show_duration(length)),
-            };
+            let start = shown_start(source.start, "before the start");
             facts.push(("Topic", format!("{}, from {start} on", code(topic))));
         }
         None => facts.push(("Files", codes(source.files.iter().map(String::as_str)))),

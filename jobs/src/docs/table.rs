@@ -24,37 +24,16 @@ pub(super) fn link(table: &str) -> String {
     format!("[{}](#{})", code(table), super::anchor(&format!("Table {table}")))
 }
 
-/// A lookup of a source, taken apart.
-pub(super) struct Asked<'a> {
-    pub(super) name: &'a str,
-    pub(super) column: &'a str,
-    pub(super) table: &'a str,
-    pub(super) key: &'a str,
-    pub(super) default: Option<&'a str>,
-}
-
-/// Reads `COLUMN of TABLE by KEY, else DEFAULT`, which is how a lookup is said; names have no spaces.
-pub(super) fn asked<'a>((name, text): &'a (String, String)) -> Option<Asked<'a>> {
-    let (column, text) = text.split_once(" of ")?;
-    let (table, text) = text.split_once(" by ")?;
-    let (key, default) = match text.split_once(", else ") {
-        Some((key, default)) => (key, Some(default)),
-        None => (text, None),
-    };
-    Some(Asked { name, column, table, key, default })
-}
-
 /// `ip_score` of `behavior_events`, and its like: what a table is looked up for.
 fn used(job: &Job, table: &str) -> String {
     let mut out = Vec::new();
     for (source, text) in job.plan.sources.iter().zip(&job.sources) {
-        let all = text.lookups.iter().filter_map(asked);
-        for lookup in all.filter(|lookup| lookup.table == table) {
+        for lookup in text.lookups.iter().filter(|lookup| lookup.table == table) {
             out.push(format!(
                 "{} is {} by the field {} of {}",
-                code(lookup.name),
-                code(lookup.column),
-                code(lookup.key),
+                code(&lookup.name),
+                code(&lookup.column),
+                code(&lookup.key),
                 code(&source.name)
             ));
         }

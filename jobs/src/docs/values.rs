@@ -1,9 +1,8 @@
 //! How values read: as JSON shows them.
 
-use std::net::IpAddr;
 use tidemark_operators::reference::row::Cell;
 use tidemark_operators::sealed_lines::push_word;
-use tidemark_operators::value::{Column, Type, Value};
+use tidemark_operators::value::{Column, Type, Value, address};
 
 /// The value at `row` of a column of type `ty`.
 pub(super) fn value(column: &Column, ty: Type, row: usize) -> Value {
@@ -34,28 +33,6 @@ pub(super) fn cell(cell: &Cell, ty: Type) -> Value {
         (Cell::Word(word), Type::Double) => Value::Double(f64::from_bits(*word)),
         (Cell::Word(word), Type::Bool) => Value::Bool(*word != 0),
         (Cell::Word(_), Type::Text | Type::Ip) => Value::Null,
-    }
-}
-
-fn address(bytes: &[u8]) -> Option<IpAddr> {
-    match bytes.len() {
-        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
-        _ => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
-    }
-}
-
-/// Appends a value to a column.
-pub(super) fn push(value: &Value, column: &mut Column) {
-    match value {
-        Value::Null => column.push_null(),
-        Value::Int(value) | Value::Decimal(value) | Value::Timestamp(value) => {
-            column.push_int(*value);
-        }
-        Value::Double(value) => column.push_double(*value),
-        Value::Bool(value) => column.push_bool(*value),
-        Value::Text(value) => column.push_bytes(value.as_bytes()),
-        Value::Ip(IpAddr::V4(value)) => column.push_bytes(&value.octets()),
-        Value::Ip(IpAddr::V6(value)) => column.push_bytes(&value.octets()),
     }
 }
 

@@ -53,17 +53,8 @@ fn value(text: &str, named: &[(&str, Value)]) -> Value {
     let expr = expr(text);
     let mut columns = vec![Column::default(); NAMES.len()];
     for ((name, _), column) in NAMES.iter().zip(&mut columns) {
-        match named.iter().find(|(wanted, _)| wanted == name) {
-            Some((_, Value::Int(x) | Value::Decimal(x) | Value::Timestamp(x))) => {
-                column.push_int(*x)
-            }
-            Some((_, Value::Double(x))) => column.push_double(*x),
-            Some((_, Value::Bool(x))) => column.push_bool(*x),
-            Some((_, Value::Text(x))) => column.push_bytes(x.as_bytes()),
-            Some((_, Value::Ip(std::net::IpAddr::V4(x)))) => column.push_bytes(&x.octets()),
-            Some((_, Value::Ip(std::net::IpAddr::V6(x)))) => column.push_bytes(&x.octets()),
-            _ => column.push_null(),
-        }
+        let value = named.iter().find(|(wanted, _)| wanted == name).map(|(_, value)| value);
+        column.push_value(value.unwrap_or(&Value::Null));
     }
     let mut out = Column::default();
     Program::new(&expr, zone()).eval(&columns, 1, &mut out);

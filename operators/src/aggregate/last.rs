@@ -9,7 +9,7 @@
 
 use crate::event_batch::{NULL, Origin};
 use crate::expiry::Expiry;
-use crate::plan::{AttributePlan, LastPlan, Storage};
+use crate::plan::{AttributePlan, LastPlan, SessionSum, Storage};
 use crate::slab::Slab;
 use crate::time::{EventTime, Millis};
 use crate::timeline::chunk::symbol_of;
@@ -192,8 +192,7 @@ impl Last {
                 if gap < horizon { out.push_word(gap) } else { out.push_null() }
             }
             LastReading::SessionSum { high, low } => {
-                let part = |at: usize| i128::from(self.values[at][slot]);
-                let sum = (part(high) << 62) + part(low);
+                let sum = SessionSum::total(self.values[high][slot], self.values[low][slot]);
                 let ty = self.attributes[self.plan.attributes[high]].ty;
                 let unit = if ty == Type::Decimal { 1e6 } else { 1.0 };
                 out.push_double(sum as f64 / unit);

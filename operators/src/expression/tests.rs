@@ -285,20 +285,9 @@ fn octets(address: &IpAddr) -> Vec<u8> {
 
 // ---- columns of values ----
 
-fn push(column: &mut Column, value: &Value) {
-    match value {
-        Value::Null => column.push_null(),
-        Value::Int(x) | Value::Decimal(x) | Value::Timestamp(x) => column.push_int(*x),
-        Value::Double(x) => column.push_double(*x),
-        Value::Bool(x) => column.push_bool(*x),
-        Value::Text(x) => column.push_bytes(x.as_bytes()),
-        Value::Ip(x) => column.push_bytes(&octets(x)),
-    }
-}
-
 fn column(values: &[Value]) -> Column {
     let mut column = Column::default();
-    values.iter().for_each(|value| push(&mut column, value));
+    values.iter().for_each(|value| column.push_value(value));
     column
 }
 

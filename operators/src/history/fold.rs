@@ -6,12 +6,9 @@
 //! without events. Values that were ever seen are kept apart ([`Memory::seen`]).
 
 use crate::event_batch::NULL;
-use crate::plan::{EntityPlan, Sequence, SequencePlan, SessionPlan, Storage};
+use crate::plan::{EntityPlan, Sequence, SequencePlan, SessionPlan, SessionSum, Storage};
 use crate::time::{EventTime, Millis};
 use crate::timeline::stash::Block;
-
-/// The low part of a sum has so many bits.
-const LOW_BITS: u32 = 62;
 
 /// What the fold of one entity keeps outside its cells.
 pub(crate) trait Memory {
@@ -226,10 +223,8 @@ impl Fold {
         for (cells, sum) in sums.chunks_exact_mut(2).zip(&plan.sums) {
             let value = block.attributes[sum.attribute][row].get();
             if bits & sum.mask == sum.mask && value != NULL {
-                let total = (i128::from(cells[0]) << LOW_BITS) + i128::from(cells[1]);
-                let total = total + i128::from(value);
-                cells[0] = (total >> LOW_BITS) as i64;
-                cells[1] = (total & ((1 << LOW_BITS) - 1)) as i64;
+                let total = SessionSum::total(cells[0], cells[1]) + i128::from(value);
+                (cells[0], cells[1]) = SessionSum::parts(total);
             }
             block.attributes[sum.high][row].set(cells[0]);
             block.attributes[sum.low][row].set(cells[1]);

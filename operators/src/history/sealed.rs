@@ -10,6 +10,7 @@ use crate::timeline::entity_log::Names;
 use crate::timeline::stash::Block;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 
 /// Entities a page of cells.
 const PAGE: usize = 1 << 10;
@@ -109,11 +110,48 @@ impl SeenValues {
     }
 }
 
+/// The cells of all entities, `width` each.
+struct Cells {
+    width: usize,
+    pages: Vec<Box<[i64]>>,
+}
+
+impl Cells {
+    fn grow(&mut self, slots: usize) {
+        while self.pages.len() * PAGE < slots {
+            self.pages.push(vec![0; PAGE * self.width].into_boxed_slice());
+        }
+    }
+
+    /// The page of `slot`, and where it is there.
+    #[inline]
+    fn place(&self, slot: u32) -> (usize, Range<usize>) {
+        let at = slot as usize % PAGE * self.width;
+        (slot as usize / PAGE, at..at + self.width)
+    }
+
+    #[inline]
+    fn of(&self, slot: u32) -> &[i64] {
+        let (page, place) = self.place(slot);
+        &self.pages[page][place]
+    }
+
+    #[inline]
+    fn of_mut(&mut self, slot: u32) -> &mut [i64] {
+        let (page, place) = self.place(slot);
+        &mut self.pages[page][place]
+    }
+
+    fn bytes(&self) -> usize {
+        self.pages.len() * PAGE * self.width * 8
+    }
+}
+
 /// See the module.
 pub(crate) struct SealedHistory {
     /// What is derived.
     pub fold: Fold,
-    pages: Vec<Box<[i64]>>,
+    cells: Cells,
     /// The time of the latest sealed event plus one; 0: there is no state.
     latest: Slab<u64>,
     kept: Expiry,
@@ -159,7 +197,7 @@ impl SealedHistory {
             seen.attributes[at] = attribute;
         }
         SealedHistory {
-            pages: Vec::new(),
+            cells: Cells { width: fold.width, pages: Vec::new() },
             latest: Slab::new(),
             kept: Expiry::new(fold.kept),
             seen,
@@ -169,17 +207,14 @@ impl SealedHistory {
 
     /// Makes the slots `0..slots` exist.
     pub fn grow(&mut self, slots: usize) {
-        while self.pages.len() * PAGE < slots {
-            self.pages.push(vec![0; PAGE * self.fold.width].into_boxed_slice());
-        }
+        self.cells.grow(slots);
         self.latest.grow(slots);
         self.kept.grow(slots);
     }
 
     /// The cells of `slot`.
     pub fn cells(&self, slot: u32) -> &[i64] {
-        let at = slot as usize % PAGE * self.fold.width;
-        &self.pages[slot as usize / PAGE][at..at + self.fold.width]
+        self.cells.of(slot)
     }
 
     /// When sequence `sequence` has seen `symbol` of `slot` last.
@@ -197,10 +232,8 @@ impl SealedHistory {
         }
         self.latest[slot] = ts + 1;
         self.kept.arm(slot, ts);
-        let SealedHistory { fold, pages, seen, .. } = self;
-        let at = slot as usize % PAGE * fold.width;
-        let cells = &mut pages[slot as usize / PAGE][at..at + fold.width];
-        fold.step(block, row, cells, &mut OfEntity { slot, seen, names });
+        let SealedHistory { fold, cells, seen, .. } = self;
+        fold.step(block, row, cells.of_mut(slot), &mut OfEntity { slot, seen, names });
     }
 
     /// Forgets what no event at or above `frontier` can ask for; at most `budget` entities, and as
@@ -211,8 +244,7 @@ impl SealedHistory {
         let latest = &self.latest;
         self.kept.run(frontier, budget, |slot| latest[slot], |slot| gone.push(slot));
         for slot in gone {
-            let at = slot as usize % PAGE * self.fold.width;
-            let cells = &mut self.pages[slot as usize / PAGE][at..at + self.fold.width];
+            let cells = self.cells.of_mut(slot);
             for (cell, attribute) in self.fold.symbol_cells() {
                 names.release_symbol(attribute, symbol_of(cells[cell]));
             }
@@ -224,8 +256,7 @@ impl SealedHistory {
 
     /// About how much memory it takes, in bytes.
     pub fn memory(&self) -> usize {
-        let cells = self.pages.len() * PAGE * self.fold.width * 8;
         let seen = self.seen.table.bytes() + self.seen.due.capacity() * 24;
-        cells + seen + self.latest.bytes() + self.kept.memory()
+        self.cells.bytes() + seen + self.latest.bytes() + self.kept.memory()
     }
 }

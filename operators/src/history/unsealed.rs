@@ -130,9 +130,9 @@ impl Unsealed {
         sealed: &SealedHistory,
         revised: &mut Revised,
     ) {
-        let mut block = None;
+        let mut new = None;
         for entry in arrived {
-            block = Some(entry.block);
+            new = Some(entry.block);
             let slot = stash.block(&entry).slots[entry.row as usize];
             let queue =
                 self.queues[slot].get_or_insert_with(|| Box::new(Queue::new(sealed.cells(slot))));
@@ -151,19 +151,20 @@ impl Unsealed {
         }
         let mut touched = std::mem::take(&mut self.touched);
         for slot in touched.drain(..) {
-            self.derive(slot, block, stash, sealed, revised);
+            let watched = new.map(|new| (new, &mut *revised));
+            self.derive(slot, stash, sealed, watched);
         }
         self.touched = touched;
     }
 
-    /// Derives what is not derived of `slot`; rows of block `new` have not been seen by anybody yet.
+    /// Derives what is not derived of `slot`. With `watched`, rows that become others are noted
+    /// there, but for those of its block, which nobody has seen yet.
     fn derive(
         &mut self,
         slot: u32,
-        new: Option<u32>,
         stash: &Stash,
         sealed: &SealedHistory,
-        revised: &mut Revised,
+        mut watched: Option<(u32, &mut Revised)>,
     ) {
         let Some(queue) = &mut self.queues[slot] else { return };
         let Queue { entries, tail, derived, touched, sealed: before, marks } = &mut **queue;
@@ -176,10 +177,11 @@ impl Unsealed {
             }
             let (block, row) = (stash.block(entry), entry.row as usize);
             let mut step = || sealed.fold.step(block, row, cells, &mut memory);
-            if new == Some(entry.block) {
-                step();
-            } else {
-                revised.watch(stash, entry, step);
+            match &mut watched {
+                Some((new, revised)) if *new != entry.block => {
+                    revised.watch(stash, entry, step);
+                }
+                _ => step(),
             }
         }
         *derived = entries.len();
@@ -217,10 +219,8 @@ impl Unsealed {
             }
             entries.push(*entry);
         }
-        let mut ignored = Revised::default();
         for slot in touched.drain(..) {
-            self.derive(slot, None, stash, sealed, &mut ignored);
-            ignored.clear();
+            self.derive(slot, stash, sealed, None);
         }
         self.touched = touched;
         for (row, entry) in entries.iter().enumerate() {

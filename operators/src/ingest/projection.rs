@@ -8,9 +8,8 @@ use crate::expression::Program;
 use crate::ingest::decode::Decoded;
 use crate::interner::stable_hash;
 use crate::plan::{EntityPlan, EntitySource, Feed, Plan, Storage};
-use crate::value::{Column, Type};
+use crate::value::{Column, Type, address};
 use std::fmt::Write as _;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// One source's way to the entities it feeds.
@@ -240,10 +239,4 @@ fn text<'a>(column: &'a Column, ty: Type, row: usize, buffer: &'a mut String) ->
         }
     };
     Some(buffer.as_bytes())
-}
-
-/// The address that 4 or 16 bytes stand for.
-pub fn address(bytes: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }

@@ -4,6 +4,7 @@
 //! (`::ffff:1.2.3.4`, as dual-stack servers write it) is that IPv4 address, in tables and in events.
 
 use super::row::Key;
+use crate::value::address_bytes;
 use std::net::IpAddr;
 use thiserror::Error;
 
@@ -50,10 +51,7 @@ impl Prefix {
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| syntax())?;
-        let bytes = match address {
-            IpAddr::V4(v4) => v4.octets().to_vec(),
-            IpAddr::V6(v6) => v6.octets().to_vec(),
-        };
+        let bytes = address_bytes(address);
         let most = u8::try_from(bytes.len() * 8).unwrap_or(u8::MAX);
         let length = match length {
             None => most,
@@ -67,7 +65,7 @@ impl Prefix {
         }
         let masked = mask(&bytes, length);
         if masked != bytes {
-            let meant = crate::ingest::projection::address(&masked);
+            let meant = crate::value::address(&masked);
             let meant = meant.map_or(String::new(), |address| format!("{address}/{length}"));
             return Err(PrefixError::HostBits { given: text.to_owned(), length, meant });
         }

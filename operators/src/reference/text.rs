@@ -5,7 +5,7 @@ use super::row::{Cell, Key, exact};
 use crate::ingest::decode::{decimal_text, rfc3339_text};
 use crate::plan::Matching;
 use crate::time::EventTime;
-use crate::value::{DECIMAL_MAX, Type};
+use crate::value::{DECIMAL_MAX, Type, address_bytes};
 use std::net::IpAddr;
 
 /// How much of a wrong value is shown.
@@ -22,8 +22,7 @@ pub fn cell(text: &str, ty: Type) -> Result<Cell, String> {
     let word = match ty {
         Type::Text => return Ok(Cell::Bytes(text.as_bytes().to_vec())),
         Type::Ip => match text.parse::<IpAddr>() {
-            Ok(IpAddr::V4(v4)) => return Ok(Cell::Bytes(v4.octets().to_vec())),
-            Ok(IpAddr::V6(v6)) => return Ok(Cell::Bytes(v6.octets().to_vec())),
+            Ok(address) => return Ok(Cell::Bytes(address_bytes(address))),
             Err(_) => None,
         },
         Type::Int => text.parse().ok().filter(|int| *int != i64::MIN).map(i64::cast_unsigned),

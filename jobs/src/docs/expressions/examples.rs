@@ -1,7 +1,7 @@
 //! Examples of the reference, and their values.
 
 use super::super::markdown::code;
-use super::super::values::{push, shown, value};
+use super::super::values::{shown, value};
 use crate::expression::{Binding, ExpressionError, check, parse};
 use std::sync::Arc;
 use tidemark_operators::expression::Program;
@@ -75,7 +75,7 @@ pub(super) fn named_value(known: &Named) -> String {
 
 fn column(known: &Named) -> Column {
     let mut column = Column::default();
-    push(&own_value(known), &mut column);
+    column.push_value(&own_value(known));
     column
 }
 

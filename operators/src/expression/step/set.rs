@@ -4,8 +4,7 @@
 //! 7 bytes is packed with its length into one word and looked up among words.
 
 use super::kernel::{View, pack};
-use crate::value::{Type, Value};
-use std::net::IpAddr;
+use crate::value::{Type, Value, address_bytes};
 
 /// Sets up to this size are searched from front to back, larger ones by halves.
 const LINEAR_MAX: usize = 16;
@@ -86,8 +85,7 @@ pub(crate) fn word_of(ty: Type, value: &Value) -> Option<u64> {
 pub(crate) fn bytes_of(ty: Type, value: &Value) -> Option<Vec<u8>> {
     match (ty, value) {
         (Type::Text, Value::Text(text)) => Some(text.as_bytes().to_vec()),
-        (Type::Ip, Value::Ip(IpAddr::V4(address))) => Some(address.octets().to_vec()),
-        (Type::Ip, Value::Ip(IpAddr::V6(address))) => Some(address.octets().to_vec()),
+        (Type::Ip, Value::Ip(address)) => Some(address_bytes(*address)),
         _ => None,
     }
 }

@@ -10,7 +10,6 @@ use crate::plan::TimeUnit;
 use crate::time::EventTime;
 use crate::value::{Column, DECIMAL_MAX, Type};
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 /// The row being written.
 pub(super) struct Row<'a> {
@@ -120,10 +119,7 @@ impl<'a> Row<'a> {
                 Type::Ip => {
                     let address =
                         text.parse().map_err(|_| wrong(leaf, &format!("\"{}\"", shown(text))))?;
-                    self.cell(leaf, field, |column| match address {
-                        IpAddr::V4(v4) => column.push_bytes(&v4.octets()),
-                        IpAddr::V6(v6) => column.push_bytes(&v6.octets()),
-                    });
+                    self.cell(leaf, field, |column| column.push_ip(address));
                 }
                 _ => return Err(wrong(leaf, &format!("string \"{}\"", shown(text)))),
             }

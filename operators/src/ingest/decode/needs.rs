@@ -7,7 +7,6 @@ use super::{Decoded, Times};
 use crate::plan::SourcePlan;
 use crate::time::EventTime;
 use crate::value::{Column, Value};
-use std::net::IpAddr;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -78,7 +77,7 @@ impl Needs {
         for (column, field) in columns.iter_mut().zip(&self.fields) {
             if column.len() == row {
                 match &field.default {
-                    Some(default) => push(column, default),
+                    Some(default) => column.push_value(default),
                     None => column.push_null(),
                 }
             }
@@ -111,17 +110,5 @@ impl Needs {
                 latest: self.latest,
             }),
         }
-    }
-}
-
-fn push(column: &mut Column, value: &Value) {
-    match value {
-        Value::Null => column.push_null(),
-        Value::Int(v) | Value::Decimal(v) | Value::Timestamp(v) => column.push_int(*v),
-        Value::Double(v) => column.push_double(*v),
-        Value::Bool(v) => column.push_bool(*v),
-        Value::Text(text) => column.push_bytes(text.as_bytes()),
-        Value::Ip(IpAddr::V4(v4)) => column.push_bytes(&v4.octets()),
-        Value::Ip(IpAddr::V6(v6)) => column.push_bytes(&v6.octets()),
     }
 }

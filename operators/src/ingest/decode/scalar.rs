@@ -2,8 +2,7 @@
 
 use super::cell::Row;
 use super::trie::{Leaf, Trie};
-use crate::value::{Column, Type, Value};
-use std::net::IpAddr;
+use crate::value::{Column, Type, Value, address};
 
 /// A value outside a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +38,4 @@ pub fn value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
         Type::Text => Value::Text(String::from_utf8(column.bytes(0)?.to_vec()).ok()?),
         Type::Ip => Value::Ip(address(column.bytes(0)?)?),
     })
-}
-
-fn address(bytes: &[u8]) -> Option<IpAddr> {
-    match bytes.len() {
-        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
-        _ => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
-    }
 }
