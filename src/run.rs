@@ -85,6 +85,7 @@ impl Job {
             workers: settings.workers,
             limits: settings.limits.engine(),
             live_idle: Some(connect::millis(settings.limits.live_idle)),
+            machine_clock: Some(Arc::new(arrival::machine_clock)),
             sealing: match settings.sealed.path {
                 Some(_) => Sealing::Lines,
                 None => Sealing::None,

@@ -7,9 +7,12 @@
 //! counted by type, and only the few busiest are named, for a screen.
 
 mod cell;
+mod clocks;
 mod histogram;
 mod worker;
 
+pub use crate::ingest::ahead::Ahead;
 pub use cell::{Counter, Gauge};
+pub use clocks::ClockCounts;
 pub use histogram::{Histogram, HistogramSnapshot, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 pub use worker::{EntityMetrics, PartitionProgress, TableMetrics, VerdictCounts, WorkerMetrics};

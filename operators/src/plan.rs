@@ -2,6 +2,7 @@
 //! indices. `jobs` makes it; nothing here checks it again.
 
 use crate::expression::Expr;
+use crate::ingest::judge::TimeBounds;
 use crate::reference::row::Cell;
 use crate::time::{EventTime, Millis};
 use crate::value::{Type, Value};
@@ -98,6 +99,27 @@ pub enum Start {
     Ago(Millis),
 }
 
+/// What says when a record arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    /// Nothing: no event's time is corrected, and no clock is bounded.
+    Unknown,
+    /// The record's timestamp in the topic; records of files have none.
+    Timestamp,
+    /// A field of the record; a record without it has its timestamp in the topic.
+    Field(TimeField),
+}
+
+impl Arrival {
+    /// The field, where there is one.
+    pub const fn field(&self) -> Option<&TimeField> {
+        match self {
+            Arrival::Field(field) => Some(field),
+            Arrival::Unknown | Arrival::Timestamp => None,
+        }
+    }
+}
+
 /// One source.
 #[derive(Clone, Debug)]
 pub struct SourcePlan {
@@ -116,17 +138,20 @@ pub struct SourcePlan {
     pub start: Start,
     /// The event time.
     pub time: TimeField,
-    /// When the record arrived, for `future` verdicts over files; `None`: no such field.
-    pub arrival: Option<TimeField>,
-    /// Event times outside `[earliest, latest)` are malformed.
+    /// What says when a record arrived.
+    pub arrival: Arrival,
+    /// Event times outside `[earliest, latest)` are malformed, and arrivals outside it are none.
     pub earliest: EventTime,
     /// See `earliest`.
     pub latest: EventTime,
-    /// How far behind the newest accepted event of its partition an event may be.
+    /// How far behind its partition's clock an event may be.
     pub out_of_orderness: Millis,
+    /// How far ahead of its arrival an event's time may be: what lies further ahead is corrected to
+    /// that. `None`: any distance.
+    pub max_ahead: Option<Millis>,
     /// Wall time without an accepted record after which a caught-up partition is idle.
     pub idle_after: Millis,
-    /// How far ahead of its arrival an event may be; `None`: any distance.
+    /// How far ahead of its arrival a record may be before it is no event; `None`: any distance.
     pub max_future_skew: Option<Millis>,
     /// The fields that are decoded: those that a key, an attribute or a predicate needs.
     pub fields: Vec<FieldPlan>,
@@ -135,6 +160,33 @@ pub struct SourcePlan {
     pub predicates: Vec<Expr>,
     /// Fields that are entity keys: an event that has none of them is malformed.
     pub keys: Vec<usize>,
+}
+
+impl SourcePlan {
+    /// What is said of the times of its records.
+    pub const fn time_bounds(&self) -> TimeBounds {
+        TimeBounds {
+            out_of_orderness: self.out_of_orderness,
+            max_ahead: self.max_ahead,
+            max_future_skew: self.max_future_skew,
+        }
+    }
+
+    /// When a record arrived whose own field says `field` and whose timestamp in the topic is
+    /// `timestamp`; `None` when neither is a time that an event could have.
+    #[inline]
+    pub fn arrival_of(
+        &self,
+        field: Option<EventTime>,
+        timestamp: Option<EventTime>,
+    ) -> Option<EventTime> {
+        let plausible = |at: &EventTime| (self.earliest..self.latest).contains(at);
+        match self.arrival {
+            Arrival::Unknown => None,
+            Arrival::Timestamp => timestamp.filter(plausible),
+            Arrival::Field(_) => field.filter(plausible).or(timestamp.filter(plausible)),
+        }
+    }
 }
 
 /// One field of a source.

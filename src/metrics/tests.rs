@@ -3,8 +3,8 @@ use crate::metrics::snapshot::{Breaker, CauseSnapshot, KafkaPartition};
 use std::io::Write;
 use std::process::{Command, Stdio};
 use tidemark_operators::ingest::reader::PartitionId;
-use tidemark_operators::metrics::{Histogram, PartitionProgress};
-use tidemark_operators::plan::{EntityPlan, Format, SourcePlan, Start};
+use tidemark_operators::metrics::{Ahead, Histogram, PartitionProgress};
+use tidemark_operators::plan::{Arrival, EntityPlan, Format, SourcePlan, Start};
 use tidemark_operators::plan::{TimeField, TimeUnit, Window, Zone};
 
 /// A plan with one source and one entity, with a plain and a delayed window.
@@ -19,7 +19,8 @@ pub(crate) fn small_plan() -> Plan {
             schema_wait: 0,
             start: Start::Earliest,
             time: TimeField { path: vec!["timestamp".to_owned()], unit: TimeUnit::Ms },
-            arrival: None,
+            arrival: Arrival::Timestamp,
+            max_ahead: None,
             earliest: 0,
             latest: u64::MAX,
             out_of_orderness: 5_000,
@@ -71,7 +72,9 @@ fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
     worker.set_progress([PartitionProgress {
         id: PartitionId { source: 0, partition: 3 },
         watermark: 1_700_000_000_000,
+        clock: 1_700_000_005_000,
         newest: 1_700_000_005_000,
+        ahead: Ahead::default(),
         first: 1_699_999_000_000,
         next_offset: 100,
         idle: false,
