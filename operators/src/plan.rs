@@ -2,9 +2,9 @@
 //! indices. `jobs` makes it; nothing here checks it again.
 
 use crate::expression::Expr;
-use crate::reference::row::Cell;
 use crate::time::{EventTime, Millis};
-use crate::value::{Type, Value};
+use crate::value::{Cell, Type, Value};
+use crate::zone::Zone;
 use std::sync::Arc;
 
 /// A whole job.
@@ -41,16 +41,6 @@ pub struct ViewIndex {
     pub entity: usize,
     /// Index into [`EntityPlan::views`].
     pub view: usize,
-}
-
-/// A time zone as a table of offsets from UTC, so that the dataflow reads no tz database.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Zone {
-    /// The IANA name.
-    pub name: String,
-    /// `(from, offset)`: from this ms since the epoch on, local time is UTC plus `offset` ms.
-    /// Ascending; the first entry starts at `i64::MIN`.
-    pub offsets: Vec<(i64, i64)>,
 }
 
 /// How records are encoded.

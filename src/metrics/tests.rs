@@ -2,10 +2,12 @@ use super::*;
 use crate::metrics::snapshot::{Breaker, CauseSnapshot, KafkaPartition};
 use std::io::Write;
 use std::process::{Command, Stdio};
-use tidemark_operators::ingest::reader::PartitionId;
 use tidemark_operators::metrics::{Histogram, PartitionProgress};
-use tidemark_operators::plan::{EntityPlan, Format, SourcePlan, Start};
-use tidemark_operators::plan::{TimeField, TimeUnit, Window, Zone};
+use tidemark_operators::origin::PartitionId;
+use tidemark_operators::plan::{
+    EntityPlan, Format, SourcePlan, Start, TimeField, TimeUnit, Window,
+};
+use tidemark_operators::zone::Zone;
 
 /// A plan with one source and one entity, with a plain and a delayed window.
 pub(crate) fn small_plan() -> Plan {

@@ -165,8 +165,8 @@ fn weight(letter: &DeadLetter) -> usize {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
-    use tidemark_operators::ingest::dead_letter::Reason;
-    use tidemark_operators::ingest::reader::PartitionId;
+    use tidemark_operators::origin::PartitionId;
+    use tidemark_operators::verdict::Reason;
 
     fn letter(bytes: usize) -> DeadLetter {
         DeadLetter {
