@@ -10,7 +10,8 @@
 //!                          retire  rows that every window has let go: symbols and slots are freed
 //! ```
 //!
-//! - [`chunk`]: up to 65,536 rows in columns; [`log`]: the chunks with global sequence numbers;
+//! - [`chunk`]: up to 65,536 rows in columns; [`run`]: some of them sorted by slot; [`log`]: the
+//!   chunks with global sequence numbers;
 //! - [`stash`]: rows that are not sealed yet;
 //! - [`lane`]: rows copied out of either, as the aggregates want them;
 //! - [`names`]: the directory of entities and the dictionaries.
@@ -23,6 +24,7 @@ pub mod chunk;
 pub mod lane;
 pub mod log;
 pub mod names;
+pub mod run;
 pub mod stash;
 #[cfg(test)]
 mod tests;
