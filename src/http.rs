@@ -29,6 +29,8 @@ pub use readiness::{PartitionReadiness, Readiness};
 pub use row::{FeatureRow, RowAnswer};
 pub use server::{ANSWER_TIMEOUT, CONNECTIONS_MAX, HEAD_TIMEOUT, HttpError, HttpServer};
 
+use crate::failure::Failure;
+
 /// What the server asks the job. Every call may come from any thread and must not wait for a
 /// worker; one that waits for the network must give up by itself within a few seconds.
 pub trait Introspect: Send + Sync {
@@ -47,4 +49,11 @@ pub trait Introspect: Send + Sync {
     /// Called about once a second, for what has to be observed over time: workers that stand
     /// still, rates.
     fn tick(&self) {}
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        let hint = error.hint();
+        Failure::failed(error).hint(hint)
+    }
 }
