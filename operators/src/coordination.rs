@@ -5,7 +5,7 @@
 //! watermark of the active ones), the live clock, and that the job is over. Worker 0 broadcasts its
 //! machine's clock, where the live clock must not run ahead of that.
 
-use crate::ingest::reader::PartitionId;
+use crate::origin::PartitionId;
 use crate::time::{EventTime, Millis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

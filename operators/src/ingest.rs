@@ -9,7 +9,7 @@
 //! - [`source`]: the operator that does all this;
 //! - [`dead_letter`]: what becomes of records that are late, from the future or malformed.
 
-pub(crate) mod ahead;
+mod ahead;
 pub mod dead_letter;
 pub mod decode;
 pub mod judge;

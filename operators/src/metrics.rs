@@ -11,8 +11,7 @@ mod clocks;
 mod histogram;
 mod worker;
 
-pub use crate::ingest::ahead::Ahead;
 pub use cell::{Counter, Gauge};
-pub use clocks::ClockCounts;
+pub use clocks::{Ahead, ClockCounts};
 pub use histogram::{Histogram, HistogramSnapshot, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 pub use worker::{EntityMetrics, PartitionProgress, TableMetrics, VerdictCounts, WorkerMetrics};

@@ -2,11 +2,12 @@ use super::*;
 use crate::metrics::snapshot::{Breaker, CauseSnapshot, DegradedSnapshot, KafkaPartition};
 use std::io::Write;
 use std::process::{Command, Stdio};
-use tidemark_operators::ingest::reader::PartitionId;
 use tidemark_operators::metrics::{Ahead, Histogram, PartitionProgress};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Arrival, EntityPlan, Format, Matching, SourcePlan, Start};
-use tidemark_operators::plan::{TableFrom, TablePlan, TimeField, TimeUnit, Window, Zone};
+use tidemark_operators::plan::{TableFrom, TablePlan, TimeField, TimeUnit, Window};
 use tidemark_operators::value::Type;
+use tidemark_operators::zone::Zone;
 
 /// A plan with one source and one entity, with a plain and a delayed window.
 pub(crate) fn small_plan() -> Plan {

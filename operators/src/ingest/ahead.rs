@@ -1,18 +1,7 @@
 //! How far the events of a partition lie ahead of their arrivals, counted a batch at a time.
 
-use crate::metrics::ClockCounts;
-use crate::time::{EventTime, Millis};
-
-/// The events of one partition against their arrivals.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ahead {
-    /// Accepted events whose arrival is known.
-    pub arrivals: u64,
-    /// Those whose ts lies ahead of it.
-    pub events: u64,
-    /// How far, in ms, all of them together.
-    pub by_ms: Millis,
-}
+use crate::metrics::{Ahead, ClockCounts};
+use crate::time::EventTime;
 
 /// The times of an accepted record.
 #[derive(Clone, Copy, Debug)]

@@ -15,26 +15,9 @@
 //! read; the one exception is a floor, raised while the partition was idle, and a letter says when it
 //! was the floor that decided.
 
-use crate::time::{EventTime, Millis};
-
-/// What becomes of a decoded record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is an event.
-    Accepted,
-    /// It lies behind the watermark.
-    Late {
-        /// By so much.
-        by: Millis,
-        /// By the partition's own records it would have been on time.
-        idle_floor: bool,
-    },
-    /// It lies ahead of its arrival by more than the allowed skew. It moves nothing.
-    Future {
-        /// By so much.
-        ahead: Millis,
-    },
-}
+use crate::plan::TimeBounds;
+use crate::time::EventTime;
+use crate::verdict::Verdict;
 
 /// A record's time, and what becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,29 +26,6 @@ pub struct Judged {
     pub time: EventTime,
     /// What becomes of it.
     pub verdict: Verdict,
-}
-
-/// What a source says of the times of its records.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TimeBounds {
-    /// How far behind its partition's clock an event may be, in ms.
-    pub out_of_orderness: Millis,
-    /// How far ahead of its arrival an event's time may be, in ms: what lies further ahead is
-    /// corrected to that. `None`: the time is ts, however far ahead.
-    pub max_ahead: Option<Millis>,
-    /// How far ahead of its arrival a record's ts may be, in ms, before it is no event at all.
-    /// `None`: any distance.
-    pub max_future_skew: Option<Millis>,
-}
-
-impl TimeBounds {
-    /// The time of an event of `ts` that arrived at `arrival` (where that is known).
-    pub fn event_time(&self, ts: EventTime, arrival: Option<EventTime>) -> EventTime {
-        match (arrival, self.max_ahead) {
-            (Some(arrival), Some(ahead)) => ts.min(arrival.saturating_add(ahead)),
-            _ => ts,
-        }
-    }
 }
 
 /// What time a record of `ts` that arrived at `arrival` (where that is known) says it is.
@@ -136,6 +96,7 @@ impl Judge {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Millis;
     use Verdict::{Accepted, Future, Late};
 
     fn bounds(out_of_orderness: Millis, max_ahead: Option<Millis>) -> TimeBounds {

@@ -1,9 +1,9 @@
 //! One partition that this worker owns: its reader, its judge, and what it has above the frontier.
 
 use crate::coordination::Status;
-use crate::ingest::ahead::Ahead;
 use crate::ingest::judge::Judge;
 use crate::ingest::reader::{PartitionReader, Poll, RawBatch};
+use crate::metrics::Ahead;
 use crate::plan::SourcePlan;
 use crate::time::{EventTime, Millis, SECOND};
 use std::collections::BTreeMap;
@@ -191,7 +191,8 @@ impl Owned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::reader::{PartitionId, RawRecord};
+    use crate::ingest::reader::RawRecord;
+    use crate::origin::PartitionId;
     use crate::plan::{Arrival, Format, Start, TimeField, TimeUnit};
     use std::collections::VecDeque;
 

@@ -2,6 +2,18 @@
 
 use crate::metrics::cell::Counter;
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS};
+use crate::time::Millis;
+
+/// The events of one partition against their arrivals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ahead {
+    /// Accepted events whose arrival is known.
+    pub arrivals: u64,
+    /// Those whose ts lies ahead of it.
+    pub events: u64,
+    /// How far, in ms, all of them together.
+    pub by_ms: Millis,
+}
 
 /// Counts of one source. A record's ts is what its event-time field says.
 #[derive(Debug)]

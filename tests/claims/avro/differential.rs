@@ -12,7 +12,8 @@ use tidemark::file_source::{FilePartitions, Progress};
 use tidemark::source::Waker;
 use tidemark_operators::ingest::decode::avro::{AvroDecoder, Refused};
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
-use tidemark_operators::ingest::reader::{PartitionId, Partitions, Poll, RawBatch};
+use tidemark_operators::ingest::reader::{Partitions, Poll, RawBatch};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{
     Arrival, FieldPlan, Format, SourcePlan, Start, TimeField, TimeUnit,
 };

@@ -1,10 +1,10 @@
 //! Tables that are topics.
 
 use super::{Drive, TEXT, plan_from};
-use crate::ingest::reader::{PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord};
-use crate::plan::{
-    Arrival, FieldPlan, Format, Plan, SourcePlan, Start, TableFrom, TimeField, TimeUnit,
-};
+use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord};
+use crate::origin::PartitionId;
+use crate::plan::TimeUnit;
+use crate::plan::{Arrival, FieldPlan, Format, Plan, SourcePlan, Start, TableFrom, TimeField};
 use crate::reference::input::{TableInput, TopicFeed};
 use crate::time::EventTime;
 use crate::value::Type;
