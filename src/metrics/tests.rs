@@ -210,7 +210,7 @@ fn each_family_is_described_once() {
 }
 
 const README: &str = include_str!("../../README.md");
-const ALERTS: &str = include_str!("../../alerts.yml");
+const ALERTS: &str = include_str!("../../scripts/alerts.yml");
 const ALERTS_TEST: &str = include_str!("alerts_test.yml");
 
 /// What `promtool` says, which is nothing but praise.
@@ -239,7 +239,7 @@ fn promtool_finds_nothing_wrong() {
 
 #[test]
 fn no_documented_alert_fires_while_catching_up_and_each_does_when_it_should() {
-    let said = promtool(&["check", "rules", "alerts.yml"], "");
+    let said = promtool(&["check", "rules", "scripts/alerts.yml"], "");
     assert!(said.contains("SUCCESS"), "{said}");
     let said = promtool(&["test", "rules", "src/metrics/alerts_test.yml"], "");
     assert!(said.contains("SUCCESS"), "{said}");
