@@ -37,8 +37,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::ingest::dead_letter::Reason;
 use tidemark_operators::time::EventTime;
+use tidemark_operators::verdict::Reason;
 use traffic::Traffic;
 use watch::Watch;
 
@@ -73,6 +73,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         workers: settings.workers,
         limits: settings.limits.engine(),
         live_idle: Some(connect::millis(settings.limits.live_idle)),
+        machine_clock: None,
         sealing: Sealing::None,
         online: Online::EveryStep,
     };

@@ -37,6 +37,8 @@ pub use server::{
     WRITE_TIMEOUT,
 };
 
+use crate::failure::Failure;
+
 /// What the server asks the job. Every call may come from any thread and must not wait for a
 /// worker; one that waits for the network must give up by itself within a few seconds.
 pub trait Introspect: Send + Sync {
@@ -55,4 +57,11 @@ pub trait Introspect: Send + Sync {
     /// Called about once a second, for what has to be observed over time: workers that stand
     /// still, rates.
     fn tick(&self) {}
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        let hint = error.hint();
+        Failure::failed(error).hint(hint)
+    }
 }

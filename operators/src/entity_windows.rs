@@ -13,11 +13,13 @@
 
 mod report;
 
-use crate::event_batch::{EventBatch, Origin};
+use crate::entity_log::EntityLog;
+use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
 use crate::online::OnlineSink;
+use crate::origin::Origin;
 use crate::plan::{Plan, Window};
 use crate::reference::lookups::Lookups;
 use crate::reference::tables::TablesRef;
@@ -25,7 +27,7 @@ use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
 use crate::sealed_lines::{LineWriter, SealedLines};
 use crate::shared::{Limits, Reached, SharedRef};
 use crate::time::EventTime;
-use crate::timeline::entity_log::{EntityLog, Names};
+use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
 use crate::window::attach::{Attachments, WindowAgent};
 use report::Told;
@@ -236,7 +238,7 @@ impl Running {
             return Pace::Over;
         }
         let over = if frontier.is_none() { self.config.shared.over.get() } else { None };
-        if !self.arrive(over) {
+        if !self.arrive(frontier, over) {
             return Pace::Again;
         }
         // Once the events have ended, the clock stops at the newest of all.
@@ -263,12 +265,14 @@ impl Running {
     }
 
     /// Moves the live clock and takes in what has arrived; says whether it is through.
-    fn arrive(&mut self, over: Option<EventTime>) -> bool {
+    fn arrive(&mut self, frontier: Option<EventTime>, over: Option<EventTime>) -> bool {
         let EntityState { log, .. } = &mut *self.state.borrow_mut();
         if let Some(live) = &mut self.live {
-            let newest = self.queue.iter().map(|b| b.newest).max().unwrap_or(0);
-            let heard = self.config.shared.live_clock.get();
-            let clock = over.unwrap_or(newest.max(heard));
+            let shared = &self.config.shared;
+            let said = self.queue.iter().map(|b| b.clock).max().unwrap_or(0);
+            let cap = shared.live_cap.get().map(|cap| cap.max(frontier.unwrap_or(self.sealed)));
+            let said = cap.map_or(said, |cap| said.min(cap));
+            let clock = over.unwrap_or(said.max(shared.live_clock.get()));
             if !live.advance(log, clock, self.config.limits.slice_rows) {
                 return false;
             }

@@ -1,20 +1,8 @@
 //! Judged events on their way from the worker that read them to the worker that owns their entity.
 
+use crate::origin::Origin;
 use crate::time::EventTime;
 use serde::{Deserialize, Serialize};
-
-/// Where an event came from. Within one `ts`, events are ordered by it.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-pub struct Origin {
-    /// Index into [`crate::plan::Plan::sources`].
-    pub source: u16,
-    /// The source partition.
-    pub partition: u32,
-    /// The offset in it.
-    pub offset: u64,
-}
 
 /// Null in a wide column.
 pub const NULL: i64 = i64::MIN;
@@ -30,8 +18,8 @@ pub(crate) const NO_SPAN: Span = u64::MAX;
 pub struct EventBatch {
     /// The worker it goes to.
     pub target: u32,
-    /// The greatest ts in it.
-    pub newest: EventTime,
+    /// What time its events say it is: the greatest `min(ts, arrival)` of them.
+    pub clock: EventTime,
     /// The least traced due time of its records, 0 when untraced; see
     /// [`crate::ingest::reader::RawBatch::due_ns`].
     pub due_ns: u64,

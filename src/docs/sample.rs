@@ -11,7 +11,8 @@ use tidemark_jobs::Job;
 use tidemark_jobs::docs::Example;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, RawBatch, RawRecord};
+use tidemark_operators::ingest::reader::{PartitionReader, RawBatch, RawRecord};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Plan, ViewIndex};
 use tidemark_operators::shared::Limits;
 use tidemark_operators::value::Value;
@@ -42,6 +43,7 @@ fn computed(
         workers: 1,
         limits: Limits::default(),
         live_idle: None,
+        machine_clock: None,
         sealing: Sealing::None,
         online: Online::AtEnd,
     };

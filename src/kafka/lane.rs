@@ -10,7 +10,8 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tidemark_operators::ingest::reader::{PartitionId, RawBatch, RawRecord};
+use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::EventTime;
 
 /// How long to wait for a broker to say which offsets a partition has, for an error text.
@@ -174,9 +175,10 @@ pub(super) fn name(feed: &Feed) -> String {
 /// offset is below `next`.
 fn append(batch: &mut RawBatch, message: &BorrowedMessage<'_>, next: u64) -> Option<u64> {
     let offset = u64::try_from(message.offset()).ok().filter(|offset| *offset >= next)?;
-    let appended_at = match message.timestamp() {
-        Timestamp::LogAppendTime(ms) => EventTime::try_from(ms).ok(),
-        Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+    let (timestamp, broker_time) = match message.timestamp() {
+        Timestamp::LogAppendTime(ms) => (EventTime::try_from(ms).ok(), true),
+        Timestamp::CreateTime(ms) => (EventTime::try_from(ms).ok(), false),
+        Timestamp::NotAvailable => (None, false),
     };
     let mut keep = |bytes: &[u8]| {
         let start = batch.bytes.len();
@@ -185,7 +187,7 @@ fn append(batch: &mut RawBatch, message: &BorrowedMessage<'_>, next: u64) -> Opt
     };
     let key = message.key().map(&mut keep);
     let value = message.payload().map(&mut keep);
-    batch.records.push(RawRecord { offset, key, value, appended_at });
+    batch.records.push(RawRecord { offset, key, value, timestamp, broker_time });
     offset.checked_add(1)
 }
 

@@ -6,9 +6,8 @@
 
 use crate::engine::Observer;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch,
-};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::EventTime;
 
 /// Partitions whose batches say when they arrived.
@@ -64,6 +63,11 @@ fn note(batch: &mut RawBatch, now_ns: u64, wall: Option<EventTime>) {
         let waited = wall.zip(batch.read_at).map_or(0, |(wall, read)| wall.saturating_sub(read));
         batch.due_ns = now_ns.saturating_sub(waited.saturating_mul(1_000_000)).max(1);
     }
+}
+
+/// The machine's clock; 0 when it stands before the epoch, so that the frontier bounds the live clock.
+pub(super) fn machine_clock() -> EventTime {
+    wall_ms().unwrap_or(0)
 }
 
 /// Milliseconds since the epoch; `None` when the clock stands before it.

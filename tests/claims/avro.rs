@@ -14,11 +14,13 @@ use std::sync::{Arc, Mutex};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
 use tidemark::memory_partition::GivenPartitions;
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
-use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, Poll, RawBatch, RawRecord};
+use tidemark_operators::ingest::dead_letter::DeadLetter;
+use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord};
 use tidemark_operators::ingest::schemas::{Schema, Schemas};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shared::Limits;
+use tidemark_operators::verdict::Reason;
 
 const CODECS: [&str; 4] = ["null", "deflate", "snappy", "zstandard"];
 /// Records of each of the files.
@@ -198,6 +200,7 @@ fn run<S: Schemas + 'static>(
         workers: 1,
         limits: Limits::default(),
         live_idle: None,
+        machine_clock: None,
         sealing: Sealing::Lines,
         online: Online::Off,
     };

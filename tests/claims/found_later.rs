@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch,
-};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::shared::Limits;
 
 const T: u64 = 1_700_000_000_000;
@@ -80,6 +79,7 @@ fn a_partition_found_later_starts_at_the_frontier_and_its_letters_say_so() {
         workers: 1,
         limits: Limits::default(),
         live_idle: None,
+        machine_clock: None,
         sealing: Sealing::Lines,
         online: Online::Off,
     };

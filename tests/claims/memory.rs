@@ -8,9 +8,10 @@ use tidemark::source::Waker;
 use tidemark::tables::{OpenTables, TablesConfig};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, RawBatch, RawRecord};
+use tidemark_operators::ingest::reader::{PartitionReader, RawBatch, RawRecord};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::sealed_lines::{SealedSink, push_json};
 use tidemark_operators::shared::Limits;
@@ -172,6 +173,7 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
         workers: run.workers,
         limits: run.limits,
         live_idle: None,
+        machine_clock: None,
         sealing: Sealing::Lines,
         online: run.online,
     };

@@ -1,53 +1,9 @@
 //! Records that did not become events, kept whole.
 
-use crate::ingest::reader::PartitionId;
+use crate::origin::PartitionId;
 use crate::time::{EventTime, Millis};
+use crate::verdict::Reason;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// Why a record became a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reason {
-    /// Its event time was behind its partition's watermark when it was read.
-    Late,
-    /// Its event time was ahead of its arrival by more than the allowed skew.
-    Future,
-    /// It could not be decoded, or lacks what every record must have.
-    Malformed,
-    /// The schema it was written with is not known, or does not fit the job.
-    Schema,
-    /// It has no value: a deletion in a compacted topic, and no event.
-    Tombstone,
-}
-
-impl Reason {
-    /// All reasons, in the order reports list them.
-    pub const ALL: [Reason; 5] =
-        [Reason::Late, Reason::Future, Reason::Malformed, Reason::Schema, Reason::Tombstone];
-
-    /// Whether reports leave it out while there are none.
-    pub const fn is_rare(self) -> bool {
-        matches!(self, Reason::Schema | Reason::Tombstone)
-    }
-
-    /// The name in dead letters, metrics and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Reason::Late => "late",
-            Reason::Future => "future",
-            Reason::Malformed => "malformed",
-            Reason::Schema => "schema",
-            Reason::Tombstone => "tombstone",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// One record that did not become an event, with all that is needed to understand and replay it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,16 +22,19 @@ pub struct DeadLetter {
     pub value: Option<Vec<u8>>,
     /// Why.
     pub reason: Reason,
-    /// Its event time, when it could be read.
+    /// The time of the event, when it could be read: what it was judged by. Less than `field_time`
+    /// where that lay too far ahead of its arrival.
     pub event_time: Option<EventTime>,
+    /// What its event-time field says, when it could be read.
+    pub field_time: Option<EventTime>,
+    /// When it arrived, where that is known and its event time could be read.
+    pub arrival: Option<EventTime>,
     /// The partition's watermark when it was read.
     pub watermark: EventTime,
     /// How far it lay behind the watermark (late only).
     pub late_by: Option<Millis>,
     /// Whether an idle floor decided: by the partition's own records it would have been on time.
     pub idle_floor: bool,
-    /// When it arrived: the reference of a `future` verdict.
-    pub arrived_at: Option<EventTime>,
     /// What was wrong, for malformed and future records and for those without a schema: names the
     /// field, or the schema.
     pub error: Option<String>,

@@ -4,20 +4,10 @@
 //! threads of their own, and hand over batches of raw records through bounded channels. Nothing
 //! here blocks: a worker asks, and goes on to something else when there is nothing yet.
 
+use crate::origin::PartitionId;
 use crate::time::EventTime;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// A source partition: the source's place in the job, and the partition's number in it.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-pub struct PartitionId {
-    /// Index into [`crate::plan::Plan::sources`].
-    pub source: u16,
-    /// Kafka partition number, or a file's place in the list.
-    pub partition: u32,
-}
 
 /// Consecutive raw records of one partition.
 #[derive(Clone, Debug, Default)]
@@ -26,9 +16,8 @@ pub struct RawBatch {
     pub bytes: Vec<u8>,
     /// The records, in offset order.
     pub records: Vec<RawRecord>,
-    /// Wall time (ms since the epoch) at which the batch was first read; `None` where that means
-    /// nothing (files, replay). The reference of `future` verdicts when a record has no time of
-    /// its own.
+    /// Wall time (ms since the epoch) at which the batch was first read, to measure latency by;
+    /// `None` where that means nothing (files, replay). Nothing that is decided depends on it.
     pub read_at: Option<EventTime>,
     /// An opaque number the reader may use to trace latency (for example when the records were
     /// due, in ns of a monotonic clock); 0 when unused.
@@ -47,8 +36,17 @@ pub struct RawRecord {
     pub key: Option<Range<usize>>,
     /// Its value in the batch's bytes; `None` for a null payload.
     pub value: Option<Range<usize>>,
-    /// The broker's own timestamp, under `LogAppendTime` only.
-    pub appended_at: Option<EventTime>,
+    /// Its timestamp in the topic.
+    pub timestamp: Option<EventTime>,
+    /// Whether the broker set that (`LogAppendTime`), and not the producer (`CreateTime`).
+    pub broker_time: bool,
+}
+
+impl RawRecord {
+    /// When the broker appended it, where it says so.
+    pub fn appended_at(&self) -> Option<EventTime> {
+        self.timestamp.filter(|_| self.broker_time)
+    }
 }
 
 impl RawBatch {

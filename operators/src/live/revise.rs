@@ -1,8 +1,9 @@
 //! Rows whose derived values have changed after they were applied.
 
 use super::LiveWindows;
+use crate::entity_log::{EntityLog, Revised};
 use crate::online::Cause;
-use crate::timeline::entity_log::{EntityLog, Names, Revised};
+use crate::timeline::names::Names;
 
 impl LiveWindows {
     /// Applies what has changed of rows in the stash without any arrival.
@@ -20,8 +21,7 @@ impl LiveWindows {
             pane.enter.clear();
             pane.leave.clear();
             for (row, ts) in old.times.iter().enumerate() {
-                let window = pane.window;
-                if window.enters(*ts) <= self.clock && self.clock < window.leaves(*ts) {
+                if pane.holds(*ts, self.clock) {
                     new.copy(row, &mut pane.enter);
                     old.copy(row, &mut pane.leave);
                 }

@@ -3,12 +3,14 @@
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::sync::Arc;
-use tidemark_operators::event_batch::{EventBatch, Origin};
+use tidemark_operators::event_batch::EventBatch;
 use tidemark_operators::interner::stable_hash;
+use tidemark_operators::origin::Origin;
 use tidemark_operators::plan::{
-    AccumulatorPlan, AttributePlan, EntityPlan, Kind, Plan, Storage, Window, Zone,
+    AccumulatorPlan, AttributePlan, EntityPlan, Kind, Plan, Storage, Window,
 };
 use tidemark_operators::value::Type;
+use tidemark_operators::zone::Zone;
 
 /// What an event says.
 #[derive(
@@ -180,7 +182,7 @@ pub fn batch(rows: &[Arrival], target: u32) -> EventBatch {
     };
     for row in rows {
         let (id, fact) = (id(row.entity), &row.fact);
-        batch.newest = batch.newest.max(fact.ts);
+        batch.clock = batch.clock.max(fact.ts);
         batch.times.push(fact.ts);
         batch.origins.push(Origin { source: 0, partition: 0, offset: fact.id as u64 });
         batch.hashes.push(stable_hash(id.as_bytes()));
