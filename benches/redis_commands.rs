@@ -96,9 +96,12 @@ impl Bench<'_> {
             }
             std::thread::sleep(WARM_UP);
             let (then, before) = (job.scrape(), Counts::read(&mut connect(self.redis)));
+            let cpu = job.cpu_seconds();
             std::thread::sleep(MEASURED);
+            let cpu = job.cpu_seconds() - cpu;
             let (now, after) = (job.scrape(), Counts::read(&mut connect(self.redis)));
             tell(&then, &now, after.since(before), bar);
+            println!("CPU of the job: {:.0} %", cpu * 100.0 / MEASURED.as_secs_f64());
             drop(stopping);
             producer.join().unwrap();
             job.stop();
