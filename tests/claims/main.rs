@@ -6,6 +6,8 @@ mod accounts;
 #[cfg(test)]
 mod arrangement;
 #[cfg(test)]
+mod attack;
+#[cfg(test)]
 mod avro;
 #[cfg(test)]
 mod cases;
