@@ -28,6 +28,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod connect;
+mod created_file;
 pub mod dead_letters;
 pub mod demo;
 pub mod dispatch;

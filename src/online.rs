@@ -76,8 +76,8 @@ pub trait OnlineStore: Send + Sync {
     /// process. Does nothing when it was not held.
     fn release(&self);
 
-    /// Writes what is left, waiting up to `within` (and for a reply that is under way), and stops
-    /// the store's threads. Rows may still be read afterwards.
+    /// Writes what is left, waiting up to `within`, and stops the store's threads, but for one that
+    /// still waits for a reply then. Rows may still be read afterwards.
     ///
     /// # Errors
     /// [`StoreError::Unwritten`] when something could not be written in time.

@@ -9,6 +9,7 @@
 //! so a process that was killed leaves nothing behind that the next one could stumble over.
 
 mod arrival;
+mod deadline;
 mod letters;
 mod schemas;
 mod sources;
@@ -28,6 +29,7 @@ use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
 use crate::{connect, job_file, logging, panics};
 use arrival::Arrivals;
+use deadline::Deadline;
 use letters::Letters;
 use schemas::SchemaSource;
 use sources::Sources;
@@ -137,17 +139,27 @@ impl Job {
             store: Arc::clone(&self.store),
         };
         let watch = watched.start(stop)?;
-        let outcome = self.read(stop);
+        let deadline = Deadline::start(self.settings.limits.shutdown, stop)?;
+        let outcome = self.read(stop, &deadline);
         drop(watch);
-        let deadline = Instant::now() + self.settings.limits.shutdown;
+        // By itself it began to end just now.
+        let ended = Instant::now();
+        let left = || match stop.asked_at() {
+            Some(_) => deadline.left(),
+            None => self.settings.limits.shutdown.saturating_sub(ended.elapsed()),
+        };
         let stopped = outcome.is_err() || stop.asked();
         if stop.asked() {
             tracing::info!(within = ?self.settings.limits.shutdown, "stopping: writing what is left");
         }
         let (service, store) = (Arc::clone(&self.service), Arc::clone(&self.store));
-        let written = self.letters.finish(left(deadline));
+        // Side by side: no sink takes the time of another.
+        let (written, published) = std::thread::scope(|scope| {
+            let published = scope.spawn(|| store::close(&*store, stopped, left()));
+            let written = self.letters.finish(left());
+            (written, published.join().unwrap_or(Ok(())))
+        });
         let sealed = self.sealed.map_or(Ok(0), SealedFile::finish);
-        let published = store::close(&*store, stopped, left(deadline));
         let said = watch::totals(&service, &self.observer);
         first_failure([outcome, written, sealed.map(drop).map_err(Failure::failed), published])?;
         tracing::info!("{}: {said}", if stopped { "stopped" } else { "ended, all is read" });
@@ -155,7 +167,7 @@ impl Job {
     }
 
     /// Reads until all sources end, somebody stops it, or something fails.
-    fn read(&self, stop: &Stop) -> Result<(), Failure> {
+    fn read(&self, stop: &Stop, deadline: &Deadline) -> Result<(), Failure> {
         let workers = self.settings.workers;
         let keep_trying = || !stop.asked();
         let Some(tables) = self.tables(&keep_trying)? else { return Ok(()) };
@@ -165,11 +177,12 @@ impl Job {
         };
         let opened = Arc::new(opened);
         let outcome = engine::run(&self.engine, &self.observer, &self.parts(&opened, &tables));
-        let closing = Duration::from_secs(5).min(self.settings.limits.shutdown);
+        // Connections to the brokers hold nothing that could be lost: most of the time is the sinks'.
+        let closing = || Duration::from_secs(5).min(deadline.left() / 4);
         if let Some(opened) = Arc::into_inner(opened) {
-            opened.close(closing);
+            opened.close(closing());
         }
-        tables.close(closing);
+        tables.close(closing());
         match outcome {
             Ok(_) => Ok(()),
             Err(error) => Err(Failure::failed(error)),
@@ -245,9 +258,4 @@ fn first_failure(results: [Result<(), Failure>; 4]) -> Result<(), Failure> {
     let first = failures.next();
     failures.for_each(|failure| tracing::error!("{failure}"));
     first.map_or(Ok(()), Err)
-}
-
-/// How long is left until `deadline`.
-fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }

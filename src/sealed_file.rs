@@ -3,6 +3,7 @@
 //! At most [`BUFFERS_MAX`] buffers wait for the disk; when it is slower than the rows, the worker
 //! that hands them over waits with it, so nothing is lost and memory stays bounded.
 
+use crate::created_file::{Held, create};
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
@@ -44,7 +45,7 @@ impl SealedFile {
         failed: impl Fn(String) + Send + 'static,
     ) -> Result<Self, LinesError> {
         let error = |reason| LinesError { what: "sealed rows", path: path.to_owned(), reason };
-        let file = File::create(path).map_err(error)?;
+        let file = create(path, Held::Removed).map_err(error)?;
         let (sender, receiver) = sync_channel(BUFFERS_MAX);
         let path = path.to_owned();
         let thread = std::thread::Builder::new().name("sealed-file".to_owned());

@@ -118,11 +118,12 @@ impl OpenTables {
         Ok(inputs)
     }
 
-    /// Ends the reading of topics, and waits at most `within` for each until its connections are
+    /// Ends the reading of topics, and waits at most `within` in all until their connections are
     /// gone.
     pub fn close(&self, within: Duration) {
+        let began = std::time::Instant::now();
         for topic in std::mem::take(&mut *lock(&self.reading)) {
-            topic.close(within);
+            topic.close(within.saturating_sub(began.elapsed()));
         }
     }
 }

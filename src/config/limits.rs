@@ -29,7 +29,8 @@ pub struct Limits {
     pub deletions_max: usize,
     /// Wall time without an event after which the live clock follows the machine's. Default 1 s.
     pub live_idle: Duration,
-    /// How long the end of a job waits for its sinks. Default 30 s.
+    /// How long the end of a job may take in all, counted from when it is asked to stop. Default
+    /// 25 s: Kubernetes kills after 30.
     pub shutdown: Duration,
 }
 
@@ -46,7 +47,7 @@ impl Default for Limits {
             chunk_rows: 65_536,
             deletions_max: 1_000_000,
             live_idle: Duration::from_secs(1),
-            shutdown: Duration::from_secs(30),
+            shutdown: Duration::from_secs(25),
         }
     }
 }

@@ -5,7 +5,8 @@
 //! growing pauses; the queue fills, the sources are no longer read, and nothing is dropped.
 
 use super::{DeadLetterError, encode};
-use std::fs::{File, OpenOptions};
+use crate::created_file::{Held, create};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -52,6 +53,7 @@ struct Shared {
     letters_waiting: AtomicU64,
     bytes_waiting: AtomicU64,
     written: AtomicU64,
+    failures: AtomicU64,
     give_up: AtomicBool,
     error: Mutex<Option<String>>,
 }
@@ -63,6 +65,8 @@ pub struct DeadLetterStatus {
     pub written: u64,
     /// Letters that wait to be written.
     pub waiting: u64,
+    /// Attempts to write that failed; each was or will be made again.
+    pub failures: u64,
     /// Why the last attempt to write failed; `None` when it did not.
     pub error: Option<String>,
 }
@@ -112,7 +116,14 @@ impl DeadLetterFile {
     ) -> io::Result<Self> {
         let (queue, letters) = channel();
         let shared = Arc::new(Shared::default());
-        let appender = Appender { to, letters, shared: Arc::clone(&shared), buffer: Vec::new() };
+        let path_of = path.to_owned();
+        let appender = Appender {
+            path: path_of,
+            to,
+            letters,
+            shared: Arc::clone(&shared),
+            buffer: Vec::new(),
+        };
         let thread =
             thread::Builder::new().name("dead-letters".to_owned()).spawn(|| appender.run())?;
         Ok(Self { path: path.to_owned(), limits, queue, shared, thread })
@@ -130,6 +141,7 @@ impl DeadLetterFile {
         move || DeadLetterStatus {
             written: shared.written.load(Ordering::Acquire),
             waiting: shared.letters_waiting.load(Ordering::Acquire),
+            failures: shared.failures.load(Ordering::Acquire),
             error: shared.error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -153,7 +165,7 @@ impl DeadLetterFile {
         }
         // A panic of the thread leaves letters waiting, and is reported by that.
         let _ = self.thread.join();
-        let DeadLetterStatus { written, waiting, error } = status();
+        let DeadLetterStatus { written, waiting, error, .. } = status();
         if waiting == 0 {
             return Ok(written);
         }
@@ -164,9 +176,9 @@ impl DeadLetterFile {
 
 fn open_file(path: &Path, mode: Mode) -> io::Result<File> {
     if mode == Mode::Truncate {
-        return File::create(path);
+        return create(path, Held::Removed);
     }
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let mut file = create(path, Held::Kept)?;
     let mut last = [b'\n'];
     if file.metadata()?.len() > 0 {
         file.seek(SeekFrom::End(-1))?;
@@ -195,6 +207,7 @@ impl DeadLetterSink for FileSink {
 
 /// The thread.
 struct Appender<W> {
+    path: PathBuf,
     to: W,
     letters: Receiver<DeadLetter>,
     shared: Arc<Shared>,
@@ -247,8 +260,21 @@ impl<W: Write> Appender<W> {
         true
     }
 
+    /// Notes how an attempt went, and logs what is new.
     fn set_error(&self, error: Option<String>) {
-        *self.shared.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        let mut held = self.shared.error.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.is_some() {
+            self.shared.failures.fetch_add(1, Ordering::AcqRel);
+        }
+        let path = self.path.display();
+        match &error {
+            Some(error) if held.as_ref() != Some(error) => {
+                tracing::warn!(%path, error, "cannot write dead letters; they are kept and tried again");
+            }
+            None if held.is_some() => tracing::info!(%path, "writing dead letters again"),
+            _ => {}
+        }
+        *held = error;
     }
 
     /// Waits; false when told to give up.

@@ -146,7 +146,8 @@ fn letters_of_all_workers_are_written_by_the_end() {
     workers.into_iter().for_each(|w| w.join().unwrap());
     let status = file.status();
     assert_eq!(file.finish(PATIENCE).unwrap(), 1_500);
-    assert_eq!(status(), DeadLetterStatus { written: 1_500, waiting: 0, error: None });
+    let all = DeadLetterStatus { written: 1_500, waiting: 0, failures: 0, error: None };
+    assert_eq!(status(), all);
     let mut letters = path.letters();
     letters.sort_unstable();
     assert_eq!(letters, (0..1_500).collect::<Vec<_>>());
@@ -325,4 +326,22 @@ malformed  transactions[10] offset 7
         ls(Path::new("/nonexistent/x"), &Selection::default()),
         Err(DeadLetterError::Open { .. })
     ));
+}
+
+#[test]
+fn a_full_disk_is_counted_at_each_attempt_and_nothing_is_dropped() {
+    let path = std::path::Path::new("/dev/full");
+    let file = DeadLetterFile::open(path, Mode::Append, Limits::default()).unwrap();
+    let mut sink = file.sink();
+    sink.push(letter(1));
+    drop(sink);
+    let status = file.status();
+    let started = std::time::Instant::now();
+    while status().failures < 3 {
+        assert!(started.elapsed() < PATIENCE, "{:?}", status());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!((status().written, status().waiting), (0, 1));
+    assert!(status().error.is_some_and(|error| error.contains("No space left")));
+    assert!(file.finish(Duration::ZERO).unwrap_err().to_string().contains("/dev/full"));
 }

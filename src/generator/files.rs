@@ -1,6 +1,7 @@
 //! Generated traffic as JSON-lines files.
 
 use super::{Generator, Kind, Options};
+use crate::created_file::{Held, create};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -123,7 +124,7 @@ enum Encoder {
 impl Output {
     fn create(path: PathBuf) -> Result<Self, GenerateError> {
         let encoder = || {
-            let file = File::create(&path)?;
+            let file = create(&path, Held::Removed)?;
             if path.extension().is_some_and(|e| e == "zst") {
                 let zstd = zstd::stream::write::Encoder::new(file, ZSTD_LEVEL)?;
                 return Ok(Encoder::Zstd(BufWriter::with_capacity(WRITE_BYTES, zstd)));

@@ -84,6 +84,9 @@ impl Gate {
     }
 }
 
+/// How often it is looked whether the flushers have ended.
+const CLOSING_TICK: Duration = Duration::from_millis(2);
+
 /// An online store in a Redis server (standalone or the primary of a failover group). Reads answer
 /// from the table, whether Redis is there or not.
 #[derive(Debug)]
@@ -205,10 +208,15 @@ impl OnlineStore for Redis {
     fn close(&self, within: Duration) -> Result<(), StoreError> {
         self.stop_by(self.table.clock.now_us().saturating_add(schedule::micros(within)));
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
-            // A flusher that panicked has left its rows dirty, which is reported below.
-            let _ = thread.join();
+        let until = self.table.clock.now_us().saturating_add(schedule::micros(within));
+        while threads.iter().any(|thread| !thread.is_finished())
+            && self.table.clock.now_us() < until
+        {
+            std::thread::sleep(CLOSING_TICK);
         }
+        // One that waits for a reply is left to it: what it has in flight counts as unwritten. One
+        // that panicked has left its rows dirty.
+        threads.clear();
         let left = self.table.cells().iter().map(|cell| cell.lock().dirt.len()).sum();
         let status = self.status().redis.unwrap_or_default();
         if left == 0 && !status.reasserting {

@@ -98,7 +98,7 @@ impl Letters {
                         down: status.error,
                         written: status.written,
                         pending: status.waiting,
-                        retries: 0,
+                        retries: status.failures,
                     }
                 })
             }

@@ -41,6 +41,7 @@ mod scripted;
 mod servers;
 #[cfg(test)]
 mod silence;
+mod stop;
 #[cfg(test)]
 mod tables;
 #[cfg(test)]

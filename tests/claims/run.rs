@@ -73,7 +73,7 @@ pub fn kafka() -> KafkaConfig {
 }
 
 /// A topic that no other test uses, with `log` in it.
-fn topic(log: &[Vec<(Record, Record)>]) -> String {
+pub fn topic(log: &[Vec<(Record, Record)>]) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let topic = format!("run-{}", COUNT.fetch_add(1, Ordering::Relaxed));
     assert!(create_topic(&kafka(), &topic, PARTITIONS, &[]).unwrap());
@@ -81,7 +81,7 @@ fn topic(log: &[Vec<(Record, Record)>]) -> String {
     topic
 }
 
-fn write(topic: &str, log: &[Vec<(Record, Record)>]) {
+pub fn write(topic: &str, log: &[Vec<(Record, Record)>]) {
     let records = (0..).zip(log).flat_map(|(partition, records)| {
         records.iter().map(move |(key, value)| (partition, Some(key), Some(value)))
     });
@@ -101,7 +101,7 @@ pub fn settings(folder: &Path, more: &str) -> PathBuf {
 }
 
 /// Variables of this process that would change what a test means.
-fn command() -> Command {
+pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));
     for (name, _) in tidemark::config::VARIABLES {
         command.env_remove(name);
@@ -163,12 +163,12 @@ impl Process {
         });
     }
 
-    fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         let mut ended = None;
         until("the job to end", || {
             ended = self.child.try_wait().unwrap();
@@ -521,7 +521,7 @@ fn a_job_without_brokers_answers_http_waits_and_can_be_stopped() {
 }
 
 /// The fraud job with files in place of its topic.
-fn over_files(folder: &Path, log: &[Vec<(Record, Record)>]) -> PathBuf {
+pub fn over_files(folder: &Path, log: &[Vec<(Record, Record)>]) -> PathBuf {
     let mut files = Vec::new();
     for (partition, records) in log.iter().enumerate() {
         let path = folder.join(format!("part-{partition}.jsonl"));
