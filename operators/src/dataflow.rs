@@ -58,7 +58,7 @@ pub struct Config {
 pub struct Dataflow {
     /// Done once everything has been read, computed and handed out.
     pub probe: ProbeHandle<EventTime>,
-    /// The state of each entity of the plan.
+    /// The state of each entity of the plan, with the arrangements of its windows.
     pub entities: Vec<Rc<RefCell<EntityState>>>,
 }
 

@@ -7,6 +7,11 @@
 //! again. While the live clock is on its way nothing is applied, so no row ever shows an event and
 //! not the departures before it.
 //!
+//! A step of the frontier is one batch of each window's [arrangement](crate::window), whether live or
+//! sealed rows are wanted or none. Sealed windows fold the batches; until they have, the next step is
+//! not begun. Then the arrangements are compacted, and the log keeps what they and the live windows
+//! still need.
+//!
 //! Batches that wait for the live clock count as in flight, which gates the sources.
 //!
 //! The operator holds its output at the least time it may still seal, and until the job is over.
@@ -29,7 +34,7 @@ use crate::shared::{Limits, Reached, SharedRef};
 use crate::time::EventTime;
 use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
-use crate::window::attach::{Attachments, WindowAgent};
+use crate::window::attach::{Attachments, WindowAgent, WindowState};
 use report::Told;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -92,14 +97,25 @@ pub struct WindowsConfig {
 pub struct EntityState {
     /// Names, stash and log.
     pub log: EntityLog,
-    attachments: Attachments,
+    windows: Attachments,
 }
 
 impl EntityState {
     /// A window over the running log, complete from the present frontier on, to be imported into a
     /// dataflow. `None` when the log does not go back far enough for it.
     pub fn attach(&mut self, window: Window) -> Option<WindowAgent> {
-        self.attachments.attach(&self.log.log, window)
+        self.windows.attach(&self.log.log, window)
+    }
+
+    /// The plan's windows as of the frontier, in its order: what explains a row, checks it, or feeds a
+    /// view that is added. Clone one to read it; a clone pins rows until it is advanced or dropped.
+    pub fn planned(&self) -> impl ExactSizeIterator<Item = &WindowAgent> {
+        self.windows.planned()
+    }
+
+    /// What the plan's windows hold, in its order.
+    pub fn window_states(&self) -> impl Iterator<Item = WindowState> {
+        self.windows.states()
     }
 }
 
@@ -132,7 +148,7 @@ pub fn entity_windows<'scope>(
     let served = !matches!(config.serving, Serving::None);
     let state = Rc::new(RefCell::new(EntityState {
         log: if served { log } else { log.sealed_only() },
-        attachments: Attachments::default(),
+        windows: Attachments::new(&entity.windows),
     }));
     let shared_state = Rc::clone(&state);
     builder.build(move |capabilities| {
@@ -259,8 +275,21 @@ impl Running {
             (true, None) => Pace::Wait,
             (true, Some(_)) => {
                 self.over = true;
+                self.check();
                 Pace::Over
             }
+        }
+    }
+
+    /// Live windows, which keep places of their own, hold what the arrangements do once both stand at
+    /// the same time.
+    fn check(&self) {
+        let Some(live) = &self.live else { return };
+        if live.clock().checked_add(1) != Some(self.sealed) {
+            return;
+        }
+        for (at, window) in self.state.borrow().window_states().enumerate() {
+            debug_assert_eq!(live.window_rows(at), window.events, "events inside window {at}");
         }
     }
 
@@ -301,26 +330,34 @@ impl Running {
 
     /// Seals what lies below `hi`; says whether it is through.
     fn seal(&mut self, hi: EventTime) -> bool {
-        let EntityState { log, attachments, .. } = &mut *self.state.borrow_mut();
-        if hi > self.sealed {
-            log.seal(Some(hi), &mut self.origins);
+        if hi <= self.sealed {
+            return true;
         }
+        let EntityState { log, windows } = &mut *self.state.borrow_mut();
+        if windows.upper() == self.sealed {
+            log.seal(Some(hi), &mut self.origins);
+            windows.seal(&log.log, hi);
+            if let Some(sealing) = &mut self.sealing {
+                sealing.sealed(&mut self.origins);
+                sealing.begin(windows.newest(), hi);
+            }
+            self.origins.clear();
+        }
+        // The step that has been begun ends before the next begins.
         if let Some(sealing) = &mut self.sealing {
-            sealing.sealed(&mut self.origins);
             let mut counted = Counted;
             let output: &mut dyn SealedOutput = match &mut self.writer {
                 Some(writer) => writer,
                 None => &mut counted,
             };
             let budget = self.config.limits.slice_rows;
-            if !sealing.run(&log.log, &mut log.names, hi, budget, output) {
+            if !sealing.run(&log.log, &mut log.names, budget, output) {
                 return false;
             }
         }
-        self.origins.clear();
-        attachments.seal(&log.log, hi);
-        self.sealed = self.sealed.max(hi);
-        true
+        windows.compact();
+        self.sealed = windows.upper();
+        self.sealed >= hi
     }
 
     fn give_out(&mut self, sink: &Rc<RefCell<Box<dyn OnlineSink>>>) {
@@ -335,10 +372,10 @@ impl Running {
 
     /// Lets go of what no window needs, after the rows that say so have been handed out.
     fn retire(&mut self) {
-        let EntityState { log, attachments, .. } = &mut *self.state.borrow_mut();
+        let EntityState { log, windows } = &mut *self.state.borrow_mut();
         // As much as a slice may have brought: what passes its horizon must not pile up.
         let budget = self.config.limits.slice_rows;
-        let mut low = attachments.low_water(&log.log);
+        let mut low = windows.low_water(&log.log);
         if let Some(live) = &mut self.live {
             low = low.min(live.low_water(log));
             live.forget(self.sealed.saturating_sub(1), budget as usize, &mut log.names);

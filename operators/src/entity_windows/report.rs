@@ -3,6 +3,10 @@
 use super::Running;
 use crate::shared::Reached;
 use crate::time::EventTime;
+use crate::window::batch::WindowBatch;
+
+/// The bytes of a batch itself.
+const BATCH_BYTES: u64 = size_of::<WindowBatch>() as u64;
 
 /// What has been counted so far, so that only what is new is added.
 #[derive(Debug, Default)]
@@ -54,13 +58,13 @@ impl Running {
         let names = log.names.len() as u64;
         metrics.dictionary_entries.replace_part(self.told.dictionary, names);
         self.told.dictionary = names;
-        for (pane, window) in entity.windows.iter().enumerate() {
+        let row_bytes = log.log.row_bytes() as u64;
+        for (at, (window, held)) in entity.windows.iter().zip(state.window_states()).enumerate() {
             // Live windows are the wider ones: they have what is not sealed yet.
-            window.set(match (&self.live, &self.sealing) {
-                (Some(live), _) => live.window_rows(pane),
-                (None, Some(sealing)) => sealing.window_rows(pane),
-                (None, None) => 0,
-            });
+            window.events.set(self.live.as_ref().map_or(held.events, |live| live.window_rows(at)));
+            window.batches.set(held.batches);
+            window.rows.set(held.rows);
+            window.bytes.set(held.rows * row_bytes + held.batches * BATCH_BYTES);
         }
     }
 
