@@ -21,8 +21,7 @@ impl LiveWindows {
             place.enter.clear();
             place.leave.clear();
             for (row, ts) in old.times.iter().enumerate() {
-                let window = place.window;
-                if window.enters(*ts) <= self.clock && self.clock < window.leaves(*ts) {
+                if place.holds(*ts, self.clock) {
                     new.copy(row, &mut place.enter);
                     old.copy(row, &mut place.leave);
                 }
