@@ -5,7 +5,7 @@ use crate::tree;
 use std::fs;
 
 /// All that the top of the repository holds; git and cargo add what is theirs.
-const TOP: [&str; 14] = [
+const TOP: [&str; 13] = [
     ".ci",
     ".clippy.toml",
     ".gitignore",
@@ -13,7 +13,6 @@ const TOP: [&str; 14] = [
     "Cargo.lock",
     "Cargo.toml",
     "README.md",
-    "alerts.yml",
     "benches",
     "cluster.toml",
     "jobs",
