@@ -40,7 +40,7 @@ use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::time::EventTime;
 use tidemark_operators::verdict::Reason;
 use traffic::Traffic;
-use watch::Watch;
+use watch::DemoWatch;
 
 /// How long the workers may take to stop.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -90,7 +90,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let tables = OpenTables::open(&run.plan, &config, &|| true)?.unwrap_or_default();
     let engine = start(&run, &observer, &traffic, &store, &letters, tables)?;
     let memory = MemoryGuard::default();
-    let mut watch = Watch::new(&run, observer.clone(), store, letters, log.clone(), recent);
+    let mut watch = DemoWatch::new(&run, observer.clone(), store, letters, log.clone(), recent);
     watch.http = Some(http.address().to_string());
     if !terminal {
         output::print(&watch.greeting())?;
@@ -169,7 +169,7 @@ fn tell_warnings(log: &KeptLines) {
 /// One line about the whole run.
 fn summary(observer: &Observer) -> String {
     let uptime = u64::try_from(observer.started().elapsed().as_millis()).unwrap_or(u64::MAX);
-    let totals = watch::Totals::of(&observer.metrics);
+    let totals = watch::WatchTotals::of(&observer.metrics);
     let mut text = format!(
         "demo over after {}: {} records read, {} of them events",
         duration_short(uptime),

@@ -78,18 +78,18 @@ impl Turns {
 }
 
 /// A generator whose records are counted on their way.
-pub(super) struct Watched {
+pub(super) struct WatchedPartitions {
     generator: LiveGenerator,
     recent: Recent,
 }
 
-impl Watched {
+impl WatchedPartitions {
     pub fn new(generator: LiveGenerator, recent: Recent) -> Self {
         Self { generator, recent }
     }
 }
 
-impl Partitions for Watched {
+impl Partitions for WatchedPartitions {
     fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
         let watched = |reader| -> Box<dyn PartitionReader> {
             Box::new(WatchedPartition { reader, recent: self.recent.clone() })

@@ -1,6 +1,6 @@
 //! The demo's records.
 
-use super::recent::{Recent, Watched};
+use super::recent::{Recent, WatchedPartitions};
 use crate::cli::DemoArgs;
 use crate::failure::Failure;
 use crate::generator::live::{History, LiveGenerator, LiveOptions};
@@ -83,12 +83,12 @@ impl Traffic {
         worker: usize,
         waker: &Waker,
         origin: Instant,
-    ) -> Result<Watched, GenerateError> {
+    ) -> Result<WatchedPartitions, GenerateError> {
         let options = LiveOptions { origin, ..self.options.clone() };
         let all = (0..options.partitions).map(|partition| PartitionId { source: 0, partition });
         let mine: Vec<_> = all.skip(worker).step_by(self.workers).collect();
         let generator = LiveGenerator::start(&options, &mine, waker)?;
-        Ok(Watched::new(generator, self.recent.clone()))
+        Ok(WatchedPartitions::new(generator, self.recent.clone()))
     }
 }
 

@@ -7,6 +7,8 @@ pub struct Source {
     pub path: String,
     /// Without those of tests inside the file.
     pub lines: usize,
+    /// The names of modules that are there only for tests.
+    test_modules: Vec<String>,
     /// Without tests.
     pub tokens: Vec<TokenTree>,
 }
@@ -25,7 +27,25 @@ impl Source {
         let tokens = text.parse::<TokenStream>().unwrap_or_else(|e| panic!("{path}: {e}"));
         let mut of_tests = 0;
         let tokens = without_tests(tokens, &mut of_tests);
-        Self { path: path.to_owned(), lines: text.lines().count() - of_tests, tokens }
+        let lines: Vec<_> = text.lines().map(str::trim).collect();
+        let marked = lines.windows(2).filter(|two| two[0] == "#[cfg(test)]");
+        let test_modules = marked.filter_map(|two| two[1].strip_prefix("mod ")?.strip_suffix(';'));
+        Self {
+            path: path.to_owned(),
+            lines: lines.len() - of_tests,
+            test_modules: test_modules.map(str::to_owned).collect(),
+            tokens,
+        }
+    }
+
+    /// The files that it takes in only for tests.
+    pub fn test_modules(&self) -> Vec<String> {
+        let stem = self.path.trim_end_matches(".rs");
+        let folder = match stem.rsplit_once('/') {
+            Some((folder, "lib" | "main")) => folder,
+            _ => stem,
+        };
+        self.test_modules.iter().map(|name| format!("{folder}/{name}.rs")).collect()
     }
 
     /// Whether the whole file is tests.
