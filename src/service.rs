@@ -129,6 +129,15 @@ impl Service {
         clocks.min().unwrap_or(0)
     }
 
+    /// The views whose rows lack nothing, by job index. To be asked once the job has caught up.
+    pub fn complete_views(&self) -> impl Iterator<Item = usize> {
+        let (progress, clock) = (self.progress(), self.live_clock());
+        let kafka = self.kafka.as_deref();
+        let complete =
+            move |view: &usize| coverage::is_complete(&self.plan, *view, kafka, &progress, clock);
+        (0..self.plan.views.len()).filter(complete)
+    }
+
     /// The newest row of an entity, as [`Introspect::row`] gives it.
     pub fn feature_row(&self, view: &str, id: &str) -> RowAnswer {
         let names = (0..self.plan.views.len()).filter_map(|at| Some((at, self.plan.view(at)?)));

@@ -5,7 +5,7 @@
 //! `Calendar` for theirs.
 
 use crate::online::calendar::Calendar;
-use crate::online::deletions::Deletions;
+use crate::online::deletions::{Deletion, Deletions};
 use crate::online::fifo::Fifo;
 use crate::online::rows::{DIRTY, QUEUED_ARRIVAL, QUEUED_DECAY, Row};
 use std::collections::VecDeque;
@@ -40,6 +40,10 @@ pub(crate) struct Dirt {
     /// Rows that changed while they were in flight; they are retried after it.
     pub(crate) deferred: Vec<Entry>,
     pub(crate) deletions: Deletions,
+    /// Keys of an earlier run that were not held when they were found; bounded by who finds them.
+    pub(crate) swept: VecDeque<Deletion>,
+    /// How many of them were still not held when their deletion went out.
+    pub(crate) swept_keys: u64,
     pub(crate) calendar: Calendar,
     pub(crate) reassert: Option<Cursor>,
     /// Which memory of Redis rows are asserted in, 24 bits; another one after every loss.
@@ -61,6 +65,8 @@ impl Dirt {
             retry: VecDeque::new(),
             deferred: Vec::new(),
             deletions: Deletions::new(views, deletions_max),
+            swept: VecDeque::new(),
+            swept_keys: 0,
             calendar: Calendar::default(),
             reassert: None,
             epoch: 0,
@@ -126,8 +132,10 @@ impl Dirt {
         if self.rows == 0 {
             return self.deletions.oldest();
         }
-        let fronts = [self.retry.front(), self.arrival.front(), self.decay.front()];
-        fronts.into_iter().flatten().map(|e| e.since).chain(self.deletions.oldest()).min()
+        let fronts = self.arrival.front().into_iter().chain(self.decay.front());
+        // What is retried comes from several queues: its front need not be its oldest.
+        let waiting = fronts.chain(&self.retry).chain(&self.deferred).map(|entry| entry.since);
+        waiting.chain(self.deletions.oldest()).min()
     }
 
     /// Redis lost what it had, or is another one: every row is to be asserted again.

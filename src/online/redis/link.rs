@@ -7,6 +7,7 @@ use redis::{
     Client, ClientTlsConfig, Connection, ConnectionAddr, ErrorKind, IntoConnectionInfo as _,
     RedisConnectionInfo, RedisError, TlsCertificates, Value,
 };
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// An open connection.
@@ -99,6 +100,31 @@ impl Link {
         let text = self.info(b"memory")?;
         let number = |name| field(&text, name).and_then(|value| value.parse::<u64>().ok());
         Ok(number("used_memory").zip(number("maxmemory")))
+    }
+
+    /// All fields of a hash, as texts; none when there is no such key.
+    pub(crate) fn hash(&mut self, key: &str) -> Result<BTreeMap<String, String>, StoreError> {
+        let text = |value: &Value| match value {
+            Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+            _ => None,
+        };
+        Ok(match self.ask("HGETALL", &[key.as_bytes()])? {
+            Value::Array(flat) => {
+                let pairs = flat.chunks_exact(2);
+                pairs.filter_map(|pair| Some((text(pair.first()?)?, text(pair.get(1)?)?))).collect()
+            }
+            Value::Map(pairs) => pairs
+                .iter()
+                .filter_map(|(field, value)| Some((text(field)?, text(value)?)))
+                .collect(),
+            _ => BTreeMap::new(),
+        })
+    }
+
+    /// Keys evicted since the server's start; `None` when it does not say.
+    pub(crate) fn evicted(&mut self) -> Result<Option<u64>, StoreError> {
+        let text = self.info(b"stats")?;
+        Ok(field(&text, "evicted_keys").and_then(|value| value.parse().ok()))
     }
 
     fn info(&mut self, section: &[u8]) -> Result<String, StoreError> {
