@@ -172,14 +172,17 @@ impl OnlineStore for Redis {
             status.swept += shard.dirt.swept_keys;
             status.sweep_waiting += shard.dirt.swept.len() as u64;
             let oldest = shard.dirt.oldest().into_iter().chain(numbers.in_flight_since).min();
-            let age = oldest.map_or(0, |since| now.saturating_sub(since) / 1_000);
+            // Held back, a row waits for the job; from then on it waits for Redis.
+            let age = oldest
+                .filter(|_| !status.held)
+                .map_or(0, |since| now.saturating_sub(since.max(self.gate.released())) / 1_000);
             status.oldest_dirty_ms = status.oldest_dirty_ms.max(age);
         }
         StoreStatus::new(totals, Some(status))
     }
 
     fn release(&self) {
-        self.gate.release();
+        self.gate.release(self.table.clock.now_us());
         self.wake();
     }
 

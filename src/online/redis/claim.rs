@@ -120,16 +120,16 @@ impl Claim {
             link.ask("UNWATCH", &[])?;
             return Ok(true);
         }
-        link.ask("MULTI", &[])?;
+        let mut enter = redis::pipe();
+        enter.atomic();
         if !missing.is_empty() {
-            let pairs = missing.iter().flat_map(|field| [field.as_bytes(), self.job.as_bytes()]);
-            link.ask("HSET", &[key].into_iter().chain(pairs).collect::<Vec<_>>())?;
+            let pairs = missing.iter().flat_map(|field| [field.as_str(), self.job.as_str()]);
+            enter.cmd("HSET").arg(key).arg(pairs.collect::<Vec<_>>());
         }
         if !left.is_empty() {
-            let fields = left.iter().map(|field| field.as_bytes());
-            link.ask("HDEL", &[key].into_iter().chain(fields).collect::<Vec<_>>())?;
+            enter.cmd("HDEL").arg(key).arg(&left);
         }
-        Ok(link.ask("EXEC", &[])? != Value::Nil)
+        Ok(link.transaction(&enter)? != Value::Nil)
     }
 
     /// Whether a job is alive; `None`: not known yet.

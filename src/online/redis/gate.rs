@@ -8,6 +8,8 @@ use tidemark_operators::time::EventTime;
 #[derive(Debug)]
 pub(crate) struct Gate {
     held: AtomicBool,
+    /// When rows were let out, in us on the store's clock.
+    released: AtomicU64,
     closing: AtomicBool,
     deadline: AtomicU64,
     granted: AtomicBool,
@@ -21,6 +23,7 @@ impl Gate {
     pub(crate) fn new(held: bool, views: usize) -> Self {
         Gate {
             held: AtomicBool::new(held),
+            released: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             deadline: AtomicU64::new(u64::MAX),
             granted: AtomicBool::new(false),
@@ -35,8 +38,14 @@ impl Gate {
         self.held.load(Relaxed)
     }
 
-    pub(crate) fn release(&self) {
+    /// Rows may be written from `now` on, in us on the store's clock.
+    pub(crate) fn release(&self, now: u64) {
+        self.released.store(now, Relaxed);
         self.held.store(false, Relaxed);
+    }
+
+    pub(crate) fn released(&self) -> u64 {
+        self.released.load(Relaxed)
     }
 
     /// The job's views are its own: heartbeats may be written, and rows once they are not held.

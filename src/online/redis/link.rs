@@ -82,6 +82,26 @@ impl Link {
         }
     }
 
+    /// Sends a transaction, and gives the reply to its EXEC: nil when a watched key had changed.
+    /// It goes out as one: an error inside does not leave the connection in the middle of it.
+    pub(crate) fn transaction(&mut self, pipeline: &redis::Pipeline) -> Result<Value, StoreError> {
+        let mut replies = Vec::new();
+        // MULTI and EXEC around the commands.
+        let count = pipeline.len() + 2;
+        self.exchange(&pipeline.get_packed_pipeline(), count, &mut replies)?;
+        let refused = replies.iter().find_map(|reply| match reply {
+            Value::ServerError(error) => Some(reason(error)),
+            _ => None,
+        });
+        match refused {
+            Some(reason) => {
+                let address = self.address.clone();
+                Err(StoreError::Reply { address, command: "EXEC", reason })
+            }
+            None => Ok(replies.pop().unwrap_or_default()),
+        }
+    }
+
     /// Who the server is. A server that may not be asked counts as a primary that does not say.
     pub(crate) fn server(&mut self) -> Result<Server, StoreError> {
         let mut server = Server::default();
