@@ -9,6 +9,7 @@ use redis::{
 };
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 /// An open connection.
 pub(crate) struct Link {
@@ -33,6 +34,14 @@ impl Link {
         connection.set_read_timeout(Some(settings.response_timeout)).map_err(failed)?;
         connection.set_write_timeout(Some(settings.response_timeout)).map_err(failed)?;
         Ok(Link { connection, address: settings.address() })
+    }
+
+    /// Waits no longer than this for the next replies. Not to be 0.
+    pub(crate) fn wait_at_most(&self, within: Duration) -> Result<(), StoreError> {
+        let lost =
+            |e: RedisError| StoreError::Lost { address: self.address.clone(), reason: text(&e) };
+        self.connection.set_read_timeout(Some(within)).map_err(lost)?;
+        self.connection.set_write_timeout(Some(within)).map_err(lost)
     }
 
     /// Sends the bytes of `count` commands and puts their replies into `replies`, errors of single

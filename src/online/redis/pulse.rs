@@ -2,8 +2,8 @@
 //!
 //! The clock is one whose rows Redis has acknowledged. A worker's live clock is noted together with
 //! the moment from which on all rows up to it are in the table; it may be written once nothing waits
-//! that has waited since before that moment. So rows that coalesce hold it back, by `decay_flush` at
-//! most while Redis answers, and an outage stops it.
+//! that has waited since before that moment. So rows that coalesce hold it back for as long as they
+//! may wait (`decay_flush`) while Redis answers, and an outage stops it.
 //!
 //! The reply to HSET says how many fields were new: none, unless Redis was flushed or the key was
 //! evicted. So losing everything is noticed within a second, without a command of its own.

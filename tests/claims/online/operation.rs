@@ -434,3 +434,43 @@ fn a_user_that_may_not_see_the_bookkeeping_still_gets_its_rows_and_removes_nothi
     assert_eq!(dump(&mut client), world.expected());
     assert!(hash(&mut client, "tidemark:test").is_empty());
 }
+
+/// CPU seconds of this process and of the server so far.
+fn cpu(client: &mut Connection) -> (f64, f64) {
+    let info: String = redis::cmd("INFO").arg("cpu").query(client).unwrap();
+    let field = |name: &str| -> f64 {
+        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        line.unwrap().trim().parse().unwrap()
+    };
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let ticks = stat.rsplit(' ').collect::<Vec<_>>();
+    // User and system time are the 14th and 15th of 52 fields, in hundredths of a second.
+    let of = |at: usize| -> f64 { ticks[52 - at].trim().parse::<f64>().unwrap() / 100.0 };
+    (of(14) + of(15), field("used_cpu_user") + field("used_cpu_sys"))
+}
+
+#[test]
+#[ignore = "a million keys take a minute: run it by hand, it prints what they cost"]
+fn a_million_keys_are_back_within_a_minute_of_cpu_after_a_flush() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    let plan = plan(DAY);
+    let workers = Workers::start(WORKERS, &plan);
+    let store = Redis::start_for(&plan, &workers.metrics, settings(&server), false).unwrap();
+    let mut world = World::new(plan, &store, 11);
+    for from in (0..1_000_000).step_by(20_000) {
+        world.write(0, Cause::Arrival, &rows(from..from + 20_000));
+        settle(&store);
+    }
+    wait_until(&store, "heartbeats", |s| s.beats >= 4);
+    let (before, started) = (cpu(&mut client), Instant::now());
+    redis::cmd("FLUSHALL").exec(&mut client).unwrap();
+    until("every key", || {
+        let keys: u64 = redis::cmd("DBSIZE").query(&mut client).unwrap();
+        keys == 1_000_000 + 2
+    });
+    let after = cpu(&mut client);
+    let (own, redis) = (after.0 - before.0, after.1 - before.1);
+    println!("{:?}: {own:.1} CPU seconds here, {redis:.1} in Redis", started.elapsed());
+    assert!(own + redis < 60.0);
+}

@@ -14,6 +14,7 @@ use crate::online::redis::sweep::Sweep;
 use crate::online::table::Cell;
 use crate::online::{MemoryStatus, StoreError};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The first flusher's tasks.
 #[derive(Debug)]
@@ -155,8 +156,11 @@ impl Flusher {
 
     /// The last heartbeat: the run has ended in order. Not worth waiting for.
     pub(super) fn farewell(&mut self) {
-        let late = self.clock.now_us() >= self.gate.deadline();
-        if late || !self.gate.is_granted() || self.link.is_none() || self.pulse.due().is_none() {
+        let left = self.gate.deadline().saturating_sub(self.clock.now_us());
+        let left = Duration::from_micros(left).min(self.settings.response_timeout);
+        let Some(link) = self.link.as_ref().filter(|_| !left.is_zero()) else { return };
+        let unwanted = !self.gate.is_granted() || self.pulse.due().is_none();
+        if unwanted || link.wait_at_most(left).is_err() {
             return;
         }
         self.follow(true);
