@@ -75,6 +75,8 @@ pub fn redis(settings: &Settings) -> RedisSettings {
         rewrite_rate: settings.online.rewrite_rate,
         sweep_rate: settings.online.sweep_rate,
         takeover_after: settings.online.takeover_after,
+        write_rate: settings.online.write_rate,
+        write_spacing_max: settings.online.write_spacing_max,
         backoff_first: redis.backoff_min,
         backoff_max: redis.backoff_max,
         breaker_after: u32::try_from(redis.breaker_failures).unwrap_or(u32::MAX),

@@ -58,6 +58,11 @@ pub struct OnlineSettings {
     /// How long another job's heartbeats must have stood still before its views are taken over;
     /// default 15 s.
     pub takeover_after: Duration,
+    /// When more commands a second are sent for rows that were written before, a row that was
+    /// written a moment ago waits; default 18,000.
+    pub write_rate: usize,
+    /// The longest such wait; default 30 s.
+    pub write_spacing_max: Duration,
     /// Redis.
     pub redis: RedisSettings,
     /// Memory of Redis.
@@ -76,6 +81,8 @@ impl Default for OnlineSettings {
             rewrite_rate: 50_000,
             sweep_rate: 20_000,
             takeover_after: Duration::from_secs(15),
+            write_rate: 18_000,
+            write_spacing_max: Duration::from_secs(30),
             redis: RedisSettings::default(),
             memory: MemorySettings::default(),
         }
@@ -99,6 +106,8 @@ impl OnlineSettings {
         keys.count("sweep_rate", 100..=10_000_000, &mut self.sweep_rate);
         let silence = Duration::from_secs(2)..=MINUTE * 60;
         keys.duration("takeover_after", silence, &mut self.takeover_after);
+        keys.count("write_rate", 1..=100_000_000, &mut self.write_rate);
+        keys.duration("write_spacing_max", MS..=MINUTE * 10, &mut self.write_spacing_max);
         keys.section("redis", &mut |keys| self.redis.keys(keys));
         keys.section("memory", &mut |keys| self.memory.keys(keys));
     }

@@ -12,6 +12,7 @@ use crate::online::redis::pulse::Pulse;
 use crate::online::redis::record::Record;
 use crate::online::redis::schedule::{Pace, micros};
 use crate::online::redis::settings::RedisSettings;
+use crate::online::redis::spread::Spread;
 use crate::online::redis::take::{Filling, Stage};
 use crate::online::redis::wire::ViewWire;
 use crate::online::schema::Schema;
@@ -42,6 +43,7 @@ pub(crate) struct Flusher {
     gate: Arc<Gate>,
     record: Arc<Record>,
     pace: Pace,
+    spread: Spread,
     breaker: Breaker,
     link: Option<Link>,
     /// The server of the last connection: `Some(None)` when it did not say which it is.
@@ -92,6 +94,7 @@ impl Flusher {
             gate,
             record,
             pace: Pace::new(&settings),
+            spread: Spread::new(&settings, workers),
             breaker: Breaker::new(first, max, settings.breaker_after),
             settings,
             link: None,
@@ -286,7 +289,8 @@ impl Flusher {
         let now = self.clock.now_us();
         let closing = self.gate.is_closing();
         let cut = pace.cut(&cell.lock().dirt, now, closing);
-        let filling = Filling { wire: &self.wire, now, cut };
+        let spacing = self.spread.spacing_ms();
+        let filling = Filling { wire: &self.wire, now, cut, spacing };
         for stage in Stage::ALL {
             let rows = pace.rows();
             let mut share = rows.saturating_sub(flush.len()).max(rows.div_ceil(SHARE));
@@ -387,15 +391,19 @@ impl Flusher {
 
     fn settle(&mut self) {
         let now = self.clock.now_us();
+        self.spread.sent(self.flush.again, now);
         {
             let mut numbers = self.record.numbers();
+            numbers.spacing_ms = self.spread.spacing_ms();
             numbers.in_flight_since = None;
             // A heartbeat alone is no flush.
             numbers.pipelines += u64::from(self.flush.len() > 0);
             numbers.flushed += self.flush.len() as u64;
             for row in &self.flush.rows {
                 match row.outcome {
-                    Outcome::Written => numbers.written(row.entry, now, self.pace.decay()),
+                    Outcome::Written | Outcome::Found => {
+                        numbers.written(row.entry, now, self.pace.decay())
+                    }
                     Outcome::Lost => numbers.healed += 1,
                     Outcome::Failed => {}
                 }

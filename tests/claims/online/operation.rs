@@ -4,6 +4,7 @@
 use super::*;
 use redis::Connection;
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidemark::online::{Heartbeat, Life};
 use tidemark_operators::metrics::WorkerMetrics;
@@ -471,6 +472,8 @@ fn a_million_keys_are_back_within_a_minute_of_cpu_after_a_flush() {
     });
     let after = cpu(&mut client);
     let (own, redis) = (after.0 - before.0, after.1 - before.1);
-    println!("{:?}: {own:.1} CPU seconds here, {redis:.1} in Redis", started.elapsed());
+    let took = started.elapsed();
+    writeln!(std::io::stderr(), "{took:?}: {own:.1} CPU seconds here, {redis:.1} in Redis")
+        .unwrap();
     assert!(own + redis < 60.0);
 }
