@@ -13,6 +13,7 @@
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
 //! - [`dead_letters`]: records that did not become events, in a file;
+//! - `entity_id`: what a row is asked for by;
 //! - [`online`]: the newest rows, in process and in Redis;
 //! - [`service`]: what a running job says about itself;
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
@@ -33,6 +34,7 @@ pub mod dispatch;
 pub mod dlq;
 pub mod docs;
 pub mod engine;
+mod entity_id;
 pub mod failure;
 mod feed;
 pub mod file_source;
