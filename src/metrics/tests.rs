@@ -195,7 +195,7 @@ fn promtool_finds_nothing_wrong() {
         .stderr(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("promtool is needed: apt-get install -y prometheus");
+        .expect("promtool is needed; run: scripts/setup tests");
     child.stdin.take().unwrap().write_all(full_scrape().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned()
