@@ -96,6 +96,11 @@ impl Column {
         self.bytes.clear();
     }
 
+    /// How much memory it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        self.words.capacity() * size_of::<u64>() + self.valid.capacity() + self.bytes.capacity()
+    }
+
     /// Cuts back to the first `len` values; their bytes stay.
     pub fn truncate(&mut self, len: usize) {
         self.words.truncate(len);
