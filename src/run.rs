@@ -89,6 +89,7 @@ impl Job {
         let stall_after = settings.http.stall_after;
         let mut service =
             Service::new(Arc::clone(&plan), observer.clone(), Arc::clone(&store), stall_after)
+                .with_health(&settings.health)
                 .with_log(letters.status());
         if sources.has_topics() {
             service = service.with_kafka(Arc::clone(&status));
