@@ -1,7 +1,7 @@
 //! Tidemark's dataflow, free of I/O: what turns the records of partition logs into feature rows.
 //!
 //! ```text
-//!  partition logs ─→ source ─→ exchange by entity ─→ windows ─┬─→ live rows ─→ online sink
+//!  partition logs ─→ source ─→ exchange by entity ─→ windows ─┬─→ online rows ─→ online sink
 //!                      │                                      └─→ sealed rows ─→ sealed sink
 //!                      └─→ dead letters
 //! ```
@@ -9,7 +9,8 @@
 //! Modules in the order the data flows:
 //!
 //! - [`time`]: event time in milliseconds, the one timely timestamp of the product;
-//! - [`value`]: the types of attributes and features, and columns of them;
+//! - [`value`]: the types of attributes and features, and columns of them; [`zone`]: time zones;
+//! - [`origin`], [`verdict`]: where a record came from, and what became of it;
 //! - [`plan`]: what a checked job file compiles to, and all this crate knows of a job;
 //! - [`ingest`]: partition logs, decoding, the judge (late, future, malformed), the source operator;
 //! - [`expression`]: typed expressions, evaluated a column at a time;
@@ -17,13 +18,15 @@
 //!   numbers, the tables behind;
 //! - [`timeline`]: the log of an entity type, and the stash above it;
 //! - `history`: what the events before an event say of it (changed, new, session);
+//! - [`entity_log`]: a timeline with its names and its history;
 //! - [`window`]: a window over the log as a differential arrangement;
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;
 //!   [`hot`]: which entities are the busiest;
 //! - [`reference`](mod@reference): reference tables, and looking up events in them;
-//! - [`sealed_lines`], [`online`]: rows on their way out;
+//! - [`sealed_lines`]: sealed rows on their way out; [`online`], [`online_rows`]: live ones, and the
+//!   operator that hands them to the online store;
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
 //! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself.
 //!
@@ -33,6 +36,7 @@
 pub mod aggregate;
 pub mod coordination;
 pub mod dataflow;
+pub mod entity_log;
 pub mod entity_windows;
 pub mod event_batch;
 mod expiry;
@@ -45,6 +49,8 @@ pub mod interner;
 pub mod live;
 pub mod metrics;
 pub mod online;
+pub mod online_rows;
+pub mod origin;
 pub mod plan;
 pub mod reference;
 pub mod sealed;
@@ -54,5 +60,7 @@ pub mod slab;
 pub mod time;
 pub mod timeline;
 pub mod value;
+pub mod verdict;
 pub mod view;
 pub mod window;
+pub mod zone;

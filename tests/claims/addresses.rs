@@ -31,6 +31,7 @@ network = { table = "networks", key = "ip", column = "name" }
 [tables.owners]
 file = "owners.csv"
 key = "address"
+key_type = "ip"
 columns = { owner = "string", gateway = "ip?" }
 valid_from = "since"
 [tables.networks]

@@ -1,11 +1,11 @@
 //! Everything one worker counts.
 
-use crate::ingest::dead_letter::Reason;
-use crate::ingest::reader::PartitionId;
 use crate::metrics::cell::{Counter, Gauge};
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
+use crate::origin::PartitionId;
 use crate::plan::Plan;
 use crate::time::EventTime;
+use crate::verdict::Reason;
 use std::sync::{Mutex, PoisonError};
 
 /// The verdicts on one source's records; together they are the records read.
@@ -57,6 +57,13 @@ pub struct EntityMetrics {
     pub timeline_rows: Gauge,
     /// Bytes of the timeline's log.
     pub timeline_bytes: Gauge,
+    /// Bytes of what is accumulated over windows and of last events, live and sealed, and of rows
+    /// on their way out. This and the next two are looked at once in a while, not each step.
+    pub accumulator_bytes: Gauge,
+    /// Bytes of what is kept of the events before an event, sealed and not.
+    pub history_bytes: Gauge,
+    /// Bytes of the dictionaries: entity ids and attribute values.
+    pub dictionary_bytes: Gauge,
     /// Events inside each window of the entity, by the window's place in its plan.
     pub windows: Vec<Gauge>,
     /// The share of the newest events that came from the busiest entity, in thousandths.

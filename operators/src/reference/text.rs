@@ -1,11 +1,11 @@
 //! Rows from text: what CSV and the keys of topics have in common.
 
 use super::address::Prefix;
-use super::row::{Cell, Key};
+use super::row::Key;
 use crate::ingest::decode::{decimal_text, rfc3339_text};
 use crate::plan::Matching;
 use crate::time::EventTime;
-use crate::value::{DECIMAL_MAX, Type, address_bytes, parse_address};
+use crate::value::{Cell, DECIMAL_MAX, Type, address_bytes, parse_address};
 
 /// How much of a wrong value is shown.
 const SHOWN_CHARS: usize = 64;
