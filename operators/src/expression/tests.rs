@@ -62,7 +62,7 @@ impl Twin {
             }
             Expr::In { arg, set } => match self.value(arg, row) {
                 Value::Null => Value::Null,
-                value => Value::Bool(set.contains(&value)),
+                value => Value::Bool(set.iter().any(|member| canonical(member) == value)),
             },
             Expr::And(args) => {
                 let args = self.values(args, row);
