@@ -14,6 +14,8 @@ mod cases;
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod folder;
