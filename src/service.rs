@@ -17,6 +17,7 @@ mod snapshots;
 
 use crate::config::HealthSettings;
 use crate::engine::Observer;
+use crate::entity_id;
 use crate::http::components::{self, StallWatch};
 use crate::http::{Component, FeatureRow, Health, Introspect, Part, Readiness, RowAnswer, State};
 use crate::kafka::KafkaStatus;
@@ -157,6 +158,7 @@ impl Service {
             let near = nearest(view, names.map(|(_, plan)| plan.name.as_str()));
             return RowAnswer::UnknownView { nearest: near.map(str::to_owned) };
         };
+        let id = entity_id::known_as(&self.plan, index, id);
         let Some(row) = self.store.get(index, id.as_bytes()) else {
             return RowAnswer::NoRow { as_of: self.live_clock() };
         };
@@ -166,7 +168,7 @@ impl Service {
         RowAnswer::Row(FeatureRow {
             view: found.name.clone(),
             entity_type: entity.map(|entity| entity.name.clone()).unwrap_or_default(),
-            entity_id: id.to_owned(),
+            entity_id: id.into_owned(),
             as_of: row.as_of,
             complete_from: coverage::complete_from(&self.plan, index, kafka, &self.progress()),
             features: names.zip(row.values).collect(),
