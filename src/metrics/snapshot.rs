@@ -65,6 +65,10 @@ pub struct OnlineSnapshot {
     pub rows_pending: u64,
     /// How long the oldest of them has waited, in ms.
     pub oldest_pending_ms: u64,
+    /// How old the oldest change is that the store does not have, in ms.
+    pub behind_ms: u64,
+    /// How long a row that was just written waits to be written again, in ms.
+    pub spacing_ms: u64,
     /// Pipelines that were answered in full. Each is a flush.
     pub pipelines_ok: u64,
     /// Pipelines that failed and were tried again.
@@ -73,6 +77,22 @@ pub struct OnlineSnapshot {
     pub rows_flushed: u64,
     /// Keys that someone else had removed or replaced, and that were written anew.
     pub rows_healed: u64,
+    /// Heartbeats written.
+    pub heartbeats: u64,
+    /// Whether the store lost its rows and all are being written again.
+    pub rewriting: bool,
+    /// Rows written again for that.
+    pub rows_rewritten: u64,
+    /// Keys evicted during this run that were not all written again since: they read as zeros.
+    pub keys_evicted: u64,
+    /// Keys of an earlier run whose deletion was not queued, because too many waited.
+    pub keys_left_to_ttl: u64,
+    /// Whether keys of earlier runs are being looked for.
+    pub sweeping: bool,
+    /// Keys of earlier runs that wait for their deletion.
+    pub sweep_waiting: u64,
+    /// Keys of earlier runs removed.
+    pub keys_swept: u64,
     /// Bytes the store uses, when it says so.
     pub memory_used_bytes: Option<u64>,
     /// Bytes it may use, when there is a limit.

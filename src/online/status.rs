@@ -84,6 +84,11 @@ pub struct RedisStatus {
     pub oldest_dirty_ms: u64,
     /// Whether all rows are being written again, because Redis lost its memory or is another one.
     pub reasserting: bool,
+    /// How old the oldest change is that Redis does not have, in ms, whatever it waits for.
+    pub behind_ms: u64,
+    /// How long a row that was just written waits to be written again, in ms; 0 while few commands
+    /// are sent. Such rows are among the dirty ones, and not late before their time has come.
+    pub spacing_ms: u64,
     /// Rows acknowledged.
     pub rows_written: ByCause,
     /// Commands for rows changed by arrivals, and their deletions; without TTL refreshes.
@@ -102,6 +107,21 @@ pub struct RedisStatus {
     pub healed: u64,
     /// Keys of an earlier run that were left to their TTL, because too many deletions waited.
     pub left_to_ttl: u64,
+    /// Heartbeats acknowledged.
+    pub beats: u64,
+    /// Rows written again because Redis had lost all of them.
+    pub rewritten: u64,
+    /// Keys that Redis evicted during this run and that were not all written again since: they
+    /// read as zeros.
+    pub evicted: u64,
+    /// Whether keys of earlier runs are being looked for.
+    pub sweeping: bool,
+    /// Keys of earlier runs found and waiting for their deletion.
+    pub sweep_waiting: u64,
+    /// Keys of earlier runs removed.
+    pub swept: u64,
+    /// Why the job may not write to this Redis: another living job writes one of its views.
+    pub refused: Option<String>,
     /// Redis's memory, as last asked.
     pub memory: Option<MemoryStatus>,
     /// From the first change to the acknowledgement, rows changed by arrivals.

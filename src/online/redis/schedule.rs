@@ -32,14 +32,14 @@ impl Pace {
     /// When the shard is to be flushed next, on the store's clock; `None`: nothing waits. `drain`:
     /// nothing is waited for any more.
     pub(crate) fn due(&self, dirt: &Dirt, drain: bool) -> Option<u64> {
-        let at_once = !dirt.retry.is_empty() || dirt.reassert.is_some();
+        let at_once = !dirt.retry.is_empty() || !dirt.swept.is_empty();
         if at_once || dirt.arrival.len() >= self.rows || drain && !dirt.is_clean() {
             return Some(0);
         }
         let arrival = dirt.arrival.front().map(|entry| entry.since + self.interval);
         let refresh = dirt.calendar.next().map(|ms| ms * 1_000);
         let decay = oldest_decay(dirt).map(|since| since + self.decay);
-        [arrival, refresh, decay].into_iter().flatten().min()
+        [arrival, dirt.spaced.next(), refresh, decay].into_iter().flatten().min()
     }
 
     /// Which decayed rows and deletions go into a flush at `now`: none before the oldest has waited

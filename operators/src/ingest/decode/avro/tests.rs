@@ -5,7 +5,7 @@ mod twin;
 mod types;
 
 use super::*;
-use crate::plan::{FieldPlan, Format, Start, TimeField, TimeUnit};
+use crate::plan::{Arrival, FieldPlan, Format, Start, TimeField, TimeUnit};
 use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use crate::value::{Type, Value};
 use serde_json::{Value as Json, json};
@@ -34,7 +34,8 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField { path: path("ts"), unit: TimeUnit::Ms },
-        arrival: None,
+        arrival: Arrival::Timestamp,
+        max_ahead: None,
         earliest: EARLIEST_DEFAULT,
         latest: LATEST_DEFAULT,
         out_of_orderness: 0,
@@ -209,6 +210,8 @@ fn a_default_stands_in_for_what_is_absent_and_not_for_null() {
     let there = datum(&[long(1), text("::1")]);
     let ip: std::net::IpAddr = "::1".parse().unwrap();
     assert_eq!(decode(&source, &nullable, &there), Ok(vec![Value::Ip(ip)]));
+    let mapped = datum(&[long(1), text("::ffff:10.0.0.1")]);
+    assert_eq!(decode(&source, &nullable, &mapped), default, "one address, one value");
     let map = record(&[("net", json!({"type": "map", "values": "string"}))]);
     assert_eq!(decode(&source, &map, &datum(&[long(0)])), default, "a key a map lacks is absent");
 }
