@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tidemark::config::Secret;
 use tidemark::registry::{
-    Credential, Credentials, Outcome, Registry, RegistryConfig, RegistryLimits, RegistrySchemas,
-    RegistryStatus, TlsFiles,
+    Credential, Credentials, Registry, RegistryConfig, RegistryLimits, RegistrySchemas,
+    RegistryStatus, RequestOutcome, TlsFiles,
 };
 use tidemark_operators::ingest::schemas::{Schema, Schemas};
 
@@ -105,13 +105,13 @@ impl Worker {
     }
 }
 
-fn count(status: &RegistryStatus, outcome: Outcome) -> u64 {
+fn count(status: &RegistryStatus, outcome: RequestOutcome) -> u64 {
     let counts: BTreeMap<_, _> = status.requests.iter().copied().collect();
     counts[&outcome]
 }
 
 /// Waits until the registry was asked `times` more with this outcome.
-fn after(registry: &Registry, outcome: Outcome, times: u64) -> RegistryStatus {
+fn after(registry: &Registry, outcome: RequestOutcome, times: u64) -> RegistryStatus {
     let before = count(&registry.status(), outcome);
     until("requests", || count(&registry.status(), outcome) >= before + times);
     registry.status()
