@@ -30,7 +30,7 @@ use crate::text::{count_text, duration_short, latency_short};
 use crate::{connect, job_file, output, panics};
 use letters::NewestLetters;
 use memory::MemoryGuard;
-use recent::Recent;
+use recent::RecentRecords;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -56,7 +56,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let flags = Flags { workers: args.workers, port: args.port, ..Flags::default() };
     let settings = Settings::load(&ClusterFile::None, flags)?;
     let plan = job_file::load(&args.job)?.plan;
-    let recent = Recent::default();
+    let recent = RecentRecords::default();
     let traffic = Traffic::new(args, &plan, settings.workers, recent.clone())?;
     let log = KeptLines::default();
     let terminal = std::io::stdout().is_terminal();

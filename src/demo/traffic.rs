@@ -1,6 +1,6 @@
 //! The demo's records.
 
-use super::recent::{Recent, WatchedPartitions};
+use super::recent::{RecentRecords, WatchedPartitions};
 use crate::cli::DemoArgs;
 use crate::failure::Failure;
 use crate::generator::live::{History, LiveGenerator, LiveOptions};
@@ -33,7 +33,7 @@ const WEEKS: (u64, u64) = (35, 300_000);
 pub(super) struct Traffic {
     options: LiveOptions,
     workers: usize,
-    recent: Recent,
+    recent: RecentRecords,
 }
 
 impl Traffic {
@@ -45,7 +45,7 @@ impl Traffic {
         args: &DemoArgs,
         plan: &Plan,
         workers: usize,
-        recent: Recent,
+        recent: RecentRecords,
     ) -> Result<Self, Failure> {
         let profile = profile(plan)?;
         let rate = args.rate.unwrap_or(match profile {

@@ -2,7 +2,7 @@
 
 use super::columns::{Column, columns};
 use super::letters::NewestLetters;
-use super::recent::Recent;
+use super::recent::RecentRecords;
 use crate::engine::{self, Observer};
 use crate::logging::KeptLines;
 use crate::online::OnlineStore;
@@ -62,7 +62,7 @@ pub(super) struct DemoWatch {
     store: Arc<dyn OnlineStore>,
     letters: NewestLetters,
     log: KeptLines,
-    recent: Recent,
+    recent: RecentRecords,
     /// The entity type of the table.
     entity: usize,
     columns: Vec<Column>,
@@ -77,7 +77,7 @@ impl DemoWatch {
         store: Arc<dyn OnlineStore>,
         letters: NewestLetters,
         log: KeptLines,
-        recent: Recent,
+        recent: RecentRecords,
     ) -> Self {
         let plan = Arc::clone(&run.plan);
         let entity = plan.views.first().map_or(0, |view| view.entity);

@@ -70,6 +70,7 @@ const OPERATORS: Order = Order {
         "entity_log",
         "hot",
         "live",
+        "online_rows",
         "window",
         "entity_windows",
         "dataflow",
@@ -80,6 +81,7 @@ const OPERATORS: Order = Order {
 const PROCESS: Order = Order {
     folder: "src",
     modules: &[
+        "entity_id",
         "failure",
         "source",
         "text",

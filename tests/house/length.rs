@@ -13,11 +13,20 @@ const LONG_FILES: [(&str, &str); 2] = [
         "operators/src/ingest/decode/avro/compile.rs",
         "one pass over a schema: each type beside the others",
     ),
-    ("operators/src/live.rs", "the live windows and what their rows are filled from"),
+    (
+        "src/online/redis/flusher.rs",
+        "the one thread that writes: what it may write next, and what it learns",
+    ),
 ];
 
 /// By file and name.
-const LONG_FUNCTIONS: [(&str, &str); 3] = [
+const LONG_FUNCTIONS: [(&str, &str); 6] = [
+    (
+        "operators/src/ingest/source.rs: judge",
+        "one record's way through, in the order of its verdicts",
+    ),
+    ("src/cases/verdict.rs: row", "one row's comparison, with what is said about each way to fail"),
+    ("src/metrics/sinks.rs: online", "a list of metrics with their help texts"),
     (
         "jobs/src/compile/columns.rs: build_view",
         "one step a line, in the order a row's columns come",

@@ -51,7 +51,7 @@ enum FetchError {
     Trouble(RequestTrouble),
 }
 
-type Count<'a> = &'a mut dyn FnMut(RequestOutcome);
+type CountRequest<'a> = &'a mut dyn FnMut(RequestOutcome);
 
 impl Fetcher {
     pub fn new(client: Client, limits: &RegistryLimits) -> Fetcher {
@@ -60,7 +60,7 @@ impl Fetcher {
     }
 
     /// Asks for `id`; `count` hears how each request ended.
-    pub fn fetch(&mut self, id: u32, count: Count<'_>) -> Result<Fetched, RequestTrouble> {
+    pub fn fetch(&mut self, id: u32, count: CountRequest<'_>) -> Result<Fetched, RequestTrouble> {
         let name = format!("schema {id}");
         match self.whole(id, &name, count) {
             Ok(text) => Ok(Fetched::Found(text.into())),
@@ -75,7 +75,12 @@ impl Fetcher {
         }
     }
 
-    fn whole(&mut self, id: u32, name: &str, count: Count<'_>) -> Result<String, FetchError> {
+    fn whole(
+        &mut self,
+        id: u32,
+        name: &str,
+        count: CountRequest<'_>,
+    ) -> Result<String, FetchError> {
         let answer = self.get(&format!("/schemas/ids/{id}"), name, count)?;
         let direct = answer.references.unwrap_or_default();
         if direct.is_empty() {
@@ -104,7 +109,12 @@ impl Fetcher {
         expand(&answer.schema, &others).map_err(FetchError::Refused)
     }
 
-    fn get(&mut self, path: &str, what: &str, count: Count<'_>) -> Result<Answer, FetchError> {
+    fn get(
+        &mut self,
+        path: &str,
+        what: &str,
+        count: CountRequest<'_>,
+    ) -> Result<Answer, FetchError> {
         let body = self.client.get(path, count).map_err(|failed| self.stop(failed, what))?;
         let answer: Answer = serde_json::from_str(&body).map_err(|error| {
             // Not the error itself: it quotes what it found.
