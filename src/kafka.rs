@@ -47,9 +47,8 @@ pub mod source;
 pub mod status;
 pub mod topics;
 
-pub use dead_letters::{
-    DeadLetterSettings, DeadLetterStatus, KafkaDeadLetterSink, KafkaDeadLetters,
-};
+pub use crate::outbox::DeadLetterStatus;
+pub use dead_letters::{DeadLetterSettings, KafkaDeadLetterSink, KafkaDeadLetters};
 pub use error::KafkaError;
 pub use produce::produce;
 pub use settings::{KafkaConfig, KafkaLimits};

@@ -10,7 +10,8 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tidemark_operators::ingest::reader::{PartitionId, RawBatch, RawRecord};
+use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::EventTime;
 
 /// How long to wait for a broker to say which offsets a partition has, for an error text.

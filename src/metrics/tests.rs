@@ -2,11 +2,12 @@ use super::*;
 use crate::metrics::snapshot::{Breaker, CauseSnapshot, DegradedSnapshot, KafkaPartition};
 use std::io::Write;
 use std::process::{Command, Stdio};
-use tidemark_operators::ingest::reader::PartitionId;
 use tidemark_operators::metrics::{Histogram, PartitionProgress};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{EntityPlan, Format, Matching, SourcePlan, Start};
-use tidemark_operators::plan::{TableFrom, TablePlan, TimeField, TimeUnit, Window, Zone};
+use tidemark_operators::plan::{TableFrom, TablePlan, TimeField, TimeUnit, Window};
 use tidemark_operators::value::Type;
+use tidemark_operators::zone::Zone;
 
 /// A plan with one source and one entity, with a plain and a delayed window.
 pub(crate) fn small_plan() -> Plan {
@@ -206,7 +207,7 @@ fn each_family_is_described_once() {
 }
 
 const README: &str = include_str!("../../README.md");
-const ALERTS: &str = include_str!("../../alerts.yml");
+const ALERTS: &str = include_str!("../../scripts/alerts.yml");
 const ALERTS_TEST: &str = include_str!("alerts_test.yml");
 
 /// What `promtool` says, which is nothing but praise.
@@ -235,7 +236,7 @@ fn promtool_finds_nothing_wrong() {
 
 #[test]
 fn no_documented_alert_fires_while_catching_up_and_each_does_when_it_should() {
-    let said = promtool(&["check", "rules", "alerts.yml"], "");
+    let said = promtool(&["check", "rules", "scripts/alerts.yml"], "");
     assert!(said.contains("SUCCESS"), "{said}");
     let said = promtool(&["test", "rules", "src/metrics/alerts_test.yml"], "");
     assert!(said.contains("SUCCESS"), "{said}");

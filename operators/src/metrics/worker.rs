@@ -1,11 +1,11 @@
 //! Everything one worker counts.
 
-use crate::ingest::dead_letter::Reason;
-use crate::ingest::reader::PartitionId;
 use crate::metrics::cell::{Counter, Gauge};
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
+use crate::origin::PartitionId;
 use crate::plan::Plan;
 use crate::time::EventTime;
+use crate::verdict::Reason;
 use std::sync::{Mutex, PoisonError};
 
 /// The verdicts on one source's records; together they are the records read.

@@ -16,9 +16,9 @@ use crate::text::{count_text, duration_short};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tidemark_operators::ingest::dead_letter::Reason;
 use tidemark_operators::metrics::VerdictCounts;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::verdict::Reason;
 
 /// Of fewer records no share is found, nor shown as a metric.
 pub(crate) const RECORDS_LEAST: u64 = 100;
