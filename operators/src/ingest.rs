@@ -3,11 +3,13 @@
 //! - [`reader`]: a partition's log as the dataflow sees it, implemented by Kafka, files and the
 //!   generator;
 //! - [`decode`]: JSON straight into the projected columns;
-//! - [`judge`]: the watermark of a partition, and what is late or from the future;
+//! - [`judge`]: the time of an event, the watermark of a partition, and what is late or from the
+//!   future;
 //! - [`projection`]: decoded records as batches for the entities' owners;
 //! - [`source`]: the operator that does all this;
 //! - [`dead_letter`]: what becomes of records that are late, from the future or malformed.
 
+mod ahead;
 pub mod dead_letter;
 pub mod decode;
 pub mod judge;

@@ -2,9 +2,9 @@ use super::*;
 use crate::metrics::snapshot::{Breaker, CauseSnapshot, DegradedSnapshot, KafkaPartition};
 use std::io::Write;
 use std::process::{Command, Stdio};
-use tidemark_operators::metrics::{Histogram, PartitionProgress};
+use tidemark_operators::metrics::{Ahead, Histogram, PartitionProgress};
 use tidemark_operators::origin::PartitionId;
-use tidemark_operators::plan::{EntityPlan, Format, Matching, SourcePlan, Start};
+use tidemark_operators::plan::{Arrival, EntityPlan, Format, Matching, SourcePlan, Start};
 use tidemark_operators::plan::{TableFrom, TablePlan, TimeField, TimeUnit, Window};
 use tidemark_operators::value::Type;
 use tidemark_operators::zone::Zone;
@@ -21,7 +21,8 @@ pub(crate) fn small_plan() -> Plan {
             schema_wait: 0,
             start: Start::Earliest,
             time: TimeField { path: vec!["timestamp".to_owned()], unit: TimeUnit::Ms },
-            arrival: None,
+            arrival: Arrival::Timestamp,
+            max_ahead: None,
             earliest: 0,
             latest: u64::MAX,
             out_of_orderness: 5_000,
@@ -73,7 +74,9 @@ fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
     worker.set_progress([PartitionProgress {
         id: PartitionId { source: 0, partition: 3 },
         watermark: 1_700_000_000_000,
+        clock: 1_700_000_005_000,
         newest: 1_700_000_005_000,
+        ahead: Ahead::default(),
         first: 1_699_999_000_000,
         next_offset: 100,
         idle: false,

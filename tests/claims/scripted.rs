@@ -150,6 +150,7 @@ pub fn run(
         workers: 1,
         limits,
         live_idle,
+        machine_clock: None,
         sealing: Sealing::Lines,
         online: Online::EveryStep,
     };

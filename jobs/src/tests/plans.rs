@@ -163,7 +163,7 @@ fn settings_of_a_source_and_a_job_reach_the_plan() {
     assert_eq!((source.topic.as_deref(), source.files.len()), (None, 2));
     assert_eq!(source.idle_after, MINUTE);
     assert_eq!(source.max_future_skew, Some(10 * MINUTE));
-    assert_eq!(source.arrival.as_ref().map(|it| it.unit), Some(TimeUnit::S));
+    assert_eq!(source.arrival.field().map(|it| it.unit), Some(TimeUnit::S));
     assert_eq!((source.earliest, source.latest), (946_684_800_000, 978_307_200_000));
     assert_eq!((plan.zone.name.as_str(), plan.distinct_max), ("Europe/Berlin", 7));
     assert!(plan.zone.offsets.len() > 100);

@@ -3,6 +3,7 @@
 use crate::coordination::Status;
 use crate::ingest::judge::Judge;
 use crate::ingest::reader::{PartitionReader, Poll, RawBatch};
+use crate::metrics::Ahead;
 use crate::plan::SourcePlan;
 use crate::time::{EventTime, Millis, SECOND};
 use std::collections::BTreeMap;
@@ -52,6 +53,7 @@ pub(crate) struct Owned {
     /// The next record's schema is not there yet; looked at again in the next step.
     pub waiting: bool,
     pub accepted: u64,
+    pub ahead: Ahead,
     /// The first accepted ts; 0 before it.
     pub first: EventTime,
     pub next_offset: u64,
@@ -74,7 +76,7 @@ impl Owned {
         floor: Option<EventTime>,
     ) -> Self {
         let fresh = reader.found_later();
-        let mut judge = Judge::new(plan.out_of_orderness, plan.max_future_skew);
+        let mut judge = Judge::new(plan.time_bounds());
         judge.raise_floor(floor.filter(|_| fresh).unwrap_or(0).max(held));
         Owned {
             idle: fresh,
@@ -89,6 +91,7 @@ impl Owned {
             paused: false,
             waiting: false,
             accepted: 0,
+            ahead: Ahead::default(),
             first: 0,
             next_offset: 0,
             alive: now,
@@ -171,6 +174,7 @@ impl Owned {
     pub fn news(&mut self) -> Option<Status> {
         let status = Status {
             watermark: self.judge.watermark(),
+            clock: self.judge.clock(),
             newest: self.judge.newest(),
             accepted: self.accepted,
             active: !self.idle && !self.ended,
@@ -189,7 +193,7 @@ mod tests {
     use super::*;
     use crate::ingest::reader::RawRecord;
     use crate::origin::PartitionId;
-    use crate::plan::{Format, Start, TimeField, TimeUnit};
+    use crate::plan::{Arrival, Format, Start, TimeField, TimeUnit};
     use std::collections::VecDeque;
 
     struct Script(VecDeque<Poll>, bool);
@@ -221,7 +225,8 @@ mod tests {
             schema_wait: 0,
             start: Start::Earliest,
             time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
-            arrival: None,
+            arrival: Arrival::Timestamp,
+            max_ahead: None,
             earliest: 0,
             latest: EventTime::MAX,
             out_of_orderness: 0,

@@ -166,7 +166,7 @@ impl TopicTable {
         let key = text::key(key, self.plan.matching).map_err(|why| format!("its key: {why}"))?;
         let value = raw.value(record);
         if value.is_empty() {
-            return Ok((key, record.appended_at, None));
+            return Ok((key, record.appended_at(), None));
         }
         self.decoded.clear();
         self.decoder.decode(value, &mut self.decoded).map_err(|error| error.to_string())?;
