@@ -11,8 +11,8 @@ use crate::metrics::WorkerMetrics;
 use crate::online::{EntityIds, OnlineSink, RowBatch};
 use crate::origin::PartitionId;
 use crate::plan::{
-    AccumulatorPlan, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Format, Kind, Plan, Read,
-    SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan, Window,
+    AccumulatorPlan, Arrival, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Format, Kind, Plan,
+    Read, SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan, Window,
 };
 use crate::sealed_lines::SealedSink;
 use crate::shared::{Limits, Shared, SharedRef};
@@ -92,10 +92,11 @@ fn payments() -> SourcePlan {
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
-        arrival: None,
+        arrival: Arrival::Timestamp,
         earliest: 0,
         latest: EventTime::MAX,
         out_of_orderness: 5_000,
+        max_ahead: None,
         idle_after: MINUTE,
         max_future_skew: None,
         fields: vec![card],

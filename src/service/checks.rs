@@ -13,12 +13,14 @@
 //!
 //! Bound: a check holds a few numbers a source or sink of the job.
 
+pub(super) mod clock_behind;
 pub(super) mod pending;
 pub(super) mod refused;
 
 use crate::config::HealthSettings;
 use crate::http::{Component, Part, State};
 use crate::metrics::snapshot::{DegradedSnapshot, OnlineSnapshot, RefusedSnapshot};
+use clock_behind::ClockBehind;
 use pending::Pending;
 use refused::Refused;
 use std::collections::BTreeMap;
@@ -26,6 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::time::EventTime;
 
 /// What checks look at, as of one moment.
 #[derive(Clone, Copy)]
@@ -40,6 +43,8 @@ pub(super) struct Moment<'a> {
     pub caught_up: bool,
     /// For durations.
     pub now: Instant,
+    /// The machine's clock, in ms since the Unix epoch.
+    pub wall: EventTime,
 }
 
 /// One thing that needs attention.
@@ -66,6 +71,7 @@ pub(super) trait HealthCheck {
 pub(super) struct Checks {
     pending: Pending,
     refused: Refused,
+    clock_behind: ClockBehind,
     /// The texts of what was found when the job last observed itself.
     known: Mutex<BTreeMap<(String, &'static str), String>>,
 }
@@ -75,13 +81,14 @@ impl Checks {
         Checks {
             pending: Pending::new(settings.pending_after),
             refused: Refused::new(settings.refused_share, settings.refused_over),
+            clock_behind: ClockBehind::new(settings.clock_behind),
             known: Mutex::default(),
         }
     }
 
     /// What needs attention, in the order of `/health`.
     pub fn look(&self, moment: &Moment<'_>) -> Vec<Finding> {
-        let checks: [&dyn HealthCheck; 2] = [&self.refused, &self.pending];
+        let checks: [&dyn HealthCheck; 3] = [&self.refused, &self.clock_behind, &self.pending];
         checks.iter().flat_map(|check| check.look(moment)).collect()
     }
 
