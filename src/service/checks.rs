@@ -14,13 +14,16 @@
 //! Bound: a check holds a few numbers a source or sink of the job.
 
 pub(super) mod clock_behind;
+pub(super) mod clocks;
 pub(super) mod pending;
+mod recent;
 pub(super) mod refused;
 
 use crate::config::HealthSettings;
 use crate::http::{Component, Part, State};
 use crate::metrics::snapshot::{DegradedSnapshot, OnlineSnapshot, RefusedSnapshot};
 use clock_behind::ClockBehind;
+use clocks::Clocks;
 use pending::Pending;
 use refused::Refused;
 use std::collections::BTreeMap;
@@ -69,6 +72,7 @@ pub(super) trait HealthCheck {
 /// All checks.
 #[derive(Debug)]
 pub(super) struct Checks {
+    clocks: Clocks,
     pending: Pending,
     refused: Refused,
     clock_behind: ClockBehind,
@@ -79,6 +83,7 @@ pub(super) struct Checks {
 impl Checks {
     pub fn new(settings: &HealthSettings) -> Self {
         Checks {
+            clocks: Clocks::default(),
             pending: Pending::new(settings.pending_after),
             refused: Refused::new(settings.refused_share, settings.refused_over),
             clock_behind: ClockBehind::new(settings.clock_behind),
@@ -88,7 +93,8 @@ impl Checks {
 
     /// What needs attention, in the order of `/health`.
     pub fn look(&self, moment: &Moment<'_>) -> Vec<Finding> {
-        let checks: [&dyn HealthCheck; 3] = [&self.refused, &self.clock_behind, &self.pending];
+        let checks: [&dyn HealthCheck; 4] =
+            [&self.refused, &self.clocks, &self.clock_behind, &self.pending];
         checks.iter().flat_map(|check| check.look(moment)).collect()
     }
 

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod arrangement;
 #[cfg(test)]
 mod avro;
@@ -11,6 +13,8 @@ mod avro;
 mod cases;
 #[cfg(test)]
 mod catalogue;
+#[cfg(test)]
+mod clocks;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
