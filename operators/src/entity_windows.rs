@@ -17,16 +17,16 @@
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
 mod report;
+mod state;
 
 use crate::entity_log::EntityLog;
 use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
-use crate::online::EntityIds;
 use crate::online_rows::LiveRows;
 use crate::origin::Origin;
-use crate::plan::{Plan, Window};
+use crate::plan::Plan;
 use crate::reference::lookups::Lookups;
 use crate::reference::tables::TablesRef;
 use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
@@ -35,9 +35,10 @@ use crate::shared::{Limits, Reached, SharedRef};
 use crate::time::EventTime;
 use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
-use crate::window::attach::{Attachments, WindowAgent, WindowState};
+use crate::window::attach::Attachments;
 use report::Told;
 pub use report::tell_reached;
+pub use state::EntityState;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -90,38 +91,6 @@ pub struct WindowsConfig {
     pub metrics: Arc<WorkerMetrics>,
     /// Shared with the other operators and the loop.
     pub shared: SharedRef,
-}
-
-/// The state, for whoever attaches windows to the running log or looks into it.
-pub struct EntityState {
-    /// Names, stash and log.
-    pub log: EntityLog,
-    windows: Attachments,
-}
-
-impl EntityState {
-    /// A window over the running log, complete from the present frontier on, to be imported into a
-    /// dataflow. `None` when the log does not go back far enough for it.
-    pub fn attach(&mut self, window: Window) -> Option<WindowAgent> {
-        self.windows.attach(&self.log.log, window)
-    }
-
-    /// The plan's windows as of the frontier, in its order: what explains a row, checks it, or feeds a
-    /// view that is added. Clone one to read it; a clone pins rows until it is advanced or dropped.
-    pub fn planned(&self) -> impl ExactSizeIterator<Item = &WindowAgent> {
-        self.windows.planned()
-    }
-
-    /// What the plan's windows hold, in its order.
-    pub fn window_states(&self) -> impl Iterator<Item = WindowState> {
-        self.windows.states()
-    }
-}
-
-impl EntityIds for EntityState {
-    fn id(&self, slot: u32) -> &[u8] {
-        self.log.names.id(slot)
-    }
 }
 
 /// What the operator gives.
@@ -318,18 +287,6 @@ impl Running {
                 self.check();
                 Pace::Over
             }
-        }
-    }
-
-    /// Live windows, which keep places of their own, hold what the arrangements do once both stand at
-    /// the same time.
-    fn check(&self) {
-        let Some(live) = &self.live else { return };
-        if live.clock().checked_add(1) != Some(self.sealed) {
-            return;
-        }
-        for (at, window) in self.state.borrow().window_states().enumerate() {
-            debug_assert_eq!(live.window_rows(at), window.events, "events inside window {at}");
         }
     }
 

@@ -35,7 +35,6 @@ const SHARED: [&str; 41] = [
     "tidemark_operators: Kind",
     "tidemark_operators: Node",
     "tidemark_operators: Pace",
-    "tidemark_operators: Pane",
     "tidemark_operators: Program",
     "tidemark_operators: Queue",
     "tidemark_operators: Read",

@@ -113,6 +113,18 @@ impl Running {
         }
     }
 
+    /// Live windows, which keep places of their own, hold what the arrangements do once both stand at
+    /// the same time.
+    pub(super) fn check(&self) {
+        let Some(live) = &self.live else { return };
+        if live.clock().checked_add(1) != Some(self.sealed) {
+            return;
+        }
+        for (at, window) in self.state.borrow().window_states().enumerate() {
+            debug_assert_eq!(live.window_rows(at), window.events, "events inside window {at}");
+        }
+    }
+
     /// What was computed.
     fn counted(&mut self) {
         let (told, metrics) = (&mut self.told, &self.config.metrics);
