@@ -153,7 +153,8 @@ impl Observer {
         self.stop();
     }
 
-    fn failure(&self) -> Option<String> {
+    /// Why the job failed, if it did.
+    pub fn failure(&self) -> Option<String> {
         self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

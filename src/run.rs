@@ -84,7 +84,7 @@ impl Job {
         let observer = Observer::new(&engine);
         let letters = Arc::new(Letters::open(&settings)?);
         let sealed = sealed(&settings, &observer)?;
-        let store = store::open(&plan, &settings)?;
+        let store = store::open(&plan, &settings, &observer.metrics)?;
         let status = KafkaStatus::new();
         let stall_after = settings.http.stall_after;
         let mut service =
@@ -157,11 +157,11 @@ impl Job {
     /// Reads until all sources end, somebody stops it, or something fails.
     fn read(&self, stop: &Stop) -> Result<(), Failure> {
         let workers = self.settings.workers;
-        let keep_trying = || !stop.asked();
-        let Some(tables) = self.tables(&keep_trying)? else { return Ok(()) };
+        let keep_trying = || !stop.asked() && !self.observer.stopping();
+        let Some(tables) = self.tables(&keep_trying)? else { return self.failure() };
         let tables = Arc::new(tables);
         let Some(opened) = self.sources.open(workers, &self.status, &keep_trying)? else {
-            return Ok(());
+            return self.failure();
         };
         let opened = Arc::new(opened);
         let outcome = engine::run(&self.engine, &self.observer, &self.parts(&opened, &tables));
@@ -174,6 +174,11 @@ impl Job {
             Ok(_) => Ok(()),
             Err(error) => Err(Failure::failed(error)),
         }
+    }
+
+    /// Why the job had to stop before its workers were started, if it had to.
+    fn failure(&self) -> Result<(), Failure> {
+        self.observer.failure().map_or(Ok(()), |why| Err(Failure::failed(why)))
     }
 
     /// The job's reference tables, opened; `None` when somebody stopped it.

@@ -17,6 +17,7 @@ mod snapshots;
 
 use crate::config::HealthSettings;
 use crate::engine::Observer;
+use crate::entity_id;
 use crate::http::components::{self, StallWatch};
 use crate::http::{Component, FeatureRow, Health, Introspect, Part, Readiness, RowAnswer, State};
 use crate::kafka::KafkaStatus;
@@ -141,6 +142,15 @@ impl Service {
         clocks.min().unwrap_or(0)
     }
 
+    /// The views whose rows lack nothing, by job index. To be asked once the job has caught up.
+    pub fn complete_views(&self) -> impl Iterator<Item = usize> {
+        let (progress, clock) = (self.progress(), self.live_clock());
+        let kafka = self.kafka.as_deref();
+        let complete =
+            move |view: &usize| coverage::is_complete(&self.plan, *view, kafka, &progress, clock);
+        (0..self.plan.views.len()).filter(complete)
+    }
+
     /// The newest row of an entity, as [`Introspect::row`] gives it.
     pub fn feature_row(&self, view: &str, id: &str) -> RowAnswer {
         let names = (0..self.plan.views.len()).filter_map(|at| Some((at, self.plan.view(at)?)));
@@ -148,6 +158,7 @@ impl Service {
             let near = nearest(view, names.map(|(_, plan)| plan.name.as_str()));
             return RowAnswer::UnknownView { nearest: near.map(str::to_owned) };
         };
+        let id = entity_id::known_as(&self.plan, index, id);
         let Some(row) = self.store.get(index, id.as_bytes()) else {
             return RowAnswer::NoRow { as_of: self.live_clock() };
         };
@@ -157,7 +168,7 @@ impl Service {
         RowAnswer::Row(FeatureRow {
             view: found.name.clone(),
             entity_type: entity.map(|entity| entity.name.clone()).unwrap_or_default(),
-            entity_id: id.to_owned(),
+            entity_id: id.into_owned(),
             as_of: row.as_of,
             complete_from: coverage::complete_from(&self.plan, index, kafka, &self.progress()),
             features: names.zip(row.values).collect(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tidemark_operators::dataflow::{self, Config};
 use tidemark_operators::entity_windows::{Sealing, Serving};
 use tidemark_operators::metrics::WorkerMetrics;
-use tidemark_operators::online::OnlineSink;
+use tidemark_operators::online_rows::SharedSink;
 use tidemark_operators::shared::{InFlight, Shared, SharedRef};
 use tidemark_operators::time::{EventTime, Millis};
 use timely::container::CapacityContainerBuilder;
@@ -27,8 +27,6 @@ const TICK: Duration = Duration::from_millis(5);
 const MACHINE_CLOCK_EVERY: Millis = 100;
 /// How often a silent source looks whether a partition has become idle.
 const IDLE_CHECK: Millis = 50;
-
-type Sink = Rc<RefCell<Box<dyn OnlineSink>>>;
 
 /// One worker's loop and what it looks at.
 struct Loop<'a> {
@@ -122,13 +120,13 @@ fn build(
     settings: &Settings,
     state: &Loop<'_>,
     parts: Parts,
-    sink: Option<&Sink>,
+    sink: Option<&SharedSink>,
     index: usize,
 ) -> ProbeHandle<EventTime> {
     let serving = match (settings.online, sink) {
         (Online::Off, _) | (_, None) => Serving::None,
-        (Online::EveryStep | Online::Until(_), Some(sink)) => Serving::EveryStep(Rc::clone(sink)),
-        (Online::AtEnd, Some(sink)) => Serving::AtEnd(Rc::clone(sink)),
+        (Online::EveryStep | Online::Until(_), Some(_)) => Serving::EveryStep,
+        (Online::AtEnd, Some(_)) => Serving::AtEnd,
     };
     let metrics = Arc::clone(&state.metrics);
     let (clock, latency) = (state.observer.clone(), Arc::clone(&metrics));
@@ -148,6 +146,7 @@ fn build(
                 sealing: settings.sealing,
                 lines: parts.lines.filter(|_| settings.sealing == Sealing::Lines),
                 serving,
+                online: sink.cloned(),
                 served: Some(Rc::new(served)),
                 metrics,
                 shared: Rc::clone(&state.shared),

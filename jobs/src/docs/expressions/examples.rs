@@ -5,7 +5,7 @@ use super::super::values::{shown, value};
 use crate::expression::{Binding, ExpressionError, check, parse};
 use std::sync::Arc;
 use tidemark_operators::expression::Program;
-use tidemark_operators::value::{Column, Type, Value};
+use tidemark_operators::value::{Column, Type, Value, parse_address};
 use tidemark_operators::zone::Zone;
 
 /// A name that examples use.
@@ -91,7 +91,7 @@ fn own_value(known: &Named) -> Value {
             let time = crate::times::event_time(text);
             time.and_then(|time| i64::try_from(time).ok()).map(Value::Timestamp)
         }
-        Type::Ip => text.parse().ok().map(Value::Ip),
+        Type::Ip => parse_address(text).map(Value::Ip),
     };
     value.unwrap_or(Value::Null)
 }
