@@ -31,7 +31,7 @@ use view::{Alive, View, live_view};
 
 /// One window: everything in the log below `entered` (`left`) that has this edge at or before the
 /// clock has had it.
-struct WindowPlace {
+struct LivePlace {
     window: Window,
     entered: u64,
     left: u64,
@@ -41,7 +41,7 @@ struct WindowPlace {
     leave: Lane,
 }
 
-impl WindowPlace {
+impl LivePlace {
     /// Whether a row of `ts` is inside when the live clock stands at `clock`.
     #[inline]
     fn holds(&self, ts: EventTime, clock: EventTime) -> bool {
@@ -71,7 +71,7 @@ fn edges(
 
 /// See the module.
 pub struct LiveWindows {
-    windows: Vec<WindowPlace>,
+    windows: Vec<LivePlace>,
     accumulators: Vec<(Box<dyn Accumulator>, usize)>,
     /// By accumulator: whether what entered it may be revised.
     revisable: Vec<bool>,
@@ -89,7 +89,7 @@ impl LiveWindows {
     /// Windows for `entity` of `plan`, over a log that starts with them.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
         let wanted = wanted_attributes(entity);
-        let place = |window: &Window| WindowPlace {
+        let place = |window: &Window| LivePlace {
             window: *window,
             entered: 0,
             left: 0,
@@ -158,7 +158,7 @@ impl LiveWindows {
 
     /// Every row of the log below this has left.
     pub fn low_water(&self, log: &EntityLog) -> u64 {
-        let left = |place: &WindowPlace| {
+        let left = |place: &LivePlace| {
             log.log.partition(place.left, |ts| place.window.leaves(ts) <= self.clock)
         };
         self.windows.iter().map(left).min().unwrap_or(log.log.end())
@@ -211,7 +211,7 @@ impl LiveWindows {
 
     /// Moves the windows' places in the log past the rows that had their edge in the stash.
     fn settle(&mut self, log: &EntityLog) {
-        for WindowPlace { window, entered, left, .. } in &mut self.windows {
+        for LivePlace { window, entered, left, .. } in &mut self.windows {
             *left = log.log.partition(*left, |ts| window.leaves(ts) <= self.clock);
             *entered = log.log.partition(*entered, |ts| window.enters(ts) <= self.clock);
         }

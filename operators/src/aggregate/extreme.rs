@@ -24,7 +24,7 @@ struct Node {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Queue {
+struct ExtremeQueue {
     head: u32,
     tail: u32,
 }
@@ -32,7 +32,7 @@ struct Queue {
 /// Maxima by slot, or minima when `MIN`.
 pub struct Extreme<const MIN: bool> {
     ty: Type,
-    queues: Slab<Queue>,
+    queues: Slab<ExtremeQueue>,
     nodes: Slab<Node>,
     used: u32,
     free: u32,

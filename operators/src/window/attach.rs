@@ -8,7 +8,7 @@
 use crate::plan::Window;
 use crate::time::EventTime;
 use crate::timeline::log::Log;
-use crate::window::batch::{Span, WindowBatch};
+use crate::window::batch::{BatchSpan, WindowBatch};
 use crate::window::trace::{Held, WindowTrace};
 use differential_dataflow::operators::arrange::{TraceAgent, TraceWriter};
 use differential_dataflow::trace::{BatchReader, Trace, TraceReader};
@@ -44,7 +44,7 @@ impl Attached {
         let (window, a0, d0) = (self.window, self.entered, self.left);
         self.entered = log.partition(a0, |ts| window.enters(ts) < upper);
         self.left = log.partition(d0, |ts| window.leaves(ts) < upper);
-        let span = Span::new(a0, self.entered, d0, self.left);
+        let span = BatchSpan::new(a0, self.entered, d0, self.left);
         let mut chunks: VecDeque<_> = log.cover(d0, self.left.min(a0)).cloned().collect();
         for chunk in log.cover(a0, self.entered) {
             if chunks.back().is_none_or(|last| last.base() < chunk.base()) {
@@ -141,7 +141,7 @@ impl Attachments {
         if upper > 0 {
             let left = log.partition(log.start(), |ts| window.leaves(ts) < upper);
             let entered = log.partition(left, |ts| window.enters(ts) < upper);
-            let span = Span { a0: 0, a1: entered, d0: 0, d1: left, cut: left };
+            let span = BatchSpan { a0: 0, a1: entered, d0: 0, d1: left, cut: left };
             let chunks = log.cover(left, entered).cloned().collect();
             let batch = WindowBatch::settled(window, upper, span, chunks);
             attached.writer.insert(Rc::new(batch), Some(0));

@@ -7,7 +7,7 @@ use tidemark_operators::plan::{Plan, Read, ViewPlan, Window};
 use tidemark_operators::sealed::{SealedOutput, SealedRows, SealedWindows};
 use tidemark_operators::timeline::names::Names;
 use tidemark_operators::window::attach::Attachments;
-use tidemark_operators::window::batch::{Span, WindowBatch};
+use tidemark_operators::window::batch::{BatchSpan, WindowBatch};
 use timely::progress::Antichain;
 
 const LENGTH: u64 = 20;
@@ -42,7 +42,7 @@ impl SealedOutput for Counts {
 
 /// The rows of an event a millisecond and a step each, when the batch of step `step` is that of the
 /// arrangement with its numbers changed by `change`.
-fn rows(delay: u64, step: u64, change: impl Fn(Span) -> Span) -> Vec<i64> {
+fn rows(delay: u64, step: u64, change: impl Fn(BatchSpan) -> BatchSpan) -> Vec<i64> {
     let window = Window { length: LENGTH, delay };
     let plan = plan(window);
     let entity = &plan.entities[0];
@@ -79,7 +79,7 @@ fn a_departure_taken_out_of_a_batch_is_missed_by_every_sealed_row_after_it() {
         assert_eq!(rows(delay, 40, |span| span), whole);
         let missing = rows(delay, 40, |span| {
             assert_eq!(span.d1 - span.d0, 1, "one event leaves");
-            Span { d1: span.d0, ..span }
+            BatchSpan { d1: span.d0, ..span }
         });
         assert_eq!(missing[..40], whole[..40]);
         assert!(missing[40..].iter().zip(&whole[40..]).all(|(is, was)| *is == was + 1));
@@ -90,7 +90,7 @@ fn a_departure_taken_out_of_a_batch_is_missed_by_every_sealed_row_after_it() {
 fn an_arrival_taken_out_of_a_batch_is_missed_while_it_would_be_inside() {
     for delay in [0, 7] {
         let whole = rows(delay, 50, |span| span);
-        let missing = rows(delay, 50, |span| Span { a1: span.a0, ..span });
+        let missing = rows(delay, 50, |span| BatchSpan { a1: span.a0, ..span });
         assert_eq!(missing[..50], whole[..50]);
         assert!(missing[50..].iter().zip(&whole[50..]).all(|(is, was)| *is == was - 1));
     }
