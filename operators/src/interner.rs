@@ -65,7 +65,7 @@ impl Bytes {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Entry {
+struct Interned {
     bytes: Bytes,
     hash: u32,
     users: u32,
@@ -73,13 +73,13 @@ struct Entry {
 
 /// Where a byte string is found: its number, and half of its hash.
 #[derive(Clone, Copy, Debug)]
-struct Found {
+struct InternedId {
     hash: u32,
     id: u32,
 }
 
-impl flat_table::Entry for Found {
-    const VACANT: Self = Found { hash: 0, id: u32::MAX };
+impl flat_table::Entry for InternedId {
+    const VACANT: Self = InternedId { hash: 0, id: u32::MAX };
 
     #[inline]
     fn is_vacant(&self) -> bool {
@@ -106,8 +106,8 @@ impl flat_table::Entry for Found {
 /// ```
 #[derive(Debug)]
 pub struct Interner {
-    table: FlatTable<Found>,
-    entries: Slab<Entry>,
+    table: FlatTable<InternedId>,
+    entries: Slab<Interned>,
     first: u32,
     next: u32,
     free: Vec<u32>,
@@ -170,10 +170,10 @@ impl Interner {
             self.entries.grow(self.next as usize);
             id
         });
-        let entry = Entry { bytes: Bytes::new(bytes), hash: kept, users: 1 };
+        let entry = Interned { bytes: Bytes::new(bytes), hash: kept, users: 1 };
         self.heap += entry.bytes.heap();
         self.entries[id] = entry;
-        self.table.entry(spread(kept), |f| f.id == id, || Found { hash: kept, id });
+        self.table.entry(spread(kept), |f| f.id == id, || InternedId { hash: kept, id });
         id
     }
 
@@ -187,7 +187,7 @@ impl Interner {
             data[..bytes.len()].copy_from_slice(bytes);
             own = Some(data);
         }
-        let same = |f: &Found| f.hash == kept && entries[f.id].bytes.equals(bytes, &own);
+        let same = |f: &InternedId| f.hash == kept && entries[f.id].bytes.equals(bytes, &own);
         self.table.find(spread(kept), same).map(|f| f.id)
     }
 

@@ -24,7 +24,7 @@ struct Node {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Queue {
+struct ExtremeQueue {
     head: u32,
     tail: u32,
 }
@@ -48,7 +48,7 @@ struct Queue {
 /// ```
 pub struct Extreme<const MIN: bool> {
     ty: Type,
-    queues: Slab<Queue>,
+    queues: Slab<ExtremeQueue>,
     nodes: Slab<Node>,
     used: u32,
     free: u32,

@@ -4,7 +4,7 @@
 //! 190 bits; the deviation is `sqrt(V) / n / unit`, V becoming a double once, to nearest even. So
 //! equal values deviate by exactly 0, however large they are.
 
-use super::sum::State;
+use super::sum::RunningSum;
 use super::{Algebra, Reading};
 use crate::slab::Slab;
 use crate::time::EventTime;
@@ -15,7 +15,7 @@ use ethnum::U256;
 /// 2^126 stay below 2^158.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Squares {
-    sum: State,
+    sum: RunningSum,
     square_words: [u64; 3],
 }
 

@@ -8,13 +8,13 @@ use crate::value::Column;
 /// A count and a 96-bit sum in 16 bytes. The bound holds: fewer than 2^32 values of at most 2^63
 /// in magnitude stay below 2^95.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct State {
+pub(super) struct RunningSum {
     low: u64,
     high: i32,
     pub values: u32,
 }
 
-impl State {
+impl RunningSum {
     #[inline]
     pub fn sum(self) -> i128 {
         i128::from(self.high) << 64 | i128::from(self.low)
@@ -68,7 +68,7 @@ impl State {
 /// ```
 pub struct Sum {
     unit: f64,
-    states: Slab<State>,
+    states: Slab<RunningSum>,
 }
 
 impl Sum {

@@ -152,13 +152,13 @@ pub fn source<'scope>(
     *config.shared.source_sync.borrow_mut() = Some(sync);
     let peers = scope.worker().peers();
     builder.build(move |capabilities| {
-        let mut state = Reading::new(config, capabilities, peers);
+        let mut state = OwnedPartitions::new(config, capabilities, peers);
         activator.activate();
         move |_frontiers| {
             match state.step() {
-                Pace::Again => activator.activate(),
-                Pace::Later => activator.activate_after(RETRY),
-                Pace::Wait => {}
+                NextRead::Again => activator.activate(),
+                NextRead::Later => activator.activate_after(RETRY),
+                NextRead::Wait => {}
             }
             for (entity, output) in outputs.iter_mut().enumerate() {
                 let Some(capability) = state.capabilities.get(entity) else { continue };
@@ -179,7 +179,7 @@ pub fn source<'scope>(
 }
 
 /// When to go on.
-enum Pace {
+enum NextRead {
     /// There is more to read.
     Again,
     /// Something has to move first.
@@ -188,7 +188,7 @@ enum Pace {
     Wait,
 }
 
-struct Reading {
+struct OwnedPartitions {
     config: SourceConfig,
     records: Vec<Records>,
     projections: Vec<Projection>,
@@ -204,11 +204,11 @@ struct Reading {
     done: bool,
 }
 
-impl Reading {
+impl OwnedPartitions {
     fn new(config: SourceConfig, capabilities: Vec<Capability<EventTime>>, workers: usize) -> Self {
         let plan = &config.plan;
         let records = |source: &SourcePlan| Records::new(source, config.limits.record_bytes);
-        Reading {
+        OwnedPartitions {
             records: plan.sources.iter().map(records).collect(),
             projections: (0..plan.sources.len()).map(|at| Projection::new(plan, at)).collect(),
             owned: Vec::new(),
@@ -224,10 +224,10 @@ impl Reading {
     }
 
     /// Reads for a while.
-    fn step(&mut self) -> Pace {
+    fn step(&mut self) -> NextRead {
         if self.done || self.config.shared.failure.borrow().is_some() {
             self.report();
-            return Pace::Wait;
+            return NextRead::Wait;
         }
         self.owned.iter_mut().for_each(|owned| owned.waiting = false);
         let now = self.config.shared.now.get();
@@ -245,13 +245,13 @@ impl Reading {
         pace
     }
 
-    fn read(&mut self) -> Pace {
+    fn read(&mut self) -> NextRead {
         let (mut left, mut left_bytes) = (self.config.limits.records_step, STEP_BYTES);
         while left > 0 && left_bytes > 0 {
             let shared = &self.config.shared;
             let room = self.config.dead_letters.borrow().has_room();
             if !room || shared.in_flight.bytes() >= self.config.limits.in_flight_bytes {
-                return Pace::Later;
+                return NextRead::Later;
             }
             match self.choose() {
                 Ok(Some(at)) => {
@@ -259,15 +259,15 @@ impl Reading {
                     left = left.saturating_sub(records.max(1));
                     left_bytes = left_bytes.saturating_sub(bytes);
                 }
-                Ok(None) if self.owned.iter().any(|o| o.paused) => return Pace::Later,
-                Ok(None) => return Pace::Wait,
+                Ok(None) if self.owned.iter().any(|o| o.paused) => return NextRead::Later,
+                Ok(None) => return NextRead::Wait,
                 Err(failure) => {
                     self.config.shared.fail(failure);
-                    return Pace::Wait;
+                    return NextRead::Wait;
                 }
             }
         }
-        Pace::Again
+        NextRead::Again
     }
 
     /// The partition to read next: of those that have records and may go on, the one whose
