@@ -71,11 +71,11 @@ pub struct Dataflow {
 ///
 /// ```
 /// use tidemark_operators::dataflow;
-/// use tidemark_operators::in_memory::{InMemory, Log, plan};
+/// use tidemark_operators::in_memory::{InMemory, TextLog, plan};
 ///
 /// timely::execute_directly(|worker| {
 ///     let job = InMemory::new(plan());
-///     let log = Log::new(&[r#"{"ts": 1000000, "card": "a"}"#]);
+///     let log = TextLog::new(&[r#"{"ts": 1000000, "card": "a"}"#]);
 ///     let config = job.config(log);
 ///     let built = worker.dataflow(|scope| dataflow::build(scope, config));
 ///     // The loop around it passes on notices and moves the live clock.
