@@ -28,6 +28,19 @@ const TELL_EVERY: u32 = 64;
 const NONE: u16 = u16::MAX;
 
 /// The sketch.
+///
+/// ```
+/// use tidemark_operators::hot::HotEntities;
+///
+/// let mut hot = HotEntities::default();
+/// // Slot 7 has three of four arrivals.
+/// for slot in 0..10_000 {
+///     hot.arrive(&[7, 7, 100 + slot, 7]);
+/// }
+/// let (slot, per_mille) = hot.hottest()[0];
+/// assert_eq!(slot, 7);
+/// assert!(per_mille > 500, "{per_mille}");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct HotEntities {
     counters: Vec<HotCounter>,

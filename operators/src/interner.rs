@@ -93,6 +93,17 @@ impl flat_table::Entry for InternedId {
 }
 
 /// See the module.
+///
+/// ```
+/// use tidemark_operators::interner::{Interner, stable_hash};
+///
+/// let mut names = Interner::new(1);
+/// let id = names.intern(b"card", stable_hash(b"card"));
+/// assert_eq!(names.intern(b"card", stable_hash(b"card")), id, "a second user");
+/// assert_eq!(names.bytes(id), b"card");
+/// assert!(!names.release(id) && names.release(id), "gone with its last user");
+/// assert!(names.is_empty());
+/// ```
 #[derive(Debug)]
 pub struct Interner {
     table: FlatTable<InternedId>,

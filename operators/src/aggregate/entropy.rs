@@ -57,6 +57,18 @@ impl EntropyState {
 }
 
 /// Entropies by slot.
+///
+/// ```
+/// use tidemark_operators::aggregate::{Algebra, Reading, entropy::Entropy};
+/// use tidemark_operators::value::Column;
+///
+/// let mut countries = Entropy::new(100);
+/// countries.grow(1);
+/// [1, 1, 2, 2].iter().for_each(|symbol| countries.add(0, *symbol, 1_000));
+/// let mut out = Column::default();
+/// countries.read(0, Reading::Entropy { normalised: true }, &mut out);
+/// assert_eq!(out.double(0), Some(1.0));
+/// ```
 pub struct Entropy {
     most: u64,
     counts: Counts,

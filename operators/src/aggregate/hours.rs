@@ -24,6 +24,22 @@ struct HourSpan {
 }
 
 /// Hours of the day in a time zone, by slot.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tidemark_operators::aggregate::{Algebra, Reading, hours::Hours};
+/// use tidemark_operators::time::HOUR;
+/// use tidemark_operators::value::Column;
+/// use tidemark_operators::zone::Zone;
+///
+/// let utc = Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] };
+/// let mut hours = Hours::new(Arc::new(utc));
+/// hours.grow(1);
+/// [8, 8, 9].iter().for_each(|hour| hours.add(0, 0, hour * HOUR));
+/// let mut out = Column::default();
+/// hours.read(0, Reading::HourShare, &mut out);
+/// assert_eq!(out.double(0), Some(0.5), "one event at the latest one's hour, two at the busiest");
+/// ```
 pub struct Hours {
     zone: Arc<Zone>,
     /// Where the last event was: most events are where the one before was.

@@ -51,6 +51,21 @@ impl RunningSum {
 }
 
 /// Sums by slot.
+///
+/// ```
+/// use tidemark_operators::aggregate::{Algebra, Reading, sum::Sum};
+/// use tidemark_operators::value::Column;
+///
+/// // Decimals are micro-units: 0.1 and 0.2 are exactly 0.3.
+/// let mut sum = Sum::new(1e6);
+/// sum.grow(1);
+/// sum.add(0, 100_000, 1_000);
+/// sum.add(0, 200_000, 2_000);
+/// let mut out = Column::default();
+/// sum.read(0, Reading::Sum, &mut out);
+/// sum.read(0, Reading::Avg, &mut out);
+/// assert_eq!((out.double(0), out.double(1)), (Some(0.3), Some(0.15)));
+/// ```
 pub struct Sum {
     unit: f64,
     states: Slab<RunningSum>,

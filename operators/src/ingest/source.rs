@@ -82,6 +82,55 @@ pub struct SourceStreams<'scope> {
 }
 
 /// Makes the operator `Source`.
+///
+/// ```
+/// use std::cell::RefCell;
+/// use std::rc::Rc;
+/// use std::sync::Arc;
+/// use tidemark_operators::in_memory::{InMemory, TextLog, plan};
+/// use tidemark_operators::ingest::dead_letter::DeadLetterSink;
+/// use tidemark_operators::ingest::source::{SourceConfig, source};
+/// use timely::dataflow::operators::{Inspect, Probe};
+///
+/// let accepted = timely::execute_directly(|worker| {
+///     let (job, events) = (InMemory::new(plan()), Rc::new(RefCell::new(Vec::new())));
+///     let log = TextLog::new(&[r#"{"ts": 1000000, "card": "a"}"#, "not an event"]);
+///     let config = job.config(log);
+///     let letters: Box<dyn DeadLetterSink> = Box::new(job.letters.clone());
+///     let (seen, plan) = (Rc::clone(&events), Arc::clone(&job.plan));
+///     let probe = worker.dataflow(|scope| {
+///         let mut streams = source(
+///             scope,
+///             SourceConfig {
+///                 plan,
+///                 partitions: config.partitions,
+///                 limits: config.limits,
+///                 metrics: config.metrics,
+///                 shared: config.shared,
+///                 coordination: config.coordination,
+///                 notices: config.notices,
+///                 dead_letters: Rc::new(RefCell::new(letters)),
+///                 schemas: None,
+///             },
+///         );
+///         // One stream an entity of the plan.
+///         let cards = streams.events.remove(0);
+///         let (probe, _) =
+///             cards.inspect(move |batch| seen.borrow_mut().extend(batch.times.clone())).probe();
+///         probe
+///     });
+///     // Its capability follows the frontier of all that reads: here nothing holds it back.
+///     while job.metrics.verdicts[0].total() < 2 || events.borrow().is_empty() {
+///         job.shared.wake_source();
+///         worker.step();
+///     }
+///     assert!(!probe.done(), "other events may still be sealed until the windows are done");
+///     let dataflow = worker.installed_dataflows()[0];
+///     worker.drop_dataflow(dataflow);
+///     events.take()
+/// });
+/// assert_eq!(accepted, [1_000_000]);
+/// ```
 pub fn source<'scope>(
     scope: Scope<'scope, EventTime>,
     config: SourceConfig,
