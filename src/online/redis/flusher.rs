@@ -391,7 +391,10 @@ impl Flusher {
 
     fn settle(&mut self) {
         let now = self.clock.now_us();
-        self.spread.sent(self.flush.again, now);
+        if self.flush.len() > 0 {
+            // A heartbeat alone tells nothing of how many rows there are to write.
+            self.spread.sent(self.flush.again, now);
+        }
         {
             let mut numbers = self.record.numbers();
             numbers.spacing_ms = self.spread.spacing_ms();
