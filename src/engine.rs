@@ -98,12 +98,12 @@ pub enum EngineError {
 pub struct Observer {
     /// One for each worker.
     pub metrics: Vec<Arc<WorkerMetrics>>,
-    progress: Arc<Progress>,
+    progress: Arc<RunState>,
     started: Instant,
 }
 
 #[derive(Default)]
-struct Progress {
+struct RunState {
     stop: AtomicBool,
     caught_up: AtomicBool,
     failure: Mutex<Option<String>>,

@@ -32,7 +32,7 @@ use catch_up::CatchUp;
 use checks::{Checks, Finding, Moment};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidemark_jobs::document::nearest;
 use tidemark_operators::metrics::PartitionProgress;
 use tidemark_operators::plan::Plan;
@@ -229,10 +229,12 @@ impl Service {
         };
         let told = |(at, source): (usize, &tidemark_operators::plan::SourcePlan)| {
             let counts = self.observer.metrics.iter().filter_map(|worker| worker.clocks.get(at));
-            let stamped = checks::clocks::stamped(source, &counts.collect::<Vec<_>>());
+            let mine = progress.iter().filter(|p| usize::from(p.id.source) == at);
+            let (counts, mine) = (counts.collect::<Vec<_>>(), mine.collect::<Vec<_>>());
+            let told = checks::clocks::told(source, &counts, &mine);
             let mut component = component((at, source));
-            if let Some(stamped) = stamped {
-                component.reason = format!("{}; {stamped}", component.reason);
+            if let Some(told) = told {
+                component.reason = format!("{}; {told}", component.reason);
             }
             component
         };
@@ -248,6 +250,7 @@ impl Service {
             online: &online,
             caught_up: self.caught_up(),
             now: Instant::now(),
+            wall: wall(),
         })
     }
 
@@ -286,6 +289,10 @@ impl Introspect for Service {
             logs: &logs,
             degraded: &checks::degraded(&findings),
             refused: &self.checks.refused(&self.plan),
+            clock_behind: checks::clock_behind::behind(
+                self.observer.metrics.iter().map(|worker| &**worker),
+                wall(),
+            ),
             ready: self.caught_up(),
             process: &ProcessUsage::now(),
         };
@@ -335,6 +342,12 @@ impl Introspect for Service {
         self.workers();
         self.checks.report(&self.findings());
     }
+}
+
+/// The machine's clock, in ms since the Unix epoch; 0 when it stands before that.
+fn wall() -> EventTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    EventTime::try_from(since.as_millis()).unwrap_or(EventTime::MAX)
 }
 
 #[cfg(test)]

@@ -28,7 +28,8 @@
 //! - [`sealed_lines`]: sealed rows on their way out; [`online`], [`online_rows`]: live ones, and the
 //!   operator that hands them to the online store;
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
-//! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself.
+//! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself;
+//! - [`in_memory`]: the smallest job, to try an operator out.
 //!
 //! Nothing here reads a clock, the environment, a file or a socket: those arrive as arguments or
 //! behind traits, so that any run can be replayed from a seed.
@@ -44,6 +45,7 @@ pub mod expression;
 pub mod flat_table;
 mod history;
 pub mod hot;
+pub mod in_memory;
 pub mod ingest;
 pub mod interner;
 pub mod live;

@@ -35,7 +35,7 @@ struct Loop<'a> {
     shared: SharedRef,
     coordination: Rc<RefCell<Coordination>>,
     notices: Rc<RefCell<Vec<Notice>>>,
-    broadcast: Option<Telling>,
+    broadcast: Option<NoticeChannel>,
     checked: Millis,
     floor: Option<EventTime>,
     /// Where the live clock stops at the end, unless at the newest event.
@@ -47,7 +47,7 @@ struct Loop<'a> {
 }
 
 /// Broadcasts notices to all workers, this one included.
-struct Telling {
+struct NoticeChannel {
     input: Option<InputHandle<u64, CapacityContainerBuilder<Vec<Notice>>>>,
     heard: Rc<RefCell<Vec<Notice>>>,
     probe: ProbeHandle<u64>,
@@ -76,7 +76,7 @@ pub(super) fn drive(
         shared: Rc::clone(&shared),
         coordination: Rc::new(RefCell::new(coordination(worker.peers(), settings))),
         notices: Rc::default(),
-        broadcast: (worker.peers() > 1).then(|| Telling::new(worker)),
+        broadcast: (worker.peers() > 1).then(|| NoticeChannel::new(worker)),
         checked: 0,
         floor: None,
         until: match settings.online {
@@ -158,7 +158,7 @@ fn build(
     })
 }
 
-impl Telling {
+impl NoticeChannel {
     fn new(worker: &mut Worker) -> Self {
         let heard: Rc<RefCell<Vec<Notice>>> = Rc::default();
         let inbox = Rc::clone(&heard);
@@ -178,7 +178,7 @@ impl Telling {
                 .probe();
             (input, probe)
         });
-        Telling { input: Some(input), heard, probe }
+        NoticeChannel { input: Some(input), heard, probe }
     }
 }
 

@@ -14,14 +14,14 @@ const NS: f64 = 1e9;
 fn per_worker(
     out: &mut Exposition,
     scrape: &Scrape<'_>,
-    kind: Kind,
+    kind: CellKind,
     name: &str,
     help: &str,
     value: impl Fn(&WorkerMetrics) -> Option<f64>,
 ) {
     let mut family = match kind {
-        Kind::Counter => out.counter(name, help),
-        Kind::Gauge => out.gauge(name, help),
+        CellKind::Counter => out.counter(name, help),
+        CellKind::Gauge => out.gauge(name, help),
     };
     for worker in scrape.workers {
         if let Some(value) = value(worker) {
@@ -32,7 +32,7 @@ fn per_worker(
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum CellKind {
     Counter,
     Gauge,
 }
@@ -45,7 +45,7 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "stream_events_processed_total",
         "Records read and judged, whatever the verdict.",
         sum(|v| v.total()),
@@ -53,7 +53,7 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "transactions_processed_total",
         "Records that became events.",
         sum(|v| v.accepted.get()),
@@ -61,7 +61,7 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "transactions_failed_total",
         "Dead letters that are not late: all that could not be read, and records from the future.",
         sum(|v| v.dead_letters() - v.late.get()),
@@ -105,7 +105,7 @@ pub(super) fn rows(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "stream_features_computed_total",
         "Feature values computed, in sealed and live rows.",
         |w| Some(float(w.features.get())),
@@ -129,7 +129,7 @@ pub(super) fn rows(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "tidemark_distinct_saturated_total",
         "Distinct counts that were reported at their limit (distinct_max).",
         |w| Some(float(w.distinct_saturated.get())),
@@ -137,7 +137,7 @@ pub(super) fn rows(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "tidemark_int_overflows_total",
         "Integer results out of range, which are shown as null.",
         |w| Some(float(w.int_overflows.get())),
@@ -145,7 +145,7 @@ pub(super) fn rows(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "tidemark_worker_steps_total",
         "Steps of the worker, idle ones included; one that stands still is stalled.",
         |w| Some(float(w.steps.get())),
@@ -157,7 +157,7 @@ pub(super) fn clocks(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_frontier_timestamp_seconds",
         "The frontier: every accepted event before this event time is known.",
         |w| frontier(w).map(seconds),
@@ -165,7 +165,7 @@ pub(super) fn clocks(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_live_clock_timestamp_seconds",
         "The live clock, in seconds since the Unix epoch: what live rows are as of.",
         |w| live_clock(w).map(seconds),
@@ -173,7 +173,7 @@ pub(super) fn clocks(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_frontier_lag_seconds",
         "How far the frontier is behind the live clock, in seconds of event time.",
         |w| Some(seconds(live_clock(w)?.saturating_sub(frontier(w)?.saturating_sub(1)))),
@@ -241,7 +241,7 @@ pub(super) fn state(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_dictionary_entries",
         "Attribute values and entity ids in the dictionaries.",
         |w| Some(float(w.dictionary_entries.get())),
@@ -300,7 +300,7 @@ pub(super) fn stash(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_unsealed_events",
         "Events accepted and not yet behind the frontier.",
         |w| Some(float(w.unsealed_rows.get())),
@@ -308,7 +308,7 @@ pub(super) fn stash(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_unsealed_bytes",
         "Bytes of the events that are not yet behind the frontier.",
         |w| Some(float(w.unsealed_bytes.get())),
@@ -316,7 +316,7 @@ pub(super) fn stash(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_in_flight_bytes",
         "Bytes sent to other workers and not yet taken in.",
         |w| Some(float(w.in_flight_bytes.get())),

@@ -22,6 +22,8 @@ mod folder;
 #[cfg(test)]
 mod found_later;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod kafka;
 #[cfg(test)]
 mod live;

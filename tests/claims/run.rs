@@ -92,8 +92,8 @@ fn write(topic: &str, log: &[Vec<(Record, Record)>]) {
 pub fn settings(folder: &Path, more: &str) -> PathBuf {
     let dead = folder.join("dead.jsonl").display().to_string();
     let text = format!(
-        "[limits]\nlive_idle = \"1m\"\n[online.redis]\nprobe_interval = \"100ms\"\n\
-         backoff_max = \"200ms\"\n[dead_letters]\npath = {dead:?}\n{more}"
+        "[limits]\nlive_idle = \"1m\"\n[health]\nclock_behind = \"3650d\"\n\
+         [online.redis]\nprobe_interval = \"100ms\"\nbackoff_max = \"200ms\"\n[dead_letters]\npath = {dead:?}\n{more}"
     );
     let path = folder.join("cluster.toml");
     std::fs::write(&path, text).unwrap();
