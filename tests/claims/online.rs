@@ -732,13 +732,6 @@ fn while_held_nothing_is_written_and_keys_of_an_earlier_run_are_put_right() {
     world.check_redis(&store, &mut client);
 }
 
-/// How often Redis has executed a command.
-fn calls(client: &mut redis::Connection, command: &str) -> u64 {
-    let stats: String = redis::cmd("INFO").arg("commandstats").query(client).unwrap();
-    let line = stats.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{command}:calls=")));
-    line.and_then(|l| l.split(',').next()).map_or(0, |count| count.parse().unwrap())
-}
-
 /// HSET, PEXPIRE, HDEL and DEL that a store sent for rows: heartbeats are not among them.
 fn row_commands(store: &Redis) -> [u64; 4] {
     let RedisStatus { arrival, decay, .. } = redis_status(store);
