@@ -3,7 +3,7 @@
 use crate::source::Waker;
 use std::collections::VecDeque;
 use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch,
+    PartitionId, PartitionReader, Partitions, Poll, RawBatch, Standing,
 };
 
 /// A log that ends after its last batch.
@@ -36,7 +36,7 @@ impl PartitionReader for MemoryPartition {
             Some(Some(batch)) => Poll::Records(batch),
             Some(None) => {
                 (self.waker)();
-                Poll::Pending { caught_up: false }
+                Poll::Pending(Standing::Behind)
             }
         }
     }

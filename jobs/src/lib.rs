@@ -26,7 +26,8 @@
 //! format = "json"                  # the default; or avro (see below)
 //! time = { field = "timestamp", unit = "ms" } # ms (default), s, us or rfc3339
 //! out_of_orderness = "5s"          # how far behind its partition's newest event one may be
-//! idle_after = "30s"               # default 30s
+//! idle_after = "30s"               # when a silent partition is waited for no longer; default 30s
+//! hold_max = "1m"                  # nor one whose clock stands; default 1m, or idle_after if longer
 //! max_future_skew = "10m"          # how far ahead of its arrival; default: any distance
 //! start = "earliest"               # default; or latest, an RFC 3339 time, or "6h ago"
 //! # arrival_field = "received_at"  # when a record of a file arrived; written as `time` is

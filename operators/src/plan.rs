@@ -124,8 +124,12 @@ pub struct SourcePlan {
     pub latest: EventTime,
     /// How far behind the newest accepted event of its partition an event may be.
     pub out_of_orderness: Millis,
-    /// Wall time without an accepted record after which a caught-up partition is idle.
+    /// Wall time without an accepted record after which a partition is idle that stands at its end;
+    /// counted from when the end was found, if that is later.
     pub idle_after: Millis,
+    /// Wall time after which a partition no longer holds the others that has been read, but for open
+    /// transactions, and whose clock has not moved.
+    pub hold_max: Millis,
     /// How far ahead of its arrival an event may be; `None`: any distance.
     pub max_future_skew: Option<Millis>,
     /// The fields that are decoded: those that a key, an attribute or a predicate needs.

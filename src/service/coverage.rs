@@ -51,6 +51,7 @@ fn complete_after(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidemark_operators::ingest::reader::Standing;
 
     fn partition(partition: u32, first: EventTime) -> PartitionProgress {
         PartitionProgress {
@@ -62,6 +63,9 @@ mod tests {
             idle: false,
             caught_up: false,
             paused: false,
+            standing: Standing::Behind,
+            overdue: false,
+            still: 0,
         }
     }
 

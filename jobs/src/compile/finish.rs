@@ -245,6 +245,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         latest: declared.latest,
         out_of_orderness: declared.out_of_orderness,
         idle_after: declared.idle_after,
+        hold_max: declared.hold_max,
         max_future_skew: declared.max_future_skew,
         fields,
         predicates,

@@ -8,6 +8,7 @@ use crate::expression::Program;
 use crate::ingest::decode::Decoded;
 use crate::interner::stable_hash;
 use crate::plan::{EntityPlan, EntitySource, Feed, Plan, Storage};
+use crate::timeline::stash::row_bytes;
 use crate::value::{Column, Type, address};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -30,6 +31,8 @@ struct Route {
     /// By field of the source.
     types: Vec<Type>,
     attributes: Vec<(Feed, Storage)>,
+    /// What keeps a row until it is sealed, without its texts.
+    row_bytes: usize,
 }
 
 /// Batches being filled, for each entity one a worker.
@@ -77,6 +80,7 @@ impl Projection {
                 key_type: from.fields[feed.key].ty,
                 attributes: attributes.map(|(a, feed)| (feed.clone(), a.storage)).collect(),
                 types: from.fields.iter().map(|f| f.ty).collect(),
+                row_bytes: row_bytes(to.attributes.len()),
                 feed,
             })
         };
@@ -91,7 +95,8 @@ impl Projection {
     }
 
     /// Appends all rows of `decoded`, read from `partition` at `offsets`, to `outbox`. `due_ns` is
-    /// when they were due, 0 when that is not traced.
+    /// when they were due, 0 when that is not traced. Returns how many bytes will keep them until
+    /// they are sealed, were all their texts new.
     pub fn project(
         &mut self,
         decoded: &Decoded,
@@ -99,8 +104,8 @@ impl Projection {
         offsets: &[u64],
         due_ns: u64,
         outbox: &mut Outbox,
-    ) {
-        let rows = decoded.rows();
+    ) -> u64 {
+        let (rows, mut kept) = (decoded.rows(), 0);
         for (program, result) in self.predicates.iter_mut().zip(&mut self.results) {
             program.eval(&decoded.columns, rows, result);
         }
@@ -109,6 +114,7 @@ impl Projection {
             let Projection { routes, bits, key, source, .. } = self;
             let route = &routes[at];
             let batches = &mut outbox.batches[route.entity];
+            let texts: usize = batches.iter().map(|batch| batch.arena.len()).sum();
             let mut selected = vec![Vec::new(); batches.len()];
             for (row, offset) in offsets.iter().enumerate().take(rows) {
                 let key = text(&decoded.columns[route.feed.key], route.key_type, row, key);
@@ -128,8 +134,11 @@ impl Projection {
                 if !selected.is_empty() && (batch.due_ns == 0 || due_ns < batch.due_ns) {
                     batch.due_ns = due_ns;
                 }
+                kept += selected.len() * route.row_bytes + batch.arena.len();
             }
+            kept -= texts;
         }
+        kept as u64
     }
 
     /// Integer overflows so far in filters.

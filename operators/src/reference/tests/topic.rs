@@ -1,7 +1,9 @@
 //! Tables that are topics.
 
 use super::{Drive, TEXT, plan_from};
-use crate::ingest::reader::{PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord};
+use crate::ingest::reader::{
+    PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord, Standing,
+};
 use crate::plan::{FieldPlan, Format, Plan, SourcePlan, Start, TableFrom, TimeField, TimeUnit};
 use crate::reference::input::{TableInput, TopicFeed};
 use crate::time::EventTime;
@@ -34,6 +36,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         latest: EventTime::MAX,
         out_of_orderness,
         idle_after: 1_000,
+        hold_max: 2_000,
         max_future_skew: None,
         fields: vec![field],
         predicates: Vec::new(),
@@ -53,7 +56,7 @@ impl PartitionReader for Reader {
 
     fn poll(&mut self) -> Poll {
         let next = self.0.borrow_mut().pop_front();
-        next.map_or(Poll::Pending { caught_up: true }, Poll::Records)
+        next.map_or(Poll::Pending(Standing::AtEnd), Poll::Records)
     }
 
     fn describe(&self) -> String {
