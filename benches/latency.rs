@@ -30,8 +30,9 @@ use tidemark::generator::live::{History, LiveGenerator, LiveOptions};
 use tidemark::online::{Embedded, OnlineStore as _};
 use tidemark::source::Waker;
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::ingest::reader::{PartitionId, Partitions as _, Poll};
+use tidemark_operators::ingest::reader::{Partitions as _, Poll};
 use tidemark_operators::metrics::{Histogram, HistogramSnapshot, LATENCY_BOUNDS_NS};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shared::Limits;
 

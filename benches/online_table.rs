@@ -10,8 +10,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidemark::online::{Embedded, OnlineStore, Redis, RedisSettings};
 use tidemark_operators::online::{Cause, EntityIds, RowBatch};
-use tidemark_operators::plan::{EntityPlan, FeaturePlan, Plan, ViewIndex, ViewPlan, Zone};
+use tidemark_operators::plan::{EntityPlan, FeaturePlan, Plan, ViewIndex, ViewPlan};
 use tidemark_operators::value::{Column, Type};
+use tidemark_operators::zone::Zone;
 
 const ENTITIES: u32 = 100_000;
 const FEATURES: usize = 12;

@@ -10,6 +10,7 @@
 mod dead_letters;
 mod environment;
 mod file;
+mod health;
 mod http;
 mod kafka;
 mod keys;
@@ -21,6 +22,7 @@ mod secret;
 
 pub use dead_letters::{DeadLetterKind, DeadLetterSettings, SealedSettings};
 pub use environment::VARIABLES;
+pub use health::HealthSettings;
 pub use http::HttpSettings;
 pub use kafka::KafkaSettings;
 pub use limits::Limits;
@@ -57,6 +59,8 @@ pub struct Settings {
     pub sealed: SealedSettings,
     /// The HTTP server.
     pub http: HttpSettings,
+    /// When `/health` asks for attention.
+    pub health: HealthSettings,
     /// Logs.
     pub log: LogSettings,
     /// Bounds of queues and slices of work.
@@ -77,6 +81,7 @@ impl Default for Settings {
             dead_letters: DeadLetterSettings::default(),
             sealed: SealedSettings::default(),
             http: HttpSettings::default(),
+            health: HealthSettings::default(),
             log: LogSettings::default(),
             limits: Limits::default(),
             topic: None,
@@ -195,6 +200,12 @@ impl Settings {
         if redis.tls.cert_file.is_some() != redis.tls.key_file.is_some() {
             wrong.push("[online.redis] needs both \"tls_cert_file\" and \"tls_key_file\", or none");
         }
+        if self.health.pending_after <= self.online.flush_interval.max(self.online.decay_flush) {
+            wrong.push(
+                "\"pending_after\" in [health] is not longer than \"flush_interval\" and \
+                 \"decay_flush\" in [online], for which rows wait anyway",
+            );
+        }
         wrong.extend(self.registry.contradictions());
         wrong.into_iter().map(str::to_owned).collect()
     }
@@ -222,6 +233,7 @@ impl Settings {
         keys.section("dead_letters", &mut |keys| self.dead_letters.keys(keys));
         keys.section("sealed", &mut |keys| self.sealed.keys(keys));
         keys.section("http", &mut |keys| self.http.keys(keys));
+        keys.section("health", &mut |keys| self.health.keys(keys));
         keys.section("log", &mut |keys| self.log.keys(keys));
         keys.section("limits", &mut |keys| self.limits.keys(keys));
     }

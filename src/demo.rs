@@ -37,8 +37,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::ingest::dead_letter::Reason;
 use tidemark_operators::time::EventTime;
+use tidemark_operators::verdict::Reason;
 use traffic::Traffic;
 use watch::Watch;
 

@@ -55,13 +55,6 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-impl From<crate::http::HttpError> for Failure {
-    fn from(error: crate::http::HttpError) -> Self {
-        let hint = error.hint();
-        Failure::failed(error).hint(hint)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

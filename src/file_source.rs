@@ -31,7 +31,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, Partitions, Poll};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Format;
 
 /// How many blocks of a file wait for the worker at most.

@@ -10,14 +10,19 @@
 //!
 //! The server has a thread of its own and touches neither the dataflow nor the sinks: all it knows
 //! comes through [`Introspect`]. It answers `GET` and reads no request bodies. At most
-//! [`CONNECTIONS_MAX`] connections are open (more wait in the kernel's queue), a request's head
-//! must arrive within [`HEAD_TIMEOUT`], and what is not answered within [`ANSWER_TIMEOUT`] is
-//! answered 503.
+//! [`CONNECTIONS_MAX`] connections are open, a request's head must arrive within [`HEAD_TIMEOUT`],
+//! something of an answer must be taken within [`WRITE_TIMEOUT`], and what is not answered within
+//! [`ANSWER_TIMEOUT`] is answered 503.
+//!
+//! Nobody's connections keep others away: beyond the bound a new one takes the place of the one
+//! whose last request is longest ago (at least [`GIVE_WAY_AFTER`]), and two threads are kept for
+//! `/health` and `/ready`, however long metrics and rows take.
 //!
 //! There is no authentication and no TLS, which is why it listens on loopback unless `[http]` says
 //! otherwise.
 
 pub mod components;
+mod connections;
 mod health;
 mod readiness;
 mod routes;
@@ -27,7 +32,12 @@ mod server;
 pub use health::{Component, Health, Part, State, Status};
 pub use readiness::{PartitionReadiness, Readiness};
 pub use row::{FeatureRow, RowAnswer};
-pub use server::{ANSWER_TIMEOUT, CONNECTIONS_MAX, HEAD_TIMEOUT, HttpError, HttpServer};
+pub use server::{
+    ANSWER_TIMEOUT, CONNECTIONS_MAX, GIVE_WAY_AFTER, HEAD_TIMEOUT, HttpError, HttpServer,
+    WRITE_TIMEOUT,
+};
+
+use crate::failure::Failure;
 
 /// What the server asks the job. Every call may come from any thread and must not wait for a
 /// worker; one that waits for the network must give up by itself within a few seconds.
@@ -47,4 +57,11 @@ pub trait Introspect: Send + Sync {
     /// Called about once a second, for what has to be observed over time: workers that stand
     /// still, rates.
     fn tick(&self) {}
+}
+
+impl From<HttpError> for Failure {
+    fn from(error: HttpError) -> Self {
+        let hint = error.hint();
+        Failure::failed(error).hint(hint)
+    }
 }

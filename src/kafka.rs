@@ -48,9 +48,8 @@ pub mod status;
 mod topic_id;
 pub mod topics;
 
-pub use dead_letters::{
-    DeadLetterSettings, DeadLetterStatus, KafkaDeadLetterSink, KafkaDeadLetters,
-};
+pub use crate::outbox::DeadLetterStatus;
+pub use dead_letters::{DeadLetterSettings, KafkaDeadLetterSink, KafkaDeadLetters};
 pub use error::KafkaError;
 pub use produce::produce;
 pub use settings::{KafkaConfig, KafkaLimits};

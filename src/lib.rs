@@ -13,6 +13,7 @@
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
 //! - [`dead_letters`]: records that did not become events, in a file;
+//! - `outbox`: dead letters on their way to Kafka;
 //! - [`online`]: the newest rows, in process and in Redis;
 //! - [`service`]: what a running job says about itself;
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
@@ -46,6 +47,7 @@ pub mod logging;
 pub mod memory_partition;
 pub mod metrics;
 pub mod online;
+mod outbox;
 pub mod output;
 pub mod panics;
 pub mod process;

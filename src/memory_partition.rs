@@ -2,9 +2,8 @@
 
 use crate::source::Waker;
 use std::collections::VecDeque;
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch, Standing,
-};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, Standing};
+use tidemark_operators::origin::PartitionId;
 
 /// A log that ends after its last batch.
 pub struct MemoryPartition {

@@ -5,6 +5,7 @@
 //! number of series follows the job and its partitions, never its data.
 
 mod exposition;
+mod health;
 mod sinks;
 pub mod snapshot;
 mod sources;
@@ -13,7 +14,10 @@ mod workers;
 use crate::process::ProcessUsage;
 pub(crate) use exposition::float;
 use exposition::{Exposition, seconds};
-use snapshot::{KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot};
+use snapshot::{
+    DegradedSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RefusedSnapshot,
+    RegistrySnapshot,
+};
 use std::sync::Arc;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Plan;
@@ -33,6 +37,10 @@ pub struct Scrape<'a> {
     pub registry: Option<&'a RegistrySnapshot>,
     /// The sinks that write logs: dead letters, sealed rows.
     pub logs: &'a [LogSinkSnapshot],
+    /// What needs attention although its part works.
+    pub degraded: &'a [DegradedSnapshot],
+    /// The shares of dead letters, by source and of all.
+    pub refused: &'a [RefusedSnapshot],
     /// Whether the job has caught up.
     pub ready: bool,
     /// What the process uses.
@@ -63,6 +71,8 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
         sinks::memory(&mut out, online);
     }
     sinks::logs(&mut out, scrape.logs);
+    health::degraded(&mut out, scrape.degraded);
+    health::refused(&mut out, scrape.refused);
     process(&mut out, scrape);
     out.text()
 }
@@ -85,6 +95,14 @@ fn process(out: &mut Exposition, scrape: &Scrape<'_>) {
         out.gauge("process_resident_memory_bytes", "Memory of the process that is in RAM.");
     rss.sample(&[], float(usage.rss_bytes));
     out.add(rss);
+    let mut limit = out.gauge(
+        "tidemark_memory_limit_bytes",
+        "Memory the process may use: its container's or the machine's.",
+    );
+    if usage.limit_bytes > 0 {
+        limit.sample(&[], float(usage.limit_bytes));
+    }
+    out.add(limit);
     let mut start = out.gauge(
         "process_start_time_seconds",
         "When the process started, in seconds since the Unix epoch.",

@@ -80,17 +80,7 @@ impl Job {
         sources: Sources,
         schemas: Option<SchemaSource>,
     ) -> Result<Self, Failure> {
-        let engine = engine::Settings {
-            plan: Arc::clone(&plan),
-            workers: settings.workers,
-            limits: settings.limits.engine(),
-            live_idle: Some(connect::millis(settings.limits.live_idle)),
-            sealing: match settings.sealed.path {
-                Some(_) => Sealing::Lines,
-                None => Sealing::None,
-            },
-            online: Online::EveryStep,
-        };
+        let engine = engine_settings(&plan, &settings);
         let observer = Observer::new(&engine);
         let letters = Arc::new(Letters::open(&settings)?);
         let sealed = sealed(&settings, &observer)?;
@@ -99,6 +89,7 @@ impl Job {
         let stall_after = settings.http.stall_after;
         let mut service =
             Service::new(Arc::clone(&plan), observer.clone(), Arc::clone(&store), stall_after)
+                .with_health(&settings.health)
                 .with_log(letters.status());
         if sources.has_topics() {
             service = service.with_kafka(Arc::clone(&status));
@@ -217,6 +208,21 @@ impl Job {
                 lines: lines.map(|sink| Box::new(sink) as _),
             })
         })
+    }
+}
+
+/// How the job's dataflow is run: sealed rows where there is a file for them, live rows always.
+fn engine_settings(plan: &Arc<Plan>, settings: &Settings) -> engine::Settings {
+    engine::Settings {
+        plan: Arc::clone(plan),
+        workers: settings.workers,
+        limits: settings.limits.engine(),
+        live_idle: Some(connect::millis(settings.limits.live_idle)),
+        sealing: match settings.sealed.path {
+            Some(_) => Sealing::Lines,
+            None => Sealing::None,
+        },
+        online: Online::EveryStep,
     }
 }
 

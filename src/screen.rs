@@ -19,10 +19,10 @@ pub use watchlist::Watchlist;
 use std::io::{self, IsTerminal};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use tidemark_operators::ingest::dead_letter::Reason;
 use tidemark_operators::metrics::HistogramSnapshot;
 use tidemark_operators::time::{EventTime, Millis};
 use tidemark_operators::value::Value;
+use tidemark_operators::verdict::Reason;
 
 /// Everything the screen needs, as of one moment. Counts are totals since the start.
 #[derive(Clone, Debug, Default)]

@@ -11,10 +11,12 @@
 //! its own table.
 
 mod catch_up;
+mod checks;
 mod coverage;
 mod holding;
 mod snapshots;
 
+use crate::config::HealthSettings;
 use crate::engine::Observer;
 use crate::http::components::{self, StallWatch};
 use crate::http::{Component, FeatureRow, Health, Introspect, Part, Readiness, RowAnswer, State};
@@ -27,6 +29,7 @@ use crate::registry::Registry;
 use crate::tables::TableStatus;
 use crate::text::count_text;
 use catch_up::CatchUp;
+use checks::{Checks, Finding, Moment};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -62,6 +65,7 @@ pub struct Service {
     /// Made when the first worker has stepped: a job that waits for its brokers is not stalled.
     watch: OnceLock<StallWatch>,
     catch_up: CatchUp,
+    checks: Checks,
 }
 
 impl Service {
@@ -85,7 +89,15 @@ impl Service {
             stall_after,
             watch: OnceLock::new(),
             catch_up: CatchUp::default(),
+            checks: Checks::new(&HealthSettings::default()),
         }
+    }
+
+    /// Sets when something needs attention although every part works.
+    #[must_use]
+    pub fn with_health(mut self, settings: &HealthSettings) -> Self {
+        self.checks = Checks::new(settings);
+        self
     }
 
     /// Adds the topics: the sources that have a topic and no files are read from Kafka.
@@ -216,6 +228,23 @@ impl Service {
         self.plan.sources.iter().enumerate().map(component).collect()
     }
 
+    /// What needs attention although every part works.
+    fn findings(&self) -> Vec<Finding> {
+        let online = self.online();
+        self.checks.look(&Moment {
+            plan: &self.plan,
+            workers: &self.observer.metrics,
+            online: &online,
+            caught_up: self.caught_up(),
+            now: Instant::now(),
+        })
+    }
+
+    fn records(&self) -> u64 {
+        let counts = self.observer.metrics.iter().flat_map(|worker| &worker.verdicts);
+        counts.map(tidemark_operators::metrics::VerdictCounts::total).sum()
+    }
+
     fn workers(&self) -> Vec<Component> {
         let workers = &self.observer.metrics;
         if self.watch.get().is_none() && workers.iter().all(|worker| worker.steps.get() == 0) {
@@ -236,7 +265,7 @@ impl Service {
 impl Introspect for Service {
     fn metrics(&self) -> String {
         let (online, kafka, logs) = (self.online(), self.kafka(), self.logs());
-        let registry = self.registry();
+        let (registry, findings) = (self.registry(), self.findings());
         let scrape = Scrape {
             plan: &self.plan,
             workers: &self.observer.metrics,
@@ -244,6 +273,8 @@ impl Introspect for Service {
             kafka: kafka.as_ref(),
             registry: registry.as_ref(),
             logs: &logs,
+            degraded: &checks::degraded(&findings),
+            refused: &self.checks.refused(&self.plan),
             ready: self.caught_up(),
             process: &ProcessUsage::now(),
         };
@@ -254,7 +285,8 @@ impl Introspect for Service {
     }
 
     fn health(&self) -> Health {
-        let mut components = self.sources();
+        let mut components = vec![components::job(&self.plan.name, self.records())];
+        components.extend(self.sources());
         components.extend(self.registry().as_ref().map(components::registry));
         components.extend(self.table_components());
         components.push(components::online(&self.online()));
@@ -262,6 +294,7 @@ impl Introspect for Service {
         components.extend(self.workers());
         components.push(components::memory(&ProcessUsage::now()));
         components.extend(self.files.iter().map(|file| components::disk(file)));
+        checks::apply(self.findings(), &mut components);
         let uptime = self.observer.started().elapsed().as_millis();
         Health {
             job: self.plan.name.clone(),
@@ -289,7 +322,7 @@ impl Introspect for Service {
 
     fn tick(&self) {
         self.workers();
-        self.caught_up();
+        self.checks.report(&self.findings());
     }
 }
 

@@ -7,9 +7,8 @@ use std::time::{Duration, Instant};
 use tidemark::generator::live::{History, LiveGenerator, LiveOptions};
 use tidemark::generator::{Generator, Options, Profile};
 use tidemark::kafka::{KafkaConfig, create_topic, produce};
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions as _, Poll, RawBatch,
-};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions as _, Poll, RawBatch};
+use tidemark_operators::origin::PartitionId;
 
 pub const PARTITIONS: u32 = 4;
 pub const CARDS: u32 = 100_000;

@@ -3,8 +3,8 @@
 
 use jiff::Timestamp;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
-use tidemark_operators::plan::Zone;
 use tidemark_operators::time::LATEST_DEFAULT;
+use tidemark_operators::zone::Zone;
 
 /// UTC.
 pub(crate) fn utc() -> Zone {

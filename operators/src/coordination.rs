@@ -4,7 +4,7 @@
 //! it owns, and keeps a table of what it has heard. From it follow the floor of idle partitions
 //! (the least watermark of the active ones), the live clock, and that the job is over.
 
-use crate::ingest::reader::PartitionId;
+use crate::origin::PartitionId;
 use crate::time::{EventTime, Millis};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -13,11 +13,13 @@
 
 mod report;
 
-use crate::event_batch::{EventBatch, Origin};
+use crate::entity_log::EntityLog;
+use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
 use crate::online::OnlineSink;
+use crate::origin::Origin;
 use crate::plan::{Plan, Window};
 use crate::reference::lookups::Lookups;
 use crate::reference::tables::TablesRef;
@@ -25,7 +27,7 @@ use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
 use crate::sealed_lines::{LineWriter, SealedLines};
 use crate::shared::{Limits, Reached, SharedRef};
 use crate::time::EventTime;
-use crate::timeline::entity_log::{EntityLog, Names};
+use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
 use crate::window::attach::{Attachments, WindowAgent};
 use report::Told;

@@ -1,20 +1,8 @@
 //! Judged events on their way from the worker that read them to the worker that owns their entity.
 
+use crate::origin::Origin;
 use crate::time::EventTime;
 use serde::{Deserialize, Serialize};
-
-/// Where an event came from. Within one `ts`, events are ordered by it.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
-pub struct Origin {
-    /// Index into [`crate::plan::Plan::sources`].
-    pub source: u16,
-    /// The source partition.
-    pub partition: u32,
-    /// The offset in it.
-    pub offset: u64,
-}
 
 /// Null in a wide column.
 pub const NULL: i64 = i64::MIN;

@@ -9,7 +9,8 @@
 //! Modules in the order the data flows:
 //!
 //! - [`time`]: event time in milliseconds, the one timely timestamp of the product;
-//! - [`value`]: the types of attributes and features, and columns of them;
+//! - [`value`]: the types of attributes and features, and columns of them; [`zone`]: time zones;
+//! - [`origin`], [`verdict`]: where a record came from, and what became of it;
 //! - [`plan`]: what a checked job file compiles to, and all this crate knows of a job;
 //! - [`ingest`]: partition logs, decoding, the judge (late, future, malformed), the source operator;
 //! - [`expression`]: typed expressions, evaluated a column at a time;
@@ -17,6 +18,7 @@
 //!   numbers, the tables behind;
 //! - [`timeline`]: the log of an entity type, and the stash above it;
 //! - `history`: what the events before an event say of it (changed, new, session);
+//! - [`entity_log`]: a timeline with its names and its history;
 //! - [`window`]: a window over the log as a differential arrangement;
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
@@ -33,6 +35,7 @@
 pub mod aggregate;
 pub mod coordination;
 pub mod dataflow;
+pub mod entity_log;
 pub mod entity_windows;
 pub mod event_batch;
 mod expiry;
@@ -45,6 +48,7 @@ pub mod interner;
 pub mod live;
 pub mod metrics;
 pub mod online;
+pub mod origin;
 pub mod plan;
 pub mod reference;
 pub mod sealed;
@@ -54,5 +58,7 @@ pub mod slab;
 pub mod time;
 pub mod timeline;
 pub mod value;
+pub mod verdict;
 pub mod view;
 pub mod window;
+pub mod zone;

@@ -14,11 +14,12 @@ mod view;
 
 use crate::aggregate::last::Last;
 use crate::aggregate::{Accumulator, accumulator, wanted_attributes};
+use crate::entity_log::EntityLog;
 use crate::online::{Cause, OnlineSink, RowBatch};
 use crate::plan::{EntityPlan, Plan, Window};
 use crate::time::{EventTime, Millis};
-use crate::timeline::entity_log::{EntityLog, Names};
 use crate::timeline::lane::Lane;
+use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
 use crate::value::Column;
 use crate::view::{Source, ratio};

@@ -15,12 +15,12 @@ mod view;
 
 use crate::aggregate::last::{Last, LastReading};
 use crate::aggregate::{Accumulator, Reading, Step, accumulator, wanted_attributes};
-use crate::event_batch::Origin;
+use crate::origin::Origin;
 use crate::plan::{EntityPlan, Plan, Window};
 use crate::time::{EventTime, Millis};
-use crate::timeline::entity_log::Names;
 use crate::timeline::lane::Lane;
 use crate::timeline::log::Log;
+use crate::timeline::names::Names;
 use crate::value::Column;
 use crate::view::{Source, ViewColumns};
 use pane::Pane;

@@ -4,11 +4,11 @@
 //! in the order (as_of, source, partition, offset, view in job order). A line is
 //! `{"view","entity_type","entity_id","as_of","source","partition","offset","features":{..}}`.
 
-use crate::event_batch::Origin;
+use crate::origin::Origin;
 use crate::plan::{FeaturePlan, Plan};
 use crate::sealed::{SealedOutput, SealedRows};
 use crate::time::EventTime;
-use crate::timeline::entity_log::Names;
+use crate::timeline::names::Names;
 use crate::value::{Column, Type};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};

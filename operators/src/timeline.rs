@@ -10,17 +10,21 @@
 //!                          retire  rows that every window has let go: symbols and slots are freed
 //! ```
 //!
-//! - [`chunk`]: up to 65,536 rows in columns; [`log`]: the chunks with global sequence numbers;
+//! - [`chunk`]: up to 65,536 rows in columns; [`run`]: some of them sorted by slot; [`log`]: the
+//!   chunks with global sequence numbers;
 //! - [`stash`]: rows that are not sealed yet;
 //! - [`lane`]: rows copied out of either, as the aggregates want them;
-//! - [`entity_log`]: all of it together, with the directory of entities and the dictionaries.
+//! - [`names`]: the directory of entities and the dictionaries.
+//!
+//! [`entity_log`](crate::entity_log) is all of it together.
 //!
 //! State is bounded by the rows inside the longest window plus the stash, which the sources bound.
 
 pub mod chunk;
-pub mod entity_log;
 pub mod lane;
 pub mod log;
+pub mod names;
+pub mod run;
 pub mod stash;
 #[cfg(test)]
 mod tests;

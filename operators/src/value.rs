@@ -240,3 +240,28 @@ pub enum Value {
     /// An address.
     Ip(IpAddr),
 }
+
+/// One value of a row in a reference table: owned, ordered and hashable.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Cell {
+    /// None.
+    Null,
+    /// What has 64 bits, as in a [`Column`].
+    Word(u64),
+    /// A text or an address.
+    Bytes(Vec<u8>),
+}
+
+impl Cell {
+    /// The bytes that stand for it in a dictionary; `None` for null.
+    pub(crate) fn dictionary<'a>(&'a self, word: &'a mut [u8; 8]) -> Option<&'a [u8]> {
+        match self {
+            Cell::Null => None,
+            Cell::Word(bits) => {
+                *word = bits.to_le_bytes();
+                Some(word)
+            }
+            Cell::Bytes(bytes) => Some(bytes),
+        }
+    }
+}

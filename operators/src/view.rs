@@ -3,9 +3,10 @@
 use crate::aggregate::Reading;
 use crate::aggregate::last::LastReading;
 use crate::expression::Program;
-use crate::plan::{Read, ViewPlan, Zone};
+use crate::plan::{Read, ViewPlan};
 use crate::time::Millis;
 use crate::value::Column;
+use crate::zone::Zone;
 use std::sync::Arc;
 
 /// What a [`Read`] comes down to.

@@ -11,9 +11,9 @@
 //!               └departed─┘       └─cancelled─┘ arrived  ┘      (d1 may lie beyond a0, or cut)
 //! ```
 //!
-//! - [`run`]: rows of a chunk sorted by slot; [`batch`]: the ranges and the batch; [`cursor`]: how
-//!   stock operators walk it; [`trace`]: the history of a window; [`attach`]: a window made over a
-//!   running log.
+//! - [`batch`]: the ranges and the batch; [`cursor`]: how stock operators walk it, by the log's
+//!   [sorted runs](crate::timeline::run); [`trace`]: the history of a window; [`attach`]: a window
+//!   made over a running log.
 //!
 //! Keys are worker-local slots and events are identified by their sequence numbers. Append-only: a
 //! late event kept with a departure of its own cannot be expressed, nor is it meant to.
@@ -21,5 +21,4 @@
 pub mod attach;
 pub mod batch;
 pub mod cursor;
-pub mod run;
 pub mod trace;

@@ -1,7 +1,7 @@
 //! A case, as it was understood.
 
-use tidemark_operators::ingest::dead_letter::Reason;
 use tidemark_operators::time::EventTime;
+use tidemark_operators::verdict::Reason;
 
 /// One case.
 #[derive(Clone, Debug)]

@@ -8,9 +8,9 @@ use super::record::Shape;
 use super::time;
 use event::Defaults;
 use tidemark_jobs::document::{At, Document, JobErrors, Table};
-use tidemark_operators::ingest::dead_letter::Reason;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
+use tidemark_operators::verdict::Reason;
 
 /// What lengths of time count from unless the file says otherwise: 2026-03-02T12:00:00Z, a Monday.
 const START: EventTime = 1_772_452_800_000;

@@ -6,8 +6,9 @@ use super::time;
 use super::verdict::{Fault, Seen, WrongRow};
 use crate::text::{duration_text, time_text};
 use std::fmt::Write as _;
-use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
+use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::verdict::Reason;
 
 /// How wide rows are shown, in characters.
 const WIDTH: usize = 100;

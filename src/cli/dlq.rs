@@ -3,7 +3,7 @@
 use crate::dead_letters::Selection;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
-use tidemark_operators::ingest::dead_letter::Reason;
+use tidemark_operators::verdict::Reason;
 
 /// `tidemark dlq`
 #[derive(Clone, Debug, Args)]

@@ -1,5 +1,6 @@
 //! Settings from environment variables: those that deployments set.
 
+use crate::config::health::{CLOCK_BEHIND, PENDING_AFTER, REFUSED_OVER};
 use crate::config::log::level;
 use crate::config::online::RedisAddress;
 use crate::config::registry::{is_url, is_user};
@@ -7,12 +8,13 @@ use crate::config::{Secret, Settings};
 use std::ffi::OsString;
 use std::str::FromStr;
 use std::time::Duration;
+use tidemark_jobs::document::quantity::{self, show_duration};
 
 /// Sets one setting from a variable's text, or says what the text must be.
 type Apply = fn(&mut Settings, &str) -> Result<(), String>;
 
 /// Every variable, in the order they are applied: `REDIS_URL` before its parts, which change it.
-pub const VARIABLES: [(&str, Apply); 19] = [
+pub const VARIABLES: [(&str, Apply); 23] = [
     ("PARALLELISM", |s, text| number(text, 1, 256).map(|n| s.workers = n)),
     ("KAFKA_BOOTSTRAP_SERVERS", |s, text| some(text).map(|t| s.kafka.bootstrap_servers = t)),
     ("KAFKA_GROUP_ID", |s, text| some(text).map(|t| s.kafka.group_id = t)),
@@ -59,6 +61,16 @@ pub const VARIABLES: [(&str, Apply); 19] = [
         share(text).map(|share| s.online.memory.alert_threshold = share)
     }),
     ("HEALTH_CHECK_PORT", |s, text| number(text, 0, u16::MAX).map(|port| s.http.port = port)),
+    ("HEALTH_PENDING_AFTER", |s, text| {
+        duration(text, PENDING_AFTER).map(|after| s.health.pending_after = after)
+    }),
+    ("HEALTH_REFUSED_SHARE", |s, text| share(text).map(|share| s.health.refused_share = share)),
+    ("HEALTH_REFUSED_OVER", |s, text| {
+        duration(text, REFUSED_OVER).map(|over| s.health.refused_over = over)
+    }),
+    ("HEALTH_CLOCK_BEHIND", |s, text| {
+        duration(text, CLOCK_BEHIND).map(|behind| s.health.clock_behind = behind)
+    }),
     ("LOG_LEVEL", |s, text| {
         level(text)?;
         text.clone_into(&mut s.log.level);
@@ -103,5 +115,18 @@ fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err(format!("must be a number from 0 to 1, not \"{text}\"")),
+    }
+}
+
+fn duration(text: &str, (least, most): (Duration, Duration)) -> Result<Duration, String> {
+    match quantity::duration(text).map(Duration::from_millis) {
+        Some(duration) if duration >= least && duration <= most => Ok(duration),
+        _ => {
+            let shown = |duration: Duration| {
+                show_duration(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+            };
+            let (least, most) = (shown(least), shown(most));
+            Err(format!("must be a duration from {least} to {most}, not \"{text}\""))
+        }
     }
 }

@@ -170,6 +170,8 @@ fn settings_that_contradict_each_other_are_refused() {
     let error = read("[online.redis]\nbackoff_min = \"10s\"\ntls_key_file = \"k\"\n").unwrap_err();
     assert!(error.contains("\"backoff_min\" in [online.redis] is longer"), "{error}");
     assert!(error.contains("needs both"), "{error}");
+    let error = read("[online]\ndecay_flush = \"10s\"\n").unwrap_err();
+    assert!(error.contains("\"pending_after\" in [health] is not longer"), "{error}");
 }
 
 #[test]
@@ -215,6 +217,10 @@ fn every_variable_sets_its_setting() {
         ("REDIS_MEMORY_LIMIT_BYTES", "1048576"),
         ("REDIS_MEMORY_ALERT_THRESHOLD", "0.5"),
         ("HEALTH_CHECK_PORT", "9"),
+        ("HEALTH_PENDING_AFTER", "1m30s"),
+        ("HEALTH_REFUSED_SHARE", "0.25"),
+        ("HEALTH_REFUSED_OVER", "1h"),
+        ("HEALTH_CLOCK_BEHIND", "2m"),
         ("LOG_LEVEL", "debug"),
         ("PARALLELISM", "2"),
     ])
@@ -237,6 +243,11 @@ fn every_variable_sets_its_setting() {
     assert_eq!(settings.online.memory.limit, Some(1 << 20));
     assert!((settings.online.memory.alert_threshold - 0.5).abs() < f64::EPSILON);
     assert_eq!((settings.http.port, settings.workers), (9, 2));
+    let health = &settings.health;
+    assert_eq!(health.pending_after, Duration::from_secs(90));
+    assert!((health.refused_share - 0.25).abs() < f64::EPSILON);
+    assert_eq!(health.refused_over, Duration::from_secs(3_600));
+    assert_eq!(health.clock_behind, Duration::from_secs(120));
     assert_eq!(settings.log.level, "debug");
 }
 
@@ -248,6 +259,7 @@ fn a_bad_value_in_the_environment_names_its_variable() {
         ("REDIS_PORT", "http"),
         ("REDIS_FEATURE_TTL", "1h"),
         ("REDIS_MEMORY_ALERT_THRESHOLD", "80"),
+        ("HEALTH_REFUSED_OVER", "5"),
         ("LOG_LEVEL", "loud"),
         ("PARALLELISM", "0"),
     ])
@@ -258,6 +270,7 @@ fn a_bad_value_in_the_environment_names_its_variable() {
         "\"REDIS_PORT\" must be a whole number from 1 to 65535, not \"http\"",
         "(seconds)",
         "\"REDIS_MEMORY_ALERT_THRESHOLD\" must be a number from 0 to 1",
+        "\"HEALTH_REFUSED_OVER\" must be a duration from 10s to 24h, not \"5\"",
         "\"LOG_LEVEL\" is no log level",
         "\"PARALLELISM\" must be a whole number from 1 to 256",
     ] {

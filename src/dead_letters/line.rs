@@ -5,9 +5,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
-use tidemark_operators::ingest::reader::PartitionId;
+use tidemark_operators::ingest::dead_letter::DeadLetter;
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::{EventTime, Millis};
+use tidemark_operators::verdict::Reason;
 
 /// The line, in the order of its keys.
 #[derive(Serialize, Deserialize)]

@@ -6,9 +6,10 @@ use std::fmt::Write;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
-use tidemark_operators::ingest::reader::PartitionId;
+use tidemark_operators::ingest::dead_letter::DeadLetter;
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::{EventTime, HOUR, MINUTE, Millis, SECOND};
+use tidemark_operators::verdict::Reason;
 
 /// The upper bounds of the lateness histogram and their names; what is beyond is "more".
 const BUCKETS: [(Millis, &str); 5] = [

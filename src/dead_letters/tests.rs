@@ -6,8 +6,9 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink, Reason};
-use tidemark_operators::ingest::reader::PartitionId;
+use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
+use tidemark_operators::origin::PartitionId;
+use tidemark_operators::verdict::Reason;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

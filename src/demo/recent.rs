@@ -9,9 +9,8 @@ use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch,
-};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
+use tidemark_operators::origin::PartitionId;
 
 /// What was counted is forgotten between one and two times this later.
 const TURN: Duration = Duration::from_secs(20);

@@ -7,7 +7,7 @@ use crate::generator::live::{History, LiveGenerator, LiveOptions};
 use crate::generator::{CARDS_MAX, GenerateError, Profile};
 use crate::source::Waker;
 use std::time::Instant;
-use tidemark_operators::ingest::reader::PartitionId;
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::DAY;
 

@@ -12,10 +12,11 @@ use crate::text::duration_short;
 use ratatui::crossterm::terminal;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
+use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::metrics::{HistogramSnapshot, WorkerMetrics};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::value::Value;
+use tidemark_operators::verdict::Reason;
 
 /// Lines of the screen that are not for entities.
 const OTHER_LINES: u16 = 13;

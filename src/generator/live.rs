@@ -12,9 +12,8 @@ use crate::feed::{Feed, FeedSender, feed};
 use crate::source::Waker;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord,
-};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::{EventTime, HOUR, MINUTE, Millis};
 
 /// How many batches of a partition wait for the worker at most.

@@ -10,7 +10,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
-use tidemark_operators::ingest::reader::{PartitionId, Partitions, Poll};
+use tidemark_operators::ingest::reader::{Partitions, Poll};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::DAY;
 

@@ -56,6 +56,17 @@ impl StallWatch {
     }
 }
 
+/// The job as a whole, which has read so many records.
+pub fn job(name: &str, records: u64) -> Component {
+    let reason = format!("{} records read", count_text(records));
+    Component { name: name.to_owned(), kind: Part::Job, state: State::Ok, reason }
+}
+
+/// The name of the online store's component.
+pub fn online_name(snapshot: &OnlineSnapshot) -> String {
+    format!("online ({})", snapshot.kind)
+}
+
 /// The online store.
 pub fn online(snapshot: &OnlineSnapshot) -> Component {
     let breaker = snapshot.breaker.filter(|breaker| *breaker != Breaker::Closed);
@@ -77,8 +88,7 @@ pub fn online(snapshot: &OnlineSnapshot) -> Component {
             (State::Ok, format!("{} rows written", count_text(snapshot.rows_written())))
         }
     };
-    let name = format!("online ({})", snapshot.kind);
-    Component { name, kind: Part::Sink, state, reason }
+    Component { name: online_name(snapshot), kind: Part::Sink, state, reason }
 }
 
 /// A source that is a topic. `source` is its name in the job.

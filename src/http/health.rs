@@ -21,6 +21,8 @@ pub enum State {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
+    /// The job as a whole.
+    Job,
     /// A source of the job.
     Source,
     /// The schema registry that sources ask.

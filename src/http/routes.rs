@@ -2,7 +2,7 @@
 
 use crate::http::health::Status;
 use crate::http::row::RowAnswer;
-use crate::http::server::ANSWER_TIMEOUT;
+use crate::http::server::{ANSWER_TIMEOUT, ASKING_THREADS};
 use crate::http::{Introspect, Readiness};
 use axum::Router;
 use axum::extract::{Path, State};
@@ -12,8 +12,15 @@ use axum::routing::get;
 use serde::Serialize;
 use serde_json::json;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
-type Job = Arc<dyn Introspect>;
+/// Whom the paths ask.
+#[derive(Clone)]
+struct Job {
+    asked: Arc<dyn Introspect>,
+    /// Threads for what may take long: the others are for what must not wait.
+    asking: Arc<Semaphore>,
+}
 
 const INDEX: &str = "\
 tidemark
@@ -25,7 +32,8 @@ tidemark
 ";
 
 /// The router over everything.
-pub(super) fn router(job: Job) -> Router {
+pub(super) fn router(job: Arc<dyn Introspect>) -> Router {
+    let job = Job { asked: job, asking: Arc::new(Semaphore::new(ASKING_THREADS)) };
     Router::new()
         .route("/", get(async || plain(INDEX.to_owned())))
         .route("/metrics", get(metrics))
@@ -46,7 +54,7 @@ async fn metrics(State(job): State<Job>) -> Response {
 }
 
 async fn health(State(job): State<Job>) -> Response {
-    answer(job, |job| {
+    answer_at_once(job, |job| {
         let health = job.health();
         let code = match health.status() {
             Status::Ok | Status::Degraded => StatusCode::OK,
@@ -58,7 +66,7 @@ async fn health(State(job): State<Job>) -> Response {
 }
 
 async fn ready(State(job): State<Job>) -> Response {
-    answer(job, |job| {
+    answer_at_once(job, |job| {
         let readiness: Readiness = job.readiness();
         let code = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
         json_answer(code, &readiness)
@@ -107,13 +115,37 @@ async fn method() -> Response {
     json_answer(StatusCode::METHOD_NOT_ALLOWED, &error)
 }
 
-/// Asks the job on a thread that may wait, and waits for it only so long.
+/// Asks the job on one of the threads that may wait, once there is one.
 async fn answer(
     job: Job,
     ask: impl FnOnce(&dyn Introspect) -> Response + Send + 'static,
 ) -> Response {
-    let asked = tokio::task::spawn_blocking(move || ask(job.as_ref()));
-    match tokio::time::timeout(ANSWER_TIMEOUT, asked).await {
+    let Job { asked, asking } = job;
+    in_time(async move {
+        // Held by the thread, which goes on when nobody waits for it any more.
+        let thread = asking.acquire_owned().await;
+        tokio::task::spawn_blocking(move || {
+            let _thread = thread;
+            ask(asked.as_ref())
+        })
+        .await
+    })
+    .await
+}
+
+/// Asks the job on a thread that is kept for it.
+async fn answer_at_once(
+    job: Job,
+    ask: impl FnOnce(&dyn Introspect) -> Response + Send + 'static,
+) -> Response {
+    in_time(tokio::task::spawn_blocking(move || ask(job.asked.as_ref()))).await
+}
+
+/// Waits for an answer, and only so long.
+async fn in_time(
+    answer: impl Future<Output = Result<Response, tokio::task::JoinError>>,
+) -> Response {
+    match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
         Ok(Ok(response)) => response,
         Ok(Err(_)) => {
             let error = json!({ "error": "answering failed; the log has the reason" });

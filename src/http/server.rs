@@ -1,8 +1,10 @@
 //! The server's thread: accepting, limits, shutting down.
 
+use crate::http::connections::{Bounds, Connections, Observed, Seat};
 use crate::http::{Introspect, routes};
 use axum::Router;
 use hyper::server::conn::http1;
+use hyper::service::Service as _;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::io;
@@ -12,19 +14,41 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
-/// Connections that are open at the same time.
+/// Connections that are open at the same time. The next one takes the place of the one whose last
+/// request is longest ago, at least [`GIVE_WAY_AFTER`].
 pub const CONNECTIONS_MAX: usize = 256;
+
+/// A connection that has made no request for so long is closed when there is no room for another.
+pub const GIVE_WAY_AFTER: Duration = Duration::from_secs(1);
 
 /// How long the head of a request may take to arrive, and a connection may stay idle.
 pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A connection that takes nothing of its answer for so long is closed.
+pub const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long a question may take the job.
 pub const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Threads that ask the job.
-const ASKING_THREADS: usize = 4;
+/// Threads that ask the job for metrics and rows.
+pub(super) const ASKING_THREADS: usize = 4;
+
+/// Threads for `/health`, `/ready` and what the job does each second: whatever metrics and rows
+/// take, these have not to wait for them.
+const RESERVED_THREADS: usize = 2;
+
+/// What holds when nothing else is asked for.
+const BOUNDS: Bounds = Bounds {
+    connections_max: CONNECTIONS_MAX,
+    head_timeout: HEAD_TIMEOUT,
+    write_timeout: WRITE_TIMEOUT,
+    give_way_after: GIVE_WAY_AFTER,
+};
+
+/// How often it is looked for answers that nobody reads.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long to wait after the machine refused a new connection (out of descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -81,6 +105,14 @@ impl HttpServer {
     /// # Errors
     /// When the address cannot be listened on, or no thread can be had.
     pub fn start(address: SocketAddr, job: Arc<dyn Introspect>) -> Result<Self, HttpError> {
+        Self::start_within(BOUNDS, address, job)
+    }
+
+    fn start_within(
+        bounds: Bounds,
+        address: SocketAddr,
+        job: Arc<dyn Introspect>,
+    ) -> Result<Self, HttpError> {
         let listen = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => HttpError::InUse { address },
             _ => HttpError::Listen { address, source },
@@ -90,7 +122,7 @@ impl HttpServer {
         listener.set_nonblocking(true).map_err(listen)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(ASKING_THREADS)
+            .max_blocking_threads(ASKING_THREADS + RESERVED_THREADS)
             .thread_name("http-ask")
             .build()
             .map_err(HttpError::Thread)?;
@@ -98,7 +130,7 @@ impl HttpServer {
         let run = move || {
             let serving = async {
                 tokio::select! {
-                    () = serve(listener, job) => {}
+                    () = serve(listener, job, bounds) => {}
                     _ = stopped => {}
                 }
             };
@@ -130,7 +162,7 @@ impl Drop for HttpServer {
 }
 
 /// Accepts for ever.
-async fn serve(listener: TcpListener, job: Arc<dyn Introspect>) {
+async fn serve(listener: TcpListener, job: Arc<dyn Introspect>, bounds: Bounds) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -140,15 +172,13 @@ async fn serve(listener: TcpListener, job: Arc<dyn Introspect>) {
     };
     tokio::spawn(tick(Arc::clone(&job)));
     let router = routes::router(job);
-    let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    while let Ok(permit) = Arc::clone(&room).acquire_owned().await {
+    let connections = Connections::new(bounds);
+    tokio::spawn(close_held_up(Arc::clone(&connections)));
+    loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let router = router.clone();
-                tokio::spawn(async move {
-                    connection(stream, router).await;
-                    drop(permit);
-                });
+                let seat = connections.seat().await;
+                tokio::spawn(connection(stream, router.clone(), seat, bounds.head_timeout));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -159,14 +189,37 @@ async fn serve(listener: TcpListener, job: Arc<dyn Introspect>) {
 }
 
 /// Serves one connection to its end; what goes wrong on it is the other side's to notice.
-async fn connection(stream: TcpStream, router: Router) {
+async fn connection(stream: TcpStream, router: Router, seat: Seat, head_timeout: Duration) {
+    let activity = Arc::clone(&seat.activity);
+    let stream = Observed { stream, activity: Arc::clone(&activity) };
+    let service = TowerToHyperService::new(router);
+    let service = hyper::service::service_fn(|request| {
+        activity.asked();
+        service.call(request)
+    });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
-        .await;
-    if let Err(error) = served {
-        tracing::debug!(%error, "an HTTP connection ended early");
+        .header_read_timeout(head_timeout)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        served = served => {
+            if let Err(error) = served {
+                tracing::debug!(%error, "an HTTP connection ended early");
+            }
+        }
+        () = seat.activity.closed() => {
+            tracing::debug!("an HTTP connection was closed: it stood still");
+        }
+    }
+}
+
+/// Closes connections whose answers nobody reads.
+async fn close_held_up(connections: Arc<Connections>) {
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        looks.tick().await;
+        connections.close_held_up();
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which worker reads which partition: a function of the sorted partition list alone.
 
 use std::collections::BTreeMap;
-use tidemark_operators::ingest::reader::PartitionId;
+use tidemark_operators::origin::PartitionId;
 
 /// Partitions and the workers that read them.
 pub type Assignment = BTreeMap<PartitionId, usize>;
@@ -14,7 +14,7 @@ pub type Assignment = BTreeMap<PartitionId, usize>;
 ///
 /// ```
 /// use tidemark::kafka::assignment::{Assignment, place};
-/// use tidemark_operators::ingest::reader::PartitionId;
+/// use tidemark_operators::origin::PartitionId;
 ///
 /// let id = |source, partition| PartitionId { source, partition };
 /// let mut known = Assignment::new();

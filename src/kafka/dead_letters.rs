@@ -12,13 +12,12 @@
 //! fills up, `has_room` says no, and the sources are not read: nothing is dropped.
 
 mod headers;
-mod outbox;
 mod publisher;
 
 use crate::kafka::error::KafkaError;
 use crate::kafka::settings::KafkaConfig;
+use crate::outbox::{DeadLetterStatus, Outbox};
 use crate::source::Waker;
-use outbox::Outbox;
 use publisher::Publisher;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -52,21 +51,6 @@ impl DeadLetterSettings {
     fn topic_of(&self, letter: &DeadLetter) -> String {
         self.topic.replace("{topic}", letter.topic.as_deref().unwrap_or(&letter.source))
     }
-}
-
-/// How the dead letters fare, for `/health` and the metrics.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeadLetterStatus {
-    /// Letters that the brokers have not acknowledged yet.
-    pub outstanding: usize,
-    /// Letters that they have.
-    pub delivered: u64,
-    /// Attempts that failed; each letter is tried again.
-    pub failures: u64,
-    /// What is wrong, until the next letter gets through.
-    pub error: Option<String>,
-    /// Whether the sources stand still because nothing more can be taken.
-    pub full: bool,
 }
 
 /// The writer of dead letters; all workers share one. Dropping it without

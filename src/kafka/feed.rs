@@ -10,9 +10,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Poll, RawBatch, RawRecord, Standing,
-};
+use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord, Standing};
+use tidemark_operators::origin::PartitionId;
 
 /// Something for the consumer thread to look at.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tidemark_operators::ingest::reader::PartitionId;
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Start;
 
 /// How long one question to the brokers may take.

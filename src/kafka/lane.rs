@@ -12,7 +12,8 @@ use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tidemark_operators::ingest::reader::{PartitionId, RawBatch, RawRecord};
+use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::EventTime;
 
 /// How long to wait for a broker to say what has become of a partition, for an error text.

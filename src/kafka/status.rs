@@ -4,7 +4,8 @@ use crate::kafka::lock;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use tidemark_operators::ingest::reader::{PartitionId, Standing};
+use tidemark_operators::ingest::reader::Standing;
+use tidemark_operators::origin::PartitionId;
 
 /// What is known of all Kafka sources together; shared by the source's threads and the HTTP side.
 ///

@@ -168,6 +168,24 @@ pub struct LogSinkSnapshot {
     pub retries: u64,
 }
 
+/// Something that needs attention although its part works.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DegradedSnapshot {
+    /// The component, as `/health` names it.
+    pub component: String,
+    /// The reason: one word.
+    pub reason: &'static str,
+}
+
+/// The share of records that became dead letters of late.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RefusedSnapshot {
+    /// Of which source; `None` for all together.
+    pub source: Option<String>,
+    /// The share, 0 to 1.
+    pub share: f64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,14 @@
 use super::*;
-use crate::metrics::snapshot::{Breaker, CauseSnapshot, KafkaPartition};
+use crate::metrics::snapshot::{Breaker, CauseSnapshot, DegradedSnapshot, KafkaPartition};
 use std::io::Write;
 use std::process::{Command, Stdio};
-use tidemark_operators::ingest::reader::{PartitionId, Standing};
+use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::metrics::{Histogram, PartitionProgress};
-use tidemark_operators::plan::{EntityPlan, Format, SourcePlan, Start};
-use tidemark_operators::plan::{TimeField, TimeUnit, Window, Zone};
+use tidemark_operators::origin::PartitionId;
+use tidemark_operators::plan::{EntityPlan, Format, Matching, SourcePlan, Start};
+use tidemark_operators::plan::{TableFrom, TablePlan, TimeField, TimeUnit, Window};
+use tidemark_operators::value::Type;
+use tidemark_operators::zone::Zone;
 
 /// A plan with one source and one entity, with a plain and a delayed window.
 pub(crate) fn small_plan() -> Plan {
@@ -86,7 +89,15 @@ fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
 }
 
 fn full_scrape() -> String {
-    let plan = small_plan();
+    let mut plan = small_plan();
+    plan.tables.push(TablePlan {
+        name: "merchants".to_owned(),
+        key: "id".to_owned(),
+        matching: Matching::Exact(Type::Text),
+        columns: Vec::new(),
+        rows_max: 10,
+        from: TableFrom::File { path: "m.csv".to_owned(), valid_from: None, reload: 60_000 },
+    });
     let write = Histogram::new(&[500, 1_000]);
     write.record_many(700, 80);
     let online = OnlineSnapshot {
@@ -123,6 +134,12 @@ fn full_scrape() -> String {
         last_error_age_ms: Some(1_500),
         ..RegistrySnapshot::default()
     };
+    let degraded =
+        [DegradedSnapshot { component: "online (redis)".to_owned(), reason: "pending_after" }];
+    let refused = [
+        RefusedSnapshot { source: Some("transactions".to_owned()), share: 0.25 },
+        RefusedSnapshot { source: None, share: 0.125 },
+    ];
     render(&Scrape {
         plan: &plan,
         workers: &workers(&plan),
@@ -130,6 +147,8 @@ fn full_scrape() -> String {
         kafka: Some(&kafka),
         registry: Some(&registry),
         logs: &logs,
+        degraded: &degraded,
+        refused: &refused,
         ready: true,
         process: &ProcessUsage::now(),
     })
@@ -164,6 +183,9 @@ fn names_that_dashboards_query_are_there_with_their_meaning() {
         "tidemark_frontier_lag_seconds{worker=\"0\"} 5",
         "tidemark_hottest_entity_ratio{entity=\"card\",worker=\"0\"} 0.125",
         "tidemark_online_memory_alert 1",
+        "tidemark_degraded{component=\"online (redis)\",reason=\"pending_after\"} 1",
+        "tidemark_source_refused_ratio{source=\"transactions\"} 0.25",
+        "tidemark_refused_ratio 0.125",
         "tidemark_online_commands_total{command=\"pexpire\",cause=\"arrival\"} 7",
         "tidemark_online_write_seconds_bucket{cause=\"arrival\",le=\"0.001\"} 80",
     ] {
@@ -190,18 +212,62 @@ fn each_family_is_described_once() {
     assert_eq!(names.len(), all);
 }
 
-#[test]
-fn promtool_finds_nothing_wrong() {
+const README: &str = include_str!("../../README.md");
+const ALERTS: &str = include_str!("../../alerts.yml");
+const ALERTS_TEST: &str = include_str!("alerts_test.yml");
+
+/// What `promtool` says, which is nothing but praise.
+fn promtool(args: &[&str], input: &str) -> String {
     let mut child = Command::new("promtool")
-        .args(["check", "metrics"])
+        .args(args)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("promtool is needed: apt-get install -y prometheus");
-    child.stdin.take().unwrap().write_all(full_scrape().as_bytes()).unwrap();
+        .expect("promtool is needed; run: scripts/setup tests");
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && said.trim().is_empty(), "promtool says:\n{said}");
+    assert!(output.status.success(), "promtool says:\n{said}");
+    said
+}
+
+#[test]
+fn promtool_finds_nothing_wrong() {
+    let said = promtool(&["check", "metrics"], &full_scrape());
+    assert!(said.trim().is_empty(), "promtool says:\n{said}");
+}
+
+#[test]
+fn no_documented_alert_fires_while_catching_up_and_each_does_when_it_should() {
+    let said = promtool(&["check", "rules", "alerts.yml"], "");
+    assert!(said.contains("SUCCESS"), "{said}");
+    let said = promtool(&["test", "rules", "src/metrics/alerts_test.yml"], "");
+    assert!(said.contains("SUCCESS"), "{said}");
+    let alerts: Vec<_> =
+        ALERTS.lines().filter_map(|l| l.trim().strip_prefix("- alert: ")).collect();
+    assert!(alerts.len() > 10);
+    for alert in alerts {
+        let fires = format!("alertname=\"{alert}\"");
+        assert!(ALERTS_TEST.contains(&fires), "no test in which {alert} fires");
+        assert!(README.contains(&format!("`{alert}`")), "the README does not name {alert}");
+    }
+}
+
+#[test]
+fn every_metric_of_an_alert_is_one_that_is_shown() {
+    let text = full_scrape();
+    let words = ALERTS
+        .lines()
+        .filter(|l| !l.trim_start().starts_with(['#', 'S']))
+        .flat_map(|line| line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')));
+    let prefixes = ["tidemark_", "stream_", "kafka_", "redis_", "process_"];
+    let metrics: Vec<_> = words.filter(|w| prefixes.iter().any(|p| w.starts_with(p))).collect();
+    assert!(metrics.len() > 15, "{metrics:?}");
+    for metric in metrics {
+        let shown = |l: &str| l.strip_prefix(metric).is_some_and(|l| l.starts_with(['{', ' ']));
+        assert!(text.lines().any(shown), "no metric {metric}");
+    }
 }

@@ -3,9 +3,9 @@
 use crate::metrics::Scrape;
 use crate::metrics::exposition::{Exposition, float, seconds};
 use crate::text::duration_text;
-use tidemark_operators::ingest::dead_letter::Reason;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Window;
+use tidemark_operators::verdict::Reason;
 
 /// Nanoseconds in a second.
 const NS: f64 = 1e9;

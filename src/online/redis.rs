@@ -51,6 +51,8 @@ use wire::ViewWire;
 #[derive(Debug)]
 pub(crate) struct Gate {
     held: AtomicBool,
+    /// When rows were let out, in us on the store's clock.
+    released: AtomicU64,
     closing: AtomicBool,
     deadline: AtomicU64,
 }
@@ -103,6 +105,7 @@ impl Redis {
         let table = Table::new(schema, workers, Some(tracking));
         let gate = Arc::new(Gate {
             held: AtomicBool::new(hold),
+            released: AtomicU64::new(0),
             closing: AtomicBool::new(false),
             deadline: AtomicU64::new(u64::MAX),
         });
@@ -170,13 +173,17 @@ impl OnlineStore for Redis {
             status.reasserting |= shard.dirt.reassert.is_some();
             status.left_to_ttl += shard.dirt.left_to_ttl;
             let oldest = shard.dirt.oldest().into_iter().chain(numbers.in_flight_since).min();
-            let age = oldest.map_or(0, |since| now.saturating_sub(since) / 1_000);
+            // Held back, a row waits for the job; from then on it waits for Redis.
+            let age = oldest.filter(|_| !status.held).map_or(0, |since| {
+                now.saturating_sub(since.max(self.gate.released.load(Relaxed))) / 1_000
+            });
             status.oldest_dirty_ms = status.oldest_dirty_ms.max(age);
         }
         StoreStatus::new(totals, Some(status))
     }
 
     fn release(&self) {
+        self.gate.released.store(self.table.clock.now_us(), Relaxed);
         self.gate.held.store(false, Relaxed);
         self.wake();
     }

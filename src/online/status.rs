@@ -80,7 +80,7 @@ pub struct RedisStatus {
     pub last_error: Option<String>,
     /// Rows and keys that Redis does not have yet.
     pub dirty: u64,
-    /// How long the oldest of them has waited, in ms.
+    /// How long the oldest of them has waited for Redis, in ms; 0 while rows are held back.
     pub oldest_dirty_ms: u64,
     /// Whether all rows are being written again, because Redis lost its memory or is another one.
     pub reasserting: bool,

@@ -6,9 +6,8 @@
 
 use crate::engine::Observer;
 use std::time::{SystemTime, UNIX_EPOCH};
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch,
-};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::EventTime;
 
 /// Partitions whose batches say when they arrived.

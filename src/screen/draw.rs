@@ -8,7 +8,7 @@ use ratatui::layout::{Alignment, Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph, RenderDirection, Sparkline};
-use tidemark_operators::ingest::dead_letter::Reason;
+use tidemark_operators::verdict::Reason;
 
 /// The height of the boxes above the table.
 const BOXES: u16 = 6;

@@ -5,7 +5,7 @@ use crate::screen::{Ended, ScreenState, Until, values};
 use crate::text::{count_text, duration_short, latency_short};
 use std::io::{self, Write};
 use std::time::Duration;
-use tidemark_operators::ingest::dead_letter::Reason;
+use tidemark_operators::verdict::Reason;
 
 /// How often a line is written.
 const TICK: Duration = Duration::from_secs(1);

@@ -13,8 +13,8 @@ use crate::http::{PartitionReadiness, Readiness};
 use crate::kafka::{KafkaStatus, PartitionStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
-use tidemark_operators::ingest::reader::PartitionId;
 use tidemark_operators::metrics::PartitionProgress;
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Plan, SourcePlan};
 use tidemark_operators::time::EventTime;
 

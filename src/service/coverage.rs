@@ -12,8 +12,8 @@
 
 use crate::kafka::KafkaStatus;
 use std::collections::BTreeSet;
-use tidemark_operators::ingest::reader::PartitionId;
 use tidemark_operators::metrics::PartitionProgress;
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
 

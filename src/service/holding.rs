@@ -58,7 +58,7 @@ pub(super) fn holding(
 mod tests {
     use super::*;
     use crate::metrics::snapshot::KafkaPartition;
-    use tidemark_operators::ingest::reader::PartitionId;
+    use tidemark_operators::origin::PartitionId;
 
     fn progress(partition: u32, watermark: u64) -> PartitionProgress {
         PartitionProgress {

@@ -3,7 +3,8 @@ use crate::engine::{Online, Settings};
 use crate::http::Status;
 use crate::online::Embedded;
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::ingest::reader::{PartitionId, Standing};
+use tidemark_operators::ingest::reader::Standing;
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::shared::Limits;
 
 fn service() -> Service {

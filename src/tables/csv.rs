@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::io::Read;
 use thiserror::Error;
 use tidemark_operators::plan::{TableColumn, TablePlan};
-use tidemark_operators::reference::row::{Cell, Key, Row};
+use tidemark_operators::reference::row::{Key, Row};
 use tidemark_operators::reference::text;
 use tidemark_operators::reference::version::TableRow;
 use tidemark_operators::time::EventTime;
-use tidemark_operators::value::Type;
+use tidemark_operators::value::{Cell, Type};
 
 /// The longest file that is read, in bytes.
 pub const TABLE_BYTES_MAX: u64 = 1 << 30;

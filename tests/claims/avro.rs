@@ -14,11 +14,13 @@ use std::sync::{Arc, Mutex};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
 use tidemark::memory_partition::GivenPartitions;
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
-use tidemark_operators::ingest::reader::{PartitionId, PartitionReader, Poll, RawBatch, RawRecord};
+use tidemark_operators::ingest::dead_letter::DeadLetter;
+use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord};
 use tidemark_operators::ingest::schemas::{Schema, Schemas};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shared::Limits;
+use tidemark_operators::verdict::Reason;
 
 const CODECS: [&str; 4] = ["null", "deflate", "snappy", "zstandard"];
 /// Records of each of the files.

@@ -7,8 +7,9 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 use tidemark::dead_letters::{self, encode};
-use tidemark_operators::ingest::dead_letter::{DeadLetter, Reason};
-use tidemark_operators::ingest::reader::PartitionId;
+use tidemark_operators::ingest::dead_letter::DeadLetter;
+use tidemark_operators::origin::PartitionId;
+use tidemark_operators::verdict::Reason;
 
 /// A test that waits longer than this hangs.
 const HANG: Duration = Duration::from_secs(60);

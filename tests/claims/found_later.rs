@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch, Standing,
-};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, Standing};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::shared::Limits;
 
 const T: u64 = 1_700_000_000_000;

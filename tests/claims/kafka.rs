@@ -17,11 +17,11 @@ use tidemark::kafka::{
     SourceTopic, create_topic, produce,
 };
 use tidemark::source::Waker;
-use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink, Reason};
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch, Standing,
-};
+use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, Standing};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Start;
+use tidemark_operators::verdict::Reason;
 
 /// Far more than anything here takes; only a hang reaches it.
 const DEADLINE: Duration = Duration::from_secs(120);

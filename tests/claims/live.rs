@@ -6,12 +6,12 @@ use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
+use tidemark_operators::entity_log::EntityLog;
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::projection::{Outbox, Projection};
 use tidemark_operators::live::LiveWindows;
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::plan::Plan;
-use tidemark_operators::timeline::entity_log::EntityLog;
 
 /// Counts what is handed out, and keeps it.
 struct Sink {

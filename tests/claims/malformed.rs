@@ -6,10 +6,10 @@ use crate::twin::World;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tidemark_operators::ingest::dead_letter::Reason;
 use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shared::Limits;
+use tidemark_operators::verdict::Reason;
 
 const T: u64 = 1_700_000_000_000;
 const GOOD: &str = r#"{"ts":1700000000000,"card":"c","amount":1.5,"points":3,"at":"10.0.0.1"}"#;

@@ -12,8 +12,9 @@ use tidemark::online::{
     BreakerState, Embedded, OnlineStore, Redis, RedisSettings, RedisStatus, Row, StoreError, text,
 };
 use tidemark_operators::online::{Cause, EntityIds, OnlineSink, RowBatch};
-use tidemark_operators::plan::{EntityPlan, FeaturePlan, Plan, ViewIndex, ViewPlan, Zone};
+use tidemark_operators::plan::{EntityPlan, FeaturePlan, Plan, ViewIndex, ViewPlan};
 use tidemark_operators::value::{Column, Type, Value};
+use tidemark_operators::zone::Zone;
 
 const WORKERS: usize = 2;
 

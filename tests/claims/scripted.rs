@@ -10,10 +10,9 @@ use tidemark::memory_partition::GivenPartitions;
 use tidemark::source::Waker;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
-use tidemark_operators::ingest::reader::{
-    PartitionId, PartitionReader, Poll, RawBatch, RawRecord, Standing,
-};
+use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord, Standing};
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shared::Limits;
 

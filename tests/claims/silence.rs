@@ -3,9 +3,9 @@
 use crate::scripted::{Shown, Step, records, run, until};
 use std::sync::Arc;
 use tidemark::engine::Observer;
-use tidemark_operators::ingest::dead_letter::Reason;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shared::Limits;
+use tidemark_operators::verdict::Reason;
 
 const T: u64 = 1_700_000_000_000;
 

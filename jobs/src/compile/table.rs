@@ -9,9 +9,8 @@ use crate::document::{At, Literal, Problems};
 use crate::job::LookupText;
 use std::collections::HashMap;
 use tidemark_operators::plan::{Feed, LookupPlan, Storage, TablePlan};
-use tidemark_operators::reference::row::Cell;
 use tidemark_operators::reference::text;
-use tidemark_operators::value::Type;
+use tidemark_operators::value::{Cell, Type};
 
 /// A lookup of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]

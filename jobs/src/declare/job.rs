@@ -4,7 +4,7 @@ use super::{EntityDeclared, ServiceDeclared, SourceDeclared, TableDeclared, View
 use crate::document::{At, Document, Named, Table};
 use crate::zone;
 use std::sync::Arc;
-use tidemark_operators::plan::Zone;
+use tidemark_operators::zone::Zone;
 
 /// The value at which a reported distinct count saturates when the job names none.
 const DISTINCT_DEFAULT: u64 = 100_000;

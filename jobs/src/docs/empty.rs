@@ -3,8 +3,9 @@
 use super::values::value;
 use std::sync::Arc;
 use tidemark_operators::expression::Program;
-use tidemark_operators::plan::{Read, ViewPlan, Zone};
+use tidemark_operators::plan::{Read, ViewPlan};
 use tidemark_operators::value::{Column, Value};
+use tidemark_operators::zone::Zone;
 
 /// One value a feature, in job order: what a missing row reads as.
 pub(super) fn values(view: &ViewPlan, zone: &Arc<Zone>) -> Vec<Value> {

@@ -9,9 +9,8 @@ use tidemark_operators::plan::{
     AttributePlan, EntityPlan, FeaturePlan, Feed, LookupPlan, Mask, Plan, Read, Sequence, ViewPlan,
     Window,
 };
-use tidemark_operators::reference::row::Cell;
 use tidemark_operators::time::Millis;
-use tidemark_operators::value::{Type, Value};
+use tidemark_operators::value::{Cell, Type, Value};
 
 /// What the null rules of a view's features are found from.
 pub(super) struct Nulls<'a> {

@@ -1,8 +1,7 @@
 //! How values read: as JSON shows them.
 
-use tidemark_operators::reference::row::Cell;
 use tidemark_operators::sealed_lines::push_word;
-use tidemark_operators::value::{Column, Type, Value, address};
+use tidemark_operators::value::{Cell, Column, Type, Value, address};
 
 /// The value at `row` of a column of type `ty`.
 pub(super) fn value(column: &Column, ty: Type, row: usize) -> Value {

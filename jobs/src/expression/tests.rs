@@ -6,8 +6,8 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::sync::Arc;
 use tidemark_operators::expression::{Expr, Program};
-use tidemark_operators::plan::Zone;
 use tidemark_operators::value::{Column, MICROS, Type, Value};
+use tidemark_operators::zone::Zone;
 
 /// The names that the tests may use: those ending in `_n` are nullable.
 const NAMES: [(&str, Type); 14] = [

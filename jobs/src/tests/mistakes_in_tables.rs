@@ -2,8 +2,7 @@
 
 use super::{job, mistakes};
 use tidemark_operators::plan::{LookupPlan, Matching, Storage, TableFrom};
-use tidemark_operators::reference::row::Cell;
-use tidemark_operators::value::Type;
+use tidemark_operators::value::{Cell, Type};
 
 const TABLES: &str = r#"[job]
 name = "tables"

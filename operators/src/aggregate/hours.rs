@@ -1,10 +1,10 @@
 //! How many events in each hour of the day.
 
 use super::{Algebra, Reading};
-use crate::plan::Zone;
 use crate::slab::Slab;
 use crate::time::{EventTime, HOUR};
 use crate::value::Column;
+use crate::zone::Zone;
 use std::sync::Arc;
 
 /// Events by hour, and for each hour with events the time of its latest, so that the hour of the

@@ -7,14 +7,15 @@
 //! A horizon passes by itself: an entity has one timer for each horizon in use, armed lazily (a
 //! timer that fires finds a newer event and is set again), so a busy entity costs no timer work.
 
-use crate::event_batch::{NULL, Origin};
+use crate::event_batch::NULL;
 use crate::expiry::Expiry;
+use crate::origin::Origin;
 use crate::plan::{AttributePlan, LastPlan, SessionSum, Storage};
 use crate::slab::Slab;
 use crate::time::{EventTime, Millis};
 use crate::timeline::chunk::symbol_of;
-use crate::timeline::entity_log::Names;
 use crate::timeline::lane::Lane;
+use crate::timeline::names::Names;
 use crate::value::{Column, Type};
 
 /// What is read of an entity's last events.

@@ -3,8 +3,8 @@
 use super::Expr;
 use super::compile::Compiler;
 use super::step::{Frame, Instruction, Target};
-use crate::plan::Zone;
 use crate::value::Column;
+use crate::zone::Zone;
 use std::mem;
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ const BLOCK_ROWS: usize = 256;
 /// ```
 /// use std::sync::Arc;
 /// use tidemark_operators::expression::{Comparison, Expr, Program};
-/// use tidemark_operators::plan::Zone;
+/// use tidemark_operators::zone::Zone;
 /// use tidemark_operators::value::{Column, Type, Value};
 ///
 /// let large = Expr::Compare {

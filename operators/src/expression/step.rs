@@ -9,9 +9,9 @@ pub(super) mod number;
 pub(super) mod set;
 
 use super::Comparison;
-use crate::plan::Zone;
 use crate::time::{DAY, HOUR};
 use crate::value::{Column, MICROS};
+use crate::zone::Zone;
 use kernel::View;
 use number::{double, int, word_of};
 use set::Set;

@@ -1,8 +1,8 @@
 //! The compiled program against a naive twin that evaluates one row of owned values at a time.
 
 use super::{Arithmetic, Comparison, Expr, Function, Program};
-use crate::plan::Zone;
 use crate::value::{Column, MICROS, Type, Value};
+use crate::zone::Zone;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};

@@ -1,6 +1,6 @@
 //! Rows that have become others while they wait to be sealed.
 
-use crate::event_batch::Origin;
+use crate::origin::Origin;
 use crate::timeline::lane::Lane;
 use crate::timeline::stash::{Entry, Stash};
 

@@ -6,7 +6,7 @@ use crate::flat_table::{self, FlatTable};
 use crate::slab::Slab;
 use crate::time::{EventTime, Millis};
 use crate::timeline::chunk::symbol_of;
-use crate::timeline::entity_log::Names;
+use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

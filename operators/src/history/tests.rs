@@ -1,12 +1,14 @@
 //! What is derived, against scanning the whole history of the entity.
 
-use crate::event_batch::{EventBatch, NO_SPAN, NULL, Origin};
+use crate::entity_log::EntityLog;
+use crate::event_batch::{EventBatch, NO_SPAN, NULL};
 use crate::interner::stable_hash;
+use crate::origin::Origin;
 use crate::plan::{
     AttributePlan, EntityPlan, Sequence, SequencePlan, SessionPlan, SessionSum, Storage,
 };
 use crate::timeline::chunk::symbol_of;
-use crate::timeline::entity_log::{EntityLog, Names};
+use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
 use crate::value::{Column, Type};
 use rand::prelude::*;

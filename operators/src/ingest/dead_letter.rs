@@ -1,53 +1,9 @@
 //! Records that did not become events, kept whole.
 
-use crate::ingest::reader::PartitionId;
+use crate::origin::PartitionId;
 use crate::time::{EventTime, Millis};
+use crate::verdict::Reason;
 use serde::{Deserialize, Serialize};
-use std::fmt;
-
-/// Why a record became a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Reason {
-    /// Its event time was behind its partition's watermark when it was read.
-    Late,
-    /// Its event time was ahead of its arrival by more than the allowed skew.
-    Future,
-    /// It could not be decoded, or lacks what every record must have.
-    Malformed,
-    /// The schema it was written with is not known, or does not fit the job.
-    Schema,
-    /// It has no value: a deletion in a compacted topic, and no event.
-    Tombstone,
-}
-
-impl Reason {
-    /// All reasons, in the order reports list them.
-    pub const ALL: [Reason; 5] =
-        [Reason::Late, Reason::Future, Reason::Malformed, Reason::Schema, Reason::Tombstone];
-
-    /// Whether reports leave it out while there are none.
-    pub const fn is_rare(self) -> bool {
-        matches!(self, Reason::Schema | Reason::Tombstone)
-    }
-
-    /// The name in dead letters, metrics and reports.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Reason::Late => "late",
-            Reason::Future => "future",
-            Reason::Malformed => "malformed",
-            Reason::Schema => "schema",
-            Reason::Tombstone => "tombstone",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 /// One record that did not become an event, with all that is needed to understand and replay it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

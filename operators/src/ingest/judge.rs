@@ -6,25 +6,7 @@
 //! idle, and a letter says when it was the floor that decided.
 
 use crate::time::{EventTime, Millis};
-
-/// What becomes of a decoded record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// It is an event.
-    Accepted,
-    /// It lies behind the watermark.
-    Late {
-        /// By so much.
-        by: Millis,
-        /// By the partition's own records it would have been on time.
-        idle_floor: bool,
-    },
-    /// It lies ahead of its arrival by more than the allowed skew. It moves nothing.
-    Future {
-        /// By so much.
-        ahead: Millis,
-    },
-}
+use crate::verdict::Verdict;
 
 /// One partition's watermark.
 #[derive(Clone, Debug)]

@@ -210,7 +210,8 @@ impl Owned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ingest::reader::{PartitionId, RawRecord};
+    use crate::ingest::reader::RawRecord;
+    use crate::origin::PartitionId;
     use crate::plan::{Format, Start, TimeField, TimeUnit};
     use std::collections::VecDeque;
 

@@ -3,10 +3,11 @@
 //! Filters are evaluated here, once an event, a column at a time; each entity gets only the
 //! attributes its log keeps.
 
-use crate::event_batch::{EventBatch, NO_SPAN, NULL, Origin};
+use crate::event_batch::{EventBatch, NO_SPAN, NULL};
 use crate::expression::Program;
 use crate::ingest::decode::Decoded;
 use crate::interner::stable_hash;
+use crate::origin::Origin;
 use crate::plan::{EntityPlan, EntitySource, Feed, Plan, Storage};
 use crate::timeline::stash::row_bytes;
 use crate::value::{Column, Type, address};

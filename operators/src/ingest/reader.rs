@@ -4,20 +4,10 @@
 //! threads of their own, and hand over batches of raw records through bounded channels. Nothing
 //! here blocks: a worker asks, and goes on to something else when there is nothing yet.
 
+use crate::origin::PartitionId;
 use crate::time::EventTime;
 use std::ops::Range;
 use std::sync::Arc;
-
-/// A source partition: the source's place in the job, and the partition's number in it.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
-pub struct PartitionId {
-    /// Index into [`crate::plan::Plan::sources`].
-    pub source: u16,
-    /// Kafka partition number, or a file's place in the list.
-    pub partition: u32,
-}
 
 /// Consecutive raw records of one partition.
 #[derive(Clone, Debug, Default)]

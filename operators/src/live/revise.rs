@@ -1,8 +1,9 @@
 //! Rows whose derived values have changed after they were applied.
 
 use super::LiveWindows;
+use crate::entity_log::{EntityLog, Revised};
 use crate::online::Cause;
-use crate::timeline::entity_log::{EntityLog, Names, Revised};
+use crate::timeline::names::Names;
 
 impl LiveWindows {
     /// Applies what has changed of rows in the stash without any arrival.

@@ -78,25 +78,11 @@ pub(super) fn live_view(
             Source::Last(..) => {}
         }
     }
-    let mut alive = Vec::new();
-    for (mask, extent) in &view.extents {
-        let exact = entity.accumulators.iter().position(|a| {
-            let window = entity.windows[a.window];
-            a.kind == Kind::Count
-                && a.mask == *mask
-                && (window.delay, window.length) == (0, *extent)
-        });
-        if let Some(at) = exact {
-            use_accumulator(at);
-            alive.push(Alive::Holds(at));
-            continue;
+    let alive = kept_alive(entity, view, lasts);
+    for kept in &alive {
+        if let Alive::Holds(at) = kept {
+            use_accumulator(*at);
         }
-        let last = lasts.iter().position(|l| l.mask == *mask).unwrap_or_else(|| {
-            lasts.push(LastPlan { mask: *mask, attributes: Vec::new(), horizon: *extent });
-            lasts.len() - 1
-        });
-        lasts[last].horizon = lasts[last].horizon.max(*extent);
-        alive.push(Alive::Younger(last, *extent));
     }
     let read = reads.iter().filter_map(|read| match read {
         Source::Last(at, ..) => Some(*at),
@@ -128,4 +114,29 @@ pub(super) fn live_view(
         touched: Vec::new(),
         marks: Slab::new(),
     }
+}
+
+/// What keeps the rows of `view` alive: for each of its extents, something that knows whether an
+/// event of it is still there.
+fn kept_alive(entity: &EntityPlan, view: &ViewPlan, lasts: &mut Vec<LastPlan>) -> Vec<Alive> {
+    let mut alive = Vec::new();
+    for (mask, extent) in &view.extents {
+        let exact = entity.accumulators.iter().position(|a| {
+            let window = entity.windows[a.window];
+            a.kind == Kind::Count
+                && a.mask == *mask
+                && (window.delay, window.length) == (0, *extent)
+        });
+        if let Some(at) = exact {
+            alive.push(Alive::Holds(at));
+            continue;
+        }
+        let last = lasts.iter().position(|l| l.mask == *mask).unwrap_or_else(|| {
+            lasts.push(LastPlan { mask: *mask, attributes: Vec::new(), horizon: *extent });
+            lasts.len() - 1
+        });
+        lasts[last].horizon = lasts[last].horizon.max(*extent);
+        alive.push(Alive::Younger(last, *extent));
+    }
+    alive
 }

@@ -1,11 +1,12 @@
 //! Everything one worker counts.
 
-use crate::ingest::dead_letter::Reason;
-use crate::ingest::reader::{PartitionId, Standing};
+use crate::ingest::reader::Standing;
 use crate::metrics::cell::{Counter, Gauge};
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
+use crate::origin::PartitionId;
 use crate::plan::Plan;
 use crate::time::{EventTime, Millis};
+use crate::verdict::Reason;
 use std::sync::{Mutex, PoisonError};
 
 /// The verdicts on one source's records; together they are the records read.

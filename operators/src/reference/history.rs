@@ -1,8 +1,9 @@
 //! The rows of a compacted topic over time: of each key the newest by event time, so that a record
 //! that comes late takes its place in the past as long as that is not settled.
 
-use super::row::{Cell, Key, Row};
+use super::row::{Key, Row};
 use crate::time::EventTime;
+use crate::value::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A change at a time: see [`super::version::Change`].

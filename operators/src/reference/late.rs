@@ -5,7 +5,7 @@ use crate::event_batch::NULL;
 use crate::expression::Program;
 use crate::plan::{AttributePlan, EntityPlan, Plan, Storage};
 use crate::timeline::chunk::symbol_of;
-use crate::timeline::entity_log::Names;
+use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
 use crate::value::Column;
 use std::ops::Range;

@@ -2,15 +2,15 @@
 
 use super::late::Late;
 use super::memo::Memo;
-use super::row::Cell::{self, Null};
 use super::tables::TablesRef;
 use crate::event_batch::NULL;
 use crate::interner::stable_hash;
 use crate::plan::{EntityPlan, LookupPlan, Plan, Storage};
 use crate::time::EventTime;
 use crate::timeline::chunk::symbol_of;
-use crate::timeline::entity_log::Names;
+use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
+use crate::value::Cell::{self, Null};
 use std::ops::Range;
 
 /// The lookups of an entity, those in one table by one key together.

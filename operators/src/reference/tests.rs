@@ -3,15 +3,16 @@
 mod topic;
 
 use super::input::{TableFeed, TableInput, TablePoll, TookEffect};
-use super::row::{Cell, Row};
+use super::row::Row;
 use super::tables::{Tables, TablesRef};
 use super::text;
 use super::version::TableRow;
 use crate::metrics::WorkerMetrics;
-use crate::plan::{Matching, Plan, TableColumn, TableFrom, TablePlan, Zone};
+use crate::plan::{Matching, Plan, TableColumn, TableFrom, TablePlan};
 use crate::shared::{Shared, SharedRef};
 use crate::time::EventTime;
-use crate::value::Type;
+use crate::value::{Cell, Type};
+use crate::zone::Zone;
 use rand::{Rng as _, SeedableRng, rngs::SmallRng};
 use std::cell::RefCell;
 use std::collections::VecDeque;

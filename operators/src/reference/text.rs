@@ -1,11 +1,11 @@
 //! Rows from text: what CSV and the keys of topics have in common.
 
 use super::address::Prefix;
-use super::row::{Cell, Key, exact};
+use super::row::{Key, exact};
 use crate::ingest::decode::{decimal_text, rfc3339_text};
 use crate::plan::Matching;
 use crate::time::EventTime;
-use crate::value::{DECIMAL_MAX, Type, address_bytes};
+use crate::value::{Cell, DECIMAL_MAX, Type, address_bytes};
 use std::net::IpAddr;
 
 /// How much of a wrong value is shown.

@@ -11,7 +11,6 @@
 
 use super::history::History;
 use super::input::{TopicFeed, Update, above};
-use super::row::Cell;
 use super::text;
 use crate::ingest::decode::{Decoded, Decoder};
 use crate::ingest::partition::Owned;
@@ -19,7 +18,7 @@ use crate::ingest::reader::{RawBatch, RawRecord};
 use crate::metrics::TableMetrics;
 use crate::plan::{SourcePlan, TablePlan};
 use crate::time::{EventTime, Millis};
-use crate::value::{Column, Type};
+use crate::value::{Cell, Column, Type};
 
 /// Records that are taken in before other operators run.
 const RECORDS_STEP: usize = 4_096;

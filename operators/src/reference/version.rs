@@ -1,7 +1,8 @@
 //! A file's rows, and what another version of it changes.
 
-use super::row::{Cell, Key, Row};
+use super::row::{Key, Row};
 use crate::time::EventTime;
+use crate::value::Cell;
 use std::collections::BTreeMap;
 
 /// A row and its key.

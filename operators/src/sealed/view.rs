@@ -1,6 +1,6 @@
 //! One view of the sealed windows.
 
-use crate::event_batch::Origin;
+use crate::origin::Origin;
 use crate::time::EventTime;
 use crate::timeline::lane::Lane;
 use crate::value::Column;

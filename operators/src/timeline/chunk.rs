@@ -7,8 +7,8 @@ use crate::time::{EventTime, Millis};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
+use super::run::Run;
 use super::stash::Block;
-use crate::window::run::Run;
 
 /// The most rows a chunk can have: rows inside a chunk are numbered by `u16`.
 pub const CHUNK_ROWS_MAX: usize = 1 << 16;
@@ -244,7 +244,7 @@ impl Chunk {
         let len = self.len();
         if r.upto < len {
             let upto = r.upto;
-            r.runs.push(Rc::new(Run::build(self, upto..len)));
+            r.runs.push(Rc::new(Run::build(upto..len, |row| self.slot(row))));
             r.upto = len;
             while let [.., a, b] = &r.runs[..] {
                 if !self.is_full() && a.len() > 2 * b.len() {

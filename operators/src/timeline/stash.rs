@@ -4,7 +4,7 @@
 //! many wait above the frontier. Bounded by the sources (`stash_bytes`), not here.
 
 use super::lane::Lane;
-use crate::event_batch::Origin;
+use crate::origin::Origin;
 use crate::time::{EventTime, Millis};
 use std::cell::Cell;
 use std::collections::BTreeMap;

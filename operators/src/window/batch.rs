@@ -3,8 +3,8 @@
 use crate::plan::Window;
 use crate::time::EventTime;
 use crate::timeline::chunk::Chunk;
+use crate::timeline::run::Run;
 use crate::window::cursor::WindowCursor;
-use crate::window::run::Run;
 use differential_dataflow::lattice::Lattice;
 use differential_dataflow::trace::{Batch, BatchReader, Description, Merger, Navigable};
 use std::cell::OnceCell;
@@ -227,7 +227,7 @@ impl WindowBatch {
                 continue;
             }
             if self.fresh && need * 2 < chunk.len() {
-                let run = Rc::new(Run::build(chunk, (x.0..x.1).chain(y.0..y.1)));
+                let run = Rc::new(Run::build((x.0..x.1).chain(y.0..y.1), |row| chunk.slot(row)));
                 found.push(Segment { chunk: at, run });
                 continue;
             }

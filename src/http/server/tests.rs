@@ -10,11 +10,19 @@ struct Stub {
     stalled: AtomicBool,
     redis_down: AtomicBool,
     ready: AtomicBool,
+    /// While it is set, `/metrics` has no answer.
+    slow: AtomicBool,
+    /// How long the text of `/metrics` is at least.
+    length: usize,
 }
 
 impl Introspect for Stub {
     fn metrics(&self) -> String {
-        "# HELP up Up.\n# TYPE up gauge\nup 1\n".to_owned()
+        while self.slow.load(Ordering::SeqCst) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let text = "# HELP up Up.\n# TYPE up gauge\nup 1\n".to_owned();
+        text + &"#".repeat(self.length)
     }
 
     fn health(&self) -> Health {
@@ -164,4 +172,104 @@ fn dropping_the_server_frees_the_port() {
     let address = server.address();
     drop(server);
     drop(HttpServer::start(address, Arc::new(Stub::default())).unwrap());
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server that runs out of patience quickly.
+fn start_small(stub: Arc<Stub>, connections_max: usize) -> HttpServer {
+    let bounds = Bounds {
+        connections_max,
+        head_timeout: Duration::from_millis(300),
+        write_timeout: Duration::from_millis(300),
+        give_way_after: Duration::from_millis(20),
+    };
+    HttpServer::start_within(bounds, SocketAddr::from(([127, 0, 0, 1], 0)), stub).unwrap()
+}
+
+fn open(server: &HttpServer, sent: &str) -> std::net::TcpStream {
+    let mut stream = std::net::TcpStream::connect(server.address()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(sent.as_bytes()).unwrap();
+    stream
+}
+
+/// The server has ended the connection; what it had sent is read before.
+fn is_closed(stream: &mut std::net::TcpStream) -> bool {
+    let mut buffer = [0; 4096];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+#[test]
+fn connections_that_do_nothing_do_not_keep_health_away() {
+    let server = start(Arc::default());
+    let kinds = ["", "GET /health HT", "GET / HTTP/1.1\r\nhost: x\r\n\r\n"];
+    let idle: Vec<_> = (0..CONNECTIONS_MAX + 50).map(|at| open(&server, kinds[at % 3])).collect();
+    for _ in 0..5 {
+        assert_eq!(get(&server, "/health").0, 200);
+    }
+    assert!(idle.iter().all(|stream| stream.peer_addr().is_ok()));
+}
+
+#[test]
+fn the_connection_whose_last_request_is_longest_ago_gives_way() {
+    let stub = Arc::new(Stub::default());
+    let bounds = Bounds { connections_max: 2, ..BOUNDS };
+    let server =
+        HttpServer::start_within(bounds, SocketAddr::from(([127, 0, 0, 1], 0)), stub).unwrap();
+    let request = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    let (mut first, mut second) = (open(&server, request), open(&server, ""));
+    first.read_exact(&mut [0; 64]).unwrap();
+    std::thread::sleep(Duration::from_millis(5));
+    first.write_all(request.as_bytes()).unwrap();
+    first.read_exact(&mut [0; 64]).unwrap();
+    assert_eq!(get(&server, "/health").0, 200);
+    assert!(is_closed(&mut second));
+    first.write_all(request.as_bytes()).unwrap();
+    first.read_exact(&mut [0; 64]).unwrap();
+}
+
+#[test]
+fn idle_and_half_sent_connections_are_closed_after_their_time() {
+    let server = start_small(Arc::default(), 100);
+    let whole = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+    for sent in ["", "GET /health HTTP/1.1\r\nhos", whole] {
+        assert!(is_closed(&mut open(&server, sent)), "{sent:?}");
+    }
+}
+
+#[test]
+fn an_answer_that_nobody_reads_is_given_up() {
+    let stub = Stub { length: 64 << 20, ..Stub::default() };
+    let server = start_small(Arc::new(stub), 100);
+    let mut stream = open(&server, "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n");
+    // Far more than the kernel's buffers take, and far less than all of it.
+    std::thread::sleep(Duration::from_secs(2));
+    let mut buffer = vec![0; 1 << 20];
+    let mut taken = 0;
+    while let Ok(read @ 1..) = stream.read(&mut buffer) {
+        taken += read;
+    }
+    assert!(taken < 64 << 20, "{taken}");
+}
+
+#[test]
+fn metrics_that_take_long_do_not_keep_health_away() {
+    let stub = Arc::new(Stub::default());
+    let server = start(Arc::clone(&stub));
+    stub.slow.store(true, Ordering::SeqCst);
+    let waiting: Vec<_> =
+        (0..20).map(|_| open(&server, "GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n")).collect();
+    assert_eq!(get(&server, "/health").0, 200);
+    assert_eq!(get(&server, "/ready").0, 503);
+    stub.slow.store(false, Ordering::SeqCst);
+    for mut stream in waiting {
+        stream.read_exact(&mut [0; 64]).unwrap();
+    }
 }

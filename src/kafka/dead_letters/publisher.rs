@@ -1,12 +1,12 @@
 //! The thread that writes the letters.
 
 use crate::kafka::context;
-use crate::kafka::dead_letters::outbox::Outbox;
 use crate::kafka::dead_letters::{DeadLetterSettings, headers};
 use crate::kafka::error::KafkaError;
 use crate::kafka::inquirer::{Inquirer, Trouble};
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::{create_topic, lock};
+use crate::outbox::Outbox;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};

@@ -7,8 +7,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
+use tidemark_operators::entity_log::EntityLog;
 use tidemark_operators::plan::Window;
-use tidemark_operators::timeline::entity_log::EntityLog;
 use tidemark_operators::window::batch::{Span, WindowBatch};
 use timely::progress::Antichain;
 

@@ -3,12 +3,14 @@
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::sync::Arc;
-use tidemark_operators::event_batch::{EventBatch, Origin};
+use tidemark_operators::event_batch::EventBatch;
 use tidemark_operators::interner::stable_hash;
+use tidemark_operators::origin::Origin;
 use tidemark_operators::plan::{
-    AccumulatorPlan, AttributePlan, EntityPlan, Kind, Plan, Storage, Window, Zone,
+    AccumulatorPlan, AttributePlan, EntityPlan, Kind, Plan, Storage, Window,
 };
 use tidemark_operators::value::Type;
+use tidemark_operators::zone::Zone;
 
 /// What an event says.
 #[derive(

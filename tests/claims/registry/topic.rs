@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tidemark::kafka::{create_topic, produce};
-use tidemark_operators::ingest::dead_letter::Reason;
+use tidemark_operators::verdict::Reason;
 
 /// An id that the registry never has.
 const NOBODYS: u32 = 4_242;

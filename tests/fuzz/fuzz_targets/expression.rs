@@ -9,7 +9,7 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use tidemark_jobs::expression::{Binding, NODES_MAX, check, parse};
 use tidemark_operators::expression::Program;
-use tidemark_operators::plan::Zone;
+use tidemark_operators::zone::Zone;
 use tidemark_operators::value::{Column, Type};
 
 const NAMES: [(&str, Type); 9] = [

@@ -5,8 +5,8 @@ use super::super::values::{shown, value};
 use crate::expression::{Binding, ExpressionError, check, parse};
 use std::sync::Arc;
 use tidemark_operators::expression::Program;
-use tidemark_operators::plan::Zone;
 use tidemark_operators::value::{Column, Type, Value};
+use tidemark_operators::zone::Zone;
 
 /// A name that examples use.
 #[derive(Clone, Copy, Debug)]

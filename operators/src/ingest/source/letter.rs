@@ -1,10 +1,11 @@
 //! Records that did not become events, on their way to the dead letters.
 
-use crate::ingest::dead_letter::{DeadLetter, Reason};
+use crate::ingest::dead_letter::DeadLetter;
 use crate::ingest::partition::Owned;
 use crate::ingest::reader::RawRecord;
 use crate::plan::SourcePlan;
 use crate::time::EventTime;
+use crate::verdict::Reason;
 
 /// A record on its way to becoming a dead letter.
 pub(super) struct Letter<'a> {

@@ -1,11 +1,11 @@
 //! One record at a time, whatever its format.
 
-use crate::ingest::dead_letter::Reason;
 use crate::ingest::decode::avro::{AvroDecoder, Refused};
 use crate::ingest::decode::{Decoded, Decoder};
 use crate::ingest::reader::{RawBatch, RawRecord};
 use crate::ingest::schemas::Schemas;
 use crate::plan::{Format, SourcePlan};
+use crate::verdict::Reason;
 
 /// The decoder of a source.
 pub(super) enum Records {

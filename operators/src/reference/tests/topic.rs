@@ -1,9 +1,8 @@
 //! Tables that are topics.
 
 use super::{Drive, TEXT, plan_from};
-use crate::ingest::reader::{
-    PartitionId, PartitionReader, Partitions, Poll, RawBatch, RawRecord, Standing,
-};
+use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord, Standing};
+use crate::origin::PartitionId;
 use crate::plan::{FieldPlan, Format, Plan, SourcePlan, Start, TableFrom, TimeField, TimeUnit};
 use crate::reference::input::{TableInput, TopicFeed};
 use crate::time::EventTime;

@@ -1,7 +1,5 @@
 //! Rows of one chunk in (slot, row) order.
 
-use crate::timeline::chunk::Chunk;
-
 /// Rows `lo..hi` (not necessarily all of them) ordered by slot.
 pub struct Run {
     /// The first row it may have.
@@ -15,13 +13,13 @@ pub struct Run {
 }
 
 impl Run {
-    /// Sorts `rows` of `chunk`.
-    pub fn build(chunk: &Chunk, rows: impl Iterator<Item = u32>) -> Self {
+    /// Sorts `rows`, when `slot` says whose each is.
+    pub fn build(rows: impl Iterator<Item = u32>, slot: impl Fn(u32) -> u32) -> Self {
         let (mut lo, mut hi) = (u32::MAX, 0);
         let mut pairs: Vec<u64> = rows
             .map(|row| {
                 (lo, hi) = (lo.min(row), hi.max(row + 1));
-                u64::from(chunk.slot(row)) << 16 | u64::from(row)
+                u64::from(slot(row)) << 16 | u64::from(row)
             })
             .collect();
         pairs.sort_unstable();

@@ -1,7 +1,5 @@
 //! Letters between the workers and the publisher, until they are acknowledged.
 
-use crate::kafka::dead_letters::DeadLetterStatus;
-use crate::kafka::lock;
 use crate::source::Waker;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +7,23 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 
+/// How the dead letters fare, for `/health` and the metrics.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadLetterStatus {
+    /// Letters that the brokers have not acknowledged yet.
+    pub outstanding: usize,
+    /// Letters that they have.
+    pub delivered: u64,
+    /// Attempts that failed; each letter is tried again.
+    pub failures: u64,
+    /// What is wrong, until the next letter gets through.
+    pub error: Option<String>,
+    /// Whether the sources stand still because nothing more can be taken.
+    pub full: bool,
+}
+
 /// See the module.
-pub(super) struct Outbox {
+pub(crate) struct Outbox {
     letters_max: usize,
     bytes_max: usize,
     state: Mutex<State>,
@@ -35,7 +48,7 @@ struct State {
 }
 
 impl Outbox {
-    pub(super) fn new(letters_max: usize, bytes_max: usize) -> Outbox {
+    pub(crate) fn new(letters_max: usize, bytes_max: usize) -> Outbox {
         Outbox {
             letters_max: letters_max.max(1),
             bytes_max: bytes_max.max(1),
@@ -46,7 +59,7 @@ impl Outbox {
         }
     }
 
-    pub(super) fn add_waker(&self, waker: Waker) {
+    pub(crate) fn add_waker(&self, waker: Waker) {
         lock(&self.wakers).push(waker);
     }
 
@@ -54,14 +67,14 @@ impl Outbox {
         state.outstanding < self.letters_max && state.bytes < self.bytes_max
     }
 
-    pub(super) fn has_room(&self) -> bool {
+    pub(crate) fn has_room(&self) -> bool {
         let mut state = lock(&self.state);
         let room = self.room_in(&state);
         state.refused |= !room;
         room
     }
 
-    pub(super) fn push(&self, letter: DeadLetter) {
+    pub(crate) fn push(&self, letter: DeadLetter) {
         let mut state = lock(&self.state);
         state.bytes = state.bytes.saturating_add(weight(&letter));
         state.outstanding += 1;
@@ -70,7 +83,7 @@ impl Outbox {
     }
 
     /// The letters to be sent, in order; waits up to `wait` for the first.
-    pub(super) fn take(&self, wait: Duration) -> VecDeque<Arc<DeadLetter>> {
+    pub(crate) fn take(&self, wait: Duration) -> VecDeque<Arc<DeadLetter>> {
         let state = lock(&self.state);
         let idle = |state: &mut State| state.pending.is_empty() && !state.closed;
         let mut state = self.wait(state, wait, idle);
@@ -78,13 +91,13 @@ impl Outbox {
     }
 
     /// Gives letters back that were not sent, to be taken first.
-    pub(super) fn put_back(&self, mut letters: VecDeque<Arc<DeadLetter>>) {
+    pub(crate) fn put_back(&self, mut letters: VecDeque<Arc<DeadLetter>>) {
         let mut state = lock(&self.state);
         letters.append(&mut state.pending);
         state.pending = letters;
     }
 
-    pub(super) fn delivered(&self, letter: &DeadLetter) {
+    pub(crate) fn delivered(&self, letter: &DeadLetter) {
         let mut state = lock(&self.state);
         state.bytes = state.bytes.saturating_sub(weight(letter));
         state.outstanding = state.outstanding.saturating_sub(1);
@@ -102,13 +115,13 @@ impl Outbox {
     }
 
     /// Something went wrong; a letter, if one was concerned, will be tried again.
-    pub(super) fn failed(&self, error: String, letters: usize) {
+    pub(crate) fn failed(&self, error: String, letters: usize) {
         let mut state = lock(&self.state);
         state.failures = state.failures.saturating_add(u64::try_from(letters).unwrap_or(0));
         state.error = Some(error);
     }
 
-    pub(super) fn status(&self) -> DeadLetterStatus {
+    pub(crate) fn status(&self) -> DeadLetterStatus {
         let state = lock(&self.state);
         DeadLetterStatus {
             outstanding: state.outstanding,
@@ -121,7 +134,7 @@ impl Outbox {
 
     /// Says that nothing more comes, and waits until all is acknowledged, at most `deadline`.
     /// Returns what is left.
-    pub(super) fn close(&self, deadline: Duration) -> usize {
+    pub(crate) fn close(&self, deadline: Duration) -> usize {
         let mut state = lock(&self.state);
         state.closed = true;
         self.changed.notify_all();
@@ -129,12 +142,12 @@ impl Outbox {
     }
 
     /// Whether the publisher is done.
-    pub(super) fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         let state = lock(&self.state);
         self.abandoned.load(Ordering::Acquire) || (state.closed && state.outstanding == 0)
     }
 
-    pub(super) fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         self.abandoned.store(true, Ordering::Release);
         self.changed.notify_all();
     }
@@ -148,6 +161,12 @@ impl Outbox {
         let waited = self.changed.wait_timeout_while(state, timeout, condition);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
+}
+
+/// Locks, also when another thread panicked while it held the lock: what is under these locks is
+/// consistent between any two statements.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What a letter holds in memory, about.
@@ -165,8 +184,8 @@ fn weight(letter: &DeadLetter) -> usize {
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
-    use tidemark_operators::ingest::dead_letter::Reason;
-    use tidemark_operators::ingest::reader::PartitionId;
+    use tidemark_operators::origin::PartitionId;
+    use tidemark_operators::verdict::Reason;
 
     fn letter(bytes: usize) -> DeadLetter {
         DeadLetter {

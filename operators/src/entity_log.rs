@@ -1,106 +1,25 @@
 //! A timeline with its names: the log, the stash above it, the directory of entities and the
 //! dictionaries of text values.
 
-use super::chunk::{Chunk, symbol_of};
-use super::log::Log;
-use super::stash::{Block, Entry, Stash};
-use crate::event_batch::{EventBatch, NO_SPAN, NULL, Origin};
+use crate::event_batch::{EventBatch, NO_SPAN, NULL};
 use crate::history::fold::Fold;
 pub use crate::history::revised::Revised;
 use crate::history::sealed::SealedHistory;
 use crate::history::unsealed::Unsealed;
 use crate::interner::{Interner, stable_hash};
-use crate::online::EntityIds;
+use crate::origin::Origin;
 use crate::plan::{AttributePlan, EntityPlan, Storage};
 use crate::time::{EventTime, Millis};
-use crate::value::{Column, Type};
+use crate::timeline::chunk::{Chunk, symbol_of};
+use crate::timeline::log::Log;
+use crate::timeline::names::Names;
+use crate::timeline::stash::{Block, Entry, Stash};
 use std::cell::Cell;
 use std::rc::Rc;
 
 /// The longest window spans at least about so many chunks, so that rows, slots and symbols are
 /// freed at most this fraction of it late.
 const CHUNKS_A_WINDOW: Millis = 16;
-
-/// Numbers for entity ids and for the values of symbol attributes. Each is counted by the rows of
-/// the stash and the log that have it, and by last-event state.
-pub struct Names {
-    /// Entity ids: the numbers are slots.
-    pub entities: Interner,
-    /// For each symbol attribute that has a dictionary of its own, its values.
-    pub symbols: Vec<Option<Interner>>,
-    /// For each symbol attribute where its dictionary is.
-    dictionaries: Vec<usize>,
-    types: Vec<Type>,
-}
-
-impl Names {
-    fn new(attributes: &[AttributePlan]) -> Self {
-        let symbols = |a: &AttributePlan| {
-            let own = a.storage == Storage::Symbol && a.dictionary.is_none();
-            own.then(|| Interner::new(1))
-        };
-        let dictionary = |(at, a): (usize, &AttributePlan)| a.dictionary.unwrap_or(at);
-        Names {
-            entities: Interner::new(0),
-            symbols: attributes.iter().map(symbols).collect(),
-            dictionaries: attributes.iter().enumerate().map(dictionary).collect(),
-            types: attributes.iter().map(|a| a.ty).collect(),
-        }
-    }
-
-    /// Counts a symbol once more; 0 is null and not counted.
-    pub fn retain_symbol(&mut self, attribute: usize, symbol: u32) {
-        let names = &mut self.symbols[self.dictionaries[attribute]];
-        if let (Some(names), true) = (names, symbol != 0) {
-            names.retain(symbol);
-        }
-    }
-
-    /// Counts a symbol once less; 0 is null and not counted.
-    pub fn release_symbol(&mut self, attribute: usize, symbol: u32) {
-        let names = &mut self.symbols[self.dictionaries[attribute]];
-        if let (Some(names), true) = (names, symbol != 0) {
-            names.release(symbol);
-        }
-    }
-
-    /// Appends the value of a symbol, in the attribute's type.
-    pub fn push_symbol(&self, attribute: usize, symbol: u32, out: &mut Column) {
-        let bytes = match &self.symbols[self.dictionaries[attribute]] {
-            Some(names) if symbol != 0 => names.bytes(symbol),
-            _ => return out.push_null(),
-        };
-        if self.types[attribute].is_bytes() {
-            return out.push_bytes(bytes);
-        }
-        match bytes.try_into() {
-            Ok(word) => out.push_word(u64::from_le_bytes(word)),
-            Err(_) => out.push_null(),
-        }
-    }
-
-    /// How many entity ids and values are in use.
-    pub fn len(&self) -> usize {
-        self.entities.len() + self.symbols.iter().flatten().map(Interner::len).sum::<usize>()
-    }
-
-    /// Whether none is in use.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// About how much memory it takes, in bytes.
-    pub fn memory(&self) -> usize {
-        let symbols = self.symbols.iter().flatten().map(Interner::memory);
-        self.entities.memory() + symbols.sum::<usize>()
-    }
-}
-
-impl EntityIds for Names {
-    fn id(&self, slot: u32) -> &[u8] {
-        self.entities.bytes(slot)
-    }
-}
 
 /// See the module.
 pub struct EntityLog {

@@ -1,0 +1,144 @@
+//! What needs attention although every part works: one check a file.
+//!
+//! ```text
+//!  Moment ──> pending ─┐
+//!         ──> refused ─┼──> findings ──> components of /health: degraded, with the texts
+//!         ──> ..      ─┘                 tidemark_degraded of /metrics
+//!                                        one WARN when it begins, one INFO when it is over
+//! ```
+//!
+//! To add one: a file with a type that is a [`HealthCheck`], a field of [`Checks`], and its place
+//! in [`Checks::look`], whose order is that of `/health`. A check says nothing that catching up
+//! explains ([`Moment::caught_up`]); it is given the time, and never asks for it.
+//!
+//! Bound: a check holds a few numbers a source or sink of the job.
+
+pub(super) mod pending;
+pub(super) mod refused;
+
+use crate::config::HealthSettings;
+use crate::http::{Component, Part, State};
+use crate::metrics::snapshot::{DegradedSnapshot, OnlineSnapshot, RefusedSnapshot};
+use pending::Pending;
+use refused::Refused;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::plan::Plan;
+
+/// What checks look at, as of one moment.
+#[derive(Clone, Copy)]
+pub(super) struct Moment<'a> {
+    /// The job.
+    pub plan: &'a Plan,
+    /// Its workers in this process.
+    pub workers: &'a [Arc<WorkerMetrics>],
+    /// The online store.
+    pub online: &'a OnlineSnapshot,
+    /// Whether the job has caught up; once true it stays so.
+    pub caught_up: bool,
+    /// For durations.
+    pub now: Instant,
+}
+
+/// One thing that needs attention.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Finding {
+    /// The kind of the component it is found in.
+    pub part: Part,
+    /// That component's name, as in `/health`.
+    pub component: String,
+    /// Its name in metrics and logs: a setting of `[health]` or a word of that kind.
+    pub reason: &'static str,
+    /// What is found, and what to do. Free of secrets.
+    pub text: String,
+}
+
+/// Looks for one kind of thing.
+pub(super) trait HealthCheck {
+    /// What is found now. Called once a second and for each request, from several threads.
+    fn look(&self, moment: &Moment<'_>) -> Vec<Finding>;
+}
+
+/// All checks.
+#[derive(Debug)]
+pub(super) struct Checks {
+    pending: Pending,
+    refused: Refused,
+    /// The texts of what was found when the job last observed itself.
+    known: Mutex<BTreeMap<(String, &'static str), String>>,
+}
+
+impl Checks {
+    pub fn new(settings: &HealthSettings) -> Self {
+        Checks {
+            pending: Pending::new(settings.pending_after),
+            refused: Refused::new(settings.refused_share, settings.refused_over),
+            known: Mutex::default(),
+        }
+    }
+
+    /// What needs attention, in the order of `/health`.
+    pub fn look(&self, moment: &Moment<'_>) -> Vec<Finding> {
+        let checks: [&dyn HealthCheck; 2] = [&self.refused, &self.pending];
+        checks.iter().flat_map(|check| check.look(moment)).collect()
+    }
+
+    /// Logs what has begun and what is over since the last call. To be called from one place.
+    pub fn report(&self, findings: &[Finding]) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = |finding: &Finding| (finding.component.clone(), finding.reason);
+        let found: BTreeMap<_, _> = findings.iter().map(|f| (key(f), f.text.clone())).collect();
+        for ((component, reason), text) in &found {
+            if !known.contains_key(&(component.clone(), *reason)) {
+                tracing::warn!(component, reason, "{text}");
+            }
+        }
+        for (component, reason) in known.keys() {
+            if !found.contains_key(&(component.clone(), *reason)) {
+                tracing::info!(component, reason, "this is over");
+            }
+        }
+        *known = found;
+    }
+
+    /// The shares of refused records, as of the last look.
+    pub fn refused(&self, plan: &Plan) -> Vec<RefusedSnapshot> {
+        self.refused.shares(plan)
+    }
+}
+
+/// Findings as metrics show them.
+pub(super) fn degraded(findings: &[Finding]) -> Vec<DegradedSnapshot> {
+    let one = |finding: &Finding| DegradedSnapshot {
+        component: finding.component.clone(),
+        reason: finding.reason,
+    };
+    findings.iter().map(one).collect()
+}
+
+/// Tells the components what was found in them: one that is ok becomes degraded, and the text takes
+/// the place of its own; one that is not has the text behind its own.
+pub(super) fn apply(findings: Vec<Finding>, components: &mut Vec<Component>) {
+    for finding in findings {
+        let Finding { part, component: name, text, .. } = finding;
+        match components.iter_mut().find(|c| c.kind == part && c.name == name) {
+            Some(component) if component.state == State::Ok => {
+                (component.state, component.reason) = (State::Degraded, text);
+            }
+            Some(component) => component.reason = format!("{}; {text}", component.reason),
+            None => {
+                components.push(Component {
+                    name,
+                    kind: part,
+                    state: State::Degraded,
+                    reason: text,
+                });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
