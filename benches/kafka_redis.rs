@@ -25,10 +25,12 @@ mod redis_server;
 mod servers;
 
 use job::{Job, Scrape};
+use load::Traffic;
 use redis_server::{Alone, Counts, alone, connect};
 use servers::Server;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use tidemark::generator::Profile;
 use tidemark::generator::live::History;
 
 const EVENTS: u64 = 1_000_000;
@@ -36,6 +38,9 @@ const RATE: u64 = 20_000;
 /// As dense as the paced traffic and longer than a minute: the shortest windows lose events as fast
 /// as they get them.
 const HISTORY: History = History { span: 90_000, events: 90 * RATE };
+const JOB: &str = "benches/w1.toml";
+const TRAFFIC: Traffic =
+    Traffic { profile: Profile::W1, cards: load::CARDS, rate: RATE, history: HISTORY };
 const WARM_UP: Duration = Duration::from_secs(5);
 const MEASURED: Duration = Duration::from_secs(20);
 /// How long reading or writing out may take.
@@ -82,7 +87,7 @@ impl Bench {
     fn saturation(&self) -> (Figures, String) {
         load::topic(&self.kafka, "w1");
         load::all_at_once(&self.kafka, "w1", EVENTS);
-        let mut job = Job::start(&self.kafka, &self.redis, "w1");
+        let mut job = Job::start(JOB, "at_once", &self.kafka, &self.redis, "w1");
         let mut before = self.look(&job, Scrape(String::new()));
         let started = Instant::now();
         let read = loop {
@@ -124,11 +129,10 @@ impl Bench {
         redis::cmd("FLUSHALL").exec(&mut connect(&self.redis)).unwrap();
         let stop = AtomicBool::new(false);
         std::thread::scope(|scope| {
-            let producer =
-                scope.spawn(|| load::paced(&self.kafka, "w1-paced", RATE, HISTORY, &stop));
+            let producer = scope.spawn(|| load::paced(&self.kafka, "w1-paced", TRAFFIC, &stop));
             // Whatever happens, the producer must not go on.
             let stopping = StopOnDrop(&stop);
-            let mut job = Job::start(&self.kafka, &self.redis, "w1-paced");
+            let mut job = Job::start(JOB, "at_once", &self.kafka, &self.redis, "w1-paced");
             let began = Instant::now();
             let due =
                 |now: Instant| HISTORY.events as f64 + (now - began).as_secs_f64() * RATE as f64;

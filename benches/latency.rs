@@ -200,6 +200,7 @@ fn job_latency(rate: u64, plan: &Arc<Plan>) -> Option<Measured> {
         workers: 1,
         limits: Limits::default(),
         live_idle: Some(1_000),
+        machine_clock: None,
         sealing: Sealing::None,
         online: Online::EveryStep,
     };

@@ -9,7 +9,7 @@
 //! [[case]]
 //! name = "a payment leaves the window five minutes later"
 //! # start = "2026-03-07T12:00:00Z"     # of this case
-//! events = [                           # in the order they arrive
+//! events = [                           # those of a source in the order they arrive
 //!   { source = "transactions", at = "+0s", card_id = "c1" }, # the only source need not be named
 //!   { at = "+2m", card_id = "c1", amount = 30.5 },
 //!   { at = "-1h", card_id = "c1", without = ["amount"] },    # without that default
@@ -32,19 +32,22 @@
 //! Fields of an event are written by their names in the job, or nested as the record has them; one
 //! whose name is a key of an event (`source`, `at`, `arrived`, `raw`, `without`, `fields`) is
 //! written in the table `fields`. The event time is written where the source has it. `arrived` is
-//! when the record arrived, for verdicts on what is from the future. Records are JSON whatever the
-//! format of the source.
+//! when the record arrived, by default `at`: its timestamp in the topic, which bounds its time and
+//! moves the clocks. An event that has it takes its place in the order by it. Records are JSON
+//! whatever the format of the source.
 //!
-//! Each source is one partition. A run over all events in their order gives the verdicts and the
-//! sealed rows. For each time of an expectation a further run takes in the events that were accepted
-//! up to it, in their order, then time goes on to it: that is the row as the online store has it.
-//! The sealed row of an event at just that time must be the same. All this on each number of
+//! Each source is one partition. A run over all events in the order they arrive gives the verdicts
+//! and the sealed rows. For each time of an expectation a further run takes in the accepted events
+//! that had arrived by then, and the live clock goes on to it: that is the row as the online store has
+//! it. The sealed row of an event at just that time must be the same, unless an event of the
+//! entity up to it arrives only later, or one ahead of it has arrived. All this on each number of
 //! workers; rows must be equal everywhere to the last bit, and doubles within 1e-9 (of their size,
 //! above 1) of what is expected.
 //!
 //! In the order a case goes through them: `file` (with `record`, `time`) reads it into a `case`;
-//! `play` runs it; `verdict` (with `events`) compares; `report` says what is wrong.
+//! `arrival` puts its events in order; `play` runs it; `verdict` (with `events`) compares; `report` says what is wrong.
 
+mod arrival;
 mod case;
 mod events;
 mod file;

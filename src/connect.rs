@@ -72,6 +72,8 @@ pub fn redis(settings: &Settings) -> RedisSettings {
         flush_rows: settings.online.flush_rows,
         flush_bytes: size(settings.online.flush_bytes),
         decay_flush: settings.online.decay_flush,
+        write_rate: settings.online.write_rate,
+        write_spacing_max: settings.online.write_spacing_max,
         backoff_first: redis.backoff_min,
         backoff_max: redis.backoff_max,
         breaker_after: u32::try_from(redis.breaker_failures).unwrap_or(u32::MAX),

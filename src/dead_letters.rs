@@ -2,8 +2,9 @@
 //!
 //! ```json
 //! {"source":"transactions","source_index":0,"topic":null,"partition":2,"offset":17,
-//!  "event_time":1700000000000,"watermark":1700000060000,"late_by_ms":60000,"reason":"late",
-//!  "idle_floor":false,"arrived_at":null,"error":null,"key":null,"value":"{..}"}
+//!  "event_time":1700000000000,"field_time":1700000000000,
+//!  "arrival":1700000000040,"watermark":1700000060000,"late_by_ms":60000,"reason":"late",
+//!  "idle_floor":false,"error":null,"key":null,"value":"{..}"}
 //! ```
 //!
 //! (on one line). Times are ms since the epoch. Keys and values are strings where they are UTF-8;

@@ -73,6 +73,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
         workers: settings.workers,
         limits: settings.limits.engine(),
         live_idle: Some(connect::millis(settings.limits.live_idle)),
+        machine_clock: None,
         sealing: Sealing::None,
         online: Online::EveryStep,
     };

@@ -33,10 +33,13 @@ pub enum Online {
     EveryStep,
     /// Once, at the end.
     AtEnd,
-    /// As they change; once the events have ended, the live clock goes on to this time, if that is
-    /// later than the newest event.
+    /// As they change; once the events have ended, the live clock goes on to this time and stops
+    /// there, also before an event that lies ahead of it. Sealing stops there too.
     Until(EventTime),
 }
+
+/// Tells the time of the machine, in ms since the epoch.
+pub type MachineClock = Arc<dyn Fn() -> EventTime + Send + Sync>;
 
 /// How a job is run.
 #[derive(Clone)]
@@ -47,8 +50,12 @@ pub struct Settings {
     pub workers: usize,
     /// Bounds.
     pub limits: Limits,
-    /// Silence after which the live clock goes on by itself; `None` in replay: it follows events.
+    /// When no record has moved the live clock for so long it goes on by itself; `None` in replay: it
+    /// follows records.
     pub live_idle: Option<Millis>,
+    /// What the live clock never runs ahead of, unless the frontier does; asked on worker 0 only.
+    /// `None` in replay: it follows records alone.
+    pub machine_clock: Option<MachineClock>,
     /// What becomes of sealed rows.
     pub sealing: Sealing,
     /// When live rows are handed out.

@@ -4,6 +4,7 @@
 //! meaning. Everything a worker counts has a `worker` label. Entity ids never become labels: the
 //! number of series follows the job and its partitions, never its data.
 
+mod clocks;
 mod exposition;
 mod health;
 mod sinks;
@@ -60,6 +61,8 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
     workers::tables(&mut out, scrape);
     workers::stash(&mut out, scrape);
     sources::partitions(&mut out, scrape);
+    clocks::sources(&mut out, scrape);
+    clocks::partitions(&mut out, scrape);
     if let Some(kafka) = scrape.kafka {
         sources::lag(&mut out, kafka);
     }

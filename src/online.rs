@@ -12,8 +12,8 @@
 //! bounded by the live keys, and no key's newest value is lost.
 //!
 //! Modules in the order rows flow: `schema` (what is known of the job), `rows`, `texts`, `ids` (how
-//! rows are kept), `shard`, `table` (writing and reading them), `dirt` with `fifo`, `deletions` and
-//! `calendar` (what Redis does not have yet), `embedded` and [`redis`] (the two stores), [`text`]
+//! rows are kept), `shard`, `table` (writing and reading them), `dirt` with `fifo`, `deletions`,
+//! `spaced` and `calendar` (what Redis does not have yet), `embedded` and [`redis`] (the two stores), [`text`]
 //! (how values read), `status` (what they report).
 
 mod calendar;
@@ -26,6 +26,7 @@ pub mod redis;
 mod rows;
 mod schema;
 mod shard;
+mod spaced;
 mod status;
 mod table;
 pub mod text;

@@ -197,10 +197,11 @@ mod tests {
             value: Some(vec![0; bytes]),
             reason: Reason::Malformed,
             event_time: None,
+            field_time: None,
+            arrival: None,
             watermark: 0,
             late_by: None,
             idle_floor: false,
-            arrived_at: None,
             error: None,
         }
     }

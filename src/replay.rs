@@ -72,6 +72,7 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
         workers,
         limits: settings.limits.engine(),
         live_idle: None,
+        machine_clock: None,
         sealing: if args.sealed.is_some() { Sealing::Lines } else { Sealing::Count },
         online,
     };

@@ -218,6 +218,7 @@ fn engine_settings(plan: &Arc<Plan>, settings: &Settings) -> engine::Settings {
         workers: settings.workers,
         limits: settings.limits.engine(),
         live_idle: Some(connect::millis(settings.limits.live_idle)),
+        machine_clock: Some(Arc::new(arrival::machine_clock)),
         sealing: match settings.sealed.path {
             Some(_) => Sealing::Lines,
             None => Sealing::None,

@@ -225,7 +225,16 @@ impl Service {
                 components::local_source(&source.name, reason)
             }
         };
-        self.plan.sources.iter().enumerate().map(component).collect()
+        let told = |(at, source): (usize, &tidemark_operators::plan::SourcePlan)| {
+            let counts = self.observer.metrics.iter().filter_map(|worker| worker.clocks.get(at));
+            let stamped = checks::clocks::stamped(source, &counts.collect::<Vec<_>>());
+            let mut component = component((at, source));
+            if let Some(stamped) = stamped {
+                component.reason = format!("{}; {stamped}", component.reason);
+            }
+            component
+        };
+        self.plan.sources.iter().enumerate().map(told).collect()
     }
 
     /// What needs attention although every part works.

@@ -18,13 +18,13 @@ pub struct Job {
 }
 
 impl Job {
-    /// Runs `w1.toml` on `topic`.
-    pub fn start(kafka: &Server, redis: &Server, topic: &str) -> Job {
+    /// Runs the job file `file` on `topic`; `publish`: when rows are first written.
+    pub fn start(file: &str, publish: &str, kafka: &Server, redis: &Server, topic: &str) -> Job {
         let folder = std::env::temp_dir().join(format!("tidemark-{topic}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let dead = folder.join("dead.jsonl").display().to_string();
         let cluster = folder.join("cluster.toml");
-        let text = format!("[online]\npublish = \"at_once\"\n[dead_letters]\npath = {dead:?}\n");
+        let text = format!("[online]\npublish = {publish:?}\n[dead_letters]\npath = {dead:?}\n");
         std::fs::write(&cluster, text).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let log = std::fs::File::create(folder.join("log")).unwrap();
@@ -32,7 +32,7 @@ impl Job {
         for (name, _) in tidemark::config::VARIABLES {
             command.env_remove(name);
         }
-        let job = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/w1.toml");
+        let job = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
         command.arg("run").arg(job).arg("--cluster").arg(cluster);
         command.env("HEALTH_CHECK_PORT", port.to_string()).env("KAFKA_TOPIC", topic);
         command.env("KAFKA_BOOTSTRAP_SERVERS", kafka.value("BOOTSTRAP"));

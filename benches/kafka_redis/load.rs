@@ -39,14 +39,26 @@ pub fn all_at_once(kafka: &Server, topic: &str, events: u64) {
     assert_eq!(produce(&config(kafka), topic, records).unwrap(), events);
 }
 
-/// W1 with the wall clock as event time, on an open-loop schedule after `history`, until `stop`.
-pub fn paced(kafka: &Server, topic: &str, rate: u64, history: History, stop: &AtomicBool) -> u64 {
+/// Card transactions as they would arrive.
+#[derive(Clone, Copy)]
+pub struct Traffic {
+    pub profile: Profile,
+    pub cards: u32,
+    /// Records a second.
+    pub rate: u64,
+    pub history: History,
+}
+
+/// Traffic with the wall clock as event time, on an open-loop schedule after its history, until
+/// `stop`.
+pub fn paced(kafka: &Server, topic: &str, traffic: Traffic, stop: &AtomicBool) -> u64 {
+    let Traffic { profile, cards, rate, history } = traffic;
     let options = LiveOptions {
-        profile: Profile::W1,
+        profile,
         seed: SEED,
         rate: rate as f64,
         partitions: PARTITIONS,
-        cards: CARDS,
+        cards,
         late: 0.0,
         malformed: 0.0,
         history: Some(history),

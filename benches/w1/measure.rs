@@ -97,6 +97,7 @@ pub fn live(file: &Path, job: &Path) -> Measured {
         workers: 1,
         limits: Limits { records_step: 1_000, ..Limits::default() },
         live_idle: None,
+        machine_clock: None,
         sealing: Sealing::None,
         online: Online::EveryStep,
     };

@@ -25,12 +25,16 @@
 //! topic = "transactions"           # or files = ["a.jsonl", ..], one a partition
 //! format = "json"                  # the default; or avro (see below)
 //! time = { field = "timestamp", unit = "ms" } # ms (default), s, us or rfc3339
-//! out_of_orderness = "5s"          # how far behind its partition's newest event one may be
+//! out_of_orderness = "5s"          # how far behind its partition's clock an event may be
+//! max_ahead = "5s"                 # how far ahead of its arrival its time may be: what is further
+//!                                  # ahead is set back to that; default: out_of_orderness; or "none"
+//! arrival = "timestamp"            # the record's timestamp in the topic; or none: nothing is bounded
+//! # arrival_field = "received_at"  # instead, also in files: a field, written as `time` is
 //! idle_after = "30s"               # when a silent partition is waited for no longer; default 30s
 //! hold_max = "1m"                  # nor one whose clock stands; default 1m, or idle_after if longer
-//! max_future_skew = "10m"          # how far ahead of its arrival; default: any distance
+//! # max_future_skew = "10m"        # further ahead of its arrival a record is refused, and in no
+//!                                  # feature: an evasion; default: none is
 //! start = "earliest"               # default; or latest, an RFC 3339 time, or "6h ago"
-//! # arrival_field = "received_at"  # when a record of a file arrived; written as `time` is
 //! # event_time_min = "1990-01-01T00:00:00Z", event_time_max = "2100-01-01T00:00:00Z"
 //!
 //! [sources.transactions.fields]    # string, int, decimal, double, bool, timestamp (ms) or ip

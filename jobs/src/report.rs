@@ -7,8 +7,8 @@ use crate::job::{Job, ViewText};
 use crate::times;
 use std::fmt::{self, Write};
 use tidemark_operators::plan::{
-    EntityPlan, FeaturePlan, FieldPlan, Format, Matching, Plan, Sequence, SessionPlan, SourcePlan,
-    Start, TableFrom, TablePlan, TimeField, TimeUnit, ViewPlan,
+    Arrival, EntityPlan, FeaturePlan, FieldPlan, Format, Matching, Plan, Sequence, SessionPlan,
+    SourcePlan, Start, TableFrom, TablePlan, TimeField, TimeUnit, ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -104,12 +104,6 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     }
     write!(out, "  time    {}", shown_time(&source.time))?;
     write!(out, ", up to {} out of order", show_duration(source.out_of_orderness))?;
-    if let Some(skew) = source.max_future_skew {
-        write!(out, ", up to {} ahead", show_duration(skew))?;
-        if let Some(arrival) = &source.arrival {
-            write!(out, " of {}", shown_time(arrival))?;
-        }
-    }
     write!(out, ", idle after {}", show_duration(source.idle_after))?;
     if source.hold_max != HOLD_DEFAULT.max(source.idle_after) {
         write!(out, ", holds others for {} at most", show_duration(source.hold_max))?;
@@ -119,7 +113,29 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
         write!(out, ", from {from} to {to}")?;
     }
     writeln!(out)?;
+    write_arrival(out, source)?;
     write_list(out, "reads", source.fields.iter().map(shown_field))
+}
+
+/// When records arrive, and what that means for their times.
+fn write_arrival(out: &mut String, source: &SourcePlan) -> fmt::Result {
+    let arrival = match &source.arrival {
+        Arrival::Field(field) => shown_time(field),
+        Arrival::Timestamp if source.topic.is_some() => "the record's timestamp".to_owned(),
+        Arrival::Timestamp | Arrival::Unknown => {
+            return writeln!(out, "  arrival none: no time is corrected, no clock is bounded");
+        }
+    };
+    write!(out, "  arrival {arrival}")?;
+    match source.max_ahead {
+        Some(ahead) => writeln!(out, ", an event is at most {} ahead of it", show_duration(ahead))?,
+        None => writeln!(out, ", an event may be any time ahead of it")?,
+    }
+    if let Some(skew) = source.max_future_skew {
+        let skew = show_duration(skew);
+        writeln!(out, "  note    what is more than {skew} ahead is refused: it is in no feature")?;
+    }
+    Ok(())
 }
 
 fn write_table(out: &mut String, table: &TablePlan) -> fmt::Result {

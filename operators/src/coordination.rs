@@ -1,8 +1,9 @@
 //! What the workers tell each other about their partitions, apart from the events.
 //!
-//! Every worker broadcasts the watermark, the newest accepted ts and the state of each partition
-//! it owns, and keeps a table of what it has heard. From it follow the floor of idle partitions
-//! (the least watermark of the active ones), the live clock, and that the job is over.
+//! Every worker broadcasts the watermark, the clock and the state of each partition it owns, and
+//! keeps a table of what it has heard. From it follow the floor of idle partitions (the least
+//! watermark of the active ones), the live clock, and that the job is over. Worker 0 broadcasts its
+//! machine's clock, where the live clock must not run ahead of that.
 
 use crate::origin::PartitionId;
 use crate::time::{EventTime, Millis};
@@ -14,9 +15,11 @@ use std::collections::BTreeMap;
 pub struct Status {
     /// Its watermark.
     pub watermark: EventTime,
-    /// Its greatest accepted ts.
+    /// The greatest `min(ts, arrival)` of its accepted records.
+    pub clock: Option<EventTime>,
+    /// The greatest time of an accepted event.
     pub newest: Option<EventTime>,
-    /// Records accepted so far: any change tells of life.
+    /// Records accepted so far.
     pub accepted: u64,
     /// It holds the frontier by its own watermark: not idle, not ended.
     pub active: bool,
@@ -33,6 +36,8 @@ pub enum Notice {
     Partition(PartitionId, Status),
     /// This worker reads nothing any more.
     Done(usize),
+    /// The clock of worker 0's machine, in ms since the epoch.
+    MachineClock(EventTime),
 }
 
 /// What one worker has heard from all of them, itself included.
@@ -40,29 +45,62 @@ pub enum Notice {
 pub struct Coordination {
     partitions: BTreeMap<PartitionId, Status>,
     done: Vec<bool>,
+    /// The greatest time of an accepted event.
+    newest: EventTime,
     live: LiveClock,
 }
 
-/// The live clock: it follows the newest event, and monotonic time while all is silent.
+/// The live clock: it follows the partitions' clocks, and monotonic time while no record moves it.
 #[derive(Clone, Debug)]
 struct LiveClock {
-    /// `None`: follows events only.
+    /// `None`: follows records only.
     idle_after: Option<Millis>,
-    newest: EventTime,
-    /// The monotonic time of the last acceptance that was heard of, and the clock then.
-    heard: (Millis, EventTime),
+    /// The greatest clock of all partitions.
+    greatest: EventTime,
+    /// The monotonic time at which records moved the clock last, and the clock then.
+    moved: (Millis, EventTime),
+    /// The machine's clock as it was heard last, and the monotonic time then; `None`: no cap.
+    machine: Option<(EventTime, Millis)>,
+    /// Every event before this is sealed.
+    frontier: EventTime,
     clock: EventTime,
 }
 
+impl LiveClock {
+    /// What the clock may not exceed at monotonic time `now`: the larger of the machine's clock and
+    /// the frontier.
+    fn cap(&self, now: Millis) -> Option<EventTime> {
+        let (heard, then) = self.machine?;
+        let machine = heard.saturating_add(now.saturating_sub(then));
+        Some(machine.max(self.frontier))
+    }
+
+    fn capped(&self, clock: EventTime, now: Millis) -> EventTime {
+        self.cap(now).map_or(clock, |cap| clock.min(cap))
+    }
+}
+
 impl Coordination {
-    /// A table for `workers` workers. After `live_idle` ms of silence the live clock goes on by
-    /// itself; `None`: never.
+    /// A table for `workers` workers. When no record has moved the live clock for `live_idle` ms, it
+    /// goes on by itself; `None`: never.
     pub fn new(workers: usize, live_idle: Option<Millis>) -> Self {
-        Coordination {
-            partitions: BTreeMap::new(),
-            done: vec![false; workers],
-            live: LiveClock { idle_after: live_idle, newest: 0, heard: (0, 0), clock: 0 },
-        }
+        let live = LiveClock {
+            idle_after: live_idle,
+            greatest: 0,
+            moved: (0, 0),
+            machine: None,
+            frontier: 0,
+            clock: 0,
+        };
+        Coordination { partitions: BTreeMap::new(), done: vec![false; workers], newest: 0, live }
+    }
+
+    /// The same, with a live clock that never exceeds the larger of the machine's clock, as worker 0
+    /// tells it, and the frontier.
+    #[must_use]
+    pub fn capped(mut self) -> Self {
+        self.live.machine = Some((0, 0));
+        self
     }
 
     /// Takes a notice in at monotonic time `now` ms.
@@ -73,14 +111,18 @@ impl Coordination {
                     *done = true;
                 }
             }
+            Notice::MachineClock(wall) => {
+                if let Some(machine) = &mut self.live.machine {
+                    *machine = (*wall, now);
+                }
+            }
             Notice::Partition(id, status) => {
                 // As the silence before this left it.
-                let clock = self.live_clock(now);
-                let old = self.partitions.insert(*id, *status);
-                self.live.newest = self.live.newest.max(status.newest.unwrap_or(0));
-                if old.map_or(0, |old| old.accepted) < status.accepted {
-                    self.live.heard = (now, clock.max(self.live.newest));
-                }
+                self.live_clock(now);
+                self.partitions.insert(*id, *status);
+                self.newest = self.newest.max(status.newest.unwrap_or(0));
+                self.live.greatest = self.live.greatest.max(status.clock.unwrap_or(0));
+                self.live_clock(now);
             }
         }
     }
@@ -90,17 +132,31 @@ impl Coordination {
         self.partitions.values().filter(|s| s.active).map(|s| s.watermark).min()
     }
 
+    /// Every event before `frontier` is sealed.
+    pub fn sealed(&mut self, frontier: EventTime) {
+        self.live.frontier = self.live.frontier.max(frontier);
+    }
+
+    /// What the live clock may not exceed at monotonic time `now` ms; `None`: nothing bounds it.
+    pub fn live_cap(&self, now: Millis) -> Option<EventTime> {
+        self.live.cap(now)
+    }
+
     /// The live clock at monotonic time `now` ms: never goes back.
     pub fn live_clock(&mut self, now: Millis) -> EventTime {
-        let (heard, then) = self.live.heard;
-        let silent = now.saturating_sub(heard);
-        let mut clock = self.live.newest.max(then);
-        let idle = self.live.idle_after.is_some_and(|after| silent >= after);
-        if idle && clock > 0 && self.partitions.values().all(|s| s.caught_up) {
-            clock = clock.saturating_add(silent);
+        let live = &mut self.live;
+        let by_records = live.capped(live.greatest, now);
+        if by_records > live.clock {
+            live.clock = by_records;
+            live.moved = (now, by_records);
         }
-        self.live.clock = self.live.clock.max(clock);
-        self.live.clock
+        let (moved, then) = live.moved;
+        let silent = now.saturating_sub(moved);
+        let idle = live.idle_after.is_some_and(|after| silent >= after);
+        if idle && then > 0 && self.partitions.values().all(|s| s.caught_up) {
+            live.clock = live.clock.max(live.capped(then.saturating_add(silent), now));
+        }
+        live.clock
     }
 
     /// Every partition has been read to its present end (and there is at least one), or is over.
@@ -109,9 +165,9 @@ impl Coordination {
             || (!self.partitions.is_empty() && self.partitions.values().all(|s| s.caught_up))
     }
 
-    /// When every worker is done: the greatest accepted ts of all.
+    /// When every worker is done: the greatest time of an accepted event.
     pub fn over(&self) -> Option<EventTime> {
-        self.is_over().then_some(self.live.newest)
+        self.is_over().then_some(self.newest)
     }
 
     fn is_over(&self) -> bool {
@@ -129,8 +185,9 @@ mod tests {
     use super::*;
 
     fn status(watermark: EventTime, active: bool, caught_up: bool) -> Status {
-        let newest = Some(watermark + 10);
-        Status { watermark, newest, accepted: watermark, active, caught_up, ended: false }
+        let clock = Some(watermark + 10);
+        let newest = clock.map(|clock| clock + 5);
+        Status { watermark, clock, newest, accepted: watermark, active, caught_up, ended: false }
     }
 
     fn partition(partition: u32) -> PartitionId {
@@ -155,9 +212,9 @@ mod tests {
         assert_eq!(table.live_clock(1_500), 1_110);
         assert_eq!(table.live_clock(2_000), 1_610);
         table.hear(&Notice::Partition(partition(0), status(200, true, true)), 2_000);
-        assert_eq!(table.live_clock(2_100), 1_610, "an older event does not turn it back");
+        assert_eq!(table.live_clock(2_100), 1_710, "an older event does not stop it");
         table.hear(&Notice::Partition(partition(1), status(300, true, false)), 2_100);
-        assert_eq!(table.live_clock(9_000), 1_610, "somebody still has to catch up");
+        assert_eq!(table.live_clock(9_000), 1_710, "somebody still has to catch up");
     }
 
     #[test]
@@ -165,11 +222,57 @@ mod tests {
         let mut table = Coordination::new(1, Some(1_000));
         table.hear(&Notice::Partition(partition(0), status(100, true, true)), 0);
         assert_eq!(table.live_clock(60_000), 60_110);
-        // Accepted an hour of silence behind the clock, a second time a while after.
-        table.hear(&Notice::Partition(partition(0), status(101, true, true)), 60_000);
-        assert_eq!(table.live_clock(60_999), 60_110);
-        assert_eq!(table.live_clock(62_000), 62_110, "on from where it stood");
-        table.hear(&Notice::Partition(partition(0), status(102, true, true)), 63_000);
-        assert_eq!(table.live_clock(64_000), 64_110);
+        // One each 0.9 s, a minute of silence behind the clock: none of them moves it.
+        for event in 1..100 {
+            let now = 60_000 + event * 900;
+            table.hear(&Notice::Partition(partition(0), status(100 + event, true, true)), now);
+            assert_eq!(table.live_clock(now), now + 110);
+            assert_eq!(table.live_clock(now + 899), now + 1_009);
+        }
+        table.hear(&Notice::Partition(partition(0), status(200_000, true, true)), 151_000);
+        assert_eq!(table.live_clock(151_999), 200_010, "this one does, and silence begins anew");
+        assert_eq!(table.live_clock(152_000), 201_010);
+    }
+
+    #[test]
+    fn an_event_ahead_of_its_arrival_moves_the_live_clock_to_its_arrival_only() {
+        let mut table = Coordination::new(1, None);
+        let ahead = Status { newest: Some(90_000), ..status(100, true, false) };
+        table.hear(&Notice::Partition(partition(0), ahead), 0);
+        assert_eq!((table.live_clock(0), table.over()), (110, None));
+        table.hear(&Notice::Done(0), 0);
+        assert_eq!(table.over(), Some(90_000), "when all has ended it goes to the event's time");
+    }
+
+    #[test]
+    fn the_live_clock_stops_at_the_machines_clock_or_the_frontier_whichever_is_later() {
+        let mut table = Coordination::new(2, Some(1_000)).capped();
+        table.hear(&Notice::Partition(partition(0), status(100, true, true)), 0);
+        assert_eq!(table.live_clock(0), 0, "nobody has said yet what time it is");
+        table.sealed(50);
+        assert_eq!(table.live_clock(0), 50);
+        table.hear(&Notice::MachineClock(80), 10);
+        assert_eq!(table.live_clock(10), 80);
+        assert_eq!(table.live_clock(25), 95, "it goes on with the machine's");
+        assert_eq!((table.live_clock(40), table.live_clock(41)), (110, 110), "up to the records'");
+        table.hear(&Notice::MachineClock(20), 50);
+        assert_eq!(table.live_clock(50), 110, "a clock that is set back does not turn it back");
+        table.sealed(500);
+        assert_eq!((table.live_clock(60), table.live_cap(60)), (110, Some(500)));
+        // Nor does silence carry it beyond: by itself it would stand at 110 since 40, and 9,070 now.
+        assert_eq!((table.live_clock(9_000), table.live_cap(9_000)), (8_970, Some(8_970)));
+    }
+
+    #[test]
+    fn a_record_far_ahead_of_the_machines_clock_does_not_stop_the_live_clock() {
+        let mut table = Coordination::new(1, Some(1_000)).capped();
+        table.hear(&Notice::MachineClock(10_000), 0);
+        table.hear(&Notice::Partition(partition(0), status(540_000, true, true)), 0);
+        table.hear(&Notice::Partition(partition(1), status(9_990, true, true)), 0);
+        for second in 0..10 {
+            let now = second * 1_000;
+            table.hear(&Notice::Partition(partition(1), status(9_990 + now, true, true)), now);
+            assert_eq!(table.live_clock(now), 10_000 + now, "real time, for all the others");
+        }
     }
 }

@@ -238,7 +238,7 @@ impl Running {
             return Pace::Over;
         }
         let over = if frontier.is_none() { self.config.shared.over.get() } else { None };
-        if !self.arrive(over) {
+        if !self.arrive(frontier, over) {
             return Pace::Again;
         }
         // Once the events have ended, the clock stops at the newest of all.
@@ -265,12 +265,14 @@ impl Running {
     }
 
     /// Moves the live clock and takes in what has arrived; says whether it is through.
-    fn arrive(&mut self, over: Option<EventTime>) -> bool {
+    fn arrive(&mut self, frontier: Option<EventTime>, over: Option<EventTime>) -> bool {
         let EntityState { log, .. } = &mut *self.state.borrow_mut();
         if let Some(live) = &mut self.live {
-            let newest = self.queue.iter().map(|b| b.newest).max().unwrap_or(0);
-            let heard = self.config.shared.live_clock.get();
-            let clock = over.unwrap_or(newest.max(heard));
+            let shared = &self.config.shared;
+            let said = self.queue.iter().map(|b| b.clock).max().unwrap_or(0);
+            let cap = shared.live_cap.get().map(|cap| cap.max(frontier.unwrap_or(self.sealed)));
+            let said = cap.map_or(said, |cap| said.min(cap));
+            let clock = over.unwrap_or(said.max(shared.live_clock.get()));
             if !live.advance(log, clock, self.config.limits.slice_rows) {
                 return false;
             }

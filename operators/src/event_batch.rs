@@ -18,8 +18,8 @@ pub(crate) const NO_SPAN: Span = u64::MAX;
 pub struct EventBatch {
     /// The worker it goes to.
     pub target: u32,
-    /// The greatest ts in it.
-    pub newest: EventTime,
+    /// What time its events say it is: the greatest `min(ts, arrival)` of them.
+    pub clock: EventTime,
     /// The least traced due time of its records, 0 when untraced; see
     /// [`crate::ingest::reader::RawBatch::due_ns`].
     pub due_ns: u64,

@@ -4,11 +4,13 @@
 //!   generator;
 //! - [`decode`]: JSON straight into the projected columns;
 //! - `idleness`: when a partition holds the others back, and when it follows them;
-//! - [`judge`]: the watermark of a partition, and what is late or from the future;
+//! - [`judge`]: the time of an event, the watermark of a partition, and what is late or from the
+//!   future;
 //! - [`projection`]: decoded records as batches for the entities' owners;
 //! - [`source`]: the operator that does all this;
 //! - [`dead_letter`]: what becomes of records that are late, from the future or malformed.
 
+mod ahead;
 pub mod dead_letter;
 pub mod decode;
 mod idleness;

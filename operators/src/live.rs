@@ -2,9 +2,11 @@
 //!
 //! Each accepted event is applied when it arrives, whatever its place in time; what leaves (or, in
 //! a delayed window, enters) does so when the live clock `L` reaches its edge, so values decay by
-//! themselves. At any moment a window holds exactly the accepted events with
-//! `L - delay - length < ts <= L - delay`: a function of the set of events and of `L`, not of the
-//! order of arrival.
+//! themselves. An event may lie ahead of `L`, which no record moves further than to its arrival: in
+//! a window without delay it counts at once, and leaves when `L` reaches its own time + length. At
+//! any moment a window without delay holds exactly the accepted events with `L - length < ts`, one
+//! with a delay those with `L - delay - length < ts <= L - delay`: a function of the set of events
+//! and of `L`, not of the order of arrival.
 //!
 //! Edges are found in the log and, for events that are not sealed yet, in the stash. A window's
 //! position in the log skips what had its edge while it was still in the stash.
@@ -39,6 +41,15 @@ struct Pane {
     inside: u64,
     enter: Lane,
     leave: Lane,
+}
+
+impl Pane {
+    /// Whether a row of `ts` is inside when the live clock stands at `clock`.
+    #[inline]
+    fn holds(&self, ts: EventTime, clock: EventTime) -> bool {
+        let entered = self.window.delay == 0 || self.window.enters(ts) <= clock;
+        entered && clock < self.window.leaves(ts)
+    }
 }
 
 /// Rows that have an edge, `edge` ms after their ts, after `clock` and up to `to`: from the log (from
@@ -269,8 +280,8 @@ impl LiveWindows {
         self.views.iter_mut().for_each(|v| v.marks.grow(slots));
     }
 
-    /// Applies rows that have just arrived, and what they changed of others. The clock must have
-    /// been advanced to the greatest of their times, before they went to the stash.
+    /// Applies rows that have just arrived, and what they changed of others. They may lie ahead of
+    /// the clock, which must stand where it stood when they went to the stash.
     pub fn arrive(&mut self, block: &Block, log: &mut EntityLog) {
         let EntityLog { names, revised, .. } = log;
         self.grow(names.entities.end());
@@ -295,8 +306,7 @@ impl LiveWindows {
             if !whole {
                 pane.enter.clear();
                 for (row, ts) in block.times.iter().enumerate() {
-                    let window = pane.window;
-                    if window.enters(*ts) <= self.clock && self.clock < window.leaves(*ts) {
+                    if pane.holds(*ts, self.clock) {
                         block.copy(row, &mut pane.enter);
                     }
                 }

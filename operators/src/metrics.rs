@@ -7,9 +7,11 @@
 //! counted by type, and only the few busiest are named, for a screen.
 
 mod cell;
+mod clocks;
 mod histogram;
 mod worker;
 
 pub use cell::{Counter, Gauge};
+pub use clocks::{Ahead, ClockCounts};
 pub use histogram::{Histogram, HistogramSnapshot, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 pub use worker::{EntityMetrics, PartitionProgress, TableMetrics, VerdictCounts, WorkerMetrics};

@@ -1,6 +1,7 @@
 //! What a checked job compiles to: everything the dataflow has to know, with names resolved to
 //! indices. `jobs` makes it; nothing here checks it again.
 
+mod arrival;
 mod attribute;
 mod entity;
 mod history;
@@ -9,6 +10,7 @@ mod table;
 mod view;
 mod window;
 
+pub use arrival::{Arrival, TimeBounds};
 pub use attribute::{AttributePlan, Feed, Mask, Storage};
 pub use entity::{EntityPlan, EntitySource};
 pub use history::{Sequence, SequencePlan, SessionPlan, SessionSum};

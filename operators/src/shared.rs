@@ -78,7 +78,11 @@ pub struct Shared {
     pub now: Cell<Millis>,
     /// Where the live clock should be, by what the worker has heard.
     pub live_clock: Cell<EventTime>,
-    /// Set once every input everywhere has closed: the greatest accepted ts of all.
+    /// What the live clock may not exceed while events come, unless the frontier does; `None`:
+    /// nothing bounds it.
+    pub live_cap: Cell<Option<EventTime>>,
+    /// Set once every input everywhere has closed: where the live clock stops, which is the greatest
+    /// time of an accepted event.
     pub over: Cell<Option<EventTime>>,
     /// Every event before this is sealed and given out at this worker, for every entity;
     /// `u64::MAX` once all have ended.

@@ -27,9 +27,9 @@ pub enum Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reason {
-    /// Its event time was behind its partition's watermark when it was read.
+    /// Its time was behind its partition's watermark when it was read.
     Late,
-    /// Its event time was ahead of its arrival by more than the allowed skew.
+    /// Its event-time field was ahead of its arrival by more than the job allows.
     Future,
     /// It could not be decoded, or lacks what every record must have.
     Malformed,

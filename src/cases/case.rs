@@ -12,7 +12,7 @@ pub(super) struct Case {
     pub line: usize,
     /// What lengths of time count from.
     pub start: EventTime,
-    /// In the order they arrive.
+    /// In the order of the file.
     pub events: Vec<Event>,
     /// In the order of the file.
     pub expect: Vec<Expectation>,
@@ -27,7 +27,9 @@ pub(super) struct Event {
     pub source: usize,
     /// The record, JSON unless it is meant not to be.
     pub record: Vec<u8>,
-    /// When it arrived, where that matters.
+    /// Its event time, unless the record was written as it is.
+    pub at: Option<EventTime>,
+    /// When it arrived, where the file says so.
     pub arrived: Option<EventTime>,
 }
 

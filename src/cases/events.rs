@@ -1,4 +1,4 @@
-//! What the records of a case are by themselves: their event times and their entities.
+//! What the records of a case are by themselves: their times and their entities.
 
 use super::case::{Case, Event};
 use crate::online::text;
@@ -9,8 +9,10 @@ use tidemark_operators::time::EventTime;
 /// A record that can be decoded.
 #[derive(Clone, Debug)]
 pub(super) struct Known {
-    /// Its event time.
-    pub ts: EventTime,
+    /// The time of the event, should it be one.
+    pub time: EventTime,
+    /// When it arrived.
+    pub arrived: EventTime,
     /// Its id in each entity of the job.
     ids: Vec<Option<String>>,
 }
@@ -32,7 +34,10 @@ fn decode(event: &Event, plan: &Plan) -> Option<Known> {
     };
     let feeds = plan.entities.iter().map(|entity| entity.sources.get(event.source)?.as_ref());
     let ids = feeds.map(|feed| id(feed?.key)).collect();
-    Some(Known { ts: *decoded.time.first()?, ids })
+    let (ts, field) = (*decoded.time.first()?, decoded.arrival.first().copied().flatten());
+    let arrival = source.arrival_of(field, event.arrival());
+    let time = source.time_bounds().event_time(ts, arrival);
+    Some(Known { time, arrived: event.arrival().unwrap_or(time), ids })
 }
 
 impl Known {

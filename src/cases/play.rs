@@ -38,7 +38,8 @@ pub(super) struct Played {
 /// A record and the event it is, by its place in the case.
 type Record<'a> = (usize, &'a Event);
 
-/// Runs `events` (each with its place in the case) on `workers`, and goes on to `until` without any.
+/// Runs `events` (each with its place in the case, in the order they arrive) on `workers`. The live
+/// clock then stops at `until`, or at the last event.
 ///
 /// # Errors
 /// When the engine stops before the end.
@@ -46,15 +47,16 @@ pub(super) fn play(
     plan: &Arc<Plan>,
     workers: usize,
     events: &[Record<'_>],
-    until: EventTime,
+    until: Option<EventTime>,
 ) -> Result<Played, String> {
     let settings = Settings {
         plan: Arc::clone(plan),
         workers,
         limits: Limits::default(),
         live_idle: None,
+        machine_clock: None,
         sealing: Sealing::Lines,
-        online: Online::Until(until),
+        online: until.map_or(Online::EveryStep, Online::Until),
     };
     let observer = Observer::new(&settings);
     let store = Arc::new(Embedded::new(plan, workers));
@@ -87,15 +89,15 @@ pub(super) fn play(
 }
 
 /// The log of a source: a record a batch, each taken in before the next is read. A record's offset
-/// is its place in the case.
+/// is its place among the events.
 fn log(events: &[Record<'_>], source: usize) -> Vec<Option<RawBatch>> {
-    let mine = events.iter().filter(|(_, event)| event.source == source);
-    let batch = |(place, event): &Record<'_>| RawBatch {
+    let mine = (0..).zip(events).filter(|(_, (_, event))| event.source == source);
+    let batch = |(offset, (_, event)): (u64, &Record<'_>)| RawBatch {
         bytes: event.record.clone(),
         records: vec![RawRecord {
-            offset: *place as u64,
+            offset,
             value: Some(0..event.record.len()),
-            appended_at: event.arrived,
+            timestamp: event.arrival(),
             ..RawRecord::default()
         }],
         ..RawBatch::default()
@@ -110,7 +112,8 @@ impl Letters {
     fn take(self, events: &[Record<'_>]) -> Vec<Dead> {
         let letters = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let place = |letter: &DeadLetter| {
-            events.iter().map(|(place, _)| *place).find(|place| *place as u64 == letter.offset)
+            let at = usize::try_from(letter.offset).ok()?;
+            events.get(at).map(|(place, _)| *place)
         };
         let placed = letters.into_iter().filter_map(|letter| Some((place(&letter)?, letter)));
         let mut dead: Vec<_> = placed.collect();

@@ -110,7 +110,7 @@ pub(super) fn write(
     }
     let source = shape.source;
     root.put(&source.time.path, shown(&source.time, at));
-    if let (Some(field), Some(arrived)) = (&source.arrival, arrived) {
+    if let (Some(field), Some(arrived)) = (source.arrival.field(), arrived) {
         root.put(&field.path, shown(field, arrived));
     }
     let mut text = String::new();

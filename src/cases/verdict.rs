@@ -1,6 +1,7 @@
 //! What a case gave against what was expected of it.
 
-use super::case::{Case, Expectation, Expected, ExpectedDead};
+use super::arrival;
+use super::case::{Case, Event, Expectation, Expected, ExpectedDead};
 use super::events::{self, Known};
 use super::play::{self, Dead, Played, Row};
 use std::sync::Arc;
@@ -69,8 +70,8 @@ pub(super) fn judge(
     workers: &[usize],
 ) -> Result<Vec<Fault>, String> {
     let this = Run { plan, case, known: events::known(case, plan) };
-    let all: Vec<_> = case.events.iter().enumerate().collect();
-    let whole = workers.iter().map(|n| Ok((*n, play::play(plan, *n, &all, 0)?)));
+    let all = this.events();
+    let whole = workers.iter().map(|n| Ok((*n, play::play(plan, *n, &all, None)?)));
     let whole: Vec<(usize, Played)> = whole.collect::<Result<_, String>>()?;
     let Some((one @ (_, first), others)) = whole.split_first() else { return Ok(Vec::new()) };
     let mut faults = this.dead(&first.dead);
@@ -108,19 +109,24 @@ fn unequal(one: &(usize, Played), other: &(usize, Played)) -> Option<Fault> {
 }
 
 impl Run<'_> {
-    /// The rows at `time`: what was accepted up to it, and time.
+    /// All events, in the order they arrive.
+    fn events(&self) -> Vec<(usize, &Event)> {
+        let order = arrival::order(self.case).into_iter();
+        order.filter_map(|place| Some((place, self.case.events.get(place)?))).collect()
+    }
+
+    /// The rows at `time`: what had arrived by then and was accepted, and time.
     fn until(
         &self,
         time: EventTime,
         dead: &[Dead],
         workers: &[usize],
     ) -> Result<Vec<(usize, Played)>, String> {
-        let events: Vec<_> = self.case.events.iter().enumerate().collect();
         let accepted = |place: usize| dead.iter().all(|(died, _)| *died != place);
-        let seen = |place: usize| self.known(place).is_some_and(|known| known.ts <= time);
-        let events: Vec<_> =
-            events.into_iter().filter(|(place, _)| accepted(*place) && seen(*place)).collect();
-        workers.iter().map(|n| Ok((*n, play::play(self.plan, *n, &events, time)?))).collect()
+        let seen = |place: usize| self.known(place).is_some_and(|known| known.arrived <= time);
+        let mut events = self.events();
+        events.retain(|(place, _)| accepted(*place) && seen(*place));
+        workers.iter().map(|n| Ok((*n, play::play(self.plan, *n, &events, Some(time))?))).collect()
     }
 
     fn known(&self, place: usize) -> Option<&Known> {
@@ -169,11 +175,18 @@ impl Run<'_> {
         let mine = |known: &Known| known.id(entity) == Some(&*expected.id);
         let died = |place: usize| whole.iter().any(|(_, w)| w.dead.iter().any(|d| d.0 == place));
         let there = |place: usize| {
-            self.known(place).is_some_and(|known| mine(known) && known.ts == expected.at)
+            self.known(place).is_some_and(|known| mine(known) && known.time == expected.at)
         };
+        // What has arrived by then is what the sealed row knows: nothing of it lies ahead, and
+        // nothing arrives after its time has passed.
+        let alike = (0..self.known.len()).filter(|place| !died(*place)).all(|place| {
+            self.known(place).is_none_or(|known| {
+                !mine(known) || (known.arrived <= expected.at) == (known.time <= expected.at)
+            })
+        });
         // A view with conditions need not have a row for each event.
         let due = view.mask == 0 && (0..self.known.len()).any(|p| there(p) && !died(p));
-        for (workers, whole) in whole {
+        for (workers, whole) in whole.iter().filter(|_| alike) {
             let place = format!("sealed on {}", on(*workers));
             let rows = whole.sealed(view, &expected.id, expected.at);
             if rows.is_empty() && due {

@@ -20,7 +20,7 @@ A file of cases:
 
   [[case]]
   name = \"a payment leaves the window five minutes later\"
-  events = [                            # in the order they arrive
+  events = [                            # those of a source in the order they arrive
     { at = \"+0s\", card_id = \"c1\" },     # source = \"NAME\" where the job has several
     { at = \"+2m\", card_id = \"c1\", amount = 30.5 },
     { at = \"-1h\", card_id = \"c1\" },
@@ -39,14 +39,14 @@ Fields have the job's names, or stand where the record has them (data.bytes = 5,
 More keys of an event:
   fields = { .. }        fields whose names are keys of an event, such as source
   without = [\"amount\"]   defaults that this event lacks
-  arrived = \"+11m\"       when it arrived, for \"future\"
+  arrived = \"+11m\"       when it arrived [default: at]: its time is bounded by that, and clocks
   raw = '{\"amount\":'     the text of the record, instead of fields
 and of a dead letter: error = \"amount\", a part of what is wrong with a malformed record.
 
 Time is virtual. Each source is one partition; what is late follows from the order of arrival. A row
-at t has seen the accepted events up to t, and nothing else passed but time. Where an event of the
-entity is at t, its sealed row must say the same. All of it on 1 and on 3 workers; doubles may be off
-by 1e-9 of their size.
+at t has seen the accepted events that had arrived by t, and nothing else passed but time. Where an
+event of the entity is at t, its sealed row must say the same (unless one up to t arrives later, or
+one ahead of t has arrived). All of it on 1 and on 3 workers; doubles may be off by 1e-9 of their size.
 
 Exit codes: 0 all passed, 1 some failed, 2 a job or a file of cases is wrong.")]
 pub struct TestArgs {

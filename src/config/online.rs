@@ -51,6 +51,11 @@ pub struct OnlineSettings {
     pub flush_bytes: u64,
     /// Rows changed by decay alone may wait this long; default 1 s.
     pub decay_flush: Duration,
+    /// When more commands a second are sent for rows that were written before, a row that was
+    /// written a moment ago waits; default 18,000.
+    pub write_rate: usize,
+    /// The longest such wait; default 30 s.
+    pub write_spacing_max: Duration,
     /// Redis.
     pub redis: RedisSettings,
     /// Memory of Redis.
@@ -66,6 +71,8 @@ impl Default for OnlineSettings {
             flush_rows: 1_000,
             flush_bytes: 1 << 20,
             decay_flush: Duration::from_secs(1),
+            write_rate: 18_000,
+            write_spacing_max: Duration::from_secs(30),
             redis: RedisSettings::default(),
             memory: MemorySettings::default(),
         }
@@ -85,6 +92,8 @@ impl OnlineSettings {
         keys.count("flush_rows", 1..=100_000, &mut self.flush_rows);
         keys.size("flush_bytes", (1 << 10)..=(64 << 20), &mut self.flush_bytes);
         keys.duration("decay_flush", MS..=MINUTE, &mut self.decay_flush);
+        keys.count("write_rate", 1..=100_000_000, &mut self.write_rate);
+        keys.duration("write_spacing_max", MS..=MINUTE * 10, &mut self.write_spacing_max);
         keys.section("redis", &mut |keys| self.redis.keys(keys));
         keys.section("memory", &mut |keys| self.memory.keys(keys));
     }

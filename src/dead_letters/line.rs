@@ -20,11 +20,15 @@ struct Line<'a> {
     partition: u32,
     offset: u64,
     event_time: Option<EventTime>,
+    #[serde(default)]
+    field_time: Option<EventTime>,
+    /// Named `arrived_at` in older files.
+    #[serde(default, alias = "arrived_at")]
+    arrival: Option<EventTime>,
     watermark: EventTime,
     late_by_ms: Option<Millis>,
     reason: Reason,
     idle_floor: bool,
-    arrived_at: Option<EventTime>,
     error: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "Bytes::is_base64", with = "text")]
     key: Bytes<'a>,
@@ -101,11 +105,12 @@ pub fn encode(letter: &DeadLetter, into: &mut Vec<u8>) {
         partition: letter.partition.partition,
         offset: letter.offset,
         event_time: letter.event_time,
+        field_time: letter.field_time,
+        arrival: letter.arrival,
         watermark: letter.watermark,
         late_by_ms: letter.late_by,
         reason: letter.reason,
         idle_floor: letter.idle_floor,
-        arrived_at: letter.arrived_at,
         error: letter.error.as_deref().map(Into::into),
         key,
         key_base64,
@@ -133,10 +138,11 @@ pub fn parse(line: &[u8]) -> Result<DeadLetter, DeadLetterError> {
         value: line.value.join(line.value_base64)?,
         reason: line.reason,
         event_time: line.event_time,
+        field_time: line.field_time,
+        arrival: line.arrival,
         watermark: line.watermark,
         late_by: line.late_by_ms,
         idle_floor: line.idle_floor,
-        arrived_at: line.arrived_at,
         error: line.error.map(Cow::into_owned),
     })
 }

@@ -258,13 +258,16 @@ fn pretty(letter: &DeadLetter, text: &mut String) -> std::fmt::Result {
     if let Some(at) = letter.event_time {
         line("event time", time(at))?;
     }
+    if let Some(at) = letter.field_time.filter(|at| letter.event_time != Some(*at)) {
+        line("field says", time(at))?;
+    }
+    if let Some(at) = letter.arrival {
+        line("arrival", time(at))?;
+    }
     line("watermark", time(letter.watermark))?;
     if let Some(late_by) = letter.late_by {
         let floor = if letter.idle_floor { ", by an idle floor" } else { "" };
         line("late by", format!("{} ms{floor}", late_by))?;
-    }
-    if let Some(at) = letter.arrived_at {
-        line("arrived at", time(at))?;
     }
     if let Some(topic) = &letter.topic {
         line("topic", topic.clone())?;

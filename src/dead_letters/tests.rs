@@ -22,10 +22,11 @@ fn letter(offset: u64) -> DeadLetter {
         value: Some(b"{\"amount\":1}".to_vec()),
         reason: Reason::Late,
         event_time: Some(1_700_000_000_000),
+        field_time: Some(1_700_000_000_000),
+        arrival: Some(1_700_000_000_040),
         watermark: 1_700_000_060_000,
         late_by: Some(60_000),
         idle_floor: false,
-        arrived_at: None,
         error: None,
     }
 }
@@ -40,7 +41,7 @@ fn bytes() -> impl Strategy<Value = Option<Vec<u8>>> {
 
 fn any_letter() -> impl Strategy<Value = DeadLetter> {
     let reason = proptest::sample::select(Reason::ALL.to_vec());
-    let times = (any::<Option<u64>>(), any::<u64>(), any::<Option<u64>>(), any::<Option<u64>>());
+    let times = (any::<[Option<u64>; 4]>(), any::<u64>());
     let place = (".{0,9}", any::<Option<String>>(), any::<u16>(), any::<u32>(), any::<u64>());
     (place, times, reason, any::<bool>(), any::<Option<String>>(), bytes(), bytes()).prop_map(
         |(
@@ -52,7 +53,7 @@ fn any_letter() -> impl Strategy<Value = DeadLetter> {
             key,
             value,
         )| {
-            let (event_time, watermark, late_by, arrived_at) = times;
+            let ([event_time, field_time, arrival, late_by], watermark) = times;
             let partition = PartitionId { source: index, partition };
             DeadLetter {
                 source,
@@ -63,10 +64,11 @@ fn any_letter() -> impl Strategy<Value = DeadLetter> {
                 value,
                 reason,
                 event_time,
+                field_time,
+                arrival,
                 watermark,
                 late_by,
                 idle_floor,
-                arrived_at,
                 error,
             }
         },
@@ -91,10 +93,23 @@ fn bytes_that_are_not_text_are_base64() {
     assert_eq!(
         line,
         "{\"source\":\"transactions\",\"source_index\":0,\"topic\":null,\"partition\":2,\
-         \"offset\":7,\"event_time\":1700000000000,\"watermark\":1700000060000,\
-         \"late_by_ms\":60000,\"reason\":\"late\",\"idle_floor\":false,\"arrived_at\":null,\
+         \"offset\":7,\"event_time\":1700000000000,\"field_time\":1700000000000,\
+         \"arrival\":1700000000040,\"watermark\":1700000060000,\
+         \"late_by_ms\":60000,\"reason\":\"late\",\"idle_floor\":false,\
          \"error\":null,\"key\":null,\"value_base64\":\"/w==\"}\n"
     );
+}
+
+#[test]
+fn a_line_without_the_times_that_letters_now_have_is_read_all_the_same() {
+    let mut line = Vec::new();
+    encode(&letter(7), &mut line);
+    let line = String::from_utf8(line).unwrap();
+    let old = line.replace("\"field_time\":1700000000000,\"arrival\":", "\"arrived_at\":");
+    let read = parse(old.as_bytes()).unwrap();
+    assert_eq!((read.field_time, read.arrival), (None, Some(1_700_000_000_040)));
+    let older = line.replace("\"field_time\":1700000000000,\"arrival\":1700000000040,", "");
+    assert_eq!(parse(older.as_bytes()).unwrap().arrival, None);
 }
 
 struct Temporary(std::path::PathBuf);
@@ -244,6 +259,8 @@ fn listed() -> Temporary {
         reason: Reason::Malformed,
         value: Some(b"\x1b[31m\xff".to_vec()),
         event_time: None,
+        field_time: None,
+        arrival: None,
         late_by: None,
         error: Some("field \"amount\": missing".into()),
         partition: PartitionId { source: 0, partition: 10 },

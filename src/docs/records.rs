@@ -153,7 +153,7 @@ fn record(source: &SourcePlan, fields: &[Made<'_>], n: u64) -> Vec<u8> {
         }
     }
     put(&mut record, &source.time.path, stamp(&source.time, time));
-    if let Some(arrival) = &source.arrival {
+    if let Some(arrival) = source.arrival.field() {
         put(&mut record, &arrival.path, stamp(arrival, time));
     }
     Json::Object(record).to_string().into_bytes()

@@ -43,6 +43,7 @@ fn computed(
         workers: 1,
         limits: Limits::default(),
         live_idle: None,
+        machine_clock: None,
         sealing: Sealing::None,
         online: Online::AtEnd,
     };

@@ -1,6 +1,6 @@
 //! The loop that drives one worker.
 
-use super::{Coordination, MakeParts, Notice, Observer, Online, Parts, Settings};
+use super::{Coordination, MachineClock, MakeParts, Notice, Observer, Online, Parts, Settings};
 use crate::source::Waker;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tidemark_operators::dataflow::{self, Config};
 use tidemark_operators::entity_windows::{Sealing, Serving};
+use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::OnlineSink;
 use tidemark_operators::shared::{InFlight, Shared, SharedRef};
 use tidemark_operators::time::{EventTime, Millis};
@@ -22,6 +23,8 @@ use timely::worker::Worker;
 
 /// How long a worker with nothing to do sleeps at most: the grain of decay in silence.
 const TICK: Duration = Duration::from_millis(5);
+/// How often the machine's clock is told.
+const MACHINE_CLOCK_EVERY: Millis = 100;
 /// How often a silent source looks whether a partition has become idle.
 const IDLE_CHECK: Millis = 50;
 
@@ -30,14 +33,19 @@ type Sink = Rc<RefCell<Box<dyn OnlineSink>>>;
 /// One worker's loop and what it looks at.
 struct Loop<'a> {
     observer: &'a Observer,
+    metrics: Arc<WorkerMetrics>,
     shared: SharedRef,
     coordination: Rc<RefCell<Coordination>>,
     notices: Rc<RefCell<Vec<Notice>>>,
     broadcast: Option<Telling>,
     checked: Millis,
     floor: Option<EventTime>,
-    /// How far the live clock goes on at the end.
-    until: EventTime,
+    /// Where the live clock stops at the end, unless at the newest event.
+    until: Option<EventTime>,
+    /// On worker 0, where the live clock is bounded by it.
+    machine: Option<MachineClock>,
+    /// When the machine's clock was told last.
+    told: Option<Millis>,
 }
 
 /// Broadcasts notices to all workers, this one included.
@@ -66,16 +74,19 @@ pub(super) fn drive(
     let shared: SharedRef = Rc::new(Shared { in_flight: in_flight.clone(), ..Shared::default() });
     let mut state = Loop {
         observer,
+        metrics: Arc::clone(&observer.metrics[index]),
         shared: Rc::clone(&shared),
-        coordination: Rc::new(RefCell::new(Coordination::new(worker.peers(), settings.live_idle))),
+        coordination: Rc::new(RefCell::new(coordination(worker.peers(), settings))),
         notices: Rc::default(),
         broadcast: (worker.peers() > 1).then(|| Telling::new(worker)),
         checked: 0,
         floor: None,
         until: match settings.online {
-            Online::Until(until) => until,
-            Online::Off | Online::EveryStep | Online::AtEnd => 0,
+            Online::Until(until) => Some(until),
+            Online::Off | Online::EveryStep | Online::AtEnd => None,
         },
+        machine: settings.machine_clock.clone().filter(|_| index == 0),
+        told: None,
     };
     let sink = parts.online.map(|sink| Rc::new(RefCell::new(sink)));
     let parts = Parts { online: None, ..parts };
@@ -83,11 +94,16 @@ pub(super) fn drive(
     if let Some(sync) = shared.source_sync.borrow_mut().take() {
         let _ = activator.set(Mutex::new(sync));
     }
-    let newest = state.run(worker, index, &probe);
+    let newest = state.run(worker, &probe);
     if let (Some(sink), Some(newest)) = (sink, newest) {
         sink.borrow_mut().finish(newest);
     }
     newest
+}
+
+fn coordination(workers: usize, settings: &Settings) -> Coordination {
+    let table = Coordination::new(workers, settings.live_idle);
+    if settings.machine_clock.is_some() { table.capped() } else { table }
 }
 
 /// A waker that can be made before what it wakes.
@@ -114,7 +130,7 @@ fn build(
         (Online::EveryStep | Online::Until(_), Some(sink)) => Serving::EveryStep(Rc::clone(sink)),
         (Online::AtEnd, Some(sink)) => Serving::AtEnd(Rc::clone(sink)),
     };
-    let metrics = Arc::clone(&state.observer.metrics[index]);
+    let metrics = Arc::clone(&state.metrics);
     let (clock, latency) = (state.observer.clone(), Arc::clone(&metrics));
     let served = move |due: u64| {
         latency.latency_ns.record(clock.now_ns().saturating_sub(due));
@@ -168,15 +184,9 @@ impl Telling {
 }
 
 impl Loop<'_> {
-    fn run(
-        &mut self,
-        worker: &mut Worker,
-        index: usize,
-        probe: &ProbeHandle<EventTime>,
-    ) -> Option<EventTime> {
-        let steps = Arc::clone(&self.observer.metrics[index]);
+    fn run(&mut self, worker: &mut Worker, probe: &ProbeHandle<EventTime>) -> Option<EventTime> {
         loop {
-            steps.steps.add(1);
+            self.metrics.steps.add(1);
             self.look();
             if self.observer.stopping() {
                 for dataflow in worker.installed_dataflows() {
@@ -196,9 +206,14 @@ impl Loop<'_> {
     fn look(&mut self) {
         let now = u64::try_from(self.observer.started().elapsed().as_millis()).unwrap_or(0);
         self.shared.now.set(now);
-        let said = std::mem::take(&mut *self.notices.borrow_mut());
+        let mut said = std::mem::take(&mut *self.notices.borrow_mut());
+        said.extend(self.machine_clock(now));
         self.tell(said, now);
         let mut coordination = self.coordination.borrow_mut();
+        coordination.sealed(self.shared.frontier.get());
+        let cap = coordination.live_cap(now);
+        self.shared.live_cap.set(cap);
+        self.metrics.live_cap.set(cap.unwrap_or(EventTime::MAX));
         let clock = coordination.live_clock(now);
         if clock > self.shared.live_clock.replace(clock) {
             self.shared.wake_windows();
@@ -213,7 +228,7 @@ impl Loop<'_> {
             self.observer.progress.caught_up.store(true, std::sync::atomic::Ordering::Relaxed);
         }
         if let (Some(newest), None) = (coordination.over(), self.shared.over.get()) {
-            self.shared.over.set(Some(newest.max(self.until)));
+            self.shared.over.set(Some(self.until.unwrap_or(newest)));
             self.shared.wake_windows();
             if let Some(telling) = &mut self.broadcast {
                 telling.input = None;
@@ -222,6 +237,16 @@ impl Loop<'_> {
         if let Some(failure) = self.shared.failure.borrow_mut().take() {
             self.observer.fail(failure);
         }
+    }
+
+    /// The machine's clock, when it is time to tell it: the workers count on from there.
+    fn machine_clock(&mut self, now: Millis) -> Option<Notice> {
+        let machine = self.machine.as_ref()?;
+        if self.told.is_some_and(|told| now < told + MACHINE_CLOCK_EVERY) {
+            return None;
+        }
+        self.told = Some(now);
+        Some(Notice::MachineClock(machine()))
     }
 
     fn tell(&mut self, said: Vec<Notice>, now: Millis) {

@@ -89,7 +89,7 @@ impl<R: Read> Lines<R> {
                     offset: self.line,
                     key: None,
                     value: Some(start..start + line.len()),
-                    appended_at: None,
+                    ..RawRecord::default()
                 });
             }
             self.line += 1;

@@ -247,7 +247,7 @@ impl Producer {
                 offset: self.produced,
                 key: Some(key..value),
                 value: Some(value..batch.bytes.len()),
-                appended_at: None,
+                ..RawRecord::default()
             });
             self.produced += 1;
         }

@@ -189,9 +189,10 @@ pub(super) fn name(feed: &Feed) -> String {
 /// offset is below `next`.
 fn append(batch: &mut RawBatch, message: &BorrowedMessage<'_>, next: u64) -> Option<u64> {
     let offset = u64::try_from(message.offset()).ok().filter(|offset| *offset >= next)?;
-    let appended_at = match message.timestamp() {
-        Timestamp::LogAppendTime(ms) => EventTime::try_from(ms).ok(),
-        Timestamp::CreateTime(_) | Timestamp::NotAvailable => None,
+    let (timestamp, broker_time) = match message.timestamp() {
+        Timestamp::LogAppendTime(ms) => (EventTime::try_from(ms).ok(), true),
+        Timestamp::CreateTime(ms) => (EventTime::try_from(ms).ok(), false),
+        Timestamp::NotAvailable => (None, false),
     };
     let mut keep = |bytes: &[u8]| {
         let start = batch.bytes.len();
@@ -200,7 +201,7 @@ fn append(batch: &mut RawBatch, message: &BorrowedMessage<'_>, next: u64) -> Opt
     };
     let key = message.key().map(&mut keep);
     let value = message.payload().map(&mut keep);
-    batch.records.push(RawRecord { offset, key, value, appended_at });
+    batch.records.push(RawRecord { offset, key, value, timestamp, broker_time });
     offset.checked_add(1)
 }
 

@@ -48,10 +48,22 @@ pub(super) fn online(out: &mut Exposition, online: &OnlineSnapshot) {
     out.add(pending);
     let mut oldest = out.gauge(
         "tidemark_online_oldest_pending_seconds",
-        "How long the oldest waiting row has waited, in seconds.",
+        "How long the oldest waiting row has waited, in seconds; not counted what it waits on purpose.",
     );
     oldest.sample(&[], seconds(online.oldest_pending_ms));
     out.add(oldest);
+    let mut behind = out.gauge(
+        "tidemark_online_behind_seconds",
+        "How old the oldest change is that the online store does not have, whatever it waits for.",
+    );
+    behind.sample(&[], seconds(online.behind_ms));
+    out.add(behind);
+    let mut spacing = out.gauge(
+        "tidemark_online_spacing_seconds",
+        "How long a row that was just written waits to be written again: 0 below write_rate.",
+    );
+    spacing.sample(&[], seconds(online.spacing_ms));
+    out.add(spacing);
     state(out, online);
 }
 

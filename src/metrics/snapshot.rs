@@ -65,6 +65,10 @@ pub struct OnlineSnapshot {
     pub rows_pending: u64,
     /// How long the oldest of them has waited, in ms.
     pub oldest_pending_ms: u64,
+    /// How old the oldest change is that the store does not have, in ms.
+    pub behind_ms: u64,
+    /// How long a row that was just written waits to be written again, in ms.
+    pub spacing_ms: u64,
     /// Pipelines that were answered in full. Each is a flush.
     pub pipelines_ok: u64,
     /// Pipelines that failed and were tried again.

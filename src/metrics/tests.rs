@@ -3,9 +3,9 @@ use crate::metrics::snapshot::{Breaker, CauseSnapshot, DegradedSnapshot, KafkaPa
 use std::io::Write;
 use std::process::{Command, Stdio};
 use tidemark_operators::ingest::reader::Standing;
-use tidemark_operators::metrics::{Histogram, PartitionProgress};
+use tidemark_operators::metrics::{Ahead, Histogram, PartitionProgress};
 use tidemark_operators::origin::PartitionId;
-use tidemark_operators::plan::{EntityPlan, Format, Matching, SourcePlan, Start};
+use tidemark_operators::plan::{Arrival, EntityPlan, Format, Matching, SourcePlan, Start};
 use tidemark_operators::plan::{TableFrom, TablePlan, TimeField, TimeUnit, Window};
 use tidemark_operators::value::Type;
 use tidemark_operators::zone::Zone;
@@ -22,7 +22,8 @@ pub(crate) fn small_plan() -> Plan {
             schema_wait: 0,
             start: Start::Earliest,
             time: TimeField { path: vec!["timestamp".to_owned()], unit: TimeUnit::Ms },
-            arrival: None,
+            arrival: Arrival::Timestamp,
+            max_ahead: None,
             earliest: 0,
             latest: u64::MAX,
             out_of_orderness: 5_000,
@@ -75,7 +76,9 @@ fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
     worker.set_progress([PartitionProgress {
         id: PartitionId { source: 0, partition: 3 },
         watermark: 1_700_000_000_000,
+        clock: 1_700_000_005_000,
         newest: 1_700_000_005_000,
+        ahead: Ahead::default(),
         first: 1_699_999_000_000,
         next_offset: 100,
         idle: false,
@@ -213,7 +216,7 @@ fn each_family_is_described_once() {
 }
 
 const README: &str = include_str!("../../README.md");
-const ALERTS: &str = include_str!("../../alerts.yml");
+const ALERTS: &str = include_str!("../../scripts/alerts.yml");
 const ALERTS_TEST: &str = include_str!("alerts_test.yml");
 
 /// What `promtool` says, which is nothing but praise.
@@ -242,7 +245,7 @@ fn promtool_finds_nothing_wrong() {
 
 #[test]
 fn no_documented_alert_fires_while_catching_up_and_each_does_when_it_should() {
-    let said = promtool(&["check", "rules", "alerts.yml"], "");
+    let said = promtool(&["check", "rules", "scripts/alerts.yml"], "");
     assert!(said.contains("SUCCESS"), "{said}");
     let said = promtool(&["test", "rules", "src/metrics/alerts_test.yml"], "");
     assert!(said.contains("SUCCESS"), "{said}");

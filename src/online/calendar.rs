@@ -1,7 +1,8 @@
-//! When which row's TTL is to be refreshed: entries by due time, in buckets.
+//! What is to be done at which time: entries by due time, in buckets.
 //!
-//! Lazy: a row written in the meantime keeps its old entry, and is put back when that comes up.
-//! Bound: one entry a row slot (the row's `SCHEDULED` flag).
+//! When a row's TTL is to be refreshed (lazy: a row written in the meantime keeps its old entry, and
+//! is put back when that comes up), and when one that was written a moment ago may be written again.
+//! Bound: one entry a row slot (the row's `SCHEDULED` and `QUEUED_SPACED` flags).
 
 use std::collections::BTreeMap;
 
@@ -9,15 +10,19 @@ use std::collections::BTreeMap;
 const BUCKET: u32 = 6;
 
 /// The calendar.
-#[derive(Debug, Default)]
-pub(crate) struct Calendar {
-    buckets: BTreeMap<u64, Vec<(u32, u32)>>,
+#[derive(Debug)]
+pub(crate) struct Calendar<T> {
+    buckets: BTreeMap<u64, Vec<T>>,
 }
 
-impl Calendar {
-    /// Enters the row of `view` at `slot`, due at `due` ms.
-    pub(crate) fn insert(&mut self, due: u64, view: u32, slot: u32) {
-        self.buckets.entry(due >> BUCKET).or_default().push((view, slot));
+impl<T> Calendar<T> {
+    pub(crate) fn new() -> Self {
+        Calendar { buckets: BTreeMap::new() }
+    }
+
+    /// Enters something that is due at `due` ms.
+    pub(crate) fn insert(&mut self, due: u64, entry: T) {
+        self.buckets.entry(due >> BUCKET).or_default().push(entry);
     }
 
     /// When the next entry comes up, in ms.
@@ -26,17 +31,18 @@ impl Calendar {
     }
 
     /// Takes an entry that is due at `now` ms.
-    pub(crate) fn pop(&mut self, now: u64) -> Option<(u32, u32)> {
+    pub(crate) fn pop(&mut self, now: u64) -> Option<T> {
         loop {
             let mut bucket = self.buckets.first_entry()?;
             if (bucket.key() + 1) << BUCKET > now {
                 return None;
             }
-            match bucket.get_mut().pop() {
-                Some(entry) => return Some(entry),
-                None => {
-                    bucket.remove();
-                }
+            let entry = bucket.get_mut().pop();
+            if bucket.get().is_empty() {
+                bucket.remove();
+            }
+            if entry.is_some() {
+                return entry;
             }
         }
     }
@@ -48,13 +54,13 @@ mod tests {
 
     #[test]
     fn entries_come_up_within_a_bucket_of_their_due_time_and_never_before() {
-        let mut calendar = Calendar::default();
-        for slot in 0..1_000 {
-            calendar.insert(u64::from(slot) * 7 % 5_000, 0, slot);
+        let mut calendar = Calendar::new();
+        for slot in 0..1_000_u32 {
+            calendar.insert(u64::from(slot) * 7 % 5_000, slot);
         }
         let mut seen = 0;
         for now in (0..6_000).step_by(10) {
-            while let Some((_, slot)) = calendar.pop(now) {
+            while let Some(slot) = calendar.pop(now) {
                 let due = u64::from(slot) * 7 % 5_000;
                 assert!(due <= now && now <= due + 64 + 10, "due {due}, popped at {now}");
                 seen += 1;

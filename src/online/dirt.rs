@@ -7,7 +7,10 @@
 use crate::online::calendar::Calendar;
 use crate::online::deletions::Deletions;
 use crate::online::fifo::Fifo;
-use crate::online::rows::{DIRTY, QUEUED_ARRIVAL, QUEUED_DECAY, Row};
+use crate::online::rows::{
+    ARRIVED, DIRTY, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED, REPLACE, Row, SENT, UPSERT,
+};
+use crate::online::spaced::Spaced;
 use std::collections::VecDeque;
 use tidemark_operators::online::Cause;
 
@@ -35,12 +38,15 @@ pub(crate) struct Dirt {
     pub(crate) tracked: bool,
     pub(crate) arrival: Fifo<Entry>,
     pub(crate) decay: Fifo<Entry>,
+    /// Rows that were written a moment ago.
+    pub(crate) spaced: Spaced,
     /// Rows whose write failed or has to be made again; at most those of one flush.
     pub(crate) retry: VecDeque<Entry>,
     /// Rows that changed while they were in flight; they are retried after it.
     pub(crate) deferred: Vec<Entry>,
     pub(crate) deletions: Deletions,
-    pub(crate) calendar: Calendar,
+    /// When the TTL of which view and slot is to be refreshed.
+    pub(crate) calendar: Calendar<(u32, u32)>,
     pub(crate) reassert: Option<Cursor>,
     /// Which memory of Redis rows are asserted in, 24 bits; another one after every loss.
     pub(crate) epoch: u64,
@@ -58,10 +64,11 @@ impl Dirt {
             tracked,
             arrival: Fifo::new(),
             decay: Fifo::new(),
+            spaced: Spaced::new(),
             retry: VecDeque::new(),
             deferred: Vec::new(),
             deletions: Deletions::new(views, deletions_max),
-            calendar: Calendar::default(),
+            calendar: Calendar::new(),
             reassert: None,
             epoch: 0,
             rows: 0,
@@ -80,6 +87,9 @@ impl Dirt {
             self.rows += 1;
         }
         match entry.cause {
+            // What waits for its time goes with all that changes until then.
+            Cause::Arrival if is_spaced(row) => row.set(ARRIVED),
+            Cause::Decay if is_spaced(row) => {}
             Cause::Arrival if !row.has(QUEUED_ARRIVAL) => {
                 row.set(QUEUED_ARRIVAL);
                 self.arrival.push(entry);
@@ -127,7 +137,20 @@ impl Dirt {
             return self.deletions.oldest();
         }
         let fronts = [self.retry.front(), self.arrival.front(), self.decay.front()];
-        fronts.into_iter().flatten().map(|e| e.since).chain(self.deletions.oldest()).min()
+        let waiting = fronts.into_iter().flatten().map(|e| e.since);
+        waiting.chain(self.spaced.oldest()).chain(self.deletions.oldest()).min()
+    }
+
+    /// As `oldest`, of those that do not wait on purpose at `now`: a row that was written a moment
+    /// ago counts from its time on.
+    pub(crate) fn overdue(&self, now: u64) -> Option<u64> {
+        if self.rows == 0 {
+            return self.deletions.oldest();
+        }
+        let fronts = [self.retry.front(), self.arrival.front(), self.decay.front()];
+        let waiting = fronts.into_iter().flatten().map(|e| e.since);
+        let spaced = self.spaced.next().filter(|due| *due <= now);
+        waiting.chain(spaced).chain(self.deletions.oldest()).min()
     }
 
     /// Redis lost what it had, or is another one: every row is to be asserted again.
@@ -135,4 +158,9 @@ impl Dirt {
         self.epoch = (self.epoch + 1) & 0xff_ffff;
         self.reassert = Some(Cursor::default());
     }
+}
+
+/// Whether a row waits for its time, rather than one that had its slot before it.
+fn is_spaced(row: &Row<'_>) -> bool {
+    row.has(QUEUED_SPACED) && row.has(SENT) && !row.has(REPLACE | UPSERT)
 }

@@ -5,12 +5,19 @@
 //! that holds something is refreshed before half of its TTL has passed, and one that holds nothing
 //! is deleted.
 //!
+//! A row is written when it changes: `flush_interval` after an event, `decay_flush` after decay alone.
+//! Only when more than `write_rate` commands a second are sent for rows that change again and again
+//! does one that was written a moment ago wait, and take along what changes until then (`spread`).
+//!
 //! # Why this way
 //!
 //! - Redis is a copy of the table, and the replies check it: HSET and HDEL say how many fields were
 //!   new or removed, PEXPIRE whether the key is there. When that is not what the table expects
 //!   (evicted, expired, flushed, written by others), the key is replaced. No extra command is spent
-//!   on it.
+//!   on it, but for HLEN at each refresh of a TTL, which finds fields that are none of ours.
+//! - The first write of a key sets every feature and its TTL. When the reply says that the key was
+//!   there before, from an earlier run, features that are null now are removed by a HDEL; where none
+//!   is null, a restart costs a key one HSET and one PEXPIRE.
 //! - On every connection the server's `run_id` is read; another one than before means a restart or
 //!   a failover, and every row is written again while changed rows go first.
 //! - A failed round trip leaves every row of it dirty and in doubt, to be written in full. Nothing
@@ -28,7 +35,10 @@ mod read;
 mod record;
 mod schedule;
 mod settings;
+mod spread;
 mod take;
+#[cfg(test)]
+mod traffic;
 mod wire;
 
 pub use read::{TextRow, read_redis};
@@ -112,7 +122,8 @@ impl Redis {
         let records = table.cells().iter().map(|_| Arc::default()).collect();
         let store = Redis { table, gate, records, threads: Mutex::default() };
         let (clock, gate) = (store.table.clock, Arc::clone(&store.gate));
-        store.spawn(Shared { clock, settings: Arc::new(settings), wire, gate })?;
+        let settings = Arc::new(settings);
+        store.spawn(Shared { clock, settings, wire, gate, workers })?;
         Ok(store)
     }
 
@@ -172,12 +183,15 @@ impl OnlineStore for Redis {
             status.dirty += shard.dirt.len() as u64;
             status.reasserting |= shard.dirt.reassert.is_some();
             status.left_to_ttl += shard.dirt.left_to_ttl;
-            let oldest = shard.dirt.oldest().into_iter().chain(numbers.in_flight_since).min();
+            let oldest = shard.dirt.overdue(now).into_iter().chain(numbers.in_flight_since).min();
             // Held back, a row waits for the job; from then on it waits for Redis.
             let age = oldest.filter(|_| !status.held).map_or(0, |since| {
                 now.saturating_sub(since.max(self.gate.released.load(Relaxed))) / 1_000
             });
             status.oldest_dirty_ms = status.oldest_dirty_ms.max(age);
+            let behind = shard.dirt.oldest().into_iter().chain(numbers.in_flight_since).min();
+            let behind = behind.map_or(0, |since| now.saturating_sub(since) / 1_000);
+            status.behind_ms = status.behind_ms.max(behind);
         }
         StoreStatus::new(totals, Some(status))
     }

@@ -3,6 +3,7 @@
 //! ```text
 //! head       flags << 48 | as_of          why the row is queued, and its event time
 //! life       epoch << 40 | refresh_due    which Redis it was asserted in, when its TTL is due (ms)
+//! sent       sent_at                      when it was last sent (ms)
 //! valid      1 bit a feature              not null
 //! pending    1 bit a feature              changed since it was last sent
 //! written    1 bit a feature              believed present in Redis
@@ -35,8 +36,16 @@ pub(crate) const REPLACE: u64 = 1 << 56;
 /// It was sent to Redis at least once, so its key may be there.
 pub(crate) const SENT: u64 = 1 << 57;
 
+/// It waits for its time, because it was written a moment ago (`Spaced` has an entry).
+pub(crate) const QUEUED_SPACED: u64 = 1 << 58;
+/// An event arrived while it waited so.
+pub(crate) const ARRIVED: u64 = 1 << 59;
+/// Fields may be in Redis that are not believed to be: counts in replies tell nothing.
+pub(crate) const DOUBT: u64 = 1 << 60;
+
 /// Flags that belong to the slot and outlive the row.
-const SLOT_FLAGS: u64 = QUEUED_ARRIVAL | QUEUED_DECAY | SCHEDULED | IN_FLIGHT | STALE;
+const SLOT_FLAGS: u64 =
+    QUEUED_ARRIVAL | QUEUED_DECAY | QUEUED_SPACED | SCHEDULED | IN_FLIGHT | STALE;
 
 const AS_OF: u64 = (1 << 48) - 1;
 const DUE: u64 = (1 << 40) - 1;
@@ -54,7 +63,16 @@ impl Layout {
     }
 
     fn stride(self) -> usize {
-        2 + 3 * self.masks + self.features
+        3 + 3 * self.masks + self.features
+    }
+}
+
+/// The bits of group `group` that belong to one of `features` features.
+pub(crate) fn mask(features: usize, group: usize) -> u64 {
+    match features.saturating_sub(group * 64) {
+        0 => 0,
+        count @ 1..=63 => (1 << count) - 1,
+        _ => u64::MAX,
     }
 }
 
@@ -62,6 +80,7 @@ impl Layout {
 pub(crate) struct Row<'a> {
     head: &'a mut u64,
     life: &'a mut u64,
+    sent: &'a mut u64,
     pub(crate) valid: &'a mut [u64],
     pub(crate) pending: &'a mut [u64],
     pub(crate) written: &'a mut [u64],
@@ -111,6 +130,26 @@ impl Row<'_> {
         *self.life = (*self.life & DUE) | epoch << 40;
     }
 
+    /// When it was last sent, in ms on the store's clock.
+    pub(crate) fn sent_at(&self) -> u64 {
+        *self.sent
+    }
+
+    pub(crate) fn set_sent_at(&mut self, ms: u64) {
+        *self.sent = ms;
+    }
+
+    /// Of `features` features, those that are null as last sent are to be removed: Redis may have
+    /// them from an earlier run.
+    pub(crate) fn doubt_nulls(&mut self, features: usize) {
+        let masks = self.pending.iter_mut().zip(self.written.iter_mut()).enumerate();
+        for (group, (pending, written)) in masks {
+            *pending |= mask(features, group) & !*written;
+            *written |= mask(features, group);
+        }
+        self.set(DOUBT);
+    }
+
     /// Whether every feature is null.
     pub(crate) fn is_null(&self) -> bool {
         self.valid.iter().all(|group| *group == 0)
@@ -119,7 +158,7 @@ impl Row<'_> {
     /// Forgets the row and keeps what belongs to the slot.
     pub(crate) fn reset(&mut self) {
         *self.head &= SLOT_FLAGS;
-        *self.life = 0;
+        (*self.life, *self.sent) = (0, 0);
         for part in [&mut self.valid, &mut self.pending, &mut self.written, &mut self.values] {
             part.fill(0);
         }
@@ -168,11 +207,11 @@ impl Rows {
 #[inline]
 fn part(page: &mut [u64], at: usize, layout: Layout) -> Option<Row<'_>> {
     let words = page.chunks_exact_mut(layout.stride()).nth(at)?;
-    let [head, life, rest @ ..] = words else { return None };
+    let [head, life, sent, rest @ ..] = words else { return None };
     let (valid, rest) = rest.split_at_mut(layout.masks);
     let (pending, rest) = rest.split_at_mut(layout.masks);
     let (written, values) = rest.split_at_mut(layout.masks);
-    Some(Row { head, life, valid, pending, written, values })
+    Some(Row { head, life, sent, valid, pending, written, values })
 }
 
 #[cfg(test)]
@@ -189,6 +228,7 @@ mod tests {
                 row.set(PRESENT | SENT | QUEUED_DECAY);
                 row.set_refresh_due(u64::from(slot) + 1);
                 row.set_epoch(u64::from(slot) + 2);
+                row.set_sent_at(u64::from(slot) + 3);
                 row.valid.fill(3);
                 row.pending.fill(4);
                 row.written.fill(5);
@@ -199,6 +239,7 @@ mod tests {
                 assert_eq!(row.as_of(), u64::from(slot));
                 assert_eq!(row.refresh_due(), u64::from(slot) + 1);
                 assert_eq!(row.epoch(), u64::from(slot) + 2);
+                assert_eq!(row.sent_at(), u64::from(slot) + 3);
                 assert!(row.valid.iter().all(|w| *w == 3));
                 assert!(row.pending.iter().all(|w| *w == 4));
                 assert!(row.written.iter().all(|w| *w == 5));

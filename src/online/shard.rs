@@ -65,7 +65,7 @@ impl Shard {
             row.set_as_of(batch.as_of);
             let appeared = !row.has(PRESENT);
             if appeared {
-                appear(&mut row, entry, view, entity, dirt, ids);
+                appear(&mut row, entry, entity, dirt, ids);
                 tally.appeared += 1;
             }
             if !merge(&mut row, view, &batch.features, at, texts) && !appeared {
@@ -108,25 +108,13 @@ pub(crate) fn is_set(masks: &[u64], at: usize) -> bool {
 }
 
 /// A new row: takes the id and calls off what waits for the key.
-fn appear(
-    row: &mut Row<'_>,
-    entry: Entry,
-    view: &View,
-    entity: &mut Ids,
-    dirt: &mut Dirt,
-    ids: &dyn EntityIds,
-) {
+fn appear(row: &mut Row<'_>, entry: Entry, entity: &mut Ids, dirt: &mut Dirt, ids: &dyn EntityIds) {
     let id = ids.id(entry.slot);
     entity.acquire(entry.slot, id);
     row.set(PRESENT);
     row.set_epoch(dirt.epoch);
-    if dirt.tracked {
-        if dirt.deletions.call_off(entry.view, id) {
-            row.set(REPLACE | SENT);
-        } else if view.all_nullable {
-            // No reply might tell of fields left by an earlier run: no feature is sent for certain.
-            row.set(REPLACE);
-        }
+    if dirt.tracked && dirt.deletions.call_off(entry.view, id) {
+        row.set(REPLACE | SENT);
     }
 }
 

@@ -84,6 +84,11 @@ pub struct RedisStatus {
     pub oldest_dirty_ms: u64,
     /// Whether all rows are being written again, because Redis lost its memory or is another one.
     pub reasserting: bool,
+    /// How old the oldest change is that Redis does not have, in ms, whatever it waits for.
+    pub behind_ms: u64,
+    /// How long a row that was just written waits to be written again, in ms; 0 while few commands
+    /// are sent. Such rows are among the dirty ones, and not late before their time has come.
+    pub spacing_ms: u64,
     /// Rows acknowledged.
     pub rows_written: ByCause,
     /// Commands for rows changed by arrivals, and their deletions; without TTL refreshes.

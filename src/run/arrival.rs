@@ -69,6 +69,11 @@ fn note(batch: &mut RawBatch, now_ns: u64, wall: Option<EventTime>) {
     }
 }
 
+/// The machine's clock; 0 when it stands before the epoch, so that the frontier bounds the live clock.
+pub(super) fn machine_clock() -> EventTime {
+    wall_ms().unwrap_or(0)
+}
+
 /// Milliseconds since the epoch; `None` when the clock stands before it.
 fn wall_ms() -> Option<EventTime> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;

@@ -5,7 +5,8 @@
 //! nobody waits for it any more: a transaction that is never ended must not keep a job from being
 //! ready. Any other partition has when
 //! its reader stood at its end. When all have, what was read by then must still be computed: the
-//! job has caught up once every worker's live clock has reached the newest event read by then.
+//! job has caught up once every worker's live clock has reached the greatest clock of the partitions
+//! by then, or what bounds it.
 //! Every one of these stays so once it was seen.
 
 use crate::engine::Observer;
@@ -25,8 +26,8 @@ pub(super) struct CatchUp(Mutex<Seen>);
 #[derive(Debug, Default)]
 struct Seen {
     partitions: BTreeSet<PartitionId>,
-    /// The newest event that had been read when all partitions had reached their ends.
-    newest: Option<EventTime>,
+    /// The greatest clock of the partitions when all of them had reached their ends.
+    clock: Option<EventTime>,
     ready: bool,
 }
 
@@ -56,12 +57,16 @@ impl CatchUp {
                     && partitions.iter().all(|partition| partition.caught_up)
             }
         };
-        if reached && seen.newest.is_none() {
-            seen.newest = Some(progress.values().map(|p| p.newest).max().unwrap_or(0));
+        if reached && seen.clock.is_none() {
+            seen.clock = Some(progress.values().map(|p| p.clock).max().unwrap_or(0));
         }
-        let computed = |newest| observer.metrics.iter().all(|w| w.live_clock.get() >= newest);
-        seen.ready |= seen.newest.is_some_and(computed);
-        let reason = (!seen.ready).then(|| reason(kafka, &partitions, seen.newest.is_some()));
+        // A live clock that waits for the machine's has nothing left to compute.
+        let computed = |clock: EventTime| {
+            let mut workers = observer.metrics.iter();
+            workers.all(|w| w.live_clock.get() >= clock.min(w.live_cap.get()))
+        };
+        seen.ready |= seen.clock.is_some_and(computed);
+        let reason = (!seen.ready).then(|| reason(kafka, &partitions, seen.clock.is_some()));
         Readiness { ready: seen.ready, reason, partitions }
     }
 }

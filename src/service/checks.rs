@@ -13,12 +13,15 @@
 //!
 //! Bound: a check holds a few numbers a source or sink of the job.
 
+pub(super) mod clocks;
 pub(super) mod pending;
+mod recent;
 pub(super) mod refused;
 
 use crate::config::HealthSettings;
 use crate::http::{Component, Part, State};
 use crate::metrics::snapshot::{DegradedSnapshot, OnlineSnapshot, RefusedSnapshot};
+use clocks::Clocks;
 use pending::Pending;
 use refused::Refused;
 use std::collections::BTreeMap;
@@ -64,6 +67,7 @@ pub(super) trait HealthCheck {
 /// All checks.
 #[derive(Debug)]
 pub(super) struct Checks {
+    clocks: Clocks,
     pending: Pending,
     refused: Refused,
     /// The texts of what was found when the job last observed itself.
@@ -73,6 +77,7 @@ pub(super) struct Checks {
 impl Checks {
     pub fn new(settings: &HealthSettings) -> Self {
         Checks {
+            clocks: Clocks::default(),
             pending: Pending::new(settings.pending_after),
             refused: Refused::new(settings.refused_share, settings.refused_over),
             known: Mutex::default(),
@@ -81,7 +86,7 @@ impl Checks {
 
     /// What needs attention, in the order of `/health`.
     pub fn look(&self, moment: &Moment<'_>) -> Vec<Finding> {
-        let checks: [&dyn HealthCheck; 2] = [&self.refused, &self.pending];
+        let checks: [&dyn HealthCheck; 3] = [&self.refused, &self.clocks, &self.pending];
         checks.iter().flat_map(|check| check.look(moment)).collect()
     }
 

@@ -52,12 +52,15 @@ fn complete_after(
 mod tests {
     use super::*;
     use tidemark_operators::ingest::reader::Standing;
+    use tidemark_operators::metrics::Ahead;
 
     fn partition(partition: u32, first: EventTime) -> PartitionProgress {
         PartitionProgress {
             id: PartitionId { source: 0, partition },
             watermark: 0,
+            clock: first,
             newest: first,
+            ahead: Ahead::default(),
             first,
             next_offset: 0,
             idle: false,

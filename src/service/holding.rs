@@ -58,13 +58,16 @@ pub(super) fn holding(
 mod tests {
     use super::*;
     use crate::metrics::snapshot::KafkaPartition;
+    use tidemark_operators::metrics::Ahead;
     use tidemark_operators::origin::PartitionId;
 
     fn progress(partition: u32, watermark: u64) -> PartitionProgress {
         PartitionProgress {
             id: PartitionId { source: 0, partition },
             watermark,
+            clock: watermark,
             newest: watermark,
+            ahead: Ahead::default(),
             first: 1,
             next_offset: 7,
             idle: false,

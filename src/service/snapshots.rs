@@ -70,6 +70,8 @@ fn in_redis(rows: u64, redis: RedisStatus) -> OnlineSnapshot {
         rows_coalesced: redis.coalesced,
         rows_pending: redis.dirty,
         oldest_pending_ms: redis.oldest_dirty_ms,
+        behind_ms: redis.behind_ms,
+        spacing_ms: redis.spacing_ms,
         pipelines_ok: redis.pipelines,
         pipelines_failed: redis.retries,
         rows_flushed: redis.flushed,

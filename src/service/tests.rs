@@ -14,6 +14,7 @@ fn service() -> Service {
         workers: 1,
         limits: Limits::default(),
         live_idle: None,
+        machine_clock: None,
         sealing: Sealing::None,
         online: Online::EveryStep,
     };
@@ -25,7 +26,9 @@ fn at(next_offset: u64, caught_up: bool) -> PartitionProgress {
     PartitionProgress {
         id: PartitionId { source: 0, partition: 0 },
         watermark: 1_700_000_000_000,
+        clock: 1_700_000_005_000,
         newest: 1_700_000_005_000,
+        ahead: tidemark_operators::metrics::Ahead::default(),
         first: 1_700_000_000_000,
         next_offset,
         idle: false,

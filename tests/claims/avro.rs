@@ -200,6 +200,7 @@ fn run<S: Schemas + 'static>(
         workers: 1,
         limits: Limits::default(),
         live_idle: None,
+        machine_clock: None,
         sealing: Sealing::Lines,
         online: Online::Off,
     };

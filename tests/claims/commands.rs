@@ -127,10 +127,11 @@ fn letter(offset: u64, reason: Reason) -> DeadLetter {
         value: Some(b"{\"card_id\":\"card_1\"}".to_vec()),
         reason,
         event_time: late.then_some(1_700_000_000_000),
+        field_time: late.then_some(1_700_000_540_000),
+        arrival: late.then_some(1_699_999_995_000),
         watermark: 1_700_000_007_200,
         late_by: late.then_some(7_200),
         idle_floor: false,
-        arrived_at: None,
         error: (!late).then(|| "field \"timestamp\": missing".to_owned()),
     }
 }

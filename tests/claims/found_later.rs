@@ -79,6 +79,7 @@ fn a_partition_found_later_starts_at_the_frontier_and_its_letters_say_so() {
         workers: 1,
         limits: Limits::default(),
         live_idle: None,
+        machine_clock: None,
         sealing: Sealing::Lines,
         online: Online::Off,
     };

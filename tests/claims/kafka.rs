@@ -293,7 +293,8 @@ fn only_a_time_given_by_the_broker_is_passed_on() {
             if let Poll::Records(batch) = worker.readers[0].poll() {
                 assert!(batch.read_at.is_some_and(|at| at >= before));
                 for record in &batch.records {
-                    assert_eq!(record.appended_at.is_some_and(|at| at >= before), appended);
+                    assert!(record.timestamp.is_some_and(|at| at >= before));
+                    assert_eq!(record.broker_time, appended);
                     seen += 1;
                 }
             }
@@ -476,10 +477,11 @@ fn letter(topic: &str, partition: u32, offset: u64) -> DeadLetter {
         value: Some(b"{\"amount\":\xc3\x28}".to_vec()),
         reason: Reason::Late,
         event_time: Some(1_700_000_000_000),
+        field_time: Some(1_700_000_060_000),
+        arrival: Some(1_699_999_995_000),
         watermark: 1_700_000_005_000,
         late_by: Some(5_000),
         idle_floor: true,
-        arrived_at: Some(1_700_000_009_000),
         error: None,
     }
 }
@@ -523,7 +525,7 @@ fn a_dead_letter_keeps_key_and_value_untouched_and_says_the_rest_in_headers() {
     sink.push(letter(&topic, 2, 41));
     let error = Some("field 'amount' is missing".to_owned());
     let (reason, late_by) = (Reason::Malformed, None);
-    let (event_time, arrived_at) = (None, None);
+    let (event_time, field_time, arrival) = (None, None, None);
     let bare = letter(&topic, 2, 42);
     sink.push(DeadLetter {
         key: None,
@@ -532,7 +534,8 @@ fn a_dead_letter_keeps_key_and_value_untouched_and_says_the_rest_in_headers() {
         reason,
         late_by,
         event_time,
-        arrived_at,
+        field_time,
+        arrival,
         ..bare
     });
     // Larger than brokers take by default.
@@ -554,10 +557,11 @@ fn a_dead_letter_keeps_key_and_value_untouched_and_says_the_rest_in_headers() {
         ("partition", "2"),
         ("offset", "41"),
         ("event_time", "1700000000000"),
+        ("field_time", "1700000060000"),
+        ("arrival", "1699999995000"),
         ("watermark", "1700000005000"),
         ("late_by_ms", "5000"),
         ("idle_floor", "true"),
-        ("arrived_at", "1700000009000"),
     ];
     let expected = expected.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
     assert_eq!(*headers, expected);

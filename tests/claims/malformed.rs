@@ -104,7 +104,7 @@ fn every_malformed_record_becomes_one_dead_letter_with_its_bytes() {
             offset,
             key: Some(start..middle),
             value: value.map(|_| middle..batch.bytes.len()),
-            appended_at: None,
+            ..RawRecord::default()
         });
     };
     // Between good ones, so that none does harm to its neighbours.
@@ -192,34 +192,36 @@ fn a_record_too_far_ahead_of_its_arrival_is_a_dead_letter_and_moves_nothing() {
         record(T, Some(T)),
         record(T + 60_001, Some(T)),
         record(T + 60_000, Some(T)),
-        // Late by one, and by nothing: the future record has not moved the watermark.
-        record(T + 58_999, Some(T)),
-        record(T + 59_000, Some(T)),
-        // Without an arrival of its own the log's append time is asked, then the time of reading.
-        record(T + 200_000, None),
+        // Late by one, and by nothing: neither of the two before has moved the watermark.
+        record(T - 1_001, Some(T)),
+        record(T - 1_000, Some(T)),
+        // Without an arrival of its own a record has its timestamp.
         record(T + 200_000, None),
         record(T + 200_000, Some(T + 190_000)),
+        // Without either nothing is known: when it is read decides nothing.
+        record(T + 300_000, None),
     ];
     let Step::Records(mut batch) = records(0, &values) else { unreachable!() };
-    batch.read_at = Some(T + 100_000);
-    batch.records[6].appended_at = Some(T + 139_999);
-    batch.records[7].appended_at = Some(T);
+    batch.read_at = Some(T);
+    batch.records[5].timestamp = Some(T + 139_999);
+    batch.records[6].timestamp = Some(T);
     let outcome = run(&plan, Limits::default(), None, vec![vec![Step::Records(batch)]]);
     let letters = outcome.dead.iter();
     let letters: Vec<_> = letters
-        .map(|d| (d.offset, d.reason, d.event_time, d.late_by, d.arrived_at, d.watermark))
+        .map(|d| {
+            (d.offset, d.reason, d.event_time, d.field_time, d.late_by, d.arrival, d.watermark)
+        })
         .collect();
-    let (first, second) = (T - 1_000, T + 59_000);
+    let wm = T - 1_000;
     assert_eq!(
         letters,
         [
-            (1, Reason::Future, Some(T + 60_001), None, Some(T), first),
-            (3, Reason::Late, Some(T + 58_999), Some(1), None, second),
-            (5, Reason::Future, Some(T + 200_000), None, Some(T + 100_000), second),
-            (6, Reason::Future, Some(T + 200_000), None, Some(T + 139_999), second),
+            (1, Reason::Future, Some(T + 1_000), Some(T + 60_001), None, Some(T), wm),
+            (3, Reason::Late, Some(T - 1_001), Some(T - 1_001), Some(1), Some(T), wm),
+            (5, Reason::Future, Some(T + 140_999), Some(T + 200_000), None, Some(T + 139_999), wm),
         ]
     );
-    assert_eq!(outcome.verdicts, [4, 1, 3, 0]);
+    assert_eq!(outcome.verdicts, [5, 1, 2, 0]);
     assert!(outcome.dead.iter().all(|d| d.value.as_deref() == Some(&values[d.offset as usize])));
     let errors = outcome.dead.iter().filter(|d| d.reason == Reason::Future);
     errors.for_each(|d| assert!(d.error.as_deref().unwrap().contains("max_future_skew"), "{d:?}"));

@@ -173,6 +173,7 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
         workers: run.workers,
         limits: run.limits,
         live_idle: None,
+        machine_clock: None,
         sealing: Sealing::Lines,
         online: run.online,
     };

@@ -722,6 +722,117 @@ fn while_held_nothing_is_written_and_keys_of_an_earlier_run_are_put_right() {
     world.check_redis(&store, &mut client);
 }
 
+/// How often Redis has executed a command.
+fn calls(client: &mut redis::Connection, command: &str) -> u64 {
+    let stats: String = redis::cmd("INFO").arg("commandstats").query(client).unwrap();
+    let line = stats.lines().find_map(|l| l.strip_prefix(&format!("cmdstat_{command}:calls=")));
+    line.and_then(|l| l.split(',').next()).map_or(0, |count| count.parse().unwrap())
+}
+
+#[test]
+fn a_restart_costs_a_key_one_hset_and_one_pexpire_and_a_hdel_where_something_is_null() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    let earlier = Redis::start(&plan(DAY), WORKERS, settings(&server), false).unwrap();
+    let mut world = World::new(plan(DAY), &earlier, 19);
+    for _ in 0..200 {
+        world.random_batch(60);
+    }
+    settle(&earlier);
+    earlier.close(HANG).unwrap();
+    // Other values, other nulls.
+    let rows: Vec<_> = world.twin.keys().cloned().collect();
+    let store = Redis::start(&plan(DAY), WORKERS, settings(&server), true).unwrap();
+    world.sinks = (0..WORKERS).map(|worker| store.writer(worker)).collect();
+    world.twin.clear();
+    for (view, id) in rows {
+        let count = world.plan.view(view).unwrap().features.len();
+        let row = (0..count).map(|at| world.random_value(view, at)).collect();
+        world.write(view, Cause::Arrival, &[(id, Some(row))]);
+    }
+    let names = ["hset", "pexpire", "hdel", "del"];
+    let before = names.map(|name| calls(&mut client, name));
+    let old: usize = dump(&mut client).len();
+    store.release();
+    world.check_redis(&store, &mut client);
+    let [hset, pexpire, hdel, del] = names.map(|name| calls(&mut client, name));
+    let grown = [hset - before[0], pexpire - before[1], hdel - before[2], del - before[3]];
+    let keys = world.expected().len() as u64;
+    let with_nulls = world.twin.values().filter(|row| row.values.contains(&Value::Null)).count();
+    assert!(old > 100 && with_nulls > 50, "{old} {with_nulls}");
+    assert_eq!([grown[0], grown[1], grown[3]], [keys, keys, 0]);
+    assert!(grown[2] <= with_nulls as u64, "{} {with_nulls}", grown[2]);
+    assert_eq!(redis_status(&store).healed, 0);
+    // With nothing there before, nothing has to be removed but from keys that tell nothing.
+    store.close(HANG).unwrap();
+    redis::cmd("FLUSHALL").exec(&mut client).unwrap();
+    let before = names.map(|name| calls(&mut client, name));
+    let fresh = Redis::start(&plan(DAY), WORKERS, settings(&server), false).unwrap();
+    world.sinks = (0..WORKERS).map(|worker| fresh.writer(worker)).collect();
+    let rows: Vec<_> = world.twin.iter().filter(|((view, _), _)| *view != 1).collect();
+    let rows: Vec<_> = rows.into_iter().map(|(key, row)| (key.clone(), row.clone())).collect();
+    for ((view, id), row) in &rows {
+        world.write(*view, Cause::Arrival, &[(id.clone(), Some(row.values.clone()))]);
+    }
+    settle(&fresh);
+    let grown: Vec<u64> =
+        names.iter().zip(before).map(|(name, before)| calls(&mut client, name) - before).collect();
+    assert_eq!(grown, [rows.len() as u64, rows.len() as u64, 0, 0]);
+}
+
+#[test]
+fn a_field_that_no_feature_has_is_gone_once_the_ttl_was_refreshed() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    redis::cmd("HSET").arg("features:card:a:stats").arg("gone").arg("1").exec(&mut client).unwrap();
+    let settings = RedisSettings { ttl: Some(1_000), ..settings(&server) };
+    let store = Redis::start(&plan(DAY), WORKERS, settings, false).unwrap();
+    let mut world = World::new(plan(DAY), &store, 20);
+    world.write(0, Cause::Arrival, &[(b"a".to_vec(), int_row(1))]);
+    wait_until(&store, "the key to be replaced", |s| s.healed == 1);
+    world.check_redis(&store, &mut client);
+}
+
+#[test]
+fn a_row_that_changes_all_the_time_waits_above_write_rate_and_others_do_not() {
+    let server = servers::Redis::start(&[]);
+    let wait = Duration::from_secs(86_400);
+    let settings = RedisSettings { write_rate: 1, write_spacing_max: wait, ..settings(&server) };
+    let store = Redis::start(&plan(DAY), WORKERS, settings, false).unwrap();
+    let mut world = World::new(plan(DAY), &store, 21);
+    let mut value = 0;
+    let started = Instant::now();
+    while redis_status(&store).spacing_ms < 20_000 {
+        value += 1;
+        world.write(0, Cause::Arrival, &[(b"busy".to_vec(), int_row(value))]);
+        assert!(started.elapsed() < HANG, "{:?}", redis_status(&store));
+        std::thread::sleep(Duration::from_millis(1));
+        if started.elapsed() > Duration::from_millis(500) {
+            // One row waits by now: others keep the commands coming.
+            let id = format!("b{}", value % 50).into_bytes();
+            world.write(0, Cause::Arrival, &[(id, int_row(value))]);
+        }
+    }
+    world.write(0, Cause::Arrival, &[(b"busy".to_vec(), int_row(-1))]);
+    world.write(0, Cause::Arrival, &[(b"quiet".to_vec(), int_row(1))]);
+    let mut client = server.client();
+    let quiet = || -> Option<i64> {
+        let mut client = server.client();
+        redis::cmd("HGET").arg("features:card:quiet:stats").arg("int_0").query(&mut client).unwrap()
+    };
+    while quiet() != Some(1) {
+        assert!(started.elapsed() < HANG);
+    }
+    let held: i64 =
+        redis::cmd("HGET").arg("features:card:busy:stats").arg("int_0").query(&mut client).unwrap();
+    assert!(held > 0);
+    let status = redis_status(&store);
+    assert!(status.dirty > 0 && status.behind_ms >= status.oldest_dirty_ms, "{status:?}");
+    // The end does not wait.
+    store.close(HANG).unwrap();
+    assert_eq!(dump(&mut client), world.expected());
+}
+
 #[test]
 fn closing_reports_what_could_not_be_written() {
     let server = servers::Redis::planned();

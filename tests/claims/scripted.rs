@@ -5,7 +5,7 @@ use crate::memory::{Letters, Lines, Rows, Verdicts, verdicts};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tidemark::engine::{self, Observer, Online, Parts, Settings};
+use tidemark::engine::{self, MachineClock, Observer, Online, Parts, Settings};
 use tidemark::memory_partition::GivenPartitions;
 use tidemark::source::Waker;
 use tidemark_operators::entity_windows::Sealing;
@@ -144,12 +144,24 @@ pub fn run(
     live_idle: Option<u64>,
     scripts: Vec<Vec<Step>>,
 ) -> Outcome {
+    run_until(plan, limits, live_idle, None, scripts)
+}
+
+/// The same with a live clock that does not run ahead of the machine's.
+pub fn run_until(
+    plan: &Arc<Plan>,
+    limits: Limits,
+    live_idle: Option<u64>,
+    machine_clock: Option<MachineClock>,
+    scripts: Vec<Vec<Step>>,
+) -> Outcome {
     crate::memory::fail_fast();
     let settings = Settings {
         plan: Arc::clone(plan),
         workers: 1,
         limits,
         live_idle,
+        machine_clock,
         sealing: Sealing::Lines,
         online: Online::EveryStep,
     };

@@ -11,7 +11,10 @@ use std::fmt::Write as _;
 /// One transaction of the twin's world.
 #[derive(Clone, Debug)]
 pub struct Event {
+    /// The time of the event: what its record says, or less.
     pub ts: u64,
+    /// What time its record says it is.
+    pub clock: u64,
     pub source: usize,
     /// Its place in the world's log.
     pub partition: usize,
@@ -84,10 +87,21 @@ pub struct View {
     pub features: Vec<Feature>,
 }
 
+/// What the job says of events ahead of their arrival.
+#[derive(Clone, Copy, Debug)]
+pub enum MaxAhead {
+    /// Nothing: as far as they may be out of order.
+    Unsaid,
+    Anything,
+    Most(u64),
+}
+
 /// A job and its history.
 #[derive(Clone, Debug)]
 pub struct World {
     pub out_of_orderness: u64,
+    /// `None`: the records do not say when they arrived.
+    pub max_ahead: Option<MaxAhead>,
     pub views: Vec<View>,
     /// Partitions belong to the sources in turn. Of the second one only cards are told, under
     /// another name, and no points.
@@ -136,7 +150,8 @@ impl World {
         World::of_sources(seed, 1)
     }
 
-    /// The same over one or two sources.
+    /// The same over one or two sources. In half of them records say when they arrived: most of them
+    /// a little later than they happened, but some have fast clocks, some slow stamps.
     pub fn of_sources(seed: u64, sources: usize) -> World {
         let mut rng = SmallRng::seed_from_u64(seed);
         let entities = ["card", "user", "card"];
@@ -155,8 +170,29 @@ impl World {
             }
         }
         let out_of_orderness = [0, 3, 30, 300][rng.random_range(0..4)];
-        let log = history(&mut rng, out_of_orderness, sources);
-        World { out_of_orderness, views, sources, log }
+        let mut log = history(&mut rng, out_of_orderness, sources);
+        let mut rng = SmallRng::seed_from_u64(seed ^ 0xa4ead);
+        let max_ahead = match rng.random_range(0..6) {
+            0 => Some(MaxAhead::Unsaid),
+            1 => Some(MaxAhead::Anything),
+            2 => Some(MaxAhead::Most([0, 7, 100][rng.random_range(0..3)])),
+            _ => None,
+        };
+        if max_ahead.is_some() {
+            log.iter_mut().flatten().for_each(|record| arrive(&mut rng, record));
+        }
+        World { out_of_orderness, max_ahead, views, sources, log }
+    }
+
+    /// What the job says of arrivals.
+    fn arrival(&self) -> String {
+        let Some(most) = self.max_ahead else { return String::new() };
+        let most = match most {
+            MaxAhead::Unsaid => String::new(),
+            MaxAhead::Anything => "max_ahead = \"none\"\n".to_owned(),
+            MaxAhead::Most(most) => format!("max_ahead = \"{most}ms\"\n"),
+        };
+        format!("arrival_field = \"seen\"\n{most}")
     }
 
     /// The job file.
@@ -164,11 +200,12 @@ impl World {
         let mut text = format!(
             "[job]\nname = \"twin\"\n[sources.t]\nfiles = [\"memory\"]\n\
              time = {{ field = \"ts\", unit = \"ms\" }}\nout_of_orderness = \"{}ms\"\n\
-             event_time_min = \"1970-01-01T00:00:00Z\"\n\
+             event_time_min = \"1970-01-01T00:00:00Z\"\n{}\
              [sources.t.fields]\ncard = \"string?\"\nuser = \"string?\"\namount = \"decimal?\"\n\
              points = \"int?\"\ncountry = \"string?\"\ngood = \"bool?\"\n\
              [entities.user]\nkey = \"user\"\n",
-            self.out_of_orderness
+            self.out_of_orderness,
+            self.arrival()
         );
         if self.sources == 1 {
             text.push_str("[entities.card]\nkey = \"card\"\n");
@@ -177,10 +214,11 @@ impl World {
                 text,
                 "[entities.card]\nkeys = {{ t = \"card\", u = \"holder\" }}\n\
                  [sources.u]\nfiles = [\"memory\"]\ntime = {{ field = \"ts\", unit = \"ms\" }}\n\
-                 out_of_orderness = \"{}ms\"\nevent_time_min = \"1970-01-01T00:00:00Z\"\n\
+                 out_of_orderness = \"{}ms\"\nevent_time_min = \"1970-01-01T00:00:00Z\"\n{}\
                  [sources.u.fields]\nholder = {{ type = \"string\", path = \"card\" }}\n\
                  amount = \"decimal?\"\ncountry = \"string?\"\ngood = \"bool?\"\n",
-                self.out_of_orderness
+                self.out_of_orderness,
+                self.arrival()
             );
         }
         for (at, view) in self.views.iter().enumerate() {
@@ -202,14 +240,14 @@ impl World {
     pub fn judge(&self) -> (Vec<Event>, Vec<(usize, usize, u64)>) {
         let (mut accepted, mut late) = (Vec::new(), Vec::new());
         for (partition, records) in self.log.iter().enumerate() {
-            let mut newest = None;
+            let mut clock = None;
             for (offset, record) in records.iter().enumerate() {
-                let event = parse(record, partition, offset, self.sources);
-                let watermark = newest.map_or(0, |n: u64| n.saturating_sub(self.out_of_orderness));
+                let event = self.parse(record, partition, offset);
+                let watermark = clock.map_or(0, |c: u64| c.saturating_sub(self.out_of_orderness));
                 if event.ts < watermark {
                     late.push((partition, offset, watermark - event.ts));
                 } else {
-                    newest = newest.max(Some(event.ts));
+                    clock = clock.max(Some(event.clock));
                     accepted.push(event);
                 }
             }
@@ -222,6 +260,8 @@ impl World {
     pub fn sealed(&self, accepted: &[Event]) -> String {
         let mut lines = String::new();
         for event in accepted {
+            // A sealed row knows what lies up to it.
+            let known = &accepted[..accepted.partition_point(|e| e.ts <= event.ts)];
             for (at, view) in self.views.iter().enumerate() {
                 let Some(id) = view.key(event) else { continue };
                 if !view.filter.holds(event) {
@@ -236,14 +276,15 @@ impl World {
                     ["t", "u"][event.source],
                     event.partition / self.sources,
                     event.offset,
-                    self.row(at, &self.histories(at, accepted, id), event.ts)
+                    self.row(at, &self.histories(at, known, id), event.ts)
                 );
             }
         }
         lines
     }
 
-    /// The live rows at `clock` over `accepted`.
+    /// The live rows at `clock` over `accepted`: what lies ahead of the clock counts already, but in
+    /// windows with a delay.
     pub fn live(&self, accepted: &[Event], clock: u64) -> BTreeMap<String, String> {
         let mut rows = BTreeMap::new();
         for (at, view) in self.views.iter().enumerate() {
@@ -373,6 +414,12 @@ impl Feature {
         self.is_of_session() || others.contains(&self.aggregate)
     }
 
+    /// Whether an event that is known at `t` is in the window then.
+    fn inside(&self, e: &Event, t: u64) -> bool {
+        let entered = self.delay == 0 || e.ts + self.delay <= t;
+        entered && t < e.ts + self.delay + self.window
+    }
+
     /// How long an event is seen.
     fn extent(&self) -> u64 {
         self.delay + self.window + u64::from(self.is_of_session())
@@ -391,7 +438,7 @@ impl Feature {
         if Feature::is_of_latest(self.aggregate) {
             return self.last(history, t);
         }
-        let inside = |e: &&&Event| e.ts + self.delay <= t && t < e.ts + self.delay + self.window;
+        let inside = |e: &&&Event| self.inside(e, t);
         let all: Vec<&Event> = history.iter().filter(inside).copied().collect();
         let events: Vec<&Event> = all.iter().copied().filter(|e| self.filter.holds(e)).collect();
         let numbers = events.iter().filter_map(|e| match self.of {
@@ -427,7 +474,7 @@ impl Feature {
 
     fn last(&self, history: &[&Event], t: u64) -> String {
         let null = "null".to_owned();
-        let seen = history.iter().filter(|e| e.ts <= t && self.filter.holds(e));
+        let seen = history.iter().filter(|e| self.filter.holds(e));
         let mut newest = seen.rev();
         let Some(latest) = newest.next().filter(|e| t < e.ts + self.window) else { return null };
         match (self.aggregate, newest.next()) {
@@ -508,12 +555,46 @@ fn record(rng: &mut SmallRng, ts: u64, of_card: bool) -> Record {
     json.into_bytes()
 }
 
-fn parse(record: &[u8], partition: usize, offset: usize, sources: usize) -> Event {
-    let json: serde_json::Value = serde_json::from_slice(record).unwrap();
+/// Lets a record say when it arrived.
+fn arrive(rng: &mut SmallRng, record: &mut Record) {
+    let text = String::from_utf8(std::mem::take(record)).unwrap();
+    let (ts, rest) = text["{\"ts\":".len()..].split_once([',', '}']).unwrap();
+    let rest = if rest.is_empty() { "}".to_owned() } else { format!(",{rest}") };
+    let ts: u64 = ts.parse().unwrap();
+    let far = [5, 100, 2_000][rng.random_range(0..3)];
+    let (ts, seen) = match rng.random_range(0..20) {
+        0..13 => (ts, Some(ts + rng.random_range(0..20))),
+        // A fast clock.
+        13..17 => (ts + rng.random_range(1..far), Some(ts)),
+        // A slow stamp.
+        17 => (ts, Some(ts - rng.random_range(0..far))),
+        _ => (ts, None),
+    };
+    let seen = seen.map_or(String::new(), |seen| format!(",\"seen\":{seen}"));
+    *record = format!("{{\"ts\":{ts}{seen}{rest}").into_bytes();
+}
+
+impl World {
+    fn parse(&self, record: &[u8], partition: usize, offset: usize) -> Event {
+        let json: serde_json::Value = serde_json::from_slice(record).unwrap();
+        let ts = json["ts"].as_u64().unwrap();
+        let seen = json["seen"].as_u64().filter(|_| self.max_ahead.is_some());
+        let latest = match (seen, self.max_ahead) {
+            (Some(seen), Some(MaxAhead::Unsaid)) => seen + self.out_of_orderness,
+            (Some(seen), Some(MaxAhead::Most(most))) => seen + most,
+            _ => u64::MAX,
+        };
+        let event = event(&json, partition, offset, self.sources);
+        Event { ts: ts.min(latest), clock: ts.min(seen.unwrap_or(ts)), ..event }
+    }
+}
+
+fn event(json: &serde_json::Value, partition: usize, offset: usize, sources: usize) -> Event {
     let source = partition % sources;
     let text = |key: &str| json[key].as_str().map(str::to_owned);
     Event {
-        ts: json["ts"].as_u64().unwrap(),
+        ts: 0,
+        clock: 0,
         source,
         partition,
         offset,

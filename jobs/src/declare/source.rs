@@ -1,5 +1,6 @@
 //! `[sources.NAME]`: where events come from and what they consist of.
 
+mod arrival;
 mod fields;
 mod lookups;
 
@@ -9,7 +10,7 @@ pub(crate) use lookups::{Asked, LookupDeclared};
 
 use crate::document::{At, Table, quantity};
 use crate::times;
-use tidemark_operators::plan::{Format, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{Arrival, Format, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{
     DAY, EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT, MINUTE, Millis, SECOND,
 };
@@ -33,10 +34,11 @@ pub(crate) struct SourceDeclared {
     pub(crate) schema_wait: Millis,
     pub(crate) start: Start,
     pub(crate) time: TimeField,
-    pub(crate) arrival: Option<TimeField>,
+    pub(crate) arrival: Arrival,
     pub(crate) earliest: EventTime,
     pub(crate) latest: EventTime,
     pub(crate) out_of_orderness: Millis,
+    pub(crate) max_ahead: Option<Millis>,
     pub(crate) idle_after: Millis,
     pub(crate) hold_max: Millis,
     pub(crate) max_future_skew: Option<Millis>,
@@ -66,11 +68,13 @@ impl SourceDeclared {
         table.need("time");
         let unknown = TimeField { path: Vec::new(), unit: TimeUnit::Ms };
         let time = time_field(&mut table, "time", TimeUnit::Ms).unwrap_or(unknown);
-        let arrival = time_field(&mut table, "arrival_field", time.unit);
+        let arrival = arrival::arrival(&mut table, time.unit);
         let (earliest, latest) = event_range(&mut table);
         let millis = |at: Option<At<Millis>>| at.map(|at| at.value);
         table.need("out_of_orderness");
         let out_of_orderness = millis(table.duration("out_of_orderness", 0..=30 * DAY));
+        let out_of_orderness = out_of_orderness.unwrap_or(5 * MINUTE);
+        let max_ahead = arrival::max_ahead(&mut table, &arrival, out_of_orderness);
         let (idle_after, hold_max) = holding(&mut table);
         let max_future_skew = millis(table.duration("max_future_skew", 0..=366 * DAY));
         let description = table.text("description").map(|text| text.value).unwrap_or_default();
@@ -91,7 +95,8 @@ impl SourceDeclared {
             arrival,
             earliest,
             latest,
-            out_of_orderness: out_of_orderness.unwrap_or(5 * MINUTE),
+            out_of_orderness,
+            max_ahead,
             idle_after,
             hold_max,
             max_future_skew,

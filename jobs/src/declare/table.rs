@@ -4,8 +4,8 @@ use super::name;
 use super::source::{event_range, holding, time_field, type_named};
 use crate::document::{At, Table};
 use tidemark_operators::plan::{
-    FieldPlan, Format, Matching, SourcePlan, Start, TableColumn, TableFrom, TablePlan, TimeField,
-    TimeUnit,
+    Arrival, FieldPlan, Format, Matching, SourcePlan, Start, TableColumn, TableFrom, TablePlan,
+    TimeField, TimeUnit,
 };
 use tidemark_operators::time::{DAY, Millis, SECOND};
 use tidemark_operators::value::Type;
@@ -180,12 +180,13 @@ fn from_topic(
             schema_wait: 0,
             start: Start::Earliest,
             time,
-            arrival: None,
+            arrival: Arrival::Unknown,
             earliest,
             latest,
             out_of_orderness: out_of_orderness.map_or(0, |at| at.value),
             idle_after,
             hold_max,
+            max_ahead: None,
             max_future_skew: None,
             fields: fields.collect(),
             predicates: Vec::new(),

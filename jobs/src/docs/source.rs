@@ -8,7 +8,7 @@ use crate::document::quantity::show_duration;
 use crate::job::{Job, SourceText};
 use crate::report::shown_start;
 use crate::times;
-use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit};
+use tidemark_operators::plan::{Arrival, FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 
 /// What the job reads: a section for each source.
@@ -107,12 +107,13 @@ fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
     facts.push(("Format", format.to_owned()));
     facts.push(("Event time", written(&source.time)));
     let length = show_duration(source.out_of_orderness);
-    facts.push(("Out of order", format!("an event may be up to {length} behind its partition's newest; further behind it is late")));
-    if let Some(skew) = source.max_future_skew {
-        let arrival = source.arrival.as_ref().map(|it| format!(", {},", written(it)));
-        let (skew, arrival) = (show_duration(skew), arrival.unwrap_or_default());
-        facts.push(("Future", format!("an event may be up to {skew} ahead of its arrival{arrival}; further ahead it is put aside")));
-    }
+    facts.push((
+        "Out of order",
+        format!(
+            "an event may be up to {length} behind its partition's clock; further behind it is late"
+        ),
+    ));
+    facts.extend(arrival(source));
     if (source.earliest, source.latest) != (EARLIEST_DEFAULT, LATEST_DEFAULT) {
         let (from, to) = (times::show(source.earliest), times::show(source.latest));
         facts.push(("Event times", format!("from {from} to {to}")));
@@ -122,6 +123,33 @@ fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
         "Idle",
         format!("a partition that has been silent for {idle} no longer holds back the others; nor does one whose records have not moved its clock for {hold}, or that has stood before an open transaction for as long"),
     ));
+    facts
+}
+
+/// When records arrive, and what that means for their times.
+fn arrival(source: &SourcePlan) -> Vec<(&'static str, String)> {
+    let arrival = match &source.arrival {
+        Arrival::Field(field) => written(field),
+        Arrival::Timestamp if source.topic.is_some() => "the record's timestamp".to_owned(),
+        Arrival::Timestamp | Arrival::Unknown => return Vec::new(),
+    };
+    let ahead = match source.max_ahead {
+        Some(ahead) => {
+            let ahead = show_duration(ahead);
+            format!("an event's time is at most {ahead} ahead of it, whatever its field says")
+        }
+        None => "an event's time is what its field says, however far ahead of it".to_owned(),
+    };
+    let mut facts = vec![("Arrival", format!("{arrival}; {ahead}; clocks follow it"))];
+    if let Some(skew) = source.max_future_skew {
+        let skew = show_duration(skew);
+        facts.push((
+            "Future",
+            format!(
+                "an event more than {skew} ahead of its arrival is put aside: it is in no feature"
+            ),
+        ));
+    }
     facts
 }
 

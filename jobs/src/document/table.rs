@@ -188,6 +188,24 @@ impl<'d> Table<'d> {
         })
     }
 
+    /// A duration within `bounds`, in milliseconds, or the word `none`, which is inside as `None`.
+    pub fn duration_or(
+        &mut self,
+        key: &str,
+        bounds: RangeInclusive<Millis>,
+        none: &str,
+    ) -> Option<At<Option<Millis>>> {
+        let (least, most) =
+            (quantity::show_duration(*bounds.start()), quantity::show_duration(*bounds.end()));
+        let wanted = format!("a duration from {least} to {most}, or \"{none}\"");
+        let read = |text: &str| {
+            if text == none { Some(None) } else { quantity::duration(text).map(Some) }
+        };
+        self.measured(key, &wanted, DURATION_HINT, read, |length| {
+            length.is_none_or(|length| bounds.contains(&length))
+        })
+    }
+
     /// A size within `bounds`, in bytes.
     pub fn size(&mut self, key: &str, bounds: RangeInclusive<u64>) -> Option<At<u64>> {
         let (least, most) =
@@ -309,14 +327,14 @@ impl<'d> Table<'d> {
         Some(entry.value)
     }
 
-    fn measured(
+    fn measured<T>(
         &mut self,
         key: &str,
         wanted: &str,
         hint: &str,
-        read: impl Fn(&str) -> Option<u64>,
-        allowed: impl Fn(&u64) -> bool,
-    ) -> Option<At<u64>> {
+        read: impl Fn(&str) -> Option<T>,
+        allowed: impl Fn(&T) -> bool,
+    ) -> Option<At<T>> {
         let value = self.take(key)?;
         let DeValue::String(text) = value.get_ref() else {
             return self.mistyped_hint(key, value, wanted, Some(hint.to_owned()));

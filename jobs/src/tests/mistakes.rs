@@ -217,6 +217,24 @@ fn durations_need_units_and_bounds() {
 }
 
 #[test]
+fn what_is_said_of_arrivals_fits_together() {
+    says(
+        r#"topic = "payments""#,
+        "topic = \"payments\"\nmax_ahead = \"never\"",
+        r#"job.toml:6:13: "max_ahead" in source "payments" must be a duration from 0s to 366d, or "none", not "never"
+  write whole numbers with units d, h, m, s or ms, as in "90s" or "1h30m""#,
+    );
+    says(
+        r#"topic = "payments""#,
+        "topic = \"payments\"\narrival = \"none\"\narrival_field = \"seen\"\nmax_ahead = \"1s\"\n\
+         max_future_skew = \"1m\"",
+        r#"job.toml:7:1: "arrival_field" in source "payments" cannot stand beside arrival = "none"
+job.toml:8:1: "max_ahead" in source "payments" is about arrivals, which arrival = "none" switches off
+job.toml:9:1: "max_future_skew" in source "payments" is about arrivals, which arrival = "none" switches off"#,
+    );
+}
+
+#[test]
 fn a_name_given_twice_is_an_error_and_the_rest_is_checked_all_the_same() {
     says(
         r#"country = "string?""#,

@@ -22,16 +22,19 @@ pub struct DeadLetter {
     pub value: Option<Vec<u8>>,
     /// Why.
     pub reason: Reason,
-    /// Its event time, when it could be read.
+    /// The time of the event, when it could be read: what it was judged by. Less than `field_time`
+    /// where that lay too far ahead of its arrival.
     pub event_time: Option<EventTime>,
+    /// What its event-time field says, when it could be read.
+    pub field_time: Option<EventTime>,
+    /// When it arrived, where that is known and its event time could be read.
+    pub arrival: Option<EventTime>,
     /// The partition's watermark when it was read.
     pub watermark: EventTime,
     /// How far it lay behind the watermark (late only).
     pub late_by: Option<Millis>,
     /// Whether an idle floor decided: by the partition's own records it would have been on time.
     pub idle_floor: bool,
-    /// When it arrived: the reference of a `future` verdict.
-    pub arrived_at: Option<EventTime>,
     /// What was wrong, for malformed and future records and for those without a schema: names the
     /// field, or the schema.
     pub error: Option<String>,

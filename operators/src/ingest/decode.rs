@@ -45,9 +45,11 @@ pub const RECORD_BYTES_MAX: usize = 1 << 20;
 /// Decoded records of one source, a column a field.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Decoded {
-    /// The event times.
+    /// The event times: as the records have them until they are judged, then those that the events
+    /// have.
     pub time: Vec<EventTime>,
-    /// When the records arrived, where the source has a field that says so.
+    /// When the records arrived: what the source's field for it says until they are judged, then
+    /// what they were judged by.
     pub arrival: Vec<Option<EventTime>>,
     /// One column for each of [`SourcePlan::fields`], each as long as `time`.
     pub columns: Vec<Column>,

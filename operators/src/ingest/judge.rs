@@ -1,26 +1,51 @@
-//! The verdict on each record of one partition: accepted, late or future.
+//! The time of each record of one partition, and the verdict on it: accepted, late or future.
 //!
-//! The watermark of a partition is `max(newest accepted ts - out_of_orderness, floor)`. Late is
-//! decided against it alone, at the moment the record is read, so the same log gives the same
-//! verdicts whatever else happens; the one exception is a floor, raised while the partition was
-//! idle, and a letter says when it was the floor that decided.
+//! ```text
+//!  ts ──────┬─→ min(ts, arrival + max_ahead) ──→ the event's time: order, windows, lateness
+//!  arrival ─┴─→ min(ts, arrival) ──────────────→ the partition's clock, and all that follows it
+//! ```
+//!
+//! An event cannot have happened after it was written down, so a fast clock is corrected, not
+//! believed; and what lies ahead of its arrival moves nobody's clock, so one record does not decide
+//! what time it is for the others. Both are functions of the one record.
+//!
+//! The watermark of a partition is `max(clock - out_of_orderness, floor)`, its clock the greatest
+//! `min(ts, arrival)` of its accepted records. Late is decided against it alone, at the moment the
+//! record is read, so the same log gives the same verdicts whatever else happens and whenever it is
+//! read; the one exception is a floor, raised while the partition was idle, and a letter says when it
+//! was the floor that decided.
 
-use crate::time::{EventTime, Millis};
+use crate::plan::TimeBounds;
+use crate::time::EventTime;
 use crate::verdict::Verdict;
 
-/// One partition's watermark.
+/// A record's time, and what becomes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The time that the event has: its `ts`, or less where that lies too far ahead of its arrival.
+    pub time: EventTime,
+    /// What becomes of it.
+    pub verdict: Verdict,
+}
+
+/// What time a record of `ts` that arrived at `arrival` (where that is known) says it is.
+pub fn clock(ts: EventTime, arrival: Option<EventTime>) -> EventTime {
+    arrival.map_or(ts, |arrival| ts.min(arrival))
+}
+
+/// One partition's clock and watermark.
 #[derive(Clone, Debug)]
 pub struct Judge {
+    bounds: TimeBounds,
+    clock: Option<EventTime>,
     newest: Option<EventTime>,
     floor: EventTime,
-    out_of_orderness: Millis,
-    max_future_skew: Option<Millis>,
 }
 
 impl Judge {
     /// Nothing read yet.
-    pub fn new(out_of_orderness: Millis, max_future_skew: Option<Millis>) -> Self {
-        Judge { newest: None, floor: 0, out_of_orderness, max_future_skew }
+    pub fn new(bounds: TimeBounds) -> Self {
+        Judge { bounds, clock: None, newest: None, floor: 0 }
     }
 
     /// Nothing older than this is accepted any more.
@@ -30,10 +55,15 @@ impl Judge {
 
     /// The watermark by the partition's own records.
     fn own(&self) -> EventTime {
-        self.newest.map_or(0, |newest| newest.saturating_sub(self.out_of_orderness))
+        self.clock.map_or(0, |clock| clock.saturating_sub(self.bounds.out_of_orderness))
     }
 
-    /// The greatest accepted ts.
+    /// The greatest `min(ts, arrival)` of the accepted records.
+    pub fn clock(&self) -> Option<EventTime> {
+        self.clock
+    }
+
+    /// The greatest time of an accepted event: ahead of the clock by at most `max_ahead`.
     pub fn newest(&self) -> Option<EventTime> {
         self.newest
     }
@@ -43,92 +73,145 @@ impl Judge {
         self.floor = self.floor.max(floor);
     }
 
-    /// The verdict on a record of `ts` that arrived at `arrived` (where that is known).
-    pub fn judge(&mut self, ts: EventTime, arrived: Option<EventTime>) -> Verdict {
-        if let (Some(skew), Some(arrived)) = (self.max_future_skew, arrived)
-            && ts > arrived.saturating_add(skew)
+    /// The time of a record of `ts` that arrived at `arrival` (where that is known), and the verdict
+    /// on it.
+    pub fn judge(&mut self, ts: EventTime, arrival: Option<EventTime>) -> Judged {
+        let time = self.bounds.event_time(ts, arrival);
+        if let (Some(skew), Some(arrival)) = (self.bounds.max_future_skew, arrival)
+            && ts > arrival.saturating_add(skew)
         {
-            return Verdict::Future { ahead: ts - arrived };
+            return Judged { time, verdict: Verdict::Future { ahead: ts - arrival } };
         }
         let watermark = self.watermark();
-        if ts < watermark {
-            return Verdict::Late { by: watermark - ts, idle_floor: ts >= self.own() };
+        if time < watermark {
+            let late = Verdict::Late { by: watermark - time, idle_floor: time >= self.own() };
+            return Judged { time, verdict: late };
         }
-        self.newest = self.newest.max(Some(ts));
-        Verdict::Accepted
+        self.clock = self.clock.max(Some(clock(ts, arrival)));
+        self.newest = self.newest.max(Some(time));
+        Judged { time, verdict: Verdict::Accepted }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Millis;
+    use Verdict::{Accepted, Future, Late};
+
+    fn bounds(out_of_orderness: Millis, max_ahead: Option<Millis>) -> TimeBounds {
+        TimeBounds { out_of_orderness, max_ahead, max_future_skew: None }
+    }
+
+    fn verdict(judge: &mut Judge, ts: EventTime, arrival: Option<EventTime>) -> Verdict {
+        judge.judge(ts, arrival).verdict
+    }
 
     #[test]
     fn one_millisecond_behind_the_watermark_is_late_and_at_it_is_not() {
-        let mut judge = Judge::new(5_000, None);
-        assert_eq!(judge.judge(100_000, None), Verdict::Accepted);
+        let mut judge = Judge::new(bounds(5_000, None));
+        assert_eq!(verdict(&mut judge, 100_000, None), Accepted);
         assert_eq!(judge.watermark(), 95_000);
-        assert_eq!(judge.judge(95_000, None), Verdict::Accepted);
-        assert_eq!(judge.judge(94_999, None), Verdict::Late { by: 1, idle_floor: false });
+        assert_eq!(verdict(&mut judge, 95_000, None), Accepted);
+        assert_eq!(verdict(&mut judge, 94_999, None), Late { by: 1, idle_floor: false });
+    }
+
+    #[test]
+    fn one_millisecond_further_ahead_than_max_ahead_is_corrected_and_at_it_is_not() {
+        let mut judge = Judge::new(bounds(0, Some(5_000)));
+        let accepted = |time| Judged { time, verdict: Accepted };
+        assert_eq!(judge.judge(105_000, Some(100_000)), accepted(105_000));
+        assert_eq!(judge.judge(105_001, Some(100_000)), accepted(105_000));
+        assert_eq!(judge.judge(EventTime::MAX, Some(100_000)), accepted(105_000));
+        assert_eq!((judge.clock(), judge.newest()), (Some(100_000), Some(105_000)));
+        assert_eq!(judge.judge(99_999, Some(100_000)).verdict, Late { by: 1, idle_floor: false });
+    }
+
+    #[test]
+    fn without_a_bound_the_time_is_ts_and_the_clock_is_bounded_all_the_same() {
+        let mut judge = Judge::new(bounds(10, None));
+        let ahead = Judged { time: 900_000, verdict: Accepted };
+        assert_eq!(judge.judge(900_000, Some(100_000)), ahead);
+        assert_eq!((judge.watermark(), judge.newest()), (99_990, Some(900_000)));
+        assert_eq!(verdict(&mut judge, 99_990, Some(100_001)), Accepted);
+        assert_eq!(judge.judge(900_000, None), ahead, "nothing is known of its arrival");
+        assert_eq!(judge.watermark(), 899_990);
+    }
+
+    #[test]
+    fn a_record_whose_arrival_lags_its_time_by_more_than_both_bounds_is_late() {
+        let mut judge = Judge::new(bounds(5_000, Some(2_000)));
+        assert_eq!(verdict(&mut judge, 100_000, Some(100_000)), Accepted);
+        // Stamped 7 s slow it is just on time, and 1 ms slower it is late: at 94,999.
+        assert_eq!(judge.judge(100_000, Some(93_000)), Judged { time: 95_000, verdict: Accepted });
+        assert_eq!(verdict(&mut judge, 100_000, Some(92_999)), Late { by: 1, idle_floor: false });
     }
 
     #[test]
     fn a_future_record_moves_nothing() {
-        let mut judge = Judge::new(0, Some(60_000));
-        assert_eq!(judge.judge(160_001, Some(100_000)), Verdict::Future { ahead: 60_001 });
+        let future = TimeBounds { max_future_skew: Some(60_000), ..bounds(0, Some(60_000)) };
+        let mut judge = Judge::new(future);
+        assert_eq!(verdict(&mut judge, 160_001, Some(100_000)), Future { ahead: 60_001 });
         assert_eq!((judge.watermark(), judge.newest()), (0, None));
-        assert_eq!(judge.judge(160_000, Some(100_000)), Verdict::Accepted);
-        assert_eq!(judge.judge(900_000, None), Verdict::Accepted, "no reference, no verdict");
+        assert_eq!(verdict(&mut judge, 160_000, Some(100_000)), Accepted);
+        assert_eq!(verdict(&mut judge, 900_000, None), Accepted, "no reference, no verdict");
     }
 
     #[test]
     fn a_floor_decides_only_where_the_own_watermark_would_not() {
-        let mut judge = Judge::new(10, None);
+        let mut judge = Judge::new(bounds(10, None));
         judge.judge(100, None);
         judge.raise_floor(500);
         judge.raise_floor(400);
         assert_eq!(judge.watermark(), 500);
-        assert_eq!(judge.judge(95, None), Verdict::Late { by: 405, idle_floor: true });
-        assert_eq!(judge.judge(89, None), Verdict::Late { by: 411, idle_floor: false });
-        assert_eq!(judge.judge(500, None), Verdict::Accepted);
+        assert_eq!(verdict(&mut judge, 95, None), Late { by: 405, idle_floor: true });
+        assert_eq!(verdict(&mut judge, 89, None), Late { by: 411, idle_floor: false });
+        assert_eq!(verdict(&mut judge, 500, None), Accepted);
     }
 
     proptest::proptest! {
         #[test]
         fn the_watermark_never_goes_back_and_alone_says_what_is_late(
             out_of_orderness in 0u64..50,
-            skew in proptest::option::of(0u64..100),
+            max_ahead in proptest::option::of(0u64..60),
+            max_future_skew in proptest::option::of(0u64..100),
             steps in proptest::collection::vec((0u64..300, proptest::option::of(0u64..300), 0u8..4), 0..80),
         ) {
-            let mut judge = Judge::new(out_of_orderness, skew);
-            let (mut newest, mut floor) = (None, 0);
-            for (ts, arrived, what) in steps {
+            let mut judge = Judge::new(TimeBounds { out_of_orderness, max_ahead, max_future_skew });
+            // The naive twin: all accepted records, looked through at each step.
+            let mut accepted: Vec<(u64, u64)> = Vec::new();
+            let mut floor = 0;
+            for (ts, arrival, what) in steps {
                 let before = judge.watermark();
-                let own = newest.map_or(0, |n: u64| n.saturating_sub(out_of_orderness));
+                let clocks = accepted.iter().map(|(_, clock)| clock.saturating_sub(out_of_orderness));
+                let own = clocks.max().unwrap_or(0);
                 assert_eq!(before, own.max(floor));
                 if what == 0 {
                     floor = floor.max(ts);
                     judge.raise_floor(ts);
                 } else {
-                    let verdict = judge.judge(ts, arrived);
-                    let ahead = arrived.and_then(|arrived| ts.checked_sub(arrived));
-                    let future = skew.and_then(|skew| ahead.filter(|ahead| *ahead > skew));
+                    let Judged { time, verdict } = judge.judge(ts, arrival);
+                    let latest = arrival.zip(max_ahead).map(|(arrival, ahead)| arrival + ahead);
+                    assert_eq!(time, latest.map_or(ts, |latest| ts.min(latest)));
+                    let ahead = arrival.and_then(|arrival| ts.checked_sub(arrival));
+                    let future = max_future_skew.and_then(|skew| ahead.filter(|ahead| *ahead > skew));
                     let should = match future {
-                        Some(ahead) => Verdict::Future { ahead },
-                        None if ts < before => {
-                            Verdict::Late { by: before - ts, idle_floor: ts >= own }
+                        Some(ahead) => Future { ahead },
+                        None if time < before => {
+                            Late { by: before - time, idle_floor: time >= own }
                         }
-                        None => Verdict::Accepted,
+                        None => Accepted,
                     };
                     assert_eq!(verdict, should);
-                    if verdict == Verdict::Accepted {
-                        newest = newest.max(Some(ts));
+                    if verdict == Accepted {
+                        accepted.push((time, arrival.map_or(ts, |arrival| ts.min(arrival))));
                     } else {
                         assert_eq!(judge.watermark(), before, "only events move it");
                     }
                 }
                 assert!(judge.watermark() >= before);
-                assert_eq!(judge.newest(), newest);
+                assert_eq!(judge.newest(), accepted.iter().map(|(time, _)| *time).max());
+                assert_eq!(judge.clock(), accepted.iter().map(|(_, clock)| *clock).max());
             }
         }
     }

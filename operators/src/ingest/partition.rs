@@ -4,6 +4,7 @@ use crate::coordination::Status;
 use crate::ingest::idleness::{Follows, Idleness};
 use crate::ingest::judge::Judge;
 use crate::ingest::reader::{PartitionReader, Poll, RawBatch, Standing};
+use crate::metrics::Ahead;
 use crate::plan::SourcePlan;
 use crate::time::{EventTime, Millis, SECOND};
 use std::collections::BTreeMap;
@@ -56,6 +57,7 @@ pub(crate) struct Owned {
     /// The next record's schema is not there yet; looked at again in the next step.
     pub waiting: bool,
     pub accepted: u64,
+    pub ahead: Ahead,
     /// The first accepted ts; 0 before it.
     pub first: EventTime,
     pub next_offset: u64,
@@ -74,7 +76,7 @@ impl Owned {
         now: Millis,
         held: EventTime,
     ) -> Self {
-        let mut judge = Judge::new(plan.out_of_orderness, plan.max_future_skew);
+        let mut judge = Judge::new(plan.time_bounds());
         judge.raise_floor(held);
         Owned {
             found: reader.found_later(),
@@ -89,6 +91,7 @@ impl Owned {
             paused: false,
             waiting: false,
             accepted: 0,
+            ahead: Ahead::default(),
             first: 0,
             next_offset: 0,
             idleness: Idleness::new(plan.idle_after, plan.hold_max, now),
@@ -138,7 +141,7 @@ impl Owned {
             self.first = ts;
         }
         self.accepted += 1;
-        let moved = self.judge.newest() > clock;
+        let moved = self.judge.clock() > clock;
         self.idleness.accept(now, moved);
         // Where it has held the others for too long, only what moves its clock is life.
         if moved || !self.overdue {
@@ -194,6 +197,7 @@ impl Owned {
     pub fn news(&mut self) -> Option<Status> {
         let status = Status {
             watermark: self.judge.watermark(),
+            clock: self.judge.clock(),
             newest: self.judge.newest(),
             accepted: self.accepted,
             active: !self.idle && !self.ended,
@@ -212,7 +216,7 @@ mod tests {
     use super::*;
     use crate::ingest::reader::RawRecord;
     use crate::origin::PartitionId;
-    use crate::plan::{Format, Start, TimeField, TimeUnit};
+    use crate::plan::{Arrival, Format, Start, TimeField, TimeUnit};
     use std::collections::VecDeque;
 
     /// What the reader says, and the end of what it held when it was found later.
@@ -245,7 +249,8 @@ mod tests {
             schema_wait: 0,
             start: Start::Earliest,
             time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
-            arrival: None,
+            arrival: Arrival::Timestamp,
+            max_ahead: None,
             earliest: 0,
             latest: EventTime::MAX,
             out_of_orderness: 0,
@@ -271,7 +276,7 @@ mod tests {
     fn take(owned: &mut Owned, ts: EventTime, now: Millis) {
         owned.next += 1;
         owned.next_offset += 1;
-        let clock = owned.judge.newest();
+        let clock = owned.judge.clock();
         owned.judge.judge(ts, None);
         owned.accept(ts, clock, now);
     }

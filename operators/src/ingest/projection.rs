@@ -6,6 +6,7 @@
 use crate::event_batch::{EventBatch, NO_SPAN, NULL};
 use crate::expression::Program;
 use crate::ingest::decode::Decoded;
+use crate::ingest::judge;
 use crate::interner::stable_hash;
 use crate::origin::Origin;
 use crate::plan::{EntityPlan, EntitySource, Feed, Plan, Storage};
@@ -166,7 +167,9 @@ impl Route {
             return;
         }
         let times = selected.iter().map(|row| decoded.time[*row]);
-        batch.newest = times.clone().fold(batch.newest, u64::max);
+        let clocks =
+            selected.iter().map(|row| judge::clock(decoded.time[*row], decoded.arrival[*row]));
+        batch.clock = clocks.fold(batch.clock, u64::max);
         batch.times.extend(times);
         batch.bits.extend(selected.iter().map(|row| bits[*row]));
         let (mut wide, mut symbols) = (0, 0);

@@ -16,9 +16,8 @@ pub struct RawBatch {
     pub bytes: Vec<u8>,
     /// The records, in offset order.
     pub records: Vec<RawRecord>,
-    /// Wall time (ms since the epoch) at which the batch was first read; `None` where that means
-    /// nothing (files, replay). The reference of `future` verdicts when a record has no time of
-    /// its own.
+    /// Wall time (ms since the epoch) at which the batch was first read, to measure latency by;
+    /// `None` where that means nothing (files, replay). Nothing that is decided depends on it.
     pub read_at: Option<EventTime>,
     /// An opaque number the reader may use to trace latency (for example when the records were
     /// due, in ns of a monotonic clock); 0 when unused.
@@ -37,8 +36,17 @@ pub struct RawRecord {
     pub key: Option<Range<usize>>,
     /// Its value in the batch's bytes; `None` for a null payload.
     pub value: Option<Range<usize>>,
-    /// The broker's own timestamp, under `LogAppendTime` only.
-    pub appended_at: Option<EventTime>,
+    /// Its timestamp in the topic.
+    pub timestamp: Option<EventTime>,
+    /// Whether the broker set that (`LogAppendTime`), and not the producer (`CreateTime`).
+    pub broker_time: bool,
+}
+
+impl RawRecord {
+    /// When the broker appended it, where it says so.
+    pub fn appended_at(&self) -> Option<EventTime> {
+        self.timestamp.filter(|_| self.broker_time)
+    }
 }
 
 impl RawBatch {

@@ -19,8 +19,10 @@ mod record;
 
 use crate::coordination::{Coordination, Notice};
 use crate::event_batch::EventBatch;
+use crate::ingest::ahead::{Tally, Times};
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use crate::ingest::decode::Decoded;
+use crate::ingest::judge::Judged;
 use crate::ingest::partition::Owned;
 use crate::ingest::projection::{Outbox, Projection};
 use crate::ingest::reader::Partitions;
@@ -250,6 +252,7 @@ impl Reading {
         let source = usize::from(id.source);
         let plan = &self.config.plan.sources[source];
         let verdicts = &self.config.metrics.verdicts[source];
+        let (clocks, mut tally) = (&self.config.metrics.clocks[source], Tally::default());
         self.decoded.clear();
         self.offsets.clear();
         let raw = std::mem::take(&mut owned.raw);
@@ -275,26 +278,31 @@ impl Reading {
                 continue;
             }
             let ts = self.decoded.time[rows];
-            let arrived = self.decoded.arrival[rows].or(record.appended_at).or(raw.read_at);
-            let clock = letter.owned.judge.newest();
-            match letter.owned.judge.judge(ts, arrived) {
+            let arrival = plan.arrival_of(self.decoded.arrival[rows], record.timestamp);
+            let clock = letter.owned.judge.clock();
+            let Judged { time, verdict } = letter.owned.judge.judge(ts, arrival);
+            let times = Times { ts, time, arrival, timestamp: record.timestamp };
+            match verdict {
                 Verdict::Accepted => {
-                    letter.owned.accept(ts, clock, now);
+                    letter.owned.accept(time, clock, now);
                     self.offsets.push(record.offset);
+                    self.decoded.time[rows] = time;
+                    self.decoded.arrival[rows] = arrival;
+                    tally.add(times, clocks);
                     continue;
                 }
                 Verdict::Late { by, idle_floor } => {
                     self.config.metrics.late_by_ms.record(by);
-                    self.dead.push(letter.late(ts, by, idle_floor));
+                    clocks.late_by_arrival.add(u64::from(by <= ts - time && time < ts));
+                    self.dead.push(letter.late(times, by, idle_floor));
                 }
-                Verdict::Future { ahead } => {
-                    self.dead.push(letter.future(ts, ahead, arrived));
-                }
+                Verdict::Future { ahead } => self.dead.push(letter.future(times, ahead)),
             }
             self.decoded.truncate(rows);
         }
         let judged = owned.next - from;
         verdicts.accepted.add(self.decoded.rows() as u64);
+        tally.tell(clocks, &mut owned.ahead);
         let due = raw.due_ns;
         owned.raw = raw;
         // Without a row there may be no columns either: the first record waits, or is a tombstone.
@@ -376,7 +384,9 @@ fn progress(owned: &mut Owned, now: Millis) -> PartitionProgress {
         still: owned.still(now),
         id: owned.reader.id(),
         watermark: owned.judge.watermark(),
+        clock: owned.judge.clock().unwrap_or(0),
         newest: owned.judge.newest().unwrap_or(0),
+        ahead: owned.ahead,
         first: owned.first,
         next_offset: owned.next_offset,
         idle: owned.idle,

@@ -21,8 +21,7 @@ impl LiveWindows {
             pane.enter.clear();
             pane.leave.clear();
             for (row, ts) in old.times.iter().enumerate() {
-                let window = pane.window;
-                if window.enters(*ts) <= self.clock && self.clock < window.leaves(*ts) {
+                if pane.holds(*ts, self.clock) {
                     new.copy(row, &mut pane.enter);
                     old.copy(row, &mut pane.leave);
                 }

@@ -2,6 +2,7 @@
 
 use crate::ingest::reader::Standing;
 use crate::metrics::cell::{Counter, Gauge};
+use crate::metrics::clocks::{Ahead, ClockCounts};
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 use crate::origin::PartitionId;
 use crate::plan::Plan;
@@ -16,7 +17,7 @@ pub struct VerdictCounts {
     pub accepted: Counter,
     /// Records behind their partition's watermark.
     pub late: Counter,
-    /// Records too far ahead of their arrival.
+    /// Records further ahead of their arrival than the job allows.
     pub future: Counter,
     /// Records that could not be decoded.
     pub malformed: Counter,
@@ -106,8 +107,12 @@ pub struct PartitionProgress {
     pub id: PartitionId,
     /// Its watermark.
     pub watermark: EventTime,
-    /// The greatest accepted event time; 0 before the first.
+    /// Its clock: the greatest `min(ts, arrival)` of its accepted records; 0 before the first.
+    pub clock: EventTime,
+    /// The greatest time of an accepted event; 0 before the first.
     pub newest: EventTime,
+    /// Its events against their arrivals.
+    pub ahead: Ahead,
     /// The event time of the first accepted record of this run; 0 before it.
     pub first: EventTime,
     /// The offset of the next record to read.
@@ -134,6 +139,8 @@ pub struct WorkerMetrics {
     pub worker: usize,
     /// Verdicts by source, in plan order.
     pub verdicts: Vec<VerdictCounts>,
+    /// Times against arrivals by source, in plan order.
+    pub clocks: Vec<ClockCounts>,
     /// How far behind the watermark late records were, in ms ([`LATE_BOUNDS_MS`]).
     pub late_by_ms: Histogram,
     /// Sealed rows computed (one an event and view).
@@ -150,6 +157,8 @@ pub struct WorkerMetrics {
     pub frontier: Gauge,
     /// The live clock in ms of event time; 0 before the first event.
     pub live_clock: Gauge,
+    /// What the live clock may not exceed, in ms; `u64::MAX` where nothing bounds it.
+    pub live_cap: Gauge,
     /// What is held, by entity type, in plan order.
     pub entities: Vec<EntityMetrics>,
     /// The reference tables, in plan order.
@@ -180,9 +189,12 @@ impl WorkerMetrics {
             windows: e.windows.iter().map(|_| Gauge::default()).collect(),
             ..EntityMetrics::default()
         };
+        let live_cap = Gauge::default();
+        live_cap.set(EventTime::MAX);
         WorkerMetrics {
             worker,
             verdicts: plan.sources.iter().map(|_| VerdictCounts::default()).collect(),
+            clocks: plan.sources.iter().map(|_| ClockCounts::default()).collect(),
             late_by_ms: Histogram::new(LATE_BOUNDS_MS),
             rows_sealed: Counter::default(),
             rows_live: Counter::default(),
@@ -190,6 +202,7 @@ impl WorkerMetrics {
             latency_ns: Histogram::new(LATENCY_BOUNDS_NS),
             frontier: Gauge::default(),
             live_clock: Gauge::default(),
+            live_cap,
             entities: plan.entities.iter().map(entity).collect(),
             tables: plan.tables.iter().map(|_| TableMetrics::default()).collect(),
             dictionary_entries: Gauge::default(),

@@ -1,5 +1,6 @@
 //! Sources: where records come from, and what is decoded of them.
 
+use super::arrival::Arrival;
 use crate::expression::Expr;
 use crate::time::{EventTime, Millis};
 use crate::value::{Type, Value};
@@ -67,21 +68,24 @@ pub struct SourcePlan {
     pub start: Start,
     /// The event time.
     pub time: TimeField,
-    /// When the record arrived, for `future` verdicts over files; `None`: no such field.
-    pub arrival: Option<TimeField>,
-    /// Event times outside `[earliest, latest)` are malformed.
+    /// What says when a record arrived.
+    pub arrival: Arrival,
+    /// Event times outside `[earliest, latest)` are malformed, and arrivals outside it are none.
     pub earliest: EventTime,
     /// See `earliest`.
     pub latest: EventTime,
-    /// How far behind the newest accepted event of its partition an event may be.
+    /// How far behind its partition's clock an event may be.
     pub out_of_orderness: Millis,
+    /// How far ahead of its arrival an event's time may be: what lies further ahead is corrected to
+    /// that. `None`: any distance.
+    pub max_ahead: Option<Millis>,
     /// Wall time without an accepted record after which a partition is idle that stands at its end;
     /// counted from when the end was found, if that is later.
     pub idle_after: Millis,
     /// Wall time after which a partition no longer holds the others that has been read, but for open
     /// transactions, and whose clock has not moved.
     pub hold_max: Millis,
-    /// How far ahead of its arrival an event may be; `None`: any distance.
+    /// How far ahead of its arrival a record may be before it is no event; `None`: any distance.
     pub max_future_skew: Option<Millis>,
     /// The fields that are decoded: those that a key, an attribute or a predicate needs.
     pub fields: Vec<FieldPlan>,

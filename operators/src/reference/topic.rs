@@ -134,7 +134,7 @@ impl TopicTable {
                 // What has no time says nothing of how far the topic is: were it taken for a sign of
                 // life, a stream of deletions would hold the watermark, and sealing, for ever.
                 if let Some(time) = time {
-                    let clock = owned.judge.newest();
+                    let clock = owned.judge.clock();
                     owned.judge.judge(time, None);
                     owned.accept(time, clock, now);
                 }
@@ -166,7 +166,7 @@ impl TopicTable {
         let key = text::key(key, self.plan.matching).map_err(|why| format!("its key: {why}"))?;
         let value = raw.value(record);
         if value.is_empty() {
-            return Ok((key, record.appended_at, None));
+            return Ok((key, record.appended_at(), None));
         }
         self.decoded.clear();
         self.decoder.decode(value, &mut self.decoded).map_err(|error| error.to_string())?;

@@ -46,7 +46,7 @@ pub(super) fn read(
             table.refuse(key, "cannot stand beside \"raw\", which is the whole record");
         }
         table.finish();
-        return Some(Event { source, record: raw?.value.into_bytes(), arrived });
+        return Some(Event { source, record: raw?.value.into_bytes(), at: None, arrived });
     }
     table.need("at");
     let at = time_of(&mut table, "at", start);
@@ -62,7 +62,7 @@ pub(super) fn read(
     fields.extend(record::read(table.named(), shape, problems));
     table.finish();
     let record = record::write(shape, &fields, at?, arrived);
-    Some(Event { source, record, arrived })
+    Some(Event { source, record, at, arrived })
 }
 
 /// The source of an event and its place: the named one, or the only one.

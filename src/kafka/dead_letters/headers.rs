@@ -14,10 +14,11 @@ fn pairs(letter: &DeadLetter) -> Vec<(&'static str, String)> {
         ("partition", Some(letter.partition.partition.to_string())),
         ("offset", Some(letter.offset.to_string())),
         ("event_time", number(letter.event_time)),
+        ("field_time", number(letter.field_time)),
+        ("arrival", number(letter.arrival)),
         ("watermark", Some(letter.watermark.to_string())),
         ("late_by_ms", number(letter.late_by)),
         ("idle_floor", Some(letter.idle_floor.to_string())),
-        ("arrived_at", number(letter.arrived_at)),
         ("error", letter.error.clone()),
     ];
     all.into_iter().filter_map(|(name, text)| Some((name, text?))).collect()

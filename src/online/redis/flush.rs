@@ -3,7 +3,7 @@
 use crate::online::deletions::Deletion;
 use crate::online::dirt::Entry;
 use crate::online::redis::wire::{self, ViewWire, count};
-use crate::online::rows::Row;
+use crate::online::rows::{DOUBT, Row};
 use crate::online::texts::Texts;
 use redis::Value;
 
@@ -13,7 +13,10 @@ pub(crate) enum Mode {
     /// The features that changed. The counts of new and removed fields in the replies tell whether
     /// the key still is what we believe.
     Delta,
-    /// Every feature: what Redis holds is in doubt.
+    /// Every feature, into a key that we have not written yet. An earlier run may have: then the
+    /// reply calls fewer fields new, and what is null is removed afterwards.
+    First,
+    /// Every feature, and what is null is removed: what Redis holds is in doubt.
     Upsert,
     /// The whole key, at once, whatever it is: Redis holds something else.
     Replace,
@@ -32,6 +35,8 @@ pub(crate) struct Source<'a> {
 pub(crate) enum Outcome {
     /// Acknowledged.
     Written,
+    /// Acknowledged, and the key was there before: it may hold features that are null now.
+    Found,
     /// The key is not what we believed: evicted, expired, deleted or replaced.
     Lost,
     /// Refused, or no reply.
@@ -55,6 +60,7 @@ pub(crate) enum Command {
     Hset,
     Hdel,
     Del,
+    Hlen,
     Pexpire,
     Multi,
     Exec,
@@ -66,6 +72,7 @@ impl Command {
             Command::Hset => "HSET",
             Command::Hdel => "HDEL",
             Command::Del => "DEL",
+            Command::Hlen => "HLEN",
             Command::Pexpire => "PEXPIRE",
             Command::Multi => "MULTI",
             Command::Exec => "EXEC",
@@ -89,6 +96,8 @@ pub(crate) struct Expected {
     pub(crate) of: Of,
     /// The number it must be; `None`: anything but an error.
     number: Option<i64>,
+    /// What another number means.
+    otherwise: Outcome,
 }
 
 impl Expected {
@@ -96,6 +105,8 @@ impl Expected {
     pub(crate) fn judge<'a>(&self, reply: &'a Value) -> (Outcome, Option<&'a redis::ServerError>) {
         match (reply, self.number) {
             (Value::ServerError(error), _) if error.code() == "WRONGTYPE" => (Outcome::Lost, None),
+            // It only checks, and not everybody may read.
+            (Value::ServerError(_), _) if self.command == Command::Hlen => (Outcome::Written, None),
             (Value::ServerError(error), _) => (Outcome::Failed, Some(error)),
             (Value::Array(replies), _) => {
                 let error = replies.iter().find_map(|reply| match reply {
@@ -104,7 +115,7 @@ impl Expected {
                 });
                 (if error.is_some() { Outcome::Failed } else { Outcome::Written }, error)
             }
-            (Value::Int(number), Some(expected)) if *number != expected => (Outcome::Lost, None),
+            (Value::Int(number), Some(expected)) if *number != expected => (self.otherwise, None),
             _ => (Outcome::Written, None),
         }
     }
@@ -117,6 +128,8 @@ pub(crate) struct Flush {
     pub(crate) expected: Vec<Expected>,
     pub(crate) rows: Vec<SentRow>,
     pub(crate) deletions: Vec<(Deletion, Outcome)>,
+    /// Commands for rows that were written before and have changed again.
+    pub(crate) again: usize,
     scratch: Vec<u8>,
     set: Vec<u64>,
     gone: Vec<u64>,
@@ -128,6 +141,7 @@ impl Flush {
         self.expected.clear();
         self.rows.clear();
         self.deletions.clear();
+        self.again = 0;
     }
 
     /// Rows and deletions.
@@ -148,7 +162,7 @@ impl Flush {
 
     fn expect(&mut self, command: Command, of: Of, number: Option<usize>) {
         let number = number.and_then(|number| i64::try_from(number).ok());
-        self.expected.push(Expected { command, of, number });
+        self.expected.push(Expected { command, of, number, otherwise: Outcome::Lost });
     }
 
     /// Adds a deletion.
@@ -171,8 +185,14 @@ impl Flush {
         let expire = expire && !source.row.is_null();
         match mode {
             Mode::Delta => self.delta(of, source),
-            Mode::Upsert => self.upsert(of, source),
+            Mode::First if !source.row.is_null() => self.first(of, source),
+            Mode::First | Mode::Upsert => self.upsert(of, source),
             Mode::Replace => self.replace(of, source),
+        }
+        if expire && mode == Mode::Delta && !source.row.has(DOUBT) {
+            // Seldom enough to look for fields that nobody of us has written.
+            source.wire.hlen(source.id, &mut self.buffer);
+            self.expect(Command::Hlen, of, Some(count(source.row.valid)));
         }
         if expire && mode != Mode::Replace {
             source.wire.pexpire(source.id, &mut self.buffer);
@@ -180,6 +200,9 @@ impl Flush {
         }
         if self.expected.len() == before {
             return false;
+        }
+        if mode == Mode::Delta {
+            self.again += self.expected.len() - before;
         }
         let (ttl, outcome) = (source.wire.ttl, Outcome::Written);
         self.rows.push(SentRow { entry, expire, ttl, outcome });
@@ -190,6 +213,7 @@ impl Flush {
         let row = source.row;
         self.set.clear();
         self.gone.clear();
+        let certain = !row.has(DOUBT);
         let (mut added, mut known) = (0, false);
         let masks = row.pending.iter().zip(row.valid.iter()).zip(row.written.iter());
         for ((pending, valid), written) in masks {
@@ -208,12 +232,23 @@ impl Flush {
             }
         }
         if count(&self.set) > 0 {
-            self.hset(of, source, Some(added));
+            self.hset(of, source, Some(added).filter(|_| certain));
         }
         let gone = count(&self.gone);
         if gone > 0 {
             source.wire.hdel(source.id, &self.gone, &mut self.buffer);
-            self.expect(Command::Hdel, of, Some(gone));
+            self.expect(Command::Hdel, of, Some(gone).filter(|_| certain));
+        }
+    }
+
+    fn first(&mut self, of: Of, source: &Source<'_>) {
+        self.every_feature(source.row);
+        let fields = count(&self.set);
+        let mut groups = source.row.valid.iter().enumerate();
+        let whole = groups.all(|(group, valid)| *valid == source.wire.all_of(group));
+        self.hset(of, source, Some(fields).filter(|_| !whole));
+        if let Some(expected) = self.expected.last_mut() {
+            expected.otherwise = Outcome::Found;
         }
     }
 

@@ -7,6 +7,7 @@ use crate::online::redis::link::{self, Link};
 use crate::online::redis::record::Record;
 use crate::online::redis::schedule::{Pace, micros};
 use crate::online::redis::settings::RedisSettings;
+use crate::online::redis::spread::Spread;
 use crate::online::redis::take::{Filling, Stage};
 use crate::online::redis::wire::ViewWire;
 use crate::online::table::{Cell, Clock};
@@ -34,6 +35,7 @@ pub(crate) struct Flusher {
     gate: Arc<Gate>,
     record: Arc<Record>,
     pace: Pace,
+    spread: Spread,
     breaker: Breaker,
     link: Option<Link>,
     /// The server of the last connection: `Some(None)` when it did not say which it is.
@@ -53,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<RedisSettings>,
     pub(crate) wire: Arc<Vec<ViewWire>>,
     pub(crate) gate: Arc<Gate>,
+    pub(crate) workers: usize,
 }
 
 impl Flusher {
@@ -62,7 +65,7 @@ impl Flusher {
         record: Arc<Record>,
         asks_memory: bool,
     ) -> Self {
-        let Shared { clock, settings, wire, gate } = shared;
+        let Shared { clock, settings, wire, gate, workers } = shared;
         let (first, max) = (micros(settings.backoff_first), micros(settings.backoff_max));
         Flusher {
             cell,
@@ -71,6 +74,7 @@ impl Flusher {
             gate,
             record,
             pace: Pace::new(&settings),
+            spread: Spread::new(&settings, workers),
             breaker: Breaker::new(first, max, settings.breaker_after),
             settings,
             link: None,
@@ -239,7 +243,8 @@ impl Flusher {
         flush.clear();
         let now = self.clock.now_us();
         let cut = pace.cut(&cell.lock().dirt, now, self.gate.is_closing());
-        let filling = Filling { wire: &self.wire, now, cut };
+        let spacing = self.spread.spacing_ms();
+        let filling = Filling { wire: &self.wire, now, cut, spacing };
         for stage in Stage::ALL {
             let rows = pace.rows();
             let share = rows.saturating_sub(flush.len()).max(rows.div_ceil(SHARE));
@@ -318,14 +323,18 @@ impl Flusher {
 
     fn settle(&mut self) {
         let now = self.clock.now_us();
+        self.spread.sent(self.flush.again, now);
         {
             let mut numbers = self.record.numbers();
+            numbers.spacing_ms = self.spread.spacing_ms();
             numbers.in_flight_since = None;
             numbers.pipelines += 1;
             numbers.flushed += self.flush.len() as u64;
             for row in &self.flush.rows {
                 match row.outcome {
-                    Outcome::Written => numbers.written(row.entry, now, self.pace.decay()),
+                    Outcome::Written | Outcome::Found => {
+                        numbers.written(row.entry, now, self.pace.decay())
+                    }
                     Outcome::Lost => numbers.healed += 1,
                     Outcome::Failed => {}
                 }

@@ -66,6 +66,7 @@ impl Server {
                 }
                 removed
             }
+            b"HLEN" => self.keys.get(&key).map_or(0, BTreeMap::len),
             b"DEL" => usize::from(self.keys.remove(&key).is_some()),
             b"PEXPIRE" => usize::from(self.keys.contains_key(&key)),
             other => panic!("{other:?}"),
@@ -145,7 +146,7 @@ impl Model {
 
     /// One row changes, appears or goes.
     fn write(&mut self) {
-        self.now += self.random.random_range(0..3);
+        self.now += self.random.random_range(0..3) * 1_000;
         let view = self.random.random_range(0..2);
         let slot = self.random.random_range(0..SLOTS);
         if self.ids.0[slot as usize].is_empty() {
@@ -195,12 +196,13 @@ impl Model {
     /// may break anywhere.
     fn round_trip(&mut self, chaos: bool) {
         let mut flush = Flush::default();
-        self.now += 1;
+        self.now += 1_000;
         let cut = (!chaos || self.random.random_bool(0.5)).then_some(u64::MAX);
         for stage in Stage::ALL {
             for _ in 0..self.random.random_range(1..4) {
                 let limit = self.random.random_range(1..4);
-                let filling = Filling { wire: &self.wire, now: self.now, cut };
+                let spacing = if chaos { self.random.random_range(0..4) } else { 0 };
+                let filling = Filling { wire: &self.wire, now: self.now, cut, spacing };
                 self.shard.take(stage, limit, &filling, &mut flush);
                 for _ in 0..if chaos { self.random.random_range(0..3) } else { 0 } {
                     self.write();

@@ -25,6 +25,7 @@ pub(crate) struct Numbers {
     pub(crate) flushed: u64,
     pub(crate) retries: u64,
     pub(crate) healed: u64,
+    pub(crate) spacing_ms: u64,
     pub(crate) memory: Option<MemoryStatus>,
     pub(crate) latency_arrival: Histogram,
     pub(crate) latency_decay: Histogram,
@@ -50,7 +51,7 @@ impl Numbers {
             Command::Hdel => commands.hdel += 1,
             Command::Del => commands.del += 1,
             Command::Pexpire => commands.pexpire += 1,
-            Command::Multi | Command::Exec => {}
+            Command::Hlen | Command::Multi | Command::Exec => {}
         }
     }
 
@@ -84,6 +85,7 @@ impl Numbers {
         status.flushed += self.flushed;
         status.retries += self.retries;
         status.healed += self.healed;
+        status.spacing_ms = status.spacing_ms.max(self.spacing_ms);
         status.memory = status.memory.or(self.memory);
         merge(&mut status.latency_arrival, &self.latency_arrival);
         merge(&mut status.latency_decay, &self.latency_decay);

@@ -39,7 +39,7 @@ impl Pace {
         let arrival = dirt.arrival.front().map(|entry| entry.since + self.interval);
         let refresh = dirt.calendar.next().map(|ms| ms * 1_000);
         let decay = oldest_decay(dirt).map(|since| since + self.decay);
-        [arrival, refresh, decay].into_iter().flatten().min()
+        [arrival, dirt.spaced.next(), refresh, decay].into_iter().flatten().min()
     }
 
     /// Which decayed rows and deletions go into a flush at `now`: none before the oldest has waited

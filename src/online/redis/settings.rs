@@ -98,6 +98,11 @@ pub struct RedisSettings {
     pub flush_bytes: usize,
     /// How long rows changed by decay alone, and deletions, may wait for more. Default 1 s.
     pub decay_flush: Duration,
+    /// So many commands a second for rows that were written before are sent without hesitation;
+    /// when there are more, a row that was written a moment ago waits. Default 18,000.
+    pub write_rate: usize,
+    /// The longest such wait. Default 30 s.
+    pub write_spacing_max: Duration,
     /// The pause after a first failed attempt; doubled after each further one. Default 50 ms.
     pub backoff_first: Duration,
     /// The longest pause between attempts. Default 5 s.
@@ -132,6 +137,8 @@ impl Default for RedisSettings {
             flush_rows: 1_000,
             flush_bytes: 1 << 20,
             decay_flush: Duration::from_secs(1),
+            write_rate: 18_000,
+            write_spacing_max: Duration::from_secs(30),
             backoff_first: Duration::from_millis(50),
             backoff_max: Duration::from_secs(5),
             breaker_after: 5,

@@ -10,8 +10,8 @@ use crate::online::dirt::{Cursor, Dirt, Entry};
 use crate::online::redis::flush::{Flush, Mode, Outcome, SentRow, Source};
 use crate::online::redis::wire::ViewWire;
 use crate::online::rows::{
-    DIRTY, IN_FLIGHT, PRESENT, QUEUED_ARRIVAL, QUEUED_DECAY, REPLACE, Row, SCHEDULED, SENT, STALE,
-    UPSERT,
+    ARRIVED, DIRTY, DOUBT, IN_FLIGHT, PRESENT, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED,
+    REPLACE, Row, SCHEDULED, SENT, STALE, UPSERT,
 };
 use crate::online::shard::Shard;
 use tidemark_operators::online::Cause;
@@ -23,6 +23,8 @@ pub(crate) enum Stage {
     Retry,
     /// Rows changed by arrivals.
     Arrival,
+    /// Changed rows that had been written a moment before, and whose time has come.
+    Spaced,
     /// Rows whose TTL is to be refreshed.
     Refresh,
     /// Rows changed by decay alone.
@@ -34,9 +36,10 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    pub(crate) const ALL: [Stage; 6] = [
+    pub(crate) const ALL: [Stage; 7] = [
         Stage::Retry,
         Stage::Arrival,
+        Stage::Spaced,
         Stage::Refresh,
         Stage::Decay,
         Stage::Deletion,
@@ -51,6 +54,15 @@ pub(crate) struct Filling<'a> {
     pub(crate) now: u64,
     /// Decayed rows and deletions that wait since then or longer go now.
     pub(crate) cut: Option<u64>,
+    /// How long after a row was sent it is sent again at the earliest, in ms.
+    pub(crate) spacing: u64,
+}
+
+impl Filling<'_> {
+    /// Nothing is waited for any more.
+    fn drains(&self) -> bool {
+        self.cut == Some(u64::MAX)
+    }
 }
 
 /// Slots looked at for each row that may be taken, when all rows are gone through.
@@ -78,11 +90,23 @@ impl Shard {
                 let queued = QUEUED_ARRIVAL;
                 entry.map(|entry| self.take_row(entry, queued, false, filling, flush)).is_some()
             }
+            Stage::Spaced => self.take_spaced(filling, flush),
             Stage::Decay => self.take_decayed(filling, flush),
             Stage::Refresh => self.take_refresh(filling, flush),
             Stage::Deletion => self.take_deletion(filling, flush),
             Stage::Reassert => false,
         })
+    }
+
+    fn take_spaced(&mut self, filling: &Filling<'_>, flush: &mut Flush) -> bool {
+        let now = if filling.drains() { u64::MAX } else { filling.now / 1_000 };
+        let Some(mut entry) = self.dirt.spaced.pop(now) else { return false };
+        let row = self.views.get_mut(entry.view as usize).and_then(|rows| rows.get(entry.slot));
+        if row.is_some_and(|row| row.has(ARRIVED)) {
+            entry.cause = Cause::Arrival;
+        }
+        self.take_row(entry, QUEUED_SPACED | ARRIVED, false, filling, flush);
+        true
     }
 
     fn take_decayed(&mut self, filling: &Filling<'_>, flush: &mut Flush) -> bool {
@@ -118,7 +142,7 @@ impl Shard {
         }
         if due > now_ms || row.has(IN_FLIGHT) {
             row.set(SCHEDULED);
-            self.dirt.calendar.insert(due.max(now_ms + 1), view, slot);
+            self.dirt.calendar.insert(due.max(now_ms + 1), (view, slot));
             return true;
         }
         let cause = if row.has(QUEUED_ARRIVAL) { Cause::Arrival } else { Cause::Decay };
@@ -177,13 +201,20 @@ impl Shard {
         if !row.has(PRESENT) || !(force || row.has(DIRTY)) {
             return;
         }
+        if queued & (QUEUED_ARRIVAL | QUEUED_DECAY) != 0 && waits(&row, filling) {
+            if !row.has(QUEUED_SPACED) {
+                row.set(QUEUED_SPACED);
+                dirt.spaced.insert(row.sent_at() + filling.spacing, entry);
+            }
+            return;
+        }
         if row.has(IN_FLIGHT) {
             dirt.deferred.push(entry);
             return;
         }
         let id = entities.get(schema.entity).and_then(|ids| ids.id(entry.slot));
         let Some(id) = id else { return };
-        let mode = mode(&row, dirt);
+        let mode = mode(&row, schema.all_nullable, dirt);
         let new_key = row.written.iter().all(|group| *group == 0);
         let due = row.refresh_due() <= filling.now / 1_000;
         let expire = mode != Mode::Delta || new_key || due;
@@ -191,9 +222,10 @@ impl Shard {
         let source = Source { id, row: &row, texts, wire };
         if flush.row(entry, mode, expire, &source) {
             row.set(IN_FLIGHT | SENT);
+            row.set_sent_at(filling.now / 1_000);
             dirt.in_flight += 1;
         }
-        row.clear(UPSERT | REPLACE);
+        row.clear(UPSERT | REPLACE | DOUBT);
         row.set_epoch(dirt.epoch);
         row.pending.fill(0);
         row.written.copy_from_slice(row.valid);
@@ -204,7 +236,7 @@ impl Shard {
 
     /// Applies the end of some rows' writes; `now` in us.
     pub(crate) fn settle_rows(&mut self, rows: &[SentRow], now: u64) {
-        let Shard { views, dirt, .. } = self;
+        let Shard { schema, views, dirt, .. } = self;
         for sent in rows {
             dirt.in_flight -= 1;
             let Entry { view, slot, .. } = sent.entry;
@@ -216,10 +248,16 @@ impl Shard {
                 continue;
             }
             match sent.outcome {
-                Outcome::Written if sent.expire && !row.is_null() => {
-                    schedule(&mut row, sent, now, dirt);
+                Outcome::Written | Outcome::Found => {
+                    if sent.expire && !row.is_null() {
+                        schedule(&mut row, sent, now, dirt);
+                    }
+                    let view = schema.views.get(view as usize);
+                    if let Some(view) = view.filter(|_| sent.outcome == Outcome::Found) {
+                        row.doubt_nulls(view.features.len());
+                        dirt.again(&mut row, sent.entry);
+                    }
                 }
-                Outcome::Written => {}
                 Outcome::Lost => {
                     row.set(REPLACE);
                     dirt.again(&mut row, sent.entry);
@@ -236,7 +274,7 @@ impl Shard {
     pub(crate) fn settle_deletions(&mut self, deletions: &mut Vec<(Deletion, Outcome)>) {
         for (deletion, outcome) in deletions.drain(..) {
             self.dirt.in_flight -= 1;
-            if outcome != Outcome::Written {
+            if outcome > Outcome::Written {
                 self.delete_again(deletion);
             }
         }
@@ -264,11 +302,23 @@ impl Shard {
     }
 }
 
-fn mode(row: &Row<'_>, dirt: &Dirt) -> Mode {
+/// Whether a changed row waits because it was sent a moment ago. What is in doubt does not.
+fn waits(row: &Row<'_>, filling: &Filling<'_>) -> bool {
+    row.has(SENT)
+        && !row.has(UPSERT | REPLACE | DOUBT)
+        && !filling.drains()
+        && row.sent_at() + filling.spacing > filling.now / 1_000
+}
+
+/// `all_nullable`: no field of the view is there for certain.
+fn mode(row: &Row<'_>, all_nullable: bool, dirt: &Dirt) -> Mode {
     if row.has(REPLACE) {
         Mode::Replace
-    } else if row.has(UPSERT) || row.epoch() != dirt.epoch {
+    } else if row.has(UPSERT) {
         Mode::Upsert
+    } else if !row.has(SENT) || row.epoch() != dirt.epoch {
+        // All fields of such a key may be new to it although it was there: no reply would tell.
+        if all_nullable { Mode::Upsert } else { Mode::First }
     } else {
         Mode::Delta
     }
@@ -289,7 +339,7 @@ fn schedule(row: &mut Row<'_>, sent: &SentRow, now: u64, dirt: &mut Dirt) {
     row.set_refresh_due(due);
     if !row.has(SCHEDULED) {
         row.set(SCHEDULED);
-        dirt.calendar.insert(due, view, slot);
+        dirt.calendar.insert(due, (view, slot));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The bytes of commands: keys, fields and values as Redis reads them.
 
-use crate::online::rows::Row;
+use crate::online::rows::{Row, mask};
 use crate::online::schema::Schema;
 use crate::online::text;
 use crate::online::texts::Texts;
@@ -37,11 +37,7 @@ impl ViewWire {
 
     /// The mask of group `group` with every feature set.
     pub(crate) fn all_of(&self, group: usize) -> u64 {
-        match self.names.len().saturating_sub(group * 64) {
-            0 => 0,
-            count @ 1..=63 => (1 << count) - 1,
-            _ => u64::MAX,
-        }
+        mask(self.names.len(), group)
     }
 
     fn key(&self, id: &[u8], out: &mut Vec<u8>) {
@@ -93,6 +89,12 @@ impl ViewWire {
     /// `DEL key`.
     pub(crate) fn del(&self, id: &[u8], out: &mut Vec<u8>) {
         begin(b"$3\r\nDEL\r\n", 2, out);
+        self.key(id, out);
+    }
+
+    /// `HLEN key`.
+    pub(crate) fn hlen(&self, id: &[u8], out: &mut Vec<u8>) {
+        begin(b"$4\r\nHLEN\r\n", 2, out);
         self.key(id, out);
     }
 

@@ -182,7 +182,7 @@ pub fn batch(rows: &[Arrival], target: u32) -> EventBatch {
     };
     for row in rows {
         let (id, fact) = (id(row.entity), &row.fact);
-        batch.newest = batch.newest.max(fact.ts);
+        batch.clock = batch.clock.max(fact.ts);
         batch.times.push(fact.ts);
         batch.origins.push(Origin { source: 0, partition: 0, offset: fact.id as u64 });
         batch.hashes.push(stable_hash(id.as_bytes()));

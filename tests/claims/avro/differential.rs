@@ -14,7 +14,9 @@ use tidemark_operators::ingest::decode::avro::{AvroDecoder, Refused};
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{Partitions, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
-use tidemark_operators::plan::{FieldPlan, Format, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{
+    Arrival, FieldPlan, Format, SourcePlan, Start, TimeField, TimeUnit,
+};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
 
@@ -59,7 +61,8 @@ fn source(fields: &[Field], format: Format) -> SourcePlan {
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
-        arrival: None,
+        arrival: Arrival::Timestamp,
+        max_ahead: None,
         earliest: EARLIEST_DEFAULT,
         latest: LATEST_DEFAULT,
         out_of_orderness: 0,

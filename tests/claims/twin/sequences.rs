@@ -20,11 +20,10 @@ impl Feature {
 
     /// Its value at `t` over the events of the view.
     pub(super) fn of_sequence(&self, history: &[&Event], t: u64) -> String {
-        let seen: Vec<&Event> = history.iter().copied().filter(|e| e.ts <= t).collect();
         if self.is_of_session() {
-            return self.of_session(&seen, t);
+            return self.of_session(history, t);
         }
-        let mine: Vec<&Event> = seen.into_iter().filter(|e| self.filter.holds(e)).collect();
+        let mine: Vec<&Event> = history.iter().copied().filter(|e| self.filter.holds(e)).collect();
         match self.aggregate {
             "changes" | "change_ratio" => self.changes(&mine, t),
             "is_new" => self.is_new(&mine, t),
@@ -36,7 +35,7 @@ impl Feature {
         let mut session: Vec<&Event> = Vec::new();
         for e in seen.iter().rev() {
             let after = session.last().map_or(t, |next| next.ts);
-            if after - e.ts > self.window {
+            if after.saturating_sub(e.ts) > self.window {
                 break;
             }
             session.push(e);
@@ -70,9 +69,8 @@ impl Feature {
     }
 
     fn changes(&self, mine: &[&Event], t: u64) -> String {
-        let inside = |e: &Event| e.ts + self.delay <= t && t < e.ts + self.delay + self.window;
         let (mut all, mut changes) = (0_u32, 0_u32);
-        for (at, e) in mine.iter().enumerate().filter(|(_, e)| inside(e)) {
+        for (at, e) in mine.iter().enumerate().filter(|(_, e)| self.inside(e, t)) {
             all += 1;
             let nearest = mine[..at].iter().rev().find(|earlier| self.told(earlier).is_some());
             let near = nearest.filter(|earlier| earlier.ts + self.apart > e.ts);

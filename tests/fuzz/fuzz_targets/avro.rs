@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use tidemark_operators::ingest::decode::Decoded;
 use tidemark_operators::ingest::decode::avro::{AvroDecoder, Extents};
-use tidemark_operators::plan::{FieldPlan, Format, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{Arrival, FieldPlan, Format, SourcePlan, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
 
@@ -49,7 +49,8 @@ fn source() -> SourcePlan {
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField { path: path("at"), unit: TimeUnit::Ms },
-        arrival: None,
+        arrival: Arrival::Timestamp,
+        max_ahead: None,
         earliest: EARLIEST_DEFAULT,
         latest: LATEST_DEFAULT,
         out_of_orderness: 0,

@@ -7,7 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
-use tidemark_operators::plan::{FieldPlan, Format, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{Arrival, FieldPlan, Format, SourcePlan, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
 
@@ -35,7 +35,8 @@ fn source() -> SourcePlan {
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField { path: path("at"), unit: TimeUnit::Rfc3339 },
-        arrival: Some(TimeField { path: path("data.read"), unit: TimeUnit::Us }),
+        arrival: Arrival::Field(TimeField { path: path("data.read"), unit: TimeUnit::Us }),
+        max_ahead: None,
         earliest: EARLIEST_DEFAULT,
         latest: LATEST_DEFAULT,
         out_of_orderness: 0,

@@ -226,8 +226,8 @@ impl<'a> Row<'a> {
             self.time = Some(read(unit).ok_or(unit_text(unit))?);
         }
         if let Some(unit) = leaf.arrival {
-            let arrival = read(unit).and_then(|ms| EventTime::try_from(ms).ok());
-            self.arrival = Some(arrival.ok_or(unit_text(unit))?);
+            // One before 1970 is none, as all are that no event could have.
+            self.arrival = EventTime::try_from(read(unit).ok_or(unit_text(unit))?).ok();
         }
         Ok(())
     }

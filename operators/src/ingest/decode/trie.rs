@@ -69,7 +69,7 @@ impl Trie {
             leaf.time = Some(source.time.unit);
             leaf.text |= source.time.unit == TimeUnit::Rfc3339;
         }
-        if let Some(arrival) = &source.arrival {
+        if let Some(arrival) = source.arrival.field() {
             let label = format!("arrival time (at \"{}\")", arrival.path.join("."));
             if let Some(leaf) = trie.leaf(&arrival.path, label) {
                 leaf.arrival = Some(arrival.unit);

@@ -1,10 +1,10 @@
 //! Records that did not become events, on their way to the dead letters.
 
+use crate::ingest::ahead::Times;
 use crate::ingest::dead_letter::DeadLetter;
 use crate::ingest::partition::Owned;
 use crate::ingest::reader::RawRecord;
 use crate::plan::SourcePlan;
-use crate::time::EventTime;
 use crate::verdict::Reason;
 
 /// A record on its way to becoming a dead letter.
@@ -27,10 +27,11 @@ impl Letter<'_> {
             value: self.record.value.as_ref().map(|_| self.value.to_vec()),
             reason,
             event_time: None,
+            field_time: None,
+            arrival: None,
             watermark: self.owned.judge.watermark(),
             late_by: None,
             idle_floor: false,
-            arrived_at: None,
             error: None,
         }
     }
@@ -39,23 +40,22 @@ impl Letter<'_> {
         DeadLetter { error, ..self.dead(reason) }
     }
 
-    pub fn late(&self, ts: EventTime, by: u64, idle_floor: bool) -> DeadLetter {
+    fn judged(&self, reason: Reason, times: Times) -> DeadLetter {
         DeadLetter {
-            event_time: Some(ts),
-            late_by: Some(by),
-            idle_floor,
-            ..self.dead(Reason::Late)
+            event_time: Some(times.time),
+            field_time: Some(times.ts),
+            arrival: times.arrival,
+            ..self.dead(reason)
         }
     }
 
-    pub fn future(&self, ts: EventTime, ahead: u64, arrived: Option<EventTime>) -> DeadLetter {
+    pub fn late(&self, times: Times, by: u64, idle_floor: bool) -> DeadLetter {
+        DeadLetter { late_by: Some(by), idle_floor, ..self.judged(Reason::Late, times) }
+    }
+
+    pub fn future(&self, times: Times, ahead: u64) -> DeadLetter {
         let skew = self.plan.max_future_skew.unwrap_or(0);
         let error = format!("event time is {ahead} ms after arrival, max_future_skew is {skew} ms");
-        DeadLetter {
-            event_time: Some(ts),
-            arrived_at: arrived,
-            error: Some(error),
-            ..self.dead(Reason::Future)
-        }
+        DeadLetter { error: Some(error), ..self.judged(Reason::Future, times) }
     }
 }

@@ -3,7 +3,8 @@
 use super::{Drive, TEXT, plan_from};
 use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord, Standing};
 use crate::origin::PartitionId;
-use crate::plan::{FieldPlan, Format, Plan, SourcePlan, Start, TableFrom, TimeField, TimeUnit};
+use crate::plan::TimeUnit;
+use crate::plan::{Arrival, FieldPlan, Format, Plan, SourcePlan, Start, TableFrom, TimeField};
 use crate::reference::input::{TableInput, TopicFeed};
 use crate::time::EventTime;
 use crate::value::Type;
@@ -30,7 +31,8 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
-        arrival: None,
+        arrival: Arrival::Timestamp,
+        max_ahead: None,
         earliest: 0,
         latest: EventTime::MAX,
         out_of_orderness,

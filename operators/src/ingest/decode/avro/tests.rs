@@ -5,7 +5,7 @@ mod twin;
 mod types;
 
 use super::*;
-use crate::plan::{FieldPlan, Format, Start, TimeField, TimeUnit};
+use crate::plan::{Arrival, FieldPlan, Format, Start, TimeField, TimeUnit};
 use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use crate::value::{Type, Value};
 use serde_json::{Value as Json, json};
@@ -34,7 +34,8 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField { path: path("ts"), unit: TimeUnit::Ms },
-        arrival: None,
+        arrival: Arrival::Timestamp,
+        max_ahead: None,
         earliest: EARLIEST_DEFAULT,
         latest: LATEST_DEFAULT,
         out_of_orderness: 0,

@@ -176,7 +176,7 @@ fn the_event_time_is_what_its_type_says_and_else_what_the_job_says() {
     let time = |ty: Json, written: Vec<u8>, unit: TimeUnit| {
         let mut source = source(Vec::new());
         source.time.unit = unit;
-        source.arrival = Some(source.time.clone());
+        source.arrival = Arrival::Field(source.time.clone());
         let schema = json!({"type": "record", "name": "R", "fields": [{"name": "ts", "type": ty}]});
         let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
         let read = decoder.decode_datum(&schema.to_string().into(), &written, &mut into);
