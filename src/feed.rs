@@ -18,7 +18,7 @@ enum Message {
 
 /// What both ends see.
 #[derive(Default)]
-struct Shared {
+struct FeedState {
     /// The worker was told that there is nothing.
     waiting: AtomicBool,
     /// The thread stands at the end of what there is for now.
@@ -30,25 +30,25 @@ struct Shared {
 /// The thread's end.
 pub(crate) struct FeedSender {
     channel: SyncSender<Message>,
-    shared: Arc<Shared>,
+    shared: Arc<FeedState>,
     waker: Waker,
 }
 
 /// The worker's end. Dropping it ends the thread with its next batch.
-pub(crate) struct Feed {
+pub(crate) struct ThreadFeed {
     channel: Receiver<Message>,
-    shared: Arc<Shared>,
+    shared: Arc<FeedState>,
     /// How it ended, once it has.
     end: Option<Result<(), String>>,
 }
 
 /// A feed of at most `batches_max` batches.
-pub(crate) fn feed(batches_max: usize, waker: Waker) -> (FeedSender, Feed) {
+pub(crate) fn feed(batches_max: usize, waker: Waker) -> (FeedSender, ThreadFeed) {
     let (sender, receiver) = sync_channel(batches_max);
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(FeedState::default());
     (
         FeedSender { channel: sender, shared: Arc::clone(&shared), waker },
-        Feed { channel: receiver, shared, end: None },
+        ThreadFeed { channel: receiver, shared, end: None },
     )
 }
 
@@ -85,7 +85,7 @@ impl FeedSender {
     }
 }
 
-impl Feed {
+impl ThreadFeed {
     /// What there is next. Once ended or failed it stays so.
     pub fn poll(&mut self) -> Poll {
         match &self.end {
@@ -116,7 +116,7 @@ impl Feed {
     }
 }
 
-impl Drop for Feed {
+impl Drop for ThreadFeed {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Release);
     }

@@ -18,6 +18,7 @@ mod snapshots;
 
 use crate::config::HealthSettings;
 use crate::engine::Observer;
+use crate::entity_id;
 use crate::http::components::{self, StallWatch};
 use crate::http::{Component, FeatureRow, Health, Introspect, Part, Readiness, RowAnswer, State};
 use crate::kafka::KafkaStatus;
@@ -32,7 +33,7 @@ use catch_up::CatchUp;
 use checks::{Checks, Finding, Moment};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidemark_jobs::document::nearest;
 use tidemark_operators::metrics::PartitionProgress;
 use tidemark_operators::plan::Plan;
@@ -142,6 +143,15 @@ impl Service {
         clocks.min().unwrap_or(0)
     }
 
+    /// The views whose rows lack nothing, by job index. To be asked once the job has caught up.
+    pub fn complete_views(&self) -> impl Iterator<Item = usize> {
+        let (progress, clock) = (self.progress(), self.live_clock());
+        let kafka = self.kafka.as_deref();
+        let complete =
+            move |view: &usize| coverage::is_complete(&self.plan, *view, kafka, &progress, clock);
+        (0..self.plan.views.len()).filter(complete)
+    }
+
     /// The newest row of an entity, as [`Introspect::row`] gives it.
     pub fn feature_row(&self, view: &str, id: &str) -> RowAnswer {
         let names = (0..self.plan.views.len()).filter_map(|at| Some((at, self.plan.view(at)?)));
@@ -149,6 +159,7 @@ impl Service {
             let near = nearest(view, names.map(|(_, plan)| plan.name.as_str()));
             return RowAnswer::UnknownView { nearest: near.map(str::to_owned) };
         };
+        let id = entity_id::known_as(&self.plan, index, id);
         let Some(row) = self.store.get(index, id.as_bytes()) else {
             return RowAnswer::NoRow { as_of: self.live_clock() };
         };
@@ -158,7 +169,7 @@ impl Service {
         RowAnswer::Row(FeatureRow {
             view: found.name.clone(),
             entity_type: entity.map(|entity| entity.name.clone()).unwrap_or_default(),
-            entity_id: id.to_owned(),
+            entity_id: id.into_owned(),
             as_of: row.as_of,
             complete_from: coverage::complete_from(&self.plan, index, kafka, &self.progress()),
             features: names.zip(row.values).collect(),
@@ -246,6 +257,7 @@ impl Service {
             online: &online,
             caught_up: self.caught_up(),
             now: Instant::now(),
+            wall: wall(),
         })
     }
 
@@ -284,6 +296,10 @@ impl Introspect for Service {
             logs: &logs,
             degraded: &checks::degraded(&findings),
             refused: &self.checks.refused(&self.plan),
+            clock_behind: checks::clock_behind::behind(
+                self.observer.metrics.iter().map(|worker| &**worker),
+                wall(),
+            ),
             ready: self.caught_up(),
             process: &ProcessUsage::now(),
         };
@@ -333,6 +349,12 @@ impl Introspect for Service {
         self.workers();
         self.checks.report(&self.findings());
     }
+}
+
+/// The machine's clock, in ms since the Unix epoch; 0 when it stands before that.
+fn wall() -> EventTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    EventTime::try_from(since.as_millis()).unwrap_or(EventTime::MAX)
 }
 
 #[cfg(test)]

@@ -117,7 +117,7 @@
 //! | `avg`, `stddev` | `of` (int, decimal), `window` | double?: mean, population standard deviation |
 //! | `max`, `min` | `of` (int, decimal, timestamp), `window` | the field's type?, decimals as double |
 //! | `distinct` | `of` (one or several), `window` | int: distinct values, exactly |
-//! | `entropy` | `of` (one or several), `window`, `normalised` | double: Shannon's, in nats, or over that of equal shares |
+//! | `entropy` | `of` (one or several), `window`, `normalised` | double: Shannon's, in nats, or over that of equal shares: 0 to 1 |
 //! | `hour_share` | `window` | double?: events in the latest one's hour of the day over those in the busiest hour |
 //! | `changes` | `of` (one or several), `window`, `horizon` | int: events that have the field, and another value than the nearest event before them that has it |
 //! | `change_ratio` | as `changes` | double: changes over events; 0 without any |
@@ -150,7 +150,10 @@
 //! a view, and in that of a feature about the latest event. An event is looked up in the version of the table that is effective at its time: of the
 //! rows of its key the one with the greatest `valid_from` up to then. A file's first version is
 //! effective for all events, a later one from the first whole second of event time above the
-//! frontier on. An IPv4 address inside of an IPv6 one (`::ffff:192.0.2.7`) is that IPv4 address.
+//! frontier on.
+//!
+//! An address is one value however it is written, in records, tables, keys and literals: an IPv4
+//! address inside of an IPv6 one (`::ffff:192.0.2.7`) is that IPv4 address.
 //!
 //! An `expression` may name features of its view, features of other views of the same entity as
 //! `view.feature`, definitions and fields (those of the latest event, until it is `horizon` old),

@@ -159,9 +159,11 @@ impl EntityLog {
         }
     }
 
-    /// About how much memory the history takes, in bytes.
+    /// About how much memory the history takes, in bytes: that of sealed events, and the lists of
+    /// those that are not sealed (their rows are the stash's).
     pub fn history_memory(&self) -> usize {
-        self.history.as_ref().map_or(0, SealedHistory::memory)
+        let sealed = self.history.as_ref().map_or(0, SealedHistory::memory);
+        sealed + self.unsealed.as_ref().map_or(0, Unsealed::memory)
     }
 
     /// How many values the unsealed events of `slot` have shown to what looks for new ones.

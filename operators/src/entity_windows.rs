@@ -18,7 +18,8 @@ use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
-use crate::online::OnlineSink;
+use crate::online::EntityIds;
+use crate::online_rows::LiveRows;
 use crate::origin::Origin;
 use crate::plan::{Plan, Window};
 use crate::reference::lookups::Lookups;
@@ -31,17 +32,18 @@ use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
 use crate::window::attach::{Attachments, WindowAgent};
 use report::Told;
+pub use report::tell_reached;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::rc::Rc;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
-use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Stream, StreamVec};
 
 /// What becomes of sealed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,14 +57,14 @@ pub enum Sealing {
 }
 
 /// What becomes of live rows.
-#[derive(Clone)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Serving {
     /// Nobody wants them: no live windows are kept.
     None,
     /// Handed out as they change.
-    EveryStep(Rc<RefCell<Box<dyn OnlineSink>>>),
+    EveryStep,
     /// Handed out once, when all is over.
-    AtEnd(Rc<RefCell<Box<dyn OnlineSink>>>),
+    AtEnd,
 }
 
 /// How an entity's windows are run.
@@ -79,9 +81,6 @@ pub struct WindowsConfig {
     pub sealing: Sealing,
     /// What becomes of live rows.
     pub serving: Serving,
-    /// Told the due time of records (see [`crate::ingest::reader::RawBatch::due_ns`]) once their
-    /// live rows have been handed out.
-    pub served: Option<Rc<dyn Fn(u64)>>,
     /// What the worker counts.
     pub metrics: Arc<WorkerMetrics>,
     /// Shared with the other operators and the loop.
@@ -103,10 +102,19 @@ impl EntityState {
     }
 }
 
+impl EntityIds for EntityState {
+    fn id(&self, slot: u32) -> &[u8] {
+        self.log.names.id(slot)
+    }
+}
+
 /// What the operator gives.
 pub struct EntityWindows<'scope> {
     /// Sealed rows, under [`Sealing::Lines`].
     pub lines: StreamVec<'scope, EventTime, SealedLines>,
+    /// Live rows, unless [`Serving::None`]: for [`online_rows`](crate::online_rows::online_rows).
+    /// Their slots stay what they are until the operator runs again.
+    pub rows: Stream<'scope, EventTime, LiveRows>,
     /// The state.
     pub state: Rc<RefCell<EntityState>>,
 }
@@ -123,20 +131,25 @@ pub fn entity_windows<'scope>(
     let mut input = builder.new_input(events, Exchange::new(|b: &EventBatch| u64::from(b.target)));
     let (output, lines) = builder.new_output::<Vec<SealedLines>>();
     let mut output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(output);
+    let (rows_output, rows) = builder.new_output::<LiveRows>();
+    let mut rows_output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(rows_output);
     let again = scope.activator_for(Rc::clone(&info.address));
     let wake = scope.activator_for(Rc::clone(&info.address));
     config.shared.windows.borrow_mut().push(wake);
     config.shared.reach(config.entity, Reached::default());
     let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
     let log = EntityLog::new(entity, config.limits.chunk_rows, waiting);
-    let served = !matches!(config.serving, Serving::None);
+    let served = config.serving != Serving::None;
     let state = Rc::new(RefCell::new(EntityState {
         log: if served { log } else { log.sealed_only() },
         attachments: Attachments::default(),
     }));
     let shared_state = Rc::clone(&state);
     builder.build(move |capabilities| {
-        let mut capability = capabilities.into_iter().next();
+        let mut capabilities = capabilities.into_iter();
+        let mut capability = capabilities.next();
+        // Live rows are of no frontier: nobody waits for this one to move.
+        let mut rows_capability = capabilities.next().filter(|_| served);
         let mut running = Running::new(config, state);
         move |frontiers| {
             input.for_each(|_, batches| running.receive(batches));
@@ -145,14 +158,18 @@ pub fn entity_windows<'scope>(
             if let (Some(lines), Some(capability)) = (running.lines(), &capability) {
                 output.activate().session(capability).give(lines);
             }
+            if let (false, Some(capability)) = (running.rows.is_empty(), &rows_capability) {
+                rows_output.activate().session(capability).give_container(&mut running.rows);
+                running.rows.clear();
+            }
             match pace {
                 Pace::Again => again.activate(),
                 Pace::Wait => hold(&mut capability, running.sealed),
-                Pace::Over => capability = None,
+                Pace::Over => (capability, rows_capability) = (None, None),
             }
         }
     });
-    EntityWindows { lines, state: shared_state }
+    EntityWindows { lines, rows, state: shared_state }
 }
 
 fn hold(capability: &mut Option<Capability<EventTime>>, at: EventTime) {
@@ -191,6 +208,14 @@ struct Running {
     /// Everything below has been sealed and given out.
     sealed: EventTime,
     due: Vec<u64>,
+    /// Live rows that this activation gives.
+    rows: LiveRows,
+    /// Whether there are more of them than one activation gives.
+    more_rows: bool,
+    /// To be told once they are given.
+    reached: Option<Reached>,
+    /// Whether rows were given and nothing has been let go of since.
+    unretired: bool,
     told: Told,
     hot: HotEntities,
     over: bool,
@@ -199,7 +224,7 @@ struct Running {
 impl Running {
     fn new(config: WindowsConfig, state: Rc<RefCell<EntityState>>) -> Self {
         let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
-        let live = !matches!(config.serving, Serving::None);
+        let live = config.serving != Serving::None;
         let sealing = config.sealing != Sealing::None;
         let lines = config.sealing == Sealing::Lines;
         Running {
@@ -211,6 +236,10 @@ impl Running {
             origins: Vec::new(),
             sealed: 0,
             due: Vec::new(),
+            rows: LiveRows::default(),
+            more_rows: false,
+            reached: None,
+            unretired: false,
             told: Told::default(),
             hot: HotEntities::default(),
             over: false,
@@ -237,6 +266,13 @@ impl Running {
         if self.over {
             return Pace::Over;
         }
+        if self.more_rows {
+            self.hand_out();
+            return Pace::Again;
+        }
+        if std::mem::take(&mut self.unretired) {
+            self.retire();
+        }
         let over = if frontier.is_none() { self.config.shared.over.get() } else { None };
         if !self.arrive(frontier, over) {
             return Pace::Again;
@@ -244,19 +280,23 @@ impl Running {
         // Once the events have ended, the clock stops at the newest of all.
         let hi = frontier.or(over.map(|newest| newest + 1));
         let done = hi.is_none_or(|hi| self.seal(hi));
-        if let Serving::EveryStep(sink) = &self.config.serving {
-            let sink = Rc::clone(sink);
-            self.give_out(&sink);
+        self.reached = Some(self.reached(frontier, done));
+        match self.config.serving {
+            Serving::EveryStep => self.hand_out(),
+            Serving::AtEnd if done && over.is_some() => self.hand_out(),
+            _ => self.tell_reached(),
         }
-        self.retire();
-        if let (true, Some(_), Serving::AtEnd(sink)) = (done, over, &self.config.serving) {
-            let sink = Rc::clone(sink);
-            self.give_out(&sink);
+        // The rows' slots are theirs until the sink has seen them, which it has when this runs again.
+        self.unretired = !self.rows.batches.is_empty();
+        if !self.unretired {
+            self.retire();
         }
-        self.report(frontier, done);
+        self.report(over.is_some());
         match (done, over) {
+            _ if self.more_rows => Pace::Again,
             (false, _) => Pace::Again,
             (true, None) => Pace::Wait,
+            (true, Some(_)) if self.unretired => Pace::Again,
             (true, Some(_)) => {
                 self.over = true;
                 Pace::Over
@@ -284,7 +324,7 @@ impl Running {
                 live.revised(log);
             }
         }
-        let traced = matches!(self.config.serving, Serving::EveryStep(_));
+        let traced = self.config.serving == Serving::EveryStep;
         for batch in self.queue.drain(..) {
             self.config.shared.in_flight.received(batch.size());
             if batch.due_ns > 0 && traced {
@@ -325,17 +365,21 @@ impl Running {
         true
     }
 
-    fn give_out(&mut self, sink: &Rc<RefCell<Box<dyn OnlineSink>>>) {
-        if let Some(live) = &mut self.live {
-            live.give_out(&self.state.borrow().log.names, &mut **sink.borrow_mut());
+    /// Fills the rows to be given; with the last of a step goes what is told once they are given.
+    fn hand_out(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        self.more_rows = !live.hand_out(&self.state.borrow().log.names, &mut self.rows.batches);
+        if self.more_rows {
+            return;
         }
-        if let Some(served) = &self.config.served {
-            self.due.iter().for_each(|due| served(*due));
+        self.rows.due.append(&mut self.due);
+        match self.rows.is_empty() {
+            true => self.tell_reached(),
+            false => self.rows.reached = self.reached.take(),
         }
-        self.due.clear();
     }
 
-    /// Lets go of what no window needs, after the rows that say so have been handed out.
+    /// Lets go of what no window needs, after the sink has seen the rows that say so.
     fn retire(&mut self) {
         let EntityState { log, attachments, .. } = &mut *self.state.borrow_mut();
         // As much as a slice may have brought: what passes its horizon must not pile up.

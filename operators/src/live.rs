@@ -11,25 +11,23 @@
 //! Edges are found in the log and, for events that are not sealed yet, in the stash. A window's
 //! position in the log skips what had its edge while it was still in the stash.
 
+mod handout;
 mod revise;
 mod view;
 
 use crate::aggregate::last::Last;
 use crate::aggregate::{Accumulator, accumulator, wanted_attributes};
 use crate::entity_log::EntityLog;
-use crate::online::{Cause, OnlineSink, RowBatch};
+use crate::online::Cause;
 use crate::plan::{EntityPlan, Plan, Window};
 use crate::time::{EventTime, Millis};
 use crate::timeline::lane::Lane;
 use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
-use crate::value::Column;
-use crate::view::{Source, ratio};
+use crate::view::Source;
+use handout::Batches;
 use std::cell::Cell;
 use view::{Alive, View, live_view};
-
-/// Rows computed and handed over at once.
-const BATCH_ROWS: usize = 1024;
 
 /// One window: everything in the log below `entered` (`left`) that has this edge at or before the
 /// clock has had it.
@@ -81,7 +79,7 @@ pub struct LiveWindows {
     views: Vec<View>,
     arrivals: Lane,
     expired: Vec<u32>,
-    batch: RowBatch,
+    batches: Batches,
     clock: EventTime,
     rows: u64,
     values: u64,
@@ -126,7 +124,7 @@ impl LiveWindows {
             views,
             arrivals: Lane::new(&vec![true; entity.attributes.len()]),
             expired: Vec::new(),
-            batch: RowBatch::default(),
+            batches: Batches::default(),
             clock: 0,
             rows: 0,
             values: 0,
@@ -170,11 +168,12 @@ impl LiveWindows {
         self.views.iter().map(|v| v.columns.int_overflows()).sum()
     }
 
-    /// About how much memory the accumulators take, in bytes.
+    /// About how much memory the accumulators and the rows on their way out take, in bytes.
     pub fn memory(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|(a, _)| a.memory()).sum();
-        let marks: usize = self.views.iter().map(|v| v.marks.bytes()).sum();
-        accumulators + marks + self.lasts.iter().map(Last::memory).sum::<usize>()
+        let lasts: usize = self.lasts.iter().map(Last::memory).sum();
+        let views: usize = self.views.iter().map(View::memory).sum();
+        accumulators + lasts + views + self.batches.memory()
     }
 
     /// Moves the clock to `to` (never back), touching about `budget` rows; says whether it got
@@ -337,80 +336,5 @@ impl LiveWindows {
     pub fn forget(&mut self, frontier: EventTime, budget: usize, names: &mut Names) {
         let frontier = frontier.min(self.clock);
         self.lasts.iter_mut().for_each(|l| l.forget(frontier, budget, names));
-    }
-
-    /// Gives out the rows that have been touched since the last call.
-    pub fn give_out(&mut self, names: &Names, sink: &mut dyn OnlineSink) {
-        for at in 0..self.views.len() {
-            let mut touched = std::mem::take(&mut self.views[at].touched);
-            // Where rows are given out rarely, an entity may be gone altogether by now.
-            let marks = &mut self.views[at].marks;
-            touched.retain(|slot| {
-                let used = names.entities.is_used(*slot);
-                if !used {
-                    marks[*slot] = 0;
-                }
-                used
-            });
-            for slots in touched.chunks(BATCH_ROWS) {
-                self.fill(at, slots, names);
-                self.rows += slots.len() as u64;
-                self.values += (slots.len() * self.batch.features.len()) as u64;
-                sink.write(&self.batch, names);
-            }
-            touched.clear();
-            self.views[at].touched = touched;
-        }
-    }
-
-    /// Computes the rows of `slots` in view `at` into the batch.
-    fn fill(&mut self, at: usize, slots: &[u32], names: &Names) {
-        let view = &mut self.views[at];
-        view.columns.clear();
-        for (read, column) in view.reads.iter().zip(&mut view.columns.columns) {
-            match *read {
-                Source::Accumulator(a, reading) => {
-                    self.accumulators[a].0.read(slots, reading, column);
-                }
-                Source::Ratio(n, d) => {
-                    let mut counts = [Column::default(), Column::default()];
-                    for (a, counts) in [n, d].into_iter().zip(&mut counts) {
-                        let reading = crate::aggregate::Reading::Count;
-                        self.accumulators[a].0.read(slots, reading, counts);
-                    }
-                    ratio(&counts[0], &counts[1], column);
-                }
-                Source::Last(l, reading, horizon) => {
-                    for slot in slots {
-                        let what = (reading, horizon);
-                        self.lasts[l].read(*slot, self.clock, what, names, column);
-                    }
-                }
-            }
-        }
-        view.columns.derive(slots.len());
-        let batch = &mut self.batch;
-        batch.view = view.index;
-        batch.as_of = self.clock;
-        batch.slots.clear();
-        batch.slots.extend_from_slice(slots);
-        batch.causes.clear();
-        batch.deleted.clear();
-        batch.features.resize(view.features.len(), Column::default());
-        for (feature, column) in batch.features.iter_mut().zip(&view.features) {
-            feature.clone_from(&view.columns.columns[*column]);
-        }
-        for (row, slot) in slots.iter().enumerate() {
-            let mark = std::mem::take(&mut view.marks[*slot]);
-            batch.causes.push(if mark == 2 { Cause::Arrival } else { Cause::Decay });
-            let alive = view.alive.iter().any(|a| match *a {
-                Alive::Holds(a) => self.accumulators[a].0.holds(*slot),
-                Alive::Younger(l, extent) => self.lasts[l].holds(*slot, extent, self.clock),
-            });
-            batch.deleted.push(!alive);
-            if !alive {
-                batch.features.iter_mut().for_each(|f| f.valid[row] = false);
-            }
-        }
     }
 }

@@ -85,7 +85,7 @@ fn naive(contents: &[u8]) -> Read {
 }
 
 fn split(contents: &[u8], block: usize, line_max: usize) -> io::Result<Read> {
-    let mut lines = Lines::with_sizes(Cursor::new(contents), block, line_max);
+    let mut lines = LineReader::with_sizes(Cursor::new(contents), block, line_max);
     let mut all = Vec::new();
     while let Some(batch) = lines.next_batch()? {
         assert!(!batch.records.is_empty());

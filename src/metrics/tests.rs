@@ -152,6 +152,7 @@ fn full_scrape() -> String {
         logs: &logs,
         degraded: &degraded,
         refused: &refused,
+        clock_behind: Some(90_500),
         ready: true,
         process: &ProcessUsage::now(),
     })
@@ -189,6 +190,7 @@ fn names_that_dashboards_query_are_there_with_their_meaning() {
         "tidemark_degraded{component=\"online (redis)\",reason=\"pending_after\"} 1",
         "tidemark_source_refused_ratio{source=\"transactions\"} 0.25",
         "tidemark_refused_ratio 0.125",
+        "tidemark_live_clock_behind_seconds 90.5",
         "tidemark_online_commands_total{command=\"pexpire\",cause=\"arrival\"} 7",
         "tidemark_online_write_seconds_bucket{cause=\"arrival\",le=\"0.001\"} 80",
     ] {

@@ -201,7 +201,6 @@ impl Drive {
             tables: TablesRef::default(),
             sealing: if case.sealing { Sealing::Count } else { Sealing::None },
             serving: Serving::None,
-            served: None,
             metrics: Arc::new(WorkerMetrics::new(worker.index(), &plan)),
             shared: Rc::clone(&shared),
             plan,

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod arrangement;
 #[cfg(test)]
 mod avro;
@@ -19,6 +21,8 @@ mod commands;
 mod folder;
 #[cfg(test)]
 mod found_later;
+#[cfg(test)]
+mod health;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]

@@ -98,6 +98,17 @@ mod tests {
     use std::collections::HashMap;
 
     #[test]
+    fn what_counts_took_is_given_back_when_they_are_gone() {
+        let mut counts = Counts::default();
+        (0..50_000).for_each(|value| assert_eq!(counts.add(7, value), 0));
+        let full = counts.bytes();
+        (0..50_000).for_each(|value| assert_eq!(counts.remove(7, value), 1));
+        assert!(counts.bytes() * 100 < full, "{} of {full} bytes are left", counts.bytes());
+        (0..50_000).for_each(|value| assert_eq!(counts.add(7, value), 0));
+        assert_eq!(counts.bytes(), full);
+    }
+
+    #[test]
     fn the_flat_table_counts_as_a_map_does() {
         let mut rng = SmallRng::seed_from_u64(3);
         let (mut counts, mut twin) = (Counts::default(), HashMap::<(u32, u32), u32>::new());

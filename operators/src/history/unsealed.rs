@@ -114,7 +114,18 @@ impl Memory for OfTail<'_> {
 pub(crate) struct Unsealed {
     queues: Slab<Option<Box<Queue>>>,
     touched: Vec<u32>,
+    /// Entities that have a queue, and the cells of each.
+    held: usize,
+    width: usize,
+    /// Entries in all of them.
+    entries: usize,
+    /// Values that an entry may show to what looks for new ones.
+    seeing: usize,
 }
+
+/// What a time at which a value was seen takes with its share of the map and the queue it is in,
+/// about.
+const SEEN_BYTES: usize = 96;
 
 impl Unsealed {
     /// Makes the slots `0..slots` exist.
@@ -131,11 +142,17 @@ impl Unsealed {
         revised: &mut Revised,
     ) {
         let mut new = None;
+        self.seeing = sealed.fold.seeing().count();
         for entry in arrived {
             new = Some(entry.block);
             let slot = stash.block(&entry).slots[entry.row as usize];
-            let queue =
-                self.queues[slot].get_or_insert_with(|| Box::new(Queue::new(sealed.cells(slot))));
+            let (held, cells) = (&mut self.held, sealed.cells(slot));
+            self.width = cells.len();
+            let queue = self.queues[slot].get_or_insert_with(|| {
+                *held += 1;
+                Box::new(Queue::new(cells))
+            });
+            self.entries += 1;
             if !std::mem::replace(&mut queue.touched, true) {
                 self.touched.push(slot);
             }
@@ -228,6 +245,14 @@ impl Unsealed {
         }
     }
 
+    /// About how much memory it takes, in bytes: counted, not looked up.
+    pub fn memory(&self) -> usize {
+        let cells = self.width * size_of::<i64>();
+        let entry = size_of::<Entry>() + self.seeing * SEEN_BYTES + cells / MARK_EVERY as usize;
+        let queues = self.held * (size_of::<Queue>() + cells) + self.entries * entry;
+        self.queues.bytes() + self.touched.capacity() * size_of::<u32>() + queues
+    }
+
     /// How many values the tail of `slot` has seen.
     #[cfg(test)]
     pub fn shown(&self, slot: u32) -> usize {
@@ -239,9 +264,10 @@ impl Unsealed {
     pub fn sealed(&mut self, block: &Block, row: usize, fold: &Fold) {
         let queue = &mut self.queues[block.slots[row]];
         let Some(held) = queue else { return };
-        held.entries.pop_front();
+        self.entries -= usize::from(held.entries.pop_front().is_some());
         if held.entries.is_empty() {
             *queue = None;
+            self.held -= 1;
             return;
         }
         held.sealed += 1;

@@ -280,6 +280,7 @@ impl Reading {
             let ts = self.decoded.time[rows];
             let arrival = plan.arrival_of(self.decoded.arrival[rows], record.timestamp);
             let clock = letter.owned.judge.clock();
+            letter.owned.ahead.newest_arrival = arrival.or(letter.owned.ahead.newest_arrival);
             let Judged { time, verdict } = letter.owned.judge.judge(ts, arrival);
             let times = Times { ts, time, arrival, timestamp: record.timestamp };
             match verdict {

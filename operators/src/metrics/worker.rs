@@ -59,6 +59,13 @@ pub struct EntityMetrics {
     pub timeline_rows: Gauge,
     /// Bytes of the timeline's log.
     pub timeline_bytes: Gauge,
+    /// Bytes of what is accumulated over windows and of last events, live and sealed, and of rows
+    /// on their way out. This and the next two are looked at once in a while, not each step.
+    pub accumulator_bytes: Gauge,
+    /// Bytes of what is kept of the events before an event, sealed and not.
+    pub history_bytes: Gauge,
+    /// Bytes of the dictionaries: entity ids and attribute values.
+    pub dictionary_bytes: Gauge,
     /// Events inside each window of the entity, by the window's place in its plan.
     pub windows: Vec<Gauge>,
     /// The share of the newest events that came from the busiest entity, in thousandths.

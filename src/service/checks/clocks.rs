@@ -240,7 +240,7 @@ mod tests {
             watermark,
             clock: watermark + 1,
             newest: watermark + 1,
-            ahead: Ahead { arrivals, events: arrivals, by_ms },
+            ahead: Ahead { arrivals, events: arrivals, by_ms, newest_arrival: None },
             first: 1,
             next_offset: 0,
             idle: false,
