@@ -238,10 +238,12 @@ impl Service {
         };
         let told = |(at, source): (usize, &tidemark_operators::plan::SourcePlan)| {
             let counts = self.observer.metrics.iter().filter_map(|worker| worker.clocks.get(at));
-            let stamped = checks::clocks::stamped(source, &counts.collect::<Vec<_>>());
+            let mine = progress.iter().filter(|p| usize::from(p.id.source) == at);
+            let (counts, mine) = (counts.collect::<Vec<_>>(), mine.collect::<Vec<_>>());
+            let told = checks::clocks::told(source, &counts, &mine);
             let mut component = component((at, source));
-            if let Some(stamped) = stamped {
-                component.reason = format!("{}; {stamped}", component.reason);
+            if let Some(told) = told {
+                component.reason = format!("{}; {told}", component.reason);
             }
             component
         };

@@ -68,6 +68,22 @@ pub struct Dataflow {
 }
 
 /// Builds the job's dataflow in `scope`.
+///
+/// ```
+/// use tidemark_operators::dataflow;
+/// use tidemark_operators::in_memory::{InMemory, Log, plan};
+///
+/// timely::execute_directly(|worker| {
+///     let job = InMemory::new(plan());
+///     let log = Log::new(&[r#"{"ts": 1000000, "card": "a"}"#]);
+///     let config = job.config(log);
+///     let built = worker.dataflow(|scope| dataflow::build(scope, config));
+///     // The loop around it passes on notices and moves the live clock.
+///     job.drive(worker, &built.probe);
+///     let row = job.rows.take().pop().unwrap();
+///     assert_eq!((row.id.as_str(), row.first), ("a", Some(1)));
+/// });
+/// ```
 pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
     let dead_letters = Rc::new(RefCell::new(config.dead_letters));
     let streams = source(

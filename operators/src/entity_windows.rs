@@ -163,9 +163,9 @@ pub fn entity_windows<'scope>(
                 running.rows.clear();
             }
             match pace {
-                Pace::Again => again.activate(),
-                Pace::Wait => hold(&mut capability, running.sealed),
-                Pace::Over => (capability, rows_capability) = (None, None),
+                Activation::Again => again.activate(),
+                Activation::Wait => hold(&mut capability, running.sealed),
+                Activation::Over => (capability, rows_capability) = (None, None),
             }
         }
     });
@@ -180,7 +180,7 @@ fn hold(capability: &mut Option<Capability<EventTime>>, at: EventTime) {
     }
 }
 
-enum Pace {
+enum Activation {
     Again,
     Wait,
     Over,
@@ -262,20 +262,20 @@ impl Running {
     }
 
     /// One slice of work up to `frontier` (`None`: the events have ended).
-    fn step(&mut self, frontier: Option<EventTime>) -> Pace {
+    fn step(&mut self, frontier: Option<EventTime>) -> Activation {
         if self.over {
-            return Pace::Over;
+            return Activation::Over;
         }
         if self.more_rows {
             self.hand_out();
-            return Pace::Again;
+            return Activation::Again;
         }
         if std::mem::take(&mut self.unretired) {
             self.retire();
         }
         let over = if frontier.is_none() { self.config.shared.over.get() } else { None };
         if !self.arrive(frontier, over) {
-            return Pace::Again;
+            return Activation::Again;
         }
         // Once the events have ended, the clock stops at the newest of all.
         let hi = frontier.or(over.map(|newest| newest + 1));
@@ -293,13 +293,13 @@ impl Running {
         }
         self.report(over.is_some());
         match (done, over) {
-            _ if self.more_rows => Pace::Again,
-            (false, _) => Pace::Again,
-            (true, None) => Pace::Wait,
-            (true, Some(_)) if self.unretired => Pace::Again,
+            _ if self.more_rows => Activation::Again,
+            (false, _) => Activation::Again,
+            (true, None) => Activation::Wait,
+            (true, Some(_)) if self.unretired => Activation::Again,
             (true, Some(_)) => {
                 self.over = true;
-                Pace::Over
+                Activation::Over
             }
         }
     }

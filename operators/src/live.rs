@@ -31,7 +31,7 @@ use view::{Alive, View, live_view};
 
 /// One window: everything in the log below `entered` (`left`) that has this edge at or before the
 /// clock has had it.
-struct Pane {
+struct LivePlace {
     window: Window,
     entered: u64,
     left: u64,
@@ -41,7 +41,7 @@ struct Pane {
     leave: Lane,
 }
 
-impl Pane {
+impl LivePlace {
     /// Whether a row of `ts` is inside when the live clock stands at `clock`.
     #[inline]
     fn holds(&self, ts: EventTime, clock: EventTime) -> bool {
@@ -71,7 +71,7 @@ fn edges(
 
 /// See the module.
 pub struct LiveWindows {
-    panes: Vec<Pane>,
+    panes: Vec<LivePlace>,
     accumulators: Vec<(Box<dyn Accumulator>, usize)>,
     /// By accumulator: whether what entered it may be revised.
     revisable: Vec<bool>,
@@ -89,7 +89,7 @@ impl LiveWindows {
     /// Windows for `entity` of `plan`, over a log that starts with them.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
         let wanted = wanted_attributes(entity);
-        let pane = |window: &Window| Pane {
+        let pane = |window: &Window| LivePlace {
             window: *window,
             entered: 0,
             left: 0,
@@ -158,8 +158,9 @@ impl LiveWindows {
 
     /// Every row of the log below this has left.
     pub fn low_water(&self, log: &EntityLog) -> u64 {
-        let left =
-            |pane: &Pane| log.log.partition(pane.left, |ts| pane.window.leaves(ts) <= self.clock);
+        let left = |pane: &LivePlace| {
+            log.log.partition(pane.left, |ts| pane.window.leaves(ts) <= self.clock)
+        };
         self.panes.iter().map(left).min().unwrap_or(log.log.end())
     }
 
@@ -210,7 +211,7 @@ impl LiveWindows {
 
     /// Moves the windows' places in the log past the rows that had their edge in the stash.
     fn settle(&mut self, log: &EntityLog) {
-        for Pane { window, entered, left, .. } in &mut self.panes {
+        for LivePlace { window, entered, left, .. } in &mut self.panes {
             *left = log.log.partition(*left, |ts| window.leaves(ts) <= self.clock);
             *entered = log.log.partition(*entered, |ts| window.enters(ts) <= self.clock);
         }

@@ -23,7 +23,7 @@ use crate::timeline::log::Log;
 use crate::timeline::names::Names;
 use crate::value::Column;
 use crate::view::{Source, ViewColumns};
-use pane::Pane;
+use pane::SealedPlace;
 use std::collections::VecDeque;
 use view::SealedView;
 
@@ -64,7 +64,7 @@ struct LastSlot {
 
 /// See the module.
 pub struct SealedWindows {
-    panes: Vec<Pane>,
+    panes: Vec<SealedPlace>,
     slots: Vec<Slot>,
     lasts: Vec<LastSlot>,
     /// One column for each reading, shared by the views.
@@ -86,7 +86,7 @@ impl SealedWindows {
     /// Windows for entity `entity` of `plan`, over a log that starts with them.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
         let wanted = wanted_attributes(entity);
-        let pane = |window: &Window| Pane {
+        let pane = |window: &Window| SealedPlace {
             window: *window,
             entered: 0,
             left: 0,

@@ -72,6 +72,15 @@ pub struct Reached {
 }
 
 /// See the module.
+///
+/// ```
+/// use tidemark_operators::shared::{Reached, Shared};
+///
+/// let shared = Shared::default();
+/// shared.reach(0, Reached { frontier: 500, clock: 900 });
+/// let all = shared.reach(1, Reached { frontier: 700, clock: 800 });
+/// assert_eq!(all, Reached { frontier: 500, clock: 800 }, "the least of both entities");
+/// ```
 #[derive(Default)]
 pub struct Shared {
     /// Monotonic time in ms since the worker started, written by the loop; stands still in replay.

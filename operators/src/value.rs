@@ -68,6 +68,16 @@ pub const DECIMAL_MAX: i64 = 10_000_000_000 * MICROS;
 /// `words` holds a value's 64 bits: `i64` for int, decimal (micro-units) and timestamp, the bits of
 /// an `f64` for double, 0 or 1 for bool, and `start << 32 | end` into `bytes` for text and ip. The
 /// word of a null is 0 and says nothing.
+///
+/// ```
+/// use tidemark_operators::value::Column;
+///
+/// let mut names = Column::default();
+/// names.push_bytes(b"se");
+/// names.push_null();
+/// assert_eq!(names.len(), 2);
+/// assert_eq!((names.bytes(0), names.bytes(1)), (Some(&b"se"[..]), None));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Column {
     /// One word a value.

@@ -6,7 +6,7 @@ use crate::tree;
 use std::collections::BTreeMap;
 
 /// By crate and name: what is older than the rule. Nothing is added here.
-const SHARED: [&str; 41] = [
+const SHARED: [&str; 30] = [
     "tidemark: Breaker",
     "tidemark: Command",
     "tidemark: DeadLetterSettings",
@@ -16,7 +16,6 @@ const SHARED: [&str; 41] = [
     "tidemark: MemorySettings",
     "tidemark: Options",
     "tidemark: Outcome",
-    "tidemark: Pace",
     "tidemark: Record",
     "tidemark: RedisSettings",
     "tidemark: Row",
@@ -26,24 +25,14 @@ const SHARED: [&str; 41] = [
     "tidemark: State",
     "tidemark: Stop",
     "tidemark: TlsSettings",
-    "tidemark_operators: Cells",
     "tidemark_operators: Compiler",
-    "tidemark_operators: Counter",
-    "tidemark_operators: Entry",
-    "tidemark_operators: Found",
     "tidemark_operators: Key",
     "tidemark_operators: Kind",
     "tidemark_operators: Node",
-    "tidemark_operators: Pace",
-    "tidemark_operators: Pane",
     "tidemark_operators: Program",
-    "tidemark_operators: Queue",
     "tidemark_operators: Read",
-    "tidemark_operators: Reading",
     "tidemark_operators: Row",
     "tidemark_operators: Schema",
-    "tidemark_operators: Span",
-    "tidemark_operators: State",
     "tidemark_operators: Step",
     "tidemark_operators: Target",
     "tidemark_operators: Unsealed",

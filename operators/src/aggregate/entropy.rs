@@ -6,7 +6,7 @@
 //! added is the term that is taken away.
 //!
 //! Normalised it is that over `ln(k)`, with k the number of distinct values: within 0 and 1, and
-//! exactly 1 when all counts are equal. The integers say whether they are: see [`State::is_even`].
+//! exactly 1 when all counts are equal. The integers say whether they are: see [`EntropyState::is_even`].
 
 use super::counts::Counts;
 use super::distinct::Saturated;
@@ -21,14 +21,14 @@ const SCALE: f64 = (1u64 << 40) as f64;
 const TABLE: u32 = 1024;
 
 #[derive(Clone, Copy, Debug, Default)]
-struct State {
+struct EntropyState {
     values: u32,
     distinct: u32,
     /// E as two words, so that the state has no padding.
     terms: [u64; 2],
 }
 
-impl State {
+impl EntropyState {
     #[inline]
     fn sum(&self) -> i128 {
         (u128::from(self.terms[1]) << 64 | u128::from(self.terms[0])).cast_signed()
@@ -57,10 +57,22 @@ impl State {
 }
 
 /// Entropies by slot.
+///
+/// ```
+/// use tidemark_operators::aggregate::{Algebra, Reading, entropy::Entropy};
+/// use tidemark_operators::value::Column;
+///
+/// let mut countries = Entropy::new(100);
+/// countries.grow(1);
+/// [1, 1, 2, 2].iter().for_each(|symbol| countries.add(0, *symbol, 1_000));
+/// let mut out = Column::default();
+/// countries.read(0, Reading::Entropy { normalised: true }, &mut out);
+/// assert_eq!(out.double(0), Some(1.0));
+/// ```
 pub struct Entropy {
     most: u64,
     counts: Counts,
-    states: Slab<State>,
+    states: Slab<EntropyState>,
     table: Box<[i128]>,
     saturated: Saturated,
 }

@@ -6,7 +6,7 @@ use super::sealed::SealedHistory;
 use crate::slab::Slab;
 use crate::time::EventTime;
 use crate::timeline::lane::Lane;
-use crate::timeline::stash::{Block, Entry, Stash};
+use crate::timeline::stash::{Block, Stash, Stashed};
 use std::collections::{HashMap, VecDeque};
 
 /// So many events are derived between two marks: how many too many are derived again for one that
@@ -23,8 +23,8 @@ struct Tail {
 
 /// One entity's unsealed events.
 #[derive(Clone, Debug, Default)]
-struct Queue {
-    entries: VecDeque<Entry>,
+struct UnsealedQueue {
+    entries: VecDeque<Stashed>,
     /// After the first `derived` entries; all of them but while a batch is being taken in.
     tail: Tail,
     derived: usize,
@@ -37,10 +37,10 @@ struct Queue {
     marks: VecDeque<(u64, Box<[i64]>)>,
 }
 
-impl Queue {
+impl UnsealedQueue {
     fn new(cells: &[i64]) -> Self {
         let tail = Tail { cells: cells.to_vec(), seen: HashMap::new() };
-        Queue { tail, ..Queue::default() }
+        UnsealedQueue { tail, ..UnsealedQueue::default() }
     }
 
     /// Goes back to the state before an entry at or before `place`.
@@ -112,7 +112,7 @@ impl Memory for OfTail<'_> {
 /// See the module. Bounded by the stash, whose rows it lists.
 #[derive(Default)]
 pub(crate) struct Unsealed {
-    queues: Slab<Option<Box<Queue>>>,
+    queues: Slab<Option<Box<UnsealedQueue>>>,
     touched: Vec<u32>,
     /// Entities that have a queue, and the cells of each.
     held: usize,
@@ -136,7 +136,7 @@ impl Unsealed {
     /// Adds rows that have just been put into the stash, and derives them and what they change.
     pub fn receive(
         &mut self,
-        arrived: impl Iterator<Item = Entry>,
+        arrived: impl Iterator<Item = Stashed>,
         stash: &Stash,
         sealed: &SealedHistory,
         revised: &mut Revised,
@@ -150,7 +150,7 @@ impl Unsealed {
             self.width = cells.len();
             let queue = self.queues[slot].get_or_insert_with(|| {
                 *held += 1;
-                Box::new(Queue::new(cells))
+                Box::new(UnsealedQueue::new(cells))
             });
             self.entries += 1;
             if !std::mem::replace(&mut queue.touched, true) {
@@ -184,7 +184,7 @@ impl Unsealed {
         mut watched: Option<(u32, &mut Revised)>,
     ) {
         let Some(queue) = &mut self.queues[slot] else { return };
-        let Queue { entries, tail, derived, touched, sealed: before, marks } = &mut **queue;
+        let UnsealedQueue { entries, tail, derived, touched, sealed: before, marks } = &mut **queue;
         let Tail { cells, seen } = tail;
         let mut memory = OfTail { slot, sealed, seen };
         for (place, entry) in entries.range(*derived..).enumerate() {
@@ -209,7 +209,7 @@ impl Unsealed {
     /// their entities again. All rows that are others now are in `revised`.
     pub fn derive_again(
         &mut self,
-        changed: &[Entry],
+        changed: &[Stashed],
         was: &Lane,
         stash: &Stash,
         sealed: &SealedHistory,
@@ -248,8 +248,8 @@ impl Unsealed {
     /// About how much memory it takes, in bytes: counted, not looked up.
     pub fn memory(&self) -> usize {
         let cells = self.width * size_of::<i64>();
-        let entry = size_of::<Entry>() + self.seeing * SEEN_BYTES + cells / MARK_EVERY as usize;
-        let queues = self.held * (size_of::<Queue>() + cells) + self.entries * entry;
+        let entry = size_of::<Stashed>() + self.seeing * SEEN_BYTES + cells / MARK_EVERY as usize;
+        let queues = self.held * (size_of::<UnsealedQueue>() + cells) + self.entries * entry;
         self.queues.bytes() + self.touched.capacity() * size_of::<u32>() + queues
     }
 

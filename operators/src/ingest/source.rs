@@ -83,6 +83,55 @@ pub struct SourceStreams<'scope> {
 }
 
 /// Makes the operator `Source`.
+///
+/// ```
+/// use std::cell::RefCell;
+/// use std::rc::Rc;
+/// use std::sync::Arc;
+/// use tidemark_operators::in_memory::{InMemory, Log, plan};
+/// use tidemark_operators::ingest::dead_letter::DeadLetterSink;
+/// use tidemark_operators::ingest::source::{SourceConfig, source};
+/// use timely::dataflow::operators::{Inspect, Probe};
+///
+/// let accepted = timely::execute_directly(|worker| {
+///     let (job, events) = (InMemory::new(plan()), Rc::new(RefCell::new(Vec::new())));
+///     let log = Log::new(&[r#"{"ts": 1000000, "card": "a"}"#, "not an event"]);
+///     let config = job.config(log);
+///     let letters: Box<dyn DeadLetterSink> = Box::new(job.letters.clone());
+///     let (seen, plan) = (Rc::clone(&events), Arc::clone(&job.plan));
+///     let probe = worker.dataflow(|scope| {
+///         let mut streams = source(
+///             scope,
+///             SourceConfig {
+///                 plan,
+///                 partitions: config.partitions,
+///                 limits: config.limits,
+///                 metrics: config.metrics,
+///                 shared: config.shared,
+///                 coordination: config.coordination,
+///                 notices: config.notices,
+///                 dead_letters: Rc::new(RefCell::new(letters)),
+///                 schemas: None,
+///             },
+///         );
+///         // One stream an entity of the plan.
+///         let cards = streams.events.remove(0);
+///         let (probe, _) =
+///             cards.inspect(move |batch| seen.borrow_mut().extend(batch.times.clone())).probe();
+///         probe
+///     });
+///     // Its capability follows the frontier of all that reads: here nothing holds it back.
+///     while job.metrics.verdicts[0].total() < 2 || events.borrow().is_empty() {
+///         job.shared.wake_source();
+///         worker.step();
+///     }
+///     assert!(!probe.done(), "other events may still be sealed until the windows are done");
+///     let dataflow = worker.installed_dataflows()[0];
+///     worker.drop_dataflow(dataflow);
+///     events.take()
+/// });
+/// assert_eq!(accepted, [1_000_000]);
+/// ```
 pub fn source<'scope>(
     scope: Scope<'scope, EventTime>,
     config: SourceConfig,
@@ -104,13 +153,13 @@ pub fn source<'scope>(
     *config.shared.source_sync.borrow_mut() = Some(sync);
     let peers = scope.worker().peers();
     builder.build(move |capabilities| {
-        let mut state = Reading::new(config, capabilities, peers);
+        let mut state = OwnedPartitions::new(config, capabilities, peers);
         activator.activate();
         move |_frontiers| {
             match state.step() {
-                Pace::Again => activator.activate(),
-                Pace::Later => activator.activate_after(RETRY),
-                Pace::Wait => {}
+                NextRead::Again => activator.activate(),
+                NextRead::Later => activator.activate_after(RETRY),
+                NextRead::Wait => {}
             }
             for (entity, output) in outputs.iter_mut().enumerate() {
                 let Some(capability) = state.capabilities.get(entity) else { continue };
@@ -131,7 +180,7 @@ pub fn source<'scope>(
 }
 
 /// When to go on.
-enum Pace {
+enum NextRead {
     /// There is more to read.
     Again,
     /// Something has to move first.
@@ -140,7 +189,7 @@ enum Pace {
     Wait,
 }
 
-struct Reading {
+struct OwnedPartitions {
     config: SourceConfig,
     records: Vec<Records>,
     projections: Vec<Projection>,
@@ -156,11 +205,11 @@ struct Reading {
     done: bool,
 }
 
-impl Reading {
+impl OwnedPartitions {
     fn new(config: SourceConfig, capabilities: Vec<Capability<EventTime>>, workers: usize) -> Self {
         let plan = &config.plan;
         let records = |source: &SourcePlan| Records::new(source, config.limits.record_bytes);
-        Reading {
+        OwnedPartitions {
             records: plan.sources.iter().map(records).collect(),
             projections: (0..plan.sources.len()).map(|at| Projection::new(plan, at)).collect(),
             owned: Vec::new(),
@@ -176,10 +225,10 @@ impl Reading {
     }
 
     /// Reads for a while.
-    fn step(&mut self) -> Pace {
+    fn step(&mut self) -> NextRead {
         if self.done || self.config.shared.failure.borrow().is_some() {
             self.report();
-            return Pace::Wait;
+            return NextRead::Wait;
         }
         self.owned.iter_mut().for_each(|owned| owned.waiting = false);
         let now = self.config.shared.now.get();
@@ -196,13 +245,13 @@ impl Reading {
         pace
     }
 
-    fn read(&mut self) -> Pace {
+    fn read(&mut self) -> NextRead {
         let (mut left, mut left_bytes) = (self.config.limits.records_step, STEP_BYTES);
         while left > 0 && left_bytes > 0 {
             let shared = &self.config.shared;
             let room = self.config.dead_letters.borrow().has_room();
             if !room || shared.in_flight.bytes() >= self.config.limits.in_flight_bytes {
-                return Pace::Later;
+                return NextRead::Later;
             }
             match self.choose() {
                 Ok(Some(at)) => {
@@ -210,15 +259,15 @@ impl Reading {
                     left = left.saturating_sub(records.max(1));
                     left_bytes = left_bytes.saturating_sub(bytes);
                 }
-                Ok(None) if self.owned.iter().any(|o| o.paused) => return Pace::Later,
-                Ok(None) => return Pace::Wait,
+                Ok(None) if self.owned.iter().any(|o| o.paused) => return NextRead::Later,
+                Ok(None) => return NextRead::Wait,
                 Err(failure) => {
                     self.config.shared.fail(failure);
-                    return Pace::Wait;
+                    return NextRead::Wait;
                 }
             }
         }
-        Pace::Again
+        NextRead::Again
     }
 
     /// The partition to read next: of those that have records and may go on, the one whose

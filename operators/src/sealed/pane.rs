@@ -6,7 +6,7 @@ use crate::timeline::lane::Lane;
 use crate::timeline::log::Log;
 
 /// One window and where it stands in the log.
-pub(super) struct Pane {
+pub(super) struct SealedPlace {
     pub window: Window,
     /// Rows below have entered.
     pub entered: u64,
@@ -18,7 +18,7 @@ pub(super) struct Pane {
     pub leave_ends: Vec<u32>,
 }
 
-impl Pane {
+impl SealedPlace {
     /// Copies out what enters and leaves by `clock`, and where each group stands in it.
     pub(super) fn load(&mut self, log: &Log, clock: EventTime, groups: &[EventTime]) {
         let window = self.window;

@@ -6,7 +6,7 @@
 use crate::plan::Window;
 use crate::time::EventTime;
 use crate::timeline::log::Log;
-use crate::window::batch::{Span, WindowBatch};
+use crate::window::batch::{BatchSpan, WindowBatch};
 use crate::window::trace::WindowTrace;
 use differential_dataflow::operators::arrange::{TraceAgent, TraceWriter};
 use differential_dataflow::trace::{Trace, TraceReader};
@@ -51,7 +51,7 @@ impl Attachments {
         let alive = trace.alive();
         let (mut agent, mut writer) = TraceAgent::new(trace, info, None);
         if upper > 0 {
-            let span = Span { a0: 0, a1: entered, d0: 0, d1: left, cut: left };
+            let span = BatchSpan { a0: 0, a1: entered, d0: 0, d1: left, cut: left };
             let chunks = log.cover(left, entered).cloned().collect();
             writer.insert(Rc::new(WindowBatch::settled(window, upper, span, chunks)), Some(0));
             let upper = Antichain::from_elem(upper);
@@ -73,7 +73,7 @@ impl Attachments {
             let (a0, d0) = (*entered, *left);
             *entered = log.partition(a0, |ts| window.enters(ts) < hi);
             *left = log.partition(d0, |ts| window.leaves(ts) < hi);
-            let span = Span::new(a0, *entered, d0, *left);
+            let span = BatchSpan::new(a0, *entered, d0, *left);
             if span.is_empty() {
                 writer.seal(upper.clone());
             } else {

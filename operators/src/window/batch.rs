@@ -17,7 +17,7 @@ use timely::progress::{Antichain, frontier::AntichainRef};
 /// What is both arrived and departed at or below the compaction frontier is always a prefix of the
 /// arrivals, because rows leave in the order in which they enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct BatchSpan {
     /// The first arrival.
     pub a0: u64,
     /// One past the last arrival.
@@ -30,11 +30,11 @@ pub struct Span {
     pub cut: u64,
 }
 
-impl Span {
+impl BatchSpan {
     /// Nothing cancelled yet.
     pub fn new(a0: u64, a1: u64, d0: u64, d1: u64) -> Self {
         debug_assert!(d0 <= d1 && d0 <= a0 && a0 <= a1 && d1 <= a1);
-        Span { a0, a1, d0, d1, cut: a0 }
+        BatchSpan { a0, a1, d0, d1, cut: a0 }
     }
 
     /// Whether row `seq` arrives in it.
@@ -70,10 +70,10 @@ impl Span {
 
     /// The two joined; `next` must follow. What `next` cancelled is younger than all of `self`, so
     /// everything up to there is cancelled as well.
-    fn concat(&self, next: &Span) -> Span {
+    fn concat(&self, next: &BatchSpan) -> BatchSpan {
         assert_eq!((self.a1, self.d1), (next.a0, next.d0), "batches of a window follow each other");
         let cut = if next.cut > next.a0 { next.cut } else { self.cut };
-        Span { a0: self.a0, a1: next.a1, d0: self.d0, d1: next.d1, cut }
+        BatchSpan { a0: self.a0, a1: next.a1, d0: self.d0, d1: next.d1, cut }
     }
 }
 
@@ -88,7 +88,7 @@ pub struct WindowBatch {
     pub(super) window: Window,
     description: Description<EventTime>,
     /// `None`: a batch that knows no position; the neutral element of joining.
-    pub(super) span: Option<Span>,
+    pub(super) span: Option<BatchSpan>,
     pub(super) chunks: VecDeque<Rc<Chunk>>,
     /// Just made: it touches few rows of its chunks, and sorts those for itself.
     fresh: bool,
@@ -101,7 +101,7 @@ impl WindowBatch {
         window: Window,
         lower: Antichain<EventTime>,
         upper: Antichain<EventTime>,
-        span: Span,
+        span: BatchSpan,
         chunks: VecDeque<Rc<Chunk>>,
     ) -> Self {
         let description = Description::new(lower, upper, Antichain::from_elem(0));
@@ -113,7 +113,7 @@ impl WindowBatch {
     pub fn settled(
         window: Window,
         upper: EventTime,
-        span: Span,
+        span: BatchSpan,
         chunks: VecDeque<Rc<Chunk>>,
     ) -> Self {
         let upper = Antichain::from_elem(upper);

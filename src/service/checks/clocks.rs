@@ -27,7 +27,9 @@ const RECORDS_LEAST: u64 = 100;
 const CORRECTED_SHARE: f64 = 0.1;
 /// The share of records late by their arrival alone above which a source is found.
 const SLOW_SHARE: f64 = 0.01;
-/// The share of timestamps that are event times above which a source says so.
+/// The share of events ahead of their arrival from which on a partition is named.
+const AHEAD_SHARE: f64 = 0.01;
+/// The share of timestamps that are event times above which a source says what helps.
 const STAMPED_SHARE: f64 = 0.5;
 
 /// Events whose arrival is known, corrected, late by arrival.
@@ -152,21 +154,46 @@ fn ahead(ahead: &Ahead) -> [u64; 2] {
     [ahead.arrivals, ahead.by_ms]
 }
 
-/// What there is to know of a source whose records carry their event times as timestamps; `None`
-/// where most of them do not, or another field says when they arrived.
-pub(crate) fn stamped(source: &SourcePlan, counts: &[&ClockCounts]) -> Option<String> {
+/// What there is to know of the times of a source's records in this run: which share of them has its
+/// event time as timestamp, and the partition whose events lie ahead of their arrivals most often.
+pub(crate) fn told(
+    source: &SourcePlan,
+    counts: &[&ClockCounts],
+    progress: &[&PartitionProgress],
+) -> Option<String> {
+    let parts: Vec<_> = stamped(source, counts).into_iter().chain(furthest(progress)).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+fn stamped(source: &SourcePlan, counts: &[&ClockCounts]) -> Option<String> {
     let stamped: u64 = counts.iter().map(|counts| counts.stamped.get()).sum();
     let same: u64 = counts.iter().map(|counts| counts.stamped_with_ts.get()).sum();
     let share = float(same) / float(stamped.max(1));
-    if stamped < RECORDS_LEAST || share <= STAMPED_SHARE || source.arrival.field().is_some() {
+    if stamped == 0 {
         return None;
     }
+    let said = format!("{} of its events have their time as timestamp", percent(share));
+    if stamped < RECORDS_LEAST || share <= STAMPED_SHARE || source.arrival.field().is_some() {
+        return Some(said);
+    }
     Some(format!(
-        "{} of its records have their event time as timestamp, so a fast clock is not seen: set \
-         message.timestamp.type=LogAppendTime or message.timestamp.after.max.ms for the topic, or name \
-         an arrival_field",
-        percent(share)
+        "{said}, so a fast clock is not seen: set message.timestamp.type=LogAppendTime or \
+         message.timestamp.after.max.ms for the topic, or name an arrival_field"
     ))
+}
+
+fn furthest(progress: &[&PartitionProgress]) -> Option<String> {
+    let share = |p: &PartitionProgress| float(p.ahead.events) / float(p.ahead.arrivals.max(1));
+    let most = progress.iter().max_by(|a, b| share(a).total_cmp(&share(b)))?;
+    let mean = most.ahead.by_ms / most.ahead.events.max(1);
+    (share(most) >= AHEAD_SHARE).then(|| {
+        format!(
+            "{} of the events of partition {} lie ahead of their arrival, by {} on average",
+            percent(share(most)),
+            most.id.partition,
+            duration_text(mean),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -232,10 +259,8 @@ mod tests {
         assert_eq!(found(&check, &world, 2), [("source_0".to_owned(), "slow_timestamps")]);
     }
 
-    #[test]
-    fn a_partition_that_holds_the_frontier_by_slow_timestamps_is_named() {
-        let (check, world) = (Clocks::default(), world());
-        let partition = |number, watermark, arrivals, by_ms| PartitionProgress {
+    fn partition(number: u32, watermark: u64, arrivals: u64, by_ms: u64) -> PartitionProgress {
+        PartitionProgress {
             id: PartitionId { source: 0, partition: number },
             watermark,
             clock: watermark + 1,
@@ -249,7 +274,29 @@ mod tests {
             standing: Standing::AtEnd,
             overdue: false,
             still: 0,
-        };
+        }
+    }
+
+    #[test]
+    fn the_partition_whose_events_are_ahead_most_often_is_named() {
+        let mut few = partition(3, 500, 1_000, 9_000);
+        few.ahead.events = 9;
+        let source = &world().plan.sources[0];
+        assert_eq!(told(source, &[], &[&few]), None, "less than a hundredth of them");
+        few.ahead.events = 10;
+        let text = told(source, &[], &[&partition(1, 500, 100, 0), &few]);
+        assert!(text.is_some_and(|text| text.contains("events of partition 1 lie ahead")));
+        let none = PartitionProgress { ahead: Ahead::default(), ..partition(1, 500, 0, 0) };
+        let text = told(source, &[], &[&none, &few]).unwrap();
+        assert_eq!(
+            text,
+            "1.0 % of the events of partition 3 lie ahead of their arrival, by 900ms on average"
+        );
+    }
+
+    #[test]
+    fn a_partition_that_holds_the_frontier_by_slow_timestamps_is_named() {
+        let (check, world) = (Clocks::default(), world());
         let most = world.plan.sources[0].out_of_orderness;
         world.workers[0].set_progress([partition(0, 900, 0, 0), partition(1, 500, 0, 0)]);
         assert_eq!(found(&check, &world, 0), []);
@@ -272,9 +319,11 @@ mod tests {
     fn timestamps_that_are_event_times_are_told_with_the_settings_that_help() {
         let mut world = world();
         let counts = &world.workers[0].clocks[0];
+        assert_eq!(told(&world.plan.sources[0], &[counts], &[]), None);
         counts.stamped.add(200);
         counts.stamped_with_ts.add(100);
-        assert_eq!(stamped(&world.plan.sources[0], &[counts]), None);
+        let text = told(&world.plan.sources[0], &[counts], &[]).unwrap();
+        assert_eq!(text, "50.0 % of its events have their time as timestamp");
         counts.stamped_with_ts.add(1);
         let text = stamped(&world.plan.sources[0], &[counts]).unwrap();
         for setting in [
@@ -286,6 +335,7 @@ mod tests {
         }
         let time = world.plan.sources[0].time.clone();
         world.plan.sources[0].arrival = tidemark_operators::plan::Arrival::Field(time);
-        assert_eq!(stamped(&world.plan.sources[0], &[&world.workers[0].clocks[0]]), None);
+        let text = stamped(&world.plan.sources[0], &[&world.workers[0].clocks[0]]).unwrap();
+        assert_eq!(text, "50.5 % of its events have their time as timestamp");
     }
 }
