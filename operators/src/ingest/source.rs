@@ -88,14 +88,14 @@ pub struct SourceStreams<'scope> {
 /// use std::cell::RefCell;
 /// use std::rc::Rc;
 /// use std::sync::Arc;
-/// use tidemark_operators::in_memory::{InMemory, Log, plan};
+/// use tidemark_operators::in_memory::{InMemory, TextLog, plan};
 /// use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 /// use tidemark_operators::ingest::source::{SourceConfig, source};
 /// use timely::dataflow::operators::{Inspect, Probe};
 ///
 /// let accepted = timely::execute_directly(|worker| {
 ///     let (job, events) = (InMemory::new(plan()), Rc::new(RefCell::new(Vec::new())));
-///     let log = Log::new(&[r#"{"ts": 1000000, "card": "a"}"#, "not an event"]);
+///     let log = TextLog::new(&[r#"{"ts": 1000000, "card": "a"}"#, "not an event"]);
 ///     let config = job.config(log);
 ///     let letters: Box<dyn DeadLetterSink> = Box::new(job.letters.clone());
 ///     let (seen, plan) = (Rc::clone(&events), Arc::clone(&job.plan));

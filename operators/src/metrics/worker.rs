@@ -50,6 +50,19 @@ impl VerdictCounts {
     }
 }
 
+/// What is held for one window of an entity type.
+#[derive(Debug, Default)]
+pub struct WindowMetrics {
+    /// Events inside: at the live clock where live rows are kept, else at the frontier.
+    pub events: Gauge,
+    /// Batches of its arrangement; 1 while nobody but the log itself reads it.
+    pub batches: Gauge,
+    /// Rows of the log that its arrangement reaches back to.
+    pub rows: Gauge,
+    /// Bytes of those rows, which all windows of the entity share, and of the batches themselves.
+    pub bytes: Gauge,
+}
+
 /// What is held for one entity type.
 #[derive(Debug, Default)]
 pub struct EntityMetrics {
@@ -66,8 +79,8 @@ pub struct EntityMetrics {
     pub history_bytes: Gauge,
     /// Bytes of the dictionaries: entity ids and attribute values.
     pub dictionary_bytes: Gauge,
-    /// Events inside each window of the entity, by the window's place in its plan.
-    pub windows: Vec<Gauge>,
+    /// The windows of the entity, by their place in its plan.
+    pub windows: Vec<WindowMetrics>,
     /// The share of the newest events that came from the busiest entity, in thousandths.
     pub hottest_per_mille: Gauge,
     /// The busiest entities, the busiest first.
@@ -193,7 +206,7 @@ impl WorkerMetrics {
     /// Zeroes for worker `worker` of a computation over `plan`.
     pub fn new(worker: usize, plan: &Plan) -> Self {
         let entity = |e: &crate::plan::EntityPlan| EntityMetrics {
-            windows: e.windows.iter().map(|_| Gauge::default()).collect(),
+            windows: e.windows.iter().map(|_| WindowMetrics::default()).collect(),
             ..EntityMetrics::default()
         };
         let live_cap = Gauge::default();
