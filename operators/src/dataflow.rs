@@ -63,7 +63,7 @@ pub struct Config {
 pub struct Dataflow {
     /// Done once everything has been read, computed and handed out.
     pub probe: ProbeHandle<EventTime>,
-    /// The state of each entity of the plan.
+    /// The state of each entity of the plan, with the arrangements of its windows.
     pub entities: Vec<Rc<RefCell<EntityState>>>,
 }
 
@@ -71,11 +71,11 @@ pub struct Dataflow {
 ///
 /// ```
 /// use tidemark_operators::dataflow;
-/// use tidemark_operators::in_memory::{InMemory, Log, plan};
+/// use tidemark_operators::in_memory::{InMemory, TextLog, plan};
 ///
 /// timely::execute_directly(|worker| {
 ///     let job = InMemory::new(plan());
-///     let log = Log::new(&[r#"{"ts": 1000000, "card": "a"}"#]);
+///     let log = TextLog::new(&[r#"{"ts": 1000000, "card": "a"}"#]);
 ///     let config = job.config(log);
 ///     let built = worker.dataflow(|scope| dataflow::build(scope, config));
 ///     // The loop around it passes on notices and moves the live clock.

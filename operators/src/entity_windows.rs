@@ -7,21 +7,26 @@
 //! again. While the live clock is on its way nothing is applied, so no row ever shows an event and
 //! not the departures before it.
 //!
+//! A step of the frontier is one batch of each window's [arrangement](crate::window), whether live or
+//! sealed rows are wanted or none. Sealed windows fold the batches; until they have, the next step is
+//! not begun. Then the arrangements are compacted, and the log keeps what they and the live windows
+//! still need.
+//!
 //! Batches that wait for the live clock count as in flight, which gates the sources.
 //!
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
 mod report;
+mod state;
 
 use crate::entity_log::EntityLog;
 use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
-use crate::online::EntityIds;
 use crate::online_rows::LiveRows;
 use crate::origin::Origin;
-use crate::plan::{Plan, Window};
+use crate::plan::Plan;
 use crate::reference::lookups::Lookups;
 use crate::reference::tables::TablesRef;
 use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
@@ -30,9 +35,10 @@ use crate::shared::{Limits, Reached, SharedRef};
 use crate::time::EventTime;
 use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
-use crate::window::attach::{Attachments, WindowAgent};
+use crate::window::attach::Attachments;
 use report::Told;
 pub use report::tell_reached;
+pub use state::EntityState;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::hint::black_box;
@@ -87,27 +93,6 @@ pub struct WindowsConfig {
     pub shared: SharedRef,
 }
 
-/// The state, for whoever attaches windows to the running log or looks into it.
-pub struct EntityState {
-    /// Names, stash and log.
-    pub log: EntityLog,
-    attachments: Attachments,
-}
-
-impl EntityState {
-    /// A window over the running log, complete from the present frontier on, to be imported into a
-    /// dataflow. `None` when the log does not go back far enough for it.
-    pub fn attach(&mut self, window: Window) -> Option<WindowAgent> {
-        self.attachments.attach(&self.log.log, window)
-    }
-}
-
-impl EntityIds for EntityState {
-    fn id(&self, slot: u32) -> &[u8] {
-        self.log.names.id(slot)
-    }
-}
-
 /// What the operator gives.
 pub struct EntityWindows<'scope> {
     /// Sealed rows, under [`Sealing::Lines`].
@@ -142,7 +127,7 @@ pub fn entity_windows<'scope>(
     let served = config.serving != Serving::None;
     let state = Rc::new(RefCell::new(EntityState {
         log: if served { log } else { log.sealed_only() },
-        attachments: Attachments::default(),
+        windows: Attachments::new(&entity.windows),
     }));
     let shared_state = Rc::clone(&state);
     builder.build(move |capabilities| {
@@ -299,6 +284,7 @@ impl Running {
             (true, Some(_)) if self.unretired => Activation::Again,
             (true, Some(_)) => {
                 self.over = true;
+                self.check();
                 Activation::Over
             }
         }
@@ -343,26 +329,34 @@ impl Running {
 
     /// Seals what lies below `hi`; says whether it is through.
     fn seal(&mut self, hi: EventTime) -> bool {
-        let EntityState { log, attachments, .. } = &mut *self.state.borrow_mut();
-        if hi > self.sealed {
-            log.seal(Some(hi), &mut self.origins);
+        if hi <= self.sealed {
+            return true;
         }
+        let EntityState { log, windows } = &mut *self.state.borrow_mut();
+        if windows.upper() == self.sealed {
+            log.seal(Some(hi), &mut self.origins);
+            windows.seal(&log.log, hi);
+            if let Some(sealing) = &mut self.sealing {
+                sealing.sealed(&mut self.origins);
+                sealing.begin(windows.newest(), hi);
+            }
+            self.origins.clear();
+        }
+        // The step that has been begun ends before the next begins.
         if let Some(sealing) = &mut self.sealing {
-            sealing.sealed(&mut self.origins);
             let mut counted = Counted;
             let output: &mut dyn SealedOutput = match &mut self.writer {
                 Some(writer) => writer,
                 None => &mut counted,
             };
             let budget = self.config.limits.slice_rows;
-            if !sealing.run(&log.log, &mut log.names, hi, budget, output) {
+            if !sealing.run(&log.log, &mut log.names, budget, output) {
                 return false;
             }
         }
-        self.origins.clear();
-        attachments.seal(&log.log, hi);
-        self.sealed = self.sealed.max(hi);
-        true
+        windows.compact();
+        self.sealed = windows.upper();
+        self.sealed >= hi
     }
 
     /// Fills the rows to be given; with the last of a step goes what is told once they are given.
@@ -381,10 +375,10 @@ impl Running {
 
     /// Lets go of what no window needs, after the sink has seen the rows that say so.
     fn retire(&mut self) {
-        let EntityState { log, attachments, .. } = &mut *self.state.borrow_mut();
+        let EntityState { log, windows } = &mut *self.state.borrow_mut();
         // As much as a slice may have brought: what passes its horizon must not pile up.
         let budget = self.config.limits.slice_rows;
-        let mut low = attachments.low_water(&log.log);
+        let mut low = windows.low_water(&log.log);
         if let Some(live) = &mut self.live {
             low = low.min(live.low_water(log));
             live.forget(self.sealed.saturating_sub(1), budget as usize, &mut log.names);

@@ -98,6 +98,7 @@ fn payments() -> SourcePlan {
         out_of_orderness: 5_000,
         max_ahead: None,
         idle_after: MINUTE,
+        hold_max: MINUTE,
         max_future_skew: None,
         fields: vec![card],
         predicates: Vec::new(),
@@ -106,9 +107,9 @@ fn payments() -> SourcePlan {
 }
 
 /// A log that ends: one partition of the first source, a record a text.
-pub struct Log(Option<RawBatch>);
+pub struct TextLog(Option<RawBatch>);
 
-impl Log {
+impl TextLog {
     /// The records `texts`, at the offsets 0, 1 and so on.
     pub fn new(texts: &[&str]) -> Self {
         let mut batch = RawBatch::default();
@@ -118,11 +119,11 @@ impl Log {
             let value = Some(start..batch.bytes.len());
             batch.records.push(RawRecord { offset, value, ..RawRecord::default() });
         }
-        Log(Some(batch).filter(|batch| !batch.records.is_empty()))
+        TextLog(Some(batch).filter(|batch| !batch.records.is_empty()))
     }
 }
 
-impl PartitionReader for Log {
+impl PartitionReader for TextLog {
     fn id(&self) -> PartitionId {
         PartitionId { source: 0, partition: 0 }
     }
@@ -248,7 +249,7 @@ impl InMemory {
 
     /// The configuration of a dataflow that reads `log`, hands live rows out as they change and
     /// writes sealed ones as lines.
-    pub fn config(&self, log: Log) -> Config {
+    pub fn config(&self, log: TextLog) -> Config {
         let rows: Box<dyn OnlineSink> = Box::new(self.rows.clone());
         Config {
             plan: Arc::clone(&self.plan),
@@ -301,9 +302,9 @@ pub struct Output {
 /// Runs the job [`plan`] over `log` to its end.
 ///
 /// ```
-/// use tidemark_operators::in_memory::{Log, run};
+/// use tidemark_operators::in_memory::{TextLog, run};
 ///
-/// let output = run(Log::new(&[
+/// let output = run(TextLog::new(&[
 ///     r#"{"ts": 1000000, "card": "a"}"#,
 ///     r#"{"ts": 1031000, "card": "a"}"#,
 ///     r#"{"ts": 1020000, "card": "b"}"#,
@@ -316,7 +317,7 @@ pub struct Output {
 /// assert_eq!((row.id.as_str(), row.as_of, row.first), ("a", 1_031_000, Some(2)));
 /// assert_eq!(output.sealed.lines().count(), 2, "one row an event and view");
 /// ```
-pub fn run(log: Log) -> Output {
+pub fn run(log: TextLog) -> Output {
     timely::execute_directly(move |worker| {
         let job = InMemory::new(plan());
         let config = job.config(log);

@@ -71,7 +71,7 @@ fn edges(
 
 /// See the module.
 pub struct LiveWindows {
-    panes: Vec<LivePlace>,
+    windows: Vec<LivePlace>,
     accumulators: Vec<(Box<dyn Accumulator>, usize)>,
     /// By accumulator: whether what entered it may be revised.
     revisable: Vec<bool>,
@@ -89,7 +89,7 @@ impl LiveWindows {
     /// Windows for `entity` of `plan`, over a log that starts with them.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
         let wanted = wanted_attributes(entity);
-        let pane = |window: &Window| LivePlace {
+        let place = |window: &Window| LivePlace {
             window: *window,
             entered: 0,
             left: 0,
@@ -117,7 +117,7 @@ impl LiveWindows {
         let last = |(at, l)| Last::new(l, &entity.attributes, horizons(at));
         let accumulators = entity.accumulators.iter();
         LiveWindows {
-            panes: entity.windows.iter().map(pane).collect(),
+            windows: entity.windows.iter().map(place).collect(),
             accumulators: accumulators.map(|a| (accumulator(a, entity, plan), a.window)).collect(),
             revisable: entity.accumulators.iter().map(|a| entity.is_revisable(a)).collect(),
             lasts: lasts.iter().enumerate().map(last).collect(),
@@ -146,9 +146,9 @@ impl LiveWindows {
         self.values
     }
 
-    /// Rows inside window `pane` of the entity, over all its entities.
-    pub fn window_rows(&self, pane: usize) -> u64 {
-        self.panes.get(pane).map_or(0, |p| p.inside)
+    /// Rows inside window `window` of the entity, over all its entities.
+    pub fn window_rows(&self, window: usize) -> u64 {
+        self.windows.get(window).map_or(0, |p| p.inside)
     }
 
     /// Distinct counts that were reported at their limit so far.
@@ -158,10 +158,10 @@ impl LiveWindows {
 
     /// Every row of the log below this has left.
     pub fn low_water(&self, log: &EntityLog) -> u64 {
-        let left = |pane: &LivePlace| {
-            log.log.partition(pane.left, |ts| pane.window.leaves(ts) <= self.clock)
+        let left = |place: &LivePlace| {
+            log.log.partition(place.left, |ts| place.window.leaves(ts) <= self.clock)
         };
-        self.panes.iter().map(left).min().unwrap_or(log.log.end())
+        self.windows.iter().map(left).min().unwrap_or(log.log.end())
     }
 
     /// Integer overflows so far in derived features.
@@ -189,8 +189,8 @@ impl LiveWindows {
             return true;
         }
         let reached = self.reachable(log, to, budget);
-        for at in 0..self.panes.len() {
-            self.advance_pane(log, at, reached);
+        for at in 0..self.windows.len() {
+            self.advance_window(log, at, reached);
         }
         self.clock = reached;
         self.expire(budget) && reached == to
@@ -211,28 +211,28 @@ impl LiveWindows {
 
     /// Moves the windows' places in the log past the rows that had their edge in the stash.
     fn settle(&mut self, log: &EntityLog) {
-        for LivePlace { window, entered, left, .. } in &mut self.panes {
+        for LivePlace { window, entered, left, .. } in &mut self.windows {
             *left = log.log.partition(*left, |ts| window.leaves(ts) <= self.clock);
             *entered = log.log.partition(*entered, |ts| window.enters(ts) <= self.clock);
         }
     }
 
-    fn advance_pane(&mut self, log: &EntityLog, at: usize, to: EventTime) {
-        let pane = &mut self.panes[at];
-        let (delay, extent) = (pane.window.delay, pane.window.leaves(0));
-        edges(log, &mut pane.left, extent, (self.clock, to), &mut pane.leave);
+    fn advance_window(&mut self, log: &EntityLog, at: usize, to: EventTime) {
+        let place = &mut self.windows[at];
+        let (delay, extent) = (place.window.delay, place.window.leaves(0));
+        edges(log, &mut place.left, extent, (self.clock, to), &mut place.leave);
         if delay > 0 {
-            edges(log, &mut pane.entered, delay, (self.clock, to), &mut pane.enter);
+            edges(log, &mut place.entered, delay, (self.clock, to), &mut place.enter);
         }
-        if pane.leave.is_empty() && pane.enter.is_empty() {
+        if place.leave.is_empty() && place.enter.is_empty() {
             return;
         }
-        pane.inside = pane.inside + pane.enter.len() as u64 - pane.leave.len() as u64;
+        place.inside = place.inside + place.enter.len() as u64 - place.leave.len() as u64;
         for (accumulator, _) in self.accumulators.iter_mut().filter(|(_, p)| *p == at) {
-            accumulator.apply(&pane.enter, &pane.leave);
+            accumulator.apply(&place.enter, &place.leave);
         }
         for view in &mut self.views {
-            for lane in [&pane.enter, &pane.leave] {
+            for lane in [&place.enter, &place.leave] {
                 for (slot, bits) in lane.slots.iter().zip(&lane.bits) {
                     if view.windows[at].iter().any(|mask| bits & mask == *mask) {
                         view.touch(*slot, Cause::Decay);
@@ -245,11 +245,11 @@ impl LiveWindows {
     /// The latest clock up to `to` that no window needs more than about `budget` rows to reach.
     fn reachable(&self, log: &EntityLog, to: EventTime, budget: u64) -> EventTime {
         let mut reachable = to;
-        for pane in &self.panes {
-            let (delay, extent) = (pane.window.delay, pane.window.leaves(0));
-            reachable = self.edge_reachable(log, pane.left, extent, reachable, budget);
+        for place in &self.windows {
+            let (delay, extent) = (place.window.delay, place.window.leaves(0));
+            reachable = self.edge_reachable(log, place.left, extent, reachable, budget);
             if delay > 0 {
-                reachable = self.edge_reachable(log, pane.entered, delay, reachable, budget);
+                reachable = self.edge_reachable(log, place.entered, delay, reachable, budget);
             }
         }
         reachable
@@ -300,23 +300,23 @@ impl LiveWindows {
         }
         let oldest = block.times.iter().min().copied().unwrap_or(0);
         let none = Lane::default();
-        for at in 0..self.panes.len() {
-            let pane = &mut self.panes[at];
-            let whole = pane.window.delay == 0 && pane.window.leaves(oldest) > self.clock;
+        for at in 0..self.windows.len() {
+            let place = &mut self.windows[at];
+            let whole = place.window.delay == 0 && place.window.leaves(oldest) > self.clock;
             if !whole {
-                pane.enter.clear();
+                place.enter.clear();
                 for (row, ts) in block.times.iter().enumerate() {
-                    if pane.holds(*ts, self.clock) {
-                        block.copy(row, &mut pane.enter);
+                    if place.holds(*ts, self.clock) {
+                        block.copy(row, &mut place.enter);
                     }
                 }
             }
-            let enter = if whole { &self.arrivals } else { &pane.enter };
-            pane.inside += enter.len() as u64;
+            let enter = if whole { &self.arrivals } else { &place.enter };
+            place.inside += enter.len() as u64;
             for (accumulator, _) in self.accumulators.iter_mut().filter(|(_, p)| *p == at) {
                 accumulator.apply(enter, &none);
             }
-            pane.enter.clear();
+            place.enter.clear();
         }
         for last in &mut self.lasts {
             for (row, origin) in block.origins.iter().enumerate() {

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tidemark_operators::dataflow::{self, Config};
+use tidemark_operators::dataflow::{self, Config, Dataflow};
 use tidemark_operators::entity_windows::{Sealing, Serving};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online_rows::SharedSink;
@@ -88,11 +88,14 @@ pub(super) fn drive(
     };
     let sink = parts.online.map(|sink| Rc::new(RefCell::new(sink)));
     let parts = Parts { online: None, ..parts };
-    let probe = build(worker, settings, &state, parts, sink.as_ref(), index);
+    // The entities are held as long as the job runs: their arrangements are what explains a row,
+    // checks it, or feeds a view that is added.
+    let Dataflow { probe, entities } = build(worker, settings, &state, parts, sink.as_ref(), index);
     if let Some(sync) = shared.source_sync.borrow_mut().take() {
         let _ = activator.set(Mutex::new(sync));
     }
     let newest = state.run(worker, &probe);
+    drop(entities);
     if let (Some(sink), Some(newest)) = (sink, newest) {
         sink.borrow_mut().finish(newest);
     }
@@ -122,7 +125,7 @@ fn build(
     parts: Parts,
     sink: Option<&SharedSink>,
     index: usize,
-) -> ProbeHandle<EventTime> {
+) -> Dataflow {
     let serving = match (settings.online, sink) {
         (Online::Off, _) | (_, None) => Serving::None,
         (Online::EveryStep | Online::Until(_), Some(_)) => Serving::EveryStep,
@@ -134,7 +137,7 @@ fn build(
         latency.latency_ns.record(clock.now_ns().saturating_sub(due));
     };
     worker.dataflow_named::<EventTime, _, _>(&settings.plan.name, |scope| {
-        let built = dataflow::build(
+        dataflow::build(
             scope,
             Config {
                 plan: Arc::clone(&settings.plan),
@@ -153,8 +156,7 @@ fn build(
                 coordination: Rc::clone(&state.coordination),
                 notices: Rc::clone(&state.notices),
             },
-        );
-        built.probe
+        )
     })
 }
 

@@ -214,8 +214,6 @@ pub(super) fn state(out: &mut Exposition, scrape: &Scrape<'_>) {
         "tidemark_hottest_entity_ratio",
         "The share of the newest events that came from the busiest entity, 0 to 1.",
     );
-    let mut windows =
-        out.gauge("sliding_window_size", "Events inside a window, by entity type and window.");
     for worker in scrape.workers {
         let name = worker.worker.to_string();
         for (plan, held) in scrape.plan.entities.iter().zip(&worker.entities) {
@@ -227,17 +225,12 @@ pub(super) fn state(out: &mut Exposition, scrape: &Scrape<'_>) {
             histories.count(&labels, held.history_bytes.get());
             dictionaries.count(&labels, held.dictionary_bytes.get());
             hottest.sample(&labels, float(held.hottest_per_mille.get()) / 1e3);
-            for (window, size) in plan.windows.iter().zip(&held.windows) {
-                windows.count(
-                    &[("entity", &plan.name), ("window", &window_text(*window)), ("worker", &name)],
-                    size.get(),
-                );
-            }
         }
     }
-    for family in [entities, rows, bytes, accumulators, histories, dictionaries, hottest, windows] {
+    for family in [entities, rows, bytes, accumulators, histories, dictionaries, hottest] {
         out.add(family);
     }
+    windows(out, scrape);
     per_worker(
         out,
         scrape,
@@ -246,6 +239,40 @@ pub(super) fn state(out: &mut Exposition, scrape: &Scrape<'_>) {
         "Attribute values and entity ids in the dictionaries.",
         |w| Some(float(w.dictionary_entries.get())),
     );
+}
+
+/// What is held for windows: a series each for every window length of an entity type.
+fn windows(out: &mut Exposition, scrape: &Scrape<'_>) {
+    let mut events =
+        out.gauge("sliding_window_size", "Events inside a window, by entity type and window.");
+    let mut batches = out.gauge(
+        "tidemark_window_batches",
+        "Batches of a window's arrangement: 1 while nothing but the log reads it.",
+    );
+    let mut rows = out.gauge(
+        "tidemark_window_rows",
+        "Events of the timeline that a window's arrangement reaches back to.",
+    );
+    let mut bytes = out.gauge(
+        "tidemark_window_bytes",
+        "Bytes of those events, which all windows of the entity type share, and of the batches.",
+    );
+    for worker in scrape.workers {
+        let name = worker.worker.to_string();
+        for (plan, held) in scrape.plan.entities.iter().zip(&worker.entities) {
+            for (window, held) in plan.windows.iter().zip(&held.windows) {
+                let window = window_text(*window);
+                let labels = [("entity", &*plan.name), ("window", &*window), ("worker", &*name)];
+                events.count(&labels, held.events.get());
+                batches.count(&labels, held.batches.get());
+                rows.count(&labels, held.rows.get());
+                bytes.count(&labels, held.bytes.get());
+            }
+        }
+    }
+    for family in [events, batches, rows, bytes] {
+        out.add(family);
+    }
 }
 
 /// A window as a label: `5m`, or `5m delayed 7d`.

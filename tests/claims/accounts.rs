@@ -8,6 +8,8 @@ use tidemark::engine::Online;
 use tidemark_operators::online::HANDOUT_ROWS;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shared::Limits;
+use tidemark_operators::timeline::chunk::CHUNK_ROWS_MIN;
+use tidemark_operators::window::batch::WindowBatch;
 
 const T: u64 = 1_700_000_000_000;
 
@@ -55,10 +57,15 @@ fn metrics_say_what_is_held_and_what_was_computed() {
         let held = |delay, length| {
             let windows = plan.entities[0].windows.iter();
             let mut windows = windows.zip(&entity.windows);
-            windows.find(|(w, _)| (w.delay, w.length) == (delay, length)).unwrap().1.get() as usize
+            windows.find(|(w, _)| (w.delay, w.length) == (delay, length)).unwrap().1
         };
         for (delay, length) in [(0, 100), (0, 1_000), (30, 50)] {
-            assert_eq!(held(delay, length), inside(delay, length), "{online:?} {delay} {length}");
+            let (window, inside) = (held(delay, length), inside(delay, length) as u64);
+            assert_eq!(window.events.get(), inside, "{online:?} {delay} {length}");
+            assert_eq!((window.batches.get(), window.rows.get()), (1, inside), "{delay} {length}");
+            // The log is one chunk of the least size.
+            let row = entity.timeline_bytes.get() / CHUNK_ROWS_MIN as u64;
+            assert_eq!(window.bytes.get(), inside * row + size_of::<WindowBatch>() as u64);
         }
         assert_eq!((entity.entities.get(), entity.timeline_rows.get()), (2, 11));
         assert!(entity.timeline_bytes.get() > 0);

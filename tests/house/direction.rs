@@ -74,6 +74,7 @@ const OPERATORS: Order = Order {
         "window",
         "entity_windows",
         "dataflow",
+        "in_memory",
     ],
     back: &[],
 };

@@ -8,10 +8,16 @@ const FILE_LINES: usize = 400;
 /// Of a function, from its name to its closing brace.
 const FUNCTION_LINES: usize = 60;
 
-const LONG_FILES: [(&str, &str); 2] = [(
-    "operators/src/ingest/decode/avro/compile.rs",
-    "one pass over a schema: each type beside the others",
-)];
+const LONG_FILES: [(&str, &str); 2] = [
+    (
+        "operators/src/ingest/source.rs",
+        "the operator and its example; a quarter of it is documentation",
+    ),
+    (
+        "operators/src/ingest/decode/avro/compile.rs",
+        "one pass over a schema: each type beside the others",
+    ),
+];
 
 /// By file and name.
 const LONG_FUNCTIONS: [(&str, &str); 6] = [

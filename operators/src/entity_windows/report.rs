@@ -4,11 +4,14 @@ use super::Running;
 use crate::metrics::WorkerMetrics;
 use crate::shared::{Reached, Shared};
 use crate::time::{EventTime, Millis};
+use crate::window::batch::WindowBatch;
 
 /// Steps, and ms while time goes on, between two looks at what memory is used: it takes a look at
 /// every table.
 const MEMORY_STEPS: u32 = 256;
 const MEMORY_EVERY: Millis = 1_000;
+/// The bytes of a batch itself.
+const BATCH_BYTES: u64 = size_of::<WindowBatch>() as u64;
 
 /// What has been counted so far, so that only what is new is added.
 #[derive(Debug, Default)]
@@ -100,13 +103,25 @@ impl Running {
         let names = log.names.len() as u64;
         metrics.dictionary_entries.replace_part(self.told.dictionary, names);
         self.told.dictionary = names;
-        for (pane, window) in entity.windows.iter().enumerate() {
+        let row_bytes = log.log.row_bytes() as u64;
+        for (at, (window, held)) in entity.windows.iter().zip(state.window_states()).enumerate() {
             // Live windows are the wider ones: they have what is not sealed yet.
-            window.set(match (&self.live, &self.sealing) {
-                (Some(live), _) => live.window_rows(pane),
-                (None, Some(sealing)) => sealing.window_rows(pane),
-                (None, None) => 0,
-            });
+            window.events.set(self.live.as_ref().map_or(held.events, |live| live.window_rows(at)));
+            window.batches.set(held.batches);
+            window.rows.set(held.rows);
+            window.bytes.set(held.rows * row_bytes + held.batches * BATCH_BYTES);
+        }
+    }
+
+    /// Live windows, which keep places of their own, hold what the arrangements do once both stand at
+    /// the same time.
+    pub(super) fn check(&self) {
+        let Some(live) = &self.live else { return };
+        if live.clock().checked_add(1) != Some(self.sealed) {
+            return;
+        }
+        for (at, window) in self.state.borrow().window_states().enumerate() {
+            debug_assert_eq!(live.window_rows(at), window.events, "events inside window {at}");
         }
     }
 

@@ -3,6 +3,8 @@
 use crate::plan::Window;
 use crate::time::EventTime;
 use crate::timeline::chunk::Chunk;
+use crate::timeline::chunks;
+use crate::timeline::lane::Lane;
 use crate::timeline::run::Run;
 use crate::window::cursor::WindowCursor;
 use differential_dataflow::lattice::Lattice;
@@ -122,6 +124,35 @@ impl WindowBatch {
         WindowBatch { window, description, span: Some(span), chunks, fresh: false, segments }
     }
 
+    /// Its arrivals and departures; `None` for one that was made empty and knows no position.
+    pub fn span(&self) -> Option<BatchSpan> {
+        self.span
+    }
+
+    /// The first of its rows `lo..hi` whose time fails `below`, which must be monotone; `hi` when
+    /// none does.
+    pub(crate) fn partition(&self, rows: (u64, u64), below: impl Fn(EventTime) -> bool) -> u64 {
+        chunks::partition(&self.chunks, rows, below)
+    }
+
+    /// The time of row `seq`, if it has it.
+    pub(crate) fn time(&self, seq: u64) -> Option<EventTime> {
+        chunks::time(&self.chunks, seq)
+    }
+
+    /// Appends its rows `lo..hi` to `lane`.
+    pub(crate) fn copy_rows(&self, rows: (u64, u64), lane: &mut Lane) {
+        chunks::copy(&self.chunks, rows, lane);
+    }
+
+    /// The first row that it or any batch after it may speak of; `None` when it knows no position.
+    pub(super) fn low_water(&self) -> Option<u64> {
+        self.span.map(|span| {
+            let (from, to) = span.early();
+            if from < to { from } else { span.cut.min(span.d1) }
+        })
+    }
+
     /// The same batch, without its index.
     pub(super) fn copy(&self) -> Self {
         WindowBatch {
@@ -181,21 +212,11 @@ impl WindowBatch {
     fn recut(&mut self) {
         let since = self.description.since().borrow().first().copied();
         let Some(span) = &mut self.span else { return };
-        let mut cut = span.cut.max(span.a0);
-        while cut < span.d1 {
-            let Some(chunk) = self.chunks.get(self.chunks.partition_point(|c| c.end() <= cut))
-            else {
-                break;
-            };
-            let stop = span.d1.min(chunk.end());
+        span.cut = span.cut.max(span.a0);
+        if span.cut < span.d1 {
             let gone = |ts| since.is_none_or(|since| self.window.leaves(ts) <= since);
-            let row = chunk.partition((cut - chunk.base()) as u32, gone);
-            cut = stop.min(chunk.base() + u64::from(row));
-            if cut < stop {
-                break;
-            }
+            span.cut = chunks::partition(&self.chunks, (span.cut, span.d1), gone);
         }
-        span.cut = cut;
         if span.is_empty() {
             self.chunks.clear();
         }
