@@ -156,7 +156,8 @@ impl PartitionState {
     fn read(&self) -> PartitionStatus {
         let position = self.position.load(Ordering::Relaxed);
         let high_watermark = self.ends.high_watermark.load(Ordering::Relaxed).max(position);
-        let last_stable = self.ends.last_stable.load(Ordering::Relaxed);
+        // What was given is stable, whatever the newest report says.
+        let stable = self.ends.last_stable.load(Ordering::Relaxed).max(position);
         let reported = self.ends.reported.load(Ordering::Acquire);
         let ended_at = self.ended_at.load(Ordering::Relaxed);
         PartitionStatus {
@@ -167,7 +168,7 @@ impl PartitionState {
             position,
             high_watermark,
             lag: high_watermark - position.max(ended_at).min(high_watermark),
-            unstable: if reported { high_watermark.saturating_sub(last_stable) } else { 0 },
+            unstable: if reported { high_watermark.saturating_sub(stable) } else { 0 },
             reached_start_end: self.reached.load(Ordering::Relaxed),
         }
     }

@@ -413,6 +413,73 @@ fn an_offset_that_retention_has_removed_stops_the_job_and_names_partition_and_of
 }
 
 #[test]
+fn a_topic_made_anew_with_more_records_stops_the_job_and_says_so() {
+    let server = shared_kafka();
+    let mut config = config(server);
+    config.limits.discovery_interval = Duration::from_millis(100);
+    let topic = topic(&config, 1, &[]);
+    write(&config, &topic, 1, 0..100);
+    let (opened, _) = open(&config, source(&topic, Start::Earliest), 1);
+    let mut worker = Worker::new(&opened, 0);
+    assert_eq!(worker.read_all().values().flatten().count(), 100);
+
+    let gone = wait_for(admin(server).delete_topics(&[&topic], &AdminOptions::new())).unwrap();
+    assert!(gone.iter().all(Result::is_ok), "{gone:?}");
+    until("the topic to be made anew", || create_topic(&config, &topic, 1, &[]).unwrap_or(false));
+    write(&config, &topic, 1, 0..500);
+    let mut failed = String::new();
+    until("the failure", || {
+        if let Poll::Failed(error) = worker.readers[0].poll() {
+            failed = error;
+        }
+        !failed.is_empty()
+    });
+    for part in [topic.as_str(), "made anew", "its id was", "start the job again"] {
+        assert!(failed.contains(part), "{part} is missing in: {failed}");
+    }
+}
+
+#[test]
+fn what_an_open_transaction_withholds_is_lag_and_not_the_end_of_the_log() {
+    let server = shared_kafka();
+    let config = config(server);
+    let topic = topic(&config, 1, &[]);
+    write(&config, &topic, 1, 0..10);
+    let (opened, status) = open(&config, source(&topic, Start::Earliest), 1);
+    let mut worker = Worker::new(&opened, 0);
+    assert_eq!(worker.read_all().values().flatten().count(), 10);
+
+    let mut settings = native(server);
+    let producer: BaseProducer = settings.set("transactional.id", &topic).create().unwrap();
+    producer.init_transactions(DEADLINE).unwrap();
+    producer.begin_transaction().unwrap();
+    for n in 0..5 {
+        let payload = format!("open {n}");
+        producer.send(BaseRecord::<(), str>::to(&topic).payload(payload.as_str())).unwrap();
+    }
+    producer.flush(DEADLINE).unwrap();
+    // Behind the open transaction: not of it, and withheld with it.
+    write(&config, &topic, 1, 0..7);
+    until("the open transaction to be seen", || {
+        let standing = worker.readers[0].poll();
+        assert!(!matches!(standing, Poll::Records(_)), "it is not committed");
+        matches!(standing, Poll::Pending(Standing::BeforeTransaction))
+            && status.partitions()[0].unstable == 12
+    });
+    assert_eq!(status.total_lag(), 12);
+
+    producer.commit_transaction(DEADLINE).unwrap();
+    let mut log = BTreeMap::new();
+    until("the end of the topic", || {
+        let at_end = worker.read(&mut log).len() == 1;
+        let read = log.values().map(Vec::len).sum::<usize>();
+        assert!(!at_end || read == 12, "at the end after {read} of 12 records");
+        at_end
+    });
+    assert_eq!((status.total_lag(), status.partitions()[0].unstable), (0, 0));
+}
+
+#[test]
 fn a_topic_that_does_not_exist_is_an_error_and_not_a_new_topic() {
     let server = shared_kafka();
     let config = config(server);
