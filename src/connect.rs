@@ -17,7 +17,7 @@ pub fn kafka(settings: &KafkaSettings) -> KafkaConfig {
             partition_queue_bytes_max: size(settings.partition_queue_bytes),
             batch_records_max: settings.batch_records,
             batch_bytes_max: size(settings.batch_bytes),
-            metadata_refresh: settings.metadata_refresh,
+            discovery_interval: settings.discovery_interval,
         },
     }
 }

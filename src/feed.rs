@@ -7,7 +7,7 @@ use crate::source::Waker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use tidemark_operators::ingest::reader::{Poll, RawBatch};
+use tidemark_operators::ingest::reader::{Poll, RawBatch, Standing};
 
 /// What goes through the channel.
 enum Message {
@@ -102,7 +102,8 @@ impl ThreadFeed {
         let end = match next {
             Ok(Message::Records(batch)) => return Poll::Records(batch),
             Err(TryRecvError::Empty) => {
-                return Poll::Pending { caught_up: self.shared.caught_up.load(Ordering::Acquire) };
+                let caught_up = self.shared.caught_up.load(Ordering::Acquire);
+                return Poll::Pending(if caught_up { Standing::AtEnd } else { Standing::Behind });
             }
             Ok(Message::Ended) => Ok(()),
             Ok(Message::Failed(text)) => Err(text),
@@ -138,9 +139,9 @@ mod tests {
         assert_eq!(wakes.load(Ordering::Relaxed), 0);
         assert!(matches!(feed.poll(), Poll::Records(_)));
         assert!(matches!(feed.poll(), Poll::Records(_)));
-        assert!(matches!(feed.poll(), Poll::Pending { caught_up: false }));
+        assert!(matches!(feed.poll(), Poll::Pending(Standing::Behind)));
         sender.set_caught_up(true);
-        assert!(matches!(feed.poll(), Poll::Pending { caught_up: true }));
+        assert!(matches!(feed.poll(), Poll::Pending(Standing::AtEnd)));
         assert!(sender.send(RawBatch::default()) && sender.send(RawBatch::default()));
         assert_eq!(wakes.load(Ordering::Relaxed), 1);
         sender.end(Err("broken".into()));

@@ -13,6 +13,7 @@
 mod catch_up;
 mod checks;
 mod coverage;
+mod holding;
 mod snapshots;
 
 use crate::config::HealthSettings;
@@ -218,7 +219,15 @@ impl Service {
         let progress = self.progress();
         let component = |(at, source): (usize, &tidemark_operators::plan::SourcePlan)| match &kafka
         {
-            Some(kafka) if catch_up::is_topic(source) => components::topic(&source.name, kafka),
+            Some(kafka) if catch_up::is_topic(source) => {
+                let component = components::topic(&source.name, kafka);
+                match holding::holding(source, at, &progress, Some(kafka)) {
+                    Some(held) if component.state == State::Ok => {
+                        Component { state: State::Degraded, reason: held, ..component }
+                    }
+                    _ => component,
+                }
+            }
             _ => {
                 let partitions = progress.iter().filter(|p| usize::from(p.id.source) == at);
                 let counts = self.observer.metrics.iter().filter_map(|w| w.verdicts.get(at));

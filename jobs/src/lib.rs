@@ -30,7 +30,8 @@
 //!                                  # ahead is set back to that; default: out_of_orderness; or "none"
 //! arrival = "timestamp"            # the record's timestamp in the topic; or none: nothing is bounded
 //! # arrival_field = "received_at"  # instead, also in files: a field, written as `time` is
-//! idle_after = "30s"               # default 30s
+//! idle_after = "30s"               # when a silent partition is waited for no longer; default 30s
+//! hold_max = "1m"                  # nor one whose clock stands; default 1m, or idle_after if longer
 //! # max_future_skew = "10m"        # further ahead of its arrival a record is refused, and in no
 //!                                  # feature: an evasion; default: none is
 //! start = "earliest"               # default; or latest, an RFC 3339 time, or "6h ago"

@@ -98,6 +98,7 @@ fn payments() -> SourcePlan {
         out_of_orderness: 5_000,
         max_ahead: None,
         idle_after: MINUTE,
+        hold_max: MINUTE,
         max_future_skew: None,
         fields: vec![card],
         predicates: Vec::new(),

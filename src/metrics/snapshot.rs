@@ -125,6 +125,8 @@ pub struct KafkaPartition {
     pub next_offset: u64,
     /// The end of the partition, when the broker has said it.
     pub end_offset: Option<u64>,
+    /// Offsets before that end that belong to open transactions or come after one began.
+    pub unstable: u64,
 }
 
 impl KafkaPartition {

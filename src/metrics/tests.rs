@@ -2,6 +2,7 @@ use super::*;
 use crate::metrics::snapshot::{Breaker, CauseSnapshot, DegradedSnapshot, KafkaPartition};
 use std::io::Write;
 use std::process::{Command, Stdio};
+use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::metrics::{Ahead, Histogram, PartitionProgress};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Arrival, EntityPlan, Format, Matching, SourcePlan, Start};
@@ -27,6 +28,7 @@ pub(crate) fn small_plan() -> Plan {
             latest: u64::MAX,
             out_of_orderness: 5_000,
             idle_after: 30_000,
+            hold_max: 60_000,
             max_future_skew: None,
             fields: Vec::new(),
             predicates: Vec::new(),
@@ -86,6 +88,9 @@ fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
         idle: false,
         caught_up: true,
         paused: false,
+        standing: Standing::AtEnd,
+        overdue: false,
+        still: 1_500,
     }]);
     vec![Arc::new(worker), Arc::new(WorkerMetrics::new(1, plan))]
 }
@@ -126,6 +131,7 @@ fn full_scrape() -> String {
             partition: 3,
             next_offset: 100,
             end_offset: Some(130),
+            unstable: 20,
         }],
     };
     let logs = [LogSinkSnapshot { name: "dead_letters", written: 10, ..Default::default() }];

@@ -83,6 +83,7 @@ fn complete_after(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidemark_operators::ingest::reader::Standing;
     use tidemark_operators::metrics::Ahead;
 
     fn partition(partition: u32, first: EventTime) -> PartitionProgress {
@@ -97,6 +98,9 @@ mod tests {
             idle: false,
             caught_up: false,
             paused: false,
+            standing: Standing::Behind,
+            overdue: false,
+            still: 0,
         }
     }
 

@@ -105,6 +105,7 @@ pub(super) fn kafka(plan: &Plan, status: &KafkaStatus) -> KafkaSnapshot {
         partition: partition.id.partition,
         next_offset: partition.position,
         end_offset: Some(partition.position.saturating_add(partition.lag)),
+        unstable: partition.unstable,
     });
     KafkaSnapshot { down: status.error(), partitions: partitions.collect() }
 }

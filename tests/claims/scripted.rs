@@ -10,7 +10,7 @@ use tidemark::memory_partition::GivenPartitions;
 use tidemark::source::Waker;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
-use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord};
+use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord, Standing};
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
@@ -97,7 +97,7 @@ impl PartitionReader for Reader {
                     assert!(since.elapsed() < DEADLINE, "{} waits until {what}", self.describe());
                     self.script.push_front(Step::Until(what, holds));
                 }
-                Poll::Pending { caught_up: true }
+                Poll::Pending(Standing::AtEnd)
             }
             Some(Step::Watch(what, holds)) => {
                 if !holds(&self.observer, &self.shown.lock().unwrap()) {
@@ -106,7 +106,7 @@ impl PartitionReader for Reader {
                     self.script.push_front(Step::Watch(what, holds));
                 }
                 (self.waker)();
-                Poll::Pending { caught_up: false }
+                Poll::Pending(Standing::Behind)
             }
         }
     }

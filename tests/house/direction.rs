@@ -64,6 +64,7 @@ const OPERATORS: Order = Order {
         "ingest",
         "reference",
         "view",
+        "window",
         "sealed",
         "sealed_lines",
         "history",
@@ -71,12 +72,14 @@ const OPERATORS: Order = Order {
         "hot",
         "live",
         "online_rows",
-        "window",
         "entity_windows",
         "dataflow",
         "in_memory",
     ],
-    back: &[],
+    back: &[(
+        "metrics -> ingest",
+        "a partition's metrics hold its reader's own word for where it stands",
+    )],
 };
 
 const PROCESS: Order = Order {

@@ -246,6 +246,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         out_of_orderness: declared.out_of_orderness,
         max_ahead: declared.max_ahead,
         idle_after: declared.idle_after,
+        hold_max: declared.hold_max,
         max_future_skew: declared.max_future_skew,
         fields,
         predicates,

@@ -198,6 +198,12 @@ fn durations_need_units_and_bounds() {
     );
     says(
         r#"topic = "payments""#,
+        "topic = \"payments\"\nhold_max = \"29s\"",
+        r#"job.toml:6:12: "hold_max" in source "payments" is shorter than "idle_after", 30s
+  a partition that says nothing holds the others back for "idle_after" in any case: shorten that too"#,
+    );
+    says(
+        r#"topic = "payments""#,
         "topic = \"payments\"\nidle_after = \"-5s\"",
         r#"job.toml:6:14: "idle_after" in source "payments" must be a duration from 1ms to 24h, not "-5s"
   write whole numbers with units d, h, m, s or ms, as in "90s" or "1h30m""#,

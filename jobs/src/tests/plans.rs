@@ -71,7 +71,7 @@ fn a_small_job_compiles_to_what_it_says() {
     assert_eq!(source.start, Start::Earliest);
     assert_eq!((source.time.path[0].as_str(), source.time.unit), ("timestamp", TimeUnit::Ms));
     assert_eq!(source.out_of_orderness, 5 * SECOND);
-    assert_eq!(source.idle_after, 30 * SECOND);
+    assert_eq!((source.idle_after, source.hold_max), (30 * SECOND, MINUTE));
     assert_eq!(source.max_future_skew, None);
     // Optional fields that nothing needs are left out; the event time is not a field.
     let fields: Vec<&str> = source.fields.iter().map(|field| field.name.as_str()).collect();
@@ -150,7 +150,7 @@ fn every_unit_of_time_is_understood_short_and_long() {
 fn settings_of_a_source_and_a_job_reach_the_plan() {
     let text = changed(
         "topic = \"payments\"",
-        "files = [\"a.jsonl\", \"b.jsonl\"]\nformat = \"json\"\nidle_after = \"1m\"\n\
+        "files = [\"a.jsonl\", \"b.jsonl\"]\nformat = \"json\"\nidle_after = \"1m\"\nhold_max = \"2m\"\n\
          max_future_skew = \"10m\"\narrival_field = { field = \"received\", unit = \"s\" }\n\
          event_time_min = \"2000-01-01T00:00:00Z\"\nevent_time_max = \"2001-01-01T00:00:00Z\"",
     );
@@ -161,7 +161,7 @@ fn settings_of_a_source_and_a_job_reach_the_plan() {
     let plan = job(&text).plan;
     let source = &plan.sources[0];
     assert_eq!((source.topic.as_deref(), source.files.len()), (None, 2));
-    assert_eq!(source.idle_after, MINUTE);
+    assert_eq!((source.idle_after, source.hold_max), (MINUTE, 2 * MINUTE));
     assert_eq!(source.max_future_skew, Some(10 * MINUTE));
     assert_eq!(source.arrival.field().map(|it| it.unit), Some(TimeUnit::S));
     assert_eq!((source.earliest, source.latest), (946_684_800_000, 978_307_200_000));

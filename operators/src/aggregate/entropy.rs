@@ -6,7 +6,7 @@
 //! added is the term that is taken away.
 //!
 //! Normalised it is that over `ln(k)`, with k the number of distinct values: within 0 and 1, and
-//! exactly 1 when all counts are equal. The integers say whether they are: see [`EntropyState::is_even`].
+//! exactly 1 when all counts are equal. The integers say whether they are: see `EntropyState::is_even`.
 
 use super::counts::Counts;
 use super::distinct::Saturated;

@@ -8,7 +8,8 @@
 //! The partition that is furthest behind is read first. One that is ahead is paused once the
 //! worker's events above the frontier reach half of `stash_bytes`; the one that holds the frontier
 //! never is, and when its own events reach `stash_bytes` the job stops, because waiting would not
-//! help.
+//! help. Events count with the bytes that keep them until they are sealed, not with those of their
+//! records: an event is kept once for each entity type that it has a key of.
 //!
 //! A record whose schema is still being asked for stays where it is, and its partition with it: it
 //! is asked again whenever the source is woken, and holds its watermark meanwhile.
@@ -29,7 +30,7 @@ use crate::ingest::schemas::Schemas;
 use crate::metrics::{PartitionProgress, WorkerMetrics};
 use crate::plan::{Plan, SourcePlan};
 use crate::shared::{Limits, SharedRef};
-use crate::time::EventTime;
+use crate::time::{EventTime, Millis};
 use crate::verdict::Verdict;
 use letter::Letter;
 use record::{Read, Records};
@@ -234,8 +235,7 @@ impl OwnedPartitions {
         let held = self.capabilities.first().map_or(0, |c| *c.time());
         for reader in self.config.partitions.appeared() {
             let plan = &self.config.plan.sources[usize::from(reader.id().source)];
-            let floor = self.config.coordination.borrow().floor();
-            self.owned.push(Owned::new(reader, plan, now, held, floor));
+            self.owned.push(Owned::new(reader, plan, now, held));
         }
         let pace = self.read();
         if let Err(failure) = self.rest() {
@@ -273,7 +273,7 @@ impl OwnedPartitions {
     /// The partition to read next: of those that have records and may go on, the one whose
     /// watermark is least.
     fn choose(&mut self) -> Result<Option<usize>, String> {
-        let frontier = self.config.shared.frontier.get();
+        let (frontier, now) = (self.config.shared.frontier.get(), self.config.shared.now.get());
         let limit = self.config.limits.stash_bytes;
         self.owned.iter_mut().for_each(|o| o.unsealed.seal(frontier));
         let unsealed: u64 = self.owned.iter().map(|o| o.unsealed.bytes).sum();
@@ -286,7 +286,7 @@ impl OwnedPartitions {
             }
             owned.paused = !holds && unsealed >= limit / 2;
             let better = chosen.is_none_or(|(least, _)| watermark < least);
-            if !owned.paused && !owned.waiting && better && owned.ready()? {
+            if !owned.paused && !owned.waiting && better && owned.ready(now)? {
                 chosen = Some((watermark, at));
             }
         }
@@ -314,7 +314,7 @@ impl OwnedPartitions {
             let schemas = self.config.schemas.as_deref_mut();
             let read = self.records[source].read(&raw, record, schemas, &mut self.decoded);
             if read == Read::Wait {
-                owned.wait();
+                owned.wait(now);
                 break;
             }
             owned.next += 1;
@@ -328,12 +328,13 @@ impl OwnedPartitions {
             }
             let ts = self.decoded.time[rows];
             let arrival = plan.arrival_of(self.decoded.arrival[rows], record.timestamp);
+            let clock = letter.owned.judge.clock();
             letter.owned.ahead.newest_arrival = arrival.or(letter.owned.ahead.newest_arrival);
             let Judged { time, verdict } = letter.owned.judge.judge(ts, arrival);
             let times = Times { ts, time, arrival, timestamp: record.timestamp };
             match verdict {
                 Verdict::Accepted => {
-                    letter.owned.accept(time, value.len(), now);
+                    letter.owned.accept(time, clock, now);
                     self.offsets.push(record.offset);
                     self.decoded.time[rows] = time;
                     self.decoded.arrival[rows] = arrival;
@@ -355,9 +356,12 @@ impl OwnedPartitions {
         let due = raw.due_ns;
         owned.raw = raw;
         // Without a row there may be no columns either: the first record waits, or is a tombstone.
-        if self.decoded.rows() > 0 {
-            let projection = &mut self.projections[source];
-            projection.project(&self.decoded, id.partition, &self.offsets, due, &mut self.outbox);
+        let rows = self.decoded.rows() as u64;
+        if rows > 0 {
+            let (projection, outbox) = (&mut self.projections[source], &mut self.outbox);
+            let kept = projection.project(&self.decoded, id.partition, &self.offsets, due, outbox);
+            let each = kept.div_ceil(rows);
+            self.decoded.time.iter().for_each(|ts| owned.unsealed.add(*ts, each));
         }
         (judged, bytes)
     }
@@ -417,12 +421,17 @@ impl OwnedPartitions {
                 }
             }
         }
-        self.config.metrics.set_progress(self.owned.iter().map(progress));
+        let now = self.config.shared.now.get();
+        let progress = self.owned.iter_mut().map(|owned| progress(owned, now));
+        self.config.metrics.set_progress(progress);
     }
 }
 
-fn progress(owned: &Owned) -> PartitionProgress {
+fn progress(owned: &mut Owned, now: Millis) -> PartitionProgress {
     PartitionProgress {
+        standing: owned.standing(),
+        overdue: owned.overdue,
+        still: owned.still(now),
         id: owned.reader.id(),
         watermark: owned.judge.watermark(),
         clock: owned.judge.clock().unwrap_or(0),
@@ -431,7 +440,7 @@ fn progress(owned: &Owned) -> PartitionProgress {
         first: owned.first,
         next_offset: owned.next_offset,
         idle: owned.idle,
-        caught_up: owned.caught_up,
+        caught_up: owned.caught_up(),
         paused: owned.paused,
     }
 }

@@ -1,11 +1,12 @@
 //! Everything one worker counts.
 
+use crate::ingest::reader::Standing;
 use crate::metrics::cell::{Counter, Gauge};
 use crate::metrics::clocks::{Ahead, ClockCounts};
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 use crate::origin::PartitionId;
 use crate::plan::Plan;
-use crate::time::EventTime;
+use crate::time::{EventTime, Millis};
 use crate::verdict::Reason;
 use std::sync::{Mutex, PoisonError};
 
@@ -138,8 +139,15 @@ pub struct PartitionProgress {
     pub next_offset: u64,
     /// Whether it is idle: its watermark follows those of the others.
     pub idle: bool,
-    /// Whether the reader stood at the end of the log when it was last asked.
+    /// Whether nothing was left to read when the reader was last asked, or nobody waits for what is.
     pub caught_up: bool,
+    /// Where the reader stood when it was last asked.
+    pub standing: Standing,
+    /// Whether it follows the others because it has held them back for the source's `hold_max`.
+    pub overdue: bool,
+    /// For how long its clock has not moved although all that can be read was read, in ms; 0 while it
+    /// is idle, or where something is left to read.
+    pub still: Millis,
     /// Whether it is paused because it ran too far ahead of the others.
     pub paused: bool,
 }

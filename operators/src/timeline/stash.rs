@@ -59,6 +59,17 @@ pub(crate) struct Stashed {
     pub row: u32,
 }
 
+/// What one row takes while it waits, with so many attributes (derived ones included): its place in
+/// a block and its entry in the calendar. Texts that are new to a dictionary come to that.
+pub(crate) const fn row_bytes(attributes: usize) -> usize {
+    size_of::<EventTime>()
+        + size_of::<Origin>()
+        + size_of::<u32>()
+        + size_of::<Cell<u64>>()
+        + size_of::<Cell<i64>>() * attributes
+        + size_of::<Stashed>()
+}
+
 #[derive(Default)]
 struct Bucket {
     /// Descending when `sorted`, so that the oldest are taken off the end.

@@ -240,26 +240,6 @@ impl Flusher {
         Ok(())
     }
 
-    /// Sets `maxmemory` when asked to. A server that does not allow it keeps its own.
-    fn limit_memory(&self, link: &mut Link) -> Result<(), StoreError> {
-        let memory = &self.settings.memory;
-        let Some(limit) = memory.limit_bytes else { return Ok(()) };
-        let limit = limit.to_string();
-        let set = [("maxmemory", limit.as_str()), ("maxmemory-policy", memory.policy.as_str())];
-        for (name, value) in set {
-            match link.ask("CONFIG", &[b"SET", name.as_bytes(), value.as_bytes()]) {
-                Err(error @ StoreError::Reply { .. }) => {
-                    let error = error.to_string();
-                    tracing::warn!(error, "cannot set '{name}'; set it where Redis is managed");
-                }
-                other => {
-                    other?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Asks for the memory and who else writes, or whether the server is there at all.
     fn probe(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now_us();
@@ -391,7 +371,10 @@ impl Flusher {
 
     fn settle(&mut self) {
         let now = self.clock.now_us();
-        self.spread.sent(self.flush.again, now);
+        if self.flush.len() > 0 {
+            // A heartbeat alone tells nothing of how many rows there are to write.
+            self.spread.sent(self.flush.again, now);
+        }
         {
             let mut numbers = self.record.numbers();
             numbers.spacing_ms = self.spread.spacing_ms();

@@ -200,6 +200,7 @@ fn furthest(progress: &[&PartitionProgress]) -> Option<String> {
 mod tests {
     use super::*;
     use crate::service::checks::tests::World;
+    use tidemark_operators::ingest::reader::Standing;
 
     fn found(check: &Clocks, world: &World, at: u64) -> Vec<(String, &'static str)> {
         let findings = check.look(&world.moment(at)).into_iter();
@@ -270,6 +271,9 @@ mod tests {
             idle: false,
             caught_up: true,
             paused: false,
+            standing: Standing::AtEnd,
+            overdue: false,
+            still: 0,
         }
     }
 

@@ -48,6 +48,9 @@ impl World {
             idle: false,
             caught_up: true,
             paused: false,
+            standing: tidemark_operators::ingest::reader::Standing::AtEnd,
+            overdue: false,
+            still: 0,
         });
         self.workers[0].set_progress(progress);
     }

@@ -27,6 +27,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
         latest: LATEST_DEFAULT,
         out_of_orderness: 5_000,
         idle_after: 1_000,
+        hold_max: 2_000,
         max_future_skew: None,
         fields: fields
             .iter()

@@ -113,6 +113,26 @@ impl Flusher {
         }
     }
 
+    /// Sets `maxmemory` when asked to. A server that does not allow it keeps its own.
+    pub(super) fn limit_memory(&self, link: &mut Link) -> Result<(), StoreError> {
+        let memory = &self.settings.memory;
+        let Some(limit) = memory.limit_bytes else { return Ok(()) };
+        let limit = limit.to_string();
+        let set = [("maxmemory", limit.as_str()), ("maxmemory-policy", memory.policy.as_str())];
+        for (name, value) in set {
+            match link.ask("CONFIG", &[b"SET", name.as_bytes(), value.as_bytes()]) {
+                Err(error @ StoreError::Reply { .. }) => {
+                    let error = error.to_string();
+                    tracing::warn!(error, "cannot set '{name}'; set it where Redis is managed");
+                }
+                other => {
+                    other?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Follows the worker's live clock.
     pub(super) fn follow(&mut self, over: bool) {
         if self.gate.is_held() {

@@ -40,6 +40,7 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         latest: LATEST_DEFAULT,
         out_of_orderness: 0,
         idle_after: 0,
+        hold_max: 0,
         max_future_skew: None,
         fields,
         predicates: Vec::new(),
