@@ -14,6 +14,7 @@
 //! - [`sealed_file`]: sealed rows in a file;
 //! - [`dead_letters`]: records that did not become events, in a file;
 //! - `outbox`: dead letters on their way to Kafka;
+//! - `entity_id`: what a row is asked for by;
 //! - [`online`]: the newest rows, in process and in Redis;
 //! - [`service`]: what a running job says about itself;
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
@@ -35,6 +36,7 @@ pub mod dispatch;
 pub mod dlq;
 pub mod docs;
 pub mod engine;
+mod entity_id;
 pub mod failure;
 mod feed;
 pub mod file_source;

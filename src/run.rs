@@ -30,7 +30,7 @@ use crate::tables::{OpenTables, TablesConfig};
 use crate::{connect, job_file, logging, panics};
 use arrival::Arrivals;
 use deadline::Deadline;
-use letters::Letters;
+use letters::RunLetters;
 use schemas::SchemaSource;
 use sources::Sources;
 use std::path::Path;
@@ -56,18 +56,18 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         .map_err(Failure::usage)?;
     panics::end_the_process();
     let stop = Stop::on_signals()?;
-    Job::open(plan, settings, sources, schemas)?.run(&stop)
+    OpenJob::open(plan, settings, sources, schemas)?.run(&stop)
 }
 
 /// A job whose sinks are open and whose HTTP server answers.
-struct Job {
+struct OpenJob {
     settings: Settings,
     engine: engine::Settings,
     observer: Observer,
     sources: Sources,
     schemas: Option<SchemaSource>,
     status: Arc<KafkaStatus>,
-    letters: Arc<Letters>,
+    letters: Arc<RunLetters>,
     sealed: Option<SealedFile>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
@@ -75,7 +75,7 @@ struct Job {
     _http: HttpServer,
 }
 
-impl Job {
+impl OpenJob {
     fn open(
         plan: Arc<Plan>,
         settings: Settings,
@@ -84,9 +84,9 @@ impl Job {
     ) -> Result<Self, Failure> {
         let engine = engine_settings(&plan, &settings);
         let observer = Observer::new(&engine);
-        let letters = Arc::new(Letters::open(&settings)?);
+        let letters = Arc::new(RunLetters::open(&settings)?);
         let sealed = sealed(&settings, &observer)?;
-        let store = store::open(&plan, &settings)?;
+        let store = store::open(&plan, &settings, &observer.metrics)?;
         let status = KafkaStatus::new();
         let stall_after = settings.http.stall_after;
         let mut service =
@@ -116,7 +116,7 @@ impl Job {
             version = env!("CARGO_PKG_VERSION"),
             "starting"
         );
-        Ok(Job {
+        Ok(OpenJob {
             settings,
             engine,
             observer,
@@ -169,11 +169,11 @@ impl Job {
     /// Reads until all sources end, somebody stops it, or something fails.
     fn read(&self, stop: &Stop, deadline: &Deadline) -> Result<(), Failure> {
         let workers = self.settings.workers;
-        let keep_trying = || !stop.asked();
-        let Some(tables) = self.tables(&keep_trying)? else { return Ok(()) };
+        let keep_trying = || !stop.asked() && !self.observer.stopping();
+        let Some(tables) = self.tables(&keep_trying)? else { return self.failure() };
         let tables = Arc::new(tables);
         let Some(opened) = self.sources.open(workers, &self.status, &keep_trying)? else {
-            return Ok(());
+            return self.failure();
         };
         let opened = Arc::new(opened);
         let outcome = engine::run(&self.engine, &self.observer, &self.parts(&opened, &tables));
@@ -189,6 +189,11 @@ impl Job {
         }
     }
 
+    /// Why the job had to stop before its workers were started, if it had to.
+    fn failure(&self) -> Result<(), Failure> {
+        self.observer.failure().map_or(Ok(()), |why| Err(Failure::failed(why)))
+    }
+
     /// The job's reference tables, opened; `None` when somebody stopped it.
     fn tables(&self, keep_trying: &dyn Fn() -> bool) -> Result<Option<OpenTables>, Failure> {
         let config = TablesConfig {
@@ -201,7 +206,7 @@ impl Job {
         OpenTables::open(&self.engine.plan, &config, keep_trying)
     }
 
-    fn parts(&self, opened: &Arc<sources::Opened>, tables: &Arc<OpenTables>) -> MakeParts {
+    fn parts(&self, opened: &Arc<sources::OpenSources>, tables: &Arc<OpenTables>) -> MakeParts {
         let tables = Arc::clone(tables);
         let (opened, letters) = (Arc::clone(opened), Arc::clone(&self.letters));
         let (store, workers) = (Arc::clone(&self.store), self.settings.workers);

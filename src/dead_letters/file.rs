@@ -25,14 +25,14 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// The bounds of the queue in front of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct FileLimits {
     /// Letters that may wait before `has_room` is false; default 10,000.
     pub letters_max: u64,
     /// Their keys and values in bytes; default 32 MiB.
     pub bytes_max: u64,
 }
 
-impl Default for Limits {
+impl Default for FileLimits {
     fn default() -> Self {
         Self { letters_max: 10_000, bytes_max: 32 << 20 }
     }
@@ -40,7 +40,7 @@ impl Default for Limits {
 
 /// What becomes of what the file holds already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum FileMode {
     /// It stays, and new letters follow it.
     Append,
     /// It goes.
@@ -49,7 +49,7 @@ pub enum Mode {
 
 /// What the thread and the sinks share.
 #[derive(Default)]
-struct Shared {
+struct WriterState {
     letters_waiting: AtomicU64,
     bytes_waiting: AtomicU64,
     written: AtomicU64,
@@ -74,21 +74,21 @@ pub struct DeadLetterStatus {
 /// A file that dead letters are appended to. [`DeadLetterFile::finish`] it at the end.
 pub struct DeadLetterFile {
     path: PathBuf,
-    limits: Limits,
+    limits: FileLimits,
     queue: Sender<DeadLetter>,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
     thread: JoinHandle<()>,
 }
 
 /// A worker's end of a [`DeadLetterFile`].
 #[derive(Clone)]
 pub struct FileSink {
-    limits: Limits,
+    limits: FileLimits,
     queue: Sender<DeadLetter>,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
 }
 
-/// What a letter counts against [`Limits::bytes_max`].
+/// What a letter counts against [`FileLimits::bytes_max`].
 fn size(letter: &DeadLetter) -> u64 {
     let bytes = |b: &Option<Vec<u8>>| b.as_ref().map_or(0, Vec::len) as u64;
     bytes(&letter.key) + bytes(&letter.value) + 256
@@ -100,7 +100,7 @@ impl DeadLetterFile {
     ///
     /// # Errors
     /// When the file cannot be opened, or the thread cannot be started.
-    pub fn open(path: &Path, mode: Mode, limits: Limits) -> Result<Self, DeadLetterError> {
+    pub fn open(path: &Path, mode: FileMode, limits: FileLimits) -> Result<Self, DeadLetterError> {
         let open = || {
             let file = open_file(path, mode)?;
             Self::start(path, limits, file)
@@ -111,11 +111,11 @@ impl DeadLetterFile {
     /// As `open`, with another place to write to.
     pub(super) fn start(
         path: &Path,
-        limits: Limits,
+        limits: FileLimits,
         to: impl Write + Send + 'static,
     ) -> io::Result<Self> {
         let (queue, letters) = channel();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(WriterState::default());
         let path_of = path.to_owned();
         let appender = Appender {
             path: path_of,
@@ -174,8 +174,8 @@ impl DeadLetterFile {
     }
 }
 
-fn open_file(path: &Path, mode: Mode) -> io::Result<File> {
-    if mode == Mode::Truncate {
+fn open_file(path: &Path, mode: FileMode) -> io::Result<File> {
+    if mode == FileMode::Truncate {
         return create(path, Held::Removed);
     }
     let mut file = create(path, Held::Kept)?;
@@ -210,7 +210,7 @@ struct Appender<W> {
     path: PathBuf,
     to: W,
     letters: Receiver<DeadLetter>,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
     buffer: Vec<u8>,
 }
 

@@ -38,7 +38,7 @@ pub enum GenerateError {
 
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct WrittenFiles {
     /// Records of all kinds.
     pub events: u64,
     /// Those that are late.
@@ -80,12 +80,12 @@ pub fn write_files(
     options: &Options,
     out: &Path,
     progress: &mut dyn FnMut(u64),
-) -> Result<Summary, GenerateError> {
+) -> Result<WrittenFiles, GenerateError> {
     let mut generator = Generator::new(options.clone())?;
     let mut outputs = (0..options.partitions)
         .map(|partition| Output::create(partition_path(out, partition, options.partitions)))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut summary = Summary::default();
+    let mut summary = WrittenFiles::default();
     while let Some(record) = generator.next() {
         let output = usize::try_from(record.partition).ok().and_then(|p| outputs.get_mut(p));
         if let Some(output) = output {

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod arrangement;
 #[cfg(test)]
 mod avro;
@@ -12,11 +14,15 @@ mod cases;
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod found_later;
+#[cfg(test)]
+mod health;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]

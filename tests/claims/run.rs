@@ -92,8 +92,8 @@ pub fn write(topic: &str, log: &[Vec<(Record, Record)>]) {
 pub fn settings(folder: &Path, more: &str) -> PathBuf {
     let dead = folder.join("dead.jsonl").display().to_string();
     let text = format!(
-        "[limits]\nlive_idle = \"1m\"\n[online.redis]\nprobe_interval = \"100ms\"\n\
-         backoff_max = \"200ms\"\n[dead_letters]\npath = {dead:?}\n{more}"
+        "[limits]\nlive_idle = \"1m\"\n[health]\nclock_behind = \"3650d\"\n\
+         [online.redis]\nprobe_interval = \"100ms\"\nbackoff_max = \"200ms\"\n[dead_letters]\npath = {dead:?}\n{more}"
     );
     let path = folder.join("cluster.toml");
     std::fs::write(&path, text).unwrap();
@@ -243,7 +243,7 @@ pub fn hashes(output: &memory::Output) -> Hashes {
 
 fn stored(redis: &Redis) -> Hashes {
     let mut client = redis.client();
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut client).unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("features:*").query(&mut client).unwrap();
     if keys.is_empty() {
         return Hashes::new();
     }
@@ -476,6 +476,47 @@ fn neither_redis_nor_the_job_loses_a_row_for_good_by_being_killed() {
     // It came back empty.
     until_stored(&redis, &hashes);
     job.stop("INT");
+}
+
+#[test]
+fn a_second_job_with_a_view_of_one_that_lives_stops_at_its_start_and_names_both() {
+    let redis = Redis::start(&[]);
+    let (first, second) = (Folder::new("run"), Folder::new("run"));
+    let renamed = tidemark_jobs::FRAUD.replace("name = \"fraud\"", "name = \"shadow\"");
+    assert_ne!(renamed, tidemark_jobs::FRAUD);
+    let job = second.path().join("shadow.toml");
+    std::fs::write(&job, renamed).unwrap();
+    settings(first.path(), "");
+    settings(second.path(), "");
+    let url = format!("redis://127.0.0.1:{}/0", redis.port);
+    // Views are claimed before anything is read: no broker is needed for it.
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let variables = [("KAFKA_BOOTSTRAP_SERVERS", nobody.as_str()), ("REDIS_URL", &url)];
+    let mut living = Process::start(first.path(), "fraud", &variables);
+    let beats = || -> Hashes {
+        let mut client = redis.client();
+        let beats = redis::cmd("HGETALL").arg("tidemark:fraud").query(&mut client).unwrap();
+        Hashes::from([("fraud".to_owned(), beats)])
+    };
+    until("the first job's heartbeat", || !beats()["fraud"].is_empty());
+    let mut refused = Process::start(second.path(), &job.display().to_string(), &variables);
+    assert_eq!(refused.wait().code(), Some(1), "{}", refused.log());
+    let log = refused.log();
+    assert!(
+        log.contains("for job 'shadow'") && log.contains("job 'fraud', which is alive"),
+        "{log}"
+    );
+    living.stop("TERM");
+    assert!(beats()["fraud"]["w0"].contains("state=stopped"), "{:?}", beats());
+    // Once that one has ended there is nothing to wait for.
+    let mut after = Process::start(second.path(), &job.display().to_string(), &variables);
+    until("the second job to have the views", || {
+        let mut client = redis.client();
+        let views: BTreeMap<String, String> =
+            redis::cmd("HGETALL").arg("tidemark:views").query(&mut client).unwrap();
+        views.values().all(|job| job == "shadow")
+    });
+    after.stop("TERM");
 }
 
 #[test]
