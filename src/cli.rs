@@ -13,7 +13,7 @@ mod values;
 
 pub use dlq::{DlqArgs, DlqCommand, LetterFilter, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
-pub use generate::{GenerateArgs, Profile};
+pub use generate::{GenerateArgs, ProfileArg};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
 pub use test::TestArgs;
 pub use values::SourceFiles;

@@ -17,7 +17,7 @@ pub fn kafka(settings: &KafkaSettings) -> KafkaConfig {
             partition_queue_bytes_max: size(settings.partition_queue_bytes),
             batch_records_max: settings.batch_records,
             batch_bytes_max: size(settings.batch_bytes),
-            metadata_refresh: settings.metadata_refresh,
+            discovery_interval: settings.discovery_interval,
         },
     }
 }
@@ -72,6 +72,9 @@ pub fn redis(settings: &Settings) -> RedisSettings {
         flush_rows: settings.online.flush_rows,
         flush_bytes: size(settings.online.flush_bytes),
         decay_flush: settings.online.decay_flush,
+        rewrite_rate: settings.online.rewrite_rate,
+        sweep_rate: settings.online.sweep_rate,
+        takeover_after: settings.online.takeover_after,
         write_rate: settings.online.write_rate,
         write_spacing_max: settings.online.write_spacing_max,
         backoff_first: redis.backoff_min,

@@ -20,7 +20,7 @@ mod listing;
 #[cfg(test)]
 mod tests;
 
-pub use file::{DeadLetterFile, DeadLetterStatus, FileSink, Limits, Mode};
+pub use file::{DeadLetterFile, DeadLetterStatus, FileLimits, FileMode, FileSink};
 pub use line::{encode, parse};
 pub use listing::{Selection, ls, show};
 

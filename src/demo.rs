@@ -30,7 +30,7 @@ use crate::text::{count_text, duration_short, latency_short};
 use crate::{connect, job_file, output, panics};
 use letters::NewestLetters;
 use memory::MemoryGuard;
-use recent::Recent;
+use recent::RecentRecords;
 use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::time::EventTime;
 use tidemark_operators::verdict::Reason;
 use traffic::Traffic;
-use watch::Watch;
+use watch::DemoWatch;
 
 /// How long the workers may take to stop.
 const STOP_MAX: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let flags = Flags { workers: args.workers, port: args.port, ..Flags::default() };
     let settings = Settings::load(&ClusterFile::None, flags)?;
     let plan = job_file::load(&args.job)?.plan;
-    let recent = Recent::default();
+    let recent = RecentRecords::default();
     let traffic = Traffic::new(args, &plan, settings.workers, recent.clone())?;
     let log = KeptLines::default();
     let terminal = std::io::stdout().is_terminal();
@@ -91,7 +91,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let tables = OpenTables::open(&run.plan, &config, &|| true)?.unwrap_or_default();
     let engine = start(&run, &observer, &traffic, &store, &letters, tables)?;
     let memory = MemoryGuard::default();
-    let mut watch = Watch::new(&run, observer.clone(), store, letters, log.clone(), recent);
+    let mut watch = DemoWatch::new(&run, observer.clone(), store, letters, log.clone(), recent);
     watch.http = Some(http.address().to_string());
     if !terminal {
         output::print(&watch.greeting())?;
@@ -170,7 +170,7 @@ fn tell_warnings(log: &KeptLines) {
 /// One line about the whole run.
 fn summary(observer: &Observer) -> String {
     let uptime = u64::try_from(observer.started().elapsed().as_millis()).unwrap_or(u64::MAX);
-    let totals = watch::Totals::of(&observer.metrics);
+    let totals = watch::WatchTotals::of(&observer.metrics);
     let mut text = format!(
         "demo over after {}: {} records read, {} of them events",
         duration_short(uptime),

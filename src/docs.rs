@@ -10,8 +10,10 @@ mod sample;
 mod tests;
 
 use crate::cli::{DocsArgs, PageFormat};
+use crate::created_file::{Held, create};
 use crate::failure::Failure;
 use crate::{job_file, output};
+use std::io::Write as _;
 use std::process::ExitCode;
 use tidemark_jobs::Job;
 use tidemark_jobs::docs::{Page, expressions_page, job_file_page, job_page};
@@ -31,7 +33,8 @@ pub fn run(args: &DocsArgs) -> Result<ExitCode, Failure> {
         PageFormat::Html => html::page(&page),
     };
     let Some(path) = &args.output else { return output::print(&text) };
-    std::fs::write(path, text).map_err(|error| {
+    let write = || create(path, Held::Removed)?.write_all(text.as_bytes());
+    write().map_err(|error| {
         Failure::failed(format!("cannot write the page to {}: {error}", path.display()))
             .hint("choose another place by --output")
     })?;

@@ -98,12 +98,12 @@ pub enum EngineError {
 pub struct Observer {
     /// One for each worker.
     pub metrics: Vec<Arc<WorkerMetrics>>,
-    progress: Arc<Progress>,
+    progress: Arc<RunState>,
     started: Instant,
 }
 
 #[derive(Default)]
-struct Progress {
+struct RunState {
     stop: AtomicBool,
     caught_up: AtomicBool,
     failure: Mutex<Option<String>>,
@@ -153,7 +153,8 @@ impl Observer {
         self.stop();
     }
 
-    fn failure(&self) -> Option<String> {
+    /// Why the job failed, if it did.
+    pub fn failure(&self) -> Option<String> {
         self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -7,7 +7,7 @@ use crate::source::Waker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use tidemark_operators::ingest::reader::{Poll, RawBatch};
+use tidemark_operators::ingest::reader::{Poll, RawBatch, Standing};
 
 /// What goes through the channel.
 enum Message {
@@ -18,7 +18,7 @@ enum Message {
 
 /// What both ends see.
 #[derive(Default)]
-struct Shared {
+struct FeedState {
     /// The worker was told that there is nothing.
     waiting: AtomicBool,
     /// The thread stands at the end of what there is for now.
@@ -30,25 +30,25 @@ struct Shared {
 /// The thread's end.
 pub(crate) struct FeedSender {
     channel: SyncSender<Message>,
-    shared: Arc<Shared>,
+    shared: Arc<FeedState>,
     waker: Waker,
 }
 
 /// The worker's end. Dropping it ends the thread with its next batch.
-pub(crate) struct Feed {
+pub(crate) struct ThreadFeed {
     channel: Receiver<Message>,
-    shared: Arc<Shared>,
+    shared: Arc<FeedState>,
     /// How it ended, once it has.
     end: Option<Result<(), String>>,
 }
 
 /// A feed of at most `batches_max` batches.
-pub(crate) fn feed(batches_max: usize, waker: Waker) -> (FeedSender, Feed) {
+pub(crate) fn feed(batches_max: usize, waker: Waker) -> (FeedSender, ThreadFeed) {
     let (sender, receiver) = sync_channel(batches_max);
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(FeedState::default());
     (
         FeedSender { channel: sender, shared: Arc::clone(&shared), waker },
-        Feed { channel: receiver, shared, end: None },
+        ThreadFeed { channel: receiver, shared, end: None },
     )
 }
 
@@ -85,7 +85,7 @@ impl FeedSender {
     }
 }
 
-impl Feed {
+impl ThreadFeed {
     /// What there is next. Once ended or failed it stays so.
     pub fn poll(&mut self) -> Poll {
         match &self.end {
@@ -102,7 +102,8 @@ impl Feed {
         let end = match next {
             Ok(Message::Records(batch)) => return Poll::Records(batch),
             Err(TryRecvError::Empty) => {
-                return Poll::Pending { caught_up: self.shared.caught_up.load(Ordering::Acquire) };
+                let caught_up = self.shared.caught_up.load(Ordering::Acquire);
+                return Poll::Pending(if caught_up { Standing::AtEnd } else { Standing::Behind });
             }
             Ok(Message::Ended) => Ok(()),
             Ok(Message::Failed(text)) => Err(text),
@@ -115,7 +116,7 @@ impl Feed {
     }
 }
 
-impl Drop for Feed {
+impl Drop for ThreadFeed {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Release);
     }
@@ -138,9 +139,9 @@ mod tests {
         assert_eq!(wakes.load(Ordering::Relaxed), 0);
         assert!(matches!(feed.poll(), Poll::Records(_)));
         assert!(matches!(feed.poll(), Poll::Records(_)));
-        assert!(matches!(feed.poll(), Poll::Pending { caught_up: false }));
+        assert!(matches!(feed.poll(), Poll::Pending(Standing::Behind)));
         sender.set_caught_up(true);
-        assert!(matches!(feed.poll(), Poll::Pending { caught_up: true }));
+        assert!(matches!(feed.poll(), Poll::Pending(Standing::AtEnd)));
         assert!(sender.send(RawBatch::default()) && sender.send(RawBatch::default()));
         assert_eq!(wakes.load(Ordering::Relaxed), 1);
         sender.end(Err("broken".into()));

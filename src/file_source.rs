@@ -20,12 +20,12 @@ mod opened;
 #[cfg(test)]
 mod tests;
 
-use crate::feed::{Feed, FeedSender, feed};
+use crate::feed::{FeedSender, ThreadFeed, feed};
 use crate::source::Waker;
 use codec::wrong;
 use container::{Container, MAGIC};
-use lines::Lines;
-use opened::Opened;
+use lines::LineReader;
+use opened::OpenFile;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -139,7 +139,7 @@ impl FilePartitions {
             |id: PartitionId| formats.get(usize::from(id.source)).copied().unwrap_or(Format::Json);
         let mut opened = Vec::with_capacity(list.len());
         for (id, path) in list {
-            match Opened::new(&path, Arc::clone(progress)) {
+            match OpenFile::new(&path, Arc::clone(progress)) {
                 Ok(file) => opened.push((id, path, file)),
                 Err(source) => return Err(FileSourceError::Open { path, source }),
             }
@@ -165,7 +165,7 @@ impl Partitions for FilePartitions {
 struct FilePartition {
     id: PartitionId,
     path: PathBuf,
-    feed: Feed,
+    feed: ThreadFeed,
 }
 
 impl FilePartition {
@@ -173,7 +173,7 @@ impl FilePartition {
         id: PartitionId,
         path: PathBuf,
         format: Format,
-        file: Opened,
+        file: OpenFile,
         waker: &Waker,
     ) -> Result<Box<dyn PartitionReader>, FileSourceError> {
         let (sender, feed) = feed(BATCHES_MAX, Waker::clone(waker));
@@ -204,7 +204,7 @@ fn read(
     (&mut contents).take(MAGIC.len() as u64).read_to_end(&mut head).map_err(start)?;
     match (format, head == MAGIC) {
         (Format::Json, false) => {
-            let mut lines = Lines::new(Cursor::new(head).chain(contents));
+            let mut lines = LineReader::new(Cursor::new(head).chain(contents));
             while let Some(batch) = lines.next_batch().map_err(|e| (lines.place(), e))? {
                 if !sender.send(batch) {
                     return Ok(None);

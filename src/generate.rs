@@ -2,9 +2,9 @@
 
 use crate::cli::{self, GenerateArgs};
 use crate::failure::Failure;
-use crate::generator::{GenerateError, Options, Profile, Summary, write_files};
+use crate::generator::{GenerateError, Options, Profile, WrittenFiles, write_files};
 use crate::output;
-use crate::progress::Progress;
+use crate::progress::DrawnProgress;
 use crate::text::count_text;
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -15,7 +15,7 @@ use tidemark_operators::time::EventTime;
 /// # Errors
 /// When an option is out of its bounds (exit code 2), or a file cannot be written.
 pub fn run(args: &GenerateArgs) -> Result<ExitCode, Failure> {
-    let progress = Progress::of_events(args.events, std::io::stderr().is_terminal());
+    let progress = DrawnProgress::of_events(args.events, std::io::stderr().is_terminal());
     let written = write_files(&options(args), &args.out, &mut |events| progress.set_events(events));
     progress.finish();
     output::print(&said(&written.map_err(failure)?))
@@ -23,10 +23,10 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode, Failure> {
 
 fn options(args: &GenerateArgs) -> Options {
     let profile = match args.profile {
-        cli::Profile::Fraud => Profile::Fraud,
-        cli::Profile::W1 => Profile::W1,
-        cli::Profile::Personalization => Profile::Personalization,
-        cli::Profile::Behavior => Profile::Behavior,
+        cli::ProfileArg::Fraud => Profile::Fraud,
+        cli::ProfileArg::W1 => Profile::W1,
+        cli::ProfileArg::Personalization => Profile::Personalization,
+        cli::ProfileArg::Behavior => Profile::Behavior,
     };
     let default = Options::of(profile);
     // What is too large is refused with the bounds by whoever generates.
@@ -51,7 +51,7 @@ fn failure(error: GenerateError) -> Failure {
 }
 
 /// One line about what was written.
-fn said(summary: &Summary) -> String {
+fn said(summary: &WrittenFiles) -> String {
     let files = match summary.files.as_slice() {
         [first, .., last] => format!("{} to {}", first.display(), last.display()),
         [only] => only.display().to_string(),

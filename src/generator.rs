@@ -27,10 +27,10 @@ mod sessions;
 #[cfg(test)]
 mod tests;
 
-pub use files::{GenerateError, Summary, partition_path, write_files};
+pub use files::{GenerateError, WrittenFiles, partition_path, write_files};
 pub use options::{CARDS_MAX, Options, PARTITIONS_MAX, Profile};
 
-use behavior::{Activity, Company};
+use behavior::{Company, WorkEvent};
 use cards::{Cards, Transaction};
 use clicks::{Click, Shop};
 use damage::Damage;
@@ -96,7 +96,7 @@ impl Members {
 
 /// What happens.
 #[derive(Clone, Debug)]
-enum Traffic {
+enum Population {
     Cards(Cards),
     Clicks(Sessions<Shop>),
     Behavior(Sessions<Company>),
@@ -104,55 +104,65 @@ enum Traffic {
 
 /// Something that happened.
 #[derive(Clone, Copy, Debug)]
-enum Event {
+enum Occurrence {
     Transaction(Transaction),
     Click(Click),
-    Activity(Activity),
+    Activity(WorkEvent),
 }
 
-impl Traffic {
+impl Population {
     fn new(options: &Options, members: Members) -> Self {
         match options.profile {
-            Profile::Fraud | Profile::W1 => Traffic::Cards(Cards::new(options, members)),
-            Profile::Personalization => Traffic::Clicks(Sessions::new(Shop::new(members), members)),
-            Profile::Behavior => Traffic::Behavior(Sessions::new(Company::new(members), members)),
+            Profile::Fraud | Profile::W1 => Population::Cards(Cards::new(options, members)),
+            Profile::Personalization => {
+                Population::Clicks(Sessions::new(Shop::new(members), members))
+            }
+            Profile::Behavior => {
+                Population::Behavior(Sessions::new(Company::new(members), members))
+            }
         }
     }
 
     /// What happens next, and when: at the clock `now` or a little before, by at most `slack` and the
     /// time that records are out of order.
-    fn next(&mut self, now: EventTime, slack: Millis, random: &mut Random) -> (EventTime, Event) {
+    fn next(
+        &mut self,
+        now: EventTime,
+        slack: Millis,
+        random: &mut Random,
+    ) -> (EventTime, Occurrence) {
         match self {
-            Traffic::Cards(cards) => {
+            Population::Cards(cards) => {
                 let (at, event) = cards.next(now, random);
-                (at, Event::Transaction(event))
+                (at, Occurrence::Transaction(event))
             }
-            Traffic::Clicks(clicks) => {
+            Population::Clicks(clicks) => {
                 let (at, event) = clicks.next(now, slack, random);
-                (at, Event::Click(event))
+                (at, Occurrence::Click(event))
             }
-            Traffic::Behavior(behavior) => {
+            Population::Behavior(behavior) => {
                 let (at, event) = behavior.next(now, slack, random);
-                (at, Event::Activity(event))
+                (at, Occurrence::Activity(event))
             }
         }
     }
 }
 
-impl Event {
+impl Occurrence {
     /// The number of the card or user.
     fn member(&self) -> u32 {
         match self {
-            Event::Transaction(transaction) => transaction.card,
-            Event::Click(click) => click.user,
-            Event::Activity(activity) => activity.user,
+            Occurrence::Transaction(transaction) => transaction.card,
+            Occurrence::Click(click) => click.user,
+            Occurrence::Activity(activity) => activity.user,
         }
     }
 
     fn write_key(&self, into: &mut Vec<u8>) {
         match self {
-            Event::Transaction(transaction) => transaction.write_key(into),
-            Event::Click(Click { user, .. }) | Event::Activity(Activity { user, .. }) => {
+            Occurrence::Transaction(transaction) => transaction.write_key(into),
+            Occurrence::Click(Click { user, .. })
+            | Occurrence::Activity(WorkEvent { user, .. }) => {
                 sessions::write_user(*user, into);
             }
         }
@@ -160,9 +170,9 @@ impl Event {
 
     fn write(&self, number: u64, at: EventTime, damage: Option<Damage>, into: &mut Vec<u8>) {
         match self {
-            Event::Transaction(transaction) => transaction.write(number, at, damage, into),
-            Event::Click(click) => click.write(number, at, damage, into),
-            Event::Activity(activity) => activity.write(number, at, damage, into),
+            Occurrence::Transaction(transaction) => transaction.write(number, at, damage, into),
+            Occurrence::Click(click) => click.write(number, at, damage, into),
+            Occurrence::Activity(activity) => activity.write(number, at, damage, into),
         }
     }
 }
@@ -173,7 +183,7 @@ pub struct Generator {
     options: Options,
     schedule: Schedule,
     members: Members,
-    traffic: Traffic,
+    traffic: Population,
     random: Random,
     /// The newest event time of each partition; 0 before the first.
     newest: Vec<EventTime>,
@@ -207,7 +217,7 @@ impl Generator {
         options.check()?;
         let members = Members { seed: options.seed, count: options.cards, lane };
         Ok(Self {
-            traffic: Traffic::new(&options, members),
+            traffic: Population::new(&options, members),
             random: Random::new(mix(options.seed, u64::from(lane.0))),
             newest: (0..options.partitions).map(|_| 0).collect(),
             next: 0,

@@ -7,6 +7,7 @@ mod ask;
 
 use crate::cli::GetArgs;
 use crate::config::{ClusterFile, Flags, OnlineKind, Settings};
+use crate::entity_id;
 use crate::failure::Failure;
 use crate::online::redis::{TextRow, read_redis};
 use crate::{connect, job_file};
@@ -27,7 +28,8 @@ pub fn run(args: &GetArgs) -> Result<ExitCode, Failure> {
     let row = match settings.online.kind {
         OnlineKind::Redis => {
             let redis = connect::redis(&settings);
-            read_redis(&redis, &job.plan, index, args.id.as_bytes()).map_err(Failure::failed)?
+            let id = entity_id::known_as(&job.plan, index, &args.id);
+            read_redis(&redis, &job.plan, index, id.as_bytes()).map_err(Failure::failed)?
         }
         OnlineKind::Embedded => ask::row(settings.http.address(), view, &args.id)?,
     };

@@ -45,6 +45,7 @@ pub mod produce;
 pub mod settings;
 pub mod source;
 pub mod status;
+mod topic_id;
 pub mod topics;
 
 pub use crate::outbox::DeadLetterStatus;

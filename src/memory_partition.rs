@@ -2,7 +2,7 @@
 
 use crate::source::Waker;
 use std::collections::VecDeque;
-use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, Standing};
 use tidemark_operators::origin::PartitionId;
 
 /// A log that ends after its last batch.
@@ -35,7 +35,7 @@ impl PartitionReader for MemoryPartition {
             Some(Some(batch)) => Poll::Records(batch),
             Some(None) => {
                 (self.waker)();
-                Poll::Pending { caught_up: false }
+                Poll::Pending(Standing::Behind)
             }
         }
     }

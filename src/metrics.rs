@@ -4,6 +4,7 @@
 //! meaning. Everything a worker counts has a `worker` label. Entity ids never become labels: the
 //! number of series follows the job and its partitions, never its data.
 
+mod clocks;
 mod exposition;
 mod health;
 mod sinks;
@@ -21,6 +22,7 @@ use snapshot::{
 use std::sync::Arc;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::time::Millis;
 
 /// Everything that is shown, as of one moment.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,8 @@ pub struct Scrape<'a> {
     pub degraded: &'a [DegradedSnapshot],
     /// The shares of dead letters, by source and of all.
     pub refused: &'a [RefusedSnapshot],
+    /// How far the live clock is behind the arrival of the newest record, in ms.
+    pub clock_behind: Option<Millis>,
     /// Whether the job has caught up.
     pub ready: bool,
     /// What the process uses.
@@ -60,6 +64,8 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
     workers::tables(&mut out, scrape);
     workers::stash(&mut out, scrape);
     sources::partitions(&mut out, scrape);
+    clocks::sources(&mut out, scrape);
+    clocks::partitions(&mut out, scrape);
     if let Some(kafka) = scrape.kafka {
         sources::lag(&mut out, kafka);
     }
@@ -73,6 +79,7 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
     sinks::logs(&mut out, scrape.logs);
     health::degraded(&mut out, scrape.degraded);
     health::refused(&mut out, scrape.refused);
+    health::clock_behind(&mut out, scrape.clock_behind);
     process(&mut out, scrape);
     out.text()
 }

@@ -13,14 +13,16 @@
 //!
 //! Modules in the order rows flow: `schema` (what is known of the job), `rows`, `texts`, `ids` (how
 //! rows are kept), `shard`, `table` (writing and reading them), `dirt` with `fifo`, `deletions`,
-//! `spaced` and `calendar` (what Redis does not have yet), `embedded` and [`redis`] (the two stores), [`text`]
-//! (how values read), `status` (what they report).
+//! `spaced` and `calendar` (what Redis does not have yet), `embedded` and [`redis`] (the two
+//! stores), `heartbeat` (what readers of Redis know of the job), [`text`] (how values read),
+//! `status` (what they report).
 
 mod calendar;
 mod deletions;
 mod dirt;
 mod embedded;
 mod fifo;
+mod heartbeat;
 mod ids;
 pub mod redis;
 mod rows;
@@ -33,6 +35,7 @@ pub mod text;
 mod texts;
 
 pub use embedded::Embedded;
+pub use heartbeat::{Heartbeat, HeartbeatError, Life, heartbeat_key};
 pub use redis::{Redis, RedisSettings};
 pub use status::{
     BreakerState, ByCause, Commands, Histogram, LATENCY_BOUNDS_MS, MemoryStatus, RedisStatus,
@@ -76,8 +79,13 @@ pub trait OnlineStore: Send + Sync {
     /// process. Does nothing when it was not held.
     fn release(&self);
 
-    /// Writes what is left, waiting up to `within` (and for a reply that is under way), and stops
-    /// the store's threads. Rows may still be read afterwards.
+    /// Tells that the rows of the view at job index `view` lack nothing: the job has caught up, and
+    /// every window of theirs lies behind what was read. Keys of the view that an earlier run has
+    /// left, and that are not held, may be removed from now on.
+    fn complete(&self, view: usize);
+
+    /// Writes what is left, waiting up to `within`, and stops the store's threads, but for one that
+    /// still waits for a reply then. Rows may still be read afterwards.
     ///
     /// # Errors
     /// [`StoreError::Unwritten`] when something could not be written in time.
@@ -165,7 +173,7 @@ pub enum StoreError {
 
 fn hint(reason: &str) -> &'static str {
     match reason.split([' ', ':']).next() {
-        Some("OOM") => "; raise maxmemory, or allow it to evict (volatile-lfu)",
+        Some("OOM") => "; raise its maxmemory ([online.memory] limit, when the job sets it)",
         Some("MISCONF") => "; its disk does not take snapshots",
         Some("READONLY") => "; it became a replica",
         Some("LOADING") => "; it is reading its data, this passes",

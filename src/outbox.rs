@@ -26,14 +26,14 @@ pub struct DeadLetterStatus {
 pub(crate) struct Outbox {
     letters_max: usize,
     bytes_max: usize,
-    state: Mutex<State>,
+    state: Mutex<OutboxState>,
     changed: Condvar,
     wakers: Mutex<Vec<Waker>>,
     abandoned: AtomicBool,
 }
 
 #[derive(Default)]
-struct State {
+struct OutboxState {
     /// To be sent, oldest first.
     pending: VecDeque<Arc<DeadLetter>>,
     /// Pending or sent, and not acknowledged.
@@ -63,7 +63,7 @@ impl Outbox {
         lock(&self.wakers).push(waker);
     }
 
-    fn room_in(&self, state: &State) -> bool {
+    fn room_in(&self, state: &OutboxState) -> bool {
         state.outstanding < self.letters_max && state.bytes < self.bytes_max
     }
 
@@ -85,7 +85,7 @@ impl Outbox {
     /// The letters to be sent, in order; waits up to `wait` for the first.
     pub(crate) fn take(&self, wait: Duration) -> VecDeque<Arc<DeadLetter>> {
         let state = lock(&self.state);
-        let idle = |state: &mut State| state.pending.is_empty() && !state.closed;
+        let idle = |state: &mut OutboxState| state.pending.is_empty() && !state.closed;
         let mut state = self.wait(state, wait, idle);
         std::mem::take(&mut state.pending)
     }
@@ -154,10 +154,10 @@ impl Outbox {
 
     fn wait<'a>(
         &'a self,
-        state: MutexGuard<'a, State>,
+        state: MutexGuard<'a, OutboxState>,
         timeout: Duration,
-        condition: impl FnMut(&mut State) -> bool,
-    ) -> MutexGuard<'a, State> {
+        condition: impl FnMut(&mut OutboxState) -> bool,
+    ) -> MutexGuard<'a, OutboxState> {
         let waited = self.changed.wait_timeout_while(state, timeout, condition);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }

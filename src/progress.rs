@@ -10,19 +10,19 @@ const BAR_EVENTS: &str = "{bar:32} {percent:>3}%  {human_pos} of {human_len} eve
 
 /// Progress through something whose size is known, drawn on stderr. Cleared when it is finished or dropped.
 #[derive(Debug)]
-pub struct Progress {
+pub struct DrawnProgress {
     bar: ProgressBar,
 }
 
-impl Progress {
+impl DrawnProgress {
     /// Progress through `total_bytes`; drawn only when stderr is a `terminal`.
     pub fn new(total_bytes: u64, terminal: bool) -> Self {
-        Progress::drawn(total_bytes, terminal, BAR)
+        DrawnProgress::drawn(total_bytes, terminal, BAR)
     }
 
     /// Progress through a number of events; drawn only when stderr is a `terminal`.
     pub fn of_events(total: u64, terminal: bool) -> Self {
-        Progress::drawn(total, terminal, BAR_EVENTS)
+        DrawnProgress::drawn(total, terminal, BAR_EVENTS)
     }
 
     fn drawn(total: u64, terminal: bool, bar_template: &str) -> Self {
@@ -35,7 +35,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(bar_template) {
             bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
         }
-        Progress { bar }
+        DrawnProgress { bar }
     }
 
     /// Sets how many bytes have been read and how many events that gave, over `seconds`.
@@ -63,7 +63,7 @@ impl Progress {
     }
 }
 
-impl Drop for Progress {
+impl Drop for DrawnProgress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn the_template_is_one_and_positions_are_kept() {
         assert!([BAR, BAR_EVENTS].iter().all(|bar| ProgressStyle::with_template(bar).is_ok()));
-        let progress = Progress::new(100, false);
+        let progress = DrawnProgress::new(100, false);
         progress.set(40, 1_000, 0.5);
         assert_eq!(progress.bytes(), 40);
         progress.finish();

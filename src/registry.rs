@@ -41,4 +41,4 @@ pub use error::RegistryError;
 pub use fetcher::{Registry, RegistrySchemas};
 pub use folder::{FOLDER_FILES_MAX, FolderSchemas, SCHEMA_FILE_BYTES_MAX};
 pub use settings::{Credential, Credentials, RegistryConfig, RegistryLimits, TlsFiles};
-pub use status::{Outcome, RegistryStatus};
+pub use status::{RegistryStatus, RequestOutcome};

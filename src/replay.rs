@@ -4,7 +4,7 @@
 mod online_rows;
 
 use crate::cli::ReplayArgs;
-use crate::dead_letters::{DeadLetterFile, Limits as LetterLimits, Mode};
+use crate::dead_letters::{DeadLetterFile, FileLimits as LetterLimits, FileMode};
 use crate::engine::{self, MakeParts, Observer, Online, Parts, Settings};
 use crate::failure::Failure;
 use crate::file_source::{self, FilePartitions};
@@ -154,8 +154,8 @@ impl Outputs {
         let sealed = args.sealed.as_deref();
         let sealed = sealed.map(|path| SealedFile::create(path, move |reason| stop.fail(reason)));
         let letters = args.dlq.as_deref();
-        let letters =
-            letters.map(|path| DeadLetterFile::open(path, Mode::Truncate, LetterLimits::default()));
+        let letters = letters
+            .map(|path| DeadLetterFile::open(path, FileMode::Truncate, LetterLimits::default()));
         let online = args.online.is_some();
         Ok(Outputs {
             sealed: sealed.transpose().map_err(Failure::failed)?,
@@ -238,7 +238,7 @@ fn show(observer: &Observer, read: &file_source::Progress, done: &std::sync::ato
     let started = Instant::now();
     let mut bar = None;
     while !done.load(std::sync::atomic::Ordering::Relaxed) {
-        let bar = bar.get_or_insert_with(|| progress::Progress::new(read.total(), true));
+        let bar = bar.get_or_insert_with(|| progress::DrawnProgress::new(read.total(), true));
         let verdicts = observer.metrics.iter().flat_map(|m| &m.verdicts);
         let events = verdicts.map(|v| v.total()).sum();
         bar.set(read.read(), events, started.elapsed().as_secs_f64());

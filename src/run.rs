@@ -9,6 +9,7 @@
 //! so a process that was killed leaves nothing behind that the next one could stumble over.
 
 mod arrival;
+mod deadline;
 mod letters;
 mod schemas;
 mod sources;
@@ -28,7 +29,8 @@ use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
 use crate::{connect, job_file, logging, panics};
 use arrival::Arrivals;
-use letters::Letters;
+use deadline::Deadline;
+use letters::RunLetters;
 use schemas::SchemaSource;
 use sources::Sources;
 use std::path::Path;
@@ -54,18 +56,18 @@ pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         .map_err(Failure::usage)?;
     panics::end_the_process();
     let stop = Stop::on_signals()?;
-    Job::open(plan, settings, sources, schemas)?.run(&stop)
+    OpenJob::open(plan, settings, sources, schemas)?.run(&stop)
 }
 
 /// A job whose sinks are open and whose HTTP server answers.
-struct Job {
+struct OpenJob {
     settings: Settings,
     engine: engine::Settings,
     observer: Observer,
     sources: Sources,
     schemas: Option<SchemaSource>,
     status: Arc<KafkaStatus>,
-    letters: Arc<Letters>,
+    letters: Arc<RunLetters>,
     sealed: Option<SealedFile>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
@@ -73,7 +75,7 @@ struct Job {
     _http: HttpServer,
 }
 
-impl Job {
+impl OpenJob {
     fn open(
         plan: Arc<Plan>,
         settings: Settings,
@@ -82,9 +84,9 @@ impl Job {
     ) -> Result<Self, Failure> {
         let engine = engine_settings(&plan, &settings);
         let observer = Observer::new(&engine);
-        let letters = Arc::new(Letters::open(&settings)?);
+        let letters = Arc::new(RunLetters::open(&settings)?);
         let sealed = sealed(&settings, &observer)?;
-        let store = store::open(&plan, &settings)?;
+        let store = store::open(&plan, &settings, &observer.metrics)?;
         let status = KafkaStatus::new();
         let stall_after = settings.http.stall_after;
         let mut service =
@@ -114,7 +116,7 @@ impl Job {
             version = env!("CARGO_PKG_VERSION"),
             "starting"
         );
-        Ok(Job {
+        Ok(OpenJob {
             settings,
             engine,
             observer,
@@ -137,17 +139,27 @@ impl Job {
             store: Arc::clone(&self.store),
         };
         let watch = watched.start(stop)?;
-        let outcome = self.read(stop);
+        let deadline = Deadline::start(self.settings.limits.shutdown, stop)?;
+        let outcome = self.read(stop, &deadline);
         drop(watch);
-        let deadline = Instant::now() + self.settings.limits.shutdown;
+        // By itself it began to end just now.
+        let ended = Instant::now();
+        let left = || match stop.asked_at() {
+            Some(_) => deadline.left(),
+            None => self.settings.limits.shutdown.saturating_sub(ended.elapsed()),
+        };
         let stopped = outcome.is_err() || stop.asked();
         if stop.asked() {
             tracing::info!(within = ?self.settings.limits.shutdown, "stopping: writing what is left");
         }
         let (service, store) = (Arc::clone(&self.service), Arc::clone(&self.store));
-        let written = self.letters.finish(left(deadline));
+        // Side by side: no sink takes the time of another.
+        let (written, published) = std::thread::scope(|scope| {
+            let published = scope.spawn(|| store::close(&*store, stopped, left()));
+            let written = self.letters.finish(left());
+            (written, published.join().unwrap_or(Ok(())))
+        });
         let sealed = self.sealed.map_or(Ok(0), SealedFile::finish);
-        let published = store::close(&*store, stopped, left(deadline));
         let said = watch::totals(&service, &self.observer);
         first_failure([outcome, written, sealed.map(drop).map_err(Failure::failed), published])?;
         tracing::info!("{}: {said}", if stopped { "stopped" } else { "ended, all is read" });
@@ -155,25 +167,31 @@ impl Job {
     }
 
     /// Reads until all sources end, somebody stops it, or something fails.
-    fn read(&self, stop: &Stop) -> Result<(), Failure> {
+    fn read(&self, stop: &Stop, deadline: &Deadline) -> Result<(), Failure> {
         let workers = self.settings.workers;
-        let keep_trying = || !stop.asked();
-        let Some(tables) = self.tables(&keep_trying)? else { return Ok(()) };
+        let keep_trying = || !stop.asked() && !self.observer.stopping();
+        let Some(tables) = self.tables(&keep_trying)? else { return self.failure() };
         let tables = Arc::new(tables);
         let Some(opened) = self.sources.open(workers, &self.status, &keep_trying)? else {
-            return Ok(());
+            return self.failure();
         };
         let opened = Arc::new(opened);
         let outcome = engine::run(&self.engine, &self.observer, &self.parts(&opened, &tables));
-        let closing = Duration::from_secs(5).min(self.settings.limits.shutdown);
+        // Connections to the brokers hold nothing that could be lost: most of the time is the sinks'.
+        let closing = || Duration::from_secs(5).min(deadline.left() / 4);
         if let Some(opened) = Arc::into_inner(opened) {
-            opened.close(closing);
+            opened.close(closing());
         }
-        tables.close(closing);
+        tables.close(closing());
         match outcome {
             Ok(_) => Ok(()),
             Err(error) => Err(Failure::failed(error)),
         }
+    }
+
+    /// Why the job had to stop before its workers were started, if it had to.
+    fn failure(&self) -> Result<(), Failure> {
+        self.observer.failure().map_or(Ok(()), |why| Err(Failure::failed(why)))
     }
 
     /// The job's reference tables, opened; `None` when somebody stopped it.
@@ -188,7 +206,7 @@ impl Job {
         OpenTables::open(&self.engine.plan, &config, keep_trying)
     }
 
-    fn parts(&self, opened: &Arc<sources::Opened>, tables: &Arc<OpenTables>) -> MakeParts {
+    fn parts(&self, opened: &Arc<sources::OpenSources>, tables: &Arc<OpenTables>) -> MakeParts {
         let tables = Arc::clone(tables);
         let (opened, letters) = (Arc::clone(opened), Arc::clone(&self.letters));
         let (store, workers) = (Arc::clone(&self.store), self.settings.workers);
@@ -245,9 +263,4 @@ fn first_failure(results: [Result<(), Failure>; 4]) -> Result<(), Failure> {
     let first = failures.next();
     failures.for_each(|failure| tracing::error!("{failure}"));
     first.map_or(Ok(()), Err)
-}
-
-/// How long is left until `deadline`.
-fn left(deadline: Instant) -> Duration {
-    deadline.saturating_duration_since(Instant::now())
 }

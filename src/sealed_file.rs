@@ -1,19 +1,29 @@
 //! Sealed rows into a file, on a thread of its own.
 //!
 //! At most [`BUFFERS_MAX`] buffers wait for the disk; when it is slower than the rows, the worker
-//! that hands them over waits with it, so nothing is lost and memory stays bounded.
+//! that hands them over waits with it, so nothing is lost and memory stays bounded. What has been
+//! handed over is in the file within [`FLUSH_MAX`], in whole lines: who follows the file sees rows
+//! as they are sealed, and a process that is killed leaves them behind.
 
+use crate::created_file::{Held, create};
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use thiserror::Error;
 use tidemark_operators::sealed_lines::SealedSink;
 
 /// Buffers of lines that may wait for the disk; default 64. A buffer is what one frontier step
 /// seals.
 pub const BUFFERS_MAX: usize = 64;
+
+/// How long lines may wait in this process, while the disk takes them; default 1 s.
+pub const FLUSH_MAX: Duration = Duration::from_secs(1);
+
+/// Bytes that are written together.
+const WRITE_BYTES: usize = 1 << 20;
 
 /// Lines that could not be written.
 #[derive(Debug, Error)]
@@ -44,7 +54,7 @@ impl SealedFile {
         failed: impl Fn(String) + Send + 'static,
     ) -> Result<Self, LinesError> {
         let error = |reason| LinesError { what: "sealed rows", path: path.to_owned(), reason };
-        let file = File::create(path).map_err(error)?;
+        let file = create(path, Held::Removed).map_err(error)?;
         let (sender, receiver) = sync_channel(BUFFERS_MAX);
         let path = path.to_owned();
         let thread = std::thread::Builder::new().name("sealed-file".to_owned());
@@ -80,11 +90,29 @@ impl SealedFile {
 }
 
 fn write_all(file: File, receiver: &Receiver<Vec<u8>>) -> std::io::Result<u64> {
-    let mut file = BufWriter::with_capacity(1 << 20, file);
+    // A write of the buffer ends where one of the worker's buffers does, which hold whole lines.
+    let mut file = BufWriter::with_capacity(WRITE_BYTES, file);
     let mut written = 0;
-    for lines in receiver {
-        file.write_all(&lines)?;
-        written += lines.len() as u64;
+    // When the oldest line in the buffer has to be in the file.
+    let mut due: Option<Instant> = None;
+    loop {
+        let received = match due {
+            Some(due) => receiver.recv_timeout(due.saturating_duration_since(Instant::now())),
+            None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        };
+        match received {
+            Ok(lines) => {
+                file.write_all(&lines)?;
+                written += lines.len() as u64;
+                due.get_or_insert_with(|| Instant::now() + FLUSH_MAX);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        if due.is_some_and(|due| Instant::now() >= due) {
+            file.flush()?;
+            due = None;
+        }
     }
     file.flush()?;
     Ok(written)
@@ -99,5 +127,60 @@ impl SealedSink for LineSink {
     fn write(&mut self, lines: &[u8]) {
         // An error means that the disk refused, which stopped the job already.
         self.sender = self.sender.take().filter(|sender| sender.send(lines.to_vec()).is_ok());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINE: &[u8] = b"{\"as_of\":1,\"view\":\"cards\"}\n";
+
+    fn file(name: &str) -> (PathBuf, SealedFile) {
+        let name = format!("tidemark-sealed-{name}-{}.jsonl", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let file = SealedFile::create(&path, |reason| panic!("{reason}")).unwrap();
+        (path, file)
+    }
+
+    fn wait_for(path: &Path, bytes: usize) {
+        let start = Instant::now();
+        while std::fs::metadata(path).unwrap().len() < bytes as u64 {
+            assert!(start.elapsed() < Duration::from_secs(60), "{bytes} bytes never came");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    #[test]
+    fn lines_reach_the_file_although_no_more_come_and_the_job_goes_on() {
+        let (path, file) = file("last");
+        let mut sink = file.sink();
+        for lines in 1..4 {
+            sink.write(LINE);
+            wait_for(&path, lines * LINE.len());
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), LINE.repeat(3));
+        drop(sink);
+        assert_eq!(file.finish().unwrap(), 3 * LINE.len() as u64);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn lines_reach_the_file_while_more_come_and_always_whole() {
+        let (path, file) = file("stream");
+        let mut sink = file.sink();
+        let (start, mut written) = (Instant::now(), 0);
+        // Never silent for a second, and never as much as is written together.
+        while std::fs::metadata(&path).unwrap().len() == 0 {
+            assert!(start.elapsed() < Duration::from_secs(60), "no line ever came");
+            assert!(written < WRITE_BYTES, "the buffer was full before it was due");
+            sink.write(LINE);
+            written += LINE.len();
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert!(std::fs::read(&path).unwrap().ends_with(LINE));
+        drop(sink);
+        assert_eq!(file.finish().unwrap(), written as u64);
+        std::fs::remove_file(&path).unwrap();
     }
 }

@@ -13,10 +13,12 @@
 mod catch_up;
 mod checks;
 mod coverage;
+mod holding;
 mod snapshots;
 
 use crate::config::HealthSettings;
 use crate::engine::Observer;
+use crate::entity_id;
 use crate::http::components::{self, StallWatch};
 use crate::http::{Component, FeatureRow, Health, Introspect, Part, Readiness, RowAnswer, State};
 use crate::kafka::KafkaStatus;
@@ -31,7 +33,7 @@ use catch_up::CatchUp;
 use checks::{Checks, Finding, Moment};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidemark_jobs::document::nearest;
 use tidemark_operators::metrics::PartitionProgress;
 use tidemark_operators::plan::Plan;
@@ -141,6 +143,15 @@ impl Service {
         clocks.min().unwrap_or(0)
     }
 
+    /// The views whose rows lack nothing, by job index. To be asked once the job has caught up.
+    pub fn complete_views(&self) -> impl Iterator<Item = usize> {
+        let (progress, clock) = (self.progress(), self.live_clock());
+        let kafka = self.kafka.as_deref();
+        let complete =
+            move |view: &usize| coverage::is_complete(&self.plan, *view, kafka, &progress, clock);
+        (0..self.plan.views.len()).filter(complete)
+    }
+
     /// The newest row of an entity, as [`Introspect::row`] gives it.
     pub fn feature_row(&self, view: &str, id: &str) -> RowAnswer {
         let names = (0..self.plan.views.len()).filter_map(|at| Some((at, self.plan.view(at)?)));
@@ -148,6 +159,7 @@ impl Service {
             let near = nearest(view, names.map(|(_, plan)| plan.name.as_str()));
             return RowAnswer::UnknownView { nearest: near.map(str::to_owned) };
         };
+        let id = entity_id::known_as(&self.plan, index, id);
         let Some(row) = self.store.get(index, id.as_bytes()) else {
             return RowAnswer::NoRow { as_of: self.live_clock() };
         };
@@ -157,7 +169,7 @@ impl Service {
         RowAnswer::Row(FeatureRow {
             view: found.name.clone(),
             entity_type: entity.map(|entity| entity.name.clone()).unwrap_or_default(),
-            entity_id: id.to_owned(),
+            entity_id: id.into_owned(),
             as_of: row.as_of,
             complete_from: coverage::complete_from(&self.plan, index, kafka, &self.progress()),
             features: names.zip(row.values).collect(),
@@ -207,7 +219,15 @@ impl Service {
         let progress = self.progress();
         let component = |(at, source): (usize, &tidemark_operators::plan::SourcePlan)| match &kafka
         {
-            Some(kafka) if catch_up::is_topic(source) => components::topic(&source.name, kafka),
+            Some(kafka) if catch_up::is_topic(source) => {
+                let component = components::topic(&source.name, kafka);
+                match holding::holding(source, at, &progress, Some(kafka)) {
+                    Some(held) if component.state == State::Ok => {
+                        Component { state: State::Degraded, reason: held, ..component }
+                    }
+                    _ => component,
+                }
+            }
             _ => {
                 let partitions = progress.iter().filter(|p| usize::from(p.id.source) == at);
                 let counts = self.observer.metrics.iter().filter_map(|w| w.verdicts.get(at));
@@ -216,7 +236,18 @@ impl Service {
                 components::local_source(&source.name, reason)
             }
         };
-        self.plan.sources.iter().enumerate().map(component).collect()
+        let told = |(at, source): (usize, &tidemark_operators::plan::SourcePlan)| {
+            let counts = self.observer.metrics.iter().filter_map(|worker| worker.clocks.get(at));
+            let mine = progress.iter().filter(|p| usize::from(p.id.source) == at);
+            let (counts, mine) = (counts.collect::<Vec<_>>(), mine.collect::<Vec<_>>());
+            let told = checks::clocks::told(source, &counts, &mine);
+            let mut component = component((at, source));
+            if let Some(told) = told {
+                component.reason = format!("{}; {told}", component.reason);
+            }
+            component
+        };
+        self.plan.sources.iter().enumerate().map(told).collect()
     }
 
     /// What needs attention although every part works.
@@ -228,6 +259,7 @@ impl Service {
             online: &online,
             caught_up: self.caught_up(),
             now: Instant::now(),
+            wall: wall(),
         })
     }
 
@@ -266,6 +298,10 @@ impl Introspect for Service {
             logs: &logs,
             degraded: &checks::degraded(&findings),
             refused: &self.checks.refused(&self.plan),
+            clock_behind: checks::clock_behind::behind(
+                self.observer.metrics.iter().map(|worker| &**worker),
+                wall(),
+            ),
             ready: self.caught_up(),
             process: &ProcessUsage::now(),
         };
@@ -315,6 +351,12 @@ impl Introspect for Service {
         self.workers();
         self.checks.report(&self.findings());
     }
+}
+
+/// The machine's clock, in ms since the Unix epoch; 0 when it stands before that.
+fn wall() -> EventTime {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    EventTime::try_from(since.as_millis()).unwrap_or(EventTime::MAX)
 }
 
 #[cfg(test)]

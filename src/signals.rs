@@ -3,12 +3,16 @@
 use crate::failure::Failure;
 use signal_hook::consts::signal::{SIGINT, SIGTERM};
 use signal_hook::flag;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Whether somebody asked the command to end.
 #[derive(Clone, Debug, Default)]
-pub struct Stop(Arc<AtomicBool>);
+pub struct Stop {
+    flag: Arc<AtomicBool>,
+    at: Arc<OnceLock<Instant>>,
+}
 
 impl Stop {
     /// From now on signals ask to end.
@@ -19,8 +23,8 @@ impl Stop {
         let stop = Stop::default();
         for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
             // In this order: the first signal finds the flag unset and sets it then.
-            flag::register_conditional_shutdown(signal, code, Arc::clone(&stop.0))
-                .and_then(|_| flag::register(signal, Arc::clone(&stop.0)))
+            flag::register_conditional_shutdown(signal, code, Arc::clone(&stop.flag))
+                .and_then(|_| flag::register(signal, Arc::clone(&stop.flag)))
                 .map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")))?;
         }
         Ok(stop)
@@ -28,11 +32,16 @@ impl Stop {
 
     /// Whether it was asked.
     pub fn asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.flag.load(Ordering::Relaxed)
+    }
+
+    /// When it was asked: when somebody looked first after that.
+    pub fn asked_at(&self) -> Option<Instant> {
+        self.asked().then(|| *self.at.get_or_init(Instant::now))
     }
 
     /// What is set once it is asked.
     pub fn flag(&self) -> &AtomicBool {
-        &self.0
+        &self.flag
     }
 }

@@ -39,7 +39,7 @@ pub struct TablesConfig<'a> {
     pub status: &'a [Arc<TableStatus>],
 }
 
-enum Opened {
+enum OpenTable {
     File(Box<FileTable>),
     Topic(TopicTable),
 }
@@ -47,7 +47,7 @@ enum Opened {
 /// The tables of a job, open. They are read by worker 0, which takes them.
 #[derive(Default)]
 pub struct OpenTables {
-    waiting: Mutex<Vec<Opened>>,
+    waiting: Mutex<Vec<OpenTable>>,
     reading: Mutex<Vec<TopicTable>>,
 }
 
@@ -68,11 +68,11 @@ impl OpenTables {
             let status = config.status.get(at).cloned().unwrap_or_default();
             let instead = config.instead.iter().find(|(table, _)| *table == at);
             let opened = match (&table.from, instead) {
-                (_, Some((_, path))) => {
-                    Opened::File(Box::new(FileTable::once(table, path).map_err(Failure::failed)?))
-                }
+                (_, Some((_, path))) => OpenTable::File(Box::new(
+                    FileTable::once(table, path).map_err(Failure::failed)?,
+                )),
                 (TableFrom::Shipped { .. }, _) => {
-                    Opened::File(Box::new(FileTable::shipped(table).map_err(Failure::failed)?))
+                    OpenTable::File(Box::new(FileTable::shipped(table).map_err(Failure::failed)?))
                 }
                 (TableFrom::File { path, reload, .. }, _) => {
                     let mut file = FileTable::once(table, path).map_err(Failure::failed)?;
@@ -80,12 +80,12 @@ impl OpenTables {
                         let every = Duration::from_millis(*reload);
                         file = file.watched(at, every, metrics, status).map_err(Failure::failed)?;
                     }
-                    Opened::File(Box::new(file))
+                    OpenTable::File(Box::new(file))
                 }
                 (TableFrom::Topic { source }, _) => {
                     let Some(kafka) = &config.kafka else { return Err(no_topics(table)) };
                     match TopicTable::open(table, source, kafka, &status, keep_trying)? {
-                        Some(topic) => Opened::Topic(topic),
+                        Some(topic) => OpenTable::Topic(topic),
                         None => return Ok(None),
                     }
                 }
@@ -107,8 +107,8 @@ impl OpenTables {
         let mut inputs = Vec::new();
         for opened in waiting {
             inputs.push(match opened {
-                Opened::File(file) => TableInput::File(file),
-                Opened::Topic(topic) => {
+                OpenTable::File(file) => TableInput::File(file),
+                OpenTable::Topic(topic) => {
                     let input = topic.input(waker)?;
                     lock(&self.reading).push(topic);
                     TableInput::Topic(input)
@@ -118,11 +118,12 @@ impl OpenTables {
         Ok(inputs)
     }
 
-    /// Ends the reading of topics, and waits at most `within` for each until its connections are
+    /// Ends the reading of topics, and waits at most `within` in all until their connections are
     /// gone.
     pub fn close(&self, within: Duration) {
+        let began = std::time::Instant::now();
         for topic in std::mem::take(&mut *lock(&self.reading)) {
-            topic.close(within);
+            topic.close(within.saturating_sub(began.elapsed()));
         }
     }
 }

@@ -35,7 +35,7 @@ use crate::document::Problems;
 use crate::job::{FeatureText, Job};
 use entity::EntityBuild;
 use frame::Frame;
-use graph::{Graph, Node};
+use graph::{FeatureNode, Graph};
 use source::SourceBuild;
 use std::collections::HashMap;
 
@@ -47,7 +47,7 @@ pub(super) struct Compiler<'j, 'p> {
     entities: Vec<EntityBuild>,
     /// By view; `None` for one whose entity or sources are unknown.
     frames: Vec<Option<Frame>>,
-    measured: HashMap<Node, Result<Measured, Reported>>,
+    measured: HashMap<FeatureNode, Result<Measured, Reported>>,
 }
 
 /// Compiles `job`. `None` when anything is wrong, which is then recorded.
@@ -82,7 +82,7 @@ impl<'j> Compiler<'j, '_> {
                 let Body::Measure(measure) = &feature.body else { continue };
                 let Some(mut scope) = self.scope(v, &feature.name.value) else { continue };
                 let measured = measure.compile(&mut scope);
-                self.measured.insert(Node { view: v, feature: f }, measured);
+                self.measured.insert(FeatureNode { view: v, feature: f }, measured);
             }
         }
     }

@@ -25,11 +25,16 @@
 //! topic = "transactions"           # or files = ["a.jsonl", ..], one a partition
 //! format = "json"                  # the default; or avro (see below)
 //! time = { field = "timestamp", unit = "ms" } # ms (default), s, us or rfc3339
-//! out_of_orderness = "5s"          # how far behind its partition's newest event one may be
-//! idle_after = "30s"               # default 30s
-//! max_future_skew = "10m"          # how far ahead of its arrival; default: any distance
+//! out_of_orderness = "5s"          # how far behind its partition's clock an event may be
+//! max_ahead = "5s"                 # how far ahead of its arrival its time may be: what is further
+//!                                  # ahead is set back to that; default: out_of_orderness; or "none"
+//! arrival = "timestamp"            # the record's timestamp in the topic; or none: nothing is bounded
+//! # arrival_field = "received_at"  # instead, also in files: a field, written as `time` is
+//! idle_after = "30s"               # when a silent partition is waited for no longer; default 30s
+//! hold_max = "1m"                  # nor one whose clock stands; default 1m, or idle_after if longer
+//! # max_future_skew = "10m"        # further ahead of its arrival a record is refused, and in no
+//!                                  # feature: an evasion; default: none is
 //! start = "earliest"               # default; or latest, an RFC 3339 time, or "6h ago"
-//! # arrival_field = "received_at"  # when a record of a file arrived; written as `time` is
 //! # event_time_min = "1990-01-01T00:00:00Z", event_time_max = "2100-01-01T00:00:00Z"
 //!
 //! [sources.transactions.fields]    # string, int, decimal, double, bool, timestamp (ms) or ip
@@ -112,7 +117,7 @@
 //! | `avg`, `stddev` | `of` (int, decimal), `window` | double?: mean, population standard deviation |
 //! | `max`, `min` | `of` (int, decimal, timestamp), `window` | the field's type?, decimals as double |
 //! | `distinct` | `of` (one or several), `window` | int: distinct values, exactly |
-//! | `entropy` | `of` (one or several), `window`, `normalised` | double: Shannon's, in nats, or over that of equal shares |
+//! | `entropy` | `of` (one or several), `window`, `normalised` | double: Shannon's, in nats, or over that of equal shares: 0 to 1 |
 //! | `hour_share` | `window` | double?: events in the latest one's hour of the day over those in the busiest hour |
 //! | `changes` | `of` (one or several), `window`, `horizon` | int: events that have the field, and another value than the nearest event before them that has it |
 //! | `change_ratio` | as `changes` | double: changes over events; 0 without any |
@@ -145,7 +150,10 @@
 //! a view, and in that of a feature about the latest event. An event is looked up in the version of the table that is effective at its time: of the
 //! rows of its key the one with the greatest `valid_from` up to then. A file's first version is
 //! effective for all events, a later one from the first whole second of event time above the
-//! frontier on. An IPv4 address inside of an IPv6 one (`::ffff:192.0.2.7`) is that IPv4 address.
+//! frontier on.
+//!
+//! An address is one value however it is written, in records, tables, keys and literals: an IPv4
+//! address inside of an IPv6 one (`::ffff:192.0.2.7`) is that IPv4 address.
 //!
 //! An `expression` may name features of its view, features of other views of the same entity as
 //! `view.feature`, definitions and fields (those of the latest event, until it is `horizon` old),

@@ -1,6 +1,7 @@
 //! What `tidemark check` prints: a job as it was understood.
 
 use crate::aggregate::Memory;
+use crate::declare::HOLD_DEFAULT;
 use crate::document::quantity::show_duration;
 use crate::job::{Job, ViewText};
 use crate::times;
@@ -104,6 +105,9 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     write!(out, "  time    {}", shown_time(&source.time))?;
     write!(out, ", up to {} out of order", show_duration(source.out_of_orderness))?;
     write!(out, ", idle after {}", show_duration(source.idle_after))?;
+    if source.hold_max != HOLD_DEFAULT.max(source.idle_after) {
+        write!(out, ", holds others for {} at most", show_duration(source.hold_max))?;
+    }
     if (source.earliest, source.latest) != (EARLIEST_DEFAULT, LATEST_DEFAULT) {
         let (from, to) = (times::show(source.earliest), times::show(source.latest));
         write!(out, ", from {from} to {to}")?;

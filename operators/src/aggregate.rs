@@ -11,6 +11,8 @@
 //! - [`counts`]: reference counts of (slot, value), under [`distinct`] and [`entropy`];
 //! - [`hours`]: events by hour of the day;
 //! - [`last`]: not a window: the latest event of an entity and the time of the one before it.
+//!
+#![doc = include_str!("aggregate.md")]
 
 pub mod count;
 pub mod counts;

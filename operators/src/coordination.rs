@@ -41,6 +41,16 @@ pub enum Notice {
 }
 
 /// What one worker has heard from all of them, itself included.
+///
+/// ```
+/// use tidemark_operators::coordination::{Coordination, Notice};
+///
+/// let mut heard = Coordination::new(2, None);
+/// heard.hear(&Notice::Done(0), 0);
+/// assert_eq!(heard.over(), None, "the other worker reads on");
+/// heard.hear(&Notice::Done(1), 0);
+/// assert_eq!(heard.over(), Some(0), "all is over, and no event was accepted");
+/// ```
 #[derive(Clone, Debug)]
 pub struct Coordination {
     partitions: BTreeMap<PartitionId, Status>,

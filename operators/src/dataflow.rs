@@ -1,12 +1,15 @@
 //! The operators put together: from a worker's partitions to its sinks.
 
 use crate::coordination::{Coordination, Notice};
-use crate::entity_windows::{EntityState, Sealing, Serving, WindowsConfig, entity_windows};
+use crate::entity_windows::{
+    EntityState, Sealing, Serving, WindowsConfig, entity_windows, tell_reached,
+};
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use crate::ingest::reader::Partitions;
 use crate::ingest::schemas::Schemas;
 use crate::ingest::source::{SourceConfig, source};
 use crate::metrics::WorkerMetrics;
+use crate::online_rows::{OnlineRowsConfig, SharedSink, online_rows};
 use crate::plan::Plan;
 use crate::reference::input::TableInput;
 use crate::reference::tables::Tables;
@@ -40,9 +43,11 @@ pub struct Config {
     pub sealing: Sealing,
     /// Where sealed lines go, on worker 0, under [`Sealing::Lines`].
     pub lines: Option<Box<dyn SealedSink>>,
-    /// What becomes of live rows.
+    /// What becomes of live rows; `online` is where they go.
     pub serving: Serving,
-    /// See [`WindowsConfig::served`].
+    /// Where live rows go, unless [`Serving::None`].
+    pub online: Option<SharedSink>,
+    /// See [`OnlineRowsConfig::served`].
     pub served: Option<Rc<dyn Fn(u64)>>,
     /// What the worker counts.
     pub metrics: Arc<WorkerMetrics>,
@@ -58,11 +63,27 @@ pub struct Config {
 pub struct Dataflow {
     /// Done once everything has been read, computed and handed out.
     pub probe: ProbeHandle<EventTime>,
-    /// The state of each entity of the plan.
+    /// The state of each entity of the plan, with the arrangements of its windows.
     pub entities: Vec<Rc<RefCell<EntityState>>>,
 }
 
 /// Builds the job's dataflow in `scope`.
+///
+/// ```
+/// use tidemark_operators::dataflow;
+/// use tidemark_operators::in_memory::{InMemory, TextLog, plan};
+///
+/// timely::execute_directly(|worker| {
+///     let job = InMemory::new(plan());
+///     let log = TextLog::new(&[r#"{"ts": 1000000, "card": "a"}"#]);
+///     let config = job.config(log);
+///     let built = worker.dataflow(|scope| dataflow::build(scope, config));
+///     // The loop around it passes on notices and moves the live clock.
+///     job.drive(worker, &built.probe);
+///     let row = job.rows.take().pop().unwrap();
+///     assert_eq!((row.id.as_str(), row.first), ("a", Some(1)));
+/// });
+/// ```
 pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
     let dead_letters = Rc::new(RefCell::new(config.dead_letters));
     let streams = source(
@@ -93,12 +114,25 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
                 limits: config.limits,
                 tables: Rc::clone(&tables),
                 sealing: config.sealing,
-                serving: config.serving.clone(),
-                served: config.served.clone(),
+                serving: config.serving,
                 metrics: Arc::clone(&config.metrics),
                 shared: Rc::clone(&config.shared),
             },
         );
+        let (shared, metrics) = (Rc::clone(&config.shared), Arc::clone(&config.metrics));
+        let live = config.serving != Serving::None;
+        // Every worker builds the same graph, whatever it serves.
+        online_rows(
+            windows.rows,
+            OnlineRowsConfig {
+                entity: &config.plan.entities[entity].name,
+                ids: Rc::clone(&windows.state),
+                sink: config.online.clone(),
+                reached: Box::new(move |now| tell_reached((entity, now), live, &shared, &metrics)),
+                served: config.served.clone(),
+            },
+        )
+        .probe_with(&probe);
         entities.push(windows.state);
         lines.push(windows.lines.probe_with(&probe));
     }

@@ -13,7 +13,7 @@ use crate::time::{EventTime, Millis};
 use crate::timeline::chunk::{Chunk, symbol_of};
 use crate::timeline::log::Log;
 use crate::timeline::names::Names;
-use crate::timeline::stash::{Block, Entry, Stash};
+use crate::timeline::stash::{Block, Stash, Stashed};
 use std::cell::Cell;
 use std::rc::Rc;
 
@@ -35,7 +35,7 @@ pub struct EntityLog {
     unsealed: Option<Unsealed>,
     /// Rows in the stash that the last batch changed; the live windows want to know.
     pub revised: Revised,
-    ready: Vec<Entry>,
+    ready: Vec<Stashed>,
 }
 
 impl EntityLog {
@@ -142,7 +142,7 @@ impl EntityLog {
 
     /// Derives what is being sealed; its symbols count for the row from now on.
     #[inline]
-    fn derive(&mut self, entry: &Entry) {
+    fn derive(&mut self, entry: &Stashed) {
         let Some(history) = &mut self.history else { return };
         let (block, row) = (self.stash.block(entry), entry.row as usize);
         history.seal(block, row, &mut self.names);
@@ -159,9 +159,11 @@ impl EntityLog {
         }
     }
 
-    /// About how much memory the history takes, in bytes.
+    /// About how much memory the history takes, in bytes: that of sealed events, and the lists of
+    /// those that are not sealed (their rows are the stash's).
     pub fn history_memory(&self) -> usize {
-        self.history.as_ref().map_or(0, SealedHistory::memory)
+        let sealed = self.history.as_ref().map_or(0, SealedHistory::memory);
+        sealed + self.unsealed.as_ref().map_or(0, Unsealed::memory)
     }
 
     /// How many values the unsealed events of `slot` have shown to what looks for new ones.

@@ -7,20 +7,26 @@
 //! again. While the live clock is on its way nothing is applied, so no row ever shows an event and
 //! not the departures before it.
 //!
+//! A step of the frontier is one batch of each window's [arrangement](crate::window), whether live or
+//! sealed rows are wanted or none. Sealed windows fold the batches; until they have, the next step is
+//! not begun. Then the arrangements are compacted, and the log keeps what they and the live windows
+//! still need.
+//!
 //! Batches that wait for the live clock count as in flight, which gates the sources.
 //!
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
 mod report;
+mod state;
 
 use crate::entity_log::EntityLog;
 use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
-use crate::online::OnlineSink;
+use crate::online_rows::LiveRows;
 use crate::origin::Origin;
-use crate::plan::{Plan, Window};
+use crate::plan::Plan;
 use crate::reference::lookups::Lookups;
 use crate::reference::tables::TablesRef;
 use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
@@ -29,19 +35,21 @@ use crate::shared::{Limits, Reached, SharedRef};
 use crate::time::EventTime;
 use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
-use crate::window::attach::{Attachments, WindowAgent};
+use crate::window::attach::Attachments;
 use report::Told;
+pub use report::tell_reached;
+pub use state::EntityState;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::rc::Rc;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
-use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::{Stream, StreamVec};
 
 /// What becomes of sealed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,14 +63,14 @@ pub enum Sealing {
 }
 
 /// What becomes of live rows.
-#[derive(Clone)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Serving {
     /// Nobody wants them: no live windows are kept.
     None,
     /// Handed out as they change.
-    EveryStep(Rc<RefCell<Box<dyn OnlineSink>>>),
+    EveryStep,
     /// Handed out once, when all is over.
-    AtEnd(Rc<RefCell<Box<dyn OnlineSink>>>),
+    AtEnd,
 }
 
 /// How an entity's windows are run.
@@ -79,34 +87,19 @@ pub struct WindowsConfig {
     pub sealing: Sealing,
     /// What becomes of live rows.
     pub serving: Serving,
-    /// Told the due time of records (see [`crate::ingest::reader::RawBatch::due_ns`]) once their
-    /// live rows have been handed out.
-    pub served: Option<Rc<dyn Fn(u64)>>,
     /// What the worker counts.
     pub metrics: Arc<WorkerMetrics>,
     /// Shared with the other operators and the loop.
     pub shared: SharedRef,
 }
 
-/// The state, for whoever attaches windows to the running log or looks into it.
-pub struct EntityState {
-    /// Names, stash and log.
-    pub log: EntityLog,
-    attachments: Attachments,
-}
-
-impl EntityState {
-    /// A window over the running log, complete from the present frontier on, to be imported into a
-    /// dataflow. `None` when the log does not go back far enough for it.
-    pub fn attach(&mut self, window: Window) -> Option<WindowAgent> {
-        self.attachments.attach(&self.log.log, window)
-    }
-}
-
 /// What the operator gives.
 pub struct EntityWindows<'scope> {
     /// Sealed rows, under [`Sealing::Lines`].
     pub lines: StreamVec<'scope, EventTime, SealedLines>,
+    /// Live rows, unless [`Serving::None`]: for [`online_rows`](crate::online_rows::online_rows).
+    /// Their slots stay what they are until the operator runs again.
+    pub rows: Stream<'scope, EventTime, LiveRows>,
     /// The state.
     pub state: Rc<RefCell<EntityState>>,
 }
@@ -123,20 +116,25 @@ pub fn entity_windows<'scope>(
     let mut input = builder.new_input(events, Exchange::new(|b: &EventBatch| u64::from(b.target)));
     let (output, lines) = builder.new_output::<Vec<SealedLines>>();
     let mut output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(output);
+    let (rows_output, rows) = builder.new_output::<LiveRows>();
+    let mut rows_output = OutputBuilder::<_, CapacityContainerBuilder<_>>::from(rows_output);
     let again = scope.activator_for(Rc::clone(&info.address));
     let wake = scope.activator_for(Rc::clone(&info.address));
     config.shared.windows.borrow_mut().push(wake);
     config.shared.reach(config.entity, Reached::default());
     let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
     let log = EntityLog::new(entity, config.limits.chunk_rows, waiting);
-    let served = !matches!(config.serving, Serving::None);
+    let served = config.serving != Serving::None;
     let state = Rc::new(RefCell::new(EntityState {
         log: if served { log } else { log.sealed_only() },
-        attachments: Attachments::default(),
+        windows: Attachments::new(&entity.windows),
     }));
     let shared_state = Rc::clone(&state);
     builder.build(move |capabilities| {
-        let mut capability = capabilities.into_iter().next();
+        let mut capabilities = capabilities.into_iter();
+        let mut capability = capabilities.next();
+        // Live rows are of no frontier: nobody waits for this one to move.
+        let mut rows_capability = capabilities.next().filter(|_| served);
         let mut running = Running::new(config, state);
         move |frontiers| {
             input.for_each(|_, batches| running.receive(batches));
@@ -145,14 +143,18 @@ pub fn entity_windows<'scope>(
             if let (Some(lines), Some(capability)) = (running.lines(), &capability) {
                 output.activate().session(capability).give(lines);
             }
+            if let (false, Some(capability)) = (running.rows.is_empty(), &rows_capability) {
+                rows_output.activate().session(capability).give_container(&mut running.rows);
+                running.rows.clear();
+            }
             match pace {
-                Pace::Again => again.activate(),
-                Pace::Wait => hold(&mut capability, running.sealed),
-                Pace::Over => capability = None,
+                Activation::Again => again.activate(),
+                Activation::Wait => hold(&mut capability, running.sealed),
+                Activation::Over => (capability, rows_capability) = (None, None),
             }
         }
     });
-    EntityWindows { lines, state: shared_state }
+    EntityWindows { lines, rows, state: shared_state }
 }
 
 fn hold(capability: &mut Option<Capability<EventTime>>, at: EventTime) {
@@ -163,7 +165,7 @@ fn hold(capability: &mut Option<Capability<EventTime>>, at: EventTime) {
     }
 }
 
-enum Pace {
+enum Activation {
     Again,
     Wait,
     Over,
@@ -191,6 +193,14 @@ struct Running {
     /// Everything below has been sealed and given out.
     sealed: EventTime,
     due: Vec<u64>,
+    /// Live rows that this activation gives.
+    rows: LiveRows,
+    /// Whether there are more of them than one activation gives.
+    more_rows: bool,
+    /// To be told once they are given.
+    reached: Option<Reached>,
+    /// Whether rows were given and nothing has been let go of since.
+    unretired: bool,
     told: Told,
     hot: HotEntities,
     over: bool,
@@ -199,7 +209,7 @@ struct Running {
 impl Running {
     fn new(config: WindowsConfig, state: Rc<RefCell<EntityState>>) -> Self {
         let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
-        let live = !matches!(config.serving, Serving::None);
+        let live = config.serving != Serving::None;
         let sealing = config.sealing != Sealing::None;
         let lines = config.sealing == Sealing::Lines;
         Running {
@@ -211,6 +221,10 @@ impl Running {
             origins: Vec::new(),
             sealed: 0,
             due: Vec::new(),
+            rows: LiveRows::default(),
+            more_rows: false,
+            reached: None,
+            unretired: false,
             told: Told::default(),
             hot: HotEntities::default(),
             over: false,
@@ -233,33 +247,45 @@ impl Running {
     }
 
     /// One slice of work up to `frontier` (`None`: the events have ended).
-    fn step(&mut self, frontier: Option<EventTime>) -> Pace {
+    fn step(&mut self, frontier: Option<EventTime>) -> Activation {
         if self.over {
-            return Pace::Over;
+            return Activation::Over;
+        }
+        if self.more_rows {
+            self.hand_out();
+            return Activation::Again;
+        }
+        if std::mem::take(&mut self.unretired) {
+            self.retire();
         }
         let over = if frontier.is_none() { self.config.shared.over.get() } else { None };
         if !self.arrive(frontier, over) {
-            return Pace::Again;
+            return Activation::Again;
         }
         // Once the events have ended, the clock stops at the newest of all.
         let hi = frontier.or(over.map(|newest| newest + 1));
         let done = hi.is_none_or(|hi| self.seal(hi));
-        if let Serving::EveryStep(sink) = &self.config.serving {
-            let sink = Rc::clone(sink);
-            self.give_out(&sink);
+        self.reached = Some(self.reached(frontier, done));
+        match self.config.serving {
+            Serving::EveryStep => self.hand_out(),
+            Serving::AtEnd if done && over.is_some() => self.hand_out(),
+            _ => self.tell_reached(),
         }
-        self.retire();
-        if let (true, Some(_), Serving::AtEnd(sink)) = (done, over, &self.config.serving) {
-            let sink = Rc::clone(sink);
-            self.give_out(&sink);
+        // The rows' slots are theirs until the sink has seen them, which it has when this runs again.
+        self.unretired = !self.rows.batches.is_empty();
+        if !self.unretired {
+            self.retire();
         }
-        self.report(frontier, done);
+        self.report(over.is_some());
         match (done, over) {
-            (false, _) => Pace::Again,
-            (true, None) => Pace::Wait,
+            _ if self.more_rows => Activation::Again,
+            (false, _) => Activation::Again,
+            (true, None) => Activation::Wait,
+            (true, Some(_)) if self.unretired => Activation::Again,
             (true, Some(_)) => {
                 self.over = true;
-                Pace::Over
+                self.check();
+                Activation::Over
             }
         }
     }
@@ -284,7 +310,7 @@ impl Running {
                 live.revised(log);
             }
         }
-        let traced = matches!(self.config.serving, Serving::EveryStep(_));
+        let traced = self.config.serving == Serving::EveryStep;
         for batch in self.queue.drain(..) {
             self.config.shared.in_flight.received(batch.size());
             if batch.due_ns > 0 && traced {
@@ -303,44 +329,56 @@ impl Running {
 
     /// Seals what lies below `hi`; says whether it is through.
     fn seal(&mut self, hi: EventTime) -> bool {
-        let EntityState { log, attachments, .. } = &mut *self.state.borrow_mut();
-        if hi > self.sealed {
-            log.seal(Some(hi), &mut self.origins);
+        if hi <= self.sealed {
+            return true;
         }
+        let EntityState { log, windows } = &mut *self.state.borrow_mut();
+        if windows.upper() == self.sealed {
+            log.seal(Some(hi), &mut self.origins);
+            windows.seal(&log.log, hi);
+            if let Some(sealing) = &mut self.sealing {
+                sealing.sealed(&mut self.origins);
+                sealing.begin(windows.newest(), hi);
+            }
+            self.origins.clear();
+        }
+        // The step that has been begun ends before the next begins.
         if let Some(sealing) = &mut self.sealing {
-            sealing.sealed(&mut self.origins);
             let mut counted = Counted;
             let output: &mut dyn SealedOutput = match &mut self.writer {
                 Some(writer) => writer,
                 None => &mut counted,
             };
             let budget = self.config.limits.slice_rows;
-            if !sealing.run(&log.log, &mut log.names, hi, budget, output) {
+            if !sealing.run(&log.log, &mut log.names, budget, output) {
                 return false;
             }
         }
-        self.origins.clear();
-        attachments.seal(&log.log, hi);
-        self.sealed = self.sealed.max(hi);
-        true
+        windows.compact();
+        self.sealed = windows.upper();
+        self.sealed >= hi
     }
 
-    fn give_out(&mut self, sink: &Rc<RefCell<Box<dyn OnlineSink>>>) {
-        if let Some(live) = &mut self.live {
-            live.give_out(&self.state.borrow().log.names, &mut **sink.borrow_mut());
+    /// Fills the rows to be given; with the last of a step goes what is told once they are given.
+    fn hand_out(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        self.more_rows = !live.hand_out(&self.state.borrow().log.names, &mut self.rows.batches);
+        if self.more_rows {
+            return;
         }
-        if let Some(served) = &self.config.served {
-            self.due.iter().for_each(|due| served(*due));
+        self.rows.due.append(&mut self.due);
+        match self.rows.is_empty() {
+            true => self.tell_reached(),
+            false => self.rows.reached = self.reached.take(),
         }
-        self.due.clear();
     }
 
-    /// Lets go of what no window needs, after the rows that say so have been handed out.
+    /// Lets go of what no window needs, after the sink has seen the rows that say so.
     fn retire(&mut self) {
-        let EntityState { log, attachments, .. } = &mut *self.state.borrow_mut();
+        let EntityState { log, windows } = &mut *self.state.borrow_mut();
         // As much as a slice may have brought: what passes its horizon must not pile up.
         let budget = self.config.limits.slice_rows;
-        let mut low = attachments.low_water(&log.log);
+        let mut low = windows.low_water(&log.log);
         if let Some(live) = &mut self.live {
             low = low.min(live.low_water(log));
             live.forget(self.sealed.saturating_sub(1), budget as usize, &mut log.names);

@@ -2,7 +2,7 @@
 //!
 //! Open addressing with linear probing and backward-shift deletion (Knuth, TAOCP 3, 6.4 R): no
 //! tombstones, no pointers. Split into shards by the hash's upper bits, so that growth is many small
-//! steps instead of one long pause. [`FlatTable::warm`] loads where an entry would be: a loop of
+//! steps instead of one long pause; a shard that is nearly empty gives half of its memory back. [`FlatTable::warm`] loads where an entry would be: a loop of
 //! independent loads overlaps their cache misses, which the operations after it then do not have.
 //! That is all prefetching does, without its instruction.
 
@@ -64,8 +64,8 @@ impl<E: Entry> Shard<E> {
         at
     }
 
-    fn grow(&mut self) {
-        let len = (self.entries.len() * 2).max(SMALLEST);
+    /// Makes it of `len` places, a power of two and more than it has entries.
+    fn resize(&mut self, len: usize) {
         let old = std::mem::replace(&mut self.entries, vec![E::VACANT; len]);
         for entry in old.into_iter().filter(|e| !e.is_vacant()) {
             let at = self.probe(entry.hash(), |_| false);
@@ -115,7 +115,7 @@ impl<E: Entry> FlatTable<E> {
     ) -> &mut E {
         let shard = &mut self.shards[shard_of(hash)];
         if (shard.len + 1) * 5 > shard.entries.len() * 4 {
-            shard.grow();
+            shard.resize((shard.entries.len() * 2).max(SMALLEST));
         }
         let at = shard.probe(hash, eq);
         let entry = &mut shard.entries[at];
@@ -144,6 +144,10 @@ impl<E: Entry> FlatTable<E> {
         if !entry.is_vacant() && !change(entry) {
             shard.len -= 1;
             shard.shift_back(at);
+            // A quarter full after this, and as far from growing again as from this.
+            if shard.len * 8 < shard.entries.len() && shard.entries.len() > SMALLEST {
+                shard.resize(shard.entries.len() / 2);
+            }
         }
     }
 

@@ -28,9 +28,22 @@ const TELL_EVERY: u32 = 64;
 const NONE: u16 = u16::MAX;
 
 /// The sketch.
+///
+/// ```
+/// use tidemark_operators::hot::HotEntities;
+///
+/// let mut hot = HotEntities::default();
+/// // Slot 7 has three of four arrivals.
+/// for slot in 0..10_000 {
+///     hot.arrive(&[7, 7, 100 + slot, 7]);
+/// }
+/// let (slot, per_mille) = hot.hottest()[0];
+/// assert_eq!(slot, 7);
+/// assert!(per_mille > 500, "{per_mille}");
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct HotEntities {
-    counters: Vec<Counter>,
+    counters: Vec<HotCounter>,
     /// The place in `counters` of each slot.
     places: Vec<u16>,
     /// No count is less. Counts only grow between two halvings, and so does this: finding the least
@@ -47,7 +60,7 @@ pub struct HotEntities {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Counter {
+struct HotCounter {
     slot: u32,
     count: u32,
     error: u32,
@@ -78,7 +91,7 @@ impl HotEntities {
     /// A counter for a slot that has none: a new one, or that of the least.
     fn place(&mut self, slot: u32) -> usize {
         if self.counters.len() < COUNTERS {
-            self.counters.push(Counter { slot, count: 0, error: 0 });
+            self.counters.push(HotCounter { slot, count: 0, error: 0 });
             return self.note(slot, self.counters.len() - 1);
         }
         while self.counters[self.cursor].count > self.floor {
@@ -90,7 +103,7 @@ impl HotEntities {
         }
         let least = &mut self.counters[self.cursor];
         self.places[least.slot as usize] = NONE;
-        *least = Counter { slot, error: least.count, ..*least };
+        *least = HotCounter { slot, error: least.count, ..*least };
         self.note(slot, self.cursor)
     }
 
@@ -169,7 +182,7 @@ mod tests {
                 *twin.entry(*slot).or_default() += 1;
             }
             assert_eq!(hot.counters.len(), COUNTERS);
-            for Counter { slot, count, error } in &hot.counters {
+            for HotCounter { slot, count, error } in &hot.counters {
                 let truth = twin.get(slot).copied().unwrap_or(0);
                 assert!(count - error <= truth && truth <= *count, "slot {slot}");
             }

@@ -3,6 +3,7 @@
 //! - [`reader`]: a partition's log as the dataflow sees it, implemented by Kafka, files and the
 //!   generator;
 //! - [`decode`]: JSON straight into the projected columns;
+//! - `idleness`: when a partition holds the others back, and when it follows them;
 //! - [`judge`]: the time of an event, the watermark of a partition, and what is late or from the
 //!   future;
 //! - [`projection`]: decoded records as batches for the entities' owners;
@@ -12,6 +13,7 @@
 mod ahead;
 pub mod dead_letter;
 pub mod decode;
+mod idleness;
 pub mod judge;
 pub(crate) mod partition;
 pub mod projection;

@@ -65,7 +65,7 @@ impl Bytes {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Entry {
+struct Interned {
     bytes: Bytes,
     hash: u32,
     users: u32,
@@ -73,13 +73,13 @@ struct Entry {
 
 /// Where a byte string is found: its number, and half of its hash.
 #[derive(Clone, Copy, Debug)]
-struct Found {
+struct InternedId {
     hash: u32,
     id: u32,
 }
 
-impl flat_table::Entry for Found {
-    const VACANT: Self = Found { hash: 0, id: u32::MAX };
+impl flat_table::Entry for InternedId {
+    const VACANT: Self = InternedId { hash: 0, id: u32::MAX };
 
     #[inline]
     fn is_vacant(&self) -> bool {
@@ -93,10 +93,21 @@ impl flat_table::Entry for Found {
 }
 
 /// See the module.
+///
+/// ```
+/// use tidemark_operators::interner::{Interner, stable_hash};
+///
+/// let mut names = Interner::new(1);
+/// let id = names.intern(b"card", stable_hash(b"card"));
+/// assert_eq!(names.intern(b"card", stable_hash(b"card")), id, "a second user");
+/// assert_eq!(names.bytes(id), b"card");
+/// assert!(!names.release(id) && names.release(id), "gone with its last user");
+/// assert!(names.is_empty());
+/// ```
 #[derive(Debug)]
 pub struct Interner {
-    table: FlatTable<Found>,
-    entries: Slab<Entry>,
+    table: FlatTable<InternedId>,
+    entries: Slab<Interned>,
     first: u32,
     next: u32,
     free: Vec<u32>,
@@ -159,10 +170,10 @@ impl Interner {
             self.entries.grow(self.next as usize);
             id
         });
-        let entry = Entry { bytes: Bytes::new(bytes), hash: kept, users: 1 };
+        let entry = Interned { bytes: Bytes::new(bytes), hash: kept, users: 1 };
         self.heap += entry.bytes.heap();
         self.entries[id] = entry;
-        self.table.entry(spread(kept), |f| f.id == id, || Found { hash: kept, id });
+        self.table.entry(spread(kept), |f| f.id == id, || InternedId { hash: kept, id });
         id
     }
 
@@ -176,7 +187,7 @@ impl Interner {
             data[..bytes.len()].copy_from_slice(bytes);
             own = Some(data);
         }
-        let same = |f: &Found| f.hash == kept && entries[f.id].bytes.equals(bytes, &own);
+        let same = |f: &InternedId| f.hash == kept && entries[f.id].bytes.equals(bytes, &own);
         self.table.find(spread(kept), same).map(|f| f.id)
     }
 

@@ -1,7 +1,7 @@
 //! Tidemark's dataflow, free of I/O: what turns the records of partition logs into feature rows.
 //!
 //! ```text
-//!  partition logs ─→ source ─→ exchange by entity ─→ windows ─┬─→ live rows ─→ online sink
+//!  partition logs ─→ source ─→ exchange by entity ─→ windows ─┬─→ online rows ─→ online sink
 //!                      │                                      └─→ sealed rows ─→ sealed sink
 //!                      └─→ dead letters
 //! ```
@@ -25,9 +25,11 @@
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;
 //!   [`hot`]: which entities are the busiest;
 //! - [`reference`](mod@reference): reference tables, and looking up events in them;
-//! - [`sealed_lines`], [`online`]: rows on their way out;
+//! - [`sealed_lines`]: sealed rows on their way out; [`online`], [`online_rows`]: live ones, and the
+//!   operator that hands them to the online store;
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
-//! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself.
+//! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself;
+//! - [`in_memory`]: the smallest job, to try an operator out.
 //!
 //! Nothing here reads a clock, the environment, a file or a socket: those arrive as arguments or
 //! behind traits, so that any run can be replayed from a seed.
@@ -43,11 +45,13 @@ pub mod expression;
 pub mod flat_table;
 mod history;
 pub mod hot;
+pub mod in_memory;
 pub mod ingest;
 pub mod interner;
 pub mod live;
 pub mod metrics;
 pub mod online;
+pub mod online_rows;
 pub mod origin;
 pub mod plan;
 pub mod reference;

@@ -11,29 +11,27 @@
 //! Edges are found in the log and, for events that are not sealed yet, in the stash. A window's
 //! position in the log skips what had its edge while it was still in the stash.
 
+mod handout;
 mod revise;
 mod view;
 
 use crate::aggregate::last::Last;
 use crate::aggregate::{Accumulator, accumulator, wanted_attributes};
 use crate::entity_log::EntityLog;
-use crate::online::{Cause, OnlineSink, RowBatch};
+use crate::online::Cause;
 use crate::plan::{EntityPlan, Plan, Window};
 use crate::time::{EventTime, Millis};
 use crate::timeline::lane::Lane;
 use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
-use crate::value::Column;
-use crate::view::{Source, ratio};
+use crate::view::Source;
+use handout::Batches;
 use std::cell::Cell;
 use view::{Alive, View, live_view};
 
-/// Rows computed and handed over at once.
-const BATCH_ROWS: usize = 1024;
-
 /// One window: everything in the log below `entered` (`left`) that has this edge at or before the
 /// clock has had it.
-struct Pane {
+struct LivePlace {
     window: Window,
     entered: u64,
     left: u64,
@@ -43,7 +41,7 @@ struct Pane {
     leave: Lane,
 }
 
-impl Pane {
+impl LivePlace {
     /// Whether a row of `ts` is inside when the live clock stands at `clock`.
     #[inline]
     fn holds(&self, ts: EventTime, clock: EventTime) -> bool {
@@ -73,7 +71,7 @@ fn edges(
 
 /// See the module.
 pub struct LiveWindows {
-    panes: Vec<Pane>,
+    windows: Vec<LivePlace>,
     accumulators: Vec<(Box<dyn Accumulator>, usize)>,
     /// By accumulator: whether what entered it may be revised.
     revisable: Vec<bool>,
@@ -81,7 +79,7 @@ pub struct LiveWindows {
     views: Vec<View>,
     arrivals: Lane,
     expired: Vec<u32>,
-    batch: RowBatch,
+    batches: Batches,
     clock: EventTime,
     rows: u64,
     values: u64,
@@ -91,7 +89,7 @@ impl LiveWindows {
     /// Windows for `entity` of `plan`, over a log that starts with them.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
         let wanted = wanted_attributes(entity);
-        let pane = |window: &Window| Pane {
+        let place = |window: &Window| LivePlace {
             window: *window,
             entered: 0,
             left: 0,
@@ -119,14 +117,14 @@ impl LiveWindows {
         let last = |(at, l)| Last::new(l, &entity.attributes, horizons(at));
         let accumulators = entity.accumulators.iter();
         LiveWindows {
-            panes: entity.windows.iter().map(pane).collect(),
+            windows: entity.windows.iter().map(place).collect(),
             accumulators: accumulators.map(|a| (accumulator(a, entity, plan), a.window)).collect(),
             revisable: entity.accumulators.iter().map(|a| entity.is_revisable(a)).collect(),
             lasts: lasts.iter().enumerate().map(last).collect(),
             views,
             arrivals: Lane::new(&vec![true; entity.attributes.len()]),
             expired: Vec::new(),
-            batch: RowBatch::default(),
+            batches: Batches::default(),
             clock: 0,
             rows: 0,
             values: 0,
@@ -148,9 +146,9 @@ impl LiveWindows {
         self.values
     }
 
-    /// Rows inside window `pane` of the entity, over all its entities.
-    pub fn window_rows(&self, pane: usize) -> u64 {
-        self.panes.get(pane).map_or(0, |p| p.inside)
+    /// Rows inside window `window` of the entity, over all its entities.
+    pub fn window_rows(&self, window: usize) -> u64 {
+        self.windows.get(window).map_or(0, |p| p.inside)
     }
 
     /// Distinct counts that were reported at their limit so far.
@@ -160,9 +158,10 @@ impl LiveWindows {
 
     /// Every row of the log below this has left.
     pub fn low_water(&self, log: &EntityLog) -> u64 {
-        let left =
-            |pane: &Pane| log.log.partition(pane.left, |ts| pane.window.leaves(ts) <= self.clock);
-        self.panes.iter().map(left).min().unwrap_or(log.log.end())
+        let left = |place: &LivePlace| {
+            log.log.partition(place.left, |ts| place.window.leaves(ts) <= self.clock)
+        };
+        self.windows.iter().map(left).min().unwrap_or(log.log.end())
     }
 
     /// Integer overflows so far in derived features.
@@ -170,11 +169,12 @@ impl LiveWindows {
         self.views.iter().map(|v| v.columns.int_overflows()).sum()
     }
 
-    /// About how much memory the accumulators take, in bytes.
+    /// About how much memory the accumulators and the rows on their way out take, in bytes.
     pub fn memory(&self) -> usize {
         let accumulators: usize = self.accumulators.iter().map(|(a, _)| a.memory()).sum();
-        let marks: usize = self.views.iter().map(|v| v.marks.bytes()).sum();
-        accumulators + marks + self.lasts.iter().map(Last::memory).sum::<usize>()
+        let lasts: usize = self.lasts.iter().map(Last::memory).sum();
+        let views: usize = self.views.iter().map(View::memory).sum();
+        accumulators + lasts + views + self.batches.memory()
     }
 
     /// Moves the clock to `to` (never back), touching about `budget` rows; says whether it got
@@ -189,8 +189,8 @@ impl LiveWindows {
             return true;
         }
         let reached = self.reachable(log, to, budget);
-        for at in 0..self.panes.len() {
-            self.advance_pane(log, at, reached);
+        for at in 0..self.windows.len() {
+            self.advance_window(log, at, reached);
         }
         self.clock = reached;
         self.expire(budget) && reached == to
@@ -211,28 +211,28 @@ impl LiveWindows {
 
     /// Moves the windows' places in the log past the rows that had their edge in the stash.
     fn settle(&mut self, log: &EntityLog) {
-        for Pane { window, entered, left, .. } in &mut self.panes {
+        for LivePlace { window, entered, left, .. } in &mut self.windows {
             *left = log.log.partition(*left, |ts| window.leaves(ts) <= self.clock);
             *entered = log.log.partition(*entered, |ts| window.enters(ts) <= self.clock);
         }
     }
 
-    fn advance_pane(&mut self, log: &EntityLog, at: usize, to: EventTime) {
-        let pane = &mut self.panes[at];
-        let (delay, extent) = (pane.window.delay, pane.window.leaves(0));
-        edges(log, &mut pane.left, extent, (self.clock, to), &mut pane.leave);
+    fn advance_window(&mut self, log: &EntityLog, at: usize, to: EventTime) {
+        let place = &mut self.windows[at];
+        let (delay, extent) = (place.window.delay, place.window.leaves(0));
+        edges(log, &mut place.left, extent, (self.clock, to), &mut place.leave);
         if delay > 0 {
-            edges(log, &mut pane.entered, delay, (self.clock, to), &mut pane.enter);
+            edges(log, &mut place.entered, delay, (self.clock, to), &mut place.enter);
         }
-        if pane.leave.is_empty() && pane.enter.is_empty() {
+        if place.leave.is_empty() && place.enter.is_empty() {
             return;
         }
-        pane.inside = pane.inside + pane.enter.len() as u64 - pane.leave.len() as u64;
+        place.inside = place.inside + place.enter.len() as u64 - place.leave.len() as u64;
         for (accumulator, _) in self.accumulators.iter_mut().filter(|(_, p)| *p == at) {
-            accumulator.apply(&pane.enter, &pane.leave);
+            accumulator.apply(&place.enter, &place.leave);
         }
         for view in &mut self.views {
-            for lane in [&pane.enter, &pane.leave] {
+            for lane in [&place.enter, &place.leave] {
                 for (slot, bits) in lane.slots.iter().zip(&lane.bits) {
                     if view.windows[at].iter().any(|mask| bits & mask == *mask) {
                         view.touch(*slot, Cause::Decay);
@@ -245,11 +245,11 @@ impl LiveWindows {
     /// The latest clock up to `to` that no window needs more than about `budget` rows to reach.
     fn reachable(&self, log: &EntityLog, to: EventTime, budget: u64) -> EventTime {
         let mut reachable = to;
-        for pane in &self.panes {
-            let (delay, extent) = (pane.window.delay, pane.window.leaves(0));
-            reachable = self.edge_reachable(log, pane.left, extent, reachable, budget);
+        for place in &self.windows {
+            let (delay, extent) = (place.window.delay, place.window.leaves(0));
+            reachable = self.edge_reachable(log, place.left, extent, reachable, budget);
             if delay > 0 {
-                reachable = self.edge_reachable(log, pane.entered, delay, reachable, budget);
+                reachable = self.edge_reachable(log, place.entered, delay, reachable, budget);
             }
         }
         reachable
@@ -300,23 +300,23 @@ impl LiveWindows {
         }
         let oldest = block.times.iter().min().copied().unwrap_or(0);
         let none = Lane::default();
-        for at in 0..self.panes.len() {
-            let pane = &mut self.panes[at];
-            let whole = pane.window.delay == 0 && pane.window.leaves(oldest) > self.clock;
+        for at in 0..self.windows.len() {
+            let place = &mut self.windows[at];
+            let whole = place.window.delay == 0 && place.window.leaves(oldest) > self.clock;
             if !whole {
-                pane.enter.clear();
+                place.enter.clear();
                 for (row, ts) in block.times.iter().enumerate() {
-                    if pane.holds(*ts, self.clock) {
-                        block.copy(row, &mut pane.enter);
+                    if place.holds(*ts, self.clock) {
+                        block.copy(row, &mut place.enter);
                     }
                 }
             }
-            let enter = if whole { &self.arrivals } else { &pane.enter };
-            pane.inside += enter.len() as u64;
+            let enter = if whole { &self.arrivals } else { &place.enter };
+            place.inside += enter.len() as u64;
             for (accumulator, _) in self.accumulators.iter_mut().filter(|(_, p)| *p == at) {
                 accumulator.apply(enter, &none);
             }
-            pane.enter.clear();
+            place.enter.clear();
         }
         for last in &mut self.lasts {
             for (row, origin) in block.origins.iter().enumerate() {
@@ -337,80 +337,5 @@ impl LiveWindows {
     pub fn forget(&mut self, frontier: EventTime, budget: usize, names: &mut Names) {
         let frontier = frontier.min(self.clock);
         self.lasts.iter_mut().for_each(|l| l.forget(frontier, budget, names));
-    }
-
-    /// Gives out the rows that have been touched since the last call.
-    pub fn give_out(&mut self, names: &Names, sink: &mut dyn OnlineSink) {
-        for at in 0..self.views.len() {
-            let mut touched = std::mem::take(&mut self.views[at].touched);
-            // Where rows are given out rarely, an entity may be gone altogether by now.
-            let marks = &mut self.views[at].marks;
-            touched.retain(|slot| {
-                let used = names.entities.is_used(*slot);
-                if !used {
-                    marks[*slot] = 0;
-                }
-                used
-            });
-            for slots in touched.chunks(BATCH_ROWS) {
-                self.fill(at, slots, names);
-                self.rows += slots.len() as u64;
-                self.values += (slots.len() * self.batch.features.len()) as u64;
-                sink.write(&self.batch, names);
-            }
-            touched.clear();
-            self.views[at].touched = touched;
-        }
-    }
-
-    /// Computes the rows of `slots` in view `at` into the batch.
-    fn fill(&mut self, at: usize, slots: &[u32], names: &Names) {
-        let view = &mut self.views[at];
-        view.columns.clear();
-        for (read, column) in view.reads.iter().zip(&mut view.columns.columns) {
-            match *read {
-                Source::Accumulator(a, reading) => {
-                    self.accumulators[a].0.read(slots, reading, column);
-                }
-                Source::Ratio(n, d) => {
-                    let mut counts = [Column::default(), Column::default()];
-                    for (a, counts) in [n, d].into_iter().zip(&mut counts) {
-                        let reading = crate::aggregate::Reading::Count;
-                        self.accumulators[a].0.read(slots, reading, counts);
-                    }
-                    ratio(&counts[0], &counts[1], column);
-                }
-                Source::Last(l, reading, horizon) => {
-                    for slot in slots {
-                        let what = (reading, horizon);
-                        self.lasts[l].read(*slot, self.clock, what, names, column);
-                    }
-                }
-            }
-        }
-        view.columns.derive(slots.len());
-        let batch = &mut self.batch;
-        batch.view = view.index;
-        batch.as_of = self.clock;
-        batch.slots.clear();
-        batch.slots.extend_from_slice(slots);
-        batch.causes.clear();
-        batch.deleted.clear();
-        batch.features.resize(view.features.len(), Column::default());
-        for (feature, column) in batch.features.iter_mut().zip(&view.features) {
-            feature.clone_from(&view.columns.columns[*column]);
-        }
-        for (row, slot) in slots.iter().enumerate() {
-            let mark = std::mem::take(&mut view.marks[*slot]);
-            batch.causes.push(if mark == 2 { Cause::Arrival } else { Cause::Decay });
-            let alive = view.alive.iter().any(|a| match *a {
-                Alive::Holds(a) => self.accumulators[a].0.holds(*slot),
-                Alive::Younger(l, extent) => self.lasts[l].holds(*slot, extent, self.clock),
-            });
-            batch.deleted.push(!alive);
-            if !alive {
-                batch.features.iter_mut().for_each(|f| f.valid[row] = false);
-            }
-        }
     }
 }

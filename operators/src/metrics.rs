@@ -14,4 +14,6 @@ mod worker;
 pub use cell::{Counter, Gauge};
 pub use clocks::{Ahead, ClockCounts};
 pub use histogram::{Histogram, HistogramSnapshot, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
-pub use worker::{EntityMetrics, PartitionProgress, TableMetrics, VerdictCounts, WorkerMetrics};
+pub use worker::{
+    EntityMetrics, PartitionProgress, TableMetrics, VerdictCounts, WindowMetrics, WorkerMetrics,
+};

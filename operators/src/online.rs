@@ -3,6 +3,13 @@
 use crate::time::EventTime;
 use crate::value::Column;
 
+/// Rows of a batch at most.
+pub const BATCH_ROWS: usize = 1024;
+
+/// Rows that the windows of one entity type hand out at most before the other operators run: what
+/// bounds the rows between them and the store.
+pub const HANDOUT_ROWS: usize = 16 * BATCH_ROWS;
+
 /// Why a row changed. Rows changed by decay alone may wait longer before they are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {

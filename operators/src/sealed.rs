@@ -4,27 +4,31 @@
 //! events of one ts are applied before a row of that ts is read, and nothing depends on the order
 //! of arrival, on partitions or on workers.
 //!
-//! Work is done in blocks of rows, an accumulator at a time: for each window the rows that enter
-//! and leave during the block are copied out of the log once, together with where in them each
-//! group of equal ts stands; every accumulator over that window then runs through them in one
-//! tight loop. A storm of expiry (a day of events leaving after a pause) is worked off in blocks of
-//! bounded size too, and the caller may stop between any two.
+//! The accumulators are a cache of the windows' [arrangements](crate::window): a step folds one
+//! batch of each window, and no place in the log outlives it. Work is done in blocks of rows, an
+//! accumulator at a time: for each window the arrivals and departures during the block are copied
+//! out of its batch once, together with where in them each group of equal ts stands; every
+//! accumulator over that window then runs through them in one tight loop. A storm of expiry (a day of
+//! events leaving after a pause) is worked off in blocks of bounded size too, and the caller may stop
+//! between any two.
 
-mod pane;
+mod fold;
 mod view;
 
 use crate::aggregate::last::{Last, LastReading};
 use crate::aggregate::{Accumulator, Reading, Step, accumulator, wanted_attributes};
 use crate::origin::Origin;
-use crate::plan::{EntityPlan, Plan, Window};
+use crate::plan::{EntityPlan, Plan};
 use crate::time::{EventTime, Millis};
 use crate::timeline::lane::Lane;
 use crate::timeline::log::Log;
 use crate::timeline::names::Names;
 use crate::value::Column;
 use crate::view::{Source, ViewColumns};
-use pane::Pane;
+use crate::window::batch::WindowBatch;
+use fold::WindowFold;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use view::SealedView;
 
 /// Rows computed at once, unless more have one ts.
@@ -53,7 +57,7 @@ pub trait SealedOutput {
 /// One accumulator, its window and what is read of it.
 struct Slot {
     accumulator: Box<dyn Accumulator>,
-    pane: usize,
+    window: usize,
     readings: Vec<(Reading, usize)>,
 }
 
@@ -64,7 +68,7 @@ struct LastSlot {
 
 /// See the module.
 pub struct SealedWindows {
-    panes: Vec<Pane>,
+    windows: Vec<WindowFold>,
     slots: Vec<Slot>,
     lasts: Vec<LastSlot>,
     /// One column for each reading, shared by the views.
@@ -78,6 +82,8 @@ pub struct SealedWindows {
     /// The next row to be given out.
     next: u64,
     clock: EventTime,
+    /// The step at hand ends before this.
+    until: EventTime,
     rows: u64,
     values: u64,
 }
@@ -86,17 +92,8 @@ impl SealedWindows {
     /// Windows for entity `entity` of `plan`, over a log that starts with them.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
         let wanted = wanted_attributes(entity);
-        let pane = |window: &Window| Pane {
-            window: *window,
-            entered: 0,
-            left: 0,
-            enter: Lane::new(&wanted),
-            leave: Lane::new(&wanted),
-            enter_ends: Vec::new(),
-            leave_ends: Vec::new(),
-        };
         let mut windows = SealedWindows {
-            panes: entity.windows.iter().map(pane).collect(),
+            windows: entity.windows.iter().map(|w| WindowFold::new(*w, &wanted)).collect(),
             slots: Vec::new(),
             lasts: Vec::new(),
             outs: Vec::new(),
@@ -108,12 +105,13 @@ impl SealedWindows {
             block_origins: Vec::new(),
             next: 0,
             clock: 0,
+            until: 0,
             rows: 0,
             values: 0,
         };
         windows.slots.extend(entity.accumulators.iter().map(|a| Slot {
             accumulator: accumulator(a, entity, plan),
-            pane: a.window,
+            window: a.window,
             readings: Vec::new(),
         }));
         windows.lasts.extend(entity.lasts.iter().map(|l| LastSlot {
@@ -188,16 +186,9 @@ impl SealedWindows {
         self.slots.iter().map(|s| s.accumulator.saturated()).sum()
     }
 
-    /// Every row of the log below this has left (or been given out and needs no window).
+    /// Every row of the log below this has been given out.
     pub fn low_water(&self) -> u64 {
-        self.panes.iter().map(|p| p.left).min().unwrap_or(self.next).min(self.next)
-    }
-
-    /// Rows inside window `pane` of the entity, over all its entities.
-    pub fn window_rows(&self, pane: usize) -> u64 {
-        self.panes
-            .get(pane)
-            .map_or(0, |p| (if p.window.delay > 0 { p.entered } else { self.next }) - p.left)
+        self.next
     }
 
     /// Integer overflows so far in derived features.
@@ -211,26 +202,38 @@ impl SealedWindows {
         slots + self.lasts.iter().map(|l| l.last.memory()).sum::<usize>()
     }
 
-    /// Gives out the rows with `ts < hi` and moves the clock to `hi - 1`, touching about `budget`
-    /// log rows; says whether it got there. Call again when it did not.
+    /// A step: the rows with `ts < hi`, and for each window of the plan the batch that ends there.
+    /// The step before must be done, and the log must hold no rows beyond this one.
+    pub fn begin<'a>(
+        &mut self,
+        batches: impl IntoIterator<Item = &'a Rc<WindowBatch>>,
+        hi: EventTime,
+    ) {
+        self.until = hi;
+        for (window, batch) in self.windows.iter_mut().zip(batches) {
+            window.begin(batch);
+        }
+    }
+
+    /// Gives out the rows of the step and moves the clock to its end, touching about `budget` log
+    /// rows; says whether it got there. Call again when it did not.
     pub fn run(
         &mut self,
         log: &Log,
         names: &mut Names,
-        hi: EventTime,
         budget: u64,
         output: &mut dyn SealedOutput,
     ) -> bool {
         self.grow(names.entities.end());
         let mut touched = 0;
         while touched < budget {
-            let target = hi.saturating_sub(1);
+            let target = self.until.saturating_sub(1);
             let start = (self.next < log.end()).then(|| log.time(self.next)).flatten();
             // First up to just before the next row, however much leaves until then.
             let before = start.map_or(target, |ts| ts.saturating_sub(1));
             if before > self.clock {
-                let clock = self.reachable(log, before, budget);
-                touched += self.advance(log, clock);
+                let clock = self.reachable(before, budget);
+                touched += self.advance(clock);
                 self.forget(BLOCK_ROWS, names);
                 if clock < before {
                     continue;
@@ -243,7 +246,10 @@ impl SealedWindows {
                     // As many as may have come: there may be no time without events.
                     self.forget(rows.max(BLOCK_ROWS), names);
                 }
-                None => return true,
+                None => {
+                    self.windows.iter_mut().for_each(WindowFold::end);
+                    return true;
+                }
             }
         }
         false
@@ -259,37 +265,25 @@ impl SealedWindows {
         self.lasts.iter_mut().for_each(|l| l.last.forget(clock, budget as usize, names));
     }
 
-    /// The latest clock up to `clock` that no window needs more than about `budget` rows to reach.
-    fn reachable(&self, log: &Log, clock: EventTime, budget: u64) -> EventTime {
-        let mut reachable = clock;
-        for pane in &self.panes {
-            let leaves = log.time(pane.left + budget).map(|ts| pane.window.leaves(ts));
-            let enters = log.time(pane.entered + budget).map(|ts| pane.window.enters(ts));
-            let enters = enters.filter(|_| pane.window.delay > 0);
-            for limit in leaves.into_iter().chain(enters) {
-                if limit > self.clock {
-                    reachable = reachable.min(limit);
-                }
-            }
-        }
-        reachable
+    /// The latest clock up to `to` that no window needs more than about `budget` rows to reach.
+    fn reachable(&self, to: EventTime, budget: u64) -> EventTime {
+        self.windows.iter().fold(to, |to, window| window.reachable(self.clock, to, budget))
     }
 
     /// Moves the clock without giving out rows; returns how many rows moved.
-    fn advance(&mut self, log: &Log, clock: EventTime) -> u64 {
+    fn advance(&mut self, clock: EventTime) -> u64 {
         self.clock = clock;
         let none = Lane::default();
-        self.group_ends.clear();
         let mut touched = 0;
-        for pane in &mut self.panes {
-            pane.load(log, clock, &[]);
-            touched += (pane.leave.len() + pane.enter.len()) as u64;
+        for window in &mut self.windows {
+            window.load(clock, &[], (self.next, self.next));
+            touched += window.copied();
         }
         for slot in &mut self.slots {
-            let pane = &self.panes[slot.pane];
-            let enter = if pane.window.delay > 0 { &pane.enter } else { &none };
-            if !pane.leave.is_empty() || !enter.is_empty() {
-                slot.accumulator.apply(enter, &pane.leave);
+            let window = &self.windows[slot.window];
+            let (enter, _) = window.entering(&none, &[]);
+            if !window.leave.is_empty() || !enter.is_empty() {
+                slot.accumulator.apply(enter, &window.leave);
             }
         }
         touched
@@ -297,25 +291,26 @@ impl SealedWindows {
 
     /// Gives out the next block of rows; returns how many log rows it touched.
     fn block(&mut self, log: &Log, names: &mut Names, output: &mut dyn SealedOutput) -> u64 {
+        let from = self.next;
         self.load_arrivals(log);
         self.clock = self.group_times.last().copied().unwrap_or(self.clock);
         let mut touched = self.arrivals.len() as u64;
-        for pane in &mut self.panes {
-            pane.load(log, self.clock, &self.group_times);
-            touched += pane.leave.len() as u64;
+        for window in &mut self.windows {
+            window.load(self.clock, &self.group_times, (from, self.next));
+            touched += window.copied();
         }
         self.outs.iter_mut().for_each(Column::clear);
         let mut all_ends = std::mem::take(&mut self.group_ends);
         for slot in &mut self.slots {
-            let pane = &self.panes[slot.pane];
-            let delayed = pane.window.delay > 0;
+            let window = &self.windows[slot.window];
+            let (enter, enter_ends) = window.entering(&self.arrivals, &all_ends);
             let step = Step {
                 slots: &self.arrivals.slots,
                 group_ends: &all_ends,
-                enter: if delayed { &pane.enter } else { &self.arrivals },
-                enter_ends: if delayed { &pane.enter_ends } else { &all_ends },
-                leave: &pane.leave,
-                leave_ends: &pane.leave_ends,
+                enter,
+                enter_ends,
+                leave: &window.leave,
+                leave_ends: &window.leave_ends,
             };
             slot.accumulator.replay(&step, &slot.readings, &mut self.outs);
         }

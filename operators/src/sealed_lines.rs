@@ -198,6 +198,34 @@ pub fn push_json_text(text: &[u8], out: &mut Vec<u8>) {
 ///
 /// Made on every worker; only worker 0's `sink` is given anything. Bounded by what the workers seal
 /// between two frontiers, which their slices bound.
+///
+/// ```
+/// use tidemark_operators::in_memory::Kept;
+/// use tidemark_operators::origin::Origin;
+/// use tidemark_operators::sealed_lines::{LineKey, SealedLines, merge_lines};
+/// use timely::dataflow::operators::Input;
+///
+/// let merged = timely::execute_directly(|worker| {
+///     let lines = Kept::<u8>::default();
+///     let sink = Box::new(lines.clone());
+///     let mut input = worker.dataflow(|scope| {
+///         let (input, stream) = scope.new_input::<Vec<SealedLines>>();
+///         merge_lines(stream, Some(sink));
+///         input
+///     });
+///     // Two entities' lines, each in order.
+///     for (entity, as_of, text) in [(0, 2_000, "b\n"), (1, 1_000, "a\n")] {
+///         let key = LineKey { as_of, origin: Origin::default(), view: entity };
+///         let bytes = text.as_bytes().to_vec();
+///         input.send(SealedLines { stream: (0, entity), lines: vec![(key, 0, 2)], bytes });
+///     }
+///     input.advance_to(3_000);
+///     (0..10).for_each(|_| { worker.step(); });
+///     drop(input);
+///     lines.take()
+/// });
+/// assert_eq!(merged, b"a\nb\n");
+/// ```
 pub fn merge_lines(
     lines: StreamVec<'_, EventTime, SealedLines>,
     mut sink: Option<Box<dyn SealedSink>>,

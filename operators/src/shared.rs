@@ -13,8 +13,8 @@ use timely::scheduling::{Activator, SyncActivator};
 /// Bounds on what the dataflow holds; every one with its default.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of accepted events above the frontier that a worker's partitions may have; half of it
-    /// pauses those that do not hold the frontier back. Default 256 MiB.
+    /// Bytes that keep the accepted events above the frontier of a worker's partitions; half of it
+    /// pauses those that do not hold the frontier back. Default 1 GiB.
     pub stash_bytes: u64,
     /// Bytes of events between all workers of the process. Default 64 MiB.
     pub in_flight_bytes: u64,
@@ -31,7 +31,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            stash_bytes: 256 << 20,
+            stash_bytes: 1 << 30,
             in_flight_bytes: 64 << 20,
             records_step: 4_096,
             slice_rows: 65_536,
@@ -72,6 +72,15 @@ pub struct Reached {
 }
 
 /// See the module.
+///
+/// ```
+/// use tidemark_operators::shared::{Reached, Shared};
+///
+/// let shared = Shared::default();
+/// shared.reach(0, Reached { frontier: 500, clock: 900 });
+/// let all = shared.reach(1, Reached { frontier: 700, clock: 800 });
+/// assert_eq!(all, Reached { frontier: 500, clock: 800 }, "the least of both entities");
+/// ```
 #[derive(Default)]
 pub struct Shared {
     /// Monotonic time in ms since the worker started, written by the loop; stands still in replay.

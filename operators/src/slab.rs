@@ -5,6 +5,15 @@
 const PAGE: usize = 1 << 12;
 
 /// A growable table indexed by slot.
+///
+/// ```
+/// use tidemark_operators::slab::Slab;
+///
+/// let mut counts = Slab::<u32>::new();
+/// counts.grow(1_000);
+/// counts[999] += 1;
+/// assert_eq!((counts[0], counts[999]), (0, 1));
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Slab<T> {
     pages: Vec<Box<[T]>>,

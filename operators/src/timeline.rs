@@ -11,7 +11,7 @@
 //! ```
 //!
 //! - [`chunk`]: up to 65,536 rows in columns; [`run`]: some of them sorted by slot; [`log`]: the
-//!   chunks with global sequence numbers;
+//!   chunks with global sequence numbers; `chunks`: rows across them;
 //! - [`stash`]: rows that are not sealed yet;
 //! - [`lane`]: rows copied out of either, as the aggregates want them;
 //! - [`names`]: the directory of entities and the dictionaries.
@@ -21,6 +21,7 @@
 //! State is bounded by the rows inside the longest window plus the stash, which the sources bound.
 
 pub mod chunk;
+pub(crate) mod chunks;
 pub mod lane;
 pub mod log;
 pub mod names;

@@ -19,7 +19,9 @@ pub enum Type {
     Text,
     /// Milliseconds since the Unix epoch, UTC.
     Timestamp,
-    /// An IP address: 4 bytes (v4) or 16 bytes (v6), network order.
+    /// An IP address: 4 bytes (v4) or 16 bytes (v6), network order. An IPv4 address inside of an
+    /// IPv6 one (`::ffff:192.0.2.7`, as dual-stack servers write it) is that IPv4 address, and has
+    /// 4 bytes; see [`parse_address`].
     Ip,
 }
 
@@ -66,6 +68,16 @@ pub const DECIMAL_MAX: i64 = 10_000_000_000 * MICROS;
 /// `words` holds a value's 64 bits: `i64` for int, decimal (micro-units) and timestamp, the bits of
 /// an `f64` for double, 0 or 1 for bool, and `start << 32 | end` into `bytes` for text and ip. The
 /// word of a null is 0 and says nothing.
+///
+/// ```
+/// use tidemark_operators::value::Column;
+///
+/// let mut names = Column::default();
+/// names.push_bytes(b"se");
+/// names.push_null();
+/// assert_eq!(names.len(), 2);
+/// assert_eq!((names.bytes(0), names.bytes(1)), (Some(&b"se"[..]), None));
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Column {
     /// One word a value.
@@ -92,6 +104,11 @@ impl Column {
         self.words.clear();
         self.valid.clear();
         self.bytes.clear();
+    }
+
+    /// How much memory it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        self.words.capacity() * size_of::<u64>() + self.valid.capacity() + self.bytes.capacity()
     }
 
     /// Cuts back to the first `len` values; their bytes stay.
@@ -151,10 +168,10 @@ impl Column {
         }
     }
 
-    /// Appends an address.
+    /// Appends an address, as [`address_bytes`] has it.
     #[inline]
     pub fn push_ip(&mut self, address: IpAddr) {
-        match address {
+        match address.to_canonical() {
             IpAddr::V4(v4) => self.push_bytes(&v4.octets()),
             IpAddr::V6(v6) => self.push_bytes(&v6.octets()),
         }
@@ -206,9 +223,19 @@ impl Column {
     }
 }
 
-/// The bytes that stand for an address in columns, dictionaries and tables: 4 or 16.
+/// The address that `text` is; `None` when it is none.
+///
+/// All texts of one address give one value: letters of either case, leading zeros and `::` of IPv6,
+/// and an IPv4 address inside of an IPv6 one (`::ffff:192.0.2.7` or `::ffff:c000:207`) is that IPv4
+/// address. `::192.0.2.7` is an address of its own: nothing maps it to one of IPv4.
+pub fn parse_address(text: &str) -> Option<IpAddr> {
+    text.parse().ok().map(|address: IpAddr| address.to_canonical())
+}
+
+/// The bytes that stand for an address in columns, dictionaries and tables: 4, also for an IPv4
+/// address inside of an IPv6 one, or 16.
 pub fn address_bytes(address: IpAddr) -> Vec<u8> {
-    match address {
+    match address.to_canonical() {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),
     }
@@ -262,6 +289,67 @@ impl Cell {
                 Some(word)
             }
             Cell::Bytes(bytes) => Some(bytes),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts of one address, a line each.
+    const SAME: [&[&str]; 5] = [
+        &[
+            "192.0.2.7",
+            "::ffff:192.0.2.7",
+            "::FFFF:192.0.2.7",
+            "::ffff:c000:207",
+            "::ffff:C000:0207",
+            "0:0:0:0:0:ffff:c000:207",
+            "0000:0000:0000:0000:0000:ffff:192.0.2.7",
+        ],
+        &[
+            "2001:db8::1",
+            "2001:DB8::1",
+            "2001:0db8::0001",
+            "2001:db8:0:0:0:0:0:1",
+            "2001:db8::0:0:1",
+            "2001:db8::0.0.0.1",
+        ],
+        &["::192.0.2.7", "::c000:207", "0::C000:0207"],
+        &["64:ff9b::192.0.2.7", "64:ff9b::c000:207"],
+        &["::1", "0:0:0:0:0:0:0:1", "::0.0.0.1"],
+    ];
+
+    #[test]
+    fn an_address_is_one_value_however_it_is_written() {
+        let mut seen = Vec::new();
+        for texts in SAME {
+            let address = parse_address(texts[0]).unwrap();
+            assert!(!seen.contains(&address), "{address} is two of the table's lines");
+            seen.push(address);
+            for text in texts {
+                assert_eq!(parse_address(text), Some(address), "{text}");
+                // Not every caller parses: what is handed over as it was read is the same bytes.
+                let raw: IpAddr = text.parse().unwrap();
+                let mut column = Column::default();
+                column.push_ip(raw);
+                column.push_value(&Value::Ip(raw));
+                let bytes = address_bytes(address);
+                assert_eq!(column.bytes(0), Some(&bytes[..]), "{text}");
+                assert_eq!(column.bytes(1), Some(&bytes[..]), "{text}");
+                assert_eq!(address_bytes(raw), bytes, "{text}");
+                assert_eq!(super::address(&bytes), Some(address), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_may_be_read_as_two_addresses_is_none() {
+        // Leading zeros are octal to some readers; a zone says of which network, not who.
+        for text in ["192.000.002.007", "192.0.2", "0xc0000207", "fe80::1%eth0", " ::1", "::1 ", ""]
+        {
+            assert_eq!(parse_address(text), None, "{text:?}");
         }
     }
 }

@@ -3,7 +3,9 @@
 //! The collection is `{ (slot, event): +1 at enters(ts), -1 at leaves(ts) }`. Both functions are
 //! monotone, so a batch for `[lower, upper)` is two ranges of the log, arrivals and departures;
 //! merging batches joins ranges, compaction moves one number, and rows are never copied. All
-//! windows share the one log.
+//! windows share the one log. Every window of the plan is one, from the job's start on, a batch a
+//! step of the frontier; the accumulators of sealed rows are a cache of it, and what all of them are
+//! compacted to (with what live windows still need) is what the log keeps.
 //!
 //! ```text
 //!              d0        d1      a0          cut        a1

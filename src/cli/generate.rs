@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// What kind of records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Profile {
+pub enum ProfileArg {
     /// Card transactions with skew, disorder and bursts of card testing
     Fraud,
     /// The workload of the benchmarks
@@ -31,7 +31,7 @@ w1-0.jsonl.zst, w1-1.jsonl.zst and so on. A name that ends in .zst is compressed
 pub struct GenerateArgs {
     /// What kind of records
     #[arg(long, value_enum)]
-    pub profile: Profile,
+    pub profile: ProfileArg,
     /// How many records, over all partitions
     #[arg(long, value_name = "N", value_parser = values::some)]
     pub events: u64,

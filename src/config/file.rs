@@ -13,18 +13,18 @@ use tidemark_jobs::document::{At, Document, JobErrors, Table};
 /// When it is not TOML, or a key, type or value in it is wrong: all of them.
 pub(super) fn read(name: &str, text: &str, settings: &mut Settings) -> Result<(), JobErrors> {
     let document = Document::parse(name, text)?;
-    let mut reader = Reader { table: document.root(), path: String::new() };
+    let mut reader = SettingsReader { table: document.root(), path: String::new() };
     settings.keys(&mut reader);
     reader.table.finish();
     document.finish()
 }
 
-struct Reader<'d> {
+struct SettingsReader<'d> {
     table: Table<'d>,
     path: String,
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// A text that passes `check`; what is wrong is recorded without quoting the text, which may
     /// hold a secret.
     fn checked(&mut self, key: &str, check: Check<'_>) -> Option<String> {
@@ -40,7 +40,7 @@ impl Reader<'_> {
     }
 }
 
-impl Keys for Reader<'_> {
+impl Keys for SettingsReader<'_> {
     fn count(&mut self, key: &'static str, bounds: RangeInclusive<i64>, setting: &mut usize) {
         if let Some(number) = self.table.integer(key, bounds)
             && let Ok(number) = usize::try_from(number.value)
@@ -126,7 +126,7 @@ impl Keys for Reader<'_> {
     fn section(&mut self, key: &'static str, keys: &mut dyn FnMut(&mut dyn Keys)) {
         let label = format!("[{}{key}]", self.path);
         if let Some(table) = self.table.table(key, &label) {
-            let mut section = Reader { table, path: format!("{}{key}.", self.path) };
+            let mut section = SettingsReader { table, path: format!("{}{key}.", self.path) };
             keys(&mut section);
             section.table.finish();
         }

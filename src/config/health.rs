@@ -36,7 +36,7 @@ pub(super) const REFUSED_OVER: (Duration, Duration) =
     (Duration::from_secs(10), Duration::from_secs(86_400));
 /// The bounds of `clock_behind`.
 pub(super) const CLOCK_BEHIND: (Duration, Duration) =
-    (Duration::from_secs(1), Duration::from_secs(86_400));
+    (Duration::from_secs(1), Duration::from_secs(3_650 * 86_400));
 
 impl HealthSettings {
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {

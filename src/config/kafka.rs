@@ -12,8 +12,8 @@ pub struct KafkaSettings {
     pub bootstrap_servers: String,
     /// The consumer group that brokers' tools show; default `tidemark`.
     pub group_id: String,
-    /// How often new partitions are looked for; default 30 s.
-    pub metadata_refresh: Duration,
+    /// How often the brokers are asked for new partitions and for topics made anew; default 500 ms.
+    pub discovery_interval: Duration,
     /// Bytes of one partition's records that wait for their worker; default 4 MiB.
     pub partition_queue_bytes: u64,
     /// Records in a batch; default 1,000.
@@ -29,7 +29,7 @@ impl Default for KafkaSettings {
         KafkaSettings {
             bootstrap_servers: "localhost:9092".to_owned(),
             group_id: "tidemark".to_owned(),
-            metadata_refresh: Duration::from_secs(30),
+            discovery_interval: Duration::from_millis(500),
             partition_queue_bytes: 4 << 20,
             batch_records: 1_000,
             batch_bytes: 256 << 10,
@@ -43,8 +43,8 @@ impl KafkaSettings {
         let hour = Duration::from_secs(3_600);
         keys.text("bootstrap_servers", &not_empty, &mut self.bootstrap_servers);
         keys.text("group_id", &not_empty, &mut self.group_id);
-        let refresh = Duration::from_secs(1)..=hour;
-        keys.duration("metadata_refresh", refresh, &mut self.metadata_refresh);
+        let interval = Duration::from_millis(100)..=hour;
+        keys.duration("discovery_interval", interval, &mut self.discovery_interval);
         let queue = (64 << 10)..=(1 << 30);
         keys.size("partition_queue_bytes", queue, &mut self.partition_queue_bytes);
         keys.count("batch_records", 1..=100_000, &mut self.batch_records);
@@ -68,7 +68,7 @@ impl fmt::Debug for KafkaSettings {
         f.debug_struct("KafkaSettings")
             .field("bootstrap_servers", &self.bootstrap_servers)
             .field("group_id", &self.group_id)
-            .field("metadata_refresh", &self.metadata_refresh)
+            .field("discovery_interval", &self.discovery_interval)
             .field("partition_queue_bytes", &self.partition_queue_bytes)
             .field("batch_records", &self.batch_records)
             .field("batch_bytes", &self.batch_bytes)

@@ -6,8 +6,9 @@ use std::time::Duration;
 /// Bounds of memory and of the length of a step. Only `record_bytes_max` changes what is computed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of events that were accepted and are not behind the frontier yet, a partition and
-    /// worker; a partition that is ahead is paused there. Default 256 MiB.
+    /// Bytes that keep events that were accepted and are not behind the frontier yet, a partition and
+    /// worker; partitions that are ahead are paused at half of it. Default 1 GiB: one silent partition
+    /// holds the others for `idle_after` (30 s) at 20,000 events/s of `fraud` without a pause.
     pub stash_bytes: u64,
     /// Bytes sent between workers and not yet taken in; sources wait there. Default 64 MiB.
     pub in_flight_bytes: u64,
@@ -29,14 +30,15 @@ pub struct Limits {
     pub deletions_max: usize,
     /// Wall time without an event after which the live clock follows the machine's. Default 1 s.
     pub live_idle: Duration,
-    /// How long the end of a job waits for its sinks. Default 30 s.
+    /// How long the end of a job may take in all, counted from when it is asked to stop. Default
+    /// 25 s: Kubernetes kills after 30.
     pub shutdown: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            stash_bytes: 256 << 20,
+            stash_bytes: 1 << 30,
             in_flight_bytes: 64 << 20,
             dead_letter_queue: 10_000,
             dead_letter_queue_bytes: 64 << 20,
@@ -46,7 +48,7 @@ impl Default for Limits {
             chunk_rows: 65_536,
             deletions_max: 1_000_000,
             live_idle: Duration::from_secs(1),
-            shutdown: Duration::from_secs(30),
+            shutdown: Duration::from_secs(25),
         }
     }
 }

@@ -51,6 +51,13 @@ pub struct OnlineSettings {
     pub flush_bytes: u64,
     /// Rows changed by decay alone may wait this long; default 1 s.
     pub decay_flush: Duration,
+    /// Rows a second that are written again after Redis lost them; default 50,000.
+    pub rewrite_rate: usize,
+    /// Keys a second that are looked at, to find those of an earlier run; default 20,000.
+    pub sweep_rate: usize,
+    /// How long another job's heartbeats must have stood still before its views are taken over;
+    /// default 15 s.
+    pub takeover_after: Duration,
     /// When more commands a second are sent for rows that were written before, a row that was
     /// written a moment ago waits; default 18,000.
     pub write_rate: usize,
@@ -71,6 +78,9 @@ impl Default for OnlineSettings {
             flush_rows: 1_000,
             flush_bytes: 1 << 20,
             decay_flush: Duration::from_secs(1),
+            rewrite_rate: 50_000,
+            sweep_rate: 20_000,
+            takeover_after: Duration::from_secs(15),
             write_rate: 18_000,
             write_spacing_max: Duration::from_secs(30),
             redis: RedisSettings::default(),
@@ -92,6 +102,10 @@ impl OnlineSettings {
         keys.count("flush_rows", 1..=100_000, &mut self.flush_rows);
         keys.size("flush_bytes", (1 << 10)..=(64 << 20), &mut self.flush_bytes);
         keys.duration("decay_flush", MS..=MINUTE, &mut self.decay_flush);
+        keys.count("rewrite_rate", 100..=10_000_000, &mut self.rewrite_rate);
+        keys.count("sweep_rate", 100..=10_000_000, &mut self.sweep_rate);
+        let silence = Duration::from_secs(2)..=MINUTE * 60;
+        keys.duration("takeover_after", silence, &mut self.takeover_after);
         keys.count("write_rate", 1..=100_000_000, &mut self.write_rate);
         keys.duration("write_spacing_max", MS..=MINUTE * 10, &mut self.write_spacing_max);
         keys.section("redis", &mut |keys| self.redis.keys(keys));
@@ -170,7 +184,7 @@ pub struct TlsSettings {
 pub struct MemorySettings {
     /// Set as its `maxmemory`, in bytes; left as it is by default.
     pub limit: Option<u64>,
-    /// Set as its `maxmemory-policy` together with the limit; default `volatile-lfu`.
+    /// Set as its `maxmemory-policy` together with the limit; default `noeviction`.
     pub policy: String,
     /// The share of the limit at which an alert is raised; default 0.8.
     pub alert_threshold: f64,
@@ -190,7 +204,7 @@ const POLICIES: [&str; 8] = [
 
 impl Default for MemorySettings {
     fn default() -> Self {
-        MemorySettings { limit: None, policy: "volatile-lfu".to_owned(), alert_threshold: 0.8 }
+        MemorySettings { limit: None, policy: "noeviction".to_owned(), alert_threshold: 0.8 }
     }
 }
 

@@ -5,7 +5,8 @@
 //! growing pauses; the queue fills, the sources are no longer read, and nothing is dropped.
 
 use super::{DeadLetterError, encode};
-use std::fs::{File, OpenOptions};
+use crate::created_file::{Held, create};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -24,14 +25,14 @@ const TICK: Duration = Duration::from_millis(20);
 
 /// The bounds of the queue in front of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct FileLimits {
     /// Letters that may wait before `has_room` is false; default 10,000.
     pub letters_max: u64,
     /// Their keys and values in bytes; default 32 MiB.
     pub bytes_max: u64,
 }
 
-impl Default for Limits {
+impl Default for FileLimits {
     fn default() -> Self {
         Self { letters_max: 10_000, bytes_max: 32 << 20 }
     }
@@ -39,7 +40,7 @@ impl Default for Limits {
 
 /// What becomes of what the file holds already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
+pub enum FileMode {
     /// It stays, and new letters follow it.
     Append,
     /// It goes.
@@ -48,10 +49,11 @@ pub enum Mode {
 
 /// What the thread and the sinks share.
 #[derive(Default)]
-struct Shared {
+struct WriterState {
     letters_waiting: AtomicU64,
     bytes_waiting: AtomicU64,
     written: AtomicU64,
+    failures: AtomicU64,
     give_up: AtomicBool,
     error: Mutex<Option<String>>,
 }
@@ -63,6 +65,8 @@ pub struct DeadLetterStatus {
     pub written: u64,
     /// Letters that wait to be written.
     pub waiting: u64,
+    /// Attempts to write that failed; each was or will be made again.
+    pub failures: u64,
     /// Why the last attempt to write failed; `None` when it did not.
     pub error: Option<String>,
 }
@@ -70,21 +74,21 @@ pub struct DeadLetterStatus {
 /// A file that dead letters are appended to. [`DeadLetterFile::finish`] it at the end.
 pub struct DeadLetterFile {
     path: PathBuf,
-    limits: Limits,
+    limits: FileLimits,
     queue: Sender<DeadLetter>,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
     thread: JoinHandle<()>,
 }
 
 /// A worker's end of a [`DeadLetterFile`].
 #[derive(Clone)]
 pub struct FileSink {
-    limits: Limits,
+    limits: FileLimits,
     queue: Sender<DeadLetter>,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
 }
 
-/// What a letter counts against [`Limits::bytes_max`].
+/// What a letter counts against [`FileLimits::bytes_max`].
 fn size(letter: &DeadLetter) -> u64 {
     let bytes = |b: &Option<Vec<u8>>| b.as_ref().map_or(0, Vec::len) as u64;
     bytes(&letter.key) + bytes(&letter.value) + 256
@@ -96,7 +100,7 @@ impl DeadLetterFile {
     ///
     /// # Errors
     /// When the file cannot be opened, or the thread cannot be started.
-    pub fn open(path: &Path, mode: Mode, limits: Limits) -> Result<Self, DeadLetterError> {
+    pub fn open(path: &Path, mode: FileMode, limits: FileLimits) -> Result<Self, DeadLetterError> {
         let open = || {
             let file = open_file(path, mode)?;
             Self::start(path, limits, file)
@@ -107,12 +111,19 @@ impl DeadLetterFile {
     /// As `open`, with another place to write to.
     pub(super) fn start(
         path: &Path,
-        limits: Limits,
+        limits: FileLimits,
         to: impl Write + Send + 'static,
     ) -> io::Result<Self> {
         let (queue, letters) = channel();
-        let shared = Arc::new(Shared::default());
-        let appender = Appender { to, letters, shared: Arc::clone(&shared), buffer: Vec::new() };
+        let shared = Arc::new(WriterState::default());
+        let path_of = path.to_owned();
+        let appender = Appender {
+            path: path_of,
+            to,
+            letters,
+            shared: Arc::clone(&shared),
+            buffer: Vec::new(),
+        };
         let thread =
             thread::Builder::new().name("dead-letters".to_owned()).spawn(|| appender.run())?;
         Ok(Self { path: path.to_owned(), limits, queue, shared, thread })
@@ -130,6 +141,7 @@ impl DeadLetterFile {
         move || DeadLetterStatus {
             written: shared.written.load(Ordering::Acquire),
             waiting: shared.letters_waiting.load(Ordering::Acquire),
+            failures: shared.failures.load(Ordering::Acquire),
             error: shared.error.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -153,7 +165,7 @@ impl DeadLetterFile {
         }
         // A panic of the thread leaves letters waiting, and is reported by that.
         let _ = self.thread.join();
-        let DeadLetterStatus { written, waiting, error } = status();
+        let DeadLetterStatus { written, waiting, error, .. } = status();
         if waiting == 0 {
             return Ok(written);
         }
@@ -162,11 +174,11 @@ impl DeadLetterFile {
     }
 }
 
-fn open_file(path: &Path, mode: Mode) -> io::Result<File> {
-    if mode == Mode::Truncate {
-        return File::create(path);
+fn open_file(path: &Path, mode: FileMode) -> io::Result<File> {
+    if mode == FileMode::Truncate {
+        return create(path, Held::Removed);
     }
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let mut file = create(path, Held::Kept)?;
     let mut last = [b'\n'];
     if file.metadata()?.len() > 0 {
         file.seek(SeekFrom::End(-1))?;
@@ -195,9 +207,10 @@ impl DeadLetterSink for FileSink {
 
 /// The thread.
 struct Appender<W> {
+    path: PathBuf,
     to: W,
     letters: Receiver<DeadLetter>,
-    shared: Arc<Shared>,
+    shared: Arc<WriterState>,
     buffer: Vec<u8>,
 }
 
@@ -247,8 +260,21 @@ impl<W: Write> Appender<W> {
         true
     }
 
+    /// Notes how an attempt went, and logs what is new.
     fn set_error(&self, error: Option<String>) {
-        *self.shared.error.lock().unwrap_or_else(PoisonError::into_inner) = error;
+        let mut held = self.shared.error.lock().unwrap_or_else(PoisonError::into_inner);
+        if error.is_some() {
+            self.shared.failures.fetch_add(1, Ordering::AcqRel);
+        }
+        let path = self.path.display();
+        match &error {
+            Some(error) if held.as_ref() != Some(error) => {
+                tracing::warn!(%path, error, "cannot write dead letters; they are kept and tried again");
+            }
+            None if held.is_some() => tracing::info!(%path, "writing dead letters again"),
+            _ => {}
+        }
+        *held = error;
     }
 
     /// Waits; false when told to give up.

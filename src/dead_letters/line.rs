@@ -13,7 +13,7 @@ use tidemark_operators::verdict::Reason;
 /// The line, in the order of its keys.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line<'a> {
+struct LetterLine<'a> {
     source: Cow<'a, str>,
     source_index: u16,
     topic: Option<Cow<'a, str>>,
@@ -98,7 +98,7 @@ mod text {
 pub fn encode(letter: &DeadLetter, into: &mut Vec<u8>) {
     let (key, key_base64) = Bytes::of(letter.key.as_deref());
     let (value, value_base64) = Bytes::of(letter.value.as_deref());
-    let line = Line {
+    let line = LetterLine {
         source: letter.source.as_str().into(),
         source_index: letter.partition.source,
         topic: letter.topic.as_deref().map(Into::into),
@@ -127,7 +127,7 @@ pub fn encode(letter: &DeadLetter, into: &mut Vec<u8>) {
 /// # Errors
 /// When the line is not one of a dead-letter file.
 pub fn parse(line: &[u8]) -> Result<DeadLetter, DeadLetterError> {
-    let line: Line<'_> =
+    let line: LetterLine<'_> =
         serde_json::from_slice(line).map_err(|e| DeadLetterError::Line(e.to_string()))?;
     Ok(DeadLetter {
         source: line.source.into_owned(),

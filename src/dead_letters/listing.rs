@@ -92,7 +92,7 @@ impl Counts {
 
 /// All that `ls` counts.
 #[derive(Default)]
-struct Summary {
+struct ListedLetters {
     all: Counts,
     by_partition: BTreeMap<(String, PartitionId), Counts>,
     late: [u64; BUCKETS.len() + 1],
@@ -100,7 +100,7 @@ struct Summary {
     not_letters: u64,
 }
 
-impl Summary {
+impl ListedLetters {
     fn add(&mut self, letter: &DeadLetter) {
         self.all.add(letter);
         let partition = (letter.source.clone(), letter.partition);
@@ -122,7 +122,7 @@ impl Summary {
 /// # Errors
 /// When the file cannot be opened or read.
 pub fn ls(path: &Path, selection: &Selection) -> Result<String, DeadLetterError> {
-    let (mut text, mut summary) = (String::new(), Summary::default());
+    let (mut text, mut summary) = (String::new(), ListedLetters::default());
     let range = selection.range();
     each(path, |line| {
         match parse(line) {
@@ -173,7 +173,7 @@ fn clipped(text: &str) -> String {
     }
 }
 
-fn table(summary: &Summary, text: &mut String) -> std::fmt::Result {
+fn table(summary: &ListedLetters, text: &mut String) -> std::fmt::Result {
     let width = summary.by_partition.keys().map(|(source, _)| source.chars().count()).max();
     let width = width.unwrap_or(0).max("source".len());
     write!(text, "{:<width$} {:>9}", "source", "partition")?;

@@ -136,7 +136,7 @@ impl Drop for Temporary {
 #[test]
 fn letters_of_all_workers_are_written_by_the_end() {
     let path = Temporary::new("workers");
-    let file = DeadLetterFile::open(&path.0, Mode::Truncate, Limits::default()).unwrap();
+    let file = DeadLetterFile::open(&path.0, FileMode::Truncate, FileLimits::default()).unwrap();
     let workers: Vec<_> = (0..3)
         .map(|worker| {
             let mut sink = file.sink();
@@ -146,7 +146,8 @@ fn letters_of_all_workers_are_written_by_the_end() {
     workers.into_iter().for_each(|w| w.join().unwrap());
     let status = file.status();
     assert_eq!(file.finish(PATIENCE).unwrap(), 1_500);
-    assert_eq!(status(), DeadLetterStatus { written: 1_500, waiting: 0, error: None });
+    let all = DeadLetterStatus { written: 1_500, waiting: 0, failures: 0, error: None };
+    assert_eq!(status(), all);
     let mut letters = path.letters();
     letters.sort_unstable();
     assert_eq!(letters, (0..1_500).collect::<Vec<_>>());
@@ -156,16 +157,16 @@ fn letters_of_all_workers_are_written_by_the_end() {
 fn appending_keeps_old_letters_and_ends_a_line_that_was_cut_off() {
     let path = Temporary::new("append");
     let write = |mode, offset| {
-        let file = DeadLetterFile::open(&path.0, mode, Limits::default()).unwrap();
+        let file = DeadLetterFile::open(&path.0, mode, FileLimits::default()).unwrap();
         file.sink().push(letter(offset));
         file.finish(PATIENCE).unwrap();
     };
-    write(Mode::Append, 1);
+    write(FileMode::Append, 1);
     std::fs::OpenOptions::new().append(true).open(&path.0).unwrap().write_all(b"{\"sou").unwrap();
-    write(Mode::Append, 2);
+    write(FileMode::Append, 2);
     assert_eq!(path.letters(), [1, 2]);
     assert!(ls(&path.0, &Selection::default()).unwrap().contains("1 lines are not dead letters"));
-    write(Mode::Truncate, 3);
+    write(FileMode::Truncate, 3);
     assert_eq!(path.letters(), [3]);
 }
 
@@ -192,7 +193,7 @@ impl Write for Disk {
 #[test]
 fn a_full_disk_holds_up_the_sources_and_loses_nothing() {
     let disk = Disk::default();
-    let limits = Limits { letters_max: 10, bytes_max: 1 << 20 };
+    let limits = FileLimits { letters_max: 10, bytes_max: 1 << 20 };
     let file = DeadLetterFile::start(Path::new("full"), limits, disk.clone()).unwrap();
     let (mut sink, status) = (file.sink(), file.status());
     for offset in 0..10 {
@@ -222,7 +223,7 @@ fn a_full_disk_holds_up_the_sources_and_loses_nothing() {
 #[test]
 fn letters_that_cannot_be_written_by_the_end_are_reported() {
     let file =
-        DeadLetterFile::start(Path::new("full"), Limits::default(), Disk::default()).unwrap();
+        DeadLetterFile::start(Path::new("full"), FileLimits::default(), Disk::default()).unwrap();
     let mut sink = file.sink();
     (0..3).for_each(|offset| sink.push(letter(offset)));
     drop(sink);
@@ -234,7 +235,7 @@ fn letters_that_cannot_be_written_by_the_end_are_reported() {
 fn the_bound_counts_bytes_too() {
     let disk = Disk::default();
     disk.0.lock().unwrap().1 = vec![b' '; 200];
-    let limits = Limits { letters_max: 10, bytes_max: 5_000 };
+    let limits = FileLimits { letters_max: 10, bytes_max: 5_000 };
     let file = DeadLetterFile::start(Path::new("full"), limits, disk.clone()).unwrap();
     let mut sink = file.sink();
     assert!(sink.has_room());
@@ -247,7 +248,7 @@ fn the_bound_counts_bytes_too() {
 
 fn listed() -> Temporary {
     let path = Temporary::new(&format!("listed-{:?}", std::thread::current().id()));
-    let file = DeadLetterFile::open(&path.0, Mode::Truncate, Limits::default()).unwrap();
+    let file = DeadLetterFile::open(&path.0, FileMode::Truncate, FileLimits::default()).unwrap();
     let mut sink = file.sink();
     for (offset, late_by) in
         [999, 1_000, 9_999, 59_999, 60_000, 3_599_999, 3_600_000].into_iter().enumerate()
@@ -325,4 +326,22 @@ malformed  transactions[10] offset 7
         ls(Path::new("/nonexistent/x"), &Selection::default()),
         Err(DeadLetterError::Open { .. })
     ));
+}
+
+#[test]
+fn a_full_disk_is_counted_at_each_attempt_and_nothing_is_dropped() {
+    let path = std::path::Path::new("/dev/full");
+    let file = DeadLetterFile::open(path, FileMode::Append, FileLimits::default()).unwrap();
+    let mut sink = file.sink();
+    sink.push(letter(1));
+    drop(sink);
+    let status = file.status();
+    let started = std::time::Instant::now();
+    while status().failures < 3 {
+        assert!(started.elapsed() < PATIENCE, "{:?}", status());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert_eq!((status().written, status().waiting), (0, 1));
+    assert!(status().error.is_some_and(|error| error.contains("No space left")));
+    assert!(file.finish(Duration::ZERO).unwrap_err().to_string().contains("/dev/full"));
 }

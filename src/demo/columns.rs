@@ -9,7 +9,7 @@ pub(super) type Column = (usize, usize, String);
 
 /// How soon a feature is seen moving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Pace {
+enum ChangeRate {
     /// With every event, and soon without one: windows up to five minutes, sessions.
     Minutes,
     /// Within an hour, or with another event.
@@ -32,7 +32,7 @@ pub(super) fn columns(plan: &Plan, entity: usize) -> Vec<Column> {
         let paces = paces(entity, view);
         let mut before = BTreeMap::new();
         for (at, feature) in view.features.iter().enumerate() {
-            let pace = paces.get(feature.column).copied().unwrap_or(Pace::Days);
+            let pace = paces.get(feature.column).copied().unwrap_or(ChangeRate::Days);
             let round: &mut u32 = before.entry(pace).or_default();
             columns.push(((pace, *round), (index, at, feature.name.clone())));
             *round += 1;
@@ -43,40 +43,40 @@ pub(super) fn columns(plan: &Plan, entity: usize) -> Vec<Column> {
 }
 
 /// The pace of each column of a view: an expression is as quick as the quickest of its inputs.
-fn paces(entity: &EntityPlan, view: &ViewPlan) -> Vec<Pace> {
-    let mut paces: Vec<Pace> = view.reads.iter().map(|read| pace(entity, *read)).collect();
+fn paces(entity: &EntityPlan, view: &ViewPlan) -> Vec<ChangeRate> {
+    let mut paces: Vec<ChangeRate> = view.reads.iter().map(|read| pace(entity, *read)).collect();
     for expression in &view.derived {
         let inputs = expression.inputs().into_iter();
         let quickest = inputs.filter_map(|input| paces.get(input).copied()).min();
-        paces.push(quickest.unwrap_or(Pace::Calendar));
+        paces.push(quickest.unwrap_or(ChangeRate::Calendar));
     }
     paces
 }
 
-fn pace(entity: &EntityPlan, read: Read) -> Pace {
+fn pace(entity: &EntityPlan, read: Read) -> ChangeRate {
     let of_window = |accumulator: usize| {
         let plan = entity.accumulators.get(accumulator);
         let window = plan.and_then(|plan| entity.windows.get(plan.window));
-        window.map_or(Pace::Days, |window| of(window.length))
+        window.map_or(ChangeRate::Days, |window| of(window.length))
     };
     match read {
         // Seldom more than once between two events.
-        Read::HourShare { .. } | Read::Gap { .. } => Pace::Hour,
+        Read::HourShare { .. } | Read::Gap { .. } => ChangeRate::Hour,
         // What is shown for minutes belongs to a session.
-        Read::Latest { horizon, .. } if horizon <= HOUR => Pace::Minutes,
-        Read::SessionSum { .. } => Pace::Minutes,
-        Read::Latest { .. } => Pace::Hour,
-        Read::LatestTime { horizon, .. } if horizon <= HOUR => Pace::Minutes,
-        Read::LatestTime { .. } => Pace::Calendar,
-        _ => read.accumulators().next().map_or(Pace::Days, of_window),
+        Read::Latest { horizon, .. } if horizon <= HOUR => ChangeRate::Minutes,
+        Read::SessionSum { .. } => ChangeRate::Minutes,
+        Read::Latest { .. } => ChangeRate::Hour,
+        Read::LatestTime { horizon, .. } if horizon <= HOUR => ChangeRate::Minutes,
+        Read::LatestTime { .. } => ChangeRate::Calendar,
+        _ => read.accumulators().next().map_or(ChangeRate::Days, of_window),
     }
 }
 
-fn of(window: Millis) -> Pace {
+fn of(window: Millis) -> ChangeRate {
     match window {
-        _ if window <= 5 * MINUTE => Pace::Minutes,
-        _ if window <= HOUR => Pace::Hour,
-        _ => Pace::Days,
+        _ if window <= 5 * MINUTE => ChangeRate::Minutes,
+        _ if window <= HOUR => ChangeRate::Hour,
+        _ => ChangeRate::Days,
     }
 }
 

@@ -21,7 +21,7 @@ const LOOKS_MAX: usize = 8;
 
 /// The keys of the newest records, counted.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Recent(Arc<Mutex<Turns>>);
+pub(super) struct RecentRecords(Arc<Mutex<Turns>>);
 
 #[derive(Debug, Default)]
 struct Turns {
@@ -30,7 +30,7 @@ struct Turns {
     before: HashMap<Box<[u8]>, u32>,
 }
 
-impl Recent {
+impl RecentRecords {
     /// Counts the keys of a batch, unless it is simulated past.
     fn note(&self, batch: &RawBatch) {
         if batch.due_ns == 0 {
@@ -78,18 +78,18 @@ impl Turns {
 }
 
 /// A generator whose records are counted on their way.
-pub(super) struct Watched {
+pub(super) struct WatchedPartitions {
     generator: LiveGenerator,
-    recent: Recent,
+    recent: RecentRecords,
 }
 
-impl Watched {
-    pub fn new(generator: LiveGenerator, recent: Recent) -> Self {
+impl WatchedPartitions {
+    pub fn new(generator: LiveGenerator, recent: RecentRecords) -> Self {
         Self { generator, recent }
     }
 }
 
-impl Partitions for Watched {
+impl Partitions for WatchedPartitions {
     fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
         let watched = |reader| -> Box<dyn PartitionReader> {
             Box::new(WatchedPartition { reader, recent: self.recent.clone() })
@@ -104,7 +104,7 @@ impl Partitions for Watched {
 
 struct WatchedPartition {
     reader: Box<dyn PartitionReader>,
-    recent: Recent,
+    recent: RecentRecords,
 }
 
 impl PartitionReader for WatchedPartition {
@@ -120,8 +120,12 @@ impl PartitionReader for WatchedPartition {
         poll
     }
 
-    fn found_later(&self) -> bool {
+    fn found_later(&self) -> Option<u64> {
         self.reader.found_later()
+    }
+
+    fn keeps_up(&self, next_offset: u64) -> bool {
+        self.reader.keeps_up(next_offset)
     }
 
     fn describe(&self) -> String {

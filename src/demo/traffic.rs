@@ -1,6 +1,6 @@
 //! The demo's records.
 
-use super::recent::{Recent, Watched};
+use super::recent::{RecentRecords, WatchedPartitions};
 use crate::cli::DemoArgs;
 use crate::failure::Failure;
 use crate::generator::live::{History, LiveGenerator, LiveOptions};
@@ -33,7 +33,7 @@ const WEEKS: (u64, u64) = (35, 300_000);
 pub(super) struct Traffic {
     options: LiveOptions,
     workers: usize,
-    recent: Recent,
+    recent: RecentRecords,
 }
 
 impl Traffic {
@@ -45,7 +45,7 @@ impl Traffic {
         args: &DemoArgs,
         plan: &Plan,
         workers: usize,
-        recent: Recent,
+        recent: RecentRecords,
     ) -> Result<Self, Failure> {
         let profile = profile(plan)?;
         let rate = args.rate.unwrap_or(match profile {
@@ -83,12 +83,12 @@ impl Traffic {
         worker: usize,
         waker: &Waker,
         origin: Instant,
-    ) -> Result<Watched, GenerateError> {
+    ) -> Result<WatchedPartitions, GenerateError> {
         let options = LiveOptions { origin, ..self.options.clone() };
         let all = (0..options.partitions).map(|partition| PartitionId { source: 0, partition });
         let mine: Vec<_> = all.skip(worker).step_by(self.workers).collect();
         let generator = LiveGenerator::start(&options, &mine, waker)?;
-        Ok(Watched::new(generator, self.recent.clone()))
+        Ok(WatchedPartitions::new(generator, self.recent.clone()))
     }
 }
 

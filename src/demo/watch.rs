@@ -2,7 +2,7 @@
 
 use super::columns::{Column, columns};
 use super::letters::NewestLetters;
-use super::recent::Recent;
+use super::recent::RecentRecords;
 use crate::engine::{self, Observer};
 use crate::logging::KeptLines;
 use crate::online::OnlineStore;
@@ -27,7 +27,7 @@ const LINGER: u32 = 40;
 
 /// Counts of all workers together.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Totals {
+pub(super) struct WatchTotals {
     /// Records that became events.
     pub accepted: u64,
     /// Dead letters, in the order of [`Reason::ALL`].
@@ -36,10 +36,10 @@ pub(super) struct Totals {
     pub latency_ns: HistogramSnapshot,
 }
 
-impl Totals {
+impl WatchTotals {
     /// As of now.
     pub fn of(workers: &[Arc<WorkerMetrics>]) -> Self {
-        let mut totals = Totals::default();
+        let mut totals = WatchTotals::default();
         for worker in workers {
             for counts in &worker.verdicts {
                 totals.accepted += counts.accepted.get();
@@ -54,7 +54,7 @@ impl Totals {
 }
 
 /// Looks at a running job.
-pub(super) struct Watch {
+pub(super) struct DemoWatch {
     /// Where HTTP listens.
     pub http: Option<String>,
     plan: Arc<Plan>,
@@ -62,14 +62,14 @@ pub(super) struct Watch {
     store: Arc<dyn OnlineStore>,
     letters: NewestLetters,
     log: KeptLines,
-    recent: Recent,
+    recent: RecentRecords,
     /// The entity type of the table.
     entity: usize,
     columns: Vec<Column>,
     watchlist: Watchlist,
 }
 
-impl Watch {
+impl DemoWatch {
     /// Looks at the job that runs with `run`. The table is of the entity of the job's first view.
     pub fn new(
         run: &engine::Settings,
@@ -77,13 +77,13 @@ impl Watch {
         store: Arc<dyn OnlineStore>,
         letters: NewestLetters,
         log: KeptLines,
-        recent: Recent,
+        recent: RecentRecords,
     ) -> Self {
         let plan = Arc::clone(&run.plan);
         let entity = plan.views.first().map_or(0, |view| view.entity);
         let columns = columns(&plan, entity);
         let (http, watchlist) = (None, Watchlist::default());
-        Watch { http, plan, observer, store, letters, log, recent, entity, columns, watchlist }
+        DemoWatch { http, plan, observer, store, letters, log, recent, entity, columns, watchlist }
     }
 
     /// What runs, and where it can be asked.
@@ -96,7 +96,7 @@ impl Watch {
     /// The job as of now, with as many entities as there is room for in the `terminal`.
     pub fn look(&mut self, terminal: bool) -> ScreenState {
         let workers = &self.observer.metrics;
-        let Totals { accepted, dead, latency_ns } = Totals::of(workers);
+        let WatchTotals { accepted, dead, latency_ns } = WatchTotals::of(workers);
         let held = |f: fn(&tidemark_operators::metrics::EntityMetrics) -> u64| {
             workers.iter().flat_map(|w| &w.entities).map(f).sum::<u64>()
         };

@@ -75,9 +75,9 @@ fn computed(
 }
 
 /// How many values are there, and how many of them are other than zero.
-type Telling = (usize, usize);
+type RowWeight = (usize, usize);
 
-fn telling(row: &Row) -> Telling {
+fn telling(row: &Row) -> RowWeight {
     let there = row.values.iter().filter(|value| **value != Value::Null).count();
     let zeros = [Value::Null, Value::Int(0), Value::Double(0.0), Value::Bool(false)];
     (there, row.values.iter().filter(|value| !zeros.contains(value)).count())
@@ -107,7 +107,7 @@ fn chosen(plan: &Plan, rows: &[Vec<(Vec<u8>, Row)>]) -> Vec<Option<Example>> {
 
 /// The id whose rows say most together; of equal ones the least.
 fn most_telling<'r>(rows: impl Iterator<Item = &'r (Vec<u8>, Row)>) -> Option<&'r [u8]> {
-    let mut by_id: BTreeMap<&[u8], Telling> = BTreeMap::new();
+    let mut by_id: BTreeMap<&[u8], RowWeight> = BTreeMap::new();
     for (id, row) in rows {
         let (there, other) = telling(row);
         let all = by_id.entry(id).or_default();

@@ -6,10 +6,10 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tidemark_operators::dataflow::{self, Config};
+use tidemark_operators::dataflow::{self, Config, Dataflow};
 use tidemark_operators::entity_windows::{Sealing, Serving};
 use tidemark_operators::metrics::WorkerMetrics;
-use tidemark_operators::online::OnlineSink;
+use tidemark_operators::online_rows::SharedSink;
 use tidemark_operators::shared::{InFlight, Shared, SharedRef};
 use tidemark_operators::time::{EventTime, Millis};
 use timely::container::CapacityContainerBuilder;
@@ -28,8 +28,6 @@ const MACHINE_CLOCK_EVERY: Millis = 100;
 /// How often a silent source looks whether a partition has become idle.
 const IDLE_CHECK: Millis = 50;
 
-type Sink = Rc<RefCell<Box<dyn OnlineSink>>>;
-
 /// One worker's loop and what it looks at.
 struct Loop<'a> {
     observer: &'a Observer,
@@ -37,7 +35,7 @@ struct Loop<'a> {
     shared: SharedRef,
     coordination: Rc<RefCell<Coordination>>,
     notices: Rc<RefCell<Vec<Notice>>>,
-    broadcast: Option<Telling>,
+    broadcast: Option<NoticeChannel>,
     checked: Millis,
     floor: Option<EventTime>,
     /// Where the live clock stops at the end, unless at the newest event.
@@ -49,7 +47,7 @@ struct Loop<'a> {
 }
 
 /// Broadcasts notices to all workers, this one included.
-struct Telling {
+struct NoticeChannel {
     input: Option<InputHandle<u64, CapacityContainerBuilder<Vec<Notice>>>>,
     heard: Rc<RefCell<Vec<Notice>>>,
     probe: ProbeHandle<u64>,
@@ -78,7 +76,7 @@ pub(super) fn drive(
         shared: Rc::clone(&shared),
         coordination: Rc::new(RefCell::new(coordination(worker.peers(), settings))),
         notices: Rc::default(),
-        broadcast: (worker.peers() > 1).then(|| Telling::new(worker)),
+        broadcast: (worker.peers() > 1).then(|| NoticeChannel::new(worker)),
         checked: 0,
         floor: None,
         until: match settings.online {
@@ -90,11 +88,14 @@ pub(super) fn drive(
     };
     let sink = parts.online.map(|sink| Rc::new(RefCell::new(sink)));
     let parts = Parts { online: None, ..parts };
-    let probe = build(worker, settings, &state, parts, sink.as_ref(), index);
+    // The entities are held as long as the job runs: their arrangements are what explains a row,
+    // checks it, or feeds a view that is added.
+    let Dataflow { probe, entities } = build(worker, settings, &state, parts, sink.as_ref(), index);
     if let Some(sync) = shared.source_sync.borrow_mut().take() {
         let _ = activator.set(Mutex::new(sync));
     }
     let newest = state.run(worker, &probe);
+    drop(entities);
     if let (Some(sink), Some(newest)) = (sink, newest) {
         sink.borrow_mut().finish(newest);
     }
@@ -122,13 +123,13 @@ fn build(
     settings: &Settings,
     state: &Loop<'_>,
     parts: Parts,
-    sink: Option<&Sink>,
+    sink: Option<&SharedSink>,
     index: usize,
-) -> ProbeHandle<EventTime> {
+) -> Dataflow {
     let serving = match (settings.online, sink) {
         (Online::Off, _) | (_, None) => Serving::None,
-        (Online::EveryStep | Online::Until(_), Some(sink)) => Serving::EveryStep(Rc::clone(sink)),
-        (Online::AtEnd, Some(sink)) => Serving::AtEnd(Rc::clone(sink)),
+        (Online::EveryStep | Online::Until(_), Some(_)) => Serving::EveryStep,
+        (Online::AtEnd, Some(_)) => Serving::AtEnd,
     };
     let metrics = Arc::clone(&state.metrics);
     let (clock, latency) = (state.observer.clone(), Arc::clone(&metrics));
@@ -136,7 +137,7 @@ fn build(
         latency.latency_ns.record(clock.now_ns().saturating_sub(due));
     };
     worker.dataflow_named::<EventTime, _, _>(&settings.plan.name, |scope| {
-        let built = dataflow::build(
+        dataflow::build(
             scope,
             Config {
                 plan: Arc::clone(&settings.plan),
@@ -148,18 +149,18 @@ fn build(
                 sealing: settings.sealing,
                 lines: parts.lines.filter(|_| settings.sealing == Sealing::Lines),
                 serving,
+                online: sink.cloned(),
                 served: Some(Rc::new(served)),
                 metrics,
                 shared: Rc::clone(&state.shared),
                 coordination: Rc::clone(&state.coordination),
                 notices: Rc::clone(&state.notices),
             },
-        );
-        built.probe
+        )
     })
 }
 
-impl Telling {
+impl NoticeChannel {
     fn new(worker: &mut Worker) -> Self {
         let heard: Rc<RefCell<Vec<Notice>>> = Rc::default();
         let inbox = Rc::clone(&heard);
@@ -179,7 +180,7 @@ impl Telling {
                 .probe();
             (input, probe)
         });
-        Telling { input: Some(input), heard, probe }
+        NoticeChannel { input: Some(input), heard, probe }
     }
 }
 

@@ -8,7 +8,7 @@ use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
 pub(super) const BLOCK_BYTES: usize = 1 << 18;
 
 /// See the module.
-pub(super) struct Lines<R> {
+pub(super) struct LineReader<R> {
     from: R,
     /// The beginning of a line whose end has not been read.
     begun: Vec<u8>,
@@ -21,7 +21,7 @@ pub(super) struct Lines<R> {
     line_bytes_max: usize,
 }
 
-impl<R: Read> Lines<R> {
+impl<R: Read> LineReader<R> {
     pub fn new(from: R) -> Self {
         Self::with_sizes(from, BLOCK_BYTES, LINE_BYTES_MAX)
     }

@@ -14,11 +14,11 @@ const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 const COMPRESSED_BYTES: usize = 1 << 16;
 
 /// See the module.
-pub(super) struct Opened {
+pub(super) struct OpenFile {
     pub contents: Box<dyn Read + Send>,
 }
 
-impl Opened {
+impl OpenFile {
     /// Opens `path` and looks at its first bytes, not its name, to see whether it is zstd.
     pub fn new(path: &Path, progress: Arc<Progress>) -> io::Result<Self> {
         let file = File::open(path)?;

@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use std::io::{Cursor, Write};
 use std::sync::mpsc;
 use std::time::Duration;
+use tidemark_operators::ingest::reader::Standing;
 
 /// A folder of its own for a test, removed at its end.
 struct Folder(PathBuf);
@@ -56,7 +57,7 @@ fn read(paths: &[PathBuf]) -> (Vec<Result<Read, String>>, Arc<Progress>) {
                     let values = batch.records.iter().map(|r| (r.offset, batch.value(r).to_vec()));
                     lines.extend(values);
                 }
-                Poll::Pending { caught_up } => assert!(!caught_up, "files are never idle"),
+                Poll::Pending(at) => assert_eq!(at, Standing::Behind, "files are never idle"),
                 Poll::Ended => {
                     done.get_or_insert_with(|| Ok(std::mem::take(lines)));
                 }
@@ -84,7 +85,7 @@ fn naive(contents: &[u8]) -> Read {
 }
 
 fn split(contents: &[u8], block: usize, line_max: usize) -> io::Result<Read> {
-    let mut lines = Lines::with_sizes(Cursor::new(contents), block, line_max);
+    let mut lines = LineReader::with_sizes(Cursor::new(contents), block, line_max);
     let mut all = Vec::new();
     while let Some(batch) = lines.next_batch()? {
         assert!(!batch.records.is_empty());

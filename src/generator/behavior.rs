@@ -14,11 +14,11 @@ mod networks;
 mod person;
 mod takeover;
 
-pub(super) use line::Activity;
+pub(super) use line::WorkEvent;
 
 use super::Members;
 use super::random::{Random, Zipf};
-use super::sessions::{Rest, Rests, World, exponential, log_normal};
+use super::sessions::{RestState, Rests, World, exponential, log_normal};
 use line::{Action, Device, Location};
 use networks::Class;
 use person::{Person, Role};
@@ -92,7 +92,7 @@ impl Company {
         (0..SLEEPER_TRIES)
             .map(|_| u32::try_from(random.below(u64::from(self.members.count))).unwrap_or(0))
             .find(|user| {
-                rests.of(*user, now) != Rest::Busy
+                rests.of(*user, now) != RestState::Busy
                     && self.person(self.members.number(*user)).is_asleep(now)
             })
     }
@@ -123,7 +123,7 @@ impl Company {
 
 impl World for Company {
     type Session = Session;
-    type Event = Activity;
+    type Event = WorkEvent;
 
     fn begin(&self, now: EventTime, rests: &Rests, random: &mut Random) -> Option<(u32, Session)> {
         if random.chance(TAKEOVERS)
@@ -142,7 +142,7 @@ impl World for Company {
         session: &mut Session,
         _: EventTime,
         random: &mut Random,
-    ) -> (Activity, Option<Millis>) {
+    ) -> (WorkEvent, Option<Millis>) {
         match session {
             Session::Own(work) => work.step(random),
             Session::Stolen(takeover) => takeover.step(random),
@@ -155,7 +155,7 @@ impl World for Company {
 }
 
 impl Work {
-    fn step(&mut self, random: &mut Random) -> (Activity, Option<Millis>) {
+    fn step(&mut self, random: &mut Random) -> (WorkEvent, Option<Millis>) {
         let gap = log_normal(10 * SECOND, 1.2, GAP_MAX, random);
         let (action, next, gap) = match self.doing {
             Doing::Login(0) => (Action::login(true), Some(Doing::Work), gap),
@@ -181,8 +181,8 @@ impl Work {
 
 impl Origin {
     /// The event; now and then a part of it is not known.
-    fn does(&self, action: Action, random: &mut Random) -> Activity {
-        Activity {
+    fn does(&self, action: Action, random: &mut Random) -> WorkEvent {
+        WorkEvent {
             user: self.user,
             session: (!random.chance(0.03)).then_some(self.id),
             action,

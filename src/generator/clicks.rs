@@ -22,7 +22,7 @@ use super::Members;
 use super::random::{Random, Zipf, mix, reduce};
 use super::schedule;
 use super::sessions::{Rests, World, exponential, log_normal};
-use funnel::{Doing, Page};
+use funnel::{Page, ShopStep};
 use tidemark_operators::time::{EventTime, HOUR, MINUTE, Millis};
 
 /// How many products there are.
@@ -45,7 +45,7 @@ pub(super) struct Visit {
     /// `None`: the user does not let itself be recognised.
     id: Option<u64>,
     /// What is done next.
-    doing: Doing,
+    doing: ShopStep,
     page: Page,
     in_cart: u32,
     /// What was put into the cart last.
@@ -68,7 +68,7 @@ impl Shop {
         let pace = if hunter { 35 } else { 60 + of_user(0x7061, 90) };
         let id = (of_user(0x616e, 20) != 0).then(|| mix(mix(seed, u64::from(user)), now));
         let page = funnel::landing(random, &self.products);
-        let doing = Doing::View(page);
+        let doing = ShopStep::View(page);
         Visit { user, id, doing, page, in_cart: 0, wanted: 0, pace, hunter }
     }
 }
@@ -93,7 +93,7 @@ impl World for Shop {
         random: &mut Random,
     ) -> (Click, Option<Millis>) {
         let doing = visit.doing;
-        if let Doing::View(page) = doing {
+        if let ShopStep::View(page) = doing {
             visit.page = page;
         }
         let (median, deviation) = doing.time();
@@ -108,7 +108,7 @@ impl World for Shop {
             dwell: None,
             scroll: None,
         };
-        if let Doing::View(page) = doing {
+        if let ShopStep::View(page) = doing {
             click.dwell = (!random.chance(0.04)).then_some(time / 100);
             click.scroll = (page.scrolls() && !random.chance(0.1)).then(|| scroll(random));
         }

@@ -1,6 +1,7 @@
 //! Generated traffic as JSON-lines files.
 
 use super::{Generator, Kind, Options};
+use crate::created_file::{Held, create};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -37,7 +38,7 @@ pub enum GenerateError {
 
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct WrittenFiles {
     /// Records of all kinds.
     pub events: u64,
     /// Those that are late.
@@ -79,12 +80,12 @@ pub fn write_files(
     options: &Options,
     out: &Path,
     progress: &mut dyn FnMut(u64),
-) -> Result<Summary, GenerateError> {
+) -> Result<WrittenFiles, GenerateError> {
     let mut generator = Generator::new(options.clone())?;
     let mut outputs = (0..options.partitions)
         .map(|partition| Output::create(partition_path(out, partition, options.partitions)))
         .collect::<Result<Vec<_>, _>>()?;
-    let mut summary = Summary::default();
+    let mut summary = WrittenFiles::default();
     while let Some(record) = generator.next() {
         let output = usize::try_from(record.partition).ok().and_then(|p| outputs.get_mut(p));
         if let Some(output) = output {
@@ -123,7 +124,7 @@ enum Encoder {
 impl Output {
     fn create(path: PathBuf) -> Result<Self, GenerateError> {
         let encoder = || {
-            let file = File::create(&path)?;
+            let file = create(&path, Held::Removed)?;
             if path.extension().is_some_and(|e| e == "zst") {
                 let zstd = zstd::stream::write::Encoder::new(file, ZSTD_LEVEL)?;
                 return Ok(Encoder::Zstd(BufWriter::with_capacity(WRITE_BYTES, zstd)));

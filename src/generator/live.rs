@@ -8,7 +8,7 @@
 use super::random::mix;
 use super::schedule::Schedule;
 use super::{GenerateError, Generator, Options, Profile};
-use crate::feed::{Feed, FeedSender, feed};
+use crate::feed::{FeedSender, ThreadFeed, feed};
 use crate::source::Waker;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -104,7 +104,7 @@ impl Partitions for LiveGenerator {
 
 struct LivePartition {
     id: PartitionId,
-    feed: Feed,
+    feed: ThreadFeed,
 }
 
 impl PartitionReader for LivePartition {

@@ -87,7 +87,7 @@ impl<T> Ord for Due<T> {
 
 /// Whether a user may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
+pub(super) enum RestState {
     /// Yes.
     Over,
     /// Was here a short time ago.
@@ -110,11 +110,11 @@ const BUSY: u32 = u32::MAX;
 
 impl Rests {
     /// Whether a user may come.
-    pub fn of(&self, user: u32, now: EventTime) -> Rest {
+    pub fn of(&self, user: u32, now: EventTime) -> RestState {
         match self.until.get(user as usize) {
-            Some(&BUSY) => Rest::Busy,
-            Some(until) if u64::from(*until) > self.seconds(now) => Rest::Resting,
-            _ => Rest::Over,
+            Some(&BUSY) => RestState::Busy,
+            Some(until) if u64::from(*until) > self.seconds(now) => RestState::Resting,
+            _ => RestState::Over,
         }
     }
 
@@ -132,10 +132,10 @@ impl Rests {
         for _ in 0..TRIES {
             let user = self.members.at_rank(rank(random));
             let rest = self.of(user, now);
-            if rest == Rest::Busy || random.below(100) >= percent(self.members.number(user)) {
+            if rest == RestState::Busy || random.below(100) >= percent(self.members.number(user)) {
                 continue;
             }
-            if rest == Rest::Over {
+            if rest == RestState::Over {
                 return Some(user);
             }
             tired = tired.or(Some(user));

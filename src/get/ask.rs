@@ -90,12 +90,12 @@ fn encoded(text: &str) -> String {
     out
 }
 
-struct Answer {
+struct Reply {
     code: u16,
     body: String,
 }
 
-fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
+fn get(address: SocketAddr, path: &str) -> io::Result<Reply> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -105,10 +105,10 @@ fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
     parse(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is not HTTP"))
 }
 
-fn parse(answer: &str) -> Option<Answer> {
+fn parse(answer: &str) -> Option<Reply> {
     let (head, body) = answer.split_once("\r\n\r\n")?;
     let code = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    Some(Answer { code, body: body.to_owned() })
+    Some(Reply { code, body: body.to_owned() })
 }
 
 #[cfg(test)]

@@ -76,6 +76,12 @@ pub fn online(snapshot: &OnlineSnapshot) -> Component {
         (None, Some(breaker)) => {
             (State::Down, format!("circuit breaker {}; {pending} rows wait", breaker.name()))
         }
+        (None, None) if snapshot.keys_evicted > 0 => (State::Degraded, evicted(snapshot)),
+        (None, None) if snapshot.rewriting => {
+            let rows = count_text(snapshot.rows_rewritten);
+            let reason = format!("it lost its rows: they are written again, {rows} so far");
+            (State::Degraded, reason)
+        }
         (None, None) if snapshot.memory_alert => {
             let used = bytes_text(snapshot.memory_used_bytes.unwrap_or(0));
             let limit = bytes_text(snapshot.memory_limit_bytes.unwrap_or(0));
@@ -89,6 +95,19 @@ pub fn online(snapshot: &OnlineSnapshot) -> Component {
         }
     };
     Component { name: online_name(snapshot), kind: Part::Sink, state, reason }
+}
+
+/// Keys are gone that readers take for zeros.
+fn evicted(snapshot: &OnlineSnapshot) -> String {
+    let count = count_text(snapshot.keys_evicted);
+    let limit = match snapshot.memory_limit_bytes {
+        Some(limit) => format!("its maxmemory of {}", bytes_text(limit)),
+        None => "its maxmemory".to_owned(),
+    };
+    format!(
+        "{count} keys were evicted, which now read as zeros; raise {limit}, and every row is \
+         written again; with the policy noeviction rows wait instead"
+    )
 }
 
 /// A source that is a topic. `source` is its name in the job.
@@ -214,6 +233,23 @@ mod tests {
         });
         assert_eq!(health.status(), Status::Stalled);
         assert_eq!(Health::default().status(), Status::Ok);
+    }
+
+    #[test]
+    fn evicted_keys_and_lost_rows_degrade_the_store_and_say_what_to_do() {
+        let snapshot = OnlineSnapshot { kind: "redis", ..OnlineSnapshot::default() };
+        let lost = OnlineSnapshot { rewriting: true, rows_rewritten: 1_200, ..snapshot.clone() };
+        let component = online(&lost);
+        assert_eq!(component.state, State::Degraded);
+        assert_eq!(component.reason, "it lost its rows: they are written again, 1,200 so far");
+        let evicted =
+            OnlineSnapshot { keys_evicted: 1_234, memory_limit_bytes: Some(64 << 20), ..lost };
+        let component = online(&evicted);
+        assert_eq!(component.state, State::Degraded);
+        let reason = component.reason;
+        assert!(reason.starts_with("1,234 keys were evicted, which now read as zeros"), "{reason}");
+        assert!(reason.contains("raise its maxmemory of 64"), "{reason}");
+        assert_eq!(online(&snapshot).state, State::Ok);
     }
 
     #[test]

@@ -87,7 +87,7 @@ impl WorkerConsumer {
             let feed = Arc::new(Feed::new(
                 state,
                 opened.partition,
-                opened.found_later,
+                opened.found_later.then_some(opened.end),
                 Arc::clone(&context.health),
                 Arc::clone(&self.mailbox.signal),
                 self.limits.partition_queue_bytes_max,
@@ -103,7 +103,7 @@ impl WorkerConsumer {
             };
             let signal = Arc::clone(&self.mailbox.signal);
             queue.set_nonempty_callback(move || signal.raise());
-            self.lanes.push(Lane::new(queue, feed, opened.position));
+            self.lanes.push(Lane::new(queue, feed, &opened));
         }
         if let Err(error) = self.consumer.incremental_assign(&assigned) {
             for feed in &feeds {

@@ -80,8 +80,11 @@ impl ClientContext for WorkerContext {
         for feed in feeds.iter() {
             let known = report.topics.get(feed.topic());
             let known = known.and_then(|topic| topic.partitions.get(&feed.partition));
-            if let Some(end) = known.and_then(|known| u64::try_from(known.hi_offset).ok()) {
-                feed.state.heard(end);
+            // Negative until the first fetch was answered.
+            let offset = |offset: i64| u64::try_from(offset).ok();
+            let Some(known) = known else { continue };
+            if let (Some(end), Some(stable)) = (offset(known.hi_offset), offset(known.ls_offset)) {
+                feed.state.heard(end, stable, offset(known.eof_offset).unwrap_or(0));
             }
         }
         let partitions = feeds.iter().map(|feed| (feed.topic(), feed.partition));

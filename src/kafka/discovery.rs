@@ -1,4 +1,5 @@
-//! Finding the partitions: patiently at the start, and again and again while the job runs.
+//! Finding the partitions: patiently at the start, and again and again while the job runs. Each look
+//! also tells whether a topic is still the one that is read.
 
 use crate::kafka::assignment::{Assignment, place};
 use crate::kafka::consumer::Mailbox;
@@ -10,6 +11,7 @@ use crate::kafka::lock;
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::source::SourceTopic;
 use crate::kafka::status::{KafkaStatus, PartitionState};
+use crate::kafka::topic_id::TopicId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +21,7 @@ use std::time::{Duration, Instant};
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 /// How often in a row a topic has to be missing before it is believed.
 const MISSING_MAX: u32 = 3;
-/// How soon a failed search for new partitions is repeated.
+/// How soon, at most, a failed search for new partitions is repeated.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often the log lines of the searching client are served.
 const SERVE_EVERY: Duration = Duration::from_secs(1);
@@ -45,10 +47,14 @@ pub(super) struct Discovery {
     pub(super) inquirer: Inquirer,
     pub(super) topics: Vec<SourceTopic>,
     pub(super) known: Assignment,
+    /// The ids of the topics, by source, where the brokers have ids.
+    pub(super) ids: BTreeMap<u16, TopicId>,
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     pub(super) status: Arc<KafkaStatus>,
     pub(super) stop: Arc<Stop>,
-    pub(super) refresh: Duration,
+    pub(super) interval: Duration,
+    /// What was wrong with the last look.
+    pub(super) error: Option<String>,
 }
 
 impl Discovery {
@@ -56,13 +62,13 @@ impl Discovery {
 
     pub(super) fn run(mut self) {
         let mut asked = Instant::now();
-        let mut due = self.refresh;
+        let mut due = self.interval;
         while !self.stop.stopped.load(Ordering::Acquire) {
             self.stop.signal.wait(due.clamp(STOP_CHECK, SERVE_EVERY));
             self.inquirer.serve();
             if asked.elapsed() >= due {
                 // A failed look is repeated soon, so that its error does not outlive its cause.
-                due = if self.look() { self.refresh } else { self.refresh.min(LOOK_AGAIN) };
+                due = if self.look() { self.interval } else { self.interval.min(LOOK_AGAIN) };
                 asked = Instant::now();
             }
         }
@@ -73,20 +79,47 @@ impl Discovery {
         let mut found = Vec::new();
         let mut error = None;
         for topic in &self.topics {
-            let known = self.known.keys().filter(|id| id.source == topic.source).count();
+            let source = topic.source;
+            let known = self.known.keys().filter(|id| id.source == source).count();
             let known = u32::try_from(known).unwrap_or(u32::MAX);
-            match self.inquirer.grown(topic, known) {
-                Ok(opened) => found.extend(opened),
+            match self.inquirer.grown(topic, known, self.ids.get(&source).copied()) {
+                Ok((opened, id)) => {
+                    found.extend(opened);
+                    // Brokers that are being upgraded may have ids only now.
+                    if let Some(id) = id {
+                        self.ids.entry(source).or_insert(id);
+                    }
+                }
+                Err(Trouble::Lasting(anew @ KafkaError::MadeAnew { .. })) => {
+                    self.status.revoke(source, &anew.to_string());
+                    error = Some(anew.to_string());
+                }
                 Err(trouble) => error = Some(text(trouble)),
             }
         }
-        if let Some(error) = &error {
+        if let Some(error) = error.as_ref().filter(|error| self.error.as_ref() != Some(error)) {
             tracing::warn!(%error, "kafka: could not look for new partitions");
         }
         let all = error.is_none();
+        self.error.clone_from(&error);
         self.status.report(Self::NAME, error);
         self.hand_out(found);
         all
+    }
+
+    /// Takes note of the topics' ids, and says of which the brokers have none.
+    pub(super) fn note_ids(&mut self, opened: &[Opened]) {
+        for topic in &self.topics {
+            let mut partitions = opened.iter().filter(|opened| opened.id.source == topic.source);
+            match partitions.find_map(|opened| opened.topic_id) {
+                Some(id) => drop(self.ids.insert(topic.source, id)),
+                None => tracing::info!(
+                    topic = topic.topic,
+                    "kafka: the brokers give topics no ids (those of 2.8 and newer do): whether it is \
+                     made anew while it is read cannot be told"
+                ),
+            }
+        }
     }
 
     pub(super) fn hand_out(&mut self, found: Vec<Opened>) {

@@ -1,5 +1,6 @@
 //! What can go wrong with Kafka, and the next step.
 
+use crate::kafka::topic_id::TopicId;
 use std::time::Duration;
 
 /// An error of the Kafka side. No variant ever holds the value of a setting.
@@ -51,6 +52,19 @@ pub enum KafkaError {
         topic: String,
         /// The bootstrap servers.
         brokers: String,
+    },
+    /// A topic that was deleted and made anew while it was read.
+    #[error(
+        "topic '{topic}' was deleted and made anew while the job read it: {sign}. Its offsets begin \
+         again, so reading on would skip or repeat records, and what was computed is of a topic that \
+         is gone: start the job again, it then reads the new topic from where `start` in the job \
+         says"
+    )]
+    MadeAnew {
+        /// The topic.
+        topic: String,
+        /// How that is known.
+        sign: String,
     },
     /// Two sources that read one topic.
     #[error("topic '{topic}' is read by two sources: read it by one, and filter with `where`")]
@@ -114,4 +128,14 @@ pub enum KafkaError {
         /// The last error.
         last: String,
     },
+}
+
+impl KafkaError {
+    /// A topic whose id has changed.
+    pub(super) fn made_anew(topic: &str, was: TopicId, is: TopicId) -> KafkaError {
+        KafkaError::MadeAnew {
+            topic: topic.to_owned(),
+            sign: format!("its id was {was} and is {is}"),
+        }
+    }
 }

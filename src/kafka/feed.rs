@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
-use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord};
+use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord, Standing};
 use tidemark_operators::origin::PartitionId;
 
 /// Something for the consumer thread to look at.
@@ -44,7 +44,8 @@ pub(super) struct Feed {
     pub(super) state: Arc<PartitionState>,
     /// The partition's number as librdkafka has it.
     pub(super) partition: i32,
-    found_later: bool,
+    /// See [`PartitionReader::found_later`].
+    found_later: Option<u64>,
     health: Arc<Health>,
     signal: Arc<Signal>,
     bytes_max: usize,
@@ -69,7 +70,7 @@ impl Feed {
     pub(super) fn new(
         state: Arc<PartitionState>,
         partition: i32,
-        found_later: bool,
+        found_later: Option<u64>,
         health: Arc<Health>,
         signal: Arc<Signal>,
         bytes_max: usize,
@@ -123,6 +124,9 @@ impl Feed {
     }
 
     fn take(&self) -> Poll {
+        if let Some(why) = self.state.revoked() {
+            return Poll::Failed(why.clone());
+        }
         let mut queue = lock(&self.queue);
         if let Some(batch) = queue.batches.pop_front() {
             queue.bytes = queue.bytes.saturating_sub(weight(&batch));
@@ -140,10 +144,15 @@ impl Feed {
             return Poll::Failed(error.clone());
         }
         queue.waiting = true;
-        if queue.at_end {
+        let standing = match (self.health.is_healthy(), queue.at_end) {
+            (false, _) => Standing::Unheard,
+            (true, true) => self.state.standing(),
+            (true, false) => Standing::Behind,
+        };
+        if standing == Standing::AtEnd {
             self.state.ended();
         }
-        Poll::Pending { caught_up: queue.at_end && self.health.is_healthy() }
+        Poll::Pending(standing)
     }
 }
 
@@ -165,8 +174,12 @@ impl PartitionReader for KafkaReader {
         self.0.take()
     }
 
-    fn found_later(&self) -> bool {
+    fn found_later(&self) -> Option<u64> {
         self.0.found_later
+    }
+
+    fn keeps_up(&self, next_offset: u64) -> bool {
+        self.0.health.is_healthy() && self.0.state.keeps_up(next_offset)
     }
 
     fn describe(&self) -> String {
@@ -189,10 +202,10 @@ mod tests {
     fn feed(bytes_max: usize) -> (Arc<Feed>, Arc<Health>, KafkaReader) {
         let status = KafkaStatus::new();
         let id = PartitionId { source: 0, partition: 3 };
-        let state = status.add(PartitionState::new(id, "t", 0, 4));
+        let state = status.add(PartitionState::new(id, "t", 0, 2));
         let health = Arc::new(Health::new("w".into(), status));
         let signal = Arc::new(Signal::default());
-        let feed = Feed::new(state, 3, false, Arc::clone(&health), signal, bytes_max);
+        let feed = Feed::new(state, 3, None, Arc::clone(&health), signal, bytes_max);
         let feed = Arc::new(feed);
         (Arc::clone(&feed), health, KafkaReader(feed))
     }
@@ -205,17 +218,36 @@ mod tests {
     #[test]
     fn the_end_of_the_log_is_seen_only_behind_its_records_and_with_healthy_brokers() {
         let (feed, health, mut reader) = feed(1_000);
-        assert!(matches!(reader.poll(), Poll::Pending { caught_up: false }));
+        assert!(matches!(reader.poll(), Poll::Pending(Standing::Behind)));
         assert!(feed.push(batch(0, 10), true), "the reader waits");
         assert!(!feed.push(batch(1, 10), true), "and was told once");
         assert!(matches!(reader.poll(), Poll::Records(_)));
         assert!(matches!(reader.poll(), Poll::Records(_)));
-        assert!(matches!(reader.poll(), Poll::Pending { caught_up: true }));
+        assert!(matches!(reader.poll(), Poll::Pending(Standing::AtEnd)));
         health.failed("down".into());
-        assert!(matches!(reader.poll(), Poll::Pending { caught_up: false }));
+        assert!(matches!(reader.poll(), Poll::Pending(Standing::Unheard)));
         feed.push(batch(2, 10), false);
         assert!(matches!(reader.poll(), Poll::Records(_)));
-        assert!(matches!(reader.poll(), Poll::Pending { caught_up: false }));
+        assert!(matches!(reader.poll(), Poll::Pending(Standing::Unheard)));
+    }
+
+    #[test]
+    fn what_follows_the_last_stable_offset_is_not_the_end() {
+        let (feed, _, mut reader) = feed(1_000);
+        feed.push(batch(0, 10), false);
+        feed.push(batch(1, 10), true);
+        feed.state.heard(9, 2, 2);
+        assert!(matches!(reader.poll(), Poll::Records(_)));
+        assert!(matches!(reader.poll(), Poll::Records(_)));
+        assert!(matches!(reader.poll(), Poll::Pending(Standing::BeforeTransaction)));
+    }
+
+    #[test]
+    fn a_partition_that_must_not_be_read_on_fails_before_what_is_in_its_queue() {
+        let (feed, _, mut reader) = feed(1_000);
+        feed.push(batch(0, 10), false);
+        feed.state.revoke("made anew".into());
+        assert!(matches!(reader.poll(), Poll::Failed(text) if text == "made anew"));
     }
 
     #[test]

@@ -1,16 +1,21 @@
 //! Whether the brokers can be heard: only then is the end of a log really its end.
+//!
+//! librdkafka reports once a second. When no report came for a while, this process stood still (it was
+//! suspended, or starved), and what it believed of the brokers before says nothing.
 
 use crate::kafka::lock;
 use crate::kafka::status::KafkaStatus;
 use rdkafka::statistics::Statistics;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Good reports in a row that withdraw an error. The first may have been written before the error
 /// happened.
 const GOOD_REPORTS: u32 = 2;
+/// How long reports, which come once a second, may stay out before nothing is known any more.
+const REPORTS_GAP_MAX: Duration = Duration::from_secs(5);
 
 /// A consumer's view of the brokers that lead its partitions.
 #[derive(Debug)]
@@ -19,6 +24,9 @@ pub(super) struct Health {
     status: Arc<KafkaStatus>,
     healthy: AtomicBool,
     changed: AtomicBool,
+    started: Instant,
+    /// When the newest report came, in ms after `started`; 0 before the first.
+    reported_ms: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -44,12 +52,25 @@ impl Health {
             status,
             healthy: AtomicBool::new(true),
             changed: AtomicBool::new(false),
+            started: Instant::now(),
+            reported_ms: AtomicU64::new(0),
             state: Mutex::default(),
         }
     }
 
     pub(super) fn is_healthy(&self) -> bool {
-        self.healthy.load(Ordering::Acquire)
+        self.healthy.load(Ordering::Acquire) && self.gap(self.now_ms()).is_none()
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// For how long no report has come, if that is too long.
+    fn gap(&self, now_ms: u64) -> Option<Duration> {
+        let reported = self.reported_ms.load(Ordering::Acquire);
+        let gap = Duration::from_millis(now_ms.saturating_sub(reported));
+        Some(gap).filter(|gap| reported > 0 && *gap > REPORTS_GAP_MAX)
     }
 
     /// Whether it changed since the last call.
@@ -75,6 +96,14 @@ impl Health {
 
     /// A report of librdkafka, once a second.
     pub(super) fn reported(&self, verdict: Verdict) {
+        self.reported_at(verdict, self.now_ms());
+    }
+
+    fn reported_at(&self, verdict: Verdict, now_ms: u64) {
+        if let Some(gap) = self.gap(now_ms) {
+            self.failed(format!("nothing was heard of the brokers for {gap:.1?}"));
+        }
+        self.reported_ms.store(now_ms, Ordering::Release);
         let good_reports = {
             let mut state = lock(&self.state);
             state.leaders = verdict.leaders;
@@ -182,6 +211,27 @@ mod tests {
         health.reported(verdict(None));
         assert!(health.is_healthy() && health.take_changed());
         assert_eq!(status.error(), None);
+    }
+
+    #[test]
+    fn a_process_that_stood_still_has_not_heard_the_brokers() {
+        let status = KafkaStatus::new();
+        let health = Health::new("w".into(), Arc::clone(&status));
+        let report = |ms| {
+            let verdict = Verdict { leaders: BTreeSet::from([7]), error: None };
+            health.reported_at(verdict, ms);
+            status.error()
+        };
+        for second in 1..=5 {
+            assert_eq!(report(second * 1_000), None);
+        }
+        assert_eq!(report(10_000), None, "five seconds without a report may be");
+        assert!(health.gap(15_000).is_none());
+        assert!(health.gap(15_001).is_some(), "it is noticed before the next report");
+        let error = report(75_000).unwrap();
+        assert!(error.contains("for 65.0s"), "{error}");
+        assert!(!health.healthy.load(Ordering::Acquire), "and by who looks after it");
+        assert!(report(76_000).is_none() && health.healthy.load(Ordering::Acquire));
     }
 
     #[test]

@@ -5,10 +5,12 @@ use crate::kafka::error::KafkaError;
 use crate::kafka::lane::Opened;
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::source::SourceTopic;
+use crate::kafka::topic_id::{TopicId, describe};
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
+use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Start;
@@ -27,8 +29,9 @@ pub(super) enum Trouble {
     Lasting(KafkaError),
 }
 
-/// A client that asks about topics.
+/// A client that asks about topics. Open transactions count for the ends that it is told.
 pub(super) struct Inquirer {
+    config: KafkaConfig,
     client: BaseConsumer<LastError>,
     brokers: String,
 }
@@ -37,9 +40,11 @@ impl Inquirer {
     pub(super) fn new(config: &KafkaConfig) -> Result<Inquirer, KafkaError> {
         let client = config
             .inquirer()?
+            .set("isolation.level", "read_uncommitted")
             .create_with_context(LastError::default())
             .map_err(|error| config.client_error(&error))?;
-        Ok(Inquirer { client, brokers: config.bootstrap_servers.clone() })
+        let brokers = config.bootstrap_servers.clone();
+        Ok(Inquirer { config: config.clone(), client, brokers })
     }
 
     /// Serves librdkafka's log lines and errors.
@@ -49,34 +54,33 @@ impl Inquirer {
         }
     }
 
+    /// How many partitions a topic has, and its id.
+    fn described(&self, topic: &str) -> Result<(u32, Option<TopicId>), Trouble> {
+        let answer = describe(self.client.client(), topic, ASK_TIMEOUT);
+        let found = answer.map_err(|why| self.passing("the brokers do not answer", &why))?;
+        match found.partitions {
+            Ok(count) if count > 0 => Ok((count, found.id)),
+            Ok(_) | Err(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
+                Err(Trouble::NoSuchTopic(topic.to_owned()))
+            }
+            Err(Code::TopicAuthorizationFailed) => {
+                let (topic, brokers) = (topic.to_owned(), self.brokers.clone());
+                Err(Trouble::Lasting(KafkaError::NotAllowed { topic, brokers }))
+            }
+            Err(code) => Err(Trouble::Passing(format!("topic '{topic}': {code}"))),
+        }
+    }
+
     /// How many partitions a topic has.
     pub(super) fn partitions(&self, topic: &str) -> Result<u32, Trouble> {
-        let answer = self.client.fetch_metadata(Some(topic), ASK_TIMEOUT);
-        let metadata = answer.map_err(|error| self.passing("the brokers do not answer", &error))?;
-        let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
-            return Err(Trouble::NoSuchTopic(topic.to_owned()));
-        };
-        match found.error().map(Code::from) {
-            None => {}
-            Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
-                return Err(Trouble::NoSuchTopic(topic.to_owned()));
-            }
-            Some(Code::TopicAuthorizationFailed) => {
-                let (topic, brokers) = (topic.to_owned(), self.brokers.clone());
-                return Err(Trouble::Lasting(KafkaError::NotAllowed { topic, brokers }));
-            }
-            Some(code) => return Err(Trouble::Passing(format!("topic '{topic}': {code}"))),
-        }
-        match u32::try_from(found.partitions().len()) {
-            Ok(count) if count > 0 => Ok(count),
-            _ => Err(Trouble::NoSuchTopic(topic.to_owned())),
-        }
+        self.described(topic).map(|(count, _)| count)
     }
 
     /// All partitions of a topic, and where each starts.
     pub(super) fn open(&self, wanted: &SourceTopic) -> Result<Vec<Opened>, Trouble> {
-        let count = self.partitions(&wanted.topic)?;
+        let (count, topic_id) = self.described(&wanted.topic)?;
         let times = self.offsets_at(wanted, count)?;
+        let stable = self.stable_ends(wanted, count)?;
         (0..count)
             .map(|partition| {
                 let number = native(partition)?;
@@ -86,55 +90,90 @@ impl Inquirer {
                     (Some(offset), _) => (Offset::Offset(signed(offset)), offset),
                     // Not the number: retention may remove that record before it is read.
                     (None, Start::Earliest) => (Offset::Beginning, low),
-                    (None, Start::Latest) => (Offset::Offset(signed(high)), high),
+                    (None, Start::Latest) => {
+                        let end = stable.get(&partition).copied().unwrap_or(high);
+                        (Offset::Offset(signed(end)), end)
+                    }
                     (None, Start::At(_) | Start::Ago(_)) => {
                         let found = times.get(&partition).copied().flatten().unwrap_or(high);
                         (Offset::Offset(signed(found)), found)
                     }
                 };
-                Ok(self.opened(wanted, partition, number, from, (position, high), false))
+                Ok(Opened {
+                    id: PartitionId { source: wanted.source, partition },
+                    topic: wanted.topic.clone(),
+                    topic_id,
+                    partition: number,
+                    from,
+                    position,
+                    end: high,
+                    found_later: false,
+                })
             })
             .collect()
     }
 
-    /// The partitions from `known` on, found while the job runs: from their beginning.
-    pub(super) fn grown(&self, wanted: &SourceTopic, known: u32) -> Result<Vec<Opened>, Trouble> {
-        let count = self.partitions(&wanted.topic)?;
-        if count < known {
-            let topic = &wanted.topic;
-            return Err(Trouble::Passing(format!(
-                "topic '{topic}' has {count} partitions and had {known}: it was made anew; \
-                 restart the job"
-            )));
-        }
-        (known..count)
-            .map(|partition| {
-                let number = native(partition)?;
-                let (low, high) = self.watermarks(&wanted.topic, number)?;
-                let from = Offset::Beginning;
-                Ok(self.opened(wanted, partition, number, from, (low, high), true))
-            })
-            .collect()
-    }
-
-    fn opened(
+    /// The partitions from `known` on, found while the job runs: from their beginning. And the id
+    /// of the topic, which was `known_id` before.
+    ///
+    /// # Errors
+    /// [`KafkaError::MadeAnew`] when it is another topic by now; else why the brokers did not say.
+    pub(super) fn grown(
         &self,
         wanted: &SourceTopic,
-        partition: u32,
-        number: i32,
-        from: Offset,
-        (position, end): (u64, u64),
-        found_later: bool,
-    ) -> Opened {
-        Opened {
-            id: PartitionId { source: wanted.source, partition },
-            topic: wanted.topic.clone(),
-            partition: number,
-            from,
-            position,
-            end,
-            found_later,
+        known: u32,
+        known_id: Option<TopicId>,
+    ) -> Result<(Vec<Opened>, Option<TopicId>), Trouble> {
+        let (count, topic_id) = self.described(&wanted.topic)?;
+        let made_anew = match known_id.zip(topic_id).filter(|(was, is)| was != is) {
+            Some((was, is)) => Some(KafkaError::made_anew(&wanted.topic, was, is)),
+            None if count < known => Some(KafkaError::MadeAnew {
+                topic: wanted.topic.clone(),
+                sign: format!("it had {known} partitions and has {count}"),
+            }),
+            None => None,
+        };
+        if let Some(made_anew) = made_anew {
+            return Err(Trouble::Lasting(made_anew));
         }
+        let found = (known..count).map(|partition| {
+            let number = native(partition)?;
+            let (low, high) = self.watermarks(&wanted.topic, number)?;
+            Ok(Opened {
+                id: PartitionId { source: wanted.source, partition },
+                topic: wanted.topic.clone(),
+                topic_id,
+                partition: number,
+                from: Offset::Beginning,
+                position: low,
+                end: high,
+                found_later: true,
+            })
+        });
+        Ok((found.collect::<Result<_, Trouble>>()?, topic_id))
+    }
+
+    /// For a start at the end, the last stable offset by partition: a transaction that is open now
+    /// commits after the start, and its records are among those that come from now on. Empty for
+    /// other starts.
+    fn stable_ends(&self, wanted: &SourceTopic, count: u32) -> Result<BTreeMap<u32, u64>, Trouble> {
+        if wanted.start != Start::Latest {
+            return Ok(BTreeMap::new());
+        }
+        let client = self.config.inquirer().map_err(Trouble::Lasting)?;
+        let client: BaseConsumer<LastError> = client
+            .create_with_context(LastError::default())
+            .map_err(|error| Trouble::Lasting(self.config.client_error(&error)))?;
+        let ask = |partition| {
+            let number = native(partition)?;
+            let answer = client.fetch_watermarks(&wanted.topic, number, ASK_TIMEOUT);
+            let (_, end) = answer.map_err(|error| {
+                let what = format!("could not ask for the end of {}[{partition}]", wanted.topic);
+                self.passing(&what, &error)
+            })?;
+            Ok((partition, u64::try_from(end).unwrap_or(0)))
+        };
+        (0..count).map(ask).collect()
     }
 
     fn watermarks(&self, topic: &str, partition: i32) -> Result<(u64, u64), Trouble> {
@@ -182,7 +221,7 @@ impl Inquirer {
     }
 
     /// An error with the reason that librdkafka gave before it, when it gave one.
-    fn passing(&self, what: &str, error: &ClientError) -> Trouble {
+    fn passing(&self, what: &str, error: &dyn Display) -> Trouble {
         self.serve();
         let reason = self.client.context().take().unwrap_or_else(|| error.to_string());
         Trouble::Passing(format!("{what}: {reason}"))

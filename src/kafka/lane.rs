@@ -1,8 +1,10 @@
 //! One partition in the consumer thread: from librdkafka's queue into the feed.
 
 use crate::kafka::context::WorkerContext;
+use crate::kafka::error::KafkaError;
 use crate::kafka::feed::Feed;
 use crate::kafka::settings::KafkaLimits;
+use crate::kafka::topic_id::{TopicId, describe};
 use rdkafka::Offset;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -14,21 +16,23 @@ use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::EventTime;
 
-/// How long to wait for a broker to say which offsets a partition has, for an error text.
-const WATERMARKS_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long to wait for a broker to say what has become of a partition, for an error text.
+const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A partition that a worker is to read, and from where.
 #[derive(Clone, Debug)]
 pub(super) struct Opened {
     pub(super) id: PartitionId,
     pub(super) topic: String,
+    /// The topic's id, where the brokers have ids.
+    pub(super) topic_id: Option<TopicId>,
     /// The partition's number as librdkafka has it.
     pub(super) partition: i32,
     /// Where reading starts, for librdkafka.
     pub(super) from: Offset,
     /// The offset that this means now.
     pub(super) position: u64,
-    /// The end of the log now.
+    /// The end of the log now, open transactions included.
     pub(super) end: u64,
     pub(super) found_later: bool,
 }
@@ -37,6 +41,7 @@ pub(super) struct Opened {
 pub(super) struct Lane {
     queue: PartitionQueue<WorkerContext>,
     pub(super) feed: Arc<Feed>,
+    topic_id: Option<TopicId>,
     /// The least offset that may come next.
     next: u64,
     at_end: bool,
@@ -54,9 +59,14 @@ pub(super) struct Drained {
 }
 
 impl Lane {
-    /// A partition whose next offset is `next` or later.
-    pub(super) fn new(queue: PartitionQueue<WorkerContext>, feed: Arc<Feed>, next: u64) -> Lane {
-        Lane { queue, feed, next, at_end: false, failed: false, size: 0 }
+    /// The partition `opened`.
+    pub(super) fn new(
+        queue: PartitionQueue<WorkerContext>,
+        feed: Arc<Feed>,
+        opened: &Opened,
+    ) -> Lane {
+        let (topic_id, next) = (opened.topic_id, opened.position);
+        Lane { queue, feed, topic_id, next, at_end: false, failed: false, size: 0 }
     }
 
     pub(super) fn is_of(&self, message: &BorrowedMessage<'_>) -> bool {
@@ -151,18 +161,22 @@ impl Lane {
     }
 
     fn out_of_range(&self, consumer: &BaseConsumer<WorkerContext>) -> String {
-        let (name, next) = (name(&self.feed), self.next);
-        let held =
-            consumer.fetch_watermarks(self.feed.topic(), self.feed.partition, WATERMARKS_TIMEOUT);
+        let (name, next, topic) = (name(&self.feed), self.next, self.feed.topic());
+        let now = describe(consumer.client(), topic, ASK_TIMEOUT).ok().and_then(|found| found.id);
+        if let Some((was, is)) = self.topic_id.zip(now).filter(|(was, is)| was != is) {
+            return KafkaError::made_anew(topic, was, is).to_string();
+        }
+        let held = consumer.fetch_watermarks(topic, self.feed.partition, ASK_TIMEOUT);
         let held = match held {
             Ok((low, high)) => format!("it holds offsets {low} up to {high}"),
             Err(error) => format!("what it holds could not be asked: {error}"),
         };
+        let anew = if now.is_some() { "" } else { ", or the topic was made anew" };
         format!(
             "could not read {name} at offset {next}: the broker no longer has it, {held}; \
-             retention has removed the records or the topic was made anew. Set `start = \
-             \"earliest\"` in the job to go on with what is there, without what is gone, and \
-             raise the topic's retention"
+             retention has removed the records before they were read{anew}. Start the job again: it \
+             reads from where `start` in the job says (\"earliest\": all that the topic still \
+             holds), without what is gone; raise the topic's retention"
         )
     }
 }

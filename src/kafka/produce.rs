@@ -21,12 +21,12 @@ const LOOK_EVERY: u64 = 1_000;
 
 /// What came of the records.
 #[derive(Debug, Default)]
-struct Deliveries {
+struct Acknowledgements {
     delivered: AtomicU64,
     failed: Mutex<Option<String>>,
 }
 
-impl ClientContext for Deliveries {
+impl ClientContext for Acknowledgements {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, line: &str) {
         context::log(level, facility, line);
     }
@@ -36,7 +36,7 @@ impl ClientContext for Deliveries {
     }
 }
 
-impl ProducerContext for Deliveries {
+impl ProducerContext for Acknowledgements {
     type DeliveryOpaque = ();
 
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
@@ -63,9 +63,9 @@ pub fn produce<K: AsRef<[u8]>, V: AsRef<[u8]>>(
     records: impl IntoIterator<Item = (u32, Option<K>, Option<V>)>,
 ) -> Result<u64, KafkaError> {
     let defaults = [("linger.ms", "20"), ("batch.size", "1000000"), ("enable.idempotence", "true")];
-    let producer: BaseProducer<Deliveries> = config
+    let producer: BaseProducer<Acknowledgements> = config
         .producer(Some(DELIVERY_TIMEOUT), &defaults)?
-        .create_with_context(Deliveries::default())
+        .create_with_context(Acknowledgements::default())
         .map_err(|error| config.client_error(&error))?;
     let failed = |why: String| KafkaError::Produce {
         topic: topic.to_owned(),

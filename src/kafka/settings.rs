@@ -34,8 +34,9 @@ pub struct KafkaLimits {
     pub batch_records_max: usize,
     /// Bytes in a batch, not counting its last record; default 256 KiB.
     pub batch_bytes_max: usize,
-    /// How often new partitions are looked for; default 30 s.
-    pub metadata_refresh: Duration,
+    /// How often the brokers are asked for new partitions and for topics made anew; default 500 ms. A
+    /// partition found later holds the frontier from then on only: what was sealed before is late.
+    pub discovery_interval: Duration,
 }
 
 impl Default for KafkaLimits {
@@ -44,7 +45,7 @@ impl Default for KafkaLimits {
             partition_queue_bytes_max: 4 << 20,
             batch_records_max: 1_000,
             batch_bytes_max: 256 << 10,
-            metadata_refresh: Duration::from_secs(30),
+            discovery_interval: Duration::from_millis(500),
         }
     }
 }

@@ -79,8 +79,11 @@ impl KafkaSource {
             mailboxes: mailboxes.clone(),
             status: Arc::clone(status),
             stop: Arc::default(),
-            refresh: config.limits.metadata_refresh,
+            interval: config.limits.discovery_interval,
+            ids: BTreeMap::new(),
+            error: None,
         };
+        discovery.note_ids(&opened);
         discovery.hand_out(opened);
         status.opened();
         let stop = Arc::clone(&discovery.stop);

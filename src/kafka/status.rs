@@ -3,7 +3,8 @@
 use crate::kafka::lock;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
+use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::origin::PartitionId;
 
 /// What is known of all Kafka sources together; shared by the source's threads and the HTTP side.
@@ -31,11 +32,15 @@ pub struct PartitionStatus {
     pub end_at_start: u64,
     /// The next offset that its worker will be given.
     pub position: u64,
-    /// The end of the log as last heard from the broker.
+    /// The end of the log as last heard from the broker, open transactions included.
     pub high_watermark: u64,
-    /// Records its worker has not been given yet; 0 at the end, also when the last offsets hold no
-    /// records (transaction markers).
+    /// Offsets up to the high watermark that its worker has not been given yet, those of open
+    /// transactions included; 0 at the end, also when the last offsets hold no records (transaction
+    /// markers).
     pub lag: u64,
+    /// Offsets between the last stable offset and the high watermark: transactions that are still
+    /// open, and whatever was written after the first of them began. They cannot be read yet.
+    pub unstable: u64,
     /// Whether the worker has been given everything that the log held when the job started (for a
     /// partition found later: when it was found).
     pub reached_start_end: bool,
@@ -49,9 +54,24 @@ pub(super) struct PartitionState {
     start: u64,
     start_end: u64,
     position: AtomicU64,
-    high_watermark: AtomicU64,
+    ends: Ends,
     reached: AtomicBool,
-    at_end: AtomicBool,
+    /// The high watermark at which the worker was last told that there is no more.
+    ended_at: AtomicU64,
+    /// Why it cannot be read on, whatever is still in the queues.
+    revoked: OnceLock<String>,
+}
+
+/// The ends of a log by the newest report of librdkafka.
+#[derive(Debug, Default)]
+struct Ends {
+    reported: AtomicBool,
+    high_watermark: AtomicU64,
+    last_stable: AtomicU64,
+    /// The offset at which librdkafka last said that there is no more to read.
+    read_to: AtomicU64,
+    /// The high watermark of the report before.
+    before: AtomicU64,
 }
 
 impl PartitionState {
@@ -62,15 +82,15 @@ impl PartitionState {
             start: position,
             start_end: end,
             position: AtomicU64::new(position),
-            high_watermark: AtomicU64::new(end),
+            ends: Ends { high_watermark: AtomicU64::new(end), ..Ends::default() },
             reached: AtomicBool::new(position >= end),
-            at_end: AtomicBool::new(position >= end),
+            ended_at: AtomicU64::new(0),
+            revoked: OnceLock::new(),
         }
     }
 
     /// The worker was given everything below `position`.
     pub(super) fn given(&self, position: u64) {
-        self.at_end.store(false, Ordering::Relaxed);
         self.position.store(position, Ordering::Relaxed);
         if position >= self.start_end {
             self.reached.store(true, Ordering::Relaxed);
@@ -79,19 +99,67 @@ impl PartitionState {
 
     /// The worker was given all there is.
     pub(super) fn ended(&self) {
-        self.at_end.store(true, Ordering::Relaxed);
+        self.ended_at.store(self.ends.high_watermark.load(Ordering::Relaxed), Ordering::Relaxed);
         self.reached.store(true, Ordering::Relaxed);
     }
 
-    /// The broker named the end of the log.
-    pub(super) fn heard(&self, high_watermark: u64) {
-        self.high_watermark.fetch_max(high_watermark, Ordering::Relaxed);
+    /// A report of librdkafka names the high watermark, the last stable offset, and the offset at
+    /// which nothing more was to be read.
+    pub(super) fn heard(&self, high_watermark: u64, last_stable: u64, read_to: u64) {
+        let ends = &self.ends;
+        ends.before.store(ends.high_watermark.load(Ordering::Relaxed), Ordering::Relaxed);
+        ends.high_watermark.fetch_max(high_watermark, Ordering::Relaxed);
+        ends.last_stable.store(last_stable, Ordering::Relaxed);
+        ends.read_to.store(read_to, Ordering::Relaxed);
+        ends.reported.store(true, Ordering::Release);
+    }
+
+    /// What it means that librdkafka has no more to give and the worker has been given all of it.
+    ///
+    /// Where the end of the log was seen to be the position, that is the end. Where the last offsets
+    /// hold no records, or records that may not be read yet, only a report can say, up to a second
+    /// later.
+    pub(super) fn standing(&self) -> Standing {
+        let ends = &self.ends;
+        let reported = ends.reported.load(Ordering::Acquire);
+        let high_watermark = ends.high_watermark.load(Ordering::Relaxed);
+        let read_to = ends.read_to.load(Ordering::Relaxed);
+        if self.position.load(Ordering::Relaxed) >= high_watermark
+            || (reported && read_to >= high_watermark)
+        {
+            return Standing::AtEnd;
+        }
+        let last_stable = ends.last_stable.load(Ordering::Relaxed);
+        match reported && read_to >= last_stable && last_stable < high_watermark {
+            true => Standing::BeforeTransaction,
+            false => Standing::Behind,
+        }
+    }
+
+    /// Whether the log held nothing at or after `next_offset` at the report before the newest, which
+    /// is one to two seconds ago.
+    pub(super) fn keeps_up(&self, next_offset: u64) -> bool {
+        self.ends.reported.load(Ordering::Acquire)
+            && next_offset >= self.ends.before.load(Ordering::Relaxed)
+    }
+
+    /// It must not be read on: `why` says what happened and what to do.
+    pub(super) fn revoke(&self, why: String) {
+        let _ = self.revoked.set(why);
+    }
+
+    /// Why it must not be read on, if so.
+    pub(super) fn revoked(&self) -> Option<&String> {
+        self.revoked.get()
     }
 
     fn read(&self) -> PartitionStatus {
         let position = self.position.load(Ordering::Relaxed);
-        let high_watermark = self.high_watermark.load(Ordering::Relaxed).max(position);
-        let at_end = self.at_end.load(Ordering::Relaxed);
+        let high_watermark = self.ends.high_watermark.load(Ordering::Relaxed).max(position);
+        // What was given is stable, whatever the newest report says.
+        let stable = self.ends.last_stable.load(Ordering::Relaxed).max(position);
+        let reported = self.ends.reported.load(Ordering::Acquire);
+        let ended_at = self.ended_at.load(Ordering::Relaxed);
         PartitionStatus {
             id: self.id,
             topic: self.topic.clone(),
@@ -99,7 +167,8 @@ impl PartitionState {
             end_at_start: self.start_end,
             position,
             high_watermark,
-            lag: if at_end { 0 } else { high_watermark - position },
+            lag: high_watermark - position.max(ended_at).min(high_watermark),
+            unstable: if reported { high_watermark.saturating_sub(stable) } else { 0 },
             reached_start_end: self.reached.load(Ordering::Relaxed),
         }
     }
@@ -141,6 +210,18 @@ impl KafkaStatus {
         state
     }
 
+    /// Whether the topics have been found and opened.
+    pub fn is_open(&self) -> bool {
+        self.opened.load(Ordering::Acquire)
+    }
+
+    /// All partitions of `source`: none of them can be read on.
+    pub(super) fn revoke(&self, source: u16, why: &str) {
+        let partitions = lock(&self.partitions);
+        let of_source = partitions.iter().filter(|state| state.id.source == source);
+        of_source.for_each(|state| state.revoke(why.to_owned()));
+    }
+
     pub(super) fn opened(&self) {
         self.opened.store(true, Ordering::Release);
     }
@@ -169,12 +250,57 @@ mod tests {
         let state = status.add(PartitionState::new(id(0), "t", 5, 10));
         assert_eq!(status.total_lag(), 5);
         state.given(8);
-        state.heard(12);
+        state.heard(12, 12, 0);
         assert_eq!(status.total_lag(), 4);
         assert!(!status.partitions()[0].reached_start_end);
         state.ended();
         assert_eq!(status.total_lag(), 0);
         assert!(status.partitions()[0].reached_start_end);
+    }
+
+    #[test]
+    fn an_open_transaction_is_lag_and_not_the_end() {
+        let status = KafkaStatus::new();
+        let state = status.add(PartitionState::new(id(0), "t", 0, 4));
+        state.given(4);
+        assert_eq!(state.standing(), Standing::AtEnd);
+        state.ended();
+        // Three records of a transaction, then seven of others behind them.
+        state.heard(14, 4, 4);
+        assert_eq!(state.standing(), Standing::BeforeTransaction);
+        let read = &status.partitions()[0];
+        assert_eq!((read.lag, read.unstable, read.high_watermark), (10, 10, 14));
+        // It commits at 14: what was withheld is on its way.
+        state.heard(15, 15, 4);
+        assert_eq!(state.standing(), Standing::Behind);
+        state.given(14);
+        assert_eq!(state.standing(), Standing::Behind, "offset 14 may hold a record");
+        state.heard(15, 15, 15);
+        assert_eq!(state.standing(), Standing::AtEnd, "it is the marker of the transaction");
+        state.ended();
+        assert_eq!((status.total_lag(), status.partitions()[0].unstable), (0, 0));
+    }
+
+    #[test]
+    fn lag_grows_although_the_worker_does_not_ask() {
+        let status = KafkaStatus::new();
+        let state = status.add(PartitionState::new(id(0), "t", 5, 5));
+        state.ended();
+        assert_eq!(status.total_lag(), 0);
+        state.heard(8, 8, 5);
+        assert_eq!(status.total_lag(), 3, "it was at its end, and is no more");
+    }
+
+    #[test]
+    fn who_has_judged_what_the_report_before_the_newest_knew_keeps_up() {
+        let status = KafkaStatus::new();
+        let state = status.add(PartitionState::new(id(0), "t", 0, 0));
+        assert!(!state.keeps_up(0), "nothing has been reported");
+        state.heard(1_000, 1_000, 0);
+        assert!(state.keeps_up(1));
+        state.heard(2_000, 2_000, 0);
+        assert!(!state.keeps_up(999));
+        assert!(state.keeps_up(1_000));
     }
 
     #[test]

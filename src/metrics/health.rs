@@ -1,6 +1,6 @@
 //! What `/health` finds although every part works, and the numbers behind it.
 
-use crate::metrics::exposition::Exposition;
+use crate::metrics::exposition::{Exposition, seconds};
 use crate::metrics::snapshot::{DegradedSnapshot, RefusedSnapshot};
 
 /// What is found. A series is there while it is.
@@ -33,4 +33,16 @@ pub(super) fn refused(out: &mut Exposition, shares: &[RefusedSnapshot]) {
     }
     out.add(by_source);
     out.add(all);
+}
+
+/// The live clock against arrivals.
+pub(super) fn clock_behind(out: &mut Exposition, behind: Option<u64>) {
+    let mut gauge = out.gauge(
+        "tidemark_live_clock_behind_seconds",
+        "How far the live clock is behind the arrival of the newest record, in seconds.",
+    );
+    if let Some(ms) = behind {
+        gauge.sample(&[], seconds(ms));
+    }
+    out.add(gauge);
 }

@@ -34,6 +34,26 @@ pub(super) fn online(out: &mut Exposition, online: &OnlineSnapshot) {
             "Keys that someone else had removed or replaced, and that were written anew.",
             online.rows_healed,
         ),
+        (
+            "tidemark_online_rewritten_total",
+            "Rows written again because the online store had lost all of them.",
+            online.rows_rewritten,
+        ),
+        (
+            "tidemark_online_swept_total",
+            "Keys of earlier runs removed, because this run does not hold them.",
+            online.keys_swept,
+        ),
+        (
+            "tidemark_online_left_to_ttl_total",
+            "Keys not removed because too many deletions waited: they expire.",
+            online.keys_left_to_ttl,
+        ),
+        (
+            "tidemark_online_heartbeats_total",
+            "Heartbeats written, by all workers.",
+            online.heartbeats,
+        ),
     ] {
         let mut family = out.counter(name, help);
         family.count(&[], count);
@@ -52,6 +72,12 @@ pub(super) fn online(out: &mut Exposition, online: &OnlineSnapshot) {
     );
     oldest.sample(&[], seconds(online.oldest_pending_ms));
     out.add(oldest);
+    let mut waiting = out.gauge(
+        "tidemark_online_sweep_waiting",
+        "Keys of earlier runs found and waiting for their deletion.",
+    );
+    waiting.count(&[], online.sweep_waiting);
+    out.add(waiting);
     let mut behind = out.gauge(
         "tidemark_online_behind_seconds",
         "How old the oldest change is that the online store does not have, whatever it waits for.",
@@ -107,6 +133,18 @@ fn state(out: &mut Exposition, online: &OnlineSnapshot) {
     );
     held.count(&[], u64::from(online.held_back));
     out.add(held);
+    let mut rewriting = out.gauge(
+        "tidemark_online_rewriting",
+        "Whether the online store lost its rows and all are being written again: 1 or 0.",
+    );
+    rewriting.count(&[], u64::from(online.rewriting));
+    out.add(rewriting);
+    let mut evicted = out.gauge(
+        "tidemark_online_evicted_keys",
+        "Keys evicted during this run and not all written again since: they read as zeros.",
+    );
+    evicted.count(&[], online.keys_evicted);
+    out.add(evicted);
     let mut breaker = out.gauge(
         "redis_circuit_breaker_status",
         "The circuit breaker of the online store: closed 0, half-open 1, open 2.",

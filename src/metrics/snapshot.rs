@@ -77,6 +77,22 @@ pub struct OnlineSnapshot {
     pub rows_flushed: u64,
     /// Keys that someone else had removed or replaced, and that were written anew.
     pub rows_healed: u64,
+    /// Heartbeats written.
+    pub heartbeats: u64,
+    /// Whether the store lost its rows and all are being written again.
+    pub rewriting: bool,
+    /// Rows written again for that.
+    pub rows_rewritten: u64,
+    /// Keys evicted during this run that were not all written again since: they read as zeros.
+    pub keys_evicted: u64,
+    /// Keys of an earlier run whose deletion was not queued, because too many waited.
+    pub keys_left_to_ttl: u64,
+    /// Whether keys of earlier runs are being looked for.
+    pub sweeping: bool,
+    /// Keys of earlier runs that wait for their deletion.
+    pub sweep_waiting: u64,
+    /// Keys of earlier runs removed.
+    pub keys_swept: u64,
     /// Bytes the store uses, when it says so.
     pub memory_used_bytes: Option<u64>,
     /// Bytes it may use, when there is a limit.
@@ -109,6 +125,8 @@ pub struct KafkaPartition {
     pub next_offset: u64,
     /// The end of the partition, when the broker has said it.
     pub end_offset: Option<u64>,
+    /// Offsets before that end that belong to open transactions or come after one began.
+    pub unstable: u64,
 }
 
 impl KafkaPartition {

@@ -18,6 +18,15 @@ pub(super) fn partitions(out: &mut Exposition, scrape: &Scrape<'_>) {
         "tidemark_source_paused",
         "Whether the partition is paused (1) because it ran too far ahead of the others.",
     );
+    let mut overdue = out.gauge(
+        "tidemark_source_overdue",
+        "Whether the partition follows the others (1) because it held them back for hold_max.",
+    );
+    let mut still = out.gauge(
+        "tidemark_source_still_seconds",
+        "For how long the clock of a partition that is not idle has not moved, all being read, in \
+         seconds: it holds the others back meanwhile, at most for hold_max.",
+    );
     for worker in scrape.workers {
         let name = worker.worker.to_string();
         for progress in worker.progress() {
@@ -34,9 +43,11 @@ pub(super) fn partitions(out: &mut Exposition, scrape: &Scrape<'_>) {
             offset.count(&labels, progress.next_offset);
             idle.count(&labels, u64::from(progress.idle));
             paused.count(&labels, u64::from(progress.paused));
+            overdue.count(&labels, u64::from(progress.overdue));
+            still.sample(&labels, seconds(progress.still));
         }
     }
-    for family in [watermark, offset, idle, paused] {
+    for family in [watermark, offset, idle, paused, overdue, still] {
         out.add(family);
     }
 }
@@ -88,15 +99,24 @@ pub(super) fn registry(out: &mut Exposition, registry: &RegistrySnapshot) {
 pub(super) fn lag(out: &mut Exposition, kafka: &KafkaSnapshot) {
     let mut lag = out.gauge(
         "kafka_consumer_lag",
-        "Records between the job and the end of the partition, by topic and partition.",
+        "Records between the job and the end of the partition, those of open transactions included, \
+         by topic and partition.",
+    );
+    let mut unstable = out.gauge(
+        "tidemark_kafka_unstable_records",
+        "Offsets behind the last stable one, by topic and partition: open transactions, and what was \
+         written after the first of them began. They cannot be read yet.",
     );
     for partition in &kafka.partitions {
+        let number = partition.partition.to_string();
+        let labels = [("topic", partition.topic.as_str()), ("partition", number.as_str())];
         if let Some(records) = partition.lag() {
-            let number = partition.partition.to_string();
-            lag.count(&[("topic", &partition.topic), ("partition", &number)], records);
+            lag.count(&labels, records);
         }
+        unstable.count(&labels, partition.unstable);
     }
     out.add(lag);
+    out.add(unstable);
     let mut total = out.gauge(
         "kafka_total_consumer_lag",
         "Records between the job and the ends of all partitions whose end is known.",

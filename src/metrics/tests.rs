@@ -2,6 +2,7 @@ use super::*;
 use crate::metrics::snapshot::{Breaker, CauseSnapshot, DegradedSnapshot, KafkaPartition};
 use std::io::Write;
 use std::process::{Command, Stdio};
+use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::metrics::{Ahead, Histogram, PartitionProgress};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Arrival, EntityPlan, Format, Matching, SourcePlan, Start};
@@ -27,6 +28,7 @@ pub(crate) fn small_plan() -> Plan {
             latest: u64::MAX,
             out_of_orderness: 5_000,
             idle_after: 30_000,
+            hold_max: 60_000,
             max_future_skew: None,
             fields: Vec::new(),
             predicates: Vec::new(),
@@ -69,7 +71,11 @@ fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
     worker.frontier.set(1_700_000_000_000);
     worker.live_clock.set(1_700_000_004_999);
     worker.entities[0].entities.set(7);
-    worker.entities[0].windows[0].set(12);
+    let window = &worker.entities[0].windows[0];
+    window.events.set(12);
+    window.batches.set(1);
+    window.rows.set(13);
+    window.bytes.set(700);
     worker.entities[0].hottest_per_mille.set(125);
     worker.set_progress([PartitionProgress {
         id: PartitionId { source: 0, partition: 3 },
@@ -82,6 +88,9 @@ fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
         idle: false,
         caught_up: true,
         paused: false,
+        standing: Standing::AtEnd,
+        overdue: false,
+        still: 1_500,
     }]);
     vec![Arc::new(worker), Arc::new(WorkerMetrics::new(1, plan))]
 }
@@ -122,6 +131,7 @@ fn full_scrape() -> String {
             partition: 3,
             next_offset: 100,
             end_offset: Some(130),
+            unstable: 20,
         }],
     };
     let logs = [LogSinkSnapshot { name: "dead_letters", written: 10, ..Default::default() }];
@@ -146,6 +156,7 @@ fn full_scrape() -> String {
         logs: &logs,
         degraded: &degraded,
         refused: &refused,
+        clock_behind: Some(90_500),
         ready: true,
         process: &ProcessUsage::now(),
     })
@@ -175,6 +186,9 @@ fn names_that_dashboards_query_are_there_with_their_meaning() {
         "tidemark_registry_last_error_age_seconds 1.5",
         "sliding_window_size{entity=\"card\",window=\"5m\",worker=\"0\"} 12",
         "sliding_window_size{entity=\"card\",window=\"24h delayed 7d\",worker=\"0\"} 0",
+        "tidemark_window_batches{entity=\"card\",window=\"5m\",worker=\"0\"} 1",
+        "tidemark_window_rows{entity=\"card\",window=\"5m\",worker=\"0\"} 13",
+        "tidemark_window_bytes{entity=\"card\",window=\"5m\",worker=\"0\"} 700",
         "tidemark_dead_letters_total{source=\"transactions\",reason=\"late\",worker=\"0\"} 5",
         "tidemark_late_by_seconds_bucket{worker=\"0\",le=\"1\"} 5",
         "tidemark_frontier_lag_seconds{worker=\"0\"} 5",
@@ -183,6 +197,7 @@ fn names_that_dashboards_query_are_there_with_their_meaning() {
         "tidemark_degraded{component=\"online (redis)\",reason=\"pending_after\"} 1",
         "tidemark_source_refused_ratio{source=\"transactions\"} 0.25",
         "tidemark_refused_ratio 0.125",
+        "tidemark_live_clock_behind_seconds 90.5",
         "tidemark_online_commands_total{command=\"pexpire\",cause=\"arrival\"} 7",
         "tidemark_online_write_seconds_bucket{cause=\"arrival\",le=\"0.001\"} 80",
     ] {

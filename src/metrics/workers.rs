@@ -14,14 +14,14 @@ const NS: f64 = 1e9;
 fn per_worker(
     out: &mut Exposition,
     scrape: &Scrape<'_>,
-    kind: Kind,
+    kind: CellKind,
     name: &str,
     help: &str,
     value: impl Fn(&WorkerMetrics) -> Option<f64>,
 ) {
     let mut family = match kind {
-        Kind::Counter => out.counter(name, help),
-        Kind::Gauge => out.gauge(name, help),
+        CellKind::Counter => out.counter(name, help),
+        CellKind::Gauge => out.gauge(name, help),
     };
     for worker in scrape.workers {
         if let Some(value) = value(worker) {
@@ -32,7 +32,7 @@ fn per_worker(
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+enum CellKind {
     Counter,
     Gauge,
 }
@@ -45,7 +45,7 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "stream_events_processed_total",
         "Records read and judged, whatever the verdict.",
         sum(|v| v.total()),
@@ -53,7 +53,7 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "transactions_processed_total",
         "Records that became events.",
         sum(|v| v.accepted.get()),
@@ -61,7 +61,7 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "transactions_failed_total",
         "Dead letters that are not late: all that could not be read, and records from the future.",
         sum(|v| v.dead_letters() - v.late.get()),
@@ -105,7 +105,7 @@ pub(super) fn rows(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "stream_features_computed_total",
         "Feature values computed, in sealed and live rows.",
         |w| Some(float(w.features.get())),
@@ -129,7 +129,7 @@ pub(super) fn rows(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "tidemark_distinct_saturated_total",
         "Distinct counts that were reported at their limit (distinct_max).",
         |w| Some(float(w.distinct_saturated.get())),
@@ -137,7 +137,7 @@ pub(super) fn rows(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "tidemark_int_overflows_total",
         "Integer results out of range, which are shown as null.",
         |w| Some(float(w.int_overflows.get())),
@@ -145,7 +145,7 @@ pub(super) fn rows(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Counter,
+        CellKind::Counter,
         "tidemark_worker_steps_total",
         "Steps of the worker, idle ones included; one that stands still is stalled.",
         |w| Some(float(w.steps.get())),
@@ -157,7 +157,7 @@ pub(super) fn clocks(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_frontier_timestamp_seconds",
         "The frontier: every accepted event before this event time is known.",
         |w| frontier(w).map(seconds),
@@ -165,7 +165,7 @@ pub(super) fn clocks(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_live_clock_timestamp_seconds",
         "The live clock, in seconds since the Unix epoch: what live rows are as of.",
         |w| live_clock(w).map(seconds),
@@ -173,7 +173,7 @@ pub(super) fn clocks(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_frontier_lag_seconds",
         "How far the frontier is behind the live clock, in seconds of event time.",
         |w| Some(seconds(live_clock(w)?.saturating_sub(frontier(w)?.saturating_sub(1)))),
@@ -198,12 +198,22 @@ pub(super) fn state(out: &mut Exposition, scrape: &Scrape<'_>) {
     let mut entities = out.gauge("tidemark_entities", "Entities that hold state, by type.");
     let mut rows = out.gauge("tidemark_timeline_events", "Events in the timeline, by entity type.");
     let mut bytes = out.gauge("tidemark_timeline_bytes", "Bytes of the timeline, by entity type.");
+    let mut accumulators = out.gauge(
+        "tidemark_accumulator_bytes",
+        "Bytes of what is accumulated over windows, by entity type; once a second or so.",
+    );
+    let mut histories = out.gauge(
+        "tidemark_history_bytes",
+        "Bytes of what is kept of the events before an event, by entity type; once a second or so.",
+    );
+    let mut dictionaries = out.gauge(
+        "tidemark_dictionary_bytes",
+        "Bytes of entity ids and attribute values, by entity type; once a second or so.",
+    );
     let mut hottest = out.gauge(
         "tidemark_hottest_entity_ratio",
         "The share of the newest events that came from the busiest entity, 0 to 1.",
     );
-    let mut windows =
-        out.gauge("sliding_window_size", "Events inside a window, by entity type and window.");
     for worker in scrape.workers {
         let name = worker.worker.to_string();
         for (plan, held) in scrape.plan.entities.iter().zip(&worker.entities) {
@@ -211,26 +221,58 @@ pub(super) fn state(out: &mut Exposition, scrape: &Scrape<'_>) {
             entities.count(&labels, held.entities.get());
             rows.count(&labels, held.timeline_rows.get());
             bytes.count(&labels, held.timeline_bytes.get());
+            accumulators.count(&labels, held.accumulator_bytes.get());
+            histories.count(&labels, held.history_bytes.get());
+            dictionaries.count(&labels, held.dictionary_bytes.get());
             hottest.sample(&labels, float(held.hottest_per_mille.get()) / 1e3);
-            for (window, size) in plan.windows.iter().zip(&held.windows) {
-                windows.count(
-                    &[("entity", &plan.name), ("window", &window_text(*window)), ("worker", &name)],
-                    size.get(),
-                );
-            }
         }
     }
-    for family in [entities, rows, bytes, hottest, windows] {
+    for family in [entities, rows, bytes, accumulators, histories, dictionaries, hottest] {
         out.add(family);
     }
+    windows(out, scrape);
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_dictionary_entries",
         "Attribute values and entity ids in the dictionaries.",
         |w| Some(float(w.dictionary_entries.get())),
     );
+}
+
+/// What is held for windows: a series each for every window length of an entity type.
+fn windows(out: &mut Exposition, scrape: &Scrape<'_>) {
+    let mut events =
+        out.gauge("sliding_window_size", "Events inside a window, by entity type and window.");
+    let mut batches = out.gauge(
+        "tidemark_window_batches",
+        "Batches of a window's arrangement: 1 while nothing but the log reads it.",
+    );
+    let mut rows = out.gauge(
+        "tidemark_window_rows",
+        "Events of the timeline that a window's arrangement reaches back to.",
+    );
+    let mut bytes = out.gauge(
+        "tidemark_window_bytes",
+        "Bytes of those events, which all windows of the entity type share, and of the batches.",
+    );
+    for worker in scrape.workers {
+        let name = worker.worker.to_string();
+        for (plan, held) in scrape.plan.entities.iter().zip(&worker.entities) {
+            for (window, held) in plan.windows.iter().zip(&held.windows) {
+                let window = window_text(*window);
+                let labels = [("entity", &*plan.name), ("window", &*window), ("worker", &*name)];
+                events.count(&labels, held.events.get());
+                batches.count(&labels, held.batches.get());
+                rows.count(&labels, held.rows.get());
+                bytes.count(&labels, held.bytes.get());
+            }
+        }
+    }
+    for family in [events, batches, rows, bytes] {
+        out.add(family);
+    }
 }
 
 /// A window as a label: `5m`, or `5m delayed 7d`.
@@ -285,7 +327,7 @@ pub(super) fn stash(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_unsealed_events",
         "Events accepted and not yet behind the frontier.",
         |w| Some(float(w.unsealed_rows.get())),
@@ -293,7 +335,7 @@ pub(super) fn stash(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_unsealed_bytes",
         "Bytes of the events that are not yet behind the frontier.",
         |w| Some(float(w.unsealed_bytes.get())),
@@ -301,7 +343,7 @@ pub(super) fn stash(out: &mut Exposition, scrape: &Scrape<'_>) {
     per_worker(
         out,
         scrape,
-        Kind::Gauge,
+        CellKind::Gauge,
         "tidemark_in_flight_bytes",
         "Bytes sent to other workers and not yet taken in.",
         |w| Some(float(w.in_flight_bytes.get())),

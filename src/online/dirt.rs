@@ -5,7 +5,7 @@
 //! `Calendar` for theirs.
 
 use crate::online::calendar::Calendar;
-use crate::online::deletions::Deletions;
+use crate::online::deletions::{Deletion, Deletions};
 use crate::online::fifo::Fifo;
 use crate::online::rows::{
     ARRIVED, DIRTY, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED, REPLACE, Row, SENT, UPSERT,
@@ -45,6 +45,10 @@ pub(crate) struct Dirt {
     /// Rows that changed while they were in flight; they are retried after it.
     pub(crate) deferred: Vec<Entry>,
     pub(crate) deletions: Deletions,
+    /// Keys of an earlier run that were not held when they were found; bounded by who finds them.
+    pub(crate) swept: VecDeque<Deletion>,
+    /// How many of them were still not held when their deletion went out.
+    pub(crate) swept_keys: u64,
     /// When the TTL of which view and slot is to be refreshed.
     pub(crate) calendar: Calendar<(u32, u32)>,
     pub(crate) reassert: Option<Cursor>,
@@ -68,6 +72,8 @@ impl Dirt {
             retry: VecDeque::new(),
             deferred: Vec::new(),
             deletions: Deletions::new(views, deletions_max),
+            swept: VecDeque::new(),
+            swept_keys: 0,
             calendar: Calendar::new(),
             reassert: None,
             epoch: 0,
@@ -136,9 +142,7 @@ impl Dirt {
         if self.rows == 0 {
             return self.deletions.oldest();
         }
-        let fronts = [self.retry.front(), self.arrival.front(), self.decay.front()];
-        let waiting = fronts.into_iter().flatten().map(|e| e.since);
-        waiting.chain(self.spaced.oldest()).chain(self.deletions.oldest()).min()
+        self.unspaced().chain(self.spaced.oldest()).min()
     }
 
     /// As `oldest`, of those that do not wait on purpose at `now`: a row that was written a moment
@@ -147,10 +151,15 @@ impl Dirt {
         if self.rows == 0 {
             return self.deletions.oldest();
         }
-        let fronts = [self.retry.front(), self.arrival.front(), self.decay.front()];
-        let waiting = fronts.into_iter().flatten().map(|e| e.since);
-        let spaced = self.spaced.next().filter(|due| *due <= now);
-        waiting.chain(spaced).chain(self.deletions.oldest()).min()
+        self.unspaced().chain(self.spaced.next().filter(|due| *due <= now)).min()
+    }
+
+    /// Since when what does not wait for its time waits; what is retried comes from several queues,
+    /// so that its front need not be its oldest.
+    fn unspaced(&self) -> impl Iterator<Item = u64> {
+        let fronts = self.arrival.front().into_iter().chain(self.decay.front());
+        let waiting = fronts.chain(&self.retry).chain(&self.deferred).map(|entry| entry.since);
+        waiting.chain(self.deletions.oldest())
     }
 
     /// Redis lost what it had, or is another one: every row is to be asserted again.

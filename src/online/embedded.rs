@@ -41,6 +41,8 @@ impl OnlineStore for Embedded {
 
     fn release(&self) {}
 
+    fn complete(&self, _view: usize) {}
+
     fn close(&self, _within: Duration) -> Result<(), StoreError> {
         Ok(())
     }

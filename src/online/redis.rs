@@ -18,24 +18,34 @@
 //! - The first write of a key sets every feature and its TTL. When the reply says that the key was
 //!   there before, from an earlier run, features that are null now are removed by a HDEL; where none
 //!   is null, a restart costs a key one HSET and one PEXPIRE.
+//! - The heartbeat of a worker goes along with every flush and at least every second. A reply that
+//!   calls its field new says that Redis was flushed, or evicts what it should keep: every row is
+//!   written again.
 //! - On every connection the server's `run_id` is read; another one than before means a restart or
-//!   a failover, and every row is written again while changed rows go first.
+//!   a failover, and every row is written again while changed rows go first. Both at `rewrite_rate`
+//!   at most, so that Redis goes on answering.
 //! - A failed round trip leaves every row of it dirty and in doubt, to be written in full. Nothing
 //!   is assumed about how far it came.
 //! - DEL and HSET of one key are never reordered: one connection a shard, one round trip in flight,
 //!   and a key that has a row again calls its deletion off.
 
+mod allowance;
 mod breaker;
+mod claim;
+mod evictions;
 mod flush;
 mod flusher;
+mod gate;
 mod link;
 #[cfg(test)]
 mod model;
+mod pulse;
 mod read;
 mod record;
 mod schedule;
 mod settings;
 mod spread;
+mod sweep;
 mod take;
 #[cfg(test)]
 mod traffic;
@@ -48,41 +58,18 @@ use crate::online::schema::Schema;
 use crate::online::table::{Table, Tracking};
 use crate::online::{OnlineStore, RedisStatus, Row, StoreError, StoreStatus};
 use flusher::{Flusher, Shared};
+use gate::Gate;
 use record::Record;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::OnlineSink;
 use tidemark_operators::plan::Plan;
 use wire::ViewWire;
 
-/// What the flushers are told.
-#[derive(Debug)]
-pub(crate) struct Gate {
-    held: AtomicBool,
-    /// When rows were let out, in us on the store's clock.
-    released: AtomicU64,
-    closing: AtomicBool,
-    deadline: AtomicU64,
-}
-
-impl Gate {
-    /// Nothing may be written yet.
-    pub(crate) fn is_held(&self) -> bool {
-        self.held.load(Relaxed)
-    }
-
-    /// What is left is to be written at once, until the deadline.
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Relaxed)
-    }
-
-    /// In us on the store's clock.
-    pub(crate) fn deadline(&self) -> u64 {
-        self.deadline.load(Relaxed)
-    }
-}
+/// How often it is looked whether the flushers have ended.
+const CLOSING_TICK: Duration = Duration::from_millis(2);
 
 /// An online store in a Redis server (standalone or the primary of a failover group). Reads answer
 /// from the table, whether Redis is there or not.
@@ -108,30 +95,42 @@ impl Redis {
         settings: RedisSettings,
         hold: bool,
     ) -> Result<Redis, StoreError> {
+        let metrics = (0..workers).map(|worker| Arc::new(WorkerMetrics::new(worker, plan)));
+        Redis::start_for(plan, &metrics.collect::<Vec<_>>(), settings, hold)
+    }
+
+    /// As [`Redis::start`], for the workers of a running job: their heartbeats tell of the clocks
+    /// in `metrics`, of which there is one for each worker.
+    ///
+    /// # Errors
+    /// [`StoreError::Thread`] when a thread cannot be started.
+    pub fn start_for(
+        plan: &Plan,
+        metrics: &[Arc<WorkerMetrics>],
+        settings: RedisSettings,
+        hold: bool,
+    ) -> Result<Redis, StoreError> {
         let schema = Arc::new(Schema::new(plan));
         let wire = Arc::new(ViewWire::all(&schema, &settings.key_prefix, settings.ttl));
         let flush_rows = settings.flush_rows.max(1);
         let tracking = Tracking { flush_rows, deletions_max: settings.deletions_max };
-        let table = Table::new(schema, workers, Some(tracking));
-        let gate = Arc::new(Gate {
-            held: AtomicBool::new(hold),
-            released: AtomicU64::new(0),
-            closing: AtomicBool::new(false),
-            deadline: AtomicU64::new(u64::MAX),
-        });
+        let table = Table::new(Arc::clone(&schema), metrics.len(), Some(tracking));
+        let gate = Arc::new(Gate::new(hold, schema.views.len()));
         let records = table.cells().iter().map(|_| Arc::default()).collect();
         let store = Redis { table, gate, records, threads: Mutex::default() };
         let (clock, gate) = (store.table.clock, Arc::clone(&store.gate));
-        let settings = Arc::new(settings);
-        store.spawn(Shared { clock, settings, wire, gate, workers })?;
+        let cells = store.table.cells().iter().map(Arc::clone).collect();
+        let (settings, started) = (Arc::new(settings), pulse::wall_ms());
+        store.spawn(&Shared { clock, settings, wire, gate, schema, cells, started }, metrics)?;
         Ok(store)
     }
 
-    fn spawn(&self, shared: Shared) -> Result<(), StoreError> {
+    fn spawn(&self, shared: &Shared, metrics: &[Arc<WorkerMetrics>]) -> Result<(), StoreError> {
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for (at, (cell, record)) in self.table.cells().iter().zip(&self.records).enumerate() {
+        let workers = self.table.cells().iter().zip(&self.records).zip(metrics);
+        for (at, ((cell, record), metrics)) in workers.enumerate() {
             let (cell, record) = (Arc::clone(cell), Arc::clone(record));
-            let flusher = Flusher::new(cell, shared.clone(), record, at == 0);
+            let flusher = Flusher::new(at, cell, shared.clone(), record, Arc::clone(metrics));
             let thread = std::thread::Builder::new().name(format!("redis-{at}"));
             threads.push(thread.spawn(move || flusher.run()).map_err(StoreError::Thread)?);
         }
@@ -148,8 +147,7 @@ impl Redis {
     }
 
     fn stop_by(&self, deadline: u64) {
-        self.gate.deadline.store(deadline, Relaxed);
-        self.gate.closing.store(true, Relaxed);
+        self.gate.close(deadline);
         self.wake();
     }
 }
@@ -174,6 +172,7 @@ impl OnlineStore for Redis {
             connected: true,
             held: self.gate.is_held(),
             coalesced: totals.coalesced,
+            refused: self.gate.refused(),
             ..RedisStatus::default()
         };
         for (cell, record) in self.table.cells().iter().zip(&self.records) {
@@ -183,11 +182,13 @@ impl OnlineStore for Redis {
             status.dirty += shard.dirt.len() as u64;
             status.reasserting |= shard.dirt.reassert.is_some();
             status.left_to_ttl += shard.dirt.left_to_ttl;
+            status.swept += shard.dirt.swept_keys;
+            status.sweep_waiting += shard.dirt.swept.len() as u64;
             let oldest = shard.dirt.overdue(now).into_iter().chain(numbers.in_flight_since).min();
             // Held back, a row waits for the job; from then on it waits for Redis.
-            let age = oldest.filter(|_| !status.held).map_or(0, |since| {
-                now.saturating_sub(since.max(self.gate.released.load(Relaxed))) / 1_000
-            });
+            let age = oldest
+                .filter(|_| !status.held)
+                .map_or(0, |since| now.saturating_sub(since.max(self.gate.released())) / 1_000);
             status.oldest_dirty_ms = status.oldest_dirty_ms.max(age);
             let behind = shard.dirt.oldest().into_iter().chain(numbers.in_flight_since).min();
             let behind = behind.map_or(0, |since| now.saturating_sub(since) / 1_000);
@@ -197,18 +198,29 @@ impl OnlineStore for Redis {
     }
 
     fn release(&self) {
-        self.gate.released.store(self.table.clock.now_us(), Relaxed);
-        self.gate.held.store(false, Relaxed);
+        self.gate.release(self.table.clock.now_us());
         self.wake();
+    }
+
+    fn complete(&self, view: usize) {
+        if !self.gate.is_complete(view) {
+            self.gate.complete(view);
+            self.wake();
+        }
     }
 
     fn close(&self, within: Duration) -> Result<(), StoreError> {
         self.stop_by(self.table.clock.now_us().saturating_add(schedule::micros(within)));
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
-            // A flusher that panicked has left its rows dirty, which is reported below.
-            let _ = thread.join();
+        let until = self.table.clock.now_us().saturating_add(schedule::micros(within));
+        while threads.iter().any(|thread| !thread.is_finished())
+            && self.table.clock.now_us() < until
+        {
+            std::thread::sleep(CLOSING_TICK);
         }
+        // One that waits for a reply is left to it: what it has in flight counts as unwritten. One
+        // that panicked has left its rows dirty.
+        threads.clear();
         let left = self.table.cells().iter().map(|cell| cell.lock().dirt.len()).sum();
         let status = self.status().redis.unwrap_or_default();
         if left == 0 && !status.reasserting {

@@ -8,6 +8,7 @@ use tidemark_operators::value::Type;
 /// The views of a job, in job order.
 #[derive(Debug)]
 pub(crate) struct Schema {
+    pub(crate) job: String,
     pub(crate) views: Vec<View>,
     pub(crate) entities: usize,
 }
@@ -52,7 +53,7 @@ impl Schema {
                 bytes: view.features.chunks(64).map(bytes_of).collect(),
             });
         }
-        Schema { views, entities: plan.entities.len() }
+        Schema { job: plan.name.clone(), views, entities: plan.entities.len() }
     }
 }
 

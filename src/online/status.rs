@@ -107,6 +107,21 @@ pub struct RedisStatus {
     pub healed: u64,
     /// Keys of an earlier run that were left to their TTL, because too many deletions waited.
     pub left_to_ttl: u64,
+    /// Heartbeats acknowledged.
+    pub beats: u64,
+    /// Rows written again because Redis had lost all of them.
+    pub rewritten: u64,
+    /// Keys that Redis evicted during this run and that were not all written again since: they
+    /// read as zeros.
+    pub evicted: u64,
+    /// Whether keys of earlier runs are being looked for.
+    pub sweeping: bool,
+    /// Keys of earlier runs found and waiting for their deletion.
+    pub sweep_waiting: u64,
+    /// Keys of earlier runs removed.
+    pub swept: u64,
+    /// Why the job may not write to this Redis: another living job writes one of its views.
+    pub refused: Option<String>,
     /// Redis's memory, as last asked.
     pub memory: Option<MemoryStatus>,
     /// From the first change to the acknowledgement, rows changed by arrivals.

@@ -42,7 +42,7 @@ pub(super) enum Next {
 }
 
 #[derive(Debug)]
-struct Entry {
+struct CachedSchema {
     knowledge: Knowledge,
     /// When it was last asked for, in calls of [`Cache::ask`].
     used: u64,
@@ -78,7 +78,7 @@ enum Again {
 pub(super) struct Cache {
     limits: RegistryLimits,
     schema_wait: Duration,
-    entries: BTreeMap<u32, Entry>,
+    entries: BTreeMap<u32, CachedSchema>,
     bytes: usize,
     calls: u64,
     /// Nothing is asked before, when the last request was in vain for all ids.
@@ -113,13 +113,13 @@ impl Cache {
         }
         let backoff = self.limits.backoff_first;
         let wanted = Knowledge::Wanted { due: now, backoff, denials: Denials::default() };
-        self.entries.insert(id, Entry { knowledge: wanted, used: self.calls });
+        self.entries.insert(id, CachedSchema { knowledge: wanted, used: self.calls });
         (Schema::Pending, true)
     }
 
     /// What to do next: the id that has been due the longest goes first.
     pub fn next(&self, now: Instant) -> Next {
-        let due = |entry: &Entry| match entry.knowledge {
+        let due = |entry: &CachedSchema| match entry.knowledge {
             Knowledge::Wanted { due, .. } => Some(due),
             Knowledge::Unknown { again: Again::Now, .. } => Some(now),
             _ => None,
@@ -223,7 +223,7 @@ impl Cache {
         if let Some(entry) = self.entries.get_mut(&id) {
             entry.knowledge = knowledge;
         } else {
-            self.entries.insert(id, Entry { knowledge, used: self.calls });
+            self.entries.insert(id, CachedSchema { knowledge, used: self.calls });
         }
     }
 
@@ -236,7 +236,8 @@ impl Cache {
         let Some((_, oldest)) = settled.map(|(id, entry)| (entry.used, *id)).min() else {
             return false;
         };
-        if let Some(Entry { knowledge: Knowledge::Known(text), .. }) = self.entries.remove(&oldest)
+        if let Some(CachedSchema { knowledge: Knowledge::Known(text), .. }) =
+            self.entries.remove(&oldest)
         {
             self.bytes -= text.len();
         }

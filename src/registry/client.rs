@@ -2,7 +2,7 @@
 
 use crate::registry::error::RegistryError;
 use crate::registry::settings::{Credential, Credentials, RegistryConfig, TlsFiles};
-use crate::registry::status::Outcome;
+use crate::registry::status::RequestOutcome;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -28,29 +28,29 @@ pub(super) enum Failed {
     /// The answer is longer than it may be.
     TooLong,
     /// There was no answer that means anything.
-    Trouble(Trouble),
+    Trouble(RequestTrouble),
 }
 
 /// Why there was no answer.
 #[derive(Debug)]
-pub(super) struct Trouble {
-    pub outcome: Outcome,
+pub(super) struct RequestTrouble {
+    pub outcome: RequestOutcome,
     /// Who was asked, what happened. Free of secrets.
     pub text: String,
     /// How long the registry wishes not to be asked.
     pub pause: Option<Duration>,
 }
 
-impl Trouble {
+impl RequestTrouble {
     /// Whether there would be no answer for anything else either.
     pub fn concerns_all(&self) -> bool {
-        use Outcome::{Throttled, Timeout, Unauthorized, Unreachable};
+        use RequestOutcome::{Throttled, Timeout, Unauthorized, Unreachable};
         matches!(self.outcome, Unreachable | Timeout | Unauthorized | Throttled)
     }
 
     /// Whether another server of the registry may do better.
     fn is_the_servers(&self) -> bool {
-        use Outcome::{ServerError, Timeout, Unreachable};
+        use RequestOutcome::{ServerError, Timeout, Unreachable};
         matches!(self.outcome, Unreachable | Timeout | ServerError)
     }
 }
@@ -103,15 +103,19 @@ impl Client {
     }
 
     /// Gets what is at `path`; `count` hears how each request ended.
-    pub fn get(&mut self, path: &str, count: &mut dyn FnMut(Outcome)) -> Result<String, Failed> {
+    pub fn get(
+        &mut self,
+        path: &str,
+        count: &mut dyn FnMut(RequestOutcome),
+    ) -> Result<String, Failed> {
         let mut failed = None;
         for step in 0..self.urls.len() {
             let server = (self.current + step) % self.urls.len();
             let Some(base) = self.urls.get(server) else { continue };
             let answer = self.get_from(&format!("{base}{path}"));
             count(match &answer {
-                Ok(_) | Err(Failed::TooLong) => Outcome::Ok,
-                Err(Failed::Missing) => Outcome::Missing,
+                Ok(_) | Err(Failed::TooLong) => RequestOutcome::Ok,
+                Err(Failed::Missing) => RequestOutcome::Missing,
                 Err(Failed::Trouble(trouble)) => trouble.outcome,
             });
             match answer {
@@ -124,7 +128,11 @@ impl Client {
                 }
             }
         }
-        let none = || Trouble { outcome: Outcome::Unreachable, text: String::new(), pause: None };
+        let none = || RequestTrouble {
+            outcome: RequestOutcome::Unreachable,
+            text: String::new(),
+            pause: None,
+        };
         Err(Failed::Trouble(failed.unwrap_or_else(none)))
     }
 
@@ -134,8 +142,8 @@ impl Client {
             Ok(Some(value)) => request = request.header(header::AUTHORIZATION, value),
             Ok(None) => {}
             Err(error) => {
-                let (outcome, text) = (Outcome::Unauthorized, error.to_string());
-                return Err(Failed::Trouble(Trouble { outcome, text, pause: None }));
+                let (outcome, text) = (RequestOutcome::Unauthorized, error.to_string());
+                return Err(Failed::Trouble(RequestTrouble { outcome, text, pause: None }));
             }
         }
         let mut response = request.call().map_err(|error| broken(url, &error))?;
@@ -164,37 +172,37 @@ fn judge(url: &str, status: u16, body: String, pause: Option<Duration>) -> Resul
     let (outcome, what) = match status {
         200 => return Ok(body),
         _ if denied() => return Err(Failed::Missing),
-        401 => (Outcome::Unauthorized, "it wants other credentials"),
-        403 => (Outcome::Forbidden, "it may not be read with these credentials"),
-        429 => (Outcome::Throttled, "it takes no more requests"),
-        500..=599 => (Outcome::ServerError, "it has trouble of its own"),
-        _ => (Outcome::Unexpected, "no schema registry answers so"),
+        401 => (RequestOutcome::Unauthorized, "it wants other credentials"),
+        403 => (RequestOutcome::Forbidden, "it may not be read with these credentials"),
+        429 => (RequestOutcome::Throttled, "it takes no more requests"),
+        500..=599 => (RequestOutcome::ServerError, "it has trouble of its own"),
+        _ => (RequestOutcome::Unexpected, "no schema registry answers so"),
     };
     let text = format!("{url} answered {status}: {what}");
-    Err(Failed::Trouble(Trouble { outcome, text, pause }))
+    Err(Failed::Trouble(RequestTrouble { outcome, text, pause }))
 }
 
 /// What an answer that is not what it should be means.
 pub(super) fn unexpected(path: &str, why: &str) -> Failed {
     let text = format!("the answer for {path} is not one of a schema registry: {why}");
-    Failed::Trouble(Trouble { outcome: Outcome::Unexpected, text, pause: None })
+    Failed::Trouble(RequestTrouble { outcome: RequestOutcome::Unexpected, text, pause: None })
 }
 
 fn broken(url: &str, error: &Error) -> Failed {
     let (outcome, why) = match error {
-        Error::Timeout(_) => (Outcome::Timeout, "it did not answer in time".to_owned()),
+        Error::Timeout(_) => (RequestOutcome::Timeout, "it did not answer in time".to_owned()),
         Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut => {
-            (Outcome::Timeout, "it did not answer in time".to_owned())
+            (RequestOutcome::Timeout, "it did not answer in time".to_owned())
         }
         Error::Io(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            (Outcome::Unexpected, "its answer is not UTF-8".to_owned())
+            (RequestOutcome::Unexpected, "its answer is not UTF-8".to_owned())
         }
-        Error::Io(error) => (Outcome::Unreachable, error.to_string()),
-        Error::Protocol(error) => (Outcome::Unexpected, error.to_string()),
-        error => (Outcome::Unreachable, error.to_string()),
+        Error::Io(error) => (RequestOutcome::Unreachable, error.to_string()),
+        Error::Protocol(error) => (RequestOutcome::Unexpected, error.to_string()),
+        error => (RequestOutcome::Unreachable, error.to_string()),
     };
     let text = format!("could not ask {url}: {why}");
-    Failed::Trouble(Trouble { outcome, text, pause: None })
+    Failed::Trouble(RequestTrouble { outcome, text, pause: None })
 }
 
 /// `Retry-After` in seconds; a date is left aside.
@@ -307,10 +315,10 @@ fn private_key(path: &Path) -> Result<PrivateKey<'static>, RegistryError> {
 mod tests {
     use super::*;
 
-    fn outcome(status: u16, body: &str) -> Option<Outcome> {
+    fn outcome(status: u16, body: &str) -> Option<RequestOutcome> {
         match judge("http://r/schemas/ids/7", status, body.to_owned(), None) {
-            Ok(_) => Some(Outcome::Ok),
-            Err(Failed::Missing) => Some(Outcome::Missing),
+            Ok(_) => Some(RequestOutcome::Ok),
+            Err(Failed::Missing) => Some(RequestOutcome::Missing),
             Err(Failed::Trouble(trouble)) => {
                 assert!(trouble.text.contains("http://r/schemas/ids/7 answered"));
                 Some(trouble.outcome)
@@ -322,16 +330,16 @@ mod tests {
     #[test]
     fn only_a_registrys_own_404_denies_an_id() {
         let body = |code: u32| format!("{{\"error_code\":{code},\"message\":\"no\"}}");
-        assert_eq!(outcome(404, &body(40_403)), Some(Outcome::Missing));
-        assert_eq!(outcome(422, &body(40_402)), Some(Outcome::Missing));
-        assert_eq!(outcome(404, &body(404)), Some(Outcome::Unexpected));
-        assert_eq!(outcome(404, "<html>not here</html>"), Some(Outcome::Unexpected));
-        assert_eq!(outcome(302, ""), Some(Outcome::Unexpected));
-        assert_eq!(outcome(401, ""), Some(Outcome::Unauthorized));
-        assert_eq!(outcome(403, &body(40_301)), Some(Outcome::Forbidden));
-        assert_eq!(outcome(429, ""), Some(Outcome::Throttled));
-        assert_eq!(outcome(503, &body(50_001)), Some(Outcome::ServerError));
-        assert_eq!(outcome(200, "{}"), Some(Outcome::Ok));
+        assert_eq!(outcome(404, &body(40_403)), Some(RequestOutcome::Missing));
+        assert_eq!(outcome(422, &body(40_402)), Some(RequestOutcome::Missing));
+        assert_eq!(outcome(404, &body(404)), Some(RequestOutcome::Unexpected));
+        assert_eq!(outcome(404, "<html>not here</html>"), Some(RequestOutcome::Unexpected));
+        assert_eq!(outcome(302, ""), Some(RequestOutcome::Unexpected));
+        assert_eq!(outcome(401, ""), Some(RequestOutcome::Unauthorized));
+        assert_eq!(outcome(403, &body(40_301)), Some(RequestOutcome::Forbidden));
+        assert_eq!(outcome(429, ""), Some(RequestOutcome::Throttled));
+        assert_eq!(outcome(503, &body(50_001)), Some(RequestOutcome::ServerError));
+        assert_eq!(outcome(200, "{}"), Some(RequestOutcome::Ok));
     }
 
     #[test]

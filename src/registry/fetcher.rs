@@ -4,10 +4,10 @@ mod fetch;
 mod log;
 
 use crate::registry::cache::{Cache, Change, Fetched, Next};
-use crate::registry::client::{Client, Trouble};
+use crate::registry::client::{Client, RequestTrouble};
 use crate::registry::error::RegistryError;
 use crate::registry::settings::RegistryConfig;
-use crate::registry::status::{Outcome, RegistryStatus};
+use crate::registry::status::{RegistryStatus, RequestOutcome};
 use crate::source::Waker;
 use fetch::Fetcher;
 use log::Log;
@@ -18,28 +18,28 @@ use tidemark_operators::ingest::schemas::{Schema, Schemas};
 
 /// A client of the schema registry, shared by all workers. Dropping it ends its thread.
 pub struct Registry {
-    shared: Arc<Shared>,
+    shared: Arc<Requests>,
 }
 
 /// What the thread, the handles and the HTTP side share.
-struct Shared {
-    state: Mutex<State>,
+struct Requests {
+    state: Mutex<RequestState>,
     /// There is something new to ask for, or the thread is to end.
     news: Condvar,
 }
 
-struct State {
+struct RequestState {
     cache: Cache,
     wakers: Vec<Waker>,
-    requests: BTreeMap<Outcome, u64>,
+    requests: BTreeMap<RequestOutcome, u64>,
     /// Why the registry cannot be used now.
     error: Option<String>,
     failed_at: Option<Instant>,
     ending: bool,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl Requests {
+    fn lock(&self) -> MutexGuard<'_, RequestState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -51,7 +51,7 @@ impl Registry {
     /// When there is no address, a file of `config` cannot be used, or the thread cannot be had.
     pub fn start(config: &RegistryConfig) -> Result<Registry, RegistryError> {
         let client = Client::new(config)?;
-        let state = State {
+        let state = RequestState {
             cache: Cache::new(config.limits.clone(), config.schema_wait),
             wakers: Vec::new(),
             requests: BTreeMap::new(),
@@ -59,8 +59,8 @@ impl Registry {
             failed_at: None,
             ending: false,
         };
-        let shared = Arc::new(Shared { state: Mutex::new(state), news: Condvar::new() });
-        let work = Work {
+        let shared = Arc::new(Requests { state: Mutex::new(state), news: Condvar::new() });
+        let work = FetchWork {
             shared: Arc::clone(&shared),
             log: Log::new(client.shown(), config.schema_wait, config.limits.log_every),
             fetcher: Fetcher::new(client, &config.limits),
@@ -80,9 +80,12 @@ impl Registry {
     pub fn status(&self) -> RegistryStatus {
         let state = self.shared.lock();
         let (known, pending, unknown, denied) = state.cache.counts();
-        let count = |outcome: &Outcome| state.requests.get(outcome).copied().unwrap_or(0);
+        let count = |outcome: &RequestOutcome| state.requests.get(outcome).copied().unwrap_or(0);
         RegistryStatus {
-            requests: Outcome::ALL.iter().map(|outcome| (*outcome, count(outcome))).collect(),
+            requests: RequestOutcome::ALL
+                .iter()
+                .map(|outcome| (*outcome, count(outcome)))
+                .collect(),
             known,
             pending,
             denied,
@@ -104,7 +107,7 @@ impl Drop for Registry {
 
 /// What a worker asks. See [`Registry::schemas`].
 pub struct RegistrySchemas {
-    shared: Arc<Shared>,
+    shared: Arc<Requests>,
 }
 
 impl Schemas for RegistrySchemas {
@@ -118,13 +121,13 @@ impl Schemas for RegistrySchemas {
 }
 
 /// What the thread works with.
-struct Work {
-    shared: Arc<Shared>,
+struct FetchWork {
+    shared: Arc<Requests>,
     fetcher: Fetcher,
     log: Log,
 }
 
-impl Work {
+impl FetchWork {
     fn run(mut self) {
         while let Some(id) = self.wait() {
             let shared = &self.shared;
@@ -153,7 +156,7 @@ impl Work {
         }
     }
 
-    fn learn(&mut self, id: u32, fetched: Result<Fetched, Trouble>) {
+    fn learn(&mut self, id: u32, fetched: Result<Fetched, RequestTrouble>) {
         let now = Instant::now();
         let mut state = self.shared.lock();
         let (fetched, trouble) = match fetched {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Outcome {
+pub enum RequestOutcome {
     /// A schema.
     Ok,
     /// The registry has no such schema.
@@ -25,53 +25,57 @@ pub enum Outcome {
     Unexpected,
 }
 
-impl Outcome {
+impl RequestOutcome {
     /// All of them, in their order.
-    pub const ALL: [Outcome; 9] = [
-        Outcome::Ok,
-        Outcome::Missing,
-        Outcome::Unreachable,
-        Outcome::Timeout,
-        Outcome::Unauthorized,
-        Outcome::Forbidden,
-        Outcome::Throttled,
-        Outcome::ServerError,
-        Outcome::Unexpected,
+    pub const ALL: [RequestOutcome; 9] = [
+        RequestOutcome::Ok,
+        RequestOutcome::Missing,
+        RequestOutcome::Unreachable,
+        RequestOutcome::Timeout,
+        RequestOutcome::Unauthorized,
+        RequestOutcome::Forbidden,
+        RequestOutcome::Throttled,
+        RequestOutcome::ServerError,
+        RequestOutcome::Unexpected,
     ];
 
     /// Its name in the metrics.
     pub const fn name(self) -> &'static str {
         match self {
-            Outcome::Ok => "ok",
-            Outcome::Missing => "missing",
-            Outcome::Unreachable => "unreachable",
-            Outcome::Timeout => "timeout",
-            Outcome::Unauthorized => "unauthorized",
-            Outcome::Forbidden => "forbidden",
-            Outcome::Throttled => "throttled",
-            Outcome::ServerError => "server_error",
-            Outcome::Unexpected => "unexpected",
+            RequestOutcome::Ok => "ok",
+            RequestOutcome::Missing => "missing",
+            RequestOutcome::Unreachable => "unreachable",
+            RequestOutcome::Timeout => "timeout",
+            RequestOutcome::Unauthorized => "unauthorized",
+            RequestOutcome::Forbidden => "forbidden",
+            RequestOutcome::Throttled => "throttled",
+            RequestOutcome::ServerError => "server_error",
+            RequestOutcome::Unexpected => "unexpected",
         }
     }
 
     /// What to do about it.
     pub(super) const fn remedy(self) -> &'static str {
         match self {
-            Outcome::Ok | Outcome::Missing => "",
-            Outcome::Unreachable => {
+            RequestOutcome::Ok | RequestOutcome::Missing => "",
+            RequestOutcome::Unreachable => {
                 "check that it is up, and \"url\" and the TLS files in [registry] of cluster.toml"
             }
-            Outcome::Timeout => {
+            RequestOutcome::Timeout => {
                 "check the network, or raise \"timeout\" in [registry] of cluster.toml"
             }
-            Outcome::Unauthorized => {
+            RequestOutcome::Unauthorized => {
                 "check \"user\" and \"password\", or \"token\", in [registry] of cluster.toml, or \
                  SCHEMA_REGISTRY_USER, .._PASSWORD and .._TOKEN"
             }
-            Outcome::Forbidden => "grant read access to schemas and subjects to who signs in",
-            Outcome::Throttled => "raise the registry's limit of requests",
-            Outcome::ServerError => "look into the registry's own log",
-            Outcome::Unexpected => "check that \"url\" in [registry] is the base of a registry",
+            RequestOutcome::Forbidden => {
+                "grant read access to schemas and subjects to who signs in"
+            }
+            RequestOutcome::Throttled => "raise the registry's limit of requests",
+            RequestOutcome::ServerError => "look into the registry's own log",
+            RequestOutcome::Unexpected => {
+                "check that \"url\" in [registry] is the base of a registry"
+            }
         }
     }
 }
@@ -79,8 +83,8 @@ impl Outcome {
 /// What there is to know at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegistryStatus {
-    /// Requests so far, by outcome, in the order of [`Outcome::ALL`].
-    pub requests: Vec<(Outcome, u64)>,
+    /// Requests so far, by outcome, in the order of [`RequestOutcome::ALL`].
+    pub requests: Vec<(RequestOutcome, u64)>,
     /// Ids whose schema is held.
     pub known: usize,
     /// Ids that records wait for.

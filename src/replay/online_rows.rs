@@ -1,8 +1,8 @@
 //! The final live rows as lines of JSON, sorted by view in job order and entity id.
 
+use crate::created_file::{Held, create};
 use crate::failure::Failure;
 use crate::online::{OnlineStore, Row, text};
-use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use tidemark_operators::plan::{EntityPlan, Plan, ViewPlan};
@@ -12,7 +12,7 @@ use tidemark_operators::sealed_lines::push_json_text;
 pub(super) fn write(path: &Path, plan: &Plan, store: &dyn OnlineStore) -> Result<(), Failure> {
     let failed =
         |error| Failure::failed(format!("writing live rows to {}: {error}", path.display()));
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(failed)?);
+    let mut file = BufWriter::with_capacity(1 << 20, create(path, Held::Removed).map_err(failed)?);
     let mut line = Vec::new();
     for (at, index) in plan.views.iter().enumerate() {
         let Some(view) = plan.view(at) else { continue };

@@ -47,8 +47,12 @@ impl PartitionReader for Arriving {
         polled
     }
 
-    fn found_later(&self) -> bool {
+    fn found_later(&self) -> Option<u64> {
         self.reader.found_later()
+    }
+
+    fn keeps_up(&self, next_offset: u64) -> bool {
+        self.reader.keeps_up(next_offset)
     }
 
     fn describe(&self) -> String {

@@ -2,7 +2,7 @@
 
 use crate::config::{DeadLetterKind, Settings};
 use crate::connect;
-use crate::dead_letters::{DeadLetterFile, Limits, Mode};
+use crate::dead_letters::{DeadLetterFile, FileLimits, FileMode};
 use crate::failure::Failure;
 use crate::kafka::{DeadLetterSettings, KafkaDeadLetters};
 use crate::metrics::snapshot::LogSinkSnapshot;
@@ -17,12 +17,12 @@ use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 const NAME: &str = "dead_letters";
 
 /// The open sink. Gone once it was finished.
-pub(super) struct Letters {
-    sink: Mutex<Option<Sink>>,
+pub(super) struct RunLetters {
+    sink: Mutex<Option<LetterSink>>,
     path: Option<PathBuf>,
 }
 
-enum Sink {
+enum LetterSink {
     File(DeadLetterFile),
     Kafka(KafkaDeadLetters),
 }
@@ -38,7 +38,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
-impl Letters {
+impl RunLetters {
     /// Opens the sink. A topic's brokers need not be there yet.
     ///
     /// # Errors
@@ -48,14 +48,14 @@ impl Letters {
         let (sink, path) = match to.kind {
             DeadLetterKind::File => {
                 let path = Path::new(&to.path);
-                let limits = Limits {
+                let limits = FileLimits {
                     letters_max: limits.dead_letter_queue as u64,
                     bytes_max: limits.dead_letter_queue_bytes,
                 };
-                let file = DeadLetterFile::open(path, Mode::Append, limits);
+                let file = DeadLetterFile::open(path, FileMode::Append, limits);
                 let hint = "choose \"path\" in [dead_letters] of cluster.toml";
                 let file = file.map_err(|error| Failure::failed(error).hint(hint))?;
-                (Sink::File(file), Some(path.to_owned()))
+                (LetterSink::File(file), Some(path.to_owned()))
             }
             DeadLetterKind::Kafka => {
                 let letters = DeadLetterSettings {
@@ -66,10 +66,10 @@ impl Letters {
                 };
                 let config = connect::kafka(&settings.kafka);
                 let writer = KafkaDeadLetters::open(&config, letters);
-                (Sink::Kafka(writer.map_err(Failure::failed)?), None)
+                (LetterSink::Kafka(writer.map_err(Failure::failed)?), None)
             }
         };
-        Ok(Letters { sink: Mutex::new(Some(sink)), path })
+        Ok(RunLetters { sink: Mutex::new(Some(sink)), path })
     }
 
     /// The file, when it is one.
@@ -77,11 +77,11 @@ impl Letters {
         self.path.as_deref()
     }
 
-    /// A worker's end. After [`Letters::finish`] there is none, and the sources stand still.
+    /// A worker's end. After [`RunLetters::finish`] there is none, and the sources stand still.
     pub fn sink(&self, waker: Waker) -> Box<dyn DeadLetterSink> {
         match &*self.sink.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(Sink::File(file)) => Box::new(file.sink()),
-            Some(Sink::Kafka(writer)) => Box::new(writer.sink(waker)),
+            Some(LetterSink::File(file)) => Box::new(file.sink()),
+            Some(LetterSink::Kafka(writer)) => Box::new(writer.sink(waker)),
             None => Box::new(Closed),
         }
     }
@@ -89,7 +89,7 @@ impl Letters {
     /// How it fares; may be kept and asked after the end.
     pub fn status(&self) -> LogStatus {
         match &*self.sink.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(Sink::File(file)) => {
+            Some(LetterSink::File(file)) => {
                 let status = file.status();
                 Box::new(move || {
                     let status = status();
@@ -98,11 +98,11 @@ impl Letters {
                         down: status.error,
                         written: status.written,
                         pending: status.waiting,
-                        retries: 0,
+                        retries: status.failures,
                     }
                 })
             }
-            Some(Sink::Kafka(writer)) => {
+            Some(LetterSink::Kafka(writer)) => {
                 let status = writer.watch();
                 Box::new(move || {
                     let status = status();
@@ -126,8 +126,10 @@ impl Letters {
     pub fn finish(&self, within: Duration) -> Result<(), Failure> {
         let sink = self.sink.lock().unwrap_or_else(PoisonError::into_inner).take();
         match sink {
-            Some(Sink::File(file)) => file.finish(within).map(drop).map_err(Failure::failed),
-            Some(Sink::Kafka(writer)) => writer.finish(within).map(drop).map_err(Failure::failed),
+            Some(LetterSink::File(file)) => file.finish(within).map(drop).map_err(Failure::failed),
+            Some(LetterSink::Kafka(writer)) => {
+                writer.finish(within).map(drop).map_err(Failure::failed)
+            }
             None => Ok(()),
         }
     }

@@ -99,7 +99,7 @@ impl Sources {
         workers: usize,
         status: &Arc<KafkaStatus>,
         keep_trying: &dyn Fn() -> bool,
-    ) -> Result<Option<Opened>, Failure> {
+    ) -> Result<Option<OpenSources>, Failure> {
         let mut kafka = None;
         if self.has_topics() {
             let topics = self.topics.clone();
@@ -113,19 +113,19 @@ impl Sources {
             }
         }
         let (files, formats) = (self.files.clone(), self.formats.clone());
-        Ok(Some(Opened { kafka, files, formats, progress: Arc::default() }))
+        Ok(Some(OpenSources { kafka, files, formats, progress: Arc::default() }))
     }
 }
 
 /// Sources that can be read.
-pub(super) struct Opened {
+pub(super) struct OpenSources {
     kafka: Option<KafkaSource>,
     files: Vec<(u16, Vec<PathBuf>)>,
     formats: Vec<Format>,
     progress: Arc<Progress>,
 }
 
-impl Opened {
+impl OpenSources {
     /// The partitions of `worker` out of `workers`; called once for each.
     ///
     /// # Errors

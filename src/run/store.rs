@@ -6,18 +6,23 @@ use crate::failure::Failure;
 use crate::online::{Embedded, OnlineStore, Redis};
 use std::sync::Arc;
 use std::time::Duration;
+use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Plan;
 
-/// Opens the store. Redis need not be there yet.
+/// Opens the store for the workers that `metrics` are of. Redis need not be there yet.
 ///
 /// # Errors
 /// When a thread cannot be had.
-pub(super) fn open(plan: &Plan, settings: &Settings) -> Result<Arc<dyn OnlineStore>, Failure> {
+pub(super) fn open(
+    plan: &Plan,
+    settings: &Settings,
+    metrics: &[Arc<WorkerMetrics>],
+) -> Result<Arc<dyn OnlineStore>, Failure> {
     Ok(match settings.online.kind {
         OnlineKind::Embedded => Arc::new(Embedded::new(plan, settings.workers)),
         OnlineKind::Redis => {
             let hold = settings.online.publish == Publish::WhenCaughtUp;
-            let store = Redis::start(plan, settings.workers, connect::redis(settings), hold);
+            let store = Redis::start_for(plan, metrics, connect::redis(settings), hold);
             Arc::new(store.map_err(Failure::failed)?)
         }
     })

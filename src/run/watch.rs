@@ -19,6 +19,9 @@ const TICK: Duration = Duration::from_millis(50);
 /// How often it says how the job does.
 const SAY_EVERY: Duration = Duration::from_secs(10);
 
+/// How often it looks which views' rows lack nothing.
+const COMPLETE_EVERY: Duration = Duration::from_secs(1);
+
 /// What is watched.
 pub(super) struct Watched {
     pub service: Arc<Service>,
@@ -49,6 +52,7 @@ impl Watched {
 
     fn run(&self, stop: &Stop, over: &AtomicBool) {
         let mut caught_up = false;
+        let mut completed = Instant::now();
         let (mut said, mut events) = (Instant::now(), 0);
         while !over.load(Ordering::Relaxed) {
             if stop.asked() && !self.observer.stopping() {
@@ -61,6 +65,11 @@ impl Watched {
                 let ms = self.observer.started().elapsed().as_millis();
                 tracing::info!("caught up after {ms} ms: rows are current");
             }
+            self.refused();
+            if caught_up && completed.elapsed() >= COMPLETE_EVERY {
+                completed = Instant::now();
+                self.service.complete_views().for_each(|view| self.store.complete(view));
+            }
             let elapsed = said.elapsed();
             if elapsed >= SAY_EVERY {
                 let now = count(&self.observer, VerdictCounts::total);
@@ -69,6 +78,14 @@ impl Watched {
                 (said, events) = (Instant::now(), now);
             }
             std::thread::sleep(TICK);
+        }
+    }
+
+    /// A job that may not write its views stops.
+    fn refused(&self) {
+        let redis = if self.observer.stopping() { None } else { self.store.status().redis };
+        if let Some(why) = redis.and_then(|redis| redis.refused) {
+            self.observer.fail(why);
         }
     }
 

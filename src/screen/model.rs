@@ -32,7 +32,7 @@ pub(super) enum Look {
 }
 
 #[derive(Debug)]
-struct Cell {
+struct ShownValue {
     value: Value,
     moved: Option<(Moved, Millis)>,
 }
@@ -48,7 +48,7 @@ pub(super) struct Model {
     bar: Option<(Millis, u64)>,
     /// Reads and latencies of the last moments.
     recent: VecDeque<(Millis, u64, HistogramSnapshot)>,
-    cells: HashMap<String, Vec<Cell>>,
+    cells: HashMap<String, Vec<ShownValue>>,
     /// The first feature in the table.
     first: usize,
 }
@@ -104,7 +104,7 @@ impl Model {
                     }
                 }
                 None => {
-                    let fresh = |value: &Value| Cell { value: value.clone(), moved: None };
+                    let fresh = |value: &Value| ShownValue { value: value.clone(), moved: None };
                     self.cells.insert(row.id.clone(), row.values.iter().map(fresh).collect());
                 }
             }

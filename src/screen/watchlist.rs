@@ -4,11 +4,11 @@
 /// its values can be seen decaying; then the hottest entity that is not shown takes the line.
 #[derive(Clone, Debug, Default)]
 pub struct Watchlist {
-    shown: Vec<Line>,
+    shown: Vec<WatchLine>,
 }
 
 #[derive(Clone, Debug)]
-struct Line {
+struct WatchLine {
     id: String,
     /// Looks since it was last hot.
     cool: u32,
@@ -27,7 +27,7 @@ impl Watchlist {
             if self.shown.iter().any(|line| line.id == *id) {
                 continue;
             }
-            let fresh = Line { id: id.clone(), cool: 0 };
+            let fresh = WatchLine { id: id.clone(), cool: 0 };
             if self.shown.len() < lines {
                 self.shown.push(fresh);
             } else if let Some(coolest) = self.shown.iter_mut().max_by_key(|line| line.cool)

@@ -1,7 +1,9 @@
 //! Whether the job has caught up.
 //!
-//! A partition of a topic has when it was judged up to the end it had at the start (or its reader
-//! stood at the end: the last offsets of a log may hold no records). Any other partition has when
+//! A partition of a topic has when it was judged up to the end it had at the start, open transactions
+//! included (or its reader stood at the end: the last offsets of a log may hold no records), or when
+//! nobody waits for it any more: a transaction that is never ended must not keep a job from being
+//! ready. Any other partition has when
 //! its reader stood at its end. When all have, what was read by then must still be computed: the
 //! job has caught up once every worker's live clock has reached the greatest clock of the partitions
 //! by then, or what bounds it.
@@ -50,7 +52,7 @@ impl CatchUp {
             Some(kafka) => {
                 let files = plan.sources.iter().filter(|source| !is_topic(source));
                 let files: usize = files.map(|source| source.files.len()).sum();
-                kafka.caught_up()
+                kafka.is_open()
                     && partitions.len() >= topics.len() + files
                     && partitions.iter().all(|partition| partition.caught_up)
             }
@@ -80,7 +82,8 @@ impl Seen {
         for topic in topics {
             let judged = progress.get(&topic.id);
             let next_offset = judged.map_or(0, |p| p.next_offset).max(topic.start);
-            let at_end = topic.reached_start_end && judged.is_some_and(|p| p.caught_up);
+            let at_end =
+                judged.is_some_and(|p| (topic.reached_start_end && p.caught_up) || p.overdue);
             if next_offset >= topic.end_at_start || at_end {
                 self.partitions.insert(topic.id);
             }

@@ -13,12 +13,17 @@
 //!
 //! Bound: a check holds a few numbers a source or sink of the job.
 
+pub(super) mod clock_behind;
+pub(super) mod clocks;
 pub(super) mod pending;
+mod recent;
 pub(super) mod refused;
 
 use crate::config::HealthSettings;
 use crate::http::{Component, Part, State};
 use crate::metrics::snapshot::{DegradedSnapshot, OnlineSnapshot, RefusedSnapshot};
+use clock_behind::ClockBehind;
+use clocks::Clocks;
 use pending::Pending;
 use refused::Refused;
 use std::collections::BTreeMap;
@@ -26,6 +31,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::time::EventTime;
 
 /// What checks look at, as of one moment.
 #[derive(Clone, Copy)]
@@ -40,6 +46,8 @@ pub(super) struct Moment<'a> {
     pub caught_up: bool,
     /// For durations.
     pub now: Instant,
+    /// The machine's clock, in ms since the Unix epoch.
+    pub wall: EventTime,
 }
 
 /// One thing that needs attention.
@@ -64,8 +72,10 @@ pub(super) trait HealthCheck {
 /// All checks.
 #[derive(Debug)]
 pub(super) struct Checks {
+    clocks: Clocks,
     pending: Pending,
     refused: Refused,
+    clock_behind: ClockBehind,
     /// The texts of what was found when the job last observed itself.
     known: Mutex<BTreeMap<(String, &'static str), String>>,
 }
@@ -73,15 +83,18 @@ pub(super) struct Checks {
 impl Checks {
     pub fn new(settings: &HealthSettings) -> Self {
         Checks {
+            clocks: Clocks::default(),
             pending: Pending::new(settings.pending_after),
             refused: Refused::new(settings.refused_share, settings.refused_over),
+            clock_behind: ClockBehind::new(settings.clock_behind),
             known: Mutex::default(),
         }
     }
 
     /// What needs attention, in the order of `/health`.
     pub fn look(&self, moment: &Moment<'_>) -> Vec<Finding> {
-        let checks: [&dyn HealthCheck; 2] = [&self.refused, &self.pending];
+        let checks: [&dyn HealthCheck; 4] =
+            [&self.refused, &self.clocks, &self.clock_behind, &self.pending];
         checks.iter().flat_map(|check| check.look(moment)).collect()
     }
 

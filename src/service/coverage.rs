@@ -25,9 +25,41 @@ pub(super) fn complete_from(
     kafka: Option<&KafkaStatus>,
     progress: &[PartitionProgress],
 ) -> Option<EventTime> {
+    complete_after(plan, view, &cut(kafka), progress)
+}
+
+/// Whether rows of the view lack nothing at live clock `clock`. A topic's partition that did not
+/// begin at its start and has not accepted anything may lack everything: nothing is known of what
+/// came before.
+pub(super) fn is_complete(
+    plan: &Plan,
+    view: usize,
+    kafka: Option<&KafkaStatus>,
+    progress: &[PartitionProgress],
+    clock: EventTime,
+) -> bool {
+    let cut = cut(kafka);
+    !is_unknown(plan, view, &cut, progress)
+        && complete_after(plan, view, &cut, progress).is_none_or(|from| from <= clock)
+}
+
+/// The partitions that did not begin at the start of their logs.
+fn cut(kafka: Option<&KafkaStatus>) -> BTreeSet<PartitionId> {
     let topics = kafka.map(KafkaStatus::partitions).unwrap_or_default();
-    let cut: BTreeSet<_> = topics.iter().filter(|p| p.start > 0).map(|p| p.id).collect();
-    complete_after(plan, view, &cut, progress)
+    topics.iter().filter(|p| p.start > 0).map(|p| p.id).collect()
+}
+
+fn is_unknown(
+    plan: &Plan,
+    view: usize,
+    cut: &BTreeSet<PartitionId>,
+    progress: &[PartitionProgress],
+) -> bool {
+    let entity = plan.views.get(view).and_then(|at| plan.entities.get(at.entity));
+    let sources = entity.map(|entity| entity.sources.as_slice()).unwrap_or_default();
+    let feeds = |source: u16| matches!(sources.get(usize::from(source)), Some(Some(_)));
+    let begun = |id: &PartitionId| progress.iter().any(|p| p.id == *id && p.first > 0);
+    cut.iter().any(|id| feeds(id.source) && !begun(id))
 }
 
 fn complete_after(
@@ -51,6 +83,7 @@ fn complete_after(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidemark_operators::ingest::reader::Standing;
     use tidemark_operators::metrics::Ahead;
 
     fn partition(partition: u32, first: EventTime) -> PartitionProgress {
@@ -65,6 +98,9 @@ mod tests {
             idle: false,
             caught_up: false,
             paused: false,
+            standing: Standing::Behind,
+            overdue: false,
+            still: 0,
         }
     }
 
@@ -81,5 +117,19 @@ mod tests {
         let disorder = plan.sources[0].out_of_orderness;
         let expected = Some(5_000 + disorder + longest);
         assert_eq!(complete_after(&plan, 0, &cut(&[1, 2]), &progress), expected);
+    }
+
+    #[test]
+    fn a_partition_begun_in_the_middle_that_has_told_nothing_leaves_all_unknown() {
+        let plan = crate::job_file::load("fraud").unwrap().plan;
+        let progress = [partition(0, 9_000), partition(1, 0)];
+        let cut = |partitions: &[u32]| -> BTreeSet<PartitionId> {
+            partitions.iter().map(|p| PartitionId { source: 0, partition: *p }).collect()
+        };
+        assert!(!is_unknown(&plan, 0, &cut(&[]), &progress));
+        assert!(!is_unknown(&plan, 0, &cut(&[0]), &progress));
+        assert!(is_unknown(&plan, 0, &cut(&[0, 1]), &progress));
+        assert!(is_unknown(&plan, 0, &cut(&[2]), &progress), "not even seen by a worker");
+        assert!(is_complete(&plan, 0, None, &progress, 0), "files are read whole");
     }
 }

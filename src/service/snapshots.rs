@@ -40,7 +40,7 @@ fn embedded(status: &StoreStatus) -> OnlineSnapshot {
 }
 
 fn in_redis(rows: u64, redis: RedisStatus) -> OnlineSnapshot {
-    let down = match redis.last_error {
+    let down = match redis.refused.or(redis.last_error) {
         Some(error) => Some(error),
         None => (!redis.connected).then(|| "not connected yet".to_owned()),
     };
@@ -76,6 +76,14 @@ fn in_redis(rows: u64, redis: RedisStatus) -> OnlineSnapshot {
         pipelines_failed: redis.retries,
         rows_flushed: redis.flushed,
         rows_healed: redis.healed,
+        heartbeats: redis.beats,
+        rewriting: redis.reasserting,
+        rows_rewritten: redis.rewritten,
+        keys_evicted: redis.evicted,
+        keys_left_to_ttl: redis.left_to_ttl,
+        sweeping: redis.sweeping,
+        sweep_waiting: redis.sweep_waiting,
+        keys_swept: redis.swept,
         memory_used_bytes: redis.memory.map(|memory| memory.used),
         memory_limit_bytes: redis.memory.and_then(|memory| memory.limit),
         memory_alert: redis.memory.is_some_and(|memory| memory.alert),
@@ -97,6 +105,7 @@ pub(super) fn kafka(plan: &Plan, status: &KafkaStatus) -> KafkaSnapshot {
         partition: partition.id.partition,
         next_offset: partition.position,
         end_offset: Some(partition.position.saturating_add(partition.lag)),
+        unstable: partition.unstable,
     });
     KafkaSnapshot { down: status.error(), partitions: partitions.collect() }
 }

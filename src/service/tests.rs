@@ -3,6 +3,7 @@ use crate::engine::{Online, Settings};
 use crate::http::Status;
 use crate::online::Embedded;
 use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::shared::Limits;
 
@@ -33,6 +34,9 @@ fn at(next_offset: u64, caught_up: bool) -> PartitionProgress {
         idle: false,
         caught_up,
         paused: false,
+        standing: Standing::Behind,
+        overdue: false,
+        still: 0,
     }
 }
 

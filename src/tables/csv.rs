@@ -128,7 +128,7 @@ pub(super) fn read(
 ) -> Result<Vec<TableRow>, CsvError> {
     let limited = Limited { left: TABLE_BYTES_MAX, csv };
     let mut reader = ReaderBuilder::new().trim(Trim::All).from_reader(limited);
-    let lines = Lines { table, file };
+    let lines = CsvLines { table, file };
     let header = reader.headers().map_err(|error| lines.broken(&error))?.clone();
     let columns = Places::new(&lines, &header, valid_from)?;
     let mut rows = Vec::new();
@@ -152,12 +152,12 @@ pub(super) fn read(
 }
 
 /// Where errors are.
-struct Lines<'a> {
+struct CsvLines<'a> {
     table: &'a TablePlan,
     file: &'a str,
 }
 
-impl Lines<'_> {
+impl CsvLines<'_> {
     fn names(&self) -> (String, String) {
         (self.table.name.clone(), self.file.to_owned())
     }
@@ -199,7 +199,7 @@ struct Places<'a> {
 
 impl<'a> Places<'a> {
     fn new(
-        lines: &Lines<'a>,
+        lines: &CsvLines<'a>,
         header: &StringRecord,
         valid_from: Option<&'a str>,
     ) -> Result<Self, CsvError> {
@@ -219,7 +219,12 @@ impl<'a> Places<'a> {
         })
     }
 
-    fn row(&self, lines: &Lines<'_>, line: &StringRecord, at: u64) -> Result<TableRow, CsvError> {
+    fn row(
+        &self,
+        lines: &CsvLines<'_>,
+        line: &StringRecord,
+        at: u64,
+    ) -> Result<TableRow, CsvError> {
         let value = |place: usize| line.get(place).unwrap_or_default();
         let key = text::key(value(self.key), lines.table.matching);
         let key = key.map_err(|why| lines.value(at, &lines.table.key, why))?;

@@ -92,7 +92,7 @@ impl FileTable {
     ) -> Result<Self, NoThread> {
         let (end, ended) = channel();
         let (sender, versions) = sync_channel(VERSIONS_MAX);
-        let mut watch = Watch {
+        let mut watch = FileWatch {
             table: self.table.clone(),
             path: self.path.clone(),
             mark: self.mark,
@@ -137,7 +137,7 @@ impl TableFeed for FileTable {
 }
 
 /// Looks for later versions.
-struct Watch {
+struct FileWatch {
     table: TablePlan,
     path: PathBuf,
     /// Of the newest version that was read.
@@ -148,7 +148,7 @@ struct Watch {
     status: Arc<TableStatus>,
 }
 
-impl Watch {
+impl FileWatch {
     /// The rows, if the file has changed.
     fn look(&mut self) -> Option<Vec<TableRow>> {
         let now = std::fs::metadata(&self.path).ok().map(|metadata| mark(&metadata));
@@ -249,7 +249,7 @@ mod tests {
         std::fs::write(&path, "user,level\na,1\n").unwrap();
         let table = FileTable::once(&plan(), &path).unwrap();
         let (metrics, status) = (metrics(), Arc::<TableStatus>::default());
-        let mut watch = Watch {
+        let mut watch = FileWatch {
             table: plan(),
             path: path.clone(),
             mark: table.mark,

@@ -5,7 +5,11 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use tidemark::engine::Online;
+use tidemark_operators::online::HANDOUT_ROWS;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::shared::Limits;
+use tidemark_operators::timeline::chunk::CHUNK_ROWS_MIN;
+use tidemark_operators::window::batch::WindowBatch;
 
 const T: u64 = 1_700_000_000_000;
 
@@ -53,10 +57,15 @@ fn metrics_say_what_is_held_and_what_was_computed() {
         let held = |delay, length| {
             let windows = plan.entities[0].windows.iter();
             let mut windows = windows.zip(&entity.windows);
-            windows.find(|(w, _)| (w.delay, w.length) == (delay, length)).unwrap().1.get() as usize
+            windows.find(|(w, _)| (w.delay, w.length) == (delay, length)).unwrap().1
         };
         for (delay, length) in [(0, 100), (0, 1_000), (30, 50)] {
-            assert_eq!(held(delay, length), inside(delay, length), "{online:?} {delay} {length}");
+            let (window, inside) = (held(delay, length), inside(delay, length) as u64);
+            assert_eq!(window.events.get(), inside, "{online:?} {delay} {length}");
+            assert_eq!((window.batches.get(), window.rows.get()), (1, inside), "{delay} {length}");
+            // The log is one chunk of the least size.
+            let row = entity.timeline_bytes.get() / CHUNK_ROWS_MIN as u64;
+            assert_eq!(window.bytes.get(), inside * row + size_of::<WindowBatch>() as u64);
         }
         assert_eq!((entity.entities.get(), entity.timeline_rows.get()), (2, 11));
         assert!(entity.timeline_bytes.get() > 0);
@@ -85,4 +94,57 @@ fn an_empty_text_is_an_id_like_any_other() {
     assert_eq!(ids, BTreeSet::from(["", "x"]));
     let last = lines.iter().rfind(|l| l["entity_id"] == "").unwrap();
     assert_eq!(last["features"]["n"], 50);
+}
+
+const MEMORY: &str = "[job]\nname = \"memory\"\n[sources.t]\nfiles = [\"memory\"]\n\
+     out_of_orderness = \"20ms\"\ntime = { field = \"ts\", unit = \"ms\" }\n\
+     [sources.t.fields]\ncard = \"string\"\ncountry = \"string?\"\n\
+     [entities.card]\nkey = \"card\"\n\
+     [views.cards]\nentity = \"card\"\n[views.cards.features]\n\
+     places = { aggregate = \"distinct\", of = \"country\", window = \"1s\" }\n\
+     is_new = { aggregate = \"is_new\", of = \"country\", horizon = \"1s\" }\n";
+
+/// Bytes of accumulators, history and dictionaries at the end.
+fn memory(events: &[(u64, u64)], online: Online) -> [u64; 3] {
+    let plan = tidemark_jobs::load("memory.toml", MEMORY).unwrap_or_else(|e| panic!("{e}")).plan;
+    // Longer than what a dictionary keeps in place.
+    let name = |at: u64| format!("a country of the number {at:06}");
+    let record = |(ts, at): &(u64, u64)| {
+        let (ts, country) = (T + ts, name(*at));
+        format!("{{\"ts\":{ts},\"card\":\"c{}\",\"country\":\"{country}\"}}", at % 50).into_bytes()
+    };
+    let log = vec![events.iter().map(record).collect()];
+    let limits = Limits { chunk_rows: 256, ..Limits::default() };
+    let (_, observer) = watched(&plan, &log, &Run { online, limits, ..Run::default() });
+    let entity = &observer.metrics[0].entities[0];
+    [&entity.accumulator_bytes, &entity.history_bytes, &entity.dictionary_bytes].map(|g| g.get())
+}
+
+#[test]
+fn the_bytes_of_accumulators_history_and_dictionaries_grow_and_shrink() {
+    let few: Vec<_> = (0..50).map(|at| (at, at)).collect();
+    let many: Vec<_> = (0..30_000).map(|at| (at / 50, at)).collect();
+    // Long after the last of them, event by event, so that all is let go of.
+    let after = (0..4_000).map(|at| (5_000 + at, at % 50));
+    let gone: Vec<_> = many.iter().copied().chain(after).collect();
+    for online in [Online::Off, Online::EveryStep] {
+        let [few, many, gone] = [&few, &many, &gone].map(|events| memory(events, online));
+        for (at, what) in ["accumulators", "history", "dictionaries"].iter().enumerate() {
+            let (few, many, gone) = (few[at], many[at], gone[at]);
+            assert!(few > 0 && many > few + 200_000, "{what}: {few}, then {many} bytes");
+            assert!(gone + 200_000 < many, "{what}: {many}, then {gone} bytes");
+        }
+    }
+}
+
+#[test]
+fn more_rows_than_one_activation_hands_out_are_all_handed_out() {
+    let entities = 2 * HANDOUT_ROWS as u64 + 77;
+    let log = vec![(0..entities).map(|at| event(at / 1_000, &format!("c{at}"), 1, 1)).collect()];
+    for online in [Online::AtEnd, Online::EveryStep] {
+        let (output, observer) = watched(&plan(), &log, &Run { online, ..Run::default() });
+        assert_eq!(output.live.len() as u64, entities, "{online:?}");
+        assert!(output.live.values().all(|row| row.contains("\"wide\":1,")), "{online:?}");
+        assert!(observer.metrics[0].rows_live.get() >= entities, "{online:?}");
+    }
 }

@@ -4,6 +4,7 @@
 mod batches;
 mod history;
 mod release;
+mod rows;
 
 use differential_dataflow::VecCollection;
 use differential_dataflow::consolidation::consolidate_updates;
@@ -201,7 +202,6 @@ impl Drive {
             tables: TablesRef::default(),
             sealing: if case.sealing { Sealing::Count } else { Sealing::None },
             serving: Serving::None,
-            served: None,
             metrics: Arc::new(WorkerMetrics::new(worker.index(), &plan)),
             shared: Rc::clone(&shared),
             plan,
@@ -213,8 +213,10 @@ impl Drive {
             let windows = entity_windows(input.to_stream(scope), config);
             windows.lines.probe_with(&probe);
             let mut agents = Vec::new();
-            for window in &case.windows {
-                agents.push(windows.state.borrow_mut().attach(*window).unwrap());
+            for (at, window) in case.windows.iter().enumerate() {
+                let mut state = windows.state.borrow_mut();
+                let planned = state.planned().nth(at).filter(|_| case.planned).cloned();
+                agents.push(planned.unwrap_or_else(|| state.attach(*window).unwrap()));
             }
             let arranged: Vec<_> = agents.iter_mut().map(|a| a.import(scope)).collect();
             arranged.iter().for_each(check_bounds);

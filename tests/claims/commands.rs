@@ -162,6 +162,14 @@ fn dead_letters_are_listed_counted_and_shown_whole() {
     assert!(shown.contains("field \"timestamp\": missing"), "{shown}");
     assert!(shown.contains("{\"card_id\":\"card_1\"}"), "{shown}");
 
+    let (_, shown, _) = output(&format!("dlq show {file} --offset 7"));
+    for line in [
+        "  event time  2023-11-14T22:13:20.000Z\n",
+        "  field says  2023-11-14T22:22:20.000Z\n",
+        "  arrival     2023-11-14T22:13:15.000Z\n",
+    ] {
+        assert!(shown.contains(line), "{shown}");
+    }
     let (code, shown, errors) = output(&format!("dlq show {file} --reason future"));
     assert!(code == 1 && shown.is_empty() && errors.contains("hint: `tidemark dlq ls"), "{errors}");
     let (code, _, errors) = output("dlq ls /no/such/dead.jsonl");

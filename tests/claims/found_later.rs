@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, Standing};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::shared::Limits;
 
@@ -26,12 +26,12 @@ impl PartitionReader for Reader {
         match self.1.pop_front() {
             Some(batch) => Poll::Records(batch),
             None if moved_on(&self.2) => Poll::Ended,
-            None => Poll::Pending { caught_up: true },
+            None => Poll::Pending(Standing::AtEnd),
         }
     }
 
-    fn found_later(&self) -> bool {
-        self.0 > 0
+    fn found_later(&self) -> Option<u64> {
+        (self.0 > 0).then_some(4)
     }
 
     fn describe(&self) -> String {

@@ -18,7 +18,7 @@ use tidemark::kafka::{
 };
 use tidemark::source::Waker;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, Standing};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Start;
 use tidemark_operators::verdict::Reason;
@@ -79,10 +79,10 @@ impl Worker {
         for reader in &mut self.readers {
             match reader.poll() {
                 Poll::Records(batch) => log.entry(reader.id()).or_default().extend(entries(&batch)),
-                Poll::Pending { caught_up: true } => {
+                Poll::Pending(Standing::AtEnd) => {
                     caught_up.insert(reader.id());
                 }
-                Poll::Pending { caught_up: false } => {}
+                Poll::Pending(_) => {}
                 Poll::Ended => panic!("a topic does not end"),
                 Poll::Failed(error) => panic!("{error}"),
             }
@@ -203,7 +203,10 @@ fn two_workers_read_every_record_of_a_topic_once_through_small_queues() {
             });
             let mut partitions = source.partitions(worker, waker).unwrap();
             let readers = partitions.appeared();
-            assert!(partitions.may_grow() && readers.iter().all(|reader| !reader.found_later()));
+            assert!(
+                partitions.may_grow()
+                    && readers.iter().all(|reader| reader.found_later().is_none())
+            );
             Worker { partitions, readers }
         })
         .collect();
@@ -304,7 +307,7 @@ fn only_a_time_given_by_the_broker_is_passed_on() {
 fn partitions_added_later_are_found_and_read_from_their_beginning() {
     let server = shared_kafka();
     let mut config = config(server);
-    config.limits.metadata_refresh = Duration::from_millis(200);
+    config.limits.discovery_interval = Duration::from_millis(200);
     let topic = topic(&config, 1, &[]);
     write(&config, &topic, 1, 0..10);
     let (source, status) = open(&config, source(&topic, Start::Latest), 2);
@@ -322,8 +325,9 @@ fn partitions_added_later_are_found_and_read_from_their_beginning() {
         at_end == 3 && read == expected.values().map(Vec::len).sum::<usize>()
     });
     assert_eq!((workers[0].readers.len(), workers[1].readers.len()), (2, 1));
-    assert!(!workers[0].readers[0].found_later() && workers[0].readers[1].found_later());
-    assert!(workers[1].readers[0].found_later());
+    assert!(workers[0].readers[0].found_later().is_none());
+    assert!(workers[0].readers[1].found_later().is_some());
+    assert!(workers[1].readers[0].found_later().is_some());
     assert_eq!(workers[1].readers[0].id().partition, 1, "the second of three");
     assert!(status.caught_up());
 
@@ -398,7 +402,7 @@ fn an_offset_that_retention_has_removed_stops_the_job_and_names_partition_and_of
     until("the failure", || {
         match worker.readers[1].poll() {
             Poll::Failed(error) => failed = error,
-            other => assert!(matches!(other, Poll::Pending { caught_up: false }), "{other:?}"),
+            other => assert!(matches!(other, Poll::Pending(Standing::Behind)), "{other:?}"),
         }
         !failed.is_empty()
     });
@@ -406,6 +410,73 @@ fn an_offset_that_retention_has_removed_stops_the_job_and_names_partition_and_of
         assert!(failed.contains(part), "{part} is missing in: {failed}");
     }
     assert_eq!(worker.readers[1].describe(), format!("{topic}[1]"));
+}
+
+#[test]
+fn a_topic_made_anew_with_more_records_stops_the_job_and_says_so() {
+    let server = shared_kafka();
+    let mut config = config(server);
+    config.limits.discovery_interval = Duration::from_millis(100);
+    let topic = topic(&config, 1, &[]);
+    write(&config, &topic, 1, 0..100);
+    let (opened, _) = open(&config, source(&topic, Start::Earliest), 1);
+    let mut worker = Worker::new(&opened, 0);
+    assert_eq!(worker.read_all().values().flatten().count(), 100);
+
+    let gone = wait_for(admin(server).delete_topics(&[&topic], &AdminOptions::new())).unwrap();
+    assert!(gone.iter().all(Result::is_ok), "{gone:?}");
+    until("the topic to be made anew", || create_topic(&config, &topic, 1, &[]).unwrap_or(false));
+    write(&config, &topic, 1, 0..500);
+    let mut failed = String::new();
+    until("the failure", || {
+        if let Poll::Failed(error) = worker.readers[0].poll() {
+            failed = error;
+        }
+        !failed.is_empty()
+    });
+    for part in [topic.as_str(), "made anew", "its id was", "start the job again"] {
+        assert!(failed.contains(part), "{part} is missing in: {failed}");
+    }
+}
+
+#[test]
+fn what_an_open_transaction_withholds_is_lag_and_not_the_end_of_the_log() {
+    let server = shared_kafka();
+    let config = config(server);
+    let topic = topic(&config, 1, &[]);
+    write(&config, &topic, 1, 0..10);
+    let (opened, status) = open(&config, source(&topic, Start::Earliest), 1);
+    let mut worker = Worker::new(&opened, 0);
+    assert_eq!(worker.read_all().values().flatten().count(), 10);
+
+    let mut settings = native(server);
+    let producer: BaseProducer = settings.set("transactional.id", &topic).create().unwrap();
+    producer.init_transactions(DEADLINE).unwrap();
+    producer.begin_transaction().unwrap();
+    for n in 0..5 {
+        let payload = format!("open {n}");
+        producer.send(BaseRecord::<(), str>::to(&topic).payload(payload.as_str())).unwrap();
+    }
+    producer.flush(DEADLINE).unwrap();
+    // Behind the open transaction: not of it, and withheld with it.
+    write(&config, &topic, 1, 0..7);
+    until("the open transaction to be seen", || {
+        let standing = worker.readers[0].poll();
+        assert!(!matches!(standing, Poll::Records(_)), "it is not committed");
+        matches!(standing, Poll::Pending(Standing::BeforeTransaction))
+            && status.partitions()[0].unstable == 12
+    });
+    assert_eq!(status.total_lag(), 12);
+
+    producer.commit_transaction(DEADLINE).unwrap();
+    let mut log = BTreeMap::new();
+    until("the end of the topic", || {
+        let at_end = worker.read(&mut log).len() == 1;
+        let read = log.values().map(Vec::len).sum::<usize>();
+        assert!(!at_end || read == 12, "at the end after {read} of 12 records");
+        at_end
+    });
+    assert_eq!((status.total_lag(), status.partitions()[0].unstable), (0, 0));
 }
 
 #[test]

@@ -126,7 +126,9 @@ impl<'w> Drive<'w> {
     fn give_out(&mut self) {
         self.sink.clock = self.clock;
         for (log, live) in &mut self.entities {
-            live.give_out(&log.names, &mut self.sink);
+            let mut batches = Vec::new();
+            while !live.hand_out(&log.names, &mut batches) {}
+            batches.iter().for_each(|batch| self.sink.write(batch, &log.names));
         }
     }
 

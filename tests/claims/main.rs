@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod accounts;
 #[cfg(test)]
+mod addresses;
+#[cfg(test)]
 mod arrangement;
 #[cfg(test)]
 mod attack;
@@ -14,11 +16,15 @@ mod cases;
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod clocks;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod found_later;
+#[cfg(test)]
+mod health;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]
@@ -43,6 +49,7 @@ mod scripted;
 mod servers;
 #[cfg(test)]
 mod silence;
+mod stop;
 #[cfg(test)]
 mod tables;
 #[cfg(test)]

@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tidemark::config::Secret;
 use tidemark::registry::{
-    Credential, Credentials, Outcome, Registry, RegistryConfig, RegistryLimits, RegistrySchemas,
-    RegistryStatus, TlsFiles,
+    Credential, Credentials, Registry, RegistryConfig, RegistryLimits, RegistrySchemas,
+    RegistryStatus, RequestOutcome, TlsFiles,
 };
 use tidemark_operators::ingest::schemas::{Schema, Schemas};
 
@@ -105,13 +105,13 @@ impl Worker {
     }
 }
 
-fn count(status: &RegistryStatus, outcome: Outcome) -> u64 {
+fn count(status: &RegistryStatus, outcome: RequestOutcome) -> u64 {
     let counts: BTreeMap<_, _> = status.requests.iter().copied().collect();
     counts[&outcome]
 }
 
 /// Waits until the registry was asked `times` more with this outcome.
-fn after(registry: &Registry, outcome: Outcome, times: u64) -> RegistryStatus {
+fn after(registry: &Registry, outcome: RequestOutcome, times: u64) -> RegistryStatus {
     let before = count(&registry.status(), outcome);
     until("requests", || count(&registry.status(), outcome) >= before + times);
     registry.status()
@@ -144,7 +144,7 @@ fn a_schema_is_asked_for_once_for_all_workers_and_all_are_woken() {
     assert_eq!(asked, [format!("/schemas/ids/{one}"), format!("/schemas/ids/{two}")]);
     let status = registry.status();
     assert_eq!((status.known, status.pending, status.unknown), (2, 0, 0));
-    assert_eq!(count(&status, Outcome::Ok), 2);
+    assert_eq!(count(&status, RequestOutcome::Ok), 2);
     assert_eq!((status.error, status.last_error_age), (None, None));
 }
 
@@ -154,7 +154,7 @@ fn an_id_that_the_registry_gets_within_schema_wait_is_known() {
     let registry = Registry::start(&config(server.value("URL"))).unwrap();
     let mut worker = Worker::new(&registry);
     assert_eq!(worker.asks(1), Schema::Pending);
-    let status = after(&registry, Outcome::Missing, 3);
+    let status = after(&registry, RequestOutcome::Missing, 3);
     assert_eq!((status.pending, status.denied, status.error), (1, Some(1), None));
     assert_eq!(worker.asks(1), Schema::Pending);
     assert_eq!(register_avro(server.value("URL"), "a-value", &record("A")), 1);
@@ -178,7 +178,7 @@ fn an_id_that_stays_away_for_schema_wait_is_unknown_until_the_registry_has_it() 
     assert_eq!(reason, expected);
     assert!(worker.woken.load(Ordering::Relaxed) >= 1);
     // Records that come now are not held up, and once it is there they are decoded.
-    assert!(count(&registry.status(), Outcome::Missing) >= 2);
+    assert!(count(&registry.status(), RequestOutcome::Missing) >= 2);
     register_avro(server.value("URL"), "a-value", &record("A"));
     until("the schema", || match worker.asks(1) {
         Schema::Known(_) => true,
@@ -198,7 +198,7 @@ fn a_registry_that_is_not_there_is_waited_for() {
     let registry = Registry::start(&impatient).unwrap();
     let mut worker = Worker::new(&registry);
     assert_eq!(worker.asks(1), Schema::Pending);
-    let status = after(&registry, Outcome::Unreachable, 5);
+    let status = after(&registry, RequestOutcome::Unreachable, 5);
     let error = status.error.unwrap();
     assert!(error.starts_with(&format!("could not ask {url}/schemas/ids/1: ")), "{error}");
     assert!(status.last_error_age.is_some());
@@ -215,7 +215,7 @@ fn a_registry_that_is_not_there_is_waited_for() {
     server.stop(true);
     assert_eq!(worker.text(id), record("A"));
     assert_eq!(worker.asks(9), Schema::Pending);
-    after(&registry, Outcome::Unreachable, 3);
+    after(&registry, RequestOutcome::Unreachable, 3);
     assert_eq!(worker.asks(9), Schema::Pending);
 }
 
@@ -232,18 +232,24 @@ fn an_answer_that_says_nothing_about_the_schema_leaves_its_records_waiting() {
     let registry = Registry::start(&impatient).unwrap();
     let mut worker = Worker::new(&registry);
     let answers = [
-        (Mode::Answer(401, "{\"error_code\":40101,\"message\":\"who?\"}"), Outcome::Unauthorized),
-        (Mode::Answer(403, "no"), Outcome::Forbidden),
-        (Mode::Answer(429, ""), Outcome::Throttled),
-        (Mode::Answer(500, "{\"error_code\":50001,\"message\":\"oh\"}"), Outcome::ServerError),
-        (Mode::Answer(503, "<html>"), Outcome::ServerError),
-        (Mode::Answer(404, "<html>not here</html>"), Outcome::Unexpected),
-        (Mode::Answer(302, ""), Outcome::Unexpected),
-        (Mode::Hang, Outcome::Timeout),
-        (Mode::Trickle, Outcome::Timeout),
+        (
+            Mode::Answer(401, "{\"error_code\":40101,\"message\":\"who?\"}"),
+            RequestOutcome::Unauthorized,
+        ),
+        (Mode::Answer(403, "no"), RequestOutcome::Forbidden),
+        (Mode::Answer(429, ""), RequestOutcome::Throttled),
+        (
+            Mode::Answer(500, "{\"error_code\":50001,\"message\":\"oh\"}"),
+            RequestOutcome::ServerError,
+        ),
+        (Mode::Answer(503, "<html>"), RequestOutcome::ServerError),
+        (Mode::Answer(404, "<html>not here</html>"), RequestOutcome::Unexpected),
+        (Mode::Answer(302, ""), RequestOutcome::Unexpected),
+        (Mode::Hang, RequestOutcome::Timeout),
+        (Mode::Trickle, RequestOutcome::Timeout),
         // Compressed, which nobody has asked for.
-        (Mode::Bytes(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]), Outcome::Unexpected),
-        (Mode::Close, Outcome::Unreachable),
+        (Mode::Bytes(&[0x1f, 0x8b, 8, 0, 0, 0, 0, 0]), RequestOutcome::Unexpected),
+        (Mode::Close, RequestOutcome::Unreachable),
     ];
     for (number, (mode, outcome)) in (1..).zip(answers) {
         let shown = format!("{mode:?}");
@@ -295,7 +301,7 @@ fn a_server_that_does_not_answer_is_made_up_for_by_the_next() {
     let other = register_avro(server.value("URL"), "b", &record("B"));
     assert_eq!(worker.text(other), record("B"));
     let status = registry.status();
-    let counts = [Outcome::Unreachable, Outcome::ServerError, Outcome::Ok];
+    let counts = [RequestOutcome::Unreachable, RequestOutcome::ServerError, RequestOutcome::Ok];
     assert_eq!(counts.map(|outcome| count(&status, outcome)), [1, 1, 2], "it stays with the last");
 }
 
@@ -315,11 +321,11 @@ fn wrong_credentials_wait_and_are_never_shown_and_a_new_file_is_enough() {
     let with = |credentials| RegistryConfig { credentials, ..config(url) };
     let right = Registry::start(&with(basic(text("right-hunter2")))).unwrap();
     assert_eq!(Worker::new(&right).asks(1), Schema::Pending);
-    assert_eq!(after(&right, Outcome::Missing, 1).error, None);
+    assert_eq!(after(&right, RequestOutcome::Missing, 1).error, None);
 
     let nobody = Registry::start(&with(Credentials::None)).unwrap();
     assert_eq!(Worker::new(&nobody).asks(1), Schema::Pending);
-    let error = after(&nobody, Outcome::Unauthorized, 2).error.unwrap();
+    let error = after(&nobody, RequestOutcome::Unauthorized, 2).error.unwrap();
     assert!(error.contains("answered 401"), "{error}");
 
     let folder = Folder::new("registry");
@@ -328,11 +334,11 @@ fn wrong_credentials_wait_and_are_never_shown_and_a_new_file_is_enough() {
     let wrong = with(basic(Credential::File(file.clone())));
     let registry = Registry::start(&wrong).unwrap();
     assert_eq!(Worker::new(&registry).asks(1), Schema::Pending);
-    let error = after(&registry, Outcome::Forbidden, 2).error.unwrap();
+    let error = after(&registry, RequestOutcome::Forbidden, 2).error.unwrap();
     assert!(error.contains("answered 403") && !error.contains("hunter2"), "{error}");
     assert!(!format!("{:?}", with(basic(text("hunter2")))).contains("hunter2"));
     std::fs::write(&file, "right-hunter2\n").unwrap();
-    assert_eq!(after(&registry, Outcome::Missing, 1).error, None);
+    assert_eq!(after(&registry, RequestOutcome::Missing, 1).error, None);
 
     std::fs::remove_file(&file).unwrap();
     until("an error", || registry.status().error.is_some());
@@ -349,7 +355,7 @@ fn a_token_signs_in() {
     let registry = Registry::start(&RegistryConfig { credentials, ..config(server.value("URL")) });
     let registry = registry.unwrap();
     assert_eq!(Worker::new(&registry).asks(1), Schema::Pending);
-    assert_eq!(after(&registry, Outcome::Missing, 1).error, None);
+    assert_eq!(after(&registry, RequestOutcome::Missing, 1).error, None);
 }
 
 fn openssl(arguments: &[&str]) {
@@ -373,11 +379,11 @@ fn tls_needs_the_authority_and_shows_a_certificate_when_one_is_asked_for() {
 
     let registry = Registry::start(&with(TlsFiles { ca: ca(), client: client.clone() })).unwrap();
     assert_eq!(Worker::new(&registry).asks(1), Schema::Pending);
-    assert_eq!(after(&registry, Outcome::Missing, 1).error, None);
+    assert_eq!(after(&registry, RequestOutcome::Missing, 1).error, None);
     for tls in [TlsFiles { ca: None, client }, TlsFiles { ca: ca(), client: None }] {
         let registry = Registry::start(&with(tls)).unwrap();
         assert_eq!(Worker::new(&registry).asks(1), Schema::Pending);
-        let error = after(&registry, Outcome::Unreachable, 2).error.unwrap();
+        let error = after(&registry, RequestOutcome::Unreachable, 2).error.unwrap();
         assert!(error.contains("could not ask https://"), "{error}");
     }
     let wrong = TlsFiles { ca: Some(path("key.pem")), client: None };
@@ -420,7 +426,7 @@ fn a_schema_that_refers_to_others_becomes_one_that_stands_for_itself() {
         {"name": "fee", "type": ["null", "pay.Money"]},
     ]});
     assert_eq!(worker.text(id), whole);
-    assert_eq!(count(&registry.status(), Outcome::Ok), 3);
+    assert_eq!(count(&registry.status(), RequestOutcome::Ok), 3);
 }
 
 #[test]
@@ -435,7 +441,7 @@ fn what_is_not_avro_is_unknown_at_once_and_not_asked_for_again() {
     assert_eq!(reason, "schema 1 cannot be used: schema 1 is \"JSON\", not \"AVRO\"");
     std::thread::sleep(Duration::from_millis(120));
     assert!(matches!(worker.asks(id), Schema::Unknown(_)));
-    assert_eq!(count(&registry.status(), Outcome::Ok), 1);
+    assert_eq!(count(&registry.status(), RequestOutcome::Ok), 1);
 
     let limits = RegistryLimits { schema_bytes_max: 10, ..config(url).limits };
     let registry = Registry::start(&RegistryConfig { limits, ..config(url) }).unwrap();

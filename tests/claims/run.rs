@@ -73,7 +73,7 @@ pub fn kafka() -> KafkaConfig {
 }
 
 /// A topic that no other test uses, with `log` in it.
-fn topic(log: &[Vec<(Record, Record)>]) -> String {
+pub fn topic(log: &[Vec<(Record, Record)>]) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let topic = format!("run-{}", COUNT.fetch_add(1, Ordering::Relaxed));
     assert!(create_topic(&kafka(), &topic, PARTITIONS, &[]).unwrap());
@@ -81,7 +81,7 @@ fn topic(log: &[Vec<(Record, Record)>]) -> String {
     topic
 }
 
-fn write(topic: &str, log: &[Vec<(Record, Record)>]) {
+pub fn write(topic: &str, log: &[Vec<(Record, Record)>]) {
     let records = (0..).zip(log).flat_map(|(partition, records)| {
         records.iter().map(move |(key, value)| (partition, Some(key), Some(value)))
     });
@@ -92,8 +92,8 @@ fn write(topic: &str, log: &[Vec<(Record, Record)>]) {
 pub fn settings(folder: &Path, more: &str) -> PathBuf {
     let dead = folder.join("dead.jsonl").display().to_string();
     let text = format!(
-        "[limits]\nlive_idle = \"1m\"\n[online.redis]\nprobe_interval = \"100ms\"\n\
-         backoff_max = \"200ms\"\n[dead_letters]\npath = {dead:?}\n{more}"
+        "[limits]\nlive_idle = \"1m\"\n[health]\nclock_behind = \"3650d\"\n\
+         [online.redis]\nprobe_interval = \"100ms\"\nbackoff_max = \"200ms\"\n[dead_letters]\npath = {dead:?}\n{more}"
     );
     let path = folder.join("cluster.toml");
     std::fs::write(&path, text).unwrap();
@@ -101,7 +101,7 @@ pub fn settings(folder: &Path, more: &str) -> PathBuf {
 }
 
 /// Variables of this process that would change what a test means.
-fn command() -> Command {
+pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));
     for (name, _) in tidemark::config::VARIABLES {
         command.env_remove(name);
@@ -163,12 +163,12 @@ impl Process {
         });
     }
 
-    fn signal(&self, signal: &str) {
+    pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
     }
 
-    fn wait(&mut self) -> ExitStatus {
+    pub fn wait(&mut self) -> ExitStatus {
         let mut ended = None;
         until("the job to end", || {
             ended = self.child.try_wait().unwrap();
@@ -243,7 +243,7 @@ pub fn hashes(output: &memory::Output) -> Hashes {
 
 fn stored(redis: &Redis) -> Hashes {
     let mut client = redis.client();
-    let keys: Vec<String> = redis::cmd("KEYS").arg("*").query(&mut client).unwrap();
+    let keys: Vec<String> = redis::cmd("KEYS").arg("features:*").query(&mut client).unwrap();
     if keys.is_empty() {
         return Hashes::new();
     }
@@ -479,6 +479,47 @@ fn neither_redis_nor_the_job_loses_a_row_for_good_by_being_killed() {
 }
 
 #[test]
+fn a_second_job_with_a_view_of_one_that_lives_stops_at_its_start_and_names_both() {
+    let redis = Redis::start(&[]);
+    let (first, second) = (Folder::new("run"), Folder::new("run"));
+    let renamed = tidemark_jobs::FRAUD.replace("name = \"fraud\"", "name = \"shadow\"");
+    assert_ne!(renamed, tidemark_jobs::FRAUD);
+    let job = second.path().join("shadow.toml");
+    std::fs::write(&job, renamed).unwrap();
+    settings(first.path(), "");
+    settings(second.path(), "");
+    let url = format!("redis://127.0.0.1:{}/0", redis.port);
+    // Views are claimed before anything is read: no broker is needed for it.
+    let nobody = format!("127.0.0.1:{}", free_port());
+    let variables = [("KAFKA_BOOTSTRAP_SERVERS", nobody.as_str()), ("REDIS_URL", &url)];
+    let mut living = Process::start(first.path(), "fraud", &variables);
+    let beats = || -> Hashes {
+        let mut client = redis.client();
+        let beats = redis::cmd("HGETALL").arg("tidemark:fraud").query(&mut client).unwrap();
+        Hashes::from([("fraud".to_owned(), beats)])
+    };
+    until("the first job's heartbeat", || !beats()["fraud"].is_empty());
+    let mut refused = Process::start(second.path(), &job.display().to_string(), &variables);
+    assert_eq!(refused.wait().code(), Some(1), "{}", refused.log());
+    let log = refused.log();
+    assert!(
+        log.contains("for job 'shadow'") && log.contains("job 'fraud', which is alive"),
+        "{log}"
+    );
+    living.stop("TERM");
+    assert!(beats()["fraud"]["w0"].contains("state=stopped"), "{:?}", beats());
+    // Once that one has ended there is nothing to wait for.
+    let mut after = Process::start(second.path(), &job.display().to_string(), &variables);
+    until("the second job to have the views", || {
+        let mut client = redis.client();
+        let views: BTreeMap<String, String> =
+            redis::cmd("HGETALL").arg("tidemark:views").query(&mut client).unwrap();
+        views.values().all(|job| job == "shadow")
+    });
+    after.stop("TERM");
+}
+
+#[test]
 fn rows_of_the_embedded_store_are_asked_of_the_running_job() {
     let log = traffic(13, 2_000);
     let output = expected(&log);
@@ -521,7 +562,7 @@ fn a_job_without_brokers_answers_http_waits_and_can_be_stopped() {
 }
 
 /// The fraud job with files in place of its topic.
-fn over_files(folder: &Path, log: &[Vec<(Record, Record)>]) -> PathBuf {
+pub fn over_files(folder: &Path, log: &[Vec<(Record, Record)>]) -> PathBuf {
     let mut files = Vec::new();
     for (partition, records) in log.iter().enumerate() {
         let path = folder.join(format!("part-{partition}.jsonl"));

@@ -5,12 +5,12 @@ use crate::memory::{Letters, Lines, Rows, Verdicts, verdicts};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tidemark::engine::{self, Observer, Online, Parts, Settings};
+use tidemark::engine::{self, MachineClock, Observer, Online, Parts, Settings};
 use tidemark::memory_partition::GivenPartitions;
 use tidemark::source::Waker;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
-use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord};
+use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord, Standing};
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
@@ -97,7 +97,7 @@ impl PartitionReader for Reader {
                     assert!(since.elapsed() < DEADLINE, "{} waits until {what}", self.describe());
                     self.script.push_front(Step::Until(what, holds));
                 }
-                Poll::Pending { caught_up: true }
+                Poll::Pending(Standing::AtEnd)
             }
             Some(Step::Watch(what, holds)) => {
                 if !holds(&self.observer, &self.shown.lock().unwrap()) {
@@ -106,7 +106,7 @@ impl PartitionReader for Reader {
                     self.script.push_front(Step::Watch(what, holds));
                 }
                 (self.waker)();
-                Poll::Pending { caught_up: false }
+                Poll::Pending(Standing::Behind)
             }
         }
     }
@@ -144,13 +144,24 @@ pub fn run(
     live_idle: Option<u64>,
     scripts: Vec<Vec<Step>>,
 ) -> Outcome {
+    run_until(plan, limits, live_idle, None, scripts)
+}
+
+/// The same with a live clock that does not run ahead of the machine's.
+pub fn run_until(
+    plan: &Arc<Plan>,
+    limits: Limits,
+    live_idle: Option<u64>,
+    machine_clock: Option<MachineClock>,
+    scripts: Vec<Vec<Step>>,
+) -> Outcome {
     crate::memory::fail_fast();
     let settings = Settings {
         plan: Arc::clone(plan),
         workers: 1,
         limits,
         live_idle,
-        machine_clock: None,
+        machine_clock,
         sealing: Sealing::Lines,
         online: Online::EveryStep,
     };

@@ -3,6 +3,9 @@
 use crate::scripted::{Shown, Step, records, run, until};
 use std::sync::Arc;
 use tidemark::engine::Observer;
+use tidemark::generator::{Generator, Options};
+use tidemark_operators::ingest::decode::{Decoded, Decoder};
+use tidemark_operators::ingest::projection::{Outbox, Projection};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shared::Limits;
 use tidemark_operators::verdict::Reason;
@@ -112,4 +115,24 @@ fn live_values_decay_when_every_source_is_silent() {
     for shown in &rows {
         assert!(steps.any(|step| step == shown), "{:?}", outcome.shown);
     }
+}
+
+#[test]
+fn the_default_stash_keeps_the_silence_of_one_partition_at_20_000_events_a_second() {
+    let plan = tidemark::job_file::load("fraud").unwrap().plan;
+    let (mut projection, mut outbox) = (Projection::new(&plan, 0), Outbox::new(&plan, 1));
+    let (mut decoder, mut decoded) = (Decoder::new(&plan.sources[0]), Decoded::default());
+    let options = Options { events: 10_000, ..Options::default() };
+    let mut generator = Generator::new(options).unwrap();
+    while let Some(record) = generator.next() {
+        let _ = decoder.decode(record.line, &mut decoded);
+    }
+    let rows = decoded.rows() as u64;
+    assert!(rows > 9_000, "{rows}");
+    let offsets: Vec<_> = (0..rows).collect();
+    let kept = projection.project(&decoded, 0, &offsets, 0, &mut outbox);
+    let silence = plan.sources[0].idle_after / 1_000 * 20_000 * kept / rows;
+    let paused_at = Limits::default().stash_bytes / 2;
+    assert!(silence < paused_at, "{} bytes an event, {silence} in all", kept / rows);
+    assert!(silence > paused_at / 4, "and the default is not a guess: {}", kept / rows);
 }

@@ -497,7 +497,11 @@ fn entropy(counts: &BTreeMap<&str, u32>, normalised: bool) -> f64 {
     let terms: i128 = counts.values().map(term).sum();
     let n = f64::from(total);
     let h = libm::log(n) - terms as f64 / scale / n;
-    if normalised { h / libm::log(counts.len() as f64) } else { h }
+    if !normalised {
+        return h;
+    }
+    let even = counts.values().all(|n| Some(n) == counts.values().next());
+    if even { 1.0 } else { (h / libm::log(counts.len() as f64)).clamp(0.0, 1.0) }
 }
 
 /// Partitions of records whose times wander: mostly forward, in bursts of equal times, with jumps

@@ -2,7 +2,7 @@
 
 use super::entity::index_of;
 use super::extents::pruned;
-use super::graph::{Graph, Node};
+use super::graph::{FeatureNode, Graph};
 use super::source::report;
 use super::{Compiler, lookup};
 use crate::aggregate::{Measured, Memory, Reported, over_latest, quotient};
@@ -24,7 +24,7 @@ struct Columns {
     reads: Vec<Read>,
     derived: Vec<Expr>,
     extents: Vec<(Mask, Millis)>,
-    of: HashMap<Node, Column>,
+    of: HashMap<FeatureNode, Column>,
 }
 
 #[derive(Clone, Copy)]
@@ -83,11 +83,12 @@ impl<'j> Compiler<'j, '_> {
         };
         let (entity, mask) = (frame.entity, frame.mask);
         let shown = declared.features.iter().enumerate().filter(|(_, feature)| !feature.hidden);
-        let shown: Vec<Node> = shown.map(|(feature, _)| Node { view: v, feature }).collect();
+        let shown: Vec<FeatureNode> =
+            shown.map(|(feature, _)| FeatureNode { view: v, feature }).collect();
         let mut columns = Columns::default();
-        let mut memory: HashMap<Node, Memory> = HashMap::new();
+        let mut memory: HashMap<FeatureNode, Memory> = HashMap::new();
         let hidden = declared.features.iter().enumerate().filter(|(_, feature)| feature.hidden);
-        let hidden = hidden.map(|(feature, _)| Node { view: v, feature });
+        let hidden = hidden.map(|(feature, _)| FeatureNode { view: v, feature });
         // Hidden features are checked whether something names them or not.
         let mut unshown = Columns::default();
         for node in graph.reached(hidden) {
@@ -141,10 +142,10 @@ impl<'j> Compiler<'j, '_> {
     /// Adds the column of `node`, after those of all it names. Nothing when it is wrong.
     fn column(
         &mut self,
-        node: Node,
+        node: FeatureNode,
         graph: &Graph,
         columns: &mut Columns,
-        memory: &mut HashMap<Node, Memory>,
+        memory: &mut HashMap<FeatureNode, Memory>,
     ) {
         if let Some(measured) = self.measured.get(&node) {
             if let Ok(measured) = measured {
@@ -165,8 +166,8 @@ impl<'j> Compiler<'j, '_> {
     /// The expression of a derived feature over columns, and what its own attributes take.
     fn derived(
         &mut self,
-        node: Node,
-        named: &HashMap<String, Node>,
+        node: FeatureNode,
+        named: &HashMap<String, FeatureNode>,
         columns: &mut Columns,
     ) -> Result<(Expr, Memory), Reported> {
         let (written, horizon) = self.expression(node).ok_or(Reported)?;
@@ -204,7 +205,7 @@ impl<'j> Compiler<'j, '_> {
     /// of the text; and the source whose definitions it uses.
     fn fields_of_latest(
         &self,
-        node: Node,
+        node: FeatureNode,
         written: &Written,
         features: &HashMap<&str, Binding>,
     ) -> Result<(usize, Vec<String>), Reported> {
@@ -232,7 +233,7 @@ impl<'j> Compiler<'j, '_> {
         let hidden = declared.enumerate().filter(|(_, feature)| feature.hidden);
         hidden
             .map(|(at, feature)| {
-                let node = Node { view, feature: at };
+                let node = FeatureNode { view, feature: at };
                 let memory = match self.measured.get(&node) {
                     Some(Ok(measured)) => measured.memory,
                     _ => Memory::default(),
@@ -242,7 +243,7 @@ impl<'j> Compiler<'j, '_> {
             .collect()
     }
 
-    fn text(&self, node: Node, memory: Memory) -> FeatureText {
+    fn text(&self, node: FeatureNode, memory: Memory) -> FeatureText {
         let declared = self.job.views.get(node.view).and_then(|it| it.features.get(node.feature));
         let description = declared.map(|it| it.description.clone()).unwrap_or_default();
         let (over, definition) = match self.measured.get(&node) {

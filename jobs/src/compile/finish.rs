@@ -2,7 +2,7 @@
 
 use super::Compiler;
 use super::entity::{Bit, EntityBuild};
-use super::graph::{Graph, Node};
+use super::graph::{FeatureNode, Graph};
 use super::source::SourceBuild;
 use crate::document::At;
 use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
@@ -96,7 +96,7 @@ impl Compiler<'_, '_> {
         self.find_unused_tables();
         for (v, view) in self.job.views.iter().enumerate() {
             for (f, feature) in view.features.iter().enumerate() {
-                if feature.hidden && !graph.is_named(Node { view: v, feature: f }) {
+                if feature.hidden && !graph.is_named(FeatureNode { view: v, feature: f }) {
                     let message = format!(
                         "feature \"{}\" is hidden, and no expression names it",
                         feature.name.value
@@ -246,6 +246,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         out_of_orderness: declared.out_of_orderness,
         max_ahead: declared.max_ahead,
         idle_after: declared.idle_after,
+        hold_max: declared.hold_max,
         max_future_skew: declared.max_future_skew,
         fields,
         predicates,

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 /// A feature of the job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Node {
+pub(super) struct FeatureNode {
     pub(super) view: usize,
     pub(super) feature: usize,
 }
@@ -17,14 +17,14 @@ pub(super) struct Node {
 pub(super) struct Graph {
     /// By derived feature: the features it names, by the names it uses. Absent: something is wrong
     /// with its expression, which is recorded.
-    named: HashMap<Node, HashMap<String, Node>>,
+    named: HashMap<FeatureNode, HashMap<String, FeatureNode>>,
     /// Each feature's place in an order in which a feature comes after all it names.
-    rank: HashMap<Node, usize>,
+    rank: HashMap<FeatureNode, usize>,
 }
 
 /// What a name in a derived feature is.
-enum Named {
-    Feature(Node),
+enum NamedFeature {
+    Feature(FeatureNode),
     /// A field of the latest event, its time, or a definition.
     OfLatest,
 }
@@ -46,33 +46,33 @@ impl Graph {
 
     /// The features that derived feature `node` names, by the names it uses; `None` when it is none
     /// or wrong.
-    pub(super) fn named(&self, node: Node) -> Option<&HashMap<String, Node>> {
+    pub(super) fn named(&self, node: FeatureNode) -> Option<&HashMap<String, FeatureNode>> {
         self.named.get(&node)
     }
 
     /// Whether some expression names `node`.
-    pub(super) fn is_named(&self, node: Node) -> bool {
+    pub(super) fn is_named(&self, node: FeatureNode) -> bool {
         self.named.values().any(|named| named.values().any(|target| *target == node))
     }
 
     /// `roots` and everything they name, directly or through others, each after all it names.
-    pub(super) fn reached(&self, roots: impl Iterator<Item = Node>) -> Vec<Node> {
-        let mut next: Vec<Node> = roots.collect();
-        let mut reached: HashSet<Node> = HashSet::new();
+    pub(super) fn reached(&self, roots: impl Iterator<Item = FeatureNode>) -> Vec<FeatureNode> {
+        let mut next: Vec<FeatureNode> = roots.collect();
+        let mut reached: HashSet<FeatureNode> = HashSet::new();
         while let Some(node) = next.pop() {
             if reached.insert(node) {
                 next.extend(self.named.get(&node).into_iter().flat_map(HashMap::values));
             }
         }
-        let mut reached: Vec<Node> = reached.into_iter().collect();
+        let mut reached: Vec<FeatureNode> = reached.into_iter().collect();
         reached.sort_by_key(|node| (self.rank.get(node).copied(), *node));
         reached
     }
 
     /// Depth-first, without recursion: chains may be as long as a job has features.
     fn find_order(&mut self, compiler: &Compiler<'_, '_>) {
-        let mut open: Vec<(Node, Vec<Node>)> = Vec::new();
-        let mut on_path: HashSet<Node> = HashSet::new();
+        let mut open: Vec<(FeatureNode, Vec<FeatureNode>)> = Vec::new();
+        let mut on_path: HashSet<FeatureNode> = HashSet::new();
         for root in nodes(compiler) {
             if !self.rank.contains_key(&root) {
                 open.push((root, self.targets(root)));
@@ -83,7 +83,8 @@ impl Graph {
                 match targets.pop() {
                     Some(target) if on_path.contains(&target) => {
                         let path = open.iter().map(|(node, _)| *node);
-                        let cycle: Vec<Node> = path.skip_while(|node| *node != target).collect();
+                        let cycle: Vec<FeatureNode> =
+                            path.skip_while(|node| *node != target).collect();
                         compiler.report_cycle(&cycle);
                         for node in cycle {
                             self.named.remove(&node);
@@ -104,9 +105,9 @@ impl Graph {
         }
     }
 
-    fn targets(&self, node: Node) -> Vec<Node> {
+    fn targets(&self, node: FeatureNode) -> Vec<FeatureNode> {
         let named = self.named.get(&node).into_iter().flat_map(HashMap::values);
-        let mut targets: Vec<Node> = named.copied().collect();
+        let mut targets: Vec<FeatureNode> = named.copied().collect();
         // The order of a hash map is no order to report cycles in.
         targets.sort_unstable_by(|a, b| b.cmp(a));
         targets.dedup();
@@ -114,10 +115,10 @@ impl Graph {
     }
 }
 
-fn nodes(compiler: &Compiler<'_, '_>) -> impl Iterator<Item = Node> {
+fn nodes(compiler: &Compiler<'_, '_>) -> impl Iterator<Item = FeatureNode> {
     let views = compiler.job.views.iter().enumerate();
     views.flat_map(|(view, declared)| {
-        (0..declared.features.len()).map(move |feature| Node { view, feature })
+        (0..declared.features.len()).map(move |feature| FeatureNode { view, feature })
     })
 }
 
@@ -125,7 +126,7 @@ impl Compiler<'_, '_> {
     /// The expression of a derived feature of a known view, and its horizon.
     pub(super) fn expression(
         &self,
-        node: Node,
+        node: FeatureNode,
     ) -> Option<(&Written, tidemark_operators::time::Millis)> {
         self.frames.get(node.view)?.as_ref()?;
         match &self.job.views.get(node.view)?.features.get(node.feature)?.body {
@@ -134,7 +135,7 @@ impl Compiler<'_, '_> {
         }
     }
 
-    fn names(&self, node: Node, written: &Written) -> Option<HashMap<String, Node>> {
+    fn names(&self, node: FeatureNode, written: &Written) -> Option<HashMap<String, FeatureNode>> {
         let names = written.ast.names();
         if names.is_empty() {
             let message = "names no feature and no field, so there is nothing it could follow";
@@ -145,26 +146,32 @@ impl Compiler<'_, '_> {
         let mut good = true;
         for used in names {
             match self.named(node, written, used.name, used.column) {
-                Some(Named::Feature(target)) => {
+                Some(NamedFeature::Feature(target)) => {
                     features.insert(used.name.to_owned(), target);
                 }
-                Some(Named::OfLatest) => {}
+                Some(NamedFeature::OfLatest) => {}
                 None => good = false,
             }
         }
         good.then_some(features)
     }
 
-    fn named(&self, node: Node, written: &Written, name: &str, column: usize) -> Option<Named> {
+    fn named(
+        &self,
+        node: FeatureNode,
+        written: &Written,
+        name: &str,
+        column: usize,
+    ) -> Option<NamedFeature> {
         if let Some((view, feature)) = name.split_once('.') {
             return self.named_elsewhere(node, written, (view, feature), column);
         }
         if let Some(feature) = self.feature(node.view, name) {
-            return Some(Named::Feature(Node { view: node.view, feature }));
+            return Some(NamedFeature::Feature(FeatureNode { view: node.view, feature }));
         }
         let frame = self.frames.get(node.view)?.as_ref()?;
         match lookup::meaning(name, frame, &self.sources) {
-            Meaning::Time | Meaning::Field(_) | Meaning::Definition => Some(Named::OfLatest),
+            Meaning::Time | Meaning::Field(_) | Meaning::Definition => Some(NamedFeature::OfLatest),
             Meaning::Reported => None,
             Meaning::Conflict(message) => {
                 written.wrong(column, &message, None, self.problems);
@@ -184,11 +191,11 @@ impl Compiler<'_, '_> {
     /// `view.feature`: a feature of another view of the same entity.
     fn named_elsewhere(
         &self,
-        node: Node,
+        node: FeatureNode,
         written: &Written,
         (view, feature): (&str, &str),
         column: usize,
-    ) -> Option<Named> {
+    ) -> Option<NamedFeature> {
         let views = &self.job.views;
         let Some(at) = views.iter().position(|declared| declared.name.value == view) else {
             let message = format!("there is no view \"{view}\"");
@@ -214,7 +221,7 @@ impl Compiler<'_, '_> {
             written.wrong(column, &message, hint, self.problems);
             return None;
         };
-        Some(Named::Feature(Node { view: at, feature: feature_at }))
+        Some(NamedFeature::Feature(FeatureNode { view: at, feature: feature_at }))
     }
 
     fn feature(&self, view: usize, name: &str) -> Option<usize> {
@@ -227,8 +234,8 @@ impl Compiler<'_, '_> {
         view.flat_map(|view| view.features.iter().map(|it| it.name.value.as_str())).collect()
     }
 
-    fn report_cycle(&self, cycle: &[Node]) {
-        let name = |node: &Node| {
+    fn report_cycle(&self, cycle: &[FeatureNode]) {
+        let name = |node: &FeatureNode| {
             let view = self.job.views.get(node.view)?;
             let feature = &view.features.get(node.feature)?.name.value;
             let one_view = cycle.iter().all(|other| other.view == node.view);

@@ -17,6 +17,8 @@ use tidemark_operators::time::{
 
 const FILES_MAX: usize = 4_096;
 const IDLE_DEFAULT: Millis = 30 * SECOND;
+/// The default of `hold_max`.
+pub(crate) const HOLD_DEFAULT: Millis = MINUTE;
 const SCHEMA_WAIT_DEFAULT: Millis = MINUTE;
 const FORMATS: [&str; 2] = ["json", "avro"];
 const UNITS: [&str; 4] = ["ms", "s", "us", "rfc3339"];
@@ -38,6 +40,7 @@ pub(crate) struct SourceDeclared {
     pub(crate) out_of_orderness: Millis,
     pub(crate) max_ahead: Option<Millis>,
     pub(crate) idle_after: Millis,
+    pub(crate) hold_max: Millis,
     pub(crate) max_future_skew: Option<Millis>,
     pub(crate) fields: Vec<FieldDeclared>,
     pub(crate) definitions: Vec<Definition>,
@@ -72,7 +75,7 @@ impl SourceDeclared {
         let out_of_orderness = millis(table.duration("out_of_orderness", 0..=30 * DAY));
         let out_of_orderness = out_of_orderness.unwrap_or(5 * MINUTE);
         let max_ahead = arrival::max_ahead(&mut table, &arrival, out_of_orderness);
-        let idle_after = millis(table.duration("idle_after", 1..=DAY));
+        let (idle_after, hold_max) = holding(&mut table);
         let max_future_skew = millis(table.duration("max_future_skew", 0..=366 * DAY));
         let description = table.text("description").map(|text| text.value).unwrap_or_default();
         table.need("fields");
@@ -94,7 +97,8 @@ impl SourceDeclared {
             latest,
             out_of_orderness,
             max_ahead,
-            idle_after: idle_after.unwrap_or(IDLE_DEFAULT),
+            idle_after,
+            hold_max,
             max_future_skew,
             fields,
             definitions,
@@ -116,6 +120,27 @@ impl SourceDeclared {
     pub(crate) fn definition(&self, name: &str) -> Option<&Definition> {
         self.definitions.iter().find(|definition| definition.name.value == name)
     }
+}
+
+/// `idle_after` and `hold_max`: for how long a partition holds the others back that has nothing to
+/// say, or whose records say nothing.
+pub(super) fn holding(table: &mut Table<'_>) -> (Millis, Millis) {
+    let idle_after = table.duration("idle_after", 1..=DAY).map_or(IDLE_DEFAULT, |at| at.value);
+    let Some(hold_max) = table.duration("hold_max", 1..=DAY) else {
+        return (idle_after, idle_after.max(HOLD_DEFAULT));
+    };
+    if hold_max.value < idle_after {
+        let message = format!(
+            "\"hold_max\" in {} is shorter than \"idle_after\", {}",
+            table.label(),
+            quantity::show_duration(idle_after)
+        );
+        let hint = "a partition that says nothing holds the others back for \"idle_after\" in any \
+                    case: shorten that too"
+            .to_owned();
+        table.problems().push(hold_max.span.start, Some("hold_max"), message, Some(hint));
+    }
+    (idle_after, hold_max.value)
 }
 
 fn time_name(time: &TimeField) -> &str {

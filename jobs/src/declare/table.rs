@@ -1,7 +1,7 @@
 //! `[tables.NAME]`: reference tables that events are looked up in.
 
 use super::name;
-use super::source::{event_range, time_field, type_named};
+use super::source::{event_range, holding, time_field, type_named};
 use crate::document::{At, Table};
 use tidemark_operators::plan::{
     Arrival, FieldPlan, Format, Matching, SourcePlan, Start, TableColumn, TableFrom, TablePlan,
@@ -14,7 +14,6 @@ const COLUMNS_MAX: usize = 256;
 const ROWS_DEFAULT: i64 = 1_000_000;
 const ROWS_MAX: i64 = 10_000_000;
 const RELOAD_DEFAULT: Millis = 10 * SECOND;
-const IDLE_DEFAULT: Millis = 30 * SECOND;
 
 /// A table as it was written.
 #[derive(Debug)]
@@ -141,7 +140,7 @@ fn columns(table: &mut Table<'_>, name: &str, key: &str) -> (Vec<TableColumn>, V
 }
 
 fn from_file(table: &mut Table<'_>, path: String) -> TableFrom {
-    for key in ["time", "out_of_orderness", "idle_after"] {
+    for key in ["time", "out_of_orderness", "idle_after", "hold_max"] {
         table.refuse(key, "is for topics; a file has \"valid_from\"");
     }
     let valid_from = table.text("valid_from").map(|text| text.value);
@@ -163,7 +162,7 @@ fn from_topic(
     let (earliest, latest) = event_range(table);
     table.need("out_of_orderness");
     let out_of_orderness = table.duration("out_of_orderness", 0..=30 * DAY);
-    let idle_after = table.duration("idle_after", 1..=DAY).map_or(IDLE_DEFAULT, |at| at.value);
+    let (idle_after, hold_max) = holding(table);
     let fields = columns.iter().map(|column| FieldPlan {
         name: column.name.clone(),
         path: vec![column.name.clone()],
@@ -186,6 +185,7 @@ fn from_topic(
             latest,
             out_of_orderness: out_of_orderness.map_or(0, |at| at.value),
             idle_after,
+            hold_max,
             max_ahead: None,
             max_future_skew: None,
             fields: fields.collect(),

@@ -37,8 +37,11 @@ fn memory(entity: &EntityPlan) -> String {
     let kept = kept(entity);
     let storage = entity.attributes.iter().map(|attribute| attribute.storage);
     let row = Memory::row(entity.filters, storage);
-    let mut sum =
-        Sum { terms: vec![kept.entity.to_string()], bytes: kept.entity, ..Sum::default() };
+    let mut sum = MemorySum {
+        terms: vec![kept.entity.to_string()],
+        bytes: kept.entity,
+        ..MemorySum::default()
+    };
     let lengths = entity.windows.iter().map(|window| window.length.saturating_add(window.delay));
     let lengths = lengths.chain(entity.sessions.iter().map(|session| session.gap));
     if let Some(longest) = lengths.max() {
@@ -59,7 +62,7 @@ fn memory(entity: &EntityPlan) -> String {
         let what = "values that would not be new, for each feature that asks whether one is";
         sum.add(Memory::SEEN, 's', what, VALUES * u64::try_from(news).unwrap_or(0));
     }
-    let Sum { terms, whats, bytes, example } = sum;
+    let MemorySum { terms, whats, bytes, example } = sum;
     let mut out = format!("at most {} bytes for each {name} with a row", terms.join(" + "));
     for what in &whats {
         out.push_str(&format!("\n  - {what}"));
@@ -73,14 +76,14 @@ fn memory(entity: &EntityPlan) -> String {
 
 /// See [`memory`].
 #[derive(Default)]
-struct Sum {
+struct MemorySum {
     terms: Vec<String>,
     whats: Vec<String>,
     bytes: u64,
     example: Vec<String>,
 }
 
-impl Sum {
+impl MemorySum {
     /// Adds `bytes` for each `name`, which counts `what`, of which there are `number` in an example.
     fn add(&mut self, bytes: u64, name: char, what: &str, number: u64) {
         self.terms.push(format!("{bytes} *{name}*"));

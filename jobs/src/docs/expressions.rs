@@ -114,7 +114,10 @@ fn type_doc(ty: Type) -> (&'static str, &'static str) {
         Type::Timestamp => {
             ("moments, to the millisecond", "`\"2024-05-01T12:30:00.250Z\"`, beside a timestamp")
         }
-        Type::Ip => ("addresses, IPv4 or IPv6", "`\"10.0.0.7\"`, beside an ip"),
+        Type::Ip => (
+            "addresses, IPv4 or IPv6; `::ffff:10.0.0.7` is `10.0.0.7`",
+            "`\"10.0.0.7\"`, beside an ip",
+        ),
     }
 }
 

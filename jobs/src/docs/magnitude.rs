@@ -20,7 +20,7 @@ struct Range {
 }
 
 /// A range, and whether something that it comes from can be infinite, and so null.
-type Found = (Range, bool);
+type Extent = (Range, bool);
 
 const ANY: Range = Range { most: f64::MAX, least: 5e-324 };
 const INT: Range = Range { most: INT_MAX, least: 1.0 };
@@ -36,7 +36,7 @@ struct Magnitudes<'a> {
 }
 
 impl Magnitudes<'_> {
-    fn column(&self, index: usize) -> Found {
+    fn column(&self, index: usize) -> Extent {
         if let Some(read) = self.view.reads.get(index) {
             return (self.read(*read), false);
         }
@@ -75,7 +75,7 @@ impl Magnitudes<'_> {
         }
     }
 
-    fn expr(&self, expr: &Expr) -> Found {
+    fn expr(&self, expr: &Expr) -> Extent {
         match expr {
             Expr::Input { index, .. } => self.column(*index),
             Expr::Literal(value) => (literal(value), false),
@@ -100,7 +100,7 @@ impl Magnitudes<'_> {
         }
     }
 
-    fn widest<'e>(&self, args: impl IntoIterator<Item = &'e Expr>) -> Found {
+    fn widest<'e>(&self, args: impl IntoIterator<Item = &'e Expr>) -> Extent {
         let none = (Range { most: 0.0, least: f64::MAX }, false);
         args.into_iter().map(|arg| self.expr(arg)).fold(none, |(a, any), (b, infinite)| {
             let range = Range { most: a.most.max(b.most), least: a.least.min(b.least) };
@@ -108,7 +108,7 @@ impl Magnitudes<'_> {
         })
     }
 
-    fn arithmetic(&self, op: Arithmetic, ty: Type, left: Found, right: Found) -> Found {
+    fn arithmetic(&self, op: Arithmetic, ty: Type, left: Extent, right: Extent) -> Extent {
         let ((left, before), (right, also)) = (left, right);
         let range = match op {
             Arithmetic::Multiply => {

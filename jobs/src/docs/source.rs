@@ -118,10 +118,10 @@ fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
         let (from, to) = (times::show(source.earliest), times::show(source.latest));
         facts.push(("Event times", format!("from {from} to {to}")));
     }
-    let idle = show_duration(source.idle_after);
+    let (idle, hold) = (show_duration(source.idle_after), show_duration(source.hold_max));
     facts.push((
         "Idle",
-        format!("a partition that has been silent for {idle} no longer holds back the others"),
+        format!("a partition that has been silent for {idle} no longer holds back the others; nor does one whose records have not moved its clock for {hold}, or that has stood before an open transaction for as long"),
     ));
     facts
 }

@@ -11,7 +11,7 @@ const NAMES_MAX: usize = 30;
 const KEPT_MAX: usize = 10_000;
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Found {
+struct PlacedProblem {
     offset: usize,
     message: String,
     key: Option<String>,
@@ -23,7 +23,7 @@ struct Found {
 pub struct Problems<'i> {
     file: String,
     text: &'i str,
-    found: RefCell<Vec<Found>>,
+    found: RefCell<Vec<PlacedProblem>>,
 }
 
 impl<'i> Problems<'i> {
@@ -40,7 +40,7 @@ impl<'i> Problems<'i> {
     pub fn push(&self, offset: usize, key: Option<&str>, message: String, hint: Option<String>) {
         let mut found = self.found.borrow_mut();
         if found.len() < KEPT_MAX {
-            found.push(Found { offset, message, key: key.map(str::to_owned), hint });
+            found.push(PlacedProblem { offset, message, key: key.map(str::to_owned), hint });
         }
     }
 
@@ -90,7 +90,7 @@ impl<'i> Problems<'i> {
         found.truncate(LISTED_MAX);
         let problems = found
             .into_iter()
-            .map(|Found { offset, key, message, hint }| {
+            .map(|PlacedProblem { offset, key, message, hint }| {
                 let (line, column) = place(self.text, offset);
                 Problem { line, column, key, message, hint }
             })

@@ -198,6 +198,12 @@ fn durations_need_units_and_bounds() {
     );
     says(
         r#"topic = "payments""#,
+        "topic = \"payments\"\nhold_max = \"29s\"",
+        r#"job.toml:6:12: "hold_max" in source "payments" is shorter than "idle_after", 30s
+  a partition that says nothing holds the others back for "idle_after" in any case: shorten that too"#,
+    );
+    says(
+        r#"topic = "payments""#,
         "topic = \"payments\"\nidle_after = \"-5s\"",
         r#"job.toml:6:14: "idle_after" in source "payments" must be a duration from 1ms to 24h, not "-5s"
   write whole numbers with units d, h, m, s or ms, as in "90s" or "1h30m""#,
@@ -207,6 +213,24 @@ fn durations_need_units_and_bounds() {
         "topic = \"payments\"\nmax_future_skew = \"1.5h\"",
         r#"job.toml:6:19: "max_future_skew" in source "payments" must be a duration from 0s to 366d, not "1.5h"
   write whole numbers with units d, h, m, s or ms, as in "90s" or "1h30m""#,
+    );
+}
+
+#[test]
+fn what_is_said_of_arrivals_fits_together() {
+    says(
+        r#"topic = "payments""#,
+        "topic = \"payments\"\nmax_ahead = \"never\"",
+        r#"job.toml:6:13: "max_ahead" in source "payments" must be a duration from 0s to 366d, or "none", not "never"
+  write whole numbers with units d, h, m, s or ms, as in "90s" or "1h30m""#,
+    );
+    says(
+        r#"topic = "payments""#,
+        "topic = \"payments\"\narrival = \"none\"\narrival_field = \"seen\"\nmax_ahead = \"1s\"\n\
+         max_future_skew = \"1m\"",
+        r#"job.toml:7:1: "arrival_field" in source "payments" cannot stand beside arrival = "none"
+job.toml:8:1: "max_ahead" in source "payments" is about arrivals, which arrival = "none" switches off
+job.toml:9:1: "max_future_skew" in source "payments" is about arrivals, which arrival = "none" switches off"#,
     );
 }
 

@@ -4,8 +4,8 @@ use super::{SMALL, changed, job};
 use crate::{FRAUD, plan_hash};
 use tidemark_operators::expression::{Arithmetic, Expr};
 use tidemark_operators::plan::{
-    AccumulatorPlan, EntityPlan, Feed, Format, Kind, Read, Start, Storage, TimeUnit, ViewPlan,
-    Window,
+    AccumulatorPlan, Arrival, EntityPlan, Feed, Format, Kind, Read, Start, Storage, TimeUnit,
+    ViewPlan, Window,
 };
 use tidemark_operators::time::{DAY, HOUR, MINUTE, SECOND};
 use tidemark_operators::value::{Type, Value};
@@ -71,7 +71,7 @@ fn a_small_job_compiles_to_what_it_says() {
     assert_eq!(source.start, Start::Earliest);
     assert_eq!((source.time.path[0].as_str(), source.time.unit), ("timestamp", TimeUnit::Ms));
     assert_eq!(source.out_of_orderness, 5 * SECOND);
-    assert_eq!(source.idle_after, 30 * SECOND);
+    assert_eq!((source.idle_after, source.hold_max), (30 * SECOND, MINUTE));
     assert_eq!(source.max_future_skew, None);
     // Optional fields that nothing needs are left out; the event time is not a field.
     let fields: Vec<&str> = source.fields.iter().map(|field| field.name.as_str()).collect();
@@ -150,7 +150,7 @@ fn every_unit_of_time_is_understood_short_and_long() {
 fn settings_of_a_source_and_a_job_reach_the_plan() {
     let text = changed(
         "topic = \"payments\"",
-        "files = [\"a.jsonl\", \"b.jsonl\"]\nformat = \"json\"\nidle_after = \"1m\"\n\
+        "files = [\"a.jsonl\", \"b.jsonl\"]\nformat = \"json\"\nidle_after = \"1m\"\nhold_max = \"2m\"\n\
          max_future_skew = \"10m\"\narrival_field = { field = \"received\", unit = \"s\" }\n\
          event_time_min = \"2000-01-01T00:00:00Z\"\nevent_time_max = \"2001-01-01T00:00:00Z\"",
     );
@@ -161,7 +161,7 @@ fn settings_of_a_source_and_a_job_reach_the_plan() {
     let plan = job(&text).plan;
     let source = &plan.sources[0];
     assert_eq!((source.topic.as_deref(), source.files.len()), (None, 2));
-    assert_eq!(source.idle_after, MINUTE);
+    assert_eq!((source.idle_after, source.hold_max), (MINUTE, 2 * MINUTE));
     assert_eq!(source.max_future_skew, Some(10 * MINUTE));
     assert_eq!(source.arrival.field().map(|it| it.unit), Some(TimeUnit::S));
     assert_eq!((source.earliest, source.latest), (946_684_800_000, 978_307_200_000));
@@ -393,4 +393,37 @@ fn frauds_entities_share_windows_and_accumulators() {
     assert_eq!(card.lasts.len(), 1);
     assert_eq!(card.views[0].extents, [(0, 30 * DAY)]);
     assert_eq!(card.views[1].extents, [(0, DAY)]);
+}
+
+#[test]
+fn an_event_may_be_as_far_ahead_of_its_arrival_as_out_of_order_unless_the_source_says_otherwise() {
+    let times = |lines: &str| {
+        let text = changed("topic = \"payments\"", &format!("topic = \"payments\"\n{lines}"));
+        let source = &job(&text).plan.sources[0];
+        (source.arrival.clone(), source.max_ahead, source.out_of_orderness)
+    };
+    let (arrival, max_ahead, out_of_orderness) = times("");
+    assert_eq!((arrival, max_ahead), (Arrival::Timestamp, Some(out_of_orderness)));
+    assert_eq!(times("arrival = \"timestamp\"\nmax_ahead = \"0s\"").1, Some(0));
+    assert_eq!(times("max_ahead = \"none\"").1, None);
+    let (arrival, max_ahead, _) = times("arrival_field = \"received\"\nmax_ahead = \"1m\"");
+    assert_eq!(arrival.field().map(|field| field.path.join(".")), Some("received".to_owned()));
+    assert_eq!(max_ahead, Some(MINUTE));
+    let (arrival, max_ahead, _) = times("arrival = \"none\"");
+    assert_eq!((arrival, max_ahead), (Arrival::Unknown, None));
+}
+
+#[test]
+fn the_report_says_how_far_ahead_an_event_may_be_and_that_a_refused_one_is_in_no_feature() {
+    let report = |lines: &str| {
+        job(&changed("topic = \"payments\"", &format!("topic = \"payments\"\n{lines}"))).report()
+    };
+    let said = report("max_ahead = \"1m\"\nmax_future_skew = \"10m\"");
+    let arrival = "  arrival the record's timestamp, an event is at most 1m ahead of it\n";
+    assert!(said.contains(arrival), "{said}");
+    let note = "  note    what is more than 10m ahead is refused: it is in no feature\n";
+    assert!(said.contains(note), "{said}");
+    assert!(!report("").contains("refused"));
+    let none = "  arrival none: no time is corrected, no clock is bounded\n";
+    assert!(report("arrival = \"none\"").contains(none));
 }

@@ -6,6 +6,20 @@ use crate::time::EventTime;
 use crate::value::Column;
 
 /// Events inside, by slot. A window holds fewer than 2^32 rows of a worker: the log is in memory.
+///
+/// ```
+/// use tidemark_operators::aggregate::{Algebra, Reading, count::Count};
+/// use tidemark_operators::value::Column;
+///
+/// let mut count = Count::default();
+/// count.grow(1);
+/// count.add(0, 0, 1_000);
+/// count.add(0, 0, 2_000);
+/// count.remove(0, 0, 1_000);
+/// let mut out = Column::default();
+/// count.read(0, Reading::Count, &mut out);
+/// assert_eq!(out.int(0), Some(1));
+/// ```
 #[derive(Default)]
 pub struct Count {
     events: Slab<u32>,

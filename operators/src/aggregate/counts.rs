@@ -8,7 +8,7 @@ use std::hint::black_box;
 const VACANT: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug)]
-struct Entry {
+struct SlotCount {
     slot: u32,
     symbol: u32,
     count: u32,
@@ -23,8 +23,8 @@ fn hash(slot: u32, symbol: u32) -> u64 {
     (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }
 
-impl flat_table::Entry for Entry {
-    const VACANT: Self = Entry { slot: VACANT, symbol: 0, count: 0 };
+impl flat_table::Entry for SlotCount {
+    const VACANT: Self = SlotCount { slot: VACANT, symbol: 0, count: 0 };
 
     #[inline]
     fn is_vacant(&self) -> bool {
@@ -40,15 +40,15 @@ impl flat_table::Entry for Entry {
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    table: FlatTable<Entry>,
+    table: FlatTable<SlotCount>,
 }
 
 impl Counts {
     /// Counts (slot, symbol) once more; returns the count before.
     #[inline]
     pub fn add(&mut self, slot: u32, symbol: u32) -> u32 {
-        let same = |e: &Entry| e.slot == slot && e.symbol == symbol;
-        let fresh = || Entry { slot, symbol, count: 0 };
+        let same = |e: &SlotCount| e.slot == slot && e.symbol == symbol;
+        let fresh = || SlotCount { slot, symbol, count: 0 };
         let entry = self.table.entry(hash(slot, symbol), same, fresh);
         entry.count += 1;
         entry.count - 1
@@ -57,7 +57,7 @@ impl Counts {
     /// Counts (slot, symbol) once less; returns the count before, 0 when it was not there.
     #[inline]
     pub fn remove(&mut self, slot: u32, symbol: u32) -> u32 {
-        let same = |e: &Entry| e.slot == slot && e.symbol == symbol;
+        let same = |e: &SlotCount| e.slot == slot && e.symbol == symbol;
         let mut before = 0;
         self.table.change(hash(slot, symbol), same, |entry| {
             before = entry.count;
@@ -96,6 +96,17 @@ mod tests {
     use super::*;
     use rand::{Rng as _, SeedableRng, rngs::SmallRng};
     use std::collections::HashMap;
+
+    #[test]
+    fn what_counts_took_is_given_back_when_they_are_gone() {
+        let mut counts = Counts::default();
+        (0..50_000).for_each(|value| assert_eq!(counts.add(7, value), 0));
+        let full = counts.bytes();
+        (0..50_000).for_each(|value| assert_eq!(counts.remove(7, value), 1));
+        assert!(counts.bytes() * 100 < full, "{} of {full} bytes are left", counts.bytes());
+        (0..50_000).for_each(|value| assert_eq!(counts.add(7, value), 0));
+        assert_eq!(counts.bytes(), full);
+    }
 
     #[test]
     fn the_flat_table_counts_as_a_map_does() {

@@ -9,6 +9,20 @@ use crate::value::Column;
 use std::cell::Cell;
 
 /// Distinct values by slot; the counts behind are exact, what is reported saturates.
+///
+/// ```
+/// use tidemark_operators::aggregate::{Algebra, Reading, distinct::Distinct};
+/// use tidemark_operators::value::Column;
+///
+/// // Values are symbols of an interner; at most 100 are reported.
+/// let mut countries = Distinct::new(100);
+/// countries.grow(1);
+/// [1, 2, 2].iter().for_each(|symbol| countries.add(0, *symbol, 1_000));
+/// countries.remove(0, 2, 1_000);
+/// let mut out = Column::default();
+/// countries.read(0, Reading::Distinct, &mut out);
+/// assert_eq!(out.int(0), Some(2), "one of the two events with symbol 2 is still there");
+/// ```
 pub struct Distinct {
     most: u64,
     counts: Counts,

@@ -4,6 +4,9 @@
 //! `round(n ln n * 2^40)` with n the value's count. Read as `ln(N) - E / 2^40 / N`. The terms come
 //! from one portable logarithm, so they are the same bits on every machine, and a term that was
 //! added is the term that is taken away.
+//!
+//! Normalised it is that over `ln(k)`, with k the number of distinct values: within 0 and 1, and
+//! exactly 1 when all counts are equal. The integers say whether they are: see `EntropyState::is_even`.
 
 use super::counts::Counts;
 use super::distinct::Saturated;
@@ -18,17 +21,32 @@ const SCALE: f64 = (1u64 << 40) as f64;
 const TABLE: u32 = 1024;
 
 #[derive(Clone, Copy, Debug, Default)]
-struct State {
+struct EntropyState {
     values: u32,
     distinct: u32,
     /// E as two words, so that the state has no padding.
     terms: [u64; 2],
 }
 
-impl State {
+impl EntropyState {
     #[inline]
     fn sum(&self) -> i128 {
         (u128::from(self.terms[1]) << 64 | u128::from(self.terms[0])).cast_signed()
+    }
+
+    /// Whether all counts are equal, `term(n)` being `round(n ln n * 2^40)`.
+    ///
+    /// k equal counts are N / k each, and E is then k times the term of that, to the last bit. The
+    /// reverse: n ln n is strictly convex, so of all counts with this N and k the equal ones have the
+    /// least sum, and no others have it. A count that is d off adds at least `2^40 d^2 / 2(N/k + d)`
+    /// to it, which is more than 2^17 while counts are below 2^21; the terms of that count and of
+    /// N / k are wrong by less than 2^14 there, so rounding cannot hide it. Where counts are larger,
+    /// what passes for even differs from it by less than 1e-13 when read.
+    #[inline]
+    fn is_even(&self, term: impl FnOnce(u32) -> i128) -> bool {
+        self.distinct > 0
+            && self.values.is_multiple_of(self.distinct)
+            && self.sum() == i128::from(self.distinct) * term(self.values / self.distinct)
     }
 
     #[inline]
@@ -39,10 +57,22 @@ impl State {
 }
 
 /// Entropies by slot.
+///
+/// ```
+/// use tidemark_operators::aggregate::{Algebra, Reading, entropy::Entropy};
+/// use tidemark_operators::value::Column;
+///
+/// let mut countries = Entropy::new(100);
+/// countries.grow(1);
+/// [1, 1, 2, 2].iter().for_each(|symbol| countries.add(0, *symbol, 1_000));
+/// let mut out = Column::default();
+/// countries.read(0, Reading::Entropy { normalised: true }, &mut out);
+/// assert_eq!(out.double(0), Some(1.0));
+/// ```
 pub struct Entropy {
     most: u64,
     counts: Counts,
-    states: Slab<State>,
+    states: Slab<EntropyState>,
     table: Box<[i128]>,
     saturated: Saturated,
 }
@@ -100,11 +130,17 @@ impl Algebra for Entropy {
         let state = &self.states[slot];
         match reading {
             Reading::Entropy { .. } if state.distinct <= 1 => out.push_double(0.0),
+            Reading::Entropy { normalised: true } if state.is_even(|n| self.term(n)) => {
+                out.push_double(1.0);
+            }
             Reading::Entropy { normalised } => {
                 let n = f64::from(state.values);
                 let entropy = libm::log(n) - state.sum() as f64 / SCALE / n;
-                let most = if normalised { libm::log(f64::from(state.distinct)) } else { 1.0 };
-                out.push_double(if normalised { entropy / most } else { entropy });
+                out.push_double(if normalised {
+                    (entropy / libm::log(f64::from(state.distinct))).clamp(0.0, 1.0)
+                } else {
+                    entropy
+                });
             }
             Reading::Distinct => {
                 out.push_word(self.saturated.report(state.distinct, self.most));

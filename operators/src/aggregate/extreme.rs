@@ -24,15 +24,31 @@ struct Node {
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Queue {
+struct ExtremeQueue {
     head: u32,
     tail: u32,
 }
 
 /// Maxima by slot, or minima when `MIN`.
+///
+/// ```
+/// use tidemark_operators::aggregate::{Algebra, Reading, extreme::Extreme};
+/// use tidemark_operators::value::{Column, Type};
+///
+/// let mut most = Extreme::<false>::new(Type::Int);
+/// most.grow(1);
+/// most.add(0, 9, 1_000);
+/// most.add(0, 5, 2_000);
+/// let mut out = Column::default();
+/// most.read(0, Reading::Extreme, &mut out);
+/// // Events leave in the order of their times.
+/// most.remove(0, 9, 1_000);
+/// most.read(0, Reading::Extreme, &mut out);
+/// assert_eq!((out.int(0), out.int(1)), (Some(9), Some(5)));
+/// ```
 pub struct Extreme<const MIN: bool> {
     ty: Type,
-    queues: Slab<Queue>,
+    queues: Slab<ExtremeQueue>,
     nodes: Slab<Node>,
     used: u32,
     free: u32,

@@ -10,31 +10,47 @@ use std::sync::Arc;
 /// Events by hour, and for each hour with events the time of its latest, so that the hour of the
 /// latest of all is known whatever the order they came in.
 #[derive(Clone, Copy, Debug, Default)]
-struct State {
+struct HourCounts {
     events: [u32; 24],
     latest: [EventTime; 24],
 }
 
 /// A stretch of time with one offset from UTC.
 #[derive(Clone, Copy, Debug, Default)]
-struct Span {
+struct HourSpan {
     from: i64,
     until: i64,
     offset: i64,
 }
 
 /// Hours of the day in a time zone, by slot.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tidemark_operators::aggregate::{Algebra, Reading, hours::Hours};
+/// use tidemark_operators::time::HOUR;
+/// use tidemark_operators::value::Column;
+/// use tidemark_operators::zone::Zone;
+///
+/// let utc = Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] };
+/// let mut hours = Hours::new(Arc::new(utc));
+/// hours.grow(1);
+/// [8, 8, 9].iter().for_each(|hour| hours.add(0, 0, hour * HOUR));
+/// let mut out = Column::default();
+/// hours.read(0, Reading::HourShare, &mut out);
+/// assert_eq!(out.double(0), Some(0.5), "one event at the latest one's hour, two at the busiest");
+/// ```
 pub struct Hours {
     zone: Arc<Zone>,
     /// Where the last event was: most events are where the one before was.
-    span: Span,
-    states: Slab<State>,
+    span: HourSpan,
+    states: Slab<HourCounts>,
 }
 
 impl Hours {
     /// In the time zone `zone`.
     pub fn new(zone: Arc<Zone>) -> Self {
-        Hours { zone, span: Span::default(), states: Slab::new() }
+        Hours { zone, span: HourSpan::default(), states: Slab::new() }
     }
 
     #[inline]
@@ -45,7 +61,7 @@ impl Hours {
             let next = offsets.partition_point(|(from, _)| *from <= ts);
             let (from, offset) = next.checked_sub(1).map_or((i64::MIN, 0), |at| offsets[at]);
             let until = offsets.get(next).map_or(i64::MAX, |(from, _)| *from);
-            self.span = Span { from, until, offset };
+            self.span = HourSpan { from, until, offset };
         }
         (ts.saturating_add(self.span.offset).div_euclid(HOUR as i64)).rem_euclid(24) as usize
     }
@@ -76,7 +92,7 @@ impl Algebra for Hours {
     }
 
     fn read(&self, slot: u32, _reading: Reading, out: &mut Column) {
-        let State { events, latest } = &self.states[slot];
+        let HourCounts { events, latest } = &self.states[slot];
         let busiest = events.iter().copied().max().unwrap_or(0);
         if busiest == 0 {
             return out.push_null();

@@ -38,7 +38,7 @@ pub enum LastReading {
 
 /// Times are kept plus one: 0 is "no such event".
 #[derive(Clone, Copy, Debug, Default)]
-struct State {
+struct LastSeen {
     latest: u64,
     previous: u64,
     origin: Origin,
@@ -48,7 +48,7 @@ struct State {
 pub struct Last {
     plan: LastPlan,
     attributes: Vec<AttributePlan>,
-    states: Slab<State>,
+    states: Slab<LastSeen>,
     values: Vec<Slab<i64>>,
     /// Shown until then: one for each horizon a reader has.
     shown: Vec<Expiry>,
@@ -95,7 +95,7 @@ impl Last {
         if state.latest == 0 {
             names.entities.retain(slot);
         }
-        *state = State { latest: ts + 1, previous: state.latest, origin };
+        *state = LastSeen { latest: ts + 1, previous: state.latest, origin };
         self.keep_all(slot, lane, row, names);
         self.shown.iter_mut().for_each(|e| e.arm(slot, ts));
         self.kept.arm(slot, ts);
@@ -150,7 +150,7 @@ impl Last {
         let states = &self.states;
         self.kept.run(frontier, budget, |slot| states[slot].latest, |slot| gone.push(slot));
         for slot in gone {
-            self.states[slot] = State::default();
+            self.states[slot] = LastSeen::default();
             for at in 0..self.values.len() {
                 self.keep(at, slot, NULL, names);
                 self.values[at][slot] = 0;

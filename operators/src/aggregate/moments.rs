@@ -4,7 +4,7 @@
 //! 190 bits; the deviation is `sqrt(V) / n / unit`, V becoming a double once, to nearest even. So
 //! equal values deviate by exactly 0, however large they are.
 
-use super::sum::State;
+use super::sum::RunningSum;
 use super::{Algebra, Reading};
 use crate::slab::Slab;
 use crate::time::EventTime;
@@ -15,7 +15,7 @@ use ethnum::U256;
 /// 2^126 stay below 2^158.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Squares {
-    sum: State,
+    sum: RunningSum,
     square_words: [u64; 3],
 }
 
@@ -62,6 +62,18 @@ pub(super) fn nearest(value: U256) -> f64 {
 }
 
 /// Moments by slot.
+///
+/// ```
+/// use tidemark_operators::aggregate::{Algebra, Reading, moments::Moments};
+/// use tidemark_operators::value::Column;
+///
+/// let mut moments = Moments::new(1.0);
+/// moments.grow(1);
+/// [2, 4, 4, 4, 5, 5, 7, 9].iter().for_each(|value| moments.add(0, *value, 1_000));
+/// let mut out = Column::default();
+/// moments.read(0, Reading::Stddev, &mut out);
+/// assert_eq!(out.double(0), Some(2.0));
+/// ```
 pub struct Moments {
     unit: f64,
     states: Slab<Squares>,

@@ -8,6 +8,22 @@ use crate::value::{Column, Type};
 use std::collections::BTreeMap;
 
 /// Maxima by slot, or minima when `MIN`. Each distinct value inside takes about 24 bytes.
+///
+/// ```
+/// use tidemark_operators::aggregate::{Algebra, Reading, sorted::Sorted};
+/// use tidemark_operators::value::{Column, Type};
+///
+/// let mut least = Sorted::<true>::new(Type::Int);
+/// least.grow(1);
+/// least.add(0, 5, 1_000);
+/// least.add(0, 9, 2_000);
+/// // The first is revised: it leaves although it is not the oldest, or comes back as another value.
+/// least.remove(0, 5, 1_000);
+/// least.add(0, 7, 1_000);
+/// let mut out = Column::default();
+/// least.read(0, Reading::Extreme, &mut out);
+/// assert_eq!(out.int(0), Some(7));
+/// ```
 pub struct Sorted<const MIN: bool> {
     ty: Type,
     values: Slab<BTreeMap<i64, u32>>,

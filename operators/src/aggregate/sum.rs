@@ -8,13 +8,13 @@ use crate::value::Column;
 /// A count and a 96-bit sum in 16 bytes. The bound holds: fewer than 2^32 values of at most 2^63
 /// in magnitude stay below 2^95.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct State {
+pub(super) struct RunningSum {
     low: u64,
     high: i32,
     pub values: u32,
 }
 
-impl State {
+impl RunningSum {
     #[inline]
     pub fn sum(self) -> i128 {
         i128::from(self.high) << 64 | i128::from(self.low)
@@ -51,9 +51,24 @@ impl State {
 }
 
 /// Sums by slot.
+///
+/// ```
+/// use tidemark_operators::aggregate::{Algebra, Reading, sum::Sum};
+/// use tidemark_operators::value::Column;
+///
+/// // Decimals are micro-units: 0.1 and 0.2 are exactly 0.3.
+/// let mut sum = Sum::new(1e6);
+/// sum.grow(1);
+/// sum.add(0, 100_000, 1_000);
+/// sum.add(0, 200_000, 2_000);
+/// let mut out = Column::default();
+/// sum.read(0, Reading::Sum, &mut out);
+/// sum.read(0, Reading::Avg, &mut out);
+/// assert_eq!((out.double(0), out.double(1)), (Some(0.3), Some(0.15)));
+/// ```
 pub struct Sum {
     unit: f64,
-    states: Slab<State>,
+    states: Slab<RunningSum>,
 }
 
 impl Sum {

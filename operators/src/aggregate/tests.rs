@@ -65,8 +65,13 @@ fn naive(name: &str, values: &[i64], reading: Reading) -> Column {
             let term = |n: f64| libm::round(n * libm::log(n) * scale) as i128;
             let terms: i128 = counts.values().map(|n| term(f64::from(*n))).sum();
             let entropy = libm::log(n as f64) - terms as f64 / scale / n as f64;
+            let even = counts.values().all(|n| Some(n) == counts.values().next());
             let most = libm::log(counts.len() as f64);
-            out.push_double(if normalised { entropy / most } else { entropy });
+            out.push_double(match normalised {
+                true if even => 1.0,
+                true => (entropy / most).clamp(0.0, 1.0),
+                false => entropy,
+            });
         }
         // Hours have tests of their own.
         Reading::HourShare => out.push_null(),
@@ -226,6 +231,49 @@ fn entropy_is_the_same_bits_after_a_million_changes_as_from_scratch() {
         }
     }
     assert_eq!(read(&entropy, 0, readings[0]).double(0), Some(0.0));
+}
+
+/// What [`Entropy`] reads, normalised, where symbols 1, 2, .. came so many times each.
+fn normalised_entropy(counts: &[u32]) -> f64 {
+    let mut entropy = Entropy::new(MOST);
+    entropy.grow(1);
+    for (symbol, count) in (1..).zip(counts) {
+        (0..*count).for_each(|_| entropy.add(0, symbol, 0));
+    }
+    read(&entropy, 0, Reading::Entropy { normalised: true }).double(0).unwrap()
+}
+
+#[test]
+fn normalised_entropy_is_exactly_one_for_equal_counts_and_only_for_those() {
+    // Counts up to and past the end of the table of terms.
+    for (distinct, count) in
+        (2..=40).flat_map(|k| [1, 2, 3, 5, 7, 64, 1_023, 1_025].map(|n| (k, n)))
+    {
+        let mut counts = vec![count; distinct];
+        assert_eq!(normalised_entropy(&counts), 1.0, "{count} times each of {distinct}");
+        counts[0] += 1;
+        assert!(normalised_entropy(&counts) < 1.0, "{counts:?}");
+        // The same number of values in all.
+        counts[1] -= 1;
+        let uneven = normalised_entropy(&counts);
+        // With one of each, a value is gone by this.
+        assert!(count == 1 || uneven < 1.0, "{uneven} of {counts:?}");
+    }
+    assert_eq!(normalised_entropy(&[300_000, 300_000]), 1.0);
+    assert!(normalised_entropy(&[300_001, 299_999]) < 1.0);
+    assert_eq!([normalised_entropy(&[]), normalised_entropy(&[9])], [0.0, 0.0]);
+}
+
+proptest! {
+    #[test]
+    fn normalised_entropy_is_within_zero_and_one(
+        counts in prop_oneof![vec(1u32..4, 0..30), vec(1u32..3_000, 0..6)],
+    ) {
+        let entropy = normalised_entropy(&counts);
+        prop_assert!((0.0..=1.0).contains(&entropy), "{}", entropy);
+        let even = counts.len() > 1 && counts.iter().all(|n| *n == counts[0]);
+        prop_assert_eq!(entropy == 1.0, even);
+    }
 }
 
 #[test]

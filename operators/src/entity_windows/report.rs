@@ -1,8 +1,17 @@
 //! What the windows of one entity tell: once a step, whatever the rows.
 
 use super::Running;
-use crate::shared::Reached;
-use crate::time::EventTime;
+use crate::metrics::WorkerMetrics;
+use crate::shared::{Reached, Shared};
+use crate::time::{EventTime, Millis};
+use crate::window::batch::WindowBatch;
+
+/// Steps, and ms while time goes on, between two looks at what memory is used: it takes a look at
+/// every table.
+const MEMORY_STEPS: u32 = 256;
+const MEMORY_EVERY: Millis = 1_000;
+/// The bytes of a batch itself.
+const BATCH_BYTES: u64 = size_of::<WindowBatch>() as u64;
 
 /// What has been counted so far, so that only what is new is added.
 #[derive(Debug, Default)]
@@ -14,6 +23,9 @@ pub(super) struct Told {
     int_overflows: u64,
     /// A gauge that all entities of the worker share.
     dictionary: u64,
+    /// Steps since the last look at the memory, and when that was.
+    memory_steps: u32,
+    memory_at: Millis,
 }
 
 /// What `now` is more than `told`, which becomes `now`.
@@ -21,24 +33,61 @@ fn new(told: &mut u64, now: u64) -> u64 {
     now.saturating_sub(std::mem::replace(told, now))
 }
 
+/// Tells the metrics and the source how far the windows of `entity` are: what has been reached is
+/// given out, and where it belongs. `live`: whether they have a live clock.
+pub fn tell_reached(
+    (entity, reached): (usize, Reached),
+    live: bool,
+    shared: &Shared,
+    metrics: &WorkerMetrics,
+) {
+    let before = shared.frontier.get();
+    let all = shared.reach(entity, reached);
+    if before != all.frontier {
+        shared.wake_source();
+        metrics.frontier.set(all.frontier);
+    }
+    if live {
+        metrics.live_clock.set(all.clock);
+    }
+}
+
 impl Running {
-    /// Tells the metrics and the source how far things are. `frontier`: that of the events; `done`:
-    /// all below it is given out.
-    pub(super) fn report(&mut self, frontier: Option<EventTime>, done: bool) {
-        let (shared, metrics) = (&self.config.shared, &self.config.metrics);
-        let before = shared.frontier.get();
-        let given_out = if done { frontier.unwrap_or(EventTime::MAX) } else { self.sealed };
-        let clock = self.live.as_ref().map_or(0, |live| live.clock());
-        let all = shared.reach(self.config.entity, Reached { frontier: given_out, clock });
-        if before != all.frontier {
-            shared.wake_source();
-            metrics.frontier.set(all.frontier);
+    /// How far things are. `frontier`: that of the events; `done`: all below it is given out.
+    pub(super) fn reached(&self, frontier: Option<EventTime>, done: bool) -> Reached {
+        let frontier = if done { frontier.unwrap_or(EventTime::MAX) } else { self.sealed };
+        Reached { frontier, clock: self.live.as_ref().map_or(0, |live| live.clock()) }
+    }
+
+    /// Tells what has been reached, unless it has been told or the rows on their way tell it.
+    pub(super) fn tell_reached(&mut self) {
+        if let Some(reached) = self.reached.take() {
+            let (config, live) = (&self.config, self.live.is_some());
+            tell_reached((config.entity, reached), live, &config.shared, &config.metrics);
         }
-        if self.live.is_some() {
-            metrics.live_clock.set(all.clock);
-        }
+    }
+
+    /// Tells the metrics what is held and what was computed; `over`: it will not be told again.
+    pub(super) fn report(&mut self, over: bool) {
         self.held();
         self.counted();
+        let (told, now) = (&mut self.told, self.config.shared.now.get());
+        told.memory_steps += 1;
+        if over || told.memory_steps >= MEMORY_STEPS || now >= told.memory_at + MEMORY_EVERY {
+            (told.memory_steps, told.memory_at) = (0, now);
+            self.memory();
+        }
+    }
+
+    /// How much memory the state takes.
+    fn memory(&self) {
+        let entity = &self.config.metrics.entities[self.config.entity];
+        let log = &self.state.borrow().log;
+        let live = self.live.as_ref().map_or(0, |live| live.memory());
+        let sealed = self.sealing.as_ref().map_or(0, |sealing| sealing.memory());
+        entity.accumulator_bytes.set((live + sealed) as u64);
+        entity.history_bytes.set(log.history_memory() as u64);
+        entity.dictionary_bytes.set(log.names.memory() as u64);
     }
 
     /// What is held.
@@ -54,13 +103,25 @@ impl Running {
         let names = log.names.len() as u64;
         metrics.dictionary_entries.replace_part(self.told.dictionary, names);
         self.told.dictionary = names;
-        for (pane, window) in entity.windows.iter().enumerate() {
+        let row_bytes = log.log.row_bytes() as u64;
+        for (at, (window, held)) in entity.windows.iter().zip(state.window_states()).enumerate() {
             // Live windows are the wider ones: they have what is not sealed yet.
-            window.set(match (&self.live, &self.sealing) {
-                (Some(live), _) => live.window_rows(pane),
-                (None, Some(sealing)) => sealing.window_rows(pane),
-                (None, None) => 0,
-            });
+            window.events.set(self.live.as_ref().map_or(held.events, |live| live.window_rows(at)));
+            window.batches.set(held.batches);
+            window.rows.set(held.rows);
+            window.bytes.set(held.rows * row_bytes + held.batches * BATCH_BYTES);
+        }
+    }
+
+    /// Live windows, which keep places of their own, hold what the arrangements do once both stand at
+    /// the same time.
+    pub(super) fn check(&self) {
+        let Some(live) = &self.live else { return };
+        if live.clock().checked_add(1) != Some(self.sealed) {
+            return;
+        }
+        for (at, window) in self.state.borrow().window_states().enumerate() {
+            debug_assert_eq!(live.window_rows(at), window.events, "events inside window {at}");
         }
     }
 

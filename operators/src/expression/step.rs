@@ -215,11 +215,11 @@ impl<'a> Frame<'a> {
 
     /// An int read off the local time; the rows of a block mostly share one offset.
     fn calendar(&self, arg: View<'_>, out: &mut Column, read: impl Fn(i64) -> i64) -> u64 {
-        let mut span = Span { from: 0, until: 0, offset: 0 };
+        let mut span = OffsetSpan { from: 0, until: 0, offset: 0 };
         kernel::unary_present(arg, out, |word| {
             let ts = word.cast_signed();
             if ts < span.from || ts >= span.until {
-                span = Span::at(self.zone, ts);
+                span = OffsetSpan::at(self.zone, ts);
             }
             Some(read(ts.saturating_add(span.offset)).cast_unsigned())
         })
@@ -264,19 +264,19 @@ impl<'a> Frame<'a> {
 }
 
 /// A stretch of time with one offset from UTC: from `from`, before `until`.
-struct Span {
+struct OffsetSpan {
     from: i64,
     until: i64,
     offset: i64,
 }
 
-impl Span {
-    fn at(zone: &Zone, ts: i64) -> Span {
+impl OffsetSpan {
+    fn at(zone: &Zone, ts: i64) -> OffsetSpan {
         let next = zone.offsets.partition_point(|(from, _)| *from <= ts);
         let until = zone.offsets.get(next).map_or(i64::MAX, |(from, _)| *from);
         match next.checked_sub(1).and_then(|at| zone.offsets.get(at)) {
-            Some((from, offset)) => Span { from: *from, until, offset: *offset },
-            None => Span { from: i64::MIN, until, offset: 0 },
+            Some((from, offset)) => OffsetSpan { from: *from, until, offset: *offset },
+            None => OffsetSpan { from: i64::MIN, until, offset: 0 },
         }
     }
 }

@@ -34,8 +34,8 @@ struct Twin {
 impl Twin {
     fn value(&mut self, expr: &Expr, row: &[Value]) -> Value {
         match expr {
-            Expr::Input { index, .. } => row[*index].clone(),
-            Expr::Literal(value) => value.clone(),
+            Expr::Input { index, .. } => canonical(&row[*index]),
+            Expr::Literal(value) => canonical(value),
             Expr::Negate(arg) => match self.value(arg, row) {
                 Value::Int(x) => self.int(-i128::from(x)),
                 Value::Decimal(x) => self.decimal(-i128::from(x)),
@@ -62,7 +62,7 @@ impl Twin {
             }
             Expr::In { arg, set } => match self.value(arg, row) {
                 Value::Null => Value::Null,
-                value => Value::Bool(set.contains(&value)),
+                value => Value::Bool(set.iter().any(|member| canonical(member) == value)),
             },
             Expr::And(args) => {
                 let args = self.values(args, row);
@@ -273,6 +273,14 @@ fn order(a: &Value, b: &Value) -> Option<Ordering> {
         (Value::Ip(a), Value::Ip(b)) => Some(octets(a).cmp(&octets(b))),
         (Value::Double(_), _) | (_, Value::Double(_)) => as_double(a)?.partial_cmp(&as_double(b)?),
         _ => Some(micros(a)?.cmp(&micros(b)?)),
+    }
+}
+
+/// A value as it is in a column: an address is one value, also where it is of IPv4 inside of IPv6.
+fn canonical(value: &Value) -> Value {
+    match value {
+        Value::Ip(address) => Value::Ip(address.to_canonical()),
+        other => other.clone(),
     }
 }
 

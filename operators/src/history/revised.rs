@@ -2,7 +2,7 @@
 
 use crate::origin::Origin;
 use crate::timeline::lane::Lane;
-use crate::timeline::stash::{Entry, Stash};
+use crate::timeline::stash::{Stash, Stashed};
 
 /// Rows whose derived values have changed: as they were, and as they are.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl Revised {
 
     /// Takes row `row` of `old`, which is that of `entry`, and the same as it is now, if it is
     /// another one.
-    pub(crate) fn compare(&mut self, old: &Lane, row: usize, stash: &Stash, entry: &Entry) {
+    pub(crate) fn compare(&mut self, old: &Lane, row: usize, stash: &Stash, entry: &Stashed) {
         old.copy(row, &mut self.old);
         stash.block(entry).copy(entry.row as usize, &mut self.new);
         self.settle(entry.origin);
@@ -44,7 +44,7 @@ impl Revised {
 
     /// Takes the row as it is before `change`, and keeps it when it is another one after.
     /// Says whether it is.
-    pub(crate) fn watch(&mut self, stash: &Stash, entry: &Entry, change: impl FnOnce()) -> bool {
+    pub(crate) fn watch(&mut self, stash: &Stash, entry: &Stashed, change: impl FnOnce()) -> bool {
         let (block, row) = (stash.block(entry), entry.row as usize);
         block.copy(row, &mut self.old);
         change();

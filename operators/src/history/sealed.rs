@@ -111,12 +111,12 @@ impl SeenValues {
 }
 
 /// The cells of all entities, `width` each.
-struct Cells {
+struct HistoryCells {
     width: usize,
     pages: Vec<Box<[i64]>>,
 }
 
-impl Cells {
+impl HistoryCells {
     fn grow(&mut self, slots: usize) {
         while self.pages.len() * PAGE < slots {
             self.pages.push(vec![0; PAGE * self.width].into_boxed_slice());
@@ -151,7 +151,7 @@ impl Cells {
 pub(crate) struct SealedHistory {
     /// What is derived.
     pub fold: Fold,
-    cells: Cells,
+    cells: HistoryCells,
     /// The time of the latest sealed event plus one; 0: there is no state.
     latest: Slab<u64>,
     kept: Expiry,
@@ -197,7 +197,7 @@ impl SealedHistory {
             seen.attributes[at] = attribute;
         }
         SealedHistory {
-            cells: Cells { width: fold.width, pages: Vec::new() },
+            cells: HistoryCells { width: fold.width, pages: Vec::new() },
             latest: Slab::new(),
             kept: Expiry::new(fold.kept),
             seen,

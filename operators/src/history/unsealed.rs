@@ -6,7 +6,7 @@ use super::sealed::SealedHistory;
 use crate::slab::Slab;
 use crate::time::EventTime;
 use crate::timeline::lane::Lane;
-use crate::timeline::stash::{Block, Entry, Stash};
+use crate::timeline::stash::{Block, Stash, Stashed};
 use std::collections::{HashMap, VecDeque};
 
 /// So many events are derived between two marks: how many too many are derived again for one that
@@ -23,8 +23,8 @@ struct Tail {
 
 /// One entity's unsealed events.
 #[derive(Clone, Debug, Default)]
-struct Queue {
-    entries: VecDeque<Entry>,
+struct UnsealedQueue {
+    entries: VecDeque<Stashed>,
     /// After the first `derived` entries; all of them but while a batch is being taken in.
     tail: Tail,
     derived: usize,
@@ -37,10 +37,10 @@ struct Queue {
     marks: VecDeque<(u64, Box<[i64]>)>,
 }
 
-impl Queue {
+impl UnsealedQueue {
     fn new(cells: &[i64]) -> Self {
         let tail = Tail { cells: cells.to_vec(), seen: HashMap::new() };
-        Queue { tail, ..Queue::default() }
+        UnsealedQueue { tail, ..UnsealedQueue::default() }
     }
 
     /// Goes back to the state before an entry at or before `place`.
@@ -112,9 +112,20 @@ impl Memory for OfTail<'_> {
 /// See the module. Bounded by the stash, whose rows it lists.
 #[derive(Default)]
 pub(crate) struct Unsealed {
-    queues: Slab<Option<Box<Queue>>>,
+    queues: Slab<Option<Box<UnsealedQueue>>>,
     touched: Vec<u32>,
+    /// Entities that have a queue, and the cells of each.
+    held: usize,
+    width: usize,
+    /// Entries in all of them.
+    entries: usize,
+    /// Values that an entry may show to what looks for new ones.
+    seeing: usize,
 }
+
+/// What a time at which a value was seen takes with its share of the map and the queue it is in,
+/// about.
+const SEEN_BYTES: usize = 96;
 
 impl Unsealed {
     /// Makes the slots `0..slots` exist.
@@ -125,17 +136,23 @@ impl Unsealed {
     /// Adds rows that have just been put into the stash, and derives them and what they change.
     pub fn receive(
         &mut self,
-        arrived: impl Iterator<Item = Entry>,
+        arrived: impl Iterator<Item = Stashed>,
         stash: &Stash,
         sealed: &SealedHistory,
         revised: &mut Revised,
     ) {
         let mut new = None;
+        self.seeing = sealed.fold.seeing().count();
         for entry in arrived {
             new = Some(entry.block);
             let slot = stash.block(&entry).slots[entry.row as usize];
-            let queue =
-                self.queues[slot].get_or_insert_with(|| Box::new(Queue::new(sealed.cells(slot))));
+            let (held, cells) = (&mut self.held, sealed.cells(slot));
+            self.width = cells.len();
+            let queue = self.queues[slot].get_or_insert_with(|| {
+                *held += 1;
+                Box::new(UnsealedQueue::new(cells))
+            });
+            self.entries += 1;
             if !std::mem::replace(&mut queue.touched, true) {
                 self.touched.push(slot);
             }
@@ -167,7 +184,7 @@ impl Unsealed {
         mut watched: Option<(u32, &mut Revised)>,
     ) {
         let Some(queue) = &mut self.queues[slot] else { return };
-        let Queue { entries, tail, derived, touched, sealed: before, marks } = &mut **queue;
+        let UnsealedQueue { entries, tail, derived, touched, sealed: before, marks } = &mut **queue;
         let Tail { cells, seen } = tail;
         let mut memory = OfTail { slot, sealed, seen };
         for (place, entry) in entries.range(*derived..).enumerate() {
@@ -192,7 +209,7 @@ impl Unsealed {
     /// their entities again. All rows that are others now are in `revised`.
     pub fn derive_again(
         &mut self,
-        changed: &[Entry],
+        changed: &[Stashed],
         was: &Lane,
         stash: &Stash,
         sealed: &SealedHistory,
@@ -228,6 +245,14 @@ impl Unsealed {
         }
     }
 
+    /// About how much memory it takes, in bytes: counted, not looked up.
+    pub fn memory(&self) -> usize {
+        let cells = self.width * size_of::<i64>();
+        let entry = size_of::<Stashed>() + self.seeing * SEEN_BYTES + cells / MARK_EVERY as usize;
+        let queues = self.held * (size_of::<UnsealedQueue>() + cells) + self.entries * entry;
+        self.queues.bytes() + self.touched.capacity() * size_of::<u32>() + queues
+    }
+
     /// How many values the tail of `slot` has seen.
     #[cfg(test)]
     pub fn shown(&self, slot: u32) -> usize {
@@ -239,9 +264,10 @@ impl Unsealed {
     pub fn sealed(&mut self, block: &Block, row: usize, fold: &Fold) {
         let queue = &mut self.queues[block.slots[row]];
         let Some(held) = queue else { return };
-        held.entries.pop_front();
+        self.entries -= usize::from(held.entries.pop_front().is_some());
         if held.entries.is_empty() {
             *queue = None;
+            self.held -= 1;
             return;
         }
         held.sealed += 1;

@@ -151,7 +151,7 @@ impl Decoder {
         record: &[u8],
         row: usize,
         columns: &mut [Column],
-    ) -> Result<Times, DecodeError> {
+    ) -> Result<DecodedTimes, DecodeError> {
         bounded(record, self.record_bytes_max)?;
         let text = std::str::from_utf8(record)
             .map_err(|e| DecodeError::NotUtf8 { at: e.valid_up_to() })?;
@@ -159,7 +159,7 @@ impl Decoder {
         let mut cells = cell::Row::new(&mut self.trie, columns, &mut self.found, row);
         let read = seed::ObjectSeed::root(&mut cells).deserialize(&mut json);
         match read.and_then(|()| json.end()) {
-            Ok(()) => Ok(Times { event: cells.time, arrival: cells.arrival }),
+            Ok(()) => Ok(DecodedTimes { event: cells.time, arrival: cells.arrival }),
             Err(syntax) => Err(match cells.fault.take() {
                 Some(fault) => fault,
                 None => DecodeError::syntax(&syntax, text),
@@ -169,7 +169,7 @@ impl Decoder {
 }
 
 /// The times of a record.
-struct Times {
+struct DecodedTimes {
     /// Not yet held against the source's bounds.
     event: Option<i64>,
     arrival: Option<EventTime>,

@@ -1,15 +1,16 @@
 //! One partition that this worker owns: its reader, its judge, and what it has above the frontier.
 
 use crate::coordination::Status;
+use crate::ingest::idleness::{Follows, Idleness};
 use crate::ingest::judge::Judge;
-use crate::ingest::reader::{PartitionReader, Poll, RawBatch};
+use crate::ingest::reader::{PartitionReader, Poll, RawBatch, Standing};
 use crate::metrics::Ahead;
 use crate::plan::SourcePlan;
 use crate::time::{EventTime, Millis, SECOND};
 use std::collections::BTreeMap;
 
-/// Accepted events and their bytes by second of event time, so that what has been sealed can be
-/// taken off.
+/// Accepted events and the bytes that keep them, by second of event time, so that what has been
+/// sealed can be taken off.
 #[derive(Debug, Default)]
 pub(crate) struct Unsealed {
     seconds: BTreeMap<u64, (u64, u64)>,
@@ -18,7 +19,8 @@ pub(crate) struct Unsealed {
 }
 
 impl Unsealed {
-    fn add(&mut self, ts: EventTime, bytes: u64) {
+    /// An event is kept in so many bytes, wherever that is.
+    pub fn add(&mut self, ts: EventTime, bytes: u64) {
         let second = self.seconds.entry(ts / SECOND).or_default();
         *second = (second.0 + 1, second.1 + bytes);
         self.rows += 1;
@@ -46,9 +48,11 @@ pub(crate) struct Owned {
     /// Records read and not yet judged, and the next of them.
     pub raw: RawBatch,
     pub next: usize,
-    pub caught_up: bool,
     pub ended: bool,
+    /// It follows the least watermark of the partitions that hold the frontier.
     pub idle: bool,
+    /// It does because it has held the others for too long.
+    pub overdue: bool,
     pub paused: bool,
     /// The next record's schema is not there yet; looked at again in the next step.
     pub waiting: bool,
@@ -57,45 +61,40 @@ pub(crate) struct Owned {
     /// The first accepted ts; 0 before it.
     pub first: EventTime,
     pub next_offset: u64,
-    /// Monotonic time of the last accepted record, or of the start.
-    pub alive: Millis,
-    idle_after: Millis,
-    /// It appeared while the job ran, and none of its records has been accepted.
-    fresh: bool,
+    idleness: Idleness,
+    /// For a partition that appeared while the job ran: the end of what it held then.
+    found: Option<u64>,
     told: Option<Status>,
 }
 
 impl Owned {
     /// A partition of a worker whose capability stands at `held`: nothing older can be sent any
-    /// more, so nothing older is accepted. One found later starts at `floor`, if that is later.
+    /// more, so nothing older is accepted. One found later holds the frontier there.
     pub fn new(
         reader: Box<dyn PartitionReader>,
         plan: &SourcePlan,
         now: Millis,
         held: EventTime,
-        floor: Option<EventTime>,
     ) -> Self {
-        let fresh = reader.found_later();
         let mut judge = Judge::new(plan.time_bounds());
-        judge.raise_floor(floor.filter(|_| fresh).unwrap_or(0).max(held));
+        judge.raise_floor(held);
         Owned {
-            idle: fresh,
-            fresh,
+            found: reader.found_later(),
             reader,
             judge,
             unsealed: Unsealed::default(),
             raw: RawBatch::default(),
             next: 0,
-            caught_up: false,
             ended: false,
+            idle: false,
+            overdue: false,
             paused: false,
             waiting: false,
             accepted: 0,
             ahead: Ahead::default(),
             first: 0,
             next_offset: 0,
-            alive: now,
-            idle_after: plan.idle_after,
+            idleness: Idleness::new(plan.idle_after, plan.hold_max, now),
             told: None,
         }
     }
@@ -104,7 +103,7 @@ impl Owned {
     ///
     /// # Errors
     /// When the log cannot be read on.
-    pub fn ready(&mut self) -> Result<bool, String> {
+    pub fn ready(&mut self, now: Millis) -> Result<bool, String> {
         if self.next < self.raw.records.len() {
             return Ok(true);
         }
@@ -115,56 +114,80 @@ impl Owned {
             Poll::Records(raw) => {
                 self.raw = raw;
                 self.next = 0;
-                self.caught_up = false;
+                self.idleness.stand(Standing::Behind, now);
                 return Ok(!self.raw.records.is_empty());
             }
-            Poll::Pending { caught_up } => self.caught_up = caught_up,
-            Poll::Ended => {
-                self.ended = true;
-                self.caught_up = true;
-            }
+            Poll::Pending(standing) => self.idleness.stand(standing, now),
+            Poll::Ended => self.ended = true,
             Poll::Failed(failure) => return Err(failure),
         }
         Ok(false)
     }
 
-    /// Takes note of an accepted event.
+    /// Where its reader stood when it was asked last.
+    pub fn standing(&self) -> Standing {
+        self.idleness.standing()
+    }
+
+    /// Nothing is left to read, or nobody waits for what is.
+    pub fn caught_up(&self) -> bool {
+        self.ended || self.overdue || self.standing() == Standing::AtEnd
+    }
+
+    /// Takes note of an event that the judge has accepted; `clock`: the judge's clock before it.
     #[inline]
-    pub fn accept(&mut self, ts: EventTime, bytes: usize, now: Millis) {
-        self.unsealed.add(ts, bytes as u64);
+    pub fn accept(&mut self, ts: EventTime, clock: Option<EventTime>, now: Millis) {
         if self.accepted == 0 {
             self.first = ts;
         }
         self.accepted += 1;
-        self.alive = now;
-        self.idle = false;
-        self.fresh = false;
+        let moved = self.judge.clock() > clock;
+        self.idleness.accept(now, moved);
+        // Where it has held the others for too long, only what moves its clock is life.
+        if moved || !self.overdue {
+            (self.idle, self.overdue) = (false, false);
+        }
     }
 
     /// The next record has to wait: it is neither silence nor the end, so the partition holds its
     /// watermark, whatever it was before.
-    pub fn wait(&mut self) {
+    pub fn wait(&mut self, now: Millis) {
         self.waiting = true;
-        self.caught_up = false;
-        self.idle = false;
+        self.idleness.stand(Standing::Behind, now);
+        (self.idle, self.overdue) = (false, false);
+    }
+
+    /// For how long its clock has stood while it held the others, all being read.
+    pub fn still(&mut self, now: Millis) -> Millis {
+        let keeps_up = self.reader.keeps_up(self.next_offset);
+        self.idleness.still(now, keeps_up).unwrap_or(0)
+    }
+
+    /// Whether it follows the others, and why.
+    fn follows(&mut self, now: Millis) -> Option<Follows> {
+        let judged = |end| self.next_offset >= end || self.standing() == Standing::AtEnd;
+        let judged = self.next >= self.raw.records.len() && self.found.is_none_or(judged);
+        let told_nothing = self.found.is_some() && self.accepted == 0;
+        let keeps_up = !self.waiting && self.reader.keeps_up(self.next_offset);
+        self.idleness.follows(now, keeps_up, judged, told_nothing)
     }
 
     /// Becomes idle when it has been silent for long enough; follows `floor` while it is. A
     /// partition that was not read because it was paused, or because nothing was, is not silent:
-    /// the reader is asked first. Nor is one whose broker has trouble.
+    /// the reader is asked first.
     ///
     /// # Errors
     /// When the log cannot be read on.
     pub fn rest(&mut self, floor: Option<EventTime>, now: Millis) -> Result<(), String> {
-        let silent = self.caught_up && now.saturating_sub(self.alive) >= self.idle_after;
-        let behind = floor.is_some_and(|floor| floor > self.judge.watermark());
-        let moves = if self.idle { behind } else { silent };
-        if self.ended || !moves || self.ready()? {
+        if self.ended || (self.follows(now).is_none() && !self.idle) {
             return Ok(());
         }
+        self.ready(now)?;
         // The reader may just have said that it has ended.
-        if !self.ended && (self.caught_up || self.fresh) {
-            self.idle = true;
+        let follows = if self.ended { None } else { self.follows(now) };
+        self.idle = follows.is_some();
+        self.overdue = follows == Some(Follows::Overdue);
+        if self.idle {
             self.judge.raise_floor(floor.unwrap_or(0));
         }
         Ok(())
@@ -178,7 +201,7 @@ impl Owned {
             newest: self.judge.newest(),
             accepted: self.accepted,
             active: !self.idle && !self.ended,
-            caught_up: self.caught_up,
+            caught_up: self.caught_up(),
             ended: self.ended,
         };
         (self.told != Some(status)).then(|| {
@@ -196,7 +219,8 @@ mod tests {
     use crate::plan::{Arrival, Format, Start, TimeField, TimeUnit};
     use std::collections::VecDeque;
 
-    struct Script(VecDeque<Poll>, bool);
+    /// What the reader says, and the end of what it held when it was found later.
+    struct Script(VecDeque<Poll>, Option<u64>);
 
     impl PartitionReader for Script {
         fn id(&self) -> PartitionId {
@@ -204,10 +228,10 @@ mod tests {
         }
 
         fn poll(&mut self) -> Poll {
-            self.0.pop_front().unwrap_or(Poll::Pending { caught_up: true })
+            self.0.pop_front().unwrap_or(Poll::Pending(Standing::AtEnd))
         }
 
-        fn found_later(&self) -> bool {
+        fn found_later(&self) -> Option<u64> {
             self.1
         }
 
@@ -216,7 +240,7 @@ mod tests {
         }
     }
 
-    fn owned(polls: Vec<Poll>, found_later: bool, held: EventTime) -> Owned {
+    fn owned(polls: Vec<Poll>, found_later: Option<u64>, held: EventTime) -> Owned {
         let plan = SourcePlan {
             name: "script".to_owned(),
             topic: None,
@@ -231,30 +255,43 @@ mod tests {
             latest: EventTime::MAX,
             out_of_orderness: 0,
             idle_after: 1_000,
+            hold_max: 2_000,
             max_future_skew: None,
             fields: Vec::new(),
             predicates: Vec::new(),
             keys: Vec::new(),
         };
-        Owned::new(Box::new(Script(polls.into(), found_later)), &plan, 0, held, Some(70))
+        Owned::new(Box::new(Script(polls.into(), found_later)), &plan, 0, held)
     }
 
     fn records() -> Poll {
         Poll::Records(RawBatch { records: vec![RawRecord::default()], ..RawBatch::default() })
     }
 
+    fn well() -> Poll {
+        Poll::Pending(Standing::AtEnd)
+    }
+
+    /// Judges and accepts the record at hand.
+    fn take(owned: &mut Owned, ts: EventTime, now: Millis) {
+        owned.next += 1;
+        owned.next_offset += 1;
+        let clock = owned.judge.clock();
+        owned.judge.judge(ts, None);
+        owned.accept(ts, clock, now);
+    }
+
     #[test]
     fn a_partition_that_was_not_asked_is_not_idle() {
-        let caught_up = Poll::Pending { caught_up: true };
-        let mut owned = owned(vec![caught_up, records()], false, 0);
-        assert_eq!(owned.ready(), Ok(false));
+        let mut owned = owned(vec![well(), records()], None, 0);
+        assert_eq!(owned.ready(0), Ok(false));
         // Paused for long; meanwhile a record has come.
         owned.rest(Some(500), 5_000).unwrap();
         assert!(!owned.idle && owned.judge.watermark() == 0 && owned.next == 0);
         owned.next = 1;
         owned.rest(Some(500), 6_000).unwrap();
         assert!(!owned.idle, "what it was told last was a record");
-        assert_eq!(owned.ready(), Ok(false));
+        assert_eq!(owned.ready(6_000), Ok(false));
         owned.rest(Some(500), 6_000).unwrap();
         assert!(owned.idle && owned.judge.watermark() == 500);
         owned.rest(None, 7_000).unwrap();
@@ -263,30 +300,80 @@ mod tests {
 
     #[test]
     fn an_idle_partition_does_not_follow_while_records_wait_or_its_broker_has_trouble() {
-        let trouble = Poll::Pending { caught_up: false };
-        let well = || Poll::Pending { caught_up: true };
-        let mut owned = owned(vec![well(), well(), trouble, records()], false, 0);
-        assert_eq!(owned.ready(), Ok(false));
+        let trouble = Poll::Pending(Standing::Unheard);
+        let mut owned = owned(vec![well(), well(), trouble, well(), records()], None, 0);
+        assert_eq!(owned.ready(0), Ok(false));
         owned.rest(Some(100), 1_000).unwrap();
         assert!(owned.idle && owned.judge.watermark() == 100);
         owned.rest(Some(200), 1_001).unwrap();
-        assert_eq!(owned.judge.watermark(), 100, "a broker error is not idleness");
-        owned.rest(Some(200), 1_002).unwrap();
+        assert!(!owned.idle && owned.judge.watermark() == 100, "a broker error is not idleness");
+        assert_eq!(owned.ready(1_002), Ok(false));
+        owned.rest(Some(200), 2_001).unwrap();
+        assert_eq!(owned.judge.watermark(), 100, "silence counts from when the end was found");
+        owned.rest(Some(200), 2_002).unwrap();
         assert_eq!(owned.judge.watermark(), 100, "a record waits");
         owned.next = 1;
-        owned.rest(Some(200), 1_003).unwrap();
-        assert_eq!(owned.judge.watermark(), 200);
+        assert_eq!(owned.ready(2_003), Ok(false));
+        owned.rest(Some(200), 2_003).unwrap();
+        assert!(owned.idle && owned.judge.watermark() == 200);
     }
 
     #[test]
-    fn a_partition_found_later_starts_where_its_worker_stands() {
-        let watermark = |found_later, held| owned(vec![], found_later, held).judge.watermark();
-        assert_eq!(watermark(true, 0), 70);
-        assert_eq!(watermark(true, 90), 90, "older events could not be sent any more");
-        assert_eq!(watermark(false, 0), 0);
-        let mut owned = owned(vec![Poll::Pending { caught_up: false }], true, 90);
-        assert!(owned.idle);
-        owned.rest(Some(100), 0).unwrap();
-        assert_eq!(owned.judge.watermark(), 100, "nothing of it was accepted: it holds nobody");
+    fn a_partition_found_later_holds_the_frontier_until_what_it_held_has_been_judged() {
+        let mut owned = owned(vec![records(), records()], Some(2), 90);
+        assert!(!owned.idle && owned.news().unwrap().active);
+        assert_eq!(owned.judge.watermark(), 90);
+        owned.rest(Some(5_000), 10_000).unwrap();
+        assert_eq!(owned.judge.watermark(), 90, "not even asked yet");
+        assert_eq!(owned.ready(10_000), Ok(true));
+        owned.next = 1;
+        owned.next_offset = 1;
+        owned.rest(Some(5_000), 10_000).unwrap();
+        assert!(!owned.idle && owned.judge.watermark() == 90, "one is to come");
+        assert_eq!(owned.ready(10_000), Ok(true));
+        take(&mut owned, 95, 10_000);
+        assert_eq!(owned.ready(10_000), Ok(false));
+        owned.rest(Some(5_000), 10_999).unwrap();
+        assert!(!owned.idle && owned.judge.watermark() == 95, "it is a partition like others");
+        owned.rest(Some(5_000), 11_000).unwrap();
+        assert!(owned.idle && owned.judge.watermark() == 5_000);
+    }
+
+    #[test]
+    fn a_partition_found_empty_or_with_nothing_to_accept_holds_nobody() {
+        let mut empty = owned(vec![well()], Some(0), 90);
+        assert_eq!(empty.ready(0), Ok(false));
+        empty.rest(Some(100), 0).unwrap();
+        assert!(empty.idle && empty.judge.watermark() == 100);
+
+        let mut refused = owned(vec![records(), well()], Some(1), 90);
+        assert_eq!(refused.ready(0), Ok(true));
+        (refused.next, refused.next_offset) = (1, 1);
+        assert_eq!(refused.ready(0), Ok(false));
+        refused.rest(Some(100), 0).unwrap();
+        assert!(refused.idle && refused.judge.watermark() == 100);
+    }
+
+    #[test]
+    fn an_overdue_partition_follows_and_only_a_record_that_moves_its_clock_ends_that() {
+        let mut owned = owned(vec![records(), well(), records()], None, 0);
+        owned.ready(0).unwrap();
+        take(&mut owned, 50, 0);
+        assert_eq!(owned.ready(0), Ok(false));
+        assert_eq!(owned.ready(900), Ok(true));
+        take(&mut owned, 50, 900);
+        assert_eq!(owned.ready(900), Ok(false));
+        owned.rest(Some(80), 1_899).unwrap();
+        owned.accept(50, Some(50), 1_900);
+        owned.rest(Some(80), 1_999).unwrap();
+        assert!(!owned.idle && owned.judge.watermark() == 50);
+        assert_eq!(owned.still(1_999), 1_999);
+        owned.rest(Some(80), 2_000).unwrap();
+        assert!(owned.overdue && owned.idle && owned.judge.watermark() == 80);
+        assert!(owned.caught_up(), "nobody waits for it");
+        owned.accept(50, Some(50), 2_200);
+        assert!(owned.overdue && owned.idle, "it moved nothing");
+        take(&mut owned, 90, 2_300);
+        assert!(!owned.overdue && !owned.idle && owned.judge.watermark() == 90);
     }
 }

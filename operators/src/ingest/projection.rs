@@ -10,6 +10,7 @@ use crate::ingest::judge;
 use crate::interner::stable_hash;
 use crate::origin::Origin;
 use crate::plan::{EntityPlan, EntitySource, Feed, Plan, Storage};
+use crate::timeline::stash::row_bytes;
 use crate::value::{Column, Type, address};
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ struct Route {
     /// By field of the source.
     types: Vec<Type>,
     attributes: Vec<(Feed, Storage)>,
+    /// What keeps a row until it is sealed, without its texts.
+    row_bytes: usize,
 }
 
 /// Batches being filled, for each entity one a worker.
@@ -79,6 +82,7 @@ impl Projection {
                 key_type: from.fields[feed.key].ty,
                 attributes: attributes.map(|(a, feed)| (feed.clone(), a.storage)).collect(),
                 types: from.fields.iter().map(|f| f.ty).collect(),
+                row_bytes: row_bytes(to.attributes.len()),
                 feed,
             })
         };
@@ -93,7 +97,8 @@ impl Projection {
     }
 
     /// Appends all rows of `decoded`, read from `partition` at `offsets`, to `outbox`. `due_ns` is
-    /// when they were due, 0 when that is not traced.
+    /// when they were due, 0 when that is not traced. Returns how many bytes will keep them until
+    /// they are sealed, were all their texts new.
     pub fn project(
         &mut self,
         decoded: &Decoded,
@@ -101,8 +106,8 @@ impl Projection {
         offsets: &[u64],
         due_ns: u64,
         outbox: &mut Outbox,
-    ) {
-        let rows = decoded.rows();
+    ) -> u64 {
+        let (rows, mut kept) = (decoded.rows(), 0);
         for (program, result) in self.predicates.iter_mut().zip(&mut self.results) {
             program.eval(&decoded.columns, rows, result);
         }
@@ -111,6 +116,7 @@ impl Projection {
             let Projection { routes, bits, key, source, .. } = self;
             let route = &routes[at];
             let batches = &mut outbox.batches[route.entity];
+            let texts: usize = batches.iter().map(|batch| batch.arena.len()).sum();
             let mut selected = vec![Vec::new(); batches.len()];
             for (row, offset) in offsets.iter().enumerate().take(rows) {
                 let key = text(&decoded.columns[route.feed.key], route.key_type, row, key);
@@ -130,8 +136,11 @@ impl Projection {
                 if !selected.is_empty() && (batch.due_ns == 0 || due_ns < batch.due_ns) {
                     batch.due_ns = due_ns;
                 }
+                kept += selected.len() * route.row_bytes + batch.arena.len();
             }
+            kept -= texts;
         }
+        kept as u64
     }
 
     /// Integer overflows so far in filters.

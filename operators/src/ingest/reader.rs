@@ -66,17 +66,29 @@ impl RawBatch {
 pub enum Poll {
     /// The next records, at least one.
     Records(RawBatch),
-    /// Nothing yet. `caught_up`: the reader stands at the end of the log as far as it knows, and
-    /// the broker is healthy; only then may the partition become idle.
-    Pending {
-        /// See above.
-        caught_up: bool,
-    },
+    /// Nothing yet.
+    Pending(Standing),
     /// The log has ended for good: a file was read to its end.
     Ended,
     /// The log cannot be read on; the job has to stop. The text says what was attempted, on what,
     /// why it failed and what to do.
     Failed(String),
+}
+
+/// Where a reader stands that has nothing to give.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Standing {
+    /// Somewhere in the log: more is there, or may be.
+    #[default]
+    Behind,
+    /// At the end of all that the log holds (a topic's high watermark), and the brokers are heard:
+    /// what is silent now is the producers.
+    AtEnd,
+    /// All that may be read has been given; what follows belongs to a transaction that is still
+    /// open. The brokers are heard.
+    BeforeTransaction,
+    /// The brokers are not heard, so nothing is known of the log.
+    Unheard,
 }
 
 /// One partition's log, read by the worker that owns it. Dropping it stops its reading.
@@ -88,9 +100,18 @@ pub trait PartitionReader {
     /// waker it was made with) when there is something after a `Pending`.
     fn poll(&mut self) -> Poll;
 
-    /// Whether the partition was found while the job ran (its watermark then starts at the floor
-    /// of the others).
-    fn found_later(&self) -> bool {
+    /// For a partition that was found while the job ran, the end of what it held at that moment (the
+    /// offset after its last record): until that has been judged, the frontier stays where it stood.
+    /// `None` for one that was there at the start.
+    fn found_later(&self) -> Option<u64> {
+        None
+    }
+
+    /// Whether the log held nothing at or after `next_offset` one to a few seconds ago: a partition is
+    /// never at its end where records come without a pause, and may keep up all the same. Cheap: it
+    /// is asked several times a step.
+    fn keeps_up(&self, next_offset: u64) -> bool {
+        let _ = next_offset;
         false
     }
 

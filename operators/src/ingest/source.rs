@@ -8,7 +8,8 @@
 //! The partition that is furthest behind is read first. One that is ahead is paused once the
 //! worker's events above the frontier reach half of `stash_bytes`; the one that holds the frontier
 //! never is, and when its own events reach `stash_bytes` the job stops, because waiting would not
-//! help.
+//! help. Events count with the bytes that keep them until they are sealed, not with those of their
+//! records: an event is kept once for each entity type that it has a key of.
 //!
 //! A record whose schema is still being asked for stays where it is, and its partition with it: it
 //! is asked again whenever the source is woken, and holds its watermark meanwhile.
@@ -29,7 +30,7 @@ use crate::ingest::schemas::Schemas;
 use crate::metrics::{PartitionProgress, WorkerMetrics};
 use crate::plan::{Plan, SourcePlan};
 use crate::shared::{Limits, SharedRef};
-use crate::time::EventTime;
+use crate::time::{EventTime, Millis};
 use crate::verdict::Verdict;
 use letter::Letter;
 use record::{Read, Records};
@@ -82,6 +83,55 @@ pub struct SourceStreams<'scope> {
 }
 
 /// Makes the operator `Source`.
+///
+/// ```
+/// use std::cell::RefCell;
+/// use std::rc::Rc;
+/// use std::sync::Arc;
+/// use tidemark_operators::in_memory::{InMemory, TextLog, plan};
+/// use tidemark_operators::ingest::dead_letter::DeadLetterSink;
+/// use tidemark_operators::ingest::source::{SourceConfig, source};
+/// use timely::dataflow::operators::{Inspect, Probe};
+///
+/// let accepted = timely::execute_directly(|worker| {
+///     let (job, events) = (InMemory::new(plan()), Rc::new(RefCell::new(Vec::new())));
+///     let log = TextLog::new(&[r#"{"ts": 1000000, "card": "a"}"#, "not an event"]);
+///     let config = job.config(log);
+///     let letters: Box<dyn DeadLetterSink> = Box::new(job.letters.clone());
+///     let (seen, plan) = (Rc::clone(&events), Arc::clone(&job.plan));
+///     let probe = worker.dataflow(|scope| {
+///         let mut streams = source(
+///             scope,
+///             SourceConfig {
+///                 plan,
+///                 partitions: config.partitions,
+///                 limits: config.limits,
+///                 metrics: config.metrics,
+///                 shared: config.shared,
+///                 coordination: config.coordination,
+///                 notices: config.notices,
+///                 dead_letters: Rc::new(RefCell::new(letters)),
+///                 schemas: None,
+///             },
+///         );
+///         // One stream an entity of the plan.
+///         let cards = streams.events.remove(0);
+///         let (probe, _) =
+///             cards.inspect(move |batch| seen.borrow_mut().extend(batch.times.clone())).probe();
+///         probe
+///     });
+///     // Its capability follows the frontier of all that reads: here nothing holds it back.
+///     while job.metrics.verdicts[0].total() < 2 || events.borrow().is_empty() {
+///         job.shared.wake_source();
+///         worker.step();
+///     }
+///     assert!(!probe.done(), "other events may still be sealed until the windows are done");
+///     let dataflow = worker.installed_dataflows()[0];
+///     worker.drop_dataflow(dataflow);
+///     events.take()
+/// });
+/// assert_eq!(accepted, [1_000_000]);
+/// ```
 pub fn source<'scope>(
     scope: Scope<'scope, EventTime>,
     config: SourceConfig,
@@ -103,13 +153,13 @@ pub fn source<'scope>(
     *config.shared.source_sync.borrow_mut() = Some(sync);
     let peers = scope.worker().peers();
     builder.build(move |capabilities| {
-        let mut state = Reading::new(config, capabilities, peers);
+        let mut state = OwnedPartitions::new(config, capabilities, peers);
         activator.activate();
         move |_frontiers| {
             match state.step() {
-                Pace::Again => activator.activate(),
-                Pace::Later => activator.activate_after(RETRY),
-                Pace::Wait => {}
+                NextRead::Again => activator.activate(),
+                NextRead::Later => activator.activate_after(RETRY),
+                NextRead::Wait => {}
             }
             for (entity, output) in outputs.iter_mut().enumerate() {
                 let Some(capability) = state.capabilities.get(entity) else { continue };
@@ -130,7 +180,7 @@ pub fn source<'scope>(
 }
 
 /// When to go on.
-enum Pace {
+enum NextRead {
     /// There is more to read.
     Again,
     /// Something has to move first.
@@ -139,7 +189,7 @@ enum Pace {
     Wait,
 }
 
-struct Reading {
+struct OwnedPartitions {
     config: SourceConfig,
     records: Vec<Records>,
     projections: Vec<Projection>,
@@ -155,11 +205,11 @@ struct Reading {
     done: bool,
 }
 
-impl Reading {
+impl OwnedPartitions {
     fn new(config: SourceConfig, capabilities: Vec<Capability<EventTime>>, workers: usize) -> Self {
         let plan = &config.plan;
         let records = |source: &SourcePlan| Records::new(source, config.limits.record_bytes);
-        Reading {
+        OwnedPartitions {
             records: plan.sources.iter().map(records).collect(),
             projections: (0..plan.sources.len()).map(|at| Projection::new(plan, at)).collect(),
             owned: Vec::new(),
@@ -175,18 +225,17 @@ impl Reading {
     }
 
     /// Reads for a while.
-    fn step(&mut self) -> Pace {
+    fn step(&mut self) -> NextRead {
         if self.done || self.config.shared.failure.borrow().is_some() {
             self.report();
-            return Pace::Wait;
+            return NextRead::Wait;
         }
         self.owned.iter_mut().for_each(|owned| owned.waiting = false);
         let now = self.config.shared.now.get();
         let held = self.capabilities.first().map_or(0, |c| *c.time());
         for reader in self.config.partitions.appeared() {
             let plan = &self.config.plan.sources[usize::from(reader.id().source)];
-            let floor = self.config.coordination.borrow().floor();
-            self.owned.push(Owned::new(reader, plan, now, held, floor));
+            self.owned.push(Owned::new(reader, plan, now, held));
         }
         let pace = self.read();
         if let Err(failure) = self.rest() {
@@ -196,13 +245,13 @@ impl Reading {
         pace
     }
 
-    fn read(&mut self) -> Pace {
+    fn read(&mut self) -> NextRead {
         let (mut left, mut left_bytes) = (self.config.limits.records_step, STEP_BYTES);
         while left > 0 && left_bytes > 0 {
             let shared = &self.config.shared;
             let room = self.config.dead_letters.borrow().has_room();
             if !room || shared.in_flight.bytes() >= self.config.limits.in_flight_bytes {
-                return Pace::Later;
+                return NextRead::Later;
             }
             match self.choose() {
                 Ok(Some(at)) => {
@@ -210,21 +259,21 @@ impl Reading {
                     left = left.saturating_sub(records.max(1));
                     left_bytes = left_bytes.saturating_sub(bytes);
                 }
-                Ok(None) if self.owned.iter().any(|o| o.paused) => return Pace::Later,
-                Ok(None) => return Pace::Wait,
+                Ok(None) if self.owned.iter().any(|o| o.paused) => return NextRead::Later,
+                Ok(None) => return NextRead::Wait,
                 Err(failure) => {
                     self.config.shared.fail(failure);
-                    return Pace::Wait;
+                    return NextRead::Wait;
                 }
             }
         }
-        Pace::Again
+        NextRead::Again
     }
 
     /// The partition to read next: of those that have records and may go on, the one whose
     /// watermark is least.
     fn choose(&mut self) -> Result<Option<usize>, String> {
-        let frontier = self.config.shared.frontier.get();
+        let (frontier, now) = (self.config.shared.frontier.get(), self.config.shared.now.get());
         let limit = self.config.limits.stash_bytes;
         self.owned.iter_mut().for_each(|o| o.unsealed.seal(frontier));
         let unsealed: u64 = self.owned.iter().map(|o| o.unsealed.bytes).sum();
@@ -237,7 +286,7 @@ impl Reading {
             }
             owned.paused = !holds && unsealed >= limit / 2;
             let better = chosen.is_none_or(|(least, _)| watermark < least);
-            if !owned.paused && !owned.waiting && better && owned.ready()? {
+            if !owned.paused && !owned.waiting && better && owned.ready(now)? {
                 chosen = Some((watermark, at));
             }
         }
@@ -265,7 +314,7 @@ impl Reading {
             let schemas = self.config.schemas.as_deref_mut();
             let read = self.records[source].read(&raw, record, schemas, &mut self.decoded);
             if read == Read::Wait {
-                owned.wait();
+                owned.wait(now);
                 break;
             }
             owned.next += 1;
@@ -279,11 +328,13 @@ impl Reading {
             }
             let ts = self.decoded.time[rows];
             let arrival = plan.arrival_of(self.decoded.arrival[rows], record.timestamp);
+            let clock = letter.owned.judge.clock();
+            letter.owned.ahead.newest_arrival = arrival.or(letter.owned.ahead.newest_arrival);
             let Judged { time, verdict } = letter.owned.judge.judge(ts, arrival);
             let times = Times { ts, time, arrival, timestamp: record.timestamp };
             match verdict {
                 Verdict::Accepted => {
-                    letter.owned.accept(time, value.len(), now);
+                    letter.owned.accept(time, clock, now);
                     self.offsets.push(record.offset);
                     self.decoded.time[rows] = time;
                     self.decoded.arrival[rows] = arrival;
@@ -305,9 +356,12 @@ impl Reading {
         let due = raw.due_ns;
         owned.raw = raw;
         // Without a row there may be no columns either: the first record waits, or is a tombstone.
-        if self.decoded.rows() > 0 {
-            let projection = &mut self.projections[source];
-            projection.project(&self.decoded, id.partition, &self.offsets, due, &mut self.outbox);
+        let rows = self.decoded.rows() as u64;
+        if rows > 0 {
+            let (projection, outbox) = (&mut self.projections[source], &mut self.outbox);
+            let kept = projection.project(&self.decoded, id.partition, &self.offsets, due, outbox);
+            let each = kept.div_ceil(rows);
+            self.decoded.time.iter().for_each(|ts| owned.unsealed.add(*ts, each));
         }
         (judged, bytes)
     }
@@ -367,12 +421,17 @@ impl Reading {
                 }
             }
         }
-        self.config.metrics.set_progress(self.owned.iter().map(progress));
+        let now = self.config.shared.now.get();
+        let progress = self.owned.iter_mut().map(|owned| progress(owned, now));
+        self.config.metrics.set_progress(progress);
     }
 }
 
-fn progress(owned: &Owned) -> PartitionProgress {
+fn progress(owned: &mut Owned, now: Millis) -> PartitionProgress {
     PartitionProgress {
+        standing: owned.standing(),
+        overdue: owned.overdue,
+        still: owned.still(now),
         id: owned.reader.id(),
         watermark: owned.judge.watermark(),
         clock: owned.judge.clock().unwrap_or(0),
@@ -381,7 +440,7 @@ fn progress(owned: &Owned) -> PartitionProgress {
         first: owned.first,
         next_offset: owned.next_offset,
         idle: owned.idle,
-        caught_up: owned.caught_up,
+        caught_up: owned.caught_up(),
         paused: owned.paused,
     }
 }

@@ -16,26 +16,26 @@ impl LiveWindows {
     /// Puts rows as they are in the place of the rows as they were, wherever these are inside.
     pub(super) fn revise(&mut self, revised: &Revised, names: &mut Names) {
         let Revised { old, new, origins } = revised;
-        for at in 0..self.panes.len() {
-            let pane = &mut self.panes[at];
-            pane.enter.clear();
-            pane.leave.clear();
+        for at in 0..self.windows.len() {
+            let place = &mut self.windows[at];
+            place.enter.clear();
+            place.leave.clear();
             for (row, ts) in old.times.iter().enumerate() {
-                if pane.holds(*ts, self.clock) {
-                    new.copy(row, &mut pane.enter);
-                    old.copy(row, &mut pane.leave);
+                if place.holds(*ts, self.clock) {
+                    new.copy(row, &mut place.enter);
+                    old.copy(row, &mut place.leave);
                 }
             }
-            if !pane.enter.is_empty() {
+            if !place.enter.is_empty() {
                 let accumulators = self.accumulators.iter_mut().zip(&self.revisable);
                 for ((accumulator, of), revisable) in accumulators {
                     if *revisable && *of == at {
-                        accumulator.apply(&pane.enter, &pane.leave);
+                        accumulator.apply(&place.enter, &place.leave);
                     }
                 }
             }
-            pane.enter.clear();
-            pane.leave.clear();
+            place.enter.clear();
+            place.leave.clear();
         }
         for last in &mut self.lasts {
             for (row, origin) in origins.iter().enumerate() {

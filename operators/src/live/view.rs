@@ -4,6 +4,7 @@ use crate::online::Cause;
 use crate::plan::{EntityPlan, Kind, LastPlan, Mask, Plan, ViewPlan};
 use crate::slab::Slab;
 use crate::time::Millis;
+use crate::value::Column;
 use crate::view::{Source, ViewColumns};
 
 /// What keeps a row alive.
@@ -14,6 +15,24 @@ pub(super) enum Alive {
     Younger(usize, Millis),
 }
 
+/// Where a feature of a batch is taken from: no value is copied twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// A column of the view, which becomes the batch's.
+    Column(usize),
+    /// An earlier feature, of the same column.
+    Feature(usize),
+}
+
+/// For each feature, by its column, where it is taken from.
+fn taken(columns: &[usize]) -> Vec<Taken> {
+    let from = |(at, column): (usize, &usize)| {
+        let earlier = columns[..at].iter().position(|other| other == column);
+        earlier.map_or(Taken::Column(*column), Taken::Feature)
+    };
+    columns.iter().enumerate().map(from).collect()
+}
+
 /// A view's columns, and which of its rows have been touched.
 pub(super) struct View {
     pub index: usize,
@@ -21,7 +40,7 @@ pub(super) struct View {
     /// features it names. None of them implies another.
     masks: Vec<Mask>,
     pub reads: Vec<Source>,
-    pub features: Vec<usize>,
+    pub features: Vec<Taken>,
     pub columns: ViewColumns,
     pub alive: Vec<Alive>,
     /// For each window the masks of the view's accumulators over it.
@@ -38,6 +57,12 @@ impl View {
     #[inline]
     pub(super) fn sees(&self, bits: Mask) -> bool {
         self.masks.iter().any(|mask| bits & mask == *mask)
+    }
+
+    /// About how much memory its rows' marks and columns take, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        let columns: usize = self.columns.columns.iter().map(Column::memory).sum();
+        self.marks.bytes() + self.touched.capacity() * 4 + columns
     }
 
     #[inline]
@@ -99,7 +124,7 @@ pub(super) fn live_view(
         index: view.index,
         masks,
         reads,
-        features: view.features.iter().map(|f| f.column).collect(),
+        features: taken(&view.features.iter().map(|f| f.column).collect::<Vec<_>>()),
         columns: ViewColumns::new(view, &plan.zone),
         alive,
         windows: windows
@@ -139,4 +164,19 @@ fn kept_alive(entity: &EntityPlan, view: &ViewPlan, lasts: &mut Vec<LastPlan>) -
         alive.push(Alive::Younger(last, *extent));
     }
     alive
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_taken_by_its_first_feature_and_copied_for_the_others() {
+        use Taken::{Column, Feature};
+        assert_eq!(
+            taken(&[3, 0, 3, 3, 1]),
+            [Column(3), Column(0), Feature(0), Feature(0), Column(1)]
+        );
+        assert_eq!(taken(&[]), []);
+    }
 }

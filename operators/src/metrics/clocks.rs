@@ -2,7 +2,7 @@
 
 use crate::metrics::cell::Counter;
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS};
-use crate::time::Millis;
+use crate::time::{EventTime, Millis};
 
 /// The events of one partition against their arrivals.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub struct Ahead {
     pub events: u64,
     /// How far, in ms, all of them together.
     pub by_ms: Millis,
+    /// The arrival of the record that was judged last, whatever its verdict; `None` while none is
+    /// known.
+    pub newest_arrival: Option<EventTime>,
 }
 
 /// Counts of one source. A record's ts is what its event-time field says.

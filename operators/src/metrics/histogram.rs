@@ -33,6 +33,17 @@ pub const LATE_BOUNDS_MS: &[u64] = &[
 
 /// Counts of values by bucket, and their sum. A bucket holds the values up to and including its
 /// bound that no bucket before it holds; one more bucket holds the rest.
+///
+/// ```
+/// use tidemark_operators::metrics::Histogram;
+///
+/// let late_by_ms = Histogram::new(&[10, 100, 1_000]);
+/// late_by_ms.record(50);
+/// late_by_ms.record_many(5_000, 2);
+/// let snapshot = late_by_ms.snapshot();
+/// assert_eq!(snapshot.counts, [0, 1, 0, 2]);
+/// assert_eq!(snapshot.sum, 10_050);
+/// ```
 #[derive(Debug)]
 pub struct Histogram {
     bounds: &'static [u64],

@@ -1,11 +1,12 @@
 //! Everything one worker counts.
 
+use crate::ingest::reader::Standing;
 use crate::metrics::cell::{Counter, Gauge};
 use crate::metrics::clocks::{Ahead, ClockCounts};
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 use crate::origin::PartitionId;
 use crate::plan::Plan;
-use crate::time::EventTime;
+use crate::time::{EventTime, Millis};
 use crate::verdict::Reason;
 use std::sync::{Mutex, PoisonError};
 
@@ -49,6 +50,19 @@ impl VerdictCounts {
     }
 }
 
+/// What is held for one window of an entity type.
+#[derive(Debug, Default)]
+pub struct WindowMetrics {
+    /// Events inside: at the live clock where live rows are kept, else at the frontier.
+    pub events: Gauge,
+    /// Batches of its arrangement; 1 while nobody but the log itself reads it.
+    pub batches: Gauge,
+    /// Rows of the log that its arrangement reaches back to.
+    pub rows: Gauge,
+    /// Bytes of those rows, which all windows of the entity share, and of the batches themselves.
+    pub bytes: Gauge,
+}
+
 /// What is held for one entity type.
 #[derive(Debug, Default)]
 pub struct EntityMetrics {
@@ -58,8 +72,15 @@ pub struct EntityMetrics {
     pub timeline_rows: Gauge,
     /// Bytes of the timeline's log.
     pub timeline_bytes: Gauge,
-    /// Events inside each window of the entity, by the window's place in its plan.
-    pub windows: Vec<Gauge>,
+    /// Bytes of what is accumulated over windows and of last events, live and sealed, and of rows
+    /// on their way out. This and the next two are looked at once in a while, not each step.
+    pub accumulator_bytes: Gauge,
+    /// Bytes of what is kept of the events before an event, sealed and not.
+    pub history_bytes: Gauge,
+    /// Bytes of the dictionaries: entity ids and attribute values.
+    pub dictionary_bytes: Gauge,
+    /// The windows of the entity, by their place in its plan.
+    pub windows: Vec<WindowMetrics>,
     /// The share of the newest events that came from the busiest entity, in thousandths.
     pub hottest_per_mille: Gauge,
     /// The busiest entities, the busiest first.
@@ -118,8 +139,15 @@ pub struct PartitionProgress {
     pub next_offset: u64,
     /// Whether it is idle: its watermark follows those of the others.
     pub idle: bool,
-    /// Whether the reader stood at the end of the log when it was last asked.
+    /// Whether nothing was left to read when the reader was last asked, or nobody waits for what is.
     pub caught_up: bool,
+    /// Where the reader stood when it was last asked.
+    pub standing: Standing,
+    /// Whether it follows the others because it has held them back for the source's `hold_max`.
+    pub overdue: bool,
+    /// For how long its clock has not moved although all that can be read was read, in ms; 0 while it
+    /// is idle, or where something is left to read.
+    pub still: Millis,
     /// Whether it is paused because it ran too far ahead of the others.
     pub paused: bool,
 }
@@ -178,7 +206,7 @@ impl WorkerMetrics {
     /// Zeroes for worker `worker` of a computation over `plan`.
     pub fn new(worker: usize, plan: &Plan) -> Self {
         let entity = |e: &crate::plan::EntityPlan| EntityMetrics {
-            windows: e.windows.iter().map(|_| Gauge::default()).collect(),
+            windows: e.windows.iter().map(|_| WindowMetrics::default()).collect(),
             ..EntityMetrics::default()
         };
         let live_cap = Gauge::default();

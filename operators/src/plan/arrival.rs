@@ -96,6 +96,7 @@ mod tests {
             out_of_orderness: 0,
             max_ahead: None,
             idle_after: 0,
+            hold_max: 0,
             max_future_skew: None,
             fields: Vec::new(),
             predicates: Vec::new(),

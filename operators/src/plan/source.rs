@@ -79,8 +79,12 @@ pub struct SourcePlan {
     /// How far ahead of its arrival an event's time may be: what lies further ahead is corrected to
     /// that. `None`: any distance.
     pub max_ahead: Option<Millis>,
-    /// Wall time without an accepted record after which a caught-up partition is idle.
+    /// Wall time without an accepted record after which a partition is idle that stands at its end;
+    /// counted from when the end was found, if that is later.
     pub idle_after: Millis,
+    /// Wall time after which a partition no longer holds the others that has been read, but for open
+    /// transactions, and whose clock has not moved.
+    pub hold_max: Millis,
     /// How far ahead of its arrival a record may be before it is no event; `None`: any distance.
     pub max_future_skew: Option<Millis>,
     /// The fields that are decoded: those that a key, an attribute or a predicate needs.

@@ -5,6 +5,13 @@ use crate::time::{EventTime, Millis};
 
 /// A time window over a timeline: at clock `t` it holds the events with
 /// `t - delay - length < ts <= t - delay`.
+///
+/// ```
+/// use tidemark_operators::plan::Window;
+///
+/// let window = Window { length: 300_000, delay: 60_000 };
+/// assert_eq!((window.enters(1_000), window.leaves(1_000)), (61_000, 361_000));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Window {
     /// Its length in ms, at least 1.

@@ -1,10 +1,10 @@
 //! IP prefixes as keys.
 //!
-//! IPv4 and IPv6 are apart: `::/0` holds no IPv4 address. An IPv4 address inside of an IPv6 one
-//! (`::ffff:1.2.3.4`, as dual-stack servers write it) is that IPv4 address, in tables and in events.
+//! IPv4 and IPv6 are apart: `::/0` holds no IPv4 address. A prefix of IPv4 addresses inside of IPv6
+//! ones (`::ffff:192.0.2.0/120`) is that prefix of IPv4 addresses, as these addresses are (see
+//! [`Type::Ip`](crate::value::Type::Ip)).
 
 use super::row::Key;
-use crate::value::address_bytes;
 use std::net::IpAddr;
 use thiserror::Error;
 
@@ -51,7 +51,11 @@ impl Prefix {
             None => (text, None),
         };
         let address: IpAddr = address.parse().map_err(|_| syntax())?;
-        let bytes = address_bytes(address);
+        // As written: whether it is a prefix of IPv4 addresses, its length says as well.
+        let bytes = match address {
+            IpAddr::V4(v4) => v4.octets().to_vec(),
+            IpAddr::V6(v6) => v6.octets().to_vec(),
+        };
         let most = u8::try_from(bytes.len() * 8).unwrap_or(u8::MAX);
         let length = match length {
             None => most,
@@ -102,11 +106,6 @@ pub(super) fn write_key(address: &[u8], length: u8, key: &mut Key) {
     if let (Some(byte), true) = (address.get(whole), rest > 0) {
         key.push(byte & (0xff << (8 - rest)));
     }
-}
-
-/// The IPv4 address inside of an IPv6 one, or the address as it is.
-pub(super) fn plain(address: &[u8]) -> &[u8] {
-    address.strip_prefix(&MAPPED).filter(|v4| v4.len() == 4).unwrap_or(address)
 }
 
 /// Which lengths of prefixes there are, by family.
@@ -164,9 +163,8 @@ mod tests {
         assert_eq!(key("::ffff:192.0.2.0/120"), key("192.0.2.0/24"));
         assert_eq!(key("::ffff:0.0.0.0/96"), key("0.0.0.0/0"));
         assert_eq!(key("::/90"), [&[16, 90][..], &[0; 12]].concat());
-        let mapped = Prefix::parse("::1").unwrap().address;
-        assert_eq!(plain(&mapped), mapped);
-        assert_eq!(plain(&[&MAPPED[..], &[192, 0, 2, 7]].concat()), [192, 0, 2, 7]);
+        assert_eq!(key("::ffff:192.0.2.7"), key("192.0.2.7"));
+        assert_eq!(key("::192.0.2.7").len(), 18);
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub(super) fn table_input<'scope>(
     }
     builder.build(move |capabilities| {
         let capability = capabilities.into_iter().next();
-        let mut reading = Reading::new(config, capability);
+        let mut reading = TableReading::new(config, capability);
         activator.activate();
         move |frontiers| {
             input.for_each(|_, _| {});
@@ -145,7 +145,7 @@ enum From {
     Topic(Box<TopicTable>),
 }
 
-struct Reading {
+struct TableReading {
     from: Option<From>,
     shared: SharedRef,
     metrics: Arc<WorkerMetrics>,
@@ -156,14 +156,14 @@ struct Reading {
     updates: Vec<Update>,
 }
 
-impl Reading {
+impl TableReading {
     fn new(config: InputConfig, capability: Option<Capability<EventTime>>) -> Self {
         let InputConfig { plan, table, input, shared, metrics } = config;
         let from = input.and_then(|input| match input {
             TableInput::File(feed) => Some(From::File(feed, Version::default())),
             TableInput::Topic(feed) => topic(&plan.tables[table], feed),
         });
-        Reading {
+        TableReading {
             capability: capability.filter(|_| from.is_some()),
             from,
             shared,

@@ -10,7 +10,7 @@ const MANY: usize = 1 << 16;
 
 /// An answer to one key.
 #[derive(Clone, Debug)]
-struct Entry {
+struct Remembered {
     symbol: u32,
     version: u64,
     /// A symbol may come to stand for something else.
@@ -21,7 +21,7 @@ struct Entry {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Memo {
-    entries: Vec<Option<Entry>>,
+    entries: Vec<Option<Remembered>>,
 }
 
 impl Memo {
@@ -49,7 +49,7 @@ impl Memo {
         if !known {
             *entry = None;
         }
-        let ask = || Entry { symbol, version, key: key.to_vec(), found: ask() };
+        let ask = || Remembered { symbol, version, key: key.to_vec(), found: ask() };
         &entry.get_or_insert_with(ask).found
     }
 }

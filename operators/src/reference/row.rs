@@ -1,7 +1,7 @@
 //! Rows of a table as they go between workers and stand in arrangements.
 
 use crate::time::EventTime;
-use crate::value::{Cell, Type};
+use crate::value::Cell;
 use serde::{Deserialize, Serialize};
 
 /// A key: the bytes that stand for a value in a dictionary (texts and addresses as they are, other
@@ -15,10 +15,4 @@ pub struct Row {
     pub valid_from: EventTime,
     /// A value for each column of the table.
     pub cells: Vec<Cell>,
-}
-
-/// A key as the arrangement has it, from the bytes that stand for a value of type `ty` in a
-/// dictionary: an IPv4 address inside of an IPv6 one (`::ffff:1.2.3.4`) is that IPv4 address.
-pub(super) fn exact(bytes: &[u8], ty: Type) -> &[u8] {
-    if ty == Type::Ip { super::address::plain(bytes) } else { bytes }
 }

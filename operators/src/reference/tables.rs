@@ -4,9 +4,9 @@
 //! because a version has been read that is not complete yet, stands in a small map beside it, so
 //! that live rows see it at once.
 
-use super::address::{Lengths, plain, write_key};
+use super::address::{Lengths, write_key};
 use super::input::{InputConfig, TableInput, Update, table_input};
-use super::row::{Key, Row, exact};
+use super::row::{Key, Row};
 use crate::metrics::WorkerMetrics;
 use crate::plan::{Matching, Plan};
 use crate::shared::SharedRef;
@@ -147,15 +147,14 @@ impl Tables {
     pub fn lookup(&mut self, table: usize, key: &[u8], ts: EventTime) -> Found {
         let Some(table) = self.tables.get_mut(table) else { return Found::nothing() };
         match table.matching {
-            Matching::Exact(ty) => table.search(&[exact(key, ty).to_vec()], ts),
+            Matching::Exact(_) => table.search(&[key.to_vec()], ts),
             Matching::Prefix => {
-                let address = plain(key);
-                let lengths = table.lengths.longest_first(address.len());
+                let lengths = table.lengths.longest_first(key.len());
                 let keys: Vec<Key> = lengths
                     .map(|length| {
-                        let mut key = Key::new();
-                        write_key(address, length, &mut key);
-                        key
+                        let mut prefix = Key::new();
+                        write_key(key, length, &mut prefix);
+                        prefix
                     })
                     .collect();
                 table.search(&keys, ts)

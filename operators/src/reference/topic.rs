@@ -78,17 +78,16 @@ impl TopicTable {
         updates: &mut Vec<Update>,
     ) -> Result<bool, String> {
         for reader in self.feed.partitions.appeared() {
-            self.owned.push(Owned::new(reader, &self.source, now, 0, sources));
+            self.owned.push(Owned::new(reader, &self.source, now, at));
         }
         let mut left = if self.is_far_ahead(sources) { 0 } else { RECORDS_STEP };
         let paused = left == 0;
         for partition in 0..self.owned.len() {
-            while left > 0 && self.owned[partition].ready()? {
+            while left > 0 && self.owned[partition].ready(now)? {
                 left -= 1;
                 self.take(partition, at, now, metrics, updates);
             }
             self.owned[partition].rest(sources, now)?;
-            self.owned[partition].unsealed.seal(EventTime::MAX);
         }
         self.more = left == 0 && !paused;
         metrics.rows.set(self.history.rows());
@@ -101,7 +100,7 @@ impl TopicTable {
                 self.plan.rows_max
             ));
         }
-        let read = |o: &Owned| (o.caught_up || o.ended) && o.next >= o.raw.records.len();
+        let read = |o: &Owned| o.caught_up() && o.next >= o.raw.records.len();
         self.loaded |= left > 0 && !self.owned.is_empty() && self.owned.iter().all(read);
         Ok(self.loaded)
     }
@@ -135,8 +134,9 @@ impl TopicTable {
                 // What has no time says nothing of how far the topic is: were it taken for a sign of
                 // life, a stream of deletions would hold the watermark, and sealing, for ever.
                 if let Some(time) = time {
+                    let clock = owned.judge.clock();
                     owned.judge.judge(time, None);
-                    owned.accept(time, record.value.map_or(0, |v| v.len()), now);
+                    owned.accept(time, clock, now);
                 }
                 self.history.put(&key, from, cells, updates);
                 metrics.versions.add(1);

@@ -223,6 +223,11 @@ impl Chunk {
 
     /// The bytes of its columns.
     pub fn bytes(&self) -> usize {
+        self.time.len() * self.row_bytes()
+    }
+
+    /// The bytes of one row.
+    pub fn row_bytes(&self) -> usize {
         let bits = match &self.bits {
             Bits::None => 0,
             Bits::One(_) => 1,
@@ -234,7 +239,7 @@ impl Chunk {
             Attribute::Symbol(_) => 4,
         };
         let attributes: usize = self.attributes.iter().map(attribute).sum();
-        self.time.len() * (8 + bits + attributes)
+        8 + bits + attributes
     }
 
     /// Rows sorted by slot, built when first asked for: runs over consecutive ranges of rows,

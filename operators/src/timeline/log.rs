@@ -1,6 +1,7 @@
 //! The chunks of one timeline, and positions in them.
 
 use super::chunk::{CHUNK_ROWS_MIN, Chunk};
+use super::chunks;
 use super::lane::Lane;
 use super::stash::Block;
 use crate::plan::AttributePlan;
@@ -67,6 +68,11 @@ impl Log {
         self.bytes
     }
 
+    /// The bytes of one row.
+    pub fn row_bytes(&self) -> usize {
+        self.chunks.back().map_or(0, |c| c.row_bytes())
+    }
+
     /// Appends row `row` of `block`; its time must not be less than the last row's.
     pub(crate) fn push(&mut self, block: &Block, row: usize) {
         let ts = block.times[row];
@@ -89,52 +95,25 @@ impl Log {
         self.next += 1;
     }
 
-    fn find(&self, seq: u64) -> usize {
-        // Windows mostly ask about either end; a binary search over the chunks serves both.
-        self.chunks.partition_point(|c| c.end() <= seq)
-    }
-
     /// The first sequence number at or after `from` whose time fails `below`, which must be
     /// monotone.
     pub fn partition(&self, from: u64, below: impl Fn(EventTime) -> bool) -> u64 {
-        let mut seq = from.max(self.start());
-        for chunk in self.chunks.iter().skip(self.find(seq)) {
-            if below(chunk.time(chunk.len() - 1)) {
-                seq = chunk.end();
-                continue;
-            }
-            let row = (seq.max(chunk.base()) - chunk.base()) as u32;
-            return chunk.base() + u64::from(chunk.partition(row, &below));
-        }
-        seq
+        chunks::partition(&self.chunks, (from.max(self.start()), self.next), below)
     }
 
     /// The time of row `seq`, if the log has it.
     pub fn time(&self, seq: u64) -> Option<EventTime> {
-        let chunk = self.chunks.get(self.find(seq)).filter(|c| c.base() <= seq)?;
-        Some(chunk.time((seq - chunk.base()) as u32))
+        chunks::time(&self.chunks, seq)
     }
 
     /// Chunks that hold rows of `lo..hi`.
     pub fn cover(&self, lo: u64, hi: u64) -> impl Iterator<Item = &Rc<Chunk>> {
-        let from = if lo < hi { self.find(lo) } else { self.chunks.len() };
-        self.chunks.iter().skip(from).take_while(move |c| c.base() < hi)
+        chunks::cover(&self.chunks, lo, hi)
     }
 
     /// Appends rows `lo..hi` to `lane`.
     pub(crate) fn copy(&self, lo: u64, hi: u64, lane: &mut Lane) {
-        for chunk in self.cover(lo, hi) {
-            let from = (lo.max(chunk.base()) - chunk.base()) as u32;
-            let to = (hi.min(chunk.end()) - chunk.base()) as u32;
-            chunk.copy_times(from, to, &mut lane.times);
-            chunk.copy_slots(from, to, &mut lane.slots);
-            chunk.copy_bits(from, to, &mut lane.bits);
-            for (attribute, values) in lane.values.iter_mut().enumerate() {
-                if let Some(values) = values {
-                    chunk.copy_values(attribute, from, to, values);
-                }
-            }
-        }
+        chunks::copy(&self.chunks, (lo, hi), lane);
     }
 
     /// Takes the front chunk out when all of it is below `seq` and nobody else reads it any more.

@@ -52,17 +52,28 @@ impl Block {
 
 /// A row's place in the order of the log, and where it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Entry {
+pub(crate) struct Stashed {
     pub ts: EventTime,
     pub origin: Origin,
     pub block: u32,
     pub row: u32,
 }
 
+/// What one row takes while it waits, with so many attributes (derived ones included): its place in
+/// a block and its entry in the calendar. Texts that are new to a dictionary come to that.
+pub(crate) const fn row_bytes(attributes: usize) -> usize {
+    size_of::<EventTime>()
+        + size_of::<Origin>()
+        + size_of::<u32>()
+        + size_of::<Cell<u64>>()
+        + size_of::<Cell<i64>>() * attributes
+        + size_of::<Stashed>()
+}
+
 #[derive(Default)]
 struct Bucket {
     /// Descending when `sorted`, so that the oldest are taken off the end.
-    entries: Vec<Entry>,
+    entries: Vec<Stashed>,
     unsorted: bool,
 }
 
@@ -121,7 +132,7 @@ impl Stash {
         };
         for row in 0..rows {
             let (ts, origin) = (block.times[row as usize], block.origins[row as usize]);
-            self.put(Entry { ts, origin, block: at, row });
+            self.put(Stashed { ts, origin, block: at, row });
         }
         self.len += block.len();
         self.blocks[at as usize] = (block, rows);
@@ -130,14 +141,14 @@ impl Stash {
     }
 
     /// The rows of block `at`, in the order they arrived.
-    pub(crate) fn rows(&self, at: u32) -> impl Iterator<Item = Entry> {
+    pub(crate) fn rows(&self, at: u32) -> impl Iterator<Item = Stashed> {
         let block = &self.blocks[at as usize].0;
         let rows = block.times.iter().zip(&block.origins).zip(0..);
-        rows.map(move |((ts, origin), row)| Entry { ts: *ts, origin: *origin, block: at, row })
+        rows.map(move |((ts, origin), row)| Stashed { ts: *ts, origin: *origin, block: at, row })
     }
 
     /// The rows that wait with `ts >= from`, by time but for those of one bucket.
-    pub(crate) fn entries(&self, from: EventTime) -> impl Iterator<Item = &Entry> {
+    pub(crate) fn entries(&self, from: EventTime) -> impl Iterator<Item = &Stashed> {
         let buckets = self.buckets.range(from / self.width..);
         buckets.flat_map(|(_, bucket)| &bucket.entries).filter(move |entry| entry.ts >= from)
     }
@@ -162,14 +173,14 @@ impl Stash {
     }
 
     #[inline]
-    fn put(&mut self, entry: Entry) {
+    fn put(&mut self, entry: Stashed) {
         let bucket = self.buckets.entry(entry.ts / self.width).or_default();
         bucket.unsorted |= bucket.entries.last().is_some_and(|last| *last < entry);
         bucket.entries.push(entry);
     }
 
     /// Takes out the rows with `ts < hi` (all rows for `None`), oldest first, into `out`.
-    pub(crate) fn take(&mut self, hi: Option<EventTime>, out: &mut Vec<Entry>) {
+    pub(crate) fn take(&mut self, hi: Option<EventTime>, out: &mut Vec<Stashed>) {
         while let Some(mut first) = self.buckets.first_entry() {
             let bucket_start = first.key().saturating_mul(self.width);
             if hi.is_some_and(|hi| bucket_start >= hi) {
@@ -194,12 +205,12 @@ impl Stash {
     }
 
     /// The block a taken row is in.
-    pub(crate) fn block(&self, entry: &Entry) -> &Rc<Block> {
+    pub(crate) fn block(&self, entry: &Stashed) -> &Rc<Block> {
         &self.blocks[entry.block as usize].0
     }
 
     /// Lets go of a taken row; its block is freed with its last row.
-    pub(crate) fn release(&mut self, entry: &Entry) {
+    pub(crate) fn release(&mut self, entry: &Stashed) {
         let (block, left) = &mut self.blocks[entry.block as usize];
         *left -= 1;
         if *left == 0 {

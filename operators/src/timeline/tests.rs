@@ -3,7 +3,7 @@
 use super::chunk::Chunk;
 use super::lane::Lane;
 use super::log::Log;
-use super::stash::{Block, Entry, Stash};
+use super::stash::{Block, Stash, Stashed};
 use crate::event_batch::NULL;
 use crate::origin::Origin;
 use crate::plan::{AttributePlan, Storage};
@@ -84,7 +84,7 @@ fn the_stash_gives_out_and_copies_what_a_sorted_vector_does() {
             assert!(inside(lo, before).count() as u64 <= budget, "seed {seed}");
 
             let hi = rng.random_bool(0.95).then(|| now + rng.random_range(0..=spread));
-            let mut taken: Vec<Entry> = Vec::new();
+            let mut taken: Vec<Stashed> = Vec::new();
             stash.take(hi, &mut taken);
             let stay = twin.partition_point(|r| hi.is_none_or(|hi| r.0 < hi));
             let gone: Vec<Row> = twin.drain(..stay).collect();

@@ -3,6 +3,8 @@
 use crate::plan::Window;
 use crate::time::EventTime;
 use crate::timeline::chunk::Chunk;
+use crate::timeline::chunks;
+use crate::timeline::lane::Lane;
 use crate::timeline::run::Run;
 use crate::window::cursor::WindowCursor;
 use differential_dataflow::lattice::Lattice;
@@ -17,7 +19,7 @@ use timely::progress::{Antichain, frontier::AntichainRef};
 /// What is both arrived and departed at or below the compaction frontier is always a prefix of the
 /// arrivals, because rows leave in the order in which they enter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span {
+pub struct BatchSpan {
     /// The first arrival.
     pub a0: u64,
     /// One past the last arrival.
@@ -30,11 +32,11 @@ pub struct Span {
     pub cut: u64,
 }
 
-impl Span {
+impl BatchSpan {
     /// Nothing cancelled yet.
     pub fn new(a0: u64, a1: u64, d0: u64, d1: u64) -> Self {
         debug_assert!(d0 <= d1 && d0 <= a0 && a0 <= a1 && d1 <= a1);
-        Span { a0, a1, d0, d1, cut: a0 }
+        BatchSpan { a0, a1, d0, d1, cut: a0 }
     }
 
     /// Whether row `seq` arrives in it.
@@ -70,10 +72,10 @@ impl Span {
 
     /// The two joined; `next` must follow. What `next` cancelled is younger than all of `self`, so
     /// everything up to there is cancelled as well.
-    fn concat(&self, next: &Span) -> Span {
+    fn concat(&self, next: &BatchSpan) -> BatchSpan {
         assert_eq!((self.a1, self.d1), (next.a0, next.d0), "batches of a window follow each other");
         let cut = if next.cut > next.a0 { next.cut } else { self.cut };
-        Span { a0: self.a0, a1: next.a1, d0: self.d0, d1: next.d1, cut }
+        BatchSpan { a0: self.a0, a1: next.a1, d0: self.d0, d1: next.d1, cut }
     }
 }
 
@@ -88,7 +90,7 @@ pub struct WindowBatch {
     pub(super) window: Window,
     description: Description<EventTime>,
     /// `None`: a batch that knows no position; the neutral element of joining.
-    pub(super) span: Option<Span>,
+    pub(super) span: Option<BatchSpan>,
     pub(super) chunks: VecDeque<Rc<Chunk>>,
     /// Just made: it touches few rows of its chunks, and sorts those for itself.
     fresh: bool,
@@ -101,7 +103,7 @@ impl WindowBatch {
         window: Window,
         lower: Antichain<EventTime>,
         upper: Antichain<EventTime>,
-        span: Span,
+        span: BatchSpan,
         chunks: VecDeque<Rc<Chunk>>,
     ) -> Self {
         let description = Description::new(lower, upper, Antichain::from_elem(0));
@@ -113,13 +115,42 @@ impl WindowBatch {
     pub fn settled(
         window: Window,
         upper: EventTime,
-        span: Span,
+        span: BatchSpan,
         chunks: VecDeque<Rc<Chunk>>,
     ) -> Self {
         let upper = Antichain::from_elem(upper);
         let description = Description::new(Antichain::from_elem(0), upper.clone(), upper);
         let segments = OnceCell::new();
         WindowBatch { window, description, span: Some(span), chunks, fresh: false, segments }
+    }
+
+    /// Its arrivals and departures; `None` for one that was made empty and knows no position.
+    pub fn span(&self) -> Option<BatchSpan> {
+        self.span
+    }
+
+    /// The first of its rows `lo..hi` whose time fails `below`, which must be monotone; `hi` when
+    /// none does.
+    pub(crate) fn partition(&self, rows: (u64, u64), below: impl Fn(EventTime) -> bool) -> u64 {
+        chunks::partition(&self.chunks, rows, below)
+    }
+
+    /// The time of row `seq`, if it has it.
+    pub(crate) fn time(&self, seq: u64) -> Option<EventTime> {
+        chunks::time(&self.chunks, seq)
+    }
+
+    /// Appends its rows `lo..hi` to `lane`.
+    pub(crate) fn copy_rows(&self, rows: (u64, u64), lane: &mut Lane) {
+        chunks::copy(&self.chunks, rows, lane);
+    }
+
+    /// The first row that it or any batch after it may speak of; `None` when it knows no position.
+    pub(super) fn low_water(&self) -> Option<u64> {
+        self.span.map(|span| {
+            let (from, to) = span.early();
+            if from < to { from } else { span.cut.min(span.d1) }
+        })
     }
 
     /// The same batch, without its index.
@@ -181,21 +212,11 @@ impl WindowBatch {
     fn recut(&mut self) {
         let since = self.description.since().borrow().first().copied();
         let Some(span) = &mut self.span else { return };
-        let mut cut = span.cut.max(span.a0);
-        while cut < span.d1 {
-            let Some(chunk) = self.chunks.get(self.chunks.partition_point(|c| c.end() <= cut))
-            else {
-                break;
-            };
-            let stop = span.d1.min(chunk.end());
+        span.cut = span.cut.max(span.a0);
+        if span.cut < span.d1 {
             let gone = |ts| since.is_none_or(|since| self.window.leaves(ts) <= since);
-            let row = chunk.partition((cut - chunk.base()) as u32, gone);
-            cut = stop.min(chunk.base() + u64::from(row));
-            if cut < stop {
-                break;
-            }
+            span.cut = chunks::partition(&self.chunks, (span.cut, span.d1), gone);
         }
-        span.cut = cut;
         if span.is_empty() {
             self.chunks.clear();
         }

@@ -7,12 +7,22 @@ use crate::time::EventTime;
 use crate::window::batch::WindowBatch;
 use differential_dataflow::logging::Logger;
 use differential_dataflow::trace::{Batch, BatchReader, ExertionLogic, Trace, TraceReader};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::rc::{Rc, Weak};
 use timely::PartialOrder;
 use timely::dataflow::operators::generic::OperatorInfo;
 use timely::progress::{Antichain, frontier::AntichainRef};
 use timely::scheduling::activate::Activator;
+
+/// What a trace holds, for whoever keeps the rows and counts.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Batches, empty ones included.
+    pub batches: Cell<u64>,
+    /// The first row that a batch of it, now or later, speaks of; `None` when none knows a position.
+    pub low_water: Cell<Option<u64>>,
+}
 
 /// See the module.
 pub struct WindowTrace {
@@ -21,13 +31,19 @@ pub struct WindowTrace {
     upper: Antichain<EventTime>,
     base: Option<Rc<WindowBatch>>,
     pending: VecDeque<Rc<WindowBatch>>,
-    alive: Rc<()>,
+    held: Rc<Held>,
 }
 
 impl WindowTrace {
-    /// Cannot be upgraded once the trace is gone.
-    pub(super) fn alive(&self) -> Weak<()> {
-        Rc::downgrade(&self.alive)
+    /// What it holds. Cannot be upgraded once the trace is gone.
+    pub(super) fn held(&self) -> Weak<Held> {
+        Rc::downgrade(&self.held)
+    }
+
+    fn tell(&self) {
+        let batches = usize::from(self.base.is_some()) + self.pending.len();
+        self.held.batches.set(batches as u64);
+        self.held.low_water.set(self.all().find_map(|batch| batch.low_water()));
     }
 
     /// Joins pending batches to the base as far as the physical frontier allows.
@@ -52,6 +68,7 @@ impl WindowTrace {
                 },
             }
         }
+        self.tell();
     }
 
     fn all(&self) -> impl Iterator<Item = &Rc<WindowBatch>> {
@@ -114,7 +131,7 @@ impl Trace for WindowTrace {
             upper: Antichain::from_elem(0),
             base: None,
             pending: VecDeque::new(),
-            alive: Rc::new(()),
+            held: Rc::default(),
         }
     }
 
@@ -127,6 +144,7 @@ impl Trace for WindowTrace {
             && base.description().since() != &self.since
         {
             base.advance_since(self.since.borrow());
+            self.tell();
         }
     }
 

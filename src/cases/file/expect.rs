@@ -3,10 +3,11 @@
 use super::{Reader, place, time_of};
 use crate::cases::case::{Expectation, Expected};
 use crate::cases::time;
+use crate::entity_id;
 use tidemark_jobs::document::{Literal, Named, Table};
 use tidemark_operators::plan::{FeaturePlan, ViewPlan};
 use tidemark_operators::time::EventTime;
-use tidemark_operators::value::Type;
+use tidemark_operators::value::{Type, parse_address};
 
 /// Reads an expectation.
 pub(super) fn read(
@@ -43,7 +44,8 @@ pub(super) fn read(
     }
     table.finish();
     let features = (!absent).then_some(features);
-    Some(Expectation { line, at: at?, view, id: id?.value, features })
+    let id = entity_id::known_as(plan, view, &id?.value).into_owned();
+    Some(Expectation { line, at: at?, view, id, features })
 }
 
 /// The keys `features` and `null`.
@@ -86,7 +88,8 @@ fn wanted(ty: Type) -> &'static str {
         }
         Type::Bool => "true or false (a feature without a value is listed in \"null\")",
         Type::Timestamp => "a time: ms since 1970, a length from the start, or RFC 3339",
-        Type::Text | Type::Ip => "a text (a feature without a value is listed in \"null\")",
+        Type::Text => "a text (a feature without a value is listed in \"null\")",
+        Type::Ip => "an address as a text (a feature without a value is listed in \"null\")",
     }
 }
 
@@ -102,7 +105,8 @@ fn expected(entry: &Named<'_>, ty: Type, start: EventTime) -> Option<Expected> {
             Expected::Double(digits.parse().ok().filter(|number: &f64| number.is_finite())?)
         }
         (Type::Bool, Literal::Bool(flag)) => Expected::Bool(flag),
-        (Type::Text | Type::Ip, Literal::Text(text)) => Expected::Text(text),
+        (Type::Text, Literal::Text(text)) => Expected::Text(text),
+        (Type::Ip, Literal::Text(text)) => Expected::Text(parse_address(&text)?.to_string()),
         _ => return None,
     })
 }

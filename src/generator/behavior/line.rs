@@ -9,7 +9,7 @@ use tidemark_operators::time::EventTime;
 
 /// Something done to a system of the company.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::generator) struct Activity {
+pub(in crate::generator) struct WorkEvent {
     pub user: u32,
     pub session: Option<u64>,
     pub action: Action,
@@ -73,7 +73,7 @@ impl Device {
 #[derive(Clone, Copy, Debug)]
 pub(in crate::generator) struct Location(pub usize);
 
-impl Activity {
+impl WorkEvent {
     /// Appends the event with this number, without a line end. What is not known is left out.
     pub fn write(&self, number: u64, at: EventTime, damage: Option<Damage>, into: &mut Vec<u8>) {
         // Writing to a vector cannot fail.

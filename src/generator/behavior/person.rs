@@ -11,7 +11,7 @@ use tidemark_operators::time::{DAY, EventTime, MINUTE};
 
 /// Where employees live.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct Residence {
     pub country: &'static str,
     pub city: &'static str,
     /// How far standard time is ahead of UTC, in minutes, and a day, so that it is not below 0.
@@ -20,12 +20,12 @@ pub(super) struct Place {
     share: u64,
 }
 
-const fn place(country: &'static str, city: &'static str, minutes: i64, share: u64) -> Place {
-    Place { country, city, ahead: (1_440 + minutes).unsigned_abs(), share }
+const fn place(country: &'static str, city: &'static str, minutes: i64, share: u64) -> Residence {
+    Residence { country, city, ahead: (1_440 + minutes).unsigned_abs(), share }
 }
 
 /// All places. Office networks are numbered as they are.
-pub(super) const PLACES: [Place; 12] = [
+pub(super) const PLACES: [Residence; 12] = [
     place("US", "New York", -300, 16),
     place("US", "Chicago", -360, 8),
     place("US", "San Francisco", -480, 10),

@@ -1,7 +1,7 @@
 //! Somebody with another's password.
 
 use super::Origin;
-use super::line::{Action, Activity, Device, Location};
+use super::line::{Action, Device, Location, WorkEvent};
 use super::networks::{self, Class};
 use super::person::{Agent, Person, RESOURCES};
 use crate::generator::random::{Random, mix};
@@ -50,7 +50,7 @@ impl Takeover {
         Takeover { origin, addresses, phases }
     }
 
-    pub fn step(&mut self, random: &mut Random) -> (Activity, Option<Millis>) {
+    pub fn step(&mut self, random: &mut Random) -> (WorkEvent, Option<Millis>) {
         let phase = self.phases.last().map_or(Phase::Login, |(phase, _)| *phase);
         let (action, gap) = match phase {
             Phase::WrongPassword => {

@@ -32,7 +32,7 @@ impl Page {
 
 /// What somebody does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doing {
+pub(super) enum ShopStep {
     View(Page),
     Search,
     /// A click on a product of a list.
@@ -44,24 +44,27 @@ pub(super) enum Doing {
     Purchase(u32),
 }
 
-impl Doing {
+impl ShopStep {
     pub fn event_type(self) -> &'static str {
         match self {
-            Doing::View(_) => "page_view",
-            Doing::Search => "search",
-            Doing::Open(_) | Doing::Look => "click",
-            Doing::Add(_) => "cart_add",
-            Doing::Remove(_) => "cart_remove",
-            Doing::Purchase(_) => "purchase",
+            ShopStep::View(_) => "page_view",
+            ShopStep::Search => "search",
+            ShopStep::Open(_) | ShopStep::Look => "click",
+            ShopStep::Add(_) => "cart_add",
+            ShopStep::Remove(_) => "cart_remove",
+            ShopStep::Purchase(_) => "purchase",
         }
     }
 
     /// The product it is about, on `page`.
     pub fn product(self, page: Page) -> Option<u32> {
         match (self, page) {
-            (Doing::Open(p) | Doing::Add(p) | Doing::Remove(p) | Doing::Purchase(p), _)
-            | (Doing::View(Page::Product(p)), _)
-            | (Doing::Look, Page::Product(p)) => Some(p),
+            (
+                ShopStep::Open(p) | ShopStep::Add(p) | ShopStep::Remove(p) | ShopStep::Purchase(p),
+                _,
+            )
+            | (ShopStep::View(Page::Product(p)), _)
+            | (ShopStep::Look, Page::Product(p)) => Some(p),
             _ => None,
         }
     }
@@ -69,7 +72,7 @@ impl Doing {
     /// How long until something else is done: median, and deviation of the logarithm.
     pub fn time(self) -> (Millis, f64) {
         match self {
-            Doing::View(page) => {
+            ShopStep::View(page) => {
                 let seconds = match page {
                     Page::Home => 8,
                     Page::Results => 14,
@@ -81,9 +84,9 @@ impl Doing {
                 };
                 (seconds * SECOND, 0.8)
             }
-            Doing::Look => (5 * SECOND, 0.7),
-            Doing::Search | Doing::Open(_) => (600, 0.4),
-            Doing::Add(_) | Doing::Remove(_) | Doing::Purchase(_) => (1_500, 0.5),
+            ShopStep::Look => (5 * SECOND, 0.7),
+            ShopStep::Search | ShopStep::Open(_) => (600, 0.4),
+            ShopStep::Add(_) | ShopStep::Remove(_) | ShopStep::Purchase(_) => (1_500, 0.5),
         }
     }
 }
@@ -105,87 +108,87 @@ fn category(random: &mut Random) -> Page {
 
 impl Visit {
     /// What is done after what was just done; `None` when the visit is over.
-    pub(super) fn go_on(&mut self, random: &mut Random, products: &Zipf) -> Option<Doing> {
+    pub(super) fn go_on(&mut self, random: &mut Random, products: &Zipf) -> Option<ShopStep> {
         let next = self.choose(random, products);
         if next.is_none() && self.hunter && random.chance(0.85) {
             // On to the next bargain.
-            return Some(Doing::View(Page::Product(products.sample(random))));
+            return Some(ShopStep::View(Page::Product(products.sample(random))));
         }
         next
     }
 
-    fn choose(&mut self, random: &mut Random, products: &Zipf) -> Option<Doing> {
+    fn choose(&mut self, random: &mut Random, products: &Zipf) -> Option<ShopStep> {
         let dice = random.below(100);
         match self.doing {
-            Doing::View(Page::Home) => match dice {
-                0..34 => Some(Doing::Search),
-                34..80 => Some(Doing::View(category(random))),
+            ShopStep::View(Page::Home) => match dice {
+                0..34 => Some(ShopStep::Search),
+                34..80 => Some(ShopStep::View(category(random))),
                 _ => None,
             },
-            Doing::Search => Some(Doing::View(Page::Results)),
-            Doing::View(Page::Results | Page::Category(_)) => match dice {
-                0..62 => Some(Doing::Open(products.sample(random))),
-                62..73 => Some(Doing::Search),
-                73..84 => Some(Doing::View(category(random))),
+            ShopStep::Search => Some(ShopStep::View(Page::Results)),
+            ShopStep::View(Page::Results | Page::Category(_)) => match dice {
+                0..62 => Some(ShopStep::Open(products.sample(random))),
+                62..73 => Some(ShopStep::Search),
+                73..84 => Some(ShopStep::View(category(random))),
                 _ => None,
             },
-            Doing::Open(product) => Some(Doing::View(Page::Product(product))),
-            Doing::View(Page::Product(product)) => match dice {
+            ShopStep::Open(product) => Some(ShopStep::View(Page::Product(product))),
+            ShopStep::View(Page::Product(product)) => match dice {
                 0..14 => Some(self.add(product)),
-                14..34 => Some(Doing::Look),
+                14..34 => Some(ShopStep::Look),
                 _ => self.on_from_product(dice, random, products),
             },
-            Doing::Look => match (dice, self.page) {
+            ShopStep::Look => match (dice, self.page) {
                 (0..24, Page::Product(product)) => Some(self.add(product)),
                 _ => self.on_from_product(dice, random, products),
             },
-            Doing::Add(_) => match dice {
-                0..55 => Some(Doing::View(Page::Cart)),
-                55..86 => Some(Doing::View(category(random))),
+            ShopStep::Add(_) => match dice {
+                0..55 => Some(ShopStep::View(Page::Cart)),
+                55..86 => Some(ShopStep::View(category(random))),
                 _ => None,
             },
-            Doing::View(Page::Cart) => match dice {
+            ShopStep::View(Page::Cart) => match dice {
                 0..12 => Some(self.remove()),
-                12..58 => Some(Doing::View(Page::Checkout)),
-                58..80 => Some(Doing::View(category(random))),
+                12..58 => Some(ShopStep::View(Page::Checkout)),
+                58..80 => Some(ShopStep::View(category(random))),
                 _ => None,
             },
-            Doing::Remove(_) => match dice {
-                0..60 if self.in_cart > 0 => Some(Doing::View(Page::Cart)),
-                0..45 => Some(Doing::View(category(random))),
+            ShopStep::Remove(_) => match dice {
+                0..60 if self.in_cart > 0 => Some(ShopStep::View(Page::Cart)),
+                0..45 => Some(ShopStep::View(category(random))),
                 _ => None,
             },
-            Doing::View(Page::Checkout) => match dice {
+            ShopStep::View(Page::Checkout) => match dice {
                 0..62 => {
                     self.in_cart = 0;
-                    Some(Doing::Purchase(self.wanted))
+                    Some(ShopStep::Purchase(self.wanted))
                 }
-                62..74 => Some(Doing::View(Page::Cart)),
+                62..74 => Some(ShopStep::View(Page::Cart)),
                 _ => None,
             },
-            Doing::Purchase(_) => (dice < 88).then_some(Doing::View(Page::Order)),
-            Doing::View(Page::Order) => (dice < 12).then_some(Doing::View(Page::Home)),
+            ShopStep::Purchase(_) => (dice < 88).then_some(ShopStep::View(Page::Order)),
+            ShopStep::View(Page::Order) => (dice < 12).then_some(ShopStep::View(Page::Home)),
         }
     }
 
-    fn on_from_product(&self, dice: u64, random: &mut Random, products: &Zipf) -> Option<Doing> {
+    fn on_from_product(&self, dice: u64, random: &mut Random, products: &Zipf) -> Option<ShopStep> {
         match dice {
             // Who has something in the cart comes back to it.
-            34..46 if self.in_cart > 0 => Some(Doing::View(Page::Cart)),
-            0..62 => Some(Doing::View(category(random))),
-            62..80 => Some(Doing::View(Page::Product(products.sample(random)))),
+            34..46 if self.in_cart > 0 => Some(ShopStep::View(Page::Cart)),
+            0..62 => Some(ShopStep::View(category(random))),
+            62..80 => Some(ShopStep::View(Page::Product(products.sample(random)))),
             _ => None,
         }
     }
 
-    fn add(&mut self, product: u32) -> Doing {
+    fn add(&mut self, product: u32) -> ShopStep {
         self.in_cart += 1;
         self.wanted = product;
-        Doing::Add(product)
+        ShopStep::Add(product)
     }
 
-    fn remove(&mut self) -> Doing {
+    fn remove(&mut self) -> ShopStep {
         self.in_cart = self.in_cart.saturating_sub(1);
-        Doing::Remove(self.wanted)
+        ShopStep::Remove(self.wanted)
     }
 }

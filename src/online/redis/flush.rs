@@ -64,12 +64,14 @@ pub(crate) enum Command {
     Pexpire,
     Multi,
     Exec,
+    /// HSET of the heartbeat.
+    Beat,
 }
 
 impl Command {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Command::Hset => "HSET",
+            Command::Hset | Command::Beat => "HSET",
             Command::Hdel => "HDEL",
             Command::Del => "DEL",
             Command::Hlen => "HLEN",
@@ -87,6 +89,8 @@ pub(crate) enum Of {
     Row(usize),
     /// Index into [`Flush::deletions`].
     Deletion(usize),
+    /// The worker's: its heartbeat.
+    Worker,
 }
 
 /// One reply to come.
@@ -154,6 +158,7 @@ impl Flush {
         let held = match of {
             Of::Row(at) => self.rows.get_mut(at).map(|row| &mut row.outcome),
             Of::Deletion(at) => self.deletions.get_mut(at).map(|(_, held)| held),
+            Of::Worker => None,
         };
         if let Some(held) = held {
             *held = outcome.max(*held);
@@ -170,6 +175,12 @@ impl Flush {
         wire.del(&deletion.id, &mut self.buffer);
         self.expect(Command::Del, Of::Deletion(self.deletions.len()), None);
         self.deletions.push((deletion, Outcome::Written));
+    }
+
+    /// Adds a heartbeat, which `append` appends.
+    pub(crate) fn beat(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
+        append(&mut self.buffer);
+        self.expect(Command::Beat, Of::Worker, None);
     }
 
     /// Adds a row; whether there was anything to send. `expire`: refresh its TTL too.

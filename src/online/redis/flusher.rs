@@ -1,21 +1,29 @@
 //! The thread that writes one shard to Redis: one connection, one round trip in flight.
 
-use crate::online::redis::Gate;
+mod upkeep;
+
+use crate::online::StoreError;
+use crate::online::redis::allowance::Allowance;
 use crate::online::redis::breaker::Breaker;
-use crate::online::redis::flush::{Flush, Of, Outcome};
+use crate::online::redis::flush::{Command, Flush, Of, Outcome};
+use crate::online::redis::gate::Gate;
 use crate::online::redis::link::{self, Link};
+use crate::online::redis::pulse::Pulse;
 use crate::online::redis::record::Record;
 use crate::online::redis::schedule::{Pace, micros};
 use crate::online::redis::settings::RedisSettings;
 use crate::online::redis::spread::Spread;
 use crate::online::redis::take::{Filling, Stage};
 use crate::online::redis::wire::ViewWire;
+use crate::online::schema::Schema;
 use crate::online::table::{Cell, Clock};
-use crate::online::{MemoryStatus, StoreError};
 use redis::Value;
 use std::sync::Arc;
 use std::time::Duration;
+use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::Cause;
+use tidemark_operators::time::Millis;
+use upkeep::Upkeep;
 
 /// Rows taken or settled under one lock of the shard.
 const SLICE: usize = 128;
@@ -42,8 +50,11 @@ pub(crate) struct Flusher {
     run_id: Option<Option<String>>,
     /// When the connection is probed next.
     probe_at: u64,
-    /// Whether this one asks for the server's memory: one flusher of a store does.
-    asks_memory: bool,
+    /// What one flusher of a store does for all of them.
+    upkeep: Option<Upkeep>,
+    pulse: Pulse,
+    /// How many rows may be written again after a loss.
+    rewriting: Allowance,
     flush: Flush,
     replies: Vec<Value>,
 }
@@ -55,17 +66,26 @@ pub(crate) struct Shared {
     pub(crate) settings: Arc<RedisSettings>,
     pub(crate) wire: Arc<Vec<ViewWire>>,
     pub(crate) gate: Arc<Gate>,
-    pub(crate) workers: usize,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) cells: Arc<[Arc<Cell>]>,
+    /// The start of the run, in ms since 1970.
+    pub(crate) started: Millis,
 }
 
 impl Flusher {
+    /// Of worker `at`, whose clocks are in `metrics`.
     pub(crate) fn new(
+        at: usize,
         cell: Arc<Cell>,
         shared: Shared,
         record: Arc<Record>,
-        asks_memory: bool,
+        metrics: Arc<WorkerMetrics>,
     ) -> Self {
-        let Shared { clock, settings, wire, gate, workers } = shared;
+        let upkeep = (at == 0).then(|| Upkeep::new(&shared));
+        let Shared { clock, settings, wire, gate, schema, cells, started } = shared;
+        let workers = cells.len().max(1);
+        let pulse = Pulse::new(&settings.key_prefix, &schema.job, workers, metrics, started);
+        let rewriting = Allowance::new((settings.rewrite_rate / workers) as u64);
         let (first, max) = (micros(settings.backoff_first), micros(settings.backoff_max));
         Flusher {
             cell,
@@ -80,7 +100,9 @@ impl Flusher {
             link: None,
             run_id: None,
             probe_at: 0,
-            asks_memory,
+            upkeep,
+            pulse,
+            rewriting,
             flush: Flush::default(),
             replies: Vec::new(),
         }
@@ -94,22 +116,34 @@ impl Flusher {
             let result = self.attempt();
             self.note(result);
         }
+        self.farewell();
         self.record.numbers().connected = false;
     }
 
     /// Sleeps until there is something to do; false when the store is closed.
-    fn wait(&self) -> bool {
+    fn wait(&mut self) -> bool {
         let mut shard = self.cell.lock();
         loop {
             let now = self.clock.now_us();
             let drain = self.gate.is_closing();
-            let held = self.gate.is_held();
-            if drain && (held || shard.dirt.is_clean() || now >= self.gate.deadline()) {
+            let idle = self.gate.is_held() || shard.dirt.is_clean() || self.gate.is_refused();
+            if drain && (idle || now >= self.gate.deadline()) {
                 return false;
             }
-            let write = if held { None } else { self.pace.due(&shard.dirt, drain) };
+            let granted = self.gate.is_granted();
+            if granted && self.pulse.renew_at().is_some_and(|at| at <= now) {
+                self.pulse.renew();
+            }
+            let may_write = self.gate.may_write();
+            let write = self.pace.due(&shard.dirt, drain).filter(|_| may_write);
+            let rewrite = shard.dirt.reassert.filter(|_| may_write);
+            let rewrite = rewrite.map(|_| self.rewriting.ready_at(self.pace.rows()));
             let connect = self.link.is_none().then_some(0);
-            let next = [write, connect, Some(self.probe_at)].into_iter().flatten().min();
+            let beat = if granted { self.pulse.due() } else { None };
+            let renew = if granted { self.pulse.renew_at() } else { None };
+            let upkeep = self.upkeep.as_ref().and_then(|upkeep| upkeep.due(&self.gate));
+            let next = [write, rewrite, connect, beat, renew, upkeep, Some(self.probe_at)];
+            let next = next.into_iter().flatten().min();
             let next = next.map_or(now + NAP, |at| at.max(self.breaker.ready_at()));
             if next <= now {
                 return true;
@@ -125,17 +159,28 @@ impl Flusher {
     fn attempt(&mut self) -> Result<bool, StoreError> {
         self.connect()?;
         self.probe()?;
-        if self.gate.is_held() {
+        self.keep_up()?;
+        if !self.gate.is_granted() {
             return Ok(false);
         }
-        self.fill();
+        self.pulse.inherit(self.gate.inherited());
+        self.follow(false);
+        self.flush.clear();
+        if self.gate.may_write() {
+            self.fill();
+        }
+        let now = self.clock.now_us();
+        if self.pulse.due().is_some_and(|due| self.flush.len() > 0 || due <= now) {
+            self.beat(false);
+        }
         if self.flush.expected.is_empty() {
             // Rows may have been taken that had nothing to send after all.
             self.cell.lock().settle_deletions(&mut self.flush.deletions);
             return Ok(false);
         }
+        let rows = self.flush.len() > 0;
         self.write()?;
-        Ok(true)
+        Ok(rows)
     }
 
     /// What an attempt's end means for the next one.
@@ -181,8 +226,12 @@ impl Flusher {
         if known.is_some_and(|known| known.is_none() || known != server.run_id) {
             tracing::info!("Redis was restarted or replaced: all rows are written again");
             self.cell.lock().dirt.lost();
+            self.pulse.reset();
+            if let Some(upkeep) = &mut self.upkeep {
+                upkeep.another_server();
+            }
         }
-        if self.asks_memory {
+        if self.upkeep.is_some() {
             self.limit_memory(&mut link)?;
         }
         self.probe_at = 0;
@@ -191,42 +240,19 @@ impl Flusher {
         Ok(())
     }
 
-    /// Sets `maxmemory` when asked to. A server that does not allow it keeps its own.
-    fn limit_memory(&self, link: &mut Link) -> Result<(), StoreError> {
-        let memory = &self.settings.memory;
-        let Some(limit) = memory.limit_bytes else { return Ok(()) };
-        let limit = limit.to_string();
-        let set = [("maxmemory", limit.as_str()), ("maxmemory-policy", memory.policy.as_str())];
-        for (name, value) in set {
-            match link.ask("CONFIG", &[b"SET", name.as_bytes(), value.as_bytes()]) {
-                Err(error @ StoreError::Reply { .. }) => {
-                    let error = error.to_string();
-                    tracing::warn!(error, "cannot set '{name}'; set it where Redis is managed");
-                }
-                other => {
-                    other?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks for the memory, or whether the server is there at all.
+    /// Asks for the memory and who else writes, or whether the server is there at all.
     fn probe(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now_us();
         let due = self.probe_at <= now;
         let Some(link) = self.link.as_mut().filter(|_| due) else { return Ok(()) };
         self.probe_at = now + micros(self.settings.probe_interval);
-        let answer =
-            if self.asks_memory { link.memory() } else { link.ask("PING", &[]).map(|_| None) };
+        let answer = match &mut self.upkeep {
+            Some(upkeep) => upkeep.ask(link, &self.record, &self.settings),
+            None => link.ask("PING", &[]).map(|_| ()),
+        };
         match answer {
-            Ok(Some((used, max))) => {
-                let status = memory_status(used, max, self.settings.memory.alert_threshold);
-                self.record.numbers().memory = Some(status);
-                Ok(())
-            }
             // Not allowed to ask, or still loading: it is there.
-            Ok(None) | Err(StoreError::Reply { .. }) => Ok(()),
+            Ok(()) | Err(StoreError::Reply { .. }) => Ok(()),
             Err(error) => Err(self.drop_link(error)),
         }
     }
@@ -240,20 +266,29 @@ impl Flusher {
     /// Takes what goes into the next round trip.
     fn fill(&mut self) {
         let Flusher { cell, flush, pace, settings, .. } = self;
-        flush.clear();
         let now = self.clock.now_us();
-        let cut = pace.cut(&cell.lock().dirt, now, self.gate.is_closing());
+        let closing = self.gate.is_closing();
+        let cut = pace.cut(&cell.lock().dirt, now, closing);
         let spacing = self.spread.spacing_ms();
         let filling = Filling { wire: &self.wire, now, cut, spacing };
         for stage in Stage::ALL {
             let rows = pace.rows();
-            let share = rows.saturating_sub(flush.len()).max(rows.div_ceil(SHARE));
+            let mut share = rows.saturating_sub(flush.len()).max(rows.div_ceil(SHARE));
+            if stage == Stage::Reassert && !closing {
+                share = share.min(self.rewriting.at(now));
+            }
+            let before = flush.len();
             let end = flush.len() + share;
             while flush.len() < end && flush.buffer.len() < settings.flush_bytes {
                 let limit = SLICE.min(end - flush.len());
                 if !cell.lock().take(stage, limit, &filling, flush) {
                     break;
                 }
+            }
+            if stage == Stage::Reassert {
+                let rewritten = flush.len() - before;
+                self.rewriting.spend(rewritten);
+                self.record.numbers().rewritten += rewritten as u64;
             }
         }
     }
@@ -289,14 +324,24 @@ impl Flusher {
         let mut reconnect = false;
         let mut numbers = self.record.numbers();
         let expected = std::mem::take(&mut self.flush.expected);
+        let mut gone = false;
         for (at, expected) in expected.iter().enumerate() {
             let reply = self.replies.get(at).unwrap_or(&Value::Nil);
-            let (outcome, error) = expected.judge(reply);
+            let beat = (expected.command == Command::Beat).then(|| self.pulse.judge(reply));
+            let (outcome, error) = match beat {
+                None => expected.judge(reply),
+                Some(Err(error)) => (Outcome::Failed, Some(error)),
+                Some(Ok(flushed)) => {
+                    gone |= flushed;
+                    numbers.beats += 1;
+                    continue;
+                }
+            };
             match error {
                 None => {
                     let cause = match expected.of {
                         Of::Row(row) => self.flush.rows.get(row).map(|row| row.entry.cause),
-                        Of::Deletion(_) => None,
+                        Of::Deletion(_) | Of::Worker => None,
                     };
                     numbers.command(expected.command, cause.unwrap_or(Cause::Decay));
                 }
@@ -314,6 +359,9 @@ impl Flusher {
         }
         drop(numbers);
         self.flush.expected = expected;
+        if gone {
+            self.lost();
+        }
         match refusal {
             Some(error) if reconnect => Err(self.drop_link(error)),
             Some(error) => Err(error),
@@ -323,12 +371,16 @@ impl Flusher {
 
     fn settle(&mut self) {
         let now = self.clock.now_us();
-        self.spread.sent(self.flush.again, now);
+        if self.flush.len() > 0 {
+            // A heartbeat alone tells nothing of how many rows there are to write.
+            self.spread.sent(self.flush.again, now);
+        }
         {
             let mut numbers = self.record.numbers();
             numbers.spacing_ms = self.spread.spacing_ms();
             numbers.in_flight_since = None;
-            numbers.pipelines += 1;
+            // A heartbeat alone is no flush.
+            numbers.pipelines += u64::from(self.flush.len() > 0);
             numbers.flushed += self.flush.len() as u64;
             for row in &self.flush.rows {
                 match row.outcome {
@@ -345,11 +397,4 @@ impl Flusher {
         }
         self.cell.lock().settle_deletions(&mut self.flush.deletions);
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a threshold needs no more precision")]
-fn memory_status(used: u64, max: u64, threshold: f64) -> MemoryStatus {
-    let limit = Some(max).filter(|max| *max > 0);
-    let alert = limit.is_some_and(|limit| used as f64 >= threshold * limit as f64);
-    MemoryStatus { used, limit, alert }
 }

@@ -7,7 +7,9 @@ use redis::{
     Client, ClientTlsConfig, Connection, ConnectionAddr, ErrorKind, IntoConnectionInfo as _,
     RedisConnectionInfo, RedisError, TlsCertificates, Value,
 };
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 /// An open connection.
 pub(crate) struct Link {
@@ -32,6 +34,14 @@ impl Link {
         connection.set_read_timeout(Some(settings.response_timeout)).map_err(failed)?;
         connection.set_write_timeout(Some(settings.response_timeout)).map_err(failed)?;
         Ok(Link { connection, address: settings.address() })
+    }
+
+    /// Waits no longer than this for the next replies. Not to be 0.
+    pub(crate) fn wait_at_most(&self, within: Duration) -> Result<(), StoreError> {
+        let lost =
+            |e: RedisError| StoreError::Lost { address: self.address.clone(), reason: text(&e) };
+        self.connection.set_read_timeout(Some(within)).map_err(lost)?;
+        self.connection.set_write_timeout(Some(within)).map_err(lost)
     }
 
     /// Sends the bytes of `count` commands and puts their replies into `replies`, errors of single
@@ -81,6 +91,26 @@ impl Link {
         }
     }
 
+    /// Sends a transaction, and gives the reply to its EXEC: nil when a watched key had changed.
+    /// It goes out as one: an error inside does not leave the connection in the middle of it.
+    pub(crate) fn transaction(&mut self, pipeline: &redis::Pipeline) -> Result<Value, StoreError> {
+        let mut replies = Vec::new();
+        // MULTI and EXEC around the commands.
+        let count = pipeline.len() + 2;
+        self.exchange(&pipeline.get_packed_pipeline(), count, &mut replies)?;
+        let refused = replies.iter().find_map(|reply| match reply {
+            Value::ServerError(error) => Some(reason(error)),
+            _ => None,
+        });
+        match refused {
+            Some(reason) => {
+                let address = self.address.clone();
+                Err(StoreError::Reply { address, command: "EXEC", reason })
+            }
+            None => Ok(replies.pop().unwrap_or_default()),
+        }
+    }
+
     /// Who the server is. A server that may not be asked counts as a primary that does not say.
     pub(crate) fn server(&mut self) -> Result<Server, StoreError> {
         let mut server = Server::default();
@@ -99,6 +129,31 @@ impl Link {
         let text = self.info(b"memory")?;
         let number = |name| field(&text, name).and_then(|value| value.parse::<u64>().ok());
         Ok(number("used_memory").zip(number("maxmemory")))
+    }
+
+    /// All fields of a hash, as texts; none when there is no such key.
+    pub(crate) fn hash(&mut self, key: &str) -> Result<BTreeMap<String, String>, StoreError> {
+        let text = |value: &Value| match value {
+            Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+            _ => None,
+        };
+        Ok(match self.ask("HGETALL", &[key.as_bytes()])? {
+            Value::Array(flat) => {
+                let pairs = flat.chunks_exact(2);
+                pairs.filter_map(|pair| Some((text(pair.first()?)?, text(pair.get(1)?)?))).collect()
+            }
+            Value::Map(pairs) => pairs
+                .iter()
+                .filter_map(|(field, value)| Some((text(field)?, text(value)?)))
+                .collect(),
+            _ => BTreeMap::new(),
+        })
+    }
+
+    /// Keys evicted since the server's start; `None` when it does not say.
+    pub(crate) fn evicted(&mut self) -> Result<Option<u64>, StoreError> {
+        let text = self.info(b"stats")?;
+        Ok(field(&text, "evicted_keys").and_then(|value| value.parse().ok()))
     }
 
     fn info(&mut self, section: &[u8]) -> Result<String, StoreError> {

@@ -25,6 +25,14 @@ pub(crate) struct Numbers {
     pub(crate) flushed: u64,
     pub(crate) retries: u64,
     pub(crate) healed: u64,
+    /// Heartbeats acknowledged.
+    pub(crate) beats: u64,
+    /// Rows sent because Redis had lost all of them.
+    pub(crate) rewritten: u64,
+    /// Keys evicted and not written again since.
+    pub(crate) evicted: u64,
+    /// Whether keys of earlier runs are being looked for.
+    pub(crate) sweeping: bool,
     pub(crate) spacing_ms: u64,
     pub(crate) memory: Option<MemoryStatus>,
     pub(crate) latency_arrival: Histogram,
@@ -51,7 +59,7 @@ impl Numbers {
             Command::Hdel => commands.hdel += 1,
             Command::Del => commands.del += 1,
             Command::Pexpire => commands.pexpire += 1,
-            Command::Hlen | Command::Multi | Command::Exec => {}
+            Command::Hlen | Command::Multi | Command::Exec | Command::Beat => {}
         }
     }
 
@@ -85,6 +93,10 @@ impl Numbers {
         status.flushed += self.flushed;
         status.retries += self.retries;
         status.healed += self.healed;
+        status.beats += self.beats;
+        status.rewritten += self.rewritten;
+        status.evicted += self.evicted;
+        status.sweeping |= self.sweeping;
         status.spacing_ms = status.spacing_ms.max(self.spacing_ms);
         status.memory = status.memory.or(self.memory);
         merge(&mut status.latency_arrival, &self.latency_arrival);

@@ -32,7 +32,7 @@ impl Pace {
     /// When the shard is to be flushed next, on the store's clock; `None`: nothing waits. `drain`:
     /// nothing is waited for any more.
     pub(crate) fn due(&self, dirt: &Dirt, drain: bool) -> Option<u64> {
-        let at_once = !dirt.retry.is_empty() || dirt.reassert.is_some();
+        let at_once = !dirt.retry.is_empty() || !dirt.swept.is_empty();
         if at_once || dirt.arrival.len() >= self.rows || drain && !dirt.is_clean() {
             return Some(0);
         }

@@ -51,7 +51,8 @@ pub struct MemorySettings {
     /// When set, `maxmemory` is set to so many bytes on connecting, with `policy`; when not, Redis
     /// keeps what it has. Default: not set.
     pub limit_bytes: Option<u64>,
-    /// The `maxmemory-policy` set along with the limit. Default `volatile-lfu`.
+    /// The `maxmemory-policy` set along with the limit. Default `noeviction`: rows that do not fit
+    /// wait and are reported. A key that was evicted reads as zeros.
     pub policy: String,
     /// The part of the limit from which memory is reported as an alert. Default 0.8.
     pub alert_threshold: f64,
@@ -59,11 +60,7 @@ pub struct MemorySettings {
 
 impl Default for MemorySettings {
     fn default() -> Self {
-        MemorySettings {
-            limit_bytes: None,
-            policy: "volatile-lfu".to_owned(),
-            alert_threshold: 0.8,
-        }
+        MemorySettings { limit_bytes: None, policy: "noeviction".to_owned(), alert_threshold: 0.8 }
     }
 }
 
@@ -98,6 +95,15 @@ pub struct RedisSettings {
     pub flush_bytes: usize,
     /// How long rows changed by decay alone, and deletions, may wait for more. Default 1 s.
     pub decay_flush: Duration,
+    /// How many rows a second are written again after Redis lost them, all shards together.
+    /// Default 50,000.
+    pub rewrite_rate: usize,
+    /// How many keys a second are looked at, to find those that an earlier run has left. Default
+    /// 20,000.
+    pub sweep_rate: usize,
+    /// How long another job's heartbeats must have stood still before its views are taken over.
+    /// Default 15 s.
+    pub takeover_after: Duration,
     /// So many commands a second for rows that were written before are sent without hesitation;
     /// when there are more, a row that was written a moment ago waits. Default 18,000.
     pub write_rate: usize,
@@ -137,6 +143,9 @@ impl Default for RedisSettings {
             flush_rows: 1_000,
             flush_bytes: 1 << 20,
             decay_flush: Duration::from_secs(1),
+            rewrite_rate: 50_000,
+            sweep_rate: 20_000,
+            takeover_after: Duration::from_secs(15),
             write_rate: 18_000,
             write_spacing_max: Duration::from_secs(30),
             backoff_first: Duration::from_millis(50),

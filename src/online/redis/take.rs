@@ -31,18 +31,21 @@ pub(crate) enum Stage {
     Decay,
     /// Keys to remove.
     Deletion,
+    /// Keys of an earlier run to remove.
+    Sweep,
     /// All rows, after Redis lost its memory.
     Reassert,
 }
 
 impl Stage {
-    pub(crate) const ALL: [Stage; 7] = [
+    pub(crate) const ALL: [Stage; 8] = [
         Stage::Retry,
         Stage::Arrival,
         Stage::Spaced,
         Stage::Refresh,
         Stage::Decay,
         Stage::Deletion,
+        Stage::Sweep,
         Stage::Reassert,
     ];
 }
@@ -94,6 +97,7 @@ impl Shard {
             Stage::Decay => self.take_decayed(filling, flush),
             Stage::Refresh => self.take_refresh(filling, flush),
             Stage::Deletion => self.take_deletion(filling, flush),
+            Stage::Sweep => self.take_swept(filling, flush),
             Stage::Reassert => false,
         })
     }
@@ -126,6 +130,21 @@ impl Shard {
         if let Some(wire) = filling.wire.get(deletion.view as usize) {
             flush.delete(deletion, wire);
             self.dirt.in_flight += 1;
+        }
+        true
+    }
+
+    /// A key is removed only when the table does not hold its row in this very step.
+    fn take_swept(&mut self, filling: &Filling<'_>, flush: &mut Flush) -> bool {
+        let Some(deletion) = self.dirt.swept.pop_front() else { return false };
+        let view = deletion.view as usize;
+        if self.holds(view, &deletion.id) {
+            return true;
+        }
+        if let Some(wire) = filling.wire.get(view) {
+            flush.delete(deletion, wire);
+            self.dirt.in_flight += 1;
+            self.dirt.swept_keys += 1;
         }
         true
     }

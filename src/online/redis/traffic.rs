@@ -94,7 +94,8 @@ impl Traffic {
             layout: Layout::new(1),
             bytes: vec![0],
         });
-        let schema = Arc::new(Schema { views: held.collect(), entities: 5 });
+        let schema =
+            Arc::new(Schema { job: "traffic".to_owned(), views: held.collect(), entities: 5 });
         Traffic {
             wire: ViewWire::all(&schema, "features", None),
             shard: Shard::new(schema, Dirt::new(views.len(), 100, true)),

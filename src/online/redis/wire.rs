@@ -106,6 +106,16 @@ impl ViewWire {
     }
 }
 
+/// `HSET key field value ..` for fields that are no features.
+pub(crate) fn hset(key: &[u8], pairs: &[(&[u8], &[u8])], out: &mut Vec<u8>) {
+    begin(b"$4\r\nHSET\r\n", 2 + 2 * pairs.len(), out);
+    bulk(key, out);
+    for (field, value) in pairs {
+        bulk(field, out);
+        bulk(value, out);
+    }
+}
+
 /// `MULTI`.
 pub(crate) fn multi(out: &mut Vec<u8>) {
     begin(b"$5\r\nMULTI\r\n", 1, out);

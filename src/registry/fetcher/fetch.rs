@@ -1,10 +1,10 @@
 //! All requests for one id: the schema, and the schemas it refers to.
 
 use crate::registry::cache::Fetched;
-use crate::registry::client::{Client, Failed, Trouble, unexpected};
+use crate::registry::client::{Client, Failed, RequestTrouble, unexpected};
 use crate::registry::expand::expand;
 use crate::registry::settings::RegistryLimits;
-use crate::registry::status::Outcome;
+use crate::registry::status::RequestOutcome;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -45,13 +45,13 @@ impl Reference {
 }
 
 /// Why there is no schema.
-enum Stop {
+enum FetchError {
     Denied(String),
     Refused(String),
-    Trouble(Trouble),
+    Trouble(RequestTrouble),
 }
 
-type Count<'a> = &'a mut dyn FnMut(Outcome);
+type CountRequest<'a> = &'a mut dyn FnMut(RequestOutcome);
 
 impl Fetcher {
     pub fn new(client: Client, limits: &RegistryLimits) -> Fetcher {
@@ -60,22 +60,27 @@ impl Fetcher {
     }
 
     /// Asks for `id`; `count` hears how each request ended.
-    pub fn fetch(&mut self, id: u32, count: Count<'_>) -> Result<Fetched, Trouble> {
+    pub fn fetch(&mut self, id: u32, count: CountRequest<'_>) -> Result<Fetched, RequestTrouble> {
         let name = format!("schema {id}");
         match self.whole(id, &name, count) {
             Ok(text) => Ok(Fetched::Found(text.into())),
-            Err(Stop::Denied(what)) => {
+            Err(FetchError::Denied(what)) => {
                 let registry = self.client.shown();
                 Ok(Fetched::Denied(format!("the schema registry {registry} has no {what}")))
             }
-            Err(Stop::Refused(why)) => {
+            Err(FetchError::Refused(why)) => {
                 Ok(Fetched::Refused(format!("{name} cannot be used: {why}")))
             }
-            Err(Stop::Trouble(trouble)) => Err(trouble),
+            Err(FetchError::Trouble(trouble)) => Err(trouble),
         }
     }
 
-    fn whole(&mut self, id: u32, name: &str, count: Count<'_>) -> Result<String, Stop> {
+    fn whole(
+        &mut self,
+        id: u32,
+        name: &str,
+        count: CountRequest<'_>,
+    ) -> Result<String, FetchError> {
         let answer = self.get(&format!("/schemas/ids/{id}"), name, count)?;
         let direct = answer.references.unwrap_or_default();
         if direct.is_empty() {
@@ -90,7 +95,7 @@ impl Fetcher {
             }
             if seen.len() > self.references_max {
                 let most = self.references_max;
-                return Err(Stop::Refused(format!("it refers to more than {most} schemas")));
+                return Err(FetchError::Refused(format!("it refers to more than {most} schemas")));
             }
             let what = format!("{}, which {name} refers to", reference.shown());
             let other = self.get(&reference.path(), &what, count)?;
@@ -101,10 +106,15 @@ impl Fetcher {
             others.push(other.schema);
             open.extend(other.references.unwrap_or_default());
         }
-        expand(&answer.schema, &others).map_err(Stop::Refused)
+        expand(&answer.schema, &others).map_err(FetchError::Refused)
     }
 
-    fn get(&mut self, path: &str, what: &str, count: Count<'_>) -> Result<Answer, Stop> {
+    fn get(
+        &mut self,
+        path: &str,
+        what: &str,
+        count: CountRequest<'_>,
+    ) -> Result<Answer, FetchError> {
         let body = self.client.get(path, count).map_err(|failed| self.stop(failed, what))?;
         let answer: Answer = serde_json::from_str(&body).map_err(|error| {
             // Not the error itself: it quotes what it found.
@@ -115,20 +125,20 @@ impl Fetcher {
             None | Some("AVRO") => Ok(answer),
             Some(other) => {
                 let shown: String = other.chars().take(40).collect();
-                Err(Stop::Refused(format!("{what} is {shown:?}, not \"AVRO\"")))
+                Err(FetchError::Refused(format!("{what} is {shown:?}, not \"AVRO\"")))
             }
         }
     }
 
-    fn stop(&self, failed: Failed, what: &str) -> Stop {
+    fn stop(&self, failed: Failed, what: &str) -> FetchError {
         match failed {
-            Failed::Missing => Stop::Denied(what.to_owned()),
+            Failed::Missing => FetchError::Denied(what.to_owned()),
             Failed::TooLong => self.too_long(),
-            Failed::Trouble(trouble) => Stop::Trouble(trouble),
+            Failed::Trouble(trouble) => FetchError::Trouble(trouble),
         }
     }
 
-    fn too_long(&self) -> Stop {
-        Stop::Refused(format!("it is longer than {} bytes", self.schema_bytes_max))
+    fn too_long(&self) -> FetchError {
+        FetchError::Refused(format!("it is longer than {} bytes", self.schema_bytes_max))
     }
 }

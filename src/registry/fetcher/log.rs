@@ -1,8 +1,8 @@
 //! What the log says of the registry: each kind of trouble once in a while, not at each attempt.
 
 use crate::registry::cache::Change;
-use crate::registry::client::Trouble;
-use crate::registry::status::Outcome;
+use crate::registry::client::RequestTrouble;
+use crate::registry::status::RequestOutcome;
 use std::time::{Duration, Instant};
 
 pub(super) struct Log {
@@ -10,7 +10,7 @@ pub(super) struct Log {
     schema_wait: Duration,
     every: Duration,
     /// The trouble that was logged last, and when; forgotten with the next answer.
-    said: Option<(Outcome, Instant)>,
+    said: Option<(RequestOutcome, Instant)>,
 }
 
 impl Log {
@@ -18,7 +18,7 @@ impl Log {
         Log { registry, schema_wait, every, said: None }
     }
 
-    pub fn trouble(&mut self, id: u32, trouble: &Trouble, now: Instant) {
+    pub fn trouble(&mut self, id: u32, trouble: &RequestTrouble, now: Instant) {
         let again = self.said.is_some_and(|(outcome, at)| {
             outcome == trouble.outcome && now.saturating_duration_since(at) < self.every
         });

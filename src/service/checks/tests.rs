@@ -1,5 +1,7 @@
 use super::*;
 use std::time::Duration;
+use tidemark_operators::metrics::{Ahead, PartitionProgress};
+use tidemark_operators::origin::PartitionId;
 
 /// A job with made-up numbers.
 pub(super) struct World {
@@ -9,6 +11,9 @@ pub(super) struct World {
     pub caught_up: bool,
     start: Instant,
 }
+
+/// The machine's clock at the start of a [`World`].
+pub(super) const START: EventTime = 1_700_000_000_000;
 
 impl World {
     pub fn new() -> Self {
@@ -30,6 +35,26 @@ impl World {
         World { plan, workers, online, caught_up: true, start: Instant::now() }
     }
 
+    /// When the last record of each partition arrived.
+    pub fn arrived(&self, partitions: &[Option<EventTime>]) {
+        let progress = (0..).zip(partitions).map(|(partition, arrived)| PartitionProgress {
+            id: PartitionId { source: 0, partition },
+            watermark: 0,
+            clock: 0,
+            newest: 0,
+            ahead: Ahead { newest_arrival: *arrived, ..Ahead::default() },
+            first: 0,
+            next_offset: 0,
+            idle: false,
+            caught_up: true,
+            paused: false,
+            standing: tidemark_operators::ingest::reader::Standing::AtEnd,
+            overdue: false,
+            still: 0,
+        });
+        self.workers[0].set_progress(progress);
+    }
+
     /// So many seconds after the start.
     pub fn moment(&self, seconds: u64) -> Moment<'_> {
         Moment {
@@ -38,6 +63,7 @@ impl World {
             online: &self.online,
             caught_up: self.caught_up,
             now: self.start + Duration::from_secs(seconds),
+            wall: START + seconds * 1_000,
         }
     }
 }
@@ -47,6 +73,8 @@ fn bad() -> World {
     let mut world = World::new();
     world.online.oldest_pending_ms = 3_600_000;
     world.online.rows_pending = 1_000_000;
+    world.arrived(&[Some(START)]);
+    world.workers[0].live_clock.set(START - 600_000);
     world
 }
 
@@ -70,6 +98,7 @@ fn nothing_is_found_while_catching_up_and_everything_after_it() {
     let expected = [
         ("source_0", "refused_share"),
         ("fraud", "refused_share"),
+        ("fraud", "clock_behind"),
         ("online (redis)", "pending_after"),
     ];
     assert_eq!(found, expected);

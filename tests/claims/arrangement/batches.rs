@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use tidemark_operators::entity_log::EntityLog;
 use tidemark_operators::plan::Window;
-use tidemark_operators::window::batch::{Span, WindowBatch};
+use tidemark_operators::window::batch::{BatchSpan, WindowBatch};
 use timely::progress::Antichain;
 
 /// Slot, sequence number, time, difference.
@@ -93,7 +93,7 @@ fn cut(
         let (a0, d0) = (entered, left);
         entered = log.partition(a0, |ts| window.enters(ts) < upper);
         left = log.partition(d0, |ts| window.leaves(ts) < upper);
-        let span = Span::new(a0, entered, d0, left);
+        let span = BatchSpan::new(a0, entered, d0, left);
         let bounds = (Antichain::from_elem(lower), Antichain::from_elem(upper));
         if span.is_empty() {
             batches.push(WindowBatch::empty(bounds.0, bounds.1));

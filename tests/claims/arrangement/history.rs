@@ -56,6 +56,8 @@ pub struct Case {
     pub spine: bool,
     /// The rows are wanted by sealed windows too.
     pub sealing: bool,
+    /// The plan's own windows are read, not attached ones.
+    pub planned: bool,
 }
 
 impl Case {
@@ -84,6 +86,7 @@ impl Case {
             pinned: rng.random(),
             spine: rng.random_bool(0.4),
             sealing,
+            planned: seed % 2 == 1,
         }
     }
 

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tidemark_operators::entity_log::EntityLog;
 use tidemark_operators::plan::Window;
 use tidemark_operators::timeline::chunk::CHUNK_ROWS_MIN;
-use tidemark_operators::window::attach::Attachments;
+use tidemark_operators::window::attach::{Attachments, WindowState};
 use timely::dataflow::ProbeHandle;
 use timely::dataflow::operators::{Inspect, Probe};
 use timely::progress::Antichain;
@@ -48,6 +48,7 @@ impl Timeline {
     fn seal(&mut self, to: u64) {
         self.log.seal(Some(to), &mut Vec::new());
         self.attachments.seal(&self.log.log, to);
+        self.attachments.compact();
         self.log.retire(self.attachments.low_water(&self.log.log), u64::MAX);
     }
 
@@ -83,6 +84,22 @@ fn rows_are_let_go_of_as_a_reader_advances() {
         agent.set_physical_compaction(frontier.borrow());
     }
     assert!(timeline.rows() <= FEW, "{} rows for a window of 20", timeline.rows());
+}
+
+#[test]
+fn what_a_reader_pins_shows_in_what_its_window_holds_until_it_is_dropped() {
+    let mut timeline = Timeline { attachments: Attachments::new(&[SHORT]), ..Timeline::new() };
+    timeline.run(0, 100);
+    let state = |timeline: &Timeline| timeline.attachments.states().next().unwrap();
+    assert_eq!(state(&timeline), WindowState { events: 20, batches: 1, rows: 20 });
+    let reader = timeline.attachments.planned().next().cloned();
+    timeline.run(100, 150);
+    assert_eq!(state(&timeline), WindowState { events: 20, batches: 51, rows: 70 });
+    assert!(timeline.rows() >= 70, "the reader may still see them leave");
+    drop(reader);
+    timeline.run(150, 151);
+    assert_eq!(state(&timeline), WindowState { events: 20, batches: 1, rows: 20 });
+    assert!(timeline.rows() <= FEW, "{}", timeline.rows());
 }
 
 #[test]

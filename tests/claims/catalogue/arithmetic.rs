@@ -56,11 +56,14 @@ pub fn entropy<T: Ord>(values: impl IntoIterator<Item = T>) -> f64 {
     libm::log(n) - e as f64 / scale / n
 }
 
-/// Entropy over the greatest it could be with as many distinct values.
+/// Entropy over the greatest it could be with as many distinct values: within 0 and 1, and 1 when
+/// all come equally often.
 pub fn normalised_entropy<T: Ord + Clone>(values: &[T]) -> f64 {
-    match distinct(values.to_vec()) {
+    let counts = tally(values.to_vec());
+    match counts.len() {
         0 | 1 => 0.0,
-        k => entropy(values.to_vec()) / libm::log(k as f64),
+        _ if counts.values().all(|n| Some(n) == counts.values().next()) => 1.0,
+        k => (entropy(values.to_vec()) / libm::log(k as f64)).clamp(0.0, 1.0),
     }
 }
 
@@ -147,6 +150,8 @@ fn the_deviation_is_that_of_all_pairs() {
 fn entropy_of_equal_shares_is_the_logarithm_of_their_number() {
     assert_eq!(entropy(["a", "a"]), 0.0);
     assert_eq!(normalised_entropy(&["a", "b"]), 1.0);
+    assert_eq!(normalised_entropy(&["a", "b", "a", "b"]), 1.0);
+    assert!((normalised_entropy(&["a", "b", "a"]) - 0.918_295_834).abs() < 1e-9);
     let four = entropy(["a", "b", "c", "d", "a", "b", "c", "d"]);
     assert!((four - 4f64.ln()).abs() < 1e-11, "{four}");
 }

@@ -55,6 +55,7 @@ fn source() -> SourcePlan {
         latest: LATEST_DEFAULT,
         out_of_orderness: 0,
         idle_after: 0,
+        hold_max: 0,
         max_future_skew: None,
         fields: fields
             .iter()

@@ -5,12 +5,12 @@ use super::super::values::{shown, value};
 use crate::expression::{Binding, ExpressionError, check, parse};
 use std::sync::Arc;
 use tidemark_operators::expression::Program;
-use tidemark_operators::value::{Column, Type, Value};
+use tidemark_operators::value::{Column, Type, Value, parse_address};
 use tidemark_operators::zone::Zone;
 
 /// A name that examples use.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Named {
+pub(super) struct ExampleColumn {
     pub(super) name: &'static str,
     pub(super) ty: Type,
     /// Whether it is null.
@@ -19,15 +19,15 @@ pub(super) struct Named {
     text: &'static str,
 }
 
-const fn there(name: &'static str, ty: Type, text: &'static str) -> Named {
-    Named { name, ty, null: false, text }
+const fn there(name: &'static str, ty: Type, text: &'static str) -> ExampleColumn {
+    ExampleColumn { name, ty, null: false, text }
 }
 
-const fn missing(name: &'static str, ty: Type) -> Named {
-    Named { name, ty, null: true, text: "" }
+const fn missing(name: &'static str, ty: Type) -> ExampleColumn {
+    ExampleColumn { name, ty, null: true, text: "" }
 }
 
-pub(super) const NAMES: [Named; 10] = [
+pub(super) const NAMES: [ExampleColumn; 10] = [
     there("amount", Type::Decimal, "120.5"),
     there("count", Type::Int, "7"),
     there("score", Type::Double, "0.25"),
@@ -66,20 +66,20 @@ pub(super) fn evaluated(text: &str) -> Result<Evaluated, ExpressionError> {
 }
 
 /// The value of a name, as Markdown.
-pub(super) fn named_value(known: &Named) -> String {
+pub(super) fn named_value(known: &ExampleColumn) -> String {
     match (known.null, known.ty) {
         (false, Type::Timestamp) => format!("{}, a Saturday", code(known.text)),
         _ => code(&shown(&own_value(known))),
     }
 }
 
-fn column(known: &Named) -> Column {
+fn column(known: &ExampleColumn) -> Column {
     let mut column = Column::default();
     column.push_value(&own_value(known));
     column
 }
 
-fn own_value(known: &Named) -> Value {
+fn own_value(known: &ExampleColumn) -> Value {
     let text = known.text;
     let value = match known.ty {
         Type::Int => text.parse().ok().map(Value::Int),
@@ -91,7 +91,7 @@ fn own_value(known: &Named) -> Value {
             let time = crate::times::event_time(text);
             time.and_then(|time| i64::try_from(time).ok()).map(Value::Timestamp)
         }
-        Type::Ip => text.parse().ok().map(Value::Ip),
+        Type::Ip => parse_address(text).map(Value::Ip),
     };
     value.unwrap_or(Value::Null)
 }

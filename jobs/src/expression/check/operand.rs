@@ -2,9 +2,8 @@
 
 use super::super::number::Number;
 use super::super::{ExpressionError, quoted};
-use std::net::IpAddr;
 use tidemark_operators::expression::Expr;
-use tidemark_operators::value::{Type, Value};
+use tidemark_operators::value::{Type, Value, parse_address};
 
 /// Decimals of a decimal.
 const DECIMALS: u32 = 6;
@@ -143,7 +142,7 @@ pub(super) fn text_value(column: usize, text: String, ty: Type) -> Result<Value,
             ExpressionError::new(column, message)
                 .hint("write RFC 3339 with an offset, as in \"2024-05-01T12:30:00.250Z\"")
         }),
-        Type::Ip => text.parse::<IpAddr>().map(Value::Ip).map_err(|_| {
+        Type::Ip => parse_address(&text).map(Value::Ip).ok_or_else(|| {
             ExpressionError::new(column, format!("{} is not an ip address", quoted(&text)))
                 .hint("write one like \"10.0.0.1\" or \"2001:db8::1\"")
         }),

@@ -34,7 +34,7 @@ pub use schema::SCHEMA_BYTES_MAX;
 use super::cell::Row;
 use super::needs::Needs;
 use super::trie::Trie;
-use super::{DecodeError, Decoded, RECORD_BYTES_MAX, Times, bounded};
+use super::{DecodeError, Decoded, DecodedTimes, RECORD_BYTES_MAX, bounded};
 use crate::ingest::schemas::{Schema as Found, Schemas};
 use crate::plan::SourcePlan;
 use crate::value::Column;
@@ -256,14 +256,14 @@ fn read(
     found: &mut [u8],
     row: usize,
     columns: &mut [Column],
-) -> Result<Times, DecodeError> {
+) -> Result<DecodedTimes, DecodeError> {
     let mut input = Input::new(datum);
     let mut cells = Row::new(trie, columns, found, row);
     program.run(&mut input, &mut cells)?;
     if input.left() > 0 {
         return Err(DecodeError::Avro { reason: "it ends before the record does", at: input.at() });
     }
-    Ok(Times { event: cells.time, arrival: cells.arrival })
+    Ok(DecodedTimes { event: cells.time, arrival: cells.arrival })
 }
 
 /// Finds out how long datums of one schema are: what a container file does not say.

@@ -8,7 +8,7 @@ use super::rfc3339;
 use super::trie::{Leaf, Node, Trie};
 use crate::plan::TimeUnit;
 use crate::time::EventTime;
-use crate::value::{Column, DECIMAL_MAX, Type};
+use crate::value::{Column, DECIMAL_MAX, Type, parse_address};
 use std::borrow::Cow;
 
 /// The row being written.
@@ -117,8 +117,8 @@ impl<'a> Row<'a> {
             match ty {
                 Type::Text => self.cell(leaf, field, |c| c.push_bytes(text.as_bytes())),
                 Type::Ip => {
-                    let address =
-                        text.parse().map_err(|_| wrong(leaf, &format!("\"{}\"", shown(text))))?;
+                    let address = parse_address(text)
+                        .ok_or_else(|| wrong(leaf, &format!("\"{}\"", shown(text))))?;
                     self.cell(leaf, field, |column| column.push_ip(address));
                 }
                 _ => return Err(wrong(leaf, &format!("string \"{}\"", shown(text)))),

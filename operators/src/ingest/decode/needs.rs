@@ -3,7 +3,7 @@
 use super::cell;
 use super::error::DecodeError;
 use super::trie;
-use super::{Decoded, Times};
+use super::{Decoded, DecodedTimes};
 use crate::plan::SourcePlan;
 use crate::time::EventTime;
 use crate::value::{Column, Value};
@@ -51,7 +51,7 @@ impl Needs {
     /// Makes what was read of `row` a row of `into`, or takes it back.
     pub fn finish(
         &self,
-        read: Result<Times, DecodeError>,
+        read: Result<DecodedTimes, DecodeError>,
         row: usize,
         into: &mut Decoded,
     ) -> Result<(), DecodeError> {

@@ -27,6 +27,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
         latest: LATEST_DEFAULT,
         out_of_orderness: 5_000,
         idle_after: 1_000,
+        hold_max: 2_000,
         max_future_skew: None,
         fields: fields
             .iter()
@@ -379,7 +380,10 @@ fn naive(source: &SourcePlan, record: &Json) -> Option<(u64, Vec<Option<Vec<u8>>
             (Type::Text, Json::String(text)) => Some(text.clone().into_bytes()),
             (Type::Ip, Json::String(text)) => Some(match text.parse().ok()? {
                 std::net::IpAddr::V4(ip) => ip.octets().to_vec(),
-                std::net::IpAddr::V6(ip) => ip.octets().to_vec(),
+                std::net::IpAddr::V6(ip) => match ip.to_ipv4_mapped() {
+                    Some(ip) => ip.octets().to_vec(),
+                    None => ip.octets().to_vec(),
+                },
             }),
             (Type::Bool, Json::Bool(b)) => Some(u64::from(*b).to_le_bytes().to_vec()),
             (Type::Int | Type::Timestamp, Json::Number(n)) => {
@@ -418,7 +422,17 @@ fn scalar() -> BoxedStrategy<Json> {
         any::<u64>().prop_map(Json::from),
         (-1e12..1e12).prop_map(Json::from),
         "[a-z\"\\\\\u{e9}\n]{0,6}".prop_map(Json::from),
-        any::<std::net::IpAddr>().prop_map(|ip| ip.to_string().into()),
+        address(),
+    ]
+    .boxed()
+}
+
+/// An address as text, some of IPv4 inside of IPv6.
+fn address() -> BoxedStrategy<Json> {
+    let mapped = |ip: std::net::Ipv4Addr| ip.to_ipv6_mapped().to_string().into();
+    prop_oneof![
+        4 => any::<std::net::IpAddr>().prop_map(|ip| ip.to_string().into()),
+        1 => any::<std::net::Ipv4Addr>().prop_map(mapped),
     ]
     .boxed()
 }
@@ -427,7 +441,7 @@ fn scalar() -> BoxedStrategy<Json> {
 fn value(ty: Type) -> BoxedStrategy<Json> {
     let right = match ty {
         Type::Text => ".{0,8}".prop_map(Json::from).boxed(),
-        Type::Ip => any::<std::net::IpAddr>().prop_map(|ip| ip.to_string().into()).boxed(),
+        Type::Ip => address(),
         Type::Bool => any::<bool>().prop_map(Json::from).boxed(),
         Type::Int => any::<i64>().prop_map(Json::from).boxed(),
         Type::Decimal => (-2e10..2e10).prop_map(Json::from).boxed(),
@@ -537,6 +551,7 @@ fn a_default_is_a_value_that_a_record_could_have() {
     is(Type::Bool, Scalar::Bool(true), Some(Value::Bool(true)));
     is(Type::Text, Scalar::Text(""), Some(Value::Text(String::new())));
     is(Type::Ip, Scalar::Text("::1"), Some(Value::Ip("::1".parse().unwrap())));
+    is(Type::Ip, Scalar::Text("::ffff:1.2.3.4"), Some(Value::Ip([1, 2, 3, 4].into())));
     is(Type::Ip, Scalar::Text("1.2"), None);
     is(Type::Timestamp, Scalar::Number("5"), Some(Value::Timestamp(5)));
 }

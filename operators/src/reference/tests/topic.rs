@@ -1,7 +1,7 @@
 //! Tables that are topics.
 
 use super::{Drive, TEXT, plan_from};
-use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord};
+use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord, Standing};
 use crate::origin::PartitionId;
 use crate::plan::TimeUnit;
 use crate::plan::{Arrival, FieldPlan, Format, Plan, SourcePlan, Start, TableFrom, TimeField};
@@ -37,6 +37,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         latest: EventTime::MAX,
         out_of_orderness,
         idle_after: 1_000,
+        hold_max: 2_000,
         max_future_skew: None,
         fields: vec![field],
         predicates: Vec::new(),
@@ -56,7 +57,7 @@ impl PartitionReader for Reader {
 
     fn poll(&mut self) -> Poll {
         let next = self.0.borrow_mut().pop_front();
-        next.map_or(Poll::Pending { caught_up: true }, Poll::Records)
+        next.map_or(Poll::Pending(Standing::AtEnd), Poll::Records)
     }
 
     fn describe(&self) -> String {

@@ -40,6 +40,7 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         latest: LATEST_DEFAULT,
         out_of_orderness: 0,
         idle_after: 0,
+        hold_max: 0,
         max_future_skew: None,
         fields,
         predicates: Vec::new(),
@@ -210,6 +211,8 @@ fn a_default_stands_in_for_what_is_absent_and_not_for_null() {
     let there = datum(&[long(1), text("::1")]);
     let ip: std::net::IpAddr = "::1".parse().unwrap();
     assert_eq!(decode(&source, &nullable, &there), Ok(vec![Value::Ip(ip)]));
+    let mapped = datum(&[long(1), text("::ffff:10.0.0.1")]);
+    assert_eq!(decode(&source, &nullable, &mapped), default, "one address, one value");
     let map = record(&[("net", json!({"type": "map", "values": "string"}))]);
     assert_eq!(decode(&source, &map, &datum(&[long(0)])), default, "a key a map lacks is absent");
 }

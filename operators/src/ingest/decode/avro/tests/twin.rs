@@ -239,7 +239,7 @@ fn naive(value: &Tree, ty: Type) -> Option<Value> {
             Value::Int(text.parse().ok()?).ok_unless_least()?
         }
         (Tree::Text(v) | Tree::Plain(v), Type::Text) => Value::Text(v.clone()),
-        (Tree::Text(v), Type::Ip) => Value::Ip(v.parse().ok()?),
+        (Tree::Text(v), Type::Ip) => Value::Ip(v.parse::<std::net::IpAddr>().ok()?.to_canonical()),
         _ => return None,
     })
 }

@@ -1,0 +1,38 @@
+//! The state of one entity type on one worker, as it is seen from outside of its operator.
+
+use crate::entity_log::EntityLog;
+use crate::online::EntityIds;
+use crate::plan::Window;
+use crate::window::attach::{Attachments, WindowAgent, WindowState};
+
+/// The state, for whoever attaches windows to the running log or looks into it.
+pub struct EntityState {
+    /// Names, stash and log.
+    pub log: EntityLog,
+    pub(super) windows: Attachments,
+}
+
+impl EntityState {
+    /// A window over the running log, complete from the present frontier on, to be imported into a
+    /// dataflow. `None` when the log does not go back far enough for it.
+    pub fn attach(&mut self, window: Window) -> Option<WindowAgent> {
+        self.windows.attach(&self.log.log, window)
+    }
+
+    /// The plan's windows as of the frontier, in its order: what explains a row, checks it, or feeds a
+    /// view that is added. Clone one to read it; a clone pins rows until it is advanced or dropped.
+    pub fn planned(&self) -> impl ExactSizeIterator<Item = &WindowAgent> {
+        self.windows.planned()
+    }
+
+    /// What the plan's windows hold, in its order.
+    pub fn window_states(&self) -> impl Iterator<Item = WindowState> {
+        self.windows.states()
+    }
+}
+
+impl EntityIds for EntityState {
+    fn id(&self, slot: u32) -> &[u8] {
+        self.log.names.id(slot)
+    }
+}

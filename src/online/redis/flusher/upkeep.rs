@@ -1,0 +1,242 @@
+//! What goes over a flusher's connection besides rows: heartbeats, and what the first flusher does
+//! for the whole store: the claim to its views, Redis's memory, keys of earlier runs.
+
+use crate::online::redis::claim::{self, Claim, Standing};
+use crate::online::redis::evictions::Evictions;
+use crate::online::redis::flusher::{Flusher, Shared};
+use crate::online::redis::gate::Gate;
+use crate::online::redis::link::Link;
+use crate::online::redis::pulse::Telling;
+use crate::online::redis::record::Record;
+use crate::online::redis::schedule::micros;
+use crate::online::redis::settings::RedisSettings;
+use crate::online::redis::sweep::Sweep;
+use crate::online::table::Cell;
+use crate::online::{MemoryStatus, StoreError};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The first flusher's tasks.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    claim: Claim,
+    /// When the claim is looked at next, in us.
+    claim_at: u64,
+    sweep: Sweep,
+    /// Who else writes is not known: nothing is removed that we have not written.
+    no_sweep: bool,
+    evictions: Evictions,
+    /// There is room again for what was evicted.
+    room: bool,
+    cells: Arc<[Arc<Cell>]>,
+}
+
+impl Upkeep {
+    pub(super) fn new(shared: &Shared) -> Self {
+        let settings = &shared.settings;
+        let takeover_after = micros(settings.takeover_after);
+        let schema = Arc::clone(&shared.schema);
+        Upkeep {
+            claim: Claim::new(&shared.schema, &settings.key_prefix, takeover_after),
+            claim_at: 0,
+            sweep: Sweep::new(schema, &settings.key_prefix, settings.sweep_rate),
+            no_sweep: false,
+            evictions: Evictions::default(),
+            room: false,
+            cells: Arc::clone(&shared.cells),
+        }
+    }
+
+    /// When something is to be done next, in us.
+    pub(super) fn due(&self, gate: &Gate) -> Option<u64> {
+        let claim = (!gate.is_refused()).then_some(self.claim_at);
+        let sweep = || self.sweep.due(&|view| gate.is_complete(view));
+        let sweep = if gate.may_write() && !self.no_sweep { sweep() } else { None };
+        claim.into_iter().chain(sweep).min()
+    }
+
+    pub(super) fn another_server(&mut self) {
+        self.claim_at = 0;
+        self.sweep.restart();
+        self.evictions.rewritten();
+    }
+
+    /// Asks for Redis's memory, and for how many keys it evicted.
+    pub(super) fn ask(
+        &mut self,
+        link: &mut Link,
+        record: &Record,
+        settings: &RedisSettings,
+    ) -> Result<(), StoreError> {
+        let Some((used, max)) = link.memory()? else { return Ok(()) };
+        let evicted = link.evicted()?;
+        self.room |= evicted.is_some_and(|evicted| self.evictions.look(evicted, max));
+        let mut numbers = record.numbers();
+        numbers.memory = Some(memory_status(used, max, settings.memory.alert_threshold));
+        numbers.evicted = self.evictions.missing();
+        Ok(())
+    }
+}
+
+impl Flusher {
+    /// Does what is due for the whole store, when this is the flusher that does it.
+    pub(super) fn keep_up(&mut self) -> Result<(), StoreError> {
+        let now = self.clock.now_us();
+        let Flusher { upkeep: Some(upkeep), link: Some(link), gate, .. } = self else {
+            return Ok(());
+        };
+        let mut done = Ok(());
+        if upkeep.claim_at <= now && !gate.is_refused() {
+            let probe = micros(self.settings.probe_interval);
+            done = upkeep.claim(link, gate, self.pulse.key(), now, probe);
+        }
+        let complete = |view| gate.is_complete(view);
+        let sweep = upkeep.sweep.due(&complete).is_some_and(|due| due <= now);
+        if done.is_ok() && sweep && gate.may_write() && !upkeep.no_sweep {
+            done = upkeep.sweep.step(link, &upkeep.cells, now, &complete);
+            self.record.numbers().sweeping = upkeep.sweep.is_running();
+        }
+        if std::mem::take(&mut upkeep.room) {
+            tracing::info!("Redis has room again for what it evicted: all rows are written again");
+            upkeep.evictions.rewritten();
+            self.record.numbers().evicted = 0;
+            for cell in &*upkeep.cells {
+                cell.lock().dirt.lost();
+                cell.wake.notify_one();
+            }
+        }
+        match done {
+            // An answer, if not the one that was hoped for: the connection is of use.
+            Err(error @ StoreError::Reply { .. }) => Err(error),
+            Err(error) => Err(self.drop_link(error)),
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Sets `maxmemory` when asked to. A server that does not allow it keeps its own.
+    pub(super) fn limit_memory(&self, link: &mut Link) -> Result<(), StoreError> {
+        let memory = &self.settings.memory;
+        let Some(limit) = memory.limit_bytes else { return Ok(()) };
+        let limit = limit.to_string();
+        let set = [("maxmemory", limit.as_str()), ("maxmemory-policy", memory.policy.as_str())];
+        for (name, value) in set {
+            match link.ask("CONFIG", &[b"SET", name.as_bytes(), value.as_bytes()]) {
+                Err(error @ StoreError::Reply { .. }) => {
+                    let error = error.to_string();
+                    tracing::warn!(error, "cannot set '{name}'; set it where Redis is managed");
+                }
+                other => {
+                    other?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Follows the worker's live clock.
+    pub(super) fn follow(&mut self, over: bool) {
+        if self.gate.is_held() {
+            return;
+        }
+        let (clock, cell) = (self.clock, &self.cell);
+        self.pulse.look(
+            over,
+            || clock.now_us(),
+            || {
+                let shard = cell.lock();
+                // While rows are written again, none of them may be called written.
+                if shard.dirt.reassert.is_some() { Some(0) } else { shard.dirt.oldest() }
+            },
+        );
+    }
+
+    /// Puts a heartbeat behind what the round trip holds.
+    pub(super) fn beat(&mut self, stopped: bool) {
+        let shard = self.cell.lock();
+        let (pending, rewriting) = (shard.dirt.len(), shard.dirt.reassert.is_some());
+        drop(shard);
+        let telling = Telling { held: self.gate.is_held(), rewriting, stopped, pending };
+        let (pulse, now) = (&mut self.pulse, self.clock.now_us());
+        self.flush.beat(|buffer| pulse.append(telling, now, buffer));
+    }
+
+    /// Redis lost what this flusher had written.
+    pub(super) fn lost(&mut self) {
+        tracing::warn!(
+            key = self.pulse.key(),
+            "Redis lost the heartbeat: it was flushed or evicts; all rows are written again"
+        );
+        self.cell.lock().dirt.lost();
+        if let Some(upkeep) = &mut self.upkeep {
+            upkeep.claim_at = 0;
+            upkeep.evictions.rewritten();
+            self.record.numbers().evicted = 0;
+        }
+    }
+
+    /// The last heartbeat: the run has ended in order. Not worth waiting for.
+    pub(super) fn farewell(&mut self) {
+        let left = self.gate.deadline().saturating_sub(self.clock.now_us());
+        let left = Duration::from_micros(left).min(self.settings.response_timeout);
+        let Some(link) = self.link.as_ref().filter(|_| !left.is_zero()) else { return };
+        let unwanted = !self.gate.is_granted() || self.pulse.due().is_none();
+        if unwanted || link.wait_at_most(left).is_err() {
+            return;
+        }
+        self.follow(true);
+        self.flush.clear();
+        self.beat(true);
+        if let Err(error) = self.write() {
+            tracing::debug!(%error, "the last heartbeat was not written");
+        }
+    }
+}
+
+impl Upkeep {
+    fn claim(
+        &mut self,
+        link: &mut Link,
+        gate: &Gate,
+        heartbeats: &str,
+        now: u64,
+        probe_interval: u64,
+    ) -> Result<(), StoreError> {
+        self.claim_at = now + probe_interval;
+        match self.claim.look(link, now)? {
+            Standing::Wait(until) => self.claim_at = until,
+            Standing::Refused(why) => gate.refuse(why),
+            Standing::Granted if gate.is_granted() => {}
+            Standing::Granted => {
+                let inherited = claim::inherit(link, heartbeats, self.cells.len())?;
+                self.grant(gate, inherited);
+            }
+            Standing::Unknown if gate.is_granted() => {}
+            Standing::Unknown => {
+                tracing::warn!(
+                    "Redis does not show who else writes to it: a second job with the same views \
+                     is not noticed, and keys of earlier runs are left to their TTL; allow the \
+                     user the keys 'tidemark:*'"
+                );
+                self.no_sweep = true;
+                self.grant(gate, 0);
+            }
+        }
+        Ok(())
+    }
+
+    fn grant(&self, gate: &Gate, inherited: u64) {
+        gate.grant(inherited);
+        for cell in &*self.cells {
+            // Whoever is about to sleep holds the lock: after this it sleeps, or has seen the gate.
+            drop(cell.lock());
+            cell.wake.notify_all();
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a threshold needs no more precision")]
+fn memory_status(used: u64, max: u64, threshold: f64) -> MemoryStatus {
+    let limit = Some(max).filter(|max| *max > 0);
+    let alert = limit.is_some_and(|limit| used as f64 >= threshold * limit as f64);
+    MemoryStatus { used, limit, alert }
+}

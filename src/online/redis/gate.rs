@@ -1,0 +1,109 @@
+//! What the flushers of a store are told, by the job and by the first of them.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
+use tidemark_operators::time::EventTime;
+
+/// The gate that rows leave by.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    held: AtomicBool,
+    /// When rows were let out, in us on the store's clock.
+    released: AtomicU64,
+    closing: AtomicBool,
+    deadline: AtomicU64,
+    granted: AtomicBool,
+    refused: Mutex<Option<String>>,
+    inherited: AtomicU64,
+    /// By view: its rows lack nothing.
+    complete: Vec<AtomicBool>,
+}
+
+impl Gate {
+    pub(crate) fn new(held: bool, views: usize) -> Self {
+        Gate {
+            held: AtomicBool::new(held),
+            released: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+            deadline: AtomicU64::new(u64::MAX),
+            granted: AtomicBool::new(false),
+            refused: Mutex::default(),
+            inherited: AtomicU64::new(0),
+            complete: (0..views).map(|_| AtomicBool::new(false)).collect(),
+        }
+    }
+
+    /// No row may be written yet: the job has not caught up.
+    pub(crate) fn is_held(&self) -> bool {
+        self.held.load(Relaxed)
+    }
+
+    /// Rows may be written from `now` on, in us on the store's clock.
+    pub(crate) fn release(&self, now: u64) {
+        self.released.store(now, Relaxed);
+        self.held.store(false, Relaxed);
+    }
+
+    pub(crate) fn released(&self) -> u64 {
+        self.released.load(Relaxed)
+    }
+
+    /// The job's views are its own: heartbeats may be written, and rows once they are not held.
+    pub(crate) fn is_granted(&self) -> bool {
+        self.granted.load(Relaxed)
+    }
+
+    /// `inherited`: the clock that the run before has left.
+    pub(crate) fn grant(&self, inherited: EventTime) {
+        self.inherited.store(inherited, Relaxed);
+        self.granted.store(true, Relaxed);
+    }
+
+    pub(crate) fn inherited(&self) -> EventTime {
+        self.inherited.load(Relaxed)
+    }
+
+    /// Nothing may be written any more, and why.
+    pub(crate) fn refuse(&self, why: String) {
+        self.granted.store(false, Relaxed);
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    pub(crate) fn refused(&self) -> Option<String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn may_write(&self) -> bool {
+        self.is_granted() && !self.is_held()
+    }
+
+    /// The rows of the view at job index `view` lack nothing.
+    pub(crate) fn complete(&self, view: usize) {
+        if let Some(complete) = self.complete.get(view) {
+            complete.store(true, Relaxed);
+        }
+    }
+
+    pub(crate) fn is_complete(&self, view: usize) -> bool {
+        self.complete.get(view).is_some_and(|complete| complete.load(Relaxed))
+    }
+
+    /// What is left is to be written at once, until the deadline.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
+    }
+
+    pub(crate) fn close(&self, deadline: u64) {
+        self.deadline.store(deadline, Relaxed);
+        self.closing.store(true, Relaxed);
+    }
+
+    /// In us on the store's clock.
+    pub(crate) fn deadline(&self) -> u64 {
+        self.deadline.load(Relaxed)
+    }
+}
