@@ -159,9 +159,10 @@ impl OpenJob {
             let written = self.letters.finish(left());
             (written, published.join().unwrap_or(Ok(())))
         });
-        let sealed = self.sealed.map_or(Ok(0), SealedFile::finish);
+        let sealed = self.sealed.map_or(Ok(0), SealedFile::finish).map(drop);
+        let sealed = sealed.map_err(|error| Failure::failed(error).hint(SEALED_REMEDY));
         let said = watch::totals(&service, &self.observer);
-        first_failure([outcome, written, sealed.map(drop).map_err(Failure::failed), published])?;
+        first_failure([outcome, written, sealed, published])?;
         tracing::info!("{}: {said}", if stopped { "stopped" } else { "ended, all is read" });
         Ok(ExitCode::SUCCESS)
     }
@@ -245,16 +246,18 @@ fn engine_settings(plan: &Arc<Plan>, settings: &Settings) -> engine::Settings {
     }
 }
 
+/// What helps when the file of sealed rows cannot be written.
+const SEALED_REMEDY: &str =
+    "make room, or choose another \"path\" in [sealed] of cluster.toml, and run the job again";
+
 /// The file of sealed rows, when there is to be one. A disk that refuses stops the job.
 fn sealed(settings: &Settings, observer: &Observer) -> Result<Option<SealedFile>, Failure> {
     let Some(path) = &settings.sealed.path else { return Ok(None) };
-    const REMEDY: &str = "make room, or choose another \"path\" in [sealed] of cluster.toml, and \
-                          run the job again";
     let stop = observer.clone();
     let file = SealedFile::create(Path::new(path), move |reason| {
-        stop.fail(format!("{reason}; {REMEDY}"));
+        stop.fail(format!("{reason}; {SEALED_REMEDY}"));
     });
-    file.map(Some).map_err(|error| Failure::failed(error).hint(REMEDY))
+    file.map(Some).map_err(|error| Failure::failed(error).hint(SEALED_REMEDY))
 }
 
 /// The first of the failures; the others are logged.
