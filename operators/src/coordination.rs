@@ -3,7 +3,7 @@
 //! Every worker broadcasts the watermark, the clock and the state of each partition it owns, and
 //! keeps a table of what it has heard. From it follow the floor of idle partitions (the least
 //! watermark of the active ones), the live clock, and that the job is over. Worker 0 broadcasts its
-//! machine's clock, where the live clock must not run ahead of that.
+//! machine's clock, where floor and live clock must not run ahead of that.
 
 use crate::origin::PartitionId;
 use crate::time::{EventTime, Millis};
@@ -55,6 +55,8 @@ pub enum Notice {
 pub struct Coordination {
     partitions: BTreeMap<PartitionId, Status>,
     done: Vec<bool>,
+    /// By source, where the machine's clock bounds the floor.
+    out_of_orderness: Vec<Millis>,
     /// The greatest time of an accepted event.
     newest: EventTime,
     live: LiveClock,
@@ -80,9 +82,13 @@ impl LiveClock {
     /// What the clock may not exceed at monotonic time `now`: the larger of the machine's clock and
     /// the frontier.
     fn cap(&self, now: Millis) -> Option<EventTime> {
+        Some(self.machine_at(now)?.max(self.frontier))
+    }
+
+    /// The machine's clock at monotonic time `now`.
+    fn machine_at(&self, now: Millis) -> Option<EventTime> {
         let (heard, then) = self.machine?;
-        let machine = heard.saturating_add(now.saturating_sub(then));
-        Some(machine.max(self.frontier))
+        Some(heard.saturating_add(now.saturating_sub(then)))
     }
 
     fn capped(&self, clock: EventTime, now: Millis) -> EventTime {
@@ -102,14 +108,18 @@ impl Coordination {
             frontier: 0,
             clock: 0,
         };
-        Coordination { partitions: BTreeMap::new(), done: vec![false; workers], newest: 0, live }
+        let (partitions, done) = (BTreeMap::new(), vec![false; workers]);
+        Coordination { partitions, done, out_of_orderness: Vec::new(), newest: 0, live }
     }
 
-    /// The same, with a live clock that never exceeds the larger of the machine's clock, as worker 0
-    /// tells it, and the frontier.
+    /// The same, with clocks bounded by the machine's, as worker 0 tells it: the live clock never
+    /// exceeds the larger of that and the frontier, and the floor never exceeds that less the
+    /// `out_of_orderness` of the partition that it comes from, by source. Where a producer's host is
+    /// fast in the timestamps of its records, too, nothing else bounds them.
     #[must_use]
-    pub fn capped(mut self) -> Self {
+    pub fn capped(mut self, out_of_orderness: Vec<Millis>) -> Self {
         self.live.machine = Some((0, 0));
+        self.out_of_orderness = out_of_orderness;
         self
     }
 
@@ -137,9 +147,19 @@ impl Coordination {
         }
     }
 
-    /// The least watermark of the active partitions; `None` when none is active.
-    pub fn floor(&self) -> Option<EventTime> {
-        self.partitions.values().filter(|s| s.active).map(|s| s.watermark).min()
+    /// What partitions follow that do not hold the frontier themselves, at monotonic time `now` ms:
+    /// the least watermark of the active ones, none taken for more than the machine's clock allows.
+    /// `None` when none is active.
+    pub fn floor(&self, now: Millis) -> Option<EventTime> {
+        let machine = self.live.machine_at(now);
+        let watermark = |(id, status): (&PartitionId, &Status)| {
+            let allowed = machine.map_or(EventTime::MAX, |machine| {
+                let disorder = self.out_of_orderness.get(usize::from(id.source));
+                machine.saturating_sub(disorder.copied().unwrap_or(0))
+            });
+            status.watermark.min(allowed)
+        };
+        self.partitions.iter().filter(|(_, s)| s.active).map(watermark).min()
     }
 
     /// Every event before `frontier` is sealed.
@@ -209,9 +229,25 @@ mod tests {
         let mut table = Coordination::new(1, None);
         table.hear(&Notice::Partition(partition(0), status(100, true, false)), 0);
         table.hear(&Notice::Partition(partition(1), status(50, false, true)), 0);
-        assert_eq!(table.floor(), Some(100));
+        assert_eq!(table.floor(0), Some(100));
         table.hear(&Notice::Partition(partition(0), status(100, false, true)), 0);
-        assert_eq!(table.floor(), None, "when none is active, all hold");
+        assert_eq!(table.floor(0), None, "when none is active, all hold");
+    }
+
+    #[test]
+    fn a_partition_ahead_of_the_machines_clock_takes_nobody_along() {
+        let mut table = Coordination::new(1, None).capped(vec![5]);
+        table.hear(&Notice::Partition(partition(0), status(900, true, true)), 0);
+        table.hear(&Notice::Partition(partition(1), status(50, false, true)), 0);
+        assert_eq!(table.floor(0), Some(0), "nobody has said yet what time it is");
+        table.hear(&Notice::MachineClock(200), 10);
+        assert_eq!((table.floor(10), table.floor(110)), (Some(195), Some(295)));
+        table.hear(&Notice::Partition(partition(2), status(295, true, true)), 110);
+        assert_eq!(table.floor(150), Some(295), "one that is right is followed as it is");
+        assert_eq!(table.floor(1_000), Some(295));
+        let mut unbounded = Coordination::new(1, None);
+        unbounded.hear(&Notice::Partition(partition(0), status(900, true, true)), 0);
+        assert_eq!(unbounded.floor(0), Some(900), "a replay follows records alone");
     }
 
     #[test]
@@ -256,7 +292,7 @@ mod tests {
 
     #[test]
     fn the_live_clock_stops_at_the_machines_clock_or_the_frontier_whichever_is_later() {
-        let mut table = Coordination::new(2, Some(1_000)).capped();
+        let mut table = Coordination::new(2, Some(1_000)).capped(vec![0]);
         table.hear(&Notice::Partition(partition(0), status(100, true, true)), 0);
         assert_eq!(table.live_clock(0), 0, "nobody has said yet what time it is");
         table.sealed(50);
@@ -275,7 +311,7 @@ mod tests {
 
     #[test]
     fn a_record_far_ahead_of_the_machines_clock_does_not_stop_the_live_clock() {
-        let mut table = Coordination::new(1, Some(1_000)).capped();
+        let mut table = Coordination::new(1, Some(1_000)).capped(vec![0]);
         table.hear(&Notice::MachineClock(10_000), 0);
         table.hear(&Notice::Partition(partition(0), status(540_000, true, true)), 0);
         table.hear(&Notice::Partition(partition(1), status(9_990, true, true)), 0);

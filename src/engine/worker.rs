@@ -104,7 +104,11 @@ pub(super) fn drive(
 
 fn coordination(workers: usize, settings: &Settings) -> Coordination {
     let table = Coordination::new(workers, settings.live_idle);
-    if settings.machine_clock.is_some() { table.capped() } else { table }
+    let sources = settings.plan.sources.iter();
+    match settings.machine_clock {
+        Some(_) => table.capped(sources.map(|source| source.out_of_orderness).collect()),
+        None => table,
+    }
 }
 
 /// A waker that can be made before what it wakes.
@@ -219,7 +223,7 @@ impl Loop<'_> {
         if clock > self.shared.live_clock.replace(clock) {
             self.shared.wake_windows();
         }
-        let floor = coordination.floor();
+        let floor = coordination.floor(now);
         if floor != self.floor || now >= self.checked + IDLE_CHECK {
             self.floor = floor;
             self.checked = now;

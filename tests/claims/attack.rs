@@ -356,10 +356,12 @@ fn a_fast_clock_under_the_brokers_own_time_touches_nobody() {
 fn a_clock_that_is_fast_in_both_stamps_reaches_no_further_than_its_own_partition() {
     one_and_many(Stamps::EventTime, 4);
     one_and_many(Stamps::EventTime, 1);
+    in_a_silence(Stamps::EventTime);
 }
 
 #[test]
 fn a_fast_clock_under_timestamps_in_seconds_reaches_no_further_than_its_own_partition() {
     one_and_many(Stamps::Seconds, 4);
     one_and_many(Stamps::Seconds, 1);
+    in_a_silence(Stamps::Seconds);
 }

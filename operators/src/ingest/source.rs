@@ -369,7 +369,7 @@ impl OwnedPartitions {
     /// Lets silent partitions follow the others, and tells of what changed.
     fn rest(&mut self) -> Result<(), String> {
         let now = self.config.shared.now.get();
-        let floor = self.config.coordination.borrow().floor();
+        let floor = self.config.coordination.borrow().floor(now);
         let mut notices = self.config.notices.borrow_mut();
         for owned in &mut self.owned {
             owned.rest(floor, now)?;
@@ -410,10 +410,11 @@ impl OwnedPartitions {
             self.capabilities.clear();
             return;
         }
+        let now = self.config.shared.now.get();
         let reading = self.owned.iter().filter(|o| !o.ended);
         let least = reading.map(|o| o.judge.watermark()).min();
         // Without partitions it follows the active ones of the others.
-        let least = least.or_else(|| self.config.coordination.borrow().floor());
+        let least = least.or_else(|| self.config.coordination.borrow().floor(now));
         if let Some(least) = least {
             for capability in &mut self.capabilities {
                 if *capability.time() < least {
@@ -421,7 +422,6 @@ impl OwnedPartitions {
                 }
             }
         }
-        let now = self.config.shared.now.get();
         let progress = self.owned.iter_mut().map(|owned| progress(owned, now));
         self.config.metrics.set_progress(progress);
     }
