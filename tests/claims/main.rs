@@ -26,6 +26,8 @@ mod found_later;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod holding;
+#[cfg(test)]
 mod kafka;
 #[cfg(test)]
 mod live;

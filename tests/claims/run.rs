@@ -177,6 +177,11 @@ impl Process {
         ended.unwrap()
     }
 
+    /// Ends it as a power cut would.
+    pub fn kill(&self) {
+        self.signal("KILL");
+    }
+
     /// Asks it to stop and sees that it ends well.
     pub fn stop(&mut self, signal: &str) {
         self.signal(signal);
