@@ -1,6 +1,7 @@
 //! Partitions and sinks in memory, and a job run over them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
 use tidemark::memory_partition::{GivenPartitions, MemoryPartition};
@@ -224,6 +225,9 @@ pub fn fail_fast() {
             before(info);
             let thread = std::thread::current();
             if thread.name().is_some_and(|name| name.starts_with("timely:")) {
+                // Past the capture of the test's output, which would be lost with the process.
+                let said = format!("{info}\n{}\n", std::backtrace::Backtrace::force_capture());
+                let _ = std::io::stderr().write_all(said.as_bytes());
                 std::process::exit(101);
             }
         }));
