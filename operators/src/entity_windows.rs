@@ -105,6 +105,52 @@ pub struct EntityWindows<'scope> {
 }
 
 /// Makes the operator `EntityWindows`.
+///
+/// ```
+/// use std::cell::RefCell;
+/// use std::rc::Rc;
+/// use std::sync::Arc;
+/// use tidemark_operators::entity_windows::{Sealing, Serving, WindowsConfig, entity_windows};
+/// use tidemark_operators::in_memory::{InMemory, batch, plan};
+/// use tidemark_operators::reference::tables::TablesRef;
+/// use tidemark_operators::shared::Limits;
+/// use timely::dataflow::operators::{Input, Inspect};
+///
+/// timely::execute_directly(|worker| {
+///     let (job, sealed) = (InMemory::new(plan()), Rc::new(RefCell::new(Vec::new())));
+///     let config = WindowsConfig {
+///         plan: Arc::clone(&job.plan),
+///         entity: 0,
+///         limits: Limits::default(),
+///         tables: TablesRef::default(),
+///         sealing: Sealing::Lines,
+///         serving: Serving::None,
+///         metrics: Arc::clone(&job.metrics),
+///         shared: Rc::clone(&job.shared),
+///     };
+///     let seen = Rc::clone(&sealed);
+///     let mut events = worker.dataflow(|scope| {
+///         let (events, stream) = scope.new_input();
+///         let windows = entity_windows(stream, config);
+///         windows.lines.inspect(move |given| {
+///             seen.borrow_mut().extend(given.lines.iter().map(|line| line.0.as_of));
+///         });
+///         events
+///     });
+///     events.send(batch(&[(1_000_000, "a"), (1_031_000, "a"), (1_032_000, "b")]));
+///     // A row is given once the frontier has passed its event.
+///     events.advance_to(1_032_000);
+///     while sealed.borrow().len() < 2 {
+///         worker.step();
+///     }
+///     assert_eq!(sealed.take(), [1_000_000, 1_031_000]);
+///     // The events have ended, and the newest of all was that of 1,032,000.
+///     events.close();
+///     job.shared.over.set(Some(1_032_000));
+///     while worker.step() {}
+///     assert_eq!(sealed.take(), [1_032_000]);
+/// });
+/// ```
 pub fn entity_windows<'scope>(
     events: StreamVec<'scope, EventTime, EventBatch>,
     config: WindowsConfig,

@@ -29,6 +29,39 @@ struct Shard<E> {
 }
 
 /// See the module.
+///
+/// ```
+/// use tidemark_operators::flat_table::{Entry, FlatTable};
+/// use tidemark_operators::interner::stable_hash;
+///
+/// /// How often a card was seen.
+/// #[derive(Clone, Copy)]
+/// struct Seen(u64, u32);
+///
+/// impl Entry for Seen {
+///     const VACANT: Self = Seen(0, 0);
+///
+///     fn is_vacant(&self) -> bool {
+///         self.1 == 0
+///     }
+///
+///     fn hash(&self) -> u64 {
+///         stable_hash(&self.0.to_le_bytes())
+///     }
+/// }
+///
+/// let mut cards = FlatTable::<Seen>::default();
+/// for card in [7, 9, 7] {
+///     let hash = Seen(card, 0).hash();
+///     let seen = cards.entry(hash, |seen| seen.0 == card, || Seen(card, 0));
+///     seen.1 += 1;
+/// }
+/// let hash = Seen(7, 0).hash();
+/// assert_eq!(cards.find(hash, |seen| seen.0 == 7).unwrap().1, 2);
+/// // What `change` refuses is taken out.
+/// cards.change(hash, |seen| seen.0 == 7, |_| false);
+/// assert_eq!((cards.find(hash, |seen| seen.0 == 7).is_none(), cards.len()), (true, 1));
+/// ```
 #[derive(Clone, Debug)]
 pub struct FlatTable<E> {
     shards: Vec<Shard<E>>,

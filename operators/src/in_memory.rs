@@ -5,11 +5,13 @@
 use crate::coordination::{Coordination, Notice};
 use crate::dataflow::{self, Config};
 use crate::entity_windows::{Sealing, Serving};
+use crate::event_batch::EventBatch;
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord};
+use crate::interner::stable_hash;
 use crate::metrics::WorkerMetrics;
 use crate::online::{EntityIds, OnlineSink, RowBatch};
-use crate::origin::PartitionId;
+use crate::origin::{Origin, PartitionId};
 use crate::plan::{
     AccumulatorPlan, Arrival, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Format, Kind, Plan,
     Read, SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan, Window,
@@ -104,6 +106,29 @@ fn payments() -> SourcePlan {
         predicates: Vec::new(),
         keys: vec![0],
     }
+}
+
+/// Accepted events of the plan's entity, each with its time and its card, as the source sends them to
+/// the only worker.
+///
+/// ```
+/// use tidemark_operators::in_memory::batch;
+///
+/// let events = batch(&[(1_000, "a"), (2_000, "b")]);
+/// assert_eq!((events.len(), events.clock), (2, 2_000));
+/// ```
+pub fn batch(events: &[(EventTime, &str)]) -> EventBatch {
+    let mut batch = EventBatch::new(0, 0, 0);
+    for (offset, (ts, card)) in (0..).zip(events) {
+        let id = batch.keep(card.as_bytes());
+        batch.clock = batch.clock.max(*ts);
+        batch.times.push(*ts);
+        batch.origins.push(Origin { source: 0, partition: 0, offset });
+        batch.hashes.push(stable_hash(card.as_bytes()));
+        batch.bits.push(0);
+        batch.ids.push(id);
+    }
+    batch
 }
 
 /// A log that ends: one partition of the first source, a record a text.

@@ -82,6 +82,61 @@ pub struct OnlineRowsConfig<'a, I> {
 
 /// Makes the operator `OnlineRows`. What it gives is empty, and ends when all rows are with the
 /// sink.
+///
+/// ```
+/// use std::cell::{Cell, RefCell};
+/// use std::rc::Rc;
+/// use tidemark_operators::in_memory::{InMemory, LiveRow, plan};
+/// use tidemark_operators::online::{Cause, EntityIds, OnlineSink, RowBatch};
+/// use tidemark_operators::online_rows::{LiveRows, OnlineRowsConfig, online_rows};
+/// use tidemark_operators::shared::Reached;
+/// use tidemark_operators::value::Column;
+/// use timely::container::CapacityContainerBuilder;
+/// use timely::dataflow::operators::Input;
+///
+/// struct Cards;
+///
+/// impl EntityIds for Cards {
+///     fn id(&self, _slot: u32) -> &[u8] {
+///         b"a"
+///     }
+/// }
+///
+/// timely::execute_directly(|worker| {
+///     let (job, clock) = (InMemory::new(plan()), Rc::new(Cell::new(0)));
+///     let (sink, reached): (Box<dyn OnlineSink>, _) = (Box::new(job.rows.clone()), clock.clone());
+///     let mut rows = worker.dataflow(|scope| {
+///         let (rows, stream) =
+///             scope.new_input_with_builder::<CapacityContainerBuilder<LiveRows>>();
+///         let config = OnlineRowsConfig {
+///             entity: "card",
+///             ids: Rc::new(RefCell::new(Cards)),
+///             sink: Some(Rc::new(RefCell::new(sink))),
+///             reached: Box::new(move |now: Reached| reached.set(now.clock)),
+///             served: None,
+///         };
+///         online_rows(stream, config);
+///         rows
+///     });
+///     let mut events_1m = Column::default();
+///     events_1m.push_int(2);
+///     let batch = RowBatch {
+///         as_of: 9_000,
+///         slots: vec![0],
+///         causes: vec![Cause::Arrival],
+///         deleted: vec![false],
+///         features: vec![events_1m],
+///         ..RowBatch::default()
+///     };
+///     let reached = Some(Reached { frontier: 4_000, clock: 9_000 });
+///     rows.send_batch(&mut LiveRows { batches: vec![Rc::new(batch)], due: Vec::new(), reached });
+///     // How far the windows are is told once the sink has the rows.
+///     while clock.get() < 9_000 {
+///         worker.step();
+///     }
+///     assert_eq!(job.rows.take(), [LiveRow { id: "a".to_owned(), as_of: 9_000, first: Some(2) }]);
+/// });
+/// ```
 pub fn online_rows<'scope, I: EntityIds + 'static>(
     rows: Stream<'scope, EventTime, LiveRows>,
     config: OnlineRowsConfig<'_, I>,

@@ -159,6 +159,41 @@ impl Run<'_> {
         whole: &[(usize, Played)],
         lives: &[(usize, Played)],
     ) -> Option<Fault> {
+        let entity = self.plan.views.get(expected.view)?.entity;
+        let seen = self.seen(expected, whole, lives)?;
+        let wrong = wrong(expected, seen.first().and_then(|first| first.row.as_ref()));
+        let present = seen.first().is_some_and(|first| first.row.is_some());
+        if seen.len() == 1 && wrong.is_empty() && present == expected.features.is_some() {
+            return None;
+        }
+        // What died for other entities is not why; what cannot be decoded may be.
+        let mine = |known: &Known| known.id(entity) == Some(&*expected.id);
+        let dead = whole.first().map_or(&[][..], |(_, first)| &first.dead).iter();
+        let dead = dead.filter(|(place, _)| self.known(*place).is_none_or(mine));
+        let mut ids: Vec<_> = self.known.iter().flatten().filter_map(|k| k.id(entity)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let known_id = ids.contains(&&*expected.id);
+        let ids = if known_id { Vec::new() } else { ids.into_iter().map(str::to_owned).collect() };
+        Some(Fault::Row(Box::new(WrongRow {
+            expected: expected.clone(),
+            seen,
+            wrong,
+            dead: dead
+                .filter(|(_, letter)| letter.event_time.is_none_or(|time| time <= expected.at))
+                .cloned()
+                .collect(),
+            other_ids: ids,
+        })))
+    }
+
+    /// The expected row as it was seen live, and sealed where that has to be the same.
+    fn seen(
+        &self,
+        expected: &Expectation,
+        whole: &[(usize, Played)],
+        lives: &[(usize, Played)],
+    ) -> Option<Vec<Seen>> {
         let view = self.plan.view(expected.view)?;
         let entity = self.plan.views.get(expected.view)?.entity;
         let mut seen: Vec<Seen> = Vec::new();
@@ -194,29 +229,7 @@ impl Run<'_> {
             }
             rows.into_iter().for_each(|row| add(place.clone(), Some(row)));
         }
-        let wrong = wrong(expected, seen.first().and_then(|first| first.row.as_ref()));
-        let present = seen.first().is_some_and(|first| first.row.is_some());
-        if seen.len() == 1 && wrong.is_empty() && present == expected.features.is_some() {
-            return None;
-        }
-        // What died for other entities is not why; what cannot be decoded may be.
-        let dead = whole.first().map_or(&[][..], |(_, first)| &first.dead).iter();
-        let dead = dead.filter(|(place, _)| self.known(*place).is_none_or(mine));
-        let mut ids: Vec<_> = self.known.iter().flatten().filter_map(|k| k.id(entity)).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let known_id = ids.contains(&&*expected.id);
-        let ids = if known_id { Vec::new() } else { ids.into_iter().map(str::to_owned).collect() };
-        Some(Fault::Row(Box::new(WrongRow {
-            expected: expected.clone(),
-            seen,
-            wrong,
-            dead: dead
-                .filter(|(_, letter)| letter.event_time.is_none_or(|time| time <= expected.at))
-                .cloned()
-                .collect(),
-            other_ids: ids,
-        })))
+        Some(seen)
     }
 }
 

@@ -6,6 +6,15 @@ use crate::metrics::snapshot::{LogSinkSnapshot, OnlineSnapshot};
 /// Rows on their way to the online store. The names beginning with `redis_` are shown for the
 /// embedded store too, so that one dashboard serves both.
 pub(super) fn online(out: &mut Exposition, online: &OnlineSnapshot) {
+    pipelines(out, online);
+    causes(out, online);
+    rows(out, online);
+    waiting(out, online);
+    state(out, online);
+}
+
+/// What was sent.
+fn pipelines(out: &mut Exposition, online: &OnlineSnapshot) {
     let mut writes =
         out.counter("redis_writes_total", "Rows written to the online store, deletions included.");
     writes.count(&[], online.rows_written());
@@ -17,7 +26,10 @@ pub(super) fn online(out: &mut Exposition, online: &OnlineSnapshot) {
     pipelines.count(&[("result", "ok")], online.pipelines_ok);
     pipelines.count(&[("result", "error")], online.pipelines_failed);
     out.add(pipelines);
-    causes(out, online);
+}
+
+/// What became of rows and keys.
+fn rows(out: &mut Exposition, online: &OnlineSnapshot) {
     for (name, help, count) in [
         (
             "tidemark_online_rows_coalesced_total",
@@ -59,6 +71,10 @@ pub(super) fn online(out: &mut Exposition, online: &OnlineSnapshot) {
         family.count(&[], count);
         out.add(family);
     }
+}
+
+/// What is held, and what waits.
+fn waiting(out: &mut Exposition, online: &OnlineSnapshot) {
     let mut held = out.gauge("tidemark_online_rows", "Rows of the online store in this process.");
     held.count(&[], online.rows_held);
     out.add(held);
@@ -90,7 +106,6 @@ pub(super) fn online(out: &mut Exposition, online: &OnlineSnapshot) {
     );
     spacing.sample(&[], seconds(online.spacing_ms));
     out.add(spacing);
-    state(out, online);
 }
 
 /// What is counted by cause: arrival or decay.

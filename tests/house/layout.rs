@@ -30,10 +30,7 @@ const REFUSED_IN_RUST: [(&str, &str); 5] = [
     ("#[allow(", "an exception is `#[expect(.., reason = \"..\")]`"),
 ];
 
-const PUT_OFF: [(&str, &str); 1] = [(
-    "tests/claims/online/operation.rs: #[ignore",
-    "a million keys take a minute and more; run by hand, it prints what they cost",
-)];
+const PUT_OFF: [(&str, &str); 0] = [];
 
 #[test]
 fn the_top_has_its_fixed_places() {

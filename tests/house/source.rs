@@ -5,12 +5,33 @@ use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 pub struct Source {
     /// From the root of the repository.
     pub path: String,
-    /// Without those of tests inside the file.
+    /// Without those of tests inside the file: examples are tests too.
     pub lines: usize,
     /// The names of modules that are there only for tests.
     test_modules: Vec<String>,
     /// Without tests.
     pub tokens: Vec<TokenTree>,
+}
+
+/// How many lines are examples that run, fences included.
+fn of_examples(lines: &[&str]) -> usize {
+    let (mut count, mut inside) = (0, None);
+    for line in lines {
+        let Some(doc) = line.strip_prefix("///").or_else(|| line.strip_prefix("//!")) else {
+            continue;
+        };
+        let fence = doc.trim_start().strip_prefix("```");
+        inside = match (inside, fence) {
+            (None, Some(language)) => Some(language.is_empty()),
+            (Some(runs), Some(_)) => {
+                count += usize::from(runs);
+                None
+            }
+            (inside, None) => inside,
+        };
+        count += usize::from(inside == Some(true));
+    }
+    count
 }
 
 /// A `fn` with a body.
@@ -32,7 +53,7 @@ impl Source {
         let test_modules = marked.filter_map(|two| two[1].strip_prefix("mod ")?.strip_suffix(';'));
         Self {
             path: path.to_owned(),
-            lines: lines.len() - of_tests,
+            lines: lines.len() - of_tests - of_examples(&lines),
             test_modules: test_modules.map(str::to_owned).collect(),
             tokens,
         }
@@ -252,4 +273,12 @@ fn the_braces_of_a_use_are_multiplied_out() {
     let expected = [("std::fs::self", 1), ("std::fs::File", 1), ("std::io", 1), ("b::C", 2)];
     assert_eq!(found, expected.map(|(path, line)| (path.to_owned(), line)));
     assert_eq!(source.module(), ["a", "b"]);
+}
+
+#[test]
+fn an_example_counts_as_a_test_and_a_drawing_does_not() {
+    let example = "/// Adds.\n///\n/// ```\n/// assert!(true);\n/// ```\npub fn a() {}\n";
+    assert_eq!(Source::parse("a.rs", example).lines, 3);
+    let drawing = "/// ```text\n/// a --> b\n/// ```\npub fn a() {}\n";
+    assert_eq!(Source::parse("a.rs", drawing).lines, 4);
 }

@@ -45,6 +45,37 @@ struct LastSeen {
 }
 
 /// Last-event state for every slot.
+///
+/// ```
+/// use tidemark_operators::aggregate::last::{Last, LastReading};
+/// use tidemark_operators::entity_log::EntityLog;
+/// use tidemark_operators::in_memory::plan;
+/// use tidemark_operators::interner::stable_hash;
+/// use tidemark_operators::origin::Origin;
+/// use tidemark_operators::plan::LastPlan;
+/// use tidemark_operators::timeline::lane::Lane;
+/// use tidemark_operators::value::Column;
+///
+/// let mut names = EntityLog::new(&plan().entities[0], 256, 0).names;
+/// let card = names.entities.intern(b"a", stable_hash(b"a"));
+/// let last_plan = LastPlan { mask: 0, attributes: Vec::new(), horizon: 60_000 };
+/// let mut last = Last::new(&last_plan, &[], vec![60_000]);
+/// last.grow(1);
+/// let mut lane = Lane::new(&[]);
+/// (lane.times, lane.slots, lane.bits) = (vec![9_000, 2_000], vec![card; 2], vec![0; 2]);
+/// // In whichever order: what counts is the order of the events.
+/// for row in 0..lane.len() {
+///     last.observe(&lane, Origin::default(), row, &mut names);
+/// }
+/// let read = |clock, reading| {
+///     let mut out = Column::default();
+///     last.read(card, clock, (reading, 60_000), &names, &mut out);
+///     out.int(0)
+/// };
+/// assert_eq!(read(10_000, LastReading::Time), Some(9_000));
+/// assert_eq!(read(10_000, LastReading::Gap), Some(7_000));
+/// assert_eq!(read(69_000, LastReading::Time), None, "its horizon has passed");
+/// ```
 pub struct Last {
     plan: LastPlan,
     attributes: Vec<AttributePlan>,

@@ -34,6 +34,23 @@ pub fn clock(ts: EventTime, arrival: Option<EventTime>) -> EventTime {
 }
 
 /// One partition's clock and watermark.
+///
+/// ```
+/// use tidemark_operators::ingest::judge::{Judge, Judged};
+/// use tidemark_operators::plan::TimeBounds;
+/// use tidemark_operators::verdict::Verdict;
+///
+/// let bounds =
+///     TimeBounds { out_of_orderness: 5_000, max_ahead: Some(5_000), max_future_skew: None };
+/// let mut judge = Judge::new(bounds);
+/// // Stamped nine minutes ahead of its arrival: corrected, and nobody's clock follows it.
+/// let ahead = judge.judge(640_000, Some(100_000));
+/// assert_eq!(ahead, Judged { time: 105_000, verdict: Verdict::Accepted });
+/// assert_eq!((judge.clock(), judge.watermark()), (Some(100_000), 95_000));
+/// assert_eq!(judge.judge(95_000, Some(101_000)).verdict, Verdict::Accepted);
+/// let late = judge.judge(94_000, Some(102_000)).verdict;
+/// assert_eq!(late, Verdict::Late { by: 1_000, idle_floor: false });
+/// ```
 #[derive(Clone, Debug)]
 pub struct Judge {
     bounds: TimeBounds,

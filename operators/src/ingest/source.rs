@@ -297,8 +297,7 @@ impl OwnedPartitions {
     fn judge(&mut self, at: usize) -> (usize, usize) {
         let now = self.config.shared.now.get();
         let owned = &mut self.owned[at];
-        let id = owned.reader.id();
-        let source = usize::from(id.source);
+        let source = usize::from(owned.reader.id().source);
         let plan = &self.config.plan.sources[source];
         let verdicts = &self.config.metrics.verdicts[source];
         let (clocks, mut tally) = (&self.config.metrics.clocks[source], Tally::default());
@@ -332,22 +331,19 @@ impl OwnedPartitions {
             letter.owned.ahead.newest_arrival = arrival.or(letter.owned.ahead.newest_arrival);
             let Judged { time, verdict } = letter.owned.judge.judge(ts, arrival);
             let times = Times { ts, time, arrival, timestamp: record.timestamp };
-            match verdict {
-                Verdict::Accepted => {
-                    letter.owned.accept(time, clock, now);
-                    self.offsets.push(record.offset);
-                    self.decoded.time[rows] = time;
-                    self.decoded.arrival[rows] = arrival;
-                    tally.add(times, clocks);
-                    continue;
-                }
-                Verdict::Late { by, idle_floor } => {
-                    self.config.metrics.late_by_ms.record(by);
-                    clocks.late_by_arrival.add(u64::from(by <= ts - time && time < ts));
-                    self.dead.push(letter.late(times, by, idle_floor));
-                }
-                Verdict::Future { ahead } => self.dead.push(letter.future(times, ahead)),
+            if verdict == Verdict::Accepted {
+                letter.owned.accept(time, clock, now);
+                self.offsets.push(record.offset);
+                self.decoded.time[rows] = time;
+                self.decoded.arrival[rows] = arrival;
+                tally.add(times, clocks);
+                continue;
             }
+            if let Verdict::Late { by, .. } = verdict {
+                self.config.metrics.late_by_ms.record(by);
+                clocks.late_by_arrival.add(u64::from(by <= ts - time && time < ts));
+            }
+            self.dead.extend(letter.refused(times, verdict));
             self.decoded.truncate(rows);
         }
         let judged = owned.next - from;
@@ -355,6 +351,15 @@ impl OwnedPartitions {
         tally.tell(clocks, &mut owned.ahead);
         let due = raw.due_ns;
         owned.raw = raw;
+        self.project(at, due);
+        (judged, bytes)
+    }
+
+    /// Makes events of the rows that were accepted, and counts them as unsealed.
+    fn project(&mut self, at: usize, due: u64) {
+        let owned = &mut self.owned[at];
+        let id = owned.reader.id();
+        let source = usize::from(id.source);
         // Without a row there may be no columns either: the first record waits, or is a tombstone.
         let rows = self.decoded.rows() as u64;
         if rows > 0 {
@@ -363,7 +368,6 @@ impl OwnedPartitions {
             let each = kept.div_ceil(rows);
             self.decoded.time.iter().for_each(|ts| owned.unsealed.add(*ts, each));
         }
-        (judged, bytes)
     }
 
     /// Lets silent partitions follow the others, and tells of what changed.

@@ -85,6 +85,62 @@ struct Table {
 impl Tables {
     /// Builds the tables of `plan`. The frontier of `clock` is that of the event sources; `inputs`
     /// are there on worker 0, one for each table.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tidemark_operators::in_memory::{InMemory, plan};
+    /// use tidemark_operators::plan::{Matching, TableColumn, TableFrom, TablePlan};
+    /// use tidemark_operators::reference::input::{TableFeed, TableInput, TablePoll, TookEffect};
+    /// use tidemark_operators::reference::row::Row;
+    /// use tidemark_operators::reference::tables::Tables;
+    /// use tidemark_operators::reference::version::TableRow;
+    /// use tidemark_operators::value::{Cell, Type};
+    /// use timely::dataflow::operators::Input;
+    ///
+    /// /// A file that is read once.
+    /// struct Countries(Option<Vec<TableRow>>);
+    ///
+    /// impl TableFeed for Countries {
+    ///     fn poll(&mut self) -> TablePoll {
+    ///         self.0.take().map_or(TablePoll::Same, TablePoll::Version)
+    ///     }
+    ///
+    ///     fn took_effect(&mut self, effect: TookEffect) {
+    ///         assert_eq!((effect.from, effect.rows), (0, 1), "seen by all events");
+    ///     }
+    /// }
+    ///
+    /// let name = TableColumn { name: "country".to_owned(), ty: Type::Text, required: true };
+    /// let table = TablePlan {
+    ///     name: "countries".to_owned(),
+    ///     key: "code".to_owned(),
+    ///     matching: Matching::Exact(Type::Text),
+    ///     columns: vec![name],
+    ///     rows_max: 1_000,
+    ///     from: TableFrom::File { path: "c.csv".to_owned(), valid_from: None, reload: 10_000 },
+    /// };
+    /// let austria = Cell::Bytes(b"Austria".to_vec());
+    /// let row = Row { valid_from: 5_000, cells: vec![austria.clone()] };
+    /// let rows = vec![TableRow { key: b"AT".to_vec(), row }];
+    /// timely::execute_directly(move |worker| {
+    ///     let mut plan = plan();
+    ///     plan.tables.push(table);
+    ///     let job = InMemory::new(plan);
+    ///     let input = TableInput::File(Box::new(Countries(Some(rows))));
+    ///     let (mut clock, tables) = worker.dataflow(|scope| {
+    ///         let (clock, stream) = scope.new_input();
+    ///         let plan = Arc::clone(&job.plan);
+    ///         (clock, Tables::build(&stream, &plan, vec![input], &job.shared, &job.metrics))
+    ///     });
+    ///     clock.advance_to(1_000);
+    ///     while tables.borrow().version(0) == 0 {
+    ///         worker.step();
+    ///     }
+    ///     let found = |ts| tables.borrow_mut().lookup(0, b"AT", ts).row;
+    ///     assert!(found(4_999).is_none(), "it is not valid yet");
+    ///     assert_eq!(found(5_000).unwrap().cells, [austria]);
+    /// });
+    /// ```
     pub fn build(
         clock: &StreamVec<'_, EventTime, ()>,
         plan: &Arc<Plan>,

@@ -11,6 +11,20 @@ use std::rc::Rc;
 
 /// Sealed rows in (ts, source, partition, offset) order. A row's *sequence number* is its place in
 /// the whole history; the log forgets a prefix of it.
+///
+/// ```
+/// use tidemark_operators::entity_log::EntityLog;
+/// use tidemark_operators::in_memory::{batch, plan};
+///
+/// let mut entity = EntityLog::new(&plan().entities[0], 256, 0);
+/// entity.receive(batch(&[(2_000, "a"), (1_000, "b"), (9_000, "a")]));
+/// // What the frontier has passed comes to the log, in the order of time.
+/// entity.seal(Some(5_000), &mut Vec::new());
+/// let log = &entity.log;
+/// assert_eq!((log.start(), log.end()), (0, 2));
+/// assert_eq!((log.time(0), log.time(1), log.time(2)), (Some(1_000), Some(2_000), None));
+/// assert_eq!(log.partition(0, |ts| ts < 1_500), 1, "the first row that is not before 1,500");
+/// ```
 pub struct Log {
     chunks: VecDeque<Rc<Chunk>>,
     bytes: usize,

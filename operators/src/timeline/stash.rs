@@ -78,6 +78,23 @@ struct Bucket {
 }
 
 /// See the module.
+///
+/// ```
+/// use tidemark_operators::entity_log::EntityLog;
+/// use tidemark_operators::in_memory::{batch, plan};
+/// use tidemark_operators::timeline::stash::Stash;
+///
+/// let mut entity = EntityLog::new(&plan().entities[0], 256, 0);
+/// let block = entity.receive(batch(&[(2_000, "a"), (1_000, "b"), (9_000, "a")]));
+/// assert_eq!((entity.stash.len(), entity.stash.floor()), (3, Some(1_000)));
+/// // What the frontier has passed leaves it for the log.
+/// entity.seal(Some(5_000), &mut Vec::new());
+/// assert_eq!((entity.stash.len(), entity.stash.floor()), (1, Some(9_000)));
+///
+/// let mut stash = Stash::new(100);
+/// stash.insert(block);
+/// assert_eq!(stash.len(), 3, "by itself it seals nothing");
+/// ```
 pub struct Stash {
     width: Millis,
     buckets: BTreeMap<u64, Bucket>,

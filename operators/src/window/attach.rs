@@ -92,6 +92,36 @@ pub struct WindowState {
 }
 
 /// See the module.
+///
+/// ```
+/// use differential_dataflow::trace::{Cursor, TraceReader};
+/// use tidemark_operators::entity_log::EntityLog;
+/// use tidemark_operators::in_memory::{batch, plan};
+/// use tidemark_operators::plan::Window;
+/// use tidemark_operators::window::attach::Attachments;
+///
+/// let entity = &plan().entities[0];
+/// let (mut log, mut windows) =
+///     (EntityLog::new(entity, 256, 0), Attachments::new(&entity.windows));
+/// log.receive(batch(&[(1_000, "a"), (20_000, "b"), (62_000, "a")]));
+/// log.seal(Some(70_000), &mut Vec::new());
+/// windows.seal(&log.log, 70_000);
+/// let inside: Vec<_> = windows.states().map(|state| state.events).collect();
+/// assert_eq!(inside, [2], "the first has left the window of a minute");
+///
+/// // A window made over the running log holds what is inside already.
+/// let mut last_10s = windows.attach(&log.log, Window { length: 10_000, delay: 0 }).unwrap();
+/// let (mut cursor, batches) = last_10s.cursor();
+/// let mut events = 0;
+/// while cursor.get_key(&batches).is_some() {
+///     while cursor.get_val(&batches).is_some() {
+///         cursor.map_times(&batches, |_, diff| events += *diff);
+///         cursor.step_val(&batches);
+///     }
+///     cursor.step_key(&batches);
+/// }
+/// assert_eq!(events, 1);
+/// ```
 #[derive(Default)]
 pub struct Attachments {
     planned: Vec<Planned>,

@@ -4,7 +4,6 @@
 use super::*;
 use redis::Connection;
 use std::collections::BTreeSet;
-use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidemark::online::{Heartbeat, Life};
 use tidemark_operators::metrics::WorkerMetrics;
@@ -434,64 +433,4 @@ fn a_user_that_may_not_see_the_bookkeeping_still_gets_its_rows_and_removes_nothi
     redis::cmd("DEL").arg("features:card:left:stats").exec(&mut client).unwrap();
     assert_eq!(dump(&mut client), world.expected());
     assert!(hash(&mut client, "tidemark:test").is_empty());
-}
-
-/// CPU seconds of this process and of the server so far.
-fn cpu(client: &mut Connection) -> (f64, f64) {
-    let info: String = redis::cmd("INFO").arg("cpu").query(client).unwrap();
-    let field = |name: &str| -> f64 {
-        let line = info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        line.unwrap().trim().parse().unwrap()
-    };
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let ticks = stat.rsplit(' ').collect::<Vec<_>>();
-    // User and system time are the 14th and 15th of 52 fields, in hundredths of a second.
-    let of = |at: usize| -> f64 { ticks[52 - at].trim().parse::<f64>().unwrap() / 100.0 };
-    (of(14) + of(15), field("used_cpu_user") + field("used_cpu_sys"))
-}
-
-#[test]
-#[ignore = "a million keys take a minute: run it by hand, it prints what they cost"]
-fn a_million_keys_are_back_within_a_minute_of_cpu_after_a_flush() {
-    let server = servers::Redis::start(&[]);
-    let mut client = server.client();
-    let plan = plan(DAY);
-    let workers = Workers::start(WORKERS, &plan);
-    let store = Redis::start_for(&plan, &workers.metrics, settings(&server), false).unwrap();
-    // Past the twin, which looks through all of its rows for each one.
-    for worker in 0..WORKERS {
-        let (mut sink, mut slots) = (store.writer(worker), Slots::default());
-        for from in (0..1_000_000_i64).step_by(20_000) {
-            let own = (from..from + 20_000).map(|n| (n, n.to_string().into_bytes()));
-            let own: Vec<_> = own.filter(|(_, id)| worker_of(id, WORKERS) == worker).collect();
-            let mut features = vec![Column::default(); 6];
-            for (n, _) in &own {
-                push(&mut features[0], &Value::Int(*n));
-                features.iter_mut().skip(1).for_each(|column| push(column, &Value::Null));
-            }
-            let batch = RowBatch {
-                view: 0,
-                as_of: 1_000,
-                slots: own.iter().map(|(_, id)| slots.slot(id)).collect(),
-                causes: vec![Cause::Arrival; own.len()],
-                deleted: vec![false; own.len()],
-                features,
-            };
-            sink.write(&batch, &slots);
-            settle(&store);
-        }
-    }
-    wait_until(&store, "heartbeats", |s| s.beats >= 4);
-    let (before, started) = (cpu(&mut client), Instant::now());
-    redis::cmd("FLUSHALL").exec(&mut client).unwrap();
-    until("every key", || {
-        let keys: u64 = redis::cmd("DBSIZE").query(&mut client).unwrap();
-        keys == 1_000_000 + 2
-    });
-    let after = cpu(&mut client);
-    let (own, redis) = (after.0 - before.0, after.1 - before.1);
-    let took = started.elapsed();
-    writeln!(std::io::stderr(), "{took:?}: {own:.1} CPU seconds here, {redis:.1} in Redis")
-        .unwrap();
-    assert!(own + redis < 60.0);
 }

@@ -5,7 +5,7 @@ use crate::ingest::dead_letter::DeadLetter;
 use crate::ingest::partition::Owned;
 use crate::ingest::reader::RawRecord;
 use crate::plan::SourcePlan;
-use crate::verdict::Reason;
+use crate::verdict::{Reason, Verdict};
 
 /// A record on its way to becoming a dead letter.
 pub(super) struct Letter<'a> {
@@ -49,11 +49,20 @@ impl Letter<'_> {
         }
     }
 
-    pub fn late(&self, times: Times, by: u64, idle_floor: bool) -> DeadLetter {
+    /// The letter of a record with this verdict; `None`: it is an event.
+    pub fn refused(&self, times: Times, verdict: Verdict) -> Option<DeadLetter> {
+        match verdict {
+            Verdict::Accepted => None,
+            Verdict::Late { by, idle_floor } => Some(self.late(times, by, idle_floor)),
+            Verdict::Future { ahead } => Some(self.future(times, ahead)),
+        }
+    }
+
+    fn late(&self, times: Times, by: u64, idle_floor: bool) -> DeadLetter {
         DeadLetter { late_by: Some(by), idle_floor, ..self.judged(Reason::Late, times) }
     }
 
-    pub fn future(&self, times: Times, ahead: u64) -> DeadLetter {
+    fn future(&self, times: Times, ahead: u64) -> DeadLetter {
         let skew = self.plan.max_future_skew.unwrap_or(0);
         let error = format!("event time is {ahead} ms after arrival, max_future_skew is {skew} ms");
         DeadLetter { error: Some(error), ..self.judged(Reason::Future, times) }

@@ -1,0 +1,91 @@
+//! What the replies of a round trip say of the rows that were sent.
+
+use super::{Flusher, SLICE};
+use crate::online::StoreError;
+use crate::online::redis::flush::{Command, Of, Outcome};
+use crate::online::redis::link;
+use redis::Value;
+use tidemark_operators::online::Cause;
+
+impl Flusher {
+    /// Compares the replies with what they had to be. The first refusal is the error.
+    pub(super) fn judge(&mut self) -> Result<(), StoreError> {
+        let mut refusal = None;
+        let mut reconnect = false;
+        let mut numbers = self.record.numbers();
+        let expected = std::mem::take(&mut self.flush.expected);
+        let mut gone = false;
+        for (at, expected) in expected.iter().enumerate() {
+            let reply = self.replies.get(at).unwrap_or(&Value::Nil);
+            let beat = (expected.command == Command::Beat).then(|| self.pulse.judge(reply));
+            let (outcome, error) = match beat {
+                None => expected.judge(reply),
+                Some(Err(error)) => (Outcome::Failed, Some(error)),
+                Some(Ok(flushed)) => {
+                    gone |= flushed;
+                    numbers.beats += 1;
+                    continue;
+                }
+            };
+            match error {
+                None => {
+                    let cause = match expected.of {
+                        Of::Row(row) => self.flush.rows.get(row).map(|row| row.entry.cause),
+                        Of::Deletion(_) | Of::Worker => None,
+                    };
+                    numbers.command(expected.command, cause.unwrap_or(Cause::Decay));
+                }
+                Some(error) => {
+                    let gone = ["READONLY", "NOAUTH", "MASTERDOWN", "MOVED"];
+                    reconnect |= gone.contains(&error.code());
+                    refusal.get_or_insert_with(|| StoreError::Reply {
+                        address: self.settings.address(),
+                        command: expected.command.name(),
+                        reason: link::reason(error),
+                    });
+                }
+            }
+            self.flush.worsen(expected.of, outcome);
+        }
+        drop(numbers);
+        self.flush.expected = expected;
+        if gone {
+            self.lost();
+        }
+        match refusal {
+            Some(error) if reconnect => Err(self.drop_link(error)),
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives the shard back what the round trip has left, and counts the rest.
+    pub(super) fn settle(&mut self) {
+        let now = self.clock.now_us();
+        if self.flush.len() > 0 {
+            // A heartbeat alone tells nothing of how many rows there are to write.
+            self.spread.sent(self.flush.again, now);
+        }
+        {
+            let mut numbers = self.record.numbers();
+            numbers.spacing_ms = self.spread.spacing_ms();
+            numbers.in_flight_since = None;
+            // A heartbeat alone is no flush.
+            numbers.pipelines += u64::from(self.flush.len() > 0);
+            numbers.flushed += self.flush.len() as u64;
+            for row in &self.flush.rows {
+                match row.outcome {
+                    Outcome::Written | Outcome::Found => {
+                        numbers.written(row.entry, now, self.pace.decay())
+                    }
+                    Outcome::Lost => numbers.healed += 1,
+                    Outcome::Failed => {}
+                }
+            }
+        }
+        for rows in self.flush.rows.chunks(SLICE) {
+            self.cell.lock().settle_rows(rows, now);
+        }
+        self.cell.lock().settle_deletions(&mut self.flush.deletions);
+    }
+}
