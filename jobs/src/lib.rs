@@ -37,6 +37,9 @@
 //! start = "earliest"               # default; or latest, an RFC 3339 time, or "6h ago"
 //! # event_time_min = "1990-01-01T00:00:00Z", event_time_max = "2100-01-01T00:00:00Z"
 //!
+//! coerce = "exact"                 # default: numbers as texts, ids as numbers (see below); or none
+//! # null_values = ["N/A", "null"]  # texts that mean null; default: none does
+//!
 //! [sources.transactions.fields]    # string, int, decimal, double, bool, timestamp (ms) or ip
 //! card_id = "string"
 //! amount = "decimal"
@@ -67,7 +70,7 @@
 //!
 //! [entities.card]
 //! key = "card_id"                  # or keys = { transactions = "card_id", .. }, by source
-//! # a key that is absent or null is missing; an empty text is an id like any other
+//! # a string, an int or an ip; absent, null or an empty text it is no key
 //!
 //! [views.activity]
 //! entity = "card"
@@ -92,6 +95,22 @@
 //! record has nowhere. A null, at the path or on the way to it, is there: it is what `optional`
 //! allows, and no default stands in for it. No path may be read twice.
 //!
+//! A field takes values of other forms that say the same, exactly (`coerce = "exact"`, the default;
+//! `"none"`, of a source or a field in its long form, takes only the type's own form):
+//!
+//! | type | takes besides its own form |
+//! |---|---|
+//! | `int` | a number or the text of one whose value is whole and within 64 bits: `5.0`, `"5"`, `1e3`, `"+5"`, `"007"` |
+//! | `decimal`, `double` | the text of a number as in JSON, or with a `+` or zeros before it; no thousands marks, no decimal comma, no `NaN` |
+//! | `string` | a whole number: its digits as they are written, at most 64; below 2^53 also with `.0` behind them, which is left out; `true` and `false` |
+//! | `bool` | `0` and `1`, `"true"`, `"false"`, `"0"` and `"1"`, in any case |
+//! | `timestamp` | as `int` |
+//! | `ip` | nothing |
+//!
+//! So `12345`, `"12345"` and `12345.0` are one id, whether its field is a string or an int. White
+//! space around a text is left out, and an empty or blank one is null, but for a string. The texts
+//! of `null_values`, of a source or a field, are null for every type.
+//!
 //! With `format = "avro"` the fields are the reader's schema: by path and name, whatever else the
 //! writer's schema has. Files are Avro object containers. Records of a topic are in the wire format
 //! of schema registries, and a number that no schema is known for is asked about for
@@ -99,7 +118,9 @@
 //! long an int, decimal, double or timestamp; float and double a decimal (by their shortest decimal
 //! text) or double; the logical decimal a decimal or double, and an int when it has no fraction;
 //! date and the logical timestamps a timestamp; string, enum, bytes and fixed (in UTF-8) and uuid a
-//! string; string an ip; boolean a bool; of a union the value decides. The event time is read as its
+//! string; string an ip; boolean a bool; and by the table above boolean, int and long a string or a
+//! bool, float, double and the logical decimal an int, a string or a bool, string all types (but not
+//! an int or long that is a time or a date as a string); of a union the value decides. The event time is read as its
 //! `unit` says, but a logical timestamp type is what it says itself. A writer's schema that can
 //! never fit makes dead letters of its records, with the reason.
 //!

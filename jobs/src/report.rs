@@ -114,7 +114,12 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     }
     writeln!(out)?;
     write_arrival(out, source)?;
-    write_list(out, "reads", source.fields.iter().map(shown_field))
+    let fields = source.fields.iter().enumerate();
+    write_list(
+        out,
+        "reads",
+        fields.map(|(at, field)| shown_field(field, source.keys.contains(&at))),
+    )
 }
 
 /// When records arrive, and what that means for their times.
@@ -185,11 +190,17 @@ pub(crate) fn shown_time(time: &TimeField) -> String {
     format!("{} ({unit})", time.path.join("."))
 }
 
-fn shown_field(field: &FieldPlan) -> String {
+/// A field; of a key it is said what else gives the same id.
+fn shown_field(field: &FieldPlan, is_key: bool) -> String {
     let optional = if field.required { "" } else { "?" };
     let path = field.path.join(".");
     let from = if path == field.name { String::new() } else { format!(" from {path}") };
-    format!("{} {}{optional}{from}", field.name, field.ty)
+    let taken = match (field.reading.coerce, field.ty) {
+        (true, Type::Text | Type::Int) if is_key => " (from text or whole number)",
+        (true, _) => "",
+        (false, _) => " (in its own form only)",
+    };
+    format!("{} {}{optional}{from}{taken}", field.name, field.ty)
 }
 
 fn write_entity(out: &mut String, entity: &EntityPlan, plan: &Plan) -> fmt::Result {

@@ -14,7 +14,7 @@ use crate::online::{EntityIds, OnlineSink, RowBatch};
 use crate::origin::{Origin, PartitionId};
 use crate::plan::{
     AccumulatorPlan, Arrival, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Format, Kind, Plan,
-    Read, SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan, Window,
+    Read, Reading, SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan, Window,
 };
 use crate::sealed_lines::SealedSink;
 use crate::shared::{Limits, Shared, SharedRef};
@@ -85,6 +85,7 @@ fn payments() -> SourcePlan {
         ty: Type::Text,
         required: true,
         default: None,
+        reading: Reading::default(),
     };
     SourcePlan {
         name: "payments".to_owned(),

@@ -4,6 +4,7 @@
 mod arrival;
 mod attribute;
 mod entity;
+mod field;
 mod history;
 mod source;
 mod table;
@@ -13,8 +14,9 @@ mod window;
 pub use arrival::{Arrival, TimeBounds};
 pub use attribute::{AttributePlan, Feed, Mask, Storage};
 pub use entity::{EntityPlan, EntitySource};
+pub use field::{FieldPlan, Invalid, Reading};
 pub use history::{Sequence, SequencePlan, SessionPlan, SessionSum};
-pub use source::{FieldPlan, Format, SourcePlan, Start, TimeField, TimeUnit};
+pub use source::{Format, SourcePlan, Start, TimeField, TimeUnit};
 pub use table::{LatePredicate, LookupPlan, Matching, TableColumn, TableFrom, TablePlan};
 pub use view::{FeaturePlan, Read, ViewIndex, ViewPlan};
 pub use window::{AccumulatorPlan, Kind, LastPlan, Window};

@@ -40,6 +40,8 @@ mod memory;
 #[cfg(test)]
 mod online;
 #[cfg(test)]
+mod own_records;
+#[cfg(test)]
 mod redis_server;
 #[cfg(test)]
 mod registry;

@@ -150,10 +150,10 @@ impl Compiler<'_, '_> {
             return None;
         };
         match field.ty {
-            Some(Type::Text | Type::Ip) => Some(at),
+            Some(Type::Text | Type::Ip | Type::Int) => Some(at),
             Some(ty) => {
                 let message = format!(
-                    "the key of entity \"{}\" must be a string or an ip, \"{}\" is of type {ty}",
+                    "the key of entity \"{}\" must be a string, an int or an ip, \"{}\" is of type {ty}",
                     entity.name.value, named.value
                 );
                 self.problems.wrong(named, message, None);

@@ -10,7 +10,7 @@ pub(crate) use lookups::{Asked, LookupDeclared};
 
 use crate::document::{At, Table, quantity};
 use crate::times;
-use tidemark_operators::plan::{Arrival, Format, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{Arrival, Format, Reading, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{
     DAY, EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT, MINUTE, Millis, SECOND,
 };
@@ -21,6 +21,8 @@ const IDLE_DEFAULT: Millis = 30 * SECOND;
 pub(crate) const HOLD_DEFAULT: Millis = MINUTE;
 const SCHEMA_WAIT_DEFAULT: Millis = MINUTE;
 const FORMATS: [&str; 2] = ["json", "avro"];
+/// How many texts may mean null.
+const NULL_VALUES_MAX: usize = 64;
 const UNITS: [&str; 4] = ["ms", "s", "us", "rfc3339"];
 
 /// A source as it was written.
@@ -79,7 +81,8 @@ impl SourceDeclared {
         let max_future_skew = millis(table.duration("max_future_skew", 0..=366 * DAY));
         let description = table.text("description").map(|text| text.value).unwrap_or_default();
         table.need("fields");
-        let fields = fields::fields(&mut table, &name.value, &time);
+        let reading = reading(&mut table, &Reading::default());
+        let fields = fields::fields(&mut table, &name.value, &time, &reading);
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
         let lookups = lookups::lookups(&mut table, &name.value, &fields, &definitions, &time);
         table.finish();
@@ -119,6 +122,24 @@ impl SourceDeclared {
     /// The definition of this name.
     pub(crate) fn definition(&self, name: &str) -> Option<&Definition> {
         self.definitions.iter().find(|definition| definition.name.value == name)
+    }
+}
+
+/// How values are read that are not in their type's own form: of a source, or of one of its fields,
+/// which say only what is other than `base`.
+fn reading(table: &mut Table<'_>, base: &Reading) -> Reading {
+    let coerce = table.choice("coerce", &["exact", "none"]).map(|choice| choice.value == "exact");
+    let null_values = table.texts("null_values");
+    if let Some(first_too_many) = null_values.as_ref().and_then(|all| all.get(NULL_VALUES_MAX)) {
+        let message =
+            format!("\"null_values\" in {} has more than {NULL_VALUES_MAX} texts", table.label());
+        table.problems().wrong(first_too_many, message, None);
+    }
+    let texts = |all: Vec<At<String>>| all.into_iter().map(|text| text.value).collect();
+    Reading {
+        coerce: coerce.unwrap_or(base.coerce),
+        null_values: null_values.map_or_else(|| base.null_values.clone(), texts),
+        ..base.clone()
     }
 }
 

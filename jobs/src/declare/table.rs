@@ -4,8 +4,8 @@ use super::name;
 use super::source::{event_range, holding, time_field, type_named};
 use crate::document::{At, Table};
 use tidemark_operators::plan::{
-    Arrival, FieldPlan, Format, Matching, SourcePlan, Start, TableColumn, TableFrom, TablePlan,
-    TimeField, TimeUnit,
+    Arrival, FieldPlan, Format, Matching, Reading, SourcePlan, Start, TableColumn, TableFrom,
+    TablePlan, TimeField, TimeUnit,
 };
 use tidemark_operators::time::{DAY, Millis, SECOND};
 use tidemark_operators::value::Type;
@@ -170,6 +170,7 @@ fn from_topic(
         default: None,
         ty: column.ty,
         required: column.required,
+        reading: Reading::default(),
     });
     TableFrom::Topic {
         source: Box::new(SourcePlan {

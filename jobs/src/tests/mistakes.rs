@@ -579,7 +579,7 @@ fn entities_and_their_keys_are_checked() {
     says(
         r#"key = "card_id""#,
         r#"key = "amount""#,
-        r#"job.toml:19:7: the key of entity "card" must be a string or an ip, "amount" is of type decimal"#,
+        r#"job.toml:19:7: the key of entity "card" must be a string, an int or an ip, "amount" is of type decimal"#,
     );
     says(
         r#"key = "card_id""#,

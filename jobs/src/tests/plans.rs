@@ -119,6 +119,38 @@ fn fields_are_read_from_their_paths() {
 }
 
 #[test]
+fn a_field_takes_what_its_source_does_unless_it_says_something_else() {
+    let text = changed(
+        "[sources.payments.fields]",
+        "coerce = \"none\"\nnull_values = [\"N/A\", \"\"]\n[sources.payments.fields]",
+    );
+    let text = text.replace(
+        "amount = \"decimal\"",
+        "amount = { type = \"decimal\", coerce = \"exact\", null_values = [] }",
+    );
+    let loaded = job(&text);
+    let fields = &loaded.plan.sources[0].fields;
+    assert!(!fields[0].reading.coerce && fields[1].reading.coerce);
+    assert_eq!(fields[0].reading.null_values, ["N/A", ""]);
+    assert!(fields[1].reading.null_values.is_empty());
+    let report = loaded.report();
+    assert!(
+        report.contains("reads   card_id string (in its own form only), amount decimal"),
+        "{report}"
+    );
+    let report = job(SMALL).report();
+    let reads = "reads   card_id string (from text or whole number), amount decimal";
+    assert!(report.contains(reads), "{report}");
+}
+
+#[test]
+fn an_entity_may_have_a_key_that_is_an_int() {
+    let loaded = job(&changed("card_id = \"string\"", "card_id = \"int\""));
+    assert_eq!(loaded.plan.sources[0].fields[0].ty, Type::Int);
+    assert!(loaded.report().contains("card_id int (from text or whole number)"));
+}
+
+#[test]
 fn every_way_to_start_is_understood() {
     let start = |to: &str| {
         let text =

@@ -18,8 +18,10 @@
 
 pub mod avro;
 mod cell;
+mod coerce;
 mod error;
 mod keys;
+mod lenient;
 mod needs;
 mod number;
 mod rfc3339;
@@ -35,6 +37,7 @@ pub use scalar::{Scalar, value_of};
 use crate::plan::SourcePlan;
 use crate::time::EventTime;
 use crate::value::Column;
+use cell::Fault;
 use needs::Needs;
 use serde::de::DeserializeSeed;
 use trie::Trie;
@@ -53,11 +56,25 @@ pub struct Decoded {
     pub arrival: Vec<Option<EventTime>>,
     /// One column for each of [`SourcePlan::fields`], each as long as `time`.
     pub columns: Vec<Column>,
+    /// What was there and could not be read, and is null therefore: ascending by row.
+    pub invalid: Vec<InvalidField>,
+}
+
+/// A value that was there and could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidField {
+    /// The row.
+    pub row: usize,
+    /// The field: index into [`SourcePlan::fields`].
+    pub field: usize,
+    /// What was wrong with it.
+    pub error: DecodeError,
 }
 
 impl Decoded {
     /// Forgets all rows and keeps the memory.
     pub fn clear(&mut self) {
+        self.invalid.clear();
         self.time.clear();
         self.arrival.clear();
         self.columns.iter_mut().for_each(Column::clear);
@@ -65,6 +82,7 @@ impl Decoded {
 
     /// Cuts back to the first `rows` records.
     pub fn truncate(&mut self, rows: usize) {
+        while self.invalid.pop_if(|invalid| invalid.row >= rows).is_some() {}
         self.time.truncate(rows);
         self.arrival.truncate(rows);
         self.columns.iter_mut().for_each(|column| cell::reset(column, rows));
@@ -103,12 +121,13 @@ pub(crate) fn rfc3339_text(text: &str) -> Option<i64> {
 
 /// Turns the JSON records of one source into rows of [`Decoded`].
 ///
-/// When a key is there twice the last one wins; the earlier ones must still be of the field's type,
-/// and so must what is found at an alias that comes too late.
+/// When a key is there twice the last one decides alone, and of several paths of a field the first
+/// that is there.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     trie: Trie,
     found: Vec<u8>,
+    faults: Vec<Fault>,
     needs: Needs,
     record_bytes_max: usize,
 }
@@ -119,6 +138,7 @@ impl Decoder {
         let trie = Trie::new(source);
         Self {
             found: vec![0; trie.choices],
+            faults: Vec::new(),
             trie,
             needs: Needs::new(source),
             record_bytes_max: RECORD_BYTES_MAX,
@@ -142,7 +162,7 @@ impl Decoder {
         into.shape(self.needs.fields());
         let row = into.rows();
         let read = self.read(record, row, &mut into.columns);
-        self.needs.finish(read, row, into)
+        self.needs.finish(read, &mut self.faults, row, into)
     }
 
     /// Reads what is in the record into the cells of `row`.
@@ -155,17 +175,51 @@ impl Decoder {
         bounded(record, self.record_bytes_max)?;
         let text = std::str::from_utf8(record)
             .map_err(|e| DecodeError::NotUtf8 { at: e.valid_up_to() })?;
-        let mut json = serde_json::Deserializer::from_str(text);
-        let mut cells = cell::Row::new(&mut self.trie, columns, &mut self.found, row);
-        let read = seed::ObjectSeed::root(&mut cells).deserialize(&mut json);
-        match read.and_then(|()| json.end()) {
-            Ok(()) => Ok(DecodedTimes { event: cells.time, arrival: cells.arrival }),
-            Err(syntax) => Err(match cells.fault.take() {
-                Some(fault) => fault,
-                None => DecodeError::syntax(&syntax, text),
-            }),
+        let mut pass = self.pass(text, row, columns, false);
+        while let Pass::Inexact(leaf) = pass {
+            // What its producer writes once, it writes again: read by its text from now on.
+            if let Some(leaf) = self.trie.leaves.get_mut(leaf) {
+                leaf.text = false;
+            }
+            pass = self.pass(text, row, columns, false);
+        }
+        let refused = match pass {
+            Pass::Done(read) => return read,
+            Pass::Syntax(error) => error,
+            Pass::Inexact(_) => String::new(),
+        };
+        match self.pass(&lenient::mended(text), row, columns, true) {
+            Pass::Done(read) => read,
+            Pass::Syntax(_) | Pass::Inexact(_) => Err(DecodeError::syntax(&refused, text)),
         }
     }
+
+    /// Reads the record from its beginning.
+    fn pass(&mut self, text: &str, row: usize, columns: &mut [Column], by_text: bool) -> Pass {
+        columns.iter_mut().for_each(|column| cell::reset(column, row));
+        let mut json = serde_json::Deserializer::from_str(text);
+        let mut cells =
+            cell::Row::new(&mut self.trie, columns, &mut self.found, &mut self.faults, row);
+        cells.by_text = by_text;
+        let read = seed::ObjectSeed::root(&mut cells).deserialize(&mut json);
+        match (read.and_then(|()| json.end()), cells.stopped.take(), cells.inexact) {
+            (Ok(()), ..) => {
+                Pass::Done(Ok(DecodedTimes { event: cells.time, arrival: cells.arrival }))
+            }
+            (Err(_), Some(fault), _) => Pass::Done(Err(fault)),
+            (Err(_), None, Some(leaf)) => Pass::Inexact(leaf),
+            (Err(syntax), None, None) => Pass::Syntax(syntax.to_string()),
+        }
+    }
+}
+
+/// What came of reading a record.
+enum Pass {
+    Done(Result<DecodedTimes, DecodeError>),
+    /// The parser has rounded a number that is not to be rounded: this leaf's.
+    Inexact(usize),
+    /// What the parser says.
+    Syntax(String),
 }
 
 /// The times of a record.

@@ -235,13 +235,14 @@ fn keep_tuple(batch: &mut EventBatch, parts: &[(&Column, Type)], row: usize) -> 
     batch.keep(&bytes)
 }
 
-/// An entity key as the bytes it is known by: text as it is, everything else as people write it.
+/// An entity key as the bytes it is known by: text as it is, everything else as people write it. An
+/// empty text is none.
 #[inline]
 fn text<'a>(column: &'a Column, ty: Type, row: usize, buffer: &'a mut String) -> Option<&'a [u8]> {
     buffer.clear();
     // Writing to a string does not fail.
     let _ = match ty {
-        Type::Text => return column.bytes(row),
+        Type::Text => return column.bytes(row).filter(|id| !id.is_empty()),
         Type::Ip => write!(buffer, "{}", address(column.bytes(row)?)?),
         Type::Bool => write!(buffer, "{}", column.bool(row)?),
         Type::Double => write!(buffer, "{}", column.double(row)?),

@@ -1,9 +1,9 @@
 //! Sources: where records come from, and what is decoded of them.
 
 use super::arrival::Arrival;
+use super::field::FieldPlan;
 use crate::expression::Expr;
 use crate::time::{EventTime, Millis};
-use crate::value::{Type, Value};
 
 /// How records are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,23 +94,4 @@ pub struct SourcePlan {
     pub predicates: Vec<Expr>,
     /// Fields that are entity keys: an event that has none of them is malformed.
     pub keys: Vec<usize>,
-}
-
-/// One field of a source.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FieldPlan {
-    /// Its name in the job.
-    pub name: String,
-    /// Where it is in the record: the dotted path, split.
-    pub path: Vec<String>,
-    /// Where else it may be: of `path` and these, in this order, the first that a record has is
-    /// read. No two fields share a path.
-    pub aliases: Vec<Vec<String>>,
-    /// Its type.
-    pub ty: Type,
-    /// Whether a record without it (or with null) is malformed.
-    pub required: bool,
-    /// What stands in for it in a record that has none of its paths (a null is no absence). Never
-    /// [`Value::Null`], and of the field's type.
-    pub default: Option<Value>,
 }

@@ -15,7 +15,7 @@ use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{Partitions, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{
-    Arrival, FieldPlan, Format, SourcePlan, Start, TimeField, TimeUnit,
+    Arrival, FieldPlan, Format, Reading, SourcePlan, Start, TimeField, TimeUnit,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -52,6 +52,7 @@ fn source(fields: &[Field], format: Format) -> SourcePlan {
         ty: ty(&field.ty),
         required: field.required,
         default: None,
+        reading: Reading::default(),
     };
     SourcePlan {
         name: "events".to_owned(),
@@ -131,13 +132,14 @@ fn random_events_of_another_implementation_are_what_they_are_as_json() {
             let mut decode = || avro.decode_datum(schema, batch.value(record), &mut read);
             let said = || format!("line {number}, event {offset}: {event} of {schema}");
             match (decode(), json.decode(event.as_bytes(), &mut expected)) {
-                (Ok(()), Ok(())) if !case.refused => {
+                // What was refused when the file was written may be read by now.
+                (Ok(()), Ok(())) => {
                     let ((time, mut cells), expected) = (row(&read), row(&expected));
                     cells.truncate(expected.1.len());
                     assert_eq!((time, cells), expected, "{}", said());
                     rows += 1;
                 }
-                (Err(Refused::Malformed(_)), Err(_)) if !case.refused => malformed += 1,
+                (Err(Refused::Malformed(_)), Err(_)) => malformed += 1,
                 (Err(Refused::Schema(why)), _) if case.refused => {
                     assert!(why.starts_with("the schema of the file does not fit the job: "));
                     refused += 1;

@@ -1,11 +1,11 @@
 //! A source's fields and definitions.
 
 use super::super::{Written, name};
-use super::{split_path, time_name};
+use super::{reading, split_path, time_name};
 use crate::document::{At, Literal, Table};
 use crate::times;
 use tidemark_operators::ingest::decode::value_of;
-use tidemark_operators::plan::TimeField;
+use tidemark_operators::plan::{Reading, TimeField};
 use tidemark_operators::value::{Type, Value};
 
 const FIELDS_MAX: usize = 512;
@@ -26,6 +26,7 @@ pub(crate) struct FieldDeclared {
     /// `None` when what was written is no type; that is recorded.
     pub(crate) ty: Option<Type>,
     pub(crate) required: bool,
+    pub(crate) reading: Reading,
 }
 
 /// A named expression over a source's fields.
@@ -37,7 +38,12 @@ pub(crate) struct Definition {
 }
 
 /// Reads the table of a source's fields.
-pub(super) fn fields(table: &mut Table<'_>, source: &str, time: &TimeField) -> Vec<FieldDeclared> {
+pub(super) fn fields(
+    table: &mut Table<'_>,
+    source: &str,
+    time: &TimeField,
+    reading: &Reading,
+) -> Vec<FieldDeclared> {
     let Some(mut inner) = table.table("fields", &format!("the fields of source \"{source}\""))
     else {
         return Vec::new();
@@ -61,7 +67,7 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, time: &TimeField) -> V
             continue;
         }
         let name = entry.name.value.clone();
-        let mut field = FieldDeclared::new(name);
+        let mut field = FieldDeclared::new(name, reading.clone());
         if let Some(text) = entry.as_text() {
             field.required = !text.value.ends_with('?');
             let name = text.value.strip_suffix('?').unwrap_or(&text.value).to_owned();
@@ -89,10 +95,10 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, time: &TimeField) -> V
 
 impl FieldDeclared {
     /// One that is where its name says, and of which nothing else is known.
-    fn new(name: String) -> Self {
+    fn new(name: String, reading: Reading) -> Self {
         let path = vec![name.clone()];
         let (aliases, default) = (Vec::new(), None);
-        FieldDeclared { name, path, aliases, default, ty: None, required: true }
+        FieldDeclared { name, path, aliases, default, ty: None, required: true, reading }
     }
 
     fn paths(&self) -> impl Iterator<Item = &Vec<String>> {
@@ -120,6 +126,7 @@ impl FieldDeclared {
             }
             self.aliases.push(path);
         }
+        self.reading = reading(table, &self.reading);
         let default = table.literal("default");
         self.default =
             default.zip(self.ty).and_then(|(literal, ty)| default_of(ty, &literal, what, table));

@@ -31,13 +31,12 @@ mod tests;
 pub(super) use program::Unit;
 pub use schema::SCHEMA_BYTES_MAX;
 
-use super::cell::Row;
+use super::cell::{Fault, Row};
 use super::needs::Needs;
 use super::trie::Trie;
 use super::{DecodeError, Decoded, DecodedTimes, RECORD_BYTES_MAX, bounded};
 use crate::ingest::schemas::{Schema as Found, Schemas};
 use crate::plan::SourcePlan;
-use crate::value::Column;
 use input::Input;
 use program::Program;
 use schema::Schema;
@@ -70,6 +69,7 @@ pub struct AvroDecoder {
     source: SourcePlan,
     trie: Trie,
     found: Vec<u8>,
+    faults: Vec<Fault>,
     needs: Needs,
     record_bytes_max: usize,
     compiled: Vec<Compiled>,
@@ -110,6 +110,7 @@ impl AvroDecoder {
         Self {
             source: source.clone(),
             found: vec![0; trie.choices],
+            faults: Vec::new(),
             trie,
             needs: Needs::new(source),
             record_bytes_max: RECORD_BYTES_MAX,
@@ -228,10 +229,12 @@ impl AvroDecoder {
             Some(Err(why)) => return Err(Refused::Schema(why.clone())),
             None => return Err(Refused::Schema(String::new())),
         };
-        let read = bounded(datum, self.record_bytes_max).and_then(|()| {
-            read(program, datum, &mut self.trie, &mut self.found, row, &mut into.columns)
-        });
-        Ok(self.needs.finish(read, row, into)?)
+        let mut cells =
+            Row::new(&mut self.trie, &mut into.columns, &mut self.found, &mut self.faults, row);
+        let read = bounded(datum, self.record_bytes_max)
+            .and_then(|()| read(program, datum, &mut cells))
+            .map(|()| DecodedTimes { event: cells.time, arrival: cells.arrival });
+        Ok(self.needs.finish(read, &mut self.faults, row, into)?)
     }
 }
 
@@ -248,22 +251,14 @@ fn header(record: &[u8]) -> Result<(u32, &[u8]), DecodeError> {
     }
 }
 
-/// Reads a whole datum into the cells of `row`.
-fn read(
-    program: &Program,
-    datum: &[u8],
-    trie: &mut Trie,
-    found: &mut [u8],
-    row: usize,
-    columns: &mut [Column],
-) -> Result<DecodedTimes, DecodeError> {
+/// Reads a whole datum into the cells of a row.
+fn read(program: &Program, datum: &[u8], cells: &mut Row<'_>) -> Result<(), DecodeError> {
     let mut input = Input::new(datum);
-    let mut cells = Row::new(trie, columns, found, row);
-    program.run(&mut input, &mut cells)?;
+    program.run(&mut input, cells)?;
     if input.left() > 0 {
         return Err(DecodeError::Avro { reason: "it ends before the record does", at: input.at() });
     }
-    Ok(DecodedTimes { event: cells.time, arrival: cells.arrival })
+    Ok(())
 }
 
 /// Finds out how long datums of one schema are: what a container file does not say.
@@ -289,7 +284,8 @@ impl Extents {
     /// When there is no datum of the schema.
     pub fn of(&mut self, bytes: &[u8]) -> Result<usize, DecodeError> {
         let mut input = Input::new(bytes);
-        let mut cells = Row::new(&mut self.trie, &mut [], &mut [], 0);
+        let mut faults = Vec::new();
+        let mut cells = Row::new(&mut self.trie, &mut [], &mut [], &mut faults, 0);
         self.program.run(&mut input, &mut cells)?;
         Ok(input.at())
     }

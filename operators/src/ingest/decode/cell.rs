@@ -2,13 +2,15 @@
 
 mod typed;
 
+use super::coerce::{self, Given, Misfit};
 use super::error::{DecodeError, shown};
+use super::lenient;
 use super::number::{self, Rounding};
 use super::rfc3339;
 use super::trie::{Leaf, Node, Trie};
 use crate::plan::TimeUnit;
 use crate::time::EventTime;
-use crate::value::{Column, DECIMAL_MAX, Type, parse_address};
+use crate::value::{Column, Type};
 use std::borrow::Cow;
 
 /// The row being written.
@@ -23,8 +25,29 @@ pub(super) struct Row<'a> {
     pub time: Option<i64>,
     /// The arrival time so far.
     pub arrival: Option<EventTime>,
+    /// Values that were there and cannot be read, as long as no other one decides.
+    faults: &'a mut Vec<Fault>,
     /// Why reading was broken off, when it was not for the syntax.
-    pub fault: Option<DecodeError>,
+    pub stopped: Option<DecodeError>,
+    /// Whether every value is read by its text, and not as the parser hands it out.
+    pub by_text: bool,
+    /// The leaf whose number has to be read by its text.
+    pub inexact: Option<usize>,
+}
+
+/// Something that was there and cannot be read.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    pub place: Place,
+    pub error: DecodeError,
+}
+
+/// What a value was to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Field(usize),
+    Time,
+    Arrival,
 }
 
 /// No path of a field was found yet.
@@ -42,16 +65,30 @@ pub(super) fn reset(column: &mut Column, row: usize) {
 }
 
 impl<'a> Row<'a> {
-    /// `found` has a place for each of the trie's choices.
+    /// `found` has a place for each of the trie's choices; `faults` are the row's in the end.
     pub fn new(
         trie: &'a mut Trie,
         columns: &'a mut [Column],
         found: &'a mut [u8],
+        faults: &'a mut Vec<Fault>,
         row: usize,
     ) -> Self {
         let Trie { nodes, leaves, .. } = trie;
         found.fill(NOWHERE);
-        Self { nodes, leaves, columns, row, found, time: None, arrival: None, fault: None }
+        faults.clear();
+        Self {
+            nodes,
+            leaves,
+            columns,
+            row,
+            found,
+            time: None,
+            arrival: None,
+            faults,
+            stopped: None,
+            by_text: false,
+            inexact: None,
+        }
     }
 
     /// Whether a string is the right thing at `leaf`.
@@ -72,27 +109,38 @@ impl<'a> Row<'a> {
                 }
                 *found = NOWHERE;
             }
-            if let Some(column) = leaf.field.and_then(|(field, _)| self.columns.get_mut(field)) {
-                reset(column, self.row);
+            if let Some((field, _)) = leaf.field {
+                if let Some(column) = self.columns.get_mut(field) {
+                    reset(column, self.row);
+                }
+                if !self.faults.is_empty() {
+                    self.faults.retain(|fault| fault.place != Place::Field(field));
+                }
             }
-            self.time = self.time.filter(|_| leaf.time.is_none());
-            self.arrival = self.arrival.filter(|_| leaf.arrival.is_none());
+            if leaf.time.is_some() {
+                self.time = None;
+                self.faults.retain(|fault| fault.place != Place::Time);
+            }
+            if leaf.arrival.is_some() {
+                self.arrival = None;
+                self.faults.retain(|fault| fault.place != Place::Arrival);
+            }
         }
     }
 
     /// All below `node` is null, because it is.
-    pub fn put_nulls(&mut self, node: usize) -> Result<(), DecodeError> {
+    pub fn put_nulls(&mut self, node: usize) {
         self.restart(node);
         let below = self.nodes.get(node).map_or(0, |n| n.below.len());
         for at in 0..below {
-            let leaf = self.nodes.get(node).and_then(|n| n.below.get(at).copied());
-            leaf.map_or(Ok(()), |leaf| self.put_null(leaf))?;
+            if let Some(leaf) = self.nodes.get(node).and_then(|n| n.below.get(at).copied()) {
+                self.put_null(leaf);
+            }
         }
-        Ok(())
     }
 
-    /// A value by its JSON text.
-    pub fn put_json(&mut self, leaf: usize, json: &str) -> Result<(), DecodeError> {
+    /// A value by its JSON text, which is well-formed.
+    pub fn put_json(&mut self, leaf: usize, json: &str) {
         match json.as_bytes().first() {
             Some(b'-' | b'0'..=b'9') => self.put_number(leaf, json),
             Some(b't') => self.put_bool(leaf, true),
@@ -100,119 +148,191 @@ impl<'a> Row<'a> {
             Some(b'n') => self.put_null(leaf),
             Some(b'"') => match serde_json::from_str::<Cow<'_, str>>(json) {
                 Ok(text) => self.put_text(leaf, &text),
-                Err(e) => Err(DecodeError::syntax(&e, json)),
+                // Its escapes are well-formed, and name no character.
+                Err(_) => self.refuse(leaf, "a string with half of a surrogate pair"),
             },
-            Some(b'[') => self.refuse(leaf, "an array"),
+            Some(b'[') => self.refuse(leaf, lenient::word(json)),
             _ => self.refuse(leaf, "an object"),
         }
     }
 
     #[inline]
-    pub fn put_text(&mut self, leaf: usize, text: &str) -> Result<(), DecodeError> {
-        let leaf = self.leaf(leaf)?;
+    pub fn put_text(&mut self, leaf: usize, text: &str) {
+        let Some(leaf) = self.leaves.get(leaf) else { return };
+        let found = || format!("string \"{}\"", shown(text));
         if leaf.object {
-            return Err(wrong(leaf, &format!("string \"{}\"", shown(text))));
+            return self.fault(leaf, wrong(leaf, &found()));
         }
         if let Some((field, ty)) = leaf.field {
-            match ty {
-                Type::Text => self.cell(leaf, field, |c| c.push_bytes(text.as_bytes())),
-                Type::Ip => {
-                    let address = parse_address(text)
-                        .ok_or_else(|| wrong(leaf, &format!("\"{}\"", shown(text))))?;
-                    self.cell(leaf, field, |column| column.push_ip(address));
-                }
-                _ => return Err(wrong(leaf, &format!("string \"{}\"", shown(text)))),
+            if ty == Type::Text && leaf.reading.null_values.is_empty() {
+                self.cell(leaf, field, |c| c.push_bytes(text.as_bytes()));
+            } else {
+                self.put_given(leaf, field, coerce::text(ty, text, &leaf.reading), found);
             }
         }
-        self.put_time(leaf, |unit| match unit {
+        let time = self.put_time(leaf, |unit| match unit {
             TimeUnit::Rfc3339 => rfc3339::parse(text),
             _ => None,
-        })
-        .map_err(|expected| DecodeError::WrongType {
-            field: leaf.label.clone(),
-            expected,
-            found: format!("string \"{}\"", shown(text)),
-        })
+        });
+        if let Err(expected) = time {
+            let field = leaf.label.clone();
+            self.fault_time(leaf, DecodeError::WrongType { field, expected, found: found() });
+        }
     }
 
-    pub fn put_number(&mut self, leaf: usize, text: &str) -> Result<(), DecodeError> {
-        let leaf = self.leaf(leaf)?;
-        self.put_number_at(leaf, text)
+    #[inline]
+    pub fn put_number(&mut self, leaf: usize, text: &str) {
+        if let Some(leaf) = self.leaves.get(leaf) {
+            self.put_number_at(leaf, text);
+        }
     }
 
-    fn put_number_at(&mut self, leaf: &Leaf, text: &str) -> Result<(), DecodeError> {
-        let out_of_range = || DecodeError::OutOfRange {
-            field: leaf.label.clone(),
-            expected: expected(leaf),
-            found: shown(text),
-        };
+    fn put_number_at(&mut self, leaf: &'a Leaf, text: &str) {
         if leaf.object {
-            return Err(wrong(leaf, &shown(text)));
+            return self.fault(leaf, wrong(leaf, &shown(text)));
         }
         if let Some((field, ty)) = leaf.field {
-            match ty {
-                Type::Int | Type::Timestamp => match number::integer(text) {
-                    Some(value) => self.cell(leaf, field, |c| c.push_int(value)),
-                    None if number::is_integer_syntax(text) => return Err(out_of_range()),
-                    None => return Err(wrong(leaf, &shown(text))),
-                },
-                Type::Decimal => {
-                    let micros = number::scaled(text, 6, Rounding::HalfEven)
-                        .filter(|m| m.abs() <= DECIMAL_MAX)
-                        .ok_or_else(out_of_range)?;
-                    self.cell(leaf, field, |c| c.push_int(micros));
-                }
-                Type::Double => match text.parse::<f64>() {
-                    Ok(value) if value.is_finite() => {
-                        self.cell(leaf, field, |c| c.push_double(value))
-                    }
-                    _ => return Err(out_of_range()),
-                },
-                Type::Bool | Type::Text | Type::Ip => {
-                    return Err(wrong(leaf, &format!("number {}", shown(text))));
-                }
-            }
+            let given = coerce::number(ty, text, &leaf.reading);
+            self.put_given(leaf, field, given, || match ty {
+                Type::Bool | Type::Text | Type::Ip => format!("number {}", shown(text)),
+                _ => shown(text),
+            });
         }
-        self.put_time(leaf, |unit| match unit {
+        let time = self.put_time(leaf, |unit| match unit {
             TimeUnit::Ms => number::scaled(text, 0, Rounding::Floor),
             TimeUnit::S => number::scaled(text, 3, Rounding::Floor),
             TimeUnit::Us => number::scaled_down(text, 3),
             TimeUnit::Rfc3339 => None,
-        })
-        .map_err(|expected| DecodeError::OutOfRange {
-            field: leaf.label.clone(),
-            expected,
-            found: shown(text),
-        })
-    }
-
-    pub fn put_bool(&mut self, leaf: usize, value: bool) -> Result<(), DecodeError> {
-        let leaf = self.leaf(leaf)?;
-        match leaf.field {
-            Some((field, Type::Bool)) if leaf.time.is_none() && leaf.arrival.is_none() => {
-                if leaf.object {
-                    return Err(wrong(leaf, "a bool"));
-                }
-                self.cell(leaf, field, |c| c.push_bool(value));
-                Ok(())
-            }
-            _ => Err(wrong(leaf, if value { "true" } else { "false" })),
+        });
+        if let Err(expected) = time {
+            let (field, found) = (leaf.label.clone(), shown(text));
+            self.fault_time(leaf, DecodeError::OutOfRange { field, expected, found });
         }
     }
 
-    pub fn put_null(&mut self, leaf: usize) -> Result<(), DecodeError> {
-        let leaf = self.leaf(leaf)?;
+    pub fn put_bool(&mut self, leaf: usize, value: bool) {
+        let Some(leaf) = self.leaves.get(leaf) else { return };
+        let found = if value { "true" } else { "false" };
+        if leaf.object {
+            return self.fault(leaf, wrong(leaf, found));
+        }
+        if let Some((field, ty)) = leaf.field {
+            let given = coerce::boolean(ty, value, &leaf.reading);
+            self.put_given(leaf, field, given, || found.to_owned());
+        }
+        if leaf.is_time() {
+            self.fault_time(leaf, wrong(leaf, found));
+        }
+    }
+
+    pub fn put_null(&mut self, leaf: usize) {
+        let Some(leaf) = self.leaves.get(leaf) else { return };
         if let Some((field, _)) = leaf.field {
             self.cell(leaf, field, Column::push_null);
         }
-        self.time = self.time.filter(|_| leaf.time.is_none());
-        self.arrival = self.arrival.filter(|_| leaf.arrival.is_none());
-        Ok(())
+        if leaf.is_time() {
+            self.forget_times(leaf);
+        }
     }
 
-    /// A value of a type that cannot be right.
-    pub fn refuse(&self, leaf: usize, found: &str) -> Result<(), DecodeError> {
-        Err(wrong(self.leaf(leaf)?, found))
+    /// A value of a kind that cannot be right.
+    #[cold]
+    pub fn refuse(&mut self, leaf: usize, found: &str) {
+        if let Some(leaf) = self.leaves.get(leaf) {
+            self.fault(leaf, wrong(leaf, found));
+        }
+    }
+
+    /// Something else than an object, at one whose keys are wanted: all of them are there, and wrong.
+    #[cold]
+    pub fn refuse_object(&mut self, node: usize, error: &DecodeError) {
+        self.restart(node);
+        let leaves = self.leaves;
+        let below = self.nodes.get(node).map(|n| n.below.clone()).unwrap_or_default();
+        for leaf in below.iter().filter_map(|leaf| leaves.get(*leaf)) {
+            self.fault(leaf, error.clone());
+        }
+    }
+
+    /// Writes what a value was found to be.
+    fn put_given(
+        &mut self,
+        leaf: &'a Leaf,
+        field: usize,
+        given: Result<Given<'_>, Misfit>,
+        found: impl FnOnce() -> String,
+    ) {
+        match given {
+            Ok(Given::Int(value)) => self.cell(leaf, field, |c| c.push_int(value)),
+            Ok(Given::Double(value)) => self.cell(leaf, field, |c| c.push_double(value)),
+            Ok(Given::Text(text)) => self.cell(leaf, field, |c| c.push_bytes(text.as_bytes())),
+            Ok(Given::Ip(address)) => self.cell(leaf, field, |c| c.push_ip(address)),
+            Ok(Given::Bool(value)) => self.cell(leaf, field, |c| c.push_bool(value)),
+            Ok(Given::Null) => self.cell(leaf, field, Column::push_null),
+            Err(misfit) => {
+                let (label, expected, found) = (leaf.label.clone(), expected(leaf), found());
+                let error = match misfit {
+                    Misfit::Type => DecodeError::WrongType { field: label, expected, found },
+                    Misfit::Range => DecodeError::OutOfRange { field: label, expected, found },
+                };
+                self.fault_field(leaf, field, error);
+            }
+        }
+    }
+
+    /// The value at `leaf` can be nothing that it is wanted for.
+    #[cold]
+    fn fault(&mut self, leaf: &'a Leaf, error: DecodeError) {
+        if let Some((field, _)) = leaf.field {
+            self.fault_field(leaf, field, error.clone());
+        }
+        if leaf.is_time() {
+            self.fault_time(leaf, error);
+        }
+    }
+
+    /// The value at `leaf` is none of the field: as long as no other one decides, it is null.
+    #[cold]
+    fn fault_field(&mut self, leaf: &'a Leaf, field: usize, error: DecodeError) {
+        let mut decides = false;
+        self.cell(leaf, field, |column| {
+            column.push_null();
+            decides = true;
+        });
+        if decides {
+            self.faults.push(Fault { place: Place::Field(field), error });
+        }
+    }
+
+    #[cold]
+    fn fault_time(&mut self, leaf: &Leaf, error: DecodeError) {
+        self.forget_times(leaf);
+        if leaf.time.is_some() {
+            self.faults.push(Fault { place: Place::Time, error: error.clone() });
+        }
+        if leaf.arrival.is_some() {
+            self.faults.push(Fault { place: Place::Arrival, error });
+        }
+    }
+
+    /// No time has been read at `leaf`, and nothing was wrong with one.
+    fn forget_times(&mut self, leaf: &Leaf) {
+        if leaf.time.is_some() {
+            self.time = None;
+            self.mend(Place::Time);
+        }
+        if leaf.arrival.is_some() {
+            self.arrival = None;
+            self.mend(Place::Arrival);
+        }
+    }
+
+    /// What was wrong before decides no longer.
+    #[inline]
+    fn mend(&mut self, place: Place) {
+        if !self.faults.is_empty() {
+            self.faults.retain(|fault| fault.place != place);
+        }
     }
 
     /// Sets the times `leaf` is wanted for; the error says what was expected.
@@ -224,10 +344,12 @@ impl<'a> Row<'a> {
     ) -> Result<(), &'static str> {
         if let Some(unit) = leaf.time {
             self.time = Some(read(unit).ok_or(unit_text(unit))?);
+            self.mend(Place::Time);
         }
         if let Some(unit) = leaf.arrival {
             // One before 1970 is none, as all are that no event could have.
             self.arrival = EventTime::try_from(read(unit).ok_or(unit_text(unit))?).ok();
+            self.mend(Place::Arrival);
         }
         Ok(())
     }
@@ -243,16 +365,11 @@ impl<'a> Row<'a> {
             }
             *found = rank;
         }
+        self.mend(Place::Field(field));
         if let Some(column) = self.columns.get_mut(field) {
             reset(column, self.row);
             push(column);
         }
-    }
-
-    #[inline]
-    fn leaf(&self, leaf: usize) -> Result<&'a Leaf, DecodeError> {
-        // The trie hands out only indices of its own leaves.
-        self.leaves.get(leaf).ok_or_else(|| DecodeError::Missing { field: String::new() })
     }
 }
 
@@ -268,10 +385,12 @@ pub(super) fn expected(leaf: &Leaf) -> &'static str {
     }
     match (leaf.field, leaf.time.or(leaf.arrival)) {
         (Some((_, ty)), _) => match ty {
-            Type::Int => "an integer within 64 bits",
+            Type::Int => "a whole number within 64 bits",
             Type::Decimal => "a decimal number within +-1e10",
             Type::Double => "a finite number",
+            Type::Bool if leaf.reading.coerce => "true or false, or 1 or 0",
             Type::Bool => "true or false",
+            Type::Text if leaf.reading.coerce => "a string or a whole number",
             Type::Text => "a string",
             Type::Timestamp => "an integer: milliseconds since 1970",
             Type::Ip => "an IPv4 or IPv6 address in a string",

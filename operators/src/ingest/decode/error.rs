@@ -90,9 +90,8 @@ pub enum DecodeError {
 
 impl DecodeError {
     /// What the parser said about `text`.
-    pub(super) fn syntax(error: &serde_json::Error, text: &str) -> Self {
-        let reason = error.to_string();
-        DecodeError::Syntax { reason: shown(&reason), begins: shown(text) }
+    pub(super) fn syntax(reason: &str, text: &str) -> Self {
+        DecodeError::Syntax { reason: shown(reason), begins: shown(text) }
     }
 }
 

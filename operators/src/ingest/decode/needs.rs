@@ -1,12 +1,12 @@
 //! What a record must have besides being readable, whatever its format.
 
-use super::cell;
+use super::cell::{self, Fault, Place};
 use super::error::DecodeError;
 use super::trie;
-use super::{Decoded, DecodedTimes};
-use crate::plan::SourcePlan;
+use super::{Decoded, DecodedTimes, InvalidField};
+use crate::plan::{Invalid, SourcePlan};
 use crate::time::EventTime;
-use crate::value::{Column, Value};
+use crate::value::{Column, Type, Value};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -25,6 +25,9 @@ struct Field {
     label: String,
     required: bool,
     default: Option<Value>,
+    invalid: Invalid,
+    /// Whether an empty value is one, but no entity's id.
+    text: bool,
 }
 
 impl Needs {
@@ -33,6 +36,8 @@ impl Needs {
             label: trie::label(&f.name, &f.path),
             required: f.required,
             default: f.default.clone(),
+            invalid: f.reading.invalid,
+            text: f.ty == Type::Text,
         };
         Self {
             fields: source.fields.iter().map(field).collect(),
@@ -48,14 +53,16 @@ impl Needs {
         self.fields.len()
     }
 
-    /// Makes what was read of `row` a row of `into`, or takes it back.
+    /// Makes what was read of `row` a row of `into`, or takes it back. `faults` are the row's.
     pub fn finish(
         &self,
         read: Result<DecodedTimes, DecodeError>,
+        faults: &mut Vec<Fault>,
         row: usize,
         into: &mut Decoded,
     ) -> Result<(), DecodeError> {
         let whole = read.and_then(|times| {
+            self.reject(faults)?;
             self.complete(row, &mut into.columns)?;
             Ok((self.event_time(times.event)?, times.arrival))
         });
@@ -63,6 +70,11 @@ impl Needs {
             Ok((time, arrival)) => {
                 into.time.push(time);
                 into.arrival.push(arrival);
+                for Fault { place, error } in faults.drain(..) {
+                    if let Place::Field(field) = place {
+                        into.invalid.push(InvalidField { row, field, error });
+                    }
+                }
                 Ok(())
             }
             Err(error) => {
@@ -70,6 +82,17 @@ impl Needs {
                 Err(error)
             }
         }
+    }
+
+    /// The first value that was there, cannot be read, and has to be.
+    fn reject(&self, faults: &[Fault]) -> Result<(), DecodeError> {
+        let rejects = |fault: &&Fault| match fault.place {
+            Place::Field(field) => {
+                self.fields.get(field).is_none_or(|field| field.invalid == Invalid::Reject)
+            }
+            Place::Time | Place::Arrival => true,
+        };
+        faults.iter().find(rejects).map_or(Ok(()), |fault| Err(fault.error.clone()))
     }
 
     /// Fills in defaults and nulls, and sees that what must be there is.
@@ -85,8 +108,13 @@ impl Needs {
                 return Err(DecodeError::Missing { field: field.label.clone() });
             }
         }
-        let present =
-            |key: &usize| columns.get(*key).is_some_and(|c| c.valid.get(row) == Some(&true));
+        let present = |key: &usize| {
+            let text = self.fields.get(*key).is_some_and(|field| field.text);
+            columns.get(*key).is_some_and(|column| match text {
+                true => column.bytes(row).is_some_and(|bytes| !bytes.is_empty()),
+                false => column.valid.get(row) == Some(&true),
+            })
+        };
         if self.keys.is_empty() || self.keys.iter().any(present) {
             return Ok(());
         }

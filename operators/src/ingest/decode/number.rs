@@ -97,6 +97,78 @@ fn long(text: &str, scale: i64, rounding: Rounding) -> Option<i64> {
     (value < 10_i64.pow(18)).then_some(if negative { -value } else { value })
 }
 
+/// What a number is, taken for a whole one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    Is(i64),
+    /// It has a fraction that is not 0.
+    Fraction,
+    /// It is none of 64 bits, or the one that stands for null.
+    Beyond,
+}
+
+/// The value of a number that is whole, however it is written: `5`, `5.00`, `0.5e1`.
+pub(super) fn whole(text: &str) -> Whole {
+    exact(text).unwrap_or(Whole::Fraction)
+}
+
+/// `None` for what is no number.
+fn exact(text: &str) -> Option<Whole> {
+    let (negative, text) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, clamped(exponent)?),
+        None => (text, 0),
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits = whole.bytes().chain(fraction.bytes());
+    let mut places = i64::try_from(whole.len()).ok()?.checked_add(exponent)?;
+    let (mut value, mut beyond) = (0_i64, false);
+    while places > 0 {
+        let digit = match digits.next() {
+            Some(digit @ b'0'..=b'9') => i64::from(digit - b'0'),
+            Some(_) => return None,
+            None if value == 0 || beyond => break,
+            None => 0,
+        };
+        match value.checked_mul(10).and_then(|value| value.checked_add(digit)) {
+            Some(next) => value = next,
+            None => beyond = true,
+        }
+        places -= 1;
+    }
+    if digits.any(|digit| digit != b'0') {
+        return Some(Whole::Fraction);
+    }
+    Some(match beyond {
+        true => Whole::Beyond,
+        false => Whole::Is(if negative { -value } else { value }),
+    })
+}
+
+/// The number that stands in a text, without its plus sign: JSON's grammar, and leading zeros. No
+/// thousands marks, no comma, no `0x`, no `NaN`.
+pub(super) fn in_text(text: &str) -> Option<&str> {
+    let number = text.strip_prefix('+').unwrap_or(text);
+    let unsigned = match number.strip_prefix('-') {
+        Some(_) if number.len() < text.len() => return None,
+        unsigned => unsigned.unwrap_or(number),
+    };
+    let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
+        None => (unsigned, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    let exponent = exponent.map(|exponent| exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    (digits(whole) && fraction.is_none_or(digits) && exponent.is_none_or(digits)).then_some(number)
+}
+
 /// An exponent, far beyond any use but not beyond arithmetic.
 fn clamped(exponent: &str) -> Option<i64> {
     const LIMIT: i64 = 1 << 40;

@@ -2,6 +2,7 @@
 
 use super::cell::Row;
 use super::trie::{Leaf, Trie};
+use crate::plan::Reading;
 use crate::value::{Column, Type, Value, address};
 
 /// A value outside a record.
@@ -15,19 +16,22 @@ pub enum Scalar<'a> {
     Bool(bool),
 }
 
-/// What a field of type `ty` is in a record that has `scalar` there; `None` where the record would
-/// be malformed.
+/// What a field of type `ty` is in a record that has `scalar` there, in the type's own form; `None`
+/// for what is none of the type.
 pub fn value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
-    let leaf = Leaf { field: Some((0, ty)), ..Leaf::new(String::new()) };
+    let reading = Reading { coerce: false, ..Reading::default() };
+    let leaf = Leaf { field: Some((0, ty)), reading, ..Leaf::new(String::new()) };
     let mut trie = Trie { nodes: Vec::new(), leaves: vec![leaf], choices: 0 };
-    let mut columns = [Column::default()];
-    let mut row = Row::new(&mut trie, &mut columns, &mut [], 0);
+    let (mut columns, mut faults) = ([Column::default()], Vec::new());
+    let mut row = Row::new(&mut trie, &mut columns, &mut [], &mut faults, 0);
     match scalar {
         Scalar::Text(text) => row.put_text(0, text),
         Scalar::Number(text) => row.put_number(0, text),
         Scalar::Bool(value) => row.put_bool(0, value),
     }
-    .ok()?;
+    if !faults.is_empty() {
+        return None;
+    }
     let [column] = columns;
     Some(match ty {
         Type::Int => Value::Int(column.int(0)?),

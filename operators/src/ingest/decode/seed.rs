@@ -9,7 +9,7 @@ use std::fmt;
 
 /// Breaks off reading: the parser's error says nothing, the row keeps the reason.
 fn stop<E: Error>(row: &mut Row<'_>, fault: DecodeError) -> E {
-    row.fault = Some(fault);
+    row.stopped = Some(fault);
     E::custom("")
 }
 
@@ -25,10 +25,16 @@ impl<'r, 'a> ObjectSeed<'r, 'a> {
         Self { row, node: 0 }
     }
 
-    fn refuse<E: Error>(self, found: &str) -> E {
-        let field = self.row.nodes.get(self.node).map(|n| n.label.clone()).unwrap_or_default();
+    /// Something else than an object: an end of a record, and inside of one what its fields say.
+    fn refuse<E: Error>(self, found: &str) -> Result<(), E> {
+        let Self { row, node } = self;
+        let field = row.nodes.get(node).map(|n| n.label.clone()).unwrap_or_default();
         let fault = DecodeError::WrongType { field, expected: "an object", found: found.into() };
-        stop(self.row, fault)
+        if node == 0 {
+            return Err(stop(row, fault));
+        }
+        row.refuse_object(node, &fault);
+        Ok(())
     }
 }
 
@@ -36,7 +42,17 @@ impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, '_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
+        if !self.row.by_text || self.node == 0 {
+            return deserializer.deserialize_any(self);
+        }
+        // The parser refuses a number that is no double even where it only has to say what is there.
+        let json = <&RawValue as serde::Deserialize>::deserialize(deserializer)?;
+        match json.get().as_bytes().first() {
+            Some(b'-' | b'0'..=b'9') => self.refuse("a number"),
+            _ => serde_json::Deserializer::from_str(json.get())
+                .deserialize_any(self)
+                .map_err(D::Error::custom),
+        }
     }
 }
 
@@ -69,33 +85,36 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, '_> {
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
         if self.node == 0 {
-            return Err(self.refuse("null"));
+            return self.refuse("null");
         }
-        self.row.put_nulls(self.node).map_err(|fault| stop(self.row, fault))
+        self.row.put_nulls(self.node);
+        Ok(())
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        Err(self.refuse(if value { "true" } else { "false" }))
+        self.refuse(if value { "true" } else { "false" })
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
-        Err(self.refuse("a number"))
+        self.refuse("a number")
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
-        Err(self.refuse("a number"))
+        self.refuse("a number")
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
-        Err(self.refuse("a number"))
+        self.refuse("a number")
     }
 
     fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
-        Err(self.refuse("a string"))
+        self.refuse("a string")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(self.refuse("an array"))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        self.refuse("an array")?;
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
     }
 }
 
@@ -132,23 +151,17 @@ struct LeafSeed<'r, 'a> {
     leaf: usize,
 }
 
-impl LeafSeed<'_, '_> {
-    fn refuse<E: Error>(self, found: &str) -> Result<(), E> {
-        let refused = self.row.refuse(self.leaf, found);
-        refused.map_err(|fault| stop(self.row, fault))
-    }
-}
-
 impl<'de> DeserializeSeed<'de> for LeafSeed<'_, '_> {
     type Value = ();
 
     #[inline]
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        if self.row.is_text(self.leaf) {
+        if self.row.is_text(self.leaf) && !self.row.by_text {
             return deserializer.deserialize_any(self);
         }
         let json = <&RawValue as serde::Deserialize>::deserialize(deserializer)?;
-        self.row.put_json(self.leaf, json.get()).map_err(|fault| stop(self.row, fault))
+        self.row.put_json(self.leaf, json.get());
+        Ok(())
     }
 }
 
@@ -161,34 +174,45 @@ impl<'de> Visitor<'de> for LeafSeed<'_, '_> {
 
     #[inline]
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        self.row.put_text(self.leaf, text).map_err(|fault| stop(self.row, fault))
+        self.row.put_text(self.leaf, text);
+        Ok(())
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
-        self.row.put_null(self.leaf).map_err(|fault| stop(self.row, fault))
+        self.row.put_null(self.leaf);
+        Ok(())
     }
 
     fn visit_bool<E: Error>(self, value: bool) -> Result<(), E> {
-        self.refuse(if value { "true" } else { "false" })
+        self.row.put_bool(self.leaf, value);
+        Ok(())
     }
 
     fn visit_i64<E: Error>(self, value: i64) -> Result<(), E> {
-        self.refuse(&format!("number {value}"))
+        self.row.put_number(self.leaf, itoa::Buffer::new().format(value));
+        Ok(())
     }
 
     fn visit_u64<E: Error>(self, value: u64) -> Result<(), E> {
-        self.refuse(&format!("number {value}"))
+        self.row.put_number(self.leaf, itoa::Buffer::new().format(value));
+        Ok(())
     }
 
-    fn visit_f64<E: Error>(self, value: f64) -> Result<(), E> {
-        self.refuse(&format!("number {value}"))
+    /// The parser has made the nearest double of it: it is read again, by its text.
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        self.row.inexact = Some(self.leaf);
+        Err(E::custom(""))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        self.refuse("an array")
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+        self.row.refuse(self.leaf, "an array");
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        self.refuse("an object")
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        self.row.refuse(self.leaf, "an object");
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
     }
 }

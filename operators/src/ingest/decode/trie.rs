@@ -1,7 +1,7 @@
 //! The dotted paths of a source as a trie: a node an object, a leaf a wanted value.
 
 use super::keys::{Keys, Target};
-use crate::plan::{SourcePlan, TimeUnit};
+use crate::plan::{Reading, SourcePlan, TimeUnit};
 use crate::value::Type;
 
 /// See the module. Node 0 is the record itself.
@@ -32,7 +32,10 @@ pub(super) struct Leaf {
     pub choice: Option<(usize, u8)>,
     pub time: Option<TimeUnit>,
     pub arrival: Option<TimeUnit>,
-    /// Whether a string is expected, else a number or bool.
+    /// How the field's values are read.
+    pub reading: Reading,
+    /// Whether a string is expected, else a number or bool. A hint: by its JSON text a value is read
+    /// to the same.
     pub text: bool,
     /// Whether the job has paths below this one too: whatever is here is then wrong, but null.
     pub object: bool,
@@ -62,6 +65,7 @@ impl Trie {
                     leaf.field = Some((index, field.ty));
                     leaf.choice = choice.map(|choice| (choice, rank));
                     leaf.text = field.ty.is_bytes();
+                    leaf.reading = field.reading.clone();
                 }
             }
         }
@@ -124,6 +128,13 @@ impl Trie {
 impl Leaf {
     pub fn new(label: String) -> Self {
         let (field, time, arrival) = (None, None, None);
-        Self { field, choice: None, time, arrival, text: false, object: false, label }
+        let (text, object, reading) = (false, false, Reading::default());
+        Self { field, choice: None, time, arrival, reading, text, object, label }
+    }
+
+    /// Whether a time is wanted here.
+    #[inline]
+    pub fn is_time(&self) -> bool {
+        self.time.is_some() || self.arrival.is_some()
     }
 }

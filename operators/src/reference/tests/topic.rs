@@ -4,7 +4,9 @@ use super::{Drive, TEXT, plan_from};
 use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord, Standing};
 use crate::origin::PartitionId;
 use crate::plan::TimeUnit;
-use crate::plan::{Arrival, FieldPlan, Format, Plan, SourcePlan, Start, TableFrom, TimeField};
+use crate::plan::{
+    Arrival, FieldPlan, Format, Plan, Reading, SourcePlan, Start, TableFrom, TimeField,
+};
 use crate::reference::input::{TableInput, TopicFeed};
 use crate::time::EventTime;
 use crate::value::Type;
@@ -22,6 +24,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         ty: Type::Int,
         required: true,
         default: None,
+        reading: Reading::default(),
     };
     let source = SourcePlan {
         name: "t".to_owned(),

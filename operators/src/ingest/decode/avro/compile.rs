@@ -254,8 +254,10 @@ impl<'a> Compiler<'a> {
                 })
             }
             _ => {
-                let label = self.trie.nodes.get(at).map(|n| n.label.clone()).unwrap_or_default();
-                self.refuse(id, label, "a record", steps)
+                let node = self.trie.nodes.get(at);
+                let (label, below) =
+                    node.map(|n| (n.label.clone(), n.below.clone())).unwrap_or_default();
+                self.refuse(id, below, label, "a record", steps)
             }
         }
     }
@@ -305,7 +307,7 @@ impl<'a> Compiler<'a> {
                     Some(step) => self.push(step, steps),
                     None => {
                         let (label, expected) = (wanted.label.clone(), cell::expected(wanted));
-                        self.refuse(id, label, expected, steps)
+                        self.refuse(id, vec![leaf], label, expected, steps)
                     }
                 }
             }
@@ -320,18 +322,20 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// A value that is never what is wanted. Where it is one branch of several the value decides;
+    /// A value that is never what is wanted at `leaves`. Where it is one branch of several the value decides;
     /// see [`branches`](Self::branches).
     fn refuse(
         &mut self,
         id: NodeId,
+        leaves: Vec<usize>,
         label: String,
         expected: &'static str,
         steps: &mut Steps,
     ) -> Result<(), String> {
         let found = self.schema.node(id).map_or_else(String::new, fit::described);
         self.conflict(format!("{label}: expected {expected}, and it has {found} there"));
-        self.program.refusals.push(Refusal { label, expected, found });
+        self.program.refusals.push(Refusal { leaves, label, expected, found });
+        self.skip(id, steps)?;
         self.push(Step::Refuse(self.program.refusals.len() - 1), steps)
     }
 

@@ -29,7 +29,7 @@ pub(super) fn step(node: &Node, leaf: usize, wanted: &Leaf) -> Option<Step> {
         (Kind::Fixed(length), None) => Step::Fixed(leaf, *length),
         _ => return None,
     };
-    let field = wanted.field.is_none_or(|(_, ty)| holds(node, ty));
+    let field = wanted.field.is_none_or(|(_, ty)| holds(node, ty, wanted.reading.coerce));
     let times = [wanted.time, wanted.arrival];
     let times = times.into_iter().flatten().all(|unit| tells(node, unit));
     (field && times).then_some(step)
@@ -41,17 +41,26 @@ pub(super) fn text(wanted: &Leaf) -> bool {
     matches!(wanted.field, Some((_, Type::Text))) && !times && !wanted.object
 }
 
-/// Whether a value of type `node` can be a field of type `ty`.
-fn holds(node: &Node, ty: Type) -> bool {
+/// Whether a value of type `node` can be a field of type `ty`; with `coerce` also one that says the
+/// same in another form, so that the value decides.
+fn holds(node: &Node, ty: Type, coerce: bool) -> bool {
     match (&node.kind, node.logical) {
-        (Kind::Boolean, _) => ty == Type::Bool,
+        (Kind::Boolean, _) => ty == Type::Bool || (coerce && ty == Type::Text),
         (Kind::Int | Kind::Long, Some(Logical::TimeOfDay)) => ty.is_numeric(),
-        (Kind::Int | Kind::Long, _) => ty.is_numeric() || ty == Type::Timestamp,
-        (Kind::Float | Kind::Double, _) => matches!(ty, Type::Double | Type::Decimal),
-        (Kind::Bytes | Kind::Fixed(_), Some(Logical::Decimal(scale))) => {
-            matches!(ty, Type::Double | Type::Decimal) || (ty == Type::Int && scale == 0)
+        // A time's number is not its text.
+        (Kind::Int | Kind::Long, Some(_)) => ty.is_numeric() || ty == Type::Timestamp,
+        (Kind::Int | Kind::Long, None) => {
+            ty.is_numeric() || ty == Type::Timestamp || (coerce && ty != Type::Ip)
         }
-        (Kind::String, None) => ty.is_bytes(),
+        (Kind::Float | Kind::Double, _) => {
+            matches!(ty, Type::Double | Type::Decimal) || (coerce && ty != Type::Ip)
+        }
+        (Kind::Bytes | Kind::Fixed(_), Some(Logical::Decimal(scale))) => {
+            matches!(ty, Type::Double | Type::Decimal)
+                || (ty == Type::Int && scale == 0)
+                || (coerce && ty != Type::Ip)
+        }
+        (Kind::String, None) => ty.is_bytes() || coerce,
         (Kind::String | Kind::Bytes | Kind::Fixed(_), _) => ty == Type::Text,
         _ => false,
     }

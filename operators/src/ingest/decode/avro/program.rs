@@ -32,7 +32,7 @@ pub(super) enum Step {
     /// The leaf, or all leaves of the list, are null.
     Null(usize),
     Nulls(usize),
-    /// What is there is not what the leaf or the node may be.
+    /// What is there, and skipped by the steps before, is not what the leaves of the refusal may be.
     Refuse(usize),
     Boolean(usize),
     /// `per_ms`: so many of its units in a millisecond, where its type says that it is a time.
@@ -66,6 +66,8 @@ pub(in crate::ingest::decode) enum Unit {
 /// A value that does not fit, where only the value could say so.
 #[derive(Debug)]
 pub(super) struct Refusal {
+    /// What it would have been.
+    pub leaves: Vec<usize>,
     /// How errors name what was wanted.
     pub label: String,
     pub expected: &'static str,
@@ -120,7 +122,7 @@ impl Program {
                     let which = input.which(2, Bad::Branch).map_err(|b| bad(b, input))?;
                     if which == null {
                         at += over;
-                        self.set_nulls(nulls, row)?;
+                        self.set_nulls(nulls, row);
                     }
                 }
                 Step::Union(union) => {
@@ -133,9 +135,9 @@ impl Program {
                 Step::Call(routine) => self.routine(routine, input, row, depth + 1)?,
                 Step::SkipBlocks(item) => self.skip_blocks(item, input, row, depth + 1)?,
                 Step::Entries(entries) => self.entries(entries, input, row, depth + 1)?,
-                Step::Nulls(list) => self.set_nulls(list, row)?,
-                Step::Null(leaf) => row.put_null(leaf)?,
-                Step::Refuse(refusal) => return Err(self.refusal(refusal)),
+                Step::Nulls(list) => self.set_nulls(list, row),
+                Step::Null(leaf) => row.put_null(leaf),
+                Step::Refuse(refusal) => self.refuse(refusal, row),
                 step => self.value(step, input, row)?,
             }
         }
@@ -159,18 +161,9 @@ impl Program {
             };
         }
         match step {
-            Step::SkipVarint => {
-                read!(input.skip_varint());
-                Ok(())
-            }
-            Step::SkipBytes => {
-                read!(input.bytes());
-                Ok(())
-            }
-            Step::SkipFixed(length) => {
-                read!(input.take(length));
-                Ok(())
-            }
+            Step::SkipVarint => read!(input.skip_varint()),
+            Step::SkipBytes => drop(read!(input.bytes())),
+            Step::SkipFixed(length) => drop(read!(input.take(length))),
             Step::String(leaf) | Step::Bytes(leaf) => row.put_utf8(leaf, read!(input.bytes())),
             Step::Fixed(leaf, length) => row.put_utf8(leaf, read!(input.take(length))),
             Step::Long(leaf, unit) => row.put_int(leaf, read!(input.long()), unit),
@@ -181,30 +174,32 @@ impl Program {
             Step::Enum(leaf, symbols) => {
                 let symbols = self.symbols.get(symbols).map(Vec::as_slice).unwrap_or_default();
                 let which = read!(input.which(symbols.len(), Bad::Symbol));
-                row.put_text(leaf, symbols.get(which).map_or("", |symbol| symbol))
+                row.put_text(leaf, symbols.get(which).map_or("", |symbol| symbol));
             }
             Step::Decimal(leaf, scale) => row.put_unscaled(leaf, read!(input.bytes()), scale),
             Step::FixedDecimal(leaf, scale, length) => {
-                row.put_unscaled(leaf, read!(input.take(length)), scale)
+                row.put_unscaled(leaf, read!(input.take(length)), scale);
             }
             Step::FixedUuid(leaf) => row.put_uuid(leaf, read!(input.take(16))),
             // All others are done before this one is called.
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     #[cold]
-    fn refusal(&self, refusal: usize) -> DecodeError {
-        let refusal = self.refusals.get(refusal);
-        DecodeError::WrongType {
-            field: refusal.map(|r| r.label.clone()).unwrap_or_default(),
-            expected: refusal.map_or("another value", |r| r.expected),
-            found: refusal.map(|r| r.found.clone()).unwrap_or_default(),
-        }
+    fn refuse(&self, refusal: usize, row: &mut Row<'_>) {
+        let Some(refusal) = self.refusals.get(refusal) else { return };
+        let error = DecodeError::WrongType {
+            field: refusal.label.clone(),
+            expected: refusal.expected,
+            found: refusal.found.clone(),
+        };
+        row.refuse_all(&refusal.leaves, &error);
     }
 
-    fn set_nulls(&self, list: usize, row: &mut Row<'_>) -> Result<(), DecodeError> {
-        self.nulls.get(list).into_iter().flatten().try_for_each(|leaf| row.put_null(*leaf))
+    fn set_nulls(&self, list: usize, row: &mut Row<'_>) {
+        self.nulls.get(list).into_iter().flatten().for_each(|leaf| row.put_null(*leaf));
     }
 
     fn skip_blocks(

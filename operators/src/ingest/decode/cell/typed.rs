@@ -1,7 +1,8 @@
 //! Values that come with a type instead of as text.
 
-use super::{Row, expected, wrong};
+use super::{Row, expected};
 use crate::ingest::decode::avro::Unit;
+use crate::ingest::decode::coerce;
 use crate::ingest::decode::error::{DecodeError, shown};
 use crate::ingest::decode::trie::Leaf;
 use crate::plan::TimeUnit;
@@ -11,11 +12,11 @@ use std::fmt::Write as _;
 /// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 
-impl Row<'_> {
+impl<'a> Row<'a> {
     /// An integer.
     #[inline]
-    pub fn put_int(&mut self, leaf: usize, value: i64, unit: Unit) -> Result<(), DecodeError> {
-        let leaf = self.leaf(leaf)?;
+    pub fn put_int(&mut self, leaf: usize, value: i64, unit: Unit) {
+        let Some(leaf) = self.leaves.get(leaf) else { return };
         if let Some((field, ty)) = leaf.field {
             let word = match ty {
                 Type::Int => Some(value),
@@ -26,65 +27,68 @@ impl Row<'_> {
                     return self.put_int_time(leaf, value, unit);
                 }
                 Type::Bool | Type::Text | Type::Ip => {
-                    return Err(wrong(leaf, &format!("number {value}")));
+                    let mut digits = itoa::Buffer::new();
+                    let given = coerce::number(ty, digits.format(value), &leaf.reading);
+                    self.put_given(leaf, field, given, || format!("number {value}"));
+                    return self.put_int_time(leaf, value, unit);
                 }
             };
-            let word = word.filter(|word| *word != i64::MIN);
-            let word = word.ok_or_else(|| out_of_range(leaf, value.to_string()))?;
-            self.cell(leaf, field, |c| c.push_int(word));
+            match word.filter(|word| *word != i64::MIN) {
+                Some(word) => self.cell(leaf, field, |c| c.push_int(word)),
+                None => self.fault_field(leaf, field, out_of_range(leaf, &value.to_string())),
+            }
         }
-        self.put_int_time(leaf, value, unit)
+        self.put_int_time(leaf, value, unit);
     }
 
     #[inline]
-    fn put_int_time(&mut self, leaf: &Leaf, value: i64, unit: Unit) -> Result<(), DecodeError> {
-        if leaf.time.is_none() && leaf.arrival.is_none() {
-            return Ok(());
+    fn put_int_time(&mut self, leaf: &'a Leaf, value: i64, unit: Unit) {
+        if leaf.is_time()
+            && self.put_time(leaf, |written| to_ms(value, unit, Some(written))).is_err()
+        {
+            self.fault_time(leaf, out_of_range(leaf, &value.to_string()));
         }
-        self.put_time(leaf, |written| to_ms(value, unit, Some(written)))
-            .map_err(|_| out_of_range(leaf, value.to_string()))
     }
 
     /// A double.
-    pub fn put_double(&mut self, leaf: usize, value: f64) -> Result<(), DecodeError> {
-        let leaf = self.leaf(leaf)?;
+    pub fn put_double(&mut self, leaf: usize, value: f64) {
+        let Some(leaf) = self.leaves.get(leaf) else { return };
         match leaf.field {
             Some((field, Type::Double)) if value.is_finite() && !leaf.is_time() => {
                 self.cell(leaf, field, |c| c.push_double(value));
-                Ok(())
             }
             _ if value.is_finite() => {
                 let mut text = ryu::Buffer::new();
-                self.put_number_at(leaf, text.format_finite(value))
+                self.put_number_at(leaf, text.format_finite(value));
             }
-            _ => Err(out_of_range(leaf, value.to_string())),
+            _ => self.fault(leaf, out_of_range(leaf, &value.to_string())),
         }
     }
 
-    /// A float: as a double the same number, as a decimal the one that its shortest text says.
-    pub fn put_float(&mut self, leaf: usize, value: f32) -> Result<(), DecodeError> {
-        let known = self.leaf(leaf)?;
+    /// A float: as a double the same number, as any other the one that its shortest text says.
+    pub fn put_float(&mut self, leaf: usize, value: f32) {
+        let Some(known) = self.leaves.get(leaf) else { return };
         match known.field {
             Some((_, Type::Double)) | None => self.put_double(leaf, f64::from(value)),
             _ if value.is_finite() => {
                 let mut text = ryu::Buffer::new();
-                self.put_number_at(known, text.format_finite(value))
+                self.put_number_at(known, text.format_finite(value));
             }
-            _ => Err(out_of_range(known, value.to_string())),
+            _ => self.fault(known, out_of_range(known, &value.to_string())),
         }
     }
 
     /// Text that should be UTF-8.
     #[inline]
-    pub fn put_utf8(&mut self, leaf: usize, bytes: &[u8]) -> Result<(), DecodeError> {
+    pub fn put_utf8(&mut self, leaf: usize, bytes: &[u8]) {
         match std::str::from_utf8(bytes) {
             Ok(text) => self.put_text(leaf, text),
-            Err(_) => Err(wrong(self.leaf(leaf)?, "bytes that are not UTF-8")),
+            Err(_) => self.refuse(leaf, "bytes that are not UTF-8"),
         }
     }
 
     /// The 16 bytes of a UUID, as its text.
-    pub fn put_uuid(&mut self, leaf: usize, bytes: &[u8]) -> Result<(), DecodeError> {
+    pub fn put_uuid(&mut self, leaf: usize, bytes: &[u8]) {
         let mut text = String::with_capacity(36);
         for (at, byte) in bytes.iter().enumerate() {
             if matches!(at, 4 | 6 | 8 | 10) {
@@ -93,39 +97,41 @@ impl Row<'_> {
             // Writing to a text cannot fail.
             let _ = write!(text, "{byte:02x}");
         }
-        self.put_text(leaf, &text)
+        self.put_text(leaf, &text);
     }
 
     /// A big-endian integer of `scale` decimals.
-    pub fn put_unscaled(
-        &mut self,
-        leaf: usize,
-        bytes: &[u8],
-        scale: u32,
-    ) -> Result<(), DecodeError> {
-        let known = self.leaf(leaf)?;
+    pub fn put_unscaled(&mut self, leaf: usize, bytes: &[u8], scale: u32) {
+        let Some(known) = self.leaves.get(leaf) else { return };
         let Some(value) = integer(bytes) else {
-            return Err(out_of_range(known, format!("a number of {} bytes", bytes.len())));
+            let error = out_of_range(known, &format!("a number of {} bytes", bytes.len()));
+            return self.fault(known, error);
         };
         if let (Some((field, Type::Decimal)), false) = (known.field, known.is_time()) {
-            let micros = micros(value, scale).filter(|m| m.abs() <= DECIMAL_MAX);
-            let micros = micros.ok_or_else(|| out_of_range(known, decimal_text(value, scale)))?;
-            self.cell(known, field, |c| c.push_int(micros));
-            return Ok(());
+            return match micros(value, scale).filter(|m| m.abs() <= DECIMAL_MAX) {
+                Some(micros) => self.cell(known, field, |c| c.push_int(micros)),
+                None => {
+                    let error = out_of_range(known, &decimal_text(value, scale));
+                    self.fault_field(known, field, error);
+                }
+            };
         }
-        self.put_number_at(known, &decimal_text(value, scale))
+        self.put_number_at(known, &decimal_text(value, scale));
+    }
+
+    /// A value of a type that is never what is wanted at these leaves.
+    #[cold]
+    pub fn refuse_all(&mut self, leaves: &[usize], error: &DecodeError) {
+        let known = self.leaves;
+        for leaf in leaves.iter().filter_map(|leaf| known.get(*leaf)) {
+            self.fault(leaf, error.clone());
+        }
     }
 }
 
-impl Leaf {
-    fn is_time(&self) -> bool {
-        self.time.is_some() || self.arrival.is_some()
-    }
-}
-
-fn out_of_range(leaf: &Leaf, found: String) -> DecodeError {
+fn out_of_range(leaf: &Leaf, found: &str) -> DecodeError {
     let (field, expected) = (leaf.label.clone(), expected(leaf));
-    DecodeError::OutOfRange { field, expected, found: shown(&found) }
+    DecodeError::OutOfRange { field, expected, found: shown(found) }
 }
 
 /// Milliseconds, floored: as its own type says, else as `written` does, else as they are.
@@ -173,7 +179,14 @@ fn micros(value: i128, scale: u32) -> Option<i64> {
     i64::try_from(whole + i128::from(up)).ok()
 }
 
-/// `value / 10^scale` as text, without an exponent where there are no decimals.
+/// `value / 10^scale` as text: with a point, unless that would be much longer than the digits.
 fn decimal_text(value: i128, scale: u32) -> String {
-    if scale == 0 { value.to_string() } else { format!("{value}e-{scale}") }
+    let places = match usize::try_from(scale) {
+        Ok(0) => return value.to_string(),
+        Ok(places) if places <= 64 => places,
+        _ => return format!("{value}e-{scale}"),
+    };
+    let digits = format!("{:0>width$}", value.unsigned_abs(), width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    format!("{}{whole}.{fraction}", if value < 0 { "-" } else { "" })
 }

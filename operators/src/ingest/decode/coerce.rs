@@ -1,0 +1,134 @@
+//! What a value of one kind is as a field of another type, exactly: no large number passes through a
+//! double. All of it is a function of the value and the field.
+
+use super::number::{self, Rounding, Whole};
+use crate::plan::Reading;
+use crate::value::{DECIMAL_MAX, Type, parse_address};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// The most digits of a whole number that is read as a text.
+const ID_DIGITS_MAX: usize = 64;
+/// Doubles below this tell all whole numbers apart: `12345.0` was an id, `1e16` may have been another.
+const DOUBLE_WHOLE_MAX: i64 = 1 << 53;
+
+/// A value, on its way into a cell.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Given<'t> {
+    Null,
+    /// An int, micro-units, or ms since the epoch.
+    Int(i64),
+    Double(f64),
+    Bool(bool),
+    Text(Cow<'t, str>),
+    Ip(IpAddr),
+}
+
+/// Why a value is none of its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Misfit {
+    /// It says nothing that the type could be.
+    Type,
+    /// It is a number that the type does not hold.
+    Range,
+}
+
+/// What a text is as a field of type `ty`.
+pub(super) fn text<'t>(ty: Type, text: &'t str, reading: &Reading) -> Result<Given<'t>, Misfit> {
+    let meant = match reading.coerce && ty != Type::Text {
+        true => text.trim_matches(|c: char| c.is_ascii_whitespace()),
+        false => text,
+    };
+    if reading.null_values.iter().any(|null| null == meant) {
+        return Ok(Given::Null);
+    }
+    match ty {
+        Type::Text => return Ok(Given::Text(text.into())),
+        _ if reading.coerce && meant.is_empty() => return Ok(Given::Null),
+        Type::Ip => return parse_address(meant).map(Given::Ip).ok_or(Misfit::Type),
+        _ if !reading.coerce => return Err(Misfit::Type),
+        _ => {}
+    }
+    if ty == Type::Bool && ["true", "false"].iter().any(|word| meant.eq_ignore_ascii_case(word)) {
+        return Ok(Given::Bool(meant.len() == "true".len()));
+    }
+    match number::in_text(meant) {
+        Some(number) => {
+            let given = self::number(ty, number, reading)?;
+            // Only a number of its own kind is taken from here: none of these is a text.
+            Ok(match given {
+                Given::Int(value) => Given::Int(value),
+                Given::Double(value) => Given::Double(value),
+                Given::Bool(value) => Given::Bool(value),
+                Given::Null | Given::Text(_) | Given::Ip(_) => return Err(Misfit::Type),
+            })
+        }
+        None => Err(Misfit::Type),
+    }
+}
+
+/// What a number, by its text in JSON's grammar (leading zeros are allowed), is as a field of type
+/// `ty`.
+pub(super) fn number(ty: Type, text: &str, reading: &Reading) -> Result<Given<'static>, Misfit> {
+    match ty {
+        Type::Int | Type::Timestamp => match number::integer(text) {
+            Some(value) => Ok(Given::Int(value)),
+            None if number::is_integer_syntax(text) => Err(Misfit::Range),
+            None if !reading.coerce => Err(Misfit::Type),
+            None => whole(text).map(Given::Int),
+        },
+        Type::Decimal => {
+            let micros = number::scaled(text, 6, Rounding::HalfEven);
+            micros.filter(|m| m.abs() <= DECIMAL_MAX).map(Given::Int).ok_or(Misfit::Range)
+        }
+        Type::Double => match text.parse::<f64>() {
+            Ok(value) if value.is_finite() => Ok(Given::Double(value)),
+            _ => Err(Misfit::Range),
+        },
+        Type::Bool if reading.coerce => match whole(text) {
+            Ok(value @ (0 | 1)) => Ok(Given::Bool(value == 1)),
+            _ => Err(Misfit::Type),
+        },
+        Type::Text if reading.coerce => {
+            id(text).map(|id| Given::Text(id.to_owned().into())).ok_or(Misfit::Type)
+        }
+        Type::Bool | Type::Text | Type::Ip => Err(Misfit::Type),
+    }
+}
+
+/// What true or false is as a field of type `ty`.
+pub(super) fn boolean(ty: Type, value: bool, reading: &Reading) -> Result<Given<'static>, Misfit> {
+    match ty {
+        Type::Bool => Ok(Given::Bool(value)),
+        Type::Text if reading.coerce => {
+            Ok(Given::Text(if value { "true" } else { "false" }.into()))
+        }
+        _ => Err(Misfit::Type),
+    }
+}
+
+fn whole(text: &str) -> Result<i64, Misfit> {
+    match number::whole(text) {
+        Whole::Is(value) => Ok(value),
+        Whole::Beyond => Err(Misfit::Range),
+        Whole::Fraction => Err(Misfit::Type),
+    }
+}
+
+/// The text of a whole number that is an id: its digits as they are written, without the `.0` that
+/// tools write which keep ids in doubles.
+fn id(text: &str) -> Option<&str> {
+    let digits = match text.split_once('.') {
+        None => text,
+        Some((whole, fraction)) => {
+            let zeros = !fraction.is_empty() && fraction.bytes().all(|b| b == b'0');
+            let value = number::integer(whole).filter(|_| zeros)?;
+            (value.abs() < DOUBLE_WHOLE_MAX).then_some(whole)?
+        }
+    };
+    let unsigned = digits.strip_prefix('-').unwrap_or(digits);
+    if unsigned.len() > ID_DIGITS_MAX || !unsigned.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    Some(if unsigned == "0" { unsigned } else { digits })
+}
