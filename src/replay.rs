@@ -37,6 +37,8 @@ struct Summary {
     malformed: u64,
     schema: u64,
     tombstone: u64,
+    keyless: u64,
+    invalid_fields: u64,
     rows: u64,
     wall_s: f64,
     cpu_s: f64,
@@ -84,7 +86,9 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     drop(make);
     outputs.finish(args, &settings.plan)?;
     result?;
-    let summary = summary(&observer, started.elapsed());
+    let invalid = invalid_fields(&job.plan, &observer);
+    tell_invalid(&invalid);
+    let summary = summary(&observer, &invalid, started.elapsed());
     let line = serde_json::to_string(&summary).map_err(Failure::failed)?;
     #[expect(clippy::print_stdout, reason = "this line is what the command is asked for")]
     {
@@ -249,7 +253,39 @@ fn show(observer: &Observer, read: &file_source::Progress, done: &std::sync::ato
     }
 }
 
-fn summary(observer: &Observer, wall: Duration) -> Summary {
+/// A field some of whose values could not be read.
+struct InvalidField<'a> {
+    source: &'a str,
+    field: &'a str,
+    count: u64,
+    first: Option<String>,
+}
+
+fn invalid_fields<'a>(plan: &'a Plan, observer: &Observer) -> Vec<InvalidField<'a>> {
+    let mut found = Vec::new();
+    for (at, source) in plan.sources.iter().enumerate() {
+        for (index, field) in source.fields.iter().enumerate() {
+            let workers = || observer.metrics.iter().filter_map(|m| m.invalid.get(at));
+            let count = workers().map(|invalid| invalid.count(index)).sum();
+            if count > 0 {
+                let first = workers().find_map(|invalid| invalid.first(index));
+                found.push(InvalidField { source: &source.name, field: &field.name, count, first });
+            }
+        }
+    }
+    found
+}
+
+/// Says which fields are null in some events although something was there.
+#[expect(clippy::print_stderr, reason = "for people: the last line of output is for programs")]
+fn tell_invalid(invalid: &[InvalidField<'_>]) {
+    for InvalidField { source, field, count, first } in invalid {
+        let first = first.as_deref().unwrap_or_default();
+        eprintln!("invalid: {source}.{field}, {count} values are null, the first: {first}");
+    }
+}
+
+fn summary(observer: &Observer, invalid: &[InvalidField<'_>], wall: Duration) -> Summary {
     let sum = |count: fn(&tidemark_operators::metrics::VerdictCounts) -> u64| -> u64 {
         observer.metrics.iter().flat_map(|m| &m.verdicts).map(count).sum()
     };
@@ -263,6 +299,8 @@ fn summary(observer: &Observer, wall: Duration) -> Summary {
         malformed: sum(|v| v.malformed.get()),
         schema: sum(|v| v.schema.get()),
         tombstone: sum(|v| v.tombstone.get()),
+        keyless: sum(|v| v.keyless.get()),
+        invalid_fields: invalid.iter().map(|field| field.count).sum(),
         rows: observer.metrics.iter().map(|m| m.rows_sealed.get()).sum(),
         wall_s: wall.as_secs_f64(),
         cpu_s: cpu,

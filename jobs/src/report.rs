@@ -7,8 +7,9 @@ use crate::job::{Job, ViewText};
 use crate::times;
 use std::fmt::{self, Write};
 use tidemark_operators::plan::{
-    Arrival, EntityPlan, FeaturePlan, FieldPlan, Format, Matching, Plan, Sequence, SessionPlan,
-    SourcePlan, Start, TableFrom, TablePlan, TimeField, TimeUnit, ViewPlan,
+    Arrival, EntityPlan, FeaturePlan, FieldPlan, Format, Invalid, Keyless, Matching, Pick, Plan,
+    Sequence, SessionPlan, SourcePlan, Start, TableFrom, TablePlan, TimeField, TimeForm, TimeUnit,
+    ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -119,7 +120,34 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
         out,
         "reads",
         fields.map(|(at, field)| shown_field(field, source.keys.contains(&at))),
-    )
+    )?;
+    write_unreadable(out, source)
+}
+
+/// What becomes of a value that is there and cannot be read.
+fn write_unreadable(out: &mut String, source: &SourcePlan) -> fmt::Result {
+    let rejects = source.fields.iter().filter(|field| field.reading.invalid == Invalid::Reject);
+    let rejects: Vec<&str> = rejects.map(|field| field.name.as_str()).collect();
+    match rejects.as_slice() {
+        [] => writeln!(out, "  invalid null in every field, and counted")?,
+        names => writeln!(
+            out,
+            "  invalid a dead letter in {}; null in every other field, and counted",
+            names.join(", ")
+        )?,
+    }
+    for field in source.fields.iter().filter(|field| field.reading.pick == Some(Pick::First)) {
+        writeln!(out, "  note    the first address of {} is what the client wrote", field.name)?;
+    }
+    let optional = |key: &usize| source.fields.get(*key).is_some_and(|field| !field.required);
+    if source.keys.iter().all(optional) {
+        let what = match source.keyless {
+            Keyless::Skip => "counted, and no event",
+            Keyless::Dead => "a dead letter",
+        };
+        writeln!(out, "  keyless a record without any key is {what}")?;
+    }
+    Ok(())
 }
 
 /// When records arrive, and what that means for their times.
@@ -181,13 +209,18 @@ fn write_table(out: &mut String, table: &TablePlan) -> fmt::Result {
 }
 
 pub(crate) fn shown_time(time: &TimeField) -> String {
-    let unit = match time.unit {
-        TimeUnit::Ms => "ms",
-        TimeUnit::S => "s",
-        TimeUnit::Us => "us",
-        TimeUnit::Rfc3339 => "rfc3339",
-    };
-    format!("{} ({unit})", time.path.join("."))
+    format!("{} ({})", time.path.join("."), shown_form(&time.form))
+}
+
+fn shown_form(form: &TimeForm) -> String {
+    let unit = form.unit.name();
+    match (&form.zone, form.unit) {
+        (Some(zone), TimeUnit::Date | TimeUnit::Days) => {
+            format!("{unit}, midnight in {}", zone.name)
+        }
+        (Some(zone), _) => format!("{unit}, times without an offset are {}", zone.name),
+        (None, _) => unit.to_owned(),
+    }
 }
 
 /// A field; of a key it is said what else gives the same id.
@@ -200,7 +233,18 @@ fn shown_field(field: &FieldPlan, is_key: bool) -> String {
         (true, _) => "",
         (false, _) => " (in its own form only)",
     };
-    format!("{} {}{optional}{from}{taken}", field.name, field.ty)
+    let form = match (field.ty, &field.reading.time, &field.reading.pick) {
+        (Type::Timestamp, form, _) if form.unit != TimeUnit::Ms => {
+            format!(" ({})", shown_form(form))
+        }
+        (Type::Ip, _, Some(Pick::First)) => " (the first of a list)".to_owned(),
+        (Type::Ip, _, Some(Pick::Last)) => " (the last of a list)".to_owned(),
+        (Type::Ip, _, Some(Pick::LastUntrusted(_))) => {
+            " (the last of a list that is not trusted)".to_owned()
+        }
+        _ => String::new(),
+    };
+    format!("{} {}{optional}{from}{form}{taken}", field.name, field.ty)
 }
 
 fn write_entity(out: &mut String, entity: &EntityPlan, plan: &Plan) -> fmt::Result {

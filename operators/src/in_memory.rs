@@ -13,8 +13,8 @@ use crate::metrics::WorkerMetrics;
 use crate::online::{EntityIds, OnlineSink, RowBatch};
 use crate::origin::{Origin, PartitionId};
 use crate::plan::{
-    AccumulatorPlan, Arrival, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Format, Kind, Plan,
-    Read, Reading, SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan, Window,
+    AccumulatorPlan, Arrival, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Format, Keyless,
+    Kind, Plan, Read, Reading, SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan, Window,
 };
 use crate::sealed_lines::SealedSink;
 use crate::shared::{Limits, Shared, SharedRef};
@@ -94,7 +94,7 @@ fn payments() -> SourcePlan {
         format: Format::Json,
         schema_wait: 0,
         start: Start::Earliest,
-        time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
+        time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
         arrival: Arrival::Timestamp,
         earliest: 0,
         latest: EventTime::MAX,
@@ -106,6 +106,7 @@ fn payments() -> SourcePlan {
         fields: vec![card],
         predicates: Vec::new(),
         keys: vec![0],
+        keyless: Keyless::Skip,
     }
 }
 

@@ -9,11 +9,13 @@
 mod cell;
 mod clocks;
 mod histogram;
+mod invalid;
 mod worker;
 
 pub use cell::{Counter, Gauge};
 pub use clocks::{Ahead, ClockCounts};
 pub use histogram::{Histogram, HistogramSnapshot, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
+pub use invalid::InvalidFields;
 pub use worker::{
     EntityMetrics, PartitionProgress, TableMetrics, VerdictCounts, WindowMetrics, WorkerMetrics,
 };

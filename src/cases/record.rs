@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::{At, Literal, Named, Problems};
 use tidemark_operators::plan::{Plan, SourcePlan, TimeField, TimeUnit};
-use tidemark_operators::time::EventTime;
+use tidemark_operators::time::{DAY, EventTime};
 
 /// Values by field (its place in [`Shape::fields`]), each as JSON.
 pub(super) type Fields = BTreeMap<usize, String>;
@@ -120,11 +120,14 @@ pub(super) fn write(
 
 /// A time as its field has it.
 fn shown(field: &TimeField, at: EventTime) -> String {
-    match field.unit {
+    match field.form.unit {
         TimeUnit::Ms => at.to_string(),
         TimeUnit::S => format!("{}.{:03}", at / 1_000, at % 1_000),
         TimeUnit::Us => at.saturating_mul(1_000).to_string(),
-        TimeUnit::Rfc3339 => quoted(&time_text(at)),
+        TimeUnit::Ns => format!("{at}000000"),
+        TimeUnit::Days => (at / DAY).to_string(),
+        TimeUnit::Rfc3339 | TimeUnit::Iso | TimeUnit::Auto => quoted(&time_text(at)),
+        TimeUnit::Date => quoted(time_text(at).get(..10).unwrap_or_default()),
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json};
 use std::net::Ipv4Addr;
 use tidemark_operators::expression::Expr;
 use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit};
+use tidemark_operators::time::DAY;
 use tidemark_operators::value::{Type, Value};
 
 /// What is generated for examples. There are few cards and users, so that busy ones have something
@@ -175,11 +176,14 @@ fn put(record: &mut Map<String, Json>, path: &[String], value: Json) {
 }
 
 fn stamp(field: &TimeField, time: u64) -> Json {
-    match field.unit {
+    match field.form.unit {
         TimeUnit::Ms => Json::from(time),
         // Times of records are whole seconds.
         TimeUnit::S => Json::from(time / 1_000),
         TimeUnit::Us => Json::from(time * 1_000),
-        TimeUnit::Rfc3339 => Json::from(time_text(time)),
+        TimeUnit::Ns => Json::from(time * 1_000_000),
+        TimeUnit::Days => Json::from(time / DAY),
+        TimeUnit::Rfc3339 | TimeUnit::Iso | TimeUnit::Auto => Json::from(time_text(time)),
+        TimeUnit::Date => Json::from(time_text(time).get(..10).unwrap_or_default()),
     }
 }

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::metrics::{Ahead, Histogram, PartitionProgress};
 use tidemark_operators::origin::PartitionId;
-use tidemark_operators::plan::{Arrival, EntityPlan, Format, Matching, SourcePlan, Start};
+use tidemark_operators::plan::{Arrival, EntityPlan, Format, Keyless, Matching, SourcePlan, Start};
 use tidemark_operators::plan::{TableFrom, TablePlan, TimeField, TimeUnit, Window};
 use tidemark_operators::value::Type;
 use tidemark_operators::zone::Zone;
@@ -21,7 +21,7 @@ pub(crate) fn small_plan() -> Plan {
             format: Format::Json,
             schema_wait: 0,
             start: Start::Earliest,
-            time: TimeField { path: vec!["timestamp".to_owned()], unit: TimeUnit::Ms },
+            time: TimeField::new(vec!["timestamp".to_owned()], TimeUnit::Ms),
             arrival: Arrival::Timestamp,
             max_ahead: None,
             earliest: 0,
@@ -33,6 +33,7 @@ pub(crate) fn small_plan() -> Plan {
             fields: Vec::new(),
             predicates: Vec::new(),
             keys: Vec::new(),
+            keyless: Keyless::Skip,
         }],
         tables: Vec::new(),
         entities: vec![EntityPlan {

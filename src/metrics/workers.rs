@@ -85,6 +85,7 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
         }
     }
     out.add(dead);
+    left_out(out, scrape);
     let mut late = out.histogram(
         "tidemark_late_by_seconds",
         "How far behind the watermark late records were, in seconds of event time.",
@@ -94,6 +95,32 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
         late.buckets(&borrowed(&labels), &worker.late_by_ms.snapshot(), 1e3);
     }
     out.add(late);
+}
+
+/// What of the records is in no feature although they are no dead letters.
+fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
+    let mut keyless = out.counter(
+        "tidemark_keyless_records_total",
+        "Records without a key of any entity, which are left out, by source.",
+    );
+    let mut invalid = out.counter(
+        "tidemark_invalid_fields_total",
+        "Values that were there, could not be read and are null in their events, by source and field.",
+    );
+    for worker in scrape.workers {
+        let name = worker.worker.to_string();
+        for (at, source) in scrape.plan.sources.iter().enumerate() {
+            let labels = [("source", source.name.as_str()), ("worker", name.as_str())];
+            keyless.count(&labels, worker.verdicts.get(at).map_or(0, |v| v.keyless.get()));
+            for (index, field) in source.fields.iter().enumerate().filter(|(_, f)| !f.required) {
+                let labels =
+                    [("source", source.name.as_str()), ("field", &field.name), ("worker", &name)];
+                invalid.count(&labels, worker.invalid.get(at).map_or(0, |v| v.count(index)));
+            }
+        }
+    }
+    out.add(keyless);
+    out.add(invalid);
 }
 
 fn borrowed<'a>(labels: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {

@@ -17,7 +17,7 @@ const GOOD: &str = r#"{"ts":1700000000000,"card":"c","amount":1.5,"points":3,"at
 fn job(source: &str) -> Arc<Plan> {
     let text = format!(
         "[job]\nname = \"bad\"\n[sources.t]\nfiles = [\"memory\"]\nout_of_orderness = \"1s\"\n\
-         {source}\n[sources.t.fields]\ncard = \"string?\"\nuser = \"string?\"\namount = \"decimal\"\n\
+         {source}\nkeyless = \"dead\"\ninvalid = \"reject\"\ntext_bytes_max = \"4MiB\"\n[sources.t.fields]\ncard = \"string?\"\nuser = \"string?\"\namount = \"decimal\"\n\
          points = \"int?\"\nrate = \"double?\"\ngood = \"bool?\"\nat = \"ip?\"\n\
          [entities.card]\nkey = \"card\"\n[entities.user]\nkey = \"user\"\n\
          [views.cards]\nentity = \"card\"\nsource = \"t\"\n[views.cards.features]\n\

@@ -253,6 +253,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         fields,
         predicates,
         keys,
+        keyless: declared.keyless,
     };
     Renumbered { plan, fields: numbers }
 }

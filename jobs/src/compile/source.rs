@@ -173,7 +173,7 @@ impl<'j> SourceBuild<'j> {
     ) -> bool {
         let declared = self.declared;
         if name == declared.time_name() {
-            if declared.time.unit == TimeUnit::Ms {
+            if declared.time.form.unit == TimeUnit::Ms {
                 return true;
             }
             let message = format!(

@@ -1,5 +1,6 @@
 //! The whole file, and its `[job]`.
 
+use super::source::zone_named;
 use super::{EntityDeclared, ServiceDeclared, SourceDeclared, TableDeclared, ViewDeclared, name};
 use crate::document::{At, Document, Named, Table};
 use crate::zone;
@@ -34,14 +35,18 @@ impl JobDeclared {
         let mut root = document.root();
         let head = Head::read(&mut root);
         let tables = match root.has("tables") {
-            true => section(&mut root, "tables", "table", TABLES_MAX, TableDeclared::read),
+            true => section(&mut root, "tables", "table", TABLES_MAX, |name, table| {
+                TableDeclared::read(name, table, &head.zone)
+            }),
             false => {
                 // Asked for, as services are below.
                 root.table("tables", "[tables]");
                 Vec::new()
             }
         };
-        let sources = section(&mut root, "sources", "source", SOURCES_MAX, SourceDeclared::read);
+        let sources = section(&mut root, "sources", "source", SOURCES_MAX, |name, table| {
+            SourceDeclared::read(name, table, &head.zone)
+        });
         let entities = section(&mut root, "entities", "entity", ENTITIES_MAX, EntityDeclared::read);
         let mut views = section(&mut root, "views", "view", VIEWS_MAX, ViewDeclared::read);
         ViewDeclared::resolve_likes(&mut views, document.problems());
@@ -92,7 +97,9 @@ impl Head {
             head.name = name.value;
         }
         head.description = job.text("description").map(|text| text.value).unwrap_or_default();
-        if let Some(zone) = job.text("timezone").and_then(|name| zone_named(&name, &job)) {
+        if let Some(zone) =
+            job.text("timezone").and_then(|name| zone_named(&name, "timezone", &job))
+        {
             head.zone = Arc::new(zone);
         }
         if let Some(most) = job.integer("distinct_max", 1..=1_000_000_000) {
@@ -101,21 +108,6 @@ impl Head {
         job.finish();
         head
     }
-}
-
-fn zone_named(name: &At<String>, job: &Table<'_>) -> Option<Zone> {
-    let zone = zone::named(&name.value);
-    if zone.is_none() {
-        let names = zone::names();
-        let message = format!("\"timezone\" in [job] names no time zone: \"{}\"", name.value);
-        let near = crate::document::nearest(&name.value, names.iter().map(String::as_str));
-        let hint = match near {
-            Some(near) => format!("did you mean \"{near}\"?"),
-            None => "use an IANA name such as \"UTC\" or \"Europe/Berlin\"".into(),
-        };
-        job.problems().wrong(name, message, Some(hint));
-    }
-    zone
 }
 
 /// Reads the tables `[key.NAME]`: at least one, at most `most`.

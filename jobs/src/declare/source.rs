@@ -3,17 +3,21 @@
 mod arrival;
 mod fields;
 mod lookups;
+mod reading;
 
 pub(super) use fields::type_named;
 pub(crate) use fields::{Definition, FieldDeclared};
 pub(crate) use lookups::{Asked, LookupDeclared};
+pub(super) use reading::zone_named;
 
 use crate::document::{At, Table, quantity};
 use crate::times;
-use tidemark_operators::plan::{Arrival, Format, Reading, Start, TimeField, TimeUnit};
+use std::sync::Arc;
+use tidemark_operators::plan::{Arrival, Format, Keyless, Start, TimeField, TimeForm, TimeUnit};
 use tidemark_operators::time::{
     DAY, EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT, MINUTE, Millis, SECOND,
 };
+use tidemark_operators::zone::Zone;
 
 const FILES_MAX: usize = 4_096;
 const IDLE_DEFAULT: Millis = 30 * SECOND;
@@ -21,9 +25,6 @@ const IDLE_DEFAULT: Millis = 30 * SECOND;
 pub(crate) const HOLD_DEFAULT: Millis = MINUTE;
 const SCHEMA_WAIT_DEFAULT: Millis = MINUTE;
 const FORMATS: [&str; 2] = ["json", "avro"];
-/// How many texts may mean null.
-const NULL_VALUES_MAX: usize = 64;
-const UNITS: [&str; 4] = ["ms", "s", "us", "rfc3339"];
 
 /// A source as it was written.
 #[derive(Debug)]
@@ -47,10 +48,11 @@ pub(crate) struct SourceDeclared {
     pub(crate) fields: Vec<FieldDeclared>,
     pub(crate) definitions: Vec<Definition>,
     pub(crate) lookups: Vec<LookupDeclared>,
+    pub(crate) keyless: Keyless,
 }
 
 impl SourceDeclared {
-    pub(super) fn read(name: At<String>, mut table: Table<'_>) -> Self {
+    pub(super) fn read(name: At<String>, mut table: Table<'_>, zone: &Arc<Zone>) -> Self {
         let (topic, files) = place(&mut table);
         let format = match table.choice("format", &FORMATS).map(|format| format.value) {
             Some("avro") => Format::Avro,
@@ -68,9 +70,10 @@ impl SourceDeclared {
             _ => start(&mut table),
         };
         table.need("time");
-        let unknown = TimeField { path: Vec::new(), unit: TimeUnit::Ms };
-        let time = time_field(&mut table, "time", TimeUnit::Ms).unwrap_or(unknown);
-        let arrival = arrival::arrival(&mut table, time.unit);
+        let unknown = TimeField::new(Vec::new(), TimeUnit::Ms);
+        let ms = TimeForm::new(TimeUnit::Ms);
+        let mut time = time_field(&mut table, "time", &ms, zone).unwrap_or(unknown);
+        let mut arrival = arrival::arrival(&mut table, &time.form, zone);
         let (earliest, latest) = event_range(&mut table);
         let millis = |at: Option<At<Millis>>| at.map(|at| at.value);
         table.need("out_of_orderness");
@@ -81,10 +84,15 @@ impl SourceDeclared {
         let max_future_skew = millis(table.duration("max_future_skew", 0..=366 * DAY));
         let description = table.text("description").map(|text| text.value).unwrap_or_default();
         table.need("fields");
-        let reading = reading(&mut table, &Reading::default());
-        let fields = fields::fields(&mut table, &name.value, &time, &reading);
+        let base = reading::of_source(&mut table, (earliest, latest), zone);
+        base.settle(&mut time, &mut arrival, &table);
+        let fields = fields::fields(&mut table, &name.value, &time, &base);
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
         let lookups = lookups::lookups(&mut table, &name.value, &fields, &definitions, &time);
+        let keyless = match table.choice("keyless", &["skip", "dead"]).map(|choice| choice.value) {
+            Some("dead") => Keyless::Dead,
+            _ => Keyless::Skip,
+        };
         table.finish();
         SourceDeclared {
             name,
@@ -106,6 +114,7 @@ impl SourceDeclared {
             fields,
             definitions,
             lookups,
+            keyless,
         }
     }
 
@@ -122,24 +131,6 @@ impl SourceDeclared {
     /// The definition of this name.
     pub(crate) fn definition(&self, name: &str) -> Option<&Definition> {
         self.definitions.iter().find(|definition| definition.name.value == name)
-    }
-}
-
-/// How values are read that are not in their type's own form: of a source, or of one of its fields,
-/// which say only what is other than `base`.
-fn reading(table: &mut Table<'_>, base: &Reading) -> Reading {
-    let coerce = table.choice("coerce", &["exact", "none"]).map(|choice| choice.value == "exact");
-    let null_values = table.texts("null_values");
-    if let Some(first_too_many) = null_values.as_ref().and_then(|all| all.get(NULL_VALUES_MAX)) {
-        let message =
-            format!("\"null_values\" in {} has more than {NULL_VALUES_MAX} texts", table.label());
-        table.problems().wrong(first_too_many, message, None);
-    }
-    let texts = |all: Vec<At<String>>| all.into_iter().map(|text| text.value).collect();
-    Reading {
-        coerce: coerce.unwrap_or(base.coerce),
-        null_values: null_values.map_or_else(|| base.null_values.clone(), texts),
-        ..base.clone()
     }
 }
 
@@ -231,24 +222,23 @@ fn start(table: &mut Table<'_>) -> Start {
     }
 }
 
-/// `{ field = "timestamp", unit = "ms" }`, or only the field when its unit is `default`.
-pub(super) fn time_field(table: &mut Table<'_>, key: &str, default: TimeUnit) -> Option<TimeField> {
+/// `{ field = "timestamp", unit = "ms" }`, or only the field when it is written as `default` says.
+pub(super) fn time_field(
+    table: &mut Table<'_>,
+    key: &str,
+    default: &TimeForm,
+    zone: &Arc<Zone>,
+) -> Option<TimeField> {
     if table.has(key) && !table.is_table(key) {
         let path = table.text(key).and_then(|path| split_path(&path, key, table));
-        return path.map(|path| TimeField { path, unit: default });
+        return path.map(|path| TimeField { path, form: default.clone() });
     }
     let mut inner = table.table(key, &format!("\"{key}\" of {}", table.label().to_owned()))?;
     inner.need("field");
     let path = inner.text("field").and_then(|path| split_path(&path, "field", &inner));
-    let unit = match inner.choice("unit", &UNITS).map(|unit| unit.value) {
-        Some("ms") => TimeUnit::Ms,
-        Some("s") => TimeUnit::S,
-        Some("us") => TimeUnit::Us,
-        Some("rfc3339") => TimeUnit::Rfc3339,
-        _ => default,
-    };
+    let form = reading::time_form(&mut inner, &reading::EVENT_UNITS, default, zone);
     inner.finish();
-    path.map(|path| TimeField { path, unit })
+    path.map(|path| TimeField { path, form })
 }
 
 fn split_path(path: &At<String>, key: &str, table: &Table<'_>) -> Option<Vec<String>> {

@@ -3,12 +3,14 @@
 use super::name;
 use super::source::{event_range, holding, time_field, type_named};
 use crate::document::{At, Table};
+use std::sync::Arc;
 use tidemark_operators::plan::{
-    Arrival, FieldPlan, Format, Matching, Reading, SourcePlan, Start, TableColumn, TableFrom,
-    TablePlan, TimeField, TimeUnit,
+    Arrival, FieldPlan, Format, Keyless, Matching, Reading, SourcePlan, Start, TableColumn,
+    TableFrom, TablePlan, TimeField, TimeForm, TimeUnit,
 };
 use tidemark_operators::time::{DAY, Millis, SECOND};
 use tidemark_operators::value::Type;
+use tidemark_operators::zone::Zone;
 
 const COLUMNS_MAX: usize = 256;
 const ROWS_DEFAULT: i64 = 1_000_000;
@@ -27,7 +29,7 @@ pub(crate) struct TableDeclared {
 }
 
 impl TableDeclared {
-    pub(super) fn read(name: At<String>, mut table: Table<'_>) -> Self {
+    pub(super) fn read(name: At<String>, mut table: Table<'_>, zone: &Arc<Zone>) -> Self {
         let (topic, file) = place(&mut table);
         table.need("key");
         let key = table.text("key").map(|key| key.value).unwrap_or_default();
@@ -36,7 +38,7 @@ impl TableDeclared {
         let rows_max = table.integer("rows_max", 1..=ROWS_MAX).map_or(ROWS_DEFAULT, |at| at.value);
         let description = table.text("description").map(|text| text.value).unwrap_or_default();
         let from = match topic {
-            Some(topic) => from_topic(&mut table, &name.value, topic, &columns),
+            Some(topic) => from_topic(&mut table, &name.value, topic, &columns, zone),
             None => from_file(&mut table, file),
         };
         table.finish();
@@ -153,12 +155,14 @@ fn from_topic(
     name: &str,
     topic: String,
     columns: &[TableColumn],
+    zone: &Arc<Zone>,
 ) -> TableFrom {
     table.refuse("valid_from", "is for files: a topic has \"time\"");
     table.refuse("reload", "is for files: a topic is read as it grows");
     table.need("time");
-    let unknown = TimeField { path: Vec::new(), unit: TimeUnit::Ms };
-    let time = time_field(table, "time", TimeUnit::Ms).unwrap_or(unknown);
+    let unknown = TimeField::new(Vec::new(), TimeUnit::Ms);
+    let ms = TimeForm::new(TimeUnit::Ms);
+    let time = time_field(table, "time", &ms, zone).unwrap_or(unknown);
     let (earliest, latest) = event_range(table);
     table.need("out_of_orderness");
     let out_of_orderness = table.duration("out_of_orderness", 0..=30 * DAY);
@@ -192,6 +196,7 @@ fn from_topic(
             fields: fields.collect(),
             predicates: Vec::new(),
             keys: Vec::new(),
+            keyless: Keyless::Skip,
         }),
     }
 }

@@ -155,11 +155,16 @@ fn arrival(source: &SourcePlan) -> Vec<(&'static str, String)> {
 
 /// A time, and how it is written.
 fn written(time: &TimeField) -> String {
-    let unit = match time.unit {
+    let unit = match time.form.unit {
         TimeUnit::Ms => "milliseconds since 1970, UTC",
         TimeUnit::S => "seconds since 1970, UTC",
         TimeUnit::Us => "microseconds since 1970, UTC",
+        TimeUnit::Ns => "nanoseconds since 1970, UTC",
         TimeUnit::Rfc3339 => "text such as 2026-01-31T12:00:00Z (RFC 3339)",
+        TimeUnit::Iso => "text such as 2026-01-31 12:00:00 (ISO 8601)",
+        TimeUnit::Auto => "ISO 8601 text, or a number since 1970 in s, ms, us or ns",
+        TimeUnit::Date => "a date such as 2026-01-31",
+        TimeUnit::Days => "days since 1970",
     };
     format!("{}, {unit}", code(&time.path.join(".")))
 }

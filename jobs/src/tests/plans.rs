@@ -69,7 +69,7 @@ fn a_small_job_compiles_to_what_it_says() {
     assert_eq!(source.topic.as_deref(), Some("payments"));
     assert_eq!(source.format, Format::Json);
     assert_eq!(source.start, Start::Earliest);
-    assert_eq!((source.time.path[0].as_str(), source.time.unit), ("timestamp", TimeUnit::Ms));
+    assert_eq!((source.time.path[0].as_str(), source.time.form.unit), ("timestamp", TimeUnit::Ms));
     assert_eq!(source.out_of_orderness, 5 * SECOND);
     assert_eq!((source.idle_after, source.hold_max), (30 * SECOND, MINUTE));
     assert_eq!(source.max_future_skew, None);
@@ -169,7 +169,7 @@ fn every_unit_of_time_is_understood_short_and_long() {
     let unit = |time: &str| {
         let text = changed("{ field = \"timestamp\", unit = \"ms\" }", time);
         let time = job(&text).plan.sources[0].time.clone();
-        (time.path.join("."), time.unit)
+        (time.path.join("."), time.form.unit)
     };
     assert_eq!(unit("\"at\""), ("at".into(), TimeUnit::Ms));
     assert_eq!(unit("{ field = \"at\" }"), ("at".into(), TimeUnit::Ms));
@@ -195,7 +195,7 @@ fn settings_of_a_source_and_a_job_reach_the_plan() {
     assert_eq!((source.topic.as_deref(), source.files.len()), (None, 2));
     assert_eq!((source.idle_after, source.hold_max), (MINUTE, 2 * MINUTE));
     assert_eq!(source.max_future_skew, Some(10 * MINUTE));
-    assert_eq!(source.arrival.field().map(|it| it.unit), Some(TimeUnit::S));
+    assert_eq!(source.arrival.field().map(|it| it.form.unit), Some(TimeUnit::S));
     assert_eq!((source.earliest, source.latest), (946_684_800_000, 978_307_200_000));
     assert_eq!((plan.zone.name.as_str(), plan.distinct_max), ("Europe/Berlin", 7));
     assert!(plan.zone.offsets.len() > 100);

@@ -20,6 +20,8 @@ pub mod avro;
 mod cell;
 mod coerce;
 mod error;
+mod ip;
+mod iso;
 mod keys;
 mod lenient;
 mod needs;
@@ -29,6 +31,7 @@ mod scalar;
 mod seed;
 #[cfg(test)]
 mod tests;
+mod time;
 mod trie;
 
 pub use error::DecodeError;

@@ -216,7 +216,7 @@ mod tests {
     use super::*;
     use crate::ingest::reader::RawRecord;
     use crate::origin::PartitionId;
-    use crate::plan::{Arrival, Format, Start, TimeField, TimeUnit};
+    use crate::plan::{Arrival, Format, Keyless, Start, TimeField, TimeUnit};
     use std::collections::VecDeque;
 
     /// What the reader says, and the end of what it held when it was found later.
@@ -248,7 +248,7 @@ mod tests {
             format: Format::Json,
             schema_wait: 0,
             start: Start::Earliest,
-            time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
+            time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
             arrival: Arrival::Timestamp,
             max_ahead: None,
             earliest: 0,
@@ -260,6 +260,7 @@ mod tests {
             fields: Vec::new(),
             predicates: Vec::new(),
             keys: Vec::new(),
+            keyless: Keyless::Skip,
         };
         Owned::new(Box::new(Script(polls.into(), found_later)), &plan, 0, held)
     }

@@ -320,6 +320,10 @@ impl OwnedPartitions {
             owned.next_offset = record.offset.saturating_add(1);
             let value = raw.value(record);
             bytes += value.len();
+            if read == Read::Keyless {
+                verdicts.keyless.add(1);
+                continue;
+            }
             let letter = Letter { owned, plan, record, key: raw.key(record), value };
             if let Read::Dead(reason, error) = read {
                 self.dead.push(letter.unreadable(reason, error));
@@ -362,6 +366,9 @@ impl OwnedPartitions {
         let source = usize::from(id.source);
         // Without a row there may be no columns either: the first record waits, or is a tombstone.
         let rows = self.decoded.rows() as u64;
+        for invalid in &self.decoded.invalid {
+            self.config.metrics.invalid[source].add(invalid.field, &invalid.error);
+        }
         if rows > 0 {
             let (projection, outbox) = (&mut self.projections[source], &mut self.outbox);
             let kept = projection.project(&self.decoded, id.partition, &self.offsets, due, outbox);

@@ -4,6 +4,7 @@ use crate::ingest::reader::Standing;
 use crate::metrics::cell::{Counter, Gauge};
 use crate::metrics::clocks::{Ahead, ClockCounts};
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
+use crate::metrics::invalid::InvalidFields;
 use crate::origin::PartitionId;
 use crate::plan::Plan;
 use crate::time::{EventTime, Millis};
@@ -25,6 +26,8 @@ pub struct VerdictCounts {
     pub schema: Counter,
     /// Records without a value.
     pub tombstone: Counter,
+    /// Records without a key of any entity, which are left out and no dead letters.
+    pub keyless: Counter,
 }
 
 impl VerdictCounts {
@@ -46,7 +49,7 @@ impl VerdictCounts {
 
     /// All records read: the verdicts together.
     pub fn total(&self) -> u64 {
-        self.accepted.get() + self.dead_letters()
+        self.accepted.get() + self.keyless.get() + self.dead_letters()
     }
 }
 
@@ -159,6 +162,8 @@ pub struct WorkerMetrics {
     pub worker: usize,
     /// Verdicts by source, in plan order.
     pub verdicts: Vec<VerdictCounts>,
+    /// Values that could not be read and are null therefore, by source, in plan order.
+    pub invalid: Vec<InvalidFields>,
     /// Times against arrivals by source, in plan order.
     pub clocks: Vec<ClockCounts>,
     /// How far behind the watermark late records were, in ms ([`LATE_BOUNDS_MS`]).
@@ -214,6 +219,7 @@ impl WorkerMetrics {
         WorkerMetrics {
             worker,
             verdicts: plan.sources.iter().map(|_| VerdictCounts::default()).collect(),
+            invalid: plan.sources.iter().map(|s| InvalidFields::new(s.fields.len())).collect(),
             clocks: plan.sources.iter().map(|_| ClockCounts::default()).collect(),
             late_by_ms: Histogram::new(LATE_BOUNDS_MS),
             rows_sealed: Counter::default(),

@@ -77,11 +77,11 @@ impl SourcePlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Format, Start, TimeUnit};
+    use crate::plan::{Format, Keyless, Start, TimeUnit};
 
     #[test]
     fn an_arrival_that_no_event_could_have_is_none() {
-        let time = TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms };
+        let time = TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms);
         let mut plan = SourcePlan {
             name: "t".to_owned(),
             topic: Some("t".to_owned()),
@@ -101,6 +101,7 @@ mod tests {
             fields: Vec::new(),
             predicates: Vec::new(),
             keys: Vec::new(),
+            keyless: Keyless::Skip,
         };
         let of = |plan: &SourcePlan, field, timestamp| plan.arrival_of(field, timestamp);
         assert_eq!(of(&plan, None, Some(1_000)), Some(1_000));

@@ -1,6 +1,11 @@
 //! Fields of a source: where they are in a record, and what they take.
 
+use super::source::{TimeForm, TimeUnit};
+use crate::reference::address::Prefix;
 use crate::value::{Type, Value};
+
+/// The default of [`Reading::text_bytes_max`].
+pub const TEXT_BYTES_MAX: usize = 1024;
 
 /// One field of a source.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,12 +39,48 @@ pub struct Reading {
     pub null_values: Vec<String>,
     /// What becomes of a value that is there and cannot be read.
     pub invalid: Invalid,
+    /// The most bytes of a string; a longer one cannot be read.
+    pub text_bytes_max: usize,
+    /// How a timestamp is read.
+    pub time: TimeForm,
+    /// The first and the last ms since the epoch that a timestamp may be.
+    pub times: (i64, i64),
+    /// Which address of several is meant; `None`: a list is no address.
+    pub pick: Option<Pick>,
 }
 
 impl Default for Reading {
     fn default() -> Self {
-        Reading { coerce: true, null_values: Vec::new(), invalid: Invalid::Reject }
+        Reading {
+            coerce: true,
+            null_values: Vec::new(),
+            invalid: Invalid::Reject,
+            text_bytes_max: TEXT_BYTES_MAX,
+            time: TimeForm::new(TimeUnit::Ms),
+            times: (-i64::MAX, i64::MAX),
+            pick: None,
+        }
     }
+}
+
+impl Reading {
+    /// Whether a timestamp may be this one, in ms since the epoch.
+    #[inline]
+    pub const fn holds_time(&self, ms: i64) -> bool {
+        self.times.0 <= ms && ms <= self.times.1
+    }
+}
+
+/// Which address of a list is meant: of one that every proxy appended to (`X-Forwarded-For`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pick {
+    /// The first: what the client says.
+    First,
+    /// The last: whom the last proxy heard.
+    Last,
+    /// From the end, the first one that is in none of these networks; the first of the list when all
+    /// are.
+    LastUntrusted(Vec<Prefix>),
 }
 
 /// What becomes of a value that is there and cannot be read as its field.

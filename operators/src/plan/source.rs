@@ -4,6 +4,8 @@ use super::arrival::Arrival;
 use super::field::FieldPlan;
 use crate::expression::Expr;
 use crate::time::{EventTime, Millis};
+use crate::zone::Zone;
+use std::sync::Arc;
 
 /// How records are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +17,7 @@ pub enum Format {
     Avro,
 }
 
-/// How an event time is written in a record.
+/// How a time is written in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeUnit {
     /// Milliseconds since the epoch.
@@ -24,8 +26,69 @@ pub enum TimeUnit {
     S,
     /// Microseconds since the epoch.
     Us,
+    /// Nanoseconds since the epoch.
+    Ns,
     /// RFC 3339 text.
     Rfc3339,
+    /// ISO 8601 text: with or without seconds, a fraction, an offset.
+    Iso,
+    /// A text as [`Iso`](TimeUnit::Iso), or a number in s, ms, us or ns: the one unit in which it
+    /// lies in the years 1990 to 2099.
+    Auto,
+    /// A date: its midnight.
+    Date,
+    /// Days since the epoch: their midnight.
+    Days,
+}
+
+impl TimeUnit {
+    /// The name a job file uses.
+    pub const fn name(self) -> &'static str {
+        match self {
+            TimeUnit::Ms => "ms",
+            TimeUnit::S => "s",
+            TimeUnit::Us => "us",
+            TimeUnit::Ns => "ns",
+            TimeUnit::Rfc3339 => "rfc3339",
+            TimeUnit::Iso => "iso",
+            TimeUnit::Auto => "auto",
+            TimeUnit::Date => "date",
+            TimeUnit::Days => "days",
+        }
+    }
+
+    /// Whether a number is such a time.
+    pub const fn is_number(self) -> bool {
+        !matches!(self, TimeUnit::Rfc3339 | TimeUnit::Iso | TimeUnit::Date)
+    }
+
+    /// Whether a text that is no number is such a time.
+    pub const fn is_text(self) -> bool {
+        matches!(self, TimeUnit::Rfc3339 | TimeUnit::Iso | TimeUnit::Auto | TimeUnit::Date)
+    }
+
+    /// Whether such a time may be a local one, so that it takes a zone to tell it.
+    pub const fn may_be_local(self) -> bool {
+        matches!(self, TimeUnit::Iso | TimeUnit::Auto | TimeUnit::Date | TimeUnit::Days)
+    }
+}
+
+/// How a time is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimeForm {
+    /// How it is written.
+    pub unit: TimeUnit,
+    /// The zone of local times; `None`: a text that is one is no time, and days are those of UTC.
+    pub zone: Option<Arc<Zone>>,
+    /// Whether a number may stand in a text.
+    pub coerce: bool,
+}
+
+impl TimeForm {
+    /// A time in `unit`, local ones aside.
+    pub const fn new(unit: TimeUnit) -> Self {
+        TimeForm { unit, zone: None, coerce: true }
+    }
 }
 
 /// A time inside a record.
@@ -33,8 +96,15 @@ pub enum TimeUnit {
 pub struct TimeField {
     /// The dotted path, split.
     pub path: Vec<String>,
-    /// How it is written.
-    pub unit: TimeUnit,
+    /// How it is read.
+    pub form: TimeForm,
+}
+
+impl TimeField {
+    /// The time at `path`, in `unit`.
+    pub const fn new(path: Vec<String>, unit: TimeUnit) -> Self {
+        TimeField { path, form: TimeForm::new(unit) }
+    }
 }
 
 /// Where a topic is read from when nothing else says so.
@@ -48,6 +118,15 @@ pub enum Start {
     At(EventTime),
     /// The first record at or after the start of the job minus this.
     Ago(Millis),
+}
+
+/// What becomes of a record that has no key of any entity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyless {
+    /// It is counted and left out: it concerns nobody.
+    Skip,
+    /// It is malformed.
+    Dead,
 }
 
 /// One source.
@@ -92,6 +171,9 @@ pub struct SourcePlan {
     /// Predicates over the fields (bool expressions whose inputs are indices into `fields`),
     /// evaluated once an event: view and feature filters.
     pub predicates: Vec<Expr>,
-    /// Fields that are entity keys: an event that has none of them is malformed.
+    /// Fields that are entity keys: a record that has none of them is no event.
     pub keys: Vec<usize>,
+    /// What becomes of a record that has none of its keys, where all of them are optional. Without a
+    /// required one it is malformed.
+    pub keyless: Keyless,
 }

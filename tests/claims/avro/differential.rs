@@ -15,7 +15,7 @@ use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{Partitions, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{
-    Arrival, FieldPlan, Format, Reading, SourcePlan, Start, TimeField, TimeUnit,
+    Arrival, FieldPlan, Format, Keyless, Reading, SourcePlan, Start, TimeField, TimeUnit,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -61,7 +61,7 @@ fn source(fields: &[Field], format: Format) -> SourcePlan {
         format,
         schema_wait: 0,
         start: Start::Earliest,
-        time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
+        time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
         arrival: Arrival::Timestamp,
         max_ahead: None,
         earliest: EARLIEST_DEFAULT,
@@ -73,6 +73,7 @@ fn source(fields: &[Field], format: Format) -> SourcePlan {
         fields: fields.iter().map(field).collect(),
         predicates: Vec::new(),
         keys: Vec::new(),
+        keyless: Keyless::Skip,
     }
 }
 

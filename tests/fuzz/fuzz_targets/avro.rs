@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use tidemark_operators::ingest::decode::Decoded;
 use tidemark_operators::ingest::decode::avro::{AvroDecoder, Extents};
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Reading, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{Arrival, FieldPlan, Format, Keyless, Reading, SourcePlan, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
 
@@ -48,7 +48,7 @@ fn source() -> SourcePlan {
         format: Format::Avro,
         schema_wait: 0,
         start: Start::Earliest,
-        time: TimeField { path: path("at"), unit: TimeUnit::Ms },
+        time: TimeField::new(path("at"), TimeUnit::Ms),
         arrival: Arrival::Timestamp,
         max_ahead: None,
         earliest: EARLIEST_DEFAULT,
@@ -71,6 +71,7 @@ fn source() -> SourcePlan {
             .collect(),
         predicates: Vec::new(),
         keys: Vec::new(),
+        keyless: Keyless::Skip,
     }
 }
 

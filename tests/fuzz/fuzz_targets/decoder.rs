@@ -7,7 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Reading, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{Arrival, FieldPlan, Format, Keyless, Reading, SourcePlan, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
 
@@ -34,8 +34,8 @@ fn source() -> SourcePlan {
         format: Format::Json,
         schema_wait: 0,
         start: Start::Earliest,
-        time: TimeField { path: path("at"), unit: TimeUnit::Rfc3339 },
-        arrival: Arrival::Field(TimeField { path: path("data.read"), unit: TimeUnit::Us }),
+        time: TimeField::new(path("at"), TimeUnit::Rfc3339),
+        arrival: Arrival::Field(TimeField::new(path("data.read"), TimeUnit::Us)),
         max_ahead: None,
         earliest: EARLIEST_DEFAULT,
         latest: LATEST_DEFAULT,
@@ -57,6 +57,7 @@ fn source() -> SourcePlan {
             .collect(),
         predicates: Vec::new(),
         keys: vec![0],
+        keyless: Keyless::Skip,
     }
 }
 

@@ -159,7 +159,7 @@ impl Scope<'_, '_> {
         let mut sources = self.frame.sources.iter().filter_map(|source| self.sources.get(*source));
         let is_decoded = sources.all(|source| {
             let declared = source.declared;
-            name.value != declared.time_name() || declared.time.unit == TimeUnit::Ms
+            name.value != declared.time_name() || declared.time.form.unit == TimeUnit::Ms
         });
         if is_decoded {
             return Ok(());

@@ -1,7 +1,8 @@
 //! A source's fields and definitions.
 
 use super::super::{Written, name};
-use super::{reading, split_path, time_name};
+use super::reading::{self, Base};
+use super::{split_path, time_name};
 use crate::document::{At, Literal, Table};
 use crate::times;
 use tidemark_operators::ingest::decode::value_of;
@@ -42,7 +43,7 @@ pub(super) fn fields(
     table: &mut Table<'_>,
     source: &str,
     time: &TimeField,
-    reading: &Reading,
+    base: &Base,
 ) -> Vec<FieldDeclared> {
     let Some(mut inner) = table.table("fields", &format!("the fields of source \"{source}\""))
     else {
@@ -67,15 +68,16 @@ pub(super) fn fields(
             continue;
         }
         let name = entry.name.value.clone();
-        let mut field = FieldDeclared::new(name, reading.clone());
+        let mut field = FieldDeclared::new(name, reading::plain(base, true));
         if let Some(text) = entry.as_text() {
-            field.required = !text.value.ends_with('?');
-            let name = text.value.strip_suffix('?').unwrap_or(&text.value).to_owned();
-            field.ty = type_named(&text.map(|_| name), &what, &inner);
+            field.set_type(text, &what, &inner);
+            field.reading = reading::plain(base, field.required);
         } else if let Some(mut long) = entry.as_table(what.clone()) {
             long.need("type");
-            field.ty = long.text("type").and_then(|name| type_named(&name, &what, &long));
-            field.read(&mut long, &what);
+            if let Some(text) = long.text("type") {
+                field.set_type(text, &what, &long);
+            }
+            field.read(&mut long, &what, base);
             long.finish();
         } else {
             entry.mistyped(&what, "a type such as \"string\", or a table with a \"type\"");
@@ -105,9 +107,18 @@ impl FieldDeclared {
         [&self.path].into_iter().chain(&self.aliases)
     }
 
+    /// A type, and a question mark where it may be missing.
+    fn set_type(&mut self, text: At<String>, what: &str, table: &Table<'_>) {
+        self.required = !text.value.ends_with('?');
+        let name = text.value.strip_suffix('?').unwrap_or(&text.value).to_owned();
+        self.ty = type_named(&text.map(|_| name), what, table);
+    }
+
     /// Reads the long way to write it, but for its type.
-    fn read(&mut self, table: &mut Table<'_>, what: &str) {
-        self.required = !table.boolean("optional").is_some_and(|flag| flag.value);
+    fn read(&mut self, table: &mut Table<'_>, what: &str, base: &Base) {
+        if let Some(optional) = table.boolean("optional") {
+            self.required = self.required && !optional.value;
+        }
         if let Some(path) = table.text("path").and_then(|path| split_path(&path, "path", table)) {
             self.path = path;
         }
@@ -126,7 +137,7 @@ impl FieldDeclared {
             }
             self.aliases.push(path);
         }
-        self.reading = reading(table, &self.reading);
+        self.reading = reading::of_field(table, base, self.ty, self.required);
         let default = table.literal("default");
         self.default =
             default.zip(self.ty).and_then(|(literal, ty)| default_of(ty, &literal, what, table));

@@ -5,10 +5,9 @@ mod typed;
 use super::coerce::{self, Given, Misfit};
 use super::error::{DecodeError, shown};
 use super::lenient;
-use super::number::{self, Rounding};
-use super::rfc3339;
+use super::time;
 use super::trie::{Leaf, Node, Trie};
-use crate::plan::TimeUnit;
+use crate::plan::{TimeForm, TimeUnit};
 use crate::time::EventTime;
 use crate::value::{Column, Type};
 use std::borrow::Cow;
@@ -164,16 +163,15 @@ impl<'a> Row<'a> {
             return self.fault(leaf, wrong(leaf, &found()));
         }
         if let Some((field, ty)) = leaf.field {
-            if ty == Type::Text && leaf.reading.null_values.is_empty() {
+            let reading = &leaf.reading;
+            let plain = ty == Type::Text && reading.null_values.is_empty();
+            if plain && text.len() <= reading.text_bytes_max {
                 self.cell(leaf, field, |c| c.push_bytes(text.as_bytes()));
             } else {
-                self.put_given(leaf, field, coerce::text(ty, text, &leaf.reading), found);
+                self.put_given(leaf, field, coerce::text(ty, text, reading), found);
             }
         }
-        let time = self.put_time(leaf, |unit| match unit {
-            TimeUnit::Rfc3339 => rfc3339::parse(text),
-            _ => None,
-        });
+        let time = self.put_time(leaf, |form| time::of_text(text, form));
         if let Err(expected) = time {
             let field = leaf.label.clone();
             self.fault_time(leaf, DecodeError::WrongType { field, expected, found: found() });
@@ -198,12 +196,7 @@ impl<'a> Row<'a> {
                 _ => shown(text),
             });
         }
-        let time = self.put_time(leaf, |unit| match unit {
-            TimeUnit::Ms => number::scaled(text, 0, Rounding::Floor),
-            TimeUnit::S => number::scaled(text, 3, Rounding::Floor),
-            TimeUnit::Us => number::scaled_down(text, 3),
-            TimeUnit::Rfc3339 => None,
-        });
+        let time = self.put_time(leaf, |form| time::of_number(text, form));
         if let Err(expected) = time {
             let (field, found) = (leaf.label.clone(), shown(text));
             self.fault_time(leaf, DecodeError::OutOfRange { field, expected, found });
@@ -340,15 +333,15 @@ impl<'a> Row<'a> {
     fn put_time(
         &mut self,
         leaf: &Leaf,
-        read: impl Fn(TimeUnit) -> Option<i64>,
+        read: impl Fn(&TimeForm) -> Option<i64>,
     ) -> Result<(), &'static str> {
-        if let Some(unit) = leaf.time {
-            self.time = Some(read(unit).ok_or(unit_text(unit))?);
+        if let Some(form) = &leaf.time {
+            self.time = Some(read(form).ok_or(form_text(form))?);
             self.mend(Place::Time);
         }
-        if let Some(unit) = leaf.arrival {
+        if let Some(form) = &leaf.arrival {
             // One before 1970 is none, as all are that no event could have.
-            self.arrival = EventTime::try_from(read(unit).ok_or(unit_text(unit))?).ok();
+            self.arrival = EventTime::try_from(read(form).ok_or(form_text(form))?).ok();
             self.mend(Place::Arrival);
         }
         Ok(())
@@ -383,28 +376,43 @@ pub(super) fn expected(leaf: &Leaf) -> &'static str {
     if leaf.object {
         return "null, because the job reads keys below it as well";
     }
-    match (leaf.field, leaf.time.or(leaf.arrival)) {
+    match (leaf.field, leaf.time.as_ref().or(leaf.arrival.as_ref())) {
         (Some((_, ty)), _) => match ty {
             Type::Int => "a whole number within 64 bits",
             Type::Decimal => "a decimal number within +-1e10",
             Type::Double => "a finite number",
             Type::Bool if leaf.reading.coerce => "true or false, or 1 or 0",
             Type::Bool => "true or false",
-            Type::Text if leaf.reading.coerce => "a string or a whole number",
-            Type::Text => "a string",
-            Type::Timestamp => "an integer: milliseconds since 1970",
+            Type::Text if leaf.reading.coerce => {
+                "a string of at most text_bytes_max bytes or a whole number"
+            }
+            Type::Text => "a string of at most text_bytes_max bytes",
+            Type::Timestamp => form_text(&leaf.reading.time),
             Type::Ip => "an IPv4 or IPv6 address in a string",
         },
-        (None, Some(unit)) => unit_text(unit),
+        (None, Some(form)) => form_text(form),
         (None, None) => "anything",
     }
 }
 
-fn unit_text(unit: TimeUnit) -> &'static str {
-    match unit {
+fn form_text(form: &TimeForm) -> &'static str {
+    match form.unit {
         TimeUnit::Ms => "a number: milliseconds since 1970",
         TimeUnit::S => "a number: seconds since 1970",
         TimeUnit::Us => "a number: microseconds since 1970",
+        TimeUnit::Ns => "a number: nanoseconds since 1970",
+        TimeUnit::Days => "a whole number: days since 1970",
+        TimeUnit::Date => "a date such as 2026-01-31",
+        TimeUnit::Iso | TimeUnit::Auto if form.zone.is_some() => {
+            "an ISO 8601 time such as 2026-01-31T23:59:59.999"
+        }
+        TimeUnit::Iso => {
+            "an ISO 8601 time with an offset; where times have none, add zone = \"UTC\""
+        }
+        TimeUnit::Auto => {
+            "an ISO 8601 time with an offset, or a number since 1970 in s, ms, us or ns; where \
+             times have no offset, add zone = \"UTC\""
+        }
         TimeUnit::Rfc3339 => "an RFC 3339 string such as 2026-01-31T23:59:59.999Z",
     }
 }

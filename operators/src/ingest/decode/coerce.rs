@@ -1,9 +1,11 @@
 //! What a value of one kind is as a field of another type, exactly: no large number passes through a
 //! double. All of it is a function of the value and the field.
 
+use super::ip;
 use super::number::{self, Rounding, Whole};
+use super::time;
 use crate::plan::Reading;
-use crate::value::{DECIMAL_MAX, Type, parse_address};
+use crate::value::{DECIMAL_MAX, Type};
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -43,9 +45,11 @@ pub(super) fn text<'t>(ty: Type, text: &'t str, reading: &Reading) -> Result<Giv
         return Ok(Given::Null);
     }
     match ty {
+        Type::Text if text.len() > reading.text_bytes_max => return Err(Misfit::Range),
         Type::Text => return Ok(Given::Text(text.into())),
         _ if reading.coerce && meant.is_empty() => return Ok(Given::Null),
-        Type::Ip => return parse_address(meant).map(Given::Ip).ok_or(Misfit::Type),
+        Type::Ip => return ip::read(meant, reading),
+        Type::Timestamp => return timestamp(time::of_text(meant, &reading.time), reading),
         _ if !reading.coerce => return Err(Misfit::Type),
         _ => {}
     }
@@ -71,7 +75,15 @@ pub(super) fn text<'t>(ty: Type, text: &'t str, reading: &Reading) -> Result<Giv
 /// `ty`.
 pub(super) fn number(ty: Type, text: &str, reading: &Reading) -> Result<Given<'static>, Misfit> {
     match ty {
-        Type::Int | Type::Timestamp => match number::integer(text) {
+        Type::Timestamp if !reading.time.unit.is_number() => Err(Misfit::Type),
+        Type::Timestamp => {
+            let ms = match number::integer(text) {
+                Some(value) => time::of_integer(value, &reading.time),
+                None => time::of_number(text, &reading.time),
+            };
+            timestamp(Some(ms.ok_or(Misfit::Range)?), reading)
+        }
+        Type::Int => match number::integer(text) {
             Some(value) => Ok(Given::Int(value)),
             None if number::is_integer_syntax(text) => Err(Misfit::Range),
             None if !reading.coerce => Err(Misfit::Type),
@@ -104,6 +116,14 @@ pub(super) fn boolean(ty: Type, value: bool, reading: &Reading) -> Result<Given<
             Ok(Given::Text(if value { "true" } else { "false" }.into()))
         }
         _ => Err(Misfit::Type),
+    }
+}
+
+fn timestamp(ms: Option<i64>, reading: &Reading) -> Result<Given<'static>, Misfit> {
+    match ms {
+        Some(ms) if reading.holds_time(ms) => Ok(Given::Int(ms)),
+        Some(_) => Err(Misfit::Range),
+        None => Err(Misfit::Type),
     }
 }
 

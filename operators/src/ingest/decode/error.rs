@@ -75,7 +75,7 @@ pub enum DecodeError {
         keys: String,
     },
     /// An event time outside the source's bounds.
-    #[error("{field}: {time} ms is outside [{earliest}, {latest})")]
+    #[error("{field}: {time} ms is outside [{earliest}, {latest}){hint}")]
     TimeOutside {
         /// The field.
         field: String,
@@ -85,6 +85,8 @@ pub enum DecodeError {
         earliest: EventTime,
         /// The first time that is invalid again.
         latest: EventTime,
+        /// The unit that would fit, after a semicolon; empty where none does.
+        hint: String,
     },
 }
 

@@ -4,7 +4,7 @@ use super::cell::{self, Fault, Place};
 use super::error::DecodeError;
 use super::trie;
 use super::{Decoded, DecodedTimes, InvalidField};
-use crate::plan::{Invalid, SourcePlan};
+use crate::plan::{Invalid, SourcePlan, TimeUnit};
 use crate::time::EventTime;
 use crate::value::{Column, Type, Value};
 
@@ -14,6 +14,7 @@ pub(super) struct Needs {
     fields: Vec<Field>,
     keys: Vec<usize>,
     time: String,
+    unit: TimeUnit,
     earliest: EventTime,
     latest: EventTime,
 }
@@ -43,6 +44,7 @@ impl Needs {
             fields: source.fields.iter().map(field).collect(),
             keys: source.keys.clone(),
             time: trie::time_label(&source.time.path),
+            unit: source.time.form.unit,
             earliest: source.earliest,
             latest: source.latest,
         }
@@ -136,6 +138,7 @@ impl Needs {
                 time,
                 earliest: self.earliest,
                 latest: self.latest,
+                hint: super::time::hint(time, self.unit),
             }),
         }
     }

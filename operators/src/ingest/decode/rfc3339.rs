@@ -1,7 +1,8 @@
 //! RFC 3339 date-times, strictly: `2026-01-31T23:59:59.5Z`, `2026-01-31t23:59:59+02:00`.
 //!
 //! The date and time may be parted by `T`, `t` or a space, an offset must be there, any number of
-//! fraction digits is read and floored to ms. A leap second counts as the second before it.
+//! fraction digits is read and floored to ms. Second 60 is the
+//! start of the next one, plus its fraction.
 
 /// Milliseconds since the epoch, negative before it; `None` when `text` is not a date-time.
 pub(super) fn parse(text: &str) -> Option<i64> {
@@ -22,10 +23,10 @@ pub(super) fn parse(text: &str) -> Option<i64> {
     }
     let (millis, zone) = fraction(tail)?;
     let minutes = days(year, month, day) * 1440 + hour * 60 + minute - offset(zone)?;
-    Some((minutes * 60 + second.min(59)) * 1000 + millis)
+    Some((minutes * 60 + second) * 1000 + millis)
 }
 
-fn two(tens: u8, ones: u8) -> Option<i64> {
+pub(super) fn two(tens: u8, ones: u8) -> Option<i64> {
     let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
     (tens < 10 && ones < 10).then(|| i64::from(tens * 10 + ones))
 }
@@ -41,7 +42,7 @@ fn fraction(text: &[u8]) -> Option<(i64, &[u8])> {
 }
 
 /// Minutes east of UTC.
-fn offset(zone: &[u8]) -> Option<i64> {
+pub(super) fn offset(zone: &[u8]) -> Option<i64> {
     match *zone {
         [b'Z' | b'z'] => Some(0),
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
@@ -53,7 +54,7 @@ fn offset(zone: &[u8]) -> Option<i64> {
     }
 }
 
-fn days_in(year: i64, month: i64) -> i64 {
+pub(super) fn days_in(year: i64, month: i64) -> i64 {
     match month {
         4 | 6 | 9 | 11 => 30,
         2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
@@ -64,7 +65,7 @@ fn days_in(year: i64, month: i64) -> i64 {
 
 /// Days since 1970-01-01 in the Gregorian calendar; years begin in March, so that leap days end
 /// them.
-fn days(year: i64, month: i64, day: i64) -> i64 {
+pub(super) fn days(year: i64, month: i64, day: i64) -> i64 {
     let year = year - i64::from(month < 3);
     let month = if month < 3 { month + 9 } else { month - 3 };
     year * 365 + year.div_euclid(4) - year.div_euclid(100)
@@ -72,6 +73,25 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
         + (month * 153 + 2) / 5
         + day
         - 719_469
+}
+
+/// A time as people read it, in UTC; its number where it is before the year 0 or after 9999.
+pub(super) fn show(ms: i64) -> String {
+    let (day, second) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000) / 1_000);
+    // The year a day is in is the last one that does not begin after it.
+    let year = (1970 + day.div_euclid(365)).clamp(0, 9_999);
+    let year = (year - 8..=year + 8).rev().find(|year| days(*year, 1, 1) <= day);
+    let found = year.and_then(|year| {
+        let month = (1..=12).rev().find(|month| days(year, *month, 1) <= day)?;
+        Some((year, month, day - days(year, month, 1) + 1))
+    });
+    let Some((year, month, day)) =
+        found.filter(|(year, month, day)| *day <= days_in(*year, *month))
+    else {
+        return format!("{ms} ms");
+    };
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 #[cfg(test)]
@@ -103,7 +123,11 @@ mod tests {
             assert_eq!(parse(text), None, "{text}");
         }
         assert_eq!(parse("1969-12-31T23:59:59.9996Z"), Some(-1));
-        assert_eq!(parse("2016-12-31T23:59:60.25Z"), Some(1_483_228_799_250));
+        assert_eq!(parse("2016-12-31T23:59:60.25Z"), Some(1_483_228_800_250));
+    }
+
+    fn civil_year(ms: i64) -> i16 {
+        jiff::tz::Offset::UTC.to_datetime(jiff::Timestamp::from_millisecond(ms).unwrap()).year()
     }
 
     proptest! {
@@ -111,6 +135,10 @@ mod tests {
         fn agrees_with_jiff(ms in -62_135_596_800_000_i64..253_402_207_199_999, offset in -1439_i64..1440) {
             let at = jiff::Timestamp::from_millisecond(ms).unwrap();
             prop_assert_eq!(parse(&at.to_string()), Some(ms), "{}", at);
+            let second = ms.div_euclid(1_000) * 1_000;
+            if civil_year(ms) > 0 && ms.abs() < 9_000_000_000_000 {
+                prop_assert_eq!(parse(&show(ms)), Some(second), "{}", at);
+            }
             let zone = jiff::tz::Offset::from_seconds(i32::try_from(offset * 60).unwrap()).unwrap();
             let civil = zone.to_datetime(at);
             let (sign, size) = (if offset < 0 { '-' } else { '+' }, offset.abs());

@@ -4,7 +4,7 @@ mod coercion;
 
 use super::number::{self, Rounding};
 use super::*;
-use crate::plan::{Arrival, FieldPlan, Format, Reading, Start, TimeField, TimeUnit};
+use crate::plan::{Arrival, FieldPlan, Format, Keyless, Reading, Start, TimeField, TimeUnit};
 use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use crate::value::{DECIMAL_MAX, Type};
 use proptest::prelude::*;
@@ -22,7 +22,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
         format: Format::Json,
         schema_wait: 0,
         start: Start::Earliest,
-        time: TimeField { path: path(time.0), unit: time.1 },
+        time: TimeField::new(path(time.0), time.1),
         arrival: Arrival::Timestamp,
         max_ahead: None,
         earliest: EARLIEST_DEFAULT,
@@ -45,6 +45,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
             .collect(),
         predicates: Vec::new(),
         keys: vec![0],
+        keyless: Keyless::Skip,
     }
 }
 
@@ -124,7 +125,7 @@ fn every_malformed_input_is_an_error_that_names_the_field() {
         (
             "\"c\"",
             "7.5",
-            "\"card\" (at \"card_id\"): expected a string or a whole number, found number 7.5",
+            "\"card\" (at \"card_id\"): expected a string of at most text_bytes_max bytes or a whole number, found number 7.5",
         ),
         ("\"c\"", "null", "\"card\" (at \"card_id\"): required, but missing or null"),
         ("\"card_id\"", "\"car_id\"", "\"card\" (at \"card_id\"): required, but missing or null"),
@@ -196,7 +197,9 @@ fn a_record_over_the_bound_is_malformed_and_errors_show_little_of_it() {
     let record = format!(r#"{{"card_id":"{long}","amount":1,"timestamp":{T}}}"#);
     assert!(matches!(decode(&card(true), &record), Err(DecodeError::TooLong { .. })));
     let mut into = Decoded::default();
-    let mut wide = Decoder::new(&card(true)).with_record_bytes_max(usize::MAX);
+    let mut any_length = card(true);
+    any_length.fields[0].reading.text_bytes_max = usize::MAX;
+    let mut wide = Decoder::new(&any_length).with_record_bytes_max(usize::MAX);
     wide.decode(record.as_bytes(), &mut into).expect("valid but for its length");
     let mut shows = |record: String| wide.decode(record.as_bytes(), &mut into).expect_err("bad");
     for record in [
@@ -279,13 +282,21 @@ fn times_are_read_by_their_unit_and_floored_to_ms() {
     assert!(read(TimeUnit::Rfc3339, "1700000000000").is_err());
     assert!(read(TimeUnit::Rfc3339, "\"0001-01-01T00:00:00Z\"").is_err());
     assert!(read(TimeUnit::Rfc3339, "\"9999-12-31T23:59:59Z\"").is_err());
-    assert!(read(TimeUnit::S, "\"1700000000\"").is_err());
+    assert!(read(TimeUnit::S, "\"1700000000s\"").is_err());
+    assert_eq!(read(TimeUnit::S, "\"1700000000\""), Ok(T));
+    assert_eq!(read(TimeUnit::Ns, "1700000000000999999"), Ok(T));
+    assert_eq!(read(TimeUnit::Auto, "1700000000000999999"), Ok(T));
+    assert_eq!(read(TimeUnit::Auto, "\"2023-11-14 22:13:20Z\""), Ok(T));
+    let seconds = read(TimeUnit::Ms, "1700000000").unwrap_err().to_string();
+    assert!(seconds.ends_with("; with unit = \"s\" it is 2023-11-14T22:13:20Z"), "{seconds}");
+    let local = read(TimeUnit::Iso, "\"2023-11-14T22:13:20\"").unwrap_err().to_string();
+    assert!(local.contains("add zone = \"UTC\""), "{local}");
 }
 
 #[test]
 fn the_arrival_is_optional_but_not_arbitrary() {
     let mut source = card(false);
-    source.arrival = Arrival::Field(TimeField { path: path("read_at"), unit: TimeUnit::S });
+    source.arrival = Arrival::Field(TimeField::new(path("read_at"), TimeUnit::S));
     let read = |text: &str| {
         let record = format!(r#"{{"card_id":"c","timestamp":{T},"read_at":{text}}}"#);
         decode(&source, record).map(|d| d.arrival[0])
@@ -420,7 +431,12 @@ fn naive(source: &SourcePlan, record: &Json) -> Option<(u64, Vec<Option<Vec<u8>>
                 Some(u64::try_from(bit).unwrap().to_le_bytes().to_vec())
             }
             (Type::Bool, Json::Bool(b)) => Some(u64::from(*b).to_le_bytes().to_vec()),
-            (Type::Int | Type::Timestamp, Json::Number(n)) => {
+            (Type::Timestamp, Json::Number(n)) => {
+                let floored = n.as_f64().map(f64::floor).filter(|n| n.abs() < 1e18);
+                let ms = n.as_i64().or(floored.map(|n| n as i64));
+                Some(ms.filter(|ms| *ms != i64::MIN)?.to_le_bytes().to_vec())
+            }
+            (Type::Int, Json::Number(n)) => {
                 let whole =
                     n.as_f64().filter(|n| n.is_finite() && n.fract() == 0.0 && n.abs() < 9e18);
                 let whole = n.as_i64().or(whole.map(|n| n as i64));
@@ -437,7 +453,8 @@ fn naive(source: &SourcePlan, record: &Json) -> Option<(u64, Vec<Option<Vec<u8>>
         };
         cells.push(cell);
     }
-    let time = find(&source.time.path)?.as_u64()?;
+    let time = find(&source.time.path)?;
+    let time = time.as_u64().or(time.as_f64().filter(|ms| *ms >= 0.0).map(|ms| ms as u64))?;
     let keyed = source.keys.iter().any(|k| cells[*k].as_ref().is_some_and(|id| !id.is_empty()));
     ((source.earliest..source.latest).contains(&time) && keyed).then_some((time, cells))
 }

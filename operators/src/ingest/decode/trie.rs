@@ -1,7 +1,7 @@
 //! The dotted paths of a source as a trie: a node an object, a leaf a wanted value.
 
 use super::keys::{Keys, Target};
-use crate::plan::{Reading, SourcePlan, TimeUnit};
+use crate::plan::{Reading, SourcePlan, TimeForm};
 use crate::value::Type;
 
 /// See the module. Node 0 is the record itself.
@@ -30,8 +30,8 @@ pub(super) struct Leaf {
     pub field: Option<(usize, Type)>,
     /// Where the field has aliases: which of the choices this is, and how many paths come first.
     pub choice: Option<(usize, u8)>,
-    pub time: Option<TimeUnit>,
-    pub arrival: Option<TimeUnit>,
+    pub time: Option<TimeForm>,
+    pub arrival: Option<TimeForm>,
     /// How the field's values are read.
     pub reading: Reading,
     /// Whether a string is expected, else a number or bool. A hint: by its JSON text a value is read
@@ -70,14 +70,14 @@ impl Trie {
             }
         }
         if let Some(leaf) = trie.leaf(&source.time.path, time_label(&source.time.path)) {
-            leaf.time = Some(source.time.unit);
-            leaf.text |= source.time.unit == TimeUnit::Rfc3339;
+            leaf.time = Some(source.time.form.clone());
+            leaf.text |= source.time.form.unit.is_text();
         }
         if let Some(arrival) = source.arrival.field() {
             let label = format!("arrival time (at \"{}\")", arrival.path.join("."));
             if let Some(leaf) = trie.leaf(&arrival.path, label) {
-                leaf.arrival = Some(arrival.unit);
-                leaf.text |= arrival.unit == TimeUnit::Rfc3339;
+                leaf.arrival = Some(arrival.form.clone());
+                leaf.text |= arrival.form.unit.is_text();
             }
         }
         trie

@@ -1,14 +1,21 @@
 //! One record at a time, whatever its format.
 
 use crate::ingest::decode::avro::{AvroDecoder, Refused};
-use crate::ingest::decode::{Decoded, Decoder};
+use crate::ingest::decode::{DecodeError, Decoded, Decoder};
 use crate::ingest::reader::{RawBatch, RawRecord};
 use crate::ingest::schemas::Schemas;
-use crate::plan::{Format, SourcePlan};
+use crate::plan::{Format, Keyless, SourcePlan};
 use crate::verdict::Reason;
 
-/// The decoder of a source.
-pub(super) enum Records {
+/// The records of a source.
+pub(super) struct Records {
+    format: Decoding,
+    /// Whether a record without any key is left out.
+    skips_keyless: bool,
+}
+
+/// The decoder of a format.
+enum Decoding {
     Json(Box<Decoder>),
     Avro(Box<AvroDecoder>),
 }
@@ -20,22 +27,27 @@ pub(super) enum Read {
     Row,
     /// A dead letter: why, and what was wrong.
     Dead(Reason, Option<String>),
+    /// It has no key of any entity.
+    Keyless,
     /// Nothing yet: its schema is being asked for.
     Wait,
 }
 
 impl Records {
     pub fn new(source: &SourcePlan, record_bytes: usize) -> Self {
-        match source.format {
+        let format = match source.format {
             Format::Json => {
                 let decoder = Decoder::new(source).with_record_bytes_max(record_bytes);
-                Records::Json(Box::new(decoder))
+                Decoding::Json(Box::new(decoder))
             }
             Format::Avro => {
                 let decoder = AvroDecoder::new(source).with_record_bytes_max(record_bytes);
-                Records::Avro(Box::new(decoder))
+                Decoding::Avro(Box::new(decoder))
             }
-        }
+        };
+        let optional = |key: &usize| source.fields.get(*key).is_some_and(|field| !field.required);
+        let skips_keyless = source.keyless == Keyless::Skip && source.keys.iter().all(optional);
+        Records { format, skips_keyless }
     }
 
     /// Appends the row of `record` to `into`.
@@ -50,23 +62,18 @@ impl Records {
             return Read::Dead(Reason::Tombstone, None);
         }
         let value = raw.value(record);
-        let decoder = match self {
-            Records::Json(decoder) => {
-                return match decoder.decode(value, into) {
-                    Ok(()) => Read::Row,
-                    Err(error) => Read::Dead(Reason::Malformed, Some(error.to_string())),
-                };
-            }
-            Records::Avro(decoder) => decoder,
-        };
-        let read = match &raw.schema {
-            Some(schema) => decoder.decode_datum(schema, value, into),
-            None => decoder.decode_wire(value, schemas, into),
+        let read = match (&mut self.format, &raw.schema) {
+            (Decoding::Json(decoder), _) => decoder.decode(value, into).map_err(Refused::from),
+            (Decoding::Avro(decoder), Some(schema)) => decoder.decode_datum(schema, value, into),
+            (Decoding::Avro(decoder), None) => decoder.decode_wire(value, schemas, into),
         };
         match read {
             Ok(()) => Read::Row,
             Err(Refused::Pending(_)) => Read::Wait,
             Err(Refused::Schema(why)) => Read::Dead(Reason::Schema, Some(why)),
+            Err(Refused::Malformed(DecodeError::NoKey { .. })) if self.skips_keyless => {
+                Read::Keyless
+            }
             Err(Refused::Malformed(error)) => {
                 Read::Dead(Reason::Malformed, Some(error.to_string()))
             }

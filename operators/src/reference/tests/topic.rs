@@ -5,7 +5,7 @@ use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawReco
 use crate::origin::PartitionId;
 use crate::plan::TimeUnit;
 use crate::plan::{
-    Arrival, FieldPlan, Format, Plan, Reading, SourcePlan, Start, TableFrom, TimeField,
+    Arrival, FieldPlan, Format, Keyless, Plan, Reading, SourcePlan, Start, TableFrom, TimeField,
 };
 use crate::reference::input::{TableInput, TopicFeed};
 use crate::time::EventTime;
@@ -33,7 +33,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         format: Format::Json,
         schema_wait: 0,
         start: Start::Earliest,
-        time: TimeField { path: vec!["ts".to_owned()], unit: TimeUnit::Ms },
+        time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
         arrival: Arrival::Timestamp,
         max_ahead: None,
         earliest: 0,
@@ -45,6 +45,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         fields: vec![field],
         predicates: Vec::new(),
         keys: Vec::new(),
+        keyless: Keyless::Skip,
     };
     plan_from(TEXT, TableFrom::Topic { source: Box::new(source) })
 }

@@ -3,7 +3,7 @@
 use super::program::{Step, Unit};
 use super::schema::{Kind, Logical, Node};
 use crate::ingest::decode::trie::Leaf;
-use crate::plan::TimeUnit;
+use crate::plan::TimeForm;
 use crate::value::Type;
 
 /// The step that reads a value of type `node` into `leaf`; `None` when it can never be what is
@@ -29,9 +29,12 @@ pub(super) fn step(node: &Node, leaf: usize, wanted: &Leaf) -> Option<Step> {
         (Kind::Fixed(length), None) => Step::Fixed(leaf, *length),
         _ => return None,
     };
-    let field = wanted.field.is_none_or(|(_, ty)| holds(node, ty, wanted.reading.coerce));
-    let times = [wanted.time, wanted.arrival];
-    let times = times.into_iter().flatten().all(|unit| tells(node, unit));
+    let field = wanted.field.is_none_or(|(_, ty)| match ty {
+        Type::Timestamp => tells(node, &wanted.reading.time),
+        ty => holds(node, ty, wanted.reading.coerce),
+    });
+    let mut times = [&wanted.time, &wanted.arrival].into_iter().flatten();
+    let times = times.all(|form| tells(node, form));
     (field && times).then_some(step)
 }
 
@@ -48,10 +51,8 @@ fn holds(node: &Node, ty: Type, coerce: bool) -> bool {
         (Kind::Boolean, _) => ty == Type::Bool || (coerce && ty == Type::Text),
         (Kind::Int | Kind::Long, Some(Logical::TimeOfDay)) => ty.is_numeric(),
         // A time's number is not its text.
-        (Kind::Int | Kind::Long, Some(_)) => ty.is_numeric() || ty == Type::Timestamp,
-        (Kind::Int | Kind::Long, None) => {
-            ty.is_numeric() || ty == Type::Timestamp || (coerce && ty != Type::Ip)
-        }
+        (Kind::Int | Kind::Long, Some(_)) => ty.is_numeric(),
+        (Kind::Int | Kind::Long, None) => ty.is_numeric() || (coerce && ty != Type::Ip),
         (Kind::Float | Kind::Double, _) => {
             matches!(ty, Type::Double | Type::Decimal) || (coerce && ty != Type::Ip)
         }
@@ -66,15 +67,15 @@ fn holds(node: &Node, ty: Type, coerce: bool) -> bool {
     }
 }
 
-/// Whether a value of type `node` can be a time that the job says is written in `unit`. A logical
-/// type that is a time is read as what it is, whatever `unit` says.
-fn tells(node: &Node, unit: TimeUnit) -> bool {
+/// Whether a value of type `node` can be a time that the job says is written in this form. A logical
+/// type that is a time is read as what it is, whatever the job says.
+fn tells(node: &Node, form: &TimeForm) -> bool {
     match (&node.kind, node.logical) {
         (Kind::Int | Kind::Long, Some(Logical::TimeOfDay)) => false,
         (Kind::Int | Kind::Long, Some(_)) => true,
-        (Kind::Int | Kind::Long | Kind::Float | Kind::Double, _) => unit != TimeUnit::Rfc3339,
-        (Kind::Bytes | Kind::Fixed(_), Some(Logical::Decimal(_))) => unit != TimeUnit::Rfc3339,
-        (Kind::String, None) => unit == TimeUnit::Rfc3339,
+        (Kind::Int | Kind::Long | Kind::Float | Kind::Double, _) => form.unit.is_number(),
+        (Kind::Bytes | Kind::Fixed(_), Some(Logical::Decimal(_))) => form.unit.is_number(),
+        (Kind::String, None) => form.unit.is_text() || form.coerce,
         _ => false,
     }
 }

@@ -5,7 +5,7 @@ mod twin;
 mod types;
 
 use super::*;
-use crate::plan::{Arrival, FieldPlan, Format, Reading, Start, TimeField, TimeUnit};
+use crate::plan::{Arrival, FieldPlan, Format, Keyless, Reading, Start, TimeField, TimeUnit};
 use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use crate::value::{Type, Value};
 use serde_json::{Value as Json, json};
@@ -41,7 +41,7 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         format: Format::Avro,
         schema_wait: 0,
         start: Start::Earliest,
-        time: TimeField { path: path("ts"), unit: TimeUnit::Ms },
+        time: TimeField::new(path("ts"), TimeUnit::Ms),
         arrival: Arrival::Timestamp,
         max_ahead: None,
         earliest: EARLIEST_DEFAULT,
@@ -53,6 +53,7 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         fields,
         predicates: Vec::new(),
         keys: Vec::new(),
+        keyless: Keyless::Skip,
     }
 }
 

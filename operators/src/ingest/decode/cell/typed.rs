@@ -4,8 +4,9 @@ use super::{Row, expected};
 use crate::ingest::decode::avro::Unit;
 use crate::ingest::decode::coerce;
 use crate::ingest::decode::error::{DecodeError, shown};
+use crate::ingest::decode::time;
 use crate::ingest::decode::trie::Leaf;
-use crate::plan::TimeUnit;
+use crate::plan::TimeForm;
 use crate::value::{DECIMAL_MAX, MICROS, Type};
 use std::fmt::Write as _;
 
@@ -20,7 +21,10 @@ impl<'a> Row<'a> {
         if let Some((field, ty)) = leaf.field {
             let word = match ty {
                 Type::Int => Some(value),
-                Type::Timestamp => to_ms(value, unit, None),
+                Type::Timestamp => {
+                    let ms = to_ms(value, unit, &leaf.reading.time);
+                    ms.filter(|ms| leaf.reading.holds_time(*ms))
+                }
                 Type::Decimal => value.checked_mul(MICROS).filter(|m| m.abs() <= DECIMAL_MAX),
                 Type::Double => {
                     self.cell(leaf, field, |c| c.push_double(value as f64));
@@ -43,9 +47,7 @@ impl<'a> Row<'a> {
 
     #[inline]
     fn put_int_time(&mut self, leaf: &'a Leaf, value: i64, unit: Unit) {
-        if leaf.is_time()
-            && self.put_time(leaf, |written| to_ms(value, unit, Some(written))).is_err()
-        {
+        if leaf.is_time() && self.put_time(leaf, |form| to_ms(value, unit, form)).is_err() {
             self.fault_time(leaf, out_of_range(leaf, &value.to_string()));
         }
     }
@@ -134,15 +136,14 @@ fn out_of_range(leaf: &Leaf, found: &str) -> DecodeError {
     DecodeError::OutOfRange { field, expected, found: shown(found) }
 }
 
-/// Milliseconds, floored: as its own type says, else as `written` does, else as they are.
-fn to_ms(value: i64, unit: Unit, written: Option<TimeUnit>) -> Option<i64> {
-    match (unit, written) {
-        (Unit::PerMs(1), _) | (Unit::Plain, None | Some(TimeUnit::Ms)) => Some(value),
-        (Unit::PerMs(per_ms), _) => Some(value.div_euclid(per_ms.max(1))),
-        (Unit::Days, _) => value.checked_mul(DAY_MS),
-        (Unit::Plain, Some(TimeUnit::S)) => value.checked_mul(1_000),
-        (Unit::Plain, Some(TimeUnit::Us)) => Some(value.div_euclid(1_000)),
-        (Unit::Plain, Some(TimeUnit::Rfc3339)) => None,
+/// Milliseconds, floored: as its own type says, else as the job does.
+#[inline]
+fn to_ms(value: i64, unit: Unit, form: &TimeForm) -> Option<i64> {
+    match unit {
+        Unit::PerMs(1) => Some(value),
+        Unit::PerMs(per_ms) => Some(value.div_euclid(per_ms.max(1))),
+        Unit::Days => value.checked_mul(DAY_MS),
+        Unit::Plain => time::of_integer(value, form),
     }
 }
 

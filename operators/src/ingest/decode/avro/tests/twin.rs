@@ -267,6 +267,24 @@ fn bit(number: &str) -> Option<Value> {
 
 /// A number of some other type, by its text.
 fn coerced(number: &str, ty: Type) -> Option<Value> {
+    if ty == Type::Timestamp {
+        let floored = match number.split_once('.') {
+            Some((whole, fraction)) if !fraction.contains('e') => {
+                let below = whole.starts_with('-') && fraction.bytes().any(|digit| digit != b'0');
+                whole.parse::<i64>().ok()? - i64::from(below)
+            }
+            Some(_) => {
+                number.parse::<f64>().ok().map(f64::floor).filter(|v| v.abs() < 1e18)? as i64
+            }
+            None => match number.parse::<i64>() {
+                Ok(value) => value,
+                Err(_) => {
+                    number.parse::<f64>().ok().map(f64::floor).filter(|v| v.abs() < 1e18)? as i64
+                }
+            },
+        };
+        return Value::Timestamp(floored).ok_unless_least();
+    }
     // Only floats are written with an exponent, and no float here has a fraction then.
     let large = || number.parse::<f64>().ok().filter(|value| value.fract() == 0.0);
     let whole = match number.split_once('.') {
@@ -279,7 +297,6 @@ fn coerced(number: &str, ty: Type) -> Option<Value> {
     match ty {
         Type::Bool => bit(number),
         Type::Int => Value::Int(whole.parse().ok()?).ok_unless_least(),
-        Type::Timestamp => Value::Timestamp(whole.parse().ok()?).ok_unless_least(),
         Type::Text if !number.contains('e') => {
             let value: i64 = whole.parse().ok()?;
             (whole == number || value.abs() < 1 << 53).then(|| Value::Text(value.to_string()))

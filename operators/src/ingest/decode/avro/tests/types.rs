@@ -34,12 +34,12 @@ fn pairs() -> Vec<Pair> {
         (
             json!("float"),
             0.1_f32.to_le_bytes().to_vec(),
-            ["!", "!", "100000", "0.10000000149011612", "!", "!", n],
+            ["!", "!", "100000", "0.10000000149011612", "!", "0", n],
         ),
         (
             json!("double"),
             2.5_f64.to_le_bytes().to_vec(),
-            ["!", "!", "2500000", "2.5", "!", "!", n],
+            ["!", "!", "2500000", "2.5", "!", "2", n],
         ),
         (json!("string"), text("::1"), ["::1", "!", "!", "!", "!", "!", "::1"]),
         (json!("bytes"), text("1.2.3.4"), ["1.2.3.4", n, n, n, n, n, n]),
@@ -73,12 +73,12 @@ fn pairs() -> Vec<Pair> {
         (logical("string", "uuid"), text("u"), ["u", n, n, n, n, n, "-"]),
         (uuid, (0..16).collect(), ["00010203-0405-0607-0809-0a0b0c0d0e0f", n, n, n, n, n, n]),
         (duration, vec![0; 12], [n, n, n, n, n, n, n]),
-        (decimal(2), bytes(&[0x01, 0x00]), ["!", "!", "2560000", "2.56", "!", "!", n]),
+        (decimal(2), bytes(&[0x01, 0x00]), ["!", "!", "2560000", "2.56", "!", "2", n]),
         (decimal(0), bytes(&[0xff]), ["-1", "-1", "-1000000", "-1", "!", "-1", n]),
         (
             fixed_decimal,
             vec![0xff, 0xff, 0xff, 0xff, 0x00],
-            ["!", "!", "-2560000", "-2.56", "!", "!", n],
+            ["!", "!", "-2560000", "-2.56", "!", "-3", n],
         ),
         (json!({"type": "array", "items": "int"}), long(0), [n; 7]),
         (json!({"type": "map", "values": "int"}), long(0), [n; 7]),
@@ -183,7 +183,7 @@ fn numbers_that_a_field_cannot_hold_are_malformed() {
 fn the_event_time_is_what_its_type_says_and_else_what_the_job_says() {
     let time = |ty: Json, written: Vec<u8>, unit: TimeUnit| {
         let mut source = source(Vec::new());
-        source.time.unit = unit;
+        source.time.form.unit = unit;
         source.arrival = Arrival::Field(source.time.clone());
         let schema = json!({"type": "record", "name": "R", "fields": [{"name": "ts", "type": ty}]});
         let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
@@ -218,6 +218,11 @@ fn the_event_time_is_what_its_type_says_and_else_what_the_job_says() {
     assert_eq!(time(decimal, bytes(&(T + 7).to_be_bytes()), TimeUnit::S), Some(T + 7));
     let rfc3339 = text("2023-11-14T22:13:20.007Z");
     assert_eq!(time(json!("string"), rfc3339.clone(), TimeUnit::Rfc3339), Some(T + 7));
+    assert_eq!(time(json!("string"), rfc3339.clone(), TimeUnit::Iso), Some(T + 7));
+    assert_eq!(time(json!("string"), rfc3339.clone(), TimeUnit::Auto), Some(T + 7));
     assert_eq!(time(json!("string"), rfc3339, TimeUnit::Ms), None);
+    assert_eq!(time(json!("string"), text("1700000000007"), TimeUnit::Ms), Some(T + 7));
+    assert_eq!(time(json!("long"), long(T * 1_000_000 + 7), TimeUnit::Ns), Some(T));
+    assert_eq!(time(json!("long"), long(T * 1_000 + 7), TimeUnit::Auto), Some(T));
     assert_eq!(time(json!(["null", "long"]), long(0), TimeUnit::Ms), None, "it must be there");
 }
