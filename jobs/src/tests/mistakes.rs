@@ -482,7 +482,7 @@ fn formats_starts_and_units_are_suggested() {
         r#"unit = "ms""#,
         r#"unit = "millis""#,
         r#"job.toml:6:38: "unit" in "time" of source "payments" cannot be "millis"
-  the valid names are: ms, s, us, rfc3339"#,
+  the valid names are: ms, s, us, ns, rfc3339, iso, auto"#,
     );
     says(
         r#"name = "small""#,
