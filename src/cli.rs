@@ -22,8 +22,8 @@ use clap::{Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Try it (no servers needed):
-  tidemark demo                       card features moving on generated traffic, in this terminal
-  curl localhost:8088/features/transaction_stats_5m/card_0000017
+  tidemark demo                       which cards are being tested, on generated traffic
+  curl localhost:8088/features/transaction_stats_5m/card_0000017      while it runs
 
 Run it on your own topic:
   tidemark check fraud                what the shipped job computes
