@@ -120,7 +120,7 @@ pub struct ShownEntity {
 /// Why an entity is shown, by its values.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Grounds {
-    /// In up to 26 characters.
+    /// In up to 25 characters.
     pub brief: String,
     /// In more words.
     pub full: String,
@@ -192,6 +192,21 @@ pub enum Ended {
 pub fn show(state: impl FnMut(&Ask) -> ScreenState, until: Until<'_>) -> io::Result<Ended> {
     let out = io::stdout();
     if out.is_terminal() { live(state, until) } else { plain(state, until, &mut out.lock()) }
+}
+
+/// A state as the whole text of a screen.
+#[cfg(test)]
+pub fn text(state: ScreenState, width: u16, height: u16) -> String {
+    let mut model = model::Model::default();
+    if let Some(page) = &state.page {
+        model.wishes.foreground = keys::Foreground::Page(page.entity.id.clone());
+    }
+    model.observe(state);
+    let backend = ratatui::backend::TestBackend::new(width, height);
+    let mut terminal = ratatui::Terminal::new(backend).unwrap();
+    terminal.draw(|frame| draw::draw(frame, &model)).unwrap();
+    let lines = terminal.backend().to_string();
+    lines.lines().map(|line| format!("{}\n", line.trim_matches('"').trim_end())).collect()
 }
 
 #[cfg(test)]

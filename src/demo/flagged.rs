@@ -165,7 +165,10 @@ mod tests {
     fn batch(view: usize, rows: &[(u32, Cause, Option<i64>)]) -> RowBatch {
         let mut column = Column::default();
         for (_, _, value) in rows {
-            value.map_or_else(|| column.push_null(), |value| column.push_int(value));
+            match value {
+                Some(value) => column.push_int(*value),
+                None => column.push_null(),
+            }
         }
         RowBatch {
             view,

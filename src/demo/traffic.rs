@@ -97,6 +97,13 @@ impl Traffic {
         self.recent.clone()
     }
 
+    /// All records of the past, partition by partition.
+    #[cfg(test)]
+    pub fn each(&self, mut of: impl FnMut(&crate::generator::Record<'_>)) {
+        let partitions = 0..self.options.partitions;
+        partitions.for_each(|partition| Retelling::each(&self.options, partition, &mut of));
+    }
+
     /// The records of the past before the start, the only ones that come at full speed.
     pub fn past(&self) -> u64 {
         self.options.history.map_or(0, |history| history.events)

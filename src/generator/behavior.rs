@@ -28,6 +28,8 @@ use tidemark_operators::time::{EventTime, HOUR, MINUTE, Millis, SECOND};
 
 /// How many sessions are take-overs.
 const TAKEOVERS: f64 = 1.0 / 250.0;
+/// How many are in a story, where a screen has to hold them.
+const STORY_TAKEOVERS: f64 = 1.0 / 600.0;
 /// How many users are looked at for one who sleeps.
 const SLEEPER_TRIES: usize = 24;
 /// The longest gap in a session.
@@ -130,7 +132,11 @@ impl World for Company {
     type Event = WorkEvent;
 
     fn begin(&self, now: EventTime, rests: &Rests, random: &mut Random) -> Option<(u32, Session)> {
-        if random.chance(TAKEOVERS)
+        let takeovers = match self.cast {
+            Cast::Plain => TAKEOVERS,
+            Cast::Story => STORY_TAKEOVERS,
+        };
+        if random.chance(takeovers)
             && let Some(user) = self.sleeper(now, rests, random)
         {
             let person = self.person(self.members.number(user));

@@ -6,7 +6,7 @@ use crate::screen::table::DIM;
 use crate::screen::{legend, page, table, values};
 use crate::text::{count_text, duration_short, latency_short};
 use ratatui::Frame;
-use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Paragraph, RenderDirection, Sparkline, Wrap};
@@ -83,15 +83,16 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         Span::raw(format!(" job {}  {workers}  ", state.job)),
         match state.past_percent {
             Some(percent) => Span::styled(format!("playing the past, {percent} %"), BOLD),
-            None => Span::raw(format!("live, up {}", duration_short(uptime))),
+            None => Span::raw(format!("live {}", duration_short(uptime))),
         },
     ]);
+    let taken = u16::try_from(left.width() + 2).unwrap_or(area.width);
     frame.render_widget(Paragraph::new(left).style(bar), area);
-    if let Some(http) = &state.http {
-        let right = Paragraph::new(format!("http://{http} ")).alignment(Alignment::Right);
-        let width = u16::try_from(http.chars().count() + 8).unwrap_or(area.width).min(area.width);
+    let Some(http) = state.http.as_ref().map(|http| format!("http://{http} ")) else { return };
+    let width = u16::try_from(http.chars().count()).unwrap_or(area.width);
+    if taken.saturating_add(width) <= area.width {
         let area = Rect { x: area.right() - width, width, ..area };
-        frame.render_widget(right.style(bar), area);
+        frame.render_widget(Paragraph::new(http).style(bar), area);
     }
 }
 
@@ -190,7 +191,7 @@ fn draw_held(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         bytes => format!(" ({} MiB)", mib(bytes)),
     };
     let text = format!(
-        " {} entities  {} events{bytes}  {} rows out  process {} MiB",
+        " {} entities  {} events{bytes}  {} rows  {} MiB",
         count_text(state.entities),
         count_text(state.timeline_rows),
         count_text(state.rows),
@@ -217,26 +218,24 @@ fn draw_command(frame: &mut Frame<'_>, area: Rect, model: &Model) {
 
 fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let keys: &[(&str, &str)] = match model.wishes.foreground {
-        Foreground::Table => &[
-            ("q", "quit"),
-            ("?", "keys"),
-            ("s", "sort"),
-            ("/", "search"),
-            ("a", "all"),
-            ("Enter", "page"),
-        ],
+        Foreground::Table => {
+            &[("q", "quit"), ("?", "keys"), ("s", "sort"), ("/", "search"), ("Enter", "page")]
+        }
         Foreground::Search => &[("Enter", "its page"), ("Esc", "no search")],
-        Foreground::Page(_) | Foreground::Legend => &[("q", "quit"), ("Esc", "back")],
+        Foreground::Page(_) => {
+            &[("q", "quit"), ("Esc", "back"), ("\u{2191}\u{2193}", "earlier events")]
+        }
+        Foreground::Legend => &[("q", "quit"), ("Esc", "back")],
     };
     let keys = keys.iter().flat_map(|(key, what)| {
         [Span::styled(format!(" {key}"), BOLD), Span::styled(format!(" {what} "), DIM)]
     });
     let legend = [
-        Span::styled("   rose", table::colour(Look::Rose)),
+        Span::styled("  rose", table::colour(Look::Rose)),
         Span::raw(" "),
         Span::styled("fell", table::colour(Look::Fell)),
-        Span::styled(" by an event  ", DIM),
-        Span::styled("by time alone", table::colour(Look::Decayed)),
+        Span::styled(" by an event ", DIM),
+        Span::styled("by time", table::colour(Look::Decayed)),
     ];
     let line = Line::from(keys.chain(legend).collect::<Vec<_>>());
     frame.render_widget(Paragraph::new(line), area);

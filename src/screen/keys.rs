@@ -36,8 +36,10 @@ pub(super) struct Wishes {
     pub everybody: bool,
     /// What shown ids contain.
     pub search: String,
-    /// The place of the chosen row.
-    pub chosen: usize,
+    /// The id of the chosen row; `None`: the first one.
+    pub chosen: Option<String>,
+    /// Events of the page that are passed over.
+    pub events: usize,
 }
 
 impl Wishes {
@@ -76,7 +78,15 @@ pub(super) fn press(model: &mut Model, key: KeyEvent) -> Pressed {
         Foreground::Search => in_search(model, key.code),
         _ if matches!(key.code, KeyCode::Char('q' | 'Q')) => Pressed::Quit,
         Foreground::Table => in_table(model, key.code),
+        Foreground::Page(_) if matches!(key.code, KeyCode::Down | KeyCode::Up) => {
+            let events = model.state.page.as_ref().map_or(0, |page| page.events.len());
+            let at = model.wishes.events.min(events.saturating_sub(1));
+            let is_down = key.code == KeyCode::Down;
+            model.wishes.events = if is_down { at + 1 } else { at.saturating_sub(1) };
+            Pressed::Changed
+        }
         Foreground::Page(_) | Foreground::Legend => {
+            model.wishes.events = 0;
             let back = matches!(key.code, KeyCode::Esc | KeyCode::Enter | KeyCode::Backspace);
             if back || key.code == KeyCode::Char('?') {
                 model.wishes.foreground = Foreground::Table;
@@ -91,8 +101,8 @@ fn in_table(model: &mut Model, code: KeyCode) -> Pressed {
     match code {
         KeyCode::Right => model.scroll(true),
         KeyCode::Left => model.scroll(false),
-        KeyCode::Down => model.wishes.chosen = model.chosen_place() + 1,
-        KeyCode::Up => model.wishes.chosen = model.chosen_place().saturating_sub(1),
+        KeyCode::Down => model.choose(true),
+        KeyCode::Up => model.choose(false),
         KeyCode::Char('s') => {
             let features = model.state.features.len().max(1);
             model.wishes.sort = (model.wishes.sort + 1) % features;

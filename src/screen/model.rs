@@ -22,9 +22,6 @@ const FLASH: Millis = 1_200;
 const FADE: Millis = 4_000;
 /// Rows of the table that are remembered.
 const ROWS_MAX: usize = 256;
-/// How long the table keeps its order at least, so that it can be read.
-const REORDER: Millis = 2_000;
-
 /// How a cell stands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
@@ -64,9 +61,6 @@ pub(super) struct Model {
     cells: HashMap<String, ShownRow>,
     /// What somebody wants to see, by the keys that were pressed.
     pub(super) wishes: Wishes,
-    /// The ids of the table in its order, and when that was made.
-    order: Vec<String>,
-    ordered_at: Option<Millis>,
 }
 
 impl Model {
@@ -84,42 +78,26 @@ impl Model {
         let page = state.page.iter().map(|page| &page.entity);
         self.move_cells(&state.shown.iter().chain(page).collect::<Vec<_>>(), same);
         self.state = state;
-        let due = self.ordered_at.is_none_or(|at| at + REORDER <= self.now);
-        if due { self.reorder() } else { self.keep_order() }
+        self.reorder();
     }
 
     /// Puts the table in the order that is wished for.
     pub(super) fn reorder(&mut self) {
         let column = self.wishes.sort.min(self.state.features.len().saturating_sub(1));
-        let mut rows: Vec<&ShownEntity> = self.state.shown.iter().collect();
-        rows.sort_by(|one, other| {
+        let is_ascending = self.wishes.ascending;
+        self.state.shown.sort_by(|one, other| {
             let by = match (one.values.get(column), other.values.get(column)) {
+                (Some(one), Some(other)) if is_ascending => values::order(one, other),
                 (Some(one), Some(other)) => values::order(other, one),
                 _ => Ordering::Equal,
             };
-            let by = if self.wishes.ascending { by.reverse() } else { by };
             by.then_with(|| one.id.cmp(&other.id))
         });
-        self.order = rows.into_iter().map(|row| row.id.clone()).collect();
-        self.ordered_at = Some(self.now);
-    }
-
-    /// Whoever is new comes last, until the table is put in order again.
-    fn keep_order(&mut self) {
-        let rows = &self.state.shown;
-        self.order.retain(|id| rows.iter().any(|row| row.id == *id));
-        for row in rows {
-            if !self.order.contains(&row.id) {
-                self.order.push(row.id.clone());
-            }
-        }
     }
 
     /// The rows of the table in its order; those that are searched for.
     pub(super) fn rows(&self) -> impl Iterator<Item = &ShownEntity> {
-        let found = |id: &&String| id.contains(self.wishes.search.as_str());
-        let rows = self.order.iter().filter(found);
-        rows.filter_map(|id| self.state.shown.iter().find(|row| row.id == *id))
+        self.state.shown.iter().filter(|row| row.id.contains(self.wishes.search.as_str()))
     }
 
     /// The row that is chosen.
@@ -127,9 +105,18 @@ impl Model {
         self.rows().nth(self.chosen_place())
     }
 
-    /// Its place in the table.
+    /// Its place in the table: it moves with the one that was chosen.
     pub(super) fn chosen_place(&self) -> usize {
-        self.wishes.chosen.min(self.rows().count().saturating_sub(1))
+        let chosen = self.wishes.chosen.as_deref();
+        chosen.and_then(|id| self.rows().position(|row| row.id == id)).unwrap_or(0)
+    }
+
+    /// Chooses the next row, or the one before.
+    pub(super) fn choose(&mut self, next: bool) {
+        let place = self.chosen_place();
+        let place = if next { place + 1 } else { place.saturating_sub(1) };
+        let id = self.rows().nth(place).map(|row| row.id.clone());
+        self.wishes.chosen = id.or_else(|| self.wishes.chosen.take());
     }
 
     fn fill_bars(&mut self, read: u64) {

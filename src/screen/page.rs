@@ -66,6 +66,7 @@ fn draw_events(frame: &mut Frame<'_>, area: Rect, model: &Model, page: &EntityPa
     let clock = model.state.live_clock.unwrap_or(0);
     let title =
         format!(" Its {} newest events, and how long each stays in a window ", page.events.len());
+    let passed = model.wishes.events.min(page.events.len().saturating_sub(1));
     let windows = u16::try_from(page.windows.len()).unwrap_or(u16::MAX);
     let told = area.width.saturating_sub(3 + 9 + windows.saturating_mul(WINDOW + 1));
     let head = |text: String| Cell::from(Line::from(text).right_aligned()).style(table::DIM);
@@ -84,9 +85,10 @@ fn draw_events(frame: &mut Frame<'_>, area: Rect, model: &Model, page: &EntityPa
         Row::new([time, Cell::from(event.told.clone())].into_iter().chain(leaves))
     };
     let widths = [8, told].into_iter().chain(page.windows.iter().map(|_| WINDOW));
-    let table = Table::new(page.events.iter().map(row), widths.map(Constraint::Length))
-        .header(Row::new(header))
-        .column_spacing(1)
-        .block(bordered(title));
+    let table =
+        Table::new(page.events.iter().skip(passed).map(row), widths.map(Constraint::Length))
+            .header(Row::new(header))
+            .column_spacing(1)
+            .block(bordered(title));
     frame.render_widget(table, area);
 }

@@ -17,8 +17,9 @@ const COLUMN_MIN: u16 = 8;
 const COLUMN_MAX: u16 = 18;
 /// Space between columns.
 const GAP: u16 = 1;
-/// The width of the reasons: the brief ones, the full ones, and the width of a table with the latter.
+/// The width of the reasons and of a space before them: of brief ones, of full ones at most.
 const GROUNDS: (u16, u16) = (26, 52);
+/// The width of a table with the latter.
 const FULL_FROM: u16 = 110;
 
 pub(super) const DIM: Style = Style::new().fg(Color::DarkGray);
@@ -28,16 +29,18 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let state = &model.state;
     let rows: Vec<&ShownEntity> = model.rows().collect();
     let is_full = area.width >= FULL_FROM;
-    let has_grounds = rows.iter().any(|row| row.grounds.is_some());
-    let grounds_width = match (has_grounds, is_full) {
-        (false, _) => 0,
-        (true, false) => GROUNDS.0,
-        (true, true) => GROUNDS.1,
+    let grounds = rows.iter().filter_map(|row| row.grounds.as_ref());
+    let longest = grounds.map(|g| g.full.chars().count() + 1).max();
+    let has_grounds = longest.is_some();
+    let grounds_width = match longest {
+        None => 0,
+        Some(_) if !is_full => GROUNDS.0,
+        Some(longest) => u16::try_from(longest).unwrap_or(GROUNDS.1).clamp(GROUNDS.0, GROUNDS.1),
     };
     let ids = rows.iter().map(|row| row.id.chars().count()).max().unwrap_or(0);
     let id_width = u16::try_from(ids).unwrap_or(COLUMN_MAX).clamp(COLUMN_MIN, COLUMN_MAX);
     let inner = area.width.saturating_sub(2);
-    let taken = id_width + if has_grounds { grounds_width + GAP + 1 } else { 0 };
+    let taken = id_width + if has_grounds { grounds_width + GAP } else { 0 };
     let widths = fitting(model, inner.saturating_sub(taken));
     let block = block(model, rows.len(), widths.len());
     if rows.is_empty() {
@@ -52,7 +55,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         let style = if at == model.wishes.sort { BOLD } else { DIM };
         Cell::from(Text::from(lines).right_aligned()).style(style)
     });
-    let why = has_grounds.then(|| head(Text::from(vec![Line::from(""), Line::from("why")])));
+    let why = has_grounds.then(|| head(Text::from(vec![Line::from(""), Line::from(" why")])));
     let header = std::iter::once(head(entity)).chain(names).chain(why);
     let lines = rows.iter().map(|row| {
         let shown = row.values.iter().enumerate().skip(first).take(widths.len());
@@ -61,7 +64,8 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
             Cell::from(text).style(style(value, model.look(&row.id, column)))
         });
         let grounds = row.grounds.as_ref().map(|g| if is_full { &g.full } else { &g.brief });
-        let why = has_grounds.then(|| Cell::from(grounds.cloned().unwrap_or_default()));
+        let why =
+            has_grounds.then(|| Cell::from(grounds.map(|g| format!(" {g}")).unwrap_or_default()));
         Row::new(std::iter::once(Cell::from(row.id.clone())).chain(cells).chain(why))
     });
     let constraints = std::iter::once(id_width).chain(widths.iter().copied());

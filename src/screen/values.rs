@@ -87,14 +87,14 @@ pub(super) fn time_of_day(time: EventTime) -> String {
     format!("{h:02}:{m:02}:{s:02}")
 }
 
-/// The time until an event leaves a window: `0:42`, `1 h 05`, `29 d 4 h`.
+/// The time until an event leaves a window: `0:42`, `1 h 05`, `29 d 04h`.
 pub(super) fn until(ms: Millis) -> String {
     let s = ms.div_ceil(1_000);
     let (m, h, d) = (s / 60, s / 3_600, s / 86_400);
     match d {
         0 if h == 0 => format!("{m}:{:02}", s % 60),
         0 => format!("{h} h {:02}", m % 60),
-        _ => format!("{d} d {} h", h % 24),
+        _ => format!("{d} d {:02}h", h % 24),
     }
 }
 

@@ -23,6 +23,20 @@ impl Retelling {
         Some(Self { generator, key: key.as_bytes().to_vec() })
     }
 
+    /// All records of a partition of `options`.
+    #[cfg(test)]
+    pub fn each(
+        options: &LiveOptions,
+        partition: u32,
+        of: &mut impl FnMut(&crate::generator::Record<'_>),
+    ) {
+        let start = options.present.unwrap() + millis(turn(options, partition));
+        let mut generator = generator(options, partition, start).unwrap();
+        while let Some(record) = generator.next() {
+            of(&record);
+        }
+    }
+
     /// Tells of those up to the clock `until` that were not told yet: their times and lines.
     pub fn tell(&mut self, until: EventTime, mut of: impl FnMut(EventTime, &[u8])) {
         while self.generator.clock() <= until {
