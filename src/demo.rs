@@ -44,6 +44,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
 use tidemark_operators::verdict::Reason;
 use traffic::Traffic;
@@ -79,15 +80,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     }
     let stop = Stop::on_signals()?;
 
-    let run = engine::Settings {
-        plan: Arc::clone(&plan),
-        workers: settings.workers,
-        limits: settings.limits.engine(),
-        live_idle: Some(connect::millis(settings.limits.live_idle)),
-        machine_clock: None,
-        sealing: Sealing::None,
-        online: Online::EveryStep,
-    };
+    let run = engine_settings(&settings, &plan);
     let observer = Observer::new(&run);
     let store: Arc<dyn OnlineStore> = Arc::new(Embedded::new(&plan, settings.workers));
     let letters = NewestLetters::default();
@@ -104,8 +97,8 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let mut watch = DemoWatch::new(&run, observer.clone(), seen, kept, traffic.clone());
     watch = watch.with_log(log.clone());
     watch.http = Some(http.address().to_string());
-    let ends = Ends { letters, store, flagged: watch.flagged() };
-    let engine = start(&run, &observer, &traffic, ends, tables)?;
+    let sinks = DemoSinks { letters, store, flagged: watch.flagged() };
+    let engine = start(&run, &observer, &traffic, sinks, tables)?;
     let memory = MemoryGuard::default();
     if !terminal {
         output::print(&watch.greeting())?;
@@ -132,6 +125,19 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     output::print(&summary(&observer))
 }
 
+/// How the job runs: by the clock of its records, rows at every step.
+fn engine_settings(settings: &Settings, plan: &Arc<Plan>) -> engine::Settings {
+    engine::Settings {
+        plan: Arc::clone(plan),
+        workers: settings.workers,
+        limits: settings.limits.engine(),
+        live_idle: Some(connect::millis(settings.limits.live_idle)),
+        machine_clock: None,
+        sealing: Sealing::None,
+        online: Online::EveryStep,
+    }
+}
+
 /// Writes the screen as it looks when the traffic has been live for a while.
 fn take_screenshot(
     look: impl FnMut(&Ask) -> ScreenState,
@@ -150,7 +156,7 @@ fn take_screenshot(
 }
 
 /// Where rows and dead letters go.
-struct Ends {
+struct DemoSinks {
     letters: NewestLetters,
     store: Arc<dyn OnlineStore>,
     flagged: Flagged,
@@ -161,7 +167,7 @@ fn start(
     run: &engine::Settings,
     observer: &Observer,
     traffic: &Traffic,
-    ends: Ends,
+    sinks: DemoSinks,
     tables: OpenTables,
 ) -> Result<Engine, Failure> {
     let (run, observer) = (run.clone(), observer.clone());
@@ -173,8 +179,8 @@ fn start(
             partitions: Box::new(partitions),
             tables: tables.take(worker, &waker)?,
             schemas: None,
-            dead_letters: Box::new(ends.letters.clone()),
-            online: Some(ends.flagged.watch(worker, ends.store.writer(worker))),
+            dead_letters: Box::new(sinks.letters.clone()),
+            online: Some(sinks.flagged.watch(worker, sinks.store.writer(worker))),
             lines: None,
         })
     });

@@ -4,9 +4,8 @@
 //! what changed: rates, recent latencies, which values rose and fell, and whether an event did it.
 //! It never waits for the job, and the job never waits for it.
 //!
-//! Modules: [`values`] (as they are shown), [`model`] (what is remembered between two looks), [`keys`]
-//! (what keys do), [`table`], [`page`], [`legend`] and [`draw`] (what is drawn), [`live`], [`plain`]
-//! and [`picture`] (where).
+//! Modules: `values` (as they are shown), `model` (what is remembered between two looks), `keys` (what
+//! keys do), `table`, `page`, `legend` and `draw` (what is drawn), `live`, `plain` and `picture` (where).
 
 mod draw;
 mod keys;

@@ -9,7 +9,6 @@ use crate::screen::ScreenState;
 use clap::Parser as _;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use tidemark_operators::plan::Plan;
 use tidemark_operators::time::MINUTE;
 
 /// 2026-01-06T08:00:00Z, a Tuesday; America is asleep.
@@ -49,25 +48,19 @@ fn played(job: &str) -> Played {
     let plan = job_file::load(job).unwrap().plan;
     let traffic = Traffic::new(&args, &plan, 1, RecentRecords::default()).unwrap();
     let traffic = traffic.at(PRESENT, Some(0));
-    let run = engine::Settings {
-        plan: Arc::clone(&plan),
-        workers: 1,
-        limits: Settings::load(&ClusterFile::None, Flags::default()).unwrap().limits.engine(),
-        live_idle: None,
-        machine_clock: None,
-        sealing: Sealing::None,
-        online: Online::EveryStep,
-    };
+    let settings = Settings::load(&ClusterFile::None, Flags::default()).unwrap();
+    let settings = Settings { workers: 1, ..settings };
+    let run = engine::Settings { live_idle: None, ..engine_settings(&settings, &plan) };
     let observer = Observer::new(&run);
     let store: Arc<dyn OnlineStore> = Arc::new(Embedded::new(&plan, 1));
     let letters = NewestLetters::default();
     let (seen, kept) = (Arc::clone(&store), letters.clone());
     let mut watch = DemoWatch::new(&run, observer.clone(), seen, kept, traffic.clone());
     watch.http = Some("127.0.0.1:8088".to_owned());
-    let ends = Ends { letters, store, flagged: watch.flagged() };
+    let sinks = DemoSinks { letters, store, flagged: watch.flagged() };
     let config = TablesConfig::default();
     let tables = OpenTables::open(&plan, &config, &|| true).unwrap().unwrap_or_default();
-    let engine = start(&run, &observer, &traffic, ends, tables).unwrap();
+    let engine = start(&run, &observer, &traffic, sinks, tables).unwrap();
     engine.join().unwrap().unwrap();
     Played { watch, traffic, plan }
 }

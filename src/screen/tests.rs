@@ -249,7 +249,10 @@ fn until_it_is_live_the_screen_says_how_much_of_the_past_was_played() {
     assert!(plain::line(&model).ends_with("playing the past, 45 %"));
     model.observe(past(None, 500));
     let text = picture(&model, 80, 24);
-    assert!(text.contains("live 0.5 s") && text.contains("no card is being tested"), "{text}");
+    assert!(
+        text.contains("1 worker  live 0 ms") && text.contains("no card is being tested"),
+        "{text}"
+    );
 }
 
 #[test]
