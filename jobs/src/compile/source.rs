@@ -290,6 +290,9 @@ pub(super) fn report(
     problems: &Problems<'_>,
 ) -> Reported {
     written.wrong(error.column, &error.message, error.hint.clone(), problems);
+    for other in &error.others {
+        report(other, written, problems);
+    }
     Reported
 }
 
