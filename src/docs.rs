@@ -6,6 +6,7 @@
 mod html;
 mod records;
 mod sample;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ pub fn run(args: &DocsArgs) -> Result<ExitCode, Failure> {
     let page = match &args.job {
         Some(job) => of_job(&job_file::load(job)?),
         None if args.expressions => expressions_page(),
+        None if args.settings => settings::page(),
         None => job_file_page(),
     };
     let text = match args.format {
