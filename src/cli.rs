@@ -6,13 +6,15 @@
 
 mod dlq;
 mod docs;
+mod format;
 mod generate;
 mod run;
 mod test;
 mod values;
 
-pub use dlq::{DlqArgs, DlqCommand, LetterFilter, ReasonName};
+pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
+pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
 pub use test::TestArgs;
