@@ -65,7 +65,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Test a job's features on cases with virtual time
     Test(TestArgs),
-    /// Write the documentation of a job, or of the language jobs are written in
+    /// Show a page of this documentation, or write one of a job and its features
     Docs(DocsArgs),
     /// Write generated records to a file
     Generate(GenerateArgs),

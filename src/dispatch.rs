@@ -2,7 +2,7 @@
 
 use crate::cli::{Cli, Command, DlqCommand, OutputFormat};
 use crate::failure::Failure;
-use crate::output::in_format;
+use crate::output;
 use std::process::ExitCode;
 
 /// Carries out a command.
@@ -26,5 +26,17 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             };
             in_format(format, crate::dlq::run(&args))
         }
+    }
+}
+
+/// What a command ends with, in the format that was asked for: with JSON a failure is a document on
+/// standard output too.
+fn in_format(format: OutputFormat, ended: Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
+    match (format, ended) {
+        (OutputFormat::Json, Err(failure)) => {
+            output::print(&format!("{}\n", failure.json()))?;
+            Ok(failure.code())
+        }
+        (_, ended) => ended,
     }
 }

@@ -19,12 +19,12 @@ pub struct Failure {
     hint: Option<String>,
     code: u8,
     /// What is wrong with files, each with its place.
-    places: Vec<Place>,
+    places: Vec<FilePlace>,
 }
 
 /// Something about a place in a file, as `--format json` gives it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Place {
+pub struct FilePlace {
     /// The file as it was named.
     pub file: String,
     /// The line, from 1.
@@ -39,11 +39,11 @@ pub struct Place {
     pub hint: Option<String>,
 }
 
-impl Place {
+impl FilePlace {
     /// Of a problem or a note in `file`.
     pub fn new(file: &str, problem: &Problem) -> Self {
         let Problem { line, column, key, message, hint } = problem.clone();
-        Place { file: file.to_owned(), line, column, key, message, hint }
+        FilePlace { file: file.to_owned(), line, column, key, message, hint }
     }
 }
 
@@ -58,7 +58,7 @@ struct FailureBody<'a> {
     code: u8,
     message: &'a str,
     hint: Option<&'a str>,
-    places: &'a [Place],
+    places: &'a [FilePlace],
 }
 
 impl Failure {
@@ -83,7 +83,7 @@ impl Failure {
     /// Adds where in a file everything is wrong that the message tells.
     #[must_use]
     pub fn at(mut self, errors: &JobErrors) -> Self {
-        let places = errors.problems.iter().map(|problem| Place::new(&errors.file, problem));
+        let places = errors.problems.iter().map(|problem| FilePlace::new(&errors.file, problem));
         self.places.extend(places);
         self
     }

@@ -1,6 +1,5 @@
 //! What a command prints on standard output.
 
-use crate::cli::OutputFormat;
 use crate::failure::Failure;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -28,22 +27,4 @@ pub fn print_json(document: &impl Serialize) -> Result<ExitCode, Failure> {
     let text = serde_json::to_string(document)
         .map_err(|error| Failure::failed(format!("cannot write the answer as JSON: {error}")))?;
     print(&format!("{text}\n"))
-}
-
-/// What a command ends with, in the format that was asked for: with JSON a failure is a document on
-/// standard output too.
-///
-/// # Errors
-/// When the command failed and the format is text, or standard output fails.
-pub fn in_format(
-    format: OutputFormat,
-    ended: Result<ExitCode, Failure>,
-) -> Result<ExitCode, Failure> {
-    match (format, ended) {
-        (OutputFormat::Json, Err(failure)) => {
-            print(&format!("{}\n", failure.json()))?;
-            Ok(failure.code())
-        }
-        (_, ended) => ended,
-    }
 }

@@ -36,21 +36,21 @@ struct FaultDocument {
     /// All there is to say, in lines.
     message: String,
     #[serde(flatten)]
-    row: Option<RowDocument>,
+    row: Option<FaultyRow>,
 }
 
 /// The row that is wrong.
 #[derive(Clone, Debug, Serialize)]
-struct RowDocument {
+struct FaultyRow {
     view: String,
     id: String,
     at_ms: u64,
     /// Those that are not as expected.
-    features: Vec<FeatureDocument>,
+    features: Vec<FaultyFeature>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct FeatureDocument {
+struct FaultyFeature {
     name: String,
     expected: Value,
     /// As it was seen first.
@@ -80,19 +80,19 @@ pub(super) fn case(file: &str, case: &Case, plan: &Plan, faults: &[Fault]) -> Ca
     }
 }
 
-fn row(plan: &Plan, wrong: &WrongRow) -> Option<RowDocument> {
+fn row(plan: &Plan, wrong: &WrongRow) -> Option<FaultyRow> {
     let view = plan.view(wrong.expected.view)?;
     let seen = wrong.seen.first().and_then(|seen| seen.row.as_ref());
     let features = wrong.wrong.iter().filter_map(|(at, expected)| {
         let got = seen.and_then(|row| row.get(*at)).map_or("null", String::as_str);
-        Some(FeatureDocument {
+        Some(FaultyFeature {
             name: view.features.get(*at)?.name.clone(),
             expected: expected_value(expected),
             // Rows are shown as sealed lines have them: as JSON.
             got: serde_json::from_str(got).unwrap_or_else(|_| Value::String(got.to_owned())),
         })
     });
-    Some(RowDocument {
+    Some(FaultyRow {
         view: view.name.clone(),
         id: wrong.expected.id.clone(),
         at_ms: wrong.expected.at,

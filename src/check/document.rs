@@ -1,6 +1,6 @@
 //! A job as it was understood, as JSON.
 
-use crate::failure::Place;
+use crate::failure::FilePlace;
 use crate::text::{duration_text, time_text};
 use serde::Serialize;
 use tidemark_jobs::{Job, SourceText, ViewText};
@@ -17,7 +17,7 @@ pub(super) struct JobDocument<'a> {
     description: &'a str,
     timezone: &'a str,
     distinct_max: u64,
-    notes: Vec<Place>,
+    notes: Vec<FilePlace>,
     sources: Vec<SourceDocument<'a>>,
     tables: Vec<TableDocument<'a>>,
     entities: Vec<EntityDocument<'a>>,
@@ -128,7 +128,7 @@ pub(super) fn document<'a>(job: &'a Job, file: &'a str) -> JobDocument<'a> {
         description: &job.description,
         timezone: &plan.zone.name,
         distinct_max: plan.distinct_max,
-        notes: job.notes.iter().map(|note| Place::new(file, note)).collect(),
+        notes: job.notes.iter().map(|note| FilePlace::new(file, note)).collect(),
         sources: sources(job),
         tables: tables(job),
         entities: entities(job),

@@ -5,7 +5,6 @@ use super::super::functions::{Builtin, functions};
 use super::super::{ExpressionError, quoted};
 use super::operand::Operand;
 use super::{Checked, Checker, all, nearest};
-use crate::aggregate;
 use tidemark_operators::expression::Expr;
 use tidemark_operators::value::Type;
 
@@ -14,7 +13,8 @@ impl Checker<'_> {
         let Some(builtin) = Builtin::named(name) else {
             let error = ExpressionError::new(column, format!("unknown function {}", quoted(name)));
             let names: Vec<&str> = functions().iter().map(|function| function.name).collect();
-            return Err(match aggregate_hint(name).or_else(|| nearest::hint(name, &names)) {
+            let error = ExpressionError { unknown_function: Some(name.to_owned()), ..error };
+            return Err(match nearest::hint(name, &names) {
                 Some(hint) => error.hint(hint),
                 None => error,
             });
@@ -45,19 +45,6 @@ impl Checker<'_> {
         };
         Ok(Operand::expr(column, expr))
     }
-}
-
-/// What to write instead of a call of something that looks at more than one event.
-fn aggregate_hint(name: &str) -> Option<String> {
-    if let Some(instead) = aggregate::instead_of(name) {
-        return Some(format!("an expression computes from one row; of events, {instead}"));
-    }
-    aggregate::named(name).map(|_| {
-        format!(
-            "`{name}` is an aggregate: make a feature of it with aggregate = \"{name}\", and name \
-             that feature here"
-        )
-    })
 }
 
 fn check_arity(
