@@ -17,7 +17,7 @@ Examples:
   tidemark demo behavior                 whose account is being taken over: weeks of history first
   tidemark demo personalization          who is about to buy
   tidemark demo --for 10s | cat          one plain line a second, ten seconds long
-  tidemark demo --rate 50000 --workers 2
+  tidemark demo --rate 5000 --workers 2
   tidemark demo --screenshot demo.svg    the screen as a picture, after half a minute or so
 
 In a terminal: ? says what the keys do, q or Ctrl-C ends it. While it runs, from another one:

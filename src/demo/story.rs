@@ -16,7 +16,7 @@ pub(super) struct Story {
     pub title: &'static str,
     /// What is said when there is nobody.
     pub nobody: &'static str,
-    /// A view, an int feature of it, and the least value for whoever is considered.
+    /// A view, an int or bool feature of it, and the least value for whoever is considered.
     pub gate: (&'static str, &'static str, i64),
     /// The features that are shown first; the table is sorted by the first of all.
     pub features: &'static [&'static str],
@@ -83,7 +83,7 @@ const TAKEN_OVER: Story = Story {
 const BUYING: Story = Story {
     title: "Users about to buy",
     nobody: "nobody is about to buy at the moment; a shows all users",
-    gate: ("user_engagement_5m", "cart_adds_session", 1),
+    gate: ("user_engagement_5m", "is_likely_purchaser", 1),
     features: &[
         "engagement_score",
         "cart_adds_session",

@@ -26,7 +26,7 @@ use tidemark_operators::verdict::Reason;
 /// Entities in the table at most.
 const SHOWN_MAX: usize = 128;
 /// Entities that are considered for it at most.
-const CONSIDERED_MAX: usize = 2_048;
+const CONSIDERED_MAX: usize = 4_096;
 
 /// Counts of all workers together.
 #[derive(Clone, Debug, Default)]

@@ -10,6 +10,8 @@ use ratatui::widgets::{Block, Cell, Paragraph, Row, Table};
 
 /// The width of a name and a value.
 const PAIR: u16 = 37;
+/// The height of the events at least, with their frame and head.
+const EVENT_LINES: u16 = 8;
 /// The width of a window's column.
 const WINDOW: u16 = 8;
 
@@ -24,12 +26,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         return frame.render_widget(Paragraph::new(text).block(block), area);
     }
     let columns = usize::from((area.width.saturating_sub(2) / PAIR).max(1));
-    let lines = page.entity.values.len().div_ceil(columns);
+    let all = page.entity.values.len();
+    let most = usize::from(area.height.saturating_sub(EVENT_LINES + 2)).max(1);
+    let lines = all.div_ceil(columns).min(most);
     let height = u16::try_from(lines + 2).unwrap_or(area.height);
-    let most = area.height.saturating_sub(5);
     let [row, events] =
-        Layout::vertical([Constraint::Length(height.min(most)), Constraint::Min(0)]).areas(area);
-    draw_row(frame, row, model, page, lines);
+        Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas(area);
+    draw_row(frame, row, model, page, (lines, columns));
     draw_events(frame, events, model, page);
 }
 
@@ -37,11 +40,22 @@ fn bordered(title: String) -> Block<'static> {
     Block::bordered().title(title).title_style(BOLD).border_style(table::DIM)
 }
 
-fn draw_row(frame: &mut Frame<'_>, area: Rect, model: &Model, page: &EntityPage, lines: usize) {
+fn draw_row(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    model: &Model,
+    page: &EntityPage,
+    (lines, columns): (usize, usize),
+) {
     let entity = &page.entity;
     let grounds = entity.grounds.as_ref().map(|g| format!("{} ", g.full)).unwrap_or_default();
     let gap = if grounds.is_empty() { "" } else { ": " };
-    let block = bordered(format!(" {}{gap}{grounds}", entity.id));
+    let mut block = bordered(format!(" {}{gap}{grounds}", entity.id));
+    let (shown, all) = ((lines * columns).min(entity.values.len()), entity.values.len());
+    if shown < all {
+        let rest = format!(" {shown} of {all} features; all of them in a higher terminal ");
+        block = block.title_bottom(Line::from(rest).right_aligned());
+    }
     let pair = |at: usize| {
         let (name, value) = (model.state.features.get(at)?, entity.values.get(at)?);
         let shown = values::shown(value);
@@ -55,7 +69,7 @@ fn draw_row(frame: &mut Frame<'_>, area: Rect, model: &Model, page: &EntityPage,
         Some(cell)
     };
     let line = |first: usize| {
-        let pairs = (first..entity.values.len()).step_by(lines.max(1)).filter_map(pair);
+        let pairs = (first..shown).step_by(lines.max(1)).filter_map(pair);
         Line::from(pairs.flatten().collect::<Vec<_>>())
     };
     let text: Vec<Line<'_>> = (0..lines).map(line).collect();
