@@ -52,8 +52,8 @@ pub(super) fn svg(buffer: &Buffer) -> String {
     let (width, height) = (area.width * CELL.0, area.height * CELL.1 + 8);
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
-         width=\"{width}\" height=\"{height}\" font-family=\"ui-monospace, 'DejaVu Sans Mono', \
-         Menlo, Consolas, monospace\" font-size=\"13\">\n\
+         width=\"{width}\" height=\"{height}\" font-family=\"'DejaVu Sans Mono', Menlo, \
+         Consolas, monospace\" font-size=\"13\">\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#101418\"/>\n"
     );
     for y in 0..area.height {
@@ -90,24 +90,28 @@ fn write_run(text: &mut String, cell: &Cell, run: &str, (x, y): (u16, u16), cell
             "<rect x=\"{left}\" y=\"{top}\" width=\"{width}\" height=\"{height}\" fill=\"{back}\"/>"
         );
     }
-    let shown = run.trim_end();
-    if shown.trim_start().is_empty() {
-        return;
-    }
-    let skipped = shown.chars().count() - shown.trim_start().chars().count();
-    let shown = shown.trim_start();
-    let left = usize::from(left) + skipped * usize::from(CELL.0);
-    // Fonts differ in width: each run says how wide it is.
-    let length = shown.chars().count() * usize::from(CELL.0);
     let weight = if cell.modifier.contains(Modifier::BOLD) { " font-weight=\"bold\"" } else { "" };
     let fore = fore.unwrap_or("#d0d6dc");
-    let escaped = shown.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    let _ = writeln!(
-        text,
-        "<text x=\"{left}\" y=\"{}\" fill=\"{fore}\"{weight} textLength=\"{length}\" \
-         xml:space=\"preserve\">{escaped}</text>",
-        top + CELL.1 - 4
-    );
+    // Fonts differ in width: what stands apart has a place of its own, and says how wide it is.
+    let mut column = usize::from(x);
+    for shown in run.split("  ") {
+        let cells = shown.chars().count();
+        let words = shown.trim_start();
+        let first = column + cells - words.chars().count();
+        column += cells + 2;
+        let words = words.trim_end();
+        if words.is_empty() {
+            continue;
+        }
+        let (left, length) =
+            (first * usize::from(CELL.0), words.chars().count() * usize::from(CELL.0));
+        let escaped = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+        let _ = writeln!(
+            text,
+            "<text x=\"{left}\" y=\"{}\" fill=\"{fore}\"{weight} textLength=\"{length}\">{escaped}</text>",
+            top + CELL.1 - 4
+        );
+    }
 }
 
 fn colour(colour: Color) -> Option<&'static str> {
