@@ -19,5 +19,6 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Docs(args) => crate::docs::run(&args),
         Command::Generate(args) => crate::generate::run(&args),
         Command::Dlq(args) => crate::dlq::run(&args),
+        Command::Completions(args) => crate::completions::run(&args),
     }
 }
