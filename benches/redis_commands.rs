@@ -2,9 +2,10 @@
 //! all else.
 //!
 //! `cargo bench --bench redis_commands` starts a broker and a Redis of its own and runs `fraud` as
-//! shipped (five entities, seven views), and its two card views alone, on transactions of 100,000
-//! cards that arrive at 20,000 a second; then each is started again on the same topic. The bars are
-//! the project's own.
+//! shipped (five entities, seven views), and its two card views alone, on transactions that arrive at
+//! 20,000 a second; then each is started again on the same topic. `-- CARDS..` says of how many cards
+//! (default 200, 6,000 and 100,000): rows of few cards change again before they are written, of many
+//! each change is a write of its own. The bars are the project's own, for 200 cards.
 
 #![expect(
     clippy::print_stdout,
@@ -44,18 +45,27 @@ const MEASURED: Duration = Duration::from_secs(30);
 const WAIT_MAX: Duration = Duration::from_secs(600);
 
 /// Job files, and the most commands an event may cost.
+const CARDS: [u32; 3] = [200, 6_000, 100_000];
 const JOBS: [(&str, f64); 2] = [("jobs/fraud.toml", 1.6), ("benches/fraud_card.toml", 0.99)];
 
 fn main() {
     println!("machine: {}", machine::machine());
     let (kafka, redis) = (Server::start("kafka"), Server::start("redis"));
-    // What can be measured on a slow machine: seconds of history in place of those above.
-    let history = std::env::args().skip(1).find_map(|argument| argument.parse::<u64>().ok());
-    let history = history.map_or(HISTORY, |s| History { span: s * 1_000, events: s * RATE });
-    let traffic = Traffic { profile: Profile::Fraud, cards: load::CARDS, rate: RATE, history };
+    let numbers = std::env::args().skip(1).filter_map(|argument| argument.parse::<u32>().ok());
+    let cards: Vec<u32> = numbers.collect();
+    for cards in if cards.is_empty() { CARDS.to_vec() } else { cards } {
+        measure(&kafka, &redis, cards);
+    }
+}
+
+fn measure(kafka: &Server, redis: &Server, cards: u32) {
+    let traffic = Traffic { profile: Profile::Fraud, cards, rate: RATE, history: HISTORY };
     for (at, (file, bar)) in JOBS.into_iter().enumerate() {
-        println!("\n{file}, at {RATE}/s after {} s of history", history.span / 1_000);
-        let bench = Bench { file, topic: format!("commands-{at}"), kafka: &kafka, redis: &redis };
+        println!(
+            "\n{file}, {cards} cards, at {RATE}/s after {} s of history",
+            HISTORY.span / 1_000
+        );
+        let bench = Bench { file, topic: format!("commands-{cards}-{at}"), kafka, redis };
         bench.paced(traffic, bar);
         bench.restart();
     }

@@ -61,7 +61,7 @@ pub struct OnlineSettings {
     /// When more commands a second are sent for rows that were written before, a row that was
     /// written a moment ago waits; default 18,000.
     pub write_rate: usize,
-    /// The longest such wait; default 30 s.
+    /// The longest such wait; default 1 s.
     pub write_spacing_max: Duration,
     /// Redis.
     pub redis: RedisSettings,
@@ -82,7 +82,7 @@ impl Default for OnlineSettings {
             sweep_rate: 20_000,
             takeover_after: Duration::from_secs(15),
             write_rate: 18_000,
-            write_spacing_max: Duration::from_secs(30),
+            write_spacing_max: Duration::from_secs(1),
             redis: RedisSettings::default(),
             memory: MemorySettings::default(),
         }

@@ -1,5 +1,6 @@
 //! The online stores, against a real Redis and a map of the last rows.
 
+mod given_up;
 mod operation;
 
 use crate::redis_server as servers;

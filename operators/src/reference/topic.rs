@@ -134,9 +134,8 @@ impl TopicTable {
                 // What has no time says nothing of how far the topic is: were it taken for a sign of
                 // life, a stream of deletions would hold the watermark, and sealing, for ever.
                 if let Some(time) = time {
-                    let clock = owned.judge.clock();
                     owned.judge.judge(time, None);
-                    owned.accept(time, clock, now);
+                    owned.accept(time, now);
                 }
                 self.history.put(&key, from, cells, updates);
                 metrics.versions.add(1);

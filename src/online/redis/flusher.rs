@@ -1,5 +1,6 @@
 //! The thread that writes one shard to Redis: one connection, one round trip in flight.
 
+mod connection;
 mod replies;
 mod upkeep;
 
@@ -48,6 +49,8 @@ pub(crate) struct Flusher {
     link: Option<Link>,
     /// The server of the last connection: `Some(None)` when it did not say which it is.
     run_id: Option<Option<String>>,
+    /// What that server calls the last connection, where it says so.
+    client_id: Option<i64>,
     /// When the connection is probed next.
     probe_at: u64,
     /// What one flusher of a store does for all of them.
@@ -99,6 +102,7 @@ impl Flusher {
             settings,
             link: None,
             run_id: None,
+            client_id: None,
             probe_at: 0,
             upkeep,
             pulse,
@@ -213,33 +217,6 @@ impl Flusher {
         self.record.numbers().breaker = self.breaker.state();
     }
 
-    fn connect(&mut self) -> Result<(), StoreError> {
-        if self.link.is_some() {
-            return Ok(());
-        }
-        let mut link = Link::open(&self.settings)?;
-        let server = link.server()?;
-        if server.replica {
-            return Err(StoreError::Replica { address: self.settings.address() });
-        }
-        let known = self.run_id.replace(server.run_id.clone());
-        if known.is_some_and(|known| known.is_none() || known != server.run_id) {
-            tracing::info!("Redis was restarted or replaced: all rows are written again");
-            self.cell.lock().dirt.lost();
-            self.pulse.reset();
-            if let Some(upkeep) = &mut self.upkeep {
-                upkeep.another_server();
-            }
-        }
-        if self.upkeep.is_some() {
-            self.limit_memory(&mut link)?;
-        }
-        self.probe_at = 0;
-        self.link = Some(link);
-        self.record.numbers().connected = true;
-        Ok(())
-    }
-
     /// Asks for the memory and who else writes, or whether the server is there at all.
     fn probe(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now_us();
@@ -255,12 +232,6 @@ impl Flusher {
             Ok(()) | Err(StoreError::Reply { .. }) => Ok(()),
             Err(error) => Err(self.drop_link(error)),
         }
-    }
-
-    fn drop_link(&mut self, error: StoreError) -> StoreError {
-        self.link = None;
-        self.record.numbers().connected = false;
-        error
     }
 
     /// Takes what goes into the next round trip.

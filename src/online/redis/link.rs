@@ -124,6 +124,21 @@ impl Link {
         Ok(server)
     }
 
+    /// What the server calls this connection; it never gives the number again. `None` when it may not
+    /// be asked.
+    pub(crate) fn client_id(&mut self) -> Result<Option<i64>, StoreError> {
+        match self.ask("CLIENT", &[b"ID"]) {
+            Ok(Value::Int(id)) => Ok(Some(id)),
+            Ok(_) | Err(StoreError::Reply { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Ends another connection at the server: once this returns nothing of it is executed any more.
+    pub(crate) fn end_client(&mut self, id: i64) -> Result<(), StoreError> {
+        self.ask("CLIENT", &[b"KILL", b"ID", id.to_string().as_bytes()]).map(|_| ())
+    }
+
     /// Bytes in use, and the limit (0: none).
     pub(crate) fn memory(&mut self) -> Result<Option<(u64, u64)>, StoreError> {
         let text = self.info(b"memory")?;

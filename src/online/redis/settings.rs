@@ -107,7 +107,7 @@ pub struct RedisSettings {
     /// So many commands a second for rows that were written before are sent without hesitation;
     /// when there are more, a row that was written a moment ago waits. Default 18,000.
     pub write_rate: usize,
-    /// The longest such wait. Default 30 s.
+    /// The longest such wait. Default 1 s.
     pub write_spacing_max: Duration,
     /// The pause after a first failed attempt; doubled after each further one. Default 50 ms.
     pub backoff_first: Duration,
@@ -147,7 +147,7 @@ impl Default for RedisSettings {
             sweep_rate: 20_000,
             takeover_after: Duration::from_secs(15),
             write_rate: 18_000,
-            write_spacing_max: Duration::from_secs(30),
+            write_spacing_max: Duration::from_secs(1),
             backoff_first: Duration::from_millis(50),
             backoff_max: Duration::from_secs(5),
             breaker_after: 5,

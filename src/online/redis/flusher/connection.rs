@@ -1,0 +1,63 @@
+//! One connection after the other.
+
+use super::Flusher;
+use crate::online::StoreError;
+use crate::online::redis::link::Link;
+
+impl Flusher {
+    pub(super) fn connect(&mut self) -> Result<(), StoreError> {
+        if self.link.is_some() {
+            return Ok(());
+        }
+        let mut link = Link::open(&self.settings)?;
+        let server = link.server()?;
+        if server.replica {
+            return Err(StoreError::Replica { address: self.settings.address() });
+        }
+        let known = self.run_id.clone();
+        if known.as_ref().is_some_and(|known| known.is_some() && *known == server.run_id) {
+            self.end_last(&mut link)?;
+        }
+        self.client_id = link.client_id()?;
+        self.run_id = Some(server.run_id.clone());
+        if known.is_some_and(|known| known.is_none() || known != server.run_id) {
+            tracing::info!("Redis was restarted or replaced: all rows are written again");
+            self.cell.lock().dirt.lost();
+            self.pulse.reset();
+            if let Some(upkeep) = &mut self.upkeep {
+                upkeep.another_server();
+            }
+        }
+        if self.upkeep.is_some() {
+            self.limit_memory(&mut link)?;
+        }
+        self.probe_at = 0;
+        self.link = Some(link);
+        self.record.numbers().connected = true;
+        Ok(())
+    }
+
+    /// Ends the connection before, at the server: what was sent on it and given up may still lie
+    /// there or be on its way, and would be executed after what is newer.
+    fn end_last(&mut self, link: &mut Link) -> Result<(), StoreError> {
+        let Some(id) = self.client_id else { return Ok(()) };
+        match link.end_client(id) {
+            Err(StoreError::Reply { reason, .. }) => tracing::warn!(
+                reason,
+                "Redis does not let this job end its own earlier connection (CLIENT KILL ID): what \
+                 that one had still to say may replace newer rows until they change again; allow \
+                 its user +client|kill"
+            ),
+            Err(error) => return Err(error),
+            Ok(()) => {}
+        }
+        self.client_id = None;
+        Ok(())
+    }
+
+    pub(super) fn drop_link(&mut self, error: StoreError) -> StoreError {
+        self.link = None;
+        self.record.numbers().connected = false;
+        error
+    }
+}
