@@ -5,7 +5,7 @@ mod topic;
 use crate::cli::{self, GenerateArgs};
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::failure::Failure;
-use crate::generator::{GenerateError, Options, Profile, Tally, WrittenFiles, write_files};
+use crate::generator::{GenerateError, Options, Profile, RecordTally, WrittenFiles, write_files};
 use crate::output;
 use crate::progress::DrawnProgress;
 use crate::text::count_text;
@@ -87,7 +87,7 @@ fn place(written: &WrittenFiles) -> String {
 }
 
 /// One line about what was written, and where.
-fn said(tally: &Tally, place: &str) -> String {
+fn said(tally: &RecordTally, place: &str) -> String {
     let (mb, tenth) = (tally.bytes / 1_000_000, tally.bytes / 100_000 % 10);
     let (late, malformed) = (count_text(tally.late), count_text(tally.malformed));
     let times = tally.times.map_or_else(String::new, |(oldest, newest)| {

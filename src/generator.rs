@@ -12,7 +12,7 @@
 //!
 //! - [`Generator`]: records one by one;
 //! - [`write_files`]: JSON-lines files, plain or zstd;
-//! - [`Tally`]: what was generated, in numbers;
+//! - [`RecordTally`]: what was generated, in numbers;
 //! - [`live`]: an endless source on an open-loop schedule.
 
 mod behavior;
@@ -31,7 +31,7 @@ mod tests;
 
 pub use files::{GenerateError, WrittenFiles, partition_path, write_files};
 pub use options::{CARDS_MAX, Options, PARTITIONS_MAX, Profile};
-pub use tally::Tally;
+pub use tally::RecordTally;
 
 use behavior::{Company, WorkEvent};
 use cards::{Cards, Transaction};

@@ -13,7 +13,7 @@ use crate::cli::{GenerateArgs, RATE_DEFAULT, RATE_MAX};
 use crate::config::Settings;
 use crate::connect;
 use crate::failure::Failure;
-use crate::generator::{Generator, Options, Profile, Tally};
+use crate::generator::{Generator, Options, Profile, RecordTally};
 use crate::kafka::{KafkaConfig, KafkaError, TopicWriter, WritableTopic, find_or_create_topic};
 use crate::output;
 use crate::progress::DrawnProgress;
@@ -39,7 +39,7 @@ pub(super) fn fill(
     topic: &str,
     settings: &Settings,
 ) -> Result<ExitCode, Failure> {
-    let pace = Pace::of(args)?;
+    let pace = RecordRate::of(args)?;
     let asked =
         |partitions| options(args, profile(topic), partitions, args.events.unwrap_or(u64::MAX));
     // Before anything is created.
@@ -54,16 +54,16 @@ pub(super) fn fill(
     let found = find_or_create_topic(&kafka, topic, args.partitions)
         .map_err(|error| refused(error, topic))?;
     eprint!("{}", announced(topic, &kafka, found, args.events, pace));
-    let mut filling = Filling {
+    let mut filling = TopicFill {
         writer: TopicWriter::new(&kafka, topic).map_err(|error| refused(error, topic))?,
-        tally: Tally::default(),
+        tally: RecordTally::default(),
         progress: DrawnProgress::of_records(args.events, std::io::stderr().is_terminal()),
     };
     let outcome = match pace {
         Some(pace) => filling.paced(asked(found.partitions), pace, &stop),
         None => filling.at_once(asked(found.partitions), &stop),
     };
-    let Filling { writer, tally, progress } = filling;
+    let TopicFill { writer, tally, progress } = filling;
     let outcome = outcome.and_then(|()| {
         let within = if stop.asked() { settings.limits.shutdown } else { Duration::MAX };
         writer.finish(within).map_err(|error| refused(error, topic))
@@ -91,16 +91,16 @@ fn profile(topic: &str) -> Profile {
 
 /// Records at a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Pace {
+struct RecordRate {
     /// Records a second.
     rate: u64,
     /// Nanoseconds between two of them.
     every_ns: u64,
 }
 
-impl Pace {
+impl RecordRate {
     /// What is asked for; `None`: all at once.
-    fn of(args: &GenerateArgs) -> Result<Option<Pace>, Failure> {
+    fn of(args: &GenerateArgs) -> Result<Option<RecordRate>, Failure> {
         let Some(rate) = args.rate.or(args.events.is_none().then_some(RATE_DEFAULT)) else {
             return Ok(None);
         };
@@ -109,7 +109,7 @@ impl Pace {
             let most = count_text(RATE_MAX);
             return Err(Failure::usage(message).hint(format!("--rate may be up to {most}")));
         }
-        Ok(Some(Pace { rate, every_ns: 1_000_000_000 / rate.max(1) }))
+        Ok(Some(RecordRate { rate, every_ns: 1_000_000_000 / rate.max(1) }))
     }
 }
 
@@ -133,7 +133,7 @@ fn announced(
     kafka: &KafkaConfig,
     found: WritableTopic,
     events: Option<u64>,
-    pace: Option<Pace>,
+    pace: Option<RecordRate>,
 ) -> String {
     let plural = if found.partitions == 1 { "" } else { "s" };
     let created = if found.created { ", created now" } else { "" };
@@ -160,13 +160,13 @@ fn announced(
 }
 
 /// A topic being filled.
-struct Filling {
+struct TopicFill {
     writer: TopicWriter,
-    tally: Tally,
+    tally: RecordTally,
     progress: DrawnProgress,
 }
 
-impl Filling {
+impl TopicFill {
     /// Writes all records as fast as the brokers take them, until a signal comes.
     fn at_once(&mut self, options: Options, stop: &Stop) -> Result<(), Failure> {
         let mut generator = Generator::new(options).map_err(failure)?;
@@ -176,7 +176,7 @@ impl Filling {
 
     /// Writes each record when it is due, until a signal comes or there is no further one. What is
     /// held up is written as soon as that is possible: the schedule does not wait.
-    fn paced(&mut self, options: Options, pace: Pace, stop: &Stop) -> Result<(), Failure> {
+    fn paced(&mut self, options: Options, pace: RecordRate, stop: &Stop) -> Result<(), Failure> {
         let mut generator = Generator::paced(options, now(), pace.every_ns).map_err(failure)?;
         let start = Instant::now();
         let mut written = 0;

@@ -1,6 +1,6 @@
 //! Generated traffic as JSON-lines files.
 
-use super::{Generator, Options, Tally};
+use super::{Generator, Options, RecordTally};
 use crate::created_file::{Held, create};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -39,7 +39,7 @@ pub enum GenerateError {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WrittenFiles {
     /// The records; their bytes are those before compression.
-    pub tally: Tally,
+    pub tally: RecordTally,
     /// The files, in the order of the partitions.
     pub files: Vec<PathBuf>,
 }

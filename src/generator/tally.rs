@@ -5,7 +5,7 @@ use tidemark_operators::time::EventTime;
 
 /// Counts of records that were written somewhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct RecordTally {
     /// Records of all kinds.
     pub events: u64,
     /// Those that are late.
@@ -18,7 +18,7 @@ pub struct Tally {
     pub times: Option<(EventTime, EventTime)>,
 }
 
-impl Tally {
+impl RecordTally {
     /// Takes a record into account.
     pub fn count(&mut self, record: &Record<'_>) {
         self.events += 1;

@@ -80,7 +80,7 @@ fn get(url: &str) -> Result<(u16, String), ureq::Error> {
 /// What there may be in an answer.
 #[derive(Deserialize)]
 struct Body {
-    features: Option<Features>,
+    features: Option<OrderedFeatures>,
     as_of: Option<u64>,
     error: Option<String>,
     hint: Option<String>,
@@ -88,9 +88,9 @@ struct Body {
 
 /// Features in the order of the answer, which is that of the job. Values are kept as they are written:
 /// reading numbers could change their last digits.
-struct Features(TextRow);
+struct OrderedFeatures(TextRow);
 
-impl<'de> Deserialize<'de> for Features {
+impl<'de> Deserialize<'de> for OrderedFeatures {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(InOrder)
     }
@@ -99,18 +99,18 @@ impl<'de> Deserialize<'de> for Features {
 struct InOrder;
 
 impl<'de> Visitor<'de> for InOrder {
-    type Value = Features;
+    type Value = OrderedFeatures;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("names and values of features")
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Features, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<OrderedFeatures, M::Error> {
         let mut row = TextRow::new();
         while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
             row.push((name, text(value.get())));
         }
-        Ok(Features(row))
+        Ok(OrderedFeatures(row))
     }
 }
 
