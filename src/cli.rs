@@ -76,7 +76,7 @@ pub enum Command {
     Get(GetArgs),
     /// Look into a file of dead letters
     Dlq(DlqArgs),
-    /// Write the documentation of a job, or of the language jobs are written in
+    /// Show a page of this documentation, or write one of a job and its features
     Docs(DocsArgs),
     /// Print a script that completes commands and flags in a shell
     Completions(CompletionsArgs),
