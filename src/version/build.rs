@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Command;
 
 /// What goes into the binary.
-const SOURCES: [&str; 5] = ["src", "operators", "jobs", "Cargo.toml", "Cargo.lock"];
+const SOURCES: [&str; 7] =
+    ["src", "operators", "jobs", "README.md", "CHANGELOG.md", "Cargo.toml", "Cargo.lock"];
 
 fn main() {
     let folder = env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
