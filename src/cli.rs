@@ -7,14 +7,16 @@
 mod completions;
 mod dlq;
 mod docs;
+mod format;
 mod generate;
 mod run;
 mod test;
 mod values;
 
 pub use completions::CompletionsArgs;
-pub use dlq::{DlqArgs, DlqCommand, LetterFilter, ReasonName};
+pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
+pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
 pub use test::TestArgs;

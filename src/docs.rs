@@ -8,6 +8,7 @@ mod html;
 mod pages;
 mod records;
 mod sample;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -32,6 +33,7 @@ pub fn run(args: &DocsArgs) -> Result<ExitCode, Failure> {
             None => written(&of_job(&job_file::load(name)?), args.format),
         },
         None if args.expressions => written(&expressions_page(), args.format),
+        None if args.settings => written(&settings::page(), args.format),
         None if args.job_file => written(&job_file_page(), args.format),
         None if args.format == PageFormat::Html => {
             return Err(Failure::usage(

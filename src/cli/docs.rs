@@ -15,7 +15,7 @@ pub enum PageFormat {
 
 /// `tidemark docs`
 #[derive(Clone, Debug, Args)]
-#[command(group(ArgGroup::new("shown").args(["page", "expressions", "job_file"])))]
+#[command(group(ArgGroup::new("shown").args(["page", "expressions", "job_file", "settings"])))]
 #[command(after_help = "\
 Examples:
   tidemark docs                                           all pages, a line each
@@ -24,6 +24,7 @@ Examples:
   tidemark docs my_job.toml --format html --output features.html
   tidemark docs --expressions                             the language of filters and features
   tidemark docs --job-file                                every key of a job file
+  tidemark docs --settings                                every key of cluster.toml
 
 The page of a job says of every feature what it is, its type and window, when it is null and what
 memory it takes, with an example, and of every reference table where it is from and as of when it is
@@ -39,6 +40,9 @@ pub struct DocsArgs {
     /// The reference of job files: the page job-file
     #[arg(long)]
     pub job_file: bool,
+    /// Every key of cluster.toml instead, with its unit, default and variable
+    #[arg(long)]
+    pub settings: bool,
     /// How the page is written
     #[arg(long, value_enum, default_value_t)]
     pub format: PageFormat,

@@ -1,5 +1,6 @@
 //! Commands that run a job or read what it made.
 
+use crate::cli::OutputFormat;
 use crate::cli::values::{self, SourceFiles, TableFile};
 use clap::Args;
 use std::path::PathBuf;
@@ -53,8 +54,8 @@ Examples:
 A job whose sources are files ends with exit code 0 when all is read; one with topics runs until
 SIGINT or SIGTERM.
 
-Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID, KAFKA_TOPIC,
-REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB, REDIS_FEATURE_TTL (seconds),
+Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID, KAFKA_BATCH_SIZE,
+KAFKA_TOPIC, REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB, REDIS_FEATURE_TTL (seconds),
 REDIS_MEMORY_LIMIT_BYTES, REDIS_MEMORY_ALERT_THRESHOLD (0 to 1), SCHEMA_REGISTRY_URL,
 SCHEMA_REGISTRY_USER, SCHEMA_REGISTRY_PASSWORD, SCHEMA_REGISTRY_TOKEN, SCHEMAS_DIR,
 HEALTH_CHECK_PORT, HEALTH_PENDING_AFTER, HEALTH_REFUSED_SHARE (0 to 1), HEALTH_REFUSED_OVER,
@@ -131,10 +132,12 @@ Arguments:
 #[command(after_help = "\
 Examples:
   tidemark get transaction_stats_5m CARD               beside `tidemark demo` or `tidemark run`
-  tidemark get transaction_stats_5m CARD --http http://features-1:8088
+  tidemark get transaction_stats_5m CARD --http http://features-1:8088 --format json
   tidemark get fraud transaction_stats_5m CARD         from Redis, as cluster.toml says
 
-CARD stands for an id, such as one from the screen of the demo.")]
+CARD stands for an id, such as one from the screen of the demo. With --format json:
+{\"job\": text, or null when none is named, \"view\", \"id\", \"features\": {NAME: number, true, false,
+text or null}}.")]
 pub struct GetArgs {
     /// The job, or the view when there are only two words
     #[arg(value_name = "VIEW", hide = true)]
@@ -151,6 +154,9 @@ pub struct GetArgs {
     /// Settings of the process [default: cluster.toml in this folder if there is one]
     #[arg(long, value_name = "FILE")]
     pub cluster: Option<PathBuf>,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: OutputFormat,
 }
 
 impl GetArgs {
@@ -177,8 +183,17 @@ Examples:
   tidemark check fraud
   tidemark check my_job.toml && tidemark run my_job.toml
 
-Every mistake of a job file is shown at once, with its line and the nearest valid name.")]
+Every mistake of a job file is shown at once, with its line and the nearest valid name; what is right
+and may not mean what its author thinks is noted, with exit code 0.
+
+With --format json: {\"job\", \"file\", \"notes\": [PLACE], \"sources\", \"tables\", \"entities\",
+\"views\": [{\"name\", \"entity\", \"features\": [..], ..}], \"services\", \"memory\"}, or of a job that is wrong
+{\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\", \"column\",
+\"key\", \"message\", \"hint\"}.")]
 pub struct CheckArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: OutputFormat,
 }

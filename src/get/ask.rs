@@ -1,11 +1,10 @@
 //! Asking a running process for a row.
 
 use crate::failure::Failure;
-use crate::online::redis::TextRow;
+use crate::get::document::JsonRow;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -33,7 +32,7 @@ pub(super) fn url(address: SocketAddr) -> String {
 ///
 /// # Errors
 /// When nobody answers there, or what answers is not a job with that view.
-pub(super) fn row(url: &str, view: &str, id: &str) -> Result<Option<TextRow>, Failure> {
+pub(super) fn row(url: &str, view: &str, id: &str) -> Result<Option<JsonRow>, Failure> {
     let segment = |text| utf8_percent_encode(text, SEGMENT);
     let (code, answer) = get(&format!("{url}/features/{}/{}", segment(view), segment(id)))
         .map_err(|error| {
@@ -88,7 +87,7 @@ struct Body {
 
 /// Features in the order of the answer, which is that of the job. Values are kept as they are written:
 /// reading numbers could change their last digits.
-struct OrderedFeatures(TextRow);
+struct OrderedFeatures(JsonRow);
 
 impl<'de> Deserialize<'de> for OrderedFeatures {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -106,26 +105,18 @@ impl<'de> Visitor<'de> for InOrder {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<OrderedFeatures, M::Error> {
-        let mut row = TextRow::new();
-        while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-            row.push((name, text(value.get())));
+        let mut row = JsonRow::new();
+        while let Some(entry) = map.next_entry()? {
+            row.push(entry);
         }
         Ok(OrderedFeatures(row))
-    }
-}
-
-/// A JSON value as Redis has it; `None` for null.
-fn text(value: &str) -> Option<String> {
-    match value {
-        "null" => None,
-        quoted if quoted.starts_with('"') => serde_json::from_str(quoted).ok(),
-        plain => Some(plain.to_owned()),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::value::RawValue;
 
     #[test]
     fn ids_are_safe_in_a_path() {
@@ -135,12 +126,16 @@ mod tests {
     }
 
     #[test]
-    fn a_row_keeps_the_order_of_the_answer_the_digits_of_numbers_and_no_quotes() {
+    fn a_row_keeps_the_order_of_the_answer_and_the_digits_of_numbers() {
         let answer = r#"{"as_of":1,"features":{"z":188.19954698275865,"a":"a\"b","n":null}}"#;
         let body: Body = serde_json::from_str(answer).unwrap();
         let row = body.features.unwrap().0;
-        let shown: Vec<_> = row.iter().map(|(n, v)| (n.as_str(), v.as_deref())).collect();
-        assert_eq!(shown, [("z", Some("188.19954698275865")), ("a", Some("a\"b")), ("n", None)]);
+        let shown = row.iter().map(|(n, v)| (n.as_str(), v.as_deref().map(RawValue::get)));
+        let shown: Vec<_> = shown.collect();
+        assert_eq!(
+            shown,
+            [("z", Some("188.19954698275865")), ("a", Some(r#""a\"b""#)), ("n", None)]
+        );
     }
 
     #[test]

@@ -1,5 +1,4 @@
 //! Before the crate is compiled: which version it is, with the commit when git knows one.
-#![expect(clippy::print_stdout, reason = "what is printed is what cargo is told")]
 
 use std::env;
 use std::path::Path;
