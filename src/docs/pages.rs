@@ -43,8 +43,9 @@ macro_rules! page {
 }
 
 /// All of them, in the order in which they are listed: what one reads first stands first.
-pub(super) const PAGES: [Shipped; 20] = [
+pub(super) const PAGES: [Shipped; 22] = [
     page!("readme", "README.md", "install, quickstart, scoring, training, Kafka and Redis"),
+    page!("install", "src/version/install.md", "installing, completions, symbols"),
     page!("aggregates", "jobs/aggregates.md", "what a feature can be; types of fields"),
     Shipped {
         name: "expressions",
@@ -84,6 +85,7 @@ pub(super) const PAGES: [Shipped; 20] = [
         "how to add an aggregate, a window kind, a metric"
     ),
     page!("contributing", "tests/contributing.md", "how changes are checked"),
+    page!("changelog", "CHANGELOG.md", "what changed, and what of it breaks something"),
 ];
 
 impl Shipped {

@@ -133,6 +133,11 @@ fn the_page_of_monitoring_shows_what_happens() {
 }
 
 #[test]
+fn the_page_of_installing_shows_what_happens() {
+    holds("src/version/install.md");
+}
+
+#[test]
 fn every_page_with_commands_is_run() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut seen = 0;
@@ -145,7 +150,7 @@ fn every_page_with_commands_is_run() {
             assert!(include_str!("console.rs").contains(&test), "no test runs {page}");
         }
     }
-    assert!(seen >= 6, "{seen}");
+    assert!(seen >= 7, "{seen}");
 }
 
 /// All files of Markdown that are ours, by their paths from the root.

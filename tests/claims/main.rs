@@ -26,6 +26,8 @@ mod folder;
 #[cfg(test)]
 mod found_later;
 #[cfg(test)]
+mod generated;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod holding;

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod blocks;
 #[cfg(test)]
+mod dependencies;
+#[cfg(test)]
 mod direction;
 #[cfg(test)]
 mod examples;

@@ -121,11 +121,16 @@ impl Shell {
         self.folder.write("page.sh", format!("exec 2>&1\n{}", self.script));
         let program = Path::new(env!("CARGO_BIN_EXE_tidemark")).parent().unwrap();
         let path = std::env::var("PATH").unwrap();
+        // The home is the page's own, but what servers are fetched into is everybody's.
+        let cache = std::env::var("XDG_CACHE_HOME")
+            .unwrap_or_else(|_| format!("{}/.cache", std::env::var("HOME").unwrap_or_default()));
         let output = Process::new("timeout")
             .args(["-k", "5", SECONDS_MAX, "bash", "page.sh"])
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{path}", program.display()))
             .env("LC_ALL", "C.UTF-8")
+            .env("XDG_CACHE_HOME", cache)
+            .env("HOME", self.folder.path())
             .env_remove("LOG_LEVEL")
             .env_remove("PARALLELISM")
             .stdin(Stdio::null())
