@@ -10,14 +10,10 @@ pub fn difference(expected: &[String], printed: &[&str]) -> Option<String> {
     let expected: Vec<&str> = expected.iter().take(end).map(String::as_str).collect();
     let end = printed.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
     let printed: Vec<&str> = printed.iter().take(end).map(|line| line.trim_end()).collect();
-    let reached = farthest(&expected, &printed);
-    match reached {
-        None => None,
-        Some(at) => Some(match expected.get(at) {
-            Some(line) => format!("which is not what line {} expects: {line}", at + 1),
-            None => "which goes on where the page ends".to_owned(),
-        }),
-    }
+    farthest(&expected, &printed).map(|at| match expected.get(at) {
+        Some(line) => format!("which is not what line {} expects: {line}", at + 1),
+        None => "which goes on where the page ends".to_owned(),
+    })
 }
 
 /// The first expected line that nothing fits, by the way that gets farthest; `None` when all fits.
