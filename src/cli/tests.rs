@@ -51,7 +51,6 @@ fn wrong_values_say_what_to_write() {
         ("tidemark demo --port 99999", "99999"),
         ("tidemark demo --rate 0", "at least 1"),
         ("tidemark replay fraud", "--source"),
-        ("tidemark docs", "--expressions"),
         ("tidemark docs fraud --expressions", "cannot be used with"),
         ("tidemark docs fraud --format pdf", "possible values: markdown, html"),
         ("tidemark replay fraud --source a.jsonl", "NAME=FILE"),
