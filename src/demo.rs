@@ -67,7 +67,7 @@ type Engine = JoinHandle<Result<Option<EventTime>, EngineError>>;
 pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let flags = Flags { workers: args.workers, port: args.port, ..Flags::default() };
     let settings = Settings::load(&ClusterFile::None, flags)?;
-    let plan = job_file::load(&args.job)?.plan;
+    let plan = job_file::load(args.named_job.as_deref().unwrap_or(&args.job))?.plan;
     let recent = RecentRecords::default();
     let traffic = Traffic::new(args, &plan, settings.workers, recent)?;
     let log = KeptLines::default();
