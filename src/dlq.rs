@@ -1,6 +1,6 @@
 //! `tidemark dlq`: a look into a file of dead letters.
 
-use crate::cli::{DlqArgs, DlqCommand, LetterFilter};
+use crate::cli::{DlqArgs, DlqCommand, LetterFilter, OutputFormat};
 use crate::dead_letters::{self, DeadLetterError};
 use crate::failure::Failure;
 use crate::output;
@@ -12,7 +12,13 @@ use std::process::ExitCode;
 /// When the file cannot be opened (exit code 2) or read, or there is no letter to show.
 pub fn run(args: &DlqArgs) -> Result<ExitCode, Failure> {
     match &args.command {
-        DlqCommand::Ls(filter) => {
+        DlqCommand::Ls(asked) if asked.format == OutputFormat::Json => {
+            let filter = &asked.filter;
+            let listed = dead_letters::list(&filter.file, &filter.selection()).map_err(failure)?;
+            output::print_json(&listed)
+        }
+        DlqCommand::Ls(asked) => {
+            let filter = &asked.filter;
             let listed = dead_letters::ls(&filter.file, &filter.selection()).map_err(failure)?;
             output::print(&listed)
         }

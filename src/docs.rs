@@ -1,11 +1,14 @@
 //! `tidemark docs`: documentation pages, in Markdown or HTML.
 //!
-//! What pages say is made in `tidemark_jobs::docs`. Here a job is run over `records` (`sample`), so
-//! that its page has examples, and pages become files (`html`).
+//! What pages of jobs say is made in `tidemark_jobs::docs`. Here a job is run over `records` (`sample`),
+//! so that its page has examples, and pages become files (`html`). `pages` are those that come with
+//! the program.
 
 mod html;
+mod pages;
 mod records;
 mod sample;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -18,19 +21,27 @@ use std::process::ExitCode;
 use tidemark_jobs::Job;
 use tidemark_jobs::docs::{Page, expressions_page, job_file_page, job_page};
 
-/// Writes a page to a file or to standard output.
+/// Writes a page, or the list of pages, to a file or to standard output.
 ///
 /// # Errors
-/// When the job cannot be read or is wrong (exit code 2), or the page cannot be written.
+/// When there is no such page, the job cannot be read or is wrong (exit code 2), or the page cannot be written.
 pub fn run(args: &DocsArgs) -> Result<ExitCode, Failure> {
-    let page = match &args.job {
-        Some(job) => of_job(&job_file::load(job)?),
-        None if args.expressions => expressions_page(),
-        None => job_file_page(),
-    };
-    let text = match args.format {
-        PageFormat::Markdown => page.markdown(),
-        PageFormat::Html => html::page(&page),
+    let text = match &args.page {
+        Some(name) => match pages::named(name)? {
+            Some(page) if args.format == PageFormat::Markdown => page.markdown(),
+            Some(page) => html::page(&page.page()),
+            None => written(&of_job(&job_file::load(name)?), args.format),
+        },
+        None if args.expressions => written(&expressions_page(), args.format),
+        None if args.settings => written(&settings::page(), args.format),
+        None if args.job_file => written(&job_file_page(), args.format),
+        None if args.format == PageFormat::Html => {
+            return Err(Failure::usage(
+                "the list of pages is plain text: name the page to be HTML",
+            )
+            .hint("list them by: tidemark docs"));
+        }
+        None => pages::list(),
     };
     let Some(path) = &args.output else { return output::print(&text) };
     let write = || create(path, Held::Removed)?.write_all(text.as_bytes());
@@ -39,6 +50,13 @@ pub fn run(args: &DocsArgs) -> Result<ExitCode, Failure> {
             .hint("choose another place by --output")
     })?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn written(page: &Page, format: PageFormat) -> String {
+    match format {
+        PageFormat::Markdown => page.markdown(),
+        PageFormat::Html => html::page(page),
+    }
 }
 
 /// The page of a job, with examples where they can be computed.

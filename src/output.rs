@@ -1,6 +1,7 @@
 //! What a command prints on standard output.
 
 use crate::failure::Failure;
+use serde::Serialize;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
@@ -16,4 +17,14 @@ pub fn print(text: &str) -> Result<ExitCode, Failure> {
         }
         _ => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Prints `document` as one line of JSON.
+///
+/// # Errors
+/// When standard output fails.
+pub fn print_json(document: &impl Serialize) -> Result<ExitCode, Failure> {
+    let text = serde_json::to_string(document)
+        .map_err(|error| Failure::failed(format!("cannot write the answer as JSON: {error}")))?;
+    print(&format!("{text}\n"))
 }

@@ -1,5 +1,6 @@
 //! Commands that run a job or read what it made.
 
+use crate::cli::OutputFormat;
 use crate::cli::values::{self, SourceFiles, TableFile};
 use clap::Args;
 use std::path::PathBuf;
@@ -12,31 +13,42 @@ pub const WORKERS_MAX: usize = 256;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tidemark demo                          until q is pressed
+  tidemark demo                          which cards are being tested, and why
+  tidemark demo behavior                 whose account is being taken over: weeks of history first
+  tidemark demo personalization          who is about to buy
   tidemark demo --for 10s | cat          one plain line a second, ten seconds long
-  tidemark demo --rate 50000 --workers 2
-  tidemark demo --job behavior           weeks of history first, then live
+  tidemark demo --rate 5000 --workers 2
+  tidemark demo --screenshot demo.svg    the screen as a picture, after half a minute or so
 
-In a terminal: q or Ctrl-C ends it. While it runs:
-  curl localhost:8088/features/transaction_stats_5m/CARD    with a card from the screen
-  curl localhost:8088/metrics")]
+In a terminal: ? says what the keys do, q or Ctrl-C ends it. While it runs, from another one:
+  curl localhost:8088/features/card_fraud_indicators/card_0000017
+  curl localhost:8088/metrics
+of behavior and of personalization:
+  curl localhost:8088/features/behavior_temporal/user_0000017
+  curl localhost:8088/features/user_engagement_5m/user_0000017")]
 pub struct DemoArgs {
+    /// The job: a shipped one, or a file; its source decides what is generated: `transactions`,
+    /// `clicks` or `behavior_events`
+    #[arg(default_value = "fraud")]
+    pub job: String,
+    /// The same as JOB
+    #[arg(long = "job", value_name = "JOB", conflicts_with = "job")]
+    pub named_job: Option<String>,
     /// End after this long [default: until q or Ctrl-C]
     #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
     pub duration: Option<Duration>,
-    /// Records per second [default: 2,000; of clicks 500; of behavior_events 100]
+    /// Records per second [default: 200; of clicks and behavior_events 100]
     #[arg(long, value_name = "N", value_parser = values::some)]
     pub rate: Option<u64>,
     /// Worker threads [env: PARALLELISM] [default: 1]
     #[arg(long, value_name = "N", value_parser = values::workers)]
     pub workers: Option<usize>,
-    /// The job: a shipped one, or a file; its source decides what is generated: `transactions`,
-    /// `clicks` or `behavior_events`
-    #[arg(long, default_value = "fraud")]
-    pub job: String,
     /// Port for HTTP on 127.0.0.1; 0 takes any free one [env: HEALTH_CHECK_PORT] [default: 8088]
     #[arg(long)]
     pub port: Option<u16>,
+    /// Write the screen to this file as SVG once the traffic is live, and end
+    #[arg(long, value_name = "FILE", conflicts_with = "duration")]
+    pub screenshot: Option<PathBuf>,
     /// Seed of the traffic: the same seed gives the same cards or users and what they do
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
@@ -53,8 +65,8 @@ Examples:
 A job whose sources are files ends with exit code 0 when all is read; one with topics runs until
 SIGINT or SIGTERM.
 
-Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID, KAFKA_TOPIC,
-REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB, REDIS_FEATURE_TTL (seconds),
+Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID, KAFKA_BATCH_SIZE,
+KAFKA_TOPIC, REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB, REDIS_FEATURE_TTL (seconds),
 REDIS_MEMORY_LIMIT_BYTES, REDIS_MEMORY_ALERT_THRESHOLD (0 to 1), SCHEMA_REGISTRY_URL,
 SCHEMA_REGISTRY_USER, SCHEMA_REGISTRY_PASSWORD, SCHEMA_REGISTRY_TOKEN, SCHEMAS_DIR,
 HEALTH_CHECK_PORT, HEALTH_PENDING_AFTER, HEALTH_REFUSED_SHARE (0 to 1), HEALTH_REFUSED_OVER,
@@ -116,20 +128,63 @@ pub struct ReplayArgs {
 
 /// `tidemark get`
 #[derive(Clone, Debug, Args)]
+#[command(override_usage = "tidemark get [OPTIONS] [JOB] <VIEW> <ID>")]
+#[command(help_template = "\
+{about-with-newline}
+{usage-heading} {usage}
+
+Arguments:
+  [JOB]   The job, a file or the name of a shipped one: reads the online store of the settings
+          [default: none; the running process is asked over HTTP]
+  <VIEW>  The view
+  <ID>    The entity's id
+
+{all-args}{after-help}")]
 #[command(after_help = "\
-Example:
-  tidemark get fraud transaction_stats_5m card_0000017")]
+Examples:
+  tidemark get transaction_stats_5m CARD               beside `tidemark demo` or `tidemark run`
+  tidemark get transaction_stats_5m CARD --http http://features-1:8088 --format json
+  tidemark get fraud transaction_stats_5m CARD         from Redis, as cluster.toml says
+
+CARD stands for an id, such as one from the screen of the demo. With --format json:
+{\"job\": text, or null when none is named, \"view\", \"id\", \"features\": {NAME: number, true, false,
+text or null}}.")]
 pub struct GetArgs {
-    /// The job: a file, or the name of a shipped job
-    pub job: String,
-    /// The view
-    pub view: String,
-    /// The entity's id
-    #[arg(allow_hyphen_values = true)]
-    pub id: String,
+    /// The job, or the view when there are only two words
+    #[arg(value_name = "VIEW", hide = true)]
+    first: String,
+    /// The view, or the id
+    #[arg(value_name = "ID", allow_hyphen_values = true, hide = true)]
+    second: String,
+    /// The id
+    #[arg(allow_hyphen_values = true, hide = true)]
+    third: Option<String>,
+    /// Ask the process that listens there [default: port 8088 here, or as cluster.toml says]
+    #[arg(long, value_name = "URL", value_parser = values::http)]
+    pub http: Option<String>,
     /// Settings of the process [default: cluster.toml in this folder if there is one]
     #[arg(long, value_name = "FILE")]
     pub cluster: Option<PathBuf>,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: OutputFormat,
+}
+
+impl GetArgs {
+    /// The job, when one is named.
+    pub fn job(&self) -> Option<&str> {
+        self.third.is_some().then_some(&self.first)
+    }
+
+    /// The view.
+    pub fn view(&self) -> &str {
+        if self.third.is_some() { &self.second } else { &self.first }
+    }
+
+    /// The entity's id.
+    pub fn id(&self) -> &str {
+        self.third.as_ref().unwrap_or(&self.second)
+    }
 }
 
 /// `tidemark check`
@@ -139,8 +194,17 @@ Examples:
   tidemark check fraud
   tidemark check my_job.toml && tidemark run my_job.toml
 
-Every mistake of a job file is shown at once, with its line and the nearest valid name.")]
+Every mistake of a job file is shown at once, with its line and the nearest valid name; what is right
+and may not mean what its author thinks is noted, with exit code 0.
+
+With --format json: {\"job\", \"file\", \"notes\": [PLACE], \"sources\", \"tables\", \"entities\",
+\"views\": [{\"name\", \"entity\", \"features\": [..], ..}], \"services\", \"memory\"}, or of a job that is wrong
+{\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\", \"column\",
+\"key\", \"message\", \"hint\"}.")]
 pub struct CheckArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: OutputFormat,
 }

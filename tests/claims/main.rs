@@ -20,13 +20,19 @@ mod clocks;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod found_later;
 #[cfg(test)]
+mod generated;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod holding;
+#[cfg(test)]
+mod json;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]

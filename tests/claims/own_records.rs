@@ -118,9 +118,11 @@ fn a_timestamp_has_a_unit_and_a_range_of_its_own() {
     for id in ["us", "s", "iso"] {
         assert_eq!(output.live[&format!("v/{id}")], r#"{"age_ms":null,"h":null}"#, "{id}");
     }
-    let born = "born = { type = \"timestamp\", unit = \"date\", optional = true, min = \"1900-01-01\" }";
+    let born =
+        "born = { type = \"timestamp\", unit = \"date\", optional = true, min = \"1900-01-01\" }";
     let born = job("", &format!("{CARD}\n{born}"), "b = { expression = 'born' }");
-    let record = r#"{"timestamp": 1767484955000, "card_id": "c", "amount": 1, "born": "1961-08-13"}"#;
+    let record =
+        r#"{"timestamp": 1767484955000, "card_id": "c", "amount": 1, "born": "1961-08-13"}"#;
     assert_eq!(read(&born, &[record]).live["v/c"], r#"{"b":-264816000000}"#);
 }
 
@@ -143,9 +145,8 @@ fn one_bad_optional_field_loses_nothing_but_itself() {
         r#""agent": ["x"]"#,
         r#""agent": "x\ud83d""#,
     ];
-    let records = extra.map(|extra| {
-        format!(r#"{{"timestamp": {T}, "card_id": "c", "amount": 10, {extra}}}"#)
-    });
+    let records = extra
+        .map(|extra| format!(r#"{{"timestamp": {T}, "card_id": "c", "amount": 10, {extra}}}"#));
     let records: Vec<&str> = records.iter().map(String::as_str).collect();
     let output = read(&job("", &fields, &features), &records);
     assert_eq!(output.verdicts, [9, 0, 0, 0]);
@@ -189,14 +190,44 @@ fn hostile() -> Vec<String> {
     let long = format!("\"{}\"", "x".repeat(4_000));
     let deep = format!("{}1{}", "[".repeat(3_000), "]".repeat(3_000));
     let mut values: Vec<String> = [
-        "[]", "[1]", "[null]", "{}", r#"{"a":1}"#, r#"{"a":{"b":[{}]}}"#, "NaN", "Infinity",
-        "-Infinity", "1e999", "-1e999", "1e-999", "1.5e300", "0.1", "-0.5", "1e1000000000",
+        "[]",
+        "[1]",
+        "[null]",
+        "{}",
+        r#"{"a":1}"#,
+        r#"{"a":{"b":[{}]}}"#,
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1e999",
+        "-1e999",
+        "1e-999",
+        "1.5e300",
+        "0.1",
+        "-0.5",
+        "1e1000000000",
         "123456789012345678901234567890123456789012345678901234567890123456789",
         "99999999999999999999.5",
-        r#"["192.0.2.7"]"#, r#"[["x"]]"#, r#"{"$numberDecimal":"x"}"#, "[NaN]", "[1e999]",
-        r#"["\ud800"]"#, r#"{"\ud800":1}"#, r#"{"a":"\udfff"}"#, "[[],[],{}]", "[true]",
-        r#"{"":{}}"#, r#"[{"a":[1,2,3]}]"#, "[-0]", "[\"\"]", r#"[" "]"#, "-1.5", "3.25",
-        "17.75", "-1e-7", "2.5e-3",
+        r#"["192.0.2.7"]"#,
+        r#"[["x"]]"#,
+        r#"{"$numberDecimal":"x"}"#,
+        "[NaN]",
+        "[1e999]",
+        r#"["\ud800"]"#,
+        r#"{"\ud800":1}"#,
+        r#"{"a":"\udfff"}"#,
+        "[[],[],{}]",
+        "[true]",
+        r#"{"":{}}"#,
+        r#"[{"a":[1,2,3]}]"#,
+        "[-0]",
+        "[\"\"]",
+        r#"[" "]"#,
+        "-1.5",
+        "3.25",
+        "17.75",
+        "-1e-7",
+        "2.5e-3",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -228,24 +259,34 @@ fn no_value_of_an_optional_field_of_a_shipped_job_does_more_than_a_null() {
     let mut fields = 0;
     for name in tidemark_jobs::SHIPPED {
         let (file, text) = tidemark_jobs::shipped(name).unwrap();
-        let text = text.replace("ip_reputation.csv", concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/ip_reputation.csv"));
+        let text = text.replace(
+            "ip_reputation.csv",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/jobs/ip_reputation.csv"),
+        );
         let plan = tidemark_jobs::load(file, &text).unwrap_or_else(|e| panic!("{e}")).plan;
         for field in plan.sources[0].fields.iter().filter(|field| !field.required) {
             let values: Vec<&String> = match field.ty.is_numeric() {
                 // What is a number may be one of this field.
-                true => values.iter().filter(|v| v.starts_with(['[', '{', '"', 'N', 'I'])).collect(),
+                true => {
+                    values.iter().filter(|v| v.starts_with(['[', '{', '"', 'N', 'I'])).collect()
+                }
                 false => values.iter().collect(),
             };
             let log = |value: &dyn Fn(usize) -> String| {
                 let at = |at: usize| shipped_record(name, T + at as u64, &field.path, &value(at));
-                (0..values.len()).map(|index| at(index)).collect::<Vec<_>>()
+                (0..values.len()).map(at).collect::<Vec<_>>()
             };
             let hostile = log(&|at| values[at].clone());
             let null = log(&|_| "null".to_owned());
             let run = |log: &[String]| {
                 let records: Vec<&str> = log.iter().map(String::as_str).collect();
                 let output = read(&plan, &records);
-                assert_eq!(output.verdicts, [values.len() as u64, 0, 0, 0], "{name}.{}", field.name);
+                assert_eq!(
+                    output.verdicts,
+                    [values.len() as u64, 0, 0, 0],
+                    "{name}.{}",
+                    field.name
+                );
                 (output.sealed, output.live)
             };
             assert_eq!(run(&hostile), run(&null), "{name}.{}", field.name);

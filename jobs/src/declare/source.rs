@@ -3,6 +3,7 @@
 mod arrival;
 mod fields;
 mod lookups;
+mod paths;
 mod reading;
 
 pub(super) use fields::type_named;
@@ -12,6 +13,7 @@ pub(super) use reading::zone_named;
 
 use crate::document::{At, Table, quantity};
 use crate::times;
+use paths::{Reader, split_path};
 use std::sync::Arc;
 use tidemark_operators::plan::{Arrival, Format, Keyless, Start, TimeField, TimeForm, TimeUnit};
 use tidemark_operators::time::{
@@ -87,6 +89,8 @@ impl SourceDeclared {
         let base = reading::of_source(&mut table, (earliest, latest), zone);
         base.settle(&mut time, &mut arrival, &table);
         let fields = fields::fields(&mut table, &name.value, &time, &base);
+        let times = times_read(&table, &time, &arrival);
+        paths::refuse_below_values(&fields, times, table.problems());
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
         let lookups = lookups::lookups(&mut table, &name.value, &fields, &definitions, &time);
         let keyless = match table.choice("keyless", &["skip", "dead"]).map(|choice| choice.value) {
@@ -157,6 +161,19 @@ pub(super) fn holding(table: &mut Table<'_>) -> (Millis, Millis) {
 
 fn time_name(time: &TimeField) -> &str {
     time.path.last().map_or("", String::as_str)
+}
+
+/// What reads the times of an event.
+fn times_read<'a>(table: &Table<'_>, time: &'a TimeField, arrival: &'a Arrival) -> Vec<Reader<'a>> {
+    let reader = |key, path| {
+        let at = table.place(key).unwrap_or(table.at());
+        Reader { what: format!("\"{key}\" of {}", table.label()), key, path, at }
+    };
+    let mut read = vec![reader("time", &time.path)];
+    if let Arrival::Field(field) = arrival {
+        read.push(reader("arrival_field", &field.path));
+    }
+    read
 }
 
 fn place(table: &mut Table<'_>) -> (Option<String>, Vec<String>) {
@@ -239,19 +256,6 @@ pub(super) fn time_field(
     let form = reading::time_form(&mut inner, &reading::EVENT_UNITS, default, zone);
     inner.finish();
     path.map(|path| TimeField { path, form })
-}
-
-fn split_path(path: &At<String>, key: &str, table: &Table<'_>) -> Option<Vec<String>> {
-    let parts: Vec<String> = path.value.split('.').map(str::to_owned).collect();
-    if parts.len() <= 16 && parts.iter().all(|part| !part.is_empty()) {
-        return Some(parts);
-    }
-    let message =
-        format!("\"{key}\" in {} is no path to a field: \"{}\"", table.label(), path.value);
-    let hint =
-        "write names with dots between them, at most 16, as in \"data.source_ip\"".to_owned();
-    table.problems().push(path.span.start, Some(key), message, Some(hint));
-    None
 }
 
 pub(super) fn event_range(table: &mut Table<'_>) -> (EventTime, EventTime) {

@@ -1,8 +1,9 @@
 //! A source's fields and definitions.
 
 use super::super::{Written, name};
+use super::paths::split_path;
 use super::reading::{self, Base};
-use super::{split_path, time_name};
+use super::time_name;
 use crate::document::{At, Literal, Table};
 use crate::times;
 use tidemark_operators::ingest::decode::value_of;
@@ -22,6 +23,8 @@ pub(crate) struct FieldDeclared {
     pub(crate) path: Vec<String>,
     /// Where else it may be, the first that is there first.
     pub(crate) aliases: Vec<Vec<String>>,
+    /// Where in the file the path stands, and each of the aliases.
+    pub(crate) at: Vec<usize>,
     /// What it is where it is absent.
     pub(crate) default: Option<Value>,
     /// `None` when what was written is no type; that is recorded.
@@ -68,7 +71,8 @@ pub(super) fn fields(
             continue;
         }
         let name = entry.name.value.clone();
-        let mut field = FieldDeclared::new(name, reading::plain(base, true));
+        let at = entry.name.span.start;
+        let mut field = FieldDeclared::new(name, at, reading::plain(base, true));
         if let Some(text) = entry.as_text() {
             field.set_type(text, &what, &inner);
             field.reading = reading::plain(base, field.required);
@@ -97,13 +101,13 @@ pub(super) fn fields(
 
 impl FieldDeclared {
     /// One that is where its name says, and of which nothing else is known.
-    fn new(name: String, reading: Reading) -> Self {
+    fn new(name: String, at: usize, reading: Reading) -> Self {
         let path = vec![name.clone()];
-        let (aliases, default) = (Vec::new(), None);
-        FieldDeclared { name, path, aliases, default, ty: None, required: true, reading }
+        let (aliases, default, at) = (Vec::new(), None, vec![at]);
+        FieldDeclared { name, path, aliases, at, default, ty: None, required: true, reading }
     }
 
-    fn paths(&self) -> impl Iterator<Item = &Vec<String>> {
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Vec<String>> {
         [&self.path].into_iter().chain(&self.aliases)
     }
 
@@ -119,8 +123,10 @@ impl FieldDeclared {
         if let Some(optional) = table.boolean("optional") {
             self.required = self.required && !optional.value;
         }
-        if let Some(path) = table.text("path").and_then(|path| split_path(&path, "path", table)) {
-            self.path = path;
+        if let Some(text) = table.text("path")
+            && let Some(path) = split_path(&text, "path", table)
+        {
+            (self.path, self.at) = (path, vec![text.span.start]);
         }
         let aliases = table.texts("aliases").unwrap_or_default();
         if let Some(first_too_many) = aliases.get(ALIASES_MAX) {
@@ -136,6 +142,7 @@ impl FieldDeclared {
                 continue;
             }
             self.aliases.push(path);
+            self.at.push(alias.span.start);
         }
         self.reading = reading::of_field(table, base, self.ty, self.required);
         let default = table.literal("default");
