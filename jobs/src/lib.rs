@@ -24,7 +24,7 @@
 //! [sources.transactions]
 //! topic = "transactions"           # or files = ["a.jsonl", ..], one a partition
 //! format = "json"                  # the default; or avro (see below)
-//! time = { field = "timestamp", unit = "ms" } # ms (default), s, us or rfc3339
+//! time = { field = "timestamp", unit = "ms" } # ms (default), s, us, ns, rfc3339, iso or auto
 //! out_of_orderness = "5s"          # how far behind its partition's clock an event may be
 //! max_ahead = "5s"                 # how far ahead of its arrival its time may be: what is further
 //!                                  # ahead is set back to that; default: out_of_orderness; or "none"
@@ -39,6 +39,9 @@
 //!
 //! coerce = "exact"                 # default: numbers as texts, ids as numbers (see below); or none
 //! # null_values = ["N/A", "null"]  # texts that mean null; default: none does
+//! # invalid = "null"               # what cannot be read in an optional field; or reject: a dead letter
+//! # keyless = "skip"               # a record without any of its optional keys; or dead: a dead letter
+//! # text_bytes_max = "1KiB"        # a longer string cannot be read; default 1KiB
 //!
 //! [sources.transactions.fields]    # string, int, decimal, double, bool, timestamp (ms) or ip
 //! card_id = "string"
@@ -104,12 +107,32 @@
 //! | `decimal`, `double` | the text of a number as in JSON, or with a `+` or zeros before it; no thousands marks, no decimal comma, no `NaN` |
 //! | `string` | a whole number: its digits as they are written, at most 64; below 2^53 also with `.0` behind them, which is left out; `true` and `false` |
 //! | `bool` | `0` and `1`, `"true"`, `"false"`, `"0"` and `"1"`, in any case |
-//! | `timestamp` | as `int` |
-//! | `ip` | nothing |
+//! | `timestamp` | the text of a number, where its unit is one |
+//! | `ip` | a port behind it, brackets and a zone (`[::1]:443`, `fe80::1%eth0`), which are left out; `unknown`, `-` and `null` are null |
 //!
 //! So `12345`, `"12345"` and `12345.0` are one id, whether its field is a string or an int. White
 //! space around a text is left out, and an empty or blank one is null, but for a string. The texts
 //! of `null_values`, of a source or a field, are null for every type.
+//!
+//! A time is read by its `unit`: `ms`, `s`, `us` and `ns` count from 1970 and may have a fraction,
+//! which is floored to ms; `rfc3339` is a text with an offset; `iso` the same and more loosely: `T` or a
+//! space, with or without seconds, a fraction behind a point or a comma, `Z`, `+01:00`, `+0100`, `+01`
+//! or nothing: then it takes a `zone` (an IANA name, or `"job"`) to tell it, in which a time that
+//! clocks skip goes forward by the gap and one they show twice is the earlier. `auto` is such a text, or
+//! a number in the one of the four units in which it lies between 1990 and 2100. Second 60 is the start
+//! of the next one. A field of type timestamp may have `unit` (also `date` and `days`: their midnight in
+//! `zone`, by default the job's), `zone`, `min` and `max` of its own; by default it is in ms and within
+//! `event_time_min` and `event_time_max`: `born = { type = "timestamp?", unit = "date", min = "1900-01-01" }`.
+//!
+//! A list of addresses (`X-Forwarded-For`) is none, unless `pick` says whom to believe:
+//! `"last_untrusted"`, from its end the first one outside of `trusted` (networks; by default private,
+//! loopback, link-local and unique local ones); `"last"`; or `"first"`, which is what the client wrote.
+//!
+//! An optional field whose value is there and cannot be read is null, and counted
+//! (`tidemark_invalid_fields_total`); with `invalid = "reject"`, of the source or the field, the record is a
+//! dead letter, as it always is where the field is required. Of a key that is there twice the last one
+//! decides. `NaN`, `Infinity` and half of a surrogate pair (which becomes U+FFFD) are no reason to refuse a
+//! record. A record that has none of its keys, all of them optional, is counted and no event.
 //!
 //! With `format = "avro"` the fields are the reader's schema: by path and name, whatever else the
 //! writer's schema has. Files are Avro object containers. Records of a topic are in the wire format

@@ -4,14 +4,13 @@ use super::random::Random;
 use std::io::Write;
 use tidemark_operators::time::EventTime;
 
-/// What is wrong with a line. Each has one number that can be damaged: the amount, the time on a
-/// page, the bytes.
+/// What is wrong with a line, so that no job can read it: what optional fields hold hurts nobody.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Damage {
     Truncated,
-    NumberIsText,
-    NumberIsNan,
-    NumberIsHuge,
+    TimeIsText,
+    TimeIsNan,
+    TimeIsHuge,
     NoKey,
     NoTime,
     YearOne,
@@ -22,9 +21,9 @@ pub(super) enum Damage {
 
 const DAMAGES: [Damage; 10] = [
     Damage::Truncated,
-    Damage::NumberIsText,
-    Damage::NumberIsNan,
-    Damage::NumberIsHuge,
+    Damage::TimeIsText,
+    Damage::TimeIsNan,
+    Damage::TimeIsHuge,
     Damage::NoKey,
     Damage::NoTime,
     Damage::YearOne,
@@ -38,11 +37,6 @@ impl Damage {
     pub fn any(random: &mut Random) -> Option<Self> {
         let which = usize::try_from(random.below(DAMAGES.len() as u64)).unwrap_or(0);
         DAMAGES.get(which).copied()
-    }
-
-    /// Whether the number is wrong, and must be there to be so.
-    pub fn is_of_number(self) -> bool {
-        matches!(self, Damage::NumberIsText | Damage::NumberIsNan | Damage::NumberIsHuge)
     }
 
     /// Does to a whole line what cannot be done while it is written.
@@ -66,24 +60,13 @@ impl Damage {
 
 // Writing to a vector cannot fail.
 
-/// Appends the number `text`, right or damaged.
-pub(super) fn write_number(
-    text: std::fmt::Arguments<'_>,
-    damage: Option<Damage>,
-    into: &mut Vec<u8>,
-) {
-    let _ = match damage {
-        Some(Damage::NumberIsText) => write!(into, "\"{text}\""),
-        Some(Damage::NumberIsNan) => write!(into, "NaN"),
-        Some(Damage::NumberIsHuge) => write!(into, "{text}e300"),
-        _ => into.write_fmt(text),
-    };
-}
-
 /// Appends the member `timestamp` with the comma before it, right or damaged, and ends the object.
 pub(super) fn write_time_and_end(at: EventTime, damage: Option<Damage>, into: &mut Vec<u8>) {
     let _ = match damage {
         Some(Damage::NoTime) => Ok(()),
+        Some(Damage::TimeIsText) => write!(into, ",\"timestamp\":\"yesterday\""),
+        Some(Damage::TimeIsNan) => write!(into, ",\"timestamp\":NaN"),
+        Some(Damage::TimeIsHuge) => write!(into, ",\"timestamp\":{at}e300"),
         Some(Damage::YearOne) => write!(into, ",\"timestamp\":-62135596800000"),
         Some(Damage::Year9999) => write!(into, ",\"timestamp\":253402300799999"),
         _ => write!(into, ",\"timestamp\":{at}"),

@@ -301,7 +301,8 @@ impl Schemas for Strict {
             3 => Schema::Unknown("the registry knows no schema 3".into()),
             _ => Schema::Known(
                 r#"{"type":"record","name":"P","fields":[
-                    {"name":"at","type":"long"},{"name":"card","type":"long"}]}"#
+                    {"name":"at","type":"long"},{"name":"card","type":"bytes"},
+                    {"name":"amount","type":{"type":"array","items":"long"}}]}"#
                     .into(),
             ),
         }
@@ -314,7 +315,7 @@ fn what_cannot_be_read_becomes_a_dead_letter_that_says_why() {
     let numbered = |number: u8| Some([&[0, 0, 0, 0, number][..], b"datum"].concat());
     let bad = [
         (numbered(3), Reason::Schema, Some("schema 3: the registry knows no schema 3")),
-        (numbered(4), Reason::Schema, Some("schema 4 does not fit the job: field \"card_id\"")),
+        (numbered(4), Reason::Schema, Some("schema 4 does not fit the job: field \"amount\"")),
         (numbered(2), Reason::Malformed, Some("no Avro datum of its schema")),
         (Some(b"{}".to_vec()), Reason::Malformed, Some("its first byte is not 0")),
         (Some(Vec::new()), Reason::Malformed, Some("it is empty")),

@@ -64,13 +64,7 @@ impl SourceDeclared {
             table.refuse("schema_wait", "is for topics of Avro records only");
         }
         let schema_wait = table.duration("schema_wait", 0..=DAY);
-        let start = match (table.has("start"), files.is_empty()) {
-            (true, false) => {
-                table.refuse("start", "is for topics; files are read from their beginning");
-                Start::Earliest
-            }
-            _ => start(&mut table),
-        };
+        let start = start(&mut table, !files.is_empty());
         table.need("time");
         let unknown = TimeField::new(Vec::new(), TimeUnit::Ms);
         let ms = TimeForm::new(TimeUnit::Ms);
@@ -93,10 +87,7 @@ impl SourceDeclared {
         paths::refuse_below_values(&fields, times, table.problems());
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
         let lookups = lookups::lookups(&mut table, &name.value, &fields, &definitions, &time);
-        let keyless = match table.choice("keyless", &["skip", "dead"]).map(|choice| choice.value) {
-            Some("dead") => Keyless::Dead,
-            _ => Keyless::Skip,
-        };
+        let keyless = keyless(&mut table);
         table.finish();
         SourceDeclared {
             name,
@@ -135,6 +126,13 @@ impl SourceDeclared {
     /// The definition of this name.
     pub(crate) fn definition(&self, name: &str) -> Option<&Definition> {
         self.definitions.iter().find(|definition| definition.name.value == name)
+    }
+}
+
+fn keyless(table: &mut Table<'_>) -> Keyless {
+    match table.choice("keyless", &["skip", "dead"]).map(|choice| choice.value) {
+        Some("dead") => Keyless::Dead,
+        _ => Keyless::Skip,
     }
 }
 
@@ -217,7 +215,11 @@ pub(super) fn is_topic(name: &str) -> bool {
 }
 
 /// `"earliest"`, `"latest"`, an RFC 3339 time or `"6h ago"`.
-fn start(table: &mut Table<'_>) -> Start {
+fn start(table: &mut Table<'_>, has_files: bool) -> Start {
+    if has_files {
+        table.refuse("start", "is for topics; files are read from their beginning");
+        return Start::Earliest;
+    }
     let Some(text) = table.text("start") else { return Start::Earliest };
     let ago = text.value.strip_suffix(" ago").and_then(quantity::duration);
     match (text.value.as_str(), ago, times::event_time(&text.value)) {

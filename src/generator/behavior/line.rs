@@ -1,7 +1,7 @@
 //! What an employee did, as a line of JSON, right or damaged.
 
 use super::person::{Agent, PLACES};
-use crate::generator::damage::{Damage, write_number, write_time_and_end};
+use crate::generator::damage::{Damage, write_time_and_end};
 use crate::generator::sessions::write_user;
 use std::io::Write;
 use std::net::IpAddr;
@@ -90,7 +90,7 @@ impl WorkEvent {
         }
         let Action { event_type, source, .. } = self.action;
         let _ = write!(into, ",\"event_type\":\"{event_type}\",\"source\":\"{source}\"");
-        self.write_data(damage, into);
+        self.write_data(into);
         if let Some(device) = self.device {
             let number = device.number;
             let _ = match device.owner {
@@ -110,7 +110,7 @@ impl WorkEvent {
         write_time_and_end(at, damage, into);
     }
 
-    fn write_data(&self, damage: Option<Damage>, into: &mut Vec<u8>) {
+    fn write_data(&self, into: &mut Vec<u8>) {
         let _ = write!(into, ",\"data\":{{\"source_ip\":\"{}\",\"user_agent\":\"", self.address);
         self.agent.write(into);
         into.push(b'"');
@@ -125,10 +125,9 @@ impl WorkEvent {
         if let Some(endpoint) = endpoint {
             let _ = write!(into, ",\"endpoint\":\"{endpoint}\"");
         }
-        let bytes = bytes.or_else(|| damage.filter(|d| d.is_of_number()).map(|_| 4_096));
         if let Some(bytes) = bytes {
             into.extend_from_slice(b",\"bytes\":");
-            write_number(format_args!("{bytes}"), damage, into);
+            let _ = write!(into, "{bytes}");
         }
         into.push(b'}');
     }

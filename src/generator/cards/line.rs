@@ -1,6 +1,6 @@
 //! A transaction as a line of JSON, right or damaged.
 
-use crate::generator::damage::{Damage, write_number, write_time_and_end};
+use crate::generator::damage::{Damage, write_time_and_end};
 use std::io::Write;
 use tidemark_operators::time::EventTime;
 
@@ -40,7 +40,7 @@ impl Transaction {
         }
         let _ = write!(into, ",\"user_id\":\"user_{:07}\",\"amount\":", self.user);
         let (whole, cents) = (self.amount / 100, self.amount % 100);
-        write_number(format_args!("{whole}.{cents:02}"), damage, into);
+        let _ = write!(into, "{whole}.{cents:02}");
         let [a, b, c, d] = self.address;
         let Transaction { currency, merchant, mcc, country, .. } = *self;
         let (device, nth) = self.device;

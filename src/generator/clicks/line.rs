@@ -1,7 +1,7 @@
 //! A click as a line of JSON, right or damaged.
 
 use super::Page;
-use crate::generator::damage::{Damage, write_number, write_time_and_end};
+use crate::generator::damage::{Damage, write_time_and_end};
 use crate::generator::sessions::write_user;
 use std::io::Write;
 use tidemark_operators::time::EventTime;
@@ -43,10 +43,9 @@ impl Click {
         if let Some(product) = self.product {
             let _ = write!(into, ",\"product_id\":\"prd_{product:05}\"");
         }
-        let dwell = self.dwell.or_else(|| damage.filter(|d| d.is_of_number()).map(|_| 125));
-        if let Some(tenths) = dwell {
+        if let Some(tenths) = self.dwell {
             into.extend_from_slice(b",\"dwell_time_sec\":");
-            write_number(format_args!("{}.{}", tenths / 10, tenths % 10), damage, into);
+            let _ = write!(into, "{}.{}", tenths / 10, tenths % 10);
         }
         if let Some(hundredths) = self.scroll {
             let (whole, hundredths) = (hundredths / 100, hundredths % 100);

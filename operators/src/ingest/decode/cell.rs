@@ -1,6 +1,9 @@
 //! One record's cells: values on their way into the columns.
 
+mod fault;
 mod typed;
+
+pub(super) use fault::{Fault, Place};
 
 use super::coerce::{self, Given, Misfit};
 use super::error::{DecodeError, shown};
@@ -32,21 +35,6 @@ pub(super) struct Row<'a> {
     pub by_text: bool,
     /// The leaf whose number has to be read by its text.
     pub inexact: Option<usize>,
-}
-
-/// Something that was there and cannot be read.
-#[derive(Clone, Debug)]
-pub(super) struct Fault {
-    pub place: Place,
-    pub error: DecodeError,
-}
-
-/// What a value was to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
-    Field(usize),
-    Time,
-    Arrival,
 }
 
 /// No path of a field was found yet.
@@ -228,25 +216,6 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// A value of a kind that cannot be right.
-    #[cold]
-    pub fn refuse(&mut self, leaf: usize, found: &str) {
-        if let Some(leaf) = self.leaves.get(leaf) {
-            self.fault(leaf, wrong(leaf, found));
-        }
-    }
-
-    /// Something else than an object, at one whose keys are wanted: all of them are there, and wrong.
-    #[cold]
-    pub fn refuse_object(&mut self, node: usize, error: &DecodeError) {
-        self.restart(node);
-        let leaves = self.leaves;
-        let below = self.nodes.get(node).map(|n| n.below.clone()).unwrap_or_default();
-        for leaf in below.iter().filter_map(|leaf| leaves.get(*leaf)) {
-            self.fault(leaf, error.clone());
-        }
-    }
-
     /// Writes what a value was found to be.
     fn put_given(
         &mut self,
@@ -270,61 +239,6 @@ impl<'a> Row<'a> {
                 };
                 self.fault_field(leaf, field, error);
             }
-        }
-    }
-
-    /// The value at `leaf` can be nothing that it is wanted for.
-    #[cold]
-    fn fault(&mut self, leaf: &'a Leaf, error: DecodeError) {
-        if let Some((field, _)) = leaf.field {
-            self.fault_field(leaf, field, error.clone());
-        }
-        if leaf.is_time() {
-            self.fault_time(leaf, error);
-        }
-    }
-
-    /// The value at `leaf` is none of the field: as long as no other one decides, it is null.
-    #[cold]
-    fn fault_field(&mut self, leaf: &'a Leaf, field: usize, error: DecodeError) {
-        let mut decides = false;
-        self.cell(leaf, field, |column| {
-            column.push_null();
-            decides = true;
-        });
-        if decides {
-            self.faults.push(Fault { place: Place::Field(field), error });
-        }
-    }
-
-    #[cold]
-    fn fault_time(&mut self, leaf: &Leaf, error: DecodeError) {
-        self.forget_times(leaf);
-        if leaf.time.is_some() {
-            self.faults.push(Fault { place: Place::Time, error: error.clone() });
-        }
-        if leaf.arrival.is_some() {
-            self.faults.push(Fault { place: Place::Arrival, error });
-        }
-    }
-
-    /// No time has been read at `leaf`, and nothing was wrong with one.
-    fn forget_times(&mut self, leaf: &Leaf) {
-        if leaf.time.is_some() {
-            self.time = None;
-            self.mend(Place::Time);
-        }
-        if leaf.arrival.is_some() {
-            self.arrival = None;
-            self.mend(Place::Arrival);
-        }
-    }
-
-    /// What was wrong before decides no longer.
-    #[inline]
-    fn mend(&mut self, place: Place) {
-        if !self.faults.is_empty() {
-            self.faults.retain(|fault| fault.place != place);
         }
     }
 
