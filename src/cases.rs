@@ -59,10 +59,10 @@ mod time;
 mod verdict;
 
 use crate::cli::TestArgs;
-use crate::failure::{EXIT_FAILED, Failure};
-use crate::{job_file, output, panics};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::{job_file, output};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use thiserror::Error;
 use tidemark_jobs::Job;
@@ -118,9 +118,8 @@ pub enum CasesError {
 ///
 /// # Errors
 /// When the job or a file of cases cannot be read or is wrong, or no case is asked for: exit code 2.
-/// A case that fails is no error: it is printed, and the exit code is 1.
-pub fn run(args: &TestArgs) -> Result<ExitCode, Failure> {
-    panics::end_the_process();
+/// A case that fails is no error: it is printed, and the exit code is 3.
+pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
     let options = Options { workers: args.workers.clone(), only: args.case.clone() };
     let mut all = Outcome::default();
@@ -145,7 +144,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode, Failure> {
     let failed = if all.failed > 0 { format!(", {} FAILED", all.failed) } else { String::new() };
     let on = workers.join(" and ");
     output::print(&format!("{} passed{failed} (each on {on} worker threads)\n", all.passed))?;
-    Ok(if all.failed > 0 { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS })
+    Ok(if all.failed > 0 { Exit::No } else { Exit::Done })
 }
 
 /// The names and texts of the files of cases.

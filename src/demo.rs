@@ -18,6 +18,7 @@ mod watch;
 use crate::cli::DemoArgs;
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::engine::{self, EngineError, Observer, Online};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::http::HttpServer;
 use crate::logging::{self, KeptLines, LogTarget};
@@ -32,7 +33,6 @@ use letters::NewestLetters;
 use memory::MemoryGuard;
 use recent::RecentRecords;
 use std::io::IsTerminal;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ type Engine = JoinHandle<Result<Option<EventTime>, EngineError>>;
 /// # Errors
 /// When the job, a flag or the environment is wrong (exit code 2), the port is in use, or the job
 /// fails.
-pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
+pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let flags = Flags { workers: args.workers, port: args.port, ..Flags::default() };
     let settings = Settings::load(&ClusterFile::None, flags)?;
     let plan = job_file::load(&args.job)?.plan;

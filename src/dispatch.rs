@@ -1,14 +1,19 @@
 //! From a parsed command line to what carries it out.
 
 use crate::cli::{Cli, Command};
+use crate::exit::Exit;
 use crate::failure::Failure;
-use std::process::ExitCode;
+use crate::panics;
 
 /// Carries out a command.
 ///
 /// # Errors
-/// When the command fails; the failure knows its exit code (1 failed, 2 wrong usage or settings).
-pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+/// When the command fails; the failure knows its [`Exit`].
+pub fn run(cli: Cli) -> Result<Exit, Failure> {
+    if !matches!(cli.command, Command::Demo(_)) {
+        // The live screen of the demo gives the terminal back first.
+        panics::end_the_process();
+    }
     match cli.command {
         Command::Demo(args) => crate::demo::run(&args),
         Command::Run(args) => crate::run::run(&args),

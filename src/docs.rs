@@ -10,21 +10,27 @@ mod sample;
 mod tests;
 
 use crate::cli::{DocsArgs, PageFormat};
-use crate::created_file::{Held, create};
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::file_roles::FileRoles;
+use crate::named_file::is_standard_output;
+use crate::whole_file::{self, WholeFile};
 use crate::{job_file, output};
 use std::io::Write as _;
-use std::process::ExitCode;
+use std::path::Path;
 use tidemark_jobs::Job;
 use tidemark_jobs::docs::{Page, expressions_page, job_file_page, job_page};
 
 /// Writes a page to a file or to standard output.
 ///
 /// # Errors
-/// When the job cannot be read or is wrong (exit code 2), or the page cannot be written.
-pub fn run(args: &DocsArgs) -> Result<ExitCode, Failure> {
-    let page = match &args.job {
-        Some(job) => of_job(&job_file::load(job)?),
+/// When the job cannot be read or is wrong, or the page would take the place of what it is made of
+/// (exit code 2), or the page cannot be written.
+pub fn run(args: &DocsArgs) -> Result<Exit, Failure> {
+    let job = args.job.as_deref().map(job_file::load).transpose()?;
+    roles(args, job.as_ref()).check()?;
+    let page = match &job {
+        Some(job) => of_job(job),
         None if args.expressions => expressions_page(),
         None => job_file_page(),
     };
@@ -32,13 +38,37 @@ pub fn run(args: &DocsArgs) -> Result<ExitCode, Failure> {
         PageFormat::Markdown => page.markdown(),
         PageFormat::Html => html::page(&page),
     };
-    let Some(path) = &args.output else { return output::print(&text) };
-    let write = || create(path, Held::Removed)?.write_all(text.as_bytes());
-    write().map_err(|error| {
+    match &args.output {
+        Some(path) if !is_standard_output(path) => write(path, &text),
+        _ => output::print(&text),
+    }
+}
+
+fn roles(args: &DocsArgs, job: Option<&Job>) -> FileRoles {
+    let mut roles = FileRoles::default();
+    if let Some(path) = args.job.as_deref().and_then(job_file::path) {
+        roles.reads("the job", path);
+    }
+    for (name, path) in job.into_iter().flat_map(job_file::table_files) {
+        roles.reads(format!("table \"{name}\""), path);
+    }
+    if let Some(path) = &args.output {
+        roles.writes("--output", path);
+    }
+    roles
+}
+
+fn write(path: &Path, text: &str) -> Result<Exit, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
         Failure::failed(format!("cannot write the page to {}: {error}", path.display()))
             .hint("choose another place by --output")
-    })?;
-    Ok(ExitCode::SUCCESS)
+    };
+    whole_file::end_on_signals()?;
+    let file = WholeFile::create(path).map_err(|error| failed(&error.source))?;
+    let mut to = file.writer().map_err(|error| failed(&error.source))?;
+    to.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
+    WholeFile::finish(vec![file]).map_err(|error| failed(&error.source))?;
+    Ok(Exit::Done)
 }
 
 /// The page of a job, with examples where they can be computed.

@@ -1,33 +1,26 @@
 //! What a command ends with when it does not succeed.
 
+use crate::exit::Exit;
 use std::fmt;
-use std::process::ExitCode;
-
-/// The exit code of a command that ran and failed.
-pub const EXIT_FAILED: u8 = 1;
-
-/// The exit code for a wrong command line, job file, `cluster.toml` or environment. Nothing was
-/// started.
-pub const EXIT_USAGE: u8 = 2;
 
 /// Why a command failed: printed as `error: ...` and `hint: ...` on stderr.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     message: String,
     hint: Option<String>,
-    code: u8,
+    exit: Exit,
 }
 
 impl Failure {
     /// A command that ran and failed; exit code 1. The message begins in lower case, has no full
     /// stop, and says what was attempted, on what, and why it failed.
     pub fn failed(message: impl fmt::Display) -> Self {
-        Failure { message: message.to_string(), hint: None, code: EXIT_FAILED }
+        Failure { message: message.to_string(), hint: None, exit: Exit::Failed }
     }
 
     /// A mistake on the command line, in a file of settings or in the environment; exit code 2.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Failure { message: message.to_string(), hint: None, code: EXIT_USAGE }
+        Failure { message: message.to_string(), hint: None, exit: Exit::Wrong }
     }
 
     /// Adds what to do next.
@@ -37,9 +30,9 @@ impl Failure {
         self
     }
 
-    /// The code the process exits with.
-    pub fn code(&self) -> ExitCode {
-        ExitCode::from(self.code)
+    /// How the process ends with it.
+    pub fn exit(&self) -> Exit {
+        self.exit
     }
 }
 

@@ -1,24 +1,53 @@
 //! `tidemark generate`: records in files.
 
 use crate::cli::{self, GenerateArgs};
+use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::generator::{GenerateError, Options, Profile, WrittenFiles, write_files};
-use crate::output;
+use crate::file_roles::FileRoles;
+use crate::generator::{
+    GenerateError, Options, Profile, WrittenFiles, partition_path, write_files,
+};
+use crate::named_file::{is_standard, is_standard_output};
 use crate::progress::DrawnProgress;
 use crate::text::count_text;
+use crate::{output, whole_file};
 use std::io::IsTerminal;
-use std::process::ExitCode;
 use tidemark_operators::time::EventTime;
 
 /// Writes the files and says what is in them.
 ///
 /// # Errors
-/// When an option is out of its bounds (exit code 2), or a file cannot be written.
-pub fn run(args: &GenerateArgs) -> Result<ExitCode, Failure> {
+/// When an option is out of its bounds, or partitions would be written into one another (exit code
+/// 2), or a file cannot be written.
+pub fn run(args: &GenerateArgs) -> Result<Exit, Failure> {
+    roles(args)?;
+    whole_file::end_on_signals()?;
     let progress = DrawnProgress::of_events(args.events, std::io::stderr().is_terminal());
     let written = write_files(&options(args), &args.out, &mut |events| progress.set_events(events));
     progress.finish();
-    output::print(&said(&written.map_err(failure)?))
+    let said = said(&written.map_err(failure)?);
+    if is_standard_output(&args.out) {
+        output::note(said.trim_end());
+        return Ok(Exit::Done);
+    }
+    output::print(&said)
+}
+
+/// Every partition has a file of its own.
+fn roles(args: &GenerateArgs) -> Result<(), Failure> {
+    let out = &args.out;
+    let plain = !is_standard(out) && std::fs::metadata(out).map_or(true, |at| at.is_file());
+    if args.partitions > 1 && !plain {
+        let (partitions, out) = (args.partitions, out.display());
+        return Err(Failure::usage(format!("{partitions} partitions cannot be written to {out}"))
+            .hint("name a file by --out: each partition gets its number in the name"));
+    }
+    let mut roles = FileRoles::default();
+    for partition in 0..args.partitions {
+        let path = partition_path(out, partition, args.partitions);
+        roles.writes(format!("partition {partition}"), path);
+    }
+    roles.check()
 }
 
 fn options(args: &GenerateArgs) -> Options {

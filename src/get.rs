@@ -8,11 +8,11 @@ mod ask;
 use crate::cli::GetArgs;
 use crate::config::{ClusterFile, Flags, OnlineKind, Settings};
 use crate::entity_id;
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::online::redis::{TextRow, read_redis};
 use crate::{connect, job_file};
 use std::io::{self, Write};
-use std::process::ExitCode;
 use tidemark_jobs::document::nearest;
 use tidemark_operators::plan::{Plan, ViewPlan};
 
@@ -21,7 +21,7 @@ use tidemark_operators::plan::{Plan, ViewPlan};
 /// # Errors
 /// Exit code 2 when the job, the view or the settings are wrong; 1 when the store cannot be read or
 /// has no such row.
-pub fn run(args: &GetArgs) -> Result<ExitCode, Failure> {
+pub fn run(args: &GetArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
     let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
     let (index, view) = find(&job.plan, &args.view)?;
@@ -44,7 +44,7 @@ pub fn run(args: &GetArgs) -> Result<ExitCode, Failure> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::failed(format!("cannot write to stdout: {error}")))
         }
-        _ => Ok(ExitCode::SUCCESS),
+        _ => Ok(Exit::Done),
     }
 }
 

@@ -48,7 +48,7 @@ at t has seen the accepted events that had arrived by t, and nothing else passed
 event of the entity is at t, its sealed row must say the same (unless one up to t arrives later, or
 one ahead of t has arrived). All of it on 1 and on 3 workers; doubles may be off by 1e-9 of their size.
 
-Exit codes: 0 all passed, 1 some failed, 2 a job or a file of cases is wrong.")]
+Exit codes: 0 all passed, 3 some failed, 2 a job or a file of cases is wrong, 1 they could not be run.")]
 pub struct TestArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,

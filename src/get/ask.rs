@@ -25,7 +25,7 @@ pub(super) fn row(
     id: &str,
 ) -> Result<Option<TextRow>, Failure> {
     let address = reachable(address);
-    let path = format!("/features/{}/{}", encoded(&view.name), encoded(id));
+    let path = format!("/features/{}?id={}", encoded(&view.name), encoded(id));
     let answer = get(address, &path).map_err(|error| {
         Failure::failed(format!("cannot ask the job at http://{address}{path}: {error}")).hint(
             "the embedded store lives in the running process: start `tidemark run` or `tidemark \
@@ -77,7 +77,7 @@ fn text(value: &str) -> Option<String> {
     }
 }
 
-/// A text as a segment of a path.
+/// A text as a part of a path or of what follows it.
 fn encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let mut out = String::new();
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_are_safe_in_a_path() {
+    fn ids_are_safe_in_a_request() {
         assert_eq!(encoded("card_1-a.b~"), "card_1-a.b~");
         assert_eq!(encoded("a/b?c d\r\né"), "a%2Fb%3Fc%20d%0D%0A%C3%A9");
     }
