@@ -226,7 +226,10 @@ fn remove(list: &mut Vec<(PathBuf, PathBuf)>) -> String {
     match (names.len(), more) {
         (0, _) => String::new(),
         (1, 0) => format!("{} was", names.concat()),
-        (_, 0) => format!("{} were", names.join(" and ")),
+        (_, 0) => {
+            let last = names.pop().unwrap_or_default();
+            format!("{} and {last} were", names.join(", "))
+        }
         (_, more) => format!("{} and {more} more were", names.join(", ")),
     }
 }

@@ -20,6 +20,8 @@ mod clocks;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod found_later;
@@ -41,6 +43,8 @@ mod memory;
 mod online;
 #[cfg(test)]
 mod redis_server;
+#[cfg(test)]
+mod refused;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]
