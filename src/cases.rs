@@ -49,6 +49,7 @@
 
 mod arrival;
 mod case;
+mod document;
 mod events;
 mod file;
 mod play;
@@ -58,10 +59,13 @@ mod shipped;
 mod time;
 mod verdict;
 
-use crate::cli::TestArgs;
+pub use document::CaseDocument;
+
+use crate::cli::{OutputFormat, TestArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{job_file, output};
+use document::OutcomeDocument;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use thiserror::Error;
@@ -94,6 +98,8 @@ pub struct Outcome {
     pub failed: usize,
     /// A line a case, and of a failed one all that is wrong.
     pub report: String,
+    /// The same, as JSON has it.
+    pub cases: Vec<CaseDocument>,
 }
 
 /// Why cases could not be run.
@@ -125,10 +131,13 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let mut all = Outcome::default();
     for (file, text) in texts(args)? {
         let outcome = check(&job, &file, &text, &options).map_err(|error| match error {
-            CasesError::File(_) => Failure::usage(error),
+            CasesError::File(ref wrong) => Failure::usage(&error).at(wrong),
             CasesError::Engine { .. } => Failure::failed(error),
         })?;
-        output::print(&outcome.report)?;
+        if args.format == OutputFormat::Text {
+            output::print(&outcome.report)?;
+        }
+        all.cases.extend(outcome.cases);
         all.passed += outcome.passed;
         all.failed += outcome.failed;
     }
@@ -140,11 +149,18 @@ pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
         (None, 0) => return Err(Failure::usage("the files have no cases")),
         _ => {}
     }
+    let code = if all.failed > 0 { Exit::No } else { Exit::Done };
+    if args.format == OutputFormat::Json {
+        let Outcome { passed, failed, cases, .. } = all;
+        let (job, workers) = (&job.plan.name, &args.workers);
+        output::print_json(&OutcomeDocument { job, workers, passed, failed, cases })?;
+        return Ok(code);
+    }
     let workers: Vec<_> = args.workers.iter().map(usize::to_string).collect();
     let failed = if all.failed > 0 { format!(", {} FAILED", all.failed) } else { String::new() };
     let on = workers.join(" and ");
     output::print(&format!("{} passed{failed} (each on {on} worker threads)\n", all.passed))?;
-    Ok(if all.failed > 0 { Exit::No } else { Exit::Done })
+    Ok(code)
 }
 
 /// The names and texts of the files of cases.
@@ -188,6 +204,7 @@ pub fn check(job: &Job, file: &str, text: &str, options: &Options) -> Result<Out
         let faults = verdict::judge(&plan, case, &options.workers).map_err(|reason| {
             CasesError::Engine { file: file.to_owned(), case: case.name.clone(), reason }
         })?;
+        outcome.cases.push(document::case(file, case, &plan, &faults));
         if faults.is_empty() {
             outcome.passed += 1;
             outcome.report.push_str(&report::passed(case));

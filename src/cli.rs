@@ -5,13 +5,15 @@
 
 mod dlq;
 mod docs;
+mod format;
 mod generate;
 mod run;
 mod test;
 mod values;
 
-pub use dlq::{DlqArgs, DlqCommand, LetterFilter, ReasonName};
+pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
+pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
 pub use test::TestArgs;
@@ -66,7 +68,7 @@ pub enum Command {
     Check(CheckArgs),
     /// Test a job's features on cases with virtual time
     Test(TestArgs),
-    /// Write the documentation of a job, or of the language jobs are written in
+    /// Show a page of this documentation, or write one of a job and its features
     Docs(DocsArgs),
     /// Write generated records to a file
     Generate(GenerateArgs),

@@ -19,6 +19,7 @@ mod log;
 mod online;
 mod registry;
 mod secret;
+mod setting;
 
 pub use dead_letters::{DeadLetterKind, DeadLetterSettings, SealedSettings};
 pub use environment::VARIABLES;
@@ -32,6 +33,7 @@ pub use online::{
 };
 pub use registry::RegistrySettings;
 pub use secret::Secret;
+pub use setting::{OtherVariable, Setting, other_variables, settings};
 
 use crate::cli::RunArgs;
 use crate::failure::Failure;
@@ -134,7 +136,8 @@ impl From<Option<&PathBuf>> for ClusterFile {
 }
 
 impl Settings {
-    /// Reads the settings of this process: file, environment, flags.
+    /// Reads the settings of this process: file, environment, flags. Variables that look like
+    /// settings and are read by nothing are said on standard error.
     ///
     /// # Errors
     /// When the file cannot be read, or anything in the file or the environment is wrong: all of
@@ -152,6 +155,10 @@ impl Settings {
             ClusterFile::Here => Settings::from_file(Path::new(CLUSTER_FILE), variable),
             ClusterFile::Named(path) => Settings::from_file(path, variable),
         };
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        for sentence in environment::unread(names) {
+            eprintln!("note: {sentence}");
+        }
         settings.map(|settings| settings.with_flags(flags))
     }
 

@@ -12,14 +12,16 @@
 //!
 //! - [`DeadLetterFile`]: the file and the thread that appends to it;
 //! - [`encode`], [`parse`]: one letter and its line;
-//! - [`ls`], [`show`]: what is in such a file.
+//! - [`ls`], [`show`]: what is in such a file; [`list`]: the same as JSON.
 
+mod document;
 mod file;
 mod line;
 mod listing;
 #[cfg(test)]
 mod tests;
 
+pub use document::{LettersDocument, list};
 pub use file::{DeadLetterFile, DeadLetterStatus, FileLimits, FileMode, FileSink};
 pub use line::{encode, parse};
 pub use listing::{Selection, ls, show};

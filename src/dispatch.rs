@@ -1,9 +1,9 @@
 //! From a parsed command line to what carries it out.
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, DlqCommand, OutputFormat};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::panics;
+use crate::{output, panics};
 
 /// Carries out a command.
 ///
@@ -18,11 +18,29 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Demo(args) => crate::demo::run(&args),
         Command::Run(args) => crate::run::run(&args),
         Command::Replay(args) => crate::replay::run(&args),
-        Command::Get(args) => crate::get::run(&args),
-        Command::Check(args) => crate::check::run(&args),
-        Command::Test(args) => crate::cases::run(&args),
+        Command::Get(args) => in_format(args.format, crate::get::run(&args)),
+        Command::Check(args) => in_format(args.format, crate::check::run(&args)),
+        Command::Test(args) => in_format(args.format, crate::cases::run(&args)),
         Command::Docs(args) => crate::docs::run(&args),
         Command::Generate(args) => crate::generate::run(&args),
-        Command::Dlq(args) => crate::dlq::run(&args),
+        Command::Dlq(args) => {
+            let format = match &args.command {
+                DlqCommand::Ls(listed) => listed.format,
+                DlqCommand::Show(_) => OutputFormat::Text,
+            };
+            in_format(format, crate::dlq::run(&args))
+        }
+    }
+}
+
+/// What a command ends with, in the format that was asked for: with JSON a failure is a document on
+/// standard output too.
+fn in_format(format: OutputFormat, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
+    match (format, ended) {
+        (OutputFormat::Json, Err(failure)) => {
+            output::print(&format!("{}\n", failure.json()))?;
+            Ok(failure.exit())
+        }
+        (_, ended) => ended,
     }
 }

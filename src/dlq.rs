@@ -1,6 +1,6 @@
 //! `tidemark dlq`: a look into a file of dead letters.
 
-use crate::cli::{DlqArgs, DlqCommand, LetterFilter};
+use crate::cli::{DlqArgs, DlqCommand, LetterFilter, OutputFormat};
 use crate::dead_letters::{self, DeadLetterError};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -13,7 +13,13 @@ use crate::output;
 /// asked for is there to show.
 pub fn run(args: &DlqArgs) -> Result<Exit, Failure> {
     match &args.command {
-        DlqCommand::Ls(filter) => {
+        DlqCommand::Ls(asked) if asked.format == OutputFormat::Json => {
+            let filter = &asked.filter;
+            let listed = dead_letters::list(&filter.file, &filter.selection()).map_err(failure)?;
+            output::print_json(&listed)
+        }
+        DlqCommand::Ls(asked) => {
+            let filter = &asked.filter;
             let listed = dead_letters::ls(&filter.file, &filter.selection()).map_err(failure)?;
             output::print(&listed)
         }

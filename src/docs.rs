@@ -1,11 +1,14 @@
 //! `tidemark docs`: documentation pages, in Markdown or HTML.
 //!
-//! What pages say is made in `tidemark_jobs::docs`. Here a job is run over `records` (`sample`), so
-//! that its page has examples, and pages become files (`html`).
+//! What pages of jobs say is made in `tidemark_jobs::docs`. Here a job is run over `records` (`sample`),
+//! so that its page has examples, and pages become files (`html`). `pages` are those that come with
+//! the program.
 
 mod html;
+mod pages;
 mod records;
 mod sample;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -21,22 +24,32 @@ use std::path::Path;
 use tidemark_jobs::Job;
 use tidemark_jobs::docs::{Page, expressions_page, job_file_page, job_page};
 
-/// Writes a page to a file or to standard output.
+/// Writes a page, or the list of pages, to a file or to standard output.
 ///
 /// # Errors
-/// When the job cannot be read or is wrong, or the page would take the place of what it is made of
-/// (exit code 2), or the page cannot be written.
+/// When there is no such page, the job cannot be read or is wrong, or the page would take the place
+/// of what it is made of (exit code 2), or the page cannot be written.
 pub fn run(args: &DocsArgs) -> Result<Exit, Failure> {
-    let job = args.job.as_deref().map(job_file::load).transpose()?;
-    roles(args, job.as_ref()).check()?;
-    let page = match &job {
-        Some(job) => of_job(job),
-        None if args.expressions => expressions_page(),
-        None => job_file_page(),
-    };
-    let text = match args.format {
-        PageFormat::Markdown => page.markdown(),
-        PageFormat::Html => html::page(&page),
+    let text = match &args.page {
+        Some(name) => match pages::named(name)? {
+            Some(page) if args.format == PageFormat::Markdown => page.markdown(),
+            Some(page) => html::page(&page.page()),
+            None => {
+                let job = job_file::load(name)?;
+                roles(args, name, &job).check()?;
+                written(&of_job(&job), args.format)
+            }
+        },
+        None if args.expressions => written(&expressions_page(), args.format),
+        None if args.settings => written(&settings::page(), args.format),
+        None if args.job_file => written(&job_file_page(), args.format),
+        None if args.format == PageFormat::Html => {
+            return Err(Failure::usage(
+                "the list of pages is plain text: name the page to be HTML",
+            )
+            .hint("list them by: tidemark docs"));
+        }
+        None => pages::list(),
     };
     match &args.output {
         Some(path) if !is_standard_output(path) => write(path, &text),
@@ -44,12 +57,12 @@ pub fn run(args: &DocsArgs) -> Result<Exit, Failure> {
     }
 }
 
-fn roles(args: &DocsArgs, job: Option<&Job>) -> FileRoles {
+fn roles(args: &DocsArgs, name: &str, job: &Job) -> FileRoles {
     let mut roles = FileRoles::default();
-    if let Some(path) = args.job.as_deref().and_then(job_file::path) {
+    if let Some(path) = job_file::path(name) {
         roles.reads("the job", path);
     }
-    for (name, path) in job.into_iter().flat_map(job_file::table_files) {
+    for (name, path) in job_file::table_files(job) {
         roles.reads(format!("table \"{name}\""), path);
     }
     if let Some(path) = &args.output {
@@ -69,6 +82,13 @@ fn write(path: &Path, text: &str) -> Result<Exit, Failure> {
     to.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
     WholeFile::finish(vec![file]).map_err(|error| failed(&error.source))?;
     Ok(Exit::Done)
+}
+
+fn written(page: &Page, format: PageFormat) -> String {
+    match format {
+        PageFormat::Markdown => page.markdown(),
+        PageFormat::Html => html::page(page),
+    }
 }
 
 /// The page of a job, with examples where they can be computed.

@@ -4,14 +4,15 @@
 //! lives in the running process, which is asked over HTTP.
 
 mod ask;
+mod document;
 
-use crate::cli::GetArgs;
+use crate::cli::{GetArgs, OutputFormat};
 use crate::config::{ClusterFile, Flags, OnlineKind, Settings};
 use crate::entity_id;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::online::redis::{TextRow, read_redis};
-use crate::{connect, job_file};
+use crate::{connect, job_file, output};
 use std::io::{self, Write};
 use tidemark_jobs::document::nearest;
 use tidemark_operators::plan::{Plan, ViewPlan};
@@ -40,6 +41,9 @@ pub fn run(args: &GetArgs) -> Result<Exit, Failure> {
              null; `tidemark run` writes rows once it has caught up",
         ));
     };
+    if args.format == OutputFormat::Json {
+        return output::print_json(&document::document(&job.plan.name, view, &args.id, &row));
+    }
     match io::stdout().lock().write_all(table(&row).as_bytes()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::failed(format!("cannot write to stdout: {error}")))

@@ -53,6 +53,11 @@ pub fn load(name: &str) -> Result<Job, Failure> {
     })
 }
 
+/// The name of the file that a job named `name` is read from.
+pub fn file_name(name: &str) -> &str {
+    shipped(name).map_or(name, |(file, _)| file)
+}
+
 /// The job with its tables where they are: paths are relative to the job.
 fn placed(mut job: Job, place: impl Fn(&str, Option<String>, Millis) -> Option<TableFrom>) -> Job {
     if job.plan.tables.is_empty() {
@@ -81,7 +86,7 @@ fn shipped_table(file: &str, valid_from: Option<String>, _: Millis) -> Option<Ta
 
 fn checked(file: &str, text: &str) -> Result<Job, Failure> {
     tidemark_jobs::load(file, text)
-        .map_err(|errors| Failure::usage(format!("the job is wrong\n{errors}")))
+        .map_err(|errors| Failure::usage(format!("the job is wrong\n{errors}")).at(&errors))
 }
 
 /// The text of a file, which must not be longer than [`FILE_BYTES_MAX`].

@@ -2,6 +2,7 @@
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use serde::Serialize;
 use std::io::{self, Write};
 
 /// Prints `text` as it is. A reader that goes away (`| head`) is no failure.
@@ -21,4 +22,14 @@ pub fn print(text: &str) -> Result<Exit, Failure> {
 /// Prints a line for people on standard error. That nobody reads it is no failure.
 pub fn note(line: &str) {
     let _ = io::stderr().lock().write_all(format!("{line}\n").as_bytes());
+}
+
+/// Prints `document` as one line of JSON.
+///
+/// # Errors
+/// When standard output fails.
+pub fn print_json(document: &impl Serialize) -> Result<Exit, Failure> {
+    let text = serde_json::to_string(document)
+        .map_err(|error| Failure::failed(format!("cannot write the answer as JSON: {error}")))?;
+    print(&format!("{text}\n"))
 }

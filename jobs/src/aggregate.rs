@@ -5,6 +5,7 @@
 //! read from that state, how much memory it takes and what it is in words. To add one, write its
 //! file and list it in `ALL`.
 
+mod absent;
 mod avg;
 mod changes;
 mod count;
@@ -27,6 +28,7 @@ mod stddev;
 mod sum;
 mod unit;
 
+pub(crate) use absent::{instead_of, refuse_absent_keys};
 pub(crate) use keys::{AtLatest, Session, Windowed, Within, over_latest};
 pub(crate) use memory::Memory;
 pub(crate) use of::{Of, OfValue};

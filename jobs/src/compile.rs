@@ -23,6 +23,7 @@ mod finish;
 mod frame;
 mod graph;
 mod lookup;
+mod mixed;
 mod scope;
 mod source;
 mod table;

@@ -68,6 +68,12 @@ impl Written {
         problems.push(at, None, format!("{}: {message}", self.what), hint);
     }
 
+    /// Notes what it may not mean to its author.
+    pub(crate) fn note(&self, message: &str, hint: &str, problems: &Problems<'_>) {
+        let at = problems.inside(&self.text, 1);
+        problems.note(at, None, format!("{} {message}", self.what), Some(hint.to_owned()));
+    }
+
     /// Its text on one line.
     pub(crate) fn shown(&self) -> String {
         self.text.value.split_whitespace().collect::<Vec<_>>().join(" ")

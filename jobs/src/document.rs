@@ -31,7 +31,7 @@ pub mod quantity;
 mod table;
 
 pub use error::{JobErrors, Problem};
-pub use nearest::nearest;
+pub use nearest::{mistyped, nearest};
 pub use problems::Problems;
 pub(crate) use problems::suggestion;
 pub use table::{Literal, Named, Table};

@@ -64,15 +64,31 @@ pub struct ExpressionError {
     pub message: String,
     /// What to do about it, where that can be said.
     pub hint: Option<String>,
+    /// The name that is called and is no function's, if that is what is wrong.
+    pub unknown_function: Option<String>,
+    /// What else is wrong with the same text.
+    pub others: Vec<ExpressionError>,
 }
 
 impl ExpressionError {
     fn new(column: usize, message: impl Into<String>) -> ExpressionError {
-        ExpressionError { column, message: message.into(), hint: None }
+        ExpressionError {
+            column,
+            message: message.into(),
+            hint: None,
+            unknown_function: None,
+            others: Vec::new(),
+        }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> ExpressionError {
         self.hint = Some(hint.into());
+        self
+    }
+
+    /// This one, and `other`, which is wrong whether this one is or not.
+    fn beside(mut self, other: ExpressionError) -> ExpressionError {
+        self.others.push(other);
         self
     }
 }

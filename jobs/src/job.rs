@@ -2,7 +2,7 @@
 
 use crate::compile;
 use crate::declare::JobDeclared;
-use crate::document::{Document, JobErrors};
+use crate::document::{Document, JobErrors, Problem};
 use std::fmt;
 use std::sync::Arc;
 use tidemark_operators::plan::Plan;
@@ -24,6 +24,8 @@ pub struct Job {
     pub views: Vec<ViewText>,
     /// The feature services, in job order.
     pub services: Vec<Service>,
+    /// What is allowed and may not mean what its author thinks, in the order of the file.
+    pub notes: Vec<Problem>,
 }
 
 /// What people read about a source.

@@ -24,28 +24,33 @@ pub(super) fn passed(case: &Case) -> String {
 pub(super) fn failed(file: &str, case: &Case, plan: &Plan, faults: &[Fault]) -> String {
     let mut out = format!("FAILED  {} ({file}:{})\n", case.name, case.line);
     for fault in faults {
-        match fault {
-            Fault::Died((event, letter)) => {
-                let _ = writeln!(out, "  event {} {}", event + 1, cause(letter));
-                let reason = letter.reason;
-                let _ = writeln!(
-                    out,
-                    "  hint: if that is meant, add dead = [{{ event = {}, reason = \"{reason}\" }}]",
-                    event + 1
-                );
-            }
-            Fault::NotDead(expected, found) => not_dead(&mut out, file, expected, found.as_ref()),
-            Fault::Row(wrong) => row(&mut out, file, case, plan, wrong),
-            Fault::Workers { workers: [left, right], lines: [one, other] } => {
-                let _ = writeln!(
-                    out,
-                    "  {left} and {right} workers do not agree (a defect of the engine):\n    \
-                     {left}: {one}\n    {right}: {other}"
-                );
-            }
-        }
+        told(&mut out, file, case, plan, fault);
     }
     out
+}
+
+/// One thing that is wrong, in lines that are indented.
+pub(super) fn told(out: &mut String, file: &str, case: &Case, plan: &Plan, fault: &Fault) {
+    match fault {
+        Fault::Died((event, letter)) => {
+            let _ = writeln!(out, "  event {} {}", event + 1, cause(letter));
+            let reason = letter.reason;
+            let _ = writeln!(
+                out,
+                "  hint: if that is meant, add dead = [{{ event = {}, reason = \"{reason}\" }}]",
+                event + 1
+            );
+        }
+        Fault::NotDead(expected, found) => not_dead(out, file, expected, found.as_ref()),
+        Fault::Row(wrong) => row(out, file, case, plan, wrong),
+        Fault::Workers { workers: [left, right], lines: [one, other] } => {
+            let _ = writeln!(
+                out,
+                "  {left} and {right} workers do not agree (a defect of the engine):\n    \
+                 {left}: {one}\n    {right}: {other}"
+            );
+        }
+    }
 }
 
 fn not_dead(out: &mut String, file: &str, expected: &ExpectedDead, found: Option<&Dead>) {

@@ -1,5 +1,6 @@
 //! `tidemark dlq`
 
+use crate::cli::OutputFormat;
 use crate::dead_letters::Selection;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -22,9 +23,25 @@ pub struct DlqArgs {
 #[derive(Clone, Debug, Subcommand)]
 pub enum DlqCommand {
     /// List letters, one a line, and count them by reason
-    Ls(LetterFilter),
+    Ls(LettersListed),
     /// Show letters whole: key, value, reason, how late, error
     Show(LetterFilter),
+}
+
+/// `tidemark dlq ls`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+With --format json: {\"letters\": [LETTER], \"more\": N, \"total\": N, \"by_reason\": {REASON: N},
+\"partitions\": [{\"source\", \"partition\", \"total\", \"by_reason\", \"event_times\"}], \"late_by\": [{\"below_ms\",
+\"count\"}], \"idle_floor\": N, \"not_letters\": N}; a LETTER is a line of the file, and \"more\" is how many match
+beyond --limit.")]
+pub struct LettersListed {
+    /// Which letters.
+    #[command(flatten)]
+    pub filter: LetterFilter,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: OutputFormat,
 }
 
 /// Which letters.

@@ -1,5 +1,6 @@
 //! Commands that run a job or read what it made.
 
+use crate::cli::OutputFormat;
 use crate::cli::values::{self, SourceFiles, TableFile};
 use clap::Args;
 use std::path::PathBuf;
@@ -55,8 +56,8 @@ accepted. One with topics runs until SIGINT or SIGTERM, and ends with 0. Other c
 (the last lines say why), 2 something is wrong before the start, 70 a panic, which is a defect.
 Records that are refused are warned of, at most once a minute for each reason and source.
 
-Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID, KAFKA_TOPIC,
-REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB, REDIS_FEATURE_TTL (seconds),
+Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID, KAFKA_BATCH_SIZE,
+KAFKA_TOPIC, REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB, REDIS_FEATURE_TTL (seconds),
 REDIS_MEMORY_LIMIT_BYTES, REDIS_MEMORY_ALERT_THRESHOLD (0 to 1), SCHEMA_REGISTRY_URL,
 SCHEMA_REGISTRY_USER, SCHEMA_REGISTRY_PASSWORD, SCHEMA_REGISTRY_TOKEN, SCHEMAS_DIR,
 HEALTH_CHECK_PORT, HEALTH_PENDING_AFTER, HEALTH_REFUSED_SHARE (0 to 1), HEALTH_REFUSED_OVER,
@@ -127,7 +128,10 @@ pub struct ReplayArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Example:
-  tidemark get fraud transaction_stats_5m card_0000017")]
+  tidemark get fraud transaction_stats_5m card_0000017
+  tidemark get fraud transaction_stats_5m card_0000017 --format json
+
+With --format json: {\"job\", \"view\", \"id\", \"features\": {NAME: number, true, false, text or null}}.")]
 pub struct GetArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
@@ -139,6 +143,9 @@ pub struct GetArgs {
     /// Settings of the process [default: cluster.toml in this folder if there is one]
     #[arg(long, value_name = "FILE")]
     pub cluster: Option<PathBuf>,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: OutputFormat,
 }
 
 /// `tidemark check`
@@ -148,8 +155,17 @@ Examples:
   tidemark check fraud
   tidemark check my_job.toml && tidemark run my_job.toml
 
-Every mistake of a job file is shown at once, with its line and the nearest valid name.")]
+Every mistake of a job file is shown at once, with its line and the nearest valid name; what is right
+and may not mean what its author thinks is noted, with exit code 0.
+
+With --format json: {\"job\", \"file\", \"notes\": [PLACE], \"sources\", \"tables\", \"entities\",
+\"views\": [{\"name\", \"entity\", \"features\": [..], ..}], \"services\", \"memory\"}, or of a job that is wrong
+{\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\", \"column\",
+\"key\", \"message\", \"hint\"}.")]
 pub struct CheckArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: OutputFormat,
 }

@@ -1,6 +1,6 @@
 //! `tidemark test`
 
-use crate::cli::values;
+use crate::cli::{OutputFormat, values};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -48,6 +48,10 @@ at t has seen the accepted events that had arrived by t, and nothing else passed
 event of the entity is at t, its sealed row must say the same (unless one up to t arrives later, or
 one ahead of t has arrived). All of it on 1 and on 3 workers; doubles may be off by 1e-9 of their size.
 
+With --format json: {\"job\", \"workers\": [N], \"passed\": N, \"failed\": N, \"cases\": [{\"file\", \"line\",
+\"name\", \"passed\": BOOL, \"faults\": [{\"kind\", \"file\", \"line\", \"message\", ..}]}]}; the kind is dead, not_dead,
+row (with \"view\", \"id\", \"at_ms\", \"features\": [{\"name\", \"expected\", \"got\"}]) or workers.
+
 Exit codes: 0 all passed, 3 some failed, 2 a job or a file of cases is wrong, 1 they could not be run.")]
 pub struct TestArgs {
     /// The job: a file, or the name of a shipped job
@@ -62,4 +66,7 @@ pub struct TestArgs {
     #[arg(long, value_name = "N[,N..]", value_delimiter = ',', default_value = "1,3")]
     #[arg(value_parser = values::workers)]
     pub workers: Vec<usize>,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t)]
+    pub format: OutputFormat,
 }

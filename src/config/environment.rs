@@ -1,4 +1,12 @@
 //! Settings from environment variables: those that deployments set.
+//!
+//! Why this way: an environment belongs to everyone. A variable that nothing reads is no error, as a
+//! key of the file is: Kubernetes sets some for every service, and other programs have theirs. But
+//! one that looks like a setting is not passed over in silence either (`unread`).
+
+mod unread;
+
+pub(super) use unread::unread;
 
 use crate::config::health::{CLOCK_BEHIND, PENDING_AFTER, REFUSED_OVER};
 use crate::config::log::level;
@@ -14,10 +22,11 @@ use tidemark_jobs::document::quantity::{self, show_duration};
 type Apply = fn(&mut Settings, &str) -> Result<(), String>;
 
 /// Every variable, in the order they are applied: `REDIS_URL` before its parts, which change it.
-pub const VARIABLES: [(&str, Apply); 23] = [
+pub const VARIABLES: [(&str, Apply); 24] = [
     ("PARALLELISM", |s, text| number(text, 1, 256).map(|n| s.workers = n)),
     ("KAFKA_BOOTSTRAP_SERVERS", |s, text| some(text).map(|t| s.kafka.bootstrap_servers = t)),
     ("KAFKA_GROUP_ID", |s, text| some(text).map(|t| s.kafka.group_id = t)),
+    ("KAFKA_BATCH_SIZE", |s, text| number(text, 1, 100_000).map(|n| s.kafka.batch_records = n)),
     ("KAFKA_TOPIC", |s, text| some(text).map(|t| s.topic = Some(t))),
     ("SCHEMA_REGISTRY_URL", |s, text| {
         is_url(text)?;
@@ -78,6 +87,45 @@ pub const VARIABLES: [(&str, Apply); 23] = [
     }),
 ];
 
+/// Other names that variables are known by; the name itself goes before.
+pub(super) const ALSO_KNOWN_AS: [(&str, &str); 2] =
+    [("KAFKA_BOOTSTRAP", "KAFKA_BOOTSTRAP_SERVERS"), ("KAFKA_SERVERS", "KAFKA_BOOTSTRAP_SERVERS")];
+
+/// The key of the file that each variable goes before; two replace what the job says.
+pub(super) const KEYS: [(&str, &str); VARIABLES.len() - 2] = [
+    ("PARALLELISM", "workers"),
+    ("KAFKA_BOOTSTRAP_SERVERS", "kafka.bootstrap_servers"),
+    ("KAFKA_GROUP_ID", "kafka.group_id"),
+    ("KAFKA_BATCH_SIZE", "kafka.batch_records"),
+    ("SCHEMA_REGISTRY_URL", "registry.url"),
+    ("SCHEMA_REGISTRY_USER", "registry.user"),
+    ("SCHEMA_REGISTRY_PASSWORD", "registry.password"),
+    ("SCHEMA_REGISTRY_TOKEN", "registry.token"),
+    ("SCHEMAS_DIR", "registry.schemas"),
+    ("REDIS_URL", "online.redis.url"),
+    ("REDIS_HOST", "online.redis.host"),
+    ("REDIS_PORT", "online.redis.port"),
+    ("REDIS_PASSWORD", "online.redis.password"),
+    ("REDIS_DB", "online.redis.db"),
+    ("REDIS_MEMORY_LIMIT_BYTES", "online.memory.limit"),
+    ("REDIS_MEMORY_ALERT_THRESHOLD", "online.memory.alert_threshold"),
+    ("HEALTH_CHECK_PORT", "http.port"),
+    ("HEALTH_PENDING_AFTER", "health.pending_after"),
+    ("HEALTH_REFUSED_SHARE", "health.refused_share"),
+    ("HEALTH_REFUSED_OVER", "health.refused_over"),
+    ("HEALTH_CLOCK_BEHIND", "health.clock_behind"),
+    ("LOG_LEVEL", "log.level"),
+];
+
+/// The variable of this name, or else under another name it is known by: that name, and its text.
+fn set(name: &str, variable: &impl Fn(&str) -> Option<OsString>) -> Option<(String, OsString)> {
+    let others = ALSO_KNOWN_AS.iter().filter(|(_, known)| *known == name).map(|(other, _)| *other);
+    [name].into_iter().chain(others).find_map(|name| {
+        let value = variable(name).filter(|value| !value.is_empty())?;
+        Some((name.to_owned(), value))
+    })
+}
+
 /// Applies all variables that are set and not empty; gives what is wrong with them, a line each.
 pub(super) fn apply(
     settings: &mut Settings,
@@ -85,13 +133,21 @@ pub(super) fn apply(
 ) -> Vec<String> {
     let mut wrong = Vec::new();
     for (name, apply) in VARIABLES {
-        let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
+        let Some((name, value)) = set(name, variable) else { continue };
+        let service = value.to_str().is_some_and(|text| text.starts_with("tcp://"));
         let applied = match value.to_str() {
             Some(text) => apply(settings, text.trim()),
             None => Err("must be UTF-8".to_owned()),
         };
         if let Err(why) = applied {
-            wrong.push(format!("environment: \"{name}\" {why}"));
+            let hint = match name.ends_with("_PORT") && service {
+                true => {
+                    "\n  Kubernetes sets it for a service of that name: set it yourself, or \
+                     enableServiceLinks: false"
+                }
+                false => "",
+            };
+            wrong.push(format!("environment: \"{name}\" {why}{hint}"));
         }
     }
     wrong

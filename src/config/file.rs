@@ -2,20 +2,21 @@
 
 use crate::config::Settings;
 use crate::config::keys::{Check, Keys};
+use crate::config::setting::settings;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use tidemark_jobs::document::{At, Document, JobErrors, Table};
 
-/// Reads a file named `name` into `settings`.
+/// Reads a file named `name`.
 ///
 /// # Errors
 /// When it is not TOML, or a key, type or value in it is wrong: all of them.
-pub(super) fn read(name: &str, text: &str, settings: &mut Settings) -> Result<(), JobErrors> {
+pub(super) fn read(name: &str, text: &str, into: &mut Settings) -> Result<(), JobErrors> {
     let document = Document::parse(name, text)?;
     let mut reader = SettingsReader { table: document.root(), path: String::new() };
-    settings.keys(&mut reader);
-    reader.table.finish();
+    into.keys(&mut reader);
+    reader.finish();
     document.finish()
 }
 
@@ -24,7 +25,56 @@ struct SettingsReader<'d> {
     path: String,
 }
 
+/// What people look for here and what says it.
+const ELSEWHERE: [(&str, &str); 6] = [
+    ("window", WINDOWS),
+    ("windows", WINDOWS),
+    ("window_size", WINDOWS),
+    (
+        "topic",
+        "a topic stands in the job, at its source; KAFKA_TOPIC replaces that of the only source",
+    ),
+    (
+        "topics",
+        "a topic stands in the job, at its source; KAFKA_TOPIC replaces that of the only source",
+    ),
+    ("checkpoint", "there are no checkpoints yet"),
+];
+
+const WINDOWS: &str = "windows stand in the job, feature by feature, for they change values";
+
 impl SettingsReader<'_> {
+    /// Ends the reading of a table. A key that belongs to other sections is answered with those.
+    fn finish(mut self) {
+        let own = self.path.trim_end_matches('.').to_owned();
+        let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for setting in settings() {
+            let section = if setting.section.is_empty() {
+                "at the top of the file, before any section".to_owned()
+            } else {
+                format!("in [{}]", setting.section)
+            };
+            // `[redis]` belongs in `[online]`, as a key does.
+            if let Some((_, name)) = setting.section.rsplit_once('.') {
+                let place = format!("as [{}]", setting.section);
+                let places = places.entry(name.to_owned()).or_default();
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+            if setting.section != own {
+                places.entry(setting.key).or_default().push(section);
+            }
+        }
+        for (key, places) in places {
+            self.table.unknown(&key, &format!("it stands {}", places.join(" and ")));
+        }
+        for (key, instead) in ELSEWHERE {
+            self.table.unknown(key, instead);
+        }
+        self.table.finish();
+    }
+
     /// A text that passes `check`; what is wrong is recorded without quoting the text, which may
     /// hold a secret.
     fn checked(&mut self, key: &str, check: Check<'_>) -> Option<String> {
@@ -128,7 +178,7 @@ impl Keys for SettingsReader<'_> {
         if let Some(table) = self.table.table(key, &label) {
             let mut section = SettingsReader { table, path: format!("{}{key}.", self.path) };
             keys(&mut section);
-            section.table.finish();
+            section.finish();
         }
     }
 

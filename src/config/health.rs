@@ -13,7 +13,8 @@ pub struct HealthSettings {
     pub refused_share: f64,
     /// The share is that of the records of so long; default 5 min.
     pub refused_over: Duration,
-    /// The live clock may be so far behind the arrival of the newest record; default 1 min.
+    /// The live clock may be so far behind the arrival of the newest record, and the machine's clock
+    /// behind those of most partitions; default 1 min.
     pub clock_behind: Duration,
 }
 

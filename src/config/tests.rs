@@ -1,71 +1,6 @@
 use super::*;
-use crate::config::keys::Check;
-use std::collections::BTreeMap;
+use setting::SHIPPED;
 use std::ffi::OsString;
-use std::ops::RangeInclusive;
-use tidemark_jobs::document::quantity::{show_duration, show_size};
-
-const SHIPPED: &str = include_str!("../../cluster.toml");
-
-/// Lists every key: its section, its name, and its default as the file writes it.
-#[derive(Default)]
-struct Lister {
-    section: String,
-    found: Vec<(String, String, Option<String>)>,
-}
-
-impl Lister {
-    fn add(&mut self, key: &str, default: Option<String>) {
-        self.found.push((self.section.clone(), key.to_owned(), default));
-    }
-}
-
-impl Keys for Lister {
-    fn count(&mut self, key: &'static str, _: RangeInclusive<i64>, setting: &mut usize) {
-        self.add(key, Some(setting.to_string()));
-    }
-    fn port(&mut self, key: &'static str, _: u16, setting: &mut u16) {
-        self.add(key, Some(setting.to_string()));
-    }
-    fn share(&mut self, key: &'static str, setting: &mut f64) {
-        self.add(key, Some(setting.to_string()));
-    }
-    fn flag(&mut self, key: &'static str, setting: &mut bool) {
-        self.add(key, Some(setting.to_string()));
-    }
-    fn duration(&mut self, key: &'static str, _: RangeInclusive<Duration>, setting: &mut Duration) {
-        let ms = u64::try_from(setting.as_millis()).unwrap();
-        self.add(key, Some(format!("\"{}\"", show_duration(ms))));
-    }
-    fn size(&mut self, key: &'static str, _: RangeInclusive<u64>, setting: &mut u64) {
-        self.add(key, Some(format!("\"{}\"", show_size(*setting))));
-    }
-    fn optional_size(&mut self, key: &'static str, _: RangeInclusive<u64>, _: &mut Option<u64>) {
-        self.add(key, None);
-    }
-    fn text(&mut self, key: &'static str, check: Check<'_>, setting: &mut String) {
-        assert_eq!(check(setting), Ok(()), "the default of {key} is refused");
-        self.add(key, Some(format!("\"{setting}\"")));
-    }
-    fn optional_text(&mut self, key: &'static str, _: Check<'_>, _: &mut Option<String>) {
-        self.add(key, None);
-    }
-    fn choice(&mut self, key: &'static str, names: &[&'static str], setting: &mut &'static str) {
-        assert!(names.contains(setting), "the default of {key} is not one of its names");
-        self.add(key, Some(format!("\"{setting}\"")));
-    }
-    fn pairs(&mut self, key: &'static str, _: &mut BTreeMap<String, String>) {
-        let section = format!("{}.{key}", self.section);
-        assert!(SHIPPED.lines().any(|line| line == format!("[{section}]")), "{section}");
-    }
-    fn section(&mut self, key: &'static str, keys: &mut dyn FnMut(&mut dyn Keys)) {
-        let outer = self.section.clone();
-        self.section = if outer.is_empty() { key.to_owned() } else { format!("{outer}.{key}") };
-        keys(self);
-        self.section = outer;
-    }
-    fn instead_of(&mut self, _: &'static str, _: &[&'static str]) {}
-}
 
 /// The lines of one section of the shipped file; the root is the empty name.
 fn section(name: &str) -> Vec<&'static str> {
@@ -95,11 +30,14 @@ fn with(variables: &'static [(&str, &str)]) -> Result<Settings, String> {
 
 #[test]
 fn the_shipped_file_lists_every_key_with_its_default_and_a_comment() {
-    let mut lister = Lister::default();
-    Settings::default().keys(&mut lister);
-    assert!(lister.found.len() > 40);
-    for (name, key, default) in lister.found {
+    let settings = settings();
+    assert!(settings.len() > 40);
+    for Setting { section: name, key, default, .. } in settings {
         let lines = section(&name);
+        if default.as_deref() == Some("{}") {
+            assert!(SHIPPED.lines().any(|line| line == format!("[{name}.{key}]")), "{key}");
+            continue;
+        }
         let wanted = match &default {
             Some(default) => format!("{key} = {default}"),
             None => format!("# {key} = "),
@@ -204,6 +142,7 @@ fn every_variable_sets_its_setting() {
     let settings = with(&[
         ("KAFKA_BOOTSTRAP_SERVERS", "a:1,b:2"),
         ("KAFKA_GROUP_ID", "g"),
+        ("KAFKA_BATCH_SIZE", "77"),
         ("KAFKA_TOPIC", "t"),
         ("SCHEMA_REGISTRY_URL", "http://a:1,https://b"),
         ("SCHEMA_REGISTRY_USER", "ann"),
@@ -228,6 +167,7 @@ fn every_variable_sets_its_setting() {
     let redis = &settings.online.redis.address;
     assert_eq!(settings.kafka.bootstrap_servers, "a:1,b:2");
     assert_eq!(settings.kafka.group_id, "g");
+    assert_eq!(settings.kafka.batch_records, 77);
     assert_eq!(settings.topic.as_deref(), Some("t"));
     let registry = &settings.registry;
     assert_eq!(registry.url.as_deref(), Some("http://a:1,https://b"));
@@ -277,6 +217,45 @@ fn a_bad_value_in_the_environment_names_its_variable() {
         assert!(error.contains(part), "no {part} in\n{error}");
     }
     assert!(!error.contains("hunter2"));
+}
+
+#[test]
+fn other_names_of_the_brokers_are_taken_and_the_name_itself_goes_before() {
+    for name in ["KAFKA_BOOTSTRAP", "KAFKA_SERVERS"] {
+        let brokers = |settings: &[(&str, &str)]| {
+            let variable = |asked: &str| {
+                let found = settings.iter().find(|(name, _)| *name == asked);
+                found.map(|(_, value)| OsString::from(value))
+            };
+            Settings::from_parts(None, variable).unwrap().kafka.bootstrap_servers
+        };
+        assert_eq!(brokers(&[(name, "k:9092")]), "k:9092");
+        assert_eq!(brokers(&[("KAFKA_BOOTSTRAP_SERVERS", "a:1"), (name, "k:9092")]), "a:1");
+    }
+}
+
+#[test]
+fn a_port_that_kubernetes_set_for_a_service_is_said_to_be_one() {
+    let error = with(&[("REDIS_PORT", "tcp://10.0.0.1:6379")]).unwrap_err();
+    assert!(error.contains("\"REDIS_PORT\" must be a whole number"), "{error}");
+    assert!(error.contains("Kubernetes sets it for a service of that name"), "{error}");
+}
+
+#[test]
+fn a_key_in_the_wrong_section_is_answered_with_the_right_one() {
+    let text = "port = 1\nwindow = \"5m\"\n[http]\nworkers = 2\n[redis]\nhost = \"h\"\n\
+                [online]\nbatch_records = 5\n";
+    let error = read(text).unwrap_err();
+    for part in [
+        "cluster.toml:1:1: unknown key \"port\" in the file\n  it stands in [online.redis] and in \
+         [http]",
+        "cluster.toml:2:1: unknown key \"window\" in the file\n  windows stand in the job",
+        "cluster.toml:4:1: unknown key \"workers\" in [http]\n  it stands at the top of the file",
+        "cluster.toml:5:2: unknown key \"redis\" in the file\n  it stands as [online.redis]",
+        "cluster.toml:8:1: unknown key \"batch_records\" in [online]\n  it stands in [kafka]",
+    ] {
+        assert!(error.contains(part), "no {part} in\n{error}");
+    }
 }
 
 #[test]

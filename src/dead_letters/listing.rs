@@ -13,7 +13,7 @@ use tidemark_operators::time::{EventTime, HOUR, MINUTE, Millis, SECOND};
 use tidemark_operators::verdict::Reason;
 
 /// The upper bounds of the lateness histogram and their names; what is beyond is "more".
-const BUCKETS: [(Millis, &str); 5] = [
+pub(super) const BUCKETS: [(Millis, &str); 5] = [
     (SECOND, "< 1 s"),
     (10 * SECOND, "< 10 s"),
     (MINUTE, "< 1 min"),
@@ -44,26 +44,26 @@ pub struct Selection {
 
 impl Selection {
     /// Whether a letter is one of them, `skip` and `limit` aside.
-    fn matches(&self, letter: &DeadLetter) -> bool {
+    pub(super) fn matches(&self, letter: &DeadLetter) -> bool {
         self.reason.is_none_or(|reason| reason == letter.reason)
             && self.partition.is_none_or(|partition| partition == letter.partition.partition)
             && self.offset.is_none_or(|offset| offset == letter.offset)
     }
 
     /// Where the first and the one after the last lie among those that match.
-    fn range(&self) -> std::ops::Range<u64> {
+    pub(super) fn range(&self) -> std::ops::Range<u64> {
         self.skip..self.skip.saturating_add(self.limit.unwrap_or(u64::MAX))
     }
 }
 
 /// In the order of [`Reason::ALL`].
-type ByReason<T> = [T; Reason::ALL.len()];
+pub(super) type ByReason<T> = [T; Reason::ALL.len()];
 
 /// Counts of a group of letters.
 #[derive(Default)]
-struct Counts {
-    by_reason: ByReason<u64>,
-    times: Option<(EventTime, EventTime)>,
+pub(super) struct Counts {
+    pub(super) by_reason: ByReason<u64>,
+    pub(super) times: Option<(EventTime, EventTime)>,
 }
 
 impl Counts {
@@ -77,7 +77,7 @@ impl Counts {
         }
     }
 
-    fn total(&self) -> u64 {
+    pub(super) fn total(&self) -> u64 {
         self.by_reason.iter().sum()
     }
 
@@ -93,16 +93,26 @@ impl Counts {
 
 /// All that `ls` counts.
 #[derive(Default)]
-struct ListedLetters {
-    all: Counts,
-    by_partition: BTreeMap<(String, PartitionId), Counts>,
-    late: [u64; BUCKETS.len() + 1],
-    idle_floor: u64,
-    not_letters: u64,
+pub(super) struct ListedLetters {
+    pub(super) all: Counts,
+    pub(super) by_partition: BTreeMap<(String, PartitionId), Counts>,
+    pub(super) late: [u64; BUCKETS.len() + 1],
+    pub(super) idle_floor: u64,
+    pub(super) not_letters: u64,
+    /// All letters, also those that were not asked for.
+    pub(super) letters: u64,
 }
 
 impl ListedLetters {
-    fn add(&mut self, letter: &DeadLetter) {
+    /// Refuses a file that holds no dead letter: it is likely another one than was meant.
+    pub(super) fn check(&self, path: &Path) -> Result<(), DeadLetterError> {
+        match self.letters {
+            0 => Err(DeadLetterError::None { path: path.to_owned(), lines: self.not_letters }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn add(&mut self, letter: &DeadLetter) {
         self.all.add(letter);
         let partition = (letter.source.clone(), letter.partition);
         self.by_partition.entry(partition).or_default().add(letter);
@@ -125,10 +135,9 @@ impl ListedLetters {
 pub fn ls(path: &Path, selection: &Selection) -> Result<String, DeadLetterError> {
     let (mut text, mut summary) = (String::new(), ListedLetters::default());
     let range = selection.range();
-    let mut letters = 0_u64;
     each(path, |line| {
         let parsed = parse(line);
-        letters += u64::from(parsed.is_ok());
+        summary.letters += u64::from(parsed.is_ok());
         match parsed {
             Ok(letter) if selection.matches(&letter) => {
                 if range.contains(&summary.all.total()) {
@@ -142,9 +151,7 @@ pub fn ls(path: &Path, selection: &Selection) -> Result<String, DeadLetterError>
         }
         true
     })?;
-    if letters == 0 {
-        return Err(DeadLetterError::None { path: path.to_owned(), lines: summary.not_letters });
-    }
+    summary.check(path)?;
     if !text.is_empty() {
         let after = summary.all.total().saturating_sub(range.end);
         let more = if after > 0 { format!(".. and {after} more\n\n") } else { "\n".to_owned() };
@@ -323,7 +330,10 @@ fn time(at: EventTime) -> String {
 }
 
 /// Calls `take` with each line that is not blank, until it returns false.
-fn each(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), DeadLetterError> {
+pub(super) fn each(
+    path: &Path,
+    mut take: impl FnMut(&[u8]) -> bool,
+) -> Result<(), DeadLetterError> {
     let file = named_file::open(path)
         .map_err(|source| DeadLetterError::Open { path: path.to_owned(), source })?;
     let mut reader = BufReader::with_capacity(1 << 18, file);

@@ -55,7 +55,13 @@ impl Inquirer {
     }
 
     /// How many partitions a topic has, and its id.
+    ///
+    /// Its metadata is asked for first, although it says nothing new: while no broker is connected
+    /// librdkafka sleeps over that question, and over one for a description its threads turn in a
+    /// circle, at half of a core.
     fn described(&self, topic: &str) -> Result<(u32, Option<TopicId>), Trouble> {
+        let reached = self.client.fetch_metadata(Some(topic), ASK_TIMEOUT);
+        reached.map_err(|why| self.passing("the brokers do not answer", &why))?;
         let answer = describe(self.client.client(), topic, ASK_TIMEOUT);
         let found = answer.map_err(|why| self.passing("the brokers do not answer", &why))?;
         match found.partitions {

@@ -224,7 +224,7 @@ fn each_family_is_described_once() {
     assert_eq!(names.len(), all);
 }
 
-const README: &str = include_str!("../../README.md");
+const PAGE: &str = include_str!("monitoring.md");
 const ALERTS: &str = include_str!("../../scripts/alerts.yml");
 const ALERTS_TEST: &str = include_str!("alerts_test.yml");
 
@@ -264,7 +264,7 @@ fn no_documented_alert_fires_while_catching_up_and_each_does_when_it_should() {
     for alert in alerts {
         let fires = format!("alertname=\"{alert}\"");
         assert!(ALERTS_TEST.contains(&fires), "no test in which {alert} fires");
-        assert!(README.contains(&format!("`{alert}`")), "the README does not name {alert}");
+        assert!(PAGE.contains(&format!("`{alert}`")), "monitoring.md does not name {alert}");
     }
 }
 

@@ -15,6 +15,7 @@
 
 pub(super) mod clock_behind;
 pub(super) mod clocks;
+mod machine_clock;
 pub(super) mod pending;
 mod recent;
 pub(super) mod refused;
@@ -24,6 +25,7 @@ use crate::http::{Component, Part, State};
 use crate::metrics::snapshot::{DegradedSnapshot, OnlineSnapshot, RefusedSnapshot};
 use clock_behind::ClockBehind;
 use clocks::Clocks;
+use machine_clock::SlowMachineClock;
 use pending::Pending;
 use refused::Refused;
 use std::collections::BTreeMap;
@@ -76,6 +78,7 @@ pub(super) struct Checks {
     pending: Pending,
     refused: Refused,
     clock_behind: ClockBehind,
+    machine_clock: SlowMachineClock,
     /// The texts of what was found when the job last observed itself.
     known: Mutex<BTreeMap<(String, &'static str), String>>,
 }
@@ -87,14 +90,15 @@ impl Checks {
             pending: Pending::new(settings.pending_after),
             refused: Refused::new(settings.refused_share, settings.refused_over),
             clock_behind: ClockBehind::new(settings.clock_behind),
+            machine_clock: SlowMachineClock::new(settings.clock_behind),
             known: Mutex::default(),
         }
     }
 
     /// What needs attention, in the order of `/health`.
     pub fn look(&self, moment: &Moment<'_>) -> Vec<Finding> {
-        let checks: [&dyn HealthCheck; 4] =
-            [&self.refused, &self.clocks, &self.clock_behind, &self.pending];
+        let checks: [&dyn HealthCheck; 5] =
+            [&self.refused, &self.clocks, &self.clock_behind, &self.machine_clock, &self.pending];
         checks.iter().flat_map(|check| check.look(moment)).collect()
     }
 

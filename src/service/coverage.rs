@@ -2,10 +2,13 @@
 //!
 //! A run that begins in the middle of a log has not seen what came before. A partition that began
 //! at offset 0, and any that is no topic's, was read whole. For each other partition, nothing that
-//! its log holds after `first + out_of_orderness` is missing, where `first` is the first event that
-//! was accepted from it: what came before it in the log is older than that, or was late itself. So
-//! rows are complete once the clock has passed the greatest such time of the sources that feed the
-//! view's entity by the view's longest extent (delay and length of a window, or a horizon).
+//! its log holds after `first + out_of_orderness + max_ahead` is missing, where `first` is the first
+//! event that was accepted from it: what came before it in the log had moved the partition's clock no
+//! further than to `first + out_of_orderness`, or `first` would have been late, and lies at most
+//! `max_ahead` ahead of that. So rows are complete once the clock has passed the greatest such time
+//! of the sources that feed the view's entity by the view's longest extent (delay and length of a
+//! window, or a horizon). Where `max_ahead` is `"none"` nobody can say how far ahead an event lay that
+//! was not read: the time is that of the others.
 //!
 //! A partition that was silent for a while after the start has a later first event than it would
 //! need: the time is an upper bound, never too early.
@@ -75,7 +78,8 @@ fn complete_after(
     let begun = progress.iter().filter(|p| p.first > 0 && cut.contains(&p.id));
     let known = begun.filter(|p| feeds(p.id.source)).filter_map(|p| {
         let source = plan.sources.get(usize::from(p.id.source))?;
-        Some(p.first.saturating_add(source.out_of_orderness))
+        let ahead = source.max_ahead.unwrap_or(0);
+        Some(p.first.saturating_add(source.out_of_orderness).saturating_add(ahead))
     });
     Some(known.max()?.saturating_add(longest))
 }
@@ -115,7 +119,10 @@ mod tests {
         let extents = &plan.view(0).unwrap().extents;
         let longest = extents.iter().map(|(_, extent)| *extent).max().unwrap();
         let disorder = plan.sources[0].out_of_orderness;
-        let expected = Some(5_000 + disorder + longest);
+        // What was not read may have been ahead of its arrival.
+        let ahead = plan.sources[0].max_ahead.unwrap();
+        assert!(ahead > 0);
+        let expected = Some(5_000 + disorder + ahead + longest);
         assert_eq!(complete_after(&plan, 0, &cut(&[1, 2]), &progress), expected);
     }
 

@@ -45,7 +45,8 @@ pub(super) fn holding(
     Some(match worst.overdue {
         true => format!(
             "the clock of partition {partition} has stood for {still}, longer than hold_max \
-             ({hold_max}), so it follows the others, and what it says behind them is late; {why}"
+             ({hold_max}) or, not long after that, than idle_after again; so it follows the others, \
+             and what it says behind them is late; {why}"
         ),
         false => format!(
             "partition {partition} has held the others back for {still}, for {hold_max} at most; \

@@ -93,6 +93,12 @@ impl Counting {
         until(&format!("{count} events of {card}"), || self.count(card) == count);
     }
 
+    fn cpu_seconds(&self) -> f64 {
+        let (_, metrics) = self.process.get("/metrics").unwrap();
+        let line = metrics.lines().find_map(|line| line.strip_prefix("process_cpu_seconds_total "));
+        line.unwrap().parse().unwrap()
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -131,7 +137,12 @@ fn an_outage_of_the_broker_makes_nothing_late_of_a_producer_that_comes_back_late
 
     broker.stop(true);
     // Longer than silence may last.
-    std::thread::sleep(Duration::from_secs(8));
+    std::thread::sleep(Duration::from_secs(2));
+    let used = job.cpu_seconds();
+    std::thread::sleep(Duration::from_secs(6));
+    // Nobody turns in a circle meanwhile: that would be half of a core.
+    let used = job.cpu_seconds() - used;
+    assert!(used < 1.2, "{used} s of CPU in 6 s without a broker");
     broker.restart(true);
     job.send(&first, 0, "first", now_ms());
     first.flush(WITHIN).unwrap();

@@ -30,6 +30,8 @@ mod health;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod json;
+#[cfg(test)]
 mod kafka;
 #[cfg(test)]
 mod live;

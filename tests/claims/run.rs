@@ -421,6 +421,10 @@ fn rows_read_the_same_everywhere(
         assert_eq!(answer["complete_from"], Value::Null, "the whole topic was read");
         let shown = table(&got(folder, variables, &["fraud", view, id]));
         assert_eq!(shown, features(&row), "{key}");
+        let json = got(folder, variables, &["fraud", view, id, "--format", "json"]);
+        let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+        assert_eq!((&json["view"], &json["id"]), (&Value::from(view), &Value::from(id)));
+        assert_eq!(json["features"], answer["features"], "with the types of HTTP");
         let held = shown.into_iter().filter_map(|(name, text)| Some((name, text?)));
         assert_eq!(held.collect::<BTreeMap<_, _>>(), *fields, "{key}");
     }

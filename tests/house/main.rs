@@ -17,6 +17,7 @@ mod length;
 mod metrics;
 #[cfg(test)]
 mod names;
+mod pages;
 #[cfg(test)]
 mod programs;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What the pages say about metrics is what the process exposes.
 
+use crate::pages::pages;
 use crate::tree;
 use std::collections::BTreeSet;
 
@@ -23,13 +24,14 @@ fn exposed() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_metric_in_the_readme_is_exposed() {
+fn every_metric_in_a_page_is_exposed() {
     let exposed = exposed();
-    let mut found = named(&tree::text("README.md"));
+    let mut found: BTreeSet<String> =
+        pages().iter().flat_map(|path| named(&tree::text(path))).collect();
     found.retain(|name| !CRATES.contains(&name.as_str()));
     assert!(found.len() >= 10, "{found:?}");
     let unknown: Vec<_> = found.difference(&exposed).collect();
-    assert!(unknown.is_empty(), "README.md names metrics that nothing exposes: {unknown:?}");
+    assert!(unknown.is_empty(), "pages name metrics that nothing exposes: {unknown:?}");
 }
 
 /// How the names of our metrics begin: those without our own prefix are what dashboards query already.

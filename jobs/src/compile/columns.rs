@@ -1,8 +1,10 @@
 //! One view's columns: what is read from state, what is derived from that, and its features.
 
+use super::entity::EntityBuild;
 use super::entity::index_of;
 use super::extents::pruned;
 use super::graph::{FeatureNode, Graph};
+use super::mixed::{self, Origin};
 use super::source::report;
 use super::{Compiler, lookup};
 use crate::aggregate::{Measured, Memory, Reported, over_latest, quotient};
@@ -58,6 +60,18 @@ impl Columns {
         self.derive(value)
     }
 
+    /// What each column is made of, by the index it has while the view is built.
+    fn origins(&self, entity: &EntityBuild) -> impl Fn(usize) -> Origin {
+        let reads: Vec<Origin> =
+            self.reads.iter().map(|read| Origin::of_read(*read, entity)).collect();
+        let mut derived: Vec<Origin> = Vec::new();
+        for expr in &self.derived {
+            let origin = Origin::of(expr, &|index| found(&reads, &derived, index));
+            derived.push(origin);
+        }
+        move |index| found(&reads, &derived, index)
+    }
+
     /// The final number of a column.
     fn place(&self, index: usize) -> usize {
         match index.checked_sub(DERIVED) {
@@ -65,6 +79,14 @@ impl Columns {
             None => index,
         }
     }
+}
+
+fn found(reads: &[Origin], derived: &[Origin], index: usize) -> Origin {
+    let origin = match index.checked_sub(DERIVED) {
+        Some(at) => derived.get(at),
+        None => reads.get(index),
+    };
+    origin.copied().unwrap_or_default()
 }
 
 impl Column {
@@ -198,6 +220,12 @@ impl<'j> Compiler<'j, '_> {
         let expr = source
             .expand(&written, &features, &fields)
             .map_err(|error| report(&error, &written, self.problems))?;
+        let frame = self.frames.get(node.view).and_then(Option::as_ref);
+        if let Some(entity) = frame.and_then(|frame| self.entities.get(frame.entity))
+            && let Some((message, hint)) = mixed::note(&expr, &columns.origins(entity))
+        {
+            written.note(&message, hint, self.problems);
+        }
         Ok((expr, memory))
     }
 

@@ -170,6 +170,7 @@ impl Compiler<'_, '_> {
             entities: job.entities.iter().map(|entity| entity.description.clone()).collect(),
             views: views.collect(),
             services,
+            notes: self.problems.notes(),
         })
     }
 }

@@ -8,7 +8,7 @@ mod definitions;
 use super::frame::{self, Frame};
 use super::lookup::{self, Meaning};
 use super::table::{self, Lookup};
-use crate::aggregate::Reported;
+use crate::aggregate::{self, Reported};
 use crate::declare::{SourceDeclared, TableDeclared, Written};
 use crate::document::Problems;
 use crate::expression::{self, Binding, ExpressionError};
@@ -289,8 +289,26 @@ pub(super) fn report(
     written: &Written,
     problems: &Problems<'_>,
 ) -> Reported {
-    written.wrong(error.column, &error.message, error.hint.clone(), problems);
+    let called = error.unknown_function.as_deref();
+    let hint = called.and_then(aggregate_hint).or_else(|| error.hint.clone());
+    written.wrong(error.column, &error.message, hint, problems);
+    for other in &error.others {
+        report(other, written, problems);
+    }
     Reported
+}
+
+/// What to write instead of a call of something that looks at more than one event.
+fn aggregate_hint(name: &str) -> Option<String> {
+    if let Some(instead) = aggregate::instead_of(name) {
+        return Some(format!("an expression computes from one row; of events, {instead}"));
+    }
+    aggregate::named(name).map(|_| {
+        format!(
+            "`{name}` is an aggregate: make a feature of it with aggregate = \"{name}\", and name \
+             that feature here"
+        )
+    })
 }
 
 /// A hint towards the name that was probably meant.

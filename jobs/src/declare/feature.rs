@@ -90,12 +90,16 @@ impl FeatureDeclared {
                 if let Ok(measure) = aggregate.read(&mut table) {
                     self.body = Body::Measure(measure);
                 }
+                aggregate::refuse_absent_keys(&mut table);
                 table.finish();
             }
             None => {
                 let message =
                     format!("{} has no such aggregate: \"{}\"", table.label(), name.value);
-                table.problems().unknown(&name, message, aggregate::names());
+                match aggregate::instead_of(&name.value) {
+                    Some(instead) => table.problems().wrong(&name, message, Some(instead.into())),
+                    None => table.problems().unknown(&name, message, aggregate::names()),
+                }
             }
         }
     }

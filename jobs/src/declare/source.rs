@@ -3,6 +3,7 @@
 mod arrival;
 mod fields;
 mod lookups;
+mod paths;
 
 pub(super) use fields::type_named;
 pub(crate) use fields::{Definition, FieldDeclared};
@@ -10,6 +11,7 @@ pub(crate) use lookups::{Asked, LookupDeclared};
 
 use crate::document::{At, Table, quantity};
 use crate::times;
+use paths::{Reader, split_path};
 use tidemark_operators::plan::{Arrival, Format, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{
     DAY, EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT, MINUTE, Millis, SECOND,
@@ -80,6 +82,8 @@ impl SourceDeclared {
         let description = table.text("description").map(|text| text.value).unwrap_or_default();
         table.need("fields");
         let fields = fields::fields(&mut table, &name.value, &time);
+        let times = times_read(&table, &time, &arrival);
+        paths::refuse_below_values(&fields, times, table.problems());
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
         let lookups = lookups::lookups(&mut table, &name.value, &fields, &definitions, &time);
         table.finish();
@@ -145,6 +149,19 @@ pub(super) fn holding(table: &mut Table<'_>) -> (Millis, Millis) {
 
 fn time_name(time: &TimeField) -> &str {
     time.path.last().map_or("", String::as_str)
+}
+
+/// What reads the times of an event.
+fn times_read<'a>(table: &Table<'_>, time: &'a TimeField, arrival: &'a Arrival) -> Vec<Reader<'a>> {
+    let reader = |key, path| {
+        let at = table.place(key).unwrap_or(table.at());
+        Reader { what: format!("\"{key}\" of {}", table.label()), key, path, at }
+    };
+    let mut read = vec![reader("time", &time.path)];
+    if let Arrival::Field(field) = arrival {
+        read.push(reader("arrival_field", &field.path));
+    }
+    read
 }
 
 fn place(table: &mut Table<'_>) -> (Option<String>, Vec<String>) {
@@ -228,19 +245,6 @@ pub(super) fn time_field(table: &mut Table<'_>, key: &str, default: TimeUnit) ->
     };
     inner.finish();
     path.map(|path| TimeField { path, unit })
-}
-
-fn split_path(path: &At<String>, key: &str, table: &Table<'_>) -> Option<Vec<String>> {
-    let parts: Vec<String> = path.value.split('.').map(str::to_owned).collect();
-    if parts.len() <= 16 && parts.iter().all(|part| !part.is_empty()) {
-        return Some(parts);
-    }
-    let message =
-        format!("\"{key}\" in {} is no path to a field: \"{}\"", table.label(), path.value);
-    let hint =
-        "write names with dots between them, at most 16, as in \"data.source_ip\"".to_owned();
-    table.problems().push(path.span.start, Some(key), message, Some(hint));
-    None
 }
 
 pub(super) fn event_range(table: &mut Table<'_>) -> (EventTime, EventTime) {

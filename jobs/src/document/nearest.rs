@@ -29,9 +29,24 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     best.map(|(_, candidate)| candidate)
 }
 
+/// The candidate that `name` was probably meant to be, by a slip of the hand: at most one character
+/// for each dozen (and one more) inserted, removed, replaced or swapped. Far stricter than
+/// [`nearest`], for names that may well be somebody else's.
+pub fn mistyped<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let slips = |near: &str| strsim::osa_distance(name, near) <= 1 + near.chars().count() / 12;
+    nearest(name, candidates).filter(|near| slips(near))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::{mistyped, nearest};
+
+    #[test]
+    fn a_slip_of_the_hand_is_less_than_nearness() {
+        assert_eq!(mistyped("LOGLEVEL", ["LOG_LEVEL"]), Some("LOG_LEVEL"));
+        assert_eq!(nearest("REDIS_USER", ["REDIS_URL"]), Some("REDIS_URL"));
+        assert_eq!(mistyped("REDIS_USER", ["REDIS_URL"]), None);
+    }
 
     #[test]
     fn a_swapped_letter_finds_the_name() {

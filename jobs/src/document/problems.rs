@@ -5,12 +5,10 @@ use std::cell::RefCell;
 
 /// How many mistakes are listed; the rest is counted.
 const LISTED_MAX: usize = 100;
-/// How many names a hint lists.
-const NAMES_MAX: usize = 30;
 /// How many mistakes are kept at all.
 const KEPT_MAX: usize = 10_000;
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct PlacedProblem {
     offset: usize,
     message: String,
@@ -24,11 +22,17 @@ pub struct Problems<'i> {
     file: String,
     text: &'i str,
     found: RefCell<Vec<PlacedProblem>>,
+    noted: RefCell<Vec<PlacedProblem>>,
 }
 
 impl<'i> Problems<'i> {
     pub(super) fn new(file: &str, text: &'i str) -> Self {
-        Problems { file: file.to_owned(), text, found: RefCell::default() }
+        Problems {
+            file: file.to_owned(),
+            text,
+            found: RefCell::default(),
+            noted: RefCell::default(),
+        }
     }
 
     /// Whether nothing is wrong so far.
@@ -42,6 +46,23 @@ impl<'i> Problems<'i> {
         if found.len() < KEPT_MAX {
             found.push(PlacedProblem { offset, message, key: key.map(str::to_owned), hint });
         }
+    }
+
+    /// Records what is allowed at byte `offset` of the file, and may not mean what its author
+    /// thinks.
+    pub fn note(&self, offset: usize, key: Option<&str>, message: String, hint: Option<String>) {
+        let mut noted = self.noted.borrow_mut();
+        if noted.len() < KEPT_MAX {
+            noted.push(PlacedProblem { offset, message, key: key.map(str::to_owned), hint });
+        }
+    }
+
+    /// What was noted so far, in the order of the file.
+    pub fn notes(&self) -> Vec<Problem> {
+        let mut noted = self.noted.borrow().clone();
+        noted.sort();
+        noted.dedup();
+        placed(self.text, noted)
     }
 
     /// Records that the name at `name` is wrong.
@@ -88,15 +109,18 @@ impl<'i> Problems<'i> {
         found.dedup();
         let unlisted = found.len().saturating_sub(LISTED_MAX);
         found.truncate(LISTED_MAX);
-        let problems = found
-            .into_iter()
-            .map(|PlacedProblem { offset, key, message, hint }| {
-                let (line, column) = place(self.text, offset);
-                Problem { line, column, key, message, hint }
-            })
-            .collect();
-        JobErrors { file: self.file, problems, unlisted }
+        JobErrors { problems: placed(self.text, found), file: self.file, unlisted }
     }
+}
+
+fn placed(text: &str, found: Vec<PlacedProblem>) -> Vec<Problem> {
+    let found = found.into_iter();
+    found
+        .map(|PlacedProblem { offset, key, message, hint }| {
+            let (line, column) = place(text, offset);
+            Problem { line, column, key, message, hint }
+        })
+        .collect()
 }
 
 /// What to say next about an unknown `name`: the nearest valid one, or the valid ones.
@@ -108,11 +132,10 @@ pub(crate) fn suggestion<'a>(
         return Some(format!("did you mean \"{near}\"?"));
     }
     let all: Vec<&str> = candidates.into_iter().collect();
-    let shown = all.get(..NAMES_MAX).unwrap_or(&all).join(", ");
+    let shown = all.join(", ");
     match all.len() {
         0 => None,
         1 => Some(format!("the only valid name is \"{shown}\"")),
-        n if n > NAMES_MAX => Some(format!("some of the {n} valid names: {shown}")),
         _ => Some(format!("the valid names are: {shown}")),
     }
 }

@@ -118,6 +118,22 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// Records that `key`, if it is there, is unknown, and `hint` instead of the nearest name.
+    pub fn unknown(&mut self, key: &str, hint: &str) {
+        let mut unasked = self.entries.iter_mut().filter(|entry| !entry.taken);
+        if let Some(entry) = unasked.find(|entry| entry.key.value == key) {
+            entry.taken = true;
+            let message = format!("unknown key \"{key}\" in {}", self.label);
+            self.problems.push(entry.key.span.start, Some(key), message, Some(hint.into()));
+        }
+    }
+
+    /// Where `key` stands in the file, if it is there.
+    pub fn place(&self, key: &str) -> Option<usize> {
+        let entry = self.entries.iter().find(|entry| entry.key.value == key);
+        entry.map(|entry| entry.key.span.start)
+    }
+
     /// A text.
     pub fn text(&mut self, key: &str) -> Option<At<String>> {
         let value = self.take(key)?;

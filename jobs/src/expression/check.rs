@@ -80,18 +80,18 @@ impl Checker<'_> {
             }
             NodeKind::And(args) => {
                 let args = args.iter().map(|arg| self.bool("and", arg));
-                Ok(Operand::expr(column, Expr::And(args.collect::<Result<_, _>>()?)))
+                Ok(Operand::expr(column, Expr::And(all(args)?)))
             }
             NodeKind::Or(args) => {
                 let args = args.iter().map(|arg| self.bool("or", arg));
-                Ok(Operand::expr(column, Expr::Or(args.collect::<Result<_, _>>()?)))
+                Ok(Operand::expr(column, Expr::Or(all(args)?)))
             }
             NodeKind::Arithmetic(op, left, right) => {
-                let (left, right) = (self.node(left)?, self.node(right)?);
+                let (left, right) = self.both(left, right)?;
                 arithmetic(column, *op, left, right)
             }
             NodeKind::Compare(op, left, right) => {
-                let (left, right) = (self.node(left)?, self.node(right)?);
+                let (left, right) = self.both(left, right)?;
                 compare::compare(column, *op, left, right)
             }
             NodeKind::In { arg, set, negated } => {
@@ -100,6 +100,14 @@ impl Checker<'_> {
                 Ok(Operand::expr(column, found))
             }
             NodeKind::Call { function, args } => self.call(column, function, args),
+        }
+    }
+
+    fn both(&mut self, left: &Node, right: &Node) -> Result<(Operand, Operand), ExpressionError> {
+        match (self.node(left), self.node(right)) {
+            (Ok(left), Ok(right)) => Ok((left, right)),
+            (Err(left), Err(right)) => Err(left.beside(right)),
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
         }
     }
 
@@ -159,6 +167,22 @@ impl Checker<'_> {
             Err(arg) => Err(not_a_number("-", &arg)),
         }
     }
+}
+
+/// All of them, or all that is wrong with them.
+fn all<T>(
+    checked: impl Iterator<Item = Result<T, ExpressionError>>,
+) -> Result<Vec<T>, ExpressionError> {
+    let mut good = Vec::new();
+    let mut wrong: Option<ExpressionError> = None;
+    for one in checked {
+        match (one, &mut wrong) {
+            (Ok(one), _) => good.push(one),
+            (Err(error), None) => wrong = Some(error),
+            (Err(error), Some(first)) => first.others.push(error),
+        }
+    }
+    wrong.map_or(Ok(good), Err)
 }
 
 fn arithmetic(column: usize, op: Arithmetic, left: Operand, right: Operand) -> Checked {

@@ -82,8 +82,8 @@ fn an_aggregate_that_is_not_there_is_answered_with_the_nearest_one() {
     );
     says(
         r#"{ aggregate = "count", window = "5m" }"#,
-        r#"{ aggregate = "median", window = "5m" }"#,
-        r#"job.toml:26:26: feature "count_5m" has no such aggregate: "median"
+        r#"{ aggregate = "skewness", window = "5m" }"#,
+        r#"job.toml:26:26: feature "count_5m" has no such aggregate: "skewness"
   the valid names are: count, sum, avg, max, min, stddev, distinct, entropy, ratio, hour_share, changes, change_ratio, latest, previous, previous_gap, is_new, first, last, duration"#,
     );
 }
@@ -469,4 +469,39 @@ fn a_long_chain_of_features_across_views_is_worked_off() {
     }
     let job = crate::load("job.toml", &text).expect("the job is right");
     assert_eq!(job.plan.view(50).expect("a view").derived.len(), 50 * 64 + 1);
+}
+
+#[test]
+fn what_others_aggregate_is_told_from_what_only_looks_like_it() {
+    for (aggregate, wanted, misleading) in [
+        ("last_k", "no list of the last events is kept", "did you mean"),
+        ("last_10", "no list of the last events is kept", "did you mean"),
+        ("decay", "nothing is weighed by its age", "valid names"),
+        ("p95", "there are no percentiles", "valid names"),
+    ] {
+        let said = mistakes(&changed(
+            r#"{ aggregate = "count", window = "5m" }"#,
+            &format!(r#"{{ aggregate = "{aggregate}", of = "amount", window = "5m" }}"#),
+        ));
+        assert!(said.contains(wanted) && !said.contains(misleading), "{said}");
+    }
+    let said = mistakes(&changed(
+        r#"{ aggregate = "count", window = "5m" }"#,
+        r#"{ aggregate = "count", window = "5m", decay = "1h" }"#,
+    ));
+    assert!(said.contains("unknown key \"decay\"") && !said.contains("delay\"?"), "{said}");
+    assert!(said.contains("nothing is weighed by its age"), "{said}");
+}
+
+#[test]
+fn a_function_that_is_not_there_is_answered_with_all_there_are_or_the_aggregate() {
+    let said = |expression: &str| {
+        mistakes(&changed("'amount_sum_5m / count_5m'", &format!("'{expression}'")))
+    };
+    let all = said("round(count_5m)");
+    for function in crate::expression::functions() {
+        assert!(all.contains(&format!("`{}`", function.name)), "{all}");
+    }
+    assert!(said("last_k(amount)").contains("no list of the last events is kept"));
+    assert!(said("sum(amount)").contains("with aggregate = \"sum\""));
 }

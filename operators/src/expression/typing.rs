@@ -130,7 +130,8 @@ impl Expr {
         1 + self.children().into_iter().map(Expr::depth).max().unwrap_or(0)
     }
 
-    fn children(&self) -> Vec<&Expr> {
+    /// What it is directly made of, in the order it is written.
+    pub fn children(&self) -> Vec<&Expr> {
         match self {
             Expr::Input { .. } | Expr::Literal(_) => Vec::new(),
             Expr::Negate(arg) | Expr::Not(arg) | Expr::IsNull(arg) => vec![arg],

@@ -7,14 +7,22 @@
 //!   accepted for `idle_after`. Silence counts from when the end was found: neither an outage nor
 //!   an open transaction is silence of the producers, whatever they say once it is over.
 //! - **overdue**: all that may be read has been read (or is, as it comes), and yet the partition's
-//!   clock has not moved for `hold_max`. Records that move nothing, and a transaction that nobody
-//!   ends, hold the others for that long at most.
+//!   clock has not kept going for `hold_max`. Records that move it by nothing to speak of, and a
+//!   transaction that nobody ends, hold the others for that long at most; and for `idle_after` where
+//!   they have done so not long ago, or a record now and then would buy `hold_max` each time.
 //!
 //! In both the partition follows the least watermark of those that do hold, and what arrives behind
 //! that floor is late by it.
 
 use crate::ingest::reader::Standing;
-use crate::time::Millis;
+use crate::time::{EventTime, Millis};
+
+/// A clock goes on when it moves by at least this part of the time since it last did: one that a
+/// record moves by a millisecond now and then stands.
+const PACE: u64 = 2;
+/// For this many times `hold_max` after a partition was overdue it holds the others for no longer
+/// than a silent one does.
+const REMEMBERED: u64 = 10;
 
 /// Why a partition does not hold the others back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,8 +41,12 @@ pub(crate) struct Idleness {
     standing: Standing,
     /// The last accepted record, or the start.
     accepted: Millis,
-    /// When the partition's clock last moved, or the start.
+    /// When the partition's clock last went on, or the start, or the brokers were not heard.
     moved: Millis,
+    /// Where it stood then; `None`: no record has moved it yet.
+    clock: Option<EventTime>,
+    /// The last time that it was overdue.
+    overdue: Option<Millis>,
     /// The first time that it stood at its end since the brokers were not heard, or since it stood
     /// before a transaction. Records in between are no break: they are what ended the silence.
     at_end: Option<Millis>,
@@ -53,6 +65,8 @@ impl Idleness {
             standing: Standing::Behind,
             accepted: now,
             moved: now,
+            clock: None,
+            overdue: None,
             at_end: None,
             drained: None,
             followed: now,
@@ -77,15 +91,39 @@ impl Idleness {
                 self.at_end = None;
                 self.drained.get_or_insert(now);
             }
-            Standing::Unheard => (self.at_end, self.drained) = (None, None),
+            Standing::Unheard => {
+                (self.at_end, self.drained) = (None, None);
+                // What its clock stood meanwhile is not its producers'.
+                self.moved = now;
+            }
         }
     }
 
-    /// A record was accepted; `moved`: and the partition's clock with it.
-    pub fn accept(&mut self, now: Millis, moved: bool) {
+    /// A record was accepted, and the partition's clock stands at `clock` now; says whether it goes
+    /// on.
+    #[inline]
+    pub fn accept(&mut self, now: Millis, clock: Option<EventTime>) -> bool {
         self.accepted = now;
-        if moved {
-            self.moved = now;
+        let goes_on = match (clock, self.clock) {
+            (Some(clock), Some(before)) => {
+                let by = clock.saturating_sub(before);
+                by > 0 && by.saturating_mul(PACE) >= now.saturating_sub(self.moved)
+            }
+            (clock, None) => clock.is_some(),
+            (None, Some(_)) => false,
+        };
+        if goes_on {
+            (self.moved, self.clock) = (now, clock);
+        }
+        goes_on
+    }
+
+    /// For how long it may hold the others while its clock stands.
+    fn patience(&self, now: Millis) -> Millis {
+        let memory = self.hold_max.saturating_mul(REMEMBERED);
+        match self.overdue {
+            Some(then) if now.saturating_sub(then) < memory => self.idle_after,
+            _ => self.hold_max,
         }
     }
 
@@ -118,8 +156,11 @@ impl Idleness {
             self.followed = now;
             return Some(Follows::Silent);
         }
-        let still = self.still(now, keeps_up)?;
-        (still >= self.hold_max).then_some(Follows::Overdue)
+        let overdue = self.still(now, keeps_up)? >= self.patience(now);
+        overdue.then(|| {
+            self.overdue = Some(now);
+            Follows::Overdue
+        })
     }
 }
 
@@ -143,10 +184,10 @@ mod tests {
     #[test]
     fn a_partition_is_idle_when_it_has_been_silent_at_its_end_for_long_enough() {
         let mut idleness = at_end();
-        idleness.accept(1_000, true);
+        idleness.accept(1_000, Some(1_000));
         assert_eq!(follows(&mut idleness, 30_999), None);
         assert_eq!(follows(&mut idleness, 31_000), Some(Follows::Silent));
-        idleness.accept(31_001, true);
+        idleness.accept(31_001, Some(31_000));
         assert_eq!(follows(&mut idleness, 31_002), None);
     }
 
@@ -179,9 +220,9 @@ mod tests {
         assert_eq!(follows(&mut idleness, 170_000), Some(Follows::Overdue), "and stays so");
         // It ends: what it wrote is read, and silence begins.
         idleness.stand(Standing::Behind, 170_001);
-        idleness.accept(170_001, true);
+        idleness.accept(170_001, Some(170_000));
         idleness.stand(Standing::AtEnd, 170_002);
-        assert_eq!(follows(&mut idleness, 200_001), None);
+        assert_eq!(follows(&mut idleness, 200_000), None);
         assert_eq!(follows(&mut idleness, 200_002), Some(Follows::Silent));
     }
 
@@ -197,15 +238,72 @@ mod tests {
         let mut decoy = at_end();
         for second in [0, 29, 58] {
             decoy.stand(Standing::Behind, second * 1_000);
-            decoy.accept(second * 1_000, second == 0);
+            decoy.accept(second * 1_000, Some(7));
             decoy.stand(Standing::AtEnd, second * 1_000 + 500);
         }
         assert_eq!(follows(&mut decoy, 59_999), None);
         assert_eq!(follows(&mut decoy, 60_000), Some(Follows::Overdue));
-        decoy.accept(87_000, false);
+        assert!(!decoy.accept(87_000, Some(7)));
         assert_eq!(follows(&mut decoy, 87_000), Some(Follows::Overdue));
-        decoy.accept(88_000, true);
+        assert!(decoy.accept(88_000, Some(88_000)));
         assert_eq!(follows(&mut decoy, 88_000), None, "its clock moves: it is alive");
+    }
+
+    #[test]
+    fn a_clock_that_is_moved_by_a_millisecond_now_and_then_stands() {
+        let mut decoy = at_end();
+        decoy.accept(0, Some(100_000));
+        for step in 1..=2 {
+            decoy.accept(step * 29_000, Some(100_000 + step));
+            assert_eq!(follows(&mut decoy, step * 29_000), None);
+        }
+        assert_eq!(follows(&mut decoy, 60_000), Some(Follows::Overdue));
+        // At half the pace of time it is slow, and alive.
+        let mut slow = at_end();
+        slow.accept(0, Some(100_000));
+        for step in 1..100 {
+            assert!(slow.accept(step * 20_000, Some(100_000 + step * 10_000)));
+            assert_eq!(follows(&mut slow, step * 20_000), None);
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_written_during_an_outage_may_come_slowly_after_it() {
+        let mut back = at_end();
+        back.accept(0, Some(100_000));
+        for second in 1..=300 {
+            back.stand(Standing::Unheard, second * 1_000);
+        }
+        // At twice the pace of time, and far behind those who are back already.
+        for second in 1..=200 {
+            let now = 300_000 + second * 1_000;
+            back.stand(Standing::Behind, now);
+            assert!(back.accept(now, Some(100_000 + second * 2_000)));
+            back.stand(Standing::AtEnd, now);
+            assert_eq!(follows(&mut back, now), None);
+        }
+    }
+
+    #[test]
+    fn who_has_held_the_others_too_long_holds_them_no_longer_than_silence_does_for_a_while() {
+        let mut decoy = at_end();
+        decoy.accept(0, Some(0));
+        decoy.accept(29_000, Some(0));
+        decoy.accept(58_000, Some(0));
+        assert_eq!(follows(&mut decoy, 60_000), Some(Follows::Overdue));
+        // One record at the floor, and others that move nothing.
+        assert!(decoy.accept(87_000, Some(82_000)));
+        assert!(!decoy.accept(116_000, Some(82_000)));
+        assert_eq!(follows(&mut decoy, 116_999), None);
+        assert_eq!(follows(&mut decoy, 117_000), Some(Follows::Overdue));
+        // Ten times `hold_max` later it is forgotten.
+        decoy.accept(717_000, Some(700_000));
+        for now in [717_000, 746_000, 775_000] {
+            decoy.accept(now, Some(700_000));
+            assert_eq!(follows(&mut decoy, now), None);
+        }
+        assert_eq!(follows(&mut decoy, 776_999), None);
+        assert_eq!(follows(&mut decoy, 777_000), Some(Follows::Overdue));
     }
 
     #[test]

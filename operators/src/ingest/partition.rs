@@ -134,17 +134,16 @@ impl Owned {
         self.ended || self.overdue || self.standing() == Standing::AtEnd
     }
 
-    /// Takes note of an event that the judge has accepted; `clock`: the judge's clock before it.
+    /// Takes note of an event that the judge has accepted.
     #[inline]
-    pub fn accept(&mut self, ts: EventTime, clock: Option<EventTime>, now: Millis) {
+    pub fn accept(&mut self, ts: EventTime, now: Millis) {
         if self.accepted == 0 {
             self.first = ts;
         }
         self.accepted += 1;
-        let moved = self.judge.clock() > clock;
-        self.idleness.accept(now, moved);
-        // Where it has held the others for too long, only what moves its clock is life.
-        if moved || !self.overdue {
+        let goes_on = self.idleness.accept(now, self.judge.clock());
+        // Where it has held the others for too long, only a clock that goes on is life.
+        if goes_on || !self.overdue {
             (self.idle, self.overdue) = (false, false);
         }
     }
@@ -276,9 +275,8 @@ mod tests {
     fn take(owned: &mut Owned, ts: EventTime, now: Millis) {
         owned.next += 1;
         owned.next_offset += 1;
-        let clock = owned.judge.clock();
         owned.judge.judge(ts, None);
-        owned.accept(ts, clock, now);
+        owned.accept(ts, now);
     }
 
     #[test]
@@ -364,16 +362,18 @@ mod tests {
         take(&mut owned, 50, 900);
         assert_eq!(owned.ready(900), Ok(false));
         owned.rest(Some(80), 1_899).unwrap();
-        owned.accept(50, Some(50), 1_900);
+        owned.accept(50, 1_900);
         owned.rest(Some(80), 1_999).unwrap();
         assert!(!owned.idle && owned.judge.watermark() == 50);
         assert_eq!(owned.still(1_999), 1_999);
         owned.rest(Some(80), 2_000).unwrap();
         assert!(owned.overdue && owned.idle && owned.judge.watermark() == 80);
         assert!(owned.caught_up(), "nobody waits for it");
-        owned.accept(50, Some(50), 2_200);
+        owned.accept(50, 2_200);
         assert!(owned.overdue && owned.idle, "it moved nothing");
-        take(&mut owned, 90, 2_300);
-        assert!(!owned.overdue && !owned.idle && owned.judge.watermark() == 90);
+        take(&mut owned, 81, 2_250);
+        assert!(owned.overdue && owned.idle, "it moved its clock, which does not go on");
+        take(&mut owned, 1_250, 2_300);
+        assert!(!owned.overdue && !owned.idle && owned.judge.watermark() == 1_250);
     }
 }

@@ -327,12 +327,11 @@ impl OwnedPartitions {
             }
             let ts = self.decoded.time[rows];
             let arrival = plan.arrival_of(self.decoded.arrival[rows], record.timestamp);
-            let clock = letter.owned.judge.clock();
             letter.owned.ahead.newest_arrival = arrival.or(letter.owned.ahead.newest_arrival);
             let Judged { time, verdict } = letter.owned.judge.judge(ts, arrival);
             let times = Times { ts, time, arrival, timestamp: record.timestamp };
             if verdict == Verdict::Accepted {
-                letter.owned.accept(time, clock, now);
+                letter.owned.accept(time, now);
                 self.offsets.push(record.offset);
                 self.decoded.time[rows] = time;
                 self.decoded.arrival[rows] = arrival;

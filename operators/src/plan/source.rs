@@ -83,7 +83,8 @@ pub struct SourcePlan {
     /// counted from when the end was found, if that is later.
     pub idle_after: Millis,
     /// Wall time after which a partition no longer holds the others that has been read, but for open
-    /// transactions, and whose clock has not moved.
+    /// transactions, and whose clock has not gone on: by at least half of the time that passed. For ten
+    /// times as long after that `idle_after` counts instead.
     pub hold_max: Millis,
     /// How far ahead of its arrival a record may be before it is no event; `None`: any distance.
     pub max_future_skew: Option<Millis>,

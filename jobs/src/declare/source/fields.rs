@@ -1,7 +1,8 @@
 //! A source's fields and definitions.
 
 use super::super::{Written, name};
-use super::{split_path, time_name};
+use super::paths::split_path;
+use super::time_name;
 use crate::document::{At, Literal, Table};
 use crate::times;
 use tidemark_operators::ingest::decode::value_of;
@@ -21,6 +22,8 @@ pub(crate) struct FieldDeclared {
     pub(crate) path: Vec<String>,
     /// Where else it may be, the first that is there first.
     pub(crate) aliases: Vec<Vec<String>>,
+    /// Where in the file the path stands, and each of the aliases.
+    pub(crate) at: Vec<usize>,
     /// What it is where it is absent.
     pub(crate) default: Option<Value>,
     /// `None` when what was written is no type; that is recorded.
@@ -61,7 +64,7 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, time: &TimeField) -> V
             continue;
         }
         let name = entry.name.value.clone();
-        let mut field = FieldDeclared::new(name);
+        let mut field = FieldDeclared::new(name, entry.name.span.start);
         if let Some(text) = entry.as_text() {
             field.required = !text.value.ends_with('?');
             let name = text.value.strip_suffix('?').unwrap_or(&text.value).to_owned();
@@ -89,21 +92,23 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, time: &TimeField) -> V
 
 impl FieldDeclared {
     /// One that is where its name says, and of which nothing else is known.
-    fn new(name: String) -> Self {
+    fn new(name: String, at: usize) -> Self {
         let path = vec![name.clone()];
         let (aliases, default) = (Vec::new(), None);
-        FieldDeclared { name, path, aliases, default, ty: None, required: true }
+        FieldDeclared { name, path, aliases, at: vec![at], default, ty: None, required: true }
     }
 
-    fn paths(&self) -> impl Iterator<Item = &Vec<String>> {
+    pub(super) fn paths(&self) -> impl Iterator<Item = &Vec<String>> {
         [&self.path].into_iter().chain(&self.aliases)
     }
 
     /// Reads the long way to write it, but for its type.
     fn read(&mut self, table: &mut Table<'_>, what: &str) {
         self.required = !table.boolean("optional").is_some_and(|flag| flag.value);
-        if let Some(path) = table.text("path").and_then(|path| split_path(&path, "path", table)) {
-            self.path = path;
+        if let Some(text) = table.text("path")
+            && let Some(path) = split_path(&text, "path", table)
+        {
+            (self.path, self.at) = (path, vec![text.span.start]);
         }
         let aliases = table.texts("aliases").unwrap_or_default();
         if let Some(first_too_many) = aliases.get(ALIASES_MAX) {
@@ -119,6 +124,7 @@ impl FieldDeclared {
                 continue;
             }
             self.aliases.push(path);
+            self.at.push(alias.span.start);
         }
         let default = table.literal("default");
         self.default =

@@ -4,7 +4,7 @@ use super::super::ast::Node;
 use super::super::functions::{Builtin, functions};
 use super::super::{ExpressionError, quoted};
 use super::operand::Operand;
-use super::{Checked, Checker, nearest};
+use super::{Checked, Checker, all, nearest};
 use tidemark_operators::expression::Expr;
 use tidemark_operators::value::Type;
 
@@ -13,16 +13,14 @@ impl Checker<'_> {
         let Some(builtin) = Builtin::named(name) else {
             let error = ExpressionError::new(column, format!("unknown function {}", quoted(name)));
             let names: Vec<&str> = functions().iter().map(|function| function.name).collect();
+            let error = ExpressionError { unknown_function: Some(name.to_owned()), ..error };
             return Err(match nearest::hint(name, &names) {
                 Some(hint) => error.hint(hint),
                 None => error,
             });
         };
         check_arity(column, name, builtin, args.len())?;
-        let mut operands = Vec::with_capacity(args.len());
-        for arg in args {
-            operands.push(self.node(arg)?);
-        }
+        let operands = all(args.iter().map(|arg| self.node(arg)))?;
         let expr = match builtin {
             Builtin::If => choice(name, operands)?,
             Builtin::IsNull => Expr::IsNull(Box::new(only(operands)?.settled()?)),

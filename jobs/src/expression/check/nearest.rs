@@ -5,9 +5,8 @@ use super::super::quoted;
 /// Names longer than this are compared with nothing: the comparison costs their product.
 const COMPARED_MAX: usize = 64;
 
-/// How many names a hint shows when some are near, and when none is.
+/// How many names a hint shows when some are near; when none is it shows all.
 const NEAR_MAX: usize = 3;
-const LISTED_MAX: usize = 8;
 
 /// Says which of `names` are nearest to `name`, or what there is when none is near.
 pub(super) fn hint(name: &str, names: &[&str]) -> Option<String> {
@@ -15,12 +14,7 @@ pub(super) fn hint(name: &str, names: &[&str]) -> Option<String> {
     if !near.is_empty() {
         return Some(format!("did you mean {}?", listed(&near)));
     }
-    let shown = names.get(..LISTED_MAX).unwrap_or(names);
-    match names.len() - shown.len() {
-        _ if names.is_empty() => None,
-        0 => Some(format!("there are {}", listed(shown))),
-        more => Some(format!("there are {} and {more} more", listed(shown))),
-    }
+    if names.is_empty() { None } else { Some(format!("there are {}", listed(names))) }
 }
 
 /// The names within a third of the letters of the longer, nearest first; behind them names that end in `.name`.
