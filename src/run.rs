@@ -25,6 +25,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::http::{HttpServer, Introspect};
 use crate::kafka::KafkaStatus;
+use crate::named_file::is_standard;
 use crate::online::OnlineStore;
 use crate::refusals::{CountedLetters, Refusals};
 use crate::sealed_file::SealedFile;
@@ -105,11 +106,11 @@ impl OpenJob {
         if let Some(registry) = schemas.as_ref().and_then(SchemaSource::registry) {
             service = service.with_registry(Arc::clone(registry));
         }
-        if let Some(path) = letters.path() {
-            service = service.with_disk(path);
-        }
-        if let Some(path) = &settings.sealed.path {
-            service = service.with_disk(path);
+        let sealed_path = settings.sealed.path.as_deref().map(Path::new);
+        for path in [letters.path(), sealed_path].into_iter().flatten() {
+            if !is_standard(path) {
+                service = service.with_disk(path);
+            }
         }
         let service = Arc::new(service);
         let asked: Arc<dyn Introspect> = Arc::<Service>::clone(&service);
