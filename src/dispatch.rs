@@ -30,6 +30,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
             };
             in_format(format, crate::dlq::run(&args))
         }
+        Command::Completions(args) => crate::completions::run(&args),
     }
 }
 

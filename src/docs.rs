@@ -78,8 +78,7 @@ fn write(path: &Path, text: &str) -> Result<Exit, Failure> {
     };
     whole_file::end_on_signals()?;
     let file = WholeFile::create(path).map_err(|error| failed(&error.source))?;
-    let mut to = file.writer().map_err(|error| failed(&error.source))?;
-    to.write_all(text.as_bytes()).map_err(|error| failed(&error))?;
+    file.writer().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
     WholeFile::finish(vec![file]).map_err(|error| failed(&error.source))?;
     Ok(Exit::Done)
 }

@@ -24,7 +24,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use thiserror::Error;
 
 /// Bytes of a file's name that its unfinished one has too: with the rest it must not be too long.
@@ -56,7 +56,8 @@ pub struct WholeFileError {
 #[derive(Debug)]
 pub struct WholeFile {
     path: PathBuf,
-    file: File,
+    /// Its writer's too: a process has only so many files open.
+    file: Arc<File>,
     /// Where it is until then; `None`: it is written as it is.
     unfinished: Option<PathBuf>,
 }
@@ -64,7 +65,7 @@ pub struct WholeFile {
 /// Writes to a [`WholeFile`].
 #[derive(Debug)]
 pub struct WholeFileWriter {
-    file: File,
+    file: Arc<File>,
     as_it_is: bool,
 }
 
@@ -94,9 +95,10 @@ impl WholeFile {
         };
         let Some(mode) = held else {
             let file = create(path, Held::Removed)?;
-            return Ok(WholeFile { path: path.to_owned(), file, unfinished: None });
+            return Ok(WholeFile { path: path.to_owned(), file: Arc::new(file), unfinished: None });
         };
         let (unfinished, file) = beside(path)?;
+        let file = Arc::new(file);
         let file = WholeFile { path: path.to_owned(), file, unfinished: Some(unfinished) };
         if let Some(mode) = mode {
             file.file.set_permissions(std::fs::Permissions::from_mode(mode))?;
@@ -105,14 +107,8 @@ impl WholeFile {
     }
 
     /// An end to write to; what it was given is in the file.
-    ///
-    /// # Errors
-    /// When the process has too many files open.
-    pub fn writer(&self) -> Result<WholeFileWriter, WholeFileError> {
-        match self.file.try_clone() {
-            Ok(file) => Ok(WholeFileWriter { file, as_it_is: self.unfinished.is_none() }),
-            Err(source) => Err(WholeFileError { path: self.path.clone(), source }),
-        }
+    pub fn writer(&self) -> WholeFileWriter {
+        WholeFileWriter { file: Arc::clone(&self.file), as_it_is: self.unfinished.is_none() }
     }
 
     /// Gives all `files` their names, once all of them are on the disk. Nothing may be written to
@@ -181,7 +177,7 @@ fn folder(path: &Path) -> &Path {
 
 impl Write for WholeFileWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.file.write(bytes) {
+        match (&*self.file).write(bytes) {
             Err(error) if self.as_it_is && error.kind() == io::ErrorKind::BrokenPipe => {
                 reader_gone()
             }
@@ -190,7 +186,7 @@ impl Write for WholeFileWriter {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        (&*self.file).flush()
     }
 }
 

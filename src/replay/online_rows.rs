@@ -18,7 +18,7 @@ pub(super) fn write(
     let failed = |error: io::Error| {
         Failure::failed(format!("writing live rows to {}: {error}", path.display()))
     };
-    let mut file = BufWriter::with_capacity(1 << 20, file.writer().map_err(Failure::failed)?);
+    let mut file = BufWriter::with_capacity(1 << 20, file.writer());
     let mut line = Vec::new();
     for (at, index) in plan.views.iter().enumerate() {
         let Some(view) = plan.view(at) else { continue };

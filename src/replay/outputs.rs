@@ -53,14 +53,12 @@ impl Outputs {
         let whole = |path: &Path| WholeFile::create(path).map_err(Failure::failed);
         let sealed = |path: &Path| -> Result<_, Failure> {
             let (file, stop) = (whole(path)?, observer.clone());
-            let to = file.writer().map_err(Failure::failed)?;
-            let lines = SealedFile::start(path, to, move |reason| stop.fail(reason));
+            let lines = SealedFile::start(path, file.writer(), move |reason| stop.fail(reason));
             Ok((file, lines.map_err(Failure::failed)?))
         };
         let letters = |path: &Path| -> Result<_, Failure> {
             let file = whole(path)?;
-            let to = file.writer().map_err(Failure::failed)?;
-            let letters = DeadLetterFile::start(path, FileLimits::default(), to);
+            let letters = DeadLetterFile::start(path, FileLimits::default(), file.writer());
             Ok((file, letters.map_err(Failure::failed)?))
         };
         let live = |path: &Path| -> Result<_, Failure> { Ok((whole(path)?, path.to_owned())) };

@@ -20,11 +20,15 @@ mod clocks;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod found_later;
+#[cfg(test)]
+mod generated;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
