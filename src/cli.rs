@@ -4,6 +4,7 @@
 //! Exit codes: 0 when the command succeeded, 1 when it ran and failed, 2 when the command line, a
 //! job file, `cluster.toml` or the environment is wrong (nothing was started then).
 
+mod completions;
 mod dlq;
 mod docs;
 mod format;
@@ -12,29 +13,37 @@ mod run;
 mod test;
 mod values;
 
+pub use completions::CompletionsArgs;
 pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
 pub use format::OutputFormat;
-pub use generate::{GenerateArgs, ProfileArg};
+pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
 pub use test::TestArgs;
 pub use values::SourceFiles;
 
+use crate::version::VERSION;
 use clap::{Parser, Subcommand};
 
 const EXAMPLES: &str = "\
-Try it (no servers needed):
-  tidemark demo                       card features moving on generated traffic, in this terminal
-  curl localhost:8088/features/transaction_stats_5m/card_0000017
+Watch it (no servers, no files):
+  tidemark demo                                  card features moving on generated traffic
+  tidemark get transaction_stats_5m CARD         beside it: the row of a card from its screen
 
-Run it on your own topic:
-  tidemark check fraud                what the shipped job computes
-  tidemark docs fraud                 the same as a page to read
-  tidemark run fraud                  Kafka and Redis on this machine, or as cluster.toml says
+A feature of your own, on generated records or your own files:
+  tidemark generate --events 100_000 --out tx.jsonl
+  tidemark check my_job.toml                     every mistake at once, and what was understood
+  tidemark test my_job.toml                      its cases, in virtual time
+  tidemark replay my_job.toml --source transactions=tx.jsonl --sealed rows.jsonl
+
+On Kafka and Redis, here or as cluster.toml and the environment say:
+  tidemark generate --topic transactions         generated records, until Ctrl-C
+  tidemark run my_job.toml
+  tidemark get my_job.toml VIEW ID               the row as Redis has it
   KAFKA_BOOTSTRAP_SERVERS=kafka:9092 REDIS_URL=redis://redis:6379/0 tidemark run my_job.toml
 
-Backfill from files, the same features to the last digit:
-  tidemark replay fraud --source transactions=day1.jsonl.zst,day2.jsonl.zst --sealed rows.jsonl
+A job is a file, or the name of a shipped one: fraud, personalization, behavior. `tidemark docs fraud`
+says what it computes; `tidemark COMMAND --help` has examples of every command.
 
 Exit codes: 0 success, 1 failure, 2 wrong command line, job file, cluster.toml or environment.
 Settings: a flag goes before the environment, the environment before cluster.toml.";
@@ -42,7 +51,7 @@ Settings: a flag goes before the environment, the environment before cluster.tom
 /// A streaming feature engine: features of cards, users and devices over windows that are exact to
 /// the millisecond.
 #[derive(Debug, Parser)]
-#[command(name = "tidemark", version, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "tidemark", version = VERSION, after_help = EXAMPLES, arg_required_else_help = true)]
 #[command(max_term_width = 100, propagate_version = true)]
 pub struct Cli {
     /// What to do.
@@ -50,27 +59,29 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// The commands.
+/// The commands, in the order in which one needs them first.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Watch features change on generated traffic; needs no files and no servers
     Demo(DemoArgs),
-    /// Run a job: read its topics or files, keep the online store up to date
-    Run(RunArgs),
-    /// Run a job over files at full speed, by event time only; same input, same bytes
-    Replay(ReplayArgs),
-    /// Show the newest feature row of one entity from the online store
-    Get(GetArgs),
+    /// Write generated records to a file, or to a topic of Kafka
+    Generate(GenerateArgs),
     /// Check a job file and print what was understood
     Check(CheckArgs),
     /// Test a job's features on cases with virtual time
     Test(TestArgs),
-    /// Show a page of this documentation, or write one of a job and its features
-    Docs(DocsArgs),
-    /// Write generated records to a file
-    Generate(GenerateArgs),
+    /// Run a job over files at full speed, by event time only; same input, same bytes
+    Replay(ReplayArgs),
+    /// Run a job: read its topics or files, keep the online store up to date
+    Run(RunArgs),
+    /// Show the newest feature row of one entity, from the running process or from Redis
+    Get(GetArgs),
     /// Look into a file of dead letters
     Dlq(DlqArgs),
+    /// Show a page of this documentation, or write one of a job and its features
+    Docs(DocsArgs),
+    /// Print a script that completes commands and flags in a shell
+    Completions(CompletionsArgs),
 }
 
 #[cfg(test)]

@@ -26,6 +26,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             };
             in_format(format, crate::dlq::run(&args))
         }
+        Command::Completions(args) => crate::completions::run(&args),
     }
 }
 

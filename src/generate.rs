@@ -1,41 +1,68 @@
-//! `tidemark generate`: records in files.
+//! `tidemark generate`: records in files, or in a topic.
+
+mod topic;
 
 use crate::cli::{self, GenerateArgs};
+use crate::config::{ClusterFile, Flags, Settings};
 use crate::failure::Failure;
-use crate::generator::{GenerateError, Options, Profile, WrittenFiles, write_files};
+use crate::generator::{GenerateError, Options, Profile, RecordTally, WrittenFiles, write_files};
 use crate::output;
 use crate::progress::DrawnProgress;
 use crate::text::count_text;
 use std::io::IsTerminal;
+use std::path::Path;
 use std::process::ExitCode;
 use tidemark_operators::time::EventTime;
 
-/// Writes the files and says what is in them.
+/// Writes the records and says what they are.
 ///
 /// # Errors
-/// When an option is out of its bounds (exit code 2), or a file cannot be written.
+/// When an option or a setting is wrong (exit code 2), or they cannot be written.
 pub fn run(args: &GenerateArgs) -> Result<ExitCode, Failure> {
-    let progress = DrawnProgress::of_events(args.events, std::io::stderr().is_terminal());
-    let written = write_files(&options(args), &args.out, &mut |events| progress.set_events(events));
-    progress.finish();
-    output::print(&said(&written.map_err(failure)?))
+    if let Some(out) = &args.out {
+        return files(args, out);
+    }
+    let mut settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
+    if let Some(brokers) = &args.bootstrap {
+        settings.kafka.bootstrap_servers.clone_from(brokers);
+    }
+    match args.topic.as_ref().or(settings.topic.as_ref()) {
+        Some(topic) => topic::fill(args, topic, &settings),
+        None => Err(Failure::usage("cannot generate records: it is not said where to").hint(
+            "add --out FILE, or --topic NAME for Kafka; `tidemark generate --help` has examples",
+        )),
+    }
 }
 
-fn options(args: &GenerateArgs) -> Options {
-    let profile = match args.profile {
+fn files(args: &GenerateArgs, out: &Path) -> Result<ExitCode, Failure> {
+    let Some(events) = args.events else {
+        let message = format!("cannot generate records to {}: a file has an end", out.display());
+        return Err(Failure::usage(message).hint("say how many, such as --events 100_000"));
+    };
+    let options = options(args, Profile::Fraud, args.partitions.unwrap_or(1), events);
+    let progress = DrawnProgress::of_events(events, std::io::stderr().is_terminal());
+    let written = write_files(&options, out, &mut |events| progress.set_events(events));
+    progress.finish();
+    let written = written.map_err(failure)?;
+    output::print(&said(&written.tally, &place(&written)))
+}
+
+/// What is asked for; `profile` unless another one is named.
+fn options(args: &GenerateArgs, profile: Profile, partitions: u32, events: u64) -> Options {
+    let profile = args.profile.map_or(profile, |profile| match profile {
         cli::ProfileArg::Fraud => Profile::Fraud,
         cli::ProfileArg::W1 => Profile::W1,
         cli::ProfileArg::Personalization => Profile::Personalization,
         cli::ProfileArg::Behavior => Profile::Behavior,
-    };
+    });
     let default = Options::of(profile);
     // What is too large is refused with the bounds by whoever generates.
     let number = |n: Option<u64>, or: u32| n.map_or(or, |n| u32::try_from(n).unwrap_or(u32::MAX));
     Options {
         profile,
-        events: args.events,
+        events,
         seed: args.seed,
-        partitions: args.partitions,
+        partitions,
         cards: number(args.cards, default.cards),
         hours: number(args.hours, default.hours),
         late: args.late,
@@ -50,21 +77,25 @@ fn failure(error: GenerateError) -> Failure {
     }
 }
 
-/// One line about what was written.
-fn said(summary: &WrittenFiles) -> String {
-    let files = match summary.files.as_slice() {
+/// The files, the first and the last of several.
+fn place(written: &WrittenFiles) -> String {
+    match written.files.as_slice() {
         [first, .., last] => format!("{} to {}", first.display(), last.display()),
         [only] => only.display().to_string(),
         [] => String::new(),
-    };
-    let (mb, tenth) = (summary.bytes / 1_000_000, summary.bytes / 100_000 % 10);
-    let (late, malformed) = (count_text(summary.late), count_text(summary.malformed));
-    let times = summary.times.map_or_else(String::new, |(oldest, newest)| {
+    }
+}
+
+/// One line about what was written, and where.
+fn said(tally: &RecordTally, place: &str) -> String {
+    let (mb, tenth) = (tally.bytes / 1_000_000, tally.bytes / 100_000 % 10);
+    let (late, malformed) = (count_text(tally.late), count_text(tally.malformed));
+    let times = tally.times.map_or_else(String::new, |(oldest, newest)| {
         format!(", event times {} to {}", shown(oldest), shown(newest))
     });
-    let (events, mb) = (count_text(summary.events), count_text(mb));
+    let (events, mb) = (count_text(tally.events), count_text(mb));
     format!(
-        "{events} records ({late} late, {malformed} malformed), {mb}.{tenth} MB{times}: {files}\n"
+        "{events} records ({late} late, {malformed} malformed), {mb}.{tenth} MB{times}: {place}\n"
     )
 }
 

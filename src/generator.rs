@@ -12,6 +12,7 @@
 //!
 //! - [`Generator`]: records one by one;
 //! - [`write_files`]: JSON-lines files, plain or zstd;
+//! - [`RecordTally`]: what was generated, in numbers;
 //! - [`live`]: an endless source on an open-loop schedule.
 
 mod behavior;
@@ -24,11 +25,13 @@ mod options;
 mod random;
 mod schedule;
 mod sessions;
+mod tally;
 #[cfg(test)]
 mod tests;
 
 pub use files::{GenerateError, WrittenFiles, partition_path, write_files};
 pub use options::{CARDS_MAX, Options, PARTITIONS_MAX, Profile};
+pub use tally::RecordTally;
 
 use behavior::{Company, WorkEvent};
 use cards::{Cards, Transaction};
@@ -206,6 +209,16 @@ impl Generator {
             }
             Profile::Behavior => Schedule::weekly(schedule::START, options.hours, events),
         };
+        Self::scheduled(options, schedule, (0, 1))
+    }
+
+    /// A generator of records that happen from `start` on, one every `every_ns`, over all partitions;
+    /// each has an event time of up to 5 s before it is due. The hours of `options` do not matter.
+    ///
+    /// # Errors
+    /// When an option is out of its bounds.
+    pub fn paced(options: Options, start: EventTime, every_ns: u64) -> Result<Self, GenerateError> {
+        let schedule = Schedule::Live { start, past: 0, history: 0, every_ns };
         Self::scheduled(options, schedule, (0, 1))
     }
 

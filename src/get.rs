@@ -1,7 +1,8 @@
 //! `tidemark get`: the newest row of one entity, from wherever the job's rows are.
 //!
-//! With Redis as the online store the row is read there, as any client would. The embedded store
-//! lives in the running process, which is asked over HTTP.
+//! Where a job is named and its online store is Redis the row is read there, as any client would.
+//! Otherwise the running process is asked over HTTP: it knows its views, and rows that are only in
+//! its memory.
 
 mod ask;
 mod document;
@@ -10,46 +11,57 @@ use crate::cli::{GetArgs, OutputFormat};
 use crate::config::{ClusterFile, Flags, OnlineKind, Settings};
 use crate::entity_id;
 use crate::failure::Failure;
-use crate::online::redis::{TextRow, read_redis};
+use crate::online::redis::read_redis;
 use crate::{connect, job_file, output};
-use std::io::{self, Write};
+use document::JsonRow;
 use std::process::ExitCode;
+use tidemark_jobs::Job;
 use tidemark_jobs::document::nearest;
 use tidemark_operators::plan::{Plan, ViewPlan};
 
 /// Carries out the command.
 ///
 /// # Errors
-/// Exit code 2 when the job, the view or the settings are wrong; 1 when the store cannot be read or
-/// has no such row.
+/// Exit code 2 when the job, the view or the settings are wrong; 1 when the store or the process cannot
+/// be asked or has no such row.
 pub fn run(args: &GetArgs) -> Result<ExitCode, Failure> {
-    let job = job_file::load(&args.job)?;
     let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
-    let (index, view) = find(&job.plan, &args.view)?;
-    let row = match settings.online.kind {
-        OnlineKind::Redis => {
-            let redis = connect::redis(&settings);
-            let id = entity_id::known_as(&job.plan, index, &args.id);
-            read_redis(&redis, &job.plan, index, id.as_bytes()).map_err(Failure::failed)?
-        }
-        OnlineKind::Embedded => ask::row(settings.http.address(), view, &args.id)?,
-    };
-    let Some(row) = row else {
-        let (id, name) = (&args.id, &args.view);
+    let job = args.job().map(job_file::load).transpose()?;
+    let Some(row) = row(args, job.as_ref(), &settings)? else {
+        let (id, name) = (args.id(), args.view());
         return Err(Failure::failed(format!("no row for \"{id}\" in view \"{name}\"")).hint(
             "a missing row reads as the empty values: counts, sums and ratios 0, everything else \
              null; `tidemark run` writes rows once it has caught up",
         ));
     };
     if args.format == OutputFormat::Json {
-        return output::print_json(&document::document(&job.plan.name, view, &args.id, &row));
+        let job = job.as_ref().map(|job| job.plan.name.as_str());
+        return output::print_json(&document::document(job, args.view(), args.id(), row));
     }
-    match io::stdout().lock().write_all(table(&row).as_bytes()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::failed(format!("cannot write to stdout: {error}")))
-        }
-        _ => Ok(ExitCode::SUCCESS),
+    output::print(&table(&row))
+}
+
+/// The row, from wherever it is asked for.
+fn row(args: &GetArgs, job: Option<&Job>, settings: &Settings) -> Result<Option<JsonRow>, Failure> {
+    let (view, id) = (args.view(), args.id());
+    let url = args.http.clone().unwrap_or_else(|| ask::url(settings.http.address()));
+    let Some(job) = job else {
+        return ask::row(&url, view, id);
+    };
+    let (index, planned) = find(&job.plan, view)?;
+    if args.http.is_some() || settings.online.kind == OnlineKind::Embedded {
+        return ask::row(&url, view, id);
     }
+    let id = entity_id::known_as(&job.plan, index, id);
+    let row = read_redis(&connect::redis(settings), &job.plan, index, id.as_bytes());
+    let row = row.map_err(|error| {
+        Failure::failed(error).hint(format!(
+            "name Redis by REDIS_URL or in [online.redis] of cluster.toml; the rows of a demo are not \
+             in Redis: `tidemark get {view} {}` asks the process at {url}",
+            args.id()
+        ))
+    })?;
+    Ok(row.map(|row| document::typed(planned, &row)))
 }
 
 fn find<'p>(plan: &'p Plan, name: &str) -> Result<(usize, &'p ViewPlan), Failure> {
@@ -69,11 +81,11 @@ fn find<'p>(plan: &'p Plan, name: &str) -> Result<(usize, &'p ViewPlan), Failure
 }
 
 /// A line a feature: its name, and its value or `null`, in two columns.
-fn table(row: &TextRow) -> String {
+fn table(row: &JsonRow) -> String {
     let width = row.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     for (name, value) in row {
-        let value = value.as_deref().unwrap_or("null");
+        let value = document::text(value.as_deref());
         out.push_str(&format!("{name:width$}  {value}\n"));
     }
     out
@@ -82,10 +94,12 @@ fn table(row: &TextRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::value::RawValue;
 
     #[test]
     fn values_stand_in_a_column_and_nulls_are_named() {
-        let row = vec![("n".to_owned(), Some("3".to_owned())), ("country".to_owned(), None)];
+        let row = vec![("n".to_owned(), RawValue::from_string("3".to_owned()).ok())];
+        let row = [row, vec![("country".to_owned(), None)]].concat();
         assert_eq!(table(&row), "n        3\ncountry  null\n");
     }
 

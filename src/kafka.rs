@@ -19,7 +19,7 @@
 //! - [`status`]: positions, lag and the brokers' health, for the HTTP side;
 //! - [`dead_letters`]: records that did not become events, into `<topic>.dlq`;
 //! - [`produce`](mod@produce): writing records, for the generator, benches and tests;
-//! - [`topics`]: making a topic.
+//! - [`topics`]: making a topic, or finding it.
 //!
 //! # Why this way
 //!
@@ -51,11 +51,11 @@ pub mod topics;
 pub use crate::outbox::DeadLetterStatus;
 pub use dead_letters::{DeadLetterSettings, KafkaDeadLetterSink, KafkaDeadLetters};
 pub use error::KafkaError;
-pub use produce::produce;
+pub use produce::{DELIVERY_TIMEOUT, TopicWriter, produce};
 pub use settings::{KafkaConfig, KafkaLimits};
 pub use source::{KafkaPartitions, KafkaSource, SourceTopic};
 pub use status::{KafkaStatus, PartitionStatus};
-pub use topics::create_topic;
+pub use topics::{WritableTopic, create_topic, find_or_create_topic};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

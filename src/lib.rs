@@ -1,8 +1,8 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`dlq`]: the
-//!   commands;
+//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`dlq`],
+//!   [`completions`]: the commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`connect`]: what the clients of servers are told of the settings;
@@ -22,11 +22,12 @@
 //! - [`screen`], [`progress`], [`logging`]: what is shown while a command runs;
 //! - [`output`]: what a command prints; [`signals`]: how it is asked to end;
 //! - [`process`]: what the process uses of the machine;
-//! - [`text`]: durations, sizes and counts as people write them.
+//! - [`text`]: durations, sizes and counts as people write them; [`version`]: which Tidemark this is.
 
 pub mod cases;
 pub mod check;
 pub mod cli;
+pub mod completions;
 pub mod config;
 pub mod connect;
 mod created_file;
@@ -65,3 +66,4 @@ pub mod signals;
 pub mod source;
 pub mod tables;
 pub mod text;
+pub mod version;

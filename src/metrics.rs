@@ -87,7 +87,7 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
 fn process(out: &mut Exposition, scrape: &Scrape<'_>) {
     let usage = scrape.process;
     let mut info = out.gauge("tidemark_build_info", "Always 1; the version is a label.");
-    info.sample(&[("version", env!("CARGO_PKG_VERSION")), ("job", &scrape.plan.name)], 1.0);
+    info.sample(&[("version", crate::version::VERSION), ("job", &scrape.plan.name)], 1.0);
     out.add(info);
     let mut ready = out.gauge("tidemark_ready", "Whether the job has caught up: 1 or 0.");
     ready.count(&[], u64::from(scrape.ready));

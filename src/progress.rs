@@ -6,6 +6,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 const DRAWS_PER_SECOND: u8 = 10;
 
 const BAR: &str = "{bar:32} {percent:>3}%  {bytes} of {total_bytes}  {msg}  {eta} left";
+const COUNTER: &str = "{spinner} {human_pos} records  {elapsed}";
 const BAR_EVENTS: &str = "{bar:32} {percent:>3}%  {human_pos} of {human_len} events  {eta} left";
 
 /// Progress through something whose size is known, drawn on stderr. Cleared when it is finished or dropped.
@@ -17,22 +18,28 @@ pub struct DrawnProgress {
 impl DrawnProgress {
     /// Progress through `total_bytes`; drawn only when stderr is a `terminal`.
     pub fn new(total_bytes: u64, terminal: bool) -> Self {
-        DrawnProgress::drawn(total_bytes, terminal, BAR)
+        DrawnProgress::drawn(Some(total_bytes), terminal, BAR)
     }
 
     /// Progress through a number of events; drawn only when stderr is a `terminal`.
     pub fn of_events(total: u64, terminal: bool) -> Self {
-        DrawnProgress::drawn(total, terminal, BAR_EVENTS)
+        DrawnProgress::drawn(Some(total), terminal, BAR_EVENTS)
     }
 
-    fn drawn(total: u64, terminal: bool, bar_template: &str) -> Self {
+    /// Progress through so many records, or through records without an end.
+    pub fn of_records(total: Option<u64>, terminal: bool) -> Self {
+        let template = if total.is_some() { BAR_EVENTS } else { COUNTER };
+        DrawnProgress::drawn(total, terminal, template)
+    }
+
+    fn drawn(total: Option<u64>, terminal: bool, template: &str) -> Self {
         let target = if terminal {
             ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND)
         } else {
             ProgressDrawTarget::hidden()
         };
-        let bar = ProgressBar::with_draw_target(Some(total), target);
-        if let Ok(style) = ProgressStyle::with_template(bar_template) {
+        let bar = ProgressBar::with_draw_target(total, target);
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("█▉▊▋▌▍▎▏ "));
         }
         DrawnProgress { bar }
@@ -75,7 +82,9 @@ mod tests {
 
     #[test]
     fn the_template_is_one_and_positions_are_kept() {
-        assert!([BAR, BAR_EVENTS].iter().all(|bar| ProgressStyle::with_template(bar).is_ok()));
+        assert!(
+            [BAR, BAR_EVENTS, COUNTER].iter().all(|bar| ProgressStyle::with_template(bar).is_ok())
+        );
         let progress = DrawnProgress::new(100, false);
         progress.set(40, 1_000, 0.5);
         assert_eq!(progress.bytes(), 40);

@@ -27,6 +27,7 @@ use crate::sealed_file::SealedFile;
 use crate::service::Service;
 use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
+use crate::version::VERSION;
 use crate::{connect, job_file, logging, panics};
 use arrival::Arrivals;
 use deadline::Deadline;
@@ -113,7 +114,7 @@ impl OpenJob {
             workers = settings.workers,
             http = %http.address(),
             online = service.online().kind,
-            version = env!("CARGO_PKG_VERSION"),
+            version = VERSION,
             "starting"
         );
         Ok(OpenJob {

@@ -117,26 +117,63 @@ pub struct ReplayArgs {
 
 /// `tidemark get`
 #[derive(Clone, Debug, Args)]
-#[command(after_help = "\
-Example:
-  tidemark get fraud transaction_stats_5m card_0000017
-  tidemark get fraud transaction_stats_5m card_0000017 --format json
+#[command(override_usage = "tidemark get [OPTIONS] [JOB] <VIEW> <ID>")]
+#[command(help_template = "\
+{about-with-newline}
+{usage-heading} {usage}
 
-With --format json: {\"job\", \"view\", \"id\", \"features\": {NAME: number, true, false, text or null}}.")]
+Arguments:
+  [JOB]   The job, a file or the name of a shipped one: reads the online store of the settings
+          [default: none; the running process is asked over HTTP]
+  <VIEW>  The view
+  <ID>    The entity's id
+
+{all-args}{after-help}")]
+#[command(after_help = "\
+Examples:
+  tidemark get transaction_stats_5m CARD               beside `tidemark demo` or `tidemark run`
+  tidemark get transaction_stats_5m CARD --http http://features-1:8088 --format json
+  tidemark get fraud transaction_stats_5m CARD         from Redis, as cluster.toml says
+
+CARD stands for an id, such as one from the screen of the demo. With --format json:
+{\"job\": text, or null when none is named, \"view\", \"id\", \"features\": {NAME: number, true, false,
+text or null}}.")]
 pub struct GetArgs {
-    /// The job: a file, or the name of a shipped job
-    pub job: String,
-    /// The view
-    pub view: String,
-    /// The entity's id
-    #[arg(allow_hyphen_values = true)]
-    pub id: String,
+    /// The job, or the view when there are only two words
+    #[arg(value_name = "VIEW", hide = true)]
+    first: String,
+    /// The view, or the id
+    #[arg(value_name = "ID", allow_hyphen_values = true, hide = true)]
+    second: String,
+    /// The id
+    #[arg(allow_hyphen_values = true, hide = true)]
+    third: Option<String>,
+    /// Ask the process that listens there [default: port 8088 here, or as cluster.toml says]
+    #[arg(long, value_name = "URL", value_parser = values::http)]
+    pub http: Option<String>,
     /// Settings of the process [default: cluster.toml in this folder if there is one]
     #[arg(long, value_name = "FILE")]
     pub cluster: Option<PathBuf>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     pub format: OutputFormat,
+}
+
+impl GetArgs {
+    /// The job, when one is named.
+    pub fn job(&self) -> Option<&str> {
+        self.third.is_some().then_some(&self.first)
+    }
+
+    /// The view.
+    pub fn view(&self) -> &str {
+        if self.third.is_some() { &self.second } else { &self.first }
+    }
+
+    /// The entity's id.
+    pub fn id(&self) -> &str {
+        self.third.as_ref().unwrap_or(&self.second)
+    }
 }
 
 /// `tidemark check`

@@ -51,7 +51,6 @@ fn wrong_values_say_what_to_write() {
         ("tidemark demo --port 99999", "99999"),
         ("tidemark demo --rate 0", "at least 1"),
         ("tidemark replay fraud", "--source"),
-        ("tidemark docs", "--expressions"),
         ("tidemark docs fraud --expressions", "cannot be used with"),
         ("tidemark docs fraud --format pdf", "possible values: markdown, html"),
         ("tidemark replay fraud --source a.jsonl", "NAME=FILE"),
@@ -67,4 +66,27 @@ fn wrong_values_say_what_to_write() {
         let error = parse(line).unwrap_err();
         assert!(error.contains(words), "{line}: {error}");
     }
+}
+
+#[test]
+fn a_row_is_asked_for_with_a_job_or_without_one() {
+    let parsed = |line: &str| {
+        let Ok(Command::Get(args)) = parse(line) else { panic!("{line}") };
+        (args.job().map(str::to_owned), args.view().to_owned(), args.id().to_owned(), args.http)
+    };
+    let words = |job: Option<&str>, http: Option<&str>| {
+        (job.map(str::to_owned), "v".to_owned(), "-1".to_owned(), http.map(str::to_owned))
+    };
+    assert_eq!(parsed("tidemark get v -1"), words(None, None));
+    assert_eq!(parsed("tidemark get fraud v -1"), words(Some("fraud"), None));
+    let url = "http://h:1";
+    assert_eq!(parsed("tidemark get v -1 --http h:1/"), words(None, Some(url)));
+    assert_eq!(
+        parsed("tidemark get --http http://h:1 fraud v -1"),
+        words(Some("fraud"), Some(url))
+    );
+    assert!(
+        parse("tidemark get v x --http ftp://h").unwrap_err().contains("http://localhost:8088")
+    );
+    assert!(parse("tidemark get v").unwrap_err().contains("[JOB] <VIEW> <ID>"));
 }

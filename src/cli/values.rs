@@ -46,6 +46,20 @@ pub(super) fn table_file(text: &str) -> Result<TableFile, String> {
     }
 }
 
+/// Reads the address of a process, `http://` added where it says nothing; no `/` at its end.
+pub(super) fn http(text: &str) -> Result<String, String> {
+    let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let uri = url.parse::<ureq::http::Uri>().ok();
+    let right = uri.is_some_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|h| !h.is_empty())
+    });
+    match right {
+        true => Ok(url.trim_end_matches('/').to_owned()),
+        false => Err("write an address such as http://localhost:8088".to_owned()),
+    }
+}
+
 /// Reads a duration that is not zero.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match text::parse_duration(text)? {

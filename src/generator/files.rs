@@ -1,11 +1,10 @@
 //! Generated traffic as JSON-lines files.
 
-use super::{Generator, Kind, Options};
+use super::{Generator, Options, RecordTally};
 use crate::created_file::{Held, create};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use tidemark_operators::time::EventTime;
 
 /// After how many records progress is told.
 const PROGRESS_EVERY: u64 = 1 << 16;
@@ -39,16 +38,8 @@ pub enum GenerateError {
 /// What was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WrittenFiles {
-    /// Records of all kinds.
-    pub events: u64,
-    /// Those that are late.
-    pub late: u64,
-    /// Those that are malformed.
-    pub malformed: u64,
-    /// Bytes before compression, line ends included.
-    pub bytes: u64,
-    /// Event time of the oldest and of the newest record that is not malformed.
-    pub times: Option<(EventTime, EventTime)>,
+    /// The records; their bytes are those before compression.
+    pub tally: RecordTally,
     /// The files, in the order of the partitions.
     pub files: Vec<PathBuf>,
 }
@@ -91,19 +82,12 @@ pub fn write_files(
         if let Some(output) = output {
             output.line(record.line)?;
         }
-        summary.events += 1;
-        summary.bytes += record.line.len() as u64 + 1;
-        summary.late += u64::from(record.kind == Kind::Late);
-        summary.malformed += u64::from(record.kind == Kind::Malformed);
-        if record.kind != Kind::Malformed {
-            let (oldest, newest) = summary.times.unwrap_or((record.time, record.time));
-            summary.times = Some((oldest.min(record.time), newest.max(record.time)));
-        }
-        if summary.events % PROGRESS_EVERY == 0 {
-            progress(summary.events);
+        summary.tally.count(&record);
+        if summary.tally.events.is_multiple_of(PROGRESS_EVERY) {
+            progress(summary.tally.events);
         }
     }
-    progress(summary.events);
+    progress(summary.tally.events);
     for output in outputs {
         summary.files.push(output.finish()?);
     }

@@ -1,6 +1,8 @@
 //! What is asked of a generator.
 
 use super::GenerateError;
+use super::schedule::START;
+use tidemark_operators::time::{EventTime, HOUR};
 
 /// The most partitions that can be asked for.
 pub const PARTITIONS_MAX: u32 = 1_024;
@@ -79,6 +81,11 @@ impl Options {
             Profile::Behavior => (5_000, 60 * 24),
         };
         Self { profile, cards, hours, ..Self::default() }
+    }
+
+    /// The event time before which the records of [`Generator::new`](super::Generator::new) end.
+    pub fn end(&self) -> EventTime {
+        START + u64::from(self.hours) * HOUR
     }
 
     /// Whether the options can be met.

@@ -1,143 +1,147 @@
 //! Asking a running process for a row.
 
 use crate::failure::Failure;
-use crate::online::redis::TextRow;
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use std::collections::HashMap;
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use crate::get::document::JsonRow;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
-use tidemark_operators::plan::ViewPlan;
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
-/// How long connecting and answering may take, each.
+/// How long asking may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
+/// What is escaped in a segment of a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// The row of `id` in `view` from the process that listens on `address`; `None` when it has none.
+/// Where a process is asked that listens on `address`: one that listens on every network, here.
+pub(super) fn url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// The row of `id` in `view` from the process at `url`; `None` when it has none.
 ///
 /// # Errors
 /// When nobody answers there, or what answers is not a job with that view.
-pub(super) fn row(
-    address: SocketAddr,
-    view: &ViewPlan,
-    id: &str,
-) -> Result<Option<TextRow>, Failure> {
-    let address = reachable(address);
-    let path = format!("/features/{}/{}", encoded(&view.name), encoded(id));
-    let answer = get(address, &path).map_err(|error| {
-        Failure::failed(format!("cannot ask the job at http://{address}{path}: {error}")).hint(
-            "the embedded store lives in the running process: start `tidemark run` or `tidemark \
-             demo`, and see that HEALTH_CHECK_PORT or \"port\" in [http] is its port",
-        )
+pub(super) fn row(url: &str, view: &str, id: &str) -> Result<Option<JsonRow>, Failure> {
+    let segment = |text| utf8_percent_encode(text, SEGMENT);
+    let (code, answer) = get(&format!("{url}/features/{}/{}", segment(view), segment(id)))
+        .map_err(|error| {
+            Failure::failed(format!("cannot ask the job at {url} for a row: {error}")).hint(
+                "start `tidemark demo` or `tidemark run JOB`, or name another address by --http URL, \
+                 HEALTH_CHECK_PORT, or \"port\" in [http] of cluster.toml; rows in Redis are read \
+                 with the job: tidemark get JOB VIEW ID",
+            )
+        })?;
+    let body: Body = serde_json::from_str(&answer).map_err(|_| {
+        Failure::failed(format!("what answers at {url} is no tidemark process (status {code})"))
+            .hint("name the address that `tidemark run` or `tidemark demo` shows, by --http URL")
     })?;
-    let refused = |why: &str| {
-        Failure::failed(format!("the job at http://{address} did not give the row: {why}"))
-            .hint("see that it runs the same job")
-    };
-    let body: Body = serde_json::from_str(&answer.body)
-        .map_err(|_| refused("its answer is not that of a tidemark process"))?;
-    match (answer.code, body.features) {
-        (200, Some(features)) => {
-            let value = |name: &String| features.get(name).and_then(|value| text(value.get()));
-            let names = view.features.iter().map(|feature| &feature.name);
-            Ok(Some(names.map(|name| (name.clone(), value(name))).collect()))
-        }
+    match (code, body.features) {
+        (200, Some(features)) => Ok(Some(features.0)),
         (404, _) if body.as_of.is_some() => Ok(None),
-        _ => Err(refused(body.error.as_deref().unwrap_or("no reason given"))),
+        _ => {
+            let why = body.error.as_deref().unwrap_or("no reason given");
+            let failure = Failure::failed(format!("the job at {url} did not give the row: {why}"));
+            let hint = body.hint.unwrap_or_else(|| "see its log".to_owned());
+            Err(failure.hint(format!("{hint}; it is asked as tidemark get [JOB] VIEW ID")))
+        }
     }
 }
 
-/// What there may be in an answer. Values are kept as they are written: reading numbers could change
-/// their last digits.
+/// Code and body.
+fn get(url: &str) -> Result<(u16, String), ureq::Error> {
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::NativeTls)
+        .root_certs(RootCerts::PlatformVerifier)
+        .build();
+    let agent: Agent = Agent::config_builder()
+        .timeout_global(Some(PATIENCE))
+        .http_status_as_error(false)
+        .user_agent(concat!("tidemark/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls)
+        .build()
+        .new_agent();
+    let mut answer = agent.get(url).call()?;
+    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
+    Ok((answer.status().as_u16(), body))
+}
+
+/// What there may be in an answer.
 #[derive(Deserialize)]
 struct Body {
-    features: Option<HashMap<String, Box<RawValue>>>,
+    features: Option<OrderedFeatures>,
     as_of: Option<u64>,
     error: Option<String>,
+    hint: Option<String>,
 }
 
-/// A process that listens on every network is asked on this machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        ip if ip.is_unspecified() => {
-            SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
+/// Features in the order of the answer, which is that of the job. Values are kept as they are written:
+/// reading numbers could change their last digits.
+struct OrderedFeatures(JsonRow);
+
+impl<'de> Deserialize<'de> for OrderedFeatures {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+struct InOrder;
+
+impl<'de> Visitor<'de> for InOrder {
+    type Value = OrderedFeatures;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("names and values of features")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<OrderedFeatures, M::Error> {
+        let mut row = JsonRow::new();
+        while let Some(entry) = map.next_entry()? {
+            row.push(entry);
         }
-        _ => address,
+        Ok(OrderedFeatures(row))
     }
-}
-
-/// A JSON value as Redis has it; `None` for null.
-fn text(value: &str) -> Option<String> {
-    match value {
-        "null" => None,
-        quoted if quoted.starts_with('"') => serde_json::from_str(quoted).ok(),
-        plain => Some(plain.to_owned()),
-    }
-}
-
-/// A text as a segment of a path.
-fn encoded(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let mut out = String::new();
-    for byte in text.bytes() {
-        match byte {
-            byte if plain(byte) => out.push(char::from(byte)),
-            byte => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
-}
-
-struct Reply {
-    code: u16,
-    body: String,
-}
-
-fn get(address: SocketAddr, path: &str) -> io::Result<Reply> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
-    parse(&answer).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is not HTTP"))
-}
-
-fn parse(answer: &str) -> Option<Reply> {
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    let code = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;
-    Some(Reply { code, body: body.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::value::RawValue;
 
     #[test]
     fn ids_are_safe_in_a_path() {
+        let encoded = |text| utf8_percent_encode(text, SEGMENT).to_string();
         assert_eq!(encoded("card_1-a.b~"), "card_1-a.b~");
         assert_eq!(encoded("a/b?c d\r\né"), "a%2Fb%3Fc%20d%0D%0A%C3%A9");
     }
 
     #[test]
-    fn an_answer_is_its_code_and_its_body() {
-        let answer = parse("HTTP/1.1 404 Not Found\r\na: b\r\n\r\n{\"as_of\":1}\n").unwrap();
-        assert_eq!((answer.code, answer.body.as_str()), (404, "{\"as_of\":1}\n"));
-        assert!(parse("SSH-2.0").is_none());
-    }
-
-    #[test]
-    fn numbers_keep_their_digits_and_texts_lose_their_quotes() {
-        assert_eq!(text("188.19954698275865").as_deref(), Some("188.19954698275865"));
-        assert_eq!(text("\"a\\\"b\"").as_deref(), Some("a\"b"));
-        assert_eq!(text("null"), None);
+    fn a_row_keeps_the_order_of_the_answer_and_the_digits_of_numbers() {
+        let answer = r#"{"as_of":1,"features":{"z":188.19954698275865,"a":"a\"b","n":null}}"#;
+        let body: Body = serde_json::from_str(answer).unwrap();
+        let row = body.features.unwrap().0;
+        let shown = row.iter().map(|(n, v)| (n.as_str(), v.as_deref().map(RawValue::get)));
+        let shown: Vec<_> = shown.collect();
+        assert_eq!(
+            shown,
+            [("z", Some("188.19954698275865")), ("a", Some(r#""a\"b""#)), ("n", None)]
+        );
     }
 
     #[test]
     fn a_job_that_listens_everywhere_is_asked_here() {
-        let everywhere: SocketAddr = "0.0.0.0:8088".parse().unwrap();
-        assert_eq!(reachable(everywhere).to_string(), "127.0.0.1:8088");
+        assert_eq!(url("0.0.0.0:8088".parse().unwrap()), "http://127.0.0.1:8088");
+        assert_eq!(url("[::]:1".parse().unwrap()), "http://[::1]:1");
+        assert_eq!(url("10.0.0.7:80".parse().unwrap()), "http://10.0.0.7:80");
     }
 }

@@ -7,29 +7,45 @@ use std::collections::BTreeMap;
 use tidemark_operators::plan::ViewPlan;
 use tidemark_operators::value::Type;
 
+/// A row: names and values, which are JSON, to the last digit as where they are from; `None` is null.
+pub(super) type JsonRow = Vec<(String, Option<Box<RawValue>>)>;
+
 /// What `tidemark get --format json` prints.
 #[derive(Serialize)]
 pub(super) struct RowDocument<'a> {
-    job: &'a str,
+    job: Option<&'a str>,
     view: &'a str,
     id: &'a str,
-    /// Numbers as the store has them, to the last digit.
-    features: BTreeMap<&'a str, Option<Box<RawValue>>>,
+    features: BTreeMap<String, Option<Box<RawValue>>>,
 }
 
-/// The document of a row of `view`.
+/// The document of a row.
 pub(super) fn document<'a>(
-    job: &'a str,
-    view: &'a ViewPlan,
+    job: Option<&'a str>,
+    view: &'a str,
     id: &'a str,
-    row: &'a TextRow,
+    row: JsonRow,
 ) -> RowDocument<'a> {
-    let features = row.iter().map(|(name, value)| {
+    RowDocument { job, view, id, features: row.into_iter().collect() }
+}
+
+/// A row of `view` as a store has it, in the types of its features.
+pub(super) fn typed(view: &ViewPlan, row: &TextRow) -> JsonRow {
+    let value = |(name, value): &(String, Option<String>)| {
         let feature = view.features.iter().find(|feature| feature.name == *name);
         let ty = feature.map_or(Type::Text, |feature| feature.ty);
-        (name.as_str(), value.as_deref().and_then(|value| json(ty, value)))
-    });
-    RowDocument { job, view: &view.name, id, features: features.collect() }
+        (name.clone(), value.as_deref().and_then(|value| json(ty, value)))
+    };
+    row.iter().map(value).collect()
+}
+
+/// A value as a store has it: a text without its quotes.
+pub(super) fn text(value: Option<&RawValue>) -> String {
+    let written = value.map_or("null", RawValue::get);
+    match written.starts_with('"') {
+        true => serde_json::from_str(written).unwrap_or_else(|_| written.to_owned()),
+        false => written.to_owned(),
+    }
 }
 
 /// A value of a type as JSON; what is no value of it, as the text it is.
@@ -62,7 +78,8 @@ mod tests {
         ]
         .map(|(name, value)| (name.to_owned(), value.map(str::to_owned)))
         .to_vec();
-        let text = serde_json::to_string(&document("fraud", view, "c\"1", &row)).unwrap();
+        let document = document(Some("fraud"), &view.name, "c\"1", typed(view, &row));
+        let text = serde_json::to_string(&document).unwrap();
         assert!(text.contains(":188.19954698275865,") || text.contains(":188.19954698275865}"));
         let read: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(
@@ -72,6 +89,15 @@ mod tests {
                 "is_high_velocity": true, "amount_zscore": null,
             }})
         );
+    }
+
+    #[test]
+    fn a_value_is_shown_as_the_store_has_it() {
+        let shown =
+            |text: &str| super::text(Some(&RawValue::from_string(text.to_owned()).unwrap()));
+        assert_eq!(shown("188.19954698275865"), "188.19954698275865");
+        assert_eq!(shown("\"a\\\"b\""), "a\"b");
+        assert_eq!(super::text(None), "null");
     }
 
     #[test]

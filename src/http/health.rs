@@ -94,7 +94,7 @@ impl Serialize for Health {
         let mut map = serializer.serialize_map(Some(5))?;
         map.serialize_entry("status", &self.status())?;
         map.serialize_entry("job", &self.job)?;
-        map.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
+        map.serialize_entry("version", crate::version::VERSION)?;
         map.serialize_entry("uptime_ms", &self.uptime_ms)?;
         map.serialize_entry("components", &self.components)?;
         map.end()

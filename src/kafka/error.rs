@@ -53,6 +53,29 @@ pub enum KafkaError {
         /// The bootstrap servers.
         brokers: String,
     },
+    /// Brokers that could not be asked.
+    #[error("could not ask the brokers '{brokers}': {why}")]
+    NoAnswer {
+        /// The bootstrap servers.
+        brokers: String,
+        /// Why.
+        why: String,
+    },
+    /// A topic that is there, but not as it is wanted.
+    #[error(
+        "topic '{topic}' on '{brokers}' has {partitions} partitions, and {wanted} are asked for: \
+         leave the number out, or name another topic"
+    )]
+    OtherPartitions {
+        /// The topic.
+        topic: String,
+        /// The bootstrap servers.
+        brokers: String,
+        /// How many it has.
+        partitions: u32,
+        /// How many are asked for.
+        wanted: u32,
+    },
     /// A topic that was deleted and made anew while it was read.
     #[error(
         "topic '{topic}' was deleted and made anew while the job read it: {sign}. Its offsets begin \

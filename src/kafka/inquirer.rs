@@ -82,6 +82,15 @@ impl Inquirer {
         self.described(topic).map(|(count, _)| count)
     }
 
+    /// How many records a topic holds, or held before it was compacted.
+    pub(super) fn records(&self, topic: &str, partitions: u32) -> Result<u64, Trouble> {
+        let held = |partition| {
+            let (low, high) = self.watermarks(topic, native(partition)?)?;
+            Ok(high.saturating_sub(low))
+        };
+        (0..partitions).map(held).sum()
+    }
+
     /// All partitions of a topic, and where each starts.
     pub(super) fn open(&self, wanted: &SourceTopic) -> Result<Vec<Opened>, Trouble> {
         let (count, topic_id) = self.described(&wanted.topic)?;

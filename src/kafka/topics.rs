@@ -1,7 +1,8 @@
-//! Making a topic.
+//! Making a topic, or finding it.
 
 use crate::kafka::context::LastError;
 use crate::kafka::error::KafkaError;
+use crate::kafka::inquirer::{Inquirer, Trouble};
 use crate::kafka::settings::KafkaConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::error::RDKafkaErrorCode as Code;
@@ -54,4 +55,52 @@ pub fn create_topic(
         }
     }
     Ok(true)
+}
+
+/// A topic that is to be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WritableTopic {
+    /// How many partitions it has.
+    pub partitions: u32,
+    /// How many records it held before.
+    pub records: u64,
+    /// Whether it was made for this.
+    pub created: bool,
+}
+
+/// Finds `topic`, or makes it with so many `partitions` (and what [`create_topic`] says). Blocks for
+/// some seconds when the brokers do not answer.
+///
+/// # Errors
+/// The brokers did not answer, refused, or have the topic with another number of partitions than
+/// `wanted`.
+pub fn find_or_create_topic(
+    config: &KafkaConfig,
+    topic: &str,
+    wanted: Option<u32>,
+) -> Result<WritableTopic, KafkaError> {
+    let brokers = || config.bootstrap_servers.clone();
+    let failed = |trouble| match trouble {
+        Trouble::Lasting(error) => error,
+        Trouble::Passing(why) => KafkaError::NoAnswer { brokers: brokers(), why },
+        Trouble::NoSuchTopic(topic) => KafkaError::NoSuchTopic { topic, brokers: brokers() },
+    };
+    let inquirer = Inquirer::new(config)?;
+    let partitions = match inquirer.partitions(topic) {
+        Ok(partitions) => partitions,
+        Err(Trouble::NoSuchTopic(_)) => {
+            let partitions = wanted.unwrap_or(1);
+            if create_topic(config, topic, partitions, &[])? {
+                return Ok(WritableTopic { partitions, records: 0, created: true });
+            }
+            inquirer.partitions(topic).map_err(failed)?
+        }
+        Err(trouble) => return Err(failed(trouble)),
+    };
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != partitions) {
+        let topic = topic.to_owned();
+        return Err(KafkaError::OtherPartitions { topic, brokers: brokers(), partitions, wanted });
+    }
+    let records = inquirer.records(topic, partitions).map_err(failed)?;
+    Ok(WritableTopic { partitions, records, created: false })
 }

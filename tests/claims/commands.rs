@@ -31,13 +31,61 @@ fn output(arguments: &str) -> (i32, String, String) {
 fn every_command_teaches_by_examples_in_its_help() {
     let (code, help, _) = output("--help");
     assert_eq!(code, 0);
-    for command in ["demo", "run", "replay", "get", "check", "test", "generate", "dlq"] {
+    let commands =
+        ["demo", "generate", "check", "test", "replay", "run", "get", "dlq", "docs", "completions"];
+    // In the order of what one does first.
+    let places = commands.map(|command| help.find(&format!("\n  {command} ")).unwrap());
+    assert!(places.is_sorted(), "{help}");
+    for command in commands {
         assert!(help.contains(&format!("\n  {command} ")), "{command} in\n{help}");
         let (code, help, _) = output(&format!("{command} --help"));
         assert_eq!(code, 0, "{command}");
         let example = help.split_once("Example").map_or("", |(_, after)| after);
         assert!(example.contains(&format!("tidemark {command}")), "{help}");
     }
+}
+
+#[test]
+fn the_version_names_a_commit_where_the_sources_have_a_repository() {
+    let (code, said, _) = output("--version");
+    let said = said.strip_prefix("tidemark ").unwrap().trim_end();
+    assert!(code == 0 && said.starts_with(env!("CARGO_PKG_VERSION")), "{said}");
+    let commit = said.split_once(" (").map(|(_, rest)| rest.trim_end_matches(')'));
+    let commit = commit.map(|commit| commit.trim_end_matches(", modified"));
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR"));
+    assert_eq!(commit.is_some(), sources.join(".git").exists(), "{said}");
+    if let Some(commit) = commit {
+        let mut git = Command::new("git");
+        let known =
+            git.current_dir(sources).args(["cat-file", "-e", &format!("{commit}^{{commit}}")]);
+        assert!(known.status().unwrap().success(), "git knows no {commit}");
+    }
+}
+
+#[test]
+fn a_shell_completes_commands_and_flags() {
+    let folder = Folder::new("completions");
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let (code, script, _) = output(&format!("completions {shell}"));
+        assert!(code == 0 && script.contains("generate"), "{shell}");
+        std::fs::write(folder.file(shell), script).unwrap();
+    }
+    let completed = |words: &str| {
+        let count = words.split(' ').count() - 1;
+        let last = words.rsplit(' ').next().unwrap();
+        let script = format!(
+            "source {}; COMP_WORDS=({words}); COMP_CWORD={count}; _tidemark tidemark {last} x; \
+             echo \"${{COMPREPLY[@]}}\"",
+            folder.file("bash")
+        );
+        let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+        assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(completed("tidemark rep"), "replay");
+    assert_eq!(completed("tidemark generate --to"), "--topic");
+    let (code, _, errors) = output("completions tcsh");
+    assert!(code == 2 && errors.contains("bash, elvish, fish, powershell, zsh"), "{errors}");
 }
 
 #[test]
@@ -244,6 +292,14 @@ fn a_demo_in_a_pipe_prints_lines_answers_over_http_and_ends_cleanly_by_ctrl_c() 
         let (code, row) = demo.get(&format!("/features/transaction_stats_5m/{card}"));
         assert!(code == 200 && row.contains(&format!("\"entity_id\":\"{card}\"")), "{row}");
         assert!(!row.contains("\"txn_count_5m\":0,"), "the busiest card was busy: {row}");
+        for job in ["", "fraud "] {
+            let line = format!("get {job}transaction_stats_5m {card} --http {}", demo.http);
+            let (code, shown, errors) = output(&line);
+            assert!(code == 0 && shown.starts_with("txn_count_5m "), "{line}: {shown}{errors}");
+        }
+        let line = format!("get transaction_stats_6m {card} --http http://{}/", demo.http);
+        let (code, _, errors) = output(&line);
+        assert!(code == 1 && errors.contains("did you mean \"transaction_stats_5m\"?"), "{errors}");
         let (code, metrics) = demo.get("/metrics");
         assert_eq!(code, 200);
         assert!(metrics.contains("\ntransactions_processed_total{worker=\"0\"} "), "{metrics}");
@@ -256,6 +312,38 @@ fn a_demo_in_a_pipe_prints_lines_answers_over_http_and_ends_cleanly_by_ctrl_c() 
         let last = lines.last().unwrap();
         assert!(last.starts_with("demo over after ") && last.contains(" late"), "{last}");
     }
+}
+
+#[test]
+fn a_row_that_nobody_can_be_asked_for_is_refused_with_the_next_step() {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for line in [
+        format!("get transaction_stats_5m card_1 --http http://{free}"),
+        format!("get fraud transaction_stats_5m card_1 --http {free}"),
+    ] {
+        let (code, shown, errors) = output(&line);
+        assert!(code == 1 && shown.is_empty(), "{line}: {code} {shown}");
+        assert!(errors.contains(&format!("cannot ask the job at http://{free}")), "{errors}");
+        assert!(errors.contains("hint: start `tidemark demo`"), "{errors}");
+    }
+    let mut command = tidemark("get fraud transaction_stats_5m card_1");
+    let redis = command.env("REDIS_URL", format!("redis://{free}/0")).output().unwrap();
+    let errors = String::from_utf8(redis.stderr).unwrap();
+    let hint =
+        "`tidemark get transaction_stats_5m card_1` asks the process at http://127.0.0.1:8088";
+    assert!(redis.status.code() == Some(1) && errors.contains(hint), "{errors}");
+    // What answers, and is no job.
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap();
+    let answers = std::thread::spawn(move || {
+        let (mut stream, _) = other.accept().unwrap();
+        let mut head = [0; 1024];
+        assert!(stream.read(&mut head).unwrap() > 0);
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>").unwrap();
+    });
+    let (code, _, errors) = output(&format!("get v x --http {address}"));
+    assert!(code == 1 && errors.contains("is no tidemark process (status 200)"), "{errors}");
+    answers.join().unwrap();
 }
 
 #[test]

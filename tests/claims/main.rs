@@ -20,9 +20,13 @@ mod clocks;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod found_later;
+#[cfg(test)]
+mod generated;
 #[cfg(test)]
 mod health;
 #[cfg(test)]

@@ -5,13 +5,17 @@ use crate::tree;
 use std::fs;
 
 /// All that the top of the repository holds; git and cargo add what is theirs.
-const TOP: [&str; 13] = [
+const TOP: [&str; 17] = [
+    ".cargo",
     ".ci",
     ".clippy.toml",
     ".gitignore",
     ".rustfmt.toml",
+    "CHANGELOG.md",
     "Cargo.lock",
     "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
     "README.md",
     "benches",
     "cluster.toml",

@@ -180,7 +180,7 @@ fn from_topic(
             schema_wait: 0,
             start: Start::Earliest,
             time,
-            arrival: Arrival::Unknown,
+            arrival: Arrival::Timestamp,
             earliest,
             latest,
             out_of_orderness: out_of_orderness.map_or(0, |at| at.value),

@@ -133,8 +133,9 @@ impl TopicTable {
                 let from = time.or(began).map_or(at, |time| time.max(at));
                 // What has no time says nothing of how far the topic is: were it taken for a sign of
                 // life, a stream of deletions would hold the watermark, and sealing, for ever.
+                // A row may say that it is right from some day to come; that day has not come by it.
                 if let Some(time) = time {
-                    owned.judge.judge(time, None);
+                    owned.judge.judge(time, self.source.arrival_of(None, record.timestamp));
                     owned.accept(time, now);
                 }
                 self.history.put(&key, from, cells, updates);

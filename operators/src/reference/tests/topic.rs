@@ -111,6 +111,10 @@ impl Topic {
 
 /// Records as keys and values; an empty value deletes.
 fn push(log: &Log, records: &[(&str, &str)]) {
+    push_at(log, None, records);
+}
+
+fn push_at(log: &Log, timestamp: Option<EventTime>, records: &[(&str, &str)]) {
     let mut batch = RawBatch::default();
     for (key, value) in records {
         let mut put = |text: &str| {
@@ -119,7 +123,7 @@ fn push(log: &Log, records: &[(&str, &str)]) {
             start..batch.bytes.len()
         };
         let (key, value) = (put(key), Some(put(value)).filter(|value| !value.is_empty()));
-        batch.records.push(RawRecord { key: Some(key), value, ..RawRecord::default() });
+        batch.records.push(RawRecord { key: Some(key), value, timestamp, ..RawRecord::default() });
     }
     log.borrow_mut().push_back(batch);
 }
@@ -172,6 +176,23 @@ fn an_empty_record_deletes_a_row_and_one_that_cannot_be_read_is_left_out() {
         assert!(refused[0].starts_with("t[0] at offset 0: "), "{refused:?}");
         let metrics = &topic.drive.metrics.tables[0];
         assert_eq!((metrics.failures.get(), metrics.rows.get()), (1, 0));
+    });
+}
+
+#[test]
+fn a_row_for_a_day_to_come_does_not_bring_that_day_for_the_topics_other_rows() {
+    timely::execute_directly(|worker| {
+        let first = row(5_000, 1);
+        let mut topic = Topic::new(worker, 2_000, &[("a", &first)]);
+        topic.drive.advance(worker, 60_000);
+        assert_eq!(topic.drive.frontier(), Some(3_000));
+        push_at(&topic.log, Some(6_000), &[("b", &row(1_000_000, 2))]);
+        topic.drive.settle(worker);
+        assert_eq!(topic.drive.frontier(), Some(4_000), "events still wait for the topic");
+        push_at(&topic.log, Some(9_000), &[("a", &row(8_000, 3))]);
+        topic.drive.settle(worker);
+        assert_eq!(topic.values("a", &[7_999, 8_000]), [Some(1), Some(3)]);
+        assert_eq!(topic.values("b", &[60_000, 999_999, 1_000_000]), [None, None, Some(2)]);
     });
 }
 
