@@ -216,11 +216,11 @@ fn the_memory_of_behavior_is_what_is_said() {
 
 #[test]
 fn the_memory_of_personalization_is_what_is_said() {
-    let (file, text) = tidemark_jobs::shipped("personalization").unwrap();
+    let (file, shipped) = tidemark_jobs::shipped("personalization").unwrap();
     // What waits to be sealed is no part of what is said, and here it would be a share that counts:
     // all of the load is within the five minutes of the longest window.
-    let sealed = text.replace("out_of_orderness = \"5s\"", "out_of_orderness = \"50ms\"");
-    assert_ne!(sealed, text);
+    let sealed = shipped.replace("out_of_orderness = \"5s\"", "out_of_orderness = \"50ms\"");
+    assert_ne!(sealed, shipped);
     holds(&tidemark_jobs::load(file, &sealed).unwrap(), LOAD, |event, line| {
         let Event { entity, time, .. } = event;
         let _ = write!(
