@@ -13,31 +13,42 @@ pub const WORKERS_MAX: usize = 256;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tidemark demo                          until q is pressed
+  tidemark demo                          which cards are being tested, and why
+  tidemark demo behavior                 whose account is being taken over: weeks of history first
+  tidemark demo personalization          who is about to buy
   tidemark demo --for 10s | cat          one plain line a second, ten seconds long
-  tidemark demo --rate 50000 --workers 2
-  tidemark demo --job behavior           weeks of history first, then live
+  tidemark demo --rate 5000 --workers 2
+  tidemark demo --screenshot demo.svg    the screen as a picture, after half a minute or so
 
-In a terminal: q or Ctrl-C ends it. While it runs:
-  curl localhost:8088/features/transaction_stats_5m/CARD    with a card from the screen
-  curl localhost:8088/metrics")]
+In a terminal: ? says what the keys do, q or Ctrl-C ends it. While it runs, from another one:
+  curl localhost:8088/features/card_fraud_indicators/card_0000017
+  curl localhost:8088/metrics
+of behavior and of personalization:
+  curl localhost:8088/features/behavior_temporal/user_0000017
+  curl localhost:8088/features/user_engagement_5m/user_0000017")]
 pub struct DemoArgs {
+    /// The job: a shipped one, or a file; its source decides what is generated: `transactions`,
+    /// `clicks` or `behavior_events`
+    #[arg(default_value = "fraud")]
+    pub job: String,
+    /// The same as JOB
+    #[arg(long = "job", value_name = "JOB", conflicts_with = "job")]
+    pub named_job: Option<String>,
     /// End after this long [default: until q or Ctrl-C]
     #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
     pub duration: Option<Duration>,
-    /// Records per second [default: 2,000; of clicks 500; of behavior_events 100]
+    /// Records per second [default: 200; of clicks and behavior_events 100]
     #[arg(long, value_name = "N", value_parser = values::some)]
     pub rate: Option<u64>,
     /// Worker threads [env: PARALLELISM] [default: 1]
     #[arg(long, value_name = "N", value_parser = values::workers)]
     pub workers: Option<usize>,
-    /// The job: a shipped one, or a file; its source decides what is generated: `transactions`,
-    /// `clicks` or `behavior_events`
-    #[arg(long, default_value = "fraud")]
-    pub job: String,
     /// Port for HTTP on 127.0.0.1; 0 takes any free one [env: HEALTH_CHECK_PORT] [default: 8088]
     #[arg(long)]
     pub port: Option<u16>,
+    /// Write the screen to this file as SVG once the traffic is live, and end
+    #[arg(long, value_name = "FILE", conflicts_with = "duration")]
+    pub screenshot: Option<PathBuf>,
     /// Seed of the traffic: the same seed gives the same cards or users and what they do
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,
@@ -192,6 +203,9 @@ Examples:
   tidemark check fraud
   tidemark check my_job.toml && tidemark run my_job.toml
 
+The memory that is said is that of the process with its online rows; Redis holds rows of its own, and
+events that wait to be sealed are bounded by \"stash_bytes\" in cluster.toml.
+
 Every mistake of a job file is shown at once, with its line and the nearest valid name; what is right
 and may not mean what its author thinks is noted, with exit code 0.
 
@@ -202,6 +216,21 @@ With --format json: {\"job\", \"file\", \"notes\": [PLACE], \"sources\", \"table
 pub struct CheckArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
+    /// Say what memory is taken by so many live entities of each type [default: 1,000,000]
+    #[arg(long, value_name = "N", value_parser = values::entities)]
+    pub entities: Option<u64>,
+    /// .. with so many events each in its longest window [default: 10]
+    #[arg(long, value_name = "N", value_parser = values::each)]
+    pub events: Option<u64>,
+    /// .. with so many different values of a field each [default: 3]
+    #[arg(long, value_name = "N", value_parser = values::each)]
+    pub values: Option<u64>,
+    /// .. with so many different texts of a field in all [default: as many as entities]
+    #[arg(long, value_name = "N", value_parser = values::entities)]
+    pub texts: Option<u64>,
+    /// .. each of so many bytes, ids too [default: 16]
+    #[arg(long, value_name = "B", value_parser = values::each)]
+    pub text_bytes: Option<u64>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     pub format: OutputFormat,
