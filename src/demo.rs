@@ -69,10 +69,7 @@ type Engine = JoinHandle<Result<Option<EventTime>, EngineError>>;
 pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let flags = Flags { workers: args.workers, port: args.port, ..Flags::default() };
     let settings = Settings::load(&ClusterFile::None, flags)?;
-    let name = args.named_job.as_deref().unwrap_or(&args.job);
-    let job = job_file::load(name)?;
-    roles(args, name, &job).check()?;
-    let plan = job.plan;
+    let plan = job(args)?.plan;
     let recent = RecentRecords::default();
     let traffic = Traffic::new(args, &plan, settings.workers, recent)?;
     let log = KeptLines::default();
@@ -159,6 +156,14 @@ fn take_screenshot(
     let file = WholeFile::create(path).map_err(|error| cannot(&error.source))?;
     file.writer().write_all(text.as_bytes()).map_err(|error| cannot(&error))?;
     WholeFile::finish(vec![file]).map_err(|error| cannot(&error.source))
+}
+
+/// The job, when the picture does not take the place of what is read.
+fn job(args: &DemoArgs) -> Result<Job, Failure> {
+    let name = args.named_job.as_deref().unwrap_or(&args.job);
+    let job = job_file::load(name)?;
+    roles(args, name, &job).check()?;
+    Ok(job)
 }
 
 /// What is read and what is written.

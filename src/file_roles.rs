@@ -20,12 +20,12 @@ use std::path::{Path, PathBuf};
 /// The files of one command.
 #[derive(Clone, Debug, Default)]
 pub struct FileRoles {
-    inputs: Vec<Role>,
-    outputs: Vec<Role>,
+    inputs: Vec<NamedFile>,
+    outputs: Vec<NamedFile>,
 }
 
 #[derive(Clone, Debug)]
-struct Role {
+struct NamedFile {
     /// As in `the job` or `--sealed`.
     what: String,
     path: PathBuf,
@@ -55,12 +55,12 @@ enum Side {
 impl FileRoles {
     /// The command reads `path` as `what`, such as `the job`.
     pub fn reads(&mut self, what: impl Into<String>, path: impl Into<PathBuf>) {
-        self.inputs.push(Role { what: what.into(), path: path.into() });
+        self.inputs.push(NamedFile { what: what.into(), path: path.into() });
     }
 
     /// The command writes `path`, which was given as `what`, such as `--sealed`.
     pub fn writes(&mut self, what: impl Into<String>, path: impl Into<PathBuf>) {
-        self.outputs.push(Role { what: what.into(), path: path.into() });
+        self.outputs.push(NamedFile { what: what.into(), path: path.into() });
     }
 
     /// Refuses an output that is an input or another output, and standard input or output that is
@@ -71,7 +71,7 @@ impl FileRoles {
     pub fn check(&self) -> Result<(), Failure> {
         twice(&self.inputs, "standard input", "read")?;
         twice(&self.outputs, "standard output", "written")?;
-        let mut taken: HashMap<Identity, (&Role, Side)> = HashMap::new();
+        let mut taken: HashMap<Identity, (&NamedFile, Side)> = HashMap::new();
         for input in &self.inputs {
             if let Some(identity) = identity(&input.path, Side::Input) {
                 taken.entry(identity).or_insert((input, Side::Input));
@@ -88,7 +88,7 @@ impl FileRoles {
     }
 }
 
-fn refusal(output: &Role, other: &Role, side: Side) -> Failure {
+fn refusal(output: &NamedFile, other: &NamedFile, side: Side) -> Failure {
     let why = match side {
         Side::Input => "writing it would destroy what is read",
         Side::Output => "each would destroy what the other writes",
@@ -101,7 +101,7 @@ fn refusal(output: &Role, other: &Role, side: Side) -> Failure {
     .hint(format!("name another file for {}; nothing was changed", output.what))
 }
 
-fn twice(roles: &[Role], stream: &str, used: &str) -> Result<(), Failure> {
+fn twice(roles: &[NamedFile], stream: &str, used: &str) -> Result<(), Failure> {
     let mut standard = roles.iter().filter(|role| is_standard(&role.path));
     let (Some(first), Some(second)) = (standard.next(), standard.next()) else { return Ok(()) };
     let (first, second) = (&first.what, &second.what);

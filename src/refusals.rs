@@ -20,19 +20,19 @@ pub struct Refusals {
     /// By source; its files in the place of those that the job names.
     files: Vec<Vec<PathBuf>>,
     /// By source, then in the order of [`Reason::ALL`].
-    kinds: Vec<[Kind; Reason::ALL.len()]>,
+    kinds: Vec<[RefusalCount; Reason::ALL.len()]>,
 }
 
 /// One reason in one source.
 #[derive(Default)]
-struct Kind {
+struct RefusalCount {
     count: AtomicU64,
-    first: Mutex<Option<Refused>>,
+    first: Mutex<Option<RefusedRecord>>,
 }
 
 /// One record, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct RefusedRecord {
     at: (PartitionId, u64),
     text: String,
 }
@@ -54,7 +54,7 @@ impl Refusals {
         self.plan.sources.iter().map(|source| source.name.as_str())
     }
 
-    fn kind(&self, source: usize, reason: Reason) -> Option<&Kind> {
+    fn kind(&self, source: usize, reason: Reason) -> Option<&RefusalCount> {
         let at = Reason::ALL.iter().position(|known| *known == reason)?;
         self.kinds.get(source)?.get(at)
     }
@@ -70,13 +70,13 @@ impl Refusals {
     }
 
     /// The first of these that was not taken yet; the next one that comes is a first again.
-    pub fn take_first(&self, source: usize, reason: Reason) -> Option<Refused> {
+    pub fn take_first(&self, source: usize, reason: Reason) -> Option<RefusedRecord> {
         let kind = self.kind(source, reason)?;
         kind.first.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// The first of all sources.
-    pub fn take_first_of_all(&self, reason: Reason) -> Option<Refused> {
+    pub fn take_first_of_all(&self, reason: Reason) -> Option<RefusedRecord> {
         let firsts = (0..self.kinds.len()).filter_map(|at| self.take_first(at, reason));
         firsts.min_by_key(|refused| refused.at)
     }
@@ -88,7 +88,7 @@ impl Refusals {
         let at = (letter.partition, letter.offset);
         let mut first = kind.first.lock().unwrap_or_else(PoisonError::into_inner);
         if first.as_ref().is_none_or(|first| at < first.at) {
-            *first = Some(Refused { at, text: self.told(letter) });
+            *first = Some(RefusedRecord { at, text: self.told(letter) });
         }
     }
 
@@ -146,7 +146,7 @@ pub fn some_accepted(workers: &[Arc<WorkerMetrics>]) -> Result<(), Failure> {
 }
 
 /// What is said of the records that were refused for `reason`.
-pub fn sentence(reason: Reason, refused: u64, of: u64, first: Option<&Refused>) -> String {
+pub fn sentence(reason: Reason, refused: u64, of: u64, first: Option<&RefusedRecord>) -> String {
     let (refused, of) = (count_text(refused), count_text(of));
     let what = match reason {
         Reason::Late => "late",

@@ -26,9 +26,9 @@ pub(super) struct Outputs {
 }
 
 /// Dead letters into a file. Where nobody asked for them they are let go.
-pub(super) struct LetterSink(Option<FileSink>);
+pub(super) struct ReplayLetters(Option<FileSink>);
 
-impl DeadLetterSink for LetterSink {
+impl DeadLetterSink for ReplayLetters {
     fn has_room(&self) -> bool {
         self.0.as_ref().is_none_or(FileSink::has_room)
     }
@@ -77,8 +77,8 @@ impl Outputs {
     }
 
     /// Where the dead letters of a worker go.
-    pub fn letters(&self) -> LetterSink {
-        LetterSink(self.letters.as_ref().map(|(_, letters)| letters.sink()))
+    pub fn letters(&self) -> ReplayLetters {
+        ReplayLetters(self.letters.as_ref().map(|(_, letters)| letters.sink()))
     }
 
     /// Writes what waits, and gives all files their names. All workers must be gone.

@@ -284,6 +284,10 @@ fn entities_whose_ids_are_empty_or_hold_a_slash_can_be_asked_for() {
     for id in ids {
         writeln!(input, "{}", line.replace(card, id)).unwrap();
     }
+    // As much as is read at once.
+    for _ in 0..2_000 {
+        writeln!(input, "{line}").unwrap();
+    }
     let port = port(&folder.path().join("log"));
     for id in ids {
         crate::run::until("the row", || {
