@@ -25,8 +25,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tidemark::engine::{self, Observer, Online, Parts, Settings};
-use tidemark::generator::Profile;
 use tidemark::generator::live::{History, LiveGenerator, LiveOptions};
+use tidemark::generator::{Cast, Profile};
 use tidemark::online::{Embedded, OnlineStore as _};
 use tidemark::source::Waker;
 use tidemark_operators::entity_windows::Sealing;
@@ -131,6 +131,8 @@ fn options(rate: u64, history: Option<History>, origin: Instant) -> LiveOptions 
         history,
         events: None,
         origin,
+        cast: Cast::Plain,
+        present: None,
     }
 }
 

@@ -27,8 +27,8 @@ use clap::{Parser, Subcommand};
 
 const EXAMPLES: &str = "\
 Watch it (no servers, no files):
-  tidemark demo                                  card features moving on generated traffic
-  tidemark get transaction_stats_5m CARD         beside it: the row of a card from its screen
+  tidemark demo                                     which cards are being tested, and why
+  tidemark get transaction_stats_5m card_0000017    beside it: the row of a card
 
 A feature of your own, on generated records or your own files:
   tidemark docs fraud --format toml > my_job.toml

@@ -9,39 +9,51 @@
 //! and dead letters are shown instead of written.
 
 mod columns;
+mod flagged;
 mod letters;
 mod memory;
+mod past;
 mod recent;
+mod story;
+#[cfg(test)]
+mod tests;
 mod traffic;
 mod watch;
 
 use crate::cli::DemoArgs;
 use crate::config::{ClusterFile, Flags, Settings};
+use crate::created_file::{self, Held};
 use crate::engine::{self, EngineError, Observer, Online};
 use crate::failure::Failure;
 use crate::http::HttpServer;
 use crate::logging::{self, KeptLines, LogTarget};
 use crate::online::{Embedded, OnlineStore};
-use crate::screen::{self, Until};
+use crate::screen::{self, Ask, ScreenState, Until};
 use crate::service::Service;
 use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
 use crate::text::{count_text, duration_short, latency_short};
 use crate::{connect, job_file, output, panics};
+use flagged::Flagged;
 use letters::NewestLetters;
 use memory::MemoryGuard;
 use recent::RecentRecords;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
 use tidemark_operators::verdict::Reason;
 use traffic::Traffic;
 use watch::DemoWatch;
 
+/// How long the traffic is live before the screen is written to a file.
+const SCREENSHOT_AFTER: Duration = Duration::from_secs(15);
+/// Its columns and lines then.
+const SCREENSHOT_SIZE: (u16, u16) = (116, 30);
 /// How long the workers may take to stop.
 const STOP_MAX: Duration = Duration::from_secs(10);
 
@@ -55,11 +67,11 @@ type Engine = JoinHandle<Result<Option<EventTime>, EngineError>>;
 pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let flags = Flags { workers: args.workers, port: args.port, ..Flags::default() };
     let settings = Settings::load(&ClusterFile::None, flags)?;
-    let plan = job_file::load(&args.job)?.plan;
+    let plan = job_file::load(args.named_job.as_deref().unwrap_or(&args.job))?.plan;
     let recent = RecentRecords::default();
-    let traffic = Traffic::new(args, &plan, settings.workers, recent.clone())?;
+    let traffic = Traffic::new(args, &plan, settings.workers, recent)?;
     let log = KeptLines::default();
-    let terminal = std::io::stdout().is_terminal();
+    let terminal = std::io::stdout().is_terminal() && args.screenshot.is_none();
     let target = if terminal { LogTarget::Kept(log.clone()) } else { LogTarget::Stderr };
     logging::start(&settings.log.level, settings.log.format, target).map_err(Failure::usage)?;
     if !terminal {
@@ -68,15 +80,7 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     }
     let stop = Stop::on_signals()?;
 
-    let run = engine::Settings {
-        plan: Arc::clone(&plan),
-        workers: settings.workers,
-        limits: settings.limits.engine(),
-        live_idle: Some(connect::millis(settings.limits.live_idle)),
-        machine_clock: None,
-        sealing: Sealing::None,
-        online: Online::EveryStep,
-    };
+    let run = engine_settings(&settings, &plan);
     let observer = Observer::new(&run);
     let store: Arc<dyn OnlineStore> = Arc::new(Embedded::new(&plan, settings.workers));
     let letters = NewestLetters::default();
@@ -89,27 +93,73 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
     let metrics = observer.metrics.first().cloned();
     let config = TablesConfig { reload: true, metrics, ..TablesConfig::default() };
     let tables = OpenTables::open(&run.plan, &config, &|| true)?.unwrap_or_default();
-    let engine = start(&run, &observer, &traffic, &store, &letters, tables)?;
-    let memory = MemoryGuard::default();
-    let mut watch = DemoWatch::new(&run, observer.clone(), store, letters, log.clone(), recent);
+    let (seen, kept) = (Arc::clone(&store), letters.clone());
+    let mut watch = DemoWatch::new(&run, observer.clone(), seen, kept, traffic.clone());
+    watch = watch.with_log(log.clone());
     watch.http = Some(http.address().to_string());
+    let sinks = DemoSinks { letters, store, flagged: watch.flagged() };
+    let engine = start(&run, &observer, &traffic, sinks, tables)?;
+    let memory = MemoryGuard::default();
     if !terminal {
         output::print(&watch.greeting())?;
     }
-    let look = || {
-        let mut state = watch.look(terminal);
+    let look = |ask: &Ask| {
+        let mut state = watch.look(ask);
         state.ended = engine.is_finished() || memory.exceeded(state.rss_bytes);
         state
     };
-    let shown = screen::show(look, Until { uptime: args.duration, stop: stop.flag() });
+    let until = Until { uptime: args.duration, stop: stop.flag() };
+    let shown = match &args.screenshot {
+        Some(path) => take_screenshot(look, path),
+        None => screen::show(look, until)
+            .map(|_| ())
+            .map_err(|error| Failure::failed(format!("cannot show the demo: {error}"))),
+    };
     observer.stop();
     let ended = join(engine);
     drop(http);
     tell_warnings(&log);
     ended?;
-    shown.map_err(|error| Failure::failed(format!("cannot show the demo: {error}")))?;
+    shown?;
     memory.verdict()?;
     output::print(&summary(&observer))
+}
+
+/// How the job runs: by the clock of its records, rows at every step.
+fn engine_settings(settings: &Settings, plan: &Arc<Plan>) -> engine::Settings {
+    engine::Settings {
+        plan: Arc::clone(plan),
+        workers: settings.workers,
+        limits: settings.limits.engine(),
+        live_idle: Some(connect::millis(settings.limits.live_idle)),
+        machine_clock: None,
+        sealing: Sealing::None,
+        online: Online::EveryStep,
+    }
+}
+
+/// Writes the screen as it looks when the traffic has been live for a while.
+fn take_screenshot(
+    look: impl FnMut(&Ask) -> ScreenState,
+    path: &std::path::Path,
+) -> Result<(), Failure> {
+    let cannot = |error: &dyn std::fmt::Display| {
+        Failure::failed(format!("cannot write the screen to {}: {error}", path.display()))
+            .hint("name a file in a folder that may be written to")
+    };
+    let picture = screen::picture(look, SCREENSHOT_AFTER, SCREENSHOT_SIZE);
+    let Some(text) = picture.map_err(|error| cannot(&error))? else {
+        return Err(Failure::failed("cannot show the demo: it ended before it was live"));
+    };
+    let mut file = created_file::create(path, Held::Removed).map_err(|error| cannot(&error))?;
+    file.write_all(text.as_bytes()).map_err(|error| cannot(&error))
+}
+
+/// Where rows and dead letters go.
+struct DemoSinks {
+    letters: NewestLetters,
+    store: Arc<dyn OnlineStore>,
+    flagged: Flagged,
 }
 
 /// Starts the workers, on a thread that waits for them.
@@ -117,12 +167,11 @@ fn start(
     run: &engine::Settings,
     observer: &Observer,
     traffic: &Traffic,
-    store: &Arc<dyn OnlineStore>,
-    letters: &NewestLetters,
+    sinks: DemoSinks,
     tables: OpenTables,
 ) -> Result<Engine, Failure> {
     let (run, observer) = (run.clone(), observer.clone());
-    let (traffic, store, letters) = (traffic.clone(), Arc::clone(store), letters.clone());
+    let traffic = traffic.clone();
     let origin = observer.started();
     let make: engine::MakeParts = Arc::new(move |worker, waker| {
         let partitions = traffic.start(worker, &waker, origin).map_err(|e| e.to_string())?;
@@ -130,8 +179,8 @@ fn start(
             partitions: Box::new(partitions),
             tables: tables.take(worker, &waker)?,
             schemas: None,
-            dead_letters: Box::new(letters.clone()),
-            online: Some(store.writer(worker)),
+            dead_letters: Box::new(sinks.letters.clone()),
+            online: Some(sinks.flagged.watch(worker, sinks.store.writer(worker))),
             lines: None,
         })
     });

@@ -70,6 +70,20 @@ pub struct Record<'a> {
     pub time: EventTime,
     /// What it is.
     pub kind: Kind,
+    /// Whether it is what a demo is about: an attempt at a card that is being tested, something done
+    /// with another's account, a step of a visit with something in the cart.
+    pub planted: bool,
+}
+
+/// What the traffic is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cast {
+    /// As the profile says.
+    Plain,
+    /// As [`Cast::Plain`], cast so that a screen can tell what happens: cards pay a few times a day
+    /// but for those that are being tested, for minutes and at many merchants; and member 0 of each
+    /// partition (`card_0000017` in that of 17) is there from the start and comes again and again.
+    Story,
 }
 
 /// The cards or users of a generator, and how they are numbered.
@@ -114,29 +128,30 @@ enum Occurrence {
 }
 
 impl Population {
-    fn new(options: &Options, members: Members) -> Self {
+    fn new(options: &Options, members: Members, cast: Cast) -> Self {
         match options.profile {
-            Profile::Fraud | Profile::W1 => Population::Cards(Cards::new(options, members)),
+            Profile::Fraud | Profile::W1 => Population::Cards(Cards::new(options, members, cast)),
             Profile::Personalization => {
-                Population::Clicks(Sessions::new(Shop::new(members), members))
+                Population::Clicks(Sessions::new(Shop::new(members, cast), members))
             }
             Profile::Behavior => {
-                Population::Behavior(Sessions::new(Company::new(members), members))
+                Population::Behavior(Sessions::new(Company::new(members, cast), members))
             }
         }
     }
 
     /// What happens next, and when: at the clock `now` or a little before, by at most `slack` and the
-    /// time that records are out of order.
+    /// time that records are out of order. `sparse`: records are fewer than in the present.
     fn next(
         &mut self,
         now: EventTime,
         slack: Millis,
+        sparse: bool,
         random: &mut Random,
     ) -> (EventTime, Occurrence) {
         match self {
             Population::Cards(cards) => {
-                let (at, event) = cards.next(now, random);
+                let (at, event) = cards.next(now, sparse, random);
                 (at, Occurrence::Transaction(event))
             }
             Population::Clicks(clicks) => {
@@ -158,6 +173,15 @@ impl Occurrence {
             Occurrence::Transaction(transaction) => transaction.card,
             Occurrence::Click(click) => click.user,
             Occurrence::Activity(activity) => activity.user,
+        }
+    }
+
+    /// See [`Record::planted`].
+    fn planted(&self) -> bool {
+        match self {
+            Occurrence::Transaction(transaction) => transaction.planted,
+            Occurrence::Click(click) => click.planted,
+            Occurrence::Activity(activity) => activity.planted,
         }
     }
 
@@ -209,7 +233,7 @@ impl Generator {
             }
             Profile::Behavior => Schedule::weekly(schedule::START, options.hours, events),
         };
-        Self::scheduled(options, schedule, (0, 1))
+        Self::scheduled(options, schedule, (0, 1), Cast::Plain)
     }
 
     /// A generator of records that happen from `start` on, one every `every_ns`, over all partitions;
@@ -219,18 +243,19 @@ impl Generator {
     /// When an option is out of its bounds.
     pub fn paced(options: Options, start: EventTime, every_ns: u64) -> Result<Self, GenerateError> {
         let schedule = Schedule::Live { start, past: 0, history: 0, every_ns };
-        Self::scheduled(options, schedule, (0, 1))
+        Self::scheduled(options, schedule, (0, 1), Cast::Plain)
     }
 
     fn scheduled(
         options: Options,
         schedule: Schedule,
         lane: (u32, u32),
+        cast: Cast,
     ) -> Result<Self, GenerateError> {
         options.check()?;
         let members = Members { seed: options.seed, count: options.cards, lane };
         Ok(Self {
-            traffic: Population::new(&options, members),
+            traffic: Population::new(&options, members, cast),
             random: Random::new(mix(options.seed, u64::from(lane.0))),
             newest: (0..options.partitions).map(|_| 0).collect(),
             next: 0,
@@ -250,7 +275,8 @@ impl Generator {
         }
         let now = self.schedule.at(self.next);
         let slack = self.schedule.slack(self.next);
-        let (mut time, event) = self.traffic.next(now, slack, &mut self.random);
+        let sparse = self.schedule.is_sparse(self.next);
+        let (mut time, event) = self.traffic.next(now, slack, sparse, &mut self.random);
         let (lane, lanes) = self.members.lane;
         let number = self.next * u64::from(lanes) + u64::from(lane);
         self.next += 1;
@@ -274,7 +300,13 @@ impl Generator {
             event.write(number, time, None, &mut self.line);
             *newest = (*newest).max(time);
         }
-        Some(Record { partition, key: &self.key, line: &self.line, time, kind })
+        let planted = event.planted();
+        Some(Record { partition, key: &self.key, line: &self.line, time, kind, planted })
+    }
+
+    /// The clock of the next record.
+    fn clock(&self) -> EventTime {
+        self.schedule.at(self.next)
     }
 
     fn partition(&self, member: u32) -> u32 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tidemark::generator::live::{History, LiveGenerator, LiveOptions};
-use tidemark::generator::{Generator, Options, Profile};
+use tidemark::generator::{Cast, Generator, Options, Profile};
 use tidemark::kafka::{KafkaConfig, create_topic, produce};
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions as _, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
@@ -64,6 +64,8 @@ pub fn paced(kafka: &Server, topic: &str, traffic: Traffic, stop: &AtomicBool) -
         history: Some(history),
         events: None,
         origin: Instant::now(),
+        cast: Cast::Plain,
+        present: None,
     };
     let ids: Vec<_> =
         (0..PARTITIONS).map(|partition| PartitionId { source: 0, partition }).collect();

@@ -43,7 +43,7 @@ pub struct DocsArgs {
     /// The reference of job files: the page job-file
     #[arg(long)]
     pub job_file: bool,
-    /// Every key of cluster.toml instead, with its unit, default and variable
+    /// Every key of cluster.toml with its unit, default and variable: the page settings
     #[arg(long)]
     pub settings: bool,
     /// How the page is written

@@ -13,31 +13,42 @@ pub const WORKERS_MAX: usize = 256;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tidemark demo                          until q is pressed
+  tidemark demo                          which cards are being tested, and why
+  tidemark demo behavior                 whose account is being taken over: weeks of history first
+  tidemark demo personalization          who is about to buy
   tidemark demo --for 10s | cat          one plain line a second, ten seconds long
-  tidemark demo --rate 50000 --workers 2
-  tidemark demo --job behavior           weeks of history first, then live
+  tidemark demo --rate 5000 --workers 2
+  tidemark demo --screenshot demo.svg    the screen as a picture, after half a minute or so
 
-In a terminal: q or Ctrl-C ends it. While it runs:
-  curl localhost:8088/features/transaction_stats_5m/CARD    with a card from the screen
-  curl localhost:8088/metrics")]
+In a terminal: ? says what the keys do, q or Ctrl-C ends it. While it runs, from another one:
+  curl localhost:8088/features/card_fraud_indicators/card_0000017
+  curl localhost:8088/metrics
+of behavior and of personalization:
+  curl localhost:8088/features/behavior_temporal/user_0000017
+  curl localhost:8088/features/user_engagement_5m/user_0000017")]
 pub struct DemoArgs {
+    /// The job: a shipped one, or a file; its source decides what is generated: `transactions`,
+    /// `clicks` or `behavior_events`
+    #[arg(default_value = "fraud")]
+    pub job: String,
+    /// The same as JOB
+    #[arg(long = "job", value_name = "JOB", conflicts_with = "job")]
+    pub named_job: Option<String>,
     /// End after this long [default: until q or Ctrl-C]
     #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
     pub duration: Option<Duration>,
-    /// Records per second [default: 2,000; of clicks 500; of behavior_events 100]
+    /// Records per second [default: 200; of clicks and behavior_events 100]
     #[arg(long, value_name = "N", value_parser = values::some)]
     pub rate: Option<u64>,
     /// Worker threads [env: PARALLELISM] [default: 1]
     #[arg(long, value_name = "N", value_parser = values::workers)]
     pub workers: Option<usize>,
-    /// The job: a shipped one, or a file; its source decides what is generated: `transactions`,
-    /// `clicks` or `behavior_events`
-    #[arg(long, default_value = "fraud")]
-    pub job: String,
     /// Port for HTTP on 127.0.0.1; 0 takes any free one [env: HEALTH_CHECK_PORT] [default: 8088]
     #[arg(long)]
     pub port: Option<u16>,
+    /// Write the screen to this file as SVG once the traffic is live, and end
+    #[arg(long, value_name = "FILE", conflicts_with = "duration")]
+    pub screenshot: Option<PathBuf>,
     /// Seed of the traffic: the same seed gives the same cards or users and what they do
     #[arg(long, value_name = "S", default_value_t = 1)]
     pub seed: u64,

@@ -3,30 +3,34 @@
 use super::recent::{RecentRecords, WatchedPartitions};
 use crate::cli::DemoArgs;
 use crate::failure::Failure;
-use crate::generator::live::{History, LiveGenerator, LiveOptions};
-use crate::generator::{CARDS_MAX, GenerateError, Profile};
+use crate::generator::live::{History, LiveGenerator, LiveOptions, Retelling, wall_clock};
+use crate::generator::{CARDS_MAX, Cast, GenerateError, Profile};
 use crate::source::Waker;
 use std::time::Instant;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
-use tidemark_operators::time::DAY;
+#[cfg(test)]
+use tidemark_operators::time::EventTime;
+use tidemark_operators::time::{DAY, HOUR};
 
 /// What can be generated.
 const PROFILES: [Profile; 3] = [Profile::Fraud, Profile::Personalization, Profile::Behavior];
-/// Partitions at least. Each has its own busiest members, so that many are about as busy.
+/// Partitions at least.
 const PARTITIONS: u32 = 64;
-/// Cards of a partition.
-const CARDS: u32 = 1_500;
+/// Cards for each record a second: one pays some times a day, and hardly twice in five minutes.
+const CARDS_PER_RATE: u64 = 600;
 /// Records per second at most.
 const RATE_MAX: u64 = 10_000_000;
 /// Shares of late and of malformed records.
 const LATE_AND_MALFORMED: (f64, f64) = (0.002, 0.001);
-/// The past before the start: as dense as the present, so that windows are full at once and sessions
-/// under way; at most so many records and so many seconds.
+/// The past before the start: as dense as the present, so that short windows are full at once and
+/// sessions under way; at most so many records and so many seconds.
 const HISTORY: (u64, u64) = (300_000, 600);
-/// Behaviour is compared with weeks: so many days before the start, and so many records besides
-/// those that are as dense as the present.
-const WEEKS: (u64, u64) = (35, 300_000);
+/// Cards are looked at over a day: so much before the start, and so many records besides those that
+/// are as dense as the present.
+const DAY_BEFORE: (u64, u64) = (26 * HOUR, 120_000);
+/// Behaviour is compared with weeks: the same for these.
+const WEEKS_BEFORE: (u64, u64) = (35 * DAY, 300_000);
 
 /// What is generated.
 #[derive(Clone, Debug)]
@@ -49,10 +53,9 @@ impl Traffic {
     ) -> Result<Self, Failure> {
         let profile = profile(plan)?;
         let rate = args.rate.unwrap_or(match profile {
-            // People are slower than tills, and employees are few.
-            Profile::Behavior => 100,
-            Profile::Personalization => 500,
-            Profile::Fraud | Profile::W1 => 2_000,
+            // As few as it takes for anybody to be seen at a glance.
+            Profile::Behavior | Profile::Personalization => 100,
+            Profile::Fraud | Profile::W1 => 200,
         });
         if rate > RATE_MAX {
             let message = format!("cannot make {rate} records a second");
@@ -70,8 +73,45 @@ impl Traffic {
             history: Some(history(profile, rate)),
             events: None,
             origin: Instant::now(),
+            cast: Cast::Story,
+            present: Some(wall_clock()),
         };
         Ok(Traffic { options, workers: workers.max(1), recent })
+    }
+
+    /// What is generated.
+    pub fn profile(&self) -> Profile {
+        self.options.profile
+    }
+
+    /// The traffic as it would be around another present, and without an end or with the past alone.
+    #[cfg(test)]
+    pub fn at(mut self, present: EventTime, events: Option<u64>) -> Self {
+        self.options.present = Some(present);
+        self.options.events = events;
+        self
+    }
+
+    /// Whose records came lately.
+    pub fn recent(&self) -> RecentRecords {
+        self.recent.clone()
+    }
+
+    /// All records of the past, partition by partition.
+    #[cfg(test)]
+    pub fn each(&self, mut of: impl FnMut(&crate::generator::Record<'_>)) {
+        let partitions = 0..self.options.partitions;
+        partitions.for_each(|partition| Retelling::each(&self.options, partition, &mut of));
+    }
+
+    /// The records of the past before the start, the only ones that come at full speed.
+    pub fn past(&self) -> u64 {
+        self.options.history.map_or(0, |history| history.events)
+    }
+
+    /// The records of one card or user, once more.
+    pub fn retell(&self, id: &str) -> Option<Retelling> {
+        Retelling::of(&self.options, id)
     }
 
     /// Starts a worker's share. `origin` is the zero of due times.
@@ -112,7 +152,7 @@ fn members(profile: Profile, rate: u64, partitions: u32) -> u32 {
     let each = |members: u64| u32::try_from(members).unwrap_or(most).clamp(1, most) * partitions;
     let rate_of_partition = rate.div_ceil(u64::from(partitions));
     match profile {
-        Profile::Fraud | Profile::W1 => CARDS * partitions,
+        Profile::Fraud | Profile::W1 => each(CARDS_PER_RATE * rate_of_partition),
         // A visit has some ten clicks, and hours later the next one begins.
         Profile::Personalization => each((1_000 * rate_of_partition).max(1_000)),
         // Few enough for everybody to have a past; about a third of them is at work.
@@ -122,12 +162,13 @@ fn members(profile: Profile, rate: u64, partitions: u32) -> u32 {
 
 fn history(profile: Profile, rate: u64) -> History {
     let (events, seconds) = HISTORY;
-    let events = events.min(rate.saturating_mul(seconds));
-    if profile != Profile::Behavior {
-        return History { span: events * 1_000 / rate.max(1), events };
-    }
-    let (days, long_ago) = WEEKS;
-    History { span: days * DAY, events: long_ago + events.min(long_ago) }
+    let dense = events.min(rate.saturating_mul(seconds));
+    let (span, long_ago) = match profile {
+        Profile::Fraud | Profile::W1 => DAY_BEFORE,
+        Profile::Behavior => WEEKS_BEFORE,
+        Profile::Personalization => (dense * 1_000 / rate.max(1), 0),
+    };
+    History { span, events: long_ago + dense }
 }
 
 #[cfg(test)]
@@ -143,7 +184,7 @@ mod tests {
                 assert!(history(profile, rate).events <= 600_000);
             }
         }
-        assert_eq!(members(Profile::Fraud, 2_000, 64), 96_000);
+        assert_eq!(members(Profile::Fraud, 200, 64), 153_600);
         assert_eq!(members(Profile::Personalization, 500, 64), 512_000);
         assert_eq!(members(Profile::Behavior, 100, 64), 8_192);
     }

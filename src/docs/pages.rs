@@ -3,6 +3,7 @@
 //! Each lies beside what it describes and is inside of the binary, so that it is there, and speaks of
 //! this version, after an installation too.
 
+use super::settings;
 use crate::failure::Failure;
 use std::path::Path;
 use tidemark_jobs::docs::{Page, Section, expressions_page, job_file_page};
@@ -66,7 +67,11 @@ pub(super) const PAGES: [Shipped; 22] = [
         "what happens to bad input: verdicts, dead letters"
     ),
     page!("redis", "src/online/redis.md", "rows in Redis: keys, heartbeat, expiry, pace"),
-    page!("settings", "src/config/settings.md", "cluster.toml and environment variables"),
+    Shipped {
+        name: "settings",
+        about: "every key of cluster.toml, with unit, default and variable",
+        text: Text::Made(settings::page),
+    },
     page!("limits", "src/config/limits.md", "every bound, and what happens when it is reached"),
     page!("monitoring", "src/metrics/monitoring.md", "HTTP endpoints, health, readiness, alerts"),
     page!("metrics", "src/metrics/metrics.md", "every metric and what it says"),

@@ -16,28 +16,34 @@ mod takeover;
 
 pub(super) use line::WorkEvent;
 
-use super::Members;
 use super::random::{Random, Zipf};
 use super::sessions::{RestState, Rests, World, exponential, log_normal};
+use super::{Cast, Members};
 use line::{Action, Device, Location};
 use networks::Class;
 use person::{Person, Role};
 use std::net::IpAddr;
 use takeover::Takeover;
-use tidemark_operators::time::{EventTime, MINUTE, Millis, SECOND};
+use tidemark_operators::time::{EventTime, HOUR, MINUTE, Millis, SECOND};
 
 /// How many sessions are take-overs.
 const TAKEOVERS: f64 = 1.0 / 250.0;
+/// How many are in a story, where a screen has to hold them.
+const STORY_TAKEOVERS: f64 = 1.0 / 600.0;
 /// How many users are looked at for one who sleeps.
 const SLEEPER_TRIES: usize = 24;
 /// The longest gap in a session.
 const GAP_MAX: Millis = 15 * MINUTE;
+
+/// How long the regular of a story stays away.
+const REGULAR_REST: Millis = 16 * HOUR;
 
 /// The company and its employees.
 #[derive(Clone, Debug)]
 pub(super) struct Company {
     members: Members,
     users: Zipf,
+    cast: Cast,
 }
 
 /// Where a session comes from: what all of its events say.
@@ -79,8 +85,8 @@ enum Doing {
 }
 
 impl Company {
-    pub fn new(members: Members) -> Self {
-        Self { members, users: Zipf::new(members.count, 0.8) }
+    pub fn new(members: Members, cast: Cast) -> Self {
+        Self { members, users: Zipf::new(members.count, 0.8), cast }
     }
 
     fn person(&self, number: u32) -> Person {
@@ -126,7 +132,11 @@ impl World for Company {
     type Event = WorkEvent;
 
     fn begin(&self, now: EventTime, rests: &Rests, random: &mut Random) -> Option<(u32, Session)> {
-        if random.chance(TAKEOVERS)
+        let takeovers = match self.cast {
+            Cast::Plain => TAKEOVERS,
+            Cast::Story => STORY_TAKEOVERS,
+        };
+        if random.chance(takeovers)
             && let Some(user) = self.sleeper(now, rests, random)
         {
             let person = self.person(self.members.number(user));
@@ -149,7 +159,15 @@ impl World for Company {
         }
     }
 
-    fn rest(&self, random: &mut Random) -> Millis {
+    fn regular(&self, now: EventTime, random: &mut Random) -> Option<Session> {
+        let is_story = self.cast == Cast::Story;
+        is_story.then(|| Session::Own(self.work(self.members.number(0), now, random)))
+    }
+
+    fn rest(&self, user: u32, random: &mut Random) -> Millis {
+        if self.cast == Cast::Story && user == 0 {
+            return REGULAR_REST;
+        }
         35 * MINUTE + exponential(90 * MINUTE, random)
     }
 }
@@ -190,6 +208,7 @@ impl Origin {
             agent: self.device.agent,
             device: (!random.chance(0.02)).then_some(self.device),
             location: (!random.chance(0.04)).then_some(self.location),
+            planted: false,
         }
     }
 }

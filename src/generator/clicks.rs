@@ -18,10 +18,10 @@ mod line;
 
 pub(super) use line::Click;
 
-use super::Members;
 use super::random::{Random, Zipf, mix, reduce};
 use super::schedule;
 use super::sessions::{Rests, World, exponential, log_normal};
+use super::{Cast, Members};
 use funnel::{Page, ShopStep};
 use tidemark_operators::time::{EventTime, HOUR, MINUTE, Millis};
 
@@ -30,12 +30,16 @@ const PRODUCTS: u32 = 20_000;
 /// The longest that a page is looked at.
 const DWELL_MAX: Millis = 20 * MINUTE;
 
+/// How long the regular of a story stays away: less than the gap that ends a session.
+const REGULAR_REST: Millis = 10 * MINUTE;
+
 /// The shop and its users.
 #[derive(Clone, Debug)]
 pub(super) struct Shop {
     members: Members,
     users: Zipf,
     products: Zipf,
+    cast: Cast,
 }
 
 /// A user's visit.
@@ -56,9 +60,9 @@ pub(super) struct Visit {
 }
 
 impl Shop {
-    pub fn new(members: Members) -> Self {
+    pub fn new(members: Members, cast: Cast) -> Self {
         let users = Zipf::new(members.count, 0.8);
-        Self { members, users, products: Zipf::new(PRODUCTS, 0.9) }
+        Self { members, users, products: Zipf::new(PRODUCTS, 0.9), cast }
     }
 
     fn visit(&self, user: u32, now: EventTime, random: &mut Random) -> Visit {
@@ -107,6 +111,7 @@ impl World for Shop {
             product: doing.product(visit.page),
             dwell: None,
             scroll: None,
+            planted: visit.in_cart > 0,
         };
         if let ShopStep::View(page) = doing {
             click.dwell = (!random.chance(0.04)).then_some(time / 100);
@@ -117,7 +122,14 @@ impl World for Shop {
         (click, next.map(|_| time.max(200)))
     }
 
-    fn rest(&self, random: &mut Random) -> Millis {
+    fn regular(&self, now: EventTime, random: &mut Random) -> Option<Visit> {
+        (self.cast == Cast::Story).then(|| self.visit(self.members.number(0), now, random))
+    }
+
+    fn rest(&self, user: u32, random: &mut Random) -> Millis {
+        if self.cast == Cast::Story && user == 0 {
+            return REGULAR_REST;
+        }
         HOUR + exponential(2 * HOUR, random)
     }
 }

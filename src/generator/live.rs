@@ -5,9 +5,13 @@
 //! worker does not keep up the thread waits, but the schedule does not: each batch says when its
 //! first record was due, so that latency counts the waiting too.
 
+mod retelling;
+
+pub use retelling::Retelling;
+
 use super::random::mix;
 use super::schedule::Schedule;
-use super::{GenerateError, Generator, Options, Profile};
+use super::{Cast, GenerateError, Generator, Options, Profile};
 use crate::feed::{FeedSender, ThreadFeed, feed};
 use crate::source::Waker;
 use std::thread;
@@ -50,14 +54,19 @@ pub struct LiveOptions {
     pub events: Option<u64>,
     /// The zero of the monotonic clock of [`RawBatch::due_ns`]; live records are due from now on.
     pub origin: Instant,
+    /// What the traffic is for.
+    pub cast: Cast,
+    /// The event time of the first live record of partition 0; `None`: the wall clock's, of each
+    /// partition when it starts.
+    pub present: Option<EventTime>,
 }
 
 /// A simulated past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct History {
     /// How long it lasts, in ms, up to the present. Records are evenly spread over it, but in the
-    /// profile `behavior` as dense as the present in the last ten minutes, and before that by the
-    /// hours and days of the week, so that it can reach weeks back.
+    /// profile `behavior`, and for a story ([`Cast::Story`]), as dense as the present in the last ten
+    /// minutes, and before that by the hours (and days of the week), so that it can reach far back.
     pub span: Millis,
     /// How many records over all partitions.
     pub events: u64,
@@ -145,32 +154,13 @@ impl Producer {
             let bounds = "from 0.001 to 1e8 records per second".to_owned();
             return Err(GenerateError::Option { option: "rate", bounds });
         }
-        let partitions = u64::from(options.partitions.max(1));
-        let share = |events: u64| {
-            events / partitions + u64::from(u64::from(partition) < events % partitions)
-        };
-        let every_ns = ((1e9 * partitions as f64 / options.rate) as u64).max(1);
-        // Partitions take turns: at low rates all of them at once would be a pulse.
-        let turn = u128::from(every_ns) * u128::from(partition) / u128::from(partitions);
-        let turn = Duration::from_nanos(u64::try_from(turn).unwrap_or(0));
+        let every_ns = every_ns(options);
+        let turn = turn(options, partition);
         let start = Instant::now() + turn;
-        let start_wall = wall_clock() + millis(turn);
-        let past = options.history.map_or(0, |h| h.span);
-        let history = options.history.map_or(0, |h| share(h.events));
-        let live = options.events.map_or(u64::MAX - history, share);
-        let traffic = Options {
-            profile: options.profile,
-            events: history.saturating_add(live),
-            seed: mix(options.seed, u64::from(partition)),
-            partitions: 1,
-            cards: (options.cards / options.partitions.max(1)).max(1),
-            hours: 1,
-            late: options.late,
-            malformed: options.malformed,
-        };
-        let schedule = schedule(options.profile, start_wall, past, history, every_ns);
+        let start_wall = options.present.unwrap_or_else(wall_clock) + millis(turn);
+        let history = options.history.map_or(0, |h| share(options, partition, h.events));
         Ok(Self {
-            generator: Generator::scheduled(traffic, schedule, (partition, options.partitions))?,
+            generator: generator(options, partition, start_wall)?,
             sender,
             start,
             start_ns: nanos(start.saturating_duration_since(options.origin)),
@@ -255,24 +245,72 @@ impl Producer {
     }
 }
 
+/// The time between two live records of a partition.
+fn every_ns(options: &LiveOptions) -> u64 {
+    ((1e9 * f64::from(options.partitions.max(1)) / options.rate) as u64).max(1)
+}
+
+/// How long after the first a partition begins its live records: they take turns, for at low rates
+/// all of them at once would be a pulse.
+fn turn(options: &LiveOptions, partition: u32) -> Duration {
+    let partitions = u128::from(options.partitions.max(1));
+    let turn = u128::from(every_ns(options)) * u128::from(partition) / partitions;
+    Duration::from_nanos(u64::try_from(turn).unwrap_or(0))
+}
+
+/// A partition's share of so many records.
+fn share(options: &LiveOptions, partition: u32, events: u64) -> u64 {
+    let partitions = u64::from(options.partitions.max(1));
+    events / partitions + u64::from(u64::from(partition) < events % partitions)
+}
+
+/// The records of a partition whose first live one happens at `start`.
+fn generator(
+    options: &LiveOptions,
+    partition: u32,
+    start: EventTime,
+) -> Result<Generator, GenerateError> {
+    let past = options.history.map_or(0, |h| h.span);
+    let history = options.history.map_or(0, |h| share(options, partition, h.events));
+    let live = options.events.map_or(u64::MAX - history, |n| share(options, partition, n));
+    let traffic = Options {
+        profile: options.profile,
+        events: history.saturating_add(live),
+        seed: mix(options.seed, u64::from(partition)),
+        partitions: 1,
+        cards: (options.cards / options.partitions.max(1)).max(1),
+        hours: 1,
+        late: options.late,
+        malformed: options.malformed,
+    };
+    let lane = (partition, options.partitions);
+    let schedule = schedule(options, start, past, history);
+    Generator::scheduled(traffic, schedule, lane, options.cast)
+}
+
 /// When history and live records happen.
 pub(super) fn schedule(
-    profile: Profile,
+    options: &LiveOptions,
     start: EventTime,
     past: Millis,
     history: u64,
-    every_ns: u64,
 ) -> Schedule {
+    let every_ns = every_ns(options);
     let dense = (DENSE_PAST * 1_000_000 / every_ns).min(history / 2);
     let dense_span = dense.saturating_mul(every_ns) / 1_000_000;
-    if profile != Profile::Behavior || past < dense_span + HOUR {
+    let reaches_back = options.profile == Profile::Behavior || options.cast == Cast::Story;
+    if !reaches_back || past < dense_span + HOUR {
         return Schedule::Live { start, past, history, every_ns };
     }
     let hours = u32::try_from((past - dense_span) / HOUR).unwrap_or(u32::MAX);
     let first = start - dense_span - u64::from(hours) * HOUR;
     let long_ago = history - dense;
+    let first = match options.profile {
+        Profile::Behavior => Schedule::weekly(first, hours, long_ago),
+        _ => Schedule::daily(first, hours, long_ago),
+    };
     Schedule::Then {
-        first: Box::new(Schedule::weekly(first, hours, long_ago)),
+        first: Box::new(first),
         events: long_ago,
         second: Box::new(Schedule::Live { start, past: dense_span, history: dense, every_ns }),
     }
@@ -287,6 +325,6 @@ fn millis(duration: Duration) -> u64 {
 }
 
 /// Milliseconds since the epoch.
-fn wall_clock() -> EventTime {
+pub fn wall_clock() -> EventTime {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map(millis).unwrap_or(0)
 }

@@ -84,6 +84,11 @@ impl Schedule {
         }
     }
 
+    /// Whether record `n` is from a past with fewer records than the present.
+    pub fn is_sparse(&self, n: u64) -> bool {
+        matches!(self, Schedule::Then { events, .. } if n < *events)
+    }
+
     /// How far behind the clock record `n` may be, besides being out of order.
     pub fn slack(&self, n: u64) -> Millis {
         match self {

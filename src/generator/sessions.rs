@@ -52,8 +52,13 @@ pub(super) trait World: Clone + Debug {
         random: &mut Random,
     ) -> (Self::Event, Option<Millis>);
 
+    /// The session of user 0, where that one is to come whenever nothing else keeps them away.
+    fn regular(&self, _now: EventTime, _random: &mut Random) -> Option<Self::Session> {
+        None
+    }
+
     /// How long a user stays away after a session.
-    fn rest(&self, random: &mut Random) -> Millis;
+    fn rest(&self, user: u32, random: &mut Random) -> Millis;
 }
 
 /// Something at a time. The greatest is the one that is first.
@@ -212,7 +217,7 @@ impl<W: World> Sessions<W> {
             let (event, gap) = self.world.step(&mut session, at, random);
             match gap {
                 Some(gap) => self.run(at + gap, user, session),
-                None => self.rests.end(user, at + self.world.rest(random)),
+                None => self.rests.end(user, at + self.world.rest(user, random)),
             }
             if self.delayed.len() < DELAYED_MAX && random.chance(DELAYED) {
                 let u = random.unit();
@@ -231,9 +236,13 @@ impl<W: World> Sessions<W> {
         if self.running.len() >= SESSIONS_MAX {
             return false;
         }
-        let Some((user, session)) = self.world.begin(now, &self.rests, random) else {
-            return false;
+        let may_come = self.rests.of(0, now) == RestState::Over;
+        let regular = may_come.then(|| self.world.regular(now, random)).flatten();
+        let begun = match regular {
+            Some(session) => Some((0, session)),
+            None => self.world.begin(now, &self.rests, random),
         };
+        let Some((user, session)) = begun else { return false };
         self.rests.set(user, BUSY);
         self.run(now, user, session);
         true

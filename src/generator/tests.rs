@@ -154,11 +154,13 @@ fn partition_numbers_stand_before_the_extension() {
 #[test]
 fn live_sessions_keep_up_with_the_clock_but_for_the_disorder() {
     for profile in [Profile::Personalization, Profile::Behavior] {
-        let (start, history, every_ns) = (schedule::START + DAY, 2_000, 640_000_000);
+        let (start, history) = (schedule::START + DAY, 2_000);
         let options = Options { events: 12_000, cards: 128, partitions: 1, ..options(profile) };
-        let schedule = live::schedule(profile, start, 20 * DAY, history, every_ns);
+        let live = LiveOptions { rate: 1e9 / 640e6, partitions: 1, ..live_options(profile) };
+        let schedule = live::schedule(&live, start, 20 * DAY, history);
         assert!(schedule.at(0) + 20 * DAY <= start + HOUR);
-        let mut generator = Generator::scheduled(options, schedule.clone(), (0, 1)).unwrap();
+        let mut generator =
+            Generator::scheduled(options, schedule.clone(), (0, 1), Cast::Plain).unwrap();
         let (mut n, mut newest) = (0, 0);
         while let Some(record) = generator.next() {
             let now = schedule.at(n);
@@ -173,11 +175,9 @@ fn live_sessions_keep_up_with_the_clock_but_for_the_disorder() {
     }
 }
 
-#[test]
-fn live_traffic_follows_the_schedule_and_ends() {
-    let origin = Instant::now();
-    let options = LiveOptions {
-        profile: Profile::Fraud,
+fn live_options(profile: Profile) -> LiveOptions {
+    LiveOptions {
+        profile,
         seed: 1,
         rate: 20_000.0,
         partitions: 2,
@@ -186,8 +186,16 @@ fn live_traffic_follows_the_schedule_and_ends() {
         malformed: 0.0,
         history: Some(History { span: 7_200_000, events: 1_001 }),
         events: Some(2_001),
-        origin,
-    };
+        origin: Instant::now(),
+        cast: Cast::Plain,
+        present: None,
+    }
+}
+
+#[test]
+fn live_traffic_follows_the_schedule_and_ends() {
+    let origin = Instant::now();
+    let options = LiveOptions { origin, ..live_options(Profile::Fraud) };
     let ids: Vec<_> = (0..2).map(|partition| PartitionId { source: 0, partition }).collect();
     let (wake, woken) = std::sync::mpsc::channel();
     let wake = std::sync::Mutex::new(wake);

@@ -1,41 +1,69 @@
 //! One picture of the job.
 
-use crate::screen::model::Model;
-use crate::screen::{table, values};
+use crate::screen::keys::Foreground;
+use crate::screen::model::{Look, Model};
+use crate::screen::table::DIM;
+use crate::screen::{legend, page, table, values};
 use crate::text::{count_text, duration_short, latency_short};
 use ratatui::Frame;
-use ratatui::layout::{Alignment, Constraint, Layout, Rect};
+use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
 use ratatui::text::{Line, Span};
-use ratatui::widgets::{Block, Paragraph, RenderDirection, Sparkline};
+use ratatui::widgets::{Block, Paragraph, RenderDirection, Sparkline, Wrap};
 use tidemark_operators::verdict::Reason;
 
 /// The height of the boxes above the table.
 const BOXES: u16 = 6;
 
-const DIM: Style = Style::new().fg(Color::DarkGray);
 const BOLD: Style = Style::new().add_modifier(Modifier::BOLD);
+
+/// The least terminal that there is room for everything in.
+const LEAST: (u16, u16) = (72, 18);
 
 /// Draws everything.
 pub(super) fn draw(frame: &mut Frame<'_>, model: &Model) {
-    let [title, boxes, table, held, foot] = Layout::vertical([
+    let area = frame.area();
+    if area.width < LEAST.0 || area.height < LEAST.1 {
+        let (width, height) = LEAST;
+        let text = format!(
+            "the demo needs {width} columns and {height} lines; this terminal has {} and {}. Make it \
+             larger, or press q",
+            area.width, area.height
+        );
+        return frame.render_widget(Paragraph::new(text).wrap(Wrap { trim: true }), area);
+    }
+    let is_table = matches!(model.wishes.foreground, Foreground::Table | Foreground::Search);
+    let boxes = if is_table { BOXES } else { 0 };
+    let [title, boxes, main, held, command, foot] = Layout::vertical([
         Constraint::Length(1),
-        Constraint::Length(BOXES),
+        Constraint::Length(boxes),
         Constraint::Min(0),
         Constraint::Length(1),
         Constraint::Length(1),
+        Constraint::Length(1),
     ])
-    .areas(frame.area());
-    let [rate, clocks, dead] =
-        Layout::horizontal([Constraint::Min(24), Constraint::Length(27), Constraint::Length(29)])
-            .areas(boxes);
+    .areas(area);
     draw_title(frame, title, model);
+    match &model.wishes.foreground {
+        Foreground::Table | Foreground::Search => {
+            draw_boxes(frame, boxes, model);
+            table::draw(frame, main, model);
+        }
+        Foreground::Page(_) => page::draw(frame, main, model),
+        Foreground::Legend => legend::draw(frame, main, model),
+    }
+    draw_held(frame, held, model);
+    draw_command(frame, command, model);
+    draw_foot(frame, foot, model);
+}
+
+fn draw_boxes(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let [rate, clocks, dead] =
+        Layout::horizontal([Constraint::Min(22), Constraint::Length(27), Constraint::Length(29)])
+            .areas(area);
     draw_rate(frame, rate, model);
     draw_clocks(frame, clocks, model);
     draw_dead(frame, dead, model);
-    table::draw(frame, table, model);
-    draw_held(frame, held, model);
-    draw_foot(frame, foot);
 }
 
 fn bordered(title: &str) -> Block<'_> {
@@ -52,14 +80,19 @@ fn draw_title(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     };
     let left = Line::from(vec![
         Span::styled(" tidemark ", BOLD),
-        Span::raw(format!(" job {}  {workers}  up {}", state.job, duration_short(uptime))),
+        Span::raw(format!(" job {}  {workers}  ", state.job)),
+        match state.past_percent {
+            Some(percent) => Span::styled(format!("playing the past, {percent} %"), BOLD),
+            None => Span::raw(format!("live {}", duration_short(uptime))),
+        },
     ]);
+    let taken = u16::try_from(left.width() + 2).unwrap_or(area.width);
     frame.render_widget(Paragraph::new(left).style(bar), area);
-    if let Some(http) = &state.http {
-        let right = Paragraph::new(format!("http://{http} ")).alignment(Alignment::Right);
-        let width = u16::try_from(http.chars().count() + 8).unwrap_or(area.width).min(area.width);
+    let Some(http) = state.http.as_ref().map(|http| format!("http://{http} ")) else { return };
+    let width = u16::try_from(http.chars().count()).unwrap_or(area.width);
+    if taken.saturating_add(width) <= area.width {
         let area = Rect { x: area.right() - width, width, ..area };
-        frame.render_widget(right.style(bar), area);
+        frame.render_widget(Paragraph::new(http).style(bar), area);
     }
 }
 
@@ -158,7 +191,7 @@ fn draw_held(frame: &mut Frame<'_>, area: Rect, model: &Model) {
         bytes => format!(" ({} MiB)", mib(bytes)),
     };
     let text = format!(
-        " {} entities  {} events{bytes}  {} rows out  process {} MiB",
+        " {} entities  {} events{bytes}  {} rows  {} MiB",
         count_text(state.entities),
         count_text(state.timeline_rows),
         count_text(state.rows),
@@ -173,17 +206,38 @@ fn draw_held(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     frame.render_widget(Paragraph::new(line), area);
 }
 
-fn draw_foot(frame: &mut Frame<'_>, area: Rect) {
-    let line = Line::from(vec![
-        Span::styled(" q", BOLD),
-        Span::styled(" quit  ", DIM),
-        Span::styled("\u{2190}\u{2192}", BOLD),
-        Span::styled(" features  ", DIM),
-        Span::styled("rose", Style::new().fg(Color::LightGreen).add_modifier(Modifier::BOLD)),
-        Span::styled(" by an event  ", DIM),
-        Span::styled("fell", Style::new().fg(Color::Cyan).add_modifier(Modifier::DIM)),
-        Span::styled(" by itself: an event left its window", DIM),
-    ]);
+/// How the row of the entity in the foreground is asked for from outside.
+fn draw_command(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let entity = match &model.wishes.foreground {
+        Foreground::Page(_) => model.state.page.as_ref().map(|page| &page.entity),
+        _ => model.chosen(),
+    };
+    let command = entity.map_or("", |entity| entity.command.as_str());
+    frame.render_widget(Paragraph::new(format!(" {command}")), area);
+}
+
+fn draw_foot(frame: &mut Frame<'_>, area: Rect, model: &Model) {
+    let keys: &[(&str, &str)] = match model.wishes.foreground {
+        Foreground::Table => {
+            &[("q", "quit"), ("?", "keys"), ("s", "sort"), ("/", "search"), ("Enter", "page")]
+        }
+        Foreground::Search => &[("Enter", "its page"), ("Esc", "no search")],
+        Foreground::Page(_) => {
+            &[("q", "quit"), ("Esc", "back"), ("\u{2191}\u{2193}", "earlier events")]
+        }
+        Foreground::Legend => &[("q", "quit"), ("Esc", "back")],
+    };
+    let keys = keys.iter().flat_map(|(key, what)| {
+        [Span::styled(format!(" {key}"), BOLD), Span::styled(format!(" {what} "), DIM)]
+    });
+    let legend = [
+        Span::styled("  rose", table::colour(Look::Rose)),
+        Span::raw(" "),
+        Span::styled("fell", table::colour(Look::Fell)),
+        Span::styled(" by an event ", DIM),
+        Span::styled("by time", table::colour(Look::Decayed)),
+    ];
+    let line = Line::from(keys.chain(legend).collect::<Vec<_>>());
     frame.render_widget(Paragraph::new(line), area);
 }
 

@@ -1,9 +1,10 @@
 //! The live screen.
 
+use crate::screen::keys::{Pressed, press};
 use crate::screen::model::Model;
-use crate::screen::{Ended, ScreenState, Until, draw};
+use crate::screen::{Ask, Ended, ScreenState, Until, draw};
 use ratatui::DefaultTerminal;
-use ratatui::crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::event::{self, Event};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,12 +13,11 @@ use std::time::{Duration, Instant};
 /// How often the job is looked at.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Takes the terminal over and shows the job until it ends or somebody presses `q`, Escape or
-/// Ctrl-C. The terminal is given back in every case, a panic of any thread included.
+/// Takes the terminal over and shows the job until it ends or somebody presses `q` or Ctrl-C. The terminal is given back in every case, a panic of any thread included.
 ///
 /// # Errors
 /// When the terminal fails, or a thread panicked.
-pub fn live(state: impl FnMut() -> ScreenState, until: Until<'_>) -> io::Result<Ended> {
+pub fn live(state: impl FnMut(&Ask) -> ScreenState, until: Until<'_>) -> io::Result<Ended> {
     // Also sets a panic hook that gives the terminal back before the message is printed.
     let mut terminal = ratatui::try_init()?;
     let panicked = watch_panics();
@@ -77,14 +77,14 @@ impl Drop for Restore<'_> {
 
 fn watch(
     terminal: &mut DefaultTerminal,
-    mut state: impl FnMut() -> ScreenState,
+    mut state: impl FnMut(&Ask) -> ScreenState,
     until: Until<'_>,
     panicked: &Panics,
 ) -> io::Result<Ended> {
     let mut model = Model::default();
     loop {
         let next = Instant::now() + TICK;
-        let seen = state();
+        let seen = state(&model.wishes.ask());
         let last = until.reached(&seen);
         model.observe(seen);
         if panicked.any() {
@@ -96,27 +96,16 @@ fn watch(
         }
         while event::poll(next.saturating_duration_since(Instant::now()))? {
             match event::read()? {
-                read if is_quit(&read) => return Ok(Ended::ByKey),
-                Event::Key(key) if key.kind == KeyEventKind::Press => match key.code {
-                    KeyCode::Right => model.scroll(true),
-                    KeyCode::Left => model.scroll(false),
-                    _ => continue,
+                Event::Key(key) => match press(&mut model, key) {
+                    Pressed::Quit => return Ok(Ended::ByKey),
+                    Pressed::Ignored => continue,
+                    Pressed::Changed => {}
+                    Pressed::Asked => model.observe(state(&model.wishes.ask())),
                 },
                 Event::Resize(..) => {}
                 _ => continue,
             }
             terminal.draw(|frame| draw::draw(frame, &model))?;
         }
-    }
-}
-
-fn is_quit(event: &Event) -> bool {
-    match event {
-        Event::Key(key) if key.kind == KeyEventKind::Press => match key.code {
-            KeyCode::Char('q' | 'Q') | KeyCode::Esc => true,
-            KeyCode::Char('c') => key.modifiers.contains(KeyModifiers::CONTROL),
-            _ => false,
-        },
-        _ => false,
     }
 }

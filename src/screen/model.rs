@@ -1,7 +1,10 @@
-//! What the screen remembers between two looks: rates, recent latencies, moved values.
+//! What the screen remembers between two looks: rates, recent latencies, moved values, the order of
+//! the table.
 
-use crate::screen::values::{Moved, moved};
-use crate::screen::{HotEntity, ScreenState};
+use crate::screen::keys::Wishes;
+use crate::screen::values::{self, Moved, moved};
+use crate::screen::{ScreenState, ShownEntity};
+use std::cmp::Ordering;
 use std::collections::{HashMap, VecDeque};
 use tidemark_operators::metrics::HistogramSnapshot;
 use tidemark_operators::time::Millis;
@@ -13,28 +16,35 @@ const BAR: Millis = 500;
 const BARS_MAX: usize = 512;
 /// How far back rates and latencies look.
 const RECENT: Millis = 5_000;
-/// How long a value that rose stands out.
+/// How long a value that an event changed stands out.
 const FLASH: Millis = 1_200;
-/// How long a value that fell stands out.
+/// How long a value that time alone changed stands out.
 const FADE: Millis = 4_000;
 /// Rows of the table that are remembered.
 const ROWS_MAX: usize = 256;
-
 /// How a cell stands out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {
-    /// It rose a moment ago.
+    /// It rose a moment ago, by an event of the entity.
     Rose,
-    /// It fell lately.
+    /// It fell a moment ago, by an event of the entity.
     Fell,
-    /// Neither.
+    /// It changed lately, and no event of the entity did it: by the passing of time alone.
+    Decayed,
+    /// None of these.
     Still,
 }
 
 #[derive(Debug)]
 struct ShownValue {
     value: Value,
-    moved: Option<(Moved, Millis)>,
+    moved: Option<(Look, Millis)>,
+}
+
+#[derive(Debug, Default)]
+struct ShownRow {
+    arrivals: u64,
+    values: Vec<ShownValue>,
 }
 
 /// The newest state and what it was compared with.
@@ -48,9 +58,9 @@ pub(super) struct Model {
     bar: Option<(Millis, u64)>,
     /// Reads and latencies of the last moments.
     recent: VecDeque<(Millis, u64, HistogramSnapshot)>,
-    cells: HashMap<String, Vec<ShownValue>>,
-    /// The first feature in the table.
-    first: usize,
+    cells: HashMap<String, ShownRow>,
+    /// What somebody wants to see, by the keys that were pressed.
+    pub(super) wishes: Wishes,
 }
 
 impl Model {
@@ -65,8 +75,48 @@ impl Model {
             self.recent.pop_front();
         }
         let same = state.features == self.state.features;
-        self.move_cells(&state.hottest, same);
+        let page = state.page.iter().map(|page| &page.entity);
+        self.move_cells(&state.shown.iter().chain(page).collect::<Vec<_>>(), same);
         self.state = state;
+        self.reorder();
+    }
+
+    /// Puts the table in the order that is wished for.
+    pub(super) fn reorder(&mut self) {
+        let column = self.wishes.sort.min(self.state.features.len().saturating_sub(1));
+        let is_ascending = self.wishes.ascending;
+        self.state.shown.sort_by(|one, other| {
+            let by = match (one.values.get(column), other.values.get(column)) {
+                (Some(one), Some(other)) if is_ascending => values::order(one, other),
+                (Some(one), Some(other)) => values::order(other, one),
+                _ => Ordering::Equal,
+            };
+            by.then_with(|| one.id.cmp(&other.id))
+        });
+    }
+
+    /// The rows of the table in its order; those that are searched for.
+    pub(super) fn rows(&self) -> impl Iterator<Item = &ShownEntity> {
+        self.state.shown.iter().filter(|row| row.id.contains(self.wishes.search.as_str()))
+    }
+
+    /// The row that is chosen.
+    pub(super) fn chosen(&self) -> Option<&ShownEntity> {
+        self.rows().nth(self.chosen_place())
+    }
+
+    /// Its place in the table: it moves with the one that was chosen.
+    pub(super) fn chosen_place(&self) -> usize {
+        let chosen = self.wishes.chosen.as_deref();
+        chosen.and_then(|id| self.rows().position(|row| row.id == id)).unwrap_or(0)
+    }
+
+    /// Chooses the next row, or the one before.
+    pub(super) fn choose(&mut self, next: bool) {
+        let place = self.chosen_place();
+        let place = if next { place + 1 } else { place.saturating_sub(1) };
+        let id = self.rows().nth(place).map(|row| row.id.clone());
+        self.wishes.chosen = id.or_else(|| self.wishes.chosen.take());
     }
 
     fn fill_bars(&mut self, read: u64) {
@@ -88,7 +138,7 @@ impl Model {
         }
     }
 
-    fn move_cells(&mut self, rows: &[HotEntity], same_features: bool) {
+    fn move_cells(&mut self, rows: &[&ShownEntity], same_features: bool) {
         if !same_features {
             self.cells.clear();
         }
@@ -96,16 +146,25 @@ impl Model {
         for row in rows.iter().take(ROWS_MAX) {
             match self.cells.get_mut(&row.id) {
                 Some(cells) => {
-                    for (cell, value) in cells.iter_mut().zip(&row.values) {
+                    let by_event = row.arrivals > cells.arrivals;
+                    cells.arrivals = row.arrivals;
+                    for (cell, value) in cells.values.iter_mut().zip(&row.values) {
                         if let Some(moved) = moved(&cell.value, value) {
-                            cell.moved = Some((moved, self.now));
+                            let look = match moved {
+                                Moved::Up if by_event => Look::Rose,
+                                Moved::Down if by_event => Look::Fell,
+                                _ => Look::Decayed,
+                            };
+                            cell.moved = Some((look, self.now));
                         }
                         cell.value = value.clone();
                     }
                 }
                 None => {
                     let fresh = |value: &Value| ShownValue { value: value.clone(), moved: None };
-                    self.cells.insert(row.id.clone(), row.values.iter().map(fresh).collect());
+                    let values = row.values.iter().map(fresh).collect();
+                    let row_shown = ShownRow { arrivals: row.arrivals, values };
+                    self.cells.insert(row.id.clone(), row_shown);
                 }
             }
         }
@@ -113,21 +172,22 @@ impl Model {
 
     /// The first feature in the table; those before it have been scrolled away.
     pub(super) fn first(&self) -> usize {
-        self.first.min(self.state.features.len().saturating_sub(1))
+        self.wishes.first.min(self.state.features.len().saturating_sub(1))
     }
 
     /// Scrolls the table to the next features, or to those before.
     pub(super) fn scroll(&mut self, forward: bool) {
-        self.first = if forward { self.first() + 1 } else { self.first().saturating_sub(1) };
-        self.first = self.first();
+        let first = self.first();
+        self.wishes.first = if forward { first + 1 } else { first.saturating_sub(1) };
+        self.wishes.first = self.first();
     }
 
     /// How the value of a row stands out.
     pub(super) fn look(&self, id: &str, column: usize) -> Look {
-        let cell = self.cells.get(id).and_then(|cells| cells.get(column));
+        let cell = self.cells.get(id).and_then(|row| row.values.get(column));
         match cell.and_then(|cell| cell.moved) {
-            Some((Moved::Up, at)) if self.now < at + FLASH => Look::Rose,
-            Some((Moved::Down, at)) if self.now < at + FADE => Look::Fell,
+            Some((Look::Decayed, at)) if self.now < at + FADE => Look::Decayed,
+            Some((look @ (Look::Rose | Look::Fell), at)) if self.now < at + FLASH => look,
             _ => Look::Still,
         }
     }

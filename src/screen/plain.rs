@@ -1,7 +1,7 @@
 //! One line a second, for pipes and logs.
 
 use crate::screen::model::Model;
-use crate::screen::{Ended, ScreenState, Until, values};
+use crate::screen::{Ask, Ended, ScreenState, Until, values};
 use crate::text::{count_text, duration_short, latency_short};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -20,14 +20,14 @@ const FEATURES: usize = 3;
 /// # Errors
 /// When writing fails otherwise.
 pub fn plain(
-    mut state: impl FnMut() -> ScreenState,
+    mut state: impl FnMut(&Ask) -> ScreenState,
     until: Until<'_>,
     out: &mut impl Write,
 ) -> io::Result<Ended> {
     let mut model = Model::default();
     let mut due = Duration::ZERO;
     loop {
-        let seen = state();
+        let seen = state(&Ask::default());
         let last = until.reached(&seen);
         if last || seen.uptime >= due {
             due = seen.uptime + TICK;
@@ -68,10 +68,17 @@ pub(super) fn line(model: &Model) -> String {
     if let (Some(p50), Some(p99)) = (model.latency(500), model.latency(990)) {
         line.push_str(&format!("  p50 {}  p99 {}", latency_short(p50), latency_short(p99)));
     }
-    if let Some(hottest) = state.hottest.first() {
-        line.push_str(&format!("  {}", hottest.id));
-        for (name, value) in state.features.iter().zip(&hottest.values).take(FEATURES) {
+    if let Some(percent) = state.past_percent {
+        line.push_str(&format!("  playing the past, {percent} %"));
+        return line;
+    }
+    if let Some(first) = model.rows().next() {
+        line.push_str(&format!("  {}: {}  {}", state.title, state.shown_of, first.id));
+        for (name, value) in state.features.iter().zip(&first.values).take(FEATURES) {
             line.push_str(&format!(" {name}={}", values::shown(value)));
+        }
+        if let Some(grounds) = &first.grounds {
+            line.push_str(&format!(" ({})", grounds.brief));
         }
     }
     line

@@ -43,7 +43,7 @@ pub(super) fn is_empty(value: &Value) -> bool {
 pub(super) enum Moved {
     /// It rose, appeared, or became another text.
     Up,
-    /// It fell or went away: it decays.
+    /// It fell or went away.
     Down,
 }
 
@@ -63,9 +63,9 @@ pub(super) fn moved(before: &Value, after: &Value) -> Option<Moved> {
     }
 }
 
-/// A value as a number, for comparing and showing only.
+/// A value as a number, for comparing and showing only; none of a text, an address or null.
 #[expect(clippy::cast_precision_loss, reason = "only shown, never computed with")]
-fn number(value: &Value) -> Option<f64> {
+pub fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Int(int) | Value::Timestamp(int) => Some(*int as f64),
         Value::Decimal(micros) => Some(*micros as f64 / MICROS as f64),
@@ -79,6 +79,34 @@ fn number(value: &Value) -> Option<f64> {
 pub(super) fn clock(time: EventTime) -> String {
     let (h, m, s) = (time / 3_600_000 % 24, time / 60_000 % 60, time / 1_000 % 60);
     format!("{h:02}:{m:02}:{s:02}.{:03}", time % 1_000)
+}
+
+/// The time of day in UTC, to the second: `14:03:22`.
+pub(super) fn time_of_day(time: EventTime) -> String {
+    let (h, m, s) = (time / 3_600_000 % 24, time / 60_000 % 60, time / 1_000 % 60);
+    format!("{h:02}:{m:02}:{s:02}")
+}
+
+/// The time until an event leaves a window: `0:42`, `1 h 05`, `29 d 04h`.
+pub(super) fn until(ms: Millis) -> String {
+    let s = ms.div_ceil(1_000);
+    let (m, h, d) = (s / 60, s / 3_600, s / 86_400);
+    match d {
+        0 if h == 0 => format!("{m}:{:02}", s % 60),
+        0 => format!("{h} h {:02}", m % 60),
+        _ => format!("{d} d {:02}h", h % 24),
+    }
+}
+
+/// How two values compare for sorting: null below everything, texts by their letters.
+pub(super) fn order(one: &Value, other: &Value) -> Ordering {
+    match (number(one), number(other)) {
+        (Some(one), Some(other)) => one.total_cmp(&other),
+        _ => match (*one == Value::Null, *other == Value::Null) {
+            (false, false) => shown(one).cmp(&shown(other)),
+            (one, other) => other.cmp(&one),
+        },
+    }
 }
 
 /// A lag in few characters: `5.0 s`.

@@ -244,16 +244,20 @@ struct Demo {
     lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
     /// Host and port of its HTTP server.
     http: String,
+    /// The command that it names.
+    command: String,
 }
 
 impl Demo {
     fn start(arguments: &str) -> Self {
-        let mut command = tidemark(&format!("demo --port 0 --rate 500 {arguments}"));
+        let mut command = tidemark(&format!("demo --port 0 --rate 100 {arguments}"));
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let greeting = lines.next().unwrap().unwrap();
         let (_, http) = greeting.split_once("http://").unwrap();
-        Demo { http: http.to_owned(), child, lines }
+        let http = http.to_owned();
+        let command = lines.next().unwrap().unwrap();
+        Demo { http, command, child, lines }
     }
 
     fn line(&mut self) -> String {
@@ -271,6 +275,12 @@ impl Demo {
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
 
+    /// Ends it as Ctrl-C does.
+    fn interrupt(&self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+    }
+
     /// The code it exits with, and what else it printed.
     fn end(mut self) -> (i32, Vec<String>, String) {
         let lines: Vec<String> = self.lines.map(Result::unwrap).collect();
@@ -280,8 +290,8 @@ impl Demo {
     }
 }
 
-/// The busiest card on a line, once there is one.
-fn busiest(line: &str) -> Option<String> {
+/// The first card on a line, once there is one.
+fn first_card(line: &str) -> Option<String> {
     line.split_whitespace().find(|word| word.starts_with("card_")).map(str::to_owned)
 }
 
@@ -298,14 +308,14 @@ fn a_demo_in_a_pipe_prints_lines_answers_over_http_and_ends_cleanly_by_ctrl_c() 
         let (line, card) = loop {
             let line = demo.line();
             // While the past is played a minute of event time may take less than a moment.
-            if let Some(card) = busiest(&line).filter(|_| rate(&line) < 1_000) {
+            if let Some(card) = first_card(&line).filter(|_| rate(&line) < 1_000) {
                 break (line, card);
             }
         };
         assert!(line.contains(" events/s") && line.contains("txn_count_5m="), "{line}");
         let (code, row) = demo.get(&format!("/features/transaction_stats_5m/{card}"));
         assert!(code == 200 && row.contains(&format!("\"entity_id\":\"{card}\"")), "{row}");
-        assert!(!row.contains("\"txn_count_5m\":0,"), "the busiest card was busy: {row}");
+        assert!(!row.contains("\"txn_count_5m\":0,"), "a card that is tested pays: {row}");
         for job in ["", "fraud "] {
             let line = format!("get {job}transaction_stats_5m {card} --http {}", demo.http);
             let (code, shown, errors) = output(&line);
@@ -319,13 +329,59 @@ fn a_demo_in_a_pipe_prints_lines_answers_over_http_and_ends_cleanly_by_ctrl_c() 
         assert!(metrics.contains("\ntransactions_processed_total{worker=\"0\"} "), "{metrics}");
         assert!(!metrics.contains(&card), "an id is no label");
         assert_eq!(demo.get("/health").0, 200);
-        let pid = demo.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        demo.interrupt();
         let (code, lines, errors) = demo.end();
         assert_eq!((code, errors.as_str()), (0, ""));
         let last = lines.last().unwrap();
         assert!(last.starts_with("demo over after ") && last.contains(" late"), "{last}");
     }
+}
+
+/// The paths that a text asks for on the usual port.
+fn asked_paths(text: &str) -> impl Iterator<Item = String> {
+    let asked = text.split_whitespace().filter_map(|w| w.strip_prefix("localhost:8088"));
+    asked.map(str::to_owned).collect::<Vec<_>>().into_iter()
+}
+
+#[test]
+fn the_commands_that_a_demo_and_its_help_name_answer_while_it_runs() {
+    let help = [output("demo --help").1, output("--help").1].concat();
+    let mut left: std::collections::BTreeSet<String> = asked_paths(&help).collect();
+    assert!(left.len() >= 4, "{help}");
+    for (job, title) in [
+        ("fraud", "Cards being tested"),
+        ("behavior", "Accounts being taken over"),
+        ("personalization", "Users about to buy"),
+    ] {
+        let mut demo = Demo::start(job);
+        while demo.line().contains("playing the past") {}
+        let line = demo.line();
+        assert!(line.contains(title), "{line}");
+        let (_, path) = demo.command.split_once(&format!("curl http://{}", demo.http)).unwrap();
+        let (code, row) = demo.get(path);
+        assert!(code == 200 && row.contains("_0000017\""), "{}: {row}", demo.command);
+        left.retain(|path| demo.get(path).0 != 200);
+        if job == "fraud" {
+            let get = "get transaction_stats_5m card_0000017";
+            assert!(help.contains(get), "{help}");
+            let (code, shown, errors) = output(&format!("{get} --http {}", demo.http));
+            assert!(code == 0 && shown.starts_with("txn_count_5m "), "{shown}{errors}");
+        }
+        demo.interrupt();
+        assert_eq!(demo.end().0, 0);
+    }
+    assert!(left.is_empty(), "none of the demos knows {left:?}");
+}
+
+#[test]
+fn a_demo_writes_its_screen_as_a_picture_and_ends() {
+    let folder = Folder::new("screenshot");
+    let file = folder.file("demo.svg");
+    let (code, _, errors) = output(&format!("demo --port 0 --rate 100 --screenshot {file}"));
+    assert!(code == 0 && errors.is_empty(), "{errors}");
+    let svg = std::fs::read_to_string(&file).unwrap();
+    assert!(svg.starts_with("<svg ") && svg.contains("Cards being tested"), "{svg}");
+    assert!(svg.contains("declines") && svg.len() < 100_000, "{} bytes", svg.len());
 }
 
 #[test]
@@ -387,7 +443,7 @@ fn a_demo_of_a_job_that_reads_something_else_is_refused() {
         .replace("[sources.transactions", "[sources.orders")
         .replace("source = \"transactions\"", "source = \"orders\"");
     std::fs::write(&file, job).unwrap();
-    let (code, _, errors) = output(&format!("demo --for 1s --port 0 --job {file}"));
+    let (code, _, errors) = output(&format!("demo {file} --for 1s --port 0"));
     assert!(code == 2 && errors.contains("reads orders"), "{errors}");
     assert!(errors.contains("transactions, clicks, behavior_events"), "{errors}");
 }

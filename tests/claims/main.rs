@@ -20,6 +20,8 @@ mod clocks;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod found_later;

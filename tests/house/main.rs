@@ -4,6 +4,8 @@
 
 // `cfg(test)` is always so here; it tells clippy that these are tests, where a panic is a verdict.
 #[cfg(test)]
+mod blocks;
+#[cfg(test)]
 mod dependencies;
 #[cfg(test)]
 mod direction;

@@ -1,7 +1,37 @@
 //! What the README and the pages say of each other and of the tree.
 
+use crate::blocks::blocks;
+use crate::exceptions::settle;
 use crate::tree;
 use std::path::Path;
+
+/// The README is read to its end by who has five minutes.
+const README_BYTES_MAX: usize = 12_000;
+
+/// What a block of code may be at its widest, in characters, and still be seen whole in a browser.
+const CODE_WIDTH_MAX: usize = 100;
+
+/// Blocks of commands that no test runs, by their first line. The others are `console`, and are run by
+/// the module `console` of the claims.
+const NOT_RUN: [(&str, &str); 5] = [
+    (
+        "README.md: scripts/demo",
+        "builds the program and shows a screen until a key is pressed; .ci/run builds and tests on any machine",
+    ),
+    (
+        "README.md: cargo install",
+        "builds the program anew, for minutes, and puts it into the user's folder",
+    ),
+    (
+        "src/version/install.md: scripts/setup",
+        "installs packages, and builds the program anew into the user's folder",
+    ),
+    ("src/version/install.md: cargo build", "builds the program anew, for minutes"),
+    (
+        "README.md: pip install",
+        "DuckDB is in no package of a Debian system, and no test depends on PyPI",
+    ),
+];
 
 /// Markdown that is no page: jobs have pages by their own names.
 const NO_PAGES: [&str; 3] = ["jobs/behavior.md", "jobs/fraud.md", "jobs/personalization.md"];
@@ -80,4 +110,81 @@ fn every_link_leads_to_a_file_and_a_heading_that_are_there() {
         }
     }
     assert!(seen > 20, "{seen}");
+}
+
+#[test]
+fn the_readme_is_short() {
+    let bytes = tree::text("README.md").len();
+    assert!(
+        bytes <= README_BYTES_MAX,
+        "README.md has {bytes} bytes: a page holds what is too much"
+    );
+}
+
+#[test]
+fn every_block_of_a_page_is_run_or_says_why_not() {
+    let mut not_run = Vec::new();
+    let mut run = 0;
+    for path in pages() {
+        for block in blocks(&tree::text(&path)) {
+            let place = format!("{path}:{}", block.line);
+            match (block.language.as_str(), &block.file) {
+                ("console", None) => {
+                    run += 1;
+                    assert!(block.text.starts_with("$ "), "{place} does not begin with a command");
+                }
+                // A file that a command uses, for a block that is no command says nothing by itself.
+                ("toml", Some(file)) => {
+                    let text = tree::text(&path);
+                    let used = |it: &crate::blocks::Block| {
+                        it.language == "console" && it.text.contains(file.as_str())
+                    };
+                    assert!(blocks(&text).iter().any(used), "{place}: no command uses {file}");
+                }
+                ("sh", None) => {
+                    let words: Vec<&str> = block.text.split_whitespace().take(2).collect();
+                    let first =
+                        if words[0].contains('/') { words[0].into() } else { words.join(" ") };
+                    not_run.push((format!("{path}: {first}"), place));
+                }
+                ("text", None) => {}
+                (language, file) => panic!("{place}: a block is not '{language}' with {file:?}"),
+            }
+        }
+    }
+    assert!(run >= 10, "{run}");
+    settle("blocks of pages are run", not_run, &NOT_RUN);
+}
+
+#[test]
+fn blocks_of_code_are_seen_whole() {
+    for path in pages() {
+        let text = tree::text(&path);
+        for block in blocks(&text) {
+            for (at, line) in block.text.lines().enumerate() {
+                let (width, line_number) = (line.chars().count(), block.line + at);
+                assert!(width <= CODE_WIDTH_MAX, "{path}:{line_number} has {width} characters");
+            }
+        }
+    }
+}
+
+#[test]
+fn tables_are_whole() {
+    for path in pages() {
+        let text = tree::text(&path);
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let head = |line: &&str| line.starts_with('|');
+            let is_first = head(line) && !at.checked_sub(1).is_some_and(|it| head(&lines[it]));
+            if is_first {
+                let rule = lines.get(at + 1).copied().unwrap_or_default();
+                assert!(
+                    rule.starts_with("|--") || rule.starts_with("| --"),
+                    "{path}:{}: a table without a head",
+                    at + 1
+                );
+            }
+        }
+    }
 }

@@ -17,6 +17,8 @@ pub(in crate::generator) struct WorkEvent {
     pub agent: Agent,
     pub device: Option<Device>,
     pub location: Option<Location>,
+    /// Whether somebody else does it.
+    pub planted: bool,
 }
 
 /// What was done, and how it went.

@@ -79,7 +79,7 @@ impl Takeover {
                 )
             }
         };
-        let activity = self.origin.does(action, random);
+        let activity = WorkEvent { planted: true, ..self.origin.does(action, random) };
         if let Some((_, left)) = self.phases.last_mut() {
             *left -= 1;
             if *left == 0 {

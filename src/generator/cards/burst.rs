@@ -64,6 +64,7 @@ impl Bursts {
             device: burst.device,
             address: octets(mix(burst.addresses, 2 + random.below(6))),
             declined: random.chance(0.85),
+            planted: true,
         };
         burst.left -= 1;
         burst.due += burst.every;

@@ -19,6 +19,8 @@ pub(in crate::generator) struct Transaction {
     pub device: (u32, u64),
     pub address: [u8; 4],
     pub declined: bool,
+    /// Whether it is an attempt at a card that is being tested.
+    pub planted: bool,
 }
 
 impl Transaction {

@@ -18,6 +18,8 @@ pub(in crate::generator) struct Click {
     pub dwell: Option<u64>,
     /// In hundredths of the page.
     pub scroll: Option<u32>,
+    /// Whether there is something in the cart.
+    pub planted: bool,
 }
 
 impl Click {
