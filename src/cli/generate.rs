@@ -37,7 +37,7 @@ Examples, Kafka:
   tidemark run fraud                                        reads the topic transactions
 
 The same arguments write the same bytes, of January 2026 and after. With several partitions FILE
-gets their numbers: w1-0.jsonl.zst, w1-1.jsonl.zst and so on. A name that ends in .zst is compressed.
+gets their numbers: w1-0.jsonl.zst, w1-1.jsonl.zst and so on. What ends in .zst is compressed.
 
 With a rate, records happen as they are written: their event times are of now. In a topic the key
 is the card or user, all of whose records are in one partition. Brokers, TLS and SASL are those of
