@@ -194,6 +194,9 @@ Examples:
   tidemark check fraud
   tidemark check my_job.toml && tidemark run my_job.toml
 
+The memory that is said is that of the process with its online rows; Redis holds rows of its own, and
+events that wait to be sealed are bounded by \"stash_bytes\" in cluster.toml.
+
 Every mistake of a job file is shown at once, with its line and the nearest valid name; what is right
 and may not mean what its author thinks is noted, with exit code 0.
 
@@ -204,6 +207,21 @@ With --format json: {\"job\", \"file\", \"notes\": [PLACE], \"sources\", \"table
 pub struct CheckArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
+    /// Say what memory is taken by so many live entities of each type [default: 1,000,000]
+    #[arg(long, value_name = "N", value_parser = values::entities)]
+    pub entities: Option<u64>,
+    /// .. with so many events each in its longest window [default: 10]
+    #[arg(long, value_name = "N", value_parser = values::each)]
+    pub events: Option<u64>,
+    /// .. with so many different values of a field each [default: 3]
+    #[arg(long, value_name = "N", value_parser = values::each)]
+    pub values: Option<u64>,
+    /// .. with so many different texts of a field in all [default: as many as entities]
+    #[arg(long, value_name = "N", value_parser = values::entities)]
+    pub texts: Option<u64>,
+    /// .. each of so many bytes, ids too [default: 16]
+    #[arg(long, value_name = "B", value_parser = values::each)]
+    pub text_bytes: Option<u64>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     pub format: OutputFormat,
