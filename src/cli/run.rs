@@ -65,12 +65,12 @@ Examples:
 A job whose sources are files ends with exit code 0 when all is read; one with topics runs until
 SIGINT or SIGTERM.
 
-Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID, KAFKA_BATCH_SIZE,
-KAFKA_TOPIC, REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB, REDIS_FEATURE_TTL (seconds),
-REDIS_MEMORY_LIMIT_BYTES, REDIS_MEMORY_ALERT_THRESHOLD (0 to 1), SCHEMA_REGISTRY_URL,
-SCHEMA_REGISTRY_USER, SCHEMA_REGISTRY_PASSWORD, SCHEMA_REGISTRY_TOKEN, SCHEMAS_DIR,
-HEALTH_CHECK_PORT, HEALTH_PENDING_AFTER, HEALTH_REFUSED_SHARE (0 to 1), HEALTH_REFUSED_OVER,
-HEALTH_CLOCK_BEHIND, LOG_LEVEL, PARALLELISM")]
+Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID,
+KAFKA_BATCH_SIZE, KAFKA_TOPIC, REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB,
+REDIS_FEATURE_TTL (seconds), REDIS_MEMORY_LIMIT_BYTES, REDIS_MEMORY_ALERT_THRESHOLD (0 to 1),
+SCHEMA_REGISTRY_URL, SCHEMA_REGISTRY_USER, SCHEMA_REGISTRY_PASSWORD, SCHEMA_REGISTRY_TOKEN,
+SCHEMAS_DIR, HEALTH_CHECK_PORT, HEALTH_PENDING_AFTER, HEALTH_REFUSED_SHARE (0 to 1),
+HEALTH_REFUSED_OVER, HEALTH_CLOCK_BEHIND, LOG_LEVEL, PARALLELISM")]
 pub struct RunArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
@@ -194,6 +194,9 @@ Examples:
   tidemark check fraud
   tidemark check my_job.toml && tidemark run my_job.toml
 
+The memory that is said is that of the process with its online rows; Redis holds rows of its own, and
+events that wait to be sealed are bounded by \"stash_bytes\" in cluster.toml.
+
 Every mistake of a job file is shown at once, with its line and the nearest valid name; what is right
 and may not mean what its author thinks is noted, with exit code 0.
 
@@ -204,6 +207,21 @@ With --format json: {\"job\", \"file\", \"notes\": [PLACE], \"sources\", \"table
 pub struct CheckArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
+    /// Say what memory is taken by so many live entities of each type [default: 1,000,000]
+    #[arg(long, value_name = "N", value_parser = values::entities)]
+    pub entities: Option<u64>,
+    /// .. with so many events each in its longest window [default: 10]
+    #[arg(long, value_name = "N", value_parser = values::each)]
+    pub events: Option<u64>,
+    /// .. with so many different values of a field each [default: 3]
+    #[arg(long, value_name = "N", value_parser = values::each)]
+    pub values: Option<u64>,
+    /// .. with so many different texts of a field in all [default: as many as entities]
+    #[arg(long, value_name = "N", value_parser = values::entities)]
+    pub texts: Option<u64>,
+    /// .. each of so many bytes, ids too [default: 16]
+    #[arg(long, value_name = "B", value_parser = values::each)]
+    pub text_bytes: Option<u64>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     pub format: OutputFormat,

@@ -71,6 +71,7 @@ const OPERATORS: Order = Order {
         "entity_log",
         "hot",
         "live",
+        "footprint",
         "online_rows",
         "entity_windows",
         "dataflow",
