@@ -30,6 +30,7 @@ Watch it (no servers, no files):
   tidemark get transaction_stats_5m card_0000017    beside it: the row of a card
 
 A feature of your own, on generated records or your own files:
+  tidemark docs fraud --format toml > my_job.toml
   tidemark generate --events 100_000 --out tx.jsonl
   tidemark check my_job.toml                     every mistake at once, and what was understood
   tidemark test my_job.toml                      its cases, in virtual time
@@ -41,8 +42,8 @@ On Kafka and Redis, here or as cluster.toml and the environment say:
   tidemark get my_job.toml VIEW ID               the row as Redis has it
   KAFKA_BOOTSTRAP_SERVERS=kafka:9092 REDIS_URL=redis://redis:6379/0 tidemark run my_job.toml
 
-A job is a file, or the name of a shipped one: fraud, personalization, behavior. `tidemark docs fraud`
-says what it computes; `tidemark COMMAND --help` has examples of every command.
+A job is a file, or the name of a shipped one: fraud, personalization, behavior. `tidemark docs`
+lists what there is to read, and `tidemark COMMAND --help` has examples of every command.
 
 Files: `-` is standard input or output wherever a file is named. What a command writes gets its name
 when it is whole; an output that is an input, the job or another output is refused.

@@ -21,8 +21,8 @@ use crate::whole_file::{self, WholeFile};
 use crate::{job_file, output};
 use std::io::Write as _;
 use std::path::Path;
-use tidemark_jobs::Job;
 use tidemark_jobs::docs::{Page, expressions_page, job_file_page, job_page};
+use tidemark_jobs::{Job, SHIPPED, shipped};
 
 /// Writes a page, or the list of pages, to a file or to standard output.
 ///
@@ -31,6 +31,7 @@ use tidemark_jobs::docs::{Page, expressions_page, job_file_page, job_page};
 /// of what it is made of (exit code 2), or the page cannot be written.
 pub fn run(args: &DocsArgs) -> Result<Exit, Failure> {
     let text = match &args.page {
+        page if args.format == PageFormat::Toml => job_text(page.as_deref())?,
         Some(name) => match pages::named(name)? {
             Some(page) if args.format == PageFormat::Markdown => page.markdown(),
             Some(page) => html::page(&page.page()),
@@ -83,10 +84,19 @@ fn write(path: &Path, text: &str) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// The file of a shipped job.
+fn job_text(name: Option<&str>) -> Result<String, Failure> {
+    match name.and_then(shipped) {
+        Some((_, text)) => Ok(text.to_owned()),
+        None => Err(Failure::usage("only a shipped job is shown as TOML")
+            .hint(format!("name one of {}", SHIPPED.join(", ")))),
+    }
+}
+
 fn written(page: &Page, format: PageFormat) -> String {
     match format {
-        PageFormat::Markdown => page.markdown(),
         PageFormat::Html => html::page(page),
+        _ => page.markdown(),
     }
 }
 
