@@ -50,8 +50,8 @@ one ahead of t has arrived). All of it on 1 and on 3 workers; doubles may be off
 size.
 
 With --format json: {\"job\", \"workers\": [N], \"passed\": N, \"failed\": N, \"cases\": [{\"file\", \"line\",
-\"name\", \"passed\": BOOL, \"faults\": [{\"kind\", \"file\", \"line\", \"message\", ..}]}]}; the kind is dead, not_dead,
-row (with \"view\", \"id\", \"at_ms\", \"features\": [{\"name\", \"expected\", \"got\"}]) or workers.
+\"name\", \"passed\": BOOL, \"faults\": [{\"kind\", \"file\", \"line\", \"message\", ..}]}]}; the kind is dead,
+not_dead, row (with \"view\", \"id\", \"at_ms\", \"features\": [{\"name\", \"expected\", \"got\"}]) or workers.
 
 Exit codes: 0 all passed, 3 some failed, 2 a job or a file of cases is wrong, 1 they could not be run.")]
 pub struct TestArgs {
