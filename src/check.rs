@@ -1,24 +1,45 @@
 //! `tidemark check`: a job as it was understood, for people or as JSON.
 
 mod document;
+pub mod memory;
 
 use crate::cli::{CheckArgs, OutputFormat};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{job_file, output};
+use memory::LOAD_DEFAULT;
 use std::fmt::Write as _;
-use std::process::ExitCode;
 use tidemark_jobs::Job;
+use tidemark_operators::footprint::Load;
 
 /// Checks a job and prints its report, and what is to be noted about it.
 ///
 /// # Errors
 /// When the job cannot be read, or anything is wrong with it: all of it, with exit code 2.
-pub fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
+pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
     let file = job_file::file_name(&args.job);
+    let load = load(args);
     match args.format {
-        OutputFormat::Json => output::print_json(&document::document(&job, file)),
-        OutputFormat::Text => output::print(&(job.report() + &notes(&job, file))),
+        OutputFormat::Json => {
+            output::print_json(&document::document(&job, file, memory::estimate(&job, &load)))
+        }
+        OutputFormat::Text => {
+            let memory = memory::estimate(&job, &load).text();
+            output::print(&(job.report() + &memory + &notes(&job, file)))
+        }
+    }
+}
+
+/// The load that memory is said for.
+fn load(args: &CheckArgs) -> Load {
+    let entities = args.entities.unwrap_or(LOAD_DEFAULT.entities);
+    Load {
+        entities,
+        events: args.events.unwrap_or(LOAD_DEFAULT.events),
+        values: args.values.unwrap_or(LOAD_DEFAULT.values),
+        texts: args.texts.unwrap_or(entities),
+        text_bytes: args.text_bytes.unwrap_or(LOAD_DEFAULT.text_bytes),
     }
 }
 

@@ -1,8 +1,7 @@
 //! The command line: every command, its flags and what they may be. Parsing only; what a command
 //! does is found through [`crate::dispatch`].
 //!
-//! Exit codes: 0 when the command succeeded, 1 when it ran and failed, 2 when the command line, a
-//! job file, `cluster.toml` or the environment is wrong (nothing was started then).
+//! Exit codes are those of [`Exit`](crate::exit::Exit), and `--help` lists them.
 
 mod completions;
 mod dlq;
@@ -31,6 +30,7 @@ Watch it (no servers, no files):
   tidemark get transaction_stats_5m card_0000017    beside it: the row of a card
 
 A feature of your own, on generated records or your own files:
+  tidemark docs fraud --format toml > my_job.toml
   tidemark generate --events 100_000 --out tx.jsonl
   tidemark check my_job.toml                     every mistake at once, and what was understood
   tidemark test my_job.toml                      its cases, in virtual time
@@ -42,10 +42,14 @@ On Kafka and Redis, here or as cluster.toml and the environment say:
   tidemark get my_job.toml VIEW ID               the row as Redis has it
   KAFKA_BOOTSTRAP_SERVERS=kafka:9092 REDIS_URL=redis://redis:6379/0 tidemark run my_job.toml
 
-A job is a file, or the name of a shipped one: fraud, personalization, behavior. `tidemark docs fraud`
-says what it computes; `tidemark COMMAND --help` has examples of every command.
+A job is a file, or the name of a shipped one: fraud, personalization, behavior. `tidemark docs`
+lists what there is to read, and `tidemark COMMAND --help` has examples of every command.
 
-Exit codes: 0 success, 1 failure, 2 wrong command line, job file, cluster.toml or environment.
+Files: `-` is standard input or output wherever a file is named. What a command writes gets its name
+when it is whole; an output that is an input, the job or another output is refused.
+Exit codes: 0 done; 1 failed while it ran; 2 the command line, a file it names or the environment is
+wrong, and nothing was started; 3 the answer is no (a case of `test` failed); 70 to 79 a running job
+that ended by itself (70 a defect); 130 and 143 SIGINT and SIGTERM before the end.
 Settings: a flag goes before the environment, the environment before cluster.toml.";
 
 /// A streaming feature engine: features of cards, users and devices over windows that are exact to

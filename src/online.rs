@@ -22,6 +22,7 @@ mod deletions;
 mod dirt;
 mod embedded;
 mod fifo;
+mod footprint;
 mod heartbeat;
 mod ids;
 pub mod redis;
@@ -35,6 +36,7 @@ pub mod text;
 mod texts;
 
 pub use embedded::Embedded;
+pub use footprint::{ids_bytes, rows_bytes};
 pub use heartbeat::{Heartbeat, HeartbeatError, Life, heartbeat_key};
 pub use redis::{Redis, RedisSettings};
 pub use status::{

@@ -8,8 +8,8 @@ use crate::times;
 use std::fmt::{self, Write};
 use tidemark_operators::plan::{
     Arrival, EntityPlan, FeaturePlan, FieldPlan, Format, Invalid, Keyless, Matching, Pick, Plan,
-    Sequence, SessionPlan, SourcePlan, Start, TableFrom, TablePlan, TimeField, TimeForm, TimeUnit,
-    ViewPlan,
+    Sequence, SessionPlan, SourcePlan, Start, Storage, TableFrom, TablePlan, TimeField, TimeForm,
+    TimeUnit, ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -276,6 +276,10 @@ fn write_memory(out: &mut String, entity: &EntityPlan) -> fmt::Result {
         if there {
             write!(out, ", {bytes} B a distinct value in a {over}")?;
         }
+    }
+    let texts = entity.attributes.iter().any(|it| it.storage == Storage::Symbol);
+    if texts {
+        write!(out, ", {} B and its length a different text", Memory::TEXT)?;
     }
     writeln!(out)
 }

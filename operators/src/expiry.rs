@@ -15,6 +15,9 @@ pub(crate) struct Expiry {
 }
 
 impl Expiry {
+    /// The bytes of a timer that is set.
+    pub const TIMER_BYTES: u64 = size_of::<(EventTime, u32)>() as u64;
+
     pub fn new(horizon: Millis) -> Self {
         Expiry { horizon, due: BinaryHeap::new(), armed: Slab::new() }
     }

@@ -202,6 +202,19 @@ impl<E: Entry> FlatTable<E> {
         self.len() == 0
     }
 
+    /// The bytes that `len` entries take, whose hashes are spread evenly.
+    pub const fn bytes_for(len: u64) -> u64 {
+        if len == 0 {
+            return 0;
+        }
+        // A shard grows before it is more than four fifths full.
+        let shard = (len.div_ceil(SHARDS as u64) * 5).div_ceil(4);
+        let places = shard.next_power_of_two();
+        let least = SMALLEST as u64;
+        let places = if places < least { least } else { places };
+        places * (SHARDS * size_of::<E>()) as u64
+    }
+
     /// The bytes of its shards.
     pub fn bytes(&self) -> usize {
         self.shards.iter().map(|s| s.entries.capacity() * size_of::<E>()).sum()

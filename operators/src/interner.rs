@@ -5,7 +5,7 @@
 //! once nothing refers to them.
 
 use crate::flat_table::{self, FlatTable};
-use crate::slab::Slab;
+use crate::slab::{Slab, heap_bytes, slots_made};
 use std::hint::black_box;
 
 const INLINE: usize = 22;
@@ -241,6 +241,13 @@ impl Interner {
     /// One more than the greatest number ever given.
     pub fn end(&self) -> usize {
         self.next as usize
+    }
+
+    /// The bytes that `len` byte strings of `bytes` each take.
+    pub fn bytes_for(len: u64, bytes: u64) -> u64 {
+        let long = if bytes > INLINE as u64 { heap_bytes(bytes) } else { 0 };
+        let entries = slots_made(len) * size_of::<Interned>() as u64;
+        entries + len * long + FlatTable::<InternedId>::bytes_for(len)
     }
 
     /// About how much memory it takes, in bytes.

@@ -29,6 +29,7 @@
 //!   operator that hands them to the online store;
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
 //! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself;
+//!   [`footprint`](mod@footprint): what its state takes in memory;
 //! - [`in_memory`]: the smallest job, to try an operator out.
 //!
 //! Nothing here reads a clock, the environment, a file or a socket: those arrive as arguments or
@@ -43,6 +44,7 @@ pub mod event_batch;
 mod expiry;
 pub mod expression;
 pub mod flat_table;
+pub mod footprint;
 mod history;
 pub mod hot;
 pub mod in_memory;

@@ -20,6 +20,7 @@ use crate::aggregate::{Accumulator, accumulator, wanted_attributes};
 use crate::entity_log::EntityLog;
 use crate::online::Cause;
 use crate::plan::{EntityPlan, Plan, Window};
+use crate::slab::PROBED;
 use crate::time::{EventTime, Millis};
 use crate::timeline::lane::Lane;
 use crate::timeline::names::Names;
@@ -67,6 +68,17 @@ fn edges(
     if log.stash.floor().is_some_and(|floor| floor < hi) {
         log.stash.copy(lo, hi, lane);
     }
+}
+
+/// Bytes that the state of each entity takes, however few events it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotBytes {
+    /// Of each of the plan's accumulators.
+    pub accumulators: Vec<u64>,
+    /// Of each last-event state, the plan's first, without its timers; and how many those are.
+    pub lasts: Vec<(u64, u64)>,
+    /// Of all views together.
+    pub marks: u64,
 }
 
 /// See the module.
@@ -167,6 +179,30 @@ impl LiveWindows {
     /// Integer overflows so far in derived features.
     pub fn int_overflows(&self) -> u64 {
         self.views.iter().map(|v| v.columns.int_overflows()).sum()
+    }
+
+    /// The bytes that each entity takes.
+    pub fn slot_bytes(mut self) -> SlotBytes {
+        let mut bytes = |slots: usize| {
+            self.grow(slots);
+            let accumulators: Vec<usize> =
+                self.accumulators.iter().map(|(a, _)| a.memory()).collect();
+            let lasts: Vec<usize> = self.lasts.iter().map(Last::memory).collect();
+            let marks = self.views.iter().map(|v| v.marks.bytes()).sum::<usize>();
+            (accumulators, lasts, marks)
+        };
+        let (before, after) = (bytes(PROBED), bytes(2 * PROBED));
+        let each = |before: usize, after: usize| ((after - before) / PROBED) as u64;
+        let all = |before: Vec<usize>, after: Vec<usize>| {
+            before.into_iter().zip(after).map(|(before, after)| each(before, after)).collect()
+        };
+        let lasts: Vec<u64> = all(before.1, after.1);
+        let timers = self.lasts.iter().map(|last| last.timers() as u64);
+        SlotBytes {
+            accumulators: all(before.0, after.0),
+            lasts: lasts.into_iter().zip(timers).collect(),
+            marks: each(before.2, after.2),
+        }
     }
 
     /// About how much memory the accumulators and the rows on their way out take, in bytes.

@@ -19,6 +19,31 @@ pub struct Slab<T> {
     pages: Vec<Box<[T]>>,
 }
 
+/// The bytes of an allocation of `bytes` on the heap, with what the allocator adds.
+pub const fn heap_bytes(bytes: u64) -> u64 {
+    let chunk = (bytes + 8).next_multiple_of(16);
+    if bytes == 0 {
+        0
+    } else if chunk < 32 {
+        32
+    } else {
+        chunk
+    }
+}
+
+/// The bytes of a vector of `len` elements that grew by doubling.
+pub const fn doubled_bytes(len: u64, element: u64) -> u64 {
+    if len == 0 { 0 } else { len.next_power_of_two() * element }
+}
+
+/// Slots that are made to see what each takes: whole pages of every structure.
+pub(crate) const PROBED: usize = PAGE;
+
+/// How many slots there are once `used` are in use.
+pub const fn slots_made(used: u64) -> u64 {
+    used.next_multiple_of(PAGE as u64)
+}
+
 impl<T: Clone + Default> Slab<T> {
     /// An empty table.
     pub fn new() -> Self {
@@ -60,5 +85,16 @@ impl<T> std::ops::IndexMut<u32> for Slab<T> {
     #[inline]
     fn index_mut(&mut self, slot: u32) -> &mut T {
         &mut self.pages[slot as usize / PAGE][slot as usize % PAGE]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allocation_is_never_smaller_than_what_is_asked_for() {
+        assert_eq!([0, 1, 24, 25, 500].map(heap_bytes), [0, 32, 32, 48, 512]);
+        assert_eq!([0, 1, 5, 64].map(|len| doubled_bytes(len, 16)), [0, 16, 128, 1_024]);
     }
 }

@@ -1,5 +1,6 @@
 //! A job as it was understood, as JSON.
 
+use super::memory::Estimate;
 use crate::failure::FilePlace;
 use crate::text::{duration_text, time_text};
 use serde::Serialize;
@@ -23,6 +24,7 @@ pub(super) struct JobDocument<'a> {
     entities: Vec<EntityDocument<'a>>,
     views: Vec<ViewDocument<'a>>,
     services: Vec<ServiceDocument<'a>>,
+    memory: Estimate,
 }
 
 #[derive(Serialize)]
@@ -120,7 +122,7 @@ struct ServiceDocument<'a> {
 }
 
 /// The document of a job that was read from `file`.
-pub(super) fn document<'a>(job: &'a Job, file: &'a str) -> JobDocument<'a> {
+pub(super) fn document<'a>(job: &'a Job, file: &'a str, memory: Estimate) -> JobDocument<'a> {
     let plan = &*job.plan;
     JobDocument {
         job: &plan.name,
@@ -134,6 +136,7 @@ pub(super) fn document<'a>(job: &'a Job, file: &'a str) -> JobDocument<'a> {
         entities: entities(job),
         views: views(job),
         services: services(job),
+        memory,
     }
 }
 

@@ -25,16 +25,24 @@ pub enum DlqCommand {
     /// List letters, one a line, and count them by reason
     Ls(LettersListed),
     /// Show letters whole: key, value, reason, how late, error
+    #[command(after_help = "\
+Examples:
+  tidemark dlq show dead.jsonl --offset 1234
+  tidemark dlq show dead.jsonl --reason malformed --limit 1")]
     Show(LetterFilter),
 }
 
 /// `tidemark dlq ls`
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "\
+Examples:
+  tidemark dlq ls dead.jsonl
+  tidemark dlq ls dead.jsonl --reason late --partition 3 --format json
+
 With --format json: {\"letters\": [LETTER], \"more\": N, \"total\": N, \"by_reason\": {REASON: N},
-\"partitions\": [{\"source\", \"partition\", \"total\", \"by_reason\", \"event_times\"}], \"late_by\": [{\"below_ms\",
-\"count\"}], \"idle_floor\": N, \"not_letters\": N}; a LETTER is a line of the file, and \"more\" is how many match
-beyond --limit.")]
+\"partitions\": [{\"source\", \"partition\", \"total\", \"by_reason\", \"event_times\"}],
+\"late_by\": [{\"below_ms\", \"count\"}], \"idle_floor\": N, \"not_letters\": N}; a LETTER is a line of the
+file, and \"more\" is how many match beyond --limit.")]
 pub struct LettersListed {
     /// Which letters.
     #[command(flatten)]
@@ -47,7 +55,7 @@ pub struct LettersListed {
 /// Which letters.
 #[derive(Clone, Debug, Args)]
 pub struct LetterFilter {
-    /// The file, JSON lines
+    /// The file, JSON lines; `-` is standard input
     pub file: PathBuf,
     /// Only letters with this reason
     #[arg(long, value_enum)]

@@ -11,6 +11,8 @@ pub enum PageFormat {
     Markdown,
     /// One HTML file that needs nothing else
     Html,
+    /// Of a shipped job: its file, to begin one's own with
+    Toml,
 }
 
 /// `tidemark docs`
@@ -21,6 +23,7 @@ Examples:
   tidemark docs                                           all pages, a line each
   tidemark docs semantics                                 what exactly a value means
   tidemark docs fraud                                     Markdown, on standard output
+  tidemark docs fraud --format toml > my_job.toml         the job itself, to change it
   tidemark docs my_job.toml --format html --output features.html
   tidemark docs --expressions                             the language of filters and features
   tidemark docs --job-file                                every key of a job file

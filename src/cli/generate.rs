@@ -36,14 +36,14 @@ Examples, Kafka:
   tidemark generate --topic transactions --events 100_000   at once, the records of a file
   tidemark run fraud                                        reads the topic transactions
 
-The same arguments write the same bytes, of January 2026 and after. With several partitions FILE gets
-their numbers: w1-0.jsonl.zst, w1-1.jsonl.zst and so on. A name that ends in .zst is compressed.
+The same arguments write the same bytes, of January 2026 and after. With several partitions FILE
+gets their numbers: w1-0.jsonl.zst, w1-1.jsonl.zst and so on. What ends in .zst is compressed.
 
-With a rate, records happen as they are written: their event times are of now. In a topic the key is
-the card or user, all of whose records are in one partition. Brokers, TLS and SASL are those of
-`tidemark run`: [kafka] in cluster.toml and KAFKA_BOOTSTRAP_SERVERS; KAFKA_TOPIC stands for --topic.
-SIGINT or SIGTERM ends it when the brokers have all that was written; a record that they do not take
-for a minute is a failure.")]
+With a rate, records happen as they are written: their event times are of now. In a topic the key
+is the card or user, all of whose records are in one partition. Brokers, TLS and SASL are those of
+`tidemark run`: [kafka] in cluster.toml, KAFKA_BOOTSTRAP_SERVERS; KAFKA_TOPIC stands for --topic.
+SIGINT or SIGTERM ends it when the brokers have all that was written; a record that they do not
+take for a minute is a failure.")]
 pub struct GenerateArgs {
     /// What kind of records [default: what the shipped job on the topic reads, else fraud]
     #[arg(long, value_enum)]

@@ -62,15 +62,17 @@ Examples:
   tidemark run jobs/my_job.toml --cluster /etc/tidemark/cluster.toml --workers 4
   KAFKA_TOPIC=payments LOG_LEVEL=debug tidemark run fraud
 
-A job whose sources are files ends with exit code 0 when all is read; one with topics runs until
-SIGINT or SIGTERM.
+A job whose sources are files ends when all is read: with exit code 0, or 1 when not one record was
+accepted. One with topics runs until SIGINT or SIGTERM, and ends with 0. Other codes: 1 it had to stop
+(the last lines say why), 2 something is wrong before the start, 70 a panic, which is a defect.
+Records that are refused are warned of, at most once a minute for each reason and source.
 
-Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID, KAFKA_BATCH_SIZE,
-KAFKA_TOPIC, REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB, REDIS_FEATURE_TTL (seconds),
-REDIS_MEMORY_LIMIT_BYTES, REDIS_MEMORY_ALERT_THRESHOLD (0 to 1), SCHEMA_REGISTRY_URL,
-SCHEMA_REGISTRY_USER, SCHEMA_REGISTRY_PASSWORD, SCHEMA_REGISTRY_TOKEN, SCHEMAS_DIR,
-HEALTH_CHECK_PORT, HEALTH_PENDING_AFTER, HEALTH_REFUSED_SHARE (0 to 1), HEALTH_REFUSED_OVER,
-HEALTH_CLOCK_BEHIND, LOG_LEVEL, PARALLELISM")]
+Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID,
+KAFKA_BATCH_SIZE, KAFKA_TOPIC, REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB,
+REDIS_FEATURE_TTL (seconds), REDIS_MEMORY_LIMIT_BYTES, REDIS_MEMORY_ALERT_THRESHOLD (0 to 1),
+SCHEMA_REGISTRY_URL, SCHEMA_REGISTRY_USER, SCHEMA_REGISTRY_PASSWORD, SCHEMA_REGISTRY_TOKEN,
+SCHEMAS_DIR, HEALTH_CHECK_PORT, HEALTH_PENDING_AFTER, HEALTH_REFUSED_SHARE (0 to 1),
+HEALTH_REFUSED_OVER, HEALTH_CLOCK_BEHIND, LOG_LEVEL, PARALLELISM")]
 pub struct RunArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
@@ -99,9 +101,16 @@ Examples:
   tidemark replay fraud --source transactions=p0.jsonl.zst,p1.jsonl.zst --workers 2 \\
       --sealed rows.jsonl --dlq dead.jsonl --online newest.jsonl
 
-Files are JSON lines, plain or zstd (by their content). Several files are several partitions, in
-the order given. Nothing depends on the clock: the same files give the same bytes, whatever the
-number of workers. One line of JSON on stdout says what was read and what it cost.")]
+  gzip -dc tx.jsonl.gz | tidemark replay fraud --source transactions=- --sealed - | head
+
+Files are JSON lines, plain or zstd (by their content), or Avro containers; `-` is standard input or
+output. Several files are several partitions, in the order given. Nothing depends on the clock: the
+same files give the same bytes, whatever the number of workers. One line of JSON on stdout says what
+was read and what it cost (on stderr where rows go to stdout).
+
+What is written gets its name once all of it is whole: a replay that fails or is interrupted leaves
+what was there. Records that are refused are told of on stderr, a line for each reason.
+Exit codes: 0 done, 1 failed, or not one record was accepted, 2 wrong words or files.")]
 pub struct ReplayArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
@@ -194,16 +203,34 @@ Examples:
   tidemark check fraud
   tidemark check my_job.toml && tidemark run my_job.toml
 
-Every mistake of a job file is shown at once, with its line and the nearest valid name; what is right
-and may not mean what its author thinks is noted, with exit code 0.
+The memory that is said is that of the process with its online rows; Redis holds rows of its own, and
+events that wait to be sealed are bounded by \"stash_bytes\" in cluster.toml.
+
+Every mistake of a job file is shown at once, with its line and the nearest valid name; what is
+right and may not mean what its author thinks is noted, with exit code 0.
 
 With --format json: {\"job\", \"file\", \"notes\": [PLACE], \"sources\", \"tables\", \"entities\",
-\"views\": [{\"name\", \"entity\", \"features\": [..], ..}], \"services\", \"memory\"}, or of a job that is wrong
-{\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\", \"column\",
+\"views\": [{\"name\", \"entity\", \"features\": [..], ..}], \"services\", \"memory\"}, or of a job that is
+wrong {\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\", \"column\",
 \"key\", \"message\", \"hint\"}.")]
 pub struct CheckArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
+    /// Say what memory is taken by so many live entities of each type [default: 1,000,000]
+    #[arg(long, value_name = "N", value_parser = values::entities)]
+    pub entities: Option<u64>,
+    /// .. with so many events each in its longest window [default: 10]
+    #[arg(long, value_name = "N", value_parser = values::each)]
+    pub events: Option<u64>,
+    /// .. with so many different values of a field each [default: 3]
+    #[arg(long, value_name = "N", value_parser = values::each)]
+    pub values: Option<u64>,
+    /// .. with so many different texts of a field in all [default: as many as entities]
+    #[arg(long, value_name = "N", value_parser = values::entities)]
+    pub texts: Option<u64>,
+    /// .. each of so many bytes, ids too [default: 16]
+    #[arg(long, value_name = "B", value_parser = values::each)]
+    pub text_bytes: Option<u64>,
     /// How the answer is written
     #[arg(long, value_enum, default_value_t)]
     pub format: OutputFormat,

@@ -35,7 +35,7 @@ A file of cases:
   # null = [\"amount_zscore\"]            # features without a value
   # absent = true                       # instead of both: nothing is held, there is no row
 
-Fields have the job's names, or stand where the record has them (data.bytes = 5, data = { bytes = 5 }).
+Fields have the job's names, or stand where the record has them (data.bytes = 5).
 More keys of an event:
   fields = { .. }        fields whose names are keys of an event, such as source
   without = [\"amount\"]   defaults that this event lacks
@@ -46,13 +46,14 @@ and of a dead letter: error = \"amount\", a part of what is wrong with a malform
 Time is virtual. Each source is one partition; what is late follows from the order of arrival. A row
 at t has seen the accepted events that had arrived by t, and nothing else passed but time. Where an
 event of the entity is at t, its sealed row must say the same (unless one up to t arrives later, or
-one ahead of t has arrived). All of it on 1 and on 3 workers; doubles may be off by 1e-9 of their size.
+one ahead of t has arrived). All of it on 1 and on 3 workers; doubles may be off by 1e-9 of their
+size.
 
 With --format json: {\"job\", \"workers\": [N], \"passed\": N, \"failed\": N, \"cases\": [{\"file\", \"line\",
-\"name\", \"passed\": BOOL, \"faults\": [{\"kind\", \"file\", \"line\", \"message\", ..}]}]}; the kind is dead, not_dead,
-row (with \"view\", \"id\", \"at_ms\", \"features\": [{\"name\", \"expected\", \"got\"}]) or workers.
+\"name\", \"passed\": BOOL, \"faults\": [{\"kind\", \"file\", \"line\", \"message\", ..}]}]}; the kind is dead,
+not_dead, row (with \"view\", \"id\", \"at_ms\", \"features\": [{\"name\", \"expected\", \"got\"}]) or workers.
 
-Exit codes: 0 all passed, 1 some failed, 2 a job or a file of cases is wrong.")]
+Exit codes: 0 all passed, 3 some failed, 2 a job or a file of cases is wrong, 1 they could not be run.")]
 pub struct TestArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,

@@ -12,15 +12,51 @@ fn the_command_line_is_consistent() {
     Cli::command().debug_assert();
 }
 
+/// Every command with the words it is called by.
+fn every(
+    command: &mut clap::Command,
+    called: &str,
+    each: &mut dyn FnMut(&str, &mut clap::Command),
+) {
+    each(called, command);
+    for below in command.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+        let called = format!("{called} {}", below.get_name());
+        every(below, &called, each);
+    }
+}
+
 #[test]
-fn every_command_teaches_by_examples() {
+fn every_command_teaches_by_examples_that_are_right() {
     let mut cli = Cli::command();
     cli.build();
-    for command in cli.get_subcommands_mut().filter(|c| c.get_name() != "help") {
+    let mut seen = 0;
+    every(&mut cli, "tidemark", &mut |called, command| {
         let help = command.render_long_help().to_string();
-        assert!(help.contains("Example"), "{help}");
-        assert!(help.contains(&format!("tidemark {}", command.get_name())), "{help}");
-    }
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(examples.contains(called), "{called} has no example:\n{help}");
+        for line in examples.lines().filter(|line| line.starts_with("  tidemark ")) {
+            // What stands behind two spaces is said of it; what a shell does is not parsed.
+            let line = line.trim_start().split("  ").next().unwrap();
+            let line = line.split([';', '|', '>', '&']).next().unwrap().trim_end_matches('\\');
+            let words = line.split_whitespace().map(|word| word.trim_matches('"'));
+            let parsed = Cli::try_parse_from(words);
+            let whole = !line.contains("replay") || line.contains("--source");
+            assert!(parsed.is_ok() || !whole, "{called}: {line}: {}", parsed.unwrap_err());
+            seen += 1;
+        }
+    });
+    assert!(seen > 40, "{seen}");
+}
+
+#[test]
+fn help_fits_a_terminal_of_a_hundred_columns() {
+    let mut cli = Cli::command();
+    cli.build();
+    every(&mut cli, "tidemark", &mut |called, command| {
+        let text = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        let wide = text.lines().find(|line| line.chars().count() > 100);
+        assert_eq!(wide, None, "{called}");
+    });
 }
 
 #[test]

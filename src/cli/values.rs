@@ -84,6 +84,23 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Reads a number of entities or texts that memory is said for.
+pub(super) fn entities(text: &str) -> Result<u64, String> {
+    within(text, 1_000_000_000)
+}
+
+/// Reads how many events, values or bytes each of them has.
+pub(super) fn each(text: &str) -> Result<u64, String> {
+    within(text, 1_000_000)
+}
+
+fn within(text: &str, most: u64) -> Result<u64, String> {
+    some(text)
+        .ok()
+        .filter(|number| *number <= most)
+        .ok_or_else(|| format!("write a whole number from 1 to {most}; _ may group its digits"))
+}
+
 /// Reads a number of records, of which there must be some; `_` may group its digits.
 pub(super) fn some(text: &str) -> Result<u64, String> {
     match text.replace('_', "").parse() {

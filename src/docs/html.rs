@@ -91,6 +91,8 @@ impl Cells<'_> {
         let html = |html: &'static str| Event::Html(CowStr::Borrowed(html));
         match event {
             Event::Html(text) | Event::InlineHtml(text) => vec![Event::Text(text)],
+            // A page asks for nothing, so of a picture there is what it says instead.
+            Event::Start(Tag::Image { .. }) | Event::End(TagEnd::Image) => Vec::new(),
             Event::Start(Tag::Table(_)) => {
                 self.heads.clear();
                 vec![html(self.region()), event]
@@ -176,6 +178,11 @@ mod tests {
         let shown = html("a <script>alert(1)</script>\n\n<img src=x onerror=alert(1)>\n");
         assert!(!shown.contains("<script") && !shown.contains("<img"), "{shown}");
         assert!(shown.contains("&lt;script&gt;"), "{shown}");
+    }
+
+    #[test]
+    fn of_a_picture_there_is_what_it_says_instead() {
+        assert_eq!(html("![the screen](a.svg)\n"), "<p>the screen</p>\n");
     }
 
     #[test]

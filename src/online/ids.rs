@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use tidemark_operators::slab::heap_bytes;
 
 /// Slots of a page.
 const PAGE: usize = 256;
@@ -23,6 +24,14 @@ pub(crate) struct Ids {
 }
 
 impl Ids {
+    /// The bytes of an entry of the map from ids, with the byte that a hash table keeps of it.
+    pub(crate) const ENTRY_BYTES: u64 = size_of::<(Arc<[u8]>, u32)>() as u64 + 1;
+
+    /// The bytes of an entity's place with an id of `len` bytes: shared, so behind two counts.
+    pub(crate) const fn place_bytes(len: u64) -> u64 {
+        size_of::<Place>() as u64 + heap_bytes(len + 16)
+    }
+
     /// Counts one more row for `slot`; the first one takes the id.
     pub(crate) fn acquire(&mut self, slot: u32, id: &[u8]) {
         let at = slot as usize;

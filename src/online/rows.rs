@@ -62,6 +62,11 @@ impl Layout {
         Layout { features, masks: features.div_ceil(64).max(1) }
     }
 
+    /// The bytes of a row.
+    pub(crate) fn row_bytes(self) -> u64 {
+        (self.stride() * size_of::<u64>()) as u64
+    }
+
     fn stride(self) -> usize {
         3 + 3 * self.masks + self.features
     }

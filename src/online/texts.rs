@@ -3,6 +3,8 @@
 //!
 //! Bound: the bytes of the rows that are there now; freed places are used again.
 
+use tidemark_operators::slab::heap_bytes;
+
 /// What fits into a word: the length is in its top byte.
 const INLINE: usize = 7;
 /// The top byte of a word that points into the slab.
@@ -20,6 +22,11 @@ pub(crate) struct Texts {
 const CHUNK: usize = 1_024;
 
 impl Texts {
+    /// The bytes of a text of `len` bytes, beside the row's word.
+    pub(crate) const fn bytes_for(len: u64) -> u64 {
+        if len <= INLINE as u64 { 0 } else { size_of::<Box<[u8]>>() as u64 + heap_bytes(len) }
+    }
+
     /// Makes the word of `bytes` in place of `old`, the word of the value before. The new word may
     /// equal the old one: whether the bytes changed is what [`Texts::is`] says, before this.
     pub(crate) fn replace(&mut self, old: Option<u64>, bytes: &[u8]) -> u64 {

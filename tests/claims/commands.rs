@@ -135,6 +135,20 @@ fn generating_nonsense_is_refused_before_a_file_is_written() {
 }
 
 #[test]
+fn a_job_of_ones_own_can_begin_with_a_shipped_one() {
+    let folder = Folder::new("begun");
+    for job in ["fraud", "personalization"] {
+        let (code, text, _) = output(&format!("docs {job} --format toml"));
+        let file = folder.write("my_job.toml", text).display().to_string();
+        let (checked, report, errors) = output(&format!("check {file}"));
+        assert_eq!((code, checked, errors.as_str()), (0, 0, ""));
+        assert!(report.starts_with(&format!("job {job}\n")), "{report}");
+    }
+    let (code, _, errors) = output("docs semantics --format toml");
+    assert!(code == 2 && errors.contains("fraud, personalization, behavior"), "{errors}");
+}
+
+#[test]
 fn check_prints_what_was_understood() {
     let (code, report, errors) = output("check fraud");
     assert_eq!((code, errors.as_str()), (0, ""));
@@ -199,7 +213,7 @@ fn dead_letters_are_listed_counted_and_shown_whole() {
     let (code, listed, _) = output(&format!("dlq ls {file}"));
     assert_eq!(code, 0);
     assert_eq!(listed.matches("transactions[3] offset ").count(), 20);
-    assert!(listed.contains("late by 7200 ms\n.. and 11 more\n"), "{listed}");
+    assert!(listed.contains("late by 7.2 s\n.. and 11 more\n"), "{listed}");
     let all = listed.lines().find(|line| line.starts_with("all ")).unwrap();
     let counts: Vec<&str> = all.split_whitespace().skip(1).take(4).collect();
     assert_eq!(counts, ["30", "0", "1", "31"]);

@@ -67,6 +67,15 @@ fn check_gives_a_job_as_a_document_with_every_feature() {
     );
     assert_eq!(job["services"][0]["features"].as_array().unwrap().len(), 19);
     assert_eq!(job["sources"][0]["out_of_orderness_ms"], 5_000);
+    let memory = &job["memory"];
+    assert_eq!(memory["load"]["entities"], 1_000_000);
+    let entities = memory["entities"].as_array().unwrap().iter();
+    let sum = entities.map(|entity| entity["total_bytes"].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(memory["total_bytes"], sum);
+    assert_eq!(memory["views"][0]["features"].as_array().unwrap().len(), 15);
+    let few = ["check", "fraud", "--entities", "1000", "--text-bytes", "400"];
+    let (_, few): (_, Value) = document(&few);
+    assert!(few["memory"]["total_bytes"].as_u64().unwrap() < sum / 100);
     let (_, behavior): (_, Value) = document(&["check", "behavior"]);
     assert_eq!(behavior["tables"][0]["match"], "prefix");
     assert_eq!(behavior["tables"][0]["columns"][0]["type"], "decimal");

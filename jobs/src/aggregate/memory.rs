@@ -28,6 +28,9 @@ impl Memory {
     /// Bytes of one value that an entity has had within a horizon: itself and its timer.
     pub(crate) const SEEN: u64 = 48;
 
+    /// Bytes of a text that is kept once for all that have it, beside its length.
+    pub(crate) const TEXT: u64 = 48;
+
     /// What one accumulator takes.
     pub(crate) const fn of(kind: Kind) -> Self {
         let (entity, value, event) = match kind {

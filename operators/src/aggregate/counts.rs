@@ -85,6 +85,11 @@ impl Counts {
         self.table.is_empty()
     }
 
+    /// The bytes that `pairs` (slot, symbol) pairs take.
+    pub const fn bytes_for(pairs: u64) -> u64 {
+        FlatTable::<SlotCount>::bytes_for(pairs)
+    }
+
     /// The bytes of its table.
     pub fn bytes(&self) -> usize {
         self.table.bytes()

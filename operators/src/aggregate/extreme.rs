@@ -23,6 +23,9 @@ struct Node {
     previous: u32,
 }
 
+/// The bytes of a value that is kept.
+pub(crate) const NODE_BYTES: u64 = size_of::<Node>() as u64;
+
 #[derive(Clone, Copy, Debug, Default)]
 struct ExtremeQueue {
     head: u32,

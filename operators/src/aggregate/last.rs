@@ -246,6 +246,11 @@ impl Last {
         self.plan.mask
     }
 
+    /// How many timers each entity has.
+    pub fn timers(&self) -> usize {
+        self.shown.len() + 1
+    }
+
     /// About how much memory it takes, in bytes.
     pub fn memory(&self) -> usize {
         let timers = self.shown.iter().chain([&self.kept]);

@@ -3,7 +3,7 @@
 use super::fold::{Fold, Memory};
 use crate::expiry::Expiry;
 use crate::flat_table::{self, FlatTable};
-use crate::slab::Slab;
+use crate::slab::{PROBED, Slab, doubled_bytes};
 use crate::time::{EventTime, Millis};
 use crate::timeline::chunk::symbol_of;
 use crate::timeline::names::Names;
@@ -252,6 +252,21 @@ impl SealedHistory {
             self.latest[slot] = 0;
             names.entities.release(slot);
         }
+    }
+
+    /// The bytes that each entity takes.
+    pub fn slot_bytes(fold: Fold) -> u64 {
+        let mut history = SealedHistory::new(fold);
+        history.grow(PROBED);
+        let before = history.memory();
+        history.grow(2 * PROBED);
+        ((history.memory() - before) / PROBED) as u64
+    }
+
+    /// The bytes that `values` values take that entities have had.
+    pub const fn seen_bytes(values: u64) -> u64 {
+        let due = size_of::<(EventTime, u32, u32, u32)>() as u64;
+        FlatTable::<Seen>::bytes_for(values) + doubled_bytes(values, due)
     }
 
     /// About how much memory it takes, in bytes.

@@ -128,6 +128,9 @@ pub(crate) struct Unsealed {
 const SEEN_BYTES: usize = 96;
 
 impl Unsealed {
+    /// The bytes that each entity takes that has nothing unsealed.
+    pub const SLOT_BYTES: u64 = size_of::<Option<Box<UnsealedQueue>>>() as u64;
+
     /// Makes the slots `0..slots` exist.
     pub fn grow(&mut self, slots: usize) {
         self.queues.grow(slots);

@@ -1,11 +1,12 @@
 //! One shell that runs the commands of a page.
 
 use crate::folder::Folder;
-use crate::redis_server::free_port;
 use std::fmt::Write as _;
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How long all commands of a page may take. Only a hang reaches it.
 const SECONDS_MAX: &str = "300";
@@ -50,6 +51,20 @@ pub struct Outcome {
 struct Port {
     shown: &'static str,
     used: String,
+}
+
+/// A free one that stays free until a server of the page takes it, seconds later: below the range that
+/// outgoing connections are given, and that in which scripts look for theirs.
+fn free_port() -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let next =
+            NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(31));
+        let port = 10_000 + u16::try_from(next % 9_000).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// A shell, and what it is to do.

@@ -9,14 +9,14 @@ use crate::ingest::decode::trie::Leaf;
 
 /// Something that was there and cannot be read.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
+pub(in crate::ingest::decode) struct Fault {
     pub place: Place,
     pub error: DecodeError,
 }
 
 /// What a value was to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(in crate::ingest::decode) enum Place {
     Field(usize),
     Time,
     Arrival,
