@@ -14,7 +14,7 @@ use crate::online::{EntityIds, OnlineSink, RowBatch};
 use crate::origin::{Origin, PartitionId};
 use crate::plan::{
     AccumulatorPlan, Arrival, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Format, Keyless,
-    Kind, Plan, Read, Reading, SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan, Window,
+    Kind, Plan, Read, ReadOptions, SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan, Window,
 };
 use crate::sealed_lines::SealedSink;
 use crate::shared::{Limits, Shared, SharedRef};
@@ -85,7 +85,7 @@ fn payments() -> SourcePlan {
         ty: Type::Text,
         required: true,
         default: None,
-        reading: Reading::default(),
+        reading: ReadOptions::default(),
     };
     SourcePlan {
         name: "payments".to_owned(),

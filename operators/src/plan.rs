@@ -14,7 +14,7 @@ mod window;
 pub use arrival::{Arrival, TimeBounds};
 pub use attribute::{AttributePlan, Feed, Mask, Storage};
 pub use entity::{EntityPlan, EntitySource};
-pub use field::{FieldPlan, Invalid, Pick, Reading, TEXT_BYTES_MAX};
+pub use field::{FieldPlan, Invalid, Pick, ReadOptions, TEXT_BYTES_MAX};
 pub use history::{Sequence, SequencePlan, SessionPlan, SessionSum};
 pub use source::{Format, Keyless, SourcePlan, Start, TimeField, TimeForm, TimeUnit};
 pub use table::{LatePredicate, LookupPlan, Matching, TableColumn, TableFrom, TablePlan};

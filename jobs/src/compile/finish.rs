@@ -8,7 +8,7 @@ use crate::document::At;
 use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
 use std::sync::Arc;
 use tidemark_operators::plan::{
-    EntityPlan, EntitySource, Feed, FieldPlan, LatePredicate, Plan, Reading, SourcePlan, ViewIndex,
+    EntityPlan, EntitySource, Feed, FieldPlan, LatePredicate, Plan, ReadOptions, SourcePlan, ViewIndex,
 };
 use tidemark_operators::value::Type;
 
@@ -217,7 +217,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         required: true,
         aliases: Vec::new(),
         default: None,
-        reading: Reading::default(),
+        reading: ReadOptions::default(),
     };
     // The event time is checked whether it is a field too or not.
     let all = declared_fields.map(|field| (field.required, field)).chain([(false, time)]);

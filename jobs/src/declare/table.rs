@@ -5,7 +5,7 @@ use super::source::{event_range, holding, time_field, type_named};
 use crate::document::{At, Table};
 use std::sync::Arc;
 use tidemark_operators::plan::{
-    Arrival, FieldPlan, Format, Keyless, Matching, Reading, SourcePlan, Start, TableColumn,
+    Arrival, FieldPlan, Format, Keyless, Matching, ReadOptions, SourcePlan, Start, TableColumn,
     TableFrom, TablePlan, TimeField, TimeForm, TimeUnit,
 };
 use tidemark_operators::time::{DAY, Millis, SECOND};
@@ -174,7 +174,7 @@ fn from_topic(
         default: None,
         ty: column.ty,
         required: column.required,
-        reading: Reading::default(),
+        reading: ReadOptions::default(),
     });
     TableFrom::Topic {
         source: Box::new(SourcePlan {

@@ -320,13 +320,13 @@ impl OwnedPartitions {
             owned.next_offset = record.offset.saturating_add(1);
             let value = raw.value(record);
             bytes += value.len();
-            if read == Read::Keyless {
-                verdicts.keyless.add(1);
-                continue;
-            }
             let letter = Letter { owned, plan, record, key: raw.key(record), value };
-            if let Read::Dead(reason, error) = read {
-                self.dead.push(letter.unreadable(reason, error));
+            match read {
+                Read::Dead(why, error) => self.dead.push(letter.unreadable(why, error)),
+                Read::Keyless => verdicts.keyless.add(1),
+                Read::Row | Read::Wait => {}
+            }
+            if self.decoded.rows() == rows {
                 continue;
             }
             let ts = self.decoded.time[rows];

@@ -1,10 +1,10 @@
 //! Fields of a source: where they are in a record, and what they take.
 
 use super::source::{TimeForm, TimeUnit};
-use crate::reference::address::Prefix;
 use crate::value::{Type, Value};
+use std::net::IpAddr;
 
-/// The default of [`Reading::text_bytes_max`].
+/// The default of [`ReadOptions::text_bytes_max`].
 pub const TEXT_BYTES_MAX: usize = 1024;
 
 /// One field of a source.
@@ -25,12 +25,12 @@ pub struct FieldPlan {
     /// [`Value::Null`], and of the field's type.
     pub default: Option<Value>,
     /// How its values are read.
-    pub reading: Reading,
+    pub reading: ReadOptions,
 }
 
 /// How the values of a field are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reading {
+pub struct ReadOptions {
     /// Whether a value of another kind is taken that says the same: a number in a text, a whole
     /// number as an id. Else only the type's own form is.
     pub coerce: bool,
@@ -49,9 +49,9 @@ pub struct Reading {
     pub pick: Option<Pick>,
 }
 
-impl Default for Reading {
+impl Default for ReadOptions {
     fn default() -> Self {
-        Reading {
+        ReadOptions {
             coerce: true,
             null_values: Vec::new(),
             invalid: Invalid::Reject,
@@ -63,7 +63,7 @@ impl Default for Reading {
     }
 }
 
-impl Reading {
+impl ReadOptions {
     /// Whether a timestamp may be this one, in ms since the epoch.
     #[inline]
     pub const fn holds_time(&self, ms: i64) -> bool {
@@ -78,9 +78,9 @@ pub enum Pick {
     First,
     /// The last: whom the last proxy heard.
     Last,
-    /// From the end, the first one that is in none of these networks; the first of the list when all
-    /// are.
-    LastUntrusted(Vec<Prefix>),
+    /// From the end, the first one that is in none of these networks (the address each begins with,
+    /// and its length in bits); the first of the list when all are.
+    LastUntrusted(Vec<(IpAddr, u8)>),
 }
 
 /// What becomes of a value that is there and cannot be read as its field.

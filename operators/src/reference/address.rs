@@ -79,12 +79,6 @@ impl Prefix {
         }
     }
 
-    /// Whether it holds an address.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        let bytes = crate::value::address_bytes(address);
-        bytes.len() == self.address.len() && mask(&bytes, self.length) == self.address
-    }
-
     /// Its key: how many bytes an address has, the length, and the bytes that have bits of it.
     pub fn key(&self) -> Key {
         let mut key = Key::new();

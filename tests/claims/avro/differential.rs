@@ -15,7 +15,7 @@ use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{Partitions, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{
-    Arrival, FieldPlan, Format, Keyless, Reading, SourcePlan, Start, TimeField, TimeUnit,
+    Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -52,7 +52,7 @@ fn source(fields: &[Field], format: Format) -> SourcePlan {
         ty: ty(&field.ty),
         required: field.required,
         default: None,
-        reading: Reading::default(),
+        reading: ReadOptions::default(),
     };
     SourcePlan {
         name: "events".to_owned(),

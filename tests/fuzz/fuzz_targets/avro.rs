@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use tidemark_operators::ingest::decode::Decoded;
 use tidemark_operators::ingest::decode::avro::{AvroDecoder, Extents};
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Keyless, Reading, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
 
@@ -66,7 +66,7 @@ fn source() -> SourcePlan {
                 ty,
                 required: false,
                 default: None,
-                reading: Reading::default(),
+                reading: ReadOptions::default(),
             })
             .collect(),
         predicates: Vec::new(),

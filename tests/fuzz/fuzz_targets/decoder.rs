@@ -7,7 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Keyless, Reading, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
 
@@ -52,7 +52,7 @@ fn source() -> SourcePlan {
                 required,
                 aliases: Vec::new(),
                 default: None,
-                reading: Reading::default(),
+                reading: ReadOptions::default(),
             })
             .collect(),
         predicates: Vec::new(),

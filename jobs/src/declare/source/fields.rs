@@ -7,7 +7,7 @@ use super::time_name;
 use crate::document::{At, Literal, Table};
 use crate::times;
 use tidemark_operators::ingest::decode::value_of;
-use tidemark_operators::plan::{Reading, TimeField};
+use tidemark_operators::plan::{ReadOptions, TimeField};
 use tidemark_operators::value::{Type, Value};
 
 const FIELDS_MAX: usize = 512;
@@ -30,7 +30,7 @@ pub(crate) struct FieldDeclared {
     /// `None` when what was written is no type; that is recorded.
     pub(crate) ty: Option<Type>,
     pub(crate) required: bool,
-    pub(crate) reading: Reading,
+    pub(crate) reading: ReadOptions,
 }
 
 /// A named expression over a source's fields.
@@ -101,7 +101,7 @@ pub(super) fn fields(
 
 impl FieldDeclared {
     /// One that is where its name says, and of which nothing else is known.
-    fn new(name: String, at: usize, reading: Reading) -> Self {
+    fn new(name: String, at: usize, reading: ReadOptions) -> Self {
         let path = vec![name.clone()];
         let (aliases, default, at) = (Vec::new(), None, vec![at]);
         FieldDeclared { name, path, aliases, at, default, ty: None, required: true, reading }

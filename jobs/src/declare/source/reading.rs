@@ -3,10 +3,11 @@
 use crate::document::{At, Table};
 use crate::{times, zone};
 use std::sync::Arc;
-use tidemark_operators::plan::{Arrival, Invalid, Pick, Reading, TimeField, TimeForm, TimeUnit};
+use tidemark_operators::plan::{Arrival, Invalid, Pick, ReadOptions, TimeField, TimeForm, TimeUnit};
+use std::net::IpAddr;
 use tidemark_operators::reference::address::Prefix;
 use tidemark_operators::time::{EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT};
-use tidemark_operators::value::Type;
+use tidemark_operators::value::{Type, address};
 use tidemark_operators::zone::Zone;
 
 /// How many texts may mean null.
@@ -33,7 +34,7 @@ const TRUSTED_DEFAULT: [&str; 8] = [
 
 /// What a source says for all of its fields.
 pub(super) struct Base {
-    reading: Reading,
+    reading: ReadOptions,
     /// What becomes of optional values that cannot be read.
     invalid: Invalid,
     /// The job's.
@@ -59,17 +60,17 @@ pub(super) fn of_source(
 ) -> Base {
     let ms = |time: EventTime| i64::try_from(time).unwrap_or(i64::MAX);
     let times = (ms(range.0), ms(range.1) - 1);
-    let mut reading = Reading { times, invalid: Invalid::Null, ..Reading::default() };
-    common(table, &mut reading);
+    let mut reading = ReadOptions { times, invalid: Invalid::Null, ..ReadOptions::default() };
+    other_forms(table, &mut reading);
     text_bytes_max(table, &mut reading);
     let invalid = invalid(table).unwrap_or(Invalid::Null);
     Base { reading, invalid, zone: Arc::clone(zone) }
 }
 
 /// What a field is read as that says nothing of it.
-pub(super) fn plain(base: &Base, required: bool) -> Reading {
+pub(super) fn plain(base: &Base, required: bool) -> ReadOptions {
     let invalid = if required { Invalid::Reject } else { base.invalid };
-    Reading { invalid, ..base.reading.clone() }
+    ReadOptions { invalid, ..base.reading.clone() }
 }
 
 /// Reads what `table`, a field of type `ty`, says of itself.
@@ -78,9 +79,9 @@ pub(super) fn of_field(
     base: &Base,
     ty: Option<Type>,
     required: bool,
-) -> Reading {
+) -> ReadOptions {
     let mut reading = plain(base, required);
-    common(table, &mut reading);
+    other_forms(table, &mut reading);
     match invalid(table) {
         Some(Invalid::Null) if required => table.refuse(
             "invalid",
@@ -116,7 +117,8 @@ pub(super) fn of_field(
     reading
 }
 
-fn common(table: &mut Table<'_>, reading: &mut Reading) {
+/// `coerce` and `null_values`.
+fn other_forms(table: &mut Table<'_>, reading: &mut ReadOptions) {
     if let Some(coerce) = table.choice("coerce", &["exact", "none"]) {
         reading.coerce = coerce.value == "exact";
         reading.time.coerce = reading.coerce;
@@ -135,7 +137,7 @@ fn invalid(table: &mut Table<'_>) -> Option<Invalid> {
     Some(if choice.value == "null" { Invalid::Null } else { Invalid::Reject })
 }
 
-fn text_bytes_max(table: &mut Table<'_>, reading: &mut Reading) {
+fn text_bytes_max(table: &mut Table<'_>, reading: &mut ReadOptions) {
     if let Some(bytes) = table.size("text_bytes_max", TEXT_BYTES) {
         reading.text_bytes_max = usize::try_from(bytes.value).unwrap_or(usize::MAX);
     }
@@ -246,22 +248,28 @@ fn pick(table: &mut Table<'_>) -> Option<Pick> {
     }
 }
 
-fn trusted(table: &mut Table<'_>) -> Vec<Prefix> {
+fn trusted(table: &mut Table<'_>) -> Vec<(IpAddr, u8)> {
     let Some(texts) = table.texts("trusted") else {
-        return TRUSTED_DEFAULT.iter().filter_map(|net| Prefix::parse(net).ok()).collect();
+        let networks = TRUSTED_DEFAULT.iter().filter_map(|net| Prefix::parse(net).ok());
+        return networks.filter_map(network).collect();
     };
     if let Some(first_too_many) = texts.get(TRUSTED_MAX) {
         let message =
             format!("\"trusted\" in {} has more than {TRUSTED_MAX} networks", table.label());
         table.problems().wrong(first_too_many, message, None);
     }
-    let network = |text: &At<String>| match Prefix::parse(&text.value) {
-        Ok(network) => Some(network),
+    let read = |text: &At<String>| match Prefix::parse(&text.value) {
+        Ok(prefix) => network(prefix),
         Err(error) => {
             let message = format!("\"trusted\" in {}: {error}", table.label());
             table.problems().wrong(text, message, None);
             None
         }
     };
-    texts.iter().take(TRUSTED_MAX).filter_map(network).collect()
+    texts.iter().take(TRUSTED_MAX).filter_map(read).collect()
+}
+
+/// The address a network begins with, and its length in bits.
+fn network(prefix: Prefix) -> Option<(IpAddr, u8)> {
+    Some((address(&prefix.address)?, prefix.length))
 }

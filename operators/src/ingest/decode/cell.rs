@@ -3,9 +3,9 @@
 mod fault;
 mod typed;
 
-pub(super) use fault::{Fault, Place};
+pub(super) use fault::{Fault, Affected};
 
-use super::coerce::{self, Given, Misfit};
+use super::coerce::{self, Converted, Misfit};
 use super::error::{DecodeError, shown};
 use super::lenient;
 use super::time;
@@ -101,16 +101,16 @@ impl<'a> Row<'a> {
                     reset(column, self.row);
                 }
                 if !self.faults.is_empty() {
-                    self.faults.retain(|fault| fault.place != Place::Field(field));
+                    self.faults.retain(|fault| fault.place != Affected::Field(field));
                 }
             }
             if leaf.time.is_some() {
                 self.time = None;
-                self.faults.retain(|fault| fault.place != Place::Time);
+                self.faults.retain(|fault| fault.place != Affected::Time);
             }
             if leaf.arrival.is_some() {
                 self.arrival = None;
-                self.faults.retain(|fault| fault.place != Place::Arrival);
+                self.faults.retain(|fault| fault.place != Affected::Arrival);
             }
         }
     }
@@ -221,16 +221,16 @@ impl<'a> Row<'a> {
         &mut self,
         leaf: &'a Leaf,
         field: usize,
-        given: Result<Given<'_>, Misfit>,
+        given: Result<Converted<'_>, Misfit>,
         found: impl FnOnce() -> String,
     ) {
         match given {
-            Ok(Given::Int(value)) => self.cell(leaf, field, |c| c.push_int(value)),
-            Ok(Given::Double(value)) => self.cell(leaf, field, |c| c.push_double(value)),
-            Ok(Given::Text(text)) => self.cell(leaf, field, |c| c.push_bytes(text.as_bytes())),
-            Ok(Given::Ip(address)) => self.cell(leaf, field, |c| c.push_ip(address)),
-            Ok(Given::Bool(value)) => self.cell(leaf, field, |c| c.push_bool(value)),
-            Ok(Given::Null) => self.cell(leaf, field, Column::push_null),
+            Ok(Converted::Int(value)) => self.cell(leaf, field, |c| c.push_int(value)),
+            Ok(Converted::Double(value)) => self.cell(leaf, field, |c| c.push_double(value)),
+            Ok(Converted::Text(text)) => self.cell(leaf, field, |c| c.push_bytes(text.as_bytes())),
+            Ok(Converted::Ip(address)) => self.cell(leaf, field, |c| c.push_ip(address)),
+            Ok(Converted::Bool(value)) => self.cell(leaf, field, |c| c.push_bool(value)),
+            Ok(Converted::Null) => self.cell(leaf, field, Column::push_null),
             Err(misfit) => {
                 let (label, expected, found) = (leaf.label.clone(), expected(leaf), found());
                 let error = match misfit {
@@ -251,12 +251,12 @@ impl<'a> Row<'a> {
     ) -> Result<(), &'static str> {
         if let Some(form) = &leaf.time {
             self.time = Some(read(form).ok_or(form_text(form))?);
-            self.mend(Place::Time);
+            self.mend(Affected::Time);
         }
         if let Some(form) = &leaf.arrival {
             // One before 1970 is none, as all are that no event could have.
             self.arrival = EventTime::try_from(read(form).ok_or(form_text(form))?).ok();
-            self.mend(Place::Arrival);
+            self.mend(Affected::Arrival);
         }
         Ok(())
     }
@@ -272,7 +272,7 @@ impl<'a> Row<'a> {
             }
             *found = rank;
         }
-        self.mend(Place::Field(field));
+        self.mend(Affected::Field(field));
         if let Some(column) = self.columns.get_mut(field) {
             reset(column, self.row);
             push(column);

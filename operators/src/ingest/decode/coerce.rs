@@ -4,7 +4,7 @@
 use super::ip;
 use super::number::{self, Rounding, Whole};
 use super::time;
-use crate::plan::Reading;
+use crate::plan::ReadOptions;
 use crate::value::{DECIMAL_MAX, Type};
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ const DOUBLE_WHOLE_MAX: i64 = 1 << 53;
 
 /// A value, on its way into a cell.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Given<'t> {
+pub(super) enum Converted<'t> {
     Null,
     /// An int, micro-units, or ms since the epoch.
     Int(i64),
@@ -36,35 +36,35 @@ pub(super) enum Misfit {
 }
 
 /// What a text is as a field of type `ty`.
-pub(super) fn text<'t>(ty: Type, text: &'t str, reading: &Reading) -> Result<Given<'t>, Misfit> {
+pub(super) fn text<'t>(ty: Type, text: &'t str, reading: &ReadOptions) -> Result<Converted<'t>, Misfit> {
     let meant = match reading.coerce && ty != Type::Text {
         true => text.trim_matches(|c: char| c.is_ascii_whitespace()),
         false => text,
     };
     if reading.null_values.iter().any(|null| null == meant) {
-        return Ok(Given::Null);
+        return Ok(Converted::Null);
     }
     match ty {
         Type::Text if text.len() > reading.text_bytes_max => return Err(Misfit::Range),
-        Type::Text => return Ok(Given::Text(text.into())),
-        _ if reading.coerce && meant.is_empty() => return Ok(Given::Null),
+        Type::Text => return Ok(Converted::Text(text.into())),
+        _ if reading.coerce && meant.is_empty() => return Ok(Converted::Null),
         Type::Ip => return ip::read(meant, reading),
         Type::Timestamp => return timestamp(time::of_text(meant, &reading.time), reading),
         _ if !reading.coerce => return Err(Misfit::Type),
         _ => {}
     }
     if ty == Type::Bool && ["true", "false"].iter().any(|word| meant.eq_ignore_ascii_case(word)) {
-        return Ok(Given::Bool(meant.len() == "true".len()));
+        return Ok(Converted::Bool(meant.len() == "true".len()));
     }
     match number::in_text(meant) {
         Some(number) => {
             let given = self::number(ty, number, reading)?;
             // Only a number of its own kind is taken from here: none of these is a text.
             Ok(match given {
-                Given::Int(value) => Given::Int(value),
-                Given::Double(value) => Given::Double(value),
-                Given::Bool(value) => Given::Bool(value),
-                Given::Null | Given::Text(_) | Given::Ip(_) => return Err(Misfit::Type),
+                Converted::Int(value) => Converted::Int(value),
+                Converted::Double(value) => Converted::Double(value),
+                Converted::Bool(value) => Converted::Bool(value),
+                Converted::Null | Converted::Text(_) | Converted::Ip(_) => return Err(Misfit::Type),
             })
         }
         None => Err(Misfit::Type),
@@ -73,7 +73,7 @@ pub(super) fn text<'t>(ty: Type, text: &'t str, reading: &Reading) -> Result<Giv
 
 /// What a number, by its text in JSON's grammar (leading zeros are allowed), is as a field of type
 /// `ty`.
-pub(super) fn number(ty: Type, text: &str, reading: &Reading) -> Result<Given<'static>, Misfit> {
+pub(super) fn number(ty: Type, text: &str, reading: &ReadOptions) -> Result<Converted<'static>, Misfit> {
     match ty {
         Type::Timestamp if !reading.time.unit.is_number() => Err(Misfit::Type),
         Type::Timestamp => {
@@ -84,44 +84,44 @@ pub(super) fn number(ty: Type, text: &str, reading: &Reading) -> Result<Given<'s
             timestamp(Some(ms.ok_or(Misfit::Range)?), reading)
         }
         Type::Int => match number::integer(text) {
-            Some(value) => Ok(Given::Int(value)),
+            Some(value) => Ok(Converted::Int(value)),
             None if number::is_integer_syntax(text) => Err(Misfit::Range),
             None if !reading.coerce => Err(Misfit::Type),
-            None => whole(text).map(Given::Int),
+            None => whole(text).map(Converted::Int),
         },
         Type::Decimal => {
             let micros = number::scaled(text, 6, Rounding::HalfEven);
-            micros.filter(|m| m.abs() <= DECIMAL_MAX).map(Given::Int).ok_or(Misfit::Range)
+            micros.filter(|m| m.abs() <= DECIMAL_MAX).map(Converted::Int).ok_or(Misfit::Range)
         }
         Type::Double => match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(Given::Double(value)),
+            Ok(value) if value.is_finite() => Ok(Converted::Double(value)),
             _ => Err(Misfit::Range),
         },
         Type::Bool if reading.coerce => match whole(text) {
-            Ok(value @ (0 | 1)) => Ok(Given::Bool(value == 1)),
+            Ok(value @ (0 | 1)) => Ok(Converted::Bool(value == 1)),
             _ => Err(Misfit::Type),
         },
         Type::Text if reading.coerce => {
-            id(text).map(|id| Given::Text(id.to_owned().into())).ok_or(Misfit::Type)
+            id(text).map(|id| Converted::Text(id.to_owned().into())).ok_or(Misfit::Type)
         }
         Type::Bool | Type::Text | Type::Ip => Err(Misfit::Type),
     }
 }
 
 /// What true or false is as a field of type `ty`.
-pub(super) fn boolean(ty: Type, value: bool, reading: &Reading) -> Result<Given<'static>, Misfit> {
+pub(super) fn boolean(ty: Type, value: bool, reading: &ReadOptions) -> Result<Converted<'static>, Misfit> {
     match ty {
-        Type::Bool => Ok(Given::Bool(value)),
+        Type::Bool => Ok(Converted::Bool(value)),
         Type::Text if reading.coerce => {
-            Ok(Given::Text(if value { "true" } else { "false" }.into()))
+            Ok(Converted::Text(if value { "true" } else { "false" }.into()))
         }
         _ => Err(Misfit::Type),
     }
 }
 
-fn timestamp(ms: Option<i64>, reading: &Reading) -> Result<Given<'static>, Misfit> {
+fn timestamp(ms: Option<i64>, reading: &ReadOptions) -> Result<Converted<'static>, Misfit> {
     match ms {
-        Some(ms) if reading.holds_time(ms) => Ok(Given::Int(ms)),
+        Some(ms) if reading.holds_time(ms) => Ok(Converted::Int(ms)),
         Some(_) => Err(Misfit::Range),
         None => Err(Misfit::Type),
     }

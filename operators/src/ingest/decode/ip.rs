@@ -3,15 +3,15 @@
 //! A list (`X-Forwarded-For`) is no address, unless the job says which of its addresses to believe:
 //! what stands on the left is what the client wrote.
 
-use super::coerce::{Given, Misfit};
-use crate::plan::{Pick, Reading};
+use super::coerce::{Converted, Misfit};
+use crate::plan::{Pick, ReadOptions};
 use crate::value::parse_address;
 use std::net::IpAddr;
 
 /// The address that `text` is, without white space around it.
-pub(super) fn read(text: &str, reading: &Reading) -> Result<Given<'static>, Misfit> {
+pub(super) fn read(text: &str, reading: &ReadOptions) -> Result<Converted<'static>, Misfit> {
     if !reading.coerce {
-        return parse_address(text).map(Given::Ip).ok_or(Misfit::Type);
+        return parse_address(text).map(Converted::Ip).ok_or(Misfit::Type);
     }
     match &reading.pick {
         None => one(text),
@@ -20,7 +20,7 @@ pub(super) fn read(text: &str, reading: &Reading) -> Result<Given<'static>, Misf
         Some(Pick::LastUntrusted(trusted)) => {
             for element in text.rsplit(',') {
                 match one(element)? {
-                    Given::Ip(address) if trusted.iter().any(|net| net.contains(address)) => {}
+                    Converted::Ip(address) if trusted.iter().any(|network| holds(*network, address)) => {}
                     // What cannot be read is nobody's: to its left everything is hearsay.
                     given => return Ok(given),
                 }
@@ -30,17 +30,30 @@ pub(super) fn read(text: &str, reading: &Reading) -> Result<Given<'static>, Misf
     }
 }
 
+/// Whether a network, by the address it begins with and its length in bits, holds an address.
+fn holds((network, length): (IpAddr, u8), address: IpAddr) -> bool {
+    let (differ, bits) = match (network, address) {
+        (IpAddr::V4(network), IpAddr::V4(address)) => {
+            (u128::from(network.to_bits() ^ address.to_bits()), 32)
+        }
+        (IpAddr::V6(network), IpAddr::V6(address)) => (network.to_bits() ^ address.to_bits(), 128),
+        _ => return false,
+    };
+    // The bits behind the network's are free.
+    differ.checked_shr(bits - u32::from(length).min(bits)).unwrap_or(0) == 0
+}
+
 /// One address, or one of the words for none.
-fn one(text: &str) -> Result<Given<'static>, Misfit> {
+fn one(text: &str) -> Result<Converted<'static>, Misfit> {
     let text = text.trim_matches(|c: char| c.is_ascii_whitespace());
     if let Some(address) = parse_address(text) {
-        return Ok(Given::Ip(address));
+        return Ok(Converted::Ip(address));
     }
     let none = ["", "-", "unknown", "null"];
     if none.iter().any(|word| text.eq_ignore_ascii_case(word)) {
-        return Ok(Given::Null);
+        return Ok(Converted::Null);
     }
-    decorated(text).map(Given::Ip).ok_or(Misfit::Type)
+    decorated(text).map(Converted::Ip).ok_or(Misfit::Type)
 }
 
 /// An address in brackets, with a port or with a zone.
@@ -78,13 +91,12 @@ fn is_port(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::address::Prefix;
 
     fn shown(text: &str, pick: Option<Pick>) -> String {
         let text = text.trim();
-        match read(text, &Reading { pick, ..Reading::default() }) {
-            Ok(Given::Ip(address)) => address.to_string(),
-            Ok(Given::Null) => "null".to_owned(),
+        match read(text, &ReadOptions { pick, ..ReadOptions::default() }) {
+            Ok(Converted::Ip(address)) => address.to_string(),
+            Ok(Converted::Null) => "null".to_owned(),
             Err(Misfit::Type) => "!".to_owned(),
             other => panic!("{other:?}"),
         }
@@ -127,7 +139,8 @@ mod tests {
 
     #[test]
     fn of_a_list_the_job_says_whom_to_believe() {
-        let trusted = ["10.0.0.0/8", "2001:db8::/32"].map(|net| Prefix::parse(net).unwrap());
+        let trusted = [("10.0.0.0", 8), ("2001:db8::", 32)];
+        let trusted = trusted.map(|(network, length)| (network.parse().unwrap(), length));
         let last = Pick::LastUntrusted(trusted.to_vec());
         for (list, first, last_one, untrusted) in [
             ("192.0.2.9, 10.0.0.1", "192.0.2.9", "10.0.0.1", "192.0.2.9"),

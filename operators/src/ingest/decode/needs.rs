@@ -1,6 +1,6 @@
 //! What a record must have besides being readable, whatever its format.
 
-use super::cell::{self, Fault, Place};
+use super::cell::{self, Fault, Affected};
 use super::error::DecodeError;
 use super::trie;
 use super::{Decoded, DecodedTimes, InvalidField};
@@ -73,7 +73,7 @@ impl Needs {
                 into.time.push(time);
                 into.arrival.push(arrival);
                 for Fault { place, error } in faults.drain(..) {
-                    if let Place::Field(field) = place {
+                    if let Affected::Field(field) = place {
                         into.invalid.push(InvalidField { row, field, error });
                     }
                 }
@@ -89,10 +89,10 @@ impl Needs {
     /// The first value that was there, cannot be read, and has to be.
     fn reject(&self, faults: &[Fault]) -> Result<(), DecodeError> {
         let rejects = |fault: &&Fault| match fault.place {
-            Place::Field(field) => {
+            Affected::Field(field) => {
                 self.fields.get(field).is_none_or(|field| field.invalid == Invalid::Reject)
             }
-            Place::Time | Place::Arrival => true,
+            Affected::Time | Affected::Arrival => true,
         };
         faults.iter().find(rejects).map_or(Ok(()), |fault| Err(fault.error.clone()))
     }

@@ -2,7 +2,7 @@
 
 use super::cell::Row;
 use super::trie::{Leaf, Trie};
-use crate::plan::Reading;
+use crate::plan::ReadOptions;
 use crate::value::{Column, Type, Value, address};
 
 /// A value outside a record.
@@ -19,7 +19,7 @@ pub enum Scalar<'a> {
 /// What a field of type `ty` is in a record that has `scalar` there, in the type's own form; `None`
 /// for what is none of the type.
 pub fn value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
-    let reading = Reading { coerce: false, ..Reading::default() };
+    let reading = ReadOptions { coerce: false, ..ReadOptions::default() };
     let leaf = Leaf { field: Some((0, ty)), reading, ..Leaf::new(String::new()) };
     let mut trie = Trie { nodes: Vec::new(), leaves: vec![leaf], choices: 0 };
     let (mut columns, mut faults) = ([Column::default()], Vec::new());

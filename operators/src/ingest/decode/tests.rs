@@ -4,7 +4,7 @@ mod coercion;
 
 use super::number::{self, Rounding};
 use super::*;
-use crate::plan::{Arrival, FieldPlan, Format, Keyless, Reading, Start, TimeField, TimeUnit};
+use crate::plan::{Arrival, FieldPlan, Format, Keyless, ReadOptions, Start, TimeField, TimeUnit};
 use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use crate::value::{DECIMAL_MAX, Type};
 use proptest::prelude::*;
@@ -40,7 +40,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
                 required,
                 aliases: Vec::new(),
                 default: None,
-                reading: Reading::default(),
+                reading: ReadOptions::default(),
             })
             .collect(),
         predicates: Vec::new(),

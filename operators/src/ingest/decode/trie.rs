@@ -1,7 +1,7 @@
 //! The dotted paths of a source as a trie: a node an object, a leaf a wanted value.
 
 use super::keys::{Keys, Target};
-use crate::plan::{Reading, SourcePlan, TimeForm};
+use crate::plan::{ReadOptions, SourcePlan, TimeForm};
 use crate::value::Type;
 
 /// See the module. Node 0 is the record itself.
@@ -33,7 +33,7 @@ pub(super) struct Leaf {
     pub time: Option<TimeForm>,
     pub arrival: Option<TimeForm>,
     /// How the field's values are read.
-    pub reading: Reading,
+    pub reading: ReadOptions,
     /// Whether a string is expected, else a number or bool. A hint: by its JSON text a value is read
     /// to the same.
     pub text: bool,
@@ -128,7 +128,7 @@ impl Trie {
 impl Leaf {
     pub fn new(label: String) -> Self {
         let (field, time, arrival) = (None, None, None);
-        let (text, object, reading) = (false, false, Reading::default());
+        let (text, object, reading) = (false, false, ReadOptions::default());
         Self { field, choice: None, time, arrival, reading, text, object, label }
     }
 

@@ -5,7 +5,7 @@ use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawReco
 use crate::origin::PartitionId;
 use crate::plan::TimeUnit;
 use crate::plan::{
-    Arrival, FieldPlan, Format, Keyless, Plan, Reading, SourcePlan, Start, TableFrom, TimeField,
+    Arrival, FieldPlan, Format, Keyless, Plan, ReadOptions, SourcePlan, Start, TableFrom, TimeField,
 };
 use crate::reference::input::{TableInput, TopicFeed};
 use crate::time::EventTime;
@@ -24,7 +24,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         ty: Type::Int,
         required: true,
         default: None,
-        reading: Reading::default(),
+        reading: ReadOptions::default(),
     };
     let source = SourcePlan {
         name: "t".to_owned(),

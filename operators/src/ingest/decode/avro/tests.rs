@@ -5,7 +5,7 @@ mod twin;
 mod types;
 
 use super::*;
-use crate::plan::{Arrival, FieldPlan, Format, Keyless, Reading, Start, TimeField, TimeUnit};
+use crate::plan::{Arrival, FieldPlan, Format, Keyless, ReadOptions, Start, TimeField, TimeUnit};
 use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use crate::value::{Type, Value};
 use serde_json::{Value as Json, json};
@@ -28,7 +28,7 @@ fn field(name: &str, at: &str, ty: Type) -> FieldPlan {
         ty,
         required: false,
         default: None,
-        reading: Reading::default(),
+        reading: ReadOptions::default(),
     }
 }
 

@@ -10,13 +10,13 @@ use crate::ingest::decode::trie::Leaf;
 /// Something that was there and cannot be read.
 #[derive(Clone, Debug)]
 pub(in crate::ingest::decode) struct Fault {
-    pub place: Place,
+    pub place: Affected,
     pub error: DecodeError,
 }
 
 /// What a value was to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ingest::decode) enum Place {
+pub(in crate::ingest::decode) enum Affected {
     Field(usize),
     Time,
     Arrival,
@@ -62,7 +62,7 @@ impl<'a> Row<'a> {
             decides = true;
         });
         if decides {
-            self.faults.push(Fault { place: Place::Field(field), error });
+            self.faults.push(Fault { place: Affected::Field(field), error });
         }
     }
 
@@ -70,10 +70,10 @@ impl<'a> Row<'a> {
     pub(super) fn fault_time(&mut self, leaf: &Leaf, error: DecodeError) {
         self.forget_times(leaf);
         if leaf.time.is_some() {
-            self.faults.push(Fault { place: Place::Time, error: error.clone() });
+            self.faults.push(Fault { place: Affected::Time, error: error.clone() });
         }
         if leaf.arrival.is_some() {
-            self.faults.push(Fault { place: Place::Arrival, error });
+            self.faults.push(Fault { place: Affected::Arrival, error });
         }
     }
 
@@ -81,17 +81,17 @@ impl<'a> Row<'a> {
     pub(super) fn forget_times(&mut self, leaf: &Leaf) {
         if leaf.time.is_some() {
             self.time = None;
-            self.mend(Place::Time);
+            self.mend(Affected::Time);
         }
         if leaf.arrival.is_some() {
             self.arrival = None;
-            self.mend(Place::Arrival);
+            self.mend(Affected::Arrival);
         }
     }
 
     /// What was wrong before decides no longer.
     #[inline]
-    pub(super) fn mend(&mut self, place: Place) {
+    pub(super) fn mend(&mut self, place: Affected) {
         if !self.faults.is_empty() {
             self.faults.retain(|fault| fault.place != place);
         }
