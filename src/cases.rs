@@ -62,11 +62,11 @@ mod verdict;
 pub use document::CaseDocument;
 
 use crate::cli::{OutputFormat, TestArgs};
-use crate::failure::{EXIT_FAILED, Failure};
-use crate::{job_file, output, panics};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::{job_file, output};
 use document::OutcomeDocument;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 use thiserror::Error;
 use tidemark_jobs::Job;
@@ -124,9 +124,8 @@ pub enum CasesError {
 ///
 /// # Errors
 /// When the job or a file of cases cannot be read or is wrong, or no case is asked for: exit code 2.
-/// A case that fails is no error: it is printed, and the exit code is 1.
-pub fn run(args: &TestArgs) -> Result<ExitCode, Failure> {
-    panics::end_the_process();
+/// A case that fails is no error: it is printed, and the exit code is 3.
+pub fn run(args: &TestArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
     let options = Options { workers: args.workers.clone(), only: args.case.clone() };
     let mut all = Outcome::default();
@@ -150,7 +149,7 @@ pub fn run(args: &TestArgs) -> Result<ExitCode, Failure> {
         (None, 0) => return Err(Failure::usage("the files have no cases")),
         _ => {}
     }
-    let code = if all.failed > 0 { ExitCode::from(EXIT_FAILED) } else { ExitCode::SUCCESS };
+    let code = if all.failed > 0 { Exit::No } else { Exit::Done };
     if args.format == OutputFormat::Json {
         let Outcome { passed, failed, cases, .. } = all;
         let (job, workers) = (&job.plan.name, &args.workers);

@@ -4,11 +4,11 @@ mod document;
 pub mod memory;
 
 use crate::cli::{CheckArgs, OutputFormat};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::{job_file, output};
 use memory::LOAD_DEFAULT;
 use std::fmt::Write as _;
-use std::process::ExitCode;
 use tidemark_jobs::Job;
 use tidemark_operators::footprint::Load;
 
@@ -16,7 +16,7 @@ use tidemark_operators::footprint::Load;
 ///
 /// # Errors
 /// When the job cannot be read, or anything is wrong with it: all of it, with exit code 2.
-pub fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
+pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
     let file = job_file::file_name(&args.job);
     let load = load(args);

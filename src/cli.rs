@@ -1,8 +1,7 @@
 //! The command line: every command, its flags and what they may be. Parsing only; what a command
 //! does is found through [`crate::dispatch`].
 //!
-//! Exit codes: 0 when the command succeeded, 1 when it ran and failed, 2 when the command line, a
-//! job file, `cluster.toml` or the environment is wrong (nothing was started then).
+//! Exit codes are those of [`Exit`](crate::exit::Exit), and `--help` lists them.
 
 mod completions;
 mod dlq;
@@ -46,7 +45,11 @@ On Kafka and Redis, here or as cluster.toml and the environment say:
 A job is a file, or the name of a shipped one: fraud, personalization, behavior. `tidemark docs`
 lists what there is to read, and `tidemark COMMAND --help` has examples of every command.
 
-Exit codes: 0 success, 1 failure, 2 wrong command line, job file, cluster.toml or environment.
+Files: `-` is standard input or output wherever a file is named. What a command writes gets its name
+when it is whole; an output that is an input, the job or another output is refused.
+Exit codes: 0 done; 1 failed while it ran; 2 the command line, a file it names or the environment is
+wrong, and nothing was started; 3 the answer is no (a case of `test` failed); 70 to 79 a running job
+that ended by itself (70 a defect); 130 and 143 SIGINT and SIGTERM before the end.
 Settings: a flag goes before the environment, the environment before cluster.toml.";
 
 /// A streaming feature engine: features of cards, users and devices over windows that are exact to

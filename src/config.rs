@@ -37,7 +37,9 @@ pub use setting::{OtherVariable, Setting, other_variables, settings};
 
 use crate::cli::RunArgs;
 use crate::failure::Failure;
+use crate::named_file;
 use keys::Keys;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -165,7 +167,7 @@ impl Settings {
         variable: impl Fn(&str) -> Option<std::ffi::OsString>,
     ) -> Result<Self, Failure> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|error| {
+        let text = named_file::open(path).and_then(io::read_to_string).map_err(|error| {
             Failure::usage(format!("cannot read the settings \"{shown}\": {error}"))
                 .hint("name the file by --cluster, or leave it out to run with the defaults")
         })?;

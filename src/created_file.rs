@@ -6,6 +6,7 @@
 //! folders `/dev` and `/proc` are followed: `/dev/stdout` is one. A file that is there already keeps
 //! its mode.
 
+use crate::named_file::{is_standard, standard_output};
 use rustix::fs::{Mode, OFlags, open};
 use std::fs::File;
 use std::io;
@@ -20,22 +21,23 @@ pub enum Held {
     Kept,
 }
 
-/// Opens the file at `path` for writing, with mode 0600 when it is created.
+/// Opens the file at `path` for writing, with mode 0600 when it is created; `-` is standard output.
 ///
 /// # Errors
 /// When `path` is a symbolic link, or the system refuses.
 pub fn create(path: &Path, held: Held) -> io::Result<File> {
+    if is_standard(path) {
+        return standard_output();
+    }
     let held = match held {
         Held::Removed => OFlags::WRONLY | OFlags::TRUNC,
         Held::Kept => OFlags::APPEND | writing_kept(path),
     };
-    let link = if of_the_system(path) { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let link = if is_of_the_system(path) { OFlags::empty() } else { OFlags::NOFOLLOW };
     let flags = held | link | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
     match open(path, flags, Mode::RUSR | Mode::WUSR) {
         Ok(file) => Ok(File::from(file)),
-        Err(rustix::io::Errno::LOOP) => Err(io::Error::other(
-            "it is a symbolic link, which is not followed; name the file itself",
-        )),
+        Err(rustix::io::Errno::LOOP) => Err(link_refused()),
         Err(error) => Err(error.into()),
     }
 }
@@ -50,8 +52,13 @@ fn writing_kept(path: &Path) -> OFlags {
     }
 }
 
+/// Why a link is not written through.
+pub fn link_refused() -> io::Error {
+    io::Error::other("it is a symbolic link, which is not followed; name the file itself")
+}
+
 /// Whether the name lies in a folder where only the system makes links.
-fn of_the_system(path: &Path) -> bool {
+pub fn is_of_the_system(path: &Path) -> bool {
     path.parent().is_some_and(|folder| folder.starts_with("/dev") || folder.starts_with("/proc"))
         && !path.starts_with("/dev/shm")
         && !path.components().any(|part| part == std::path::Component::ParentDir)
@@ -120,8 +127,8 @@ mod tests {
             let error = full.write_all(b"x").unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::StorageFull);
         }
-        assert!(!of_the_system(Path::new("/dev/shm/x")));
-        assert!(!of_the_system(Path::new("/dev/../tmp/x")));
-        assert!(!of_the_system(Path::new("/device")));
+        assert!(!is_of_the_system(Path::new("/dev/shm/x")));
+        assert!(!is_of_the_system(Path::new("/dev/../tmp/x")));
+        assert!(!is_of_the_system(Path::new("/device")));
     }
 }

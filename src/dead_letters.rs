@@ -64,6 +64,18 @@ pub enum DeadLetterError {
         /// The last error.
         reason: String,
     },
+    /// No line of the file is a dead letter.
+    #[error("no dead letters in {path}: {}", match .lines {
+        0 => "it is empty".to_owned(),
+        1 => "its only line is none".to_owned(),
+        lines => format!("none of its {lines} lines is one"),
+    })]
+    None {
+        /// Which file.
+        path: PathBuf,
+        /// How many lines it has.
+        lines: u64,
+    },
     /// A line is not a dead letter.
     #[error("not a dead letter: {0}")]
     Line(String),

@@ -22,9 +22,10 @@ mod watch;
 
 use crate::cli::DemoArgs;
 use crate::config::{ClusterFile, Flags, Settings};
-use crate::created_file::{self, Held};
 use crate::engine::{self, EngineError, Observer, Online};
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::file_roles::FileRoles;
 use crate::http::HttpServer;
 use crate::logging::{self, KeptLines, LogTarget};
 use crate::online::{Embedded, OnlineStore};
@@ -33,16 +34,17 @@ use crate::service::Service;
 use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
 use crate::text::{count_text, duration_short, latency_short};
+use crate::whole_file::WholeFile;
 use crate::{connect, job_file, output, panics};
 use flagged::Flagged;
 use letters::NewestLetters;
 use memory::MemoryGuard;
 use recent::RecentRecords;
 use std::io::{IsTerminal, Write};
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tidemark_jobs::Job;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
@@ -64,10 +66,10 @@ type Engine = JoinHandle<Result<Option<EventTime>, EngineError>>;
 /// # Errors
 /// When the job, a flag or the environment is wrong (exit code 2), the port is in use, or the job
 /// fails.
-pub fn run(args: &DemoArgs) -> Result<ExitCode, Failure> {
+pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let flags = Flags { workers: args.workers, port: args.port, ..Flags::default() };
     let settings = Settings::load(&ClusterFile::None, flags)?;
-    let plan = job_file::load(args.named_job.as_deref().unwrap_or(&args.job))?.plan;
+    let plan = job(args)?.plan;
     let recent = RecentRecords::default();
     let traffic = Traffic::new(args, &plan, settings.workers, recent)?;
     let log = KeptLines::default();
@@ -151,8 +153,30 @@ fn take_screenshot(
     let Some(text) = picture.map_err(|error| cannot(&error))? else {
         return Err(Failure::failed("cannot show the demo: it ended before it was live"));
     };
-    let mut file = created_file::create(path, Held::Removed).map_err(|error| cannot(&error))?;
-    file.write_all(text.as_bytes()).map_err(|error| cannot(&error))
+    let file = WholeFile::create(path).map_err(|error| cannot(&error.source))?;
+    file.writer().write_all(text.as_bytes()).map_err(|error| cannot(&error))?;
+    WholeFile::finish(vec![file]).map_err(|error| cannot(&error.source))
+}
+
+/// The job, when the picture does not take the place of what is read.
+fn job(args: &DemoArgs) -> Result<Job, Failure> {
+    let name = args.named_job.as_deref().unwrap_or(&args.job);
+    let job = job_file::load(name)?;
+    roles(args, name, &job).check()?;
+    Ok(job)
+}
+
+/// What is read and what is written.
+fn roles(args: &DemoArgs, name: &str, job: &Job) -> FileRoles {
+    let mut roles = FileRoles::default();
+    if let Some(path) = job_file::path(name) {
+        roles.reads("the job", path);
+    }
+    for (table, path) in job_file::table_files(job) {
+        roles.reads(format!("table \"{table}\""), path);
+    }
+    args.screenshot.iter().for_each(|path| roles.writes("--screenshot", path));
+    roles
 }
 
 /// Where rows and dead letters go.

@@ -1,15 +1,19 @@
 //! From a parsed command line to what carries it out.
 
 use crate::cli::{Cli, Command, DlqCommand, OutputFormat};
+use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::output;
-use std::process::ExitCode;
+use crate::{output, panics};
 
 /// Carries out a command.
 ///
 /// # Errors
-/// When the command fails; the failure knows its exit code (1 failed, 2 wrong usage or settings).
-pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+/// When the command fails; the failure knows its [`Exit`].
+pub fn run(cli: Cli) -> Result<Exit, Failure> {
+    if !matches!(cli.command, Command::Demo(_)) {
+        // The live screen of the demo gives the terminal back first.
+        panics::end_the_process();
+    }
     match cli.command {
         Command::Demo(args) => crate::demo::run(&args),
         Command::Run(args) => crate::run::run(&args),
@@ -32,11 +36,11 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
 
 /// What a command ends with, in the format that was asked for: with JSON a failure is a document on
 /// standard output too.
-fn in_format(format: OutputFormat, ended: Result<ExitCode, Failure>) -> Result<ExitCode, Failure> {
+fn in_format(format: OutputFormat, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
     match (format, ended) {
         (OutputFormat::Json, Err(failure)) => {
             output::print(&format!("{}\n", failure.json()))?;
-            Ok(failure.code())
+            Ok(failure.exit())
         }
         (_, ended) => ended,
     }

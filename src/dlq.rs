@@ -2,15 +2,16 @@
 
 use crate::cli::{DlqArgs, DlqCommand, LetterFilter, OutputFormat};
 use crate::dead_letters::{self, DeadLetterError};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
-use std::process::ExitCode;
 
 /// Lists or shows letters.
 ///
 /// # Errors
-/// When the file cannot be opened (exit code 2) or read, or there is no letter to show.
-pub fn run(args: &DlqArgs) -> Result<ExitCode, Failure> {
+/// When the file cannot be opened (exit code 2) or read, holds no dead letter, or none of those
+/// asked for is there to show.
+pub fn run(args: &DlqArgs) -> Result<Exit, Failure> {
     match &args.command {
         DlqCommand::Ls(asked) if asked.format == OutputFormat::Json => {
             let filter = &asked.filter;
@@ -35,6 +36,10 @@ pub fn run(args: &DlqArgs) -> Result<ExitCode, Failure> {
 fn failure(error: DeadLetterError) -> Failure {
     match error {
         DeadLetterError::Open { .. } => Failure::usage(error),
+        DeadLetterError::None { .. } => Failure::failed(error).hint(
+            "name a file that `tidemark replay --dlq` or [dead_letters] of cluster.toml wrote; an empty \
+             one means that nothing was refused",
+        ),
         _ => Failure::failed(error),
     }
 }

@@ -13,25 +13,33 @@ mod settings;
 mod tests;
 
 use crate::cli::{DocsArgs, PageFormat};
-use crate::created_file::{Held, create};
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::file_roles::FileRoles;
+use crate::named_file::is_standard_output;
+use crate::whole_file::{self, WholeFile};
 use crate::{job_file, output};
 use std::io::Write as _;
-use std::process::ExitCode;
+use std::path::Path;
 use tidemark_jobs::docs::{Page, expressions_page, job_file_page, job_page};
 use tidemark_jobs::{Job, SHIPPED, shipped};
 
 /// Writes a page, or the list of pages, to a file or to standard output.
 ///
 /// # Errors
-/// When there is no such page, the job cannot be read or is wrong (exit code 2), or the page cannot be written.
-pub fn run(args: &DocsArgs) -> Result<ExitCode, Failure> {
+/// When there is no such page, the job cannot be read or is wrong, or the page would take the place
+/// of what it is made of (exit code 2), or the page cannot be written.
+pub fn run(args: &DocsArgs) -> Result<Exit, Failure> {
     let text = match &args.page {
         page if args.format == PageFormat::Toml => job_text(page.as_deref())?,
         Some(name) => match pages::named(name)? {
             Some(page) if args.format == PageFormat::Markdown => page.markdown(),
             Some(page) => html::page(&page.page()),
-            None => written(&of_job(&job_file::load(name)?), args.format),
+            None => {
+                let job = job_file::load(name)?;
+                roles(args, name, &job).check()?;
+                written(&of_job(&job), args.format)
+            }
         },
         None if args.expressions => written(&expressions_page(), args.format),
         None if args.settings => written(&settings::page(), args.format),
@@ -44,13 +52,36 @@ pub fn run(args: &DocsArgs) -> Result<ExitCode, Failure> {
         }
         None => pages::list(),
     };
-    let Some(path) = &args.output else { return output::print(&text) };
-    let write = || create(path, Held::Removed)?.write_all(text.as_bytes());
-    write().map_err(|error| {
+    match &args.output {
+        Some(path) if !is_standard_output(path) => write(path, &text),
+        _ => output::print(&text),
+    }
+}
+
+fn roles(args: &DocsArgs, name: &str, job: &Job) -> FileRoles {
+    let mut roles = FileRoles::default();
+    if let Some(path) = job_file::path(name) {
+        roles.reads("the job", path);
+    }
+    for (name, path) in job_file::table_files(job) {
+        roles.reads(format!("table \"{name}\""), path);
+    }
+    if let Some(path) = &args.output {
+        roles.writes("--output", path);
+    }
+    roles
+}
+
+fn write(path: &Path, text: &str) -> Result<Exit, Failure> {
+    let failed = |error: &dyn std::fmt::Display| {
         Failure::failed(format!("cannot write the page to {}: {error}", path.display()))
             .hint("choose another place by --output")
-    })?;
-    Ok(ExitCode::SUCCESS)
+    };
+    whole_file::end_on_signals()?;
+    let file = WholeFile::create(path).map_err(|error| failed(&error.source))?;
+    file.writer().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
+    WholeFile::finish(vec![file]).map_err(|error| failed(&error.source))?;
+    Ok(Exit::Done)
 }
 
 /// The file of a shipped job.

@@ -1,23 +1,16 @@
 //! What a command ends with when it does not succeed.
 
+use crate::exit::Exit;
 use serde::Serialize;
 use std::fmt;
-use std::process::ExitCode;
 use tidemark_jobs::document::{JobErrors, Problem};
-
-/// The exit code of a command that ran and failed.
-pub const EXIT_FAILED: u8 = 1;
-
-/// The exit code for a wrong command line, job file, `cluster.toml` or environment. Nothing was
-/// started.
-pub const EXIT_USAGE: u8 = 2;
 
 /// Why a command failed: printed as `error: ...` and `hint: ...` on stderr.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     message: String,
     hint: Option<String>,
-    code: u8,
+    exit: Exit,
     /// What is wrong with files, each with its place.
     places: Vec<FilePlace>,
 }
@@ -65,12 +58,12 @@ impl Failure {
     /// A command that ran and failed; exit code 1. The message begins in lower case, has no full
     /// stop, and says what was attempted, on what, and why it failed.
     pub fn failed(message: impl fmt::Display) -> Self {
-        Failure { message: message.to_string(), hint: None, code: EXIT_FAILED, places: Vec::new() }
+        Failure { message: message.to_string(), hint: None, exit: Exit::Failed, places: Vec::new() }
     }
 
     /// A mistake on the command line, in a file of settings or in the environment; exit code 2.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Failure { message: message.to_string(), hint: None, code: EXIT_USAGE, places: Vec::new() }
+        Failure { message: message.to_string(), hint: None, exit: Exit::Wrong, places: Vec::new() }
     }
 
     /// Adds what to do next.
@@ -90,15 +83,15 @@ impl Failure {
 
     /// As one line of JSON: the exit code, the message, the hint, and the places in files.
     pub fn json(&self) -> String {
-        let Failure { message, hint, code, places } = self;
-        let error = FailureBody { code: *code, message, hint: hint.as_deref(), places };
+        let Failure { message, hint, exit, places } = self;
+        let error = FailureBody { code: exit.code(), message, hint: hint.as_deref(), places };
         // Numbers and texts always can be written.
         serde_json::to_string(&FailureDocument { error }).unwrap_or_default()
     }
 
-    /// The code the process exits with.
-    pub fn code(&self) -> ExitCode {
-        ExitCode::from(self.code)
+    /// How the process ends with it.
+    pub fn exit(&self) -> Exit {
+        self.exit
     }
 }
 

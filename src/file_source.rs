@@ -2,7 +2,8 @@
 //!
 //! Each file is a partition; its number is the file's place in the source's list.
 //!
-//! Of JSON a record is a line, and its offset the line's number from 0. Blank lines are no records but are counted;
+//! Of JSON a record is a line, and its offset the line's number from 0. Blank lines are no records but
+//! are counted; a byte order mark before the first is skipped;
 //! `\r\n` ends a line as `\n` does; a last line without an end is a record. A thread a file reads
 //! blocks of 256 KiB ahead of the worker, at most [`BATCHES_MAX`] of them.
 //!
@@ -10,11 +11,15 @@
 //! malformed is the decoder's business); a longer one means that this is no file of lines, and
 //! fails the partition.
 //!
+//! A file of another form (gzip, Parquet, CSV, a JSON array, ..) is told by its first bytes and fails
+//! the partition: see [`form`].
+//!
 //! Of Avro a record is a datum, and its offset its number from 0. The blocks of a container may be
 //! compressed with deflate, snappy or zstandard; a block that is damaged fails the partition.
 
 mod codec;
 mod container;
+pub(crate) mod form;
 mod lines;
 mod opened;
 #[cfg(test)]
@@ -22,8 +27,8 @@ mod tests;
 
 use crate::feed::{FeedSender, ThreadFeed, feed};
 use crate::source::Waker;
-use codec::wrong;
 use container::{Container, MAGIC};
+use form::{BYTE_ORDER_MARK, Form};
 use lines::LineReader;
 use opened::OpenFile;
 use std::io::{self, Cursor, Read};
@@ -180,9 +185,9 @@ impl FilePartition {
         let name = format!("file-{}-{}", id.source, id.partition);
         let thread_path = path.clone();
         let started = thread::Builder::new().name(name).spawn(move || {
-            let outcome = read(file.contents, format, &sender);
+            let outcome = read(&thread_path, file.contents, format, &sender);
             if let Some(outcome) = outcome.transpose() {
-                sender.end(outcome.map_err(|(place, error)| failure(&thread_path, &place, &error)));
+                sender.end(outcome);
             }
         });
         match started {
@@ -193,42 +198,66 @@ impl FilePartition {
 }
 
 /// Hands over what is in a file, to its end or until nobody reads it any more (`None`). The error
-/// says where it was.
+/// says where it was, and what to do.
 fn read(
+    path: &Path,
     mut contents: Box<dyn Read + Send>,
     format: Format,
     sender: &FeedSender,
-) -> Result<Option<()>, (String, io::Error)> {
-    let start = |error| ("its beginning".to_owned(), error);
-    let mut head = Vec::with_capacity(MAGIC.len());
-    (&mut contents).take(MAGIC.len() as u64).read_to_end(&mut head).map_err(start)?;
-    match (format, head == MAGIC) {
-        (Format::Json, false) => {
+) -> Result<Option<()>, String> {
+    let failed = |place: &str, error: io::Error| failure(path, place, &error);
+    let start = |error| failed("its beginning", error);
+    let head = form::head(&mut contents).map_err(start)?;
+    match (format, Form::of(&head)) {
+        (Format::Json, Form::Lines) => {
+            let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head).to_vec();
             let mut lines = LineReader::new(Cursor::new(head).chain(contents));
-            while let Some(batch) = lines.next_batch().map_err(|e| (lines.place(), e))? {
+            while let Some(batch) = lines.next_batch().map_err(|e| failed(&lines.place(), e))? {
                 if !sender.send(batch) {
                     return Ok(None);
                 }
             }
+            Ok(Some(()))
         }
-        (Format::Avro, true) => {
+        (Format::Avro, Form::Avro) => {
+            let behind = head.get(MAGIC.len()..).unwrap_or_default().to_vec();
+            let contents = Cursor::new(behind).chain(contents);
             let mut container = Container::new(contents).map_err(start)?;
-            while let Some(batch) = container.next_batch().map_err(|e| (container.place(), e))? {
+            while let Some(batch) =
+                container.next_batch().map_err(|e| failed(&container.place(), e))?
+            {
                 if !sender.send(batch) {
                     return Ok(None);
                 }
             }
+            Ok(Some(()))
         }
-        (Format::Json, true) => {
-            let text = "it is an Avro object container, and the source has no `format = \"avro\"`";
-            return Err(start(wrong(text)));
-        }
-        (Format::Avro, false) => {
-            let text = "it is no Avro object container, and the source has `format = \"avro\"`";
-            return Err(start(wrong(text)));
+        (format, form) => Err(misfit(path, format, form)),
+    }
+}
+
+/// Why a file of this form is not read.
+fn misfit(path: &Path, format: Format, form: Form) -> String {
+    let file = path.display().to_string();
+    let remedy = form.remedy(&file);
+    match (format, &remedy) {
+        (Format::Json, Some((what, _))) if form == Form::Avro => format!(
+            "cannot read source file {file}: it is {what}, and the source has no \
+             `format = \"avro\"`; add it to the source"
+        ),
+        (Format::Json, Some((what, remedy))) => format!(
+            "cannot read source file {file}: it is {what}, and its source is JSON lines, plain or \
+             zstd; write it as such: {remedy}"
+        ),
+        (_, remedy) => {
+            let what =
+                remedy.as_ref().map_or_else(String::new, |(what, _)| format!("is {what}: it "));
+            format!(
+                "cannot read source file {file}: it {what}is no Avro object container, and the \
+                 source has `format = \"avro\"`; leave that out, or name another file"
+            )
         }
     }
-    Ok(Some(()))
 }
 
 fn failure(path: &Path, place: &str, error: &io::Error) -> String {

@@ -4,21 +4,26 @@ mod topic;
 
 use crate::cli::{self, GenerateArgs};
 use crate::config::{ClusterFile, Flags, Settings};
+use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::generator::{GenerateError, Options, Profile, RecordTally, WrittenFiles, write_files};
-use crate::output;
+use crate::file_roles::FileRoles;
+use crate::generator::{
+    GenerateError, Options, Profile, RecordTally, WrittenFiles, partition_path, write_files,
+};
+use crate::named_file::{is_standard, is_standard_output};
 use crate::progress::DrawnProgress;
 use crate::text::count_text;
+use crate::{output, whole_file};
 use std::io::IsTerminal;
 use std::path::Path;
-use std::process::ExitCode;
 use tidemark_operators::time::EventTime;
 
 /// Writes the records and says what they are.
 ///
 /// # Errors
-/// When an option or a setting is wrong (exit code 2), or they cannot be written.
-pub fn run(args: &GenerateArgs) -> Result<ExitCode, Failure> {
+/// When an option or a setting is wrong, or partitions would be written into one another (exit code
+/// 2), or they cannot be written.
+pub fn run(args: &GenerateArgs) -> Result<Exit, Failure> {
     if let Some(out) = &args.out {
         return files(args, out);
     }
@@ -34,17 +39,41 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-fn files(args: &GenerateArgs, out: &Path) -> Result<ExitCode, Failure> {
+/// Every partition has a file of its own.
+fn roles(out: &Path, partitions: u32) -> Result<(), Failure> {
+    let plain = !is_standard(out) && std::fs::metadata(out).map_or(true, |at| at.is_file());
+    if partitions > 1 && !plain {
+        let out = out.display();
+        return Err(Failure::usage(format!("{partitions} partitions cannot be written to {out}"))
+            .hint("name a file by --out: each partition gets its number in the name"));
+    }
+    let mut roles = FileRoles::default();
+    for partition in 0..partitions {
+        let path = partition_path(out, partition, partitions);
+        roles.writes(format!("partition {partition}"), path);
+    }
+    roles.check()
+}
+
+fn files(args: &GenerateArgs, out: &Path) -> Result<Exit, Failure> {
     let Some(events) = args.events else {
         let message = format!("cannot generate records to {}: a file has an end", out.display());
         return Err(Failure::usage(message).hint("say how many, such as --events 100_000"));
     };
-    let options = options(args, Profile::Fraud, args.partitions.unwrap_or(1), events);
+    let partitions = args.partitions.unwrap_or(1);
+    roles(out, partitions)?;
+    whole_file::end_on_signals()?;
+    let options = options(args, Profile::Fraud, partitions, events);
     let progress = DrawnProgress::of_events(events, std::io::stderr().is_terminal());
     let written = write_files(&options, out, &mut |events| progress.set_events(events));
     progress.finish();
     let written = written.map_err(failure)?;
-    output::print(&said(&written.tally, &place(&written)))
+    let said = said(&written.tally, &place(&written));
+    if is_standard_output(out) {
+        output::note(said.trim_end());
+        return Ok(Exit::Done);
+    }
+    output::print(&said)
 }
 
 /// What is asked for; `profile` unless another one is named.

@@ -10,11 +10,11 @@ mod document;
 use crate::cli::{GetArgs, OutputFormat};
 use crate::config::{ClusterFile, Flags, OnlineKind, Settings};
 use crate::entity_id;
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::online::redis::read_redis;
 use crate::{connect, job_file, output};
 use document::JsonRow;
-use std::process::ExitCode;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::nearest;
 use tidemark_operators::plan::{Plan, ViewPlan};
@@ -24,7 +24,7 @@ use tidemark_operators::plan::{Plan, ViewPlan};
 /// # Errors
 /// Exit code 2 when the job, the view or the settings are wrong; 1 when the store or the process cannot
 /// be asked or has no such row.
-pub fn run(args: &GetArgs) -> Result<ExitCode, Failure> {
+pub fn run(args: &GetArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
     let job = args.job().map(job_file::load).transpose()?;
     let Some(row) = row(args, job.as_ref(), &settings)? else {

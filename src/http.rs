@@ -7,6 +7,7 @@
 //! | `/health` | every component with its state and reason; 503 only when a worker is stalled |
 //! | `/ready` | progress by partition; 503 until the job has caught up |
 //! | `/features/{view}/{id}` | the newest row of one entity |
+//! | `/features/{view}?id=` | the same for any id, also one that is empty or holds a `/` |
 //!
 //! The server has a thread of its own and touches neither the dataflow nor the sinks: all it knows
 //! comes through [`Introspect`]. It answers `GET` and reads no request bodies. At most

@@ -1,6 +1,7 @@
 //! Reading the job that a command names.
 
 use crate::failure::Failure;
+use crate::named_file::{self, is_standard};
 use std::path::Path;
 use std::sync::Arc;
 use tidemark_jobs::document::{FILE_BYTES_MAX, nearest};
@@ -8,8 +9,21 @@ use tidemark_jobs::{Job, SHIPPED, shipped};
 use tidemark_operators::plan::TableFrom;
 use tidemark_operators::time::Millis;
 
-/// Reads and checks a job: the shipped one of that name, else the file of that path. A file that
-/// has the name of a shipped job is read as `./name`.
+/// The file that `name` stands for; `None` for a shipped job.
+pub fn path(name: &str) -> Option<&Path> {
+    shipped(name).is_none().then(|| Path::new(name))
+}
+
+/// The files of the job's reference tables, by table.
+pub fn table_files(job: &Job) -> impl Iterator<Item = (&str, &Path)> {
+    job.plan.tables.iter().filter_map(|table| match &table.from {
+        TableFrom::File { path, .. } => Some((table.name.as_str(), Path::new(path))),
+        TableFrom::Shipped { .. } | TableFrom::Topic { .. } => None,
+    })
+}
+
+/// Reads and checks a job: the shipped one of that name, else the file of that path, or standard input
+/// for `-`. A file that has the name of a shipped job is read as `./name`.
 ///
 /// # Errors
 /// When there is no such job, it cannot be read, or anything in it is wrong: all of it, with line,
@@ -19,7 +33,7 @@ pub fn load(name: &str) -> Result<Job, Failure> {
         return checked(file, text).map(with_shipped_tables);
     }
     let path = Path::new(name);
-    let is_path = name.contains('/') || path.extension().is_some();
+    let is_path = name.contains('/') || path.extension().is_some() || is_standard(path);
     if !is_path && !path.exists() {
         return Err(unknown(name));
     }
@@ -30,7 +44,10 @@ pub fn load(name: &str) -> Result<Job, Failure> {
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
     checked(name, &text).map(|job| {
         placed(job, |file, valid_from, reload| {
-            let path = folder.join(file).to_string_lossy().into_owned();
+            // Standard input lies in no folder.
+            let inside = folder.join(file);
+            let path = if is_standard(Path::new(file)) { Path::new(file) } else { &inside };
+            let path = path.to_string_lossy().into_owned();
             Some(TableFrom::File { path, valid_from, reload })
         })
     })
@@ -77,7 +94,7 @@ pub(crate) fn read(path: &Path) -> std::io::Result<String> {
     use std::io::{Error, ErrorKind, Read};
     let most = FILE_BYTES_MAX as u64;
     let mut text = String::new();
-    std::fs::File::open(path)?.take(most + 1).read_to_string(&mut text)?;
+    named_file::open(path)?.take(most + 1).read_to_string(&mut text)?;
     if text.len() as u64 > most {
         return Err(Error::new(ErrorKind::FileTooLarge, format!("it is longer than {most} bytes")));
     }

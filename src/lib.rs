@@ -6,13 +6,14 @@
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`connect`]: what the clients of servers are told of the settings;
-//! - [`failure`], [`panics`]: how a command fails;
+//! - [`exit`], [`failure`], [`panics`]: how a command ends and fails;
 //! - [`source`], [`kafka`], [`file_source`], [`memory_partition`], [`generator`]: where records come
 //!   from;
 //! - [`registry`]: the schemas of Avro records;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
 //! - [`dead_letters`]: records that did not become events, in a file;
+//! - [`refusals`]: how many of them there are and what is wrong with the first, for people;
 //! - `outbox`: dead letters on their way to Kafka;
 //! - `entity_id`: what a row is asked for by;
 //! - [`online`]: the newest rows, in process and in Redis;
@@ -21,6 +22,8 @@
 //! - [`metrics`]: `/metrics`, from what the workers count and the sinks report;
 //! - [`screen`], [`progress`], [`logging`]: what is shown while a command runs;
 //! - [`output`]: what a command prints; [`signals`]: how it is asked to end;
+//! - `named_file`, `file_roles`: the files that a command names, and that none destroys another;
+//! - [`whole_file`], `created_file`: files that commands write;
 //! - [`process`]: what the process uses of the machine;
 //! - [`text`]: durations, sizes and counts as people write them; [`version`]: which Tidemark this is.
 
@@ -38,8 +41,10 @@ pub mod dlq;
 pub mod docs;
 pub mod engine;
 mod entity_id;
+pub mod exit;
 pub mod failure;
 mod feed;
+mod file_roles;
 pub mod file_source;
 pub mod generate;
 pub mod generator;
@@ -50,12 +55,14 @@ pub mod kafka;
 pub mod logging;
 pub mod memory_partition;
 pub mod metrics;
+mod named_file;
 pub mod online;
 mod outbox;
 pub mod output;
 pub mod panics;
 pub mod process;
 pub mod progress;
+pub mod refusals;
 pub mod registry;
 pub mod replay;
 pub mod run;
@@ -67,3 +74,4 @@ pub mod source;
 pub mod tables;
 pub mod text;
 pub mod version;
+pub mod whole_file;

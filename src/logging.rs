@@ -4,6 +4,7 @@
 //! a limit is near, `info` for the life of the job (start, partitions, catch-up, stop), `debug` for
 //! single connections and flushes, `trace` for single batches. Never a secret, never a payload.
 
+use crate::text::{is_harmful, printable};
 use serde::{Deserialize, Serialize};
 use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -81,10 +82,12 @@ pub fn start(level: &str, format: LogFormat, target: LogTarget) -> Result<(), Lo
     let colours = matches!(target, LogTarget::Stderr) && std::io::stderr().is_terminal();
     let started = match (format, target) {
         (LogFormat::Text, LogTarget::Stderr) => {
-            builder.with_ansi(colours).with_writer(std::io::stderr).try_init()
+            let escaped = move || EscapedStderr { escaping: Escaping::Text { colours } };
+            builder.with_ansi(colours).with_writer(escaped).try_init()
         }
         (LogFormat::Json, LogTarget::Stderr) => {
-            builder.json().flatten_event(true).with_writer(std::io::stderr).try_init()
+            let escaped = || EscapedStderr { escaping: Escaping::Json };
+            builder.json().flatten_event(true).with_writer(escaped).try_init()
         }
         (LogFormat::Text, LogTarget::Kept(lines)) => {
             builder.with_ansi(false).with_writer(lines).try_init()
@@ -94,6 +97,61 @@ pub fn start(level: &str, format: LogFormat, target: LogTarget) -> Result<(), Lo
         }
     };
     started.map_err(|error| LoggingError::Taken(error.to_string()))
+}
+
+/// How what a terminal would act on is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Escaping {
+    /// As Rust does. With colours their sequences stay: they do nothing else.
+    Text { colours: bool },
+    /// As JSON does: it can only be inside of texts.
+    Json,
+}
+
+/// Standard error, without anything in a line that a terminal would act on: texts of records and of
+/// servers are in messages.
+struct EscapedStderr {
+    escaping: Escaping,
+}
+
+impl Write for EscapedStderr {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        // The subscriber writes a whole line at a time.
+        std::io::stderr().lock().write_all(escaped(bytes, self.escaping).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        std::io::stderr().flush()
+    }
+}
+
+/// A line with its end, escaped.
+fn escaped(line: &[u8], escaping: Escaping) -> String {
+    let line = String::from_utf8_lossy(line);
+    let text = line.strip_suffix('\n').unwrap_or(&line);
+    let mut out = String::with_capacity(line.len());
+    for (at, c) in text.char_indices() {
+        let colour = || text.get(at..).is_some_and(is_colour);
+        match escaping {
+            _ if !is_harmful(c) => out.push(c),
+            Escaping::Json => {
+                let code = u32::from(c);
+                out.push_str(&format!("\\u{code:04x}"));
+            }
+            Escaping::Text { colours: true } if c == '\u{1b}' && colour() => out.push(c),
+            Escaping::Text { .. } => out.extend(c.escape_default()),
+        }
+    }
+    out.push('\n');
+    out
+}
+
+/// Whether a text begins with what sets a colour.
+fn is_colour(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("\u{1b}[") else { return false };
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != ';');
+    end.and_then(|end| rest.get(end..)).is_some_and(|rest| rest.starts_with('m'))
 }
 
 /// How many lines [`KeptLines`] keeps.
@@ -118,7 +176,7 @@ impl Write for KeptLines {
             if lines.len() == KEPT_LINES_MAX {
                 lines.pop_front();
             }
-            lines.push_back(line.to_owned());
+            lines.push_back(printable(line).into_owned());
         }
         Ok(bytes.len())
     }
@@ -148,6 +206,23 @@ mod tests {
         for level in ["inf", "loud", "info,tidemark=loud", ""] {
             assert!(check_level(level).is_err(), "{level}");
         }
+    }
+
+    #[test]
+    fn a_line_of_the_log_moves_no_cursor_and_is_one_line() {
+        let text = |line: &str, colours| escaped(line.as_bytes(), Escaping::Text { colours });
+        let line = "WARN a\u{1b}[2Jb\nc\u{202e}\u{9b} \u{1b}[31mred\u{1b}[0m\n";
+        assert_eq!(
+            text(line, false),
+            "WARN a\\u{1b}[2Jb\\nc\\u{202e}\\u{9b} \\u{1b}[31mred\\u{1b}[0m\n"
+        );
+        let coloured = text(line, true);
+        assert!(coloured.ends_with("\u{1b}[31mred\u{1b}[0m\n"), "{coloured:?}");
+        assert!(coloured.starts_with("WARN a\\u{1b}[2Jb\\n"), "{coloured:?}");
+        let json = escaped("{\"a\":\"\u{9b}\u{202e}ü\"}\n".as_bytes(), Escaping::Json);
+        assert_eq!(json, "{\"a\":\"\\u009b\\u202eü\"}\n");
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["a"], "\u{9b}\u{202e}ü");
     }
 
     #[test]

@@ -1,15 +1,18 @@
 //! The tidemark binary.
 
 use clap::Parser;
-use std::process::ExitCode;
 use tidemark::cli::Cli;
+use tidemark::exit::Exit;
+use tidemark::{output, whole_file};
 
-fn main() -> ExitCode {
-    match tidemark::dispatch::run(Cli::parse()) {
-        Ok(code) => code,
+fn main() -> Exit {
+    let exit = match tidemark::dispatch::run(Cli::parse()) {
+        Ok(exit) => exit,
         Err(failure) => {
-            eprintln!("{failure}");
-            failure.code()
+            output::note(&failure.to_string());
+            failure.exit()
         }
-    }
+    };
+    whole_file::remove_unfinished();
+    exit
 }

@@ -1,10 +1,10 @@
 //! What a panic does to the process.
 
-/// The exit code of a process that a panic ended: a defect of ours.
-pub const EXIT_DEFECT: i32 = 70;
+use crate::exit::Exit;
+use crate::whole_file;
 
 /// From now on a panic of any thread is printed, logged, and ends the process with
-/// [`EXIT_DEFECT`]: a worker that is gone would leave the others waiting for ever, with a job that
+/// [`Exit::Defect`]: a worker that is gone would leave the others waiting for ever, with a job that
 /// looks alive.
 pub fn end_the_process() {
     let before = std::panic::take_hook();
@@ -13,6 +13,7 @@ pub fn end_the_process() {
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("without a name");
         tracing::error!(thread = name, "a thread panicked and the process ends: {panic}");
-        std::process::exit(EXIT_DEFECT);
+        whole_file::remove_unfinished();
+        Exit::Defect.now()
     }));
 }

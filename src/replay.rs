@@ -2,30 +2,29 @@
 //! whatever the workers.
 
 mod online_rows;
+mod outputs;
+mod refused;
 
 use crate::cli::ReplayArgs;
-use crate::dead_letters::{DeadLetterFile, FileLimits as LetterLimits, FileMode};
 use crate::engine::{self, MakeParts, Observer, Online, Parts, Settings};
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::file_roles::FileRoles;
 use crate::file_source::{self, FilePartitions};
-use crate::online::{Embedded, OnlineStore};
-use crate::sealed_file::SealedFile;
+use crate::named_file::is_standard_output;
+use crate::online::OnlineStore;
+use crate::refusals::{CountedLetters, Refusals};
 use crate::source::Waker;
 use crate::tables::{OpenTables, TablesConfig};
-use crate::{config, job_file, process, progress};
+use crate::{config, job_file, output, process, progress, refusals, whole_file};
+use outputs::Outputs;
 use serde::Serialize;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tidemark_jobs::Job;
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use tidemark_operators::plan::Plan;
-
-/// How long dead letters may take to reach the disk at the end.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The line of JSON at the end.
 #[derive(Debug, Serialize)]
@@ -44,27 +43,19 @@ struct Summary {
     peak_rss_bytes: u64,
 }
 
-/// Dead letters that nobody asked for: counted like all others, and let go.
-struct Uncollected;
-
-impl DeadLetterSink for Uncollected {
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn push(&mut self, _letter: DeadLetter) {}
-}
-
 /// Carries out `tidemark replay`.
 ///
 /// # Errors
-/// Wrong job, sources or settings (exit 2); files that cannot be read or written (exit 1).
-pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
+/// Wrong job, sources or settings, an output that is an input or another output (exit 2); files that
+/// cannot be read or written, or records of which none was accepted (exit 1).
+pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let started = Instant::now();
     let job = job_file::load(&args.job)?;
     let settings = config::Settings::load(&config::ClusterFile::None, config::Flags::default())?;
     let workers = args.workers.unwrap_or(settings.workers);
     let files = sources(&job, args)?;
+    roles(&job, args, &files).check()?;
+    whole_file::end_on_signals()?;
     let tables = tables(&job, args)?;
     let online = if args.online.is_some() { Online::AtEnd } else { Online::Off };
     let settings = Settings {
@@ -79,18 +70,49 @@ pub fn run(args: &ReplayArgs) -> Result<ExitCode, Failure> {
     let observer = Observer::new(&settings);
     let outputs = Outputs::create(args, &settings, &observer)?;
     let read = Arc::new(file_source::Progress::default());
-    let make = outputs.parts(&settings, &files, tables, &read);
+    let counted = Refusals::new(&settings.plan, &files);
+    let make = parts(&outputs, &settings, &files, tables, &read, &counted);
     let result = watched(&settings, &observer, &make, &read);
     drop(make);
-    outputs.finish(args, &settings.plan)?;
     result?;
+    outputs.finish(&settings.plan)?;
     let summary = summary(&observer, started.elapsed());
-    let line = serde_json::to_string(&summary).map_err(Failure::failed)?;
-    #[expect(clippy::print_stdout, reason = "this line is what the command is asked for")]
-    {
-        println!("{line}");
+    let mut line = serde_json::to_string(&summary).map_err(Failure::failed)?;
+    refused::say(&counted, args.dlq.as_deref(), summary.events);
+    let rows = [&args.sealed, &args.dlq, &args.online].into_iter().flatten();
+    if rows.clone().any(|path| is_standard_output(path)) {
+        output::note(&line);
+    } else {
+        line.push('\n');
+        output::print(&line)?;
     }
-    Ok(ExitCode::SUCCESS)
+    refusals::some_accepted(&observer.metrics)?;
+    Ok(Exit::Done)
+}
+
+/// What is read and what is written.
+fn roles(job: &Job, args: &ReplayArgs, files: &[(u16, Vec<PathBuf>)]) -> FileRoles {
+    let mut roles = FileRoles::default();
+    if let Some(path) = job_file::path(&args.job) {
+        roles.reads("the job", path);
+    }
+    for (source, files) in files {
+        let source = job.plan.sources.get(usize::from(*source));
+        let name = source.map_or("", |source| source.name.as_str());
+        files.iter().for_each(|file| roles.reads(format!("source \"{name}\""), file));
+    }
+    let given = |name: &str| args.tables.iter().any(|table| table.name == name);
+    for (name, path) in job_file::table_files(job).filter(|(name, _)| !given(name)) {
+        roles.reads(format!("table \"{name}\""), path);
+    }
+    for table in &args.tables {
+        roles.reads(format!("table \"{}\"", table.name), &table.file);
+    }
+    let outputs = [("--sealed", &args.sealed), ("--dlq", &args.dlq), ("--online", &args.online)];
+    for (flag, path) in outputs {
+        path.iter().for_each(|path| roles.writes(flag, path));
+    }
+    roles
 }
 
 /// The files of each source of the job.
@@ -137,81 +159,38 @@ fn tables(job: &Job, args: &ReplayArgs) -> Result<OpenTables, Failure> {
     Ok(OpenTables::open(&job.plan, &config, &|| true)?.unwrap_or_default())
 }
 
-/// Where a replay writes.
-struct Outputs {
-    sealed: Option<SealedFile>,
-    letters: Option<DeadLetterFile>,
-    store: Option<Arc<Embedded>>,
-}
-
-impl Outputs {
-    fn create(
-        args: &ReplayArgs,
-        settings: &Settings,
-        observer: &Observer,
-    ) -> Result<Self, Failure> {
-        let stop = observer.clone();
-        let sealed = args.sealed.as_deref();
-        let sealed = sealed.map(|path| SealedFile::create(path, move |reason| stop.fail(reason)));
-        let letters = args.dlq.as_deref();
-        let letters = letters
-            .map(|path| DeadLetterFile::open(path, FileMode::Truncate, LetterLimits::default()));
-        let online = args.online.is_some();
-        Ok(Outputs {
-            sealed: sealed.transpose().map_err(Failure::failed)?,
-            letters: letters.transpose().map_err(Failure::failed)?,
-            store: online.then(|| Arc::new(Embedded::new(&settings.plan, settings.workers))),
+/// Makes what the workers work with.
+fn parts(
+    outputs: &Outputs,
+    settings: &Settings,
+    files: &[(u16, Vec<PathBuf>)],
+    tables: OpenTables,
+    read: &Arc<file_source::Progress>,
+    refusals: &Arc<Refusals>,
+) -> MakeParts {
+    let (files, read) = (files.to_vec(), Arc::clone(read));
+    let workers = settings.workers;
+    let formats: Vec<_> = settings.plan.sources.iter().map(|source| source.format).collect();
+    let lines = Mutex::new(outputs.lines());
+    let letters = Mutex::new((0..workers).map(|_| Some(outputs.letters())).collect::<Vec<_>>());
+    let refusals = Arc::clone(refusals);
+    let store = outputs.store.clone();
+    Arc::new(move |worker, waker: Waker| {
+        let mine = file_source::share(&files, worker, workers).map_err(|e| e.to_string())?;
+        let partitions = FilePartitions::open_formats(mine, &formats, &waker, &read)
+            .map_err(|e| e.to_string())?;
+        let letters = letters.lock().map_or(None, |mut l| l.get_mut(worker)?.take());
+        let letters = Box::new(letters.ok_or("a worker was started twice")?);
+        let lines = if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };
+        Ok(Parts {
+            partitions: Box::new(partitions),
+            tables: tables.take(worker, &waker)?,
+            schemas: None,
+            dead_letters: Box::new(CountedLetters::new(letters, &refusals)),
+            online: store.as_ref().map(|store| store.writer(worker)),
+            lines: lines.map(|sink| Box::new(sink) as _),
         })
-    }
-
-    fn parts(
-        &self,
-        settings: &Settings,
-        files: &[(u16, Vec<PathBuf>)],
-        tables: OpenTables,
-        read: &Arc<file_source::Progress>,
-    ) -> MakeParts {
-        let (files, read) = (files.to_vec(), Arc::clone(read));
-        let workers = settings.workers;
-        let formats: Vec<_> = settings.plan.sources.iter().map(|source| source.format).collect();
-        let lines = std::sync::Mutex::new(self.sealed.as_ref().map(SealedFile::sink));
-        let letters: Vec<_> =
-            (0..workers).map(|_| self.letters.as_ref().map(DeadLetterFile::sink)).collect();
-        let letters = std::sync::Mutex::new(letters);
-        let store = self.store.clone();
-        Arc::new(move |worker, waker: Waker| {
-            let mine = file_source::share(&files, worker, workers).map_err(|e| e.to_string())?;
-            let partitions = FilePartitions::open_formats(mine, &formats, &waker, &read)
-                .map_err(|e| e.to_string())?;
-            let letters = letters.lock().map_or(None, |mut l| l.get_mut(worker)?.take());
-            let lines =
-                if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };
-            Ok(Parts {
-                partitions: Box::new(partitions),
-                tables: tables.take(worker, &waker)?,
-                schemas: None,
-                dead_letters: match letters {
-                    Some(sink) => Box::new(sink),
-                    None => Box::new(Uncollected),
-                },
-                online: store.as_ref().map(|store| store.writer(worker)),
-                lines: lines.map(|sink| Box::new(sink) as _),
-            })
-        })
-    }
-
-    fn finish(self, args: &ReplayArgs, plan: &Plan) -> Result<(), Failure> {
-        if let Some(sealed) = self.sealed {
-            sealed.finish().map_err(Failure::failed)?;
-        }
-        if let Some(letters) = self.letters {
-            letters.finish(PATIENCE).map_err(Failure::failed)?;
-        }
-        match (&self.store, args.online.as_deref()) {
-            (Some(store), Some(path)) => online_rows::write(path, plan, store.as_ref()),
-            _ => Ok(()),
-        }
-    }
+    })
 }
 
 /// Runs the job with a progress bar beside it.

@@ -11,6 +11,8 @@
 mod arrival;
 mod deadline;
 mod letters;
+mod refused;
+mod roles;
 mod schemas;
 mod sources;
 mod store;
@@ -19,23 +21,26 @@ mod watch;
 use crate::cli::RunArgs;
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::engine::{self, MakeParts, Observer, Online, Parts};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::http::{HttpServer, Introspect};
 use crate::kafka::KafkaStatus;
+use crate::named_file::is_standard;
 use crate::online::OnlineStore;
+use crate::refusals::{CountedLetters, Refusals};
 use crate::sealed_file::SealedFile;
 use crate::service::Service;
 use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
 use crate::version::VERSION;
-use crate::{connect, job_file, logging, panics};
+use crate::{connect, job_file, logging, refusals};
 use arrival::Arrivals;
 use deadline::Deadline;
 use letters::RunLetters;
+use refused::RefusedWatch;
 use schemas::SchemaSource;
 use sources::Sources;
 use std::path::Path;
-use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::entity_windows::Sealing;
@@ -46,16 +51,16 @@ use tidemark_operators::plan::Plan;
 /// # Errors
 /// Exit code 2 when the command line, the job, `cluster.toml` or the environment is wrong; 1 when
 /// the job had to stop, or its sinks did not take everything before the deadline.
-pub fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::from(args))?;
     let job = job_file::load(&args.job)?;
     let plan = sources::with_topic(job.plan, settings.topic.as_deref())?;
     let sources = Sources::new(&plan, &settings)?;
     letters::check(&settings)?;
+    roles::of(args, &plan, &settings).check()?;
     let schemas = SchemaSource::open(&plan, &settings)?;
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
         .map_err(Failure::usage)?;
-    panics::end_the_process();
     let stop = Stop::on_signals()?;
     OpenJob::open(plan, settings, sources, schemas)?.run(&stop)
 }
@@ -69,6 +74,7 @@ struct OpenJob {
     schemas: Option<SchemaSource>,
     status: Arc<KafkaStatus>,
     letters: Arc<RunLetters>,
+    refusals: Arc<Refusals>,
     sealed: Option<SealedFile>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
@@ -86,6 +92,7 @@ impl OpenJob {
         let engine = engine_settings(&plan, &settings);
         let observer = Observer::new(&engine);
         let letters = Arc::new(RunLetters::open(&settings)?);
+        let refusals = Refusals::new(&plan, sources.files());
         let sealed = sealed(&settings, &observer)?;
         let store = store::open(&plan, &settings, &observer.metrics)?;
         let status = KafkaStatus::new();
@@ -100,11 +107,11 @@ impl OpenJob {
         if let Some(registry) = schemas.as_ref().and_then(SchemaSource::registry) {
             service = service.with_registry(Arc::clone(registry));
         }
-        if let Some(path) = letters.path() {
-            service = service.with_disk(path);
-        }
-        if let Some(path) = &settings.sealed.path {
-            service = service.with_disk(path);
+        let sealed_path = settings.sealed.path.as_deref().map(Path::new);
+        for path in [letters.path(), sealed_path].into_iter().flatten() {
+            if !is_standard(path) {
+                service = service.with_disk(path);
+            }
         }
         let service = Arc::new(service);
         let asked: Arc<dyn Introspect> = Arc::<Service>::clone(&service);
@@ -125,6 +132,7 @@ impl OpenJob {
             schemas,
             status,
             letters,
+            refusals,
             sealed,
             store,
             service,
@@ -133,13 +141,14 @@ impl OpenJob {
     }
 
     /// Runs to the end, and closes what was opened whatever that end is.
-    fn run(self, stop: &Stop) -> Result<ExitCode, Failure> {
+    fn run(self, stop: &Stop) -> Result<Exit, Failure> {
         let watched = watch::Watched {
             service: Arc::clone(&self.service),
             observer: self.observer.clone(),
             store: Arc::clone(&self.store),
         };
-        let watch = watched.start(stop)?;
+        let refused = RefusedWatch::new(&self.refusals, self.letters.place());
+        let watch = watched.start(stop, refused)?;
         let deadline = Deadline::start(self.settings.limits.shutdown, stop)?;
         let outcome = self.read(stop, &deadline);
         drop(watch);
@@ -165,7 +174,10 @@ impl OpenJob {
         let said = watch::totals(&service, &self.observer);
         first_failure([outcome, written, sealed, published])?;
         tracing::info!("{}: {said}", if stopped { "stopped" } else { "ended, all is read" });
-        Ok(ExitCode::SUCCESS)
+        if !stopped {
+            refusals::some_accepted(&self.observer.metrics)?;
+        }
+        Ok(Exit::Done)
     }
 
     /// Reads until all sources end, somebody stops it, or something fails.
@@ -213,6 +225,7 @@ impl OpenJob {
         let (opened, letters) = (Arc::clone(opened), Arc::clone(&self.letters));
         let (store, workers) = (Arc::clone(&self.store), self.settings.workers);
         let (clock, schemas) = (self.observer.clone(), self.schemas.clone());
+        let refusals = Arc::clone(&self.refusals);
         let lines = Mutex::new(self.sealed.as_ref().map(SealedFile::sink));
         Arc::new(move |worker, waker| {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -223,7 +236,7 @@ impl OpenJob {
                 partitions: Box::new(Arrivals { partitions, clock: clock.clone() }),
                 tables: tables.take(worker, &waker)?,
                 schemas,
-                dead_letters: letters.sink(waker),
+                dead_letters: Box::new(CountedLetters::new(letters.sink(waker), &refusals)),
                 online: Some(store.writer(worker)),
                 lines: lines.map(|sink| Box::new(sink) as _),
             })

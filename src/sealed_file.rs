@@ -6,8 +6,7 @@
 //! as they are sealed, and a process that is killed leaves them behind.
 
 use crate::created_file::{Held, create};
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -55,6 +54,18 @@ impl SealedFile {
     ) -> Result<Self, LinesError> {
         let error = |reason| LinesError { what: "sealed rows", path: path.to_owned(), reason };
         let file = create(path, Held::Removed).map_err(error)?;
+        Self::start(path, file, failed)
+    }
+
+    /// The same with what is open already, for `path`.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(
+        path: &Path,
+        file: impl Write + Send + 'static,
+        failed: impl Fn(String) + Send + 'static,
+    ) -> Result<Self, LinesError> {
         let (sender, receiver) = sync_channel(BUFFERS_MAX);
         let path = path.to_owned();
         let thread = std::thread::Builder::new().name("sealed-file".to_owned());
@@ -89,7 +100,7 @@ impl SealedFile {
     }
 }
 
-fn write_all(file: File, receiver: &Receiver<Vec<u8>>) -> std::io::Result<u64> {
+fn write_all(file: impl Write, receiver: &Receiver<Vec<u8>>) -> std::io::Result<u64> {
     // A write of the buffer ends where one of the worker's buffers does, which hold whole lines.
     let mut file = BufWriter::with_capacity(WRITE_BYTES, file);
     let mut written = 0;

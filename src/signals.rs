@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM: the first asks a command to end, the second ends the process at once.
 
+use crate::exit::Exit;
 use crate::failure::Failure;
 use signal_hook::consts::signal::{SIGINT, SIGTERM};
 use signal_hook::flag;
@@ -21,11 +22,15 @@ impl Stop {
     /// When the system does not let signals be caught.
     pub fn on_signals() -> Result<Self, Failure> {
         let stop = Stop::default();
-        for (signal, code) in [(SIGINT, 130), (SIGTERM, 143)] {
+        for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
             // In this order: the first signal finds the flag unset and sets it then.
-            flag::register_conditional_shutdown(signal, code, Arc::clone(&stop.flag))
-                .and_then(|_| flag::register(signal, Arc::clone(&stop.flag)))
-                .map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")))?;
+            flag::register_conditional_shutdown(
+                signal,
+                i32::from(exit.code()),
+                Arc::clone(&stop.flag),
+            )
+            .and_then(|_| flag::register(signal, Arc::clone(&stop.flag)))
+            .map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")))?;
         }
         Ok(stop)
     }

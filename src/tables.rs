@@ -14,9 +14,10 @@ pub use status::TableStatus;
 
 use crate::failure::Failure;
 use crate::kafka::KafkaConfig;
+use crate::named_file::is_standard;
 use crate::source::Waker;
 use file::FileTable;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidemark_operators::metrics::WorkerMetrics;
@@ -76,7 +77,8 @@ impl OpenTables {
                 }
                 (TableFrom::File { path, reload, .. }, _) => {
                     let mut file = FileTable::once(table, path).map_err(Failure::failed)?;
-                    if config.reload {
+                    // What has been read of standard input is gone.
+                    if config.reload && !is_standard(Path::new(path)) {
                         let every = Duration::from_millis(*reload);
                         file = file.watched(at, every, metrics, status).map_err(Failure::failed)?;
                     }

@@ -1,5 +1,6 @@
 //! Durations, sizes and counts as people write and read them.
 
+use std::borrow::Cow;
 use std::time::Duration;
 use tidemark_jobs::document::quantity;
 
@@ -33,6 +34,50 @@ pub fn duration_short(ms: u64) -> String {
         3_600_000..86_400_000 => format!("{h} h {} m", m % 60),
         _ => format!("{} d {} h", h / 24, h % 24),
     }
+}
+
+/// A duration in ms to the last of them, for reading: `850 ms`, `7.2 s`, `1 h 2 m 48 s`.
+pub fn duration_exact(ms: u64) -> String {
+    if ms < 1_000 {
+        return format!("{ms} ms");
+    }
+    let (s, rest) = (ms / 1_000, ms % 1_000);
+    let mut parts = Vec::new();
+    for (count, unit) in [(s / 86_400, "d"), (s / 3_600 % 24, "h"), (s / 60 % 60, "m")] {
+        if count > 0 {
+            parts.push(format!("{count} {unit}"));
+        }
+    }
+    match (s % 60, rest) {
+        (0, 0) => {}
+        (s, 0) => parts.push(format!("{s} s")),
+        (s, rest) => parts.push(format!("{s}.{} s", format!("{rest:03}").trim_end_matches('0'))),
+    }
+    parts.join(" ")
+}
+
+/// Text from outside, for a terminal: control characters, and those that turn the direction of
+/// writing round or hide, are escaped.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_harmful) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if is_harmful(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Whether a terminal would do something else than show it.
+pub fn is_harmful(c: char) -> bool {
+    let turns = matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    c.is_control() || turns || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// A latency in ns for reading at a glance: `0.84 ms`, `12 ms`, `1.3 s`.
@@ -73,6 +118,30 @@ mod tests {
         for text in ["", "5", "5 min", "-5s", "1.5s"] {
             assert!(parse_duration(text).unwrap_err().contains("units d, h, m, s or ms"), "{text}");
         }
+    }
+
+    #[test]
+    fn exact_durations_lose_no_millisecond() {
+        let cases = [
+            (0, "0 ms"),
+            (7_200, "7.2 s"),
+            (60_000, "1 m"),
+            (61_005, "1 m 1.005 s"),
+            (3_768_000, "1 h 2 m 48 s"),
+            (90_000_000, "1 d 1 h"),
+            (86_400_001, "1 d 0.001 s"),
+        ];
+        for (ms, text) in cases {
+            assert_eq!(duration_exact(ms), text);
+        }
+    }
+
+    #[test]
+    fn what_a_terminal_would_act_on_is_escaped() {
+        let harmful = "a\u{1b}[2Jb\u{202e}c\n\u{9b}\u{2066}";
+        let shown = printable(harmful);
+        assert_eq!(shown, "a\\u{1b}[2Jb\\u{202e}c\\n\\u{9b}\\u{2066}");
+        assert!(matches!(printable("kösten: 5 €, \"x\""), Cow::Borrowed(_)));
     }
 
     #[test]

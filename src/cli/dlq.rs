@@ -55,7 +55,7 @@ pub struct LettersListed {
 /// Which letters.
 #[derive(Clone, Debug, Args)]
 pub struct LetterFilter {
-    /// The file, JSON lines
+    /// The file, JSON lines; `-` is standard input
     pub file: PathBuf,
     /// Only letters with this reason
     #[arg(long, value_enum)]

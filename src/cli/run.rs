@@ -62,8 +62,10 @@ Examples:
   tidemark run jobs/my_job.toml --cluster /etc/tidemark/cluster.toml --workers 4
   KAFKA_TOPIC=payments LOG_LEVEL=debug tidemark run fraud
 
-A job whose sources are files ends with exit code 0 when all is read; one with topics runs until
-SIGINT or SIGTERM.
+A job whose sources are files ends when all is read: with exit code 0, or 1 when not one record was
+accepted. One with topics runs until SIGINT or SIGTERM, and ends with 0. Other codes: 1 it had to stop
+(the last lines say why), 2 something is wrong before the start, 70 a panic, which is a defect.
+Records that are refused are warned of, at most once a minute for each reason and source.
 
 Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID,
 KAFKA_BATCH_SIZE, KAFKA_TOPIC, REDIS_URL, REDIS_HOST, REDIS_PORT, REDIS_PASSWORD, REDIS_DB,
@@ -99,9 +101,16 @@ Examples:
   tidemark replay fraud --source transactions=p0.jsonl.zst,p1.jsonl.zst --workers 2 \\
       --sealed rows.jsonl --dlq dead.jsonl --online newest.jsonl
 
-Files are JSON lines, plain or zstd (by their content). Several files are several partitions, in
-the order given. Nothing depends on the clock: the same files give the same bytes, whatever the
-number of workers. One line of JSON on stdout says what was read and what it cost.")]
+  gzip -dc tx.jsonl.gz | tidemark replay fraud --source transactions=- --sealed - | head
+
+Files are JSON lines, plain or zstd (by their content), or Avro containers; `-` is standard input or
+output. Several files are several partitions, in the order given. Nothing depends on the clock: the
+same files give the same bytes, whatever the number of workers. One line of JSON on stdout says what
+was read and what it cost (on stderr where rows go to stdout).
+
+What is written gets its name once all of it is whole: a replay that fails or is interrupted leaves
+what was there. Records that are refused are told of on stderr, a line for each reason.
+Exit codes: 0 done, 1 failed, or not one record was accepted, 2 wrong words or files.")]
 pub struct ReplayArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,

@@ -48,12 +48,14 @@ struct BucketDocument {
 /// them.
 ///
 /// # Errors
-/// When the file cannot be opened or read.
+/// When the file cannot be opened or read, or holds no dead letter.
 pub fn list(path: &Path, selection: &Selection) -> Result<LettersDocument, DeadLetterError> {
     let (mut letters, mut summary) = (Vec::new(), ListedLetters::default());
     let range = selection.range();
     each(path, |line| {
-        match parse(line) {
+        let parsed = parse(line);
+        summary.letters += u64::from(parsed.is_ok());
+        match parsed {
             Ok(letter) if selection.matches(&letter) => {
                 if range.contains(&summary.all.total()) {
                     let mut bytes = Vec::new();
@@ -69,6 +71,7 @@ pub fn list(path: &Path, selection: &Selection) -> Result<LettersDocument, DeadL
         }
         true
     })?;
+    summary.check(path)?;
     let bounds = BUCKETS.iter().map(|(bound, _)| Some(*bound)).chain([None]);
     let late_by = bounds.zip(summary.late);
     Ok(LettersDocument {

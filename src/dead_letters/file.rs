@@ -108,8 +108,11 @@ impl DeadLetterFile {
         open().map_err(|source| DeadLetterError::Open { path: path.to_owned(), source })
     }
 
-    /// As `open`, with another place to write to.
-    pub(super) fn start(
+    /// As [`open`](Self::open), with what is open already, for `path`.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(
         path: &Path,
         limits: FileLimits,
         to: impl Write + Send + 'static,

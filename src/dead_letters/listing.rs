@@ -1,9 +1,10 @@
 //! What is in a dead-letter file: `tidemark dlq ls` and `show`.
 
 use super::{DeadLetterError, parse};
+use crate::named_file;
+use crate::text::{duration_exact, is_harmful, printable};
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
@@ -98,9 +99,19 @@ pub(super) struct ListedLetters {
     pub(super) late: [u64; BUCKETS.len() + 1],
     pub(super) idle_floor: u64,
     pub(super) not_letters: u64,
+    /// All letters, also those that were not asked for.
+    pub(super) letters: u64,
 }
 
 impl ListedLetters {
+    /// Refuses a file that holds no dead letter: it is likely another one than was meant.
+    pub(super) fn check(&self, path: &Path) -> Result<(), DeadLetterError> {
+        match self.letters {
+            0 => Err(DeadLetterError::None { path: path.to_owned(), lines: self.not_letters }),
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn add(&mut self, letter: &DeadLetter) {
         self.all.add(letter);
         let partition = (letter.source.clone(), letter.partition);
@@ -120,12 +131,14 @@ impl ListedLetters {
 /// their event times.
 ///
 /// # Errors
-/// When the file cannot be opened or read.
+/// When the file cannot be opened or read, or holds no dead letter.
 pub fn ls(path: &Path, selection: &Selection) -> Result<String, DeadLetterError> {
     let (mut text, mut summary) = (String::new(), ListedLetters::default());
     let range = selection.range();
     each(path, |line| {
-        match parse(line) {
+        let parsed = parse(line);
+        summary.letters += u64::from(parsed.is_ok());
+        match parsed {
             Ok(letter) if selection.matches(&letter) => {
                 if range.contains(&summary.all.total()) {
                     // Writing to a string cannot fail.
@@ -138,6 +151,7 @@ pub fn ls(path: &Path, selection: &Selection) -> Result<String, DeadLetterError>
         }
         true
     })?;
+    summary.check(path)?;
     if !text.is_empty() {
         let after = summary.all.total().saturating_sub(range.end);
         let more = if after > 0 { format!(".. and {after} more\n\n") } else { "\n".to_owned() };
@@ -151,6 +165,7 @@ pub fn ls(path: &Path, selection: &Selection) -> Result<String, DeadLetterError>
 fn brief(letter: &DeadLetter, text: &mut String) -> std::fmt::Result {
     let DeadLetter { source, offset, reason, .. } = letter;
     let partition = letter.partition.partition;
+    let source = printable(source);
     write!(text, "{:<9}  {source}[{partition}] offset {offset}", reason.name())?;
     if let Some(at) = letter.event_time {
         write!(text, "  {}", time(at))?;
@@ -159,8 +174,8 @@ fn brief(letter: &DeadLetter, text: &mut String) -> std::fmt::Result {
         write!(text, "  {}", clipped(&shown(key)))?;
     }
     match (letter.late_by, &letter.error) {
-        (Some(late_by), _) => writeln!(text, "  late by {late_by} ms"),
-        (None, Some(error)) => writeln!(text, "  {}", clipped(error)),
+        (Some(late_by), _) => writeln!(text, "  late by {}", duration_exact(late_by)),
+        (None, Some(error)) => writeln!(text, "  {}", clipped(&printable(error))),
         (None, None) => writeln!(text),
     }
 }
@@ -174,7 +189,8 @@ fn clipped(text: &str) -> String {
 }
 
 fn table(summary: &ListedLetters, text: &mut String) -> std::fmt::Result {
-    let width = summary.by_partition.keys().map(|(source, _)| source.chars().count()).max();
+    let width =
+        summary.by_partition.keys().map(|(source, _)| printable(source).chars().count()).max();
     let width = width.unwrap_or(0).max("source".len());
     write!(text, "{:<width$} {:>9}", "source", "partition")?;
     let shown = summary.all.shown();
@@ -183,7 +199,7 @@ fn table(summary: &ListedLetters, text: &mut String) -> std::fmt::Result {
     }
     writeln!(text, " {:>10}  event times", "total")?;
     for ((source, partition), counts) in &summary.by_partition {
-        write!(text, "{source:<width$} {:>9}", partition.partition)?;
+        write!(text, "{:<width$} {:>9}", printable(source), partition.partition)?;
         row(counts, shown, text)?;
     }
     write!(text, "{:<width$} {:>9}", "all", "")?;
@@ -250,10 +266,11 @@ fn pretty(letter: &DeadLetter, text: &mut String) -> std::fmt::Result {
         text.push('\n');
     }
     let DeadLetter { source, offset, reason, .. } = letter;
+    let source = printable(source);
     writeln!(text, "{reason}  {source}[{}] offset {offset}", letter.partition.partition)?;
     let mut line = |name: &str, value: String| writeln!(text, "  {name:<11} {value}");
     if let Some(error) = &letter.error {
-        line("error", error.clone())?;
+        line("error", printable(error).into_owned())?;
     }
     if let Some(at) = letter.event_time {
         line("event time", time(at))?;
@@ -264,13 +281,16 @@ fn pretty(letter: &DeadLetter, text: &mut String) -> std::fmt::Result {
     if let Some(at) = letter.arrival {
         line("arrival", time(at))?;
     }
-    line("watermark", time(letter.watermark))?;
+    // 0 is before the first record of the partition, not 1970.
+    let none = || "none yet: no record of the partition had been accepted".to_owned();
+    let watermark = Some(letter.watermark).filter(|at| *at > 0);
+    line("watermark", watermark.map_or_else(none, time))?;
     if let Some(late_by) = letter.late_by {
         let floor = if letter.idle_floor { ", by an idle floor" } else { "" };
-        line("late by", format!("{} ms{floor}", late_by))?;
+        line("late by", format!("{}{floor}", duration_exact(late_by)))?;
     }
     if let Some(topic) = &letter.topic {
-        line("topic", topic.clone())?;
+        line("topic", printable(topic).into_owned())?;
     }
     if let Some(key) = &letter.key {
         line("key", shown(key))?;
@@ -283,7 +303,7 @@ fn shown(bytes: &[u8]) -> String {
     let mut text = String::new();
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
-            if c.is_control() {
+            if is_harmful(c) {
                 text.extend(c.escape_default());
             } else {
                 text.push(c);
@@ -314,7 +334,7 @@ pub(super) fn each(
     path: &Path,
     mut take: impl FnMut(&[u8]) -> bool,
 ) -> Result<(), DeadLetterError> {
-    let file = File::open(path)
+    let file = named_file::open(path)
         .map_err(|source| DeadLetterError::Open { path: path.to_owned(), source })?;
     let mut reader = BufReader::with_capacity(1 << 18, file);
     let (mut bytes, mut line) = (Vec::new(), 0);

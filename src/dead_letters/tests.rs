@@ -278,7 +278,7 @@ fn ls_counts_by_source_partition_and_reason() {
     assert_eq!(
         ls(&path.0, &Selection { skip: 6, limit: Some(1), ..Selection::default() }).unwrap(),
         "\
-late       transactions[2] offset 6  2023-11-14T22:13:20.000Z  card_1  late by 3600000 ms
+late       transactions[2] offset 6  2023-11-14T22:13:20.000Z  card_1  late by 1 h
 .. and 1 more
 
 source       partition       late     future  malformed      total  event times

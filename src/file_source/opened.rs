@@ -1,15 +1,16 @@
 //! An opened file: its bytes after decompression.
 
 use super::Progress;
+use super::form::Form;
+use crate::named_file;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-/// What a zstd frame begins with, and what a skippable frame does (its first byte varies).
-const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-const SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
+/// What tells zstd, in bytes.
+const ZSTD_MAGIC_BYTES: usize = 4;
 /// What is read from a compressed file at once, in bytes.
 const COMPRESSED_BYTES: usize = 1 << 16;
 
@@ -21,18 +22,16 @@ pub(super) struct OpenFile {
 impl OpenFile {
     /// Opens `path` and looks at its first bytes, not its name, to see whether it is zstd.
     pub fn new(path: &Path, progress: Arc<Progress>) -> io::Result<Self> {
-        let file = File::open(path)?;
+        let file = named_file::open(path)?;
         let metadata = file.metadata()?;
         if metadata.is_dir() {
             return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
         }
         progress.total.fetch_add(metadata.len(), Ordering::Relaxed);
         let mut file = Counted { file, progress };
-        let mut head = Vec::with_capacity(ZSTD.len());
-        (&mut file).take(ZSTD.len() as u64).read_to_end(&mut head)?;
-        let skippable = matches!(*head, [first, a, b, c]
-            if first & 0xf0 == 0x50 && [a, b, c] == SKIPPABLE);
-        let compressed = head == ZSTD || skippable;
+        let mut head = Vec::with_capacity(ZSTD_MAGIC_BYTES);
+        (&mut file).take(ZSTD_MAGIC_BYTES as u64).read_to_end(&mut head)?;
+        let compressed = Form::of(&head) == Form::Zstd;
         let whole = Cursor::new(head).chain(file);
         let contents: Box<dyn Read + Send> = if compressed {
             Box::new(decoder(BufReader::with_capacity(COMPRESSED_BYTES, whole))?)

@@ -12,6 +12,7 @@ use super::{failure, options, said};
 use crate::cli::{GenerateArgs, RATE_DEFAULT, RATE_MAX};
 use crate::config::Settings;
 use crate::connect;
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::generator::{Generator, Options, Profile, RecordTally};
 use crate::kafka::{KafkaConfig, KafkaError, TopicWriter, WritableTopic, find_or_create_topic};
@@ -20,7 +21,7 @@ use crate::progress::DrawnProgress;
 use crate::signals::Stop;
 use crate::text::count_text;
 use std::io::IsTerminal as _;
-use std::process::ExitCode;
+
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidemark_operators::time::EventTime;
 
@@ -34,11 +35,7 @@ const LOOK_EVERY: u64 = 256;
 /// # Errors
 /// Exit code 2 for wrong options and settings; 1 when the brokers do not take the records, or a signal
 /// comes before as many are written as were asked for.
-pub(super) fn fill(
-    args: &GenerateArgs,
-    topic: &str,
-    settings: &Settings,
-) -> Result<ExitCode, Failure> {
+pub(super) fn fill(args: &GenerateArgs, topic: &str, settings: &Settings) -> Result<Exit, Failure> {
     let pace = RecordRate::of(args)?;
     let asked =
         |partitions| options(args, profile(topic), partitions, args.events.unwrap_or(u64::MAX));

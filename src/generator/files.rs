@@ -1,8 +1,7 @@
 //! Generated traffic as JSON-lines files.
 
 use super::{Generator, Options, RecordTally};
-use crate::created_file::{Held, create};
-use std::fs::File;
+use crate::whole_file::{WholeFile, WholeFileError, WholeFileWriter};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
@@ -33,6 +32,12 @@ pub enum GenerateError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl From<WholeFileError> for GenerateError {
+    fn from(WholeFileError { path, source }: WholeFileError) -> Self {
+        GenerateError::Io { path, source }
+    }
 }
 
 /// What was written.
@@ -88,35 +93,40 @@ pub fn write_files(
         }
     }
     progress(summary.tally.events);
+    let mut files = Vec::new();
     for output in outputs {
-        summary.files.push(output.finish()?);
+        summary.files.push(output.path.clone());
+        files.push(output.finish()?);
     }
+    WholeFile::finish(files)?;
     Ok(summary)
 }
 
 /// One file being written.
 struct Output {
     path: PathBuf,
+    file: WholeFile,
     to: Encoder,
 }
 
 enum Encoder {
-    Plain(BufWriter<File>),
-    Zstd(BufWriter<zstd::stream::write::Encoder<'static, File>>),
+    Plain(BufWriter<WholeFileWriter>),
+    Zstd(BufWriter<zstd::stream::write::Encoder<'static, WholeFileWriter>>),
 }
 
 impl Output {
     fn create(path: PathBuf) -> Result<Self, GenerateError> {
+        let file = WholeFile::create(&path)?;
+        let writer = file.writer();
         let encoder = || {
-            let file = create(&path, Held::Removed)?;
             if path.extension().is_some_and(|e| e == "zst") {
-                let zstd = zstd::stream::write::Encoder::new(file, ZSTD_LEVEL)?;
+                let zstd = zstd::stream::write::Encoder::new(writer, ZSTD_LEVEL)?;
                 return Ok(Encoder::Zstd(BufWriter::with_capacity(WRITE_BYTES, zstd)));
             }
-            Ok(Encoder::Plain(BufWriter::with_capacity(WRITE_BYTES, file)))
+            Ok(Encoder::Plain(BufWriter::with_capacity(WRITE_BYTES, writer)))
         };
         match encoder() {
-            Ok(to) => Ok(Self { path, to }),
+            Ok(to) => Ok(Self { path, file, to }),
             Err(source) => Err(GenerateError::Io { path, source }),
         }
     }
@@ -131,7 +141,7 @@ impl Output {
             .map_err(|source| GenerateError::Io { path: self.path.clone(), source })
     }
 
-    fn finish(self) -> Result<PathBuf, GenerateError> {
+    fn finish(self) -> Result<WholeFile, GenerateError> {
         let finished = match self.to {
             Encoder::Plain(mut to) => to.flush(),
             Encoder::Zstd(to) => to
@@ -141,7 +151,7 @@ impl Output {
                 .map(|_| ()),
         };
         match finished {
-            Ok(()) => Ok(self.path),
+            Ok(()) => Ok(self.file),
             Err(source) => Err(GenerateError::Io { path: self.path, source }),
         }
     }

@@ -34,7 +34,7 @@ pub(super) fn url(address: SocketAddr) -> String {
 /// When nobody answers there, or what answers is not a job with that view.
 pub(super) fn row(url: &str, view: &str, id: &str) -> Result<Option<JsonRow>, Failure> {
     let segment = |text| utf8_percent_encode(text, SEGMENT);
-    let (code, answer) = get(&format!("{url}/features/{}/{}", segment(view), segment(id)))
+    let (code, answer) = get(&format!("{url}/features/{}?id={}", segment(view), segment(id)))
         .map_err(|error| {
             Failure::failed(format!("cannot ask the job at {url} for a row: {error}")).hint(
                 "start `tidemark demo` or `tidemark run JOB`, or name another address by --http URL, \
@@ -119,7 +119,7 @@ mod tests {
     use serde_json::value::RawValue;
 
     #[test]
-    fn ids_are_safe_in_a_path() {
+    fn ids_are_safe_in_a_request() {
         let encoded = |text| utf8_percent_encode(text, SEGMENT).to_string();
         assert_eq!(encoded("card_1-a.b~"), "card_1-a.b~");
         assert_eq!(encoded("a/b?c d\r\né"), "a%2Fb%3Fc%20d%0D%0A%C3%A9");

@@ -5,7 +5,8 @@ use crate::http::row::RowAnswer;
 use crate::http::server::{ANSWER_TIMEOUT, ASKING_THREADS};
 use crate::http::{Introspect, Readiness};
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -29,6 +30,7 @@ tidemark
 /health                every component, its state and reason
 /ready                 200 once every partition has caught up, 503 before
 /features/{view}/{id}  the newest feature row of one entity
+/features/{view}?id=   the same for any id, also one that is empty or holds a /
 ";
 
 /// The router over everything.
@@ -39,6 +41,7 @@ pub(super) fn router(job: Arc<dyn Introspect>) -> Router {
         .route("/metrics", get(metrics))
         .route("/health", get(health))
         .route("/ready", get(ready))
+        .route("/features/{view}", get(features_asked))
         .route("/features/{view}/{id}", get(features))
         .fallback(unknown)
         .method_not_allowed_fallback(method)
@@ -78,6 +81,22 @@ async fn features(State(job): State<Job>, Path((view, id)): Path<(String, String
     answer(job, move |job| row(job, &view, &id)).await
 }
 
+async fn features_asked(
+    State(job): State<Job>,
+    Path(view): Path<String>,
+    asked: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Response {
+    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
+    match <[(String, String); 1]>::try_from(asked) {
+        Ok([(key, id)]) if key == "id" => answer(job, move |job| row(job, &view, &id)).await,
+        _ => {
+            let hint = "write /features/{view}?id=ID, with what is no letter or digit as %XX";
+            let error = "one entity is asked for by one id";
+            json_answer(StatusCode::BAD_REQUEST, &json!({ "error": error, "hint": hint }))
+        }
+    }
+}
+
 fn row(job: &dyn Introspect, view: &str, id: &str) -> Response {
     match job.row(view, id) {
         RowAnswer::Row(row) => json_answer(StatusCode::OK, &row),
@@ -106,7 +125,8 @@ fn row(job: &dyn Introspect, view: &str, id: &str) -> Response {
 }
 
 async fn unknown() -> Response {
-    let hint = "there are /metrics, /health, /ready and /features/{view}/{id}";
+    let hint =
+        "there are /metrics, /health, /ready, /features/{view}/{id} and /features/{view}?id=";
     json_answer(StatusCode::NOT_FOUND, &json!({ "error": "no such path", "hint": hint }))
 }
 

@@ -1,18 +1,24 @@
 //! The final live rows as lines of JSON, sorted by view in job order and entity id.
 
-use crate::created_file::{Held, create};
 use crate::failure::Failure;
 use crate::online::{OnlineStore, Row, text};
-use std::io::{BufWriter, Write as _};
+use crate::whole_file::WholeFile;
+use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 use tidemark_operators::plan::{EntityPlan, Plan, ViewPlan};
 use tidemark_operators::sealed_lines::push_json_text;
 
-/// Writes the rows of `store` to `path`.
-pub(super) fn write(path: &Path, plan: &Plan, store: &dyn OnlineStore) -> Result<(), Failure> {
-    let failed =
-        |error| Failure::failed(format!("writing live rows to {}: {error}", path.display()));
-    let mut file = BufWriter::with_capacity(1 << 20, create(path, Held::Removed).map_err(failed)?);
+/// Writes the rows of `store` to `file`, which is to be called `path`.
+pub(super) fn write(
+    path: &Path,
+    file: &WholeFile,
+    plan: &Plan,
+    store: &dyn OnlineStore,
+) -> Result<(), Failure> {
+    let failed = |error: io::Error| {
+        Failure::failed(format!("writing live rows to {}: {error}", path.display()))
+    };
+    let mut file = BufWriter::with_capacity(1 << 20, file.writer());
     let mut line = Vec::new();
     for (at, index) in plan.views.iter().enumerate() {
         let Some(view) = plan.view(at) else { continue };

@@ -1,6 +1,7 @@
 //! When a job that was asked to stop has to be over: `limits.shutdown` after it was asked, whatever
 //! hangs. What supervises the process kills it some time after it has asked, without a word.
 
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::signals::Stop;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ impl Deadline {
                         ?within,
                         "the job did not end in time: something hangs, and is left as it is"
                     );
-                    std::process::exit(1);
+                    Exit::Failed.now()
                 }
                 std::thread::sleep(TICK);
             }

@@ -20,6 +20,8 @@ const NAME: &str = "dead_letters";
 pub(super) struct RunLetters {
     sink: Mutex<Option<LetterSink>>,
     path: Option<PathBuf>,
+    /// For people.
+    place: String,
 }
 
 enum LetterSink {
@@ -69,12 +71,21 @@ impl RunLetters {
                 (LetterSink::Kafka(writer.map_err(Failure::failed)?), None)
             }
         };
-        Ok(RunLetters { sink: Mutex::new(Some(sink)), path })
+        let place = match &path {
+            Some(path) => path.display().to_string(),
+            None => format!("the topic {}", to.topic),
+        };
+        Ok(RunLetters { sink: Mutex::new(Some(sink)), path, place })
     }
 
     /// The file, when it is one.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+
+    /// Where they are kept, for people.
+    pub fn place(&self) -> String {
+        self.place.clone()
     }
 
     /// A worker's end. After [`RunLetters::finish`] there is none, and the sources stand still.

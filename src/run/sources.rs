@@ -84,6 +84,11 @@ impl Sources {
         Ok(Sources { kafka, topics, files, formats })
     }
 
+    /// The files, by source.
+    pub fn files(&self) -> &[(u16, Vec<PathBuf>)] {
+        &self.files
+    }
+
     /// Whether a source is a topic.
     pub fn has_topics(&self) -> bool {
         !self.topics.is_empty()

@@ -5,6 +5,7 @@ use crate::engine::Observer;
 use crate::failure::Failure;
 use crate::metrics::float;
 use crate::online::OnlineStore;
+use crate::run::refused::RefusedWatch;
 use crate::service::Service;
 use crate::signals::Stop;
 use crate::text::count_text;
@@ -40,17 +41,18 @@ impl Watched {
     ///
     /// # Errors
     /// When there is no thread to be had.
-    pub fn start(self, stop: &Stop) -> Result<Watch, Failure> {
+    pub fn start(self, stop: &Stop, mut refused: RefusedWatch) -> Result<Watch, Failure> {
         let (over, stop) = (Arc::<AtomicBool>::default(), stop.clone());
         let until = Arc::clone(&over);
         let thread = std::thread::Builder::new().name("watch".to_owned());
-        let thread = thread.spawn(move || self.run(&stop, &until)).map_err(|error| {
-            Failure::failed(format!("cannot start the thread that watches the job: {error}"))
-        })?;
+        let thread =
+            thread.spawn(move || self.run(&stop, &until, &mut refused)).map_err(|error| {
+                Failure::failed(format!("cannot start the thread that watches the job: {error}"))
+            })?;
         Ok(Watch { over, thread: Some(thread) })
     }
 
-    fn run(&self, stop: &Stop, over: &AtomicBool) {
+    fn run(&self, stop: &Stop, over: &AtomicBool, refused: &mut RefusedWatch) {
         let mut caught_up = false;
         let mut completed = Instant::now();
         let (mut said, mut events) = (Instant::now(), 0);
@@ -66,6 +68,7 @@ impl Watched {
                 tracing::info!("caught up after {ms} ms: rows are current");
             }
             self.refused();
+            refused.say(&self.observer, false);
             if caught_up && completed.elapsed() >= COMPLETE_EVERY {
                 completed = Instant::now();
                 self.service.complete_views().for_each(|view| self.store.complete(view));
@@ -79,6 +82,7 @@ impl Watched {
             }
             std::thread::sleep(TICK);
         }
+        refused.say(&self.observer, true);
     }
 
     /// A job that may not write its views stops.

@@ -29,6 +29,16 @@ pub enum CsvError {
         /// The operating system's reason.
         why: std::io::Error,
     },
+    /// It is no CSV.
+    #[error("cannot read the table \"{table}\" from {file}: it is {what}; write it as CSV")]
+    Form {
+        /// The table.
+        table: String,
+        /// The file.
+        file: String,
+        /// What it is.
+        what: &'static str,
+    },
     /// It is longer than [`TABLE_BYTES_MAX`].
     #[error(
         "the table \"{table}\" in {file} is longer than {TABLE_BYTES_MAX} bytes; make it a topic"

@@ -2,7 +2,10 @@
 
 use super::csv::{self, CsvError};
 use super::status::TableStatus;
-use std::fs::{File, Metadata};
+use crate::file_source::form::{self, BYTE_ORDER_MARK, Form};
+use crate::named_file::{self, is_standard};
+use std::fs::Metadata;
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -194,15 +197,37 @@ fn steady(table: &TablePlan, path: &Path) -> Result<(Vec<TableRow>, Mark), CsvEr
         file: file.clone(),
         why,
     };
+    if is_standard(path) {
+        return Ok((read(table, path, &file)?, Mark::default()));
+    }
     for _ in 0..ATTEMPTS {
         let before = mark(&std::fs::metadata(path).map_err(unreadable)?);
-        let csv = File::open(path).map_err(unreadable)?;
-        let rows = csv::read(table, &file, valid_from(table), csv);
+        let rows = read(table, path, &file);
         if mark(&std::fs::metadata(path).map_err(unreadable)?) == before {
             return Ok((rows?, before));
         }
     }
     Err(CsvError::Moving { table: table.name.clone(), file })
+}
+
+fn read(table: &TablePlan, path: &Path, file: &str) -> Result<Vec<TableRow>, CsvError> {
+    let unreadable = |why: std::io::Error| CsvError::Unreadable {
+        table: table.name.clone(),
+        file: file.to_owned(),
+        why,
+    };
+    let mut csv = named_file::open(path).map_err(unreadable)?;
+    let head = form::head(&mut csv).map_err(unreadable)?;
+    match Form::of(&head) {
+        Form::Lines | Form::Csv => {}
+        form => {
+            let what = form.remedy(file).map_or("no CSV", |(what, _)| what);
+            let (table, file) = (table.name.clone(), file.to_owned());
+            return Err(CsvError::Form { table, file, what });
+        }
+    }
+    let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
+    csv::read(table, file, valid_from(table), head.chain(csv))
 }
 
 /// The column that says from when on a row is valid; for a file in the place of a topic the one that

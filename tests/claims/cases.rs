@@ -340,7 +340,7 @@ fn tidemark(arguments: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn the_command_exits_with_1_for_a_failed_case_and_with_2_for_a_wrong_file() {
+fn the_command_exits_with_3_for_a_failed_case_and_with_2_for_a_wrong_file() {
     let (code, said, errors) = tidemark(&["test", "fraud", "--case", "weekend", "--workers", "2"]);
     assert_eq!((code, errors.as_str()), (0, ""));
     assert_eq!(
@@ -359,7 +359,7 @@ fn the_command_exits_with_1_for_a_failed_case_and_with_2_for_a_wrong_file() {
     let missing = tidemark(&["test", "fraud", &file("none.toml")]);
     let nothing = tidemark(&["test", "fraud", "--case", "no such case"]);
     std::fs::remove_dir_all(&folder).unwrap();
-    assert!(failed.0 == 1 && failed.1.contains("FAILED  three ("), "{failed:?}");
+    assert!(failed.0 == 3 && failed.1.contains("FAILED  three ("), "{failed:?}");
     assert!(failed.1.ends_with("0 passed, 1 FAILED (each on 1 and 3 worker threads)\n"));
     assert!(bad.0 == 2 && bad.1.is_empty(), "{bad:?}");
     assert!(bad.2.contains("bad.toml:3:1: ") && bad.2.contains("\"amount\"?"), "{bad:?}");

@@ -213,7 +213,7 @@ fn dead_letters_are_listed_counted_and_shown_whole() {
     let (code, listed, _) = output(&format!("dlq ls {file}"));
     assert_eq!(code, 0);
     assert_eq!(listed.matches("transactions[3] offset ").count(), 20);
-    assert!(listed.contains("late by 7200 ms\n.. and 11 more\n"), "{listed}");
+    assert!(listed.contains("late by 7.2 s\n.. and 11 more\n"), "{listed}");
     let all = listed.lines().find(|line| line.starts_with("all ")).unwrap();
     let counts: Vec<&str> = all.split_whitespace().skip(1).take(4).collect();
     assert_eq!(counts, ["30", "0", "1", "31"]);

@@ -22,6 +22,8 @@ mod commands;
 #[cfg(test)]
 mod console;
 #[cfg(test)]
+mod files;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod found_later;
@@ -47,6 +49,8 @@ mod memory;
 mod online;
 #[cfg(test)]
 mod redis_server;
+#[cfg(test)]
+mod refused;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]

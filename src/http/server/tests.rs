@@ -108,6 +108,19 @@ fn a_row_shows_its_features_in_job_order_with_nulls() {
 }
 
 #[test]
+fn an_id_may_stand_behind_the_path_whatever_is_in_it() {
+    let server = start(Arc::default());
+    let (code, body) = get(&server, "/features/transaction_stats_5m?id=c%2F1%20%C3%BC");
+    assert!(code == 200 && body.contains(r#""entity_id":"c/1 ü""#), "{body}");
+    let (code, body) = get(&server, "/features/transaction_stats_5m?id=");
+    assert!(code == 404 && body.contains(r#"no row for \"\" in view"#), "{body}");
+    for path in ["", "?", "?x=1", "?id=a&id=b", "?id=a&x=1"] {
+        let (code, body) = get(&server, &format!("/features/transaction_stats_5m{path}"));
+        assert!(code == 400 && body.contains("?id=ID"), "{path}: {code} {body}");
+    }
+}
+
+#[test]
 fn a_missing_row_and_an_unknown_view_are_told_apart() {
     let server = start(Arc::default());
     let (code, body) = get(&server, "/features/transaction_stats_5m/nobody");

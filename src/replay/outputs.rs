@@ -1,0 +1,104 @@
+//! Where a replay writes: files that get their names together, once all of them are whole.
+
+use super::online_rows;
+use crate::cli::ReplayArgs;
+use crate::dead_letters::{DeadLetterFile, FileLimits, FileSink};
+use crate::engine::{Observer, Settings};
+use crate::failure::Failure;
+use crate::online::Embedded;
+use crate::sealed_file::{LineSink, SealedFile};
+use crate::whole_file::WholeFile;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
+use tidemark_operators::plan::Plan;
+
+/// How long dead letters may take to reach the disk at the end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// See the module.
+pub(super) struct Outputs {
+    sealed: Option<(WholeFile, SealedFile)>,
+    letters: Option<(WholeFile, DeadLetterFile)>,
+    live: Option<(WholeFile, PathBuf)>,
+    pub store: Option<Arc<Embedded>>,
+}
+
+/// Dead letters into a file. Where nobody asked for them they are let go.
+pub(super) struct ReplayLetters(Option<FileSink>);
+
+impl DeadLetterSink for ReplayLetters {
+    fn has_room(&self) -> bool {
+        self.0.as_ref().is_none_or(FileSink::has_room)
+    }
+
+    fn push(&mut self, letter: DeadLetter) {
+        if let Some(file) = &mut self.0 {
+            file.push(letter);
+        }
+    }
+}
+
+impl Outputs {
+    /// Makes what `args` ask for.
+    ///
+    /// # Errors
+    /// When a file cannot be made, or its thread cannot be started.
+    pub fn create(
+        args: &ReplayArgs,
+        settings: &Settings,
+        observer: &Observer,
+    ) -> Result<Self, Failure> {
+        let whole = |path: &Path| WholeFile::create(path).map_err(Failure::failed);
+        let sealed = |path: &Path| -> Result<_, Failure> {
+            let (file, stop) = (whole(path)?, observer.clone());
+            let lines = SealedFile::start(path, file.writer(), move |reason| stop.fail(reason));
+            Ok((file, lines.map_err(Failure::failed)?))
+        };
+        let letters = |path: &Path| -> Result<_, Failure> {
+            let file = whole(path)?;
+            let letters = DeadLetterFile::start(path, FileLimits::default(), file.writer());
+            Ok((file, letters.map_err(Failure::failed)?))
+        };
+        let live = |path: &Path| -> Result<_, Failure> { Ok((whole(path)?, path.to_owned())) };
+        let store = || Arc::new(Embedded::new(&settings.plan, settings.workers));
+        Ok(Outputs {
+            sealed: args.sealed.as_deref().map(sealed).transpose()?,
+            letters: args.dlq.as_deref().map(letters).transpose()?,
+            live: args.online.as_deref().map(live).transpose()?,
+            store: args.online.is_some().then(store),
+        })
+    }
+
+    /// Where sealed lines go; for one worker.
+    pub fn lines(&self) -> Option<LineSink> {
+        self.sealed.as_ref().map(|(_, lines)| lines.sink())
+    }
+
+    /// Where the dead letters of a worker go.
+    pub fn letters(&self) -> ReplayLetters {
+        ReplayLetters(self.letters.as_ref().map(|(_, letters)| letters.sink()))
+    }
+
+    /// Writes what waits, and gives all files their names. All workers must be gone.
+    ///
+    /// # Errors
+    /// When not all of it could be written: no file has its name then.
+    pub fn finish(self, plan: &Plan) -> Result<(), Failure> {
+        let mut files = Vec::new();
+        if let Some((file, lines)) = self.sealed {
+            lines.finish().map_err(Failure::failed)?;
+            files.push(file);
+        }
+        if let Some((file, letters)) = self.letters {
+            letters.finish(PATIENCE).map_err(Failure::failed)?;
+            files.push(file);
+        }
+        if let (Some((file, path)), Some(store)) = (self.live, &self.store) {
+            online_rows::write(&path, &file, plan, store.as_ref())?;
+            files.push(file);
+        }
+        WholeFile::finish(files).map_err(Failure::failed)
+    }
+}

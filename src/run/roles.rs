@@ -1,0 +1,40 @@
+//! What a running job reads and what it writes.
+
+use crate::cli::RunArgs;
+use crate::config::{CLUSTER_FILE, DeadLetterKind, Settings};
+use crate::file_roles::FileRoles;
+use crate::job_file;
+use std::path::Path;
+use tidemark_operators::plan::{Plan, TableFrom};
+
+/// The files of a run.
+pub(super) fn of(args: &RunArgs, plan: &Plan, settings: &Settings) -> FileRoles {
+    let mut roles = FileRoles::default();
+    if let Some(path) = job_file::path(&args.job) {
+        roles.reads("the job", path);
+    }
+    roles.reads("the settings", args.cluster.as_deref().unwrap_or(Path::new(CLUSTER_FILE)));
+    for source in &plan.sources {
+        source
+            .files
+            .iter()
+            .for_each(|file| roles.reads(format!("source \"{}\"", source.name), file));
+    }
+    for table in &plan.tables {
+        if let TableFrom::File { path, .. } = &table.from {
+            roles.reads(format!("table \"{}\"", table.name), path);
+        }
+    }
+    let (registry, redis) = (&settings.registry.tls, &settings.online.redis.tls);
+    let secrets = [&registry.ca_file, &redis.ca_file, &redis.cert_file, &redis.key_file];
+    for file in secrets.into_iter().flatten() {
+        roles.reads("the file for TLS", file);
+    }
+    if let Some(path) = &settings.sealed.path {
+        roles.writes("\"path\" in [sealed]", path);
+    }
+    if settings.dead_letters.kind == DeadLetterKind::File {
+        roles.writes("\"path\" in [dead_letters]", &settings.dead_letters.path);
+    }
+    roles
+}
