@@ -61,6 +61,11 @@ impl Failure {
         Failure { message: message.to_string(), hint: None, exit: Exit::Failed, places: Vec::new() }
     }
 
+    /// A question whose answer is no; exit code 3.
+    pub fn no(message: impl fmt::Display) -> Self {
+        Failure { message: message.to_string(), hint: None, exit: Exit::No, places: Vec::new() }
+    }
+
     /// A mistake on the command line, in a file of settings or in the environment; exit code 2.
     pub fn usage(message: impl fmt::Display) -> Self {
         Failure { message: message.to_string(), hint: None, exit: Exit::Wrong, places: Vec::new() }

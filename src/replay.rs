@@ -75,7 +75,8 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let result = watched(&settings, &observer, &make, &read);
     drop(make);
     result?;
-    outputs.finish(&settings.plan)?;
+    let accepted = refusals::some_accepted(&observer.metrics);
+    outputs.finish(&settings.plan, accepted.is_ok())?;
     let summary = summary(&observer, started.elapsed());
     let mut line = serde_json::to_string(&summary).map_err(Failure::failed)?;
     refused::say(&counted, args.dlq.as_deref(), summary.events);
@@ -86,7 +87,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
         line.push('\n');
         output::print(&line)?;
     }
-    refusals::some_accepted(&observer.metrics)?;
+    accepted?;
     Ok(Exit::Done)
 }
 
