@@ -184,7 +184,7 @@ mod tests {
         symlink(&file, folder.join("link")).unwrap();
         std::fs::hard_link(&file, folder.join("hard")).unwrap();
         symlink(&folder, folder.join("here")).unwrap();
-        for same in ["file", "link", "hard", "here/file", "here/../here/link"] {
+        for same in ["file", "link", "hard", "here/file", "here/./link"] {
             let same = folder.join(same);
             let why = refused(&[&file], &[&same]).unwrap();
             assert!(

@@ -549,7 +549,7 @@ fn rows_of_the_embedded_store_are_asked_of_the_running_job() {
     job.stop("TERM");
     let nobody = got(folder.path(), &asking, &["fraud", view, id]);
     assert_eq!(nobody.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&nobody.stderr).contains("start `tidemark run`"));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("or `tidemark run JOB`"));
 }
 
 #[test]
