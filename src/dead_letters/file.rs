@@ -5,8 +5,7 @@
 //! growing pauses; the queue fills, the sources are no longer read, and nothing is dropped.
 
 use super::{DeadLetterError, encode};
-use crate::created_file::{Held, append_lines, create};
-use std::fs::File;
+use crate::created_file::append_lines;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -36,15 +35,6 @@ impl Default for FileLimits {
     fn default() -> Self {
         Self { letters_max: 10_000, bytes_max: 32 << 20 }
     }
-}
-
-/// What becomes of what the file holds already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileMode {
-    /// It stays, and new letters follow it.
-    Append,
-    /// It goes.
-    Truncate,
 }
 
 /// Who is told why a write failed, where it is not tried again.
@@ -98,16 +88,13 @@ fn size(letter: &DeadLetter) -> u64 {
 }
 
 impl DeadLetterFile {
-    /// Opens or makes the file, and starts its thread. A last line that was cut off by a crash is
-    /// ended, so that it spoils no other.
+    /// Opens or makes the file, and starts its thread: letters follow what it holds. A last line that
+    /// was cut off by a crash is ended, so that it spoils no other.
     ///
     /// # Errors
     /// When the file cannot be opened, or the thread cannot be started.
-    pub fn open(path: &Path, mode: FileMode, limits: FileLimits) -> Result<Self, DeadLetterError> {
-        let open = || {
-            let file = open_file(path, mode)?;
-            Self::start(path, limits, file)
-        };
+    pub fn open(path: &Path, limits: FileLimits) -> Result<Self, DeadLetterError> {
+        let open = || Self::start(path, limits, append_lines(path)?);
         open().map_err(|source| DeadLetterError::Open { path: path.to_owned(), source })
     }
 
@@ -115,7 +102,7 @@ impl DeadLetterFile {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(
+    pub(super) fn start(
         path: &Path,
         limits: FileLimits,
         to: impl Write + Send + 'static,
@@ -202,13 +189,6 @@ impl DeadLetterFile {
         let reason = error.unwrap_or_else(|| "its thread broke off".to_owned());
         Err(DeadLetterError::Unwritten { path: self.path, unwritten: waiting, reason })
     }
-}
-
-fn open_file(path: &Path, mode: FileMode) -> io::Result<File> {
-    if mode == FileMode::Truncate {
-        return create(path, Held::Removed);
-    }
-    append_lines(path)
 }
 
 impl DeadLetterSink for FileSink {

@@ -346,10 +346,7 @@ fn time(at: EventTime) -> String {
 }
 
 /// Calls `take` with each line that is not blank, until it returns false.
-pub(super) fn each(
-    path: &Path,
-    mut take: impl FnMut(&[u8]) -> bool,
-) -> Result<(), DeadLetterError> {
+fn each(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), DeadLetterError> {
     let file = named_file::open(path)
         .map_err(|source| DeadLetterError::Open { path: path.to_owned(), source })?;
     let mut reader = BufReader::with_capacity(1 << 18, file);

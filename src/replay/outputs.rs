@@ -14,9 +14,6 @@ use std::time::Duration;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::plan::Plan;
 
-/// How long dead letters may take to reach the disk at the end.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// See the module.
 pub(super) struct Outputs {
     sealed: Option<(WholeFile, SealedFile)>,
@@ -95,12 +92,13 @@ impl Outputs {
             files.extend(rows.then_some(file));
         }
         if let Some((file, letters)) = self.letters {
-            letters.finish(PATIENCE).map_err(Failure::failed)?;
+            // A write that fails is not tried again: there is nothing to wait for.
+            letters.finish(Duration::ZERO).map_err(Failure::failed)?;
             files.push(file);
         }
-        if let (Some((file, path)), Some(store)) = (self.live, &self.store) {
+        if let (Some((file, path)), Some(store), true) = (self.live, &self.store, rows) {
             online_rows::write(&path, &file, plan, store.as_ref())?;
-            files.extend(rows.then_some(file));
+            files.push(file);
         }
         WholeFile::finish(files).map_err(Failure::failed)
     }
