@@ -110,8 +110,9 @@ impl DeadLetterFile {
         Self::spawn(path, limits, to, None)
     }
 
-    /// As [`start`](Self::start), but the first write that fails is the last: `failed` is told why, and
-    /// what waits stays unwritten. For commands that end, which nobody watches while a disk is full.
+    /// As [`open`](Self::open), with what is open already, for `path`; but the first write that fails is
+    /// the last: `failed` is told why, and what waits stays unwritten. For commands that end, which
+    /// nobody watches while a disk is full.
     ///
     /// # Errors
     /// When the thread cannot be started.
