@@ -48,8 +48,8 @@ lists what there is to read, and `tidemark COMMAND --help` has examples of every
 Files: `-` is standard input or output wherever a file is named. What a command writes gets its name
 when it is whole; an output that is an input, the job or another output is refused.
 Exit codes: 0 done; 1 failed while it ran; 2 the command line, a file it names or the environment is
-wrong, and nothing was started; 3 the answer is no (a case of `test` failed); 70 to 79 a running job
-that ended by itself (70 a defect); 130 and 143 SIGINT and SIGTERM before the end.
+wrong, and nothing was started; 3 the answer is no (`test` failed, `get` found no row); 70 to 79 a
+running job that ended by itself (70 a defect); 130 and 143 SIGINT and SIGTERM before the end.
 Settings: a flag goes before the environment, the environment before cluster.toml.";
 
 /// A streaming feature engine: features of cards, users and devices over windows that are exact to

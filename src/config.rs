@@ -195,7 +195,7 @@ impl Settings {
             Ok(settings)
         } else {
             Err(Failure::usage(format!("the settings are wrong\n{}", wrong.join("\n")))
-                .hint("the shipped cluster.toml lists every key with its unit and default"))
+                .hint("`tidemark docs --settings` lists every key with its unit and default"))
         }
     }
 

@@ -9,7 +9,7 @@
 use crate::named_file::{is_standard, standard_output};
 use rustix::fs::{Mode, OFlags, open};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 /// What becomes of what a file holds.
@@ -42,6 +42,24 @@ pub fn create(path: &Path, held: Held) -> io::Result<File> {
     }
 }
 
+/// Opens the file at `path` for lines that follow those it holds; a last one that was cut off by a
+/// crash is ended, so that it spoils no other.
+///
+/// # Errors
+/// As [`create`].
+pub fn append_lines(path: &Path) -> io::Result<File> {
+    let mut file = create(path, Held::Kept)?;
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    if last != *b"\n" {
+        file.write_all(b"\n")?;
+    }
+    Ok(file)
+}
+
 /// A device may only be written to. A named pipe is opened for both, so that nobody has to wait for
 /// its reader.
 fn writing_kept(path: &Path) -> OFlags {
@@ -67,7 +85,6 @@ pub fn is_of_the_system(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write as _;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::path::PathBuf;
 

@@ -22,7 +22,7 @@ mod listing;
 mod tests;
 
 pub use document::{LettersDocument, list};
-pub use file::{DeadLetterFile, DeadLetterStatus, FileLimits, FileMode, FileSink};
+pub use file::{DeadLetterFile, DeadLetterStatus, FileLimits, FileSink};
 pub use line::{encode, parse};
 pub use listing::{Selection, ls, show};
 

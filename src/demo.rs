@@ -40,7 +40,7 @@ use flagged::Flagged;
 use letters::NewestLetters;
 use memory::MemoryGuard;
 use recent::RecentRecords;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -153,9 +153,7 @@ fn take_screenshot(
     let Some(text) = picture.map_err(|error| cannot(&error))? else {
         return Err(Failure::failed("cannot show the demo: it ended before it was live"));
     };
-    let file = WholeFile::create(path).map_err(|error| cannot(&error.source))?;
-    file.writer().write_all(text.as_bytes()).map_err(|error| cannot(&error))?;
-    WholeFile::finish(vec![file]).map_err(|error| cannot(&error.source))
+    WholeFile::write(path, &text).map_err(|error| cannot(&error.source))
 }
 
 /// The job, when the picture does not take the place of what is read.
@@ -169,12 +167,8 @@ fn job(args: &DemoArgs) -> Result<Job, Failure> {
 /// What is read and what is written.
 fn roles(args: &DemoArgs, name: &str, job: &Job) -> FileRoles {
     let mut roles = FileRoles::default();
-    if let Some(path) = job_file::path(name) {
-        roles.reads("the job", path);
-    }
-    for (table, path) in job_file::table_files(job) {
-        roles.reads(format!("table \"{table}\""), path);
-    }
+    job_file::is_read(name, &mut roles);
+    job_file::tables_are_read(&job.plan, |_| true, &mut roles);
     args.screenshot.iter().for_each(|path| roles.writes("--screenshot", path));
     roles
 }

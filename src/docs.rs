@@ -19,7 +19,6 @@ use crate::file_roles::FileRoles;
 use crate::named_file::is_standard_output;
 use crate::whole_file::{self, WholeFile};
 use crate::{job_file, output};
-use std::io::Write as _;
 use std::path::Path;
 use tidemark_jobs::docs::{Page, expressions_page, job_file_page, job_page};
 use tidemark_jobs::{Job, SHIPPED, shipped};
@@ -60,12 +59,8 @@ pub fn run(args: &DocsArgs) -> Result<Exit, Failure> {
 
 fn roles(args: &DocsArgs, name: &str, job: &Job) -> FileRoles {
     let mut roles = FileRoles::default();
-    if let Some(path) = job_file::path(name) {
-        roles.reads("the job", path);
-    }
-    for (name, path) in job_file::table_files(job) {
-        roles.reads(format!("table \"{name}\""), path);
-    }
+    job_file::is_read(name, &mut roles);
+    job_file::tables_are_read(&job.plan, |_| true, &mut roles);
     if let Some(path) = &args.output {
         roles.writes("--output", path);
     }
@@ -73,15 +68,12 @@ fn roles(args: &DocsArgs, name: &str, job: &Job) -> FileRoles {
 }
 
 fn write(path: &Path, text: &str) -> Result<Exit, Failure> {
-    let failed = |error: &dyn std::fmt::Display| {
-        Failure::failed(format!("cannot write the page to {}: {error}", path.display()))
-            .hint("choose another place by --output")
-    };
     whole_file::end_on_signals()?;
-    let file = WholeFile::create(path).map_err(|error| failed(&error.source))?;
-    file.writer().write_all(text.as_bytes()).map_err(|error| failed(&error))?;
-    WholeFile::finish(vec![file]).map_err(|error| failed(&error.source))?;
-    Ok(Exit::Done)
+    WholeFile::write(path, text).map(|()| Exit::Done).map_err(|error| {
+        let (path, why) = (path.display(), error.source);
+        Failure::failed(format!("cannot write the page to {path}: {why}"))
+            .hint("choose another place by --output")
+    })
 }
 
 /// The file of a shipped job.

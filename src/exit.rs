@@ -12,7 +12,7 @@ pub enum Exit {
     Failed = 1,
     /// The command line, a file it names or the environment is wrong; nothing was started.
     Wrong = 2,
-    /// It asked a question, and the answer is no: a case of `test` failed.
+    /// It asked a question, and the answer is no: a case of `test` failed, `get` found no row.
     No = 3,
     /// A panic, which is a defect of ours. The codes from 70 to 79 are for ends of a running job
     /// that whatever supervises it has to tell from one another.

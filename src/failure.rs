@@ -58,12 +58,21 @@ impl Failure {
     /// A command that ran and failed; exit code 1. The message begins in lower case, has no full
     /// stop, and says what was attempted, on what, and why it failed.
     pub fn failed(message: impl fmt::Display) -> Self {
-        Failure { message: message.to_string(), hint: None, exit: Exit::Failed, places: Vec::new() }
+        Failure::ending(Exit::Failed, message)
+    }
+
+    /// A question whose answer is no; exit code 3.
+    pub fn no(message: impl fmt::Display) -> Self {
+        Failure::ending(Exit::No, message)
     }
 
     /// A mistake on the command line, in a file of settings or in the environment; exit code 2.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Failure { message: message.to_string(), hint: None, exit: Exit::Wrong, places: Vec::new() }
+        Failure::ending(Exit::Wrong, message)
+    }
+
+    fn ending(exit: Exit, message: impl fmt::Display) -> Self {
+        Failure { message: message.to_string(), hint: None, exit, places: Vec::new() }
     }
 
     /// Adds what to do next.

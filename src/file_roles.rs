@@ -11,6 +11,7 @@
 use crate::failure::Failure;
 use crate::named_file::{is_standard, standard_input, standard_output};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::OsString;
 use std::fs::Metadata;
 use std::io;
@@ -63,8 +64,8 @@ impl FileRoles {
         self.outputs.push(NamedFile { what: what.into(), path: path.into() });
     }
 
-    /// Refuses an output that is an input or another output, and standard input or output that is
-    /// used twice.
+    /// Refuses an output that is an input or another output, an input that is read twice as the same
+    /// thing, and standard input or output that is used twice.
     ///
     /// # Errors
     /// The first pair of them, with exit code 2.
@@ -73,8 +74,15 @@ impl FileRoles {
         twice(&self.outputs, "standard output", "written")?;
         let mut taken: HashMap<Identity, (&NamedFile, Side)> = HashMap::new();
         for input in &self.inputs {
-            if let Some(identity) = identity(&input.path, Side::Input) {
-                taken.entry(identity).or_insert((input, Side::Input));
+            let Some(identity) = identity(&input.path, Side::Input) else { continue };
+            match taken.entry(identity) {
+                Entry::Occupied(held) if held.get().0.what == input.what => {
+                    return Err(read_twice(input, held.get().0));
+                }
+                Entry::Occupied(_) => {}
+                Entry::Vacant(free) => {
+                    free.insert((input, Side::Input));
+                }
             }
         }
         for output in &self.outputs {
@@ -99,6 +107,15 @@ fn refusal(output: &NamedFile, other: &NamedFile, side: Side) -> Failure {
         output.what, other.what
     ))
     .hint(format!("name another file for {}; nothing was changed", output.what))
+}
+
+fn read_twice(input: &NamedFile, other: &NamedFile) -> Failure {
+    let (path, other_path) = (input.path.display(), other.path.display());
+    Failure::usage(format!(
+        "{} has the same file twice, \"{other_path}\" and \"{path}\": all in it would count twice",
+        input.what
+    ))
+    .hint("name each file once; nothing was changed")
 }
 
 fn twice(roles: &[NamedFile], stream: &str, used: &str) -> Result<(), Failure> {
@@ -167,7 +184,7 @@ mod tests {
         symlink(&file, folder.join("link")).unwrap();
         std::fs::hard_link(&file, folder.join("hard")).unwrap();
         symlink(&folder, folder.join("here")).unwrap();
-        for same in ["file", "link", "hard", "here/file", "here/../here/link"] {
+        for same in ["file", "link", "hard", "here/file", "here/./link"] {
             let same = folder.join(same);
             let why = refused(&[&file], &[&same]).unwrap();
             assert!(

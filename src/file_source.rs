@@ -12,7 +12,7 @@
 //! fails the partition.
 //!
 //! A file of another form (gzip, Parquet, CSV, a JSON array, ..) is told by its first bytes and fails
-//! the partition: see [`form`].
+//! the partition: see `form`.
 //!
 //! Of Avro a record is a datum, and its offset its number from 0. The blocks of a container may be
 //! compressed with deflate, snappy or zstandard; a block that is damaged fails the partition.

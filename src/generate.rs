@@ -31,7 +31,8 @@ pub fn run(args: &GenerateArgs) -> Result<Exit, Failure> {
     if let Some(brokers) = &args.bootstrap {
         settings.kafka.bootstrap_servers.clone_from(brokers);
     }
-    match args.topic.as_ref().or(settings.topic.as_ref()) {
+    // KAFKA_TOPIC is what jobs read: where it is set, made-up records are wanted least.
+    match &args.topic {
         Some(topic) => topic::fill(args, topic, &settings),
         None => Err(Failure::usage("cannot generate records: it is not said where to").hint(
             "add --out FILE, or --topic NAME for Kafka; `tidemark generate --help` has examples",

@@ -23,13 +23,13 @@ use tidemark_operators::plan::{Plan, ViewPlan};
 ///
 /// # Errors
 /// Exit code 2 when the job, the view or the settings are wrong; 1 when the store or the process cannot
-/// be asked or has no such row.
+/// be asked; 3 when there is no such row.
 pub fn run(args: &GetArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
     let job = args.job().map(job_file::load).transpose()?;
     let Some(row) = row(args, job.as_ref(), &settings)? else {
         let (id, name) = (args.id(), args.view());
-        return Err(Failure::failed(format!("no row for \"{id}\" in view \"{name}\"")).hint(
+        return Err(Failure::no(format!("no row for \"{id}\" in view \"{name}\"")).hint(
             "a missing row reads as the empty values: counts, sums and ratios 0, everything else \
              null; `tidemark run` writes rows once it has caught up",
         ));

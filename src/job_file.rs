@@ -1,25 +1,29 @@
 //! Reading the job that a command names.
 
 use crate::failure::Failure;
+use crate::file_roles::FileRoles;
 use crate::named_file::{self, is_standard};
 use std::path::Path;
 use std::sync::Arc;
 use tidemark_jobs::document::{FILE_BYTES_MAX, nearest};
 use tidemark_jobs::{Job, SHIPPED, shipped};
-use tidemark_operators::plan::TableFrom;
+use tidemark_operators::plan::{Plan, TableFrom};
 use tidemark_operators::time::Millis;
 
-/// The file that `name` stands for; `None` for a shipped job.
-pub fn path(name: &str) -> Option<&Path> {
-    shipped(name).is_none().then(|| Path::new(name))
+/// Says that the file of the job `name` is read, where it has one: a shipped job has none.
+pub(crate) fn is_read(name: &str, roles: &mut FileRoles) {
+    if shipped(name).is_none() {
+        roles.reads("the job", name);
+    }
 }
 
-/// The files of the job's reference tables, by table.
-pub fn table_files(job: &Job) -> impl Iterator<Item = (&str, &Path)> {
-    job.plan.tables.iter().filter_map(|table| match &table.from {
-        TableFrom::File { path, .. } => Some((table.name.as_str(), Path::new(path))),
-        TableFrom::Shipped { .. } | TableFrom::Topic { .. } => None,
-    })
+/// Says that the files of those reference tables of `plan` are read whose names are `wanted`.
+pub(crate) fn tables_are_read(plan: &Plan, wanted: impl Fn(&str) -> bool, roles: &mut FileRoles) {
+    for table in plan.tables.iter().filter(|table| wanted(&table.name)) {
+        if let TableFrom::File { path, .. } = &table.from {
+            roles.reads(format!("table \"{}\"", table.name), path);
+        }
+    }
 }
 
 /// Reads and checks a job: the shipped one of that name, else the file of that path, or standard input

@@ -74,4 +74,5 @@ pub mod source;
 pub mod tables;
 pub mod text;
 pub mod version;
+mod wall_clock;
 pub mod whole_file;

@@ -77,7 +77,8 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let result = watched(&settings, &observer, &make, &read);
     drop(make);
     result?;
-    outputs.finish(&settings.plan)?;
+    let accepted = refusals::some_accepted(&observer.metrics);
+    outputs.finish(&settings.plan, accepted.is_ok())?;
     let invalid = invalid_fields(&job.plan, &observer);
     tell_invalid(&invalid);
     let summary = summary(&observer, &invalid, started.elapsed());
@@ -90,25 +91,21 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
         line.push('\n');
         output::print(&line)?;
     }
-    refusals::some_accepted(&observer.metrics)?;
+    accepted?;
     Ok(Exit::Done)
 }
 
 /// What is read and what is written.
 fn roles(job: &Job, args: &ReplayArgs, files: &[(u16, Vec<PathBuf>)]) -> FileRoles {
     let mut roles = FileRoles::default();
-    if let Some(path) = job_file::path(&args.job) {
-        roles.reads("the job", path);
-    }
+    job_file::is_read(&args.job, &mut roles);
     for (source, files) in files {
         let source = job.plan.sources.get(usize::from(*source));
         let name = source.map_or("", |source| source.name.as_str());
         files.iter().for_each(|file| roles.reads(format!("source \"{name}\""), file));
     }
     let given = |name: &str| args.tables.iter().any(|table| table.name == name);
-    for (name, path) in job_file::table_files(job).filter(|(name, _)| !given(name)) {
-        roles.reads(format!("table \"{name}\""), path);
-    }
+    job_file::tables_are_read(&job.plan, |name| !given(name), &mut roles);
     for table in &args.tables {
         roles.reads(format!("table \"{}\"", table.name), &table.file);
     }

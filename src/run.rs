@@ -268,7 +268,7 @@ const SEALED_REMEDY: &str =
 fn sealed(settings: &Settings, observer: &Observer) -> Result<Option<SealedFile>, Failure> {
     let Some(path) = &settings.sealed.path else { return Ok(None) };
     let stop = observer.clone();
-    let file = SealedFile::create(Path::new(path), move |reason| {
+    let file = SealedFile::append(Path::new(path), move |reason| {
         stop.fail(format!("{reason}; {SEALED_REMEDY}"));
     });
     file.map(Some).map_err(|error| Failure::failed(error).hint(SEALED_REMEDY))

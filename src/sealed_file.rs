@@ -5,7 +5,7 @@
 //! handed over is in the file within [`FLUSH_MAX`], in whole lines: who follows the file sees rows
 //! as they are sealed, and a process that is killed leaves them behind.
 
-use crate::created_file::{Held, create};
+use crate::created_file::append_lines;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -43,17 +43,17 @@ pub struct SealedFile {
 }
 
 impl SealedFile {
-    /// Creates (or empties) `path`. `failed` is called from the writing thread when the disk
-    /// refuses: the job should stop then, for what comes after is dropped.
+    /// Opens `path`, or creates it: rows follow what it holds. `failed` is called from the writing
+    /// thread when the disk refuses: the job should stop then, for what comes after is dropped.
     ///
     /// # Errors
-    /// When the file cannot be created.
-    pub fn create(
+    /// When the file cannot be opened.
+    pub fn append(
         path: &Path,
         failed: impl Fn(String) + Send + 'static,
     ) -> Result<Self, LinesError> {
         let error = |reason| LinesError { what: "sealed rows", path: path.to_owned(), reason };
-        let file = create(path, Held::Removed).map_err(error)?;
+        let file = append_lines(path).map_err(error)?;
         Self::start(path, file, failed)
     }
 
@@ -150,7 +150,7 @@ mod tests {
     fn file(name: &str) -> (PathBuf, SealedFile) {
         let name = format!("tidemark-sealed-{name}-{}.jsonl", std::process::id());
         let path = std::env::temp_dir().join(name);
-        let file = SealedFile::create(&path, |reason| panic!("{reason}")).unwrap();
+        let file = SealedFile::append(&path, |reason| panic!("{reason}")).unwrap();
         (path, file)
     }
 
@@ -173,6 +173,20 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), LINE.repeat(3));
         drop(sink);
         assert_eq!(file.finish().unwrap(), 3 * LINE.len() as u64);
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn rows_follow_those_of_the_run_before_and_a_line_that_was_cut_off_spoils_none() {
+        let (path, file) = file("again");
+        file.sink().write(LINE);
+        file.finish().unwrap();
+        let cut = [LINE, b"{\"as_of\":"].concat();
+        std::fs::write(&path, &cut).unwrap();
+        let again = SealedFile::append(&path, |reason| panic!("{reason}")).unwrap();
+        again.sink().write(LINE);
+        again.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [&cut, b"\n".as_slice(), LINE].concat());
         std::fs::remove_file(&path).unwrap();
     }
 

@@ -29,11 +29,12 @@ use crate::process::ProcessUsage;
 use crate::registry::Registry;
 use crate::tables::TableStatus;
 use crate::text::count_text;
+use crate::wall_clock::wall_ms;
 use catch_up::CatchUp;
 use checks::{Checks, Finding, Moment};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 use tidemark_jobs::document::nearest;
 use tidemark_operators::metrics::PartitionProgress;
 use tidemark_operators::plan::Plan;
@@ -259,7 +260,7 @@ impl Service {
             online: &online,
             caught_up: self.caught_up(),
             now: Instant::now(),
-            wall: wall(),
+            wall: wall_ms().unwrap_or(0),
         })
     }
 
@@ -300,7 +301,7 @@ impl Introspect for Service {
             refused: &self.checks.refused(&self.plan),
             clock_behind: checks::clock_behind::behind(
                 self.observer.metrics.iter().map(|worker| &**worker),
-                wall(),
+                wall_ms().unwrap_or(0),
             ),
             ready: self.caught_up(),
             process: &ProcessUsage::now(),
@@ -351,12 +352,6 @@ impl Introspect for Service {
         self.workers();
         self.checks.report(&self.findings());
     }
-}
-
-/// The machine's clock, in ms since the Unix epoch; 0 when it stands before that.
-fn wall() -> EventTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    EventTime::try_from(since.as_millis()).unwrap_or(EventTime::MAX)
 }
 
 #[cfg(test)]

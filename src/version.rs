@@ -9,7 +9,7 @@
 
 /// The version, and the commit the sources are of where that is known: `0.1.0 (1f0c6ad93b2e)`. Sources
 /// that differ from that commit are `modified`.
-pub const VERSION: &str = env!("TIDEMARK_VERSION");
+pub const VERSION: &str = env!("VERSION_AND_COMMIT");
 
 #[cfg(test)]
 mod tests {

@@ -106,6 +106,17 @@ impl WholeFile {
         Ok(file)
     }
 
+    /// Makes a file of `text`, whole or not at all.
+    ///
+    /// # Errors
+    /// As [`create`](Self::create), or when the disk refuses.
+    pub fn write(path: &Path, text: &str) -> Result<(), WholeFileError> {
+        let file = Self::create(path)?;
+        let written = file.writer().write_all(text.as_bytes());
+        written.map_err(|source| WholeFileError { path: path.to_owned(), source })?;
+        Self::finish(vec![file])
+    }
+
     /// An end to write to; what it was given is in the file.
     pub fn writer(&self) -> WholeFileWriter {
         WholeFileWriter { file: Arc::clone(&self.file), as_it_is: self.unfinished.is_none() }

@@ -41,7 +41,8 @@ gets their numbers: w1-0.jsonl.zst, w1-1.jsonl.zst and so on. What ends in .zst 
 
 With a rate, records happen as they are written: their event times are of now. In a topic the key
 is the card or user, all of whose records are in one partition. Brokers, TLS and SASL are those of
-`tidemark run`: [kafka] in cluster.toml, KAFKA_BOOTSTRAP_SERVERS; KAFKA_TOPIC stands for --topic.
+`tidemark run`: [kafka] in cluster.toml, KAFKA_BOOTSTRAP_SERVERS. The topic is always named by
+--topic: KAFKA_TOPIC is what jobs read.
 SIGINT or SIGTERM ends it when the brokers have all that was written; a record that they do not
 take for a minute is a failure.")]
 pub struct GenerateArgs {

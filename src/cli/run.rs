@@ -63,8 +63,8 @@ Examples:
   KAFKA_TOPIC=payments LOG_LEVEL=debug tidemark run fraud
 
 A job whose sources are files ends when all is read: with exit code 0, or 1 when not one record was
-accepted. One with topics runs until SIGINT or SIGTERM, and ends with 0. Other codes: 1 it had to stop
-(the last lines say why), 2 something is wrong before the start, 70 a panic, which is a defect.
+accepted. One with topics runs until SIGINT or SIGTERM, and ends with 0. Other codes: 1 it had to
+stop (the last lines say why), 2 something is wrong before the start, 70 a panic, which is a defect.
 Records that are refused are warned of, at most once a minute for each reason and source.
 
 Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID,
@@ -203,16 +203,16 @@ Examples:
   tidemark check fraud
   tidemark check my_job.toml && tidemark run my_job.toml
 
-The memory that is said is that of the process with its online rows; Redis holds rows of its own, and
-events that wait to be sealed are bounded by \"stash_bytes\" in cluster.toml.
+The memory that is said is that of the process with its online rows; Redis holds rows of its own,
+and events that wait to be sealed are bounded by \"stash_bytes\" in cluster.toml.
 
 Every mistake of a job file is shown at once, with its line and the nearest valid name; what is
 right and may not mean what its author thinks is noted, with exit code 0.
 
 With --format json: {\"job\", \"file\", \"notes\": [PLACE], \"sources\", \"tables\", \"entities\",
 \"views\": [{\"name\", \"entity\", \"features\": [..], ..}], \"services\", \"memory\"}, or of a job that is
-wrong {\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\", \"column\",
-\"key\", \"message\", \"hint\"}.")]
+wrong {\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\",
+\"column\", \"key\", \"message\", \"hint\"}.")]
 pub struct CheckArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,

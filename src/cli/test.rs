@@ -53,7 +53,7 @@ With --format json: {\"job\", \"workers\": [N], \"passed\": N, \"failed\": N, \"
 \"name\", \"passed\": BOOL, \"faults\": [{\"kind\", \"file\", \"line\", \"message\", ..}]}]}; the kind is dead,
 not_dead, row (with \"view\", \"id\", \"at_ms\", \"features\": [{\"name\", \"expected\", \"got\"}]) or workers.
 
-Exit codes: 0 all passed, 3 some failed, 2 a job or a file of cases is wrong, 1 they could not be run.")]
+Exit codes: 0 all passed, 3 some failed, 2 a job or file of cases is wrong, 1 they could not run.")]
 pub struct TestArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,

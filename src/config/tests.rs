@@ -97,7 +97,7 @@ fn all_mistakes_come_at_once_with_their_lines_and_the_nearest_names() {
         "cluster.toml:7:18: \"flush_interval\" in [online] must be a duration from 1ms to 1m",
         "cluster.toml:10:1: \"port\" in [online.redis] cannot be given beside \"url\"",
         "cluster.toml:12:5: \"a\" in [kafka.settings] must be a text in quotes",
-        "hint: the shipped cluster.toml",
+        "hint: `tidemark docs --settings` lists every key",
     ] {
         assert!(error.contains(part), "no {part} in\n{error}");
     }

@@ -1,7 +1,7 @@
 //! What is in a dead-letter file, as JSON: `tidemark dlq ls --format json`.
 
-use super::listing::{BUCKETS, ByReason, Counts, ListedLetters, each};
-use super::{DeadLetterError, Selection, encode, parse};
+use super::listing::{BUCKETS, ByReason, Counts, go_through};
+use super::{DeadLetterError, Selection, encode};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -50,33 +50,19 @@ struct BucketDocument {
 /// # Errors
 /// When the file cannot be opened or read, or holds no dead letter.
 pub fn list(path: &Path, selection: &Selection) -> Result<LettersDocument, DeadLetterError> {
-    let (mut letters, mut summary) = (Vec::new(), ListedLetters::default());
-    let range = selection.range();
-    each(path, |line| {
-        let parsed = parse(line);
-        summary.letters += u64::from(parsed.is_ok());
-        match parsed {
-            Ok(letter) if selection.matches(&letter) => {
-                if range.contains(&summary.all.total()) {
-                    let mut bytes = Vec::new();
-                    encode(&letter, &mut bytes);
-                    // A letter that was read can be written, as UTF-8 and as JSON.
-                    let text = String::from_utf8(bytes).unwrap_or_default();
-                    letters.extend(RawValue::from_string(text.trim_end().to_owned()));
-                }
-                summary.add(&letter);
-            }
-            Ok(_) => {}
-            Err(_) => summary.not_letters += 1,
-        }
-        true
+    let mut letters = Vec::new();
+    let summary = go_through(path, selection, |letter| {
+        let mut bytes = Vec::new();
+        encode(letter, &mut bytes);
+        // A letter that was read can be written, as UTF-8 and as JSON.
+        let text = String::from_utf8(bytes).unwrap_or_default();
+        letters.extend(RawValue::from_string(text.trim_end().to_owned()));
     })?;
-    summary.check(path)?;
     let bounds = BUCKETS.iter().map(|(bound, _)| Some(*bound)).chain([None]);
     let late_by = bounds.zip(summary.late);
     Ok(LettersDocument {
         letters,
-        more: summary.all.total().saturating_sub(range.end),
+        more: summary.beyond(selection),
         total: summary.all.total(),
         by_reason: by_reason(&summary.all.by_reason),
         partitions: summary.by_partition.into_iter().map(partition).collect(),

@@ -5,9 +5,8 @@
 //! growing pauses; the queue fills, the sources are no longer read, and nothing is dropped.
 
 use super::{DeadLetterError, encode};
-use crate::created_file::{Held, create};
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use crate::created_file::append_lines;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -38,14 +37,8 @@ impl Default for FileLimits {
     }
 }
 
-/// What becomes of what the file holds already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileMode {
-    /// It stays, and new letters follow it.
-    Append,
-    /// It goes.
-    Truncate,
-}
+/// Who is told why a write failed, where it is not tried again.
+type OnFailedWrite = Box<dyn Fn(String) + Send>;
 
 /// What the thread and the sinks share.
 #[derive(Default)]
@@ -95,16 +88,13 @@ fn size(letter: &DeadLetter) -> u64 {
 }
 
 impl DeadLetterFile {
-    /// Opens or makes the file, and starts its thread. A last line that was cut off by a crash is
-    /// ended, so that it spoils no other.
+    /// Opens or makes the file, and starts its thread: letters follow what it holds. A last line that
+    /// was cut off by a crash is ended, so that it spoils no other.
     ///
     /// # Errors
     /// When the file cannot be opened, or the thread cannot be started.
-    pub fn open(path: &Path, mode: FileMode, limits: FileLimits) -> Result<Self, DeadLetterError> {
-        let open = || {
-            let file = open_file(path, mode)?;
-            Self::start(path, limits, file)
-        };
+    pub fn open(path: &Path, limits: FileLimits) -> Result<Self, DeadLetterError> {
+        let open = || Self::start(path, limits, append_lines(path)?);
         open().map_err(|source| DeadLetterError::Open { path: path.to_owned(), source })
     }
 
@@ -112,10 +102,34 @@ impl DeadLetterFile {
     ///
     /// # Errors
     /// When the thread cannot be started.
-    pub fn start(
+    pub(super) fn start(
         path: &Path,
         limits: FileLimits,
         to: impl Write + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::spawn(path, limits, to, None)
+    }
+
+    /// As [`open`](Self::open), with what is open already, for `path`; but the first write that fails is
+    /// the last: `failed` is told why, and what waits stays unwritten. For commands that end, which
+    /// nobody watches while a disk is full.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start_once(
+        path: &Path,
+        limits: FileLimits,
+        to: impl Write + Send + 'static,
+        failed: impl Fn(String) + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::spawn(path, limits, to, Some(Box::new(failed)))
+    }
+
+    fn spawn(
+        path: &Path,
+        limits: FileLimits,
+        to: impl Write + Send + 'static,
+        failed: Option<OnFailedWrite>,
     ) -> io::Result<Self> {
         let (queue, letters) = channel();
         let shared = Arc::new(WriterState::default());
@@ -126,6 +140,7 @@ impl DeadLetterFile {
             letters,
             shared: Arc::clone(&shared),
             buffer: Vec::new(),
+            failed,
         };
         let thread =
             thread::Builder::new().name("dead-letters".to_owned()).spawn(|| appender.run())?;
@@ -177,22 +192,6 @@ impl DeadLetterFile {
     }
 }
 
-fn open_file(path: &Path, mode: FileMode) -> io::Result<File> {
-    if mode == FileMode::Truncate {
-        return create(path, Held::Removed);
-    }
-    let mut file = create(path, Held::Kept)?;
-    let mut last = [b'\n'];
-    if file.metadata()?.len() > 0 {
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-    }
-    if last != *b"\n" {
-        file.write_all(b"\n")?;
-    }
-    Ok(file)
-}
-
 impl DeadLetterSink for FileSink {
     fn has_room(&self) -> bool {
         self.shared.letters_waiting.load(Ordering::Acquire) < self.limits.letters_max
@@ -215,6 +214,7 @@ struct Appender<W> {
     letters: Receiver<DeadLetter>,
     shared: Arc<WriterState>,
     buffer: Vec<u8>,
+    failed: Option<OnFailedWrite>,
 }
 
 impl<W: Write> Appender<W> {
@@ -254,12 +254,24 @@ impl<W: Write> Appender<W> {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => self.set_error(Some(e.to_string())),
             }
-            if !self.wait(pause) {
+            if self.is_over() || !self.wait(pause) {
                 return false;
             }
             pause = (pause * 2).min(PAUSES.1);
         }
         self.buffer.clear();
+        true
+    }
+
+    /// Whether the attempt that failed was the last; then it is said.
+    fn is_over(&self) -> bool {
+        let Some(failed) = &self.failed else { return false };
+        let error = self.shared.error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failed(format!(
+            "writing dead letters to {}: {}",
+            self.path.display(),
+            error.unwrap_or_default()
+        ));
         true
     }
 
@@ -271,7 +283,7 @@ impl<W: Write> Appender<W> {
         }
         let path = self.path.display();
         match &error {
-            Some(error) if held.as_ref() != Some(error) => {
+            Some(error) if held.as_ref() != Some(error) && self.failed.is_none() => {
                 tracing::warn!(%path, error, "cannot write dead letters; they are kept and tried again");
             }
             None if held.is_some() => tracing::info!(%path, "writing dead letters again"),

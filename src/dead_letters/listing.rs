@@ -44,14 +44,14 @@ pub struct Selection {
 
 impl Selection {
     /// Whether a letter is one of them, `skip` and `limit` aside.
-    pub(super) fn matches(&self, letter: &DeadLetter) -> bool {
+    fn matches(&self, letter: &DeadLetter) -> bool {
         self.reason.is_none_or(|reason| reason == letter.reason)
             && self.partition.is_none_or(|partition| partition == letter.partition.partition)
             && self.offset.is_none_or(|offset| offset == letter.offset)
     }
 
     /// Where the first and the one after the last lie among those that match.
-    pub(super) fn range(&self) -> std::ops::Range<u64> {
+    fn range(&self) -> std::ops::Range<u64> {
         self.skip..self.skip.saturating_add(self.limit.unwrap_or(u64::MAX))
     }
 }
@@ -100,19 +100,16 @@ pub(super) struct ListedLetters {
     pub(super) idle_floor: u64,
     pub(super) not_letters: u64,
     /// All letters, also those that were not asked for.
-    pub(super) letters: u64,
+    letters: u64,
 }
 
 impl ListedLetters {
-    /// Refuses a file that holds no dead letter: it is likely another one than was meant.
-    pub(super) fn check(&self, path: &Path) -> Result<(), DeadLetterError> {
-        match self.letters {
-            0 => Err(DeadLetterError::None { path: path.to_owned(), lines: self.not_letters }),
-            _ => Ok(()),
-        }
+    /// How many match behind those that are listed.
+    pub(super) fn beyond(&self, selection: &Selection) -> u64 {
+        self.all.total().saturating_sub(selection.range().end)
     }
 
-    pub(super) fn add(&mut self, letter: &DeadLetter) {
+    fn add(&mut self, letter: &DeadLetter) {
         self.all.add(letter);
         let partition = (letter.source.clone(), letter.partition);
         self.by_partition.entry(partition).or_default().add(letter);
@@ -126,14 +123,16 @@ impl ListedLetters {
     }
 }
 
-/// The letters that `selection` asks for, one a line, and a summary of all that match (`skip` and
-/// `limit` aside): by source, partition and reason, how late the late ones are, and the span of
-/// their event times.
+/// Counts all letters of a file that match, and hands over those of them that are listed.
 ///
 /// # Errors
 /// When the file cannot be opened or read, or holds no dead letter.
-pub fn ls(path: &Path, selection: &Selection) -> Result<String, DeadLetterError> {
-    let (mut text, mut summary) = (String::new(), ListedLetters::default());
+pub(super) fn go_through(
+    path: &Path,
+    selection: &Selection,
+    mut listed: impl FnMut(&DeadLetter),
+) -> Result<ListedLetters, DeadLetterError> {
+    let mut summary = ListedLetters::default();
     let range = selection.range();
     each(path, |line| {
         let parsed = parse(line);
@@ -141,8 +140,7 @@ pub fn ls(path: &Path, selection: &Selection) -> Result<String, DeadLetterError>
         match parsed {
             Ok(letter) if selection.matches(&letter) => {
                 if range.contains(&summary.all.total()) {
-                    // Writing to a string cannot fail.
-                    let _ = brief(&letter, &mut text);
+                    listed(&letter);
                 }
                 summary.add(&letter);
             }
@@ -151,9 +149,27 @@ pub fn ls(path: &Path, selection: &Selection) -> Result<String, DeadLetterError>
         }
         true
     })?;
-    summary.check(path)?;
+    match summary.letters {
+        // It is likely another file than was meant.
+        0 => Err(DeadLetterError::None { path: path.to_owned(), lines: summary.not_letters }),
+        _ => Ok(summary),
+    }
+}
+
+/// The letters that `selection` asks for, one a line, and a summary of all that match (`skip` and
+/// `limit` aside): by source, partition and reason, how late the late ones are, and the span of
+/// their event times.
+///
+/// # Errors
+/// When the file cannot be opened or read, or holds no dead letter.
+pub fn ls(path: &Path, selection: &Selection) -> Result<String, DeadLetterError> {
+    let mut text = String::new();
+    let summary = go_through(path, selection, |letter| {
+        // Writing to a string cannot fail.
+        let _ = brief(letter, &mut text);
+    })?;
     if !text.is_empty() {
-        let after = summary.all.total().saturating_sub(range.end);
+        let after = summary.beyond(selection);
         let more = if after > 0 { format!(".. and {after} more\n\n") } else { "\n".to_owned() };
         text.push_str(&more);
     }
@@ -330,10 +346,7 @@ fn time(at: EventTime) -> String {
 }
 
 /// Calls `take` with each line that is not blank, until it returns false.
-pub(super) fn each(
-    path: &Path,
-    mut take: impl FnMut(&[u8]) -> bool,
-) -> Result<(), DeadLetterError> {
+fn each(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), DeadLetterError> {
     let file = named_file::open(path)
         .map_err(|source| DeadLetterError::Open { path: path.to_owned(), source })?;
     let mut reader = BufReader::with_capacity(1 << 18, file);

@@ -136,7 +136,7 @@ impl Drop for Temporary {
 #[test]
 fn letters_of_all_workers_are_written_by_the_end() {
     let path = Temporary::new("workers");
-    let file = DeadLetterFile::open(&path.0, FileMode::Truncate, FileLimits::default()).unwrap();
+    let file = DeadLetterFile::open(&path.0, FileLimits::default()).unwrap();
     let workers: Vec<_> = (0..3)
         .map(|worker| {
             let mut sink = file.sink();
@@ -156,17 +156,19 @@ fn letters_of_all_workers_are_written_by_the_end() {
 #[test]
 fn appending_keeps_old_letters_and_ends_a_line_that_was_cut_off() {
     let path = Temporary::new("append");
-    let write = |mode, offset| {
-        let file = DeadLetterFile::open(&path.0, mode, FileLimits::default()).unwrap();
+    let write = |offset| {
+        let file = DeadLetterFile::open(&path.0, FileLimits::default()).unwrap();
         file.sink().push(letter(offset));
         file.finish(PATIENCE).unwrap();
     };
-    write(FileMode::Append, 1);
+    write(1);
     std::fs::OpenOptions::new().append(true).open(&path.0).unwrap().write_all(b"{\"sou").unwrap();
-    write(FileMode::Append, 2);
+    write(2);
     assert_eq!(path.letters(), [1, 2]);
     assert!(ls(&path.0, &Selection::default()).unwrap().contains("1 lines are not dead letters"));
-    write(FileMode::Truncate, 3);
+    // Taken away, it is made anew.
+    std::fs::remove_file(&path.0).unwrap();
+    write(3);
     assert_eq!(path.letters(), [3]);
 }
 
@@ -248,7 +250,7 @@ fn the_bound_counts_bytes_too() {
 
 fn listed() -> Temporary {
     let path = Temporary::new(&format!("listed-{:?}", std::thread::current().id()));
-    let file = DeadLetterFile::open(&path.0, FileMode::Truncate, FileLimits::default()).unwrap();
+    let file = DeadLetterFile::open(&path.0, FileLimits::default()).unwrap();
     let mut sink = file.sink();
     for (offset, late_by) in
         [999, 1_000, 9_999, 59_999, 60_000, 3_599_999, 3_600_000].into_iter().enumerate()
@@ -331,7 +333,7 @@ malformed  transactions[10] offset 7
 #[test]
 fn a_full_disk_is_counted_at_each_attempt_and_nothing_is_dropped() {
     let path = std::path::Path::new("/dev/full");
-    let file = DeadLetterFile::open(path, FileMode::Append, FileLimits::default()).unwrap();
+    let file = DeadLetterFile::open(path, FileLimits::default()).unwrap();
     let mut sink = file.sink();
     sink.push(letter(1));
     drop(sink);

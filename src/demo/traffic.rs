@@ -3,9 +3,10 @@
 use super::recent::{RecentRecords, WatchedPartitions};
 use crate::cli::DemoArgs;
 use crate::failure::Failure;
-use crate::generator::live::{History, LiveGenerator, LiveOptions, Retelling, wall_clock};
+use crate::generator::live::{History, LiveGenerator, LiveOptions, Retelling};
 use crate::generator::{CARDS_MAX, Cast, GenerateError, Profile};
 use crate::source::Waker;
+use crate::wall_clock::wall_ms;
 use std::time::Instant;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
@@ -74,7 +75,7 @@ impl Traffic {
             events: None,
             origin: Instant::now(),
             cast: Cast::Story,
-            present: Some(wall_clock()),
+            present: wall_ms(),
         };
         Ok(Traffic { options, workers: workers.max(1), recent })
     }

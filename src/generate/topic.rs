@@ -20,10 +20,9 @@ use crate::output;
 use crate::progress::DrawnProgress;
 use crate::signals::Stop;
 use crate::text::count_text;
+use crate::wall_clock::wall_ms;
 use std::io::IsTerminal as _;
-
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use tidemark_operators::time::EventTime;
+use std::time::{Duration, Instant};
 
 /// The longest wait for a record to be due: a signal is noticed so soon.
 const WAIT_MAX: Duration = Duration::from_millis(50);
@@ -112,7 +111,7 @@ impl RecordRate {
 
 /// Refuses records of the future, which a job would not accept from a topic.
 fn past(options: &Options) -> Result<(), Failure> {
-    match options.end() <= now() {
+    match options.end() <= wall_ms().unwrap_or(0) {
         true => Ok(()),
         false => Err(Failure::usage(format!(
             "cannot write {} hours of records to a topic: they reach beyond now",
@@ -174,7 +173,8 @@ impl TopicFill {
     /// Writes each record when it is due, until a signal comes or there is no further one. What is
     /// held up is written as soon as that is possible: the schedule does not wait.
     fn paced(&mut self, options: Options, pace: RecordRate, stop: &Stop) -> Result<(), Failure> {
-        let mut generator = Generator::paced(options, now(), pace.every_ns).map_err(failure)?;
+        let present = wall_ms().unwrap_or(0);
+        let mut generator = Generator::paced(options, present, pace.every_ns).map_err(failure)?;
         let start = Instant::now();
         let mut written = 0;
         while !stop.asked() {
@@ -230,10 +230,4 @@ fn refused(error: KafkaError, topic: &str) -> Failure {
         ),
         error => Failure::failed(error),
     }
-}
-
-/// Milliseconds since the epoch.
-fn now() -> EventTime {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    EventTime::try_from(since.as_millis()).unwrap_or(EventTime::MAX)
 }

@@ -14,8 +14,9 @@ use super::schedule::Schedule;
 use super::{Cast, GenerateError, Generator, Options, Profile};
 use crate::feed::{FeedSender, ThreadFeed, feed};
 use crate::source::Waker;
+use crate::wall_clock::wall_ms;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::{EventTime, HOUR, MINUTE, Millis};
@@ -157,7 +158,7 @@ impl Producer {
         let every_ns = every_ns(options);
         let turn = turn(options, partition);
         let start = Instant::now() + turn;
-        let start_wall = options.present.unwrap_or_else(wall_clock) + millis(turn);
+        let start_wall = options.present.or_else(wall_ms).unwrap_or(0) + millis(turn);
         let history = options.history.map_or(0, |h| share(options, partition, h.events));
         Ok(Self {
             generator: generator(options, partition, start_wall)?,
@@ -322,9 +323,4 @@ fn nanos(duration: Duration) -> u64 {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Milliseconds since the epoch.
-pub fn wall_clock() -> EventTime {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map(millis).unwrap_or(0)
 }

@@ -6,12 +6,13 @@ use crate::kafka::lane::Opened;
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::source::SourceTopic;
 use crate::kafka::topic_id::{TopicId, describe};
+use crate::wall_clock::wall_ms;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Start;
 
@@ -209,7 +210,7 @@ impl Inquirer {
         let time = match wanted.start {
             Start::Earliest | Start::Latest => return Ok(BTreeMap::new()),
             Start::At(time) => time,
-            Start::Ago(length) => now_ms().saturating_sub(length),
+            Start::Ago(length) => wall_ms().unwrap_or(0).saturating_sub(length),
         };
         let what = format!("could not ask for the offsets of '{}' at {time} ms", wanted.topic);
         let mut asked = TopicPartitionList::new();
@@ -250,9 +251,4 @@ fn native(partition: u32) -> Result<i32, Trouble> {
 
 fn signed(offset: u64) -> i64 {
     i64::try_from(offset).unwrap_or(i64::MAX)
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,13 +5,14 @@ use crate::kafka::error::KafkaError;
 use crate::kafka::feed::Feed;
 use crate::kafka::settings::KafkaLimits;
 use crate::kafka::topic_id::{TopicId, describe};
+use crate::wall_clock::wall_ms;
 use rdkafka::Offset;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::EventTime;
@@ -203,10 +204,4 @@ fn append(batch: &mut RawBatch, message: &BorrowedMessage<'_>, next: u64) -> Opt
     let value = message.payload().map(&mut keep);
     batch.records.push(RawRecord { offset, key, value, timestamp, broker_time });
     offset.checked_add(1)
-}
-
-/// Milliseconds since the epoch; `None` when the clock stands before it.
-fn wall_ms() -> Option<EventTime> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    EventTime::try_from(since.as_millis()).ok()
 }

@@ -57,6 +57,7 @@ pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
 use crate::online::schema::Schema;
 use crate::online::table::{Table, Tracking};
 use crate::online::{OnlineStore, RedisStatus, Row, StoreError, StoreStatus};
+use crate::wall_clock::wall_ms;
 use flusher::{Flusher, Shared};
 use gate::Gate;
 use record::Record;
@@ -120,7 +121,7 @@ impl Redis {
         let store = Redis { table, gate, records, threads: Mutex::default() };
         let (clock, gate) = (store.table.clock, Arc::clone(&store.gate));
         let cells = store.table.cells().iter().map(Arc::clone).collect();
-        let (settings, started) = (Arc::new(settings), pulse::wall_ms());
+        let (settings, started) = (Arc::new(settings), wall_ms().unwrap_or(0));
         store.spawn(&Shared { clock, settings, wire, gate, schema, cells, started }, metrics)?;
         Ok(store)
     }

@@ -14,9 +14,6 @@ use std::time::Duration;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::plan::Plan;
 
-/// How long dead letters may take to reach the disk at the end.
-const PATIENCE: Duration = Duration::from_secs(30);
-
 /// See the module.
 pub(super) struct Outputs {
     sealed: Option<(WholeFile, SealedFile)>,
@@ -57,8 +54,10 @@ impl Outputs {
             Ok((file, lines.map_err(Failure::failed)?))
         };
         let letters = |path: &Path| -> Result<_, Failure> {
-            let file = whole(path)?;
-            let letters = DeadLetterFile::start(path, FileLimits::default(), file.writer());
+            let (file, stop) = (whole(path)?, observer.clone());
+            let failed = move |reason| stop.fail(reason);
+            let limits = FileLimits::default();
+            let letters = DeadLetterFile::start_once(path, limits, file.writer(), failed);
             Ok((file, letters.map_err(Failure::failed)?))
         };
         let live = |path: &Path| -> Result<_, Failure> { Ok((whole(path)?, path.to_owned())) };
@@ -81,21 +80,23 @@ impl Outputs {
         ReplayLetters(self.letters.as_ref().map(|(_, letters)| letters.sink()))
     }
 
-    /// Writes what waits, and gives all files their names. All workers must be gone.
+    /// Writes what waits, and gives all files their names; without `rows` only that of the dead
+    /// letters: files of rows from before stay. All workers must be gone.
     ///
     /// # Errors
     /// When not all of it could be written: no file has its name then.
-    pub fn finish(self, plan: &Plan) -> Result<(), Failure> {
+    pub fn finish(self, plan: &Plan, rows: bool) -> Result<(), Failure> {
         let mut files = Vec::new();
         if let Some((file, lines)) = self.sealed {
             lines.finish().map_err(Failure::failed)?;
-            files.push(file);
+            files.extend(rows.then_some(file));
         }
         if let Some((file, letters)) = self.letters {
-            letters.finish(PATIENCE).map_err(Failure::failed)?;
+            // A write that fails is not tried again: there is nothing to wait for.
+            letters.finish(Duration::ZERO).map_err(Failure::failed)?;
             files.push(file);
         }
-        if let (Some((file, path)), Some(store)) = (self.live, &self.store) {
+        if let (Some((file, path)), Some(store), true) = (self.live, &self.store, rows) {
             online_rows::write(&path, &file, plan, store.as_ref())?;
             files.push(file);
         }

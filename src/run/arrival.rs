@@ -5,7 +5,7 @@
 //! takes it.
 
 use crate::engine::Observer;
-use std::time::{SystemTime, UNIX_EPOCH};
+use crate::wall_clock::wall_ms;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::EventTime;
@@ -72,12 +72,6 @@ fn note(batch: &mut RawBatch, now_ns: u64, wall: Option<EventTime>) {
 /// The machine's clock; 0 when it stands before the epoch, so that the frontier bounds the live clock.
 pub(super) fn machine_clock() -> EventTime {
     wall_ms().unwrap_or(0)
-}
-
-/// Milliseconds since the epoch; `None` when the clock stands before it.
-fn wall_ms() -> Option<EventTime> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    EventTime::try_from(since.as_millis()).ok()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::config::{DeadLetterKind, Settings};
 use crate::connect;
-use crate::dead_letters::{DeadLetterFile, FileLimits, FileMode};
+use crate::dead_letters::{DeadLetterFile, FileLimits};
 use crate::failure::Failure;
 use crate::kafka::{DeadLetterSettings, KafkaDeadLetters};
 use crate::metrics::snapshot::LogSinkSnapshot;
@@ -54,7 +54,7 @@ impl RunLetters {
                     letters_max: limits.dead_letter_queue as u64,
                     bytes_max: limits.dead_letter_queue_bytes,
                 };
-                let file = DeadLetterFile::open(path, FileMode::Append, limits);
+                let file = DeadLetterFile::open(path, limits);
                 let hint = "choose \"path\" in [dead_letters] of cluster.toml";
                 let file = file.map_err(|error| Failure::failed(error).hint(hint))?;
                 (LetterSink::File(file), Some(path.to_owned()))

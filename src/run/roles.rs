@@ -5,14 +5,12 @@ use crate::config::{CLUSTER_FILE, DeadLetterKind, Settings};
 use crate::file_roles::FileRoles;
 use crate::job_file;
 use std::path::Path;
-use tidemark_operators::plan::{Plan, TableFrom};
+use tidemark_operators::plan::Plan;
 
 /// The files of a run.
 pub(super) fn of(args: &RunArgs, plan: &Plan, settings: &Settings) -> FileRoles {
     let mut roles = FileRoles::default();
-    if let Some(path) = job_file::path(&args.job) {
-        roles.reads("the job", path);
-    }
+    job_file::is_read(&args.job, &mut roles);
     roles.reads("the settings", args.cluster.as_deref().unwrap_or(Path::new(CLUSTER_FILE)));
     for source in &plan.sources {
         source
@@ -20,11 +18,7 @@ pub(super) fn of(args: &RunArgs, plan: &Plan, settings: &Settings) -> FileRoles 
             .iter()
             .for_each(|file| roles.reads(format!("source \"{}\"", source.name), file));
     }
-    for table in &plan.tables {
-        if let TableFrom::File { path, .. } = &table.from {
-            roles.reads(format!("table \"{}\"", table.name), path);
-        }
-    }
+    job_file::tables_are_read(plan, |_| true, &mut roles);
     let (registry, redis) = (&settings.registry.tls, &settings.online.redis.tls);
     let secrets = [&registry.ca_file, &redis.ca_file, &redis.cert_file, &redis.key_file];
     for file in secrets.into_iter().flatten() {

@@ -16,7 +16,7 @@ fn main() {
         Some(commit) => format!("{version} ({commit})"),
         None => version,
     };
-    println!("cargo::rustc-env=TIDEMARK_VERSION={version}");
+    println!("cargo::rustc-env=VERSION_AND_COMMIT={version}");
     for path in SOURCES {
         println!("cargo::rerun-if-changed={path}");
     }

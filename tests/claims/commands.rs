@@ -142,7 +142,7 @@ fn a_job_of_ones_own_can_begin_with_a_shipped_one() {
         let file = folder.write("my_job.toml", text).display().to_string();
         let (checked, report, errors) = output(&format!("check {file}"));
         assert_eq!((code, checked, errors.as_str()), (0, 0, ""));
-        assert!(report.starts_with(&format!("job {job}\n")), "{report}");
+        assert!(report.starts_with(&format!("job {job}")), "{report}");
     }
     let (code, _, errors) = output("docs semantics --format toml");
     assert!(code == 2 && errors.contains("fraud, personalization, behavior"), "{errors}");

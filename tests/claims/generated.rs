@@ -176,13 +176,17 @@ fn records_at_a_rate_are_of_now_keyed_by_card_and_a_signal_ends_them_whole() {
 
 #[test]
 fn a_topic_that_is_there_keeps_its_partitions_and_what_it_holds_is_said() {
+    // What jobs read is no place for made-up records unless it is named.
     let kafka = [("KAFKA_BOOTSTRAP_SERVERS", brokers()), ("KAFKA_TOPIC", "generated-again")];
-    let (code, _, told) = output("generate --events 1_000 --partitions 2", &kafka);
+    let (code, _, errors) = output("generate --events 1_000 --partitions 2", &kafka);
+    assert!(code == 2 && errors.contains("it is not said where to"), "{errors}");
+    let again = "generate --topic generated-again";
+    let (code, _, told) = output(&format!("{again} --events 1_000 --partitions 2"), &kafka);
     assert!(code == 0 && told.contains("(2 partitions, created now)"), "{told}");
-    let (code, _, told) = output("generate --events 500 --seed 2", &kafka);
+    let (code, _, told) = output(&format!("{again} --events 500 --seed 2"), &kafka);
     assert!(code == 0 && told.contains("(2 partitions)"), "{told}");
     assert!(told.contains("holds 1,000 records already"), "{told}");
-    let (code, _, errors) = output("generate --events 1 --partitions 3", &kafka);
+    let (code, _, errors) = output(&format!("{again} --events 1 --partitions 3"), &kafka);
     assert!(code == 2 && errors.contains("has 2 partitions, and 3 are asked for"), "{errors}");
     let count: usize = held("generated-again", 2).values().map(Vec::len).sum();
     assert_eq!(count, 1_500);

@@ -53,8 +53,13 @@ fn a_replay_that_accepts_nothing_fails_and_one_without_records_does_not() {
     let folder = Folder::new("refused");
     let records = String::from_utf8(traffic(&folder, "")).unwrap();
     folder.write("tx.jsonl", records.replace("\"amount\"", "\"sum\""));
-    let ended = tidemark(folder.path(), &format!("{REPLAY} --dlq dead.jsonl"), b"");
+    folder.write("rows.jsonl", "rows of yesterday\n");
+    let outputs = "--dlq dead.jsonl --sealed rows.jsonl --online live.jsonl";
+    let ended = tidemark(folder.path(), &format!("{REPLAY} {outputs}"), b"");
     assert_eq!(ended.code, 1, "{}", ended.errors);
+    let rows = std::fs::read_to_string(folder.path().join("rows.jsonl")).unwrap();
+    assert_eq!(rows, "rows of yesterday\n", "no rows replace those from before");
+    assert!(!folder.path().join("live.jsonl").exists());
     assert!(
         ended.errors.contains("error: every record was refused: 300 of 300"),
         "{}",
@@ -66,6 +71,28 @@ fn a_replay_that_accepts_nothing_fails_and_one_without_records_does_not() {
     folder.write("tx.jsonl", "");
     let ended = tidemark(folder.path(), REPLAY, b"");
     assert_eq!((ended.code, ended.errors.as_str()), (0, ""));
+}
+
+#[test]
+fn a_replay_whose_dead_letters_cannot_be_written_fails_at_once_and_says_where() {
+    let folder = Folder::new("refused");
+    traffic(&folder, " --malformed 0.5");
+    let ended = tidemark(folder.path(), &format!("{REPLAY} --dlq /dev/full"), b"");
+    assert_eq!(ended.code, 1, "{}", ended.errors);
+    assert!(ended.errors.contains("writing dead letters to /dev/full: "), "{}", ended.errors);
+}
+
+#[test]
+fn a_file_that_is_named_twice_for_a_source_is_refused() {
+    let folder = Folder::new("refused");
+    traffic(&folder, "");
+    std::fs::hard_link(folder.path().join("tx.jsonl"), folder.path().join("same.jsonl")).unwrap();
+    for files in ["tx.jsonl,tx.jsonl", "tx.jsonl,./tx.jsonl", "tx.jsonl,same.jsonl"] {
+        let line = format!("replay fraud --source transactions={files}");
+        let ended = tidemark(folder.path(), &line, b"");
+        assert_eq!(ended.code, 2, "{}", ended.errors);
+        assert!(ended.errors.contains("same file twice"), "{}", ended.errors);
+    }
 }
 
 /// UTF-16 with a byte order mark.

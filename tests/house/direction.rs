@@ -97,6 +97,7 @@ const PROCESS: Order = Order {
         "source",
         "text",
         "version",
+        "wall_clock",
         "online",
         "job_file",
         "engine",

@@ -8,11 +8,22 @@ const PREFIXES: [&str; 5] = ["KAFKA_", "REDIS_", "SCHEMA_REGISTRY_", "HEALTH_", 
 
 const WINDOWS: &str = "windows stand in the job, feature by feature (window = \"5m\"), for they change \
                        values";
+const BROKERS: &str = "did you mean \"KAFKA_BOOTSTRAP_SERVERS\"?";
+const PORT: &str = "did you mean \"HEALTH_CHECK_PORT\"?";
+const WORKERS: &str = "did you mean \"PARALLELISM\"?";
 const USER: &str = "the user stands in REDIS_URL, or is \"username\" in [online.redis]";
 
 /// Variables that are often meant for a feature engine, and what is to be said instead. One that
 /// ends in an underscore is the beginning of some.
-const ANSWERED: [(&str, &str); 10] = [
+const ANSWERED: [(&str, &str); 18] = [
+    ("KAFKA_BROKER", BROKERS),
+    ("KAFKA_BROKERS", BROKERS),
+    ("KAFKA_BROKER_LIST", BROKERS),
+    ("BOOTSTRAP_SERVERS", BROKERS),
+    ("HEALTH_PORT", PORT),
+    ("HTTP_PORT", PORT),
+    ("TIDEMARK_WORKERS", WORKERS),
+    ("WORKERS", WORKERS),
     ("WINDOW_SIZE", WINDOWS),
     ("WINDOW_SIZE_", WINDOWS),
     ("WINDOW_MAX_SIZE", WINDOWS),
@@ -107,6 +118,9 @@ mod tests {
             ("REDIS_PASWORD", "REDIS_PASSWORD"),
             ("REDIS_FEATURES_TTL", "REDIS_FEATURE_TTL"),
             ("PARALELISM", "PARALLELISM"),
+            ("WORKERS", "PARALLELISM"),
+            ("KAFKA_BROKERS", "KAFKA_BOOTSTRAP_SERVERS"),
+            ("HEALTH_PORT", "HEALTH_CHECK_PORT"),
             ("LOGLEVEL", "LOG_LEVEL"),
             ("SCHEMA_DIR", "SCHEMAS_DIR"),
         ] {

@@ -10,10 +10,10 @@
 
 use crate::online::heartbeat::{Heartbeat, Life, heartbeat_key, worker_field};
 use crate::online::redis::wire;
+use crate::wall_clock::wall_ms;
 use redis::{ServerError, Value};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::time::{EventTime, Millis};
 
@@ -187,7 +187,7 @@ impl Pulse {
                 u64::MAX => self.metrics.live_clock.get().saturating_add(1),
                 frontier => frontier,
             },
-            written: wall_ms(),
+            written: wall_ms().unwrap_or(0),
             started: self.started,
             generation: None,
             pending: telling.pending as u64,
@@ -222,12 +222,6 @@ impl Pulse {
             }
         }
     }
-}
-
-/// The machine's clock, in ms since 1970.
-pub(crate) fn wall_ms() -> Millis {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(0)
 }
 
 #[cfg(test)]

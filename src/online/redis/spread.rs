@@ -79,8 +79,14 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
+    const LONGEST: Duration = Duration::from_secs(30);
+
     fn spread(rate: usize) -> Spread {
-        let settings = RedisSettings { write_rate: rate, ..RedisSettings::default() };
+        let settings = RedisSettings {
+            write_rate: rate,
+            write_spacing_max: LONGEST,
+            ..RedisSettings::default()
+        };
         Spread::new(&settings, 1)
     }
 
@@ -118,8 +124,7 @@ mod tests {
     fn the_wait_has_a_bound_and_ends_when_the_load_does() {
         let mut spread = spread(1_000);
         run(&mut spread, 0, 200, |_| 100_000);
-        let longest = RedisSettings::default().write_spacing_max;
-        assert_eq!(Duration::from_millis(spread.spacing_ms()), longest);
+        assert_eq!(Duration::from_millis(spread.spacing_ms()), LONGEST);
         run(&mut spread, 200, 300, |_| 100);
         assert_eq!(spread.spacing_ms(), 0);
         // A pause ends it at once.

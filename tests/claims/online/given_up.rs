@@ -120,16 +120,24 @@ fn what_a_given_up_connection_had_still_to_say_does_not_replace_what_is_newer() 
     let rows = |value: i64| -> Vec<_> {
         (0..100 * WORKERS).map(|n| (format!("{n}").into_bytes(), int_row(value))).collect()
     };
-    for round in 0..3 {
+    let mut held_back = 0;
+    for round in 0..100 {
+        if held_back == 3 {
+            return;
+        }
         world.write(0, Cause::Arrival, &rows(round * 10));
         settle(&store);
         let retries = redis_status(&store).retries;
         network.hold();
         world.write(0, Cause::Arrival, &rows(round * 10 + 1));
-        wait_until(&store, "the connections to be given up", |s| s.retries > retries + 1);
+        // On a busy machine a connection may have been given up just before, and a new one is not held.
+        wait_until(&store, "the connections to be given up", |s| {
+            s.retries > retries + 1 || s.dirty == 0
+        });
         world.write(0, Cause::Arrival, &rows(round * 10 + 2));
         settle(&store);
-        assert!(network.release() > 1_000, "rows were held back");
+        held_back += usize::from(network.release() > 1_000);
         world.check_redis(&store, &mut server.client());
     }
+    panic!("rows were held back {held_back} times only");
 }
