@@ -14,7 +14,8 @@ use crate::online::{EntityIds, OnlineSink, RowBatch};
 use crate::origin::{Origin, PartitionId};
 use crate::plan::{
     AccumulatorPlan, Arrival, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Format, Keyless,
-    Kind, Plan, Read, ReadOptions, SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan, Window,
+    Kind, Plan, Read, ReadOptions, SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan,
+    Window,
 };
 use crate::sealed_lines::SealedSink;
 use crate::shared::{Limits, Shared, SharedRef};

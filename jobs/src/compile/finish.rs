@@ -8,7 +8,8 @@ use crate::document::At;
 use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
 use std::sync::Arc;
 use tidemark_operators::plan::{
-    EntityPlan, EntitySource, Feed, FieldPlan, LatePredicate, Plan, ReadOptions, SourcePlan, ViewIndex,
+    EntityPlan, EntitySource, Feed, FieldPlan, LatePredicate, Plan, ReadOptions, SourcePlan,
+    ViewIndex,
 };
 use tidemark_operators::value::Type;
 

@@ -2,9 +2,11 @@
 
 use crate::document::{At, Table};
 use crate::{times, zone};
-use std::sync::Arc;
-use tidemark_operators::plan::{Arrival, Invalid, Pick, ReadOptions, TimeField, TimeForm, TimeUnit};
 use std::net::IpAddr;
+use std::sync::Arc;
+use tidemark_operators::plan::{
+    Arrival, Invalid, Pick, ReadOptions, TimeField, TimeForm, TimeUnit,
+};
 use tidemark_operators::reference::address::Prefix;
 use tidemark_operators::time::{EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT};
 use tidemark_operators::value::{Type, address};

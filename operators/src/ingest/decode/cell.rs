@@ -3,7 +3,7 @@
 mod fault;
 mod typed;
 
-pub(super) use fault::{Fault, Affected};
+pub(super) use fault::{Affected, Fault};
 
 use super::coerce::{self, Converted, Misfit};
 use super::error::{DecodeError, shown};

@@ -36,7 +36,11 @@ pub(super) enum Misfit {
 }
 
 /// What a text is as a field of type `ty`.
-pub(super) fn text<'t>(ty: Type, text: &'t str, reading: &ReadOptions) -> Result<Converted<'t>, Misfit> {
+pub(super) fn text<'t>(
+    ty: Type,
+    text: &'t str,
+    reading: &ReadOptions,
+) -> Result<Converted<'t>, Misfit> {
     let meant = match reading.coerce && ty != Type::Text {
         true => text.trim_matches(|c: char| c.is_ascii_whitespace()),
         false => text,
@@ -64,7 +68,9 @@ pub(super) fn text<'t>(ty: Type, text: &'t str, reading: &ReadOptions) -> Result
                 Converted::Int(value) => Converted::Int(value),
                 Converted::Double(value) => Converted::Double(value),
                 Converted::Bool(value) => Converted::Bool(value),
-                Converted::Null | Converted::Text(_) | Converted::Ip(_) => return Err(Misfit::Type),
+                Converted::Null | Converted::Text(_) | Converted::Ip(_) => {
+                    return Err(Misfit::Type);
+                }
             })
         }
         None => Err(Misfit::Type),
@@ -73,7 +79,11 @@ pub(super) fn text<'t>(ty: Type, text: &'t str, reading: &ReadOptions) -> Result
 
 /// What a number, by its text in JSON's grammar (leading zeros are allowed), is as a field of type
 /// `ty`.
-pub(super) fn number(ty: Type, text: &str, reading: &ReadOptions) -> Result<Converted<'static>, Misfit> {
+pub(super) fn number(
+    ty: Type,
+    text: &str,
+    reading: &ReadOptions,
+) -> Result<Converted<'static>, Misfit> {
     match ty {
         Type::Timestamp if !reading.time.unit.is_number() => Err(Misfit::Type),
         Type::Timestamp => {
@@ -109,7 +119,11 @@ pub(super) fn number(ty: Type, text: &str, reading: &ReadOptions) -> Result<Conv
 }
 
 /// What true or false is as a field of type `ty`.
-pub(super) fn boolean(ty: Type, value: bool, reading: &ReadOptions) -> Result<Converted<'static>, Misfit> {
+pub(super) fn boolean(
+    ty: Type,
+    value: bool,
+    reading: &ReadOptions,
+) -> Result<Converted<'static>, Misfit> {
     match ty {
         Type::Bool => Ok(Converted::Bool(value)),
         Type::Text if reading.coerce => {

@@ -20,7 +20,8 @@ pub(super) fn read(text: &str, reading: &ReadOptions) -> Result<Converted<'stati
         Some(Pick::LastUntrusted(trusted)) => {
             for element in text.rsplit(',') {
                 match one(element)? {
-                    Converted::Ip(address) if trusted.iter().any(|network| holds(*network, address)) => {}
+                    Converted::Ip(address)
+                        if trusted.iter().any(|network| holds(*network, address)) => {}
                     // What cannot be read is nobody's: to its left everything is hearsay.
                     given => return Ok(given),
                 }

@@ -1,6 +1,6 @@
 //! What a record must have besides being readable, whatever its format.
 
-use super::cell::{self, Fault, Affected};
+use super::cell::{self, Affected, Fault};
 use super::error::DecodeError;
 use super::trie;
 use super::{Decoded, DecodedTimes, InvalidField};
