@@ -1,7 +1,8 @@
 //! How far the events of a partition lie ahead of their arrivals, counted a batch at a time.
 
-use crate::metrics::{Ahead, ClockCounts};
+use crate::metrics::{Ahead, ClockCounts, Histogram};
 use crate::time::EventTime;
+use crate::verdict::Verdict;
 
 /// The times of an accepted record.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +14,17 @@ pub(super) struct Times {
     pub arrival: Option<EventTime>,
     /// The record's timestamp in the topic.
     pub timestamp: Option<EventTime>,
+}
+
+impl Times {
+    /// Counts by how much a late record is late, and whether what its field says would have been on
+    /// time.
+    pub(super) fn tell_late(&self, verdict: Verdict, by_ms: &Histogram, clocks: &ClockCounts) {
+        if let Verdict::Late { by, .. } = verdict {
+            by_ms.record(by);
+            clocks.late_by_arrival.add(u64::from(by <= self.ts - self.time && self.time < self.ts));
+        }
+    }
 }
 
 /// What a batch adds to the counts of its source.

@@ -342,10 +342,7 @@ impl OwnedPartitions {
                 tally.add(times, clocks);
                 continue;
             }
-            if let Verdict::Late { by, .. } = verdict {
-                self.config.metrics.late_by_ms.record(by);
-                clocks.late_by_arrival.add(u64::from(by <= ts - time && time < ts));
-            }
+            times.tell_late(verdict, &self.config.metrics.late_by_ms, clocks);
             self.dead.extend(letter.refused(times, verdict));
             self.decoded.truncate(rows);
         }
