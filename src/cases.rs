@@ -221,6 +221,7 @@ fn as_json(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for source in &mut plan.sources {
         source.format = Format::Json;
+        source.strict_json = false;
     }
     plan
 }

@@ -1,4 +1,4 @@
-//! Files as partition logs: JSON lines, or Avro object containers; plain, gzip or zstd.
+//! Files as partition logs: JSON lines, Avro object containers or CSV; plain, gzip or zstd.
 //!
 //! Each file is a partition; its number is the file's place in the source's list.
 //!
@@ -14,14 +14,19 @@
 //! is cut off or damaged fails the partition, and so does one that expands to more than any file of
 //! records: see `expanded`.
 //!
-//! A file of another form (Parquet, CSV, a JSON array, ..) is told by its first bytes and fails
+//! A file of another form (Parquet, a JSON array, ..) is told by its first bytes and fails
 //! the partition: see `form`.
 //!
 //! Of Avro a record is a datum, and its offset its number from 0. The blocks of a container may be
 //! compressed with deflate, snappy or zstandard; a block that is damaged fails the partition.
+//!
+//! Of CSV a record is a line behind the first, or several of them where line ends are in quotes, and
+//! its offset its number from 0. The first line names the columns. A quote that is never closed fails
+//! the partition: nobody knows where the next record begins.
 
 mod codec;
 mod container;
+mod csv;
 mod expanded;
 pub(crate) mod form;
 mod lines;
@@ -32,6 +37,7 @@ mod tests;
 use crate::feed::{FeedSender, ThreadFeed, feed};
 use crate::source::Waker;
 use container::{Container, MAGIC};
+use csv::CsvReader;
 use form::{BYTE_ORDER_MARK, Form};
 use lines::LineReader;
 use opened::OpenFile;
@@ -248,8 +254,25 @@ fn read(
             }
             Ok(Some(()))
         }
+        (Format::Csv { delimiter }, Form::Lines | Form::Csv) if !is_json(&head) => {
+            let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head).to_vec();
+            let contents = Cursor::new(head).chain(contents);
+            let mut csv =
+                CsvReader::new(contents, delimiter, reading.record_bytes_max).map_err(start)?;
+            while let Some(batch) = csv.next_batch().map_err(|e| failed(&csv.place(), e))? {
+                if !sender.send(batch) {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(()))
+        }
         (format, form) => Err(misfit(path, format, form)),
     }
+}
+
+/// Whether the first line is an object, and no list of names.
+fn is_json(head: &[u8]) -> bool {
+    head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head).trim_ascii_start().starts_with(b"{")
 }
 
 /// Why a file of this form is not read.
@@ -260,6 +283,18 @@ fn misfit(path: &Path, format: Format, form: Form) -> String {
         (Format::Json, Some((what, _))) if form == Form::Avro => format!(
             "cannot read source file {file}: it is {what}, and the source has no \
              `format = \"avro\"`; add it to the source"
+        ),
+        (Format::Json, Some((what, _))) if form == Form::Csv => format!(
+            "cannot read source file {file}: it is {what}, and the source has no \
+             `format = \"csv\"`; add it to the source, and `delimiter` unless that is a comma"
+        ),
+        (Format::Csv { .. }, Some((what, _))) => format!(
+            "cannot read source file {file}: it is {what}, and the source has \
+             `format = \"csv\"`; name another file, or write it as CSV"
+        ),
+        (Format::Csv { .. }, None) => format!(
+            "cannot read source file {file}: it begins with a JSON object, and the source has \
+             `format = \"csv\"`; leave that out, or name another file"
         ),
         (Format::Json, Some((what, remedy))) => format!(
             "cannot read source file {file}: it is {what}, and its source is JSON lines; \

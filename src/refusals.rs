@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::origin::PartitionId;
+use tidemark_operators::plan::path::shown;
 use tidemark_operators::plan::{Format, Plan, SourcePlan};
 use tidemark_operators::verdict::Reason;
 
@@ -117,7 +118,7 @@ fn fault(letter: &DeadLetter, source: &SourcePlan) -> String {
         (Some(error), _, _) => error.clone(),
         (None, Reason::Late, Some(found)) => format!(
             "event time \"{}\": expected no earlier than the watermark, {}, found {}: late by {}",
-            source.time.path.join("."),
+            shown(&source.time.path),
             time_text(letter.watermark),
             time_text(found),
             duration_exact(letter.late_by.unwrap_or(0)),

@@ -6,6 +6,7 @@ use crate::document::quantity::show_duration;
 use crate::job::{Job, ViewText};
 use crate::times;
 use std::fmt::{self, Write};
+use tidemark_operators::plan::path::shown;
 use tidemark_operators::plan::{
     Arrival, EntityPlan, FeaturePlan, FieldPlan, Format, Invalid, Keyless, Matching, Pick, Plan,
     Sequence, SessionPlan, SourcePlan, Start, Storage, TableFrom, TablePlan, TimeField, TimeForm,
@@ -93,8 +94,11 @@ pub(crate) fn shown_start(start: Start, ago: &str) -> String {
 
 fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     let format = match source.format {
-        Format::Json => "json",
-        Format::Avro => "avro",
+        Format::Json if source.strict_json => "strict json".to_owned(),
+        Format::Json => "json".to_owned(),
+        Format::Avro => "avro".to_owned(),
+        Format::Csv { delimiter: b',' } => "csv".to_owned(),
+        Format::Csv { delimiter } => format!("csv with {:?} between cells", char::from(delimiter)),
     };
     match &source.topic {
         Some(topic) => {
@@ -209,7 +213,7 @@ fn write_table(out: &mut String, table: &TablePlan) -> fmt::Result {
 }
 
 pub(crate) fn shown_time(time: &TimeField) -> String {
-    format!("{} ({})", time.path.join("."), shown_form(&time.form))
+    format!("{} ({})", shown(&time.path), shown_form(&time.form))
 }
 
 fn shown_form(form: &TimeForm) -> String {
@@ -226,7 +230,7 @@ fn shown_form(form: &TimeForm) -> String {
 /// A field; of a key it is said what else gives the same id.
 fn shown_field(field: &FieldPlan, is_key: bool) -> String {
     let optional = if field.required { "" } else { "?" };
-    let path = field.path.join(".");
+    let path = shown(&field.path);
     let from = if path == field.name { String::new() } else { format!(" from {path}") };
     let taken = match (field.reading.coerce, field.ty) {
         (true, Type::Text | Type::Int) if is_key => " (from text or whole number)",

@@ -93,6 +93,7 @@ fn payments() -> SourcePlan {
         topic: None,
         files: Vec::new(),
         format: Format::Json,
+        strict_json: false,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),

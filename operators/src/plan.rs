@@ -6,6 +6,7 @@ mod attribute;
 mod entity;
 mod field;
 mod history;
+pub mod path;
 mod source;
 mod table;
 mod view;

@@ -4,6 +4,7 @@ use crate::text::time_text;
 use std::collections::BTreeMap;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::{At, Literal, Named, Problems};
+use tidemark_operators::plan::path::{element, places, shown as shown_path};
 use tidemark_operators::plan::{Plan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::time::{DAY, EventTime};
 
@@ -63,9 +64,10 @@ fn read_below(
 pub(super) fn find(name: &At<String>, shape: Shape<'_>, problems: &Problems<'_>) -> Option<usize> {
     let Shape { source, fields } = shape;
     let named = fields.iter().position(|(field, _)| *field == name.value);
-    let found = named.or_else(|| fields.iter().position(|(_, path)| path.join(".") == name.value));
+    let found =
+        named.or_else(|| fields.iter().position(|(_, path)| shown_path(path) == name.value));
     let Some(found) = found else {
-        if name.value == source.time.path.join(".") {
+        if name.value == shown_path(&source.time.path) {
             let message =
                 format!("\"{}\" is the event time, which is written as \"at\"", name.value);
             problems.wrong(name, message, None);
@@ -160,7 +162,12 @@ impl Object {
         }
     }
 
+    /// As JSON: an array where elements have been put in, with null for the others.
     fn push(&self, text: &mut String) {
+        let elements: Vec<_> = self.0.iter().filter_map(|(name, _)| element(name)).collect();
+        if !elements.is_empty() {
+            return self.push_array(&elements, text);
+        }
         text.push('{');
         for (at, (name, member)) in self.0.iter().enumerate() {
             if at > 0 {
@@ -168,11 +175,33 @@ impl Object {
             }
             text.push_str(&quoted(name));
             text.push(':');
-            match member {
-                Member::Value(value) => text.push_str(value),
-                Member::Object(below) => below.push(text),
-            }
+            member.push(text);
         }
         text.push('}');
+    }
+
+    fn push_array(&self, elements: &[i16], text: &mut String) {
+        let (length, places) = places(elements);
+        text.push('[');
+        for at in 0..length {
+            if at > 0 {
+                text.push(',');
+            }
+            let there = places.iter().position(|place| *place == at);
+            match there.and_then(|there| self.0.get(there)) {
+                Some((_, member)) => member.push(text),
+                None => text.push_str("null"),
+            }
+        }
+        text.push(']');
+    }
+}
+
+impl Member {
+    fn push(&self, text: &mut String) {
+        match self {
+            Member::Value(value) => text.push_str(value),
+            Member::Object(below) => below.push(text),
+        }
     }
 }

@@ -5,6 +5,7 @@ use crate::failure::FilePlace;
 use crate::text::{duration_text, time_text};
 use serde::Serialize;
 use tidemark_jobs::{Job, SourceText, ViewText};
+use tidemark_operators::plan::path::shown;
 use tidemark_operators::plan::{
     Arrival, Format, Matching, Plan, SourcePlan, Start, TableFrom, TablePlan,
 };
@@ -164,6 +165,7 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
         format: match source.format {
             Format::Json => "json",
             Format::Avro => "avro",
+            Format::Csv { .. } => "csv",
         },
         start: match source.start {
             Start::Earliest => "earliest".to_owned(),
@@ -171,11 +173,11 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
             Start::At(at) => time_text(at),
             Start::Ago(length) => format!("{} ago", duration_text(length)),
         },
-        time: source.time.path.join("."),
+        time: shown(&source.time.path),
         arrival: match &source.arrival {
             Arrival::Unknown => None,
             Arrival::Timestamp => Some("timestamp".to_owned()),
-            Arrival::Field(field) => Some(field.path.join(".")),
+            Arrival::Field(field) => Some(shown(&field.path)),
         },
         out_of_orderness_ms: source.out_of_orderness,
         max_ahead_ms: source.max_ahead,
@@ -187,7 +189,7 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
                 name: &field.name,
                 r#type: name_of(field.ty),
                 optional: !field.required,
-                path: field.path.join("."),
+                path: shown(&field.path),
             })
             .collect(),
         define: define

@@ -6,6 +6,7 @@ use crate::text::time_text;
 use serde_json::{Map, Value as Json};
 use std::net::Ipv4Addr;
 use tidemark_operators::expression::Expr;
+use tidemark_operators::plan::path::{element, places};
 use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::time::DAY;
 use tidemark_operators::value::{Type, Value};
@@ -38,6 +39,7 @@ pub(super) fn as_json(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for source in &mut plan.sources {
         source.format = Format::Json;
+        source.strict_json = false;
     }
     plan
 }
@@ -157,7 +159,7 @@ fn record(source: &SourcePlan, fields: &[Made<'_>], n: u64) -> Vec<u8> {
     if let Some(arrival) = source.arrival.field() {
         put(&mut record, &arrival.path, stamp(arrival, time));
     }
-    Json::Object(record).to_string().into_bytes()
+    with_arrays(Json::Object(record)).to_string().into_bytes()
 }
 
 fn put(record: &mut Map<String, Json>, path: &[String], value: Json) {
@@ -173,6 +175,24 @@ fn put(record: &mut Map<String, Json>, path: &[String], value: Json) {
             }
         }
     }
+}
+
+/// The same with arrays where elements have been put in; the others are null.
+fn with_arrays(value: Json) -> Json {
+    let Json::Object(members) = value else { return value };
+    let elements: Vec<_> = members.keys().filter_map(|name| element(name)).collect();
+    let members = members.into_iter().map(|(name, value)| (name, with_arrays(value)));
+    if elements.is_empty() {
+        return Json::Object(members.collect());
+    }
+    let (length, places) = places(&elements);
+    let mut array = vec![Json::Null; length];
+    for (place, (_, value)) in places.into_iter().zip(members) {
+        if let Some(element) = array.get_mut(place) {
+            *element = value;
+        }
+    }
+    Json::Array(array)
 }
 
 fn stamp(field: &TimeField, time: u64) -> Json {

@@ -98,9 +98,7 @@ impl Form {
             Form::Arrow => ("an Arrow file", "export it as JSON lines"),
             Form::Utf16 => ("UTF-16 text", "iconv -f UTF-16 -t UTF-8 FILE > FILE.utf8"),
             Form::JsonArray => ("one JSON array", "jq -c '.[]' FILE > FILE.jsonl"),
-            Form::Csv => {
-                ("CSV", "duckdb -c \"copy (from read_csv('FILE')) to 'FILE.jsonl' (format json)\"")
-            }
+            Form::Csv => ("CSV", "say `format = \"csv\"` in its source"),
         })
     }
 }

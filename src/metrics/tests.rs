@@ -19,6 +19,7 @@ pub(crate) fn small_plan() -> Plan {
             topic: Some("tx".to_owned()),
             files: Vec::new(),
             format: Format::Json,
+            strict_json: false,
             schema_wait: 0,
             start: Start::Earliest,
             time: TimeField::new(vec!["timestamp".to_owned()], TimeUnit::Ms),

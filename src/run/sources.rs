@@ -54,7 +54,8 @@ impl Sources {
     /// The sources of `plan`.
     ///
     /// # Errors
-    /// When a source has neither topic nor files, or a setting of Kafka is wrong.
+    /// When a source has neither topic nor files, a topic cannot be of its format, or a setting of
+    /// Kafka is wrong.
     pub fn new(plan: &Plan, settings: &Settings) -> Result<Self, Failure> {
         let kafka = connect::kafka(&settings.kafka);
         let (mut topics, mut files) = (Vec::new(), Vec::new());
@@ -62,6 +63,15 @@ impl Sources {
             match &source.topic {
                 _ if !source.files.is_empty() => {
                     files.push((at, source.files.iter().map(PathBuf::from).collect()));
+                }
+                Some(topic) if matches!(source.format, Format::Csv { .. }) => {
+                    let name = &source.name;
+                    let failure = format!(
+                        "the source \"{name}\" cannot be read from its topic {topic}: it is CSV, and \
+                         records of a topic have no line that names their columns"
+                    );
+                    return Err(Failure::usage(failure)
+                        .hint("name \"files\" in the source, or use `tidemark replay`"));
                 }
                 Some(topic) => topics.push(SourceTopic {
                     source: at,
@@ -209,5 +219,15 @@ mod tests {
         assert!(refused.contains("\"transactions\" has neither"), "{refused}");
         plan.sources[0].files = vec!["a.jsonl".to_owned()];
         assert!(!Sources::new(&plan, &Settings::default()).ok().unwrap().has_topics());
+    }
+
+    #[test]
+    fn a_topic_of_csv_is_refused_before_anything_is_read() {
+        let mut plan = Plan::clone(&crate::job_file::load("fraud").unwrap().plan);
+        plan.sources[0].format = Format::Csv { delimiter: b',' };
+        let refused = Sources::new(&plan, &Settings::default()).err().unwrap().to_string();
+        assert!(refused.contains("\"transactions\" cannot be read from its topic"), "{refused}");
+        plan.sources[0].files = vec!["a.csv".to_owned()];
+        assert!(Sources::new(&plan, &Settings::default()).is_ok());
     }
 }

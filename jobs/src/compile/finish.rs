@@ -241,6 +241,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         topic: declared.topic.clone(),
         files: declared.files.clone(),
         format: declared.format,
+        strict_json: declared.strict_json,
         schema_wait: declared.schema_wait,
         start: declared.start,
         time: declared.time.clone(),

@@ -13,7 +13,7 @@ pub(super) use reading::zone_named;
 
 use crate::document::{At, Table, quantity};
 use crate::times;
-use paths::{Reader, split_path};
+use paths::{Reader, read_path};
 use std::sync::Arc;
 use tidemark_operators::plan::{Arrival, Format, Keyless, Start, TimeField, TimeForm, TimeUnit};
 use tidemark_operators::time::{
@@ -26,7 +26,7 @@ const IDLE_DEFAULT: Millis = 30 * SECOND;
 /// The default of `hold_max`.
 pub(crate) const HOLD_DEFAULT: Millis = MINUTE;
 const SCHEMA_WAIT_DEFAULT: Millis = MINUTE;
-const FORMATS: [&str; 2] = ["json", "avro"];
+const FORMATS: [&str; 3] = ["json", "avro", "csv"];
 
 /// A source as it was written.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ pub(crate) struct SourceDeclared {
     pub(crate) topic: Option<String>,
     pub(crate) files: Vec<String>,
     pub(crate) format: Format,
+    pub(crate) strict_json: bool,
     pub(crate) schema_wait: Millis,
     pub(crate) start: Start,
     pub(crate) time: TimeField,
@@ -56,10 +57,8 @@ pub(crate) struct SourceDeclared {
 impl SourceDeclared {
     pub(super) fn read(name: At<String>, mut table: Table<'_>, zone: &Arc<Zone>) -> Self {
         let (topic, files) = place(&mut table);
-        let format = match table.choice("format", &FORMATS).map(|format| format.value) {
-            Some("avro") => Format::Avro,
-            _ => Format::Json,
-        };
+        let format = format(&mut table, files.is_empty());
+        let strict_json = strict_json(&mut table, format);
         if (format, files.is_empty()) != (Format::Avro, true) {
             table.refuse("schema_wait", "is for topics of Avro records only");
         }
@@ -68,8 +67,8 @@ impl SourceDeclared {
         table.need("time");
         let unknown = TimeField::new(Vec::new(), TimeUnit::Ms);
         let ms = TimeForm::new(TimeUnit::Ms);
-        let mut time = time_field(&mut table, "time", &ms, zone).unwrap_or(unknown);
-        let mut arrival = arrival::arrival(&mut table, &time.form, zone);
+        let mut time = time_field(&mut table, "time", format, &ms, zone).unwrap_or(unknown);
+        let mut arrival = arrival::arrival(&mut table, format, &time.form, zone);
         let (earliest, latest) = event_range(&mut table);
         let millis = |at: Option<At<Millis>>| at.map(|at| at.value);
         table.need("out_of_orderness");
@@ -80,7 +79,7 @@ impl SourceDeclared {
         let max_future_skew = millis(table.duration("max_future_skew", 0..=366 * DAY));
         let description = table.text("description").map(|text| text.value).unwrap_or_default();
         table.need("fields");
-        let base = reading::of_source(&mut table, (earliest, latest), zone);
+        let base = reading::of_source(&mut table, format, (earliest, latest), zone);
         base.settle(&mut time, &mut arrival, &table);
         let fields = fields::fields(&mut table, &name.value, &time, &base);
         let times = times_read(&table, &time, &arrival);
@@ -95,6 +94,7 @@ impl SourceDeclared {
             topic,
             files,
             format,
+            strict_json,
             schema_wait: schema_wait.map_or(SCHEMA_WAIT_DEFAULT, |wait| wait.value),
             start,
             time,
@@ -127,6 +127,49 @@ impl SourceDeclared {
     pub(crate) fn definition(&self, name: &str) -> Option<&Definition> {
         self.definitions.iter().find(|definition| definition.name.value == name)
     }
+}
+
+/// `format`, and of CSV `delimiter`.
+fn format(table: &mut Table<'_>, is_topic: bool) -> Format {
+    let format = table.choice("format", &FORMATS).map(|format| format.value);
+    if format != Some("csv") {
+        table.refuse("delimiter", "is for format = \"csv\"");
+        return if format == Some("avro") { Format::Avro } else { Format::Json };
+    }
+    if is_topic && let Some(at) = table.place("format") {
+        let message = format!(
+            "{} reads CSV from files only: records of a topic have no line that names their columns",
+            table.label()
+        );
+        let hint =
+            "`tidemark replay JOB --source NAME=FILE` reads it; to run on it, name \"files\"";
+        table.problems().note(at, Some("format"), message, Some(hint.to_owned()));
+    }
+    let Some(text) = table.text("delimiter") else { return Format::Csv { delimiter: b',' } };
+    match text.value.as_bytes() {
+        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n' | 0) => {
+            Format::Csv { delimiter: *byte }
+        }
+        _ => {
+            let message = format!(
+                "\"delimiter\" in {} is no byte that can lie between cells: {:?}",
+                table.label(),
+                text.value
+            );
+            let hint = "write \",\", \";\", \"|\" or \"\\t\"".to_owned();
+            table.problems().push(text.span.start, Some("delimiter"), message, Some(hint));
+            Format::Csv { delimiter: b',' }
+        }
+    }
+}
+
+/// `json`: whether nothing but JSON is taken.
+fn strict_json(table: &mut Table<'_>, format: Format) -> bool {
+    if format != Format::Json {
+        table.refuse("json", "is for format = \"json\"");
+        return false;
+    }
+    table.choice("json", &["lenient", "strict"]).is_some_and(|choice| choice.value == "strict")
 }
 
 fn keyless(table: &mut Table<'_>) -> Keyless {
@@ -245,19 +288,20 @@ fn start(table: &mut Table<'_>, has_files: bool) -> Start {
 pub(super) fn time_field(
     table: &mut Table<'_>,
     key: &str,
+    format: Format,
     default: &TimeForm,
     zone: &Arc<Zone>,
 ) -> Option<TimeField> {
     if table.has(key) && !table.is_table(key) {
-        let path = table.text(key).and_then(|path| split_path(&path, key, table));
-        return path.map(|path| TimeField { path, form: default.clone() });
+        let path = read_path(table, key, format)?.value;
+        return Some(TimeField { path, form: default.clone() });
     }
     let mut inner = table.table(key, &format!("\"{key}\" of {}", table.label().to_owned()))?;
     inner.need("field");
-    let path = inner.text("field").and_then(|path| split_path(&path, "field", &inner));
+    let path = read_path(&mut inner, "field", format);
     let form = reading::time_form(&mut inner, &reading::EVENT_UNITS, default, zone);
     inner.finish();
-    path.map(|path| TimeField { path, form })
+    path.map(|path| TimeField { path: path.value, form })
 }
 
 pub(super) fn event_range(table: &mut Table<'_>) -> (EventTime, EventTime) {

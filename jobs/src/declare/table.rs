@@ -182,6 +182,7 @@ fn from_topic(
             topic: Some(topic),
             files: Vec::new(),
             format: Format::Json,
+            strict_json: false,
             schema_wait: 0,
             start: Start::Earliest,
             time,

@@ -8,6 +8,7 @@ use crate::document::quantity::show_duration;
 use crate::job::{Job, SourceText};
 use crate::report::shown_start;
 use crate::times;
+use tidemark_operators::plan::path::shown;
 use tidemark_operators::plan::{Arrival, FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 
@@ -30,7 +31,7 @@ fn body(plan: &Plan, at: usize, source: &SourcePlan, text: &SourceText) -> Strin
     out.push_str("\nThe fields that are read; whatever else a record has does not matter:\n\n");
     let mut rows = Rows::new(&["Field", "Type", "In the record", "If missing", "Key of"]);
     for (index, field) in source.fields.iter().enumerate() {
-        let paths = [&field.path].into_iter().chain(&field.aliases).map(|path| path.join("."));
+        let paths = [&field.path].into_iter().chain(&field.aliases).map(|path| shown(path));
         rows.push([
             code(&field.name),
             code(field.ty.name()),
@@ -100,9 +101,11 @@ fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
         None => facts.push(("Files", codes(source.files.iter().map(String::as_str)))),
     }
     let format = match source.format {
+        Format::Json if source.strict_json => "JSON by the letter, one object a record",
         Format::Json => "JSON, one object a record",
         Format::Avro if source.topic.is_some() => "Avro, in the wire format of schema registries",
         Format::Avro => "Avro object container files",
+        Format::Csv { .. } => "CSV files that begin with a line of names, one line a record",
     };
     facts.push(("Format", format.to_owned()));
     facts.push(("Event time", written(&source.time)));
@@ -166,7 +169,7 @@ fn written(time: &TimeField) -> String {
         TimeUnit::Date => "a date such as 2026-01-31",
         TimeUnit::Days => "days since 1970",
     };
-    format!("{}, {unit}", code(&time.path.join(".")))
+    format!("{}, {unit}", code(&shown(&time.path)))
 }
 
 /// The name of a key field, as code.

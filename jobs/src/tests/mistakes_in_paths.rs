@@ -3,17 +3,77 @@
 use super::{changed, mistakes, says};
 
 #[test]
-fn elements_of_arrays_cannot_be_read() {
+fn elements_of_arrays_are_named_in_one_way() {
     says(
         "score = \"double?\"",
-        "score = { type = \"double\", path = \"items[0].price\" }",
-        "job.toml:13:35: \"path\" in field \"score\" can never match: \"items[0].price\" names an \
-         element of an array, and no elements of arrays are read\n  a path is names of objects with \
-         dots between them: let the producer write the value outside of the array, or one record for \
-         each element",
+        "score = { type = \"double\", path = \"items[*].price\" }",
+        "job.toml:13:35: \"path\" in field \"score\" can never match: \"items[*].price\" names \
+         elements of an array in a way that is not read\n  write the number of an element, as in \
+         \"items[0].price\", or as in \"items[-1]\" from the end, at most 999",
     );
+    for (path, why) in [
+        ("\"items[1000]\"", "in a way that is not read"),
+        ("\"[0].price\"", "begins with an element of an array"),
+        ("[\"[0]\", \"price\"]", "begins with an element of an array"),
+        ("[]", "is no path to a field: an empty list"),
+        ("[\"a\", \"\"]", "is no path to a field: [\"a\", \"\"]"),
+    ] {
+        let field = format!("score = {{ type = \"double\", path = {path} }}");
+        let said = mistakes(&changed("score = \"double?\"", &field));
+        assert!(said.contains(why), "{path}: {said}");
+    }
     let text = changed("{ field = \"timestamp\", unit = \"ms\" }", "\"$.timestamp\"");
     assert!(mistakes(&text).contains("write \"timestamp\""), "{}", mistakes(&text));
+}
+
+#[test]
+fn a_text_is_split_and_a_list_is_taken_piece_by_piece() {
+    let path = |source: &str, path: &str| {
+        let field = format!("score = {{ type = \"double\", path = {path} }}");
+        let text = changed("score = \"double?\"", &field)
+            .replace("out_of_orderness", &format!("{source}out_of_orderness"));
+        let job = super::load("job.toml", &text).unwrap_or_else(|e| panic!("{e}"));
+        let fields = job.sources[0].fields.clone();
+        fields.into_iter().find(|(name, _)| name == "score").map(|(_, path)| path).unwrap()
+    };
+    for (written, parts) in [
+        ("\"a.b\"", &["a", "b"][..]),
+        ("[\"a.b\"]", &["a.b"]),
+        ("[\"a.b\", \"c\"]", &["a.b", "c"]),
+        ("\"items[0].price\"", &["items", "[0]", "price"]),
+        ("\"m[0][-1]\"", &["m", "[0]", "[-1]"]),
+        ("[\"items[0]\"]", &["items[0]"]),
+        ("[\"items\", \"[0]\"]", &["items", "[0]"]),
+        ("\"a[b]\"", &["a[b]"]),
+    ] {
+        assert_eq!(path("", written), parts, "{written}");
+    }
+    assert_eq!(path("format = \"csv\"\n", "\"a.b[0]\""), ["a.b[0]"], "the name of a column");
+}
+
+#[test]
+fn what_is_only_for_one_format_is_refused_elsewhere() {
+    for (source, said) in [
+        ("delimiter = \";\"", "\"delimiter\" in source \"payments\" is for format = \"csv\""),
+        ("format = \"csv\"\ndelimiter = \";;\"", "is no byte that can lie between cells: \";;\""),
+        ("format = \"csv\"\ndelimiter = \"\\n\"", "is no byte that can lie between cells: \"\\n\""),
+        ("format = \"csv\"\ncoerce = \"none\"", "is not for CSV, where all values are texts"),
+        (
+            "format = \"csv\"\njson = \"strict\"",
+            "\"json\" in source \"payments\" is for format = \"json\"",
+        ),
+        ("json = \"loose\"", "\"json\" in source \"payments\" cannot be \"loose\""),
+    ] {
+        let text = changed("out_of_orderness", &format!("{source}\nout_of_orderness"));
+        let mistakes = mistakes(&text);
+        assert!(mistakes.contains(said), "{source}: {mistakes}");
+    }
+    let avro = changed("score = \"double?\"", "score = { type = \"double\", path = \"a[0]\" }")
+        .replace("out_of_orderness", "format = \"avro\"\nout_of_orderness");
+    assert!(mistakes(&avro).contains("of Avro records none are read"), "{}", mistakes(&avro));
+    let topic = changed("out_of_orderness", "format = \"csv\"\nout_of_orderness");
+    let notes = super::load("job.toml", &topic).unwrap().notes;
+    assert!(notes.iter().any(|note| note.to_string().contains("reads CSV from files only")));
 }
 
 #[test]
@@ -47,7 +107,7 @@ fn the_arrival_is_a_value_too() {
 
 #[test]
 fn everything_wrong_with_a_job_comes_at_once() {
-    let text = changed("score = \"double?\"", "score = { type = \"double\", path = \"a[0]\" }")
+    let text = changed("score = \"double?\"", "score = { type = \"double\", path = \"a[*]\" }")
         .replace("large = 'amount >= 1000'", "large = 'country + 1 > score and card_id'")
         .replace("topic = \"payments\"", "topic = \"no topic\"")
         .replace(

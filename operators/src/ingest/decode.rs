@@ -1,9 +1,9 @@
-//! Records straight into the projected columns: JSON, and [Avro](avro).
+//! Records straight into the projected columns: JSON, [Avro](avro) and [CSV](csv).
 //!
 //! ```text
 //! record bytes ─ UTF-8 checked once ─→ serde_json ─→ seeds ─→ one cell in each column
 //!                                                     │
-//!                              a trie of the dotted paths; each object predicts its next key
+//!                              a trie of the paths; each object predicts its next key
 //! ```
 //!
 //! Only what a key, an attribute or a predicate needs is looked at; everything else is skipped, but
@@ -19,6 +19,7 @@
 pub mod avro;
 mod cell;
 mod coerce;
+pub mod csv;
 mod error;
 mod ip;
 mod iso;
@@ -43,6 +44,7 @@ use crate::value::Column;
 use cell::Fault;
 use needs::Needs;
 use serde::de::DeserializeSeed;
+use std::borrow::Cow;
 use trie::Trie;
 
 /// The default bound on a record's length in bytes (1 MiB): a longer one is malformed.
@@ -132,6 +134,8 @@ pub struct Decoder {
     found: Vec<u8>,
     faults: Vec<Fault>,
     needs: Needs,
+    /// Whether nothing but JSON is taken.
+    strict: bool,
     record_bytes_max: usize,
 }
 
@@ -144,6 +148,7 @@ impl Decoder {
             faults: Vec::new(),
             trie,
             needs: Needs::new(source),
+            strict: source.strict_json,
             record_bytes_max: RECORD_BYTES_MAX,
         }
     }
@@ -191,7 +196,11 @@ impl Decoder {
             Pass::Syntax(error) => error,
             Pass::Inexact(_) => String::new(),
         };
-        match self.pass(&lenient::mended(text), row, columns, true) {
+        let again = match self.strict {
+            true => Cow::Borrowed(text),
+            false => Cow::Owned(lenient::mended(text)),
+        };
+        match self.pass(&again, row, columns, true) {
             Pass::Done(read) => read,
             Pass::Syntax(_) | Pass::Inexact(_) => Err(DecodeError::syntax(&refused, text)),
         }

@@ -245,6 +245,7 @@ mod tests {
             topic: None,
             files: Vec::new(),
             format: Format::Json,
+            strict_json: false,
             schema_wait: 0,
             start: Start::Earliest,
             time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),

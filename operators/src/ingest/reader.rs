@@ -22,8 +22,8 @@ pub struct RawBatch {
     /// An opaque number the reader may use to trace latency (for example when the records were
     /// due, in ns of a monotonic clock); 0 when unused.
     pub due_ns: u64,
-    /// The schema that all of its values were written with, as JSON text, where their container
-    /// says so (Avro files); the values are then bare datums.
+    /// What all of its values were written with, where their file says so: of Avro the schema, as
+    /// JSON text, and the values are then bare datums; of CSV the line that names the columns.
     pub schema: Option<Arc<str>>,
 }
 

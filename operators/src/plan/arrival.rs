@@ -87,6 +87,7 @@ mod tests {
             topic: Some("t".to_owned()),
             files: Vec::new(),
             format: Format::Json,
+            strict_json: false,
             schema_wait: 0,
             start: Start::Earliest,
             time: time.clone(),

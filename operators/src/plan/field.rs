@@ -12,7 +12,7 @@ pub const TEXT_BYTES_MAX: usize = 1024;
 pub struct FieldPlan {
     /// Its name in the job.
     pub name: String,
-    /// Where it is in the record: the dotted path, split.
+    /// Where it is in the record: names, and elements of arrays (see [`path`](super::path)).
     pub path: Vec<String>,
     /// Where else it may be: of `path` and these, in this order, the first that a record has is
     /// read. No two fields share a path.

@@ -15,6 +15,11 @@ pub enum Format {
     /// One Avro datum a record: in a topic behind the number of its schema (the schema-registry wire
     /// format), in a file in an object container that holds the schema.
     Avro,
+    /// A line of CSV a record, in a file that begins with a line that names the columns.
+    Csv {
+        /// What lies between two cells: a byte of ASCII, no quote and no line end.
+        delimiter: u8,
+    },
 }
 
 /// How a time is written in a record.
@@ -140,6 +145,9 @@ pub struct SourcePlan {
     pub files: Vec<String>,
     /// How its records are encoded.
     pub format: Format,
+    /// Whether JSON is taken by the letter: else the words `NaN`, `Infinity` and `-Infinity` stand for
+    /// a value that cannot be read, and halves of surrogate pairs for U+FFFD.
+    pub strict_json: bool,
     /// How long a number that no schema is known for is asked about before its records are dead
     /// letters; counted by whoever asks, see [`Schemas`](crate::ingest::schemas::Schemas).
     pub schema_wait: Millis,

@@ -60,6 +60,7 @@ fn source(fields: &[Field], format: Format) -> SourcePlan {
         topic: None,
         files: Vec::new(),
         format,
+        strict_json: false,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),

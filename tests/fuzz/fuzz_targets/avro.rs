@@ -46,6 +46,7 @@ fn source() -> SourcePlan {
         topic: None,
         files: Vec::new(),
         format: Format::Avro,
+        strict_json: false,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(path("at"), TimeUnit::Ms),

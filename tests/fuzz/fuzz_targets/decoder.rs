@@ -32,6 +32,7 @@ fn source() -> SourcePlan {
         topic: None,
         files: Vec::new(),
         format: Format::Json,
+        strict_json: false,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(path("at"), TimeUnit::Rfc3339),

@@ -3,7 +3,7 @@
 use super::time_field;
 use crate::document::Table;
 use std::sync::Arc;
-use tidemark_operators::plan::{Arrival, TimeForm};
+use tidemark_operators::plan::{Arrival, Format, TimeForm};
 use tidemark_operators::time::{DAY, Millis};
 use tidemark_operators::zone::Zone;
 
@@ -12,14 +12,20 @@ const NONE: &str = "none";
 
 /// `arrival` and `arrival_field`, which is written as the time is, in its unit unless it says
 /// otherwise.
-pub(super) fn arrival(table: &mut Table<'_>, form: &TimeForm, zone: &Arc<Zone>) -> Arrival {
+pub(super) fn arrival(
+    table: &mut Table<'_>,
+    format: Format,
+    form: &TimeForm,
+    zone: &Arc<Zone>,
+) -> Arrival {
     let none = table.choice("arrival", &["timestamp", NONE]).is_some_and(|at| at.value == NONE);
     if none {
         table.refuse("arrival_field", "cannot stand beside arrival = \"none\"");
         table.refuse("max_future_skew", "is about arrivals, which arrival = \"none\" switches off");
         return Arrival::Unknown;
     }
-    time_field(table, "arrival_field", form, zone).map_or(Arrival::Timestamp, Arrival::Field)
+    time_field(table, "arrival_field", format, form, zone)
+        .map_or(Arrival::Timestamp, Arrival::Field)
 }
 
 /// `max_ahead`: a length, or `"none"`; unless it is set as much as an event may be out of order.

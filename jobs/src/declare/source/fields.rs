@@ -1,12 +1,13 @@
 //! A source's fields and definitions.
 
 use super::super::{Written, name};
-use super::paths::split_path;
+use super::paths::{path_of, read_path};
 use super::reading::{self, Base};
 use super::time_name;
 use crate::document::{At, Literal, Table};
 use crate::times;
 use tidemark_operators::ingest::decode::value_of;
+use tidemark_operators::plan::path::shown;
 use tidemark_operators::plan::{ReadOptions, TimeField};
 use tidemark_operators::value::{Type, Value};
 
@@ -88,7 +89,7 @@ pub(super) fn fields(
         }
         for path in field.paths() {
             if let Some(other) = fields.iter().find(|other| other.paths().any(|p| p == path)) {
-                let path = path.join(".");
+                let path = shown(path);
                 let message = format!("{what} and field \"{}\" both read \"{path}\"", other.name);
                 let hint = "let one of them read it; a definition can give it a second name".into();
                 problems.wrong(&entry.name, message, Some(hint));
@@ -123,10 +124,8 @@ impl FieldDeclared {
         if let Some(optional) = table.boolean("optional") {
             self.required = self.required && !optional.value;
         }
-        if let Some(text) = table.text("path")
-            && let Some(path) = split_path(&text, "path", table)
-        {
-            (self.path, self.at) = (path, vec![text.span.start]);
+        if let Some(path) = read_path(table, "path", base.format()) {
+            (self.path, self.at) = (path.value, vec![path.span.start]);
         }
         let aliases = table.texts("aliases").unwrap_or_default();
         if let Some(first_too_many) = aliases.get(ALIASES_MAX) {
@@ -135,7 +134,9 @@ impl FieldDeclared {
             table.problems().wrong(first_too_many, message, None);
         }
         for alias in aliases.iter().take(ALIASES_MAX) {
-            let Some(path) = split_path(alias, "aliases", table) else { continue };
+            let Some(path) = path_of(alias, "aliases", base.format(), table) else {
+                continue;
+            };
             if self.paths().any(|known| *known == path) {
                 let message = format!("{what} reads \"{}\" twice", alias.value);
                 table.problems().wrong(alias, message, Some("remove this alias".into()));

@@ -5,7 +5,7 @@ use crate::{times, zone};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tidemark_operators::plan::{
-    Arrival, Invalid, Pick, ReadOptions, TimeField, TimeForm, TimeUnit,
+    Arrival, Format, Invalid, Pick, ReadOptions, TimeField, TimeForm, TimeUnit,
 };
 use tidemark_operators::reference::address::Prefix;
 use tidemark_operators::time::{EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT};
@@ -36,6 +36,7 @@ const TRUSTED_DEFAULT: [&str; 8] = [
 
 /// What a source says for all of its fields.
 pub(super) struct Base {
+    format: Format,
     reading: ReadOptions,
     /// What becomes of optional values that cannot be read.
     invalid: Invalid,
@@ -44,6 +45,11 @@ pub(super) struct Base {
 }
 
 impl Base {
+    /// How the source's records are encoded.
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
     /// What holds for the source's own times.
     pub(super) fn settle(&self, time: &mut TimeField, arrival: &mut Arrival, table: &Table<'_>) {
         time.form.coerce = self.reading.coerce;
@@ -57,16 +63,17 @@ impl Base {
 /// Reads what `table`, a source whose event times are within `range`, says of all fields.
 pub(super) fn of_source(
     table: &mut Table<'_>,
+    format: Format,
     range: (EventTime, EventTime),
     zone: &Arc<Zone>,
 ) -> Base {
     let ms = |time: EventTime| i64::try_from(time).unwrap_or(i64::MAX);
     let times = (ms(range.0), ms(range.1) - 1);
     let mut reading = ReadOptions { times, invalid: Invalid::Null, ..ReadOptions::default() };
-    other_forms(table, &mut reading);
+    other_forms(table, format, &mut reading);
     text_bytes_max(table, &mut reading);
     let invalid = invalid(table).unwrap_or(Invalid::Null);
-    Base { reading, invalid, zone: Arc::clone(zone) }
+    Base { format, reading, invalid, zone: Arc::clone(zone) }
 }
 
 /// What a field is read as that says nothing of it.
@@ -83,7 +90,7 @@ pub(super) fn of_field(
     required: bool,
 ) -> ReadOptions {
     let mut reading = plain(base, required);
-    other_forms(table, &mut reading);
+    other_forms(table, base.format, &mut reading);
     match invalid(table) {
         Some(Invalid::Null) if required => table.refuse(
             "invalid",
@@ -120,7 +127,10 @@ pub(super) fn of_field(
 }
 
 /// `coerce` and `null_values`.
-fn other_forms(table: &mut Table<'_>, reading: &mut ReadOptions) {
+fn other_forms(table: &mut Table<'_>, format: Format, reading: &mut ReadOptions) {
+    if matches!(format, Format::Csv { .. }) {
+        table.refuse("coerce", "is not for CSV, where all values are texts");
+    }
     if let Some(coerce) = table.choice("coerce", &["exact", "none"]) {
         reading.coerce = coerce.value == "exact";
         reading.time.coerce = reading.coerce;

@@ -31,6 +31,15 @@ pub enum DecodeError {
         /// The beginning of the record.
         begins: String,
     },
+    /// An array, where each record is one event.
+    #[error(
+        "the record is an array, as of several events: let the producer write each of them as a \
+         record of its own"
+    )]
+    Array,
+    /// Not a line of its CSV file.
+    #[error("the record is no line of its CSV file: {0}")]
+    Csv(String),
     /// Not in the wire format of schema registries.
     #[error("the record is not in the wire format of a schema registry: {0}")]
     Wire(&'static str),

@@ -17,7 +17,7 @@ pub(super) enum Target {
     Skip,
     /// A value: index into the trie's leaves.
     Leaf(usize),
-    /// An object: index into the trie's nodes.
+    /// An object or an array: index into the trie's nodes.
     Object(usize),
 }
 

@@ -45,6 +45,11 @@ const NAN: &str = "[ ]";
 const INFINITY: &str = "[      ]";
 const MINUS_INFINITY: &str = "[       ]";
 
+/// Whether a word for no number stood where an array is now.
+pub(super) fn is_word(array: &str) -> bool {
+    [NAN, INFINITY, MINUS_INFINITY].contains(&array)
+}
+
 /// What stood where an array is now: how errors call it.
 pub(super) fn word(array: &str) -> &'static str {
     match array {

@@ -2,8 +2,9 @@
 
 use super::cell::{self, Affected, Fault};
 use super::error::DecodeError;
-use super::trie;
+use super::trie::{self, Trie};
 use super::{Decoded, DecodedTimes, InvalidField};
+use crate::plan::path::shown;
 use crate::plan::{Invalid, SourcePlan, TimeUnit};
 use crate::time::EventTime;
 use crate::value::{Column, Type, Value};
@@ -142,4 +143,44 @@ impl Needs {
             }),
         }
     }
+}
+
+/// What a job must have of its records, and those whose paths are `there` (by the trie's leaves) never
+/// have.
+///
+/// # Errors
+/// What it is, and what to do.
+pub(super) fn lacking(source: &SourcePlan, trie: &Trie, there: &[bool]) -> Result<(), String> {
+    let mut fields = vec![false; source.fields.len()];
+    let mut time = false;
+    for (leaf, _) in trie.leaves.iter().zip(there).filter(|(_, there)| **there) {
+        time |= leaf.time.is_some();
+        if let Some(there) = leaf.field.and_then(|(field, _)| fields.get_mut(field)) {
+            *there = true;
+        }
+    }
+    if !time {
+        let path = shown(&source.time.path);
+        return Err(format!("it has no \"{path}\", which is the event time"));
+    }
+    let mut both = source.fields.iter().zip(&fields);
+    let lacks = both.find(|(f, there)| f.required && f.default.is_none() && !**there);
+    if let Some((field, _)) = lacks {
+        return Err(format!(
+            "it has no \"{}\", and field \"{}\" is required: give the field `aliases`, a \
+             `default`, or `optional = true`",
+            shown(&field.path),
+            field.name
+        ));
+    }
+    let present = |key: &usize| {
+        let default = source.fields.get(*key).is_some_and(|f| f.default.is_some());
+        default || fields.get(*key) == Some(&true)
+    };
+    if source.keys.is_empty() || source.keys.iter().any(present) {
+        return Ok(());
+    }
+    let keys = source.keys.iter().filter_map(|key| source.fields.get(*key));
+    let keys: Vec<_> = keys.map(|field| format!("\"{}\"", shown(&field.path))).collect();
+    Err(format!("it has none of the entity keys: {}", keys.join(", ")))
 }

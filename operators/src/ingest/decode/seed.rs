@@ -3,8 +3,11 @@
 use super::cell::Row;
 use super::error::DecodeError;
 use super::keys::{Keys, Target};
+use super::lenient;
+use super::trie::Node;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use std::collections::VecDeque;
 use std::fmt;
 
 /// Breaks off reading: the parser's error says nothing, the row keeps the reason.
@@ -13,7 +16,7 @@ fn stop<E: Error>(row: &mut Row<'_>, fault: DecodeError) -> E {
     E::custom("")
 }
 
-/// Reads an object of which some keys are wanted.
+/// Reads an object or an array of which some keys or elements are wanted.
 pub(super) struct ObjectSeed<'r, 'a> {
     row: &'r mut Row<'a>,
     node: usize,
@@ -25,11 +28,18 @@ impl<'r, 'a> ObjectSeed<'r, 'a> {
         Self { row, node: 0 }
     }
 
-    /// Something else than an object: an end of a record, and inside of one what its fields say.
+    /// Something else than what is wanted: an end of a record, and inside of one what its fields say.
+    #[cold]
     fn refuse<E: Error>(self, found: &str) -> Result<(), E> {
         let Self { row, node } = self;
-        let field = row.nodes.get(node).map(|n| n.label.clone()).unwrap_or_default();
-        let fault = DecodeError::WrongType { field, expected: "an object", found: found.into() };
+        let known = row.nodes.get(node);
+        let field = known.map(|n| n.label.clone()).unwrap_or_default();
+        let expected = match known {
+            Some(Node { is_object: false, elements, .. }) if !elements.is_empty() => "an array",
+            Some(Node { elements, .. }) if !elements.is_empty() => "an object or an array",
+            _ => "an object",
+        };
+        let fault = DecodeError::WrongType { field, expected, found: found.into() };
         if node == 0 {
             return Err(stop(row, fault));
         }
@@ -49,6 +59,7 @@ impl<'de> DeserializeSeed<'de> for ObjectSeed<'_, '_> {
         let json = <&RawValue as serde::Deserialize>::deserialize(deserializer)?;
         match json.get().as_bytes().first() {
             Some(b'-' | b'0'..=b'9') => self.refuse("a number"),
+            Some(b'[') if lenient::is_word(json.get()) => self.refuse(lenient::word(json.get())),
             _ => serde_json::Deserializer::from_str(json.get())
                 .deserialize_any(self)
                 .map_err(D::Error::custom),
@@ -66,6 +77,11 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         let Self { row, node } = self;
         if node != 0 {
+            if row.nodes.get(node).is_some_and(|node| !node.is_object) {
+                ObjectSeed { row, node }.refuse("an object")?;
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                return Ok(());
+            }
             row.restart(node);
         }
         let mut position = 0;
@@ -112,9 +128,61 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, '_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-        self.refuse("an array")?;
+        let Self { row, node } = self;
+        if node == 0 {
+            return Err(stop(row, DecodeError::Array));
+        }
+        if row.nodes.get(node).is_some_and(|node| !node.elements.is_empty()) {
+            row.restart(node);
+            return elements(row, node, seq);
+        }
+        ObjectSeed { row, node }.refuse("an array")?;
         while seq.next_element::<IgnoredAny>()?.is_some() {}
         Ok(())
+    }
+}
+
+/// Reads the wanted elements of an array; those that are counted from its end once it has ended.
+fn elements<'de, A: SeqAccess<'de>>(
+    row: &mut Row<'_>,
+    node: usize,
+    mut seq: A,
+) -> Result<(), A::Error> {
+    let (first, last) = row.nodes.get(node).map_or((0, 0), Node::reach);
+    let mut ending: VecDeque<&'de RawValue> = VecDeque::new();
+    let mut at = 0;
+    while at < first || last > 0 {
+        let Some(json) = seq.next_element::<&'de RawValue>()? else { break };
+        if at < first {
+            element(row, node, at, json)?;
+            at += 1;
+        }
+        if last > 0 {
+            if ending.len() == last {
+                ending.pop_front();
+            }
+            ending.push_back(json);
+        }
+    }
+    for (from_end, json) in (1_i16..).zip(ending.into_iter().rev()) {
+        element(row, node, -from_end, json)?;
+    }
+    while seq.next_element::<IgnoredAny>()?.is_some() {}
+    Ok(())
+}
+
+/// Reads what is wanted of an element, by its text.
+fn element<E: Error>(row: &mut Row<'_>, node: usize, at: i16, json: &RawValue) -> Result<(), E> {
+    match row.nodes.get(node).and_then(|node| node.element(at)) {
+        None | Some(Target::Skip) => Ok(()),
+        Some(Target::Leaf(leaf)) => {
+            row.put_json(leaf, json.get());
+            Ok(())
+        }
+        Some(Target::Object(node)) => {
+            let mut json = serde_json::Deserializer::from_str(json.get());
+            ObjectSeed { row, node }.deserialize(&mut json).map_err(E::custom)
+        }
     }
 }
 

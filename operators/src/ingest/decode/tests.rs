@@ -20,6 +20,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
         topic: None,
         files: Vec::new(),
         format: Format::Json,
+        strict_json: false,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(path(time.0), time.1),
@@ -171,7 +172,7 @@ fn every_malformed_input_is_an_error_that_names_the_field() {
     for (record, says) in [
         ("", "not one JSON value"),
         ("null", "the record: expected an object, found null"),
-        ("[]", "the record: expected an object, found an array"),
+        ("[]", "the record is an array, as of several events"),
         ("17", "the record: expected an object, found a number"),
         ("\"x\"", "the record: expected an object, found a string"),
         ("true", "the record: expected an object, found true"),

@@ -1,6 +1,7 @@
-//! The dotted paths of a source as a trie: a node an object, a leaf a wanted value.
+//! The paths of a source as a trie: a node an object or an array, a leaf a wanted value.
 
 use super::keys::{Keys, Target};
+use crate::plan::path::{element, shown};
 use crate::plan::{ReadOptions, SourcePlan, TimeForm};
 use crate::value::Type;
 
@@ -13,10 +14,14 @@ pub(super) struct Trie {
     pub choices: usize,
 }
 
-/// An object.
+/// An object, or an array: a record has the one or the other there.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Node {
     pub keys: Keys,
+    /// Whether any key is wanted.
+    pub is_object: bool,
+    /// The elements that are wanted, as paths name them.
+    pub elements: Vec<(i16, Target)>,
     /// The fields and times below it: an object that is there twice starts them anew.
     pub below: Vec<usize>,
     /// How errors name it.
@@ -45,12 +50,12 @@ pub(super) struct Leaf {
 
 /// How errors name a field.
 pub(super) fn label(name: &str, path: &[String]) -> String {
-    format!("field \"{name}\" (at \"{}\")", path.join("."))
+    format!("field \"{name}\" (at \"{}\")", shown(path))
 }
 
 /// How errors name the event time.
 pub(super) fn time_label(path: &[String]) -> String {
-    format!("event time (at \"{}\")", path.join("."))
+    format!("event time (at \"{}\")", shown(path))
 }
 
 impl Trie {
@@ -74,7 +79,7 @@ impl Trie {
             leaf.text |= source.time.form.unit.is_text();
         }
         if let Some(arrival) = source.arrival.field() {
-            let label = format!("arrival time (at \"{}\")", arrival.path.join("."));
+            let label = format!("arrival time (at \"{}\")", shown(&arrival.path));
             if let Some(leaf) = trie.leaf(&arrival.path, label) {
                 leaf.arrival = Some(arrival.form.clone());
                 leaf.text |= arrival.form.unit.is_text();
@@ -90,7 +95,7 @@ impl Trie {
         let mut node = 0;
         let mut walked = vec![node];
         for (depth, name) in parents.iter().enumerate() {
-            node = match self.nodes.get(node)?.keys.get(name) {
+            node = match self.nodes.get(node)?.target(name) {
                 Some(Target::Object(child)) => child,
                 Some(Target::Leaf(leaf)) => {
                     self.leaves.get_mut(leaf)?.object = true;
@@ -100,13 +105,13 @@ impl Trie {
             };
             walked.push(node);
         }
-        let leaf = match self.nodes.get(node)?.keys.get(last) {
+        let leaf = match self.nodes.get(node)?.target(last) {
             Some(Target::Leaf(leaf)) => leaf,
             known => {
                 let leaf = self.leaves.len();
                 let object = known.is_some();
                 self.leaves.push(Leaf { object, ..Leaf::new(label) });
-                self.nodes.get_mut(node)?.keys.insert(last, Target::Leaf(leaf));
+                self.nodes.get_mut(node)?.set(last, Target::Leaf(leaf));
                 leaf
             }
         };
@@ -118,10 +123,44 @@ impl Trie {
 
     fn push_object(&mut self, parent: usize, name: &str, path: &[String]) -> Option<usize> {
         let node = self.nodes.len();
-        let label = format!("\"{}\"", path.join("."));
+        let label = format!("\"{}\"", shown(path));
         self.nodes.push(Node { label, ..Node::default() });
-        self.nodes.get_mut(parent)?.keys.insert(name, Target::Object(node));
+        self.nodes.get_mut(parent)?.set(name, Target::Object(node));
         Some(node)
+    }
+}
+
+impl Node {
+    /// What a part of a path leads to from here, if it is known.
+    fn target(&self, part: &str) -> Option<Target> {
+        match element(part) {
+            Some(at) => self.element(at),
+            None => self.keys.get(part),
+        }
+    }
+
+    fn set(&mut self, part: &str, target: Target) {
+        let Some(at) = element(part) else {
+            self.is_object = true;
+            return self.keys.insert(part, target);
+        };
+        match self.elements.iter_mut().find(|(known, _)| *known == at) {
+            Some((_, known)) => *known = target,
+            None => self.elements.push((at, target)),
+        }
+    }
+
+    /// What the element `at` leads to, if it is wanted.
+    pub fn element(&self, at: i16) -> Option<Target> {
+        self.elements.iter().find(|(known, _)| *known == at).map(|(_, target)| *target)
+    }
+
+    /// How many elements have to be looked at: the first so many, and the last.
+    pub fn reach(&self) -> (i16, usize) {
+        let all = || self.elements.iter().map(|(at, _)| *at);
+        let first = all().max().map_or(0, |at| at.saturating_add(1)).max(0);
+        let last = all().min().map_or(0, |at| at.min(0).unsigned_abs());
+        (first, usize::from(last))
     }
 }
 

@@ -1,6 +1,7 @@
 //! One record at a time, whatever its format.
 
 use crate::ingest::decode::avro::{AvroDecoder, Refused};
+use crate::ingest::decode::csv::CsvDecoder;
 use crate::ingest::decode::{DecodeError, Decoded, Decoder};
 use crate::ingest::reader::{RawBatch, RawRecord};
 use crate::ingest::schemas::Schemas;
@@ -19,6 +20,7 @@ pub(super) struct Records {
 enum Decoding {
     Json(Box<Decoder>),
     Avro(Box<AvroDecoder>),
+    Csv(Box<CsvDecoder>),
 }
 
 /// What became of a record.
@@ -45,6 +47,10 @@ impl Records {
                 let decoder = AvroDecoder::new(source).with_record_bytes_max(record_bytes_max);
                 Decoding::Avro(Box::new(decoder))
             }
+            Format::Csv { .. } => {
+                let decoder = CsvDecoder::new(source).with_record_bytes_max(record_bytes_max);
+                Decoding::Csv(Box::new(decoder))
+            }
         };
         let optional = |key: &usize| source.fields.get(*key).is_some_and(|field| !field.required);
         let skips_keyless = source.keyless == Keyless::Skip && source.keys.iter().all(optional);
@@ -70,6 +76,7 @@ impl Records {
         }
         let read = match (&mut self.format, &raw.schema) {
             (Decoding::Json(decoder), _) => decoder.decode(value, into).map_err(Refused::from),
+            (Decoding::Csv(decoder), header) => decoder.decode(header.as_ref(), value, into),
             (Decoding::Avro(decoder), Some(schema)) => decoder.decode_datum(schema, value, into),
             (Decoding::Avro(decoder), None) => decoder.decode_wire(value, schemas, into),
         };

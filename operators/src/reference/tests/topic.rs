@@ -31,6 +31,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         topic: Some("t".to_owned()),
         files: Vec::new(),
         format: Format::Json,
+        strict_json: false,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),

@@ -8,6 +8,7 @@ use super::program::{Entries, Program, Refusal, Step};
 use super::schema::{Kind, NodeId, Schema};
 use crate::ingest::decode::cell;
 use crate::ingest::decode::keys::Target;
+use crate::ingest::decode::needs;
 use crate::ingest::decode::trie::Trie;
 use crate::plan::SourcePlan;
 use std::collections::HashMap;
@@ -72,7 +73,8 @@ pub(super) fn compile(
     if let Some(conflict) = compiler.conflict {
         return Err(conflict);
     }
-    lacking(source, trie, &compiler.presence)?;
+    let there: Vec<_> = compiler.presence.iter().map(|p| *p != Presence::Never).collect();
+    needs::lacking(source, trie, &there)?;
     Ok(compiler.program)
 }
 
@@ -105,42 +107,6 @@ fn unneeded(trie: &Trie, presence: &[Presence]) -> Vec<bool> {
             leaf.choice.is_some_and(beyond) && leaf.time.is_none() && leaf.arrival.is_none()
         })
         .collect()
-}
-
-/// What a record must have and the schema has not.
-fn lacking(source: &SourcePlan, trie: &Trie, presence: &[Presence]) -> Result<(), String> {
-    let mut there = vec![false; source.fields.len()];
-    let mut time = false;
-    for (leaf, _) in trie.leaves.iter().zip(presence).filter(|(_, p)| **p != Presence::Never) {
-        time |= leaf.time.is_some();
-        if let Some(there) = leaf.field.and_then(|(field, _)| there.get_mut(field)) {
-            *there = true;
-        }
-    }
-    if !time {
-        let path = source.time.path.join(".");
-        return Err(format!("it has no \"{path}\", which is the event time"));
-    }
-    let mut fields = source.fields.iter().zip(&there);
-    let lacks = fields.find(|(f, there)| f.required && f.default.is_none() && !**there);
-    if let Some((field, _)) = lacks {
-        return Err(format!(
-            "it has no \"{}\", and field \"{}\" is required: give the field `aliases`, a \
-             `default`, or `optional = true`",
-            field.path.join("."),
-            field.name
-        ));
-    }
-    let present = |key: &usize| {
-        let default = source.fields.get(*key).is_some_and(|f| f.default.is_some());
-        default || there.get(*key) == Some(&true)
-    };
-    if source.keys.is_empty() || source.keys.iter().any(present) {
-        return Ok(());
-    }
-    let keys = source.keys.iter().filter_map(|key| source.fields.get(*key));
-    let keys: Vec<_> = keys.map(|field| format!("\"{}\"", field.path.join("."))).collect();
-    Err(format!("it has none of the entity keys: {}", keys.join(", ")))
 }
 
 struct Compiler<'a> {

@@ -39,6 +39,7 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         topic: None,
         files: Vec::new(),
         format: Format::Avro,
+        strict_json: false,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(path("ts"), TimeUnit::Ms),
