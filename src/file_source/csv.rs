@@ -198,8 +198,7 @@ impl<R: Read> CsvReader<R> {
             lines += newlines(&block);
         }
         let start = batch.bytes.len();
-        let mut record = self.cut(start..start + length);
-        record.value = Some(start..start + kept.len());
+        let record = self.cut(start..start + length);
         batch.bytes.extend_from_slice(&kept);
         batch.records.push(record);
         self.line += lines;
