@@ -430,3 +430,85 @@ fn a_damaged_container_gives_records_or_says_what_is_wrong() {
     }
     assert!(whole > DAMAGED / 50 && bad > DAMAGED / 2, "{whole} {bad}");
 }
+
+/// The records of a CSV file in blocks of so many bytes: offset, text and length of each; and what is
+/// wrong with it, and where.
+fn csv(
+    contents: &[u8],
+    block: usize,
+    record_max: usize,
+) -> (Vec<(u64, String, usize)>, Option<(String, String)>) {
+    let mut records = Vec::new();
+    let from = Cursor::new(contents);
+    let mut csv = match CsvReader::with_sizes(from, b',', block, record_max) {
+        Ok(csv) => csv,
+        Err(error) => return (records, Some((String::new(), error.to_string()))),
+    };
+    loop {
+        match csv.next_batch() {
+            Ok(Some(batch)) => {
+                assert_eq!(batch.schema.as_deref(), Some("a,b"));
+                assert!(batch.bytes.len() <= 2 * record_max + 2 * block);
+                records.extend(batch.records.iter().map(|record| {
+                    let kept = batch.value(record);
+                    let text = String::from_utf8(kept.to_vec()).unwrap();
+                    (record.offset, text, kept.len() + record.left_out)
+                }));
+            }
+            Ok(None) => return (records, None),
+            Err(error) => return (records, Some((csv.place(), error.to_string()))),
+        }
+    }
+}
+
+#[test]
+fn csv_is_cut_into_records_wherever_blocks_end() {
+    let contents = "\r\na,b\r\n1,2\n\n\r\n\"x\n\"\"y\",\"\"\r\n,\n\"3\",4";
+    let records = ["1,2", "\"x\n\"\"y\",\"\"", ",", "\"3\",4"];
+    let expected: Vec<_> =
+        (0..).zip(records).map(|(at, text)| (at, text.to_owned(), text.len())).collect();
+    for block in 1..=contents.len() + 1 {
+        assert_eq!(csv(contents.as_bytes(), block, 100), (expected.clone(), None), "{block}");
+    }
+    for only_header in ["a,b", "a,b\n", "a,b\r\n\r\n"] {
+        assert_eq!(csv(only_header.as_bytes(), 4, 100), (vec![], None));
+    }
+}
+
+#[test]
+fn bad_csv_says_where_and_why_and_nothing_of_it_is_held() {
+    for block in [1, 5, 64, 9_000] {
+        let long = format!("a,b\n1,2\n{},4\n5,6\n", "3".repeat(5_000));
+        let (records, error) = csv(long.as_bytes(), block, 100);
+        let expected = [("1,2".to_owned(), 3), ("3".repeat(100), 5_002), ("5,6".to_owned(), 3)];
+        let read: Vec<_> = records.into_iter().map(|(_, text, length)| (text, length)).collect();
+        assert_eq!((read, error), (expected.to_vec(), None), "{block}");
+
+        let (records, error) = csv(b"a,b\n1,2\n\n\"x\n\",\"y\n5,6\n7,8\n", block, 100);
+        assert!(records.len() <= 1);
+        let (place, error) = error.unwrap();
+        assert_eq!((place.as_str(), records.len()), ("line 4 (record 1)", records.len()));
+        assert!(error.contains("the record that begins on line 4 is not closed"), "{error}");
+
+        let endless = format!("a,b\n1,2\n\"{}", "3\n".repeat(9_000));
+        let (place, error) = csv(endless.as_bytes(), block, 100).1.unwrap();
+        assert_eq!(place, "line 3 (record 1)");
+        let either = error
+            .contains("begins on line 3 has over 100 bytes and stands inside of quotes")
+            || (block == 9_000 && error.contains("is not closed before the file ends"));
+        assert!(either, "{error}");
+    }
+    for (contents, why) in [
+        (&b""[..], "it is empty, and CSV begins with a line of names"),
+        (b"\n\r\n", "it is empty, and CSV begins with a line of names"),
+        (b"a,a\n1,2\n", "has the column \"a\" twice"),
+        (b"a,\xff\n1,2\n", "its header is not UTF-8"),
+        (b"a,\"b\n1,2\n", "the record that begins on line 1 is not closed"),
+        (b"a,b\0\n1,2\n", "it has a zero byte"),
+    ] {
+        let (place, error) = csv(contents, 3, 100).1.expect("refused");
+        assert!(place.is_empty() && error.contains(why), "{why}: {error}");
+    }
+    let wide = vec![b'a'; 5_000];
+    assert!(csv(&wide, 64, 100).1.unwrap().1.contains("the header, has over 100 bytes"));
+}

@@ -162,7 +162,7 @@ fn from_topic(
     table.need("time");
     let unknown = TimeField::new(Vec::new(), TimeUnit::Ms);
     let ms = TimeForm::new(TimeUnit::Ms);
-    let time = time_field(table, "time", &ms, zone).unwrap_or(unknown);
+    let time = time_field(table, "time", Format::Json, &ms, zone).unwrap_or(unknown);
     let (earliest, latest) = event_range(table);
     table.need("out_of_orderness");
     let out_of_orderness = table.duration("out_of_orderness", 0..=30 * DAY);

@@ -8,7 +8,7 @@ use crate::document::quantity::show_duration;
 use crate::job::{Job, SourceText};
 use crate::report::shown_start;
 use crate::times;
-use tidemark_operators::plan::path::shown;
+use tidemark_operators::plan::path;
 use tidemark_operators::plan::{Arrival, FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 
@@ -31,7 +31,7 @@ fn body(plan: &Plan, at: usize, source: &SourcePlan, text: &SourceText) -> Strin
     out.push_str("\nThe fields that are read; whatever else a record has does not matter:\n\n");
     let mut rows = Rows::new(&["Field", "Type", "In the record", "If missing", "Key of"]);
     for (index, field) in source.fields.iter().enumerate() {
-        let paths = [&field.path].into_iter().chain(&field.aliases).map(|path| shown(path));
+        let paths = [&field.path].into_iter().chain(&field.aliases).map(|it| path::shown(it));
         rows.push([
             code(&field.name),
             code(field.ty.name()),
@@ -169,7 +169,7 @@ fn written(time: &TimeField) -> String {
         TimeUnit::Date => "a date such as 2026-01-31",
         TimeUnit::Days => "days since 1970",
     };
-    format!("{}, {unit}", code(&shown(&time.path)))
+    format!("{}, {unit}", code(&path::shown(&time.path)))
 }
 
 /// The name of a key field, as code.

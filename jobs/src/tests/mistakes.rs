@@ -458,7 +458,7 @@ fn formats_starts_and_units_are_suggested() {
         r#"topic = "payments""#,
         "topic = \"payments\"\nformat = \"parquet\"",
         r#"job.toml:6:10: "format" in source "payments" cannot be "parquet"
-  the valid names are: json, avro"#,
+  the valid names are: json, avro, csv"#,
     );
     says(
         r#"topic = "payments""#,

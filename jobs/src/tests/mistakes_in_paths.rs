@@ -73,7 +73,7 @@ fn what_is_only_for_one_format_is_refused_elsewhere() {
     assert!(mistakes(&avro).contains("of Avro records none are read"), "{}", mistakes(&avro));
     let topic = changed("out_of_orderness", "format = \"csv\"\nout_of_orderness");
     let notes = super::load("job.toml", &topic).unwrap().notes;
-    assert!(notes.iter().any(|note| note.to_string().contains("reads CSV from files only")));
+    assert!(notes.iter().any(|note| note.message.contains("reads CSV from files only")));
 }
 
 #[test]

@@ -9,8 +9,6 @@
 //! part.
 
 mod split;
-#[cfg(test)]
-mod tests;
 
 pub use split::Splitter;
 

@@ -1,6 +1,10 @@
 //! Claims about the decoder, most of them against naive twins.
 
 mod coercion;
+mod csv;
+mod elements;
+mod json_suite;
+mod strict;
 
 use super::number::{self, Rounding};
 use super::*;
