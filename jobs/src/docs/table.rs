@@ -58,10 +58,18 @@ fn body(table: &TablePlan, description: &str, used: &str) -> String {
         TableFrom::Shipped { name, .. } => {
             fact("File", format!("{}, CSV, which comes with the program", code(name)));
         }
-        TableFrom::Topic { source } => {
+        TableFrom::Topic { key_path, source } => {
             let topic = source.topic.as_deref().unwrap_or_default();
-            let keep = "the key of a record is the row's, its value a JSON object with the columns, \
-                        and an empty value deletes the row";
+            let found = match key_path.as_slice() {
+                [] => "the key of a record is the row's".to_owned(),
+                path => {
+                    format!("the row's key is at {} in that of a record", code(&path.join(".")))
+                }
+            };
+            let keep = format!(
+                "{found}, its value a JSON object with the columns, and an empty value deletes the \
+                 row"
+            );
             fact("Topic", format!("{}, read all the time: {keep}", code(topic)));
         }
     }
@@ -108,7 +116,7 @@ fn valid(from: &TableFrom) -> String {
         TableFrom::File { .. } | TableFrom::Shipped { .. } => {
             "every row, for as long as it is in the file".to_owned()
         }
-        TableFrom::Topic { source } => format!(
+        TableFrom::Topic { source, .. } => format!(
             "from the time in {} on, until the next record of the same key",
             code(&shown_time(&source.time))
         ),
