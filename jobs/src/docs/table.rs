@@ -5,7 +5,7 @@ use super::page::Section;
 use crate::document::quantity::show_duration;
 use crate::job::Job;
 use crate::report::{shown_time, thousands};
-use tidemark_operators::plan::{Matching, TableFrom, TablePlan};
+use tidemark_operators::plan::{Matching, SourcePlan, TableFrom, TablePlan};
 
 /// A section for each table.
 pub(super) fn sections(job: &Job) -> Vec<Section> {
@@ -58,20 +58,7 @@ fn body(table: &TablePlan, description: &str, used: &str) -> String {
         TableFrom::Shipped { name, .. } => {
             fact("File", format!("{}, CSV, which comes with the program", code(name)));
         }
-        TableFrom::Topic { key_path, source } => {
-            let topic = source.topic.as_deref().unwrap_or_default();
-            let found = match key_path.as_slice() {
-                [] => "the key of a record is the row's".to_owned(),
-                path => {
-                    format!("the row's key is at {} in that of a record", code(&path.join(".")))
-                }
-            };
-            let keep = format!(
-                "{found}, its value a JSON object with the columns, and an empty value deletes the \
-                 row"
-            );
-            fact("Topic", format!("{}, read all the time: {keep}", code(topic)));
-        }
+        TableFrom::Topic { key_path, source } => fact("Topic", topic(source, key_path)),
     }
     match table.matching {
         Matching::Exact(ty) => {
@@ -103,6 +90,19 @@ fn body(table: &TablePlan, description: &str, used: &str) -> String {
     );
     out.push_str(takes_effect(&table.from));
     out
+}
+
+/// A topic, and where in its records rows are.
+fn topic(source: &SourcePlan, key_path: &[String]) -> String {
+    let found = match key_path {
+        [] => "the key of a record is the row's".to_owned(),
+        path => format!("the row's key is at {} in that of a record", code(&path.join("."))),
+    };
+    format!(
+        "{}, read all the time: {found}, its value a JSON object with the columns, and an empty \
+         value deletes the row",
+        code(source.topic.as_deref().unwrap_or_default())
+    )
 }
 
 fn valid(from: &TableFrom) -> String {
