@@ -492,7 +492,7 @@ fn invalid_asks_about_a_field_by_its_name() {
     assert!(mistakes(&derived).contains("there is no field \"scor\"\n  did you mean \"score\"?"));
     // Of a required field it is allowed, and said to say nothing.
     let loaded = crate::load("job.toml", &changed("'amount > 0'", "'invalid(amount)'")).unwrap();
-    let notes: Vec<String> = loaded.notes.iter().map(ToString::to_string).collect();
+    let notes: Vec<String> = loaded.notes.iter().map(|note| note.message.clone()).collect();
     assert!(
         notes.join("\n").contains("invalid(amount) is never true of source \"payments\""),
         "{notes:?}"
