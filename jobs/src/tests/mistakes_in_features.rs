@@ -456,7 +456,9 @@ fn the_event_time_goes_by_its_field_only_where_all_sources_of_the_view_call_it_s
     for (from, to, key) in uses {
         let text =
             second("at").replace(from, to).replace("'amount >= 1000'", "'hour(timestamp) < 6'");
-        let text = text.replace("aggregate = \"sum\"", "aggregate = \"max\"");
+        let text = text
+            .replace("aggregate = \"sum\"", "aggregate = \"max\"")
+            .replace("'amount_sum_5m / count_5m'", "'count_5m + 1'");
         let said = mistakes(&text);
         assert!(said.contains(only) && said.contains(&format!("\"{key}\" in")), "{to}: {said}");
         let right = text
@@ -464,7 +466,9 @@ fn the_event_time_goes_by_its_field_only_where_all_sources_of_the_view_call_it_s
             .replace("= \"timestamp\",", "= \"event_time\",");
         crate::load("job.toml", &right).unwrap_or_else(|e| panic!("{to}: {e}"));
         let same = second("timestamp").replace(from, to);
-        let same = same.replace("aggregate = \"sum\"", "aggregate = \"max\"");
+        let same = same
+            .replace("aggregate = \"sum\"", "aggregate = \"max\"")
+            .replace("'amount_sum_5m / count_5m'", "'count_5m + 1'");
         crate::load("job.toml", &same).unwrap_or_else(|e| panic!("{to}: {e}"));
     }
 }
