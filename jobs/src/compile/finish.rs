@@ -202,7 +202,6 @@ impl Renumbered {
 /// Keeps the fields that are needed or required, and behind them what is needed besides.
 fn renumbered(source: SourceBuild<'_>) -> Renumbered {
     let declared = source.declared;
-    let fields_declared = declared.fields.len();
     let declared_fields = declared.fields.iter().map(|field| FieldPlan {
         name: field.name.clone(),
         path: field.path.clone(),
@@ -221,17 +220,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
             fields.push(field);
         }
     }
-    let mut computed = Vec::new();
-    for (column, needed) in source.needed.iter().enumerate().skip(fields_declared) {
-        let what = match source.input(column) {
-            Input::Time => Some(Computed::EventTime),
-            Input::Invalid(field) => numbers.get(field).copied().flatten().map(Computed::Invalid),
-            Input::Field(_) | Input::Lookup(_) => None,
-        };
-        let what = what.filter(|_| *needed);
-        numbers.push(what.is_some().then_some(fields.len() + computed.len()));
-        computed.extend(what);
-    }
+    let computed = computed(&source, &mut numbers, fields.len());
     // Every input of a predicate is needed, so it has a number.
     let number = |old: usize| numbers.get(old).copied().flatten().unwrap_or(0);
     let predicates = source.predicates.into_iter();
@@ -261,6 +250,27 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         keyless: declared.keyless,
     };
     Renumbered { plan, columns: numbers }
+}
+
+/// What is needed of the columns behind those of the fields, of which `fields` are still there; their
+/// numbers go behind `numbers`.
+fn computed(
+    source: &SourceBuild<'_>,
+    numbers: &mut Vec<Option<usize>>,
+    fields: usize,
+) -> Vec<Computed> {
+    let mut computed = Vec::new();
+    for (column, needed) in source.needed.iter().enumerate().skip(source.declared.fields.len()) {
+        let what = match source.input(column) {
+            Input::Time => Some(Computed::EventTime),
+            Input::Invalid(field) => numbers.get(field).copied().flatten().map(Computed::Invalid),
+            Input::Field(_) | Input::Lookup(_) => None,
+        };
+        let what = what.filter(|_| *needed);
+        numbers.push(what.is_some().then_some(fields + computed.len()));
+        computed.extend(what);
+    }
+    computed
 }
 
 fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
