@@ -63,6 +63,7 @@
 //! file = "ip_reputation.csv"       # relative to this file; its first line names the columns
 //! # or topic = "..", with time, out_of_orderness and idle_after as a source has them; a record's
 //! # key is the row's, as text, its value a JSON object with the columns; null deletes the row
+//! # key_path = "id"                # of a topic: where the row's key is in a key that is an object
 //! key = "network"                  # the column that is the key
 //! match = "prefix"                 # of an ip the longest prefix; default: exact
 //! # key_type = "string"            # of an exact key; string is the default
@@ -134,6 +135,12 @@
 //! decides. `NaN`, `Infinity` and half of a surrogate pair (which becomes U+FFFD) are no reason to refuse a
 //! record. A record that has none of its keys, all of them optional, is counted and no event.
 //!
+//! JSON that begins with a zero byte has the five bytes of a schema registry's serializer before it,
+//! which are skipped. In a table's topic this holds for keys and values; there JSON that Connect has
+//! written with its schema (`{"schema": .., "payload": ..}`) is the payload, and a key that is a JSON
+//! string is what the string says. A record whose key is an object without `key_path`, or has nothing
+//! there, is left out, counted and logged.
+//!
 //! With `format = "avro"` the fields are the reader's schema: by path and name, whatever else the
 //! writer's schema has. Files are Avro object containers. Records of a topic are in the wire format
 //! of schema registries, and a number that no schema is known for is asked about for
@@ -201,8 +208,9 @@
 //!
 //! An `expression` may name features of its view, features of other views of the same entity as
 //! `view.feature`, definitions and fields (those of the latest event, until it is `horizon` old),
-//! and the event time by the last part of its path. Where names clash a feature comes first; in
-//! definitions and filters names are fields and definitions only. [`expression`] has the grammar.
+//! and `event_time`, which also goes by the last part of its path where all sources of the view call it
+//! so. Where names clash a feature comes first; in definitions and filters names are fields and
+//! definitions only. [`expression`] has the grammar.
 //!
 //! Durations are whole numbers with units d, h, m, s and ms. The job, its sources, entities, views,
 //! features and services may have a `description`.

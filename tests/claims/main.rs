@@ -22,6 +22,8 @@ mod commands;
 #[cfg(test)]
 mod console;
 #[cfg(test)]
+mod event_time;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod folder;
@@ -34,9 +36,13 @@ mod health;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod invalid_fields;
+#[cfg(test)]
 mod json;
 #[cfg(test)]
 mod kafka;
+#[cfg(test)]
+mod kafka_record;
 #[cfg(test)]
 mod live;
 #[cfg(test)]

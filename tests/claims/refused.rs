@@ -294,7 +294,7 @@ fn port(log: &Path) -> String {
 }
 
 #[test]
-fn entities_whose_ids_are_empty_or_hold_a_slash_can_be_asked_for() {
+fn entities_whose_ids_hold_a_slash_can_be_asked_for() {
     let folder = Folder::new("ids");
     let records = String::from_utf8(traffic(&folder, "")).unwrap();
     let line = records.lines().next().unwrap();
@@ -306,7 +306,7 @@ fn entities_whose_ids_are_empty_or_hold_a_slash_can_be_asked_for() {
     run.args(["run", "job.toml"]).current_dir(folder.path()).env("HEALTH_CHECK_PORT", "0");
     run.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::null()).stderr(log);
     let mut run = run.spawn().unwrap();
-    let ids = ["a/b?c=d&e", "", "..", "+ %2F"];
+    let ids = ["a/b?c=d&e", "..", "+ %2F"];
     let mut input = run.stdin.take().unwrap();
     for id in ids {
         writeln!(input, "{}", line.replace(card, id)).unwrap();

@@ -9,6 +9,7 @@ mod reading;
 pub(super) use fields::type_named;
 pub(crate) use fields::{Definition, FieldDeclared};
 pub(crate) use lookups::{Asked, LookupDeclared};
+pub(super) use paths::split_path;
 pub(super) use reading::zone_named;
 
 use crate::document::{At, Table, quantity};
@@ -27,6 +28,9 @@ const IDLE_DEFAULT: Millis = 30 * SECOND;
 pub(crate) const HOLD_DEFAULT: Millis = MINUTE;
 const SCHEMA_WAIT_DEFAULT: Millis = MINUTE;
 const FORMATS: [&str; 3] = ["json", "avro", "csv"];
+
+/// What the event time is called in expressions, whatever it is in records.
+pub(crate) const EVENT_TIME: &str = "event_time";
 
 /// A source as it was written.
 #[derive(Debug)]
@@ -81,7 +85,7 @@ impl SourceDeclared {
         table.need("fields");
         let base = reading::of_source(&mut table, format, (earliest, latest), zone);
         base.settle(&mut time, &mut arrival, &table);
-        let fields = fields::fields(&mut table, &name.value, &time, &base);
+        let fields = fields::fields(&mut table, &name.value, &base);
         let times = times_read(&table, &time, &arrival);
         paths::refuse_below_values(&fields, times, table.problems());
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
@@ -113,7 +117,8 @@ impl SourceDeclared {
         }
     }
 
-    /// What the event time is called in expressions: the last part of its path.
+    /// What else the event time is called: the last part of its path, where nothing else is called
+    /// that.
     pub(crate) fn time_name(&self) -> &str {
         time_name(&self.time)
     }
@@ -198,6 +203,11 @@ pub(super) fn holding(table: &mut Table<'_>) -> (Millis, Millis) {
         table.problems().push(hold_max.span.start, Some("hold_max"), message, Some(hint));
     }
     (idle_after, hold_max.value)
+}
+
+/// Whether a name is taken by the event time.
+fn is_time(name: &str, time: &TimeField) -> bool {
+    name == EVENT_TIME || name == time_name(time)
 }
 
 fn time_name(time: &TimeField) -> &str {

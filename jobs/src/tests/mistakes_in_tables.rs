@@ -65,7 +65,7 @@ fn lookups_become_derived_attributes_of_their_entity() {
     assert_eq!(tables[0].matching, Matching::Prefix);
     assert!(matches!(&tables[0].from, TableFrom::File { reload: 10_000, valid_from: None, .. }));
     assert_eq!(tables[1].matching, Matching::Exact(Type::Text));
-    let TableFrom::Topic { source } = &tables[1].from else { panic!("a topic") };
+    let TableFrom::Topic { source, .. } = &tables[1].from else { panic!("a topic") };
     assert_eq!((source.out_of_orderness, source.idle_after), (60_000, 30_000));
     let shown = |lookup: &LookupPlan| {
         let (key, target) = (&entity.attributes[lookup.key], &entity.attributes[lookup.target]);
@@ -121,7 +121,7 @@ fn lookups_name_tables_columns_and_fields_of_the_right_type() {
         "shop = { table",
         "job.toml:19:1: lookup \"shop\" has the name of a field\njob.toml:44:44: \"of\" in feature \
          \"places_1h\" names no field: \"place\"\n  the valid names are: card_id, address, shop, \
-         timestamp, large, risk, rate",
+         timestamp, event_time, large, risk, rate",
     );
 }
 

@@ -21,6 +21,7 @@ mod cell;
 mod coerce;
 pub mod csv;
 mod error;
+mod framing;
 mod ip;
 mod iso;
 mod keys;
@@ -36,6 +37,7 @@ mod time;
 mod trie;
 
 pub use error::DecodeError;
+pub(crate) use framing::{payload, unframed, unwrapped};
 pub use scalar::{Scalar, value_of};
 
 use crate::plan::SourcePlan;
@@ -59,7 +61,8 @@ pub struct Decoded {
     /// When the records arrived: what the source's field for it says until they are judged, then
     /// what they were judged by.
     pub arrival: Vec<Option<EventTime>>,
-    /// One column for each of [`SourcePlan::fields`], each as long as `time`.
+    /// One column for each of [`SourcePlan::fields`], each as long as `time`, and behind them one for
+    /// each of [`SourcePlan::computed`], which are filled once the records are judged.
     pub columns: Vec<Column>,
     /// What was there and could not be read, and is null therefore: ascending by row.
     pub invalid: Vec<InvalidField>,
@@ -127,7 +130,8 @@ pub(crate) fn rfc3339_text(text: &str) -> Option<i64> {
 /// Turns the JSON records of one source into rows of [`Decoded`].
 ///
 /// When a key is there twice the last one decides alone, and of several paths of a field the first
-/// that is there.
+/// that is there. A record that begins with a zero byte has the five bytes of a schema registry's
+/// serializer before its JSON, which are skipped.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     trie: Trie,
@@ -167,7 +171,7 @@ impl Decoder {
     /// type or out of range, no event time or one outside the source's bounds, a required field or
     /// every entity key missing. `into` is then as it was.
     pub fn decode(&mut self, record: &[u8], into: &mut Decoded) -> Result<(), DecodeError> {
-        into.shape(self.needs.fields());
+        into.shape(self.needs.columns());
         let row = into.rows();
         let read = self.read(record, row, &mut into.columns);
         self.needs.finish(read, &mut self.faults, row, into)
@@ -181,8 +185,10 @@ impl Decoder {
         columns: &mut [Column],
     ) -> Result<DecodedTimes, DecodeError> {
         bounded(record, self.record_bytes_max)?;
-        let text = std::str::from_utf8(record)
-            .map_err(|e| DecodeError::NotUtf8 { at: e.valid_up_to() })?;
+        let json = unframed(record);
+        let text = std::str::from_utf8(json).map_err(|e| DecodeError::NotUtf8 {
+            at: record.len() - json.len() + e.valid_up_to(),
+        })?;
         let mut pass = self.pass(text, row, columns, false);
         while let Pass::Inexact(leaf) = pass {
             // What its producer writes once, it writes again: read by its text from now on.

@@ -60,7 +60,11 @@ pub(super) fn path_of(
 }
 
 /// Splits a path into JSON; one that is none, or can never match, is recorded.
-pub(super) fn split_path(path: &At<String>, key: &str, table: &Table<'_>) -> Option<Vec<String>> {
+pub(in super::super) fn split_path(
+    path: &At<String>,
+    key: &str,
+    table: &Table<'_>,
+) -> Option<Vec<String>> {
     split(path, key, Format::Json, table)
 }
 

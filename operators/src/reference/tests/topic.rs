@@ -44,11 +44,12 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         hold_max: 2_000,
         max_future_skew: None,
         fields: vec![field],
+        computed: Vec::new(),
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,
     };
-    plan_from(TEXT, TableFrom::Topic { source: Box::new(source) })
+    plan_from(TEXT, TableFrom::Topic { key_path: Vec::new(), source: Box::new(source) })
 }
 
 type Log = Rc<RefCell<VecDeque<RawBatch>>>;
