@@ -154,6 +154,7 @@ pub fn sentence(reason: Reason, refused: u64, of: u64, first: Option<&RefusedRec
         Reason::Malformed => "malformed",
         Reason::Schema => "without a schema that fits",
         Reason::Tombstone => "tombstones",
+        Reason::Duplicate => "duplicates",
     };
     let first = first.map_or_else(String::new, |first| format!("; the first: {}", first.text));
     format!("{refused} of {of} records refused, {what}{first}")

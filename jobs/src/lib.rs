@@ -41,6 +41,10 @@
 //! # null_values = ["N/A", "null"]  # texts that mean null; default: none does
 //! # invalid = "null"               # what cannot be read in an optional field; or reject: a dead letter
 //! # keyless = "skip"               # a record without any of its optional keys; or dead: a dead letter
+//! # id = "transaction_id"          # what makes a record itself: a field, or a list of up to 8
+//! # unique_within = "10m"          # a copy is no event while the clock is not this far beyond it
+//! # unique_ids_max = 4_000_000     # ids kept for each partition at most; default 4,000,000
+//! # duplicates = "skip"            # a copy is counted and left out; or dead: a dead letter
 //! # text_bytes_max = "1KiB"        # a longer string cannot be read; default 1KiB
 //!
 //! [sources.transactions.fields]    # string, int, decimal, double, bool, timestamp (ms) or ip
@@ -133,6 +137,18 @@
 //! dead letter, as it always is where the field is required. Of a key that is there twice the last one
 //! decides. `NaN`, `Infinity` and half of a surrogate pair (which becomes U+FFFD) are no reason to refuse a
 //! record. A record that has none of its keys, all of them optional, is counted and no event.
+//!
+//! A producer that retries, and a topic that is filled again from a copy, write records twice. With `id` a
+//! record is a **duplicate** when an event before it in its partition has the same values in those
+//! fields, and the partition's clock, as it would stand with the record, is less than `unique_within`
+//! beyond the clock time (the event time, or the arrival if that is earlier) of that event. It moves no
+//! clock, gives no row and is counted (`tidemark_duplicate_records_total`); with `duplicates = "dead"` it
+//! is a dead letter. Malformed, future and late are told first. A record that lacks one of the fields,
+//! has null there, what cannot be read, or an empty text, has no id and is never a duplicate. All of it
+//! follows from the partition's log alone, so copies in other partitions or files are not told: let the
+//! producer key its records. Ids are kept as hashes of 128 bits (BLAKE3), `unique_ids_max` for each
+//! partition; where there is no room for a new one it is not kept (`tidemark_unique_ids_unkept_total`), and
+//! no other is forgotten for it. Once half of the room is taken one entity gets no more than a 64th.
 //!
 //! With `format = "avro"` the fields are the reader's schema: by path and name, whatever else the
 //! writer's schema has. Files are Avro object containers. Records of a topic are in the wire format

@@ -6,10 +6,11 @@ use crate::document::quantity::show_duration;
 use crate::job::{Job, ViewText};
 use crate::times;
 use std::fmt::{self, Write};
+use tidemark_operators::ingest::unique::ID_BYTES_MAX;
 use tidemark_operators::plan::{
-    Arrival, EntityPlan, FeaturePlan, FieldPlan, Format, Invalid, Keyless, Matching, Pick, Plan,
-    Sequence, SessionPlan, SourcePlan, Start, Storage, TableFrom, TablePlan, TimeField, TimeForm,
-    TimeUnit, ViewPlan,
+    Arrival, Duplicates, EntityPlan, FeaturePlan, FieldPlan, Format, Invalid, Keyless, Matching,
+    Pick, Plan, Sequence, SessionPlan, SourcePlan, Start, Storage, TableFrom, TablePlan, TimeField,
+    TimeForm, TimeUnit, ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -147,7 +148,33 @@ fn write_unreadable(out: &mut String, source: &SourcePlan) -> fmt::Result {
         };
         writeln!(out, "  keyless a record without any key is {what}")?;
     }
-    Ok(())
+    write_unique(out, source)
+}
+
+/// By what copies of a record are told, and what that takes.
+fn write_unique(out: &mut String, source: &SourcePlan) -> fmt::Result {
+    let Some(unique) = &source.unique else { return Ok(()) };
+    let id = unique.id.iter().filter_map(|at| source.fields.get(*at));
+    let id: Vec<&str> = id.map(|field| field.name.as_str()).collect();
+    let (id, within) = (id.join(" and "), show_duration(unique.within));
+    let what = match unique.duplicates {
+        Duplicates::Skip => "counted, and no event",
+        Duplicates::Dead => "a dead letter",
+    };
+    let each = if source.topic.is_some() { "partition" } else { "file" };
+    writeln!(out, "  unique  by {id}: a copy within {within} of its {each}'s clock is {what};")?;
+    writeln!(out, "          one in another {each} is not told, and is one more event")?;
+    let (million, most) = (1_000_000, u64::try_from(unique.ids_max).unwrap_or(u64::MAX));
+    writeln!(
+        out,
+        "  memory  {} at most for each million ids inside, of at most {} for each {each}",
+        megabytes(ID_BYTES_MAX * million),
+        thousands(most)
+    )
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
 }
 
 /// When records arrive, and what that means for their times.

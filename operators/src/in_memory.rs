@@ -108,6 +108,7 @@ fn payments() -> SourcePlan {
         predicates: Vec::new(),
         keys: vec![0],
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod field;
 mod history;
 mod source;
 mod table;
+mod unique;
 mod view;
 mod window;
 
@@ -18,6 +19,7 @@ pub use field::{FieldPlan, Invalid, Pick, ReadOptions, TEXT_BYTES_MAX};
 pub use history::{Sequence, SequencePlan, SessionPlan, SessionSum};
 pub use source::{Format, Keyless, SourcePlan, Start, TimeField, TimeForm, TimeUnit};
 pub use table::{LatePredicate, LookupPlan, Matching, TableColumn, TableFrom, TablePlan};
+pub use unique::{Duplicates, UNIQUE_IDS_MAX, UniquePlan};
 pub use view::{FeaturePlan, Read, ViewIndex, ViewPlan};
 pub use window::{AccumulatorPlan, Kind, LastPlan, Window};
 

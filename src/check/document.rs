@@ -42,6 +42,8 @@ struct SourceDocument<'a> {
     idle_after_ms: u64,
     hold_max_ms: u64,
     max_future_skew_ms: Option<u64>,
+    id: Vec<&'a str>,
+    unique_within_ms: Option<u64>,
     fields: Vec<FieldDocument<'a>>,
     define: Vec<DefinitionDocument<'a>>,
     lookup: Vec<DefinitionDocument<'a>>,
@@ -156,6 +158,8 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
     let fields = source.fields.iter();
     let define = text.definitions.iter();
     let lookup = text.lookups.iter();
+    let id = source.unique.iter().flat_map(|unique| &unique.id);
+    let id = id.filter_map(|at| source.fields.get(*at));
     SourceDocument {
         name: &source.name,
         description: &text.description,
@@ -182,6 +186,8 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
         idle_after_ms: source.idle_after,
         hold_max_ms: source.hold_max,
         max_future_skew_ms: source.max_future_skew,
+        id: id.map(|field| field.name.as_str()).collect(),
+        unique_within_ms: source.unique.as_ref().map(|unique| unique.within),
         fields: fields
             .map(|field| FieldDocument {
                 name: &field.name,

@@ -34,6 +34,7 @@ pub(crate) fn small_plan() -> Plan {
             predicates: Vec::new(),
             keys: Vec::new(),
             keyless: Keyless::Skip,
+            unique: None,
         }],
         tables: Vec::new(),
         entities: vec![EntityPlan {

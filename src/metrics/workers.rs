@@ -68,7 +68,7 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
     );
     let mut dead = out.counter(
         "tidemark_dead_letters_total",
-        "Records that became dead letters, by reason: late, future, malformed, schema or tombstone.",
+        "Records that became dead letters, by reason: late, future, malformed, schema, tombstone or duplicate.",
     );
     for worker in scrape.workers {
         for (source, counts) in scrape.plan.sources.iter().zip(&worker.verdicts) {
@@ -103,6 +103,10 @@ fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
         "tidemark_keyless_records_total",
         "Records without a key of any entity, which are left out, by source.",
     );
+    let mut duplicate = out.counter(
+        "tidemark_duplicate_records_total",
+        "Records whose id an event before them has, which are left out, by source.",
+    );
     let mut invalid = out.counter(
         "tidemark_invalid_fields_total",
         "Values that were there, could not be read and are null in their events, by source and field.",
@@ -112,6 +116,7 @@ fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
         for (at, source) in scrape.plan.sources.iter().enumerate() {
             let labels = [("source", source.name.as_str()), ("worker", name.as_str())];
             keyless.count(&labels, worker.verdicts.get(at).map_or(0, |v| v.keyless.get()));
+            duplicate.count(&labels, worker.verdicts.get(at).map_or(0, |v| v.duplicate.get()));
             for (index, field) in source.fields.iter().enumerate().filter(|(_, f)| !f.required) {
                 let labels =
                     [("source", source.name.as_str()), ("field", &field.name), ("worker", &name)];
@@ -120,7 +125,33 @@ fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
         }
     }
     out.add(keyless);
+    out.add(duplicate);
     out.add(invalid);
+    unique_ids(out, scrape);
+}
+
+/// The ids that copies are told by.
+fn unique_ids(out: &mut Exposition, scrape: &Scrape<'_>) {
+    let mut held = out.gauge(
+        "tidemark_unique_ids",
+        "Ids held so that copies of their records are told, by source.",
+    );
+    let mut unkept = out.counter(
+        "tidemark_unique_ids_unkept_total",
+        "Ids that were not kept for want of room (unique_ids_max): copies of these records are events.",
+    );
+    for worker in scrape.workers {
+        let name = worker.worker.to_string();
+        for (source, ids) in scrape.plan.sources.iter().zip(&worker.unique) {
+            if source.unique.is_some() {
+                let labels = [("source", source.name.as_str()), ("worker", name.as_str())];
+                held.count(&labels, ids.held.get());
+                unkept.count(&labels, ids.unkept.get());
+            }
+        }
+    }
+    out.add(held);
+    out.add(unkept);
 }
 
 fn borrowed<'a>(labels: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {

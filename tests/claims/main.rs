@@ -69,4 +69,6 @@ mod tables;
 #[cfg(test)]
 mod twin;
 #[cfg(test)]
+mod unique;
+#[cfg(test)]
 mod windows;

@@ -9,7 +9,7 @@ use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
 use std::sync::Arc;
 use tidemark_operators::plan::{
     EntityPlan, EntitySource, Feed, FieldPlan, LatePredicate, Plan, ReadOptions, SourcePlan,
-    ViewIndex,
+    UniquePlan, ViewIndex,
 };
 use tidemark_operators::value::Type;
 
@@ -236,6 +236,10 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
     let predicates = predicates.map(|it| it.map_inputs(&mut |old| number(old))).collect();
     let mut keys: Vec<usize> = source.keys.iter().map(|key| number(*key)).collect();
     keys.sort_unstable();
+    let unique = declared.unique.as_ref().map(|unique| UniquePlan {
+        id: unique.id.iter().map(|field| number(*field)).collect(),
+        ..unique.clone()
+    });
     let plan = SourcePlan {
         name: declared.name.value.clone(),
         topic: declared.topic.clone(),
@@ -256,6 +260,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         predicates,
         keys,
         keyless: declared.keyless,
+        unique,
     };
     Renumbered { plan, fields: numbers }
 }

@@ -48,6 +48,8 @@ impl<'j> SourceBuild<'j> {
             definitions: HashMap::new(),
             lookups: table::lookups(declared, tables, problems),
         };
+        let id = declared.unique.iter().flat_map(|unique| &unique.id);
+        id.for_each(|field| build.need(*field));
         build.order_definitions(problems);
         for at in build.order.clone() {
             let Some(definition) = declared.definitions.get(at) else { continue };

@@ -5,6 +5,7 @@ mod fields;
 mod lookups;
 mod paths;
 mod reading;
+mod unique;
 
 pub(super) use fields::type_named;
 pub(crate) use fields::{Definition, FieldDeclared};
@@ -15,7 +16,9 @@ use crate::document::{At, Table, quantity};
 use crate::times;
 use paths::{Reader, split_path};
 use std::sync::Arc;
-use tidemark_operators::plan::{Arrival, Format, Keyless, Start, TimeField, TimeForm, TimeUnit};
+use tidemark_operators::plan::{
+    Arrival, Format, Keyless, Start, TimeField, TimeForm, TimeUnit, UniquePlan,
+};
 use tidemark_operators::time::{
     DAY, EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT, MINUTE, Millis, SECOND,
 };
@@ -51,6 +54,8 @@ pub(crate) struct SourceDeclared {
     pub(crate) definitions: Vec<Definition>,
     pub(crate) lookups: Vec<LookupDeclared>,
     pub(crate) keyless: Keyless,
+    /// The fields are numbered as they are declared.
+    pub(crate) unique: Option<UniquePlan>,
 }
 
 impl SourceDeclared {
@@ -88,6 +93,7 @@ impl SourceDeclared {
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
         let lookups = lookups::lookups(&mut table, &name.value, &fields, &definitions, &time);
         let keyless = keyless(&mut table);
+        let unique = unique::unique(&mut table, &fields);
         table.finish();
         SourceDeclared {
             name,
@@ -110,6 +116,7 @@ impl SourceDeclared {
             definitions,
             lookups,
             keyless,
+            unique,
         }
     }
 

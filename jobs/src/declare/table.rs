@@ -197,6 +197,7 @@ fn from_topic(
             predicates: Vec::new(),
             keys: Vec::new(),
             keyless: Keyless::Skip,
+            unique: None,
         }),
     }
 }

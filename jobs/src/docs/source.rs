@@ -8,7 +8,9 @@ use crate::document::quantity::show_duration;
 use crate::job::{Job, SourceText};
 use crate::report::shown_start;
 use crate::times;
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit};
+use tidemark_operators::plan::{
+    Arrival, Duplicates, FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit,
+};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 
 /// What the job reads: a section for each source.
@@ -123,7 +125,25 @@ fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
         "Idle",
         format!("a partition that has been silent for {idle} no longer holds back the others; nor does one whose records have not moved its clock for {hold}, or that has stood before an open transaction for as long"),
     ));
+    facts.extend(unique(source));
     facts
+}
+
+/// What a copy of a record is told by.
+fn unique(source: &SourcePlan) -> Option<(&'static str, String)> {
+    let unique = source.unique.as_ref()?;
+    let id = unique.id.iter().filter_map(|at| source.fields.get(*at));
+    let (id, within) = (codes(id.map(|field| field.name.as_str())), show_duration(unique.within));
+    let what = match unique.duplicates {
+        Duplicates::Skip => "left out",
+        Duplicates::Dead => "put aside",
+    };
+    Some((
+        "Unique",
+        format!(
+            "a record with the same {id} as an event before it in its partition, within {within} of its clock, is a copy and {what}"
+        ),
+    ))
 }
 
 /// When records arrive, and what that means for their times.

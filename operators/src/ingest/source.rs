@@ -332,7 +332,7 @@ impl OwnedPartitions {
             let ts = self.decoded.time[rows];
             let arrival = plan.arrival_of(self.decoded.arrival[rows], record.timestamp);
             letter.owned.ahead.newest_arrival = arrival.or(letter.owned.ahead.newest_arrival);
-            let Judged { time, verdict } = letter.owned.judge.judge(ts, arrival);
+            let Judged { time, verdict } = letter.owned.judged(&self.decoded, ts, arrival);
             let times = Times { ts, time, arrival, timestamp: record.timestamp };
             if verdict == Verdict::Accepted {
                 letter.owned.accept(time, now);
@@ -343,7 +343,9 @@ impl OwnedPartitions {
                 continue;
             }
             times.tell_late(verdict, &self.config.metrics.late_by_ms, clocks);
-            self.dead.extend(letter.refused(times, verdict));
+            let refused = letter.refused(times, verdict);
+            verdicts.duplicate.add(u64::from(refused.is_none()));
+            self.dead.extend(refused);
             self.decoded.truncate(rows);
         }
         let judged = owned.next - from;
@@ -393,6 +395,7 @@ impl OwnedPartitions {
     }
 
     fn report(&mut self) {
+        self.report_ids();
         for letter in &self.dead {
             let source = usize::from(letter.partition.source);
             self.config.metrics.verdicts[source].dead(letter.reason).add(1);
@@ -409,6 +412,20 @@ impl OwnedPartitions {
         metrics.in_flight_bytes.set(shared.in_flight.bytes());
         let overflows = self.projections.iter().map(Projection::int_overflows).sum();
         metrics.int_overflows.add(overflows - std::mem::replace(&mut self.overflows, overflows));
+    }
+
+    /// Tells of the ids that copies are told by.
+    fn report_ids(&mut self) {
+        for (source, metrics) in self.config.metrics.unique.iter().enumerate() {
+            let owned = self.owned.iter_mut();
+            let owned = owned.filter(|owned| usize::from(owned.reader.id().source) == source);
+            let mut held = 0;
+            for unique in owned.filter_map(|owned| owned.unique.as_mut()) {
+                held += unique.held();
+                metrics.unkept.add(unique.take_unkept());
+            }
+            metrics.held.set(held);
+        }
     }
 
     /// Moves the capability to the least watermark of the worker's partitions.

@@ -102,6 +102,7 @@ mod tests {
             predicates: Vec::new(),
             keys: Vec::new(),
             keyless: Keyless::Skip,
+            unique: None,
         };
         let of = |plan: &SourcePlan, field, timestamp| plan.arrival_of(field, timestamp);
         assert_eq!(of(&plan, None, Some(1_000)), Some(1_000));

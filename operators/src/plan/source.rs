@@ -2,6 +2,7 @@
 
 use super::arrival::Arrival;
 use super::field::FieldPlan;
+use super::unique::UniquePlan;
 use crate::expression::Expr;
 use crate::time::{EventTime, Millis};
 use crate::zone::Zone;
@@ -177,4 +178,6 @@ pub struct SourcePlan {
     /// What becomes of a record that has none of its keys, where all of them are optional. Without a
     /// required one it is malformed.
     pub keyless: Keyless,
+    /// What makes a record itself; `None`: a copy of a record is one more event.
+    pub unique: Option<UniquePlan>,
 }

@@ -74,6 +74,7 @@ fn source(fields: &[Field], format: Format) -> SourcePlan {
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 

@@ -72,6 +72,7 @@ fn source() -> SourcePlan {
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 

@@ -58,6 +58,7 @@ fn source() -> SourcePlan {
         predicates: Vec::new(),
         keys: vec![0],
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 

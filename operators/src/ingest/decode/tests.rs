@@ -46,6 +46,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
         predicates: Vec::new(),
         keys: vec![0],
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 

@@ -46,6 +46,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,
+        unique: None,
     };
     plan_from(TEXT, TableFrom::Topic { source: Box::new(source) })
 }

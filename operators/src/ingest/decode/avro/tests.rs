@@ -54,6 +54,7 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 
