@@ -67,6 +67,7 @@
 //! file = "ip_reputation.csv"       # relative to this file; its first line names the columns
 //! # or topic = "..", with time, out_of_orderness and idle_after as a source has them; a record's
 //! # key is the row's, as text, its value a JSON object with the columns; null deletes the row
+//! # key_path = "id"                # of a topic: where the row's key is in a key that is an object
 //! key = "network"                  # the column that is the key
 //! match = "prefix"                 # of an ip the longest prefix; default: exact
 //! # key_type = "string"            # of an exact key; string is the default
@@ -149,6 +150,12 @@
 //! producer key its records. Ids are kept as hashes of 128 bits (BLAKE3), `unique_ids_max` for each
 //! partition; where there is no room for a new one it is not kept (`tidemark_unique_ids_unkept_total`), and
 //! no other is forgotten for it. Once half of the room is taken one entity gets no more than a 64th.
+//!
+//! JSON that begins with a zero byte has the five bytes of a schema registry's serializer before it,
+//! which are skipped. In a table's topic this holds for keys and values; there JSON that Connect has
+//! written with its schema (`{"schema": .., "payload": ..}`) is the payload, and a key that is a JSON
+//! string is what the string says. A record whose key is an object without `key_path`, or has nothing
+//! there, is left out, counted and logged.
 //!
 //! With `format = "avro"` the fields are the reader's schema: by path and name, whatever else the
 //! writer's schema has. Files are Avro object containers. Records of a topic are in the wire format
