@@ -17,7 +17,7 @@ pub use attribute::{AttributePlan, Feed, Mask, Storage};
 pub use entity::{EntityPlan, EntitySource};
 pub use field::{FieldPlan, Invalid, Pick, ReadOptions, TEXT_BYTES_MAX};
 pub use history::{Sequence, SequencePlan, SessionPlan, SessionSum};
-pub use source::{Format, Keyless, SourcePlan, Start, TimeField, TimeForm, TimeUnit};
+pub use source::{Computed, Format, Keyless, SourcePlan, Start, TimeField, TimeForm, TimeUnit};
 pub use table::{LatePredicate, LookupPlan, Matching, TableColumn, TableFrom, TablePlan};
 pub use unique::{Duplicates, UNIQUE_IDS_MAX, UniquePlan};
 pub use view::{FeaturePlan, Read, ViewIndex, ViewPlan};

@@ -32,6 +32,9 @@ pub(crate) const HOLD_DEFAULT: Millis = MINUTE;
 const SCHEMA_WAIT_DEFAULT: Millis = MINUTE;
 const FORMATS: [&str; 2] = ["json", "avro"];
 
+/// What the event time is called in expressions, whatever it is in records.
+pub(crate) const EVENT_TIME: &str = "event_time";
+
 /// A source as it was written.
 #[derive(Debug)]
 pub(crate) struct SourceDeclared {
@@ -88,7 +91,7 @@ impl SourceDeclared {
         table.need("fields");
         let base = reading::of_source(&mut table, (earliest, latest), zone);
         base.settle(&mut time, &mut arrival, &table);
-        let fields = fields::fields(&mut table, &name.value, &time, &base);
+        let fields = fields::fields(&mut table, &name.value, &base);
         let times = times_read(&table, &time, &arrival);
         paths::refuse_below_values(&fields, times, table.problems());
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
@@ -121,7 +124,8 @@ impl SourceDeclared {
         }
     }
 
-    /// What the event time is called in expressions: the last part of its path.
+    /// What else the event time is called: the last part of its path, where nothing else is called
+    /// that.
     pub(crate) fn time_name(&self) -> &str {
         time_name(&self.time)
     }
@@ -163,6 +167,11 @@ pub(super) fn holding(table: &mut Table<'_>) -> (Millis, Millis) {
         table.problems().push(hold_max.span.start, Some("hold_max"), message, Some(hint));
     }
     (idle_after, hold_max.value)
+}
+
+/// Whether a name is taken by the event time.
+fn is_time(name: &str, time: &TimeField) -> bool {
+    name == EVENT_TIME || name == time_name(time)
 }
 
 fn time_name(time: &TimeField) -> &str {

@@ -222,7 +222,7 @@ impl AvroDecoder {
     }
 
     fn decode_with(&mut self, at: usize, datum: &[u8], into: &mut Decoded) -> Result<(), Refused> {
-        into.shape(self.needs.fields());
+        into.shape(self.needs.columns());
         let row = into.rows();
         let program = match self.compiled.get(at).map(|compiled| &compiled.program) {
             Some(Ok(program)) => program,
