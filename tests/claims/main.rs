@@ -34,6 +34,8 @@ mod health;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod init;
+#[cfg(test)]
 mod json;
 #[cfg(test)]
 mod kafka;

@@ -35,7 +35,8 @@ mod time;
 mod trie;
 
 pub use error::DecodeError;
-pub use scalar::{Scalar, value_of};
+pub use lenient::mended;
+pub use scalar::{Conversion, Scalar, conversion, value_of};
 
 use crate::plan::SourcePlan;
 use crate::time::EventTime;

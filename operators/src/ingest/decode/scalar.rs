@@ -1,6 +1,7 @@
 //! Single values by the rules of records, for what stands in for them.
 
 use super::cell::Row;
+use super::coerce::{self, Converted};
 use super::trie::{Leaf, Trie};
 use crate::plan::ReadOptions;
 use crate::value::{Column, Type, Value, address};
@@ -41,5 +42,38 @@ pub fn value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
         Type::Bool => Value::Bool(column.bool(0)?),
         Type::Text => Value::Text(String::from_utf8(column.bytes(0)?.to_vec()).ok()?),
         Type::Ip => Value::Ip(address(column.bytes(0)?)?),
+    })
+}
+
+/// What a value in a record is to a field.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Conversion {
+    /// No value: a text that means null, or an empty one.
+    Null,
+    /// This.
+    Value(Value),
+    /// Nothing that the field could be.
+    Invalid,
+}
+
+/// What a field of type `ty` that is read as `reading` says makes of `scalar`.
+pub fn conversion(ty: Type, scalar: Scalar<'_>, reading: &ReadOptions) -> Conversion {
+    let converted = match scalar {
+        Scalar::Text(text) => coerce::text(ty, text, reading),
+        Scalar::Number(text) => coerce::number(ty, text, reading),
+        Scalar::Bool(value) => coerce::boolean(ty, value, reading),
+    };
+    Conversion::Value(match converted {
+        Err(_) => return Conversion::Invalid,
+        Ok(Converted::Null) => return Conversion::Null,
+        Ok(Converted::Int(value)) => match ty {
+            Type::Decimal => Value::Decimal(value),
+            Type::Timestamp => Value::Timestamp(value),
+            _ => Value::Int(value),
+        },
+        Ok(Converted::Double(value)) => Value::Double(value),
+        Ok(Converted::Bool(value)) => Value::Bool(value),
+        Ok(Converted::Text(text)) => Value::Text(text.into_owned()),
+        Ok(Converted::Ip(address)) => Value::Ip(address),
     })
 }
