@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tidemark::file_source::{FilePartitions, Progress, share};
 use tidemark::generator::{Generator, Options, Profile};
 use tidemark_operators::ingest::decode::avro::AvroDecoder;
-use tidemark_operators::ingest::decode::{Decoded, Decoder};
+use tidemark_operators::ingest::decode::{Decoded, Decoder, RECORD_BYTES_MAX};
 use tidemark_operators::ingest::reader::{Partitions as _, Poll, RawBatch, RawRecord};
 use tidemark_operators::plan::{Format, SourcePlan};
 
@@ -272,7 +272,8 @@ fn read(source: &SourcePlan, format: Format, file: &Path) -> f64 {
     let thread = std::thread::current();
     let waker: tidemark::source::Waker = Arc::new(move || thread.unpark());
     let progress = Arc::new(Progress::default());
-    let mut files = FilePartitions::open_formats(list, &[format], &waker, &progress).unwrap();
+    let mut files =
+        FilePartitions::open_formats(list, &[format], RECORD_BYTES_MAX, &waker, &progress).unwrap();
     let mut reader = files.appeared().remove(0);
     let mut rows = 0;
     loop {

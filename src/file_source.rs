@@ -1,4 +1,4 @@
-//! Files as partition logs: JSON lines, or Avro object containers; plain or zstd.
+//! Files as partition logs: JSON lines, or Avro object containers; plain, gzip or zstd.
 //!
 //! Each file is a partition; its number is the file's place in the source's list.
 //!
@@ -7,11 +7,14 @@
 //! `\r\n` ends a line as `\n` does; a last line without an end is a record. A thread a file reads
 //! blocks of 256 KiB ahead of the worker, at most [`BATCHES_MAX`] of them.
 //!
-//! A line of any length up to [`LINE_BYTES_MAX`] is handed over whole (whether that makes it
-//! malformed is the decoder's business); a longer one means that this is no file of lines, and
-//! fails the partition.
+//! Of a line that is longer than a record may be nothing is kept beyond that, however long it is; it
+//! is malformed.
 //!
-//! A file of another form (gzip, Parquet, CSV, a JSON array, ..) is told by its first bytes and fails
+//! Compressed files are told by their first bytes. Several members or frames are one file; one that
+//! is cut off or damaged fails the partition, and so does one that expands to more than any file of
+//! records: see `expanded`.
+//!
+//! A file of another form (Parquet, CSV, a JSON array, ..) is told by its first bytes and fails
 //! the partition: see `form`.
 //!
 //! Of Avro a record is a datum, and its offset its number from 0. The blocks of a container may be
@@ -19,6 +22,7 @@
 
 mod codec;
 mod container;
+mod expanded;
 pub(crate) mod form;
 mod lines;
 mod opened;
@@ -36,14 +40,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
+use tidemark_operators::ingest::decode::RECORD_BYTES_MAX;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Format;
 
 /// How many blocks of a file wait for the worker at most.
 pub const BATCHES_MAX: usize = 4;
-/// The longest line that is handed over, in bytes (64 MiB); a longer one fails the partition.
-pub const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// Why a file cannot be a source.
 #[derive(Debug, thiserror::Error)]
@@ -127,16 +130,18 @@ impl FilePartitions {
         waker: &Waker,
         progress: &Arc<Progress>,
     ) -> Result<Self, FileSourceError> {
-        Self::open_formats(list, &[], waker, progress)
+        Self::open_formats(list, &[], RECORD_BYTES_MAX, waker, progress)
     }
 
-    /// The same for files in the format of their source: of `formats`, by its number.
+    /// The same for files in the format of their source: of `formats`, by its number. Of a record
+    /// that is longer than `record_bytes_max` no more is kept.
     ///
     /// # Errors
     /// As [`open`](Self::open). A file that is in another format fails its partition.
     pub fn open_formats(
         list: Vec<(PartitionId, PathBuf)>,
         formats: &[Format],
+        record_bytes_max: usize,
         waker: &Waker,
         progress: &Arc<Progress>,
     ) -> Result<Self, FileSourceError> {
@@ -151,7 +156,10 @@ impl FilePartitions {
         }
         let appeared = opened
             .into_iter()
-            .map(|(id, path, file)| FilePartition::start(id, path, format(id), file, waker))
+            .map(|(id, path, file)| {
+                let reading = Reading { format: format(id), record_bytes_max };
+                FilePartition::start(id, path, reading, file, waker)
+            })
             .collect::<Result<_, _>>()?;
         Ok(Self { appeared })
     }
@@ -167,6 +175,13 @@ impl Partitions for FilePartitions {
     }
 }
 
+/// How a file is read.
+#[derive(Clone, Copy)]
+struct Reading {
+    format: Format,
+    record_bytes_max: usize,
+}
+
 struct FilePartition {
     id: PartitionId,
     path: PathBuf,
@@ -177,7 +192,7 @@ impl FilePartition {
     fn start(
         id: PartitionId,
         path: PathBuf,
-        format: Format,
+        reading: Reading,
         file: OpenFile,
         waker: &Waker,
     ) -> Result<Box<dyn PartitionReader>, FileSourceError> {
@@ -185,7 +200,7 @@ impl FilePartition {
         let name = format!("file-{}-{}", id.source, id.partition);
         let thread_path = path.clone();
         let started = thread::Builder::new().name(name).spawn(move || {
-            let outcome = read(&thread_path, file.contents, format, &sender);
+            let outcome = read(&thread_path, file.contents, reading, &sender);
             if let Some(outcome) = outcome.transpose() {
                 sender.end(outcome);
             }
@@ -202,16 +217,17 @@ impl FilePartition {
 fn read(
     path: &Path,
     mut contents: Box<dyn Read + Send>,
-    format: Format,
+    reading: Reading,
     sender: &FeedSender,
 ) -> Result<Option<()>, String> {
     let failed = |place: &str, error: io::Error| failure(path, place, &error);
     let start = |error| failed("its beginning", error);
     let head = form::head(&mut contents).map_err(start)?;
-    match (format, Form::of(&head)) {
+    match (reading.format, Form::of(&head)) {
         (Format::Json, Form::Lines) => {
             let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head).to_vec();
-            let mut lines = LineReader::new(Cursor::new(head).chain(contents));
+            let mut lines =
+                LineReader::new(Cursor::new(head).chain(contents), reading.record_bytes_max);
             while let Some(batch) = lines.next_batch().map_err(|e| failed(&lines.place(), e))? {
                 if !sender.send(batch) {
                     return Ok(None);
@@ -246,8 +262,8 @@ fn misfit(path: &Path, format: Format, form: Form) -> String {
              `format = \"avro\"`; add it to the source"
         ),
         (Format::Json, Some((what, remedy))) => format!(
-            "cannot read source file {file}: it is {what}, and its source is JSON lines, plain or \
-             zstd; write it as such: {remedy}"
+            "cannot read source file {file}: it is {what}, and its source is JSON lines; \
+             write it as such: {remedy}"
         ),
         (_, remedy) => {
             let what =

@@ -171,6 +171,7 @@ fn parts(
 ) -> MakeParts {
     let (files, read) = (files.to_vec(), Arc::clone(read));
     let workers = settings.workers;
+    let record_bytes_max = settings.limits.record_bytes;
     let formats: Vec<_> = settings.plan.sources.iter().map(|source| source.format).collect();
     let lines = Mutex::new(outputs.lines());
     let letters = Mutex::new((0..workers).map(|_| Some(outputs.letters())).collect::<Vec<_>>());
@@ -178,8 +179,9 @@ fn parts(
     let store = outputs.store.clone();
     Arc::new(move |worker, waker: Waker| {
         let mine = file_source::share(&files, worker, workers).map_err(|e| e.to_string())?;
-        let partitions = FilePartitions::open_formats(mine, &formats, &waker, &read)
-            .map_err(|e| e.to_string())?;
+        let partitions =
+            FilePartitions::open_formats(mine, &formats, record_bytes_max, &waker, &read)
+                .map_err(|e| e.to_string())?;
         let letters = letters.lock().map_or(None, |mut l| l.get_mut(worker)?.take());
         let letters = Box::new(letters.ok_or("a worker was started twice")?);
         let lines = if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };

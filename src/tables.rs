@@ -84,7 +84,7 @@ impl OpenTables {
                     }
                     OpenTable::File(Box::new(file))
                 }
-                (TableFrom::Topic { source }, _) => {
+                (TableFrom::Topic { source, .. }, _) => {
                     let Some(kafka) = &config.kafka else { return Err(no_topics(table)) };
                     match TopicTable::open(table, source, kafka, &status, keep_trying)? {
                         Some(topic) => OpenTable::Topic(topic),

@@ -63,6 +63,7 @@
 //! file = "ip_reputation.csv"       # relative to this file; its first line names the columns
 //! # or topic = "..", with time, out_of_orderness and idle_after as a source has them; a record's
 //! # key is the row's, as text, its value a JSON object with the columns; null deletes the row
+//! # key_path = "id"                # of a topic: where the row's key is in a key that is an object
 //! key = "network"                  # the column that is the key
 //! match = "prefix"                 # of an ip the longest prefix; default: exact
 //! # key_type = "string"            # of an exact key; string is the default
@@ -133,6 +134,12 @@
 //! dead letter, as it always is where the field is required. Of a key that is there twice the last one
 //! decides. `NaN`, `Infinity` and half of a surrogate pair (which becomes U+FFFD) are no reason to refuse a
 //! record. A record that has none of its keys, all of them optional, is counted and no event.
+//!
+//! JSON that begins with a zero byte has the five bytes of a schema registry's serializer before it,
+//! which are skipped. In a table's topic this holds for keys and values; there JSON that Connect has
+//! written with its schema (`{"schema": .., "payload": ..}`) is the payload, and a key that is a JSON
+//! string is what the string says. A record whose key is an object without `key_path`, or has nothing
+//! there, is left out, counted and logged.
 //!
 //! With `format = "avro"` the fields are the reader's schema: by path and name, whatever else the
 //! writer's schema has. Files are Avro object containers. Records of a topic are in the wire format

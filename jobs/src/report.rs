@@ -188,7 +188,7 @@ fn write_table(out: &mut String, table: &TablePlan) -> fmt::Result {
                 from_column(valid_from)
             )?;
         }
-        TableFrom::Topic { source } => {
+        TableFrom::Topic { source, .. } => {
             writeln!(out, "  topic   {}, json", source.topic.as_deref().unwrap_or_default())?;
             write!(out, "  time    {}", shown_time(&source.time))?;
             write!(out, ", up to {} out of order", show_duration(source.out_of_orderness))?;
@@ -199,7 +199,13 @@ fn write_table(out: &mut String, table: &TablePlan) -> fmt::Result {
         Matching::Exact(ty) => format!("{ty}, exact"),
         Matching::Prefix => "longest IP prefix".to_owned(),
     };
-    writeln!(out, "  key     {} ({matching})", table.key)?;
+    let from = match &table.from {
+        TableFrom::Topic { key_path, .. } if !key_path.is_empty() => {
+            format!(" at {} of the record's key", key_path.join("."))
+        }
+        _ => String::new(),
+    };
+    writeln!(out, "  key     {}{from} ({matching})", table.key)?;
     let columns = table.columns.iter().map(|column| {
         format!("{} {}{}", column.name, column.ty, if column.required { "" } else { "?" })
     });

@@ -17,12 +17,13 @@
 //!
 //! - [`row`]: rows, their keys and cells; [`address`]: prefixes; [`text`]: rows from text;
 //! - [`version`], [`history`]: what changes when a file or a record of a topic has been read;
-//! - [`input`], `topic`: the operator on worker 0;
+//! - [`input`], `topic`, `key`: the operator on worker 0;
 //! - [`tables`]: the traces and how they are searched; [`lookups`]: what an entity asks of them.
 
 pub mod address;
 pub mod history;
 pub mod input;
+mod key;
 mod late;
 pub mod lookups;
 mod memo;

@@ -208,7 +208,7 @@ fn table_document<'a>(table: &'a TablePlan, description: &'a str) -> TableDocume
     let (file, topic) = match &table.from {
         TableFrom::File { path, .. } => (Some(path.as_str()), None),
         TableFrom::Shipped { name, .. } => (Some(name.as_str()), None),
-        TableFrom::Topic { source } => (None, source.topic.as_deref()),
+        TableFrom::Topic { source, .. } => (None, source.topic.as_deref()),
     };
     let columns = table.columns.iter().map(|column| ColumnDocument {
         name: &column.name,

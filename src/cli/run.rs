@@ -101,9 +101,9 @@ Examples:
   tidemark replay fraud --source transactions=p0.jsonl.zst,p1.jsonl.zst --workers 2 \\
       --sealed rows.jsonl --dlq dead.jsonl --online newest.jsonl
 
-  gzip -dc tx.jsonl.gz | tidemark replay fraud --source transactions=- --sealed - | head
+  bzip2 -dc tx.jsonl.bz2 | tidemark replay fraud --source transactions=- --sealed - | head
 
-Files are JSON lines, plain or zstd (by their content), or Avro containers; `-` is standard input or
+Files are JSON lines or Avro containers, plain, gzip or zstd (by their content); `-` is standard input or
 output. Several files are several partitions, in the order given. Nothing depends on the clock: the
 same files give the same bytes, whatever the number of workers. One line of JSON on stdout says what
 was read and what it cost (on stderr where rows go to stdout).

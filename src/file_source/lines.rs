@@ -1,6 +1,5 @@
 //! Blocks of bytes, split into lines.
 
-use super::LINE_BYTES_MAX;
 use std::io::{self, Read};
 use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
 
@@ -10,7 +9,7 @@ pub(super) const BLOCK_BYTES: usize = 1 << 18;
 /// See the module.
 pub(super) struct LineReader<R> {
     from: R,
-    /// The beginning of a line whose end has not been read.
+    /// The beginning of a line whose end has not been read, or lines that have not been split.
     begun: Vec<u8>,
     /// The number of that line.
     line: u64,
@@ -18,17 +17,17 @@ pub(super) struct LineReader<R> {
     at: u64,
     ended: bool,
     block_bytes: usize,
-    line_bytes_max: usize,
+    record_bytes_max: usize,
 }
 
 impl<R: Read> LineReader<R> {
-    pub fn new(from: R) -> Self {
-        Self::with_sizes(from, BLOCK_BYTES, LINE_BYTES_MAX)
+    pub fn new(from: R, record_bytes_max: usize) -> Self {
+        Self::with_sizes(from, BLOCK_BYTES, record_bytes_max)
     }
 
-    pub fn with_sizes(from: R, block_bytes: usize, line_bytes_max: usize) -> Self {
+    pub fn with_sizes(from: R, block_bytes: usize, record_bytes_max: usize) -> Self {
         let (begun, line, at, ended) = (Vec::new(), 0, 0, false);
-        Self { from, begun, line, at, ended, block_bytes, line_bytes_max }
+        Self { from, begun, line, at, ended, block_bytes, record_bytes_max }
     }
 
     /// Where reading stands, for messages.
@@ -52,10 +51,7 @@ impl<R: Read> LineReader<R> {
         let mut bytes = std::mem::take(&mut self.begun);
         let mut searched = 0;
         let end = loop {
-            bytes.reserve(self.block_bytes);
-            let read = (&mut self.from).take(self.block_bytes as u64).read_to_end(&mut bytes)?;
-            if read == 0 {
-                self.ended = true;
+            if !self.read(&mut bytes)? {
                 break bytes.len();
             }
             let fresh = bytes.get(searched..).unwrap_or_default();
@@ -63,10 +59,9 @@ impl<R: Read> LineReader<R> {
                 break searched + last + 1;
             }
             searched = bytes.len();
-            if searched > self.line_bytes_max {
-                let limit = self.line_bytes_max;
-                let text = format!("the line is longer than {limit} bytes; is this JSON lines?");
-                return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+            // Of what ends a line a byte may be there already.
+            if searched > self.record_bytes_max.saturating_add(1) {
+                return self.long_line(bytes);
             }
         };
         self.begun.extend_from_slice(bytes.get(end..).unwrap_or_default());
@@ -74,6 +69,45 @@ impl<R: Read> LineReader<R> {
         let records = self.split(&bytes);
         self.at += end as u64;
         Ok(RawBatch { bytes, records, ..RawBatch::default() })
+    }
+
+    /// Appends the next block to `bytes`; false at the end.
+    fn read(&mut self, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        bytes.reserve(self.block_bytes);
+        let read = (&mut self.from).take(self.block_bytes as u64).read_to_end(bytes)?;
+        self.ended = read == 0;
+        Ok(!self.ended)
+    }
+
+    /// The line that `bytes` is the beginning of, which is longer than a record may be: of all that
+    /// follows nothing is kept but its length.
+    fn long_line(&mut self, mut bytes: Vec<u8>) -> io::Result<RawBatch> {
+        let (mut length, mut last) = (bytes.len(), bytes.last().copied());
+        let mut end_bytes = 0;
+        bytes.truncate(self.record_bytes_max);
+        let mut block = Vec::new();
+        while self.read(&mut block)? {
+            let end = memchr::memchr(b'\n', &block);
+            let line = block.get(..end.unwrap_or(block.len())).unwrap_or_default();
+            length += line.len();
+            last = line.last().copied().or(last);
+            if let Some(end) = end {
+                end_bytes = 1;
+                self.begun.extend_from_slice(block.get(end + 1..).unwrap_or_default());
+                break;
+            }
+            block.clear();
+        }
+        self.at += (length + end_bytes) as u64;
+        length -= usize::from(last == Some(b'\r'));
+        let record = RawRecord {
+            offset: self.line,
+            value: Some(0..bytes.len()),
+            left_out: length - bytes.len(),
+            ..RawRecord::default()
+        };
+        self.line += 1;
+        Ok(RawBatch { bytes, records: vec![record], ..RawBatch::default() })
     }
 
     /// The records in whole lines (and, at the end, a last one without an end).
@@ -85,10 +119,11 @@ impl<R: Read> LineReader<R> {
             let line = bytes.get(start..end).unwrap_or_default();
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if !is_blank(line) {
+                let kept = line.len().min(self.record_bytes_max);
                 records.push(RawRecord {
                     offset: self.line,
-                    key: None,
-                    value: Some(start..start + line.len()),
+                    value: Some(start..start + kept),
+                    left_out: line.len() - kept,
                     ..RawRecord::default()
                 });
             }

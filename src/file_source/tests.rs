@@ -112,11 +112,43 @@ fn offsets_are_line_numbers_with_blank_lines_counted() {
     assert_eq!(lines, [(1, &b"{1}"[..]), (4, b"{2}"), (5, b"{3}")]);
 }
 
+/// The lines by their number, what is kept of them, and how long they are.
+fn measured(from: impl io::Read, block: usize, record_max: usize) -> Vec<(u64, usize, usize)> {
+    let mut lines = LineReader::with_sizes(from, block, record_max);
+    let mut all = Vec::new();
+    while let Some(batch) = lines.next_batch().unwrap() {
+        assert!(batch.bytes.len() <= 2 * (record_max + 1 + block), "{}", batch.bytes.len());
+        all.extend(batch.records.iter().map(|record| {
+            let kept = batch.value(record).len();
+            (record.offset, kept, kept + record.left_out)
+        }));
+    }
+    all
+}
+
 #[test]
-fn a_line_over_the_bound_fails_the_partition() {
-    assert!(split(&[b'x'; 1000], 64, 1000).is_ok());
-    let error = split(&[b'x'; 1100], 64, 1000).expect_err("too long").to_string();
-    assert!(error.contains("longer than 1000 bytes"), "{error}");
+fn of_a_line_that_no_record_may_be_as_long_as_only_its_length_is_kept_wherever_blocks_end() {
+    let long = |length: usize, end: &str| format!("{}{end}", "x".repeat(length));
+    for end in ["\n", "\r\n"] {
+        for length in [1_000, 1_001, 1_002, 5_000] {
+            let contents = ["a".to_owned() + end, long(length, end), "b\n\nc".to_owned()].concat();
+            for block in [1, 7, 64, 1_000, 1_001, 1_002, 9_000] {
+                let lines = measured(Cursor::new(&contents), block, 1_000);
+                let expected = [(0, 1, 1), (1, 1_000, length), (2, 1, 1), (4, 1, 1)];
+                assert_eq!(lines, expected, "{length} {block}");
+            }
+            let last = measured(Cursor::new(long(length, end.trim_end_matches('\n'))), 64, 1_000);
+            assert_eq!(last, [(0, 1_000, length)]);
+        }
+    }
+}
+
+#[test]
+fn a_line_of_a_gigabyte_is_not_held() {
+    let line = io::Read::take(io::repeat(b' '), 1 << 30);
+    let contents = io::Read::chain(line, &b"\n{}\n"[..]);
+    let lines = measured(contents, lines::BLOCK_BYTES, 1 << 20);
+    assert_eq!(lines, [(0, 1 << 20, 1 << 30), (1, 2, 2)]);
 }
 
 #[test]
@@ -131,10 +163,14 @@ fn plain_and_compressed_files_give_the_same_records() {
     // By its bytes, not its name.
     let renamed = folder.0.join("renamed.jsonl");
     std::fs::rename(&zstd.files[1], &renamed).unwrap();
-    let files = [plain.files.clone(), vec![zstd.files[0].clone(), renamed]].concat();
+    let gzip: Vec<_> = (plain.files.iter().zip(["t.jsonl.gz", "gzip.jsonl"]))
+        .map(|(file, name)| folder.file(name, &gzip(&std::fs::read(file).unwrap())))
+        .collect();
+    let files = [plain.files.clone(), vec![zstd.files[0].clone(), renamed], gzip].concat();
     let (read, progress) = read(&files);
     let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
     assert_eq!((&read[0], &read[1]), (&read[2], &read[3]));
+    assert_eq!((&read[0], &read[1]), (&read[4], &read[5]));
     let mut expected = vec![Vec::new(), Vec::new()];
     let mut generator = Generator::new(options).unwrap();
     while let Some(record) = generator.next() {
@@ -147,29 +183,75 @@ fn plain_and_compressed_files_give_the_same_records() {
     assert_eq!(progress.total(), on_disk);
 }
 
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).unwrap()
+}
+
+/// A way to compress, by its name.
+type Codec = (&'static str, fn(&[u8]) -> Vec<u8>);
+const CODECS: [Codec; 2] = [("gzip", gzip), ("zstd", zstd)];
+
 #[test]
-fn concatenated_frames_are_one_file_and_a_cut_one_fails() {
-    let folder = Folder::new("frames");
-    let frame = |text: &[u8]| {
-        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
-        encoder.write_all(text).unwrap();
-        encoder.finish().unwrap()
-    };
+fn concatenated_members_are_one_file_and_one_that_is_cut_or_damaged_fails_where_it_is() {
+    let folder = Folder::new("members");
     let many: Vec<u8> = (0..100_000).flat_map(|n| format!("{n}\n").into_bytes()).collect();
-    let whole = [frame(b"a\nb"), frame(b"c\n")].concat();
-    let cut = frame(&many);
-    let files = [
-        folder.file("whole", &whole),
-        folder.file("cut", &cut[..cut.len() - 9]),
-        folder.file("empty", b""),
-        folder.file("short", b"{}"),
-    ];
-    let (read, _) = read(&files);
-    assert_eq!(read[0], Ok(vec![(0, b"a".to_vec()), (1, b"bc".to_vec())]));
-    let error = read[1].as_ref().expect_err("cut");
-    assert!(error.contains("cut") && error.contains("line ") && error.contains("byte "), "{error}");
-    assert_eq!(read[2], Ok(Vec::new()));
-    assert_eq!(read[3], Ok(vec![(0, b"{}".to_vec())]));
+    for (name, compress) in CODECS {
+        let whole = [compress(b"a\nb"), compress(b""), compress(b"c\n")].concat();
+        let cut = compress(&many);
+        let half = [compress(b"a\nb"), compress(b"c\n")[..5].to_vec()].concat();
+        let mut damaged = cut.clone();
+        let middle = damaged.len() / 2;
+        damaged[middle..middle + 64].fill(0xa5);
+        let files = [
+            folder.file("whole", &whole),
+            folder.file("cut", &cut[..cut.len() - 9]),
+            folder.file("half", &half),
+            folder.file("damaged", &damaged),
+        ];
+        let (read, _) = read(&files);
+        assert_eq!(read[0], Ok(vec![(0, b"a".to_vec()), (1, b"bc".to_vec())]));
+        for (read, file, place, why) in [
+            (&read[1], &files[1], "line ", "data ends in the middle, so the file has been cut off"),
+            (
+                &read[2],
+                &files[2],
+                "its beg",
+                "data ends in the middle, so the file has been cut off",
+            ),
+            (&read[3], &files[3], "line ", "data is damaged ("),
+        ] {
+            let error = read.as_ref().expect_err(why);
+            let says = format!("cannot read source file {} on after {place}", file.display());
+            assert!(error.starts_with(&says), "{error}");
+            assert!(error.contains(&format!("its {name} {why}")), "{error}");
+        }
+    }
+    let (read, _) = read(&[folder.file("empty", b""), folder.file("short", b"{}")]);
+    assert_eq!(read, [Ok(Vec::new()), Ok(vec![(0, b"{}".to_vec())])]);
+}
+
+#[test]
+fn a_file_that_expands_without_end_is_refused_and_not_one_of_equal_records() {
+    let zeros = vec![0; 80 << 20];
+    let records = b"{\"card_id\":\"c\",\"amount\":10,\"timestamp\":1767484955000}\n";
+    let records = records.repeat((1 << 20) / records.len());
+    let folder = Folder::new("bomb");
+    for (name, compress) in CODECS {
+        let (read, _) = read(&[
+            folder.file("bomb", &compress(&zeros)),
+            folder.file("equal", &compress(&records)),
+        ]);
+        let error = read[0].as_ref().expect_err("a bomb");
+        let says = format!("its {name} data expands to more than 500 times its size");
+        assert!(error.contains(&says) && error.contains(&format!("`{name} -dc`")), "{error}");
+        assert!(read[1].as_ref().is_ok_and(|records| records.len() > 10_000));
+    }
 }
 
 #[test]

@@ -202,6 +202,13 @@ fn append(batch: &mut RawBatch, message: &BorrowedMessage<'_>, next: u64) -> Opt
     };
     let key = message.key().map(&mut keep);
     let value = message.payload().map(&mut keep);
-    batch.records.push(RawRecord { offset, key, value, timestamp, broker_time });
+    batch.records.push(RawRecord {
+        offset,
+        key,
+        value,
+        timestamp,
+        broker_time,
+        ..RawRecord::default()
+    });
     offset.checked_add(1)
 }

@@ -47,6 +47,7 @@ pub(super) struct Sources {
     files: Vec<(u16, Vec<PathBuf>)>,
     /// By source.
     formats: Vec<Format>,
+    record_bytes_max: usize,
 }
 
 impl Sources {
@@ -81,7 +82,8 @@ impl Sources {
             kafka.check().map_err(Failure::usage)?;
         }
         let formats = plan.sources.iter().map(|source| source.format).collect();
-        Ok(Sources { kafka, topics, files, formats })
+        let record_bytes_max = settings.limits.engine().record_bytes;
+        Ok(Sources { kafka, topics, files, formats, record_bytes_max })
     }
 
     /// The files, by source.
@@ -118,7 +120,9 @@ impl Sources {
             }
         }
         let (files, formats) = (self.files.clone(), self.formats.clone());
-        Ok(Some(OpenSources { kafka, files, formats, progress: Arc::default() }))
+        let record_bytes_max = self.record_bytes_max;
+        let progress = Arc::default();
+        Ok(Some(OpenSources { kafka, files, formats, record_bytes_max, progress }))
     }
 }
 
@@ -127,6 +131,7 @@ pub(super) struct OpenSources {
     kafka: Option<KafkaSource>,
     files: Vec<(u16, Vec<PathBuf>)>,
     formats: Vec<Format>,
+    record_bytes_max: usize,
     progress: Arc<Progress>,
 }
 
@@ -142,7 +147,8 @@ impl OpenSources {
         waker: &Waker,
     ) -> Result<Box<dyn Partitions>, String> {
         let mine = share(&self.files, worker, workers).map_err(|error| error.to_string())?;
-        let files = FilePartitions::open_formats(mine, &self.formats, waker, &self.progress);
+        let (formats, most) = (&self.formats, self.record_bytes_max);
+        let files = FilePartitions::open_formats(mine, formats, most, waker, &self.progress);
         let files = files.map_err(|error| error.to_string())?;
         let Some(kafka) = &self.kafka else { return Ok(Box::new(files)) };
         let topics = kafka.partitions(worker, Waker::clone(waker));

@@ -237,7 +237,7 @@ fn valid_from(table: &TablePlan) -> Option<&str> {
         TableFrom::File { valid_from, .. } | TableFrom::Shipped { valid_from, .. } => {
             valid_from.as_deref()
         }
-        TableFrom::Topic { source } => source.time.path.last().map(String::as_str),
+        TableFrom::Topic { source, .. } => source.time.path.last().map(String::as_str),
     }
 }
 

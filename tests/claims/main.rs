@@ -40,6 +40,8 @@ mod json;
 #[cfg(test)]
 mod kafka;
 #[cfg(test)]
+mod kafka_record;
+#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod looked_up;

@@ -9,7 +9,7 @@ use tidemark::source::Waker;
 use tidemark::tables::{OpenTables, TablesConfig};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use tidemark_operators::ingest::reader::{PartitionReader, RawBatch, RawRecord};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, RawBatch, RawRecord};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::origin::PartitionId;
@@ -168,6 +168,28 @@ pub fn tables(plan: &Plan, metrics: Option<Arc<WorkerMetrics>>) -> OpenTables {
 
 /// As [`replay`], with what was seen of it from outside.
 pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
+    let (sources, workers, seed, log) = (plan.sources.len(), run.workers, run.seed, log.clone());
+    let partitions = move |worker: usize, waker: Waker| {
+        let mine = log.iter().enumerate().filter(|(p, _)| p % workers == worker);
+        let reader = |(partition, records): (usize, &Vec<Record>)| {
+            let source = (partition % sources) as u16;
+            let id = PartitionId { source, partition: (partition / sources) as u32 };
+            let batches = cut(records, seed + 31 * partition as u64);
+            Box::new(MemoryPartition::new(id, batches, Arc::clone(&waker)))
+                as Box<dyn PartitionReader>
+        };
+        Box::new(GivenPartitions(mine.map(reader).collect())) as Box<dyn Partitions>
+    };
+    over(plan, run, tables(plan, None), partitions)
+}
+
+/// Runs `plan` to the end over the partitions that each worker is given.
+pub fn over(
+    plan: &Arc<Plan>,
+    run: &Run,
+    tables: OpenTables,
+    partitions: impl Fn(usize, Waker) -> Box<dyn Partitions> + Send + Sync + 'static,
+) -> (Output, Observer) {
     fail_fast();
     let settings = Settings {
         plan: Arc::clone(plan),
@@ -183,21 +205,11 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
     let sealed = Arc::<Mutex<Vec<u8>>>::default();
     let rows = Arc::<Mutex<_>>::default();
     let (letters, lines, live) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&rows));
-    let (shared_plan, log, run_copy) = (Arc::clone(plan), log.clone(), run.clone());
-    let tables = tables(plan, None);
+    let shared_plan = Arc::clone(plan);
     let make: engine::MakeParts = Arc::new(move |worker, waker: Waker| {
-        let mine = log.iter().enumerate().filter(|(p, _)| p % run_copy.workers == worker);
-        let reader = |(partition, records): (usize, &Vec<Record>)| {
-            let sources = shared_plan.sources.len();
-            let source = (partition % sources) as u16;
-            let id = PartitionId { source, partition: (partition / sources) as u32 };
-            let batches = cut(records, run_copy.seed + 31 * partition as u64);
-            Box::new(MemoryPartition::new(id, batches, Arc::clone(&waker)))
-                as Box<dyn PartitionReader>
-        };
         Ok(Parts {
-            partitions: Box::new(GivenPartitions(mine.map(reader).collect())),
             tables: tables.take(worker, &waker)?,
+            partitions: partitions(worker, waker),
             schemas: None,
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: Some(Box::new(Rows {

@@ -9,11 +9,12 @@ mod reading;
 pub(super) use fields::type_named;
 pub(crate) use fields::{Definition, FieldDeclared};
 pub(crate) use lookups::{Asked, LookupDeclared};
+pub(super) use paths::split_path;
 pub(super) use reading::zone_named;
 
 use crate::document::{At, Table, quantity};
 use crate::times;
-use paths::{Reader, split_path};
+use paths::Reader;
 use std::sync::Arc;
 use tidemark_operators::plan::{Arrival, Format, Keyless, Start, TimeField, TimeForm, TimeUnit};
 use tidemark_operators::time::{

@@ -1,7 +1,7 @@
 //! `[tables.NAME]`: reference tables that events are looked up in.
 
 use super::name;
-use super::source::{event_range, holding, time_field, type_named};
+use super::source::{event_range, holding, split_path, time_field, type_named};
 use crate::document::{At, Table};
 use std::sync::Arc;
 use tidemark_operators::plan::{
@@ -145,6 +145,7 @@ fn from_file(table: &mut Table<'_>, path: String) -> TableFrom {
     for key in ["time", "out_of_orderness", "idle_after", "hold_max"] {
         table.refuse(key, "is for topics; a file has \"valid_from\"");
     }
+    table.refuse("key_path", "is for topics; a file has a column that is the key");
     let valid_from = table.text("valid_from").map(|text| text.value);
     let reload = table.duration("reload", 100..=DAY).map_or(RELOAD_DEFAULT, |at| at.value);
     TableFrom::File { path, valid_from, reload }
@@ -167,6 +168,8 @@ fn from_topic(
     table.need("out_of_orderness");
     let out_of_orderness = table.duration("out_of_orderness", 0..=30 * DAY);
     let (idle_after, hold_max) = holding(table);
+    let key_path = table.text("key_path");
+    let key_path = key_path.and_then(|path| split_path(&path, "key_path", table));
     let fields = columns.iter().map(|column| FieldPlan {
         name: column.name.clone(),
         path: vec![column.name.clone()],
@@ -177,6 +180,7 @@ fn from_topic(
         reading: ReadOptions::default(),
     });
     TableFrom::Topic {
+        key_path: key_path.unwrap_or_default(),
         source: Box::new(SourcePlan {
             name: name.to_owned(),
             topic: Some(topic),

@@ -5,7 +5,7 @@ use super::page::Section;
 use crate::document::quantity::show_duration;
 use crate::job::Job;
 use crate::report::{shown_time, thousands};
-use tidemark_operators::plan::{Matching, TableFrom, TablePlan};
+use tidemark_operators::plan::{Matching, SourcePlan, TableFrom, TablePlan};
 
 /// A section for each table.
 pub(super) fn sections(job: &Job) -> Vec<Section> {
@@ -58,12 +58,7 @@ fn body(table: &TablePlan, description: &str, used: &str) -> String {
         TableFrom::Shipped { name, .. } => {
             fact("File", format!("{}, CSV, which comes with the program", code(name)));
         }
-        TableFrom::Topic { source } => {
-            let topic = source.topic.as_deref().unwrap_or_default();
-            let keep = "the key of a record is the row's, its value a JSON object with the columns, \
-                        and an empty value deletes the row";
-            fact("Topic", format!("{}, read all the time: {keep}", code(topic)));
-        }
+        TableFrom::Topic { key_path, source } => fact("Topic", topic(source, key_path)),
     }
     match table.matching {
         Matching::Exact(ty) => {
@@ -97,6 +92,19 @@ fn body(table: &TablePlan, description: &str, used: &str) -> String {
     out
 }
 
+/// A topic, and where in its records rows are.
+fn topic(source: &SourcePlan, key_path: &[String]) -> String {
+    let found = match key_path {
+        [] => "the key of a record is the row's".to_owned(),
+        path => format!("the row's key is at {} in that of a record", code(&path.join("."))),
+    };
+    format!(
+        "{}, read all the time: {found}, its value a JSON object with the columns, and an empty \
+         value deletes the row",
+        code(source.topic.as_deref().unwrap_or_default())
+    )
+}
+
 fn valid(from: &TableFrom) -> String {
     match from {
         TableFrom::File { valid_from: Some(column), .. }
@@ -108,7 +116,7 @@ fn valid(from: &TableFrom) -> String {
         TableFrom::File { .. } | TableFrom::Shipped { .. } => {
             "every row, for as long as it is in the file".to_owned()
         }
-        TableFrom::Topic { source } => format!(
+        TableFrom::Topic { source, .. } => format!(
             "from the time in {} on, until the next record of the same key",
             code(&shown_time(&source.time))
         ),

@@ -65,7 +65,7 @@ fn lookups_become_derived_attributes_of_their_entity() {
     assert_eq!(tables[0].matching, Matching::Prefix);
     assert!(matches!(&tables[0].from, TableFrom::File { reload: 10_000, valid_from: None, .. }));
     assert_eq!(tables[1].matching, Matching::Exact(Type::Text));
-    let TableFrom::Topic { source } = &tables[1].from else { panic!("a topic") };
+    let TableFrom::Topic { source, .. } = &tables[1].from else { panic!("a topic") };
     assert_eq!((source.out_of_orderness, source.idle_after), (60_000, 30_000));
     let shown = |lookup: &LookupPlan| {
         let (key, target) = (&entity.attributes[lookup.key], &entity.attributes[lookup.target]);

@@ -20,6 +20,7 @@ pub mod avro;
 mod cell;
 mod coerce;
 mod error;
+mod framing;
 mod ip;
 mod iso;
 mod keys;
@@ -35,6 +36,7 @@ mod time;
 mod trie;
 
 pub use error::DecodeError;
+pub(crate) use framing::{payload, unframed, unwrapped};
 pub use lenient::mended;
 pub use scalar::{Conversion, Scalar, conversion, value_of};
 
@@ -126,7 +128,8 @@ pub(crate) fn rfc3339_text(text: &str) -> Option<i64> {
 /// Turns the JSON records of one source into rows of [`Decoded`].
 ///
 /// When a key is there twice the last one decides alone, and of several paths of a field the first
-/// that is there.
+/// that is there. A record that begins with a zero byte has the five bytes of a schema registry's
+/// serializer before its JSON, which are skipped.
 #[derive(Clone, Debug)]
 pub struct Decoder {
     trie: Trie,
@@ -177,8 +180,10 @@ impl Decoder {
         columns: &mut [Column],
     ) -> Result<DecodedTimes, DecodeError> {
         bounded(record, self.record_bytes_max)?;
-        let text = std::str::from_utf8(record)
-            .map_err(|e| DecodeError::NotUtf8 { at: e.valid_up_to() })?;
+        let json = unframed(record);
+        let text = std::str::from_utf8(json).map_err(|e| DecodeError::NotUtf8 {
+            at: record.len() - json.len() + e.valid_up_to(),
+        })?;
         let mut pass = self.pass(text, row, columns, false);
         while let Pass::Inexact(leaf) = pass {
             // What its producer writes once, it writes again: read by its text from now on.

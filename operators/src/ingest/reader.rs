@@ -36,6 +36,9 @@ pub struct RawRecord {
     pub key: Option<Range<usize>>,
     /// Its value in the batch's bytes; `None` for a null payload.
     pub value: Option<Range<usize>>,
+    /// How many bytes of its value have been left out, behind those that are in the batch: a reader
+    /// keeps no more of it than the longest record may have. It is malformed then.
+    pub left_out: usize,
     /// Its timestamp in the topic.
     pub timestamp: Option<EventTime>,
     /// Whether the broker set that (`LogAppendTime`), and not the producer (`CreateTime`).

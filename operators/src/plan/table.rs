@@ -73,9 +73,12 @@ pub enum TableFrom {
         /// As of a file.
         valid_from: Option<String>,
     },
-    /// A compacted topic: the key of a record is the row's, as text; its value is a JSON object
-    /// with the columns, and an empty one deletes the row. Its fields are the table's columns.
+    /// A compacted topic: the key of a record is the row's, as text, or has it; its value is a JSON
+    /// object with the columns, and an empty one deletes the row. Its fields are the table's columns.
     Topic {
+        /// Where the row's key is in that of a record, which is then a JSON object: the dotted path,
+        /// split. Empty: the record's key is the row's.
+        key_path: Vec<String>,
         /// How it is read, like a source of events.
         source: Box<SourcePlan>,
     },

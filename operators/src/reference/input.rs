@@ -229,8 +229,8 @@ impl TableReading {
 
 fn topic(plan: &TablePlan, feed: TopicFeed) -> Option<From> {
     match &plan.from {
-        TableFrom::Topic { source } => {
-            Some(From::Topic(Box::new(TopicTable::new(plan, source, feed))))
+        TableFrom::Topic { key_path, source } => {
+            Some(From::Topic(Box::new(TopicTable::new(plan, source, key_path, feed))))
         }
         TableFrom::File { .. } | TableFrom::Shipped { .. } => None,
     }

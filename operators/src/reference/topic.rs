@@ -1,7 +1,7 @@
 //! A table that is a compacted topic.
 //!
-//! A record's key is the row's key as text, its value a JSON object with the columns; an empty value
-//! deletes the row. A record is seen from its time on, and of each key the newest by time counts; one
+//! A record's key is the row's key as text, or a JSON object that has it (see [`key`](super::key)); its
+//! value is a JSON object with the columns, and an empty value deletes the row. A record is seen from its time on, and of each key the newest by time counts; one
 //! whose time is below the table's capability is seen from there on. A deletion has no time of its
 //! own, unless the broker gives one: it is seen from the capability on, or from when the row began.
 //!
@@ -11,8 +11,8 @@
 
 use super::history::History;
 use super::input::{TopicFeed, Update, above};
-use super::text;
-use crate::ingest::decode::{Decoded, Decoder};
+use super::{key, text};
+use crate::ingest::decode::{Decoded, Decoder, payload};
 use crate::ingest::partition::Owned;
 use crate::ingest::reader::{RawBatch, RawRecord};
 use crate::metrics::TableMetrics;
@@ -28,6 +28,7 @@ const STATES_AHEAD_MAX: usize = 1 << 16;
 pub(super) struct TopicTable {
     plan: TablePlan,
     source: SourcePlan,
+    key_path: Vec<String>,
     feed: TopicFeed,
     decoder: Decoder,
     decoded: Decoded,
@@ -39,10 +40,17 @@ pub(super) struct TopicTable {
 }
 
 impl TopicTable {
-    pub fn new(plan: &TablePlan, source: &SourcePlan, feed: TopicFeed) -> Self {
+    /// `key_path` is where the row's key is in that of a record; empty: it is the row's.
+    pub fn new(
+        plan: &TablePlan,
+        source: &SourcePlan,
+        key_path: &[String],
+        feed: TopicFeed,
+    ) -> Self {
         TopicTable {
             plan: plan.clone(),
             source: source.clone(),
+            key_path: key_path.to_vec(),
             feed,
             decoder: Decoder::new(source),
             decoded: Decoded::default(),
@@ -162,9 +170,9 @@ impl TopicTable {
         record: &RawRecord,
     ) -> Result<(Vec<u8>, Option<EventTime>, Option<Vec<Cell>>), String> {
         let key = raw.key(record).ok_or("it has no key, which names the row")?;
-        let key = std::str::from_utf8(key).map_err(|_| "its key is no UTF-8".to_owned())?;
-        let key = text::key(key, self.plan.matching).map_err(|why| format!("its key: {why}"))?;
-        let value = raw.value(record);
+        let key = key::of_row(key, &self.key_path)?;
+        let key = text::key(&key, self.plan.matching).map_err(|why| format!("its key: {why}"))?;
+        let value = payload(raw.value(record));
         if value.is_empty() {
             return Ok((key, record.appended_at(), None));
         }

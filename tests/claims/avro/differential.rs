@@ -10,6 +10,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tidemark::file_source::{FilePartitions, Progress};
 use tidemark::source::Waker;
+use tidemark_operators::ingest::decode::RECORD_BYTES_MAX;
 use tidemark_operators::ingest::decode::avro::{AvroDecoder, Refused};
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{Partitions, Poll, RawBatch};
@@ -86,7 +87,8 @@ fn batches(path: &Path) -> Vec<RawBatch> {
     });
     let list = vec![(PartitionId { source: 0, partition: 0 }, path.to_owned())];
     let progress = Arc::new(Progress::default());
-    let opened = FilePartitions::open_formats(list, &[Format::Avro], &waker, &progress);
+    let opened =
+        FilePartitions::open_formats(list, &[Format::Avro], RECORD_BYTES_MAX, &waker, &progress);
     let mut reader = opened.unwrap().appeared().remove(0);
     let mut batches = Vec::new();
     loop {

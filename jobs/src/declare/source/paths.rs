@@ -10,7 +10,11 @@ use crate::document::{At, Problems, Table};
 const PARTS_MAX: usize = 16;
 
 /// Splits a path; one that is none, or can never match, is recorded.
-pub(super) fn split_path(path: &At<String>, key: &str, table: &Table<'_>) -> Option<Vec<String>> {
+pub(in super::super) fn split_path(
+    path: &At<String>,
+    key: &str,
+    table: &Table<'_>,
+) -> Option<Vec<String>> {
     let parts: Vec<String> = path.value.split('.').map(str::to_owned).collect();
     let problems = table.problems();
     if parts.len() > PARTS_MAX || parts.iter().any(String::is_empty) {

@@ -10,6 +10,7 @@ use crate::verdict::Reason;
 /// The records of a source.
 pub(super) struct Records {
     format: Decoding,
+    record_bytes_max: usize,
     /// Whether a record without any key is left out.
     skips_keyless: bool,
 }
@@ -34,20 +35,20 @@ pub(super) enum Read {
 }
 
 impl Records {
-    pub fn new(source: &SourcePlan, record_bytes: usize) -> Self {
+    pub fn new(source: &SourcePlan, record_bytes_max: usize) -> Self {
         let format = match source.format {
             Format::Json => {
-                let decoder = Decoder::new(source).with_record_bytes_max(record_bytes);
+                let decoder = Decoder::new(source).with_record_bytes_max(record_bytes_max);
                 Decoding::Json(Box::new(decoder))
             }
             Format::Avro => {
-                let decoder = AvroDecoder::new(source).with_record_bytes_max(record_bytes);
+                let decoder = AvroDecoder::new(source).with_record_bytes_max(record_bytes_max);
                 Decoding::Avro(Box::new(decoder))
             }
         };
         let optional = |key: &usize| source.fields.get(*key).is_some_and(|field| !field.required);
         let skips_keyless = source.keyless == Keyless::Skip && source.keys.iter().all(optional);
-        Records { format, skips_keyless }
+        Records { format, record_bytes_max, skips_keyless }
     }
 
     /// Appends the row of `record` to `into`.
@@ -62,6 +63,11 @@ impl Records {
             return Read::Dead(Reason::Tombstone, None);
         }
         let value = raw.value(record);
+        if record.left_out > 0 {
+            let length = value.len().saturating_add(record.left_out);
+            let error = DecodeError::TooLong { length, limit: self.record_bytes_max };
+            return Read::Dead(Reason::Malformed, Some(error.to_string()));
+        }
         let read = match (&mut self.format, &raw.schema) {
             (Decoding::Json(decoder), _) => decoder.decode(value, into).map_err(Refused::from),
             (Decoding::Avro(decoder), Some(schema)) => decoder.decode_datum(schema, value, into),

@@ -47,7 +47,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         keys: Vec::new(),
         keyless: Keyless::Skip,
     };
-    plan_from(TEXT, TableFrom::Topic { source: Box::new(source) })
+    plan_from(TEXT, TableFrom::Topic { key_path: Vec::new(), source: Box::new(source) })
 }
 
 type Log = Rc<RefCell<VecDeque<RawBatch>>>;
