@@ -3,10 +3,11 @@
 //! Bound: [`RECORDS_MAX`] records and [`BYTES_MAX`] bytes, and what has been read ahead of them.
 
 use crate::failure::Failure;
-use crate::file_source::{FilePartitions, Progress};
+use crate::file_source::FilePartitions;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
+use tidemark_operators::ingest::decode::RECORD_BYTES_MAX;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions as _, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Format;
@@ -37,9 +38,14 @@ impl SampleFile {
         let waker: crate::source::Waker = Arc::new(move || reader.unpark());
         let id = PartitionId { source: 0, partition: 0 };
         let list = vec![(id, path.to_owned())];
-        let mut opened =
-            FilePartitions::open_formats(list, &[format], &waker, &Arc::new(Progress::default()))
-                .map_err(Failure::usage)?;
+        let mut opened = FilePartitions::open_formats(
+            list,
+            &[format],
+            RECORD_BYTES_MAX,
+            &waker,
+            &Arc::default(),
+        )
+        .map_err(Failure::usage)?;
         let mut sample = SampleFile { whole: true, ..SampleFile::default() };
         let mut bytes = 0;
         for mut partition in opened.appeared() {
