@@ -21,7 +21,7 @@ pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
 pub use init::InitArgs;
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
 pub use test::TestArgs;
-pub use values::SourceFiles;
+pub use values::{SampleOf, SourceFiles};
 
 use crate::version::VERSION;
 use clap::{Parser, Subcommand};

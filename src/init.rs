@@ -14,7 +14,6 @@ mod features;
 mod job_draft;
 mod job_text;
 mod keys;
-mod members;
 mod names;
 mod path_survey;
 mod time_draft;

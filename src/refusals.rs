@@ -37,6 +37,13 @@ pub struct RefusedRecord {
     text: String,
 }
 
+impl RefusedRecord {
+    /// Where it is, and what is wrong with it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 impl Refusals {
     /// For the sources of `plan`, which are read from `files`: by source, empty for topics.
     pub fn new(plan: &Arc<Plan>, files: &[(u16, Vec<PathBuf>)]) -> Arc<Self> {

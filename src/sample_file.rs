@@ -2,6 +2,8 @@
 //!
 //! Bound: [`RECORDS_MAX`] records and [`BYTES_MAX`] bytes, and what has been read ahead of them.
 
+pub mod members;
+
 use crate::failure::Failure;
 use crate::file_source::FilePartitions;
 use std::path::Path;

@@ -1,6 +1,7 @@
 //! A job as it was understood, as JSON.
 
 use super::memory::Estimate;
+use super::sample_document::SampleDocument;
 use crate::failure::FilePlace;
 use crate::text::{duration_text, time_text};
 use serde::Serialize;
@@ -25,6 +26,8 @@ pub(super) struct JobDocument<'a> {
     views: Vec<ViewDocument<'a>>,
     services: Vec<ServiceDocument<'a>>,
     memory: Estimate,
+    /// Of the samples that were asked for.
+    samples: Vec<SampleDocument>,
 }
 
 #[derive(Serialize)]
@@ -122,7 +125,12 @@ struct ServiceDocument<'a> {
 }
 
 /// The document of a job that was read from `file`.
-pub(super) fn document<'a>(job: &'a Job, file: &'a str, memory: Estimate) -> JobDocument<'a> {
+pub(super) fn document<'a>(
+    job: &'a Job,
+    file: &'a str,
+    memory: Estimate,
+    samples: Vec<SampleDocument>,
+) -> JobDocument<'a> {
     let plan = &*job.plan;
     JobDocument {
         job: &plan.name,
@@ -137,6 +145,7 @@ pub(super) fn document<'a>(job: &'a Job, file: &'a str, memory: Estimate) -> Job
         views: views(job),
         services: services(job),
         memory,
+        samples,
     }
 }
 

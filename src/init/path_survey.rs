@@ -2,8 +2,8 @@
 //!
 //! Bound: [`PATHS_MAX`] paths, each with at most [`DISTINCT_MAX`] hashes and [`CATEGORIES_MAX`] texts.
 
-use super::members::{self, Found};
 use super::time_form::{self, FORMS};
+use crate::sample_file::members::{self, Found};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};

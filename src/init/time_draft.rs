@@ -1,9 +1,9 @@
 //! Which value of a record says when it happened.
 
-use super::members::{self, Found};
 use super::names;
 use super::path_survey::{PathSurvey, Readings, RecordSurvey};
 use super::time_form::{self, FORMS, WrittenTime};
+use crate::sample_file::members::{self, Found};
 
 /// Words of names that times have.
 pub(super) const WORDS: [&str; 14] = [

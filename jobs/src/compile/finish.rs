@@ -4,6 +4,7 @@ use super::Compiler;
 use super::entity::{Bit, EntityBuild};
 use super::graph::{FeatureNode, Graph};
 use super::source::SourceBuild;
+use crate::declare::FieldDeclared;
 use crate::document::At;
 use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
 use std::sync::Arc;
@@ -158,6 +159,7 @@ impl Compiler<'_, '_> {
                         .iter()
                         .map(|field| (field.name.clone(), field.path.clone()))
                         .collect(),
+                    declared: source.fields.iter().map(FieldDeclared::plan).collect(),
                     definitions: source
                         .definitions
                         .iter()
@@ -202,15 +204,7 @@ impl Renumbered {
 /// Keeps the fields that are needed or required.
 fn renumbered(source: SourceBuild<'_>) -> Renumbered {
     let declared = source.declared;
-    let declared_fields = declared.fields.iter().map(|field| FieldPlan {
-        name: field.name.clone(),
-        path: field.path.clone(),
-        ty: field.ty.unwrap_or(Type::Text),
-        required: field.required,
-        aliases: field.aliases.clone(),
-        default: field.default.clone(),
-        reading: field.reading.clone(),
-    });
+    let declared_fields = declared.fields.iter().map(FieldDeclared::plan);
     let time = FieldPlan {
         name: declared.time_name().to_owned(),
         path: declared.time.path.clone(),

@@ -38,6 +38,7 @@ mod trie;
 pub use error::DecodeError;
 pub(crate) use framing::{payload, unframed, unwrapped};
 pub use lenient::mended;
+pub(crate) use scalar::in_column;
 pub use scalar::{Conversion, Scalar, conversion, value_of};
 
 use crate::plan::SourcePlan;
@@ -156,6 +157,13 @@ impl Decoder {
     #[must_use]
     pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
         self.record_bytes_max = record_bytes_max;
+        self
+    }
+
+    /// The same for records whose time matters to nobody: one that cannot be read is 1970.
+    #[must_use]
+    pub(crate) fn without_time(mut self) -> Self {
+        self.needs.without_time();
         self
     }
 

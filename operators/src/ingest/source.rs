@@ -16,6 +16,9 @@
 
 mod letter;
 mod record;
+mod survey;
+
+pub use survey::{FieldCount, FieldSurvey, TimeCount};
 
 use crate::coordination::{Coordination, Notice};
 use crate::event_batch::EventBatch;

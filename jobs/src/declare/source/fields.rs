@@ -7,7 +7,7 @@ use super::time_name;
 use crate::document::{At, Literal, Table};
 use crate::times;
 use tidemark_operators::ingest::decode::value_of;
-use tidemark_operators::plan::{ReadOptions, TimeField};
+use tidemark_operators::plan::{FieldPlan, ReadOptions, TimeField};
 use tidemark_operators::value::{Type, Value};
 
 const FIELDS_MAX: usize = 512;
@@ -109,6 +109,19 @@ impl FieldDeclared {
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &Vec<String>> {
         [&self.path].into_iter().chain(&self.aliases)
+    }
+
+    /// How it is read, where something reads it.
+    pub(crate) fn plan(&self) -> FieldPlan {
+        FieldPlan {
+            name: self.name.clone(),
+            path: self.path.clone(),
+            ty: self.ty.unwrap_or(Type::Text),
+            required: self.required,
+            aliases: self.aliases.clone(),
+            default: self.default.clone(),
+            reading: self.reading.clone(),
+        }
     }
 
     /// A type, and a question mark where it may be missing.

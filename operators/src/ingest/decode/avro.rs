@@ -127,6 +127,13 @@ impl AvroDecoder {
         self
     }
 
+    /// The same for records whose time matters to nobody: one that cannot be read is 1970.
+    #[must_use]
+    pub(crate) fn without_time(mut self) -> Self {
+        self.needs.without_time();
+        self
+    }
+
     /// Appends the row of `datum`, which was written with `schema` (its JSON text), to `into`.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ use crate::value::{Column, Type, Value};
 pub(super) struct Needs {
     fields: Vec<Field>,
     keys: Vec<usize>,
+    /// Whether a record is nothing that has no time.
+    time_needed: bool,
     time: String,
     unit: TimeUnit,
     earliest: EventTime,
@@ -43,6 +45,7 @@ impl Needs {
         Self {
             fields: source.fields.iter().map(field).collect(),
             keys: source.keys.clone(),
+            time_needed: true,
             time: trie::time_label(&source.time.path),
             unit: source.time.form.unit,
             earliest: source.earliest,
@@ -53,6 +56,11 @@ impl Needs {
     /// How many fields there are.
     pub fn fields(&self) -> usize {
         self.fields.len()
+    }
+
+    /// Takes a record whose time cannot be read for one of 1970.
+    pub fn without_time(&mut self) {
+        self.time_needed = false;
     }
 
     /// Makes what was read of `row` a row of `into`, or takes it back. `faults` are the row's.
@@ -92,7 +100,7 @@ impl Needs {
             Affected::Field(field) => {
                 self.fields.get(field).is_none_or(|field| field.invalid == Invalid::Reject)
             }
-            Affected::Time | Affected::Arrival => true,
+            Affected::Time | Affected::Arrival => self.time_needed,
         };
         faults.iter().find(rejects).map_or(Ok(()), |fault| Err(fault.error.clone()))
     }
@@ -130,9 +138,14 @@ impl Needs {
     }
 
     fn event_time(&self, time: Option<i64>) -> Result<EventTime, DecodeError> {
-        let time = time.ok_or_else(|| DecodeError::Missing { field: self.time.clone() })?;
+        let time = match time {
+            Some(time) => time,
+            None if !self.time_needed => return Ok(0),
+            None => return Err(DecodeError::Missing { field: self.time.clone() }),
+        };
         match u64::try_from(time) {
             Ok(t) if (self.earliest..self.latest).contains(&t) => Ok(t),
+            _ if !self.time_needed => Ok(0),
             _ => Err(DecodeError::TimeOutside {
                 field: self.time.clone(),
                 time,

@@ -34,14 +34,19 @@ pub fn value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
         return None;
     }
     let [column] = columns;
+    in_column(ty, &column, 0)
+}
+
+/// The value of type `ty` at `row` of a column; `None` where it is null.
+pub(crate) fn in_column(ty: Type, column: &Column, row: usize) -> Option<Value> {
     Some(match ty {
-        Type::Int => Value::Int(column.int(0)?),
-        Type::Decimal => Value::Decimal(column.int(0)?),
-        Type::Timestamp => Value::Timestamp(column.int(0)?),
-        Type::Double => Value::Double(column.double(0)?),
-        Type::Bool => Value::Bool(column.bool(0)?),
-        Type::Text => Value::Text(String::from_utf8(column.bytes(0)?.to_vec()).ok()?),
-        Type::Ip => Value::Ip(address(column.bytes(0)?)?),
+        Type::Int => Value::Int(column.int(row)?),
+        Type::Decimal => Value::Decimal(column.int(row)?),
+        Type::Timestamp => Value::Timestamp(column.int(row)?),
+        Type::Double => Value::Double(column.double(row)?),
+        Type::Bool => Value::Bool(column.bool(row)?),
+        Type::Text => Value::Text(String::from_utf8(column.bytes(row)?.to_vec()).ok()?),
+        Type::Ip => Value::Ip(address(column.bytes(row)?)?),
     })
 }
 

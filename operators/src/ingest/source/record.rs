@@ -51,6 +51,15 @@ impl Records {
         Records { format, record_bytes_max, skips_keyless }
     }
 
+    /// The same for records whose time matters to nobody: one that cannot be read is 1970.
+    pub fn without_time(mut self) -> Self {
+        self.format = match self.format {
+            Decoding::Json(decoder) => Decoding::Json(Box::new(decoder.without_time())),
+            Decoding::Avro(decoder) => Decoding::Avro(Box::new(decoder.without_time())),
+        };
+        self
+    }
+
     /// Appends the row of `record` to `into`.
     pub fn read(
         &mut self,

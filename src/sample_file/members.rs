@@ -7,11 +7,11 @@ use std::fmt;
 use tidemark_operators::ingest::decode::{Scalar, mended};
 
 /// How deep objects are looked into: as many parts as a path has.
-pub(super) const PARTS_MAX: usize = 16;
+pub const PARTS_MAX: usize = 16;
 
 /// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found<'a> {
+pub enum Found<'a> {
     /// Nothing.
     Null,
     /// A text, a number, true or false.
@@ -60,10 +60,7 @@ impl<'de> Deserialize<'de> for ObjectMembers<'de> {
 ///
 /// # Errors
 /// When it is no JSON object: why.
-pub(super) fn each(
-    record: &[u8],
-    visit: &mut impl FnMut(&[String], Found<'_>),
-) -> Result<(), String> {
+pub fn each(record: &[u8], visit: &mut impl FnMut(&[String], Found<'_>)) -> Result<(), String> {
     let text = std::str::from_utf8(record).map_err(|error| error.to_string())?;
     match serde_json::from_str::<ObjectMembers<'_>>(text) {
         Ok(members) => members.each(&mut Vec::new(), visit),
