@@ -30,8 +30,11 @@ impl Job {
     fn write_report(&self, out: &mut String) -> fmt::Result {
         let plan = &*self.plan;
         writeln!(out, "job {}{}", plan.name, described(&self.description))?;
-        let most = thousands(plan.distinct_max);
-        writeln!(out, "  time zone {}, distinct counts shown up to {most}", plan.zone.name)?;
+        write!(out, "  time zone {}", plan.zone.name)?;
+        match plan.distinct_max {
+            Some(most) => writeln!(out, ", distinct counts written up to {}", thousands(most))?,
+            None => writeln!(out)?,
+        }
         for (source, text) in plan.sources.iter().zip(&self.sources) {
             writeln!(out, "\nsource {}{}", source.name, described(&text.description))?;
             write_source(out, source)?;

@@ -17,7 +17,7 @@ pub(super) struct JobDocument<'a> {
     file: &'a str,
     description: &'a str,
     timezone: &'a str,
-    distinct_max: u64,
+    distinct_max: Option<u64>,
     notes: Vec<FilePlace>,
     sources: Vec<SourceDocument<'a>>,
     tables: Vec<TableDocument<'a>>,
