@@ -140,7 +140,7 @@ pub(super) fn document<'a>(job: &'a Job, file: &'a str, memory: Estimate) -> Job
     }
 }
 
-const fn name_of(ty: Type) -> &'static str {
+fn name_of(ty: Type) -> &'static str {
     match ty {
         Type::Int => "int64",
         other => other.name(),

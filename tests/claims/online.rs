@@ -249,7 +249,7 @@ impl World {
                 let ips = ["10.0.0.1", "10.0.0.2", "2001:db8::1", "2001:db8::2"];
                 Value::Ip(ips[random.random_range(0..ips.len())].parse().unwrap())
             }
-            Type::DECIMAL => unreachable!("decimals are shown as doubles"),
+            Type::Decimal(_) => unreachable!("decimals are shown as doubles"),
         }
     }
 
