@@ -186,8 +186,8 @@ fn operators_body() -> String {
 
 fn results() -> String {
     let mut out = String::from(
-        "Int and decimal arithmetic is exact. A result outside ±(2^63 − 1), for a decimal of its \
-         last decimal, is null. Where two decimals meet, the result has as many decimals as the one with \
+        "Int and decimal arithmetic is exact. A result outside ±(2^63 − 1), for a decimal in units of its \
+         last place, is null. Where two decimals meet, the result has as many decimals as the one with \
          more of them; a product is rounded to that, half to even. Comparisons are exact. \
          As soon as a double is involved everything is a double, one operation at a time from left \
          to right; a result that is not a finite number is null. `/` always gives a double, so \
