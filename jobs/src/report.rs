@@ -7,9 +7,9 @@ use crate::job::{Job, ViewText};
 use crate::times;
 use std::fmt::{self, Write};
 use tidemark_operators::plan::{
-    Arrival, EntityPlan, FeaturePlan, FieldPlan, Format, Invalid, Keyless, Matching, Pick, Plan,
-    Sequence, SessionPlan, SourcePlan, Start, Storage, TableFrom, TablePlan, TimeField, TimeForm,
-    TimeUnit, ViewPlan,
+    Arrival, EntityPlan, FeaturePlan, FieldPlan, Format, Framing, Invalid, Keyless, Matching, Pick,
+    Plan, Sequence, SessionPlan, SourcePlan, Start, Storage, TableFrom, TablePlan, TimeField,
+    TimeForm, TimeUnit, ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -92,6 +92,10 @@ pub(crate) fn shown_start(start: Start, ago: &str) -> String {
 }
 
 fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
+    let framing = match source.framing {
+        Framing::None => "",
+        Framing::Kcat => " (files are what kcat -J has written)",
+    };
     let format = match source.format {
         Format::Json => "json",
         Format::Avro => "avro",
@@ -99,9 +103,9 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     match &source.topic {
         Some(topic) => {
             let start = shown_start(source.start, "ago");
-            writeln!(out, "  topic   {topic}, {format}, from {start}")?;
+            writeln!(out, "  topic   {topic}, {format}, from {start}{framing}")?;
         }
-        None => writeln!(out, "  files   {}, {format}", source.files.join(", "))?,
+        None => writeln!(out, "  files   {}, {format}{framing}", source.files.join(", "))?,
     }
     write!(out, "  time    {}", shown_time(&source.time))?;
     write!(out, ", up to {} out of order", show_duration(source.out_of_orderness))?;
@@ -215,7 +219,7 @@ fn write_table(out: &mut String, table: &TablePlan) -> fmt::Result {
 }
 
 pub(crate) fn shown_time(time: &TimeField) -> String {
-    format!("{} ({})", time.path.join("."), shown_form(&time.form))
+    format!("{} ({})", time.place.shown(&time.path), shown_form(&time.form))
 }
 
 fn shown_form(form: &TimeForm) -> String {
@@ -232,7 +236,7 @@ fn shown_form(form: &TimeForm) -> String {
 /// A field; of a key it is said what else gives the same id.
 fn shown_field(field: &FieldPlan, is_key: bool) -> String {
     let optional = if field.required { "" } else { "?" };
-    let path = field.path.join(".");
+    let path = field.place.shown(&field.path);
     let from = if path == field.name { String::new() } else { format!(" from {path}") };
     let taken = match (field.reading.coerce, field.ty) {
         (true, Type::Text | Type::Int) if is_key => " (from text or whole number)",

@@ -4,6 +4,7 @@ mod arrival;
 mod fields;
 mod lookups;
 mod paths;
+mod place;
 mod reading;
 
 pub(super) use fields::type_named;
@@ -16,7 +17,9 @@ use crate::document::{At, Table, quantity};
 use crate::times;
 use paths::Reader;
 use std::sync::Arc;
-use tidemark_operators::plan::{Arrival, Format, Keyless, Start, TimeField, TimeForm, TimeUnit};
+use tidemark_operators::plan::{
+    Arrival, Format, Framing, Keyless, Place, Start, TimeField, TimeForm, TimeUnit,
+};
 use tidemark_operators::time::{
     DAY, EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT, MINUTE, Millis, SECOND,
 };
@@ -37,6 +40,7 @@ pub(crate) struct SourceDeclared {
     pub(crate) topic: Option<String>,
     pub(crate) files: Vec<String>,
     pub(crate) format: Format,
+    pub(crate) framing: Framing,
     pub(crate) schema_wait: Millis,
     pub(crate) start: Start,
     pub(crate) time: TimeField,
@@ -64,6 +68,7 @@ impl SourceDeclared {
         if (format, files.is_empty()) != (Format::Avro, true) {
             table.refuse("schema_wait", "is for topics of Avro records only");
         }
+        let framing = framing(&mut table, format);
         let schema_wait = table.duration("schema_wait", 0..=DAY);
         let start = start(&mut table, !files.is_empty());
         table.need("time");
@@ -84,6 +89,9 @@ impl SourceDeclared {
         let base = reading::of_source(&mut table, (earliest, latest), zone);
         base.settle(&mut time, &mut arrival, &table);
         let fields = fields::fields(&mut table, &name.value, &time, &base);
+        if !files.is_empty() {
+            place::refuse_in_files(&table, &fields, &time, &arrival, framing);
+        }
         let times = times_read(&table, &time, &arrival);
         paths::refuse_below_values(&fields, times, table.problems());
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
@@ -96,6 +104,7 @@ impl SourceDeclared {
             topic,
             files,
             format,
+            framing,
             schema_wait: schema_wait.map_or(SCHEMA_WAIT_DEFAULT, |wait| wait.value),
             start,
             time,
@@ -114,7 +123,7 @@ impl SourceDeclared {
         }
     }
 
-    /// What the event time is called in expressions: the last part of its path.
+    /// What the event time is called in expressions: the last part of its path, if it has one.
     pub(crate) fn time_name(&self) -> &str {
         time_name(&self.time)
     }
@@ -127,6 +136,17 @@ impl SourceDeclared {
     /// The definition of this name.
     pub(crate) fn definition(&self, name: &str) -> Option<&Definition> {
         self.definitions.iter().find(|definition| definition.name.value == name)
+    }
+}
+
+/// What files have around their records.
+fn framing(table: &mut Table<'_>, format: Format) -> Framing {
+    if format != Format::Json {
+        table.refuse("framing", "is for records in JSON");
+    }
+    match table.choice("framing", &["none", "kcat"]).map(|choice| choice.value) {
+        Some("kcat") => Framing::Kcat,
+        _ => Framing::None,
     }
 }
 
@@ -159,20 +179,18 @@ pub(super) fn holding(table: &mut Table<'_>) -> (Millis, Millis) {
 }
 
 fn time_name(time: &TimeField) -> &str {
-    time.path.last().map_or("", String::as_str)
+    time.path.last().map_or("event_time", String::as_str)
 }
 
 /// What reads the times of an event.
 fn times_read<'a>(table: &Table<'_>, time: &'a TimeField, arrival: &'a Arrival) -> Vec<Reader<'a>> {
-    let reader = |key, path| {
-        let at = table.place(key).unwrap_or(table.at());
-        Reader { what: format!("\"{key}\" of {}", table.label()), key, path, at }
+    let reader = |(key, time): (&'static str, Option<&'a TimeField>)| {
+        let (time, at) = (time?, table.place(key).unwrap_or(table.at()));
+        let what = format!("\"{key}\" of {}", table.label());
+        Some(Reader { what, key, place: &time.place, path: &time.path, at })
     };
-    let mut read = vec![reader("time", &time.path)];
-    if let Arrival::Field(field) = arrival {
-        read.push(reader("arrival_field", &field.path));
-    }
-    read
+    let times = [("time", Some(time)), ("arrival_field", arrival.field())];
+    times.into_iter().filter_map(reader).collect()
 }
 
 fn place(table: &mut Table<'_>) -> (Option<String>, Vec<String>) {
@@ -242,7 +260,8 @@ fn start(table: &mut Table<'_>, has_files: bool) -> Start {
     }
 }
 
-/// `{ field = "timestamp", unit = "ms" }`, or only the field when it is written as `default` says.
+/// `{ field = "timestamp", unit = "ms" }`, or only the field when it is written as `default` says; or
+/// where it is instead of a field, as in `{ record = "timestamp" }`.
 pub(super) fn time_field(
     table: &mut Table<'_>,
     key: &str,
@@ -251,14 +270,21 @@ pub(super) fn time_field(
 ) -> Option<TimeField> {
     if table.has(key) && !table.is_table(key) {
         let path = table.text(key).and_then(|path| split_path(&path, key, table));
-        return path.map(|path| TimeField { path, form: default.clone() });
+        return path.map(|path| TimeField { place: Place::Value, path, form: default.clone() });
     }
     let mut inner = table.table(key, &format!("\"{key}\" of {}", table.label().to_owned()))?;
-    inner.need("field");
+    if let Some(placed) = place::placed(&mut inner, &["field"]) {
+        let form = place::time_form(&placed, &mut inner, default, zone);
+        inner.finish();
+        return Some(TimeField { place: placed.place, path: placed.path, form });
+    }
+    if !place::is_said(&inner) {
+        inner.need("field");
+    }
     let path = inner.text("field").and_then(|path| split_path(&path, "field", &inner));
     let form = reading::time_form(&mut inner, &reading::EVENT_UNITS, default, zone);
     inner.finish();
-    path.map(|path| TimeField { path, form })
+    path.map(|path| TimeField { place: Place::Value, path, form })
 }
 
 pub(super) fn event_range(table: &mut Table<'_>) -> (EventTime, EventTime) {

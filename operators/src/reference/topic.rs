@@ -12,9 +12,8 @@
 use super::history::History;
 use super::input::{TopicFeed, Update, above};
 use super::{key, text};
-use crate::ingest::decode::{Decoded, Decoder, payload};
+use crate::ingest::decode::{Decoded, Decoder, Metadata, payload};
 use crate::ingest::partition::Owned;
-use crate::ingest::reader::{RawBatch, RawRecord};
 use crate::metrics::TableMetrics;
 use crate::plan::{SourcePlan, TablePlan};
 use crate::time::{EventTime, Millis};
@@ -133,7 +132,8 @@ impl TopicTable {
         let Some(record) = owned.raw.records.get(owned.next).cloned() else { return };
         owned.next += 1;
         let raw = std::mem::take(&mut owned.raw);
-        let outcome = self.row(&raw, &record);
+        let number = owned.reader.id().partition;
+        let outcome = self.row(Metadata { batch: &raw, record: &record, partition: number });
         let owned = &mut self.owned[partition];
         match outcome {
             Ok((key, time, cells)) => {
@@ -166,9 +166,9 @@ impl TopicTable {
     )]
     fn row(
         &mut self,
-        raw: &RawBatch,
-        record: &RawRecord,
+        of: Metadata<'_>,
     ) -> Result<(Vec<u8>, Option<EventTime>, Option<Vec<Cell>>), String> {
+        let Metadata { batch: raw, record, .. } = of;
         let key = raw.key(record).ok_or("it has no key, which names the row")?;
         let key = key::of_row(key, &self.key_path)?;
         let key = text::key(&key, self.plan.matching).map_err(|why| format!("its key: {why}"))?;
@@ -177,7 +177,8 @@ impl TopicTable {
             return Ok((key, record.appended_at(), None));
         }
         self.decoded.clear();
-        self.decoder.decode(value, &mut self.decoded).map_err(|error| error.to_string())?;
+        let decoded = self.decoder.decode_with(value, Some(of), &mut self.decoded);
+        decoded.map_err(|error| error.to_string())?;
         let time = self.decoded.time.first().copied();
         let columns = self.plan.columns.iter().zip(&self.decoded.columns);
         Ok((key, time, Some(columns.map(|(plan, column)| cell(column, plan.ty)).collect())))

@@ -16,7 +16,8 @@ use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{Partitions, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{
-    Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit,
+    Arrival, FieldPlan, Format, Framing, Keyless, Place, ReadOptions, SourcePlan, Start, TimeField,
+    TimeUnit,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -47,6 +48,7 @@ fn ty(name: &str) -> Type {
 
 fn source(fields: &[Field], format: Format) -> SourcePlan {
     let field = |field: &Field| FieldPlan {
+        place: Place::Value,
         name: field.path.join("_"),
         path: field.path.clone(),
         aliases: field.aliases.clone(),
@@ -60,6 +62,7 @@ fn source(fields: &[Field], format: Format) -> SourcePlan {
         topic: None,
         files: Vec::new(),
         format,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),

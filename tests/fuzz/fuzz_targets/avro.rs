@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use tidemark_operators::ingest::decode::Decoded;
 use tidemark_operators::ingest::decode::avro::{AvroDecoder, Extents};
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{Framing, Place, Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
 
@@ -46,6 +46,7 @@ fn source() -> SourcePlan {
         topic: None,
         files: Vec::new(),
         format: Format::Avro,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(path("at"), TimeUnit::Ms),
@@ -60,6 +61,7 @@ fn source() -> SourcePlan {
         fields: fields
             .iter()
             .map(|&(name, ty)| FieldPlan {
+                place: Place::Value,
                 name: name.to_owned(),
                 path: path(name),
                 aliases: vec![path(&format!("old.{name}"))],

@@ -5,7 +5,8 @@ use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawReco
 use crate::origin::PartitionId;
 use crate::plan::TimeUnit;
 use crate::plan::{
-    Arrival, FieldPlan, Format, Keyless, Plan, ReadOptions, SourcePlan, Start, TableFrom, TimeField,
+    Arrival, FieldPlan, Format, Framing, Keyless, Place, Plan, ReadOptions, SourcePlan, Start,
+    TableFrom, TimeField,
 };
 use crate::reference::input::{TableInput, TopicFeed};
 use crate::time::EventTime;
@@ -18,6 +19,7 @@ use timely::worker::Worker;
 
 fn plan(out_of_orderness: u64) -> Arc<Plan> {
     let field = FieldPlan {
+        place: Place::Value,
         name: "value".to_owned(),
         path: vec!["value".to_owned()],
         aliases: Vec::new(),
@@ -31,6 +33,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         topic: Some("t".to_owned()),
         files: Vec::new(),
         format: Format::Json,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),

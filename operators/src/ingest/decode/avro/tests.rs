@@ -5,7 +5,9 @@ mod twin;
 mod types;
 
 use super::*;
-use crate::plan::{Arrival, FieldPlan, Format, Keyless, ReadOptions, Start, TimeField, TimeUnit};
+use crate::plan::{
+    Arrival, FieldPlan, Format, Framing, Keyless, Place, ReadOptions, Start, TimeField, TimeUnit,
+};
 use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use crate::value::{Type, Value};
 use serde_json::{Value as Json, json};
@@ -22,6 +24,7 @@ fn path(dotted: &str) -> Vec<String> {
 fn field(name: &str, at: &str, ty: Type) -> FieldPlan {
     let (name, path) = (name.to_owned(), path(at));
     FieldPlan {
+        place: Place::Value,
         name,
         path,
         aliases: Vec::new(),
@@ -39,6 +42,7 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         topic: None,
         files: Vec::new(),
         format: Format::Avro,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(path("ts"), TimeUnit::Ms),
