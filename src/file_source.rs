@@ -17,6 +17,8 @@
 //! A file of another form (Parquet, CSV, a JSON array, ..) is told by its first bytes and fails
 //! the partition: see `form`.
 //!
+//! Files that are dumps of a topic are the partitions that the topic had: see `kcat`.
+//!
 //! Of Avro a record is a datum, and its offset its number from 0. The blocks of a container may be
 //! compressed with deflate, snappy or zstandard; a block that is damaged fails the partition.
 

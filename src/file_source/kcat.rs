@@ -17,6 +17,7 @@ use super::lines::LineReader;
 use super::opened::OpenFile;
 use super::{BATCHES_MAX, FileSourceError, Progress};
 use crate::feed::{FeedSender, ThreadFeed, feed};
+use crate::named_file::is_standard;
 use crate::source::Waker;
 use line::{Line, quick};
 use std::collections::BTreeSet;
@@ -94,7 +95,8 @@ impl Dumps {
 fn survey(files: &[PathBuf]) -> Result<BTreeSet<u32>, FileSourceError> {
     let (mut partitions, mut topic) = (BTreeSet::new(), None);
     for path in files {
-        if std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+        let other = || std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+        if is_standard(path) || other() {
             return Err(FileSourceError::DumpIsNoFile { path: path.clone() });
         }
         let mut note = |line: &[u8]| {

@@ -53,7 +53,7 @@ fn a_place_that_cannot_be_is_refused() {
     says(
         SCORE,
         "score = { type = \"double\", record = \"offset\" }",
-        "job.toml:13:36: field \"score\" is the record's offset, which is int or string, not double",
+        "job.toml:13:37: field \"score\" is the record's offset, which is int or string, not double",
     );
     for (field, why) in [
         ("{ type = \"int\", key = true, header = \"x\" }", "cannot stand beside \"key\""),

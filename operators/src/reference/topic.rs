@@ -1,9 +1,10 @@
 //! A table that is a compacted topic.
 //!
 //! A record's key is the row's key as text, or a JSON object that has it (see [`key`](super::key)); its
-//! value is a JSON object with the columns, and an empty value deletes the row. A record is seen from its time on, and of each key the newest by time counts; one
-//! whose time is below the table's capability is seen from there on. A deletion has no time of its
-//! own, unless the broker gives one: it is seen from the capability on, or from when the row began.
+//! value is a JSON object with the columns, and an empty value deletes the row. A record is seen from
+//! its time on, and of each key the newest by time counts; one whose time is below the table's
+//! capability is seen from there on. A deletion has no time of its own, unless the broker gives one or
+//! times are the records' timestamps: it is seen from the capability on, or from when the row began.
 //!
 //! Partitions have watermarks and become idle as those of events do; the table is known up to the
 //! least of them. Nothing is late: it only takes effect later. A topic far ahead of the events is
@@ -14,8 +15,9 @@ use super::input::{TopicFeed, Update, above};
 use super::{key, text};
 use crate::ingest::decode::{Decoded, Decoder, Metadata, payload};
 use crate::ingest::partition::Owned;
+use crate::ingest::reader::RawRecord;
 use crate::metrics::TableMetrics;
-use crate::plan::{SourcePlan, TablePlan};
+use crate::plan::{Place, RecordPart, SourcePlan, TablePlan};
 use crate::time::{EventTime, Millis};
 use crate::value::{Cell, Column, Type};
 
@@ -159,6 +161,17 @@ impl TopicTable {
         self.owned[partition].raw = raw;
     }
 
+    /// The time of a record that deletes a row, which has no value to read it from.
+    fn deleted_at(&self, record: &RawRecord) -> Option<EventTime> {
+        let SourcePlan { time, earliest, latest, .. } = &self.source;
+        match time.place {
+            Place::Record(RecordPart::Timestamp) => {
+                record.timestamp.filter(|at| (*earliest..*latest).contains(at))
+            }
+            _ => record.appended_at(),
+        }
+    }
+
     /// The key of a record, its time, and its cells; `None` where it deletes the row.
     #[expect(
         clippy::type_complexity,
@@ -174,7 +187,7 @@ impl TopicTable {
         let key = text::key(&key, self.plan.matching).map_err(|why| format!("its key: {why}"))?;
         let value = payload(raw.value(record));
         if value.is_empty() {
-            return Ok((key, record.appended_at(), None));
+            return Ok((key, self.deleted_at(record), None));
         }
         self.decoded.clear();
         let decoded = self.decoder.decode_with(value, Some(of), &mut self.decoded);

@@ -91,6 +91,8 @@ fn a_dump_of_two_topics_and_one_from_a_pipe_are_refused() {
     let error = survey(std::slice::from_ref(&path)).unwrap_err().to_string();
     assert!(error.contains("line 2: it is of topic \"u\""), "{error}");
     std::fs::remove_file(&path).unwrap();
-    let error = survey(&[PathBuf::from("/dev/null")]).unwrap_err().to_string();
-    assert!(error.contains("no plain file"), "{error}");
+    for pipe in ["/dev/null", "-"] {
+        let error = survey(&[PathBuf::from(pipe)]).unwrap_err().to_string();
+        assert!(error.contains("no plain file"), "{pipe}: {error}");
+    }
 }

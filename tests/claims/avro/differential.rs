@@ -135,7 +135,7 @@ fn random_events_of_another_implementation_are_what_they_are_as_json() {
             assert_eq!(record.offset, offset);
             let event = events.next().unwrap();
             let schema = batch.schema.as_ref().unwrap();
-            let mut decode = || avro.decode_datum(schema, batch.value(record), &mut read);
+            let mut decode = || avro.decode_datum(schema, batch.value(record), None, &mut read);
             let said = || format!("line {number}, event {offset}: {event} of {schema}");
             match (decode(), json.decode(event.as_bytes(), &mut expected)) {
                 // What was refused when the file was written may be read by now.

@@ -88,7 +88,7 @@ fuzz_target!(|bytes: &[u8]| {
     let schema: Arc<str> = schema.into();
     let mut decoder = AvroDecoder::new(&source());
     let mut into = Decoded::default();
-    let read = decoder.decode_datum(&schema, datum, &mut into);
+    let read = decoder.decode_datum(&schema, datum, None, &mut into);
     let rows = usize::from(read.is_ok());
     assert_eq!(into.rows(), rows);
     assert!(into.columns.iter().all(|c| c.words.len() == rows && c.valid.len() == rows));

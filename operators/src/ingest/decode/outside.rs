@@ -118,7 +118,7 @@ impl Outside {
                 Part::Key => self.put_key(batch.key(record), leaf, row),
                 Part::Header(name) => match batch.header(record, *name) {
                     Some(value) if self.holds(value) => row.put_utf8(leaf, value),
-                    Some(_) => row.refuse(leaf, "a header of more than record_bytes bytes"),
+                    Some(_) => row.refuse(leaf, "a header of more than record_bytes_max bytes"),
                     None => {}
                 },
                 Part::Timestamp => put_number(record.timestamp, leaf, row),
@@ -140,7 +140,7 @@ impl Outside {
     fn put_key(&self, key: Option<&[u8]>, leaf: usize, row: &mut Row<'_>) {
         let Some(key) = key else { return };
         if !self.holds(key) {
-            return row.refuse(leaf, "a key of more than record_bytes bytes");
+            return row.refuse(leaf, "a key of more than record_bytes_max bytes");
         }
         match std::str::from_utf8(unframed(key)).map(key_text) {
             Ok(Some(text)) => row.put_text(leaf, &text),
@@ -157,7 +157,7 @@ impl Outside {
             found: found.to_owned(),
         };
         if !self.holds(key) {
-            return row.refuse_object(node, &refused("more than record_bytes bytes"));
+            return row.refuse_object(node, &refused("more than record_bytes_max bytes"));
         }
         let Ok(text) = std::str::from_utf8(unframed(key)) else {
             return row.refuse_object(node, &refused("bytes that are not UTF-8"));

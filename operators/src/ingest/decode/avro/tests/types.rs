@@ -187,7 +187,7 @@ fn the_event_time_is_what_its_type_says_and_else_what_the_job_says() {
         source.arrival = Arrival::Field(source.time.clone());
         let schema = json!({"type": "record", "name": "R", "fields": [{"name": "ts", "type": ty}]});
         let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
-        let read = decoder.decode_datum(&schema.to_string().into(), &written, &mut into);
+        let read = decoder.decode_datum(&schema.to_string().into(), &written, None, &mut into);
         assert_eq!(into.arrival.first().copied().flatten(), into.time.first().copied());
         read.ok().map(|()| into.time[0] as i64)
     };
