@@ -8,7 +8,7 @@ fn parse(line: &str) -> Result<Line, String> {
 }
 
 fn taken(lines: &[&str], partition: u32, headers: &[&str]) -> Result<RawBatch, String> {
-    let text = lines.join("\n");
+    let text = lines.join("\n") + "\n";
     let mut reader = LineReader::new(text.as_bytes(), LINE_BYTES_MAX);
     let headers: Vec<String> = headers.iter().map(|name| (*name).to_owned()).collect();
     let lines = reader.next_batch().unwrap().unwrap();
