@@ -226,8 +226,9 @@
 //!
 //! An `expression` may name features of its view, features of other views of the same entity as
 //! `view.feature`, definitions and fields (those of the latest event, until it is `horizon` old),
-//! and the event time by the last part of its path. Where names clash a feature comes first; in
-//! definitions and filters names are fields and definitions only. [`expression`] has the grammar.
+//! and `event_time`, which also goes by the last part of its path where all sources of the view call it
+//! so. Where names clash a feature comes first; in definitions and filters names are fields and
+//! definitions only. [`expression`] has the grammar.
 //!
 //! Durations are whole numbers with units d, h, m, s and ms. The job, its sources, entities, views,
 //! features and services may have a `description`.

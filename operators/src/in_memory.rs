@@ -107,6 +107,7 @@ fn payments() -> SourcePlan {
         hold_max: MINUTE,
         max_future_skew: None,
         fields: vec![card],
+        computed: Vec::new(),
         predicates: Vec::new(),
         keys: vec![0],
         keyless: Keyless::Skip,

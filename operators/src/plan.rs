@@ -18,7 +18,9 @@ pub use entity::{EntityPlan, EntitySource};
 pub use field::{FieldPlan, Invalid, Pick, ReadOptions, TEXT_BYTES_MAX};
 pub use history::{Sequence, SequencePlan, SessionPlan, SessionSum};
 pub use place::{Place, RecordPart};
-pub use source::{Format, Framing, Keyless, SourcePlan, Start, TimeField, TimeForm, TimeUnit};
+pub use source::{
+    Computed, Format, Framing, Keyless, SourcePlan, Start, TimeField, TimeForm, TimeUnit,
+};
 pub use table::{LatePredicate, LookupPlan, Matching, TableColumn, TableFrom, TablePlan};
 pub use view::{FeaturePlan, Read, ViewIndex, ViewPlan};
 pub use window::{AccumulatorPlan, Kind, LastPlan, Window};

@@ -34,6 +34,7 @@ pub(crate) fn small_plan() -> Plan {
             hold_max: 60_000,
             max_future_skew: None,
             fields: Vec::new(),
+            computed: Vec::new(),
             predicates: Vec::new(),
             keys: Vec::new(),
             keyless: Keyless::Skip,

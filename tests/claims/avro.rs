@@ -3,6 +3,7 @@
 //! its schema, and becomes a dead letter with the reason when there is none.
 
 mod differential;
+mod invalid;
 
 use crate::folder::Folder;
 use crate::memory::{Letters, Lines};

@@ -22,6 +22,8 @@ mod commands;
 #[cfg(test)]
 mod console;
 #[cfg(test)]
+mod event_time;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod folder;
@@ -33,6 +35,8 @@ mod generated;
 mod health;
 #[cfg(test)]
 mod holding;
+#[cfg(test)]
+mod invalid_fields;
 #[cfg(test)]
 mod json;
 #[cfg(test)]

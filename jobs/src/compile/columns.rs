@@ -9,13 +9,13 @@ use super::source::report;
 use super::{Compiler, lookup};
 use crate::aggregate::{Measured, Memory, Reported, over_latest, quotient};
 use crate::declare::{JobDeclared, Written};
-use crate::expression::Binding;
+use crate::expression::{Binding, invalid_field};
 use crate::job::FeatureText;
 use std::collections::HashMap;
 use tidemark_operators::expression::Expr;
 use tidemark_operators::plan::{FeaturePlan, Mask, Read, ViewPlan};
 use tidemark_operators::time::Millis;
-use tidemark_operators::value::Type;
+use tidemark_operators::value::{Type, Value};
 
 /// While a view is built the number of its reads is not known: derived columns count from here.
 const DERIVED: usize = 1 << 31;
@@ -93,6 +93,13 @@ impl Column {
     fn binding(self) -> Binding {
         let Column { index, ty, nullable } = self;
         Binding::Input { index, ty, nullable }
+    }
+
+    /// The same, false where it is null.
+    fn or_false(self) -> Binding {
+        let Column { index, ty, nullable } = self;
+        let there = Expr::Input { index, ty, nullable };
+        Binding::Expr(Expr::Coalesce(vec![there, Expr::Literal(Value::Bool(false))]))
     }
 }
 
@@ -208,13 +215,21 @@ impl<'j> Compiler<'j, '_> {
             let ty = match lookup::meaning(&name, scope.frame, scope.sources) {
                 lookup::Meaning::Time => Type::Timestamp,
                 lookup::Meaning::Field(ty) => ty,
+                lookup::Meaning::Conflict(message) => {
+                    written.wrong(1, &message, None, self.problems);
+                    return Err(Reported);
+                }
                 _ => return Err(Reported),
             };
             let (read, ty, taken) = scope.latest_of_type(&name, ty, mask, horizon);
             memory = memory.with_cells(taken);
             let column = columns.read(read, ty, true);
             columns.extents.push((mask, horizon));
-            fields.insert(name, column.binding());
+            let binding = match invalid_field(&name) {
+                Some(_) => column.or_false(),
+                None => column.binding(),
+            };
+            fields.insert(name, binding);
         }
         let source = self.sources.get(source).ok_or(Reported)?;
         let expr = source
@@ -247,8 +262,8 @@ impl<'j> Compiler<'j, '_> {
                 using = *at;
             }
             for name in source.fields_named(written, features) {
-                if !fields.iter().any(|field| field == name) {
-                    fields.push(name.to_owned());
+                if !fields.contains(&name) {
+                    fields.push(name);
                 }
             }
         }

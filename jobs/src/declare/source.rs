@@ -32,6 +32,9 @@ pub(crate) const HOLD_DEFAULT: Millis = MINUTE;
 const SCHEMA_WAIT_DEFAULT: Millis = MINUTE;
 const FORMATS: [&str; 2] = ["json", "avro"];
 
+/// What the event time is called in expressions, whatever it is in records.
+pub(crate) const EVENT_TIME: &str = "event_time";
+
 /// A source as it was written.
 #[derive(Debug)]
 pub(crate) struct SourceDeclared {
@@ -88,7 +91,7 @@ impl SourceDeclared {
         table.need("fields");
         let base = reading::of_source(&mut table, (earliest, latest), zone);
         base.settle(&mut time, &mut arrival, &table);
-        let fields = fields::fields(&mut table, &name.value, &time, &base);
+        let fields = fields::fields(&mut table, &name.value, &base);
         if !files.is_empty() {
             place::refuse_in_files(&table, &fields, &time, &arrival, framing);
         }
@@ -123,7 +126,8 @@ impl SourceDeclared {
         }
     }
 
-    /// What the event time is called in expressions: the last part of its path, if it has one.
+    /// What else the event time is called: the last part of its path, where nothing else is called
+    /// that.
     pub(crate) fn time_name(&self) -> &str {
         time_name(&self.time)
     }
@@ -178,8 +182,13 @@ pub(super) fn holding(table: &mut Table<'_>) -> (Millis, Millis) {
     (idle_after, hold_max.value)
 }
 
+/// Whether a name is taken by the event time.
+fn is_time(name: &str, time: &TimeField) -> bool {
+    name == EVENT_TIME || name == time_name(time)
+}
+
 fn time_name(time: &TimeField) -> &str {
-    time.path.last().map_or("event_time", String::as_str)
+    time.path.last().map_or(EVENT_TIME, String::as_str)
 }
 
 /// What reads the times of an event.

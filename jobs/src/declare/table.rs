@@ -200,6 +200,7 @@ fn from_topic(
             max_ahead: None,
             max_future_skew: None,
             fields: fields.collect(),
+            computed: Vec::new(),
             predicates: Vec::new(),
             keys: Vec::new(),
             keyless: Keyless::Skip,

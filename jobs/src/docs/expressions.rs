@@ -58,12 +58,15 @@ fn where_they_stand() -> String {
     "\
 | Key | What it is | Names in it |
 | --- | --- | --- |
-| `[sources.x.define]` `name = '..'` | a name for an expression over the fields of a record | fields of the source, definitions, the event time |
-| `where = '..'`, `over = '..'` of a feature, `where` of a view | a bool: which events count; null counts as false | fields of the source, definitions, the event time |
-| `expression = '..'` of a feature | a feature computed from others | features of the view; `view.feature` of another view of the same entity; fields, what is looked up for an event, and definitions, as of the entity's latest event; the event time |
+| `[sources.x.define]` `name = '..'` | a name for an expression over the fields of a record | fields of the source, definitions, `event_time` |
+| `where = '..'`, `over = '..'` of a feature, `where` of a view | a bool: which events count; null counts as false | fields of the source, definitions, `event_time` |
+| `expression = '..'` of a feature | a feature computed from others | features of the view; `view.feature` of another view of the same entity; fields, what is looked up for an event, and definitions, as of the entity's latest event; `event_time` |
 
-The event time goes by the last part of its path: `timestamp` where `time = { field = \"timestamp\" }`. \
-Where a name could be a feature or a field it is the feature.
+`event_time` is the time of the event, whatever field and unit its source has it in: a timestamp, \
+never null, corrected where it lies further ahead of its arrival than `max_ahead` allows. It also goes by \
+the last part of its path (`at` where `time = { field = \"meta.at\" }`), where all sources of the view call \
+it so and no field has that name. A field may be declared over the same path and keeps what the record \
+says. Otherwise, where a name could be a feature or a field it is the feature.
 
 In TOML, single quotes around an expression leave double quotes in it alone: \
 `where = 'status = \"declined\"'`. Three single quotes let it go over several lines.

@@ -189,10 +189,11 @@ impl Nulls<'_> {
     /// Whether every event has the attribute: no source leaves it out.
     fn always_sent(&self, at: usize, attribute: &AttributePlan) -> bool {
         let required = |source: usize, feed: &Feed| match feed {
-            Feed::Field(field) => {
-                let fields = self.plan.sources.get(source).map(|source| &source.fields);
-                fields.and_then(|fields| fields.get(*field)).is_some_and(|field| field.required)
-            }
+            Feed::Field(column) => self.plan.sources.get(source).is_some_and(|source| {
+                let field = source.fields.get(*column);
+                // What is computed is there.
+                field.map_or(*column < source.columns(), |field| field.required)
+            }),
             Feed::Absent | Feed::Tuple(_) => false,
         };
         let mut sources = self.entity.sources.iter().enumerate();

@@ -254,7 +254,7 @@ fn a_name_given_twice_is_an_error_and_the_rest_is_checked_all_the_same() {
         r#"job.toml:27:1: duplicate key "amount_sum_5m"
   every name is given once; rename or remove one of them
 job.toml:28:40: "expression" in feature "mean": there is no feature or field "count_5m"
-  the valid names are: amount_sum_5m, mean, card_id, amount, country, score, timestamp, large"#,
+  the valid names are: amount_sum_5m, mean, card_id, amount, country, score, timestamp, event_time, large"#,
     );
 }
 
@@ -525,9 +525,9 @@ fn times_and_paths_are_checked() {
     );
     says(
         r#"country = "string?""#,
-        r#"timestamp = "timestamp""#,
-        r#"job.toml:12:1: field "timestamp" has the name of the event time
-  remove it: "time" names the field already, and expressions may use it"#,
+        r#"event_time = "timestamp""#,
+        r#"job.toml:12:1: field "event_time" has the name that the event time has in expressions
+  remove it, or give it another name and path = "event_time""#,
     );
 }
 
@@ -731,7 +731,7 @@ fn filters_are_checked() {
         "where = 'amount > 0'",
         "where = 'count_5m > 0'",
         r#"job.toml:23:10: "where" in view "activity": source "payments" has no field "count_5m"
-  the valid names are: card_id, amount, country, score, timestamp, large"#,
+  the valid names are: card_id, amount, country, score, timestamp, event_time, large"#,
     );
     says(
         "where = 'amount > 0'",

@@ -4,8 +4,8 @@ use super::{SMALL, changed, job};
 use crate::{FRAUD, plan_hash};
 use tidemark_operators::expression::{Arithmetic, Expr};
 use tidemark_operators::plan::{
-    AccumulatorPlan, Arrival, EntityPlan, Feed, Format, Kind, Read, Start, Storage, TimeUnit,
-    ViewPlan, Window,
+    AccumulatorPlan, Arrival, Computed, EntityPlan, Feed, Format, Kind, Read, Start, Storage,
+    TimeUnit, ViewPlan, Window,
 };
 use tidemark_operators::time::{DAY, HOUR, MINUTE, SECOND};
 use tidemark_operators::value::{Type, Value};
@@ -318,15 +318,18 @@ fn a_sum_and_a_deviation_or_a_distinct_count_and_an_entropy_share_one_accumulato
 }
 
 #[test]
-fn the_event_time_becomes_a_field_where_it_is_aggregated_or_filtered() {
-    let text = with_feature("a = { aggregate = \"max\", of = \"timestamp\", window = \"5m\" }");
-    let fields = &job(&text).plan.sources[0].fields;
-    assert_eq!(
-        fields.last().map(|it| (it.name.as_str(), it.ty)),
-        Some(("timestamp", Type::Timestamp))
-    );
-    let text = changed("'amount > 0'", "'hour(timestamp) < 6'");
-    assert_eq!(job(&text).plan.sources[0].fields.len(), 3);
+fn the_event_time_becomes_a_column_where_it_is_aggregated_or_filtered_and_is_not_decoded_twice() {
+    for name in ["timestamp", "event_time"] {
+        let max = format!("a = {{ aggregate = \"max\", of = \"{name}\", window = \"5m\" }}");
+        let filter = format!("'hour({name}) < 6'");
+        for text in [with_feature(&max), changed("'amount > 0'", &filter)] {
+            let source = &job(&text).plan.sources[0];
+            assert_eq!(
+                (source.fields.len(), &source.computed[..]),
+                (2, &[Computed::EventTime][..])
+            );
+        }
+    }
 }
 
 #[test]

@@ -62,7 +62,8 @@ pub struct Decoded {
     /// When the records arrived: what the source's field for it says until they are judged, then
     /// what they were judged by.
     pub arrival: Vec<Option<EventTime>>,
-    /// One column for each of [`SourcePlan::fields`], each as long as `time`.
+    /// One column for each of [`SourcePlan::fields`], each as long as `time`, and behind them one for
+    /// each of [`SourcePlan::computed`], which are filled once the records are judged.
     pub columns: Vec<Column>,
     /// What was there and could not be read, and is null therefore: ascending by row.
     pub invalid: Vec<InvalidField>,
@@ -188,7 +189,7 @@ impl Decoder {
         metadata: Option<Metadata<'_>>,
         into: &mut Decoded,
     ) -> Result<(), DecodeError> {
-        into.shape(self.needs.fields());
+        into.shape(self.needs.columns());
         let row = into.rows();
         let read = self.read(record, metadata, row, &mut into.columns);
         self.needs.finish(read, &mut self.faults, row, into)

@@ -258,6 +258,7 @@ mod tests {
             hold_max: 2_000,
             max_future_skew: None,
             fields: Vec::new(),
+            computed: Vec::new(),
             predicates: Vec::new(),
             keys: Vec::new(),
             keyless: Keyless::Skip,

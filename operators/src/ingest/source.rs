@@ -368,7 +368,8 @@ impl OwnedPartitions {
         }
         if rows > 0 {
             let (projection, outbox) = (&mut self.projections[source], &mut self.outbox);
-            let kept = projection.project(&self.decoded, id.partition, &self.offsets, due, outbox);
+            let kept =
+                projection.project(&mut self.decoded, id.partition, &self.offsets, due, outbox);
             let each = kept.div_ceil(rows);
             self.decoded.time.iter().for_each(|ts| owned.unsealed.add(*ts, each));
         }

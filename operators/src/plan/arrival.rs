@@ -108,6 +108,7 @@ mod tests {
             hold_max: 0,
             max_future_skew: None,
             fields: Vec::new(),
+            computed: Vec::new(),
             predicates: Vec::new(),
             keys: Vec::new(),
             keyless: Keyless::Skip,

@@ -5,6 +5,7 @@ use super::field::FieldPlan;
 use super::place::Place;
 use crate::expression::Expr;
 use crate::time::{EventTime, Millis};
+use crate::value::Type;
 use crate::zone::Zone;
 use std::sync::Arc;
 
@@ -141,6 +142,27 @@ pub enum Keyless {
     Dead,
 }
 
+/// What is known of every event besides the values of its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Computed {
+    /// The time that the event has: what its record says, or less where that lies too far ahead of
+    /// its arrival. A timestamp, never null.
+    EventTime,
+    /// Whether the field at this index of [`SourcePlan::fields`] was there, was not null and could
+    /// not be read. A bool, never null.
+    Invalid(usize),
+}
+
+impl Computed {
+    /// The type of its values.
+    pub const fn ty(self) -> Type {
+        match self {
+            Computed::EventTime => Type::Timestamp,
+            Computed::Invalid(_) => Type::Bool,
+        }
+    }
+}
+
 /// One source.
 #[derive(Clone, Debug)]
 pub struct SourcePlan {
@@ -183,12 +205,30 @@ pub struct SourcePlan {
     pub max_future_skew: Option<Millis>,
     /// The fields that are decoded: those that a key, an attribute or a predicate needs.
     pub fields: Vec<FieldPlan>,
-    /// Predicates over the fields (bool expressions whose inputs are indices into `fields`),
-    /// evaluated once an event: view and feature filters.
+    /// What else an attribute or a predicate needs: the columns behind those of the fields.
+    pub computed: Vec<Computed>,
+    /// Predicates over the columns (bool expressions whose inputs are indices into `fields`, and
+    /// behind these into `computed`), evaluated once an event: view and feature filters.
     pub predicates: Vec<Expr>,
     /// Fields that are entity keys: a record that has none of them is no event.
     pub keys: Vec<usize>,
     /// What becomes of a record that has none of its keys, where all of them are optional. Without a
     /// required one it is malformed.
     pub keyless: Keyless,
+}
+
+impl SourcePlan {
+    /// The type of a column: of a field, or of what is computed.
+    pub fn column_type(&self, column: usize) -> Option<Type> {
+        let computed = column.checked_sub(self.fields.len());
+        match computed {
+            None => self.fields.get(column).map(|field| field.ty),
+            Some(at) => self.computed.get(at).map(|computed| computed.ty()),
+        }
+    }
+
+    /// How many columns the events of the source have.
+    pub fn columns(&self) -> usize {
+        self.fields.len() + self.computed.len()
+    }
 }

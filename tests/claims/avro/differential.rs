@@ -75,6 +75,7 @@ fn source(fields: &[Field], format: Format) -> SourcePlan {
         hold_max: 0,
         max_future_skew: None,
         fields: fields.iter().map(field).collect(),
+        computed: Vec::new(),
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,

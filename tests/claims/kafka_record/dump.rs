@@ -233,7 +233,11 @@ fn a_dump_of_a_topic_replays_to_the_same_bytes_as_the_topic() {
     let parts = parts.map(|(name, lines)| folder.write(name, lines.concat()));
     for workers in 1..=3 {
         assert_eq!(by_topic(&plan, workers), expected, "the topic on {workers}");
-        assert_eq!(by_dump(&plan, &[whole.clone()], workers), expected, "whole on {workers}");
+        assert_eq!(
+            by_dump(&plan, std::slice::from_ref(&whole), workers),
+            expected,
+            "whole on {workers}"
+        );
         assert_eq!(by_dump(&plan, &parts, workers), expected, "in parts on {workers}");
     }
 

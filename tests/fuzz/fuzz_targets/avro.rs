@@ -71,6 +71,7 @@ fn source() -> SourcePlan {
                 reading: ReadOptions::default(),
             })
             .collect(),
+        computed: Vec::new(),
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,

@@ -57,6 +57,7 @@ fn source() -> SourcePlan {
                 reading: ReadOptions::default(),
             })
             .collect(),
+        computed: Vec::new(),
         predicates: Vec::new(),
         keys: vec![0],
         keyless: Keyless::Skip,

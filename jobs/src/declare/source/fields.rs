@@ -4,7 +4,7 @@ use super::super::{Written, name};
 use super::paths::split_path;
 use super::place;
 use super::reading::{self, Base};
-use super::time_name;
+use super::{EVENT_TIME, is_time};
 use crate::document::{At, Literal, Table};
 use crate::times;
 use tidemark_operators::ingest::decode::value_of;
@@ -44,12 +44,7 @@ pub(crate) struct Definition {
 }
 
 /// Reads the table of a source's fields.
-pub(super) fn fields(
-    table: &mut Table<'_>,
-    source: &str,
-    time: &TimeField,
-    base: &Base,
-) -> Vec<FieldDeclared> {
+pub(super) fn fields(table: &mut Table<'_>, source: &str, base: &Base) -> Vec<FieldDeclared> {
     let Some(mut inner) = table.table("fields", &format!("the fields of source \"{source}\""))
     else {
         return Vec::new();
@@ -65,10 +60,9 @@ pub(super) fn fields(
     for entry in named.into_iter().take(FIELDS_MAX) {
         let what = format!("field \"{}\"", entry.name.value);
         name::check(&entry.name, "field", problems);
-        if entry.name.value == time_name(time) {
-            let message = format!("{what} has the name of the event time");
-            let hint =
-                "remove it: \"time\" names the field already, and expressions may use it".into();
+        if entry.name.value == EVENT_TIME {
+            let message = format!("{what} has the name that the event time has in expressions");
+            let hint = "remove it, or give it another name and path = \"event_time\"".to_owned();
             problems.wrong(&entry.name, message, Some(hint));
             continue;
         }
@@ -243,7 +237,7 @@ pub(super) fn definitions(
         let what = format!("definition \"{}\"", entry.name.value);
         name::check(&entry.name, "definition", problems);
         let taken = fields.iter().any(|field| field.name == entry.name.value);
-        if taken || entry.name.value == time_name(time) {
+        if taken || is_time(&entry.name.value, time) {
             problems.wrong(&entry.name, format!("{what} has the name of a field"), None);
             continue;
         }

@@ -2,9 +2,9 @@
 
 use super::super::markdown::code;
 use super::super::values::{shown, value};
-use crate::expression::{Binding, ExpressionError, check, parse};
+use crate::expression::{Binding, ExpressionError, check, invalid_field, parse};
 use std::sync::Arc;
-use tidemark_operators::expression::Program;
+use tidemark_operators::expression::{Expr, Program};
 use tidemark_operators::value::{Column, Type, Value, parse_address};
 use tidemark_operators::zone::Zone;
 
@@ -51,6 +51,9 @@ pub(super) struct Evaluated {
 /// Checks and computes an example.
 pub(super) fn evaluated(text: &str) -> Result<Evaluated, ExpressionError> {
     let mut resolve = |name: &str| {
+        if invalid_field(name).is_some() {
+            return Some(Binding::Expr(Expr::Literal(Value::Bool(false))));
+        }
         let index = NAMES.iter().position(|known| known.name == name)?;
         let known = NAMES.get(index)?;
         Some(Binding::Input { index, ty: known.ty, nullable: known.null })
@@ -100,7 +103,7 @@ fn own_value(known: &ExampleColumn) -> Value {
 pub(super) fn null_rule(function: &str) -> Option<&'static str> {
     Some(match function {
         "if" => "when the value that is chosen is null; a null condition chooses b",
-        "is_null" => "never",
+        "is_null" | "invalid" => "never",
         "coalesce" => "when all arguments are",
         "min" | "max" => "when an argument is",
         "clamp01" | "abs" | "hour" | "weekday" => "when the argument is",
@@ -119,6 +122,7 @@ pub(super) fn of_function(function: &str) -> &'static [&'static str] {
             "if(approved, count, amount)",
         ],
         "is_null" => &["is_null(city)", "is_null(country)", "not is_null(amount / 0)"],
+        "invalid" => &["invalid(address)", "invalid(address) or is_null(address)"],
         "coalesce" => &[
             "coalesce(previous_amount, amount)",
             "coalesce(city, \"unknown\")",

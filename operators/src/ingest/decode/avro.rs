@@ -239,7 +239,7 @@ impl AvroDecoder {
         metadata: Option<Metadata<'_>>,
         into: &mut Decoded,
     ) -> Result<(), Refused> {
-        into.shape(self.needs.fields());
+        into.shape(self.needs.columns());
         let row = into.rows();
         let program = match self.compiled.get(at).map(|compiled| &compiled.program) {
             Some(Ok(program)) => program,

@@ -12,6 +12,8 @@ use crate::value::{Column, Type, Value};
 #[derive(Clone, Debug)]
 pub(super) struct Needs {
     fields: Vec<Field>,
+    /// How many columns there are: a field's each, and behind them those of what is computed.
+    columns: usize,
     keys: Vec<usize>,
     time: String,
     unit: TimeUnit,
@@ -42,6 +44,7 @@ impl Needs {
         };
         Self {
             fields: source.fields.iter().map(field).collect(),
+            columns: source.columns(),
             keys: source.keys.clone(),
             time: trie::time_label(&source.time),
             unit: source.time.form.unit,
@@ -50,9 +53,9 @@ impl Needs {
         }
     }
 
-    /// How many fields there are.
-    pub fn fields(&self) -> usize {
-        self.fields.len()
+    /// How many columns there are.
+    pub fn columns(&self) -> usize {
+        self.columns
     }
 
     /// Makes what was read of `row` a row of `into`, or takes it back. `faults` are the row's.

@@ -47,6 +47,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
                 reading: ReadOptions::default(),
             })
             .collect(),
+        computed: Vec::new(),
         predicates: Vec::new(),
         keys: vec![0],
         keyless: Keyless::Skip,

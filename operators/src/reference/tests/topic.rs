@@ -46,6 +46,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         hold_max: 2_000,
         max_future_skew: None,
         fields: vec![field],
+        computed: Vec::new(),
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,

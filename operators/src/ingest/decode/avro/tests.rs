@@ -57,6 +57,7 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         hold_max: 0,
         max_future_skew: None,
         fields,
+        computed: Vec::new(),
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,
