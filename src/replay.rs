@@ -55,10 +55,10 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
     let settings = config::Settings::load(&config::ClusterFile::None, config::Flags::default())?;
     let workers = args.workers.unwrap_or(settings.workers);
-    let files = sources(&job, args)?;
+    let mut files = sources(&job, args)?;
     roles(&job, args, &files).check()?;
     whole_file::end_on_signals()?;
-    let (dumps, files) = Dumps::take(&job.plan, &files).map_err(Failure::failed)?;
+    let dumps = Dumps::take(&job.plan, &mut files).map_err(Failure::failed)?;
     let tables = tables(&job, args)?;
     let online = if args.online.is_some() { Online::AtEnd } else { Online::Off };
     let settings = Settings {

@@ -92,10 +92,8 @@ pub(crate) fn shown_start(start: Start, ago: &str) -> String {
 }
 
 fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
-    let framing = match source.framing {
-        Framing::None => "",
-        Framing::Kcat => " (files are what kcat -J has written)",
-    };
+    let kcat = source.framing == Framing::Kcat;
+    let framing = if kcat { " (files are what kcat -J has written)" } else { "" };
     let format = match source.format {
         Format::Json => "json",
         Format::Avro => "avro",

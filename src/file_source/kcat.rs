@@ -19,20 +19,17 @@ use super::{BATCHES_MAX, FileSourceError, Progress};
 use crate::feed::{FeedSender, ThreadFeed, feed};
 use crate::named_file::is_standard;
 use crate::source::Waker;
-use line::{Line, quick};
+use line::{DumpedRecord, quick};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
-use tidemark_operators::plan::{Framing, Plan};
+use tidemark_operators::plan::{Framing, Plan, SourcePlan};
 
 /// The longest line of a dump, in bytes (64 MiB): a longer one fails the partition.
 const LINE_BYTES_MAX: usize = 64 << 20;
-
-/// The files of a source, by its place in the plan.
-pub type SourceFiles = (u16, Vec<PathBuf>);
 
 /// The dumps of a job, and the partitions that are in each.
 #[derive(Clone, Debug, Default)]
@@ -49,29 +46,29 @@ struct Dump {
 }
 
 impl Dumps {
-    /// Takes from `sources` those whose files are dumps, and looks through them for their
-    /// partitions; returns the others too. Blocks until all dumps have been read once.
+    /// Takes from `sources` (by place in the plan) those whose files are dumps, and looks through them
+    /// for their partitions. Blocks until all dumps have been read once.
     ///
     /// # Errors
     /// When a file cannot be read, is no plain file, or has a line that `kcat -J` cannot have written.
     pub fn take(
         plan: &Plan,
-        sources: &[SourceFiles],
-    ) -> Result<(Self, Vec<SourceFiles>), FileSourceError> {
-        let (mut dumps, mut others) = (Self::default(), Vec::new());
-        for (at, files) in sources {
-            let Some(source) = plan.sources.get(usize::from(*at)) else { continue };
-            if source.framing == Framing::None {
-                others.push((*at, files.clone()));
-                continue;
-            }
-            let partitions = survey(files)?;
-            let dump = Arc::new(Dump { files: files.clone(), headers: source.headers() });
-            let id = |partition| PartitionId { source: *at, partition };
+        sources: &mut Vec<(u16, Vec<PathBuf>)>,
+    ) -> Result<Self, FileSourceError> {
+        let source = |at: u16| plan.sources.get(usize::from(at));
+        let is_dump = |(at, _): &mut (u16, Vec<PathBuf>)| {
+            source(*at).is_some_and(|source| source.framing == Framing::Kcat)
+        };
+        let mut dumps = Self::default();
+        for (at, files) in sources.extract_if(.., is_dump) {
+            let partitions = survey(&files)?;
+            let headers = source(at).map(SourcePlan::headers).unwrap_or_default();
+            let dump = Arc::new(Dump { files, headers });
+            let id = |partition| PartitionId { source: at, partition };
             let found = partitions.into_iter().map(|it| (id(it), Arc::clone(&dump)));
             dumps.partitions.extend(found);
         }
-        Ok((dumps, others))
+        Ok(dumps)
     }
 
     /// Starts to read those of the partitions that belong to `worker` out of `workers`: every
@@ -102,7 +99,8 @@ fn survey(files: &[PathBuf]) -> Result<BTreeSet<u32>, FileSourceError> {
         let mut note = |line: &[u8]| {
             let (of, partition) = match quick(line) {
                 Some((topic, partition)) => (topic.to_vec(), partition),
-                None => Line::parse(line).map(|line| (line.topic.into_bytes(), line.partition))?,
+                None => DumpedRecord::parse(line)
+                    .map(|line| (line.topic.into_bytes(), line.partition))?,
             };
             let known = topic.get_or_insert_with(|| of.clone());
             if *known != of {
@@ -220,7 +218,7 @@ fn records(
         if quick(text).is_some_and(|(_, of)| of != partition) {
             continue;
         }
-        let line = Line::parse(text).map_err(|why| at_line(record.offset, &why))?;
+        let line = DumpedRecord::parse(text).map_err(|why| at_line(record.offset, &why))?;
         if line.partition != partition {
             continue;
         }

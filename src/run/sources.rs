@@ -86,7 +86,7 @@ impl Sources {
         }
         let formats = plan.sources.iter().map(|source| source.format).collect();
         let record_bytes_max = settings.limits.engine().record_bytes;
-        let (dumps, files) = Dumps::take(plan, &files).map_err(Failure::failed)?;
+        let dumps = Dumps::take(plan, &mut files).map_err(Failure::failed)?;
         Ok(Sources { kafka, topics, files, dumps, formats, record_bytes_max })
     }
 

@@ -64,14 +64,10 @@ pub(crate) struct SourceDeclared {
 impl SourceDeclared {
     pub(super) fn read(name: At<String>, mut table: Table<'_>, zone: &Arc<Zone>) -> Self {
         let (topic, files) = place(&mut table);
-        let format = match table.choice("format", &FORMATS).map(|format| format.value) {
-            Some("avro") => Format::Avro,
-            _ => Format::Json,
-        };
+        let (format, framing) = encoding(&mut table);
         if (format, files.is_empty()) != (Format::Avro, true) {
             table.refuse("schema_wait", "is for topics of Avro records only");
         }
-        let framing = framing(&mut table, format);
         let schema_wait = table.duration("schema_wait", 0..=DAY);
         let start = start(&mut table, !files.is_empty());
         table.need("time");
@@ -92,8 +88,8 @@ impl SourceDeclared {
         let base = reading::of_source(&mut table, (earliest, latest), zone);
         base.settle(&mut time, &mut arrival, &table);
         let fields = fields::fields(&mut table, &name.value, &base);
-        if !files.is_empty() {
-            place::refuse_in_files(&table, &fields, &time, &arrival, framing);
+        if !files.is_empty() && framing == Framing::None {
+            place::refuse_in_lines(&table, &fields, &time, &arrival);
         }
         let times = times_read(&table, &time, &arrival);
         paths::refuse_below_values(&fields, times, table.problems());
@@ -143,15 +139,20 @@ impl SourceDeclared {
     }
 }
 
-/// What files have around their records.
-fn framing(table: &mut Table<'_>, format: Format) -> Framing {
+/// How records are encoded, and what files have around them.
+fn encoding(table: &mut Table<'_>) -> (Format, Framing) {
+    let format = match table.choice("format", &FORMATS).map(|format| format.value) {
+        Some("avro") => Format::Avro,
+        _ => Format::Json,
+    };
     if format != Format::Json {
         table.refuse("framing", "is for records in JSON");
     }
-    match table.choice("framing", &["none", "kcat"]).map(|choice| choice.value) {
+    let framing = match table.choice("framing", &["none", "kcat"]).map(|choice| choice.value) {
         Some("kcat") => Framing::Kcat,
         _ => Framing::None,
-    }
+    };
+    (format, framing)
 }
 
 fn keyless(table: &mut Table<'_>) -> Keyless {

@@ -309,8 +309,7 @@ impl OwnedPartitions {
             if bytes >= STEP_BYTES {
                 break;
             }
-            let rows = self.decoded.rows();
-            let schemas = self.config.schemas.as_deref_mut();
+            let (rows, schemas) = (self.decoded.rows(), self.config.schemas.as_deref_mut());
             let of = Metadata { batch: &raw, record, partition: owned.reader.id().partition };
             let read = self.records[source].read(of, schemas, &mut self.decoded);
             if read == Read::Wait {

@@ -12,7 +12,7 @@ const SHOWN_BYTES: usize = 100;
 
 /// See the module. Unknown members are skipped.
 #[derive(Debug, serde::Deserialize)]
-pub(super) struct Line {
+pub(super) struct DumpedRecord {
     pub topic: String,
     pub partition: u32,
     pub offset: u64,
@@ -21,19 +21,19 @@ pub(super) struct Line {
     ts: Option<i64>,
     #[serde(default)]
     headers: Headers,
-    key: Option<Bytes>,
-    payload: Option<Bytes>,
+    key: Option<RawText>,
+    payload: Option<RawText>,
 }
 
 /// A JSON string, as bytes.
 #[derive(Debug)]
-struct Bytes(Vec<u8>);
+struct RawText(Vec<u8>);
 
 /// Names and values, in order: a list of both in turn, or an object of lists.
 #[derive(Debug, Default)]
-struct Headers(Vec<(Bytes, Option<Bytes>)>);
+struct Headers(Vec<(RawText, Option<RawText>)>);
 
-impl Line {
+impl DumpedRecord {
     pub fn parse(line: &[u8]) -> Result<Self, String> {
         serde_json::from_slice(line).map_err(|error| {
             let shown = line.get(..SHOWN_BYTES).unwrap_or(line).escape_ascii();
@@ -82,27 +82,27 @@ pub(super) fn quick(line: &[u8]) -> Option<(&[u8], u32)> {
     (!topic.contains(&b'\\')).then_some((topic, partition))
 }
 
-impl<'de> Deserialize<'de> for Bytes {
+impl<'de> Deserialize<'de> for RawText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_byte_buf(BytesVisitor)
+        deserializer.deserialize_byte_buf(RawTextVisitor)
     }
 }
 
-struct BytesVisitor;
+struct RawTextVisitor;
 
-impl Visitor<'_> for BytesVisitor {
-    type Value = Bytes;
+impl Visitor<'_> for RawTextVisitor {
+    type Value = RawText;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a text")
     }
 
-    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<Bytes, E> {
-        Ok(Bytes(bytes.to_vec()))
+    fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<RawText, E> {
+        Ok(RawText(bytes.to_vec()))
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Bytes, E> {
-        Ok(Bytes(text.as_bytes().to_vec()))
+    fn visit_str<E: Error>(self, text: &str) -> Result<RawText, E> {
+        Ok(RawText(text.as_bytes().to_vec()))
     }
 }
 
@@ -127,8 +127,8 @@ impl<'de> Visitor<'de> for HeadersVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Headers, A::Error> {
         let mut headers = Vec::new();
-        while let Some(name) = seq.next_element::<Bytes>()? {
-            let value = seq.next_element::<Option<Bytes>>()?;
+        while let Some(name) = seq.next_element::<RawText>()? {
+            let value = seq.next_element::<Option<RawText>>()?;
             headers.push((name, value.ok_or_else(|| Error::custom("a header without a value"))?));
         }
         Ok(Headers(headers))
@@ -136,9 +136,9 @@ impl<'de> Visitor<'de> for HeadersVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Headers, A::Error> {
         let mut headers = Vec::new();
-        while let Some((name, values)) = map.next_entry::<String, Vec<Option<Bytes>>>()? {
+        while let Some((name, values)) = map.next_entry::<String, Vec<Option<RawText>>>()? {
             let name = name.into_bytes();
-            headers.extend(values.into_iter().map(|value| (Bytes(name.clone()), value)));
+            headers.extend(values.into_iter().map(|value| (RawText(name.clone()), value)));
         }
         Ok(Headers(headers))
     }

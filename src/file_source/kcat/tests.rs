@@ -3,8 +3,8 @@
 use super::*;
 use tidemark_operators::ingest::reader::RawHeader;
 
-fn parse(line: &str) -> Result<Line, String> {
-    Line::parse(line.as_bytes())
+fn parse(line: &str) -> Result<DumpedRecord, String> {
+    DumpedRecord::parse(line.as_bytes())
 }
 
 fn taken(lines: &[&str], partition: u32, headers: &[&str]) -> Result<RawBatch, String> {
@@ -50,7 +50,7 @@ fn bytes_that_are_no_utf8_and_maps_of_headers_are_read() {
     let at = bytes.iter().position(|byte| *byte == b'?').unwrap();
     bytes[at] = 0xff;
     let mut batch = RawBatch::default();
-    Line::parse(&bytes).unwrap().append(&mut batch, &["a".to_owned(), "b".to_owned()]);
+    DumpedRecord::parse(&bytes).unwrap().append(&mut batch, &["a".to_owned(), "b".to_owned()]);
     assert_eq!(batch.key(&batch.records[0]), Some(&[0xff][..]));
     assert_eq!(batch.header(&batch.records[0], 0), Some(&b"2"[..]));
 }

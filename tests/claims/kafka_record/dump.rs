@@ -197,8 +197,9 @@ fn by_topic(plan: &Arc<Plan>, workers: usize) -> Output {
 }
 
 fn by_dump(plan: &Arc<Plan>, files: &[PathBuf], workers: usize) -> Output {
-    let (dumps, others) = Dumps::take(plan, &[(0, files.to_vec())]).unwrap();
-    assert!(others.is_empty());
+    let mut sources = vec![(0, files.to_vec())];
+    let dumps = Dumps::take(plan, &mut sources).unwrap();
+    assert!(sources.is_empty());
     let partitions = move |worker, waker| {
         let progress = Arc::<Progress>::default();
         let readers = dumps.open(worker, workers, &waker, &progress).unwrap();

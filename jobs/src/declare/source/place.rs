@@ -5,9 +5,7 @@ use super::paths::split_path;
 use super::reading;
 use crate::document::{At, Literal, Table};
 use std::sync::Arc;
-use tidemark_operators::plan::{
-    Arrival, Framing, Place, RecordPart, TimeField, TimeForm, TimeUnit,
-};
+use tidemark_operators::plan::{Arrival, Place, RecordPart, TimeField, TimeForm, TimeUnit};
 use tidemark_operators::value::Type;
 use tidemark_operators::zone::Zone;
 
@@ -132,16 +130,12 @@ pub(super) fn time_form(
 }
 
 /// Records what can never be there: a line of a file has no timestamp, no key and no headers.
-pub(super) fn refuse_in_files(
+pub(super) fn refuse_in_lines(
     table: &Table<'_>,
     fields: &[FieldDeclared],
     time: &TimeField,
     arrival: &Arrival,
-    framing: Framing,
 ) {
-    if framing != Framing::None {
-        return;
-    }
     let times = [("time", Some(time)), ("arrival_field", arrival.field())];
     let times = times.into_iter().filter_map(|(key, time)| {
         let (time, at) = (time?, table.place(key).unwrap_or(table.at()));
