@@ -83,6 +83,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     outputs.finish(&settings.plan, accepted.is_ok())?;
     let invalid = invalid_fields(&job.plan, &observer);
     tell_invalid(&invalid);
+    tell_rounded(&job.plan, &observer);
     let summary = summary(&observer, &invalid, started.elapsed());
     let mut line = serde_json::to_string(&summary).map_err(Failure::failed)?;
     refused::say(&counted, args.dlq.as_deref(), summary.events);
@@ -275,6 +276,22 @@ fn tell_invalid(invalid: &[InvalidField<'_>]) {
         output::note(&format!(
             "invalid: {source}.{field}, {count} values are null, the first: {first}"
         ));
+    }
+}
+
+/// Says which decimals had more digits than their fields keep.
+fn tell_rounded(plan: &tidemark_operators::plan::Plan, observer: &Observer) {
+    for (at, source) in plan.sources.iter().enumerate() {
+        for (index, field) in source.fields.iter().enumerate() {
+            let workers = observer.metrics.iter().filter_map(|m| m.rounded.get(at)?.get(index));
+            let count: u64 = workers.map(|count| count.get()).sum();
+            if count > 0 {
+                output::note(&format!(
+                    "rounded: {}.{}, {count} values had more digits than {} keeps",
+                    source.name, field.name, field.ty
+                ));
+            }
+        }
     }
 }
 

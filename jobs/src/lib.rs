@@ -19,7 +19,8 @@
 //! [job]
 //! name = "fraud"
 //! timezone = "UTC"                 # of `hour` and `weekday`; default UTC
-//! distinct_max = 100_000           # where shown distinct counts saturate; default 100,000
+//! distinct_max = 100_000           # distinct counts are written up to this; default: no bound. What
+//!                                  # expressions see of them is exact
 //!
 //! [sources.transactions]
 //! topic = "transactions"           # or files = ["a.jsonl", ..], one a partition
@@ -46,7 +47,7 @@
 //!
 //! [sources.transactions.fields]    # string, int, decimal, double, bool, timestamp (ms) or ip
 //! card_id = "string"
-//! amount = "decimal"
+//! amount = "decimal"                # of 6 decimals; "decimal(2)" and all from 0 to 12 have so many
 //! status = "string?"
 //! country = "string?"              # may be missing
 //! ip_address = "ip?"

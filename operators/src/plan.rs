@@ -43,8 +43,10 @@ pub struct Plan {
     pub views: Vec<ViewIndex>,
     /// The job's time zone, for `hour` and `weekday`.
     pub zone: Arc<Zone>,
-    /// The value at which a reported distinct count saturates; default 100,000.
-    pub distinct_max: u64,
+    /// Distinct counts from this on are counted when they are read
+    /// ([`WorkerMetrics::distinct_saturated`](crate::metrics::WorkerMetrics::distinct_saturated)): what
+    /// is written of them is this, by the views' expressions. `None`: any is written as it is.
+    pub distinct_max: Option<u64>,
 }
 
 impl Plan {

@@ -17,7 +17,7 @@ pub(super) struct JobDocument<'a> {
     file: &'a str,
     description: &'a str,
     timezone: &'a str,
-    distinct_max: u64,
+    distinct_max: Option<u64>,
     notes: Vec<FilePlace>,
     sources: Vec<SourceDocument<'a>>,
     tables: Vec<TableDocument<'a>>,
@@ -140,7 +140,7 @@ pub(super) fn document<'a>(job: &'a Job, file: &'a str, memory: Estimate) -> Job
     }
 }
 
-const fn name_of(ty: Type) -> &'static str {
+fn name_of(ty: Type) -> &'static str {
     match ty {
         Type::Int => "int64",
         other => other.name(),

@@ -108,7 +108,7 @@ impl<'a> Made<'a> {
         let cents = (random % 12_000) as f64 / 100.0;
         Some(match self.field.ty {
             Type::Int => Json::from(random % 5_000),
-            Type::Decimal => Json::from(cents),
+            Type::Decimal(_) => Json::from(cents),
             Type::Double => Json::from(cents / 120.0),
             Type::Bool => Json::from(random.is_multiple_of(3)),
             Type::Timestamp => Json::from(time - random % 3_600_000),

@@ -277,7 +277,7 @@ pub(super) fn filter(
 pub(super) fn null(ty: Type) -> Binding {
     let value = match ty {
         Type::Int => Value::Int(0),
-        Type::Decimal => Value::Decimal(0),
+        Type::Decimal(scale) => Value::Decimal(0, scale),
         Type::Double => Value::Double(0.0),
         Type::Bool => Value::Bool(false),
         Type::Text => Value::Text(String::new()),

@@ -39,7 +39,7 @@ mod trie;
 pub use error::DecodeError;
 pub(crate) use framing::{key_text, payload, unframed, unwrapped};
 pub use outside::Metadata;
-pub use scalar::{Scalar, value_of};
+pub use scalar::{Scalar, exact_value_of, value_of};
 
 use crate::plan::SourcePlan;
 use crate::time::EventTime;
@@ -67,6 +67,8 @@ pub struct Decoded {
     pub columns: Vec<Column>,
     /// What was there and could not be read, and is null therefore: ascending by row.
     pub invalid: Vec<InvalidField>,
+    /// Decimals that had more digits than their fields keep: ascending by row.
+    pub rounded: Vec<RoundedField>,
 }
 
 /// A value that was there and could not be read.
@@ -80,10 +82,20 @@ pub struct InvalidField {
     pub error: DecodeError,
 }
 
+/// A decimal that was rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundedField {
+    /// The row.
+    pub row: usize,
+    /// The field: index into [`SourcePlan::fields`].
+    pub field: usize,
+}
+
 impl Decoded {
     /// Forgets all rows and keeps the memory.
     pub fn clear(&mut self) {
         self.invalid.clear();
+        self.rounded.clear();
         self.time.clear();
         self.arrival.clear();
         self.columns.iter_mut().for_each(Column::clear);
@@ -92,6 +104,7 @@ impl Decoded {
     /// Cuts back to the first `rows` records.
     pub fn truncate(&mut self, rows: usize) {
         while self.invalid.pop_if(|invalid| invalid.row >= rows).is_some() {}
+        while self.rounded.pop_if(|rounded| rounded.row >= rows).is_some() {}
         self.time.truncate(rows);
         self.arrival.truncate(rows);
         self.columns.iter_mut().for_each(|column| cell::reset(column, rows));
@@ -117,10 +130,10 @@ impl Decoded {
     }
 }
 
-/// A number's text as micro-units, rounded half to even; `None` when there are too many of them. The
-/// text must be that of a number.
-pub(crate) fn decimal_text(text: &str) -> Option<i64> {
-    number::scaled(text, 6, number::Rounding::HalfEven)
+/// A number's text as units of `10^-scale`, rounded half to even; `None` when there are too many of
+/// them. The text must be that of a number.
+pub(crate) fn decimal_text(text: &str, scale: u8) -> Option<i64> {
+    number::decimal(text, scale).map(|decimal| decimal.units)
 }
 
 /// Milliseconds since the epoch of an RFC 3339 time.

@@ -365,6 +365,9 @@ impl OwnedPartitions {
         for invalid in &self.decoded.invalid {
             self.config.metrics.invalid[source].add(invalid.field, &invalid.error);
         }
+        for rounded in &self.decoded.rounded {
+            self.config.metrics.rounded[source][rounded.field].add(1);
+        }
         if rows > 0 {
             let (projection, outbox) = (&mut self.projections[source], &mut self.outbox);
             let kept =

@@ -42,7 +42,7 @@ struct Field {
 
 fn ty(name: &str) -> Type {
     let all =
-        [Type::Text, Type::Int, Type::Decimal, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
+        [Type::Text, Type::Int, Type::DECIMAL, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
     all.into_iter().find(|ty| ty.to_string() == name).unwrap()
 }
 

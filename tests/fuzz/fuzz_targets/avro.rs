@@ -34,7 +34,7 @@ fn path(dotted: &str) -> Vec<String> {
 fn source() -> SourcePlan {
     let fields = [
         ("id", Type::Text),
-        ("amount", Type::Decimal),
+        ("amount", Type::DECIMAL),
         ("n", Type::Int),
         ("x", Type::Double),
         ("data.ip", Type::Ip),

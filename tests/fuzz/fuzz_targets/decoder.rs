@@ -20,7 +20,7 @@ fn path(dotted: &str) -> Vec<String> {
 fn source() -> SourcePlan {
     let fields = [
         ("id", Type::Text, true),
-        ("amount", Type::Decimal, false),
+        ("amount", Type::DECIMAL, false),
         ("n", Type::Int, false),
         ("x", Type::Double, false),
         ("b", Type::Bool, false),

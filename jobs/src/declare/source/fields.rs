@@ -7,15 +7,16 @@ use super::reading::{self, Base};
 use super::{EVENT_TIME, is_time};
 use crate::document::{At, Literal, Table};
 use crate::times;
-use tidemark_operators::ingest::decode::value_of;
+use tidemark_operators::ingest::decode::exact_value_of;
 use tidemark_operators::plan::{Place, ReadOptions, TimeField};
-use tidemark_operators::value::{Type, Value};
+use tidemark_operators::value::{SCALE_MAX, Type, Value};
 
 const FIELDS_MAX: usize = 512;
 const ALIASES_MAX: usize = 16;
 const DEFINITIONS_MAX: usize = 256;
+/// The types as a job file calls them, decimals of another scale aside.
 const TYPES: [Type; 7] =
-    [Type::Text, Type::Int, Type::Decimal, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
+    [Type::Text, Type::Int, Type::DECIMAL, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
 
 /// A field as it was written.
 #[derive(Debug)]
@@ -172,11 +173,13 @@ fn default_of(ty: Type, literal: &At<Literal>, what: &str, table: &Table<'_>) ->
         }
         _ => None,
     };
-    let value = time.map(Value::Timestamp).or_else(|| value_of(ty, literal.value.scalar()?));
+    let value = time.map(Value::Timestamp).or_else(|| exact_value_of(ty, literal.value.scalar()?));
     if value.is_none() {
         let wanted = match ty {
             Type::Int => "an integer, such as 0",
-            Type::Decimal => "a number within +-1e10, such as 0.5",
+            Type::Decimal(_) => {
+                "a number of at most 18 digits, and no more decimals than its type, such as 0.5"
+            }
             Type::Double => "a finite number, such as 0.5",
             Type::Bool => "true or false",
             Type::Text => "a text in quotes",
@@ -197,8 +200,12 @@ pub(in super::super) fn type_named(
     what: &str,
     table: &Table<'_>,
 ) -> Option<Type> {
-    let ty = TYPES.into_iter().find(|ty| ty.name() == name.value);
-    if ty.is_none() {
+    let ty = Type::named(&name.value);
+    if ty.is_none() && name.value.starts_with("decimal(") {
+        let message = format!("{what} cannot be of type \"{}\"", name.value);
+        let hint = format!("a decimal has 0 to {SCALE_MAX} decimals, as in \"decimal(2)\"");
+        table.problems().wrong(name, message, Some(hint));
+    } else if ty.is_none() {
         let message = format!("{what} cannot be of type \"{}\"", name.value);
         let meant =
             [("text", "string"), ("float", "double"), ("integer", "int"), ("boolean", "bool")];

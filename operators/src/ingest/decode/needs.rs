@@ -3,7 +3,7 @@
 use super::cell::{self, Affected, Fault};
 use super::error::DecodeError;
 use super::trie;
-use super::{Decoded, DecodedTimes, InvalidField};
+use super::{Decoded, DecodedTimes, InvalidField, RoundedField};
 use crate::plan::{Invalid, SourcePlan, TimeUnit};
 use crate::time::EventTime;
 use crate::value::{Column, Type, Value};
@@ -75,9 +75,13 @@ impl Needs {
             Ok((time, arrival)) => {
                 into.time.push(time);
                 into.arrival.push(arrival);
-                for Fault { place, error } in faults.drain(..) {
-                    if let Affected::Field(field) = place {
-                        into.invalid.push(InvalidField { row, field, error });
+                for fault in faults.drain(..) {
+                    match fault {
+                        Fault::Unreadable { place: Affected::Field(field), error } => {
+                            into.invalid.push(InvalidField { row, field, error });
+                        }
+                        Fault::Unreadable { place: Affected::Time | Affected::Arrival, .. } => {}
+                        Fault::Rounded(field) => into.rounded.push(RoundedField { row, field }),
                     }
                 }
                 Ok(())
@@ -91,13 +95,17 @@ impl Needs {
 
     /// The first value that was there, cannot be read, and has to be.
     fn reject(&self, faults: &[Fault]) -> Result<(), DecodeError> {
-        let rejects = |fault: &&Fault| match fault.place {
+        let rejects = |place: Affected| match place {
             Affected::Field(field) => {
                 self.fields.get(field).is_none_or(|field| field.invalid == Invalid::Reject)
             }
             Affected::Time | Affected::Arrival => true,
         };
-        faults.iter().find(rejects).map_or(Ok(()), |fault| Err(fault.error.clone()))
+        let mut errors = faults.iter().filter_map(|fault| match fault {
+            Fault::Unreadable { place, error } => rejects(*place).then_some(error),
+            Fault::Rounded(_) => None,
+        });
+        errors.next().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// Fills in defaults and nulls, and sees that what must be there is.

@@ -103,7 +103,7 @@ fn cell(ty: Type, decoded: &Decoded, field: usize, row: usize) -> Value {
     }
     match ty {
         Type::Int => Value::Int(column.int(row).unwrap()),
-        Type::Decimal => Value::Decimal(column.int(row).unwrap()),
+        Type::Decimal(scale) => Value::Decimal(column.int(row).unwrap(), scale),
         Type::Timestamp => Value::Timestamp(column.int(row).unwrap()),
         Type::Double => Value::Double(column.double(row).unwrap()),
         Type::Bool => Value::Bool(column.bool(row).unwrap()),
@@ -158,13 +158,13 @@ fn fields_are_found_by_name_whatever_was_added_removed_or_moved() {
 
 #[test]
 fn a_required_field_that_a_schema_lacks_refuses_the_schema_unless_it_has_a_default() {
-    let mut source = source(vec![field("amount", "data.amount", Type::Decimal)]);
+    let mut source = source(vec![field("amount", "data.amount", Type::DECIMAL)]);
     source.fields[0].required = true;
     let schema = record(&[("a", json!("int"))]);
     let why = incompatible(&source, &schema);
     assert!(why.contains("no \"data.amount\", and field \"amount\" is required"), "{why}");
-    source.fields[0].default = Some(Value::Decimal(5));
-    assert_eq!(decode(&source, &schema, &datum(&[long(1)])), Ok(vec![Value::Decimal(5)]));
+    source.fields[0].default = Some(Value::Decimal(5, 6));
+    assert_eq!(decode(&source, &schema, &datum(&[long(1)])), Ok(vec![Value::Decimal(5, 6)]));
     let nullable = record(&[(
         "data",
         json!({"type": "record", "name": "D", "fields": [
@@ -175,7 +175,7 @@ fn a_required_field_that_a_schema_lacks_refuses_the_schema_unless_it_has_a_defau
     assert!(why.contains("field \"amount\" (at \"data.amount\"): required"), "{why}");
     assert_eq!(
         decode(&source, &nullable, &datum(&[long(1), long(3)])),
-        Ok(vec![Value::Decimal(3_000_000)])
+        Ok(vec![Value::Decimal(3_000_000, 6)])
     );
 }
 
@@ -258,18 +258,21 @@ fn a_path_leads_through_records_and_maps() {
 
 #[test]
 fn of_a_union_the_value_decides_unless_no_branch_can_fit() {
-    let source = source(vec![field("x", "x", Type::Decimal)]);
+    let source = source(vec![field("x", "x", Type::DECIMAL)]);
     let union = record(&[("x", json!(["string", "null", "int", "double"]))]);
     let with = |branch: &[Vec<u8>]| decode(&source, &union, &datum(branch));
-    assert_eq!(with(&[long(2), long(4)]), Ok(vec![Value::Decimal(4_000_000)]));
-    assert_eq!(with(&[long(3), 0.1_f64.to_le_bytes().to_vec()]), Ok(vec![Value::Decimal(100_000)]));
+    assert_eq!(with(&[long(2), long(4)]), Ok(vec![Value::Decimal(4_000_000, 6)]));
+    assert_eq!(
+        with(&[long(3), 0.1_f64.to_le_bytes().to_vec()]),
+        Ok(vec![Value::Decimal(100_000, 6)])
+    );
     assert_eq!(with(&[long(1)]), Ok(vec![Value::Null]));
-    assert_eq!(with(&[long(0), text("4")]), Ok(vec![Value::Decimal(4_000_000)]));
+    assert_eq!(with(&[long(0), text("4")]), Ok(vec![Value::Decimal(4_000_000, 6)]));
     let why = malformed(&source, &union, &datum(&[long(0), text("4x")]));
-    assert!(why.contains("expected a decimal number within +-1e10, found string"), "{why}");
+    assert!(why.contains("expected a decimal number within +-1e12, found string"), "{why}");
     let mixed = record(&[("x", json!(["int", "bytes"]))]);
     let why = malformed(&source, &mixed, &datum(&[long(1), text("4")]));
-    assert!(why.contains("expected a decimal number within +-1e10, found bytes"), "{why}");
+    assert!(why.contains("expected a decimal number within +-1e12, found bytes"), "{why}");
     let why = malformed(&source, &union, &datum(&[long(4)]));
     assert!(why.contains("no such branch, at byte 1"), "{why}");
     let never = record(&[("x", json!(["null", "bytes", {"type": "array", "items": "int"}]))]);

@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 pub(super) fn everything() -> (SourcePlan, Arc<str>, Vec<u8>) {
     let mut wanted = source(vec![
         field("card", "card", Type::Text),
-        field("amount", "amount", Type::Decimal),
+        field("amount", "amount", Type::DECIMAL),
         field("ip", "net.ip", Type::Ip),
         field("tag", "tags.a", Type::Int),
         field("deep", "tree.left.value", Type::Double),
@@ -55,7 +55,7 @@ fn everything_can_be_read() {
     let (source, schema, datum) = everything();
     let row = decode(&source, &schema, &datum).unwrap();
     assert_eq!(row[0], Value::Text("c".into()));
-    assert_eq!(row[1], Value::Decimal(100_000_000));
+    assert_eq!(row[1], Value::Decimal(100_000_000, 6));
     assert_eq!(row[2], Value::Ip([9, 9, 9, 9].into()));
     assert_eq!((&row[3], &row[4]), (&Value::Int(6), &Value::Double(9.0)));
     assert_eq!(Extents::new(&schema).unwrap().of(&[&datum[..], b"more"].concat()), Ok(datum.len()));
