@@ -6,6 +6,7 @@ mod attribute;
 mod entity;
 mod field;
 mod history;
+mod place;
 mod source;
 mod table;
 mod view;
@@ -16,7 +17,10 @@ pub use attribute::{AttributePlan, Feed, Mask, Storage};
 pub use entity::{EntityPlan, EntitySource};
 pub use field::{FieldPlan, Invalid, Pick, ReadOptions, TEXT_BYTES_MAX};
 pub use history::{Sequence, SequencePlan, SessionPlan, SessionSum};
-pub use source::{Computed, Format, Keyless, SourcePlan, Start, TimeField, TimeForm, TimeUnit};
+pub use place::{Place, RecordPart};
+pub use source::{
+    Computed, Format, Framing, Keyless, SourcePlan, Start, TimeField, TimeForm, TimeUnit,
+};
 pub use table::{LatePredicate, LookupPlan, Matching, TableColumn, TableFrom, TablePlan};
 pub use view::{FeaturePlan, Read, ViewIndex, ViewPlan};
 pub use window::{AccumulatorPlan, Kind, LastPlan, Window};

@@ -33,11 +33,12 @@ const fn generated(profile: Profile, events: u64, cards: u32, hours: u32, seed: 
     Options { profile, events, seed, partitions: 1, cards, hours, late: 0.0, malformed: 0.0 }
 }
 
-/// The plan with every source in JSON, which is what records are made in.
+/// The plan with every source in JSON and nothing beside it, which is what records are made in.
 pub(super) fn as_json(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for source in &mut plan.sources {
         source.format = Format::Json;
+        source.read_value_alone();
     }
     plan
 }

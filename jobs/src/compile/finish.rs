@@ -155,7 +155,7 @@ impl Compiler<'_, '_> {
                     fields: source
                         .fields
                         .iter()
-                        .map(|field| (field.name.clone(), field.path.clone()))
+                        .map(|field| (field.name.clone(), field.path_shown()))
                         .collect(),
                     definitions: source
                         .definitions
@@ -204,6 +204,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
     let declared = source.declared;
     let declared_fields = declared.fields.iter().map(|field| FieldPlan {
         name: field.name.clone(),
+        place: field.place.clone(),
         path: field.path.clone(),
         ty: field.ty.unwrap_or(Type::Text),
         required: field.required,
@@ -232,6 +233,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         topic: declared.topic.clone(),
         files: declared.files.clone(),
         format: declared.format,
+        framing: declared.framing,
         schema_wait: declared.schema_wait,
         start: declared.start,
         time: declared.time.clone(),

@@ -27,6 +27,7 @@ mod keys;
 mod lenient;
 mod needs;
 mod number;
+mod outside;
 mod rfc3339;
 mod scalar;
 mod seed;
@@ -36,7 +37,8 @@ mod time;
 mod trie;
 
 pub use error::DecodeError;
-pub(crate) use framing::{payload, unframed, unwrapped};
+pub(crate) use framing::{key_text, payload, unframed, unwrapped};
+pub use outside::Metadata;
 pub use scalar::{Scalar, exact_value_of, value_of};
 
 use crate::plan::SourcePlan;
@@ -44,6 +46,7 @@ use crate::time::EventTime;
 use crate::value::Column;
 use cell::Fault;
 use needs::Needs;
+use outside::Outside;
 use serde::de::DeserializeSeed;
 use trie::Trie;
 
@@ -149,14 +152,18 @@ pub struct Decoder {
     found: Vec<u8>,
     faults: Vec<Fault>,
     needs: Needs,
+    /// What is wanted besides the value; nothing, most of the time.
+    outside: Option<Box<Outside>>,
     record_bytes_max: usize,
 }
 
 impl Decoder {
     /// A decoder for the records of `source`.
     pub fn new(source: &SourcePlan) -> Self {
-        let trie = Trie::new(source);
+        let mut trie = Trie::new(source);
+        let outside = Outside::new(source, &mut trie).map(Box::new);
         Self {
+            outside,
             found: vec![0; trie.choices],
             faults: Vec::new(),
             trie,
@@ -168,20 +175,36 @@ impl Decoder {
     /// The same, with another bound on a record's length in bytes (default [`RECORD_BYTES_MAX`]).
     #[must_use]
     pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
+        if let Some(outside) = &mut self.outside {
+            outside.set_bytes_max(record_bytes_max);
+        }
         self.record_bytes_max = record_bytes_max;
         self
     }
 
-    /// Appends the row of `record` to `into`.
+    /// Appends the row of `record`, which has nothing besides its value, to `into`.
+    ///
+    /// # Errors
+    /// As [`decode_with`](Self::decode_with).
+    pub fn decode(&mut self, record: &[u8], into: &mut Decoded) -> Result<(), DecodeError> {
+        self.decode_with(record, None, into)
+    }
+
+    /// Appends the row of `record` to `into`; `metadata` is what it has besides its value.
     ///
     /// # Errors
     /// When the record is malformed: too long, not UTF-8, not one JSON object, a field of the wrong
     /// type or out of range, no event time or one outside the source's bounds, a required field or
     /// every entity key missing. `into` is then as it was.
-    pub fn decode(&mut self, record: &[u8], into: &mut Decoded) -> Result<(), DecodeError> {
+    pub fn decode_with(
+        &mut self,
+        record: &[u8],
+        metadata: Option<Metadata<'_>>,
+        into: &mut Decoded,
+    ) -> Result<(), DecodeError> {
         into.shape(self.needs.columns());
         let row = into.rows();
-        let read = self.read(record, row, &mut into.columns);
+        let read = self.read(record, metadata, row, &mut into.columns);
         self.needs.finish(read, &mut self.faults, row, into)
     }
 
@@ -189,6 +212,7 @@ impl Decoder {
     fn read(
         &mut self,
         record: &[u8],
+        metadata: Option<Metadata<'_>>,
         row: usize,
         columns: &mut [Column],
     ) -> Result<DecodedTimes, DecodeError> {
@@ -197,27 +221,34 @@ impl Decoder {
         let text = std::str::from_utf8(json).map_err(|e| DecodeError::NotUtf8 {
             at: record.len() - json.len() + e.valid_up_to(),
         })?;
-        let mut pass = self.pass(text, row, columns, false);
+        let mut pass = self.pass(text, metadata, row, columns, false);
         while let Pass::Inexact(leaf) = pass {
             // What its producer writes once, it writes again: read by its text from now on.
             if let Some(leaf) = self.trie.leaves.get_mut(leaf) {
                 leaf.text = false;
             }
-            pass = self.pass(text, row, columns, false);
+            pass = self.pass(text, metadata, row, columns, false);
         }
         let refused = match pass {
             Pass::Done(read) => return read,
             Pass::Syntax(error) => error,
             Pass::Inexact(_) => String::new(),
         };
-        match self.pass(&lenient::mended(text), row, columns, true) {
+        match self.pass(&lenient::mended(text), metadata, row, columns, true) {
             Pass::Done(read) => read,
             Pass::Syntax(_) | Pass::Inexact(_) => Err(DecodeError::syntax(&refused, text)),
         }
     }
 
     /// Reads the record from its beginning.
-    fn pass(&mut self, text: &str, row: usize, columns: &mut [Column], by_text: bool) -> Pass {
+    fn pass(
+        &mut self,
+        text: &str,
+        metadata: Option<Metadata<'_>>,
+        row: usize,
+        columns: &mut [Column],
+        by_text: bool,
+    ) -> Pass {
         columns.iter_mut().for_each(|column| cell::reset(column, row));
         let mut json = serde_json::Deserializer::from_str(text);
         let mut cells =
@@ -226,6 +257,9 @@ impl Decoder {
         let read = seed::ObjectSeed::root(&mut cells).deserialize(&mut json);
         match (read.and_then(|()| json.end()), cells.stopped.take(), cells.inexact) {
             (Ok(()), ..) => {
+                if let (Some(outside), Some(metadata)) = (&self.outside, metadata) {
+                    outside.put(metadata, &mut cells);
+                }
                 Pass::Done(Ok(DecodedTimes { event: cells.time, arrival: cells.arrival }))
             }
             (Err(_), Some(fault), _) => Pass::Done(Err(fault)),

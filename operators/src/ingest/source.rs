@@ -21,7 +21,7 @@ use crate::coordination::{Coordination, Notice};
 use crate::event_batch::EventBatch;
 use crate::ingest::ahead::{Tally, Times};
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use crate::ingest::decode::Decoded;
+use crate::ingest::decode::{Decoded, Metadata};
 use crate::ingest::judge::Judged;
 use crate::ingest::partition::Owned;
 use crate::ingest::projection::{Outbox, Projection};
@@ -309,9 +309,9 @@ impl OwnedPartitions {
             if bytes >= STEP_BYTES {
                 break;
             }
-            let rows = self.decoded.rows();
-            let schemas = self.config.schemas.as_deref_mut();
-            let read = self.records[source].read(&raw, record, schemas, &mut self.decoded);
+            let (rows, schemas) = (self.decoded.rows(), self.config.schemas.as_deref_mut());
+            let of = Metadata { batch: &raw, record, partition: owned.reader.id().partition };
+            let read = self.records[source].read(of, schemas, &mut self.decoded);
             if read == Read::Wait {
                 owned.wait(now);
                 break;

@@ -2,12 +2,13 @@
 
 use super::super::{Written, name};
 use super::paths::split_path;
+use super::place;
 use super::reading::{self, Base};
 use super::{EVENT_TIME, is_time};
 use crate::document::{At, Literal, Table};
 use crate::times;
 use tidemark_operators::ingest::decode::exact_value_of;
-use tidemark_operators::plan::{ReadOptions, TimeField};
+use tidemark_operators::plan::{Place, ReadOptions, TimeField};
 use tidemark_operators::value::{SCALE_MAX, Type, Value};
 
 const FIELDS_MAX: usize = 512;
@@ -21,6 +22,7 @@ const TYPES: [Type; 7] =
 #[derive(Debug)]
 pub(crate) struct FieldDeclared {
     pub(crate) name: String,
+    pub(crate) place: Place,
     pub(crate) path: Vec<String>,
     /// Where else it may be, the first that is there first.
     pub(crate) aliases: Vec<Vec<String>>,
@@ -82,8 +84,11 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, base: &Base) -> Vec<Fi
             entry.mistyped(&what, "a type such as \"string\", or a table with a \"type\"");
         }
         for path in field.paths() {
-            if let Some(other) = fields.iter().find(|other| other.paths().any(|p| p == path)) {
-                let path = path.join(".");
+            let same = |other: &&FieldDeclared| {
+                other.place == field.place && other.paths().any(|p| p == path)
+            };
+            if let Some(other) = fields.iter().find(same) {
+                let path = field.place.shown(path);
                 let message = format!("{what} and field \"{}\" both read \"{path}\"", other.name);
                 let hint = "let one of them read it; a definition can give it a second name".into();
                 problems.wrong(&entry.name, message, Some(hint));
@@ -98,8 +103,18 @@ impl FieldDeclared {
     /// One that is where its name says, and of which nothing else is known.
     fn new(name: String, at: usize, reading: ReadOptions) -> Self {
         let path = vec![name.clone()];
-        let (aliases, default, at) = (Vec::new(), None, vec![at]);
-        FieldDeclared { name, path, aliases, at, default, ty: None, required: true, reading }
+        let (aliases, default, at, place) = (Vec::new(), None, vec![at], Place::Value);
+        FieldDeclared { name, place, path, aliases, at, default, ty: None, required: true, reading }
+    }
+
+    /// Where a record that is written as a value alone has it.
+    pub(crate) fn path_shown(&self) -> Vec<String> {
+        match self.place {
+            Place::Value => self.path.clone(),
+            Place::Key | Place::Header(_) | Place::Record(_) => {
+                vec![self.place.shown(&self.path)]
+            }
+        }
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &Vec<String>> {
@@ -117,6 +132,10 @@ impl FieldDeclared {
     fn read(&mut self, table: &mut Table<'_>, what: &str, base: &Base) {
         if let Some(optional) = table.boolean("optional") {
             self.required = self.required && !optional.value;
+        }
+        if let Some(placed) = place::placed(table, &["path", "aliases"]) {
+            place::check_type(&placed, self.ty, what, table);
+            (self.place, self.path, self.at) = (placed.place, placed.path, vec![placed.at]);
         }
         if let Some(text) = table.text("path")
             && let Some(path) = split_path(&text, "path", table)

@@ -36,7 +36,7 @@ struct Field {
 impl Needs {
     pub fn new(source: &SourcePlan) -> Self {
         let field = |f: &crate::plan::FieldPlan| Field {
-            label: trie::label(&f.name, &f.path),
+            label: trie::field_label(f, &f.path),
             required: f.required,
             default: f.default.clone(),
             invalid: f.reading.invalid,
@@ -46,7 +46,7 @@ impl Needs {
             fields: source.fields.iter().map(field).collect(),
             columns: source.columns(),
             keys: source.keys.clone(),
-            time: trie::time_label(&source.time.path),
+            time: trie::time_label(&source.time),
             unit: source.time.form.unit,
             earliest: source.earliest,
             latest: source.latest,

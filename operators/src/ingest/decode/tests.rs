@@ -4,7 +4,9 @@ mod coercion;
 
 use super::number::{self, Rounding};
 use super::*;
-use crate::plan::{Arrival, FieldPlan, Format, Keyless, ReadOptions, Start, TimeField, TimeUnit};
+use crate::plan::{
+    Arrival, FieldPlan, Format, Framing, Keyless, Place, ReadOptions, Start, TimeField, TimeUnit,
+};
 use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use crate::value::{DECIMAL_UNITS_MAX, Type};
 use proptest::prelude::*;
@@ -20,6 +22,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
         topic: None,
         files: Vec::new(),
         format: Format::Json,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(path(time.0), time.1),
@@ -34,6 +37,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
         fields: fields
             .iter()
             .map(|&(name, at, ty, required)| FieldPlan {
+                place: Place::Value,
                 name: name.into(),
                 path: path(at),
                 ty,

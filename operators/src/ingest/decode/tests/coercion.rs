@@ -204,7 +204,7 @@ fn avro(source: &SourcePlan, value: Avro) -> Option<Result<String, DecodeError>>
     .into();
     let mut into = Decoded::default();
     let datum = [written, zigzag(T as i64)].concat();
-    match AvroDecoder::new(source).decode_datum(&schema, &datum, &mut into) {
+    match AvroDecoder::new(source).decode_datum(&schema, &datum, None, &mut into) {
         Ok(()) => Some(Ok(shown(source.fields[0].ty, &into))),
         Err(Refused::Malformed(error)) => Some(Err(error)),
         Err(_) => None,

@@ -411,7 +411,10 @@ fn records_decode_as_by_way_of_a_value_tree() {
             datum.extend(long(T));
             assert_eq!(Extents::new(&schema).unwrap().of(&datum), Ok(datum.len()), "{ty}");
             let row = into.rows();
-            match (decoder.decode_datum(&schema, &datum, &mut into), naive_row(&source, &tree)) {
+            match (
+                decoder.decode_datum(&schema, &datum, None, &mut into),
+                naive_row(&source, &tree),
+            ) {
                 (Ok(()), Some(twin)) => {
                     let cells = source.fields.iter().enumerate();
                     let cells: Vec<_> = cells.map(|(at, f)| cell(f.ty, &into, at, row)).collect();

@@ -177,7 +177,7 @@ fn the_logical_decimal_of_any_scale_is_a_decimal_of_any_scale_and_says_when_it_w
         let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
         let written = datum(&[bytes(&unscaled.to_be_bytes())]);
         let schema = record(&[("x", ty)]).to_string().into();
-        decoder.decode_datum(&schema, &written, &mut into).unwrap();
+        decoder.decode_datum(&schema, &written, None, &mut into).unwrap();
         assert_eq!((into.columns[0].int(0), into.rounded.len() == 1), (Some(units), rounded));
     }
 }
@@ -209,7 +209,7 @@ fn the_event_time_is_what_its_type_says_and_else_what_the_job_says() {
         source.arrival = Arrival::Field(source.time.clone());
         let schema = json!({"type": "record", "name": "R", "fields": [{"name": "ts", "type": ty}]});
         let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
-        let read = decoder.decode_datum(&schema.to_string().into(), &written, &mut into);
+        let read = decoder.decode_datum(&schema.to_string().into(), &written, None, &mut into);
         assert_eq!(into.arrival.first().copied().flatten(), into.time.first().copied());
         read.ok().map(|()| into.time[0] as i64)
     };
