@@ -124,7 +124,7 @@ fn fault(letter: &DeadLetter, source: &SourcePlan) -> String {
         (Some(error), _, _) => error.clone(),
         (None, Reason::Late, Some(found)) => format!(
             "event time \"{}\": expected no earlier than the watermark, {}, found {}: late by {}",
-            source.time.path.join("."),
+            source.time.place.shown(&source.time.path),
             time_text(letter.watermark),
             time_text(found),
             duration_exact(letter.late_by.unwrap_or(0)),

@@ -26,7 +26,7 @@ mod tests;
 
 pub use ast::{Ast, NameUse};
 pub use check::{Binding, check};
-pub use functions::{FunctionDoc, functions};
+pub use functions::{FunctionDoc, functions, invalid_field};
 pub use parser::parse;
 
 /// The grammar, as the reference shows it.

@@ -18,7 +18,7 @@ pub(super) struct JobDocument<'a> {
     file: &'a str,
     description: &'a str,
     timezone: &'a str,
-    distinct_max: u64,
+    distinct_max: Option<u64>,
     notes: Vec<FilePlace>,
     sources: Vec<SourceDocument<'a>>,
     tables: Vec<TableDocument<'a>>,
@@ -149,7 +149,7 @@ pub(super) fn document<'a>(
     }
 }
 
-const fn name_of(ty: Type) -> &'static str {
+fn name_of(ty: Type) -> &'static str {
     match ty {
         Type::Int => "int64",
         other => other.name(),
@@ -180,11 +180,11 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
             Start::At(at) => time_text(at),
             Start::Ago(length) => format!("{} ago", duration_text(length)),
         },
-        time: source.time.path.join("."),
+        time: source.time.place.shown(&source.time.path),
         arrival: match &source.arrival {
             Arrival::Unknown => None,
             Arrival::Timestamp => Some("timestamp".to_owned()),
-            Arrival::Field(field) => Some(field.path.join(".")),
+            Arrival::Field(field) => Some(field.place.shown(&field.path)),
         },
         out_of_orderness_ms: source.out_of_orderness,
         max_ahead_ms: source.max_ahead,
@@ -196,7 +196,7 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
                 name: &field.name,
                 r#type: name_of(field.ty),
                 optional: !field.required,
-                path: field.path.join("."),
+                path: field.place.shown(&field.path),
             })
             .collect(),
         define: define

@@ -25,7 +25,7 @@ use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Format, Plan, TimeUnit};
 use tidemark_operators::shared::Limits;
-use tidemark_operators::value::{MICROS, Value};
+use tidemark_operators::value::Value;
 use tidemark_operators::verdict::Reason;
 use timely::dataflow::operators::Inspect as _;
 
@@ -79,7 +79,7 @@ impl FieldSample {
         let text = match value {
             Value::Null => return None,
             Value::Int(value) => value.to_string(),
-            Value::Decimal(micros) => decimal(*micros),
+            Value::Decimal(units, scale) => decimal(*units, *scale),
             Value::Double(value) => value.to_string(),
             Value::Bool(value) => value.to_string(),
             Value::Text(text) => format!("\"{text}\""),
@@ -98,14 +98,14 @@ impl FieldSample {
     }
 }
 
-/// A decimal as it is written.
-fn decimal(micros: i64) -> String {
-    let (whole, rest) = (micros.unsigned_abs() / MICROS.unsigned_abs(), micros % MICROS);
-    let sign = if micros < 0 { "-" } else { "" };
-    let digits = format!("{:06}", rest.unsigned_abs());
-    let digits = digits.trim_end_matches('0');
-    let point = if digits.is_empty() { "" } else { "." };
-    format!("{sign}{whole}{point}{digits}")
+/// A decimal of `units` of `10^-scale` as it is written.
+fn decimal(units: i64, scale: u8) -> String {
+    let sign = if units < 0 { "-" } else { "" };
+    let digits = format!("{:0width$}", units.unsigned_abs(), width = usize::from(scale) + 1);
+    let (whole, rest) = digits.split_at(digits.len() - usize::from(scale));
+    let rest = rest.trim_end_matches('0');
+    let point = if rest.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{point}{rest}")
 }
 
 /// Short enough for a line, and harmless for a terminal.
@@ -157,7 +157,7 @@ fn sample(job: &Job, asked: &SampleOf) -> Result<SourceSample, Failure> {
         accepted: judged.metrics.verdicts.get(at).map_or(0, |v| v.accepted.get()),
         keyless: judged.metrics.verdicts.get(at).map_or(0, |v| v.keyless.get()),
         refused: judged.refused(at),
-        time_path: plan.time.path.join("."),
+        time_path: plan.time.place.shown(&plan.time.path),
         time_unit: plan.time.form.unit.name(),
         times: survey.times().clone(),
         fields,

@@ -76,19 +76,20 @@ fn fields(out: &mut String, sample: &SourceSample) -> fmt::Result {
     let width = sample.fields.iter().map(|field| field.name.len()).max().unwrap_or(0).max(5);
     writeln!(
         out,
-        "  {:width$}  {:<9}{:>9}{:>9}{:>9}  example",
-        "field", "type", "present", "null", "invalid"
+        "  {:width$}  {:<10}{:>9}{:>9}{:>9}{:>9}  example",
+        "field", "type", "present", "null", "invalid", "rounded"
     )?;
     for field in &sample.fields {
         let count = &field.count;
         write!(
             out,
-            "  {:width$}  {:<9}{:>9}{:>9}{:>9}  ",
+            "  {:width$}  {:<10}{:>9}{:>9}{:>9}{:>9}  ",
             field.name,
             field.ty,
             count_text(count.present),
             count_text(count.null),
-            count_text(count.invalid)
+            count_text(count.invalid),
+            count_text(count.rounded)
         )?;
         let never = || "in no record".to_owned();
         let example = field.example().unwrap_or_else(|| match count.invalid {

@@ -205,7 +205,7 @@ Examples:
   tidemark check my_job.toml --sample tx.jsonl     what it makes of the first 10,000 records
 
 With --sample: what becomes of the records, in how many of them each field is present, null (or
-missing) or invalid, with an example of each, the unit that would read times that are none in the
+missing), invalid or rounded, with an example of each, the unit that would read times that are none in the
 job's, and the keys that no field reads. The exit code says whether the job is right, not the records.
 
 The memory that is said is that of the process with its online rows; Redis holds rows of its own,

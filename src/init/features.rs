@@ -139,7 +139,7 @@ fn measure<'f>(fields: &'f [FieldDraft], entities: &[EntityDraft]) -> Option<&'f
     let numbers = fields
         .iter()
         .enumerate()
-        .filter(|(at, field)| matches!(field.ty, Type::Decimal | Type::Int) && !is_key(*at));
+        .filter(|(at, field)| matches!(field.ty, Type::Decimal(_) | Type::Int) && !is_key(*at));
     let ranked = numbers.filter_map(|(_, field)| {
         let words = names::words(&field.path);
         let is = |list: &[&str]| words.iter().any(|word| list.contains(&word.as_str()));
@@ -147,7 +147,7 @@ fn measure<'f>(fields: &'f [FieldDraft], entities: &[EntityDraft]) -> Option<&'f
             () if is(&NO_MEASURES) => return None,
             () if is(&MONEY) => 0,
             () if is(&MEASURES) => 1,
-            () if field.ty == Type::Decimal => 2,
+            () if field.ty == Type::DECIMAL => 2,
             () => return None,
         };
         Some((rank, field))

@@ -198,7 +198,7 @@ fn type_of(path: &PathSurvey) -> (Type, Option<(WrittenTime, u64)>) {
         () if reads(Type::Ip) => Type::Ip,
         () if text_numbers && reads(Type::Text) => Type::Text,
         () if reads(Type::Int) && !is(&features::MONEY) => Type::Int,
-        () if reads(Type::Decimal) && path.fraction_digits <= DECIMAL_DIGITS_MAX => Type::Decimal,
+        () if reads(Type::DECIMAL) && path.fraction_digits <= DECIMAL_DIGITS_MAX => Type::DECIMAL,
         () if reads(Type::Double) => Type::Double,
         () if reads(Type::Text) => Type::Text,
         () => {

@@ -24,7 +24,7 @@ const CATEGORY_BYTES_MAX: usize = 40;
 
 /// The types a field may get.
 pub(super) const TYPES: [Type; 6] =
-    [Type::Bool, Type::Ip, Type::Int, Type::Decimal, Type::Double, Type::Text];
+    [Type::Bool, Type::Ip, Type::Int, Type::DECIMAL, Type::Double, Type::Text];
 
 /// What all records have.
 #[derive(Debug, Default)]

@@ -95,7 +95,7 @@ impl<'w> Drive<'w> {
         let mut outbox = Outbox::new(&self.plan, 1);
         let mut projection = Projection::new(&self.plan, source);
         let within = (partition / self.world.sources) as u32;
-        projection.project(&decoded, within, &offsets, 0, &mut outbox);
+        projection.project(&mut decoded, within, &offsets, 0, &mut outbox);
         for (at, (log, live)) in self.entities.iter_mut().enumerate() {
             for batch in outbox.take(at) {
                 let block = log.receive(batch);

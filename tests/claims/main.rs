@@ -22,6 +22,10 @@ mod commands;
 #[cfg(test)]
 mod console;
 #[cfg(test)]
+mod decimals;
+#[cfg(test)]
+mod event_time;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod folder;
@@ -35,6 +39,8 @@ mod health;
 mod holding;
 #[cfg(test)]
 mod init;
+#[cfg(test)]
+mod invalid_fields;
 #[cfg(test)]
 mod json;
 #[cfg(test)]

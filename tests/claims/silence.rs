@@ -130,7 +130,7 @@ fn the_default_stash_keeps_the_silence_of_one_partition_at_20_000_events_a_secon
     let rows = decoded.rows() as u64;
     assert!(rows > 9_000, "{rows}");
     let offsets: Vec<_> = (0..rows).collect();
-    let kept = projection.project(&decoded, 0, &offsets, 0, &mut outbox);
+    let kept = projection.project(&mut decoded, 0, &offsets, 0, &mut outbox);
     let silence = plan.sources[0].idle_after / 1_000 * 20_000 * kept / rows;
     let paused_at = Limits::default().stash_bytes / 2;
     assert!(silence < paused_at, "{} bytes an event, {silence} in all", kept / rows);

@@ -9,13 +9,13 @@ use super::source::report;
 use super::{Compiler, lookup};
 use crate::aggregate::{Measured, Memory, Reported, over_latest, quotient};
 use crate::declare::{JobDeclared, Written};
-use crate::expression::Binding;
+use crate::expression::{Binding, invalid_field};
 use crate::job::FeatureText;
 use std::collections::HashMap;
 use tidemark_operators::expression::Expr;
 use tidemark_operators::plan::{FeaturePlan, Mask, Read, ViewPlan};
 use tidemark_operators::time::Millis;
-use tidemark_operators::value::Type;
+use tidemark_operators::value::{Type, Value};
 
 /// While a view is built the number of its reads is not known: derived columns count from here.
 const DERIVED: usize = 1 << 31;
@@ -43,7 +43,7 @@ impl Columns {
 
     /// The column of an expression over columns; decimals become doubles.
     fn derive(&mut self, expr: Expr) -> Column {
-        let expr = if expr.ty() == Type::Decimal { quotient(expr, 1) } else { expr };
+        let expr = if expr.ty().is_like(Type::DECIMAL) { quotient(expr, 1) } else { expr };
         if let Expr::Input { index, ty, nullable } = expr {
             return Column { index, ty, nullable };
         }
@@ -58,6 +58,20 @@ impl Columns {
             .reading
             .over_columns(|read| self.read(read.read, read.ty, read.nullable).index);
         self.derive(value)
+    }
+
+    /// The column that is written of a feature: a distinct count at most `distinct_max`, which what
+    /// is computed from it does not see.
+    fn written(&mut self, column: Column, distinct_max: Option<u64>) -> Column {
+        let most = distinct_max.and_then(|most| i64::try_from(most).ok());
+        match (self.reads.get(column.index), most) {
+            (Some(Read::Distinct { .. }), Some(most)) => {
+                let Column { index, ty, nullable } = column;
+                let count = Expr::Input { index, ty, nullable };
+                self.derive(Expr::Least(vec![count, Expr::Literal(Value::Int(most))]))
+            }
+            _ => column,
+        }
     }
 
     /// What each column is made of, by the index it has while the view is built.
@@ -93,6 +107,13 @@ impl Column {
     fn binding(self) -> Binding {
         let Column { index, ty, nullable } = self;
         Binding::Input { index, ty, nullable }
+    }
+
+    /// The same, false where it is null.
+    fn or_false(self) -> Binding {
+        let Column { index, ty, nullable } = self;
+        let there = Expr::Input { index, ty, nullable };
+        Binding::Expr(Expr::Coalesce(vec![there, Expr::Literal(Value::Bool(false))]))
     }
 }
 
@@ -131,6 +152,7 @@ impl<'j> Compiler<'j, '_> {
             else {
                 continue;
             };
+            let column = columns.written(*column, job.distinct_max);
             features.push(FeaturePlan {
                 name: feature.name.value.clone(),
                 ty: column.ty,
@@ -208,13 +230,21 @@ impl<'j> Compiler<'j, '_> {
             let ty = match lookup::meaning(&name, scope.frame, scope.sources) {
                 lookup::Meaning::Time => Type::Timestamp,
                 lookup::Meaning::Field(ty) => ty,
+                lookup::Meaning::Conflict(message) => {
+                    written.wrong(1, &message, None, self.problems);
+                    return Err(Reported);
+                }
                 _ => return Err(Reported),
             };
             let (read, ty, taken) = scope.latest_of_type(&name, ty, mask, horizon);
             memory = memory.with_cells(taken);
             let column = columns.read(read, ty, true);
             columns.extents.push((mask, horizon));
-            fields.insert(name, column.binding());
+            let binding = match invalid_field(&name) {
+                Some(_) => column.or_false(),
+                None => column.binding(),
+            };
+            fields.insert(name, binding);
         }
         let source = self.sources.get(source).ok_or(Reported)?;
         let expr = source
@@ -247,8 +277,8 @@ impl<'j> Compiler<'j, '_> {
                 using = *at;
             }
             for name in source.fields_named(written, features) {
-                if !fields.iter().any(|field| field == name) {
-                    fields.push(name.to_owned());
+                if !fields.contains(&name) {
+                    fields.push(name);
                 }
             }
         }

@@ -3,16 +3,14 @@
 use super::Compiler;
 use super::entity::{Bit, EntityBuild};
 use super::graph::{FeatureNode, Graph};
-use super::source::SourceBuild;
+use super::source::{Input, SourceBuild};
 use crate::declare::FieldDeclared;
 use crate::document::At;
 use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
 use std::sync::Arc;
 use tidemark_operators::plan::{
-    EntityPlan, EntitySource, Feed, FieldPlan, LatePredicate, Plan, ReadOptions, SourcePlan,
-    ViewIndex,
+    Computed, EntityPlan, EntitySource, Feed, LatePredicate, Plan, SourcePlan, ViewIndex,
 };
-use tidemark_operators::value::Type;
 
 impl Compiler<'_, '_> {
     /// The features of each service: the job's views, and indices of their shown features.
@@ -157,7 +155,7 @@ impl Compiler<'_, '_> {
                     fields: source
                         .fields
                         .iter()
-                        .map(|field| (field.name.clone(), field.path.clone()))
+                        .map(|field| (field.name.clone(), field.path_shown()))
                         .collect(),
                     declared: source.fields.iter().map(FieldDeclared::plan).collect(),
                     definitions: source
@@ -178,52 +176,44 @@ impl Compiler<'_, '_> {
     }
 }
 
-/// A source's plan, and the new number of each field that is still there.
+/// A source's plan, and the new number of each column that is still there.
 struct Renumbered {
     plan: SourcePlan,
-    fields: Vec<Option<usize>>,
+    columns: Vec<Option<usize>>,
 }
 
 impl Renumbered {
-    fn field(&self, old: usize) -> Option<usize> {
-        self.fields.get(old).copied().flatten()
+    fn column(&self, old: usize) -> Option<usize> {
+        self.columns.get(old).copied().flatten()
     }
 
     fn feed(&self, old: &Feed) -> Feed {
         match old {
             Feed::Absent => Feed::Absent,
-            Feed::Field(field) => self.field(*field).map_or(Feed::Absent, Feed::Field),
+            Feed::Field(column) => self.column(*column).map_or(Feed::Absent, Feed::Field),
             Feed::Tuple(fields) => {
-                let fields: Option<Vec<usize>> = fields.iter().map(|it| self.field(*it)).collect();
-                fields.map_or(Feed::Absent, Feed::Tuple)
+                let columns = fields.iter().map(|it| self.column(*it));
+                let columns: Option<Vec<usize>> = columns.collect();
+                columns.map_or(Feed::Absent, Feed::Tuple)
             }
         }
     }
 }
 
-/// Keeps the fields that are needed or required.
+/// Keeps the fields that are needed or required, and behind them what is needed besides.
 fn renumbered(source: SourceBuild<'_>) -> Renumbered {
     let declared = source.declared;
     let declared_fields = declared.fields.iter().map(FieldDeclared::plan);
-    let time = FieldPlan {
-        name: declared.time_name().to_owned(),
-        path: declared.time.path.clone(),
-        ty: Type::Timestamp,
-        required: true,
-        aliases: Vec::new(),
-        default: None,
-        reading: ReadOptions::default(),
-    };
-    // The event time is checked whether it is a field too or not.
-    let all = declared_fields.map(|field| (field.required, field)).chain([(false, time)]);
     let mut fields = Vec::new();
     let mut numbers = Vec::new();
-    for ((kept, field), needed) in all.zip(&source.needed) {
-        numbers.push((kept || *needed).then_some(fields.len()));
-        if kept || *needed {
+    for (field, needed) in declared_fields.zip(&source.needed) {
+        let kept = field.required || *needed;
+        numbers.push(kept.then_some(fields.len()));
+        if kept {
             fields.push(field);
         }
     }
+    let computed = computed(&source, &mut numbers, fields.len());
     // Every input of a predicate is needed, so it has a number.
     let number = |old: usize| numbers.get(old).copied().flatten().unwrap_or(0);
     let predicates = source.predicates.into_iter();
@@ -235,6 +225,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         topic: declared.topic.clone(),
         files: declared.files.clone(),
         format: declared.format,
+        framing: declared.framing,
         schema_wait: declared.schema_wait,
         start: declared.start,
         time: declared.time.clone(),
@@ -247,17 +238,39 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         hold_max: declared.hold_max,
         max_future_skew: declared.max_future_skew,
         fields,
+        computed,
         predicates,
         keys,
         keyless: declared.keyless,
     };
-    Renumbered { plan, fields: numbers }
+    Renumbered { plan, columns: numbers }
+}
+
+/// What is needed of the columns behind those of the fields, of which `fields` are still there; their
+/// numbers go behind `numbers`.
+fn computed(
+    source: &SourceBuild<'_>,
+    numbers: &mut Vec<Option<usize>>,
+    fields: usize,
+) -> Vec<Computed> {
+    let mut computed = Vec::new();
+    for (column, needed) in source.needed.iter().enumerate().skip(source.declared.fields.len()) {
+        let what = match source.input(column) {
+            Input::Time => Some(Computed::EventTime),
+            Input::Invalid(field) => numbers.get(field).copied().flatten().map(Computed::Invalid),
+            Input::Field(_) | Input::Lookup(_) => None,
+        };
+        let what = what.filter(|_| *needed);
+        numbers.push(what.is_some().then_some(fields + computed.len()));
+        computed.extend(what);
+    }
+    computed
 }
 
 fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {
     let entity_sources = entity.keys.iter().enumerate().map(|(s, key)| {
         let source = sources.get(s)?;
-        let key = source.field((*key)?)?;
+        let key = source.column((*key)?)?;
         let feeds = entity.feeds.iter().map(|feeds| feeds.get(s));
         let attributes = feeds.map(|feed| feed.map_or(Feed::Absent, |feed| source.feed(feed)));
         let bits = entity.bits.iter().map(|bit| match bit {

@@ -2,7 +2,8 @@
 
 use super::Compiler;
 use super::lookup::{self, Meaning};
-use crate::declare::{Body, Written};
+use crate::declare::{Body, EVENT_TIME, Written};
+use crate::expression::invalid_field;
 use std::collections::{HashMap, HashSet};
 
 /// A feature of the job.
@@ -166,7 +167,9 @@ impl Compiler<'_, '_> {
         if let Some((view, feature)) = name.split_once('.') {
             return self.named_elsewhere(node, written, (view, feature), column);
         }
-        if let Some(feature) = self.feature(node.view, name) {
+        if let Some(feature) = self.feature(node.view, name)
+            && name != EVENT_TIME
+        {
             return Some(NamedFeature::Feature(FeatureNode { view: node.view, feature }));
         }
         let frame = self.frames.get(node.view)?.as_ref()?;
@@ -175,6 +178,17 @@ impl Compiler<'_, '_> {
             Meaning::Reported => None,
             Meaning::Conflict(message) => {
                 written.wrong(column, &message, None, self.problems);
+                None
+            }
+            Meaning::Unknown if let Some(field) = invalid_field(name) => {
+                let message = format!("there is no field \"{field}\"");
+                let names = lookup::names(frame, &self.sources);
+                written.wrong(
+                    column,
+                    &message,
+                    super::source::suggest(field, names),
+                    self.problems,
+                );
                 None
             }
             Meaning::Unknown => {

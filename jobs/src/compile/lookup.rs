@@ -3,6 +3,8 @@
 use super::frame::Frame;
 use super::source::SourceBuild;
 use super::table::What;
+use crate::declare::EVENT_TIME;
+use crate::expression::invalid_field;
 use tidemark_operators::value::Type;
 
 /// What a name means to a view.
@@ -27,9 +29,11 @@ pub(super) fn meaning(name: &str, frame: &Frame, sources: &[SourceBuild<'_>]) ->
     let mut met: Option<(Meaning, &str)> = None;
     let mut definition: Option<&str> = None;
     let mut looked_up: Option<&What> = None;
+    let mut lacking = false;
     for source in frame.sources.iter().filter_map(|source| sources.get(*source)) {
         let found = in_source(name, source);
         if found == Meaning::Unknown {
+            lacking = true;
             continue;
         }
         let text = source.declared.definition(name).and_then(|defined| defined.written.as_ref());
@@ -52,7 +56,14 @@ pub(super) fn meaning(name: &str, frame: &Frame, sources: &[SourceBuild<'_>]) ->
             }
         }
     }
-    met.map_or(Meaning::Unknown, |(meaning, _)| meaning)
+    match met {
+        // Of a field that a source lacks there is no value, but every event has a time.
+        Some((Meaning::Time, own)) if lacking => Meaning::Conflict(format!(
+            "\"{name}\" is the event time of source \"{own}\" only: write {EVENT_TIME}"
+        )),
+        Some((meaning, _)) => meaning,
+        None => Meaning::Unknown,
+    }
 }
 
 /// All names that mean something to the sources of `frame`.
@@ -70,8 +81,11 @@ pub(super) fn names<'s>(frame: &Frame, sources: &'s [SourceBuild<'_>]) -> Vec<&'
 
 fn in_source(name: &str, source: &SourceBuild<'_>) -> Meaning {
     let declared = source.declared;
-    if name == declared.time_name() {
+    if name == EVENT_TIME {
         return Meaning::Time;
+    }
+    if let Some(field) = invalid_field(name) {
+        return declared.field(field).map_or(Meaning::Unknown, |_| Meaning::Field(Type::Bool));
     }
     if let Some((_, field)) = declared.field(name) {
         return field.ty.map_or(Meaning::Reported, Meaning::Field);
@@ -82,6 +96,8 @@ fn in_source(name: &str, source: &SourceBuild<'_>) -> Meaning {
     match source.definition(name) {
         Some(Ok(_)) => Meaning::Definition,
         Some(Err(_)) => Meaning::Reported,
+        // The last part of its path, where nothing else is called that.
+        None if name == declared.time_name() => Meaning::Time,
         None => Meaning::Unknown,
     }
 }

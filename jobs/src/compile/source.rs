@@ -1,26 +1,28 @@
 //! One source while its job is compiled: which fields are needed, and predicates over them.
 //!
-//! Expressions here read fields by their place in the job file; the event time is one more field
-//! after them. [`super::finish`] renumbers what is needed.
+//! Expressions here read their [`input`]s by their place in the job file. [`super::finish`] renumbers
+//! what is needed.
 
 mod definitions;
+mod input;
+
+pub(super) use input::Input;
 
 use super::frame::{self, Frame};
 use super::lookup::{self, Meaning};
 use super::table::{self, Lookup};
 use crate::aggregate::{self, Reported};
-use crate::declare::{SourceDeclared, TableDeclared, Written};
+use crate::declare::{EVENT_TIME, SourceDeclared, TableDeclared, Written};
 use crate::document::Problems;
-use crate::expression::{self, Binding, ExpressionError};
+use crate::expression::{self, Binding, ExpressionError, invalid_field};
 use std::collections::HashMap;
 use tidemark_operators::expression::Expr;
-use tidemark_operators::plan::TimeUnit;
 use tidemark_operators::value::{Type, Value};
 
 /// A source while its job is compiled.
 pub(super) struct SourceBuild<'j> {
     pub(super) declared: &'j SourceDeclared,
-    /// By field, the event time last: whether a key, an attribute or a predicate needs it.
+    /// By column: whether a key, an attribute or a predicate needs it.
     pub(super) needed: Vec<bool>,
     pub(super) predicates: Vec<Expr>,
     /// Fields that are entity keys.
@@ -41,13 +43,14 @@ impl<'j> SourceBuild<'j> {
     ) -> Self {
         let mut build = SourceBuild {
             declared,
-            needed: vec![false; declared.fields.len() + 1],
+            needed: Vec::new(),
             predicates: Vec::new(),
             keys: Vec::new(),
             order: Vec::new(),
             definitions: HashMap::new(),
             lookups: table::lookups(declared, tables, problems),
         };
+        build.needed = vec![false; build.columns()];
         build.order_definitions(problems);
         for at in build.order.clone() {
             let Some(definition) = declared.definitions.get(at) else { continue };
@@ -70,18 +73,14 @@ impl<'j> SourceBuild<'j> {
         self.lookups.get(name)
     }
 
-    /// The index of the event time among the fields.
-    pub(super) fn time_index(&self) -> usize {
-        self.declared.fields.len()
-    }
-
     /// Everything an expression over this source can name.
     pub(super) fn names(&self) -> impl Iterator<Item = &'j str> + Clone {
         let declared: &'j SourceDeclared = self.declared;
         let fields = declared.fields.iter().map(|field| field.name.as_str());
         let definitions = declared.definitions.iter().map(|it| it.name.value.as_str());
         let lookups = declared.lookups.iter().map(|it| it.name.value.as_str());
-        fields.chain([declared.time_name()]).chain(definitions).chain(lookups)
+        let times = [declared.time_name(), EVENT_TIME];
+        fields.chain(times).chain(definitions).chain(lookups)
     }
 
     /// The condition `written`, which must be a bool. Names in `absent` are fields that other
@@ -103,17 +102,8 @@ impl<'j> SourceBuild<'j> {
 
     /// Whether the condition is about something that is looked up, so that it cannot be a predicate.
     fn is_late(&self, condition: &Expr) -> bool {
-        condition.inputs().iter().any(|input| *input > self.time_index())
-    }
-
-    /// The field, the event time or the lookup that an input of a condition is.
-    pub(super) fn input(&self, index: usize) -> Option<&'j str> {
-        let declared: &'j SourceDeclared = self.declared;
-        match index.checked_sub(self.time_index()) {
-            None => declared.fields.get(index).map(|field| field.name.as_str()),
-            Some(0) => Some(declared.time_name()),
-            Some(at) => declared.lookups.get(at - 1).map(|it| it.name.value.as_str()),
-        }
+        let inputs = condition.inputs();
+        inputs.iter().any(|input| matches!(self.input(*input), Input::Lookup(_)))
     }
 
     /// The predicate that every event fulfils.
@@ -132,10 +122,14 @@ impl<'j> SourceBuild<'j> {
         })
     }
 
-    /// Marks a field as needed.
-    pub(super) fn need(&mut self, field: usize) {
-        if let Some(needed) = self.needed.get_mut(field) {
+    /// Marks a column as needed.
+    pub(super) fn need(&mut self, column: usize) {
+        if let Some(needed) = self.needed.get_mut(column) {
             *needed = true;
+        }
+        // Whether a field is invalid is known of fields that are read.
+        if let Input::Invalid(field) = self.input(column) {
+            self.need(field);
         }
     }
 
@@ -155,7 +149,7 @@ impl<'j> SourceBuild<'j> {
         }
         let mut resolve = |name: &str| match self.definitions.get(name) {
             Some(definition) => definition.as_ref().ok().cloned().map(Binding::Expr),
-            None => self.field_binding(name).or_else(|| absent.get(name).map(|ty| null(*ty))),
+            None => self.input_binding(name).or_else(|| absent_binding(name, absent)),
         };
         let names: Vec<&str> = self.names().collect();
         expression::check(&written.ast, &mut resolve, &names)
@@ -172,18 +166,21 @@ impl<'j> SourceBuild<'j> {
         problems: &Problems<'_>,
     ) -> bool {
         let declared = self.declared;
-        if name == declared.time_name() {
-            if declared.time.form.unit == TimeUnit::Ms {
-                return true;
-            }
+        if let Some(field) = invalid_field(name)
+            && self.rejects_invalid(field)
+        {
             let message = format!(
-                "\"{name}\" is the event time, which a filter or definition can name only when its \
-                 unit is ms"
+                "{name} is never true of source \"{}\": a record whose \"{field}\" cannot be read is \
+                 a dead letter",
+                declared.name.value
             );
-            written.wrong(column, &message, None, problems);
-            return false;
+            let hint = "make the field optional, and leave out invalid = \"reject\"";
+            written.note(&message, hint, problems);
         }
-        if let Some((_, field)) = declared.field(name) {
+        if name == EVENT_TIME {
+            return true;
+        }
+        if let Some((_, field)) = declared.field(invalid_field(name).unwrap_or(name)) {
             return field.ty.is_some();
         }
         if let Some(definition) = self.definitions.get(name) {
@@ -192,28 +189,39 @@ impl<'j> SourceBuild<'j> {
         if let Some(lookup) = self.lookup(name) {
             return lookup.is_ok();
         }
-        if absent.contains_key(name) {
+        if name == declared.time_name() || absent.contains_key(name) {
             return true;
         }
-        let message = format!("source \"{}\" has no field \"{name}\"", declared.name.value);
-        let hint = suggest(name, self.names());
+        let asked = invalid_field(name).unwrap_or(name);
+        let message = format!("source \"{}\" has no field \"{asked}\"", declared.name.value);
+        let hint = match invalid_field(name) {
+            Some(field) => suggest(field, declared.fields.iter().map(|it| it.name.as_str())),
+            None => suggest(name, self.names()),
+        };
         written.wrong(column, &message, hint, problems);
         false
     }
 
-    fn field_binding(&self, name: &str) -> Option<Binding> {
-        if name == self.declared.time_name() {
-            let index = self.time_index();
-            return Some(Binding::Input { index, ty: Type::Timestamp, nullable: false });
+    fn input_binding(&self, name: &str) -> Option<Binding> {
+        if let Some(what) = self.lookup(name) {
+            let what = &what.as_ref().ok()?.what;
+            let at = self.declared.lookups.iter().position(|lookup| lookup.name.value == name)?;
+            let index = self.number(Input::Lookup(at));
+            return Some(Binding::Input { index, ty: what.ty, nullable: what.is_nullable() });
         }
-        if let Some((index, field)) = self.declared.field(name) {
-            return Some(Binding::Input { index, ty: field.ty?, nullable: !field.required });
-        }
-        let what = &self.lookup(name)?.as_ref().ok()?.what;
-        let at = self.declared.lookups.iter().position(|lookup| lookup.name.value == name)?;
-        let index = self.time_index() + 1 + at;
-        Some(Binding::Input { index, ty: what.ty, nullable: what.is_nullable() })
+        let input::SourceColumn { index, ty, nullable } = self.column(name)?;
+        Some(Binding::Input { index, ty, nullable })
     }
+}
+
+/// What a name means in a source that has no such field, though others have: null, and nothing that
+/// is not there is invalid.
+fn absent_binding(name: &str, absent: &HashMap<&str, Type>) -> Option<Binding> {
+    let ty = absent.get(name)?;
+    Some(match invalid_field(name) {
+        Some(_) => Binding::Expr(Expr::Literal(Value::Bool(false))),
+        None => null(*ty),
+    })
 }
 
 /// What `written` is in each source of the job, where the frame has it.
@@ -269,7 +277,7 @@ pub(super) fn filter(
 pub(super) fn null(ty: Type) -> Binding {
     let value = match ty {
         Type::Int => Value::Int(0),
-        Type::Decimal => Value::Decimal(0),
+        Type::Decimal(scale) => Value::Decimal(0, scale),
         Type::Double => Value::Double(0.0),
         Type::Bool => Value::Bool(false),
         Type::Text => Value::Text(String::new()),

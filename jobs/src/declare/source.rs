@@ -4,6 +4,7 @@ mod arrival;
 mod fields;
 mod lookups;
 mod paths;
+mod place;
 mod reading;
 
 pub(super) use fields::type_named;
@@ -16,7 +17,9 @@ use crate::document::{At, Table, quantity};
 use crate::times;
 use paths::Reader;
 use std::sync::Arc;
-use tidemark_operators::plan::{Arrival, Format, Keyless, Start, TimeField, TimeForm, TimeUnit};
+use tidemark_operators::plan::{
+    Arrival, Format, Framing, Keyless, Place, Start, TimeField, TimeForm, TimeUnit,
+};
 use tidemark_operators::time::{
     DAY, EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT, MINUTE, Millis, SECOND,
 };
@@ -29,6 +32,9 @@ pub(crate) const HOLD_DEFAULT: Millis = MINUTE;
 const SCHEMA_WAIT_DEFAULT: Millis = MINUTE;
 const FORMATS: [&str; 2] = ["json", "avro"];
 
+/// What the event time is called in expressions, whatever it is in records.
+pub(crate) const EVENT_TIME: &str = "event_time";
+
 /// A source as it was written.
 #[derive(Debug)]
 pub(crate) struct SourceDeclared {
@@ -37,6 +43,7 @@ pub(crate) struct SourceDeclared {
     pub(crate) topic: Option<String>,
     pub(crate) files: Vec<String>,
     pub(crate) format: Format,
+    pub(crate) framing: Framing,
     pub(crate) schema_wait: Millis,
     pub(crate) start: Start,
     pub(crate) time: TimeField,
@@ -57,10 +64,7 @@ pub(crate) struct SourceDeclared {
 impl SourceDeclared {
     pub(super) fn read(name: At<String>, mut table: Table<'_>, zone: &Arc<Zone>) -> Self {
         let (topic, files) = place(&mut table);
-        let format = match table.choice("format", &FORMATS).map(|format| format.value) {
-            Some("avro") => Format::Avro,
-            _ => Format::Json,
-        };
+        let (format, framing) = encoding(&mut table);
         if (format, files.is_empty()) != (Format::Avro, true) {
             table.refuse("schema_wait", "is for topics of Avro records only");
         }
@@ -83,7 +87,10 @@ impl SourceDeclared {
         table.need("fields");
         let base = reading::of_source(&mut table, (earliest, latest), zone);
         base.settle(&mut time, &mut arrival, &table);
-        let fields = fields::fields(&mut table, &name.value, &time, &base);
+        let fields = fields::fields(&mut table, &name.value, &base);
+        if !files.is_empty() && framing == Framing::None {
+            place::refuse_in_lines(&table, &fields, &time, &arrival);
+        }
         let times = times_read(&table, &time, &arrival);
         paths::refuse_below_values(&fields, times, table.problems());
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
@@ -96,6 +103,7 @@ impl SourceDeclared {
             topic,
             files,
             format,
+            framing,
             schema_wait: schema_wait.map_or(SCHEMA_WAIT_DEFAULT, |wait| wait.value),
             start,
             time,
@@ -114,7 +122,8 @@ impl SourceDeclared {
         }
     }
 
-    /// What the event time is called in expressions: the last part of its path.
+    /// What else the event time is called: the last part of its path, where nothing else is called
+    /// that.
     pub(crate) fn time_name(&self) -> &str {
         time_name(&self.time)
     }
@@ -128,6 +137,22 @@ impl SourceDeclared {
     pub(crate) fn definition(&self, name: &str) -> Option<&Definition> {
         self.definitions.iter().find(|definition| definition.name.value == name)
     }
+}
+
+/// How records are encoded, and what files have around them.
+fn encoding(table: &mut Table<'_>) -> (Format, Framing) {
+    let format = match table.choice("format", &FORMATS).map(|format| format.value) {
+        Some("avro") => Format::Avro,
+        _ => Format::Json,
+    };
+    if format != Format::Json {
+        table.refuse("framing", "is for records in JSON");
+    }
+    let framing = match table.choice("framing", &["none", "kcat"]).map(|choice| choice.value) {
+        Some("kcat") => Framing::Kcat,
+        _ => Framing::None,
+    };
+    (format, framing)
 }
 
 fn keyless(table: &mut Table<'_>) -> Keyless {
@@ -158,21 +183,24 @@ pub(super) fn holding(table: &mut Table<'_>) -> (Millis, Millis) {
     (idle_after, hold_max.value)
 }
 
+/// Whether a name is taken by the event time.
+fn is_time(name: &str, time: &TimeField) -> bool {
+    name == EVENT_TIME || name == time_name(time)
+}
+
 fn time_name(time: &TimeField) -> &str {
-    time.path.last().map_or("", String::as_str)
+    time.path.last().map_or(EVENT_TIME, String::as_str)
 }
 
 /// What reads the times of an event.
 fn times_read<'a>(table: &Table<'_>, time: &'a TimeField, arrival: &'a Arrival) -> Vec<Reader<'a>> {
-    let reader = |key, path| {
-        let at = table.place(key).unwrap_or(table.at());
-        Reader { what: format!("\"{key}\" of {}", table.label()), key, path, at }
+    let reader = |(key, time): (&'static str, Option<&'a TimeField>)| {
+        let (time, at) = (time?, table.place(key).unwrap_or(table.at()));
+        let what = format!("\"{key}\" of {}", table.label());
+        Some(Reader { what, key, place: &time.place, path: &time.path, at })
     };
-    let mut read = vec![reader("time", &time.path)];
-    if let Arrival::Field(field) = arrival {
-        read.push(reader("arrival_field", &field.path));
-    }
-    read
+    let times = [("time", Some(time)), ("arrival_field", arrival.field())];
+    times.into_iter().filter_map(reader).collect()
 }
 
 fn place(table: &mut Table<'_>) -> (Option<String>, Vec<String>) {
@@ -242,7 +270,8 @@ fn start(table: &mut Table<'_>, has_files: bool) -> Start {
     }
 }
 
-/// `{ field = "timestamp", unit = "ms" }`, or only the field when it is written as `default` says.
+/// `{ field = "timestamp", unit = "ms" }`, or only the field when it is written as `default` says; or
+/// where it is instead of a field, as in `{ record = "timestamp" }`.
 pub(super) fn time_field(
     table: &mut Table<'_>,
     key: &str,
@@ -251,14 +280,21 @@ pub(super) fn time_field(
 ) -> Option<TimeField> {
     if table.has(key) && !table.is_table(key) {
         let path = table.text(key).and_then(|path| split_path(&path, key, table));
-        return path.map(|path| TimeField { path, form: default.clone() });
+        return path.map(|path| TimeField { place: Place::Value, path, form: default.clone() });
     }
     let mut inner = table.table(key, &format!("\"{key}\" of {}", table.label().to_owned()))?;
-    inner.need("field");
+    if let Some(placed) = place::placed(&mut inner, &["field"]) {
+        let form = place::time_form(&placed, &mut inner, default, zone);
+        inner.finish();
+        return Some(TimeField { place: placed.place, path: placed.path, form });
+    }
+    if !place::is_said(&inner) {
+        inner.need("field");
+    }
     let path = inner.text("field").and_then(|path| split_path(&path, "field", &inner));
     let form = reading::time_form(&mut inner, &reading::EVENT_UNITS, default, zone);
     inner.finish();
-    path.map(|path| TimeField { path, form })
+    path.map(|path| TimeField { place: Place::Value, path, form })
 }
 
 pub(super) fn event_range(table: &mut Table<'_>) -> (EventTime, EventTime) {

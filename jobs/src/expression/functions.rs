@@ -18,7 +18,15 @@ pub fn functions() -> &'static [FunctionDoc] {
     &FUNCTIONS
 }
 
-const FUNCTIONS: [FunctionDoc; 11] = [
+/// The function that asks how a field was read.
+pub(super) const INVALID: &str = "invalid";
+
+/// The field that `name` asks about, if it is `invalid(field)`: the parser makes a name of the call.
+pub fn invalid_field(name: &str) -> Option<&str> {
+    name.strip_prefix(INVALID)?.strip_prefix('(')?.strip_suffix(')')
+}
+
+const FUNCTIONS: [FunctionDoc; 12] = [
     FunctionDoc {
         name: "if",
         signature: "if(condition: bool, a: T, b: T) -> T",
@@ -28,6 +36,12 @@ const FUNCTIONS: [FunctionDoc; 11] = [
         name: "is_null",
         signature: "is_null(x) -> bool",
         doc: "whether x has no value; never null itself",
+    },
+    FunctionDoc {
+        name: INVALID,
+        signature: "invalid(field) -> bool",
+        doc: "whether a field was there, was not null, and could not be read as what it is, so that \
+              it is null; never null itself",
     },
     FunctionDoc {
         name: "coalesce",
@@ -77,6 +91,8 @@ const FUNCTIONS: [FunctionDoc; 11] = [
 pub(super) enum Builtin {
     If,
     IsNull,
+    /// The name of one field; the parser has taken care of it where it is that.
+    Invalid,
     Coalesce,
     Least,
     Greatest,
@@ -94,6 +110,7 @@ impl Builtin {
         Some(match name {
             "if" => Builtin::If,
             "is_null" => Builtin::IsNull,
+            INVALID => Builtin::Invalid,
             "coalesce" => Builtin::Coalesce,
             "min" => Builtin::Least,
             "max" => Builtin::Greatest,

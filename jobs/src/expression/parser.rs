@@ -3,6 +3,7 @@
 mod operator;
 
 use super::ast::{Ast, Node, NodeKind};
+use super::functions::INVALID;
 use super::lexer::{Kind, Token, tokens};
 use super::{DEPTH_MAX, ExpressionError, NESTING_MAX, NODES_MAX};
 use operator::{Infix, Level};
@@ -215,6 +216,12 @@ impl<'t, 'a> Parser<'t, 'a> {
                 }
             }
             self.expect(")", "the arguments")?;
+        }
+        // It is about how a field was read, so it is one more thing that a source has.
+        if let (INVALID, [Node { kind: NodeKind::Name(field), .. }]) = (name, args.as_slice())
+            && !field.contains('.')
+        {
+            return self.node(column, NodeKind::Name(format!("{INVALID}({field})")));
         }
         self.node(column, NodeKind::Call { function: name.to_owned(), args })
     }

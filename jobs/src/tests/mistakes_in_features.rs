@@ -226,7 +226,7 @@ fn aggregates_name_fields() {
         "mean = { expression = 'amount_sum_5m / count_5m' }",
         r#"a = { aggregate = "latest", of = "mean", }"#,
         r#"job.toml:28:34: "of" in feature "a" names no field: "mean"
-  the valid names are: card_id, amount, country, score, timestamp, large"#,
+  the valid names are: card_id, amount, country, score, timestamp, event_time, large"#,
     );
     says(
         "mean = { expression = 'amount_sum_5m / count_5m' }",
@@ -307,7 +307,7 @@ fn the_names_in_an_expression_are_features_fields_or_features_of_other_views() {
         "mean = { expression = 'amount_sum_5m / count_5m' }",
         "mean = { expression = 'xyzzy' }",
         r#"job.toml:28:24: "expression" in feature "mean": there is no feature or field "xyzzy"
-  the valid names are: count_5m, amount_sum_5m, mean, card_id, amount, country, score, timestamp, large"#,
+  the valid names are: count_5m, amount_sum_5m, mean, card_id, amount, country, score, timestamp, event_time, large"#,
     );
     says(
         "mean = { expression = 'amount_sum_5m / count_5m' }",
@@ -434,16 +434,73 @@ fn a_mistake_in_features_that_several_views_have_is_said_once() {
 }
 
 #[test]
-fn the_event_time_can_be_aggregated_and_filtered_only_in_milliseconds() {
-    let seconds = SMALL.replace("unit = \"ms\"", "unit = \"s\"");
-    let text = seconds.replace("of = \"amount\"", "of = \"timestamp\"");
-    assert!(mistakes(&text).contains("which can be aggregated only when its unit is ms"));
-    let text = seconds.replace("'amount > 0'", "'hour(timestamp) < 6'");
-    assert!(
-        mistakes(&text).contains("which a filter or definition can name only when its unit is ms")
+fn the_event_time_goes_by_its_field_only_where_all_sources_of_the_view_call_it_so() {
+    let second = |time: &str| {
+        let refunds = format!(
+            "[sources.refunds]\ntopic = \"refunds\"\ntime = \"{time}\"\nout_of_orderness = \"0s\"\n\
+             [sources.refunds.fields]\ncard_id = \"string\"\namount = \"decimal\"\n"
+        );
+        changed("[services.scoring]", &format!("{refunds}[services.scoring]"))
+            .replace("where = 'amount > 0'", "sources = [\"payments\", \"refunds\"]")
+    };
+    let only = "\"timestamp\" is the event time of source \"payments\" only: write event_time";
+    let filtered =
+        ("window = \"5m\" }\namount", "window = \"5m\", where = 'hour(timestamp) < 6' }\namount");
+    let uses = [
+        (filtered.0, filtered.1, "where"),
+        ("'amount_sum_5m / count_5m'", "'hour(timestamp)'", "expression"),
+        ("of = \"amount\"", "of = \"timestamp\"", "of"),
+        // By a definition, which is of the one source.
+        ("'amount_sum_5m / count_5m'", "'if(large, 1, 2)'", "expression"),
+    ];
+    for (from, to, key) in uses {
+        let text =
+            second("at").replace(from, to).replace("'amount >= 1000'", "'hour(timestamp) < 6'");
+        let text = text
+            .replace("aggregate = \"sum\"", "aggregate = \"max\"")
+            .replace("'amount_sum_5m / count_5m'", "'count_5m + 1'");
+        let said = mistakes(&text);
+        assert!(said.contains(only) && said.contains(&format!("\"{key}\" in")), "{to}: {said}");
+        let right = text
+            .replace("timestamp)", "event_time)")
+            .replace("= \"timestamp\",", "= \"event_time\",");
+        crate::load("job.toml", &right).unwrap_or_else(|e| panic!("{to}: {e}"));
+        let same = second("timestamp").replace(from, to);
+        let same = same
+            .replace("aggregate = \"sum\"", "aggregate = \"max\"")
+            .replace("'amount_sum_5m / count_5m'", "'count_5m + 1'");
+        crate::load("job.toml", &same).unwrap_or_else(|e| panic!("{to}: {e}"));
+    }
+}
+
+#[test]
+fn invalid_asks_about_a_field_by_its_name() {
+    let said = |filter: &str| mistakes(&changed("'amount > 0'", &format!("'{filter}'")));
+    let place = "job.toml:23:10: \"where\" in view \"activity\": ";
+    assert_eq!(
+        said("invalid(contry)"),
+        format!("{place}source \"payments\" has no field \"contry\"\n  did you mean \"country\"?")
     );
-    let text = seconds.replace("'amount_sum_5m / count_5m'", "'hour(timestamp)'");
-    assert!(crate::load("job.toml", &text).is_ok());
+    assert_eq!(
+        said("invalid(large)"),
+        format!(
+            "{place}source \"payments\" has no field \"large\"\n  the valid names are: card_id, amount, \
+             country, score"
+        )
+    );
+    for wrong in ["invalid(country, score)", "invalid()", "invalid(1)", "invalid(score + 1)"] {
+        let said = said(wrong);
+        assert!(said.contains("`invalid` takes"), "{wrong}: {said}");
+    }
+    let derived = changed("'amount_sum_5m / count_5m'", "'invalid(scor)'");
+    assert!(mistakes(&derived).contains("there is no field \"scor\"\n  did you mean \"score\"?"));
+    // Of a required field it is allowed, and said to say nothing.
+    let loaded = crate::load("job.toml", &changed("'amount > 0'", "'invalid(amount)'")).unwrap();
+    let notes: Vec<String> = loaded.notes.iter().map(|note| note.message.clone()).collect();
+    assert!(
+        notes.join("\n").contains("invalid(amount) is never true of source \"payments\""),
+        "{notes:?}"
+    );
 }
 
 #[test]

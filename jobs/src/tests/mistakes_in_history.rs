@@ -190,14 +190,6 @@ fn sequences_say_what_they_lack_and_what_they_do_not_take() {
         r#"job.toml:28:48: unknown key "of" in feature "a"
   the valid names are: description, hidden, aggregate, window, delay, where"#,
     );
-    let seconds = SMALL.replace("unit = \"ms\"", "unit = \"s\"");
-    let previous = "mean = { aggregate = \"previous\", of = \"timestamp\" }";
-    let text = seconds.replace("mean = { expression = 'amount_sum_5m / count_5m' }", previous);
-    assert_eq!(
-        mistakes(&text),
-        "job.toml:28:39: \"of\" in feature \"mean\" is the event time, which can be aggregated only \
-         when its unit is ms"
-    );
 }
 
 #[test]

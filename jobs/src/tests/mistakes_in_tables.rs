@@ -121,7 +121,7 @@ fn lookups_name_tables_columns_and_fields_of_the_right_type() {
         "shop = { table",
         "job.toml:19:1: lookup \"shop\" has the name of a field\njob.toml:44:44: \"of\" in feature \
          \"places_1h\" names no field: \"place\"\n  the valid names are: card_id, address, shop, \
-         timestamp, large, risk, rate",
+         timestamp, event_time, large, risk, rate",
     );
 }
 

@@ -4,8 +4,8 @@ use super::{SMALL, changed, job};
 use crate::{FRAUD, plan_hash};
 use tidemark_operators::expression::{Arithmetic, Expr};
 use tidemark_operators::plan::{
-    AccumulatorPlan, Arrival, EntityPlan, Feed, Format, Kind, Read, Start, Storage, TimeUnit,
-    ViewPlan, Window,
+    AccumulatorPlan, Arrival, Computed, EntityPlan, Feed, Format, Kind, Read, Start, Storage,
+    TimeUnit, ViewPlan, Window,
 };
 use tidemark_operators::time::{DAY, HOUR, MINUTE, SECOND};
 use tidemark_operators::value::{Type, Value};
@@ -26,12 +26,12 @@ fn with_feature(feature: &str) -> String {
 fn fields_have_aliases_and_defaults_and_the_plans_number_knows_them() {
     let plan = |field: &str| job(&changed("amount = \"decimal\"", field)).plan;
     let long = |rest: &str| plan(&format!("amount = {{ type = \"decimal\", {rest} }}"));
-    let both = long(r#"path = "a.b", aliases = ["c", "d.e"], default = 0.0000015"#);
+    let both = long(r#"path = "a.b", aliases = ["c", "d.e"], default = 0.000002"#);
     let amount = &both.sources[0].fields[1];
     assert_eq!(amount.path.join("."), "a.b");
     let aliases: Vec<String> = amount.aliases.iter().map(|path| path.join(".")).collect();
     assert_eq!(aliases, ["c", "d.e"]);
-    assert_eq!(amount.default, Some(Value::Decimal(2)));
+    assert_eq!(amount.default, Some(Value::Decimal(2, 6)));
     let numbers = ["default = 1", "default = +1.5", "aliases = [\"c\"]", "aliases = [\"d\"]"]
         .map(|rest| plan_hash(&long(rest)));
     let distinct: std::collections::BTreeSet<u64> = numbers.into_iter().collect();
@@ -197,7 +197,7 @@ fn settings_of_a_source_and_a_job_reach_the_plan() {
     assert_eq!(source.max_future_skew, Some(10 * MINUTE));
     assert_eq!(source.arrival.field().map(|it| it.form.unit), Some(TimeUnit::S));
     assert_eq!((source.earliest, source.latest), (946_684_800_000, 978_307_200_000));
-    assert_eq!((plan.zone.name.as_str(), plan.distinct_max), ("Europe/Berlin", 7));
+    assert_eq!((plan.zone.name.as_str(), plan.distinct_max), ("Europe/Berlin", Some(7)));
     assert!(plan.zone.offsets.len() > 100);
 }
 
@@ -262,7 +262,7 @@ fn latest_values_share_the_state_of_the_latest_event() {
 #[test]
 fn a_decimal_is_shown_as_a_double_by_dividing_it_by_one() {
     let view = view(&with_feature("a = { aggregate = \"latest\", of = \"amount\" }"));
-    let amount = Expr::Input { index: 2, ty: Type::Decimal, nullable: true };
+    let amount = Expr::Input { index: 2, ty: Type::DECIMAL, nullable: true };
     let one = Expr::Literal(Value::Int(1));
     let quotient =
         Expr::Arithmetic { op: Arithmetic::Divide, left: Box::new(amount), right: Box::new(one) };
@@ -318,15 +318,18 @@ fn a_sum_and_a_deviation_or_a_distinct_count_and_an_entropy_share_one_accumulato
 }
 
 #[test]
-fn the_event_time_becomes_a_field_where_it_is_aggregated_or_filtered() {
-    let text = with_feature("a = { aggregate = \"max\", of = \"timestamp\", window = \"5m\" }");
-    let fields = &job(&text).plan.sources[0].fields;
-    assert_eq!(
-        fields.last().map(|it| (it.name.as_str(), it.ty)),
-        Some(("timestamp", Type::Timestamp))
-    );
-    let text = changed("'amount > 0'", "'hour(timestamp) < 6'");
-    assert_eq!(job(&text).plan.sources[0].fields.len(), 3);
+fn the_event_time_becomes_a_column_where_it_is_aggregated_or_filtered_and_is_not_decoded_twice() {
+    for name in ["timestamp", "event_time"] {
+        let max = format!("a = {{ aggregate = \"max\", of = \"{name}\", window = \"5m\" }}");
+        let filter = format!("'hour({name}) < 6'");
+        for text in [with_feature(&max), changed("'amount > 0'", &filter)] {
+            let source = &job(&text).plan.sources[0];
+            assert_eq!(
+                (source.fields.len(), &source.computed[..]),
+                (2, &[Computed::EventTime][..])
+            );
+        }
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::ingest::decode::Decoded;
 use crate::ingest::judge;
 use crate::interner::stable_hash;
 use crate::origin::Origin;
-use crate::plan::{EntityPlan, EntitySource, Feed, Plan, Storage};
+use crate::plan::{Computed, EntityPlan, EntitySource, Feed, Plan, Storage};
 use crate::timeline::stash::row_bytes;
 use crate::value::{Column, Type, address};
 use std::fmt::Write as _;
@@ -18,6 +18,9 @@ use std::sync::Arc;
 /// One source's way to the entities it feeds.
 pub struct Projection {
     source: usize,
+    /// How many fields the source has; behind their columns are those of `computed`.
+    fields: usize,
+    computed: Vec<Computed>,
     predicates: Vec<Program>,
     results: Vec<Column>,
     bits: Vec<u64>,
@@ -30,7 +33,7 @@ struct Route {
     entity: usize,
     feed: EntitySource,
     key_type: Type,
-    /// By field of the source.
+    /// By column of the source.
     types: Vec<Type>,
     attributes: Vec<(Feed, Storage)>,
     /// What keeps a row until it is sealed, without its texts.
@@ -81,13 +84,15 @@ impl Projection {
                 entity,
                 key_type: from.fields[feed.key].ty,
                 attributes: attributes.map(|(a, feed)| (feed.clone(), a.storage)).collect(),
-                types: from.fields.iter().map(|f| f.ty).collect(),
+                types: (0..from.columns()).filter_map(|at| from.column_type(at)).collect(),
                 row_bytes: row_bytes(to.attributes.len()),
                 feed,
             })
         };
         Projection {
             source,
+            fields: from.fields.len(),
+            computed: from.computed.clone(),
             predicates: programs.collect(),
             results: vec![Column::default(); from.predicates.len()],
             bits: Vec::new(),
@@ -96,18 +101,20 @@ impl Projection {
         }
     }
 
-    /// Appends all rows of `decoded`, read from `partition` at `offsets`, to `outbox`. `due_ns` is
-    /// when they were due, 0 when that is not traced. Returns how many bytes will keep them until
-    /// they are sealed, were all their texts new.
+    /// Appends all rows of `decoded`, which have been judged, read from `partition` at `offsets`, to
+    /// `outbox`, and fills the columns of what is computed. `due_ns` is when they were due, 0 when
+    /// that is not traced. Returns how many bytes will keep them until they are sealed, were all
+    /// their texts new.
     pub fn project(
         &mut self,
-        decoded: &Decoded,
+        decoded: &mut Decoded,
         partition: u32,
         offsets: &[u64],
         due_ns: u64,
         outbox: &mut Outbox,
     ) -> u64 {
         let (rows, mut kept) = (decoded.rows(), 0);
+        self.compute(decoded);
         for (program, result) in self.predicates.iter_mut().zip(&mut self.results) {
             program.eval(&decoded.columns, rows, result);
         }
@@ -146,6 +153,28 @@ impl Projection {
     /// Integer overflows so far in filters.
     pub fn int_overflows(&self) -> u64 {
         self.predicates.iter().map(Program::int_overflows).sum()
+    }
+
+    /// Fills the columns behind those of the fields.
+    fn compute(&self, decoded: &mut Decoded) {
+        let rows = decoded.rows();
+        let Decoded { time, columns, invalid, .. } = decoded;
+        let columns = columns.iter_mut().skip(self.fields);
+        for (column, computed) in columns.zip(&self.computed) {
+            column.clear();
+            column.valid.resize(rows, true);
+            match computed {
+                Computed::EventTime => column.words.extend_from_slice(time),
+                Computed::Invalid(field) => {
+                    column.words.resize(rows, 0);
+                    for invalid in invalid.iter().filter(|invalid| invalid.field == *field) {
+                        if let Some(word) = column.words.get_mut(invalid.row) {
+                            *word = 1;
+                        }
+                    }
+                }
+            }
+        }
     }
 
     fn set_bits(&mut self, route: usize, rows: usize) {
@@ -246,7 +275,7 @@ fn text<'a>(column: &'a Column, ty: Type, row: usize, buffer: &'a mut String) ->
         Type::Ip => write!(buffer, "{}", address(column.bytes(row)?)?),
         Type::Bool => write!(buffer, "{}", column.bool(row)?),
         Type::Double => write!(buffer, "{}", column.double(row)?),
-        Type::Decimal => write!(buffer, "{}", column.int(row)? as f64 / 1e6),
+        Type::Decimal(_) => write!(buffer, "{}", column.int(row)? as f64 / ty.unit() as f64),
         Type::Int | Type::Timestamp => {
             buffer.push_str(itoa::Buffer::new().format(column.int(row)?));
             Ok(())

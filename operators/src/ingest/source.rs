@@ -24,7 +24,7 @@ use crate::coordination::{Coordination, Notice};
 use crate::event_batch::EventBatch;
 use crate::ingest::ahead::{Tally, Times};
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use crate::ingest::decode::Decoded;
+use crate::ingest::decode::{Decoded, Metadata};
 use crate::ingest::judge::Judged;
 use crate::ingest::partition::Owned;
 use crate::ingest::projection::{Outbox, Projection};
@@ -312,9 +312,9 @@ impl OwnedPartitions {
             if bytes >= STEP_BYTES {
                 break;
             }
-            let rows = self.decoded.rows();
-            let schemas = self.config.schemas.as_deref_mut();
-            let read = self.records[source].read(&raw, record, schemas, &mut self.decoded);
+            let (rows, schemas) = (self.decoded.rows(), self.config.schemas.as_deref_mut());
+            let of = Metadata { batch: &raw, record, partition: owned.reader.id().partition };
+            let read = self.records[source].read(of, schemas, &mut self.decoded);
             if read == Read::Wait {
                 owned.wait(now);
                 break;
@@ -368,9 +368,13 @@ impl OwnedPartitions {
         for invalid in &self.decoded.invalid {
             self.config.metrics.invalid[source].add(invalid.field, &invalid.error);
         }
+        for rounded in &self.decoded.rounded {
+            self.config.metrics.rounded[source][rounded.field].add(1);
+        }
         if rows > 0 {
             let (projection, outbox) = (&mut self.projections[source], &mut self.outbox);
-            let kept = projection.project(&self.decoded, id.partition, &self.offsets, due, outbox);
+            let kept =
+                projection.project(&mut self.decoded, id.partition, &self.offsets, due, outbox);
             let each = kept.div_ceil(rows);
             self.decoded.time.iter().for_each(|ts| owned.unsealed.add(*ts, each));
         }

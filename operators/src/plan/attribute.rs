@@ -51,9 +51,10 @@ pub enum Feed {
     /// Nothing: it is null (or derived).
     #[default]
     Absent,
-    /// A field.
+    /// A column of the source: a field, or behind these what is computed
+    /// ([`SourcePlan::columns`](super::SourcePlan::columns)).
     Field(usize),
-    /// Several fields as one value, which is null only if all of them are; for symbols only.
+    /// Several columns as one value, which is null only if all of them are; for symbols only.
     Tuple(Vec<usize>),
 }
 

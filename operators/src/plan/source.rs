@@ -2,8 +2,10 @@
 
 use super::arrival::Arrival;
 use super::field::FieldPlan;
+use super::place::Place;
 use crate::expression::Expr;
 use crate::time::{EventTime, Millis};
+use crate::value::Type;
 use crate::zone::Zone;
 use std::sync::Arc;
 
@@ -91,19 +93,30 @@ impl TimeForm {
     }
 }
 
-/// A time inside a record.
+/// What is around the records in a source's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Nothing.
+    None,
+    /// All that a topic knows of each: a line is one record as `kcat -J` writes it.
+    Kcat,
+}
+
+/// A time of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeField {
-    /// The dotted path, split.
+    /// In what of the record it is.
+    pub place: Place,
+    /// The dotted path, split. Empty where it is all of it.
     pub path: Vec<String>,
     /// How it is read.
     pub form: TimeForm,
 }
 
 impl TimeField {
-    /// The time at `path`, in `unit`.
+    /// The time at `path` of the record's value, in `unit`.
     pub const fn new(path: Vec<String>, unit: TimeUnit) -> Self {
-        TimeField { path, form: TimeForm::new(unit) }
+        TimeField { place: Place::Value, path, form: TimeForm::new(unit) }
     }
 }
 
@@ -129,6 +142,27 @@ pub enum Keyless {
     Dead,
 }
 
+/// What is known of every event besides the values of its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Computed {
+    /// The time that the event has: what its record says, or less where that lies too far ahead of
+    /// its arrival. A timestamp, never null.
+    EventTime,
+    /// Whether the field at this index of [`SourcePlan::fields`] was there, was not null and could
+    /// not be read. A bool, never null.
+    Invalid(usize),
+}
+
+impl Computed {
+    /// The type of its values.
+    pub const fn ty(self) -> Type {
+        match self {
+            Computed::EventTime => Type::Timestamp,
+            Computed::Invalid(_) => Type::Bool,
+        }
+    }
+}
+
 /// One source.
 #[derive(Clone, Debug)]
 pub struct SourcePlan {
@@ -140,6 +174,8 @@ pub struct SourcePlan {
     pub files: Vec<String>,
     /// How its records are encoded.
     pub format: Format,
+    /// What is around them in files: those of the job, and those that are read in a topic's place.
+    pub framing: Framing,
     /// How long a number that no schema is known for is asked about before its records are dead
     /// letters; counted by whoever asks, see [`Schemas`](crate::ingest::schemas::Schemas).
     pub schema_wait: Millis,
@@ -169,12 +205,30 @@ pub struct SourcePlan {
     pub max_future_skew: Option<Millis>,
     /// The fields that are decoded: those that a key, an attribute or a predicate needs.
     pub fields: Vec<FieldPlan>,
-    /// Predicates over the fields (bool expressions whose inputs are indices into `fields`),
-    /// evaluated once an event: view and feature filters.
+    /// What else an attribute or a predicate needs: the columns behind those of the fields.
+    pub computed: Vec<Computed>,
+    /// Predicates over the columns (bool expressions whose inputs are indices into `fields`, and
+    /// behind these into `computed`), evaluated once an event: view and feature filters.
     pub predicates: Vec<Expr>,
     /// Fields that are entity keys: a record that has none of them is no event.
     pub keys: Vec<usize>,
     /// What becomes of a record that has none of its keys, where all of them are optional. Without a
     /// required one it is malformed.
     pub keyless: Keyless,
+}
+
+impl SourcePlan {
+    /// The type of a column: of a field, or of what is computed.
+    pub fn column_type(&self, column: usize) -> Option<Type> {
+        let computed = column.checked_sub(self.fields.len());
+        match computed {
+            None => self.fields.get(column).map(|field| field.ty),
+            Some(at) => self.computed.get(at).map(|computed| computed.ty()),
+        }
+    }
+
+    /// How many columns the events of the source have.
+    pub fn columns(&self) -> usize {
+        self.fields.len() + self.computed.len()
+    }
 }

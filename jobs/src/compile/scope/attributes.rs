@@ -4,25 +4,26 @@ use super::super::lookup::{self, Meaning};
 use super::super::source::{SourceBuild, suggest};
 use super::Scope;
 use crate::aggregate::{Memory, Of, OfValue, Reported};
+use crate::declare::EVENT_TIME;
 use crate::document::At;
 use tidemark_operators::expression::Expr;
-use tidemark_operators::plan::{Feed, Mask, Read, Storage, TimeUnit};
+use tidemark_operators::plan::{Feed, Mask, Read, Storage};
 use tidemark_operators::time::Millis;
 use tidemark_operators::value::Type;
 
 /// Types whose values are told apart: all but double.
 const SYMBOLS: [Type; 6] =
-    [Type::Text, Type::Int, Type::Decimal, Type::Bool, Type::Timestamp, Type::Ip];
+    [Type::Text, Type::Int, Type::DECIMAL, Type::Bool, Type::Timestamp, Type::Ip];
 
 impl Scope<'_, '_> {
     /// A field that is summed, and its type: int or decimal.
     pub(crate) fn summand(&mut self, of: &Of, aggregate: &str) -> Result<(usize, Type), Reported> {
-        self.attribute(of, aggregate, Storage::Wide, &[Type::Int, Type::Decimal])
+        self.attribute(of, aggregate, Storage::Wide, &[Type::Int, Type::DECIMAL])
     }
 
     /// A field that is compared by size, and its type: int, decimal or timestamp.
     pub(crate) fn ordered(&mut self, of: &Of, aggregate: &str) -> Result<(usize, Type), Reported> {
-        let types = [Type::Int, Type::Decimal, Type::Timestamp];
+        let types = [Type::Int, Type::DECIMAL, Type::Timestamp];
         self.attribute(of, aggregate, Storage::Wide, &types)
     }
 
@@ -74,7 +75,6 @@ impl Scope<'_, '_> {
     /// A field of any type as it is kept where it is carried along, and its type.
     pub(super) fn carried(&mut self, of: &Of) -> Result<(usize, Type, Storage), Reported> {
         let ty = self.field_type(&of.0)?;
-        self.check_decoded(&of.0)?;
         let storage = storage_of(ty);
         Ok((self.register(&of.0.value, ty, storage), ty, storage))
     }
@@ -134,8 +134,7 @@ impl Scope<'_, '_> {
         types: &[Type],
     ) -> Result<Type, Reported> {
         let ty = self.field_type(name)?;
-        self.check_decoded(name)?;
-        if types.contains(&ty) {
+        if types.iter().any(|known| known.is_like(ty)) {
             return Ok(ty);
         }
         let names: Vec<&str> = types.iter().map(|ty| ty.name()).collect();
@@ -151,24 +150,6 @@ impl Scope<'_, '_> {
             _ => format!("it takes {}", names.join(", ")),
         };
         self.problems.wrong(name, message, Some(hint));
-        Err(Reported)
-    }
-
-    /// Checks that `name` can be read as a field: the event time only in ms.
-    fn check_decoded(&self, name: &At<String>) -> Result<(), Reported> {
-        let mut sources = self.frame.sources.iter().filter_map(|source| self.sources.get(*source));
-        let is_decoded = sources.all(|source| {
-            let declared = source.declared;
-            name.value != declared.time_name() || declared.time.form.unit == TimeUnit::Ms
-        });
-        if is_decoded {
-            return Ok(());
-        }
-        let message = format!(
-            "\"of\" in {} is the event time, which can be aggregated only when its unit is ms",
-            self.label
-        );
-        self.problems.wrong(name, message, None);
         Err(Reported)
     }
 
@@ -205,18 +186,21 @@ impl Scope<'_, '_> {
 
     /// The attribute of what an input of a condition is in source `s`.
     fn input(&mut self, s: usize, input: usize) -> usize {
-        let name = self.sources.get(s).and_then(|source| source.input(input)).unwrap_or_default();
-        let ty = match lookup::meaning(name, self.frame, self.sources) {
+        let source = self.sources.get(s);
+        let name = source.and_then(|source| source.input_name(input)).unwrap_or_default();
+        let ty = match lookup::meaning(&name, self.frame, self.sources) {
             Meaning::Field(ty) => ty,
             _ => Type::Timestamp,
         };
-        self.register(name, ty, storage_of(ty))
+        self.register(&name, ty, storage_of(ty))
     }
 
     fn register(&mut self, name: &str, ty: Type, storage: Storage) -> usize {
         if let Some(looked_up) = self.register_lookup(name, storage) {
             return looked_up;
         }
+        // However it is called, it is one attribute.
+        let name = if self.is_time(name) { EVENT_TIME } else { name };
         let keyed = self.entity.keys.iter().map(Option::is_some);
         let feeds = keyed.zip(self.sources.iter_mut()).map(|(keyed, source)| {
             match field_of(source, name, ty).filter(|_| keyed) {
@@ -232,18 +216,15 @@ impl Scope<'_, '_> {
     }
 }
 
-/// The field of a source that has this name and type.
+/// The column of a source that has this name and type.
 fn field_of(source: &SourceBuild<'_>, name: &str, ty: Type) -> Option<usize> {
-    match source.declared.field(name) {
-        Some((at, field)) => (field.ty == Some(ty)).then_some(at),
-        None => (name == source.declared.time_name()).then(|| source.time_index()),
-    }
+    source.column(name).filter(|column| column.ty == ty).map(|column| column.index)
 }
 
 /// How values of a type are kept where they are shown.
 fn storage_of(ty: Type) -> Storage {
     match ty {
-        Type::Int | Type::Decimal | Type::Double | Type::Timestamp => Storage::Wide,
+        Type::Int | Type::Decimal(_) | Type::Double | Type::Timestamp => Storage::Wide,
         Type::Text | Type::Ip | Type::Bool => Storage::Symbol,
     }
 }

@@ -31,22 +31,19 @@ impl<'j> SourceBuild<'j> {
         expression::check(&written.ast, &mut resolve, &[])
     }
 
-    /// The fields (and the event time) that `written` names, through definitions too, where they
-    /// are not names of `features`.
+    /// The columns and lookups that `written` names, through definitions too, where they are not
+    /// names of `features`.
     pub(in super::super) fn fields_named(
         &self,
         written: &Written,
         features: &HashMap<&str, Binding>,
-    ) -> Vec<&'j str> {
-        let declared: &'j SourceDeclared = self.declared;
-        let mut names: Vec<&'j str> = Vec::new();
+    ) -> Vec<String> {
+        let declared = self.declared;
+        let mut names: Vec<String> = Vec::new();
         let mut add = |name: &str| {
-            let field = declared.field(name).map(|(_, field)| field.name.as_str());
-            let time = Some(declared.time_name()).filter(|time| *time == name);
-            let mut lookups = declared.lookups.iter().map(|it| it.name.value.as_str());
-            let lookup = lookups.find(|lookup| *lookup == name);
-            if let Some(name) = field.or(time).or(lookup).filter(|name| !names.contains(name)) {
-                names.push(name);
+            let is_input = self.column(name).is_some() || self.lookup(name).is_some();
+            if is_input && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
             }
         };
         for used in written.ast.names() {

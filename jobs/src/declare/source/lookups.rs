@@ -1,7 +1,7 @@
 //! A source's lookups: names for what reference tables say about its events.
 
 use super::super::name;
-use super::{Definition, FieldDeclared, time_name};
+use super::{Definition, FieldDeclared, is_time};
 use crate::document::{At, Literal, Table};
 use tidemark_operators::plan::TimeField;
 
@@ -49,7 +49,7 @@ pub(super) fn lookups(
         let what = format!("lookup \"{}\"", entry.name.value);
         name::check(&entry.name, "lookup", problems);
         let field = fields.iter().any(|field| field.name == entry.name.value);
-        if field || entry.name.value == time_name(time) {
+        if field || is_time(&entry.name.value, time) {
             problems.wrong(&entry.name, format!("{what} has the name of a field"), None);
             continue;
         }

@@ -2,9 +2,9 @@
 
 use super::super::markdown::code;
 use super::super::values::{shown, value};
-use crate::expression::{Binding, ExpressionError, check, parse};
+use crate::expression::{Binding, ExpressionError, check, invalid_field, parse};
 use std::sync::Arc;
-use tidemark_operators::expression::Program;
+use tidemark_operators::expression::{Expr, Program};
 use tidemark_operators::value::{Column, Type, Value, parse_address};
 use tidemark_operators::zone::Zone;
 
@@ -28,14 +28,14 @@ const fn missing(name: &'static str, ty: Type) -> ExampleColumn {
 }
 
 pub(super) const NAMES: [ExampleColumn; 10] = [
-    there("amount", Type::Decimal, "120.5"),
+    there("amount", Type::DECIMAL, "120.5"),
     there("count", Type::Int, "7"),
     there("score", Type::Double, "0.25"),
     there("approved", Type::Bool, "true"),
     there("country", Type::Text, "DE"),
     there("at", Type::Timestamp, "2024-02-03T22:30:00Z"),
     there("address", Type::Ip, "10.0.0.7"),
-    missing("previous_amount", Type::Decimal),
+    missing("previous_amount", Type::DECIMAL),
     missing("city", Type::Text),
     missing("flag", Type::Bool),
 ];
@@ -51,6 +51,9 @@ pub(super) struct Evaluated {
 /// Checks and computes an example.
 pub(super) fn evaluated(text: &str) -> Result<Evaluated, ExpressionError> {
     let mut resolve = |name: &str| {
+        if invalid_field(name).is_some() {
+            return Some(Binding::Expr(Expr::Literal(Value::Bool(false))));
+        }
         let index = NAMES.iter().position(|known| known.name == name)?;
         let known = NAMES.get(index)?;
         Some(Binding::Input { index, ty: known.ty, nullable: known.null })
@@ -83,7 +86,10 @@ fn own_value(known: &ExampleColumn) -> Value {
     let text = known.text;
     let value = match known.ty {
         Type::Int => text.parse().ok().map(Value::Int),
-        Type::Decimal => text.parse::<f64>().ok().map(|units| Value::Decimal((units * 1e6) as i64)),
+        Type::Decimal(scale) => {
+            let unit = known.ty.unit() as f64;
+            text.parse::<f64>().ok().map(|value| Value::Decimal((value * unit) as i64, scale))
+        }
         Type::Double => text.parse().ok().map(Value::Double),
         Type::Bool => text.parse().ok().map(Value::Bool),
         Type::Text => (!known.null).then(|| Value::Text(text.to_owned())),
@@ -100,7 +106,7 @@ fn own_value(known: &ExampleColumn) -> Value {
 pub(super) fn null_rule(function: &str) -> Option<&'static str> {
     Some(match function {
         "if" => "when the value that is chosen is null; a null condition chooses b",
-        "is_null" => "never",
+        "is_null" | "invalid" => "never",
         "coalesce" => "when all arguments are",
         "min" | "max" => "when an argument is",
         "clamp01" | "abs" | "hour" | "weekday" => "when the argument is",
@@ -119,6 +125,7 @@ pub(super) fn of_function(function: &str) -> &'static [&'static str] {
             "if(approved, count, amount)",
         ],
         "is_null" => &["is_null(city)", "is_null(country)", "not is_null(amount / 0)"],
+        "invalid" => &["invalid(address)", "invalid(address) or is_null(address)"],
         "coalesce" => &[
             "coalesce(previous_amount, amount)",
             "coalesce(city, \"unknown\")",

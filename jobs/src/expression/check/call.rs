@@ -20,6 +20,11 @@ impl Checker<'_> {
             });
         };
         check_arity(column, name, builtin, args.len())?;
+        if builtin == Builtin::Invalid {
+            let message = format!("`{name}` takes the name of a field, and nothing else");
+            return Err(ExpressionError::new(column, message)
+                .hint("it is about how the field was read: write `invalid(ip_address)`"));
+        }
         let operands = all(args.iter().map(|arg| self.node(arg)))?;
         let expr = match builtin {
             Builtin::If => choice(name, operands)?,
@@ -27,6 +32,7 @@ impl Checker<'_> {
             Builtin::Coalesce => Expr::Coalesce(unified(name, operands)?),
             Builtin::Least => Expr::Least(unified(name, ordered(name, operands)?)?),
             Builtin::Greatest => Expr::Greatest(unified(name, ordered(name, operands)?)?),
+            Builtin::Invalid => return only(operands),
             Builtin::Numeric(function) => {
                 let arg = number(name, only(operands)?)?;
                 Expr::Apply { function, arg: Box::new(arg.settled()?) }

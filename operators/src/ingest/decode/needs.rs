@@ -3,7 +3,7 @@
 use super::cell::{self, Affected, Fault};
 use super::error::DecodeError;
 use super::trie;
-use super::{Decoded, DecodedTimes, InvalidField};
+use super::{Decoded, DecodedTimes, InvalidField, RoundedField};
 use crate::plan::{Invalid, SourcePlan, TimeUnit};
 use crate::time::EventTime;
 use crate::value::{Column, Type, Value};
@@ -12,6 +12,8 @@ use crate::value::{Column, Type, Value};
 #[derive(Clone, Debug)]
 pub(super) struct Needs {
     fields: Vec<Field>,
+    /// How many columns there are: a field's each, and behind them those of what is computed.
+    columns: usize,
     keys: Vec<usize>,
     /// Whether a record is nothing that has no time.
     time_needed: bool,
@@ -36,7 +38,7 @@ struct Field {
 impl Needs {
     pub fn new(source: &SourcePlan) -> Self {
         let field = |f: &crate::plan::FieldPlan| Field {
-            label: trie::label(&f.name, &f.path),
+            label: trie::field_label(f, &f.path),
             required: f.required,
             default: f.default.clone(),
             invalid: f.reading.invalid,
@@ -44,18 +46,19 @@ impl Needs {
         };
         Self {
             fields: source.fields.iter().map(field).collect(),
+            columns: source.columns(),
             keys: source.keys.clone(),
             time_needed: true,
-            time: trie::time_label(&source.time.path),
+            time: trie::time_label(&source.time),
             unit: source.time.form.unit,
             earliest: source.earliest,
             latest: source.latest,
         }
     }
 
-    /// How many fields there are.
-    pub fn fields(&self) -> usize {
-        self.fields.len()
+    /// How many columns there are.
+    pub fn columns(&self) -> usize {
+        self.columns
     }
 
     /// Takes a record whose time cannot be read for one of 1970.
@@ -80,9 +83,13 @@ impl Needs {
             Ok((time, arrival)) => {
                 into.time.push(time);
                 into.arrival.push(arrival);
-                for Fault { place, error } in faults.drain(..) {
-                    if let Affected::Field(field) = place {
-                        into.invalid.push(InvalidField { row, field, error });
+                for fault in faults.drain(..) {
+                    match fault {
+                        Fault::Unreadable { place: Affected::Field(field), error } => {
+                            into.invalid.push(InvalidField { row, field, error });
+                        }
+                        Fault::Unreadable { place: Affected::Time | Affected::Arrival, .. } => {}
+                        Fault::Rounded(field) => into.rounded.push(RoundedField { row, field }),
                     }
                 }
                 Ok(())
@@ -96,13 +103,17 @@ impl Needs {
 
     /// The first value that was there, cannot be read, and has to be.
     fn reject(&self, faults: &[Fault]) -> Result<(), DecodeError> {
-        let rejects = |fault: &&Fault| match fault.place {
+        let rejects = |place: Affected| match place {
             Affected::Field(field) => {
                 self.fields.get(field).is_none_or(|field| field.invalid == Invalid::Reject)
             }
             Affected::Time | Affected::Arrival => self.time_needed,
         };
-        faults.iter().find(rejects).map_or(Ok(()), |fault| Err(fault.error.clone()))
+        let mut errors = faults.iter().filter_map(|fault| match fault {
+            Fault::Unreadable { place, error } => rejects(*place).then_some(error),
+            Fault::Rounded(_) => None,
+        });
+        errors.next().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// Fills in defaults and nulls, and sees that what must be there is.

@@ -1,6 +1,6 @@
 //! Single values by the rules of records, for what stands in for them.
 
-use super::cell::Row;
+use super::cell::{Fault, Row};
 use super::coerce::{self, Converted};
 use super::trie::{Leaf, Trie};
 use crate::plan::ReadOptions;
@@ -20,6 +20,16 @@ pub enum Scalar<'a> {
 /// What a field of type `ty` is in a record that has `scalar` there, in the type's own form; `None`
 /// for what is none of the type.
 pub fn value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
+    read(ty, scalar).map(|(value, _)| value)
+}
+
+/// The same, and `None` too for a decimal with more digits than the type keeps.
+pub fn exact_value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
+    read(ty, scalar).filter(|(_, exact)| *exact).map(|(value, _)| value)
+}
+
+/// The value, and whether it is to the last digit what is written.
+fn read(ty: Type, scalar: Scalar<'_>) -> Option<(Value, bool)> {
     let reading = ReadOptions { coerce: false, ..ReadOptions::default() };
     let leaf = Leaf { field: Some((0, ty)), reading, ..Leaf::new(String::new()) };
     let mut trie = Trie { nodes: Vec::new(), leaves: vec![leaf], choices: 0 };
@@ -30,18 +40,18 @@ pub fn value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
         Scalar::Number(text) => row.put_number(0, text),
         Scalar::Bool(value) => row.put_bool(0, value),
     }
-    if !faults.is_empty() {
+    if faults.iter().any(|fault| matches!(fault, Fault::Unreadable { .. })) {
         return None;
     }
     let [column] = columns;
-    in_column(ty, &column, 0)
+    Some((in_column(ty, &column, 0)?, faults.is_empty()))
 }
 
 /// The value of type `ty` at `row` of a column; `None` where it is null.
 pub(crate) fn in_column(ty: Type, column: &Column, row: usize) -> Option<Value> {
     Some(match ty {
         Type::Int => Value::Int(column.int(row)?),
-        Type::Decimal => Value::Decimal(column.int(row)?),
+        Type::Decimal(scale) => Value::Decimal(column.int(row)?, scale),
         Type::Timestamp => Value::Timestamp(column.int(row)?),
         Type::Double => Value::Double(column.double(row)?),
         Type::Bool => Value::Bool(column.bool(row)?),
@@ -71,8 +81,8 @@ pub fn conversion(ty: Type, scalar: Scalar<'_>, reading: &ReadOptions) -> Conver
     Conversion::Value(match converted {
         Err(_) => return Conversion::Invalid,
         Ok(Converted::Null) => return Conversion::Null,
-        Ok(Converted::Int(value)) => match ty {
-            Type::Decimal => Value::Decimal(value),
+        Ok(Converted::Int(value) | Converted::Rounded(value)) => match ty {
+            Type::Decimal(scale) => Value::Decimal(value, scale),
             Type::Timestamp => Value::Timestamp(value),
             _ => Value::Int(value),
         },

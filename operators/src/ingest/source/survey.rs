@@ -2,7 +2,7 @@
 //! tried on a sample by. Nothing that runs a job needs it.
 
 use super::record::{Read, Records};
-use crate::ingest::decode::{Decoded, in_column};
+use crate::ingest::decode::{Decoded, Metadata, in_column};
 use crate::ingest::reader::{RawBatch, RawRecord};
 use crate::plan::{FieldPlan, Invalid, SourcePlan, TimeForm, TimeUnit};
 use crate::value::{Type, Value};
@@ -46,6 +46,8 @@ pub struct FieldCount {
     pub null: u64,
     /// In how many there is something that is none.
     pub invalid: u64,
+    /// How many of the values had more digits than the field keeps.
+    pub rounded: u64,
     /// The first value.
     pub example: Option<Value>,
     /// What was wrong with the first one that is none.
@@ -73,6 +75,7 @@ impl FieldSurvey {
     pub fn new(source: &SourcePlan, declared: &[FieldPlan], record_bytes_max: usize) -> Self {
         let mut bare = source.clone();
         bare.fields.clear();
+        bare.computed.clear();
         bare.predicates.clear();
         bare.keys.clear();
         let mut all = bare.clone();
@@ -102,7 +105,8 @@ impl FieldSurvey {
     /// Counts a record.
     pub fn add(&mut self, raw: &RawBatch, record: &RawRecord) {
         self.decoded.clear();
-        if self.records.read(raw, record, None, &mut self.decoded) != Read::Row {
+        let of = Metadata { batch: raw, record, partition: 0 };
+        if self.records.read(of, None, &mut self.decoded) != Read::Row {
             self.unread += 1;
             return;
         }
@@ -123,13 +127,18 @@ impl FieldSurvey {
                 count.invalid_example.get_or_insert_with(|| invalid.error.to_string());
             }
         }
-        self.add_time(raw, record);
+        for rounded in &self.decoded.rounded {
+            if let Some(count) = self.fields.get_mut(rounded.field) {
+                count.rounded += 1;
+            }
+        }
+        self.add_time(of);
     }
 
-    fn add_time(&mut self, raw: &RawBatch, record: &RawRecord) {
+    fn add_time(&mut self, of: Metadata<'_>) {
         self.decoded.clear();
         let times = &mut self.times;
-        match self.time.read(raw, record, None, &mut self.decoded) {
+        match self.time.read(of, None, &mut self.decoded) {
             Read::Row => times.read += 1,
             Read::Dead(_, error) => {
                 times.unread += 1;
@@ -139,7 +148,7 @@ impl FieldSurvey {
                 }
                 times.tried += 1;
                 for ((_, fitting), (_, records)) in times.fitting.iter_mut().zip(&mut self.units) {
-                    let read = records.read(raw, record, None, &mut self.decoded);
+                    let read = records.read(of, None, &mut self.decoded);
                     *fitting += u64::from(read == Read::Row);
                 }
             }
@@ -178,12 +187,13 @@ mod tests {
     use super::*;
     use crate::in_memory::plan;
     use crate::ingest::decode::RECORD_BYTES_MAX;
-    use crate::plan::ReadOptions;
+    use crate::plan::{Place, ReadOptions};
 
     fn surveyed(records: &[&str]) -> FieldSurvey {
         let source = plan().sources.remove(0);
         let amount = FieldPlan {
             name: "amount".to_owned(),
+            place: Place::Value,
             path: vec!["amount".to_owned()],
             aliases: Vec::new(),
             ty: Type::Int,
