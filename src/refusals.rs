@@ -88,7 +88,8 @@ impl Refusals {
         firsts.min_by_key(|refused| refused.at)
     }
 
-    fn add(&self, letter: &DeadLetter) {
+    /// Counts a dead letter.
+    pub fn add(&self, letter: &DeadLetter) {
         let source = usize::from(letter.partition.source);
         let Some(kind) = self.kind(source, letter.reason) else { return };
         kind.count.fetch_add(1, Ordering::Relaxed);

@@ -6,28 +6,18 @@
 use super::unread_keys::UnreadKeys;
 use crate::cli::SampleOf;
 use crate::failure::Failure;
-use crate::refusals::{CountedLetters, Refusals, RefusedRecord};
+use crate::refusals::{Refusals, RefusedRecord};
 use crate::sample_file::SampleFile;
 use crate::text::{printable, time_text};
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::rc::Rc;
+use std::path::Path;
 use std::sync::Arc;
 use tidemark_jobs::Job;
-use tidemark_operators::in_memory::{Given, InMemory};
-use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::ingest::decode::RECORD_BYTES_MAX;
-use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch};
-use tidemark_operators::ingest::source::{
-    FieldCount, FieldSurvey, SourceConfig, TimeCount, source,
-};
-use tidemark_operators::metrics::WorkerMetrics;
-use tidemark_operators::origin::PartitionId;
+use tidemark_operators::ingest::source::{FieldCount, FieldSurvey, TimeCount};
 use tidemark_operators::plan::{Format, Plan, TimeUnit};
-use tidemark_operators::shared::Limits;
+use tidemark_operators::trial::{Trial, trial};
 use tidemark_operators::value::Value;
 use tidemark_operators::verdict::Reason;
-use timely::dataflow::operators::Inspect as _;
 
 /// How long an example is shown, in characters.
 const EXAMPLE_CHARS_MAX: usize = 60;
@@ -148,15 +138,17 @@ fn sample(job: &Job, asked: &SampleOf) -> Result<SourceSample, Failure> {
     let fields = fields.collect();
     let records = file.records as u64;
     let whole = file.whole;
-    let judged = Judging::of(&job.plan, at, asked, file)?;
+    let number = u16::try_from(at).map_err(Failure::failed)?;
+    let judged = trial(Plan::clone(&job.plan), number, file.batches).map_err(Failure::failed)?;
+    let verdicts = judged.metrics.verdicts.get(at);
     Ok(SourceSample {
         source: plan.name.clone(),
         file: asked.file.display().to_string(),
         records,
         whole,
-        accepted: judged.metrics.verdicts.get(at).map_or(0, |v| v.accepted.get()),
-        keyless: judged.metrics.verdicts.get(at).map_or(0, |v| v.keyless.get()),
-        refused: judged.refused(at),
+        accepted: verdicts.map_or(0, |verdicts| verdicts.accepted.get()),
+        keyless: verdicts.map_or(0, |verdicts| verdicts.keyless.get()),
+        refused: refused(&judged, &job.plan, number, &asked.file),
         time_path: plan.time.place.shown(&plan.time.path),
         time_unit: plan.time.form.unit.name(),
         times: survey.times().clone(),
@@ -186,121 +178,24 @@ fn source_of(job: &Job, asked: &SampleOf) -> Result<usize, Failure> {
     }
 }
 
-/// The records of a sample on their way through the source.
-struct Judging {
-    metrics: Arc<WorkerMetrics>,
-    refusals: Arc<Refusals>,
-}
-
-impl Judging {
-    fn of(
-        plan: &Arc<Plan>,
-        at: usize,
-        asked: &SampleOf,
-        file: SampleFile,
-    ) -> Result<Self, Failure> {
-        let source_number = u16::try_from(at).map_err(Failure::failed)?;
-        let files = [(source_number, vec![asked.file.clone()])];
-        let refusals = Refusals::new(plan, &files);
-        let (plan, counted) = (Plan::clone(plan), Arc::clone(&refusals));
-        let records = file.records as u64;
-        let log = SampleLog {
-            id: PartitionId { source: source_number, partition: 0 },
-            batches: file.batches.into(),
-        };
-        let judged = timely::execute_directly(move |worker| {
-            let job = InMemory::new(plan);
-            let letters = CountedLetters::new(Box::new(Counted), &counted);
-            let letters: Rc<RefCell<Box<dyn DeadLetterSink>>> =
-                Rc::new(RefCell::new(Box::new(letters)));
-            let config = SourceConfig {
-                plan: Arc::clone(&job.plan),
-                partitions: Box::new(Given(vec![Box::new(log)])),
-                // Nobody takes the events any further, so nothing becomes free again.
-                limits: Limits {
-                    stash_bytes: u64::MAX,
-                    in_flight_bytes: u64::MAX,
-                    ..Limits::default()
-                },
-                metrics: Arc::clone(&job.metrics),
-                shared: Rc::clone(&job.shared),
-                coordination: Rc::clone(&job.coordination),
-                notices: Rc::clone(&job.notices),
-                dead_letters: Rc::clone(&letters),
-                schemas: None,
-            };
-            worker.dataflow(|scope| {
-                let streams = source(scope, config);
-                streams
-                    .dead_letters
-                    .inspect(move |letter| letters.borrow_mut().push(letter.clone()));
-            });
-            let read = |metrics: &WorkerMetrics| {
-                metrics.verdicts.get(at).is_none_or(|verdicts| verdicts.total() >= records)
-            };
-            // Each step reads some; one that reads none is one too many.
-            for _ in 0..=records {
-                if read(&job.metrics) || job.shared.failure.borrow().is_some() {
-                    break;
-                }
-                job.shared.wake_source();
-                worker.step();
-            }
-            // What was judged last is still on its way.
-            worker.step();
-            for dataflow in worker.installed_dataflows() {
-                worker.drop_dataflow(dataflow);
-            }
-            let failure = job.shared.failure.borrow().clone();
-            (Arc::clone(&job.metrics), failure)
-        });
-        match judged {
-            (_, Some(failure)) => Err(Failure::failed(failure)),
-            (metrics, None) => Ok(Judging { metrics, refusals }),
-        }
-    }
-
-    fn refused(&self, at: usize) -> Vec<(Reason, u64, Option<String>)> {
-        let one = |reason: Reason| {
-            let first = self.refusals.take_first(at, reason);
-            let first = first.as_ref().map(RefusedRecord::text);
-            (reason, self.refusals.count(at, reason), first.map(str::to_owned))
-        };
-        Reason::ALL.into_iter().map(one).collect()
-    }
-}
-
-/// Dead letters that have been counted, and go nowhere.
-struct Counted;
-
-impl DeadLetterSink for Counted {
-    fn has_room(&self) -> bool {
-        true
-    }
-
-    fn push(&mut self, _letter: DeadLetter) {}
-}
-
-/// The records of a file, which have been read already.
-struct SampleLog {
-    id: PartitionId,
-    batches: VecDeque<RawBatch>,
-}
-
-impl PartitionReader for SampleLog {
-    fn id(&self) -> PartitionId {
-        self.id
-    }
-
-    fn poll(&mut self) -> Poll {
-        let next = std::iter::from_fn(|| self.batches.pop_front());
-        let next = next.into_iter().find(|batch| !batch.records.is_empty());
-        next.map_or(Poll::Ended, Poll::Records)
-    }
-
-    fn describe(&self) -> String {
-        "the sample".to_owned()
-    }
+/// By reason how many records of the source at `at` became dead letters, and what was wrong with the
+/// first.
+fn refused(
+    judged: &Trial,
+    plan: &Arc<Plan>,
+    at: u16,
+    file: &Path,
+) -> Vec<(Reason, u64, Option<String>)> {
+    let refusals = Refusals::new(plan, &[(at, vec![file.to_owned()])]);
+    judged.letters.iter().for_each(|letter| refusals.add(letter));
+    let at = usize::from(at);
+    let verdicts = judged.metrics.verdicts.get(at);
+    let one = |reason: Reason| {
+        let first = refusals.take_first(at, reason);
+        let count = verdicts.map_or(0, |verdicts| verdicts.dead(reason).get());
+        (reason, count, first.as_ref().map(RefusedRecord::text).map(str::to_owned))
+    };
+    Reason::ALL.into_iter().map(one).collect()
 }
 
 /// The unit in which most of the times can be read that cannot be in the source's: of several the

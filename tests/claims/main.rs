@@ -68,6 +68,8 @@ mod registry;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod sample;
+#[cfg(test)]
 mod scripted;
 #[cfg(test)]
 mod servers;

@@ -76,6 +76,7 @@ const OPERATORS: Order = Order {
         "entity_windows",
         "dataflow",
         "in_memory",
+        "trial",
     ],
     back: &[(
         "metrics -> ingest",
