@@ -133,10 +133,11 @@
 //! loopback, link-local and unique local ones); `"last"`; or `"first"`, which is what the client wrote.
 //!
 //! An optional field whose value is there and cannot be read is null, and counted
-//! (`tidemark_invalid_fields_total`); with `invalid = "reject"`, of the source or the field, the record is a
-//! dead letter, as it always is where the field is required. Of a key that is there twice the last one
-//! decides. `NaN`, `Infinity` and half of a surrogate pair (which becomes U+FFFD) are no reason to refuse a
-//! record. A record that has none of its keys, all of them optional, is counted and no event.
+//! (`tidemark_invalid_fields_total`), and `invalid(field)` is true of it in filters and expressions. With
+//! `invalid = "reject"`, of the source or the field, the record is a dead letter, as it always is where
+//! the field is required. Of a key that is there twice the last one decides. `NaN`, `Infinity` and half of
+//! a surrogate pair (which becomes U+FFFD) are no reason to refuse a record. A record that has none of its
+//! keys, all of them optional, is counted and no event.
 //!
 //! What a record has besides its value is a field by the same rules, of any type that fits: with
 //! `key = true` the record's key, as text (of a JSON string what it says), with `key = "id"` a path

@@ -174,7 +174,7 @@ impl<'j> SourceBuild<'j> {
                  a dead letter",
                 declared.name.value
             );
-            let hint = "make the field optional, or write invalid = \"null\" in it";
+            let hint = "make the field optional, and leave out invalid = \"reject\"";
             written.note(&message, hint, problems);
         }
         if name == EVENT_TIME {

@@ -8,7 +8,7 @@ use crate::ingest::decode::number;
 use crate::ingest::decode::time;
 use crate::ingest::decode::trie::Leaf;
 use crate::plan::TimeForm;
-use crate::value::Type;
+use crate::value::{DECIMAL_UNITS_MAX, Type};
 use std::fmt::Write as _;
 
 /// Milliseconds in a day.
@@ -26,8 +26,9 @@ impl<'a> Row<'a> {
                     let ms = to_ms(value, unit, &leaf.reading.time);
                     ms.filter(|ms| leaf.reading.holds_time(*ms))
                 }
-                Type::Decimal(scale) => {
-                    number::rescaled(i128::from(value), 0, scale).map(|decimal| decimal.units)
+                Type::Decimal(_) => {
+                    let units = value.checked_mul(ty.unit());
+                    units.filter(|units| units.abs() <= DECIMAL_UNITS_MAX)
                 }
                 Type::Double => {
                     self.cell(leaf, field, |c| c.push_double(value as f64));
