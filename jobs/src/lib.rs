@@ -140,14 +140,14 @@
 //! keys, all of them optional, is counted and no event.
 //!
 //! What a record has besides its value is a field by the same rules, of any type that fits: with
-//! `key = true` the record's key, as text (of a JSON string what it says), with `key = "id"` a path in a
-//! key that is a JSON object, with `header = ".."` the last header of that name, and with `record` what
-//! the log knows: `"timestamp"`, `"partition"`, `"offset"` or `"topic"`. A header or a key that is not
-//! there is absent; one of more than `limits.record_bytes_max` cannot be read. Only headers that a job reads
-//! are kept. `time` and `arrival_field` may be there too: `time = { record = "timestamp" }`,
-//! `time = { header = "at", unit = "iso" }`. In expressions such an event time is `event_time`, unless
-//! it has a path in the key. Of a line of a file the partition is the file's place in the list and the
-//! offset the line's number from 0; it has no timestamp, no key and no headers.
+//! `key = true` the record's key, as text (of a JSON string what it says), with `key = "id"` a path
+//! in a key that is a JSON object, with `header = ".."` the last header of that name, and with
+//! `record` what the log knows: `"timestamp"`, `"partition"`, `"offset"` or `"topic"`. A header or
+//! a key that is not there is absent; one of more than `limits.record_bytes_max` cannot be read.
+//! Only headers that a job reads are kept. `time` and `arrival_field` may be there too:
+//! `time = { record = "timestamp" }`, `time = { header = "at", unit = "iso" }`. Of a line of a file
+//! the partition is the file's place in the list and the offset the line's number from 0; it has no
+//! timestamp, no key and no headers.
 //!
 //! With `framing = "kcat"` a source's files, and those that `tidemark replay` reads in the place of its
 //! topic, are dumps: a line is a record as `kcat -J` writes it, with its topic, partition, offset,

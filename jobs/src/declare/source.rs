@@ -88,8 +88,8 @@ impl SourceDeclared {
         let base = reading::of_source(&mut table, (earliest, latest), zone);
         base.settle(&mut time, &mut arrival, &table);
         let fields = fields::fields(&mut table, &name.value, &base);
-        if !files.is_empty() && framing == Framing::None {
-            place::refuse_in_lines(&table, &fields, &time, &arrival);
+        if !files.is_empty() {
+            place::refuse_in_files(&table, &fields, &time, &arrival, framing);
         }
         let times = times_read(&table, &time, &arrival);
         paths::refuse_below_values(&fields, times, table.problems());

@@ -85,6 +85,9 @@ fn what_no_line_of_a_file_has_is_refused_there_unless_it_is_a_dump() {
     let dump = super::load("job.toml", &files("\nframing = \"kcat\"")).unwrap();
     assert_eq!(dump.plan.sources[0].framing, Framing::Kcat);
     assert!(dump.report().contains("kcat -J"), "{}", dump.report());
+    let topic = files("\nframing = \"kcat\"")
+        .replace("\"double?\", header = \"x-score\"", "\"string?\", record = \"topic\"");
+    assert!(mistakes(&topic).contains("is the record's topic, and files are of none"));
     let said = mistakes(&files("\nframing = \"kcat\"\nformat = \"avro\""));
     assert!(said.contains("\"framing\""), "{said}");
 }

@@ -4,13 +4,12 @@ use super::load;
 use crate::folder::Folder;
 use crate::memory::{Output, Run, over, tables};
 use crate::run::{command, kafka};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders, Timestamp};
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark::file_source::{Dumps, Progress};
@@ -59,17 +58,13 @@ entity = "device"
 n = { aggregate = "count", window = "30s" }
 "#;
 
-fn native() -> ClientConfig {
-    let mut native = ClientConfig::new();
-    native.set("bootstrap.servers", kafka().bootstrap_servers);
-    native
-}
-
 /// A topic with all that a topic can have: keys of several kinds, headers that are missing, null and
 /// there twice, tombstones, bytes that are no JSON, framed JSON, and records that are late.
 fn filled(topic: &str) {
     assert!(create_topic(&kafka(), topic, 3, &[]).unwrap());
-    let producer: BaseProducer = native().create().unwrap();
+    let mut native = ClientConfig::new();
+    native.set("bootstrap.servers", kafka().bootstrap_servers);
+    let producer: BaseProducer = native.create().unwrap();
     for n in 0..240_i64 {
         let key = match n % 11 {
             0 => format!(r#"{{"schema":{{"type":"struct"}},"payload":{{"id":"c{}"}}}}"#, n % 5),
@@ -104,45 +99,19 @@ fn filled(topic: &str) {
     producer.flush(WAIT).unwrap();
 }
 
-/// A record as kcat writes it.
-fn line(topic: &str, message: &BorrowedMessage<'_>) -> String {
-    let text = |bytes: &[u8]| json!(std::str::from_utf8(bytes).unwrap());
-    let or_null = |bytes: Option<&[u8]>| bytes.map_or(json!(null), text);
-    let Timestamp::CreateTime(ts) = message.timestamp() else { panic!("{message:?}") };
-    let headers = message.headers().map_or(String::new(), |headers| {
-        let both = |header: Header<'_, &[u8]>| [json!(header.key), or_null(header.value)];
-        let list: Vec<_> = headers.iter().flat_map(both).collect();
-        format!("\"headers\":{},", json!(list))
-    });
-    format!(
-        "{{\"topic\":\"{topic}\",\"partition\":{},\"offset\":{},\"tstype\":\"create\",\"ts\":{ts},\
-         \"broker\":1,{headers}\"key\":{},\"payload\":{}}}\n",
-        message.partition(),
-        message.offset(),
-        or_null(message.key()),
-        or_null(message.payload()),
-    )
-}
-
-/// The lines of the topic's partitions, as a consumer has read them.
-fn dumped(topic: &str) -> BTreeMap<i32, Vec<String>> {
-    let mut config = native();
-    config.set("group.id", "dump").set("enable.partition.eof", "true");
-    let consumer: BaseConsumer = config.create().unwrap();
-    let mut assigned = TopicPartitionList::new();
-    for partition in 0..PARTITIONS {
-        assigned.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
-    }
-    consumer.assign(&assigned).unwrap();
-    let (mut lines, mut ended) = (BTreeMap::<_, Vec<_>>::new(), 0);
-    while ended < PARTITIONS {
-        match consumer.poll(WAIT).expect("a record or the end") {
-            Ok(message) => {
-                lines.entry(message.partition()).or_default().push(line(topic, &message))
-            }
-            Err(rdkafka::error::KafkaError::PartitionEOF(_)) => ended += 1,
-            Err(error) => panic!("{error}"),
-        }
+/// What kcat makes of the topic: its lines, by partition.
+fn dumped(topic: &str) -> BTreeMap<u64, Vec<String>> {
+    let brokers = kafka().bootstrap_servers;
+    let dump = Command::new("kcat")
+        .args(["-C", "-b", &brokers, "-t", topic, "-J", "-o", "beginning", "-e", "-q"])
+        .output()
+        .expect("kcat is needed; run: scripts/setup tests");
+    assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+    let mut lines = BTreeMap::<_, Vec<_>>::new();
+    for line in String::from_utf8(dump.stdout).unwrap().lines() {
+        let record: serde_json::Value = serde_json::from_str(line).unwrap();
+        let partition = record["partition"].as_u64().unwrap();
+        lines.entry(partition).or_default().push(format!("{line}\n"));
     }
     lines
 }
@@ -222,7 +191,7 @@ fn a_dump_of_a_topic_replays_to_the_same_bytes_as_the_topic() {
     assert_eq!(arrivals as u64, late);
 
     let lines = dumped(topic);
-    assert_eq!(lines.len(), 3);
+    assert_eq!((lines.len(), lines.values().map(Vec::len).sum::<usize>()), (3, 240));
     let folder = Folder::new("dump");
     // One partition after the other, and all mixed.
     let whole = folder.write("whole.jsonl", lines.values().flatten().cloned().collect::<String>());

@@ -5,7 +5,9 @@ use super::paths::split_path;
 use super::reading;
 use crate::document::{At, Literal, Table};
 use std::sync::Arc;
-use tidemark_operators::plan::{Arrival, Place, RecordPart, TimeField, TimeForm, TimeUnit};
+use tidemark_operators::plan::{
+    Arrival, Framing, Place, RecordPart, TimeField, TimeForm, TimeUnit,
+};
 use tidemark_operators::value::Type;
 use tidemark_operators::zone::Zone;
 
@@ -129,12 +131,14 @@ pub(super) fn time_form(
     TimeForm::new(TimeUnit::Ms)
 }
 
-/// Records what can never be there: a line of a file has no timestamp, no key and no headers.
-pub(super) fn refuse_in_lines(
+/// Records what can never be there in files: they have no topic, and a line has no timestamp, no key
+/// and no headers, unless it is one of a dump.
+pub(super) fn refuse_in_files(
     table: &Table<'_>,
     fields: &[FieldDeclared],
     time: &TimeField,
     arrival: &Arrival,
+    framing: Framing,
 ) {
     let times = [("time", Some(time)), ("arrival_field", arrival.field())];
     let times = times.into_iter().filter_map(|(key, time)| {
@@ -147,10 +151,17 @@ pub(super) fn refuse_in_lines(
     });
     for (what, place, path, at) in times.chain(fields) {
         let key = match place {
+            Place::Record(RecordPart::Topic) => {
+                let message = format!("{what} is the record's topic, and files are of none");
+                let hint = "name a topic; `tidemark replay` reads files in its place".to_owned();
+                table.problems().push(at, Some("record"), message, Some(hint));
+                continue;
+            }
+            Place::Record(RecordPart::Partition | RecordPart::Offset) | Place::Value => continue,
+            _ if framing == Framing::Kcat => continue,
             Place::Key => "key",
             Place::Header(_) => "header",
             Place::Record(RecordPart::Timestamp) => "record",
-            Place::Record(_) | Place::Value => continue,
         };
         let message = format!("{what} is {}, which no line of a file has", place.shown(path));
         let hint = "read a topic; or what `kcat -J` has written of one, which has all of it, with \
