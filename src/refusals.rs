@@ -37,6 +37,13 @@ pub struct RefusedRecord {
     text: String,
 }
 
+impl RefusedRecord {
+    /// Where it is, and what is wrong with it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
 impl Refusals {
     /// For the sources of `plan`, which are read from `files`: by source, empty for topics.
     pub fn new(plan: &Arc<Plan>, files: &[(u16, Vec<PathBuf>)]) -> Arc<Self> {
@@ -81,7 +88,8 @@ impl Refusals {
         firsts.min_by_key(|refused| refused.at)
     }
 
-    fn add(&self, letter: &DeadLetter) {
+    /// Counts a dead letter.
+    pub fn add(&self, letter: &DeadLetter) {
         let source = usize::from(letter.partition.source);
         let Some(kind) = self.kind(source, letter.reason) else { return };
         kind.count.fetch_add(1, Ordering::Relaxed);
@@ -117,7 +125,7 @@ fn fault(letter: &DeadLetter, source: &SourcePlan) -> String {
         (Some(error), _, _) => error.clone(),
         (None, Reason::Late, Some(found)) => format!(
             "event time \"{}\": expected no earlier than the watermark, {}, found {}: late by {}",
-            source.time.path.join("."),
+            source.time.place.shown(&source.time.path),
             time_text(letter.watermark),
             time_text(found),
             duration_exact(letter.late_by.unwrap_or(0)),

@@ -19,11 +19,13 @@
 //! [job]
 //! name = "fraud"
 //! timezone = "UTC"                 # of `hour` and `weekday`; default UTC
-//! distinct_max = 100_000           # where shown distinct counts saturate; default 100,000
+//! distinct_max = 100_000           # distinct counts are written up to this; default: no bound. What
+//!                                  # expressions see of them is exact
 //!
 //! [sources.transactions]
 //! topic = "transactions"           # or files = ["a.jsonl", ..], one a partition
 //! format = "json"                  # the default; or avro (see below)
+//! # framing = "kcat"               # files are what `kcat -J` has written of a topic; default: none
 //! time = { field = "timestamp", unit = "ms" } # ms (default), s, us, ns, rfc3339, iso or auto
 //! out_of_orderness = "5s"          # how far behind its partition's clock an event may be
 //! max_ahead = "5s"                 # how far ahead of its arrival its time may be: what is further
@@ -49,12 +51,13 @@
 //!
 //! [sources.transactions.fields]    # string, int, decimal, double, bool, timestamp (ms) or ip
 //! card_id = "string"
-//! amount = "decimal"
+//! amount = "decimal"                # of 6 decimals; "decimal(2)" and all from 0 to 12 have so many
 //! status = "string?"
 //! country = "string?"              # may be missing
 //! ip_address = "ip?"
 //! mcc = { type = "string", path = "data.mcc", optional = true }
 //! device = { type = "string", aliases = ["dev.id", "device_id"], default = "none" }
+//! # agent = { type = "string?", header = "x-agent" } # or key = true, key = "id", record = "offset"
 //!
 //! [sources.transactions.define]    # named expressions over the fields
 //! declined = 'status = "declined"'
@@ -134,10 +137,27 @@
 //! loopback, link-local and unique local ones); `"last"`; or `"first"`, which is what the client wrote.
 //!
 //! An optional field whose value is there and cannot be read is null, and counted
-//! (`tidemark_invalid_fields_total`); with `invalid = "reject"`, of the source or the field, the record is a
-//! dead letter, as it always is where the field is required. Of a key that is there twice the last one
-//! decides. `NaN`, `Infinity` and half of a surrogate pair (which becomes U+FFFD) are no reason to refuse a
-//! record. A record that has none of its keys, all of them optional, is counted and no event.
+//! (`tidemark_invalid_fields_total`), and `invalid(field)` is true of it in filters and expressions. With
+//! `invalid = "reject"`, of the source or the field, the record is a dead letter, as it always is where
+//! the field is required. Of a key that is there twice the last one decides. `NaN`, `Infinity` and half of
+//! a surrogate pair (which becomes U+FFFD) are no reason to refuse a record. A record that has none of its
+//! keys, all of them optional, is counted and no event.
+//!
+//! What a record has besides its value is a field by the same rules, of any type that fits: with
+//! `key = true` the record's key, as text (of a JSON string what it says), with `key = "id"` a path
+//! in a key that is a JSON object, with `header = ".."` the last header of that name, and with
+//! `record` what the log knows: `"timestamp"`, `"partition"`, `"offset"` or `"topic"`. A header or
+//! a key that is not there is absent; one of more than `limits.record_bytes_max` cannot be read.
+//! Only headers that a job reads are kept. `time` and `arrival_field` may be there too:
+//! `time = { record = "timestamp" }`, `time = { header = "at", unit = "iso" }`. Of a line of a file
+//! the partition is the file's place in the list and the offset the line's number from 0; it has no
+//! timestamp, no key and no headers.
+//!
+//! With `framing = "kcat"` a source's files, and those that `tidemark replay` reads in the place of its
+//! topic, are dumps: a line is a record as `kcat -J` writes it, with its topic, partition, offset,
+//! timestamp, key and headers. Records become the partitions that they were, and arrived at their
+//! timestamps, so that the job makes of a dump what it makes of the topic. The files of a source are
+//! one dump, in the order of the list, and are read once for each partition: no pipes.
 //!
 //! A producer that retries, and a topic that is filled again from a copy, write records twice. With `id` a
 //! record is a **duplicate** when an event before it in its partition has the same values in those

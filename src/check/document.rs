@@ -1,6 +1,7 @@
 //! A job as it was understood, as JSON.
 
 use super::memory::Estimate;
+use super::sample_document::SampleDocument;
 use crate::failure::FilePlace;
 use crate::text::{duration_text, time_text};
 use serde::Serialize;
@@ -17,7 +18,7 @@ pub(super) struct JobDocument<'a> {
     file: &'a str,
     description: &'a str,
     timezone: &'a str,
-    distinct_max: u64,
+    distinct_max: Option<u64>,
     notes: Vec<FilePlace>,
     sources: Vec<SourceDocument<'a>>,
     tables: Vec<TableDocument<'a>>,
@@ -25,6 +26,8 @@ pub(super) struct JobDocument<'a> {
     views: Vec<ViewDocument<'a>>,
     services: Vec<ServiceDocument<'a>>,
     memory: Estimate,
+    /// Of the samples that were asked for.
+    samples: Vec<SampleDocument>,
 }
 
 #[derive(Serialize)]
@@ -124,7 +127,12 @@ struct ServiceDocument<'a> {
 }
 
 /// The document of a job that was read from `file`.
-pub(super) fn document<'a>(job: &'a Job, file: &'a str, memory: Estimate) -> JobDocument<'a> {
+pub(super) fn document<'a>(
+    job: &'a Job,
+    file: &'a str,
+    memory: Estimate,
+    samples: Vec<SampleDocument>,
+) -> JobDocument<'a> {
     let plan = &*job.plan;
     JobDocument {
         job: &plan.name,
@@ -139,10 +147,11 @@ pub(super) fn document<'a>(job: &'a Job, file: &'a str, memory: Estimate) -> Job
         views: views(job),
         services: services(job),
         memory,
+        samples,
     }
 }
 
-const fn name_of(ty: Type) -> &'static str {
+fn name_of(ty: Type) -> &'static str {
     match ty {
         Type::Int => "int64",
         other => other.name(),
@@ -175,11 +184,11 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
             Start::At(at) => time_text(at),
             Start::Ago(length) => format!("{} ago", duration_text(length)),
         },
-        time: source.time.path.join("."),
+        time: source.time.place.shown(&source.time.path),
         arrival: match &source.arrival {
             Arrival::Unknown => None,
             Arrival::Timestamp => Some("timestamp".to_owned()),
-            Arrival::Field(field) => Some(field.path.join(".")),
+            Arrival::Field(field) => Some(field.place.shown(&field.path)),
         },
         out_of_orderness_ms: source.out_of_orderness,
         max_ahead_ms: source.max_ahead,
@@ -193,7 +202,7 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
                 name: &field.name,
                 r#type: name_of(field.ty),
                 optional: !field.required,
-                path: field.path.join("."),
+                path: field.place.shown(&field.path),
             })
             .collect(),
         define: define

@@ -2,9 +2,11 @@
 
 use crate::metrics::Scrape;
 use crate::metrics::exposition::{Exposition, float, seconds};
+use crate::metrics::unique_ids;
 use crate::text::duration_text;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Window;
+use tidemark_operators::value::Type;
 use tidemark_operators::verdict::Reason;
 
 /// Nanoseconds in a second.
@@ -97,7 +99,7 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
     out.add(late);
 }
 
-/// What of the records is in no feature although they are no dead letters.
+/// What of the records is in no feature, or not to the last digit, although they are no dead letters.
 fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
     let mut keyless = out.counter(
         "tidemark_keyless_records_total",
@@ -111,9 +113,20 @@ fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
         "tidemark_invalid_fields_total",
         "Values that were there, could not be read and are null in their events, by source and field.",
     );
+    let mut rounded = out.counter(
+        "tidemark_decimals_rounded_total",
+        "Decimals that had more digits than their fields keep and are rounded in their events, by source and field.",
+    );
     for worker in scrape.workers {
         let name = worker.worker.to_string();
         for (at, source) in scrape.plan.sources.iter().enumerate() {
+            let decimals = source.fields.iter().enumerate();
+            for (index, field) in decimals.filter(|(_, field)| field.ty.is_like(Type::DECIMAL)) {
+                let labels =
+                    [("source", source.name.as_str()), ("field", &field.name), ("worker", &name)];
+                let count = worker.rounded.get(at).and_then(|counts| counts.get(index));
+                rounded.count(&labels, count.map_or(0, |count| count.get()));
+            }
             let labels = [("source", source.name.as_str()), ("worker", name.as_str())];
             keyless.count(&labels, worker.verdicts.get(at).map_or(0, |v| v.keyless.get()));
             duplicate.count(&labels, worker.verdicts.get(at).map_or(0, |v| v.duplicate.get()));
@@ -127,31 +140,8 @@ fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
     out.add(keyless);
     out.add(duplicate);
     out.add(invalid);
-    unique_ids(out, scrape);
-}
-
-/// The ids that copies are told by.
-fn unique_ids(out: &mut Exposition, scrape: &Scrape<'_>) {
-    let mut held = out.gauge(
-        "tidemark_unique_ids",
-        "Ids held so that copies of their records are told, by source.",
-    );
-    let mut unkept = out.counter(
-        "tidemark_unique_ids_unkept_total",
-        "Ids that were not kept for want of room (unique_ids_max): copies of these records are events.",
-    );
-    for worker in scrape.workers {
-        let name = worker.worker.to_string();
-        for (source, ids) in scrape.plan.sources.iter().zip(&worker.unique) {
-            if source.unique.is_some() {
-                let labels = [("source", source.name.as_str()), ("worker", name.as_str())];
-                held.count(&labels, ids.held.get());
-                unkept.count(&labels, ids.unkept.get());
-            }
-        }
-    }
-    out.add(held);
-    out.add(unkept);
+    out.add(rounded);
+    unique_ids::write(out, scrape);
 }
 
 fn borrowed<'a>(labels: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
@@ -189,7 +179,7 @@ pub(super) fn rows(out: &mut Exposition, scrape: &Scrape<'_>) {
         scrape,
         CellKind::Counter,
         "tidemark_distinct_saturated_total",
-        "Distinct counts that were reported at their limit (distinct_max).",
+        "Distinct counts that were read at distinct_max or beyond it, which is what is written of them.",
         |w| Some(float(w.distinct_saturated.get())),
     );
     per_worker(

@@ -22,6 +22,8 @@ mod commands;
 #[cfg(test)]
 mod console;
 #[cfg(test)]
+mod decimals;
+#[cfg(test)]
 mod event_time;
 #[cfg(test)]
 mod files;
@@ -35,6 +37,8 @@ mod generated;
 mod health;
 #[cfg(test)]
 mod holding;
+#[cfg(test)]
+mod init;
 #[cfg(test)]
 mod invalid_fields;
 #[cfg(test)]
@@ -63,6 +67,8 @@ mod refused;
 mod registry;
 #[cfg(test)]
 mod run;
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]

@@ -4,14 +4,14 @@ use super::Compiler;
 use super::entity::{Bit, EntityBuild};
 use super::graph::{FeatureNode, Graph};
 use super::source::{Input, SourceBuild};
+use crate::declare::FieldDeclared;
 use crate::document::At;
 use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
 use std::sync::Arc;
 use tidemark_operators::plan::{
-    Computed, EntityPlan, EntitySource, Feed, FieldPlan, LatePredicate, Plan, SourcePlan,
-    UniquePlan, ViewIndex,
+    Computed, EntityPlan, EntitySource, Feed, LatePredicate, Plan, SourcePlan, UniquePlan,
+    ViewIndex,
 };
-use tidemark_operators::value::Type;
 
 impl Compiler<'_, '_> {
     /// The features of each service: the job's views, and indices of their shown features.
@@ -156,8 +156,9 @@ impl Compiler<'_, '_> {
                     fields: source
                         .fields
                         .iter()
-                        .map(|field| (field.name.clone(), field.path.clone()))
+                        .map(|field| (field.name.clone(), field.path_shown()))
                         .collect(),
+                    declared: source.fields.iter().map(FieldDeclared::plan).collect(),
                     definitions: source
                         .definitions
                         .iter()
@@ -203,15 +204,7 @@ impl Renumbered {
 /// Keeps the fields that are needed or required, and behind them what is needed besides.
 fn renumbered(source: SourceBuild<'_>) -> Renumbered {
     let declared = source.declared;
-    let declared_fields = declared.fields.iter().map(|field| FieldPlan {
-        name: field.name.clone(),
-        path: field.path.clone(),
-        ty: field.ty.unwrap_or(Type::Text),
-        required: field.required,
-        aliases: field.aliases.clone(),
-        default: field.default.clone(),
-        reading: field.reading.clone(),
-    });
+    let declared_fields = declared.fields.iter().map(FieldDeclared::plan);
     let mut fields = Vec::new();
     let mut numbers = Vec::new();
     for (field, needed) in declared_fields.zip(&source.needed) {
@@ -237,6 +230,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         topic: declared.topic.clone(),
         files: declared.files.clone(),
         format: declared.format,
+        framing: declared.framing,
         schema_wait: declared.schema_wait,
         start: declared.start,
         time: declared.time.clone(),

@@ -176,7 +176,7 @@ impl<'j> SourceBuild<'j> {
                  a dead letter",
                 declared.name.value
             );
-            let hint = "make the field optional, or write invalid = \"null\" in it";
+            let hint = "make the field optional, and leave out invalid = \"reject\"";
             written.note(&message, hint, problems);
         }
         if name == EVENT_TIME {
@@ -279,7 +279,7 @@ pub(super) fn filter(
 pub(super) fn null(ty: Type) -> Binding {
     let value = match ty {
         Type::Int => Value::Int(0),
-        Type::Decimal => Value::Decimal(0),
+        Type::Decimal(scale) => Value::Decimal(0, scale),
         Type::Double => Value::Double(0.0),
         Type::Bool => Value::Bool(false),
         Type::Text => Value::Text(String::new()),

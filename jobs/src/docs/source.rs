@@ -9,7 +9,7 @@ use crate::job::{Job, SourceText};
 use crate::report::shown_start;
 use crate::times;
 use tidemark_operators::plan::{
-    Arrival, Duplicates, FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit,
+    Arrival, Duplicates, FieldPlan, Format, Framing, Plan, SourcePlan, TimeField, TimeUnit,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 
@@ -32,7 +32,8 @@ fn body(plan: &Plan, at: usize, source: &SourcePlan, text: &SourceText) -> Strin
     out.push_str("\nThe fields that are read; whatever else a record has does not matter:\n\n");
     let mut rows = Rows::new(&["Field", "Type", "In the record", "If missing", "Key of"]);
     for (index, field) in source.fields.iter().enumerate() {
-        let paths = [&field.path].into_iter().chain(&field.aliases).map(|path| path.join("."));
+        let paths = [&field.path].into_iter().chain(&field.aliases);
+        let paths = paths.map(|path| field.place.shown(path));
         rows.push([
             code(&field.name),
             code(field.ty.name()),
@@ -107,6 +108,11 @@ fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
         Format::Avro => "Avro object container files",
     };
     facts.push(("Format", format.to_owned()));
+    if source.framing == Framing::Kcat {
+        let dumps =
+            "what `kcat -J` has written: a line is a record with all that the topic had of it";
+        facts.push(("Files", dumps.to_owned()));
+    }
     facts.push(("Event time", written(&source.time)));
     let length = show_duration(source.out_of_orderness);
     facts.push((
@@ -186,7 +192,7 @@ fn written(time: &TimeField) -> String {
         TimeUnit::Date => "a date such as 2026-01-31",
         TimeUnit::Days => "days since 1970",
     };
-    format!("{}, {unit}", code(&time.path.join(".")))
+    format!("{}, {unit}", code(&time.place.shown(&time.path)))
 }
 
 /// The name of a key field, as code.

@@ -238,7 +238,7 @@ mod tests {
     use super::*;
     use crate::ingest::reader::RawRecord;
     use crate::origin::PartitionId;
-    use crate::plan::{Arrival, Format, Keyless, Start, TimeField, TimeUnit};
+    use crate::plan::{Arrival, Format, Framing, Keyless, Start, TimeField, TimeUnit};
     use std::collections::VecDeque;
 
     /// What the reader says, and the end of what it held when it was found later.
@@ -268,6 +268,7 @@ mod tests {
             topic: None,
             files: Vec::new(),
             format: Format::Json,
+            framing: Framing::None,
             schema_wait: 0,
             start: Start::Earliest,
             time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),

@@ -16,12 +16,15 @@
 
 mod letter;
 mod record;
+mod survey;
+
+pub use survey::{FieldCount, FieldSurvey, TimeCount};
 
 use crate::coordination::{Coordination, Notice};
 use crate::event_batch::EventBatch;
 use crate::ingest::ahead::{Tally, Times};
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use crate::ingest::decode::Decoded;
+use crate::ingest::decode::{Decoded, Metadata};
 use crate::ingest::judge::Judged;
 use crate::ingest::partition::Owned;
 use crate::ingest::projection::{Outbox, Projection};
@@ -309,9 +312,9 @@ impl OwnedPartitions {
             if bytes >= STEP_BYTES {
                 break;
             }
-            let rows = self.decoded.rows();
-            let schemas = self.config.schemas.as_deref_mut();
-            let read = self.records[source].read(&raw, record, schemas, &mut self.decoded);
+            let (rows, schemas) = (self.decoded.rows(), self.config.schemas.as_deref_mut());
+            let of = Metadata { batch: &raw, record, partition: owned.reader.id().partition };
+            let read = self.records[source].read(of, schemas, &mut self.decoded);
             if read == Read::Wait {
                 owned.wait(now);
                 break;
@@ -337,8 +340,7 @@ impl OwnedPartitions {
             if verdict == Verdict::Accepted {
                 letter.owned.accept(time, now);
                 self.offsets.push(record.offset);
-                self.decoded.time[rows] = time;
-                self.decoded.arrival[rows] = arrival;
+                (self.decoded.time[rows], self.decoded.arrival[rows]) = (time, arrival);
                 tally.add(times, clocks);
                 continue;
             }
@@ -351,21 +353,24 @@ impl OwnedPartitions {
         let judged = owned.next - from;
         verdicts.accepted.add(self.decoded.rows() as u64);
         tally.tell(clocks, &mut owned.ahead);
-        let due = raw.due_ns;
         owned.raw = raw;
-        self.project(at, due);
+        self.project(at);
         (judged, bytes)
     }
 
     /// Makes events of the rows that were accepted, and counts them as unsealed.
-    fn project(&mut self, at: usize, due: u64) {
+    fn project(&mut self, at: usize) {
         let owned = &mut self.owned[at];
+        let due = owned.raw.due_ns;
         let id = owned.reader.id();
         let source = usize::from(id.source);
         // Without a row there may be no columns either: the first record waits, or is a tombstone.
         let rows = self.decoded.rows() as u64;
         for invalid in &self.decoded.invalid {
             self.config.metrics.invalid[source].add(invalid.field, &invalid.error);
+        }
+        for rounded in &self.decoded.rounded {
+            self.config.metrics.rounded[source][rounded.field].add(1);
         }
         if rows > 0 {
             let (projection, outbox) = (&mut self.projections[source], &mut self.outbox);

@@ -177,6 +177,8 @@ pub struct WorkerMetrics {
     pub invalid: Vec<InvalidFields>,
     /// The ids that copies are told by, by source, in plan order.
     pub unique: Vec<UniqueIds>,
+    /// Decimals that had more digits than their fields keep, by source and field.
+    pub rounded: Vec<Vec<Counter>>,
     /// Times against arrivals by source, in plan order.
     pub clocks: Vec<ClockCounts>,
     /// How far behind the watermark late records were, in ms ([`LATE_BOUNDS_MS`]).
@@ -209,7 +211,7 @@ pub struct WorkerMetrics {
     pub unsealed_bytes: Gauge,
     /// Bytes sent to other workers and not yet taken in by them.
     pub in_flight_bytes: Gauge,
-    /// Distinct counts reported at their limit (`distinct_max`).
+    /// Distinct counts that were read at the limit of what is written (`distinct_max`), or beyond it.
     pub distinct_saturated: Counter,
     /// Integer results out of range, shown as null.
     pub int_overflows: Counter,
@@ -234,6 +236,11 @@ impl WorkerMetrics {
             verdicts: plan.sources.iter().map(|_| VerdictCounts::default()).collect(),
             invalid: plan.sources.iter().map(|s| InvalidFields::new(s.fields.len())).collect(),
             unique: plan.sources.iter().map(|_| UniqueIds::default()).collect(),
+            rounded: plan
+                .sources
+                .iter()
+                .map(|s| s.fields.iter().map(|_| Counter::default()).collect())
+                .collect(),
             clocks: plan.sources.iter().map(|_| ClockCounts::default()).collect(),
             late_by_ms: Histogram::new(LATE_BOUNDS_MS),
             rows_sealed: Counter::default(),

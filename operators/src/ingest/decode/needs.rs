@@ -3,7 +3,7 @@
 use super::cell::{self, Affected, Fault};
 use super::error::DecodeError;
 use super::trie;
-use super::{Decoded, DecodedTimes, InvalidField};
+use super::{Decoded, DecodedTimes, InvalidField, RoundedField};
 use crate::plan::{Invalid, SourcePlan, TimeUnit};
 use crate::time::EventTime;
 use crate::value::{Column, Type, Value};
@@ -15,6 +15,8 @@ pub(super) struct Needs {
     /// How many columns there are: a field's each, and behind them those of what is computed.
     columns: usize,
     keys: Vec<usize>,
+    /// Whether a record is nothing that has no time.
+    time_needed: bool,
     time: String,
     unit: TimeUnit,
     earliest: EventTime,
@@ -36,7 +38,7 @@ struct Field {
 impl Needs {
     pub fn new(source: &SourcePlan) -> Self {
         let field = |f: &crate::plan::FieldPlan| Field {
-            label: trie::label(&f.name, &f.path),
+            label: trie::field_label(f, &f.path),
             required: f.required,
             default: f.default.clone(),
             invalid: f.reading.invalid,
@@ -46,7 +48,8 @@ impl Needs {
             fields: source.fields.iter().map(field).collect(),
             columns: source.columns(),
             keys: source.keys.clone(),
-            time: trie::time_label(&source.time.path),
+            time_needed: true,
+            time: trie::time_label(&source.time),
             unit: source.time.form.unit,
             earliest: source.earliest,
             latest: source.latest,
@@ -56,6 +59,11 @@ impl Needs {
     /// How many columns there are.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Takes a record whose time cannot be read for one of 1970.
+    pub fn without_time(&mut self) {
+        self.time_needed = false;
     }
 
     /// Makes what was read of `row` a row of `into`, or takes it back. `faults` are the row's.
@@ -75,9 +83,13 @@ impl Needs {
             Ok((time, arrival)) => {
                 into.time.push(time);
                 into.arrival.push(arrival);
-                for Fault { place, error } in faults.drain(..) {
-                    if let Affected::Field(field) = place {
-                        into.invalid.push(InvalidField { row, field, error });
+                for fault in faults.drain(..) {
+                    match fault {
+                        Fault::Unreadable { place: Affected::Field(field), error } => {
+                            into.invalid.push(InvalidField { row, field, error });
+                        }
+                        Fault::Unreadable { place: Affected::Time | Affected::Arrival, .. } => {}
+                        Fault::Rounded(field) => into.rounded.push(RoundedField { row, field }),
                     }
                 }
                 Ok(())
@@ -91,13 +103,17 @@ impl Needs {
 
     /// The first value that was there, cannot be read, and has to be.
     fn reject(&self, faults: &[Fault]) -> Result<(), DecodeError> {
-        let rejects = |fault: &&Fault| match fault.place {
+        let rejects = |place: Affected| match place {
             Affected::Field(field) => {
                 self.fields.get(field).is_none_or(|field| field.invalid == Invalid::Reject)
             }
-            Affected::Time | Affected::Arrival => true,
+            Affected::Time | Affected::Arrival => self.time_needed,
         };
-        faults.iter().find(rejects).map_or(Ok(()), |fault| Err(fault.error.clone()))
+        let mut errors = faults.iter().filter_map(|fault| match fault {
+            Fault::Unreadable { place, error } => rejects(*place).then_some(error),
+            Fault::Rounded(_) => None,
+        });
+        errors.next().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// Fills in defaults and nulls, and sees that what must be there is.
@@ -133,9 +149,14 @@ impl Needs {
     }
 
     fn event_time(&self, time: Option<i64>) -> Result<EventTime, DecodeError> {
-        let time = time.ok_or_else(|| DecodeError::Missing { field: self.time.clone() })?;
+        let time = match time {
+            Some(time) => time,
+            None if !self.time_needed => return Ok(0),
+            None => return Err(DecodeError::Missing { field: self.time.clone() }),
+        };
         match u64::try_from(time) {
             Ok(t) if (self.earliest..self.latest).contains(&t) => Ok(t),
+            _ if !self.time_needed => Ok(0),
             _ => Err(DecodeError::TimeOutside {
                 field: self.time.clone(),
                 time,

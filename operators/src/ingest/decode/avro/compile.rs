@@ -9,7 +9,7 @@ use super::schema::{Kind, NodeId, Schema};
 use crate::ingest::decode::cell;
 use crate::ingest::decode::keys::Target;
 use crate::ingest::decode::trie::Trie;
-use crate::plan::SourcePlan;
+use crate::plan::{Place, SourcePlan};
 use std::collections::HashMap;
 
 /// How many steps a program may have.
@@ -109,8 +109,9 @@ fn unneeded(trie: &Trie, presence: &[Presence]) -> Vec<bool> {
 
 /// What a record must have and the schema has not.
 fn lacking(source: &SourcePlan, trie: &Trie, presence: &[Presence]) -> Result<(), String> {
-    let mut there = vec![false; source.fields.len()];
-    let mut time = false;
+    let elsewhere = |place: &Place| *place != Place::Value;
+    let mut there: Vec<bool> = source.fields.iter().map(|it| elsewhere(&it.place)).collect();
+    let mut time = elsewhere(&source.time.place);
     for (leaf, _) in trie.leaves.iter().zip(presence).filter(|(_, p)| **p != Presence::Never) {
         time |= leaf.time.is_some();
         if let Some(there) = leaf.field.and_then(|(field, _)| there.get_mut(field)) {
