@@ -128,11 +128,22 @@ impl HealthCheck for InvalidValues {
 mod tests {
     use super::*;
     use crate::service::checks::tests::World;
+    use std::sync::Arc;
     use tidemark_operators::ingest::decode::DecodeError;
+    use tidemark_operators::metrics::WorkerMetrics;
+
+    /// A world whose source has a field.
+    fn world() -> World {
+        let mut world = World::new();
+        world.plan.sources[0].fields =
+            tidemark_operators::in_memory::plan().sources[0].fields.clone();
+        world.workers = vec![Arc::new(WorkerMetrics::new(0, &world.plan))];
+        world
+    }
 
     #[test]
     fn a_field_that_cannot_be_read_in_too_many_events_is_named_until_it_can() {
-        let world = World::new();
+        let world = world();
         let check = InvalidValues::new(0.05, Duration::from_secs(300));
         let name = &world.plan.sources[0].fields[0].name;
         let read = |events: u64, invalid: u64| {
@@ -150,7 +161,7 @@ mod tests {
         let findings = found(3);
         assert_eq!((findings.len(), findings[0].component.as_str()), (1, "source_0"));
         let text = &findings[0].text;
-        let begin = format!("field \"{name}\" could not be read in 5.0 % of 2,000 events");
+        let begin = format!("field \"{name}\" could not be read in 5.1 % of 2,000 events");
         assert!(text.starts_with(&begin) && text.contains("the first: it: required"), "{text}");
         for at in 4..1_000 {
             read(10, 0);
@@ -163,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_was_read_while_catching_up_is_no_news() {
-        let mut world = World::new();
+        let mut world = world();
         let check = InvalidValues::new(0.05, Duration::from_secs(300));
         world.caught_up = false;
         world.workers[0].verdicts[0].accepted.add(10_000);
