@@ -125,9 +125,10 @@ fn sample(job: &Job, asked: &SampleOf) -> Result<SourceSample, Failure> {
     for batch in &file.batches {
         batch.records.iter().for_each(|record| survey.add(batch, record));
     }
-    let unread = match plan.format {
-        Format::Json => UnreadKeys::new(file.values().map(|(_, record)| record), plan, text),
-        Format::Avro => UnreadKeys::default(),
+    let unread = if plan.format == Format::Json {
+        UnreadKeys::new(file.values().map(|(_, record)| record), plan, text)
+    } else {
+        UnreadKeys::default()
     };
     let fields = text.declared.iter().zip(survey.fields()).map(|(field, count)| FieldSample {
         name: field.name.clone(),

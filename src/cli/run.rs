@@ -103,10 +103,10 @@ Examples:
 
   bzip2 -dc tx.jsonl.bz2 | tidemark replay fraud --source transactions=- --sealed - | head
 
-Files are JSON lines or Avro containers, plain, gzip or zstd (by their content); `-` is standard input or
-output. Several files are several partitions, in the order given. Nothing depends on the clock: the
-same files give the same bytes, whatever the number of workers. One line of JSON on stdout says what
-was read and what it cost (on stderr where rows go to stdout).
+Files are JSON lines or Avro containers, plain, gzip or zstd (by their content); `-` is standard
+input or output. Several files are several partitions, in the order given. Nothing depends on the
+clock: the same files give the same bytes, whatever the number of workers. One line of JSON on
+stdout says what was read and what it cost (on stderr where rows go to stdout).
 
 What is written gets its name once all of it is whole: a replay that fails or is interrupted leaves
 what was there. Records that are refused are told of on stderr, a line for each reason.
@@ -205,8 +205,9 @@ Examples:
   tidemark check my_job.toml --sample tx.jsonl     what it makes of the first 10,000 records
 
 With --sample: what becomes of the records, in how many of them each field is present, null (or
-missing), invalid or rounded, with an example of each, the unit that would read times that are none in the
-job's, and the keys that no field reads. The exit code says whether the job is right, not the records.
+missing), invalid or rounded, with an example of each, the unit that would read times that are none
+in the job's, and the keys that no field reads. The exit code is that of the job, whatever the
+records are.
 
 The memory that is said is that of the process with its online rows; Redis holds rows of its own,
 and events that wait to be sealed are bounded by \"stash_bytes\" in cluster.toml.
@@ -215,9 +216,11 @@ Every mistake of a job file is shown at once, with its line and the nearest vali
 right and may not mean what its author thinks is noted, with exit code 0.
 
 With --format json: {\"job\", \"file\", \"notes\": [PLACE], \"sources\", \"tables\", \"entities\",
-\"views\": [{\"name\", \"entity\", \"features\": [..], ..}], \"services\", \"memory\", \"samples\": [{\"source\",
-\"records\", \"accepted\", \"keyless\", \"refused\": {REASON: {\"count\", \"first\"}}, \"time\", \"fields\":
-[{\"name\", \"present\", \"null\", \"invalid\", \"example\", ..}], \"unread_keys\"}]}, or of a job that is wrong {\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\",
+\"views\": [{\"name\", \"entity\", \"features\": [..], ..}], \"services\", \"memory\", \"samples\":
+[{\"source\", \"records\", \"accepted\", \"keyless\", \"refused\": {REASON: {\"count\", \"first\"}}, \"time\",
+\"fields\": [{\"name\", \"present\", \"null\", \"invalid\", \"rounded\", \"example\", ..}],
+\"unread_keys\"}]}, or of a job that is wrong
+{\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\",
 \"column\", \"key\", \"message\", \"hint\"}.")]
 pub struct CheckArgs {
     /// The job: a file, or the name of a shipped job

@@ -190,7 +190,8 @@ fn type_of(path: &PathSurvey) -> (Type, Option<(WrittenTime, u64)>) {
     if let Some(time) = time {
         return (Type::Timestamp, Some(time));
     }
-    let is_id = is(&["id", "code", "zip", "postal", "phone", "pan", "iban", "number", "no", "key"]);
+    let is_id =
+        is(&["id", "mcc", "code", "zip", "postal", "phone", "pan", "iban", "number", "no", "key"]);
     let text_numbers = path.texts > path.empty && (path.leading_zeros || is_id);
     let words_of_bool = path.bools > 0 || path.values_of(Type::Int) == 0;
     let ty = match () {

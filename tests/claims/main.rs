@@ -60,6 +60,8 @@ mod online;
 #[cfg(test)]
 mod own_records;
 #[cfg(test)]
+mod producers;
+#[cfg(test)]
 mod redis_server;
 #[cfg(test)]
 mod refused;
