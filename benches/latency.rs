@@ -208,6 +208,13 @@ fn between(rate: u64, look: impl Fn() -> (HistogramSnapshot, u64, Option<u64>)) 
     }
 }
 
+/// What has happened before the first live event.
+fn past(rate: u64) -> History {
+    let (span, events_max) = HISTORY;
+    let events = (rate * span / 1_000).min(events_max);
+    History { span: events * 1_000 / rate, events }
+}
+
 /// The engine, and the engine beside a silent partition; `None` when it does not keep up.
 fn job_latency(rate: u64, plan: &Arc<Plan>, silent: bool) -> Option<(Measured, Option<Measured>)> {
     let settings = Settings {
@@ -220,9 +227,8 @@ fn job_latency(rate: u64, plan: &Arc<Plan>, silent: bool) -> Option<(Measured, O
         online: Online::EveryStep,
     };
     let (observer, store) = (Observer::new(&settings), Arc::new(Embedded::new(plan, 1)));
-    let (span, events_max) = HISTORY;
-    let events = (rate * span / 1_000).min(events_max);
-    let history = History { span: events * 1_000 / rate, events };
+    let history = past(rate);
+    let events = history.events;
     let options = options(rate, Some(history), observer.started());
     let silence = Arc::new(AtomicBool::new(false));
     let silenced = Arc::clone(&silence);
