@@ -227,9 +227,8 @@ fn job_latency(rate: u64, plan: &Arc<Plan>, silent: bool) -> Option<(Measured, O
         online: Online::EveryStep,
     };
     let (observer, store) = (Observer::new(&settings), Arc::new(Embedded::new(plan, 1)));
-    let history = past(rate);
-    let events = history.events;
-    let options = options(rate, Some(history), observer.started());
+    let past = past(rate);
+    let (options, events) = (options(rate, Some(past), observer.started()), past.events);
     let silence = Arc::new(AtomicBool::new(false));
     let silenced = Arc::clone(&silence);
     let make: engine::MakeParts = Arc::new(move |worker, waker| {
@@ -260,7 +259,7 @@ fn job_latency(rate: u64, plan: &Arc<Plan>, silent: bool) -> Option<(Measured, O
     let measured = (!behind()).then(|| {
         println!(
             "{rate}/s: history of {events} events over {} s, caught up after {:.1} s",
-            history.span / 1_000,
+            past.span / 1_000,
             began.elapsed().as_secs_f64()
         );
         std::thread::sleep(WARM_UP);
