@@ -229,7 +229,7 @@ impl Any {
                 match (&mut *self, &batch.schema) {
                     (Any::Json(decoder), _) => decoder.decode(value, into).unwrap(),
                     (Any::Avro(decoder), Some(schema)) => {
-                        decoder.decode_datum(schema, value, into).unwrap();
+                        decoder.decode_datum(schema, value, None, into).unwrap();
                     }
                     (Any::Avro(_), None) => panic!("a datum without a schema"),
                 }

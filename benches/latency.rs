@@ -1,8 +1,9 @@
 //! How long from when a record is due until the embedded store has its row? Open loop: against the
 //! schedule of the generator, not against the last answer, so that waiting counts.
 //!
-//! `cargo bench --bench latency [-- RATE..]` with rates in events per second. One worker runs the job
-//! of `w1.toml`; of a batch its oldest event counts. The reference, in the same run, is an empty
+//! `cargo bench --bench latency [-- RATE.. [silent]]` with rates in events per second. One worker runs
+//! the job of `w1.toml`; of a batch its oldest event counts. With `silent` each rate is measured once
+//! more in the first 29 s of the silence of one partition of four: it holds the frontier of all. The reference, in the same run, is an empty
 //! pipe: the same generator and schedule into a reader that only looks at the time, which shows what
 //! the machine's scheduling adds by itself. The bar is the project's own.
 
@@ -17,8 +18,11 @@
 mod machine;
 #[path = "measure/no_letters.rs"]
 mod no_letters;
+#[path = "measure/silence.rs"]
+mod silence;
 
 use no_letters::NoLetters;
+use silence::Silenced;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +52,9 @@ const HISTORY: (u64, u64) = (320_000, 16_000_000);
 /// After the backlog that the history left is gone.
 const WARM_UP: Duration = Duration::from_secs(5);
 const MEASURED: Duration = Duration::from_secs(20);
+/// How long a partition has been silent when the other three are measured, so that the measurement
+/// ends before it is taken for idle (30 s).
+const SILENT: Duration = Duration::from_secs(9);
 /// How long the history and its backlog may take.
 const CATCH_UP_MAX: Duration = Duration::from_secs(300);
 /// How long the reference sleeps at most: as the engine's workers.
@@ -55,6 +62,7 @@ const TICK: Duration = Duration::from_millis(5);
 
 fn main() {
     let asked: Vec<u64> = std::env::args().skip(1).filter_map(|rate| rate.parse().ok()).collect();
+    let silent = std::env::args().any(|argument| argument == "silent");
     let rates = if asked.is_empty() { RATES.to_vec() } else { asked };
     let text = std::fs::read_to_string(job()).unwrap();
     let plan = tidemark_jobs::load("w1.toml", &text).unwrap().plan;
@@ -63,8 +71,13 @@ fn main() {
     for rate in rates {
         let pipe = pipe(rate);
         println!("{rate}/s, empty pipe (reference): {pipe}");
-        match job_latency(rate, &plan) {
-            Some(measured) => println!("{rate}/s, generator to embedded store: {measured}"),
+        match job_latency(rate, &plan, silent) {
+            Some((measured, beside_silence)) => {
+                println!("{rate}/s, generator to embedded store: {measured}");
+                if let Some(measured) = beside_silence {
+                    println!("{rate}/s, one partition of {PARTITIONS} silent: {measured}");
+                }
+            }
             None => println!("{rate}/s: the engine did not catch up within {CATCH_UP_MAX:?}"),
         }
     }
@@ -195,8 +208,15 @@ fn between(rate: u64, look: impl Fn() -> (HistogramSnapshot, u64, Option<u64>)) 
     }
 }
 
-/// The engine; `None` when it does not keep up.
-fn job_latency(rate: u64, plan: &Arc<Plan>) -> Option<Measured> {
+/// What has happened before the first live event.
+fn past(rate: u64) -> History {
+    let (span, events_max) = HISTORY;
+    let events = (rate * span / 1_000).min(events_max);
+    History { span: events * 1_000 / rate, events }
+}
+
+/// The engine, and the engine beside a silent partition; `None` when it does not keep up.
+fn job_latency(rate: u64, plan: &Arc<Plan>, silent: bool) -> Option<(Measured, Option<Measured>)> {
     let settings = Settings {
         plan: Arc::clone(plan),
         workers: 1,
@@ -207,13 +227,14 @@ fn job_latency(rate: u64, plan: &Arc<Plan>) -> Option<Measured> {
         online: Online::EveryStep,
     };
     let (observer, store) = (Observer::new(&settings), Arc::new(Embedded::new(plan, 1)));
-    let (span, events_max) = HISTORY;
-    let events = (rate * span / 1_000).min(events_max);
-    let history = History { span: events * 1_000 / rate, events };
-    let options = options(rate, Some(history), observer.started());
+    let past = past(rate);
+    let (options, events) = (options(rate, Some(past), observer.started()), past.events);
+    let silence = Arc::new(AtomicBool::new(false));
+    let silenced = Arc::clone(&silence);
     let make: engine::MakeParts = Arc::new(move |worker, waker| {
+        let (inner, silent) = (start(&options, &waker), Arc::clone(&silenced));
         Ok(Parts {
-            partitions: Box::new(start(&options, &waker)),
+            partitions: Box::new(Silenced { inner, partition: PARTITIONS - 1, silent }),
             tables: Vec::new(),
             schemas: None,
             dead_letters: Box::new(NoLetters),
@@ -238,11 +259,18 @@ fn job_latency(rate: u64, plan: &Arc<Plan>) -> Option<Measured> {
     let measured = (!behind()).then(|| {
         println!(
             "{rate}/s: history of {events} events over {} s, caught up after {:.1} s",
-            history.span / 1_000,
+            past.span / 1_000,
             began.elapsed().as_secs_f64()
         );
         std::thread::sleep(WARM_UP);
-        between(rate, || (metrics.latency_ns.snapshot(), accepted(), Some(metrics.rows_live.get())))
+        let look = || (metrics.latency_ns.snapshot(), accepted(), Some(metrics.rows_live.get()));
+        let measured = between(rate, look);
+        let beside_silence = silent.then(|| {
+            silence.store(true, Relaxed);
+            std::thread::sleep(SILENT);
+            between(rate, look)
+        });
+        (measured, beside_silence)
     });
     observer.stop();
     engine.join().unwrap().unwrap();

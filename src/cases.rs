@@ -216,12 +216,13 @@ pub fn check(job: &Job, file: &str, text: &str, options: &Options) -> Result<Out
     Ok(outcome)
 }
 
-/// The plan for records that are JSON.
+/// The plan for records that are JSON, and nothing beside it.
 fn as_json(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for source in &mut plan.sources {
         source.format = Format::Json;
         source.strict_json = false;
+        source.read_value_alone();
     }
     plan
 }

@@ -1,7 +1,11 @@
-//! `tidemark check`: a job as it was understood, for people or as JSON.
+//! `tidemark check`: a job as it was understood, and what it makes of a sample, for people or as JSON.
 
 mod document;
 pub mod memory;
+mod sample;
+mod sample_document;
+mod sample_text;
+mod unread_keys;
 
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::exit::Exit;
@@ -12,21 +16,27 @@ use std::fmt::Write as _;
 use tidemark_jobs::Job;
 use tidemark_operators::footprint::Load;
 
-/// Checks a job and prints its report, and what is to be noted about it.
+/// Checks a job and prints its report, what is to be noted about it, and what it makes of samples.
 ///
 /// # Errors
-/// When the job cannot be read, or anything is wrong with it: all of it, with exit code 2.
+/// When the job or a sample cannot be read, or anything is wrong with the job: all of it, with exit
+/// code 2.
 pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
     let file = job_file::file_name(&args.job);
     let load = load(args);
+    let samples = sample::samples(&job, &args.samples)?;
     match args.format {
-        OutputFormat::Json => {
-            output::print_json(&document::document(&job, file, memory::estimate(&job, &load)))
-        }
+        OutputFormat::Json => output::print_json(&document::document(
+            &job,
+            file,
+            memory::estimate(&job, &load),
+            sample_document::documents(&samples),
+        )),
         OutputFormat::Text => {
             let memory = memory::estimate(&job, &load).text();
-            output::print(&(job.report() + &memory + &notes(&job, file)))
+            let samples = sample_text::text(&samples);
+            output::print(&(job.report() + &memory + &notes(&job, file) + &samples))
         }
     }
 }

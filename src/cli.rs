@@ -8,6 +8,7 @@ mod dlq;
 mod docs;
 mod format;
 mod generate;
+mod init;
 mod run;
 mod test;
 mod values;
@@ -17,9 +18,10 @@ pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
 pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
+pub use init::InitArgs;
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
 pub use test::TestArgs;
-pub use values::SourceFiles;
+pub use values::{SampleOf, SourceFiles};
 
 use crate::version::VERSION;
 use clap::{Parser, Subcommand};
@@ -29,7 +31,8 @@ Watch it (no servers, no files):
   tidemark demo                                     which cards are being tested, and why
   tidemark get transaction_stats_5m card_0000017    beside it: the row of a card
 
-A feature of your own, on generated records or your own files:
+A feature of your own, on your own records or generated ones:
+  tidemark init events.jsonl --output my_job.toml  a job for a file of records
   tidemark docs fraud --format toml > my_job.toml
   tidemark generate --events 100_000 --out tx.jsonl
   tidemark check my_job.toml                     every mistake at once, and what was understood
@@ -70,6 +73,8 @@ pub enum Command {
     Demo(DemoArgs),
     /// Write generated records to a file, or to a topic of Kafka
     Generate(GenerateArgs),
+    /// Write a job for your own records, from a file of them
+    Init(InitArgs),
     /// Check a job file and print what was understood
     Check(CheckArgs),
     /// Test a job's features on cases with virtual time

@@ -244,7 +244,8 @@ fn summary(observer: &Observer) -> String {
         count_text(totals.accepted + totals.dead.iter().sum::<u64>()),
         count_text(totals.accepted),
     );
-    for (reason, count) in Reason::ALL.iter().zip(totals.dead) {
+    let dead = Reason::ALL.iter().zip(totals.dead);
+    for (reason, count) in dead.filter(|(reason, count)| *count > 0 || !reason.is_rare()) {
         text.push_str(&format!(", {} {}", count_text(count), reason.name()));
     }
     let latency = |per_mille| totals.latency_ns.quantile(per_mille).map(latency_short);

@@ -23,6 +23,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Test(args) => in_format(args.format, crate::cases::run(&args)),
         Command::Docs(args) => crate::docs::run(&args),
         Command::Generate(args) => crate::generate::run(&args),
+        Command::Init(args) => crate::init::run(&args),
         Command::Dlq(args) => {
             let format = match &args.command {
                 DlqCommand::Ls(listed) => listed.format,

@@ -17,6 +17,8 @@
 //! A file of another form (Parquet, a JSON array, ..) is told by its first bytes and fails
 //! the partition: see `form`.
 //!
+//! Files that are dumps of a topic are the partitions that the topic had: see `kcat`.
+//!
 //! Of Avro a record is a datum, and its offset its number from 0. The blocks of a container may be
 //! compressed with deflate, snappy or zstandard; a block that is damaged fails the partition.
 //!
@@ -29,6 +31,7 @@ mod container;
 mod csv;
 mod expanded;
 pub(crate) mod form;
+mod kcat;
 mod lines;
 mod opened;
 #[cfg(test)]
@@ -39,6 +42,7 @@ use crate::source::Waker;
 use container::{Container, MAGIC};
 use csv::CsvReader;
 use form::{BYTE_ORDER_MARK, Form};
+pub use kcat::Dumps;
 use lines::LineReader;
 use opened::OpenFile;
 use std::io::{self, Cursor, Read};
@@ -73,6 +77,26 @@ pub enum FileSourceError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A file that is no dump of a topic, or none that can be read on.
+    #[error(
+        "cannot read {path} as a dump of a topic: {why}; write it with `kcat -C -J -e`, and start \
+         again"
+    )]
+    Dump {
+        /// Which file.
+        path: PathBuf,
+        /// Where, and why.
+        why: String,
+    },
+    /// A dump that can be read once only.
+    #[error(
+        "cannot read {path} as a dump of a topic: it is no plain file, and a dump is read once for \
+         each partition that is in it; write it to a file first"
+    )]
+    DumpIsNoFile {
+        /// Which file.
+        path: PathBuf,
     },
     /// More files than partition numbers.
     #[error("cannot read {0} files as one source: the limit is 4294967295")]
@@ -168,6 +192,15 @@ impl FilePartitions {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { appeared })
+    }
+}
+
+impl FilePartitions {
+    /// Adds the partitions of dumps.
+    #[must_use]
+    pub fn with_dumps(mut self, partitions: Vec<Box<dyn PartitionReader>>) -> Self {
+        self.appeared.extend(partitions);
+        self
     }
 }
 

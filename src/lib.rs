@@ -1,14 +1,15 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`dlq`],
-//!   [`completions`]: the commands;
+//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`init`],
+//!   [`dlq`], [`completions`]: the commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`connect`]: what the clients of servers are told of the settings;
 //! - [`exit`], [`failure`], [`panics`]: how a command ends and fails;
 //! - [`source`], [`kafka`], [`file_source`], [`memory_partition`], [`generator`]: where records come
 //!   from;
+//! - [`sample_file`]: the first records of a file;
 //! - [`registry`]: the schemas of Avro records;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
@@ -50,6 +51,7 @@ pub mod generate;
 pub mod generator;
 pub mod get;
 pub mod http;
+pub mod init;
 pub mod job_file;
 pub mod kafka;
 pub mod logging;
@@ -66,6 +68,7 @@ pub mod refusals;
 pub mod registry;
 pub mod replay;
 pub mod run;
+pub mod sample_file;
 pub mod screen;
 pub mod sealed_file;
 pub mod service;

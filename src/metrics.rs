@@ -10,6 +10,7 @@ mod health;
 mod sinks;
 pub mod snapshot;
 mod sources;
+mod unique_ids;
 mod workers;
 
 use crate::process::ProcessUsage;

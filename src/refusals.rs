@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::origin::PartitionId;
-use tidemark_operators::plan::path::shown;
 use tidemark_operators::plan::{Format, Plan, SourcePlan};
 use tidemark_operators::verdict::Reason;
 
@@ -36,6 +35,13 @@ struct RefusalCount {
 pub struct RefusedRecord {
     at: (PartitionId, u64),
     text: String,
+}
+
+impl RefusedRecord {
+    /// Where it is, and what is wrong with it.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 impl Refusals {
@@ -82,7 +88,8 @@ impl Refusals {
         firsts.min_by_key(|refused| refused.at)
     }
 
-    fn add(&self, letter: &DeadLetter) {
+    /// Counts a dead letter.
+    pub fn add(&self, letter: &DeadLetter) {
         let source = usize::from(letter.partition.source);
         let Some(kind) = self.kind(source, letter.reason) else { return };
         kind.count.fetch_add(1, Ordering::Relaxed);
@@ -118,7 +125,7 @@ fn fault(letter: &DeadLetter, source: &SourcePlan) -> String {
         (Some(error), _, _) => error.clone(),
         (None, Reason::Late, Some(found)) => format!(
             "event time \"{}\": expected no earlier than the watermark, {}, found {}: late by {}",
-            shown(&source.time.path),
+            source.time.place.shown(&source.time.path),
             time_text(letter.watermark),
             time_text(found),
             duration_exact(letter.late_by.unwrap_or(0)),
@@ -155,6 +162,7 @@ pub fn sentence(reason: Reason, refused: u64, of: u64, first: Option<&RefusedRec
         Reason::Malformed => "malformed",
         Reason::Schema => "without a schema that fits",
         Reason::Tombstone => "tombstones",
+        Reason::Duplicate => "duplicates",
     };
     let first = first.map_or_else(String::new, |first| format!("; the first: {}", first.text));
     format!("{refused} of {of} records refused, {what}{first}")

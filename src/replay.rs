@@ -10,7 +10,7 @@ use crate::engine::{self, MakeParts, Observer, Online, Parts, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::file_roles::FileRoles;
-use crate::file_source::{self, FilePartitions};
+use crate::file_source::{self, Dumps, FilePartitions};
 use crate::named_file::is_standard_output;
 use crate::online::OnlineStore;
 use crate::refusals::{CountedLetters, Refusals};
@@ -37,6 +37,7 @@ struct Summary {
     schema: u64,
     tombstone: u64,
     keyless: u64,
+    duplicate: u64,
     invalid_fields: u64,
     rows: u64,
     wall_s: f64,
@@ -55,9 +56,10 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
     let settings = config::Settings::load(&config::ClusterFile::None, config::Flags::default())?;
     let workers = args.workers.unwrap_or(settings.workers);
-    let files = sources(&job, args)?;
+    let mut files = sources(&job, args)?;
     roles(&job, args, &files).check()?;
     whole_file::end_on_signals()?;
+    let dumps = Dumps::take(&job.plan, &mut files).map_err(Failure::failed)?;
     let tables = tables(&job, args)?;
     let online = if args.online.is_some() { Online::AtEnd } else { Online::Off };
     let settings = Settings {
@@ -73,7 +75,8 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let outputs = Outputs::create(args, &settings, &observer)?;
     let read = Arc::new(file_source::Progress::default());
     let counted = Refusals::new(&settings.plan, &files);
-    let make = parts(&outputs, &settings, &files, tables, &read, &counted);
+    let reads = Reads { files, dumps, progress: Arc::clone(&read) };
+    let make = parts(&outputs, &settings, reads, tables, &counted);
     let result = watched(&settings, &observer, &make, &read);
     drop(make);
     result?;
@@ -81,6 +84,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     outputs.finish(&settings.plan, accepted.is_ok())?;
     let invalid = invalid_fields(&job.plan, &observer);
     tell_invalid(&invalid);
+    tell_rounded(&job.plan, &observer);
     let summary = summary(&observer, &invalid, started.elapsed());
     let mut line = serde_json::to_string(&summary).map_err(Failure::failed)?;
     refused::say(&counted, args.dlq.as_deref(), summary.events);
@@ -160,16 +164,22 @@ fn tables(job: &Job, args: &ReplayArgs) -> Result<OpenTables, Failure> {
     Ok(OpenTables::open(&job.plan, &config, &|| true)?.unwrap_or_default())
 }
 
+/// What is read.
+struct Reads {
+    /// By source, but for dumps.
+    files: Vec<(u16, Vec<PathBuf>)>,
+    dumps: Dumps,
+    progress: Arc<file_source::Progress>,
+}
+
 /// Makes what the workers work with.
 fn parts(
     outputs: &Outputs,
     settings: &Settings,
-    files: &[(u16, Vec<PathBuf>)],
+    reads: Reads,
     tables: OpenTables,
-    read: &Arc<file_source::Progress>,
     refusals: &Arc<Refusals>,
 ) -> MakeParts {
-    let (files, read) = (files.to_vec(), Arc::clone(read));
     let workers = settings.workers;
     let record_bytes_max = settings.limits.record_bytes;
     let formats: Vec<_> = settings.plan.sources.iter().map(|source| source.format).collect();
@@ -178,10 +188,13 @@ fn parts(
     let refusals = Arc::clone(refusals);
     let store = outputs.store.clone();
     Arc::new(move |worker, waker: Waker| {
-        let mine = file_source::share(&files, worker, workers).map_err(|e| e.to_string())?;
+        let Reads { files, dumps, progress } = &reads;
+        let mine = file_source::share(files, worker, workers).map_err(|e| e.to_string())?;
         let partitions =
-            FilePartitions::open_formats(mine, &formats, record_bytes_max, &waker, &read)
+            FilePartitions::open_formats(mine, &formats, record_bytes_max, &waker, progress)
                 .map_err(|e| e.to_string())?;
+        let dumped = dumps.open(worker, workers, &waker, progress).map_err(|e| e.to_string())?;
+        let partitions = partitions.with_dumps(dumped);
         let letters = letters.lock().map_or(None, |mut l| l.get_mut(worker)?.take());
         let letters = Box::new(letters.ok_or("a worker was started twice")?);
         let lines = if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };
@@ -267,6 +280,22 @@ fn tell_invalid(invalid: &[InvalidField<'_>]) {
     }
 }
 
+/// Says which decimals had more digits than their fields keep.
+fn tell_rounded(plan: &tidemark_operators::plan::Plan, observer: &Observer) {
+    for (at, source) in plan.sources.iter().enumerate() {
+        for (index, field) in source.fields.iter().enumerate() {
+            let workers = observer.metrics.iter().filter_map(|m| m.rounded.get(at)?.get(index));
+            let count: u64 = workers.map(|count| count.get()).sum();
+            if count > 0 {
+                output::note(&format!(
+                    "rounded: {}.{}, {count} values had more digits than {} keeps",
+                    source.name, field.name, field.ty
+                ));
+            }
+        }
+    }
+}
+
 fn summary(observer: &Observer, invalid: &[InvalidField<'_>], wall: Duration) -> Summary {
     let sum = |count: fn(&tidemark_operators::metrics::VerdictCounts) -> u64| -> u64 {
         observer.metrics.iter().flat_map(|m| &m.verdicts).map(count).sum()
@@ -282,6 +311,7 @@ fn summary(observer: &Observer, invalid: &[InvalidField<'_>], wall: Duration) ->
         schema: sum(|v| v.schema.get()),
         tombstone: sum(|v| v.tombstone.get()),
         keyless: sum(|v| v.keyless.get()),
+        duplicate: sum(|v| v.duplicate.get() + v.duplicate_dead.get()),
         invalid_fields: invalid.iter().map(|field| field.count).sum(),
         rows: observer.metrics.iter().map(|m| m.rows_sealed.get()).sum(),
         wall_s: wall.as_secs_f64(),

@@ -46,7 +46,7 @@ pub struct ScreenState {
     pub accepted: u64,
     /// Dead letters by reason, in the order of
     /// [`Reason::ALL`]: late, future,
-    /// malformed, schema, tombstone.
+    /// malformed, schema, tombstone, duplicate.
     pub dead: [u64; Reason::ALL.len()],
     /// The newest dead letter in a few words: `late by 7.2 s: card_000123`.
     pub newest_dead: Option<String>,

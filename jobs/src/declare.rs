@@ -16,7 +16,9 @@ pub(crate) use entity::{EntityDeclared, Keys};
 pub(crate) use feature::{Body, FeatureDeclared, filter};
 pub(crate) use job::JobDeclared;
 pub(crate) use service::ServiceDeclared;
-pub(crate) use source::{Asked, EVENT_TIME, HOLD_DEFAULT, LookupDeclared, SourceDeclared};
+pub(crate) use source::{
+    Asked, EVENT_TIME, FieldDeclared, HOLD_DEFAULT, LookupDeclared, SourceDeclared,
+};
 pub(crate) use table::TableDeclared;
 pub(crate) use view::ViewDeclared;
 

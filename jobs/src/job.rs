@@ -5,7 +5,7 @@ use crate::declare::JobDeclared;
 use crate::document::{Document, JobErrors, Problem};
 use std::fmt;
 use std::sync::Arc;
-use tidemark_operators::plan::Plan;
+use tidemark_operators::plan::{FieldPlan, Plan};
 
 /// A checked job.
 #[derive(Clone, Debug)]
@@ -29,12 +29,14 @@ pub struct Job {
 }
 
 /// What people read about a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SourceText {
     /// What the job says about it; may be empty.
     pub description: String,
     /// Its fields, those that nothing reads too: name, and where it is in the record.
     pub fields: Vec<(String, Vec<String>)>,
+    /// The same as they are read where something reads them.
+    pub declared: Vec<FieldPlan>,
     /// Named expressions over its fields: name and text.
     pub definitions: Vec<(String, String)>,
     /// What its events are looked up in.

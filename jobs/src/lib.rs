@@ -19,11 +19,13 @@
 //! [job]
 //! name = "fraud"
 //! timezone = "UTC"                 # of `hour` and `weekday`; default UTC
-//! distinct_max = 100_000           # where shown distinct counts saturate; default 100,000
+//! distinct_max = 100_000           # distinct counts are written up to this; default: no bound. What
+//!                                  # expressions see of them is exact
 //!
 //! [sources.transactions]
 //! topic = "transactions"           # or files = ["a.jsonl", ..], one a partition
 //! format = "json"                  # the default; or avro (see below)
+//! # framing = "kcat"               # files are what `kcat -J` has written of a topic; default: none
 //! time = { field = "timestamp", unit = "ms" } # ms (default), s, us, ns, rfc3339, iso or auto
 //! out_of_orderness = "5s"          # how far behind its partition's clock an event may be
 //! max_ahead = "5s"                 # how far ahead of its arrival its time may be: what is further
@@ -41,16 +43,21 @@
 //! # null_values = ["N/A", "null"]  # texts that mean null; default: none does
 //! # invalid = "null"               # what cannot be read in an optional field; or reject: a dead letter
 //! # keyless = "skip"               # a record without any of its optional keys; or dead: a dead letter
+//! # id = "transaction_id"          # what makes a record itself: a field, or a list of up to 8
+//! # unique_within = "10m"          # a copy is no event while the clock is not this far beyond it
+//! # unique_ids_max = 4_000_000     # ids kept for each partition at most; default 4,000,000
+//! # duplicates = "skip"            # a copy is counted and left out; or dead: a dead letter
 //! # text_bytes_max = "1KiB"        # a longer string cannot be read; default 1KiB
 //!
 //! [sources.transactions.fields]    # string, int, decimal, double, bool, timestamp (ms) or ip
 //! card_id = "string"
-//! amount = "decimal"
+//! amount = "decimal"                # of 6 decimals; "decimal(2)" and all from 0 to 12 have so many
 //! status = "string?"
 //! country = "string?"              # may be missing
 //! ip_address = "ip?"
 //! mcc = { type = "string", path = "data.mcc", optional = true }
 //! device = { type = "string", aliases = ["dev.id", "device_id"], default = "none" }
+//! # agent = { type = "string?", header = "x-agent" } # or key = true, key = "id", record = "offset"
 //!
 //! [sources.transactions.define]    # named expressions over the fields
 //! declined = 'status = "declined"'
@@ -130,10 +137,39 @@
 //! loopback, link-local and unique local ones); `"last"`; or `"first"`, which is what the client wrote.
 //!
 //! An optional field whose value is there and cannot be read is null, and counted
-//! (`tidemark_invalid_fields_total`); with `invalid = "reject"`, of the source or the field, the record is a
-//! dead letter, as it always is where the field is required. Of a key that is there twice the last one
-//! decides. `NaN`, `Infinity` and half of a surrogate pair (which becomes U+FFFD) are no reason to refuse a
-//! record. A record that has none of its keys, all of them optional, is counted and no event.
+//! (`tidemark_invalid_fields_total`), and `invalid(field)` is true of it in filters and expressions. With
+//! `invalid = "reject"`, of the source or the field, the record is a dead letter, as it always is where
+//! the field is required. Of a key that is there twice the last one decides. `NaN`, `Infinity` and half of
+//! a surrogate pair (which becomes U+FFFD) are no reason to refuse a record. A record that has none of its
+//! keys, all of them optional, is counted and no event.
+//!
+//! What a record has besides its value is a field by the same rules, of any type that fits: with
+//! `key = true` the record's key, as text (of a JSON string what it says), with `key = "id"` a path
+//! in a key that is a JSON object, with `header = ".."` the last header of that name, and with
+//! `record` what the log knows: `"timestamp"`, `"partition"`, `"offset"` or `"topic"`. A header or
+//! a key that is not there is absent; one of more than `limits.record_bytes_max` cannot be read.
+//! Only headers that a job reads are kept. `time` and `arrival_field` may be there too:
+//! `time = { record = "timestamp" }`, `time = { header = "at", unit = "iso" }`. Of a line of a file
+//! the partition is the file's place in the list and the offset the line's number from 0; it has no
+//! timestamp, no key and no headers.
+//!
+//! With `framing = "kcat"` a source's files, and those that `tidemark replay` reads in the place of its
+//! topic, are dumps: a line is a record as `kcat -J` writes it, with its topic, partition, offset,
+//! timestamp, key and headers. Records become the partitions that they were, and arrived at their
+//! timestamps, so that the job makes of a dump what it makes of the topic. The files of a source are
+//! one dump, in the order of the list, and are read once for each partition: no pipes.
+//!
+//! A producer that retries, and a topic that is filled again from a copy, write records twice. With `id` a
+//! record is a **duplicate** when an event before it in its partition has the same values in those
+//! fields, and the partition's clock, as it would stand with the record, is less than `unique_within`
+//! beyond the clock time (the event time, or the arrival if that is earlier) of that event. It moves no
+//! clock, gives no row and is counted (`tidemark_duplicate_records_total`); with `duplicates = "dead"` it
+//! is a dead letter. Malformed, future and late are told first. A record that lacks one of the fields,
+//! has null there, what cannot be read, or an empty text, has no id and is never a duplicate. All of it
+//! follows from the partition's log alone, so copies in other partitions or files are not told: let the
+//! producer key its records. Ids are kept as hashes of 128 bits (BLAKE3), `unique_ids_max` for each
+//! partition; where there is no room for a new one it is not kept (`tidemark_unique_ids_unkept_total`), and
+//! no other is forgotten for it. Once half of the room is taken one entity gets no more than a 64th.
 //!
 //! JSON that begins with a zero byte has the five bytes of a schema registry's serializer before it,
 //! which are skipped. In a table's topic this holds for keys and values; there JSON that Connect has

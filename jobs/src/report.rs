@@ -1,16 +1,18 @@
 //! What `tidemark check` prints: a job as it was understood.
 
+mod table;
+
 use crate::aggregate::Memory;
 use crate::declare::HOLD_DEFAULT;
 use crate::document::quantity::show_duration;
 use crate::job::{Job, ViewText};
 use crate::times;
 use std::fmt::{self, Write};
-use tidemark_operators::plan::path::shown;
+use tidemark_operators::ingest::unique::ID_BYTES_MAX;
 use tidemark_operators::plan::{
-    Arrival, EntityPlan, FeaturePlan, FieldPlan, Format, Invalid, Keyless, Matching, Pick, Plan,
-    Sequence, SessionPlan, SourcePlan, Start, Storage, TableFrom, TablePlan, TimeField, TimeForm,
-    TimeUnit, ViewPlan,
+    Arrival, Duplicates, EntityPlan, FeaturePlan, FieldPlan, Format, Framing, Invalid, Keyless,
+    Pick, Plan, Sequence, SessionPlan, SourcePlan, Start, Storage, TimeField, TimeForm, TimeUnit,
+    ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -31,8 +33,11 @@ impl Job {
     fn write_report(&self, out: &mut String) -> fmt::Result {
         let plan = &*self.plan;
         writeln!(out, "job {}{}", plan.name, described(&self.description))?;
-        let most = thousands(plan.distinct_max);
-        writeln!(out, "  time zone {}, distinct counts shown up to {most}", plan.zone.name)?;
+        write!(out, "  time zone {}", plan.zone.name)?;
+        match plan.distinct_max {
+            Some(most) => writeln!(out, ", distinct counts written up to {}", thousands(most))?,
+            None => writeln!(out)?,
+        }
         for (source, text) in plan.sources.iter().zip(&self.sources) {
             writeln!(out, "\nsource {}{}", source.name, described(&text.description))?;
             write_source(out, source)?;
@@ -45,7 +50,7 @@ impl Job {
         }
         for (table, description) in plan.tables.iter().zip(&self.tables) {
             writeln!(out, "\ntable {}{}", table.name, described(description))?;
-            write_table(out, table)?;
+            table::write(out, table)?;
         }
         for (entity, description) in plan.entities.iter().zip(&self.entities) {
             writeln!(out, "\nentity {}{}", entity.name, described(description))?;
@@ -93,6 +98,8 @@ pub(crate) fn shown_start(start: Start, ago: &str) -> String {
 }
 
 fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
+    let kcat = source.framing == Framing::Kcat;
+    let framing = if kcat { " (files are what kcat -J has written)" } else { "" };
     let format = match source.format {
         Format::Json if source.strict_json => "strict json".to_owned(),
         Format::Json => "json".to_owned(),
@@ -103,9 +110,9 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     match &source.topic {
         Some(topic) => {
             let start = shown_start(source.start, "ago");
-            writeln!(out, "  topic   {topic}, {format}, from {start}")?;
+            writeln!(out, "  topic   {topic}, {format}, from {start}{framing}")?;
         }
-        None => writeln!(out, "  files   {}, {format}", source.files.join(", "))?,
+        None => writeln!(out, "  files   {}, {format}{framing}", source.files.join(", "))?,
     }
     write!(out, "  time    {}", shown_time(&source.time))?;
     write!(out, ", up to {} out of order", show_duration(source.out_of_orderness))?;
@@ -151,7 +158,33 @@ fn write_unreadable(out: &mut String, source: &SourcePlan) -> fmt::Result {
         };
         writeln!(out, "  keyless a record without any key is {what}")?;
     }
-    Ok(())
+    write_unique(out, source)
+}
+
+/// By what copies of a record are told, and what that takes.
+fn write_unique(out: &mut String, source: &SourcePlan) -> fmt::Result {
+    let Some(unique) = &source.unique else { return Ok(()) };
+    let id = unique.id.iter().filter_map(|at| source.fields.get(*at));
+    let id: Vec<&str> = id.map(|field| field.name.as_str()).collect();
+    let (id, within) = (id.join(" and "), show_duration(unique.within));
+    let what = match unique.duplicates {
+        Duplicates::Skip => "counted, and no event",
+        Duplicates::Dead => "a dead letter",
+    };
+    let each = if source.topic.is_some() { "partition" } else { "file" };
+    writeln!(out, "  unique  by {id}: a copy within {within} of its {each}'s clock is {what};")?;
+    writeln!(out, "          one in another {each} is not told, and is one more event")?;
+    let (million, most) = (1_000_000, u64::try_from(unique.ids_max).unwrap_or(u64::MAX));
+    writeln!(
+        out,
+        "  memory  {} at most for each million ids inside, of at most {} for each {each}",
+        megabytes(ID_BYTES_MAX * million),
+        thousands(most)
+    )
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
 }
 
 /// When records arrive, and what that means for their times.
@@ -175,51 +208,8 @@ fn write_arrival(out: &mut String, source: &SourcePlan) -> fmt::Result {
     Ok(())
 }
 
-fn write_table(out: &mut String, table: &TablePlan) -> fmt::Result {
-    let from_column = |valid_from: &Option<String>| match valid_from {
-        Some(column) => format!(", rows valid from {column}"),
-        None => String::new(),
-    };
-    match &table.from {
-        TableFrom::File { path, valid_from, reload } => {
-            let from = from_column(valid_from);
-            writeln!(out, "  file    {path}, looked at every {}{from}", show_duration(*reload))?;
-        }
-        TableFrom::Shipped { name, valid_from, .. } => {
-            writeln!(
-                out,
-                "  file    {name}, which comes with the program{}",
-                from_column(valid_from)
-            )?;
-        }
-        TableFrom::Topic { source, .. } => {
-            writeln!(out, "  topic   {}, json", source.topic.as_deref().unwrap_or_default())?;
-            write!(out, "  time    {}", shown_time(&source.time))?;
-            write!(out, ", up to {} out of order", show_duration(source.out_of_orderness))?;
-            writeln!(out, ", idle after {}", show_duration(source.idle_after))?;
-        }
-    }
-    let matching = match table.matching {
-        Matching::Exact(ty) => format!("{ty}, exact"),
-        Matching::Prefix => "longest IP prefix".to_owned(),
-    };
-    let from = match &table.from {
-        TableFrom::Topic { key_path, .. } if !key_path.is_empty() => {
-            format!(" at {} of the record's key", key_path.join("."))
-        }
-        _ => String::new(),
-    };
-    writeln!(out, "  key     {}{from} ({matching})", table.key)?;
-    let columns = table.columns.iter().map(|column| {
-        format!("{} {}{}", column.name, column.ty, if column.required { "" } else { "?" })
-    });
-    write_list(out, "columns", columns)?;
-    let most = thousands(u64::try_from(table.rows_max).unwrap_or(u64::MAX));
-    writeln!(out, "  rows    at most {most}")
-}
-
 pub(crate) fn shown_time(time: &TimeField) -> String {
-    format!("{} ({})", shown(&time.path), shown_form(&time.form))
+    format!("{} ({})", time.place.shown(&time.path), shown_form(&time.form))
 }
 
 fn shown_form(form: &TimeForm) -> String {
@@ -236,7 +226,7 @@ fn shown_form(form: &TimeForm) -> String {
 /// A field; of a key it is said what else gives the same id.
 fn shown_field(field: &FieldPlan, is_key: bool) -> String {
     let optional = if field.required { "" } else { "?" };
-    let path = shown(&field.path);
+    let path = field.place.shown(&field.path);
     let from = if path == field.name { String::new() } else { format!(" from {path}") };
     let taken = match (field.reading.coerce, field.ty) {
         (true, Type::Text | Type::Int) if is_key => " (from text or whole number)",

@@ -8,6 +8,7 @@ mod mistakes_in_paths;
 mod mistakes_in_tables;
 mod mutations;
 mod notes;
+mod places;
 mod plans;
 mod plans_of_history;
 mod values;

@@ -47,7 +47,7 @@ pub enum Reading {
     Stddev,
     /// Their maximum or minimum: of the attribute's type, decimals as double; or null.
     Extreme,
-    /// How many distinct ones: int, saturating.
+    /// How many distinct ones: int.
     Distinct,
     /// Their entropy: double.
     Entropy {
@@ -80,7 +80,7 @@ pub trait Algebra {
     /// Whether any event is inside for `slot`.
     fn holds(&self, slot: u32) -> bool;
 
-    /// How many readings so far were at a limit on what is reported.
+    /// How many readings so far were at the limit of what is written, or beyond it.
     fn saturated(&self) -> u64 {
         0
     }
@@ -124,15 +124,14 @@ pub trait Accumulator {
     /// Whether any event is inside for `slot`.
     fn holds(&self, slot: u32) -> bool;
 
-    /// How many readings so far were at a limit on what is reported.
+    /// How many readings so far were at the limit of what is written, or beyond it.
     fn saturated(&self) -> u64;
 
     /// About how much memory it takes, in bytes.
     fn memory(&self) -> usize;
 }
 
-/// An accumulator for `plan` of entity `entity` of the job `job`. A distinct count is reported as at
-/// most its `distinct_max`; hours are those of its time zone.
+/// An accumulator for `plan` of entity `entity` of the job `job`; hours are those of its time zone.
 pub fn accumulator(
     plan: &AccumulatorPlan,
     entity: &EntityPlan,
@@ -141,7 +140,7 @@ pub fn accumulator(
     let attribute = plan.attribute.and_then(|a| entity.attributes.get(a));
     let ty = attribute.map_or(Type::Int, |a| a.ty);
     let revisable = entity.is_revisable(plan);
-    let unit = if ty == Type::Decimal { 1e6 } else { 1.0 };
+    let unit = ty.unit() as f64;
     match plan.kind {
         Kind::Count => Windowed::boxed(plan, count::Count::default()),
         Kind::Sum => Windowed::boxed(plan, sum::Sum::new(unit)),

@@ -9,11 +9,12 @@
 //!
 //! - **Null** goes through every operation, except that `and`, `or` and `not` are Kleene's, that
 //!   `if` takes a null condition for false, and that `is_null` and `coalesce` look at it.
-//! - **Int and decimal** are exact. A result outside `±(2^63 - 1)` (for a decimal: micro-units) is
-//!   null and counted ([`Program::int_overflows`]). The product of two decimals is rounded half to
-//!   even to 6 decimals. Where an int meets a decimal it counts as one.
+//! - **Int and decimal** are exact. A result outside `±(2^63 - 1)` (for a decimal: of its units) is
+//!   null and counted ([`Program::int_overflows`]). Where an int meets a decimal it counts as one, and
+//!   where two decimals meet the result has as many decimals as the one with more of them: sums
+//!   exactly, a product rounded half to even. Comparisons are exact.
 //! - **Double**: where a double is involved everything is; an int goes to the nearest (ties to
-//!   even), a decimal is its micro-units so converted, `/ 1e6`. One operation at a time, left to
+//!   even), a decimal is its units so converted, `/ 10^scale`. One operation at a time, left to
 //!   right, never fused; a result that is NaN or infinite is null, `-0` is `0`. `/` is always
 //!   double and null when the divisor is 0.
 //! - **Text** is compared by its bytes, which is the order of code points.

@@ -13,9 +13,9 @@ use crate::metrics::WorkerMetrics;
 use crate::online::{EntityIds, OnlineSink, RowBatch};
 use crate::origin::{Origin, PartitionId};
 use crate::plan::{
-    AccumulatorPlan, Arrival, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Format, Keyless,
-    Kind, Plan, Read, ReadOptions, SourcePlan, Start, TimeField, TimeUnit, ViewIndex, ViewPlan,
-    Window,
+    AccumulatorPlan, Arrival, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Format, Framing,
+    Keyless, Kind, Place, Plan, Read, ReadOptions, SourcePlan, Start, TimeField, TimeUnit,
+    ViewIndex, ViewPlan, Window,
 };
 use crate::sealed_lines::SealedSink;
 use crate::shared::{Limits, Shared, SharedRef};
@@ -74,12 +74,13 @@ pub fn plan() -> Plan {
         entities: vec![card],
         views: vec![ViewIndex { entity: 0, view: 0 }],
         zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
-        distinct_max: 100_000,
+        distinct_max: None,
     }
 }
 
 fn payments() -> SourcePlan {
     let card = FieldPlan {
+        place: Place::Value,
         name: "card".to_owned(),
         path: vec!["card".to_owned()],
         aliases: Vec::new(),
@@ -94,6 +95,7 @@ fn payments() -> SourcePlan {
         files: Vec::new(),
         format: Format::Json,
         strict_json: false,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
@@ -110,6 +112,7 @@ fn payments() -> SourcePlan {
         predicates: Vec::new(),
         keys: vec![0],
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 

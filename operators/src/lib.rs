@@ -30,7 +30,7 @@
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
 //! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself;
 //!   [`footprint`](mod@footprint): what its state takes in memory;
-//! - [`in_memory`]: the smallest job, to try an operator out.
+//! - [`in_memory`]: the smallest job, to try an operator out; [`trial`]: a source tried on records.
 //!
 //! Nothing here reads a clock, the environment, a file or a socket: those arrive as arguments or
 //! behind traits, so that any run can be replayed from a seed.
@@ -63,6 +63,7 @@ pub mod shared;
 pub mod slab;
 pub mod time;
 pub mod timeline;
+pub mod trial;
 pub mod value;
 pub mod verdict;
 pub mod view;

@@ -163,7 +163,7 @@ impl LiveWindows {
         self.windows.get(window).map_or(0, |p| p.inside)
     }
 
-    /// Distinct counts that were reported at their limit so far.
+    /// Distinct counts that were read at the limit of what is written so far.
     pub fn saturated(&self) -> u64 {
         self.accumulators.iter().map(|(a, _)| a.saturated()).sum()
     }

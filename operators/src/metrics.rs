@@ -10,12 +10,14 @@ mod cell;
 mod clocks;
 mod histogram;
 mod invalid;
+mod unique;
 mod worker;
 
 pub use cell::{Counter, Gauge};
 pub use clocks::{Ahead, ClockCounts};
 pub use histogram::{Histogram, HistogramSnapshot, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 pub use invalid::InvalidFields;
+pub use unique::UniqueIds;
 pub use worker::{
     EntityMetrics, PartitionProgress, TableMetrics, VerdictCounts, WindowMetrics, WorkerMetrics,
 };

@@ -7,8 +7,10 @@ mod entity;
 mod field;
 mod history;
 pub mod path;
+mod place;
 mod source;
 mod table;
+mod unique;
 mod view;
 mod window;
 
@@ -17,8 +19,12 @@ pub use attribute::{AttributePlan, Feed, Mask, Storage};
 pub use entity::{EntityPlan, EntitySource};
 pub use field::{FieldPlan, Invalid, Pick, ReadOptions, TEXT_BYTES_MAX};
 pub use history::{Sequence, SequencePlan, SessionPlan, SessionSum};
-pub use source::{Computed, Format, Keyless, SourcePlan, Start, TimeField, TimeForm, TimeUnit};
+pub use place::{Place, RecordPart};
+pub use source::{
+    Computed, Format, Framing, Keyless, SourcePlan, Start, TimeField, TimeForm, TimeUnit,
+};
 pub use table::{LatePredicate, LookupPlan, Matching, TableColumn, TableFrom, TablePlan};
+pub use unique::{Duplicates, UNIQUE_IDS_MAX, UniquePlan};
 pub use view::{FeaturePlan, Read, ViewIndex, ViewPlan};
 pub use window::{AccumulatorPlan, Kind, LastPlan, Window};
 
@@ -40,8 +46,10 @@ pub struct Plan {
     pub views: Vec<ViewIndex>,
     /// The job's time zone, for `hour` and `weekday`.
     pub zone: Arc<Zone>,
-    /// The value at which a reported distinct count saturates; default 100,000.
-    pub distinct_max: u64,
+    /// Distinct counts from this on are counted when they are read
+    /// ([`WorkerMetrics::distinct_saturated`](crate::metrics::WorkerMetrics::distinct_saturated)): what
+    /// is written of them is this, by the views' expressions. `None`: any is written as it is.
+    pub distinct_max: Option<u64>,
 }
 
 impl Plan {

@@ -181,7 +181,7 @@ impl SealedWindows {
         self.values
     }
 
-    /// Distinct counts that were reported at their limit so far.
+    /// Distinct counts that were read at the limit of what is written so far.
     pub fn saturated(&self) -> u64 {
         self.slots.iter().map(|s| s.accumulator.saturated()).sum()
     }

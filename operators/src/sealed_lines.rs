@@ -176,7 +176,7 @@ pub fn push_word(ty: Type, word: u64, out: &mut Vec<u8>) {
             return out.extend_from_slice(if word != 0 { b"true" } else { b"false" });
         }
         Type::Double => f64::from_bits(word),
-        Type::Decimal => word.cast_signed() as f64 / 1e6,
+        Type::Decimal(_) => word.cast_signed() as f64 / ty.unit() as f64,
         Type::Text | Type::Ip => return,
     };
     out.extend_from_slice(ryu::Buffer::new().format(double).as_bytes());

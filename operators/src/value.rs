@@ -9,8 +9,9 @@ use std::net::IpAddr;
 pub enum Type {
     /// A signed 64-bit integer; `i64::MIN` is out of range, it stands for null in the log.
     Int,
-    /// Fixed-point with 6 decimals, as `i64` micro-units; at most 1e10 in magnitude when read.
-    Decimal,
+    /// Fixed-point with so many decimals, at most [`SCALE_MAX`]: an `i64` of units of `10^-scale`, at
+    /// most [`DECIMAL_UNITS_MAX`] of them in magnitude when read.
+    Decimal(u8),
     /// An IEEE double. Never NaN or infinite in a row, and never in accumulated state.
     Double,
     /// True or false.
@@ -25,12 +26,68 @@ pub enum Type {
     Ip,
 }
 
+/// The most decimals that a decimal can have.
+pub const SCALE_MAX: u8 = 12;
+
+/// The names of the decimals, by scale.
+const DECIMALS: [&str; SCALE_MAX as usize + 1] = [
+    "decimal(0)",
+    "decimal(1)",
+    "decimal(2)",
+    "decimal(3)",
+    "decimal(4)",
+    "decimal(5)",
+    "decimal",
+    "decimal(7)",
+    "decimal(8)",
+    "decimal(9)",
+    "decimal(10)",
+    "decimal(11)",
+    "decimal(12)",
+];
+
 impl Type {
+    /// The decimal that a job file calls `decimal`: of 6 decimals.
+    pub const DECIMAL: Type = Type::Decimal(6);
+
+    /// The type of this name in a job file; `decimal(6)` is `decimal`.
+    pub fn named(name: &str) -> Option<Type> {
+        let scale = DECIMALS.iter().position(|decimal| *decimal == name);
+        if let Some(scale) = scale.and_then(|scale| u8::try_from(scale).ok()) {
+            return Some(Type::Decimal(scale));
+        }
+        Some(match name {
+            "decimal(6)" => Type::DECIMAL,
+            "int" => Type::Int,
+            "double" => Type::Double,
+            "bool" => Type::Bool,
+            "string" => Type::Text,
+            "timestamp" => Type::Timestamp,
+            "ip" => Type::Ip,
+            _ => return None,
+        })
+    }
+
+    /// Whether both are the same, decimals of any scale counting as one.
+    pub fn is_like(self, other: Type) -> bool {
+        std::mem::discriminant(&self) == std::mem::discriminant(&other)
+    }
+
+    /// How much the word of 1 is: `10^scale` for a decimal, else 1.
+    pub const fn unit(self) -> i64 {
+        match self {
+            Type::Decimal(scale) => {
+                10_i64.pow(if scale < SCALE_MAX { scale } else { SCALE_MAX } as u32)
+            }
+            _ => 1,
+        }
+    }
+
     /// The name a job file uses.
-    pub const fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Type::Int => "int",
-            Type::Decimal => "decimal",
+            Type::Decimal(scale) => DECIMALS.get(usize::from(scale)).copied().unwrap_or("decimal"),
             Type::Double => "double",
             Type::Bool => "bool",
             Type::Text => "string",
@@ -41,7 +98,7 @@ impl Type {
 
     /// Whether values are numbers: int, decimal or double.
     pub const fn is_numeric(self) -> bool {
-        matches!(self, Type::Int | Type::Decimal | Type::Double)
+        matches!(self, Type::Int | Type::Decimal(_) | Type::Double)
     }
 
     /// Whether values are byte strings (text and addresses), kept in a column's byte arena.
@@ -56,16 +113,14 @@ impl fmt::Display for Type {
     }
 }
 
-/// Micro-units in one unit of a decimal.
-pub const MICROS: i64 = 1_000_000;
-
-/// The bound on a decimal's magnitude in micro-units (1e10 units): beyond it a record is malformed.
-pub const DECIMAL_MAX: i64 = 10_000_000_000 * MICROS;
+/// The bound on a decimal's magnitude in its units, 18 digits in all: what is beyond it in a record
+/// cannot be read.
+pub const DECIMAL_UNITS_MAX: i64 = 1_000_000_000_000_000_000 - 1;
 
 /// A column of values of one type, some of them null: what decoding fills, expressions are
 /// evaluated over, and feature rows are made of.
 ///
-/// `words` holds a value's 64 bits: `i64` for int, decimal (micro-units) and timestamp, the bits of
+/// `words` holds a value's 64 bits: `i64` for int, decimal (its units) and timestamp, the bits of
 /// an `f64` for double, 0 or 1 for bool, and `start << 32 | end` into `bytes` for text and ip. The
 /// word of a null is 0 and says nothing.
 ///
@@ -130,7 +185,7 @@ impl Column {
         self.valid.push(true);
     }
 
-    /// Appends an int, a decimal's micro-units or a timestamp.
+    /// Appends an int, a decimal's units or a timestamp.
     #[inline]
     pub fn push_int(&mut self, value: i64) {
         self.push_word(value.cast_unsigned());
@@ -181,7 +236,7 @@ impl Column {
     pub fn push_value(&mut self, value: &Value) {
         match value {
             Value::Null => self.push_null(),
-            Value::Int(v) | Value::Decimal(v) | Value::Timestamp(v) => self.push_int(*v),
+            Value::Int(v) | Value::Decimal(v, _) | Value::Timestamp(v) => self.push_int(*v),
             Value::Double(v) => self.push_double(*v),
             Value::Bool(v) => self.push_bool(*v),
             Value::Text(text) => self.push_bytes(text.as_bytes()),
@@ -198,7 +253,7 @@ impl Column {
         }
     }
 
-    /// The int, micro-units or timestamp at `row`.
+    /// The int, units of a decimal or timestamp at `row`.
     #[inline]
     pub fn int(&self, row: usize) -> Option<i64> {
         self.word(row).map(u64::cast_signed)
@@ -254,8 +309,8 @@ pub enum Value {
     Null,
     /// An int.
     Int(i64),
-    /// A decimal, in micro-units.
-    Decimal(i64),
+    /// A decimal: its units, and how many decimals it has.
+    Decimal(i64, u8),
     /// A double.
     Double(f64),
     /// A bool.
@@ -266,6 +321,14 @@ pub enum Value {
     Timestamp(i64),
     /// An address.
     Ip(IpAddr),
+}
+
+impl Value {
+    /// The double nearest to a decimal of so many units.
+    #[expect(clippy::cast_precision_loss, reason = "decimals are shown as the nearest double")]
+    pub fn decimal_as_double(units: i64, scale: u8) -> f64 {
+        units as f64 / Type::Decimal(scale).unit() as f64
+    }
 }
 
 /// One value of a row in a reference table: owned, ordered and hashable.

@@ -21,6 +21,8 @@ pub enum Verdict {
         /// By so much.
         ahead: Millis,
     },
+    /// A record with its id was accepted before. It moves nothing.
+    Duplicate,
 }
 
 /// Why a record became a dead letter.
@@ -37,16 +39,24 @@ pub enum Reason {
     Schema,
     /// It has no value: a deletion in a compacted topic, and no event.
     Tombstone,
+    /// A record with its id was accepted before, and the job keeps such records.
+    Duplicate,
 }
 
 impl Reason {
     /// All reasons, in the order reports list them.
-    pub const ALL: [Reason; 5] =
-        [Reason::Late, Reason::Future, Reason::Malformed, Reason::Schema, Reason::Tombstone];
+    pub const ALL: [Reason; 6] = [
+        Reason::Late,
+        Reason::Future,
+        Reason::Malformed,
+        Reason::Schema,
+        Reason::Tombstone,
+        Reason::Duplicate,
+    ];
 
     /// Whether reports leave it out while there are none.
     pub const fn is_rare(self) -> bool {
-        matches!(self, Reason::Schema | Reason::Tombstone)
+        matches!(self, Reason::Schema | Reason::Tombstone | Reason::Duplicate)
     }
 
     /// The name in dead letters, metrics and reports.
@@ -57,6 +67,7 @@ impl Reason {
             Reason::Malformed => "malformed",
             Reason::Schema => "schema",
             Reason::Tombstone => "tombstone",
+            Reason::Duplicate => "duplicate",
         }
     }
 }

@@ -77,6 +77,7 @@ fn cause(letter: &DeadLetter) -> String {
         Reason::Malformed => format!("is malformed: {error}"),
         Reason::Schema => format!("has a schema that does not fit: {error}"),
         Reason::Tombstone => "has no value".to_owned(),
+        Reason::Duplicate => format!("is a duplicate: {error}"),
     }
 }
 

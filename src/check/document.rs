@@ -1,11 +1,11 @@
 //! A job as it was understood, as JSON.
 
 use super::memory::Estimate;
+use super::sample_document::SampleDocument;
 use crate::failure::FilePlace;
 use crate::text::{duration_text, time_text};
 use serde::Serialize;
 use tidemark_jobs::{Job, SourceText, ViewText};
-use tidemark_operators::plan::path::shown;
 use tidemark_operators::plan::{
     Arrival, Format, Matching, Plan, SourcePlan, Start, TableFrom, TablePlan,
 };
@@ -18,7 +18,7 @@ pub(super) struct JobDocument<'a> {
     file: &'a str,
     description: &'a str,
     timezone: &'a str,
-    distinct_max: u64,
+    distinct_max: Option<u64>,
     notes: Vec<FilePlace>,
     sources: Vec<SourceDocument<'a>>,
     tables: Vec<TableDocument<'a>>,
@@ -26,6 +26,8 @@ pub(super) struct JobDocument<'a> {
     views: Vec<ViewDocument<'a>>,
     services: Vec<ServiceDocument<'a>>,
     memory: Estimate,
+    /// Of the samples that were asked for.
+    samples: Vec<SampleDocument>,
 }
 
 #[derive(Serialize)]
@@ -43,6 +45,8 @@ struct SourceDocument<'a> {
     idle_after_ms: u64,
     hold_max_ms: u64,
     max_future_skew_ms: Option<u64>,
+    id: Vec<&'a str>,
+    unique_within_ms: Option<u64>,
     fields: Vec<FieldDocument<'a>>,
     define: Vec<DefinitionDocument<'a>>,
     lookup: Vec<DefinitionDocument<'a>>,
@@ -123,7 +127,12 @@ struct ServiceDocument<'a> {
 }
 
 /// The document of a job that was read from `file`.
-pub(super) fn document<'a>(job: &'a Job, file: &'a str, memory: Estimate) -> JobDocument<'a> {
+pub(super) fn document<'a>(
+    job: &'a Job,
+    file: &'a str,
+    memory: Estimate,
+    samples: Vec<SampleDocument>,
+) -> JobDocument<'a> {
     let plan = &*job.plan;
     JobDocument {
         job: &plan.name,
@@ -138,10 +147,11 @@ pub(super) fn document<'a>(job: &'a Job, file: &'a str, memory: Estimate) -> Job
         views: views(job),
         services: services(job),
         memory,
+        samples,
     }
 }
 
-const fn name_of(ty: Type) -> &'static str {
+fn name_of(ty: Type) -> &'static str {
     match ty {
         Type::Int => "int64",
         other => other.name(),
@@ -157,6 +167,8 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
     let fields = source.fields.iter();
     let define = text.definitions.iter();
     let lookup = text.lookups.iter();
+    let id = source.unique.iter().flat_map(|unique| &unique.id);
+    let id = id.filter_map(|at| source.fields.get(*at));
     SourceDocument {
         name: &source.name,
         description: &text.description,
@@ -173,23 +185,25 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
             Start::At(at) => time_text(at),
             Start::Ago(length) => format!("{} ago", duration_text(length)),
         },
-        time: shown(&source.time.path),
+        time: source.time.place.shown(&source.time.path),
         arrival: match &source.arrival {
             Arrival::Unknown => None,
             Arrival::Timestamp => Some("timestamp".to_owned()),
-            Arrival::Field(field) => Some(shown(&field.path)),
+            Arrival::Field(field) => Some(field.place.shown(&field.path)),
         },
         out_of_orderness_ms: source.out_of_orderness,
         max_ahead_ms: source.max_ahead,
         idle_after_ms: source.idle_after,
         hold_max_ms: source.hold_max,
         max_future_skew_ms: source.max_future_skew,
+        id: id.map(|field| field.name.as_str()).collect(),
+        unique_within_ms: source.unique.as_ref().map(|unique| unique.within),
         fields: fields
             .map(|field| FieldDocument {
                 name: &field.name,
                 r#type: name_of(field.ty),
                 optional: !field.required,
-                path: shown(&field.path),
+                path: field.place.shown(&field.path),
             })
             .collect(),
         define: define

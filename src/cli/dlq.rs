@@ -100,6 +100,8 @@ pub enum ReasonName {
     Schema,
     /// It has no value
     Tombstone,
+    /// A record with its id was accepted before it
+    Duplicate,
 }
 
 impl From<ReasonName> for Reason {
@@ -110,6 +112,7 @@ impl From<ReasonName> for Reason {
             ReasonName::Malformed => Reason::Malformed,
             ReasonName::Schema => Reason::Schema,
             ReasonName::Tombstone => Reason::Tombstone,
+            ReasonName::Duplicate => Reason::Duplicate,
         }
     }
 }

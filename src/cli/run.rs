@@ -1,7 +1,7 @@
 //! Commands that run a job or read what it made.
 
 use crate::cli::OutputFormat;
-use crate::cli::values::{self, SourceFiles, TableFile};
+use crate::cli::values::{self, SampleOf, SourceFiles, TableFile};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -103,10 +103,10 @@ Examples:
 
   bzip2 -dc tx.jsonl.bz2 | tidemark replay fraud --source transactions=- --sealed - | head
 
-Files are JSON lines or Avro containers, plain, gzip or zstd (by their content); `-` is standard input or
-output. Several files are several partitions, in the order given. Nothing depends on the clock: the
-same files give the same bytes, whatever the number of workers. One line of JSON on stdout says what
-was read and what it cost (on stderr where rows go to stdout).
+Files are JSON lines or Avro containers, plain, gzip or zstd (by their content); `-` is standard
+input or output. Several files are several partitions, in the order given. Nothing depends on the
+clock: the same files give the same bytes, whatever the number of workers. One line of JSON on
+stdout says what was read and what it cost (on stderr where rows go to stdout).
 
 What is written gets its name once all of it is whole: a replay that fails or is interrupted leaves
 what was there. Records that are refused are told of on stderr, a line for each reason.
@@ -202,6 +202,12 @@ impl GetArgs {
 Examples:
   tidemark check fraud
   tidemark check my_job.toml && tidemark run my_job.toml
+  tidemark check my_job.toml --sample tx.jsonl     what it makes of the first 10,000 records
+
+With --sample: what becomes of the records, in how many of them each field is present, null (or
+missing), invalid or rounded, with an example of each, the unit that would read times that are none
+in the job's, and the keys that no field reads. The exit code is that of the job, whatever the
+records are.
 
 The memory that is said is that of the process with its online rows; Redis holds rows of its own,
 and events that wait to be sealed are bounded by \"stash_bytes\" in cluster.toml.
@@ -210,12 +216,18 @@ Every mistake of a job file is shown at once, with its line and the nearest vali
 right and may not mean what its author thinks is noted, with exit code 0.
 
 With --format json: {\"job\", \"file\", \"notes\": [PLACE], \"sources\", \"tables\", \"entities\",
-\"views\": [{\"name\", \"entity\", \"features\": [..], ..}], \"services\", \"memory\"}, or of a job that is
-wrong {\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\",
+\"views\": [{\"name\", \"entity\", \"features\": [..], ..}], \"services\", \"memory\", \"samples\":
+[{\"source\", \"records\", \"accepted\", \"keyless\", \"refused\": {REASON: {\"count\", \"first\"}}, \"time\",
+\"fields\": [{\"name\", \"present\", \"null\", \"invalid\", \"rounded\", \"example\", ..}],
+\"unread_keys\"}]}, or of a job that is wrong
+{\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\",
 \"column\", \"key\", \"message\", \"hint\"}.")]
 pub struct CheckArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
+    /// Try the job on the first 10,000 records of a file; of several sources once for each
+    #[arg(long = "sample", value_name = "[NAME=]FILE", value_parser = values::sample_of)]
+    pub samples: Vec<SampleOf>,
     /// Say what memory is taken by so many live entities of each type [default: 1,000,000]
     #[arg(long, value_name = "N", value_parser = values::entities)]
     pub entities: Option<u64>,

@@ -27,6 +27,26 @@ pub(super) fn source_files(text: &str) -> Result<SourceFiles, String> {
     Ok(SourceFiles { name: name.to_owned(), files })
 }
 
+/// A file with records of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SampleOf {
+    /// The source's name in the job; `None`: its only one.
+    pub source: Option<String>,
+    /// The file.
+    pub file: PathBuf,
+}
+
+/// Reads `[NAME=]FILE`.
+pub(super) fn sample_of(text: &str) -> Result<SampleOf, String> {
+    let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let named = text.split_once('=').filter(|(name, _)| !name.is_empty() && is_name(name));
+    let (source, file) = named.map_or((None, text), |(name, file)| (Some(name.to_owned()), file));
+    match file {
+        "" => Err("write FILE or NAME=FILE, such as transactions=day1.jsonl".to_owned()),
+        file => Ok(SampleOf { source, file: PathBuf::from(file) }),
+    }
+}
+
 /// A file that stands for a reference table of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableFile {

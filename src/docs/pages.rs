@@ -43,7 +43,7 @@ macro_rules! page {
 }
 
 /// All of them, in the order in which they are listed: what one reads first stands first.
-pub(super) const PAGES: [Shipped; 22] = [
+pub(super) const PAGES: [Shipped; 23] = [
     page!("readme", "README.md", "install, quickstart, scoring, training, Kafka and Redis"),
     page!("install", "src/version/install.md", "installing, completions, symbols"),
     page!("aggregates", "jobs/aggregates.md", "what a feature can be; types of fields"),
@@ -53,6 +53,11 @@ pub(super) const PAGES: [Shipped; 22] = [
         text: Text::Made(expressions_page),
     },
     Shipped { name: "job-file", about: "every key of a job file", text: Text::Made(job_file_page) },
+    page!(
+        "records",
+        "jobs/records.md",
+        "your own records: jobs that read what twelve producers write"
+    ),
     page!("testing", "jobs/testing.md", "testing the features of a job"),
     page!("tables", "jobs/tables.md", "reference tables: looking values up by key or IP prefix"),
     page!("avro", "jobs/avro.md", "reading Avro, with a schema registry or a folder"),

@@ -34,12 +34,13 @@ const fn generated(profile: Profile, events: u64, cards: u32, hours: u32, seed: 
     Options { profile, events, seed, partitions: 1, cards, hours, late: 0.0, malformed: 0.0 }
 }
 
-/// The plan with every source in JSON, which is what records are made in.
+/// The plan with every source in JSON and nothing beside it, which is what records are made in.
 pub(super) fn as_json(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for source in &mut plan.sources {
         source.format = Format::Json;
         source.strict_json = false;
+        source.read_value_alone();
     }
     plan
 }
@@ -109,7 +110,7 @@ impl<'a> Made<'a> {
         let cents = (random % 12_000) as f64 / 100.0;
         Some(match self.field.ty {
             Type::Int => Json::from(random % 5_000),
-            Type::Decimal => Json::from(cents),
+            Type::Decimal(_) => Json::from(cents),
             Type::Double => Json::from(cents / 120.0),
             Type::Bool => Json::from(random.is_multiple_of(3)),
             Type::Timestamp => Json::from(time - random % 3_600_000),

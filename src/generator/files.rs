@@ -120,7 +120,9 @@ impl Output {
         let writer = file.writer();
         let encoder = || {
             if path.extension().is_some_and(|e| e == "zst") {
-                let zstd = zstd::stream::write::Encoder::new(writer, ZSTD_LEVEL)?;
+                let mut zstd = zstd::stream::write::Encoder::new(writer, ZSTD_LEVEL)?;
+                // A damaged file is then told from a whole one.
+                zstd.include_checksum(true)?;
                 return Ok(Encoder::Zstd(BufWriter::with_capacity(WRITE_BYTES, zstd)));
             }
             Ok(Encoder::Plain(BufWriter::with_capacity(WRITE_BYTES, writer)))

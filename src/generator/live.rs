@@ -226,7 +226,7 @@ impl Producer {
             due_ns: self.produced.checked_sub(self.history).map_or(0, |live| {
                 self.start_ns.saturating_add(live.saturating_mul(self.every_ns)).max(1)
             }),
-            schema: None,
+            ..RawBatch::default()
         };
         for _ in 0..count {
             let Some(record) = self.generator.next() else { break };

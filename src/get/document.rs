@@ -51,7 +51,7 @@ pub(super) fn text(value: Option<&RawValue>) -> String {
 /// A value of a type as JSON; what is no value of it, as the text it is.
 fn json(ty: Type, value: &str) -> Option<Box<RawValue>> {
     let plain = match ty {
-        Type::Int | Type::Decimal | Type::Double | Type::Timestamp => {
+        Type::Int | Type::Decimal(_) | Type::Double | Type::Timestamp => {
             serde_json::from_str::<serde_json::Number>(value).is_ok()
         }
         Type::Bool => matches!(value, "true" | "false"),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use tidemark_operators::time::EventTime;
-use tidemark_operators::value::{MICROS, Value};
+use tidemark_operators::value::Value;
 
 /// What asking for a row gave.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,17 +76,13 @@ impl Serialize for Shown<'_> {
         match self.0 {
             Value::Null => serializer.serialize_unit(),
             Value::Int(value) | Value::Timestamp(value) => serializer.serialize_i64(*value),
-            Value::Decimal(micros) => serializer.serialize_f64(units(*micros)),
+            Value::Decimal(units, scale) => {
+                serializer.serialize_f64(Value::decimal_as_double(*units, *scale))
+            }
             Value::Double(value) => serializer.serialize_f64(*value),
             Value::Bool(value) => serializer.serialize_bool(*value),
             Value::Text(value) => serializer.serialize_str(value),
             Value::Ip(value) => serializer.collect_str(value),
         }
     }
-}
-
-/// Micro-units as units, divided once.
-#[expect(clippy::cast_precision_loss, reason = "decimals are shown as the nearest double")]
-fn units(micros: i64) -> f64 {
-    micros as f64 / MICROS as f64
 }

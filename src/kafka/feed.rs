@@ -10,7 +10,9 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
-use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord, Standing};
+use tidemark_operators::ingest::reader::{
+    PartitionReader, Poll, RawBatch, RawHeader, RawRecord, Standing,
+};
 use tidemark_operators::origin::PartitionId;
 
 /// Something for the consumer thread to look at.
@@ -158,7 +160,8 @@ impl Feed {
 
 /// What a batch holds in memory.
 fn weight(batch: &RawBatch) -> usize {
-    batch.bytes.len() + batch.records.len() * size_of::<RawRecord>()
+    let headers = batch.headers.len() * size_of::<RawHeader>();
+    batch.bytes.len() + batch.records.len() * size_of::<RawRecord>() + headers
 }
 
 /// A worker's end of a partition.

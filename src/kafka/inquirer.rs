@@ -124,6 +124,7 @@ impl Inquirer {
                     position,
                     end: high,
                     found_later: false,
+                    headers: wanted.headers.as_slice().into(),
                 })
             })
             .collect()
@@ -164,6 +165,7 @@ impl Inquirer {
                 position: low,
                 end: high,
                 found_later: true,
+                headers: wanted.headers.as_slice().into(),
             })
         });
         Ok((found.collect::<Result<_, Trouble>>()?, topic_id))

@@ -10,10 +10,10 @@ use rdkafka::Offset;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
-use rdkafka::message::{BorrowedMessage, Message, Timestamp};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
-use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
+use tidemark_operators::ingest::reader::{RawBatch, RawHeader, RawRecord};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::EventTime;
 
@@ -36,6 +36,8 @@ pub(super) struct Opened {
     /// The end of the log now, open transactions included.
     pub(super) end: u64,
     pub(super) found_later: bool,
+    /// The headers that are wanted.
+    pub(super) headers: Arc<[String]>,
 }
 
 /// One partition in the thread.
@@ -43,6 +45,8 @@ pub(super) struct Lane {
     queue: PartitionQueue<WorkerContext>,
     pub(super) feed: Arc<Feed>,
     topic_id: Option<TopicId>,
+    /// The headers that are wanted.
+    headers: Arc<[String]>,
     /// The least offset that may come next.
     next: u64,
     at_end: bool,
@@ -67,7 +71,8 @@ impl Lane {
         opened: &Opened,
     ) -> Lane {
         let (topic_id, next) = (opened.topic_id, opened.position);
-        Lane { queue, feed, topic_id, next, at_end: false, failed: false, size: 0 }
+        let headers = Arc::clone(&opened.headers);
+        Lane { queue, feed, topic_id, headers, next, at_end: false, failed: false, size: 0 }
     }
 
     pub(super) fn is_of(&self, message: &BorrowedMessage<'_>) -> bool {
@@ -97,7 +102,7 @@ impl Lane {
                         batch.bytes.reserve(self.size);
                     }
                     self.at_end = false;
-                    match append(&mut batch, &message, self.next) {
+                    match append(&mut batch, &message, self.next, &self.headers) {
                         Some(next) => self.next = next,
                         None => drained.wake |= self.fail_at(message.offset()),
                     }
@@ -188,7 +193,12 @@ pub(super) fn name(feed: &Feed) -> String {
 
 /// Adds a message to the batch; returns the offset after it, or `None`, adding nothing, when its
 /// offset is below `next`.
-fn append(batch: &mut RawBatch, message: &BorrowedMessage<'_>, next: u64) -> Option<u64> {
+fn append(
+    batch: &mut RawBatch,
+    message: &BorrowedMessage<'_>,
+    next: u64,
+    headers: &[String],
+) -> Option<u64> {
     let offset = u64::try_from(message.offset()).ok().filter(|offset| *offset >= next)?;
     let (timestamp, broker_time) = match message.timestamp() {
         Timestamp::LogAppendTime(ms) => (EventTime::try_from(ms).ok(), true),
@@ -202,6 +212,9 @@ fn append(batch: &mut RawBatch, message: &BorrowedMessage<'_>, next: u64) -> Opt
     };
     let key = message.key().map(&mut keep);
     let value = message.payload().map(&mut keep);
+    if !headers.is_empty() {
+        append_headers(batch, message, offset, headers);
+    }
     batch.records.push(RawRecord {
         offset,
         key,
@@ -211,4 +224,24 @@ fn append(batch: &mut RawBatch, message: &BorrowedMessage<'_>, next: u64) -> Opt
         ..RawRecord::default()
     });
     offset.checked_add(1)
+}
+
+/// Adds those of a message's headers that are `wanted`: of each name the last.
+fn append_headers(
+    batch: &mut RawBatch,
+    message: &BorrowedMessage<'_>,
+    offset: u64,
+    wanted: &[String],
+) {
+    let Some(headers) = message.headers() else { return };
+    for (name, wanted) in wanted.iter().enumerate() {
+        let mut newest = (0..headers.count()).rev().filter_map(|at| headers.try_get(at));
+        let Some(header) = newest.find(|header| header.key == wanted) else { continue };
+        let value = header.value.map(|value| {
+            let start = batch.bytes.len();
+            batch.bytes.extend_from_slice(value);
+            start..batch.bytes.len()
+        });
+        batch.headers.push(RawHeader { offset, name, value });
+    }
 }

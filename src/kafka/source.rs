@@ -31,6 +31,8 @@ pub struct SourceTopic {
     pub topic: String,
     /// Where its partitions start.
     pub start: Start,
+    /// The headers that are wanted, in order, each once: of others nothing is kept.
+    pub headers: Vec<String>,
     /// Partitions that start at this offset instead. One that the broker does not have stops the
     /// job.
     pub offsets: BTreeMap<u32, u64>,

@@ -5,7 +5,9 @@ use std::process::{Command, Stdio};
 use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::metrics::{Ahead, Histogram, PartitionProgress};
 use tidemark_operators::origin::PartitionId;
-use tidemark_operators::plan::{Arrival, EntityPlan, Format, Keyless, Matching, SourcePlan, Start};
+use tidemark_operators::plan::{
+    Arrival, EntityPlan, Format, Framing, Keyless, Matching, SourcePlan, Start,
+};
 use tidemark_operators::plan::{TableFrom, TablePlan, TimeField, TimeUnit, Window};
 use tidemark_operators::value::Type;
 use tidemark_operators::zone::Zone;
@@ -20,6 +22,7 @@ pub(crate) fn small_plan() -> Plan {
             files: Vec::new(),
             format: Format::Json,
             strict_json: false,
+            framing: Framing::None,
             schema_wait: 0,
             start: Start::Earliest,
             time: TimeField::new(vec!["timestamp".to_owned()], TimeUnit::Ms),
@@ -36,6 +39,7 @@ pub(crate) fn small_plan() -> Plan {
             predicates: Vec::new(),
             keys: Vec::new(),
             keyless: Keyless::Skip,
+            unique: None,
         }],
         tables: Vec::new(),
         entities: vec![EntityPlan {
@@ -57,7 +61,7 @@ pub(crate) fn small_plan() -> Plan {
         }],
         views: Vec::new(),
         zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
-        distinct_max: 100_000,
+        distinct_max: None,
     }
 }
 

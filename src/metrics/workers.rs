@@ -2,9 +2,11 @@
 
 use crate::metrics::Scrape;
 use crate::metrics::exposition::{Exposition, float, seconds};
+use crate::metrics::unique_ids;
 use crate::text::duration_text;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Window;
+use tidemark_operators::value::Type;
 use tidemark_operators::verdict::Reason;
 
 /// Nanoseconds in a second.
@@ -68,7 +70,7 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
     );
     let mut dead = out.counter(
         "tidemark_dead_letters_total",
-        "Records that became dead letters, by reason: late, future, malformed, schema or tombstone.",
+        "Records that became dead letters, by reason: late, future, malformed, schema, tombstone or duplicate.",
     );
     for worker in scrape.workers {
         for (source, counts) in scrape.plan.sources.iter().zip(&worker.verdicts) {
@@ -97,21 +99,37 @@ pub(super) fn verdicts(out: &mut Exposition, scrape: &Scrape<'_>) {
     out.add(late);
 }
 
-/// What of the records is in no feature although they are no dead letters.
+/// What of the records is in no feature, or not to the last digit, although they are no dead letters.
 fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
     let mut keyless = out.counter(
         "tidemark_keyless_records_total",
         "Records without a key of any entity, which are left out, by source.",
     );
+    let mut duplicate = out.counter(
+        "tidemark_duplicate_records_total",
+        "Records whose id an event before them has, which are left out, by source.",
+    );
     let mut invalid = out.counter(
         "tidemark_invalid_fields_total",
         "Values that were there, could not be read and are null in their events, by source and field.",
     );
+    let mut rounded = out.counter(
+        "tidemark_decimals_rounded_total",
+        "Decimals that had more digits than their fields keep and are rounded in their events, by source and field.",
+    );
     for worker in scrape.workers {
         let name = worker.worker.to_string();
         for (at, source) in scrape.plan.sources.iter().enumerate() {
+            let decimals = source.fields.iter().enumerate();
+            for (index, field) in decimals.filter(|(_, field)| field.ty.is_like(Type::DECIMAL)) {
+                let labels =
+                    [("source", source.name.as_str()), ("field", &field.name), ("worker", &name)];
+                let count = worker.rounded.get(at).and_then(|counts| counts.get(index));
+                rounded.count(&labels, count.map_or(0, |count| count.get()));
+            }
             let labels = [("source", source.name.as_str()), ("worker", name.as_str())];
             keyless.count(&labels, worker.verdicts.get(at).map_or(0, |v| v.keyless.get()));
+            duplicate.count(&labels, worker.verdicts.get(at).map_or(0, |v| v.duplicate.get()));
             for (index, field) in source.fields.iter().enumerate().filter(|(_, f)| !f.required) {
                 let labels =
                     [("source", source.name.as_str()), ("field", &field.name), ("worker", &name)];
@@ -120,7 +138,10 @@ fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
         }
     }
     out.add(keyless);
+    out.add(duplicate);
     out.add(invalid);
+    out.add(rounded);
+    unique_ids::write(out, scrape);
 }
 
 fn borrowed<'a>(labels: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
@@ -158,7 +179,7 @@ pub(super) fn rows(out: &mut Exposition, scrape: &Scrape<'_>) {
         scrape,
         CellKind::Counter,
         "tidemark_distinct_saturated_total",
-        "Distinct counts that were reported at their limit (distinct_max).",
+        "Distinct counts that were read at distinct_max or beyond it, which is what is written of them.",
         |w| Some(float(w.distinct_saturated.get())),
     );
     per_worker(

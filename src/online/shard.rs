@@ -203,7 +203,7 @@ fn value(ty: Type, word: u64, texts: &Texts) -> Value {
     let mut scratch = [0; 8];
     match ty {
         Type::Int => Value::Int(word.cast_signed()),
-        Type::Decimal => Value::Decimal(word.cast_signed()),
+        Type::Decimal(scale) => Value::Decimal(word.cast_signed(), scale),
         Type::Double => Value::Double(f64::from_bits(word)),
         Type::Bool => Value::Bool(word != 0),
         Type::Timestamp => Value::Timestamp(word.cast_signed()),

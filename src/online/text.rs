@@ -43,7 +43,7 @@ fn plain(value: &Value, out: &mut Vec<u8>) {
         Value::Int(v) | Value::Timestamp(v) => {
             word(Type::Int, v.cast_unsigned(), out);
         }
-        Value::Decimal(v) => word(Type::Decimal, v.cast_unsigned(), out),
+        Value::Decimal(v, scale) => word(Type::Decimal(scale), v.cast_unsigned(), out),
         Value::Double(v) => word(Type::Double, v.to_bits(), out),
         Value::Bool(v) => word(Type::Bool, u64::from(v), out),
         Value::Ip(ip) => {
@@ -84,7 +84,7 @@ mod tests {
             (Value::Bool(true), "true"),
             (Value::Bool(false), "false"),
             (Value::Timestamp(1_700_000_000_000), "1700000000000"),
-            (Value::Decimal(33_330_000), "33.33"),
+            (Value::Decimal(33_330_000, 6), "33.33"),
         ];
         for (value, expected) in cases {
             assert_eq!(both(&value), (Some(expected.to_owned()), expected.to_owned()));

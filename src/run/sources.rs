@@ -3,7 +3,7 @@
 use crate::config::Settings;
 use crate::connect;
 use crate::failure::Failure;
-use crate::file_source::{FilePartitions, Progress, share};
+use crate::file_source::{Dumps, FilePartitions, Progress, share};
 use crate::kafka::{
     KafkaConfig, KafkaError, KafkaPartitions, KafkaSource, KafkaStatus, SourceTopic,
 };
@@ -45,6 +45,7 @@ pub(super) struct Sources {
     kafka: KafkaConfig,
     topics: Vec<SourceTopic>,
     files: Vec<(u16, Vec<PathBuf>)>,
+    dumps: Dumps,
     /// By source.
     formats: Vec<Format>,
     record_bytes_max: usize,
@@ -54,8 +55,8 @@ impl Sources {
     /// The sources of `plan`.
     ///
     /// # Errors
-    /// When a source has neither topic nor files, a topic cannot be of its format, or a setting of
-    /// Kafka is wrong.
+    /// When a source has neither topic nor files, a topic cannot be of its format, a setting of Kafka
+    /// is wrong, or a file is no dump of a topic that should be one.
     pub fn new(plan: &Plan, settings: &Settings) -> Result<Self, Failure> {
         let kafka = connect::kafka(&settings.kafka);
         let (mut topics, mut files) = (Vec::new(), Vec::new());
@@ -77,6 +78,7 @@ impl Sources {
                     source: at,
                     topic: topic.clone(),
                     start: source.start,
+                    headers: source.headers(),
                     offsets: BTreeMap::new(),
                 }),
                 None => {
@@ -93,10 +95,11 @@ impl Sources {
         }
         let formats = plan.sources.iter().map(|source| source.format).collect();
         let record_bytes_max = settings.limits.engine().record_bytes;
-        Ok(Sources { kafka, topics, files, formats, record_bytes_max })
+        let dumps = Dumps::take(plan, &mut files).map_err(Failure::failed)?;
+        Ok(Sources { kafka, topics, files, dumps, formats, record_bytes_max })
     }
 
-    /// The files, by source.
+    /// The files, by source, but for dumps.
     pub fn files(&self) -> &[(u16, Vec<PathBuf>)] {
         &self.files
     }
@@ -131,8 +134,8 @@ impl Sources {
         }
         let (files, formats) = (self.files.clone(), self.formats.clone());
         let record_bytes_max = self.record_bytes_max;
-        let progress = Arc::default();
-        Ok(Some(OpenSources { kafka, files, formats, record_bytes_max, progress }))
+        let (dumps, progress) = (self.dumps.clone(), Arc::default());
+        Ok(Some(OpenSources { kafka, files, dumps, formats, record_bytes_max, progress }))
     }
 }
 
@@ -140,6 +143,7 @@ impl Sources {
 pub(super) struct OpenSources {
     kafka: Option<KafkaSource>,
     files: Vec<(u16, Vec<PathBuf>)>,
+    dumps: Dumps,
     formats: Vec<Format>,
     record_bytes_max: usize,
     progress: Arc<Progress>,
@@ -159,7 +163,9 @@ impl OpenSources {
         let mine = share(&self.files, worker, workers).map_err(|error| error.to_string())?;
         let (formats, most) = (&self.formats, self.record_bytes_max);
         let files = FilePartitions::open_formats(mine, formats, most, waker, &self.progress);
-        let files = files.map_err(|error| error.to_string())?;
+        let dumped = self.dumps.open(worker, workers, waker, &self.progress);
+        let dumped = dumped.map_err(|error| error.to_string())?;
+        let files = files.map_err(|error| error.to_string())?.with_dumps(dumped);
         let Some(kafka) = &self.kafka else { return Ok(Box::new(files)) };
         let topics = kafka.partitions(worker, Waker::clone(waker));
         Ok(Box::new(Both { topics: topics.map_err(|error| error.to_string())?, files }))

@@ -162,8 +162,14 @@ fn draw_dead(frame: &mut Frame<'_>, area: Rect, model: &Model) {
     let block = bordered(" Dead letters ");
     let inner = block.inner(area);
     let read = state.read().max(1);
-    let colours =
-        [Color::Yellow, Color::Magenta, Color::LightRed, Color::LightRed, Color::LightYellow];
+    let colours: [Color; Reason::ALL.len()] = [
+        Color::Yellow,
+        Color::Magenta,
+        Color::LightRed,
+        Color::LightRed,
+        Color::LightYellow,
+        Color::LightBlue,
+    ];
     let mut lines: Vec<_> = Reason::ALL
         .iter()
         .zip(state.dead)

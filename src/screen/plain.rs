@@ -80,6 +80,8 @@ pub(super) fn line(model: &Model) -> String {
         if let Some(grounds) = &first.grounds {
             line.push_str(&format!(" ({})", grounds.brief));
         }
+    } else if !state.title.is_empty() {
+        line.push_str(&format!("  {}: {}", state.title, state.shown_of));
     }
     line
 }

@@ -17,7 +17,7 @@ fn state(ms: u64, count: i64, sum: f64) -> ScreenState {
         http: Some("127.0.0.1:8088".to_owned()),
         workers: 1,
         accepted: ms * 2,
-        dead: [ms / 100, 3, ms / 1_000, 0, 0],
+        dead: [ms / 100, 3, ms / 1_000, 0, 0, 0],
         newest_dead: Some("late by 7.2 s".to_owned()),
         live_clock: Some(1_700_000_000_000 + ms),
         frontier: Some(1_699_999_995_001 + ms),

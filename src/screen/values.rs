@@ -2,14 +2,14 @@
 
 use std::cmp::Ordering;
 use tidemark_operators::time::{EventTime, Millis};
-use tidemark_operators::value::{MICROS, Value};
+use tidemark_operators::value::Value;
 
 /// A value in few characters.
 pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::Int(int) => grouped(*int),
-        Value::Decimal(_) | Value::Double(_) => number(value).map_or_else(String::new, decimals),
+        Value::Decimal(..) | Value::Double(_) => number(value).map_or_else(String::new, decimals),
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::Text(text) => text.clone(),
@@ -68,7 +68,7 @@ pub(super) fn moved(before: &Value, after: &Value) -> Option<Moved> {
 pub fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Int(int) | Value::Timestamp(int) => Some(*int as f64),
-        Value::Decimal(micros) => Some(*micros as f64 / MICROS as f64),
+        Value::Decimal(units, scale) => Some(Value::decimal_as_double(*units, *scale)),
         Value::Double(double) => Some(*double),
         Value::Bool(flag) => Some(f64::from(u8::from(*flag))),
         Value::Null | Value::Text(_) | Value::Ip(_) => None,

@@ -15,6 +15,7 @@
 
 pub(super) mod clock_behind;
 pub(super) mod clocks;
+mod invalid;
 mod machine_clock;
 pub(super) mod pending;
 mod recent;
@@ -25,6 +26,7 @@ use crate::http::{Component, Part, State};
 use crate::metrics::snapshot::{DegradedSnapshot, OnlineSnapshot, RefusedSnapshot};
 use clock_behind::ClockBehind;
 use clocks::Clocks;
+use invalid::InvalidValues;
 use machine_clock::SlowMachineClock;
 use pending::Pending;
 use refused::Refused;
@@ -77,6 +79,7 @@ pub(super) struct Checks {
     clocks: Clocks,
     pending: Pending,
     refused: Refused,
+    invalid: InvalidValues,
     clock_behind: ClockBehind,
     machine_clock: SlowMachineClock,
     /// The texts of what was found when the job last observed itself.
@@ -89,6 +92,7 @@ impl Checks {
             clocks: Clocks::default(),
             pending: Pending::new(settings.pending_after),
             refused: Refused::new(settings.refused_share, settings.refused_over),
+            invalid: InvalidValues::new(settings.refused_share, settings.refused_over),
             clock_behind: ClockBehind::new(settings.clock_behind),
             machine_clock: SlowMachineClock::new(settings.clock_behind),
             known: Mutex::default(),
@@ -97,8 +101,14 @@ impl Checks {
 
     /// What needs attention, in the order of `/health`.
     pub fn look(&self, moment: &Moment<'_>) -> Vec<Finding> {
-        let checks: [&dyn HealthCheck; 5] =
-            [&self.refused, &self.clocks, &self.clock_behind, &self.machine_clock, &self.pending];
+        let checks: [&dyn HealthCheck; 6] = [
+            &self.refused,
+            &self.invalid,
+            &self.clocks,
+            &self.clock_behind,
+            &self.machine_clock,
+            &self.pending,
+        ];
         checks.iter().flat_map(|check| check.look(moment)).collect()
     }
 

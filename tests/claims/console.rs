@@ -13,7 +13,7 @@
 //! the house.
 
 #[path = "../house/blocks.rs"]
-mod blocks;
+pub mod blocks;
 mod expected;
 mod shell;
 
@@ -120,6 +120,11 @@ fn the_page_of_redis_shows_what_happens() {
 #[test]
 fn the_page_of_testing_shows_what_happens() {
     holds("jobs/testing.md");
+}
+
+#[test]
+fn the_page_of_records_shows_what_happens() {
+    holds("jobs/records.md");
 }
 
 #[test]

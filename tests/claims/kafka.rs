@@ -48,7 +48,13 @@ fn topic(config: &KafkaConfig, partitions: u32, settings: &[(&str, &str)]) -> St
 }
 
 fn source(topic: &str, start: Start) -> SourceTopic {
-    SourceTopic { source: 0, topic: topic.to_owned(), start, offsets: BTreeMap::new() }
+    SourceTopic {
+        source: 0,
+        topic: topic.to_owned(),
+        start,
+        headers: Vec::new(),
+        offsets: BTreeMap::new(),
+    }
 }
 
 fn ignored() -> Waker {

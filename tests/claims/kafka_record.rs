@@ -1,5 +1,7 @@
 //! What a record has besides its value, and what serializers put around that.
 
+mod dump;
+mod places;
 mod tables;
 
 use crate::memory::{Run, replay};

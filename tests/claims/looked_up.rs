@@ -50,6 +50,8 @@ named = { aggregate = "count", where = 'dangerous', window = "1m" }
 timed = { aggregate = "count", where = 'dangerous or hour(ts) < 23', window = "1m" }
 visit = { aggregate = "count", where = 'risk > 0.5', session = "20s" }
 visit_spent = { aggregate = "sum", of = "amount", where = 'dangerous', session = "20s" }
+sly = { aggregate = "count", where = 'risk > 0.5 and invalid(at)', window = "1m" }
+open = { aggregate = "count", where = 'risk > 0.25 and not invalid(at) and hour(event_time) < 23', window = "1m" }
 turns = { aggregate = "changes", of = "place", where = 'risk > 0.1', window = "5m", horizon = "2m" }
 is_dangerous = { expression = 'dangerous or all > 30' }
 [views.places]
@@ -61,7 +63,7 @@ worst = { aggregate = "max", of = "risk", where = 'label != "y"', window = "1m" 
 "#;
 
 const GIVEN: &str = r#"
-risk = { type = "decimal", path = "given.risk" }
+risk = { type = "decimal(2)", path = "given.risk" }
 label = { type = "string", path = "given.label", optional = true }
 "#;
 
@@ -72,7 +74,7 @@ label = { table = "places", key = "place", column = "label" }
 [tables.places]
 file = "places.csv"
 key = "place"
-columns = { risk = "decimal", label = "string?" }
+columns = { risk = "decimal(2)", label = "string?" }
 valid_from = "since"
 "#;
 
@@ -108,7 +110,9 @@ fn history(rows: &Rows, random: &mut SmallRng) -> Log {
             let (risk, label) = row.map_or((50, None), |row| (row.1, row.2));
             let quoted = |text: Option<String>| text.map_or("null".into(), |t| format!("{t:?}"));
             let place = quoted(place.map(|place| format!("p{place}")));
-            let ip = random.random_bool(0.5).then(|| format!("10.0.0.{}", ts % 3));
+            // Every third is none.
+            let host = ["1", "2", "none"][(ts % 3) as usize];
+            let ip = random.random_bool(0.5).then(|| format!("10.0.0.{host}"));
             let good = ["true", "false", "null"][random.random_range(0..3)];
             let speed = ["1.25", "2.5", "null"][random.random_range(0..3)];
             let record = format!(
@@ -162,6 +166,8 @@ fn a_filter_over_what_is_looked_up_gives_what_one_over_fields_that_say_the_same_
             assert!(found.sealed == given.sealed, "seed {seed}, {workers} workers, sealed");
             assert_eq!(found.live, given.live, "seed {seed}, {workers} workers, live");
         }
-        assert!(given.sealed.contains("\"risky\":3"), "something is counted");
+        for counted in ["\"risky\":3", "\"sly\":2", "\"open\":3"] {
+            assert!(given.sealed.contains(counted), "something is counted: {counted}");
+        }
     }
 }

@@ -22,6 +22,8 @@ mod commands;
 #[cfg(test)]
 mod console;
 #[cfg(test)]
+mod decimals;
+#[cfg(test)]
 mod event_time;
 #[cfg(test)]
 mod files;
@@ -35,6 +37,8 @@ mod generated;
 mod health;
 #[cfg(test)]
 mod holding;
+#[cfg(test)]
+mod init;
 #[cfg(test)]
 mod invalid_fields;
 #[cfg(test)]
@@ -56,6 +60,8 @@ mod online;
 #[cfg(test)]
 mod own_records;
 #[cfg(test)]
+mod producers;
+#[cfg(test)]
 mod redis_server;
 #[cfg(test)]
 mod refused;
@@ -63,6 +69,8 @@ mod refused;
 mod registry;
 #[cfg(test)]
 mod run;
+#[cfg(test)]
+mod sample;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
@@ -74,5 +82,7 @@ mod stop;
 mod tables;
 #[cfg(test)]
 mod twin;
+#[cfg(test)]
+mod unique;
 #[cfg(test)]
 mod windows;

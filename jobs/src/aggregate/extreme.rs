@@ -39,7 +39,7 @@ impl Measure for ExtremeOf {
         let (attribute, ty) = attribute?;
         let accumulator = scope.accumulator(extreme.kind, Some(attribute), mask, keys.window);
         // Extrema of decimals are read as doubles.
-        let shown = if ty == Type::Decimal { Type::Double } else { ty };
+        let shown = if ty.is_like(Type::DECIMAL) { Type::Double } else { ty };
         Ok(Measured {
             reading: Reading::of(Read::Extreme { accumulator }, shown, true),
             extents: vec![(mask, scope.extent(keys.window))],

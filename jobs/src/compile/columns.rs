@@ -43,7 +43,7 @@ impl Columns {
 
     /// The column of an expression over columns; decimals become doubles.
     fn derive(&mut self, expr: Expr) -> Column {
-        let expr = if expr.ty() == Type::Decimal { quotient(expr, 1) } else { expr };
+        let expr = if expr.ty().is_like(Type::DECIMAL) { quotient(expr, 1) } else { expr };
         if let Expr::Input { index, ty, nullable } = expr {
             return Column { index, ty, nullable };
         }
@@ -58,6 +58,20 @@ impl Columns {
             .reading
             .over_columns(|read| self.read(read.read, read.ty, read.nullable).index);
         self.derive(value)
+    }
+
+    /// The column that is written of a feature: a distinct count at most `distinct_max`, which what
+    /// is computed from it does not see.
+    fn written(&mut self, column: Column, distinct_max: Option<u64>) -> Column {
+        let most = distinct_max.and_then(|most| i64::try_from(most).ok());
+        match (self.reads.get(column.index), most) {
+            (Some(Read::Distinct { .. }), Some(most)) => {
+                let Column { index, ty, nullable } = column;
+                let count = Expr::Input { index, ty, nullable };
+                self.derive(Expr::Least(vec![count, Expr::Literal(Value::Int(most))]))
+            }
+            _ => column,
+        }
     }
 
     /// What each column is made of, by the index it has while the view is built.
@@ -138,6 +152,7 @@ impl<'j> Compiler<'j, '_> {
             else {
                 continue;
             };
+            let column = columns.written(*column, job.distinct_max);
             features.push(FeaturePlan {
                 name: feature.name.value.clone(),
                 ty: column.ty,

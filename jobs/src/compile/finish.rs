@@ -4,13 +4,14 @@ use super::Compiler;
 use super::entity::{Bit, EntityBuild};
 use super::graph::{FeatureNode, Graph};
 use super::source::{Input, SourceBuild};
+use crate::declare::FieldDeclared;
 use crate::document::At;
 use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
 use std::sync::Arc;
 use tidemark_operators::plan::{
-    Computed, EntityPlan, EntitySource, Feed, FieldPlan, LatePredicate, Plan, SourcePlan, ViewIndex,
+    Computed, EntityPlan, EntitySource, Feed, LatePredicate, Plan, SourcePlan, UniquePlan,
+    ViewIndex,
 };
-use tidemark_operators::value::Type;
 
 impl Compiler<'_, '_> {
     /// The features of each service: the job's views, and indices of their shown features.
@@ -155,8 +156,9 @@ impl Compiler<'_, '_> {
                     fields: source
                         .fields
                         .iter()
-                        .map(|field| (field.name.clone(), field.path.clone()))
+                        .map(|field| (field.name.clone(), field.path_shown()))
                         .collect(),
+                    declared: source.fields.iter().map(FieldDeclared::plan).collect(),
                     definitions: source
                         .definitions
                         .iter()
@@ -202,15 +204,7 @@ impl Renumbered {
 /// Keeps the fields that are needed or required, and behind them what is needed besides.
 fn renumbered(source: SourceBuild<'_>) -> Renumbered {
     let declared = source.declared;
-    let declared_fields = declared.fields.iter().map(|field| FieldPlan {
-        name: field.name.clone(),
-        path: field.path.clone(),
-        ty: field.ty.unwrap_or(Type::Text),
-        required: field.required,
-        aliases: field.aliases.clone(),
-        default: field.default.clone(),
-        reading: field.reading.clone(),
-    });
+    let declared_fields = declared.fields.iter().map(FieldDeclared::plan);
     let mut fields = Vec::new();
     let mut numbers = Vec::new();
     for (field, needed) in declared_fields.zip(&source.needed) {
@@ -227,12 +221,17 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
     let predicates = predicates.map(|it| it.map_inputs(&mut |old| number(old))).collect();
     let mut keys: Vec<usize> = source.keys.iter().map(|key| number(*key)).collect();
     keys.sort_unstable();
+    let unique = declared.unique.as_ref().map(|unique| UniquePlan {
+        id: unique.id.iter().map(|field| number(*field)).collect(),
+        ..unique.clone()
+    });
     let plan = SourcePlan {
         name: declared.name.value.clone(),
         topic: declared.topic.clone(),
         files: declared.files.clone(),
         format: declared.format,
         strict_json: declared.strict_json,
+        framing: declared.framing,
         schema_wait: declared.schema_wait,
         start: declared.start,
         time: declared.time.clone(),
@@ -249,6 +248,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         predicates,
         keys,
         keyless: declared.keyless,
+        unique,
     };
     Renumbered { plan, columns: numbers }
 }

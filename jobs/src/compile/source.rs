@@ -51,6 +51,8 @@ impl<'j> SourceBuild<'j> {
             lookups: table::lookups(declared, tables, problems),
         };
         build.needed = vec![false; build.columns()];
+        let id = declared.unique.iter().flat_map(|unique| &unique.id);
+        id.for_each(|field| build.need(*field));
         build.order_definitions(problems);
         for at in build.order.clone() {
             let Some(definition) = declared.definitions.get(at) else { continue };
@@ -174,7 +176,7 @@ impl<'j> SourceBuild<'j> {
                  a dead letter",
                 declared.name.value
             );
-            let hint = "make the field optional, or write invalid = \"null\" in it";
+            let hint = "make the field optional, and leave out invalid = \"reject\"";
             written.note(&message, hint, problems);
         }
         if name == EVENT_TIME {
@@ -277,7 +279,7 @@ pub(super) fn filter(
 pub(super) fn null(ty: Type) -> Binding {
     let value = match ty {
         Type::Int => Value::Int(0),
-        Type::Decimal => Value::Decimal(0),
+        Type::Decimal(scale) => Value::Decimal(0, scale),
         Type::Double => Value::Double(0.0),
         Type::Bool => Value::Bool(false),
         Type::Text => Value::Text(String::new()),

@@ -7,8 +7,6 @@ use crate::zone;
 use std::sync::Arc;
 use tidemark_operators::zone::Zone;
 
-/// The value at which a reported distinct count saturates when the job names none.
-const DISTINCT_DEFAULT: u64 = 100_000;
 const SOURCES_MAX: usize = 16;
 const ENTITIES_MAX: usize = 32;
 const VIEWS_MAX: usize = 256;
@@ -21,7 +19,7 @@ pub(crate) struct JobDeclared {
     pub(crate) name: String,
     pub(crate) description: String,
     pub(crate) zone: Arc<Zone>,
-    pub(crate) distinct_max: u64,
+    pub(crate) distinct_max: Option<u64>,
     pub(crate) tables: Vec<TableDeclared>,
     pub(crate) sources: Vec<SourceDeclared>,
     pub(crate) entities: Vec<EntityDeclared>,
@@ -78,7 +76,7 @@ struct Head {
     name: String,
     description: String,
     zone: Arc<Zone>,
-    distinct_max: u64,
+    distinct_max: Option<u64>,
 }
 
 impl Head {
@@ -87,7 +85,7 @@ impl Head {
             name: String::new(),
             description: String::new(),
             zone: Arc::new(zone::utc()),
-            distinct_max: DISTINCT_DEFAULT,
+            distinct_max: None,
         };
         root.need("job");
         let Some(mut job) = root.table("job", "[job]") else { return head };
@@ -103,7 +101,7 @@ impl Head {
             head.zone = Arc::new(zone);
         }
         if let Some(most) = job.integer("distinct_max", 1..=1_000_000_000) {
-            head.distinct_max = most.value.unsigned_abs();
+            head.distinct_max = Some(most.value.unsigned_abs());
         }
         job.finish();
         head

@@ -4,7 +4,9 @@ mod arrival;
 mod fields;
 mod lookups;
 mod paths;
+mod place;
 mod reading;
+mod unique;
 
 pub(super) use fields::type_named;
 pub(crate) use fields::{Definition, FieldDeclared};
@@ -16,7 +18,9 @@ use crate::document::{At, Table, quantity};
 use crate::times;
 use paths::{Reader, read_path};
 use std::sync::Arc;
-use tidemark_operators::plan::{Arrival, Format, Keyless, Start, TimeField, TimeForm, TimeUnit};
+use tidemark_operators::plan::{
+    Arrival, Format, Framing, Keyless, Place, Start, TimeField, TimeForm, TimeUnit, UniquePlan,
+};
 use tidemark_operators::time::{
     DAY, EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT, MINUTE, Millis, SECOND,
 };
@@ -41,6 +45,7 @@ pub(crate) struct SourceDeclared {
     pub(crate) files: Vec<String>,
     pub(crate) format: Format,
     pub(crate) strict_json: bool,
+    pub(crate) framing: Framing,
     pub(crate) schema_wait: Millis,
     pub(crate) start: Start,
     pub(crate) time: TimeField,
@@ -56,12 +61,14 @@ pub(crate) struct SourceDeclared {
     pub(crate) definitions: Vec<Definition>,
     pub(crate) lookups: Vec<LookupDeclared>,
     pub(crate) keyless: Keyless,
+    /// The fields are numbered as they are declared.
+    pub(crate) unique: Option<UniquePlan>,
 }
 
 impl SourceDeclared {
     pub(super) fn read(name: At<String>, mut table: Table<'_>, zone: &Arc<Zone>) -> Self {
         let (topic, files) = place(&mut table);
-        let format = format(&mut table, files.is_empty());
+        let (format, framing) = encoding(&mut table, files.is_empty());
         let strict_json = strict_json(&mut table, format);
         if (format, files.is_empty()) != (Format::Avro, true) {
             table.refuse("schema_wait", "is for topics of Avro records only");
@@ -86,11 +93,14 @@ impl SourceDeclared {
         let base = reading::of_source(&mut table, format, (earliest, latest), zone);
         base.settle(&mut time, &mut arrival, &table);
         let fields = fields::fields(&mut table, &name.value, &base);
+        if !files.is_empty() {
+            place::refuse_in_files(&table, &fields, &time, &arrival, framing);
+        }
         let times = times_read(&table, &time, &arrival);
         paths::refuse_below_values(&fields, times, table.problems());
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
         let lookups = lookups::lookups(&mut table, &name.value, &fields, &definitions, &time);
-        let keyless = keyless(&mut table);
+        let (keyless, unique) = (keyless(&mut table), unique::unique(&mut table, &fields));
         table.finish();
         SourceDeclared {
             name,
@@ -99,6 +109,7 @@ impl SourceDeclared {
             files,
             format,
             strict_json,
+            framing,
             schema_wait: schema_wait.map_or(SCHEMA_WAIT_DEFAULT, |wait| wait.value),
             start,
             time,
@@ -114,6 +125,7 @@ impl SourceDeclared {
             definitions,
             lookups,
             keyless,
+            unique,
         }
     }
 
@@ -132,6 +144,19 @@ impl SourceDeclared {
     pub(crate) fn definition(&self, name: &str) -> Option<&Definition> {
         self.definitions.iter().find(|definition| definition.name.value == name)
     }
+}
+
+/// How records are encoded, and what files have around them.
+fn encoding(table: &mut Table<'_>, is_topic: bool) -> (Format, Framing) {
+    let format = format(table, is_topic);
+    if format != Format::Json {
+        table.refuse("framing", "is for records in JSON");
+    }
+    let framing = match table.choice("framing", &["none", "kcat"]).map(|choice| choice.value) {
+        Some("kcat") => Framing::Kcat,
+        _ => Framing::None,
+    };
+    (format, framing)
 }
 
 /// `format`, and of CSV `delimiter`.
@@ -211,20 +236,18 @@ fn is_time(name: &str, time: &TimeField) -> bool {
 }
 
 fn time_name(time: &TimeField) -> &str {
-    time.path.last().map_or("", String::as_str)
+    time.path.last().map_or(EVENT_TIME, String::as_str)
 }
 
 /// What reads the times of an event.
 fn times_read<'a>(table: &Table<'_>, time: &'a TimeField, arrival: &'a Arrival) -> Vec<Reader<'a>> {
-    let reader = |key, path| {
-        let at = table.place(key).unwrap_or(table.at());
-        Reader { what: format!("\"{key}\" of {}", table.label()), key, path, at }
+    let reader = |(key, time): (&'static str, Option<&'a TimeField>)| {
+        let (time, at) = (time?, table.place(key).unwrap_or(table.at()));
+        let what = format!("\"{key}\" of {}", table.label());
+        Some(Reader { what, key, place: &time.place, path: &time.path, at })
     };
-    let mut read = vec![reader("time", &time.path)];
-    if let Arrival::Field(field) = arrival {
-        read.push(reader("arrival_field", &field.path));
-    }
-    read
+    let times = [("time", Some(time)), ("arrival_field", arrival.field())];
+    times.into_iter().filter_map(reader).collect()
 }
 
 fn place(table: &mut Table<'_>) -> (Option<String>, Vec<String>) {
@@ -294,7 +317,8 @@ fn start(table: &mut Table<'_>, has_files: bool) -> Start {
     }
 }
 
-/// `{ field = "timestamp", unit = "ms" }`, or only the field when it is written as `default` says.
+/// `{ field = "timestamp", unit = "ms" }`, or only the field when it is written as `default` says; or
+/// where it is instead of a field, as in `{ record = "timestamp" }`.
 pub(super) fn time_field(
     table: &mut Table<'_>,
     key: &str,
@@ -304,14 +328,21 @@ pub(super) fn time_field(
 ) -> Option<TimeField> {
     if table.has(key) && !table.is_table(key) {
         let path = read_path(table, key, format)?.value;
-        return Some(TimeField { path, form: default.clone() });
+        return Some(TimeField { place: Place::Value, path, form: default.clone() });
     }
     let mut inner = table.table(key, &format!("\"{key}\" of {}", table.label().to_owned()))?;
-    inner.need("field");
+    if let Some(placed) = place::placed(&mut inner, &["field"]) {
+        let form = place::time_form(&placed, &mut inner, default, zone);
+        inner.finish();
+        return Some(TimeField { place: placed.place, path: placed.path, form });
+    }
+    if !place::is_said(&inner) {
+        inner.need("field");
+    }
     let path = read_path(&mut inner, "field", format);
     let form = reading::time_form(&mut inner, &reading::EVENT_UNITS, default, zone);
     inner.finish();
-    path.map(|path| TimeField { path: path.value, form })
+    path.map(|path| TimeField { place: Place::Value, path: path.value, form })
 }
 
 pub(super) fn event_range(table: &mut Table<'_>) -> (EventTime, EventTime) {

@@ -5,8 +5,8 @@ use super::source::{event_range, holding, split_path, time_field, type_named};
 use crate::document::{At, Table};
 use std::sync::Arc;
 use tidemark_operators::plan::{
-    Arrival, FieldPlan, Format, Keyless, Matching, ReadOptions, SourcePlan, Start, TableColumn,
-    TableFrom, TablePlan, TimeField, TimeForm, TimeUnit,
+    Arrival, FieldPlan, Format, Framing, Keyless, Matching, Place, ReadOptions, SourcePlan, Start,
+    TableColumn, TableFrom, TablePlan, TimeField, TimeForm, TimeUnit,
 };
 use tidemark_operators::time::{DAY, Millis, SECOND};
 use tidemark_operators::value::Type;
@@ -171,6 +171,7 @@ fn from_topic(
     let key_path = table.text("key_path");
     let key_path = key_path.and_then(|path| split_path(&path, "key_path", table));
     let fields = columns.iter().map(|column| FieldPlan {
+        place: Place::Value,
         name: column.name.clone(),
         path: vec![column.name.clone()],
         aliases: Vec::new(),
@@ -187,6 +188,7 @@ fn from_topic(
             files: Vec::new(),
             format: Format::Json,
             strict_json: false,
+            framing: Framing::None,
             schema_wait: 0,
             start: Start::Earliest,
             time,
@@ -203,6 +205,7 @@ fn from_topic(
             predicates: Vec::new(),
             keys: Vec::new(),
             keyless: Keyless::Skip,
+            unique: None,
         }),
     }
 }

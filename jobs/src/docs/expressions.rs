@@ -18,7 +18,7 @@ use operators::{LEVELS, OperatorDoc};
 use tidemark_operators::expression::Arithmetic;
 use tidemark_operators::value::Type;
 
-const NUMBERS: [Type; 3] = [Type::Int, Type::Decimal, Type::Double];
+const NUMBERS: [Type; 4] = [Type::Int, Type::Decimal(2), Type::DECIMAL, Type::Double];
 
 /// The page of the expression language.
 pub fn expressions_page() -> Page {
@@ -89,7 +89,7 @@ fn names() -> String {
 fn types() -> String {
     let mut rows = Rows::new(&["Type", "Values", "As a literal"]);
     let all =
-        [Type::Bool, Type::Int, Type::Decimal, Type::Double, Type::Text, Type::Timestamp, Type::Ip];
+        [Type::Bool, Type::Int, Type::DECIMAL, Type::Double, Type::Text, Type::Timestamp, Type::Ip];
     for ty in all {
         let (values, literal) = type_doc(ty);
         rows.push([code(ty.name()), values.to_owned(), literal.to_owned()]);
@@ -106,9 +106,11 @@ fn type_doc(ty: Type) -> (&'static str, &'static str) {
     match ty {
         Type::Bool => ("true or false", "`true`, `false`"),
         Type::Int => ("whole numbers of 64 bits, exact", "`42`"),
-        Type::Decimal => {
-            ("numbers with up to 6 decimals, exact: amounts, seconds, fractions", "`12.5`")
-        }
+        Type::Decimal(_) => (
+            "numbers with up to 6 decimals, exact, of 18 digits in all: amounts, seconds, fractions; \
+             `decimal(2)` is one with 2 decimals, and they may have 0 to 12",
+            "`12.5`",
+        ),
         Type::Double => ("floating point, IEEE 754 with 64 bits", "`0.3`, beside a double"),
         Type::Text => (
             "texts, compared by their bytes, which is the order of code points",
@@ -129,7 +131,7 @@ fn literals() -> String {
                    decimal it is written as until then: compared with an int or a decimal it compares \
                    exactly, beside a double it is the nearest double. In arithmetic with ints and \
                    decimals it is an int when it is written without point and exponent, else a \
-                   decimal, of at most 6 decimals. A string beside a timestamp is RFC 3339, beside \
+                   decimal of 6 decimals, or more where it is written with more, up to 12. A string beside a timestamp is RFC 3339, beside \
                    an ip an address. There is no literal for null: ask with `is_null(x)`.\n\n"
         .to_owned();
     out.push_str(&example_rows(&[
@@ -184,8 +186,9 @@ fn operators_body() -> String {
 
 fn results() -> String {
     let mut out = String::from(
-        "Int and decimal arithmetic is exact. A result outside ±(2^63 − 1), for a decimal of \
-         millionths, is null. The product of two decimals is rounded to 6 decimals, half to even. \
+        "Int and decimal arithmetic is exact. A result outside ±(2^63 − 1), for a decimal in units of its \
+         last place, is null. Where two decimals meet, the result has as many decimals as the one with \
+         more of them; a product is rounded to that, half to even. Comparisons are exact. \
          As soon as a double is involved everything is a double, one operation at a time from left \
          to right; a result that is not a finite number is null. `/` always gives a double, so \
          `7 / 2` is 3.5.\n\n",

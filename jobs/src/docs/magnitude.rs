@@ -7,8 +7,6 @@ use tidemark_operators::value::{Type, Value};
 
 /// No int is beyond this, and so no count.
 const INT_MAX: f64 = 9.3e18;
-/// What a decimal field may be, and the least decimal besides 0.
-const DECIMAL: Range = Range { most: 1e10, least: 1e-6 };
 /// The least that an average, a deviation or a share may be besides 0; far below any of them.
 const QUOTIENT_MIN: f64 = 1e-30;
 
@@ -50,7 +48,7 @@ impl Magnitudes<'_> {
             Read::LatestTime { .. } => INT,
             // As many of the greatest as can be counted.
             Read::Sum { .. } | Read::SessionSum { .. } => {
-                Range { most: INT_MAX * INT_MAX, least: 1e-6 }
+                Range { most: INT_MAX * INT_MAX, least: 1e-12 }
             }
             Read::Avg { .. } | Read::Stddev { .. } | Read::Entropy { .. } | Read::Ratio { .. } => {
                 Range { most: INT_MAX, least: QUOTIENT_MIN }
@@ -69,7 +67,10 @@ impl Magnitudes<'_> {
 
     fn attribute(&self, at: Option<usize>) -> Range {
         match at.and_then(|at| self.entity.attributes.get(at)).map(|it| it.ty) {
-            Some(Type::Decimal) => DECIMAL,
+            // Of 18 digits in all.
+            Some(Type::Decimal(scale)) => {
+                Range { most: 1e18 / unit(scale), least: 1.0 / unit(scale) }
+            }
             Some(Type::Int | Type::Timestamp) => INT,
             _ => ANY,
         }
@@ -125,16 +126,25 @@ impl Magnitudes<'_> {
         };
         let infinite = ty == Type::Double && range.most.is_infinite();
         let most = if ty == Type::Double { f64::MAX } else { INT_MAX };
-        let least = if ty == Type::Double { 5e-324 } else { 1e-6 };
+        let least = match ty {
+            Type::Double => 5e-324,
+            Type::Decimal(scale) => 1.0 / unit(scale),
+            _ => 1e-6,
+        };
         let range = Range { most: range.most.min(most), least: range.least.max(least) };
         (range, infinite || before || also)
     }
 }
 
+/// How much the word of 1 is.
+fn unit(scale: u8) -> f64 {
+    Type::Decimal(scale).unit() as f64
+}
+
 fn literal(value: &Value) -> Range {
     let number = match value {
         Value::Int(value) => *value as f64,
-        Value::Decimal(value) => *value as f64 / 1e6,
+        Value::Decimal(value, scale) => *value as f64 / unit(*scale),
         Value::Double(value) => *value,
         _ => return INT,
     };

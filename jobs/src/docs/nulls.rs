@@ -280,7 +280,9 @@ impl Nulls<'_> {
     fn arithmetic(&self, op: Arithmetic, left: &Expr, right: &Expr) -> Option<Cause> {
         let when = match (op, op.result(left.ty(), right.ty())) {
             (Arithmetic::Divide, _) => match right {
-                Expr::Literal(Value::Int(divisor) | Value::Decimal(divisor)) if *divisor != 0 => {
+                Expr::Literal(Value::Int(divisor) | Value::Decimal(divisor, _))
+                    if *divisor != 0 =>
+                {
                     return None;
                 }
                 Expr::Literal(Value::Double(divisor)) if *divisor != 0.0 => return None,
@@ -291,7 +293,9 @@ impl Nulls<'_> {
                 _ => "its divisor is 0".to_owned(),
             },
             (_, Some(Type::Double)) => return None,
-            (_, Some(Type::Decimal)) => "a sum or product is beyond 9.2e12".to_owned(),
+            (_, Some(Type::Decimal(scale))) => {
+                format!("a sum or product is beyond 9.2e{}", 18_u8.saturating_sub(scale))
+            }
             _ => "a sum or product is beyond 9.2e18".to_owned(),
         };
         Some(Cause { when, perhaps: false })

@@ -8,8 +8,9 @@ use crate::document::quantity::show_duration;
 use crate::job::{Job, SourceText};
 use crate::report::shown_start;
 use crate::times;
-use tidemark_operators::plan::path;
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit};
+use tidemark_operators::plan::{
+    Arrival, Duplicates, FieldPlan, Format, Framing, Plan, SourcePlan, TimeField, TimeUnit,
+};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 
 /// What the job reads: a section for each source.
@@ -31,7 +32,8 @@ fn body(plan: &Plan, at: usize, source: &SourcePlan, text: &SourceText) -> Strin
     out.push_str("\nThe fields that are read; whatever else a record has does not matter:\n\n");
     let mut rows = Rows::new(&["Field", "Type", "In the record", "If missing", "Key of"]);
     for (index, field) in source.fields.iter().enumerate() {
-        let paths = [&field.path].into_iter().chain(&field.aliases).map(|it| path::shown(it));
+        let paths = [&field.path].into_iter().chain(&field.aliases);
+        let paths = paths.map(|path| field.place.shown(path));
         rows.push([
             code(&field.name),
             code(field.ty.name()),
@@ -108,6 +110,11 @@ fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
         Format::Csv { .. } => "CSV files that begin with a line of names, one line a record",
     };
     facts.push(("Format", format.to_owned()));
+    if source.framing == Framing::Kcat {
+        let dumps =
+            "what `kcat -J` has written: a line is a record with all that the topic had of it";
+        facts.push(("Files", dumps.to_owned()));
+    }
     facts.push(("Event time", written(&source.time)));
     let length = show_duration(source.out_of_orderness);
     facts.push((
@@ -126,7 +133,25 @@ fn facts(source: &SourcePlan) -> Vec<(&'static str, String)> {
         "Idle",
         format!("a partition that has been silent for {idle} no longer holds back the others; nor does one whose records have not moved its clock for {hold}, or that has stood before an open transaction for as long"),
     ));
+    facts.extend(unique(source));
     facts
+}
+
+/// What a copy of a record is told by.
+fn unique(source: &SourcePlan) -> Option<(&'static str, String)> {
+    let unique = source.unique.as_ref()?;
+    let id = unique.id.iter().filter_map(|at| source.fields.get(*at));
+    let (id, within) = (codes(id.map(|field| field.name.as_str())), show_duration(unique.within));
+    let what = match unique.duplicates {
+        Duplicates::Skip => "left out",
+        Duplicates::Dead => "put aside",
+    };
+    Some((
+        "Unique",
+        format!(
+            "a record with the same {id} as an event before it in its partition, within {within} of its clock, is a copy and {what}"
+        ),
+    ))
 }
 
 /// When records arrive, and what that means for their times.
@@ -169,7 +194,7 @@ fn written(time: &TimeField) -> String {
         TimeUnit::Date => "a date such as 2026-01-31",
         TimeUnit::Days => "days since 1970",
     };
-    format!("{}, {unit}", code(&path::shown(&time.path)))
+    format!("{}, {unit}", code(&time.place.shown(&time.path)))
 }
 
 /// The name of a key field, as code.

@@ -47,12 +47,13 @@ pub(super) fn words(job: &Job) -> String {
         "population standard deviation",
         "the root of the mean squared distance from the average; 0 for a single value",
     );
-    let most = thousands(job.plan.distinct_max);
+    let most = job.plan.distinct_max.map(|most| format!(" and written up to {}", thousands(most)));
     word(
         reads(|it| matches!(it, Read::Distinct { .. })),
         "distinct values of *x*",
         &format!(
-            "how many different values there are, counted exactly and shown up to {most}; events without *x* add none"
+            "how many different values there are, counted exactly{}; events without *x* add none",
+            most.unwrap_or_default()
         ),
     );
     word(

@@ -7,7 +7,7 @@ use tidemark_operators::value::{Cell, Column, Type, Value, address};
 pub(super) fn value(column: &Column, ty: Type, row: usize) -> Value {
     let value = match ty {
         Type::Int => column.int(row).map(Value::Int),
-        Type::Decimal => column.int(row).map(Value::Decimal),
+        Type::Decimal(scale) => column.int(row).map(|units| Value::Decimal(units, scale)),
         Type::Timestamp => column.int(row).map(Value::Timestamp),
         Type::Double => column.double(row).map(Value::Double),
         Type::Bool => column.bool(row).map(Value::Bool),
@@ -28,7 +28,7 @@ pub(super) fn cell(cell: &Cell, ty: Type) -> Value {
         (Cell::Bytes(bytes), _) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
         (Cell::Word(word), Type::Int) => Value::Int(word.cast_signed()),
         (Cell::Word(word), Type::Timestamp) => Value::Timestamp(word.cast_signed()),
-        (Cell::Word(word), Type::Decimal) => Value::Decimal(word.cast_signed()),
+        (Cell::Word(word), Type::Decimal(scale)) => Value::Decimal(word.cast_signed(), scale),
         (Cell::Word(word), Type::Double) => Value::Double(f64::from_bits(*word)),
         (Cell::Word(word), Type::Bool) => Value::Bool(*word != 0),
         (Cell::Word(_), Type::Text | Type::Ip) => Value::Null,
@@ -43,7 +43,7 @@ pub(super) fn shown(value: &Value) -> String {
         Value::Ip(ip) => return quoted(&ip.to_string()),
         Value::Int(value) => (Type::Int, value.cast_unsigned()),
         Value::Timestamp(value) => (Type::Timestamp, value.cast_unsigned()),
-        Value::Decimal(value) => (Type::Decimal, value.cast_unsigned()),
+        Value::Decimal(value, scale) => (Type::Decimal(*scale), value.cast_unsigned()),
         Value::Double(value) => (Type::Double, value.to_bits()),
         Value::Bool(value) => (Type::Bool, u64::from(*value)),
     };

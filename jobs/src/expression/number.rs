@@ -2,7 +2,10 @@
 
 use std::cmp::Ordering;
 use tidemark_operators::expression::Comparison;
+use tidemark_operators::value::SCALE_MAX;
 
+/// Decimals of `decimal`.
+const DECIMALS: u8 = 6;
 /// Exponents beyond this (either way) are far outside of every type, and cut to it.
 const EXPONENT_MAX: i64 = 1_000_000;
 
@@ -77,8 +80,20 @@ impl Number {
     }
 
     /// Whether it has digits behind that many decimals.
-    pub(super) fn is_finer_than(&self, decimals: u32) -> bool {
+    pub(super) fn is_finer_than(&self, decimals: u8) -> bool {
         self.digits.len() as i64 - self.point > i64::from(decimals)
+    }
+
+    /// How many decimals it has as a decimal: as many as `decimal`, or more where it is written with
+    /// more of them, or fewer where it would be too large. At most [`SCALE_MAX`].
+    pub(super) fn scale(&self) -> u8 {
+        let written = (0..SCALE_MAX).find(|scale| !self.is_finer_than(*scale));
+        let written = written.unwrap_or(SCALE_MAX);
+        let common = (written..=DECIMALS).rev();
+        common
+            .into_iter()
+            .find(|scale| self.to_units(u32::from(*scale)).is_some())
+            .unwrap_or(written)
     }
 
     /// The greatest whole number of units of `10^-decimals` that is at most the value, and whether it

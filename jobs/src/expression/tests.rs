@@ -6,15 +6,17 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::sync::Arc;
 use tidemark_operators::expression::{Expr, Program};
-use tidemark_operators::value::{Column, MICROS, Type, Value};
+use tidemark_operators::value::{Column, Type, Value};
+
+const MICROS: i64 = 1_000_000;
 use tidemark_operators::zone::Zone;
 
 /// The names that the tests may use: those ending in `_n` are nullable.
 const NAMES: [(&str, Type); 14] = [
     ("i", Type::Int),
     ("i_n", Type::Int),
-    ("m", Type::Decimal),
-    ("m_n", Type::Decimal),
+    ("m", Type::DECIMAL),
+    ("m_n", Type::DECIMAL),
     ("d", Type::Double),
     ("d_n", Type::Double),
     ("b", Type::Bool),
@@ -60,7 +62,7 @@ fn value(text: &str, named: &[(&str, Value)]) -> Value {
     Program::new(&expr, zone()).eval(&columns, 1, &mut out);
     let value = match expr.ty() {
         Type::Int => out.int(0).map(Value::Int),
-        Type::Decimal => out.int(0).map(Value::Decimal),
+        Type::Decimal(scale) => out.int(0).map(|units| Value::Decimal(units, scale)),
         Type::Timestamp => out.int(0).map(Value::Timestamp),
         Type::Double => out.double(0).map(Value::Double),
         Type::Bool => out.bool(0).map(Value::Bool),
@@ -148,7 +150,7 @@ fn catalogued_features_can_be_written() {
     let zscore = "(m - d) / d_n";
     let of = |stddev| {
         let named = [
-            ("m", Value::Decimal(12_500_000)),
+            ("m", Value::Decimal(12_500_000, 6)),
             ("d", Value::Double(10.0)),
             ("d_n", Value::Double(stddev)),
         ];
@@ -161,7 +163,7 @@ fn catalogued_features_can_be_written() {
     assert_eq!(value("coalesce(clamp01(d_n / 60), 0)", &[]), Value::Double(0.0));
     assert!(!expr("coalesce(clamp01(d_n / 60), 0)").nullable());
     let risk = "s in {\"4829\", \"5993\"} or m >= 1000";
-    let of = |mcc: Value, amount| value(risk, &[("s", mcc), ("m", Value::Decimal(amount))]);
+    let of = |mcc: Value, amount| value(risk, &[("s", mcc), ("m", Value::Decimal(amount, 6))]);
     assert_eq!(of(text("4829"), 1), Value::Bool(true));
     assert_eq!(of(text("4830"), 999_999_999), Value::Bool(false));
     assert_eq!(of(text("4830"), 1_000_000_000), Value::Bool(true));
@@ -224,29 +226,29 @@ fn definitions_cannot_multiply_without_bound() {
 fn results_take_the_type_that_holds_their_parts() {
     for (text, ty) in [
         ("i + 1", Type::Int),
-        ("i + 1.0", Type::Decimal),
-        ("i + 1e0", Type::Decimal),
-        ("i * m", Type::Decimal),
-        ("m * m", Type::Decimal),
+        ("i + 1.0", Type::DECIMAL),
+        ("i + 1e0", Type::DECIMAL),
+        ("i * m", Type::DECIMAL),
+        ("m * m", Type::DECIMAL),
         ("m * d", Type::Double),
         ("i / 1", Type::Double),
         ("m / m", Type::Double),
         ("d + 0.123456789", Type::Double),
         ("1 + 1", Type::Int),
-        ("0.5 + 1", Type::Decimal),
+        ("0.5 + 1", Type::DECIMAL),
         ("t - t_n", Type::Int),
         ("t - \"2024-01-01T00:00:00Z\"", Type::Int),
         ("coalesce(i, 0)", Type::Int),
-        ("coalesce(i, 0.5)", Type::Decimal),
-        ("coalesce(i, m)", Type::Decimal),
+        ("coalesce(i, 0.5)", Type::DECIMAL),
+        ("coalesce(i, m)", Type::DECIMAL),
         ("coalesce(d, 0)", Type::Double),
-        ("if(b, 0, 0.5)", Type::Decimal),
+        ("if(b, 0, 0.5)", Type::DECIMAL),
         ("if(b, i, d)", Type::Double),
         ("if(b, 's', s)", Type::Text),
         ("if(b, ip, '10.0.0.1')", Type::Ip),
         ("min(t, '2024-01-01T00:00:00Z')", Type::Timestamp),
-        ("max(i, 1, 2.5)", Type::Decimal),
-        ("clamp01(m)", Type::Decimal),
+        ("max(i, 1, 2.5)", Type::DECIMAL),
+        ("clamp01(m)", Type::DECIMAL),
         ("abs(-1)", Type::Int),
         ("sqrt(4)", Type::Double),
         ("is_null(ip)", Type::Bool),
@@ -324,7 +326,7 @@ fn literals_compare_exactly_with_ints_and_decimals() {
         ("m < 9223372036854.775808", max, true),
         ("m >= 9223372036854.775807", max, true),
     ] {
-        let named = [("m", Value::Decimal(micros))];
+        let named = [("m", Value::Decimal(micros, 6))];
         assert_eq!(value(text, &named), Value::Bool(expected), "{text} {micros}");
     }
     assert_eq!(value("i > 1e300", &[]), Value::Null, "a null stays null");
@@ -393,7 +395,7 @@ fn errors_point_at_what_is_wrong() {
         ("min(s, s)", 5, "`min` takes numbers or timestamps", ""),
         ("hour(i)", 6, "`hour` takes a timestamp, this is of type int", ""),
         ("ln(s)", 4, "`ln` takes a number", ""),
-        ("i + 0.0000001", 5, "`0.0000001` has more than the 6 decimals", "round it"),
+        ("i + 0.0000000000001", 5, "has more than the 12 decimals", "round it"),
         ("i + 9223372036854775808", 5, "is beyond the range of int", ""),
         ("d + 1e400", 5, "`1e400` is beyond the range of double", ""),
         ("1.", 1, "`1.` is not a number", ""),
@@ -495,7 +497,7 @@ proptest! {
         for (name, unit) in [("i", 1_000_000_000_000i128), ("m", 1_000_000)] {
             let close = i64::try_from(exact.div_euclid(unit)).unwrap_or(i64::MAX);
             let own = close.saturating_add(near).max(-i64::MAX);
-            let typed = if name == "i" { Value::Int(own) } else { Value::Decimal(own) };
+            let typed = if name == "i" { Value::Int(own) } else { Value::Decimal(own, 6) };
             let own = i128::from(own) * unit;
             let named = [(name, typed)];
             let expected = Value::Bool(holds(op, &own, &exact));
@@ -512,7 +514,7 @@ proptest! {
         let (whole, fraction) = (micros.abs() / MICROS, micros.abs() % MICROS);
         let sign = if micros < 0 { "-" } else { "" };
         let text = format!("{sign}{whole}.{fraction:06}");
-        prop_assert_eq!(value(&text, &[]), Value::Decimal(micros));
+        prop_assert_eq!(value(&text, &[]), Value::Decimal(micros, 6));
     }
 
     #[test]
@@ -565,7 +567,7 @@ fn a_damaged_expression_has_a_value_or_a_mistake_in_its_text() {
     ];
     let named = [
         ("i", Value::Int(-(i64::MAX))),
-        ("m", Value::Decimal(MICROS / 2)),
+        ("m", Value::Decimal(MICROS / 2, 6)),
         ("d", Value::Double(-0.5)),
         ("b", Value::Bool(true)),
         ("s", text("é")),

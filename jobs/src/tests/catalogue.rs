@@ -274,5 +274,5 @@ fn the_job_file_of_the_crates_documentation_is_right() {
         .map(|line| line.trim_start_matches("//!").trim_start().to_owned() + "\n");
     let example: String = example.collect();
     let job = job(&example);
-    assert_eq!((job.plan.distinct_max, job.services.len()), (100_000, 1));
+    assert_eq!((job.plan.distinct_max, job.services.len()), (Some(100_000), 1));
 }

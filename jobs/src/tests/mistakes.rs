@@ -387,8 +387,24 @@ fn only_topics_of_avro_wait_for_schemas() {
 fn a_default_is_of_its_fields_type() {
     let field = |rest: &str| format!("country = {{ {rest} }}");
     for (ty, default, wanted, found) in [
-        ("decimal", "\"1\"", "a number within +-1e10, such as 0.5", "\"1\""),
-        ("decimal", "1e11", "a number within +-1e10, such as 0.5", "1e11"),
+        (
+            "decimal",
+            "\"1\"",
+            "a number of at most 18 digits, and no more decimals than its type, such as 0.5",
+            "\"1\"",
+        ),
+        (
+            "decimal",
+            "1e12",
+            "a number of at most 18 digits, and no more decimals than its type, such as 0.5",
+            "1e12",
+        ),
+        (
+            "decimal(2)",
+            "0.125",
+            "a number of at most 18 digits, and no more decimals than its type, such as 0.5",
+            "0.125",
+        ),
         ("int", "1.0", "an integer, such as 0", "1.0"),
         ("int", "-9223372036854775808", "an integer, such as 0", "-9223372036854775808"),
         ("double", "nan", "a finite number, such as 0.5", "nan"),
@@ -832,4 +848,28 @@ fn two_sources_of_one_view_agree_about_what_a_name_is() {
         "job.toml:27:43: \"of\" in feature \"amount_sum_5m\": \"amount\" is of type decimal in source \
          \"payments\" and of type int in source \"refunds\""
     );
+}
+
+#[test]
+fn a_decimal_has_one_scale_in_a_view_and_at_most_twelve_decimals() {
+    let second = "[sources.refunds]\ntopic = \"refunds\"\ntime = \"at\"\nout_of_orderness = \"0s\"\n\
+        [sources.refunds.fields]\ncard_id = \"string\"\namount = \"decimal(2)\"\n";
+    let text = changed("[services.scoring]", &format!("{second}[services.scoring]"))
+        .replace("where = 'amount > 0'", "sources = [\"payments\", \"refunds\"]");
+    assert_eq!(
+        mistakes(&text),
+        "job.toml:27:43: \"of\" in feature \"amount_sum_5m\": \"amount\" is of type decimal in source \
+         \"payments\" and of type decimal(2) in source \"refunds\""
+    );
+    crate::load("job.toml", &text.replace("decimal(2)", "decimal(6)")).expect("they are one type");
+    for wrong in ["decimal(13)", "decimal(-1)", "decimal(2", "decimal(2)x", "decimal(02)"] {
+        says(
+            r#"amount = "decimal""#,
+            &format!("amount = \"{wrong}\""),
+            &format!(
+                "job.toml:11:10: field \"amount\" cannot be of type \"{wrong}\"\n  a decimal has 0 to 12 \
+                 decimals, as in \"decimal(2)\""
+            ),
+        );
+    }
 }

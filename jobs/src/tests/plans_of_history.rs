@@ -181,7 +181,7 @@ fn a_previous_value_is_kept_as_the_field_itself_and_by_its_dictionary() {
     let country = "sequence 0: previous country";
     assert_eq!(names[..2], ["country", country]);
     assert_eq!(card.attributes[1], derived(country, Type::Text, Storage::Symbol, Some(0)));
-    let amount = derived("sequence 1: previous amount", Type::Decimal, Storage::Wide, None);
+    let amount = derived("sequence 1: previous amount", Type::DECIMAL, Storage::Wide, None);
     assert_eq!(card.attributes[3], amount);
     let previous = |attribute, horizon| SequencePlan {
         mask: 1,
@@ -197,7 +197,7 @@ fn a_previous_value_is_kept_as_the_field_itself_and_by_its_dictionary() {
     let shown = [Type::Text, Type::Double, Type::Double, Type::Timestamp].map(|ty| (ty, true));
     assert_eq!(types(view), shown);
     // A decimal is shown as a double.
-    assert_eq!(view.derived, [divided(input(1, Type::Decimal), literal(1))]);
+    assert_eq!(view.derived, [divided(input(1, Type::DECIMAL), literal(1))]);
 }
 
 #[test]
@@ -221,9 +221,9 @@ fn sessions_of_the_same_events_and_gap_are_one_with_what_features_ask_of_it() {
         [
             wide("session 0: events with 0b1", Type::Int),
             wide("session 0: events with 0b11", Type::Int),
-            AttributePlan::sent("amount", Type::Decimal, Storage::Wide),
-            wide("session 0: sum of amount with 0b11, high", Type::Decimal),
-            wide("session 0: sum of amount with 0b11, low", Type::Decimal),
+            AttributePlan::sent("amount", Type::DECIMAL, Storage::Wide),
+            wide("session 0: sum of amount with 0b11, high", Type::DECIMAL),
+            wide("session 0: sum of amount with 0b11, low", Type::DECIMAL),
             wide("session 0: start", Type::Timestamp),
             AttributePlan::sent("country", Type::Text, Storage::Symbol),
             derived("session 0: first country", Type::Text, Storage::Symbol, Some(6)),
@@ -290,7 +290,7 @@ fn a_closed_session_counts_nothing_and_lasts_no_time() {
             or_zero(ratio, Value::Double(0.0)),
             divided(length(), literal(60_000)),
             divided(length(), literal(1)),
-            divided(input(5, Type::Decimal), literal(1)),
+            divided(input(5, Type::DECIMAL), literal(1)),
         ]
     );
     let double = (Type::Double, false);

@@ -8,14 +8,14 @@ use crate::timeline::lane::Lane;
 use crate::value::Column;
 use std::cell::Cell;
 
-/// Distinct values by slot; the counts behind are exact, what is reported saturates.
+/// Distinct values by slot. What is read is exact, and counted where it is not written so.
 ///
 /// ```
 /// use tidemark_operators::aggregate::{Algebra, Reading, distinct::Distinct};
 /// use tidemark_operators::value::Column;
 ///
-/// // Values are symbols of an interner; at most 100 are reported.
-/// let mut countries = Distinct::new(100);
+/// // Values are symbols of an interner; there is no bound on what is written.
+/// let mut countries = Distinct::new(None);
 /// countries.grow(1);
 /// [1, 2, 2].iter().for_each(|symbol| countries.add(0, *symbol, 1_000));
 /// countries.remove(0, 2, 1_000);
@@ -24,25 +24,25 @@ use std::cell::Cell;
 /// assert_eq!(out.int(0), Some(2), "one of the two events with symbol 2 is still there");
 /// ```
 pub struct Distinct {
-    most: u64,
+    most: Option<u64>,
     counts: Counts,
     distinct: Slab<u32>,
     saturated: Saturated,
 }
 
-/// How often a distinct count was reported at its limit.
+/// How often a distinct count was read at the limit of what is written.
 #[derive(Debug, Default)]
 pub(super) struct Saturated(Cell<u64>);
 
 impl Saturated {
-    /// What is reported of `distinct` values: at most `most`.
+    /// The count of `distinct` values, where `most` is written at most.
     #[inline]
-    pub fn report(&self, distinct: u32, most: u64) -> u64 {
+    pub fn read(&self, distinct: u32, most: Option<u64>) -> u64 {
         let distinct = u64::from(distinct);
-        if distinct >= most {
+        if most.is_some_and(|most| distinct >= most) {
             self.0.set(self.0.get() + 1);
         }
-        distinct.min(most)
+        distinct
     }
 
     /// How often so far.
@@ -52,8 +52,8 @@ impl Saturated {
 }
 
 impl Distinct {
-    /// Reports at most `most`.
-    pub fn new(most: u64) -> Self {
+    /// Of counts that are written as `most` at most.
+    pub fn new(most: Option<u64>) -> Self {
         Distinct {
             most,
             counts: Counts::default(),
@@ -84,7 +84,7 @@ impl Algebra for Distinct {
 
     #[inline]
     fn read(&self, slot: u32, _reading: Reading, out: &mut Column) {
-        out.push_word(self.saturated.report(self.distinct[slot], self.most));
+        out.push_word(self.saturated.read(self.distinct[slot], self.most));
     }
 
     fn warm(&self, lane: &Lane, values: &[i64]) {

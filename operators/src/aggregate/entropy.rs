@@ -62,7 +62,7 @@ impl EntropyState {
 /// use tidemark_operators::aggregate::{Algebra, Reading, entropy::Entropy};
 /// use tidemark_operators::value::Column;
 ///
-/// let mut countries = Entropy::new(100);
+/// let mut countries = Entropy::new(Some(100));
 /// countries.grow(1);
 /// [1, 1, 2, 2].iter().for_each(|symbol| countries.add(0, *symbol, 1_000));
 /// let mut out = Column::default();
@@ -70,7 +70,7 @@ impl EntropyState {
 /// assert_eq!(out.double(0), Some(1.0));
 /// ```
 pub struct Entropy {
-    most: u64,
+    most: Option<u64>,
     counts: Counts,
     states: Slab<EntropyState>,
     table: Box<[i128]>,
@@ -84,8 +84,8 @@ fn term(n: u32) -> i128 {
 }
 
 impl Entropy {
-    /// Reports at most `most` distinct values (the entropy itself is over all of them).
-    pub fn new(most: u64) -> Self {
+    /// Of counts that are written as `most` at most (the entropy is over all values).
+    pub fn new(most: Option<u64>) -> Self {
         let table = (0..TABLE).map(term).collect();
         let (counts, states, saturated) = Default::default();
         Entropy { most, counts, states, table, saturated }
@@ -143,7 +143,7 @@ impl Algebra for Entropy {
                 });
             }
             Reading::Distinct => {
-                out.push_word(self.saturated.report(state.distinct, self.most));
+                out.push_word(self.saturated.read(state.distinct, self.most));
             }
             _ => out.push_word(u64::from(state.values)),
         }

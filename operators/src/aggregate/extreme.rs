@@ -152,7 +152,9 @@ impl<const MIN: bool> Algebra for Extreme<MIN> {
     fn read(&self, slot: u32, _reading: Reading, out: &mut Column) {
         match (self.queues[slot].head, self.ty) {
             (NONE, _) => out.push_null(),
-            (head, Type::Decimal) => out.push_double(self.nodes[head].value as f64 / 1e6),
+            (head, Type::Decimal(_)) => {
+                out.push_double(self.nodes[head].value as f64 / self.ty.unit() as f64);
+            }
             (head, _) => out.push_int(self.nodes[head].value),
         }
     }

@@ -16,7 +16,7 @@ use crate::time::{EventTime, Millis};
 use crate::timeline::chunk::symbol_of;
 use crate::timeline::lane::Lane;
 use crate::timeline::names::Names;
-use crate::value::{Column, Type};
+use crate::value::Column;
 
 /// What is read of an entity's last events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -226,7 +226,7 @@ impl Last {
             LastReading::SessionSum { high, low } => {
                 let sum = SessionSum::total(self.values[high][slot], self.values[low][slot]);
                 let ty = self.attributes[self.plan.attributes[high]].ty;
-                let unit = if ty == Type::Decimal { 1e6 } else { 1.0 };
+                let unit = ty.unit() as f64;
                 out.push_double(sum as f64 / unit);
             }
             LastReading::Attribute(at) => {

@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn equal_amounts_deviate_by_exactly_zero() {
         assert_eq!(deviation(&[33_330_000; 3]), 0.0);
-        assert_eq!(deviation(&[crate::value::DECIMAL_MAX; 1000]), 0.0);
+        assert_eq!(deviation(&[crate::value::DECIMAL_UNITS_MAX; 1000]), 0.0);
         assert_eq!(deviation(&[i64::MAX; 1000]), 0.0);
         assert_eq!(deviation(&[-i64::MAX; 77]), 0.0);
     }

@@ -64,7 +64,9 @@ impl<const MIN: bool> Algebra for Sorted<MIN> {
         let value = if MIN { values.first_key_value() } else { values.last_key_value() };
         match value {
             None => out.push_null(),
-            Some((value, _)) if self.ty == Type::Decimal => out.push_double(*value as f64 / 1e6),
+            Some((value, _)) if self.ty.is_like(Type::DECIMAL) => {
+                out.push_double(*value as f64 / self.ty.unit() as f64);
+            }
             Some((value, _)) => out.push_int(*value),
         }
     }

@@ -9,7 +9,7 @@ use super::moments::{Moments, nearest};
 use super::sum::Sum;
 use super::{Algebra, Reading};
 use crate::time::EventTime;
-use crate::value::{Column, DECIMAL_MAX, Type};
+use crate::value::{Column, DECIMAL_UNITS_MAX, Type};
 use ethnum::U256;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -35,9 +35,9 @@ fn algebras() -> Vec<(&'static str, Make, Vec<Reading>, bool)> {
         ("sum", || Box::new(Sum::new(1e6)), sums, false),
         ("moments", || Box::new(Moments::new(1e6)), moments, false),
         ("max", || Box::new(Extreme::<false>::new(Type::Int)), extreme(), false),
-        ("min", || Box::new(Extreme::<true>::new(Type::Decimal)), extreme(), false),
-        ("distinct", || Box::new(Distinct::new(MOST)), vec![Reading::Distinct], true),
-        ("entropy", || Box::new(Entropy::new(MOST)), entropies, true),
+        ("min", || Box::new(Extreme::<true>::new(Type::DECIMAL)), extreme(), false),
+        ("distinct", || Box::new(Distinct::new(Some(MOST))), vec![Reading::Distinct], true),
+        ("entropy", || Box::new(Entropy::new(Some(MOST))), entropies, true),
     ]
 }
 
@@ -58,7 +58,7 @@ fn naive(name: &str, values: &[i64], reading: Reading) -> Column {
     match reading {
         Reading::Count => out.push_int(n as i64),
         Reading::Sum => out.push_double(sum as f64 / 1e6),
-        Reading::Distinct => out.push_word((counts.len() as u64).min(MOST)),
+        Reading::Distinct => out.push_word(counts.len() as u64),
         Reading::Entropy { .. } if counts.len() <= 1 => out.push_double(0.0),
         Reading::Entropy { normalised } => {
             let scale = (1u64 << 40) as f64;
@@ -113,7 +113,7 @@ fn amount() -> impl Strategy<Value = i64> {
     prop_oneof![
         4 => -20i64..20,
         2 => prop::sample::select(vec![
-            DECIMAL_MAX, -DECIMAL_MAX, DECIMAL_MAX - 1, i64::MAX, -i64::MAX, i64::MAX - 1, 33_330_000,
+            DECIMAL_UNITS_MAX, -DECIMAL_UNITS_MAX, DECIMAL_UNITS_MAX - 1, i64::MAX, -i64::MAX, i64::MAX - 1, 33_330_000,
         ]),
         1 => -i64::MAX..=i64::MAX,
     ]
@@ -205,7 +205,7 @@ proptest! {
 #[test]
 fn entropy_is_the_same_bits_after_a_million_changes_as_from_scratch() {
     let mut rng = SmallRng::seed_from_u64(11);
-    let (mut entropy, mut inside) = (Entropy::new(MOST), Vec::<i64>::new());
+    let (mut entropy, mut inside) = (Entropy::new(Some(MOST)), Vec::<i64>::new());
     entropy.grow(SLOTS as usize);
     let readings = [Reading::Entropy { normalised: false }, Reading::Entropy { normalised: true }];
     for round in 0..1_000_000u32 {
@@ -220,7 +220,7 @@ fn entropy_is_the_same_bits_after_a_million_changes_as_from_scratch() {
             entropy.remove(1, inside.swap_remove(at), 0);
         }
         if round % 9_973 == 0 {
-            let mut fresh = Entropy::new(MOST);
+            let mut fresh = Entropy::new(Some(MOST));
             fresh.grow(SLOTS as usize);
             inside.iter().for_each(|symbol| fresh.add(1, *symbol, 0));
             for reading in readings {
@@ -235,7 +235,7 @@ fn entropy_is_the_same_bits_after_a_million_changes_as_from_scratch() {
 
 /// What [`Entropy`] reads, normalised, where symbols 1, 2, .. came so many times each.
 fn normalised_entropy(counts: &[u32]) -> f64 {
-    let mut entropy = Entropy::new(MOST);
+    let mut entropy = Entropy::new(Some(MOST));
     entropy.grow(1);
     for (symbol, count) in (1..).zip(counts) {
         (0..*count).for_each(|_| entropy.add(0, symbol, 0));
@@ -280,7 +280,7 @@ proptest! {
 fn three_payments_of_33_33_deviate_by_exactly_nothing_after_others_have_come_and_gone() {
     let mut moments = Moments::new(1e6);
     moments.grow(1);
-    let others = [DECIMAL_MAX, -DECIMAL_MAX, 1, i64::MAX, -i64::MAX];
+    let others = [DECIMAL_UNITS_MAX, -DECIMAL_UNITS_MAX, 1, i64::MAX, -i64::MAX];
     others.iter().for_each(|v| moments.add(0, *v, 0));
     (0..3).for_each(|_| moments.add(0, 33_330_000, 1));
     others.iter().for_each(|v| moments.remove(0, *v, 0));
@@ -289,11 +289,12 @@ fn three_payments_of_33_33_deviate_by_exactly_nothing_after_others_have_come_and
 }
 
 #[test]
-fn the_counts_behind_a_saturated_distinct_count_are_exact() {
-    let mut distinct = Distinct::new(MOST);
+fn a_distinct_count_beyond_what_is_written_is_exact_and_counted() {
+    let mut distinct = Distinct::new(Some(MOST));
     distinct.grow(1);
     (1..=20).for_each(|symbol| distinct.add(0, symbol, 0));
-    assert_eq!(read(&distinct, 0, Reading::Distinct).int(0), Some(6));
+    assert_eq!(read(&distinct, 0, Reading::Distinct).int(0), Some(20));
     (1..=15).for_each(|symbol| distinct.remove(0, symbol, 0));
     assert_eq!(read(&distinct, 0, Reading::Distinct).int(0), Some(5));
+    assert_eq!(distinct.saturated(), 1);
 }

@@ -7,7 +7,7 @@ use super::step::set::{Set, bytes_of, word_of};
 use super::step::{Binary, Instruction, Operand, Step, Target, Unary};
 use super::typing::common_type;
 use super::{Arithmetic, Comparison, Expr, Function};
-use crate::value::{Column, MICROS, Type, Value};
+use crate::value::{Column, Type, Value};
 
 /// The parts of a program.
 #[derive(Default)]
@@ -81,8 +81,10 @@ impl Compiler {
         let op = match (from, to) {
             _ if from == to => return operand,
             (Type::Int, Type::Double) => Unary::IntToDouble,
-            (Type::Decimal, Type::Double) => Unary::DecimalToDouble,
-            (Type::Int, Type::Decimal) => Unary::IntToDecimal,
+            (Type::Decimal(_), Type::Double) => Unary::DecimalToDouble(from.unit()),
+            (Type::Int | Type::Decimal(_), Type::Decimal(_)) if from.unit() <= to.unit() => {
+                Unary::Rescale(to.unit() / from.unit())
+            }
             _ => return self.discard(operand),
         };
         self.emit(Step::Unary(op, operand))
@@ -102,15 +104,16 @@ impl Compiler {
             return self.emit(Step::Binary(op, left, right));
         }
         let ((left, _), (right, _)) = (self.node(left), self.node(right));
-        let (l, r) = (scale(left_type), scale(right_type));
+        let (l, r, most) = (left_type.unit(), right_type.unit(), ty.unit());
         let op = match op {
             Arithmetic::Add if l == r => Binary::AddInt,
-            Arithmetic::Add => Binary::AddScaled(MICROS / l, MICROS / r),
+            Arithmetic::Add => Binary::AddScaled(most / l, most / r),
             Arithmetic::Subtract if l == r => Binary::SubtractInt,
-            Arithmetic::Subtract => Binary::SubtractScaled(MICROS / l, MICROS / r),
-            Arithmetic::Multiply if l == MICROS && r == MICROS => Binary::MultiplyDecimal,
-            // Micro-units times an int are micro-units.
-            Arithmetic::Multiply => Binary::MultiplyInt,
+            Arithmetic::Subtract => Binary::SubtractScaled(most / l, most / r),
+            // Units of a decimal times an int are its units.
+            Arithmetic::Multiply if l == 1 || r == 1 => Binary::MultiplyInt,
+            // The product has the decimals of both; those of the lesser are too many.
+            Arithmetic::Multiply => Binary::MultiplyDecimal(l.min(r)),
             Arithmetic::Divide => return self.null(),
         };
         self.emit(Step::Binary(op, left, right))
@@ -124,10 +127,10 @@ impl Compiler {
                 (Binary::CompareDouble(op), self.node_as(left, ty), self.node_as(right, ty))
             }
             _ => {
-                let kind = match (scale(left_type), scale(right_type)) {
+                let kind = match (left_type.unit(), right_type.unit()) {
                     _ if ty.is_bytes() => Binary::CompareBytes(op),
                     (l, r) if l == r => Binary::CompareInt(op),
-                    (l, r) => Binary::CompareScaled(op, MICROS / l, MICROS / r),
+                    (l, r) => Binary::CompareScaled(op, ty.unit() / l, ty.unit() / r),
                 };
                 (kind, self.node(left).0, self.node(right).0)
             }
@@ -139,7 +142,7 @@ impl Compiler {
         let (op, ty) = match function {
             Function::Abs => return self.numeric(arg, Unary::AbsInt, Unary::AbsDouble),
             Function::Clamp01 => {
-                let one = Unary::ClampInt(scale(arg.ty()));
+                let one = Unary::ClampInt(arg.ty().unit());
                 return self.numeric(arg, one, Unary::ClampDouble);
             }
             Function::Sqrt => (Unary::Sqrt, Type::Double),
@@ -156,7 +159,7 @@ impl Compiler {
         let (arg, ty) = self.node(arg);
         match ty {
             Type::Double => self.emit(Step::Unary(double, arg)),
-            Type::Int | Type::Decimal => self.emit(Step::Unary(exact, arg)),
+            Type::Int | Type::Decimal(_) => self.emit(Step::Unary(exact, arg)),
             _ => self.discard(arg),
         }
     }
@@ -245,9 +248,4 @@ impl Compiler {
         self.release(operand);
         self.null()
     }
-}
-
-/// Words in one unit of an exact type: micro-units for decimals.
-fn scale(ty: Type) -> i64 {
-    if ty == Type::Decimal { MICROS } else { 1 }
 }

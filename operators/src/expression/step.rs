@@ -10,7 +10,7 @@ pub(super) mod set;
 
 use super::Comparison;
 use crate::time::{DAY, HOUR};
-use crate::value::{Column, MICROS};
+use crate::value::Column;
 use crate::zone::Zone;
 use kernel::View;
 use number::{double, int, word_of};
@@ -78,7 +78,7 @@ pub(super) enum Unary {
     NegateDouble,
     AbsInt,
     AbsDouble,
-    /// Between 0 and this word: 1 for int, a million micro-units for decimal.
+    /// Between 0 and this word, that of 1.
     ClampInt(i64),
     ClampDouble,
     Sqrt,
@@ -88,12 +88,15 @@ pub(super) enum Unary {
     Not,
     IsNull,
     IntToDouble,
-    DecimalToDouble,
-    IntToDecimal,
+    /// From a decimal whose 1 is this word.
+    DecimalToDouble(i64),
+    /// Times this: to a decimal with more decimals.
+    Rescale(i64),
 }
 
 /// Steps of two operands. `Int` stands for decimals and timestamps too, as long as both are the
-/// same; `Scaled` first multiplies each by its factor, so that an int meets a decimal.
+/// same; `Scaled` first multiplies each by its factor, so that an int meets a decimal, or two decimals
+/// have as many of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Binary {
     AddInt,
@@ -101,7 +104,8 @@ pub(super) enum Binary {
     MultiplyInt,
     AddScaled(i64, i64),
     SubtractScaled(i64, i64),
-    MultiplyDecimal,
+    /// Divided by this, rounded half to even.
+    MultiplyDecimal(i64),
     AddDouble,
     SubtractDouble,
     MultiplyDouble,
@@ -181,8 +185,8 @@ impl<'a> Frame<'a> {
             Unary::AbsInt => {
                 return kernel::unary(arg, out, |w| int(i64::checked_abs(w.cast_signed())));
             }
-            Unary::IntToDecimal => {
-                return kernel::unary(arg, out, |w| int(w.cast_signed().checked_mul(MICROS)));
+            Unary::Rescale(factor) => {
+                return kernel::unary(arg, out, |w| int(w.cast_signed().checked_mul(factor)));
             }
             Unary::ClampInt(one) => {
                 kernel::unary(arg, out, |w| Some(w.cast_signed().clamp(0, one).cast_unsigned()))
@@ -206,8 +210,9 @@ impl<'a> Frame<'a> {
             Unary::IntToDouble => {
                 kernel::unary(arg, out, |w| double(number::nearest(w.cast_signed())))
             }
-            Unary::DecimalToDouble => {
-                kernel::unary(arg, out, |w| double(number::nearest(w.cast_signed()) / 1e6))
+            Unary::DecimalToDouble(unit) => {
+                let unit = number::nearest(unit);
+                kernel::unary(arg, out, |w| double(number::nearest(w.cast_signed()) / unit))
             }
         };
         0
@@ -230,8 +235,9 @@ impl<'a> Frame<'a> {
             Binary::AddInt => return number::ints(left, right, out, i64::checked_add),
             Binary::SubtractInt => return number::ints(left, right, out, i64::checked_sub),
             Binary::MultiplyInt => return number::ints(left, right, out, i64::checked_mul),
-            Binary::MultiplyDecimal => {
-                return number::ints(left, right, out, number::multiply_decimals);
+            Binary::MultiplyDecimal(unit) => {
+                let multiply = |a, b| number::multiply_decimals(a, b, unit);
+                return number::ints(left, right, out, multiply);
             }
             Binary::AddScaled(l, r) => {
                 return number::scaled(left, right, out, (l, r), |a, b| word_of(a + b));

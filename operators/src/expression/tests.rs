@@ -1,7 +1,7 @@
 //! The compiled program against a naive twin that evaluates one row of owned values at a time.
 
 use super::{Arithmetic, Comparison, Expr, Function, Program};
-use crate::value::{Column, MICROS, Type, Value};
+use crate::value::{Column, Type, Value};
 use crate::zone::Zone;
 use rand::rngs::SmallRng;
 use rand::seq::IndexedRandom;
@@ -10,8 +10,19 @@ use std::cmp::Ordering;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-const TYPES: [Type; 7] =
-    [Type::Int, Type::Decimal, Type::Double, Type::Bool, Type::Text, Type::Timestamp, Type::Ip];
+const TYPES: [Type; 11] = [
+    Type::Int,
+    Type::DECIMAL,
+    Type::Double,
+    Type::Bool,
+    Type::Text,
+    Type::Timestamp,
+    Type::Ip,
+    Type::Decimal(0),
+    Type::Decimal(2),
+    Type::Decimal(8),
+    Type::Decimal(12),
+];
 
 /// Central Europe around 2024: summer time from 2024-03-31T01:00Z until 2024-10-27T01:00Z.
 const SPRING: i64 = 1_711_846_800_000;
@@ -38,7 +49,7 @@ impl Twin {
             Expr::Literal(value) => canonical(value),
             Expr::Negate(arg) => match self.value(arg, row) {
                 Value::Int(x) => self.int(-i128::from(x)),
-                Value::Decimal(x) => self.decimal(-i128::from(x)),
+                Value::Decimal(x, scale) => self.decimal(-i128::from(x), scale),
                 Value::Double(x) => self.double(-x),
                 _ => Value::Null,
             },
@@ -128,9 +139,14 @@ impl Twin {
 
     fn value_as(&mut self, expr: &Expr, row: &[Value], ty: Type) -> Value {
         match (self.value(expr, row), ty) {
-            (Value::Int(x), Type::Decimal) => self.decimal(i128::from(x) * 1_000_000),
+            (Value::Int(x), Type::Decimal(scale)) => {
+                self.decimal(i128::from(x) * power(scale), scale)
+            }
+            (Value::Decimal(x, from), Type::Decimal(scale)) => {
+                self.decimal(i128::from(x) * power(scale - from), scale)
+            }
             (Value::Int(x), Type::Double) => Value::Double(x as f64),
-            (Value::Decimal(x), Type::Double) => Value::Double(x as f64 / 1e6),
+            (Value::Decimal(x, scale), Type::Double) => Value::Double(as_f64(x, scale)),
             (value, _) => value,
         }
     }
@@ -163,27 +179,27 @@ impl Twin {
                 _ => a * b,
             });
         }
-        let (Some(x), Some(y)) = (micros(&a), micros(&b)) else { return Value::Null };
+        let (Some((x, l)), Some((y, r))) = (units(&a), units(&b)) else { return Value::Null };
+        let most = l.max(r);
+        let (wide_x, wide_y) = (x * power(most - l), y * power(most - r));
         match op {
-            Arithmetic::Add => self.decimal(x + y),
-            Arithmetic::Subtract => self.decimal(x - y),
-            // An int times a decimal needs no rounding; the wide products need a wider check.
-            _ => match (&a, &b) {
-                (Value::Int(n), Value::Decimal(m)) | (Value::Decimal(m), Value::Int(n)) => {
-                    self.decimal(i128::from(*n) * i128::from(*m))
-                }
-                _ => self.decimal(half_even(x * y)),
-            },
+            Arithmetic::Add => self.decimal(wide_x + wide_y, most),
+            Arithmetic::Subtract => self.decimal(wide_x - wide_y, most),
+            // The product has all decimals of both.
+            _ => self.decimal(half_even(x * y, power(l.min(r))), most),
         }
     }
 
     fn apply(&mut self, function: Function, arg: Value) -> Value {
         match (function, arg) {
             (Function::Abs, Value::Int(x)) => self.int(i128::from(x).abs()),
-            (Function::Abs, Value::Decimal(x)) => self.decimal(i128::from(x).abs()),
+            (Function::Abs, Value::Decimal(x, scale)) => self.decimal(i128::from(x).abs(), scale),
             (Function::Abs, Value::Double(x)) => self.double(x.abs()),
             (Function::Clamp01, Value::Int(x)) => Value::Int(1.min(0.max(x))),
-            (Function::Clamp01, Value::Decimal(x)) => Value::Decimal(MICROS.min(0.max(x))),
+            (Function::Clamp01, Value::Decimal(x, scale)) => {
+                let one = i64::try_from(power(scale)).unwrap();
+                Value::Decimal(one.min(0.max(x)), scale)
+            }
             (Function::Clamp01, Value::Double(x)) => self.double(1f64.min(0f64.max(x))),
             (Function::Sqrt, x) => match as_double(&x) {
                 Some(x) if x >= 0.0 => self.double(x.sqrt()),
@@ -225,8 +241,8 @@ impl Twin {
         self.exact(value).map_or(Value::Null, Value::Int)
     }
 
-    fn decimal(&mut self, value: i128) -> Value {
-        self.exact(value).map_or(Value::Null, Value::Decimal)
+    fn decimal(&mut self, value: i128, scale: u8) -> Value {
+        self.exact(value).map_or(Value::Null, |units| Value::Decimal(units, scale))
     }
 
     fn double(&mut self, value: f64) -> Value {
@@ -238,9 +254,9 @@ impl Twin {
     }
 }
 
-fn half_even(product: i128) -> i128 {
-    let (whole, rest) = (product / 1_000_000, (product % 1_000_000).abs());
-    let away = match rest.cmp(&500_000) {
+fn half_even(product: i128, unit: i128) -> i128 {
+    let (whole, rest) = (product / unit, (product % unit).abs());
+    let away = match (2 * rest).cmp(&unit) {
         Ordering::Less => false,
         Ordering::Equal => whole % 2 != 0,
         Ordering::Greater => true,
@@ -248,19 +264,28 @@ fn half_even(product: i128) -> i128 {
     if away { whole + product.signum() } else { whole }
 }
 
+fn power(scale: u8) -> i128 {
+    (0..scale).fold(1, |power, _| power * 10)
+}
+
+fn as_f64(units: i64, scale: u8) -> f64 {
+    units as f64 / power(scale) as f64
+}
+
 fn as_double(value: &Value) -> Option<f64> {
     match value {
         Value::Int(x) => Some(*x as f64),
-        Value::Decimal(x) => Some(*x as f64 / 1e6),
+        Value::Decimal(x, scale) => Some(as_f64(*x, *scale)),
         Value::Double(x) => Some(*x),
         _ => None,
     }
 }
 
-fn micros(value: &Value) -> Option<i128> {
+/// A number's units and how many decimals they are of.
+fn units(value: &Value) -> Option<(i128, u8)> {
     match value {
-        Value::Int(x) => Some(i128::from(*x) * 1_000_000),
-        Value::Decimal(x) => Some(i128::from(*x)),
+        Value::Int(x) => Some((i128::from(*x), 0)),
+        Value::Decimal(x, scale) => Some((i128::from(*x), *scale)),
         _ => None,
     }
 }
@@ -272,7 +297,10 @@ fn order(a: &Value, b: &Value) -> Option<Ordering> {
         (Value::Timestamp(a), Value::Timestamp(b)) => Some(a.cmp(b)),
         (Value::Ip(a), Value::Ip(b)) => Some(octets(a).cmp(&octets(b))),
         (Value::Double(_), _) | (_, Value::Double(_)) => as_double(a)?.partial_cmp(&as_double(b)?),
-        _ => Some(micros(a)?.cmp(&micros(b)?)),
+        _ => {
+            let ((a, l), (b, r)) = (units(a)?, units(b)?);
+            Some((a * power(r)).cmp(&(b * power(l))))
+        }
     }
 }
 
@@ -302,7 +330,7 @@ fn column(values: &[Value]) -> Column {
 fn read(column: &Column, ty: Type, row: usize) -> Value {
     let value = match ty {
         Type::Int => column.int(row).map(Value::Int),
-        Type::Decimal => column.int(row).map(Value::Decimal),
+        Type::Decimal(scale) => column.int(row).map(|units| Value::Decimal(units, scale)),
         Type::Timestamp => column.int(row).map(Value::Timestamp),
         Type::Double => column.double(row).map(Value::Double),
         Type::Bool => column.bool(row).map(Value::Bool),
@@ -338,7 +366,7 @@ fn eval_one(expr: &Expr, row: &[Value]) -> Value {
 fn random_value(rng: &mut SmallRng, ty: Type) -> Value {
     match ty {
         Type::Int => Value::Int(random_int(rng)),
-        Type::Decimal => Value::Decimal(random_int(rng)),
+        Type::Decimal(scale) => Value::Decimal(random_int(rng), scale),
         Type::Double => Value::Double(match rng.random_range(0..6) {
             0 => 0.0,
             1 => f64::from(rng.random_range(-3i32..=3)) / 2.0,
@@ -407,9 +435,21 @@ impl Generator {
     /// A number type that unifies to `ty` with it.
     fn below(&mut self, ty: Type) -> Type {
         match ty {
-            Type::Decimal if self.rng.random() => Type::Int,
+            Type::Decimal(scale) => match self.rng.random_range(0..4) {
+                0 => Type::Int,
+                // Only these have inputs.
+                1 => *[0, 2, 6, 8, 12]
+                    .map(Type::Decimal)
+                    .iter()
+                    .rfind(|it| it.unit() <= ty.unit() && (scale == 0 || it.unit() < ty.unit()))
+                    .unwrap_or(&ty),
+                2 => Type::Decimal(0),
+                _ => ty,
+            },
             Type::Double => {
-                *[Type::Int, Type::Decimal, Type::Double].choose(&mut self.rng).unwrap()
+                *[Type::Int, Type::DECIMAL, Type::Decimal(2), Type::Decimal(12), Type::Double]
+                    .choose(&mut self.rng)
+                    .unwrap()
             }
             _ => ty,
         }
@@ -649,26 +689,26 @@ fn the_weekday_changes_at_local_midnight() {
 #[test]
 fn products_of_decimals_round_half_to_even() {
     let product =
-        arithmetic(Arithmetic::Multiply, input(0, Type::Decimal), input(1, Type::Decimal));
-    let of = |a, b| eval_one(&product, &[Value::Decimal(a), Value::Decimal(b)]);
-    assert_eq!(of(1, 500_000), Value::Decimal(0));
-    assert_eq!(of(3, 500_000), Value::Decimal(2));
-    assert_eq!(of(-1, 500_000), Value::Decimal(0));
-    assert_eq!(of(-3, 500_000), Value::Decimal(-2));
-    assert_eq!(of(1, 500_001), Value::Decimal(1));
-    assert_eq!(of(-1, 500_001), Value::Decimal(-1));
-    assert_eq!(of(i64::MAX, 1_000_000), Value::Decimal(i64::MAX));
+        arithmetic(Arithmetic::Multiply, input(0, Type::DECIMAL), input(1, Type::DECIMAL));
+    let of = |a, b| eval_one(&product, &[Value::Decimal(a, 6), Value::Decimal(b, 6)]);
+    assert_eq!(of(1, 500_000), Value::Decimal(0, 6));
+    assert_eq!(of(3, 500_000), Value::Decimal(2, 6));
+    assert_eq!(of(-1, 500_000), Value::Decimal(0, 6));
+    assert_eq!(of(-3, 500_000), Value::Decimal(-2, 6));
+    assert_eq!(of(1, 500_001), Value::Decimal(1, 6));
+    assert_eq!(of(-1, 500_001), Value::Decimal(-1, 6));
+    assert_eq!(of(i64::MAX, 1_000_000), Value::Decimal(i64::MAX, 6));
     assert_eq!(of(i64::MAX, 1_000_001), Value::Null);
 }
 
 #[test]
 fn an_int_times_a_decimal_overflows_only_when_the_product_does() {
-    let product = arithmetic(Arithmetic::Multiply, input(0, Type::Int), input(1, Type::Decimal));
-    let of = |a, b| eval_one(&product, &[Value::Int(a), Value::Decimal(b)]);
-    assert_eq!(of(10_000_000_000_000, 1), Value::Decimal(10_000_000_000_000));
-    let sum = arithmetic(Arithmetic::Add, input(0, Type::Int), input(1, Type::Decimal));
-    let of = |a, b| eval_one(&sum, &[Value::Int(a), Value::Decimal(b)]);
-    assert_eq!(of(9_223_372_036_855, -i64::MAX), Value::Decimal(224_193));
+    let product = arithmetic(Arithmetic::Multiply, input(0, Type::Int), input(1, Type::DECIMAL));
+    let of = |a, b| eval_one(&product, &[Value::Int(a), Value::Decimal(b, 6)]);
+    assert_eq!(of(10_000_000_000_000, 1), Value::Decimal(10_000_000_000_000, 6));
+    let sum = arithmetic(Arithmetic::Add, input(0, Type::Int), input(1, Type::DECIMAL));
+    let of = |a, b| eval_one(&sum, &[Value::Int(a), Value::Decimal(b, 6)]);
+    assert_eq!(of(9_223_372_036_855, -i64::MAX), Value::Decimal(224_193, 6));
     assert_eq!(of(9_223_372_036_855, 0), Value::Null);
 }
 
@@ -696,5 +736,5 @@ fn nullability_is_inferred_node_by_node() {
     assert!(Expr::Least(vec![there(Type::Double), maybe]).nullable());
     assert!(apply(Function::Sqrt, there(Type::Double)).nullable());
     assert!(!apply(Function::Clamp01, there(Type::Double)).nullable());
-    assert!(Expr::Greatest(vec![there(Type::Int), there(Type::Decimal)]).nullable());
+    assert!(Expr::Greatest(vec![there(Type::Int), there(Type::DECIMAL)]).nullable());
 }

@@ -1,17 +1,19 @@
 //! Types, nullability, and walks over an expression.
 
 use super::{Arithmetic, Expr, Function};
-use crate::value::{MICROS, Type, Value};
+use crate::value::{Type, Value};
 
 impl Type {
-    /// The type that holds values of both: a type with itself, int with decimal is decimal, a
-    /// number with a double is double; otherwise none.
+    /// The type that holds values of both: a type with itself, int with decimal is decimal, of two
+    /// decimals the one with more of them, a number with a double is double; otherwise none.
     pub fn unify(self, other: Type) -> Option<Type> {
         match (self, other) {
             _ if self == other => Some(self),
             _ if !self.is_numeric() || !other.is_numeric() => None,
             (Type::Double, _) | (_, Type::Double) => Some(Type::Double),
-            _ => Some(Type::Decimal),
+            (Type::Decimal(one), Type::Decimal(other)) => Some(Type::Decimal(one.max(other))),
+            (Type::Decimal(scale), _) | (_, Type::Decimal(scale)) => Some(Type::Decimal(scale)),
+            _ => None,
         }
     }
 }
@@ -170,7 +172,7 @@ impl Expr {
 fn literal_type(value: &Value) -> Type {
     match value {
         Value::Null | Value::Int(_) => Type::Int,
-        Value::Decimal(_) => Type::Decimal,
+        Value::Decimal(_, scale) => Type::Decimal(*scale),
         Value::Double(_) => Type::Double,
         Value::Bool(_) => Type::Bool,
         Value::Text(_) => Type::Text,
@@ -192,7 +194,7 @@ fn arithmetic_nullable(op: Arithmetic, left: &Expr, right: &Expr) -> bool {
     match op.result(left.ty(), right.ty()) {
         None => true,
         Some(_) if op == Arithmetic::Divide => match right {
-            Expr::Literal(Value::Int(value) | Value::Decimal(value)) => *value == 0,
+            Expr::Literal(Value::Int(value) | Value::Decimal(value, _)) => *value == 0,
             Expr::Literal(Value::Double(value)) => *value == 0.0,
             _ => true,
         },
@@ -201,21 +203,23 @@ fn arithmetic_nullable(op: Arithmetic, left: &Expr, right: &Expr) -> bool {
     }
 }
 
-/// Whether an argument can be null once it is converted to `ty`: an int beyond 9.2e12 is no decimal.
+/// Whether an argument can be null once it is converted to `ty`: an int beyond 9.2e12 is no decimal
+/// of 6 decimals.
 fn nullable_as(arg: &Expr, ty: Type) -> bool {
+    let factor = ty.unit() / arg.ty().unit();
     let converted = match arg {
-        Expr::Literal(Value::Int(value)) if ty == Type::Decimal => {
-            value.checked_mul(MICROS).is_none()
+        Expr::Literal(Value::Int(value) | Value::Decimal(value, _)) if ty != Type::Double => {
+            value.checked_mul(factor).is_none()
         }
         Expr::Literal(_) => false,
-        _ => ty == Type::Decimal && arg.ty() == Type::Int,
+        _ => factor > 1,
     };
     converted || arg.nullable()
 }
 
 fn is_positive_literal(arg: &Expr) -> bool {
     match arg {
-        Expr::Literal(Value::Int(value) | Value::Decimal(value)) => *value > 0,
+        Expr::Literal(Value::Int(value) | Value::Decimal(value, _)) => *value > 0,
         Expr::Literal(Value::Double(value)) => *value > 0.0,
         _ => false,
     }

@@ -28,6 +28,7 @@ mod keys;
 mod lenient;
 mod needs;
 mod number;
+mod outside;
 mod rfc3339;
 mod scalar;
 mod seed;
@@ -37,14 +38,18 @@ mod time;
 mod trie;
 
 pub use error::DecodeError;
-pub(crate) use framing::{payload, unframed, unwrapped};
-pub use scalar::{Scalar, value_of};
+pub(crate) use framing::{key_text, payload, unframed, unwrapped};
+pub use lenient::mended;
+pub use outside::Metadata;
+pub(crate) use scalar::in_column;
+pub use scalar::{Conversion, Scalar, conversion, exact_value_of, value_of};
 
 use crate::plan::SourcePlan;
 use crate::time::EventTime;
 use crate::value::Column;
 use cell::Fault;
 use needs::Needs;
+use outside::Outside;
 use serde::de::DeserializeSeed;
 use std::borrow::Cow;
 use trie::Trie;
@@ -66,6 +71,8 @@ pub struct Decoded {
     pub columns: Vec<Column>,
     /// What was there and could not be read, and is null therefore: ascending by row.
     pub invalid: Vec<InvalidField>,
+    /// Decimals that had more digits than their fields keep: ascending by row.
+    pub rounded: Vec<RoundedField>,
 }
 
 /// A value that was there and could not be read.
@@ -79,10 +86,20 @@ pub struct InvalidField {
     pub error: DecodeError,
 }
 
+/// A decimal that was rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundedField {
+    /// The row.
+    pub row: usize,
+    /// The field: index into [`SourcePlan::fields`].
+    pub field: usize,
+}
+
 impl Decoded {
     /// Forgets all rows and keeps the memory.
     pub fn clear(&mut self) {
         self.invalid.clear();
+        self.rounded.clear();
         self.time.clear();
         self.arrival.clear();
         self.columns.iter_mut().for_each(Column::clear);
@@ -91,6 +108,7 @@ impl Decoded {
     /// Cuts back to the first `rows` records.
     pub fn truncate(&mut self, rows: usize) {
         while self.invalid.pop_if(|invalid| invalid.row >= rows).is_some() {}
+        while self.rounded.pop_if(|rounded| rounded.row >= rows).is_some() {}
         self.time.truncate(rows);
         self.arrival.truncate(rows);
         self.columns.iter_mut().for_each(|column| cell::reset(column, rows));
@@ -116,10 +134,10 @@ impl Decoded {
     }
 }
 
-/// A number's text as micro-units, rounded half to even; `None` when there are too many of them. The
-/// text must be that of a number.
-pub(crate) fn decimal_text(text: &str) -> Option<i64> {
-    number::scaled(text, 6, number::Rounding::HalfEven)
+/// A number's text as units of `10^-scale`, rounded half to even; `None` when there are too many of
+/// them. The text must be that of a number.
+pub(crate) fn decimal_text(text: &str, scale: u8) -> Option<i64> {
+    number::decimal(text, scale).map(|decimal| decimal.units)
 }
 
 /// Milliseconds since the epoch of an RFC 3339 time.
@@ -140,14 +158,18 @@ pub struct Decoder {
     needs: Needs,
     /// Whether nothing but JSON is taken.
     strict: bool,
+    /// What is wanted besides the value; nothing, most of the time.
+    outside: Option<Box<Outside>>,
     record_bytes_max: usize,
 }
 
 impl Decoder {
     /// A decoder for the records of `source`.
     pub fn new(source: &SourcePlan) -> Self {
-        let trie = Trie::new(source);
+        let mut trie = Trie::new(source);
+        let outside = Outside::new(source, &mut trie).map(Box::new);
         Self {
+            outside,
             found: vec![0; trie.choices],
             faults: Vec::new(),
             trie,
@@ -160,20 +182,43 @@ impl Decoder {
     /// The same, with another bound on a record's length in bytes (default [`RECORD_BYTES_MAX`]).
     #[must_use]
     pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
+        if let Some(outside) = &mut self.outside {
+            outside.set_bytes_max(record_bytes_max);
+        }
         self.record_bytes_max = record_bytes_max;
         self
     }
 
-    /// Appends the row of `record` to `into`.
+    /// The same for records whose time matters to nobody: one that cannot be read is 1970.
+    #[must_use]
+    pub(crate) fn without_time(mut self) -> Self {
+        self.needs.without_time();
+        self
+    }
+
+    /// Appends the row of `record`, which has nothing besides its value, to `into`.
+    ///
+    /// # Errors
+    /// As [`decode_with`](Self::decode_with).
+    pub fn decode(&mut self, record: &[u8], into: &mut Decoded) -> Result<(), DecodeError> {
+        self.decode_with(record, None, into)
+    }
+
+    /// Appends the row of `record` to `into`; `metadata` is what it has besides its value.
     ///
     /// # Errors
     /// When the record is malformed: too long, not UTF-8, not one JSON object, a field of the wrong
     /// type or out of range, no event time or one outside the source's bounds, a required field or
     /// every entity key missing. `into` is then as it was.
-    pub fn decode(&mut self, record: &[u8], into: &mut Decoded) -> Result<(), DecodeError> {
+    pub fn decode_with(
+        &mut self,
+        record: &[u8],
+        metadata: Option<Metadata<'_>>,
+        into: &mut Decoded,
+    ) -> Result<(), DecodeError> {
         into.shape(self.needs.columns());
         let row = into.rows();
-        let read = self.read(record, row, &mut into.columns);
+        let read = self.read(record, metadata, row, &mut into.columns);
         self.needs.finish(read, &mut self.faults, row, into)
     }
 
@@ -181,6 +226,7 @@ impl Decoder {
     fn read(
         &mut self,
         record: &[u8],
+        metadata: Option<Metadata<'_>>,
         row: usize,
         columns: &mut [Column],
     ) -> Result<DecodedTimes, DecodeError> {
@@ -189,13 +235,13 @@ impl Decoder {
         let text = std::str::from_utf8(json).map_err(|e| DecodeError::NotUtf8 {
             at: record.len() - json.len() + e.valid_up_to(),
         })?;
-        let mut pass = self.pass(text, row, columns, false);
+        let mut pass = self.pass(text, metadata, row, columns, false);
         while let Pass::Inexact(leaf) = pass {
             // What its producer writes once, it writes again: read by its text from now on.
             if let Some(leaf) = self.trie.leaves.get_mut(leaf) {
                 leaf.text = false;
             }
-            pass = self.pass(text, row, columns, false);
+            pass = self.pass(text, metadata, row, columns, false);
         }
         let refused = match pass {
             Pass::Done(read) => return read,
@@ -206,14 +252,21 @@ impl Decoder {
             true => Cow::Borrowed(text),
             false => Cow::Owned(lenient::mended(text)),
         };
-        match self.pass(&again, row, columns, true) {
+        match self.pass(&again, metadata, row, columns, true) {
             Pass::Done(read) => read,
             Pass::Syntax(_) | Pass::Inexact(_) => Err(DecodeError::syntax(&refused, text)),
         }
     }
 
     /// Reads the record from its beginning.
-    fn pass(&mut self, text: &str, row: usize, columns: &mut [Column], by_text: bool) -> Pass {
+    fn pass(
+        &mut self,
+        text: &str,
+        metadata: Option<Metadata<'_>>,
+        row: usize,
+        columns: &mut [Column],
+        by_text: bool,
+    ) -> Pass {
         columns.iter_mut().for_each(|column| cell::reset(column, row));
         let mut json = serde_json::Deserializer::from_str(text);
         let mut cells =
@@ -222,6 +275,9 @@ impl Decoder {
         let read = seed::ObjectSeed::root(&mut cells).deserialize(&mut json);
         match (read.and_then(|()| json.end()), cells.stopped.take(), cells.inexact) {
             (Ok(()), ..) => {
+                if let (Some(outside), Some(metadata)) = (&self.outside, metadata) {
+                    outside.put(metadata, &mut cells);
+                }
                 Pass::Done(Ok(DecodedTimes { event: cells.time, arrival: cells.arrival }))
             }
             (Err(_), Some(fault), _) => Pass::Done(Err(fault)),

@@ -1,4 +1,5 @@
-//! The time of each record of one partition, and the verdict on it: accepted, late or future.
+//! The time of each record of one partition, and the verdict on it: accepted, late, future or a
+//! duplicate.
 //!
 //! ```text
 //!  ts ──────┬─→ min(ts, arrival + max_ahead) ──→ the event's time: order, windows, lateness
@@ -93,6 +94,31 @@ impl Judge {
     /// The time of a record of `ts` that arrived at `arrival` (where that is known), and the verdict
     /// on it.
     pub fn judge(&mut self, ts: EventTime, arrival: Option<EventTime>) -> Judged {
+        self.judge_new(ts, arrival, |_, _| true)
+    }
+
+    /// The same, where `is_new` says of a record that is in time whether it is no duplicate: by its
+    /// `min(ts, arrival)`, and by the clock as it stands once the record is accepted. A duplicate moves
+    /// nothing.
+    ///
+    /// ```
+    /// use tidemark_operators::ingest::judge::Judge;
+    /// use tidemark_operators::plan::TimeBounds;
+    /// use tidemark_operators::verdict::Verdict;
+    ///
+    /// let bounds = TimeBounds { out_of_orderness: 0, max_ahead: None, max_future_skew: None };
+    /// let mut judge = Judge::new(bounds);
+    /// assert_eq!(judge.judge_new(90, None, |_, _| false).verdict, Verdict::Duplicate);
+    /// assert_eq!(judge.clock(), None);
+    /// assert_eq!(judge.judge_new(80, None, |at, clock| at == clock).verdict, Verdict::Accepted);
+    /// ```
+    #[inline]
+    pub fn judge_new(
+        &mut self,
+        ts: EventTime,
+        arrival: Option<EventTime>,
+        is_new: impl FnOnce(EventTime, EventTime) -> bool,
+    ) -> Judged {
         let time = self.bounds.event_time(ts, arrival);
         if let (Some(skew), Some(arrival)) = (self.bounds.max_future_skew, arrival)
             && ts > arrival.saturating_add(skew)
@@ -104,7 +130,12 @@ impl Judge {
             let late = Verdict::Late { by: watermark - time, idle_floor: time >= self.own() };
             return Judged { time, verdict: late };
         }
-        self.clock = self.clock.max(Some(clock(ts, arrival)));
+        let own = clock(ts, arrival);
+        let clock = self.clock.map_or(own, |clock| clock.max(own));
+        if !is_new(own, clock) {
+            return Judged { time, verdict: Verdict::Duplicate };
+        }
+        self.clock = Some(clock);
         self.newest = self.newest.max(Some(time));
         Judged { time, verdict: Verdict::Accepted }
     }

@@ -1,9 +1,11 @@
 //! One partition that this worker owns: its reader, its judge, and what it has above the frontier.
 
 use crate::coordination::Status;
+use crate::ingest::decode::Decoded;
 use crate::ingest::idleness::{Follows, Idleness};
-use crate::ingest::judge::Judge;
+use crate::ingest::judge::{Judge, Judged};
 use crate::ingest::reader::{PartitionReader, Poll, RawBatch, Standing};
+use crate::ingest::unique::Unique;
 use crate::metrics::Ahead;
 use crate::plan::SourcePlan;
 use crate::time::{EventTime, Millis, SECOND};
@@ -44,6 +46,8 @@ impl Unsealed {
 pub(crate) struct Owned {
     pub reader: Box<dyn PartitionReader>,
     pub judge: Judge,
+    /// The ids of its events, where the job names one.
+    pub unique: Option<Unique>,
     pub unsealed: Unsealed,
     /// Records read and not yet judged, and the next of them.
     pub raw: RawBatch,
@@ -82,6 +86,7 @@ impl Owned {
             found: reader.found_later(),
             reader,
             judge,
+            unique: Unique::new(plan),
             unsealed: Unsealed::default(),
             raw: RawBatch::default(),
             next: 0,
@@ -122,6 +127,24 @@ impl Owned {
             Poll::Failed(failure) => return Err(failure),
         }
         Ok(false)
+    }
+
+    /// The time of the newest record of `decoded`, and the verdict on it.
+    #[inline]
+    pub fn judged(
+        &mut self,
+        decoded: &Decoded,
+        ts: EventTime,
+        arrival: Option<EventTime>,
+    ) -> Judged {
+        match &mut self.unique {
+            None => self.judge.judge(ts, arrival),
+            Some(unique) => {
+                let row = decoded.rows().saturating_sub(1);
+                let is_new = |at, clock| unique.admit(decoded, row, at, clock);
+                self.judge.judge_new(ts, arrival, is_new)
+            }
+        }
     }
 
     /// Where its reader stood when it was asked last.
@@ -215,7 +238,7 @@ mod tests {
     use super::*;
     use crate::ingest::reader::RawRecord;
     use crate::origin::PartitionId;
-    use crate::plan::{Arrival, Format, Keyless, Start, TimeField, TimeUnit};
+    use crate::plan::{Arrival, Format, Framing, Keyless, Start, TimeField, TimeUnit};
     use std::collections::VecDeque;
 
     /// What the reader says, and the end of what it held when it was found later.
@@ -246,6 +269,7 @@ mod tests {
             files: Vec::new(),
             format: Format::Json,
             strict_json: false,
+            framing: Framing::None,
             schema_wait: 0,
             start: Start::Earliest,
             time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
@@ -262,6 +286,7 @@ mod tests {
             predicates: Vec::new(),
             keys: Vec::new(),
             keyless: Keyless::Skip,
+            unique: None,
         };
         Owned::new(Box::new(Script(polls.into(), found_later)), &plan, 0, held)
     }

@@ -275,7 +275,7 @@ fn text<'a>(column: &'a Column, ty: Type, row: usize, buffer: &'a mut String) ->
         Type::Ip => write!(buffer, "{}", address(column.bytes(row)?)?),
         Type::Bool => write!(buffer, "{}", column.bool(row)?),
         Type::Double => write!(buffer, "{}", column.double(row)?),
-        Type::Decimal => write!(buffer, "{}", column.int(row)? as f64 / 1e6),
+        Type::Decimal(_) => write!(buffer, "{}", column.int(row)? as f64 / ty.unit() as f64),
         Type::Int | Type::Timestamp => {
             buffer.push_str(itoa::Buffer::new().format(column.int(row)?));
             Ok(())

@@ -16,6 +16,8 @@ pub struct RawBatch {
     pub bytes: Vec<u8>,
     /// The records, in offset order.
     pub records: Vec<RawRecord>,
+    /// Those of the records' headers that are wanted, in offset order.
+    pub headers: Vec<RawHeader>,
     /// Wall time (ms since the epoch) at which the batch was first read, to measure latency by;
     /// `None` where that means nothing (files, replay). Nothing that is decided depends on it.
     pub read_at: Option<EventTime>,
@@ -25,6 +27,17 @@ pub struct RawBatch {
     /// What all of its values were written with, where their file says so: of Avro the schema, as
     /// JSON text, and the values are then bare datums; of CSV the line that names the columns.
     pub schema: Option<Arc<str>>,
+}
+
+/// A header of a record: of those of its name the last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawHeader {
+    /// The record's offset.
+    pub offset: u64,
+    /// Its name: which of [`SourcePlan::headers`](crate::plan::SourcePlan::headers).
+    pub name: usize,
+    /// Its value in the batch's bytes; `None` for a null.
+    pub value: Option<Range<usize>>,
 }
 
 /// One raw record.
@@ -56,6 +69,15 @@ impl RawBatch {
     /// The value of `record`, empty for a null payload or a range that is not in the batch.
     pub fn value(&self, record: &RawRecord) -> &[u8] {
         record.value.clone().and_then(|r| self.bytes.get(r)).unwrap_or_default()
+    }
+
+    /// The value of the header `name` of `record`; `None` where it has none, or a null.
+    pub fn header(&self, record: &RawRecord, name: usize) -> Option<&[u8]> {
+        let first = self.headers.partition_point(|header| header.offset < record.offset);
+        let behind = self.headers.get(first..).unwrap_or_default();
+        let mut own = behind.iter().take_while(|header| header.offset == record.offset);
+        let header = own.find(|header| header.name == name)?;
+        header.value.clone().and_then(|range| self.bytes.get(range))
     }
 
     /// The key of `record`.

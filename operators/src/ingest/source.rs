@@ -16,12 +16,15 @@
 
 mod letter;
 mod record;
+mod survey;
+
+pub use survey::{FieldCount, FieldSurvey, TimeCount};
 
 use crate::coordination::{Coordination, Notice};
 use crate::event_batch::EventBatch;
 use crate::ingest::ahead::{Tally, Times};
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use crate::ingest::decode::Decoded;
+use crate::ingest::decode::{Decoded, Metadata};
 use crate::ingest::judge::Judged;
 use crate::ingest::partition::Owned;
 use crate::ingest::projection::{Outbox, Projection};
@@ -309,9 +312,9 @@ impl OwnedPartitions {
             if bytes >= STEP_BYTES {
                 break;
             }
-            let rows = self.decoded.rows();
-            let schemas = self.config.schemas.as_deref_mut();
-            let read = self.records[source].read(&raw, record, schemas, &mut self.decoded);
+            let (rows, schemas) = (self.decoded.rows(), self.config.schemas.as_deref_mut());
+            let of = Metadata { batch: &raw, record, partition: owned.reader.id().partition };
+            let read = self.records[source].read(of, schemas, &mut self.decoded);
             if read == Read::Wait {
                 owned.wait(now);
                 break;
@@ -332,38 +335,42 @@ impl OwnedPartitions {
             let ts = self.decoded.time[rows];
             let arrival = plan.arrival_of(self.decoded.arrival[rows], record.timestamp);
             letter.owned.ahead.newest_arrival = arrival.or(letter.owned.ahead.newest_arrival);
-            let Judged { time, verdict } = letter.owned.judge.judge(ts, arrival);
+            let Judged { time, verdict } = letter.owned.judged(&self.decoded, ts, arrival);
             let times = Times { ts, time, arrival, timestamp: record.timestamp };
             if verdict == Verdict::Accepted {
                 letter.owned.accept(time, now);
                 self.offsets.push(record.offset);
-                self.decoded.time[rows] = time;
-                self.decoded.arrival[rows] = arrival;
+                (self.decoded.time[rows], self.decoded.arrival[rows]) = (time, arrival);
                 tally.add(times, clocks);
                 continue;
             }
             times.tell_late(verdict, &self.config.metrics.late_by_ms, clocks);
-            self.dead.extend(letter.refused(times, verdict));
+            let refused = letter.refused(times, verdict);
+            verdicts.duplicate.add(u64::from(refused.is_none()));
+            self.dead.extend(refused);
             self.decoded.truncate(rows);
         }
         let judged = owned.next - from;
         verdicts.accepted.add(self.decoded.rows() as u64);
         tally.tell(clocks, &mut owned.ahead);
-        let due = raw.due_ns;
         owned.raw = raw;
-        self.project(at, due);
+        self.project(at);
         (judged, bytes)
     }
 
     /// Makes events of the rows that were accepted, and counts them as unsealed.
-    fn project(&mut self, at: usize, due: u64) {
+    fn project(&mut self, at: usize) {
         let owned = &mut self.owned[at];
+        let due = owned.raw.due_ns;
         let id = owned.reader.id();
         let source = usize::from(id.source);
         // Without a row there may be no columns either: the first record waits, or is a tombstone.
         let rows = self.decoded.rows() as u64;
         for invalid in &self.decoded.invalid {
             self.config.metrics.invalid[source].add(invalid.field, &invalid.error);
+        }
+        for rounded in &self.decoded.rounded {
+            self.config.metrics.rounded[source][rounded.field].add(1);
         }
         if rows > 0 {
             let (projection, outbox) = (&mut self.projections[source], &mut self.outbox);
@@ -394,6 +401,7 @@ impl OwnedPartitions {
     }
 
     fn report(&mut self) {
+        self.report_ids();
         for letter in &self.dead {
             let source = usize::from(letter.partition.source);
             self.config.metrics.verdicts[source].dead(letter.reason).add(1);
@@ -410,6 +418,20 @@ impl OwnedPartitions {
         metrics.in_flight_bytes.set(shared.in_flight.bytes());
         let overflows = self.projections.iter().map(Projection::int_overflows).sum();
         metrics.int_overflows.add(overflows - std::mem::replace(&mut self.overflows, overflows));
+    }
+
+    /// Tells of the ids that copies are told by.
+    fn report_ids(&mut self) {
+        for (source, metrics) in self.config.metrics.unique.iter().enumerate() {
+            let owned = self.owned.iter_mut();
+            let owned = owned.filter(|owned| usize::from(owned.reader.id().source) == source);
+            let mut held = 0;
+            for unique in owned.filter_map(|owned| owned.unique.as_mut()) {
+                held += unique.held();
+                metrics.unkept.add(unique.take_unkept());
+            }
+            metrics.held.set(held);
+        }
     }
 
     /// Moves the capability to the least watermark of the worker's partitions.

@@ -5,6 +5,7 @@ use crate::metrics::cell::{Counter, Gauge};
 use crate::metrics::clocks::{Ahead, ClockCounts};
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 use crate::metrics::invalid::InvalidFields;
+use crate::metrics::unique::UniqueIds;
 use crate::origin::PartitionId;
 use crate::plan::Plan;
 use crate::time::{EventTime, Millis};
@@ -28,6 +29,10 @@ pub struct VerdictCounts {
     pub tombstone: Counter,
     /// Records without a key of any entity, which are left out and no dead letters.
     pub keyless: Counter,
+    /// Records whose id was there before, which are left out and no dead letters.
+    pub duplicate: Counter,
+    /// Records whose id was there before, which are dead letters.
+    pub duplicate_dead: Counter,
 }
 
 impl VerdictCounts {
@@ -39,6 +44,7 @@ impl VerdictCounts {
             Reason::Malformed => &self.malformed,
             Reason::Schema => &self.schema,
             Reason::Tombstone => &self.tombstone,
+            Reason::Duplicate => &self.duplicate_dead,
         }
     }
 
@@ -49,7 +55,12 @@ impl VerdictCounts {
 
     /// All records read: the verdicts together.
     pub fn total(&self) -> u64 {
-        self.accepted.get() + self.keyless.get() + self.dead_letters()
+        self.accepted.get() + self.left_out() + self.dead_letters()
+    }
+
+    /// Records that are in no feature and no dead letters.
+    pub fn left_out(&self) -> u64 {
+        self.keyless.get() + self.duplicate.get()
     }
 }
 
@@ -164,6 +175,10 @@ pub struct WorkerMetrics {
     pub verdicts: Vec<VerdictCounts>,
     /// Values that could not be read and are null therefore, by source, in plan order.
     pub invalid: Vec<InvalidFields>,
+    /// The ids that copies are told by, by source, in plan order.
+    pub unique: Vec<UniqueIds>,
+    /// Decimals that had more digits than their fields keep, by source and field.
+    pub rounded: Vec<Vec<Counter>>,
     /// Times against arrivals by source, in plan order.
     pub clocks: Vec<ClockCounts>,
     /// How far behind the watermark late records were, in ms ([`LATE_BOUNDS_MS`]).
@@ -196,7 +211,7 @@ pub struct WorkerMetrics {
     pub unsealed_bytes: Gauge,
     /// Bytes sent to other workers and not yet taken in by them.
     pub in_flight_bytes: Gauge,
-    /// Distinct counts reported at their limit (`distinct_max`).
+    /// Distinct counts that were read at the limit of what is written (`distinct_max`), or beyond it.
     pub distinct_saturated: Counter,
     /// Integer results out of range, shown as null.
     pub int_overflows: Counter,
@@ -220,6 +235,12 @@ impl WorkerMetrics {
             worker,
             verdicts: plan.sources.iter().map(|_| VerdictCounts::default()).collect(),
             invalid: plan.sources.iter().map(|s| InvalidFields::new(s.fields.len())).collect(),
+            unique: plan.sources.iter().map(|_| UniqueIds::default()).collect(),
+            rounded: plan
+                .sources
+                .iter()
+                .map(|s| s.fields.iter().map(|_| Counter::default()).collect())
+                .collect(),
             clocks: plan.sources.iter().map(|_| ClockCounts::default()).collect(),
             late_by_ms: Histogram::new(LATE_BOUNDS_MS),
             rows_sealed: Counter::default(),

@@ -16,6 +16,14 @@ pub enum Arrival {
 
 impl Arrival {
     /// The field, where there is one.
+    pub(super) const fn field_mut(&mut self) -> Option<&mut TimeField> {
+        match self {
+            Arrival::Field(field) => Some(field),
+            Arrival::Unknown | Arrival::Timestamp => None,
+        }
+    }
+
+    /// The field, where there is one.
     pub const fn field(&self) -> Option<&TimeField> {
         match self {
             Arrival::Field(field) => Some(field),
@@ -77,7 +85,7 @@ impl SourcePlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Format, Keyless, Start, TimeUnit};
+    use crate::plan::{Format, Framing, Keyless, Start, TimeUnit};
 
     #[test]
     fn an_arrival_that_no_event_could_have_is_none() {
@@ -88,6 +96,7 @@ mod tests {
             files: Vec::new(),
             format: Format::Json,
             strict_json: false,
+            framing: Framing::None,
             schema_wait: 0,
             start: Start::Earliest,
             time: time.clone(),
@@ -104,6 +113,7 @@ mod tests {
             predicates: Vec::new(),
             keys: Vec::new(),
             keyless: Keyless::Skip,
+            unique: None,
         };
         let of = |plan: &SourcePlan, field, timestamp| plan.arrival_of(field, timestamp);
         assert_eq!(of(&plan, None, Some(1_000)), Some(1_000));

@@ -1,5 +1,6 @@
 //! Fields of a source: where they are in a record, and what they take.
 
+use super::place::Place;
 use super::source::{TimeForm, TimeUnit};
 use crate::value::{Type, Value};
 use std::net::IpAddr;
@@ -12,7 +13,10 @@ pub const TEXT_BYTES_MAX: usize = 1024;
 pub struct FieldPlan {
     /// Its name in the job.
     pub name: String,
-    /// Where it is in the record: names, and elements of arrays (see [`path`](super::path)).
+    /// In what of the record it is.
+    pub place: Place,
+    /// Where it is in that: names, and elements of arrays (see [`path`](super::path)). Empty where it
+    /// is all of it.
     pub path: Vec<String>,
     /// Where else it may be: of `path` and these, in this order, the first that a record has is
     /// read. No two fields share a path.

@@ -2,6 +2,8 @@
 
 use super::arrival::Arrival;
 use super::field::FieldPlan;
+use super::place::Place;
+use super::unique::UniquePlan;
 use crate::expression::Expr;
 use crate::time::{EventTime, Millis};
 use crate::value::Type;
@@ -97,19 +99,30 @@ impl TimeForm {
     }
 }
 
-/// A time inside a record.
+/// What is around the records in a source's files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Framing {
+    /// Nothing.
+    None,
+    /// All that a topic knows of each: a line is one record as `kcat -J` writes it.
+    Kcat,
+}
+
+/// A time of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimeField {
-    /// The dotted path, split.
+    /// In what of the record it is.
+    pub place: Place,
+    /// The dotted path, split. Empty where it is all of it.
     pub path: Vec<String>,
     /// How it is read.
     pub form: TimeForm,
 }
 
 impl TimeField {
-    /// The time at `path`, in `unit`.
+    /// The time at `path` of the record's value, in `unit`.
     pub const fn new(path: Vec<String>, unit: TimeUnit) -> Self {
-        TimeField { path, form: TimeForm::new(unit) }
+        TimeField { place: Place::Value, path, form: TimeForm::new(unit) }
     }
 }
 
@@ -170,6 +183,8 @@ pub struct SourcePlan {
     /// Whether JSON is taken by the letter: else the words `NaN`, `Infinity` and `-Infinity` stand for
     /// a value that cannot be read, and halves of surrogate pairs for U+FFFD.
     pub strict_json: bool,
+    /// What is around them in files: those of the job, and those that are read in a topic's place.
+    pub framing: Framing,
     /// How long a number that no schema is known for is asked about before its records are dead
     /// letters; counted by whoever asks, see [`Schemas`](crate::ingest::schemas::Schemas).
     pub schema_wait: Millis,
@@ -209,6 +224,8 @@ pub struct SourcePlan {
     /// What becomes of a record that has none of its keys, where all of them are optional. Without a
     /// required one it is malformed.
     pub keyless: Keyless,
+    /// What makes a record itself; `None`: a copy of a record is one more event.
+    pub unique: Option<UniquePlan>,
 }
 
 impl SourcePlan {

@@ -43,7 +43,7 @@ pub enum Read {
         /// A `Max` or `Min`.
         accumulator: usize,
     },
-    /// Distinct values: int, saturating at [`Plan::distinct_max`](super::Plan::distinct_max).
+    /// Distinct values: int, exact.
     Distinct {
         /// A `Distinct` or `Entropy`.
         accumulator: usize,

@@ -4,7 +4,7 @@
 //! without the bytes of a schema registry before it, without Connect's schema beside it, without the
 //! quotes of a string. One that is an object has the row's key at the table's `key_path`.
 
-use crate::ingest::decode::{unframed, unwrapped};
+use crate::ingest::decode::{key_text, unframed, unwrapped};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -22,18 +22,14 @@ pub(super) fn of_row<'a>(key: &'a [u8], path: &[String]) -> Result<Cow<'a, str>,
     if !path.is_empty() {
         return at(json, path);
     }
-    match json.as_bytes().first() {
-        Some(b'{') if is_json(json) => Err(format!(
+    if json.starts_with('{') && is_json(json) {
+        return Err(format!(
             "its key is the object {}, which no key of a row is: say where in it that is by \
              key_path = \"..\" in the table",
             shown(json)
-        )),
-        Some(b'"') => Ok(serde_json::from_str(json).map_or(Cow::Borrowed(json), Cow::Owned)),
-        _ if json.len() < text.len() => {
-            scalar(json).ok_or_else(|| format!("its key is {}, no single value", shown(json)))
-        }
-        _ => Ok(Cow::Borrowed(json)),
+        ));
     }
+    key_text(text).ok_or_else(|| "its key is null".to_owned())
 }
 
 fn is_json(text: &str) -> bool {

@@ -40,7 +40,7 @@ fn plan_from(matching: Matching, from: TableFrom) -> Arc<Plan> {
         entities: Vec::new(),
         views: Vec::new(),
         zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
-        distinct_max: 1,
+        distinct_max: None,
     })
 }
 

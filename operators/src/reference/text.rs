@@ -5,7 +5,7 @@ use super::row::Key;
 use crate::ingest::decode::{decimal_text, rfc3339_text};
 use crate::plan::Matching;
 use crate::time::EventTime;
-use crate::value::{Cell, DECIMAL_MAX, Type, address_bytes, parse_address};
+use crate::value::{Cell, Type, address_bytes, parse_address};
 
 /// How much of a wrong value is shown.
 const SHOWN_CHARS: usize = 64;
@@ -25,7 +25,7 @@ pub fn cell(text: &str, ty: Type) -> Result<Cell, String> {
             None => None,
         },
         Type::Int => text.parse().ok().filter(|int| *int != i64::MIN).map(i64::cast_unsigned),
-        Type::Decimal => decimal(text).map(i64::cast_unsigned),
+        Type::Decimal(scale) => decimal(text, scale).map(i64::cast_unsigned),
         Type::Double => {
             let double = text.parse().ok().filter(|double: &f64| double.is_finite());
             double.map(|double| (double + 0.0).to_bits())
@@ -44,7 +44,7 @@ fn wrong(text: &str, ty: Type) -> String {
     let shown: String = text.chars().take(SHOWN_CHARS).collect();
     let written = match ty {
         Type::Int => "a whole number of 64 bits",
-        Type::Decimal => "a number up to 10000000000, such as 0.25",
+        Type::Decimal(_) => "a number of at most 18 digits, its decimals included, such as 0.25",
         Type::Double => "a number, such as 0.25",
         Type::Bool => "true or false",
         Type::Timestamp => "a time since 1970 in ms or as in 2026-01-31T00:00:00Z",
@@ -54,12 +54,11 @@ fn wrong(text: &str, ty: Type) -> String {
     format!("\"{shown}\" is no {ty}; write {written}")
 }
 
-/// Micro-units, rounded half to even.
-fn decimal(text: &str) -> Option<i64> {
+/// Units of `10^-scale`, rounded half to even.
+fn decimal(text: &str, scale: u8) -> Option<i64> {
     // Only what is a number: the exact reading below takes that for granted.
     let number = text.parse::<f64>().is_ok_and(f64::is_finite);
-    let micros = decimal_text(text).filter(|_| number && !text.starts_with('+'))?;
-    (micros.abs() <= DECIMAL_MAX).then_some(micros)
+    decimal_text(text, scale).filter(|_| number && !text.starts_with('+'))
 }
 
 /// Milliseconds since 1970, or RFC 3339.
@@ -112,11 +111,13 @@ mod tests {
     #[test]
     fn values_are_read_by_their_type() {
         let good = [
-            ("0.85", Type::Decimal, int(850_000)),
-            ("-1", Type::Decimal, int(-1_000_000)),
-            ("0.0000005", Type::Decimal, int(0)),
-            ("1e3", Type::Decimal, int(1_000_000_000)),
-            ("10000000000", Type::Decimal, int(DECIMAL_MAX)),
+            ("0.85", Type::DECIMAL, int(850_000)),
+            ("-1", Type::DECIMAL, int(-1_000_000)),
+            ("0.0000005", Type::DECIMAL, int(0)),
+            ("1e3", Type::DECIMAL, int(1_000_000_000)),
+            ("999999999999.999999", Type::DECIMAL, int(crate::value::DECIMAL_UNITS_MAX)),
+            ("25000000000", Type::DECIMAL, int(25_000_000_000_000_000)),
+            ("12.345", Type::Decimal(2), int(1_234)),
             ("-7", Type::Int, int(-7)),
             ("0.1", Type::Double, Cell::Word(0.1_f64.to_bits())),
             ("true", Type::Bool, Cell::Word(1)),
@@ -131,11 +132,11 @@ mod tests {
             assert_eq!(super::cell(text, ty), Ok(cell), "{text} as {ty}");
         }
         let bad = [
-            ("0,85", Type::Decimal),
-            ("nan", Type::Decimal),
+            ("0,85", Type::DECIMAL),
+            ("nan", Type::DECIMAL),
             ("inf", Type::Double),
-            ("+1", Type::Decimal),
-            ("10000000000.000001", Type::Decimal),
+            ("+1", Type::DECIMAL),
+            ("1000000000000", Type::DECIMAL),
             ("1.0", Type::Int),
             ("-9223372036854775808", Type::Int),
             ("yes", Type::Bool),

@@ -1,9 +1,10 @@
 //! A table that is a compacted topic.
 //!
 //! A record's key is the row's key as text, or a JSON object that has it (see [`key`](super::key)); its
-//! value is a JSON object with the columns, and an empty value deletes the row. A record is seen from its time on, and of each key the newest by time counts; one
-//! whose time is below the table's capability is seen from there on. A deletion has no time of its
-//! own, unless the broker gives one: it is seen from the capability on, or from when the row began.
+//! value is a JSON object with the columns, and an empty value deletes the row. A record is seen from
+//! its time on, and of each key the newest by time counts; one whose time is below the table's
+//! capability is seen from there on. A deletion has no time of its own, unless the broker gives one or
+//! times are the records' timestamps: it is seen from the capability on, or from when the row began.
 //!
 //! Partitions have watermarks and become idle as those of events do; the table is known up to the
 //! least of them. Nothing is late: it only takes effect later. A topic far ahead of the events is
@@ -12,11 +13,11 @@
 use super::history::History;
 use super::input::{TopicFeed, Update, above};
 use super::{key, text};
-use crate::ingest::decode::{Decoded, Decoder, payload};
+use crate::ingest::decode::{Decoded, Decoder, Metadata, payload};
 use crate::ingest::partition::Owned;
-use crate::ingest::reader::{RawBatch, RawRecord};
+use crate::ingest::reader::RawRecord;
 use crate::metrics::TableMetrics;
-use crate::plan::{SourcePlan, TablePlan};
+use crate::plan::{Place, RecordPart, SourcePlan, TablePlan};
 use crate::time::{EventTime, Millis};
 use crate::value::{Cell, Column, Type};
 
@@ -133,7 +134,8 @@ impl TopicTable {
         let Some(record) = owned.raw.records.get(owned.next).cloned() else { return };
         owned.next += 1;
         let raw = std::mem::take(&mut owned.raw);
-        let outcome = self.row(&raw, &record);
+        let number = owned.reader.id().partition;
+        let outcome = self.row(Metadata { batch: &raw, record: &record, partition: number });
         let owned = &mut self.owned[partition];
         match outcome {
             Ok((key, time, cells)) => {
@@ -159,6 +161,17 @@ impl TopicTable {
         self.owned[partition].raw = raw;
     }
 
+    /// The time of a record that deletes a row, which has no value to read it from.
+    fn deleted_at(&self, record: &RawRecord) -> Option<EventTime> {
+        let SourcePlan { time, earliest, latest, .. } = &self.source;
+        match time.place {
+            Place::Record(RecordPart::Timestamp) => {
+                record.timestamp.filter(|at| (*earliest..*latest).contains(at))
+            }
+            _ => record.appended_at(),
+        }
+    }
+
     /// The key of a record, its time, and its cells; `None` where it deletes the row.
     #[expect(
         clippy::type_complexity,
@@ -166,18 +179,19 @@ impl TopicTable {
     )]
     fn row(
         &mut self,
-        raw: &RawBatch,
-        record: &RawRecord,
+        of: Metadata<'_>,
     ) -> Result<(Vec<u8>, Option<EventTime>, Option<Vec<Cell>>), String> {
+        let Metadata { batch: raw, record, .. } = of;
         let key = raw.key(record).ok_or("it has no key, which names the row")?;
         let key = key::of_row(key, &self.key_path)?;
         let key = text::key(&key, self.plan.matching).map_err(|why| format!("its key: {why}"))?;
         let value = payload(raw.value(record));
         if value.is_empty() {
-            return Ok((key, record.appended_at(), None));
+            return Ok((key, self.deleted_at(record), None));
         }
         self.decoded.clear();
-        self.decoder.decode(value, &mut self.decoded).map_err(|error| error.to_string())?;
+        let decoded = self.decoder.decode_with(value, Some(of), &mut self.decoded);
+        decoded.map_err(|error| error.to_string())?;
         let time = self.decoded.time.first().copied();
         let columns = self.plan.columns.iter().zip(&self.decoded.columns);
         Ok((key, time, Some(columns.map(|(plan, column)| cell(column, plan.ty)).collect())))

@@ -83,7 +83,7 @@ fn features(table: &mut Table<'_>, view: &ViewPlan, start: EventTime) -> Vec<(us
 fn wanted(ty: Type) -> &'static str {
     match ty {
         Type::Int => "an integer (a feature without a value is listed in \"null\")",
-        Type::Decimal | Type::Double => {
+        Type::Decimal(_) | Type::Double => {
             "a number (a feature without a value is listed in \"null\")"
         }
         Type::Bool => "true or false (a feature without a value is listed in \"null\")",
@@ -101,7 +101,7 @@ fn expected(entry: &Named<'_>, ty: Type, start: EventTime) -> Option<Expected> {
         (Type::Timestamp, Literal::Text(text)) => {
             Expected::Int(i64::try_from(time::read(&text, start)?).ok()?)
         }
-        (Type::Double | Type::Decimal, Literal::Number(digits)) => {
+        (Type::Double | Type::Decimal(_), Literal::Number(digits)) => {
             Expected::Double(digits.parse().ok().filter(|number: &f64| number.is_finite())?)
         }
         (Type::Bool, Literal::Bool(flag)) => Expected::Bool(flag),

@@ -167,7 +167,8 @@ impl HealthCheck for Refused {
     }
 }
 
-fn percent(share: f64) -> String {
+/// A share as people read it.
+pub(super) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 

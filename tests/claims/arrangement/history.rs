@@ -117,7 +117,7 @@ impl Case {
             }],
             views: Vec::new(),
             zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
-            distinct_max: 100_000,
+            distinct_max: None,
         }
     }
 

@@ -16,7 +16,8 @@ use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{Partitions, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{
-    Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit,
+    Arrival, FieldPlan, Format, Framing, Keyless, Place, ReadOptions, SourcePlan, Start, TimeField,
+    TimeUnit,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -41,12 +42,13 @@ struct Field {
 
 fn ty(name: &str) -> Type {
     let all =
-        [Type::Text, Type::Int, Type::Decimal, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
+        [Type::Text, Type::Int, Type::DECIMAL, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
     all.into_iter().find(|ty| ty.to_string() == name).unwrap()
 }
 
 fn source(fields: &[Field], format: Format) -> SourcePlan {
     let field = |field: &Field| FieldPlan {
+        place: Place::Value,
         name: field.path.join("_"),
         path: field.path.clone(),
         aliases: field.aliases.clone(),
@@ -61,6 +63,7 @@ fn source(fields: &[Field], format: Format) -> SourcePlan {
         files: Vec::new(),
         format,
         strict_json: false,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
@@ -77,6 +80,7 @@ fn source(fields: &[Field], format: Format) -> SourcePlan {
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 
@@ -134,7 +138,7 @@ fn random_events_of_another_implementation_are_what_they_are_as_json() {
             assert_eq!(record.offset, offset);
             let event = events.next().unwrap();
             let schema = batch.schema.as_ref().unwrap();
-            let mut decode = || avro.decode_datum(schema, batch.value(record), &mut read);
+            let mut decode = || avro.decode_datum(schema, batch.value(record), None, &mut read);
             let said = || format!("line {number}, event {offset}: {event} of {schema}");
             match (decode(), json.decode(event.as_bytes(), &mut expected)) {
                 // What was refused when the file was written may be read by now.

@@ -54,8 +54,8 @@ pub const FRAUD: Job = Job {
     ],
     complete: |e| {
         let amount = e.has_number("amount").then(|| e.micros("amount")).flatten();
-        // Beyond +-1e10 an amount is none.
-        e.text("card_id").is_some() && amount.is_some_and(|a| a.abs() <= 10_000_000_000_000_000)
+        // From +-1e12 on an amount is none.
+        e.text("card_id").is_some() && amount.is_some_and(|a| a.abs() < 1_000_000_000_000_000_000)
     },
 };
 

@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use tidemark_operators::ingest::decode::Decoded;
 use tidemark_operators::ingest::decode::avro::{AvroDecoder, Extents};
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{Framing, Place, Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
 
@@ -34,7 +34,7 @@ fn path(dotted: &str) -> Vec<String> {
 fn source() -> SourcePlan {
     let fields = [
         ("id", Type::Text),
-        ("amount", Type::Decimal),
+        ("amount", Type::DECIMAL),
         ("n", Type::Int),
         ("x", Type::Double),
         ("data.ip", Type::Ip),
@@ -47,6 +47,7 @@ fn source() -> SourcePlan {
         files: Vec::new(),
         format: Format::Avro,
         strict_json: false,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(path("at"), TimeUnit::Ms),
@@ -61,6 +62,7 @@ fn source() -> SourcePlan {
         fields: fields
             .iter()
             .map(|&(name, ty)| FieldPlan {
+                place: Place::Value,
                 name: name.to_owned(),
                 path: path(name),
                 aliases: vec![path(&format!("old.{name}"))],
@@ -74,6 +76,7 @@ fn source() -> SourcePlan {
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 
@@ -88,7 +91,7 @@ fuzz_target!(|bytes: &[u8]| {
     let schema: Arc<str> = schema.into();
     let mut decoder = AvroDecoder::new(&source());
     let mut into = Decoded::default();
-    let read = decoder.decode_datum(&schema, datum, &mut into);
+    let read = decoder.decode_datum(&schema, datum, None, &mut into);
     let rows = usize::from(read.is_ok());
     assert_eq!(into.rows(), rows);
     assert!(into.columns.iter().all(|c| c.words.len() == rows && c.valid.len() == rows));

@@ -7,7 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
+use tidemark_operators::plan::{Framing, Place, Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
 
@@ -20,7 +20,7 @@ fn path(dotted: &str) -> Vec<String> {
 fn source() -> SourcePlan {
     let fields = [
         ("id", Type::Text, true),
-        ("amount", Type::Decimal, false),
+        ("amount", Type::DECIMAL, false),
         ("n", Type::Int, false),
         ("x", Type::Double, false),
         ("b", Type::Bool, false),
@@ -33,6 +33,7 @@ fn source() -> SourcePlan {
         files: Vec::new(),
         format: Format::Json,
         strict_json: false,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(path("at"), TimeUnit::Rfc3339),
@@ -47,6 +48,7 @@ fn source() -> SourcePlan {
         fields: fields
             .iter()
             .map(|&(name, ty, required)| FieldPlan {
+                place: Place::Value,
                 name: name.to_owned(),
                 path: path(name),
                 ty,
@@ -60,6 +62,7 @@ fn source() -> SourcePlan {
         predicates: Vec::new(),
         keys: vec![0],
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 

@@ -15,7 +15,7 @@ use tidemark_operators::value::{Column, Type};
 const NAMES: [(&str, Type); 9] = [
     ("i", Type::Int),
     ("j", Type::Int),
-    ("m", Type::Decimal),
+    ("m", Type::DECIMAL),
     ("d", Type::Double),
     ("b", Type::Bool),
     ("s", Type::Text),
@@ -40,7 +40,7 @@ fn columns(bytes: &[u8], rows: usize) -> Vec<Column> {
             let bytes = raw.to_be_bytes();
             match ty {
                 _ if raw % 5 == 0 => column.push_null(),
-                Type::Int | Type::Decimal | Type::Timestamp => match raw.cast_signed() {
+                Type::Int | Type::Decimal(_) | Type::Timestamp => match raw.cast_signed() {
                     i64::MIN => column.push_null(),
                     value => column.push_int(value >> (raw % 64)),
                 },

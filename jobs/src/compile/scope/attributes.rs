@@ -13,17 +13,17 @@ use tidemark_operators::value::Type;
 
 /// Types whose values are told apart: all but double.
 const SYMBOLS: [Type; 6] =
-    [Type::Text, Type::Int, Type::Decimal, Type::Bool, Type::Timestamp, Type::Ip];
+    [Type::Text, Type::Int, Type::DECIMAL, Type::Bool, Type::Timestamp, Type::Ip];
 
 impl Scope<'_, '_> {
     /// A field that is summed, and its type: int or decimal.
     pub(crate) fn summand(&mut self, of: &Of, aggregate: &str) -> Result<(usize, Type), Reported> {
-        self.attribute(of, aggregate, Storage::Wide, &[Type::Int, Type::Decimal])
+        self.attribute(of, aggregate, Storage::Wide, &[Type::Int, Type::DECIMAL])
     }
 
     /// A field that is compared by size, and its type: int, decimal or timestamp.
     pub(crate) fn ordered(&mut self, of: &Of, aggregate: &str) -> Result<(usize, Type), Reported> {
-        let types = [Type::Int, Type::Decimal, Type::Timestamp];
+        let types = [Type::Int, Type::DECIMAL, Type::Timestamp];
         self.attribute(of, aggregate, Storage::Wide, &types)
     }
 
@@ -134,7 +134,7 @@ impl Scope<'_, '_> {
         types: &[Type],
     ) -> Result<Type, Reported> {
         let ty = self.field_type(name)?;
-        if types.contains(&ty) {
+        if types.iter().any(|known| known.is_like(ty)) {
             return Ok(ty);
         }
         let names: Vec<&str> = types.iter().map(|ty| ty.name()).collect();
@@ -224,7 +224,7 @@ fn field_of(source: &SourceBuild<'_>, name: &str, ty: Type) -> Option<usize> {
 /// How values of a type are kept where they are shown.
 fn storage_of(ty: Type) -> Storage {
     match ty {
-        Type::Int | Type::Decimal | Type::Double | Type::Timestamp => Storage::Wide,
+        Type::Int | Type::Decimal(_) | Type::Double | Type::Timestamp => Storage::Wide,
         Type::Text | Type::Ip | Type::Bool => Storage::Symbol,
     }
 }

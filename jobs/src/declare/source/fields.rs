@@ -2,25 +2,27 @@
 
 use super::super::{Written, name};
 use super::paths::{path_of, read_path};
+use super::place;
 use super::reading::{self, Base};
 use super::{EVENT_TIME, is_time};
 use crate::document::{At, Literal, Table};
 use crate::times;
-use tidemark_operators::ingest::decode::value_of;
-use tidemark_operators::plan::path::shown;
-use tidemark_operators::plan::{ReadOptions, TimeField};
-use tidemark_operators::value::{Type, Value};
+use tidemark_operators::ingest::decode::exact_value_of;
+use tidemark_operators::plan::{FieldPlan, Place, ReadOptions, TimeField};
+use tidemark_operators::value::{SCALE_MAX, Type, Value};
 
 const FIELDS_MAX: usize = 512;
 const ALIASES_MAX: usize = 16;
 const DEFINITIONS_MAX: usize = 256;
+/// The types as a job file calls them, decimals of another scale aside.
 const TYPES: [Type; 7] =
-    [Type::Text, Type::Int, Type::Decimal, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
+    [Type::Text, Type::Int, Type::DECIMAL, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
 
 /// A field as it was written.
 #[derive(Debug)]
 pub(crate) struct FieldDeclared {
     pub(crate) name: String,
+    pub(crate) place: Place,
     pub(crate) path: Vec<String>,
     /// Where else it may be, the first that is there first.
     pub(crate) aliases: Vec<Vec<String>>,
@@ -82,8 +84,11 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, base: &Base) -> Vec<Fi
             entry.mistyped(&what, "a type such as \"string\", or a table with a \"type\"");
         }
         for path in field.paths() {
-            if let Some(other) = fields.iter().find(|other| other.paths().any(|p| p == path)) {
-                let path = shown(path);
+            let same = |other: &&FieldDeclared| {
+                other.place == field.place && other.paths().any(|p| p == path)
+            };
+            if let Some(other) = fields.iter().find(same) {
+                let path = field.place.shown(path);
                 let message = format!("{what} and field \"{}\" both read \"{path}\"", other.name);
                 let hint = "let one of them read it; a definition can give it a second name".into();
                 problems.wrong(&entry.name, message, Some(hint));
@@ -98,12 +103,36 @@ impl FieldDeclared {
     /// One that is where its name says, and of which nothing else is known.
     fn new(name: String, at: usize, reading: ReadOptions) -> Self {
         let path = vec![name.clone()];
-        let (aliases, default, at) = (Vec::new(), None, vec![at]);
-        FieldDeclared { name, path, aliases, at, default, ty: None, required: true, reading }
+        let (aliases, default, at, place) = (Vec::new(), None, vec![at], Place::Value);
+        FieldDeclared { name, place, path, aliases, at, default, ty: None, required: true, reading }
+    }
+
+    /// Where a record that is written as a value alone has it.
+    pub(crate) fn path_shown(&self) -> Vec<String> {
+        match self.place {
+            Place::Value => self.path.clone(),
+            Place::Key | Place::Header(_) | Place::Record(_) => {
+                vec![self.place.shown(&self.path)]
+            }
+        }
     }
 
     pub(super) fn paths(&self) -> impl Iterator<Item = &Vec<String>> {
         [&self.path].into_iter().chain(&self.aliases)
+    }
+
+    /// How it is read, where something reads it.
+    pub(crate) fn plan(&self) -> FieldPlan {
+        FieldPlan {
+            name: self.name.clone(),
+            place: self.place.clone(),
+            path: self.path.clone(),
+            ty: self.ty.unwrap_or(Type::Text),
+            required: self.required,
+            aliases: self.aliases.clone(),
+            default: self.default.clone(),
+            reading: self.reading.clone(),
+        }
     }
 
     /// A type, and a question mark where it may be missing.
@@ -117,6 +146,10 @@ impl FieldDeclared {
     fn read(&mut self, table: &mut Table<'_>, what: &str, base: &Base) {
         if let Some(optional) = table.boolean("optional") {
             self.required = self.required && !optional.value;
+        }
+        if let Some(placed) = place::placed(table, &["path", "aliases"]) {
+            place::check_type(&placed, self.ty, what, table);
+            (self.place, self.path, self.at) = (placed.place, placed.path, vec![placed.at]);
         }
         if let Some(path) = read_path(table, "path", base.format()) {
             (self.path, self.at) = (path.value, vec![path.span.start]);
@@ -154,11 +187,13 @@ fn default_of(ty: Type, literal: &At<Literal>, what: &str, table: &Table<'_>) ->
         }
         _ => None,
     };
-    let value = time.map(Value::Timestamp).or_else(|| value_of(ty, literal.value.scalar()?));
+    let value = time.map(Value::Timestamp).or_else(|| exact_value_of(ty, literal.value.scalar()?));
     if value.is_none() {
         let wanted = match ty {
             Type::Int => "an integer, such as 0",
-            Type::Decimal => "a number within +-1e10, such as 0.5",
+            Type::Decimal(_) => {
+                "a number of at most 18 digits, and no more decimals than its type, such as 0.5"
+            }
             Type::Double => "a finite number, such as 0.5",
             Type::Bool => "true or false",
             Type::Text => "a text in quotes",
@@ -179,8 +214,12 @@ pub(in super::super) fn type_named(
     what: &str,
     table: &Table<'_>,
 ) -> Option<Type> {
-    let ty = TYPES.into_iter().find(|ty| ty.name() == name.value);
-    if ty.is_none() {
+    let ty = Type::named(&name.value);
+    if ty.is_none() && name.value.starts_with("decimal(") {
+        let message = format!("{what} cannot be of type \"{}\"", name.value);
+        let hint = format!("a decimal has 0 to {SCALE_MAX} decimals, as in \"decimal(2)\"");
+        table.problems().wrong(name, message, Some(hint));
+    } else if ty.is_none() {
         let message = format!("{what} cannot be of type \"{}\"", name.value);
         let meant =
             [("text", "string"), ("float", "double"), ("integer", "int"), ("boolean", "bool")];

@@ -5,8 +5,8 @@
 
 use super::fields::FieldDeclared;
 use crate::document::{At, Problems, Table};
-use tidemark_operators::plan::Format;
 use tidemark_operators::plan::path::{ELEMENT_MAX, element, shown};
+use tidemark_operators::plan::{Format, Place};
 
 /// The most parts of a path.
 const PARTS_MAX: usize = 16;
@@ -190,6 +190,7 @@ pub(super) struct Reader<'a> {
     pub(super) what: String,
     /// The key that is wrong when the path is.
     pub(super) key: &'static str,
+    pub(super) place: &'a Place,
     pub(super) path: &'a [String],
     /// Where in the file.
     pub(super) at: usize,
@@ -207,6 +208,7 @@ pub(super) fn refuse_below_values(
         readers.extend(field.paths().zip(&field.at).enumerate().map(|(nth, (path, at))| Reader {
             what: format!("field \"{}\"", field.name),
             key: if nth == 0 { "path" } else { "aliases" },
+            place: &field.place,
             path,
             at: *at,
         }));
@@ -214,12 +216,13 @@ pub(super) fn refuse_below_values(
     // The paths above each: few parts each, so that many fields cost little.
     let mut values = std::collections::HashMap::new();
     for reader in &readers {
-        values.entry(reader.path).or_insert(&reader.what);
+        values.entry((reader.place == &Place::Value, reader.path)).or_insert(&reader.what);
     }
     for reader in readers.iter().filter(|reader| reader.path.len() > 1) {
         let above = (1..reader.path.len()).filter_map(|parts| reader.path.get(..parts));
         for above in above {
-            let Some(value) = values.get(above) else { continue };
+            let within = (reader.place == &Place::Value, above);
+            let Some(value) = values.get(&within) else { continue };
             let (path, above) = (shown(reader.path), shown(above));
             let message = format!(
                 "{} can never match: \"{path}\" leads through \"{above}\", which {value} reads as \

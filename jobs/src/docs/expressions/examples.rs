@@ -28,14 +28,14 @@ const fn missing(name: &'static str, ty: Type) -> ExampleColumn {
 }
 
 pub(super) const NAMES: [ExampleColumn; 10] = [
-    there("amount", Type::Decimal, "120.5"),
+    there("amount", Type::DECIMAL, "120.5"),
     there("count", Type::Int, "7"),
     there("score", Type::Double, "0.25"),
     there("approved", Type::Bool, "true"),
     there("country", Type::Text, "DE"),
     there("at", Type::Timestamp, "2024-02-03T22:30:00Z"),
     there("address", Type::Ip, "10.0.0.7"),
-    missing("previous_amount", Type::Decimal),
+    missing("previous_amount", Type::DECIMAL),
     missing("city", Type::Text),
     missing("flag", Type::Bool),
 ];
@@ -86,7 +86,10 @@ fn own_value(known: &ExampleColumn) -> Value {
     let text = known.text;
     let value = match known.ty {
         Type::Int => text.parse().ok().map(Value::Int),
-        Type::Decimal => text.parse::<f64>().ok().map(|units| Value::Decimal((units * 1e6) as i64)),
+        Type::Decimal(scale) => {
+            let unit = known.ty.unit() as f64;
+            text.parse::<f64>().ok().map(|value| Value::Decimal((value * unit) as i64, scale))
+        }
         Type::Double => text.parse().ok().map(Value::Double),
         Type::Bool => text.parse().ok().map(Value::Bool),
         Type::Text => (!known.null).then(|| Value::Text(text.to_owned())),

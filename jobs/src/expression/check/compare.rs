@@ -46,9 +46,9 @@ fn with_number(
             let (op, bound) = number.bound(op, 0);
             (op, Value::Int(bound))
         }
-        Type::Decimal => {
-            let (op, bound) = number.bound(op, 6);
-            (op, Value::Decimal(bound))
+        Type::Decimal(scale) => {
+            let (op, bound) = number.bound(op, u32::from(scale));
+            (op, Value::Decimal(bound, scale))
         }
         _ => {
             let number = quoted(&number.text());
@@ -116,8 +116,9 @@ pub(super) fn among(column: usize, arg: Operand, set: &[Node]) -> Result<Expr, E
             NodeKind::Number(number) if ty == Type::Int => {
                 values.extend(number.to_units(0).map(Value::Int));
             }
-            NodeKind::Number(number) if ty == Type::Decimal => {
-                values.extend(number.to_units(6).map(Value::Decimal));
+            NodeKind::Number(number) if let Type::Decimal(scale) = ty => {
+                let units = number.to_units(u32::from(scale));
+                values.extend(units.map(|units| Value::Decimal(units, scale)));
             }
             NodeKind::Number(number) if ty == Type::Double => {
                 values.push(number_value(member.column, number, ty)?);

@@ -3,10 +3,7 @@
 use super::super::number::Number;
 use super::super::{ExpressionError, quoted};
 use tidemark_operators::expression::Expr;
-use tidemark_operators::value::{Type, Value, parse_address};
-
-/// Decimals of a decimal.
-const DECIMALS: u32 = 6;
+use tidemark_operators::value::{SCALE_MAX, Type, Value, parse_address};
 
 /// A checked part of an expression, and its column.
 pub(super) struct Operand {
@@ -37,7 +34,7 @@ impl Operand {
     pub(super) fn ty(&self) -> Type {
         match &self.kind {
             OperandKind::Number(number) if number.is_integer() => Type::Int,
-            OperandKind::Number(_) => Type::Decimal,
+            OperandKind::Number(number) => Type::Decimal(number.scale()),
             OperandKind::Text(_) => Type::Text,
             OperandKind::Expr(expr) => expr.ty(),
         }
@@ -118,13 +115,16 @@ pub(super) fn number_value(
 ) -> Result<Value, ExpressionError> {
     let value = match ty {
         Type::Double => number.to_double().map(Value::Double),
-        Type::Decimal => number.to_units(DECIMALS).map(Value::Decimal),
+        Type::Decimal(scale) => {
+            let scale = scale.max(number.scale());
+            number.to_units(u32::from(scale)).map(|units| Value::Decimal(units, scale))
+        }
         _ => number.to_units(0).map(Value::Int),
     };
     let text = quoted(&number.text());
     value.ok_or_else(|| {
-        if ty == Type::Decimal && number.is_finer_than(DECIMALS) {
-            let message = format!("{text} has more than the {DECIMALS} decimals of a decimal");
+        if ty.is_like(Type::DECIMAL) && number.is_finer_than(SCALE_MAX) {
+            let message = format!("{text} has more than the {SCALE_MAX} decimals of a decimal");
             ExpressionError::new(column, message).hint(
                 "round it; beside a double, or in a comparison, any number of decimals will do",
             )

@@ -2,7 +2,7 @@
 
 use super::super::Comparison;
 use super::kernel::{self, View};
-use crate::value::{Column, MICROS};
+use crate::value::Column;
 
 /// The word of an int or decimal; `i64::MIN` counts as an overflow, since it stands for null in the
 /// log.
@@ -32,11 +32,11 @@ pub(super) fn nearest(value: i64) -> f64 {
     value as f64
 }
 
-/// The product of two decimals in micro-units, rounded half to even.
+/// The product of two decimals' units over `unit`, rounded half to even.
 #[inline]
-pub(super) fn multiply_decimals(left: i64, right: i64) -> Option<i64> {
+pub(super) fn multiply_decimals(left: i64, right: i64, unit: i64) -> Option<i64> {
     let product = i128::from(left) * i128::from(right);
-    let unit = i128::from(MICROS);
+    let unit = i128::from(unit);
     let (quotient, rest) = (product.div_euclid(unit), product.rem_euclid(unit));
     let up = rest * 2 > unit || (rest * 2 == unit && quotient.rem_euclid(2) == 1);
     i64::try_from(quotient + i128::from(up)).ok()
@@ -53,8 +53,8 @@ pub(super) fn ints(
     kernel::binary(left, right, out, |a, b| int(f(a.cast_signed(), b.cast_signed())))
 }
 
-/// An operation on an int and a decimal, each multiplied by its factor first so that both are in
-/// micro-units.
+/// An operation on ints and decimals, each multiplied by its factor first so that both are in the same
+/// units.
 #[inline]
 pub(super) fn scaled(
     left: View<'_>,

@@ -70,9 +70,12 @@ fn sorted(mut words: Vec<u64>) -> Vec<u64> {
 /// The word of a value of this type that is no byte string.
 pub(crate) fn word_of(ty: Type, value: &Value) -> Option<u64> {
     match (ty, value) {
-        (Type::Int, Value::Int(value))
-        | (Type::Decimal, Value::Decimal(value))
-        | (Type::Timestamp, Value::Timestamp(value)) => Some(value.cast_unsigned()),
+        (Type::Decimal(scale), Value::Decimal(units, own)) => {
+            (scale == *own).then_some(units.cast_unsigned())
+        }
+        (Type::Int, Value::Int(value)) | (Type::Timestamp, Value::Timestamp(value)) => {
+            Some(value.cast_unsigned())
+        }
         (Type::Double, Value::Double(value)) => {
             value.is_finite().then_some((value + 0.0).to_bits())
         }

@@ -33,6 +33,7 @@ pub use schema::SCHEMA_BYTES_MAX;
 
 use super::cell::{Fault, Row};
 use super::needs::Needs;
+use super::outside::{Metadata, Outside};
 use super::trie::Trie;
 use super::{DecodeError, Decoded, DecodedTimes, RECORD_BYTES_MAX, bounded};
 use crate::ingest::schemas::{Schema as Found, Schemas};
@@ -71,6 +72,8 @@ pub struct AvroDecoder {
     found: Vec<u8>,
     faults: Vec<Fault>,
     needs: Needs,
+    /// What is wanted besides the value; nothing, most of the time.
+    outside: Option<Box<Outside>>,
     record_bytes_max: usize,
     compiled: Vec<Compiled>,
     /// The one that was used last.
@@ -106,8 +109,10 @@ struct Compiled {
 impl AvroDecoder {
     /// A decoder for the records of `source`.
     pub fn new(source: &SourcePlan) -> Self {
-        let trie = Trie::new(source);
+        let mut trie = Trie::new(source);
+        let outside = Outside::new(source, &mut trie).map(Box::new);
         Self {
+            outside,
             source: source.clone(),
             found: vec![0; trie.choices],
             faults: Vec::new(),
@@ -123,11 +128,22 @@ impl AvroDecoder {
     /// The same, with another bound on a record's length in bytes (default [`RECORD_BYTES_MAX`]).
     #[must_use]
     pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
+        if let Some(outside) = &mut self.outside {
+            outside.set_bytes_max(record_bytes_max);
+        }
         self.record_bytes_max = record_bytes_max;
         self
     }
 
-    /// Appends the row of `datum`, which was written with `schema` (its JSON text), to `into`.
+    /// The same for records whose time matters to nobody: one that cannot be read is 1970.
+    #[must_use]
+    pub(crate) fn without_time(mut self) -> Self {
+        self.needs.without_time();
+        self
+    }
+
+    /// Appends the row of `datum`, which was written with `schema` (its JSON text), to `into`;
+    /// `metadata` is what the record has besides it.
     ///
     /// # Errors
     /// When the schema or the datum cannot be read, does not fit, or lacks something; `into` is
@@ -136,17 +152,18 @@ impl AvroDecoder {
         &mut self,
         schema: &Arc<str>,
         datum: &[u8],
+        metadata: Option<Metadata<'_>>,
         into: &mut Decoded,
     ) -> Result<(), Refused> {
         let at = match self.known(|name| name.is_text(schema)) {
             Some(at) => at,
             None => self.compile(Name::Text(Arc::clone(schema)), schema),
         };
-        self.decode_with(at, datum, into)
+        self.decode_with(at, datum, metadata, into)
     }
 
     /// Appends the row of `record` to `into`: a datum in the wire format of schema registries, whose
-    /// schema is asked of `schemas`.
+    /// schema is asked of `schemas`. `metadata` is what the record has besides its value.
     ///
     /// # Errors
     /// As [`decode_datum`](Self::decode_datum), and [`Refused::Pending`] while the schema is being
@@ -154,12 +171,13 @@ impl AvroDecoder {
     pub fn decode_wire(
         &mut self,
         record: &[u8],
+        metadata: Option<Metadata<'_>>,
         schemas: Option<&mut (dyn Schemas + 'static)>,
         into: &mut Decoded,
     ) -> Result<(), Refused> {
         let (number, datum) = header(record)?;
         if let Some(at) = self.known(|name| name.is_number(number)) {
-            return self.decode_with(at, datum, into);
+            return self.decode_with(at, datum, metadata, into);
         }
         let found = match schemas {
             Some(schemas) => schemas.schema(number),
@@ -168,7 +186,7 @@ impl AvroDecoder {
         match found {
             Found::Known(text) => {
                 let at = self.compile(Name::Number(number), &text);
-                self.decode_with(at, datum, into)
+                self.decode_with(at, datum, metadata, into)
             }
             Found::Pending => Err(Refused::Pending(number)),
             Found::Unknown(why) => Err(Refused::Schema(format!("schema {number}: {why}"))),
@@ -221,7 +239,13 @@ impl AvroDecoder {
         at
     }
 
-    fn decode_with(&mut self, at: usize, datum: &[u8], into: &mut Decoded) -> Result<(), Refused> {
+    fn decode_with(
+        &mut self,
+        at: usize,
+        datum: &[u8],
+        metadata: Option<Metadata<'_>>,
+        into: &mut Decoded,
+    ) -> Result<(), Refused> {
         into.shape(self.needs.columns());
         let row = into.rows();
         let program = match self.compiled.get(at).map(|compiled| &compiled.program) {
@@ -233,7 +257,12 @@ impl AvroDecoder {
             Row::new(&mut self.trie, &mut into.columns, &mut self.found, &mut self.faults, row);
         let read = bounded(datum, self.record_bytes_max)
             .and_then(|()| read(program, datum, &mut cells))
-            .map(|()| DecodedTimes { event: cells.time, arrival: cells.arrival });
+            .map(|()| {
+                if let (Some(outside), Some(metadata)) = (&self.outside, metadata) {
+                    outside.put(metadata, &mut cells);
+                }
+                DecodedTimes { event: cells.time, arrival: cells.arrival }
+            });
         Ok(self.needs.finish(read, &mut self.faults, row, into)?)
     }
 }

@@ -12,7 +12,7 @@ use super::time;
 use super::trie::{Leaf, Node, Trie};
 use crate::plan::{TimeForm, TimeUnit};
 use crate::time::EventTime;
-use crate::value::{Column, Type};
+use crate::value::{Column, SCALE_MAX, Type};
 use std::borrow::Cow;
 
 /// The row being written.
@@ -27,7 +27,8 @@ pub(super) struct Row<'a> {
     pub time: Option<i64>,
     /// The arrival time so far.
     pub arrival: Option<EventTime>,
-    /// Values that were there and cannot be read, as long as no other one decides.
+    /// Values that were there and cannot be read, or not to the last digit, as long as no other one
+    /// decides.
     faults: &'a mut Vec<Fault>,
     /// Why reading was broken off, when it was not for the syntax.
     pub stopped: Option<DecodeError>,
@@ -101,16 +102,16 @@ impl<'a> Row<'a> {
                     reset(column, self.row);
                 }
                 if !self.faults.is_empty() {
-                    self.faults.retain(|fault| fault.place != Affected::Field(field));
+                    self.faults.retain(|fault| !fault.is_of(field));
                 }
             }
             if leaf.time.is_some() {
                 self.time = None;
-                self.faults.retain(|fault| fault.place != Affected::Time);
+                self.faults.retain(|fault| !fault.is_at(Affected::Time));
             }
             if leaf.arrival.is_some() {
                 self.arrival = None;
-                self.faults.retain(|fault| fault.place != Affected::Arrival);
+                self.faults.retain(|fault| !fault.is_at(Affected::Arrival));
             }
         }
     }
@@ -226,6 +227,7 @@ impl<'a> Row<'a> {
     ) {
         match given {
             Ok(Converted::Int(value)) => self.cell(leaf, field, |c| c.push_int(value)),
+            Ok(Converted::Rounded(value)) => self.put_rounded(leaf, field, value),
             Ok(Converted::Double(value)) => self.cell(leaf, field, |c| c.push_double(value)),
             Ok(Converted::Text(text)) => self.cell(leaf, field, |c| c.push_bytes(text.as_bytes())),
             Ok(Converted::Ip(address)) => self.cell(leaf, field, |c| c.push_ip(address)),
@@ -272,7 +274,7 @@ impl<'a> Row<'a> {
             }
             *found = rank;
         }
-        self.mend(Affected::Field(field));
+        self.mend_field(field);
         if let Some(column) = self.columns.get_mut(field) {
             reset(column, self.row);
             push(column);
@@ -285,6 +287,23 @@ fn wrong(leaf: &Leaf, found: &str) -> DecodeError {
     DecodeError::WrongType { field, expected, found: found.to_owned() }
 }
 
+/// What a decimal should be, by its scale.
+const DECIMALS: [&str; SCALE_MAX as usize + 1] = [
+    "a decimal number within +-1e18",
+    "a decimal number within +-1e17",
+    "a decimal number within +-1e16",
+    "a decimal number within +-1e15",
+    "a decimal number within +-1e14",
+    "a decimal number within +-1e13",
+    "a decimal number within +-1e12",
+    "a decimal number within +-1e11",
+    "a decimal number within +-1e10",
+    "a decimal number within +-1e9",
+    "a decimal number within +-1e8",
+    "a decimal number within +-1e7",
+    "a decimal number within +-1e6",
+];
+
 /// What a leaf's value should be, in words.
 pub(super) fn expected(leaf: &Leaf) -> &'static str {
     if leaf.object {
@@ -293,7 +312,7 @@ pub(super) fn expected(leaf: &Leaf) -> &'static str {
     match (leaf.field, leaf.time.as_ref().or(leaf.arrival.as_ref())) {
         (Some((_, ty)), _) => match ty {
             Type::Int => "a whole number within 64 bits",
-            Type::Decimal => "a decimal number within +-1e10",
+            Type::Decimal(scale) => DECIMALS.get(usize::from(scale)).copied().unwrap_or_default(),
             Type::Double => "a finite number",
             Type::Bool if leaf.reading.coerce => "true or false, or 1 or 0",
             Type::Bool => "true or false",

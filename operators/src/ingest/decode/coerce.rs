@@ -2,10 +2,10 @@
 //! double. All of it is a function of the value and the field.
 
 use super::ip;
-use super::number::{self, Rounding, Whole};
+use super::number::{self, Whole};
 use super::time;
 use crate::plan::ReadOptions;
-use crate::value::{DECIMAL_MAX, Type};
+use crate::value::Type;
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -18,8 +18,10 @@ const DOUBLE_WHOLE_MAX: i64 = 1 << 53;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Converted<'t> {
     Null,
-    /// An int, micro-units, or ms since the epoch.
+    /// An int, units of a decimal, or ms since the epoch.
     Int(i64),
+    /// Units of a decimal that had more digits.
+    Rounded(i64),
     Double(f64),
     Bool(bool),
     Text(Cow<'t, str>),
@@ -66,6 +68,7 @@ pub(super) fn text<'t>(
             // Only a number of its own kind is taken from here: none of these is a text.
             Ok(match given {
                 Converted::Int(value) => Converted::Int(value),
+                Converted::Rounded(value) => Converted::Rounded(value),
                 Converted::Double(value) => Converted::Double(value),
                 Converted::Bool(value) => Converted::Bool(value),
                 Converted::Null | Converted::Text(_) | Converted::Ip(_) => {
@@ -99,10 +102,7 @@ pub(super) fn number(
             None if !reading.coerce => Err(Misfit::Type),
             None => whole(text).map(Converted::Int),
         },
-        Type::Decimal => {
-            let micros = number::scaled(text, 6, Rounding::HalfEven);
-            micros.filter(|m| m.abs() <= DECIMAL_MAX).map(Converted::Int).ok_or(Misfit::Range)
-        }
+        Type::Decimal(scale) => number::decimal(text, scale).map(decimal).ok_or(Misfit::Range),
         Type::Double => match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(Converted::Double(value)),
             _ => Err(Misfit::Range),
@@ -138,6 +138,14 @@ fn timestamp(ms: Option<i64>, reading: &ReadOptions) -> Result<Converted<'static
         Some(ms) if reading.holds_time(ms) => Ok(Converted::Int(ms)),
         Some(_) => Err(Misfit::Range),
         None => Err(Misfit::Type),
+    }
+}
+
+/// What a decimal is found to be.
+pub(super) fn decimal(decimal: number::Decimal) -> Converted<'static> {
+    match decimal.rounded {
+        true => Converted::Rounded(decimal.units),
+        false => Converted::Int(decimal.units),
     }
 }
 

@@ -17,6 +17,7 @@ use super::cell::{Fault, Row};
 use super::error::{DecodeError, shown};
 use super::keys::Target;
 use super::needs::{self, Needs};
+use super::outside::{Metadata, Outside};
 use super::trie::Trie;
 use super::{Decoded, DecodedTimes, RECORD_BYTES_MAX, bounded};
 use crate::plan::{Format, SourcePlan};
@@ -37,6 +38,8 @@ pub struct CsvDecoder {
     found: Vec<u8>,
     faults: Vec<Fault>,
     needs: Needs,
+    /// What is wanted besides the value; nothing, most of the time.
+    outside: Option<Box<Outside>>,
     record_bytes_max: usize,
     headers: Vec<Header>,
     /// The one that was used last.
@@ -65,7 +68,8 @@ struct Wanted {
 impl CsvDecoder {
     /// A decoder for the records of `source`.
     pub fn new(source: &SourcePlan) -> Self {
-        let trie = Trie::new(source);
+        let mut trie = Trie::new(source);
+        let outside = Outside::new(source, &mut trie).map(Box::new);
         let delimiter = match source.format {
             Format::Csv { delimiter } => delimiter,
             Format::Json | Format::Avro => b',',
@@ -77,6 +81,7 @@ impl CsvDecoder {
             faults: Vec::new(),
             trie,
             needs: Needs::new(source),
+            outside,
             record_bytes_max: RECORD_BYTES_MAX,
             headers: Vec::new(),
             last: 0,
@@ -88,11 +93,22 @@ impl CsvDecoder {
     /// The same, with another bound on a record's length in bytes (default [`RECORD_BYTES_MAX`]).
     #[must_use]
     pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
+        if let Some(outside) = &mut self.outside {
+            outside.set_bytes_max(record_bytes_max);
+        }
         self.record_bytes_max = record_bytes_max;
         self
     }
 
-    /// Appends the row of `record` to `into`, whose file begins with the line `header`.
+    /// The same for records whose time matters to nobody: one that cannot be read is 1970.
+    #[must_use]
+    pub(crate) fn without_time(mut self) -> Self {
+        self.needs.without_time();
+        self
+    }
+
+    /// Appends the row of `record` to `into`, whose file begins with the line `header`; `metadata` is
+    /// what it has besides its value.
     ///
     /// # Errors
     /// When there is no header, or it lacks a column that the job must have; when the record is not
@@ -102,6 +118,7 @@ impl CsvDecoder {
         &mut self,
         header: Option<&Arc<str>>,
         record: &[u8],
+        metadata: Option<Metadata<'_>>,
         into: &mut Decoded,
     ) -> Result<(), Refused> {
         let Some(header) = header else {
@@ -109,7 +126,7 @@ impl CsvDecoder {
             return Err(DecodeError::Csv(why.to_owned()).into());
         };
         let at = self.known(header);
-        into.shape(self.needs.fields());
+        into.shape(self.needs.columns());
         let row = into.rows();
         let Self { headers, reader, cells, ends, trie, .. } = self;
         let wanted = match headers.get(at).map(|header| &header.wanted) {
@@ -126,6 +143,9 @@ impl CsvDecoder {
                     "" => row.put_null(*leaf),
                     cell => row.put_text(*leaf, cell),
                 }
+            }
+            if let (Some(outside), Some(metadata)) = (&self.outside, metadata) {
+                outside.put(metadata, &mut row);
             }
             DecodedTimes { event: row.time, arrival: row.arrival }
         });

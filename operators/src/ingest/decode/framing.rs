@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
+use std::borrow::Cow;
 
 /// Without the five bytes that serializers of a schema registry put before JSON: a zero, and the
 /// number of a schema. JSON cannot begin so.
@@ -32,6 +33,17 @@ pub(crate) fn unwrapped(json: &str) -> &str {
         return json;
     }
     serde_json::from_str::<Wrapped<'_>>(json).map_or(json, |wrapped| wrapped.payload.get())
+}
+
+/// The text that a record's key is, without what serializers put around it: of a JSON string what it
+/// says; `None` where it is null.
+pub(crate) fn key_text(text: &str) -> Option<Cow<'_, str>> {
+    let json = unwrapped(text);
+    match json.as_bytes().first() {
+        Some(b'"') => Some(serde_json::from_str(json).map_or(Cow::Borrowed(json), Cow::Owned)),
+        Some(b'n') if json.len() < text.len() => None,
+        _ => Some(Cow::Borrowed(json)),
+    }
 }
 
 /// The JSON in the value of a record, without what serializers put around it; empty where that is

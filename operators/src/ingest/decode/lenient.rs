@@ -6,7 +6,7 @@
 /// - the words `NaN`, `Infinity` and `-Infinity` outside of strings as arrays of nothing, which are
 ///   skipped where nothing is read and are no value of any field where something is;
 /// - every half of a surrogate pair in a string as U+FFFD.
-pub(super) fn mended(text: &str) -> String {
+pub fn mended(text: &str) -> String {
     const WORDS: [(&[u8], &str); 3] =
         [(b"NaN", NAN), (b"Infinity", INFINITY), (b"-Infinity", MINUS_INFINITY)];
     let bytes = text.as_bytes();

@@ -3,9 +3,9 @@
 use super::cell::{self, Affected, Fault};
 use super::error::DecodeError;
 use super::trie::{self, Trie};
-use super::{Decoded, DecodedTimes, InvalidField};
+use super::{Decoded, DecodedTimes, InvalidField, RoundedField};
 use crate::plan::path::shown;
-use crate::plan::{Invalid, SourcePlan, TimeUnit};
+use crate::plan::{Invalid, Place, SourcePlan, TimeUnit};
 use crate::time::EventTime;
 use crate::value::{Column, Type, Value};
 
@@ -16,6 +16,8 @@ pub(super) struct Needs {
     /// How many columns there are: a field's each, and behind them those of what is computed.
     columns: usize,
     keys: Vec<usize>,
+    /// Whether a record is nothing that has no time.
+    time_needed: bool,
     time: String,
     unit: TimeUnit,
     earliest: EventTime,
@@ -37,7 +39,7 @@ struct Field {
 impl Needs {
     pub fn new(source: &SourcePlan) -> Self {
         let field = |f: &crate::plan::FieldPlan| Field {
-            label: trie::label(&f.name, &f.path),
+            label: trie::field_label(f, &f.path),
             required: f.required,
             default: f.default.clone(),
             invalid: f.reading.invalid,
@@ -47,7 +49,8 @@ impl Needs {
             fields: source.fields.iter().map(field).collect(),
             columns: source.columns(),
             keys: source.keys.clone(),
-            time: trie::time_label(&source.time.path),
+            time_needed: true,
+            time: trie::time_label(&source.time),
             unit: source.time.form.unit,
             earliest: source.earliest,
             latest: source.latest,
@@ -57,6 +60,11 @@ impl Needs {
     /// How many columns there are.
     pub fn columns(&self) -> usize {
         self.columns
+    }
+
+    /// Takes a record whose time cannot be read for one of 1970.
+    pub fn without_time(&mut self) {
+        self.time_needed = false;
     }
 
     /// Makes what was read of `row` a row of `into`, or takes it back. `faults` are the row's.
@@ -76,9 +84,13 @@ impl Needs {
             Ok((time, arrival)) => {
                 into.time.push(time);
                 into.arrival.push(arrival);
-                for Fault { place, error } in faults.drain(..) {
-                    if let Affected::Field(field) = place {
-                        into.invalid.push(InvalidField { row, field, error });
+                for fault in faults.drain(..) {
+                    match fault {
+                        Fault::Unreadable { place: Affected::Field(field), error } => {
+                            into.invalid.push(InvalidField { row, field, error });
+                        }
+                        Fault::Unreadable { place: Affected::Time | Affected::Arrival, .. } => {}
+                        Fault::Rounded(field) => into.rounded.push(RoundedField { row, field }),
                     }
                 }
                 Ok(())
@@ -92,13 +104,17 @@ impl Needs {
 
     /// The first value that was there, cannot be read, and has to be.
     fn reject(&self, faults: &[Fault]) -> Result<(), DecodeError> {
-        let rejects = |fault: &&Fault| match fault.place {
+        let rejects = |place: Affected| match place {
             Affected::Field(field) => {
                 self.fields.get(field).is_none_or(|field| field.invalid == Invalid::Reject)
             }
-            Affected::Time | Affected::Arrival => true,
+            Affected::Time | Affected::Arrival => self.time_needed,
         };
-        faults.iter().find(rejects).map_or(Ok(()), |fault| Err(fault.error.clone()))
+        let mut errors = faults.iter().filter_map(|fault| match fault {
+            Fault::Unreadable { place, error } => rejects(*place).then_some(error),
+            Fault::Rounded(_) => None,
+        });
+        errors.next().map_or(Ok(()), |error| Err(error.clone()))
     }
 
     /// Fills in defaults and nulls, and sees that what must be there is.
@@ -134,9 +150,14 @@ impl Needs {
     }
 
     fn event_time(&self, time: Option<i64>) -> Result<EventTime, DecodeError> {
-        let time = time.ok_or_else(|| DecodeError::Missing { field: self.time.clone() })?;
+        let time = match time {
+            Some(time) => time,
+            None if !self.time_needed => return Ok(0),
+            None => return Err(DecodeError::Missing { field: self.time.clone() }),
+        };
         match u64::try_from(time) {
             Ok(t) if (self.earliest..self.latest).contains(&t) => Ok(t),
+            _ if !self.time_needed => Ok(0),
             _ => Err(DecodeError::TimeOutside {
                 field: self.time.clone(),
                 time,
@@ -154,8 +175,9 @@ impl Needs {
 /// # Errors
 /// What it is, and what to do.
 pub(super) fn lacking(source: &SourcePlan, trie: &Trie, there: &[bool]) -> Result<(), String> {
-    let mut fields = vec![false; source.fields.len()];
-    let mut time = false;
+    let elsewhere = |place: &Place| *place != Place::Value;
+    let mut fields: Vec<bool> = source.fields.iter().map(|it| elsewhere(&it.place)).collect();
+    let mut time = elsewhere(&source.time.place);
     for (leaf, _) in trie.leaves.iter().zip(there).filter(|(_, there)| **there) {
         time |= leaf.time.is_some();
         if let Some(there) = leaf.field.and_then(|(field, _)| fields.get_mut(field)) {

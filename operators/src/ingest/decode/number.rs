@@ -13,10 +13,50 @@ pub(super) enum Rounding {
 
 /// The most digits that surely fit an `i64`.
 const DIGITS_MAX: i64 = 18;
+/// Decimals have fewer units than this.
+const UNITS_END: i64 = 10_i64.pow(18);
 
 /// `text * 10^scale` as an integer; `None` from 10^18 on, and for what is not a number.
 pub(super) fn scaled(text: &str, scale: u32, rounding: Rounding) -> Option<i64> {
     short(text.as_bytes(), scale).or_else(|| long(text, i64::from(scale), rounding))
+}
+
+/// A number in units, and whether it had more digits than these hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Decimal {
+    pub units: i64,
+    pub rounded: bool,
+}
+
+/// `text * 10^scale`, rounded half to even; `None` from 10^18 on, and for what is not a number.
+pub(super) fn decimal(text: &str, scale: u8) -> Option<Decimal> {
+    if let Some(units) = short(text.as_bytes(), u32::from(scale)) {
+        return Some(Decimal { units, rounded: false });
+    }
+    let (units, exact) = cut(text, i64::from(scale), Rounding::HalfEven)?;
+    Some(Decimal { units, rounded: !exact })
+}
+
+/// `value / 10^from` in units of `10^-to`, rounded half to even; `None` from 10^18 units on.
+pub(super) fn rescaled(value: i128, from: u32, to: u8) -> Option<Decimal> {
+    let kept = |units: i128, rounded| {
+        let units = i64::try_from(units).ok().filter(|units| units.abs() < UNITS_END)?;
+        Some(Decimal { units, rounded })
+    };
+    let Some(beyond) = from.checked_sub(u32::from(to)) else {
+        return kept(value.checked_mul(10_i128.pow(u32::from(to) - from))?, false);
+    };
+    // 10^38 fits; from there on what is left of 128 bits is less than a half.
+    let Some(divisor) = 10_i128.checked_pow(beyond) else {
+        return kept(0, value != 0);
+    };
+    let (whole, rest) = (value.div_euclid(divisor), value.rem_euclid(divisor));
+    let up = match rest.cmp(&(divisor - rest)) {
+        std::cmp::Ordering::Less => false,
+        std::cmp::Ordering::Equal => whole.rem_euclid(2) == 1,
+        std::cmp::Ordering::Greater => true,
+    };
+    kept(whole + i128::from(up), rest != 0)
 }
 
 /// `text * 10^-scale`, floored.
@@ -54,6 +94,11 @@ fn short(text: &[u8], scale: u32) -> Option<i64> {
 
 /// Any number of digits, any exponent.
 fn long(text: &str, scale: i64, rounding: Rounding) -> Option<i64> {
+    cut(text, scale, rounding).map(|(value, _)| value)
+}
+
+/// The same, and whether nothing was cut off.
+fn cut(text: &str, scale: i64, rounding: Rounding) -> Option<(i64, bool)> {
     let (negative, text) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text),
@@ -94,7 +139,8 @@ fn long(text: &str, scale: i64, rounding: Rounding) -> Option<i64> {
         Rounding::HalfEven => first > 5 || (first == 5 && (rest || value % 2 == 1)),
     };
     let value = value + i64::from(up);
-    (value < 10_i64.pow(18)).then_some(if negative { -value } else { value })
+    let value = (value < UNITS_END).then_some(if negative { -value } else { value })?;
+    Some((value, first == 0 && !rest))
 }
 
 /// What a number is, taken for a whole one.
@@ -193,6 +239,7 @@ pub(super) fn is_integer_syntax(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rand::{Rng, SeedableRng, rngs::SmallRng};
 
     #[test]
     fn ties_round_to_the_even_neighbour() {
@@ -221,5 +268,62 @@ mod tests {
         assert_eq!(scaled_down("1700000000123999", 3), Some(1_700_000_000_123));
         assert_eq!(scaled_down("999.9", 3), Some(0));
         assert_eq!(scaled_down("-1", 3), Some(-1));
+    }
+
+    /// `digits * 10^exponent` in units of `10^-scale`, by dividing whole numbers.
+    fn naive(digits: i128, exponent: i32, scale: u8) -> (i128, bool) {
+        let places = exponent + i32::from(scale);
+        let power = |n: i32| (0..n).fold(1_i128, |power, _| power * 10);
+        if places >= 0 {
+            return (digits * power(places), false);
+        }
+        let (unit, magnitude) = (power(-places), digits.abs());
+        let (whole, rest) = (magnitude / unit, magnitude % unit);
+        let up = 2 * rest > unit || (2 * rest == unit && whole % 2 == 1);
+        (digits.signum() * (whole + i128::from(up)), rest != 0)
+    }
+
+    #[test]
+    fn decimals_of_every_scale_are_those_of_whole_numbers_divided() {
+        let mut random = SmallRng::seed_from_u64(11);
+        let (mut kept, mut rounded, mut beyond) = (0, 0, 0);
+        for _ in 0..200_000 {
+            let size = random.random_range(1..=18);
+            let digits = random.random_range(0..10_i128.pow(size));
+            let digits = match random.random_range(0..4) {
+                // Halves, where ties are.
+                0 => digits / 10 * 10 + 5,
+                1 => -digits,
+                _ => digits,
+            };
+            let scale = random.random_range(0..=crate::value::SCALE_MAX);
+            let exponent = random.random_range(-16..=6);
+            let point = random.random_range(0..=16_usize);
+            // The same number with a point somewhere.
+            let padded = format!("{:0>width$}", digits.abs(), width = point + 1);
+            let (whole, fraction) = padded.split_at(padded.len() - point);
+            let sign = if digits < 0 { "-" } else { "" };
+            let dot = if point > 0 { "." } else { "" };
+            let shift = exponent + i32::try_from(point).unwrap();
+            let text = match shift {
+                0 => format!("{sign}{whole}{dot}{fraction}"),
+                _ => format!("{sign}{whole}{dot}{fraction}e{shift}"),
+            };
+            let (units, lost) = naive(digits, exponent, scale);
+            let expected = (units.abs() < 10_i128.pow(18))
+                .then(|| Decimal { units: i64::try_from(units).unwrap(), rounded: lost });
+            assert_eq!(decimal(&text, scale), expected, "{text} of scale {scale}");
+            if let Ok(from) = u32::try_from(-exponent) {
+                assert_eq!(rescaled(digits, from, scale), expected, "{text} of scale {scale}");
+            }
+            match expected {
+                None => beyond += 1,
+                Some(Decimal { rounded: true, .. }) => rounded += 1,
+                Some(_) => kept += 1,
+            }
+        }
+        assert!(kept > 10_000 && rounded > 10_000 && beyond > 1_000, "{kept} {rounded} {beyond}");
+        assert_eq!(rescaled(i128::MAX, 60, 6), Some(Decimal { units: 0, rounded: true }));
+        assert_eq!(rescaled(i128::MAX, 0, 12), None);
     }
 }

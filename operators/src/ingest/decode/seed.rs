@@ -28,6 +28,11 @@ impl<'r, 'a> ObjectSeed<'r, 'a> {
         Self { row, node: 0 }
     }
 
+    /// For the object at `node`.
+    pub fn at(row: &'r mut Row<'a>, node: usize) -> Self {
+        Self { row, node }
+    }
+
     /// Something else than what is wanted: an end of a record, and inside of one what its fields say.
     #[cold]
     fn refuse<E: Error>(self, found: &str) -> Result<(), E> {

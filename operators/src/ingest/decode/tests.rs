@@ -8,9 +8,11 @@ mod strict;
 
 use super::number::{self, Rounding};
 use super::*;
-use crate::plan::{Arrival, FieldPlan, Format, Keyless, ReadOptions, Start, TimeField, TimeUnit};
+use crate::plan::{
+    Arrival, FieldPlan, Format, Framing, Keyless, Place, ReadOptions, Start, TimeField, TimeUnit,
+};
 use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
-use crate::value::{DECIMAL_MAX, Type};
+use crate::value::{DECIMAL_UNITS_MAX, Type};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -25,6 +27,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
         files: Vec::new(),
         format: Format::Json,
         strict_json: false,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(path(time.0), time.1),
@@ -39,6 +42,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
         fields: fields
             .iter()
             .map(|&(name, at, ty, required)| FieldPlan {
+                place: Place::Value,
                 name: name.into(),
                 path: path(at),
                 ty,
@@ -52,6 +56,7 @@ fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> Source
         predicates: Vec::new(),
         keys: vec![0],
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 
@@ -60,7 +65,7 @@ fn every_type() -> SourcePlan {
     source(
         &[
             ("card", "card_id", Type::Text, false),
-            ("amount", "amount", Type::Decimal, false),
+            ("amount", "amount", Type::DECIMAL, false),
             ("count", "n", Type::Int, false),
             ("score", "score", Type::Double, false),
             ("chip", "chip", Type::Bool, false),
@@ -76,7 +81,7 @@ fn card(amount_required: bool) -> SourcePlan {
     source(
         &[
             ("card", "card_id", Type::Text, true),
-            ("amount", "amount", Type::Decimal, amount_required),
+            ("amount", "amount", Type::DECIMAL, amount_required),
             ("country", "country", Type::Text, false),
         ],
         ("timestamp", TimeUnit::Ms),
@@ -140,12 +145,12 @@ fn every_malformed_input_is_an_error_that_names_the_field() {
         ("\"c\"", "\"\\ud8\"", "not one JSON value"),
         ("\"c\"", "\"\"", "none of the entity keys is present"),
         ("1.5", "\"1,5\"", "\"amount\" (at \"amount\"): expected a decimal number within"),
-        ("1.5", "1e11", "\"amount\" (at \"amount\"): 1e11 is out of range"),
-        ("1.5", "-10000000000.000001", "is out of range"),
+        ("1.5", "1e12", "\"amount\" (at \"amount\"): 1e12 is out of range"),
+        ("1.5", "-1000000000000.000001", "is out of range"),
         (
             "1.5",
             "NaN",
-            "\"amount\" (at \"amount\"): expected a decimal number within +-1e10, found NaN",
+            "\"amount\" (at \"amount\"): expected a decimal number within +-1e12, found NaN",
         ),
         ("1.5", "Infinity", "found Infinity"),
         ("1.5", "-Infinity", "found -Infinity"),
@@ -252,10 +257,12 @@ fn integers_are_whole_and_within_64_bits() {
 
 #[test]
 fn the_bound_on_decimals_is_inclusive_and_doubles_must_be_finite() {
-    assert_eq!(amount("10000000000"), Ok(DECIMAL_MAX));
-    assert_eq!(amount("-1e10"), Ok(-DECIMAL_MAX));
-    assert_eq!(amount("10000000000.0000005"), Ok(DECIMAL_MAX));
-    assert!(amount("10000000000.000001").is_err());
+    assert_eq!(amount("999999999999.999999"), Ok(DECIMAL_UNITS_MAX));
+    assert_eq!(amount("-999999999999.9999994"), Ok(-DECIMAL_UNITS_MAX));
+    assert_eq!(amount("25e9"), Ok(25_000_000_000_000_000));
+    for beyond in ["1e12", "-1000000000000", "999999999999.9999995"] {
+        assert!(amount(beyond).is_err(), "{beyond}");
+    }
     let score = |text: &str| {
         let record = format!(r#"{{"card_id":"c","score":{text},"timestamp":{T}}}"#);
         decode(&every_type(), record).map(|d| d.columns[3].double(0))
@@ -448,8 +455,9 @@ fn naive(source: &SourcePlan, record: &Json) -> Option<(u64, Vec<Option<Vec<u8>>
                 let whole = n.as_i64().or(whole.map(|n| n as i64));
                 Some(whole.filter(|n| *n != i64::MIN)?.to_le_bytes().to_vec())
             }
-            (Type::Decimal, Json::Number(n)) => {
-                let micros = naive_micros(&n.to_string()).filter(|m| m.abs() <= DECIMAL_MAX)?;
+            (Type::DECIMAL, Json::Number(n)) => {
+                let micros =
+                    naive_micros(&n.to_string()).filter(|m| m.abs() <= DECIMAL_UNITS_MAX)?;
                 Some(micros.to_le_bytes().to_vec())
             }
             (Type::Double, Json::Number(n)) => {
@@ -480,7 +488,7 @@ fn scalar() -> BoxedStrategy<Json> {
         any::<i64>().prop_map(Json::from),
         (-1000_i64..1000).prop_map(Json::from),
         any::<u64>().prop_map(Json::from),
-        (-1e12..1e12).prop_map(Json::from),
+        (-1e14..1e14).prop_map(Json::from),
         "[a-z\"\\\\\u{e9}\n]{0,6}".prop_map(Json::from),
         address(),
     ]
@@ -504,7 +512,7 @@ fn value(ty: Type) -> BoxedStrategy<Json> {
         Type::Ip => address(),
         Type::Bool => any::<bool>().prop_map(Json::from).boxed(),
         Type::Int => any::<i64>().prop_map(Json::from).boxed(),
-        Type::Decimal => (-2e10..2e10).prop_map(Json::from).boxed(),
+        Type::Decimal(_) => (-2e12..2e12).prop_map(Json::from).boxed(),
         Type::Double => any::<f64>().prop_map(Json::from).boxed(),
         Type::Timestamp => (T..T + 9).prop_map(Json::from).boxed(),
     };
@@ -531,7 +539,7 @@ fn record() -> BoxedStrategy<Json> {
     let nested = object(vec![("source_ip", value(Type::Ip)), ("location", location)]);
     object(vec![
         ("card_id", value(Type::Text)),
-        ("amount", value(Type::Decimal)),
+        ("amount", value(Type::DECIMAL)),
         ("n", value(Type::Int)),
         ("score", value(Type::Double)),
         ("chip", value(Type::Bool)),
@@ -558,10 +566,10 @@ fn shuffled(value: &Json, seed: &mut u64) -> String {
 /// A field with two aliases and a default, and one below an object with an alias outside of it.
 fn renamed() -> SourcePlan {
     let fields =
-        [("amount", "amount", Type::Decimal, true), ("city", "to.city", Type::Text, false)];
+        [("amount", "amount", Type::DECIMAL, true), ("city", "to.city", Type::Text, false)];
     let mut source = source(&fields, ("timestamp", TimeUnit::Ms));
     source.fields[0].aliases = vec![path("data.amount"), path("amt")];
-    source.fields[0].default = Some(crate::value::Value::Decimal(7));
+    source.fields[0].default = Some(crate::value::Value::Decimal(7, 6));
     source.fields[1].aliases = vec![path("city")];
     source.keys = Vec::new();
     source
@@ -605,9 +613,13 @@ fn of_several_paths_the_first_that_is_there_is_read_in_whatever_order_they_come(
 fn a_default_is_a_value_that_a_record_could_have() {
     use crate::value::Value;
     let is = |ty, scalar, value| assert_eq!(value_of(ty, scalar), value, "{scalar:?} as {ty}");
-    is(Type::Decimal, Scalar::Number("0.0000015"), Some(Value::Decimal(2)));
-    is(Type::Decimal, Scalar::Number("1e11"), None);
-    is(Type::Decimal, Scalar::Text("1"), None);
+    is(Type::DECIMAL, Scalar::Number("0.0000015"), Some(Value::Decimal(2, 6)));
+    is(Type::DECIMAL, Scalar::Number("1e12"), None);
+    is(Type::Decimal(2), Scalar::Number("1e12"), Some(Value::Decimal(100_000_000_000_000, 2)));
+    assert_eq!(exact_value_of(Type::DECIMAL, Scalar::Number("0.0000015")), None);
+    let exact = exact_value_of(Type::DECIMAL, Scalar::Number("0.0000010"));
+    assert_eq!(exact, Some(Value::Decimal(1, 6)));
+    is(Type::DECIMAL, Scalar::Text("1"), None);
     is(Type::Int, Scalar::Number("-3"), Some(Value::Int(-3)));
     is(Type::Int, Scalar::Number("3.0"), None);
     is(Type::Double, Scalar::Number("1e3"), Some(Value::Double(1000.0)));

@@ -2,10 +2,11 @@
 
 use super::keys::{Keys, Target};
 use crate::plan::path::{element, shown};
-use crate::plan::{ReadOptions, SourcePlan, TimeForm};
+use crate::plan::{FieldPlan, Place, ReadOptions, SourcePlan, TimeField, TimeForm};
 use crate::value::Type;
 
-/// See the module. Node 0 is the record itself.
+/// See the module. Node 0 is the record itself; what is beside its value has roots and leaves of its
+/// own.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trie {
     pub nodes: Vec<Node>,
@@ -49,24 +50,38 @@ pub(super) struct Leaf {
 }
 
 /// How errors name a field.
-pub(super) fn label(name: &str, path: &[String]) -> String {
-    format!("field \"{name}\" (at \"{}\")", shown(path))
+pub(super) fn field_label(field: &FieldPlan, path: &[String]) -> String {
+    format!("field \"{}\" ({})", field.name, at(&field.place, path))
 }
 
 /// How errors name the event time.
-pub(super) fn time_label(path: &[String]) -> String {
-    format!("event time (at \"{}\")", shown(path))
+pub(super) fn time_label(time: &TimeField) -> String {
+    format!("event time ({})", at(&time.place, &time.path))
+}
+
+/// How errors name the arrival time.
+pub(super) fn arrival_label(time: &TimeField) -> String {
+    format!("arrival time ({})", at(&time.place, &time.path))
+}
+
+fn at(place: &Place, path: &[String]) -> String {
+    match place {
+        Place::Value => format!("at \"{}\"", shown(path)),
+        Place::Key | Place::Header(_) | Place::Record(_) => place.shown(path),
+    }
 }
 
 impl Trie {
     pub fn new(source: &SourcePlan) -> Self {
         let root = Node { label: "the record".to_owned(), ..Node::default() };
         let mut trie = Self { nodes: vec![root], leaves: Vec::new(), choices: 0 };
-        for (index, field) in source.fields.iter().enumerate() {
+        let fields = source.fields.iter().enumerate();
+        for (index, field) in fields.filter(|(_, field)| field.place == Place::Value) {
             let choice = (!field.aliases.is_empty()).then_some(trie.choices);
             trie.choices += usize::from(choice.is_some());
             for (rank, path) in (0_u8..).zip([&field.path].into_iter().chain(&field.aliases)) {
-                if let Some(leaf) = trie.leaf(path, label(&field.name, path)) {
+                let leaf = trie.leaf(0, path, field_label(field, path));
+                if let Some(leaf) = leaf.and_then(|leaf| trie.leaves.get_mut(leaf)) {
                     leaf.field = Some((index, field.ty));
                     leaf.choice = choice.map(|choice| (choice, rank));
                     leaf.text = field.ty.is_bytes();
@@ -74,13 +89,17 @@ impl Trie {
                 }
             }
         }
-        if let Some(leaf) = trie.leaf(&source.time.path, time_label(&source.time.path)) {
-            leaf.time = Some(source.time.form.clone());
-            leaf.text |= source.time.form.unit.is_text();
+        let in_value = |time: &&TimeField| time.place == Place::Value;
+        if let Some(time) = Some(&source.time).filter(in_value) {
+            let leaf = trie.leaf(0, &time.path, time_label(time));
+            if let Some(leaf) = leaf.and_then(|leaf| trie.leaves.get_mut(leaf)) {
+                leaf.time = Some(time.form.clone());
+                leaf.text |= time.form.unit.is_text();
+            }
         }
-        if let Some(arrival) = source.arrival.field() {
-            let label = format!("arrival time (at \"{}\")", shown(&arrival.path));
-            if let Some(leaf) = trie.leaf(&arrival.path, label) {
+        if let Some(arrival) = source.arrival.field().filter(in_value) {
+            let leaf = trie.leaf(0, &arrival.path, arrival_label(arrival));
+            if let Some(leaf) = leaf.and_then(|leaf| trie.leaves.get_mut(leaf)) {
                 leaf.arrival = Some(arrival.form.clone());
                 leaf.text |= arrival.form.unit.is_text();
             }
@@ -88,11 +107,23 @@ impl Trie {
         trie
     }
 
-    /// The leaf at `path`, made where there is none. `None` for a path below another's value, and
-    /// for an empty one: nothing can ever be read there.
-    fn leaf(&mut self, path: &[String], label: String) -> Option<&mut Leaf> {
+    /// An object beside the record.
+    pub fn root(&mut self, label: &str) -> usize {
+        self.nodes.push(Node { label: label.to_owned(), ..Node::default() });
+        self.nodes.len() - 1
+    }
+
+    /// A leaf that no key leads to.
+    pub fn leaf_alone(&mut self, label: String) -> usize {
+        self.leaves.push(Leaf::new(label));
+        self.leaves.len() - 1
+    }
+
+    /// The leaf at `path` of an object, made where there is none. `None` for a path below another's
+    /// value, and for an empty one: nothing can ever be read there.
+    pub fn leaf(&mut self, root: usize, path: &[String], label: String) -> Option<usize> {
         let (last, parents) = path.split_last()?;
-        let mut node = 0;
+        let mut node = root;
         let mut walked = vec![node];
         for (depth, name) in parents.iter().enumerate() {
             node = match self.nodes.get(node)?.target(name) {
@@ -118,7 +149,7 @@ impl Trie {
         for node in walked {
             self.nodes.get_mut(node)?.below.push(leaf);
         }
-        self.leaves.get_mut(leaf)
+        Some(leaf)
     }
 
     fn push_object(&mut self, parent: usize, name: &str, path: &[String]) -> Option<usize> {

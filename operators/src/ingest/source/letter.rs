@@ -4,7 +4,7 @@ use crate::ingest::ahead::Times;
 use crate::ingest::dead_letter::DeadLetter;
 use crate::ingest::partition::Owned;
 use crate::ingest::reader::RawRecord;
-use crate::plan::SourcePlan;
+use crate::plan::{Duplicates, SourcePlan};
 use crate::verdict::{Reason, Verdict};
 
 /// A record on its way to becoming a dead letter.
@@ -49,12 +49,13 @@ impl Letter<'_> {
         }
     }
 
-    /// The letter of a record with this verdict; `None`: it is an event.
+    /// The letter of a record with this verdict; `None`: it is an event, or is left out.
     pub fn refused(&self, times: Times, verdict: Verdict) -> Option<DeadLetter> {
         match verdict {
             Verdict::Accepted => None,
             Verdict::Late { by, idle_floor } => Some(self.late(times, by, idle_floor)),
             Verdict::Future { ahead } => Some(self.future(times, ahead)),
+            Verdict::Duplicate => self.duplicate(times),
         }
     }
 
@@ -66,5 +67,16 @@ impl Letter<'_> {
         let skew = self.plan.max_future_skew.unwrap_or(0);
         let error = format!("event time is {ahead} ms after arrival, max_future_skew is {skew} ms");
         DeadLetter { error: Some(error), ..self.judged(Reason::Future, times) }
+    }
+    fn duplicate(&self, times: Times) -> Option<DeadLetter> {
+        let unique = self.plan.unique.as_ref().filter(|it| it.duplicates == Duplicates::Dead)?;
+        let fields = unique.id.iter().filter_map(|at| self.plan.fields.get(*at));
+        let fields: Vec<&str> = fields.map(|field| field.name.as_str()).collect();
+        let error = format!(
+            "a record with the same {} was accepted before it, within {} ms",
+            fields.join(", "),
+            unique.within
+        );
+        Some(DeadLetter { error: Some(error), ..self.judged(Reason::Duplicate, times) })
     }
 }

@@ -2,8 +2,7 @@
 
 use crate::ingest::decode::avro::{AvroDecoder, Refused};
 use crate::ingest::decode::csv::CsvDecoder;
-use crate::ingest::decode::{DecodeError, Decoded, Decoder};
-use crate::ingest::reader::{RawBatch, RawRecord};
+use crate::ingest::decode::{DecodeError, Decoded, Decoder, Metadata};
 use crate::ingest::schemas::Schemas;
 use crate::plan::{Format, Keyless, SourcePlan};
 use crate::verdict::Reason;
@@ -57,14 +56,24 @@ impl Records {
         Records { format, record_bytes_max, skips_keyless }
     }
 
-    /// Appends the row of `record` to `into`.
+    /// The same for records whose time matters to nobody: one that cannot be read is 1970.
+    pub fn without_time(mut self) -> Self {
+        self.format = match self.format {
+            Decoding::Json(decoder) => Decoding::Json(Box::new(decoder.without_time())),
+            Decoding::Avro(decoder) => Decoding::Avro(Box::new(decoder.without_time())),
+            Decoding::Csv(decoder) => Decoding::Csv(Box::new(decoder.without_time())),
+        };
+        self
+    }
+
+    /// Appends the row of the record `of` to `into`.
     pub fn read(
         &mut self,
-        raw: &RawBatch,
-        record: &RawRecord,
+        of: Metadata<'_>,
         schemas: Option<&mut (dyn Schemas + 'static)>,
         into: &mut Decoded,
     ) -> Read {
+        let Metadata { batch: raw, record, .. } = of;
         if record.value.is_none() {
             return Read::Dead(Reason::Tombstone, None);
         }
@@ -75,10 +84,16 @@ impl Records {
             return Read::Dead(Reason::Malformed, Some(error.to_string()));
         }
         let read = match (&mut self.format, &raw.schema) {
-            (Decoding::Json(decoder), _) => decoder.decode(value, into).map_err(Refused::from),
-            (Decoding::Csv(decoder), header) => decoder.decode(header.as_ref(), value, into),
-            (Decoding::Avro(decoder), Some(schema)) => decoder.decode_datum(schema, value, into),
-            (Decoding::Avro(decoder), None) => decoder.decode_wire(value, schemas, into),
+            (Decoding::Json(decoder), _) => {
+                decoder.decode_with(value, Some(of), into).map_err(Refused::from)
+            }
+            (Decoding::Csv(decoder), header) => {
+                decoder.decode(header.as_ref(), value, Some(of), into)
+            }
+            (Decoding::Avro(decoder), Some(schema)) => {
+                decoder.decode_datum(schema, value, Some(of), into)
+            }
+            (Decoding::Avro(decoder), None) => decoder.decode_wire(value, Some(of), schemas, into),
         };
         match read {
             Ok(()) => Read::Row,

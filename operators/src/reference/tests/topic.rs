@@ -5,7 +5,8 @@ use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawReco
 use crate::origin::PartitionId;
 use crate::plan::TimeUnit;
 use crate::plan::{
-    Arrival, FieldPlan, Format, Keyless, Plan, ReadOptions, SourcePlan, Start, TableFrom, TimeField,
+    Arrival, FieldPlan, Format, Framing, Keyless, Place, Plan, ReadOptions, RecordPart, SourcePlan,
+    Start, TableFrom, TimeField,
 };
 use crate::reference::input::{TableInput, TopicFeed};
 use crate::time::EventTime;
@@ -18,6 +19,7 @@ use timely::worker::Worker;
 
 fn plan(out_of_orderness: u64) -> Arc<Plan> {
     let field = FieldPlan {
+        place: Place::Value,
         name: "value".to_owned(),
         path: vec!["value".to_owned()],
         aliases: Vec::new(),
@@ -32,6 +34,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         files: Vec::new(),
         format: Format::Json,
         strict_json: false,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
@@ -48,6 +51,7 @@ fn plan(out_of_orderness: u64) -> Arc<Plan> {
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,
+        unique: None,
     };
     plan_from(TEXT, TableFrom::Topic { key_path: Vec::new(), source: Box::new(source) })
 }
@@ -93,14 +97,19 @@ struct Topic {
 impl Topic {
     /// A topic with these records at the start.
     fn new(worker: &mut Worker, out_of_orderness: u64, records: &[(&str, &str)]) -> Self {
+        Self::of(worker, &plan(out_of_orderness), |log| push(log, records))
+    }
+
+    /// A topic of `plan` that `fill` has filled at the start.
+    fn of(worker: &mut Worker, plan: &Arc<Plan>, fill: impl FnOnce(&Log)) -> Self {
         let (log, refused) = (Log::default(), Rc::<RefCell<Vec<String>>>::default());
         let told = Rc::clone(&refused);
         let feed = TopicFeed {
             partitions: Box::new(One(Some(Reader(Rc::clone(&log))))),
             refused: Box::new(move |why| told.borrow_mut().push(why.to_owned())),
         };
-        push(&log, records);
-        let drive = Drive::of(worker, &plan(out_of_orderness), TableInput::Topic(feed));
+        fill(&log);
+        let drive = Drive::of(worker, plan, TableInput::Topic(feed));
         drive.settle(worker);
         Topic { drive, log, refused }
     }
@@ -163,6 +172,27 @@ fn sealing_waits_for_the_topic_until_it_is_idle_and_its_rows_take_effect_at_its_
         // Its time is long settled.
         topic.send(worker, &[("a", &row(20_000, 2))]);
         assert_eq!(topic.values("a", &[60_999, 61_000]), [Some(1), Some(2)]);
+    });
+}
+
+#[test]
+fn by_the_records_timestamps_a_row_begins_and_ends_at_those_of_its_records() {
+    let mut plan = Plan::clone(&plan(0));
+    let TableFrom::Topic { source, .. } = &mut plan.tables[0].from else { panic!("a topic") };
+    (source.time.place, source.time.path) = (Place::Record(RecordPart::Timestamp), Vec::new());
+    let plan = Arc::new(plan);
+    timely::execute_directly(move |worker| {
+        let topic = Topic::of(worker, &plan, |log| {
+            push_at(log, Some(5_000), &[("a", "{\"value\":1}")]);
+            push_at(log, Some(7_000), &[("a", "")]);
+            push_at(log, None, &[("b", "{\"value\":2}")]);
+        });
+        assert_eq!(
+            topic.values("a", &[4_999, 5_000, 6_999, 7_000]),
+            [None, Some(1), Some(1), None]
+        );
+        assert_eq!(topic.values("b", &[90_000]), [None]);
+        assert!(topic.refused.borrow()[0].contains("event time (the record's timestamp)"));
     });
 }
 

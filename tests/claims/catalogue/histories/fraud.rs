@@ -42,7 +42,7 @@ pub fn write(rng: &mut SmallRng, ts: u64, who: Who) -> String {
             // No amount, or none that can be.
             fields.put("card_id", CARDS[0]);
             fields.put("user_id", USERS[0]);
-            fields.maybe(rng, "amount", &["null", "10000000000.1", "\"12,5\""]);
+            fields.maybe(rng, "amount", &["null", "1000000000000.1", "\"12,5\""]);
             return fields.end();
         }
         Who::Tick => {

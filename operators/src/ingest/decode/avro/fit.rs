@@ -54,10 +54,10 @@ fn holds(node: &Node, ty: Type, coerce: bool) -> bool {
         (Kind::Int | Kind::Long, Some(_)) => ty.is_numeric(),
         (Kind::Int | Kind::Long, None) => ty.is_numeric() || (coerce && ty != Type::Ip),
         (Kind::Float | Kind::Double, _) => {
-            matches!(ty, Type::Double | Type::Decimal) || (coerce && ty != Type::Ip)
+            matches!(ty, Type::Double | Type::Decimal(_)) || (coerce && ty != Type::Ip)
         }
         (Kind::Bytes | Kind::Fixed(_), Some(Logical::Decimal(scale))) => {
-            matches!(ty, Type::Double | Type::Decimal)
+            matches!(ty, Type::Double | Type::Decimal(_))
                 || (ty == Type::Int && scale == 0)
                 || (coerce && ty != Type::Ip)
         }

@@ -71,7 +71,7 @@ impl Schema {
         // Its nesting is bounded by the JSON parser.
         let json: Json = serde_json::from_str(text).map_err(|e| format!("it is not JSON: {e}"))?;
         let mut parser = Parser { nodes: Vec::new(), names: HashMap::new() };
-        let root = parser.node(&json, "", &Place::Root)?;
+        let root = parser.node(&json, "", &SchemaPlace::Root)?;
         Ok(Schema { nodes: parser.nodes, root })
     }
 
@@ -82,12 +82,12 @@ impl Schema {
 }
 
 /// Where in the schema, for errors.
-enum Place<'a> {
+enum SchemaPlace<'a> {
     Root,
-    Field(&'a str, &'a Place<'a>),
+    Field(&'a str, &'a SchemaPlace<'a>),
 }
 
-impl Place<'_> {
+impl SchemaPlace<'_> {
     fn wrong(&self, what: impl std::fmt::Display) -> String {
         match self.path() {
             path if path.is_empty() => what.to_string(),
@@ -97,9 +97,9 @@ impl Place<'_> {
 
     fn path(&self) -> String {
         match self {
-            Place::Root => String::new(),
-            Place::Field(name, Place::Root) => (*name).to_owned(),
-            Place::Field(name, above) => format!("{}.{name}", above.path()),
+            SchemaPlace::Root => String::new(),
+            SchemaPlace::Field(name, SchemaPlace::Root) => (*name).to_owned(),
+            SchemaPlace::Field(name, above) => format!("{}.{name}", above.path()),
         }
     }
 }
@@ -120,7 +120,12 @@ impl Parser {
     }
 
     /// `space` is the namespace that names without one are in.
-    fn node(&mut self, json: &Json, space: &str, place: &Place<'_>) -> Result<NodeId, String> {
+    fn node(
+        &mut self,
+        json: &Json,
+        space: &str,
+        place: &SchemaPlace<'_>,
+    ) -> Result<NodeId, String> {
         match json {
             Json::String(name) => self.named(name, space, None, place),
             Json::Array(branches) => self.union(branches, space, place),
@@ -135,7 +140,7 @@ impl Parser {
         name: &str,
         space: &str,
         object: Option<&Map<String, Json>>,
-        place: &Place<'_>,
+        place: &SchemaPlace<'_>,
     ) -> Result<NodeId, String> {
         if let Some(kind) = primitive(name) {
             let logical = object.and_then(|object| logical(object, &kind));
@@ -149,7 +154,7 @@ impl Parser {
         &mut self,
         branches: &[Json],
         space: &str,
-        place: &Place<'_>,
+        place: &SchemaPlace<'_>,
     ) -> Result<NodeId, String> {
         let mut nodes = Vec::with_capacity(branches.len());
         for branch in branches {
@@ -165,7 +170,7 @@ impl Parser {
         &mut self,
         object: &Map<String, Json>,
         space: &str,
-        place: &Place<'_>,
+        place: &SchemaPlace<'_>,
     ) -> Result<NodeId, String> {
         let inner = |key: &str| {
             object.get(key).ok_or_else(|| place.wrong(format!("a type without \"{key}\"")))
@@ -209,7 +214,7 @@ impl Parser {
         space: &str,
         kind: Kind,
         logical: Option<Logical>,
-        place: &Place<'_>,
+        place: &SchemaPlace<'_>,
     ) -> Result<NodeId, String> {
         let (name, _) = name_of(object, space, place)?;
         let id = self.push(kind, logical)?;
@@ -223,7 +228,7 @@ impl Parser {
         &mut self,
         object: &Map<String, Json>,
         space: &str,
-        place: &Place<'_>,
+        place: &SchemaPlace<'_>,
     ) -> Result<NodeId, String> {
         let (name, space) = name_of(object, space, place)?;
         let empty = Kind::Record { name: name.into(), fields: Vec::new() };
@@ -234,7 +239,7 @@ impl Parser {
         for field in list(object, "fields", place)? {
             let name = field.get("name").and_then(Json::as_str);
             let name = name.ok_or_else(|| place.wrong("a field without a name"))?;
-            let place = Place::Field(name, place);
+            let place = SchemaPlace::Field(name, place);
             let ty = field.get("type").ok_or_else(|| place.wrong("no type"))?;
             if !known.insert(name) {
                 return Err(place.wrong("two fields of one name"));
@@ -252,7 +257,7 @@ impl Parser {
 fn name_of(
     object: &Map<String, Json>,
     space: &str,
-    place: &Place<'_>,
+    place: &SchemaPlace<'_>,
 ) -> Result<(String, String), String> {
     let name = object.get("name").and_then(Json::as_str).filter(|name| !name.is_empty());
     let name = name.ok_or_else(|| place.wrong("a record, enum or fixed without a name"))?;
@@ -270,7 +275,7 @@ fn full(name: &str, space: &str) -> String {
 fn list<'j>(
     object: &'j Map<String, Json>,
     key: &str,
-    place: &Place<'_>,
+    place: &SchemaPlace<'_>,
 ) -> Result<&'j [Json], String> {
     let list = object.get(key).and_then(Json::as_array);
     list.map(Vec::as_slice).ok_or_else(|| place.wrong(format!("a type without a list \"{key}\"")))

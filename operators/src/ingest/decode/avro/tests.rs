@@ -5,7 +5,11 @@ mod twin;
 mod types;
 
 use super::*;
-use crate::plan::{Arrival, FieldPlan, Format, Keyless, ReadOptions, Start, TimeField, TimeUnit};
+use crate::ingest::reader::{RawBatch, RawHeader, RawRecord};
+use crate::plan::{
+    Arrival, FieldPlan, Format, Framing, Keyless, Place, ReadOptions, RecordPart, Start, TimeField,
+    TimeUnit,
+};
 use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use crate::value::{Type, Value};
 use serde_json::{Value as Json, json};
@@ -22,6 +26,7 @@ fn path(dotted: &str) -> Vec<String> {
 fn field(name: &str, at: &str, ty: Type) -> FieldPlan {
     let (name, path) = (name.to_owned(), path(at));
     FieldPlan {
+        place: Place::Value,
         name,
         path,
         aliases: Vec::new(),
@@ -40,6 +45,7 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         files: Vec::new(),
         format: Format::Avro,
         strict_json: false,
+        framing: Framing::None,
         schema_wait: 0,
         start: Start::Earliest,
         time: TimeField::new(path("ts"), TimeUnit::Ms),
@@ -56,6 +62,7 @@ fn source(fields: Vec<FieldPlan>) -> SourcePlan {
         predicates: Vec::new(),
         keys: Vec::new(),
         keyless: Keyless::Skip,
+        unique: None,
     }
 }
 
@@ -98,7 +105,7 @@ fn cell(ty: Type, decoded: &Decoded, field: usize, row: usize) -> Value {
     }
     match ty {
         Type::Int => Value::Int(column.int(row).unwrap()),
-        Type::Decimal => Value::Decimal(column.int(row).unwrap()),
+        Type::Decimal(scale) => Value::Decimal(column.int(row).unwrap(), scale),
         Type::Timestamp => Value::Timestamp(column.int(row).unwrap()),
         Type::Double => Value::Double(column.double(row).unwrap()),
         Type::Bool => Value::Bool(column.bool(row).unwrap()),
@@ -113,7 +120,7 @@ fn cell(ty: Type, decoded: &Decoded, field: usize, row: usize) -> Value {
 /// The row of one datum.
 fn decode(source: &SourcePlan, schema: &Arc<str>, datum: &[u8]) -> Result<Vec<Value>, Refused> {
     let (mut decoder, mut into) = (AvroDecoder::new(source), Decoded::default());
-    decoder.decode_datum(schema, datum, &mut into)?;
+    decoder.decode_datum(schema, datum, None, &mut into)?;
     let fields = source.fields.iter().enumerate();
     Ok(fields.map(|(at, field)| cell(field.ty, &into, at, 0)).collect())
 }
@@ -153,13 +160,13 @@ fn fields_are_found_by_name_whatever_was_added_removed_or_moved() {
 
 #[test]
 fn a_required_field_that_a_schema_lacks_refuses_the_schema_unless_it_has_a_default() {
-    let mut source = source(vec![field("amount", "data.amount", Type::Decimal)]);
+    let mut source = source(vec![field("amount", "data.amount", Type::DECIMAL)]);
     source.fields[0].required = true;
     let schema = record(&[("a", json!("int"))]);
     let why = incompatible(&source, &schema);
     assert!(why.contains("no \"data.amount\", and field \"amount\" is required"), "{why}");
-    source.fields[0].default = Some(Value::Decimal(5));
-    assert_eq!(decode(&source, &schema, &datum(&[long(1)])), Ok(vec![Value::Decimal(5)]));
+    source.fields[0].default = Some(Value::Decimal(5, 6));
+    assert_eq!(decode(&source, &schema, &datum(&[long(1)])), Ok(vec![Value::Decimal(5, 6)]));
     let nullable = record(&[(
         "data",
         json!({"type": "record", "name": "D", "fields": [
@@ -170,7 +177,7 @@ fn a_required_field_that_a_schema_lacks_refuses_the_schema_unless_it_has_a_defau
     assert!(why.contains("field \"amount\" (at \"data.amount\"): required"), "{why}");
     assert_eq!(
         decode(&source, &nullable, &datum(&[long(1), long(3)])),
-        Ok(vec![Value::Decimal(3_000_000)])
+        Ok(vec![Value::Decimal(3_000_000, 6)])
     );
 }
 
@@ -253,18 +260,21 @@ fn a_path_leads_through_records_and_maps() {
 
 #[test]
 fn of_a_union_the_value_decides_unless_no_branch_can_fit() {
-    let source = source(vec![field("x", "x", Type::Decimal)]);
+    let source = source(vec![field("x", "x", Type::DECIMAL)]);
     let union = record(&[("x", json!(["string", "null", "int", "double"]))]);
     let with = |branch: &[Vec<u8>]| decode(&source, &union, &datum(branch));
-    assert_eq!(with(&[long(2), long(4)]), Ok(vec![Value::Decimal(4_000_000)]));
-    assert_eq!(with(&[long(3), 0.1_f64.to_le_bytes().to_vec()]), Ok(vec![Value::Decimal(100_000)]));
+    assert_eq!(with(&[long(2), long(4)]), Ok(vec![Value::Decimal(4_000_000, 6)]));
+    assert_eq!(
+        with(&[long(3), 0.1_f64.to_le_bytes().to_vec()]),
+        Ok(vec![Value::Decimal(100_000, 6)])
+    );
     assert_eq!(with(&[long(1)]), Ok(vec![Value::Null]));
-    assert_eq!(with(&[long(0), text("4")]), Ok(vec![Value::Decimal(4_000_000)]));
+    assert_eq!(with(&[long(0), text("4")]), Ok(vec![Value::Decimal(4_000_000, 6)]));
     let why = malformed(&source, &union, &datum(&[long(0), text("4x")]));
-    assert!(why.contains("expected a decimal number within +-1e10, found string"), "{why}");
+    assert!(why.contains("expected a decimal number within +-1e12, found string"), "{why}");
     let mixed = record(&[("x", json!(["int", "bytes"]))]);
     let why = malformed(&source, &mixed, &datum(&[long(1), text("4")]));
-    assert!(why.contains("expected a decimal number within +-1e10, found bytes"), "{why}");
+    assert!(why.contains("expected a decimal number within +-1e12, found bytes"), "{why}");
     let why = malformed(&source, &union, &datum(&[long(4)]));
     assert!(why.contains("no such branch, at byte 1"), "{why}");
     let never = record(&[("x", json!(["null", "bytes", {"type": "array", "items": "int"}]))]);
@@ -324,8 +334,9 @@ fn a_number_leads_to_its_schema_which_is_asked_for_once() {
     let asked = Rc::new(Cell::new(0));
     let mut schemas = Script(found, Rc::clone(&asked));
     let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
-    let mut read =
-        |record: &[u8], into: &mut Decoded| decoder.decode_wire(record, Some(&mut schemas), into);
+    let mut read = |record: &[u8], into: &mut Decoded| {
+        decoder.decode_wire(record, None, Some(&mut schemas), into)
+    };
     let seven = datum(&[long(7)]);
     assert_eq!(read(&wire(0, &seven), &mut into), Err(Refused::Pending(0)));
     assert_eq!(read(&wire(1, &seven), &mut into), Err(Refused::Schema("schema 1: gone".into())));
@@ -355,6 +366,53 @@ fn a_number_leads_to_its_schema_which_is_asked_for_once() {
             other => panic!("{other:?}"),
         }
     }
-    let none = decoder.decode_wire(&wire(0, &seven), None, &mut into);
+    let none = decoder.decode_wire(&wire(0, &seven), None, None, &mut into);
     assert_eq!(none, Err(Refused::Schema("schema 0: no schema registry is set".into())));
+}
+
+#[test]
+fn what_is_beside_a_datum_is_read_beside_it_and_no_schema_needs_to_have_it() {
+    let beside = |name: &str, place, path| FieldPlan {
+        place,
+        path,
+        required: true,
+        ..field(name, name, Type::Text)
+    };
+    let mut plan = source(vec![
+        beside("card", Place::Key, path("id")),
+        beside("device", Place::Header("device".to_owned()), Vec::new()),
+        field("a", "a", Type::Int),
+    ]);
+    plan.time.place = Place::Record(RecordPart::Timestamp);
+    plan.time.path = Vec::new();
+    plan.keys = vec![0];
+    let schema: Arc<str> =
+        json!({"type": "record", "name": "R", "fields": [{"name": "a", "type": "long"}]})
+            .to_string()
+            .into();
+    let batch = RawBatch {
+        bytes: br#"{"id":7}phone"#.to_vec(),
+        headers: vec![RawHeader { offset: 5, name: 0, value: Some(8..13) }],
+        ..RawBatch::default()
+    };
+    let record = RawRecord {
+        offset: 5,
+        key: Some(0..8),
+        timestamp: u64::try_from(T).ok(),
+        ..RawRecord::default()
+    };
+    let metadata = Metadata { batch: &batch, record: &record, partition: 0 };
+    let mut decoder = AvroDecoder::new(&plan);
+    let mut into = Decoded::default();
+    decoder.decode_datum(&schema, &long(3), Some(metadata), &mut into).unwrap();
+    assert_eq!(into.time, [T.cast_unsigned()]);
+    let texts = [into.columns[0].bytes(0), into.columns[1].bytes(0)];
+    assert_eq!(texts, [Some(&b"7"[..]), Some(&b"phone"[..])]);
+    assert_eq!(into.columns[2].int(0), Some(3));
+    // Longer than a record may be, a key is as wrong as any value.
+    let mut bounded = AvroDecoder::new(&plan).with_record_bytes_max(7);
+    let refused = bounded.decode_datum(&schema, &long(3), Some(metadata), &mut into);
+    let Err(Refused::Malformed(error)) = refused else { panic!("{refused:?}") };
+    assert!(error.to_string().contains("more than record_bytes_max bytes"), "{error}");
+    assert_eq!(into.rows(), 1);
 }

@@ -1,4 +1,4 @@
-//! Values that were there and cannot be read.
+//! Values that were there and cannot be read, or not to the last digit.
 //!
 //! Nothing is decided while a record is read: of a key that is there twice the last value counts, and of
 //! several paths the first. What was wrong with a value is kept until then.
@@ -7,11 +7,28 @@ use super::{Row, wrong};
 use crate::ingest::decode::error::DecodeError;
 use crate::ingest::decode::trie::Leaf;
 
-/// Something that was there and cannot be read.
+/// What is to be told of a value that was there.
 #[derive(Clone, Debug)]
-pub(in crate::ingest::decode) struct Fault {
-    pub place: Affected,
-    pub error: DecodeError,
+pub(in crate::ingest::decode) enum Fault {
+    /// It cannot be read.
+    Unreadable { place: Affected, error: DecodeError },
+    /// It is a decimal of this field, and had more digits.
+    Rounded(usize),
+}
+
+impl Fault {
+    /// Whether it is about this field.
+    pub fn is_of(&self, asked: usize) -> bool {
+        match self {
+            Fault::Unreadable { place, .. } => *place == Affected::Field(asked),
+            Fault::Rounded(field) => *field == asked,
+        }
+    }
+
+    /// Whether what cannot be read was to be this.
+    pub fn is_at(&self, asked: Affected) -> bool {
+        matches!(self, Fault::Unreadable { place, .. } if *place == asked)
+    }
 }
 
 /// What a value was to be.
@@ -62,7 +79,20 @@ impl<'a> Row<'a> {
             decides = true;
         });
         if decides {
-            self.faults.push(Fault { place: Affected::Field(field), error });
+            self.faults.push(Fault::Unreadable { place: Affected::Field(field), error });
+        }
+    }
+
+    /// The value at `leaf` is the field's, but for the digits that it does not keep.
+    #[cold]
+    pub(super) fn put_rounded(&mut self, leaf: &'a Leaf, field: usize, units: i64) {
+        let mut decides = false;
+        self.cell(leaf, field, |column| {
+            column.push_int(units);
+            decides = true;
+        });
+        if decides {
+            self.faults.push(Fault::Rounded(field));
         }
     }
 
@@ -70,10 +100,11 @@ impl<'a> Row<'a> {
     pub(super) fn fault_time(&mut self, leaf: &Leaf, error: DecodeError) {
         self.forget_times(leaf);
         if leaf.time.is_some() {
-            self.faults.push(Fault { place: Affected::Time, error: error.clone() });
+            let error = error.clone();
+            self.faults.push(Fault::Unreadable { place: Affected::Time, error });
         }
         if leaf.arrival.is_some() {
-            self.faults.push(Fault { place: Affected::Arrival, error });
+            self.faults.push(Fault::Unreadable { place: Affected::Arrival, error });
         }
     }
 
@@ -93,7 +124,15 @@ impl<'a> Row<'a> {
     #[inline]
     pub(super) fn mend(&mut self, place: Affected) {
         if !self.faults.is_empty() {
-            self.faults.retain(|fault| fault.place != place);
+            self.faults.retain(|fault| !fault.is_at(place));
+        }
+    }
+
+    /// The same for all that was said of a field.
+    #[inline]
+    pub(super) fn mend_field(&mut self, field: usize) {
+        if !self.faults.is_empty() {
+            self.faults.retain(|fault| !fault.is_of(field));
         }
     }
 }

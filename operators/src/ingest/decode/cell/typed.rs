@@ -2,12 +2,13 @@
 
 use super::{Row, expected};
 use crate::ingest::decode::avro::Unit;
-use crate::ingest::decode::coerce;
+use crate::ingest::decode::coerce::{self, Misfit};
 use crate::ingest::decode::error::{DecodeError, shown};
+use crate::ingest::decode::number;
 use crate::ingest::decode::time;
 use crate::ingest::decode::trie::Leaf;
 use crate::plan::TimeForm;
-use crate::value::{DECIMAL_MAX, MICROS, Type};
+use crate::value::{DECIMAL_UNITS_MAX, Type};
 use std::fmt::Write as _;
 
 /// Milliseconds in a day.
@@ -25,7 +26,10 @@ impl<'a> Row<'a> {
                     let ms = to_ms(value, unit, &leaf.reading.time);
                     ms.filter(|ms| leaf.reading.holds_time(*ms))
                 }
-                Type::Decimal => value.checked_mul(MICROS).filter(|m| m.abs() <= DECIMAL_MAX),
+                Type::Decimal(_) => {
+                    let units = value.checked_mul(ty.unit());
+                    units.filter(|units| units.abs() <= DECIMAL_UNITS_MAX)
+                }
                 Type::Double => {
                     self.cell(leaf, field, |c| c.push_double(value as f64));
                     return self.put_int_time(leaf, value, unit);
@@ -109,14 +113,10 @@ impl<'a> Row<'a> {
             let error = out_of_range(known, &format!("a number of {} bytes", bytes.len()));
             return self.fault(known, error);
         };
-        if let (Some((field, Type::Decimal)), false) = (known.field, known.is_time()) {
-            return match micros(value, scale).filter(|m| m.abs() <= DECIMAL_MAX) {
-                Some(micros) => self.cell(known, field, |c| c.push_int(micros)),
-                None => {
-                    let error = out_of_range(known, &decimal_text(value, scale));
-                    self.fault_field(known, field, error);
-                }
-            };
+        if let (Some((field, Type::Decimal(kept))), false) = (known.field, known.is_time()) {
+            let given = number::rescaled(value, scale, kept).map(coerce::decimal);
+            let given = given.ok_or(Misfit::Range);
+            return self.put_given(known, field, given, || shown(&decimal_text(value, scale)));
         }
         self.put_number_at(known, &decimal_text(value, scale));
     }
@@ -160,24 +160,6 @@ fn integer(bytes: &[u8]) -> Option<i128> {
     whole.get_mut(16 - digits.len()..)?.copy_from_slice(digits);
     let value = i128::from_be_bytes(whole);
     ((value < 0) == negative).then_some(value)
-}
-
-/// `value / 10^scale` in millionths, ties to the even neighbour.
-fn micros(value: i128, scale: u32) -> Option<i64> {
-    if scale <= 6 {
-        return i64::try_from(value.checked_mul(10_i128.pow(6 - scale))?).ok();
-    }
-    // 10^38 fits; from there on what is left of 128 bits is less than a half.
-    let Some(divisor) = 10_i128.checked_pow(scale - 6) else {
-        return Some(0);
-    };
-    let (whole, rest) = (value.div_euclid(divisor), value.rem_euclid(divisor));
-    let up = match rest.cmp(&(divisor - rest)) {
-        std::cmp::Ordering::Less => false,
-        std::cmp::Ordering::Equal => whole.rem_euclid(2) == 1,
-        std::cmp::Ordering::Greater => true,
-    };
-    i64::try_from(whole + i128::from(up)).ok()
 }
 
 /// `value / 10^scale` as text: with a point, unless that would be much longer than the digits.

@@ -6,7 +6,7 @@ use crate::plan::Invalid;
 use std::sync::Arc;
 
 const TYPES: [Type; 7] =
-    [Type::Text, Type::Int, Type::Decimal, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
+    [Type::Text, Type::Int, Type::DECIMAL, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
 
 /// How a value is written in Avro.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -160,7 +160,7 @@ fn shown(ty: Type, decoded: &Decoded) -> String {
         Type::Ip => column.bytes(0).map(|ip| crate::value::address(ip).unwrap().to_string()),
         Type::Double => column.double(0).map(|v| v.to_string()),
         Type::Bool => column.bool(0).map(|v| v.to_string()),
-        Type::Int | Type::Decimal | Type::Timestamp => column.int(0).map(|v| v.to_string()),
+        Type::Int | Type::Decimal(_) | Type::Timestamp => column.int(0).map(|v| v.to_string()),
     };
     match (cell, decoded.invalid.as_slice()) {
         (Some(cell), []) => cell,
@@ -204,7 +204,7 @@ fn avro(source: &SourcePlan, value: Avro) -> Option<Result<String, DecodeError>>
     .into();
     let mut into = Decoded::default();
     let datum = [written, zigzag(T as i64)].concat();
-    match AvroDecoder::new(source).decode_datum(&schema, &datum, &mut into) {
+    match AvroDecoder::new(source).decode_datum(&schema, &datum, None, &mut into) {
         Ok(()) => Some(Ok(shown(source.fields[0].ty, &into))),
         Err(Refused::Malformed(error)) => Some(Err(error)),
         Err(_) => None,
@@ -244,7 +244,7 @@ fn without_coercion_only_the_own_form_of_a_type_is_taken() {
                 _ if value == "null" => true,
                 Type::Text | Type::Ip => value.starts_with('"') && value.trim() == value,
                 Type::Bool => matches!(value, "true" | "false"),
-                Type::Decimal | Type::Double | Type::Timestamp => number,
+                Type::Decimal(_) | Type::Double | Type::Timestamp => number,
                 Type::Int => number && !value.contains(['.', 'e']),
             };
             let blank = value.starts_with('"') && value.len() < 7 && expected == "null";

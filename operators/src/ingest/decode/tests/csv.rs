@@ -16,7 +16,7 @@ fn read(source: &SourcePlan, header: &str, records: &[&str]) -> Vec<Result<Decod
     let header: Arc<str> = header.into();
     let one = |record: &&str| {
         let mut into = Decoded::default();
-        match decoder.decode(Some(&header), record.as_bytes(), &mut into) {
+        match decoder.decode(Some(&header), record.as_bytes(), None, &mut into) {
             Ok(()) => Ok(into),
             Err(Refused::Malformed(error)) => {
                 assert_eq!(into.rows(), 0);
@@ -81,7 +81,7 @@ fn a_bad_record_says_what_is_wrong_and_the_next_one_is_read() {
     }
     let mut decoder = CsvDecoder::new(&csv_source(b',')).with_record_bytes_max(20);
     let (header, mut into): (Arc<str>, _) = (header.into(), Decoded::default());
-    let mut decode = |record: &[u8]| decoder.decode(Some(&header), record, &mut into);
+    let mut decode = |record: &[u8]| decoder.decode(Some(&header), record, None, &mut into);
     assert!(matches!(
         decode(b"1700000000000,\xff,1"),
         Err(Refused::Malformed(DecodeError::NotUtf8 { .. }))
@@ -90,7 +90,7 @@ fn a_bad_record_says_what_is_wrong_and_the_next_one_is_read() {
         decode(b"1700000000000,cccccccc,1"),
         Err(Refused::Malformed(DecodeError::TooLong { length: 24, limit: 20 }))
     ));
-    let error = decoder.decode(None, good.as_bytes(), &mut into).unwrap_err();
+    let error = decoder.decode(None, good.as_bytes(), None, &mut into).unwrap_err();
     assert!(matches!(error, Refused::Malformed(DecodeError::Csv(why)) if why.contains("header")));
 }
 
@@ -123,7 +123,7 @@ fn each_file_has_a_header_of_its_own() {
             format!("x{n},{},{},{}", names[n % 3], names[(n + 1) % 3], names[(n + 2) % 3]).into();
         let cells = ["1700000000000", "1", "c"];
         let record = format!(",{},{},{}", cells[n % 3], cells[(n + 1) % 3], cells[(n + 2) % 3]);
-        decoder.decode(Some(&header), record.as_bytes(), &mut into).unwrap();
+        decoder.decode(Some(&header), record.as_bytes(), None, &mut into).unwrap();
     }
     assert_eq!(into.rows(), 200);
     assert!((0..200).all(|row| into.columns[0].bytes(row) == Some(b"c")));

@@ -9,7 +9,7 @@ use rand::{Rng, SeedableRng};
 pub(super) fn everything() -> (SourcePlan, Arc<str>, Vec<u8>) {
     let mut wanted = source(vec![
         field("card", "card", Type::Text),
-        field("amount", "amount", Type::Decimal),
+        field("amount", "amount", Type::DECIMAL),
         field("ip", "net.ip", Type::Ip),
         field("tag", "tags.a", Type::Int),
         field("deep", "tree.left.value", Type::Double),
@@ -55,7 +55,7 @@ fn everything_can_be_read() {
     let (source, schema, datum) = everything();
     let row = decode(&source, &schema, &datum).unwrap();
     assert_eq!(row[0], Value::Text("c".into()));
-    assert_eq!(row[1], Value::Decimal(100_000_000));
+    assert_eq!(row[1], Value::Decimal(100_000_000, 6));
     assert_eq!(row[2], Value::Ip([9, 9, 9, 9].into()));
     assert_eq!((&row[3], &row[4]), (&Value::Int(6), &Value::Double(9.0)));
     assert_eq!(Extents::new(&schema).unwrap().of(&[&datum[..], b"more"].concat()), Ok(datum.len()));
@@ -70,7 +70,7 @@ fn what_is_cut_off_or_goes_on_is_malformed() {
     let why = malformed(&source, &schema, &[&datum[..], &[0]].concat());
     assert!(why.contains("it ends before the record does"), "{why}");
     let mut decoder = AvroDecoder::new(&source).with_record_bytes_max(10);
-    let long = decoder.decode_datum(&schema, &datum, &mut Decoded::default());
+    let long = decoder.decode_datum(&schema, &datum, None, &mut Decoded::default());
     assert!(matches!(long, Err(Refused::Malformed(DecodeError::TooLong { .. }))));
 }
 
@@ -221,7 +221,7 @@ fn a_damaged_datum_is_a_row_or_leaves_no_trace() {
     let (mut rows, mut bad) = (0, 0);
     for _ in 0..DAMAGED {
         let datum = damaged(&mut rng, &datum, &huge);
-        match decoder.decode_datum(&schema, &datum, &mut into) {
+        match decoder.decode_datum(&schema, &datum, None, &mut into) {
             Ok(()) => {
                 rows += 1;
                 // What can be read can be skipped, and is as long.
@@ -237,7 +237,7 @@ fn a_damaged_datum_is_a_row_or_leaves_no_trace() {
         assert!(into.columns.iter().all(|c| c.words.len() == rows && c.valid.len() == rows));
     }
     assert!(rows > DAMAGED / 200 && bad > DAMAGED / 2, "{rows} {bad}");
-    assert_eq!(decoder.decode_datum(&schema, &datum, &mut into), Ok(()));
+    assert_eq!(decoder.decode_datum(&schema, &datum, None, &mut into), Ok(()));
 }
 
 /// Any part of `tree`, deep ones as likely as others.
@@ -322,7 +322,7 @@ proptest! {
     ) {
         let (source, schema, mut datum) = everything();
         let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
-        decoder.decode_datum(&schema, &datum, &mut into).unwrap();
+        decoder.decode_datum(&schema, &datum, None, &mut into).unwrap();
         for (at, mask) in flips {
             let at = at.index(datum.len());
             datum[at] ^= mask;
@@ -331,7 +331,7 @@ proptest! {
             datum.truncate(cut.index(datum.len()));
         }
         let before = into.clone();
-        let read = decoder.decode_datum(&schema, &datum, &mut into);
+        let read = decoder.decode_datum(&schema, &datum, None, &mut into);
         let extent = Extents::new(&schema).unwrap().of(&datum);
         match read {
             // Skipping asks less of the bytes than reading.

@@ -211,7 +211,7 @@ fn point(unscaled: i128, scale: usize) -> String {
 
 /// Micro-units of a decimal text, or of the shortest text of a double.
 fn decimal(text: &str) -> Option<Value> {
-    value_of_number(Type::Decimal, text)
+    value_of_number(Type::DECIMAL, text)
 }
 
 fn value_of_number(ty: Type, text: &str) -> Option<Value> {
@@ -229,14 +229,14 @@ fn naive(value: &Tree, ty: Type) -> Option<Value> {
         (Tree::Int(v), Type::Bool) => bit(&v.to_string())?,
         (Tree::Int(v), Type::Timestamp) => Value::Timestamp(*v).ok_unless_least()?,
         (Tree::Time(_, ms), Type::Timestamp) => Value::Timestamp(*ms),
-        (Tree::Int(v) | Tree::Time(v, _), Type::Decimal | Type::Double) => {
+        (Tree::Int(v) | Tree::Time(v, _), Type::DECIMAL | Type::Double) => {
             value_of_number(ty, &v.to_string())?
         }
-        (Tree::Float(v), Type::Decimal) if v.is_finite() => decimal(ryu::Buffer::new().format(*v))?,
+        (Tree::Float(v), Type::DECIMAL) if v.is_finite() => decimal(ryu::Buffer::new().format(*v))?,
         (Tree::Float(v), Type::Double) if v.is_finite() => Value::Double(f64::from(*v) + 0.0),
-        (Tree::Double(v), Type::Decimal) => decimal(ryu::Buffer::new().format(*v))?,
+        (Tree::Double(v), Type::DECIMAL) => decimal(ryu::Buffer::new().format(*v))?,
         (Tree::Double(v), Type::Double) => Value::Double(*v),
-        (Tree::Decimal(text), Type::Decimal) => decimal(text)?,
+        (Tree::Decimal(text), Type::DECIMAL) => decimal(text)?,
         (Tree::Decimal(text), Type::Double) => Value::Double(text.parse::<f64>().ok()? + 0.0),
         (Tree::Float(v), Type::Int | Type::Timestamp | Type::Bool | Type::Text)
             if v.is_finite() =>
@@ -357,9 +357,9 @@ fn fitting(ty: &Json, path: &[String]) -> &'static [Type] {
     let name = ty.as_str().or_else(|| ty["type"].as_str()).unwrap_or_default();
     match name {
         "boolean" => &[Type::Bool],
-        "int" | "long" => &[Type::Int, Type::Decimal, Type::Double, Type::Timestamp],
-        "float" | "double" => &[Type::Decimal, Type::Double],
-        "bytes" if ty["scale"].is_number() => &[Type::Decimal, Type::Double],
+        "int" | "long" => &[Type::Int, Type::DECIMAL, Type::Double, Type::Timestamp],
+        "float" | "double" => &[Type::DECIMAL, Type::Double],
+        "bytes" if ty["scale"].is_number() => &[Type::DECIMAL, Type::Double],
         "string" => &[Type::Text, Type::Ip],
         "bytes" | "fixed" | "enum" => &[Type::Text],
         _ => ANY,
@@ -369,7 +369,7 @@ fn fitting(ty: &Json, path: &[String]) -> &'static [Type] {
 /// Fields at paths of which none is another's beginning, as jobs have them.
 fn fields(rng: &mut SmallRng, written: &Json) -> Vec<FieldPlan> {
     const TYPES: [Type; 7] =
-        [Type::Text, Type::Int, Type::Decimal, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
+        [Type::Text, Type::Int, Type::DECIMAL, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
     let mut paths = vec!["a", "b", "n.a", "n.b", "n.o.a", "o.n", "o.b"];
     let mut fields = Vec::new();
     while fields.len() < 3 {
@@ -411,7 +411,10 @@ fn records_decode_as_by_way_of_a_value_tree() {
             datum.extend(long(T));
             assert_eq!(Extents::new(&schema).unwrap().of(&datum), Ok(datum.len()), "{ty}");
             let row = into.rows();
-            match (decoder.decode_datum(&schema, &datum, &mut into), naive_row(&source, &tree)) {
+            match (
+                decoder.decode_datum(&schema, &datum, None, &mut into),
+                naive_row(&source, &tree),
+            ) {
                 (Ok(()), Some(twin)) => {
                     let cells = source.fields.iter().enumerate();
                     let cells: Vec<_> = cells.map(|(at, f)| cell(f.ty, &into, at, row)).collect();

@@ -7,7 +7,7 @@ use super::*;
 type Pair = (Json, Vec<u8>, [&'static str; 7]);
 
 const TYPES: [Type; 7] =
-    [Type::Text, Type::Int, Type::Decimal, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
+    [Type::Text, Type::Int, Type::DECIMAL, Type::Double, Type::Bool, Type::Timestamp, Type::Ip];
 
 fn pairs() -> Vec<Pair> {
     let logical = |ty: &str, logical: &str| json!({"type": ty, "logicalType": logical});
@@ -89,7 +89,7 @@ fn pairs() -> Vec<Pair> {
 fn shown(value: &Value) -> String {
     match value {
         Value::Null => "null".into(),
-        Value::Int(v) | Value::Decimal(v) | Value::Timestamp(v) => v.to_string(),
+        Value::Int(v) | Value::Decimal(v, _) | Value::Timestamp(v) => v.to_string(),
         Value::Double(v) => v.to_string(),
         Value::Bool(v) => v.to_string(),
         Value::Text(v) => v.clone(),
@@ -129,14 +129,14 @@ fn every_type_is_every_other_or_never() {
 
 #[test]
 fn decimals_are_exact_and_round_half_to_even() {
-    let source = source(vec![field("x", "x", Type::Decimal)]);
+    let source = source(vec![field("x", "x", Type::DECIMAL)]);
     let read = |scale: u32, unscaled: &[u8]| {
         let ty =
             json!({"type": "bytes", "logicalType": "decimal", "precision": 60, "scale": scale});
         let row = decode(&source, &record(&[("x", ty)]), &datum(&[bytes(unscaled)]));
         row.map(|row| row[0].clone())
     };
-    let micros = |value| Ok(Value::Decimal(value));
+    let micros = |value| Ok(Value::Decimal(value, 6));
     let be = |value: i128| value.to_be_bytes();
     assert_eq!(read(7, &be(5)), micros(0));
     assert_eq!(read(7, &be(15)), micros(2));
@@ -149,10 +149,10 @@ fn decimals_are_exact_and_round_half_to_even() {
     assert_eq!(read(44, &be(50_000_000_000_000_000_000_000_000_000_000_000_000)), micros(0));
     assert_eq!(read(45, &be(i128::MAX)), micros(0));
     assert_eq!(read(60, &be(i128::MIN)), micros(0));
-    assert_eq!(read(0, &be(10_000_000_000)), micros(10_000_000_000_000_000));
+    assert_eq!(read(0, &be(999_999_999_999)), micros(999_999_999_999_000_000));
     assert_eq!(read(2, &[]), micros(0), "no bytes are no digits");
     assert_eq!(read(2, &[&[0xff; 30][..], &[0x9c]].concat()), micros(-1_000_000), "padded");
-    for (scale, beyond) in [(0, &be(10_000_000_001)[..]), (0, &be(i128::MAX)), (50, &[1; 17])] {
+    for (scale, beyond) in [(0, &be(1_000_000_000_000)[..]), (0, &be(i128::MAX)), (50, &[1; 17])] {
         match read(scale, beyond) {
             Err(Refused::Malformed(DecodeError::OutOfRange { .. })) => {}
             other => panic!("{other:?}"),
@@ -161,14 +161,36 @@ fn decimals_are_exact_and_round_half_to_even() {
 }
 
 #[test]
+fn the_logical_decimal_of_any_scale_is_a_decimal_of_any_scale_and_says_when_it_was_rounded() {
+    for (scale, unscaled, kept, units, rounded) in [
+        (2, 1_234_i128, 2, 1_234, false),
+        (2, 1_235, 1, 124, true),
+        (2, 1_225, 1, 122, true),
+        (8, 1_234, 8, 1_234, false),
+        (8, 1_234, 12, 12_340_000, false),
+        (0, 25_000_000_000, 0, 25_000_000_000, false),
+        (12, -1, 0, 0, true),
+    ] {
+        let source = source(vec![field("x", "x", Type::Decimal(kept))]);
+        let ty =
+            json!({"type": "bytes", "logicalType": "decimal", "precision": 38, "scale": scale});
+        let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
+        let written = datum(&[bytes(&unscaled.to_be_bytes())]);
+        let schema = record(&[("x", ty)]).to_string().into();
+        decoder.decode_datum(&schema, &written, None, &mut into).unwrap();
+        assert_eq!((into.columns[0].int(0), into.rounded.len() == 1), (Some(units), rounded));
+    }
+}
+
+#[test]
 fn numbers_that_a_field_cannot_hold_are_malformed() {
     for (ty, written, wanted) in [
         (json!("long"), long(i64::MIN), Type::Int),
-        (json!("long"), long(10_000_000_001), Type::Decimal),
+        (json!("long"), long(1_000_000_000_000), Type::DECIMAL),
         (json!("double"), f64::NAN.to_le_bytes().to_vec(), Type::Double),
-        (json!("double"), f64::INFINITY.to_le_bytes().to_vec(), Type::Decimal),
-        (json!("float"), f32::NAN.to_le_bytes().to_vec(), Type::Decimal),
-        (json!("double"), 1e11_f64.to_le_bytes().to_vec(), Type::Decimal),
+        (json!("double"), f64::INFINITY.to_le_bytes().to_vec(), Type::DECIMAL),
+        (json!("float"), f32::NAN.to_le_bytes().to_vec(), Type::DECIMAL),
+        (json!("double"), 1e12_f64.to_le_bytes().to_vec(), Type::DECIMAL),
         (json!({"type": "int", "logicalType": "date"}), long(1 << 40), Type::Timestamp),
         (json!("string"), bytes(&[0xff]), Type::Text),
         (json!("string"), text("1.2.3"), Type::Ip),
@@ -187,7 +209,7 @@ fn the_event_time_is_what_its_type_says_and_else_what_the_job_says() {
         source.arrival = Arrival::Field(source.time.clone());
         let schema = json!({"type": "record", "name": "R", "fields": [{"name": "ts", "type": ty}]});
         let (mut decoder, mut into) = (AvroDecoder::new(&source), Decoded::default());
-        let read = decoder.decode_datum(&schema.to_string().into(), &written, &mut into);
+        let read = decoder.decode_datum(&schema.to_string().into(), &written, None, &mut into);
         assert_eq!(into.arrival.first().copied().flatten(), into.time.first().copied());
         read.ok().map(|()| into.time[0] as i64)
     };

@@ -1,0 +1,61 @@
+//! Keys that the records of a sample have and no field of the job reads.
+
+use crate::sample_file::members::{self, Found};
+use std::collections::{BTreeSet, HashSet};
+use tidemark_jobs::SourceText;
+use tidemark_jobs::document::nearest;
+use tidemark_operators::plan::SourcePlan;
+
+/// Of how many records the keys are looked at.
+const RECORDS_MAX: usize = 1_000;
+/// How many different keys are remembered.
+const KEYS_MAX: usize = 2_000;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct UnreadKeys {
+    /// Their paths.
+    pub paths: BTreeSet<Vec<String>>,
+}
+
+impl UnreadKeys {
+    /// Those of the first `records`, by what a source reads.
+    pub fn new<'r>(
+        records: impl Iterator<Item = &'r [u8]>,
+        plan: &SourcePlan,
+        text: &SourceText,
+    ) -> Self {
+        let fields = text.declared.iter();
+        let mut known: HashSet<&[String]> = fields
+            .flat_map(|field| [&field.path].into_iter().chain(&field.aliases))
+            .map(Vec::as_slice)
+            .collect();
+        known.insert(&plan.time.path);
+        let mut paths = BTreeSet::new();
+        for record in records.take(RECORDS_MAX) {
+            // What is no record has no keys.
+            let _ = members::each(record, &mut |path, found| {
+                let value = matches!(found, Found::Scalar(_) | Found::Unread);
+                if value && paths.len() < KEYS_MAX && !known.contains(path) {
+                    paths.insert(path.to_vec());
+                }
+            });
+        }
+        UnreadKeys { paths }
+    }
+
+    /// The one that may be meant by `path`, which no record has: how a job would say it.
+    pub fn near(&self, path: &[String]) -> Option<String> {
+        let wanted = path.join(".");
+        let dotted = self.paths.iter().find(|it| it.len() < path.len() && it.join(".") == wanted);
+        if dotted.is_some() {
+            return Some(format!("the records have the key \"{wanted}\", with dots in it"));
+        }
+        let last = path.last()?;
+        let joined: Vec<String> = self.paths.iter().map(|path| path.join(".")).collect();
+        let same_end = || self.paths.iter().find(|it| it.last() == Some(last));
+        let near = nearest(&wanted, joined.iter().map(String::as_str)).map(str::to_owned);
+        let near = near.or_else(|| same_end().map(|path| path.join(".")))?;
+        Some(format!("did you mean path = \"{near}\"?"))
+    }
+}

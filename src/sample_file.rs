@@ -1,0 +1,102 @@
+//! The first records of a file: what a job is drafted from, and what one is tried on.
+//!
+//! Bound: [`RECORDS_MAX`] records and [`BYTES_MAX`] bytes, and what has been read ahead of them.
+
+pub mod members;
+
+use crate::failure::Failure;
+use crate::file_source::FilePartitions;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use tidemark_operators::ingest::decode::RECORD_BYTES_MAX;
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions as _, Poll, RawBatch};
+use tidemark_operators::origin::PartitionId;
+use tidemark_operators::plan::Format;
+
+/// How many records of a file are looked at.
+pub const RECORDS_MAX: usize = 10_000;
+/// How many bytes of records are looked at: with the record that reaches it.
+pub const BYTES_MAX: usize = 64 << 20;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub struct SampleFile {
+    /// The records, as the file has them.
+    pub batches: Vec<RawBatch>,
+    /// How many there are.
+    pub records: usize,
+    /// Whether the file has no more.
+    pub whole: bool,
+}
+
+impl SampleFile {
+    /// Reads the first records of the file at `path`; `-` is standard input.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is no file of this format: exit code 2, nothing was started.
+    pub fn read(path: &Path, format: Format) -> Result<Self, Failure> {
+        let reader = thread::current();
+        let waker: crate::source::Waker = Arc::new(move || reader.unpark());
+        let id = PartitionId { source: 0, partition: 0 };
+        let list = vec![(id, path.to_owned())];
+        let mut opened = FilePartitions::open_formats(
+            list,
+            &[format],
+            RECORD_BYTES_MAX,
+            &waker,
+            &Arc::default(),
+        )
+        .map_err(Failure::usage)?;
+        let mut sample = SampleFile { whole: true, ..SampleFile::default() };
+        let mut bytes = 0;
+        for mut partition in opened.appeared() {
+            sample.read_from(partition.as_mut(), &mut bytes)?;
+        }
+        Ok(sample)
+    }
+
+    fn read_from(
+        &mut self,
+        partition: &mut dyn PartitionReader,
+        bytes: &mut usize,
+    ) -> Result<(), Failure> {
+        loop {
+            match partition.poll() {
+                Poll::Records(batch) => {
+                    if self.records == RECORDS_MAX || *bytes >= BYTES_MAX {
+                        self.whole = false;
+                        return Ok(());
+                    }
+                    self.take(batch, bytes);
+                }
+                Poll::Pending(_) => thread::park(),
+                Poll::Ended => return Ok(()),
+                Poll::Failed(why) => return Err(Failure::usage(why)),
+            }
+        }
+    }
+
+    /// Takes as much of the batch as there is room for.
+    fn take(&mut self, mut batch: RawBatch, bytes: &mut usize) {
+        let mut room = RECORDS_MAX - self.records;
+        let taken = batch.records.iter().take_while(|record| {
+            let taken = room > 0 && *bytes < BYTES_MAX;
+            room = room.saturating_sub(1);
+            *bytes += batch.value(record).len();
+            taken
+        });
+        let taken = taken.count();
+        self.whole &= taken == batch.records.len();
+        batch.records.truncate(taken);
+        self.records += taken;
+        self.batches.push(batch);
+    }
+
+    /// The records' values, each with its offset.
+    pub fn values(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        self.batches.iter().flat_map(|batch| {
+            batch.records.iter().map(|record| (record.offset, batch.value(record)))
+        })
+    }
+}
