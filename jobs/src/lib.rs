@@ -24,7 +24,9 @@
 //!
 //! [sources.transactions]
 //! topic = "transactions"           # or files = ["a.jsonl", ..], one a partition
-//! format = "json"                  # the default; or avro (see below)
+//! format = "json"                  # the default; or avro, or csv (see below)
+//! # delimiter = ","                # of csv: the byte of ASCII between two cells; default a comma
+//! # json = "lenient"               # the default; or strict: no NaN, not even where nothing reads it
 //! # framing = "kcat"               # files are what `kcat -J` has written of a topic; default: none
 //! time = { field = "timestamp", unit = "ms" } # ms (default), s, us, ns, rfc3339, iso or auto
 //! out_of_orderness = "5s"          # how far behind its partition's clock an event may be
@@ -101,6 +103,11 @@
 //! views = ["activity"]             # and features = ["other_view.feature", ..]
 //! ```
 //!
+//! A `path` is a text with dots between the names of objects, `"data.mcc"`; `[0]` behind a name is the
+//! first element of an array, `"items[0].price"`, and `[-1]` its last, up to 999 from either end; an
+//! element that is not there is absent. A list has its parts as they are, for names with dots in them:
+//! `path = ["payment.amount"]`, `path = ["http.request", "[0]", "id"]`. Of Avro no elements are read.
+//!
 //! A field is read from its `path` (default: its name) or, in a record that lacks it, from the first
 //! of its `aliases` that is there; `default`, a value of its type, stands in for a field that a
 //! record has nowhere. A null, at the path or on the way to it, is there: it is what `optional`
@@ -140,8 +147,9 @@
 //! (`tidemark_invalid_fields_total`), and `invalid(field)` is true of it in filters and expressions. With
 //! `invalid = "reject"`, of the source or the field, the record is a dead letter, as it always is where
 //! the field is required. Of a key that is there twice the last one decides. `NaN`, `Infinity` and half of
-//! a surrogate pair (which becomes U+FFFD) are no reason to refuse a record. A record that has none of its
-//! keys, all of them optional, is counted and no event.
+//! a surrogate pair (which becomes U+FFFD) are no reason to refuse a record, unless the source has
+//! `json = "strict"`. A record that has none of its keys, all of them optional, is counted and no event.
+//! One that is an array is refused: of several events each is a record of its own.
 //!
 //! What a record has besides its value is a field by the same rules, of any type that fits: with
 //! `key = true` the record's key, as text (of a JSON string what it says), with `key = "id"` a path
@@ -176,6 +184,13 @@
 //! written with its schema (`{"schema": .., "payload": ..}`) is the payload, and a key that is a JSON
 //! string is what the string says. A record whose key is an object without `key_path`, or has nothing
 //! there, is left out, counted and logged.
+//!
+//! With `format = "csv"` a source is read from files whose first line names their columns; of a topic
+//! only files in its place can be read. A record is a line, or several where line ends are inside of
+//! quotes (`"` is written twice there), and its offset its number from 0. A field's `path` is the whole
+//! name of its column. An empty cell is null; any other is a text and read as one of JSON is. A record
+//! with more cells than columns, or fewer, or with a zero byte, is malformed; a column that is there
+//! twice, and a quote that is never closed, end the reading with the file and the line.
 //!
 //! With `format = "avro"` the fields are the reader's schema: by path and name, whatever else the
 //! writer's schema has. Files are Avro object containers. Records of a topic are in the wire format

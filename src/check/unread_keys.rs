@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use tidemark_jobs::SourceText;
 use tidemark_jobs::document::nearest;
 use tidemark_operators::plan::SourcePlan;
+use tidemark_operators::plan::path::element;
 
 /// Of how many records the keys are looked at.
 const RECORDS_MAX: usize = 1_000;
@@ -31,6 +32,13 @@ impl UnreadKeys {
             .map(Vec::as_slice)
             .collect();
         known.insert(&plan.time.path);
+        // Of an array that elements are read of.
+        let arrays = known.iter().filter_map(|path| {
+            let at = path.iter().position(|part| element(part).is_some())?;
+            path.get(..at)
+        });
+        let arrays: Vec<&[String]> = arrays.collect();
+        known.extend(arrays);
         let mut paths = BTreeSet::new();
         for record in records.take(RECORDS_MAX) {
             // What is no record has no keys.
@@ -49,7 +57,9 @@ impl UnreadKeys {
         let wanted = path.join(".");
         let dotted = self.paths.iter().find(|it| it.len() < path.len() && it.join(".") == wanted);
         if dotted.is_some() {
-            return Some(format!("the records have the key \"{wanted}\", with dots in it"));
+            return Some(format!(
+                "the records have the key \"{wanted}\", with dots in it: write path = [\"{wanted}\"]"
+            ));
         }
         let last = path.last()?;
         let joined: Vec<String> = self.paths.iter().map(|path| path.join(".")).collect();

@@ -5,12 +5,13 @@ use super::lines::BLOCK_BYTES;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
-use tidemark_operators::ingest::decode::csv::{Splitter, names};
+use tidemark_operators::ingest::decode::csv::{Splitter, is_quoted, names};
 use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
 
 /// See the module.
 pub(super) struct CsvReader<R> {
     from: R,
+    delimiter: u8,
     splitter: Splitter,
     header: Arc<str>,
     /// What was read and not yet handed over: the beginning of a record, without line ends before it.
@@ -40,6 +41,7 @@ impl<R: Read> CsvReader<R> {
     ) -> io::Result<Self> {
         let mut csv = Self {
             from,
+            delimiter,
             splitter: Splitter::new(delimiter),
             header: "".into(),
             begun: Vec::new(),
@@ -89,7 +91,7 @@ impl<R: Read> CsvReader<R> {
                 None if !more && blank == bytes.len() => {
                     return Err(wrong("it is empty, and CSV begins with a line of names"));
                 }
-                None if !more && self.splitter.is_quoted() => return Err(self.unclosed()),
+                None if !more && !self.splitter.finish() => return Err(self.unclosed()),
                 None if !more => {}
                 None if bytes.len() > self.record_bytes_max => {
                     let limit = self.record_bytes_max;
@@ -123,7 +125,7 @@ impl<R: Read> CsvReader<R> {
         start += self.skip_line_ends(bytes.get(start..).unwrap_or_default());
         let rest = start..bytes.len();
         if !more && !rest.is_empty() {
-            if self.splitter.is_quoted() {
+            if !self.splitter.finish() {
                 return Err(self.unclosed());
             }
             records.push(self.cut(rest));
@@ -167,7 +169,7 @@ impl<R: Read> CsvReader<R> {
     /// The record that has begun, which is longer than one may be: of all that follows nothing is kept
     /// but its length.
     fn long_record(&mut self, batch: &mut RawBatch) -> io::Result<()> {
-        if self.splitter.is_quoted() {
+        if is_quoted(&self.begun, self.delimiter) {
             let (line, limit) = (self.line, self.record_bytes_max);
             return Err(wrong(format!(
                 "the record that begins on line {line} has over {limit} bytes and stands inside of \
@@ -182,7 +184,7 @@ impl<R: Read> CsvReader<R> {
         loop {
             block.clear();
             if !self.read(&mut block)? {
-                if self.splitter.is_quoted() {
+                if !self.splitter.finish() {
                     return Err(self.unclosed());
                 }
                 break;

@@ -435,13 +435,11 @@ fn a_damaged_container_gives_records_or_says_what_is_wrong() {
     assert!(whole > DAMAGED / 50 && bad > DAMAGED / 2, "{whole} {bad}");
 }
 
-/// The records of a CSV file in blocks of so many bytes: offset, text and length of each; and what is
-/// wrong with it, and where.
-fn csv(
-    contents: &[u8],
-    block: usize,
-    record_max: usize,
-) -> (Vec<(u64, String, usize)>, Option<(String, String)>) {
+/// The records of a file: offset, text and length of each; and where and why reading ended early.
+type CsvRead = (Vec<(u64, String, usize)>, Option<(String, String)>);
+
+/// What a CSV file gives that is read in blocks of so many bytes.
+fn csv(contents: &[u8], block: usize, record_max: usize) -> CsvRead {
     let mut records = Vec::new();
     let from = Cursor::new(contents);
     let mut csv = match CsvReader::with_sizes(from, b',', block, record_max) {
@@ -489,7 +487,7 @@ fn bad_csv_says_where_and_why_and_nothing_of_it_is_held() {
         assert_eq!((read, error), (expected.to_vec(), None), "{block}");
 
         let (records, error) = csv(b"a,b\n1,2\n\n\"x\n\",\"y\n5,6\n7,8\n", block, 100);
-        assert!(records.len() <= 1);
+        assert!(records.len() <= 1, "{block} {records:?} {error:?}");
         let (place, error) = error.unwrap();
         assert_eq!((place.as_str(), records.len()), ("line 4 (record 1)", records.len()));
         assert!(error.contains("the record that begins on line 4 is not closed"), "{error}");
@@ -508,7 +506,7 @@ fn bad_csv_says_where_and_why_and_nothing_of_it_is_held() {
         (b"a,a\n1,2\n", "has the column \"a\" twice"),
         (b"a,\xff\n1,2\n", "its header is not UTF-8"),
         (b"a,\"b\n1,2\n", "the record that begins on line 1 is not closed"),
-        (b"a,b\0\n1,2\n", "it has a zero byte"),
+        (b"a,b\0\n1,2\n", "the header has a zero byte"),
     ] {
         let (place, error) = csv(contents, 3, 100).1.expect("refused");
         assert!(place.is_empty() && error.contains(why), "{why}: {error}");

@@ -76,7 +76,7 @@ fn line(out: &mut String, toml: &str, says: &str) -> fmt::Result {
 }
 
 fn time(draft: &JobDraft) -> String {
-    let path = quoted(&draft.time.path.join("."));
+    let path = path_text(&draft.time.path);
     format!("time = {{ field = {path}, {} }}", draft.time.form.keys())
 }
 
@@ -95,7 +95,7 @@ fn field_text(field: &FieldDraft) -> String {
     let mark = if field.optional { "?" } else { "" };
     let mut keys = vec![format!("type = \"{}{mark}\"", field.ty.name())];
     if field.path != [field.name.as_str()] {
-        keys.push(format!("path = {}", quoted(&field.path.join("."))));
+        keys.push(format!("path = {}", path_text(&field.path)));
     }
     keys.extend(field.time.map(|form| form.keys()).filter(|keys| keys != "unit = \"ms\""));
     keys.extend(
@@ -105,6 +105,17 @@ fn field_text(field: &FieldDraft) -> String {
         1 => format!("{} = \"{}{mark}\"", field.name, field.ty.name()),
         _ => format!("{} = {{ {} }}", field.name, keys.join(", ")),
     }
+}
+
+/// A path: as a text, unless a name in it would be split there or read as an element of an array.
+fn path_text(path: &[String]) -> String {
+    let splits = |part: &String| part.contains('.') || (part.ends_with(']') && part.contains('['));
+    let from_root = path.len() > 1 && path.first().is_some_and(|first| first == "$");
+    if !from_root && !path.iter().any(splits) {
+        return quoted(&path.join("."));
+    }
+    let parts: Vec<_> = path.iter().map(|part| quoted(part)).collect();
+    format!("[{}]", parts.join(", "))
 }
 
 fn size(bytes: usize) -> String {

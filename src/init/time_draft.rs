@@ -4,6 +4,7 @@ use super::names;
 use super::path_survey::{PathSurvey, Readings, RecordSurvey};
 use super::time_form::{self, FORMS, WrittenTime};
 use crate::sample_file::members::{self, Found};
+use tidemark_operators::plan::path::element;
 
 /// Words of names that times have.
 pub(super) const WORDS: [&str; 14] = [
@@ -88,10 +89,8 @@ pub(super) struct TimeDraft {
 
 /// Whether a job's path can lead there.
 pub(super) fn is_path(path: &[String]) -> bool {
-    let element = |part: &str| part.ends_with(']') && part.contains('[');
     path.len() <= members::PARTS_MAX
-        && path.iter().all(|part| !part.is_empty() && !part.contains('.') && !element(part))
-        && (path.len() == 1 || path.first().is_none_or(|first| first != "$"))
+        && path.iter().all(|part| !part.is_empty() && element(part).is_none())
 }
 
 /// The time of the records of `survey`; `None` when most of them have none. What it is like in

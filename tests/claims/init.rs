@@ -165,7 +165,10 @@ fn keys_of_any_kind_are_read_or_said_to_be_left_out() {
     }
     record.push('}');
     let job = reads_all("hostile names", &record);
-    assert!(job.contains("# - a.b: a key that no path can name"), "{job}");
+    assert!(job.contains(": a key that no path can name"), "{job}");
+    for path in ["[\"a.b\"]", "[\"items[0]\"]", "[\"$.a\"]"] {
+        assert!(job.contains(&format!("path = {path}")), "{path}: {job}");
+    }
     assert!(job.contains("path = \"a\\\"b\"") && job.contains("\\U0000202E"), "{job}");
 }
 

@@ -22,6 +22,8 @@ mod commands;
 #[cfg(test)]
 mod console;
 #[cfg(test)]
+mod containers;
+#[cfg(test)]
 mod decimals;
 #[cfg(test)]
 mod event_time;

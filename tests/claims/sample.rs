@@ -54,7 +54,7 @@ fn a_sample_says_what_becomes_of_its_records_and_what_each_field_has() {
         "card_id string 4 1 0 0 \"c\\u{1b}[31m1\"",
         "amount decimal(2) 4 0 1 1 12.5",
         "items int 1 3 1 0 2 invalid: field \"items\" (at \"items\"): expected ",
-        "plan string 0 5 0 0 in no record the records have the key \"billing.plan\", with dots in it",
+        "plan string 0 5 0 0 in no record the records have the key \"billing.plan\", with dots in it: write path = [\"billing.plan\"]",
         "unused bool 0 4 1 0 invalid: field \"unused\"",
         "keys that no field reads: billing.plan, other.a",
     ] {

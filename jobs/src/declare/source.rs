@@ -1,6 +1,7 @@
 //! `[sources.NAME]`: where events come from and what they consist of.
 
 mod arrival;
+mod encoding;
 mod fields;
 mod lookups;
 mod paths;
@@ -16,6 +17,7 @@ pub(super) use reading::zone_named;
 
 use crate::document::{At, Table, quantity};
 use crate::times;
+use encoding::Encoding;
 use paths::{Reader, read_path};
 use std::sync::Arc;
 use tidemark_operators::plan::{
@@ -30,8 +32,6 @@ const FILES_MAX: usize = 4_096;
 const IDLE_DEFAULT: Millis = 30 * SECOND;
 /// The default of `hold_max`.
 pub(crate) const HOLD_DEFAULT: Millis = MINUTE;
-const SCHEMA_WAIT_DEFAULT: Millis = MINUTE;
-const FORMATS: [&str; 3] = ["json", "avro", "csv"];
 
 /// What the event time is called in expressions, whatever it is in records.
 pub(crate) const EVENT_TIME: &str = "event_time";
@@ -68,12 +68,8 @@ pub(crate) struct SourceDeclared {
 impl SourceDeclared {
     pub(super) fn read(name: At<String>, mut table: Table<'_>, zone: &Arc<Zone>) -> Self {
         let (topic, files) = place(&mut table);
-        let (format, framing) = encoding(&mut table, files.is_empty());
-        let strict_json = strict_json(&mut table, format);
-        if (format, files.is_empty()) != (Format::Avro, true) {
-            table.refuse("schema_wait", "is for topics of Avro records only");
-        }
-        let schema_wait = table.duration("schema_wait", 0..=DAY);
+        let Encoding { format, strict_json, framing, schema_wait } =
+            Encoding::read(&mut table, files.is_empty());
         let start = start(&mut table, !files.is_empty());
         table.need("time");
         let unknown = TimeField::new(Vec::new(), TimeUnit::Ms);
@@ -110,7 +106,7 @@ impl SourceDeclared {
             format,
             strict_json,
             framing,
-            schema_wait: schema_wait.map_or(SCHEMA_WAIT_DEFAULT, |wait| wait.value),
+            schema_wait,
             start,
             time,
             arrival,
@@ -144,62 +140,6 @@ impl SourceDeclared {
     pub(crate) fn definition(&self, name: &str) -> Option<&Definition> {
         self.definitions.iter().find(|definition| definition.name.value == name)
     }
-}
-
-/// How records are encoded, and what files have around them.
-fn encoding(table: &mut Table<'_>, is_topic: bool) -> (Format, Framing) {
-    let format = format(table, is_topic);
-    if format != Format::Json {
-        table.refuse("framing", "is for records in JSON");
-    }
-    let framing = match table.choice("framing", &["none", "kcat"]).map(|choice| choice.value) {
-        Some("kcat") => Framing::Kcat,
-        _ => Framing::None,
-    };
-    (format, framing)
-}
-
-/// `format`, and of CSV `delimiter`.
-fn format(table: &mut Table<'_>, is_topic: bool) -> Format {
-    let format = table.choice("format", &FORMATS).map(|format| format.value);
-    if format != Some("csv") {
-        table.refuse("delimiter", "is for format = \"csv\"");
-        return if format == Some("avro") { Format::Avro } else { Format::Json };
-    }
-    if is_topic && let Some(at) = table.place("format") {
-        let message = format!(
-            "{} reads CSV from files only: records of a topic have no line that names their columns",
-            table.label()
-        );
-        let hint =
-            "`tidemark replay JOB --source NAME=FILE` reads it; to run on it, name \"files\"";
-        table.problems().note(at, Some("format"), message, Some(hint.to_owned()));
-    }
-    let Some(text) = table.text("delimiter") else { return Format::Csv { delimiter: b',' } };
-    match text.value.as_bytes() {
-        [byte] if byte.is_ascii() && !matches!(byte, b'"' | b'\r' | b'\n' | 0) => {
-            Format::Csv { delimiter: *byte }
-        }
-        _ => {
-            let message = format!(
-                "\"delimiter\" in {} is no byte that can lie between cells: {:?}",
-                table.label(),
-                text.value
-            );
-            let hint = "write \",\", \";\", \"|\" or \"\\t\"".to_owned();
-            table.problems().push(text.span.start, Some("delimiter"), message, Some(hint));
-            Format::Csv { delimiter: b',' }
-        }
-    }
-}
-
-/// `json`: whether nothing but JSON is taken.
-fn strict_json(table: &mut Table<'_>, format: Format) -> bool {
-    if format != Format::Json {
-        table.refuse("json", "is for format = \"json\"");
-        return false;
-    }
-    table.choice("json", &["lenient", "strict"]).is_some_and(|choice| choice.value == "strict")
 }
 
 fn keyless(table: &mut Table<'_>) -> Keyless {

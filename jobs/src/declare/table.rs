@@ -4,6 +4,7 @@ use super::name;
 use super::source::{event_range, holding, split_path, time_field, type_named};
 use crate::document::{At, Table};
 use std::sync::Arc;
+use tidemark_operators::plan::path::element;
 use tidemark_operators::plan::{
     Arrival, FieldPlan, Format, Framing, Keyless, Matching, Place, ReadOptions, SourcePlan, Start,
     TableColumn, TableFrom, TablePlan, TimeField, TimeForm, TimeUnit,
@@ -151,6 +152,20 @@ fn from_file(table: &mut Table<'_>, path: String) -> TableFrom {
     TableFrom::File { path, valid_from, reload }
 }
 
+/// Where the row's key is in that of a record; through objects alone.
+fn key_path(table: &mut Table<'_>) -> Option<Vec<String>> {
+    let text = table.text("key_path")?;
+    let path = split_path(&text, "key_path", table)?;
+    if path.iter().any(|part| element(part).is_some()) {
+        let message = format!(
+            "\"key_path\" in {} names an element of an array, which no row's key is read from",
+            table.label()
+        );
+        table.problems().wrong(&text, message, None);
+    }
+    Some(path)
+}
+
 fn from_topic(
     table: &mut Table<'_>,
     name: &str,
@@ -168,8 +183,7 @@ fn from_topic(
     table.need("out_of_orderness");
     let out_of_orderness = table.duration("out_of_orderness", 0..=30 * DAY);
     let (idle_after, hold_max) = holding(table);
-    let key_path = table.text("key_path");
-    let key_path = key_path.and_then(|path| split_path(&path, "key_path", table));
+    let key_path = key_path(table);
     let fields = columns.iter().map(|column| FieldPlan {
         place: Place::Value,
         name: column.name.clone(),

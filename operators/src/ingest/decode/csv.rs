@@ -10,7 +10,7 @@
 
 mod split;
 
-pub use split::Splitter;
+pub use split::{Splitter, is_quoted};
 
 use super::avro::Refused;
 use super::cell::{Fault, Row};
@@ -217,6 +217,9 @@ pub fn names(header: &str, delimiter: u8) -> Result<Vec<String>, String> {
 }
 
 fn columns(reader: &mut Reader, header: &str) -> Result<Vec<String>, String> {
+    if header.contains('\0') {
+        return Err("the header has a zero byte, which no text has; is the file UTF-16?".to_owned());
+    }
     let (mut cells, mut ends) = (Vec::new(), Vec::new());
     let text = read_cells(reader, header.as_bytes(), COLUMNS_MAX, &mut cells, &mut ends);
     let text = text.map_err(|error| match error {

@@ -10,7 +10,7 @@ const SCRATCH_ENDS: usize = 1 << 6;
 
 /// Finds where each record ends: at a line end that is not inside of quotes. It keeps nothing of what
 /// it has seen but where in the grammar that stood.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Splitter {
     reader: Reader,
     cells: Box<[u8]>,
@@ -41,13 +41,15 @@ impl Splitter {
         }
     }
 
-    /// Whether the record that has begun stands inside of quotes, so that no line end ends it.
-    pub fn is_quoted(&self) -> bool {
-        self.clone().end(b"\n").is_none()
+    /// Ends the record that has begun, where the file does; false where a quote is still open in it.
+    pub fn finish(&mut self) -> bool {
+        self.end(b"\n").is_some()
     }
+}
 
-    /// The number of the line that is being read, from 1.
-    pub fn line(&self) -> u64 {
-        self.reader.line()
-    }
+/// Whether `begun`, the beginning of a record and not all of it, ends inside of quotes.
+pub fn is_quoted(begun: &[u8], delimiter: u8) -> bool {
+    // Not asked of a clone: those of the reader do not read as it does.
+    let mut splitter = Splitter::new(delimiter);
+    splitter.end(begun).is_none() && !splitter.finish()
 }
