@@ -26,6 +26,9 @@ fn source() -> SourcePlan {
         ("b", Type::Bool, false),
         ("data.ip", Type::Ip, false),
         ("data.when", Type::Timestamp, false),
+        ("items.[0].n", Type::Int, false),
+        ("items.[-2].n", Type::Text, false),
+        ("items.[1].[-1]", Type::Text, false),
     ];
     SourcePlan {
         name: "fuzz".to_owned(),

@@ -79,8 +79,12 @@ fn v6(text: &str) -> Option<IpAddr> {
         None => (text, None),
     };
     let address: std::net::Ipv6Addr = address.parse().ok()?;
-    zone.is_none_or(|zone| !zone.is_empty() && !zone.contains('%'))
-        .then(|| IpAddr::V6(address).to_canonical())
+    zone.is_none_or(is_zone).then(|| IpAddr::V6(address).to_canonical())
+}
+
+/// What interfaces are called; never what separates an address from the next of a list.
+fn is_zone(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic() && !b",;%[]".contains(&b))
 }
 
 fn is_port(text: &str) -> bool {
@@ -129,6 +133,10 @@ mod tests {
             ("[::1]x", "!"),
             ("[::1", "!"),
             ("fe80::1%", "!"),
+            ("fe80::1%eth0, 192.0.2.7", "!"),
+            ("fe80::1%eth0;192.0.2.7", "!"),
+            ("[fe80::1%a,b]:80", "!"),
+            ("fe80::1%eth 0", "!"),
             ("192.0.2.7%eth0", "!"),
             ("::1:", "!"),
             ("_hidden", "!"),
