@@ -9,7 +9,7 @@
 //!
 //! Bound: a window of counts a source, and one a partition.
 
-use super::recent::Recent;
+use super::recent::{OVER, Recent};
 use crate::http::Part;
 use crate::metrics::float;
 use crate::service::checks::{Finding, HealthCheck, Moment};
@@ -62,7 +62,7 @@ impl HealthCheck for Clocks {
         for (at, source) in moment.plan.sources.iter().enumerate() {
             let counts = source_counts(moment, at);
             let window =
-                windows.sources.entry(at).or_insert_with(|| Recent::new(counts, moment.now));
+                windows.sources.entry(at).or_insert_with(|| Recent::new(counts, moment.now, OVER));
             let grown = window.look(counts, moment.now);
             findings.extend(corrected(source, grown));
             findings.extend(slow(source, grown));
@@ -126,7 +126,9 @@ impl Windows {
     fn holder(&mut self, moment: &Moment<'_>, progress: &[PartitionProgress]) -> Option<Finding> {
         for partition in progress {
             let counts = ahead(&partition.ahead);
-            self.partitions.entry(partition.id).or_insert_with(|| Recent::new(counts, moment.now));
+            self.partitions
+                .entry(partition.id)
+                .or_insert_with(|| Recent::new(counts, moment.now, OVER));
         }
         let grown: Vec<_> = progress.iter().map(|p| (p, self.grown(p, moment.now))).collect();
         let active = grown.iter().filter(|(p, _)| !p.idle && p.clock > 0);

@@ -4,19 +4,16 @@
 //! The share is that of the events of the last `refused_over` once the job has caught up, held against
 //! `refused_share` as that of refused records is, and found from [`RECORDS_LEAST`] events on.
 //!
-//! Bound: [`SAMPLES`] numbers by field that the job reads.
+//! Bound: the samples of [`Recent`] by field that the job reads.
 
 use crate::http::Part;
 use crate::metrics::float;
+use crate::service::checks::recent::Recent;
 use crate::service::checks::refused::{RECORDS_LEAST, percent};
 use crate::service::checks::{Finding, HealthCheck, Moment};
 use crate::text::count_text;
-use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Into so many parts `refused_over` is cut.
-const SAMPLES: u32 = 60;
 
 /// Finds fields whose values cannot be read in too many events.
 #[derive(Debug)]
@@ -42,31 +39,22 @@ impl EventsRead {
 
 #[derive(Clone, Debug, Default)]
 struct FieldSeries {
-    /// The oldest is the newest that is at least `refused_over` old, when there is one.
-    samples: VecDeque<(Instant, EventsRead)>,
+    recent: Option<Recent<2>>,
     found: bool,
 }
 
 impl FieldSeries {
-    /// What was read since the oldest sample, where that is too much.
+    /// What was read over `refused_over`, where that is too much.
     fn look(
         &mut self,
         read: EventsRead,
         now: Instant,
         check: &InvalidValues,
     ) -> Option<EventsRead> {
-        let since = |at: Instant| now.saturating_duration_since(at);
-        if self.samples.back().is_none_or(|(at, _)| since(*at) >= check.over / SAMPLES) {
-            self.samples.push_back((now, read));
-        }
-        while self.samples.get(1).is_some_and(|(at, _)| since(*at) >= check.over) {
-            self.samples.pop_front();
-        }
-        let (_, before) = self.samples.front()?;
-        let window = EventsRead {
-            events: read.events.saturating_sub(before.events),
-            invalid: read.invalid.saturating_sub(before.invalid),
-        };
+        let counts = [read.events, read.invalid];
+        let recent = self.recent.get_or_insert_with(|| Recent::new(counts, now, check.over));
+        let [events, invalid] = recent.look(counts, now);
+        let window = EventsRead { events, invalid };
         let enough = self.found || window.events >= RECORDS_LEAST;
         self.found = window.share() > check.share && enough;
         self.found.then_some(window)
@@ -127,6 +115,7 @@ impl HealthCheck for InvalidValues {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::checks::recent::SAMPLES;
     use crate::service::checks::tests::World;
     use std::sync::Arc;
     use tidemark_operators::ingest::decode::DecodeError;
@@ -168,7 +157,7 @@ mod tests {
             found(at);
         }
         assert_eq!(found(1_000), []);
-        let samples = check.fields.lock().unwrap()[0][0].samples.len();
+        let samples = check.fields.lock().unwrap()[0][0].recent.as_ref().unwrap().samples();
         assert!(samples <= SAMPLES as usize + 2, "{samples}");
     }
 

@@ -5,15 +5,15 @@
 //! job had caught up: what a history holds is no news. It is found from [`RECORDS_LEAST`] records
 //! on, and then until the share is down again, so that few records do not make it come and go.
 //!
-//! Bound: [`SAMPLES`] numbers by source.
+//! Bound: the samples of [`Recent`] by source.
 
 use crate::connect::millis;
 use crate::http::Part;
 use crate::metrics::float;
 use crate::metrics::snapshot::RefusedSnapshot;
+use crate::service::checks::recent::Recent;
 use crate::service::checks::{Finding, HealthCheck, Moment};
 use crate::text::{count_text, duration_short};
-use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::metrics::VerdictCounts;
@@ -23,8 +23,8 @@ use tidemark_operators::verdict::Reason;
 /// Of fewer records no share is found, nor shown as a metric.
 pub(crate) const RECORDS_LEAST: u64 = 100;
 
-/// Into so many parts `refused_over` is cut.
-const SAMPLES: u32 = 60;
+/// What is counted: all records, and dead letters by reason.
+const COUNTS: usize = 1 + Reason::ALL.len();
 
 /// Finds sources, and the job, of whose records too many become dead letters.
 #[derive(Debug)]
@@ -35,64 +35,53 @@ pub(crate) struct Refused {
     series: Mutex<Vec<Series>>,
 }
 
-/// What was read until some moment.
+/// What was read until some moment, or since one.
 #[derive(Clone, Copy, Debug, Default)]
-struct Read {
-    total: u64,
-    dead: [u64; Reason::ALL.len()],
-}
+struct Read([u64; COUNTS]);
 
 impl Read {
     fn add(&mut self, counts: &VerdictCounts) {
-        self.total += counts.total();
-        for (sum, reason) in self.dead.iter_mut().zip(Reason::ALL) {
-            *sum += counts.dead(reason).get();
+        let dead = Reason::ALL.into_iter().map(|reason| counts.dead(reason).get());
+        for (sum, count) in self.0.iter_mut().zip([counts.total()].into_iter().chain(dead)) {
+            *sum += count;
         }
     }
 
-    fn since(&self, before: &Read) -> Read {
-        let mut read = Read { total: self.total.saturating_sub(before.total), ..*self };
-        for (dead, before) in read.dead.iter_mut().zip(before.dead) {
-            *dead = dead.saturating_sub(before);
-        }
-        read
+    fn total(&self) -> u64 {
+        let [total, ..] = self.0;
+        total
+    }
+
+    fn dead(&self) -> &[u64] {
+        let [_, dead @ ..] = &self.0;
+        dead
     }
 
     fn share(&self) -> f64 {
-        float(self.dead.iter().sum()) / float(self.total.max(1))
+        float(self.dead().iter().sum()) / float(self.total().max(1))
     }
 
     /// The reason of most of the dead letters.
     fn mostly(&self) -> &'static str {
-        let most = Reason::ALL.iter().zip(self.dead).max_by_key(|(_, dead)| *dead);
+        let most = Reason::ALL.iter().zip(self.dead()).max_by_key(|(_, dead)| **dead);
         most.map_or("", |(reason, _)| reason.name())
     }
 }
 
 #[derive(Clone, Debug, Default)]
 struct Series {
-    /// The oldest is the newest that is at least `refused_over` old, when there is one.
-    samples: VecDeque<(Instant, Read)>,
-    /// What was read since the oldest sample, and for how long.
+    recent: Option<Recent<COUNTS>>,
+    /// What was read over `refused_over`, or since the job had caught up, and how long that was.
     newest: (Read, Duration),
     found: bool,
 }
 
 impl Series {
     fn look(&mut self, read: Read, now: Instant, over: Duration, limit: f64) {
-        let part = over / SAMPLES;
-        if self.samples.back().is_none_or(|(at, _)| now.saturating_duration_since(*at) >= part) {
-            self.samples.push_back((now, read));
-        }
-        while self.samples.get(1).is_some_and(|(at, _)| now.saturating_duration_since(*at) >= over)
-        {
-            self.samples.pop_front();
-        }
-        if let Some((at, before)) = self.samples.front() {
-            self.newest = (read.since(before), now.saturating_duration_since(*at));
-        }
-        let (window, _) = &self.newest;
-        self.found = window.share() > limit && (self.found || window.total >= RECORDS_LEAST);
+        let recent = self.recent.get_or_insert_with(|| Recent::new(read.0, now, over));
+        let window = Read(recent.look(read.0, now));
+        self.newest = (window, recent.since(now));
+        self.found = window.share() > limit && (self.found || window.total() >= RECORDS_LEAST);
     }
 
     fn text(&self, whose: &str, limit: f64) -> String {
@@ -101,7 +90,7 @@ impl Series {
             "{} of the {} records {whose} in the last {} became dead letters, more than \
              refused_share ({}), most of them {}: `tidemark dlq` shows them",
             percent(window.share()),
-            count_text(window.total),
+            count_text(window.total()),
             duration_short(millis(*over)),
             percent(limit),
             window.mostly(),
@@ -119,7 +108,7 @@ impl Refused {
         let series = self.series.lock().unwrap_or_else(PoisonError::into_inner);
         let names = plan.sources.iter().map(|source| Some(source.name.clone())).chain([None]);
         let known = names.zip(series.iter().map(|series| &series.newest.0));
-        let known = known.filter(|(_, window)| window.total >= RECORDS_LEAST);
+        let known = known.filter(|(_, window)| window.total() >= RECORDS_LEAST);
         known.map(|(source, window)| RefusedSnapshot { source, share: window.share() }).collect()
     }
 }
@@ -175,6 +164,7 @@ pub(super) fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::checks::recent::SAMPLES;
     use crate::service::checks::tests::World;
 
     /// A check with the default limits over a job of so many sources.
@@ -295,6 +285,7 @@ mod tests {
             assert_eq!(found, at < 305, "after {at} s");
         }
         let series = job.check.series.lock().unwrap();
-        assert!(series[0].samples.len() <= SAMPLES as usize + 2, "{}", series[0].samples.len());
+        let samples = series[0].recent.as_ref().unwrap().samples();
+        assert!(samples <= SAMPLES as usize + 2, "{samples}");
     }
 }
