@@ -73,7 +73,7 @@ fn plan() -> Plan {
         tables: Vec::new(),
         entities: vec![entity],
         views: vec![ViewIndex { entity: 0, view: 0 }],
-        zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
+        zone: Arc::new(Zone::utc()),
         distinct_max: None,
     }
 }

@@ -71,7 +71,7 @@ use std::sync::Arc;
 use thiserror::Error;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::JobErrors;
-use tidemark_operators::plan::{Format, Plan};
+use tidemark_operators::plan::Plan;
 
 /// How cases are run.
 #[derive(Clone, Debug)]
@@ -195,7 +195,7 @@ fn beside(job: &Path) -> PathBuf {
 /// # Errors
 /// When the file is wrong, or the job ends before the end of a case.
 pub fn check(job: &Job, file: &str, text: &str, options: &Options) -> Result<Outcome, CasesError> {
-    let plan = Arc::new(as_json(&job.plan));
+    let plan = Arc::new(Plan::clone(&job.plan).of_json_alone());
     let shapes = record::shapes(job, &plan);
     let cases = file::read(file, text, &plan, &shapes).map_err(CasesError::File)?;
     let mut outcome = Outcome::default();
@@ -214,17 +214,6 @@ pub fn check(job: &Job, file: &str, text: &str, options: &Options) -> Result<Out
         }
     }
     Ok(outcome)
-}
-
-/// The plan for records that are JSON, and nothing beside it.
-fn as_json(plan: &Plan) -> Plan {
-    let mut plan = plan.clone();
-    for source in &mut plan.sources {
-        source.format = Format::Json;
-        source.strict_json = false;
-        source.read_value_alone();
-    }
-    plan
 }
 
 /// The cases that come with a shipped job: the name of their file, and its text.

@@ -31,6 +31,7 @@ mod container;
 mod csv;
 mod expanded;
 pub(crate) mod form;
+mod job_files;
 mod kcat;
 mod lines;
 mod opened;
@@ -42,6 +43,7 @@ use crate::source::Waker;
 use container::{Container, MAGIC};
 use csv::CsvReader;
 use form::{BYTE_ORDER_MARK, Form};
+pub use job_files::JobFiles;
 pub use kcat::Dumps;
 use lines::LineReader;
 use opened::OpenFile;
@@ -51,7 +53,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use tidemark_operators::ingest::decode::RECORD_BYTES_MAX;
-use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll};
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Format;
 
@@ -195,15 +197,6 @@ impl FilePartitions {
     }
 }
 
-impl FilePartitions {
-    /// Adds the partitions of dumps.
-    #[must_use]
-    pub fn with_dumps(mut self, partitions: Vec<Box<dyn PartitionReader>>) -> Self {
-        self.appeared.extend(partitions);
-        self
-    }
-}
-
 impl Partitions for FilePartitions {
     fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
         std::mem::take(&mut self.appeared)
@@ -251,6 +244,15 @@ impl FilePartition {
     }
 }
 
+/// A file that is cut into records.
+trait RecordFile {
+    /// Where reading stands, for messages.
+    fn place(&self) -> String;
+
+    /// The next records, at least one, or `None` at the end.
+    fn next_batch(&mut self) -> io::Result<Option<RawBatch>>;
+}
+
 /// Hands over what is in a file, to its end or until nobody reads it any more (`None`). The error
 /// says where it was, and what to do.
 fn read(
@@ -262,50 +264,31 @@ fn read(
     let failed = |place: &str, error: io::Error| failure(path, place, &error);
     let start = |error| failed("its beginning", error);
     let head = form::head(&mut contents).map_err(start)?;
-    match (reading.format, Form::of(&head)) {
-        (Format::Json, Form::Lines) => {
-            let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head).to_vec();
-            let mut lines =
-                LineReader::new(Cursor::new(head).chain(contents), reading.record_bytes_max);
-            while let Some(batch) = lines.next_batch().map_err(|e| failed(&lines.place(), e))? {
-                if !sender.send(batch) {
-                    return Ok(None);
-                }
-            }
-            Ok(Some(()))
+    let most = reading.record_bytes_max;
+    let form = Form::of(&head);
+    // What tells a container, and a byte order mark, are none of the contents.
+    let mark = if form == Form::Avro { &MAGIC[..] } else { BYTE_ORDER_MARK };
+    let begin = head.strip_prefix(mark).unwrap_or(&head);
+    let whole = Cursor::new(begin.to_vec()).chain(contents);
+    let mut file: Box<dyn RecordFile> = match (reading.format, form) {
+        (Format::Json, Form::Lines) => Box::new(LineReader::new(whole, most)),
+        (Format::Avro, Form::Avro) => Box::new(Container::new(whole).map_err(start)?),
+        (Format::Csv { delimiter }, Form::Lines | Form::Csv) if !is_json(begin) => {
+            Box::new(CsvReader::new(whole, delimiter, most).map_err(start)?)
         }
-        (Format::Avro, Form::Avro) => {
-            let behind = head.get(MAGIC.len()..).unwrap_or_default().to_vec();
-            let contents = Cursor::new(behind).chain(contents);
-            let mut container = Container::new(contents).map_err(start)?;
-            while let Some(batch) =
-                container.next_batch().map_err(|e| failed(&container.place(), e))?
-            {
-                if !sender.send(batch) {
-                    return Ok(None);
-                }
-            }
-            Ok(Some(()))
+        (format, form) => return Err(misfit(path, format, form)),
+    };
+    while let Some(batch) = file.next_batch().map_err(|error| failed(&file.place(), error))? {
+        if !sender.send(batch) {
+            return Ok(None);
         }
-        (Format::Csv { delimiter }, Form::Lines | Form::Csv) if !is_json(&head) => {
-            let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head).to_vec();
-            let contents = Cursor::new(head).chain(contents);
-            let mut csv =
-                CsvReader::new(contents, delimiter, reading.record_bytes_max).map_err(start)?;
-            while let Some(batch) = csv.next_batch().map_err(|e| failed(&csv.place(), e))? {
-                if !sender.send(batch) {
-                    return Ok(None);
-                }
-            }
-            Ok(Some(()))
-        }
-        (format, form) => Err(misfit(path, format, form)),
     }
+    Ok(Some(()))
 }
 
 /// Whether the first line is an object, and no list of names.
-fn is_json(head: &[u8]) -> bool {
-    head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head).trim_ascii_start().starts_with(b"{")
+fn is_json(begin: &[u8]) -> bool {
+    begin.trim_ascii_start().starts_with(b"{")
 }
 
 /// Why a file of this form is not read.

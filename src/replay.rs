@@ -10,7 +10,7 @@ use crate::engine::{self, MakeParts, Observer, Online, Parts, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::file_roles::FileRoles;
-use crate::file_source::{self, Dumps, FilePartitions};
+use crate::file_source::{self, JobFiles};
 use crate::named_file::is_standard_output;
 use crate::online::OnlineStore;
 use crate::refusals::{CountedLetters, Refusals};
@@ -56,16 +56,17 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
     let settings = config::Settings::load(&config::ClusterFile::None, config::Flags::default())?;
     let workers = args.workers.unwrap_or(settings.workers);
-    let mut files = sources(&job, args)?;
+    let files = sources(&job, args)?;
     roles(&job, args, &files).check()?;
     whole_file::end_on_signals()?;
-    let dumps = Dumps::take(&job.plan, &mut files).map_err(Failure::failed)?;
+    let limits = settings.limits.engine();
+    let files = JobFiles::new(&job.plan, files, limits.record_bytes).map_err(Failure::failed)?;
     let tables = tables(&job, args)?;
     let online = if args.online.is_some() { Online::AtEnd } else { Online::Off };
     let settings = Settings {
         plan: Arc::clone(&job.plan),
         workers,
-        limits: settings.limits.engine(),
+        limits,
         live_idle: None,
         machine_clock: None,
         sealing: if args.sealed.is_some() { Sealing::Lines } else { Sealing::Count },
@@ -73,10 +74,9 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     };
     let observer = Observer::new(&settings);
     let outputs = Outputs::create(args, &settings, &observer)?;
-    let read = Arc::new(file_source::Progress::default());
-    let counted = Refusals::new(&settings.plan, &files);
-    let reads = Reads { files, dumps, progress: Arc::clone(&read) };
-    let make = parts(&outputs, &settings, reads, tables, &counted);
+    let counted = Refusals::new(&settings.plan, files.files());
+    let read = Arc::clone(files.progress());
+    let make = parts(&outputs, workers, files, tables, &counted);
     let result = watched(&settings, &observer, &make, &read);
     drop(make);
     result?;
@@ -164,37 +164,20 @@ fn tables(job: &Job, args: &ReplayArgs) -> Result<OpenTables, Failure> {
     Ok(OpenTables::open(&job.plan, &config, &|| true)?.unwrap_or_default())
 }
 
-/// What is read.
-struct Reads {
-    /// By source, but for dumps.
-    files: Vec<(u16, Vec<PathBuf>)>,
-    dumps: Dumps,
-    progress: Arc<file_source::Progress>,
-}
-
 /// Makes what the workers work with.
 fn parts(
     outputs: &Outputs,
-    settings: &Settings,
-    reads: Reads,
+    workers: usize,
+    files: JobFiles,
     tables: OpenTables,
     refusals: &Arc<Refusals>,
 ) -> MakeParts {
-    let workers = settings.workers;
-    let record_bytes_max = settings.limits.record_bytes;
-    let formats: Vec<_> = settings.plan.sources.iter().map(|source| source.format).collect();
     let lines = Mutex::new(outputs.lines());
     let letters = Mutex::new((0..workers).map(|_| Some(outputs.letters())).collect::<Vec<_>>());
     let refusals = Arc::clone(refusals);
     let store = outputs.store.clone();
     Arc::new(move |worker, waker: Waker| {
-        let Reads { files, dumps, progress } = &reads;
-        let mine = file_source::share(files, worker, workers).map_err(|e| e.to_string())?;
-        let partitions =
-            FilePartitions::open_formats(mine, &formats, record_bytes_max, &waker, progress)
-                .map_err(|e| e.to_string())?;
-        let dumped = dumps.open(worker, workers, &waker, progress).map_err(|e| e.to_string())?;
-        let partitions = partitions.with_dumps(dumped);
+        let partitions = files.open(worker, workers, &waker).map_err(|e| e.to_string())?;
         let letters = letters.lock().map_or(None, |mut l| l.get_mut(worker)?.take());
         let letters = Box::new(letters.ok_or("a worker was started twice")?);
         let lines = if worker == 0 { lines.lock().map_or(None, |mut l| l.take()) } else { None };

@@ -33,9 +33,7 @@ pub struct Job {
 pub struct SourceText {
     /// What the job says about it; may be empty.
     pub description: String,
-    /// Its fields, those that nothing reads too: name, and where it is in the record.
-    pub fields: Vec<(String, Vec<String>)>,
-    /// The same as they are read where something reads them.
+    /// Its fields, those that nothing reads too, as they are read where something reads them.
     pub declared: Vec<FieldPlan>,
     /// Named expressions over its fields: name and text.
     pub definitions: Vec<(String, String)>,

@@ -6,11 +6,6 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 use tidemark_operators::time::LATEST_DEFAULT;
 use tidemark_operators::zone::Zone;
 
-/// UTC.
-pub(crate) fn utc() -> Zone {
-    Zone { name: "UTC".into(), offsets: vec![(i64::MIN, 0)] }
-}
-
 /// The zone of this IANA name from 1970 up to 2100; after that its last offset holds.
 pub(crate) fn named(name: &str) -> Option<Zone> {
     let zone = TimeZoneDatabase::bundled().get(name).ok()?;
@@ -42,7 +37,7 @@ fn offsets(zone: &TimeZone) -> Vec<(i64, i64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{named, names, utc};
+    use super::{Zone, named, names};
 
     fn offset_hours(zone: &str, time: &str) -> i64 {
         let zone = named(zone).expect("a zone");
@@ -53,7 +48,7 @@ mod tests {
 
     #[test]
     fn utc_never_moves() {
-        assert_eq!(named("UTC"), Some(utc()));
+        assert_eq!(named("UTC"), Some(Zone::utc()));
     }
 
     #[test]

@@ -7,15 +7,14 @@ use crate::dataflow::{self, Config};
 use crate::entity_windows::{Sealing, Serving};
 use crate::event_batch::EventBatch;
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord};
+use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
 use crate::interner::stable_hash;
 use crate::metrics::WorkerMetrics;
 use crate::online::{EntityIds, OnlineSink, RowBatch};
 use crate::origin::{Origin, PartitionId};
 use crate::plan::{
-    AccumulatorPlan, Arrival, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Format, Framing,
-    Keyless, Kind, Place, Plan, Read, ReadOptions, SourcePlan, Start, TimeField, TimeUnit,
-    ViewIndex, ViewPlan, Window,
+    AccumulatorPlan, EntityPlan, EntitySource, FeaturePlan, FieldPlan, Kind, Plan, Read,
+    SourcePlan, TimeField, TimeUnit, ViewIndex, ViewPlan, Window,
 };
 use crate::sealed_lines::SealedSink;
 use crate::shared::{Limits, Shared, SharedRef};
@@ -73,46 +72,25 @@ pub fn plan() -> Plan {
         tables: Vec::new(),
         entities: vec![card],
         views: vec![ViewIndex { entity: 0, view: 0 }],
-        zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
+        zone: Arc::new(Zone::utc()),
         distinct_max: None,
     }
 }
 
 fn payments() -> SourcePlan {
-    let card = FieldPlan {
-        place: Place::Value,
-        name: "card".to_owned(),
-        path: vec!["card".to_owned()],
-        aliases: Vec::new(),
-        ty: Type::Text,
-        required: true,
-        default: None,
-        reading: ReadOptions::default(),
-    };
+    let card = FieldPlan::new("card", Type::Text);
     SourcePlan {
-        name: "payments".to_owned(),
-        topic: None,
-        files: Vec::new(),
-        format: Format::Json,
-        strict_json: false,
-        framing: Framing::None,
-        schema_wait: 0,
-        start: Start::Earliest,
-        time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
-        arrival: Arrival::Timestamp,
         earliest: 0,
         latest: EventTime::MAX,
         out_of_orderness: 5_000,
-        max_ahead: None,
         idle_after: MINUTE,
         hold_max: MINUTE,
-        max_future_skew: None,
-        fields: vec![card],
-        computed: Vec::new(),
-        predicates: Vec::new(),
         keys: vec![0],
-        keyless: Keyless::Skip,
-        unique: None,
+        ..SourcePlan::new(
+            "payments",
+            TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
+            vec![card],
+        )
     }
 }
 
@@ -145,13 +123,7 @@ pub struct TextLog(Option<RawBatch>);
 impl TextLog {
     /// The records `texts`, at the offsets 0, 1 and so on.
     pub fn new(texts: &[&str]) -> Self {
-        let mut batch = RawBatch::default();
-        for (offset, text) in (0..).zip(texts) {
-            let start = batch.bytes.len();
-            batch.bytes.extend_from_slice(text.as_bytes());
-            let value = Some(start..batch.bytes.len());
-            batch.records.push(RawRecord { offset, value, ..RawRecord::default() });
-        }
+        let batch = RawBatch::of_values(0, texts);
         TextLog(Some(batch).filter(|batch| !batch.records.is_empty()))
     }
 }

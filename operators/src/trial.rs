@@ -113,27 +113,18 @@ impl PartitionReader for BatchLog {
 mod tests {
     use super::*;
     use crate::in_memory::plan;
-    use crate::ingest::reader::RawRecord;
     use crate::verdict::Reason;
-
-    fn batch(first: u64, texts: &[&str]) -> RawBatch {
-        let mut batch = RawBatch::default();
-        for (offset, text) in (first..).zip(texts) {
-            let start = batch.bytes.len();
-            batch.bytes.extend_from_slice(text.as_bytes());
-            let value = Some(start..batch.bytes.len());
-            batch.records.push(RawRecord { offset, value, ..RawRecord::default() });
-        }
-        batch
-    }
 
     #[test]
     fn every_record_gets_its_verdict_and_of_each_reason_the_first_letter_is_kept() {
         let many = [r#"{"ts": 1000000, "card": "a"}"#; 9_000];
         let batches = vec![
-            batch(0, &many),
+            RawBatch::of_values(0, many),
             RawBatch::default(),
-            batch(9_000, &["no", r#"{"ts": 1, "card": "a"}"#, "{}", r#"{"ts": 2, "card": "a"}"#]),
+            RawBatch::of_values(
+                9_000,
+                ["no", r#"{"ts": 1, "card": "a"}"#, "{}", r#"{"ts": 2, "card": "a"}"#],
+            ),
         ];
         let Trial { metrics, letters } = trial(plan(), 0, batches).unwrap();
         let verdicts = &metrics.verdicts[0];

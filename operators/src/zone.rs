@@ -14,6 +14,17 @@ pub struct Zone {
 }
 
 impl Zone {
+    /// UTC.
+    ///
+    /// ```
+    /// use tidemark_operators::zone::Zone;
+    ///
+    /// assert_eq!(Zone::utc().to_utc(1_767_484_955_000), 1_767_484_955_000);
+    /// ```
+    pub fn utc() -> Self {
+        Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }
+    }
+
     /// The time, in ms since the epoch, at which clocks there show `local` (in ms since the epoch,
     /// were it UTC). A time that clocks show twice is the earlier one; one that they skip is as far
     /// behind the gap as it is within it.

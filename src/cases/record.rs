@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::{At, Literal, Named, Problems};
 use tidemark_operators::plan::path::{element, places, shown as shown_path};
-use tidemark_operators::plan::{Plan, SourcePlan, TimeField, TimeUnit};
+use tidemark_operators::plan::{FieldPlan, Plan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::time::{DAY, EventTime};
 
 /// Values by field (its place in [`Shape::fields`]), each as JSON.
@@ -16,14 +16,14 @@ pub(super) type Fields = BTreeMap<usize, String>;
 pub(super) struct Shape<'a> {
     /// Where times are.
     pub source: &'a SourcePlan,
-    /// All fields the job declares, read or not: name and path.
-    pub fields: &'a [(String, Vec<String>)],
+    /// All fields the job declares, read or not.
+    pub fields: &'a [FieldPlan],
 }
 
 /// The shapes of the sources of `job`, whose plan may be another version of its own.
 pub(super) fn shapes<'a>(job: &'a Job, plan: &'a Plan) -> Vec<Shape<'a>> {
     let both = plan.sources.iter().zip(&job.sources);
-    both.map(|(source, text)| Shape { source, fields: &text.fields }).collect()
+    both.map(|(source, text)| Shape { source, fields: &text.declared }).collect()
 }
 
 /// Reads fields: by their names in the job, or nested as the record has them.
@@ -63,9 +63,9 @@ fn read_below(
 /// The field that `name` means; what it is not is recorded.
 pub(super) fn find(name: &At<String>, shape: Shape<'_>, problems: &Problems<'_>) -> Option<usize> {
     let Shape { source, fields } = shape;
-    let named = fields.iter().position(|(field, _)| *field == name.value);
-    let found =
-        named.or_else(|| fields.iter().position(|(_, path)| shown_path(path) == name.value));
+    let is_named = |field: &FieldPlan| field.name == name.value;
+    let is_there = |field: &FieldPlan| field.place.shown(&field.path) == name.value;
+    let found = fields.iter().position(is_named).or_else(|| fields.iter().position(is_there));
     let Some(found) = found else {
         if name.value == shown_path(&source.time.path) {
             let message =
@@ -74,7 +74,7 @@ pub(super) fn find(name: &At<String>, shape: Shape<'_>, problems: &Problems<'_>)
             return None;
         }
         let message = format!("unknown field \"{}\" of source \"{}\"", name.value, source.name);
-        problems.unknown(name, message, fields.iter().map(|(field, _)| field.as_str()));
+        problems.unknown(name, message, fields.iter().map(|field| field.name.as_str()));
         return None;
     };
     Some(found)
@@ -106,8 +106,8 @@ pub(super) fn write(
 ) -> Vec<u8> {
     let mut root = Object::default();
     for (field, value) in fields {
-        if let Some((_, path)) = shape.fields.get(*field) {
-            root.put(path, value.clone());
+        if let Some(field) = shape.fields.get(*field) {
+            root.put(&field.place.path_alone(&field.path), value.clone());
         }
     }
     let source = shape.source;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 use std::net::Ipv4Addr;
 use tidemark_operators::expression::Expr;
 use tidemark_operators::plan::path::{element, places};
-use tidemark_operators::plan::{FieldPlan, Format, Plan, SourcePlan, TimeField, TimeUnit};
+use tidemark_operators::plan::{FieldPlan, Plan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::time::DAY;
 use tidemark_operators::value::{Type, Value};
 
@@ -32,17 +32,6 @@ const ENTITIES: u64 = 6;
 /// So many records of so many cards or users, over so many hours from the start of a Sunday on.
 const fn generated(profile: Profile, events: u64, cards: u32, hours: u32, seed: u64) -> Options {
     Options { profile, events, seed, partitions: 1, cards, hours, late: 0.0, malformed: 0.0 }
-}
-
-/// The plan with every source in JSON and nothing beside it, which is what records are made in.
-pub(super) fn as_json(plan: &Plan) -> Plan {
-    let mut plan = plan.clone();
-    for source in &mut plan.sources {
-        source.format = Format::Json;
-        source.strict_json = false;
-        source.read_value_alone();
-    }
-    plan
 }
 
 /// Generated records of each source, when the generator makes what the job reads.

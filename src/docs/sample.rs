@@ -11,7 +11,7 @@ use tidemark_jobs::Job;
 use tidemark_jobs::docs::Example;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use tidemark_operators::ingest::reader::{PartitionReader, RawBatch, RawRecord};
+use tidemark_operators::ingest::reader::{PartitionReader, RawBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Plan, ViewIndex};
 use tidemark_operators::shared::Limits;
@@ -37,7 +37,7 @@ fn computed(
     plan: &Arc<Plan>,
     records: Vec<Vec<Vec<u8>>>,
 ) -> Result<Vec<Option<Example>>, EngineError> {
-    let plan = Arc::new(records::as_json(plan));
+    let plan = Arc::new(Plan::clone(plan).of_json_alone());
     let settings = Settings {
         plan: Arc::clone(&plan),
         workers: 1,
@@ -130,12 +130,6 @@ impl DeadLetterSink for Unread {
 
 /// A source's records as one batch; nothing where there are none.
 fn batch(records: &[Vec<u8>]) -> Option<RawBatch> {
-    let mut batch = RawBatch::default();
-    for (offset, record) in (0..).zip(records) {
-        let start = batch.bytes.len();
-        batch.bytes.extend_from_slice(record);
-        let value = Some(start..batch.bytes.len());
-        batch.records.push(RawRecord { offset, value, ..RawRecord::default() });
-    }
+    let batch = RawBatch::of_values(0, records);
     (!batch.records.is_empty()).then_some(batch)
 }

@@ -1,5 +1,6 @@
 //! Avro object containers: blocks of records behind a header that has their schema.
 
+use super::RecordFile;
 use super::lines::BLOCK_BYTES;
 use crate::file_source::codec::{Codec, wrong};
 use std::collections::HashMap;
@@ -63,27 +64,6 @@ impl<R: Read> Container<R> {
         Ok(Self { from, schema, codec, sync, extents, record: 0, block, rest })
     }
 
-    /// Where reading stands, for messages.
-    pub fn place(&self) -> String {
-        format!("record {} (in the block at byte {})", self.record, self.block)
-    }
-
-    /// The next records, or `None` at the end. A long block comes in several batches: what a record
-    /// takes beside its bytes is bounded too.
-    pub fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
-        let mut batch = RawBatch { schema: Some(Arc::clone(&self.schema)), ..RawBatch::default() };
-        while has_room(&batch, 0) {
-            if self.rest.count == 0 {
-                if self.from.ended()? {
-                    break;
-                }
-                self.block()?;
-            }
-            self.split(&mut batch)?;
-        }
-        Ok((!batch.records.is_empty()).then_some(batch))
-    }
-
     fn block(&mut self) -> io::Result<()> {
         self.block = self.from.at;
         let count = self.from.long()?;
@@ -124,6 +104,28 @@ impl<R: Read> Container<R> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl<R: Read> RecordFile for Container<R> {
+    fn place(&self) -> String {
+        format!("record {} (in the block at byte {})", self.record, self.block)
+    }
+
+    /// The next records, or `None` at the end. A long block comes in several batches: what a record
+    /// takes beside its bytes is bounded too.
+    fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
+        let mut batch = RawBatch { schema: Some(Arc::clone(&self.schema)), ..RawBatch::default() };
+        while has_room(&batch, 0) {
+            if self.rest.count == 0 {
+                if self.from.ended()? {
+                    break;
+                }
+                self.block()?;
+            }
+            self.split(&mut batch)?;
+        }
+        Ok((!batch.records.is_empty()).then_some(batch))
     }
 }
 

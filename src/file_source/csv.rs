@@ -1,7 +1,8 @@
 //! Files of CSV, split into records.
 
+use super::RecordFile;
 use super::codec::wrong;
-use super::lines::BLOCK_BYTES;
+use super::lines::Blocks;
 use std::io::{self, Read};
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
 
 /// See the module.
 pub(super) struct CsvReader<R> {
-    from: R,
+    blocks: Blocks<R>,
     delimiter: u8,
     splitter: Splitter,
     header: Arc<str>,
@@ -22,25 +23,22 @@ pub(super) struct CsvReader<R> {
     record: u64,
     /// The line on which it begins, from 1.
     line: u64,
-    ended: bool,
-    block_bytes: usize,
     record_bytes_max: usize,
 }
 
 impl<R: Read> CsvReader<R> {
     /// Reads the header. Nothing is kept of a record beyond `record_bytes_max`.
     pub fn new(from: R, delimiter: u8, record_bytes_max: usize) -> io::Result<Self> {
-        Self::with_sizes(from, delimiter, BLOCK_BYTES, record_bytes_max)
+        Self::of_blocks(Blocks::new(from), delimiter, record_bytes_max)
     }
 
-    pub fn with_sizes(
-        from: R,
+    pub fn of_blocks(
+        blocks: Blocks<R>,
         delimiter: u8,
-        block_bytes: usize,
         record_bytes_max: usize,
     ) -> io::Result<Self> {
         let mut csv = Self {
-            from,
+            blocks,
             delimiter,
             splitter: Splitter::new(delimiter),
             header: "".into(),
@@ -48,8 +46,6 @@ impl<R: Read> CsvReader<R> {
             seen: 0,
             record: 0,
             line: 1,
-            ended: false,
-            block_bytes,
             record_bytes_max,
         };
         let header = csv.first()?;
@@ -59,27 +55,11 @@ impl<R: Read> CsvReader<R> {
         Ok(csv)
     }
 
-    /// Where reading stands, for messages.
-    pub fn place(&self) -> String {
-        format!("line {} (record {})", self.line, self.record)
-    }
-
-    /// The records of the next block that has any, or `None` at the end.
-    pub fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
-        while !self.ended {
-            let batch = self.block()?;
-            if !batch.records.is_empty() {
-                return Ok(Some(batch));
-            }
-        }
-        Ok(None)
-    }
-
     /// The first record: the header.
     fn first(&mut self) -> io::Result<Vec<u8>> {
         let (mut bytes, mut seen) = (Vec::new(), 0);
         loop {
-            let more = self.read(&mut bytes)?;
+            let more = self.blocks.read(&mut bytes)?;
             let end = self.splitter.end(bytes.get(seen..).unwrap_or_default());
             let blank = line_ends(&bytes);
             match end.map(|length| seen + length) {
@@ -112,7 +92,7 @@ impl<R: Read> CsvReader<R> {
     /// Reads on, and splits what there is.
     fn block(&mut self) -> io::Result<RawBatch> {
         let mut bytes = std::mem::take(&mut self.begun);
-        let more = self.read(&mut bytes)?;
+        let more = self.blocks.read(&mut bytes)?;
         let mut records = Vec::with_capacity(bytes.len() / 128 + 1);
         let (mut start, mut at) = (0, self.seen);
         while let Some(length) = self.splitter.end(bytes.get(at..).unwrap_or_default()) {
@@ -140,14 +120,6 @@ impl<R: Read> CsvReader<R> {
             self.long_record(&mut batch)?;
         }
         Ok(batch)
-    }
-
-    /// Appends the next block to `bytes`; false at the end.
-    fn read(&mut self, bytes: &mut Vec<u8>) -> io::Result<bool> {
-        bytes.reserve(self.block_bytes);
-        let read = (&mut self.from).take(self.block_bytes as u64).read_to_end(bytes)?;
-        self.ended = read == 0;
-        Ok(!self.ended)
     }
 
     /// How many bytes of line ends `bytes` begins with, which are no record's.
@@ -183,7 +155,7 @@ impl<R: Read> CsvReader<R> {
         let mut block = Vec::new();
         loop {
             block.clear();
-            if !self.read(&mut block)? {
+            if !self.blocks.read(&mut block)? {
                 if !self.splitter.finish() {
                     return Err(self.unclosed());
                 }
@@ -212,6 +184,22 @@ impl<R: Read> CsvReader<R> {
         wrong(format!(
             "a quote in the record that begins on line {line} is not closed before the file ends"
         ))
+    }
+}
+
+impl<R: Read> RecordFile for CsvReader<R> {
+    fn place(&self) -> String {
+        format!("line {} (record {})", self.line, self.record)
+    }
+
+    fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
+        while !self.blocks.ended() {
+            let batch = self.block()?;
+            if !batch.records.is_empty() {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -15,7 +15,7 @@ mod tests;
 
 use super::lines::LineReader;
 use super::opened::OpenFile;
-use super::{BATCHES_MAX, FileSourceError, Progress};
+use super::{BATCHES_MAX, FileSourceError, Progress, RecordFile as _};
 use crate::feed::{FeedSender, ThreadFeed, feed};
 use crate::named_file::is_standard;
 use crate::source::Waker;

@@ -1,49 +1,62 @@
 //! Blocks of bytes, split into lines.
 
+use super::RecordFile;
 use std::io::{self, Read};
 use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
 
 /// How much is read at once, in bytes.
 pub(super) const BLOCK_BYTES: usize = 1 << 18;
 
+/// A file, read block by block.
+pub(super) struct Blocks<R> {
+    from: R,
+    block_bytes: usize,
+    ended: bool,
+}
+
+impl<R: Read> Blocks<R> {
+    pub fn new(from: R) -> Self {
+        Self::of(from, BLOCK_BYTES)
+    }
+
+    /// Of blocks of so many bytes.
+    pub fn of(from: R, block_bytes: usize) -> Self {
+        Self { from, block_bytes, ended: false }
+    }
+
+    /// Whether the end has been read.
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Appends the next block to `bytes`; false at the end.
+    pub fn read(&mut self, bytes: &mut Vec<u8>) -> io::Result<bool> {
+        bytes.reserve(self.block_bytes);
+        let read = (&mut self.from).take(self.block_bytes as u64).read_to_end(bytes)?;
+        self.ended = read == 0;
+        Ok(!self.ended)
+    }
+}
+
 /// See the module.
 pub(super) struct LineReader<R> {
-    from: R,
+    blocks: Blocks<R>,
     /// The beginning of a line whose end has not been read, or lines that have not been split.
     begun: Vec<u8>,
     /// The number of that line.
     line: u64,
     /// Where that line begins, in bytes of the decompressed contents.
     at: u64,
-    ended: bool,
-    block_bytes: usize,
     record_bytes_max: usize,
 }
 
 impl<R: Read> LineReader<R> {
     pub fn new(from: R, record_bytes_max: usize) -> Self {
-        Self::with_sizes(from, BLOCK_BYTES, record_bytes_max)
+        Self::of_blocks(Blocks::new(from), record_bytes_max)
     }
 
-    pub fn with_sizes(from: R, block_bytes: usize, record_bytes_max: usize) -> Self {
-        let (begun, line, at, ended) = (Vec::new(), 0, 0, false);
-        Self { from, begun, line, at, ended, block_bytes, record_bytes_max }
-    }
-
-    /// Where reading stands, for messages.
-    pub fn place(&self) -> String {
-        format!("line {} (byte {})", self.line, self.at)
-    }
-
-    /// The records of the next block that has any, or `None` at the end.
-    pub fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
-        while !self.ended {
-            let batch = self.block()?;
-            if !batch.records.is_empty() {
-                return Ok(Some(batch));
-            }
-        }
-        Ok(None)
+    pub fn of_blocks(blocks: Blocks<R>, record_bytes_max: usize) -> Self {
+        Self { blocks, begun: Vec::new(), line: 0, at: 0, record_bytes_max }
     }
 
     /// Reads on until at least one line has ended, and splits what there is.
@@ -51,7 +64,7 @@ impl<R: Read> LineReader<R> {
         let mut bytes = std::mem::take(&mut self.begun);
         let mut searched = 0;
         let end = loop {
-            if !self.read(&mut bytes)? {
+            if !self.blocks.read(&mut bytes)? {
                 break bytes.len();
             }
             let fresh = bytes.get(searched..).unwrap_or_default();
@@ -71,14 +84,6 @@ impl<R: Read> LineReader<R> {
         Ok(RawBatch { bytes, records, ..RawBatch::default() })
     }
 
-    /// Appends the next block to `bytes`; false at the end.
-    fn read(&mut self, bytes: &mut Vec<u8>) -> io::Result<bool> {
-        bytes.reserve(self.block_bytes);
-        let read = (&mut self.from).take(self.block_bytes as u64).read_to_end(bytes)?;
-        self.ended = read == 0;
-        Ok(!self.ended)
-    }
-
     /// The line that `bytes` is the beginning of, which is longer than a record may be: of all that
     /// follows nothing is kept but its length.
     fn long_line(&mut self, mut bytes: Vec<u8>) -> io::Result<RawBatch> {
@@ -86,7 +91,7 @@ impl<R: Read> LineReader<R> {
         let mut end_bytes = 0;
         bytes.truncate(self.record_bytes_max);
         let mut block = Vec::new();
-        while self.read(&mut block)? {
+        while self.blocks.read(&mut block)? {
             let end = memchr::memchr(b'\n', &block);
             let line = block.get(..end.unwrap_or(block.len())).unwrap_or_default();
             length += line.len();
@@ -131,6 +136,22 @@ impl<R: Read> LineReader<R> {
             start = end + 1;
         }
         records
+    }
+}
+
+impl<R: Read> RecordFile for LineReader<R> {
+    fn place(&self) -> String {
+        format!("line {} (byte {})", self.line, self.at)
+    }
+
+    fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
+        while !self.blocks.ended() {
+            let batch = self.block()?;
+            if !batch.records.is_empty() {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use crate::generator::{Generator, Options, write_files};
 use container::BATCH_RECORDS_MAX;
+use lines::Blocks;
 use proptest::prelude::*;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -85,7 +86,7 @@ fn naive(contents: &[u8]) -> Read {
 }
 
 fn split(contents: &[u8], block: usize, line_max: usize) -> io::Result<Read> {
-    let mut lines = LineReader::with_sizes(Cursor::new(contents), block, line_max);
+    let mut lines = LineReader::of_blocks(Blocks::of(Cursor::new(contents), block), line_max);
     let mut all = Vec::new();
     while let Some(batch) = lines.next_batch()? {
         assert!(!batch.records.is_empty());
@@ -114,7 +115,7 @@ fn offsets_are_line_numbers_with_blank_lines_counted() {
 
 /// The lines by their number, what is kept of them, and how long they are.
 fn measured(from: impl io::Read, block: usize, record_max: usize) -> Vec<(u64, usize, usize)> {
-    let mut lines = LineReader::with_sizes(from, block, record_max);
+    let mut lines = LineReader::of_blocks(Blocks::of(from, block), record_max);
     let mut all = Vec::new();
     while let Some(batch) = lines.next_batch().unwrap() {
         assert!(batch.bytes.len() <= 2 * (record_max + 1 + block), "{}", batch.bytes.len());
@@ -442,7 +443,7 @@ type CsvRead = (Vec<(u64, String, usize)>, Option<(String, String)>);
 fn csv(contents: &[u8], block: usize, record_max: usize) -> CsvRead {
     let mut records = Vec::new();
     let from = Cursor::new(contents);
-    let mut csv = match CsvReader::with_sizes(from, b',', block, record_max) {
+    let mut csv = match CsvReader::of_blocks(Blocks::of(from, block), b',', record_max) {
         Ok(csv) => csv,
         Err(error) => return (records, Some((String::new(), error.to_string()))),
     };

@@ -230,16 +230,9 @@ impl Producer {
         };
         for _ in 0..count {
             let Some(record) = self.generator.next() else { break };
-            let key = batch.bytes.len();
-            batch.bytes.extend_from_slice(record.key);
-            let value = batch.bytes.len();
-            batch.bytes.extend_from_slice(record.line);
-            batch.records.push(RawRecord {
-                offset: self.produced,
-                key: Some(key..value),
-                value: Some(value..batch.bytes.len()),
-                ..RawRecord::default()
-            });
+            let (key, value) = (Some(batch.keep(record.key)), Some(batch.keep(record.line)));
+            let offset = self.produced;
+            batch.records.push(RawRecord { offset, key, value, ..RawRecord::default() });
             self.produced += 1;
         }
         (!batch.records.is_empty()).then_some(batch)

@@ -7,12 +7,11 @@ use super::time_draft::{self, TimeDraft};
 use super::time_form::{FORMS, WrittenTime};
 use super::{keys, names};
 use std::collections::HashSet;
+use tidemark_operators::plan::TEXT_BYTES_MAX;
 use tidemark_operators::value::Type;
 
 /// How many fields are written; more are only counted.
 pub(super) const FIELDS_MAX: usize = 200;
-/// The default of a source's `text_bytes_max`.
-const TEXT_BYTES_DEFAULT: usize = 1_024;
 /// Beyond these many digits after the point a decimal would round.
 const DECIMAL_DIGITS_MAX: usize = 6;
 
@@ -157,7 +156,7 @@ fn field(
     let values = if ty == Type::Text { values - path.empty.min(values) } else { values };
     let invalid = invalid + path.objects + path.unread;
     let missing = survey.records.saturating_sub(values + invalid);
-    let long = ty == Type::Text && path.text_bytes > TEXT_BYTES_DEFAULT;
+    let long = ty == Type::Text && path.text_bytes > TEXT_BYTES_MAX;
     Ok(FieldDraft {
         name: names.of_path(&path.path),
         path: path.path.clone(),

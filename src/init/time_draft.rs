@@ -4,7 +4,7 @@ use super::names;
 use super::path_survey::{PathSurvey, Readings, RecordSurvey};
 use super::time_form::{self, FORMS, WrittenTime};
 use crate::sample_file::members::{self, Found};
-use tidemark_operators::plan::path::element;
+use tidemark_operators::plan::path::{PARTS_MAX, element};
 
 /// Words of names that times have.
 pub(super) const WORDS: [&str; 14] = [
@@ -89,8 +89,7 @@ pub(super) struct TimeDraft {
 
 /// Whether a job's path can lead there.
 pub(super) fn is_path(path: &[String]) -> bool {
-    path.len() <= members::PARTS_MAX
-        && path.iter().all(|part| !part.is_empty() && element(part).is_none())
+    path.len() <= PARTS_MAX && path.iter().all(|part| !part.is_empty() && element(part).is_none())
 }
 
 /// The time of the records of `survey`; `None` when most of them have none. What it is like in

@@ -35,7 +35,7 @@ pub(super) const FORMS: [WrittenTime; 9] = [
 impl WrittenTime {
     /// How such a time is read: between 1990 and 2100, where a number tells its unit.
     pub fn reading(self) -> ReadOptions {
-        let utc = || Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] });
+        let utc = || Arc::new(Zone::utc());
         let time = TimeForm { unit: self.unit, zone: self.local.then(utc), coerce: true };
         let ms = |time: u64| i64::try_from(time).unwrap_or(i64::MAX);
         let times = (ms(EARLIEST_DEFAULT), ms(LATEST_DEFAULT) - 1);

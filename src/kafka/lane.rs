@@ -205,13 +205,8 @@ fn append(
         Timestamp::CreateTime(ms) => (EventTime::try_from(ms).ok(), false),
         Timestamp::NotAvailable => (None, false),
     };
-    let mut keep = |bytes: &[u8]| {
-        let start = batch.bytes.len();
-        batch.bytes.extend_from_slice(bytes);
-        start..batch.bytes.len()
-    };
-    let key = message.key().map(&mut keep);
-    let value = message.payload().map(&mut keep);
+    let key = message.key().map(|key| batch.keep(key));
+    let value = message.payload().map(|payload| batch.keep(payload));
     if !headers.is_empty() {
         append_headers(batch, message, offset, headers);
     }
@@ -237,11 +232,7 @@ fn append_headers(
     for (name, wanted) in wanted.iter().enumerate() {
         let mut newest = (0..headers.count()).rev().filter_map(|at| headers.try_get(at));
         let Some(header) = newest.find(|header| header.key == wanted) else { continue };
-        let value = header.value.map(|value| {
-            let start = batch.bytes.len();
-            batch.bytes.extend_from_slice(value);
-            start..batch.bytes.len()
-        });
+        let value = header.value.map(|value| batch.keep(value));
         batch.headers.push(RawHeader { offset, name, value });
     }
 }

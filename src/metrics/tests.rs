@@ -5,9 +5,7 @@ use std::process::{Command, Stdio};
 use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::metrics::{Ahead, Histogram, PartitionProgress};
 use tidemark_operators::origin::PartitionId;
-use tidemark_operators::plan::{
-    Arrival, EntityPlan, Format, Framing, Keyless, Matching, SourcePlan, Start,
-};
+use tidemark_operators::plan::{EntityPlan, Matching, SourcePlan};
 use tidemark_operators::plan::{TableFrom, TablePlan, TimeField, TimeUnit, Window};
 use tidemark_operators::value::Type;
 use tidemark_operators::zone::Zone;
@@ -17,29 +15,17 @@ pub(crate) fn small_plan() -> Plan {
     Plan {
         name: "fraud".to_owned(),
         sources: vec![SourcePlan {
-            name: "transactions".to_owned(),
             topic: Some("tx".to_owned()),
-            files: Vec::new(),
-            format: Format::Json,
-            strict_json: false,
-            framing: Framing::None,
-            schema_wait: 0,
-            start: Start::Earliest,
-            time: TimeField::new(vec!["timestamp".to_owned()], TimeUnit::Ms),
-            arrival: Arrival::Timestamp,
-            max_ahead: None,
             earliest: 0,
             latest: u64::MAX,
             out_of_orderness: 5_000,
             idle_after: 30_000,
             hold_max: 60_000,
-            max_future_skew: None,
-            fields: Vec::new(),
-            computed: Vec::new(),
-            predicates: Vec::new(),
-            keys: Vec::new(),
-            keyless: Keyless::Skip,
-            unique: None,
+            ..SourcePlan::new(
+                "transactions",
+                TimeField::new(vec!["timestamp".to_owned()], TimeUnit::Ms),
+                Vec::new(),
+            )
         }],
         tables: Vec::new(),
         entities: vec![EntityPlan {
@@ -60,7 +46,7 @@ pub(crate) fn small_plan() -> Plan {
             views: Vec::new(),
         }],
         views: Vec::new(),
-        zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
+        zone: Arc::new(Zone::utc()),
         distinct_max: None,
     }
 }

@@ -3,7 +3,7 @@
 use crate::config::Settings;
 use crate::connect;
 use crate::failure::Failure;
-use crate::file_source::{Dumps, FilePartitions, Progress, share};
+use crate::file_source::{FilePartitions, JobFiles};
 use crate::kafka::{
     KafkaConfig, KafkaError, KafkaPartitions, KafkaSource, KafkaStatus, SourceTopic,
 };
@@ -44,11 +44,7 @@ pub(super) fn with_topic(plan: Arc<Plan>, topic: Option<&str>) -> Result<Arc<Pla
 pub(super) struct Sources {
     kafka: KafkaConfig,
     topics: Vec<SourceTopic>,
-    files: Vec<(u16, Vec<PathBuf>)>,
-    dumps: Dumps,
-    /// By source.
-    formats: Vec<Format>,
-    record_bytes_max: usize,
+    files: JobFiles,
 }
 
 impl Sources {
@@ -93,15 +89,14 @@ impl Sources {
         if !topics.is_empty() {
             kafka.check().map_err(Failure::usage)?;
         }
-        let formats = plan.sources.iter().map(|source| source.format).collect();
         let record_bytes_max = settings.limits.engine().record_bytes;
-        let dumps = Dumps::take(plan, &mut files).map_err(Failure::failed)?;
-        Ok(Sources { kafka, topics, files, dumps, formats, record_bytes_max })
+        let files = JobFiles::new(plan, files, record_bytes_max).map_err(Failure::failed)?;
+        Ok(Sources { kafka, topics, files })
     }
 
     /// The files, by source, but for dumps.
     pub fn files(&self) -> &[(u16, Vec<PathBuf>)] {
-        &self.files
+        self.files.files()
     }
 
     /// Whether a source is a topic.
@@ -132,21 +127,14 @@ impl Sources {
                 Err(error) => return Err(Failure::failed(error)),
             }
         }
-        let (files, formats) = (self.files.clone(), self.formats.clone());
-        let record_bytes_max = self.record_bytes_max;
-        let (dumps, progress) = (self.dumps.clone(), Arc::default());
-        Ok(Some(OpenSources { kafka, files, dumps, formats, record_bytes_max, progress }))
+        Ok(Some(OpenSources { kafka, files: self.files.clone() }))
     }
 }
 
 /// Sources that can be read.
 pub(super) struct OpenSources {
     kafka: Option<KafkaSource>,
-    files: Vec<(u16, Vec<PathBuf>)>,
-    dumps: Dumps,
-    formats: Vec<Format>,
-    record_bytes_max: usize,
-    progress: Arc<Progress>,
+    files: JobFiles,
 }
 
 impl OpenSources {
@@ -160,12 +148,7 @@ impl OpenSources {
         workers: usize,
         waker: &Waker,
     ) -> Result<Box<dyn Partitions>, String> {
-        let mine = share(&self.files, worker, workers).map_err(|error| error.to_string())?;
-        let (formats, most) = (&self.formats, self.record_bytes_max);
-        let files = FilePartitions::open_formats(mine, formats, most, waker, &self.progress);
-        let dumped = self.dumps.open(worker, workers, waker, &self.progress);
-        let dumped = dumped.map_err(|error| error.to_string())?;
-        let files = files.map_err(|error| error.to_string())?.with_dumps(dumped);
+        let files = self.files.open(worker, workers, waker).map_err(|error| error.to_string())?;
         let Some(kafka) = &self.kafka else { return Ok(Box::new(files)) };
         let topics = kafka.partitions(worker, Waker::clone(waker));
         Ok(Box::new(Both { topics: topics.map_err(|error| error.to_string())?, files }))

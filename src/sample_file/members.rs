@@ -5,9 +5,7 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
 use tidemark_operators::ingest::decode::{Scalar, mended};
-
-/// How deep objects are looked into: as many parts as a path has.
-pub const PARTS_MAX: usize = 16;
+use tidemark_operators::plan::path::PARTS_MAX;
 
 /// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +14,7 @@ pub enum Found<'a> {
     Null,
     /// A text, a number, true or false.
     Scalar(Scalar<'a>),
-    /// An array, or an object that is too deep.
+    /// An array, or an object that is deeper than a path leads.
     Unread,
     /// An object; what is in it follows.
     Object,

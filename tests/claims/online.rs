@@ -85,7 +85,7 @@ fn plan(ttl: u64) -> Plan {
             ViewIndex { entity: 0, view: 1 },
             ViewIndex { entity: 1, view: 0 },
         ],
-        zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
+        zone: Arc::new(Zone::utc()),
         distinct_max: None,
     }
 }

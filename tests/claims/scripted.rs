@@ -10,7 +10,7 @@ use tidemark::memory_partition::GivenPartitions;
 use tidemark::source::Waker;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
-use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord, Standing};
+use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, Standing};
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
@@ -50,14 +50,7 @@ pub fn until(
 
 /// Records `from..` of a partition, as they are.
 pub fn records<R: AsRef<[u8]>>(from: u64, records: &[R]) -> Step {
-    let mut batch = RawBatch::default();
-    for (offset, record) in (from..).zip(records) {
-        let start = batch.bytes.len();
-        batch.bytes.extend_from_slice(record.as_ref());
-        let value = Some(start..batch.bytes.len());
-        batch.records.push(RawRecord { offset, value, ..RawRecord::default() });
-    }
-    Step::Records(batch)
+    Step::Records(RawBatch::of_values(from, records))
 }
 
 #[derive(Debug, Default)]

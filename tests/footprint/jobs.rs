@@ -79,9 +79,7 @@ impl PartitionReader for SpreadLog {
             let time = START + self.longest * at / all;
             line.clear();
             (self.record)(&Event { entity, value, time }, &mut line);
-            let start = batch.bytes.len();
-            batch.bytes.extend_from_slice(line.as_bytes());
-            let value = Some(start..batch.bytes.len());
+            let value = Some(batch.keep(line.as_bytes()));
             batch.records.push(RawRecord { offset: at, value, ..RawRecord::default() });
         }
         self.next += batch.records.len() as u64;

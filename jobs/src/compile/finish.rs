@@ -153,11 +153,6 @@ impl Compiler<'_, '_> {
                 .map(|source| SourceText {
                     description: source.description.clone(),
                     lookups: source.lookups.iter().filter_map(super::table::shown).collect(),
-                    fields: source
-                        .fields
-                        .iter()
-                        .map(|field| (field.name.clone(), field.path_shown()))
-                        .collect(),
                     declared: source.fields.iter().map(FieldDeclared::plan).collect(),
                     definitions: source
                         .definitions

@@ -3,7 +3,6 @@
 use super::source::zone_named;
 use super::{EntityDeclared, ServiceDeclared, SourceDeclared, TableDeclared, ViewDeclared, name};
 use crate::document::{At, Document, Named, Table};
-use crate::zone;
 use std::sync::Arc;
 use tidemark_operators::zone::Zone;
 
@@ -84,7 +83,7 @@ impl Head {
         let mut head = Head {
             name: String::new(),
             description: String::new(),
-            zone: Arc::new(zone::utc()),
+            zone: Arc::new(Zone::utc()),
             distinct_max: None,
         };
         root.need("job");

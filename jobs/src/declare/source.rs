@@ -89,11 +89,11 @@ impl SourceDeclared {
         let base = reading::of_source(&mut table, format, (earliest, latest), zone);
         base.settle(&mut time, &mut arrival, &table);
         let fields = fields::fields(&mut table, &name.value, &base);
+        let readers = paths::readers(&fields, times_read(&table, &time, &arrival));
         if !files.is_empty() {
-            place::refuse_in_files(&table, &fields, &time, &arrival, framing);
+            place::refuse_in_files(&readers, framing, table.problems());
         }
-        let times = times_read(&table, &time, &arrival);
-        paths::refuse_below_values(&fields, times, table.problems());
+        paths::refuse_below_values(&readers, table.problems());
         let definitions = fields::definitions(&mut table, &name.value, &fields, &time);
         let lookups = lookups::lookups(&mut table, &name.value, &fields, &definitions, &time);
         let (keyless, unique) = (keyless(&mut table), unique::unique(&mut table, &fields));

@@ -6,8 +6,8 @@ use crate::document::{At, Table};
 use std::sync::Arc;
 use tidemark_operators::plan::path::element;
 use tidemark_operators::plan::{
-    Arrival, FieldPlan, Format, Framing, Keyless, Matching, Place, ReadOptions, SourcePlan, Start,
-    TableColumn, TableFrom, TablePlan, TimeField, TimeForm, TimeUnit,
+    FieldPlan, Format, Matching, SourcePlan, TableColumn, TableFrom, TablePlan, TimeField,
+    TimeForm, TimeUnit,
 };
 use tidemark_operators::time::{DAY, Millis, SECOND};
 use tidemark_operators::value::Type;
@@ -185,41 +185,19 @@ fn from_topic(
     let (idle_after, hold_max) = holding(table);
     let key_path = key_path(table);
     let fields = columns.iter().map(|column| FieldPlan {
-        place: Place::Value,
-        name: column.name.clone(),
-        path: vec![column.name.clone()],
-        aliases: Vec::new(),
-        default: None,
-        ty: column.ty,
         required: column.required,
-        reading: ReadOptions::default(),
+        ..FieldPlan::new(&column.name.clone(), column.ty)
     });
     TableFrom::Topic {
         key_path: key_path.unwrap_or_default(),
         source: Box::new(SourcePlan {
-            name: name.to_owned(),
             topic: Some(topic),
-            files: Vec::new(),
-            format: Format::Json,
-            strict_json: false,
-            framing: Framing::None,
-            schema_wait: 0,
-            start: Start::Earliest,
-            time,
-            arrival: Arrival::Timestamp,
             earliest,
             latest,
             out_of_orderness: out_of_orderness.map_or(0, |at| at.value),
             idle_after,
             hold_max,
-            max_ahead: None,
-            max_future_skew: None,
-            fields: fields.collect(),
-            computed: Vec::new(),
-            predicates: Vec::new(),
-            keys: Vec::new(),
-            keyless: Keyless::Skip,
-            unique: None,
+            ..SourcePlan::new(name, time, fields.collect())
         }),
     }
 }

@@ -33,8 +33,8 @@ fn a_text_is_split_and_a_list_is_taken_piece_by_piece() {
         let text = changed("score = \"double?\"", &field)
             .replace("out_of_orderness", &format!("{source}out_of_orderness"));
         let job = super::load("job.toml", &text).unwrap_or_else(|e| panic!("{e}"));
-        let fields = job.sources[0].fields.clone();
-        fields.into_iter().find(|(name, _)| name == "score").map(|(_, path)| path).unwrap()
+        let fields = job.sources[0].declared.clone();
+        fields.into_iter().find(|field| field.name == "score").map(|field| field.path).unwrap()
     };
     for (written, parts) in [
         ("\"a.b\"", &["a", "b"][..]),

@@ -32,7 +32,7 @@ struct HourSpan {
 /// use tidemark_operators::value::Column;
 /// use tidemark_operators::zone::Zone;
 ///
-/// let utc = Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] };
+/// let utc = Zone::utc();
 /// let mut hours = Hours::new(Arc::new(utc));
 /// hours.grow(1);
 /// [8, 8, 9].iter().for_each(|hour| hours.add(0, 0, hour * HOUR));

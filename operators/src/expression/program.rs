@@ -26,7 +26,7 @@ const BLOCK_ROWS: usize = 256;
 ///     left: Box::new(Expr::Input { index: 0, ty: Type::Int, nullable: true }),
 ///     right: Box::new(Expr::Literal(Value::Int(1000))),
 /// };
-/// let zone = Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] };
+/// let zone = Zone::utc();
 /// let mut program = Program::new(&large, Arc::new(zone));
 ///
 /// let mut amounts = Column::default();
@@ -137,7 +137,7 @@ mod tests {
         let square = Expr::Arithmetic { op: Arithmetic::Multiply, left: x(), right: x() };
         let cube =
             Expr::Arithmetic { op: Arithmetic::Multiply, left: Box::new(square), right: x() };
-        let zone = Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] };
+        let zone = Zone::utc();
         let mut program = Program::new(&cube, Arc::new(zone));
         let mut column = Column::default();
         (0..1000).for_each(|n| column.push_double(f64::from(n)));

@@ -30,6 +30,7 @@ mod needs;
 mod number;
 mod outside;
 mod rfc3339;
+mod rows;
 mod scalar;
 mod seed;
 #[cfg(test)]
@@ -42,17 +43,14 @@ pub(crate) use framing::{key_text, payload, unframed, unwrapped};
 pub use lenient::mended;
 pub use outside::Metadata;
 pub(crate) use scalar::in_column;
-pub use scalar::{Conversion, Scalar, conversion, exact_value_of, value_of};
+pub use scalar::{Conversion, Scalar, conversion, exact_value_of};
 
 use crate::plan::SourcePlan;
 use crate::time::EventTime;
 use crate::value::Column;
-use cell::Fault;
-use needs::Needs;
-use outside::Outside;
+use rows::Rows;
 use serde::de::DeserializeSeed;
 use std::borrow::Cow;
-use trie::Trie;
 
 /// The default bound on a record's length in bytes (1 MiB): a longer one is malformed.
 pub const RECORD_BYTES_MAX: usize = 1 << 20;
@@ -152,47 +150,28 @@ pub(crate) fn rfc3339_text(text: &str) -> Option<i64> {
 /// serializer before its JSON, which are skipped.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    trie: Trie,
-    found: Vec<u8>,
-    faults: Vec<Fault>,
-    needs: Needs,
+    rows: Rows,
     /// Whether nothing but JSON is taken.
     strict: bool,
-    /// What is wanted besides the value; nothing, most of the time.
-    outside: Option<Box<Outside>>,
-    record_bytes_max: usize,
 }
 
 impl Decoder {
     /// A decoder for the records of `source`.
     pub fn new(source: &SourcePlan) -> Self {
-        let mut trie = Trie::new(source);
-        let outside = Outside::new(source, &mut trie).map(Box::new);
-        Self {
-            outside,
-            found: vec![0; trie.choices],
-            faults: Vec::new(),
-            trie,
-            needs: Needs::new(source),
-            strict: source.strict_json,
-            record_bytes_max: RECORD_BYTES_MAX,
-        }
+        Self { rows: Rows::new(source), strict: source.strict_json }
     }
 
     /// The same, with another bound on a record's length in bytes (default [`RECORD_BYTES_MAX`]).
     #[must_use]
     pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
-        if let Some(outside) = &mut self.outside {
-            outside.set_bytes_max(record_bytes_max);
-        }
-        self.record_bytes_max = record_bytes_max;
+        self.rows.set_record_bytes_max(record_bytes_max);
         self
     }
 
     /// The same for records whose time matters to nobody: one that cannot be read is 1970.
     #[must_use]
     pub(crate) fn without_time(mut self) -> Self {
-        self.needs.without_time();
+        self.rows.without_time();
         self
     }
 
@@ -216,10 +195,9 @@ impl Decoder {
         metadata: Option<Metadata<'_>>,
         into: &mut Decoded,
     ) -> Result<(), DecodeError> {
-        into.shape(self.needs.columns());
-        let row = into.rows();
+        let row = self.rows.next(into);
         let read = self.read(record, metadata, row, &mut into.columns);
-        self.needs.finish(read, &mut self.faults, row, into)
+        self.rows.finish(read, row, into)
     }
 
     /// Reads what is in the record into the cells of `row`.
@@ -230,7 +208,7 @@ impl Decoder {
         row: usize,
         columns: &mut [Column],
     ) -> Result<DecodedTimes, DecodeError> {
-        bounded(record, self.record_bytes_max)?;
+        self.rows.bounded(record)?;
         let json = unframed(record);
         let text = std::str::from_utf8(json).map_err(|e| DecodeError::NotUtf8 {
             at: record.len() - json.len() + e.valid_up_to(),
@@ -238,7 +216,7 @@ impl Decoder {
         let mut pass = self.pass(text, metadata, row, columns, false);
         while let Pass::Inexact(leaf) = pass {
             // What its producer writes once, it writes again: read by its text from now on.
-            if let Some(leaf) = self.trie.leaves.get_mut(leaf) {
+            if let Some(leaf) = self.rows.trie.leaves.get_mut(leaf) {
                 leaf.text = false;
             }
             pass = self.pass(text, metadata, row, columns, false);
@@ -269,21 +247,17 @@ impl Decoder {
     ) -> Pass {
         columns.iter_mut().for_each(|column| cell::reset(column, row));
         let mut json = serde_json::Deserializer::from_str(text);
-        let mut cells =
-            cell::Row::new(&mut self.trie, columns, &mut self.found, &mut self.faults, row);
-        cells.by_text = by_text;
-        let read = seed::ObjectSeed::root(&mut cells).deserialize(&mut json);
-        match (read.and_then(|()| json.end()), cells.stopped.take(), cells.inexact) {
-            (Ok(()), ..) => {
-                if let (Some(outside), Some(metadata)) = (&self.outside, metadata) {
-                    outside.put(metadata, &mut cells);
-                }
-                Pass::Done(Ok(DecodedTimes { event: cells.time, arrival: cells.arrival }))
+        let times = self.rows.fill(row, columns, metadata, |cells| {
+            cells.by_text = by_text;
+            let read = seed::ObjectSeed::root(cells).deserialize(&mut json);
+            match (read.and_then(|()| json.end()), cells.stopped.take(), cells.inexact) {
+                (Ok(()), ..) => Ok(()),
+                (Err(_), Some(fault), _) => Err(Pass::Done(Err(fault))),
+                (Err(_), None, Some(leaf)) => Err(Pass::Inexact(leaf)),
+                (Err(syntax), None, None) => Err(Pass::Syntax(syntax.to_string())),
             }
-            (Err(_), Some(fault), _) => Pass::Done(Err(fault)),
-            (Err(_), None, Some(leaf)) => Pass::Inexact(leaf),
-            (Err(syntax), None, None) => Pass::Syntax(syntax.to_string()),
-        }
+        });
+        times.map_or_else(|other| other, |times| Pass::Done(Ok(times)))
     }
 }
 

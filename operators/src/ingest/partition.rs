@@ -238,7 +238,7 @@ mod tests {
     use super::*;
     use crate::ingest::reader::RawRecord;
     use crate::origin::PartitionId;
-    use crate::plan::{Arrival, Format, Framing, Keyless, Start, TimeField, TimeUnit};
+    use crate::plan::{TimeField, TimeUnit};
     use std::collections::VecDeque;
 
     /// What the reader says, and the end of what it held when it was found later.
@@ -264,29 +264,15 @@ mod tests {
 
     fn owned(polls: Vec<Poll>, found_later: Option<u64>, held: EventTime) -> Owned {
         let plan = SourcePlan {
-            name: "script".to_owned(),
-            topic: None,
-            files: Vec::new(),
-            format: Format::Json,
-            strict_json: false,
-            framing: Framing::None,
-            schema_wait: 0,
-            start: Start::Earliest,
-            time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
-            arrival: Arrival::Timestamp,
-            max_ahead: None,
             earliest: 0,
             latest: EventTime::MAX,
-            out_of_orderness: 0,
             idle_after: 1_000,
             hold_max: 2_000,
-            max_future_skew: None,
-            fields: Vec::new(),
-            computed: Vec::new(),
-            predicates: Vec::new(),
-            keys: Vec::new(),
-            keyless: Keyless::Skip,
-            unique: None,
+            ..SourcePlan::new(
+                "script",
+                TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
+                Vec::new(),
+            )
         };
         Owned::new(Box::new(Script(polls.into(), found_later)), &plan, 0, held)
     }

@@ -66,6 +66,40 @@ impl RawRecord {
 }
 
 impl RawBatch {
+    /// Records that have a value and nothing else, with offsets from `first` on.
+    ///
+    /// ```
+    /// use tidemark_operators::ingest::reader::RawBatch;
+    ///
+    /// let batch = RawBatch::of_values(40, ["a", "b"]);
+    /// assert_eq!((batch.records[1].offset, batch.value(&batch.records[1])), (41, &b"b"[..]));
+    /// ```
+    pub fn of_values<V: AsRef<[u8]>>(first: u64, values: impl IntoIterator<Item = V>) -> Self {
+        let mut batch = RawBatch::default();
+        for (offset, value) in (first..).zip(values) {
+            let value = Some(batch.keep(value.as_ref()));
+            batch.records.push(RawRecord { offset, value, ..RawRecord::default() });
+        }
+        batch
+    }
+
+    /// Adds the bytes of a key, a value or a header: where they are in the batch.
+    ///
+    /// ```
+    /// use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
+    ///
+    /// let mut batch = RawBatch::default();
+    /// let value = Some(batch.keep(b"{}"));
+    /// batch.records.push(RawRecord { value, ..RawRecord::default() });
+    /// assert_eq!(batch.value(&batch.records[0]), b"{}");
+    /// ```
+    #[inline]
+    pub fn keep(&mut self, bytes: &[u8]) -> Range<usize> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(bytes);
+        start..self.bytes.len()
+    }
+
     /// The value of `record`, empty for a null payload or a range that is not in the batch.
     pub fn value(&self, record: &RawRecord) -> &[u8] {
         record.value.clone().and_then(|r| self.bytes.get(r)).unwrap_or_default()

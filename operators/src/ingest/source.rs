@@ -422,7 +422,10 @@ impl OwnedPartitions {
 
     /// Tells of the ids that copies are told by.
     fn report_ids(&mut self) {
-        for (source, metrics) in self.config.metrics.unique.iter().enumerate() {
+        let plans = self.config.plan.sources.iter().enumerate();
+        let with_ids =
+            plans.zip(&self.config.metrics.unique).filter(|((_, plan), _)| plan.unique.is_some());
+        for ((source, _), metrics) in with_ids {
             let owned = self.owned.iter_mut();
             let owned = owned.filter(|owned| usize::from(owned.reader.id().source) == source);
             let mut held = 0;

@@ -85,35 +85,16 @@ impl SourcePlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Format, Framing, Keyless, Start, TimeUnit};
+    use crate::plan::TimeUnit;
 
     #[test]
     fn an_arrival_that_no_event_could_have_is_none() {
         let time = TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms);
         let mut plan = SourcePlan {
-            name: "t".to_owned(),
             topic: Some("t".to_owned()),
-            files: Vec::new(),
-            format: Format::Json,
-            strict_json: false,
-            framing: Framing::None,
-            schema_wait: 0,
-            start: Start::Earliest,
-            time: time.clone(),
-            arrival: Arrival::Timestamp,
             earliest: 1_000,
             latest: 2_000,
-            out_of_orderness: 0,
-            max_ahead: None,
-            idle_after: 0,
-            hold_max: 0,
-            max_future_skew: None,
-            fields: Vec::new(),
-            computed: Vec::new(),
-            predicates: Vec::new(),
-            keys: Vec::new(),
-            keyless: Keyless::Skip,
-            unique: None,
+            ..SourcePlan::new("t", time.clone(), Vec::new())
         };
         let of = |plan: &SourcePlan, field, timestamp| plan.arrival_of(field, timestamp);
         assert_eq!(of(&plan, None, Some(1_000)), Some(1_000));

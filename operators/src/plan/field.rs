@@ -32,6 +32,30 @@ pub struct FieldPlan {
     pub reading: ReadOptions,
 }
 
+impl FieldPlan {
+    /// A required field of type `ty` in the record's value, at the key that is its name.
+    ///
+    /// ```
+    /// use tidemark_operators::plan::FieldPlan;
+    /// use tidemark_operators::value::Type;
+    ///
+    /// let optional = FieldPlan { required: false, ..FieldPlan::new("amount", Type::DECIMAL) };
+    /// assert_eq!(optional.path, ["amount"]);
+    /// ```
+    pub fn new(name: &str, ty: Type) -> Self {
+        FieldPlan {
+            name: name.to_owned(),
+            place: Place::Value,
+            path: vec![name.to_owned()],
+            aliases: Vec::new(),
+            ty,
+            required: true,
+            default: None,
+            reading: ReadOptions::default(),
+        }
+    }
+}
+
 /// How the values of a field are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadOptions {

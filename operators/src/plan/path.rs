@@ -1,5 +1,7 @@
 //! Paths into a record: the names of what lies in each other, and elements of arrays.
 
+/// The most parts of a path.
+pub const PARTS_MAX: usize = 16;
 /// The furthest element of an array that a path may name, from its beginning or from its end.
 pub const ELEMENT_MAX: i16 = 999;
 

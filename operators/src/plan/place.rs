@@ -1,7 +1,8 @@
 //! Where in a record a value is.
 
+use super::Plan;
 use super::path;
-use super::source::SourcePlan;
+use super::source::{Format, SourcePlan};
 
 /// Where in a record a field or a time is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,6 +54,15 @@ impl Place {
             Place::Record(part) => format!("the record's {}", part.name()),
         }
     }
+
+    /// The path at which a record that is a value alone has it: what is beside the value is there
+    /// under the words for it.
+    pub fn path_alone(&self, path: &[String]) -> Vec<String> {
+        match self {
+            Place::Value => path.to_vec(),
+            Place::Key | Place::Header(_) | Place::Record(_) => vec![self.shown(path)],
+        }
+    }
 }
 
 impl SourcePlan {
@@ -70,18 +80,27 @@ impl SourcePlan {
         names
     }
 
-    /// Lets everything be in the value, whatever else a record has: for records that are made of
-    /// values alone.
-    pub fn read_value_alone(&mut self) {
+    /// Lets records be JSON with everything in the value, whatever the source's are: for records that
+    /// are made by hand.
+    fn read_json_alone(&mut self) {
+        self.format = Format::Json;
+        self.strict_json = false;
         let mut times = vec![&mut self.time];
         times.extend(self.arrival.field_mut());
-        for time in times.into_iter().filter(|time| time.place != Place::Value) {
-            time.path = vec![time.place.shown(&time.path)];
-            time.place = Place::Value;
+        for time in times {
+            time.path = std::mem::take(&mut time.place).path_alone(&time.path);
         }
-        for field in self.fields.iter_mut().filter(|field| field.place != Place::Value) {
-            field.path = vec![field.place.shown(&field.path)];
-            field.place = Place::Value;
+        for field in &mut self.fields {
+            field.path = std::mem::take(&mut field.place).path_alone(&field.path);
         }
+    }
+}
+
+impl Plan {
+    /// The same for records that are JSON and nothing beside it.
+    #[must_use]
+    pub fn of_json_alone(mut self) -> Self {
+        self.sources.iter_mut().for_each(SourcePlan::read_json_alone);
+        self
     }
 }

@@ -5,7 +5,7 @@ use super::field::FieldPlan;
 use super::place::Place;
 use super::unique::UniquePlan;
 use crate::expression::Expr;
-use crate::time::{EventTime, Millis};
+use crate::time::{EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT, Millis};
 use crate::value::Type;
 use crate::zone::Zone;
 use std::sync::Arc;
@@ -229,6 +229,47 @@ pub struct SourcePlan {
 }
 
 impl SourcePlan {
+    /// JSON records with these fields, of which none is a key, and nothing else: neither a topic nor
+    /// files, no disorder, no waiting for silent partitions; every event time of
+    /// [`EARLIEST_DEFAULT`] to [`LATEST_DEFAULT`].
+    ///
+    /// ```
+    /// use tidemark_operators::plan::{FieldPlan, SourcePlan, TimeField, TimeUnit};
+    /// use tidemark_operators::value::Type;
+    ///
+    /// let time = TimeField::new(vec!["at".to_owned()], TimeUnit::S);
+    /// let card = FieldPlan::new("card_id", Type::Text);
+    /// let source = SourcePlan { keys: vec![0], ..SourcePlan::new("payments", time, vec![card]) };
+    /// assert_eq!(source.columns(), 1);
+    /// ```
+    pub fn new(name: &str, time: TimeField, fields: Vec<FieldPlan>) -> Self {
+        SourcePlan {
+            name: name.to_owned(),
+            topic: None,
+            files: Vec::new(),
+            format: Format::Json,
+            strict_json: false,
+            framing: Framing::None,
+            schema_wait: 0,
+            start: Start::Earliest,
+            time,
+            arrival: Arrival::Timestamp,
+            earliest: EARLIEST_DEFAULT,
+            latest: LATEST_DEFAULT,
+            out_of_orderness: 0,
+            max_ahead: None,
+            idle_after: 0,
+            hold_max: 0,
+            max_future_skew: None,
+            fields,
+            computed: Vec::new(),
+            predicates: Vec::new(),
+            keys: Vec::new(),
+            keyless: Keyless::Skip,
+            unique: None,
+        }
+    }
+
     /// The type of a column: of a field, or of what is computed.
     pub fn column_type(&self, column: usize) -> Option<Type> {
         let computed = column.checked_sub(self.fields.len());

@@ -39,7 +39,7 @@ fn plan_from(matching: Matching, from: TableFrom) -> Arc<Plan> {
         tables: vec![TablePlan { name, key, matching, columns, rows_max: 1_000, from }],
         entities: Vec::new(),
         views: Vec::new(),
-        zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
+        zone: Arc::new(Zone::utc()),
         distinct_max: None,
     })
 }

@@ -77,7 +77,7 @@ fn source<'p>(table: &mut Table<'_>, shapes: &[Shape<'p>]) -> Option<(usize, Sha
     let found = names.clone().position(|known| known == name.value);
     if found.is_none() {
         let message = format!("unknown source \"{}\" in {}", name.value, table.label());
-        if shapes.iter().flat_map(|shape| shape.fields).any(|(field, _)| field == "source") {
+        if shapes.iter().flat_map(|shape| shape.fields).any(|field| field.name == "source") {
             let hint = "the job has a field of that name too: write fields = { source = .. }";
             table.problems().wrong(&name, message, Some(hint.to_owned()));
         } else {

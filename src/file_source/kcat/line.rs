@@ -44,17 +44,12 @@ impl DumpedRecord {
     /// Adds the record, with those of its headers that are wanted.
     pub fn append(self, batch: &mut RawBatch, wanted: &[String]) {
         let offset = self.offset;
-        let mut keep = |bytes: &[u8]| {
-            let start = batch.bytes.len();
-            batch.bytes.extend_from_slice(bytes);
-            start..batch.bytes.len()
-        };
-        let key = self.key.map(|key| keep(&key.0));
-        let value = self.payload.map(|payload| keep(&payload.0));
+        let key = self.key.map(|key| batch.keep(&key.0));
+        let value = self.payload.map(|payload| batch.keep(&payload.0));
         for (name, wanted) in wanted.iter().enumerate() {
             let mut newest = self.headers.0.iter().rev();
             if let Some((_, value)) = newest.find(|(name, _)| name.0 == wanted.as_bytes()) {
-                let value = value.as_ref().map(|value| keep(&value.0));
+                let value = value.as_ref().map(|value| batch.keep(&value.0));
                 batch.headers.push(RawHeader { offset, name, value });
             }
         }

@@ -116,7 +116,7 @@ impl Case {
                 views: Vec::new(),
             }],
             views: Vec::new(),
-            zone: Arc::new(Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] }),
+            zone: Arc::new(Zone::utc()),
             distinct_max: None,
         }
     }

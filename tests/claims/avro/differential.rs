@@ -15,11 +15,7 @@ use tidemark_operators::ingest::decode::avro::{AvroDecoder, Refused};
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{Partitions, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
-use tidemark_operators::plan::{
-    Arrival, FieldPlan, Format, Framing, Keyless, Place, ReadOptions, SourcePlan, Start, TimeField,
-    TimeUnit,
-};
-use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
+use tidemark_operators::plan::{FieldPlan, Format, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::value::Type;
 
 /// A line of the file.
@@ -48,39 +44,18 @@ fn ty(name: &str) -> Type {
 
 fn source(fields: &[Field], format: Format) -> SourcePlan {
     let field = |field: &Field| FieldPlan {
-        place: Place::Value,
-        name: field.path.join("_"),
         path: field.path.clone(),
         aliases: field.aliases.clone(),
-        ty: ty(&field.ty),
         required: field.required,
-        default: None,
-        reading: ReadOptions::default(),
+        ..FieldPlan::new(&field.path.join("_"), ty(&field.ty))
     };
     SourcePlan {
-        name: "events".to_owned(),
-        topic: None,
-        files: Vec::new(),
         format,
-        strict_json: false,
-        framing: Framing::None,
-        schema_wait: 0,
-        start: Start::Earliest,
-        time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
-        arrival: Arrival::Timestamp,
-        max_ahead: None,
-        earliest: EARLIEST_DEFAULT,
-        latest: LATEST_DEFAULT,
-        out_of_orderness: 0,
-        idle_after: 0,
-        hold_max: 0,
-        max_future_skew: None,
-        fields: fields.iter().map(field).collect(),
-        computed: Vec::new(),
-        predicates: Vec::new(),
-        keys: Vec::new(),
-        keyless: Keyless::Skip,
-        unique: None,
+        ..SourcePlan::new(
+            "events",
+            TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
+            fields.iter().map(field).collect(),
+        )
     }
 }
 

@@ -20,20 +20,17 @@ struct Beside<'a> {
 /// Runs records of partition 2 through `plan`; the first has the offset 40.
 fn read(plan: &Arc<Plan>, records: &[(Beside<'_>, &str)]) -> Output {
     let mut batch = RawBatch::default();
-    let mut put = |bytes: &[u8]| {
-        let start = batch.bytes.len();
-        batch.bytes.extend_from_slice(bytes);
-        start..batch.bytes.len()
-    };
     for (offset, (beside, value)) in (40..).zip(records) {
         for (name, value) in beside.headers {
-            let value = value.map(&mut put);
+            let value = value.map(|value| batch.keep(value));
             batch.headers.push(RawHeader { offset, name: *name, value });
         }
+        let key = beside.key.map(|key| batch.keep(key));
+        let value = Some(batch.keep(value.as_bytes()));
         batch.records.push(RawRecord {
             offset,
-            key: beside.key.map(&mut put),
-            value: Some(put(value.as_bytes())),
+            key,
+            value,
             timestamp: beside.timestamp,
             ..RawRecord::default()
         });

@@ -5,67 +5,22 @@
 
 #![no_main]
 
+#[path = "quoted.rs"]
+mod quoted;
+
 use libfuzzer_sys::fuzz_target;
-use std::fmt::Write as _;
+use quoted::quoted;
 use std::net::IpAddr;
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Framing, Invalid, Keyless, Pick, Place, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
-use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
+use tidemark_operators::plan::{Arrival, FieldPlan, Invalid, Pick, ReadOptions, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::value::{Type, address};
 
 fn source() -> SourcePlan {
     let private = IpAddr::from([10, 0, 0, 0]);
     let picks =
         [None, Some(Pick::First), Some(Pick::Last), Some(Pick::LastUntrusted(vec![(private, 8)]))];
-    let field = |(at, pick): (usize, Option<Pick>)| FieldPlan {
-        name: format!("f{at}"),
-        place: Place::Value,
-        path: vec![format!("f{at}")],
-        aliases: Vec::new(),
-        ty: Type::Ip,
-        required: false,
-        default: None,
-        reading: ReadOptions { invalid: Invalid::Null, pick, ..ReadOptions::default() },
-    };
-    SourcePlan {
-        name: "fuzz".to_owned(),
-        topic: None,
-        files: Vec::new(),
-        format: Format::Json,
-        strict_json: true,
-        framing: Framing::None,
-        schema_wait: 0,
-        start: Start::Earliest,
-        time: TimeField::new(vec!["at".to_owned()], TimeUnit::Ms),
-        arrival: Arrival::Unknown,
-        max_ahead: None,
-        earliest: EARLIEST_DEFAULT,
-        latest: LATEST_DEFAULT,
-        out_of_orderness: 0,
-        idle_after: 0,
-        hold_max: 0,
-        max_future_skew: None,
-        fields: picks.into_iter().enumerate().map(field).collect(),
-        computed: Vec::new(),
-        predicates: Vec::new(),
-        keys: Vec::new(),
-        keyless: Keyless::Skip,
-        unique: None,
-    }
-}
-
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    let mut json = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => json.extend(['\\', c]),
-            '\0'..='\x1f' => write!(json, "\\u{:04x}", u32::from(c)).expect("a text"),
-            c => json.push(c),
-        }
-    }
-    json.push('"');
-    json
+    let field = |(at, pick): (usize, Option<Pick>)| FieldPlan { required: false, reading: ReadOptions { invalid: Invalid::Null, pick, ..ReadOptions::default() }, ..FieldPlan::new(&format!("f{at}"), Type::Ip) };
+    SourcePlan { strict_json: true, arrival: Arrival::Unknown, ..SourcePlan::new("fuzz", TimeField::new(vec!["at".to_owned()], TimeUnit::Ms), picks.into_iter().enumerate().map(field).collect()) }
 }
 
 /// The address that the text is, and those that are picked of it.

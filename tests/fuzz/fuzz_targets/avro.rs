@@ -10,8 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use tidemark_operators::ingest::decode::Decoded;
 use tidemark_operators::ingest::decode::avro::{AvroDecoder, Extents};
-use tidemark_operators::plan::{Framing, Place, Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
-use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
+use tidemark_operators::plan::{FieldPlan, Format, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::value::Type;
 
 const EVERYTHING: &str = r#"{"type":"record","name":"R","fields":[
@@ -41,43 +40,10 @@ fn source() -> SourcePlan {
         ("data.tags.a", Type::Int),
         ("data.next.kind", Type::Text),
     ];
-    SourcePlan {
-        name: "fuzz".to_owned(),
-        topic: None,
-        files: Vec::new(),
-        format: Format::Avro,
-        strict_json: false,
-        framing: Framing::None,
-        schema_wait: 0,
-        start: Start::Earliest,
-        time: TimeField::new(path("at"), TimeUnit::Ms),
-        arrival: Arrival::Timestamp,
-        max_ahead: None,
-        earliest: EARLIEST_DEFAULT,
-        latest: LATEST_DEFAULT,
-        out_of_orderness: 0,
-        idle_after: 0,
-        hold_max: 0,
-        max_future_skew: None,
-        fields: fields
+    SourcePlan { format: Format::Avro, ..SourcePlan::new("fuzz", TimeField::new(path("at"), TimeUnit::Ms), fields
             .iter()
-            .map(|&(name, ty)| FieldPlan {
-                place: Place::Value,
-                name: name.to_owned(),
-                path: path(name),
-                aliases: vec![path(&format!("old.{name}"))],
-                ty,
-                required: false,
-                default: None,
-                reading: ReadOptions::default(),
-            })
-            .collect(),
-        computed: Vec::new(),
-        predicates: Vec::new(),
-        keys: Vec::new(),
-        keyless: Keyless::Skip,
-        unique: None,
-    }
+            .map(|&(name, ty)| FieldPlan { path: path(name), aliases: vec![path(&format!("old.{name}"))], required: false, ..FieldPlan::new(name, ty) })
+            .collect()) }
 }
 
 fuzz_target!(|bytes: &[u8]| {

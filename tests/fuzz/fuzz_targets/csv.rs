@@ -10,8 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 use tidemark_operators::ingest::decode::Decoded;
 use tidemark_operators::ingest::decode::csv::{CsvDecoder, Splitter, is_quoted, names};
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Framing, Keyless, Place, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
-use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
+use tidemark_operators::plan::{Arrival, FieldPlan, Format, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::value::Type;
 
 const HEADER: &str = "at,id,amount";
@@ -19,43 +18,10 @@ const GOOD: &[u8] = b"1767484955000,c,\"1\"";
 
 fn source() -> SourcePlan {
     let fields = [("id", Type::Text), ("amount", Type::DECIMAL)];
-    SourcePlan {
-        name: "fuzz".to_owned(),
-        topic: None,
-        files: Vec::new(),
-        format: Format::Csv { delimiter: b',' },
-        strict_json: false,
-        framing: Framing::None,
-        schema_wait: 0,
-        start: Start::Earliest,
-        time: TimeField::new(vec!["at".to_owned()], TimeUnit::Ms),
-        arrival: Arrival::Unknown,
-        max_ahead: None,
-        earliest: EARLIEST_DEFAULT,
-        latest: LATEST_DEFAULT,
-        out_of_orderness: 0,
-        idle_after: 0,
-        hold_max: 0,
-        max_future_skew: None,
-        fields: fields
+    SourcePlan { format: Format::Csv { delimiter: b',' }, arrival: Arrival::Unknown, ..SourcePlan::new("fuzz", TimeField::new(vec!["at".to_owned()], TimeUnit::Ms), fields
             .iter()
-            .map(|&(name, ty)| FieldPlan {
-                name: name.to_owned(),
-                place: Place::Value,
-                path: vec![name.to_owned()],
-                aliases: Vec::new(),
-                ty,
-                required: false,
-                default: None,
-                reading: ReadOptions::default(),
-            })
-            .collect(),
-        computed: Vec::new(),
-        predicates: Vec::new(),
-        keys: Vec::new(),
-        keyless: Keyless::Skip,
-        unique: None,
-    }
+            .map(|&(name, ty)| FieldPlan { required: false, ..FieldPlan::new(name, ty) })
+            .collect()) }
 }
 
 /// The records, what is left of the last one, and whether no quote is open in that.

@@ -7,8 +7,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
-use tidemark_operators::plan::{Framing, Place, Arrival, FieldPlan, Format, Keyless, ReadOptions, SourcePlan, Start, TimeField, TimeUnit};
-use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
+use tidemark_operators::plan::{Arrival, FieldPlan, SourcePlan, TimeField, TimeUnit};
 use tidemark_operators::value::Type;
 
 const GOOD: &[u8] = br#"{"id":"c","at":"2026-01-31T00:00:00Z","n":1,"data":{"ip":"::1"}}"#;
@@ -30,43 +29,10 @@ fn source() -> SourcePlan {
         ("items.[-2].n", Type::Text, false),
         ("items.[1].[-1]", Type::Text, false),
     ];
-    SourcePlan {
-        name: "fuzz".to_owned(),
-        topic: None,
-        files: Vec::new(),
-        format: Format::Json,
-        strict_json: false,
-        framing: Framing::None,
-        schema_wait: 0,
-        start: Start::Earliest,
-        time: TimeField::new(path("at"), TimeUnit::Rfc3339),
-        arrival: Arrival::Field(TimeField::new(path("data.read"), TimeUnit::Us)),
-        max_ahead: None,
-        earliest: EARLIEST_DEFAULT,
-        latest: LATEST_DEFAULT,
-        out_of_orderness: 0,
-        idle_after: 0,
-        hold_max: 0,
-        max_future_skew: None,
-        fields: fields
+    SourcePlan { arrival: Arrival::Field(TimeField::new(path("data.read"), TimeUnit::Us)), keys: vec![0], ..SourcePlan::new("fuzz", TimeField::new(path("at"), TimeUnit::Rfc3339), fields
             .iter()
-            .map(|&(name, ty, required)| FieldPlan {
-                place: Place::Value,
-                name: name.to_owned(),
-                path: path(name),
-                ty,
-                required,
-                aliases: Vec::new(),
-                default: None,
-                reading: ReadOptions::default(),
-            })
-            .collect(),
-        computed: Vec::new(),
-        predicates: Vec::new(),
-        keys: vec![0],
-        keyless: Keyless::Skip,
-        unique: None,
-    }
+            .map(|&(name, ty, required)| FieldPlan { path: path(name), required, ..FieldPlan::new(name, ty) })
+            .collect()) }
 }
 
 // One record a line: what one of them teaches the decoder must not spoil the next.

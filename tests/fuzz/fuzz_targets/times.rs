@@ -5,11 +5,14 @@
 
 #![no_main]
 
+#[path = "quoted.rs"]
+mod quoted;
+
 use libfuzzer_sys::fuzz_target;
-use std::fmt::Write as _;
+use quoted::quoted;
 use std::sync::Arc;
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
-use tidemark_operators::plan::{Arrival, FieldPlan, Format, Framing, Invalid, Keyless, Place, ReadOptions, SourcePlan, Start, TimeField, TimeForm, TimeUnit};
+use tidemark_operators::plan::{Arrival, FieldPlan, Invalid, ReadOptions, SourcePlan, TimeField, TimeForm, TimeUnit};
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
 use tidemark_operators::zone::Zone;
@@ -30,7 +33,7 @@ const DAY_MS: i64 = 86_400_000;
 /// A time in `unit`; where it may be local, and days begin, in UTC.
 fn form(unit: TimeUnit, local: bool) -> TimeForm {
     let days = matches!(unit, TimeUnit::Date | TimeUnit::Days);
-    let zone = Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] };
+    let zone = Zone::utc();
     let zone = (days || (local && unit.may_be_local())).then(|| Arc::new(zone));
     TimeForm { unit, zone, coerce: true }
 }
@@ -39,57 +42,10 @@ fn form(unit: TimeUnit, local: bool) -> TimeForm {
 fn source(unit: TimeUnit) -> SourcePlan {
     let forms = UNITS.map(|unit| form(unit, false)).into_iter();
     let forms = forms.chain([form(TimeUnit::Iso, true), form(TimeUnit::Auto, true)]);
-    let field = |(at, time): (usize, TimeForm)| FieldPlan {
-        name: format!("f{at}"),
-        place: Place::Value,
-        path: vec![format!("f{at}")],
-        aliases: Vec::new(),
-        ty: Type::Timestamp,
-        required: false,
-        default: None,
-        reading: ReadOptions { invalid: Invalid::Null, time, ..ReadOptions::default() },
-    };
+    let field = |(at, time): (usize, TimeForm)| FieldPlan { required: false, reading: ReadOptions { invalid: Invalid::Null, time, ..ReadOptions::default() }, ..FieldPlan::new(&format!("f{at}"), Type::Timestamp) };
     let mut time = TimeField::new(vec!["at".to_owned()], unit);
     time.form = form(unit, false);
-    SourcePlan {
-        name: "fuzz".to_owned(),
-        topic: None,
-        files: Vec::new(),
-        format: Format::Json,
-        strict_json: true,
-        framing: Framing::None,
-        schema_wait: 0,
-        start: Start::Earliest,
-        time,
-        arrival: Arrival::Unknown,
-        max_ahead: None,
-        earliest: EARLIEST_DEFAULT,
-        latest: LATEST_DEFAULT,
-        out_of_orderness: 0,
-        idle_after: 0,
-        hold_max: 0,
-        max_future_skew: None,
-        fields: forms.enumerate().map(field).collect(),
-        computed: Vec::new(),
-        predicates: Vec::new(),
-        keys: Vec::new(),
-        keyless: Keyless::Skip,
-        unique: None,
-    }
-}
-
-/// A JSON string.
-fn quoted(text: &str) -> String {
-    let mut json = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => json.extend(['\\', c]),
-            '\0'..='\x1f' => write!(json, "\\u{:04x}", u32::from(c)).expect("a text"),
-            c => json.push(c),
-        }
-    }
-    json.push('"');
-    json
+    SourcePlan { strict_json: true, arrival: Arrival::Unknown, ..SourcePlan::new("fuzz", time, forms.enumerate().map(field).collect()) }
 }
 
 fuzz_target!(|text: &str| {

@@ -107,16 +107,6 @@ impl FieldDeclared {
         FieldDeclared { name, place, path, aliases, at, default, ty: None, required: true, reading }
     }
 
-    /// Where a record that is written as a value alone has it.
-    pub(crate) fn path_shown(&self) -> Vec<String> {
-        match self.place {
-            Place::Value => self.path.clone(),
-            Place::Key | Place::Header(_) | Place::Record(_) => {
-                vec![self.place.shown(&self.path)]
-            }
-        }
-    }
-
     pub(super) fn paths(&self) -> impl Iterator<Item = &Vec<String>> {
         [&self.path].into_iter().chain(&self.aliases)
     }

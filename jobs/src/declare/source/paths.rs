@@ -5,11 +5,8 @@
 
 use super::fields::FieldDeclared;
 use crate::document::{At, Problems, Table};
-use tidemark_operators::plan::path::{ELEMENT_MAX, element, shown};
+use tidemark_operators::plan::path::{ELEMENT_MAX, PARTS_MAX, element, shown};
 use tidemark_operators::plan::{Format, Place};
-
-/// The most parts of a path.
-const PARTS_MAX: usize = 16;
 
 /// Reads a path into records of this format: a text is split at its dots, a list has the parts as
 /// they are, and of CSV a text is the whole name of a column. Its place is that of its first part.
@@ -196,13 +193,8 @@ pub(super) struct Reader<'a> {
     pub(super) at: usize,
 }
 
-/// Records paths that lead through what is read as a value: a record has a value there or an object,
-/// so one of the two never finds anything.
-pub(super) fn refuse_below_values(
-    fields: &[FieldDeclared],
-    times: Vec<Reader<'_>>,
-    problems: &Problems<'_>,
-) {
+/// What reads the times of a source, and its fields.
+pub(super) fn readers<'a>(fields: &'a [FieldDeclared], times: Vec<Reader<'a>>) -> Vec<Reader<'a>> {
     let mut readers = times;
     for field in fields {
         readers.extend(field.paths().zip(&field.at).enumerate().map(|(nth, (path, at))| Reader {
@@ -213,9 +205,15 @@ pub(super) fn refuse_below_values(
             at: *at,
         }));
     }
+    readers
+}
+
+/// Records paths that lead through what is read as a value: a record has a value there or an object,
+/// so one of the two never finds anything.
+pub(super) fn refuse_below_values(readers: &[Reader<'_>], problems: &Problems<'_>) {
     // The paths above each: few parts each, so that many fields cost little.
     let mut values = std::collections::HashMap::new();
-    for reader in &readers {
+    for reader in readers {
         values.entry((reader.place == &Place::Value, reader.path)).or_insert(&reader.what);
     }
     for reader in readers.iter().filter(|reader| reader.path.len() > 1) {

@@ -1,13 +1,10 @@
 //! Where in a record something is that is not in its value: `key`, `header` or `record`.
 
-use super::fields::FieldDeclared;
-use super::paths::split_path;
+use super::paths::{Reader, split_path};
 use super::reading;
-use crate::document::{At, Literal, Table};
+use crate::document::{At, Literal, Problems, Table};
 use std::sync::Arc;
-use tidemark_operators::plan::{
-    Arrival, Framing, Place, RecordPart, TimeField, TimeForm, TimeUnit,
-};
+use tidemark_operators::plan::{Framing, Place, RecordPart, TimeForm, TimeUnit};
 use tidemark_operators::value::Type;
 use tidemark_operators::zone::Zone;
 
@@ -133,28 +130,13 @@ pub(super) fn time_form(
 
 /// Records what can never be there in files: they have no topic, and a line has no timestamp, no key
 /// and no headers, unless it is one of a dump.
-pub(super) fn refuse_in_files(
-    table: &Table<'_>,
-    fields: &[FieldDeclared],
-    time: &TimeField,
-    arrival: &Arrival,
-    framing: Framing,
-) {
-    let times = [("time", Some(time)), ("arrival_field", arrival.field())];
-    let times = times.into_iter().filter_map(|(key, time)| {
-        let (time, at) = (time?, table.place(key).unwrap_or(table.at()));
-        Some((format!("\"{key}\" of {}", table.label()), &time.place, &time.path, at))
-    });
-    let fields = fields.iter().map(|field| {
-        let at = field.at.first().copied().unwrap_or(table.at());
-        (format!("field \"{}\"", field.name), &field.place, &field.path, at)
-    });
-    for (what, place, path, at) in times.chain(fields) {
+pub(super) fn refuse_in_files(readers: &[Reader<'_>], framing: Framing, problems: &Problems<'_>) {
+    for Reader { what, place, path, at, .. } in readers {
         let key = match place {
             Place::Record(RecordPart::Topic) => {
                 let message = format!("{what} is the record's topic, and files are of none");
                 let hint = "name a topic; `tidemark replay` reads files in its place".to_owned();
-                table.problems().push(at, Some("record"), message, Some(hint));
+                problems.push(*at, Some("record"), message, Some(hint));
                 continue;
             }
             Place::Record(RecordPart::Partition | RecordPart::Offset) | Place::Value => continue,
@@ -167,6 +149,6 @@ pub(super) fn refuse_in_files(
         let hint = "read a topic; or what `kcat -J` has written of one, which has all of it, with \
                     framing = \"kcat\""
             .to_owned();
-        table.problems().push(at, Some(key), message, Some(hint));
+        problems.push(*at, Some(key), message, Some(hint));
     }
 }

@@ -61,7 +61,7 @@ pub(super) fn evaluated(text: &str) -> Result<Evaluated, ExpressionError> {
     let names = NAMES.map(|known| known.name);
     let expr = check(&parse(text)?, &mut resolve, &names)?;
     let columns: Vec<Column> = NAMES.iter().map(column).collect();
-    let zone = Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] };
+    let zone = Zone::utc();
     let mut out = Column::default();
     Program::new(&expr, Arc::new(zone)).eval(&columns, 1, &mut out);
     let (ty, nullable) = (expr.ty(), expr.nullable());

@@ -31,11 +31,11 @@ mod tests;
 pub(super) use program::Unit;
 pub use schema::SCHEMA_BYTES_MAX;
 
-use super::cell::{Fault, Row};
-use super::needs::Needs;
-use super::outside::{Metadata, Outside};
+use super::cell::Row;
+use super::outside::Metadata;
+use super::rows::Rows;
 use super::trie::Trie;
-use super::{DecodeError, Decoded, DecodedTimes, RECORD_BYTES_MAX, bounded};
+use super::{DecodeError, Decoded};
 use crate::ingest::schemas::{Schema as Found, Schemas};
 use crate::plan::SourcePlan;
 use input::Input;
@@ -68,13 +68,7 @@ impl From<DecodeError> for Refused {
 #[derive(Debug)]
 pub struct AvroDecoder {
     source: SourcePlan,
-    trie: Trie,
-    found: Vec<u8>,
-    faults: Vec<Fault>,
-    needs: Needs,
-    /// What is wanted besides the value; nothing, most of the time.
-    outside: Option<Box<Outside>>,
-    record_bytes_max: usize,
+    rows: Rows,
     compiled: Vec<Compiled>,
     /// The one that was used last.
     last: usize,
@@ -109,36 +103,27 @@ struct Compiled {
 impl AvroDecoder {
     /// A decoder for the records of `source`.
     pub fn new(source: &SourcePlan) -> Self {
-        let mut trie = Trie::new(source);
-        let outside = Outside::new(source, &mut trie).map(Box::new);
         Self {
-            outside,
             source: source.clone(),
-            found: vec![0; trie.choices],
-            faults: Vec::new(),
-            trie,
-            needs: Needs::new(source),
-            record_bytes_max: RECORD_BYTES_MAX,
+            rows: Rows::new(source),
             compiled: Vec::new(),
             last: 0,
             clock: 0,
         }
     }
 
-    /// The same, with another bound on a record's length in bytes (default [`RECORD_BYTES_MAX`]).
+    /// The same, with another bound on a record's length in bytes (default
+    /// [`RECORD_BYTES_MAX`](super::RECORD_BYTES_MAX)).
     #[must_use]
     pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
-        if let Some(outside) = &mut self.outside {
-            outside.set_bytes_max(record_bytes_max);
-        }
-        self.record_bytes_max = record_bytes_max;
+        self.rows.set_record_bytes_max(record_bytes_max);
         self
     }
 
     /// The same for records whose time matters to nobody: one that cannot be read is 1970.
     #[must_use]
     pub(crate) fn without_time(mut self) -> Self {
-        self.needs.without_time();
+        self.rows.without_time();
         self
     }
 
@@ -220,7 +205,7 @@ impl AvroDecoder {
         let program = Schema::parse(text)
             .map_err(|why| format!("{called} cannot be read: {why}"))
             .and_then(|schema| {
-                compile::compile(&schema, &self.source, &self.trie)
+                compile::compile(&schema, &self.source, &self.rows.trie)
                     .map_err(|why| format!("{called} does not fit the job: {why}"))
             });
         let compiled = Compiled { name, program, used: 0 };
@@ -246,24 +231,17 @@ impl AvroDecoder {
         metadata: Option<Metadata<'_>>,
         into: &mut Decoded,
     ) -> Result<(), Refused> {
-        into.shape(self.needs.columns());
-        let row = into.rows();
+        let row = self.rows.next(into);
         let program = match self.compiled.get(at).map(|compiled| &compiled.program) {
             Some(Ok(program)) => program,
             Some(Err(why)) => return Err(Refused::Schema(why.clone())),
             None => return Err(Refused::Schema(String::new())),
         };
-        let mut cells =
-            Row::new(&mut self.trie, &mut into.columns, &mut self.found, &mut self.faults, row);
-        let read = bounded(datum, self.record_bytes_max)
-            .and_then(|()| read(program, datum, &mut cells))
-            .map(|()| {
-                if let (Some(outside), Some(metadata)) = (&self.outside, metadata) {
-                    outside.put(metadata, &mut cells);
-                }
-                DecodedTimes { event: cells.time, arrival: cells.arrival }
-            });
-        Ok(self.needs.finish(read, &mut self.faults, row, into)?)
+        let columns = &mut into.columns;
+        let read = self.rows.bounded(datum).and_then(|()| {
+            self.rows.fill(row, columns, metadata, |cells| read(program, datum, cells))
+        });
+        Ok(self.rows.finish(read, row, into)?)
     }
 }
 

@@ -13,13 +13,11 @@ mod split;
 pub use split::{Splitter, is_quoted};
 
 use super::avro::Refused;
-use super::cell::{Fault, Row};
 use super::error::{DecodeError, shown};
 use super::keys::Target;
-use super::needs::{self, Needs};
-use super::outside::{Metadata, Outside};
-use super::trie::Trie;
-use super::{Decoded, DecodedTimes, RECORD_BYTES_MAX, bounded};
+use super::outside::Metadata;
+use super::rows::Rows;
+use super::{Decoded, needs};
 use crate::plan::{Format, SourcePlan};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use std::sync::Arc;
@@ -34,13 +32,7 @@ const HEADERS_MAX: usize = 64;
 pub struct CsvDecoder {
     source: SourcePlan,
     reader: Reader,
-    trie: Trie,
-    found: Vec<u8>,
-    faults: Vec<Fault>,
-    needs: Needs,
-    /// What is wanted besides the value; nothing, most of the time.
-    outside: Option<Box<Outside>>,
-    record_bytes_max: usize,
+    rows: Rows,
     headers: Vec<Header>,
     /// The one that was used last.
     last: usize,
@@ -68,8 +60,6 @@ struct Wanted {
 impl CsvDecoder {
     /// A decoder for the records of `source`.
     pub fn new(source: &SourcePlan) -> Self {
-        let mut trie = Trie::new(source);
-        let outside = Outside::new(source, &mut trie).map(Box::new);
         let delimiter = match source.format {
             Format::Csv { delimiter } => delimiter,
             Format::Json | Format::Avro => b',',
@@ -77,12 +67,7 @@ impl CsvDecoder {
         Self {
             source: source.clone(),
             reader: reader(delimiter),
-            found: vec![0; trie.choices],
-            faults: Vec::new(),
-            trie,
-            needs: Needs::new(source),
-            outside,
-            record_bytes_max: RECORD_BYTES_MAX,
+            rows: Rows::new(source),
             headers: Vec::new(),
             last: 0,
             cells: Vec::new(),
@@ -90,20 +75,18 @@ impl CsvDecoder {
         }
     }
 
-    /// The same, with another bound on a record's length in bytes (default [`RECORD_BYTES_MAX`]).
+    /// The same, with another bound on a record's length in bytes (default
+    /// [`RECORD_BYTES_MAX`](super::RECORD_BYTES_MAX)).
     #[must_use]
     pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
-        if let Some(outside) = &mut self.outside {
-            outside.set_bytes_max(record_bytes_max);
-        }
-        self.record_bytes_max = record_bytes_max;
+        self.rows.set_record_bytes_max(record_bytes_max);
         self
     }
 
     /// The same for records whose time matters to nobody: one that cannot be read is 1970.
     #[must_use]
     pub(crate) fn without_time(mut self) -> Self {
-        self.needs.without_time();
+        self.rows.without_time();
         self
     }
 
@@ -126,30 +109,28 @@ impl CsvDecoder {
             return Err(DecodeError::Csv(why.to_owned()).into());
         };
         let at = self.known(header);
-        into.shape(self.needs.columns());
-        let row = into.rows();
-        let Self { headers, reader, cells, ends, trie, .. } = self;
+        let row = self.rows.next(into);
+        let Self { headers, reader, cells, ends, rows, .. } = self;
         let wanted = match headers.get(at).map(|header| &header.wanted) {
             Some(Ok(wanted)) => wanted,
             Some(Err(why)) => return Err(Refused::Schema(why.clone())),
             None => return Err(Refused::Schema(String::new())),
         };
-        let text = bounded(record, self.record_bytes_max)
+        let text = rows
+            .bounded(record)
             .and_then(|()| split_cells(reader, record, wanted.columns, cells, ends));
-        let read = text.map(|text| {
-            let mut row = Row::new(trie, &mut into.columns, &mut self.found, &mut self.faults, row);
-            for (column, leaf) in &wanted.leaves {
-                match cell(text, ends, *column) {
-                    "" => row.put_null(*leaf),
-                    cell => row.put_text(*leaf, cell),
+        let read = text.and_then(|text| {
+            rows.fill(row, &mut into.columns, metadata, |row| {
+                for (column, leaf) in &wanted.leaves {
+                    match cell(text, ends, *column) {
+                        "" => row.put_null(*leaf),
+                        cell => row.put_text(*leaf, cell),
+                    }
                 }
-            }
-            if let (Some(outside), Some(metadata)) = (&self.outside, metadata) {
-                outside.put(metadata, &mut row);
-            }
-            DecodedTimes { event: row.time, arrival: row.arrival }
+                Ok(())
+            })
         });
-        Ok(self.needs.finish(read, &mut self.faults, row, into)?)
+        Ok(rows.finish(read, row, into)?)
     }
 
     /// Where the header is known.
@@ -182,20 +163,20 @@ impl CsvDecoder {
     /// Finds the job's columns in a header, and sees that what must be there is.
     fn wanted(&mut self, text: &str) -> Result<Wanted, String> {
         let names = columns(&mut self.reader, text)?;
-        let root = self.trie.nodes.first();
+        let root = self.rows.trie.nodes.first();
         let leaf = |name: &str| match root.and_then(|root| root.keys.get(name)) {
             Some(Target::Leaf(leaf)) => Some(leaf),
             _ => None,
         };
         let leaves: Vec<_> =
             (0..).zip(&names).filter_map(|(column, name)| Some((column, leaf(name)?))).collect();
-        let mut there = vec![false; self.trie.leaves.len()];
+        let mut there = vec![false; self.rows.trie.leaves.len()];
         for (_, leaf) in &leaves {
             if let Some(there) = there.get_mut(*leaf) {
                 *there = true;
             }
         }
-        needs::lacking(&self.source, &self.trie, &there).map_err(|why| {
+        needs::lacking(&self.source, &self.rows.trie, &there).map_err(|why| {
             format!("the header of the file does not fit the job: {why}; it is `{}`", shown(text))
         })?;
         Ok(Wanted { columns: names.len(), leaves })

@@ -2,6 +2,8 @@
 //!
 //! The text is that of a JSON number (the parser has seen to it): `-?int(.frac)?([eE][+-]?exp)?`.
 
+use crate::value::DECIMAL_UNITS_MAX;
+
 /// Where digits have to be cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rounding {
@@ -14,7 +16,7 @@ pub(super) enum Rounding {
 /// The most digits that surely fit an `i64`.
 const DIGITS_MAX: i64 = 18;
 /// Decimals have fewer units than this.
-const UNITS_END: i64 = 10_i64.pow(18);
+const UNITS_END: i64 = DECIMAL_UNITS_MAX + 1;
 
 /// `text * 10^scale` as an integer; `None` from 10^18 on, and for what is not a number.
 pub(super) fn scaled(text: &str, scale: u32, rounding: Rounding) -> Option<i64> {

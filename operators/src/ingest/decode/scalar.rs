@@ -1,8 +1,6 @@
 //! Single values by the rules of records, for what stands in for them.
 
-use super::cell::{Fault, Row};
-use super::coerce::{self, Converted};
-use super::trie::{Leaf, Trie};
+use super::coerce::{self, Converted, Misfit};
 use crate::plan::ReadOptions;
 use crate::value::{Column, Type, Value, address};
 
@@ -17,34 +15,13 @@ pub enum Scalar<'a> {
     Bool(bool),
 }
 
-/// What a field of type `ty` is in a record that has `scalar` there, in the type's own form; `None`
-/// for what is none of the type.
-pub fn value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
-    read(ty, scalar).map(|(value, _)| value)
-}
-
-/// The same, and `None` too for a decimal with more digits than the type keeps.
+/// What a field of type `ty` is in a record that has `scalar` there, in the type's own form and to the
+/// last digit; `None` for what is none of the type.
 pub fn exact_value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
-    read(ty, scalar).filter(|(_, exact)| *exact).map(|(value, _)| value)
-}
-
-/// The value, and whether it is to the last digit what is written.
-fn read(ty: Type, scalar: Scalar<'_>) -> Option<(Value, bool)> {
     let reading = ReadOptions { coerce: false, ..ReadOptions::default() };
-    let leaf = Leaf { field: Some((0, ty)), reading, ..Leaf::new(String::new()) };
-    let mut trie = Trie { nodes: Vec::new(), leaves: vec![leaf], choices: 0 };
-    let (mut columns, mut faults) = ([Column::default()], Vec::new());
-    let mut row = Row::new(&mut trie, &mut columns, &mut [], &mut faults, 0);
-    match scalar {
-        Scalar::Text(text) => row.put_text(0, text),
-        Scalar::Number(text) => row.put_number(0, text),
-        Scalar::Bool(value) => row.put_bool(0, value),
-    }
-    if faults.iter().any(|fault| matches!(fault, Fault::Unreadable { .. })) {
-        return None;
-    }
-    let [column] = columns;
-    Some((in_column(ty, &column, 0)?, faults.is_empty()))
+    let converted = converted(ty, scalar, &reading).ok()?;
+    let rounded = matches!(converted, Converted::Rounded(_));
+    value(ty, converted).filter(|_| !rounded)
 }
 
 /// The value of type `ty` at `row` of a column; `None` where it is null.
@@ -73,22 +50,36 @@ pub enum Conversion {
 
 /// What a field of type `ty` that is read as `reading` says makes of `scalar`.
 pub fn conversion(ty: Type, scalar: Scalar<'_>, reading: &ReadOptions) -> Conversion {
-    let converted = match scalar {
+    match converted(ty, scalar, reading) {
+        Ok(converted) => value(ty, converted).map_or(Conversion::Null, Conversion::Value),
+        Err(_) => Conversion::Invalid,
+    }
+}
+
+fn converted<'t>(
+    ty: Type,
+    scalar: Scalar<'t>,
+    reading: &ReadOptions,
+) -> Result<Converted<'t>, Misfit> {
+    match scalar {
         Scalar::Text(text) => coerce::text(ty, text, reading),
         Scalar::Number(text) => coerce::number(ty, text, reading),
         Scalar::Bool(value) => coerce::boolean(ty, value, reading),
-    };
-    Conversion::Value(match converted {
-        Err(_) => return Conversion::Invalid,
-        Ok(Converted::Null) => return Conversion::Null,
-        Ok(Converted::Int(value) | Converted::Rounded(value)) => match ty {
+    }
+}
+
+fn value(ty: Type, converted: Converted<'_>) -> Option<Value> {
+    Some(match converted {
+        Converted::Null => return None,
+        Converted::Int(value) | Converted::Rounded(value) => match ty {
             Type::Decimal(scale) => Value::Decimal(value, scale),
             Type::Timestamp => Value::Timestamp(value),
             _ => Value::Int(value),
         },
-        Ok(Converted::Double(value)) => Value::Double(value),
-        Ok(Converted::Bool(value)) => Value::Bool(value),
-        Ok(Converted::Text(text)) => Value::Text(text.into_owned()),
-        Ok(Converted::Ip(address)) => Value::Ip(address),
+        // As in a column there is one zero.
+        Converted::Double(value) => Value::Double(value + 0.0),
+        Converted::Bool(value) => Value::Bool(value),
+        Converted::Text(text) => Value::Text(text.into_owned()),
+        Converted::Ip(address) => Value::Ip(address),
     })
 }

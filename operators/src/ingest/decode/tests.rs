@@ -8,11 +8,8 @@ mod strict;
 
 use super::number::{self, Rounding};
 use super::*;
-use crate::plan::{
-    Arrival, FieldPlan, Format, Framing, Keyless, Place, ReadOptions, Start, TimeField, TimeUnit,
-};
-use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
-use crate::value::{DECIMAL_UNITS_MAX, Type};
+use crate::plan::{Arrival, FieldPlan, Format, ReadOptions, TimeField, TimeUnit};
+use crate::value::{DECIMAL_UNITS_MAX, Type, Value};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
@@ -22,41 +19,22 @@ fn path(dotted: &str) -> Vec<String> {
 
 fn source(fields: &[(&str, &str, Type, bool)], time: (&str, TimeUnit)) -> SourcePlan {
     SourcePlan {
-        name: "transactions".into(),
-        topic: None,
-        files: Vec::new(),
-        format: Format::Json,
-        strict_json: false,
-        framing: Framing::None,
-        schema_wait: 0,
-        start: Start::Earliest,
-        time: TimeField::new(path(time.0), time.1),
-        arrival: Arrival::Timestamp,
-        max_ahead: None,
-        earliest: EARLIEST_DEFAULT,
-        latest: LATEST_DEFAULT,
         out_of_orderness: 5_000,
         idle_after: 1_000,
         hold_max: 2_000,
-        max_future_skew: None,
-        fields: fields
-            .iter()
-            .map(|&(name, at, ty, required)| FieldPlan {
-                place: Place::Value,
-                name: name.into(),
-                path: path(at),
-                ty,
-                required,
-                aliases: Vec::new(),
-                default: None,
-                reading: ReadOptions::default(),
-            })
-            .collect(),
-        computed: Vec::new(),
-        predicates: Vec::new(),
         keys: vec![0],
-        keyless: Keyless::Skip,
-        unique: None,
+        ..SourcePlan::new(
+            "transactions",
+            TimeField::new(path(time.0), time.1),
+            fields
+                .iter()
+                .map(|&(name, at, ty, required)| FieldPlan {
+                    path: path(at),
+                    required,
+                    ..FieldPlan::new(name, ty)
+                })
+                .collect(),
+        )
     }
 }
 
@@ -609,9 +587,17 @@ fn of_several_paths_the_first_that_is_there_is_read_in_whatever_order_they_come(
     assert!(matches!(read(r#""data":7,"amt":3"#), Err(DecodeError::WrongType { .. })));
 }
 
+/// What a field of type `ty` is in a record that has `scalar` there, in the type's own form.
+pub(super) fn value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {
+    let reading = ReadOptions { coerce: false, ..ReadOptions::default() };
+    match conversion(ty, scalar, &reading) {
+        Conversion::Value(value) => Some(value),
+        Conversion::Null | Conversion::Invalid => None,
+    }
+}
+
 #[test]
 fn a_default_is_a_value_that_a_record_could_have() {
-    use crate::value::Value;
     let is = |ty, scalar, value| assert_eq!(value_of(ty, scalar), value, "{scalar:?} as {ty}");
     is(Type::DECIMAL, Scalar::Number("0.0000015"), Some(Value::Decimal(2, 6)));
     is(Type::DECIMAL, Scalar::Number("1e12"), None);

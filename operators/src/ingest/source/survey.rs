@@ -81,7 +81,7 @@ impl FieldSurvey {
         let mut all = bare.clone();
         all.fields = declared.iter().map(optional).collect();
         let in_unit = |unit: TimeUnit| {
-            let utc = Zone { name: "UTC".to_owned(), offsets: vec![(i64::MIN, 0)] };
+            let utc = Zone::utc();
             let zone = unit.may_be_local().then(|| Arc::new(utc));
             let mut other = bare.clone();
             other.time.form = TimeForm { unit, zone, coerce: true };
@@ -187,19 +187,13 @@ mod tests {
     use super::*;
     use crate::in_memory::plan;
     use crate::ingest::decode::RECORD_BYTES_MAX;
-    use crate::plan::{Place, ReadOptions};
 
     fn surveyed(records: &[&str]) -> FieldSurvey {
         let source = plan().sources.remove(0);
         let amount = FieldPlan {
-            name: "amount".to_owned(),
-            place: Place::Value,
-            path: vec!["amount".to_owned()],
-            aliases: Vec::new(),
-            ty: Type::Int,
             required: false,
             default: Some(Value::Int(7)),
-            reading: ReadOptions::default(),
+            ..FieldPlan::new("amount", Type::Int)
         };
         let declared = [source.fields[0].clone(), amount];
         let mut bounded = source.clone();

@@ -4,10 +4,7 @@ use super::{Drive, TEXT, plan_from};
 use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord, Standing};
 use crate::origin::PartitionId;
 use crate::plan::TimeUnit;
-use crate::plan::{
-    Arrival, FieldPlan, Format, Framing, Keyless, Place, Plan, ReadOptions, RecordPart, SourcePlan,
-    Start, TableFrom, TimeField,
-};
+use crate::plan::{FieldPlan, Place, Plan, RecordPart, SourcePlan, TableFrom, TimeField};
 use crate::reference::input::{TableInput, TopicFeed};
 use crate::time::EventTime;
 use crate::value::Type;
@@ -18,40 +15,15 @@ use std::sync::Arc;
 use timely::worker::Worker;
 
 fn plan(out_of_orderness: u64) -> Arc<Plan> {
-    let field = FieldPlan {
-        place: Place::Value,
-        name: "value".to_owned(),
-        path: vec!["value".to_owned()],
-        aliases: Vec::new(),
-        ty: Type::Int,
-        required: true,
-        default: None,
-        reading: ReadOptions::default(),
-    };
+    let field = FieldPlan::new("value", Type::Int);
     let source = SourcePlan {
-        name: "t".to_owned(),
         topic: Some("t".to_owned()),
-        files: Vec::new(),
-        format: Format::Json,
-        strict_json: false,
-        framing: Framing::None,
-        schema_wait: 0,
-        start: Start::Earliest,
-        time: TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms),
-        arrival: Arrival::Timestamp,
-        max_ahead: None,
         earliest: 0,
         latest: EventTime::MAX,
         out_of_orderness,
         idle_after: 1_000,
         hold_max: 2_000,
-        max_future_skew: None,
-        fields: vec![field],
-        computed: Vec::new(),
-        predicates: Vec::new(),
-        keys: Vec::new(),
-        keyless: Keyless::Skip,
-        unique: None,
+        ..SourcePlan::new("t", TimeField::new(vec!["ts".to_owned()], TimeUnit::Ms), vec![field])
     };
     plan_from(TEXT, TableFrom::Topic { key_path: Vec::new(), source: Box::new(source) })
 }
@@ -132,12 +104,8 @@ fn push(log: &Log, records: &[(&str, &str)]) {
 fn push_at(log: &Log, timestamp: Option<EventTime>, records: &[(&str, &str)]) {
     let mut batch = RawBatch::default();
     for (key, value) in records {
-        let mut put = |text: &str| {
-            let start = batch.bytes.len();
-            batch.bytes.extend_from_slice(text.as_bytes());
-            start..batch.bytes.len()
-        };
-        let (key, value) = (put(key), Some(put(value)).filter(|value| !value.is_empty()));
+        let key = batch.keep(key.as_bytes());
+        let value = Some(batch.keep(value.as_bytes())).filter(|value| !value.is_empty());
         batch.records.push(RawRecord { key: Some(key), value, timestamp, ..RawRecord::default() });
     }
     log.borrow_mut().push_back(batch);

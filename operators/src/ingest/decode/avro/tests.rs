@@ -6,11 +6,7 @@ mod types;
 
 use super::*;
 use crate::ingest::reader::{RawBatch, RawHeader, RawRecord};
-use crate::plan::{
-    Arrival, FieldPlan, Format, Framing, Keyless, Place, ReadOptions, RecordPart, Start, TimeField,
-    TimeUnit,
-};
-use crate::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
+use crate::plan::{Arrival, FieldPlan, Format, Place, RecordPart, TimeField, TimeUnit};
 use crate::value::{Type, Value};
 use serde_json::{Value as Json, json};
 use std::cell::Cell;
@@ -25,44 +21,14 @@ fn path(dotted: &str) -> Vec<String> {
 
 fn field(name: &str, at: &str, ty: Type) -> FieldPlan {
     let (name, path) = (name.to_owned(), path(at));
-    FieldPlan {
-        place: Place::Value,
-        name,
-        path,
-        aliases: Vec::new(),
-        ty,
-        required: false,
-        default: None,
-        reading: ReadOptions::default(),
-    }
+    FieldPlan { path, required: false, ..FieldPlan::new(&name, ty) }
 }
 
 /// A source with `fields`, whose event time is `ts` in ms.
 fn source(fields: Vec<FieldPlan>) -> SourcePlan {
     SourcePlan {
-        name: "s".into(),
-        topic: None,
-        files: Vec::new(),
         format: Format::Avro,
-        strict_json: false,
-        framing: Framing::None,
-        schema_wait: 0,
-        start: Start::Earliest,
-        time: TimeField::new(path("ts"), TimeUnit::Ms),
-        arrival: Arrival::Timestamp,
-        max_ahead: None,
-        earliest: EARLIEST_DEFAULT,
-        latest: LATEST_DEFAULT,
-        out_of_orderness: 0,
-        idle_after: 0,
-        hold_max: 0,
-        max_future_skew: None,
-        fields,
-        computed: Vec::new(),
-        predicates: Vec::new(),
-        keys: Vec::new(),
-        keyless: Keyless::Skip,
-        unique: None,
+        ..SourcePlan::new("s", TimeField::new(path("ts"), TimeUnit::Ms), fields)
     }
 }
 

@@ -215,7 +215,7 @@ fn decimal(text: &str) -> Option<Value> {
 }
 
 fn value_of_number(ty: Type, text: &str) -> Option<Value> {
-    crate::ingest::decode::value_of(ty, crate::ingest::decode::Scalar::Number(text))
+    crate::ingest::decode::tests::value_of(ty, crate::ingest::decode::Scalar::Number(text))
 }
 
 /// `value` as a field of type `ty`; `None`: it is not.
