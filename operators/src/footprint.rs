@@ -115,7 +115,7 @@ fn of_events(kind: Kind, revisable: bool, inside: u64, load: &Load) -> u64 {
             slots_made(kept) * NODE_BYTES
         }
         // A tree of one leaf or more for each entity that has events.
-        Kind::Max | Kind::Min => inside.min(entities) * 192,
+        Kind::Max | Kind::Min => inside.min(entities) * 192 + slots_made(inside.min(entities)) * 24,
         Kind::Count | Kind::Sum | Kind::Moments | Kind::Hours => 0,
     }
 }
