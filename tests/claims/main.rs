@@ -41,6 +41,7 @@ mod health;
 mod holding;
 #[cfg(test)]
 mod init;
+mod init_formats;
 #[cfg(test)]
 mod invalid_fields;
 #[cfg(test)]
