@@ -41,6 +41,7 @@ mod health;
 mod holding;
 #[cfg(test)]
 mod init;
+#[cfg(test)]
 mod init_formats;
 #[cfg(test)]
 mod invalid_fields;
