@@ -19,13 +19,13 @@ mod path_survey;
 mod time_draft;
 mod time_form;
 
-use crate::cli::InitArgs;
+use crate::cli::{FormatArg, InitArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::file_roles::FileRoles;
 use crate::named_file::{is_standard, is_standard_output};
 use crate::output;
-use crate::sample_file::{MemberReader, SampleFile};
+use crate::sample_file::{Asked, MemberReader, SampleFile};
 use crate::text::{count_text, duration_short, printable, time_text};
 use crate::whole_file::{self, WholeFile};
 use job_draft::{JobDraft, NoJob, SourceNames};
@@ -51,7 +51,7 @@ pub fn run(args: &InitArgs) -> Result<Exit, Failure> {
     }
     roles.check()?;
     whole_file::end_on_signals()?;
-    let sample = SampleFile::read_told(&args.file, args.asked()?)?;
+    let sample = SampleFile::read_told(&args.file, asked(args)?)?;
     let (survey, draft) = draft(&args.file, &sample)?;
     let text = job_text::text(&draft, &file_name(&args.file), survey.records);
     // Whatever the records are like: what is written is a job.
@@ -73,6 +73,19 @@ pub fn run(args: &InitArgs) -> Result<Exit, Failure> {
                  tidemark replay {job} --source {name}={file} --sealed rows.jsonl"
             ));
             Ok(Exit::Done)
+        }
+    }
+}
+
+/// What is said of the records' format.
+fn asked(args: &InitArgs) -> Result<Asked, Failure> {
+    match (args.format, args.delimiter) {
+        (None, None) => Ok(Asked::Nothing),
+        (None | Some(FormatArg::Csv), delimiter) => Ok(Asked::Csv(delimiter)),
+        (Some(FormatArg::Json), None) => Ok(Asked::Json),
+        (Some(FormatArg::Avro), None) => Ok(Asked::Avro),
+        (Some(_), Some(_)) => {
+            Err(Failure::usage("--delimiter is for --format csv").hint("leave one of them out"))
         }
     }
 }

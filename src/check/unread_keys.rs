@@ -4,7 +4,7 @@ use crate::sample_file::{MemberReader, SampleFile};
 use std::collections::{BTreeSet, HashSet};
 use tidemark_jobs::SourceText;
 use tidemark_jobs::document::nearest;
-use tidemark_operators::ingest::decode::Found;
+use tidemark_operators::ingest::decode::MemberValue;
 use tidemark_operators::plan::SourcePlan;
 use tidemark_operators::plan::path::element;
 
@@ -41,7 +41,7 @@ impl UnreadKeys {
         for record in sample.each().take(RECORDS_MAX) {
             // What is no record has no keys.
             let _ = members.each(record, &mut |path, found| {
-                let value = !matches!(found, Found::Null | Found::Object);
+                let value = !matches!(found, MemberValue::Null | MemberValue::Object);
                 if value && paths.len() < KEYS_MAX && !known.contains(path) {
                     paths.insert(path.to_vec());
                 }

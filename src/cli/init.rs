@@ -1,7 +1,5 @@
 //! `tidemark init`
 
-use crate::failure::Failure;
-use crate::sample_file::Asked;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -49,24 +47,6 @@ pub enum FormatArg {
     Avro,
     /// Lines of cells, behind one that names the columns
     Csv,
-}
-
-impl InitArgs {
-    /// What is said of the records' format.
-    ///
-    /// # Errors
-    /// When it is a format that has no cells, and what lies between them is said.
-    pub fn asked(&self) -> Result<Asked, Failure> {
-        match (self.format, self.delimiter) {
-            (None, None) => Ok(Asked::Nothing),
-            (None | Some(FormatArg::Csv), delimiter) => Ok(Asked::Csv(delimiter)),
-            (Some(FormatArg::Json), None) => Ok(Asked::Json),
-            (Some(FormatArg::Avro), None) => Ok(Asked::Avro),
-            (Some(_), Some(_)) => {
-                Err(Failure::usage("--delimiter is for --format csv").hint("leave one of them out"))
-            }
-        }
-    }
 }
 
 /// Reads what lies between two cells.

@@ -7,7 +7,7 @@ use crate::sample_file::{MemberReader, SampleRecord};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};
-use tidemark_operators::ingest::decode::{Conversion, Found, Scalar, conversion};
+use tidemark_operators::ingest::decode::{Conversion, MemberValue, Scalar, conversion};
 use tidemark_operators::plan::ReadOptions;
 use tidemark_operators::value::Type;
 
@@ -96,7 +96,7 @@ impl RecordSurvey {
         readings: &Readings,
     ) {
         let RecordSurvey { paths, places, beyond, hashes, .. } = self;
-        let mut visit = |path: &[String], found: Found<'_>| {
+        let mut visit = |path: &[String], found: MemberValue<'_>| {
             let place = match places.get(path) {
                 Some(place) => *place,
                 None if paths.len() < PATHS_MAX => {
@@ -157,18 +157,18 @@ impl Readings {
 }
 
 impl PathSurvey {
-    fn add(&mut self, found: Found<'_>, readings: &Readings, hashes: &mut usize) {
-        let label = matches!(found, Found::Label(_));
+    fn add(&mut self, found: MemberValue<'_>, readings: &Readings, hashes: &mut usize) {
+        let label = matches!(found, MemberValue::Label(_));
         let scalar = match found {
-            Found::Null => return,
-            Found::Object => return self.objects += 1,
-            Found::Unread => return self.unread += 1,
-            Found::Scalar(scalar) => scalar,
-            Found::Time(text) => {
+            MemberValue::Null => return,
+            MemberValue::Object => return self.objects += 1,
+            MemberValue::Unread => return self.unread += 1,
+            MemberValue::Scalar(scalar) => scalar,
+            MemberValue::Time(text) => {
                 self.told_times += 1;
                 Scalar::Number(text)
             }
-            Found::Label(text) => {
+            MemberValue::Label(text) => {
                 self.labels += 1;
                 Scalar::Text(text)
             }

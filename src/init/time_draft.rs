@@ -4,7 +4,7 @@ use super::names;
 use super::path_survey::{PathSurvey, Readings, RecordSurvey};
 use super::time_form::{self, FORMS, WrittenTime};
 use crate::sample_file::{MemberReader, SampleFile};
-use tidemark_operators::ingest::decode::{Found, Scalar};
+use tidemark_operators::ingest::decode::{MemberValue, Scalar};
 use tidemark_operators::plan::TimeUnit;
 use tidemark_operators::plan::path::{PARTS_MAX, element};
 
@@ -163,11 +163,11 @@ impl TimeDraft {
         let (mut before, mut later, mut earlier) = (None, 0_u64, 0_u64);
         for record in sample.each() {
             let mut time = None;
-            let mut visit = |path: &[String], found: Found<'_>| {
+            let mut visit = |path: &[String], found: MemberValue<'_>| {
                 if path == self.path.as_slice() {
                     time = match found {
-                        Found::Scalar(scalar) => time_form::of(scalar, reading),
-                        Found::Time(text) => time_form::of(Scalar::Number(text), reading),
+                        MemberValue::Scalar(scalar) => time_form::of(scalar, reading),
+                        MemberValue::Time(text) => time_form::of(Scalar::Number(text), reading),
                         _ => None,
                     };
                 }

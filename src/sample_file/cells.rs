@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use tidemark_operators::ingest::decode::csv::{CellReader, names};
-use tidemark_operators::ingest::decode::{Found, Scalar};
+use tidemark_operators::ingest::decode::{MemberValue, Scalar};
 
 /// See the module.
 #[derive(Debug)]
@@ -29,14 +29,18 @@ impl NamedCells {
     pub fn each(
         &mut self,
         record: &[u8],
-        visit: &mut dyn FnMut(&[String], Found<'_>),
+        visit: &mut dyn FnMut(&[String], MemberValue<'_>),
     ) -> Result<(), String> {
         let cells = self.reader.of_columns(record, self.names.len());
         let cells = cells.map_err(|error| error.to_string())?;
         for (name, cell) in self.names.iter().zip(cells) {
             visit(
                 name,
-                if cell.is_empty() { Found::Null } else { Found::Scalar(Scalar::Text(cell)) },
+                if cell.is_empty() {
+                    MemberValue::Null
+                } else {
+                    MemberValue::Scalar(Scalar::Text(cell))
+                },
             );
         }
         Ok(())

@@ -3,7 +3,7 @@
 use super::cells::NamedCells;
 use super::{SampleRecord, members};
 use std::sync::Arc;
-use tidemark_operators::ingest::decode::Found;
+use tidemark_operators::ingest::decode::MemberValue;
 use tidemark_operators::ingest::decode::avro::DatumReader;
 use tidemark_operators::plan::Format;
 
@@ -28,7 +28,7 @@ impl MemberReader {
     pub fn each(
         &mut self,
         record: SampleRecord<'_>,
-        visit: &mut dyn FnMut(&[String], Found<'_>),
+        visit: &mut dyn FnMut(&[String], MemberValue<'_>),
     ) -> Result<(), String> {
         let schema = || record.schema.ok_or_else(|| "it came without a schema".to_owned());
         match self.format {

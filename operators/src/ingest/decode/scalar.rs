@@ -17,7 +17,7 @@ pub enum Scalar<'a> {
 
 /// What a record has at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found<'a> {
+pub enum MemberValue<'a> {
     /// Nothing.
     Null,
     /// A text, a number, true or false.

@@ -5,7 +5,7 @@ use super::input::{Bad, Input};
 use super::program::{DEPTH_MAX, bad};
 use super::schema::{Kind, Logical, Node, NodeId, Schema};
 use crate::ingest::decode::cell::{unscaled_text, uuid_text};
-use crate::ingest::decode::{DecodeError, Found, Scalar};
+use crate::ingest::decode::{DecodeError, MemberValue, Scalar};
 use crate::plan::path::PARTS_MAX;
 use crate::time::DAY;
 
@@ -35,9 +35,9 @@ impl DatumReader {
     pub fn each(
         &self,
         datum: &[u8],
-        visit: &mut dyn FnMut(&[String], Found<'_>),
+        visit: &mut dyn FnMut(&[String], MemberValue<'_>),
     ) -> Result<(), DecodeError> {
-        let mut reading = Reading {
+        let mut reading = DatumWalk {
             schema: &self.schema,
             input: Input::new(datum),
             path: Vec::new(),
@@ -57,17 +57,17 @@ impl DatumReader {
     }
 }
 
-struct Reading<'r> {
+struct DatumWalk<'r> {
     schema: &'r Schema,
     input: Input<'r>,
     path: Vec<String>,
-    visit: &'r mut dyn FnMut(&[String], Found<'_>),
+    visit: &'r mut dyn FnMut(&[String], MemberValue<'_>),
     /// Whether it is in something that no path leads into.
     hidden: bool,
 }
 
-impl Reading<'_> {
-    fn show(&mut self, found: Found<'_>) {
+impl DatumWalk<'_> {
+    fn show(&mut self, found: MemberValue<'_>) {
         if !self.hidden && !self.path.is_empty() {
             (self.visit)(&self.path, found);
         }
@@ -76,9 +76,9 @@ impl Reading<'_> {
     /// Bytes that should be text; `label`: and nothing else.
     fn text(&mut self, bytes: &[u8], label: bool) {
         match std::str::from_utf8(bytes) {
-            Ok(text) if label => self.show(Found::Label(text)),
-            Ok(text) => self.show(Found::Scalar(Scalar::Text(text))),
-            Err(_) => self.show(Found::Unread),
+            Ok(text) if label => self.show(MemberValue::Label(text)),
+            Ok(text) => self.show(MemberValue::Scalar(Scalar::Text(text))),
+            Err(_) => self.show(MemberValue::Unread),
         }
     }
 
@@ -97,7 +97,7 @@ impl Reading<'_> {
             }),
             Kind::Map(values) => self.inside(|this| this.entries(*values, depth + 1)),
             Kind::Array(item) => {
-                self.show(Found::Unread);
+                self.show(MemberValue::Unread);
                 let hidden = std::mem::replace(&mut self.hidden, true);
                 let read = self.items(*item, depth + 1);
                 self.hidden = hidden;
@@ -111,7 +111,7 @@ impl Reading<'_> {
     fn inside(&mut self, read: impl FnOnce(&mut Self) -> Result<(), Bad>) -> Result<(), Bad> {
         let hidden = self.hidden;
         let deep = self.path.len() >= PARTS_MAX;
-        self.show(if deep { Found::Unread } else { Found::Object });
+        self.show(if deep { MemberValue::Unread } else { MemberValue::Object });
         self.hidden |= deep;
         let read = read(self);
         self.hidden = hidden;
@@ -164,10 +164,10 @@ impl Reading<'_> {
 
     fn scalar(&mut self, node: &Node) -> Result<(), Bad> {
         match &node.kind {
-            Kind::Null => self.show(Found::Null),
+            Kind::Null => self.show(MemberValue::Null),
             Kind::Boolean => {
                 let value = self.input.boolean()?;
-                self.show(Found::Scalar(Scalar::Bool(value)));
+                self.show(MemberValue::Scalar(Scalar::Bool(value)));
             }
             Kind::Int => {
                 let value = self.input.int()?;
@@ -199,7 +199,7 @@ impl Reading<'_> {
             }
             Kind::Enum(symbols) => {
                 let which = self.input.which(symbols.len(), Bad::Symbol)?;
-                self.show(Found::Label(symbols.get(which).map_or("", |symbol| symbol)));
+                self.show(MemberValue::Label(symbols.get(which).map_or("", |symbol| symbol)));
             }
             // They are no scalars.
             Kind::Array(_) | Kind::Map(_) | Kind::Union(_) | Kind::Record { .. } => {}
@@ -209,30 +209,30 @@ impl Reading<'_> {
 
     fn integer(&mut self, value: i64, logical: Option<Logical>) {
         match logical {
-            Some(Logical::Timestamp(_)) => self.show(Found::Time(&value.to_string())),
+            Some(Logical::Timestamp(_)) => self.show(MemberValue::Time(&value.to_string())),
             Some(Logical::Date) => {
                 let day = i64::try_from(DAY).unwrap_or(i64::MAX);
-                self.show(Found::Time(&value.saturating_mul(day).to_string()));
+                self.show(MemberValue::Time(&value.saturating_mul(day).to_string()));
             }
-            _ => self.show(Found::Scalar(Scalar::Number(&value.to_string()))),
+            _ => self.show(MemberValue::Scalar(Scalar::Number(&value.to_string()))),
         }
     }
 
     fn float(&mut self, finite: bool, text: &str) {
         match finite {
-            true => self.show(Found::Scalar(Scalar::Number(text))),
-            false => self.show(Found::Unread),
+            true => self.show(MemberValue::Scalar(Scalar::Number(text))),
+            false => self.show(MemberValue::Unread),
         }
     }
 
     fn bytes(&mut self, bytes: &[u8], logical: Option<Logical>) {
         match logical {
             Some(Logical::Decimal(scale)) => match unscaled_text(bytes, scale) {
-                Some(text) => self.show(Found::Scalar(Scalar::Number(&text))),
-                None => self.show(Found::Unread),
+                Some(text) => self.show(MemberValue::Scalar(Scalar::Number(&text))),
+                None => self.show(MemberValue::Unread),
             },
-            Some(Logical::Uuid) => self.show(Found::Label(&uuid_text(bytes))),
-            Some(_) => self.show(Found::Unread),
+            Some(Logical::Uuid) => self.show(MemberValue::Label(&uuid_text(bytes))),
+            Some(_) => self.show(MemberValue::Unread),
             None => self.text(bytes, true),
         }
     }
@@ -261,8 +261,9 @@ mod tests {
         datum.extend([0x80, 0x80, 0x80, 0x80, 0x80, 0x40, 0, 1]);
         let mut found = Vec::new();
         let reader = DatumReader::new(SCHEMA).unwrap();
-        let mut visit =
-            |path: &[String], what: Found<'_>| found.push(format!("{} {what:?}", path.join(".")));
+        let mut visit = |path: &[String], what: MemberValue<'_>| {
+            found.push(format!("{} {what:?}", path.join(".")))
+        };
         reader.each(&datum, &mut visit).unwrap();
         let expected = [
             "a Scalar(Text(\"x\"))",
