@@ -10,7 +10,8 @@
 //! - [`count`]; [`sum`] and [`moments`]: exact integers up to 256 bits, one rounding when read;
 //! - [`extreme`]: maximum and minimum by a monotone queue;
 //! - [`sorted`]: the same of values that may be revised;
-//! - [`counts`]: reference counts of (slot, value), under [`distinct`] and [`entropy`];
+//! - [`multisets`]: how often each value is inside, under [`distinct`] and [`entropy`]; a few beside
+//!   each other, many in a table of reference [`counts`];
 //! - [`hours`]: events by hour of the day;
 //! - [`last`]: not a window: the latest event of an entity and the time of the one before it.
 //!
@@ -42,6 +43,7 @@ pub mod extreme;
 pub mod hours;
 pub mod last;
 pub mod moments;
+pub mod multisets;
 pub mod sorted;
 mod states;
 pub mod sum;

@@ -1,4 +1,4 @@
-//! Reference counts of (slot, value), 12 bytes a pair.
+//! Reference counts of (slot, symbol), 12 bytes a pair: for the slots that have many.
 
 use crate::flat_table::{self, FlatTable};
 
@@ -50,6 +50,11 @@ impl Counts {
         let entry = self.table.entry(hash(slot, symbol), same, fresh);
         entry.count += 1;
         entry.count - 1
+    }
+
+    /// Counts (slot, symbol), which is not counted yet, so often.
+    pub fn put(&mut self, slot: u32, symbol: u32, count: u32) {
+        self.table.entry(hash(slot, symbol), |_| false, || SlotCount { slot, symbol, count });
     }
 
     /// Counts (slot, symbol) once less; returns the count before, 0 when it was not there.

@@ -1,9 +1,8 @@
 //! How many distinct values, exactly.
 //!
-//! By value a slot's state is its (value, count) pairs, which the table of [`counts`](super::counts)
-//! has; the word is how many they are.
+//! A slot's word is that of its [multiset](super::multisets). By value it is its (value, count) pairs.
 
-use super::counts::Counts;
+use super::multisets::{Multisets, distinct};
 use super::{Algebra, Reading};
 use crate::time::EventTime;
 use std::cell::Cell;
@@ -22,7 +21,7 @@ use std::cell::Cell;
 /// ```
 pub struct Distinct {
     most: Option<u64>,
-    counts: Counts,
+    values: Multisets,
     saturated: Saturated,
 }
 
@@ -50,7 +49,7 @@ impl Saturated {
 impl Distinct {
     /// Of counts that are written as `most` at most.
     pub fn new(most: Option<u64>) -> Self {
-        Distinct { most, counts: Counts::default(), saturated: Saturated::default() }
+        Distinct { most, values: Multisets::default(), saturated: Saturated::default() }
     }
 }
 
@@ -58,27 +57,27 @@ impl Algebra for Distinct {
     type State = [u32; 1];
 
     #[inline]
-    fn add(&mut self, [distinct]: &mut [u32; 1], slot: u32, value: i64, _ts: EventTime) {
-        *distinct += u32::from(self.counts.add(slot, value as u32) == 0);
+    fn add(&mut self, [word]: &mut [u32; 1], slot: u32, value: i64, _ts: EventTime) {
+        self.values.add(word, slot, value as u32);
     }
 
     #[inline]
-    fn remove(&mut self, [distinct]: &mut [u32; 1], slot: u32, value: i64, _ts: EventTime) {
-        *distinct -= u32::from(self.counts.remove(slot, value as u32) == 1);
+    fn remove(&mut self, [word]: &mut [u32; 1], slot: u32, value: i64, _ts: EventTime) {
+        self.values.remove(word, slot, value as u32);
     }
 
     #[inline]
-    fn read(&self, [distinct]: &[u32; 1], _reading: Reading) -> Option<u64> {
-        Some(self.saturated.read(*distinct, self.most))
+    fn read(&self, [word]: &[u32; 1], _reading: Reading) -> Option<u64> {
+        Some(self.saturated.read(distinct(*word), self.most))
     }
 
     #[inline]
-    fn warm(&self, _state: &[u32; 1], slot: u32, value: i64) -> u32 {
-        self.counts.warm(slot, value as u32)
+    fn warm(&self, [word]: &[u32; 1], slot: u32, value: i64) -> u32 {
+        self.values.warm(*word, slot, value as u32)
     }
 
-    fn holds(&self, [distinct]: &[u32; 1]) -> bool {
-        *distinct > 0
+    fn holds(&self, [word]: &[u32; 1]) -> bool {
+        distinct(*word) > 0
     }
 
     fn saturated(&self) -> u64 {
@@ -86,6 +85,6 @@ impl Algebra for Distinct {
     }
 
     fn memory(&self) -> usize {
-        self.counts.bytes()
+        self.values.bytes()
     }
 }

@@ -1,15 +1,15 @@
 //! Shannon's entropy of the values, from integers that come and go exactly.
 //!
-//! Kept: N, the number of values, and E, the integer sum over the distinct values of
-//! `round(n ln n * 2^40)` with n the value's count. Read as `ln(N) - E / 2^40 / N`. The terms come
-//! from one portable logarithm, so they are the same bits on every machine, and a term that was
-//! added is the term that is taken away.
+//! Kept: the [multiset](super::multisets) of values, which is the state by value; N, their number;
+//! and E, the integer sum over the distinct values of `round(n ln n * 2^40)` with n the value's count.
+//! Read as `ln(N) - E / 2^40 / N`. The terms come from one portable logarithm, so they are the same
+//! bits on every machine, and a term that was added is the term that is taken away.
 //!
 //! Normalised it is that over `ln(k)`, with k the number of distinct values: within 0 and 1, and
 //! exactly 1 when all counts are equal. The integers say whether they are: see `EntropyState::is_even`.
 
-use super::counts::Counts;
 use super::distinct::Saturated;
+use super::multisets::{Multisets, distinct};
 use super::{Algebra, Reading};
 use crate::time::EventTime;
 use crate::value::double_word;
@@ -22,21 +22,22 @@ const TABLE: u32 = 1024;
 #[derive(Clone, Copy, Debug)]
 struct EntropyState {
     values: u32,
-    distinct: u32,
+    /// The word of the multiset.
+    word: u32,
     terms: i128,
 }
 
 impl EntropyState {
     #[inline]
-    fn of([values, distinct, low, middle, high]: [u32; 5]) -> Self {
+    fn of([values, word, low, middle, high]: [u32; 5]) -> Self {
         let terms = [high, middle, low].iter().fold(0, |sum, word| sum << 32 | i128::from(*word));
-        EntropyState { values, distinct, terms }
+        EntropyState { values, word, terms }
     }
 
     #[inline]
     fn words(self) -> [u32; 5] {
         let [low, middle, high] = [0, 32, 64].map(|shift| (self.terms >> shift) as u32);
-        [self.values, self.distinct, low, middle, high]
+        [self.values, self.word, low, middle, high]
     }
 
     /// Whether all counts are equal, `term(n)` being `round(n ln n * 2^40)`.
@@ -49,9 +50,10 @@ impl EntropyState {
     /// what passes for even differs from it by less than 1e-13 when read.
     #[inline]
     fn is_even(&self, term: impl FnOnce(u32) -> i128) -> bool {
-        self.distinct > 0
-            && self.values.is_multiple_of(self.distinct)
-            && self.terms == i128::from(self.distinct) * term(self.values / self.distinct)
+        let distinct = distinct(self.word);
+        distinct > 0
+            && self.values.is_multiple_of(distinct)
+            && self.terms == i128::from(distinct) * term(self.values / distinct)
     }
 
     fn entropy(&self) -> f64 {
@@ -72,7 +74,7 @@ impl EntropyState {
 /// ```
 pub struct Entropy {
     most: Option<u64>,
-    counts: Counts,
+    multisets: Multisets,
     table: Box<[i128]>,
     saturated: Saturated,
 }
@@ -87,7 +89,7 @@ impl Entropy {
     /// Of counts that are written as `most` at most (the entropy is over all values).
     pub fn new(most: Option<u64>) -> Self {
         let table = (0..TABLE).map(term).collect();
-        Entropy { most, counts: Counts::default(), table, saturated: Saturated::default() }
+        Entropy { most, multisets: Multisets::default(), table, saturated: Saturated::default() }
     }
 
     #[inline]
@@ -101,50 +103,45 @@ impl Algebra for Entropy {
 
     #[inline]
     fn add(&mut self, state: &mut [u32; 5], slot: u32, value: i64, _ts: EventTime) {
-        let before = self.counts.add(slot, value as u32);
-        let EntropyState { values, distinct, terms } = EntropyState::of(*state);
-        *state = EntropyState {
-            values: values + 1,
-            distinct: distinct + u32::from(before == 0),
-            terms: terms + self.term(before + 1) - self.term(before),
-        }
-        .words();
+        let mut changed = EntropyState::of(*state);
+        let before = self.multisets.add(&mut changed.word, slot, value as u32);
+        changed.values += 1;
+        changed.terms += self.term(before + 1) - self.term(before);
+        *state = changed.words();
     }
 
     #[inline]
     fn remove(&mut self, state: &mut [u32; 5], slot: u32, value: i64, _ts: EventTime) {
-        let before = self.counts.remove(slot, value as u32);
+        let mut changed = EntropyState::of(*state);
+        let before = self.multisets.remove(&mut changed.word, slot, value as u32);
         if before == 0 {
             return;
         }
-        let EntropyState { values, distinct, terms } = EntropyState::of(*state);
-        *state = EntropyState {
-            values: values - 1,
-            distinct: distinct - u32::from(before == 1),
-            terms: terms + self.term(before - 1) - self.term(before),
-        }
-        .words();
+        changed.values -= 1;
+        changed.terms += self.term(before - 1) - self.term(before);
+        *state = changed.words();
     }
 
     #[inline]
     fn read(&self, state: &[u32; 5], reading: Reading) -> Option<u64> {
         let state = EntropyState::of(*state);
+        let distinct = distinct(state.word);
         let normalised = match reading {
             Reading::Entropy { normalised } => normalised,
-            Reading::Distinct => return Some(self.saturated.read(state.distinct, self.most)),
+            Reading::Distinct => return Some(self.saturated.read(distinct, self.most)),
             _ => return Some(u64::from(state.values)),
         };
         double_word(match normalised {
-            _ if state.distinct <= 1 => 0.0,
+            _ if distinct <= 1 => 0.0,
             true if state.is_even(|n| self.term(n)) => 1.0,
-            true => (state.entropy() / libm::log(f64::from(state.distinct))).clamp(0.0, 1.0),
+            true => (state.entropy() / libm::log(f64::from(distinct))).clamp(0.0, 1.0),
             false => state.entropy(),
         })
     }
 
     #[inline]
-    fn warm(&self, _state: &[u32; 5], slot: u32, value: i64) -> u32 {
-        self.counts.warm(slot, value as u32)
+    fn warm(&self, [_, word, ..]: &[u32; 5], slot: u32, value: i64) -> u32 {
+        self.multisets.warm(*word, slot, value as u32)
     }
 
     fn holds(&self, state: &[u32; 5]) -> bool {
@@ -156,6 +153,6 @@ impl Algebra for Entropy {
     }
 
     fn memory(&self) -> usize {
-        self.counts.bytes()
+        self.multisets.bytes()
     }
 }
