@@ -16,6 +16,7 @@ pub(super) struct SampleDocument {
     whole: bool,
     accepted: u64,
     keyless: u64,
+    duplicate: u64,
     /// By reason.
     refused: BTreeMap<&'static str, RefusedDocument>,
     time: TimeDocument,
@@ -81,6 +82,7 @@ fn document(sample: &SourceSample) -> SampleDocument {
         whole: sample.whole,
         accepted: sample.accepted,
         keyless: sample.keyless,
+        duplicate: sample.duplicate,
         refused: refused.collect(),
         time: TimeDocument {
             path: sample.time_path.clone(),
