@@ -327,6 +327,7 @@ impl OwnedPartitions {
             match read {
                 Read::Dead(why, error) => self.dead.push(letter.unreadable(why, error)),
                 Read::Keyless => verdicts.keyless.add(1),
+                Read::Skipped(operation) => verdicts.skip(operation),
                 Read::Row | Read::Wait => {}
             }
             if self.decoded.rows() == rows {
