@@ -126,6 +126,14 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     }
     writeln!(out)?;
     write_arrival(out, source)?;
+    if let Some(envelope) = &source.envelope {
+        let ops: Vec<&str> = envelope.ops.iter().map(|operation| operation.name()).collect();
+        writeln!(
+            out,
+            "  events  what an envelope of debezium says of operation {}; others are skipped, and counted",
+            ops.join(" or ")
+        )?;
+    }
     let fields = source.fields.iter().enumerate();
     write_list(
         out,

@@ -312,7 +312,9 @@ pub(super) fn expected(leaf: &Leaf) -> &'static str {
     }
     match leaf.reading.encoding {
         Some(Encoding::Unscaled(_)) => return "a number in base64: a text of at most 16 bytes",
-        Some(Encoding::Scaled) => return "an object of scale and value, which is a number in base64",
+        Some(Encoding::Scaled) => {
+            return "an object of scale and value, which is a number in base64";
+        }
         None => {}
     }
     match (leaf.field, leaf.time.as_ref().or(leaf.arrival.as_ref())) {

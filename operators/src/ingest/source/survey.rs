@@ -85,7 +85,8 @@ impl FieldSurvey {
             bare.fields = vec![op.clone()];
             bare.envelope = Some(EnvelopePlan { op: 0, ..envelope.clone() });
             let declared = all.fields.iter().position(|field| field.path == op.path);
-            all.envelope = Some(EnvelopePlan { op: declared.unwrap_or(all.fields.len()), ..envelope });
+            all.envelope =
+                Some(EnvelopePlan { op: declared.unwrap_or(all.fields.len()), ..envelope });
             all.fields.extend(declared.is_none().then_some(op));
         }
         let in_unit = |unit: TimeUnit| {
