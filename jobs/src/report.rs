@@ -10,9 +10,9 @@ use crate::times;
 use std::fmt::{self, Write};
 use tidemark_operators::ingest::unique::ID_BYTES_MAX;
 use tidemark_operators::plan::{
-    Arrival, Duplicates, EntityPlan, FeaturePlan, FieldPlan, Format, Framing, Invalid, Keyless,
-    Pick, Plan, Sequence, SessionPlan, SourcePlan, Start, Storage, TimeField, TimeForm, TimeUnit,
-    ViewPlan,
+    Arrival, Duplicates, Encoding, EntityPlan, FeaturePlan, FieldPlan, Format, Framing, Invalid,
+    Keyless, Pick, Plan, Sequence, SessionPlan, SourcePlan, Start, Storage, TimeField, TimeForm,
+    TimeUnit, ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -237,11 +237,13 @@ fn shown_field(field: &FieldPlan, is_key: bool) -> String {
     let path = field.place.shown(&field.path);
     let from = if path == field.name { String::new() } else { format!(" from {path}") };
     let taken = match (field.reading.coerce, field.ty) {
+        _ if field.reading.encoding.is_some() => "",
         (true, Type::Text | Type::Int) if is_key => " (from text or whole number)",
         (true, _) => "",
         (false, _) => " (in its own form only)",
     };
     let form = match (field.ty, &field.reading.time, &field.reading.pick) {
+        _ if field.reading.encoding.is_some() => shown_encoding(field.reading.encoding),
         (Type::Timestamp, form, _) if form.unit != TimeUnit::Ms => {
             format!(" ({})", shown_form(form))
         }
@@ -253,6 +255,14 @@ fn shown_field(field: &FieldPlan, is_key: bool) -> String {
         _ => String::new(),
     };
     format!("{} {}{optional}{from}{form}{taken}", field.name, field.ty)
+}
+
+fn shown_encoding(encoding: Option<Encoding>) -> String {
+    match encoding {
+        Some(Encoding::Unscaled(decimals)) => format!(" (base64, {decimals} decimals)"),
+        Some(Encoding::Scaled) => " (base64, with its scale)".to_owned(),
+        None => String::new(),
+    }
 }
 
 fn write_entity(out: &mut String, entity: &EntityPlan, plan: &Plan) -> fmt::Result {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tidemark_jobs::Job;
 use tidemark_operators::ingest::decode::RECORD_BYTES_MAX;
 use tidemark_operators::ingest::source::{FieldCount, FieldSurvey, TimeCount};
-use tidemark_operators::plan::{Format, Plan, TimeUnit};
+use tidemark_operators::plan::{Format, Operation, Plan, TimeUnit};
 use tidemark_operators::trial::{Trial, trial};
 use tidemark_operators::value::Value;
 use tidemark_operators::verdict::Reason;
@@ -39,6 +39,8 @@ pub(super) struct SourceSample {
     pub accepted: u64,
     /// How many have no key of any entity, and are left out.
     pub keyless: u64,
+    /// How many are of operations that the job does not read, by operation.
+    pub skipped: Vec<(Operation, u64)>,
     /// By reason, how many became dead letters, and what was wrong with the first.
     pub refused: Vec<(Reason, u64, Option<String>)>,
     /// Where the event time is.
@@ -149,6 +151,7 @@ fn sample(job: &Job, asked: &SampleOf) -> Result<SourceSample, Failure> {
         whole,
         accepted: verdicts.map_or(0, |verdicts| verdicts.accepted.get()),
         keyless: verdicts.map_or(0, |verdicts| verdicts.keyless.get()),
+        skipped: verdicts.map_or_else(Vec::new, |it| it.skipped_by_operation().collect()),
         refused: refused(&judged, &job.plan, number, &asked.file),
         time_path: plan.time.place.shown(&plan.time.path),
         time_unit: plan.time.form.unit.name(),

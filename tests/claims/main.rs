@@ -16,6 +16,7 @@ mod cases;
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod change_log;
 mod clocks;
 #[cfg(test)]
 mod commands;

@@ -60,6 +60,11 @@ impl VerdictCounts {
         self.accepted.get() + self.left_out() + self.dead_letters()
     }
 
+    /// Records that the job looks at: all but those of operations that it does not read.
+    pub fn judged(&self) -> u64 {
+        self.total().saturating_sub(self.skipped_all())
+    }
+
     /// Records that are in no feature and no dead letters.
     pub fn left_out(&self) -> u64 {
         self.keyless.get() + self.duplicate.get() + self.skipped_all()
