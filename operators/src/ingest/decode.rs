@@ -22,6 +22,7 @@ mod coerce;
 pub mod csv;
 mod envelope;
 mod error;
+mod field_values;
 mod framing;
 mod ip;
 mod iso;
@@ -31,7 +32,6 @@ mod needs;
 mod number;
 mod outside;
 mod rfc3339;
-mod rows;
 mod scalar;
 mod seed;
 #[cfg(test)]
@@ -49,7 +49,7 @@ pub use scalar::{Conversion, Scalar, conversion, exact_value_of};
 use crate::plan::SourcePlan;
 use crate::time::EventTime;
 use crate::value::Column;
-use rows::Rows;
+use field_values::FieldValues;
 use serde::de::DeserializeSeed;
 use std::borrow::Cow;
 
@@ -151,7 +151,7 @@ pub(crate) fn rfc3339_text(text: &str) -> Option<i64> {
 /// serializer before its JSON, which are skipped.
 #[derive(Clone, Debug)]
 pub struct Decoder {
-    rows: Rows,
+    values: FieldValues,
     /// Whether nothing but JSON is taken.
     strict: bool,
 }
@@ -159,20 +159,20 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder for the records of `source`.
     pub fn new(source: &SourcePlan) -> Self {
-        Self { rows: Rows::new(source), strict: source.strict_json }
+        Self { values: FieldValues::new(source), strict: source.strict_json }
     }
 
     /// The same, with another bound on a record's length in bytes (default [`RECORD_BYTES_MAX`]).
     #[must_use]
     pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
-        self.rows.set_record_bytes_max(record_bytes_max);
+        self.values.set_record_bytes_max(record_bytes_max);
         self
     }
 
     /// The same for records whose time matters to nobody: one that cannot be read is 1970.
     #[must_use]
     pub(crate) fn without_time(mut self) -> Self {
-        self.rows.without_time();
+        self.values.without_time();
         self
     }
 
@@ -196,9 +196,9 @@ impl Decoder {
         metadata: Option<Metadata<'_>>,
         into: &mut Decoded,
     ) -> Result<(), DecodeError> {
-        let row = self.rows.next(into);
+        let row = self.values.next(into);
         let read = self.read(record, metadata, row, &mut into.columns);
-        self.rows.finish(read, row, into)
+        self.values.finish(read, row, into)
     }
 
     /// Reads what is in the record into the cells of `row`.
@@ -209,7 +209,7 @@ impl Decoder {
         row: usize,
         columns: &mut [Column],
     ) -> Result<DecodedTimes, DecodeError> {
-        self.rows.bounded(record)?;
+        self.values.bounded(record)?;
         let json = unframed(record);
         let text = std::str::from_utf8(json).map_err(|e| DecodeError::NotUtf8 {
             at: record.len() - json.len() + e.valid_up_to(),
@@ -217,7 +217,7 @@ impl Decoder {
         let mut pass = self.pass(text, metadata, row, columns, false);
         while let Pass::Inexact(leaf) = pass {
             // What its producer writes once, it writes again: read by its text from now on.
-            if let Some(leaf) = self.rows.trie.leaves.get_mut(leaf) {
+            if let Some(leaf) = self.values.trie.leaves.get_mut(leaf) {
                 leaf.text = false;
             }
             pass = self.pass(text, metadata, row, columns, false);
@@ -248,7 +248,7 @@ impl Decoder {
     ) -> Pass {
         columns.iter_mut().for_each(|column| cell::reset(column, row));
         let mut json = serde_json::Deserializer::from_str(text);
-        let times = self.rows.fill(row, columns, metadata, |cells| {
+        let times = self.values.fill(row, columns, metadata, |cells| {
             cells.by_text = by_text;
             let read = seed::ObjectSeed::root(cells).deserialize(&mut json);
             match (read.and_then(|()| json.end()), cells.stopped.take(), cells.inexact) {

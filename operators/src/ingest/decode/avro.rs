@@ -32,8 +32,8 @@ pub(super) use program::Unit;
 pub use schema::SCHEMA_BYTES_MAX;
 
 use super::cell::Row;
+use super::field_values::FieldValues;
 use super::outside::Metadata;
-use super::rows::Rows;
 use super::trie::Trie;
 use super::{DecodeError, Decoded};
 use crate::ingest::schemas::{Schema as Found, Schemas};
@@ -68,7 +68,7 @@ impl From<DecodeError> for Refused {
 #[derive(Debug)]
 pub struct AvroDecoder {
     source: SourcePlan,
-    rows: Rows,
+    values: FieldValues,
     compiled: Vec<Compiled>,
     /// The one that was used last.
     last: usize,
@@ -105,7 +105,7 @@ impl AvroDecoder {
     pub fn new(source: &SourcePlan) -> Self {
         Self {
             source: source.clone(),
-            rows: Rows::new(source),
+            values: FieldValues::new(source),
             compiled: Vec::new(),
             last: 0,
             clock: 0,
@@ -116,14 +116,14 @@ impl AvroDecoder {
     /// [`RECORD_BYTES_MAX`](super::RECORD_BYTES_MAX)).
     #[must_use]
     pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
-        self.rows.set_record_bytes_max(record_bytes_max);
+        self.values.set_record_bytes_max(record_bytes_max);
         self
     }
 
     /// The same for records whose time matters to nobody: one that cannot be read is 1970.
     #[must_use]
     pub(crate) fn without_time(mut self) -> Self {
-        self.rows.without_time();
+        self.values.without_time();
         self
     }
 
@@ -205,7 +205,7 @@ impl AvroDecoder {
         let program = Schema::parse(text)
             .map_err(|why| format!("{called} cannot be read: {why}"))
             .and_then(|schema| {
-                compile::compile(&schema, &self.source, &self.rows.trie)
+                compile::compile(&schema, &self.source, &self.values.trie)
                     .map_err(|why| format!("{called} does not fit the job: {why}"))
             });
         let compiled = Compiled { name, program, used: 0 };
@@ -231,17 +231,17 @@ impl AvroDecoder {
         metadata: Option<Metadata<'_>>,
         into: &mut Decoded,
     ) -> Result<(), Refused> {
-        let row = self.rows.next(into);
+        let row = self.values.next(into);
         let program = match self.compiled.get(at).map(|compiled| &compiled.program) {
             Some(Ok(program)) => program,
             Some(Err(why)) => return Err(Refused::Schema(why.clone())),
             None => return Err(Refused::Schema(String::new())),
         };
         let columns = &mut into.columns;
-        let read = self.rows.bounded(datum).and_then(|()| {
-            self.rows.fill(row, columns, metadata, |cells| read(program, datum, cells))
+        let read = self.values.bounded(datum).and_then(|()| {
+            self.values.fill(row, columns, metadata, |cells| read(program, datum, cells))
         });
-        Ok(self.rows.finish(read, row, into)?)
+        Ok(self.values.finish(read, row, into)?)
     }
 }
 

@@ -14,9 +14,9 @@ pub use split::{Splitter, is_quoted};
 
 use super::avro::Refused;
 use super::error::{DecodeError, shown};
+use super::field_values::FieldValues;
 use super::keys::Target;
 use super::outside::Metadata;
-use super::rows::Rows;
 use super::{Decoded, needs};
 use crate::plan::{Format, SourcePlan};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
@@ -32,7 +32,7 @@ const HEADERS_MAX: usize = 64;
 pub struct CsvDecoder {
     source: SourcePlan,
     reader: Reader,
-    rows: Rows,
+    values: FieldValues,
     headers: Vec<Header>,
     /// The one that was used last.
     last: usize,
@@ -67,7 +67,7 @@ impl CsvDecoder {
         Self {
             source: source.clone(),
             reader: reader(delimiter),
-            rows: Rows::new(source),
+            values: FieldValues::new(source),
             headers: Vec::new(),
             last: 0,
             cells: Vec::new(),
@@ -79,14 +79,14 @@ impl CsvDecoder {
     /// [`RECORD_BYTES_MAX`](super::RECORD_BYTES_MAX)).
     #[must_use]
     pub fn with_record_bytes_max(mut self, record_bytes_max: usize) -> Self {
-        self.rows.set_record_bytes_max(record_bytes_max);
+        self.values.set_record_bytes_max(record_bytes_max);
         self
     }
 
     /// The same for records whose time matters to nobody: one that cannot be read is 1970.
     #[must_use]
     pub(crate) fn without_time(mut self) -> Self {
-        self.rows.without_time();
+        self.values.without_time();
         self
     }
 
@@ -109,18 +109,18 @@ impl CsvDecoder {
             return Err(DecodeError::Csv(why.to_owned()).into());
         };
         let at = self.known(header);
-        let row = self.rows.next(into);
-        let Self { headers, reader, cells, ends, rows, .. } = self;
+        let row = self.values.next(into);
+        let Self { headers, reader, cells, ends, values, .. } = self;
         let wanted = match headers.get(at).map(|header| &header.wanted) {
             Some(Ok(wanted)) => wanted,
             Some(Err(why)) => return Err(Refused::Schema(why.clone())),
             None => return Err(Refused::Schema(String::new())),
         };
-        let text = rows
+        let text = values
             .bounded(record)
             .and_then(|()| split_cells(reader, record, wanted.columns, cells, ends));
         let read = text.and_then(|text| {
-            rows.fill(row, &mut into.columns, metadata, |row| {
+            values.fill(row, &mut into.columns, metadata, |row| {
                 for (column, leaf) in &wanted.leaves {
                     match cell(text, ends, *column) {
                         "" => row.put_null(*leaf),
@@ -130,7 +130,7 @@ impl CsvDecoder {
                 Ok(())
             })
         });
-        Ok(rows.finish(read, row, into)?)
+        Ok(values.finish(read, row, into)?)
     }
 
     /// Where the header is known.
@@ -163,20 +163,20 @@ impl CsvDecoder {
     /// Finds the job's columns in a header, and sees that what must be there is.
     fn wanted(&mut self, text: &str) -> Result<Wanted, String> {
         let names = columns(&mut self.reader, text)?;
-        let root = self.rows.trie.nodes.first();
+        let root = self.values.trie.nodes.first();
         let leaf = |name: &str| match root.and_then(|root| root.keys.get(name)) {
             Some(Target::Leaf(leaf)) => Some(leaf),
             _ => None,
         };
         let leaves: Vec<_> =
             (0..).zip(&names).filter_map(|(column, name)| Some((column, leaf(name)?))).collect();
-        let mut there = vec![false; self.rows.trie.leaves.len()];
+        let mut there = vec![false; self.values.trie.leaves.len()];
         for (_, leaf) in &leaves {
             if let Some(there) = there.get_mut(*leaf) {
                 *there = true;
             }
         }
-        needs::lacking(&self.source, &self.rows.trie, &there).map_err(|why| {
+        needs::lacking(&self.source, &self.values.trie, &there).map_err(|why| {
             format!("the header of the file does not fit the job: {why}; it is `{}`", shown(text))
         })?;
         Ok(Wanted { columns: names.len(), leaves })

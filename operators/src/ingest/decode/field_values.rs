@@ -12,7 +12,7 @@ use crate::value::Column;
 
 /// See the module: what the decoders of one source's records have in common.
 #[derive(Clone, Debug)]
-pub(super) struct Rows {
+pub(super) struct FieldValues {
     /// Where in a value the fields are.
     pub trie: Trie,
     found: Vec<u8>,
@@ -23,7 +23,7 @@ pub(super) struct Rows {
     record_bytes_max: usize,
 }
 
-impl Rows {
+impl FieldValues {
     pub fn new(source: &SourcePlan) -> Self {
         let mut trie = Trie::new(source);
         let outside = Outside::new(source, &mut trie).map(Box::new);
