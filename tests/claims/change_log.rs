@@ -1,6 +1,8 @@
 //! Records of change logs: rows in the envelopes of Debezium, and below a root as Connect writes them.
 //! The records are written as its documentation shows them.
 
+use crate::files::tidemark;
+use crate::folder::Folder;
 use crate::memory::{Output, Run, watched};
 use std::sync::Arc;
 use tidemark_operators::plan::{Operation, Plan};
@@ -122,7 +124,7 @@ fn decimals_in_base64_are_exact_and_never_guessed() {
         (r#"{"scale":2,"value":"AfQ="}"#, "5.0"),
         (r#"{"value":"AfQ=","scale":0}"#, "500.0"),
         (r#"{"scale":-2,"value":"BQ=="}"#, "500.0"),
-        (r#"{"scale":6,"value":"AQ=="}"#, "0.000001"),
+        (r#"{"scale":6,"value":"AQ=="}"#, "1e-6"),
     ] {
         let row = sum(&scaled, written);
         assert_eq!(row.as_deref(), Some(&*format!("{{\"c\":1,\"s\":{value}}}")), "{written}");
@@ -233,4 +235,113 @@ fn check_says_which_operations_are_events() {
                 counted\n";
     assert!(report.contains(said), "{report}");
     assert!(report.contains("amount decimal from after.amount"), "{report}");
+}
+
+/// The records and the job of somebody whose table is read by Debezium.
+const CHANGED_ROW: [&str; 3] = [
+    r#"{"op": "c", "ts_ms": 1767484955000, "before": null, "after": {"card_id": "c", "amount": 5}}"#,
+    r#"{"op": "u", "ts_ms": 1767484956000, "before": {"card_id": "c", "amount": 5}, "after": {"card_id": "c", "amount": 9}}"#,
+    r#"{"op": "d", "ts_ms": 1767484957000, "before": {"card_id": "c", "amount": 9}, "after": null}"#,
+];
+
+#[test]
+fn a_replay_of_a_changed_row_has_one_event_and_no_dead_letter_and_says_what_it_skipped() {
+    let folder = Folder::new("change-log");
+    folder.write("job.toml", text(DEBEZIUM, AMOUNT, SUM));
+    folder.write("tx.jsonl", CHANGED_ROW.join("\n"));
+    let arguments = "replay job.toml --source tx=tx.jsonl --sealed rows.jsonl --dlq dead.jsonl";
+    let ended = tidemark(folder.path(), arguments, b"");
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    assert!(ended.errors.contains("skipped: tx, by operation: 1 u, 1 d"), "{}", ended.errors);
+    assert!(ended.out.contains("\"skipped\":2"), "{}", ended.out);
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    assert_eq!(read("dead.jsonl"), "");
+    let rows = read("rows.jsonl");
+    assert!(rows.lines().count() == 1 && rows.contains(r#"{"c":1,"s":5.0}"#), "{rows}");
+}
+
+#[test]
+fn a_replay_in_which_all_is_skipped_succeeds_and_says_what_would_read_it() {
+    let folder = Folder::new("all-skipped");
+    folder.write("job.toml", text(DEBEZIUM, AMOUNT, SUM));
+    folder.write("tx.jsonl", CHANGED_ROW[1..].join("\n"));
+    let ended = tidemark(folder.path(), "replay job.toml --source tx=tx.jsonl", b"");
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    let said = "every record of source tx was skipped: it reads ops = [\"c\", \"r\"]";
+    assert!(ended.errors.contains(said), "{}", ended.errors);
+}
+
+#[test]
+fn a_sample_shows_what_is_skipped_and_counts_no_field_of_it() {
+    let folder = Folder::new("change-log-sample");
+    folder.write("job.toml", text(DEBEZIUM, AMOUNT, SUM));
+    folder.write("tx.jsonl", CHANGED_ROW.join("\n"));
+    let ended = tidemark(folder.path(), "check job.toml --sample tx.jsonl --format json", b"");
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    let document: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    let sample = &document["samples"][0];
+    assert_eq!(
+        (&sample["accepted"], &sample["skipped"]),
+        (&1.into(), &serde_json::json!({"u": 1, "d": 1}))
+    );
+    let fields = sample["fields"].as_array().unwrap().iter();
+    let counts: Vec<_> = fields.map(|it| (&it["name"], &it["present"], &it["null"])).collect();
+    assert_eq!(
+        counts,
+        [(&"card_id".into(), &1.into(), &0.into()), (&"amount".into(), &1.into(), &0.into())]
+    );
+    assert_eq!((&sample["time"]["read"], &sample["time"]["unread"]), (&1.into(), &0.into()));
+}
+
+#[test]
+fn a_dump_of_a_topic_with_tombstones_gives_the_rows_of_the_change_log() {
+    let folder = Folder::new("change-log-dump");
+    folder.write("job.toml", text(&format!("{DEBEZIUM}\nframing = \"kcat\""), AMOUNT, SUM));
+    let payloads = CHANGED_ROW.map(|row| serde_json::Value::from(row).to_string());
+    let lines = payloads.into_iter().chain(["null".to_owned()]).enumerate();
+    let lines = lines.map(|(at, payload)| {
+        format!(
+            r#"{{"topic":"t","partition":0,"offset":{at},"tstype":"create","ts":1767484955000,"broker":0,"key":"k","payload":{payload}}}"#
+        )
+    });
+    folder.write("tx.jsonl", lines.collect::<Vec<_>>().join("\n"));
+    let ended =
+        tidemark(folder.path(), "replay job.toml --source tx=tx.jsonl --sealed rows.jsonl", b"");
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    assert!(ended.errors.contains("by operation: 1 u, 1 d, 1 tombstone"), "{}", ended.errors);
+    assert!(ended.out.contains("\"tombstone\":0"), "{}", ended.out);
+    let rows = std::fs::read_to_string(folder.path().join("rows.jsonl")).unwrap();
+    assert!(rows.lines().count() == 1 && rows.contains(r#"{"c":1,"s":5.0}"#), "{rows}");
+}
+
+#[test]
+fn change_logs_give_the_same_bytes_on_any_workers() {
+    let plan = job(DEBEZIUM, AMOUNT, SUM);
+    let record = |partition: u64, n: u64| {
+        let op = ["c", "u", "r", "d", "x"][((n + partition) % 5) as usize];
+        format!(
+            r#"{{"payload":{{"op":"{op}","ts_ms":{},"after":{{"card_id":"c{}","amount":{n}}}}}}}"#,
+            T + n * 700,
+            n % 7
+        )
+    };
+    let log: Vec<Vec<Vec<u8>>> =
+        (0..3).map(|p| (0..200).map(|n| record(p, n).into_bytes()).collect()).collect();
+    let runs = [1, 2, 3]
+        .map(|workers| watched(&plan, &log, &Run { workers, seed: 7, ..Run::default() }).0);
+    assert_eq!(runs[0].verdicts[0], 240, "two of five are events");
+    assert!(runs.iter().all(|run| run.sealed == runs[0].sealed && run.live == runs[0].live));
+}
+
+#[test]
+fn cases_of_a_job_with_an_envelope_name_fields_and_need_no_operation() {
+    let amount = "amount = { type = \"decimal\", encoding = \"base64\", unscaled = 2 }";
+    let job = tidemark_jobs::load("case.toml", &text(DEBEZIUM, amount, SUM)).unwrap();
+    let cases = "[[case]]\nname = \"two\"\n\
+                 events = [{ at = \"+1s\", card_id = \"c\", amount = 5 }, { at = \"+2s\", card_id = \"c\", amount = 7 }]\n\
+                 expect = [{ at = \"+2s\", view = \"v\", id = \"c\", features = { c = 2, s = 12 } }]\n";
+    let options = tidemark::cases::Options::default();
+    let outcome = tidemark::cases::check(&job, "two.cases.toml", cases, &options);
+    let outcome = outcome.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((outcome.passed, outcome.failed), (1, 0), "{}", outcome.report);
 }

@@ -17,6 +17,7 @@ mod cases;
 mod catalogue;
 #[cfg(test)]
 mod change_log;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod commands;
