@@ -1,9 +1,10 @@
 //! Records straight into the projected columns: JSON, [Avro](avro) and [CSV](csv).
 //!
 //! ```text
-//! record bytes ─ UTF-8 checked once ─→ serde_json ─→ seeds ─→ one cell in each column
-//!                                                     │
-//!                              a trie of the paths; each object predicts its next key
+//! record bytes ─ UTF-8 checked once ─┬─ plain JSON, in one pass ────┬─→ one cell in each column
+//!                                    └─ else: serde_json ─→ seeds ──┘
+//!                                          │
+//!                   a trie of the paths; each object predicts its next key
 //! ```
 //!
 //! Only what a key, an attribute or a predicate needs is looked at; everything else is skipped, but
@@ -11,10 +12,9 @@
 //! that names the field; an error leaves no trace in the columns.
 //!
 //! Why this way: there is no value tree and, once the buffers have grown, no allocation, unless a
-//! string that is wanted has escapes or a nested value is skipped (`serde_json` then needs scratch
-//! space). Numbers are taken by their text, because the nearest double of `0.0000005` is not it.
-//! Objects mostly have their keys in one order, so each remembers the order it saw and compares
-//! the expected key first.
+//! string that is wanted has escapes. Numbers are taken by their text, because the nearest double of
+//! `0.0000005` is not it. Objects mostly have their keys in one order, so each remembers the order it
+//! saw and compares the expected key first.
 
 pub mod avro;
 mod cell;
@@ -31,6 +31,7 @@ mod lenient;
 mod needs;
 mod number;
 mod outside;
+mod plain;
 mod rfc3339;
 mod scalar;
 mod seed;
@@ -154,12 +155,22 @@ pub struct Decoder {
     values: FieldValues,
     /// Whether nothing but JSON is taken.
     strict: bool,
+    /// Whether records are first taken for plain JSON; tests read them without.
+    plain: bool,
 }
 
 impl Decoder {
     /// A decoder for the records of `source`.
     pub fn new(source: &SourcePlan) -> Self {
-        Self { values: FieldValues::new(source), strict: source.strict_json }
+        Self { values: FieldValues::new(source), strict: source.strict_json, plain: true }
+    }
+
+    /// The same with nothing but the general parser: the twin of how records are read.
+    #[cfg(any(test, fuzzing))]
+    #[must_use]
+    pub fn by_the_parser_alone(mut self) -> Self {
+        self.plain = false;
+        self
     }
 
     /// The same, with another bound on a record's length in bytes (default [`RECORD_BYTES_MAX`]).
@@ -214,14 +225,22 @@ impl Decoder {
         let text = std::str::from_utf8(json).map_err(|e| DecodeError::NotUtf8 {
             at: record.len() - json.len() + e.valid_up_to(),
         })?;
-        let mut pass = self.pass(text, metadata, row, columns, false);
-        while let Pass::Inexact(leaf) = pass {
-            // What its producer writes once, it writes again: read by its text from now on.
-            if let Some(leaf) = self.values.trie.leaves.get_mut(leaf) {
-                leaf.text = false;
+        if self.plain {
+            columns.iter_mut().for_each(|column| cell::reset(column, row));
+            let read = |cells: &mut cell::Row<'_>| plain::read(text, cells).ok_or(());
+            if let Ok(times) = self.values.fill(row, columns, metadata, read) {
+                return Ok(times);
             }
+        }
+        let mut pass = self.pass(text, metadata, row, columns, false);
+        let mut exact = Vec::new();
+        while let Pass::Inexact(leaf) = pass {
+            self.values.trie.expect_text(leaf, false);
+            exact.push(leaf);
             pass = self.pass(text, metadata, row, columns, false);
         }
+        // What a record is must not depend on those before it.
+        exact.into_iter().for_each(|leaf| self.values.trie.expect_text(leaf, true));
         let refused = match pass {
             Pass::Done(read) => return read,
             Pass::Syntax(error) => error,

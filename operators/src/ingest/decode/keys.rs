@@ -23,10 +23,41 @@ pub(super) enum Target {
     Object(usize),
 }
 
+/// How many bytes of a record are compared with the key that is expected, at once.
+pub(super) const EXPECTED_BYTES: usize = 16;
+
+/// The key that was expected, where it is the one that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Expected {
+    /// What it leads to.
+    pub target: Target,
+    /// How many bytes its name, its last quote and the colon are.
+    pub length: usize,
+}
+
 #[derive(Clone, Debug)]
 struct Key {
     name: Box<str>,
     target: Target,
+    /// The name, its last quote and the colon as a record has them, and which bytes those are; no
+    /// bytes where they are too many, or the name has escapes.
+    written: u128,
+    mask: u128,
+}
+
+impl Key {
+    fn new(name: &str, target: Target) -> Self {
+        let plain = |b: u8| b >= b' ' && b != b'"' && b != b'\\';
+        let (mut written, mut mask) = ([0; EXPECTED_BYTES], [0; EXPECTED_BYTES]);
+        if name.len() + 2 <= EXPECTED_BYTES && name.bytes().all(plain) {
+            let bytes = name.bytes().chain(*b"\":");
+            for ((written, mask), byte) in written.iter_mut().zip(&mut mask).zip(bytes) {
+                (*written, *mask) = (byte, u8::MAX);
+            }
+        }
+        let (written, mask) = (u128::from_le_bytes(written), u128::from_le_bytes(mask));
+        Self { name: name.into(), target, written, mask }
+    }
 }
 
 /// See the module.
@@ -57,8 +88,18 @@ impl Keys {
     pub fn insert(&mut self, name: &str, target: Target) {
         match self.keys.iter_mut().find(|k| *k.name == *name) {
             Some(key) => key.target = target,
-            None => self.keys.push(Key { name: name.into(), target }),
+            None => self.keys.push(Key::new(name, target)),
         }
+    }
+
+    /// What the key after those before `position` leads to, if `next`, which comes behind its first
+    /// quote, begins with it and a colon.
+    #[inline]
+    pub fn expected(&self, next: &[u8; EXPECTED_BYTES], position: usize) -> Option<Expected> {
+        let key = self.keys.get(position)?;
+        let same = (u128::from_le_bytes(*next) ^ key.written) & key.mask == 0;
+        let Key { target, .. } = *key;
+        (same && key.mask != 0).then(|| Expected { target, length: key.name.len() + 2 })
     }
 
     /// What the key after those before `position` leads to; moves `position` past it.
@@ -100,7 +141,7 @@ impl Keys {
         if self.skipped < SKIPPED_KEYS_MAX && name.len() <= SKIPPED_KEY_BYTES_MAX {
             self.skipped += 1;
             let at = (*position).min(self.keys.len());
-            self.keys.insert(at, Key { name: name.into(), target: Target::Skip });
+            self.keys.insert(at, Key::new(name, Target::Skip));
             *position = at + 1;
         }
         Target::Skip
@@ -138,6 +179,29 @@ mod tests {
         assert_eq!(first, [g, x, b, a, y, c]);
         assert_eq!(read(&mut keys, &order), first);
         assert!(names(&keys).starts_with("gxb"), "{}", names(&keys));
+    }
+
+    #[test]
+    fn the_expected_key_is_the_same_by_its_bytes_and_by_its_name() {
+        let wide = "abcdefghijklmn\":1";
+        for (name, next, length) in [
+            ("a", "a\":1,\"b\":2,\"c\":3", Some(3)),
+            ("\u{e9}", "\u{e9}\":1,\"b\":2,\"c\":3", Some(4)),
+            ("abcdefghijklmn", wide, Some(16)),
+            ("", "\":1,\"b\":2,\"c\":3 ", Some(2)),
+            ("abcdefghijklmno", "abcdefghijklmno\":", None),
+            ("a", "a\" :1,\"b\":2,\"c\":3", None),
+            ("a", "ab\":1,\"b\":2,\"c\":3", None),
+            ("a\"b", "a\"b\":1,\"b\":2,\"c\":3", None),
+            ("a\\", "a\\\":1,\"b\":2,\"c\":3", None),
+        ] {
+            let mut keys = Keys::default();
+            keys.insert(name, Target::Leaf(7));
+            let next = next.as_bytes().first_chunk().unwrap();
+            let expected = length.map(|length| Expected { target: Target::Leaf(7), length });
+            assert_eq!(keys.expected(next, 0), expected, "{name}");
+            assert_eq!(keys.expected(next, 1), None, "{name}");
+        }
     }
 
     #[test]

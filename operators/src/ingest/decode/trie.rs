@@ -40,8 +40,8 @@ pub(super) struct Leaf {
     pub arrival: Option<TimeForm>,
     /// How the field's values are read.
     pub reading: ReadOptions,
-    /// Whether a string is expected, else a number or bool. A hint: by its JSON text a value is read
-    /// to the same.
+    /// Whether a string is expected and taken as the parser hands it out; everything else is read by
+    /// its JSON text.
     pub text: bool,
     /// Whether the job has paths below this one too: whatever is here is then wrong, but null.
     pub object: bool,
@@ -144,6 +144,13 @@ impl Trie {
     pub fn leaf_alone(&mut self, label: String) -> usize {
         self.leaves.push(Leaf::new(label));
         self.leaves.len() - 1
+    }
+
+    /// Whether a string is taken as the parser hands it out at `leaf`, or read by its text.
+    pub fn expect_text(&mut self, leaf: usize, text: bool) {
+        if let Some(leaf) = self.leaves.get_mut(leaf) {
+            leaf.text = text;
+        }
     }
 
     /// The leaf at `path` of an object, made where there is none. `None` for a path below another's
