@@ -2,10 +2,10 @@
 
 use crate::metrics::Scrape;
 use crate::metrics::exposition::{Exposition, float, seconds};
-use crate::metrics::unique_ids;
+use crate::metrics::{skipped, unique_ids};
 use crate::text::duration_text;
 use tidemark_operators::metrics::WorkerMetrics;
-use tidemark_operators::plan::{Operation, Window};
+use tidemark_operators::plan::Window;
 use tidemark_operators::value::Type;
 use tidemark_operators::verdict::Reason;
 
@@ -141,32 +141,8 @@ fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
     out.add(duplicate);
     out.add(invalid);
     out.add(rounded);
-    skipped(out, scrape);
+    skipped::write(out, scrape);
     unique_ids::write(out, scrape);
-}
-
-/// What was skipped of records in envelopes.
-fn skipped(out: &mut Exposition, scrape: &Scrape<'_>) {
-    let mut skipped = out.counter(
-        "tidemark_skipped_records_total",
-        "Records of operations that the job does not read, by source and operation: c, r, u, d, t, m, \
-         other or tombstone.",
-    );
-    for worker in scrape.workers {
-        let name = worker.worker.to_string();
-        let sources = scrape.plan.sources.iter().zip(&worker.verdicts);
-        for (source, verdicts) in sources.filter(|(source, _)| source.envelope.is_some()) {
-            for (operation, count) in Operation::ALL.iter().zip(&verdicts.skipped) {
-                let labels = [
-                    ("source", source.name.as_str()),
-                    ("op", operation.name()),
-                    ("worker", name.as_str()),
-                ];
-                skipped.count(&labels, count.get());
-            }
-        }
-    }
-    out.add(skipped);
 }
 
 fn borrowed<'a>(labels: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {

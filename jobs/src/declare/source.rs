@@ -76,8 +76,7 @@ impl SourceDeclared {
         let start = start(&mut table, !files.is_empty());
         let root = envelope::root(&mut table, format);
         table.need("time");
-        let unknown = TimeField::new(Vec::new(), TimeUnit::Ms);
-        let ms = TimeForm::new(TimeUnit::Ms);
+        let (unknown, ms) = (TimeField::new(vec![], TimeUnit::Ms), TimeForm::new(TimeUnit::Ms));
         let mut time = time_field(&mut table, "time", format, &ms, zone, &root).unwrap_or(unknown);
         let mut arrival = arrival::arrival(&mut table, format, &time.form, zone, &root);
         let (earliest, latest) = event_range(&mut table);
@@ -93,9 +92,8 @@ impl SourceDeclared {
         let base = reading::of_source(&mut table, format, (earliest, latest), zone, root);
         base.settle(&mut time, &mut arrival, &table);
         let fields = fields::fields(&mut table, &name.value, &base);
-        let mut others = times_read(&table, &time, &arrival);
-        others.extend(base.root().reader(&table));
-        let readers = paths::readers(&fields, others);
+        let times = times_read(&table, &time, &arrival).into_iter();
+        let readers = paths::readers(&fields, times.chain(base.root().reader(&table)).collect());
         if !files.is_empty() {
             place::refuse_in_files(&readers, framing, table.problems());
         }

@@ -126,6 +126,15 @@ impl Root {
         table.boolean("outer").is_some_and(|outer| outer.value)
     }
 
+    /// The same of a field.
+    pub(super) fn outer_of(&self, field: &FieldDeclared, table: &mut Table<'_>) -> bool {
+        if field.place == Place::Value {
+            return self.outer(table);
+        }
+        table.refuse("outer", "is for fields in the value of a record");
+        false
+    }
+
     /// Puts the paths of a field where they are in a record, and records what cannot be.
     pub(super) fn place(&self, field: &mut FieldDeclared, outer: bool, table: &Table<'_>) {
         if field.place != Place::Value {

@@ -80,13 +80,7 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, base: &Base) -> Vec<Fi
                 field.set_type(text, &what, &long);
             }
             field.read(&mut long, &what, base);
-            let outer = match field.place {
-                Place::Value => base.root().outer(&mut long),
-                _ => {
-                    long.refuse("outer", "is for fields in the value of a record");
-                    false
-                }
-            };
+            let outer = base.root().outer_of(&field, &mut long);
             base.root().place(&mut field, outer, &long);
             long.finish();
         } else {
