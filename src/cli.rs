@@ -18,7 +18,7 @@ pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
 pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
-pub use init::InitArgs;
+pub use init::{FormatArg, InitArgs};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
 pub use test::TestArgs;
 pub use values::{SampleOf, SourceFiles};

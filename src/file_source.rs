@@ -35,6 +35,7 @@ mod job_files;
 mod kcat;
 mod lines;
 mod opened;
+mod peeked;
 #[cfg(test)]
 mod tests;
 
@@ -47,6 +48,7 @@ pub use job_files::JobFiles;
 pub use kcat::Dumps;
 use lines::LineReader;
 use opened::OpenFile;
+pub use peeked::PeekedFile;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

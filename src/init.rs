@@ -19,16 +19,16 @@ mod path_survey;
 mod time_draft;
 mod time_form;
 
-use crate::cli::InitArgs;
+use crate::cli::{FormatArg, InitArgs};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::file_roles::FileRoles;
 use crate::named_file::{is_standard, is_standard_output};
 use crate::output;
-use crate::sample_file::SampleFile;
+use crate::sample_file::{Asked, MemberReader, SampleFile};
 use crate::text::{count_text, duration_short, printable, time_text};
 use crate::whole_file::{self, WholeFile};
-use job_draft::{JobDraft, NoJob};
+use job_draft::{JobDraft, NoJob, SourceNames};
 use path_survey::{Readings, RecordSurvey};
 use std::path::Path;
 use tidemark_operators::plan::Format;
@@ -51,7 +51,7 @@ pub fn run(args: &InitArgs) -> Result<Exit, Failure> {
     }
     roles.check()?;
     whole_file::end_on_signals()?;
-    let sample = SampleFile::read(&args.file, Format::Json)?;
+    let sample = SampleFile::read_told(&args.file, asked(args)?)?;
     let (survey, draft) = draft(&args.file, &sample)?;
     let text = job_text::text(&draft, &file_name(&args.file), survey.records);
     // Whatever the records are like: what is written is a job.
@@ -67,12 +67,25 @@ pub fn run(args: &InitArgs) -> Result<Exit, Failure> {
         None => output::print(&text),
         Some(path) => {
             WholeFile::write(path, &text).map_err(Failure::failed)?;
-            let (job, file, name) = (path.display(), args.file.display(), &draft.name);
+            let (job, file, name) = (path.display(), args.file.display(), &draft.source.job);
             output::note(&format!(
                 "written: {job}; next:\n  tidemark check {job} --sample {file}\n  \
                  tidemark replay {job} --source {name}={file} --sealed rows.jsonl"
             ));
             Ok(Exit::Done)
+        }
+    }
+}
+
+/// What is said of the records' format.
+fn asked(args: &InitArgs) -> Result<Asked, Failure> {
+    match (args.format, args.delimiter) {
+        (None, None) => Ok(Asked::Nothing),
+        (None | Some(FormatArg::Csv), delimiter) => Ok(Asked::Csv(delimiter)),
+        (Some(FormatArg::Json), None) => Ok(Asked::Json),
+        (Some(FormatArg::Avro), None) => Ok(Asked::Avro),
+        (Some(_), Some(_)) => {
+            Err(Failure::usage("--delimiter is for --format csv").hint("leave one of them out"))
         }
     }
 }
@@ -92,32 +105,71 @@ fn is_new(path: &Path) -> Result<(), Failure> {
 fn draft(file: &Path, sample: &SampleFile) -> Result<(RecordSurvey, JobDraft), Failure> {
     let readings = Readings::new();
     let mut survey = RecordSurvey::default();
-    for (offset, record) in sample.values() {
-        survey.add(offset, record, &readings);
-    }
-    let named = file.display();
-    if sample.records == 0 {
-        return Err(Failure::usage(format!("{named} has no records to draft a job from"))
-            .hint("give it a file with at least one: a JSON object a line"));
+    let mut members = MemberReader::new(sample.format);
+    for record in sample.each() {
+        survey.add(record, &mut members, &readings);
     }
     if survey.records == 0 {
-        let (offset, why) = survey.first_unreadable.clone().unwrap_or_default();
-        let (line, why) = (offset.saturating_add(1), printable(&why).into_owned());
-        return Err(Failure::usage(format!(
-            "none of the {} records of {named} is a JSON object; the first: line {line}: {why}",
-            count_text(survey.unreadable)
-        ))
-        .hint("a record is a JSON object in a line of its own"));
+        return Err(nothing(file, sample, &survey));
     }
     let mut time = time_draft::time(&survey).ok_or(NoJob::NoTime);
     if let Ok(time) = &mut time {
-        time.look(sample.values().map(|(_, record)| record), &readings);
+        time.look(sample, &mut members, &readings);
     }
-    let name = names::identifier(&stem(file));
-    match time.and_then(|time| JobDraft::new(&survey, name, time)) {
+    let names = SourceNames {
+        job: names::identifier(&stem(file)),
+        file: (!is_standard(file)).then(|| file.display().to_string()),
+        format: sample.format,
+    };
+    match time.and_then(|time| JobDraft::new(&survey, names, time)) {
         Ok(draft) => Ok((survey, draft)),
         Err(why) => Err(no_job(file, &survey, &why)),
     }
+}
+
+/// What a record is called, where it is none: one, and several.
+fn record_names(format: Format) -> (&'static str, &'static str) {
+    match format {
+        Format::Json => ("JSON object", "JSON objects"),
+        Format::Csv { .. } => ("record of CSV", "records of CSV"),
+        Format::Avro => ("Avro record", "Avro records"),
+    }
+}
+
+/// Why nothing can be seen in a sample.
+fn nothing(file: &Path, sample: &SampleFile, survey: &RecordSurvey) -> Failure {
+    let named = file.display();
+    if sample.records == 0 {
+        let hint = match sample.format {
+            Format::Json => "give it a file with at least one: a JSON object a line",
+            Format::Csv { .. } => {
+                "its first line names the columns: give it a file with at least one line behind that"
+            }
+            Format::Avro => "give it a file with at least one",
+        };
+        return Failure::usage(format!("{named} has no records to draft a job from")).hint(hint);
+    }
+    let (offset, why) = survey.first_unreadable.clone().unwrap_or_default();
+    let (place, why) = (place(sample.format, offset), printable(&why).into_owned());
+    let failure = Failure::usage(format!(
+        "none of the {} records of {named} is a {}; the first: {place}: {why}",
+        count_text(survey.unreadable),
+        record_names(sample.format).0
+    ));
+    failure.hint(match sample.format {
+        Format::Json => {
+            "a record is a JSON object in a line of its own; of CSV, say --format csv and, unless \
+             it is a comma, --delimiter"
+        }
+        Format::Csv { .. } => "say with --delimiter what lies between the cells",
+        Format::Avro => "write the file again",
+    })
+}
+
+/// Where a record is, as people count.
+fn place(format: Format, offset: u64) -> String {
+    let what = if format == Format::Json { "line" } else { "record" };
+    format!("{what} {}", offset.saturating_add(1))
 }
 
 /// Why there is no job, and what would make one.
@@ -125,7 +177,8 @@ fn no_job(file: &Path, survey: &RecordSurvey, why: &NoJob) -> Failure {
     let (named, records) = (file.display(), count_text(survey.records));
     let failure = match why {
         NoJob::NoTime => Failure::usage(format!(
-            "nothing in most of the {records} records of {named} is a time between 1990 and 2100"
+            "nothing in most of the {records} records of {named} is a time between 1990 and 2100; a \
+             date alone is none"
         )),
         NoJob::NoKey => Failure::usage(format!(
             "nothing in the {records} records of {named} could be an id: no text, whole number or \
@@ -162,19 +215,33 @@ fn stem(file: &Path) -> String {
     }
 }
 
+/// What lies between cells, as people call it.
+fn shown(delimiter: u8) -> String {
+    match delimiter {
+        b'\t' => "tabs".to_owned(),
+        byte => format!("`{}`", char::from(byte)),
+    }
+}
+
 /// Says what was seen.
 fn tell(file: &Path, sample: &SampleFile, survey: &RecordSurvey, draft: &JobDraft) {
     let more = if sample.whole { "" } else { ", the first of more" };
+    let format = match sample.format {
+        Format::Json => String::new(),
+        Format::Avro => ", Avro".to_owned(),
+        Format::Csv { delimiter } => format!(", CSV with {} between cells", shown(delimiter)),
+    };
     output::note(&format!(
-        "read: {} records of {}{more}",
+        "read: {} records of {}{format}{more}",
         count_text(survey.records),
         file.display()
     ));
     if let Some((offset, why)) = &survey.first_unreadable {
         output::note(&format!(
-            "not read: {} that are no JSON objects, the first: line {}: {}",
+            "not read: {} that are no {}, the first: {}: {}",
             count_text(survey.unreadable),
-            offset.saturating_add(1),
+            record_names(sample.format).1,
+            place(sample.format, *offset),
             printable(why)
         ));
     }

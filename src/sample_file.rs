@@ -2,10 +2,16 @@
 //!
 //! Bound: [`RECORDS_MAX`] records and [`BYTES_MAX`] bytes, and what has been read ahead of them.
 
-pub mod members;
+mod cells;
+mod members;
+mod reader;
+mod told;
+
+pub use reader::MemberReader;
+pub use told::Asked;
 
 use crate::failure::Failure;
-use crate::file_source::FilePartitions;
+use crate::file_source::{FilePartitions, PeekedFile};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -20,8 +26,10 @@ pub const RECORDS_MAX: usize = 10_000;
 pub const BYTES_MAX: usize = 64 << 20;
 
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct SampleFile {
+    /// How they are encoded.
+    pub format: Format,
     /// The records, as the file has them.
     pub batches: Vec<RawBatch>,
     /// How many there are.
@@ -30,25 +38,48 @@ pub struct SampleFile {
     pub whole: bool,
 }
 
+/// A record of a sample.
+#[derive(Clone, Copy, Debug)]
+pub struct SampleRecord<'s> {
+    /// Its number in the file, from 0.
+    pub offset: u64,
+    /// Its bytes.
+    pub value: &'s [u8],
+    /// The schema it was written with, or the header of its file.
+    pub schema: Option<&'s Arc<str>>,
+}
+
 impl SampleFile {
     /// Reads the first records of the file at `path`; `-` is standard input.
     ///
     /// # Errors
     /// When it cannot be read, or is no file of this format: exit code 2, nothing was started.
     pub fn read(path: &Path, format: Format) -> Result<Self, Failure> {
-        let reader = thread::current();
-        let waker: crate::source::Waker = Arc::new(move || reader.unpark());
         let id = PartitionId { source: 0, partition: 0 };
         let list = vec![(id, path.to_owned())];
-        let mut opened = FilePartitions::open_formats(
+        let opened = FilePartitions::open_formats(
             list,
             &[format],
             RECORD_BYTES_MAX,
-            &waker,
+            &waker(),
             &Arc::default(),
-        )
-        .map_err(Failure::usage)?;
-        let mut sample = SampleFile { whole: true, ..SampleFile::default() };
+        );
+        Self::of(opened.map_err(Failure::usage)?, format)
+    }
+
+    /// Reads the first records of the file at `path`, whose format is told by what it begins with,
+    /// as far as it is not `asked` for.
+    ///
+    /// # Errors
+    /// When it cannot be read, or it does not show what its records are: exit code 2.
+    pub fn read_told(path: &Path, asked: Asked) -> Result<Self, Failure> {
+        let mut peeked = PeekedFile::open(path).map_err(Failure::usage)?;
+        let format = told::format(path, &mut peeked, asked)?;
+        Self::of(peeked.partitions(format, &waker()).map_err(Failure::usage)?, format)
+    }
+
+    fn of(mut opened: FilePartitions, format: Format) -> Result<Self, Failure> {
+        let mut sample = SampleFile { format, batches: Vec::new(), records: 0, whole: true };
         let mut bytes = 0;
         for mut partition in opened.appeared() {
             sample.read_from(partition.as_mut(), &mut bytes)?;
@@ -93,10 +124,20 @@ impl SampleFile {
         self.batches.push(batch);
     }
 
-    /// The records' values, each with its offset.
-    pub fn values(&self) -> impl Iterator<Item = (u64, &[u8])> {
+    /// The records.
+    pub fn each(&self) -> impl Iterator<Item = SampleRecord<'_>> {
         self.batches.iter().flat_map(|batch| {
-            batch.records.iter().map(|record| (record.offset, batch.value(record)))
+            batch.records.iter().map(|record| SampleRecord {
+                offset: record.offset,
+                value: batch.value(record),
+                schema: batch.schema.as_ref(),
+            })
         })
     }
+}
+
+/// Wakes the thread that asks for it.
+fn waker() -> crate::source::Waker {
+    let reader = thread::current();
+    Arc::new(move || reader.unpark())
 }

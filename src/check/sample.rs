@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tidemark_jobs::Job;
 use tidemark_operators::ingest::decode::RECORD_BYTES_MAX;
 use tidemark_operators::ingest::source::{FieldCount, FieldSurvey, TimeCount};
-use tidemark_operators::plan::{Format, Operation, Plan, TimeUnit};
+use tidemark_operators::plan::{Operation, Plan, TimeUnit};
 use tidemark_operators::trial::{Trial, trial};
 use tidemark_operators::value::Value;
 use tidemark_operators::verdict::Reason;
@@ -41,6 +41,8 @@ pub(super) struct SourceSample {
     pub keyless: u64,
     /// How many are of operations that the job does not read, by operation.
     pub skipped: Vec<(Operation, u64)>,
+    /// How many have the id of an event before them, and are left out.
+    pub duplicate: u64,
     /// By reason, how many became dead letters, and what was wrong with the first.
     pub refused: Vec<(Reason, u64, Option<String>)>,
     /// Where the event time is.
@@ -127,11 +129,7 @@ fn sample(job: &Job, asked: &SampleOf) -> Result<SourceSample, Failure> {
     for batch in &file.batches {
         batch.records.iter().for_each(|record| survey.add(batch, record));
     }
-    let unread = if plan.format == Format::Json {
-        UnreadKeys::new(file.values().map(|(_, record)| record), plan, text)
-    } else {
-        UnreadKeys::default()
-    };
+    let unread = UnreadKeys::new(&file, plan, text);
     let fields = text.declared.iter().zip(survey.fields()).map(|(field, count)| FieldSample {
         name: field.name.clone(),
         ty: field.ty.name(),
@@ -152,6 +150,7 @@ fn sample(job: &Job, asked: &SampleOf) -> Result<SourceSample, Failure> {
         accepted: verdicts.map_or(0, |verdicts| verdicts.accepted.get()),
         keyless: verdicts.map_or(0, |verdicts| verdicts.keyless.get()),
         skipped: verdicts.map_or_else(Vec::new, |it| it.skipped_by_operation().collect()),
+        duplicate: verdicts.map_or(0, |verdicts| verdicts.duplicate.get()),
         refused: refused(&judged, &job.plan, number, &asked.file),
         time_path: plan.time.place.shown(&plan.time.path),
         time_unit: plan.time.form.unit.name(),

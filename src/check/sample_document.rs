@@ -18,6 +18,7 @@ pub(super) struct SampleDocument {
     keyless: u64,
     /// By operation.
     skipped: BTreeMap<&'static str, u64>,
+    duplicate: u64,
     /// By reason.
     refused: BTreeMap<&'static str, RefusedDocument>,
     time: TimeDocument,
@@ -84,6 +85,7 @@ fn document(sample: &SourceSample) -> SampleDocument {
         accepted: sample.accepted,
         keyless: sample.keyless,
         skipped: sample.skipped.iter().map(|(op, count)| (op.name(), *count)).collect(),
+        duplicate: sample.duplicate,
         refused: refused.collect(),
         time: TimeDocument {
             path: sample.time_path.clone(),

@@ -31,9 +31,13 @@ fn one(out: &mut String, sample: &SourceSample) -> fmt::Result {
 
 fn verdicts(out: &mut String, sample: &SourceSample) -> fmt::Result {
     writeln!(out, "  {:<10}{:>9}", "accepted", count_text(sample.accepted))?;
-    if sample.keyless > 0 {
-        let says = "no key of any entity: left out, no dead letter";
-        writeln!(out, "  {:<10}{:>9}  {says}", "keyless", count_text(sample.keyless))?;
+    let left_out = [
+        ("keyless", sample.keyless, "no key of any entity"),
+        ("duplicate", sample.duplicate, "the id of an event before it"),
+    ];
+    for (name, count, why) in left_out.into_iter().filter(|(_, count, _)| *count > 0) {
+        let count = count_text(count);
+        writeln!(out, "  {name:<10}{count:>9}  {why}: left out, no dead letter")?;
     }
     if !sample.skipped.is_empty() {
         let all = sample.skipped.iter().map(|(_, count)| count).sum();

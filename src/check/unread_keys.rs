@@ -1,9 +1,10 @@
 //! Keys that the records of a sample have and no field of the job reads.
 
-use crate::sample_file::members::{self, Found};
+use crate::sample_file::{MemberReader, SampleFile};
 use std::collections::{BTreeSet, HashSet};
 use tidemark_jobs::SourceText;
 use tidemark_jobs::document::nearest;
+use tidemark_operators::ingest::decode::MemberValue;
 use tidemark_operators::plan::SourcePlan;
 use tidemark_operators::plan::path::element;
 
@@ -20,12 +21,8 @@ pub(super) struct UnreadKeys {
 }
 
 impl UnreadKeys {
-    /// Those of the first `records`, by what a source reads.
-    pub fn new<'r>(
-        records: impl Iterator<Item = &'r [u8]>,
-        plan: &SourcePlan,
-        text: &SourceText,
-    ) -> Self {
+    /// Those of the first records of `sample`, by what a source reads.
+    pub fn new(sample: &SampleFile, plan: &SourcePlan, text: &SourceText) -> Self {
         let fields = text.declared.iter();
         let mut known: HashSet<&[String]> = fields
             .flat_map(|field| [&field.path].into_iter().chain(&field.aliases))
@@ -40,10 +37,11 @@ impl UnreadKeys {
         let arrays: Vec<&[String]> = arrays.collect();
         known.extend(arrays);
         let mut paths = BTreeSet::new();
-        for record in records.take(RECORDS_MAX) {
+        let mut members = MemberReader::new(sample.format);
+        for record in sample.each().take(RECORDS_MAX) {
             // What is no record has no keys.
-            let _ = members::each(record, &mut |path, found| {
-                let value = matches!(found, Found::Scalar(_) | Found::Unread);
+            let _ = members.each(record, &mut |path, found| {
+                let value = !matches!(found, MemberValue::Null | MemberValue::Object);
                 if value && paths.len() < KEYS_MAX && !known.contains(path) {
                     paths.insert(path.to_vec());
                 }

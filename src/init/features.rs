@@ -147,7 +147,7 @@ fn measure<'f>(fields: &'f [FieldDraft], entities: &[EntityDraft]) -> Option<&'f
             () if is(&NO_MEASURES) => return None,
             () if is(&MONEY) => 0,
             () if is(&MEASURES) => 1,
-            () if field.ty == Type::DECIMAL => 2,
+            () if matches!(field.ty, Type::Decimal(_)) => 2,
             () => return None,
         };
         Some((rank, field))

@@ -7,19 +7,16 @@ use super::time_draft::{self, TimeDraft};
 use super::time_form::{FORMS, WrittenTime};
 use super::{keys, names};
 use std::collections::HashSet;
-use tidemark_operators::plan::TEXT_BYTES_MAX;
+use tidemark_operators::plan::{Format, TEXT_BYTES_MAX};
 use tidemark_operators::value::Type;
 
 /// How many fields are written; more are only counted.
 pub(super) const FIELDS_MAX: usize = 200;
-/// Beyond these many digits after the point a decimal would round.
-const DECIMAL_DIGITS_MAX: usize = 6;
 
 /// A job, before it is written.
 #[derive(Debug)]
 pub(super) struct JobDraft {
-    /// The job's name, and that of its source and topic.
-    pub name: String,
+    pub source: SourceNames,
     pub time: TimeDraft,
     pub fields: Vec<FieldDraft>,
     /// Paths that no field reads, and why.
@@ -27,6 +24,17 @@ pub(super) struct JobDraft {
     /// What the features are of.
     pub entities: Vec<EntityDraft>,
     pub views: Vec<ViewDraft>,
+}
+
+/// What the job is called, and what it reads.
+#[derive(Debug)]
+pub(super) struct SourceNames {
+    /// The job's name, and that of its source and topic.
+    pub job: String,
+    /// The file that the sample is of, unless it is standard input.
+    pub file: Option<String>,
+    /// How its records are encoded.
+    pub format: Format,
 }
 
 /// A field.
@@ -42,6 +50,8 @@ pub(super) struct FieldDraft {
     pub missing: u64,
     /// In how many it is something else.
     pub invalid: u64,
+    /// Whether it has more digits after the point than it keeps.
+    pub rounded: bool,
     /// How long texts may be, where that is more than usual.
     pub text_bytes_max: Option<usize>,
     /// How many different values there are, at least.
@@ -68,11 +78,11 @@ pub(super) enum NoJob {
 }
 
 impl JobDraft {
-    /// The job called `name` for the records of `survey`, of whose times `time` is to be the event's.
+    /// The job that reads `source`, for the records of `survey`, of whose times `time` is to be the event's.
     ///
     /// # Errors
     /// When they have nothing that a job must have.
-    pub fn new(survey: &RecordSurvey, name: String, time: TimeDraft) -> Result<Self, NoJob> {
+    pub fn new(survey: &RecordSurvey, source: SourceNames, time: TimeDraft) -> Result<Self, NoJob> {
         let (chosen, mut left_out) = readable(survey, &time);
         let mut names = Names::default();
         names.reserve(&time.name());
@@ -88,7 +98,7 @@ impl JobDraft {
             return Err(NoJob::NoKey);
         }
         let views = features::views(&fields, &entities, &names);
-        Ok(JobDraft { name, time, fields, left_out, entities, views })
+        Ok(JobDraft { source, time, fields, left_out, entities, views })
     }
 }
 
@@ -165,6 +175,7 @@ fn field(
         optional: missing + invalid > 0,
         missing,
         invalid,
+        rounded: matches!(ty, Type::Decimal(scale) if path.fraction_digits > usize::from(scale)),
         text_bytes_max: long.then(|| path.text_bytes.next_power_of_two()),
         distinct: path.distinct(),
         categories: path.categories.clone(),
@@ -183,7 +194,7 @@ fn type_of(path: &PathSurvey) -> (Type, Option<(WrittenTime, u64)>) {
     let best = path.times.iter().enumerate().rev().max_by_key(|(_, times)| **times);
     let time = best.and_then(|(at, times)| Some((*FORMS.get(at)?, *times)));
     let time = time.filter(|(form, times)| {
-        let counted = form.unit.is_number() && !form.unit.is_text();
+        let counted = form.unit.is_number() && !form.unit.is_text() && path.told_times == 0;
         *times == there && (!counted || is(&time_draft::WORDS))
     });
     if let Some(time) = time {
@@ -193,17 +204,22 @@ fn type_of(path: &PathSurvey) -> (Type, Option<(WrittenTime, u64)>) {
         is(&["id", "mcc", "code", "zip", "postal", "phone", "pan", "iban", "number", "no", "key"]);
     let text_numbers = path.texts > path.empty && (path.leading_zeros || is_id);
     let words_of_bool = path.bools > 0 || path.values_of(Type::Int) == 0;
+    let decimal = path.scale().map_or(Type::DECIMAL, Type::Decimal);
     let ty = match () {
         () if reads(Type::Bool) && words_of_bool => Type::Bool,
         () if reads(Type::Ip) => Type::Ip,
         () if text_numbers && reads(Type::Text) => Type::Text,
         () if reads(Type::Int) && !is(&features::MONEY) => Type::Int,
-        () if reads(Type::DECIMAL) && path.fraction_digits <= DECIMAL_DIGITS_MAX => Type::DECIMAL,
+        () if path.scale().is_some() && reads(decimal) => decimal,
+        () if path.large_whole && reads(Type::Text) => Type::Text,
         () if reads(Type::Double) => Type::Double,
         () if reads(Type::Text) => Type::Text,
         () => {
             let most = TYPES.iter().rev().max_by_key(|ty| path.values_of(**ty));
-            most.copied().unwrap_or(Type::Text)
+            match most.copied().unwrap_or(Type::Text) {
+                Type::Decimal(_) => decimal,
+                ty => ty,
+            }
         }
     };
     (ty, None)

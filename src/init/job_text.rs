@@ -3,9 +3,10 @@
 //! What the sample holds is not written into it, but for the values that a filter compares with: a job
 //! file is shown to others, and what people did is not theirs to see.
 
-use super::job_draft::{FieldDraft, JobDraft};
+use super::job_draft::{FieldDraft, JobDraft, SourceNames};
 use crate::text::count_text;
 use std::fmt::{self, Write};
+use tidemark_operators::plan::Format;
 use tidemark_operators::value::Type;
 
 /// How many of the paths are listed that no field reads.
@@ -22,7 +23,7 @@ pub(super) fn text(draft: &JobDraft, sample: &str, records: u64) -> String {
 }
 
 fn write(out: &mut String, draft: &JobDraft, sample: &str, records: u64) -> fmt::Result {
-    let name = &draft.name;
+    let name = &draft.source.job;
     writeln!(
         out,
         "# A draft from {} records of {}: change all you like.",
@@ -34,7 +35,7 @@ fn write(out: &mut String, draft: &JobDraft, sample: &str, records: u64) -> fmt:
         "# `tidemark check` says what it means, `tidemark docs job-file` what else there is."
     )?;
     writeln!(out, "\n[job]\nname = \"{name}\"\n\n[sources.{name}]")?;
-    line(out, &format!("topic = \"{name}\""), "of Kafka, for `run`; `replay` is given files")?;
+    place(out, draft)?;
     line(out, &time(draft), &draft.time.form.words())?;
     let disorder = format!("out_of_orderness = \"{}\"", draft.time.out_of_orderness());
     line(out, &disorder, &out_of_orderness(draft))?;
@@ -65,6 +66,32 @@ fn write(out: &mut String, draft: &JobDraft, sample: &str, records: u64) -> fmt:
         }
     }
     Ok(())
+}
+
+/// Where the records are, and how they are encoded.
+fn place(out: &mut String, draft: &JobDraft) -> fmt::Result {
+    let SourceNames { job, file, format } = &draft.source;
+    let topic = |out: &mut String| {
+        line(out, &format!("topic = \"{job}\""), "of Kafka, for `run`; `replay` is given files")
+    };
+    match format {
+        Format::Json => topic(out),
+        Format::Avro => {
+            topic(out)?;
+            line(out, "format = \"avro\"", "in a topic with a schema registry, in files containers")
+        }
+        Format::Csv { delimiter } => {
+            let file = file.clone().unwrap_or_else(|| format!("{job}.csv"));
+            let files = format!("files = [{}]", quoted(&file));
+            line(out, &files, "for `run`; `replay` is given files. No topic can be of CSV")?;
+            line(out, "format = \"csv\"", "the first line of a file names the columns")?;
+            match delimiter {
+                b',' => Ok(()),
+                b'\t' => writeln!(out, "delimiter = \"\\t\""),
+                byte => writeln!(out, "delimiter = {}", quoted(&char::from(*byte).to_string())),
+            }
+        }
+    }
 }
 
 /// A line of TOML with a comment behind it, where there is one.
@@ -133,6 +160,9 @@ fn field_comment(field: &FieldDraft, records: u64) -> String {
     }
     if let Some(form) = field.time {
         says.push(form.words());
+    }
+    if let (Type::Decimal(scale), true) = (field.ty, field.rounded) {
+        says.push(format!("rounded to {scale} digits after the point"));
     }
     if field.ty == Type::Double {
         says.push("not to be added up: it has more digits than a decimal".to_owned());

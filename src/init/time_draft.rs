@@ -3,7 +3,9 @@
 use super::names;
 use super::path_survey::{PathSurvey, Readings, RecordSurvey};
 use super::time_form::{self, FORMS, WrittenTime};
-use crate::sample_file::members::{self, Found};
+use crate::sample_file::{MemberReader, SampleFile};
+use tidemark_operators::ingest::decode::{MemberValue, Scalar};
+use tidemark_operators::plan::TimeUnit;
 use tidemark_operators::plan::path::{PARTS_MAX, element};
 
 /// Words of names that times have.
@@ -125,8 +127,10 @@ struct Candidate<'s> {
 }
 
 fn candidate(path: &PathSurvey, least: u64) -> Option<Candidate<'_>> {
-    let (at, read) = path.times.iter().enumerate().rev().max_by_key(|(_, times)| **times)?;
-    let form = *FORMS.get(at)?;
+    // A day says in no window when it was.
+    let times = FORMS.iter().zip(&path.times).filter(|(form, _)| form.unit != TimeUnit::Date);
+    let (form, read) = times.rev().max_by_key(|(_, times)| **times)?;
+    let form = *form;
     let name = path.path.last().map(|last| names::identifier(last)).unwrap_or_default();
     let words: Vec<&str> = name.split('_').collect();
     let other = words.iter().any(|word| OTHER.contains(word));
@@ -135,7 +139,7 @@ fn candidate(path: &PathSurvey, least: u64) -> Option<Candidate<'_>> {
         _ => known.contains(&name.as_str()),
     });
     // A number that nothing calls a time may be anything.
-    let counted = form.unit.is_number() && !form.unit.is_text();
+    let counted = form.unit.is_number() && !form.unit.is_text() && path.told_times == 0;
     let rank = match (rank, other) {
         (Some(rank), false) => rank,
         (None, false) if !counted => EVENT.len(),
@@ -152,22 +156,23 @@ impl TimeDraft {
     }
 
     /// Looks at the times of the records, in the order of the file.
-    pub fn look<'r>(&mut self, records: impl Iterator<Item = &'r [u8]>, readings: &Readings) {
+    pub fn look(&mut self, sample: &SampleFile, members: &mut MemberReader, readings: &Readings) {
         let place = FORMS.iter().position(|form| *form == self.form);
         let Some(reading) = place.and_then(|place| readings.time(place)) else { return };
         let mut newest: Option<i64> = None;
         let (mut before, mut later, mut earlier) = (None, 0_u64, 0_u64);
-        for record in records {
+        for record in sample.each() {
             let mut time = None;
-            let mut visit = |path: &[String], found: Found<'_>| {
+            let mut visit = |path: &[String], found: MemberValue<'_>| {
                 if path == self.path.as_slice() {
                     time = match found {
-                        Found::Scalar(scalar) => time_form::of(scalar, reading),
+                        MemberValue::Scalar(scalar) => time_form::of(scalar, reading),
+                        MemberValue::Time(text) => time_form::of(Scalar::Number(text), reading),
                         _ => None,
                     };
                 }
             };
-            if members::each(record, &mut visit).is_err() {
+            if members.each(record, &mut visit).is_err() {
                 continue;
             }
             let Some(time) = time else { continue };

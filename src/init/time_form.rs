@@ -20,12 +20,13 @@ const fn written(unit: TimeUnit, local: bool) -> WrittenTime {
 }
 
 /// All of them: of two that read the same values, the one that says more stands first.
-pub(super) const FORMS: [WrittenTime; 9] = [
+pub(super) const FORMS: [WrittenTime; 10] = [
     written(TimeUnit::Ms, false),
     written(TimeUnit::S, false),
     written(TimeUnit::Us, false),
     written(TimeUnit::Ns, false),
     written(TimeUnit::Rfc3339, false),
+    written(TimeUnit::Date, true),
     written(TimeUnit::Iso, false),
     written(TimeUnit::Iso, true),
     written(TimeUnit::Auto, false),
@@ -50,6 +51,9 @@ impl WrittenTime {
 
     /// What it is in words.
     pub fn words(self) -> String {
+        if self.unit == TimeUnit::Date {
+            return "a date: its midnight in UTC".to_owned();
+        }
         let offset = if self.local { ", some without an offset: taken for UTC" } else { "" };
         let unit = match self.unit {
             TimeUnit::Ms => "ms since 1970",

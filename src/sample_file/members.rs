@@ -4,21 +4,8 @@ use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
-use tidemark_operators::ingest::decode::{Scalar, mended};
+use tidemark_operators::ingest::decode::{MemberValue, Scalar, mended};
 use tidemark_operators::plan::path::PARTS_MAX;
-
-/// What is at a path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found<'a> {
-    /// Nothing.
-    Null,
-    /// A text, a number, true or false.
-    Scalar(Scalar<'a>),
-    /// An array, or an object that is deeper than a path leads.
-    Unread,
-    /// An object; what is in it follows.
-    Object,
-}
 
 /// The members of an object in their order, by their texts. Of a key that is there twice the last
 /// decides, as it does when a record is read.
@@ -58,7 +45,10 @@ impl<'de> Deserialize<'de> for ObjectMembers<'de> {
 ///
 /// # Errors
 /// When it is no JSON object: why.
-pub fn each(record: &[u8], visit: &mut impl FnMut(&[String], Found<'_>)) -> Result<(), String> {
+pub fn each(
+    record: &[u8],
+    visit: &mut dyn FnMut(&[String], MemberValue<'_>),
+) -> Result<(), String> {
     let text = std::str::from_utf8(record).map_err(|error| error.to_string())?;
     match serde_json::from_str::<ObjectMembers<'_>>(text) {
         Ok(members) => members.each(&mut Vec::new(), visit),
@@ -71,7 +61,7 @@ pub fn each(record: &[u8], visit: &mut impl FnMut(&[String], Found<'_>)) -> Resu
 }
 
 impl ObjectMembers<'_> {
-    fn each(&self, path: &mut Vec<String>, visit: &mut impl FnMut(&[String], Found<'_>)) {
+    fn each(&self, path: &mut Vec<String>, visit: &mut dyn FnMut(&[String], MemberValue<'_>)) {
         for (key, value) in &self.0 {
             path.push(key.clone());
             one(value, path, visit);
@@ -80,26 +70,30 @@ impl ObjectMembers<'_> {
     }
 }
 
-fn one(value: &RawValue, path: &mut Vec<String>, visit: &mut impl FnMut(&[String], Found<'_>)) {
+fn one(
+    value: &RawValue,
+    path: &mut Vec<String>,
+    visit: &mut dyn FnMut(&[String], MemberValue<'_>),
+) {
     let text = value.get();
     match text.as_bytes().first() {
         Some(b'{') if path.len() < PARTS_MAX => {
             match serde_json::from_str::<ObjectMembers<'_>>(text) {
                 Ok(members) => {
-                    visit(path, Found::Object);
+                    visit(path, MemberValue::Object);
                     members.each(path, visit);
                 }
-                Err(_) => visit(path, Found::Unread),
+                Err(_) => visit(path, MemberValue::Unread),
             }
         }
         Some(b'"') => match serde_json::from_str::<String>(text) {
-            Ok(text) => visit(path, Found::Scalar(Scalar::Text(&text))),
-            Err(_) => visit(path, Found::Unread),
+            Ok(text) => visit(path, MemberValue::Scalar(Scalar::Text(&text))),
+            Err(_) => visit(path, MemberValue::Unread),
         },
-        Some(b't' | b'f') => visit(path, Found::Scalar(Scalar::Bool(text == "true"))),
-        Some(b'n') => visit(path, Found::Null),
-        Some(b'-' | b'0'..=b'9') => visit(path, Found::Scalar(Scalar::Number(text))),
-        _ => visit(path, Found::Unread),
+        Some(b't' | b'f') => visit(path, MemberValue::Scalar(Scalar::Bool(text == "true"))),
+        Some(b'n') => visit(path, MemberValue::Null),
+        Some(b'-' | b'0'..=b'9') => visit(path, MemberValue::Scalar(Scalar::Number(text))),
+        _ => visit(path, MemberValue::Unread),
     }
 }
 
@@ -109,8 +103,9 @@ mod tests {
 
     fn found(record: &str) -> Vec<String> {
         let mut found = Vec::new();
-        let mut visit =
-            |path: &[String], what: Found<'_>| found.push(format!("{} {what:?}", path.join(".")));
+        let mut visit = |path: &[String], what: MemberValue<'_>| {
+            found.push(format!("{} {what:?}", path.join(".")))
+        };
         each(record.as_bytes(), &mut visit).unwrap();
         found
     }

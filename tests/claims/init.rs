@@ -104,7 +104,7 @@ fn values_of_several_kinds_get_the_widest_type_that_there_is() {
         "d = \"string?\"",
         "e = \"decimal?\"",
         "x = { type = \"int?\", path = \"f.x\" }",
-        "g = \"double?\"",
+        "g = \"decimal(9)?\"",
         "# - f: mostly an object",
     ] {
         assert!(job.lines().any(|it| it.trim_end().starts_with(line)), "{line}\n{job}");

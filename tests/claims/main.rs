@@ -44,6 +44,8 @@ mod holding;
 #[cfg(test)]
 mod init;
 #[cfg(test)]
+mod init_formats;
+#[cfg(test)]
 mod invalid_fields;
 #[cfg(test)]
 mod json;

@@ -128,3 +128,32 @@ fn an_empty_sample_is_no_mistake_and_a_large_one_is_looked_at_in_part() {
     assert!(out.contains("10,000 records of source tx, the first of more"), "{out}");
     assert!(out.contains("accepted     10,000"), "{out}");
 }
+
+#[test]
+fn a_record_that_comes_twice_in_a_sample_is_told_as_a_duplicate() {
+    let folder = Folder::new("sample-twice");
+    let record = "{\"ts\":1767484955000,\"card_id\":\"c\",\"amount\":1,\"id\":\"t\"}\n";
+    folder.write("tx.jsonl", record.repeat(3));
+    for (duplicates, left_out, dead, said) in [
+        ("", 2, 0, "duplicate 2 the id of an event before it: left out, no dead letter"),
+        ("duplicates = \"dead\"\n", 0, 2, "duplicate 2 the first: tx.jsonl line 2"),
+    ] {
+        let source = format!("topic = \"tx\"\nid = \"id\"\nunique_within = \"10m\"\n{duplicates}");
+        let job = JOB.replace("topic = \"tx\"\n", &source);
+        folder.write(
+            "job.toml",
+            job.replace("[sources.tx.fields]\n", "[sources.tx.fields]\nid = \"string\"\n"),
+        );
+        let arguments = ["check", "job.toml", "--sample", "tx.jsonl"];
+        let Ended { out, errors, .. } = tidemark(&folder, &arguments);
+        let squeezed = out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(squeezed.contains(said), "{squeezed}{errors}");
+        let Ended { out, .. } =
+            tidemark(&folder, &[&arguments[..], &["--format", "json"]].concat());
+        let document: Value = serde_json::from_str(&out).unwrap();
+        let sample = &document["samples"][0];
+        assert_eq!(sample["accepted"], 1);
+        assert_eq!(sample["duplicate"], left_out, "{sample}");
+        assert_eq!(sample["refused"]["duplicate"]["count"], dead, "{sample}");
+    }
+}

@@ -45,7 +45,7 @@ pub(crate) use framing::{key_text, payload, unframed, unwrapped};
 pub use lenient::mended;
 pub use outside::Metadata;
 pub(crate) use scalar::in_column;
-pub use scalar::{Conversion, Scalar, conversion, exact_value_of};
+pub use scalar::{Conversion, MemberValue, Scalar, conversion, exact_value_of};
 
 use crate::plan::SourcePlan;
 use crate::time::EventTime;

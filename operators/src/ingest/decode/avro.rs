@@ -23,11 +23,13 @@
 mod compile;
 mod fit;
 mod input;
+mod members;
 mod program;
 mod schema;
 #[cfg(test)]
 mod tests;
 
+pub use members::DatumReader;
 pub(super) use program::Unit;
 pub use schema::SCHEMA_BYTES_MAX;
 

@@ -5,6 +5,7 @@ mod fault;
 mod typed;
 
 pub(super) use fault::{Affected, Fault};
+pub(super) use typed::{unscaled_text, uuid_text};
 
 use super::coerce::{self, Converted, Misfit};
 use super::error::{DecodeError, shown};

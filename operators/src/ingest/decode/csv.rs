@@ -183,6 +183,45 @@ impl CsvDecoder {
     }
 }
 
+/// Splits records into their cells, for what wants all of them.
+#[derive(Debug)]
+pub struct CellReader {
+    reader: Reader,
+    cells: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl CellReader {
+    /// Of CSV whose cells lie between `delimiter`s.
+    pub fn new(delimiter: u8) -> Self {
+        Self { reader: reader(delimiter), cells: Vec::new(), ends: Vec::new() }
+    }
+
+    /// The cells of a record, without their quotes.
+    ///
+    /// # Errors
+    /// When it has a zero byte, more than [`COLUMNS_MAX`] cells, or is not UTF-8.
+    pub fn split(&mut self, record: &[u8]) -> Result<impl Iterator<Item = &str>, DecodeError> {
+        let Self { reader, cells, ends } = self;
+        let text = read_cells(reader, record, COLUMNS_MAX, cells, ends)?;
+        Ok((0..ends.len()).map(|column| cell(text, ends, column)))
+    }
+
+    /// The same of a record that must have as many cells as a header has `columns`.
+    ///
+    /// # Errors
+    /// When it has not, and as for [`split`](Self::split).
+    pub fn of_columns(
+        &mut self,
+        record: &[u8],
+        columns: usize,
+    ) -> Result<impl Iterator<Item = &str>, DecodeError> {
+        let Self { reader, cells, ends } = self;
+        let text = split_cells(reader, record, columns, cells, ends)?;
+        Ok((0..ends.len()).map(|column| cell(text, ends, column)))
+    }
+}
+
 /// What reads CSV whose cells lie between `delimiter`s.
 fn reader(delimiter: u8) -> Reader {
     ReaderBuilder::new().delimiter(delimiter).build()

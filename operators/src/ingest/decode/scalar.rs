@@ -15,6 +15,23 @@ pub enum Scalar<'a> {
     Bool(bool),
 }
 
+/// What a record has at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberValue<'a> {
+    /// Nothing.
+    Null,
+    /// A text, a number, true or false.
+    Scalar(Scalar<'a>),
+    /// A number that is a time, as its schema says: by its text.
+    Time(&'a str),
+    /// A text that is nothing but a text, as its schema says.
+    Label(&'a str),
+    /// An array, or an object that is deeper than a path leads, or bytes that are no text.
+    Unread,
+    /// An object; what is in it follows.
+    Object,
+}
+
 /// What a field of type `ty` is in a record that has `scalar` there, in the type's own form and to the
 /// last digit; `None` for what is none of the type.
 pub fn exact_value_of(ty: Type, scalar: Scalar<'_>) -> Option<Value> {

@@ -5,7 +5,7 @@ use crate::ingest::decode::cell::Row;
 use crate::ingest::decode::error::DecodeError;
 
 /// How deeply values may lie in each other; only recursive types can come near it.
-const DEPTH_MAX: u32 = 128;
+pub(super) const DEPTH_MAX: u32 = 128;
 
 /// One step, mostly one value. Leaves and nodes are those of the trie, everything else is of the
 /// [`Program`].
@@ -255,6 +255,6 @@ impl Program {
 }
 
 #[cold]
-fn bad(bad: Bad, input: &Input<'_>) -> DecodeError {
+pub(super) fn bad(bad: Bad, input: &Input<'_>) -> DecodeError {
     DecodeError::Avro { reason: bad.text(), at: input.at() }
 }

@@ -97,15 +97,7 @@ impl<'a> Row<'a> {
 
     /// The 16 bytes of a UUID, as its text.
     pub fn put_uuid(&mut self, leaf: usize, bytes: &[u8]) {
-        let mut text = String::with_capacity(36);
-        for (at, byte) in bytes.iter().enumerate() {
-            if matches!(at, 4 | 6 | 8 | 10) {
-                text.push('-');
-            }
-            // Writing to a text cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        self.put_text(leaf, &text);
+        self.put_text(leaf, &uuid_text(bytes));
     }
 
     /// A big-endian integer of `scale` decimals.
@@ -174,6 +166,24 @@ fn integer(bytes: &[u8]) -> Option<i128> {
     whole.get_mut(16 - digits.len()..)?.copy_from_slice(digits);
     let value = i128::from_be_bytes(whole);
     ((value < 0) == negative).then_some(value)
+}
+
+/// The 16 bytes of a UUID as it is written.
+pub(in crate::ingest::decode) fn uuid_text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(36);
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        // Writing to a text cannot fail.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// A big-endian integer of `scale` decimals as text; `None` where it has more than 128 bits.
+pub(in crate::ingest::decode) fn unscaled_text(bytes: &[u8], scale: u32) -> Option<String> {
+    integer(bytes).map(|value| decimal_text(value, scale))
 }
 
 /// `value / 10^scale` as text: with a point, unless that would be much longer than the digits.
