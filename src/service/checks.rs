@@ -20,6 +20,7 @@ mod machine_clock;
 pub(super) mod pending;
 mod recent;
 pub(super) mod refused;
+mod unkept_ids;
 
 use crate::config::HealthSettings;
 use crate::http::{Component, Part, State};
@@ -36,6 +37,7 @@ use std::time::Instant;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
+use unkept_ids::UnkeptIds;
 
 /// What checks look at, as of one moment.
 #[derive(Clone, Copy)]
@@ -80,6 +82,7 @@ pub(super) struct Checks {
     pending: Pending,
     refused: Refused,
     invalid: InvalidValues,
+    unkept: UnkeptIds,
     clock_behind: ClockBehind,
     machine_clock: SlowMachineClock,
     /// The texts of what was found when the job last observed itself.
@@ -93,6 +96,7 @@ impl Checks {
             pending: Pending::new(settings.pending_after),
             refused: Refused::new(settings.refused_share, settings.refused_over),
             invalid: InvalidValues::new(settings.refused_share, settings.refused_over),
+            unkept: UnkeptIds::default(),
             clock_behind: ClockBehind::new(settings.clock_behind),
             machine_clock: SlowMachineClock::new(settings.clock_behind),
             known: Mutex::default(),
@@ -101,9 +105,10 @@ impl Checks {
 
     /// What needs attention, in the order of `/health`.
     pub fn look(&self, moment: &Moment<'_>) -> Vec<Finding> {
-        let checks: [&dyn HealthCheck; 6] = [
+        let checks: [&dyn HealthCheck; 7] = [
             &self.refused,
             &self.invalid,
+            &self.unkept,
             &self.clocks,
             &self.clock_behind,
             &self.machine_clock,

@@ -30,6 +30,8 @@ name = "payments"
 topic = "TOPIC"
 framing = "kcat"
 time = { record = "timestamp" }
+id = "attempt"
+unique_within = "1m"
 out_of_orderness = "2s"
 max_future_skew = "10s"
 [sources.tx.fields]
@@ -59,7 +61,7 @@ n = { aggregate = "count", window = "30s" }
 "#;
 
 /// A topic with all that a topic can have: keys of several kinds, headers that are missing, null and
-/// there twice, tombstones, bytes that are no JSON, framed JSON, and records that are late.
+/// there twice, tombstones, bytes that are no JSON, framed JSON, records that are late, and copies.
 fn filled(topic: &str) {
     assert!(create_topic(&kafka(), topic, 3, &[]).unwrap());
     let mut native = ClientConfig::new();
@@ -84,7 +86,12 @@ fn filled(topic: &str) {
             let value = Some(device.as_str()).filter(|_| n % 9 != 1);
             headers = headers.insert(Header { key: "x-device", value });
         }
-        let attempt = if n % 17 == 0 { "many".to_owned() } else { n.to_string() };
+        let attempt = match n {
+            _ if n % 17 == 0 => "many".to_owned(),
+            // The id of one before it in its partition.
+            _ if n % 23 == 22 => (n - 6).to_string(),
+            _ => n.to_string(),
+        };
         headers = headers.insert(Header { key: "x-attempt", value: Some(attempt.as_str()) });
         // Disorder of up to 1.5 s, and now and then more than is allowed.
         let behind = if n % 31 == 30 { 9_000 } else { n * 7 % 4 * 500 };
@@ -185,7 +192,8 @@ fn a_dump_of_a_topic_replays_to_the_same_bytes_as_the_topic() {
     let expected = by_topic(&plan, 1);
     let [accepted, late, future, unreadable] = expected.verdicts;
     assert!(accepted > 120 && late > 3 && unreadable > 40, "{:?}", expected.verdicts);
-    assert_eq!((accepted + late + future + unreadable, future), (240, 0));
+    let copies = 240 - (accepted + late + future + unreadable);
+    assert!((5..=10).contains(&copies) && future == 0, "{:?}", expected.verdicts);
     assert!(expected.sealed.lines().count() > 200 && expected.live.len() == 5 + 3);
     let arrivals = expected.dead.iter().filter(|letter| letter.arrival.is_some()).count();
     assert_eq!(arrivals as u64, late);
