@@ -8,6 +8,7 @@ mod clocks;
 mod exposition;
 mod health;
 mod sinks;
+mod skipped;
 pub mod snapshot;
 mod sources;
 mod unique_ids;

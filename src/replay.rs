@@ -4,6 +4,7 @@
 mod online_rows;
 mod outputs;
 mod refused;
+mod skipped;
 
 use crate::cli::ReplayArgs;
 use crate::engine::{self, MakeParts, Observer, Online, Parts, Settings};
@@ -38,6 +39,7 @@ struct Summary {
     tombstone: u64,
     keyless: u64,
     duplicate: u64,
+    skipped: u64,
     invalid_fields: u64,
     rows: u64,
     wall_s: f64,
@@ -85,9 +87,10 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let invalid = invalid_fields(&job.plan, &observer);
     tell_invalid(&invalid);
     tell_rounded(&job.plan, &observer);
+    skipped::say(&job.plan, &observer);
     let summary = summary(&observer, &invalid, started.elapsed());
     let mut line = serde_json::to_string(&summary).map_err(Failure::failed)?;
-    refused::say(&counted, args.dlq.as_deref(), summary.events);
+    refused::say(&counted, args.dlq.as_deref(), summary.events - summary.skipped);
     let rows = [&args.sealed, &args.dlq, &args.online].into_iter().flatten();
     if rows.clone().any(|path| is_standard_output(path)) {
         output::note(&line);
@@ -295,6 +298,7 @@ fn summary(observer: &Observer, invalid: &[InvalidField<'_>], wall: Duration) ->
         tombstone: sum(|v| v.tombstone.get()),
         keyless: sum(|v| v.keyless.get()),
         duplicate: sum(|v| v.duplicate.get() + v.duplicate_dead.get()),
+        skipped: sum(|v| v.skipped_all()),
         invalid_fields: invalid.iter().map(|field| field.count).sum(),
         rows: observer.metrics.iter().map(|m| m.rows_sealed.get()).sum(),
         wall_s: wall.as_secs_f64(),

@@ -135,9 +135,9 @@ pub struct LineSink {
 }
 
 impl SealedSink for LineSink {
-    fn write(&mut self, lines: &[u8]) {
+    fn write(&mut self, lines: Vec<u8>) {
         // An error means that the disk refused, which stopped the job already.
-        self.sender = self.sender.take().filter(|sender| sender.send(lines.to_vec()).is_ok());
+        self.sender = self.sender.take().filter(|sender| sender.send(lines).is_ok());
     }
 }
 
@@ -167,7 +167,7 @@ mod tests {
         let (path, file) = file("last");
         let mut sink = file.sink();
         for lines in 1..4 {
-            sink.write(LINE);
+            sink.write(LINE.to_vec());
             wait_for(&path, lines * LINE.len());
         }
         assert_eq!(std::fs::read(&path).unwrap(), LINE.repeat(3));
@@ -179,12 +179,12 @@ mod tests {
     #[test]
     fn rows_follow_those_of_the_run_before_and_a_line_that_was_cut_off_spoils_none() {
         let (path, file) = file("again");
-        file.sink().write(LINE);
+        file.sink().write(LINE.to_vec());
         file.finish().unwrap();
         let cut = [LINE, b"{\"as_of\":"].concat();
         std::fs::write(&path, &cut).unwrap();
         let again = SealedFile::append(&path, |reason| panic!("{reason}")).unwrap();
-        again.sink().write(LINE);
+        again.sink().write(LINE.to_vec());
         again.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), [&cut, b"\n".as_slice(), LINE].concat());
         std::fs::remove_file(&path).unwrap();
@@ -199,7 +199,7 @@ mod tests {
         while std::fs::metadata(&path).unwrap().len() == 0 {
             assert!(start.elapsed() < Duration::from_secs(60), "no line ever came");
             assert!(written < WRITE_BYTES, "the buffer was full before it was due");
-            sink.write(LINE);
+            sink.write(LINE.to_vec());
             written += LINE.len();
             std::thread::sleep(Duration::from_millis(5));
         }

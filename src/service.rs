@@ -243,7 +243,7 @@ impl Service {
             let (counts, mine) = (counts.collect::<Vec<_>>(), mine.collect::<Vec<_>>());
             let told = checks::clocks::told(source, &counts, &mine);
             let mut component = component((at, source));
-            if let Some(told) = told {
+            for told in told.into_iter().chain(self.skipped(at)) {
                 component.reason = format!("{}; {told}", component.reason);
             }
             component
@@ -261,6 +261,18 @@ impl Service {
             caught_up: self.caught_up(),
             now: Instant::now(),
             wall: wall_ms().unwrap_or(0),
+        })
+    }
+
+    /// What was skipped of the records of a source.
+    fn skipped(&self, source: usize) -> Option<String> {
+        let counts = self.observer.metrics.iter().filter_map(|worker| worker.verdicts.get(source));
+        let skipped: u64 = counts.map(|counts| counts.skipped_all()).sum();
+        (skipped > 0).then(|| {
+            format!(
+                "{} records skipped, of operations that the job does not read",
+                count_text(skipped)
+            )
         })
     }
 

@@ -42,6 +42,9 @@
 //! # event_time_min = "1990-01-01T00:00:00Z", event_time_max = "2100-01-01T00:00:00Z"
 //!
 //! coerce = "exact"                 # default: numbers as texts, ids as numbers (see below); or none
+//! # envelope = "debezium"          # records are changes of rows (see below); default: records are events
+//! # ops = ["c", "r"]               # of an envelope: the operations that are events; the default
+//! # root = "payload"               # or a path that all others begin below; default: the record itself
 //! # null_values = ["N/A", "null"]  # texts that mean null; default: none does
 //! # invalid = "null"               # what cannot be read in an optional field; or reject: a dead letter
 //! # keyless = "skip"               # a record without any of its optional keys; or dead: a dead letter
@@ -178,6 +181,23 @@
 //! producer key its records. Ids are kept as hashes of 128 bits (BLAKE3), `unique_ids_max` for each
 //! partition; where there is no room for a new one it is not kept (`tidemark_unique_ids_unkept_total`), and
 //! no other is forgotten for it. Once half of the room is taken one entity gets no more than a 64th.
+//!
+//! With `envelope = "debezium"` a record is a change of a row as Debezium writes it, in JSON or Avro; of
+//! JSON with a schema beside it (`{"schema": .., "payload": ..}`) the payload is read. The paths of
+//! fields, aliases and times begin below `after`, and with `outer = true`, of a field, a `time` or an
+//! `arrival_field`, at the envelope: `op`, `ts_ms`, `source.lsn`, `before.amount`. Only a record
+//! whose operation is one of `ops` is an event: `c` (insert), `r` (snapshot), `u` (update), `d` (delete),
+//! `t` (truncate) and `m` (message) can be named; with `u` each update is one more event, and corrects
+//! none. All others, and those without a value (of a file: `null`), are skipped: counted by operation
+//! (`tidemark_skipped_records_total`), no dead letters, whatever else is in them. They move no clock and give no
+//! row. `root = "payload"` alone is for rows that Connect writes with a schema; `outer` then begins at the record.
+//!
+//! A number whose bytes are in base64 is read with `encoding = "base64"` (decimal, int, double, or a
+//! string of a whole number; JSON only), and never guessed, because `"1234"` may be either: with
+//! `unscaled = 2` a text, the number without its point of two decimals (Connect's `Decimal`, big-endian,
+//! two's complement, at most 16 bytes); without it an object of `scale` and `value`
+//! (`VariableScaleDecimal`). Debezium's times are those of `unit`: `Date` is `"days"`, `Timestamp` `"ms"`,
+//! `MicroTimestamp` `"us"`, `NanoTimestamp` `"ns"`, `ZonedTimestamp` `"iso"`.
 //!
 //! JSON that begins with a zero byte has the five bytes of a schema registry's serializer before it,
 //! which are skipped. In a table's topic this holds for keys and values; there JSON that Connect has

@@ -1,5 +1,6 @@
 //! What `tidemark check` prints: a job as it was understood.
 
+mod field;
 mod table;
 
 use crate::aggregate::Memory;
@@ -10,9 +11,8 @@ use crate::times;
 use std::fmt::{self, Write};
 use tidemark_operators::ingest::unique::ID_BYTES_MAX;
 use tidemark_operators::plan::{
-    Arrival, Duplicates, EntityPlan, FeaturePlan, FieldPlan, Format, Framing, Invalid, Keyless,
-    Pick, Plan, Sequence, SessionPlan, SourcePlan, Start, Storage, TimeField, TimeForm, TimeUnit,
-    ViewPlan,
+    Arrival, Duplicates, EntityPlan, FeaturePlan, Format, Framing, Invalid, Keyless, Pick, Plan,
+    Sequence, SessionPlan, SourcePlan, Start, Storage, TimeField, TimeForm, TimeUnit, ViewPlan,
 };
 use tidemark_operators::time::{EARLIEST_DEFAULT, LATEST_DEFAULT};
 use tidemark_operators::value::Type;
@@ -126,11 +126,19 @@ fn write_source(out: &mut String, source: &SourcePlan) -> fmt::Result {
     }
     writeln!(out)?;
     write_arrival(out, source)?;
+    if let Some(envelope) = &source.envelope {
+        let ops: Vec<&str> = envelope.ops.iter().map(|operation| operation.name()).collect();
+        writeln!(
+            out,
+            "  events  what an envelope of debezium says of operation {}; others are skipped, and counted",
+            ops.join(" or ")
+        )?;
+    }
     let fields = source.fields.iter().enumerate();
     write_list(
         out,
         "reads",
-        fields.map(|(at, field)| shown_field(field, source.keys.contains(&at))),
+        fields.map(|(at, field)| field::shown(field, source.keys.contains(&at))),
     )?;
     write_unreadable(out, source)
 }
@@ -221,30 +229,6 @@ fn shown_form(form: &TimeForm) -> String {
         (Some(zone), _) => format!("{unit}, times without an offset are {}", zone.name),
         (None, _) => unit.to_owned(),
     }
-}
-
-/// A field; of a key it is said what else gives the same id.
-fn shown_field(field: &FieldPlan, is_key: bool) -> String {
-    let optional = if field.required { "" } else { "?" };
-    let path = field.place.shown(&field.path);
-    let from = if path == field.name { String::new() } else { format!(" from {path}") };
-    let taken = match (field.reading.coerce, field.ty) {
-        (true, Type::Text | Type::Int) if is_key => " (from text or whole number)",
-        (true, _) => "",
-        (false, _) => " (in its own form only)",
-    };
-    let form = match (field.ty, &field.reading.time, &field.reading.pick) {
-        (Type::Timestamp, form, _) if form.unit != TimeUnit::Ms => {
-            format!(" ({})", shown_form(form))
-        }
-        (Type::Ip, _, Some(Pick::First)) => " (the first of a list)".to_owned(),
-        (Type::Ip, _, Some(Pick::Last)) => " (the last of a list)".to_owned(),
-        (Type::Ip, _, Some(Pick::LastUntrusted(_))) => {
-            " (the last of a list that is not trusted)".to_owned()
-        }
-        _ => String::new(),
-    };
-    format!("{} {}{optional}{from}{form}{taken}", field.name, field.ty)
 }
 
 fn write_entity(out: &mut String, entity: &EntityPlan, plan: &Plan) -> fmt::Result {

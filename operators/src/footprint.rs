@@ -5,8 +5,8 @@
 //! themselves what they take for so many entries. What is assumed stands in [`Load`], and nowhere
 //! else; a test holds the sum against what a run allocates.
 
-use crate::aggregate::counts::Counts;
 use crate::aggregate::extreme::NODE_BYTES;
+use crate::aggregate::multisets::Multisets;
 use crate::expiry::Expiry;
 use crate::history::fold::Fold;
 use crate::history::sealed::SealedHistory;
@@ -107,7 +107,9 @@ pub fn footprint(plan: &Plan, entity: usize, load: &Load) -> Footprint {
 fn of_events(kind: Kind, revisable: bool, inside: u64, load: &Load) -> u64 {
     let Load { entities, values, .. } = *load;
     match kind {
-        Kind::Distinct | Kind::Entropy => Counts::bytes_for(inside.min(entities * values)),
+        Kind::Distinct | Kind::Entropy => {
+            Multisets::bytes_for(entities, inside.min(entities * values))
+        }
         // Of values in any order a monotone queue of n keeps 1 + 1/2 + .. + 1/n.
         Kind::Max | Kind::Min if !revisable => {
             let each = inside / entities.max(1);
@@ -115,7 +117,7 @@ fn of_events(kind: Kind, revisable: bool, inside: u64, load: &Load) -> u64 {
             slots_made(kept) * NODE_BYTES
         }
         // A tree of one leaf or more for each entity that has events.
-        Kind::Max | Kind::Min => inside.min(entities) * 192,
+        Kind::Max | Kind::Min => inside.min(entities) * 192 + slots_made(inside.min(entities)) * 24,
         Kind::Count | Kind::Sum | Kind::Moments | Kind::Hours => 0,
     }
 }

@@ -188,8 +188,8 @@ impl DeadLetterSink for Kept<DeadLetter> {
 }
 
 impl SealedSink for Kept<u8> {
-    fn write(&mut self, lines: &[u8]) {
-        self.0.borrow_mut().extend_from_slice(lines);
+    fn write(&mut self, mut lines: Vec<u8>) {
+        self.0.borrow_mut().append(&mut lines);
     }
 }
 

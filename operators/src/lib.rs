@@ -50,6 +50,7 @@ pub mod hot;
 pub mod in_memory;
 pub mod ingest;
 pub mod interner;
+pub mod json;
 pub mod live;
 pub mod metrics;
 pub mod online;

@@ -16,7 +16,7 @@ mod revise;
 mod view;
 
 use crate::aggregate::last::Last;
-use crate::aggregate::{Accumulator, accumulator, wanted_attributes};
+use crate::aggregate::{Accumulators, wanted_attributes};
 use crate::entity_log::EntityLog;
 use crate::online::Cause;
 use crate::plan::{EntityPlan, Plan, Window};
@@ -84,9 +84,7 @@ pub struct SlotBytes {
 /// See the module.
 pub struct LiveWindows {
     windows: Vec<LivePlace>,
-    accumulators: Vec<(Box<dyn Accumulator>, usize)>,
-    /// By accumulator: whether what entered it may be revised.
-    revisable: Vec<bool>,
+    accumulators: Accumulators,
     lasts: Vec<Last>,
     views: Vec<View>,
     arrivals: Lane,
@@ -127,11 +125,9 @@ impl LiveWindows {
             read.chain(extents).collect()
         };
         let last = |(at, l)| Last::new(l, &entity.attributes, horizons(at));
-        let accumulators = entity.accumulators.iter();
         LiveWindows {
             windows: entity.windows.iter().map(place).collect(),
-            accumulators: accumulators.map(|a| (accumulator(a, entity, plan), a.window)).collect(),
-            revisable: entity.accumulators.iter().map(|a| entity.is_revisable(a)).collect(),
+            accumulators: Accumulators::new(plan, entity),
             lasts: lasts.iter().enumerate().map(last).collect(),
             views,
             arrivals: Lane::new(&vec![true; entity.attributes.len()]),
@@ -165,7 +161,7 @@ impl LiveWindows {
 
     /// Distinct counts that were read at the limit of what is written so far.
     pub fn saturated(&self) -> u64 {
-        self.accumulators.iter().map(|(a, _)| a.saturated()).sum()
+        self.accumulators.saturated()
     }
 
     /// Every row of the log below this has left.
@@ -185,32 +181,26 @@ impl LiveWindows {
     pub fn slot_bytes(mut self) -> SlotBytes {
         let mut bytes = |slots: usize| {
             self.grow(slots);
-            let accumulators: Vec<usize> =
-                self.accumulators.iter().map(|(a, _)| a.memory()).collect();
             let lasts: Vec<usize> = self.lasts.iter().map(Last::memory).collect();
             let marks = self.views.iter().map(|v| v.marks.bytes()).sum::<usize>();
-            (accumulators, lasts, marks)
+            (lasts, marks)
         };
         let (before, after) = (bytes(PROBED), bytes(2 * PROBED));
         let each = |before: usize, after: usize| ((after - before) / PROBED) as u64;
-        let all = |before: Vec<usize>, after: Vec<usize>| {
-            before.into_iter().zip(after).map(|(before, after)| each(before, after)).collect()
-        };
-        let lasts: Vec<u64> = all(before.1, after.1);
+        let lasts = before.0.into_iter().zip(after.0).map(|(before, after)| each(before, after));
         let timers = self.lasts.iter().map(|last| last.timers() as u64);
         SlotBytes {
-            accumulators: all(before.0, after.0),
-            lasts: lasts.into_iter().zip(timers).collect(),
-            marks: each(before.2, after.2),
+            accumulators: self.accumulators.slot_bytes(),
+            lasts: lasts.zip(timers).collect(),
+            marks: each(before.1, after.1),
         }
     }
 
     /// About how much memory the accumulators and the rows on their way out take, in bytes.
     pub fn memory(&self) -> usize {
-        let accumulators: usize = self.accumulators.iter().map(|(a, _)| a.memory()).sum();
         let lasts: usize = self.lasts.iter().map(Last::memory).sum();
         let views: usize = self.views.iter().map(View::memory).sum();
-        accumulators + lasts + views + self.batches.memory()
+        self.accumulators.memory() + lasts + views + self.batches.memory()
     }
 
     /// Moves the clock to `to` (never back), touching about `budget` rows; says whether it got
@@ -264,9 +254,7 @@ impl LiveWindows {
             return;
         }
         place.inside = place.inside + place.enter.len() as u64 - place.leave.len() as u64;
-        for (accumulator, _) in self.accumulators.iter_mut().filter(|(_, p)| *p == at) {
-            accumulator.apply(&place.enter, &place.leave);
-        }
+        self.accumulators.apply(at, &place.enter, &place.leave);
         for view in &mut self.views {
             for lane in [&place.enter, &place.leave] {
                 for (slot, bits) in lane.slots.iter().zip(&lane.bits) {
@@ -311,7 +299,7 @@ impl LiveWindows {
     }
 
     fn grow(&mut self, slots: usize) {
-        self.accumulators.iter_mut().for_each(|(a, _)| a.grow(slots));
+        self.accumulators.grow(slots);
         self.lasts.iter_mut().for_each(|l| l.grow(slots));
         self.views.iter_mut().for_each(|v| v.marks.grow(slots));
     }
@@ -349,9 +337,7 @@ impl LiveWindows {
             }
             let enter = if whole { &self.arrivals } else { &place.enter };
             place.inside += enter.len() as u64;
-            for (accumulator, _) in self.accumulators.iter_mut().filter(|(_, p)| *p == at) {
-                accumulator.apply(enter, &none);
-            }
+            self.accumulators.apply(at, enter, &none);
             place.enter.clear();
         }
         for last in &mut self.lasts {

@@ -4,6 +4,7 @@
 mod arrival;
 mod attribute;
 mod entity;
+mod envelope;
 mod field;
 mod history;
 pub mod path;
@@ -17,7 +18,8 @@ mod window;
 pub use arrival::{Arrival, TimeBounds};
 pub use attribute::{AttributePlan, Feed, Mask, Storage};
 pub use entity::{EntityPlan, EntitySource};
-pub use field::{FieldPlan, Invalid, Pick, ReadOptions, TEXT_BYTES_MAX};
+pub use envelope::{EnvelopePlan, Operation};
+pub use field::{Encoding, FieldPlan, Invalid, Pick, ReadOptions, TEXT_BYTES_MAX};
 pub use history::{Sequence, SequencePlan, SessionPlan, SessionSum};
 pub use place::{Place, RecordPart};
 pub use source::{

@@ -5,10 +5,10 @@
 //! of arrival, on partitions or on workers.
 //!
 //! The accumulators are a cache of the windows' [arrangements](crate::window): a step folds one
-//! batch of each window, and no place in the log outlives it. Work is done in blocks of rows, an
-//! accumulator at a time: for each window the arrivals and departures during the block are copied
-//! out of its batch once, together with where in them each group of equal ts stands; every
-//! accumulator over that window then runs through them in one tight loop. A storm of expiry (a day of
+//! batch of each window, and no place in the log outlives it. Work is done in blocks of rows: for each
+//! window the arrivals and departures during the block are copied out of its batch once, together with
+//! where in them each group of equal ts stands; [`Accumulators::replay`] then runs through them. A
+//! block is small enough for what it touches to stay in the nearer caches. A storm of expiry (a day of
 //! events leaving after a pause) is worked off in blocks of bounded size too, and the caller may stop
 //! between any two.
 
@@ -16,7 +16,7 @@ mod fold;
 mod view;
 
 use crate::aggregate::last::{Last, LastReading};
-use crate::aggregate::{Accumulator, Reading, Step, accumulator, wanted_attributes};
+use crate::aggregate::{Accumulators, Reading, RowReading, Step, WindowStep, wanted_attributes};
 use crate::origin::Origin;
 use crate::plan::{EntityPlan, Plan};
 use crate::time::{EventTime, Millis};
@@ -32,7 +32,7 @@ use std::rc::Rc;
 use view::SealedView;
 
 /// Rows computed at once, unless more have one ts.
-const BLOCK_ROWS: u64 = 4096;
+const BLOCK_ROWS: u64 = 256;
 
 /// Rows of one view, in the order of the log.
 pub struct SealedRows<'a> {
@@ -54,13 +54,6 @@ pub trait SealedOutput {
     fn rows(&mut self, rows: &SealedRows<'_>, names: &Names);
 }
 
-/// One accumulator, its window and what is read of it.
-struct Slot {
-    accumulator: Box<dyn Accumulator>,
-    window: usize,
-    readings: Vec<(Reading, usize)>,
-}
-
 struct LastSlot {
     last: Last,
     readings: Vec<((LastReading, Millis), usize)>,
@@ -69,7 +62,9 @@ struct LastSlot {
 /// See the module.
 pub struct SealedWindows {
     windows: Vec<WindowFold>,
-    slots: Vec<Slot>,
+    accumulators: Accumulators,
+    /// What is read of the accumulators, each once.
+    readings: Vec<RowReading>,
     lasts: Vec<LastSlot>,
     /// One column for each reading, shared by the views.
     outs: Vec<Column>,
@@ -94,7 +89,8 @@ impl SealedWindows {
         let wanted = wanted_attributes(entity);
         let mut windows = SealedWindows {
             windows: entity.windows.iter().map(|w| WindowFold::new(*w, &wanted)).collect(),
-            slots: Vec::new(),
+            accumulators: Accumulators::new(plan, entity),
+            readings: Vec::new(),
             lasts: Vec::new(),
             outs: Vec::new(),
             views: Vec::new(),
@@ -109,11 +105,6 @@ impl SealedWindows {
             rows: 0,
             values: 0,
         };
-        windows.slots.extend(entity.accumulators.iter().map(|a| Slot {
-            accumulator: accumulator(a, entity, plan),
-            window: a.window,
-            readings: Vec::new(),
-        }));
         windows.lasts.extend(entity.lasts.iter().map(|l| LastSlot {
             last: Last::new(l, &entity.attributes, Vec::new()),
             readings: Vec::new(),
@@ -157,11 +148,11 @@ impl SealedWindows {
 
     fn reading(&mut self, at: usize, reading: Reading) -> usize {
         let next = self.outs.len();
-        let readings = &mut self.slots[at].readings;
-        if let Some((_, out)) = readings.iter().find(|r| r.0 == reading) {
-            return *out;
+        let known = self.readings.iter().find(|r| (r.accumulator, r.reading) == (at, reading));
+        if let Some(known) = known {
+            return known.out;
         }
-        readings.push((reading, next));
+        self.readings.push(RowReading { accumulator: at, reading, out: next });
         self.outs.push(Column::default());
         next
     }
@@ -183,7 +174,7 @@ impl SealedWindows {
 
     /// Distinct counts that were read at the limit of what is written so far.
     pub fn saturated(&self) -> u64 {
-        self.slots.iter().map(|s| s.accumulator.saturated()).sum()
+        self.accumulators.saturated()
     }
 
     /// Every row of the log below this has been given out.
@@ -198,8 +189,7 @@ impl SealedWindows {
 
     /// About how much memory the accumulators take, in bytes.
     pub fn memory(&self) -> usize {
-        let slots: usize = self.slots.iter().map(|s| s.accumulator.memory()).sum();
-        slots + self.lasts.iter().map(|l| l.last.memory()).sum::<usize>()
+        self.accumulators.memory() + self.lasts.iter().map(|l| l.last.memory()).sum::<usize>()
     }
 
     /// A step: the rows with `ts < hi`, and for each window of the plan the batch that ends there.
@@ -256,7 +246,7 @@ impl SealedWindows {
     }
 
     fn grow(&mut self, slots: usize) {
-        self.slots.iter_mut().for_each(|s| s.accumulator.grow(slots));
+        self.accumulators.grow(slots);
         self.lasts.iter_mut().for_each(|l| l.last.grow(slots));
     }
 
@@ -275,15 +265,12 @@ impl SealedWindows {
         self.clock = clock;
         let none = Lane::default();
         let mut touched = 0;
-        for window in &mut self.windows {
+        for (at, window) in self.windows.iter_mut().enumerate() {
             window.load(clock, &[], (self.next, self.next));
             touched += window.copied();
-        }
-        for slot in &mut self.slots {
-            let window = &self.windows[slot.window];
-            let (enter, _) = window.entering(&none, &[]);
+            let enter = window.entering().map_or(&none, |(enter, _)| enter);
             if !window.leave.is_empty() || !enter.is_empty() {
-                slot.accumulator.apply(enter, &window.leave);
+                self.accumulators.apply(at, enter, &window.leave);
             }
         }
         touched
@@ -300,23 +287,10 @@ impl SealedWindows {
             touched += window.copied();
         }
         self.outs.iter_mut().for_each(Column::clear);
-        let mut all_ends = std::mem::take(&mut self.group_ends);
-        for slot in &mut self.slots {
-            let window = &self.windows[slot.window];
-            let (enter, enter_ends) = window.entering(&self.arrivals, &all_ends);
-            let step = Step {
-                slots: &self.arrivals.slots,
-                group_ends: &all_ends,
-                enter,
-                enter_ends,
-                leave: &window.leave,
-                leave_ends: &window.leave_ends,
-            };
-            slot.accumulator.replay(&step, &slot.readings, &mut self.outs);
-        }
-        self.replay_lasts(&all_ends, names);
-        all_ends.clear();
-        self.group_ends = all_ends;
+        let windows: Vec<WindowStep<'_>> = self.windows.iter().map(WindowFold::step).collect();
+        let step = Step { rows: &self.arrivals, group_ends: &self.group_ends, windows: &windows };
+        self.accumulators.replay(&step, &self.readings, &mut self.outs);
+        self.replay_lasts(names);
         self.give_out(names, output);
         touched
     }
@@ -348,11 +322,11 @@ impl SealedWindows {
         self.group_ends.extend([rows, rows]);
     }
 
-    fn replay_lasts(&mut self, group_ends: &[u32], names: &mut Names) {
+    fn replay_lasts(&mut self, names: &mut Names) {
         for LastSlot { last, readings } in &mut self.lasts {
             let mut from = 0;
             for (group, ts) in self.group_times.iter().enumerate() {
-                let to = group_ends[group] as usize;
+                let to = self.group_ends[group] as usize;
                 for row in from..to {
                     last.observe(&self.arrivals, self.block_origins[row], row, names);
                 }

@@ -117,6 +117,13 @@ impl fmt::Display for Type {
 /// cannot be read.
 pub const DECIMAL_UNITS_MAX: i64 = 1_000_000_000_000_000_000 - 1;
 
+/// The word of a double as a column has it: a NaN or an infinity is null, negative zero is zero.
+#[inline]
+pub(crate) fn double_word(value: f64) -> Option<u64> {
+    // Adding +0.0 turns -0.0 into +0.0 and changes nothing else.
+    value.is_finite().then(|| (value + 0.0).to_bits())
+}
+
 /// A column of values of one type, some of them null: what decoding fills, expressions are
 /// evaluated over, and feature rows are made of.
 ///
@@ -185,6 +192,31 @@ impl Column {
         self.valid.push(true);
     }
 
+    /// Appends a value by its word, or a null; not for text and ip.
+    #[inline]
+    pub fn push(&mut self, word: Option<u64>) {
+        match word {
+            Some(word) => self.push_word(word),
+            None => self.push_null(),
+        }
+    }
+
+    /// Makes it `len` nulls, each of which is to be [`Column::set`].
+    pub(crate) fn reset(&mut self, len: usize) {
+        self.clear();
+        self.words.resize(len, 0);
+        self.valid.resize(len, false);
+    }
+
+    /// Makes the null at `row` this value.
+    #[inline]
+    pub(crate) fn set(&mut self, row: usize, word: Option<u64>) {
+        if let Some(word) = word {
+            self.words[row] = word;
+            self.valid[row] = true;
+        }
+    }
+
     /// Appends an int, a decimal's units or a timestamp.
     #[inline]
     pub fn push_int(&mut self, value: i64) {
@@ -194,12 +226,7 @@ impl Column {
     /// Appends a double; a NaN or an infinity becomes null, negative zero becomes zero.
     #[inline]
     pub fn push_double(&mut self, value: f64) {
-        if value.is_finite() {
-            // Adding +0.0 turns -0.0 into +0.0 and changes nothing else.
-            self.push_word((value + 0.0).to_bits());
-        } else {
-            self.push_null();
-        }
+        self.push(double_word(value));
     }
 
     /// Appends a bool.

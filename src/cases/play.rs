@@ -143,8 +143,8 @@ impl Lines {
 }
 
 impl SealedSink for Lines {
-    fn write(&mut self, lines: &[u8]) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(lines);
+    fn write(&mut self, lines: Vec<u8>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&lines);
     }
 }
 

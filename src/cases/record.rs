@@ -111,6 +111,16 @@ pub(super) fn write(
         }
     }
     let source = shape.source;
+    let op = source
+        .envelope
+        .as_ref()
+        .and_then(|envelope| Some((source.fields.get(envelope.op)?, envelope.ops.first()?)));
+    if let Some((field, op)) = op {
+        let given = |at: &usize| shape.fields.get(*at).is_some_and(|it| it.path == field.path);
+        if !fields.keys().any(given) {
+            root.put(&field.path, quoted(op.name()));
+        }
+    }
     root.put(&source.time.path, shown(&source.time, at));
     if let (Some(field), Some(arrived)) = (source.arrival.field(), arrived) {
         root.put(&field.path, shown(field, arrived));

@@ -45,6 +45,7 @@ struct SourceDocument<'a> {
     idle_after_ms: u64,
     hold_max_ms: u64,
     max_future_skew_ms: Option<u64>,
+    ops: Option<Vec<&'static str>>,
     id: Vec<&'a str>,
     unique_within_ms: Option<u64>,
     fields: Vec<FieldDocument<'a>>,
@@ -169,6 +170,7 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
     let lookup = text.lookups.iter();
     let id = source.unique.iter().flat_map(|unique| &unique.id);
     let id = id.filter_map(|at| source.fields.get(*at));
+    let ops = source.envelope.as_ref().map(|it| it.ops.iter().map(|operation| operation.name()));
     SourceDocument {
         name: &source.name,
         description: &text.description,
@@ -196,6 +198,7 @@ fn source_document<'a>(source: &'a SourcePlan, text: &'a SourceText) -> SourceDo
         idle_after_ms: source.idle_after,
         hold_max_ms: source.hold_max,
         max_future_skew_ms: source.max_future_skew,
+        ops: ops.map(|ops| ops.collect()),
         id: id.map(|field| field.name.as_str()).collect(),
         unique_within_ms: source.unique.as_ref().map(|unique| unique.within),
         fields: fields

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tidemark_jobs::Job;
 use tidemark_operators::ingest::decode::RECORD_BYTES_MAX;
 use tidemark_operators::ingest::source::{FieldCount, FieldSurvey, TimeCount};
-use tidemark_operators::plan::{Plan, TimeUnit};
+use tidemark_operators::plan::{Operation, Plan, TimeUnit};
 use tidemark_operators::trial::{Trial, trial};
 use tidemark_operators::value::Value;
 use tidemark_operators::verdict::Reason;
@@ -39,6 +39,8 @@ pub(super) struct SourceSample {
     pub accepted: u64,
     /// How many have no key of any entity, and are left out.
     pub keyless: u64,
+    /// How many are of operations that the job does not read, by operation.
+    pub skipped: Vec<(Operation, u64)>,
     /// How many have the id of an event before them, and are left out.
     pub duplicate: u64,
     /// By reason, how many became dead letters, and what was wrong with the first.
@@ -147,6 +149,7 @@ fn sample(job: &Job, asked: &SampleOf) -> Result<SourceSample, Failure> {
         whole,
         accepted: verdicts.map_or(0, |verdicts| verdicts.accepted.get()),
         keyless: verdicts.map_or(0, |verdicts| verdicts.keyless.get()),
+        skipped: verdicts.map_or_else(Vec::new, |it| it.skipped_by_operation().collect()),
         duplicate: verdicts.map_or(0, |verdicts| verdicts.duplicate.get()),
         refused: refused(&judged, &job.plan, number, &asked.file),
         time_path: plan.time.place.shown(&plan.time.path),

@@ -16,6 +16,8 @@ pub(super) struct SampleDocument {
     whole: bool,
     accepted: u64,
     keyless: u64,
+    /// By operation.
+    skipped: BTreeMap<&'static str, u64>,
     duplicate: u64,
     /// By reason.
     refused: BTreeMap<&'static str, RefusedDocument>,
@@ -82,6 +84,7 @@ fn document(sample: &SourceSample) -> SampleDocument {
         whole: sample.whole,
         accepted: sample.accepted,
         keyless: sample.keyless,
+        skipped: sample.skipped.iter().map(|(op, count)| (op.name(), *count)).collect(),
         duplicate: sample.duplicate,
         refused: refused.collect(),
         time: TimeDocument {

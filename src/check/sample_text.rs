@@ -39,6 +39,12 @@ fn verdicts(out: &mut String, sample: &SourceSample) -> fmt::Result {
         let count = count_text(count);
         writeln!(out, "  {name:<10}{count:>9}  {why}: left out, no dead letter")?;
     }
+    if !sample.skipped.is_empty() {
+        let all = sample.skipped.iter().map(|(_, count)| count).sum();
+        let by = sample.skipped.iter().map(|(op, count)| format!("{} {op}", count_text(*count)));
+        let by = by.collect::<Vec<_>>().join(", ");
+        writeln!(out, "  {:<10}{:>9}  by operation: {by}", "skipped", count_text(all))?;
+    }
     for (reason, count, first) in &sample.refused {
         if *count > 0 {
             let first = first.as_ref().map_or_else(String::new, |first| {

@@ -145,6 +145,13 @@ fn record(source: &SourcePlan, fields: &[Made<'_>], n: u64) -> Vec<u8> {
             put(&mut record, &made.field.path, value);
         }
     }
+    let op = source
+        .envelope
+        .as_ref()
+        .and_then(|envelope| Some((source.fields.get(envelope.op)?, envelope.ops.first()?)));
+    if let Some((field, op)) = op {
+        put(&mut record, &field.path, Json::from(op.name()));
+    }
     put(&mut record, &source.time.path, stamp(&source.time, time));
     if let Some(arrival) = source.arrival.field() {
         put(&mut record, &arrival.path, stamp(arrival, time));

@@ -2,7 +2,7 @@
 
 use crate::metrics::Scrape;
 use crate::metrics::exposition::{Exposition, float, seconds};
-use crate::metrics::unique_ids;
+use crate::metrics::{skipped, unique_ids};
 use crate::text::duration_text;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Window;
@@ -141,6 +141,7 @@ fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
     out.add(duplicate);
     out.add(invalid);
     out.add(rounded);
+    skipped::write(out, scrape);
     unique_ids::write(out, scrape);
 }
 

@@ -5,7 +5,7 @@
 use std::io::Write as _;
 use tidemark_operators::value::{Type, Value};
 
-pub(crate) use tidemark_operators::sealed_lines::push_word as word;
+pub(crate) use tidemark_operators::json::push_word as word;
 pub(crate) use tidemark_operators::value::address;
 
 /// The text of a value, `None` for null.

@@ -5,8 +5,8 @@ use crate::online::{OnlineStore, Row, text};
 use crate::whole_file::WholeFile;
 use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
+use tidemark_operators::json::push_json_text;
 use tidemark_operators::plan::{EntityPlan, Plan, ViewPlan};
-use tidemark_operators::sealed_lines::push_json_text;
 
 /// Writes the rows of `store` to `file`, which is to be called `path`.
 pub(super) fn write(

@@ -69,7 +69,7 @@ impl RefusedWatch {
                 }
                 let verdicts = observer.metrics.iter().filter_map(|m| m.verdicts.get(source));
                 // A record is refused before it is counted as read.
-                let of = verdicts.map(|verdicts| verdicts.total()).sum::<u64>().max(count);
+                let of = verdicts.map(|verdicts| verdicts.judged()).sum::<u64>().max(count);
                 let first = self.refusals.take_first(source, reason);
                 let said = sentence(reason, count, of, first.as_ref());
                 let kept = &self.kept;

@@ -2,6 +2,7 @@
 //! they are the same events as their JSON, whatever the codec and the schema; a record waits for
 //! its schema, and becomes a dead letter with the reason when there is none.
 
+mod change_log;
 mod differential;
 mod invalid;
 

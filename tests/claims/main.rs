@@ -16,6 +16,8 @@ mod cases;
 #[cfg(test)]
 mod catalogue;
 #[cfg(test)]
+mod change_log;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod commands;

@@ -10,11 +10,12 @@ use tidemark::tables::{OpenTables, TablesConfig};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, RawBatch, RawRecord};
+use tidemark_operators::json::push_json;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
-use tidemark_operators::sealed_lines::{SealedSink, push_json};
+use tidemark_operators::sealed_lines::SealedSink;
 use tidemark_operators::shared::Limits;
 
 /// A record: its offset is its place in the partition.
@@ -117,8 +118,8 @@ impl DeadLetterSink for Letters {
 pub struct Lines(pub Arc<Mutex<Vec<u8>>>);
 
 impl SealedSink for Lines {
-    fn write(&mut self, lines: &[u8]) {
-        self.0.lock().unwrap().extend_from_slice(lines);
+    fn write(&mut self, lines: Vec<u8>) {
+        self.0.lock().unwrap().extend_from_slice(&lines);
     }
 }
 

@@ -46,6 +46,7 @@ const OPERATORS: Order = Order {
         "time",
         "origin",
         "value",
+        "json",
         "event_batch",
         "slab",
         "online",

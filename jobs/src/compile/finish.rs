@@ -4,14 +4,15 @@ use super::Compiler;
 use super::entity::{Bit, EntityBuild};
 use super::graph::{FeatureNode, Graph};
 use super::source::{Input, SourceBuild};
-use crate::declare::FieldDeclared;
+use crate::declare::{FieldDeclared, SourceDeclared};
 use crate::document::At;
 use crate::job::{FeatureText, Job, Service, SourceText, ViewText};
 use std::sync::Arc;
 use tidemark_operators::plan::{
-    Computed, EntityPlan, EntitySource, Feed, LatePredicate, Plan, SourcePlan, UniquePlan,
-    ViewIndex,
+    Computed, EntityPlan, EntitySource, EnvelopePlan, Feed, FieldPlan, Invalid, LatePredicate,
+    Plan, SourcePlan, UniquePlan, ViewIndex,
 };
+use tidemark_operators::value::Type;
 
 impl Compiler<'_, '_> {
     /// The features of each service: the job's views, and indices of their shown features.
@@ -209,6 +210,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
             fields.push(field);
         }
     }
+    let envelope = envelope(declared, &numbers, &mut fields);
     let computed = computed(&source, &mut numbers, fields.len());
     // Every input of a predicate is needed, so it has a number.
     let number = |old: usize| numbers.get(old).copied().flatten().unwrap_or(0);
@@ -244,6 +246,7 @@ fn renumbered(source: SourceBuild<'_>) -> Renumbered {
         keys,
         keyless: declared.keyless,
         unique,
+        envelope,
     };
     Renumbered { plan, columns: numbers }
 }
@@ -267,6 +270,29 @@ fn computed(
         computed.extend(what);
     }
     computed
+}
+
+/// The envelope of a source whose declared fields have these numbers. Where none of them reads the
+/// operation, one more does.
+fn envelope(
+    declared: &SourceDeclared,
+    numbers: &[Option<usize>],
+    fields: &mut Vec<FieldPlan>,
+) -> Option<EnvelopePlan> {
+    let ops = declared.root.ops.clone()?;
+    let reader = declared.root.operation(&declared.fields);
+    if let Some(op) = reader.and_then(|field| numbers.get(field).copied().flatten()) {
+        return Some(EnvelopePlan { op, ops });
+    }
+    let op = fields.len();
+    // Names of fields have no dots, so this is nobody's.
+    let name = if declared.field("op").is_some() { "envelope.op" } else { "op" };
+    let mut field = FieldPlan::new(name, Type::Text);
+    field.path = declared.root.operation_path().to_vec();
+    field.required = false;
+    field.reading.invalid = Invalid::Null;
+    fields.push(field);
+    Some(EnvelopePlan { op, ops })
 }
 
 fn finished(entity: EntityBuild, sources: &[Renumbered]) -> EntityPlan {

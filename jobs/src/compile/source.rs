@@ -53,6 +53,9 @@ impl<'j> SourceBuild<'j> {
         build.needed = vec![false; build.columns()];
         let id = declared.unique.iter().flat_map(|unique| &unique.id);
         id.for_each(|field| build.need(*field));
+        if let Some(operation) = declared.root.operation(&declared.fields) {
+            build.need(operation);
+        }
         build.order_definitions(problems);
         for at in build.order.clone() {
             let Some(definition) = declared.definitions.get(at) else { continue };

@@ -2,6 +2,7 @@
 
 mod arrival;
 mod encoding;
+mod envelope;
 mod fields;
 mod lookups;
 mod paths;
@@ -9,6 +10,7 @@ mod place;
 mod reading;
 mod unique;
 
+pub(crate) use envelope::Root;
 pub(super) use fields::type_named;
 pub(crate) use fields::{Definition, FieldDeclared};
 pub(crate) use lookups::{Asked, LookupDeclared};
@@ -63,6 +65,7 @@ pub(crate) struct SourceDeclared {
     pub(crate) keyless: Keyless,
     /// The fields are numbered as they are declared.
     pub(crate) unique: Option<UniquePlan>,
+    pub(crate) root: Root,
 }
 
 impl SourceDeclared {
@@ -71,11 +74,11 @@ impl SourceDeclared {
         let Encoding { format, strict_json, framing, schema_wait } =
             Encoding::read(&mut table, files.is_empty());
         let start = start(&mut table, !files.is_empty());
+        let root = envelope::root(&mut table, format);
         table.need("time");
-        let unknown = TimeField::new(Vec::new(), TimeUnit::Ms);
-        let ms = TimeForm::new(TimeUnit::Ms);
-        let mut time = time_field(&mut table, "time", format, &ms, zone).unwrap_or(unknown);
-        let mut arrival = arrival::arrival(&mut table, format, &time.form, zone);
+        let (unknown, ms) = (TimeField::new(vec![], TimeUnit::Ms), TimeForm::new(TimeUnit::Ms));
+        let mut time = time_field(&mut table, "time", format, &ms, zone, &root).unwrap_or(unknown);
+        let mut arrival = arrival::arrival(&mut table, format, &time.form, zone, &root);
         let (earliest, latest) = event_range(&mut table);
         let millis = |at: Option<At<Millis>>| at.map(|at| at.value);
         table.need("out_of_orderness");
@@ -86,10 +89,11 @@ impl SourceDeclared {
         let max_future_skew = millis(table.duration("max_future_skew", 0..=366 * DAY));
         let description = table.text("description").map(|text| text.value).unwrap_or_default();
         table.need("fields");
-        let base = reading::of_source(&mut table, format, (earliest, latest), zone);
+        let base = reading::of_source(&mut table, format, (earliest, latest), zone, root);
         base.settle(&mut time, &mut arrival, &table);
         let fields = fields::fields(&mut table, &name.value, &base);
-        let readers = paths::readers(&fields, times_read(&table, &time, &arrival));
+        let times = times_read(&table, &time, &arrival).into_iter();
+        let readers = paths::readers(&fields, times.chain(base.root().reader(&table)).collect());
         if !files.is_empty() {
             place::refuse_in_files(&readers, framing, table.problems());
         }
@@ -122,6 +126,7 @@ impl SourceDeclared {
             lookups,
             keyless,
             unique,
+            root: base.into_root(),
         }
     }
 
@@ -258,16 +263,19 @@ fn start(table: &mut Table<'_>, has_files: bool) -> Start {
 }
 
 /// `{ field = "timestamp", unit = "ms" }`, or only the field when it is written as `default` says; or
-/// where it is instead of a field, as in `{ record = "timestamp" }`.
+/// where it is instead of a field, as in `{ record = "timestamp" }`. The field lies below `root`, unless
+/// it is an outer one.
 pub(super) fn time_field(
     table: &mut Table<'_>,
     key: &str,
     format: Format,
     default: &TimeForm,
     zone: &Arc<Zone>,
+    root: &Root,
 ) -> Option<TimeField> {
     if table.has(key) && !table.is_table(key) {
-        let path = read_path(table, key, format)?.value;
+        let path = read_path(table, key, format)?;
+        let path = root.below(path.value, false, (key, path.span.start), table);
         return Some(TimeField { place: Place::Value, path, form: default.clone() });
     }
     let mut inner = table.table(key, &format!("\"{key}\" of {}", table.label().to_owned()))?;
@@ -281,8 +289,10 @@ pub(super) fn time_field(
     }
     let path = read_path(&mut inner, "field", format);
     let form = reading::time_form(&mut inner, &reading::EVENT_UNITS, default, zone);
+    let outer = root.outer(&mut inner);
+    let path = path.map(|path| root.below(path.value, outer, ("field", path.span.start), &inner));
     inner.finish();
-    path.map(|path| TimeField { place: Place::Value, path: path.value, form })
+    path.map(|path| TimeField { place: Place::Value, path, form })
 }
 
 pub(super) fn event_range(table: &mut Table<'_>) -> (EventTime, EventTime) {

@@ -1,7 +1,7 @@
 //! `[tables.NAME]`: reference tables that events are looked up in.
 
 use super::name;
-use super::source::{event_range, holding, split_path, time_field, type_named};
+use super::source::{Root, event_range, holding, split_path, time_field, type_named};
 use crate::document::{At, Table};
 use std::sync::Arc;
 use tidemark_operators::plan::path::element;
@@ -178,7 +178,8 @@ fn from_topic(
     table.need("time");
     let unknown = TimeField::new(Vec::new(), TimeUnit::Ms);
     let ms = TimeForm::new(TimeUnit::Ms);
-    let time = time_field(table, "time", Format::Json, &ms, zone).unwrap_or(unknown);
+    let time =
+        time_field(table, "time", Format::Json, &ms, zone, &Root::default()).unwrap_or(unknown);
     let (earliest, latest) = event_range(table);
     table.need("out_of_orderness");
     let out_of_orderness = table.duration("out_of_orderness", 0..=30 * DAY);

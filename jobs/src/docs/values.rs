@@ -1,6 +1,6 @@
 //! How values read: as JSON shows them.
 
-use tidemark_operators::sealed_lines::push_word;
+use tidemark_operators::json::push_word;
 use tidemark_operators::value::{Cell, Column, Type, Value, address};
 
 /// The value at `row` of a column of type `ty`.
@@ -54,6 +54,6 @@ pub(super) fn shown(value: &Value) -> String {
 
 fn quoted(text: &str) -> String {
     let mut out = Vec::new();
-    tidemark_operators::sealed_lines::push_json_text(text.as_bytes(), &mut out);
+    tidemark_operators::json::push_json_text(text.as_bytes(), &mut out);
     String::from_utf8_lossy(&out).into_owned()
 }

@@ -1,55 +1,41 @@
 //! How many events.
 
 use super::{Algebra, Reading};
-use crate::slab::Slab;
 use crate::time::EventTime;
-use crate::value::Column;
 
-/// Events inside, by slot. A window holds fewer than 2^32 rows of a worker: the log is in memory.
+/// Events inside. A window holds fewer than 2^32 rows of a worker: the log is in memory.
 ///
 /// ```
 /// use tidemark_operators::aggregate::{Algebra, Reading, count::Count};
-/// use tidemark_operators::value::Column;
 ///
-/// let mut count = Count::default();
-/// count.grow(1);
-/// count.add(0, 0, 1_000);
-/// count.add(0, 0, 2_000);
-/// count.remove(0, 0, 1_000);
-/// let mut out = Column::default();
-/// count.read(0, Reading::Count, &mut out);
-/// assert_eq!(out.int(0), Some(1));
+/// let (mut count, mut card) = (Count, [0]);
+/// count.add(&mut card, 0, 0, 1_000);
+/// count.add(&mut card, 0, 0, 2_000);
+/// count.remove(&mut card, 0, 0, 1_000);
+/// assert_eq!(count.read(&card, Reading::Count), Some(1));
 /// ```
-#[derive(Default)]
-pub struct Count {
-    events: Slab<u32>,
-}
+#[derive(Debug, Default)]
+pub struct Count;
 
 impl Algebra for Count {
-    fn grow(&mut self, slots: usize) {
-        self.events.grow(slots);
+    type State = [u32; 1];
+
+    #[inline]
+    fn add(&mut self, [events]: &mut [u32; 1], _slot: u32, _value: i64, _ts: EventTime) {
+        *events += 1;
     }
 
     #[inline]
-    fn add(&mut self, slot: u32, _value: i64, _ts: EventTime) {
-        self.events[slot] += 1;
+    fn remove(&mut self, [events]: &mut [u32; 1], _slot: u32, _value: i64, _ts: EventTime) {
+        *events -= 1;
     }
 
     #[inline]
-    fn remove(&mut self, slot: u32, _value: i64, _ts: EventTime) {
-        self.events[slot] -= 1;
+    fn read(&self, [events]: &[u32; 1], _reading: Reading) -> Option<u64> {
+        Some(u64::from(*events))
     }
 
-    #[inline]
-    fn read(&self, slot: u32, _reading: Reading, out: &mut Column) {
-        out.push_word(u64::from(self.events[slot]));
-    }
-
-    fn holds(&self, slot: u32) -> bool {
-        self.events[slot] > 0
-    }
-
-    fn memory(&self) -> usize {
-        self.events.bytes()
+    fn holds(&self, [events]: &[u32; 1]) -> bool {
+        *events > 0
     }
 }

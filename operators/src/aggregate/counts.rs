@@ -1,8 +1,6 @@
-//! Reference counts of (slot, value), 12 bytes a pair.
+//! Reference counts of (slot, symbol), 12 bytes a pair: for the slots that have many.
 
 use crate::flat_table::{self, FlatTable};
-use crate::timeline::lane::Lane;
-use std::hint::black_box;
 
 /// Never a slot.
 const VACANT: u32 = u32::MAX;
@@ -54,6 +52,11 @@ impl Counts {
         entry.count - 1
     }
 
+    /// Counts (slot, symbol), which is not counted yet, so often.
+    pub fn put(&mut self, slot: u32, symbol: u32, count: u32) {
+        self.table.entry(hash(slot, symbol), |_| false, || SlotCount { slot, symbol, count });
+    }
+
     /// Counts (slot, symbol) once less; returns the count before, 0 when it was not there.
     #[inline]
     pub fn remove(&mut self, slot: u32, symbol: u32) -> u32 {
@@ -67,12 +70,10 @@ impl Counts {
         before
     }
 
-    /// Loads what the rows of `lane` are about to change; see [`FlatTable::warm`].
+    /// Loads what (slot, symbol) is about to change; see [`FlatTable::warm`].
     #[inline]
-    pub fn warm(&self, lane: &Lane, values: &[i64]) {
-        let pairs = lane.slots.iter().zip(values);
-        let loads = pairs.map(|(slot, value)| self.table.warm(hash(*slot, *value as u32)));
-        black_box(loads.fold(0, |sum, entry| sum ^ entry.map_or(0, |e| e.count)));
+    pub fn warm(&self, slot: u32, symbol: u32) -> u32 {
+        self.table.warm(hash(slot, symbol)).map_or(0, |e| e.count)
     }
 
     /// How many (slot, symbol) pairs are counted.

@@ -1,32 +1,27 @@
 //! How many distinct values, exactly.
+//!
+//! A slot's word is that of its [multiset](super::multisets). By value it is its (value, count) pairs.
 
-use super::counts::Counts;
+use super::multisets::{Multisets, distinct};
 use super::{Algebra, Reading};
-use crate::slab::Slab;
 use crate::time::EventTime;
-use crate::timeline::lane::Lane;
-use crate::value::Column;
 use std::cell::Cell;
 
-/// Distinct values by slot. What is read is exact, and counted where it is not written so.
+/// Distinct values. What is read is exact, and counted where it is not written so.
 ///
 /// ```
 /// use tidemark_operators::aggregate::{Algebra, Reading, distinct::Distinct};
-/// use tidemark_operators::value::Column;
 ///
 /// // Values are symbols of an interner; there is no bound on what is written.
-/// let mut countries = Distinct::new(None);
-/// countries.grow(1);
-/// [1, 2, 2].iter().for_each(|symbol| countries.add(0, *symbol, 1_000));
-/// countries.remove(0, 2, 1_000);
-/// let mut out = Column::default();
-/// countries.read(0, Reading::Distinct, &mut out);
-/// assert_eq!(out.int(0), Some(2), "one of the two events with symbol 2 is still there");
+/// let (mut countries, mut card) = (Distinct::new(None), [0]);
+/// [1, 2, 2].iter().for_each(|symbol| countries.add(&mut card, 0, *symbol, 1_000));
+/// countries.remove(&mut card, 0, 2, 1_000);
+/// let read = countries.read(&card, Reading::Distinct);
+/// assert_eq!(read, Some(2), "one of the two events with symbol 2 is still there");
 /// ```
 pub struct Distinct {
     most: Option<u64>,
-    counts: Counts,
-    distinct: Slab<u32>,
+    values: Multisets,
     saturated: Saturated,
 }
 
@@ -54,45 +49,35 @@ impl Saturated {
 impl Distinct {
     /// Of counts that are written as `most` at most.
     pub fn new(most: Option<u64>) -> Self {
-        Distinct {
-            most,
-            counts: Counts::default(),
-            distinct: Slab::new(),
-            saturated: Saturated::default(),
-        }
+        Distinct { most, values: Multisets::default(), saturated: Saturated::default() }
     }
 }
 
 impl Algebra for Distinct {
-    fn grow(&mut self, slots: usize) {
-        self.distinct.grow(slots);
+    type State = [u32; 1];
+
+    #[inline]
+    fn add(&mut self, [word]: &mut [u32; 1], slot: u32, value: i64, _ts: EventTime) {
+        self.values.add(word, slot, value as u32);
     }
 
     #[inline]
-    fn add(&mut self, slot: u32, value: i64, _ts: EventTime) {
-        if self.counts.add(slot, value as u32) == 0 {
-            self.distinct[slot] += 1;
-        }
+    fn remove(&mut self, [word]: &mut [u32; 1], slot: u32, value: i64, _ts: EventTime) {
+        self.values.remove(word, slot, value as u32);
     }
 
     #[inline]
-    fn remove(&mut self, slot: u32, value: i64, _ts: EventTime) {
-        if self.counts.remove(slot, value as u32) == 1 {
-            self.distinct[slot] -= 1;
-        }
+    fn read(&self, [word]: &[u32; 1], _reading: Reading) -> Option<u64> {
+        Some(self.saturated.read(distinct(*word), self.most))
     }
 
     #[inline]
-    fn read(&self, slot: u32, _reading: Reading, out: &mut Column) {
-        out.push_word(self.saturated.read(self.distinct[slot], self.most));
+    fn warm(&self, [word]: &[u32; 1], slot: u32, value: i64) -> u32 {
+        self.values.warm(*word, slot, value as u32)
     }
 
-    fn warm(&self, lane: &Lane, values: &[i64]) {
-        self.counts.warm(lane, values);
-    }
-
-    fn holds(&self, slot: u32) -> bool {
-        self.distinct[slot] > 0
+    fn holds(&self, [word]: &[u32; 1]) -> bool {
+        distinct(*word) > 0
     }
 
     fn saturated(&self) -> u64 {
@@ -100,6 +85,6 @@ impl Algebra for Distinct {
     }
 
     fn memory(&self) -> usize {
-        self.distinct.bytes() + self.counts.bytes()
+        self.values.bytes()
     }
 }

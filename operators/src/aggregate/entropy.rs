@@ -1,37 +1,43 @@
 //! Shannon's entropy of the values, from integers that come and go exactly.
 //!
-//! Kept: N, the number of values, and E, the integer sum over the distinct values of
-//! `round(n ln n * 2^40)` with n the value's count. Read as `ln(N) - E / 2^40 / N`. The terms come
-//! from one portable logarithm, so they are the same bits on every machine, and a term that was
-//! added is the term that is taken away.
+//! Kept: the [multiset](super::multisets) of values, which is the state by value; N, their number;
+//! and E, the integer sum over the distinct values of `round(n ln n * 2^40)` with n the value's count.
+//! Read as `ln(N) - E / 2^40 / N`. The terms come from one portable logarithm, so they are the same
+//! bits on every machine, and a term that was added is the term that is taken away.
 //!
 //! Normalised it is that over `ln(k)`, with k the number of distinct values: within 0 and 1, and
 //! exactly 1 when all counts are equal. The integers say whether they are: see `EntropyState::is_even`.
 
-use super::counts::Counts;
 use super::distinct::Saturated;
+use super::multisets::{Multisets, distinct};
 use super::{Algebra, Reading};
-use crate::slab::Slab;
 use crate::time::EventTime;
-use crate::timeline::lane::Lane;
-use crate::value::Column;
+use crate::value::double_word;
 
 const SCALE: f64 = (1u64 << 40) as f64;
 /// Terms of counts below this are looked up.
 const TABLE: u32 = 1024;
 
-#[derive(Clone, Copy, Debug, Default)]
+/// In five words: E is never negative, and less than 2^77 while there are fewer than 2^32 values.
+#[derive(Clone, Copy, Debug)]
 struct EntropyState {
     values: u32,
-    distinct: u32,
-    /// E as two words, so that the state has no padding.
-    terms: [u64; 2],
+    /// The word of the multiset.
+    word: u32,
+    terms: i128,
 }
 
 impl EntropyState {
     #[inline]
-    fn sum(&self) -> i128 {
-        (u128::from(self.terms[1]) << 64 | u128::from(self.terms[0])).cast_signed()
+    fn of([values, word, low, middle, high]: [u32; 5]) -> Self {
+        let terms = [high, middle, low].iter().fold(0, |sum, word| sum << 32 | i128::from(*word));
+        EntropyState { values, word, terms }
+    }
+
+    #[inline]
+    fn words(self) -> [u32; 5] {
+        let [low, middle, high] = [0, 32, 64].map(|shift| (self.terms >> shift) as u32);
+        [self.values, self.word, low, middle, high]
     }
 
     /// Whether all counts are equal, `term(n)` being `round(n ln n * 2^40)`.
@@ -44,35 +50,31 @@ impl EntropyState {
     /// what passes for even differs from it by less than 1e-13 when read.
     #[inline]
     fn is_even(&self, term: impl FnOnce(u32) -> i128) -> bool {
-        self.distinct > 0
-            && self.values.is_multiple_of(self.distinct)
-            && self.sum() == i128::from(self.distinct) * term(self.values / self.distinct)
+        let distinct = distinct(self.word);
+        distinct > 0
+            && self.values.is_multiple_of(distinct)
+            && self.terms == i128::from(distinct) * term(self.values / distinct)
     }
 
-    #[inline]
-    fn change(&mut self, by: i128) {
-        let sum = (self.sum() + by).cast_unsigned();
-        self.terms = [sum as u64, (sum >> 64) as u64];
+    fn entropy(&self) -> f64 {
+        let n = f64::from(self.values);
+        libm::log(n) - self.terms as f64 / SCALE / n
     }
 }
 
-/// Entropies by slot.
+/// Entropies.
 ///
 /// ```
 /// use tidemark_operators::aggregate::{Algebra, Reading, entropy::Entropy};
-/// use tidemark_operators::value::Column;
 ///
-/// let mut countries = Entropy::new(Some(100));
-/// countries.grow(1);
-/// [1, 1, 2, 2].iter().for_each(|symbol| countries.add(0, *symbol, 1_000));
-/// let mut out = Column::default();
-/// countries.read(0, Reading::Entropy { normalised: true }, &mut out);
-/// assert_eq!(out.double(0), Some(1.0));
+/// let (mut countries, mut card) = (Entropy::new(Some(100)), [0; 5]);
+/// [1, 1, 2, 2].iter().for_each(|symbol| countries.add(&mut card, 0, *symbol, 1_000));
+/// let read = countries.read(&card, Reading::Entropy { normalised: true });
+/// assert_eq!(read.map(f64::from_bits), Some(1.0));
 /// ```
 pub struct Entropy {
     most: Option<u64>,
-    counts: Counts,
-    states: Slab<EntropyState>,
+    multisets: Multisets,
     table: Box<[i128]>,
     saturated: Saturated,
 }
@@ -87,8 +89,7 @@ impl Entropy {
     /// Of counts that are written as `most` at most (the entropy is over all values).
     pub fn new(most: Option<u64>) -> Self {
         let table = (0..TABLE).map(term).collect();
-        let (counts, states, saturated) = Default::default();
-        Entropy { most, counts, states, table, saturated }
+        Entropy { most, multisets: Multisets::default(), table, saturated: Saturated::default() }
     }
 
     #[inline]
@@ -98,63 +99,53 @@ impl Entropy {
 }
 
 impl Algebra for Entropy {
-    fn grow(&mut self, slots: usize) {
-        self.states.grow(slots);
+    type State = [u32; 5];
+
+    #[inline]
+    fn add(&mut self, state: &mut [u32; 5], slot: u32, value: i64, _ts: EventTime) {
+        let mut changed = EntropyState::of(*state);
+        let before = self.multisets.add(&mut changed.word, slot, value as u32);
+        changed.values += 1;
+        changed.terms += self.term(before + 1) - self.term(before);
+        *state = changed.words();
     }
 
     #[inline]
-    fn add(&mut self, slot: u32, value: i64, _ts: EventTime) {
-        let before = self.counts.add(slot, value as u32);
-        let change = self.term(before + 1) - self.term(before);
-        let state = &mut self.states[slot];
-        state.values += 1;
-        state.distinct += u32::from(before == 0);
-        state.change(change);
-    }
-
-    #[inline]
-    fn remove(&mut self, slot: u32, value: i64, _ts: EventTime) {
-        let before = self.counts.remove(slot, value as u32);
+    fn remove(&mut self, state: &mut [u32; 5], slot: u32, value: i64, _ts: EventTime) {
+        let mut changed = EntropyState::of(*state);
+        let before = self.multisets.remove(&mut changed.word, slot, value as u32);
         if before == 0 {
             return;
         }
-        let change = self.term(before - 1) - self.term(before);
-        let state = &mut self.states[slot];
-        state.values -= 1;
-        state.distinct -= u32::from(before == 1);
-        state.change(change);
+        changed.values -= 1;
+        changed.terms += self.term(before - 1) - self.term(before);
+        *state = changed.words();
     }
 
     #[inline]
-    fn read(&self, slot: u32, reading: Reading, out: &mut Column) {
-        let state = &self.states[slot];
-        match reading {
-            Reading::Entropy { .. } if state.distinct <= 1 => out.push_double(0.0),
-            Reading::Entropy { normalised: true } if state.is_even(|n| self.term(n)) => {
-                out.push_double(1.0);
-            }
-            Reading::Entropy { normalised } => {
-                let n = f64::from(state.values);
-                let entropy = libm::log(n) - state.sum() as f64 / SCALE / n;
-                out.push_double(if normalised {
-                    (entropy / libm::log(f64::from(state.distinct))).clamp(0.0, 1.0)
-                } else {
-                    entropy
-                });
-            }
-            Reading::Distinct => {
-                out.push_word(self.saturated.read(state.distinct, self.most));
-            }
-            _ => out.push_word(u64::from(state.values)),
-        }
+    fn read(&self, state: &[u32; 5], reading: Reading) -> Option<u64> {
+        let state = EntropyState::of(*state);
+        let distinct = distinct(state.word);
+        let normalised = match reading {
+            Reading::Entropy { normalised } => normalised,
+            Reading::Distinct => return Some(self.saturated.read(distinct, self.most)),
+            _ => return Some(u64::from(state.values)),
+        };
+        double_word(match normalised {
+            _ if distinct <= 1 => 0.0,
+            true if state.is_even(|n| self.term(n)) => 1.0,
+            true => (state.entropy() / libm::log(f64::from(distinct))).clamp(0.0, 1.0),
+            false => state.entropy(),
+        })
     }
 
-    fn warm(&self, lane: &Lane, values: &[i64]) {
-        self.counts.warm(lane, values);
+    #[inline]
+    fn warm(&self, [_, word, ..]: &[u32; 5], slot: u32, value: i64) -> u32 {
+        self.multisets.warm(*word, slot, value as u32)
     }
 
-    fn holds(&self, slot: u32) -> bool {
-        self.states[slot].values > 0
+    fn holds(&self, state: &[u32; 5]) -> bool {
+        EntropyState::of(*state).values > 0
     }
 
     fn saturated(&self) -> u64 {
@@ -162,6 +153,6 @@ impl Algebra for Entropy {
     }
 
     fn memory(&self) -> usize {
-        self.states.bytes() + self.counts.bytes()
+        self.multisets.bytes()
     }
 }

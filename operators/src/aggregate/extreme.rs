@@ -4,11 +4,14 @@
 //! dominates: values strictly fall from head to tail, and the head is the maximum. What is kept is
 //! a function of the set of events inside, so rows may be added in any order. The queues of all
 //! slots share one pool of nodes, so a silent entity costs 8 bytes.
+//!
+//! A slot's words are the places of its head and tail in the pool. By value a queue is its (time,
+//! value) pairs, oldest first: adding them to an empty slot makes it again.
 
 use super::{Algebra, Reading};
 use crate::slab::Slab;
 use crate::time::EventTime;
-use crate::value::{Column, Type};
+use crate::value::{Type, double_word};
 
 /// No node.
 const NONE: u32 = 0;
@@ -26,32 +29,25 @@ struct Node {
 /// The bytes of a value that is kept.
 pub(crate) const NODE_BYTES: u64 = size_of::<Node>() as u64;
 
-#[derive(Clone, Copy, Debug, Default)]
-struct ExtremeQueue {
-    head: u32,
-    tail: u32,
-}
+/// Head and tail of a slot's queue.
+type Ends = [u32; 2];
 
-/// Maxima by slot, or minima when `MIN`.
+/// Maxima, or minima when `MIN`.
 ///
 /// ```
 /// use tidemark_operators::aggregate::{Algebra, Reading, extreme::Extreme};
-/// use tidemark_operators::value::{Column, Type};
+/// use tidemark_operators::value::Type;
 ///
-/// let mut most = Extreme::<false>::new(Type::Int);
-/// most.grow(1);
-/// most.add(0, 9, 1_000);
-/// most.add(0, 5, 2_000);
-/// let mut out = Column::default();
-/// most.read(0, Reading::Extreme, &mut out);
+/// let (mut most, mut card) = (Extreme::<false>::new(Type::Int), [0; 2]);
+/// most.add(&mut card, 0, 9, 1_000);
+/// most.add(&mut card, 0, 5, 2_000);
+/// assert_eq!(most.read(&card, Reading::Extreme), Some(9));
 /// // Events leave in the order of their times.
-/// most.remove(0, 9, 1_000);
-/// most.read(0, Reading::Extreme, &mut out);
-/// assert_eq!((out.int(0), out.int(1)), (Some(9), Some(5)));
+/// most.remove(&mut card, 0, 9, 1_000);
+/// assert_eq!(most.read(&card, Reading::Extreme), Some(5));
 /// ```
 pub struct Extreme<const MIN: bool> {
     ty: Type,
-    queues: Slab<ExtremeQueue>,
     nodes: Slab<Node>,
     used: u32,
     free: u32,
@@ -62,7 +58,7 @@ impl<const MIN: bool> Extreme<MIN> {
     pub fn new(ty: Type) -> Self {
         let mut nodes = Slab::new();
         nodes.grow(1);
-        Extreme { ty, queues: Slab::new(), nodes, used: 1, free: NONE }
+        Extreme { ty, nodes, used: 1, free: NONE }
     }
 
     /// Whether `a` makes `b` superfluous when it is not older.
@@ -91,28 +87,27 @@ impl<const MIN: bool> Extreme<MIN> {
         self.free = at;
     }
 
-    /// Joins `older` and `younger`, either of which may be an end of `slot`'s queue.
+    /// Joins `older` and `younger`, either of which may be an end of the queue.
     #[inline]
-    fn link(&mut self, slot: u32, older: u32, younger: u32) {
+    fn link(&mut self, [head, tail]: &mut Ends, older: u32, younger: u32) {
         match older {
-            NONE => self.queues[slot].head = younger,
+            NONE => *head = younger,
             _ => self.nodes[older].next = younger,
         }
         match younger {
-            NONE => self.queues[slot].tail = older,
+            NONE => *tail = older,
             _ => self.nodes[younger].previous = older,
         }
     }
 }
 
 impl<const MIN: bool> Algebra for Extreme<MIN> {
-    fn grow(&mut self, slots: usize) {
-        self.queues.grow(slots);
-    }
+    type State = Ends;
+    const WARMS: bool = true;
 
     #[inline]
-    fn add(&mut self, slot: u32, value: i64, ts: EventTime) {
-        let (mut older, mut younger) = (self.queues[slot].tail, NONE);
+    fn add(&mut self, ends: &mut Ends, _slot: u32, value: i64, ts: EventTime) {
+        let (mut older, mut younger) = (ends[1], NONE);
         while older != NONE && self.nodes[older].ts > ts {
             younger = older;
             older = self.nodes[older].previous;
@@ -132,38 +127,46 @@ impl<const MIN: bool> Algebra for Extreme<MIN> {
             self.free(dead);
         }
         let at = self.allocate(Node { ts, value, next: younger, previous: older });
-        self.link(slot, older, at);
-        self.link(slot, at, younger);
+        self.link(ends, older, at);
+        self.link(ends, at, younger);
     }
 
     #[inline]
-    fn remove(&mut self, slot: u32, _value: i64, ts: EventTime) {
+    fn remove(&mut self, ends: &mut Ends, _slot: u32, _value: i64, ts: EventTime) {
         // All that is as old leaves now too, so the queue's head tells enough.
-        let mut head = self.queues[slot].head;
+        let mut head = ends[0];
         while head != NONE && self.nodes[head].ts <= ts {
             let dead = head;
             head = self.nodes[dead].next;
             self.free(dead);
-            self.link(slot, NONE, head);
+            self.link(ends, NONE, head);
         }
     }
 
     #[inline]
-    fn read(&self, slot: u32, _reading: Reading, out: &mut Column) {
-        match (self.queues[slot].head, self.ty) {
-            (NONE, _) => out.push_null(),
-            (head, Type::Decimal(_)) => {
-                out.push_double(self.nodes[head].value as f64 / self.ty.unit() as f64);
-            }
-            (head, _) => out.push_int(self.nodes[head].value),
-        }
+    fn read(&self, [head, _]: &Ends, _reading: Reading) -> Option<u64> {
+        (*head != NONE).then_some(self.nodes[*head].value).and_then(|value| read(value, self.ty))
     }
 
-    fn holds(&self, slot: u32) -> bool {
-        self.queues[slot].head != NONE
+    #[inline]
+    fn warm(&self, [head, _]: &Ends, _slot: u32, _value: i64) -> u32 {
+        self.nodes[*head].next
+    }
+
+    fn holds(&self, [head, _]: &Ends) -> bool {
+        *head != NONE
     }
 
     fn memory(&self) -> usize {
-        self.queues.bytes() + self.nodes.bytes()
+        self.nodes.bytes()
+    }
+}
+
+/// What is read of a value of type `ty`.
+#[inline]
+pub(super) fn read(value: i64, ty: Type) -> Option<u64> {
+    match ty {
+        Type::Decimal(_) => double_word(value as f64 / ty.unit() as f64),
+        _ => Some(value.cast_unsigned()),
     }
 }

@@ -1,18 +1,30 @@
 //! How many events in each hour of the day.
+//!
+//! A slot's words are the events of each hour, and then the time of the latest event of each (two
+//! words, the lower first; 0: no event), so that the hour of the latest of all is known whatever the
+//! order they came in.
 
 use super::{Algebra, Reading};
-use crate::slab::Slab;
 use crate::time::{EventTime, HOUR};
-use crate::value::Column;
+use crate::value::double_word;
 use crate::zone::Zone;
 use std::sync::Arc;
 
-/// Events by hour, and for each hour with events the time of its latest, so that the hour of the
-/// latest of all is known whatever the order they came in.
-#[derive(Clone, Copy, Debug, Default)]
-struct HourCounts {
-    events: [u32; 24],
-    latest: [EventTime; 24],
+const HOURS: usize = 24;
+/// The words of a slot.
+type HourWords = [u32; 3 * HOURS];
+
+/// The time of the latest event of `hour`.
+#[inline]
+fn latest(state: &HourWords, hour: usize) -> EventTime {
+    let at = HOURS + 2 * hour;
+    u64::from(state[at + 1]) << 32 | u64::from(state[at])
+}
+
+#[inline]
+fn set_latest(state: &mut HourWords, hour: usize, ts: EventTime) {
+    let at = HOURS + 2 * hour;
+    (state[at], state[at + 1]) = (ts as u32, (ts >> 32) as u32);
 }
 
 /// A stretch of time with one offset from UTC.
@@ -23,34 +35,29 @@ struct HourSpan {
     offset: i64,
 }
 
-/// Hours of the day in a time zone, by slot.
+/// Hours of the day in a time zone.
 ///
 /// ```
 /// use std::sync::Arc;
 /// use tidemark_operators::aggregate::{Algebra, Reading, hours::Hours};
 /// use tidemark_operators::time::HOUR;
-/// use tidemark_operators::value::Column;
 /// use tidemark_operators::zone::Zone;
 ///
-/// let utc = Zone::utc();
-/// let mut hours = Hours::new(Arc::new(utc));
-/// hours.grow(1);
-/// [8, 8, 9].iter().for_each(|hour| hours.add(0, 0, hour * HOUR));
-/// let mut out = Column::default();
-/// hours.read(0, Reading::HourShare, &mut out);
-/// assert_eq!(out.double(0), Some(0.5), "one event at the latest one's hour, two at the busiest");
+/// let (mut hours, mut card) = (Hours::new(Arc::new(Zone::utc())), [0; 72]);
+/// [8, 8, 9].iter().for_each(|hour| hours.add(&mut card, 0, 0, hour * HOUR));
+/// let read = hours.read(&card, Reading::HourShare).map(f64::from_bits);
+/// assert_eq!(read, Some(0.5), "one event at the latest one's hour, two at the busiest");
 /// ```
 pub struct Hours {
     zone: Arc<Zone>,
     /// Where the last event was: most events are where the one before was.
     span: HourSpan,
-    states: Slab<HourCounts>,
 }
 
 impl Hours {
     /// In the time zone `zone`.
     pub fn new(zone: Arc<Zone>) -> Self {
-        Hours { zone, span: HourSpan::default(), states: Slab::new() }
+        Hours { zone, span: HourSpan::default() }
     }
 
     #[inline]
@@ -68,46 +75,37 @@ impl Hours {
 }
 
 impl Algebra for Hours {
-    fn grow(&mut self, slots: usize) {
-        self.states.grow(slots);
+    type State = HourWords;
+
+    #[inline]
+    fn add(&mut self, state: &mut HourWords, _slot: u32, _value: i64, ts: EventTime) {
+        let hour = self.hour(ts);
+        state[hour] += 1;
+        if ts > latest(state, hour) {
+            set_latest(state, hour, ts);
+        }
     }
 
     #[inline]
-    fn add(&mut self, slot: u32, _value: i64, ts: EventTime) {
+    fn remove(&mut self, state: &mut HourWords, _slot: u32, _value: i64, ts: EventTime) {
         let hour = self.hour(ts);
-        let state = &mut self.states[slot];
-        state.events[hour] += 1;
-        state.latest[hour] = state.latest[hour].max(ts);
-    }
-
-    #[inline]
-    fn remove(&mut self, slot: u32, _value: i64, ts: EventTime) {
-        let hour = self.hour(ts);
-        let state = &mut self.states[slot];
-        state.events[hour] -= 1;
+        state[hour] -= 1;
         // Events leave oldest first, so the latest of an hour leaves last.
-        if state.events[hour] == 0 {
-            state.latest[hour] = 0;
+        if state[hour] == 0 {
+            set_latest(state, hour, 0);
         }
     }
 
-    fn read(&self, slot: u32, _reading: Reading, out: &mut Column) {
-        let HourCounts { events, latest } = &self.states[slot];
-        let busiest = events.iter().copied().max().unwrap_or(0);
-        if busiest == 0 {
-            return out.push_null();
-        }
-        let held = events.iter().zip(latest).filter(|(events, _)| **events > 0);
-        let own = held.max_by_key(|(_, latest)| **latest).map_or(0, |(events, _)| *events);
-        out.push_double(f64::from(own) / f64::from(busiest));
+    fn read(&self, state: &HourWords, _reading: Reading) -> Option<u64> {
+        let (events, _) = state.split_at(HOURS);
+        let busiest = *events.iter().max().filter(|events| **events > 0)?;
+        let held = (0..HOURS).filter(|hour| events[*hour] > 0);
+        let own = held.max_by_key(|hour| latest(state, *hour)).map_or(0, |hour| events[hour]);
+        double_word(f64::from(own) / f64::from(busiest))
     }
 
-    fn holds(&self, slot: u32) -> bool {
-        self.states[slot].events.iter().any(|events| *events > 0)
-    }
-
-    fn memory(&self) -> usize {
-        self.states.bytes()
+    fn holds(&self, state: &HourWords) -> bool {
+        state.iter().take(HOURS).any(|events| *events > 0)
     }
 }
 
@@ -151,7 +149,7 @@ mod tests {
             let mut rng = SmallRng::seed_from_u64(seed);
             let zone = Arc::new(zone());
             let mut hours = Hours::new(Arc::clone(&zone));
-            hours.grow(1);
+            let mut state = [0; 3 * HOURS];
             let length = *[HOUR, DAY, 7 * DAY].choose(&mut rng).unwrap();
             let (mut inside, mut clock) = (Vec::new(), 0);
             for _ in 0..300 {
@@ -160,20 +158,18 @@ mod tests {
                 let mut gone: Vec<u64> =
                     inside.iter().copied().filter(|ts| ts + length <= clock).collect();
                 gone.sort_unstable();
-                gone.iter().for_each(|ts| hours.remove(0, 0, *ts));
+                gone.iter().for_each(|ts| hours.remove(&mut state, 0, 0, *ts));
                 inside.retain(|ts| ts + length > clock);
                 let ts = clock - rng.random_range(0..length.min(clock + 1));
-                hours.add(0, 0, ts);
+                hours.add(&mut state, 0, 0, ts);
                 inside.push(ts);
-                let mut out = Column::default();
-                hours.read(0, Reading::HourShare, &mut out);
-                assert_eq!(out.double(0), naive(&zone, &inside), "seed {seed} at {clock}");
+                let read = hours.read(&state, Reading::HourShare).map(f64::from_bits);
+                assert_eq!(read, naive(&zone, &inside), "seed {seed} at {clock}");
             }
             inside.sort_unstable();
-            inside.iter().for_each(|ts| hours.remove(0, 0, *ts));
-            let mut out = Column::default();
-            hours.read(0, Reading::HourShare, &mut out);
-            assert_eq!((out.double(0), hours.holds(0)), (None, false));
+            inside.iter().for_each(|ts| hours.remove(&mut state, 0, 0, *ts));
+            assert_eq!(state, [0; 3 * HOURS], "seed {seed}");
+            assert_eq!(hours.read(&state, Reading::HourShare), None);
         }
     }
 }

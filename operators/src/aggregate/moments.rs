@@ -6,42 +6,44 @@
 
 use super::sum::RunningSum;
 use super::{Algebra, Reading};
-use crate::slab::Slab;
 use crate::time::EventTime;
-use crate::value::Column;
+use crate::value::double_word;
 use ethnum::U256;
 
-/// `sum` as in [`super::sum`], and a 192-bit sum of squares: fewer than 2^32 squares of at most
-/// 2^126 stay below 2^158.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// `sum` as in [`super::sum`], and a 160-bit sum of squares: fewer than 2^32 squares of at most 2^126
+/// stay below 2^158.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Squares {
     sum: RunningSum,
-    square_words: [u64; 3],
+    squares: U256,
 }
 
 impl Squares {
+    #[inline]
+    fn of([s0, s1, s2, s3, q0, q1, q2, q3, q4]: [u32; 9]) -> Self {
+        let low = [q3, q2, q1, q0].iter().fold(0, |low, word| low << 32 | u128::from(*word));
+        let squares = U256::from_words(u128::from(q4), low);
+        Squares { sum: RunningSum::of([s0, s1, s2, s3]), squares }
+    }
+
+    #[inline]
+    fn words(self) -> [u32; 9] {
+        let [s0, s1, s2, s3] = self.sum.words();
+        let (high, low) = self.squares.into_words();
+        let [q0, q1, q2, q3] = [0, 32, 64, 96].map(|shift| (low >> shift) as u32);
+        [s0, s1, s2, s3, q0, q1, q2, q3, high as u32]
+    }
+
     #[inline]
     fn square(value: i64) -> U256 {
         let magnitude = u128::from(value.unsigned_abs());
         U256::from(magnitude * magnitude)
     }
 
-    #[inline]
-    fn squares(&self) -> U256 {
-        let [a, b, c] = self.square_words;
-        U256::from_words(u128::from(c), u128::from(b) << 64 | u128::from(a))
-    }
-
-    #[inline]
-    fn set(&mut self, squares: U256) {
-        let (high, low) = squares.into_words();
-        self.square_words = [low as u64, (low >> 64) as u64, high as u64];
-    }
-
     /// n Q - S^2, never negative by Cauchy and Schwarz.
     fn variance(&self) -> U256 {
-        let sum = U256::from(self.sum.sum().unsigned_abs());
-        U256::from(self.sum.values) * self.squares() - sum * sum
+        let sum = U256::from(self.sum.sum.unsigned_abs());
+        U256::from(self.sum.values) * self.squares - sum * sum
     }
 }
 
@@ -61,69 +63,59 @@ pub(super) fn nearest(value: U256) -> f64 {
     top as f64 * f64::from_bits((1023 + u64::from(shift)) << 52)
 }
 
-/// Moments by slot.
+/// Moments.
 ///
 /// ```
 /// use tidemark_operators::aggregate::{Algebra, Reading, moments::Moments};
-/// use tidemark_operators::value::Column;
 ///
-/// let mut moments = Moments::new(1.0);
-/// moments.grow(1);
-/// [2, 4, 4, 4, 5, 5, 7, 9].iter().for_each(|value| moments.add(0, *value, 1_000));
-/// let mut out = Column::default();
-/// moments.read(0, Reading::Stddev, &mut out);
-/// assert_eq!(out.double(0), Some(2.0));
+/// let (mut moments, mut card) = (Moments::new(1.0), [0; 9]);
+/// [2, 4, 4, 4, 5, 5, 7, 9].iter().for_each(|value| moments.add(&mut card, 0, *value, 1_000));
+/// assert_eq!(moments.read(&card, Reading::Stddev).map(f64::from_bits), Some(2.0));
 /// ```
+#[derive(Debug)]
 pub struct Moments {
     unit: f64,
-    states: Slab<Squares>,
 }
 
 impl Moments {
     /// `unit`: the word of one unit (1e6 for decimals, 1 for ints).
     pub fn new(unit: f64) -> Self {
-        Moments { unit, states: Slab::new() }
+        Moments { unit }
     }
 }
 
 impl Algebra for Moments {
-    fn grow(&mut self, slots: usize) {
-        self.states.grow(slots);
+    type State = [u32; 9];
+
+    #[inline]
+    fn add(&mut self, state: &mut [u32; 9], _slot: u32, value: i64, _ts: EventTime) {
+        let Squares { sum, squares } = Squares::of(*state);
+        let squares = squares + Squares::square(value);
+        *state = Squares { sum: sum.add(value), squares }.words();
     }
 
     #[inline]
-    fn add(&mut self, slot: u32, value: i64, _ts: EventTime) {
-        let state = &mut self.states[slot];
-        state.sum.add(value);
-        state.set(state.squares() + Squares::square(value));
+    fn remove(&mut self, state: &mut [u32; 9], _slot: u32, value: i64, _ts: EventTime) {
+        let Squares { sum, squares } = Squares::of(*state);
+        let squares = squares - Squares::square(value);
+        *state = Squares { sum: sum.remove(value), squares }.words();
     }
 
     #[inline]
-    fn remove(&mut self, slot: u32, value: i64, _ts: EventTime) {
-        let state = &mut self.states[slot];
-        state.sum.remove(value);
-        state.set(state.squares() - Squares::square(value));
-    }
-
-    #[inline]
-    fn read(&self, slot: u32, reading: Reading, out: &mut Column) {
-        let state = &self.states[slot];
+    fn read(&self, state: &[u32; 9], reading: Reading) -> Option<u64> {
+        let state = Squares::of(*state);
         match reading {
-            Reading::Stddev if state.sum.values == 0 => out.push_null(),
+            Reading::Stddev if state.sum.values == 0 => None,
             Reading::Stddev => {
                 let n = f64::from(state.sum.values);
-                out.push_double(nearest(state.variance()).sqrt() / n / self.unit);
+                double_word(nearest(state.variance()).sqrt() / n / self.unit)
             }
-            _ => state.sum.read(reading, self.unit, out),
+            _ => state.sum.read(reading, self.unit),
         }
     }
 
-    fn holds(&self, slot: u32) -> bool {
-        self.states[slot].sum.values > 0
-    }
-
-    fn memory(&self) -> usize {
-        self.states.bytes()
+    fn holds(&self, state: &[u32; 9]) -> bool {
+        Squares::of(*state).sum.values > 0
     }
 }
 
@@ -132,12 +124,9 @@ mod tests {
     use super::*;
 
     fn deviation(values: &[i64]) -> f64 {
-        let mut moments = Moments::new(1e6);
-        moments.grow(1);
-        values.iter().for_each(|v| moments.add(0, *v, 0));
-        let mut out = Column::default();
-        moments.read(0, Reading::Stddev, &mut out);
-        out.double(0).unwrap()
+        let (mut moments, mut state) = (Moments::new(1e6), [0; 9]);
+        values.iter().for_each(|v| moments.add(&mut state, 0, *v, 0));
+        moments.read(&state, Reading::Stddev).map(f64::from_bits).unwrap()
     }
 
     #[test]

@@ -1,81 +1,98 @@
 //! Maximum and minimum of values that may leave before their time, because what they were derived
 //! from has been revised: all values inside, sorted.
+//!
+//! A slot's word is the place of its tree; a slot without events has none.
+//! By value a tree is its (value, count) pairs.
 
-use super::{Algebra, Reading};
+use super::{Algebra, Reading, extreme};
 use crate::slab::Slab;
 use crate::time::EventTime;
-use crate::value::{Column, Type};
+use crate::value::Type;
 use std::collections::BTreeMap;
 
-/// Maxima by slot, or minima when `MIN`. Each distinct value inside takes about 24 bytes.
+/// No tree.
+const NONE: u32 = 0;
+
+/// Maxima, or minima when `MIN`. Each distinct value inside takes about 24 bytes.
 ///
 /// ```
 /// use tidemark_operators::aggregate::{Algebra, Reading, sorted::Sorted};
-/// use tidemark_operators::value::{Column, Type};
+/// use tidemark_operators::value::Type;
 ///
-/// let mut least = Sorted::<true>::new(Type::Int);
-/// least.grow(1);
-/// least.add(0, 5, 1_000);
-/// least.add(0, 9, 2_000);
+/// let (mut least, mut card) = (Sorted::<true>::new(Type::Int), [0]);
+/// least.add(&mut card, 0, 5, 1_000);
+/// least.add(&mut card, 0, 9, 2_000);
 /// // The first is revised: it leaves although it is not the oldest, or comes back as another value.
-/// least.remove(0, 5, 1_000);
-/// least.add(0, 7, 1_000);
-/// let mut out = Column::default();
-/// least.read(0, Reading::Extreme, &mut out);
-/// assert_eq!(out.int(0), Some(7));
+/// least.remove(&mut card, 0, 5, 1_000);
+/// least.add(&mut card, 0, 7, 1_000);
+/// assert_eq!(least.read(&card, Reading::Extreme), Some(7));
 /// ```
 pub struct Sorted<const MIN: bool> {
     ty: Type,
-    values: Slab<BTreeMap<i64, u32>>,
+    /// The first is nobody's: its place stands for none.
+    trees: Slab<BTreeMap<i64, u32>>,
+    used: u32,
+    /// Places of trees that nobody has any more.
+    free: Vec<u32>,
     distinct: usize,
 }
 
 impl<const MIN: bool> Sorted<MIN> {
     /// Over an attribute of type `ty`.
     pub fn new(ty: Type) -> Self {
-        Sorted { ty, values: Slab::new(), distinct: 0 }
+        let mut trees = Slab::new();
+        trees.grow(1);
+        Sorted { ty, trees, used: 1, free: Vec::new(), distinct: 0 }
+    }
+
+    /// The place of an empty tree.
+    fn allocate(&mut self) -> u32 {
+        self.free.pop().unwrap_or_else(|| {
+            self.used += 1;
+            self.trees.grow(self.used as usize);
+            self.used - 1
+        })
     }
 }
 
 impl<const MIN: bool> Algebra for Sorted<MIN> {
-    fn grow(&mut self, slots: usize) {
-        self.values.grow(slots);
-    }
+    type State = [u32; 1];
 
-    fn add(&mut self, slot: u32, value: i64, _ts: EventTime) {
-        let count = self.values[slot].entry(value).or_default();
+    fn add(&mut self, [place]: &mut [u32; 1], _slot: u32, value: i64, _ts: EventTime) {
+        if *place == NONE {
+            *place = self.allocate();
+        }
+        let count = self.trees[*place].entry(value).or_default();
         self.distinct += usize::from(*count == 0);
         *count += 1;
     }
 
-    fn remove(&mut self, slot: u32, value: i64, _ts: EventTime) {
-        let values = &mut self.values[slot];
-        if let Some(count) = values.get_mut(&value) {
-            *count -= 1;
-            if *count == 0 {
-                values.remove(&value);
-                self.distinct -= 1;
-            }
+    fn remove(&mut self, [place]: &mut [u32; 1], _slot: u32, value: i64, _ts: EventTime) {
+        let values = &mut self.trees[*place];
+        let Some(count) = values.get_mut(&value) else { return };
+        *count -= 1;
+        if *count > 0 {
+            return;
+        }
+        values.remove(&value);
+        self.distinct -= 1;
+        if values.is_empty() {
+            self.free.push(*place);
+            *place = NONE;
         }
     }
 
-    fn read(&self, slot: u32, _reading: Reading, out: &mut Column) {
-        let values = &self.values[slot];
+    fn read(&self, [place]: &[u32; 1], _reading: Reading) -> Option<u64> {
+        let values = &self.trees[*place];
         let value = if MIN { values.first_key_value() } else { values.last_key_value() };
-        match value {
-            None => out.push_null(),
-            Some((value, _)) if self.ty.is_like(Type::DECIMAL) => {
-                out.push_double(*value as f64 / self.ty.unit() as f64);
-            }
-            Some((value, _)) => out.push_int(*value),
-        }
+        extreme::read(*value?.0, self.ty)
     }
 
-    fn holds(&self, slot: u32) -> bool {
-        !self.values[slot].is_empty()
+    fn holds(&self, [place]: &[u32; 1]) -> bool {
+        *place != NONE
     }
 
     fn memory(&self) -> usize {
-        self.values.bytes() + self.distinct * 24
+        self.trees.bytes() + self.free.capacity() * size_of::<u32>() + self.distinct * 24
     }
 }

@@ -20,6 +20,7 @@ pub mod avro;
 mod cell;
 mod coerce;
 pub mod csv;
+mod envelope;
 mod error;
 mod field_values;
 mod framing;

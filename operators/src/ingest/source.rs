@@ -319,14 +319,14 @@ impl OwnedPartitions {
                 owned.wait(now);
                 break;
             }
-            owned.next += 1;
-            owned.next_offset = record.offset.saturating_add(1);
+            (owned.next, owned.next_offset) = (owned.next + 1, record.offset.saturating_add(1));
             let value = raw.value(record);
             bytes += value.len();
             let letter = Letter { owned, plan, record, key: raw.key(record), value };
             match read {
                 Read::Dead(why, error) => self.dead.push(letter.unreadable(why, error)),
                 Read::Keyless => verdicts.keyless.add(1),
+                Read::Skipped(operation) => verdicts.skip(operation),
                 Read::Row | Read::Wait => {}
             }
             if self.decoded.rows() == rows {

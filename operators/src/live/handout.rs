@@ -3,7 +3,7 @@
 use super::LiveWindows;
 use super::view::{Alive, Taken, View};
 use crate::aggregate::last::Last;
-use crate::aggregate::{Accumulator, Reading};
+use crate::aggregate::{Accumulators, Reading};
 use crate::online::{BATCH_ROWS, Cause, HANDOUT_ROWS, RowBatch};
 use crate::time::EventTime;
 use crate::timeline::names::Names;
@@ -99,7 +99,7 @@ impl LiveWindows {
             let mark = std::mem::take(&mut view.marks[*slot]);
             causes.push(if mark == 2 { Cause::Arrival } else { Cause::Decay });
             let alive = view.alive.iter().any(|a| match *a {
-                Alive::Holds(a) => self.accumulators[a].0.holds(*slot),
+                Alive::Holds(a) => self.accumulators.holds(a, *slot),
                 Alive::Younger(l, extent) => self.lasts[l].holds(*slot, extent, self.clock),
             });
             deleted.push(!alive);
@@ -116,7 +116,7 @@ impl LiveWindows {
 /// Computes all columns of `view` for these slots, as of the clock.
 fn read(
     view: &mut View,
-    accumulators: &[(Box<dyn Accumulator>, usize)],
+    accumulators: &Accumulators,
     lasts: &[Last],
     (slots, clock): (&[u32], EventTime),
     names: &Names,
@@ -124,11 +124,11 @@ fn read(
     view.columns.clear();
     for (read, column) in view.reads.iter().zip(&mut view.columns.columns) {
         match *read {
-            Source::Accumulator(a, reading) => accumulators[a].0.read(slots, reading, column),
+            Source::Accumulator(a, reading) => accumulators.read(a, reading, slots, column),
             Source::Ratio(n, d) => {
                 let mut counts = [Column::default(), Column::default()];
                 for (a, counts) in [n, d].into_iter().zip(&mut counts) {
-                    accumulators[a].0.read(slots, Reading::Count, counts);
+                    accumulators.read(a, Reading::Count, slots, counts);
                 }
                 ratio(&counts[0], &counts[1], column);
             }

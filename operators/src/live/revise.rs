@@ -27,12 +27,7 @@ impl LiveWindows {
                 }
             }
             if !place.enter.is_empty() {
-                let accumulators = self.accumulators.iter_mut().zip(&self.revisable);
-                for ((accumulator, of), revisable) in accumulators {
-                    if *revisable && *of == at {
-                        accumulator.apply(&place.enter, &place.leave);
-                    }
-                }
+                self.accumulators.revise(at, &place.leave, &place.enter);
             }
             place.enter.clear();
             place.leave.clear();

@@ -7,7 +7,7 @@ use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 use crate::metrics::invalid::InvalidFields;
 use crate::metrics::unique::UniqueIds;
 use crate::origin::PartitionId;
-use crate::plan::Plan;
+use crate::plan::{Operation, Plan};
 use crate::time::{EventTime, Millis};
 use crate::verdict::Reason;
 use std::sync::{Mutex, PoisonError};
@@ -29,6 +29,8 @@ pub struct VerdictCounts {
     pub tombstone: Counter,
     /// Records without a key of any entity, which are left out and no dead letters.
     pub keyless: Counter,
+    /// Records of operations that the job does not read, in the order of [`Operation::ALL`].
+    pub skipped: [Counter; Operation::ALL.len()],
     /// Records whose id was there before, which are left out and no dead letters.
     pub duplicate: Counter,
     /// Records whose id was there before, which are dead letters.
@@ -58,9 +60,33 @@ impl VerdictCounts {
         self.accepted.get() + self.left_out() + self.dead_letters()
     }
 
+    /// Records that the job looks at: all but those of operations that it does not read.
+    pub fn judged(&self) -> u64 {
+        self.total().saturating_sub(self.skipped_all())
+    }
+
     /// Records that are in no feature and no dead letters.
     pub fn left_out(&self) -> u64 {
-        self.keyless.get() + self.duplicate.get()
+        self.keyless.get() + self.duplicate.get() + self.skipped_all()
+    }
+
+    /// Records of operations that the job does not read.
+    pub fn skipped_all(&self) -> u64 {
+        self.skipped.iter().map(Counter::get).sum()
+    }
+
+    /// The same by operation, of those of which there are some.
+    pub fn skipped_by_operation(&self) -> impl Iterator<Item = (Operation, u64)> {
+        let counts = Operation::ALL.into_iter().zip(self.skipped.iter().map(Counter::get));
+        counts.filter(|(_, count)| *count > 0)
+    }
+
+    /// Counts one of `operation`, which the job does not read.
+    pub fn skip(&self, operation: Operation) {
+        let at = Operation::ALL.iter().position(|known| *known == operation);
+        if let Some(count) = at.and_then(|at| self.skipped.get(at)) {
+            count.add(1);
+        }
     }
 }
 

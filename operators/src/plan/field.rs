@@ -75,6 +75,9 @@ pub struct ReadOptions {
     pub times: (i64, i64),
     /// Which address of several is meant; `None`: a list is no address.
     pub pick: Option<Pick>,
+    /// How the bytes of a number are written; `None`: it is written as a number. JSON only, and only of
+    /// fields in the record's value.
+    pub encoding: Option<Encoding>,
 }
 
 impl Default for ReadOptions {
@@ -87,6 +90,7 @@ impl Default for ReadOptions {
             time: TimeForm::new(TimeUnit::Ms),
             times: (-i64::MAX, i64::MAX),
             pick: None,
+            encoding: None,
         }
     }
 }
@@ -97,6 +101,15 @@ impl ReadOptions {
     pub const fn holds_time(&self, ms: i64) -> bool {
         self.times.0 <= ms && ms <= self.times.1
     }
+}
+
+/// How a number is written whose bytes (big-endian, two's complement, at most 16) stand in base64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// A text: the number without its point, which has so many decimals.
+    Unscaled(u32),
+    /// An object: `value` as above, and `scale`, which says how many decimals it has.
+    Scaled,
 }
 
 /// Which address of a list is meant: of one that every proxy appended to (`X-Forwarded-For`).

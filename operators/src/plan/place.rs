@@ -91,6 +91,8 @@ impl SourcePlan {
             time.path = std::mem::take(&mut time.place).path_alone(&time.path);
         }
         for field in &mut self.fields {
+            // Nobody writes a number in base64 by hand.
+            field.reading.encoding = None;
             field.path = std::mem::take(&mut field.place).path_alone(&field.path);
         }
     }

@@ -1,6 +1,7 @@
 //! Sources: where records come from, and what is decoded of them.
 
 use super::arrival::Arrival;
+use super::envelope::EnvelopePlan;
 use super::field::FieldPlan;
 use super::place::Place;
 use super::unique::UniquePlan;
@@ -226,6 +227,8 @@ pub struct SourcePlan {
     pub keyless: Keyless,
     /// What makes a record itself; `None`: a copy of a record is one more event.
     pub unique: Option<UniquePlan>,
+    /// The envelope that the records are in; `None`: they are what happened.
+    pub envelope: Option<EnvelopePlan>,
 }
 
 impl SourcePlan {
@@ -267,6 +270,7 @@ impl SourcePlan {
             keys: Vec::new(),
             keyless: Keyless::Skip,
             unique: None,
+            envelope: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! One window of the sealed windows: the batch of a step, folded a block of rows at a time.
 
+use crate::aggregate::WindowStep;
 use crate::plan::Window;
 use crate::time::EventTime;
 use crate::timeline::lane::Lane;
@@ -89,17 +90,14 @@ impl WindowFold {
         (self.leave.len() + entered) as u64
     }
 
-    /// What enters, and where the groups stand in it; `block` and `group_ends` are those of the
-    /// block.
-    pub(super) fn entering<'a>(
-        &'a self,
-        block: &'a Lane,
-        group_ends: &'a [u32],
-    ) -> (&'a Lane, &'a [u32]) {
-        match self.whole {
-            true => (block, group_ends),
-            false => (&self.enter, &self.enter_ends),
-        }
+    /// What enters, and where the groups stand in it; `None`: the block's rows, group by group.
+    pub(super) fn entering(&self) -> Option<(&Lane, &[u32])> {
+        (!self.whole).then_some((&self.enter, &self.enter_ends[..]))
+    }
+
+    /// What enters and leaves.
+    pub(super) fn step(&self) -> WindowStep<'_> {
+        WindowStep { enter: self.entering(), leave: &self.leave, leave_ends: &self.leave_ends }
     }
 
     /// The latest time after `clock` and up to `to` that it takes no more than about `budget` rows

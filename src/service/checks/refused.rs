@@ -1,7 +1,7 @@
 //! Too large a share of records that become dead letters: of one source (one of ten may be refused
 //! whole), and of all of them (each of many may be too small to be judged alone).
 //!
-//! The share is that of the records read in the last `refused_over`, none of them from before the
+//! The share is that of the records read, but for those of operations that the job does not read, in the last `refused_over`, none of them from before the
 //! job had caught up: what a history holds is no news. It is found from [`RECORDS_LEAST`] records
 //! on, and then until the share is down again, so that few records do not make it come and go.
 //!
@@ -42,7 +42,7 @@ struct Read([u64; COUNTS]);
 impl Read {
     fn add(&mut self, counts: &VerdictCounts) {
         let dead = Reason::ALL.into_iter().map(|reason| counts.dead(reason).get());
-        for (sum, count) in self.0.iter_mut().zip([counts.total()].into_iter().chain(dead)) {
+        for (sum, count) in self.0.iter_mut().zip([counts.judged()].into_iter().chain(dead)) {
             *sum += count;
         }
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 const SYNC: [u8; 16] = [7; 16];
 
-fn long(value: i64, into: &mut Vec<u8>) {
+pub(super) fn long(value: i64, into: &mut Vec<u8>) {
     let mut rest = ((value << 1) ^ (value >> 63)).cast_unsigned();
     while rest >= 0x80 {
         into.push((rest & 0x7f) as u8 | 0x80);
@@ -14,13 +14,13 @@ fn long(value: i64, into: &mut Vec<u8>) {
     into.push(rest as u8);
 }
 
-fn bytes(value: &[u8], into: &mut Vec<u8>) {
+pub(super) fn bytes(value: &[u8], into: &mut Vec<u8>) {
     long(value.len() as i64, into);
     into.extend_from_slice(value);
 }
 
 /// An object container of these datums, uncompressed.
-fn container(schema: &str, datums: &[Vec<u8>]) -> Vec<u8> {
+pub(super) fn container(schema: &str, datums: &[Vec<u8>]) -> Vec<u8> {
     let mut file = b"Obj\x01".to_vec();
     long(1, &mut file);
     bytes(b"avro.schema", &mut file);

@@ -1,6 +1,6 @@
 //! What says when a record arrived, and how far ahead of that its event may lie.
 
-use super::time_field;
+use super::{Root, time_field};
 use crate::document::Table;
 use std::sync::Arc;
 use tidemark_operators::plan::{Arrival, Format, TimeForm};
@@ -17,6 +17,7 @@ pub(super) fn arrival(
     format: Format,
     form: &TimeForm,
     zone: &Arc<Zone>,
+    root: &Root,
 ) -> Arrival {
     let none = table.choice("arrival", &["timestamp", NONE]).is_some_and(|at| at.value == NONE);
     if none {
@@ -24,7 +25,7 @@ pub(super) fn arrival(
         table.refuse("max_future_skew", "is about arrivals, which arrival = \"none\" switches off");
         return Arrival::Unknown;
     }
-    time_field(table, "arrival_field", format, form, zone)
+    time_field(table, "arrival_field", format, form, zone, root)
         .map_or(Arrival::Timestamp, Arrival::Field)
 }
 

@@ -73,12 +73,15 @@ pub(super) fn fields(table: &mut Table<'_>, source: &str, base: &Base) -> Vec<Fi
         if let Some(text) = entry.as_text() {
             field.set_type(text, &what, &inner);
             field.reading = reading::plain(base, field.required);
+            base.root().place(&mut field, false, &inner);
         } else if let Some(mut long) = entry.as_table(what.clone()) {
             long.need("type");
             if let Some(text) = long.text("type") {
                 field.set_type(text, &what, &long);
             }
             field.read(&mut long, &what, base);
+            let outer = base.root().outer_of(&field, &mut long);
+            base.root().place(&mut field, outer, &long);
             long.finish();
         } else {
             entry.mistyped(&what, "a type such as \"string\", or a table with a \"type\"");

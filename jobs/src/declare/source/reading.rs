@@ -1,11 +1,12 @@
 //! How values are read: what a source says for all of its fields, and a field of itself.
 
+use super::Root;
 use crate::document::{At, Table};
 use crate::{times, zone};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tidemark_operators::plan::{
-    Arrival, Format, Invalid, Pick, ReadOptions, TimeField, TimeForm, TimeUnit,
+    Arrival, Encoding, Format, Invalid, Pick, ReadOptions, TimeField, TimeForm, TimeUnit,
 };
 use tidemark_operators::reference::address::Prefix;
 use tidemark_operators::time::{EARLIEST_DEFAULT, EventTime, LATEST_DEFAULT};
@@ -18,6 +19,8 @@ const NULL_VALUES_MAX: usize = 64;
 const TRUSTED_MAX: usize = 256;
 /// The bounds on how long a string may be.
 const TEXT_BYTES: std::ops::RangeInclusive<u64> = 1..=1 << 24;
+/// The most decimals that the bytes of a number may have: as many digits as 16 bytes hold, and some.
+const UNSCALED_MAX: i64 = 64;
 /// How an event time may be written.
 pub(super) const EVENT_UNITS: [&str; 7] = ["ms", "s", "us", "ns", "rfc3339", "iso", "auto"];
 /// How a timestamp may be written.
@@ -42,12 +45,24 @@ pub(super) struct Base {
     invalid: Invalid,
     /// The job's.
     zone: Arc<Zone>,
+    /// Where the fields are.
+    root: Root,
 }
 
 impl Base {
     /// How the source's records are encoded.
     pub(super) fn format(&self) -> Format {
         self.format
+    }
+
+    /// Where the source's fields are.
+    pub(super) fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// See [`root`](Self::root).
+    pub(super) fn into_root(self) -> Root {
+        self.root
     }
 
     /// What holds for the source's own times.
@@ -66,6 +81,7 @@ pub(super) fn of_source(
     format: Format,
     range: (EventTime, EventTime),
     zone: &Arc<Zone>,
+    root: Root,
 ) -> Base {
     let ms = |time: EventTime| i64::try_from(time).unwrap_or(i64::MAX);
     let times = (ms(range.0), ms(range.1) - 1);
@@ -73,7 +89,7 @@ pub(super) fn of_source(
     other_forms(table, format, &mut reading);
     text_bytes_max(table, &mut reading);
     let invalid = invalid(table).unwrap_or(Invalid::Null);
-    Base { format, reading, invalid, zone: Arc::clone(zone) }
+    Base { format, reading, invalid, zone: Arc::clone(zone), root }
 }
 
 /// What a field is read as that says nothing of it.
@@ -101,6 +117,8 @@ pub(super) fn of_field(
     }
     // Of a type that is unknown everything may be said.
     let is = |wanted: Type| ty.is_none_or(|ty| ty == wanted);
+    let number = ty.is_none_or(|ty| ty.is_numeric() || ty == Type::Text);
+    reading.encoding = encoding(table, base.format, number);
     if is(Type::Text) {
         text_bytes_max(table, &mut reading);
     } else {
@@ -124,6 +142,31 @@ pub(super) fn of_field(
         }
     }
     reading
+}
+
+/// `encoding` and `unscaled`, of a field that is a `number` or the text of one.
+fn encoding(table: &mut Table<'_>, format: Format, number: bool) -> Option<Encoding> {
+    let kept = match format {
+        Format::Json if number => None,
+        Format::Json => Some("is for fields of type decimal, int, double or string"),
+        Format::Avro => Some("is for JSON: Avro's decimals are read as what they are"),
+        Format::Csv { .. } => Some("is for JSON"),
+    };
+    if let Some(why) = kept {
+        table.refuse("encoding", why);
+        table.refuse("unscaled", why);
+        return None;
+    }
+    if ["key", "header", "record"].into_iter().any(|place| table.has(place)) {
+        table.refuse("encoding", "is for fields in the value of a record");
+    }
+    if table.choice("encoding", &["base64"]).is_none() {
+        table.refuse("unscaled", "is for encoding = \"base64\"");
+        return None;
+    }
+    let decimals = table.integer("unscaled", 0..=UNSCALED_MAX);
+    let decimals = decimals.and_then(|at| u32::try_from(at.value).ok());
+    Some(decimals.map_or(Encoding::Scaled, Encoding::Unscaled))
 }
 
 /// `coerce` and `null_values`.

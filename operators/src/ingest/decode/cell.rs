@@ -1,5 +1,6 @@
 //! One record's cells: values on their way into the columns.
 
+mod encoded;
 mod fault;
 mod typed;
 
@@ -11,7 +12,7 @@ use super::error::{DecodeError, shown};
 use super::lenient;
 use super::time;
 use super::trie::{Leaf, Node, Trie};
-use crate::plan::{TimeForm, TimeUnit};
+use crate::plan::{Encoding, TimeForm, TimeUnit};
 use crate::time::EventTime;
 use crate::value::{Column, SCALE_MAX, Type};
 use std::borrow::Cow;
@@ -309,6 +310,13 @@ const DECIMALS: [&str; SCALE_MAX as usize + 1] = [
 pub(super) fn expected(leaf: &Leaf) -> &'static str {
     if leaf.object {
         return "null, because the job reads keys below it as well";
+    }
+    match leaf.reading.encoding {
+        Some(Encoding::Unscaled(_)) => return "a number in base64: a text of at most 16 bytes",
+        Some(Encoding::Scaled) => {
+            return "an object of scale and value, which is a number in base64";
+        }
+        None => {}
     }
     match (leaf.field, leaf.time.as_ref().or(leaf.arrival.as_ref())) {
         (Some((_, ty)), _) => match ty {

@@ -1,5 +1,6 @@
 //! What can be wrong with a record.
 
+use crate::plan::Operation;
 use crate::time::EventTime;
 
 /// How many bytes of a record an error shows at most.
@@ -83,6 +84,15 @@ pub enum DecodeError {
         /// The fields that are keys.
         keys: String,
     },
+    /// It is in no envelope: nothing says what was done to its row.
+    #[error(
+        "the record has no \"op\", so it is in no envelope of Debezium: for records that are rows alone \
+         leave out \"envelope\""
+    )]
+    NoEnvelope,
+    /// It tells of an operation that the job does not read.
+    #[error("its operation is \"{0}\", which the job does not read")]
+    Skipped(Operation),
     /// An event time outside the source's bounds.
     #[error("{field}: {time} ms is outside [{earliest}, {latest}){hint}")]
     TimeOutside {

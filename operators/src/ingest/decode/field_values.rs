@@ -1,12 +1,13 @@
 //! Values on their way into rows of [`Decoded`], whatever the format of the records that have them.
 
 use super::cell::{Fault, Row};
+use super::envelope;
 use super::error::DecodeError;
 use super::needs::Needs;
 use super::outside::{Metadata, Outside};
 use super::trie::Trie;
 use super::{Decoded, DecodedTimes, RECORD_BYTES_MAX, bounded};
-use crate::plan::SourcePlan;
+use crate::plan::{Format, SourcePlan};
 use crate::value::Column;
 
 /// See the module: what the decoders of one source's records have in common.
@@ -26,6 +27,12 @@ impl FieldValues {
     pub fn new(source: &SourcePlan) -> Self {
         let mut trie = Trie::new(source);
         let outside = Outside::new(source, &mut trie).map(Box::new);
+        if source.format == Format::Json {
+            trie.encode();
+            if source.envelope.is_some() {
+                trie.unwrap(envelope::PAYLOAD);
+            }
+        }
         Self {
             found: vec![0; trie.choices],
             trie,

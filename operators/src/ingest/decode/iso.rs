@@ -1,6 +1,7 @@
 //! ISO 8601 as producers write it: `2026-01-31T23:59:59.5+02:00`, and with a space for the `T`, a
-//! comma for the point, without seconds, with an offset as `+0200` or `+02`, or with none: a local
-//! time, which takes a zone to tell it.
+//! comma for the point, without seconds, with an offset as `+0200`, `+02`, ` UTC` or ` GMT`, or with
+//! none: a local time, which takes a zone to tell it. Names of other zones are not read: several are
+//! called by the same letters.
 
 use super::rfc3339::{days, days_in, offset, two};
 use crate::zone::Zone;
@@ -64,6 +65,7 @@ fn seconds(text: &[u8]) -> Option<(i64, i64, &[u8])> {
 fn offset_of(zone: &[u8]) -> Option<i64> {
     match *zone {
         [sign @ (b'+' | b'-'), h1, h2] => offset(&[sign, h1, h2, b':', b'0', b'0']),
+        [b' ', b'U', b'T', b'C'] | [b' ', b'G', b'M', b'T'] => Some(0),
         [sign @ (b'+' | b'-'), h1, h2, m1, m2] => offset(&[sign, h1, h2, b':', m1, m2]),
         _ => offset(zone),
     }
@@ -93,6 +95,8 @@ mod tests {
             ("2026-01-03T20:32:35-0330", T),
             ("2026-01-04T00:02:35.123456Z", T + 123),
             ("2026-01-04T00:02:35,9999999999Z", T + 999),
+            ("2026-01-04 00:02:35.5 UTC", T + 500),
+            ("2026-01-04 00:02:35 GMT", T),
             ("2026-01-04T00:02Z", T - 35_000),
             ("2026-01-04T00:02:60Z", T + 25_000),
             ("2026-01-03T23:59:60.1Z", T - 154_900),

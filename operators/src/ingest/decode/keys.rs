@@ -17,6 +17,8 @@ pub(super) enum Target {
     Skip,
     /// A value: index into the trie's leaves.
     Leaf(usize),
+    /// The same, of a number in base64.
+    Encoded(usize),
     /// An object or an array: index into the trie's nodes.
     Object(usize),
 }
@@ -75,6 +77,11 @@ impl Keys {
     pub fn names(&self) -> Vec<Box<str>> {
         let wanted = self.keys.iter().filter(|k| k.target != Target::Skip);
         wanted.map(|k| k.name.clone()).collect()
+    }
+
+    /// What its keys lead to.
+    pub fn targets(&mut self) -> impl Iterator<Item = &mut Target> {
+        self.keys.iter_mut().map(|key| &mut key.target)
     }
 
     /// Makes a wanted key known, or lets it lead elsewhere.

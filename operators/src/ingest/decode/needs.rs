@@ -1,11 +1,12 @@
 //! What a record must have besides being readable, whatever its format.
 
 use super::cell::{self, Affected, Fault};
+use super::envelope;
 use super::error::DecodeError;
 use super::trie::{self, Trie};
 use super::{Decoded, DecodedTimes, InvalidField, RoundedField};
 use crate::plan::path::shown;
-use crate::plan::{Invalid, Place, SourcePlan, TimeUnit};
+use crate::plan::{EnvelopePlan, Invalid, Place, SourcePlan, TimeUnit};
 use crate::time::EventTime;
 use crate::value::{Column, Type, Value};
 
@@ -16,6 +17,7 @@ pub(super) struct Needs {
     /// How many columns there are: a field's each, and behind them those of what is computed.
     columns: usize,
     keys: Vec<usize>,
+    envelope: Option<EnvelopePlan>,
     /// Whether a record is nothing that has no time.
     time_needed: bool,
     time: String,
@@ -49,6 +51,7 @@ impl Needs {
             fields: source.fields.iter().map(field).collect(),
             columns: source.columns(),
             keys: source.keys.clone(),
+            envelope: source.envelope.clone(),
             time_needed: true,
             time: trie::time_label(&source.time),
             unit: source.time.form.unit,
@@ -76,6 +79,9 @@ impl Needs {
         into: &mut Decoded,
     ) -> Result<(), DecodeError> {
         let whole = read.and_then(|times| {
+            if let Some(envelope) = &self.envelope {
+                envelope::admit(envelope, faults, row, &into.columns)?;
+            }
             self.reject(faults)?;
             self.complete(row, &mut into.columns)?;
             Ok((self.event_time(times.event)?, times.arrival))
@@ -187,6 +193,11 @@ pub(super) fn lacking(source: &SourcePlan, trie: &Trie, there: &[bool]) -> Resul
     if !time {
         let path = shown(&source.time.path);
         return Err(format!("it has no \"{path}\", which is the event time"));
+    }
+    if let Some(envelope) = &source.envelope
+        && fields.get(envelope.op) != Some(&true)
+    {
+        return Err("it has no \"op\", so its records are in no envelope of Debezium".to_owned());
     }
     let mut both = source.fields.iter().zip(&fields);
     let lacks = both.find(|(f, there)| f.required && f.default.is_none() && !**there);

@@ -108,6 +108,11 @@ impl<'t> Scan<'t> {
             Target::Skip => self.skip(),
             Target::Leaf(leaf) => self.leaf(row, leaf),
             Target::Object(node) => self.inner(row, node),
+            Target::Encoded(leaf) => {
+                let from = self.at;
+                self.skip()?;
+                self.text.get(from..self.at).map(|json| row.put_encoded(leaf, json))
+            }
         }
     }
 

@@ -99,6 +99,10 @@ impl<'de> Visitor<'de> for ObjectSeed<'_, '_> {
                     map.next_value::<IgnoredAny>()?;
                 }
                 Some(Target::Leaf(leaf)) => map.next_value_seed(LeafSeed { row, leaf })?,
+                Some(Target::Encoded(leaf)) => {
+                    let json = map.next_value::<&RawValue>()?;
+                    row.put_encoded(leaf, json.get());
+                }
                 Some(Target::Object(node)) => map.next_value_seed(ObjectSeed { row, node })?,
             }
         }
@@ -182,6 +186,10 @@ fn element<E: Error>(row: &mut Row<'_>, node: usize, at: i16, json: &RawValue) -
         None | Some(Target::Skip) => Ok(()),
         Some(Target::Leaf(leaf)) => {
             row.put_json(leaf, json.get());
+            Ok(())
+        }
+        Some(Target::Encoded(leaf)) => {
+            row.put_encoded(leaf, json.get());
             Ok(())
         }
         Some(Target::Object(node)) => {

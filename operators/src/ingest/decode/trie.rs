@@ -107,6 +107,33 @@ impl Trie {
         trie
     }
 
+    /// Leads to numbers in base64 on a way of their own, so that no other value pays for them.
+    pub fn encode(&mut self) {
+        let Trie { nodes, leaves, .. } = self;
+        for node in nodes {
+            let elements = node.elements.iter_mut().map(|(_, target)| target);
+            for target in node.keys.targets().chain(elements) {
+                if let Target::Leaf(leaf) = *target
+                    && leaves.get(leaf).is_some_and(|leaf| leaf.reading.encoding.is_some())
+                {
+                    *target = Target::Encoded(leaf);
+                }
+            }
+        }
+    }
+
+    /// All that the record has may as well be in the object at its key `name`.
+    pub fn unwrap(&mut self, name: &str) {
+        let inside = self.nodes.len();
+        let Some(root) = self.nodes.first_mut().filter(|root| root.keys.get(name).is_none()) else {
+            return;
+        };
+        let node = Node { label: format!("\"{name}\""), ..root.clone() };
+        root.keys.insert(name, Target::Object(inside));
+        root.is_object = true;
+        self.nodes.push(node);
+    }
+
     /// An object beside the record.
     pub fn root(&mut self, label: &str) -> usize {
         self.nodes.push(Node { label: label.to_owned(), ..Node::default() });

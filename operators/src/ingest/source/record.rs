@@ -2,9 +2,9 @@
 
 use crate::ingest::decode::avro::{AvroDecoder, Refused};
 use crate::ingest::decode::csv::CsvDecoder;
-use crate::ingest::decode::{DecodeError, Decoded, Decoder, Metadata};
+use crate::ingest::decode::{DecodeError, Decoded, Decoder, Metadata, payload};
 use crate::ingest::schemas::Schemas;
-use crate::plan::{Format, Keyless, SourcePlan};
+use crate::plan::{Format, Keyless, Operation, SourcePlan};
 use crate::verdict::Reason;
 
 /// The records of a source.
@@ -13,6 +13,8 @@ pub(super) struct Records {
     record_bytes_max: usize,
     /// Whether a record without any key is left out.
     skips_keyless: bool,
+    /// Whether they are in envelopes, so that one without a value is an operation too.
+    in_envelopes: bool,
 }
 
 /// The decoder of a format.
@@ -31,6 +33,8 @@ pub(super) enum Read {
     Dead(Reason, Option<String>),
     /// It has no key of any entity.
     Keyless,
+    /// It tells of an operation that the job does not read.
+    Skipped(Operation),
     /// Nothing yet: its schema is being asked for.
     Wait,
 }
@@ -53,7 +57,8 @@ impl Records {
         };
         let optional = |key: &usize| source.fields.get(*key).is_some_and(|field| !field.required);
         let skips_keyless = source.keyless == Keyless::Skip && source.keys.iter().all(optional);
-        Records { format, record_bytes_max, skips_keyless }
+        let in_envelopes = source.envelope.is_some();
+        Records { format, record_bytes_max, skips_keyless, in_envelopes }
     }
 
     /// The same for records whose time matters to nobody: one that cannot be read is 1970.
@@ -75,7 +80,10 @@ impl Records {
     ) -> Read {
         let Metadata { batch: raw, record, .. } = of;
         if record.value.is_none() {
-            return Read::Dead(Reason::Tombstone, None);
+            return match self.in_envelopes {
+                true => Read::Skipped(Operation::Tombstone),
+                false => Read::Dead(Reason::Tombstone, None),
+            };
         }
         let value = raw.value(record);
         if record.left_out > 0 {
@@ -83,6 +91,7 @@ impl Records {
             let error = DecodeError::TooLong { length, limit: self.record_bytes_max };
             return Read::Dead(Reason::Malformed, Some(error.to_string()));
         }
+        let is_json = matches!(self.format, Decoding::Json(_));
         let read = match (&mut self.format, &raw.schema) {
             (Decoding::Json(decoder), _) => {
                 decoder.decode_with(value, Some(of), into).map_err(Refused::from)
@@ -102,9 +111,20 @@ impl Records {
             Err(Refused::Malformed(DecodeError::NoKey { .. })) if self.skips_keyless => {
                 Read::Keyless
             }
+            Err(Refused::Malformed(DecodeError::Skipped(operation))) => Read::Skipped(operation),
+            // A file has no other way to say so.
+            Err(Refused::Malformed(_)) if self.in_envelopes && is_json && is_null(value) => {
+                Read::Skipped(Operation::Tombstone)
+            }
             Err(Refused::Malformed(error)) => {
                 Read::Dead(Reason::Malformed, Some(error.to_string()))
             }
         }
     }
+}
+
+/// Whether JSON, or what Connect has put beside its schema, is null.
+fn is_null(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    !value.is_empty() && payload(value).is_empty()
 }

@@ -4,7 +4,7 @@
 use super::record::{Read, Records};
 use crate::ingest::decode::{Decoded, Metadata, in_column};
 use crate::ingest::reader::{RawBatch, RawRecord};
-use crate::plan::{FieldPlan, Invalid, SourcePlan, TimeForm, TimeUnit};
+use crate::plan::{EnvelopePlan, FieldPlan, Invalid, SourcePlan, TimeForm, TimeUnit};
 use crate::value::{Type, Value};
 use crate::zone::Zone;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ pub struct FieldSurvey {
 }
 
 /// What records have in one field. Together with the records that could not be read at all the counts
-/// are all records.
+/// are all records, but for those of operations that the job does not read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FieldCount {
     /// In how many there is a value.
@@ -80,6 +80,15 @@ impl FieldSurvey {
         bare.keys.clear();
         let mut all = bare.clone();
         all.fields = declared.iter().map(optional).collect();
+        // What the envelope says is read of every record, whatever else is.
+        if let Some((envelope, op)) = envelope_of(source) {
+            bare.fields = vec![op.clone()];
+            bare.envelope = Some(EnvelopePlan { op: 0, ..envelope.clone() });
+            let declared = all.fields.iter().position(|field| field.path == op.path);
+            all.envelope =
+                Some(EnvelopePlan { op: declared.unwrap_or(all.fields.len()), ..envelope });
+            all.fields.extend(declared.is_none().then_some(op));
+        }
         let in_unit = |unit: TimeUnit| {
             let utc = Zone::utc();
             let zone = unit.may_be_local().then(|| Arc::new(utc));
@@ -106,9 +115,13 @@ impl FieldSurvey {
     pub fn add(&mut self, raw: &RawBatch, record: &RawRecord) {
         self.decoded.clear();
         let of = Metadata { batch: raw, record, partition: 0 };
-        if self.records.read(of, None, &mut self.decoded) != Read::Row {
-            self.unread += 1;
-            return;
+        match self.records.read(of, None, &mut self.decoded) {
+            Read::Row => {}
+            Read::Skipped(_) => return,
+            Read::Dead(..) | Read::Keyless | Read::Wait => {
+                self.unread += 1;
+                return;
+            }
         }
         let types = self.fields.iter_mut().zip(&self.types).zip(&self.decoded.columns);
         for ((count, ty), column) in types {
@@ -153,6 +166,7 @@ impl FieldSurvey {
                 }
             }
             Read::Keyless | Read::Wait => times.unread += 1,
+            Read::Skipped(_) => {}
         }
     }
 
@@ -170,6 +184,13 @@ impl FieldSurvey {
     pub fn unread(&self) -> u64 {
         self.unread
     }
+}
+
+/// The envelope of a source, and the field that reads the operation.
+fn envelope_of(source: &SourcePlan) -> Option<(EnvelopePlan, FieldPlan)> {
+    let envelope = source.envelope.clone()?;
+    let op = source.fields.get(envelope.op)?;
+    Some((envelope, optional(op)))
 }
 
 /// The field as it is read where no record depends on it.

@@ -11,6 +11,8 @@ use crate::plan::TimeForm;
 use crate::value::{DECIMAL_UNITS_MAX, Type};
 use std::fmt::Write as _;
 
+/// The most zeros that are written out behind a number.
+const ZEROS_MAX: usize = 64;
 /// Milliseconds in a day.
 const DAY_MS: i64 = 86_400_000;
 
@@ -111,6 +113,18 @@ impl<'a> Row<'a> {
             return self.put_given(known, field, given, || shown(&decimal_text(value, scale)));
         }
         self.put_number_at(known, &decimal_text(value, scale));
+    }
+
+    /// A big-endian integer with so many zeros behind it.
+    pub fn put_multiple(&mut self, leaf: usize, bytes: &[u8], zeros: u32) {
+        let Some(known) = self.leaves.get(leaf) else { return };
+        match (integer(bytes), usize::try_from(zeros)) {
+            (None | Some(0), _) => self.put_unscaled(leaf, bytes, 0),
+            (Some(value), Ok(zeros)) if zeros <= ZEROS_MAX => {
+                self.put_number_at(known, &format!("{value}{:0<zeros$}", ""));
+            }
+            (Some(value), _) => self.put_number_at(known, &format!("{value}e{zeros}")),
+        }
     }
 
     /// A value of a type that is never what is wanted at these leaves.

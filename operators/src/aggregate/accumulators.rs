@@ -1,0 +1,250 @@
+//! All accumulators of an entity type over all slots.
+//!
+//! Sealed windows [replay](Accumulators::replay) blocks of rows: one pass over the groups of equal ts,
+//! in which what enters, what leaves and what is read is done for all accumulators while the state of
+//! a slot is at hand. Nearly every group is one row, so whatever is set up per accumulator and group
+//! would be paid for every value. Live windows [apply](Accumulators::apply) rows and read slots later.
+
+use super::accumulator::Accumulator;
+use super::states::SlotStates;
+use super::{Reading, StateWords as _};
+use crate::plan::{EntityPlan, Plan};
+use crate::timeline::lane::Lane;
+use crate::value::Column;
+use std::ops::Range;
+
+/// Accumulators of more words are kept behind all others, which change together.
+const MANY_WORDS: usize = <[u32; 16]>::LEN;
+
+/// The rows of one sealed step: groups of one ts each, and what moves by each group's ts.
+pub struct Step<'a> {
+    /// The rows to read out, group by group.
+    pub rows: &'a Lane,
+    /// For each group, the end of its rows; then the end of all rows.
+    pub group_ends: &'a [u32],
+    /// What moves in each of the plan's windows.
+    pub windows: &'a [WindowStep<'a>],
+}
+
+/// The rows that enter and leave one window in a step.
+pub struct WindowStep<'a> {
+    /// Rows that enter, and for each group the end of what has entered by its ts; then the end of
+    /// what enters after. `None`: the rows that are read out, each with its group.
+    pub enter: Option<(&'a Lane, &'a [u32])>,
+    /// Rows that leave.
+    pub leave: &'a Lane,
+    /// As those of `enter`.
+    pub leave_ends: &'a [u32],
+}
+
+/// What is read of each row of a step, and where it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct RowReading {
+    /// One of the plan's accumulators.
+    pub accumulator: usize,
+    /// What is read of it.
+    pub reading: Reading,
+    /// The column it goes to.
+    pub out: usize,
+}
+
+/// What an accumulator is over, of what enters and leaves its window in a step.
+struct StepValues<'a> {
+    enter: &'a [i64],
+    leave: &'a [i64],
+}
+
+/// See the module.
+pub struct Accumulators {
+    states: SlotStates,
+    /// Those of one window side by side.
+    accumulators: Vec<Accumulator>,
+    /// For each window of the plan, which those are, and between which words theirs are.
+    windows: Vec<(Range<usize>, Range<usize>)>,
+    /// Where each accumulator of the plan is.
+    places: Vec<usize>,
+}
+
+impl Accumulators {
+    /// Those of entity `entity` of the job `plan`, without slots.
+    pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
+        let mut order: Vec<usize> = (0..entity.accumulators.len()).collect();
+        order.sort_by_key(|at| entity.accumulators[*at].window);
+        let mut places = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(place, at)| places[*at] = place);
+        let planned = order.iter().map(|at| &entity.accumulators[*at]);
+        let mut accumulators: Vec<Accumulator> =
+            planned.clone().map(|a| Accumulator::new(a, entity, plan)).collect();
+        let mut words = 0;
+        for many in [false, true] {
+            for accumulator in &mut accumulators {
+                if (accumulator.words() > MANY_WORDS) == many {
+                    accumulator.at = words;
+                    words += accumulator.words();
+                }
+            }
+        }
+        let window = |window: usize| {
+            let before = planned.clone().take_while(|a| a.window < window).count();
+            let own = before..before + planned.clone().filter(|a| a.window == window).count();
+            let few = accumulators[own.clone()].iter().filter(|a| a.words() <= MANY_WORDS);
+            let from = few.clone().map(|a| a.at).min().unwrap_or(0);
+            let to = few.map(|a| a.at + a.words()).max().unwrap_or(0);
+            (own, from..to)
+        };
+        let windows = (0..entity.windows.len()).map(window).collect();
+        Accumulators { states: SlotStates::new(words), accumulators, windows, places }
+    }
+
+    /// Makes the slots `0..slots` exist.
+    pub fn grow(&mut self, slots: usize) {
+        self.states.grow(slots);
+    }
+
+    /// Applies a step in time order, and makes the columns of `readings` those of its rows, each read
+    /// after all changes by its group's ts.
+    pub fn replay(&mut self, step: &Step<'_>, readings: &[RowReading], outs: &mut [Column]) {
+        let Step { rows, group_ends, windows } = *step;
+        self.warm_step(step);
+        readings.iter().for_each(|reading| outs[reading.out].reset(rows.len()));
+        let (values, abreast) = (self.step_values(step), self.abreast(windows));
+        let Accumulators { states, accumulators, windows: own, places } = self;
+        let (mut passed, mut from) = (vec![(0, 0); windows.len()], 0);
+        for (group, end) in group_ends.iter().enumerate() {
+            let to = *end as usize;
+            for of in &abreast {
+                let of = (&mut accumulators[of.clone()], &values[of.clone()]);
+                change::<true>(states, of, rows, from..to);
+            }
+            let passing = windows.iter().zip(own.iter()).zip(&mut passed);
+            for ((window, (own, _)), (entered, left)) in passing {
+                // A delayed row may enter and leave between two rows that are read.
+                if let Some((lane, ends)) = window.enter {
+                    let entering = *entered..ends[group] as usize;
+                    *entered = entering.end;
+                    let of = (&mut accumulators[own.clone()], &values[own.clone()]);
+                    change::<true>(states, of, lane, entering);
+                }
+                let leaving = *left..window.leave_ends[group] as usize;
+                *left = leaving.end;
+                let of = (&mut accumulators[own.clone()], &values[own.clone()]);
+                change::<false>(states, of, window.leave, leaving);
+            }
+            for row in from..to {
+                let state = states.of(rows.slots[row]);
+                for RowReading { accumulator, reading, out } in readings {
+                    let accumulator = &accumulators[places[*accumulator]];
+                    outs[*out].set(row, accumulator.read(state, *reading));
+                }
+            }
+            from = to;
+        }
+    }
+
+    /// For each accumulator its values in the lanes of its window.
+    fn step_values<'a>(&self, step: &Step<'a>) -> Vec<StepValues<'a>> {
+        let mut all = Vec::with_capacity(self.accumulators.len());
+        for (window, (own, _)) in step.windows.iter().zip(&self.windows) {
+            let enter = window.enter.map_or(step.rows, |(lane, _)| lane);
+            all.extend(self.accumulators[own.clone()].iter().map(|accumulator| StepValues {
+                enter: accumulator.values(enter),
+                leave: accumulator.values(window.leave),
+            }));
+        }
+        all
+    }
+
+    /// The accumulators that are entered by just the rows that are read, those side by side as one.
+    fn abreast(&self, windows: &[WindowStep<'_>]) -> Vec<Range<usize>> {
+        let mut all: Vec<Range<usize>> = Vec::new();
+        for (_, (own, _)) in windows.iter().zip(&self.windows).filter(|(w, _)| w.enter.is_none()) {
+            match all.last_mut() {
+                Some(last) if last.end == own.start => last.end = own.end,
+                _ => all.push(own.clone()),
+            }
+        }
+        all
+    }
+
+    fn warm_step(&self, step: &Step<'_>) {
+        for (at, window) in step.windows.iter().enumerate() {
+            self.warm(at, window.enter.map_or(step.rows, |(lane, _)| lane));
+            self.warm(at, window.leave);
+        }
+    }
+
+    /// Loads what changing the rows of `lane` in window `window` will need.
+    fn warm(&self, window: usize, lane: &Lane) {
+        let (own, words) = &self.windows[window];
+        self.states.warm(lane, words.clone());
+        for accumulator in &self.accumulators[own.clone()] {
+            accumulator.warm(&self.states, lane, accumulator.values(lane));
+        }
+    }
+
+    /// Rows enter window `window`, then rows leave it (a row may do both).
+    pub fn apply(&mut self, window: usize, enter: &Lane, leave: &Lane) {
+        self.warm(window, enter);
+        self.warm(window, leave);
+        let (own, _) = &self.windows[window];
+        for accumulator in &mut self.accumulators[own.clone()] {
+            accumulator.pass::<true>(&mut self.states, enter);
+            accumulator.pass::<false>(&mut self.states, leave);
+        }
+    }
+
+    /// Rows inside of window `window` become others, where that can concern an accumulator.
+    pub fn revise(&mut self, window: usize, old: &Lane, new: &Lane) {
+        let (own, _) = &self.windows[window];
+        for accumulator in self.accumulators[own.clone()].iter_mut().filter(|a| a.revisable) {
+            accumulator.pass::<true>(&mut self.states, new);
+            accumulator.pass::<false>(&mut self.states, old);
+        }
+    }
+
+    /// Appends `reading` of the plan's accumulator `at` for each of `slots`.
+    pub fn read(&self, at: usize, reading: Reading, slots: &[u32], out: &mut Column) {
+        self.accumulators[self.places[at]].read_slots(&self.states, slots, reading, out);
+    }
+
+    /// Whether any event is inside the plan's accumulator `at` for `slot`.
+    pub fn holds(&self, at: usize, slot: u32) -> bool {
+        self.accumulators[self.places[at]].holds(self.states.of(slot))
+    }
+
+    /// How many readings so far were at the limit of what is written, or beyond it.
+    pub fn saturated(&self) -> u64 {
+        self.accumulators.iter().map(Accumulator::saturated).sum()
+    }
+
+    /// The bytes that each slot takes, of each of the plan's accumulators.
+    pub fn slot_bytes(&self) -> Vec<u64> {
+        let bytes = |place: &usize| (self.accumulators[*place].words() * size_of::<u32>()) as u64;
+        self.places.iter().map(bytes).collect()
+    }
+
+    /// About how much memory they take, in bytes.
+    pub fn memory(&self) -> usize {
+        self.states.bytes() + self.accumulators.iter().map(Accumulator::memory).sum::<usize>()
+    }
+}
+
+/// Rows `rows` of `lane` enter, or else leave, these accumulators, with their values.
+#[inline]
+fn change<const ENTERS: bool>(
+    states: &mut SlotStates,
+    (accumulators, values): (&mut [Accumulator], &[StepValues<'_>]),
+    lane: &Lane,
+    rows: Range<usize>,
+) {
+    for row in rows {
+        let state = states.of_mut(lane.slots[row]);
+        for (accumulator, values) in accumulators.iter_mut().zip(values) {
+            let values = if ENTERS { values.enter } else { values.leave };
+            accumulator.change::<ENTERS>(state, (lane, row), values);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
