@@ -1,7 +1,7 @@
 //! Workload W1 of the job file beside this one: what the engine costs, against decoding alone.
 //!
 //! `cargo bench --bench w1 [-- QUESTION..]` with QUESTION of: decode sealed lines wide live fifth
-//! memory. Every figure is CPU time of the process (user + system) per event, so the machine's load
+//! unique memory. Every figure is CPU time of the process (user + system) per event, so the machine's load
 //! matters little; each is the median of [`ROUNDS`] runs taken in turn with the reference, and given
 //! as a ratio to it. The bars are the project's own.
 
@@ -54,6 +54,10 @@ fn main() {
     if ask("fifth") {
         let five = || replay(&files.narrow, &files.fifth_job, None);
         report("a fifth window length, against four", 1.15, sealed, five);
+    }
+    if ask("unique") {
+        let unique = || replay(&files.narrow, &files.unique_job, None);
+        report("with unique_within = \"10m\", against without", 1.15, sealed, unique);
     }
     if ask("memory") {
         memory(&files);

@@ -10,6 +10,7 @@
 //! what is written reads what was seen. Nothing of it depends on the clock or on chance: the same file
 //! gives the same job.
 
+mod envelope;
 mod features;
 mod job_draft;
 mod job_text;
@@ -28,10 +29,12 @@ use crate::output;
 use crate::sample_file::{Asked, MemberReader, SampleFile};
 use crate::text::{count_text, duration_short, printable, time_text};
 use crate::whole_file::{self, WholeFile};
+use envelope::Enveloped;
 use job_draft::{JobDraft, NoJob, SourceNames};
 use path_survey::{Readings, RecordSurvey};
 use std::path::Path;
 use tidemark_operators::plan::Format;
+use time_draft::TimeDraft;
 
 /// How many other times are named.
 const OTHERS_MAX: usize = 5;
@@ -52,7 +55,12 @@ pub fn run(args: &InitArgs) -> Result<Exit, Failure> {
     roles.check()?;
     whole_file::end_on_signals()?;
     let sample = SampleFile::read_told(&args.file, asked(args)?)?;
-    let (survey, draft) = draft(&args.file, &sample)?;
+    let enveloped = envelope::enveloped(&sample);
+    let (sample, envelopes) = match enveloped {
+        Some(Enveloped { rows, envelopes }) => (rows, Some(envelopes)),
+        None => (sample, None),
+    };
+    let (survey, draft) = draft(&args.file, &sample, envelopes.as_ref())?;
     let text = job_text::text(&draft, &file_name(&args.file), survey.records);
     // Whatever the records are like: what is written is a job.
     tidemark_jobs::load("the draft", &text).map_err(|errors| {
@@ -102,24 +110,35 @@ fn is_new(path: &Path) -> Result<(), Failure> {
     }
 }
 
-fn draft(file: &Path, sample: &SampleFile) -> Result<(RecordSurvey, JobDraft), Failure> {
+/// Drafts a job from `sample`: the rows in `envelopes`, where it is those of a change log.
+fn draft(
+    file: &Path,
+    sample: &SampleFile,
+    envelopes: Option<&SampleFile>,
+) -> Result<(RecordSurvey, JobDraft), Failure> {
     let readings = Readings::new();
-    let mut survey = RecordSurvey::default();
     let mut members = MemberReader::new(sample.format);
-    for record in sample.each() {
-        survey.add(record, &mut members, &readings);
-    }
+    let survey = RecordSurvey::of(sample, &mut members, &readings);
     if survey.records == 0 {
         return Err(nothing(file, sample, &survey));
     }
     let mut time = time_draft::time(&survey).ok_or(NoJob::NoTime);
     if let Ok(time) = &mut time {
         time.look(sample, &mut members, &readings);
+    } else if let Some(envelopes) = envelopes {
+        // When the row was written, if it does not say when it happened.
+        time = time_draft::time(&RecordSurvey::of(envelopes, &mut members, &readings))
+            .map(|time| TimeDraft { outer: true, ..time })
+            .ok_or(NoJob::NoTime);
+        if let Ok(time) = &mut time {
+            time.look(envelopes, &mut members, &readings);
+        }
     }
     let names = SourceNames {
         job: names::identifier(&stem(file)),
         file: (!is_standard(file)).then(|| file.display().to_string()),
         format: sample.format,
+        in_envelopes: envelopes.is_some(),
     };
     match time.and_then(|time| JobDraft::new(&survey, names, time)) {
         Ok(draft) => Ok((survey, draft)),
@@ -227,6 +246,7 @@ fn shown(delimiter: u8) -> String {
 fn tell(file: &Path, sample: &SampleFile, survey: &RecordSurvey, draft: &JobDraft) {
     let more = if sample.whole { "" } else { ", the first of more" };
     let format = match sample.format {
+        Format::Json if draft.source.in_envelopes => ", rows in envelopes of Debezium".to_owned(),
         Format::Json => String::new(),
         Format::Avro => ", Avro".to_owned(),
         Format::Csv { delimiter } => format!(", CSV with {} between cells", shown(delimiter)),

@@ -44,6 +44,7 @@ pub struct Files {
     pub sealed: PathBuf,
     pub job: PathBuf,
     pub fifth_job: PathBuf,
+    pub unique_job: PathBuf,
 }
 
 impl Files {
@@ -54,6 +55,14 @@ impl Files {
         let text = std::fs::read_to_string(&job).unwrap();
         let fifth = "txn_count_24h = { aggregate = \"count\", window = \"24h\" }\n";
         let with_fifth = text.replace(fifth, &format!("{fifth}{}", fifth.replace("24h", "12h")));
+        let with_unique = [
+            ("card_id = \"string\"\n", "transaction_id = \"string\"\n"),
+            ("out_of_orderness", "id = \"transaction_id\"\nunique_within = \"10m\"\n"),
+        ];
+        let with_unique = with_unique.iter().fold(text.clone(), |text, (before, line)| {
+            let (front, back) = text.split_once(before).unwrap();
+            format!("{front}{line}{before}{back}")
+        });
         assert_ne!(text, with_fifth);
         let mut files = Files {
             events: EVENTS,
@@ -62,10 +71,12 @@ impl Files {
             wide: folder.join("wide.jsonl"),
             sealed: folder.join("sealed.jsonl"),
             fifth_job: folder.join("fifth.toml"),
+            unique_job: folder.join("unique.toml"),
             job,
             folder,
         };
         std::fs::write(&files.fifth_job, with_fifth).unwrap();
+        std::fs::write(&files.unique_job, with_unique).unwrap();
         for (path, cards) in [(&files.narrow, 100_000), (&files.wide, 3_000_000)] {
             generate(path, EVENTS, cards, 48);
         }

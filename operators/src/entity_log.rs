@@ -6,11 +6,12 @@ use crate::history::fold::Fold;
 pub use crate::history::revised::Revised;
 use crate::history::sealed::SealedHistory;
 use crate::history::unsealed::Unsealed;
-use crate::interner::{Interner, stable_hash};
+use crate::interner::{PIECE, stable_hash};
 use crate::origin::Origin;
 use crate::plan::{AttributePlan, EntityPlan, Storage};
 use crate::time::{EventTime, Millis};
 use crate::timeline::chunk::{Chunk, symbol_of};
+use crate::timeline::dictionary::Dictionary;
 use crate::timeline::log::Log;
 use crate::timeline::names::Names;
 use crate::timeline::stash::{Block, Stash, Stashed};
@@ -75,16 +76,18 @@ impl EntityLog {
         fill: impl FnOnce(&Block, &mut Names),
     ) -> Rc<Block> {
         let mut slots = Vec::with_capacity(batch.len());
-        self.names.entities.warm(&batch.hashes);
-        for (id, hash) in batch.ids.iter().zip(&batch.hashes) {
-            slots.push(self.names.entities.intern(batch.kept(*id), *hash));
+        for (ids, hashes) in batch.ids.chunks(PIECE).zip(batch.hashes.chunks(PIECE)) {
+            self.names.entities.warm(hashes);
+            for (id, hash) in ids.iter().zip(hashes) {
+                slots.push(self.names.entities.intern(batch.kept(*id), *hash));
+            }
         }
         let (mut wide, mut spans) = (batch.wide.iter(), batch.spans.iter());
         let mut attributes = Vec::with_capacity(self.attributes.len());
         for (plan, symbols) in self.attributes.iter().zip(&mut self.names.symbols) {
             let column = match symbols {
                 _ if plan.derived => vec![NULL; batch.len()],
-                Some(names) => intern(&batch, spans.next().map_or(&[][..], |s| s), names),
+                Some(values) => intern(&batch, spans.next().map_or(&[][..], |s| s), values),
                 None => wide.next().cloned().unwrap_or_default(),
             };
             attributes.push(cells(column));
@@ -206,14 +209,23 @@ fn cells<T>(column: Vec<T>) -> Vec<Cell<T>> {
 }
 
 /// One symbol column of a batch.
-fn intern(batch: &EventBatch, spans: &[u64], names: &mut Interner) -> Vec<i64> {
-    let bytes = |span: &u64| if *span == NO_SPAN { None } else { Some(batch.kept(*span)) };
-    let hash = |span: &u64| bytes(span).map_or(0, stable_hash);
-    let hashes: Vec<u64> = spans.iter().map(hash).collect();
-    names.warm(&hashes);
-    let one = |(span, hash): (&u64, &u64)| match bytes(span) {
-        Some(bytes) => i64::from(names.intern(bytes, *hash)),
-        None => NULL,
-    };
-    spans.iter().zip(&hashes).map(one).collect()
+fn intern(batch: &EventBatch, spans: &[u64], values: &mut Dictionary) -> Vec<i64> {
+    /// No symbol, and not null.
+    const KEPT: i64 = -1;
+    let (mut column, mut hashes) = (vec![NULL; spans.len()], Vec::with_capacity(PIECE));
+    for (symbols, spans) in column.chunks_mut(PIECE).zip(spans.chunks(PIECE)) {
+        for (symbol, span) in symbols.iter_mut().zip(spans).filter(|(_, span)| **span != NO_SPAN) {
+            let bytes = batch.kept(*span);
+            *symbol = values.own(bytes).map_or(KEPT, i64::from);
+            if *symbol == KEPT {
+                hashes.push(stable_hash(bytes));
+            }
+        }
+        values.warm(&hashes);
+        let kept = symbols.iter_mut().zip(spans).filter(|(symbol, _)| **symbol == KEPT);
+        for ((symbol, span), hash) in kept.zip(hashes.drain(..)) {
+            *symbol = i64::from(values.keep(batch.kept(*span), hash));
+        }
+    }
+    column
 }

@@ -9,6 +9,9 @@ use crate::slab::{Slab, heap_bytes, slots_made};
 use std::hint::black_box;
 
 const INLINE: usize = 22;
+/// For how many byte strings at once [`Interner::warm`] is worth calling: what it has loaded must still
+/// be near when it is used.
+pub const PIECE: usize = 128;
 
 /// A byte string that is kept in place when it is short.
 #[derive(Clone, Debug)]
@@ -64,7 +67,9 @@ impl Bytes {
     }
 }
 
+/// Half a cache line, and never two halves of them.
 #[derive(Clone, Debug, Default)]
+#[repr(align(32))]
 struct Interned {
     bytes: Bytes,
     hash: u32,

@@ -14,7 +14,7 @@
 //!   chunks with global sequence numbers; `chunks`: rows across them;
 //! - [`stash`]: rows that are not sealed yet;
 //! - [`lane`]: rows copied out of either, as the aggregates want them;
-//! - [`names`]: the directory of entities and the dictionaries.
+//! - [`names`]: the directory of entities and the dictionaries; [`dictionary`]: one of those.
 //!
 //! [`entity_log`](crate::entity_log) is all of it together.
 //!
@@ -22,6 +22,7 @@
 
 pub mod chunk;
 pub(crate) mod chunks;
+pub mod dictionary;
 pub mod lane;
 pub mod log;
 pub mod names;

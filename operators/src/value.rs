@@ -1,5 +1,9 @@
 //! The types of attributes and features, single values, and columns of them.
 
+mod address;
+
+pub use address::{address, address_bytes, parse_address};
+
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
@@ -305,30 +309,6 @@ impl Column {
     }
 }
 
-/// The address that `text` is; `None` when it is none.
-///
-/// All texts of one address give one value: letters of either case, leading zeros and `::` of IPv6,
-/// and an IPv4 address inside of an IPv6 one (`::ffff:192.0.2.7` or `::ffff:c000:207`) is that IPv4
-/// address. `::192.0.2.7` is an address of its own: nothing maps it to one of IPv4.
-pub fn parse_address(text: &str) -> Option<IpAddr> {
-    text.parse().ok().map(|address: IpAddr| address.to_canonical())
-}
-
-/// The bytes that stand for an address in columns, dictionaries and tables: 4, also for an IPv4
-/// address inside of an IPv6 one, or 16.
-pub fn address_bytes(address: IpAddr) -> Vec<u8> {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
-    }
-}
-
-/// The address that 4 or 16 bytes stand for.
-pub fn address(bytes: &[u8]) -> Option<IpAddr> {
-    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
-    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
-}
-
 /// One owned value: for the edges (HTTP, tests, literals), never for a hot path.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -379,67 +359,6 @@ impl Cell {
                 Some(word)
             }
             Cell::Bytes(bytes) => Some(bytes),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Texts of one address, a line each.
-    const SAME: [&[&str]; 5] = [
-        &[
-            "192.0.2.7",
-            "::ffff:192.0.2.7",
-            "::FFFF:192.0.2.7",
-            "::ffff:c000:207",
-            "::ffff:C000:0207",
-            "0:0:0:0:0:ffff:c000:207",
-            "0000:0000:0000:0000:0000:ffff:192.0.2.7",
-        ],
-        &[
-            "2001:db8::1",
-            "2001:DB8::1",
-            "2001:0db8::0001",
-            "2001:db8:0:0:0:0:0:1",
-            "2001:db8::0:0:1",
-            "2001:db8::0.0.0.1",
-        ],
-        &["::192.0.2.7", "::c000:207", "0::C000:0207"],
-        &["64:ff9b::192.0.2.7", "64:ff9b::c000:207"],
-        &["::1", "0:0:0:0:0:0:0:1", "::0.0.0.1"],
-    ];
-
-    #[test]
-    fn an_address_is_one_value_however_it_is_written() {
-        let mut seen = Vec::new();
-        for texts in SAME {
-            let address = parse_address(texts[0]).unwrap();
-            assert!(!seen.contains(&address), "{address} is two of the table's lines");
-            seen.push(address);
-            for text in texts {
-                assert_eq!(parse_address(text), Some(address), "{text}");
-                // Not every caller parses: what is handed over as it was read is the same bytes.
-                let raw: IpAddr = text.parse().unwrap();
-                let mut column = Column::default();
-                column.push_ip(raw);
-                column.push_value(&Value::Ip(raw));
-                let bytes = address_bytes(address);
-                assert_eq!(column.bytes(0), Some(&bytes[..]), "{text}");
-                assert_eq!(column.bytes(1), Some(&bytes[..]), "{text}");
-                assert_eq!(address_bytes(raw), bytes, "{text}");
-                assert_eq!(super::address(&bytes), Some(address), "{text}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_may_be_read_as_two_addresses_is_none() {
-        // Leading zeros are octal to some readers; a zone says of which network, not who.
-        for text in ["192.000.002.007", "192.0.2", "0xc0000207", "fe80::1%eth0", " ::1", "::1 ", ""]
-        {
-            assert_eq!(parse_address(text), None, "{text:?}");
         }
     }
 }

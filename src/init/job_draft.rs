@@ -35,6 +35,8 @@ pub(super) struct SourceNames {
     pub file: Option<String>,
     /// How its records are encoded.
     pub format: Format,
+    /// Whether they are rows in Debezium's envelopes.
+    pub in_envelopes: bool,
 }
 
 /// A field.

@@ -70,11 +70,16 @@ fn write(out: &mut String, draft: &JobDraft, sample: &str, records: u64) -> fmt:
 
 /// Where the records are, and how they are encoded.
 fn place(out: &mut String, draft: &JobDraft) -> fmt::Result {
-    let SourceNames { job, file, format } = &draft.source;
+    let SourceNames { job, file, format, in_envelopes } = &draft.source;
     let topic = |out: &mut String| {
         line(out, &format!("topic = \"{job}\""), "of Kafka, for `run`; `replay` is given files")
     };
     match format {
+        Format::Json if *in_envelopes => {
+            topic(out)?;
+            let says = "fields are below \"after\"; only inserts and snapshots are events";
+            line(out, "envelope = \"debezium\"", says)
+        }
         Format::Json => topic(out),
         Format::Avro => {
             topic(out)?;
@@ -104,7 +109,8 @@ fn line(out: &mut String, toml: &str, says: &str) -> fmt::Result {
 
 fn time(draft: &JobDraft) -> String {
     let path = path_text(&draft.time.path);
-    format!("time = {{ field = {path}, {} }}", draft.time.form.keys())
+    let outer = if draft.time.outer { ", outer = true" } else { "" };
+    format!("time = {{ field = {path}, {}{outer} }}", draft.time.form.keys())
 }
 
 fn out_of_orderness(draft: &JobDraft) -> String {

@@ -3,7 +3,7 @@
 //! Bound: [`PATHS_MAX`] paths, each with at most [`DISTINCT_MAX`] hashes and [`CATEGORIES_MAX`] texts.
 
 use super::time_form::{self, FORMS};
-use crate::sample_file::{MemberReader, SampleRecord};
+use crate::sample_file::{MemberReader, SampleFile, SampleRecord};
 use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};
@@ -88,6 +88,13 @@ pub(super) struct PathSurvey {
 }
 
 impl RecordSurvey {
+    /// Of all records of a sample.
+    pub fn of(sample: &SampleFile, members: &mut MemberReader, readings: &Readings) -> Self {
+        let mut survey = RecordSurvey::default();
+        sample.each().for_each(|record| survey.add(record, members, readings));
+        survey
+    }
+
     /// Adds a record.
     pub fn add(
         &mut self,

@@ -77,6 +77,8 @@ const OUT_OF_ORDERNESS: [(i64, &str); 8] = [
 pub(super) struct TimeDraft {
     pub path: Vec<String>,
     pub form: WrittenTime,
+    /// Whether it is the envelope's, and not the row's.
+    pub outer: bool,
     /// How many records have it.
     pub read: u64,
     /// Other paths that are a time in as many records.
@@ -110,6 +112,7 @@ pub(super) fn time(survey: &RecordSurvey) -> Option<TimeDraft> {
     Some(TimeDraft {
         path: path.path.clone(),
         form,
+        outer: false,
         read,
         others: others.map(|other| other.path.path.clone()).collect(),
         span: (0, 0),

@@ -253,3 +253,39 @@ fn a_job_that_is_there_is_not_written_over() {
     assert_eq!(tidemark(&folder, &["init", "tx.jsonl", "--output", "new.toml"]).code, 0);
     assert_eq!(std::fs::read_to_string(folder.file("new.toml")).unwrap(), first.out);
 }
+
+/// A row of a change log, in its envelope.
+fn envelope(op: &str, row: &str, ms: u64) -> String {
+    format!(
+        r#"{{"before":null,"after":{row},"source":{{"lsn":7,"ts_ms":{ms}}},"op":"{op}","ts_ms":{ms}}}"#
+    )
+}
+
+#[test]
+fn rows_in_envelopes_become_a_job_that_reads_them_with_a_schema_beside_them_and_without() {
+    let row = |n: u64| {
+        format!(
+            r#"{{"payment_id":{n},"card_id":"c{}","amount":"1.5","created_at":{}}}"#,
+            n % 3,
+            1_767_484_955_000 + n
+        )
+    };
+    let bare = ["c", "r", "u", "d", "c", "r"];
+    let bare = (0..6).zip(bare).map(|(n, op)| envelope(op, &row(n), 1_767_484_955_500));
+    let bare: Vec<String> = bare.collect();
+    let wrapped =
+        bare.iter().map(|it| format!(r#"{{"schema":{{"type":"struct"}},"payload":{it}}}"#));
+    let wrapped: Vec<String> = wrapped.collect();
+    for (what, records) in [("bare", bare.join("\n")), ("wrapped", wrapped.join("\n"))] {
+        let (job, counted) = drafted(what, &records);
+        assert!(job.contains("envelope = \"debezium\""), "{job}");
+        assert!(job.contains("time = { field = \"created_at\", unit = \"ms\" }"), "{job}");
+        assert!(job.contains("\ncard_id = \"string\""), "{job}");
+        assert_eq!((&counted["accepted"], &counted["skipped"]), (&4.into(), &2.into()), "{job}");
+    }
+    let timeless =
+        (0..4).map(|n| envelope("c", r#"{"card_id":"c","amount":5}"#, 1_767_484_955_000 + n));
+    let (job, counted) = drafted("timeless", &timeless.collect::<Vec<_>>().join("\n"));
+    assert!(job.contains("time = { field = \"ts_ms\", unit = \"ms\", outer = true }"), "{job}");
+    assert_eq!(counted["accepted"], 4, "{job}");
+}

@@ -21,7 +21,7 @@
 //! as long as its key is secret (SipHash) would not do. Two ids of 128 bits of BLAKE3 are the same by
 //! chance once in 2^128 pairs: among 10 million ids at once, 5e13 pairs, once in 10^24 such sets. To
 //! find some two that are takes 2^64 tries, and gains no more than an id used twice does; to find one
-//! for the id of somebody else's record takes 2^128. The table over the hashes has a random key of its
+//! for the id of somebody else's record takes 2^128. The table over the hashes has random keys of its
 //! own, so that crafted ids do not share its buckets.
 //!
 //! What is over is forgotten in steps of a 64th of `within`, as the clock goes by: nothing is scanned.
@@ -32,6 +32,7 @@ use crate::interner::stable_hash;
 use crate::plan::SourcePlan;
 use crate::time::{EventTime, Millis};
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 /// The most bytes that are held for an id: of the table 25, at a load of no less than 7/16, and of
 /// the list it is due in 17, in a list that is no less than half full.
@@ -49,7 +50,66 @@ const SMALL: usize = 1_024;
 const KEY: [u8; 32] = *b"tidemark: the ids of a partition";
 
 /// The hash of an id.
-type Id = [u8; 16];
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Id([u8; 16]);
+
+impl Hash for Id {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u128(u128::from_le_bytes(self.0));
+    }
+}
+
+/// Hashes of the ids' hashes: one multiplication, by two keys that only this process knows.
+#[derive(Clone, Debug)]
+struct IdHashes {
+    keys: [u64; 2],
+}
+
+impl IdHashes {
+    fn new() -> Self {
+        let random = RandomState::new();
+        IdHashes { keys: [random.hash_one(0), random.hash_one(1)] }
+    }
+}
+
+impl BuildHasher for IdHashes {
+    type Hasher = IdHasher;
+
+    fn build_hasher(&self) -> IdHasher {
+        IdHasher { keys: self.keys, hash: 0 }
+    }
+}
+
+struct IdHasher {
+    keys: [u64; 2],
+    hash: u64,
+}
+
+impl Hasher for IdHasher {
+    #[inline]
+    fn write_u128(&mut self, id: u128) {
+        let [one, other] = halves(id);
+        let product = u128::from(one ^ self.keys[0]) * u128::from(other ^ self.keys[1]);
+        let [low, high] = halves(product);
+        self.hash ^= low ^ high;
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u128(u128::from(*byte) ^ u128::from(self.hash));
+        }
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.hash
+    }
+}
+
+fn halves(wide: u128) -> [u64; 2] {
+    [wide as u64, (wide >> 64) as u64]
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -59,7 +119,7 @@ pub(crate) struct SeenIds {
     width: Millis,
     ids_max: usize,
     /// The clock time of the latest event with this id.
-    seen: HashMap<Id, EventTime>,
+    seen: HashMap<Id, EventTime, IdHashes>,
     /// By clock time in parts of `within`: what is to be forgotten, and whose it is.
     due: BTreeMap<u64, Vec<(Id, u8)>>,
     /// How many there are in `due`, in all and by entity.
@@ -75,7 +135,7 @@ impl SeenIds {
             within,
             width: within.div_ceil(PARTS).max(1),
             ids_max,
-            seen: HashMap::new(),
+            seen: HashMap::with_hasher(IdHashes::new()),
             due: BTreeMap::new(),
             held: 0,
             by_entity: vec![0; ENTITIES],
@@ -184,7 +244,7 @@ impl Unique {
         let entity =
             entities.find_map(|key| Some(stable_hash(value(decoded, *key, row, &mut word)?)));
         let hash = blake3::keyed_hash(&KEY, &self.id);
-        let id = hash.as_bytes().first_chunk().copied().unwrap_or_default();
+        let id = Id(hash.as_bytes().first_chunk().copied().unwrap_or_default());
         self.ids.admit(id, entity.unwrap_or(0), at, clock)
     }
 
@@ -224,7 +284,7 @@ mod tests {
 
     fn id(of: u64) -> Id {
         let hash = blake3::keyed_hash(&KEY, &of.to_le_bytes());
-        hash.as_bytes().first_chunk().copied().unwrap()
+        Id(*hash.as_bytes().first_chunk().unwrap())
     }
 
     /// A partition, and what has become of its records.

@@ -7,8 +7,8 @@ use crate::value::Type;
 pub enum Storage {
     /// 8 bytes: int, decimal, double, timestamp. Null is `i64::MIN`.
     Wide,
-    /// 4 bytes: a dictionary number for any type (what distinct, entropy and latest text read).
-    /// Null is 0.
+    /// 4 bytes: a symbol for any type (what distinct, entropy and latest text read), most of them a
+    /// number in a [dictionary](crate::timeline::dictionary). Null is 0.
     Symbol,
 }
 

@@ -4,7 +4,6 @@ use super::late::Late;
 use super::memo::Memo;
 use super::tables::TablesRef;
 use crate::event_batch::NULL;
-use crate::interner::stable_hash;
 use crate::plan::{EntityPlan, LookupPlan, Plan, Storage};
 use crate::time::EventTime;
 use crate::timeline::chunk::symbol_of;
@@ -102,7 +101,8 @@ impl Group {
                 let symbol = symbol_of(block.attributes[self.key][row].get());
                 let keys = names.symbols.get(self.key).and_then(Option::as_ref);
                 keys.filter(|_| symbol != 0).and_then(|keys| {
-                    let (bytes, ts) = (keys.bytes(symbol), block.times[row]);
+                    let mut own = [0; 4];
+                    let (bytes, ts) = (keys.bytes(symbol, &mut own), block.times[row]);
                     let ask = || tables.lookup(self.table, bytes, ts);
                     self.memo.get(symbol, bytes, ts, version, ask).row.clone()
                 })
@@ -130,7 +130,7 @@ impl Target {
         }
         let mut word = [0; 8];
         let new = match (cell.dictionary(&mut word), &mut names.symbols[self.attribute]) {
-            (Some(bytes), Some(symbols)) => i64::from(symbols.intern(bytes, stable_hash(bytes))),
+            (Some(bytes), Some(values)) => i64::from(values.intern(bytes)),
             _ => NULL,
         };
         names.release_symbol(self.attribute, symbol_of(old));

@@ -22,6 +22,8 @@ struct Remembered {
 #[derive(Debug, Default)]
 pub(super) struct Memo {
     entries: Vec<Option<Remembered>>,
+    /// How many keys have taken the place of others since the entries were made.
+    displaced: usize,
 }
 
 impl Memo {
@@ -35,18 +37,24 @@ impl Memo {
         version: u64,
         ask: impl FnOnce() -> Found,
     ) -> &Found {
-        let wanted = (symbol as usize + 1).next_power_of_two().clamp(FEW, MANY);
-        if self.entries.len() < wanted {
+        if self.entries.is_empty()
+            || (self.displaced > self.entries.len() && self.entries.len() < MANY)
+        {
+            let wanted = (self.entries.len() * 4).clamp(FEW, MANY);
             self.entries.clear();
             self.entries.resize(wanted, None);
+            self.displaced = 0;
         }
-        let at = symbol as usize & (self.entries.len() - 1);
+        // Some symbols are numbers in a row, some are bytes of what they stand for.
+        let spread = symbol.wrapping_mul(0x9E37_79B9);
+        let at = (spread ^ spread >> 16) as usize & (self.entries.len() - 1);
         let entry = &mut self.entries[at];
         let known = entry.as_ref().is_some_and(|e| {
             let within = e.found.from <= ts && e.found.until.is_none_or(|until| ts < until);
             e.symbol == symbol && e.version == version && within && e.key == key
         });
         if !known {
+            self.displaced += usize::from(entry.as_ref().is_some_and(|e| e.symbol != symbol));
             *entry = None;
         }
         let ask = || Remembered { symbol, version, key: key.to_vec(), found: ask() };

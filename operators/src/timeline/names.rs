@@ -1,5 +1,6 @@
 //! The names of a timeline: the directory of entities and the dictionaries of text values.
 
+use super::dictionary::Dictionary;
 use crate::interner::Interner;
 use crate::online::EntityIds;
 use crate::plan::{AttributePlan, Storage};
@@ -11,7 +12,7 @@ pub struct Names {
     /// Entity ids: the numbers are slots.
     pub entities: Interner,
     /// For each symbol attribute that has a dictionary of its own, its values.
-    pub symbols: Vec<Option<Interner>>,
+    pub symbols: Vec<Option<Dictionary>>,
     /// For each symbol attribute where its dictionary is.
     dictionaries: Vec<usize>,
     types: Vec<Type>,
@@ -21,7 +22,7 @@ impl Names {
     pub(crate) fn new(attributes: &[AttributePlan]) -> Self {
         let symbols = |a: &AttributePlan| {
             let own = a.storage == Storage::Symbol && a.dictionary.is_none();
-            own.then(|| Interner::new(1))
+            own.then(|| Dictionary::new(a.ty))
         };
         let dictionary = |(at, a): (usize, &AttributePlan)| a.dictionary.unwrap_or(at);
         Names {
@@ -34,24 +35,23 @@ impl Names {
 
     /// Counts a symbol once more; 0 is null and not counted.
     pub fn retain_symbol(&mut self, attribute: usize, symbol: u32) {
-        let names = &mut self.symbols[self.dictionaries[attribute]];
-        if let (Some(names), true) = (names, symbol != 0) {
-            names.retain(symbol);
+        if let Some(values) = &mut self.symbols[self.dictionaries[attribute]] {
+            values.retain(symbol);
         }
     }
 
     /// Counts a symbol once less; 0 is null and not counted.
     pub fn release_symbol(&mut self, attribute: usize, symbol: u32) {
-        let names = &mut self.symbols[self.dictionaries[attribute]];
-        if let (Some(names), true) = (names, symbol != 0) {
-            names.release(symbol);
+        if let Some(values) = &mut self.symbols[self.dictionaries[attribute]] {
+            values.release(symbol);
         }
     }
 
     /// Appends the value of a symbol, in the attribute's type.
     pub fn push_symbol(&self, attribute: usize, symbol: u32, out: &mut Column) {
+        let mut own = [0; 4];
         let bytes = match &self.symbols[self.dictionaries[attribute]] {
-            Some(names) if symbol != 0 => names.bytes(symbol),
+            Some(values) if symbol != 0 => values.bytes(symbol, &mut own),
             _ => return out.push_null(),
         };
         if self.types[attribute].is_bytes() {
@@ -63,19 +63,19 @@ impl Names {
         }
     }
 
-    /// How many entity ids and values are in use.
+    /// How many entity ids and values are kept.
     pub fn len(&self) -> usize {
-        self.entities.len() + self.symbols.iter().flatten().map(Interner::len).sum::<usize>()
+        self.entities.len() + self.symbols.iter().flatten().map(Dictionary::len).sum::<usize>()
     }
 
-    /// Whether none is in use.
+    /// Whether none is kept.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// About how much memory it takes, in bytes.
     pub fn memory(&self) -> usize {
-        let symbols = self.symbols.iter().flatten().map(Interner::memory);
+        let symbols = self.symbols.iter().flatten().map(Dictionary::memory);
         self.entities.memory() + symbols.sum::<usize>()
     }
 }

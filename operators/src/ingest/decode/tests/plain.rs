@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ingest::decode::plain;
-use crate::plan::Invalid;
+use crate::plan::{Encoding, EnvelopePlan, Invalid, Operation};
 
 /// Sources with everything that a path can be; every value that cannot be read is null, or malformed.
 fn sources() -> Vec<SourcePlan> {
@@ -21,7 +21,12 @@ fn sources() -> Vec<SourcePlan> {
     let mut elements = source(&fields, ("timestamp", TimeUnit::Auto));
     elements.fields[0].aliases = vec![path("data.id"), path("id")];
     elements.arrival = Arrival::Field(TimeField::new(path("data.at"), TimeUnit::Rfc3339));
-    let mut sources = vec![every_type(), renamed(), elements];
+    let mut enveloped = source(
+        &[("card", "after.card_id", text, false), ("op", "op", text, false)],
+        ("ts_ms", TimeUnit::Ms),
+    );
+    enveloped.envelope = Some(EnvelopePlan { op: 1, ops: vec![Operation::Create] });
+    let mut sources = vec![every_type(), renamed(), elements, enveloped, encoded()];
     for at in 0..sources.len() {
         let mut tolerant = sources[at].clone();
         tolerant.fields.iter_mut().for_each(|field| field.reading.invalid = Invalid::Null);
@@ -32,6 +37,63 @@ fn sources() -> Vec<SourcePlan> {
         sources.push(strict);
     }
     sources
+}
+
+/// One whose decimals are in base64.
+fn encoded() -> SourcePlan {
+    let fields = [
+        ("card", "card_id", Type::Text, false),
+        ("amount", "amount", Type::Decimal(2), false),
+        ("fee", "items.[0]", Type::Int, false),
+        ("scaled", "z", Type::DECIMAL, false),
+    ];
+    let mut source = source(&fields, ("timestamp", TimeUnit::Auto));
+    source.fields[1].reading.encoding = Some(Encoding::Unscaled(2));
+    source.fields[2].reading.encoding = Some(Encoding::Unscaled(0));
+    source.fields[3].reading.encoding = Some(Encoding::Scaled);
+    source
+}
+
+#[test]
+fn numbers_in_base64_and_envelopes_are_read_to_the_same_by_both() {
+    let encoded = encoded();
+    for (record, row) in [
+        (
+            r#""amount":"AfQ=","items":["BQ=="],"z":{"scale":1,"value":"BQ=="}"#,
+            [Some(500), Some(5), Some(500_000)],
+        ),
+        (r#""z":{"value":"\u0042Q==","scale":-2},"amount":null"#, [None, None, Some(500_000_000)]),
+        (r#""items":[null],"amount":"""#, [None; 3]),
+    ] {
+        let record = format!(r#"{{"card_id":"c","timestamp":{T},{record}}}"#);
+        assert!(is_plain(&encoded, &record), "{record}");
+        let decoded = decode(&encoded, &record).expect(&record);
+        assert_eq!([1, 2, 3].map(|at| decoded.columns[at].int(0)), row, "{record}");
+    }
+    for wrong in [
+        r#""amount":5"#,
+        r#""amount":"\ud800""#,
+        r#""amount":[]"#,
+        r#""z":{"scale":1}"#,
+        r#""z":"BQ==""#,
+    ] {
+        let record = format!(r#"{{"card_id":"c","timestamp":{T},{wrong}}}"#);
+        assert!(decode(&encoded, &record).is_err(), "{record}");
+    }
+    let enveloped = sources().swap_remove(3);
+    let event = r#"{"after":{"card_id":"c"},"op":"c","ts_ms":1767484955000}"#;
+    let wrapped = format!(r#"{{"schema":{{"op":"d"}},"payload":{event}}}"#);
+    for record in [event, &wrapped] {
+        assert!(is_plain(&enveloped, record), "{record}");
+        assert_eq!(decode(&enveloped, record).expect(record).columns[0].bytes(0), Some(&b"c"[..]));
+    }
+    let skipped = decode(&enveloped, event.replace(r#""op":"c""#, r#""op":"u""#));
+    assert_eq!(skipped, Err(DecodeError::Skipped(Operation::Update)));
+    assert_eq!(
+        decode(&enveloped, r#"{"payload":{"op":7}}"#),
+        Err(DecodeError::Skipped(Operation::Other))
+    );
+    assert_eq!(decode(&enveloped, r#"{"payload":null}"#), Err(DecodeError::NoEnvelope));
 }
 
 /// Whether the one pass is enough for a record.
