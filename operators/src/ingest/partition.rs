@@ -326,7 +326,7 @@ mod tests {
     fn what_is_not_sealed_is_what_lies_in_seconds_that_are_not_over() {
         let mut unsealed = Unsealed::default();
         let mut twin: Vec<(EventTime, u64)> = Vec::new();
-        let mut held = |unsealed: &Unsealed, twin: &[(EventTime, u64)]| {
+        let held = |unsealed: &Unsealed, twin: &[(EventTime, u64)]| {
             let bytes: u64 = twin.iter().map(|(_, bytes)| bytes).sum();
             assert_eq!((unsealed.rows, unsealed.bytes), (twin.len() as u64, bytes));
         };
