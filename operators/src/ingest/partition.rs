@@ -15,23 +15,23 @@ use std::collections::BTreeMap;
 /// sealed can be taken off.
 #[derive(Debug, Default)]
 pub(crate) struct Unsealed {
-    seconds: BTreeMap<u64, Kept>,
+    seconds: BTreeMap<u64, UnsealedSecond>,
     /// The second of the newest events, and those of them that are not in `seconds` yet: events that
     /// come one after the other are mostly of one second.
-    newest: (u64, Kept),
+    newest: (u64, UnsealedSecond),
     pub rows: u64,
     pub bytes: u64,
 }
 
-/// Events and their bytes.
+/// Events of one second, and their bytes.
 #[derive(Clone, Copy, Debug, Default)]
-struct Kept {
+struct UnsealedSecond {
     rows: u64,
     bytes: u64,
 }
 
-impl Kept {
-    fn add(&mut self, other: Kept) {
+impl UnsealedSecond {
+    fn add(&mut self, other: UnsealedSecond) {
         self.rows += other.rows;
         self.bytes += other.bytes;
     }
@@ -45,7 +45,7 @@ impl Unsealed {
             self.settle();
             self.newest.0 = second;
         }
-        self.newest.1.add(Kept { rows: 1, bytes });
+        self.newest.1.add(UnsealedSecond { rows: 1, bytes });
         self.rows += 1;
         self.bytes += bytes;
     }
@@ -64,7 +64,7 @@ impl Unsealed {
             if (first.key() + 1).saturating_mul(SECOND) > frontier {
                 break;
             }
-            let Kept { rows, bytes } = first.remove();
+            let UnsealedSecond { rows, bytes } = first.remove();
             self.rows -= rows;
             self.bytes -= bytes;
         }
