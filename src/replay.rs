@@ -17,6 +17,7 @@ use crate::online::OnlineStore;
 use crate::refusals::{CountedLetters, Refusals};
 use crate::source::Waker;
 use crate::tables::{OpenTables, TablesConfig};
+use crate::text::printable;
 use crate::{config, job_file, output, process, progress, refusals, whole_file};
 use outputs::Outputs;
 use serde::Serialize;
@@ -259,7 +260,8 @@ fn invalid_fields<'a>(
 /// Says which fields are null in some events although something was there.
 fn tell_invalid(invalid: &[InvalidField<'_>]) {
     for InvalidField { source, field, count, first } in invalid {
-        let first = first.as_deref().unwrap_or_default();
+        // It may hold what a producer wrote.
+        let first = printable(first.as_deref().unwrap_or_default());
         output::note(&format!(
             "invalid: {source}.{field}, {count} values are null, the first: {first}"
         ));

@@ -178,7 +178,8 @@
 //! is a dead letter. Malformed, future and late are told first. A record that lacks one of the fields,
 //! has null there, what cannot be read, or an empty text, has no id and is never a duplicate. All of it
 //! follows from the partition's log alone, so copies in other partitions or files are not told: let the
-//! producer key its records. Ids are kept as hashes of 128 bits (BLAKE3), `unique_ids_max` for each
+//! producer key its records. Who writes an id first keeps others with it out: where clients choose ids
+//! themselves, name the key as well (`id = ["card_id", "transaction_id"]`). Ids are kept as hashes of 128 bits (BLAKE3), `unique_ids_max` for each
 //! partition; where there is no room for a new one it is not kept (`tidemark_unique_ids_unkept_total`), and
 //! no other is forgotten for it. Once half of the room is taken one entity gets no more than a 64th.
 //!

@@ -100,6 +100,14 @@ impl JobDraft {
             return Err(NoJob::NoKey);
         }
         let views = features::views(&fields, &entities, &names);
+        let features = || views.iter().flat_map(|view| &view.features);
+        for (at, field) in fields.iter_mut().enumerate() {
+            // A name that is a part of another is taken for needed, too.
+            let needed = entities.iter().any(|entity| entity.key == at)
+                || features().any(|feature| feature.toml.contains(&field.name));
+            // What changes there must not cost an event.
+            field.optional |= !needed;
+        }
         Ok(JobDraft { source, time, fields, left_out, entities, views })
     }
 }
@@ -197,7 +205,7 @@ fn type_of(path: &PathSurvey) -> (Type, Option<(WrittenTime, u64)>) {
     let time = best.and_then(|(at, times)| Some((*FORMS.get(at)?, *times)));
     let time = time.filter(|(form, times)| {
         let counted = form.unit.is_number() && !form.unit.is_text() && path.told_times == 0;
-        *times == there && (!counted || is(&time_draft::WORDS))
+        !is(&["version"]) && *times == there && (!counted || is(&time_draft::WORDS))
     });
     if let Some(time) = time {
         return (Type::Timestamp, Some(time));

@@ -45,7 +45,7 @@ fn write(out: &mut String, draft: &JobDraft, sample: &str, records: u64) -> fmt:
     )?;
     writeln!(
         out,
-        "# record that lacks one without ? is a dead letter. Fields that no feature needs are not read."
+        "# record that lacks one without ? is a dead letter. What no feature needs has one."
     )?;
     writeln!(out, "[sources.{name}.fields]")?;
     for field in &draft.fields {

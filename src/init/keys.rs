@@ -124,6 +124,9 @@ pub(super) fn entities(fields: &mut [FieldDraft], records: u64) -> Vec<EntityDra
         ranked.push((is_unsure(field, records), rank, at, subject.to_owned()));
     }
     ranked.sort();
+    if ranked.iter().any(|(unsure, ..)| !unsure) {
+        ranked.retain(|(unsure, ..)| !unsure);
+    }
     let mut subjects = HashSet::new();
     ranked.retain(|(.., subject)| subjects.insert(subject.clone()));
     ranked.truncate(ENTITIES_MAX);
@@ -143,10 +146,10 @@ fn can_be_key(field: &FieldDraft) -> bool {
     matches!(field.ty, Type::Text | Type::Int | Type::Ip)
 }
 
-/// Whether it is another one in each record, or the same in all.
+/// Whether it is another one in all but a tenth of the records, or the same in all.
 fn is_unsure(field: &FieldDraft, records: u64) -> bool {
     let values = records.saturating_sub(field.missing + field.invalid);
-    records >= RECORDS_LEAST && (field.distinct <= 1 || field.distinct >= values)
+    records >= RECORDS_LEAST && (field.distinct <= 1 || field.distinct >= values - values / 10)
 }
 
 /// Whose id it is, by the words of its name.
@@ -160,12 +163,12 @@ fn subject(words: &[String]) -> Option<(usize, &'static str)> {
     Some((rank, SUBJECTS.get(rank)?))
 }
 
-/// The field with most values that come again; else the first that could be a key.
+/// The field with most values of those that come again, twice and more on average; else the first that could be a key.
 fn any_key(fields: &[FieldDraft], records: u64) -> Option<usize> {
     let keys = || fields.iter().enumerate().filter(|(_, field)| can_be_key(field));
     let again = keys().filter(|(_, field)| {
         let values = records.saturating_sub(field.missing + field.invalid);
-        field.distinct > 1 && field.distinct < values
+        field.distinct > 1 && field.distinct <= values / 2
     });
     let of_type = |ty: Type| keys().find(|(_, field)| field.ty == ty);
     let most = again.rev().max_by_key(|(_, field)| (field.ty == Type::Text, field.distinct));

@@ -1,6 +1,6 @@
 //! What was there and could not be read is no value, and no secret either: `invalid(x)`.
 
-use crate::memory::{Log, Run, replay};
+use crate::memory::{Log, Run, replay, watched};
 use std::sync::Arc;
 use tidemark_operators::plan::Plan;
 
@@ -158,4 +158,29 @@ fn a_source_without_the_field_has_nothing_invalid() {
         let output = replay(&plan, &log, &Run { workers, ..Run::default() });
         assert_eq!(output.live["v/c"], r#"{"bad":1,"good":2,"odd":false}"#);
     }
+}
+
+#[test]
+fn a_key_that_cannot_be_read_is_counted_although_its_record_is_no_event() {
+    let plan = load(
+        "[job]\nname = \"case\"\n[sources.tx]\ntopic = \"tx\"\nout_of_orderness = \"5s\"\n\
+         time = \"timestamp\"\n[sources.tx.fields]\ncard_id = \"string?\"\namount = \"decimal?\"\n\
+         [entities.card]\nkey = \"card_id\"\n[views.v]\nentity = \"card\"\n[views.v.features]\n\
+         n = { aggregate = \"count\", window = \"5m\" }\n\
+         invalid = { aggregate = \"count\", where = 'invalid(amount)', window = \"5m\" }\n",
+    );
+    let records = [
+        r#""card_id":0.5,"amount":"many""#,
+        r#""card_id":[],"amount":1"#,
+        r#""amount":1"#,
+        r#""card_id":"c","amount":1"#,
+    ];
+    let record = |members: &&str| format!(r#"{{"timestamp":{T},{members}}}"#).into_bytes();
+    let log: Log = vec![records.iter().map(record).collect()];
+    let (output, observer) = watched(&plan, &log, &Run::default());
+    let counted = |at: usize| observer.metrics[0].invalid[0].count(at);
+    assert_eq!([0, 1].map(counted), [2, 1]);
+    assert_eq!(observer.metrics[0].verdicts[0].keyless.get(), 3);
+    // What a record that is no event had is nothing of the next.
+    assert_eq!(output.live["v/c"], r#"{"n":1,"invalid":0}"#);
 }

@@ -71,6 +71,8 @@ pub struct Decoded {
     pub columns: Vec<Column>,
     /// What was there and could not be read, and is null therefore: ascending by row.
     pub invalid: Vec<InvalidField>,
+    /// Fields that were there and could not be read in records that are no rows, for want of a key.
+    pub unkeyed: Vec<(usize, DecodeError)>,
     /// Decimals that had more digits than their fields keep: ascending by row.
     pub rounded: Vec<RoundedField>,
 }
@@ -99,6 +101,7 @@ impl Decoded {
     /// Forgets all rows and keeps the memory.
     pub fn clear(&mut self) {
         self.invalid.clear();
+        self.unkeyed.clear();
         self.rounded.clear();
         self.time.clear();
         self.arrival.clear();

@@ -324,8 +324,16 @@ impl OwnedPartitions {
             bytes += value.len();
             let letter = Letter { owned, plan, record, key: raw.key(record), value };
             match read {
-                Read::Dead(why, error) => self.dead.push(letter.unreadable(why, error)),
-                Read::Keyless => verdicts.keyless.add(1),
+                Read::Dead(why, error) => {
+                    self.decoded.unkeyed.clear();
+                    self.dead.push(letter.unreadable(why, error));
+                }
+                Read::Keyless => {
+                    verdicts.keyless.add(1);
+                    let invalid = &self.config.metrics.invalid[source];
+                    let unreadable = self.decoded.unkeyed.drain(..);
+                    unreadable.for_each(|(field, error)| invalid.add(field, &error));
+                }
                 Read::Skipped(operation) => verdicts.skip(operation),
                 Read::Row | Read::Wait => {}
             }

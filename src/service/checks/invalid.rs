@@ -11,7 +11,7 @@ use crate::metrics::float;
 use crate::service::checks::recent::Recent;
 use crate::service::checks::refused::{RECORDS_LEAST, percent};
 use crate::service::checks::{Finding, HealthCheck, Moment};
-use crate::text::count_text;
+use crate::text::{count_text, printable};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -67,7 +67,8 @@ impl InvalidValues {
     }
 
     fn text(&self, field: &str, window: EventsRead, first: Option<&str>) -> String {
-        let first = first.map_or_else(String::new, |first| format!("; the first: {first}"));
+        let first =
+            first.map_or_else(String::new, |first| format!("; the first: {}", printable(first)));
         format!(
             "field \"{field}\" could not be read in {} of {} events and is null in them, more than \
              refused_share ({}){first}: ask its producer, or read it as it is written (`tidemark \

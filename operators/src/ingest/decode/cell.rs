@@ -314,7 +314,8 @@ pub(super) fn expected(leaf: &Leaf) -> &'static str {
     match leaf.reading.encoding {
         Some(Encoding::Unscaled(_)) => return "a number in base64: a text of at most 16 bytes",
         Some(Encoding::Scaled) => {
-            return "an object of scale and value, which is a number in base64";
+            return "an object of scale and value, which is a number in base64; a text of it alone \
+                    is read with unscaled, as unscaled = 2 for cents";
         }
         None => {}
     }

@@ -102,6 +102,15 @@ impl Needs {
                 Ok(())
             }
             Err(error) => {
+                if matches!(error, DecodeError::NoKey { .. }) {
+                    let unreadable = faults.drain(..).filter_map(|fault| match fault {
+                        Fault::Unreadable { place: Affected::Field(field), error } => {
+                            Some((field, error))
+                        }
+                        Fault::Unreadable { .. } | Fault::Rounded(_) => None,
+                    });
+                    into.unkeyed.extend(unreadable);
+                }
                 into.columns.iter_mut().for_each(|column| cell::reset(column, row));
                 Err(error)
             }

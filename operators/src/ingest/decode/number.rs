@@ -42,7 +42,9 @@ pub(super) fn decimal(text: &str, scale: u8) -> Option<Decimal> {
 /// `value / 10^from` in units of `10^-to`, rounded half to even; `None` from 10^18 units on.
 pub(super) fn rescaled(value: i128, from: u32, to: u8) -> Option<Decimal> {
     let kept = |units: i128, rounded| {
-        let units = i64::try_from(units).ok().filter(|units| units.abs() < UNITS_END)?;
+        let units = i64::try_from(units)
+            .ok()
+            .filter(|units| units.unsigned_abs() < UNITS_END.unsigned_abs())?;
         Some(Decimal { units, rounded })
     };
     let Some(beyond) = from.checked_sub(u32::from(to)) else {
@@ -260,6 +262,18 @@ mod tests {
         assert_eq!(micros("0.00000000000000000000001e23"), Some(1_000_000));
         assert_eq!(micros("1e11"), Some(100_000_000_000_000_000));
         assert_eq!(micros("1e12"), None);
+    }
+
+    #[test]
+    fn the_least_of_64_bits_is_beyond_the_range_as_its_neighbours_are() {
+        for units in [i64::MIN, i64::MIN + 1, i64::MAX] {
+            for from in 0..=2 {
+                let kept = rescaled(i128::from(units) * 10_i128.pow(from), from, 0);
+                assert!(kept.is_none(), "{units}");
+            }
+        }
+        let least = rescaled(1 - i128::from(UNITS_END), 2, 2).map(|kept| kept.units);
+        assert_eq!(least, Some(1 - UNITS_END));
     }
 
     #[test]

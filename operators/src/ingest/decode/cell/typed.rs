@@ -30,7 +30,7 @@ impl<'a> Row<'a> {
                 }
                 Type::Decimal(_) => {
                     let units = value.checked_mul(ty.unit());
-                    units.filter(|units| units.abs() <= DECIMAL_UNITS_MAX)
+                    units.filter(|units| units.unsigned_abs() <= DECIMAL_UNITS_MAX.unsigned_abs())
                 }
                 Type::Double => {
                     self.cell(leaf, field, |c| c.push_double(value as f64));
