@@ -217,7 +217,8 @@ right and may not mean what its author thinks is noted, with exit code 0.
 
 With --format json: {\"job\", \"file\", \"notes\": [PLACE], \"sources\", \"tables\", \"entities\",
 \"views\": [{\"name\", \"entity\", \"features\": [..], ..}], \"services\", \"memory\", \"samples\":
-[{\"source\", \"records\", \"accepted\", \"keyless\", \"skipped\": {OP: COUNT}, \"refused\": {REASON: {\"count\", \"first\"}}, \"time\",
+[{\"source\", \"records\", \"accepted\", \"keyless\", \"skipped\": {OP: COUNT},
+\"refused\": {REASON: {\"count\", \"first\"}}, \"time\",
 \"fields\": [{\"name\", \"present\", \"null\", \"invalid\", \"rounded\", \"example\", ..}],
 \"unread_keys\"}]}, or of a job that is wrong
 {\"error\": {\"code\": 2, \"message\", \"hint\", \"places\": [PLACE]}}; a PLACE is {\"file\", \"line\",

@@ -50,17 +50,17 @@ const PAYMENTS: &str = r#"{"transaction_id":"t1","card_id":"c1","amount":"12.50"
 "#;
 
 #[test]
-fn fields_have_the_type_that_reads_all_of_their_values_and_a_mark_where_one_is_missing() {
+fn fields_have_the_type_that_reads_all_of_their_values_and_a_mark_where_one_may_be_missing() {
     let job = reads_all("payments", PAYMENTS);
     for line in [
         "time = { field = \"created_at\", unit = \"iso\", zone = \"UTC\" }",
         "out_of_orderness = \"5s\"",
-        "transaction_id = \"string\"",
+        "transaction_id = \"string?\"",
         "card_id = \"string\"",
         "amount = \"decimal\"",
-        "approved = \"bool\"",
+        "approved = \"bool?\"",
         "client_ip = { type = \"ip?\", path = \"client.ip\" }",
-        "client_id = { type = \"string\", path = \"client.id\" }",
+        "client_id = { type = \"string?\", path = \"client.id\" }",
         "coupon = \"string?\"",
         "agent = \"string?\"",
         "# - items: an array, or too deep",

@@ -74,15 +74,15 @@ fn a_file_of_csv_becomes_a_job_with_the_types_of_its_texts() {
             "files = [\"tx.csv\"]",
             "format = \"csv\"",
             "time = { field = \"created at\", unit = \"iso\", zone = \"UTC\" }",
-            "transaction_id = \"string\"",
+            "transaction_id = \"string?\"",
             "card_id = \"string\"",
             "amount = \"decimal\"",
             "ip = \"ip?\"",
-            "approved = \"bool\"",
+            "approved = \"bool?\"",
             "country_code = { type = \"string?\", path = [\"country.code\"] }",
             "note = \"string?\"",
-            "score = \"decimal(9)\"",
-            "zip = \"string\"",
+            "score = \"decimal(9)?\"",
+            "zip = \"string?\"",
             "[entities.card]",
             "[views.card_activity]",
         ],
@@ -100,7 +100,7 @@ fn a_day_is_a_timestamp_and_no_event_time() {
         &job,
         &[
             "time = { field = \"at\", unit = \"s\" }",
-            "born = { type = \"timestamp\", unit = \"date\", zone = \"UTC\" }",
+            "born = { type = \"timestamp?\", unit = \"date\", zone = \"UTC\" }",
         ],
     );
     let errors = refused("tx.csv", "user_id,day\nu1,2026-01-04\n", &[]);
@@ -352,14 +352,14 @@ fn decimals_keep_up_to_twelve_digits_and_large_numbers_all_of_theirs() {
     has_lines(
         &job,
         &[
-            "rate = \"decimal(7)\"",
+            "rate = \"decimal(7)?\"",
             "price = \"decimal(12)\"",
-            "tiny = \"decimal(10)\"",
-            "long = \"double\"",
-            "large = \"decimal\"",
-            "larger = \"decimal(5)\"",
-            "big = \"string\"",
-            "lat = \"decimal(7)\"",
+            "tiny = \"decimal(10)?\"",
+            "long = \"double?\"",
+            "large = \"decimal?\"",
+            "larger = \"decimal(5)?\"",
+            "big = \"string?\"",
+            "lat = \"decimal(7)?\"",
         ],
     );
     // Where a decimal cannot have all digits it has as many as there is room for, and it is said.

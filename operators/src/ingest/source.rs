@@ -324,16 +324,8 @@ impl OwnedPartitions {
             bytes += value.len();
             let letter = Letter { owned, plan, record, key: raw.key(record), value };
             match read {
-                Read::Dead(why, error) => {
-                    self.decoded.unkeyed.clear();
-                    self.dead.push(letter.unreadable(why, error));
-                }
-                Read::Keyless => {
-                    verdicts.keyless.add(1);
-                    let invalid = &self.config.metrics.invalid[source];
-                    let unreadable = self.decoded.unkeyed.drain(..);
-                    unreadable.for_each(|(field, error)| invalid.add(field, &error));
-                }
+                Read::Dead(why, error) => self.dead.push(letter.unreadable(why, error)),
+                Read::Keyless => verdicts.keyless.add(1),
                 Read::Skipped(operation) => verdicts.skip(operation),
                 Read::Row | Read::Wait => {}
             }
@@ -376,6 +368,9 @@ impl OwnedPartitions {
         let rows = self.decoded.rows() as u64;
         for invalid in &self.decoded.invalid {
             self.config.metrics.invalid[source].add(invalid.field, &invalid.error);
+        }
+        for (field, error) in &self.decoded.unkeyed {
+            self.config.metrics.invalid[source].add(*field, error);
         }
         for rounded in &self.decoded.rounded {
             self.config.metrics.rounded[source][rounded.field].add(1);

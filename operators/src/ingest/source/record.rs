@@ -117,6 +117,10 @@ impl Records {
                 Read::Skipped(Operation::Tombstone)
             }
             Err(Refused::Malformed(error)) => {
+                if !self.skips_keyless {
+                    // What the dead letter says is counted by it.
+                    into.unkeyed.clear();
+                }
                 Read::Dead(Reason::Malformed, Some(error.to_string()))
             }
         }
