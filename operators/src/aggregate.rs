@@ -120,10 +120,11 @@ pub trait Algebra {
     }
 }
 
-/// Which attributes some accumulator is over.
-pub(crate) fn wanted_attributes(entity: &EntityPlan) -> Vec<bool> {
+/// Which attributes some accumulator over window `window` is over.
+pub(crate) fn wanted_attributes(entity: &EntityPlan, window: usize) -> Vec<bool> {
     let mut wanted = vec![false; entity.attributes.len()];
-    for attribute in entity.accumulators.iter().filter_map(|a| a.attribute) {
+    let over = entity.accumulators.iter().filter(|a| a.window == window);
+    for attribute in over.filter_map(|a| a.attribute) {
         wanted[attribute] = true;
     }
     wanted

@@ -98,14 +98,10 @@ pub struct LiveWindows {
 impl LiveWindows {
     /// Windows for `entity` of `plan`, over a log that starts with them.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
-        let wanted = wanted_attributes(entity);
-        let place = |window: &Window| LivePlace {
-            window: *window,
-            entered: 0,
-            left: 0,
-            inside: 0,
-            enter: Lane::new(&wanted),
-            leave: Lane::new(&wanted),
+        let place = |(at, window): (usize, &Window)| {
+            let wanted = wanted_attributes(entity, at);
+            let (enter, leave) = (Lane::new(&wanted), Lane::new(&wanted));
+            LivePlace { window: *window, entered: 0, left: 0, inside: 0, enter, leave }
         };
         let mut lasts = entity.lasts.clone();
         let mut views = Vec::new();
@@ -126,7 +122,7 @@ impl LiveWindows {
         };
         let last = |(at, l)| Last::new(l, &entity.attributes, horizons(at));
         LiveWindows {
-            windows: entity.windows.iter().map(place).collect(),
+            windows: entity.windows.iter().enumerate().map(place).collect(),
             accumulators: Accumulators::new(plan, entity),
             lasts: lasts.iter().enumerate().map(last).collect(),
             views,

@@ -18,7 +18,7 @@ mod view;
 use crate::aggregate::last::{Last, LastReading};
 use crate::aggregate::{Accumulators, Reading, RowReading, Step, WindowStep, wanted_attributes};
 use crate::origin::Origin;
-use crate::plan::{EntityPlan, Plan};
+use crate::plan::{EntityPlan, Plan, Window};
 use crate::time::{EventTime, Millis};
 use crate::timeline::lane::Lane;
 use crate::timeline::log::Log;
@@ -29,7 +29,7 @@ use crate::window::batch::WindowBatch;
 use fold::WindowFold;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use view::SealedView;
+use view::{SealedView, find_last};
 
 /// Rows computed at once, unless more have one ts.
 const BLOCK_ROWS: u64 = 256;
@@ -86,9 +86,11 @@ pub struct SealedWindows {
 impl SealedWindows {
     /// Windows for entity `entity` of `plan`, over a log that starts with them.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
-        let wanted = wanted_attributes(entity);
+        let window = |(at, window): (usize, &Window)| {
+            WindowFold::new(*window, &wanted_attributes(entity, at))
+        };
         let mut windows = SealedWindows {
-            windows: entity.windows.iter().map(|w| WindowFold::new(*w, &wanted)).collect(),
+            windows: entity.windows.iter().enumerate().map(window).collect(),
             accumulators: Accumulators::new(plan, entity),
             readings: Vec::new(),
             lasts: Vec::new(),
@@ -110,7 +112,7 @@ impl SealedWindows {
             readings: Vec::new(),
         }));
         for view in &entity.views {
-            let reads = view.reads.iter().map(|r| windows.share(Source::from(r))).collect();
+            let reads = view.reads.iter().map(|r| windows.share(Source::from(r)).into()).collect();
             windows.views.push(SealedView {
                 index: view.index,
                 mask: view.mask,
@@ -123,6 +125,7 @@ impl SealedWindows {
                 slots: Vec::new(),
             });
         }
+        find_last(&mut windows.views);
         windows
     }
 
@@ -342,7 +345,7 @@ impl SealedWindows {
 
     fn give_out(&mut self, names: &Names, output: &mut dyn SealedOutput) {
         for view in &mut self.views {
-            let rows = view.select(&self.arrivals, &self.block_origins, &self.outs);
+            let rows = view.select(&self.arrivals, &self.block_origins, &mut self.outs);
             self.rows += rows as u64;
             self.values += (rows * view.features) as u64;
             if rows > 0 {

@@ -15,27 +15,56 @@ use std::collections::BTreeMap;
 /// sealed can be taken off.
 #[derive(Debug, Default)]
 pub(crate) struct Unsealed {
-    seconds: BTreeMap<u64, (u64, u64)>,
+    seconds: BTreeMap<u64, UnsealedSecond>,
+    /// The second of the newest events, and those of them that are not in `seconds` yet: events that
+    /// come one after the other are mostly of one second.
+    newest: (u64, UnsealedSecond),
     pub rows: u64,
     pub bytes: u64,
+}
+
+/// Events of one second, and their bytes.
+#[derive(Clone, Copy, Debug, Default)]
+struct UnsealedSecond {
+    rows: u64,
+    bytes: u64,
+}
+
+impl UnsealedSecond {
+    fn add(&mut self, other: UnsealedSecond) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+    }
 }
 
 impl Unsealed {
     /// An event is kept in so many bytes, wherever that is.
     pub fn add(&mut self, ts: EventTime, bytes: u64) {
-        let second = self.seconds.entry(ts / SECOND).or_default();
-        *second = (second.0 + 1, second.1 + bytes);
+        let second = ts / SECOND;
+        if self.newest.0 != second {
+            self.settle();
+            self.newest.0 = second;
+        }
+        self.newest.1.add(UnsealedSecond { rows: 1, bytes });
         self.rows += 1;
         self.bytes += bytes;
     }
 
+    fn settle(&mut self) {
+        let (second, kept) = std::mem::take(&mut self.newest);
+        if kept.rows > 0 {
+            self.seconds.entry(second).or_default().add(kept);
+        }
+    }
+
     /// Everything below `frontier` is sealed.
     pub fn seal(&mut self, frontier: EventTime) {
+        self.settle();
         while let Some(first) = self.seconds.first_entry() {
             if (first.key() + 1).saturating_mul(SECOND) > frontier {
                 break;
             }
-            let (rows, bytes) = first.remove();
+            let UnsealedSecond { rows, bytes } = first.remove();
             self.rows -= rows;
             self.bytes -= bytes;
         }
@@ -291,6 +320,30 @@ mod tests {
         owned.next_offset += 1;
         owned.judge.judge(ts, None);
         owned.accept(ts, now);
+    }
+
+    #[test]
+    fn what_is_not_sealed_is_what_lies_in_seconds_that_are_not_over() {
+        let mut unsealed = Unsealed::default();
+        let mut twin: Vec<(EventTime, u64)> = Vec::new();
+        let held = |unsealed: &Unsealed, twin: &[(EventTime, u64)]| {
+            let bytes: u64 = twin.iter().map(|(_, bytes)| bytes).sum();
+            assert_eq!((unsealed.rows, unsealed.bytes), (twin.len() as u64, bytes));
+        };
+        // Of one second side by side, back and forth between two, and older than what is there.
+        let times = [5_000, 5_999, 6_000, 5_001, 6_001, 9_500, 5_500, 6_500, 9_999, 4_000];
+        for (round, frontier) in [0, 5_999, 6_000, 6_001, 10_000, 30_000].into_iter().enumerate() {
+            for (ts, bytes) in times.into_iter().zip(1..) {
+                let ts = ts + round as u64 * 1_000;
+                unsealed.add(ts, bytes);
+                twin.push((ts, bytes));
+                held(&unsealed, &twin);
+            }
+            unsealed.seal(frontier);
+            twin.retain(|(ts, _)| (ts / SECOND + 1) * SECOND > frontier);
+            held(&unsealed, &twin);
+        }
+        assert_eq!(unsealed.rows, 0);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) struct WindowFold {
 }
 
 impl WindowFold {
-    /// Nothing to fold yet; `wanted` says which attributes some accumulator is over.
+    /// Nothing to fold yet; `wanted` says which attributes its accumulators are over.
     pub(super) fn new(window: Window, wanted: &[bool]) -> Self {
         WindowFold {
             window,

@@ -72,9 +72,17 @@ pub(crate) const fn row_bytes(attributes: usize) -> usize {
 
 #[derive(Default)]
 struct Bucket {
-    /// Descending when `sorted`, so that the oldest are taken off the end.
+    /// Descending unless `unsorted`, so that the oldest are taken off the end.
     entries: Vec<Stashed>,
     unsorted: bool,
+}
+
+impl Bucket {
+    #[inline]
+    fn put(&mut self, entry: Stashed) {
+        self.unsorted |= self.entries.last().is_some_and(|last| *last < entry);
+        self.entries.push(entry);
+    }
 }
 
 /// See the module.
@@ -147,9 +155,18 @@ impl Stash {
                 self.blocks.len() as u32 - 1
             }
         };
-        for row in 0..rows {
-            let (ts, origin) = (block.times[row as usize], block.origins[row as usize]);
-            self.put(Stashed { ts, origin, block: at, row });
+        let times = block.times.iter().zip(&block.origins);
+        let mut entries = times
+            .zip(0..)
+            .map(|((ts, origin), row)| Stashed { ts: *ts, origin: *origin, block: at, row })
+            .peekable();
+        // Rows that come one after the other are mostly of one bucket.
+        while let Some(first) = entries.peek() {
+            let number = first.ts / self.width;
+            let bucket = self.buckets.entry(number).or_default();
+            while let Some(entry) = entries.next_if(|entry| entry.ts / self.width == number) {
+                bucket.put(entry);
+            }
         }
         self.len += block.len();
         self.blocks[at as usize] = (block, rows);
@@ -191,9 +208,7 @@ impl Stash {
 
     #[inline]
     fn put(&mut self, entry: Stashed) {
-        let bucket = self.buckets.entry(entry.ts / self.width).or_default();
-        bucket.unsorted |= bucket.entries.last().is_some_and(|last| *last < entry);
-        bucket.entries.push(entry);
+        self.buckets.entry(entry.ts / self.width).or_default().put(entry);
     }
 
     /// Takes out the rows with `ts < hi` (all rows for `None`), oldest first, into `out`.
