@@ -189,8 +189,8 @@ impl<'a> Row<'a> {
         }
         let time = self.put_time(leaf, |form| time::of_number(text, form));
         if let Err(expected) = time {
-            let (field, found) = (leaf.label.clone(), shown(text));
-            self.fault_time(leaf, DecodeError::OutOfRange { field, expected, found });
+            let (field, found, hint) = (leaf.label.clone(), shown(text), String::new());
+            self.fault_time(leaf, DecodeError::OutOfRange { field, expected, found, hint });
         }
     }
 
@@ -239,7 +239,10 @@ impl<'a> Row<'a> {
                 let (label, expected, found) = (leaf.label.clone(), expected(leaf), found());
                 let error = match misfit {
                     Misfit::Type => DecodeError::WrongType { field: label, expected, found },
-                    Misfit::Range => DecodeError::OutOfRange { field: label, expected, found },
+                    Misfit::Range => {
+                        let hint = unit_hint(leaf, &found);
+                        DecodeError::OutOfRange { field: label, expected, found, hint }
+                    }
                 };
                 self.fault_field(leaf, field, error);
             }
@@ -281,6 +284,18 @@ impl<'a> Row<'a> {
             reset(column, self.row);
             push(column);
         }
+    }
+}
+
+/// The unit in which a number would be a time of the field.
+#[cold]
+fn unit_hint(leaf: &Leaf, found: &str) -> String {
+    let form = &leaf.reading.time;
+    match leaf.field {
+        Some((_, Type::Timestamp)) => {
+            time::of_number(found, form).map_or_else(String::new, |ms| time::hint(ms, form.unit))
+        }
+        _ => String::new(),
     }
 }
 

@@ -63,7 +63,7 @@ pub enum DecodeError {
         found: String,
     },
     /// A number beyond what the type holds.
-    #[error("{field}: {found} is out of range, expected {expected}")]
+    #[error("{field}: {found} is out of range, expected {expected}{hint}")]
     OutOfRange {
         /// The field.
         field: String,
@@ -71,6 +71,8 @@ pub enum DecodeError {
         expected: &'static str,
         /// What it was.
         found: String,
+        /// Of a time the unit that would fit, after a semicolon; empty where none does.
+        hint: String,
     },
     /// A required field or the event time is not there, or null.
     #[error("{field}: required, but missing or null")]

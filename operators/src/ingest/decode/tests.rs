@@ -292,6 +292,21 @@ fn times_are_read_by_their_unit_and_floored_to_ms() {
 }
 
 #[test]
+fn a_field_that_is_no_time_in_its_unit_names_the_one_that_would_fit() {
+    let fields = [("card", "card_id", Type::Text, false), ("born", "born", Type::Timestamp, true)];
+    let source = source(&fields, ("timestamp", TimeUnit::Ms));
+    let read = |text: &str| {
+        let record = format!(r#"{{"card_id":"c","timestamp":{T},"born":{text}}}"#);
+        decode(&source, record).unwrap_err().to_string()
+    };
+    let s = read("1767484955");
+    assert!(s.ends_with("; with unit = \"s\" it is 2026-01-04T00:02:35Z"), "{s}");
+    assert!(read("1767484955000000000").contains("with unit = \"ns\" it is 2026"));
+    let none = read("5");
+    assert!(none.contains("out of range") && !none.contains("with unit"), "{none}");
+}
+
+#[test]
 fn the_arrival_is_optional_but_not_arbitrary() {
     let mut source = card(false);
     source.arrival = Arrival::Field(TimeField::new(path("read_at"), TimeUnit::S));

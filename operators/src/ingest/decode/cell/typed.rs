@@ -1,6 +1,6 @@
 //! Values that come with a type instead of as text.
 
-use super::{Row, expected};
+use super::{Row, expected, unit_hint};
 use crate::ingest::decode::avro::Unit;
 use crate::ingest::decode::coerce::{self, Misfit};
 use crate::ingest::decode::error::{DecodeError, shown};
@@ -45,7 +45,15 @@ impl<'a> Row<'a> {
             };
             match word.filter(|word| *word != i64::MIN) {
                 Some(word) => self.cell(leaf, field, |c| c.push_int(word)),
-                None => self.fault_field(leaf, field, out_of_range(leaf, &value.to_string())),
+                None => {
+                    let mut error = out_of_range(leaf, &value.to_string());
+                    if let (DecodeError::OutOfRange { hint, found, .. }, Unit::Plain) =
+                        (&mut error, unit)
+                    {
+                        *hint = unit_hint(leaf, found);
+                    }
+                    self.fault_field(leaf, field, error);
+                }
             }
         }
         self.put_int_time(leaf, value, unit);
@@ -138,8 +146,8 @@ impl<'a> Row<'a> {
 }
 
 fn out_of_range(leaf: &Leaf, found: &str) -> DecodeError {
-    let (field, expected) = (leaf.label.clone(), expected(leaf));
-    DecodeError::OutOfRange { field, expected, found: shown(found) }
+    let (field, expected, hint) = (leaf.label.clone(), expected(leaf), String::new());
+    DecodeError::OutOfRange { field, expected, found: shown(found), hint }
 }
 
 /// Milliseconds, floored: as its own type says, else as the job does.
