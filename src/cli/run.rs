@@ -106,7 +106,8 @@ Examples:
 Files are JSON lines or Avro containers, plain, gzip or zstd (by their content); `-` is standard
 input or output. Several files are several partitions, in the order given. Nothing depends on the
 clock: the same files give the same bytes of rows, whatever the number of workers, and the same dead
-letters, those of a partition in its order. One line of JSON on stdout says what was read and what it cost (on stderr where rows go to stdout).
+letters, those of a partition in its order. One line of JSON on stdout says what was read and what
+it cost (on stderr where rows go to stdout).
 
 What is written gets its name once all of it is whole: a replay that fails or is interrupted leaves
 what was there. Records that are refused are told of on stderr, a line for each reason.
