@@ -293,7 +293,9 @@ fn unit_hint(leaf: &Leaf, found: &str) -> String {
     let form = &leaf.reading.time;
     match leaf.field {
         Some((_, Type::Timestamp)) => {
-            time::of_number(found, form).map_or_else(String::new, |ms| time::hint(ms, form.unit))
+            let whole = found.parse().ok().and_then(|number| time::of_integer(number, form));
+            let ms = whole.or_else(|| time::of_number(found, form));
+            ms.map_or_else(String::new, |ms| time::hint(ms, form.unit))
         }
         _ => String::new(),
     }

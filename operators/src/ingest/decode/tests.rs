@@ -9,7 +9,7 @@ mod strict;
 
 use super::number::{self, Rounding};
 use super::*;
-use crate::plan::{Arrival, FieldPlan, Format, ReadOptions, TimeField, TimeUnit};
+use crate::plan::{Arrival, FieldPlan, Format, Invalid, ReadOptions, TimeField, TimeUnit};
 use crate::value::{DECIMAL_UNITS_MAX, Type, Value};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -294,7 +294,9 @@ fn times_are_read_by_their_unit_and_floored_to_ms() {
 #[test]
 fn a_field_that_is_no_time_in_its_unit_names_the_one_that_would_fit() {
     let fields = [("card", "card_id", Type::Text, false), ("born", "born", Type::Timestamp, true)];
-    let source = source(&fields, ("timestamp", TimeUnit::Ms));
+    let mut source = source(&fields, ("timestamp", TimeUnit::Ms));
+    source.fields[1].reading.times = (631_152_000_000, 4_102_444_800_000);
+    source.fields[1].reading.invalid = Invalid::Reject;
     let read = |text: &str| {
         let record = format!(r#"{{"card_id":"c","timestamp":{T},"born":{text}}}"#);
         decode(&source, record).unwrap_err().to_string()
