@@ -28,7 +28,7 @@
 
 mod codec;
 mod container;
-mod csv;
+pub(crate) mod csv;
 mod expanded;
 pub(crate) mod form;
 mod job_files;
@@ -251,8 +251,18 @@ trait RecordFile {
     /// Where reading stands, for messages.
     fn place(&self) -> String;
 
+    /// Reads on: what is whole now, which may be no record; `None` at the end.
+    fn read_on(&mut self) -> io::Result<Option<RawBatch>>;
+
     /// The next records, at least one, or `None` at the end.
-    fn next_batch(&mut self) -> io::Result<Option<RawBatch>>;
+    fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
+        loop {
+            match self.read_on()? {
+                Some(batch) if batch.records.is_empty() => {}
+                read => return Ok(read),
+            }
+        }
+    }
 }
 
 /// Hands over what is in a file, to its end or until nobody reads it any more (`None`). The error

@@ -112,9 +112,8 @@ impl<R: Read> RecordFile for Container<R> {
         format!("record {} (in the block at byte {})", self.record, self.block)
     }
 
-    /// The next records, or `None` at the end. A long block comes in several batches: what a record
-    /// takes beside its bytes is bounded too.
-    fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
+    /// A long block comes in several batches: what a record takes beside its bytes is bounded too.
+    fn read_on(&mut self) -> io::Result<Option<RawBatch>> {
         let mut batch = RawBatch { schema: Some(Arc::clone(&self.schema)), ..RawBatch::default() };
         while has_room(&batch, 0) {
             if self.rest.count == 0 {

@@ -192,19 +192,13 @@ impl<R: Read> RecordFile for CsvReader<R> {
         format!("line {} (record {})", self.line, self.record)
     }
 
-    fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
-        while !self.blocks.ended() {
-            let batch = self.block()?;
-            if !batch.records.is_empty() {
-                return Ok(Some(batch));
-            }
-        }
-        Ok(None)
+    fn read_on(&mut self) -> io::Result<Option<RawBatch>> {
+        (!self.blocks.ended()).then(|| self.block()).transpose()
     }
 }
 
 /// How many bytes of line ends it begins with.
-fn line_ends(bytes: &[u8]) -> usize {
+pub(crate) fn line_ends(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
 }
 

@@ -144,14 +144,8 @@ impl<R: Read> RecordFile for LineReader<R> {
         format!("line {} (byte {})", self.line, self.at)
     }
 
-    fn next_batch(&mut self) -> io::Result<Option<RawBatch>> {
-        while !self.blocks.ended() {
-            let batch = self.block()?;
-            if !batch.records.is_empty() {
-                return Ok(Some(batch));
-            }
-        }
-        Ok(None)
+    fn read_on(&mut self) -> io::Result<Option<RawBatch>> {
+        (!self.blocks.ended()).then(|| self.block()).transpose()
     }
 }
 

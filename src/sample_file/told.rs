@@ -2,6 +2,7 @@
 
 use crate::failure::Failure;
 use crate::file_source::PeekedFile;
+use crate::file_source::csv::line_ends;
 use crate::file_source::form::{BYTE_ORDER_MARK, Form};
 use crate::text::printable;
 use std::path::Path;
@@ -167,8 +168,7 @@ fn is_value(name: &str) -> bool {
 
 /// What follows the line ends that it begins with.
 fn without_line_ends(bytes: &[u8]) -> &[u8] {
-    let ends = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    bytes.get(ends..).unwrap_or_default()
+    bytes.get(line_ends(bytes)..).unwrap_or_default()
 }
 
 #[cfg(test)]
