@@ -60,9 +60,12 @@ pub fn push_json_text(text: &[u8], out: &mut Vec<u8>) {
         out.push(b'"');
         return;
     }
-    out.extend_from_slice(
-        serde_json::Value::from(String::from_utf8_lossy(text)).to_string().as_bytes(),
-    );
+    out.extend_from_slice(quoted(&String::from_utf8_lossy(text)).as_bytes());
+}
+
+/// `text` as a JSON string.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// Appends `units` of `10^-scale` as the double next to it is written, from its digits.

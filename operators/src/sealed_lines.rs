@@ -6,7 +6,7 @@
 
 mod merge;
 
-use crate::json::{push_int, push_json, push_json_text};
+use crate::json::{push_int, push_json, push_json_text, quoted};
 use crate::origin::Origin;
 use crate::plan::{FeaturePlan, Plan};
 use crate::sealed::{SealedOutput, SealedRows};
@@ -57,11 +57,6 @@ struct ViewNames {
     head: String,
     /// For each feature `"name":`, with a comma before it unless it is the first, and its plan.
     features: Vec<(String, FeaturePlan)>,
-}
-
-/// `text` as a JSON string.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
 }
 
 impl LineWriter {

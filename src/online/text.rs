@@ -3,6 +3,7 @@
 //! its usual notation, a timestamp in ms. Null has no text: an absent field, or `null` in JSON.
 
 use std::io::Write as _;
+use tidemark_operators::json::push_json_text;
 use tidemark_operators::value::{Type, Value};
 
 pub(crate) use tidemark_operators::json::push_word as word;
@@ -23,18 +24,13 @@ pub fn text(value: &Value) -> Option<String> {
 pub fn json(value: &Value, out: &mut Vec<u8>) {
     match value {
         Value::Null => out.extend_from_slice(b"null"),
-        Value::Text(text) => quoted(text, out),
+        Value::Text(text) => push_json_text(text.as_bytes(), out),
         Value::Ip(ip) => {
             // Writing to a Vec cannot fail.
             let _ = write!(out, "\"{ip}\"");
         }
         other => plain(other, out),
     }
-}
-
-fn quoted(text: &str, out: &mut Vec<u8>) {
-    // A str always serialises, and writing to a Vec cannot fail.
-    let _ = serde_json::to_writer(out, text);
 }
 
 /// Numbers, bools and addresses without quotes.

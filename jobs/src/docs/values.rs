@@ -1,6 +1,6 @@
 //! How values read: as JSON shows them.
 
-use tidemark_operators::json::push_word;
+use tidemark_operators::json::{push_word, quoted};
 use tidemark_operators::value::{Cell, Column, Type, Value, address};
 
 /// The value at `row` of a column of type `ty`.
@@ -49,11 +49,5 @@ pub(super) fn shown(value: &Value) -> String {
     };
     let mut out = Vec::new();
     push_word(ty, word, &mut out);
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-fn quoted(text: &str) -> String {
-    let mut out = Vec::new();
-    tidemark_operators::json::push_json_text(text.as_bytes(), &mut out);
     String::from_utf8_lossy(&out).into_owned()
 }
