@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 use tidemark_jobs::document::quantity;
+use tidemark_operators::plan::Operation;
 
 /// Reads a duration of a flag: `10s`, `1h30m`.
 ///
@@ -100,6 +101,12 @@ pub fn count_text(count: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// What was counted by operation: `3 u, 1 d`.
+pub fn by_operation(counts: impl IntoIterator<Item = (Operation, u64)>) -> String {
+    let counts = counts.into_iter().map(|(op, count)| format!("{} {op}", count_text(count)));
+    counts.collect::<Vec<_>>().join(", ")
 }
 
 /// A time as RFC 3339.

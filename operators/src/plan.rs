@@ -4,7 +4,7 @@
 mod arrival;
 mod attribute;
 mod entity;
-mod envelope;
+pub mod envelope;
 mod field;
 mod history;
 pub mod path;

@@ -1,7 +1,7 @@
 //! What a job makes of a sample, for people.
 
 use super::sample::{SourceSample, fitting, shown};
-use crate::text::count_text;
+use crate::text::{by_operation, count_text};
 use std::fmt::{self, Write as _};
 
 /// How many keys are listed that no field reads.
@@ -41,8 +41,7 @@ fn verdicts(out: &mut String, sample: &SourceSample) -> fmt::Result {
     }
     if !sample.skipped.is_empty() {
         let all = sample.skipped.iter().map(|(_, count)| count).sum();
-        let by = sample.skipped.iter().map(|(op, count)| format!("{} {op}", count_text(*count)));
-        let by = by.collect::<Vec<_>>().join(", ");
+        let by = by_operation(sample.skipped.iter().copied());
         writeln!(out, "  {:<10}{:>9}  by operation: {by}", "skipped", count_text(all))?;
     }
     for (reason, count, first) in &sample.refused {

@@ -6,6 +6,7 @@ use tidemark_jobs::SourceText;
 use tidemark_jobs::document::nearest;
 use tidemark_operators::ingest::decode::MemberValue;
 use tidemark_operators::plan::SourcePlan;
+use tidemark_operators::plan::envelope::{PAYLOAD, SCHEMA};
 use tidemark_operators::plan::path::element;
 
 /// Of how many records the keys are looked at.
@@ -38,8 +39,8 @@ impl UnreadKeys {
         known.extend(arrays);
         // Of an envelope with a schema beside it the payload is read, and the schema by nobody.
         let read = |path: &[String]| match (path, plan.envelope.is_some()) {
-            ([first, ..], true) if first == "schema" => true,
-            ([first, below @ ..], true) if first == "payload" => known.contains(below),
+            ([first, ..], true) if first == SCHEMA => true,
+            ([first, below @ ..], true) if first == PAYLOAD => known.contains(below),
             _ => known.contains(path),
         };
         let mut paths = BTreeSet::new();

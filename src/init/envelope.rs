@@ -68,8 +68,6 @@ pub(super) fn enveloped(sample: &SampleFile) -> Option<Enveloped> {
 }
 
 fn push(batch: &mut RawBatch, offset: u64, text: &str) {
-    let from = batch.bytes.len();
-    batch.bytes.extend_from_slice(text.as_bytes());
-    let value = Some(from..batch.bytes.len());
+    let value = Some(batch.keep(text.as_bytes()));
     batch.records.push(RawRecord { offset, value, ..RawRecord::default() });
 }

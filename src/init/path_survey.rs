@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{Hash as _, Hasher as _};
 use tidemark_operators::ingest::decode::{Conversion, MemberValue, Scalar, conversion};
 use tidemark_operators::plan::ReadOptions;
-use tidemark_operators::value::Type;
+use tidemark_operators::value::{SCALE_MAX, Type};
 
 /// How many different paths are looked at; of a record with more keys the first ones.
 const PATHS_MAX: usize = 4_096;
@@ -27,8 +27,8 @@ pub(super) const TYPES: [Type; 6] =
     [Type::Bool, Type::Ip, Type::Int, Type::DECIMAL, Type::Double, Type::Text];
 
 /// The digits after the point that a decimal may get.
-const SCALES: std::ops::RangeInclusive<u8> = 0..=12;
-const SCALES_LEN: usize = 13;
+const SCALES: std::ops::RangeInclusive<u8> = 0..=SCALE_MAX;
+const SCALES_LEN: usize = SCALE_MAX as usize + 1;
 /// Those that it gets where nothing speaks against it.
 const SCALE_PLAIN: u8 = 6;
 

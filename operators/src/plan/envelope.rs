@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// What a record of a change log tells of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Operation {
     /// A row was inserted: `c`.
     Create,
@@ -67,6 +67,11 @@ impl fmt::Display for Operation {
         f.write_str(self.name())
     }
 }
+
+/// Where Connect puts an envelope in JSON that has its schema beside it.
+pub const PAYLOAD: &str = "payload";
+/// Where it puts that schema.
+pub const SCHEMA: &str = "schema";
 
 /// Records in the envelope of Debezium; it may itself be the `payload` of a record with a schema.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,9 +1,10 @@
 //! Too large a share of records that become dead letters: of one source (one of ten may be refused
 //! whole), and of all of them (each of many may be too small to be judged alone).
 //!
-//! The share is that of the records read, but for those of operations that the job does not read, in the last `refused_over`, none of them from before the
-//! job had caught up: what a history holds is no news. It is found from [`RECORDS_LEAST`] records
-//! on, and then until the share is down again, so that few records do not make it come and go.
+//! The share is that of the records read, but for those of operations that the job does not read, in
+//! the last `refused_over`, none of them from before the job had caught up: what a history holds is no
+//! news. It is found from [`RECORDS_LEAST`] records on, and then until the share is down again, so that
+//! few records do not make it come and go.
 //!
 //! Bound: the samples of [`Recent`] by source.
 

@@ -3,6 +3,7 @@
 use super::fields::FieldDeclared;
 use super::paths::{Reader, path_of};
 use crate::document::Table;
+use tidemark_operators::plan::envelope::{PAYLOAD, SCHEMA};
 use tidemark_operators::plan::path::{PARTS_MAX, shown};
 use tidemark_operators::plan::{Format, Operation, Place};
 use tidemark_operators::value::Type;
@@ -12,7 +13,7 @@ const ROW: &str = "after";
 /// What says the operation, in the envelope.
 const OPERATION: &str = "op";
 /// What Connect puts around envelopes: that is taken away before anything is read.
-const AROUND: [&str; 2] = ["payload", "schema"];
+const AROUND: [&str; 2] = [PAYLOAD, SCHEMA];
 
 /// See the module.
 #[derive(Clone, Debug, Default)]

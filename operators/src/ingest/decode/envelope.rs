@@ -5,9 +5,6 @@ use super::error::DecodeError;
 use crate::plan::{EnvelopePlan, Operation};
 use crate::value::Column;
 
-/// Where Connect puts an envelope in JSON that has its schema beside it.
-pub(super) const PAYLOAD: &str = "payload";
-
 /// Whether the operation of `row` makes an event of its record.
 ///
 /// # Errors

@@ -1,12 +1,12 @@
 //! Values on their way into rows of [`Decoded`], whatever the format of the records that have them.
 
 use super::cell::{Fault, Row};
-use super::envelope;
 use super::error::DecodeError;
 use super::needs::Needs;
 use super::outside::{Metadata, Outside};
 use super::trie::Trie;
 use super::{Decoded, DecodedTimes, RECORD_BYTES_MAX, bounded};
+use crate::plan::envelope::PAYLOAD;
 use crate::plan::{Format, SourcePlan};
 use crate::value::Column;
 
@@ -30,7 +30,7 @@ impl FieldValues {
         if source.format == Format::Json {
             trie.encode();
             if source.envelope.is_some() {
-                trie.unwrap(envelope::PAYLOAD);
+                trie.unwrap(PAYLOAD);
             }
         }
         Self {
