@@ -295,11 +295,11 @@ fn tell(file: &Path, sample: &SampleFile, survey: &RecordSurvey, draft: &JobDraf
         Some(format!("{} ({} different)", field.name, count_text(field.distinct)))
     });
     output::note(&format!("keys: {}", keys.collect::<Vec<_>>().join(", ")));
-    let optional = draft.fields.iter().filter(|field| field.optional).count();
+    let lacking = draft.fields.iter().filter(|field| field.missing + field.invalid > 0).count();
     output::note(&format!(
         "fields: {}, {} of them missing or something else in some records; left out: {}",
         draft.fields.len(),
-        optional,
+        lacking,
         count_text(draft.left_out.len() as u64 + survey.beyond)
     ));
 }

@@ -89,6 +89,8 @@ fn a_file_of_csv_becomes_a_job_with_the_types_of_its_texts() {
     );
     assert!(!job.contains("delimiter"), "{job}");
     assert!(told.contains("read: 3 records of tx.csv, CSV with `,` between cells"), "{told}");
+    // Of those that may be missing only what is.
+    assert!(told.contains("fields: 9, 3 of them missing or something else"), "{told}");
 }
 
 #[test]
