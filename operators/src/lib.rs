@@ -27,6 +27,7 @@
 //! - [`reference`](mod@reference): reference tables, and looking up events in them;
 //! - [`sealed_lines`]: sealed rows on their way out; [`online`], [`online_rows`]: live ones, and the
 //!   operator that hands them to the online store;
+//! - [`cut`]: what a checkpoint takes of all that, by value;
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
 //! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself;
 //!   [`footprint`](mod@footprint): what its state takes in memory;
@@ -37,6 +38,7 @@
 
 pub mod aggregate;
 pub mod coordination;
+pub mod cut;
 pub mod dataflow;
 pub mod entity_log;
 pub mod entity_windows;

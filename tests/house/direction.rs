@@ -56,6 +56,7 @@ const OPERATORS: Order = Order {
         "plan",
         "flat_table",
         "interner",
+        "cut",
         "timeline",
         "coordination",
         "expiry",
