@@ -226,7 +226,9 @@ impl Coordination {
         let (moved, then) = live.moved;
         let silent = now.saturating_sub(moved).saturating_add(live.silent_before);
         let idle = live.idle_after.is_some_and(|after| silent >= after);
-        if idle && then > 0 && self.partitions.values().all(|s| s.caught_up) {
+        let mut read = self.partitions.values();
+        let all_read = !self.partitions.is_empty() && read.all(|status| status.caught_up);
+        if idle && then > 0 && all_read {
             live.clock = live.clock.max(live.capped(then.saturating_add(silent), now));
         }
         live.clock
