@@ -1,0 +1,113 @@
+//! A worker's end of the checkpoints: what it hands over goes to the thread that writes them.
+
+use super::Message;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use tidemark_operators::cut::{Cut, CutSink, EntityStates, PartitionMark, TimelineRows};
+use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
+use tidemark_operators::origin::PartitionId;
+use tidemark_operators::time::EventTime;
+
+/// Room for the letters of all workers that no checkpoint has yet, or that are not published.
+#[derive(Debug)]
+pub(super) struct LetterRoom {
+    letters: AtomicU64,
+    bytes: AtomicU64,
+    letters_max: u64,
+    bytes_max: u64,
+}
+
+impl LetterRoom {
+    pub fn new(letters_max: u64, bytes_max: u64) -> Self {
+        let (letters, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        LetterRoom { letters, bytes, letters_max: letters_max.max(1), bytes_max: bytes_max.max(1) }
+    }
+
+    fn take(&self, letter: &DeadLetter) {
+        self.letters.fetch_add(1, Ordering::AcqRel);
+        self.bytes.fetch_add(weight(letter), Ordering::AcqRel);
+    }
+
+    /// These letters are published.
+    pub fn give_back(&self, letters: &[DeadLetter]) {
+        self.letters.fetch_sub(letters.len() as u64, Ordering::AcqRel);
+        self.bytes.fetch_sub(letters.iter().map(weight).sum(), Ordering::AcqRel);
+    }
+
+    /// Whether another letter has room, if only `share` out of 2 of it were there.
+    fn has(&self, share: u64) -> bool {
+        let below = |used: &AtomicU64, most: u64| used.load(Ordering::Acquire) < most * share / 2;
+        below(&self.letters, self.letters_max.max(2)) && below(&self.bytes, self.bytes_max.max(2))
+    }
+
+    /// Whether more than half of it is taken: no time for a checkpoint to be waited for.
+    pub fn is_short(&self) -> bool {
+        !self.has(1)
+    }
+}
+
+/// What a letter takes of the room.
+fn weight(letter: &DeadLetter) -> u64 {
+    let bytes = |b: &Option<Vec<u8>>| b.as_ref().map_or(0, Vec::len) as u64;
+    bytes(&letter.key) + bytes(&letter.value) + 256
+}
+
+/// The letters of a worker that belong to the checkpoint after the last.
+type Held = Arc<Mutex<Vec<DeadLetter>>>;
+
+fn take(held: &Held) -> Vec<DeadLetter> {
+    std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Takes a worker's dead letters. They are published once a checkpoint has them.
+pub(super) struct HeldLetters {
+    pub room: Arc<LetterRoom>,
+    pub held: Held,
+}
+
+impl DeadLetterSink for HeldLetters {
+    fn has_room(&self) -> bool {
+        self.room.has(2)
+    }
+
+    fn push(&mut self, letter: DeadLetter) {
+        self.room.take(&letter);
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+    }
+}
+
+/// Hands over a worker's part of each checkpoint. An error of the channel means that the thread is
+/// gone, which stops the job.
+pub(super) struct WorkerPart {
+    pub worker: usize,
+    pub held: Held,
+    pub to: Sender<Message>,
+}
+
+impl CutSink for WorkerPart {
+    fn marks(&mut self, cut: Cut, marks: BTreeMap<PartitionId, PartitionMark>, live: EventTime) {
+        let letters = take(&self.held);
+        let _ = self.to.send(Message::Marks { cut, worker: self.worker, marks, letters, live });
+    }
+
+    fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows) {
+        let _ = self.to.send(Message::Rows { cut, worker: self.worker, entity, rows });
+    }
+
+    fn states(&mut self, entity: usize, states: EntityStates, last: bool) {
+        let _ = self.to.send(Message::States { worker: self.worker, entity, states, last });
+    }
+}
+
+/// What is handed over to a worker's part by its two ends.
+pub(super) fn part(
+    worker: usize,
+    room: &Arc<LetterRoom>,
+    to: Sender<Message>,
+) -> (WorkerPart, HeldLetters) {
+    let held = Held::default();
+    let letters = HeldLetters { room: Arc::clone(room), held: Arc::clone(&held) };
+    (WorkerPart { worker, held, to }, letters)
+}
