@@ -35,6 +35,7 @@
 
 mod accumulator;
 mod accumulators;
+mod by_value;
 pub mod count;
 pub mod counts;
 pub mod distinct;
@@ -50,9 +51,12 @@ pub mod sum;
 #[cfg(test)]
 mod tests;
 
+use crate::cut::{Encoded, Unreadable};
 use crate::plan::EntityPlan;
 use crate::time::EventTime;
+use multisets::Multisets;
 
+pub use by_value::ByValue;
 pub use accumulators::{Accumulators, RowReading, Step, WindowStep};
 pub use states::StateWords;
 
@@ -107,6 +111,29 @@ pub trait Algebra {
     #[inline]
     fn warm(&self, _state: &Self::State, _slot: u32, _value: i64) -> u32 {
         0
+    }
+
+    /// Appends what is kept of a slot, by value; nothing when nothing is inside. What is in the
+    /// table of [`many`](Self::many) is left out.
+    fn save(&self, state: &Self::State, by: &ByValue<'_>, out: &mut Vec<u8>);
+
+    /// Makes a slot, in which nothing is, what [`save`](Self::save) told of it. Values of the table
+    /// of [`many`](Self::many) may come in several parts, each value once.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read; the slot is then of no use.
+    fn load(
+        &mut self,
+        state: &mut Self::State,
+        slot: u32,
+        by: &ByValue<'_>,
+        from: &mut Encoded<'_>,
+    ) -> Result<(), Unreadable>;
+
+    /// Where values of slots that have many of them are.
+    fn many(&self) -> Option<&Multisets> {
+        None
     }
 
     /// How many readings so far were at the limit of what is written, or beyond it.

@@ -12,6 +12,7 @@
 //! position in the log skips what had its edge while it was still in the stash.
 
 mod handout;
+mod restored;
 mod revise;
 mod view;
 
@@ -28,6 +29,7 @@ use crate::timeline::stash::Block;
 use crate::view::Source;
 use handout::Batches;
 use std::cell::Cell;
+pub(crate) use view::kept_lasts;
 use view::{Alive, View, live_view};
 
 /// One window: everything in the log below `entered` (`left`) that has this edge at or before the

@@ -7,6 +7,7 @@ mod entity;
 pub mod envelope;
 mod field;
 mod history;
+pub mod identity;
 pub mod path;
 mod place;
 mod source;

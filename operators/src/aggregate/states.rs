@@ -46,6 +46,7 @@ impl<const N: usize> StateWords for [u32; N] {
 }
 
 /// See the module.
+#[derive(Clone)]
 pub(super) struct SlotStates {
     words: usize,
     pages: Vec<Box<[u32]>>,

@@ -3,6 +3,7 @@
 //! Filters are evaluated here, once an event, a column at a time; each entity gets only the
 //! attributes its log keeps.
 
+use crate::cut::Owner;
 use crate::event_batch::{EventBatch, NO_SPAN, NULL};
 use crate::expression::Program;
 use crate::ingest::decode::Decoded;
@@ -129,7 +130,7 @@ impl Projection {
                 let key = text(&decoded.columns[route.feed.key], route.key_type, row, key);
                 let Some(key) = key else { continue };
                 let hash = stable_hash(key);
-                let target = (hash % batches.len() as u64) as usize;
+                let target = Owner::of(hash, batches.len());
                 let batch = &mut batches[target];
                 let id = batch.keep(key);
                 let (source, offset) = (*source as u16, *offset);

@@ -141,6 +141,15 @@ pub(super) fn live_view(
     }
 }
 
+/// The last-event state of `entity`: the plan's, and behind it what the lives of rows need besides.
+pub(crate) fn kept_lasts(entity: &EntityPlan) -> Vec<LastPlan> {
+    let mut lasts = entity.lasts.clone();
+    for view in &entity.views {
+        kept_alive(entity, view, &mut lasts);
+    }
+    lasts
+}
+
 /// What keeps the rows of `view` alive: for each of its extents, something that knows whether an
 /// event of it is still there.
 fn kept_alive(entity: &EntityPlan, view: &ViewPlan, lasts: &mut Vec<LastPlan>) -> Vec<Alive> {
