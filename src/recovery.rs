@@ -42,8 +42,8 @@ enum Message {
     States {
         worker: usize,
         entity: usize,
-        states: EntityStates,
-        last: bool,
+        as_of: EventTime,
+        states: Option<EntityStates>,
     },
     /// The bytes of the file of sealed rows that hold those before the cut; they are durable.
     Sealed {

@@ -56,8 +56,8 @@ use crate::plan::EntityPlan;
 use crate::time::EventTime;
 use multisets::Multisets;
 
-pub use by_value::ByValue;
 pub use accumulators::{Accumulators, RowReading, Step, WindowStep};
+pub use by_value::ByValue;
 pub use states::StateWords;
 
 /// What is read out of one accumulator.

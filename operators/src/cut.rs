@@ -17,6 +17,7 @@ mod encoding;
 mod mapping;
 mod marks;
 mod owner;
+mod restore;
 mod rows;
 mod states;
 mod texts;
@@ -27,6 +28,7 @@ pub use mapping::{BitFrom, RowMapping};
 pub(crate) use marks::Marks;
 pub use marks::{PartitionMark, PartitionMarks, RecordCheck, Resume};
 pub use owner::Owner;
+pub use restore::{EntityRestore, RestoreFeed, Restored};
 pub use rows::{AttributeValues, TimelineRows};
 pub use states::{EntityStates, StateComponent};
 pub use texts::Texts;
@@ -52,6 +54,12 @@ pub struct Cut {
 }
 
 impl Cut {
+    /// The last of a job whose sources have ended, the newest event of all at `newest`: nobody asks for
+    /// it.
+    pub const fn last(newest: EventTime) -> Cut {
+        Cut { number: u64::MAX, at: Cut::below(newest.saturating_add(1)) }
+    }
+
     /// The greatest event time of a cut that lies at or below `frontier`.
     pub const fn below(frontier: EventTime) -> EventTime {
         frontier / CUT_GRID * CUT_GRID
@@ -68,8 +76,8 @@ pub trait CutSink {
     /// The rows of entity type `entity` below `cut` that were not below the cut before.
     fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows);
 
-    /// The state of more entities of type `entity`; `last`: of all of them now.
-    fn states(&mut self, entity: usize, states: EntityStates, last: bool);
+    /// The state of more entities of type `entity` as of the cut `as_of`; `None`: that was all of it.
+    fn states(&mut self, entity: usize, as_of: EventTime, states: Option<EntityStates>);
 }
 
 /// A worker's [`CutSink`], which its operators and its loop share.

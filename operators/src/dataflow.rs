@@ -1,7 +1,7 @@
 //! The operators put together: from a worker's partitions to its sinks.
 
 use crate::coordination::{Coordination, Notice};
-use crate::cut::{Resume, SharedCutSink};
+use crate::cut::{EntityRestore, Resume, SharedCutSink};
 use crate::entity_windows::{
     EntityState, Sealing, Serving, WindowsConfig, entity_windows, tell_reached,
 };
@@ -58,6 +58,8 @@ pub struct Config {
     pub resume: Resume,
     /// Where the worker's part of checkpoints goes; `None`: there are none.
     pub cuts: Option<SharedCutSink>,
+    /// What the state of each entity of the plan is restored from; none: the job begins.
+    pub restore: Vec<EntityRestore>,
     /// What the worker has heard.
     pub coordination: Rc<RefCell<Coordination>>,
     /// What the worker has to tell; the loop broadcasts it.
@@ -111,6 +113,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
     let tables =
         Tables::build(&clock, &config.plan, config.tables, &config.shared, &config.metrics);
     let (mut entities, mut lines) = (Vec::new(), Vec::new());
+    let mut restore = config.restore.into_iter();
     for (entity, events) in streams.events.into_iter().enumerate() {
         let windows = entity_windows(
             events,
@@ -124,6 +127,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
                 metrics: Arc::clone(&config.metrics),
                 shared: Rc::clone(&config.shared),
                 cuts: config.cuts.clone(),
+                restore: restore.next(),
             },
         );
         let (shared, metrics) = (Rc::clone(&config.shared), Arc::clone(&config.metrics));

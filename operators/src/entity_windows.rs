@@ -16,15 +16,18 @@
 //!
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
+mod handed;
 mod report;
+mod restoring;
 mod state;
 
-use crate::cut::SharedCutSink;
+use crate::cut::{Cut, EntityRestore, Owner, SharedCutSink};
 use crate::entity_log::EntityLog;
 use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
+use crate::online::{Cause, HANDOUT_ROWS};
 use crate::online_rows::LiveRows;
 use crate::origin::Origin;
 use crate::plan::Plan;
@@ -33,24 +36,33 @@ use crate::reference::tables::TablesRef;
 use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
 use crate::sealed_lines::{LineWriter, SealedLines};
 use crate::shared::{Limits, Reached, SharedRef};
-use crate::time::EventTime;
+use crate::time::{EventTime, MINUTE, Millis};
 use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
 use crate::window::attach::Attachments;
+use handed::Handed;
 use report::Told;
 pub use report::tell_reached;
+use restoring::{RestoreStep, Restoring};
 pub use state::EntityState;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Stream, StreamVec};
+
+/// Where state is kept for checkpoints alone: accumulators over windows that are left so soon are not,
+/// but made again from their rows when a job goes on.
+const REBUILT: Millis = 10 * MINUTE;
+/// How often it is looked whether more of a checkpoint has been read.
+const SOON: Duration = Duration::from_millis(1);
 
 /// What becomes of sealed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +106,8 @@ pub struct WindowsConfig {
     pub shared: SharedRef,
     /// Where the worker's part of checkpoints goes; `None`: there are none.
     pub cuts: Option<SharedCutSink>,
+    /// What the state is restored from before anything else happens; `None`: there is none.
+    pub restore: Option<EntityRestore>,
 }
 
 /// What the operator gives.
@@ -131,6 +145,7 @@ pub struct EntityWindows<'scope> {
 ///         metrics: Arc::clone(&job.metrics),
 ///         shared: Rc::clone(&job.shared),
 ///         cuts: None,
+///         restore: None,
 ///     };
 ///     let seen = Rc::clone(&sealed);
 ///     let mut events = worker.dataflow(|scope| {
@@ -172,6 +187,7 @@ pub fn entity_windows<'scope>(
     let wake = scope.activator_for(Rc::clone(&info.address));
     config.shared.windows.borrow_mut().push(wake);
     config.shared.reach(config.entity, Reached::default());
+    let owner = Owner { worker: scope.worker().index(), workers: scope.peers() };
     let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
     let log = EntityLog::new(entity, config.limits.chunk_rows, waiting);
     let served = config.serving != Serving::None;
@@ -185,7 +201,7 @@ pub fn entity_windows<'scope>(
         let mut capability = capabilities.next();
         // Live rows are of no frontier: nobody waits for this one to move.
         let mut rows_capability = capabilities.next().filter(|_| served);
-        let mut running = Running::new(config, state);
+        let mut running = Running::new(config, state, owner);
         move |frontiers| {
             input.for_each(|_, batches| running.receive(batches));
             let frontier = running.known(frontiers[0].frontier().first().copied());
@@ -199,6 +215,7 @@ pub fn entity_windows<'scope>(
             }
             match pace {
                 Activation::Again => again.activate(),
+                Activation::Soon => again.activate_after(SOON),
                 Activation::Wait => hold(&mut capability, running.sealed),
                 Activation::Over => (capability, rows_capability) = (None, None),
             }
@@ -217,6 +234,8 @@ fn hold(capability: &mut Option<Capability<EventTime>>, at: EventTime) {
 
 enum Activation {
     Again,
+    /// What it waits for wakes nobody.
+    Soon,
     Wait,
     Over,
 }
@@ -254,19 +273,37 @@ struct Running {
     told: Told,
     hot: HotEntities,
     over: bool,
+    /// What is kept for checkpoints, where there are any.
+    handed: Option<Handed>,
+    restoring: Option<Restoring>,
+    /// The next slot whose rows are given out anew after a restore.
+    anew: Option<u32>,
 }
 
 impl Running {
-    fn new(config: WindowsConfig, state: Rc<RefCell<EntityState>>) -> Self {
+    fn new(mut config: WindowsConfig, state: Rc<RefCell<EntityState>>, owner: Owner) -> Self {
+        let restore = config.restore.take();
         let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
         let live = config.serving != Serving::None;
         let sealing = config.sealing != Sealing::None;
         let lines = config.sealing == Sealing::Lines;
+        let rebuilt = if sealing { 0 } else { REBUILT };
+        let held = state.borrow();
+        let sealed = match (&config.cuts, sealing) {
+            (Some(_), _) => Some(SealedWindows::at(plan, entity, &held.log.log, (0, rebuilt))),
+            (None, true) => Some(SealedWindows::new(plan, entity)),
+            (None, false) => None,
+        };
+        let handed = config
+            .cuts
+            .as_ref()
+            .map(|sink| Handed::new(Rc::clone(sink), (config.entity, entity), &held.log, (0, 0)));
+        drop(held);
         Running {
             queue: VecDeque::new(),
             lookups: Lookups::new(plan, entity, Rc::clone(&config.tables)),
             live: live.then(|| LiveWindows::new(plan, entity)),
-            sealing: sealing.then(|| SealedWindows::new(plan, entity)),
+            sealing: sealed,
             writer: lines.then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
             origins: Vec::new(),
             sealed: 0,
@@ -278,6 +315,9 @@ impl Running {
             told: Told::default(),
             hot: HotEntities::default(),
             over: false,
+            handed,
+            restoring: restore.map(|from| Restoring::new(from, owner, rebuilt)),
+            anew: None,
             config,
             state,
         }
@@ -301,6 +341,9 @@ impl Running {
         if self.over {
             return Activation::Over;
         }
+        if self.restoring.is_some() {
+            return self.restore();
+        }
         if self.more_rows {
             self.hand_out();
             return Activation::Again;
@@ -308,6 +351,7 @@ impl Running {
         if std::mem::take(&mut self.unretired) {
             self.retire();
         }
+        let anew = self.touch_anew();
         let over = if frontier.is_none() { self.config.shared.over.get() } else { None };
         if !self.arrive(frontier, over) {
             return Activation::Again;
@@ -315,6 +359,7 @@ impl Running {
         // Once the events have ended, the clock stops at the newest of all.
         let hi = frontier.or(over.map(|newest| newest + 1));
         let done = hi.is_none_or(|hi| self.seal(hi));
+        let handing = self.hand_over();
         self.reached = Some(self.reached(frontier, done));
         match self.config.serving {
             Serving::EveryStep => self.hand_out(),
@@ -328,12 +373,13 @@ impl Running {
         }
         self.report(over.is_some());
         match (done, over) {
-            _ if self.more_rows => Activation::Again,
+            _ if self.more_rows || handing || anew => Activation::Again,
             (false, _) => Activation::Again,
             (true, None) => Activation::Wait,
             (true, Some(_)) if self.unretired => Activation::Again,
-            (true, Some(_)) => {
+            (true, Some(newest)) => {
                 self.over = true;
+                self.hand_over_last(newest);
                 self.check();
                 Activation::Over
             }
@@ -379,16 +425,22 @@ impl Running {
 
     /// Seals what lies below `hi`; says whether it is through.
     fn seal(&mut self, hi: EventTime) -> bool {
-        if hi <= self.sealed {
-            return true;
+        let (mut to, wanted) = (hi, self.config.shared.snapshot.get());
+        if let Some(handed) = &mut self.handed {
+            to = handed.seals_to(hi, self.sealed, wanted);
+        }
+        if to <= self.sealed {
+            return hi <= self.sealed || self.tell_states(wanted);
         }
         let EntityState { log, windows } = &mut *self.state.borrow_mut();
         if windows.upper() == self.sealed {
-            log.seal(Some(hi), &mut self.origins);
-            windows.seal(&log.log, hi);
+            log.seal(Some(to), &mut self.origins);
+            windows.seal(&log.log, to);
             if let Some(sealing) = &mut self.sealing {
-                sealing.sealed(&mut self.origins);
-                sealing.begin(windows.newest(), hi);
+                if self.config.sealing != Sealing::None {
+                    sealing.sealed(&mut self.origins);
+                }
+                sealing.begin(windows.newest(), to);
             }
             self.origins.clear();
         }
@@ -400,7 +452,11 @@ impl Running {
                 None => &mut counted,
             };
             let budget = self.config.limits.slice_rows;
-            if !sealing.run(&log.log, &mut log.names, budget, output) {
+            let through = match self.config.sealing {
+                Sealing::None => sealing.fold(&log.log, &mut log.names, budget),
+                _ => sealing.run(&log.log, &mut log.names, budget, output),
+            };
+            if !through {
                 return false;
             }
         }
@@ -425,6 +481,9 @@ impl Running {
 
     /// Lets go of what no window needs, after the sink has seen the rows that say so.
     fn retire(&mut self) {
+        if self.handed.as_ref().is_some_and(Handed::is_telling) {
+            return;
+        }
         let EntityState { log, windows } = &mut *self.state.borrow_mut();
         // As much as a slice may have brought: what passes its horizon must not pile up.
         let budget = self.config.limits.slice_rows;
@@ -436,7 +495,80 @@ impl Running {
         if let Some(sealing) = &self.sealing {
             low = low.min(sealing.low_water());
         }
+        if let Some(handed) = &self.handed {
+            low = low.min(handed.low_water());
+        }
         log.retire(low, budget);
         log.forget(self.sealed, budget as usize);
+    }
+
+    /// A slice of the state as of the snapshot `wanted`, which is where everything is sealed to; false:
+    /// nothing may be sealed yet.
+    fn tell_states(&mut self, wanted: EventTime) -> bool {
+        let (Some(handed), Some(sealing)) = (&mut self.handed, &self.sealing) else { return true };
+        handed.states(&self.config.plan, sealing, &self.state.borrow().log, wanted);
+        false
+    }
+
+    /// Hands over what a checkpoint takes; says whether there is more.
+    fn hand_over(&mut self) -> bool {
+        let Some(handed) = &mut self.handed else { return false };
+        let more = handed.rows(&self.state.borrow().log, self.config.shared.cut.get(), self.sealed);
+        more.unwrap_or_else(|failure| {
+            self.config.shared.fail(failure);
+            false
+        })
+    }
+
+    /// The same at the end, for the last cut.
+    fn hand_over_last(&mut self, newest: EventTime) {
+        let Some(handed) = &mut self.handed else { return };
+        let (log, last) = (&self.state.borrow().log, Some(Cut::last(newest)));
+        let mut more = Ok(true);
+        while more == Ok(true) {
+            more = handed.rows(log, last, self.sealed);
+        }
+        if let Err(failure) = more {
+            self.config.shared.fail(failure);
+        }
+    }
+
+    /// After a restore, has more rows given out anew; says whether there are more of them.
+    fn touch_anew(&mut self) -> bool {
+        let (Some(from), Some(live)) = (self.anew, &mut self.live) else { return false };
+        let names = &self.state.borrow().log.names;
+        self.anew = live.touch_all(from, HANDOUT_ROWS, Cause::Decay, names);
+        self.anew.is_some()
+    }
+
+    /// A slice of the restore.
+    fn restore(&mut self) -> Activation {
+        let Some(restoring) = &mut self.restoring else { return Activation::Again };
+        let WindowsConfig { plan, entity, limits, shared, .. } = &self.config;
+        let of = &plan.entities[*entity];
+        let state = &mut *self.state.borrow_mut();
+        match restoring.step(plan, of, state, limits.slice_rows) {
+            Ok(RestoreStep::Again) => Activation::Again,
+            Ok(RestoreStep::Wait) => Activation::Soon,
+            Ok(RestoreStep::Done(sealed)) => {
+                self.live =
+                    self.live.take().map(|_| LiveWindows::at(plan, of, &sealed, &mut state.log));
+                self.sealed = restoring.cut();
+                self.anew = Some(0);
+                let first = state.log.log.end();
+                self.handed = self.config.cuts.as_ref().map(|sink| {
+                    Handed::new(Rc::clone(sink), (*entity, of), &state.log, (first, self.sealed))
+                });
+                self.sealing =
+                    Some(*sealed).filter(|_| self.handed.is_some() || self.sealing.is_some());
+                self.restoring = None;
+                Activation::Again
+            }
+            Err(failure) => {
+                shared.fail(failure);
+                self.restoring = None;
+                Activation::Wait
+            }
+        }
     }
 }

@@ -1,11 +1,12 @@
-//! When a checkpoint is due.
+//! When a checkpoint is due, and when a snapshot.
 
 use super::part::LetterRoom;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tidemark_operators::cut::Cut;
-use tidemark_operators::time::EventTime;
+use tidemark_operators::coordination::Notice;
+use tidemark_operators::cut::{CUT_GRID, Cut};
+use tidemark_operators::time::{EventTime, Millis};
 
 /// How far checkpoints are, for whoever asks for the next.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(super) struct Progress {
     pub committed: AtomicU64,
     /// One is wanted at once.
     pub wanted: AtomicBool,
+    /// The newest snapshot that is whole.
+    pub snapshot: AtomicU64,
 }
 
 /// How many cuts may be gathered and not committed.
@@ -29,22 +32,43 @@ pub(super) struct Due {
     room: Arc<LetterRoom>,
     last: Cut,
     asked_at: Instant,
+    snapshots: Snapshots,
 }
+
+/// The snapshots: each as of a cut that nobody has sealed to when it is asked for.
+struct Snapshots {
+    interval: Duration,
+    asked: EventTime,
+    asked_at: Instant,
+    /// How far ahead: farther each time that somebody was there before.
+    ahead: Millis,
+}
+
+/// How far ahead of the frontier a snapshot is asked for at first, and at most.
+const AHEAD: (Millis, Millis) = (CUT_GRID, 4_096 * CUT_GRID);
+/// A snapshot that has not come in so many intervals was missed.
+const MISSED_AFTER: u32 = 2;
 
 impl Due {
     /// Of a job that goes on from the cut `at`, or from 0.
     pub fn new(
-        interval: Duration,
+        (interval, of_snapshots): (Duration, Duration),
         progress: Arc<Progress>,
         room: Arc<LetterRoom>,
         at: EventTime,
     ) -> Self {
-        let last = Cut { number: 0, at };
-        Due { interval, progress, room, last, asked_at: Instant::now() }
+        let (last, asked_at) = (Cut { number: 0, at }, Instant::now());
+        let snapshots = Snapshots { interval: of_snapshots, asked: 0, asked_at, ahead: AHEAD.0 };
+        Due { interval, progress, room, last, asked_at, snapshots }
     }
 
-    /// The cut that is due when everything before `frontier` is sealed.
-    pub fn next(&mut self, frontier: EventTime) -> Option<Cut> {
+    /// What is due when everything before `frontier` is sealed.
+    pub fn next(&mut self, frontier: EventTime) -> Option<Notice> {
+        let cut = self.cut(frontier).map(Notice::Cut);
+        cut.or_else(|| self.snapshots.next(frontier, &self.progress).map(Notice::Snapshot))
+    }
+
+    fn cut(&mut self, frontier: EventTime) -> Option<Cut> {
         let gathered = self.progress.gathered.load(Ordering::Acquire);
         let committed = self.progress.committed.load(Ordering::Acquire);
         if gathered < self.last.number || gathered - committed.min(gathered) >= IN_FLIGHT_MAX {
@@ -59,5 +83,23 @@ impl Due {
         let at = Cut::below(frontier).max(self.last.at);
         self.last = Cut { number: self.last.number + 1, at };
         Some(self.last)
+    }
+}
+
+impl Snapshots {
+    /// The one that is due.
+    fn next(&mut self, frontier: EventTime, progress: &Progress) -> Option<EventTime> {
+        let elapsed = self.asked_at.elapsed();
+        if frontier == 0 || elapsed < self.interval {
+            return None;
+        }
+        let whole = progress.snapshot.load(Ordering::Acquire) >= self.asked;
+        if !whole && (frontier <= self.asked || elapsed < self.interval * MISSED_AFTER) {
+            return None;
+        }
+        self.ahead = if whole { AHEAD.0 } else { (self.ahead * 4).min(AHEAD.1) };
+        self.asked_at = Instant::now();
+        self.asked = Cut::below(frontier).saturating_add(self.ahead);
+        Some(self.asked)
     }
 }

@@ -114,7 +114,8 @@ mod tests {
     }
 
     fn path(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("tidemark-letters-{name}-{}", std::process::id()));
+        let path =
+            std::env::temp_dir().join(format!("tidemark-letters-{name}-{}", std::process::id()));
         let _ = std::fs::remove_file(&path);
         path
     }

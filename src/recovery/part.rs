@@ -96,8 +96,8 @@ impl CutSink for WorkerPart {
         let _ = self.to.send(Message::Rows { cut, worker: self.worker, entity, rows });
     }
 
-    fn states(&mut self, entity: usize, states: EntityStates, last: bool) {
-        let _ = self.to.send(Message::States { worker: self.worker, entity, states, last });
+    fn states(&mut self, entity: usize, as_of: EventTime, states: Option<EntityStates>) {
+        let _ = self.to.send(Message::States { worker: self.worker, entity, as_of, states });
     }
 }
 

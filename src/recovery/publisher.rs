@@ -104,7 +104,8 @@ impl Publisher {
         self.queue = None;
         let until = Instant::now() + within;
         let thread = self.thread.take();
-        while thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < until {
+        while thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < until
+        {
             std::thread::sleep(Duration::from_millis(1));
         }
         self.state.give_up.store(true, Ordering::Release);
@@ -141,7 +142,10 @@ impl PublisherState {
     fn failed(&self, error: &str) {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         if status.down.as_deref() != Some(error) {
-            tracing::warn!(error, "dead letters cannot be published; they are kept and tried again");
+            tracing::warn!(
+                error,
+                "dead letters cannot be published; they are kept and tried again"
+            );
         }
         status.retries += 1;
         status.down = Some(error.to_owned());

@@ -6,8 +6,8 @@
 //! would be paid for every value. Live windows [apply](Accumulators::apply) rows and read slots later.
 
 use super::accumulator::Accumulator;
-use super::states::SlotStates;
 use super::multisets::Multisets;
+use super::states::SlotStates;
 use super::{ByValue, Reading, StateWords as _};
 use crate::cut::{Encoded, Unreadable};
 use crate::plan::{EntityPlan, Plan};

@@ -21,11 +21,7 @@ pub struct EntityStates {
 impl EntityStates {
     /// Appends an entity with its state of each component; says whether there was room: the ids, and the
     /// states of a component, are at most 4 GiB.
-    pub fn push<'a>(
-        &mut self,
-        id: &[u8],
-        states: impl IntoIterator<Item = &'a [u8]>,
-    ) -> bool {
+    pub fn push<'a>(&mut self, id: &[u8], states: impl IntoIterator<Item = &'a [u8]>) -> bool {
         let mut room = self.ids.push(id).is_some();
         for (component, state) in self.components.iter_mut().zip(states) {
             room &= component.states.push(state).is_some();

@@ -62,11 +62,7 @@ impl<'a> Numbers<'a> {
 
     /// The number of the text at `place`, which `intern` gives when it is first asked for.
     #[inline]
-    fn get(
-        &mut self,
-        place: usize,
-        intern: impl FnOnce(&[u8]) -> u32,
-    ) -> Result<u32, RowError> {
+    fn get(&mut self, place: usize, intern: impl FnOnce(&[u8]) -> u32) -> Result<u32, RowError> {
         let number = self.numbers.get_mut(place).ok_or(RowError::Unlisted)?;
         match *number {
             Some(number) => Ok(number),
@@ -264,12 +260,7 @@ impl<'a> Taken<'a> {
 impl Numbers<'_> {
     /// The symbol of the value at `place` minus one, counted once more; 0: null.
     #[inline]
-    fn symbol(
-        &mut self,
-        place: u32,
-        attribute: usize,
-        names: &mut Names,
-    ) -> Result<i64, RowError> {
+    fn symbol(&mut self, place: u32, attribute: usize, names: &mut Names) -> Result<i64, RowError> {
         let Some(place) = place.checked_sub(1) else { return Ok(NULL) };
         let intern = |bytes: &[u8]| names.intern_symbol(attribute, bytes);
         let symbol = self.get(place as usize, intern)?;

@@ -269,13 +269,7 @@ fn word(time: EventTime) -> Result<i64, Unreadable> {
 }
 
 /// Appends a value that was seen so long before the cut.
-pub(crate) fn save_seen(
-    attribute: usize,
-    symbol: u32,
-    age: u64,
-    names: &Names,
-    out: &mut Vec<u8>,
-) {
+pub(crate) fn save_seen(attribute: usize, symbol: u32, age: u64, names: &Names, out: &mut Vec<u8>) {
     put(out, age);
     put_bytes(out, names.symbol_bytes(attribute, symbol, &mut [0; 4]));
 }

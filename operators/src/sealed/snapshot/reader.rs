@@ -42,8 +42,8 @@ pub struct Made {
 
 /// Loads state as of a cut into windows that stand [at](SealedWindows::at) it, over a log that has been
 /// given the rows before it.
-pub struct SnapshotReader<'a> {
-    entity: &'a EntityPlan,
+pub struct SnapshotReader {
+    entity: EntityPlan,
     as_of: EventTime,
     owner: Owner,
     components: Vec<Component>,
@@ -51,18 +51,24 @@ pub struct SnapshotReader<'a> {
     stored: Vec<Option<Stored>>,
 }
 
-impl<'a> SnapshotReader<'a> {
+impl SnapshotReader {
     /// Of a snapshot as of `as_of`, what is `owner`'s. `among`: the sources of the entity when it was
     /// taken; `None`: those of the plan.
     pub fn new(
         plan: &Plan,
-        entity: &'a EntityPlan,
+        entity: &EntityPlan,
         as_of: EventTime,
         owner: Owner,
         among: Option<&[String]>,
     ) -> Self {
         let components = EntityIdentities::new(plan, entity, among).components;
-        SnapshotReader { entity, as_of, owner, stored: vec![None; components.len()], components }
+        SnapshotReader {
+            entity: entity.clone(),
+            as_of,
+            owner,
+            stored: vec![None; components.len()],
+            components,
+        }
     }
 
     /// Loads a slice; says how many entities of it are the owner's.
@@ -110,7 +116,8 @@ impl<'a> SnapshotReader<'a> {
             for (component, column) in &columns {
                 let bytes = column.states.get(place).unwrap_or_default();
                 if !bytes.is_empty() {
-                    let loaded = self.component(component.kind, (slot, has_rows), bytes, sealed, log);
+                    let loaded =
+                        self.component(component.kind, (slot, has_rows), bytes, sealed, log);
                     loaded.map_err(|why| error(id, &component.identity, why))?;
                 }
             }
@@ -132,7 +139,7 @@ impl<'a> SnapshotReader<'a> {
         match kind {
             // Its rows are what will take out of it again what is in it.
             ComponentKind::Accumulator(_) if !has_rows => Err(Unreadable::Unknown),
-            ComponentKind::Accumulator(at) if !sealed.keeps(self.entity, at) => Ok(()),
+            ComponentKind::Accumulator(at) if !sealed.keeps(&self.entity, at) => Ok(()),
             ComponentKind::Accumulator(at) => {
                 let attribute = self.entity.accumulators.get(at).and_then(|a| a.attribute);
                 let by = ByValue { names: &log.names, attribute, as_of: self.as_of };
@@ -158,7 +165,9 @@ impl<'a> SnapshotReader<'a> {
             let reaches = match (stored, component.kind) {
                 (Some(Stored::Whole), _) => continue,
                 (Some(Stored::Reaches(reaches)), _) => Some(reaches),
-                (None, ComponentKind::Accumulator(at)) if !sealed.keeps(self.entity, at) => continue,
+                (None, ComponentKind::Accumulator(at)) if !sealed.keeps(&self.entity, at) => {
+                    continue;
+                }
                 (None, ComponentKind::Accumulator(at)) => {
                     accumulators.push(at);
                     None
@@ -172,7 +181,7 @@ impl<'a> SnapshotReader<'a> {
             made.push(Made { identity: component.identity, reaches });
         }
         let clock = sealed.clock();
-        fill(sealed.accumulators_mut(), self.entity, &accumulators, &log.log, clock);
+        fill(sealed.accumulators_mut(), &self.entity, &accumulators, &log.log, clock);
         made
     }
 }

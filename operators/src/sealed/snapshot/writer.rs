@@ -39,12 +39,7 @@ pub struct SnapshotWriter {
 impl SnapshotWriter {
     /// Tells the state of `entity` of `plan` that is in `sealed`, which has come to the cut `as_of`
     /// exactly.
-    pub fn new(
-        plan: &Plan,
-        entity: &EntityPlan,
-        sealed: &SealedWindows,
-        as_of: EventTime,
-    ) -> Self {
+    pub fn new(plan: &Plan, entity: &EntityPlan, sealed: &SealedWindows, as_of: EventTime) -> Self {
         let mut components = EntityIdentities::new(plan, entity, None).components;
         components.retain(|component| match component.kind {
             ComponentKind::Accumulator(at) => sealed.keeps(entity, at),
@@ -176,11 +171,8 @@ impl SnapshotWriter {
             self.position = Position::Values(component, next);
         }
         found.sort_unstable();
-        let by = ByValue {
-            names: &log.names,
-            attribute: self.attributes[component],
-            as_of: self.as_of,
-        };
+        let by =
+            ByValue { names: &log.names, attribute: self.attributes[component], as_of: self.as_of };
         states = self.empty(&[component]);
         for of_slot in found.chunk_by(|a, b| a.0 == b.0) {
             self.state.clear();
