@@ -52,6 +52,11 @@ impl LetterFile {
         Ok(LetterFile { path: path.to_owned(), file, is_regular, position, tail })
     }
 
+    /// Where what is published next begins.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
     /// Of the lines, how many bytes the file has already.
     fn there(&mut self, lines: &[u8]) -> io::Result<usize> {
         let tail = std::mem::take(&mut self.tail);

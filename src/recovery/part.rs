@@ -25,9 +25,10 @@ impl LetterRoom {
         LetterRoom { letters, bytes, letters_max: letters_max.max(1), bytes_max: bytes_max.max(1) }
     }
 
-    fn take(&self, letter: &DeadLetter) {
-        self.letters.fetch_add(1, Ordering::AcqRel);
-        self.bytes.fetch_add(weight(letter), Ordering::AcqRel);
+    /// These letters wait.
+    pub fn take(&self, letters: &[DeadLetter]) {
+        self.letters.fetch_add(letters.len() as u64, Ordering::AcqRel);
+        self.bytes.fetch_add(letters.iter().map(weight).sum(), Ordering::AcqRel);
     }
 
     /// These letters are published.
@@ -73,7 +74,7 @@ impl DeadLetterSink for HeldLetters {
     }
 
     fn push(&mut self, letter: DeadLetter) {
-        self.room.take(&letter);
+        self.room.take(std::slice::from_ref(&letter));
         self.held.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
     }
 }
@@ -89,7 +90,7 @@ pub(super) struct WorkerPart {
 impl CutSink for WorkerPart {
     fn marks(&mut self, cut: Cut, marks: BTreeMap<PartitionId, PartitionMark>, live: EventTime) {
         let letters = take(&self.held);
-        let _ = self.to.send(Message::Marks { cut, worker: self.worker, marks, letters, live });
+        let _ = self.to.send(Message::Marks { cut, marks, letters, live });
     }
 
     fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows) {

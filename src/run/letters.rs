@@ -6,10 +6,11 @@ use crate::dead_letters::{DeadLetterFile, FileLimits};
 use crate::failure::Failure;
 use crate::kafka::{DeadLetterSettings, KafkaDeadLetters};
 use crate::metrics::snapshot::LogSinkSnapshot;
+use crate::recovery::Recovery;
 use crate::service::LogStatus;
 use crate::source::Waker;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 
@@ -25,6 +26,8 @@ pub(super) struct RunLetters {
 }
 
 enum LetterSink {
+    /// Published with checkpoints, by who makes them.
+    Checkpoints(Arc<Recovery>),
     File(DeadLetterFile),
     Kafka(KafkaDeadLetters),
 }
@@ -78,6 +81,14 @@ impl RunLetters {
         Ok(RunLetters { sink: Mutex::new(Some(sink)), path, place })
     }
 
+    /// Those of a job with checkpoints, which are published in the file that `settings` name.
+    pub fn with_checkpoints(recovery: Arc<Recovery>, settings: &Settings) -> Self {
+        let path = PathBuf::from(&settings.dead_letters.path);
+        let place = path.display().to_string();
+        let sink = Mutex::new(Some(LetterSink::Checkpoints(recovery)));
+        RunLetters { sink, path: Some(path), place }
+    }
+
     /// The file, when it is one.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
@@ -93,7 +104,8 @@ impl RunLetters {
         match &*self.sink.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(LetterSink::File(file)) => Box::new(file.sink()),
             Some(LetterSink::Kafka(writer)) => Box::new(writer.sink(waker)),
-            None => Box::new(Closed),
+            // Theirs come with the worker's part in checkpoints.
+            Some(LetterSink::Checkpoints(_)) | None => Box::new(Closed),
         }
     }
 
@@ -126,6 +138,7 @@ impl RunLetters {
                     }
                 })
             }
+            Some(LetterSink::Checkpoints(recovery)) => Box::new(recovery.status()),
             None => Box::new(|| LogSinkSnapshot { name: NAME, ..LogSinkSnapshot::default() }),
         }
     }
@@ -140,6 +153,14 @@ impl RunLetters {
             Some(LetterSink::File(file)) => file.finish(within).map(drop).map_err(Failure::failed),
             Some(LetterSink::Kafka(writer)) => {
                 writer.finish(within).map(drop).map_err(Failure::failed)
+            }
+            Some(LetterSink::Checkpoints(recovery)) => {
+                // Whoever else held it is gone.
+                let left = Arc::into_inner(recovery).map_or(0, |recovery| recovery.finish(within));
+                if left > 0 {
+                    tracing::warn!(letters = left, "dead letters are left to the next start");
+                }
+                Ok(())
             }
             None => Ok(()),
         }

@@ -3,15 +3,23 @@
 use super::{EntityStates, RowMapping, TimelineRows};
 use crate::time::{EventTime, Millis};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// The next piece of what a worker's part of an entity type is restored from.
 #[derive(Debug)]
 pub enum Restored {
     /// The rows of these times, which follow those before: in parts, each in the order of time. No
     /// piece has rows on both sides of the snapshot's cut.
-    Rows(Vec<TimelineRows>, Range<EventTime>),
+    Rows {
+        /// The parts.
+        parts: Vec<Arc<TimelineRows>>,
+        /// Other rows of theirs are passed over.
+        times: Range<EventTime>,
+        /// How the plan reads them.
+        mapping: Arc<RowMapping>,
+    },
     /// States as of the snapshot's cut: after the rows before it, and before those from it on.
-    States(EntityStates),
+    States(Arc<EntityStates>),
     /// Nothing yet: the worker is woken when there is.
     Wait,
     /// That was all.
@@ -33,8 +41,6 @@ pub struct EntityRestore {
     pub cut: EventTime,
     /// The cut of the snapshot, at or before that; 0: there is none.
     pub snapshot: EventTime,
-    /// How the rows are read by the plan.
-    pub mapping: RowMapping,
     /// The sources that fed the entity type when the snapshot was taken; `None`: those of the plan.
     pub among: Option<Vec<String>>,
     /// The pieces.

@@ -11,7 +11,6 @@ use crate::sealed::SealedWindows;
 use crate::sealed::snapshot::SnapshotReader;
 use crate::time::{EventTime, Millis};
 use crate::window::attach::Attachments;
-use std::ops::Range;
 
 /// See the module.
 pub(super) struct Restoring {
@@ -68,19 +67,19 @@ impl Restoring {
         match self.from.feed.next() {
             Restored::Wait => return Ok(RestoreStep::Wait),
             Restored::Failed(why) => return Err(why),
-            Restored::Rows(rows, times) if times.end <= self.from.snapshot => {
-                let parts: Vec<_> = rows.iter().collect();
-                let put =
-                    state.log.restore(&parts, &self.from.mapping, times, self.owner, u64::MAX);
+            Restored::Rows { parts, times, mapping } => {
+                let end = times.end;
+                let folds = end > self.from.snapshot;
+                if folds {
+                    self.begin_folding(plan, entity, state);
+                }
+                let since = if folds { times.start } else { EventTime::MAX };
+                let parts: Vec<_> = parts.iter().map(|part| &**part).collect();
+                let put = state.log.restore(&parts, &mapping, times, self.owner, since);
                 put.map_err(|error| error.to_string())?;
-            }
-            Restored::Rows(rows, times) => {
-                self.begin_folding(plan, entity, state);
-                let parts: Vec<_> = rows.iter().collect();
-                let Range { start: since, end } = times.clone();
-                let put = state.log.restore(&parts, &self.from.mapping, times, self.owner, since);
-                put.map_err(|error| error.to_string())?;
-                self.seal(state, end);
+                if folds {
+                    self.seal(state, end);
+                }
             }
             Restored::States(states) => {
                 let (sealed, reader) = self.windows(plan, entity, state);
