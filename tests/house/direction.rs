@@ -95,6 +95,8 @@ const PROCESS: Order = Order {
         "created_file",
         "file_roles",
         "output",
+        "objects",
+        "checkpoint",
         "whole_file",
         "entity_id",
         "source",
