@@ -9,19 +9,61 @@
 //! - [`EntityStates`]: what is folded over those rows, entity by entity, as of an earlier cut `S`: what
 //!   is in the windows, the latest events, sequences and sessions. It is only written now and then: the
 //!   rows from `S` on make of it the state as of `G`;
-//! - marks: where each partition stands.
+//! - [`PartitionMark`]s: where each partition stands.
 //!
 //! Rows at or above `G` are not kept: they are read again from their partitions.
 
+mod marks;
 mod rows;
 mod states;
 mod texts;
 
+pub(crate) use marks::Marks;
+pub use marks::{PartitionMark, PartitionMarks, RecordCheck, Resume};
 pub use rows::{AttributeValues, TimelineRows};
 pub use states::{EntityStates, StateComponent};
 pub use texts::Texts;
 
-use crate::time::{Millis, SECOND};
+use crate::origin::PartitionId;
+use crate::time::{EventTime, Millis, SECOND};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Cuts are multiples of this.
 pub const CUT_GRID: Millis = SECOND;
+
+/// A cut that is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Its number, one more than that of the cut before.
+    pub number: u64,
+    /// The event time below which everything belongs to it: a multiple of [`CUT_GRID`], and not less
+    /// than that of the cut before.
+    pub at: EventTime,
+}
+
+impl Cut {
+    /// The greatest event time of a cut that lies at or below `frontier`.
+    pub const fn below(frontier: EventTime) -> EventTime {
+        frontier / CUT_GRID * CUT_GRID
+    }
+}
+
+/// Where a worker's part of each checkpoint goes. The implementations write on threads of their own;
+/// nothing blocks.
+pub trait CutSink {
+    /// The worker's partitions stand so at `cut`, and its live clock at `live`. Dead letters that it
+    /// has handed over before belong to the cut, and no others.
+    fn marks(&mut self, cut: Cut, marks: BTreeMap<PartitionId, PartitionMark>, live: EventTime);
+
+    /// The rows of entity type `entity` below `cut` that were not below the cut before.
+    fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows);
+
+    /// The state of more entities of type `entity`; `last`: of all of them now.
+    fn states(&mut self, entity: usize, states: EntityStates, last: bool);
+}
+
+/// A worker's [`CutSink`], which its operators and its loop share.
+pub type SharedCutSink = Rc<RefCell<Box<dyn CutSink>>>;

@@ -19,6 +19,7 @@
 mod report;
 mod state;
 
+use crate::cut::SharedCutSink;
 use crate::entity_log::EntityLog;
 use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
@@ -91,6 +92,8 @@ pub struct WindowsConfig {
     pub metrics: Arc<WorkerMetrics>,
     /// Shared with the other operators and the loop.
     pub shared: SharedRef,
+    /// Where the worker's part of checkpoints goes; `None`: there are none.
+    pub cuts: Option<SharedCutSink>,
 }
 
 /// What the operator gives.
@@ -127,6 +130,7 @@ pub struct EntityWindows<'scope> {
 ///         serving: Serving::None,
 ///         metrics: Arc::clone(&job.metrics),
 ///         shared: Rc::clone(&job.shared),
+///         cuts: None,
 ///     };
 ///     let seen = Rc::clone(&sealed);
 ///     let mut events = worker.dataflow(|scope| {
