@@ -74,6 +74,8 @@ mod refused;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]
+mod restored;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod sample;
