@@ -25,11 +25,14 @@
 //! - [`output`]: what a command prints; [`signals`]: how it is asked to end;
 //! - `named_file`, `file_roles`: the files that a command names, and that none destroys another;
 //! - [`whole_file`], `created_file`: files that commands write;
+//! - [`objects`]: byte strings with names, in a folder or a bucket;
+//! - [`checkpoint`]: what of a job's state is kept in them;
 //! - [`process`]: what the process uses of the machine;
 //! - [`text`]: durations, sizes and counts as people write them; [`version`]: which Tidemark this is.
 
 pub mod cases;
 pub mod check;
+pub mod checkpoint;
 pub mod cli;
 pub mod completions;
 pub mod config;
@@ -58,6 +61,7 @@ pub mod logging;
 pub mod memory_partition;
 pub mod metrics;
 mod named_file;
+pub mod objects;
 pub mod online;
 mod outbox;
 pub mod output;

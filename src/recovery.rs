@@ -42,9 +42,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use thiserror::Error;
-use tidemark_operators::cut::{
-    Cut, EntityRestore, EntityStates, PartitionMark, RestoreFeed, Resume, TimelineRows,
-};
+use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, Resume, TimelineRows};
+use tidemark_operators::entity_windows::{EntityRestore, RestoreFeed};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;

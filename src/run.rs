@@ -48,6 +48,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::time::{MINUTE, Millis};
 
 /// Carries out the command.
 ///
@@ -299,9 +300,10 @@ fn engine_settings(plan: &Arc<Plan>, settings: &Settings) -> engine::Settings {
         limits: settings.limits.engine(),
         live_idle: Some(connect::millis(settings.limits.live_idle)),
         machine_clock: Some(Arc::new(arrival::machine_clock)),
-        sealing: match settings.sealed.path {
-            Some(_) => Sealing::Lines,
-            None => Sealing::None,
+        sealing: match (&settings.sealed.path, &settings.state.url) {
+            (Some(_), _) => Sealing::Lines,
+            (None, Some(_)) => Sealing::State { rebuilt: REBUILT },
+            (None, None) => Sealing::None,
         },
         online: Online::EveryStep,
     }
@@ -328,6 +330,10 @@ fn recovery(
     let recovery = Recovery::open(config, letters, move |failure| stop.fail(failure));
     recovery.map(|recovery| Some(Arc::new(recovery))).map_err(Failure::failed)
 }
+
+/// With checkpoints and without sealed rows, accumulators over windows that are left so soon are not
+/// kept as of the seal, but made again from their rows when a job goes on.
+const REBUILT: Millis = 10 * MINUTE;
 
 /// What helps when the file of sealed rows cannot be written.
 const SEALED_REMEDY: &str =

@@ -28,8 +28,9 @@
 //! | distinct, entropy | (value, count); the words follow from them |
 //!
 //! A word that is not a number of this kind is a place in a pool or tree of the same algebra, and
-//! means nothing outside of it: it is given anew when the state is made again. Slots and symbols are
-//! numbers of a worker's dictionaries, which tell them by value too.
+//! means nothing outside of it: it is given anew when the state is made again. [`Algebra::save`] tells
+//! it, [`Algebra::load`] makes it again. Slots and symbols are numbers of a worker's dictionaries, which
+//! tell them by value too.
 //!
 #![doc = include_str!("aggregate.md")]
 

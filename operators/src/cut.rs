@@ -14,21 +14,15 @@
 //! Rows at or above `G` are not kept: they are read again from their partitions.
 
 mod encoding;
-mod mapping;
 mod marks;
-mod owner;
-mod restore;
 mod rows;
 mod states;
 mod texts;
 
 pub use encoding::{Encoded, Unreadable};
 pub(crate) use encoding::{put, put_bytes, put_signed, put_signed_wide, put_wide};
-pub use mapping::{BitFrom, RowMapping};
 pub(crate) use marks::Marks;
 pub use marks::{PartitionMark, PartitionMarks, RecordCheck, Resume};
-pub use owner::Owner;
-pub use restore::{EntityRestore, RestoreFeed, Restored};
 pub use rows::{AttributeValues, TimelineRows};
 pub use states::{EntityStates, StateComponent};
 pub use texts::Texts;

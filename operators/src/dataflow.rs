@@ -1,9 +1,9 @@
 //! The operators put together: from a worker's partitions to its sinks.
 
 use crate::coordination::{Coordination, Notice};
-use crate::cut::{EntityRestore, Resume, SharedCutSink};
+use crate::cut::{Resume, SharedCutSink};
 use crate::entity_windows::{
-    EntityState, Sealing, Serving, WindowsConfig, entity_windows, tell_reached,
+    EntityRestore, EntityState, Sealing, Serving, WindowsConfig, entity_windows, tell_reached,
 };
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use crate::ingest::reader::Partitions;

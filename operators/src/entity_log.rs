@@ -3,9 +3,11 @@
 
 mod by_value;
 mod copied;
+mod mapping;
 mod restored;
 
 pub use copied::RowsCopier;
+pub use mapping::{BitFrom, RowMapping};
 pub use restored::{RestoreError, RowError};
 
 use crate::event_batch::{EventBatch, NO_SPAN, NULL};

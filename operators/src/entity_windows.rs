@@ -16,40 +16,41 @@
 //!
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
+mod config;
 mod handed;
 mod report;
+mod restore;
 mod restoring;
 mod state;
 
-use crate::cut::{Cut, EntityRestore, Owner, SharedCutSink};
+use crate::cut::Cut;
 use crate::entity_log::EntityLog;
 use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
 use crate::live::LiveWindows;
-use crate::metrics::WorkerMetrics;
 use crate::online::{Cause, HANDOUT_ROWS};
 use crate::online_rows::LiveRows;
 use crate::origin::Origin;
-use crate::plan::Plan;
 use crate::reference::lookups::Lookups;
-use crate::reference::tables::TablesRef;
 use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
 use crate::sealed_lines::{LineWriter, SealedLines};
-use crate::shared::{Limits, Reached, SharedRef};
-use crate::time::{EventTime, MINUTE, Millis};
+use crate::shared::Reached;
+use crate::time::EventTime;
 use crate::timeline::names::Names;
+use crate::timeline::owner::Owner;
 use crate::timeline::stash::Block;
 use crate::window::attach::Attachments;
+pub use config::{Sealing, Serving, WindowsConfig};
 use handed::Handed;
 use report::Told;
 pub use report::tell_reached;
+pub use restore::{EntityRestore, RestoreFeed, Restored};
 use restoring::{RestoreStep, Restoring};
 pub use state::EntityState;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
@@ -58,57 +59,8 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Stream, StreamVec};
 
-/// Where state is kept for checkpoints alone: accumulators over windows that are left so soon are not,
-/// but made again from their rows when a job goes on.
-const REBUILT: Millis = 10 * MINUTE;
 /// How often it is looked whether more of a checkpoint has been read.
 const SOON: Duration = Duration::from_millis(1);
-
-/// What becomes of sealed rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sealing {
-    /// Nobody wants them: no sealed windows are kept.
-    None,
-    /// They are computed and counted.
-    Count,
-    /// They are written as lines.
-    Lines,
-}
-
-/// What becomes of live rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serving {
-    /// Nobody wants them: no live windows are kept.
-    None,
-    /// Handed out as they change.
-    EveryStep,
-    /// Handed out once, when all is over.
-    AtEnd,
-}
-
-/// How an entity's windows are run.
-pub struct WindowsConfig {
-    /// The job.
-    pub plan: Arc<Plan>,
-    /// Which entity of it.
-    pub entity: usize,
-    /// Bounds.
-    pub limits: Limits,
-    /// The reference tables.
-    pub tables: TablesRef,
-    /// What becomes of sealed rows.
-    pub sealing: Sealing,
-    /// What becomes of live rows.
-    pub serving: Serving,
-    /// What the worker counts.
-    pub metrics: Arc<WorkerMetrics>,
-    /// Shared with the other operators and the loop.
-    pub shared: SharedRef,
-    /// Where the worker's part of checkpoints goes; `None`: there are none.
-    pub cuts: Option<SharedCutSink>,
-    /// What the state is restored from before anything else happens; `None`: there is none.
-    pub restore: Option<EntityRestore>,
-}
 
 /// What the operator gives.
 pub struct EntityWindows<'scope> {
@@ -285,15 +237,20 @@ impl Running {
         let restore = config.restore.take();
         let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
         let live = config.serving != Serving::None;
-        let sealing = config.sealing != Sealing::None;
-        let lines = config.sealing == Sealing::Lines;
-        let rebuilt = if sealing { 0 } else { REBUILT };
         let held = state.borrow();
-        let sealed = match (&config.cuts, sealing) {
-            (Some(_), _) => Some(SealedWindows::at(plan, entity, &held.log.log, (0, rebuilt))),
-            (None, true) => Some(SealedWindows::new(plan, entity)),
-            (None, false) => None,
+        let rebuilt = config.sealing.rebuilt();
+        let sealing = match config.sealing {
+            Sealing::None => None,
+            // All state is kept then, whatever rows need of it.
+            _ if config.cuts.is_some() => {
+                Some(SealedWindows::at(plan, entity, &held.log.log, (0, rebuilt)))
+            }
+            Sealing::State { .. } => {
+                Some(SealedWindows::at(plan, entity, &held.log.log, (0, rebuilt)))
+            }
+            Sealing::Count | Sealing::Lines => Some(SealedWindows::new(plan, entity)),
         };
+        let lines = config.sealing == Sealing::Lines;
         let handed = config
             .cuts
             .as_ref()
@@ -303,7 +260,7 @@ impl Running {
             queue: VecDeque::new(),
             lookups: Lookups::new(plan, entity, Rc::clone(&config.tables)),
             live: live.then(|| LiveWindows::new(plan, entity)),
-            sealing: sealed,
+            sealing,
             writer: lines.then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
             origins: Vec::new(),
             sealed: 0,
@@ -432,12 +389,13 @@ impl Running {
         if to <= self.sealed {
             return hi <= self.sealed || self.tell_states(wanted);
         }
+        let given = matches!(self.config.sealing, Sealing::Count | Sealing::Lines);
         let EntityState { log, windows } = &mut *self.state.borrow_mut();
         if windows.upper() == self.sealed {
             log.seal(Some(to), &mut self.origins);
             windows.seal(&log.log, to);
             if let Some(sealing) = &mut self.sealing {
-                if self.config.sealing != Sealing::None {
+                if given {
                     sealing.sealed(&mut self.origins);
                 }
                 sealing.begin(windows.newest(), to);
@@ -452,9 +410,9 @@ impl Running {
                 None => &mut counted,
             };
             let budget = self.config.limits.slice_rows;
-            let through = match self.config.sealing {
-                Sealing::None => sealing.fold(&log.log, &mut log.names, budget),
-                _ => sealing.run(&log.log, &mut log.names, budget, output),
+            let through = match given {
+                true => sealing.run(&log.log, &mut log.names, budget, output),
+                false => sealing.fold(&log.log, &mut log.names, budget),
             };
             if !through {
                 return false;

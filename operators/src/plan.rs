@@ -1,6 +1,7 @@
 //! What a checked job compiles to: everything the dataflow has to know, with names resolved to
 //! indices. `jobs` makes it; nothing here checks it again.
 
+mod alive;
 mod arrival;
 mod attribute;
 mod entity;
@@ -16,6 +17,7 @@ mod unique;
 mod view;
 mod window;
 
+pub use alive::Alive;
 pub use arrival::{Arrival, TimeBounds};
 pub use attribute::{AttributePlan, Feed, Mask, Storage};
 pub use entity::{EntityPlan, EntitySource};

@@ -13,7 +13,6 @@
 //! between any two.
 
 mod fold;
-pub mod snapshot;
 pub(crate) mod state;
 mod view;
 

@@ -104,6 +104,11 @@ impl Accumulators {
         self.states.grow(slots);
     }
 
+    /// How many slots exist.
+    pub fn slots(&self) -> usize {
+        self.states.slots()
+    }
+
     /// Applies a step in time order, and makes the columns of `readings` those of its rows, each read
     /// after all changes by its group's ts.
     pub fn replay(&mut self, step: &Step<'_>, readings: &[RowReading], outs: &mut [Column]) {

@@ -65,6 +65,11 @@ impl SlotStates {
         }
     }
 
+    /// How many slots exist.
+    pub fn slots(&self) -> usize {
+        self.pages.len() * PAGE
+    }
+
     /// The words of `slot`, which exists.
     #[inline]
     pub fn of(&self, slot: u32) -> &[u32] {

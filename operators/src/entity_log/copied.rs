@@ -118,8 +118,8 @@ impl RowsCopier {
             all.for_each(|places| *places = Places::default());
             self.list = 1;
         }
-        let storages = log.attributes.iter().map(|a| a.storage);
         self.values.iter_mut().for_each(|places| places.own = FlatTable::default());
+        let storages = log.attributes.iter().map(|a| a.storage);
         TimelineRows {
             attributes: storages
                 .map(|storage| match storage {
@@ -133,8 +133,8 @@ impl RowsCopier {
         }
     }
 
-    /// Adds the rows `lo..hi` to `rows`, the last that were [begun](Self::begin); `None` when that would
-    /// be more than it takes.
+    /// Adds the rows `lo..hi` to `rows`, the last that were [begun](Self::begin) and whose own rows the
+    /// log still has; `None` when that would be more than it takes.
     pub fn append(
         &mut self,
         log: &EntityLog,

@@ -1,13 +1,14 @@
 //! Rows that were copied out of a log, and are put into another.
 
-use super::{EntityLog, cells};
-use crate::cut::{AttributeValues, Owner, RowMapping, Texts, TimelineRows};
+use super::{EntityLog, RowMapping, cells};
+use crate::cut::{AttributeValues, Texts, TimelineRows};
 use crate::event_batch::NULL;
 use crate::interner::stable_hash;
 use crate::origin::Origin;
 use crate::plan::Storage;
 use crate::time::EventTime;
 use crate::timeline::names::Names;
+use crate::timeline::owner::Owner;
 use crate::timeline::stash::Block;
 use std::ops::Range;
 use thiserror::Error;
@@ -95,7 +96,7 @@ impl EntityLog {
         owner: Owner,
         since: EventTime,
     ) -> Result<(), RestoreError> {
-        let mut taken = Taken { mapping, parts, rows: Vec::new() };
+        let mut taken = RestoredRows { mapping, parts, rows: Vec::new() };
         let restored = self.push_all(&mut taken, times, owner, since);
         restored.map_err(|(part, row, why)| RestoreError {
             entity: self.entity.clone(),
@@ -107,7 +108,7 @@ impl EntityLog {
 
     fn push_all(
         &mut self,
-        taken: &mut Taken<'_>,
+        taken: &mut RestoredRows<'_>,
         times: Range<EventTime>,
         owner: Owner,
         since: EventTime,
@@ -152,27 +153,27 @@ impl EntityLog {
 type Wrong = (usize, usize, RowError);
 
 /// A row of an entity of the worker's own.
-struct TakenRow {
+struct RestoredRow {
     ts: EventTime,
     part: usize,
     row: usize,
     slot: u32,
 }
 
-impl TakenRow {
+impl RestoredRow {
     fn wrong(&self, why: RowError) -> Wrong {
         (self.part, self.row, why)
     }
 }
 
 /// The rows that are put into a log.
-struct Taken<'a> {
+struct RestoredRows<'a> {
     mapping: &'a RowMapping,
     parts: &'a [&'a TimelineRows],
-    rows: Vec<TakenRow>,
+    rows: Vec<RestoredRow>,
 }
 
-impl<'a> Taken<'a> {
+impl<'a> RestoredRows<'a> {
     /// Takes the rows of a part whose entities are `owner`'s; what was interned for them goes to
     /// `interned`.
     fn take(
@@ -196,7 +197,7 @@ impl<'a> Taken<'a> {
                 let names = &mut log.names.entities;
                 let slot = slots.get(place, |id| names.intern(id, stable_hash(id)));
                 let slot = slot.map_err(|why| (part, row, why))?;
-                self.rows.push(TakenRow { ts: rows.times[row], part, row, slot });
+                self.rows.push(RestoredRow { ts: rows.times[row], part, row, slot });
             }
         }
         interned.extend(slots.known());

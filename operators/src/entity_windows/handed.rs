@@ -9,7 +9,7 @@ use crate::cut::{Cut, SharedCutSink, TimelineRows};
 use crate::entity_log::{EntityLog, RowsCopier};
 use crate::plan::{EntityPlan, Plan};
 use crate::sealed::SealedWindows;
-use crate::sealed::snapshot::SnapshotWriter;
+use crate::snapshot::SnapshotWriter;
 use crate::time::EventTime;
 
 /// Rows copied in a step, about a millisecond's.

@@ -4,11 +4,11 @@
 //! the rows up to the checkpoint's cut, which go through the windows as sealed ones do, but that nobody
 //! is given them; live windows begin where that ends. A slice a step.
 
-use super::EntityState;
-use crate::cut::{EntityRestore, Owner, Restored};
+use super::{EntityRestore, EntityState, Restored};
 use crate::plan::{EntityPlan, Plan};
 use crate::sealed::SealedWindows;
-use crate::sealed::snapshot::SnapshotReader;
+use crate::snapshot::SnapshotReader;
+use crate::timeline::owner::Owner;
 use crate::time::{EventTime, Millis};
 use crate::window::attach::Attachments;
 

@@ -3,7 +3,6 @@
 //! Filters are evaluated here, once an event, a column at a time; each entity gets only the
 //! attributes its log keeps.
 
-use crate::cut::Owner;
 use crate::event_batch::{EventBatch, NO_SPAN, NULL};
 use crate::expression::Program;
 use crate::ingest::decode::Decoded;
@@ -11,6 +10,7 @@ use crate::ingest::judge;
 use crate::interner::stable_hash;
 use crate::origin::Origin;
 use crate::plan::{Computed, EntityPlan, EntitySource, Feed, Plan, Storage};
+use crate::timeline::owner::Owner;
 use crate::timeline::stash::row_bytes;
 use crate::value::{Column, Type, address};
 use std::fmt::Write as _;

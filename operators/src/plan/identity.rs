@@ -57,7 +57,7 @@ impl EntityIdentities {
     /// Those of `entity` of `plan`; with `among` as they are when only these sources have had events,
     /// which is how they compare with those of a job that had no others.
     pub fn new(plan: &Plan, entity: &EntityPlan, among: Option<&[String]>) -> Self {
-        let texts = Texts::new(plan, entity, among);
+        let texts = IdentityTexts::new(plan, entity, among);
         EntityIdentities {
             sources: texts.sources.iter().map(|(_, source, _)| source.name.clone()).collect(),
             attributes: (0..entity.attributes.len()).map(|at| texts.attribute(at)).collect(),
@@ -69,21 +69,21 @@ impl EntityIdentities {
 }
 
 /// What identities are made from.
-struct Texts<'a> {
+struct IdentityTexts<'a> {
     plan: &'a Plan,
     entity: &'a EntityPlan,
     /// The sources that feed the entity, by name: where each is in the job, and how it feeds it.
     sources: Vec<(usize, &'a SourcePlan, &'a EntitySource)>,
 }
 
-impl<'a> Texts<'a> {
+impl<'a> IdentityTexts<'a> {
     fn new(plan: &'a Plan, entity: &'a EntityPlan, among: Option<&[String]>) -> Self {
         let all = plan.sources.iter().zip(&entity.sources).enumerate();
         let feeding = all.filter_map(|(at, (source, feeds))| Some((at, source, feeds.as_ref()?)));
         let counts = |name: &String| among.is_none_or(|among| among.contains(name));
         let mut sources: Vec<_> = feeding.filter(|(_, source, _)| counts(&source.name)).collect();
         sources.sort_by(|a, b| a.1.name.cmp(&b.1.name));
-        Texts { plan, entity, sources }
+        IdentityTexts { plan, entity, sources }
     }
 
     /// A column of a source.

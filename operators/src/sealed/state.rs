@@ -7,7 +7,6 @@
 use super::{LastSlot, SealedWindows};
 use crate::aggregate::Accumulators;
 use crate::aggregate::last::Last;
-use crate::live::kept_lasts;
 use crate::origin::Origin;
 use crate::plan::{EntityPlan, Plan, Window};
 use crate::time::{EventTime, Millis};
@@ -43,8 +42,8 @@ impl Folding {
 
 impl SealedWindows {
     /// Windows for entity `entity` of `plan` as of the cut `cut`, over a log that has the rows before it
-    /// that are inside of them, and no others: all state is kept that live windows need too. It is to be
-    /// loaded, or filled from the log; at 0 there is none.
+    /// that are inside of them, and none after: all state is kept that live windows need too. It is to
+    /// be loaded by a [`SnapshotReader`](crate::snapshot::SnapshotReader); at 0 there is none.
     ///
     /// Accumulators over windows whose rows leave at most `rebuilt` ms after their time are not kept:
     /// such windows give out no rows.
@@ -55,7 +54,7 @@ impl SealedWindows {
         (cut, rebuilt): (EventTime, Millis),
     ) -> Self {
         let mut windows = SealedWindows::new(plan, entity);
-        let lasts = kept_lasts(entity);
+        let lasts = entity.kept_lasts();
         for (at, last) in lasts.iter().enumerate() {
             let state = Last::new(last, &entity.attributes, Vec::new());
             match windows.lasts.get_mut(at) {
@@ -133,6 +132,11 @@ impl SealedWindows {
     /// Last-event state: the plan's, then what rows' lives need besides.
     pub(crate) fn lasts(&self) -> impl ExactSizeIterator<Item = &Last> {
         self.lasts.iter().map(|slot| &slot.last)
+    }
+
+    /// One of them.
+    pub(crate) fn last(&self, at: usize) -> &Last {
+        &self.lasts[at].last
     }
 
     /// The same, to be loaded.

@@ -86,7 +86,8 @@ impl Story {
             let card = rng.random_range(0..12) * rng.random_range(0..2);
             let place = if rng.random_bool(0.3) { 3 } else { 300 };
             let mut fields = vec![format!("\"ts\":{ts}")];
-            if rng.random_bool(0.95) {
+            let shop = rng.random_bool(0.9).then(|| rng.random_range(0..place));
+            if shop.is_none() || rng.random_bool(0.95) {
                 fields.push(format!("\"card\":\"card-{card}-with-a-long-name-of-its-own\""));
             }
             if rng.random_bool(0.9) {
@@ -99,8 +100,7 @@ impl Story {
                     false => format!("\"ip\":\"2001:db8::{ip:x}\""),
                 });
             }
-            if rng.random_bool(0.9) {
-                let shop = rng.random_range(0..place);
+            if let Some(shop) = shop {
                 fields.push(format!("\"shop\":\"{}{shop}\"", if shop < 20 { "" } else { "shop-" }));
             }
             if rng.random_bool(0.8) {
@@ -133,7 +133,7 @@ impl Story {
 const ALL_KINDS: &str = r#"
 [job]
 name = "kinds"
-time_zone = "Europe/Stockholm"
+timezone = "Europe/Stockholm"
 
 [sources.t]
 files = ["memory"]
@@ -167,7 +167,7 @@ min_1h = { aggregate = "min", of = "amount", window = "1h", delay = "5m" }
 ips_1h = { aggregate = "distinct", of = "ip", window = "1h" }
 shops_10m = { aggregate = "distinct", of = "shop", window = "10m", delay = "30s" }
 places_2h = { aggregate = "entropy", of = ["ip", "country"], window = "2h" }
-hours_1d = { aggregate = "active_hour_share", window = "1d" }
+hours_1d = { aggregate = "hour_share", window = "1d" }
 changes_1h = { aggregate = "changes", of = "country", window = "1h", horizon = "20m" }
 new_shop = { aggregate = "is_new", of = "shop", horizon = "3h" }
 previous_shop = { aggregate = "previous", of = "shop", horizon = "1h" }

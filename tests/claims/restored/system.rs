@@ -6,16 +6,17 @@ use rand::{Rng, rngs::SmallRng};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
-use tidemark_operators::cut::{EntityStates, Owner, RowMapping, TimelineRows};
-use tidemark_operators::entity_log::{EntityLog, RowsCopier};
+use tidemark_operators::cut::{EntityStates, TimelineRows};
+use tidemark_operators::entity_log::{EntityLog, RowMapping, RowsCopier};
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::projection::{Outbox, Projection};
 use tidemark_operators::live::LiveWindows;
 use tidemark_operators::online::{Cause, OnlineSink};
 use tidemark_operators::plan::Plan;
-use tidemark_operators::sealed::snapshot::{SnapshotReader, SnapshotWriter};
 use tidemark_operators::sealed::{SealedOutput, SealedRows, SealedWindows};
+use tidemark_operators::snapshot::{SnapshotReader, SnapshotWriter};
 use tidemark_operators::timeline::names::Names;
+use tidemark_operators::timeline::owner::Owner;
 use tidemark_operators::window::attach::Attachments;
 
 /// How the sealed side is run.

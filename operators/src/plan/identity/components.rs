@@ -1,7 +1,6 @@
 //! The components of an entity's state: what is told of each by itself.
 
-use super::{Texts, kept};
-use crate::live::kept_lasts;
+use super::{IdentityTexts, kept};
 use crate::plan::{AccumulatorPlan, Kind, Sequence};
 use crate::time::Millis;
 
@@ -53,12 +52,12 @@ impl Component {
 }
 
 /// How much of a component is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stored {
-    /// All that it needs.
-    Whole,
     /// What happened so many ms before the cut, and no more.
     Reaches(Millis),
+    /// All that it needs.
+    Whole,
 }
 
 /// An identity without how far back it reaches, and that.
@@ -68,14 +67,14 @@ fn reach(identity: &str) -> Option<(&str, Millis)> {
 }
 
 /// All components, in the order in which they are told: times before what is kept of an event.
-pub(super) fn components(texts: &Texts<'_>) -> Vec<Component> {
+pub(super) fn components(texts: &IdentityTexts<'_>) -> Vec<Component> {
     let entity = texts.entity;
     let mut all = Vec::new();
     let mut add = |kind, identity| all.push(Component { identity, kind });
     for (at, plan) in entity.accumulators.iter().enumerate() {
         add(ComponentKind::Accumulator(at), accumulator(texts, plan));
     }
-    for (at, last) in kept_lasts(entity).iter().enumerate() {
+    for (at, last) in entity.kept_lasts().iter().enumerate() {
         let event = format!("latest event of {}", texts.mask(last.mask));
         add(ComponentKind::Last(at), kept(&event, last.horizon));
         for (of, attribute) in last.attributes.iter().enumerate() {
@@ -111,7 +110,7 @@ pub(super) fn components(texts: &Texts<'_>) -> Vec<Component> {
 
 /// An accumulator. Distinct counts and entropies keep the same of the events; maxima of what may be
 /// revised keep all values.
-fn accumulator(texts: &Texts<'_>, plan: &AccumulatorPlan) -> String {
+fn accumulator(texts: &IdentityTexts<'_>, plan: &AccumulatorPlan) -> String {
     let entity = texts.entity;
     let kind = match plan.kind {
         Kind::Count => "count".to_owned(),

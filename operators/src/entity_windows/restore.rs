@@ -1,6 +1,7 @@
 //! What an entity type is restored from.
 
-use super::{EntityStates, RowMapping, TimelineRows};
+use crate::cut::{EntityStates, TimelineRows};
+use crate::entity_log::RowMapping;
 use crate::time::{EventTime, Millis};
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,6 +1,5 @@
 //! State as of a cut, told in slices.
 
-use super::super::SealedWindows;
 use crate::aggregate::ByValue;
 use crate::aggregate::multisets;
 use crate::cut::{EntityStates, StateComponent};
@@ -8,6 +7,7 @@ use crate::entity_log::EntityLog;
 use crate::history::sealed::by_value::save_seen;
 use crate::plan::identity::{Component, ComponentKind, EntityIdentities};
 use crate::plan::{EntityPlan, Plan};
+use crate::sealed::SealedWindows;
 use crate::time::EventTime;
 
 /// Bytes of state after which a slice ends, whatever its budget.
@@ -99,7 +99,8 @@ impl SnapshotWriter {
     ) -> EntityStates {
         let all: Vec<usize> = (0..self.components.len()).collect();
         let mut states = self.empty(&all);
-        let end = log.names.entities.end() as u32;
+        // Slots above belong to entities of which nothing is sealed.
+        let end = log.names.entities.end().min(sealed.accumulators().slots()) as u32;
         let to = end.min(from.saturating_add(u32::try_from(budget.max(1)).unwrap_or(u32::MAX)));
         let mut bytes = 0;
         for slot in from..to {
@@ -128,16 +129,15 @@ impl SnapshotWriter {
         let (as_of, names) = (*as_of, &log.names);
         state.clear();
         ends.clear();
-        let lasts = &sealed.lasts;
         for (component, attribute) in components.iter().zip(attributes) {
             match component.kind {
                 ComponentKind::Accumulator(at) => {
                     let by = ByValue { names, attribute: *attribute, as_of };
                     sealed.accumulators().save(at, slot, &by, state);
                 }
-                ComponentKind::Last(at) => lasts[at].last.save_times(slot, as_of, state),
+                ComponentKind::Last(at) => sealed.last(at).save_times(slot, as_of, state),
                 ComponentKind::LastAttribute(at, of) => {
-                    lasts[at].last.save_attribute(of, slot, as_of, names, state);
+                    sealed.last(at).save_attribute(of, slot, as_of, names, state);
                 }
                 kind => log.save_history(kind, slot, as_of, state),
             }

@@ -18,7 +18,7 @@ impl Owner {
     /// Whether the entity with this id is its own.
     ///
     /// ```
-    /// use tidemark_operators::cut::Owner;
+    /// use tidemark_operators::timeline::owner::Owner;
     ///
     /// let owners = [0, 1, 2].map(|worker| Owner { worker, workers: 3 });
     /// assert_eq!(owners.iter().filter(|owner| owner.owns(b"card-17")).count(), 1);

@@ -1,14 +1,15 @@
 //! State as of a cut, loaded from slices.
 
-use super::super::SealedWindows;
-use super::super::state::fill;
 use crate::aggregate::ByValue;
-use crate::cut::{Encoded, EntityStates, Owner, Unreadable};
+use crate::cut::{Encoded, EntityStates, Unreadable};
 use crate::entity_log::EntityLog;
 use crate::interner::stable_hash;
 use crate::plan::identity::{Component, ComponentKind, EntityIdentities, Stored};
 use crate::plan::{EntityPlan, Plan};
+use crate::sealed::SealedWindows;
+use crate::sealed::state::fill;
 use crate::time::{EventTime, Millis};
+use crate::timeline::owner::Owner;
 use thiserror::Error;
 
 /// Why state cannot be loaded.
@@ -62,13 +63,8 @@ impl SnapshotReader {
         among: Option<&[String]>,
     ) -> Self {
         let components = EntityIdentities::new(plan, entity, among).components;
-        SnapshotReader {
-            entity: entity.clone(),
-            as_of,
-            owner,
-            stored: vec![None; components.len()],
-            components,
-        }
+        let entity = entity.clone();
+        SnapshotReader { entity, as_of, owner, stored: vec![None; components.len()], components }
     }
 
     /// Loads a slice; says how many entities of it are the owner's.
@@ -98,11 +94,12 @@ impl SnapshotReader {
         }
         let mut columns = Vec::new();
         for (own, component) in self.components.iter().enumerate() {
-            let is = |stored: &crate::cut::StateComponent| component.is(&stored.identity);
-            let found = states.components.iter().enumerate().find_map(|(at, s)| Some((at, is(s)?)));
-            if let Some((at, stored)) = found {
-                self.stored[own] = Some(stored);
-                columns.push((component, &states.components[at]));
+            // The same may be kept for two filters that come down to one, and not as long for both.
+            let stored = states.components.iter();
+            let found = stored.filter_map(|stored| Some((component.is(&stored.identity)?, stored)));
+            if let Some((how, stored)) = found.max_by_key(|(how, _)| *how) {
+                self.stored[own] = Some(how);
+                columns.push((component, stored));
             }
         }
         let mut own = 0;
