@@ -14,6 +14,7 @@
 //! there is no room for more of them nothing more is read.
 
 mod due;
+mod error;
 mod letter_file;
 mod letters;
 mod marks;
@@ -22,33 +23,34 @@ mod publisher;
 mod restore;
 mod writer;
 
-use crate::checkpoint::{CheckpointError, ListedSegment, Manifest, Manifests};
+use crate::checkpoint::{ListedSegment, Manifest, Manifests};
 use crate::engine::Checkpoints;
 use crate::metrics::snapshot::LogSinkSnapshot;
-use crate::objects::{self, ObjectError, Objects};
+use crate::objects::{self, Objects};
 use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
-use due::{Due, Progress};
+use due::{CheckpointProgress, CheckpointsDue};
+pub use error::RecoveryError;
+use error::system;
 use letter_file::LetterFile;
-use letters::Letters;
+use letters::StoredLetters;
 use part::{LetterRoom, part};
-use publisher::{Published, Publisher};
+use publisher::{LetterPublisher, Published};
 use restore::{EntityObjects, Loader};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use thiserror::Error;
 use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, Resume, TimelineRows};
 use tidemark_operators::entity_windows::{EntityRestore, RestoreFeed};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
-use writer::{Gathering, Telling, Writer, schemas};
+use writer::{Gathering, SnapshotFiles, Writer, schemas};
 
 /// The name of the dead letters in metrics and health.
 const LETTERS: &str = "dead_letters";
@@ -56,7 +58,7 @@ const LETTERS: &str = "dead_letters";
 const LOOK: Duration = Duration::from_millis(2);
 
 /// What workers hand over.
-enum Message {
+enum WorkerMessage {
     Marks {
         cut: Cut,
         marks: BTreeMap<PartitionId, PartitionMark>,
@@ -82,64 +84,6 @@ enum Message {
     },
 }
 
-/// Why a job cannot go on from its checkpoints, or make more of them.
-#[derive(Debug, Error)]
-pub enum RecoveryError {
-    /// The store cannot be reached.
-    #[error(transparent)]
-    Objects(#[from] ObjectError),
-    /// A checkpoint cannot be written or used.
-    #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
-    /// The state is another job's.
-    #[error(
-        "cannot go on from the state in {store}: it is that of the job \"{held}\", and this is \
-         \"{job}\"; give each job a store of its own: \"url\" in [state] of cluster.toml"
-    )]
-    OtherJob {
-        /// The URL of the store.
-        store: String,
-        /// Whose state it is.
-        held: String,
-        /// Who wants it.
-        job: String,
-    },
-    /// The job needs of past events what was not kept of them.
-    #[error(
-        "cannot go on from {object} in {store}: of the events of \"{entity}\" it does not have what \
-         the job needs now: {}; run the job as it was, or begin with no state: another \"url\" in \
-         [state] of cluster.toml", missing.join("; ")
-    )]
-    Changed {
-        /// The entity type.
-        entity: String,
-        /// The object.
-        object: String,
-        /// The URL of the store.
-        store: String,
-        /// What is not there.
-        missing: Vec<String>,
-    },
-    /// Letters that were to be published cannot be.
-    #[error("cannot publish the dead letters {object} in {store}: {what}; bring the object back")]
-    Letters {
-        /// The object.
-        object: String,
-        /// The URL of the store.
-        store: String,
-        /// What is wrong.
-        what: String,
-    },
-    /// The file of letters or a thread cannot be had.
-    #[error("cannot {what}: {why}")]
-    System {
-        /// What was attempted.
-        what: String,
-        /// Why it failed.
-        why: std::io::Error,
-    },
-}
-
 /// Where and how often, and what the job is.
 pub struct RecoveryConfig {
     /// The job.
@@ -161,18 +105,18 @@ pub struct Recovery {
     config: RecoveryConfig,
     /// The newest checkpoint when the job began.
     begun: Manifest,
-    progress: Arc<Progress>,
+    progress: Arc<CheckpointProgress>,
     room: Arc<LetterRoom>,
-    publisher: Arc<Publisher>,
+    publisher: Arc<LetterPublisher>,
     /// Of each worker that has not begun: what it is restored from.
     restore: Mutex<Vec<Vec<Box<dyn RestoreFeed + Send>>>>,
-    messages: Mutex<Option<Sender<Message>>>,
+    messages: Mutex<Option<Sender<WorkerMessage>>>,
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What the thread needs once it has taken over.
-type Begin = (Arc<Publisher>, Receiver<Message>);
+type Begin = (Arc<LetterPublisher>, Receiver<WorkerMessage>);
 
 impl Recovery {
     /// Takes over the state, and begins to read it. Dead letters are published in the file at
@@ -187,52 +131,26 @@ impl Recovery {
         failed: impl Fn(String) + Send + 'static,
     ) -> Result<Self, RecoveryError> {
         let objects: Arc<dyn Objects> = Arc::from(objects::open(&config.url)?);
-        let (progress, over) = (Arc::<Progress>::default(), Arc::<AtomicBool>::default());
+        let (progress, over) = (Arc::<CheckpointProgress>::default(), Arc::<AtomicBool>::default());
         let (taken, takes) = channel();
         let (begin, begins) = channel::<Begin>();
-        let thread = {
-            let (objects, progress, over) =
-                (Arc::clone(&objects), Arc::clone(&progress), Arc::clone(&over));
-            let (plan, workers) = (Arc::clone(&config.plan), config.workers);
-            let sealed_rows = config.sealed_rows;
-            let run = move || {
-                let leader = match take_over(&*objects, &plan.name) {
-                    Ok(leader) => leader,
-                    Err(error) => return drop(taken.send(Err(error))),
-                };
-                let held = leader.manifest().clone();
-                let segments = leader.segments();
-                let segments = segments.map(|segments| (held.clone(), segments));
-                if taken.send(segments.map_err(RecoveryError::from)).is_err() {
-                    return;
-                }
-                let Ok((publisher, messages)) = begins.recv() else { return };
-                let writer = Writer {
-                    schemas: schemas(&plan),
-                    plan,
-                    objects: &*objects,
-                    leader,
-                    cipher: None,
-                    workers,
-                    sealed_rows,
-                    progress,
-                    publisher,
-                    next: held,
-                    gathering: Gathering::default(),
-                    telling: Telling::default(),
-                    number: 0,
-                    published: Default::default(),
-                };
-                let keep_trying = || !over.load(Ordering::Acquire);
-                if let Err(error) = writer.run(&messages, &keep_trying) {
-                    failed(error.to_string());
-                }
-            };
-            let thread = std::thread::Builder::new().name("checkpoints".to_owned());
-            thread
-                .spawn(run)
-                .map_err(|why| system("start the thread that writes checkpoints", why))?
+        let thread = WriterThread {
+            objects: Arc::clone(&objects),
+            plan: Arc::clone(&config.plan),
+            workers: config.workers,
+            sealed_rows: config.sealed_rows,
+            progress: Arc::clone(&progress),
+            over: Arc::clone(&over),
         };
+        let run = move || {
+            if let Err(error) = thread.run(&taken, &begins) {
+                failed(error.to_string());
+            }
+        };
+        let thread = std::thread::Builder::new().name("checkpoints".to_owned());
+        let thread = thread
+            .spawn(run)
+            .map_err(|why| system("start the thread that writes checkpoints", why))?;
         let gone = || system("write checkpoints", std::io::Error::other("the thread is gone"));
         let (begun, segments): (Manifest, Vec<ListedSegment>) =
             takes.recv().map_err(|_| gone())??;
@@ -262,7 +180,7 @@ impl Recovery {
         let to = self.sender().ok_or("checkpoints are written no more: the job is over")?;
         let (sink, letters) = part(worker, &self.room, to);
         let (progress, room) = (Arc::clone(&self.progress), Arc::clone(&self.room));
-        let mut due = Due::new(self.config.intervals, progress, room, self.begun.cut);
+        let mut due = CheckpointsDue::new(self.config.intervals, progress, room, self.begun.cut);
         let mut restore = self.restore.lock().unwrap_or_else(PoisonError::into_inner);
         let feeds = restore.get_mut(worker).map(std::mem::take).unwrap_or_default();
         let snapshot = self.begun.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
@@ -305,7 +223,9 @@ impl Recovery {
     /// `cut`.
     pub fn sealed(&self, cut: Cut, bytes: u64) {
         // An error means that the thread is gone, which has stopped the job.
-        let _ = self.sender().map(|to| to.send(Message::Sealed { cut, bytes }));
+        if let Some(to) = self.sender() {
+            let _ = to.send(WorkerMessage::Sealed { cut, bytes });
+        }
     }
 
     /// How the dead letters fare; may be kept and asked after the end.
@@ -313,7 +233,7 @@ impl Recovery {
         self.publisher.status()
     }
 
-    fn sender(&self) -> Option<Sender<Message>> {
+    fn sender(&self) -> Option<Sender<WorkerMessage>> {
         self.messages.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -352,8 +272,53 @@ impl Recovery {
     }
 }
 
-fn system(what: &str, why: std::io::Error) -> RecoveryError {
-    RecoveryError::System { what: what.to_owned(), why }
+/// What the thread that writes checkpoints is made of.
+struct WriterThread {
+    objects: Arc<dyn Objects>,
+    plan: Arc<Plan>,
+    workers: usize,
+    sealed_rows: bool,
+    progress: Arc<CheckpointProgress>,
+    over: Arc<AtomicBool>,
+}
+
+/// What was taken over.
+type Taken = Result<(Manifest, Vec<ListedSegment>), RecoveryError>;
+
+impl WriterThread {
+    /// Takes over, tells `taken` what, and writes checkpoints once it is told to begin.
+    fn run(self, taken: &Sender<Taken>, begins: &Receiver<Begin>) -> Result<(), RecoveryError> {
+        let objects = &*self.objects;
+        let leader = match take_over(objects, &self.plan.name) {
+            Ok(leader) => leader,
+            Err(error) => {
+                // It is told to whoever waits for it.
+                let _ = taken.send(Err(error));
+                return Ok(());
+            }
+        };
+        let held = leader.manifest().clone();
+        let segments = leader.segments().map(|segments| (held.clone(), segments));
+        let _ = taken.send(segments.map_err(RecoveryError::from));
+        let Ok((publisher, messages)) = begins.recv() else { return Ok(()) };
+        let writer = Writer {
+            schemas: schemas(&self.plan),
+            plan: self.plan,
+            objects,
+            leader,
+            cipher: None,
+            workers: self.workers,
+            sealed_rows: self.sealed_rows,
+            progress: self.progress,
+            publisher,
+            next: held,
+            gathering: Gathering::default(),
+            telling: SnapshotFiles::default(),
+            number: 0,
+            published: VecDeque::new(),
+        };
+        writer.run(&messages, &|| !self.over.load(Ordering::Acquire))
+    }
 }
 
 /// Takes the state in `objects` over for the job `job`.
@@ -385,15 +350,15 @@ fn publisher(
     begun: &Manifest,
     path: &Path,
     room: &Arc<LetterRoom>,
-) -> Result<Arc<Publisher>, RecoveryError> {
+) -> Result<Arc<LetterPublisher>, RecoveryError> {
     let published = letters::how_far(&begun.outbox);
     let position = published.as_ref().map(|published| published.position);
     let file = LetterFile::open(path, position)
         .map_err(|why| system(&format!("open the file of dead letters {}", path.display()), why))?;
     let published = published.unwrap_or(Published { number: 0, position: file.position() });
-    let publisher = Publisher::start(LETTERS, Box::new(file), published, Arc::clone(room))
+    let publisher = LetterPublisher::start(LETTERS, Box::new(file), published, Arc::clone(room))
         .map_err(|why| system("start the thread that publishes dead letters", why))?;
-    for letters in Letters::listed(&begun.outbox) {
+    for letters in StoredLetters::listed(&begun.outbox) {
         let batch = letters.read(objects)?;
         room.take(&batch.letters);
         publisher.publish(batch);

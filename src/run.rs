@@ -97,15 +97,9 @@ impl OpenJob {
         let engine = engine_settings(&plan, &settings);
         let observer = Observer::new(&engine);
         let recovery = recovery(&plan, &settings, &observer)?;
-        let sources = match &recovery {
-            Some(recovery) => sources.resumed(&recovery.resume()),
-            None => sources,
-        };
-        let letters = match &recovery {
-            Some(recovery) => RunLetters::with_checkpoints(Arc::clone(recovery), &settings),
-            None => RunLetters::open(&settings)?,
-        };
-        let letters = Arc::new(letters);
+        let resume = recovery.as_ref().map(|recovery| recovery.resume()).unwrap_or_default();
+        let sources = sources.resumed(&resume);
+        let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
         let refusals = Refusals::new(&plan, sources.files());
         let sealed = sealed(&settings, &observer, recovery.as_ref())?;
         let store = store::open(&plan, &settings, &observer.metrics)?;

@@ -10,7 +10,7 @@ use tidemark_operators::time::{EventTime, Millis};
 
 /// How far checkpoints are, for whoever asks for the next.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct CheckpointProgress {
     /// The newest cut of which all has been handed over.
     pub gathered: AtomicU64,
     /// The newest cut that is committed.
@@ -26,9 +26,9 @@ const IN_FLIGHT_MAX: u64 = 2;
 
 /// Says when the next cut is due: an interval after the one before, or earlier where one is wanted or
 /// dead letters wait for it. The one before has been handed over by then, so nothing piles up.
-pub(super) struct Due {
+pub(super) struct CheckpointsDue {
     interval: Duration,
-    progress: Arc<Progress>,
+    progress: Arc<CheckpointProgress>,
     room: Arc<LetterRoom>,
     last: Cut,
     asked_at: Instant,
@@ -40,26 +40,40 @@ struct Snapshots {
     interval: Duration,
     asked: EventTime,
     asked_at: Instant,
-    /// How far ahead: farther each time that somebody was there before.
-    ahead: Millis,
+    /// How much farther ahead than the frontier will be: more each time that somebody was there
+    /// before.
+    factor: Millis,
+    /// Where the frontier was, and when.
+    seen: (EventTime, Instant),
+    /// How far it has come since the time before that.
+    pace: Millis,
 }
 
-/// How far ahead of the frontier a snapshot is asked for at first, and at most.
-const AHEAD: (Millis, Millis) = (CUT_GRID, 4_096 * CUT_GRID);
+/// How often it is looked how fast the frontier moves: nobody is farther than that behind the others.
+const PACE_EVERY: Duration = Duration::from_millis(100);
+/// How much farther ahead of the frontier than it will be a snapshot is asked for, at first and at most.
+const FACTORS: (Millis, Millis) = (2, 128);
 /// A snapshot that has not come in so many intervals was missed.
 const MISSED_AFTER: u32 = 2;
 
-impl Due {
+impl CheckpointsDue {
     /// Of a job that goes on from the cut `at`, or from 0.
     pub fn new(
         (interval, of_snapshots): (Duration, Duration),
-        progress: Arc<Progress>,
+        progress: Arc<CheckpointProgress>,
         room: Arc<LetterRoom>,
         at: EventTime,
     ) -> Self {
         let (last, asked_at) = (Cut { number: 0, at }, Instant::now());
-        let snapshots = Snapshots { interval: of_snapshots, asked: 0, asked_at, ahead: AHEAD.0 };
-        Due { interval, progress, room, last, asked_at, snapshots }
+        let snapshots = Snapshots {
+            interval: of_snapshots,
+            asked: 0,
+            asked_at,
+            factor: FACTORS.0,
+            seen: (0, asked_at),
+            pace: 0,
+        };
+        CheckpointsDue { interval, progress, room, last, asked_at, snapshots }
     }
 
     /// What is due when everything before `frontier` is sealed.
@@ -88,7 +102,12 @@ impl Due {
 
 impl Snapshots {
     /// The one that is due.
-    fn next(&mut self, frontier: EventTime, progress: &Progress) -> Option<EventTime> {
+    fn next(&mut self, frontier: EventTime, progress: &CheckpointProgress) -> Option<EventTime> {
+        let (before, then) = self.seen;
+        if then.elapsed() >= PACE_EVERY {
+            self.pace = if before == 0 { 0 } else { frontier.saturating_sub(before) };
+            self.seen = (frontier, Instant::now());
+        }
         let elapsed = self.asked_at.elapsed();
         if frontier == 0 || elapsed < self.interval {
             return None;
@@ -97,9 +116,10 @@ impl Snapshots {
         if !whole && (frontier <= self.asked || elapsed < self.interval * MISSED_AFTER) {
             return None;
         }
-        self.ahead = if whole { AHEAD.0 } else { (self.ahead * 4).min(AHEAD.1) };
+        self.factor = if whole { FACTORS.0 } else { (self.factor * 4).min(FACTORS.1) };
         self.asked_at = Instant::now();
-        self.asked = Cut::below(frontier).saturating_add(self.ahead);
+        let ahead = self.pace.saturating_mul(self.factor);
+        self.asked = Cut::below(frontier.saturating_add(ahead)).saturating_add(CUT_GRID);
         Some(self.asked)
     }
 }

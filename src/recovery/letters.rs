@@ -18,15 +18,15 @@ const UNPUBLISHED: &str = "dead_letters.unpublished.";
 /// How many bytes of the file of sealed rows hold those before the cut.
 pub(super) const SEALED_BYTES: &str = "sealed.bytes";
 
-type Outbox = BTreeMap<String, Position>;
+type Positions = BTreeMap<String, Position>;
 
 /// Sets a number.
-pub(super) fn set(outbox: &mut Outbox, name: &str, number: u64) {
+pub(super) fn set(outbox: &mut Positions, name: &str, number: u64) {
     outbox.insert(name.to_owned(), Position::Number(number));
 }
 
 /// A number that was set.
-pub(super) fn number(outbox: &Outbox, name: &str) -> Option<u64> {
+pub(super) fn number(outbox: &Positions, name: &str) -> Option<u64> {
     match outbox.get(name) {
         Some(Position::Number(number)) => Some(*number),
         _ => None,
@@ -34,7 +34,7 @@ pub(super) fn number(outbox: &Outbox, name: &str) -> Option<u64> {
 }
 
 /// Notes how far letters are published: what is needs no object any more.
-pub(super) fn published(outbox: &mut Outbox, published: &Published) {
+pub(super) fn published(outbox: &mut Positions, published: &Published) {
     set(outbox, PUBLISHED, published.number);
     set(outbox, POSITION, published.position);
     let last = format!("{UNPUBLISHED}{:020}", published.number);
@@ -42,25 +42,25 @@ pub(super) fn published(outbox: &mut Outbox, published: &Published) {
 }
 
 /// How far they were published; `None`: there was no checkpoint.
-pub(super) fn how_far(outbox: &Outbox) -> Option<Published> {
+pub(super) fn how_far(outbox: &Positions) -> Option<Published> {
     let (number, position) = (number(outbox, PUBLISHED)?, number(outbox, POSITION)?);
     Some(Published { number, position })
 }
 
 /// An object of letters, as a manifest lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Letters {
+pub(super) struct StoredLetters {
     number: u64,
     name: String,
     bytes: u64,
     crc32c: u32,
 }
 
-impl Letters {
+impl StoredLetters {
     /// That of `batch`, written by generation `generation`.
     pub fn of(generation: u64, batch: &Batch) -> Self {
         let number = batch.number;
-        let mut letters = Letters {
+        let mut letters = StoredLetters {
             number,
             name: format!("{FOLDER}{generation:010}-{number:020}"),
             bytes: 0,
@@ -77,20 +77,20 @@ impl Letters {
     }
 
     /// Has a manifest list it.
-    pub fn list(&self, outbox: &mut Outbox) {
-        let Letters { number, name, bytes, crc32c } = self;
+    pub fn list(&self, outbox: &mut Positions) {
+        let StoredLetters { number, name, bytes, crc32c } = self;
         let text = format!("{name} {bytes} {crc32c:08x}");
         outbox.insert(format!("{UNPUBLISHED}{number:020}"), Position::Text(text));
     }
 
     /// Those that a manifest lists.
-    pub fn listed(outbox: &Outbox) -> Vec<Letters> {
+    pub fn listed(outbox: &Positions) -> Vec<StoredLetters> {
         let letters = |(name, position): (&String, &Position)| {
             let number = name.strip_prefix(UNPUBLISHED)?.parse().ok()?;
             let Position::Text(text) = position else { return None };
             let mut parts = text.split(' ');
             let (name, bytes, crc32c) = (parts.next()?, parts.next()?, parts.next()?);
-            Some(Letters {
+            Some(StoredLetters {
                 number,
                 name: name.to_owned(),
                 bytes: bytes.parse().ok()?,
@@ -105,7 +105,7 @@ impl Letters {
     /// # Errors
     /// When it is missing, damaged, or cannot be read.
     pub fn read(&self, objects: &dyn Objects) -> Result<Batch, RecoveryError> {
-        let damaged = |what: &str| RecoveryError::Letters {
+        let damaged = |what: &str| RecoveryError::StoredLetters {
             object: self.name.clone(),
             store: objects.url().to_owned(),
             what: what.to_owned(),

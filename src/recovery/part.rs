@@ -1,6 +1,6 @@
 //! A worker's end of the checkpoints: what it hands over goes to the thread that writes them.
 
-use super::Message;
+use super::WorkerMessage;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -56,16 +56,16 @@ fn weight(letter: &DeadLetter) -> u64 {
 }
 
 /// The letters of a worker that belong to the checkpoint after the last.
-type Held = Arc<Mutex<Vec<DeadLetter>>>;
+type HeldByWorker = Arc<Mutex<Vec<DeadLetter>>>;
 
-fn take(held: &Held) -> Vec<DeadLetter> {
+fn take(held: &HeldByWorker) -> Vec<DeadLetter> {
     std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// Takes a worker's dead letters. They are published once a checkpoint has them.
 pub(super) struct HeldLetters {
     pub room: Arc<LetterRoom>,
-    pub held: Held,
+    pub held: HeldByWorker,
 }
 
 impl DeadLetterSink for HeldLetters {
@@ -83,22 +83,22 @@ impl DeadLetterSink for HeldLetters {
 /// gone, which stops the job.
 pub(super) struct WorkerPart {
     pub worker: usize,
-    pub held: Held,
-    pub to: Sender<Message>,
+    pub held: HeldByWorker,
+    pub to: Sender<WorkerMessage>,
 }
 
 impl CutSink for WorkerPart {
     fn marks(&mut self, cut: Cut, marks: BTreeMap<PartitionId, PartitionMark>, live: EventTime) {
         let letters = take(&self.held);
-        let _ = self.to.send(Message::Marks { cut, marks, letters, live });
+        let _ = self.to.send(WorkerMessage::Marks { cut, marks, letters, live });
     }
 
     fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows) {
-        let _ = self.to.send(Message::Rows { cut, worker: self.worker, entity, rows });
+        let _ = self.to.send(WorkerMessage::Rows { cut, worker: self.worker, entity, rows });
     }
 
     fn states(&mut self, entity: usize, as_of: EventTime, states: Option<EntityStates>) {
-        let _ = self.to.send(Message::States { worker: self.worker, entity, as_of, states });
+        let _ = self.to.send(WorkerMessage::States { worker: self.worker, entity, as_of, states });
     }
 }
 
@@ -106,9 +106,9 @@ impl CutSink for WorkerPart {
 pub(super) fn part(
     worker: usize,
     room: &Arc<LetterRoom>,
-    to: Sender<Message>,
+    to: Sender<WorkerMessage>,
 ) -> (WorkerPart, HeldLetters) {
-    let held = Held::default();
+    let held = HeldByWorker::default();
     let letters = HeldLetters { room: Arc::clone(room), held: Arc::clone(&held) };
     (WorkerPart { worker, held, to }, letters)
 }

@@ -49,13 +49,13 @@ struct PublisherState {
 }
 
 /// See the module.
-pub(super) struct Publisher {
+pub(super) struct LetterPublisher {
     queue: Option<Sender<Batch>>,
     state: Arc<PublisherState>,
     thread: Option<JoinHandle<()>>,
 }
 
-impl Publisher {
+impl LetterPublisher {
     /// Starts the thread, which publishes to `target` and gives `room` back.
     ///
     /// # Errors
@@ -75,7 +75,7 @@ impl Publisher {
         let thread = std::thread::Builder::new().name("dead-letters".to_owned());
         let of_thread = Arc::clone(&state);
         let thread = thread.spawn(move || of_thread.run(&batches, target, &room))?;
-        Ok(Publisher { queue: Some(queue), state, thread: Some(thread) })
+        Ok(LetterPublisher { queue: Some(queue), state, thread: Some(thread) })
     }
 
     /// Hands over the next batch.

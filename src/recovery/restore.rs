@@ -35,9 +35,9 @@ pub(super) struct Loader {
 }
 
 /// A worker's end.
-struct Feed(Receiver<Restored>);
+struct WorkerFeed(Receiver<Restored>);
 
-impl RestoreFeed for Feed {
+impl RestoreFeed for WorkerFeed {
     fn next(&mut self) -> Restored {
         match self.0.try_recv() {
             Ok(piece) => piece,
@@ -64,7 +64,7 @@ impl Loader {
             for feeds in &mut feeds {
                 let (end, feed) = sync_channel(PIECES_MAX);
                 of_entity.push(end);
-                feeds.push(Box::new(Feed(feed)));
+                feeds.push(Box::new(WorkerFeed(feed)));
             }
             ends.push(of_entity);
         }

@@ -1,9 +1,9 @@
 //! The thread that writes checkpoints.
 
-use super::due::Progress;
-use super::letters::{self, Letters};
-use super::publisher::{Batch, Publisher};
-use super::{Message, RecoveryError, marks};
+use super::due::CheckpointProgress;
+use super::letters::{self, StoredLetters};
+use super::publisher::{Batch, LetterPublisher};
+use super::{RecoveryError, WorkerMessage, marks};
 use crate::checkpoint::{
     AttributeSchema, BlockCipher, CheckpointError, EntitySchema, Leader, ListedKind, ListedSegment,
     ListedStates, MANIFESTS_KEPT, Manifest, Snapshot, StatesWriter, WrittenBy, encode_segment,
@@ -38,14 +38,14 @@ pub(super) struct Writer<'a> {
     pub workers: usize,
     /// Whether sealed rows are written, whose file has to be told of.
     pub sealed_rows: bool,
-    pub progress: Arc<Progress>,
-    pub publisher: Arc<Publisher>,
+    pub progress: Arc<CheckpointProgress>,
+    pub publisher: Arc<LetterPublisher>,
     /// What the next manifest will be.
     pub next: Manifest,
     pub schemas: Vec<EntitySchema>,
     pub gathering: Gathering,
     /// A snapshot that is not whole yet.
-    pub telling: Telling,
+    pub telling: SnapshotFiles,
     /// The number of the next object of this sequence number.
     pub number: usize,
     /// By the kept manifests, how far letters were published.
@@ -66,7 +66,7 @@ pub(super) struct Gathering {
 
 /// The state files of a snapshot that is being told.
 #[derive(Default)]
-pub(super) struct Telling {
+pub(super) struct SnapshotFiles {
     as_of: EventTime,
     /// By worker, entity and components: slices that are in no file yet.
     slices: BTreeMap<(usize, usize), Vec<EntityStates>>,
@@ -110,7 +110,7 @@ impl Writer<'_> {
     /// When another process has taken over the state, or what is to be written is none.
     pub fn run(
         mut self,
-        messages: &Receiver<Message>,
+        messages: &Receiver<WorkerMessage>,
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<(), RecoveryError> {
         while let Ok(message) = messages.recv() {
@@ -132,27 +132,27 @@ impl Writer<'_> {
 
     fn take(
         &mut self,
-        message: Message,
+        message: WorkerMessage,
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<Option<Cut>, RecoveryError> {
         let cut = match message {
-            Message::Marks { cut, marks, letters, live, .. } => {
+            WorkerMessage::Marks { cut, marks, letters, live, .. } => {
                 self.gathering.marks.extend(marks);
                 self.gathering.letters.extend(letters);
                 self.gathering.live = self.gathering.live.max(live);
                 cut
             }
-            Message::Rows { cut, worker, entity, rows } => {
+            WorkerMessage::Rows { cut, worker, entity, rows } => {
                 if !rows.is_empty() {
                     self.segment(cut, (worker, entity), &rows, keep_trying)?;
                 }
                 cut
             }
-            Message::Sealed { cut, bytes } => {
+            WorkerMessage::Sealed { cut, bytes } => {
                 self.gathering.sealed_bytes = Some(bytes);
                 cut
             }
-            Message::States { worker, entity, as_of, states } => {
+            WorkerMessage::States { worker, entity, as_of, states } => {
                 self.states((worker, entity), as_of, states, keep_trying)?;
                 return Ok(None);
             }
@@ -213,7 +213,7 @@ impl Writer<'_> {
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<(), RecoveryError> {
         if as_of > self.telling.as_of {
-            self.telling = Telling { as_of, ..Telling::default() };
+            self.telling = SnapshotFiles { as_of, ..SnapshotFiles::default() };
         } else if as_of < self.telling.as_of {
             return Ok(());
         }
@@ -277,7 +277,7 @@ impl Writer<'_> {
         next.created_at = wall_ms().unwrap_or(0);
         let batch = Batch::new(sequence, gathered.letters);
         if !batch.letters.is_empty() {
-            let letters = Letters::of(self.leader.manifest().generation, &batch);
+            let letters = StoredLetters::of(self.leader.manifest().generation, &batch);
             self.insist(keep_trying, || store(self.objects, &letters.object(&batch)))?;
             letters.list(&mut next.outbox);
         }
@@ -309,21 +309,21 @@ impl Writer<'_> {
     /// Lists a snapshot that is whole and not ahead of the cut.
     fn take_snapshot(&mut self, cut: Cut, next: &mut Manifest) {
         let all = self.workers * self.plan.entities.len();
-        let Telling { as_of, whole, .. } = &self.telling;
+        let SnapshotFiles { as_of, whole, .. } = &self.telling;
         if *as_of == 0 || *as_of > cut.at || whole.len() < all {
             return;
         }
         let as_of = *as_of;
         let states = std::mem::take(&mut self.telling.files);
         // Nothing more of it is taken.
-        self.telling = Telling { as_of: as_of + 1, ..Telling::default() };
+        self.telling = SnapshotFiles { as_of: as_of + 1, ..SnapshotFiles::default() };
         next.snapshot = Some(Snapshot { as_of, states });
         self.progress.snapshot.store(as_of, Ordering::Release);
     }
 
     /// Deletes now and then what belongs to no checkpoint any more.
     fn collect(&mut self, sequence: u64) {
-        if sequence % COLLECT_EVERY != 0 {
+        if !sequence.is_multiple_of(COLLECT_EVERY) {
             return;
         }
         // What is being told has older names.

@@ -44,11 +44,15 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
 }
 
 impl RunLetters {
-    /// Opens the sink. A topic's brokers need not be there yet.
+    /// Opens the sink. A topic's brokers need not be there yet. Where there are checkpoints, letters are
+    /// published with them.
     ///
     /// # Errors
     /// When the file cannot be opened, or a thread or client cannot be had.
-    pub fn open(settings: &Settings) -> Result<Self, Failure> {
+    pub fn open(settings: &Settings, recovery: Option<&Arc<Recovery>>) -> Result<Self, Failure> {
+        if let Some(recovery) = recovery {
+            return Ok(Self::with_checkpoints(Arc::clone(recovery), settings));
+        }
         let (to, limits) = (&settings.dead_letters, &settings.limits);
         let (sink, path) = match to.kind {
             DeadLetterKind::File => {
@@ -82,7 +86,7 @@ impl RunLetters {
     }
 
     /// Those of a job with checkpoints, which are published in the file that `settings` name.
-    pub fn with_checkpoints(recovery: Arc<Recovery>, settings: &Settings) -> Self {
+    fn with_checkpoints(recovery: Arc<Recovery>, settings: &Settings) -> Self {
         let path = PathBuf::from(&settings.dead_letters.path);
         let place = path.display().to_string();
         let sink = Mutex::new(Some(LetterSink::Checkpoints(recovery)));

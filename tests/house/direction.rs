@@ -117,6 +117,7 @@ const PROCESS: Order = Order {
         "panics",
         "registry",
         "feed",
+        "recovery",
         "generator",
         "file_source",
         "sample_file",

@@ -8,8 +8,8 @@ use super::{EntityRestore, EntityState, Restored};
 use crate::plan::{EntityPlan, Plan};
 use crate::sealed::SealedWindows;
 use crate::snapshot::SnapshotReader;
-use crate::timeline::owner::Owner;
 use crate::time::{EventTime, Millis};
+use crate::timeline::owner::Owner;
 use crate::window::attach::Attachments;
 
 /// See the module.
