@@ -127,6 +127,7 @@ const PROCESS: Order = Order {
         "init",
         "completions",
         "dlq",
+        "inspect",
         "outbox",
         "kafka",
         "tables",
