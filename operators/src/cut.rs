@@ -13,11 +13,14 @@
 //!
 //! Rows at or above `G` are not kept: they are read again from their partitions.
 
+mod encoding;
 mod marks;
 mod rows;
 mod states;
 mod texts;
 
+pub use encoding::{Encoded, Unreadable};
+pub(crate) use encoding::{put, put_bytes, put_signed, put_signed_wide, put_wide};
 pub(crate) use marks::Marks;
 pub use marks::{PartitionMark, PartitionMarks, RecordCheck, Resume};
 pub use rows::{AttributeValues, TimelineRows};

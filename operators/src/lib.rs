@@ -22,6 +22,7 @@
 //! - [`window`]: a window over the log as a differential arrangement;
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
+//! - [`snapshot`]: the state of all entities as of a cut, told and loaded by value;
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;
 //!   [`hot`]: which entities are the busiest;
 //! - [`reference`](mod@reference): reference tables, and looking up events in them;
@@ -64,6 +65,7 @@ pub mod sealed;
 pub mod sealed_lines;
 pub mod shared;
 pub mod slab;
+pub mod snapshot;
 pub mod time;
 pub mod timeline;
 pub mod trial;

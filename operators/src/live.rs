@@ -12,6 +12,7 @@
 //! position in the log skips what had its edge while it was still in the stash.
 
 mod handout;
+mod restored;
 mod revise;
 mod view;
 
@@ -19,7 +20,7 @@ use crate::aggregate::last::Last;
 use crate::aggregate::{Accumulators, wanted_attributes};
 use crate::entity_log::EntityLog;
 use crate::online::Cause;
-use crate::plan::{EntityPlan, Plan, Window};
+use crate::plan::{Alive, EntityPlan, Plan, Window};
 use crate::slab::PROBED;
 use crate::time::{EventTime, Millis};
 use crate::timeline::lane::Lane;
@@ -28,7 +29,7 @@ use crate::timeline::stash::Block;
 use crate::view::Source;
 use handout::Batches;
 use std::cell::Cell;
-use view::{Alive, View, live_view};
+use view::{View, live_view};
 
 /// One window: everything in the log below `entered` (`left`) that has this edge at or before the
 /// clock has had it.

@@ -76,6 +76,8 @@ mod refused;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]
+mod restored;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod sample;

@@ -73,6 +73,7 @@ const OPERATORS: Order = Order {
         "entity_log",
         "hot",
         "live",
+        "snapshot",
         "footprint",
         "online_rows",
         "entity_windows",

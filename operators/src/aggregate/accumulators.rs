@@ -6,8 +6,10 @@
 //! would be paid for every value. Live windows [apply](Accumulators::apply) rows and read slots later.
 
 use super::accumulator::Accumulator;
+use super::multisets::Multisets;
 use super::states::SlotStates;
-use super::{Reading, StateWords as _};
+use super::{ByValue, Reading, StateWords as _};
+use crate::cut::{Encoded, Unreadable};
 use crate::plan::{EntityPlan, Plan};
 use crate::timeline::lane::Lane;
 use crate::value::Column;
@@ -55,6 +57,7 @@ struct StepValues<'a> {
 }
 
 /// See the module.
+#[derive(Clone)]
 pub struct Accumulators {
     states: SlotStates,
     /// Those of one window side by side.
@@ -99,6 +102,11 @@ impl Accumulators {
     /// Makes the slots `0..slots` exist.
     pub fn grow(&mut self, slots: usize) {
         self.states.grow(slots);
+    }
+
+    /// How many slots exist.
+    pub fn slots(&self) -> usize {
+        self.states.slots()
     }
 
     /// Applies a step in time order, and makes the columns of `readings` those of its rows, each read
@@ -200,6 +208,38 @@ impl Accumulators {
             accumulator.pass::<true>(&mut self.states, new);
             accumulator.pass::<false>(&mut self.states, old);
         }
+    }
+
+    /// Rows enter the plan's accumulator `at` alone.
+    pub fn enter(&mut self, at: usize, rows: &Lane) {
+        self.accumulators[self.places[at]].pass::<true>(&mut self.states, rows);
+    }
+
+    /// Appends what the plan's accumulator `at` keeps of `slot`, by value: see
+    /// [`Algebra::save`](super::Algebra::save).
+    pub fn save(&self, at: usize, slot: u32, by: &ByValue<'_>, out: &mut Vec<u8>) {
+        self.accumulators[self.places[at]].save(self.states.of(slot), by, out);
+    }
+
+    /// Makes the plan's accumulator `at` what was told of `slot`, in which nothing is.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read; the slot is then of no use.
+    pub fn load(
+        &mut self,
+        at: usize,
+        slot: u32,
+        by: &ByValue<'_>,
+        from: Encoded<'_>,
+    ) -> Result<(), Unreadable> {
+        let state = self.states.of_mut(slot);
+        self.accumulators[self.places[at]].load(state, slot, by, from)
+    }
+
+    /// Where the plan's accumulator `at` has the values of slots that have many of them.
+    pub fn many(&self, at: usize) -> Option<&Multisets> {
+        self.accumulators[self.places[at]].many()
     }
 
     /// Appends `reading` of the plan's accumulator `at` for each of `slots`.

@@ -18,6 +18,18 @@ pub struct EntityStates {
     pub components: Vec<StateComponent>,
 }
 
+impl EntityStates {
+    /// Appends an entity with its state of each component; says whether there was room: the ids, and the
+    /// states of a component, are at most 4 GiB.
+    pub fn push<'a>(&mut self, id: &[u8], states: impl IntoIterator<Item = &'a [u8]>) -> bool {
+        let mut room = self.ids.push(id).is_some();
+        for (component, state) in self.components.iter_mut().zip(states) {
+            room &= component.states.push(state).is_some();
+        }
+        room
+    }
+}
+
 /// One component of [`EntityStates`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StateComponent {

@@ -1,0 +1,187 @@
+//! Rows of a log, copied out by value.
+
+use super::EntityLog;
+use crate::cut::{AttributeValues, Texts, TimelineRows};
+use crate::flat_table::{Entry, FlatTable};
+use crate::plan::{EntityPlan, Storage};
+use crate::timeline::chunk::{Chunk, symbol_of};
+use crate::timeline::dictionary::Dictionary;
+
+/// Where a number stands in a list that is being made.
+#[derive(Clone, Copy, Debug, Default)]
+struct Listed {
+    /// The list it was made for.
+    list: u32,
+    place: u32,
+}
+
+/// A symbol that is its value itself: such numbers are not dense.
+#[derive(Clone, Copy, Debug)]
+struct OwnSymbol {
+    symbol: u32,
+    place: u32,
+}
+
+impl Entry for OwnSymbol {
+    const VACANT: Self = OwnSymbol { symbol: 0, place: 0 };
+
+    fn is_vacant(&self) -> bool {
+        self.symbol == 0
+    }
+
+    fn hash(&self) -> u64 {
+        spread(self.symbol)
+    }
+}
+
+#[inline]
+fn spread(symbol: u32) -> u64 {
+    let mixed = u64::from(symbol).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93)
+}
+
+/// The places of dense numbers in a list: looked up by number, nothing to clear between two lists.
+#[derive(Debug, Default)]
+struct Places {
+    by_number: Vec<Listed>,
+    own: FlatTable<OwnSymbol>,
+}
+
+impl Places {
+    /// The place of `number` in `texts`, which is list `list`; its bytes are `bytes` when it is new
+    /// there. `None`: there is no room.
+    #[inline]
+    fn place<'a>(
+        &mut self,
+        list: u32,
+        number: u32,
+        texts: &mut Texts,
+        bytes: impl FnOnce() -> &'a [u8],
+    ) -> Option<u32> {
+        let at = number as usize;
+        if at >= self.by_number.len() {
+            self.by_number.resize(at + 1, Listed::default());
+        }
+        let listed = &mut self.by_number[at];
+        if listed.list != list {
+            *listed = Listed { list, place: texts.push(bytes())? };
+        }
+        Some(listed.place)
+    }
+
+    /// The same of a symbol that is its own value.
+    #[inline]
+    fn own_place(&mut self, symbol: u32, texts: &mut Texts, bytes: &[u8]) -> Option<u32> {
+        let mut fresh = true;
+        let entry = self.own.entry(
+            spread(symbol),
+            |own| own.symbol == symbol,
+            || {
+                fresh = texts.push(bytes).is_some();
+                OwnSymbol { symbol, place: texts.len().saturating_sub(1) as u32 }
+            },
+        );
+        fresh.then_some(entry.place)
+    }
+}
+
+/// Copies rows out of a log, with each id and value once. What it needs between two calls is 8 bytes
+/// for each number of an id or a value.
+#[derive(Debug, Default)]
+pub struct RowsCopier {
+    list: u32,
+    ids: Places,
+    values: Vec<Places>,
+}
+
+impl RowsCopier {
+    /// Of a log of `entity`.
+    pub fn new(entity: &EntityPlan) -> Self {
+        let values = entity.attributes.iter().map(|_| Places::default()).collect();
+        RowsCopier { list: 0, ids: Places::default(), values }
+    }
+
+    /// The rows `lo..hi` of `log`, by their sequence numbers, as far as it has them; `None` when their
+    /// ids or the values of an attribute are more than a list of [`Texts`] takes: ask for fewer.
+    pub fn copy(&mut self, log: &EntityLog, lo: u64, hi: u64) -> Option<TimelineRows> {
+        self.list = self.list.wrapping_add(1);
+        if self.list == 0 {
+            // Stamps of four billion lists ago would pass for this one's.
+            let all = self.values.iter_mut().chain([&mut self.ids]);
+            all.for_each(|places| *places = Places::default());
+            self.list = 1;
+        }
+        let storages = log.attributes.iter().map(|a| a.storage);
+        let mut rows = TimelineRows {
+            attributes: storages
+                .map(|storage| match storage {
+                    Storage::Wide => AttributeValues::Words(Vec::new()),
+                    Storage::Symbol => {
+                        AttributeValues::Symbols { values: Texts::default(), places: Vec::new() }
+                    }
+                })
+                .collect(),
+            ..TimelineRows::default()
+        };
+        for chunk in log.log.cover(lo, hi) {
+            let from = (lo.max(chunk.base()) - chunk.base()) as u32;
+            let to = (hi.min(chunk.end()) - chunk.base()) as u32;
+            self.chunk(log, chunk, (from, to), &mut rows)?;
+        }
+        self.values.iter_mut().for_each(|places| places.own = FlatTable::default());
+        Some(rows)
+    }
+
+    fn chunk(
+        &mut self,
+        log: &EntityLog,
+        chunk: &Chunk,
+        (from, to): (u32, u32),
+        rows: &mut TimelineRows,
+    ) -> Option<()> {
+        chunk.copy_times(from, to, &mut rows.times);
+        chunk.copy_bits(from, to, &mut rows.bits);
+        for row in from..to {
+            let slot = chunk.slot(row);
+            let id = || log.names.entities.bytes(slot);
+            rows.entities.push(self.ids.place(self.list, slot, &mut rows.ids, id)?);
+        }
+        for (attribute, column) in rows.attributes.iter_mut().enumerate() {
+            let (values, places) = match column {
+                AttributeValues::Words(words) => {
+                    chunk.copy_values(attribute, from, to, words);
+                    continue;
+                }
+                AttributeValues::Symbols { values, places } => (values, places),
+            };
+            let Some(dictionary) = log.names.dictionary(attribute) else { continue };
+            let listed = &mut self.values[attribute];
+            for row in from..to {
+                let symbol = symbol_of(chunk.value(attribute, row));
+                let place = match symbol {
+                    0 => 0,
+                    symbol => listed.symbol(self.list, symbol, dictionary, values)? + 1,
+                };
+                places.push(place);
+            }
+        }
+        Some(())
+    }
+}
+
+impl Places {
+    #[inline]
+    fn symbol(
+        &mut self,
+        list: u32,
+        symbol: u32,
+        dictionary: &Dictionary,
+        values: &mut Texts,
+    ) -> Option<u32> {
+        let mut own = [0; 4];
+        match dictionary.kept_number(symbol) {
+            Some(number) => self.place(list, number, values, || dictionary.kept_bytes(number)),
+            None => self.own_place(symbol, values, dictionary.bytes(symbol, &mut own)),
+        }
+    }
+}
