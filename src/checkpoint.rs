@@ -31,7 +31,7 @@ mod samples;
 mod segment;
 mod states;
 
-pub use blocks::StoredObject;
+pub use blocks::{StoredObject, Verified};
 pub use encryption::{BlockCipher, KeyError, StateKeys};
 pub use error::{CheckpointError, DamagePlace, DamagedObject};
 pub use manifest::{
@@ -42,8 +42,9 @@ pub use manifests::{Collected, Leader, MANIFESTS_KEPT, Manifests, NewestManifest
 pub use names::{ListedKind, WrittenBy, object_name};
 pub use segment::{
     AttributeSchema, EntitySchema, ListedSegment, SegmentContent, SegmentReader, encode_segment,
+    verify_segment,
 };
-pub use states::{ListedStates, StatesContent, StatesReader, StatesWriter};
+pub use states::{ListedStates, StatesContent, StatesReader, StatesWriter, verify_states};
 
 use crate::objects::{Creation, Objects};
 

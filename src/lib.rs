@@ -2,7 +2,7 @@
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
 //! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`init`],
-//!   [`dlq`], [`completions`]: the commands;
+//!   [`dlq`], [`inspect`], [`completions`]: the commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`connect`]: what the clients of servers are told of the settings;
@@ -55,6 +55,7 @@ pub mod generator;
 pub mod get;
 pub mod http;
 pub mod init;
+pub mod inspect;
 pub mod job_file;
 pub mod kafka;
 pub mod logging;

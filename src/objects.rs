@@ -79,16 +79,29 @@ pub trait Objects: Send + Sync {
     }
 }
 
-/// Opens the store that `url` names; a folder is made when it is not there.
+/// What becomes of a folder that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// It is made.
+    Made,
+    /// It is an error.
+    Refused,
+}
+
+/// Opens the store that `url` names.
 ///
 /// # Errors
-/// When `url` is none, or the folder cannot be made.
-pub fn open(url: &str) -> Result<Box<dyn Objects>, ObjectError> {
+/// When `url` is none, or the folder is not there or cannot be made.
+pub fn open(url: &str, absent: Absent) -> Result<Box<dyn Objects>, ObjectError> {
+    let folder = |path: &str| -> Result<Box<dyn Objects>, ObjectError> {
+        Ok(Box::new(match absent {
+            Absent::Made => LocalObjects::create(Path::new(path))?,
+            Absent::Refused => LocalObjects::open(Path::new(path))?,
+        }))
+    };
     match url.split_once("://") {
-        Some(("file", path)) if path.starts_with('/') => {
-            Ok(Box::new(LocalObjects::create(Path::new(path))?))
-        }
-        None if !url.is_empty() => Ok(Box::new(LocalObjects::create(Path::new(url))?)),
+        Some(("file", path)) if path.starts_with('/') => folder(path),
+        None if !url.is_empty() => folder(url),
         _ => Err(ObjectError::store(url, "no kind of store has such a URL")),
     }
 }

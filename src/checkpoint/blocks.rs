@@ -126,13 +126,29 @@ struct PlacedBlock {
     crc32c: u32,
 }
 
+/// Whether an object is encrypted, and can be decrypted.
+enum Lock {
+    None,
+    Opened(Opener),
+    Closed(EncryptedWith),
+}
+
+/// What of an object was verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verified {
+    /// All of it.
+    Whole,
+    /// Its checksums; what it holds is encrypted, and there are no keys.
+    Checksums,
+}
+
 /// Reads an object block by block.
 pub(super) struct ObjectReader<'a> {
     objects: &'a dyn Objects,
     name: String,
     size: u64,
     blocks: Vec<PlacedBlock>,
-    opener: Option<Opener>,
+    lock: Lock,
     /// Footer and trailer as they are stored.
     tail: Vec<u8>,
 }
@@ -186,14 +202,14 @@ impl<'a> ObjectReader<'a> {
         let blocks = placed(blocks, footer_from).ok_or_else(|| {
             damaged(DamagePlace::Footer, "its blocks are not what lies before it")
         })?;
-        let opener = match (encrypted, keys) {
-            (None, _) => None,
-            (Some(with), Some(keys)) => Some(keys.opener(name, &with)?),
-            (Some(with), None) => return Err(encryption::missing(name, &with).into()),
+        let lock = match (encrypted, keys) {
+            (None, _) => Lock::None,
+            (Some(with), Some(keys)) => Lock::Opened(keys.opener(name, &with)?),
+            (Some(with), None) => Lock::Closed(with),
         };
         let tail = [footer, trailer.to_vec()].concat();
         let name = name.to_owned();
-        Ok((ObjectReader { objects, name, size, blocks, opener, tail }, content))
+        Ok((ObjectReader { objects, name, size, blocks, lock, tail }, content))
     }
 
     /// How many blocks there are.
@@ -204,9 +220,10 @@ impl<'a> ObjectReader<'a> {
     /// A block as it was pushed.
     pub fn block(&self, number: usize) -> Result<Vec<u8>, CheckpointError> {
         let stored = self.stored(number)?;
-        match &self.opener {
-            None => Ok(stored),
-            Some(opener) => Ok(opener.open(&self.name, number, &stored)?),
+        match &self.lock {
+            Lock::None => Ok(stored),
+            Lock::Opened(opener) => Ok(opener.open(&self.name, number, &stored)?),
+            Lock::Closed(with) => Err(encryption::missing(&self.name, with).into()),
         }
     }
 
@@ -227,14 +244,18 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
-    /// Reads all of it, and says whether the checksum of the whole is this.
-    pub fn verify_whole(&self, crc32c: u32) -> Result<(), CheckpointError> {
+    /// Reads all of it, and says whether the checksum of the whole is this. What it holds can be
+    /// looked into when this is [`Verified::Whole`].
+    pub fn verify(&self, crc32c: u32) -> Result<Verified, CheckpointError> {
         let mut found = 0;
         for number in 0..self.blocks() {
             found = crc32c::crc32c_append(found, &self.stored(number)?);
         }
         match crc32c::crc32c_append(found, &self.tail) {
-            found if found == crc32c => Ok(()),
+            found if found == crc32c => Ok(match self.lock {
+                Lock::Closed(_) => Verified::Checksums,
+                Lock::None | Lock::Opened(_) => Verified::Whole,
+            }),
             found => {
                 let what =
                     format!("its checksum is {found:08x}, and it is listed with {crc32c:08x}");

@@ -77,6 +77,17 @@ pub enum KeyError {
     },
 }
 
+impl KeyError {
+    /// The object that it is about, or the file of keys.
+    pub fn object(&self) -> String {
+        match self {
+            KeyError::Missing { object, .. } | KeyError::Wrong { object, .. } => object.clone(),
+            KeyError::File { path, .. } => path.display().to_string(),
+            KeyError::Library { .. } => String::new(),
+        }
+    }
+}
+
 /// What an encrypted object says about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -129,6 +129,8 @@ pub struct ForgottenEntity {
     pub entity: String,
     /// Its id.
     pub id: String,
+    /// Its rows before this time are gone; later ones are of events that came after it was removed.
+    pub before: EventTime,
 }
 
 /// An index as a manifest lists it.

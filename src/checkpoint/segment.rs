@@ -12,7 +12,7 @@
 mod columns;
 mod read;
 
-pub use read::SegmentReader;
+pub use read::{SegmentReader, verify_segment};
 
 use super::blocks::{ObjectKind, ObjectWriter};
 use super::encoding::{BLOCK_ROWS, TEXTS_BYTES_MAX, encode_texts};

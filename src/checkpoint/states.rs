@@ -9,7 +9,7 @@
 
 use super::blocks::{ObjectKind, ObjectReader, ObjectWriter};
 use super::encoding::{BLOCK_ROWS, Encoded, TEXTS_BYTES_MAX, decode_texts, encode_texts};
-use super::{BlockCipher, CheckpointError, StateKeys, StoredObject};
+use super::{BlockCipher, CheckpointError, StateKeys, StoredObject, Verified};
 use crate::objects::Objects;
 use serde::{Deserialize, Serialize};
 use tidemark_operators::cut::{EntityStates, StateComponent, Texts};
@@ -198,16 +198,23 @@ impl<'a> StatesReader<'a> {
         let decoded = decode(&bytes, count, &self.content);
         decoded.ok_or_else(|| self.object.no_block(number, "the bytes are no states"))
     }
+}
 
-    /// Reads all of it, and checks every block and the checksum of the whole against what `listed`
-    /// says.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open) and [`states`](Self::states).
-    pub fn verify(&self, listed: &ListedStates) -> Result<(), CheckpointError> {
-        self.object.verify_whole(listed.crc32c)?;
-        (0..self.blocks()).try_for_each(|number| self.states(number).map(drop))
+/// Reads all of a state file, and checks every block and every checksum against what `listed` says.
+///
+/// # Errors
+/// As [`StatesReader::open`] and [`StatesReader::states`]; that there are no keys is none.
+pub fn verify_states(
+    objects: &dyn Objects,
+    listed: &ListedStates,
+    keys: Option<&StateKeys>,
+) -> Result<Verified, CheckpointError> {
+    let states = StatesReader::open(objects, listed, keys)?;
+    let verified = states.object.verify(listed.crc32c)?;
+    if verified == Verified::Whole {
+        (0..states.blocks()).try_for_each(|number| states.states(number).map(drop))?;
     }
+    Ok(verified)
 }
 
 fn decode(bytes: &[u8], count: usize, content: &StatesContent) -> Option<EntityStates> {

@@ -40,12 +40,20 @@ impl LocalObjects {
     /// When it cannot be made, or is no folder.
     pub fn create(root: &Path) -> Result<Self, ObjectError> {
         let wrong = |error: io::Error| ObjectError::store(&root.display().to_string(), error);
-        let made = make_folders(root);
-        made.and_then(|()| match fs::metadata(root)?.is_dir() {
-            true => Ok(()),
-            false => Err(io::Error::from(ErrorKind::NotADirectory)),
-        })
-        .map_err(wrong)?;
+        make_folders(root).map_err(wrong)?;
+        Self::open(root)
+    }
+
+    /// Those of the folder `root`.
+    ///
+    /// # Errors
+    /// When it is not there, or is no folder.
+    pub fn open(root: &Path) -> Result<Self, ObjectError> {
+        let wrong = |error: io::Error| ObjectError::store(&root.display().to_string(), error);
+        let is_folder = fs::metadata(root).map_err(wrong)?.is_dir();
+        if !is_folder {
+            return Err(wrong(ErrorKind::NotADirectory.into()));
+        }
         let root = fs::canonicalize(root).map_err(wrong)?;
         let url = format!("file://{}", root.display());
         Ok(LocalObjects { root, url })
@@ -66,7 +74,7 @@ impl LocalObjects {
         ObjectError::system(attempt, name, &self.url, error)
     }
 
-    fn open(&self, attempt: &'static str, name: &str) -> Result<Option<File>, ObjectError> {
+    fn file(&self, attempt: &'static str, name: &str) -> Result<Option<File>, ObjectError> {
         let path = self.path(attempt, name)?;
         match read_only(&path) {
             Ok(file) => Ok(Some(file)),
@@ -137,7 +145,7 @@ impl Objects for LocalObjects {
 
     fn get(&self, name: &str) -> Result<Option<Vec<u8>>, ObjectError> {
         const ATTEMPT: &str = "read";
-        let Some(mut file) = self.open(ATTEMPT, name)? else { return Ok(None) };
+        let Some(mut file) = self.file(ATTEMPT, name)? else { return Ok(None) };
         let mut bytes = Vec::new();
         match file.read_to_end(&mut bytes) {
             Ok(_) => Ok(Some(bytes)),
@@ -147,7 +155,7 @@ impl Objects for LocalObjects {
 
     fn get_range(&self, name: &str, from: u64, to: u64) -> Result<Option<Vec<u8>>, ObjectError> {
         const ATTEMPT: &str = "read";
-        let Some(mut file) = self.open(ATTEMPT, name)? else { return Ok(None) };
+        let Some(mut file) = self.file(ATTEMPT, name)? else { return Ok(None) };
         let mut bytes = Vec::new();
         let read = file
             .seek(SeekFrom::Start(from))

@@ -206,11 +206,15 @@ fn a_store_is_opened_by_its_url() {
     let folder = Emptied::new("url");
     let path = folder.0.display().to_string();
     for url in [format!("{path}/a"), format!("file://{path}/a")] {
-        let store = open(&url).unwrap();
+        let _ = fs::remove_dir_all(&folder.0);
+        let error = open(&url, Absent::Refused).err().unwrap().to_string();
+        assert!(error.starts_with(&format!("could not open the store {path}/a: ")), "{error}");
+        let store = open(&url, Absent::Made).unwrap();
+        assert!(open(&url, Absent::Refused).is_ok());
         assert_eq!(store.url(), format!("file://{path}/a"));
     }
     for url in ["", "ftp://a/b", "file://host/a", "file://"] {
-        let error = open(url).err().unwrap().to_string();
+        let error = open(url, Absent::Made).err().unwrap().to_string();
         assert!(error.starts_with(&format!("could not open the store {url}: ")), "{error}");
         assert!(error.ends_with("name a folder, file:///FOLDER or s3://BUCKET/PREFIX"), "{error}");
     }

@@ -18,6 +18,8 @@ mod catalogue;
 #[cfg(test)]
 mod change_log;
 #[cfg(test)]
+mod checkpoint;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod commands;

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 /// A job, its source, and what generates its records.
 const JOBS: [(&str, &str, &str); 3] = [
-    ("fraud", "transactions", "transactions"),
-    ("personalization", "clicks", "clicks"),
+    ("fraud", "transactions", "fraud"),
+    ("personalization", "clicks", "personalization"),
     ("behavior", "behavior_events", "behavior"),
 ];
 
@@ -100,6 +100,8 @@ fn a_job_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_never_wa
         let folder = Folder::new("recovery");
         let path = folder.path();
         folder.write("job.toml", on_a_file(job, source));
+        // What `behavior` looks addresses up in.
+        folder.write("ip_reputation.csv", std::fs::read("jobs/ip_reputation.csv").unwrap());
         folder.write(
             "cluster.toml",
             "[online]\nkind = \"embedded\"\n[http]\nport = 0\n[sealed]\npath = \"sealed.jsonl\"\n\

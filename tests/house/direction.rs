@@ -129,6 +129,7 @@ const PROCESS: Order = Order {
         "init",
         "completions",
         "dlq",
+        "inspect",
         "outbox",
         "kafka",
         "tables",

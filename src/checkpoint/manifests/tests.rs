@@ -6,7 +6,7 @@ use super::super::{
     ForgottenEntity, ListedStates, SEGMENTS_LISTED_MAX, StatesWriter, StoredObject, encode_segment,
 };
 use super::*;
-use crate::checkpoint::CheckRecord;
+use crate::checkpoint::{CheckRecord, Verified, verify_segment, verify_states};
 use crate::objects::memory::MemoryObjects;
 
 /// Of format 1, written by the first program that wrote it.
@@ -66,7 +66,11 @@ fn full() -> Manifest {
         ]
         .into(),
         tables: [("ip_reputation".to_owned(), 4)].into(),
-        tombstones: vec![ForgottenEntity { entity: "card".to_owned(), id: "card_1".to_owned() }],
+        tombstones: vec![ForgottenEntity {
+            entity: "card".to_owned(),
+            id: "card_1".to_owned(),
+            before: 1_764_356_380_000,
+        }],
     }
 }
 
@@ -349,10 +353,7 @@ fn segments_and_snapshots_are_listed_as_they_were_written() {
 
     let newest = Manifests::new(&objects).newest().unwrap().unwrap().manifest;
     let segment = &newest.segments[0];
-    crate::checkpoint::SegmentReader::open(&objects, segment, None)
-        .unwrap()
-        .verify(segment)
-        .unwrap();
+    assert_eq!(verify_segment(&objects, segment, None).unwrap(), Verified::Whole);
     let listed = &newest.snapshot.unwrap().states[0];
-    crate::checkpoint::StatesReader::open(&objects, listed, None).unwrap().verify(listed).unwrap();
+    assert_eq!(verify_states(&objects, listed, None).unwrap(), Verified::Whole);
 }

@@ -4,7 +4,7 @@ use super::super::blocks::ObjectReader;
 use super::super::encoding::{BLOCK_ROWS, Encoded, decode_texts};
 use super::columns::{self, PlacedValues};
 use super::{KIND, ListedSegment, SegmentContent};
-use crate::checkpoint::{CheckpointError, StateKeys};
+use crate::checkpoint::{CheckpointError, StateKeys, Verified};
 use crate::objects::Objects;
 use std::ops::Range;
 use tidemark_operators::cut::{AttributeValues, Texts, TimelineRows};
@@ -105,15 +105,28 @@ impl<'a> SegmentReader<'a> {
         let attributes = attributes.ok_or_else(|| wrong("an attribute has no value"))?;
         Ok(TimelineRows { times: rows.times, ids, entities, bits: rows.bits, attributes })
     }
+}
 
-    /// Reads all of it, and checks every row and the checksum of the whole against what `listed` says.
-    ///
-    /// # Errors
-    /// As [`open`](Self::open) and [`rows`](Self::rows).
-    pub fn verify(&self, listed: &ListedSegment) -> Result<(), CheckpointError> {
-        self.object.verify_whole(listed.crc32c)?;
-        (0..self.blocks()).try_for_each(|number| self.rows(number).map(drop))
+/// Reads all of a segment, and checks every row and every checksum against what `listed` says.
+///
+/// # Errors
+/// As [`SegmentReader::open`] and [`SegmentReader::rows`]; that there are no keys is none.
+pub fn verify_segment(
+    objects: &dyn Objects,
+    listed: &ListedSegment,
+    keys: Option<&StateKeys>,
+) -> Result<Verified, CheckpointError> {
+    let (object, content): (_, SegmentContent) =
+        ObjectReader::open(objects, &listed.name, listed.bytes, KIND, keys)?;
+    if let Some(what) = contradiction(&content, listed) {
+        return Err(object.no_footer(what));
     }
+    let verified = object.verify(listed.crc32c)?;
+    if verified == Verified::Whole {
+        let segment = SegmentReader::open(objects, listed, keys)?;
+        (0..segment.blocks()).try_for_each(|number| segment.rows(number).map(drop))?;
+    }
+    Ok(verified)
 }
 
 /// What the footer and the list say differently.

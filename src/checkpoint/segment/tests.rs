@@ -2,7 +2,7 @@
 
 use super::super::samples::{any_rows, lines, rows, schema};
 use super::*;
-use crate::checkpoint::{StateKeys, store};
+use crate::checkpoint::{StateKeys, Verified, store};
 use crate::objects::memory::MemoryObjects;
 use crate::objects::{Creation, Objects};
 use proptest::prelude::*;
@@ -22,8 +22,8 @@ fn read(
 ) -> Result<Vec<String>, CheckpointError> {
     let objects = MemoryObjects::new();
     store(&objects, object)?;
+    verify_segment(&objects, listed, keys)?;
     let segment = SegmentReader::open(&objects, listed, keys)?;
-    segment.verify(listed)?;
     let mut read = Vec::new();
     for block in 0..segment.blocks() {
         let rows = segment.rows(block)?;
@@ -232,6 +232,13 @@ fn an_encrypted_segment_comes_back_with_its_key_and_shows_no_id_without() {
     assert_eq!(read(&object, &listed, Some(&keys)).unwrap(), lines(&rows));
     let error = read(&object, &listed, None).unwrap_err().to_string();
     assert!(error.contains("it is encrypted with key \"2026\", which is not there"), "{error}");
+    let objects = MemoryObjects::new();
+    store(&objects, &object).unwrap();
+    let verified = |listed, keys| verify_segment(&objects, listed, keys);
+    assert_eq!(verified(&listed, None).unwrap(), Verified::Checksums);
+    assert_eq!(verified(&listed, Some(&keys)).unwrap(), Verified::Whole);
+    objects.held().get_mut(NAME).unwrap()[20] ^= 1;
+    assert!(verified(&listed, None).is_err());
     // One that is not encrypted is read with keys too.
     let (plain, listed) = encode(None);
     assert_eq!(read(&plain, &listed, Some(&keys)).unwrap(), lines(&rows));

@@ -28,8 +28,8 @@ fn lines(states: &EntityStates) -> Vec<String> {
 fn read(object: &StoredObject, listed: &ListedStates) -> Result<Vec<String>, CheckpointError> {
     let objects = MemoryObjects::new();
     store(&objects, object)?;
+    verify_states(&objects, listed, None)?;
     let reader = StatesReader::open(&objects, listed, None)?;
-    reader.verify(listed)?;
     let mut read = Vec::new();
     for block in 0..reader.blocks() {
         read.extend(lines(&reader.states(block)?));
