@@ -26,7 +26,7 @@ mod writer;
 use crate::checkpoint::{ListedSegment, Manifest, Manifests};
 use crate::engine::Checkpoints;
 use crate::metrics::snapshot::LogSinkSnapshot;
-use crate::objects::{self, Objects};
+use crate::objects::{self, Absent, Objects};
 use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
 use due::{CheckpointProgress, CheckpointsDue};
@@ -76,6 +76,12 @@ enum WorkerMessage {
         entity: usize,
         as_of: EventTime,
         states: Option<EntityStates>,
+    },
+    /// Sealed rows are written behind the first so many bytes of their file; who waits for a manifest
+    /// that says so is told when there is one.
+    SealedBegins {
+        bytes: u64,
+        told: Sender<()>,
     },
     /// The bytes of the file of sealed rows that hold those before the cut; they are durable.
     Sealed {
@@ -130,7 +136,7 @@ impl Recovery {
         letters: &Path,
         failed: impl Fn(String) + Send + 'static,
     ) -> Result<Self, RecoveryError> {
-        let objects: Arc<dyn Objects> = Arc::from(objects::open(&config.url)?);
+        let objects: Arc<dyn Objects> = Arc::from(objects::open(&config.url, Absent::Made)?);
         let (progress, over) = (Arc::<CheckpointProgress>::default(), Arc::<AtomicBool>::default());
         let (taken, takes) = channel();
         let (begin, begins) = channel::<Begin>();
@@ -226,6 +232,17 @@ impl Recovery {
         if let Some(to) = self.sender() {
             let _ = to.send(WorkerMessage::Sealed { cut, bytes });
         }
+    }
+
+    /// Has a manifest say that the job's first sealed rows are written behind the first `bytes` of their
+    /// file, before any of them is: what is there of a run that was killed is written again.
+    pub fn sealed_begins(&self, bytes: u64) {
+        let (told, tells) = channel();
+        if let Some(to) = self.sender() {
+            let _ = to.send(WorkerMessage::SealedBegins { bytes, told });
+        }
+        // An error means that the thread is gone, which has stopped the job.
+        let _ = tells.recv();
     }
 
     /// How the dead letters fare; may be kept and asked after the end.

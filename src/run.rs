@@ -351,7 +351,13 @@ fn sealed(
                     recovery.sealed(cut, bytes);
                 }
             };
-            SealedFile::resume(path, known, Box::new(told), failed)
+            let file = SealedFile::resume(path, known, Box::new(told), failed);
+            file.map(|(file, begins)| {
+                if known.is_none() {
+                    recovery.sealed_begins(begins);
+                }
+                file
+            })
         }
         None => SealedFile::append(path, failed),
     };

@@ -70,7 +70,7 @@ impl SealedFile {
 
     /// The same for a job with checkpoints: `known` bytes of the file are those of rows before the cut
     /// that it goes on from, and what is behind them is written again. `None`: it begins. `told` is told
-    /// of each cut.
+    /// of each cut. Also gives how many bytes rows are written behind.
     ///
     /// # Errors
     /// When the file cannot be opened, or not be cut off there.
@@ -79,7 +79,7 @@ impl SealedFile {
         known: Option<u64>,
         told: OnCut,
         failed: impl Fn(String) + Send + 'static,
-    ) -> Result<Self, LinesError> {
+    ) -> Result<(Self, u64), LinesError> {
         let error = |reason| LinesError { what: "sealed rows", path: path.to_owned(), reason };
         let file = append_lines(path).map_err(error)?;
         let is_regular = file.metadata().map_err(error)?.is_file();
@@ -103,7 +103,8 @@ impl SealedFile {
             told(cut, begins + bytes);
             Ok(())
         };
-        Self::spawn(path, file, failed, told)
+        let started = Self::spawn(path, file, failed, told)?;
+        Ok((started, begins))
     }
 
     /// The same with what is open already, for `path`.

@@ -86,19 +86,16 @@ impl Loader {
         of: &EntityObjects,
         ends: &[SyncSender<Restored>],
     ) -> Result<(), RecoveryError> {
-        let mut segments: Vec<&ListedSegment> = of.segments.iter().collect();
-        // Those of one cut end at it, whichever worker wrote them.
-        segments.sort_by(|a, b| (a.to, &a.name).cmp(&(b.to, &b.name)));
         let mut states_given = false;
-        for cut in segments.chunk_by(|a, b| a.to == b.to) {
-            let Some(to) = cut.first().map(|segment| segment.to) else { continue };
+        for together in side_by_side(&of.segments) {
+            let Some(to) = together.iter().map(|segment| segment.to).max() else { continue };
             if to > self.snapshot && !std::mem::replace(&mut states_given, true) {
                 // Rows before the snapshot come before it, wherever they are.
-                self.rows(entity, cut, 0..self.snapshot, ends)?;
+                self.rows(entity, &together, 0..self.snapshot, ends)?;
                 self.states(&of.states, ends)?;
             }
             let from = if states_given { self.snapshot } else { 0 };
-            self.rows(entity, cut, from..to, ends)?;
+            self.rows(entity, &together, from..to, ends)?;
         }
         if !states_given {
             self.states(&of.states, ends)?;
@@ -107,7 +104,7 @@ impl Loader {
         Ok(())
     }
 
-    /// The rows of one cut that lie in `times`.
+    /// The rows of these segments that lie in `times`.
     fn rows(
         &self,
         entity: usize,
@@ -179,6 +176,23 @@ fn give(ends: &[SyncSender<Restored>], piece: impl Fn() -> Restored) {
     }
 }
 
+/// Segments that have rows of the same times, in the order of time: mostly those of one cut, a worker
+/// each. What one worker has handed over for a cut that never was whole lies beside what another has
+/// for the next.
+fn side_by_side(segments: &[ListedSegment]) -> Vec<Vec<&ListedSegment>> {
+    let mut segments: Vec<&ListedSegment> = segments.iter().collect();
+    segments.sort_by(|a, b| (a.from, &a.name).cmp(&(b.from, &b.name)));
+    let (mut all, mut end) = (Vec::<Vec<&ListedSegment>>::new(), 0);
+    for segment in segments {
+        match all.last_mut().filter(|_| segment.from < end) {
+            Some(together) => together.push(segment),
+            None => all.push(vec![segment]),
+        }
+        end = end.max(segment.to);
+    }
+    all
+}
+
 /// How rows of entity `entity` of `plan`, written under `schema`, are read.
 ///
 /// # Errors
@@ -208,4 +222,35 @@ fn mapping(plan: &Plan, entity: usize, schema: &EntitySchema) -> Result<RowMappi
         });
     }
     if missing.is_empty() { Ok(RowMapping { attributes, bits }) } else { Err(missing) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_whose_times_overlap_are_read_together() {
+        let segment = |name: &str, from, to| ListedSegment {
+            name: name.to_owned(),
+            entity: "card".to_owned(),
+            rows: 1,
+            from,
+            to,
+            bytes: 1,
+            crc32c: 0,
+        };
+        let segments = [
+            segment("e", 5_500, 7_000),
+            segment("a", 100, 3_000),
+            segment("c", 3_000, 5_000),
+            segment("b", 900, 3_000),
+            segment("d", 3_100, 7_000),
+        ];
+        let names: Vec<Vec<&str>> = side_by_side(&segments)
+            .iter()
+            .map(|together| together.iter().map(|segment| segment.name.as_str()).collect())
+            .collect();
+        assert_eq!(names, [vec!["a", "b"], vec!["c", "d", "e"]]);
+        assert!(side_by_side(&[]).is_empty());
+    }
 }

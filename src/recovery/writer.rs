@@ -52,16 +52,44 @@ pub(super) struct Writer<'a> {
     pub published: VecDeque<u64>,
 }
 
-/// What has been handed over and is in no manifest.
+/// What has been handed over and is in no manifest, by the number of its cut.
 #[derive(Default)]
-pub(super) struct Gathering {
-    /// How many parts of each cut have come.
-    parts: BTreeMap<u64, usize>,
+pub(super) struct Gathering(BTreeMap<u64, CutParts>);
+
+/// What has been handed over for one cut.
+#[derive(Default)]
+struct CutParts {
+    /// How many parts have come.
+    parts: usize,
     marks: BTreeMap<PartitionId, PartitionMark>,
     letters: Vec<DeadLetter>,
     live: EventTime,
     segments: Vec<ListedSegment>,
     sealed_bytes: Option<u64>,
+}
+
+impl Gathering {
+    fn of(&mut self, cut: Cut) -> &mut CutParts {
+        self.0.entry(cut.number).or_default()
+    }
+
+    /// Takes out what belongs to the cut `cut`, which is whole, with all that was handed over for cuts
+    /// before it that never were.
+    fn take(&mut self, cut: Cut) -> CutParts {
+        let later = match cut.number.checked_add(1) {
+            Some(next) => self.0.split_off(&next),
+            None => BTreeMap::new(),
+        };
+        let mut all = CutParts::default();
+        for parts in std::mem::replace(&mut self.0, later).into_values() {
+            all.marks.extend(parts.marks);
+            all.letters.extend(parts.letters);
+            all.segments.extend(parts.segments);
+            all.live = all.live.max(parts.live);
+            all.sealed_bytes = parts.sealed_bytes.or(all.sealed_bytes);
+        }
+        all
+    }
 }
 
 /// The state files of a snapshot that is being told.
@@ -127,7 +155,7 @@ impl Writer<'_> {
     fn is_whole(&self, cut: Cut) -> bool {
         let of_worker = 1 + self.plan.entities.len();
         let all = self.workers * of_worker + usize::from(self.sealed_rows);
-        self.gathering.parts.get(&cut.number) == Some(&all)
+        self.gathering.0.get(&cut.number).is_some_and(|parts| parts.parts == all)
     }
 
     fn take(
@@ -137,9 +165,10 @@ impl Writer<'_> {
     ) -> Result<Option<Cut>, RecoveryError> {
         let cut = match message {
             WorkerMessage::Marks { cut, marks, letters, live, .. } => {
-                self.gathering.marks.extend(marks);
-                self.gathering.letters.extend(letters);
-                self.gathering.live = self.gathering.live.max(live);
+                let parts = self.gathering.of(cut);
+                parts.marks.extend(marks);
+                parts.letters.extend(letters);
+                parts.live = parts.live.max(live);
                 cut
             }
             WorkerMessage::Rows { cut, worker, entity, rows } => {
@@ -148,8 +177,17 @@ impl Writer<'_> {
                 }
                 cut
             }
+            WorkerMessage::SealedBegins { bytes, told } => {
+                let mut next = self.next.clone();
+                letters::set(&mut next.outbox, letters::SEALED_BYTES, bytes);
+                letters::published(&mut next.outbox, &self.publisher.published());
+                self.append(next, keep_trying)?;
+                // Whoever waits may be gone.
+                let _ = told.send(());
+                return Ok(None);
+            }
             WorkerMessage::Sealed { cut, bytes } => {
-                self.gathering.sealed_bytes = Some(bytes);
+                self.gathering.of(cut).sealed_bytes = Some(bytes);
                 cut
             }
             WorkerMessage::States { worker, entity, as_of, states } => {
@@ -157,7 +195,7 @@ impl Writer<'_> {
                 return Ok(None);
             }
         };
-        *self.gathering.parts.entry(cut.number).or_default() += 1;
+        self.gathering.of(cut).parts += 1;
         Ok(Some(cut))
     }
 
@@ -201,7 +239,7 @@ impl Writer<'_> {
         let schema = self.schemas[entity].clone();
         let (object, listed) = encode_segment(name, schema, range, rows, self.cipher.as_ref())?;
         self.insist(keep_trying, || store(self.objects, &object))?;
-        self.gathering.segments.push(listed);
+        self.gathering.of(cut).segments.push(listed);
         Ok(())
     }
 
@@ -256,7 +294,7 @@ impl Writer<'_> {
 
     /// Writes the manifest of `cut`, when anything has changed, and has its letters published.
     fn commit(&mut self, cut: Cut, keep_trying: &dyn Fn() -> bool) -> Result<(), RecoveryError> {
-        let gathered = std::mem::take(&mut self.gathering);
+        let gathered = self.gathering.take(cut);
         let sequence = self.leader.manifest().sequence + 1;
         let mut next = self.next.clone();
         next.cut = cut.at;
@@ -281,9 +319,25 @@ impl Writer<'_> {
             self.insist(keep_trying, || store(self.objects, &letters.object(&batch)))?;
             letters.list(&mut next.outbox);
         }
-        let leader = &mut self.leader;
+        self.append(next, keep_trying)?;
+        self.published.push_back(self.publisher.published().number);
+        while self.published.len() > MANIFESTS_KEPT {
+            self.published.pop_front();
+        }
+        if !batch.letters.is_empty() {
+            self.publisher.publish(batch);
+        }
+        self.collect(sequence);
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        next: Manifest,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<(), RecoveryError> {
         let mut pause = PAUSES.0;
-        while let Err(error) = leader.append(next.clone()) {
+        while let Err(error) = self.leader.append(next.clone()) {
             match error {
                 CheckpointError::Objects(error) if keep_trying() => {
                     tracing::warn!(%error, "a checkpoint cannot be written; it is tried again");
@@ -295,14 +349,6 @@ impl Writer<'_> {
         }
         self.number = 0;
         self.next = self.leader.manifest().clone();
-        self.published.push_back(self.publisher.published().number);
-        while self.published.len() > MANIFESTS_KEPT {
-            self.published.pop_front();
-        }
-        if !batch.letters.is_empty() {
-            self.publisher.publish(batch);
-        }
-        self.collect(sequence);
         Ok(())
     }
 
@@ -334,5 +380,33 @@ impl Writer<'_> {
         if let (MANIFESTS_KEPT, Some(last)) = (self.published.len(), self.published.front()) {
             letters::collect(self.objects, *last);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(read: u64) -> BTreeMap<PartitionId, PartitionMark> {
+        let mark = PartitionMark { read, ..PartitionMark::default() };
+        BTreeMap::from([(PartitionId { source: 0, partition: 0 }, mark)])
+    }
+
+    #[test]
+    fn a_cut_takes_what_cuts_before_it_have_left_and_nothing_of_those_after_it() {
+        let mut gathering = Gathering::default();
+        let last = Cut::last(9_999);
+        for (cut, read) in
+            [(Cut { number: 1, at: 1_000 }, 10), (Cut { number: 2, at: 2_000 }, 20), (last, 30)]
+        {
+            let parts = gathering.of(cut);
+            (parts.marks, parts.live) = (mark(read), read);
+        }
+        let read = |parts: &CutParts| parts.marks.values().map(|mark| mark.read).max();
+        let second = gathering.take(Cut { number: 2, at: 2_000 });
+        assert_eq!((read(&second), second.live), (Some(20), 20));
+        let rest = gathering.take(last);
+        assert_eq!((read(&rest), rest.live), (Some(30), 30));
+        assert!(gathering.0.is_empty());
     }
 }

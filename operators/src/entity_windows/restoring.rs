@@ -22,6 +22,8 @@ pub(super) struct Restoring {
     sealed: Option<SealedWindows>,
     /// A step of the windows that is not through yet.
     folding: bool,
+    /// All pieces have come.
+    ended: bool,
 }
 
 /// How far it is.
@@ -36,7 +38,15 @@ pub(super) enum RestoreStep {
 
 impl Restoring {
     pub fn new(from: EntityRestore, owner: Owner, rebuilt: Millis) -> Self {
-        Restoring { from, owner, rebuilt, windows: None, sealed: None, folding: false }
+        Restoring {
+            from,
+            owner,
+            rebuilt,
+            windows: None,
+            sealed: None,
+            folding: false,
+            ended: false,
+        }
     }
 
     /// The cut that is restored.
@@ -64,7 +74,8 @@ impl Restoring {
             }
             return Ok(RestoreStep::Again);
         }
-        match self.from.feed.next() {
+        let piece = if self.ended { Restored::End } else { self.from.feed.next() };
+        match piece {
             Restored::Wait => return Ok(RestoreStep::Wait),
             Restored::Failed(why) => return Err(why),
             Restored::Rows { parts, times, mapping } => {
@@ -87,6 +98,7 @@ impl Restoring {
                 loaded.map_err(|error| error.to_string())?;
             }
             Restored::End => {
+                self.ended = true;
                 self.begin_folding(plan, entity, state);
                 let cut = self.from.cut;
                 if state.windows.upper() < cut {
