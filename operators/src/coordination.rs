@@ -262,6 +262,11 @@ impl Coordination {
         self.is_over().then_some(self.newest)
     }
 
+    /// The greatest watermark of all partitions.
+    pub fn watermark(&self) -> EventTime {
+        self.partitions.values().map(|status| status.watermark).max().unwrap_or(0)
+    }
+
     fn is_over(&self) -> bool {
         self.done.iter().all(|done| *done)
     }

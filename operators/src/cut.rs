@@ -48,10 +48,11 @@ pub struct Cut {
 }
 
 impl Cut {
-    /// The last of a job whose sources have ended, the newest event of all at `newest`: nobody asks for
-    /// it.
-    pub const fn last(newest: EventTime) -> Cut {
-        Cut { number: u64::MAX, at: Cut::below(newest.saturating_add(1)) }
+    /// The last of a job whose sources have ended, the greatest of their watermarks being `watermark`:
+    /// nobody asks for it. It does not lie at the newest event, where everything is sealed then, so
+    /// that what is appended to a file is read by a later run as if the file had never ended.
+    pub const fn last(watermark: EventTime) -> Cut {
+        Cut { number: u64::MAX, at: Cut::below(watermark) }
     }
 
     /// The greatest event time of a cut that lies at or below `frontier`.

@@ -9,7 +9,7 @@ use super::Checkpoints;
 use std::cell::RefCell;
 use std::rc::Rc;
 use tidemark_operators::coordination::{Coordination, Notice};
-use tidemark_operators::cut::{Cut, SharedCutSink};
+use tidemark_operators::cut::SharedCutSink;
 use tidemark_operators::shared::Shared;
 use tidemark_operators::time::EventTime;
 
@@ -51,9 +51,9 @@ impl Cuts {
         shared.wake_source();
     }
 
-    /// All sources have ended, and the newest event of all was at `newest`.
-    pub fn last(&mut self, newest: EventTime, shared: &Shared, live: EventTime) {
-        let cut = Cut::last(newest);
+    /// All sources have ended, and all is handed over.
+    pub fn last(&mut self, shared: &Shared, live: EventTime) {
+        let Some(cut) = shared.last_cut.get() else { return };
         let marks = shared.marks.as_ref().map(|marks| marks.at(cut.at)).unwrap_or_default();
         self.sink.borrow_mut().marks(cut, marks, live);
     }

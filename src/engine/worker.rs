@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tidemark_operators::cut::{PartitionMarks, Resume};
+use tidemark_operators::cut::{Cut, PartitionMarks, Resume};
 use tidemark_operators::dataflow::{self, Config, Dataflow};
 use tidemark_operators::entity_windows::{EntityRestore, Sealing, Serving};
 use tidemark_operators::metrics::WorkerMetrics;
@@ -221,11 +221,10 @@ impl Loop<'_> {
             }
             let told = self.broadcast.as_ref().is_none_or(|t| t.probe.done());
             if probe.done() && told {
-                let newest = self.shared.over.get();
-                if let (Some(cuts), Some(newest)) = (&mut self.cuts, newest) {
-                    cuts.last(newest, &self.shared, self.shared.live_clock.get());
+                if let Some(cuts) = &mut self.cuts {
+                    cuts.last(&self.shared, self.shared.live_clock.get());
                 }
-                return newest;
+                return self.shared.over.get();
             }
             worker.step_or_park(Some(TICK));
         }
@@ -262,6 +261,7 @@ impl Loop<'_> {
         }
         if let (Some(newest), None) = (coordination.over(), self.shared.over.get()) {
             self.shared.over.set(Some(self.until.unwrap_or(newest)));
+            self.shared.last_cut.set(Some(Cut::last(coordination.watermark())));
             self.shared.wake_windows();
             if let Some(telling) = &mut self.broadcast {
                 telling.input = None;

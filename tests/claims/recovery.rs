@@ -122,7 +122,17 @@ fn a_job_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_never_wa
             ),
         );
         let mut rng = SmallRng::seed_from_u64(seed);
-        killed += run_to_the_end(path, &mut rng, Duration::from_millis(1_500));
+        let longest = Duration::from_millis(1_500);
+        // The file grows after its end was reached, as if it had never been.
+        let records = path.join("records.jsonl");
+        let whole = std::fs::read(&records).unwrap();
+        let half = whole.len() / 2;
+        let half = half + whole[half..].iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        std::fs::write(&records, &whole[..half]).unwrap();
+        killed += run_to_the_end(path, &mut rng, longest);
+        std::fs::remove_file(path.join("log")).unwrap();
+        std::fs::write(&records, &whole).unwrap();
+        killed += run_to_the_end(path, &mut rng, longest);
         let (sealed, expected) = ("sealed.jsonl", "sealed.ref");
         let same = std::fs::read(path.join(sealed)).unwrap()
             == std::fs::read(path.join(expected)).unwrap();

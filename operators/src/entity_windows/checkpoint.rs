@@ -5,7 +5,6 @@ use super::handed::Handed;
 use super::restoring::RestoreStep;
 use super::running::Running;
 use super::{Activation, WindowsConfig};
-use crate::cut::Cut;
 use crate::live::LiveWindows;
 use crate::online::{Cause, HANDOUT_ROWS};
 use crate::time::EventTime;
@@ -31,9 +30,10 @@ impl Running {
     }
 
     /// The same at the end, for the last cut.
-    pub(super) fn hand_over_last(&mut self, newest: EventTime) {
-        let Some(handed) = &mut self.handed else { return };
-        let (log, last) = (&self.state.borrow().log, Some(Cut::last(newest)));
+    pub(super) fn hand_over_last(&mut self) {
+        let last = self.config.shared.last_cut.get();
+        let (Some(handed), Some(_)) = (&mut self.handed, last) else { return };
+        let log = &self.state.borrow().log;
         let mut more = Ok(true);
         while more == Ok(true) {
             more = handed.rows(log, last, self.sealed);

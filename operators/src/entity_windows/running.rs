@@ -168,9 +168,9 @@ impl Running {
             (false, _) => Activation::Again,
             (true, None) => Activation::Wait,
             (true, Some(_)) if self.unretired => Activation::Again,
-            (true, Some(newest)) => {
+            (true, Some(_)) => {
                 self.over = true;
-                self.hand_over_last(newest);
+                self.hand_over_last();
                 self.check();
                 Activation::Over
             }

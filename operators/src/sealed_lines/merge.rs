@@ -1,7 +1,6 @@
 //! One order of the lines of all workers and entities.
 
 use super::{LineKey, SealedLines, SealedSink};
-use crate::cut::Cut;
 use crate::shared::SharedRef;
 use crate::time::{EventTime, SECOND};
 use std::cmp::Reverse;
@@ -72,8 +71,8 @@ pub fn merge_lines(
             let frontier = frontiers[0].frontier().first().copied();
             let Some(sink) = &mut sink else { return };
             streams.merge(frontier, &mut |lines| sink.write(lines));
-            let over = shared.over.get().filter(|_| frontier.is_none());
-            let asked = over.map(Cut::last).or_else(|| shared.cut.get());
+            let last = shared.last_cut.get().filter(|_| frontier.is_none());
+            let asked = last.or_else(|| shared.cut.get());
             let asked = asked.filter(|asked| cut != Some(*asked));
             if let Some(asked) = asked.filter(|asked| frontier.is_none_or(|f| f >= asked.at)) {
                 cut = Some(asked);
