@@ -16,6 +16,7 @@
 mod due;
 mod error;
 mod letter_file;
+mod letter_topic;
 mod letters;
 mod marks;
 mod part;
@@ -25,6 +26,7 @@ mod writer;
 
 use crate::checkpoint::{ListedSegment, Manifest, Manifests};
 use crate::engine::Checkpoints;
+use crate::kafka::KafkaDeadLetters;
 use crate::metrics::snapshot::LogSinkSnapshot;
 use crate::objects::{self, Absent, Objects};
 use crate::version::VERSION;
@@ -33,12 +35,13 @@ use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
 use error::system;
 use letter_file::LetterFile;
+use letter_topic::LetterTopic;
 use letters::StoredLetters;
 use part::{LetterRoom, part};
-use publisher::{LetterPublisher, Published};
+use publisher::{LetterPublisher, Published, Target};
 use restore::{EntityObjects, Loader};
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -106,6 +109,14 @@ pub struct RecoveryConfig {
     pub sealed_rows: bool,
 }
 
+/// Where dead letters are published.
+pub enum LettersTo {
+    /// In a file.
+    File(PathBuf),
+    /// In a topic.
+    Topic(KafkaDeadLetters),
+}
+
 /// The checkpoints of a running job.
 pub struct Recovery {
     config: RecoveryConfig,
@@ -125,15 +136,15 @@ pub struct Recovery {
 type Begin = (Arc<LetterPublisher>, Receiver<WorkerMessage>);
 
 impl Recovery {
-    /// Takes over the state, and begins to read it. Dead letters are published in the file at
-    /// `letters`. `failed` is told why the job has to stop, should that be.
+    /// Takes over the state, and begins to read it. Dead letters are published where `letters` says.
+    /// `failed` is told why the job has to stop, should that be.
     ///
     /// # Errors
     /// When the store cannot be reached, its state is damaged or another job's, or the file cannot be
     /// opened.
     pub fn open(
         config: RecoveryConfig,
-        letters: &Path,
+        letters: LettersTo,
         failed: impl Fn(String) + Send + 'static,
     ) -> Result<Self, RecoveryError> {
         let objects: Arc<dyn Objects> = Arc::from(objects::open(&config.url, Absent::Made)?);
@@ -365,15 +376,23 @@ fn take_over<'a>(
 fn publisher(
     objects: &dyn Objects,
     begun: &Manifest,
-    path: &Path,
+    to: LettersTo,
     room: &Arc<LetterRoom>,
 ) -> Result<Arc<LetterPublisher>, RecoveryError> {
     let published = letters::how_far(&begun.outbox);
     let position = published.as_ref().map(|published| published.position);
-    let file = LetterFile::open(path, position)
-        .map_err(|why| system(&format!("open the file of dead letters {}", path.display()), why))?;
-    let published = published.unwrap_or(Published { number: 0, position: file.position() });
-    let publisher = LetterPublisher::start(LETTERS, Box::new(file), published, Arc::clone(room))
+    let (target, begins): (Box<dyn Target>, u64) = match to {
+        LettersTo::File(path) => {
+            let file = LetterFile::open(&path, position).map_err(|why| {
+                system(&format!("open the file of dead letters {}", path.display()), why)
+            })?;
+            let begins = file.position();
+            (Box::new(file), begins)
+        }
+        LettersTo::Topic(writer) => (Box::new(LetterTopic::new(writer)), 0),
+    };
+    let published = published.unwrap_or(Published { number: 0, position: begins });
+    let publisher = LetterPublisher::start(LETTERS, target, published, Arc::clone(room))
         .map_err(|why| system("start the thread that publishes dead letters", why))?;
     for letters in StoredLetters::listed(&begun.outbox) {
         let batch = letters.read(objects)?;

@@ -320,7 +320,7 @@ fn recovery(
         sealed_rows: settings.sealed.path.is_some(),
     };
     let stop = observer.clone();
-    let letters = Path::new(&settings.dead_letters.path);
+    let letters = letters::published(settings)?;
     let recovery = Recovery::open(config, letters, move |failure| stop.fail(failure));
     recovery.map(|recovery| Some(Arc::new(recovery))).map_err(Failure::failed)
 }

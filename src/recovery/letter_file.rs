@@ -82,7 +82,7 @@ impl LetterFile {
 }
 
 impl Target for LetterFile {
-    fn publish(&mut self, batch: &Batch) -> Result<u64, String> {
+    fn publish(&mut self, batch: &Batch, _: &dyn Fn() -> bool) -> Result<u64, String> {
         let mut write = || {
             let there = self.there(&batch.lines)?;
             let mut written = there;
@@ -131,8 +131,8 @@ mod tests {
         for cut in 0..=all.len() {
             std::fs::write(&path, format!("before\n{}", &all[..cut])).unwrap();
             let mut file = LetterFile::open(&path, Some(7)).unwrap();
-            assert_eq!(file.publish(&batch("one\ntwo\n")).unwrap(), 15);
-            assert_eq!(file.publish(&batch("three\n")).unwrap(), 21);
+            assert_eq!(file.publish(&batch("one\ntwo\n"), &|| true).unwrap(), 15);
+            assert_eq!(file.publish(&batch("three\n"), &|| true).unwrap(), 21);
             assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("before\n{all}"));
         }
         std::fs::remove_file(&path).unwrap();
@@ -143,13 +143,13 @@ mod tests {
         let path = path("foreign");
         std::fs::write(&path, "before\nnot ours").unwrap();
         let mut file = LetterFile::open(&path, Some(7)).unwrap();
-        assert_eq!(file.publish(&batch("one\n")).unwrap(), 20);
+        assert_eq!(file.publish(&batch("one\n"), &|| true).unwrap(), 20);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\nnot ours\none\n");
         std::fs::write(&path, "").unwrap();
         let mut file = LetterFile::open(&path, Some(20)).unwrap();
-        assert_eq!(file.publish(&batch("two\n")).unwrap(), 4);
+        assert_eq!(file.publish(&batch("two\n"), &|| true).unwrap(), 4);
         let mut file = LetterFile::open(&path, None).unwrap();
-        assert_eq!(file.publish(&batch("three\n")).unwrap(), 10);
+        assert_eq!(file.publish(&batch("three\n"), &|| true).unwrap(), 10);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\nthree\n");
         std::fs::remove_file(&path).unwrap();
     }

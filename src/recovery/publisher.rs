@@ -27,9 +27,9 @@ pub(super) struct Batch {
 
 /// Where letters are published.
 pub(super) trait Target: Send {
-    /// Publishes a batch, which may have been published in part before; says how far the target has been
-    /// written then.
-    fn publish(&mut self, batch: &Batch) -> Result<u64, String>;
+    /// Publishes a batch, which may have been published in part before, while `go_on` says so; says how
+    /// far the target has been written then.
+    fn publish(&mut self, batch: &Batch, go_on: &dyn Fn() -> bool) -> Result<u64, String>;
 }
 
 /// How far letters are published.
@@ -119,7 +119,8 @@ impl PublisherState {
         while let Ok(batch) = batches.recv() {
             let mut pause = PAUSES.0;
             let position = loop {
-                match target.publish(&batch) {
+                let go_on = || !self.give_up.load(Ordering::Acquire);
+                match target.publish(&batch, &go_on) {
                     Ok(position) => break position,
                     Err(error) => self.failed(&error),
                 }

@@ -6,7 +6,7 @@ use crate::dead_letters::{DeadLetterFile, FileLimits};
 use crate::failure::Failure;
 use crate::kafka::{DeadLetterSettings, KafkaDeadLetters};
 use crate::metrics::snapshot::LogSinkSnapshot;
-use crate::recovery::Recovery;
+use crate::recovery::{LettersTo, Recovery};
 use crate::service::LogStatus;
 use crate::source::Waker;
 use std::path::{Path, PathBuf};
@@ -43,6 +43,29 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where dead letters are published by checkpoints.
+///
+/// # Errors
+/// When a thread or client cannot be had.
+pub(super) fn published(settings: &Settings) -> Result<LettersTo, Failure> {
+    match settings.dead_letters.kind {
+        DeadLetterKind::File => Ok(LettersTo::File(PathBuf::from(&settings.dead_letters.path))),
+        DeadLetterKind::Kafka => topic(settings).map(LettersTo::Topic),
+    }
+}
+
+/// The writer of letters into a topic.
+fn topic(settings: &Settings) -> Result<KafkaDeadLetters, Failure> {
+    let limits = &settings.limits;
+    let letters = DeadLetterSettings {
+        topic: settings.dead_letters.topic.clone(),
+        letters_max: limits.dead_letter_queue,
+        bytes_max: usize::try_from(limits.dead_letter_queue_bytes).unwrap_or(usize::MAX),
+    };
+    let writer = KafkaDeadLetters::open(&connect::kafka(&settings.kafka), letters);
+    writer.map_err(Failure::failed)
+}
+
 impl RunLetters {
     /// Opens the sink. A topic's brokers need not be there yet. Where there are checkpoints, letters are
     /// published with them.
@@ -66,17 +89,7 @@ impl RunLetters {
                 let file = file.map_err(|error| Failure::failed(error).hint(hint))?;
                 (LetterSink::File(file), Some(path.to_owned()))
             }
-            DeadLetterKind::Kafka => {
-                let letters = DeadLetterSettings {
-                    topic: to.topic.clone(),
-                    letters_max: limits.dead_letter_queue,
-                    bytes_max: usize::try_from(limits.dead_letter_queue_bytes)
-                        .unwrap_or(usize::MAX),
-                };
-                let config = connect::kafka(&settings.kafka);
-                let writer = KafkaDeadLetters::open(&config, letters);
-                (LetterSink::Kafka(writer.map_err(Failure::failed)?), None)
-            }
+            DeadLetterKind::Kafka => (LetterSink::Kafka(topic(settings)?), None),
         };
         let place = match &path {
             Some(path) => path.display().to_string(),
@@ -87,10 +100,16 @@ impl RunLetters {
 
     /// Those of a job with checkpoints, which are published in the file that `settings` name.
     fn with_checkpoints(recovery: Arc<Recovery>, settings: &Settings) -> Self {
-        let path = PathBuf::from(&settings.dead_letters.path);
-        let place = path.display().to_string();
+        let (path, place) = match settings.dead_letters.kind {
+            DeadLetterKind::File => {
+                let path = PathBuf::from(&settings.dead_letters.path);
+                let place = path.display().to_string();
+                (Some(path), place)
+            }
+            DeadLetterKind::Kafka => (None, format!("the topic {}", settings.dead_letters.topic)),
+        };
         let sink = Mutex::new(Some(LetterSink::Checkpoints(recovery)));
-        RunLetters { sink, path: Some(path), place }
+        RunLetters { sink, path, place }
     }
 
     /// The file, when it is one.

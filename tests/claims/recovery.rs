@@ -221,3 +221,27 @@ fn a_job_on_a_topic_that_is_killed_again_and_again_leaves_in_redis_what_a_replay
     expected.sort_unstable();
     assert_eq!(found, expected, "each record is an event or a dead letter, once");
 }
+
+#[test]
+fn dead_letters_of_a_job_with_checkpoints_reach_their_topic() {
+    let log = traffic(19, 4_000);
+    let output = run::expected(&log);
+    let topic = topic(&log);
+    let folder = Folder::new("recovery");
+    let state = folder.file("state");
+    settings(
+        folder.path(),
+        &format!("kind = \"kafka\"\n[online]\nkind = \"embedded\"\n[state]\nurl = {state:?}\n"),
+    );
+    let brokers = run::kafka().bootstrap_servers;
+    let variables = [("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()), ("KAFKA_TOPIC", &topic)];
+    let mut job = Process::start(folder.path(), "fraud", &variables);
+    job.until_ready();
+    // Those that no checkpoint has had yet are published when it stops.
+    job.stop("TERM");
+    let found = run::dead_letters(&format!("{topic}.dlq"), output.dead.len());
+    let found: Vec<(u32, u64)> = found.into_iter().map(|letter| (letter.0, letter.1)).collect();
+    let expected = output.dead.iter().map(|letter| (letter.partition.partition, letter.offset));
+    assert!(!found.is_empty());
+    assert_eq!(found, expected.collect::<Vec<_>>());
+}
