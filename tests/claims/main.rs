@@ -80,6 +80,8 @@ mod restored;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod s3;
+#[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod scripted;
