@@ -216,8 +216,9 @@ impl Running {
         let sealing = match config.sealing {
             Sealing::None => None,
             Sealing::State { rebuilt } => {
-                let log = &state.borrow().log.log;
-                Some(SealedWindows::at(plan, entity, log, (0, rebuilt)))
+                let sealed = SealedWindows::at(plan, entity, &state.borrow().log.log, 0);
+                // Live windows say the rest.
+                Some(if live { sealed.lessened(plan, entity, rebuilt) } else { sealed })
             }
             Sealing::Count | Sealing::Lines => Some(SealedWindows::new(plan, entity)),
         };

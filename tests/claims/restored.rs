@@ -1,6 +1,7 @@
 //! Operators that are stopped at a cut and made again from what was saved, over another number of
 //! workers, against the same operators that are never stopped.
 
+mod damage;
 mod story;
 mod system;
 
@@ -33,8 +34,16 @@ impl Trial {
         Trial { story, rng, told: 0, clock: 0, frontier: 0, steady, stopped, what }
     }
 
-    /// Some more of the story.
+    /// Some more of the story, some of which is sealed.
     fn go_on(&mut self) {
+        self.tell();
+        if self.rng.random_bool(0.6) {
+            self.seal();
+        }
+    }
+
+    /// Some more of the story.
+    fn tell(&mut self) {
         let to = (self.told + self.rng.random_range(1..40)).min(self.story.arrivals.len());
         let arrived = &self.story.arrivals[self.told..to];
         let said = arrived.iter().map(|arrival| arrival.clock).max().unwrap_or(0);
@@ -45,9 +54,6 @@ impl Trial {
             system.arrive(&self.story, self.told..to);
         }
         self.told = to;
-        if self.rng.random_bool(0.6) {
-            self.seal();
-        }
     }
 
     /// Some more is sealed: nothing older is to come.
@@ -66,7 +72,14 @@ impl Trial {
     /// Saves at `S`, goes on to the cut `G`, stops there or after it, and makes all again.
     fn stop(&mut self) {
         let snapshot = self.frontier;
-        let saved = self.stopped.save(snapshot, self.rng.random_range(1..50));
+        let mut saving = self.stopped.begin_save(snapshot);
+        while self.stopped.save_more(&mut saving, self.rng.random_range(1..20)) {
+            // What is sealed waits for it; live windows do not.
+            if self.rng.random_bool(0.03) {
+                self.tell();
+            }
+        }
+        let saved = saving.saved;
         for _ in 0..self.rng.random_range(0..4) {
             self.go_on();
         }
@@ -105,7 +118,8 @@ impl Trial {
             self.stopped.sealed.clone_from(&self.steady.sealed);
         }
         if self.stopped.mode.rebuilt == 0 {
-            let saved = [&self.steady, &self.stopped].map(|s| parts(&s.save(self.frontier, 7)));
+            let saved =
+                [&mut self.steady, &mut self.stopped].map(|s| parts(&s.save(self.frontier, 7)));
             same(&saved[1], &saved[0], &format!("state as of {}, {what}", self.frontier));
         }
     }

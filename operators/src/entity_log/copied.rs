@@ -3,9 +3,14 @@
 use super::EntityLog;
 use crate::cut::{AttributeValues, Texts, TimelineRows};
 use crate::flat_table::{Entry, FlatTable};
+use crate::interner::PIECE;
 use crate::plan::{EntityPlan, Storage};
 use crate::timeline::chunk::{Chunk, symbol_of};
 use crate::timeline::dictionary::Dictionary;
+use std::hint::black_box;
+
+/// The most own symbols that are remembered from list to list.
+const OWN_MAX: usize = 1 << 16;
 
 /// Where a number stands in a list that is being made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,11 +24,11 @@ struct Listed {
 #[derive(Clone, Copy, Debug)]
 struct OwnSymbol {
     symbol: u32,
-    place: u32,
+    listed: Listed,
 }
 
 impl Entry for OwnSymbol {
-    const VACANT: Self = OwnSymbol { symbol: 0, place: 0 };
+    const VACANT: Self = OwnSymbol { symbol: 0, listed: Listed { list: 0, place: 0 } };
 
     fn is_vacant(&self) -> bool {
         self.symbol == 0
@@ -40,7 +45,7 @@ fn spread(symbol: u32) -> u64 {
     (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }
 
-/// The places of dense numbers in a list: looked up by number, nothing to clear between two lists.
+/// The places of numbers in a list: nothing to clear between two lists.
 #[derive(Debug, Default)]
 struct Places {
     by_number: Vec<Listed>,
@@ -71,22 +76,30 @@ impl Places {
 
     /// The same of a symbol that is its own value.
     #[inline]
-    fn own_place(&mut self, symbol: u32, texts: &mut Texts, bytes: &[u8]) -> Option<u32> {
-        let mut fresh = true;
-        let entry = self.own.entry(
-            spread(symbol),
-            |own| own.symbol == symbol,
-            || {
-                fresh = texts.push(bytes).is_some();
-                OwnSymbol { symbol, place: texts.len().saturating_sub(1) as u32 }
-            },
-        );
-        fresh.then_some(entry.place)
+    fn own_place(
+        &mut self,
+        list: u32,
+        symbol: u32,
+        texts: &mut Texts,
+        bytes: &[u8],
+    ) -> Option<u32> {
+        let fresh = || OwnSymbol { symbol, listed: Listed::default() };
+        let own = self.own.entry(spread(symbol), |own| own.symbol == symbol, fresh);
+        if own.listed.list != list {
+            own.listed = Listed { list, place: texts.push(bytes)? };
+        }
+        Some(own.listed.place)
+    }
+
+    /// Loads where `numbers` are: many loads at a time, whose cache misses overlap.
+    fn warm(&self, numbers: impl Iterator<Item = u32>) {
+        let listed = numbers.filter_map(|number| self.by_number.get(number as usize));
+        black_box(listed.fold(0, |sum, listed| sum ^ listed.list));
     }
 }
 
 /// Copies rows out of a log, with each id and value once. What it needs between two calls is 8 bytes
-/// for each number of an id or a value.
+/// for each number of an id or a value, and 12 for each of at most 65,536 values that are their own.
 #[derive(Debug, Default)]
 pub struct RowsCopier {
     list: u32,
@@ -128,7 +141,8 @@ impl RowsCopier {
             let to = (hi.min(chunk.end()) - chunk.base()) as u32;
             self.chunk(log, chunk, (from, to), &mut rows)?;
         }
-        self.values.iter_mut().for_each(|places| places.own = FlatTable::default());
+        let many = |places: &&mut Places| places.own.len() > OWN_MAX;
+        self.values.iter_mut().filter(many).for_each(|places| places.own = FlatTable::default());
         Some(rows)
     }
 
@@ -141,10 +155,15 @@ impl RowsCopier {
     ) -> Option<()> {
         chunk.copy_times(from, to, &mut rows.times);
         chunk.copy_bits(from, to, &mut rows.bits);
-        for row in from..to {
-            let slot = chunk.slot(row);
-            let id = || log.names.entities.bytes(slot);
-            rows.entities.push(self.ids.place(self.list, slot, &mut rows.ids, id)?);
+        for from in (from..to).step_by(PIECE) {
+            let piece = from..(from + PIECE as u32).min(to);
+            self.ids.warm(piece.clone().map(|row| chunk.slot(row)));
+            log.names.entities.warm_ids(piece.clone().map(|row| chunk.slot(row)));
+            for row in piece {
+                let slot = chunk.slot(row);
+                let id = || log.names.entities.bytes(slot);
+                rows.entities.push(self.ids.place(self.list, slot, &mut rows.ids, id)?);
+            }
         }
         for (attribute, column) in rows.attributes.iter_mut().enumerate() {
             let (values, places) = match column {
@@ -156,13 +175,19 @@ impl RowsCopier {
             };
             let Some(dictionary) = log.names.dictionary(attribute) else { continue };
             let listed = &mut self.values[attribute];
-            for row in from..to {
-                let symbol = symbol_of(chunk.value(attribute, row));
-                let place = match symbol {
-                    0 => 0,
-                    symbol => listed.symbol(self.list, symbol, dictionary, values)? + 1,
-                };
-                places.push(place);
+            let symbol = |row| symbol_of(chunk.value(attribute, row));
+            for from in (from..to).step_by(PIECE) {
+                let piece = from..(from + PIECE as u32).min(to);
+                let symbols = || piece.clone().map(symbol).filter(|symbol| *symbol != 0);
+                let kept = || symbols().filter_map(|symbol| dictionary.kept_number(symbol));
+                listed.warm(kept());
+                dictionary.warm_numbers(kept());
+                for row in piece.clone() {
+                    places.push(match symbol(row) {
+                        0 => 0,
+                        symbol => listed.symbol(self.list, symbol, dictionary, values)? + 1,
+                    });
+                }
             }
         }
         Some(())
@@ -181,7 +206,7 @@ impl Places {
         let mut own = [0; 4];
         match dictionary.kept_number(symbol) {
             Some(number) => self.place(list, number, values, || dictionary.kept_bytes(number)),
-            None => self.own_place(symbol, values, dictionary.bytes(symbol, &mut own)),
+            None => self.own_place(list, symbol, values, dictionary.bytes(symbol, &mut own)),
         }
     }
 }

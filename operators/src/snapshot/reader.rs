@@ -135,7 +135,7 @@ impl<'a> SnapshotReader<'a> {
         match kind {
             // Its rows are what will take out of it again what is in it.
             ComponentKind::Accumulator(_) if !has_rows => Err(Unreadable::Unknown),
-            ComponentKind::Accumulator(at) if !sealed.keeps(self.entity, at) => Ok(()),
+            ComponentKind::Accumulator(at) if !sealed.keeps(at) => Ok(()),
             ComponentKind::Accumulator(at) => {
                 let attribute = self.entity.accumulators.get(at).and_then(|a| a.attribute);
                 let by = ByValue { names: &log.names, attribute, as_of: self.as_of };
@@ -161,7 +161,7 @@ impl<'a> SnapshotReader<'a> {
             let reaches = match (stored, component.kind) {
                 (Some(Stored::Whole), _) => continue,
                 (Some(Stored::Reaches(reaches)), _) => Some(reaches),
-                (None, ComponentKind::Accumulator(at)) if !sealed.keeps(self.entity, at) => {
+                (None, ComponentKind::Accumulator(at)) if !sealed.keeps(at) => {
                     continue;
                 }
                 (None, ComponentKind::Accumulator(at)) => {
