@@ -10,8 +10,10 @@
 //! one block of rows; by its first and last time a block is passed over.
 
 mod columns;
+mod merge;
 mod read;
 
+pub use merge::{MERGED_ROWS_MIN, MergedRow, MergedSegments, merge_segments, mergeable};
 pub use read::{SegmentReader, verify_segment};
 
 use super::blocks::{ObjectKind, ObjectWriter};
