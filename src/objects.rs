@@ -14,11 +14,14 @@
 mod error;
 mod local;
 mod name;
+mod s3;
 
 pub use error::ObjectError;
 pub use local::LocalObjects;
 pub use name::{NAME_BYTES_MAX, is_name};
+pub use s3::{S3Objects, S3Settings, SecretKey};
 
+use std::io;
 use std::path::Path;
 
 /// How many objects one listing may hold.
@@ -88,10 +91,12 @@ pub enum Absent {
     Refused,
 }
 
-/// Opens the store that `url` names.
+/// Opens the store that `url` names. How a bucket's service is reached says the environment: see
+/// [`S3Settings::from_environment`].
 ///
 /// # Errors
-/// When `url` is none, or the folder is not there or cannot be made.
+/// When `url` is none, or the folder is not there or cannot be made. A bucket is not asked for before
+/// it is used.
 pub fn open(url: &str, absent: Absent) -> Result<Box<dyn Objects>, ObjectError> {
     let folder = |path: &str| -> Result<Box<dyn Objects>, ObjectError> {
         Ok(Box::new(match absent {
@@ -100,10 +105,21 @@ pub fn open(url: &str, absent: Absent) -> Result<Box<dyn Objects>, ObjectError> 
         }))
     };
     match url.split_once("://") {
+        Some(("s3", _)) => Ok(Box::new(S3Objects::open(url, &S3Settings::from_environment()?)?)),
         Some(("file", path)) if path.starts_with('/') => folder(path),
         None if !url.is_empty() => folder(url),
         _ => Err(ObjectError::store(url, "no kind of store has such a URL")),
     }
+}
+
+/// 32 hexadecimal digits that nobody has made before: what tells writers of one store apart.
+///
+/// # Errors
+/// When there are no random bytes to be had.
+pub fn unique_text() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    openssl::rand::rand_bytes(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

@@ -22,14 +22,14 @@ mod marks;
 mod part;
 mod publisher;
 mod restore;
+mod thread;
 mod writer;
 
-use crate::checkpoint::{ListedSegment, Manifest, Manifests};
+use crate::checkpoint::{ListedSegment, Manifest};
 use crate::engine::Checkpoints;
 use crate::kafka::KafkaDeadLetters;
 use crate::metrics::snapshot::LogSinkSnapshot;
 use crate::objects::{self, Absent, Objects};
-use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
 use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
@@ -40,20 +40,20 @@ use letters::StoredLetters;
 use part::{LetterRoom, part};
 use publisher::{LetterPublisher, Published, Target};
 use restore::{EntityObjects, Loader};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use thread::{Begin, WriterThread};
 use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, Resume, TimelineRows};
 use tidemark_operators::entity_windows::{EntityRestore, RestoreFeed};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
-use writer::{Gathering, SnapshotFiles, Writer, schemas};
 
 /// The name of the dead letters in metrics and health.
 const LETTERS: &str = "dead_letters";
@@ -131,9 +131,6 @@ pub struct Recovery {
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
-
-/// What the thread needs once it has taken over.
-type Begin = (Arc<LetterPublisher>, Receiver<WorkerMessage>);
 
 impl Recovery {
     /// Takes over the state, and begins to read it. Dead letters are published where `letters` says.
@@ -298,78 +295,6 @@ impl Recovery {
         let left = until.saturating_duration_since(Instant::now());
         Arc::into_inner(self.publisher).map_or(0, |publisher| publisher.finish(left))
     }
-}
-
-/// What the thread that writes checkpoints is made of.
-struct WriterThread {
-    objects: Arc<dyn Objects>,
-    plan: Arc<Plan>,
-    workers: usize,
-    sealed_rows: bool,
-    progress: Arc<CheckpointProgress>,
-    over: Arc<AtomicBool>,
-}
-
-/// What was taken over.
-type Taken = Result<(Manifest, Vec<ListedSegment>), RecoveryError>;
-
-impl WriterThread {
-    /// Takes over, tells `taken` what, and writes checkpoints once it is told to begin.
-    fn run(self, taken: &Sender<Taken>, begins: &Receiver<Begin>) -> Result<(), RecoveryError> {
-        let objects = &*self.objects;
-        let leader = match take_over(objects, &self.plan.name) {
-            Ok(leader) => leader,
-            Err(error) => {
-                // It is told to whoever waits for it.
-                let _ = taken.send(Err(error));
-                return Ok(());
-            }
-        };
-        let held = leader.manifest().clone();
-        let segments = leader.segments().map(|segments| (held.clone(), segments));
-        let _ = taken.send(segments.map_err(RecoveryError::from));
-        let Ok((publisher, messages)) = begins.recv() else { return Ok(()) };
-        let writer = Writer {
-            schemas: schemas(&self.plan),
-            plan: self.plan,
-            objects,
-            leader,
-            cipher: None,
-            workers: self.workers,
-            sealed_rows: self.sealed_rows,
-            progress: self.progress,
-            publisher,
-            next: held,
-            gathering: Gathering::default(),
-            telling: SnapshotFiles::default(),
-            number: 0,
-            published: VecDeque::new(),
-        };
-        writer.run(&messages, &|| !self.over.load(Ordering::Acquire))
-    }
-}
-
-/// Takes the state in `objects` over for the job `job`.
-fn take_over<'a>(
-    objects: &'a dyn Objects,
-    job: &str,
-) -> Result<crate::checkpoint::Leader<'a>, RecoveryError> {
-    let now = wall_ms().unwrap_or(0);
-    let first = Manifest {
-        job: job.to_owned(),
-        program: VERSION.to_owned(),
-        created_at: now,
-        ..Manifest::default()
-    };
-    let manifests = Manifests::new(objects);
-    if let Some(newest) = manifests.newest()?
-        && newest.manifest.job != job
-    {
-        let (held, store) = (newest.manifest.job, objects.url().to_owned());
-        return Err(RecoveryError::OtherJob { store, held, job: job.to_owned() });
-    }
-    let writer = format!("{}-{now}", std::process::id());
-    Ok(manifests.take_over(&first, &writer, now)?)
 }
 
 /// Publishes what the checkpoint `begun` has and is not known to be published, and then what comes.

@@ -137,6 +137,11 @@ pub trait Algebra {
         None
     }
 
+    /// Whether the values of this slot are there.
+    fn has_many(&self, _state: &Self::State) -> bool {
+        false
+    }
+
     /// How many readings so far were at the limit of what is written, or beyond it.
     fn saturated(&self) -> u64 {
         0

@@ -11,6 +11,7 @@
 //! Edges are found in the log and, for events that are not sealed yet, in the stash. A window's
 //! position in the log skips what had its edge while it was still in the stash.
 
+pub(crate) mod as_of;
 mod handout;
 mod restored;
 mod revise;
@@ -134,6 +135,11 @@ impl LiveWindows {
             rows: 0,
             values: 0,
         }
+    }
+
+    /// Its accumulators, in the order of the plan.
+    pub(crate) fn accumulators(&self) -> &Accumulators {
+        &self.accumulators
     }
 
     /// The live clock.

@@ -207,7 +207,7 @@ impl SealedWindows {
         hi: EventTime,
     ) {
         self.until = hi;
-        let kept = self.windows.iter_mut().zip(&self.folding.kept);
+        let kept = self.windows.iter_mut().zip(&self.folding.windows);
         for ((window, _), batch) in kept.zip(batches).filter(|((_, kept), _)| **kept) {
             window.begin(batch);
         }

@@ -8,4 +8,4 @@ mod reader;
 mod writer;
 
 pub use reader::{LoadError, Made, SnapshotReader};
-pub use writer::SnapshotWriter;
+pub use writer::{Snapped, SnapshotWriter};

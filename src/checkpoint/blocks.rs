@@ -13,10 +13,13 @@ use super::{BlockCipher, CheckpointError, DamagePlace, DamagedObject, StateKeys}
 use crate::objects::Objects;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::cmp::Ordering;
 
 /// The format that is written.
 pub(super) const FORMAT: u32 = 1;
 const TRAILER_BYTES: usize = 16;
+/// How much of an object's end is read at once: small objects whole, of others footer and trailer.
+const TAIL_BYTES: u64 = 64 << 10;
 
 /// What an object is, in its last bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,8 +152,11 @@ pub(super) struct ObjectReader<'a> {
     size: u64,
     blocks: Vec<PlacedBlock>,
     lock: Lock,
-    /// Footer and trailer as they are stored.
+    /// The last bytes, as they are stored.
     tail: Vec<u8>,
+    /// Of footer and trailer.
+    end_crc32c: u32,
+    end_bytes: usize,
 }
 
 impl<'a> ObjectReader<'a> {
@@ -164,41 +170,36 @@ impl<'a> ObjectReader<'a> {
         keys: Option<&StateKeys>,
     ) -> Result<(Self, C), CheckpointError> {
         let damaged = |place, what: &str| damage(objects, name, place, what);
-        let trailer_from = size
-            .checked_sub(TRAILER_BYTES as u64)
+        if size < TRAILER_BYTES as u64 {
+            return Err(damaged(DamagePlace::Whole, "it is listed with too few bytes").into());
+        }
+        let tail = read_tail(objects, name, size)?;
+        let (before, trailer) = tail
+            .split_last_chunk::<TRAILER_BYTES>()
             .ok_or_else(|| damaged(DamagePlace::Whole, "it is listed with too few bytes"))?;
-        // One byte more, to see that there is none.
-        let trailer = objects
-            .get_range(name, trailer_from, size.saturating_add(1))?
-            .ok_or_else(|| damaged(DamagePlace::Whole, "it is missing"))?;
-        let trailer: &[u8; TRAILER_BYTES] = match trailer.len() {
-            ..TRAILER_BYTES => {
-                let what = format!("it is cut off: it has less than {size} bytes");
-                return Err(damaged(DamagePlace::Whole, &what).into());
-            }
-            TRAILER_BYTES => trailer
-                .first_chunk()
-                .ok_or_else(|| damaged(DamagePlace::Trailer, "there are none"))?,
-            _ => {
-                let what = format!("it has more than {size} bytes");
-                return Err(damaged(DamagePlace::Whole, &what).into());
-            }
-        };
         let [l0, l1, l2, l3, c0, c1, c2, c3, found @ ..] = *trailer;
         if found != kind.0 {
             return Err(damaged(DamagePlace::Trailer, "it does not say what it is").into());
         }
-        let length = u64::from(u32::from_le_bytes([l0, l1, l2, l3]));
+        let trailer_from = size - TRAILER_BYTES as u64;
+        let length = u32::from_le_bytes([l0, l1, l2, l3]);
         let footer_from = trailer_from
-            .checked_sub(length)
+            .checked_sub(u64::from(length))
             .ok_or_else(|| damaged(DamagePlace::Trailer, "its footer is longer than the object"))?;
-        let footer = objects.get_range(name, footer_from, trailer_from)?.unwrap_or_default();
-        if crc32c::crc32c(&footer) != u32::from_le_bytes([c0, c1, c2, c3]) {
-            return Err(
-                damaged(DamagePlace::Footer, "the checksum is not that of the bytes").into()
-            );
+        let long;
+        let footer = match before.len().checked_sub(length as usize) {
+            Some(from) => before.get(from..).unwrap_or_default(),
+            None => {
+                let read = objects.get_range(name, footer_from, trailer_from)?;
+                long = read.unwrap_or_default();
+                &long
+            }
+        };
+        if crc32c::crc32c(footer) != u32::from_le_bytes([c0, c1, c2, c3]) {
+            let what = "the checksum is not that of the bytes";
+            return Err(damaged(DamagePlace::Footer, what).into());
         }
-        let Footer { blocks, encrypted, content, .. } = read_footer(objects, name, &footer)?;
+        let Footer { blocks, encrypted, content, .. } = read_footer(objects, name, footer)?;
         let blocks = placed(blocks, footer_from).ok_or_else(|| {
             damaged(DamagePlace::Footer, "its blocks are not what lies before it")
         })?;
@@ -207,9 +208,13 @@ impl<'a> ObjectReader<'a> {
             (Some(with), Some(keys)) => Lock::Opened(keys.opener(name, &with)?),
             (Some(with), None) => Lock::Closed(with),
         };
-        let tail = [footer, trailer.to_vec()].concat();
+        let end_crc32c = crc32c::crc32c_append(crc32c::crc32c(footer), trailer);
+        let end_bytes = footer.len() + TRAILER_BYTES;
         let name = name.to_owned();
-        Ok((ObjectReader { objects, name, size, blocks, lock, tail }, content))
+        Ok((
+            ObjectReader { objects, name, size, blocks, lock, tail, end_crc32c, end_bytes },
+            content,
+        ))
     }
 
     /// How many blocks there are.
@@ -233,8 +238,13 @@ impl<'a> ObjectReader<'a> {
             return Err(self.damage(DamagePlace::Footer, "a block is missing").into());
         };
         let place = DamagePlace::Block { number, offset };
-        let stored = self.objects.get_range(&self.name, offset, offset + bytes)?;
-        let stored = stored.ok_or_else(|| self.damage(DamagePlace::Whole, "it is missing"))?;
+        let stored = match self.in_tail(offset, bytes) {
+            Some(stored) => stored.to_vec(),
+            None => {
+                let read = self.objects.get_range(&self.name, offset, offset + bytes)?;
+                read.ok_or_else(|| self.damage(DamagePlace::Whole, "it is missing"))?
+            }
+        };
         match crc32c::crc32c(&stored) {
             found if found == crc32c && stored.len() as u64 == bytes => Ok(stored),
             found => {
@@ -244,6 +254,13 @@ impl<'a> ObjectReader<'a> {
         }
     }
 
+    /// Bytes that were read with the end.
+    fn in_tail(&self, offset: u64, bytes: u64) -> Option<&[u8]> {
+        let tail_from = self.size.checked_sub(self.tail.len() as u64)?;
+        let from = usize::try_from(offset.checked_sub(tail_from)?).ok()?;
+        self.tail.get(from..from.checked_add(usize::try_from(bytes).ok()?)?)
+    }
+
     /// Reads all of it, and says whether the checksum of the whole is this. What it holds can be
     /// looked into when this is [`Verified::Whole`].
     pub fn verify(&self, crc32c: u32) -> Result<Verified, CheckpointError> {
@@ -251,7 +268,7 @@ impl<'a> ObjectReader<'a> {
         for number in 0..self.blocks() {
             found = crc32c::crc32c_append(found, &self.stored(number)?);
         }
-        match crc32c::crc32c_append(found, &self.tail) {
+        match crc32c::crc32c_combine(found, self.end_crc32c, self.end_bytes) {
             found if found == crc32c => Ok(match self.lock {
                 Lock::Closed(_) => Verified::Checksums,
                 Lock::None | Lock::Opened(_) => Verified::Whole,
@@ -277,6 +294,22 @@ impl<'a> ObjectReader<'a> {
 
     fn damage(&self, place: DamagePlace, what: &str) -> DamagedObject {
         damage(self.objects, &self.name, place, what)
+    }
+}
+
+/// The last bytes of an object, which has exactly `size` of them.
+fn read_tail(objects: &dyn Objects, name: &str, size: u64) -> Result<Vec<u8>, CheckpointError> {
+    let damaged = |what: String| damage(objects, name, DamagePlace::Whole, &what);
+    let from = size.saturating_sub(TAIL_BYTES);
+    // One byte more, to see that there is none.
+    let tail = objects.get_range(name, from, size.saturating_add(1))?;
+    let tail = tail.ok_or_else(|| damaged("it is missing".to_owned()))?;
+    match (tail.len() as u64).cmp(&(size - from)) {
+        Ordering::Equal => Ok(tail),
+        Ordering::Less => {
+            Err(damaged(format!("it is cut off: it has less than {size} bytes")).into())
+        }
+        Ordering::Greater => Err(damaged(format!("it has more than {size} bytes")).into()),
     }
 }
 

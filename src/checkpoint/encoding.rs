@@ -15,8 +15,7 @@ pub(super) const BLOCK_ROWS: usize = 1 << 16;
 /// Bytes are compressed to no less than this part of them, so that hostile ones cannot become more.
 pub(super) const EXPANSION_MAX: usize = 64;
 
-/// On ids and values it takes two thirds of the time of level 1, for which they are half as long again:
-/// time is what is short.
+/// It takes two thirds of the time of level 1: time is what is short.
 const ZSTD_LEVEL: i32 = -5;
 
 /// Bytes that are read from the front.

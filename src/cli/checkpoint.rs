@@ -15,8 +15,9 @@ Examples:
   tidemark checkpoint verify /var/lib/tidemark           read everything that they list
   tidemark checkpoint export /var/lib/tidemark card      the rows of an entity type, as JSON lines
 
-STATE is a folder, or its URL (file:///var/lib/tidemark). A job that runs on it is not disturbed,
-and nothing is changed.")]
+STATE is a folder, its URL (file:///var/lib/tidemark), or s3://BUCKET/PREFIX; how S3 is reached say
+AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the latter also as files
+(AWS_SECRET_ACCESS_KEY_FILE). A job that runs on it is not disturbed, and nothing is changed.")]
 pub struct CheckpointArgs {
     /// What to do.
     #[command(subcommand)]

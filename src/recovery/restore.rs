@@ -8,10 +8,10 @@ use crate::objects::Objects;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
-use tidemark_operators::entity_log::{BitFrom, RowMapping};
+use tidemark_operators::entity_log::RowMapping;
 use tidemark_operators::entity_windows::{RestoreFeed, Restored};
 use tidemark_operators::plan::Plan;
-use tidemark_operators::plan::identity::EntityIdentities;
+use tidemark_operators::plan::identity::{EntityIdentities, RowIdentities};
 use tidemark_operators::time::EventTime;
 
 /// Pieces that wait for a worker.
@@ -198,30 +198,17 @@ fn side_by_side(segments: &[ListedSegment]) -> Vec<Vec<&ListedSegment>> {
 /// # Errors
 /// What the job needs and the rows do not have.
 fn mapping(plan: &Plan, entity: usize, schema: &EntitySchema) -> Result<RowMapping, Vec<String>> {
-    let entity = &plan.entities[entity];
-    let identities = EntityIdentities::new(plan, entity, None);
-    let mut missing = Vec::new();
-    let mut attributes = Vec::new();
-    for identity in &identities.attributes {
-        let found = schema.attributes.iter().position(|stored| stored.name == *identity);
-        if found.is_none() {
-            missing.push(identity.clone());
-        }
-        attributes.push(found);
-    }
-    let mut bits = Vec::new();
-    for identity in &identities.bits {
-        let found = schema.filters.iter().position(|stored| stored == identity);
-        bits.push(match found {
-            Some(bit) => BitFrom::Bit(bit),
-            None if *identity == identities.every => BitFrom::Always,
-            None => {
-                missing.push(identity.clone());
-                BitFrom::Never
-            }
-        });
-    }
-    if missing.is_empty() { Ok(RowMapping { attributes, bits }) } else { Err(missing) }
+    let stored = RowIdentities {
+        sources: schema.sources.clone(),
+        keys: schema.keys.clone(),
+        attributes: schema.attributes.iter().map(|stored| stored.identity.clone()).collect(),
+        bits: schema.filters.clone(),
+        every: schema.every.clone(),
+    };
+    // As they are when only the sources have had events that did then.
+    let own = EntityIdentities::new(plan, &plan.entities[entity], Some(&stored.sources)).rows;
+    let (mapping, missing) = RowMapping::between(&stored, &own);
+    if missing.is_empty() { Ok(mapping) } else { Err(missing) }
 }
 
 #[cfg(test)]

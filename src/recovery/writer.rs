@@ -21,7 +21,7 @@ use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, TimelineRows};
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::identity::EntityIdentities;
-use tidemark_operators::plan::{Plan, Storage};
+use tidemark_operators::plan::{EntityPlan, Plan, Storage};
 use tidemark_operators::time::{EventTime, Millis};
 
 /// The first and the longest pause after the store has failed.
@@ -104,20 +104,24 @@ pub(super) struct SnapshotFiles {
 
 /// For each entity of `plan` how its rows are written.
 pub(super) fn schemas(plan: &Plan) -> Vec<EntitySchema> {
-    let schema = |entity| {
-        let identities = EntityIdentities::new(plan, entity, None);
-        let attributes = entity.attributes.iter().zip(identities.attributes);
-        let attributes = attributes.map(|(attribute, name)| AttributeSchema {
-            name,
+    let schema = |entity: &EntityPlan| {
+        let rows = EntityIdentities::new(plan, entity, None).rows;
+        let attributes = entity.attributes.iter().zip(rows.attributes);
+        let attributes = attributes.map(|(attribute, identity)| AttributeSchema {
+            name: attribute.name.clone(),
             ty: attribute.ty.to_string(),
             storage: match attribute.storage {
                 Storage::Wide => "word".to_owned(),
                 Storage::Symbol => "symbol".to_owned(),
             },
+            identity,
         });
         EntitySchema {
             entity: entity.name.clone(),
-            filters: identities.bits,
+            filters: rows.bits,
+            every: rows.every,
+            sources: rows.sources,
+            keys: rows.keys,
             attributes: attributes.collect(),
         }
     };

@@ -82,6 +82,8 @@ mod restored;
 #[cfg(test)]
 mod run;
 #[cfg(test)]
+mod s3;
+#[cfg(test)]
 mod sample;
 #[cfg(test)]
 mod scripted;

@@ -1,11 +1,13 @@
 //! Operators that are stopped at a cut and made again from what was saved, over another number of
 //! workers, against the same operators that are never stopped.
 
+mod damage;
 mod story;
 mod system;
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::fmt::Debug;
+use std::sync::Arc;
 use story::Story;
 use system::{Mode, System, parts};
 
@@ -27,14 +29,22 @@ impl Trial {
     fn new(story: Story, seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed ^ 0x5a7e);
         let mode = Mode::random(&mut rng);
-        let steady = System::new(&story.plan, 1, Mode::ROWS);
+        let steady = System::new(&story.changed, 1, Mode::ROWS);
         let stopped = System::new(&story.plan, rng.random_range(1..4), mode);
         let what = format!("seed {seed}, {mode:?}");
         Trial { story, rng, told: 0, clock: 0, frontier: 0, steady, stopped, what }
     }
 
-    /// Some more of the story.
+    /// Some more of the story, some of which is sealed.
     fn go_on(&mut self) {
+        self.tell();
+        if self.rng.random_bool(0.6) {
+            self.seal();
+        }
+    }
+
+    /// Some more of the story.
+    fn tell(&mut self) {
         let to = (self.told + self.rng.random_range(1..40)).min(self.story.arrivals.len());
         let arrived = &self.story.arrivals[self.told..to];
         let said = arrived.iter().map(|arrival| arrival.clock).max().unwrap_or(0);
@@ -45,9 +55,6 @@ impl Trial {
             system.arrive(&self.story, self.told..to);
         }
         self.told = to;
-        if self.rng.random_bool(0.6) {
-            self.seal();
-        }
     }
 
     /// Some more is sealed: nothing older is to come.
@@ -66,20 +73,29 @@ impl Trial {
     /// Saves at `S`, goes on to the cut `G`, stops there or after it, and makes all again.
     fn stop(&mut self) {
         let snapshot = self.frontier;
-        let saved = self.stopped.save(snapshot, self.rng.random_range(1..50));
+        let mut saving = self.stopped.begin_save(snapshot);
+        while self.stopped.save_more(&mut saving, self.rng.random_range(1..20)) {
+            // What is sealed waits for it; live windows do not.
+            if self.rng.random_bool(0.03) {
+                self.tell();
+            }
+        }
+        let saved = saving.saved;
         for _ in 0..self.rng.random_range(0..4) {
             self.go_on();
         }
         let cut = self.rng.random_range(snapshot..=self.frontier);
         let rows = self.stopped.rows_before(cut);
-        let given = if self.stopped.mode.rows { &self.stopped } else { &self.steady };
+        let same = Arc::ptr_eq(&self.stopped.plan, &self.steady.plan);
+        let own = self.stopped.mode.rows && same;
+        let given = if own { &self.stopped } else { &self.steady };
         let sealed = given.sealed_before(cut);
         let workers = self.rng.random_range(1..4);
         let mode = Mode::random(&mut self.rng);
-        let plan = &self.story.plan;
+        let plans = (&self.story.changed, &*self.stopped.plan);
         let budget = self.rng.random_range(1..500);
         let mut again =
-            System::restore(plan, workers, mode, &rows, (&saved, snapshot), cut, budget).unwrap();
+            System::restore(plans, workers, mode, &rows, (&saved, snapshot), cut, budget).unwrap();
         again.sealed = sealed;
         // What is at or after the cut is read again, the clock being anywhere from the cut on.
         let again_clock = self.rng.random_range(cut.saturating_sub(1)..=self.clock);
@@ -105,7 +121,8 @@ impl Trial {
             self.stopped.sealed.clone_from(&self.steady.sealed);
         }
         if self.stopped.mode.rebuilt == 0 {
-            let saved = [&self.steady, &self.stopped].map(|s| parts(&s.save(self.frontier, 7)));
+            let saved =
+                [&mut self.steady, &mut self.stopped].map(|s| parts(&s.save(self.frontier, 7)));
             same(&saved[1], &saved[0], &format!("state as of {}, {what}", self.frontier));
         }
     }
@@ -171,5 +188,12 @@ fn a_job_that_is_stopped_at_any_cut_goes_on_as_if_it_had_never_stopped() {
 fn every_kind_of_state_goes_on_after_ten_stops_in_a_row() {
     for seed in 0..40 {
         play(Story::of_all_kinds(seed), seed, 10);
+    }
+}
+
+#[test]
+fn a_changed_job_keeps_what_it_still_has_and_fills_what_is_added_from_the_rows() {
+    for seed in 0..30 {
+        play(Story::of_changed_job(seed), seed, 2);
     }
 }

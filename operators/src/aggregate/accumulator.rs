@@ -220,6 +220,13 @@ impl Accumulator {
         from.end()
     }
 
+    /// Whether the values in `state`, all of a slot's words, are in the table of
+    /// [`many`](Self::many).
+    pub fn has_many(&self, state: &[u32]) -> bool {
+        let at = self.at;
+        with_algebra!(&self.algebra, algebra => algebra.has_many(StateWords::of(state, at)))
+    }
+
     /// Where values of slots that have many of them are.
     pub fn many(&self) -> Option<&Multisets> {
         with_algebra!(&self.algebra, algebra => algebra.many())

@@ -71,9 +71,15 @@ pub struct Accumulators {
 impl Accumulators {
     /// Those of entity `entity` of the job `plan`, without slots.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
-        let mut order: Vec<usize> = (0..entity.accumulators.len()).collect();
+        Accumulators::some(plan, entity, |_| true)
+    }
+
+    /// The same, but only those that `kept` says, by their places in the plan. Nobody may ask for the
+    /// others.
+    pub fn some(plan: &Plan, entity: &EntityPlan, kept: impl Fn(usize) -> bool) -> Self {
+        let mut order: Vec<usize> = (0..entity.accumulators.len()).filter(|at| kept(*at)).collect();
         order.sort_by_key(|at| entity.accumulators[*at].window);
-        let mut places = vec![0; order.len()];
+        let mut places = vec![usize::MAX; entity.accumulators.len()];
         order.iter().enumerate().for_each(|(place, at)| places[*at] = place);
         let planned = order.iter().map(|at| &entity.accumulators[*at]);
         let mut accumulators: Vec<Accumulator> =
@@ -210,9 +216,34 @@ impl Accumulators {
         }
     }
 
+    /// Those of `kept`, which [keeps](Self::some) fewer of the same plan, with their state.
+    pub fn lessen(&self, mut kept: Accumulators) -> Self {
+        kept.grow(self.slots());
+        for (own, other) in self.places.iter().zip(&kept.places) {
+            let (Some(own), Some(other)) =
+                (self.accumulators.get(*own), kept.accumulators.get_mut(*other))
+            else {
+                continue;
+            };
+            let (at, words) = (other.at, own.words());
+            *other = own.clone();
+            other.at = at;
+            for slot in 0..self.slots() as u32 {
+                let from = &self.states.of(slot)[own.at..own.at + words];
+                kept.states.of_mut(slot)[at..at + words].copy_from_slice(from);
+            }
+        }
+        kept
+    }
+
     /// Rows enter the plan's accumulator `at` alone.
     pub fn enter(&mut self, at: usize, rows: &Lane) {
         self.accumulators[self.places[at]].pass::<true>(&mut self.states, rows);
+    }
+
+    /// Rows leave the plan's accumulator `at` alone.
+    pub fn leave(&mut self, at: usize, rows: &Lane) {
+        self.accumulators[self.places[at]].pass::<false>(&mut self.states, rows);
     }
 
     /// Appends what the plan's accumulator `at` keeps of `slot`, by value: see
@@ -235,6 +266,12 @@ impl Accumulators {
     ) -> Result<(), Unreadable> {
         let state = self.states.of_mut(slot);
         self.accumulators[self.places[at]].load(state, slot, by, from)
+    }
+
+    /// Whether the values that the plan's accumulator `at` has of `slot` are in the table of
+    /// [`many`](Self::many).
+    pub fn has_many(&self, at: usize, slot: u32) -> bool {
+        self.accumulators[self.places[at]].has_many(self.states.of(slot))
     }
 
     /// Where the plan's accumulator `at` has the values of slots that have many of them.

@@ -2,7 +2,7 @@
 //!
 //! A slot's word is that of its [multiset](super::multisets). By value it is its (value, count) pairs.
 
-use super::multisets::{Multisets, distinct};
+use super::multisets::{Multisets, distinct, is_many};
 use super::{Algebra, ByValue, Reading};
 use crate::cut::{Encoded, Unreadable};
 use crate::time::EventTime;
@@ -98,6 +98,10 @@ impl Algebra for Distinct {
 
     fn many(&self) -> Option<&Multisets> {
         Some(&self.values)
+    }
+
+    fn has_many(&self, [word]: &[u32; 1]) -> bool {
+        is_many(*word)
     }
 
     fn saturated(&self) -> u64 {

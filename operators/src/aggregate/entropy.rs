@@ -9,7 +9,7 @@
 //! exactly 1 when all counts are equal. The integers say whether they are: see `EntropyState::is_even`.
 
 use super::distinct::Saturated;
-use super::multisets::{Multisets, distinct};
+use super::multisets::{Multisets, distinct, is_many};
 use super::{Algebra, ByValue, Reading};
 use crate::cut::{Encoded, Unreadable};
 use crate::time::EventTime;
@@ -174,6 +174,10 @@ impl Algebra for Entropy {
 
     fn many(&self) -> Option<&Multisets> {
         Some(&self.multisets)
+    }
+
+    fn has_many(&self, [_, word, ..]: &[u32; 5]) -> bool {
+        is_many(*word)
     }
 
     fn saturated(&self) -> u64 {

@@ -133,6 +133,11 @@ pub fn distinct(word: u32) -> u32 {
     }
 }
 
+/// Whether the values of a slot with this word are in the table.
+pub(crate) fn is_many(word: u32) -> bool {
+    word & MANY != 0
+}
+
 /// Appends a value and how often it is inside.
 pub(crate) fn save(symbol: u32, count: u32, by: &ByValue<'_>, out: &mut Vec<u8>) {
     put(out, u64::from(count));

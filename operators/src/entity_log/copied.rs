@@ -3,9 +3,14 @@
 use super::EntityLog;
 use crate::cut::{AttributeValues, Texts, TimelineRows};
 use crate::flat_table::{Entry, FlatTable};
+use crate::interner::PIECE;
 use crate::plan::{EntityPlan, Storage};
 use crate::timeline::chunk::{Chunk, symbol_of};
 use crate::timeline::dictionary::Dictionary;
+use std::hint::black_box;
+
+/// The most own symbols that are remembered from list to list.
+const OWN_MAX: usize = 1 << 16;
 
 /// Where a number stands in a list that is being made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -19,11 +24,11 @@ struct Listed {
 #[derive(Clone, Copy, Debug)]
 struct OwnSymbol {
     symbol: u32,
-    place: u32,
+    listed: Listed,
 }
 
 impl Entry for OwnSymbol {
-    const VACANT: Self = OwnSymbol { symbol: 0, place: 0 };
+    const VACANT: Self = OwnSymbol { symbol: 0, listed: Listed { list: 0, place: 0 } };
 
     fn is_vacant(&self) -> bool {
         self.symbol == 0
@@ -40,7 +45,7 @@ fn spread(symbol: u32) -> u64 {
     (mixed ^ mixed >> 32).wrapping_mul(0xD6E8_FEB8_6659_FD93)
 }
 
-/// The places of dense numbers in a list: looked up by number, nothing to clear between two lists.
+/// The places of numbers in a list: nothing to clear between two lists.
 #[derive(Debug, Default)]
 struct Places {
     by_number: Vec<Listed>,
@@ -71,34 +76,45 @@ impl Places {
 
     /// The same of a symbol that is its own value.
     #[inline]
-    fn own_place(&mut self, symbol: u32, texts: &mut Texts, bytes: &[u8]) -> Option<u32> {
-        let mut fresh = true;
-        let entry = self.own.entry(
-            spread(symbol),
-            |own| own.symbol == symbol,
-            || {
-                fresh = texts.push(bytes).is_some();
-                OwnSymbol { symbol, place: texts.len().saturating_sub(1) as u32 }
-            },
-        );
-        fresh.then_some(entry.place)
+    fn own_place(
+        &mut self,
+        list: u32,
+        symbol: u32,
+        texts: &mut Texts,
+        bytes: &[u8],
+    ) -> Option<u32> {
+        let fresh = || OwnSymbol { symbol, listed: Listed::default() };
+        let own = self.own.entry(spread(symbol), |own| own.symbol == symbol, fresh);
+        if own.listed.list != list {
+            own.listed = Listed { list, place: texts.push(bytes)? };
+        }
+        Some(own.listed.place)
+    }
+
+    /// Loads where `numbers` are: many loads at a time, whose cache misses overlap.
+    fn warm(&self, numbers: &[u32]) {
+        let listed = numbers.iter().filter_map(|number| self.by_number.get(*number as usize));
+        black_box(listed.fold(0, |sum, listed| sum ^ listed.list));
     }
 }
 
 /// Copies rows out of a log, with each id and value once. What it needs between two calls is 8 bytes
-/// for each number of an id or a value.
+/// for each number of an id or a value, and 12 for each of at most 65,536 values that are their own.
 #[derive(Debug, Default)]
 pub struct RowsCopier {
     list: u32,
     ids: Places,
     values: Vec<Places>,
+    /// Of the rows at hand, slots or other numbers.
+    slots: Vec<u32>,
+    symbols: Vec<i64>,
 }
 
 impl RowsCopier {
     /// Of a log of `entity`.
     pub fn new(entity: &EntityPlan) -> Self {
         let values = entity.attributes.iter().map(|_| Places::default()).collect();
-        RowsCopier { list: 0, ids: Places::default(), values }
+        RowsCopier { values, ..RowsCopier::default() }
     }
 
     /// The rows `lo..hi` of `log`, by their sequence numbers, as far as it has them; `None` when their
@@ -118,7 +134,8 @@ impl RowsCopier {
             all.for_each(|places| *places = Places::default());
             self.list = 1;
         }
-        self.values.iter_mut().for_each(|places| places.own = FlatTable::default());
+        let many = |places: &&mut Places| places.own.len() > OWN_MAX;
+        self.values.iter_mut().filter(many).for_each(|places| places.own = FlatTable::default());
         let storages = log.attributes.iter().map(|a| a.storage);
         TimelineRows {
             attributes: storages
@@ -159,10 +176,17 @@ impl RowsCopier {
     ) -> Option<()> {
         chunk.copy_times(from, to, &mut rows.times);
         chunk.copy_bits(from, to, &mut rows.bits);
-        for row in from..to {
-            let slot = chunk.slot(row);
-            let id = || log.names.entities.bytes(slot);
-            rows.entities.push(self.ids.place(self.list, slot, &mut rows.ids, id)?);
+        self.slots.clear();
+        chunk.copy_slots(from, to, &mut self.slots);
+        let names = &log.names.entities;
+        rows.entities.reserve(self.slots.len());
+        for piece in self.slots.chunks(PIECE) {
+            self.ids.warm(piece);
+            names.warm_ids(piece);
+            for slot in piece {
+                let id = || names.bytes(*slot);
+                rows.entities.push(self.ids.place(self.list, *slot, &mut rows.ids, id)?);
+            }
         }
         for (attribute, column) in rows.attributes.iter_mut().enumerate() {
             let (values, places) = match column {
@@ -173,14 +197,23 @@ impl RowsCopier {
                 AttributeValues::Symbols { values, places } => (values, places),
             };
             let Some(dictionary) = log.names.dictionary(attribute) else { continue };
+            self.symbols.clear();
+            chunk.copy_values(attribute, from, to, &mut self.symbols);
+            places.reserve(self.symbols.len());
             let listed = &mut self.values[attribute];
-            for row in from..to {
-                let symbol = symbol_of(chunk.value(attribute, row));
-                let place = match symbol {
-                    0 => 0,
-                    symbol => listed.symbol(self.list, symbol, dictionary, values)? + 1,
-                };
-                places.push(place);
+            for piece in self.symbols.chunks(PIECE) {
+                self.slots.clear();
+                let symbols = piece.iter().map(|value| symbol_of(*value));
+                let kept = symbols.clone().filter(|symbol| *symbol != 0);
+                self.slots.extend(kept.filter_map(|symbol| dictionary.kept_number(symbol)));
+                listed.warm(&self.slots);
+                dictionary.warm_numbers(&self.slots);
+                for symbol in symbols {
+                    places.push(match symbol {
+                        0 => 0,
+                        symbol => listed.symbol(self.list, symbol, dictionary, values)? + 1,
+                    });
+                }
             }
         }
         Some(())
@@ -199,7 +232,7 @@ impl Places {
         let mut own = [0; 4];
         match dictionary.kept_number(symbol) {
             Some(number) => self.place(list, number, values, || dictionary.kept_bytes(number)),
-            None => self.own_place(symbol, values, dictionary.bytes(symbol, &mut own)),
+            None => self.own_place(list, symbol, values, dictionary.bytes(symbol, &mut own)),
         }
     }
 }

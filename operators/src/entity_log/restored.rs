@@ -45,8 +45,8 @@ pub enum RowError {
     /// It names an id or a value that is not in the list.
     #[error("it has an id or a value that is not listed")]
     Unlisted,
-    /// A column is not of the kind that the plan says.
-    #[error("a column is not kept the way that the job keeps it")]
+    /// A value is not of the kind that the plan says.
+    #[error("a value is not what the job says that it is")]
     Storage,
 }
 
@@ -236,12 +236,20 @@ impl<'a> RestoredRows<'a> {
                 let value = match (column, plan.storage, numbers) {
                     (None, ..) => Ok(NULL),
                     (Some(AttributeValues::Words(words)), Storage::Wide, _) => Ok(words[row.row]),
+                    (Some(AttributeValues::Words(words)), Storage::Symbol, _) => {
+                        Ok(symbol_of_word(words[row.row], attribute, names))
+                    }
+                    (Some(AttributeValues::Symbols { values, places }), Storage::Wide, _) => {
+                        word_of_symbol(values, places[row.row])
+                    }
                     (
                         Some(AttributeValues::Symbols { places, .. }),
                         Storage::Symbol,
                         Some(numbers),
                     ) => numbers.symbol(places[row.row], attribute, names),
-                    _ => Err(RowError::Storage),
+                    (Some(AttributeValues::Symbols { .. }), Storage::Symbol, None) => {
+                        Err(RowError::Storage)
+                    }
                 };
                 value.map_err(|why| row.wrong(why))
             });
@@ -268,6 +276,21 @@ impl Numbers<'_> {
         names.retain_symbol(attribute, symbol);
         Ok(i64::from(symbol))
     }
+}
+
+/// The symbol of a value that was kept as a word, counted once more.
+fn symbol_of_word(word: i64, attribute: usize, names: &mut Names) -> i64 {
+    match word {
+        NULL => NULL,
+        word => i64::from(names.intern_symbol(attribute, &word.to_le_bytes())),
+    }
+}
+
+/// The word of a value that was kept as a symbol.
+fn word_of_symbol(values: &Texts, place: u32) -> Result<i64, RowError> {
+    let Some(place) = place.checked_sub(1) else { return Ok(NULL) };
+    let bytes = values.get(place as usize).ok_or(RowError::Unlisted)?;
+    bytes.try_into().map(i64::from_le_bytes).map_err(|_| RowError::Storage)
 }
 
 /// That all columns are as long as the times, and these in order.

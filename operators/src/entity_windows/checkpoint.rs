@@ -4,9 +4,10 @@
 use super::handed::Handed;
 use super::restoring::RestoreStep;
 use super::running::Running;
-use super::{Activation, WindowsConfig};
+use super::{Activation, Sealing, WindowsConfig};
 use crate::live::LiveWindows;
 use crate::online::{Cause, HANDOUT_ROWS};
+use crate::snapshot::Snapped;
 use crate::time::EventTime;
 use std::rc::Rc;
 
@@ -14,8 +15,13 @@ impl Running {
     /// A slice of the state as of the snapshot `wanted`, which is where everything is sealed to; false:
     /// nothing may be sealed yet.
     pub(super) fn tell_states(&mut self, wanted: EventTime) -> bool {
-        let (Some(handed), Some(sealing)) = (&mut self.handed, &self.sealing) else { return true };
-        handed.states(&self.config.plan, sealing, &self.state.borrow().log, wanted);
+        let (Some(handed), Some(sealed)) = (&mut self.handed, &self.sealing) else { return true };
+        let WindowsConfig { plan, entity, sealing, .. } = &self.config;
+        let lessened = matches!(sealing, Sealing::State { .. });
+        let log = &self.state.borrow().log;
+        let live = self.live.as_mut().filter(|_| lessened);
+        let mut of = Snapped { entity: &plan.entities[*entity], sealed, live, log };
+        handed.states(plan, &mut of, wanted);
         false
     }
 
@@ -69,8 +75,13 @@ impl Running {
                 self.handed = self.config.cuts.as_ref().map(|sink| {
                     Handed::new(Rc::clone(sink), (*entity, of), &state.log, (first, self.sealed))
                 });
-                self.sealing =
-                    Some(*sealed).filter(|_| self.handed.is_some() || self.sealing.is_some());
+                let sealed = match self.config.sealing {
+                    Sealing::State { rebuilt } if self.live.is_some() => {
+                        sealed.lessened(plan, of, rebuilt)
+                    }
+                    _ => *sealed,
+                };
+                self.sealing = self.sealing.take().map(|_| sealed);
                 self.restoring = None;
                 Activation::Again
             }

@@ -17,23 +17,14 @@ pub enum Sealing {
     /// Nobody wants them, but the state as of the seal is kept, for snapshots.
     State {
         /// Accumulators over windows whose rows leave at most so many ms after their time are not:
-        /// whoever restores a snapshot makes them from rows.
+        /// whoever restores a snapshot makes them from rows. Nor are those that the state of live windows
+        /// says, where these are kept.
         rebuilt: Millis,
     },
     /// They are computed and counted.
     Count,
     /// They are written as lines.
     Lines,
-}
-
-impl Sealing {
-    /// See [`Sealing::State`]; 0 where rows are given out.
-    pub(super) fn rebuilt(self) -> Millis {
-        match self {
-            Sealing::State { rebuilt } => rebuilt,
-            Sealing::None | Sealing::Count | Sealing::Lines => 0,
-        }
-    }
 }
 
 /// What becomes of live rows.

@@ -8,8 +8,7 @@
 use crate::cut::{Cut, SharedCutSink, TimelineRows};
 use crate::entity_log::{EntityLog, RowsCopier};
 use crate::plan::{EntityPlan, Plan};
-use crate::sealed::SealedWindows;
-use crate::snapshot::SnapshotWriter;
+use crate::snapshot::{Snapped, SnapshotWriter};
 use crate::time::EventTime;
 
 /// Rows copied in a step, about a millisecond's.
@@ -102,28 +101,19 @@ impl Handed {
         hi.min(wanted)
     }
 
-    /// Tells a slice of the state as of `wanted`, which is where everything is sealed to; says whether
-    /// all is told. Nothing may be sealed or forgotten until then.
-    pub fn states(
-        &mut self,
-        plan: &Plan,
-        sealing: &SealedWindows,
-        log: &EntityLog,
-        wanted: EventTime,
-    ) -> bool {
+    /// Tells a slice of the state `of` the entity type as of `wanted`, which is where everything is
+    /// sealed to. Nothing may be sealed or forgotten until all is told.
+    pub fn states(&mut self, plan: &Plan, of: &mut Snapped<'_>, wanted: EventTime) {
         if wanted <= self.snapshot {
-            return true;
+            return;
         }
-        let entity = &plan.entities[self.entity];
-        let writer =
-            self.telling.get_or_insert_with(|| SnapshotWriter::new(plan, entity, sealing, wanted));
-        let slice = writer.slice(sealing, log, SLICE_ENTITIES);
+        let writer = self.telling.get_or_insert_with(|| SnapshotWriter::new(plan, of, wanted));
+        let slice = writer.slice(of, SLICE_ENTITIES);
         let over = slice.is_none();
         self.sink.borrow_mut().states(self.entity, wanted, slice);
         if over {
             (self.telling, self.snapshot) = (None, wanted);
         }
-        over
     }
 
     /// Whether a snapshot is being told.

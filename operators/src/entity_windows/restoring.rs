@@ -8,7 +8,7 @@ use super::{EntityRestore, EntityState, Restored};
 use crate::plan::{EntityPlan, Plan};
 use crate::sealed::SealedWindows;
 use crate::snapshot::SnapshotReader;
-use crate::time::{EventTime, Millis};
+use crate::time::EventTime;
 use crate::timeline::owner::Owner;
 use crate::window::attach::Attachments;
 
@@ -16,8 +16,6 @@ use crate::window::attach::Attachments;
 pub(super) struct Restoring {
     from: EntityRestore,
     owner: Owner,
-    /// See [`SealedWindows::at`].
-    rebuilt: Millis,
     windows: Option<(SealedWindows, SnapshotReader)>,
     sealed: Option<SealedWindows>,
     /// A step of the windows that is not through yet.
@@ -37,16 +35,8 @@ pub(super) enum RestoreStep {
 }
 
 impl Restoring {
-    pub fn new(from: EntityRestore, owner: Owner, rebuilt: Millis) -> Self {
-        Restoring {
-            from,
-            owner,
-            rebuilt,
-            windows: None,
-            sealed: None,
-            folding: false,
-            ended: false,
-        }
+    pub fn new(from: EntityRestore, owner: Owner) -> Self {
+        Restoring { from, owner, windows: None, sealed: None, folding: false, ended: false }
     }
 
     /// The cut that is restored.
@@ -121,11 +111,11 @@ impl Restoring {
         state: &mut EntityState,
     ) -> (&mut SealedWindows, &mut SnapshotReader) {
         let (snapshot, among) = (self.from.snapshot, self.from.among.as_deref());
-        let (owner, rebuilt) = (self.owner, self.rebuilt);
+        let owner = self.owner;
         let EntityState { log, windows } = state;
         let (sealed, reader) = self.windows.get_or_insert_with(|| {
             *windows = Attachments::at(&entity.windows, &log.log, snapshot);
-            let sealed = SealedWindows::at(plan, entity, &log.log, (snapshot, rebuilt));
+            let sealed = SealedWindows::at(plan, entity, &log.log, snapshot);
             (sealed, SnapshotReader::new(plan, entity, snapshot, owner, among))
         });
         (sealed, reader)

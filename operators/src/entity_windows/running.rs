@@ -72,16 +72,15 @@ impl Running {
         let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
         let live = config.serving != Serving::None;
         let held = state.borrow();
-        let rebuilt = config.sealing.rebuilt();
         let sealing = match config.sealing {
             Sealing::None => None,
+            Sealing::State { rebuilt } => {
+                let sealed = SealedWindows::at(plan, entity, &held.log.log, 0);
+                // Live windows say the rest.
+                Some(if live { sealed.lessened(plan, entity, rebuilt) } else { sealed })
+            }
             // All state is kept then, whatever rows need of it.
-            _ if config.cuts.is_some() => {
-                Some(SealedWindows::at(plan, entity, &held.log.log, (0, rebuilt)))
-            }
-            Sealing::State { .. } => {
-                Some(SealedWindows::at(plan, entity, &held.log.log, (0, rebuilt)))
-            }
+            _ if config.cuts.is_some() => Some(SealedWindows::at(plan, entity, &held.log.log, 0)),
             Sealing::Count | Sealing::Lines => Some(SealedWindows::new(plan, entity)),
         };
         let lines = config.sealing == Sealing::Lines;
@@ -107,7 +106,7 @@ impl Running {
             hot: HotEntities::default(),
             over: false,
             handed,
-            restoring: restore.map(|from| Restoring::new(from, owner, rebuilt)),
+            restoring: restore.map(|from| Restoring::new(from, owner)),
             anew: None,
             config,
             state,

@@ -5,12 +5,12 @@ use crate::entity_log::EntityLog;
 use crate::online::Cause;
 use crate::plan::{EntityPlan, Plan};
 use crate::sealed::SealedWindows;
-use crate::sealed::state::{fill, inside};
+use crate::sealed::state::inside;
 use crate::timeline::names::Names;
 
 impl LiveWindows {
     /// Windows for `entity` of `plan` that begin where `sealed` is, which has come to a cut over `log`
-    /// and keeps all state: at the last ms before it, with nothing in the stash.
+    /// and keeps all state (it may be [lessened](SealedWindows::lessened) after): at the last ms before it, with nothing in the stash.
     pub fn at(
         plan: &Plan,
         entity: &EntityPlan,
@@ -24,9 +24,6 @@ impl LiveWindows {
         for (own, other) in live.lasts.iter_mut().zip(sealed.lasts()) {
             own.take_over(other, log.names.entities.end(), &mut log.names);
         }
-        let all = 0..entity.accumulators.len();
-        let missing: Vec<usize> = all.filter(|at| !sealed.keeps(entity, *at)).collect();
-        fill(&mut live.accumulators, entity, &missing, &log.log, live.clock);
         for place in &mut live.windows {
             (place.left, place.entered) = inside(place.window, &log.log, live.clock);
             place.inside = place.entered - place.left;

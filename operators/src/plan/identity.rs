@@ -27,6 +27,7 @@ use crate::plan::{
 use crate::time::Millis;
 use crate::value::{Cell, Value};
 use expression::expression;
+use serde::{Deserialize, Serialize};
 
 /// The identities of what is kept of an entity type.
 ///
@@ -36,35 +37,49 @@ use expression::expression;
 ///
 /// let plan = plan();
 /// let card = EntityIdentities::new(&plan, &plan.entities[0], None);
-/// assert_eq!(card.sources, ["payments"]);
+/// assert_eq!(card.rows.sources, ["payments"]);
 /// assert_eq!(card.components[0].identity, "count of payments in 60000 ms");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntityIdentities {
-    /// The names of the sources that feed it.
-    pub sources: Vec<String>,
-    /// Of each attribute in the log.
-    pub attributes: Vec<String>,
-    /// Of each filter bit.
-    pub bits: Vec<String>,
-    /// Of a filter that every event passes.
-    pub every: String,
+    /// Of what its rows have.
+    pub rows: RowIdentities,
     /// Of each component of its state.
     pub components: Vec<Component>,
 }
+
+/// The identities of what the rows of an entity type have.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RowIdentities {
+    /// The names of the sources that feed it.
+    pub sources: Vec<String>,
+    /// What the entity is in each of them: the field that is the key.
+    pub keys: Vec<String>,
+    /// Of each attribute in the log: `word` or `symbol`, by how it is kept, its type, and what it is
+    /// made from; [`NOTHING`] where no event has it.
+    pub attributes: Vec<String>,
+    /// Of each filter bit; [`NOTHING`] where it is never set.
+    pub bits: Vec<String>,
+    /// Of a filter that every event passes.
+    pub every: String,
+}
+
+/// What an attribute is made from that no event has, and a filter that none passes.
+pub const NOTHING: &str = "nothing";
 
 impl EntityIdentities {
     /// Those of `entity` of `plan`; with `among` as they are when only these sources have had events,
     /// which is how they compare with those of a job that had no others.
     pub fn new(plan: &Plan, entity: &EntityPlan, among: Option<&[String]>) -> Self {
         let texts = IdentityTexts::new(plan, entity, among);
-        EntityIdentities {
+        let rows = RowIdentities {
             sources: texts.sources.iter().map(|(_, source, _)| source.name.clone()).collect(),
+            keys: texts.keys(),
             attributes: (0..entity.attributes.len()).map(|at| texts.attribute(at)).collect(),
             bits: (0..entity.filters).map(|bit| texts.mask(1 << bit)).collect(),
             every: texts.mask(0),
-            components: components::components(&texts),
-        }
+        };
+        EntityIdentities { rows, components: components::components(&texts) }
     }
 }
 
@@ -84,6 +99,14 @@ impl<'a> IdentityTexts<'a> {
         let mut sources: Vec<_> = feeding.filter(|(_, source, _)| counts(&source.name)).collect();
         sources.sort_by(|a, b| a.1.name.cmp(&b.1.name));
         IdentityTexts { plan, entity, sources }
+    }
+
+    /// By source, the field that is the key.
+    fn keys(&self) -> Vec<String> {
+        let key = |(_, source, feeds): &(usize, &SourcePlan, &EntitySource)| {
+            format!("{}.{}", source.name, Self::column(source, feeds.key))
+        };
+        self.sources.iter().map(key).collect()
     }
 
     /// A column of a source.
@@ -126,6 +149,9 @@ impl<'a> IdentityTexts<'a> {
             Sequence::Changed { .. } => false,
         });
         if let Some(sequence) = sequence {
+            if self.mask(sequence.mask) == NOTHING {
+                return NOTHING.to_owned();
+            }
             return format!("{} within {} ms", self.sequence(sequence), sequence.horizon);
         }
         sessions.iter().find_map(|session| self.of_session(session, at)).unwrap_or_default()
@@ -146,7 +172,7 @@ impl<'a> IdentityTexts<'a> {
             Some(format!("{}.{feed}", source.name))
         };
         let feeds: Vec<String> = self.sources.iter().filter_map(feed).collect();
-        feeds.join(" or ")
+        if feeds.is_empty() { NOTHING.to_owned() } else { feeds.join(" or ") }
     }
 
     fn lookup(&self, lookup: &LookupPlan) -> String {
@@ -157,6 +183,9 @@ impl<'a> IdentityTexts<'a> {
         let here = |at: &usize| lookup.sources.get(*at).copied().unwrap_or(false);
         let sources = self.sources.iter().filter(|(at, ..)| here(at));
         let sources: Vec<&str> = sources.map(|(_, source, _)| source.name.as_str()).collect();
+        if sources.is_empty() {
+            return NOTHING.to_owned();
+        }
         let default = match &lookup.default {
             Cell::Null => String::new(),
             Cell::Word(word) => format!(" else word {word}"),
@@ -196,6 +225,9 @@ impl<'a> IdentityTexts<'a> {
             }
             _ => return None,
         };
+        if self.mask(session.mask) == NOTHING {
+            return Some(NOTHING.to_owned());
+        }
         Some(format!("{what} in {}", self.session(session)))
     }
 
@@ -227,7 +259,7 @@ impl<'a> IdentityTexts<'a> {
             })
         };
         let sources: Vec<String> = (0..self.sources.len()).filter_map(of_source).collect();
-        if sources.is_empty() { "nothing".to_owned() } else { sources.join(" or ") }
+        if sources.is_empty() { NOTHING.to_owned() } else { sources.join(" or ") }
     }
 
     /// What filter bit `bit` says of an event of the source at place `at`; `None` when it is never

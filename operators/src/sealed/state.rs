@@ -22,21 +22,32 @@ const FILL_ROWS: u64 = 4_096;
 
 /// What folding needs besides.
 pub(super) struct Folding {
-    /// By window, whether its accumulators are kept: those of the others are made from rows when they
-    /// are asked for.
-    pub kept: Vec<bool>,
+    /// By accumulator, whether it is kept.
+    kept: Vec<bool>,
+    /// Accumulators over windows that rows leave so soon are made from rows when they are asked for.
+    rebuilt: Millis,
+    /// By window, whether any is over it.
+    pub windows: Vec<bool>,
     /// The rows of a block, with what undelayed windows and last-event state are over.
     rows: Lane,
 }
 
 impl Folding {
-    /// Of all windows.
+    /// Of all accumulators.
     pub fn new(entity: &EntityPlan) -> Self {
+        Folding::keeping(entity, vec![true; entity.accumulators.len()], 0)
+    }
+
+    fn keeping(entity: &EntityPlan, kept: Vec<bool>, rebuilt: Millis) -> Self {
         let mut wanted = vec![false; entity.attributes.len()];
-        let over = entity.accumulators.iter().filter_map(|accumulator| accumulator.attribute);
-        let of_latest = entity.lasts.iter().flat_map(|last| last.attributes.iter().copied());
-        over.chain(of_latest).for_each(|attribute| wanted[attribute] = true);
-        Folding { kept: vec![true; entity.windows.len()], rows: Lane::new(&wanted) }
+        let mut windows = vec![false; entity.windows.len()];
+        for (accumulator, _) in entity.accumulators.iter().zip(&kept).filter(|(_, kept)| **kept) {
+            windows[accumulator.window] = true;
+            accumulator.attribute.into_iter().for_each(|attribute| wanted[attribute] = true);
+        }
+        let of_latest = entity.lasts.iter().flat_map(|last| &last.attributes);
+        of_latest.for_each(|attribute| wanted[*attribute] = true);
+        Folding { kept, rebuilt, windows, rows: Lane::new(&wanted) }
     }
 }
 
@@ -44,15 +55,7 @@ impl SealedWindows {
     /// Windows for entity `entity` of `plan` as of the cut `cut`, over a log that has the rows before it
     /// that are inside of them, and none after: all state is kept that live windows need too. It is to
     /// be loaded by a [`SnapshotReader`](crate::snapshot::SnapshotReader); at 0 there is none.
-    ///
-    /// Accumulators over windows whose rows leave at most `rebuilt` ms after their time are not kept:
-    /// such windows give out no rows.
-    pub fn at(
-        plan: &Plan,
-        entity: &EntityPlan,
-        log: &Log,
-        (cut, rebuilt): (EventTime, Millis),
-    ) -> Self {
+    pub fn at(plan: &Plan, entity: &EntityPlan, log: &Log, cut: EventTime) -> Self {
         let mut windows = SealedWindows::new(plan, entity);
         let lasts = entity.kept_lasts();
         for (at, last) in lasts.iter().enumerate() {
@@ -62,12 +65,26 @@ impl SealedWindows {
                 None => windows.lasts.push(LastSlot { last: state, readings: Vec::new() }),
             }
         }
-        let kept = entity.windows.iter().map(|window| window.leaves(0) > rebuilt);
-        windows.folding.kept = kept.collect();
         windows.next = log.end();
         windows.until = cut;
         windows.clock = cut.saturating_sub(1);
         windows
+    }
+
+    /// The same without the accumulators that a snapshot can do without: those that are invertible,
+    /// because live windows over the same log, which have gone on, say what they were; and those over
+    /// windows whose rows leave at most `rebuilt` ms after their time, which are made again from rows. No
+    /// rows can be given out then.
+    #[must_use]
+    pub fn lessened(mut self, plan: &Plan, entity: &EntityPlan, rebuilt: Millis) -> Self {
+        let kept = entity.accumulators.iter().map(|accumulator| {
+            let lasts = entity.windows[accumulator.window].leaves(0) > rebuilt;
+            lasts && !entity.is_invertible(accumulator)
+        });
+        self.folding = Folding::keeping(entity, kept.collect(), rebuilt);
+        let kept = Accumulators::some(plan, entity, |at| self.folding.kept[at]);
+        self.accumulators = self.accumulators.lessen(kept);
+        self
     }
 
     /// Moves the state to the end of the step, without giving out its rows, touching about `budget` log
@@ -79,7 +96,7 @@ impl SealedWindows {
         loop {
             touched += self.fold_block(log, names, target);
             if self.clock >= target && self.next == log.end() {
-                let kept = self.windows.iter_mut().zip(&self.folding.kept);
+                let kept = self.windows.iter_mut().zip(&self.folding.windows);
                 kept.filter(|(_, kept)| **kept).for_each(|(window, _)| window.end());
                 return true;
             }
@@ -98,11 +115,13 @@ impl SealedWindows {
         let to = log.partition(from, |ts| ts <= clock);
         let rows = &mut self.folding.rows;
         rows.clear();
-        log.copy(from, to, rows);
+        if !self.lasts.is_empty() || self.folding.windows.contains(&true) {
+            log.copy(from, to, rows);
+        }
         (self.clock, self.next) = (clock, to);
         let mut touched = to - from;
         for (at, window) in self.windows.iter_mut().enumerate() {
-            if !self.folding.kept[at] {
+            if !self.folding.windows[at] {
                 continue;
             }
             window.load(clock, &[], (from, to));
@@ -123,10 +142,16 @@ impl SealedWindows {
         touched
     }
 
-    /// Which accumulators are kept.
-    pub(crate) fn keeps(&self, entity: &EntityPlan, accumulator: usize) -> bool {
-        let window = entity.accumulators.get(accumulator).map_or(0, |a| a.window);
-        self.folding.kept.get(window).copied().unwrap_or(false)
+    /// Whether an accumulator is kept.
+    pub(crate) fn keeps(&self, accumulator: usize) -> bool {
+        self.folding.kept.get(accumulator).copied().unwrap_or(false)
+    }
+
+    /// Whether live windows say what an accumulator was that is not kept.
+    pub(crate) fn is_told_by_live(&self, entity: &EntityPlan, accumulator: usize) -> bool {
+        let Some(plan) = entity.accumulators.get(accumulator) else { return false };
+        let lasts = entity.windows[plan.window].leaves(0) > self.folding.rebuilt;
+        !self.keeps(accumulator) && lasts && entity.is_invertible(plan)
     }
 
     /// Last-event state: the plan's, then what rows' lives need besides.
@@ -164,18 +189,39 @@ impl SealedWindows {
         self.grow(names.entities.end());
     }
 
-    /// Makes last-event state `at` from the rows before the cut, as far as the log has them.
+    /// Makes last-event state `at` of the entities of which nothing is known from the rows before the
+    /// cut, as far as the log has them.
     pub(crate) fn fill_last(&mut self, at: usize, log: &Log, names: &mut Names) {
-        let LastSlot { last, .. } = &mut self.lasts[at];
-        for from in (log.start()..self.next).step_by(FILL_ROWS as usize) {
-            self.folding.rows.clear();
-            log.copy(from, (from + FILL_ROWS).min(self.next), &mut self.folding.rows);
-            for row in 0..self.folding.rows.len() {
-                last.observe(&self.folding.rows, Origin::default(), row, names);
+        let slots = 0..names.entities.end() as u32;
+        let known: Vec<bool> = slots.map(|slot| self.lasts[at].last.is_known(slot)).collect();
+        self.each_row(at, log, |last, rows, row| {
+            if !known[rows.slots[row] as usize] {
+                last.observe(rows, Origin::default(), row, names);
             }
-        }
+        });
         let clock = self.clock;
         self.lasts[at].last.forget(clock, usize::MAX, names);
+    }
+
+    /// Makes attribute `of` of last-event state `at`, whose times are known, from the rows before the
+    /// cut, as far as the log has them.
+    pub(crate) fn fill_attribute(
+        &mut self,
+        (at, of): (usize, usize),
+        log: &Log,
+        names: &mut Names,
+    ) {
+        self.each_row(at, log, |last, rows, row| last.fill_attribute(of, rows, row, names));
+    }
+
+    /// Shows last-event state `at` all rows before the cut, in order.
+    fn each_row(&mut self, at: usize, log: &Log, mut each: impl FnMut(&mut Last, &Lane, usize)) {
+        let rows = &mut self.folding.rows;
+        for from in (log.start()..self.next).step_by(FILL_ROWS as usize) {
+            rows.clear();
+            log.copy(from, (from + FILL_ROWS).min(self.next), rows);
+            (0..rows.len()).for_each(|row| each(&mut self.lasts[at].last, rows, row));
+        }
     }
 }
 

@@ -175,6 +175,11 @@ impl Dictionary {
         (!self.is_own(symbol)).then(|| self.number(symbol))
     }
 
+    /// Loads what the kept values of these numbers are in.
+    pub(crate) fn warm_numbers(&self, numbers: &[u32]) {
+        self.kept.warm_ids(numbers);
+    }
+
     /// The kept value of a number.
     pub(crate) fn kept_bytes(&self, number: u32) -> &[u8] {
         self.kept.bytes(number)

@@ -23,7 +23,9 @@ pub(super) enum PlacedValues {
 }
 
 pub(super) fn encode(rows: &TimelineRows, places: Range<usize>) -> Vec<u8> {
-    let mut out = Vec::new();
+    // What most columns take, so that little is moved as it grows.
+    let columns = 3 + rows.attributes.len();
+    let mut out = Vec::with_capacity(places.len() * columns * 2);
     encode_ascending(rows.times.get(places.clone()).unwrap_or_default(), &mut out);
     let entities = rows.entities.get(places.clone()).unwrap_or_default();
     encode_integers(entities, i64::from, &mut out);

@@ -12,9 +12,10 @@ use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::projection::{Outbox, Projection};
 use tidemark_operators::live::LiveWindows;
 use tidemark_operators::online::{Cause, OnlineSink};
-use tidemark_operators::plan::Plan;
+use tidemark_operators::plan::identity::EntityIdentities;
+use tidemark_operators::plan::{EntityPlan, Plan};
 use tidemark_operators::sealed::{SealedOutput, SealedRows, SealedWindows};
-use tidemark_operators::snapshot::{SnapshotReader, SnapshotWriter};
+use tidemark_operators::snapshot::{Snapped, SnapshotReader, SnapshotWriter};
 use tidemark_operators::timeline::names::Names;
 use tidemark_operators::timeline::owner::Owner;
 use tidemark_operators::window::attach::Attachments;
@@ -73,12 +74,18 @@ struct Kept {
 
 /// All entity types on all workers.
 pub struct System {
-    plan: Arc<Plan>,
+    pub plan: Arc<Plan>,
     pub mode: Mode,
     workers: Vec<Vec<Kept>>,
     shown: Rows,
     pub sealed: Vec<SealedRow>,
     budget: u64,
+}
+
+/// State that is being saved.
+pub struct Saving {
+    writers: Vec<(usize, usize, SnapshotWriter)>,
+    pub saved: Saved,
 }
 
 /// What was saved: by entity, the slices of all workers.
@@ -88,12 +95,13 @@ impl System {
     pub fn new(plan: &Arc<Plan>, workers: usize, mode: Mode) -> Self {
         let nothing = vec![Vec::new(); plan.entities.len()];
         let rows = vec![Vec::new(); plan.entities.len()];
-        System::restore(plan, workers, mode, &rows, (&nothing, 0), 0, u64::MAX).unwrap()
+        System::restore((plan, plan), workers, mode, &rows, (&nothing, 0), 0, u64::MAX).unwrap()
     }
 
-    /// Makes it from the rows before `cut` and the state as of `snapshot`.
+    /// Makes it from the rows before `cut` and the state as of `snapshot`, which were stored under the
+    /// job `stored`.
     pub fn restore(
-        plan: &Arc<Plan>,
+        (plan, stored): (&Arc<Plan>, &Plan),
         workers: usize,
         mode: Mode,
         rows: &[Vec<TimelineRows>],
@@ -103,7 +111,11 @@ impl System {
     ) -> Result<Self, String> {
         let kept = |owner: Owner, at: usize| -> Result<Kept, String> {
             let entity = &plan.entities[at];
-            let mapping = RowMapping::same(entity);
+            let stored = EntityIdentities::new(stored, &stored.entities[at], None).rows;
+            let among = Some(&stored.sources[..]);
+            let own = EntityIdentities::new(plan, entity, among).rows;
+            let (mapping, missing) = RowMapping::between(&stored, &own);
+            assert_eq!(missing, Vec::<String>::new());
             let mut log = EntityLog::new(entity, 256, 10);
             let parts: Vec<&TimelineRows> = rows[at].iter().collect();
             let put = |log: &mut EntityLog, times: Range<u64>, since: u64| {
@@ -112,8 +124,8 @@ impl System {
             };
             put(&mut log, 0..snapshot, u64::MAX)?;
             let mut windows = Attachments::at(&entity.windows, &log.log, snapshot);
-            let mut sealed = SealedWindows::at(plan, entity, &log.log, (snapshot, mode.rebuilt));
-            let mut reader = SnapshotReader::new(plan, entity, snapshot, owner, None);
+            let mut sealed = SealedWindows::at(plan, entity, &log.log, snapshot);
+            let mut reader = SnapshotReader::new(plan, entity, snapshot, owner, among);
             for slice in &saved[at] {
                 reader.load(slice, &mut sealed, &mut log).map_err(|error| error.to_string())?;
             }
@@ -126,6 +138,9 @@ impl System {
                 windows.compact();
             }
             let live = LiveWindows::at(plan, entity, &sealed, &mut log);
+            if !mode.rows {
+                sealed = sealed.lessened(plan, entity, mode.rebuilt);
+            }
             // What the checkpoint has, this one's next has too.
             let copier = RowsCopier::new(entity);
             let mut kept = Kept { log, windows, sealed, live, copier, rows: Vec::new() };
@@ -219,19 +234,36 @@ impl System {
     }
 
     /// The state as of `as_of`, to which all is sealed.
-    pub fn save(&self, as_of: u64, budget: usize) -> Saved {
-        let entity = |at: usize| {
-            let mut slices = Vec::new();
-            for kept in self.workers.iter().map(|worker| &worker[at]) {
-                let entity = &self.plan.entities[at];
-                let mut writer = SnapshotWriter::new(&self.plan, entity, &kept.sealed, as_of);
-                while let Some(slice) = writer.slice(&kept.sealed, &kept.log, budget) {
-                    slices.push(slice);
-                }
+    pub fn save(&mut self, as_of: u64, budget: usize) -> Saved {
+        let mut saving = self.begin_save(as_of);
+        while self.save_more(&mut saving, budget) {}
+        saving.saved
+    }
+
+    /// Begins to save the state as of `as_of`, to which all is sealed and stays so.
+    pub fn begin_save(&mut self, as_of: u64) -> Saving {
+        let mut writers = Vec::new();
+        for (worker, entities) in self.workers.iter_mut().enumerate() {
+            for (at, kept) in entities.iter_mut().enumerate() {
+                let of = kept.snapped(&self.plan.entities[at], self.mode);
+                writers.push((worker, at, SnapshotWriter::new(&self.plan, &of, as_of)));
             }
-            slices
-        };
-        (0..self.plan.entities.len()).map(entity).collect()
+        }
+        Saving { writers, saved: vec![Vec::new(); self.plan.entities.len()] }
+    }
+
+    /// Saves a slice; says whether there may be more.
+    pub fn save_more(&mut self, saving: &mut Saving, budget: usize) -> bool {
+        let Some((worker, at, writer)) = saving.writers.last_mut() else { return false };
+        let kept = &mut self.workers[*worker][*at];
+        let mut of = kept.snapped(&self.plan.entities[*at], self.mode);
+        match writer.slice(&mut of, budget) {
+            Some(slice) => saving.saved[*at].push(slice),
+            None => {
+                saving.writers.pop();
+            }
+        }
+        true
     }
 
     /// All rows before `cut`, by entity, in the order of time.
@@ -295,6 +327,11 @@ impl System {
 }
 
 impl Kept {
+    fn snapped<'a>(&'a mut self, entity: &'a EntityPlan, mode: Mode) -> Snapped<'a> {
+        let live = (!mode.rows).then_some(&mut self.live);
+        Snapped { entity, sealed: &self.sealed, live, log: &self.log }
+    }
+
     /// Takes the rows from `from` on for the checkpoint.
     fn copy(&mut self, from: u64) {
         let rows = self.copier.copy(&self.log, from, self.log.log.end()).unwrap();
