@@ -14,7 +14,7 @@ use crate::time::EventTime;
 /// Rows copied in a step, about a millisecond's.
 const SLICE_ROWS: u64 = 8_192;
 /// Entities whose state is told in a step.
-const SLICE_ENTITIES: usize = 2_048;
+const SLICE_ENTITIES: usize = 512;
 /// Rows that are copied ahead of a cut; more wait in the log.
 const ROWS_MAX: u64 = 1 << 18;
 
