@@ -3,6 +3,7 @@
 //!
 //! Exit codes are those of [`Exit`](crate::exit::Exit), and `--help` lists them.
 
+mod checkpoint;
 mod completions;
 mod dlq;
 mod docs;
@@ -13,6 +14,10 @@ mod run;
 mod test;
 mod values;
 
+pub use checkpoint::{
+    CheckpointArgs, CheckpointCommand, CheckpointExported, CheckpointShown, CheckpointsListed,
+    CheckpointsVerified,
+};
 pub use completions::CompletionsArgs;
 pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
@@ -87,6 +92,8 @@ pub enum Command {
     Get(GetArgs),
     /// Look into a file of dead letters
     Dlq(DlqArgs),
+    /// Look into the state that a job keeps: list, show, verify or export checkpoints
+    Checkpoint(CheckpointArgs),
     /// Show a page of this documentation, or write one of a job and its features
     Docs(DocsArgs),
     /// Print a script that completes commands and flags in a shell

@@ -200,6 +200,7 @@ fn start(
             dead_letters: Box::new(sinks.letters.clone()),
             online: Some(sinks.flagged.watch(worker, sinks.store.writer(worker))),
             lines: None,
+            checkpoints: None,
         })
     });
     std::thread::Builder::new()

@@ -31,6 +31,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
             };
             in_format(format, crate::dlq::run(&args))
         }
+        Command::Checkpoint(args) => in_format(args.command.format(), crate::inspect::run(&args)),
         Command::Completions(args) => crate::completions::run(&args),
     }
 }

@@ -3,6 +3,7 @@
 //! Everything that touches the world comes in as [`Parts`], made on the worker's own thread; the
 //! engine knows clocks and threads, not files, servers or sockets.
 
+mod cuts;
 mod worker;
 
 use crate::source::Waker;
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use thiserror::Error;
 use tidemark_operators::coordination::{Coordination, Notice};
+use tidemark_operators::cut::{Cut, CutSink, Resume};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 use tidemark_operators::ingest::reader::Partitions;
@@ -36,6 +38,16 @@ pub enum Online {
     /// As they change; once the events have ended, the live clock goes on to this time and stops
     /// there, also before an event that lies ahead of it. Sealing stops there too.
     Until(EventTime),
+}
+
+impl Online {
+    /// Where the live clock stops, unless at the newest event.
+    fn until(self) -> Option<EventTime> {
+        match self {
+            Online::Until(until) => Some(until),
+            Online::Off | Online::EveryStep | Online::AtEnd => None,
+        }
+    }
 }
 
 /// Tells the time of the machine, in ms since the epoch.
@@ -76,6 +88,22 @@ pub struct Parts {
     pub online: Option<Box<dyn OnlineSink>>,
     /// Where sealed lines go, under [`Sealing::Lines`]: looked at on worker 0 only.
     pub lines: Option<Box<dyn SealedSink>>,
+    /// Its part in the job's checkpoints; `None`: there are none.
+    pub checkpoints: Option<Checkpoints>,
+}
+
+/// A worker's part in checkpoints.
+pub struct Checkpoints {
+    /// Where its part of each goes.
+    pub sink: Box<dyn CutSink>,
+    /// Says when one is wanted, and at which cut, by how far everything is sealed: asked on worker 0
+    /// only, once a step.
+    pub due: Box<dyn FnMut(EventTime) -> Option<Cut>>,
+    /// Where the partitions of a job that goes on stand.
+    pub resume: Resume,
+    /// Where its live clock stood when it was seen last, and for how many ms before now it has not been
+    /// seen; (0, 0) for a job that begins.
+    pub live: (EventTime, Millis),
 }
 
 /// Makes a worker's parts on its own thread: the worker's index, and what wakes it.

@@ -2,7 +2,7 @@
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
 //! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`init`],
-//!   [`dlq`], [`completions`]: the commands;
+//!   [`dlq`], [`inspect`], [`completions`]: the commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`connect`]: what the clients of servers are told of the settings;
@@ -25,11 +25,14 @@
 //! - [`output`]: what a command prints; [`signals`]: how it is asked to end;
 //! - `named_file`, `file_roles`: the files that a command names, and that none destroys another;
 //! - [`whole_file`], `created_file`: files that commands write;
+//! - [`objects`]: byte strings with names, in a folder or a bucket;
+//! - [`checkpoint`]: what of a job's state is kept in them;
 //! - [`process`]: what the process uses of the machine;
 //! - [`text`]: durations, sizes and counts as people write them; [`version`]: which Tidemark this is.
 
 pub mod cases;
 pub mod check;
+pub mod checkpoint;
 pub mod cli;
 pub mod completions;
 pub mod config;
@@ -52,12 +55,14 @@ pub mod generator;
 pub mod get;
 pub mod http;
 pub mod init;
+pub mod inspect;
 pub mod job_file;
 pub mod kafka;
 pub mod logging;
 pub mod memory_partition;
 pub mod metrics;
 mod named_file;
+pub mod objects;
 pub mod online;
 mod outbox;
 pub mod output;

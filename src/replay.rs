@@ -192,6 +192,7 @@ fn parts(
             dead_letters: Box::new(CountedLetters::new(letters, &refusals)),
             online: store.as_ref().map(|store| store.writer(worker)),
             lines: lines.map(|sink| Box::new(sink) as _),
+            checkpoints: None,
         })
     })
 }

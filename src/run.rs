@@ -239,6 +239,7 @@ impl OpenJob {
                 dead_letters: Box::new(CountedLetters::new(letters.sink(waker), &refusals)),
                 online: Some(store.writer(worker)),
                 lines: lines.map(|sink| Box::new(sink) as _),
+                checkpoints: None,
             })
         })
     }

@@ -90,6 +90,22 @@ pub fn latency_short(ns: u64) -> String {
     }
 }
 
+/// Bytes with three figures: `1.23 GB`.
+pub fn bytes_short(bytes: u64) -> String {
+    let (unit, name) = match bytes {
+        0..1_000 => return format!("{bytes} B"),
+        1_000..1_000_000 => (1_000, "kB"),
+        1_000_000..1_000_000_000 => (1_000_000, "MB"),
+        _ => (1_000_000_000, "GB"),
+    };
+    let (whole, part) = (bytes / unit, bytes % unit * 100 / unit);
+    match whole {
+        0..10 => format!("{whole}.{part:02} {name}"),
+        10..100 => format!("{whole}.{} {name}", part / 10),
+        _ => format!("{whole} {name}"),
+    }
+}
+
 /// A count with thin groups of three: `1,234,567`.
 pub fn count_text(count: u64) -> String {
     let digits = count.to_string();
@@ -125,6 +141,12 @@ mod tests {
         for text in ["", "5", "5 min", "-5s", "1.5s"] {
             assert!(parse_duration(text).unwrap_err().contains("units d, h, m, s or ms"), "{text}");
         }
+    }
+
+    #[test]
+    fn sizes_have_three_figures() {
+        let shown = [999, 1_000, 12_345, 307_000_000, 14_250_000_000].map(bytes_short);
+        assert_eq!(shown, ["999 B", "1.00 kB", "12.3 kB", "307 MB", "14.2 GB"]);
     }
 
     #[test]

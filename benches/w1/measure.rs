@@ -124,6 +124,7 @@ pub fn live(file: &Path, job: &Path) -> Measured {
             dead_letters: Box::new(NoLetters),
             online: Some(store.writer(worker)),
             lines: None,
+            checkpoints: None,
         })
     });
     engine::run(&settings, &observer, &make).unwrap();

@@ -1,6 +1,7 @@
 //! Whole job files: what shipped ones compile to, and what is said about wrong ones.
 
 mod catalogue;
+mod identities;
 mod mistakes;
 mod mistakes_in_features;
 mod mistakes_in_history;

@@ -28,13 +28,15 @@
 //! | distinct, entropy | (value, count); the words follow from them |
 //!
 //! A word that is not a number of this kind is a place in a pool or tree of the same algebra, and
-//! means nothing outside of it: it is given anew when the state is made again. Slots and symbols are
-//! numbers of a worker's dictionaries, which tell them by value too.
+//! means nothing outside of it: it is given anew when the state is made again. [`Algebra::save`] tells
+//! it, [`Algebra::load`] makes it again. Slots and symbols are numbers of a worker's dictionaries, which
+//! tell them by value too.
 //!
 #![doc = include_str!("aggregate.md")]
 
 mod accumulator;
 mod accumulators;
+mod by_value;
 pub mod count;
 pub mod counts;
 pub mod distinct;
@@ -50,10 +52,13 @@ pub mod sum;
 #[cfg(test)]
 mod tests;
 
+use crate::cut::{Encoded, Unreadable};
 use crate::plan::EntityPlan;
 use crate::time::EventTime;
+use multisets::Multisets;
 
 pub use accumulators::{Accumulators, RowReading, Step, WindowStep};
+pub use by_value::ByValue;
 pub use states::StateWords;
 
 /// What is read out of one accumulator.
@@ -107,6 +112,34 @@ pub trait Algebra {
     #[inline]
     fn warm(&self, _state: &Self::State, _slot: u32, _value: i64) -> u32 {
         0
+    }
+
+    /// Appends what is kept of a slot, by value; nothing when nothing is inside. What is in the
+    /// table of [`many`](Self::many) is left out.
+    fn save(&self, state: &Self::State, by: &ByValue<'_>, out: &mut Vec<u8>);
+
+    /// Makes a slot, in which nothing is, what [`save`](Self::save) told of it. Values of the table
+    /// of [`many`](Self::many) may come in several parts, each value once.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read; the slot is then of no use.
+    fn load(
+        &mut self,
+        state: &mut Self::State,
+        slot: u32,
+        by: &ByValue<'_>,
+        from: &mut Encoded<'_>,
+    ) -> Result<(), Unreadable>;
+
+    /// Where values of slots that have many of them are.
+    fn many(&self) -> Option<&Multisets> {
+        None
+    }
+
+    /// Whether the values of this slot are there.
+    fn has_many(&self, _state: &Self::State) -> bool {
+        false
     }
 
     /// How many readings so far were at the limit of what is written, or beyond it.

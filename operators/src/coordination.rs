@@ -5,6 +5,7 @@
 //! watermark of the active ones), the live clock, and that the job is over. Worker 0 broadcasts its
 //! machine's clock, where floor and live clock must not run ahead of that.
 
+use crate::cut::Cut;
 use crate::origin::PartitionId;
 use crate::time::{EventTime, Millis};
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub enum Notice {
     Done(usize),
     /// The clock of worker 0's machine, in ms since the epoch.
     MachineClock(EventTime),
+    /// A checkpoint is wanted.
+    Cut(Cut),
 }
 
 /// What one worker has heard from all of them, itself included.
@@ -60,6 +63,8 @@ pub struct Coordination {
     /// The greatest time of an accepted event.
     newest: EventTime,
     live: LiveClock,
+    /// The newest that was asked for.
+    cut: Option<Cut>,
 }
 
 /// The live clock: it follows the partitions' clocks, and monotonic time while no record moves it.
@@ -71,6 +76,8 @@ struct LiveClock {
     greatest: EventTime,
     /// The monotonic time at which records moved the clock last, and the clock then.
     moved: (Millis, EventTime),
+    /// How long records had not moved it when monotonic time began.
+    silent_before: Millis,
     /// The machine's clock as it was heard last, and the monotonic time then; `None`: no cap.
     machine: Option<(EventTime, Millis)>,
     /// Every event before this is sealed.
@@ -104,12 +111,13 @@ impl Coordination {
             idle_after: live_idle,
             greatest: 0,
             moved: (0, 0),
+            silent_before: 0,
             machine: None,
             frontier: 0,
             clock: 0,
         };
         let (partitions, done) = (BTreeMap::new(), vec![false; workers]);
-        Coordination { partitions, done, out_of_orderness: Vec::new(), newest: 0, live }
+        Coordination { partitions, done, out_of_orderness: Vec::new(), newest: 0, live, cut: None }
     }
 
     /// The same, with clocks bounded by the machine's, as worker 0 tells it: the live clock never
@@ -123,6 +131,40 @@ impl Coordination {
         self
     }
 
+    /// The same, of a job that goes on: its live clock stood at `clock` when it was seen last, `silent`
+    /// ms before monotonic time began. That silence counts once all has been read and no record has
+    /// moved the clock further, so that values that had decayed do not come back.
+    ///
+    /// ```
+    /// use tidemark_operators::coordination::{Coordination, Notice, Status};
+    /// use tidemark_operators::origin::PartitionId;
+    ///
+    /// let mut heard = Coordination::new(1, Some(1_000)).resumed(50_000, 20_000);
+    /// assert_eq!(heard.live_clock(0), 50_000, "nothing has been read yet");
+    /// let status = Status {
+    ///     watermark: 45_000,
+    ///     clock: Some(50_000),
+    ///     newest: Some(50_000),
+    ///     accepted: 1,
+    ///     active: true,
+    ///     caught_up: true,
+    ///     ended: false,
+    /// };
+    /// heard.hear(&Notice::Partition(PartitionId { source: 0, partition: 0 }, status), 5);
+    /// assert_eq!(heard.live_clock(10), 70_010);
+    /// ```
+    #[must_use]
+    pub fn resumed(mut self, clock: EventTime, silent: Millis) -> Self {
+        (self.live.clock, self.live.greatest) = (clock, clock);
+        (self.live.moved, self.live.silent_before) = ((0, clock), silent);
+        self
+    }
+
+    /// The newest cut that was asked for.
+    pub fn cut(&self) -> Option<Cut> {
+        self.cut
+    }
+
     /// Takes a notice in at monotonic time `now` ms.
     pub fn hear(&mut self, notice: &Notice, now: Millis) {
         match notice {
@@ -131,6 +173,7 @@ impl Coordination {
                     *done = true;
                 }
             }
+            Notice::Cut(cut) => self.cut = Some(*cut),
             Notice::MachineClock(wall) => {
                 if let Some(machine) = &mut self.live.machine {
                     *machine = (*wall, now);
@@ -178,12 +221,14 @@ impl Coordination {
         let by_records = live.capped(live.greatest, now);
         if by_records > live.clock {
             live.clock = by_records;
-            live.moved = (now, by_records);
+            (live.moved, live.silent_before) = ((now, by_records), 0);
         }
         let (moved, then) = live.moved;
-        let silent = now.saturating_sub(moved);
+        let silent = now.saturating_sub(moved).saturating_add(live.silent_before);
         let idle = live.idle_after.is_some_and(|after| silent >= after);
-        if idle && then > 0 && self.partitions.values().all(|s| s.caught_up) {
+        let mut read = self.partitions.values();
+        let all_read = !self.partitions.is_empty() && read.all(|status| status.caught_up);
+        if idle && then > 0 && all_read {
             live.clock = live.clock.max(live.capped(then.saturating_add(silent), now));
         }
         live.clock

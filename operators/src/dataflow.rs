@@ -1,6 +1,7 @@
 //! The operators put together: from a worker's partitions to its sinks.
 
 use crate::coordination::{Coordination, Notice};
+use crate::cut::{Resume, SharedCutSink};
 use crate::entity_windows::{
     EntityState, Sealing, Serving, WindowsConfig, entity_windows, tell_reached,
 };
@@ -53,6 +54,10 @@ pub struct Config {
     pub metrics: Arc<WorkerMetrics>,
     /// Shared between the operators and the loop that drives them.
     pub shared: SharedRef,
+    /// Where partitions stand that a checkpoint knows; the default: nothing is known.
+    pub resume: Resume,
+    /// Where the worker's part of checkpoints goes; `None`: there are none.
+    pub cuts: Option<SharedCutSink>,
     /// What the worker has heard.
     pub coordination: Rc<RefCell<Coordination>>,
     /// What the worker has to tell; the loop broadcasts it.
@@ -98,10 +103,11 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
             notices: config.notices,
             dead_letters: Rc::clone(&dead_letters),
             schemas: config.schemas,
+            resume: config.resume,
         },
     );
     let probe = ProbeHandle::new();
-    let clock = dead_letter(streams.dead_letters, dead_letters, &probe);
+    let clock = dead_letter(streams.dead_letters, dead_letters, &probe, Rc::clone(&config.shared));
     let tables =
         Tables::build(&clock, &config.plan, config.tables, &config.shared, &config.metrics);
     let (mut entities, mut lines) = (Vec::new(), Vec::new());
@@ -117,6 +123,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
                 serving: config.serving,
                 metrics: Arc::clone(&config.metrics),
                 shared: Rc::clone(&config.shared),
+                cuts: config.cuts.clone(),
             },
         );
         let (shared, metrics) = (Rc::clone(&config.shared), Arc::clone(&config.metrics));
@@ -138,7 +145,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
     }
     // Every worker builds the same graph; the lines all go to worker 0.
     if config.sealing == Sealing::Lines {
-        merge_lines(scope.concatenate(lines), config.lines);
+        merge_lines(scope.concatenate(lines), config.lines, &config.shared);
     }
     Dataflow { probe, entities }
 }
@@ -149,12 +156,14 @@ fn dead_letter<'scope>(
     letters: StreamVec<'scope, EventTime, DeadLetter>,
     sink: Rc<RefCell<Box<dyn DeadLetterSink>>>,
     probe: &ProbeHandle<EventTime>,
+    shared: SharedRef,
 ) -> StreamVec<'scope, EventTime, ()> {
     letters
         .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(Pipeline, "DeadLetters", |_, _| {
             move |input, _output| {
                 input.for_each(|_, letters| {
                     let mut sink = sink.borrow_mut();
+                    shared.letters.set(shared.letters.get().saturating_sub(letters.len()));
                     letters.drain(..).for_each(|letter| sink.push(letter));
                 });
             }

@@ -1,6 +1,15 @@
 //! A timeline with its names: the log, the stash above it, the directory of entities and the
 //! dictionaries of text values.
 
+mod by_value;
+mod copied;
+mod mapping;
+mod restored;
+
+pub use copied::RowsCopier;
+pub use mapping::{BitFrom, RowMapping};
+pub use restored::{RestoreError, RowError};
+
 use crate::event_batch::{EventBatch, NO_SPAN, NULL};
 use crate::history::fold::Fold;
 pub use crate::history::revised::Revised;
@@ -30,6 +39,7 @@ pub struct EntityLog {
     pub log: Log,
     /// Rows that are not sealed.
     pub stash: Stash,
+    entity: String,
     attributes: Vec<AttributePlan>,
     history: Option<SealedHistory>,
     /// `None` when nothing is derived, or nobody looks at rows before they are sealed.
@@ -49,6 +59,7 @@ impl EntityLog {
             names: Names::new(&plan.attributes),
             log: Log::new(chunk_rows, span, plan.filters, plan.attributes.clone()),
             stash: Stash::new(waiting / 64),
+            entity: plan.name.clone(),
             attributes: plan.attributes.clone(),
             unsealed: Fold::new(plan).map(|_| Unsealed::default()),
             history: Fold::new(plan).map(SealedHistory::new),

@@ -16,6 +16,7 @@
 //!
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
+mod config;
 mod report;
 mod state;
 
@@ -23,19 +24,17 @@ use crate::entity_log::EntityLog;
 use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
 use crate::live::LiveWindows;
-use crate::metrics::WorkerMetrics;
 use crate::online_rows::LiveRows;
 use crate::origin::Origin;
-use crate::plan::Plan;
 use crate::reference::lookups::Lookups;
-use crate::reference::tables::TablesRef;
 use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
 use crate::sealed_lines::{LineWriter, SealedLines};
-use crate::shared::{Limits, Reached, SharedRef};
+use crate::shared::Reached;
 use crate::time::EventTime;
 use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
 use crate::window::attach::Attachments;
+pub use config::{Sealing, Serving, WindowsConfig};
 use report::Told;
 pub use report::tell_reached;
 pub use state::EntityState;
@@ -43,55 +42,12 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::hint::black_box;
 use std::rc::Rc;
-use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::{Stream, StreamVec};
-
-/// What becomes of sealed rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sealing {
-    /// Nobody wants them: no sealed windows are kept.
-    None,
-    /// They are computed and counted.
-    Count,
-    /// They are written as lines.
-    Lines,
-}
-
-/// What becomes of live rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Serving {
-    /// Nobody wants them: no live windows are kept.
-    None,
-    /// Handed out as they change.
-    EveryStep,
-    /// Handed out once, when all is over.
-    AtEnd,
-}
-
-/// How an entity's windows are run.
-pub struct WindowsConfig {
-    /// The job.
-    pub plan: Arc<Plan>,
-    /// Which entity of it.
-    pub entity: usize,
-    /// Bounds.
-    pub limits: Limits,
-    /// The reference tables.
-    pub tables: TablesRef,
-    /// What becomes of sealed rows.
-    pub sealing: Sealing,
-    /// What becomes of live rows.
-    pub serving: Serving,
-    /// What the worker counts.
-    pub metrics: Arc<WorkerMetrics>,
-    /// Shared with the other operators and the loop.
-    pub shared: SharedRef,
-}
 
 /// What the operator gives.
 pub struct EntityWindows<'scope> {
@@ -127,6 +83,7 @@ pub struct EntityWindows<'scope> {
 ///         serving: Serving::None,
 ///         metrics: Arc::clone(&job.metrics),
 ///         shared: Rc::clone(&job.shared),
+///         cuts: None,
 ///     };
 ///     let seen = Rc::clone(&sealed);
 ///     let mut events = worker.dataflow(|scope| {
@@ -256,13 +213,21 @@ impl Running {
     fn new(config: WindowsConfig, state: Rc<RefCell<EntityState>>) -> Self {
         let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
         let live = config.serving != Serving::None;
-        let sealing = config.sealing != Sealing::None;
+        let sealing = match config.sealing {
+            Sealing::None => None,
+            Sealing::State { rebuilt } => {
+                let sealed = SealedWindows::at(plan, entity, &state.borrow().log.log, 0);
+                // Live windows say the rest.
+                Some(if live { sealed.lessened(plan, entity, rebuilt) } else { sealed })
+            }
+            Sealing::Count | Sealing::Lines => Some(SealedWindows::new(plan, entity)),
+        };
         let lines = config.sealing == Sealing::Lines;
         Running {
             queue: VecDeque::new(),
             lookups: Lookups::new(plan, entity, Rc::clone(&config.tables)),
             live: live.then(|| LiveWindows::new(plan, entity)),
-            sealing: sealing.then(|| SealedWindows::new(plan, entity)),
+            sealing,
             writer: lines.then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
             origins: Vec::new(),
             sealed: 0,
@@ -378,12 +343,15 @@ impl Running {
         if hi <= self.sealed {
             return true;
         }
+        let given = matches!(self.config.sealing, Sealing::Count | Sealing::Lines);
         let EntityState { log, windows } = &mut *self.state.borrow_mut();
         if windows.upper() == self.sealed {
             log.seal(Some(hi), &mut self.origins);
             windows.seal(&log.log, hi);
             if let Some(sealing) = &mut self.sealing {
-                sealing.sealed(&mut self.origins);
+                if given {
+                    sealing.sealed(&mut self.origins);
+                }
                 sealing.begin(windows.newest(), hi);
             }
             self.origins.clear();
@@ -396,7 +364,11 @@ impl Running {
                 None => &mut counted,
             };
             let budget = self.config.limits.slice_rows;
-            if !sealing.run(&log.log, &mut log.names, budget, output) {
+            let done = match given {
+                true => sealing.run(&log.log, &mut log.names, budget, output),
+                false => sealing.fold(&log.log, &mut log.names, budget),
+            };
+            if !done {
                 return false;
             }
         }

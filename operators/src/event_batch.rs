@@ -54,7 +54,7 @@ impl EventBatch {
 
     /// An empty batch to follow this one, with room for as much: steps are mostly alike.
     pub(crate) fn next(&self) -> Self {
-        fn room<T>(column: &Vec<T>) -> Vec<T> {
+        fn room<T>(column: &[T]) -> Vec<T> {
             Vec::with_capacity(column.len())
         }
         EventBatch {
@@ -64,8 +64,8 @@ impl EventBatch {
             hashes: room(&self.hashes),
             bits: room(&self.bits),
             ids: room(&self.ids),
-            wide: self.wide.iter().map(room).collect(),
-            spans: self.spans.iter().map(room).collect(),
+            wide: self.wide.iter().map(|column| room(column)).collect(),
+            spans: self.spans.iter().map(|column| room(column)).collect(),
             arena: room(&self.arena),
             ..EventBatch::default()
         }

@@ -192,6 +192,22 @@ impl<E: Entry> FlatTable<E> {
         if shard.len == 0 { None } else { shard.entries.get(shard.home(hash)).copied() }
     }
 
+    /// Shows the entries from `place` on to `each`, about `places` of the table's places; where to go
+    /// on, `None` at the end. It begins at 0, and the table must not change until it is through.
+    pub fn scan(&self, place: u64, places: usize, mut each: impl FnMut(&E)) -> Option<u64> {
+        let (mut shard, mut at) = ((place >> 32) as usize, (place & 0xffff_ffff) as usize);
+        let mut left = places.max(1);
+        while left > 0 {
+            let entries = &self.shards.get(shard)?.entries;
+            let to = entries.len().min(at.saturating_add(left));
+            let seen = entries.get(at..to).unwrap_or_default();
+            seen.iter().filter(|entry| !entry.is_vacant()).for_each(&mut each);
+            left -= seen.len();
+            (shard, at) = if to < entries.len() { (shard, to) } else { (shard + 1, 0) };
+        }
+        (shard < SHARDS).then_some((shard as u64) << 32 | at as u64)
+    }
+
     /// How many entries.
     pub fn len(&self) -> usize {
         self.shards.iter().map(|s| s.len).sum()

@@ -3,6 +3,7 @@
 //! this crate stand on it; nothing that runs a job for others does.
 
 use crate::coordination::{Coordination, Notice};
+use crate::cut::Resume;
 use crate::dataflow::{self, Config};
 use crate::entity_windows::{Sealing, Serving};
 use crate::event_batch::EventBatch;
@@ -268,6 +269,8 @@ impl InMemory {
             serving: Serving::EveryStep,
             online: Some(Rc::new(RefCell::new(rows))),
             served: None,
+            resume: Resume::default(),
+            cuts: None,
             metrics: Arc::clone(&self.metrics),
             shared: Rc::clone(&self.shared),
             coordination: Rc::clone(&self.coordination),

@@ -198,6 +198,11 @@ impl Interner {
         self.intern(bytes, hash)
     }
 
+    /// Loads what the byte strings of these numbers are in.
+    pub fn warm_ids(&self, ids: &[u32]) {
+        black_box(ids.iter().fold(0, |sum, id| sum ^ self.bytes(*id).len()));
+    }
+
     /// The number of `bytes`, counted once more as used. `hash` is its [`stable_hash`].
     #[inline]
     pub fn intern(&mut self, bytes: &[u8], hash: u64) -> u32 {

@@ -22,11 +22,13 @@
 //! - [`window`]: a window over the log as a differential arrangement;
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
+//! - [`snapshot`]: the state of all entities as of a cut, told and loaded by value;
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;
 //!   [`hot`]: which entities are the busiest;
 //! - [`reference`](mod@reference): reference tables, and looking up events in them;
 //! - [`sealed_lines`]: sealed rows on their way out; [`online`], [`online_rows`]: live ones, and the
 //!   operator that hands them to the online store;
+//! - [`cut`]: what a checkpoint takes of all that, by value;
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
 //! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself;
 //!   [`footprint`](mod@footprint): what its state takes in memory;
@@ -37,6 +39,7 @@
 
 pub mod aggregate;
 pub mod coordination;
+pub mod cut;
 pub mod dataflow;
 pub mod entity_log;
 pub mod entity_windows;
@@ -62,6 +65,7 @@ pub mod sealed;
 pub mod sealed_lines;
 pub mod shared;
 pub mod slab;
+pub mod snapshot;
 pub mod time;
 pub mod timeline;
 pub mod trial;

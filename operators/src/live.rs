@@ -11,7 +11,9 @@
 //! Edges are found in the log and, for events that are not sealed yet, in the stash. A window's
 //! position in the log skips what had its edge while it was still in the stash.
 
+pub(crate) mod as_of;
 mod handout;
+mod restored;
 mod revise;
 mod view;
 
@@ -19,7 +21,7 @@ use crate::aggregate::last::Last;
 use crate::aggregate::{Accumulators, wanted_attributes};
 use crate::entity_log::EntityLog;
 use crate::online::Cause;
-use crate::plan::{EntityPlan, Plan, Window};
+use crate::plan::{Alive, EntityPlan, Plan, Window};
 use crate::slab::PROBED;
 use crate::time::{EventTime, Millis};
 use crate::timeline::lane::Lane;
@@ -28,7 +30,7 @@ use crate::timeline::stash::Block;
 use crate::view::Source;
 use handout::Batches;
 use std::cell::Cell;
-use view::{Alive, View, live_view};
+use view::{View, live_view};
 
 /// One window: everything in the log below `entered` (`left`) that has this edge at or before the
 /// clock has had it.
@@ -133,6 +135,11 @@ impl LiveWindows {
             rows: 0,
             values: 0,
         }
+    }
+
+    /// Its accumulators, in the order of the plan.
+    pub(crate) fn accumulators(&self) -> &Accumulators {
+        &self.accumulators
     }
 
     /// The live clock.

@@ -1,12 +1,14 @@
 //! What a checked job compiles to: everything the dataflow has to know, with names resolved to
 //! indices. `jobs` makes it; nothing here checks it again.
 
+mod alive;
 mod arrival;
 mod attribute;
 mod entity;
 pub mod envelope;
 mod field;
 mod history;
+pub mod identity;
 pub mod path;
 mod place;
 mod source;
@@ -15,6 +17,7 @@ mod unique;
 mod view;
 mod window;
 
+pub use alive::Alive;
 pub use arrival::{Arrival, TimeBounds};
 pub use attribute::{AttributePlan, Feed, Mask, Storage};
 pub use entity::{EntityPlan, EntitySource};

@@ -13,6 +13,7 @@
 //! between any two.
 
 mod fold;
+pub(crate) mod state;
 mod view;
 
 use crate::aggregate::last::{Last, LastReading};
@@ -27,6 +28,7 @@ use crate::value::Column;
 use crate::view::{Source, ViewColumns};
 use crate::window::batch::WindowBatch;
 use fold::WindowFold;
+use state::Folding;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use view::{SealedView, find_last};
@@ -76,6 +78,7 @@ pub struct SealedWindows {
     block_origins: Vec<Origin>,
     /// The next row to be given out.
     next: u64,
+    folding: Folding,
     clock: EventTime,
     /// The step at hand ends before this.
     until: EventTime,
@@ -102,6 +105,7 @@ impl SealedWindows {
             origins: VecDeque::new(),
             block_origins: Vec::new(),
             next: 0,
+            folding: Folding::new(entity),
             clock: 0,
             until: 0,
             rows: 0,
@@ -203,7 +207,8 @@ impl SealedWindows {
         hi: EventTime,
     ) {
         self.until = hi;
-        for (window, batch) in self.windows.iter_mut().zip(batches) {
+        let kept = self.windows.iter_mut().zip(&self.folding.windows);
+        for ((window, _), batch) in kept.zip(batches).filter(|((_, kept), _)| **kept) {
             window.begin(batch);
         }
     }

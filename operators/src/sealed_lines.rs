@@ -6,6 +6,7 @@
 
 mod merge;
 
+use crate::cut::Cut;
 use crate::json::{push_int, push_json, push_json_text, quoted};
 use crate::origin::Origin;
 use crate::plan::{FeaturePlan, Plan};
@@ -42,6 +43,11 @@ pub struct SealedLines {
 pub trait SealedSink {
     /// Takes lines, in order.
     fn write(&mut self, lines: Vec<u8>);
+
+    /// The lines of rows before `cut` are the first `bytes` of all bytes given so far.
+    fn cut(&mut self, cut: Cut, bytes: u64) {
+        let _ = (cut, bytes);
+    }
 }
 
 /// Writes rows as lines.

@@ -3,6 +3,7 @@
 //! The loop outside writes the clocks (operators read no clock), the operators write how far they
 //! are. All of it belongs to one worker thread but for the bytes in flight.
 
+use crate::cut::{Cut, PartitionMarks};
 use crate::time::{EventTime, Millis};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -108,6 +109,14 @@ pub struct Shared {
     pub source_sync: RefCell<Option<SyncActivator>>,
     /// Wake what reads the reference tables, whenever the source is woken.
     pub tables: RefCell<Vec<Activator>>,
+    /// The newest cut that is asked for, where there are checkpoints.
+    pub cut: Cell<Option<Cut>>,
+    /// While this holds nothing is read, so that marks and letters are of one moment.
+    pub marking: Cell<bool>,
+    /// Where the partitions stand; kept up where there are checkpoints.
+    pub marks: Option<PartitionMarks>,
+    /// Dead letters between the source and their sink.
+    pub letters: Cell<usize>,
     /// Wake the entities' windows, when the live clock has moved or all is over.
     pub windows: RefCell<Vec<Activator>>,
 }

@@ -14,7 +14,8 @@
 //!   chunks with global sequence numbers; `chunks`: rows across them;
 //! - [`stash`]: rows that are not sealed yet;
 //! - [`lane`]: rows copied out of either, as the aggregates want them;
-//! - [`names`]: the directory of entities and the dictionaries; [`dictionary`]: one of those.
+//! - [`names`]: the directory of entities and the dictionaries; [`dictionary`]: one of those;
+//! - [`owner`]: which worker's an entity is.
 //!
 //! [`entity_log`](crate::entity_log) is all of it together.
 //!
@@ -26,6 +27,7 @@ pub mod dictionary;
 pub mod lane;
 pub mod log;
 pub mod names;
+pub mod owner;
 pub mod run;
 pub mod stash;
 #[cfg(test)]

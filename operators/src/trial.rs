@@ -1,6 +1,7 @@
 //! A source tried on a few records: what becomes of each, by the operator that reads sources in a
 //! running job. There are no windows and no rows.
 
+use crate::cut::Resume;
 use crate::in_memory::{Given, InMemory};
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use crate::ingest::reader::{PartitionReader, Poll, RawBatch};
@@ -51,6 +52,7 @@ pub fn trial(plan: Plan, number: u16, batches: Vec<RawBatch>) -> Result<Trial, S
             notices: Rc::clone(&job.notices),
             dead_letters: Rc::new(RefCell::new(sink)),
             schemas: None,
+            resume: Resume::default(),
         };
         let firsts: Rc<RefCell<Vec<DeadLetter>>> = Rc::default();
         let kept = Rc::clone(&firsts);

@@ -1,7 +1,7 @@
 //! What the state of a job takes in memory under a load: by entity type, view and feature.
 
 use crate::online;
-use crate::text::count_text;
+use crate::text::{bytes_short, count_text};
 use serde::Serialize;
 use std::fmt::{self, Write as _};
 use tidemark_jobs::Job;
@@ -174,7 +174,7 @@ impl Estimate {
 
     fn write(&self, out: &mut String) -> fmt::Result {
         let LoadDocument { entities, events, values, texts, text_bytes } = &self.load;
-        writeln!(out, "\nmemory {} in all, of the process, with", amount(self.total_bytes))?;
+        writeln!(out, "\nmemory {} in all, of the process, with", bytes_short(self.total_bytes))?;
         writeln!(
             out,
             "  {} live entities of each type (--entities), {events} events of each in its longest \
@@ -186,7 +186,7 @@ impl Estimate {
         for entity in &self.entities {
             let EntityEstimate { name, total_bytes, .. } = entity;
             let each = total_bytes / (*entities).max(1);
-            writeln!(out, "  {name}: {}, {each} B each", amount(*total_bytes))?;
+            writeln!(out, "  {name}: {}, {each} B each", bytes_short(*total_bytes))?;
             let parts = [
                 ("ids", entity.ids_bytes),
                 ("events", entity.events_bytes),
@@ -195,14 +195,14 @@ impl Estimate {
                 ("latest events", entity.latest_bytes),
                 ("online rows", entity.rows_bytes),
             ];
-            let parts = parts.map(|(name, bytes)| format!("{name} {}", amount(bytes)));
+            let parts = parts.map(|(name, bytes)| format!("{name} {}", bytes_short(bytes)));
             writeln!(out, "    {}", parts.join(", "))?;
         }
         for view in &self.views {
-            writeln!(out, "  view {}: online rows {}", view.name, amount(view.rows_bytes))?;
+            writeln!(out, "  view {}: online rows {}", view.name, bytes_short(view.rows_bytes))?;
             let features = view.features.iter();
             let kept = features.filter(|it| it.state_bytes > 0);
-            let shown = kept.map(|it| format!("{} {}", it.name, amount(it.state_bytes)));
+            let shown = kept.map(|it| format!("{} {}", it.name, bytes_short(it.state_bytes)));
             write_list(out, &shown.collect::<Vec<_>>())?;
         }
         writeln!(out, "  features may be computed from the same state, which is there once")
@@ -221,31 +221,9 @@ fn write_list(out: &mut String, items: &[String]) -> fmt::Result {
     if items.is_empty() { Ok(()) } else { writeln!(out, "{line}") }
 }
 
-/// Bytes with three figures: `1.23 GB`.
-fn amount(bytes: u64) -> String {
-    let (unit, name) = match bytes {
-        0..1_000 => return format!("{bytes} B"),
-        1_000..1_000_000 => (1_000, "kB"),
-        1_000_000..1_000_000_000 => (1_000_000, "MB"),
-        _ => (1_000_000_000, "GB"),
-    };
-    let (whole, part) = (bytes / unit, bytes % unit * 100 / unit);
-    match whole {
-        0..10 => format!("{whole}.{part:02} {name}"),
-        10..100 => format!("{whole}.{} {name}", part / 10),
-        _ => format!("{whole} {name}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn amounts_have_three_figures() {
-        let shown = [999, 1_000, 12_345, 307_000_000, 14_250_000_000].map(amount);
-        assert_eq!(shown, ["999 B", "1.00 kB", "12.3 kB", "307 MB", "14.2 GB"]);
-    }
 
     #[test]
     fn the_whole_is_the_sum_of_its_parts_and_long_texts_cost_their_length() {

@@ -3,6 +3,7 @@
 use crate::text;
 use std::path::PathBuf;
 use std::time::Duration;
+use tidemark_operators::time::EventTime;
 
 /// Files that stand for one source of a job: the place of a file is its partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,6 +87,13 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         Duration::ZERO => Err("it must be longer than nothing".to_owned()),
         duration => Ok(duration),
     }
+}
+
+/// Reads a time.
+pub(super) fn time(text: &str) -> Result<EventTime, String> {
+    let time = text.parse::<jiff::Timestamp>().ok();
+    let ms = time.and_then(|time| EventTime::try_from(time.as_millisecond()).ok());
+    ms.ok_or_else(|| "write a time such as 2026-01-04T12:30:00Z".to_owned())
 }
 
 /// Reads a number of workers.

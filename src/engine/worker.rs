@@ -1,11 +1,13 @@
 //! The loop that drives one worker.
 
+use super::cuts::Cuts;
 use super::{Coordination, MachineClock, MakeParts, Notice, Observer, Online, Parts, Settings};
 use crate::source::Waker;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use tidemark_operators::cut::{PartitionMarks, Resume};
 use tidemark_operators::dataflow::{self, Config, Dataflow};
 use tidemark_operators::entity_windows::{Sealing, Serving};
 use tidemark_operators::metrics::WorkerMetrics;
@@ -44,6 +46,8 @@ struct Loop<'a> {
     machine: Option<MachineClock>,
     /// When the machine's clock was told last.
     told: Option<Millis>,
+    /// Its part in checkpoints.
+    cuts: Option<Cuts>,
 }
 
 /// Broadcasts notices to all workers, this one included.
@@ -62,35 +66,46 @@ pub(super) fn drive(
 ) -> Option<EventTime> {
     let index = worker.index();
     let activator: Arc<OnceLock<Mutex<SyncActivator>>> = Arc::default();
-    let parts = match make(index, waker(&activator)) {
+    let mut parts = match make(index, waker(&activator)) {
         Ok(parts) => parts,
         Err(failure) => {
             observer.fail(failure);
             return None;
         }
     };
-    let shared: SharedRef = Rc::new(Shared { in_flight: in_flight.clone(), ..Shared::default() });
+    let checkpoints = parts.checkpoints.take();
+    let mut resume = Resume::default();
+    let mut coordination = coordination(worker.peers(), settings);
+    if let Some(checkpoints) = &checkpoints {
+        resume = checkpoints.resume.clone();
+        let (live, silent) = checkpoints.live;
+        coordination = coordination.resumed(live, silent);
+    }
+    let shared: SharedRef = Rc::new(Shared {
+        in_flight: in_flight.clone(),
+        marks: checkpoints.as_ref().map(|_| PartitionMarks::default()),
+        ..Shared::default()
+    });
     let mut state = Loop {
         observer,
         metrics: Arc::clone(&observer.metrics[index]),
         shared: Rc::clone(&shared),
-        coordination: Rc::new(RefCell::new(coordination(worker.peers(), settings))),
+        coordination: Rc::new(RefCell::new(coordination)),
         notices: Rc::default(),
         broadcast: (worker.peers() > 1).then(|| NoticeChannel::new(worker)),
         checked: 0,
         floor: None,
-        until: match settings.online {
-            Online::Until(until) => Some(until),
-            Online::Off | Online::EveryStep | Online::AtEnd => None,
-        },
+        until: settings.online.until(),
         machine: settings.machine_clock.clone().filter(|_| index == 0),
         told: None,
+        cuts: checkpoints.map(Cuts::new),
     };
     let sink = parts.online.map(|sink| Rc::new(RefCell::new(sink)));
     let parts = Parts { online: None, ..parts };
     // The entities are held as long as the job runs: their arrangements are what explains a row,
     // checks it, or feeds a view that is added.
-    let Dataflow { probe, entities } = build(worker, settings, &state, parts, sink.as_ref(), index);
+    let Dataflow { probe, entities } =
+        build(worker, settings, &state, parts, sink.as_ref(), resume);
     if let Some(sync) = shared.source_sync.borrow_mut().take() {
         let _ = activator.set(Mutex::new(sync));
     }
@@ -128,13 +143,14 @@ fn build(
     state: &Loop<'_>,
     parts: Parts,
     sink: Option<&SharedSink>,
-    index: usize,
+    resume: Resume,
 ) -> Dataflow {
     let serving = match (settings.online, sink) {
         (Online::Off, _) | (_, None) => Serving::None,
         (Online::EveryStep | Online::Until(_), Some(_)) => Serving::EveryStep,
         (Online::AtEnd, Some(_)) => Serving::AtEnd,
     };
+    let index = worker.index();
     let metrics = Arc::clone(&state.metrics);
     let (clock, latency) = (state.observer.clone(), Arc::clone(&metrics));
     let served = move |due: u64| {
@@ -155,6 +171,8 @@ fn build(
                 serving,
                 online: sink.cloned(),
                 served: Some(Rc::new(served)),
+                resume,
+                cuts: state.cuts.as_ref().map(|cuts| Rc::clone(&cuts.sink)),
                 metrics,
                 shared: Rc::clone(&state.shared),
                 coordination: Rc::clone(&state.coordination),
@@ -213,6 +231,7 @@ impl Loop<'_> {
         self.shared.now.set(now);
         let mut said = std::mem::take(&mut *self.notices.borrow_mut());
         said.extend(self.machine_clock(now));
+        said.extend(self.cut_due());
         self.tell(said, now);
         let mut coordination = self.coordination.borrow_mut();
         coordination.sealed(self.shared.frontier.get());
@@ -222,6 +241,9 @@ impl Loop<'_> {
         let clock = coordination.live_clock(now);
         if clock > self.shared.live_clock.replace(clock) {
             self.shared.wake_windows();
+        }
+        if let Some(cuts) = &mut self.cuts {
+            cuts.take_part(coordination.cut(), &self.shared, clock);
         }
         let floor = coordination.floor(now);
         if floor != self.floor || now >= self.checked + IDLE_CHECK {
@@ -252,6 +274,12 @@ impl Loop<'_> {
         }
         self.told = Some(now);
         Some(Notice::MachineClock(machine()))
+    }
+
+    /// On worker 0: the cut that is due.
+    fn cut_due(&mut self) -> Option<Notice> {
+        let cuts = self.cuts.as_mut().filter(|_| self.metrics.worker == 0)?;
+        cuts.due(self.shared.frontier.get()).map(Notice::Cut)
     }
 
     fn tell(&mut self, said: Vec<Notice>, now: Millis) {

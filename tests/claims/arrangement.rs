@@ -204,6 +204,7 @@ impl Drive {
             serving: Serving::None,
             metrics: Arc::new(WorkerMetrics::new(worker.index(), &plan)),
             shared: Rc::clone(&shared),
+            cuts: None,
             plan,
         };
         let mut input = InputHandle::new_with_builder();

@@ -41,6 +41,7 @@ fn every_command_teaches_by_examples_in_its_help() {
         "run",
         "get",
         "dlq",
+        "checkpoint",
         "docs",
         "completions",
     ];

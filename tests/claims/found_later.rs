@@ -96,6 +96,7 @@ fn a_partition_found_later_starts_at_the_frontier_and_its_letters_say_so() {
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: None,
             lines: Some(Box::new(Lines(Arc::clone(&lines)))),
+            checkpoints: None,
         })
     });
     assert_eq!(engine::run(&settings, &observer, &make).unwrap(), Some(T + 2_000));

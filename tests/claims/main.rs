@@ -18,6 +18,8 @@ mod catalogue;
 #[cfg(test)]
 mod change_log;
 #[cfg(test)]
+mod checkpoint;
+#[cfg(test)]
 mod clocks;
 #[cfg(test)]
 mod commands;
@@ -74,7 +76,11 @@ mod refused;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]
+mod restored;
+#[cfg(test)]
 mod run;
+#[cfg(test)]
+mod s3;
 #[cfg(test)]
 mod sample;
 #[cfg(test)]

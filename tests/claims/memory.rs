@@ -218,6 +218,7 @@ pub fn over(
                 rows: Arc::clone(&live),
             })),
             lines: (worker == 0).then(|| Box::new(Lines(Arc::clone(&lines))) as _),
+            checkpoints: None,
         })
     });
     let newest = engine::run(&settings, &observer, &make).unwrap().unwrap();

@@ -187,6 +187,7 @@ pub fn run_until(
                 shown: Arc::clone(&rows),
             })),
             lines: Some(Box::new(Lines(Arc::clone(&lines)))),
+            checkpoints: None,
         })
     });
     let newest = engine::run(&settings, &observer, &make).unwrap();

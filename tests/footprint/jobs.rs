@@ -144,6 +144,7 @@ fn measured(job: &Job, load: Load, record: Record) -> u64 {
             dead_letters: Box::new(NoLetters),
             online: Some(store.writer(worker)),
             lines: None,
+            checkpoints: None,
         })
     });
     engine::run(&settings, &observer, &make).unwrap().unwrap();

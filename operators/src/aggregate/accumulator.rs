@@ -6,10 +6,12 @@ use super::entropy::Entropy;
 use super::extreme::Extreme;
 use super::hours::Hours;
 use super::moments::Moments;
+use super::multisets::Multisets;
 use super::sorted::Sorted;
 use super::states::{SlotStates, StateWords};
 use super::sum::Sum;
-use super::{Algebra, Reading};
+use super::{Algebra, ByValue, Reading};
+use crate::cut::{Encoded, Unreadable};
 use crate::event_batch::NULL;
 use crate::plan::{AccumulatorPlan, EntityPlan, Kind, Mask, Plan};
 use crate::time::EventTime;
@@ -20,6 +22,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Every algebra there is.
+#[derive(Clone)]
 enum AnyAlgebra {
     Count(Count),
     Sum(Sum),
@@ -81,6 +84,7 @@ pub(super) struct RowKey {
 }
 
 /// See the module.
+#[derive(Clone)]
 pub(super) struct Accumulator {
     algebra: AnyAlgebra,
     attribute: Option<usize>,
@@ -201,6 +205,43 @@ impl Accumulator {
     pub fn holds(&self, state: &[u32]) -> bool {
         let at = self.at;
         with_algebra!(&self.algebra, algebra => algebra.holds(StateWords::of(state, at)))
+    }
+
+    /// Appends what is kept in `state`, all of a slot's words.
+    pub fn save(&self, state: &[u32], by: &ByValue<'_>, out: &mut Vec<u8>) {
+        let at = self.at;
+        with_algebra!(&self.algebra, algebra => algebra.save(StateWords::of(state, at), by, out));
+    }
+
+    /// Makes `state`, all words of `slot`, what was told of it.
+    pub fn load(
+        &mut self,
+        state: &mut [u32],
+        slot: u32,
+        by: &ByValue<'_>,
+        mut from: Encoded<'_>,
+    ) -> Result<(), Unreadable> {
+        let at = self.at;
+        with_algebra!(&mut self.algebra, algebra => {
+            let state = StateWords::of_mut(state, at);
+            if algebra.holds(state) && algebra.many().is_none() {
+                return Err(Unreadable::Twice);
+            }
+            algebra.load(state, slot, by, &mut from)?;
+        });
+        from.end()
+    }
+
+    /// Whether the values in `state`, all of a slot's words, are in the table of
+    /// [`many`](Self::many).
+    pub fn has_many(&self, state: &[u32]) -> bool {
+        let at = self.at;
+        with_algebra!(&self.algebra, algebra => algebra.has_many(StateWords::of(state, at)))
+    }
+
+    /// Where values of slots that have many of them are.
+    pub fn many(&self) -> Option<&Multisets> {
+        with_algebra!(&self.algebra, algebra => algebra.many())
     }
 
     /// How many readings so far were at the limit of what is written, or beyond it.

@@ -6,8 +6,10 @@
 //! would be paid for every value. Live windows [apply](Accumulators::apply) rows and read slots later.
 
 use super::accumulator::{Accumulator, RowKey};
+use super::multisets::Multisets;
 use super::states::SlotStates;
-use super::{Reading, StateWords as _};
+use super::{ByValue, Reading, StateWords as _};
+use crate::cut::{Encoded, Unreadable};
 use crate::plan::{EntityPlan, Plan};
 use crate::timeline::lane::Lane;
 use crate::value::Column;
@@ -60,6 +62,7 @@ struct StepValues<'a> {
 }
 
 /// See the module.
+#[derive(Clone)]
 pub struct Accumulators {
     states: SlotStates,
     /// Those of one window side by side.
@@ -75,9 +78,15 @@ pub struct Accumulators {
 impl Accumulators {
     /// Those of entity `entity` of the job `plan`, without slots.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
-        let mut order: Vec<usize> = (0..entity.accumulators.len()).collect();
+        Accumulators::some(plan, entity, |_| true)
+    }
+
+    /// The same, but only those that `kept` says, by their places in the plan. Nobody may ask for the
+    /// others.
+    pub fn some(plan: &Plan, entity: &EntityPlan, kept: impl Fn(usize) -> bool) -> Self {
+        let mut order: Vec<usize> = (0..entity.accumulators.len()).filter(|at| kept(*at)).collect();
         order.sort_by_key(|at| entity.accumulators[*at].window);
-        let mut places = vec![0; order.len()];
+        let mut places = vec![usize::MAX; entity.accumulators.len()];
         order.iter().enumerate().for_each(|(place, at)| places[*at] = place);
         let planned = order.iter().map(|at| &entity.accumulators[*at]);
         let mut accumulators: Vec<Accumulator> =
@@ -107,6 +116,11 @@ impl Accumulators {
     /// Makes the slots `0..slots` exist.
     pub fn grow(&mut self, slots: usize) {
         self.states.grow(slots);
+    }
+
+    /// How many slots exist.
+    pub fn slots(&self) -> usize {
+        self.states.slots()
     }
 
     /// Applies a step in time order, and makes the columns of `readings` those of its rows, each read
@@ -236,6 +250,69 @@ impl Accumulators {
             accumulator.pass::<true>(&mut self.states, new, 0..new.len());
             accumulator.pass::<false>(&mut self.states, old, 0..old.len());
         }
+    }
+
+    /// Those of `kept`, which [keeps](Self::some) fewer of the same plan, with their state.
+    pub fn lessen(&self, mut kept: Accumulators) -> Self {
+        kept.grow(self.slots());
+        for (own, other) in self.places.iter().zip(&kept.places) {
+            let (Some(own), Some(other)) =
+                (self.accumulators.get(*own), kept.accumulators.get_mut(*other))
+            else {
+                continue;
+            };
+            let (at, words) = (other.at, own.words());
+            *other = own.clone();
+            other.at = at;
+            for slot in 0..self.slots() as u32 {
+                let from = &self.states.of(slot)[own.at..own.at + words];
+                kept.states.of_mut(slot)[at..at + words].copy_from_slice(from);
+            }
+        }
+        kept
+    }
+
+    /// Rows enter the plan's accumulator `at` alone.
+    pub fn enter(&mut self, at: usize, rows: &Lane) {
+        self.accumulators[self.places[at]].pass::<true>(&mut self.states, rows, 0..rows.len());
+    }
+
+    /// Rows leave the plan's accumulator `at` alone.
+    pub fn leave(&mut self, at: usize, rows: &Lane) {
+        self.accumulators[self.places[at]].pass::<false>(&mut self.states, rows, 0..rows.len());
+    }
+
+    /// Appends what the plan's accumulator `at` keeps of `slot`, by value: see
+    /// [`Algebra::save`](super::Algebra::save).
+    pub fn save(&self, at: usize, slot: u32, by: &ByValue<'_>, out: &mut Vec<u8>) {
+        self.accumulators[self.places[at]].save(self.states.of(slot), by, out);
+    }
+
+    /// Makes the plan's accumulator `at` what was told of `slot`, in which nothing is.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read; the slot is then of no use.
+    pub fn load(
+        &mut self,
+        at: usize,
+        slot: u32,
+        by: &ByValue<'_>,
+        from: Encoded<'_>,
+    ) -> Result<(), Unreadable> {
+        let state = self.states.of_mut(slot);
+        self.accumulators[self.places[at]].load(state, slot, by, from)
+    }
+
+    /// Whether the values that the plan's accumulator `at` has of `slot` are in the table of
+    /// [`many`](Self::many).
+    pub fn has_many(&self, at: usize, slot: u32) -> bool {
+        self.accumulators[self.places[at]].has_many(self.states.of(slot))
+    }
+
+    /// Where the plan's accumulator `at` has the values of slots that have many of them.
+    pub fn many(&self, at: usize) -> Option<&Multisets> {
+        self.accumulators[self.places[at]].many()
     }
 
     /// Appends `reading` of the plan's accumulator `at` for each of `slots`.

@@ -1,6 +1,7 @@
 //! How many events.
 
-use super::{Algebra, Reading};
+use super::{Algebra, ByValue, Reading};
+use crate::cut::{Encoded, Unreadable, put};
 use crate::time::EventTime;
 
 /// Events inside. A window holds fewer than 2^32 rows of a worker: the log is in memory.
@@ -14,7 +15,7 @@ use crate::time::EventTime;
 /// count.remove(&mut card, 0, 0, 1_000);
 /// assert_eq!(count.read(&card, Reading::Count), Some(1));
 /// ```
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Count;
 
 impl Algebra for Count {
@@ -37,5 +38,22 @@ impl Algebra for Count {
 
     fn holds(&self, [events]: &[u32; 1]) -> bool {
         *events > 0
+    }
+
+    fn save(&self, [events]: &[u32; 1], _by: &ByValue<'_>, out: &mut Vec<u8>) {
+        if *events > 0 {
+            put(out, u64::from(*events));
+        }
+    }
+
+    fn load(
+        &mut self,
+        [events]: &mut [u32; 1],
+        _slot: u32,
+        _by: &ByValue<'_>,
+        from: &mut Encoded<'_>,
+    ) -> Result<(), Unreadable> {
+        *events = from.take_word()?;
+        if *events > 0 { Ok(()) } else { Err(Unreadable::Impossible) }
     }
 }

@@ -57,6 +57,25 @@ impl Counts {
         self.table.entry(hash(slot, symbol), |_| false, || SlotCount { slot, symbol, count });
     }
 
+    /// Counts (slot, symbol), which is counted, so much more often.
+    pub fn more(&mut self, slot: u32, symbol: u32, often: u32) {
+        let same = |e: &SlotCount| e.slot == slot && e.symbol == symbol;
+        self.table.change(hash(slot, symbol), same, |entry| {
+            entry.count += often;
+            true
+        });
+    }
+
+    /// Slots, symbols and counts; see [`FlatTable::scan`].
+    pub fn scan(
+        &self,
+        place: u64,
+        places: usize,
+        mut each: impl FnMut(u32, u32, u32),
+    ) -> Option<u64> {
+        self.table.scan(place, places, |e| each(e.slot, e.symbol, e.count))
+    }
+
     /// Counts (slot, symbol) once less; returns the count before, 0 when it was not there.
     #[inline]
     pub fn remove(&mut self, slot: u32, symbol: u32) -> u32 {

@@ -2,8 +2,9 @@
 //!
 //! A slot's word is that of its [multiset](super::multisets). By value it is its (value, count) pairs.
 
-use super::multisets::{Multisets, distinct};
-use super::{Algebra, Reading};
+use super::multisets::{Multisets, distinct, is_many};
+use super::{Algebra, ByValue, Reading};
+use crate::cut::{Encoded, Unreadable};
 use crate::time::EventTime;
 use std::cell::Cell;
 
@@ -19,6 +20,7 @@ use std::cell::Cell;
 /// let read = countries.read(&card, Reading::Distinct);
 /// assert_eq!(read, Some(2), "one of the two events with symbol 2 is still there");
 /// ```
+#[derive(Clone)]
 pub struct Distinct {
     most: Option<u64>,
     values: Multisets,
@@ -26,7 +28,7 @@ pub struct Distinct {
 }
 
 /// How often a distinct count was read at the limit of what is written.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Saturated(Cell<u64>);
 
 impl Saturated {
@@ -79,6 +81,28 @@ impl Algebra for Distinct {
 
     fn holds(&self, [word]: &[u32; 1]) -> bool {
         distinct(*word) > 0
+    }
+
+    fn save(&self, [word]: &[u32; 1], by: &ByValue<'_>, out: &mut Vec<u8>) {
+        self.values.save(*word, by, out);
+    }
+
+    fn load(
+        &mut self,
+        [word]: &mut [u32; 1],
+        slot: u32,
+        by: &ByValue<'_>,
+        from: &mut Encoded<'_>,
+    ) -> Result<(), Unreadable> {
+        self.values.load(word, slot, by, from, |_| Ok(()))
+    }
+
+    fn many(&self) -> Option<&Multisets> {
+        Some(&self.values)
+    }
+
+    fn has_many(&self, [word]: &[u32; 1]) -> bool {
+        is_many(*word)
     }
 
     fn saturated(&self) -> u64 {

@@ -9,8 +9,9 @@
 //! exactly 1 when all counts are equal. The integers say whether they are: see `EntropyState::is_even`.
 
 use super::distinct::Saturated;
-use super::multisets::{Multisets, distinct};
-use super::{Algebra, Reading};
+use super::multisets::{Multisets, distinct, is_many};
+use super::{Algebra, ByValue, Reading};
+use crate::cut::{Encoded, Unreadable};
 use crate::time::EventTime;
 use crate::value::double_word;
 
@@ -72,6 +73,7 @@ impl EntropyState {
 /// let read = countries.read(&card, Reading::Entropy { normalised: true });
 /// assert_eq!(read.map(f64::from_bits), Some(1.0));
 /// ```
+#[derive(Clone)]
 pub struct Entropy {
     most: Option<u64>,
     multisets: Multisets,
@@ -147,6 +149,36 @@ impl Algebra for Entropy {
 
     fn holds(&self, state: &[u32; 5]) -> bool {
         EntropyState::of(*state).values > 0
+    }
+
+    fn save(&self, state: &[u32; 5], by: &ByValue<'_>, out: &mut Vec<u8>) {
+        self.multisets.save(EntropyState::of(*state).word, by, out);
+    }
+
+    fn load(
+        &mut self,
+        state: &mut [u32; 5],
+        slot: u32,
+        by: &ByValue<'_>,
+        from: &mut Encoded<'_>,
+    ) -> Result<(), Unreadable> {
+        let Entropy { multisets, table, .. } = self;
+        let EntropyState { mut values, mut word, mut terms } = EntropyState::of(*state);
+        let loaded = multisets.load(&mut word, slot, by, from, |count| {
+            values = values.checked_add(count).ok_or(Unreadable::Large)?;
+            terms += table.get(count as usize).copied().unwrap_or_else(|| term(count));
+            Ok(())
+        });
+        *state = EntropyState { values, word, terms }.words();
+        loaded
+    }
+
+    fn many(&self) -> Option<&Multisets> {
+        Some(&self.multisets)
+    }
+
+    fn has_many(&self, [_, word, ..]: &[u32; 5]) -> bool {
+        is_many(*word)
     }
 
     fn saturated(&self) -> u64 {

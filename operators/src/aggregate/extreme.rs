@@ -8,7 +8,9 @@
 //! A slot's words are the places of its head and tail in the pool. By value a queue is its (time,
 //! value) pairs, oldest first: adding them to an empty slot makes it again.
 
-use super::{Algebra, Reading};
+use super::{Algebra, ByValue, Reading};
+use crate::cut::{Encoded, Unreadable, put, put_signed};
+use crate::event_batch::NULL;
 use crate::slab::Slab;
 use crate::time::EventTime;
 use crate::value::{Type, double_word};
@@ -46,6 +48,7 @@ type Ends = [u32; 2];
 /// most.remove(&mut card, 0, 9, 1_000);
 /// assert_eq!(most.read(&card, Reading::Extreme), Some(5));
 /// ```
+#[derive(Clone)]
 pub struct Extreme<const MIN: bool> {
     ty: Type,
     nodes: Slab<Node>,
@@ -155,6 +158,36 @@ impl<const MIN: bool> Algebra for Extreme<MIN> {
 
     fn holds(&self, [head, _]: &Ends) -> bool {
         *head != NONE
+    }
+
+    fn save(&self, [head, _]: &Ends, by: &ByValue<'_>, out: &mut Vec<u8>) {
+        let mut at = *head;
+        while at != NONE {
+            let node = self.nodes[at];
+            put(out, by.age(node.ts));
+            put_signed(out, node.value);
+            at = node.next;
+        }
+    }
+
+    fn load(
+        &mut self,
+        ends: &mut Ends,
+        slot: u32,
+        by: &ByValue<'_>,
+        from: &mut Encoded<'_>,
+    ) -> Result<(), Unreadable> {
+        let mut before: Option<(EventTime, i64)> = None;
+        while !from.is_empty() {
+            let (ts, value) = (by.time(from.take()?)?, from.take_signed()?);
+            let follows = before.is_none_or(|(t, v)| t < ts && !Self::dominates(value, v));
+            if value == NULL || !follows {
+                return Err(Unreadable::Impossible);
+            }
+            self.add(ends, slot, value, ts);
+            before = Some((ts, value));
+        }
+        Ok(())
     }
 
     fn memory(&self) -> usize {

@@ -4,7 +4,8 @@
 //! words, the lower first; 0: no event), so that the hour of the latest of all is known whatever the
 //! order they came in.
 
-use super::{Algebra, Reading};
+use super::{Algebra, ByValue, Reading};
+use crate::cut::{Encoded, Unreadable, put};
 use crate::time::{EventTime, HOUR};
 use crate::value::double_word;
 use crate::zone::Zone;
@@ -48,6 +49,7 @@ struct HourSpan {
 /// let read = hours.read(&card, Reading::HourShare).map(f64::from_bits);
 /// assert_eq!(read, Some(0.5), "one event at the latest one's hour, two at the busiest");
 /// ```
+#[derive(Clone)]
 pub struct Hours {
     zone: Arc<Zone>,
     /// Where the last event was: most events are where the one before was.
@@ -106,6 +108,41 @@ impl Algebra for Hours {
 
     fn holds(&self, state: &HourWords) -> bool {
         state.iter().take(HOURS).any(|events| *events > 0)
+    }
+
+    fn save(&self, state: &HourWords, by: &ByValue<'_>, out: &mut Vec<u8>) {
+        // An hour a bit, then of each of these its events and how old the latest of them is.
+        let held = (0..HOURS).filter(|hour| state[*hour] > 0);
+        let bits = held.clone().fold(0, |bits, hour| bits | 1 << hour);
+        if bits != 0 {
+            put(out, bits);
+        }
+        for hour in held {
+            put(out, u64::from(state[hour]));
+            put(out, by.age(latest(state, hour)));
+        }
+    }
+
+    fn load(
+        &mut self,
+        state: &mut HourWords,
+        _slot: u32,
+        by: &ByValue<'_>,
+        from: &mut Encoded<'_>,
+    ) -> Result<(), Unreadable> {
+        let bits = from.take_word()?;
+        if bits == 0 || bits >> HOURS != 0 {
+            return Err(Unreadable::Impossible);
+        }
+        for hour in (0..HOURS).filter(|hour| bits >> hour & 1 == 1) {
+            let (events, ts) = (from.take_word()?, by.time(from.take()?)?);
+            if events == 0 || self.hour(ts) != hour {
+                return Err(Unreadable::Impossible);
+            }
+            state[hour] = events;
+            set_latest(state, hour, ts);
+        }
+        Ok(())
     }
 }
 

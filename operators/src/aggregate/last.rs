@@ -7,6 +7,8 @@
 //! A horizon passes by itself: an entity has one timer for each horizon in use, armed lazily (a
 //! timer that fires finds a newer event and is set again), so a busy entity costs no timer work.
 
+mod by_value;
+
 use crate::event_batch::NULL;
 use crate::expiry::Expiry;
 use crate::origin::Origin;
@@ -128,6 +130,12 @@ impl Last {
         }
         *state = LastSeen { latest: ts + 1, previous: state.latest, origin };
         self.keep_all(slot, lane, row, names);
+        self.arm(slot, ts);
+    }
+
+    /// Sets the timers of a slot whose latest event is of `ts`.
+    #[inline]
+    fn arm(&mut self, slot: u32, ts: EventTime) {
         self.shown.iter_mut().for_each(|e| e.arm(slot, ts));
         self.kept.arm(slot, ts);
     }
@@ -244,6 +252,11 @@ impl Last {
     /// The bits an event must have.
     pub fn mask(&self) -> u64 {
         self.plan.mask
+    }
+
+    /// What it is.
+    pub fn plan(&self) -> &LastPlan {
+        &self.plan
     }
 
     /// How many timers each entity has.

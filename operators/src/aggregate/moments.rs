@@ -5,7 +5,8 @@
 //! equal values deviate by exactly 0, however large they are.
 
 use super::sum::RunningSum;
-use super::{Algebra, Reading};
+use super::{Algebra, ByValue, Reading};
+use crate::cut::{Encoded, Unreadable, put, put_wide};
 use crate::time::EventTime;
 use crate::value::double_word;
 use ethnum::U256;
@@ -72,7 +73,7 @@ pub(super) fn nearest(value: U256) -> f64 {
 /// [2, 4, 4, 4, 5, 5, 7, 9].iter().for_each(|value| moments.add(&mut card, 0, *value, 1_000));
 /// assert_eq!(moments.read(&card, Reading::Stddev).map(f64::from_bits), Some(2.0));
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Moments {
     unit: f64,
 }
@@ -116,6 +117,31 @@ impl Algebra for Moments {
 
     fn holds(&self, state: &[u32; 9]) -> bool {
         Squares::of(*state).sum.values > 0
+    }
+
+    fn save(&self, state: &[u32; 9], _by: &ByValue<'_>, out: &mut Vec<u8>) {
+        let Squares { sum, squares } = Squares::of(*state);
+        if sum.values > 0 {
+            sum.save(out);
+            let (high, low) = squares.into_words();
+            put_wide(out, low);
+            put(out, high as u64);
+        }
+    }
+
+    fn load(
+        &mut self,
+        state: &mut [u32; 9],
+        _slot: u32,
+        _by: &ByValue<'_>,
+        from: &mut Encoded<'_>,
+    ) -> Result<(), Unreadable> {
+        let (sum, low) = (RunningSum::load(from)?, from.take_wide()?);
+        let squares = U256::from_words(u128::from(from.take_word()?), low);
+        let (values, total) = (U256::from(sum.values), U256::from(sum.sum.unsigned_abs()));
+        let possible = squares <= values << 126 && total * total <= values * squares;
+        *state = Squares { sum, squares }.words();
+        if possible { Ok(()) } else { Err(Unreadable::Impossible) }
     }
 }
 

@@ -17,7 +17,9 @@
 //!
 //! There are at most [`BLOCKS_MAX`] blocks of a size; beyond that slots use the table earlier.
 
+use super::ByValue;
 use super::counts::Counts;
+use crate::cut::{Encoded, Unreadable, put, put_bytes};
 
 /// The most distinct symbols that a block holds.
 pub const FEW_MAX: usize = 16;
@@ -43,7 +45,7 @@ const fn room(class: usize) -> usize {
 }
 
 /// The blocks of one class, in pages that never move.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Blocks {
     room: usize,
     pages: Vec<Box<[Pair]>>,
@@ -131,8 +133,19 @@ pub fn distinct(word: u32) -> u32 {
     }
 }
 
+/// Whether the values of a slot with this word are in the table.
+pub(crate) fn is_many(word: u32) -> bool {
+    word & MANY != 0
+}
+
+/// Appends a value and how often it is inside.
+pub(crate) fn save(symbol: u32, count: u32, by: &ByValue<'_>, out: &mut Vec<u8>) {
+    put(out, u64::from(count));
+    by.bytes(symbol, |bytes| put_bytes(out, bytes));
+}
+
 /// See the module.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Multisets {
     few: [Blocks; CLASSES],
     many: Counts,
@@ -259,6 +272,62 @@ impl Multisets {
         let smaller = few.class > 0 && few.symbols <= room(few.class) / 4;
         let exchanged = if smaller { self.exchange(few, few.class - 1) } else { None };
         *word = exchanged.unwrap_or(few).word();
+    }
+
+    /// Appends the values of a slot with this word and how often each is inside, when they are in a
+    /// block.
+    pub fn save(&self, word: u32, by: &ByValue<'_>, out: &mut Vec<u8>) {
+        if word == 0 || word & MANY != 0 {
+            return;
+        }
+        let few = Few::of(word);
+        for pair in &self.few[few.class].of(few.place)[..few.symbols] {
+            save(*pair as u32, (*pair >> 32) as u32, by, out);
+        }
+    }
+
+    /// Adds what was told of `slot`, whose word this is, by [`save`](Self::save) or a
+    /// [scan](Self::scan); `each` hears how often each value is inside.
+    pub fn load(
+        &mut self,
+        word: &mut u32,
+        slot: u32,
+        by: &ByValue<'_>,
+        from: &mut Encoded<'_>,
+        mut each: impl FnMut(u32) -> Result<(), Unreadable>,
+    ) -> Result<(), Unreadable> {
+        while !from.is_empty() {
+            let (count, bytes) = (from.take_word()?, from.take_bytes()?);
+            let symbol = by.symbol(bytes)?;
+            if count == 0 {
+                return Err(Unreadable::Impossible);
+            }
+            if self.add(word, slot, symbol) > 0 {
+                return Err(Unreadable::Twice);
+            }
+            self.more(*word, slot, symbol, count - 1);
+            each(count)?;
+        }
+        Ok(())
+    }
+
+    /// Counts `symbol` of `slot`, which is inside, so much more often.
+    fn more(&mut self, word: u32, slot: u32, symbol: u32, often: u32) {
+        if word & MANY != 0 {
+            self.many.more(slot, symbol, often);
+            return;
+        }
+        let few = Few::of(word);
+        let pairs = self.few[few.class].of_mut(few.place).iter_mut().take(few.symbols);
+        for pair in pairs.filter(|pair| **pair as u32 == symbol) {
+            *pair += Pair::from(often) << 32;
+        }
+    }
+
+    /// What is in the table, about `places` of its places from `place` on: slots, symbols, and how
+    /// often each is inside. Where to go on; `None` at the end.
+    pub fn scan(&self, place: u64, places: usize, each: impl FnMut(u32, u32, u32)) -> Option<u64> {
+        self.many.scan(place, places, each)
     }
 
     /// Loads what adding or removing `symbol` will look at; what it gives is for the caller to throw

@@ -4,7 +4,9 @@
 //! A slot's word is the place of its tree; a slot without events has none.
 //! By value a tree is its (value, count) pairs.
 
-use super::{Algebra, Reading, extreme};
+use super::{Algebra, ByValue, Reading, extreme};
+use crate::cut::{Encoded, Unreadable, put, put_signed};
+use crate::event_batch::NULL;
 use crate::slab::Slab;
 use crate::time::EventTime;
 use crate::value::Type;
@@ -27,6 +29,7 @@ const NONE: u32 = 0;
 /// least.add(&mut card, 0, 7, 1_000);
 /// assert_eq!(least.read(&card, Reading::Extreme), Some(7));
 /// ```
+#[derive(Clone)]
 pub struct Sorted<const MIN: bool> {
     ty: Type,
     /// The first is nobody's: its place stands for none.
@@ -90,6 +93,36 @@ impl<const MIN: bool> Algebra for Sorted<MIN> {
 
     fn holds(&self, [place]: &[u32; 1]) -> bool {
         *place != NONE
+    }
+
+    fn save(&self, [place]: &[u32; 1], _by: &ByValue<'_>, out: &mut Vec<u8>) {
+        for (value, count) in &self.trees[*place] {
+            put_signed(out, *value);
+            put(out, u64::from(*count));
+        }
+    }
+
+    fn load(
+        &mut self,
+        [place]: &mut [u32; 1],
+        _slot: u32,
+        _by: &ByValue<'_>,
+        from: &mut Encoded<'_>,
+    ) -> Result<(), Unreadable> {
+        while !from.is_empty() {
+            let (value, count) = (from.take_signed()?, from.take_word()?);
+            if value == NULL || count == 0 {
+                return Err(Unreadable::Impossible);
+            }
+            if *place == NONE {
+                *place = self.allocate();
+            }
+            if self.trees[*place].insert(value, count).is_some() {
+                return Err(Unreadable::Twice);
+            }
+            self.distinct += 1;
+        }
+        Ok(())
     }
 
     fn memory(&self) -> usize {

@@ -45,6 +45,7 @@ impl<const N: usize> StateWords for [u32; N] {
 }
 
 /// See the module.
+#[derive(Clone)]
 pub(super) struct SlotStates {
     words: usize,
     pages: Vec<Box<[u32]>>,
@@ -61,6 +62,11 @@ impl SlotStates {
         while self.pages.len() * PAGE < slots {
             self.pages.push(vec![0; PAGE * self.words].into_boxed_slice());
         }
+    }
+
+    /// How many slots exist.
+    pub fn slots(&self) -> usize {
+        self.pages.len() * PAGE
     }
 
     /// The words of `slot`, which exists.

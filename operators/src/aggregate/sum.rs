@@ -1,6 +1,7 @@
 //! How many values and their sum, exactly.
 
-use super::{Algebra, Reading};
+use super::{Algebra, ByValue, Reading};
+use crate::cut::{Encoded, Unreadable, put, put_signed_wide};
 use crate::time::EventTime;
 use crate::value::double_word;
 
@@ -34,6 +35,23 @@ impl RunningSum {
     #[inline]
     pub fn remove(self, value: i64) -> Self {
         RunningSum { sum: self.sum - i128::from(value), values: self.values - 1 }
+    }
+
+    /// Appends it by value.
+    pub fn save(self, out: &mut Vec<u8>) {
+        put(out, u64::from(self.values));
+        put_signed_wide(out, self.sum);
+    }
+
+    /// What [`save`](Self::save) told.
+    pub fn load(from: &mut Encoded<'_>) -> Result<Self, Unreadable> {
+        let (values, sum) = (from.take_word()?, from.take_signed_wide()?);
+        let most = u128::from(values) << 63;
+        if values > 0 && sum.unsigned_abs() <= most {
+            Ok(RunningSum { sum, values })
+        } else {
+            Err(Unreadable::Impossible)
+        }
     }
 
     /// The double nearest to the sum. Most sums have 64 bits, which the processor converts itself.
@@ -73,7 +91,7 @@ impl RunningSum {
 /// let read = |reading| sum.read(&card, reading).map(f64::from_bits);
 /// assert_eq!((read(Reading::Sum), read(Reading::Avg)), (Some(0.3), Some(0.15)));
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Sum {
     unit: f64,
 }
@@ -105,5 +123,22 @@ impl Algebra for Sum {
 
     fn holds(&self, state: &[u32; 4]) -> bool {
         RunningSum::of(*state).values > 0
+    }
+
+    fn save(&self, state: &[u32; 4], _by: &ByValue<'_>, out: &mut Vec<u8>) {
+        if self.holds(state) {
+            RunningSum::of(*state).save(out);
+        }
+    }
+
+    fn load(
+        &mut self,
+        state: &mut [u32; 4],
+        _slot: u32,
+        _by: &ByValue<'_>,
+        from: &mut Encoded<'_>,
+    ) -> Result<(), Unreadable> {
+        *state = RunningSum::load(from)?.words();
+        Ok(())
     }
 }

@@ -87,6 +87,21 @@ impl Fold {
         })
     }
 
+    /// The sequences, and the first cell of each.
+    pub fn sequences(&self) -> &[(SequencePlan, usize)] {
+        &self.sequences
+    }
+
+    /// The sessions, and the first cell of each.
+    pub fn sessions(&self) -> &[(SessionPlan, usize)] {
+        &self.sessions
+    }
+
+    /// Whether an attribute is a symbol.
+    pub fn is_symbol(&self, attribute: usize) -> bool {
+        self.symbols.get(attribute).copied().unwrap_or(false)
+    }
+
     /// The symbols that row `row` of `block` has shown to sequences that keep them, and the numbers
     /// of these.
     pub fn shown(&self, block: &Block, row: usize) -> impl Iterator<Item = (usize, u32)> {
@@ -121,6 +136,23 @@ impl Fold {
         for target in &self.targets {
             block.attributes[*target][row].set(NULL);
         }
+        self.pass(block, row, cells, memory);
+    }
+
+    /// Moves the state past row `row` of `block`, of which everything has been derived before and stays
+    /// as it is.
+    pub fn follow(&self, block: &Block, row: usize, cells: &mut [i64], memory: &mut impl Memory) {
+        let bits = block.bits[row].get();
+        let value = |target: &usize| &block.attributes[*target][row];
+        let stored: Vec<i64> = self.targets.iter().map(|target| value(target).get()).collect();
+        self.pass(block, row, cells, memory);
+        block.bits[row].set(bits);
+        self.targets.iter().zip(stored).for_each(|(target, stored)| value(target).set(stored));
+    }
+
+    #[inline]
+    fn pass(&self, block: &Block, row: usize, cells: &mut [i64], memory: &mut impl Memory) {
+        let bits = &block.bits[row];
         for (at, (plan, cell)) in self.sequences.iter().enumerate() {
             if bits.get() & plan.mask == plan.mask {
                 self.sequence((at, plan), block, row, &mut cells[*cell..], memory);

@@ -1,5 +1,7 @@
 //! The state of every entity as of its last sealed event.
 
+pub(crate) mod by_value;
+
 use super::fold::{Fold, Memory};
 use crate::expiry::Expiry;
 use crate::flat_table::{self, FlatTable};
@@ -186,6 +188,25 @@ impl Memory for OfEntity<'_> {
     }
 }
 
+/// The memory of one entity that follows rows of which everything has been derived.
+struct Followed<'a>(OfEntity<'a>);
+
+impl Memory for Followed<'_> {
+    fn seen(&self, sequence: usize, symbol: u32) -> Option<EventTime> {
+        self.0.seen(sequence, symbol)
+    }
+
+    fn see(&mut self, sequence: usize, symbol: u32, ts: EventTime) {
+        self.0.see(sequence, symbol, ts);
+    }
+
+    fn carry(&mut self, _attribute: usize, _value: i64) {}
+
+    fn replace(&mut self, attribute: usize, old: i64, new: i64) {
+        self.0.replace(attribute, old, new);
+    }
+}
+
 impl SealedHistory {
     /// Nothing sealed so far.
     pub fn new(fold: Fold) -> Self {
@@ -227,13 +248,29 @@ impl SealedHistory {
     #[inline]
     pub fn seal(&mut self, block: &Block, row: usize, names: &mut Names) {
         let (slot, ts) = (block.slots[row], block.times[row]);
-        if self.latest[slot] == 0 {
-            names.entities.retain(slot);
-        }
-        self.latest[slot] = ts + 1;
-        self.kept.arm(slot, ts);
+        self.reach(slot, ts, names);
         let SealedHistory { fold, cells, seen, .. } = self;
         fold.step(block, row, cells.of_mut(slot), &mut OfEntity { slot, seen, names });
+    }
+
+    /// Takes note of row `row` of `block`, which was sealed before and is made again.
+    pub fn follow(&mut self, block: &Block, row: usize, names: &mut Names) {
+        let (slot, ts) = (block.slots[row], block.times[row]);
+        self.reach(slot, ts, names);
+        let SealedHistory { fold, cells, seen, .. } = self;
+        let mut memory = Followed(OfEntity { slot, seen, names });
+        fold.follow(block, row, cells.of_mut(slot), &mut memory);
+    }
+
+    /// The latest event of `slot` is not before `ts`.
+    #[inline]
+    fn reach(&mut self, slot: u32, ts: EventTime, names: &mut Names) {
+        let latest = &mut self.latest[slot];
+        if *latest == 0 {
+            names.entities.retain(slot);
+        }
+        *latest = (*latest).max(ts + 1);
+        self.kept.arm(slot, ts);
     }
 
     /// Forgets what no event at or above `frontier` can ask for; at most `budget` entities, and as

@@ -66,6 +66,12 @@ impl Judge {
         Judge { bounds, clock: None, newest: None, floor: 0 }
     }
 
+    /// Goes on where the greatest clock of the accepted records was `clock`, and their greatest time
+    /// `newest`.
+    pub fn resume(&mut self, clock: Option<EventTime>, newest: Option<EventTime>) {
+        (self.clock, self.newest) = (self.clock.max(clock), self.newest.max(newest));
+    }
+
     /// Nothing older than this is accepted any more.
     pub fn watermark(&self) -> EventTime {
         self.own().max(self.floor)

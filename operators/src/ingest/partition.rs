@@ -1,15 +1,19 @@
 //! One partition that this worker owns: its reader, its judge, and what it has above the frontier.
 
 use crate::coordination::Status;
+use crate::cut::{Marks, PartitionMark, RecordCheck};
 use crate::ingest::decode::Decoded;
 use crate::ingest::idleness::{Follows, Idleness};
 use crate::ingest::judge::{Judge, Judged};
 use crate::ingest::reader::{PartitionReader, Poll, RawBatch, Standing};
 use crate::ingest::unique::Unique;
+use crate::interner::stable_hash;
 use crate::metrics::Ahead;
 use crate::plan::SourcePlan;
 use crate::time::{EventTime, Millis, SECOND};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 /// Out of order by so many seconds, events are still counted without a look-up each.
 const NEWEST_SECONDS: usize = 16;
@@ -98,6 +102,11 @@ pub(crate) struct Owned {
     /// The first accepted ts; 0 before it.
     pub first: EventTime,
     pub next_offset: u64,
+    /// Where there are checkpoints.
+    pub marks: Option<Rc<RefCell<Marks>>>,
+    /// While records are read again, the time below which the state has the events: nothing older
+    /// comes, and anything younger may.
+    pub rereading: Option<EventTime>,
     idleness: Idleness,
     /// For a partition that appeared while the job ran: the end of what it held then.
     found: Option<u64>,
@@ -132,9 +141,48 @@ impl Owned {
             ahead: Ahead::default(),
             first: 0,
             next_offset: 0,
+            marks: None,
+            rereading: None,
             idleness: Idleness::new(plan.idle_after, plan.hold_max, now),
             told: None,
         }
+    }
+
+    /// Goes on where `marks` says.
+    pub fn resume(&mut self, marks: Rc<RefCell<Marks>>) {
+        let held = marks.borrow();
+        let PartitionMark { reread, clock, newest, accepted, first, .. } = held.mark;
+        self.judge.resume(clock, newest);
+        (self.accepted, self.first) = (accepted, first);
+        // What is judged next, or read again before that.
+        self.next_offset = reread;
+        self.rereading = held.rereads.as_ref().map(|rereads| rereads.at);
+        drop(held);
+        self.marks = Some(marks);
+    }
+
+    /// Nothing older comes any more.
+    pub fn watermark(&self) -> EventTime {
+        self.rereading.unwrap_or_else(|| self.judge.watermark())
+    }
+
+    /// The last record of the batch at hand that has been judged, and where the partition stands
+    /// behind it.
+    pub fn mark(&self) {
+        let Some(marks) = &self.marks else { return };
+        let mark = &mut marks.borrow_mut().mark;
+        (mark.clock, mark.newest) = (self.judge.clock(), self.judge.newest());
+        (mark.accepted, mark.first) = (self.accepted, self.first);
+        let judged = self.next.checked_sub(1).and_then(|last| self.raw.records.get(last));
+        let Some(last) = judged else { return };
+        mark.read = self.next_offset;
+        let start = self.raw.records.first().map(|first| first.offset);
+        mark.start = mark.start.or(start);
+        mark.last = Some(RecordCheck {
+            offset: last.offset,
+            timestamp: last.timestamp,
+            checksum: stable_hash(self.raw.value(last)),
+        });
     }
 
     /// Whether there are records to judge, asking the reader when none are left.
@@ -155,11 +203,28 @@ impl Owned {
                 self.idleness.stand(Standing::Behind, now);
                 return Ok(!self.raw.records.is_empty());
             }
-            Poll::Pending(standing) => self.idleness.stand(standing, now),
-            Poll::Ended => self.ended = true,
+            Poll::Pending(standing) => {
+                if matches!(standing, Standing::AtEnd | Standing::BeforeTransaction) {
+                    // What is read again was there before: what is not there now has been removed.
+                    self.end_reread();
+                }
+                self.idleness.stand(standing, now);
+            }
+            Poll::Ended => {
+                self.end_reread();
+                self.ended = true;
+            }
             Poll::Failed(failure) => return Err(failure),
         }
         Ok(false)
+    }
+
+    /// What was to be read again has been.
+    pub fn end_reread(&mut self) {
+        self.rereading = None;
+        if let Some(marks) = &self.marks {
+            marks.borrow_mut().rereads = None;
+        }
     }
 
     /// The time of the newest record of `decoded`, and the verdict on it.
@@ -234,7 +299,8 @@ impl Owned {
     /// # Errors
     /// When the log cannot be read on.
     pub fn rest(&mut self, floor: Option<EventTime>, now: Millis) -> Result<(), String> {
-        if self.ended || (self.follows(now).is_none() && !self.idle) {
+        let held = self.ended || self.rereading.is_some();
+        if held || (self.follows(now).is_none() && !self.idle) {
             return Ok(());
         }
         self.ready(now)?;
@@ -251,7 +317,7 @@ impl Owned {
     /// Its status, if it changed since it was last told.
     pub fn news(&mut self) -> Option<Status> {
         let status = Status {
-            watermark: self.judge.watermark(),
+            watermark: self.watermark(),
             clock: self.judge.clock(),
             newest: self.judge.newest(),
             accepted: self.accepted,

@@ -10,6 +10,7 @@ use crate::ingest::judge;
 use crate::interner::stable_hash;
 use crate::origin::Origin;
 use crate::plan::{Computed, EntityPlan, EntitySource, Feed, Plan, Storage};
+use crate::timeline::owner::Owner;
 use crate::timeline::stash::row_bytes;
 use crate::value::{Column, Type, address};
 use std::fmt::Write as _;
@@ -129,7 +130,7 @@ impl Projection {
                 let key = text(&decoded.columns[route.feed.key], route.key_type, row, key);
                 let Some(key) = key else { continue };
                 let hash = stable_hash(key);
-                let target = (hash % batches.len() as u64) as usize;
+                let target = Owner::of(hash, batches.len());
                 let batch = &mut batches[target];
                 let id = batch.keep(key);
                 let (source, offset) = (*source as u16, *offset);

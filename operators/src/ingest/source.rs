@@ -16,16 +16,17 @@
 
 mod letter;
 mod record;
+mod reread;
 mod survey;
 
 pub use survey::{FieldCount, FieldSurvey, TimeCount};
 
 use crate::coordination::{Coordination, Notice};
+use crate::cut::{Marks, Resume};
 use crate::event_batch::EventBatch;
-use crate::ingest::ahead::{Tally, Times};
+use crate::ingest::ahead::Tally;
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use crate::ingest::decode::{Decoded, Metadata};
-use crate::ingest::judge::Judged;
 use crate::ingest::partition::Owned;
 use crate::ingest::projection::{Outbox, Projection};
 use crate::ingest::reader::Partitions;
@@ -34,7 +35,6 @@ use crate::metrics::{PartitionProgress, WorkerMetrics};
 use crate::plan::{Plan, SourcePlan};
 use crate::shared::{Limits, SharedRef};
 use crate::time::{EventTime, Millis};
-use crate::verdict::Verdict;
 use letter::Letter;
 use record::{Read, Records};
 use std::cell::RefCell;
@@ -75,6 +75,8 @@ pub struct SourceConfig {
     pub dead_letters: Rc<RefCell<Box<dyn DeadLetterSink>>>,
     /// Where the schemas of Avro records come from; `None`: there are none to be had.
     pub schemas: Option<Box<dyn Schemas>>,
+    /// Where partitions stand that a checkpoint knows; the default: nothing is known.
+    pub resume: Resume,
 }
 
 /// What the source sends.
@@ -91,6 +93,7 @@ pub struct SourceStreams<'scope> {
 /// use std::cell::RefCell;
 /// use std::rc::Rc;
 /// use std::sync::Arc;
+/// use tidemark_operators::cut::Resume;
 /// use tidemark_operators::in_memory::{InMemory, TextLog, plan};
 /// use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 /// use tidemark_operators::ingest::source::{SourceConfig, source};
@@ -115,6 +118,7 @@ pub struct SourceStreams<'scope> {
 ///                 notices: config.notices,
 ///                 dead_letters: Rc::new(RefCell::new(letters)),
 ///                 schemas: None,
+///                 resume: Resume::default(),
 ///             },
 ///         );
 ///         // One stream an entity of the plan.
@@ -174,6 +178,8 @@ pub fn source<'scope>(
                 }
             }
             if let (Some(capability), false) = (state.capabilities.last(), state.dead.is_empty()) {
+                let letters = &state.config.shared.letters;
+                letters.set(letters.get() + state.dead.len());
                 dead.activate().session(capability).give_iterator(state.dead.drain(..));
             }
             state.downgrade();
@@ -235,17 +241,30 @@ impl OwnedPartitions {
         }
         self.owned.iter_mut().for_each(|owned| owned.waiting = false);
         let now = self.config.shared.now.get();
-        let held = self.capabilities.first().map_or(0, |c| *c.time());
-        for reader in self.config.partitions.appeared() {
-            let plan = &self.config.plan.sources[usize::from(reader.id().source)];
-            self.owned.push(Owned::new(reader, plan, now, held));
-        }
-        let pace = self.read();
+        self.appeared(now);
+        let pace = if self.config.shared.marking.get() { NextRead::Later } else { self.read() };
         if let Err(failure) = self.rest() {
             self.config.shared.fail(failure);
         }
         self.report();
         pace
+    }
+
+    /// Takes in the partitions that have appeared.
+    fn appeared(&mut self, now: Millis) {
+        let held = self.capabilities.first().map_or(0, |c| *c.time()).max(self.config.resume.at);
+        for reader in self.config.partitions.appeared() {
+            let id = reader.id();
+            let plan = &self.config.plan.sources[usize::from(id.source)];
+            let mut owned = Owned::new(reader, plan, now, held);
+            if let Some(marks) = &self.config.shared.marks {
+                let at = self.config.resume.at;
+                let known = self.config.resume.partitions.remove(&id);
+                let known = known.map_or_else(Marks::default, |mark| Marks::resume(mark, at));
+                owned.resume(marks.add(id, known));
+            }
+            self.owned.push(owned);
+        }
     }
 
     fn read(&mut self) -> NextRead {
@@ -258,7 +277,8 @@ impl OwnedPartitions {
             }
             match self.choose() {
                 Ok(Some(at)) => {
-                    let (records, bytes) = self.judge(at);
+                    let again = self.owned[at].rereading.is_some();
+                    let (records, bytes) = if again { self.reread(at) } else { self.judge(at) };
                     left = left.saturating_sub(records.max(1));
                     left_bytes = left_bytes.saturating_sub(bytes);
                 }
@@ -282,7 +302,7 @@ impl OwnedPartitions {
         let unsealed: u64 = self.owned.iter().map(|o| o.unsealed.bytes).sum();
         let mut chosen: Option<(EventTime, usize)> = None;
         for (at, owned) in self.owned.iter_mut().enumerate() {
-            let watermark = owned.judge.watermark();
+            let watermark = owned.watermark();
             let holds = watermark <= frontier;
             if holds && owned.unsealed.bytes >= limit {
                 return Err(overfull(&owned.reader.describe(), owned.unsealed.bytes, limit));
@@ -303,10 +323,12 @@ impl OwnedPartitions {
         let source = usize::from(owned.reader.id().source);
         let plan = &self.config.plan.sources[source];
         let verdicts = &self.config.metrics.verdicts[source];
-        let (clocks, mut tally) = (&self.config.metrics.clocks[source], Tally::default());
+        let mut tally = Tally::default();
         self.decoded.clear();
         self.offsets.clear();
         let raw = std::mem::take(&mut owned.raw);
+        let marks = owned.marks.clone();
+        let mut marks = marks.as_ref().map(|marks| marks.borrow_mut());
         let (from, mut bytes) = (owned.next, 0);
         for record in raw.records.iter().skip(from).take(BATCH_RECORDS) {
             if bytes >= STEP_BYTES {
@@ -322,38 +344,35 @@ impl OwnedPartitions {
             (owned.next, owned.next_offset) = (owned.next + 1, record.offset.saturating_add(1));
             let value = raw.value(record);
             bytes += value.len();
-            let letter = Letter { owned, plan, record, key: raw.key(record), value };
+            let mut letter = Letter { owned, plan, record, key: raw.key(record), value };
             match read {
                 Read::Dead(why, error) => self.dead.push(letter.unreadable(why, error)),
                 Read::Keyless => verdicts.keyless.add(1),
                 Read::Skipped(operation) => verdicts.skip(operation),
-                Read::Row | Read::Wait => {}
+                Read::Row => {
+                    let judged =
+                        letter.judge(&mut self.decoded, now, &mut tally, &self.config.metrics);
+                    self.dead.extend(judged);
+                }
+                Read::Wait => {}
             }
-            if self.decoded.rows() == rows {
-                continue;
-            }
-            let ts = self.decoded.time[rows];
-            let arrival = plan.arrival_of(self.decoded.arrival[rows], record.timestamp);
-            letter.owned.ahead.newest_arrival = arrival.or(letter.owned.ahead.newest_arrival);
-            let Judged { time, verdict } = letter.owned.judged(&self.decoded, ts, arrival);
-            let times = Times { ts, time, arrival, timestamp: record.timestamp };
-            if verdict == Verdict::Accepted {
-                letter.owned.accept(time, now);
+            let event = self.decoded.rows() > rows;
+            if event {
                 self.offsets.push(record.offset);
-                (self.decoded.time[rows], self.decoded.arrival[rows]) = (time, arrival);
-                tally.add(times, clocks);
-                continue;
             }
-            times.tell_late(verdict, &self.config.metrics.late_by_ms, clocks);
-            let refused = letter.refused(times, verdict);
-            verdicts.duplicate.add(u64::from(refused.is_none()));
-            self.dead.extend(refused);
-            self.decoded.truncate(rows);
+            if let Some(marks) = &mut marks {
+                match self.decoded.time.get(rows).filter(|_| event) {
+                    Some(ts) => marks.accepted(*ts, record.offset),
+                    None => marks.refused(record.offset),
+                }
+            }
         }
+        drop(marks);
         let judged = owned.next - from;
         verdicts.accepted.add(self.decoded.rows() as u64);
-        tally.tell(clocks, &mut owned.ahead);
+        tally.tell(&self.config.metrics.clocks[source], &mut owned.ahead);
         owned.raw = raw;
+        owned.mark();
         self.project(at);
         (judged, bytes)
     }
@@ -448,7 +467,7 @@ impl OwnedPartitions {
         }
         let now = self.config.shared.now.get();
         let reading = self.owned.iter().filter(|o| !o.ended);
-        let least = reading.map(|o| o.judge.watermark()).min();
+        let least = reading.map(Owned::watermark).min();
         // Without partitions it follows the active ones of the others.
         let least = least.or_else(|| self.config.coordination.borrow().floor(now));
         if let Some(least) = least {
@@ -469,7 +488,7 @@ fn progress(owned: &mut Owned, now: Millis) -> PartitionProgress {
         overdue: owned.overdue,
         still: owned.still(now),
         id: owned.reader.id(),
-        watermark: owned.judge.watermark(),
+        watermark: owned.watermark(),
         clock: owned.judge.clock().unwrap_or(0),
         newest: owned.judge.newest().unwrap_or(0),
         ahead: owned.ahead,

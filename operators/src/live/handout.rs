@@ -1,10 +1,11 @@
 //! Rows that have been touched, on their way out.
 
 use super::LiveWindows;
-use super::view::{Alive, Taken, View};
+use super::view::{Taken, View};
 use crate::aggregate::last::Last;
 use crate::aggregate::{Accumulators, Reading};
 use crate::online::{BATCH_ROWS, Cause, HANDOUT_ROWS, RowBatch};
+use crate::plan::Alive;
 use crate::time::EventTime;
 use crate::timeline::names::Names;
 use crate::value::Column;

@@ -1,19 +1,10 @@
 //! One view of the live windows.
 
 use crate::online::Cause;
-use crate::plan::{EntityPlan, Kind, LastPlan, Mask, Plan, ViewPlan};
+use crate::plan::{Alive, EntityPlan, LastPlan, Mask, Plan, ViewPlan};
 use crate::slab::Slab;
-use crate::time::Millis;
 use crate::value::Column;
 use crate::view::{Source, ViewColumns};
-
-/// What keeps a row alive.
-pub(super) enum Alive {
-    /// An accumulator that holds every event of the extent.
-    Holds(usize),
-    /// A latest event younger than this.
-    Younger(usize, Millis),
-}
 
 /// Where a feature of a batch is taken from: no value is copied twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +94,7 @@ pub(super) fn live_view(
             Source::Last(..) => {}
         }
     }
-    let alive = kept_alive(entity, view, lasts);
+    let alive = entity.kept_alive(view, lasts);
     for kept in &alive {
         if let Alive::Holds(at) = kept {
             use_accumulator(*at);
@@ -139,31 +130,6 @@ pub(super) fn live_view(
         touched: Vec::new(),
         marks: Slab::new(),
     }
-}
-
-/// What keeps the rows of `view` alive: for each of its extents, something that knows whether an
-/// event of it is still there.
-fn kept_alive(entity: &EntityPlan, view: &ViewPlan, lasts: &mut Vec<LastPlan>) -> Vec<Alive> {
-    let mut alive = Vec::new();
-    for (mask, extent) in &view.extents {
-        let exact = entity.accumulators.iter().position(|a| {
-            let window = entity.windows[a.window];
-            a.kind == Kind::Count
-                && a.mask == *mask
-                && (window.delay, window.length) == (0, *extent)
-        });
-        if let Some(at) = exact {
-            alive.push(Alive::Holds(at));
-            continue;
-        }
-        let last = lasts.iter().position(|l| l.mask == *mask).unwrap_or_else(|| {
-            lasts.push(LastPlan { mask: *mask, attributes: Vec::new(), horizon: *extent });
-            lasts.len() - 1
-        });
-        lasts[last].horizon = lasts[last].horizon.max(*extent);
-        alive.push(Alive::Younger(last, *extent));
-    }
-    alive
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::plan::attribute::{AttributePlan, Feed, Mask};
 use crate::plan::history::{Sequence, SequencePlan, SessionPlan};
 use crate::plan::table::{LatePredicate, LookupPlan};
 use crate::plan::view::ViewPlan;
-use crate::plan::window::{AccumulatorPlan, LastPlan, Window};
+use crate::plan::window::{AccumulatorPlan, Kind, LastPlan, Window};
 
 /// How one source feeds an entity.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +57,16 @@ impl EntityPlan {
         });
         let late = self.late.iter().map(|late| 1 << late.bit);
         bits.chain(late).fold(0, |all, bit| all | bit)
+    }
+
+    /// Whether an event may leave an accumulator at any time, whatever came after it: then the state
+    /// without an event follows from the state with it.
+    pub fn is_invertible(&self, accumulator: &AccumulatorPlan) -> bool {
+        match accumulator.kind {
+            Kind::Count | Kind::Sum | Kind::Moments | Kind::Distinct | Kind::Entropy => true,
+            Kind::Max | Kind::Min => self.is_revisable(accumulator),
+            Kind::Hours => false,
+        }
     }
 
     /// Whether an event that is inside may come to count otherwise (or not to count any more),

@@ -1,9 +1,11 @@
 //! One order of the lines of all workers and entities.
 
 use super::{LineKey, SealedLines, SealedSink};
-use crate::time::EventTime;
+use crate::shared::SharedRef;
+use crate::time::{EventTime, SECOND};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::rc::Rc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::StreamVec;
 use timely::dataflow::channels::pact::Exchange;
@@ -15,21 +17,23 @@ const WHOLE_BYTES: usize = 64 << 10;
 
 /// The operator that merges the workers' lines on worker 0.
 ///
-/// Made on every worker; only worker 0's `sink` is given anything. Bounded by what the workers seal
+/// Made on every worker; only worker 0's `sink` is given anything, and told of the cuts in `shared`. Bounded by what the workers seal
 /// between two frontiers, which their slices bound.
 ///
 /// ```
 /// use tidemark_operators::in_memory::Kept;
 /// use tidemark_operators::origin::Origin;
 /// use tidemark_operators::sealed_lines::{LineKey, SealedLines, merge_lines};
+/// use tidemark_operators::shared::SharedRef;
 /// use timely::dataflow::operators::Input;
 ///
 /// let merged = timely::execute_directly(|worker| {
 ///     let lines = Kept::<u8>::default();
 ///     let sink = Box::new(lines.clone());
+///     let shared = SharedRef::default();
 ///     let mut input = worker.dataflow(|scope| {
 ///         let (input, stream) = scope.new_input::<Vec<SealedLines>>();
-///         merge_lines(stream, Some(sink));
+///         merge_lines(stream, Some(sink), &shared);
 ///         input
 ///     });
 ///     // Two entities' lines, each in order.
@@ -48,22 +52,30 @@ const WHOLE_BYTES: usize = 64 << 10;
 pub fn merge_lines(
     lines: StreamVec<'_, EventTime, SealedLines>,
     mut sink: Option<Box<dyn SealedSink>>,
+    shared: &SharedRef,
 ) {
-    let mut builder = OperatorBuilder::new("MergeSealedLines".to_owned(), lines.scope());
+    let scope = lines.scope();
+    let mut builder = OperatorBuilder::new("MergeSealedLines".to_owned(), scope);
+    let wake = scope.activator_for(builder.operator_info().address);
+    shared.windows.borrow_mut().push(wake);
+    let (shared, mut cut) = (Rc::clone(shared), None);
     let mut input = builder.new_input(lines, Exchange::new(|_: &SealedLines| 0));
     let (output, _closed) = builder.new_output::<Vec<()>>();
     let _output: OutputBuilder<_, CapacityContainerBuilder<Vec<()>>> = OutputBuilder::from(output);
     builder.build(move |capabilities| {
         drop(capabilities);
         let mut streams = Streams::default();
+        streams.given.is_asked = shared.marks.is_some();
         move |frontiers| {
             input.for_each(|_, batches| batches.drain(..).for_each(|batch| streams.add(batch)));
             let frontier = frontiers[0].frontier().first().copied();
-            streams.merge(frontier, &mut |lines| {
-                if let Some(sink) = &mut sink {
-                    sink.write(lines);
-                }
-            });
+            let Some(sink) = &mut sink else { return };
+            streams.merge(frontier, &mut |lines| sink.write(lines));
+            let asked = shared.cut.get().filter(|asked| cut != Some(*asked));
+            if let Some(asked) = asked.filter(|asked| frontier.is_none_or(|f| f >= asked.at)) {
+                cut = Some(asked);
+                sink.cut(asked, streams.bytes_before(asked.at));
+            }
         }
     });
 }
@@ -78,9 +90,45 @@ struct Streams {
     queues: BTreeMap<StreamId, (VecDeque<SealedLines>, usize)>,
     /// The next line of each stream that has one.
     heads: BinaryHeap<Reverse<(LineKey, StreamId)>>,
+    given: GivenBytes,
+}
+
+/// How many bytes have been given out, and how many of them before each second that had a line.
+#[derive(Default)]
+struct GivenBytes {
+    /// Whether anybody asks: where there are checkpoints.
+    is_asked: bool,
+    bytes: u64,
+    seconds: VecDeque<(u64, u64)>,
+}
+
+impl GivenBytes {
+    /// These lines are given out.
+    fn lines(&mut self, lines: &[(LineKey, u64, u64)]) {
+        if !self.is_asked {
+            return;
+        }
+        for (key, start, end) in lines {
+            let second = key.as_of / SECOND;
+            if self.seconds.back().is_none_or(|(last, _)| *last < second) {
+                self.seconds.push_back((second, self.bytes));
+            }
+            self.bytes += end - start;
+        }
+    }
 }
 
 impl Streams {
+    /// The bytes of the lines before `cut`, all of which have been given out. No earlier cut is asked
+    /// for any more.
+    fn bytes_before(&mut self, cut: EventTime) -> u64 {
+        let GivenBytes { bytes, seconds, .. } = &mut self.given;
+        while seconds.front().is_some_and(|(second, _)| second.saturating_mul(SECOND) < cut) {
+            seconds.pop_front();
+        }
+        seconds.front().map_or(*bytes, |(_, before)| *before)
+    }
+
     fn add(&mut self, batch: SealedLines) {
         let Some((key, ..)) = batch.lines.first() else { return };
         let (queue, next) = self.queues.entry(batch.stream).or_default();
@@ -106,6 +154,7 @@ impl Streams {
             };
             let Some((queue, next)) = self.queues.get_mut(&id) else { continue };
             while let Some(batch) = queue.front_mut() {
+                let first = *next;
                 if *next == 0 && batch.bytes.len() >= WHOLE_BYTES && goes_whole(batch, goes) {
                     if !merged.is_empty() {
                         give(std::mem::take(&mut merged));
@@ -115,6 +164,7 @@ impl Streams {
                 } else {
                     *next = copy_run(batch, *next, goes, &mut merged);
                 }
+                self.given.lines(batch.lines.get(first..*next).unwrap_or_default());
                 if *next < batch.lines.len() {
                     break;
                 }
@@ -223,6 +273,26 @@ mod tests {
             let expected: String = all.into_iter().map(line).collect();
             prop_assert_eq!(String::from_utf8(out).unwrap(), expected);
             prop_assert!(merging.heads.is_empty());
+        }
+
+        #[test]
+        fn the_bytes_before_a_cut_are_those_of_the_lines_before_it(
+            times in prop::collection::btree_set(0_u64..30_000, 1..60),
+            cuts in prop::collection::btree_set(0_u64..40, 1..5),
+        ) {
+            let keys: Vec<_> = times.iter().map(|ts| key(*ts, 0)).collect();
+            let mut merging = Streams::default();
+            merging.given.is_asked = true;
+            let mut out = Vec::new();
+            for (at, keys) in keys.chunks(7).enumerate() {
+                merging.add(batch((0, 0), keys, at % 2 == 0));
+            }
+            merging.merge(None, &mut |lines| out.extend_from_slice(&lines));
+            for second in cuts {
+                let before = keys.iter().filter(|key| key.as_of < second * SECOND);
+                let expected: usize = before.map(|key| line(*key).len()).sum();
+                prop_assert_eq!(merging.bytes_before(second * SECOND), expected as u64);
+            }
         }
     }
 

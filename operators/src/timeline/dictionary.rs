@@ -135,6 +135,12 @@ impl Dictionary {
         self.own(bytes).unwrap_or_else(|| self.keep(bytes, stable_hash(bytes)))
     }
 
+    /// The symbol of a value, if it is one itself or anything uses it.
+    pub fn find(&self, bytes: &[u8]) -> Option<u32> {
+        let kept = || self.kept.find(bytes, stable_hash(bytes)).map(|number| self.symbol(number));
+        self.own(bytes).or_else(kept)
+    }
+
     /// Counts a symbol once more as used; 0 is null and not counted.
     #[inline]
     pub fn retain(&mut self, symbol: u32) {
@@ -168,6 +174,22 @@ impl Dictionary {
                 text.get(blank..).unwrap_or_default()
             }
         }
+    }
+
+    /// The number of the kept value that a symbol stands for; `None` when it is its own value.
+    #[inline]
+    pub(crate) fn kept_number(&self, symbol: u32) -> Option<u32> {
+        (!self.is_own(symbol)).then(|| self.number(symbol))
+    }
+
+    /// Loads what the kept values of these numbers are in.
+    pub(crate) fn warm_numbers(&self, numbers: &[u32]) {
+        self.kept.warm_ids(numbers);
+    }
+
+    /// The kept value of a number.
+    pub(crate) fn kept_bytes(&self, number: u32) -> &[u8] {
+        self.kept.bytes(number)
     }
 
     /// How many values are kept.

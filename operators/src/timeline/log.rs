@@ -67,6 +67,11 @@ impl Log {
         self.chunks.front().map_or(self.next, |c| c.base())
     }
 
+    /// The time of the newest row it has.
+    pub(crate) fn newest(&self) -> Option<EventTime> {
+        self.chunks.back().map(|chunk| chunk.time(chunk.len() - 1))
+    }
+
     /// The time of the newest row it has let go of.
     pub fn forgotten(&self) -> Option<EventTime> {
         self.forgotten

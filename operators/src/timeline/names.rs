@@ -47,6 +47,33 @@ impl Names {
         }
     }
 
+    /// The symbol of a value, counted once more; 0 where `attribute` has none.
+    pub fn intern_symbol(&mut self, attribute: usize, bytes: &[u8]) -> u32 {
+        let values = &mut self.symbols[self.dictionaries[attribute]];
+        values.as_mut().map_or(0, |values| values.intern(bytes))
+    }
+
+    /// The symbol of a value, if it is one itself or anything uses it.
+    pub fn find_symbol(&self, attribute: usize, bytes: &[u8]) -> Option<u32> {
+        self.symbols[self.dictionaries[attribute]].as_ref()?.find(bytes)
+    }
+
+    /// The bytes of a symbol, in `own` where it is its own value; empty for null.
+    pub fn symbol_bytes<'a>(
+        &'a self,
+        attribute: usize,
+        symbol: u32,
+        own: &'a mut [u8; 4],
+    ) -> &'a [u8] {
+        let values = &self.symbols[self.dictionaries[attribute]];
+        values.as_ref().map_or(&[], |values| values.bytes(symbol, own))
+    }
+
+    /// The dictionary of an attribute's symbols.
+    pub(crate) fn dictionary(&self, attribute: usize) -> Option<&Dictionary> {
+        self.symbols.get(*self.dictionaries.get(attribute)?)?.as_ref()
+    }
+
     /// Appends the value of a symbol, in the attribute's type.
     pub fn push_symbol(&self, attribute: usize, symbol: u32, out: &mut Column) {
         let mut own = [0; 4];

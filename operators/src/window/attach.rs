@@ -39,6 +39,24 @@ impl Attached {
         (Attached { window, writer, trace: held, entered: 0, left: 0 }, agent)
     }
 
+    /// A window as of `upper`, over a log that has its rows.
+    fn over(window: Window, log: &Log, upper: EventTime) -> (Self, WindowAgent) {
+        let (mut attached, mut agent) = Attached::new(window);
+        if upper > 0 {
+            let left = log.partition(log.start(), |ts| window.leaves(ts) < upper);
+            let entered = log.partition(left, |ts| window.enters(ts) < upper);
+            let span = BatchSpan { a0: 0, a1: entered, d0: 0, d1: left, cut: left };
+            let chunks = log.cover(left, entered).cloned().collect();
+            let batch = WindowBatch::settled(window, upper, span, chunks);
+            attached.writer.insert(Rc::new(batch), Some(0));
+            (attached.entered, attached.left) = (entered, left);
+            let upper = Antichain::from_elem(upper);
+            agent.set_logical_compaction(upper.borrow());
+            agent.set_physical_compaction(upper.borrow());
+        }
+        (attached, agent)
+    }
+
     /// Gives the trace what enters and leaves from `lower` on and before `upper`.
     fn seal(&mut self, log: &Log, lower: EventTime, upper: EventTime) -> Rc<WindowBatch> {
         let (window, a0, d0) = (self.window, self.entered, self.left);
@@ -140,6 +158,19 @@ impl Attachments {
         Attachments { planned: windows.iter().map(planned).collect(), ..Attachments::default() }
     }
 
+    /// The windows of a plan as of the cut `upper`, over a log that has the rows before it that are
+    /// inside of them.
+    pub fn at(windows: &[Window], log: &Log, upper: EventTime) -> Self {
+        let mut attachments = Attachments::new(&[]);
+        attachments.upper = upper;
+        let planned = |window: &Window| {
+            let (attached, agent) = Attached::over(*window, log, upper);
+            Planned { attached, agent, newest: None }
+        };
+        attachments.planned = windows.iter().map(planned).collect();
+        attachments
+    }
+
     /// Every change below this is in the traces.
     pub fn upper(&self) -> EventTime {
         self.upper
@@ -167,19 +198,7 @@ impl Attachments {
         if log.forgotten().is_some_and(|ts| window.leaves(ts) >= upper) {
             return None;
         }
-        let (mut attached, mut agent) = Attached::new(window);
-        if upper > 0 {
-            let left = log.partition(log.start(), |ts| window.leaves(ts) < upper);
-            let entered = log.partition(left, |ts| window.enters(ts) < upper);
-            let span = BatchSpan { a0: 0, a1: entered, d0: 0, d1: left, cut: left };
-            let chunks = log.cover(left, entered).cloned().collect();
-            let batch = WindowBatch::settled(window, upper, span, chunks);
-            attached.writer.insert(Rc::new(batch), Some(0));
-            (attached.entered, attached.left) = (entered, left);
-            let upper = Antichain::from_elem(upper);
-            agent.set_logical_compaction(upper.borrow());
-            agent.set_physical_compaction(upper.borrow());
-        }
+        let (attached, agent) = Attached::over(window, log, upper);
         self.attached.push(attached);
         Some(agent)
     }

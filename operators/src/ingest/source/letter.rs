@@ -1,10 +1,14 @@
 //! Records that did not become events, on their way to the dead letters.
 
-use crate::ingest::ahead::Times;
+use crate::ingest::ahead::{Tally, Times};
 use crate::ingest::dead_letter::DeadLetter;
+use crate::ingest::decode::Decoded;
+use crate::ingest::judge::Judged;
 use crate::ingest::partition::Owned;
 use crate::ingest::reader::RawRecord;
+use crate::metrics::WorkerMetrics;
 use crate::plan::{Duplicates, SourcePlan};
+use crate::time::Millis;
 use crate::verdict::{Reason, Verdict};
 
 /// A record on its way to becoming a dead letter.
@@ -17,6 +21,36 @@ pub(super) struct Letter<'a> {
 }
 
 impl Letter<'_> {
+    /// Judges the last row of `decoded`, which is this record's. One that is accepted stays there,
+    /// with its event time and its arrival; the letter of one that is not, unless it is left out.
+    pub fn judge(
+        &mut self,
+        decoded: &mut Decoded,
+        now: Millis,
+        tally: &mut Tally,
+        metrics: &WorkerMetrics,
+    ) -> Option<DeadLetter> {
+        let row = decoded.rows().saturating_sub(1);
+        let source = usize::from(self.owned.reader.id().source);
+        let (clocks, verdicts) = (&metrics.clocks[source], &metrics.verdicts[source]);
+        let ts = decoded.time[row];
+        let arrival = self.plan.arrival_of(decoded.arrival[row], self.record.timestamp);
+        self.owned.ahead.newest_arrival = arrival.or(self.owned.ahead.newest_arrival);
+        let Judged { time, verdict } = self.owned.judged(decoded, ts, arrival);
+        let times = Times { ts, time, arrival, timestamp: self.record.timestamp };
+        if verdict == Verdict::Accepted {
+            self.owned.accept(time, now);
+            (decoded.time[row], decoded.arrival[row]) = (time, arrival);
+            tally.add(times, clocks);
+            return None;
+        }
+        times.tell_late(verdict, &metrics.late_by_ms, clocks);
+        let refused = self.refused(times, verdict);
+        verdicts.duplicate.add(u64::from(refused.is_none()));
+        decoded.truncate(row);
+        refused
+    }
+
     fn dead(&self, reason: Reason) -> DeadLetter {
         DeadLetter {
             source: self.plan.name.clone(),
@@ -50,7 +84,7 @@ impl Letter<'_> {
     }
 
     /// The letter of a record with this verdict; `None`: it is an event, or is left out.
-    pub fn refused(&self, times: Times, verdict: Verdict) -> Option<DeadLetter> {
+    fn refused(&self, times: Times, verdict: Verdict) -> Option<DeadLetter> {
         match verdict {
             Verdict::Accepted => None,
             Verdict::Late { by, idle_floor } => Some(self.late(times, by, idle_floor)),

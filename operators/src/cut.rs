@@ -1,0 +1,72 @@
+//! What a checkpoint takes of the workers, by value: nothing in it is a number of one process, so that
+//! another process, with any number of workers, can go on from it.
+//!
+//! A *cut* is an event time `G`, a multiple of [`CUT_GRID`]. What is kept of a job as of a cut:
+//!
+//! - [`TimelineRows`]: of each entity type the sealed rows with `ts < G`, as they stand in the log:
+//!   what was derived of an event or looked up for it is not derived again. A checkpoint writes those
+//!   that have been sealed since the one before;
+//! - [`EntityStates`]: what is folded over those rows, entity by entity, as of an earlier cut `S`: what
+//!   is in the windows, the latest events, sequences and sessions. It is only written now and then: the
+//!   rows from `S` on make of it the state as of `G`;
+//! - [`PartitionMark`]s: where each partition stands.
+//!
+//! Rows at or above `G` are not kept: they are read again from their partitions.
+
+mod encoding;
+mod marks;
+mod rows;
+mod states;
+mod texts;
+
+pub use encoding::{Encoded, Unreadable};
+pub(crate) use encoding::{put, put_bytes, put_signed, put_signed_wide, put_wide};
+pub(crate) use marks::Marks;
+pub use marks::{PartitionMark, PartitionMarks, RecordCheck, Resume};
+pub use rows::{AttributeValues, TimelineRows};
+pub use states::{EntityStates, StateComponent};
+pub use texts::Texts;
+
+use crate::origin::PartitionId;
+use crate::time::{EventTime, Millis, SECOND};
+use serde::{Deserialize, Serialize};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+/// Cuts are multiples of this.
+pub const CUT_GRID: Millis = SECOND;
+
+/// A cut that is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    /// Its number, one more than that of the cut before.
+    pub number: u64,
+    /// The event time below which everything belongs to it: a multiple of [`CUT_GRID`], and not less
+    /// than that of the cut before.
+    pub at: EventTime,
+}
+
+impl Cut {
+    /// The greatest event time of a cut that lies at or below `frontier`.
+    pub const fn below(frontier: EventTime) -> EventTime {
+        frontier / CUT_GRID * CUT_GRID
+    }
+}
+
+/// Where a worker's part of each checkpoint goes. The implementations write on threads of their own;
+/// nothing blocks.
+pub trait CutSink {
+    /// The worker's partitions stand so at `cut`, and its live clock at `live`. Dead letters that it
+    /// has handed over before belong to the cut, and no others.
+    fn marks(&mut self, cut: Cut, marks: BTreeMap<PartitionId, PartitionMark>, live: EventTime);
+
+    /// The rows of entity type `entity` below `cut` that were not below the cut before.
+    fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows);
+
+    /// The state of more entities of type `entity`; `last`: of all of them now.
+    fn states(&mut self, entity: usize, states: EntityStates, last: bool);
+}
+
+/// A worker's [`CutSink`], which its operators and its loop share.
+pub type SharedCutSink = Rc<RefCell<Box<dyn CutSink>>>;

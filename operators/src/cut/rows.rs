@@ -1,0 +1,50 @@
+//! Rows of a timeline, by value.
+
+use super::Texts;
+use crate::time::EventTime;
+
+/// Sealed rows of one entity type, in the order of the log: by time, and those of one entity and time
+/// as they were sealed.
+///
+/// An id and a value of a symbol attribute stand once in their list, and a row says where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TimelineRows {
+    /// Event times, ascending.
+    pub times: Vec<EventTime>,
+    /// The entity ids.
+    pub ids: Texts,
+    /// For each row the place of its entity in `ids`.
+    pub entities: Vec<u32>,
+    /// Filter bits.
+    pub bits: Vec<u64>,
+    /// For each attribute of the entity type its column.
+    pub attributes: Vec<AttributeValues>,
+}
+
+/// One attribute of [`TimelineRows`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AttributeValues {
+    /// Of [`Storage::Wide`](crate::plan::Storage::Wide): its words;
+    /// [`NULL`](crate::event_batch::NULL) for null.
+    Words(Vec<i64>),
+    /// Of [`Storage::Symbol`](crate::plan::Storage::Symbol).
+    Symbols {
+        /// The values: of texts, addresses and the like their bytes, of others the 8 bytes of the
+        /// word, the lowest first.
+        values: Texts,
+        /// For each row the place of its value in `values` plus one; 0: null.
+        places: Vec<u32>,
+    },
+}
+
+impl TimelineRows {
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+}

@@ -1,0 +1,60 @@
+//! How the windows of an entity type are run.
+
+use crate::cut::SharedCutSink;
+use crate::metrics::WorkerMetrics;
+use crate::plan::Plan;
+use crate::reference::tables::TablesRef;
+use crate::shared::{Limits, SharedRef};
+use crate::time::Millis;
+use std::sync::Arc;
+
+/// What becomes of sealed rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sealing {
+    /// Nobody wants them: no sealed windows are kept.
+    None,
+    /// Nobody wants them, but the state as of the seal is kept, for snapshots.
+    State {
+        /// Accumulators over windows whose rows leave at most so many ms after their time are not:
+        /// whoever restores a snapshot makes them from rows. Nor are those that the state of live windows
+        /// says, where these are kept.
+        rebuilt: Millis,
+    },
+    /// They are computed and counted.
+    Count,
+    /// They are written as lines.
+    Lines,
+}
+
+/// What becomes of live rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Serving {
+    /// Nobody wants them: no live windows are kept.
+    None,
+    /// Handed out as they change.
+    EveryStep,
+    /// Handed out once, when all is over.
+    AtEnd,
+}
+
+/// How an entity's windows are run.
+pub struct WindowsConfig {
+    /// The job.
+    pub plan: Arc<Plan>,
+    /// Which entity of it.
+    pub entity: usize,
+    /// Bounds.
+    pub limits: Limits,
+    /// The reference tables.
+    pub tables: TablesRef,
+    /// What becomes of sealed rows.
+    pub sealing: Sealing,
+    /// What becomes of live rows.
+    pub serving: Serving,
+    /// What the worker counts.
+    pub metrics: Arc<WorkerMetrics>,
+    /// Shared with the other operators and the loop.
+    pub shared: SharedRef,
+    /// Where the worker's part of checkpoints goes; `None`: there are none.
+    pub cuts: Option<SharedCutSink>,
+}

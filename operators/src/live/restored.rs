@@ -1,0 +1,52 @@
+//! Live windows that begin at a cut, and every row of theirs given out again.
+
+use super::LiveWindows;
+use crate::entity_log::EntityLog;
+use crate::online::Cause;
+use crate::plan::{EntityPlan, Plan};
+use crate::sealed::SealedWindows;
+use crate::sealed::state::inside;
+use crate::timeline::names::Names;
+
+impl LiveWindows {
+    /// Windows for `entity` of `plan` that begin where `sealed` is, which has come to a cut over `log`
+    /// and keeps all state (it may be [lessened](SealedWindows::lessened) after): at the last ms before it, with nothing in the stash.
+    pub fn at(
+        plan: &Plan,
+        entity: &EntityPlan,
+        sealed: &SealedWindows,
+        log: &mut EntityLog,
+    ) -> Self {
+        let mut live = LiveWindows::new(plan, entity);
+        live.clock = sealed.clock();
+        live.accumulators = sealed.accumulators().clone();
+        live.grow(log.names.entities.end());
+        for (own, other) in live.lasts.iter_mut().zip(sealed.lasts()) {
+            own.take_over(other, log.names.entities.end(), &mut log.names);
+        }
+        for place in &mut live.windows {
+            (place.left, place.entered) = inside(place.window, &log.log, live.clock);
+            place.inside = place.entered - place.left;
+        }
+        live
+    }
+
+    /// Marks the rows of the slots from `from` on to be given out, for `cause`: those of about `budget`
+    /// slots. The slot to go on with; `None` once all are marked.
+    pub fn touch_all(
+        &mut self,
+        from: u32,
+        budget: usize,
+        cause: Cause,
+        names: &Names,
+    ) -> Option<u32> {
+        let end = names.entities.end() as u32;
+        let budget = u32::try_from(budget.max(1)).unwrap_or(u32::MAX);
+        let to = end.min(from.saturating_add(budget));
+        self.grow(names.entities.end());
+        for slot in (from..to).filter(|slot| names.entities.is_used(*slot)) {
+            self.views.iter_mut().for_each(|view| view.touch(slot, cause));
+        }
+        (to < end).then_some(to)
+    }
+}

@@ -1,0 +1,68 @@
+//! What a checkpoint's files look like, and how they follow one another.
+//!
+//! ```text
+//! manifests/{sequence}          what holds as of a cut; lists all that follows
+//! indexes/{generation}-{..}     older segments that a manifest lists through this
+//! segments/{generation}-{..}    rows of a timeline, sealed since the cut before
+//! states/{generation}-{..}      a part of a snapshot: what is folded over the rows before it
+//!
+//! segment, state file:  block | block | .. | footer (JSON) | its length, its CRC32C, what it is
+//! ```
+//!
+//! A checkpoint is there when its manifest is, and nothing is part of it that the manifest does not
+//! list by name, size and checksum: what else lies in the store is of no consequence. Objects are never
+//! changed. Names carry the generation of the process that wrote them, so two processes that both hold
+//! themselves for the one that writes never write to one name, but of manifests: of these the first
+//! one of a sequence number stands, and the other process learns that it has to end.
+//!
+//! Why CRC32C: it is the checksum for which processors have an instruction, so that it costs a
+//! hundredth of the encoding, and it finds every error of up to three bits in blocks of this size. It
+//! tells accidents, not forgeries; who may write to the store is trusted.
+
+mod blocks;
+mod encoding;
+mod encryption;
+mod error;
+mod manifest;
+mod manifests;
+mod names;
+#[cfg(test)]
+mod samples;
+mod segment;
+mod states;
+
+pub use blocks::{StoredObject, Verified};
+pub use encryption::{BlockCipher, KeyError, StateKeys};
+pub use error::{CheckpointError, DamagePlace, DamagedObject};
+pub use manifest::{
+    CheckRecord, ForgottenEntity, INDEXES_LISTED_MAX, ListedIndex, MANIFEST_BYTES_MAX, Manifest,
+    PartitionMark, Position, SEGMENTS_LISTED_MAX, Snapshot,
+};
+pub use manifests::{Collected, Leader, MANIFESTS_KEPT, Manifests, NewestManifest};
+pub use names::{ListedKind, WrittenBy, object_name};
+pub use segment::{
+    AttributeSchema, EntitySchema, ListedSegment, MERGED_ROWS_MIN, MergedRow, MergedSegments,
+    SegmentContent, SegmentReader, encode_segment, merge_segments, mergeable, verify_segment,
+};
+pub use states::{ListedStates, StatesContent, StatesReader, StatesWriter, verify_states};
+
+use crate::objects::{Creation, Objects};
+
+/// How many rows one segment may hold.
+pub const SEGMENT_ROWS_MAX: usize = 1 << 24;
+
+/// Stores an object that nobody else writes. When a call before has failed and yet was carried out,
+/// that is success.
+///
+/// # Errors
+/// When the store does not do it, or another object has the name.
+pub fn store(objects: &dyn Objects, object: &StoredObject) -> Result<(), CheckpointError> {
+    match objects.put_new(&object.name, &object.bytes)? {
+        Creation::Created => Ok(()),
+        Creation::Exists if objects.get(&object.name)?.as_ref() == Some(&object.bytes) => Ok(()),
+        Creation::Exists => Err(CheckpointError::Unwritable {
+            object: object.name.clone(),
+            why: "another object has this name".to_owned(),
+        }),
+    }
+}

@@ -1,0 +1,269 @@
+//! Manifests, format 1: what holds as of a cut, and every object that belongs to it.
+//!
+//! One is text, for people to look into: JSON, and a last line of JSON with its length and CRC32C.
+
+use super::blocks::damage;
+use super::{CheckpointError, DamagePlace, ListedSegment, ListedStates, StoredObject};
+use crate::objects::Objects;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tidemark_operators::time::EventTime;
+
+/// The format that is written.
+const FORMAT: u32 = 1;
+/// How long a manifest or an index may be.
+pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
+/// How many segments a manifest lists by itself; older ones are listed through indexes.
+pub const SEGMENTS_LISTED_MAX: usize = 1_000;
+/// How many indexes a manifest lists.
+pub const INDEXES_LISTED_MAX: usize = 10_000;
+
+/// What holds as of a cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// Its place among all manifests of the store, from 1.
+    pub sequence: u64,
+    /// How many processes have taken over the state before and with the one that wrote it.
+    pub generation: u64,
+    /// Who wrote it: a text that no other start of a process has.
+    pub writer: String,
+    /// When it was written, by the writer's clock: ms since 1970, UTC.
+    pub created_at: u64,
+    /// The program's version.
+    pub program: String,
+    /// The version of the database of time zones.
+    pub time_zones: String,
+    /// The job's name.
+    pub job: String,
+    /// For each entity type what its state is made of.
+    pub fingerprint: BTreeMap<String, String>,
+    /// The cut: all rows before it are here, and no other.
+    pub cut: EventTime,
+    /// Where the live clock stood.
+    pub live_clock: EventTime,
+    /// Where each partition stands.
+    pub partitions: Vec<PartitionMark>,
+    /// The newest segments.
+    pub segments: Vec<ListedSegment>,
+    /// Where older segments are listed.
+    pub indexes: Vec<ListedIndex>,
+    /// The newest snapshot.
+    pub snapshot: Option<Snapshot>,
+    /// Positions of what is published after the manifest, by their names.
+    pub outbox: BTreeMap<String, Position>,
+    /// For each reference table the version that is in effect.
+    pub tables: BTreeMap<String, u64>,
+    /// Entities that were removed, and are not to come back from older segments.
+    pub tombstones: Vec<ForgottenEntity>,
+}
+
+/// Where a partition stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionMark {
+    /// The source's name.
+    pub source: String,
+    /// The partition's number.
+    pub partition: u32,
+    /// Which topic or file it is, where that can be told: another one may have taken its name.
+    pub identity: Option<String>,
+    /// The first offset that was ever read.
+    pub first_offset: Option<u64>,
+    /// The time of the first event that was accepted.
+    pub first_accepted: Option<EventTime>,
+    /// The next offset to be read.
+    pub read: u64,
+    /// From which offset on records are read again: all before it are before the cut, or refused.
+    pub reread: u64,
+    /// The greatest time of its clock.
+    pub clock: EventTime,
+    /// Where the frontier of the others has put its watermark while it was silent.
+    pub floor: Option<EventTime>,
+    /// The offsets in `reread..read` of records that were refused: each range with its end left out.
+    pub refused: Vec<(u64, u64)>,
+    /// The record before `read`.
+    pub check: Option<CheckRecord>,
+}
+
+/// What tells whether a record is still the one that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckRecord {
+    /// Its timestamp, where it has one.
+    pub timestamp: Option<i64>,
+    /// The checksum of its key and value.
+    pub crc32c: u32,
+}
+
+/// State as of an earlier cut.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// That cut.
+    pub as_of: EventTime,
+    /// Its files.
+    pub states: Vec<ListedStates>,
+}
+
+/// A position in something that is published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Position {
+    /// A number.
+    Number(u64),
+    /// Whatever else says it.
+    Text(String),
+}
+
+/// An entity that was removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgottenEntity {
+    /// Its type.
+    pub entity: String,
+    /// Its id.
+    pub id: String,
+    /// Its rows before this time are gone; later ones are of events that came after it was removed.
+    pub before: EventTime,
+}
+
+/// An index as a manifest lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListedIndex {
+    /// The object.
+    pub name: String,
+    /// How many segments it lists.
+    pub segments: u64,
+    /// How many rows they have.
+    pub rows: u64,
+    /// No row of theirs is before it.
+    pub from: EventTime,
+    /// All rows of theirs are before it.
+    pub to: EventTime,
+    /// The object's size.
+    pub bytes: u64,
+    /// The checksum of all its bytes.
+    pub crc32c: u32,
+}
+
+/// Segments that a manifest lists through another object, which never changes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SegmentIndex {
+    pub segments: Vec<ListedSegment>,
+}
+
+impl Manifest {
+    /// Lists no longer what has no row at `before` or later.
+    pub fn retire(&mut self, before: EventTime) {
+        self.segments.retain(|segment| segment.to > before);
+        self.indexes.retain(|index| index.to > before);
+    }
+
+    /// Takes the oldest segments out, when there are more than one manifest lists, and puts them into
+    /// an index named `name`.
+    pub(super) fn index_oldest(
+        &mut self,
+        name: String,
+    ) -> Result<Option<StoredObject>, CheckpointError> {
+        if self.segments.len() <= SEGMENTS_LISTED_MAX {
+            return Ok(None);
+        }
+        let unwritable = |why: &str| {
+            let (object, why) = (name.clone(), why.to_owned());
+            CheckpointError::Unwritable { object, why }
+        };
+        if self.indexes.len() >= INDEXES_LISTED_MAX {
+            return Err(unwritable("there are too many segments; shorten the longest window"));
+        }
+        self.segments.sort_by_key(|segment| segment.to);
+        let newer = self.segments.split_off(self.segments.len() - SEGMENTS_LISTED_MAX / 2);
+        let segments = std::mem::replace(&mut self.segments, newer);
+        let from = segments.iter().map(|segment| segment.from).min().unwrap_or(0);
+        let to = segments.iter().map(|segment| segment.to).max().unwrap_or(0);
+        let rows = segments.iter().map(|segment| segment.rows).sum();
+        let count = segments.len() as u64;
+        let object = sealed(name, &SegmentIndex { segments })?;
+        self.indexes.push(ListedIndex {
+            name: object.name.clone(),
+            segments: count,
+            rows,
+            from,
+            to,
+            bytes: object.size(),
+            crc32c: object.crc32c(),
+        });
+        Ok(Some(object))
+    }
+}
+
+/// What a text object holds.
+#[derive(Serialize, Deserialize)]
+struct Sealed<C> {
+    format: u32,
+    #[serde(flatten)]
+    content: C,
+}
+
+/// What every format has.
+#[derive(Deserialize)]
+struct AnySealed {
+    format: u32,
+}
+
+/// `content` as an object of text.
+pub(super) fn sealed<C: Serialize>(
+    name: String,
+    content: &C,
+) -> Result<StoredObject, CheckpointError> {
+    let text = serde_json::to_string_pretty(&Sealed { format: FORMAT, content });
+    let mut text = match text {
+        Ok(text) => text,
+        Err(error) => {
+            return Err(CheckpointError::Unwritable { object: name, why: error.to_string() });
+        }
+    };
+    text.push('\n');
+    text.push_str(&seal(text.as_bytes()));
+    if text.len() as u64 > MANIFEST_BYTES_MAX {
+        let why = format!("it would be longer than {MANIFEST_BYTES_MAX} bytes");
+        return Err(CheckpointError::Unwritable { object: name, why });
+    }
+    Ok(StoredObject { name, bytes: text.into_bytes() })
+}
+
+/// The last line: there is only one way to write it.
+fn seal(text: &[u8]) -> String {
+    format!("{{\"bytes\": {}, \"crc32c\": \"{:08x}\"}}\n", text.len(), crc32c::crc32c(text))
+}
+
+/// Reads an object of text; `None`: there is none of that name.
+pub(super) fn unsealed<C: DeserializeOwned>(
+    objects: &dyn Objects,
+    name: &str,
+) -> Result<Option<(C, Vec<u8>)>, CheckpointError> {
+    let Some(bytes) = objects.get_range(name, 0, MANIFEST_BYTES_MAX + 1)? else { return Ok(None) };
+    let damaged = |what: &str| damage(objects, name, DamagePlace::Whole, what);
+    if bytes.len() as u64 > MANIFEST_BYTES_MAX {
+        return Err(damaged(&format!("it is longer than {MANIFEST_BYTES_MAX} bytes")).into());
+    }
+    let before = bytes.split_last().map_or(&bytes[..], |(_, before)| before);
+    let end = before.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let (text, last) = bytes.split_at_checked(end).unwrap_or((&bytes, &[]));
+    if last != seal(text).as_bytes() {
+        return Err(
+            damaged("its last line is not that of the others: it is cut off, or changed").into()
+        );
+    }
+    let wrong = |error: serde_json::Error| damaged(&error.to_string());
+    let AnySealed { format } = serde_json::from_slice(text).map_err(wrong)?;
+    if format > FORMAT {
+        let (object, store) = (name.to_owned(), objects.url().to_owned());
+        return Err(CheckpointError::Newer { object, store, format, known: FORMAT });
+    }
+    let Sealed { content, .. } = serde_json::from_slice(text).map_err(wrong)?;
+    Ok(Some((content, bytes)))
+}

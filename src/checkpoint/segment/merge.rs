@@ -1,0 +1,426 @@
+//! Several segments of one entity type as one: in the order of their times, a block of each at a time.
+//!
+//! Segments of several workers cover the same times, those of one cut after the other follow one
+//! another. Of rows of one time those of the segment that begins first come first.
+
+use super::{EntitySchema, ListedSegment, SegmentReader, encode_segment};
+use crate::checkpoint::{BlockCipher, CheckpointError, ForgottenEntity, StateKeys, StoredObject};
+use crate::objects::Objects;
+use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
+use tidemark_operators::cut::{AttributeValues, Texts, TimelineRows};
+use tidemark_operators::time::EventTime;
+
+/// How many rows a segment has at least that others were merged into: it is not merged again.
+pub const MERGED_ROWS_MIN: u64 = 1 << 20;
+
+/// Rows of several segments.
+pub struct MergedSegments<'a> {
+    objects: &'a dyn Objects,
+    keys: Option<&'a StateKeys>,
+    range: Range<EventTime>,
+    /// Those that begin later than the rows so far, by their times.
+    later: VecDeque<ListedSegment>,
+    open: Vec<OpenSegment<'a>>,
+    /// The one whose row was handed out last.
+    handed: Option<usize>,
+}
+
+/// A row of [`MergedSegments`].
+#[derive(Clone, Copy)]
+pub struct MergedRow<'a> {
+    /// The entity type as it was when the row was written.
+    pub schema: &'a EntitySchema,
+    /// Rows among which it is.
+    pub rows: &'a TimelineRows,
+    /// Its place among them.
+    pub row: usize,
+}
+
+impl<'a> MergedRow<'a> {
+    /// When its event happened.
+    pub fn time(&self) -> EventTime {
+        self.rows.times.get(self.row).copied().unwrap_or(0)
+    }
+
+    /// Its entity's id.
+    pub fn id(&self) -> &'a [u8] {
+        let place = self.rows.entities.get(self.row).copied().unwrap_or(0);
+        self.rows.ids.get(place as usize).unwrap_or_default()
+    }
+
+    /// Its filter bits.
+    pub fn bits(&self) -> u64 {
+        self.rows.bits.get(self.row).copied().unwrap_or(0)
+    }
+}
+
+impl<'a> MergedSegments<'a> {
+    /// The rows of `segments`, which are of one entity type, with times in `range`.
+    pub fn new(
+        objects: &'a dyn Objects,
+        mut segments: Vec<ListedSegment>,
+        range: Range<EventTime>,
+        keys: Option<&'a StateKeys>,
+    ) -> Self {
+        segments.retain(|one| one.rows > 0 && one.from < range.end && one.to > range.start);
+        segments.sort_by(|a, b| (a.from, a.to, &a.name).cmp(&(b.from, b.to, &b.name)));
+        let later = segments.into();
+        MergedSegments { objects, keys, range, later, open: Vec::new(), handed: None }
+    }
+
+    /// The next row; `None`: that was the last.
+    ///
+    /// # Errors
+    /// When a segment cannot be read, is missing, damaged, or its key is not there.
+    pub fn next_row(&mut self) -> Result<Option<MergedRow<'_>>, CheckpointError> {
+        self.handed = self.advance()?;
+        let segment = self.handed.and_then(|at| self.open.get(at));
+        Ok(segment.map(|OpenSegment { reader, rows, row, .. }| {
+            let schema = &reader.content().schema;
+            MergedRow { schema, rows, row: *row }
+        }))
+    }
+
+    /// Goes to the next row; which of the open segments has it.
+    fn advance(&mut self) -> Result<Option<usize>, CheckpointError> {
+        if let Some(handed) = self.handed.take().and_then(|at| self.open.get_mut(at)) {
+            handed.step()?;
+        }
+        loop {
+            self.open.retain(|segment| segment.time().is_some());
+            let next = self.open.iter().filter_map(OpenSegment::time).min();
+            // One that begins later than the next row has none before it.
+            let is_due = |listed: &ListedSegment| next.is_none_or(|next| listed.from <= next);
+            if self.later.front().is_some_and(is_due) {
+                if let Some(listed) = self.later.pop_front() {
+                    let reader = SegmentReader::open(self.objects, &listed, self.keys)?;
+                    let segment = OpenSegment::new(reader, self.range.clone())?;
+                    self.open.push(segment);
+                }
+                continue;
+            }
+            let Some(next) = next else { return Ok(None) };
+            let first = self.open.iter().position(|segment| segment.time() == Some(next));
+            if self.range.contains(&next) {
+                return Ok(first);
+            }
+            if let Some(segment) = first.and_then(|at| self.open.get_mut(at)) {
+                segment.step()?;
+            }
+        }
+    }
+}
+
+/// A segment that is being read.
+struct OpenSegment<'a> {
+    reader: SegmentReader<'a>,
+    /// Blocks that are still to be read.
+    blocks: VecDeque<usize>,
+    rows: TimelineRows,
+    /// The next of `rows`.
+    row: usize,
+}
+
+impl<'a> OpenSegment<'a> {
+    fn new(reader: SegmentReader<'a>, range: Range<EventTime>) -> Result<Self, CheckpointError> {
+        let blocks = reader.blocks_within(range).collect();
+        let mut open = OpenSegment { reader, blocks, rows: TimelineRows::default(), row: 0 };
+        open.refill()?;
+        Ok(open)
+    }
+
+    /// The next row's time; `None`: there is none.
+    fn time(&self) -> Option<EventTime> {
+        self.rows.times.get(self.row).copied()
+    }
+
+    fn step(&mut self) -> Result<(), CheckpointError> {
+        self.row += 1;
+        self.refill()
+    }
+
+    fn refill(&mut self) -> Result<(), CheckpointError> {
+        while self.time().is_none() {
+            let Some(block) = self.blocks.pop_front() else { return Ok(()) };
+            (self.rows, self.row) = (self.reader.rows(block)?, 0);
+        }
+        Ok(())
+    }
+}
+
+/// The oldest small segments of one entity type that together make a large one; `None`: there are not
+/// enough rows in small ones. So every row is written twice at most: at its cut, and here.
+pub fn mergeable(segments: &[ListedSegment]) -> Option<Vec<ListedSegment>> {
+    let mut by_entity: HashMap<&str, Vec<&ListedSegment>> = HashMap::new();
+    for segment in segments.iter().filter(|segment| segment.rows < MERGED_ROWS_MIN) {
+        by_entity.entry(&segment.entity).or_default().push(segment);
+    }
+    // The one that would be found first among equals must not depend on the map's order.
+    let mut entities: Vec<_> = by_entity.into_iter().collect();
+    entities.sort_by_key(|(entity, _)| *entity);
+    entities.into_iter().find_map(|(_, mut small)| {
+        small.sort_by_key(|segment| (segment.to, segment.from, &segment.name));
+        let mut rows = 0;
+        let enough = small.iter().position(|segment| {
+            rows += segment.rows;
+            rows >= MERGED_ROWS_MIN
+        })?;
+        // What is of the same cut as the last goes with it: the merged range is of whole cuts.
+        let last = small.get(enough)?.to;
+        Some(small.into_iter().take_while(|segment| segment.to <= last).cloned().collect())
+    })
+}
+
+/// One segment of all rows of `segments`, but those of entities that were removed.
+///
+/// # Errors
+/// When a segment cannot be read, is missing or damaged, or they are not of one entity type with the
+/// same attributes and filters.
+pub fn merge_segments(
+    objects: &dyn Objects,
+    segments: &[ListedSegment],
+    forgotten: &[ForgottenEntity],
+    name: String,
+    keys: Option<&StateKeys>,
+    cipher: Option<&BlockCipher>,
+) -> Result<(StoredObject, ListedSegment), CheckpointError> {
+    let from = segments.iter().map(|segment| segment.from).min().unwrap_or(0);
+    let to = segments.iter().map(|segment| segment.to).max().unwrap_or(0);
+    let mut merged = MergedSegments::new(objects, segments.to_vec(), from..to, keys);
+    let mut gathered = Gathered::default();
+    while let Some(row) = merged.next_row()? {
+        let is_gone = |one: &ForgottenEntity| {
+            one.entity == row.schema.entity
+                && row.time() < one.before
+                && one.id.as_bytes() == row.id()
+        };
+        if forgotten.iter().any(is_gone) {
+            continue;
+        }
+        gathered.push(row).map_err(|why| {
+            let (object, why) = (name.clone(), why.to_owned());
+            CheckpointError::Unwritable { object, why }
+        })?;
+    }
+    let mut schema = gathered.schema.unwrap_or_default();
+    if schema.entity.is_empty() {
+        // Every row was removed.
+        schema.entity = segments.first().map(|segment| segment.entity.clone()).unwrap_or_default();
+    }
+    encode_segment(name, schema, from..to, &gathered.rows, cipher)
+}
+
+/// Rows with lists of their own.
+#[derive(Default)]
+struct Gathered {
+    schema: Option<EntitySchema>,
+    rows: TimelineRows,
+    ids: HashMap<Vec<u8>, u32>,
+    /// For each attribute the places of its values.
+    values: Vec<HashMap<Vec<u8>, u32>>,
+}
+
+impl Gathered {
+    fn push(&mut self, row: MergedRow<'_>) -> Result<(), &'static str> {
+        const FULL: &str = "it would have more than 4 GiB of texts";
+        if self.schema.is_none() {
+            self.schema = Some(row.schema.clone());
+            self.values = row.rows.attributes.iter().map(|_| HashMap::new()).collect();
+            self.rows.attributes = row.rows.attributes.iter().map(emptied).collect();
+        }
+        if self.schema.as_ref() != Some(row.schema) {
+            return Err("what it is merged of has other attributes or filters");
+        }
+        self.rows.times.push(row.time());
+        self.rows.bits.push(row.bits());
+        let place = kept(row.id(), &mut self.rows.ids, &mut self.ids).ok_or(FULL)?;
+        self.rows.entities.push(place);
+        let columns = self.rows.attributes.iter_mut().zip(&row.rows.attributes);
+        for ((to, from), known) in columns.zip(&mut self.values) {
+            match (to, from) {
+                (AttributeValues::Words(to), AttributeValues::Words(from)) => {
+                    to.extend(from.get(row.row));
+                }
+                (
+                    AttributeValues::Symbols { values, places },
+                    AttributeValues::Symbols { values: from, places: of },
+                ) => {
+                    let place = of.get(row.row).copied().unwrap_or(0);
+                    let text = (place as usize).checked_sub(1).and_then(|place| from.get(place));
+                    places.push(match text {
+                        None => 0,
+                        Some(text) => kept(text, values, known).ok_or(FULL)? + 1,
+                    });
+                }
+                _ => return Err("what it is merged of keeps an attribute otherwise"),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn emptied(attribute: &AttributeValues) -> AttributeValues {
+    match attribute {
+        AttributeValues::Words(_) => AttributeValues::Words(Vec::new()),
+        AttributeValues::Symbols { .. } => {
+            AttributeValues::Symbols { values: Texts::default(), places: Vec::new() }
+        }
+    }
+}
+
+/// The place of a text in a list, which has it then; `None`: there is no room for it.
+fn kept(text: &[u8], texts: &mut Texts, known: &mut HashMap<Vec<u8>, u32>) -> Option<u32> {
+    if let Some(place) = known.get(text) {
+        return Some(*place);
+    }
+    let place = texts.push(text)?;
+    known.insert(text.to_vec(), place);
+    Some(place)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::samples::{lines, rows, schema};
+    use super::*;
+    use crate::checkpoint::{EntitySchema, store, verify_segment};
+    use crate::objects::memory::MemoryObjects;
+
+    fn stored(
+        objects: &MemoryObjects,
+        name: &str,
+        schema: EntitySchema,
+        range: Range<EventTime>,
+        of: &TimelineRows,
+    ) -> ListedSegment {
+        let (object, listed) = encode_segment(name.to_owned(), schema, range, of, None).unwrap();
+        store(objects, &object).unwrap();
+        listed
+    }
+
+    fn at(mut rows: TimelineRows, time: EventTime) -> TimelineRows {
+        rows.times.iter_mut().for_each(|at| *at += time);
+        rows
+    }
+
+    fn read(
+        objects: &MemoryObjects,
+        segments: &[ListedSegment],
+        range: Range<EventTime>,
+    ) -> Vec<String> {
+        let mut merged = MergedSegments::new(objects, segments.to_vec(), range, None);
+        let mut read = Vec::new();
+        while let Some(row) = merged.next_row().unwrap() {
+            read.push(lines(row.rows)[row.row].clone());
+        }
+        read
+    }
+
+    fn time(line: &str) -> EventTime {
+        line.split(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// Two workers in one cut, one in the next, and one without rows.
+    fn sample(objects: &MemoryObjects) -> (Vec<ListedSegment>, Vec<String>) {
+        let all = [rows(300, 1), rows(200, 2), at(rows(100, 3), 1_000), rows(0, 4)];
+        let ranges = [1_000..2_000, 1_000..2_000, 2_000..3_000, 2_000..3_000];
+        let segments = all.iter().zip(ranges).enumerate().map(|(at, (rows, range))| {
+            stored(objects, &format!("segments/1-{at}"), schema(), range, rows)
+        });
+        let segments = segments.collect();
+        let mut expected: Vec<_> = all.iter().flat_map(lines).collect();
+        // Stable: rows of one time stay in the order of the segments.
+        expected.sort_by_key(|line| time(line));
+        (segments, expected)
+    }
+
+    #[test]
+    fn rows_of_several_segments_come_in_the_order_of_their_times() {
+        let objects = MemoryObjects::new();
+        let (segments, expected) = sample(&objects);
+        assert_eq!(read(&objects, &segments, 0..u64::MAX), expected);
+        let within: Vec<_> =
+            expected.iter().filter(|line| (1_100..2_050).contains(&time(line))).cloned().collect();
+        assert!(within.len() > 100);
+        assert_eq!(read(&objects, &segments, 1_100..2_050), within);
+        assert_eq!(read(&objects, &[], 0..u64::MAX), [""; 0]);
+    }
+
+    #[test]
+    fn segments_become_one_with_the_same_rows_but_those_of_removed_entities() {
+        let objects = MemoryObjects::new();
+        let (segments, expected) = sample(&objects);
+        let merge = |name: &str, forgotten: &[ForgottenEntity]| {
+            let (object, listed) =
+                merge_segments(&objects, &segments, forgotten, name.to_owned(), None, None)
+                    .unwrap();
+            store(&objects, &object).unwrap();
+            verify_segment(&objects, &listed, None).unwrap();
+            assert_eq!((listed.from, listed.to), (1_000, 3_000));
+            read(&objects, &[listed], 0..u64::MAX)
+        };
+        assert_eq!(merge("segments/2-0", &[]), expected);
+
+        let id = "card_0000000";
+        let of = |line: &String| line.contains(&format!("{:?}", id.as_bytes()));
+        let before = 2_010;
+        let forgotten = [
+            ForgottenEntity { entity: "card".to_owned(), id: id.to_owned(), before },
+            ForgottenEntity { entity: "user".to_owned(), id: "card_0007919".to_owned(), before },
+        ];
+        let kept: Vec<_> =
+            expected.iter().filter(|line| !of(line) || time(line) >= before).cloned().collect();
+        assert!(kept.len() < expected.len() && kept.iter().any(of));
+        assert_eq!(merge("segments/2-1", &forgotten), kept);
+    }
+
+    #[test]
+    fn segments_with_other_attributes_are_not_merged() {
+        let objects = MemoryObjects::new();
+        let (mut segments, _) = sample(&objects);
+        let mut other = schema();
+        other.filters.clear();
+        segments.push(stored(
+            &objects,
+            "segments/1-9",
+            other,
+            3_000..9_000,
+            &at(rows(5, 1), 2_000),
+        ));
+        let merged =
+            merge_segments(&objects, &segments, &[], "segments/2-0".to_owned(), None, None);
+        let error = merged.unwrap_err().to_string();
+        assert!(error.contains("has other attributes or filters"), "{error}");
+    }
+
+    #[test]
+    fn the_oldest_small_segments_are_merged_once_they_make_a_large_one() {
+        let listed = |entity: &str, at: u64, rows: u64| ListedSegment {
+            name: format!("segments/{entity}-{at}"),
+            entity: entity.to_owned(),
+            rows,
+            from: at,
+            to: at + 1,
+            bytes: 0,
+            crc32c: 0,
+        };
+        let half = MERGED_ROWS_MIN / 2;
+        let mut segments = vec![
+            listed("card", 3, half),
+            listed("card", 1, half - 1),
+            listed("card", 0, MERGED_ROWS_MIN),
+            listed("user", 1, half),
+        ];
+        assert_eq!(mergeable(&segments), None);
+        segments.push(listed("card", 2, 2));
+        segments.push(ListedSegment { name: "segments/other".to_owned(), ..listed("card", 3, 1) });
+        let names = |segments: Vec<ListedSegment>| {
+            segments.into_iter().map(|one| one.name).collect::<Vec<_>>()
+        };
+        let merged = names(mergeable(&segments).unwrap());
+        // With all of the cut of the last one.
+        let expected = ["segments/card-1", "segments/card-2", "segments/card-3", "segments/other"];
+        assert_eq!(merged, expected);
+        assert_eq!(mergeable(&[]), None);
+    }
+}

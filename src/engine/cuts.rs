@@ -1,0 +1,48 @@
+//! A worker's part in checkpoints, between its steps.
+//!
+//! Worker 0 asks for a cut when one is due, and every worker hears of it. The marks of a worker's
+//! partitions and its dead letters must be of one moment, so it reads nothing until no letter is on
+//! its way to the sink, and tells its marks then; that is a step or two. The windows hand out their
+//! rows by themselves, once they have sealed up to the cut.
+
+use super::Checkpoints;
+use std::cell::RefCell;
+use std::rc::Rc;
+use tidemark_operators::cut::{Cut, SharedCutSink};
+use tidemark_operators::shared::Shared;
+use tidemark_operators::time::EventTime;
+
+/// See the module.
+pub(super) struct Cuts {
+    /// Where the worker's part goes.
+    pub sink: SharedCutSink,
+    due: Box<dyn FnMut(EventTime) -> Option<Cut>>,
+}
+
+impl Cuts {
+    pub fn new(checkpoints: Checkpoints) -> Self {
+        let Checkpoints { sink, due, .. } = checkpoints;
+        Cuts { sink: Rc::new(RefCell::new(sink)), due }
+    }
+
+    /// On worker 0: the cut that is due when everything before `frontier` is sealed.
+    pub fn due(&mut self, frontier: EventTime) -> Option<Cut> {
+        (self.due)(frontier)
+    }
+
+    /// `cut` is the newest that was asked for. Everything before `live` has happened.
+    pub fn take_part(&mut self, cut: Option<Cut>, shared: &Shared, live: EventTime) {
+        if cut != shared.cut.get() {
+            shared.cut.set(cut);
+            shared.marking.set(true);
+            shared.wake_windows();
+        }
+        let (Some(cut), true, 0) = (cut, shared.marking.get(), shared.letters.get()) else {
+            return;
+        };
+        let marks = shared.marks.as_ref().map(|marks| marks.at(cut.at)).unwrap_or_default();
+        self.sink.borrow_mut().marks(cut, marks, live);
+        shared.marking.set(false);
+        shared.wake_source();
+    }
+}
