@@ -220,7 +220,13 @@ impl Running {
                 // Live windows say the rest.
                 Some(if live { sealed.lessened(plan, entity, rebuilt) } else { sealed })
             }
-            Sealing::Count | Sealing::Lines => Some(SealedWindows::new(plan, entity)),
+            // Rows need less state than a snapshot does.
+            Sealing::Count | Sealing::Lines if config.cuts.is_none() => {
+                Some(SealedWindows::new(plan, entity))
+            }
+            Sealing::Count | Sealing::Lines => {
+                Some(SealedWindows::at(plan, entity, &state.borrow().log.log, 0))
+            }
         };
         let lines = config.sealing == Sealing::Lines;
         Running {

@@ -157,8 +157,8 @@ impl Interner {
     }
 
     /// Loads what the byte strings of these numbers are in.
-    pub fn warm_ids(&self, ids: impl Iterator<Item = u32>) {
-        black_box(ids.fold(0, |sum, id| sum ^ self.bytes(id).len()));
+    pub fn warm_ids(&self, ids: &[u32]) {
+        black_box(ids.iter().fold(0, |sum, id| sum ^ self.bytes(*id).len()));
     }
 
     /// The number of `bytes`, counted once more as used. `hash` is its [`stable_hash`].

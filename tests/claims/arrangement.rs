@@ -200,7 +200,11 @@ impl Drive {
             entity: 0,
             limits: Limits { chunk_rows: case.chunk_rows, slice_rows: 50, ..Limits::default() },
             tables: TablesRef::default(),
-            sealing: if case.sealing { Sealing::Count } else { Sealing::None },
+            sealing: match case.sealing {
+                true => Sealing::Count,
+                false if case.spine => Sealing::State { rebuilt: 0 },
+                false => Sealing::None,
+            },
             serving: Serving::None,
             metrics: Arc::new(WorkerMetrics::new(worker.index(), &plan)),
             shared: Rc::clone(&shared),

@@ -7,6 +7,7 @@ mod system;
 
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::fmt::Debug;
+use std::sync::Arc;
 use story::Story;
 use system::{Mode, System, parts};
 
@@ -28,7 +29,7 @@ impl Trial {
     fn new(story: Story, seed: u64) -> Self {
         let mut rng = SmallRng::seed_from_u64(seed ^ 0x5a7e);
         let mode = Mode::random(&mut rng);
-        let steady = System::new(&story.plan, 1, Mode::ROWS);
+        let steady = System::new(&story.changed, 1, Mode::ROWS);
         let stopped = System::new(&story.plan, rng.random_range(1..4), mode);
         let what = format!("seed {seed}, {mode:?}");
         Trial { story, rng, told: 0, clock: 0, frontier: 0, steady, stopped, what }
@@ -85,14 +86,16 @@ impl Trial {
         }
         let cut = self.rng.random_range(snapshot..=self.frontier);
         let rows = self.stopped.rows_before(cut);
-        let given = if self.stopped.mode.rows { &self.stopped } else { &self.steady };
+        let same = Arc::ptr_eq(&self.stopped.plan, &self.steady.plan);
+        let own = self.stopped.mode.rows && same;
+        let given = if own { &self.stopped } else { &self.steady };
         let sealed = given.sealed_before(cut);
         let workers = self.rng.random_range(1..4);
         let mode = Mode::random(&mut self.rng);
-        let plan = &self.story.plan;
+        let plans = (&self.story.changed, &*self.stopped.plan);
         let budget = self.rng.random_range(1..500);
         let mut again =
-            System::restore(plan, workers, mode, &rows, (&saved, snapshot), cut, budget).unwrap();
+            System::restore(plans, workers, mode, &rows, (&saved, snapshot), cut, budget).unwrap();
         again.sealed = sealed;
         // What is at or after the cut is read again, the clock being anywhere from the cut on.
         let again_clock = self.rng.random_range(cut.saturating_sub(1)..=self.clock);
@@ -185,5 +188,12 @@ fn a_job_that_is_stopped_at_any_cut_goes_on_as_if_it_had_never_stopped() {
 fn every_kind_of_state_goes_on_after_ten_stops_in_a_row() {
     for seed in 0..40 {
         play(Story::of_all_kinds(seed), seed, 10);
+    }
+}
+
+#[test]
+fn a_changed_job_keeps_what_it_still_has_and_fills_what_is_added_from_the_rows() {
+    for seed in 0..30 {
+        play(Story::of_changed_job(seed), seed, 2);
     }
 }

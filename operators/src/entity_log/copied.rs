@@ -92,8 +92,8 @@ impl Places {
     }
 
     /// Loads where `numbers` are: many loads at a time, whose cache misses overlap.
-    fn warm(&self, numbers: impl Iterator<Item = u32>) {
-        let listed = numbers.filter_map(|number| self.by_number.get(number as usize));
+    fn warm(&self, numbers: &[u32]) {
+        let listed = numbers.iter().filter_map(|number| self.by_number.get(*number as usize));
         black_box(listed.fold(0, |sum, listed| sum ^ listed.list));
     }
 }
@@ -105,13 +105,16 @@ pub struct RowsCopier {
     list: u32,
     ids: Places,
     values: Vec<Places>,
+    /// Of the rows at hand, slots or other numbers.
+    slots: Vec<u32>,
+    symbols: Vec<i64>,
 }
 
 impl RowsCopier {
     /// Of a log of `entity`.
     pub fn new(entity: &EntityPlan) -> Self {
         let values = entity.attributes.iter().map(|_| Places::default()).collect();
-        RowsCopier { list: 0, ids: Places::default(), values }
+        RowsCopier { values, ..RowsCopier::default() }
     }
 
     /// The rows `lo..hi` of `log`, by their sequence numbers, as far as it has them; `None` when their
@@ -155,14 +158,16 @@ impl RowsCopier {
     ) -> Option<()> {
         chunk.copy_times(from, to, &mut rows.times);
         chunk.copy_bits(from, to, &mut rows.bits);
-        for from in (from..to).step_by(PIECE) {
-            let piece = from..(from + PIECE as u32).min(to);
-            self.ids.warm(piece.clone().map(|row| chunk.slot(row)));
-            log.names.entities.warm_ids(piece.clone().map(|row| chunk.slot(row)));
-            for row in piece {
-                let slot = chunk.slot(row);
-                let id = || log.names.entities.bytes(slot);
-                rows.entities.push(self.ids.place(self.list, slot, &mut rows.ids, id)?);
+        self.slots.clear();
+        chunk.copy_slots(from, to, &mut self.slots);
+        let names = &log.names.entities;
+        rows.entities.reserve(self.slots.len());
+        for piece in self.slots.chunks(PIECE) {
+            self.ids.warm(piece);
+            names.warm_ids(piece);
+            for slot in piece {
+                let id = || names.bytes(*slot);
+                rows.entities.push(self.ids.place(self.list, *slot, &mut rows.ids, id)?);
             }
         }
         for (attribute, column) in rows.attributes.iter_mut().enumerate() {
@@ -174,16 +179,19 @@ impl RowsCopier {
                 AttributeValues::Symbols { values, places } => (values, places),
             };
             let Some(dictionary) = log.names.dictionary(attribute) else { continue };
+            self.symbols.clear();
+            chunk.copy_values(attribute, from, to, &mut self.symbols);
+            places.reserve(self.symbols.len());
             let listed = &mut self.values[attribute];
-            let symbol = |row| symbol_of(chunk.value(attribute, row));
-            for from in (from..to).step_by(PIECE) {
-                let piece = from..(from + PIECE as u32).min(to);
-                let symbols = || piece.clone().map(symbol).filter(|symbol| *symbol != 0);
-                let kept = || symbols().filter_map(|symbol| dictionary.kept_number(symbol));
-                listed.warm(kept());
-                dictionary.warm_numbers(kept());
-                for row in piece.clone() {
-                    places.push(match symbol(row) {
+            for piece in self.symbols.chunks(PIECE) {
+                self.slots.clear();
+                let symbols = piece.iter().map(|value| symbol_of(*value));
+                let kept = symbols.clone().filter(|symbol| *symbol != 0);
+                self.slots.extend(kept.filter_map(|symbol| dictionary.kept_number(symbol)));
+                listed.warm(&self.slots);
+                dictionary.warm_numbers(&self.slots);
+                for symbol in symbols {
+                    places.push(match symbol {
                         0 => 0,
                         symbol => listed.symbol(self.list, symbol, dictionary, values)? + 1,
                     });

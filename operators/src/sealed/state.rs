@@ -189,18 +189,39 @@ impl SealedWindows {
         self.grow(names.entities.end());
     }
 
-    /// Makes last-event state `at` from the rows before the cut, as far as the log has them.
+    /// Makes last-event state `at` of the entities of which nothing is known from the rows before the
+    /// cut, as far as the log has them.
     pub(crate) fn fill_last(&mut self, at: usize, log: &Log, names: &mut Names) {
-        let LastSlot { last, .. } = &mut self.lasts[at];
-        for from in (log.start()..self.next).step_by(FILL_ROWS as usize) {
-            self.folding.rows.clear();
-            log.copy(from, (from + FILL_ROWS).min(self.next), &mut self.folding.rows);
-            for row in 0..self.folding.rows.len() {
-                last.observe(&self.folding.rows, Origin::default(), row, names);
+        let slots = 0..names.entities.end() as u32;
+        let known: Vec<bool> = slots.map(|slot| self.lasts[at].last.is_known(slot)).collect();
+        self.each_row(at, log, |last, rows, row| {
+            if !known[rows.slots[row] as usize] {
+                last.observe(rows, Origin::default(), row, names);
             }
-        }
+        });
         let clock = self.clock;
         self.lasts[at].last.forget(clock, usize::MAX, names);
+    }
+
+    /// Makes attribute `of` of last-event state `at`, whose times are known, from the rows before the
+    /// cut, as far as the log has them.
+    pub(crate) fn fill_attribute(
+        &mut self,
+        (at, of): (usize, usize),
+        log: &Log,
+        names: &mut Names,
+    ) {
+        self.each_row(at, log, |last, rows, row| last.fill_attribute(of, rows, row, names));
+    }
+
+    /// Shows last-event state `at` all rows before the cut, in order.
+    fn each_row(&mut self, at: usize, log: &Log, mut each: impl FnMut(&mut Last, &Lane, usize)) {
+        let rows = &mut self.folding.rows;
+        for from in (log.start()..self.next).step_by(FILL_ROWS as usize) {
+            rows.clear();
+            log.copy(from, (from + FILL_ROWS).min(self.next), rows);
+            (0..rows.len()).for_each(|row| each(&mut self.lasts[at].last, rows, row));
+        }
     }
 }
 

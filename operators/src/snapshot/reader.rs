@@ -156,28 +156,27 @@ impl<'a> SnapshotReader<'a> {
     /// Makes from the rows of the log what no slice had; lists what may not be complete.
     pub fn finish(self, sealed: &mut SealedWindows, log: &mut EntityLog) -> Vec<Made> {
         sealed.grow_to(&log.names);
+        let EntityLog { log, names, .. } = log;
         let (mut accumulators, mut made) = (Vec::new(), Vec::new());
         for (component, stored) in self.components.into_iter().zip(self.stored) {
-            let reaches = match (stored, component.kind) {
+            match (stored, component.kind) {
                 (Some(Stored::Whole), _) => continue,
-                (Some(Stored::Reaches(reaches)), _) => Some(reaches),
-                (None, ComponentKind::Accumulator(at)) if !sealed.keeps(at) => {
-                    continue;
+                (None, ComponentKind::Accumulator(at)) if sealed.keeps(at) => accumulators.push(at),
+                (None, ComponentKind::Accumulator(_)) => continue,
+                (_, ComponentKind::Last(at)) => sealed.fill_last(at, log, names),
+                (_, ComponentKind::LastAttribute(at, of)) => {
+                    sealed.fill_attribute((at, of), log, names);
                 }
-                (None, ComponentKind::Accumulator(at)) => {
-                    accumulators.push(at);
-                    None
-                }
-                (None, ComponentKind::Last(at)) => {
-                    sealed.fill_last(at, &log.log, &mut log.names);
-                    None
-                }
-                (None, _) => None,
+                _ => {}
+            }
+            let reaches = match stored {
+                Some(Stored::Reaches(reaches)) => Some(reaches),
+                _ => None,
             };
             made.push(Made { identity: component.identity, reaches });
         }
         let clock = sealed.clock();
-        fill(sealed.accumulators_mut(), self.entity, &accumulators, &log.log, clock);
+        fill(sealed.accumulators_mut(), self.entity, &accumulators, log, clock);
         made
     }
 }

@@ -176,7 +176,7 @@ impl Dictionary {
     }
 
     /// Loads what the kept values of these numbers are in.
-    pub(crate) fn warm_numbers(&self, numbers: impl Iterator<Item = u32>) {
+    pub(crate) fn warm_numbers(&self, numbers: &[u32]) {
         self.kept.warm_ids(numbers);
     }
 

@@ -23,7 +23,7 @@ fn restore(
     saved: &Saved,
     cut: u64,
 ) -> Result<System, String> {
-    System::restore(&story.plan, 1, Mode::ROWS, rows, (saved, cut), cut, u64::MAX)
+    System::restore((&story.plan, &story.plan), 1, Mode::ROWS, rows, (saved, cut), cut, u64::MAX)
 }
 
 /// Changes some bytes of a state in `slice`, if there is one; the identity it is of, and the id.

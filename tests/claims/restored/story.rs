@@ -19,6 +19,8 @@ pub struct Arrival {
 /// A job, and what arrives.
 pub struct Story {
     pub plan: Arc<Plan>,
+    /// The job that goes on after the first stop.
+    pub changed: Arc<Plan>,
     pub arrivals: Vec<Arrival>,
     /// By arrival, the least time of it and of those after it.
     least: Vec<u64>,
@@ -30,7 +32,7 @@ impl Story {
         for at in (1..least.len()).rev() {
             least[at - 1] = least[at - 1].min(least[at]);
         }
-        Story { plan, arrivals, least }
+        Story { changed: Arc::clone(&plan), plan, arrivals, least }
     }
 
     /// A random job over a random history.
@@ -119,6 +121,17 @@ impl Story {
         Story::new(plan, arrivals)
     }
 
+    /// The same for a job that is changed: views are added, and features trade places.
+    pub fn of_changed_job(seed: u64) -> Self {
+        let (front, features) = ALL_KINDS.split_once("[views.card.features]\n").unwrap();
+        let (features, back) = features.split_once("\n\n").unwrap();
+        let features: Vec<&str> = features.lines().rev().collect();
+        let features = features.join("\n");
+        let text = format!("{front}[views.card.features]\n{features}\n\n{back}{ADDED}");
+        let changed = tidemark_jobs::load("changed.toml", &text).unwrap().plan;
+        Story { changed, ..Story::of_all_kinds(seed) }
+    }
+
     /// The least time that is to come once `told` arrivals have been told.
     pub fn least_to_come(&self, told: usize) -> u64 {
         self.least.get(told).copied().unwrap_or(u64::MAX)
@@ -129,6 +142,20 @@ impl Story {
         self.arrivals.iter().map(|arrival| arrival.ts).max().unwrap_or(0)
     }
 }
+
+/// What the timeline's rows say.
+const ADDED: &str = r#"
+[views.more]
+entity = "card"
+
+[views.more.features]
+sum_20m = { aggregate = "sum", of = "amount", window = "20m", where = "ok" }
+ips_5m = { aggregate = "distinct", of = "ip", window = "5m", delay = "1m" }
+max_30m = { aggregate = "max", of = "amount", window = "30m" }
+amounts = { aggregate = "entropy", of = "amount", window = "1h" }
+hours_12h = { aggregate = "hour_share", window = "12h" }
+last_ip = { aggregate = "latest", of = "ip", horizon = "40m", where = "not ok" }
+"#;
 
 const ALL_KINDS: &str = r#"
 [job]

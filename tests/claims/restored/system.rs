@@ -12,6 +12,7 @@ use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::projection::{Outbox, Projection};
 use tidemark_operators::live::LiveWindows;
 use tidemark_operators::online::{Cause, OnlineSink};
+use tidemark_operators::plan::identity::EntityIdentities;
 use tidemark_operators::plan::{EntityPlan, Plan};
 use tidemark_operators::sealed::{SealedOutput, SealedRows, SealedWindows};
 use tidemark_operators::snapshot::{Snapped, SnapshotReader, SnapshotWriter};
@@ -73,7 +74,7 @@ struct Kept {
 
 /// All entity types on all workers.
 pub struct System {
-    plan: Arc<Plan>,
+    pub plan: Arc<Plan>,
     pub mode: Mode,
     workers: Vec<Vec<Kept>>,
     shown: Rows,
@@ -94,12 +95,13 @@ impl System {
     pub fn new(plan: &Arc<Plan>, workers: usize, mode: Mode) -> Self {
         let nothing = vec![Vec::new(); plan.entities.len()];
         let rows = vec![Vec::new(); plan.entities.len()];
-        System::restore(plan, workers, mode, &rows, (&nothing, 0), 0, u64::MAX).unwrap()
+        System::restore((plan, plan), workers, mode, &rows, (&nothing, 0), 0, u64::MAX).unwrap()
     }
 
-    /// Makes it from the rows before `cut` and the state as of `snapshot`.
+    /// Makes it from the rows before `cut` and the state as of `snapshot`, which were stored under the
+    /// job `stored`.
     pub fn restore(
-        plan: &Arc<Plan>,
+        (plan, stored): (&Arc<Plan>, &Plan),
         workers: usize,
         mode: Mode,
         rows: &[Vec<TimelineRows>],
@@ -109,7 +111,11 @@ impl System {
     ) -> Result<Self, String> {
         let kept = |owner: Owner, at: usize| -> Result<Kept, String> {
             let entity = &plan.entities[at];
-            let mapping = RowMapping::same(entity);
+            let stored = EntityIdentities::new(stored, &stored.entities[at], None).rows;
+            let among = Some(&stored.sources[..]);
+            let own = EntityIdentities::new(plan, entity, among).rows;
+            let (mapping, missing) = RowMapping::between(&stored, &own);
+            assert_eq!(missing, Vec::<String>::new());
             let mut log = EntityLog::new(entity, 256, 10);
             let parts: Vec<&TimelineRows> = rows[at].iter().collect();
             let put = |log: &mut EntityLog, times: Range<u64>, since: u64| {
@@ -119,7 +125,7 @@ impl System {
             put(&mut log, 0..snapshot, u64::MAX)?;
             let mut windows = Attachments::at(&entity.windows, &log.log, snapshot);
             let mut sealed = SealedWindows::at(plan, entity, &log.log, snapshot);
-            let mut reader = SnapshotReader::new(plan, entity, snapshot, owner, None);
+            let mut reader = SnapshotReader::new(plan, entity, snapshot, owner, among);
             for slice in &saved[at] {
                 reader.load(slice, &mut sealed, &mut log).map_err(|error| error.to_string())?;
             }

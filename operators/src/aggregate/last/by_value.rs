@@ -8,6 +8,7 @@ use crate::event_batch::NULL;
 use crate::plan::Storage;
 use crate::time::EventTime;
 use crate::timeline::chunk::symbol_of;
+use crate::timeline::lane::Lane;
 use crate::timeline::names::Names;
 
 impl Last {
@@ -122,6 +123,20 @@ impl Last {
         self.keep(at, slot, i64::from(symbol), names);
         names.release_symbol(attribute, symbol);
         Ok(())
+    }
+
+    /// Whether anything is known of `slot`.
+    pub(crate) fn is_known(&self, slot: u32) -> bool {
+        self.states[slot].latest > 0
+    }
+
+    /// Gives the latest event its attribute `at`, if row `row` of `lane` is that event.
+    pub(crate) fn fill_attribute(&mut self, at: usize, lane: &Lane, row: usize, names: &mut Names) {
+        let (slot, mask) = (lane.slots[row], self.plan.mask);
+        if lane.bits[row] & mask == mask && self.states[slot].latest == lane.times[row] + 1 {
+            let value = lane.values(Some(self.plan.attributes[at])).get(row);
+            self.keep(at, slot, value.copied().unwrap_or(NULL), names);
+        }
     }
 
     /// Makes the state of the slots `0..slots`, which have none, that of `other`, which is of the same
