@@ -1,8 +1,9 @@
 //! Workload W1 of the job file beside this one: what the engine costs, against decoding alone.
 //!
 //! `cargo bench --bench w1 [-- QUESTION..]` with QUESTION of: decode sealed lines wide live fifth
-//! unique memory. Every figure is CPU time of the process (user + system) per event, so the machine's load
-//! matters little; each is the median of [`ROUNDS`] runs taken in turn with the reference, and given
+//! unique memory python. Every figure is CPU time of the process (user + system) per event, so the machine's load
+//! matters little; `python` takes what parsing the lines and computing the features costs in plain Python
+//! (`w1/reference.py`) for its reference, where python3 has orjson; each is the median of [`ROUNDS`] runs taken in turn with the reference, and given
 //! as a ratio to it. The bars are the project's own.
 
 #![expect(
@@ -19,7 +20,7 @@ mod measure;
 #[path = "measure/no_letters.rs"]
 mod no_letters;
 
-use measure::{Files, Measured, decode, live, memory, replay};
+use measure::{Files, Measured, decode, live, memory, plain_python, replay};
 
 /// Runs of each.
 const ROUNDS: usize = 5;
@@ -59,6 +60,9 @@ fn main() {
         let unique = || replay(&files.narrow, &files.unique_job, None);
         report("with unique_within = \"10m\", against without", 1.15, sealed, unique);
     }
+    if ask("python") {
+        beside_python(&files, sealed);
+    }
     if ask("memory") {
         memory(&files);
     }
@@ -67,6 +71,26 @@ fn main() {
 fn median(mut runs: Vec<Measured>) -> Measured {
     runs.sort_by(|a, b| a.ns_per_event.total_cmp(&b.ns_per_event));
     runs.swap_remove(runs.len() / 2)
+}
+
+/// The same features in plain Python; nothing where that cannot run.
+fn beside_python(files: &Files, sealed: impl Fn() -> Measured) {
+    let (mut parsing, mut deques) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        let Some(python) = plain_python(&files.narrow) else {
+            println!("plain Python: not measured, because python3 with orjson is not installed");
+            return;
+        };
+        let ns = sealed().ns_per_event;
+        parsing.push(ns / python.parse);
+        deques.push(python.deques / ns);
+    }
+    let middle = |mut ratios: Vec<f64>| {
+        ratios.sort_by(f64::total_cmp);
+        ratios[ratios.len() / 2]
+    };
+    println!("replay, rows counted, against orjson.loads: {:.2} times (bar 1.45)", middle(parsing));
+    println!("deques with orjson, against replay: {:.1} times (bar 10.5)", middle(deques));
 }
 
 /// Takes both in turn, so that what else the machine does falls on both.

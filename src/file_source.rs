@@ -5,7 +5,7 @@
 //! Of JSON a record is a line, and its offset the line's number from 0. Blank lines are no records but
 //! are counted; a byte order mark before the first is skipped;
 //! `\r\n` ends a line as `\n` does; a last line without an end is a record. A thread a file reads
-//! blocks of 256 KiB ahead of the worker, at most [`BATCHES_MAX`] of them.
+//! blocks of 128 KiB ahead of the worker, at most [`BATCHES_MAX`] of them.
 //!
 //! Of a line that is longer than a record may be nothing is kept beyond that, however long it is; it
 //! is malformed.

@@ -34,6 +34,22 @@ impl fmt::Display for Measured {
     }
 }
 
+/// What W1 costs in plain Python, in ns of CPU an event.
+pub struct PlainPython {
+    pub parse: f64,
+    pub deques: f64,
+}
+
+/// What `reference.py` says of the events in `path`; `None` where python3 has no orjson.
+pub fn plain_python(path: &Path) -> Option<PlainPython> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/w1/reference.py");
+    let told = Command::new("python3").arg(script).arg(path).output().ok()?;
+    let told = String::from_utf8(told.stdout).ok()?;
+    let ns =
+        |name: &str| told.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+    Some(PlainPython { parse: ns("orjson")?, deques: ns("deques")? })
+}
+
 /// The inputs, made once under the temporary folder and removed at the end.
 pub struct Files {
     folder: PathBuf,

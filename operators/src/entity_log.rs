@@ -88,9 +88,9 @@ impl EntityLog {
     ) -> Rc<Block> {
         let mut slots = Vec::with_capacity(batch.len());
         for (ids, hashes) in batch.ids.chunks(PIECE).zip(batch.hashes.chunks(PIECE)) {
-            self.names.entities.warm(hashes);
-            for (id, hash) in ids.iter().zip(hashes) {
-                slots.push(self.names.entities.intern(batch.kept(*id), *hash));
+            let likely = self.names.entities.likely(hashes);
+            for ((id, hash), likely) in ids.iter().zip(hashes).zip(likely.iter()) {
+                slots.push(self.names.entities.intern_as(likely, batch.kept(*id), *hash));
             }
         }
         let (mut wide, mut spans) = (batch.wide.iter(), batch.spans.iter());
@@ -232,10 +232,10 @@ fn intern(batch: &EventBatch, spans: &[u64], values: &mut Dictionary) -> Vec<i64
                 hashes.push(stable_hash(bytes));
             }
         }
-        values.warm(&hashes);
+        let likely = values.likely(&hashes);
         let kept = symbols.iter_mut().zip(spans).filter(|(symbol, _)| **symbol == KEPT);
-        for ((symbol, span), hash) in kept.zip(hashes.drain(..)) {
-            *symbol = i64::from(values.keep(batch.kept(*span), hash));
+        for (((symbol, span), hash), likely) in kept.zip(hashes.drain(..)).zip(likely.iter()) {
+            *symbol = i64::from(values.keep_as(likely, batch.kept(*span), hash));
         }
     }
     column

@@ -52,6 +52,25 @@ impl EventBatch {
         }
     }
 
+    /// An empty batch to follow this one, with room for as much: steps are mostly alike.
+    pub(crate) fn next(&self) -> Self {
+        fn room<T>(column: &[T]) -> Vec<T> {
+            Vec::with_capacity(column.len())
+        }
+        EventBatch {
+            target: self.target,
+            times: room(&self.times),
+            origins: room(&self.origins),
+            hashes: room(&self.hashes),
+            bits: room(&self.bits),
+            ids: room(&self.ids),
+            wide: self.wide.iter().map(|column| room(column)).collect(),
+            spans: self.spans.iter().map(|column| room(column)).collect(),
+            arena: room(&self.arena),
+            ..EventBatch::default()
+        }
+    }
+
     /// How many events.
     pub fn len(&self) -> usize {
         self.times.len()

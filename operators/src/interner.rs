@@ -9,9 +9,22 @@ use crate::slab::{Slab, heap_bytes, slots_made};
 use std::hint::black_box;
 
 const INLINE: usize = 22;
-/// For how many byte strings at once [`Interner::warm`] is worth calling: what it has loaded must still
-/// be near when it is used.
+/// For how many byte strings at once [`Interner::likely`] is worth asking: what it has loaded must
+/// still be near when it is used.
 pub const PIECE: usize = 128;
+/// No number.
+const UNKNOWN: u32 = u32::MAX;
+
+/// The numbers that byte strings probably have.
+#[derive(Debug)]
+pub struct Likely([u32; PIECE]);
+
+impl Likely {
+    /// Those numbers, in the order of the hashes they were looked up by.
+    pub fn iter(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().copied()
+    }
+}
 
 /// A byte string that is kept in place when it is short.
 #[derive(Clone, Debug)]
@@ -132,6 +145,14 @@ fn spread(hash: u32) -> u64 {
     mixed ^ mixed >> 32
 }
 
+/// A short byte string as it is kept.
+#[inline]
+fn inline(bytes: &[u8]) -> Option<[u8; INLINE]> {
+    let mut data = [0; INLINE];
+    data.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(data)
+}
+
 #[inline]
 fn high(hash: u64) -> u32 {
     (hash >> 32) as u32
@@ -144,16 +165,37 @@ impl Interner {
         Interner { table, entries: Slab::new(), first, next: first, free: Vec::new(), heap: 0 }
     }
 
-    /// Loads what finding byte strings with these hashes will need; see [`FlatTable::warm`].
-    pub fn warm(&self, hashes: &[u64]) {
+    /// Which numbers byte strings with these hashes (at most [`PIECE`]) have, if they are in use and
+    /// no others have the same half of a hash. Loads what [`intern_as`](Self::intern_as) will need;
+    /// see [`FlatTable::warm`].
+    pub fn likely(&self, hashes: &[u64]) -> Likely {
         let loads = hashes.iter().map(|hash| self.table.warm(spread(high(*hash))));
         black_box(loads.fold(0, |sum, found| sum ^ found.map_or(0, |f| f.id)));
         // The table is near by now: on to the entries.
-        let entries = hashes.iter().filter_map(|hash| {
+        let mut likely = [UNKNOWN; PIECE];
+        let mut users = 0;
+        for (id, hash) in likely.iter_mut().zip(hashes) {
             let kept = high(*hash);
-            self.table.find(spread(kept), |f| f.hash == kept)
-        });
-        black_box(entries.fold(0, |sum, found| sum ^ self.entries[found.id].users));
+            if let Some(found) = self.table.find(spread(kept), |f| f.hash == kept) {
+                *id = found.id;
+                users ^= self.entries[found.id].users;
+            }
+        }
+        black_box(users);
+        Likely(likely)
+    }
+
+    /// As [`intern`](Self::intern), where `likely` is [`likely`](Self::likely) its number.
+    #[inline]
+    pub fn intern_as(&mut self, likely: u32, bytes: &[u8], hash: u64) -> u32 {
+        if likely != UNKNOWN {
+            let entry = &mut self.entries[likely];
+            if entry.users > 0 && entry.bytes.equals(bytes, &inline(bytes)) {
+                entry.users += 1;
+                return likely;
+            }
+        }
+        self.intern(bytes, hash)
     }
 
     /// Loads what the byte strings of these numbers are in.
@@ -190,13 +232,7 @@ impl Interner {
     /// The number of `bytes`, if anything uses it.
     #[inline]
     pub fn find(&self, bytes: &[u8], hash: u64) -> Option<u32> {
-        let (kept, entries) = (high(hash), &self.entries);
-        let mut own = None;
-        if bytes.len() <= INLINE {
-            let mut data = [0; INLINE];
-            data[..bytes.len()].copy_from_slice(bytes);
-            own = Some(data);
-        }
+        let (kept, entries, own) = (high(hash), &self.entries, inline(bytes));
         let same = |f: &InternedId| f.hash == kept && entries[f.id].bytes.equals(bytes, &own);
         self.table.find(spread(kept), same).map(|f| f.id)
     }

@@ -43,7 +43,7 @@ macro_rules! page {
 }
 
 /// All of them, in the order in which they are listed: what one reads first stands first.
-pub(super) const PAGES: [Shipped; 23] = [
+pub(super) const PAGES: [Shipped; 24] = [
     page!("readme", "README.md", "install, quickstart, scoring, training, Kafka and Redis"),
     page!("install", "src/version/install.md", "installing, completions, symbols"),
     page!("aggregates", "jobs/aggregates.md", "what a feature can be; types of fields"),
@@ -80,6 +80,11 @@ pub(super) const PAGES: [Shipped; 23] = [
     page!("limits", "src/config/limits.md", "every bound, and what happens when it is reached"),
     page!("monitoring", "src/metrics/monitoring.md", "HTTP endpoints, health, readiness, alerts"),
     page!("metrics", "src/metrics/metrics.md", "every metric and what it says"),
+    page!(
+        "checkpoints",
+        "src/checkpoint/checkpoints.md",
+        "how state is kept: what is in a store, looking into it, buckets, encryption"
+    ),
     page!("failures", "src/run/failures.md", "what happens when something fails, and at a restart"),
     page!("performance", "benches/performance.md", "what is measured, by which command"),
     page!("architecture", "src/architecture.md", "how data flows, and what lies where"),

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use tidemark_operators::ingest::reader::{RawBatch, RawRecord};
 
 /// How much is read at once, in bytes.
-pub(super) const BLOCK_BYTES: usize = 1 << 18;
+pub(super) const BLOCK_BYTES: usize = 1 << 17;
 
 /// A file, read block by block.
 pub(super) struct Blocks<R> {

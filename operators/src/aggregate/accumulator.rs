@@ -18,6 +18,7 @@ use crate::time::EventTime;
 use crate::timeline::lane::Lane;
 use crate::value::{Column, Type};
 use std::hint::black_box;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Every algebra there is.
@@ -74,6 +75,14 @@ impl AnyAlgebra {
     }
 }
 
+/// What all accumulators ask of a row that enters or leaves.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RowKey {
+    pub slot: u32,
+    pub ts: EventTime,
+    pub bits: Mask,
+}
+
 /// See the module.
 #[derive(Clone)]
 pub(super) struct Accumulator {
@@ -112,38 +121,35 @@ impl Accumulator {
         lane.values(self.attribute)
     }
 
-    /// Loads what the rows of `lane`, with these values, will need. The words must be loaded.
-    pub fn warm(&self, states: &SlotStates, lane: &Lane, values: &[i64]) {
+    /// Loads what rows of these slots, with these values, will need. The words must be loaded.
+    pub fn warm(&self, states: &SlotStates, slots: &[u32], values: &[i64]) {
         fn warm<A: Algebra>(
             algebra: &A,
             of: &Accumulator,
             states: &SlotStates,
-            lane: &Lane,
+            slots: &[u32],
             values: &[i64],
         ) {
             if A::WARMS {
-                let rows = lane.slots.iter().zip(values);
+                let rows = slots.iter().zip(values);
                 black_box(rows.fold(0, |sum, (slot, value)| {
                     let state = A::State::of(states.of(*slot), of.at);
                     sum ^ algebra.warm(state, *slot, *value)
                 }));
             }
         }
-        with_algebra!(&self.algebra, algebra => warm(algebra, self, states, lane, values));
+        with_algebra!(&self.algebra, algebra => warm(algebra, self, states, slots, values));
     }
 
-    /// Row `row` of `lane`, with these values, enters, or else leaves `state`, all of its slot's
-    /// words.
+    /// A row with this value enters, or else leaves `state`, all of its slot's words.
     #[inline]
     pub fn change<const ENTERS: bool>(
         &mut self,
         state: &mut [u32],
-        (lane, row): (&Lane, usize),
-        values: &[i64],
+        RowKey { slot, ts, bits }: RowKey,
+        value: i64,
     ) {
-        let value = if self.attribute.is_some() { values[row] } else { 0 };
-        if lane.bits[row] & self.mask == self.mask && value != NULL {
-            let (slot, ts) = (lane.slots[row], lane.times[row]);
+        if bits & self.mask == self.mask && value != NULL {
             let at = self.at;
             with_algebra!(&mut self.algebra, algebra => {
                 change::<_, ENTERS>(algebra, (state, at), slot, value, ts)
@@ -151,16 +157,22 @@ impl Accumulator {
         }
     }
 
-    /// All rows of `lane` enter, or else leave.
-    pub fn pass<const ENTERS: bool>(&mut self, states: &mut SlotStates, lane: &Lane) {
+    /// Rows `rows` of `lane` enter, or else leave.
+    pub fn pass<const ENTERS: bool>(
+        &mut self,
+        states: &mut SlotStates,
+        lane: &Lane,
+        rows: Range<usize>,
+    ) {
         let values = lane.values(self.attribute);
         let (mask, at) = (self.mask, self.at);
         with_algebra!(&mut self.algebra, algebra => {
-            for (row, (slot, bits)) in lane.slots.iter().zip(&lane.bits).enumerate() {
+            for row in rows {
+                let (slot, bits) = (lane.slots[row], lane.bits[row]);
                 let value = if self.attribute.is_some() { values[row] } else { 0 };
                 if bits & mask == mask && value != NULL {
-                    let state = states.of_mut(*slot);
-                    change::<_, ENTERS>(algebra, (state, at), *slot, value, lane.times[row]);
+                    let state = states.of_mut(slot);
+                    change::<_, ENTERS>(algebra, (state, at), slot, value, lane.times[row]);
                 }
             }
         });

@@ -5,7 +5,7 @@
 //! a slot is at hand. Nearly every group is one row, so whatever is set up per accumulator and group
 //! would be paid for every value. Live windows [apply](Accumulators::apply) rows and read slots later.
 
-use super::accumulator::Accumulator;
+use super::accumulator::{Accumulator, RowKey};
 use super::multisets::Multisets;
 use super::states::SlotStates;
 use super::{ByValue, Reading, StateWords as _};
@@ -17,6 +17,11 @@ use std::ops::Range;
 
 /// Accumulators of more words are kept behind all others, which change together.
 const MANY_WORDS: usize = <[u32; 16]>::LEN;
+
+/// For how many groups, or rows, at once what they need is loaded: it must still be near when it is
+/// used.
+const WARM_GROUPS: usize = 64;
+const WARM_ROWS: usize = 256;
 
 /// The rows of one sealed step: groups of one ts each, and what moves by each group's ts.
 pub struct Step<'a> {
@@ -66,6 +71,8 @@ pub struct Accumulators {
     windows: Vec<(Range<usize>, Range<usize>)>,
     /// Where each accumulator of the plan is.
     places: Vec<usize>,
+    /// How many words those take that change together.
+    few: usize,
 }
 
 impl Accumulators {
@@ -84,6 +91,7 @@ impl Accumulators {
         let planned = order.iter().map(|at| &entity.accumulators[*at]);
         let mut accumulators: Vec<Accumulator> =
             planned.clone().map(|a| Accumulator::new(a, entity, plan)).collect();
+        let few = accumulators.iter().map(Accumulator::words).filter(|w| *w <= MANY_WORDS).sum();
         let mut words = 0;
         for many in [false, true] {
             for accumulator in &mut accumulators {
@@ -102,7 +110,7 @@ impl Accumulators {
             (own, from..to)
         };
         let windows = (0..entity.windows.len()).map(window).collect();
-        Accumulators { states: SlotStates::new(words), accumulators, windows, places }
+        Accumulators { states: SlotStates::new(words), accumulators, windows, places, few }
     }
 
     /// Makes the slots `0..slots` exist.
@@ -119,12 +127,19 @@ impl Accumulators {
     /// after all changes by its group's ts.
     pub fn replay(&mut self, step: &Step<'_>, readings: &[RowReading], outs: &mut [Column]) {
         let Step { rows, group_ends, windows } = *step;
-        self.warm_step(step);
         readings.iter().for_each(|reading| outs[reading.out].reset(rows.len()));
         let (values, abreast) = (self.step_values(step), self.abreast(windows));
-        let Accumulators { states, accumulators, windows: own, places } = self;
+        let at_place =
+            |r: &RowReading| RowReading { accumulator: self.places[r.accumulator], ..*r };
+        let readings: Vec<RowReading> = readings.iter().map(at_place).collect();
         let (mut passed, mut from) = (vec![(0, 0); windows.len()], 0);
+        let mut warmed = 0;
         for (group, end) in group_ends.iter().enumerate() {
+            if group == warmed {
+                warmed = (group + WARM_GROUPS).min(group_ends.len());
+                self.warm_groups(step, group..warmed);
+            }
+            let Accumulators { states, accumulators, windows: own, .. } = &mut *self;
             let to = *end as usize;
             for of in &abreast {
                 let of = (&mut accumulators[of.clone()], &values[of.clone()]);
@@ -146,8 +161,8 @@ impl Accumulators {
             }
             for row in from..to {
                 let state = states.of(rows.slots[row]);
-                for RowReading { accumulator, reading, out } in readings {
-                    let accumulator = &accumulators[places[*accumulator]];
+                for RowReading { accumulator, reading, out } in &readings {
+                    let accumulator = &accumulators[*accumulator];
                     outs[*out].set(row, accumulator.read(state, *reading));
                 }
             }
@@ -180,30 +195,51 @@ impl Accumulators {
         all
     }
 
-    fn warm_step(&self, step: &Step<'_>) {
+    /// Loads what changing and reading these groups will need.
+    fn warm_groups(&self, step: &Step<'_>, groups: Range<usize>) {
+        let rows = of_groups(step.group_ends, groups.clone());
+        self.states.warm(&step.rows.slots[rows.clone()], 0..self.few);
         for (at, window) in step.windows.iter().enumerate() {
-            self.warm(at, window.enter.map_or(step.rows, |(lane, _)| lane));
-            self.warm(at, window.leave);
+            match window.enter {
+                Some((lane, ends)) => self.warm(at, lane, of_groups(ends, groups.clone())),
+                None => self.warm_shared(at, step.rows, rows.clone()),
+            }
+            self.warm(at, window.leave, of_groups(window.leave_ends, groups.clone()));
         }
     }
 
-    /// Loads what changing the rows of `lane` in window `window` will need.
-    fn warm(&self, window: usize, lane: &Lane) {
-        let (own, words) = &self.windows[window];
-        self.states.warm(lane, words.clone());
+    /// Loads what changing these rows of `lane` in window `window` will need.
+    fn warm(&self, window: usize, lane: &Lane, rows: Range<usize>) {
+        let (_, words) = &self.windows[window];
+        self.states.warm(&lane.slots[rows.clone()], words.clone());
+        self.warm_shared(window, lane, rows);
+    }
+
+    /// The same, when the words are loaded.
+    fn warm_shared(&self, window: usize, lane: &Lane, rows: Range<usize>) {
+        let (own, _) = &self.windows[window];
+        let slots = &lane.slots[rows.clone()];
         for accumulator in &self.accumulators[own.clone()] {
-            accumulator.warm(&self.states, lane, accumulator.values(lane));
+            let values = accumulator.values(lane).get(rows.clone()).unwrap_or_default();
+            accumulator.warm(&self.states, slots, values);
         }
     }
 
     /// Rows enter window `window`, then rows leave it (a row may do both).
     pub fn apply(&mut self, window: usize, enter: &Lane, leave: &Lane) {
-        self.warm(window, enter);
-        self.warm(window, leave);
-        let (own, _) = &self.windows[window];
-        for accumulator in &mut self.accumulators[own.clone()] {
-            accumulator.pass::<true>(&mut self.states, enter);
-            accumulator.pass::<false>(&mut self.states, leave);
+        self.pass::<true>(window, enter);
+        self.pass::<false>(window, leave);
+    }
+
+    /// All rows of `lane` enter window `window`, or else leave it.
+    fn pass<const ENTERS: bool>(&mut self, window: usize, lane: &Lane) {
+        for from in (0..lane.len()).step_by(WARM_ROWS) {
+            let rows = from..lane.len().min(from + WARM_ROWS);
+            self.warm(window, lane, rows.clone());
+            let (own, _) = &self.windows[window];
+            for accumulator in &mut self.accumulators[own.clone()] {
+                accumulator.pass::<ENTERS>(&mut self.states, lane, rows.clone());
+            }
         }
     }
 
@@ -211,8 +247,8 @@ impl Accumulators {
     pub fn revise(&mut self, window: usize, old: &Lane, new: &Lane) {
         let (own, _) = &self.windows[window];
         for accumulator in self.accumulators[own.clone()].iter_mut().filter(|a| a.revisable) {
-            accumulator.pass::<true>(&mut self.states, new);
-            accumulator.pass::<false>(&mut self.states, old);
+            accumulator.pass::<true>(&mut self.states, new, 0..new.len());
+            accumulator.pass::<false>(&mut self.states, old, 0..old.len());
         }
     }
 
@@ -238,12 +274,12 @@ impl Accumulators {
 
     /// Rows enter the plan's accumulator `at` alone.
     pub fn enter(&mut self, at: usize, rows: &Lane) {
-        self.accumulators[self.places[at]].pass::<true>(&mut self.states, rows);
+        self.accumulators[self.places[at]].pass::<true>(&mut self.states, rows, 0..rows.len());
     }
 
     /// Rows leave the plan's accumulator `at` alone.
     pub fn leave(&mut self, at: usize, rows: &Lane) {
-        self.accumulators[self.places[at]].pass::<false>(&mut self.states, rows);
+        self.accumulators[self.places[at]].pass::<false>(&mut self.states, rows, 0..rows.len());
     }
 
     /// Appends what the plan's accumulator `at` keeps of `slot`, by value: see
@@ -306,6 +342,12 @@ impl Accumulators {
     }
 }
 
+/// The rows of these groups, whose ends these are.
+fn of_groups(ends: &[u32], groups: Range<usize>) -> Range<usize> {
+    let end = |groups: usize| groups.checked_sub(1).map_or(0, |last| ends[last] as usize);
+    end(groups.start)..end(groups.end)
+}
+
 /// Rows `rows` of `lane` enter, or else leave, these accumulators, with their values.
 #[inline]
 fn change<const ENTERS: bool>(
@@ -314,11 +356,16 @@ fn change<const ENTERS: bool>(
     lane: &Lane,
     rows: Range<usize>,
 ) {
-    for row in rows {
-        let state = states.of_mut(lane.slots[row]);
+    let (slots, times) = (&lane.slots[rows.clone()], &lane.times[rows.clone()]);
+    let cells = slots.iter().zip(times).zip(&lane.bits[rows.clone()]);
+    for (row, ((slot, ts), bits)) in rows.zip(cells) {
+        let state = states.of_mut(*slot);
+        let key = RowKey { slot: *slot, ts: *ts, bits: *bits };
         for (accumulator, values) in accumulators.iter_mut().zip(values) {
             let values = if ENTERS { values.enter } else { values.leave };
-            accumulator.change::<ENTERS>(state, (lane, row), values);
+            // Nothing where it has no attribute.
+            let value = values.get(row).copied().unwrap_or(0);
+            accumulator.change::<ENTERS>(state, key, value);
         }
     }
 }

@@ -57,6 +57,7 @@ impl Distinct {
 
 impl Algebra for Distinct {
     type State = [u32; 1];
+    const WARMS: bool = true;
 
     #[inline]
     fn add(&mut self, [word]: &mut [u32; 1], slot: u32, value: i64, _ts: EventTime) {

@@ -102,6 +102,7 @@ impl Entropy {
 
 impl Algebra for Entropy {
     type State = [u32; 5];
+    const WARMS: bool = true;
 
     #[inline]
     fn add(&mut self, state: &mut [u32; 5], slot: u32, value: i64, _ts: EventTime) {

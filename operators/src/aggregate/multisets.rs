@@ -338,8 +338,9 @@ impl Multisets {
             0 => 0,
             many if many & MANY != 0 => self.many.warm(slot, symbol),
             few => {
-                let Few { class, place, .. } = Few::of(few);
-                self.few[class].of(place)[0] as u32
+                let Few { class, place, symbols } = Few::of(few);
+                let pairs = self.few[class].of(place);
+                (pairs[0] ^ pairs[symbols - 1]) as u32
             }
         }
     }

@@ -4,7 +4,6 @@
 //! together: an event touches one or two cache lines of state, however many accumulators there are.
 //! A slot takes exactly the words that its accumulators ask for.
 
-use crate::timeline::lane::Lane;
 use std::hint::black_box;
 use std::ops::Range;
 
@@ -84,10 +83,10 @@ impl SlotStates {
         &mut self.pages[slot as usize / PAGE][at..at + self.words]
     }
 
-    /// Loads these words of the slots of `lane`: many loads at a time, whose cache misses overlap.
-    pub fn warm(&self, lane: &Lane, words: Range<usize>) {
+    /// Loads these words of these slots: many loads at a time, whose cache misses overlap.
+    pub fn warm(&self, slots: &[u32], words: Range<usize>) {
         let Some(last) = words.clone().last() else { return };
-        black_box(lane.slots.iter().fold(0, |sum, slot| {
+        black_box(slots.iter().fold(0, |sum, slot| {
             let state = self.of(*slot);
             let lines = words.clone().step_by(LINE).chain([last]);
             lines.fold(sum, |sum, word| sum ^ state[word])

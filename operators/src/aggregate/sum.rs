@@ -57,7 +57,14 @@ impl RunningSum {
     /// The double nearest to the sum. Most sums have 64 bits, which the processor converts itself.
     #[inline]
     fn nearest(self) -> f64 {
-        i64::try_from(self.sum).map_or_else(|_| self.sum as f64, |sum| sum as f64)
+        i64::try_from(self.sum).map_or_else(|_| self.nearest_of_many_bits(), |sum| sum as f64)
+    }
+
+    /// Out of line: the compiler would make one conversion of both.
+    #[cold]
+    #[inline(never)]
+    fn nearest_of_many_bits(self) -> f64 {
+        self.sum as f64
     }
 
     /// Count, sum and average, `unit` being the word of one unit as a double.

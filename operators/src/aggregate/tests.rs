@@ -343,3 +343,18 @@ fn a_distinct_count_beyond_what_is_written_is_exact_and_counted() {
     assert_eq!(read(&distinct, 0, Reading::Distinct).int(0), Some(5));
     assert_eq!(distinct.algebra.saturated(), 1);
 }
+
+/// What an algebra keeps beside a slot's words is far away when its rows come, unless it is loaded.
+#[test]
+fn what_is_kept_beside_the_words_is_loaded_before_it_is_changed() {
+    fn loads<A: Algebra>(algebra: &A) -> bool {
+        A::WARMS == (algebra.memory() > 0)
+    }
+    let mut state = [0; 5];
+    let (mut distinct, mut entropy) = (Distinct::new(None), Entropy::new(None));
+    distinct.add(&mut [0], 0, 1, 1_000);
+    entropy.add(&mut state, 0, 1, 1_000);
+    assert!(loads(&distinct) && loads(&entropy));
+    assert!(loads(&Extreme::<false>::new(Type::Int)) && loads(&Extreme::<true>::new(Type::Int)));
+    assert!(loads(&Count) && loads(&Sum::new(1.0)) && loads(&Moments::new(1.0)));
+}

@@ -15,14 +15,17 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
+/// Out of order by so many seconds, events are still counted without a look-up each.
+const NEWEST_SECONDS: usize = 16;
+
 /// Accepted events and the bytes that keep them, by second of event time, so that what has been
 /// sealed can be taken off.
 #[derive(Debug, Default)]
 pub(crate) struct Unsealed {
     seconds: BTreeMap<u64, UnsealedSecond>,
-    /// The second of the newest events, and those of them that are not in `seconds` yet: events that
-    /// come one after the other are mostly of one second.
-    newest: (u64, UnsealedSecond),
+    /// Seconds of the newest events, each at its place, with those events that are not in `seconds`
+    /// yet: events that come one after the other are mostly of a few seconds.
+    newest: [(u64, UnsealedSecond); NEWEST_SECONDS],
     pub rows: u64,
     pub bytes: u64,
 }
@@ -45,17 +48,18 @@ impl Unsealed {
     /// An event is kept in so many bytes, wherever that is.
     pub fn add(&mut self, ts: EventTime, bytes: u64) {
         let second = ts / SECOND;
-        if self.newest.0 != second {
-            self.settle();
-            self.newest.0 = second;
+        let at = (second % NEWEST_SECONDS as u64) as usize;
+        if self.newest[at].0 != second {
+            self.settle(at);
+            self.newest[at].0 = second;
         }
-        self.newest.1.add(UnsealedSecond { rows: 1, bytes });
+        self.newest[at].1.add(UnsealedSecond { rows: 1, bytes });
         self.rows += 1;
         self.bytes += bytes;
     }
 
-    fn settle(&mut self) {
-        let (second, kept) = std::mem::take(&mut self.newest);
+    fn settle(&mut self, at: usize) {
+        let (second, kept) = std::mem::take(&mut self.newest[at]);
         if kept.rows > 0 {
             self.seconds.entry(second).or_default().add(kept);
         }
@@ -63,7 +67,7 @@ impl Unsealed {
 
     /// Everything below `frontier` is sealed.
     pub fn seal(&mut self, frontier: EventTime) {
-        self.settle();
+        (0..NEWEST_SECONDS).for_each(|at| self.settle(at));
         while let Some(first) = self.seconds.first_entry() {
             if (first.key() + 1).saturating_mul(SECOND) > frontier {
                 break;

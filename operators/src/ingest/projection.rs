@@ -61,8 +61,8 @@ impl Outbox {
     /// Takes out what is ready for `entity`.
     pub fn take(&mut self, entity: usize) -> impl Iterator<Item = EventBatch> {
         self.batches[entity].iter_mut().filter(|b| !b.is_empty()).map(|batch| {
-            let empty = EventBatch::new(batch.target, batch.wide.len(), batch.spans.len());
-            std::mem::replace(batch, empty)
+            let next = batch.next();
+            std::mem::replace(batch, next)
         })
     }
 

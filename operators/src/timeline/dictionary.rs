@@ -15,7 +15,7 @@
 //! that no host has (0/8, 224/3) leave their numbers to those that are kept: half a billion IPv6
 //! addresses at once, which are more than 20 GB.
 
-use crate::interner::{Interner, stable_hash};
+use crate::interner::{Interner, Likely, stable_hash};
 use crate::value::Type;
 
 /// From here on a symbol is a text of at most [`SHORT_BYTES_MAX`] bytes.
@@ -110,9 +110,16 @@ impl Dictionary {
         }
     }
 
-    /// Loads what finding values with these hashes will need.
-    pub fn warm(&self, hashes: &[u64]) {
-        self.kept.warm(hashes);
+    /// Which numbers values with these hashes probably have; see [`Interner::likely`].
+    pub fn likely(&self, hashes: &[u64]) -> Likely {
+        self.kept.likely(hashes)
+    }
+
+    /// As [`keep`](Self::keep), of a value that probably has this number.
+    #[inline]
+    pub fn keep_as(&mut self, likely: u32, bytes: &[u8], hash: u64) -> u32 {
+        let number = self.kept.intern_as(likely, bytes, hash);
+        self.symbol(number)
     }
 
     /// The symbol of a value that is not its own, counted once more as used. `hash` is its
