@@ -25,7 +25,7 @@ mod restore;
 mod thread;
 mod writer;
 
-use crate::checkpoint::{ListedSegment, Manifest};
+use crate::checkpoint::{ListedSegment, Manifest, StateKeys};
 use crate::engine::Checkpoints;
 use crate::kafka::KafkaDeadLetters;
 use crate::metrics::snapshot::LogSinkSnapshot;
@@ -107,6 +107,8 @@ pub struct RecoveryConfig {
     pub letters_max: (u64, u64),
     /// Whether sealed rows go to a file.
     pub sealed_rows: bool,
+    /// What blocks are encrypted with, and read; `None`: they are not.
+    pub keys: Option<Arc<StateKeys>>,
 }
 
 /// Where dead letters are published.
@@ -153,6 +155,7 @@ impl Recovery {
             plan: Arc::clone(&config.plan),
             workers: config.workers,
             sealed_rows: config.sealed_rows,
+            cipher: config.keys.as_ref().map(|keys| keys.cipher()).transpose()?,
             progress: Arc::clone(&progress),
             over: Arc::clone(&over),
         };
@@ -345,7 +348,7 @@ fn load(
     let loader = Loader {
         plan: Arc::clone(&config.plan),
         objects: Arc::clone(objects),
-        keys: None,
+        keys: config.keys.clone(),
         snapshot: begun.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of),
         entities: config.plan.entities.iter().map(|entity| of(&entity.name)).collect(),
     };

@@ -19,6 +19,7 @@ mod sources;
 mod store;
 mod watch;
 
+use crate::checkpoint::StateKeys;
 use crate::cli::RunArgs;
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::engine::{self, MakeParts, Observer, Online, Parts};
@@ -311,6 +312,8 @@ fn recovery(
 ) -> Result<Option<Arc<Recovery>>, Failure> {
     let Some(url) = &settings.state.url else { return Ok(None) };
     let limits = &settings.limits;
+    let keys = settings.state.keys.as_ref().map(|file| StateKeys::read(Path::new(file)));
+    let keys = keys.transpose().map_err(Failure::usage)?;
     let config = RecoveryConfig {
         plan: Arc::clone(plan),
         workers: settings.workers,
@@ -318,6 +321,7 @@ fn recovery(
         intervals: (settings.state.checkpoint_interval, settings.state.snapshot_interval),
         letters_max: (limits.dead_letter_queue as u64, limits.dead_letter_queue_bytes),
         sealed_rows: settings.sealed.path.is_some(),
+        keys: keys.map(Arc::new),
     };
     let stop = observer.clone();
     let letters = letters::published(settings)?;

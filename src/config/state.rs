@@ -10,6 +10,8 @@ pub struct StateSettings {
     pub url: Option<String>,
     /// A checkpoint is begun so often at the latest, when anything has changed; default 10 s.
     pub checkpoint_interval: Duration,
+    /// The file with the keys that blocks are encrypted with; by default they are not.
+    pub keys: Option<String>,
     /// The state of all entities is written so often; between these a checkpoint has the new rows
     /// only. Default 10 min.
     pub snapshot_interval: Duration,
@@ -20,6 +22,7 @@ impl Default for StateSettings {
         StateSettings {
             url: None,
             checkpoint_interval: Duration::from_secs(10),
+            keys: None,
             snapshot_interval: Duration::from_secs(600),
         }
     }
@@ -42,5 +45,7 @@ impl StateSettings {
             &mut self.checkpoint_interval,
         );
         keys.duration("snapshot_interval", bounds(SNAPSHOT_INTERVAL), &mut self.snapshot_interval);
+        let file = &mut self.keys;
+        keys.section("encrypt", &mut |keys| keys.optional_text("keys", &not_empty, file));
     }
 }

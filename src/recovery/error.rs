@@ -1,6 +1,6 @@
 //! What may go wrong.
 
-use crate::checkpoint::CheckpointError;
+use crate::checkpoint::{CheckpointError, KeyError};
 use crate::objects::ObjectError;
 use thiserror::Error;
 
@@ -13,6 +13,9 @@ pub enum RecoveryError {
     /// A checkpoint cannot be written or used.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// The keys cannot be read or used.
+    #[error(transparent)]
+    Key(#[from] KeyError),
     /// The state is another job's.
     #[error(
         "cannot go on from the state in {store}: it is that of the job \"{held}\", and this is \

@@ -2,11 +2,11 @@
 
 use super::WorkerMessage;
 use super::due::CheckpointProgress;
-use super::error::RecoveryError;
+use super::error::{RecoveryError, system};
 use super::publisher::LetterPublisher;
 use super::writer::{Gathering, SnapshotFiles, Writer, schemas};
-use crate::checkpoint::{Leader, ListedSegment, Manifest, Manifests};
-use crate::objects::Objects;
+use crate::checkpoint::{BlockCipher, Leader, ListedSegment, Manifest, Manifests};
+use crate::objects::{Objects, unique_text};
 use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
 use std::collections::VecDeque;
@@ -24,6 +24,7 @@ pub(super) struct WriterThread {
     pub plan: Arc<Plan>,
     pub workers: usize,
     pub sealed_rows: bool,
+    pub cipher: Option<BlockCipher>,
     pub progress: Arc<CheckpointProgress>,
     pub over: Arc<AtomicBool>,
 }
@@ -52,7 +53,7 @@ impl WriterThread {
             plan: self.plan,
             objects,
             leader,
-            cipher: None,
+            cipher: self.cipher,
             workers: self.workers,
             sealed_rows: self.sealed_rows,
             progress: self.progress,
@@ -83,6 +84,6 @@ fn take_over<'a>(objects: &'a dyn Objects, job: &str) -> Result<Leader<'a>, Reco
         let (held, store) = (newest.manifest.job, objects.url().to_owned());
         return Err(RecoveryError::OtherJob { store, held, job: job.to_owned() });
     }
-    let writer = format!("{}-{now}", std::process::id());
+    let writer = unique_text().map_err(|why| system("name this start of the process", why))?;
     Ok(manifests.take_over(&first, &writer, now)?)
 }
