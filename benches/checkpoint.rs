@@ -83,6 +83,7 @@ fn encoded(rows: &TimelineRows, cipher: Option<&BlockCipher>) -> (StoredObject, 
         name: name.to_owned(),
         ty: ty.to_owned(),
         storage: storage.to_owned(),
+        ..AttributeSchema::default()
     };
     let attributes = vec![
         attribute("amount", "decimal", "wide"),
@@ -92,7 +93,8 @@ fn encoded(rows: &TimelineRows, cipher: Option<&BlockCipher>) -> (StoredObject, 
         attribute("ip_address", "ip", "symbol"),
     ];
     let filters = vec!["status = \"declined\"".to_owned()];
-    let schema = EntitySchema { entity: "card".to_owned(), filters, attributes };
+    let schema =
+        EntitySchema { entity: "card".to_owned(), filters, attributes, ..EntitySchema::default() };
     let (first, last) = (rows.times[0], rows.times[rows.len() - 1]);
     encode_segment("segments/bench".to_owned(), schema, first..last + 1, rows, cipher).unwrap()
 }

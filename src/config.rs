@@ -20,6 +20,7 @@ mod online;
 mod registry;
 mod secret;
 mod setting;
+mod state;
 
 pub use dead_letters::{DeadLetterKind, DeadLetterSettings, SealedSettings};
 pub use environment::VARIABLES;
@@ -34,6 +35,7 @@ pub use online::{
 pub use registry::RegistrySettings;
 pub use secret::Secret;
 pub use setting::{OtherVariable, Setting, other_variables, settings};
+pub use state::StateSettings;
 
 use crate::cli::RunArgs;
 use crate::failure::Failure;
@@ -61,6 +63,8 @@ pub struct Settings {
     pub dead_letters: DeadLetterSettings,
     /// Where sealed rows go.
     pub sealed: SealedSettings,
+    /// Where the job's state is kept.
+    pub state: StateSettings,
     /// The HTTP server.
     pub http: HttpSettings,
     /// When `/health` asks for attention.
@@ -84,6 +88,7 @@ impl Default for Settings {
             online: OnlineSettings::default(),
             dead_letters: DeadLetterSettings::default(),
             sealed: SealedSettings::default(),
+            state: StateSettings::default(),
             http: HttpSettings::default(),
             health: HealthSettings::default(),
             log: LogSettings::default(),
@@ -241,6 +246,7 @@ impl Settings {
         keys.section("online", &mut |keys| self.online.keys(keys));
         keys.section("dead_letters", &mut |keys| self.dead_letters.keys(keys));
         keys.section("sealed", &mut |keys| self.sealed.keys(keys));
+        keys.section("state", &mut |keys| self.state.keys(keys));
         keys.section("http", &mut |keys| self.http.keys(keys));
         keys.section("health", &mut |keys| self.health.keys(keys));
         keys.section("log", &mut |keys| self.log.keys(keys));

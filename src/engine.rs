@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 use thiserror::Error;
 use tidemark_operators::coordination::{Coordination, Notice};
-use tidemark_operators::cut::{Cut, CutSink, Resume};
-use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::cut::{CutSink, Resume};
+use tidemark_operators::entity_windows::{EntityRestore, Sealing};
 use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 use tidemark_operators::ingest::reader::Partitions;
 use tidemark_operators::ingest::schemas::Schemas;
@@ -96,14 +96,16 @@ pub struct Parts {
 pub struct Checkpoints {
     /// Where its part of each goes.
     pub sink: Box<dyn CutSink>,
-    /// Says when one is wanted, and at which cut, by how far everything is sealed: asked on worker 0
-    /// only, once a step.
-    pub due: Box<dyn FnMut(EventTime) -> Option<Cut>>,
+    /// Says when one is due, or a snapshot, by how far everything is sealed: asked on worker 0 only,
+    /// once a step.
+    pub due: Box<dyn FnMut(EventTime) -> Option<Notice>>,
     /// Where the partitions of a job that goes on stand.
     pub resume: Resume,
     /// Where its live clock stood when it was seen last, and for how many ms before now it has not been
     /// seen; (0, 0) for a job that begins.
     pub live: (EventTime, Millis),
+    /// What the state of each entity of the plan is restored from; none: the job begins.
+    pub restore: Vec<EntityRestore>,
 }
 
 /// Makes a worker's parts on its own thread: the worker's index, and what wakes it.

@@ -69,6 +69,7 @@ pub mod output;
 pub mod panics;
 pub mod process;
 pub mod progress;
+pub mod recovery;
 pub mod refusals;
 pub mod registry;
 pub mod replay;

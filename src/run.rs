@@ -12,6 +12,7 @@ mod arrival;
 mod deadline;
 mod letters;
 mod refused;
+mod resumed;
 mod roles;
 mod schemas;
 mod sources;
@@ -27,6 +28,7 @@ use crate::http::{HttpServer, Introspect};
 use crate::kafka::KafkaStatus;
 use crate::named_file::is_standard;
 use crate::online::OnlineStore;
+use crate::recovery::{Recovery, RecoveryConfig};
 use crate::refusals::{CountedLetters, Refusals};
 use crate::sealed_file::SealedFile;
 use crate::service::Service;
@@ -38,6 +40,7 @@ use arrival::Arrivals;
 use deadline::Deadline;
 use letters::RunLetters;
 use refused::RefusedWatch;
+use resumed::Resumed;
 use schemas::SchemaSource;
 use sources::Sources;
 use std::path::Path;
@@ -45,6 +48,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::time::{MINUTE, Millis};
 
 /// Carries out the command.
 ///
@@ -76,6 +80,7 @@ struct OpenJob {
     letters: Arc<RunLetters>,
     refusals: Arc<Refusals>,
     sealed: Option<SealedFile>,
+    recovery: Option<Arc<Recovery>>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
     /// Ends when dropped, which is last of all.
@@ -91,9 +96,12 @@ impl OpenJob {
     ) -> Result<Self, Failure> {
         let engine = engine_settings(&plan, &settings);
         let observer = Observer::new(&engine);
-        let letters = Arc::new(RunLetters::open(&settings)?);
+        let recovery = recovery(&plan, &settings, &observer)?;
+        let resume = recovery.as_ref().map(|recovery| recovery.resume()).unwrap_or_default();
+        let sources = sources.resumed(&resume);
+        let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
         let refusals = Refusals::new(&plan, sources.files());
-        let sealed = sealed(&settings, &observer)?;
+        let sealed = sealed(&settings, &observer, recovery.as_ref())?;
         let store = store::open(&plan, &settings, &observer.metrics)?;
         let status = KafkaStatus::new();
         let stall_after = settings.http.stall_after;
@@ -134,6 +142,7 @@ impl OpenJob {
             letters,
             refusals,
             sealed,
+            recovery,
             store,
             service,
             _http: http,
@@ -141,17 +150,19 @@ impl OpenJob {
     }
 
     /// Runs to the end, and closes what was opened whatever that end is.
-    fn run(self, stop: &Stop) -> Result<Exit, Failure> {
+    fn run(mut self, stop: &Stop) -> Result<Exit, Failure> {
         let watched = watch::Watched {
             service: Arc::clone(&self.service),
             observer: self.observer.clone(),
             store: Arc::clone(&self.store),
+            before_stop: self.last_checkpoint(),
         };
         let refused = RefusedWatch::new(&self.refusals, self.letters.place());
         let watch = watched.start(stop, refused)?;
         let deadline = Deadline::start(self.settings.limits.shutdown, stop)?;
         let outcome = self.read(stop, &deadline);
         drop(watch);
+        self.recovery = None;
         // By itself it began to end just now.
         let ended = Instant::now();
         let left = || match stop.asked_at() {
@@ -162,6 +173,9 @@ impl OpenJob {
         if stop.asked() {
             tracing::info!(within = ?self.settings.limits.shutdown, "stopping: writing what is left");
         }
+        // Its last lines belong to the last checkpoint.
+        let sealed = self.sealed.take().map_or(Ok(0), SealedFile::finish).map(drop);
+        let sealed = sealed.map_err(|error| Failure::failed(error).hint(SEALED_REMEDY));
         let (service, store) = (Arc::clone(&self.service), Arc::clone(&self.store));
         // Side by side: no sink takes the time of another.
         let (written, published) = std::thread::scope(|scope| {
@@ -169,8 +183,6 @@ impl OpenJob {
             let written = self.letters.finish(left());
             (written, published.join().unwrap_or(Ok(())))
         });
-        let sealed = self.sealed.map_or(Ok(0), SealedFile::finish).map(drop);
-        let sealed = sealed.map_err(|error| Failure::failed(error).hint(SEALED_REMEDY));
         let said = watch::totals(&service, &self.observer);
         first_failure([outcome, written, sealed, published])?;
         tracing::info!("{}: {said}", if stopped { "stopped" } else { "ended, all is read" });
@@ -178,6 +190,24 @@ impl OpenJob {
             refusals::some_accepted(&self.observer.metrics)?;
         }
         Ok(Exit::Done)
+    }
+
+    /// What makes a last checkpoint when the job is asked to stop: within half of the time that it has.
+    fn last_checkpoint(&self) -> Box<dyn Fn() + Send> {
+        let (recovery, observer) = (self.recovery.clone(), self.observer.clone());
+        let within = self.settings.limits.shutdown / 2;
+        let recovery = recovery.map(|recovery| Arc::downgrade(&recovery));
+        Box::new(move || {
+            let recovery = recovery.as_ref().and_then(std::sync::Weak::upgrade);
+            if let Some(recovery) = recovery
+                && !recovery.checkpoint(within, || !observer.stopping())
+            {
+                tracing::warn!(
+                    ?within,
+                    "no last checkpoint was made: the next start reads again what came since the one before"
+                );
+            }
+        })
     }
 
     /// Reads until all sources end, somebody stops it, or something fails.
@@ -226,20 +256,31 @@ impl OpenJob {
         let (store, workers) = (Arc::clone(&self.store), self.settings.workers);
         let (clock, schemas) = (self.observer.clone(), self.schemas.clone());
         let refusals = Arc::clone(&self.refusals);
+        let recovery = self.recovery.clone();
         let lines = Mutex::new(self.sealed.as_ref().map(SealedFile::sink));
         Arc::new(move |worker, waker| {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             let lines = if worker == 0 { lines.take() } else { None };
             let partitions = opened.partitions(worker, workers, &waker)?;
+            let waker_of_tables = waker.clone();
             let schemas = schemas.as_ref().map(|schemas| schemas.schemas(&waker));
+            let (mut partitions, mut checkpoints, mut sink) = (partitions, None, None);
+            if let Some(recovery) = &recovery {
+                let (part, letters) = recovery.part(worker)?;
+                let marks = part.resume.partitions.iter();
+                let from = marks.map(|(id, mark)| (*id, mark.reread)).collect();
+                partitions = Box::new(Resumed { partitions, from });
+                (checkpoints, sink) = (Some(part), Some(letters));
+            }
+            let sink = sink.unwrap_or_else(|| letters.sink(waker));
             Ok(Parts {
                 partitions: Box::new(Arrivals { partitions, clock: clock.clone() }),
-                tables: tables.take(worker, &waker)?,
+                tables: tables.take(worker, &waker_of_tables)?,
                 schemas,
-                dead_letters: Box::new(CountedLetters::new(letters.sink(waker), &refusals)),
+                dead_letters: Box::new(CountedLetters::new(sink, &refusals)),
                 online: Some(store.writer(worker)),
                 lines: lines.map(|sink| Box::new(sink) as _),
-                checkpoints: None,
+                checkpoints,
             })
         })
     }
@@ -253,25 +294,73 @@ fn engine_settings(plan: &Arc<Plan>, settings: &Settings) -> engine::Settings {
         limits: settings.limits.engine(),
         live_idle: Some(connect::millis(settings.limits.live_idle)),
         machine_clock: Some(Arc::new(arrival::machine_clock)),
-        sealing: match settings.sealed.path {
-            Some(_) => Sealing::Lines,
-            None => Sealing::None,
+        sealing: match (&settings.sealed.path, &settings.state.url) {
+            (Some(_), _) => Sealing::Lines,
+            (None, Some(_)) => Sealing::State { rebuilt: REBUILT },
+            (None, None) => Sealing::None,
         },
         online: Online::EveryStep,
     }
 }
+
+/// The job's checkpoints, when they are to be made.
+fn recovery(
+    plan: &Arc<Plan>,
+    settings: &Settings,
+    observer: &Observer,
+) -> Result<Option<Arc<Recovery>>, Failure> {
+    let Some(url) = &settings.state.url else { return Ok(None) };
+    let limits = &settings.limits;
+    let config = RecoveryConfig {
+        plan: Arc::clone(plan),
+        workers: settings.workers,
+        url: url.clone(),
+        intervals: (settings.state.checkpoint_interval, settings.state.snapshot_interval),
+        letters_max: (limits.dead_letter_queue as u64, limits.dead_letter_queue_bytes),
+        sealed_rows: settings.sealed.path.is_some(),
+    };
+    let stop = observer.clone();
+    let letters = letters::published(settings)?;
+    let recovery = Recovery::open(config, letters, move |failure| stop.fail(failure));
+    recovery.map(|recovery| Some(Arc::new(recovery))).map_err(Failure::failed)
+}
+
+/// With checkpoints and without sealed rows, accumulators over windows that are left so soon are not
+/// kept as of the seal, but made again from their rows when a job goes on.
+const REBUILT: Millis = 10 * MINUTE;
 
 /// What helps when the file of sealed rows cannot be written.
 const SEALED_REMEDY: &str =
     "make room, or choose another \"path\" in [sealed] of cluster.toml, and run the job again";
 
 /// The file of sealed rows, when there is to be one. A disk that refuses stops the job.
-fn sealed(settings: &Settings, observer: &Observer) -> Result<Option<SealedFile>, Failure> {
+fn sealed(
+    settings: &Settings,
+    observer: &Observer,
+    recovery: Option<&Arc<Recovery>>,
+) -> Result<Option<SealedFile>, Failure> {
     let Some(path) = &settings.sealed.path else { return Ok(None) };
     let stop = observer.clone();
-    let file = SealedFile::append(Path::new(path), move |reason| {
-        stop.fail(format!("{reason}; {SEALED_REMEDY}"));
-    });
+    let failed = move |reason| stop.fail(format!("{reason}; {SEALED_REMEDY}"));
+    let path = Path::new(path);
+    let file = match recovery {
+        Some(recovery) => {
+            let (known, tells) = (recovery.sealed_bytes(), Arc::downgrade(recovery));
+            let told = move |cut, bytes| {
+                if let Some(recovery) = tells.upgrade() {
+                    recovery.sealed(cut, bytes);
+                }
+            };
+            let file = SealedFile::resume(path, known, Box::new(told), failed);
+            file.map(|(file, begins)| {
+                if known.is_none() {
+                    recovery.sealed_begins(begins);
+                }
+                file
+            })
+        }
+        None => SealedFile::append(path, failed),
+    };
     file.map(Some).map_err(|error| Failure::failed(error).hint(SEALED_REMEDY))
 }
 

@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use thiserror::Error;
+use tidemark_operators::cut::Cut;
 use tidemark_operators::sealed_lines::SealedSink;
 
 /// Buffers of lines that may wait for the disk; default 64. A buffer is what one frontier step
@@ -38,9 +39,19 @@ pub struct LinesError {
 
 /// A file of lines being written.
 pub struct SealedFile {
-    sender: Option<SyncSender<Vec<u8>>>,
+    sender: Option<SyncSender<Handed>>,
     thread: Option<JoinHandle<Result<u64, LinesError>>>,
 }
+
+/// What is handed to the thread.
+enum Handed {
+    Lines(Vec<u8>),
+    /// The first so many bytes of all lines are those of rows before the cut.
+    Cut(Cut, u64),
+}
+
+/// Who is told how many bytes of the file, all of them durable, are those of rows before a cut.
+pub type OnCut = Box<dyn Fn(Cut, u64) + Send>;
 
 impl SealedFile {
     /// Opens `path`, or creates it: rows follow what it holds. `failed` is called from the writing
@@ -57,6 +68,45 @@ impl SealedFile {
         Self::start(path, file, failed)
     }
 
+    /// The same for a job with checkpoints: `known` bytes of the file are those of rows before the cut
+    /// that it goes on from, and what is behind them is written again. `None`: it begins. `told` is told
+    /// of each cut. Also gives how many bytes rows are written behind.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, or not be cut off there.
+    pub fn resume(
+        path: &Path,
+        known: Option<u64>,
+        told: OnCut,
+        failed: impl Fn(String) + Send + 'static,
+    ) -> Result<(Self, u64), LinesError> {
+        let error = |reason| LinesError { what: "sealed rows", path: path.to_owned(), reason };
+        let file = append_lines(path).map_err(error)?;
+        let is_regular = file.metadata().map_err(error)?.is_file();
+        let held = file.metadata().map_err(error)?.len();
+        let begins = known.unwrap_or(held).min(held);
+        if known.is_some_and(|known| known > held) {
+            let path = path.display();
+            tracing::warn!(
+                %path, bytes = held,
+                "the file of sealed rows is shorter than it was: it was replaced, and rows follow it"
+            );
+        }
+        if is_regular && begins < held {
+            file.set_len(begins).map_err(error)?;
+        }
+        let synced = file.try_clone().map_err(error)?;
+        let told = move |cut, bytes| {
+            if is_regular {
+                synced.sync_data()?;
+            }
+            told(cut, begins + bytes);
+            Ok(())
+        };
+        let started = Self::spawn(path, file, failed, told)?;
+        Ok((started, begins))
+    }
+
     /// The same with what is open already, for `path`.
     ///
     /// # Errors
@@ -66,12 +116,21 @@ impl SealedFile {
         file: impl Write + Send + 'static,
         failed: impl Fn(String) + Send + 'static,
     ) -> Result<Self, LinesError> {
+        Self::spawn(path, file, failed, |_, _| Ok(()))
+    }
+
+    fn spawn(
+        path: &Path,
+        file: impl Write + Send + 'static,
+        failed: impl Fn(String) + Send + 'static,
+        told: impl Fn(Cut, u64) -> std::io::Result<()> + Send + 'static,
+    ) -> Result<Self, LinesError> {
         let (sender, receiver) = sync_channel(BUFFERS_MAX);
         let path = path.to_owned();
         let thread = std::thread::Builder::new().name("sealed-file".to_owned());
         let thread = thread.spawn(move || {
             let error = |reason| LinesError { what: "sealed rows", path: path.clone(), reason };
-            write_all(file, &receiver).map_err(error).inspect_err(|e| failed(e.to_string()))
+            write_all(file, &receiver, told).map_err(error).inspect_err(|e| failed(e.to_string()))
         });
         let thread = thread.map_err(|reason| LinesError {
             what: "sealed rows",
@@ -100,7 +159,11 @@ impl SealedFile {
     }
 }
 
-fn write_all(file: impl Write, receiver: &Receiver<Vec<u8>>) -> std::io::Result<u64> {
+fn write_all(
+    file: impl Write,
+    receiver: &Receiver<Handed>,
+    told: impl Fn(Cut, u64) -> std::io::Result<()>,
+) -> std::io::Result<u64> {
     // A write of the buffer ends where one of the worker's buffers does, which hold whole lines.
     let mut file = BufWriter::with_capacity(WRITE_BYTES, file);
     let mut written = 0;
@@ -112,7 +175,12 @@ fn write_all(file: impl Write, receiver: &Receiver<Vec<u8>>) -> std::io::Result<
             None => receiver.recv().map_err(|_| RecvTimeoutError::Disconnected),
         };
         match received {
-            Ok(lines) => {
+            Ok(Handed::Cut(cut, bytes)) => {
+                file.flush()?;
+                due = None;
+                told(cut, bytes)?;
+            }
+            Ok(Handed::Lines(lines)) => {
                 file.write_all(&lines)?;
                 written += lines.len() as u64;
                 due.get_or_insert_with(|| Instant::now() + FLUSH_MAX);
@@ -131,13 +199,23 @@ fn write_all(file: impl Write, receiver: &Receiver<Vec<u8>>) -> std::io::Result<
 
 /// Hands lines to the writing thread.
 pub struct LineSink {
-    sender: Option<SyncSender<Vec<u8>>>,
+    sender: Option<SyncSender<Handed>>,
+}
+
+impl LineSink {
+    fn hand(&mut self, handed: Handed) {
+        // An error means that the disk refused, which stopped the job already.
+        self.sender = self.sender.take().filter(|sender| sender.send(handed).is_ok());
+    }
 }
 
 impl SealedSink for LineSink {
     fn write(&mut self, lines: Vec<u8>) {
-        // An error means that the disk refused, which stopped the job already.
-        self.sender = self.sender.take().filter(|sender| sender.send(lines).is_ok());
+        self.hand(Handed::Lines(lines));
+    }
+
+    fn cut(&mut self, cut: Cut, bytes: u64) {
+        self.hand(Handed::Cut(cut, bytes));
     }
 }
 

@@ -41,6 +41,8 @@ pub enum Notice {
     MachineClock(EventTime),
     /// A checkpoint is wanted.
     Cut(Cut),
+    /// The state of all entities is wanted as of this cut, which lies ahead.
+    Snapshot(EventTime),
 }
 
 /// What one worker has heard from all of them, itself included.
@@ -63,8 +65,9 @@ pub struct Coordination {
     /// The greatest time of an accepted event.
     newest: EventTime,
     live: LiveClock,
-    /// The newest that was asked for.
+    /// The newest cut and the newest snapshot that were asked for.
     cut: Option<Cut>,
+    snapshot: EventTime,
 }
 
 /// The live clock: it follows the partitions' clocks, and monotonic time while no record moves it.
@@ -117,7 +120,15 @@ impl Coordination {
             clock: 0,
         };
         let (partitions, done) = (BTreeMap::new(), vec![false; workers]);
-        Coordination { partitions, done, out_of_orderness: Vec::new(), newest: 0, live, cut: None }
+        Coordination {
+            partitions,
+            done,
+            out_of_orderness: Vec::new(),
+            newest: 0,
+            live,
+            cut: None,
+            snapshot: 0,
+        }
     }
 
     /// The same, with clocks bounded by the machine's, as worker 0 tells it: the live clock never
@@ -165,6 +176,11 @@ impl Coordination {
         self.cut
     }
 
+    /// The newest snapshot that was asked for; 0: none.
+    pub fn snapshot(&self) -> EventTime {
+        self.snapshot
+    }
+
     /// Takes a notice in at monotonic time `now` ms.
     pub fn hear(&mut self, notice: &Notice, now: Millis) {
         match notice {
@@ -174,6 +190,7 @@ impl Coordination {
                 }
             }
             Notice::Cut(cut) => self.cut = Some(*cut),
+            Notice::Snapshot(as_of) => self.snapshot = self.snapshot.max(*as_of),
             Notice::MachineClock(wall) => {
                 if let Some(machine) = &mut self.live.machine {
                     *machine = (*wall, now);
@@ -243,6 +260,11 @@ impl Coordination {
     /// When every worker is done: the greatest time of an accepted event.
     pub fn over(&self) -> Option<EventTime> {
         self.is_over().then_some(self.newest)
+    }
+
+    /// The greatest watermark of all partitions.
+    pub fn watermark(&self) -> EventTime {
+        self.partitions.values().map(|status| status.watermark).max().unwrap_or(0)
     }
 
     fn is_over(&self) -> bool {

@@ -48,6 +48,13 @@ pub struct Cut {
 }
 
 impl Cut {
+    /// The last of a job whose sources have ended, the greatest of their watermarks being `watermark`:
+    /// nobody asks for it. It does not lie at the newest event, where everything is sealed then, so
+    /// that what is appended to a file is read by a later run as if the file had never ended.
+    pub const fn last(watermark: EventTime) -> Cut {
+        Cut { number: u64::MAX, at: Cut::below(watermark) }
+    }
+
     /// The greatest event time of a cut that lies at or below `frontier`.
     pub const fn below(frontier: EventTime) -> EventTime {
         frontier / CUT_GRID * CUT_GRID
@@ -64,8 +71,8 @@ pub trait CutSink {
     /// The rows of entity type `entity` below `cut` that were not below the cut before.
     fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows);
 
-    /// The state of more entities of type `entity`; `last`: of all of them now.
-    fn states(&mut self, entity: usize, states: EntityStates, last: bool);
+    /// The state of more entities of type `entity` as of the cut `as_of`; `None`: that was all of it.
+    fn states(&mut self, entity: usize, as_of: EventTime, states: Option<EntityStates>);
 }
 
 /// A worker's [`CutSink`], which its operators and its loop share.

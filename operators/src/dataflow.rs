@@ -3,7 +3,7 @@
 use crate::coordination::{Coordination, Notice};
 use crate::cut::{Resume, SharedCutSink};
 use crate::entity_windows::{
-    EntityState, Sealing, Serving, WindowsConfig, entity_windows, tell_reached,
+    EntityRestore, EntityState, Sealing, Serving, WindowsConfig, entity_windows, tell_reached,
 };
 use crate::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use crate::ingest::reader::Partitions;
@@ -58,6 +58,8 @@ pub struct Config {
     pub resume: Resume,
     /// Where the worker's part of checkpoints goes; `None`: there are none.
     pub cuts: Option<SharedCutSink>,
+    /// What the state of each entity of the plan is restored from; none: the job begins.
+    pub restore: Vec<EntityRestore>,
     /// What the worker has heard.
     pub coordination: Rc<RefCell<Coordination>>,
     /// What the worker has to tell; the loop broadcasts it.
@@ -108,14 +110,15 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
     );
     let probe = ProbeHandle::new();
     let clock = dead_letter(streams.dead_letters, dead_letters, &probe, Rc::clone(&config.shared));
-    let tables =
-        Tables::build(&clock, &config.plan, config.tables, &config.shared, &config.metrics);
-    let (mut entities, mut lines) = (Vec::new(), Vec::new());
+    let (plan, shared, metrics) = (&config.plan, &config.shared, &config.metrics);
+    let tables = Tables::build(&clock, plan, config.tables, shared, metrics);
+    let (mut entities, mut lines, mut restore) =
+        (Vec::new(), Vec::new(), config.restore.into_iter());
     for (entity, events) in streams.events.into_iter().enumerate() {
         let windows = entity_windows(
             events,
             WindowsConfig {
-                plan: Arc::clone(&config.plan),
+                plan: Arc::clone(plan),
                 entity,
                 limits: config.limits,
                 tables: Rc::clone(&tables),
@@ -124,28 +127,26 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
                 metrics: Arc::clone(&config.metrics),
                 shared: Rc::clone(&config.shared),
                 cuts: config.cuts.clone(),
+                restore: restore.next(),
             },
         );
-        let (shared, metrics) = (Rc::clone(&config.shared), Arc::clone(&config.metrics));
-        let live = config.serving != Serving::None;
+        let (shared, metrics) = (Rc::clone(shared), Arc::clone(metrics));
+        let (live, name) = (config.serving != Serving::None, &plan.entities[entity].name);
+        let rows = OnlineRowsConfig {
+            entity: name,
+            ids: Rc::clone(&windows.state),
+            sink: config.online.clone(),
+            reached: Box::new(move |now| tell_reached((entity, now), live, &shared, &metrics)),
+            served: config.served.clone(),
+        };
         // Every worker builds the same graph, whatever it serves.
-        online_rows(
-            windows.rows,
-            OnlineRowsConfig {
-                entity: &config.plan.entities[entity].name,
-                ids: Rc::clone(&windows.state),
-                sink: config.online.clone(),
-                reached: Box::new(move |now| tell_reached((entity, now), live, &shared, &metrics)),
-                served: config.served.clone(),
-            },
-        )
-        .probe_with(&probe);
+        online_rows(windows.rows, rows).probe_with(&probe);
         entities.push(windows.state);
         lines.push(windows.lines.probe_with(&probe));
     }
     // Every worker builds the same graph; the lines all go to worker 0.
     if config.sealing == Sealing::Lines {
-        merge_lines(scope.concatenate(lines), config.lines, &config.shared);
+        merge_lines(scope.concatenate(lines), config.lines, shared);
     }
     Dataflow { probe, entities }
 }

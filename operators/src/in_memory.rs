@@ -271,6 +271,7 @@ impl InMemory {
             served: None,
             resume: Resume::default(),
             cuts: None,
+            restore: Vec::new(),
             metrics: Arc::clone(&self.metrics),
             shared: Rc::clone(&self.shared),
             coordination: Rc::clone(&self.coordination),

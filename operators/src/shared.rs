@@ -111,6 +111,10 @@ pub struct Shared {
     pub tables: RefCell<Vec<Activator>>,
     /// The newest cut that is asked for, where there are checkpoints.
     pub cut: Cell<Option<Cut>>,
+    /// Once every input everywhere has closed, the last cut.
+    pub last_cut: Cell<Option<Cut>>,
+    /// The newest snapshot that is asked for; 0: none.
+    pub snapshot: Cell<EventTime>,
     /// While this holds nothing is read, so that marks and letters are of one moment.
     pub marking: Cell<bool>,
     /// Where the partitions stand; kept up where there are checkpoints.

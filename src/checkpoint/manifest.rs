@@ -78,9 +78,11 @@ pub struct PartitionMark {
     /// From which offset on records are read again: all before it are before the cut, or refused.
     pub reread: u64,
     /// The greatest time of its clock.
-    pub clock: EventTime,
-    /// Where the frontier of the others has put its watermark while it was silent.
-    pub floor: Option<EventTime>,
+    pub clock: Option<EventTime>,
+    /// The greatest time of an accepted event.
+    pub newest: Option<EventTime>,
+    /// How many records were accepted.
+    pub accepted: u64,
     /// The offsets in `reread..read` of records that were refused: each range with its end left out.
     pub refused: Vec<(u64, u64)>,
     /// The record before `read`.
@@ -91,10 +93,12 @@ pub struct PartitionMark {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CheckRecord {
+    /// Its offset.
+    pub offset: u64,
     /// Its timestamp, where it has one.
-    pub timestamp: Option<i64>,
-    /// The checksum of its key and value.
-    pub crc32c: u32,
+    pub timestamp: Option<EventTime>,
+    /// A hash of its value.
+    pub checksum: u64,
 }
 
 /// State as of an earlier cut.

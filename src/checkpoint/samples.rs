@@ -24,6 +24,7 @@ pub(super) fn schema() -> EntitySchema {
         name: name.to_owned(),
         ty: ty.to_owned(),
         storage: storage.to_owned(),
+        ..AttributeSchema::default()
     };
     EntitySchema {
         entity: "card".to_owned(),
@@ -33,6 +34,7 @@ pub(super) fn schema() -> EntitySchema {
             attribute("country", "string", "symbol"),
             attribute("hour", "int", "symbol"),
         ],
+        ..EntitySchema::default()
     }
 }
 

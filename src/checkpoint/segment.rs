@@ -32,14 +32,23 @@ const KIND: ObjectKind = ObjectKind(*b"TIDESEG\n");
 pub struct EntitySchema {
     /// Its name.
     pub entity: String,
-    /// The filters whose bits the rows have, as the job writes them, from the lowest bit on.
+    /// The filters whose bits the rows have, by what they are computed from, from the lowest bit on.
     pub filters: Vec<String>,
+    /// The same of a filter that every event passes.
+    #[serde(default)]
+    pub every: String,
+    /// The sources that feed it, and the field of each that is the key.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// See `sources`.
+    #[serde(default)]
+    pub keys: Vec<String>,
     /// Its attributes.
     pub attributes: Vec<AttributeSchema>,
 }
 
 /// An attribute of an [`EntitySchema`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AttributeSchema {
     /// Its name.
@@ -49,6 +58,9 @@ pub struct AttributeSchema {
     pub ty: String,
     /// How it is kept.
     pub storage: String,
+    /// What it is computed from.
+    #[serde(default)]
+    pub identity: String,
 }
 
 /// A segment as a manifest lists it.

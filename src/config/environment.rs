@@ -12,6 +12,7 @@ use crate::config::health::{CLOCK_BEHIND, PENDING_AFTER, REFUSED_OVER};
 use crate::config::log::level;
 use crate::config::online::RedisAddress;
 use crate::config::registry::{is_url, is_user};
+use crate::config::state::CHECKPOINT_INTERVAL;
 use crate::config::{Secret, Settings};
 use std::ffi::OsString;
 use std::str::FromStr;
@@ -22,7 +23,7 @@ use tidemark_jobs::document::quantity::{self, show_duration};
 type Apply = fn(&mut Settings, &str) -> Result<(), String>;
 
 /// Every variable, in the order they are applied: `REDIS_URL` before its parts, which change it.
-pub const VARIABLES: [(&str, Apply); 24] = [
+pub const VARIABLES: [(&str, Apply); 26] = [
     ("PARALLELISM", |s, text| number(text, 1, 256).map(|n| s.workers = n)),
     ("KAFKA_BOOTSTRAP_SERVERS", |s, text| some(text).map(|t| s.kafka.bootstrap_servers = t)),
     ("KAFKA_GROUP_ID", |s, text| some(text).map(|t| s.kafka.group_id = t)),
@@ -69,6 +70,14 @@ pub const VARIABLES: [(&str, Apply); 24] = [
     ("REDIS_MEMORY_ALERT_THRESHOLD", |s, text| {
         share(text).map(|share| s.online.memory.alert_threshold = share)
     }),
+    ("STATE_URL", |s, text| some(text).map(|url| s.state.url = Some(url))),
+    ("CHECKPOINT_INTERVAL_MS", |s, text| {
+        let (least, most) = CHECKPOINT_INTERVAL;
+        let ms = |bound: Duration| u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);
+        number(text, ms(least), ms(most))
+            .map(|ms| s.state.checkpoint_interval = Duration::from_millis(ms))
+            .map_err(|why| why + " (milliseconds)")
+    }),
     ("HEALTH_CHECK_PORT", |s, text| number(text, 0, u16::MAX).map(|port| s.http.port = port)),
     ("HEALTH_PENDING_AFTER", |s, text| {
         duration(text, PENDING_AFTER).map(|after| s.health.pending_after = after)
@@ -109,6 +118,8 @@ pub(super) const KEYS: [(&str, &str); VARIABLES.len() - 2] = [
     ("REDIS_DB", "online.redis.db"),
     ("REDIS_MEMORY_LIMIT_BYTES", "online.memory.limit"),
     ("REDIS_MEMORY_ALERT_THRESHOLD", "online.memory.alert_threshold"),
+    ("STATE_URL", "state.url"),
+    ("CHECKPOINT_INTERVAL_MS", "state.checkpoint_interval"),
     ("HEALTH_CHECK_PORT", "http.port"),
     ("HEALTH_PENDING_AFTER", "health.pending_after"),
     ("HEALTH_REFUSED_SHARE", "health.refused_share"),

@@ -8,7 +8,8 @@
 use super::Checkpoints;
 use std::cell::RefCell;
 use std::rc::Rc;
-use tidemark_operators::cut::{Cut, SharedCutSink};
+use tidemark_operators::coordination::{Coordination, Notice};
+use tidemark_operators::cut::SharedCutSink;
 use tidemark_operators::shared::Shared;
 use tidemark_operators::time::EventTime;
 
@@ -16,7 +17,7 @@ use tidemark_operators::time::EventTime;
 pub(super) struct Cuts {
     /// Where the worker's part goes.
     pub sink: SharedCutSink,
-    due: Box<dyn FnMut(EventTime) -> Option<Cut>>,
+    due: Box<dyn FnMut(EventTime) -> Option<Notice>>,
 }
 
 impl Cuts {
@@ -25,13 +26,17 @@ impl Cuts {
         Cuts { sink: Rc::new(RefCell::new(sink)), due }
     }
 
-    /// On worker 0: the cut that is due when everything before `frontier` is sealed.
-    pub fn due(&mut self, frontier: EventTime) -> Option<Cut> {
+    /// On worker 0: what is due when everything before `frontier` is sealed.
+    pub fn due(&mut self, frontier: EventTime) -> Option<Notice> {
         (self.due)(frontier)
     }
 
-    /// `cut` is the newest that was asked for. Everything before `live` has happened.
-    pub fn take_part(&mut self, cut: Option<Cut>, shared: &Shared, live: EventTime) {
+    /// Takes part in what has been heard of; the live clock is at `live`.
+    pub fn take_part(&mut self, heard: &Coordination, shared: &Shared, live: EventTime) {
+        let cut = heard.cut();
+        if heard.snapshot() != shared.snapshot.replace(heard.snapshot()) {
+            shared.wake_windows();
+        }
         if cut != shared.cut.get() {
             shared.cut.set(cut);
             shared.marking.set(true);
@@ -44,5 +49,12 @@ impl Cuts {
         self.sink.borrow_mut().marks(cut, marks, live);
         shared.marking.set(false);
         shared.wake_source();
+    }
+
+    /// All sources have ended, and all is handed over.
+    pub fn last(&mut self, shared: &Shared, live: EventTime) {
+        let Some(cut) = shared.last_cut.get() else { return };
+        let marks = shared.marks.as_ref().map(|marks| marks.at(cut.at)).unwrap_or_default();
+        self.sink.borrow_mut().marks(cut, marks, live);
     }
 }

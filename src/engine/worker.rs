@@ -7,9 +7,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tidemark_operators::cut::{PartitionMarks, Resume};
+use tidemark_operators::cut::{Cut, PartitionMarks, Resume};
 use tidemark_operators::dataflow::{self, Config, Dataflow};
-use tidemark_operators::entity_windows::{Sealing, Serving};
+use tidemark_operators::entity_windows::{EntityRestore, Sealing, Serving};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online_rows::SharedSink;
 use tidemark_operators::shared::{InFlight, Shared, SharedRef};
@@ -73,11 +73,12 @@ pub(super) fn drive(
             return None;
         }
     };
-    let checkpoints = parts.checkpoints.take();
-    let mut resume = Resume::default();
+    let mut checkpoints = parts.checkpoints.take();
+    let (mut resume, mut restore) = (Resume::default(), Vec::new());
     let mut coordination = coordination(worker.peers(), settings);
-    if let Some(checkpoints) = &checkpoints {
-        resume = checkpoints.resume.clone();
+    if let Some(checkpoints) = &mut checkpoints {
+        resume = std::mem::take(&mut checkpoints.resume);
+        restore = std::mem::take(&mut checkpoints.restore);
         let (live, silent) = checkpoints.live;
         coordination = coordination.resumed(live, silent);
     }
@@ -105,7 +106,7 @@ pub(super) fn drive(
     // The entities are held as long as the job runs: their arrangements are what explains a row,
     // checks it, or feeds a view that is added.
     let Dataflow { probe, entities } =
-        build(worker, settings, &state, parts, sink.as_ref(), resume);
+        build(worker, settings, &state, parts, sink.as_ref(), (resume, restore));
     if let Some(sync) = shared.source_sync.borrow_mut().take() {
         let _ = activator.set(Mutex::new(sync));
     }
@@ -143,7 +144,7 @@ fn build(
     state: &Loop<'_>,
     parts: Parts,
     sink: Option<&SharedSink>,
-    resume: Resume,
+    (resume, restore): (Resume, Vec<EntityRestore>),
 ) -> Dataflow {
     let serving = match (settings.online, sink) {
         (Online::Off, _) | (_, None) => Serving::None,
@@ -172,6 +173,7 @@ fn build(
                 online: sink.cloned(),
                 served: Some(Rc::new(served)),
                 resume,
+                restore,
                 cuts: state.cuts.as_ref().map(|cuts| Rc::clone(&cuts.sink)),
                 metrics,
                 shared: Rc::clone(&state.shared),
@@ -219,6 +221,9 @@ impl Loop<'_> {
             }
             let told = self.broadcast.as_ref().is_none_or(|t| t.probe.done());
             if probe.done() && told {
+                if let Some(cuts) = &mut self.cuts {
+                    cuts.last(&self.shared, self.shared.live_clock.get());
+                }
                 return self.shared.over.get();
             }
             worker.step_or_park(Some(TICK));
@@ -243,7 +248,7 @@ impl Loop<'_> {
             self.shared.wake_windows();
         }
         if let Some(cuts) = &mut self.cuts {
-            cuts.take_part(coordination.cut(), &self.shared, clock);
+            cuts.take_part(&coordination, &self.shared, clock);
         }
         let floor = coordination.floor(now);
         if floor != self.floor || now >= self.checked + IDLE_CHECK {
@@ -256,6 +261,7 @@ impl Loop<'_> {
         }
         if let (Some(newest), None) = (coordination.over(), self.shared.over.get()) {
             self.shared.over.set(Some(self.until.unwrap_or(newest)));
+            self.shared.last_cut.set(Some(Cut::last(coordination.watermark())));
             self.shared.wake_windows();
             if let Some(telling) = &mut self.broadcast {
                 telling.input = None;
@@ -279,7 +285,12 @@ impl Loop<'_> {
     /// On worker 0: the cut that is due.
     fn cut_due(&mut self) -> Option<Notice> {
         let cuts = self.cuts.as_mut().filter(|_| self.metrics.worker == 0)?;
-        cuts.due(self.shared.frontier.get()).map(Notice::Cut)
+        let frontier = match (self.shared.frontier.get(), self.shared.over.get()) {
+            // The last cut comes by itself.
+            (_, Some(_)) => return None,
+            (frontier, None) => frontier,
+        };
+        cuts.due(frontier)
     }
 
     fn tell(&mut self, said: Vec<Notice>, now: Millis) {

@@ -99,7 +99,7 @@ fn partition(mark: &PartitionMark) -> Vec<String> {
         mark.read.to_string(),
         mark.reread.to_string(),
         count_text(refused),
-        time_text(mark.clock),
+        mark.clock.map_or_else(|| "-".to_owned(), time_text),
     ]
 }
 

@@ -6,10 +6,11 @@ use crate::dead_letters::{DeadLetterFile, FileLimits};
 use crate::failure::Failure;
 use crate::kafka::{DeadLetterSettings, KafkaDeadLetters};
 use crate::metrics::snapshot::LogSinkSnapshot;
+use crate::recovery::{LettersTo, Recovery};
 use crate::service::LogStatus;
 use crate::source::Waker;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 
@@ -25,6 +26,8 @@ pub(super) struct RunLetters {
 }
 
 enum LetterSink {
+    /// Published with checkpoints, by who makes them.
+    Checkpoints(Arc<Recovery>),
     File(DeadLetterFile),
     Kafka(KafkaDeadLetters),
 }
@@ -40,12 +43,39 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where dead letters are published by checkpoints.
+///
+/// # Errors
+/// When a thread or client cannot be had.
+pub(super) fn published(settings: &Settings) -> Result<LettersTo, Failure> {
+    match settings.dead_letters.kind {
+        DeadLetterKind::File => Ok(LettersTo::File(PathBuf::from(&settings.dead_letters.path))),
+        DeadLetterKind::Kafka => topic(settings).map(LettersTo::Topic),
+    }
+}
+
+/// The writer of letters into a topic.
+fn topic(settings: &Settings) -> Result<KafkaDeadLetters, Failure> {
+    let limits = &settings.limits;
+    let letters = DeadLetterSettings {
+        topic: settings.dead_letters.topic.clone(),
+        letters_max: limits.dead_letter_queue,
+        bytes_max: usize::try_from(limits.dead_letter_queue_bytes).unwrap_or(usize::MAX),
+    };
+    let writer = KafkaDeadLetters::open(&connect::kafka(&settings.kafka), letters);
+    writer.map_err(Failure::failed)
+}
+
 impl RunLetters {
-    /// Opens the sink. A topic's brokers need not be there yet.
+    /// Opens the sink. A topic's brokers need not be there yet. Where there are checkpoints, letters are
+    /// published with them.
     ///
     /// # Errors
     /// When the file cannot be opened, or a thread or client cannot be had.
-    pub fn open(settings: &Settings) -> Result<Self, Failure> {
+    pub fn open(settings: &Settings, recovery: Option<&Arc<Recovery>>) -> Result<Self, Failure> {
+        if let Some(recovery) = recovery {
+            return Ok(Self::with_checkpoints(Arc::clone(recovery), settings));
+        }
         let (to, limits) = (&settings.dead_letters, &settings.limits);
         let (sink, path) = match to.kind {
             DeadLetterKind::File => {
@@ -59,23 +89,27 @@ impl RunLetters {
                 let file = file.map_err(|error| Failure::failed(error).hint(hint))?;
                 (LetterSink::File(file), Some(path.to_owned()))
             }
-            DeadLetterKind::Kafka => {
-                let letters = DeadLetterSettings {
-                    topic: to.topic.clone(),
-                    letters_max: limits.dead_letter_queue,
-                    bytes_max: usize::try_from(limits.dead_letter_queue_bytes)
-                        .unwrap_or(usize::MAX),
-                };
-                let config = connect::kafka(&settings.kafka);
-                let writer = KafkaDeadLetters::open(&config, letters);
-                (LetterSink::Kafka(writer.map_err(Failure::failed)?), None)
-            }
+            DeadLetterKind::Kafka => (LetterSink::Kafka(topic(settings)?), None),
         };
         let place = match &path {
             Some(path) => path.display().to_string(),
             None => format!("the topic {}", to.topic),
         };
         Ok(RunLetters { sink: Mutex::new(Some(sink)), path, place })
+    }
+
+    /// Those of a job with checkpoints, which are published in the file that `settings` name.
+    fn with_checkpoints(recovery: Arc<Recovery>, settings: &Settings) -> Self {
+        let (path, place) = match settings.dead_letters.kind {
+            DeadLetterKind::File => {
+                let path = PathBuf::from(&settings.dead_letters.path);
+                let place = path.display().to_string();
+                (Some(path), place)
+            }
+            DeadLetterKind::Kafka => (None, format!("the topic {}", settings.dead_letters.topic)),
+        };
+        let sink = Mutex::new(Some(LetterSink::Checkpoints(recovery)));
+        RunLetters { sink, path, place }
     }
 
     /// The file, when it is one.
@@ -93,7 +127,8 @@ impl RunLetters {
         match &*self.sink.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(LetterSink::File(file)) => Box::new(file.sink()),
             Some(LetterSink::Kafka(writer)) => Box::new(writer.sink(waker)),
-            None => Box::new(Closed),
+            // Theirs come with the worker's part in checkpoints.
+            Some(LetterSink::Checkpoints(_)) | None => Box::new(Closed),
         }
     }
 
@@ -126,6 +161,7 @@ impl RunLetters {
                     }
                 })
             }
+            Some(LetterSink::Checkpoints(recovery)) => Box::new(recovery.status()),
             None => Box::new(|| LogSinkSnapshot { name: NAME, ..LogSinkSnapshot::default() }),
         }
     }
@@ -140,6 +176,14 @@ impl RunLetters {
             Some(LetterSink::File(file)) => file.finish(within).map(drop).map_err(Failure::failed),
             Some(LetterSink::Kafka(writer)) => {
                 writer.finish(within).map(drop).map_err(Failure::failed)
+            }
+            Some(LetterSink::Checkpoints(recovery)) => {
+                // Whoever else held it is gone.
+                let left = Arc::into_inner(recovery).map_or(0, |recovery| recovery.finish(within));
+                if left > 0 {
+                    tracing::warn!(letters = left, "dead letters are left to the next start");
+                }
+                Ok(())
             }
             None => Ok(()),
         }

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tidemark_operators::cut::Resume;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions};
 use tidemark_operators::plan::{Format, Plan};
 
@@ -97,6 +98,18 @@ impl Sources {
     /// The files, by source, but for dumps.
     pub fn files(&self) -> &[(u16, Vec<PathBuf>)] {
         self.files.files()
+    }
+
+    /// The same, read on from where `resume` says.
+    #[must_use]
+    pub fn resumed(mut self, resume: &Resume) -> Self {
+        for (id, mark) in &resume.partitions {
+            let topic = self.topics.iter_mut().find(|topic| topic.source == id.source);
+            if let Some(topic) = topic {
+                topic.offsets.insert(id.partition, mark.reread);
+            }
+        }
+        self
     }
 
     /// Whether a source is a topic.

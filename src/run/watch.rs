@@ -28,6 +28,8 @@ pub(super) struct Watched {
     pub service: Arc<Service>,
     pub observer: Observer,
     pub store: Arc<dyn OnlineStore>,
+    /// What is to be done before reading stops: a last checkpoint.
+    pub before_stop: Box<dyn Fn() + Send>,
 }
 
 /// The thread; ends when dropped.
@@ -59,6 +61,7 @@ impl Watched {
         while !over.load(Ordering::Relaxed) {
             if stop.asked() && !self.observer.stopping() {
                 tracing::info!("asked to stop; a second signal ends the process at once");
+                (self.before_stop)();
                 self.observer.stop();
             }
             if !caught_up && !self.observer.stopping() && self.service.caught_up() {

@@ -209,6 +209,7 @@ impl Drive {
             metrics: Arc::new(WorkerMetrics::new(worker.index(), &plan)),
             shared: Rc::clone(&shared),
             cuts: None,
+            restore: None,
             plan,
         };
         let mut input = InputHandle::new_with_builder();

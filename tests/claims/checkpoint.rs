@@ -34,6 +34,7 @@ fn schema() -> EntitySchema {
         name: name.to_owned(),
         ty: ty.to_owned(),
         storage: storage.to_owned(),
+        ..AttributeSchema::default()
     };
     EntitySchema {
         entity: "card".to_owned(),
@@ -45,6 +46,7 @@ fn schema() -> EntitySchema {
             attribute("ip", "ip", "symbol"),
             attribute("score", "double", "wide"),
         ],
+        ..EntitySchema::default()
     }
 }
 

@@ -70,6 +70,8 @@ mod own_records;
 #[cfg(test)]
 mod producers;
 #[cfg(test)]
+mod recovery;
+#[cfg(test)]
 mod redis_server;
 #[cfg(test)]
 mod refused;

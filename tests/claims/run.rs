@@ -281,7 +281,7 @@ pub fn until_stored(redis: &Redis, hashes: &Hashes) {
 }
 
 /// All dead letters of a topic: partition, offset, reason and value.
-fn dead_letters(topic: &str, count: usize) -> BTreeSet<(u32, u64, String, Vec<u8>)> {
+pub fn dead_letters(topic: &str, count: usize) -> BTreeSet<(u32, u64, String, Vec<u8>)> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", shared_kafka().value("BOOTSTRAP"))
         .set("group.id", "claims-run")

@@ -131,6 +131,7 @@ const PROCESS: Order = Order {
         "inspect",
         "outbox",
         "kafka",
+        "recovery",
         "tables",
         "connect",
         "generate",

@@ -43,6 +43,19 @@ impl TimelineRows {
         self.times.len()
     }
 
+    /// Leaves out the rows from place `len` on. Ids and values stay listed.
+    pub fn truncate(&mut self, len: usize) {
+        self.times.truncate(len);
+        self.entities.truncate(len);
+        self.bits.truncate(len);
+        for column in &mut self.attributes {
+            match column {
+                AttributeValues::Words(words) => words.truncate(len),
+                AttributeValues::Symbols { places, .. } => places.truncate(len),
+            }
+        }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.times.is_empty()

@@ -120,6 +120,13 @@ impl RowsCopier {
     /// The rows `lo..hi` of `log`, by their sequence numbers, as far as it has them; `None` when their
     /// ids or the values of an attribute are more than a list of [`Texts`] takes: ask for fewer.
     pub fn copy(&mut self, log: &EntityLog, lo: u64, hi: u64) -> Option<TimelineRows> {
+        let mut rows = self.begin(log);
+        self.append(log, lo, hi, &mut rows)?;
+        Some(rows)
+    }
+
+    /// No rows of `log`, yet: [`append`](Self::append) adds some. Ids and values are numbered anew.
+    pub fn begin(&mut self, log: &EntityLog) -> TimelineRows {
         self.list = self.list.wrapping_add(1);
         if self.list == 0 {
             // Stamps of four billion lists ago would pass for this one's.
@@ -127,8 +134,10 @@ impl RowsCopier {
             all.for_each(|places| *places = Places::default());
             self.list = 1;
         }
+        let many = |places: &&mut Places| places.own.len() > OWN_MAX;
+        self.values.iter_mut().filter(many).for_each(|places| places.own = FlatTable::default());
         let storages = log.attributes.iter().map(|a| a.storage);
-        let mut rows = TimelineRows {
+        TimelineRows {
             attributes: storages
                 .map(|storage| match storage {
                     Storage::Wide => AttributeValues::Words(Vec::new()),
@@ -138,15 +147,24 @@ impl RowsCopier {
                 })
                 .collect(),
             ..TimelineRows::default()
-        };
+        }
+    }
+
+    /// Adds the rows `lo..hi` to `rows`, the last that were [begun](Self::begin) and whose own rows the
+    /// log still has; `None` when that would be more than it takes.
+    pub fn append(
+        &mut self,
+        log: &EntityLog,
+        lo: u64,
+        hi: u64,
+        rows: &mut TimelineRows,
+    ) -> Option<()> {
         for chunk in log.log.cover(lo, hi) {
             let from = (lo.max(chunk.base()) - chunk.base()) as u32;
             let to = (hi.min(chunk.end()) - chunk.base()) as u32;
-            self.chunk(log, chunk, (from, to), &mut rows)?;
+            self.chunk(log, chunk, (from, to), rows)?;
         }
-        let many = |places: &&mut Places| places.own.len() > OWN_MAX;
-        self.values.iter_mut().filter(many).for_each(|places| places.own = FlatTable::default());
-        Some(rows)
+        Some(())
     }
 
     fn chunk(

@@ -1,5 +1,6 @@
 //! How the windows of an entity type are run.
 
+use super::EntityRestore;
 use crate::cut::SharedCutSink;
 use crate::metrics::WorkerMetrics;
 use crate::plan::Plan;
@@ -57,4 +58,6 @@ pub struct WindowsConfig {
     pub shared: SharedRef,
     /// Where the worker's part of checkpoints goes; `None`: there are none.
     pub cuts: Option<SharedCutSink>,
+    /// What the state is restored from before anything else happens; `None`: there is none.
+    pub restore: Option<EntityRestore>,
 }

@@ -1,6 +1,6 @@
 //! What the windows of one entity tell: once a step, whatever the rows.
 
-use super::Running;
+use super::running::Running;
 use crate::metrics::WorkerMetrics;
 use crate::shared::{Reached, Shared};
 use crate::time::{EventTime, Millis};

@@ -71,7 +71,9 @@ pub fn merge_lines(
             let frontier = frontiers[0].frontier().first().copied();
             let Some(sink) = &mut sink else { return };
             streams.merge(frontier, &mut |lines| sink.write(lines));
-            let asked = shared.cut.get().filter(|asked| cut != Some(*asked));
+            let last = shared.last_cut.get().filter(|_| frontier.is_none());
+            let asked = last.or_else(|| shared.cut.get());
+            let asked = asked.filter(|asked| cut != Some(*asked));
             if let Some(asked) = asked.filter(|asked| frontier.is_none_or(|f| f >= asked.at)) {
                 cut = Some(asked);
                 sink.cut(asked, streams.bytes_before(asked.at));

@@ -43,8 +43,8 @@ pub struct Made {
 
 /// Loads state as of a cut into windows that stand [at](SealedWindows::at) it, over a log that has been
 /// given the rows before it.
-pub struct SnapshotReader<'a> {
-    entity: &'a EntityPlan,
+pub struct SnapshotReader {
+    entity: EntityPlan,
     as_of: EventTime,
     owner: Owner,
     components: Vec<Component>,
@@ -52,17 +52,18 @@ pub struct SnapshotReader<'a> {
     stored: Vec<Option<Stored>>,
 }
 
-impl<'a> SnapshotReader<'a> {
+impl SnapshotReader {
     /// Of a snapshot as of `as_of`, what is `owner`'s. `among`: the sources of the entity when it was
     /// taken; `None`: those of the plan.
     pub fn new(
         plan: &Plan,
-        entity: &'a EntityPlan,
+        entity: &EntityPlan,
         as_of: EventTime,
         owner: Owner,
         among: Option<&[String]>,
     ) -> Self {
         let components = EntityIdentities::new(plan, entity, among).components;
+        let entity = entity.clone();
         SnapshotReader { entity, as_of, owner, stored: vec![None; components.len()], components }
     }
 
@@ -176,7 +177,7 @@ impl<'a> SnapshotReader<'a> {
             made.push(Made { identity: component.identity, reaches });
         }
         let clock = sealed.clock();
-        fill(sealed.accumulators_mut(), self.entity, &accumulators, log, clock);
+        fill(sealed.accumulators_mut(), &self.entity, &accumulators, log, clock);
         made
     }
 }

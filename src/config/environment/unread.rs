@@ -15,7 +15,7 @@ const USER: &str = "the user stands in REDIS_URL, or is \"username\" in [online.
 
 /// Variables that are often meant for a feature engine, and what is to be said instead. One that
 /// ends in an underscore is the beginning of some.
-const ANSWERED: [(&str, &str); 18] = [
+const ANSWERED: [(&str, &str); 17] = [
     ("KAFKA_BROKER", BROKERS),
     ("KAFKA_BROKERS", BROKERS),
     ("KAFKA_BROKER_LIST", BROKERS),
@@ -36,10 +36,6 @@ const ANSWERED: [(&str, &str); 18] = [
         "KAFKA_BATCH_TIMEOUT_MS",
         "no batch waits to be full: records are taken as they come; how long a changed row may wait \
          is \"flush_interval\" in [online]",
-    ),
-    (
-        "CHECKPOINT_INTERVAL_MS",
-        "there are no checkpoints yet: after a restart topics are read again from the job's \"start\"",
     ),
     (
         "POSTGRES_URL",
@@ -139,7 +135,6 @@ mod tests {
             ("WINDOW_MAX_SIZE", "windows stand in the job"),
             ("FEATURE_PIPELINE_WINDOW", "stand in the job"),
             ("KAFKA_BATCH_TIMEOUT_MS", "no batch waits"),
-            ("CHECKPOINT_INTERVAL_MS", "no checkpoints yet"),
             ("POSTGRES_URL", "Postgres yet"),
             ("KAFKA_ACKS", "docs --settings"),
         ] {

@@ -1,0 +1,123 @@
+//! What a checkpoint takes of an entity type, handed over by and by.
+//!
+//! Sealed rows are copied out as they come, a slice a step, so that a cut finds most of them copied:
+//! it leaves out those at or above it, which are copied again for the next one. A snapshot is taken at
+//! a cut that lies ahead: sealing stops there, and goes on once all states are told, a slice a step.
+//! Live windows go on meanwhile.
+
+use crate::cut::{Cut, SharedCutSink, TimelineRows};
+use crate::entity_log::{EntityLog, RowsCopier};
+use crate::plan::{EntityPlan, Plan};
+use crate::snapshot::{Snapped, SnapshotWriter};
+use crate::time::EventTime;
+
+/// Rows copied in a step, about a millisecond's.
+const SLICE_ROWS: u64 = 8_192;
+/// Entities whose state is told in a step.
+const SLICE_ENTITIES: usize = 512;
+/// Rows that are copied ahead of a cut; more wait in the log.
+const ROWS_MAX: u64 = 1 << 18;
+
+/// See the module.
+pub(super) struct Handed {
+    sink: SharedCutSink,
+    entity: usize,
+    copier: RowsCopier,
+    rows: TimelineRows,
+    /// The sequence number of the first of them, and of the first that is not copied.
+    first: u64,
+    copied: u64,
+    /// The newest cut whose rows have been handed over.
+    answered: u64,
+    /// The newest snapshot that was taken or missed.
+    snapshot: EventTime,
+    telling: Option<SnapshotWriter>,
+}
+
+impl Handed {
+    /// Of entity `entity` of a plan, of whose log a checkpoint has the rows below `first`, and a snapshot
+    /// as of `snapshot`.
+    pub fn new(
+        sink: SharedCutSink,
+        (entity, plan): (usize, &EntityPlan),
+        log: &EntityLog,
+        (first, snapshot): (u64, EventTime),
+    ) -> Self {
+        let mut copier = RowsCopier::new(plan);
+        let rows = copier.begin(log);
+        let (copied, answered, telling) = (first, 0, None);
+        Handed { sink, entity, copier, rows, first, copied, answered, snapshot, telling }
+    }
+
+    /// The first row of the log that may still be asked for.
+    pub fn low_water(&self) -> u64 {
+        self.first
+    }
+
+    /// Copies rows that have been sealed, and hands over those below `asked` once `sealed` has come
+    /// there; says whether there is more to do now.
+    ///
+    /// # Errors
+    /// When the rows of a cut are more than a list of ids or values takes.
+    pub fn rows(
+        &mut self,
+        log: &EntityLog,
+        asked: Option<Cut>,
+        sealed: EventTime,
+    ) -> Result<bool, String> {
+        let room = ROWS_MAX.saturating_sub(self.copied - self.first);
+        let asked = asked.filter(|cut| cut.number > self.answered && sealed >= cut.at);
+        let end = match asked {
+            Some(cut) => log.log.partition(self.first, |ts| ts < cut.at),
+            None => log.log.end().min(self.copied + room),
+        };
+        let to = end.min(self.copied + SLICE_ROWS);
+        if to > self.copied {
+            let added = self.copier.append(log, self.copied, to, &mut self.rows);
+            added.ok_or("the ids and values of a checkpoint's rows are more than 4 GiB")?;
+            self.copied = to;
+        }
+        let Some(cut) = asked else { return Ok(self.copied < end) };
+        if self.copied < end {
+            return Ok(true);
+        }
+        let mut rows = std::mem::replace(&mut self.rows, self.copier.begin(log));
+        rows.truncate(usize::try_from(end - self.first).unwrap_or(usize::MAX));
+        (self.first, self.copied, self.answered) = (end, end, cut.number);
+        self.sink.borrow_mut().rows(cut, self.entity, rows);
+        Ok(false)
+    }
+
+    /// Up to where may be sealed when a snapshot as of `wanted` is to be taken and `sealed` is reached.
+    pub fn seals_to(&mut self, hi: EventTime, sealed: EventTime, wanted: EventTime) -> EventTime {
+        if wanted <= self.snapshot {
+            return hi;
+        }
+        if wanted < sealed {
+            // Too late for this one: another will be asked for.
+            self.snapshot = wanted;
+            return hi;
+        }
+        hi.min(wanted)
+    }
+
+    /// Tells a slice of the state `of` the entity type as of `wanted`, which is where everything is
+    /// sealed to. Nothing may be sealed or forgotten until all is told.
+    pub fn states(&mut self, plan: &Plan, of: &mut Snapped<'_>, wanted: EventTime) {
+        if wanted <= self.snapshot {
+            return;
+        }
+        let writer = self.telling.get_or_insert_with(|| SnapshotWriter::new(plan, of, wanted));
+        let slice = writer.slice(of, SLICE_ENTITIES);
+        let over = slice.is_none();
+        self.sink.borrow_mut().states(self.entity, wanted, slice);
+        if over {
+            (self.telling, self.snapshot) = (None, wanted);
+        }
+    }
+
+    /// Whether a snapshot is being told.
+    pub fn is_telling(&self) -> bool {
+        self.telling.is_some()
+    }
+}

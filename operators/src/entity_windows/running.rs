@@ -1,0 +1,295 @@
+//! The state behind the operator, and what one activation does with it.
+
+use super::handed::Handed;
+use super::report::Told;
+use super::restoring::Restoring;
+use super::{Activation, EntityState, Sealing, Serving, WindowsConfig};
+use crate::event_batch::EventBatch;
+use crate::hot::HotEntities;
+use crate::live::LiveWindows;
+use crate::online_rows::LiveRows;
+use crate::origin::Origin;
+use crate::reference::lookups::Lookups;
+use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
+use crate::sealed_lines::{LineWriter, SealedLines};
+use crate::shared::Reached;
+use crate::time::EventTime;
+use crate::timeline::names::Names;
+use crate::timeline::owner::Owner;
+use crate::timeline::stash::Block;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::hint::black_box;
+use std::rc::Rc;
+
+/// Computes rows, looks at none of them.
+struct Counted;
+
+impl SealedOutput for Counted {
+    fn rows(&mut self, rows: &SealedRows<'_>, _: &Names) {
+        // The rows are the result: computing them must not be optimised away.
+        black_box(rows.columns);
+    }
+}
+
+pub(super) struct Running {
+    pub(super) config: WindowsConfig,
+    pub(super) state: Rc<RefCell<EntityState>>,
+    pub(super) queue: VecDeque<EventBatch>,
+    pub(super) lookups: Lookups,
+    pub(super) live: Option<LiveWindows>,
+    pub(super) sealing: Option<SealedWindows>,
+    pub(super) writer: Option<LineWriter>,
+    pub(super) origins: Vec<Origin>,
+    /// Everything below has been sealed and given out.
+    pub(super) sealed: EventTime,
+    pub(super) due: Vec<u64>,
+    /// Live rows that this activation gives.
+    pub(super) rows: LiveRows,
+    /// Whether there are more of them than one activation gives.
+    pub(super) more_rows: bool,
+    /// To be told once they are given.
+    pub(super) reached: Option<Reached>,
+    /// Whether rows were given and nothing has been let go of since.
+    pub(super) unretired: bool,
+    pub(super) told: Told,
+    pub(super) hot: HotEntities,
+    pub(super) over: bool,
+    /// What is kept for checkpoints, where there are any.
+    pub(super) handed: Option<Handed>,
+    pub(super) restoring: Option<Restoring>,
+    /// The next slot whose rows are given out anew after a restore.
+    pub(super) anew: Option<u32>,
+}
+
+impl Running {
+    pub(super) fn new(
+        mut config: WindowsConfig,
+        state: Rc<RefCell<EntityState>>,
+        owner: Owner,
+    ) -> Self {
+        let restore = config.restore.take();
+        let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
+        let live = config.serving != Serving::None;
+        let held = state.borrow();
+        let sealing = match config.sealing {
+            Sealing::None => None,
+            Sealing::State { rebuilt } => {
+                let sealed = SealedWindows::at(plan, entity, &held.log.log, 0);
+                // Live windows say the rest.
+                Some(if live { sealed.lessened(plan, entity, rebuilt) } else { sealed })
+            }
+            // All state is kept then, whatever rows need of it.
+            _ if config.cuts.is_some() => Some(SealedWindows::at(plan, entity, &held.log.log, 0)),
+            Sealing::Count | Sealing::Lines => Some(SealedWindows::new(plan, entity)),
+        };
+        let lines = config.sealing == Sealing::Lines;
+        let handed = config
+            .cuts
+            .as_ref()
+            .map(|sink| Handed::new(Rc::clone(sink), (config.entity, entity), &held.log, (0, 0)));
+        drop(held);
+        Running {
+            queue: VecDeque::new(),
+            lookups: Lookups::new(plan, entity, Rc::clone(&config.tables)),
+            live: live.then(|| LiveWindows::new(plan, entity)),
+            sealing,
+            writer: lines.then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
+            origins: Vec::new(),
+            sealed: 0,
+            due: Vec::new(),
+            rows: LiveRows::default(),
+            more_rows: false,
+            reached: None,
+            unretired: false,
+            told: Told::default(),
+            hot: HotEntities::default(),
+            over: false,
+            handed,
+            restoring: restore.map(|from| Restoring::new(from, owner)),
+            anew: None,
+            config,
+            state,
+        }
+    }
+
+    pub(super) fn receive(&mut self, batches: &mut Vec<EventBatch>) {
+        self.queue.extend(batches.drain(..));
+    }
+
+    /// Below which everything is known: of the events, and of the tables they are looked up in.
+    pub(super) fn known(&self, events: Option<EventTime>) -> Option<EventTime> {
+        events.into_iter().chain(self.lookups.frontier()).min()
+    }
+
+    pub(super) fn lines(&mut self) -> Option<SealedLines> {
+        self.writer.as_mut().and_then(LineWriter::take)
+    }
+
+    /// One slice of work up to `frontier` (`None`: the events have ended).
+    pub(super) fn step(&mut self, frontier: Option<EventTime>) -> Activation {
+        if self.over {
+            return Activation::Over;
+        }
+        if self.restoring.is_some() {
+            return self.restore();
+        }
+        if self.more_rows {
+            self.hand_out();
+            return Activation::Again;
+        }
+        if std::mem::take(&mut self.unretired) {
+            self.retire();
+        }
+        let anew = self.touch_anew();
+        let over = if frontier.is_none() { self.config.shared.over.get() } else { None };
+        if !self.arrive(frontier, over) {
+            return Activation::Again;
+        }
+        // Once the events have ended, the clock stops at the newest of all.
+        let hi = frontier.or(over.map(|newest| newest + 1));
+        let done = hi.is_none_or(|hi| self.seal(hi));
+        let handing = self.hand_over();
+        self.reached = Some(self.reached(frontier, done));
+        match self.config.serving {
+            Serving::EveryStep => self.hand_out(),
+            Serving::AtEnd if done && over.is_some() => self.hand_out(),
+            _ => self.tell_reached(),
+        }
+        // The rows' slots are theirs until the sink has seen them, which it has when this runs again.
+        self.unretired = !self.rows.batches.is_empty();
+        if !self.unretired {
+            self.retire();
+        }
+        self.report(over.is_some());
+        match (done, over) {
+            _ if self.more_rows || handing || anew => Activation::Again,
+            (false, _) => Activation::Again,
+            (true, None) => Activation::Wait,
+            (true, Some(_)) if self.unretired => Activation::Again,
+            (true, Some(_)) => {
+                self.over = true;
+                self.hand_over_last();
+                self.check();
+                Activation::Over
+            }
+        }
+    }
+
+    /// Moves the live clock and takes in what has arrived; says whether it is through.
+    pub(super) fn arrive(&mut self, frontier: Option<EventTime>, over: Option<EventTime>) -> bool {
+        let EntityState { log, .. } = &mut *self.state.borrow_mut();
+        if let Some(live) = &mut self.live {
+            let shared = &self.config.shared;
+            let said = self.queue.iter().map(|b| b.clock).max().unwrap_or(0);
+            let cap = shared.live_cap.get().map(|cap| cap.max(frontier.unwrap_or(self.sealed)));
+            let said = cap.map_or(said, |cap| said.min(cap));
+            let clock = over.unwrap_or(said.max(shared.live_clock.get()));
+            if !live.advance(log, clock, self.config.limits.slice_rows) {
+                return false;
+            }
+        }
+        let lookups = &mut self.lookups;
+        if let Some(from) = lookups.news() {
+            log.revise(from, |block, row, names| lookups.fill(block, row..row + 1, names));
+            if let Some(live) = &mut self.live {
+                live.revised(log);
+            }
+        }
+        let traced = self.config.serving == Serving::EveryStep;
+        for batch in self.queue.drain(..) {
+            self.config.shared.in_flight.received(batch.size());
+            if batch.due_ns > 0 && traced {
+                self.due.push(batch.due_ns);
+            }
+            let fill =
+                |block: &Block, names: &mut Names| lookups.fill(block, 0..block.len(), names);
+            let block = log.receive_with(batch, fill);
+            self.hot.arrive(&block.slots);
+            if let Some(live) = &mut self.live {
+                live.arrive(&block, log);
+            }
+        }
+        true
+    }
+
+    /// Seals what lies below `hi`; says whether it is through.
+    pub(super) fn seal(&mut self, hi: EventTime) -> bool {
+        let (mut to, wanted) = (hi, self.config.shared.snapshot.get());
+        if let Some(handed) = &mut self.handed {
+            to = handed.seals_to(hi, self.sealed, wanted);
+        }
+        if to <= self.sealed {
+            return hi <= self.sealed || self.tell_states(wanted);
+        }
+        let given = matches!(self.config.sealing, Sealing::Count | Sealing::Lines);
+        let EntityState { log, windows } = &mut *self.state.borrow_mut();
+        if windows.upper() == self.sealed {
+            log.seal(Some(to), &mut self.origins);
+            windows.seal(&log.log, to);
+            if let Some(sealing) = &mut self.sealing {
+                if given {
+                    sealing.sealed(&mut self.origins);
+                }
+                sealing.begin(windows.newest(), to);
+            }
+            self.origins.clear();
+        }
+        // The step that has been begun ends before the next begins.
+        if let Some(sealing) = &mut self.sealing {
+            let mut counted = Counted;
+            let output: &mut dyn SealedOutput = match &mut self.writer {
+                Some(writer) => writer,
+                None => &mut counted,
+            };
+            let budget = self.config.limits.slice_rows;
+            let through = match given {
+                true => sealing.run(&log.log, &mut log.names, budget, output),
+                false => sealing.fold(&log.log, &mut log.names, budget),
+            };
+            if !through {
+                return false;
+            }
+        }
+        windows.compact();
+        self.sealed = windows.upper();
+        self.sealed >= hi
+    }
+
+    /// Fills the rows to be given; with the last of a step goes what is told once they are given.
+    pub(super) fn hand_out(&mut self) {
+        let Some(live) = &mut self.live else { return };
+        self.more_rows = !live.hand_out(&self.state.borrow().log.names, &mut self.rows.batches);
+        if self.more_rows {
+            return;
+        }
+        self.rows.due.append(&mut self.due);
+        match self.rows.is_empty() {
+            true => self.tell_reached(),
+            false => self.rows.reached = self.reached.take(),
+        }
+    }
+
+    /// Lets go of what no window needs, after the sink has seen the rows that say so.
+    pub(super) fn retire(&mut self) {
+        if self.handed.as_ref().is_some_and(Handed::is_telling) {
+            return;
+        }
+        let EntityState { log, windows } = &mut *self.state.borrow_mut();
+        // As much as a slice may have brought: what passes its horizon must not pile up.
+        let budget = self.config.limits.slice_rows;
+        let mut low = windows.low_water(&log.log);
+        if let Some(live) = &mut self.live {
+            low = low.min(live.low_water(log));
+            live.forget(self.sealed.saturating_sub(1), budget as usize, &mut log.names);
+        }
+        if let Some(sealing) = &self.sealing {
+            low = low.min(sealing.low_water());
+        }
+        if let Some(handed) = &self.handed {
+            low = low.min(handed.low_water());
+        }
+        log.retire(low, budget);
+        log.forget(self.sealed, budget as usize);
+    }
+}

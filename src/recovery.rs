@@ -1,0 +1,355 @@
+//! A job's checkpoints: how they are made while it runs, and how a start goes on from the newest.
+//!
+//! ```text
+//!  worker 0: is one due? ── cut G ──→ all workers
+//!  workers:  marks and dead letters, at once ─┐
+//!            rows with ts < G, once sealed   ─┼─→ writer ── segments, letters ──→ store
+//!            states as of a snapshot's cut   ─┘     └────── manifest, last of all ──→ store
+//!  publisher: the letters of committed checkpoints ──→ file or topic
+//! ```
+//!
+//! What a checkpoint is made of and why nothing is lost or counted twice: [`crate::checkpoint`]. A
+//! worker hands its part over and goes on; encoding and writing is done on a thread of its own. A
+//! checkpoint that cannot be written stops nothing: the store is tried again, letters wait, and once
+//! there is no room for more of them nothing more is read.
+
+mod due;
+mod error;
+mod letter_file;
+mod letter_topic;
+mod letters;
+mod marks;
+mod part;
+mod publisher;
+mod restore;
+mod thread;
+mod writer;
+
+use crate::checkpoint::{ListedSegment, Manifest};
+use crate::engine::Checkpoints;
+use crate::kafka::KafkaDeadLetters;
+use crate::metrics::snapshot::LogSinkSnapshot;
+use crate::objects::{self, Absent, Objects};
+use crate::wall_clock::wall_ms;
+use due::{CheckpointProgress, CheckpointsDue};
+pub use error::RecoveryError;
+use error::system;
+use letter_file::LetterFile;
+use letter_topic::LetterTopic;
+use letters::StoredLetters;
+use part::{LetterRoom, part};
+use publisher::{LetterPublisher, Published, Target};
+use restore::{EntityObjects, Loader};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use thread::{Begin, WriterThread};
+use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, Resume, TimelineRows};
+use tidemark_operators::entity_windows::{EntityRestore, RestoreFeed};
+use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
+use tidemark_operators::origin::PartitionId;
+use tidemark_operators::plan::Plan;
+use tidemark_operators::time::EventTime;
+
+/// The name of the dead letters in metrics and health.
+const LETTERS: &str = "dead_letters";
+/// How often it is looked whether a checkpoint that was asked for is there.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// What workers hand over.
+enum WorkerMessage {
+    Marks {
+        cut: Cut,
+        marks: BTreeMap<PartitionId, PartitionMark>,
+        letters: Vec<DeadLetter>,
+        live: EventTime,
+    },
+    Rows {
+        cut: Cut,
+        worker: usize,
+        entity: usize,
+        rows: TimelineRows,
+    },
+    States {
+        worker: usize,
+        entity: usize,
+        as_of: EventTime,
+        states: Option<EntityStates>,
+    },
+    /// Sealed rows are written behind the first so many bytes of their file; who waits for a manifest
+    /// that says so is told when there is one.
+    SealedBegins {
+        bytes: u64,
+        told: Sender<()>,
+    },
+    /// The bytes of the file of sealed rows that hold those before the cut; they are durable.
+    Sealed {
+        cut: Cut,
+        bytes: u64,
+    },
+}
+
+/// Where and how often, and what the job is.
+pub struct RecoveryConfig {
+    /// The job.
+    pub plan: Arc<Plan>,
+    /// Worker threads.
+    pub workers: usize,
+    /// The store's URL.
+    pub url: String,
+    /// Between two checkpoints, and between two snapshots.
+    pub intervals: (Duration, Duration),
+    /// Dead letters, and their bytes, that may wait.
+    pub letters_max: (u64, u64),
+    /// Whether sealed rows go to a file.
+    pub sealed_rows: bool,
+}
+
+/// Where dead letters are published.
+pub enum LettersTo {
+    /// In a file.
+    File(PathBuf),
+    /// In a topic.
+    Topic(KafkaDeadLetters),
+}
+
+/// The checkpoints of a running job.
+pub struct Recovery {
+    config: RecoveryConfig,
+    /// The newest checkpoint when the job began.
+    begun: Manifest,
+    progress: Arc<CheckpointProgress>,
+    room: Arc<LetterRoom>,
+    publisher: Arc<LetterPublisher>,
+    /// Of each worker that has not begun: what it is restored from.
+    restore: Mutex<Vec<Vec<Box<dyn RestoreFeed + Send>>>>,
+    messages: Mutex<Option<Sender<WorkerMessage>>>,
+    over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Recovery {
+    /// Takes over the state, and begins to read it. Dead letters are published where `letters` says.
+    /// `failed` is told why the job has to stop, should that be.
+    ///
+    /// # Errors
+    /// When the store cannot be reached, its state is damaged or another job's, or the file cannot be
+    /// opened.
+    pub fn open(
+        config: RecoveryConfig,
+        letters: LettersTo,
+        failed: impl Fn(String) + Send + 'static,
+    ) -> Result<Self, RecoveryError> {
+        let objects: Arc<dyn Objects> = Arc::from(objects::open(&config.url, Absent::Made)?);
+        let (progress, over) = (Arc::<CheckpointProgress>::default(), Arc::<AtomicBool>::default());
+        let (taken, takes) = channel();
+        let (begin, begins) = channel::<Begin>();
+        let thread = WriterThread {
+            objects: Arc::clone(&objects),
+            plan: Arc::clone(&config.plan),
+            workers: config.workers,
+            sealed_rows: config.sealed_rows,
+            progress: Arc::clone(&progress),
+            over: Arc::clone(&over),
+        };
+        let run = move || {
+            if let Err(error) = thread.run(&taken, &begins) {
+                failed(error.to_string());
+            }
+        };
+        let thread = std::thread::Builder::new().name("checkpoints".to_owned());
+        let thread = thread
+            .spawn(run)
+            .map_err(|why| system("start the thread that writes checkpoints", why))?;
+        let gone = || system("write checkpoints", std::io::Error::other("the thread is gone"));
+        let (begun, segments): (Manifest, Vec<ListedSegment>) =
+            takes.recv().map_err(|_| gone())??;
+        let room = Arc::new(LetterRoom::new(config.letters_max.0, config.letters_max.1));
+        let publisher = publisher(&*objects, &begun, letters, &room)?;
+        let (to, messages) = channel();
+        begin.send((Arc::clone(&publisher), messages)).map_err(|_| gone())?;
+        let restore = load(&config, &objects, &begun, segments)?;
+        Ok(Recovery {
+            config,
+            begun,
+            progress,
+            room,
+            publisher,
+            restore: Mutex::new(restore),
+            messages: Mutex::new(Some(to)),
+            over,
+            thread: Some(thread),
+        })
+    }
+
+    /// The part of `worker` in checkpoints, and where its dead letters go; called once for each.
+    ///
+    /// # Errors
+    /// When the job is over.
+    pub fn part(&self, worker: usize) -> Result<(Checkpoints, Box<dyn DeadLetterSink>), String> {
+        let to = self.sender().ok_or("checkpoints are written no more: the job is over")?;
+        let (sink, letters) = part(worker, &self.room, to);
+        let (progress, room) = (Arc::clone(&self.progress), Arc::clone(&self.room));
+        let mut due = CheckpointsDue::new(self.config.intervals, progress, room, self.begun.cut);
+        let mut restore = self.restore.lock().unwrap_or_else(PoisonError::into_inner);
+        let feeds = restore.get_mut(worker).map(std::mem::take).unwrap_or_default();
+        let snapshot = self.begun.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
+        let entity = |feed: Box<dyn RestoreFeed + Send>| EntityRestore {
+            cut: self.begun.cut,
+            snapshot,
+            among: None,
+            feed,
+            made: Vec::new(),
+        };
+        let checkpoints = Checkpoints {
+            sink: Box::new(sink),
+            due: Box::new(move |frontier| due.next(frontier)),
+            resume: self.resume(),
+            live: self.live(),
+            restore: feeds.into_iter().map(entity).collect(),
+        };
+        Ok((checkpoints, Box::new(letters)))
+    }
+
+    /// Where the partitions stand that the newest checkpoint knew when the job began.
+    pub fn resume(&self) -> Resume {
+        marks::resume(&self.config.plan, &self.begun)
+    }
+
+    /// Where the live clock stood then, and how long ago that is.
+    fn live(&self) -> (EventTime, u64) {
+        let clocks = self.begun.partitions.iter().filter_map(|mark| mark.clock);
+        let live = clocks.chain([self.begun.live_clock]).max().unwrap_or(0);
+        let silent = wall_ms().unwrap_or(0).saturating_sub(self.begun.created_at);
+        (live, if live == 0 { 0 } else { silent })
+    }
+
+    /// How many bytes of the file of sealed rows hold those before the cut; `None`: nothing is known.
+    pub fn sealed_bytes(&self) -> Option<u64> {
+        letters::number(&self.begun.outbox, letters::SEALED_BYTES)
+    }
+
+    /// Tells that the first `bytes` of the file of sealed rows, which are durable, hold those before
+    /// `cut`.
+    pub fn sealed(&self, cut: Cut, bytes: u64) {
+        // An error means that the thread is gone, which has stopped the job.
+        if let Some(to) = self.sender() {
+            let _ = to.send(WorkerMessage::Sealed { cut, bytes });
+        }
+    }
+
+    /// Has a manifest say that the job's first sealed rows are written behind the first `bytes` of their
+    /// file, before any of them is: what is there of a run that was killed is written again.
+    pub fn sealed_begins(&self, bytes: u64) {
+        let (told, tells) = channel();
+        if let Some(to) = self.sender() {
+            let _ = to.send(WorkerMessage::SealedBegins { bytes, told });
+        }
+        // An error means that the thread is gone, which has stopped the job.
+        let _ = tells.recv();
+    }
+
+    /// How the dead letters fare; may be kept and asked after the end.
+    pub fn status(&self) -> impl Fn() -> LogSinkSnapshot + Send + Sync + use<> {
+        self.publisher.status()
+    }
+
+    fn sender(&self) -> Option<Sender<WorkerMessage>> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks for a checkpoint, and waits until it is committed, at most for `within` or while `go_on`
+    /// says so; says whether it is.
+    pub fn checkpoint(&self, within: Duration, go_on: impl Fn() -> bool) -> bool {
+        let (until, before) =
+            (Instant::now() + within, self.progress.committed.load(Ordering::Acquire));
+        // One that is being gathered may have been asked for too early.
+        let after = self.progress.gathered.load(Ordering::Acquire).max(before) + 1;
+        self.progress.wanted.store(true, Ordering::Release);
+        while self.progress.committed.load(Ordering::Acquire) < after {
+            if Instant::now() >= until || !go_on() {
+                return false;
+            }
+            std::thread::sleep(LOOK);
+        }
+        true
+    }
+
+    /// Waits until all that was handed over is written and published, at most for `within`. All workers
+    /// must be gone.
+    pub fn finish(mut self, within: Duration) -> u64 {
+        let until = Instant::now() + within;
+        drop(self.messages.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.take();
+        while thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < until
+        {
+            std::thread::sleep(LOOK);
+        }
+        self.over.store(true, Ordering::Release);
+        // A panic of it has ended the process.
+        thread.map(JoinHandle::join);
+        let left = until.saturating_duration_since(Instant::now());
+        Arc::into_inner(self.publisher).map_or(0, |publisher| publisher.finish(left))
+    }
+}
+
+/// Publishes what the checkpoint `begun` has and is not known to be published, and then what comes.
+fn publisher(
+    objects: &dyn Objects,
+    begun: &Manifest,
+    to: LettersTo,
+    room: &Arc<LetterRoom>,
+) -> Result<Arc<LetterPublisher>, RecoveryError> {
+    let published = letters::how_far(&begun.outbox);
+    let position = published.as_ref().map(|published| published.position);
+    let (target, begins): (Box<dyn Target>, u64) = match to {
+        LettersTo::File(path) => {
+            let file = LetterFile::open(&path, position).map_err(|why| {
+                system(&format!("open the file of dead letters {}", path.display()), why)
+            })?;
+            let begins = file.position();
+            (Box::new(file), begins)
+        }
+        LettersTo::Topic(writer) => (Box::new(LetterTopic::new(writer)), 0),
+    };
+    let published = published.unwrap_or(Published { number: 0, position: begins });
+    let publisher = LetterPublisher::start(LETTERS, target, published, Arc::clone(room))
+        .map_err(|why| system("start the thread that publishes dead letters", why))?;
+    for letters in StoredLetters::listed(&begun.outbox) {
+        let batch = letters.read(objects)?;
+        room.take(&batch.letters);
+        publisher.publish(batch);
+    }
+    Ok(Arc::new(publisher))
+}
+
+/// Begins to read the checkpoint `begun`, where there is anything to be read: for each worker its feeds.
+fn load(
+    config: &RecoveryConfig,
+    objects: &Arc<dyn Objects>,
+    begun: &Manifest,
+    segments: Vec<ListedSegment>,
+) -> Result<Vec<Vec<Box<dyn RestoreFeed + Send>>>, RecoveryError> {
+    if begun.cut == 0 {
+        return Ok(Vec::new());
+    }
+    let states = begun.snapshot.iter().flat_map(|snapshot| &snapshot.states);
+    let of = |name: &str| EntityObjects {
+        segments: segments.iter().filter(|segment| segment.entity == name).cloned().collect(),
+        states: states.clone().filter(|states| states.entity == name).cloned().collect(),
+    };
+    let loader = Loader {
+        plan: Arc::clone(&config.plan),
+        objects: Arc::clone(objects),
+        keys: None,
+        snapshot: begun.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of),
+        entities: config.plan.entities.iter().map(|entity| of(&entity.name)).collect(),
+    };
+    loader
+        .start(config.workers)
+        .map_err(|why| system("start the thread that reads a checkpoint", why))
+}

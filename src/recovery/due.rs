@@ -1,0 +1,125 @@
+//! When a checkpoint is due, and when a snapshot.
+
+use super::part::LetterRoom;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tidemark_operators::coordination::Notice;
+use tidemark_operators::cut::{CUT_GRID, Cut};
+use tidemark_operators::time::{EventTime, Millis};
+
+/// How far checkpoints are, for whoever asks for the next.
+#[derive(Debug, Default)]
+pub(super) struct CheckpointProgress {
+    /// The newest cut of which all has been handed over.
+    pub gathered: AtomicU64,
+    /// The newest cut that is committed.
+    pub committed: AtomicU64,
+    /// One is wanted at once.
+    pub wanted: AtomicBool,
+    /// The newest snapshot that is whole.
+    pub snapshot: AtomicU64,
+}
+
+/// How many cuts may be gathered and not committed.
+const IN_FLIGHT_MAX: u64 = 2;
+
+/// Says when the next cut is due: an interval after the one before, or earlier where one is wanted or
+/// dead letters wait for it. The one before has been handed over by then, so nothing piles up.
+pub(super) struct CheckpointsDue {
+    interval: Duration,
+    progress: Arc<CheckpointProgress>,
+    room: Arc<LetterRoom>,
+    last: Cut,
+    asked_at: Instant,
+    snapshots: Snapshots,
+}
+
+/// The snapshots: each as of a cut that nobody has sealed to when it is asked for.
+struct Snapshots {
+    interval: Duration,
+    asked: EventTime,
+    asked_at: Instant,
+    /// How much farther ahead than the frontier will be: more each time that somebody was there
+    /// before.
+    factor: Millis,
+    /// Where the frontier was, and when.
+    seen: (EventTime, Instant),
+    /// How far it has come since the time before that.
+    pace: Millis,
+}
+
+/// How often it is looked how fast the frontier moves: nobody is farther than that behind the others.
+const PACE_EVERY: Duration = Duration::from_millis(100);
+/// How much farther ahead of the frontier than it will be a snapshot is asked for, at first and at most.
+const FACTORS: (Millis, Millis) = (2, 128);
+/// A snapshot that has not come in so many intervals was missed.
+const MISSED_AFTER: u32 = 2;
+
+impl CheckpointsDue {
+    /// Of a job that goes on from the cut `at`, or from 0.
+    pub fn new(
+        (interval, of_snapshots): (Duration, Duration),
+        progress: Arc<CheckpointProgress>,
+        room: Arc<LetterRoom>,
+        at: EventTime,
+    ) -> Self {
+        let (last, asked_at) = (Cut { number: 0, at }, Instant::now());
+        let snapshots = Snapshots {
+            interval: of_snapshots,
+            asked: 0,
+            asked_at,
+            factor: FACTORS.0,
+            seen: (0, asked_at),
+            pace: 0,
+        };
+        CheckpointsDue { interval, progress, room, last, asked_at, snapshots }
+    }
+
+    /// What is due when everything before `frontier` is sealed.
+    pub fn next(&mut self, frontier: EventTime) -> Option<Notice> {
+        let cut = self.cut(frontier).map(Notice::Cut);
+        cut.or_else(|| self.snapshots.next(frontier, &self.progress).map(Notice::Snapshot))
+    }
+
+    fn cut(&mut self, frontier: EventTime) -> Option<Cut> {
+        let gathered = self.progress.gathered.load(Ordering::Acquire);
+        let committed = self.progress.committed.load(Ordering::Acquire);
+        if gathered < self.last.number || gathered - committed.min(gathered) >= IN_FLIGHT_MAX {
+            return None;
+        }
+        let wanted = self.progress.wanted.load(Ordering::Acquire) || self.room.is_short();
+        if !wanted && self.asked_at.elapsed() < self.interval {
+            return None;
+        }
+        self.progress.wanted.store(false, Ordering::Release);
+        self.asked_at = Instant::now();
+        let at = Cut::below(frontier).max(self.last.at);
+        self.last = Cut { number: self.last.number + 1, at };
+        Some(self.last)
+    }
+}
+
+impl Snapshots {
+    /// The one that is due.
+    fn next(&mut self, frontier: EventTime, progress: &CheckpointProgress) -> Option<EventTime> {
+        let (before, then) = self.seen;
+        if then.elapsed() >= PACE_EVERY {
+            self.pace = if before == 0 { 0 } else { frontier.saturating_sub(before) };
+            self.seen = (frontier, Instant::now());
+        }
+        let elapsed = self.asked_at.elapsed();
+        if frontier == 0 || elapsed < self.interval {
+            return None;
+        }
+        let whole = progress.snapshot.load(Ordering::Acquire) >= self.asked;
+        if !whole && (frontier <= self.asked || elapsed < self.interval * MISSED_AFTER) {
+            return None;
+        }
+        self.factor = if whole { FACTORS.0 } else { (self.factor * 4).min(FACTORS.1) };
+        self.asked_at = Instant::now();
+        let ahead = self.pace.saturating_mul(self.factor);
+        self.asked = Cut::below(frontier.saturating_add(ahead)).saturating_add(CUT_GRID);
+        Some(self.asked)
+    }
+}

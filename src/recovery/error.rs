@@ -1,0 +1,67 @@
+//! What may go wrong.
+
+use crate::checkpoint::CheckpointError;
+use crate::objects::ObjectError;
+use thiserror::Error;
+
+/// Why a job cannot go on from its checkpoints, or make more of them.
+#[derive(Debug, Error)]
+pub enum RecoveryError {
+    /// The store cannot be reached.
+    #[error(transparent)]
+    Objects(#[from] ObjectError),
+    /// A checkpoint cannot be written or used.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// The state is another job's.
+    #[error(
+        "cannot go on from the state in {store}: it is that of the job \"{held}\", and this is \
+         \"{job}\"; give each job a store of its own: \"url\" in [state] of cluster.toml"
+    )]
+    OtherJob {
+        /// The URL of the store.
+        store: String,
+        /// Whose state it is.
+        held: String,
+        /// Who wants it.
+        job: String,
+    },
+    /// The job needs of past events what was not kept of them.
+    #[error(
+        "cannot go on from {object} in {store}: of the events of \"{entity}\" it does not have what \
+         the job needs now: {}; run the job as it was, or begin with no state: another \"url\" in \
+         [state] of cluster.toml", missing.join("; ")
+    )]
+    Changed {
+        /// The entity type.
+        entity: String,
+        /// The object.
+        object: String,
+        /// The URL of the store.
+        store: String,
+        /// What is not there.
+        missing: Vec<String>,
+    },
+    /// StoredLetters that were to be published cannot be.
+    #[error("cannot publish the dead letters {object} in {store}: {what}; bring the object back")]
+    StoredLetters {
+        /// The object.
+        object: String,
+        /// The URL of the store.
+        store: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The file of letters or a thread cannot be had.
+    #[error("cannot {what}: {why}")]
+    System {
+        /// What was attempted.
+        what: String,
+        /// Why it failed.
+        why: std::io::Error,
+    },
+}
+
+pub(super) fn system(what: &str, why: std::io::Error) -> RecoveryError {
+    RecoveryError::System { what: what.to_owned(), why }
+}

@@ -1,0 +1,156 @@
+//! The file that dead letters are published in, each once.
+//!
+//! The letters of a checkpoint are an object of the store before they are in the file, and a later
+//! checkpoint knows up to where the file has been written. So after a crash what lies behind that place
+//! is the beginning of what is to be published next, and only the rest of it is written.
+
+use super::publisher::{Batch, Target};
+use crate::created_file::{Held, create};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::path::{Path, PathBuf};
+
+/// The most bytes behind the known place that are compared with what is to be published.
+const TAIL_BYTES_MAX: u64 = 1 << 30;
+
+/// See the module.
+pub(super) struct LetterFile {
+    path: PathBuf,
+    file: File,
+    /// Whether it has places: a pipe has none, and gets what a checkpoint may have published again.
+    is_regular: bool,
+    /// Where what is published next begins.
+    position: u64,
+    /// What is there already.
+    tail: Vec<u8>,
+}
+
+impl LetterFile {
+    /// Opens or makes the file at `path`, of which the newest checkpoint knows that it had been written
+    /// up to `known`; `None`: there is no checkpoint, and letters follow what the file holds.
+    ///
+    /// # Errors
+    /// When it cannot be opened or read.
+    pub fn open(path: &Path, known: Option<u64>) -> io::Result<Self> {
+        let mut file = create(path, Held::Kept)?;
+        let is_regular = file.metadata()?.is_file();
+        let (mut tail, mut position) = (Vec::new(), 0);
+        if is_regular {
+            let end = file.metadata()?.len();
+            position = known.unwrap_or(end);
+            if position > end {
+                let path = path.display();
+                tracing::warn!(
+                    %path, known = position, bytes = end,
+                    "the file of dead letters is shorter than it was: it was replaced, and is begun anew"
+                );
+                position = end;
+            }
+            file.seek(SeekFrom::Start(position))?;
+            (&mut file).take(TAIL_BYTES_MAX).read_to_end(&mut tail)?;
+        }
+        Ok(LetterFile { path: path.to_owned(), file, is_regular, position, tail })
+    }
+
+    /// Where what is published next begins.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Of the lines, how many bytes the file has already.
+    fn there(&mut self, lines: &[u8]) -> io::Result<usize> {
+        let tail = std::mem::take(&mut self.tail);
+        if let Some(rest) = tail.strip_prefix(lines) {
+            self.tail = rest.to_vec();
+            return Ok(lines.len());
+        }
+        if lines.starts_with(&tail) {
+            return Ok(tail.len());
+        }
+        let path = self.path.display();
+        tracing::warn!(
+            %path, at = self.position,
+            "the file of dead letters holds what this job has not written: letters follow it"
+        );
+        self.position = self.file.metadata()?.len();
+        if tail.last() != Some(&b'\n') {
+            self.file.write_all(b"\n")?;
+            self.position += 1;
+        }
+        Ok(0)
+    }
+}
+
+impl Target for LetterFile {
+    fn publish(&mut self, batch: &Batch, _: &dyn Fn() -> bool) -> Result<u64, String> {
+        let mut write = || {
+            let there = self.there(&batch.lines)?;
+            let mut written = there;
+            while let Some(rest) = batch.lines.get(written..).filter(|rest| !rest.is_empty()) {
+                match self.file.write(rest) {
+                    Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                    Ok(bytes) => written += bytes,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        // The next attempt goes on behind this.
+                        self.tail = batch.lines.get(..written).unwrap_or_default().to_vec();
+                        return Err(error);
+                    }
+                }
+            }
+            if self.is_regular {
+                self.file.sync_data()?;
+            }
+            self.position += batch.lines.len() as u64;
+            Ok(self.position)
+        };
+        write().map_err(|error| {
+            format!("cannot write dead letters to {}: {error}", self.path.display())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(lines: &str) -> Batch {
+        Batch { number: 1, lines: lines.as_bytes().to_vec(), letters: Vec::new() }
+    }
+
+    fn path(name: &str) -> PathBuf {
+        let path =
+            std::env::temp_dir().join(format!("tidemark-letters-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        path
+    }
+
+    #[test]
+    fn what_a_crash_left_behind_is_completed_and_never_repeated() {
+        let (path, all) = (path("crash"), "one\ntwo\nthree\n");
+        for cut in 0..=all.len() {
+            std::fs::write(&path, format!("before\n{}", &all[..cut])).unwrap();
+            let mut file = LetterFile::open(&path, Some(7)).unwrap();
+            assert_eq!(file.publish(&batch("one\ntwo\n"), &|| true).unwrap(), 15);
+            assert_eq!(file.publish(&batch("three\n"), &|| true).unwrap(), 21);
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), format!("before\n{all}"));
+        }
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn letters_follow_what_others_have_written_and_a_file_that_was_replaced_is_begun_anew() {
+        let path = path("foreign");
+        std::fs::write(&path, "before\nnot ours").unwrap();
+        let mut file = LetterFile::open(&path, Some(7)).unwrap();
+        assert_eq!(file.publish(&batch("one\n"), &|| true).unwrap(), 20);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "before\nnot ours\none\n");
+        std::fs::write(&path, "").unwrap();
+        let mut file = LetterFile::open(&path, Some(20)).unwrap();
+        assert_eq!(file.publish(&batch("two\n"), &|| true).unwrap(), 4);
+        let mut file = LetterFile::open(&path, None).unwrap();
+        assert_eq!(file.publish(&batch("three\n"), &|| true).unwrap(), 10);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\nthree\n");
+        std::fs::remove_file(&path).unwrap();
+    }
+}

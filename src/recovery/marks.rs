@@ -1,0 +1,68 @@
+//! Where partitions stand, as the workers tell it and as a manifest has it.
+
+use crate::checkpoint::{CheckRecord, Manifest, PartitionMark as StoredMark};
+use std::collections::BTreeMap;
+use tidemark_operators::cut::{PartitionMark, RecordCheck, Resume};
+use tidemark_operators::origin::PartitionId;
+use tidemark_operators::plan::Plan;
+
+/// Puts what is told into what is stored. Partitions that nobody has told of stay as they were.
+pub(super) fn put(
+    plan: &Plan,
+    told: BTreeMap<PartitionId, PartitionMark>,
+    stored: &mut Vec<StoredMark>,
+) {
+    for (id, mark) in told {
+        let source = plan.sources.get(usize::from(id.source)).map_or("", |source| &source.name);
+        let is =
+            |stored: &&mut StoredMark| stored.source == source && stored.partition == id.partition;
+        let mark = StoredMark {
+            source: source.to_owned(),
+            partition: id.partition,
+            identity: None,
+            first_offset: mark.start,
+            first_accepted: Some(mark.first).filter(|_| mark.accepted > 0),
+            read: mark.read,
+            reread: mark.reread,
+            clock: mark.clock,
+            newest: mark.newest,
+            accepted: mark.accepted,
+            refused: mark.refused.iter().map(|range| (range.start, range.end)).collect(),
+            check: mark.last.map(|last| CheckRecord {
+                offset: last.offset,
+                timestamp: last.timestamp,
+                checksum: last.checksum,
+            }),
+        };
+        match stored.iter_mut().find(is) {
+            Some(held) => *held = mark,
+            None => stored.push(mark),
+        }
+    }
+    stored.sort_by(|a, b| (&a.source, a.partition).cmp(&(&b.source, b.partition)));
+}
+
+/// Where the partitions of `plan` stand that `manifest` knows.
+pub(super) fn resume(plan: &Plan, manifest: &Manifest) -> Resume {
+    let mark = |stored: &StoredMark| {
+        let source = plan.sources.iter().position(|source| source.name == stored.source)?;
+        let id = PartitionId { source: u16::try_from(source).ok()?, partition: stored.partition };
+        let mark = PartitionMark {
+            read: stored.read,
+            reread: stored.reread,
+            clock: stored.clock,
+            newest: stored.newest,
+            accepted: stored.accepted,
+            start: stored.first_offset,
+            first: stored.first_accepted.unwrap_or(0),
+            refused: stored.refused.iter().map(|(start, end)| *start..*end).collect(),
+            last: stored.check.map(|check| RecordCheck {
+                offset: check.offset,
+                timestamp: check.timestamp,
+                checksum: check.checksum,
+            }),
+        };
+        Some((id, mark))
+    };
+    Resume { at: manifest.cut, partitions: manifest.partitions.iter().filter_map(mark).collect() }
+}

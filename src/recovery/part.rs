@@ -1,0 +1,114 @@
+//! A worker's end of the checkpoints: what it hands over goes to the thread that writes them.
+
+use super::WorkerMessage;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use tidemark_operators::cut::{Cut, CutSink, EntityStates, PartitionMark, TimelineRows};
+use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
+use tidemark_operators::origin::PartitionId;
+use tidemark_operators::time::EventTime;
+
+/// Room for the letters of all workers that no checkpoint has yet, or that are not published.
+#[derive(Debug)]
+pub(super) struct LetterRoom {
+    letters: AtomicU64,
+    bytes: AtomicU64,
+    letters_max: u64,
+    bytes_max: u64,
+}
+
+impl LetterRoom {
+    pub fn new(letters_max: u64, bytes_max: u64) -> Self {
+        let (letters, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
+        LetterRoom { letters, bytes, letters_max: letters_max.max(1), bytes_max: bytes_max.max(1) }
+    }
+
+    /// These letters wait.
+    pub fn take(&self, letters: &[DeadLetter]) {
+        self.letters.fetch_add(letters.len() as u64, Ordering::AcqRel);
+        self.bytes.fetch_add(letters.iter().map(weight).sum(), Ordering::AcqRel);
+    }
+
+    /// These letters are published.
+    pub fn give_back(&self, letters: &[DeadLetter]) {
+        self.letters.fetch_sub(letters.len() as u64, Ordering::AcqRel);
+        self.bytes.fetch_sub(letters.iter().map(weight).sum(), Ordering::AcqRel);
+    }
+
+    /// Whether another letter has room, if only `share` out of 2 of it were there.
+    fn has(&self, share: u64) -> bool {
+        let below = |used: &AtomicU64, most: u64| used.load(Ordering::Acquire) < most * share / 2;
+        below(&self.letters, self.letters_max.max(2)) && below(&self.bytes, self.bytes_max.max(2))
+    }
+
+    /// Whether more than half of it is taken: no time for a checkpoint to be waited for.
+    pub fn is_short(&self) -> bool {
+        !self.has(1)
+    }
+}
+
+/// What a letter takes of the room.
+fn weight(letter: &DeadLetter) -> u64 {
+    let bytes = |b: &Option<Vec<u8>>| b.as_ref().map_or(0, Vec::len) as u64;
+    bytes(&letter.key) + bytes(&letter.value) + 256
+}
+
+/// The letters of a worker that belong to the checkpoint after the last.
+type HeldByWorker = Arc<Mutex<Vec<DeadLetter>>>;
+
+fn take(held: &HeldByWorker) -> Vec<DeadLetter> {
+    std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Takes a worker's dead letters. They are published once a checkpoint has them.
+pub(super) struct HeldLetters {
+    pub room: Arc<LetterRoom>,
+    pub held: HeldByWorker,
+}
+
+impl DeadLetterSink for HeldLetters {
+    fn has_room(&self) -> bool {
+        self.room.has(2)
+    }
+
+    fn push(&mut self, letter: DeadLetter) {
+        self.room.take(std::slice::from_ref(&letter));
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+    }
+}
+
+/// Hands over a worker's part of each checkpoint. An error of the channel means that the thread is
+/// gone, which stops the job.
+pub(super) struct WorkerPart {
+    pub worker: usize,
+    pub held: HeldByWorker,
+    pub to: Sender<WorkerMessage>,
+}
+
+impl CutSink for WorkerPart {
+    fn marks(&mut self, cut: Cut, marks: BTreeMap<PartitionId, PartitionMark>, live: EventTime) {
+        let letters = take(&self.held);
+        let _ = self.to.send(WorkerMessage::Marks { cut, marks, letters, live });
+    }
+
+    fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows) {
+        let _ = self.to.send(WorkerMessage::Rows { cut, worker: self.worker, entity, rows });
+    }
+
+    fn states(&mut self, entity: usize, as_of: EventTime, states: Option<EntityStates>) {
+        let _ = self.to.send(WorkerMessage::States { worker: self.worker, entity, as_of, states });
+    }
+}
+
+/// What is handed over to a worker's part by its two ends.
+pub(super) fn part(
+    worker: usize,
+    room: &Arc<LetterRoom>,
+    to: Sender<WorkerMessage>,
+) -> (WorkerPart, HeldLetters) {
+    let held = HeldByWorker::default();
+    let letters = HeldLetters { room: Arc::clone(room), held: Arc::clone(&held) };
+    (WorkerPart { worker, held, to }, letters)
+}

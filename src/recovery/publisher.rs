@@ -1,0 +1,166 @@
+//! The thread that publishes the dead letters of checkpoints, in order, each once.
+
+use super::part::LetterRoom;
+use crate::metrics::snapshot::LogSinkSnapshot;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tidemark_operators::ingest::dead_letter::DeadLetter;
+
+/// The first and the longest pause after a failure.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+/// How often the thread looks whether it should give up.
+const TICK: Duration = Duration::from_millis(20);
+
+/// The dead letters of one checkpoint.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// The checkpoint's sequence number.
+    pub number: u64,
+    /// The letters as lines.
+    pub lines: Vec<u8>,
+    /// The letters.
+    pub letters: Vec<DeadLetter>,
+}
+
+/// Where letters are published.
+pub(super) trait Target: Send {
+    /// Publishes a batch, which may have been published in part before, while `go_on` says so; says how
+    /// far the target has been written then.
+    fn publish(&mut self, batch: &Batch, go_on: &dyn Fn() -> bool) -> Result<u64, String>;
+}
+
+/// How far letters are published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Published {
+    /// The newest checkpoint whose letters are.
+    pub number: u64,
+    /// How far the target has been written.
+    pub position: u64,
+}
+
+#[derive(Default)]
+struct PublisherState {
+    published: Mutex<Published>,
+    status: Mutex<LogSinkSnapshot>,
+    give_up: AtomicBool,
+}
+
+/// See the module.
+pub(super) struct LetterPublisher {
+    queue: Option<Sender<Batch>>,
+    state: Arc<PublisherState>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl LetterPublisher {
+    /// Starts the thread, which publishes to `target` and gives `room` back.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub fn start(
+        name: &'static str,
+        target: Box<dyn Target>,
+        published: Published,
+        room: Arc<LetterRoom>,
+    ) -> std::io::Result<Self> {
+        let state = Arc::new(PublisherState {
+            published: Mutex::new(published),
+            status: Mutex::new(LogSinkSnapshot { name, ..LogSinkSnapshot::default() }),
+            give_up: AtomicBool::new(false),
+        });
+        let (queue, batches) = channel();
+        let thread = std::thread::Builder::new().name("dead-letters".to_owned());
+        let of_thread = Arc::clone(&state);
+        let thread = thread.spawn(move || of_thread.run(&batches, target, &room))?;
+        Ok(LetterPublisher { queue: Some(queue), state, thread: Some(thread) })
+    }
+
+    /// Hands over the next batch.
+    pub fn publish(&self, batch: Batch) {
+        let mut status = self.state.status.lock().unwrap_or_else(PoisonError::into_inner);
+        status.pending += batch.letters.len() as u64;
+        drop(status);
+        // An error means that the thread is gone, which has given up.
+        let _ = self.queue.as_ref().map(|queue| queue.send(batch));
+    }
+
+    /// How far letters are published.
+    pub fn published(&self) -> Published {
+        self.state.published.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How it fares; may be kept and asked after the end.
+    pub fn status(&self) -> impl Fn() -> LogSinkSnapshot + Send + Sync + use<> {
+        let state = Arc::clone(&self.state);
+        move || state.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits until all is published, while that fails for `within`; what is not will be after the next
+    /// start. Says how many letters are left.
+    pub fn finish(mut self, within: Duration) -> u64 {
+        self.queue = None;
+        let until = Instant::now() + within;
+        let thread = self.thread.take();
+        while thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < until
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        self.state.give_up.store(true, Ordering::Release);
+        thread.map(JoinHandle::join);
+        self.state.status.lock().unwrap_or_else(PoisonError::into_inner).pending
+    }
+}
+
+impl PublisherState {
+    fn run(&self, batches: &Receiver<Batch>, mut target: Box<dyn Target>, room: &LetterRoom) {
+        while let Ok(batch) = batches.recv() {
+            let mut pause = PAUSES.0;
+            let position = loop {
+                let go_on = || !self.give_up.load(Ordering::Acquire);
+                match target.publish(&batch, &go_on) {
+                    Ok(position) => break position,
+                    Err(error) => self.failed(&error),
+                }
+                if !self.wait(pause) {
+                    return;
+                }
+                pause = (pause * 2).min(PAUSES.1);
+            };
+            room.give_back(&batch.letters);
+            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+            status.pending = status.pending.saturating_sub(batch.letters.len() as u64);
+            status.written += batch.letters.len() as u64;
+            status.down = None;
+            drop(status);
+            let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+            *published = Published { number: batch.number, position };
+        }
+    }
+
+    fn failed(&self, error: &str) {
+        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if status.down.as_deref() != Some(error) {
+            tracing::warn!(
+                error,
+                "dead letters cannot be published; they are kept and tried again"
+            );
+        }
+        status.retries += 1;
+        status.down = Some(error.to_owned());
+    }
+
+    /// Waits; false when told to give up.
+    fn wait(&self, pause: Duration) -> bool {
+        let until = Instant::now() + pause;
+        while Instant::now() < until {
+            if self.give_up.load(Ordering::Acquire) {
+                return false;
+            }
+            std::thread::sleep(TICK.min(pause));
+        }
+        !self.give_up.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,88 @@
+//! The thread that takes the state over and writes checkpoints.
+
+use super::WorkerMessage;
+use super::due::CheckpointProgress;
+use super::error::RecoveryError;
+use super::publisher::LetterPublisher;
+use super::writer::{Gathering, SnapshotFiles, Writer, schemas};
+use crate::checkpoint::{Leader, ListedSegment, Manifest, Manifests};
+use crate::objects::Objects;
+use crate::version::VERSION;
+use crate::wall_clock::wall_ms;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender};
+use tidemark_operators::plan::Plan;
+
+/// What the thread needs once it has taken over.
+pub(super) type Begin = (Arc<LetterPublisher>, Receiver<WorkerMessage>);
+
+/// What the thread that writes checkpoints is made of.
+pub(super) struct WriterThread {
+    pub objects: Arc<dyn Objects>,
+    pub plan: Arc<Plan>,
+    pub workers: usize,
+    pub sealed_rows: bool,
+    pub progress: Arc<CheckpointProgress>,
+    pub over: Arc<AtomicBool>,
+}
+
+/// What was taken over.
+pub(super) type Taken = Result<(Manifest, Vec<ListedSegment>), RecoveryError>;
+
+impl WriterThread {
+    /// Takes over, tells `taken` what, and writes checkpoints once it is told to begin.
+    pub fn run(self, taken: &Sender<Taken>, begins: &Receiver<Begin>) -> Result<(), RecoveryError> {
+        let objects = &*self.objects;
+        let leader = match take_over(objects, &self.plan.name) {
+            Ok(leader) => leader,
+            Err(error) => {
+                // It is told to whoever waits for it.
+                let _ = taken.send(Err(error));
+                return Ok(());
+            }
+        };
+        let held = leader.manifest().clone();
+        let segments = leader.segments().map(|segments| (held.clone(), segments));
+        let _ = taken.send(segments.map_err(RecoveryError::from));
+        let Ok((publisher, messages)) = begins.recv() else { return Ok(()) };
+        let writer = Writer {
+            schemas: schemas(&self.plan),
+            plan: self.plan,
+            objects,
+            leader,
+            cipher: None,
+            workers: self.workers,
+            sealed_rows: self.sealed_rows,
+            progress: self.progress,
+            publisher,
+            next: held,
+            gathering: Gathering::default(),
+            telling: SnapshotFiles::default(),
+            number: 0,
+            published: VecDeque::new(),
+        };
+        writer.run(&messages, &|| !self.over.load(Ordering::Acquire))
+    }
+}
+
+/// Takes the state in `objects` over for the job `job`.
+fn take_over<'a>(objects: &'a dyn Objects, job: &str) -> Result<Leader<'a>, RecoveryError> {
+    let now = wall_ms().unwrap_or(0);
+    let first = Manifest {
+        job: job.to_owned(),
+        program: VERSION.to_owned(),
+        created_at: now,
+        ..Manifest::default()
+    };
+    let manifests = Manifests::new(objects);
+    if let Some(newest) = manifests.newest()?
+        && newest.manifest.job != job
+    {
+        let (held, store) = (newest.manifest.job, objects.url().to_owned());
+        return Err(RecoveryError::OtherJob { store, held, job: job.to_owned() });
+    }
+    let writer = format!("{}-{now}", std::process::id());
+    Ok(manifests.take_over(&first, &writer, now)?)
+}

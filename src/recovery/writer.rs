@@ -1,0 +1,416 @@
+//! The thread that writes checkpoints.
+
+use super::due::CheckpointProgress;
+use super::letters::{self, StoredLetters};
+use super::publisher::{Batch, LetterPublisher};
+use super::{RecoveryError, WorkerMessage, marks};
+use crate::checkpoint::{
+    AttributeSchema, BlockCipher, CheckpointError, EntitySchema, Leader, ListedKind, ListedSegment,
+    ListedStates, MANIFESTS_KEPT, Manifest, Snapshot, StatesWriter, WrittenBy, encode_segment,
+    object_name, store,
+};
+use crate::objects::Objects;
+use crate::wall_clock::wall_ms;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, TimelineRows};
+use tidemark_operators::ingest::dead_letter::DeadLetter;
+use tidemark_operators::origin::PartitionId;
+use tidemark_operators::plan::identity::EntityIdentities;
+use tidemark_operators::plan::{EntityPlan, Plan, Storage};
+use tidemark_operators::time::{EventTime, Millis};
+
+/// The first and the longest pause after the store has failed.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// Checkpoints between two times that what nobody lists any more is deleted.
+const COLLECT_EVERY: u64 = 10;
+
+/// What the thread works with.
+pub(super) struct Writer<'a> {
+    pub plan: Arc<Plan>,
+    pub objects: &'a dyn Objects,
+    pub leader: Leader<'a>,
+    pub cipher: Option<BlockCipher>,
+    pub workers: usize,
+    /// Whether sealed rows are written, whose file has to be told of.
+    pub sealed_rows: bool,
+    pub progress: Arc<CheckpointProgress>,
+    pub publisher: Arc<LetterPublisher>,
+    /// What the next manifest will be.
+    pub next: Manifest,
+    pub schemas: Vec<EntitySchema>,
+    pub gathering: Gathering,
+    /// A snapshot that is not whole yet.
+    pub telling: SnapshotFiles,
+    /// The number of the next object of this sequence number.
+    pub number: usize,
+    /// By the kept manifests, how far letters were published.
+    pub published: VecDeque<u64>,
+}
+
+/// What has been handed over and is in no manifest, by the number of its cut.
+#[derive(Default)]
+pub(super) struct Gathering(BTreeMap<u64, CutParts>);
+
+/// What has been handed over for one cut.
+#[derive(Default)]
+struct CutParts {
+    /// How many parts have come.
+    parts: usize,
+    marks: BTreeMap<PartitionId, PartitionMark>,
+    letters: Vec<DeadLetter>,
+    live: EventTime,
+    segments: Vec<ListedSegment>,
+    sealed_bytes: Option<u64>,
+}
+
+impl Gathering {
+    fn of(&mut self, cut: Cut) -> &mut CutParts {
+        self.0.entry(cut.number).or_default()
+    }
+
+    /// Takes out what belongs to the cut `cut`, which is whole, with all that was handed over for cuts
+    /// before it that never were.
+    fn take(&mut self, cut: Cut) -> CutParts {
+        let later = match cut.number.checked_add(1) {
+            Some(next) => self.0.split_off(&next),
+            None => BTreeMap::new(),
+        };
+        let mut all = CutParts::default();
+        for parts in std::mem::replace(&mut self.0, later).into_values() {
+            all.marks.extend(parts.marks);
+            all.letters.extend(parts.letters);
+            all.segments.extend(parts.segments);
+            all.live = all.live.max(parts.live);
+            all.sealed_bytes = parts.sealed_bytes.or(all.sealed_bytes);
+        }
+        all
+    }
+}
+
+/// The state files of a snapshot that is being told.
+#[derive(Default)]
+pub(super) struct SnapshotFiles {
+    as_of: EventTime,
+    /// By worker, entity and components: slices that are in no file yet.
+    slices: BTreeMap<(usize, usize), Vec<EntityStates>>,
+    whole: BTreeSet<(usize, usize)>,
+    files: Vec<ListedStates>,
+}
+
+/// For each entity of `plan` how its rows are written.
+pub(super) fn schemas(plan: &Plan) -> Vec<EntitySchema> {
+    let schema = |entity: &EntityPlan| {
+        let rows = EntityIdentities::new(plan, entity, None).rows;
+        let attributes = entity.attributes.iter().zip(rows.attributes);
+        let attributes = attributes.map(|(attribute, identity)| AttributeSchema {
+            name: attribute.name.clone(),
+            ty: attribute.ty.to_string(),
+            storage: match attribute.storage {
+                Storage::Wide => "word".to_owned(),
+                Storage::Symbol => "symbol".to_owned(),
+            },
+            identity,
+        });
+        EntitySchema {
+            entity: entity.name.clone(),
+            filters: rows.bits,
+            every: rows.every,
+            sources: rows.sources,
+            keys: rows.keys,
+            attributes: attributes.collect(),
+        }
+    };
+    plan.entities.iter().map(schema).collect()
+}
+
+/// How long before a cut an entity type's rows may lie that something still needs.
+pub(super) fn reach(plan: &Plan) -> Millis {
+    let windows = plan.entities.iter().flat_map(|entity| &entity.windows);
+    windows.map(|window| window.leaves(0)).max().unwrap_or(0)
+}
+
+impl Writer<'_> {
+    /// Writes what comes until the other ends are gone, and says why it could not go on, if it could
+    /// not. `keep_trying` says whether a store that fails is to be tried again.
+    ///
+    /// # Errors
+    /// When another process has taken over the state, or what is to be written is none.
+    pub fn run(
+        mut self,
+        messages: &Receiver<WorkerMessage>,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<(), RecoveryError> {
+        while let Ok(message) = messages.recv() {
+            let cut = self.take(message, keep_trying)?;
+            let Some(cut) = cut.filter(|cut| self.is_whole(*cut)) else { continue };
+            self.progress.gathered.fetch_max(cut.number, Ordering::AcqRel);
+            self.commit(cut, keep_trying)?;
+            self.progress.committed.fetch_max(cut.number, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// How many parts a cut has.
+    fn is_whole(&self, cut: Cut) -> bool {
+        let of_worker = 1 + self.plan.entities.len();
+        let all = self.workers * of_worker + usize::from(self.sealed_rows);
+        self.gathering.0.get(&cut.number).is_some_and(|parts| parts.parts == all)
+    }
+
+    fn take(
+        &mut self,
+        message: WorkerMessage,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<Option<Cut>, RecoveryError> {
+        let cut = match message {
+            WorkerMessage::Marks { cut, marks, letters, live, .. } => {
+                let parts = self.gathering.of(cut);
+                parts.marks.extend(marks);
+                parts.letters.extend(letters);
+                parts.live = parts.live.max(live);
+                cut
+            }
+            WorkerMessage::Rows { cut, worker, entity, rows } => {
+                if !rows.is_empty() {
+                    self.segment(cut, (worker, entity), &rows, keep_trying)?;
+                }
+                cut
+            }
+            WorkerMessage::SealedBegins { bytes, told } => {
+                let mut next = self.next.clone();
+                letters::set(&mut next.outbox, letters::SEALED_BYTES, bytes);
+                letters::published(&mut next.outbox, &self.publisher.published());
+                self.append(next, keep_trying)?;
+                // Whoever waits may be gone.
+                let _ = told.send(());
+                return Ok(None);
+            }
+            WorkerMessage::Sealed { cut, bytes } => {
+                self.gathering.of(cut).sealed_bytes = Some(bytes);
+                cut
+            }
+            WorkerMessage::States { worker, entity, as_of, states } => {
+                self.states((worker, entity), as_of, states, keep_trying)?;
+                return Ok(None);
+            }
+        };
+        self.gathering.of(cut).parts += 1;
+        Ok(Some(cut))
+    }
+
+    fn name(&mut self, kind: ListedKind, worker: usize) -> String {
+        let Manifest { generation, sequence, .. } = *self.leader.manifest();
+        self.number += 1;
+        let (sequence, number) = (sequence + 1, self.number);
+        object_name(kind, WrittenBy { generation, sequence, worker, number })
+    }
+
+    /// Tries `what` until the store does it.
+    fn insist<T>(
+        &self,
+        keep_trying: &dyn Fn() -> bool,
+        mut what: impl FnMut() -> Result<T, CheckpointError>,
+    ) -> Result<T, RecoveryError> {
+        let mut pause = PAUSES.0;
+        loop {
+            match what() {
+                Ok(done) => return Ok(done),
+                Err(CheckpointError::Objects(error)) if keep_trying() => {
+                    tracing::warn!(%error, "a checkpoint cannot be written; it is tried again");
+                }
+                Err(error) => return Err(error.into()),
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    fn segment(
+        &mut self,
+        cut: Cut,
+        (worker, entity): (usize, usize),
+        rows: &TimelineRows,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<(), RecoveryError> {
+        let name = self.name(ListedKind::Segment, worker);
+        let from = rows.times.first().copied().unwrap_or(0);
+        let range = Range { start: from, end: cut.at };
+        let schema = self.schemas[entity].clone();
+        let (object, listed) = encode_segment(name, schema, range, rows, self.cipher.as_ref())?;
+        self.insist(keep_trying, || store(self.objects, &object))?;
+        self.gathering.of(cut).segments.push(listed);
+        Ok(())
+    }
+
+    fn states(
+        &mut self,
+        of: (usize, usize),
+        as_of: EventTime,
+        states: Option<EntityStates>,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<(), RecoveryError> {
+        if as_of > self.telling.as_of {
+            self.telling = SnapshotFiles { as_of, ..SnapshotFiles::default() };
+        } else if as_of < self.telling.as_of {
+            return Ok(());
+        }
+        match states {
+            Some(states) if states.ids.is_empty() => {}
+            Some(states) => self.telling.slices.entry(of).or_default().push(states),
+            None => {
+                let slices = self.telling.slices.remove(&of).unwrap_or_default();
+                self.state_files(of, slices, keep_trying)?;
+                self.telling.whole.insert(of);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the slices of an entity type of a worker: those of the same components into one file.
+    fn state_files(
+        &mut self,
+        (worker, entity): (usize, usize),
+        slices: Vec<EntityStates>,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<(), RecoveryError> {
+        let components = |states: &EntityStates| -> Vec<String> {
+            states.components.iter().map(|component| component.identity.clone()).collect()
+        };
+        for same in slices.chunk_by(|a, b| components(a) == components(b)) {
+            let Some(first) = same.first() else { continue };
+            let name = self.name(ListedKind::States, worker);
+            let of = self.schemas[entity].entity.clone();
+            let as_of = self.telling.as_of;
+            let cipher = self.cipher.as_ref();
+            let mut file = StatesWriter::new(name, of, as_of, components(first), cipher);
+            same.iter().try_for_each(|states| file.push(states))?;
+            let (object, listed) = file.finish()?;
+            self.insist(keep_trying, || store(self.objects, &object))?;
+            self.telling.files.push(listed);
+        }
+        Ok(())
+    }
+
+    /// Writes the manifest of `cut`, when anything has changed, and has its letters published.
+    fn commit(&mut self, cut: Cut, keep_trying: &dyn Fn() -> bool) -> Result<(), RecoveryError> {
+        let gathered = self.gathering.take(cut);
+        let sequence = self.leader.manifest().sequence + 1;
+        let mut next = self.next.clone();
+        next.cut = cut.at;
+        marks::put(&self.plan, gathered.marks, &mut next.partitions);
+        next.segments.extend(gathered.segments);
+        if let Some(bytes) = gathered.sealed_bytes {
+            letters::set(&mut next.outbox, letters::SEALED_BYTES, bytes);
+        }
+        letters::published(&mut next.outbox, &self.publisher.published());
+        self.take_snapshot(cut, &mut next);
+        let held = next.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
+        next.retire(held.saturating_sub(reach(&self.plan)));
+        let unchanged = next == self.next && gathered.letters.is_empty();
+        if unchanged {
+            return Ok(());
+        }
+        next.live_clock = next.live_clock.max(gathered.live);
+        next.created_at = wall_ms().unwrap_or(0);
+        let batch = Batch::new(sequence, gathered.letters);
+        if !batch.letters.is_empty() {
+            let letters = StoredLetters::of(self.leader.manifest().generation, &batch);
+            self.insist(keep_trying, || store(self.objects, &letters.object(&batch)))?;
+            letters.list(&mut next.outbox);
+        }
+        self.append(next, keep_trying)?;
+        self.published.push_back(self.publisher.published().number);
+        while self.published.len() > MANIFESTS_KEPT {
+            self.published.pop_front();
+        }
+        if !batch.letters.is_empty() {
+            self.publisher.publish(batch);
+        }
+        self.collect(sequence);
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        next: Manifest,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<(), RecoveryError> {
+        let mut pause = PAUSES.0;
+        while let Err(error) = self.leader.append(next.clone()) {
+            match error {
+                CheckpointError::Objects(error) if keep_trying() => {
+                    tracing::warn!(%error, "a checkpoint cannot be written; it is tried again");
+                }
+                error => return Err(error.into()),
+            }
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(PAUSES.1);
+        }
+        self.number = 0;
+        self.next = self.leader.manifest().clone();
+        Ok(())
+    }
+
+    /// Lists a snapshot that is whole and not ahead of the cut.
+    fn take_snapshot(&mut self, cut: Cut, next: &mut Manifest) {
+        let all = self.workers * self.plan.entities.len();
+        let SnapshotFiles { as_of, whole, .. } = &self.telling;
+        if *as_of == 0 || *as_of > cut.at || whole.len() < all {
+            return;
+        }
+        let as_of = *as_of;
+        let states = std::mem::take(&mut self.telling.files);
+        // Nothing more of it is taken.
+        self.telling = SnapshotFiles { as_of: as_of + 1, ..SnapshotFiles::default() };
+        next.snapshot = Some(Snapshot { as_of, states });
+        self.progress.snapshot.store(as_of, Ordering::Release);
+    }
+
+    /// Deletes now and then what belongs to no checkpoint any more.
+    fn collect(&mut self, sequence: u64) {
+        if !sequence.is_multiple_of(COLLECT_EVERY) {
+            return;
+        }
+        // What is being told has older names.
+        let writing_from = if self.telling.files.is_empty() { u64::MAX } else { 0 };
+        if let Err(error) = self.leader.collect(writing_from) {
+            tracing::warn!(%error, "old objects of checkpoints cannot be deleted; they are left");
+        }
+        if let (MANIFESTS_KEPT, Some(last)) = (self.published.len(), self.published.front()) {
+            letters::collect(self.objects, *last);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(read: u64) -> BTreeMap<PartitionId, PartitionMark> {
+        let mark = PartitionMark { read, ..PartitionMark::default() };
+        BTreeMap::from([(PartitionId { source: 0, partition: 0 }, mark)])
+    }
+
+    #[test]
+    fn a_cut_takes_what_cuts_before_it_have_left_and_nothing_of_those_after_it() {
+        let mut gathering = Gathering::default();
+        let last = Cut::last(9_999);
+        for (cut, read) in
+            [(Cut { number: 1, at: 1_000 }, 10), (Cut { number: 2, at: 2_000 }, 20), (last, 30)]
+        {
+            let parts = gathering.of(cut);
+            (parts.marks, parts.live) = (mark(read), read);
+        }
+        let read = |parts: &CutParts| parts.marks.values().map(|mark| mark.read).max();
+        let second = gathering.take(Cut { number: 2, at: 2_000 });
+        assert_eq!((read(&second), second.live), (Some(20), 20));
+        let rest = gathering.take(last);
+        assert_eq!((read(&rest), rest.live), (Some(30), 30));
+        assert!(gathering.0.is_empty());
+    }
+}

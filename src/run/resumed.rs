@@ -1,0 +1,115 @@
+//! Partitions that are read on from where a checkpoint says.
+
+use std::collections::BTreeMap;
+use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll};
+use tidemark_operators::origin::PartitionId;
+
+/// Partitions whose records before an offset are passed over, where their reader cannot begin there.
+pub(super) struct Resumed {
+    pub partitions: Box<dyn Partitions>,
+    /// For each partition that is known the first offset that is wanted.
+    pub from: BTreeMap<PartitionId, u64>,
+}
+
+impl Partitions for Resumed {
+    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
+        let from = &self.from;
+        let resumed = |reader: Box<dyn PartitionReader>| match from.get(&reader.id()) {
+            None | Some(0) => reader,
+            Some(from) => Box::new(ResumedReader { reader, from: *from }) as Box<_>,
+        };
+        self.partitions.appeared().into_iter().map(resumed).collect()
+    }
+
+    fn may_grow(&self) -> bool {
+        self.partitions.may_grow()
+    }
+}
+
+struct ResumedReader {
+    reader: Box<dyn PartitionReader>,
+    from: u64,
+}
+
+impl PartitionReader for ResumedReader {
+    fn id(&self) -> PartitionId {
+        self.reader.id()
+    }
+
+    fn poll(&mut self) -> Poll {
+        loop {
+            match self.reader.poll() {
+                Poll::Records(mut batch) => {
+                    batch.records.retain(|record| record.offset >= self.from);
+                    if !batch.records.is_empty() {
+                        return Poll::Records(batch);
+                    }
+                }
+                // What comes is still passed over: it is not the producers who are silent.
+                other => return other,
+            }
+        }
+    }
+
+    fn found_later(&self) -> Option<u64> {
+        self.reader.found_later()
+    }
+
+    fn keeps_up(&self, next_offset: u64) -> bool {
+        self.reader.keeps_up(next_offset)
+    }
+
+    fn describe(&self) -> String {
+        self.reader.describe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::VecDeque;
+    use tidemark_operators::ingest::reader::{RawBatch, Standing};
+
+    struct Log(VecDeque<RawBatch>);
+
+    impl PartitionReader for Log {
+        fn id(&self) -> PartitionId {
+            PartitionId { source: 0, partition: 3 }
+        }
+
+        fn poll(&mut self) -> Poll {
+            self.0.pop_front().map_or(Poll::Pending(Standing::AtEnd), Poll::Records)
+        }
+
+        fn describe(&self) -> String {
+            "a log".to_owned()
+        }
+    }
+
+    struct One(Option<Log>);
+
+    impl Partitions for One {
+        fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
+            self.0.take().into_iter().map(|log| Box::new(log) as Box<_>).collect()
+        }
+
+        fn may_grow(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn records_before_the_offset_are_passed_over_whatever_batch_they_are_in() {
+        let batches = [(0, ["a", "b"]), (2, ["c", "d"]), (4, ["e", "f"])];
+        let batches = batches.map(|(first, values)| RawBatch::of_values(first, values));
+        let log = One(Some(Log(batches.into())));
+        let from = BTreeMap::from([(PartitionId { source: 0, partition: 3 }, 3)]);
+        let mut reader = Resumed { partitions: Box::new(log), from }.appeared().pop().unwrap();
+        let mut offsets = Vec::new();
+        while let Poll::Records(batch) = reader.poll() {
+            assert_eq!(batch.value(&batch.records[0]).len(), 1);
+            offsets.extend(batch.records.iter().map(|record| record.offset));
+        }
+        assert_eq!(offsets, [3, 4, 5]);
+    }
+}

@@ -1,0 +1,247 @@
+//! Jobs that are killed and go on: nothing is lost, and nothing is counted twice.
+
+use crate::folder::Folder;
+use crate::redis_server::Redis;
+use crate::run::{self, Process, command, hashes, settings, topic, traffic, until_stored, write};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+/// A job, its source, and what generates its records.
+const JOBS: [(&str, &str, &str); 3] = [
+    ("fraud", "transactions", "fraud"),
+    ("personalization", "clicks", "personalization"),
+    ("behavior", "behavior_events", "behavior"),
+];
+
+/// `tidemark` with these arguments in `folder`; it must end well.
+fn done(folder: &Path, arguments: &str) {
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    let output = command().args(&arguments).current_dir(folder).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{arguments:?}\n{said}");
+}
+
+/// The job `name` with its source read from the file `records.jsonl`.
+fn on_a_file(name: &str, source: &str) -> String {
+    let text = std::fs::read_to_string(format!("jobs/{name}.toml")).unwrap();
+    let mut section = String::new();
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        if line.starts_with('[') {
+            line.clone_into(&mut section);
+        }
+        let of_source = section == format!("[sources.{source}]");
+        match line.split(" = ").next() {
+            Some("topic") if of_source => lines.push("files = [\"records.jsonl\"]".to_owned()),
+            Some("start") if of_source => {}
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+fn sorted(path: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'), "{} ends in a line", path.display());
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    lines.sort_unstable();
+    lines
+}
+
+/// Runs the job in `folder` until it ends by itself, killing it or asking it to stop at random moments
+/// before; says how often it was killed.
+fn run_to_the_end(folder: &Path, rng: &mut SmallRng, longest: Duration) -> usize {
+    let mut killed = 0;
+    for _ in 0..200 {
+        let workers = rng.random_range(1..4_usize).to_string();
+        let log = std::fs::File::options().create(true).append(true).open(folder.join("log"));
+        let mut child = command()
+            .args(["run", "job.toml", "--cluster", "cluster.toml", "--workers", &workers])
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log.unwrap())
+            .spawn()
+            .unwrap();
+        // Longer each time, so that it comes to its end.
+        let most = longest.mul_f64(1.0 + killed as f64 / 4.0);
+        std::thread::sleep(most.mul_f64(rng.random()));
+        let ended = match child.try_wait().unwrap() {
+            Some(ended) => ended,
+            None => {
+                let signal = if rng.random_bool(0.8) { "KILL" } else { "TERM" };
+                let pid = child.id().to_string();
+                let sent = std::process::Command::new("kill").args(["-s", signal, &pid]).status();
+                assert!(sent.unwrap().success());
+                killed += usize::from(signal == "KILL");
+                let ended = child.wait().unwrap();
+                if ended.code().is_none() {
+                    continue;
+                }
+                ended
+            }
+        };
+        let said = std::fs::read_to_string(folder.join("log")).unwrap();
+        assert_eq!(ended.code(), Some(0), "{said}");
+        if said.lines().any(|line| line.contains("ended, all is read")) {
+            return killed;
+        }
+    }
+    panic!("the job never came to its end");
+}
+
+#[test]
+fn a_job_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_never_was() {
+    let mut killed = 0;
+    for (seed, (job, source, profile)) in (0..).zip(JOBS) {
+        let folder = Folder::new("recovery");
+        let path = folder.path();
+        folder.write("job.toml", on_a_file(job, source));
+        // What `behavior` looks addresses up in.
+        folder.write("ip_reputation.csv", std::fs::read("jobs/ip_reputation.csv").unwrap());
+        folder.write(
+            "cluster.toml",
+            "[online]\nkind = \"embedded\"\n[http]\nport = 0\n[sealed]\npath = \"sealed.jsonl\"\n\
+             [dead_letters]\npath = \"dead.jsonl\"\n\
+             [state]\nurl = \"state\"\ncheckpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n",
+        );
+        done(
+            path,
+            &format!(
+                "generate --profile {profile} --events 40000 --seed {seed} --late 0.02 --malformed 0.02 \
+             --out records.jsonl"
+            ),
+        );
+        done(
+            path,
+            &format!(
+                "replay job.toml --source {source}=records.jsonl --sealed sealed.ref --dlq dead.ref"
+            ),
+        );
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let longest = Duration::from_millis(1_500);
+        // The file grows after its end was reached, as if it had never been.
+        let records = path.join("records.jsonl");
+        let whole = std::fs::read(&records).unwrap();
+        let half = whole.len() / 2;
+        let half = half + whole[half..].iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        std::fs::write(&records, &whole[..half]).unwrap();
+        killed += run_to_the_end(path, &mut rng, longest);
+        std::fs::remove_file(path.join("log")).unwrap();
+        std::fs::write(&records, &whole).unwrap();
+        killed += run_to_the_end(path, &mut rng, longest);
+        let (sealed, expected) = ("sealed.jsonl", "sealed.ref");
+        let same = std::fs::read(path.join(sealed)).unwrap()
+            == std::fs::read(path.join(expected)).unwrap();
+        assert!(same, "{job}: the sealed rows are others");
+        assert_eq!(sorted(&path.join("dead.jsonl")), sorted(&path.join("dead.ref")), "{job}");
+        assert!(!sorted(&path.join("dead.ref")).is_empty());
+        // Once more, with nothing left to do.
+        done(path, "run job.toml --cluster cluster.toml");
+        let same = std::fs::read(path.join(sealed)).unwrap()
+            == std::fs::read(path.join(expected)).unwrap();
+        assert!(same, "{job}: the sealed rows are others after a start at the end");
+        assert_eq!(sorted(&path.join("dead.jsonl")), sorted(&path.join("dead.ref")), "{job}");
+    }
+    assert!(killed >= 6, "it was killed {killed} times");
+}
+
+#[test]
+fn a_job_on_a_topic_that_is_killed_again_and_again_leaves_in_redis_what_a_replay_computes() {
+    let mut rng = SmallRng::seed_from_u64(5);
+    let log = traffic(17, 24_000);
+    let output = run::expected(&log);
+    let redis = Redis::start(&[]);
+    let folder = Folder::new("recovery");
+    let state = folder.file("state");
+    settings(
+        folder.path(),
+        &format!(
+            "[state]\nurl = {state:?}\ncheckpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n"
+        ),
+    );
+    // The topic grows while the job is killed: each start finds some of it read, and some not.
+    let parts = 8;
+    let part = |at: usize| -> Vec<Vec<_>> {
+        let of = |records: &Vec<_>| {
+            let (from, to) = (records.len() * at / parts, records.len() * (at + 1) / parts);
+            records[from..to].to_vec()
+        };
+        log.iter().map(of).collect()
+    };
+    let topic = topic(&part(0));
+    let (brokers, port) = (run::kafka().bootstrap_servers, redis.port.to_string());
+    let workers: Vec<String> = (1..4).map(|workers: usize| workers.to_string()).collect();
+    let start = |rng: &mut SmallRng| {
+        let variables = [
+            ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
+            ("KAFKA_TOPIC", &topic),
+            ("REDIS_HOST", "127.0.0.1"),
+            ("REDIS_PORT", &port),
+            ("PARALLELISM", &workers[rng.random_range(0..workers.len())]),
+        ];
+        Process::start(folder.path(), "fraud", &variables)
+    };
+    for at in 1..parts {
+        let mut job = start(&mut rng);
+        if rng.random_bool(0.5) {
+            job.until_ready();
+        }
+        std::thread::sleep(Duration::from_millis(rng.random_range(0..1_500)));
+        write(&topic, &part(at));
+        std::thread::sleep(Duration::from_millis(rng.random_range(0..1_500)));
+        if rng.random_bool(0.7) {
+            job.kill();
+        } else {
+            job.stop("TERM");
+        }
+    }
+    let mut job = start(&mut rng);
+    job.until_ready();
+    until_stored(&redis, &hashes(&output));
+    job.stop("TERM");
+    until_stored(&redis, &hashes(&output));
+    let dead = std::fs::read_to_string(folder.file("dead.jsonl")).unwrap();
+    let mut found: Vec<(u64, u64)> = dead
+        .lines()
+        .map(|line| {
+            let line: serde_json::Value = serde_json::from_str(line).unwrap();
+            (line["partition"].as_u64().unwrap(), line["offset"].as_u64().unwrap())
+        })
+        .collect();
+    found.sort_unstable();
+    let mut expected: Vec<(u64, u64)> = output
+        .dead
+        .iter()
+        .map(|letter| (u64::from(letter.partition.partition), letter.offset))
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(found, expected, "each record is an event or a dead letter, once");
+}
+
+#[test]
+fn dead_letters_of_a_job_with_checkpoints_reach_their_topic() {
+    let log = traffic(19, 4_000);
+    let output = run::expected(&log);
+    let topic = topic(&log);
+    let folder = Folder::new("recovery");
+    let state = folder.file("state");
+    settings(
+        folder.path(),
+        &format!("kind = \"kafka\"\n[online]\nkind = \"embedded\"\n[state]\nurl = {state:?}\n"),
+    );
+    let brokers = run::kafka().bootstrap_servers;
+    let variables = [("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()), ("KAFKA_TOPIC", &topic)];
+    let mut job = Process::start(folder.path(), "fraud", &variables);
+    job.until_ready();
+    // Those that no checkpoint has had yet are published when it stops.
+    job.stop("TERM");
+    let found = run::dead_letters(&format!("{topic}.dlq"), output.dead.len());
+    let found: Vec<(u32, u64)> = found.into_iter().map(|letter| (letter.0, letter.1)).collect();
+    let expected = output.dead.iter().map(|letter| (letter.partition.partition, letter.offset));
+    assert!(!found.is_empty());
+    assert_eq!(found, expected.collect::<Vec<_>>());
+}
