@@ -5,7 +5,9 @@ mod bits;
 mod integers;
 mod texts;
 
-pub(super) use integers::{decode_ascending, decode_integers, encode_ascending, encode_integers};
+pub(super) use integers::{
+    decode_ascending, decode_integers, encode_ascending, encode_integers, encode_places,
+};
 pub(super) use texts::{TEXTS_BYTES_MAX, decode_texts, encode_texts};
 
 /// How many values of one column lie in one block: a column of equal values is a few bytes long,

@@ -40,6 +40,27 @@ pub(in super::super) fn encode_integers<T: Copy>(
     }
 }
 
+/// Appends a column of places, for [`decode_integers`]: most columns are such, and without nulls, a base
+/// and a factor there is less to be found out, which halves the time.
+pub(in super::super) fn encode_places<T: Copy + Into<u32>>(places: &[T], out: &mut Vec<u8>) {
+    let mut codes = [0; GROUP];
+    let mut group = [0u32; GROUP];
+    for chunk in places.chunks(GROUP) {
+        let Some(group) = group.get_mut(..chunk.len()) else { continue };
+        let Some(codes) = codes.get_mut(..chunk.len()) else { continue };
+        group.iter_mut().zip(chunk).for_each(|(to, from)| *to = (*from).into());
+        codes.iter_mut().zip(&*group).for_each(|(code, place)| *code = u64::from(*place));
+        // It has as many bits as the greatest.
+        let all = group.iter().fold(0, |all, place| all | place);
+        let like_most = group.iter().filter(|place| **place > all >> 4).count();
+        let width = match like_most > group.len() / 4 {
+            true => GroupWidth { bits: 32 - all.leading_zeros(), exceptions: 0 },
+            false => width(codes),
+        };
+        push_group(codes, width, InCommon { nulls: false, base: 0, factor: 1 }, out);
+    }
+}
+
 /// Appends a column whose values ascend.
 pub(in super::super) fn encode_ascending(values: &[u64], out: &mut Vec<u8>) {
     let first = values.first().copied().unwrap_or(0);
@@ -71,7 +92,25 @@ fn encode_group(values: &[i64], out: &mut Vec<u8>) {
         let coded = codes.iter_mut().zip(values);
         coded.for_each(|(code, value)| *code += u64::from(*value != NULL));
     }
-    let (width, exceptions) = width(codes);
+    push_group(codes, width(codes), InCommon { nulls, base, factor }, out);
+}
+
+/// What the values of a group have in common.
+struct InCommon {
+    nulls: bool,
+    base: i64,
+    factor: u64,
+}
+
+/// How many bits a code has, and how many codes need more.
+struct GroupWidth {
+    bits: u32,
+    exceptions: usize,
+}
+
+fn push_group(codes: &mut [u64], width: GroupWidth, shared: InCommon, out: &mut Vec<u8>) {
+    let GroupWidth { bits: width, exceptions } = width;
+    let InCommon { nulls, base, factor } = shared;
     // At most 64, and at most 255: see `width`.
     let [width_byte, ..] = width.to_le_bytes();
     let [exceptions_byte, ..] = exceptions.to_le_bytes();
@@ -125,18 +164,18 @@ fn divided(codes: &mut [u64]) -> u64 {
 }
 
 /// The width that takes the least room, and how many codes do not fit into it.
-fn width(codes: &[u64]) -> (u32, usize) {
+fn width(codes: &[u64]) -> GroupWidth {
     let most = codes.iter().copied().fold(0, u64::max);
     let widest = 64 - most.leading_zeros();
     if widest == 0 {
-        return (0, 0);
+        return GroupWidth { bits: 0, exceptions: 0 };
     }
     // Where they are much like one another no other width is better, and counting costs.
     let like_most = codes.iter().filter(|code| **code > most >> 3).count();
     if like_most > codes.len() / 4 {
-        return (widest, 0);
+        return GroupWidth { bits: widest, exceptions: 0 };
     }
-    let mut best = (widest, 0);
+    let mut best = GroupWidth { bits: widest, exceptions: 0 };
     let mut least = widest as usize * codes.len();
     // A few of them say what most need when a single one is far above the others.
     let some = codes.iter().step_by(SAMPLED).copied().fold(0, u64::max);
@@ -147,7 +186,7 @@ fn width(codes: &[u64]) -> (u32, usize) {
         let each = EXCEPTION_BITS + (widest - width).div_ceil(7) as usize * 8;
         let bits = width as usize * codes.len() + exceptions * each;
         if width < widest && exceptions <= EXCEPTIONS_MAX && bits < least {
-            (best, least) = ((width, exceptions), bits);
+            (best, least) = (GroupWidth { bits: width, exceptions }, bits);
         }
     }
     best

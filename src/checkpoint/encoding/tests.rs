@@ -36,6 +36,14 @@ proptest! {
     }
 
     #[test]
+    fn places_come_back(places in prop::collection::vec(prop_oneof![9 => 0..40u32, 1 => any::<u32>()], 0..1_000)) {
+        let mut bytes = Vec::new();
+        encode_places(&places, &mut bytes);
+        let expected: Vec<_> = places.iter().map(|place| i64::from(*place)).collect();
+        prop_assert_eq!(integers_back(&bytes, places.len()), Some(expected));
+    }
+
+    #[test]
     fn whole_numbers_of_one_kind_come_back(
         base in any::<i64>(), factor in 1..1_000_000i64, steps in prop::collection::vec(0..300i64, 1..600)
     ) {

@@ -5,7 +5,7 @@
 //!   takes a fifth of the time of the third form. For short ones: ids begin alike.
 //! - Compressed.
 
-use super::integers::{decode_integers, encode_integers};
+use super::integers::{decode_integers, encode_integers, encode_places};
 use super::{BLOCK_ROWS, EXPANSION_MAX, Encoded, compressed, decompressed, push_varint};
 use tidemark_operators::cut::Texts;
 
@@ -47,7 +47,7 @@ pub(in super::super) fn encode_texts(texts: &Texts, from: usize, to: usize, out:
             && plain.len() <= rest.len().saturating_mul(EXPANSION_MAX)
         {
             out.push(AFTER);
-            encode_integers(&alike, i64::from, out);
+            encode_places(&alike, out);
             return push_bytes(&rest, out);
         }
         out.push(PLAIN);

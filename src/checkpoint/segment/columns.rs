@@ -1,7 +1,7 @@
 //! A block of rows as bytes.
 
 use super::super::encoding::{
-    Encoded, decode_ascending, decode_integers, encode_ascending, encode_integers,
+    Encoded, decode_ascending, decode_integers, encode_ascending, encode_integers, encode_places,
 };
 use std::ops::Range;
 use tidemark_operators::cut::{AttributeValues, TimelineRows};
@@ -28,7 +28,7 @@ pub(super) fn encode(rows: &TimelineRows, places: Range<usize>) -> Vec<u8> {
     let mut out = Vec::with_capacity(places.len() * columns * 2);
     encode_ascending(rows.times.get(places.clone()).unwrap_or_default(), &mut out);
     let entities = rows.entities.get(places.clone()).unwrap_or_default();
-    encode_integers(entities, i64::from, &mut out);
+    encode_places(entities, &mut out);
     let bits = rows.bits.get(places.clone()).unwrap_or_default();
     encode_integers(bits, u64::cast_signed, &mut out);
     for attribute in &rows.attributes {
@@ -39,7 +39,7 @@ pub(super) fn encode(rows: &TimelineRows, places: Range<usize>) -> Vec<u8> {
             }
             AttributeValues::Symbols { places: of, .. } => {
                 let of = of.get(places.clone()).unwrap_or_default();
-                encode_integers(of, i64::from, &mut out);
+                encode_places(of, &mut out);
             }
         }
     }
