@@ -98,8 +98,11 @@ impl Target for LetterFile {
                     }
                 }
             }
-            if self.is_regular {
-                self.file.sync_data()?;
+            if self.is_regular
+                && let Err(error) = self.file.sync_data()
+            {
+                self.tail = batch.lines.clone();
+                return Err(error);
             }
             self.position += batch.lines.len() as u64;
             Ok(self.position)

@@ -376,8 +376,9 @@ impl Writer<'_> {
         if !sequence.is_multiple_of(COLLECT_EVERY) {
             return;
         }
-        // What is being told has older names.
-        let writing_from = if self.telling.files.is_empty() { u64::MAX } else { 0 };
+        // What is handed over for a later manifest may have older names.
+        let is_listed = self.telling.files.is_empty() && self.gathering.0.is_empty();
+        let writing_from = if is_listed { u64::MAX } else { 0 };
         if let Err(error) = self.leader.collect(writing_from) {
             tracing::warn!(%error, "old objects of checkpoints cannot be deleted; they are left");
         }
@@ -390,6 +391,12 @@ impl Writer<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::Manifests;
+    use crate::objects::memory::MemoryObjects;
+    use crate::recovery::part::LetterRoom;
+    use crate::recovery::publisher::{Published, Target};
+    use tidemark_operators::cut::AttributeValues;
+    use tidemark_operators::entity_log::{EntityLog, RowsCopier};
 
     fn mark(read: u64) -> BTreeMap<PartitionId, PartitionMark> {
         let mark = PartitionMark { read, ..PartitionMark::default() };
@@ -412,5 +419,79 @@ mod tests {
         let rest = gathering.take(last);
         assert_eq!((read(&rest), rest.live), (Some(30), 30));
         assert!(gathering.0.is_empty());
+    }
+
+    /// Nothing is published here.
+    struct Nowhere;
+
+    impl Target for Nowhere {
+        fn publish(&mut self, batch: &Batch, _: &dyn Fn() -> bool) -> Result<u64, String> {
+            Ok(batch.number)
+        }
+    }
+
+    #[test]
+    fn what_is_handed_over_for_a_later_manifest_outlives_the_collecting_of_an_earlier_one() {
+        let plan = crate::job_file::load("personalization").unwrap().plan;
+        let objects = MemoryObjects::new();
+        let first = Manifest { job: plan.name.clone(), ..Manifest::default() };
+        let leader = Manifests::new(&objects).take_over(&first, "a", 0).unwrap();
+        let room = Arc::new(LetterRoom::new(10, 1 << 20));
+        let published = Published::default();
+        let publisher = LetterPublisher::start("letters", Box::new(Nowhere), published, room);
+        let mut writer = Writer {
+            schemas: schemas(&plan),
+            next: leader.manifest().clone(),
+            objects: &objects,
+            leader,
+            cipher: None,
+            workers: 1,
+            sealed_rows: false,
+            progress: Arc::default(),
+            publisher: Arc::new(publisher.unwrap()),
+            gathering: Gathering::default(),
+            telling: SnapshotFiles::default(),
+            number: 0,
+            published: VecDeque::new(),
+            plan: Arc::clone(&plan),
+        };
+        let mut hand = |message| {
+            if let Some(cut) = writer.take(message, &|| false).unwrap()
+                && writer.is_whole(cut)
+            {
+                writer.commit(cut, &|| false).unwrap();
+            }
+        };
+        let log = EntityLog::new(&plan.entities[0], 256, 0);
+        let none = RowsCopier::new(&plan.entities[0]).begin(&log);
+        let mut one = none.clone();
+        let id = one.ids.push(b"someone").unwrap();
+        (one.times, one.entities, one.bits) = (vec![1], vec![id], vec![0]);
+        for column in &mut one.attributes {
+            match column {
+                AttributeValues::Words(words) => words.push(0),
+                AttributeValues::Symbols { places, .. } => places.push(0),
+            }
+        }
+        let entities = plan.entities.len();
+        let last = Cut::last(1_000_000);
+        let rows = |cut, entity, rows| WorkerMessage::Rows { cut, worker: 0, entity, rows };
+        let marks = |cut: Cut| {
+            let (marks, letters) = (mark(cut.number), Vec::new());
+            WorkerMessage::Marks { cut, marks, letters, live: 0 }
+        };
+        for number in 1..=2 * COLLECT_EVERY {
+            let cut = Cut { number, at: number * 1_000 };
+            if number == 2 {
+                hand(rows(last, 0, one.clone()));
+            }
+            (0..entities).for_each(|entity| hand(rows(cut, entity, none.clone())));
+            hand(marks(cut));
+        }
+        (1..entities).for_each(|entity| hand(rows(last, entity, none.clone())));
+        hand(marks(last));
+        let listed = writer.leader.segments().unwrap();
+        assert_eq!(listed.len(), 1);
+        assert!(objects.get(&listed[0].name).unwrap().is_some(), "it is still there");
     }
 }
