@@ -37,11 +37,11 @@ use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
 use crate::version::VERSION;
 use crate::{connect, job_file, logging, refusals};
-use arrival::Arrivals;
+use arrival::arrivals;
 use deadline::Deadline;
 use letters::RunLetters;
 use refused::RefusedWatch;
-use resumed::Resumed;
+use resumed::resumed;
 use schemas::SchemaSource;
 use sources::Sources;
 use std::path::Path;
@@ -270,12 +270,12 @@ impl OpenJob {
                 let (part, letters) = recovery.part(worker)?;
                 let marks = part.resume.partitions.iter();
                 let from = marks.map(|(id, mark)| (*id, mark.reread)).collect();
-                partitions = Box::new(Resumed { partitions, from });
+                partitions = Box::new(resumed(partitions, from));
                 (checkpoints, sink) = (Some(part), Some(letters));
             }
             let sink = sink.unwrap_or_else(|| letters.sink(waker));
             Ok(Parts {
-                partitions: Box::new(Arrivals { partitions, clock: clock.clone() }),
+                partitions: Box::new(arrivals(partitions, &clock)),
                 tables: tables.take(worker, &waker_of_tables)?,
                 schemas,
                 dead_letters: Box::new(CountedLetters::new(sink, &refusals)),

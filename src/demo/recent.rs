@@ -5,12 +5,12 @@
 //! batch, so that it costs nothing at high rates. Memory: two times [`KEYS_MAX`] keys.
 
 use crate::generator::live::LiveGenerator;
+use crate::source::PolledPartitions;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
-use tidemark_operators::origin::PartitionId;
+use tidemark_operators::ingest::reader::{Poll, RawBatch};
 
 /// What was counted is forgotten between one and two times this later.
 const TURN: Duration = Duration::from_secs(20);
@@ -77,59 +77,20 @@ impl Turns {
     }
 }
 
-/// A generator whose records are counted on their way.
-pub(super) struct WatchedPartitions {
-    generator: LiveGenerator,
-    recent: RecentRecords,
-}
-
-impl WatchedPartitions {
-    pub fn new(generator: LiveGenerator, recent: RecentRecords) -> Self {
-        Self { generator, recent }
-    }
-}
-
-impl Partitions for WatchedPartitions {
-    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
-        let watched = |reader| -> Box<dyn PartitionReader> {
-            Box::new(WatchedPartition { reader, recent: self.recent.clone() })
-        };
-        self.generator.appeared().into_iter().map(watched).collect()
-    }
-
-    fn may_grow(&self) -> bool {
-        self.generator.may_grow()
-    }
-}
-
-struct WatchedPartition {
-    reader: Box<dyn PartitionReader>,
-    recent: RecentRecords,
-}
-
-impl PartitionReader for WatchedPartition {
-    fn id(&self) -> PartitionId {
-        self.reader.id()
-    }
-
-    fn poll(&mut self) -> Poll {
-        let poll = self.reader.poll();
-        if let Poll::Records(batch) = &poll {
-            self.recent.note(batch);
-        }
-        poll
-    }
-
-    fn found_later(&self) -> Option<u64> {
-        self.reader.found_later()
-    }
-
-    fn keeps_up(&self, next_offset: u64) -> bool {
-        self.reader.keeps_up(next_offset)
-    }
-
-    fn describe(&self) -> String {
-        self.reader.describe()
+impl RecentRecords {
+    /// A generator whose records are counted on their way.
+    pub fn watch(&self, generator: LiveGenerator) -> PolledPartitions {
+        let recent = self.clone();
+        PolledPartitions::new(Box::new(generator), move |_| {
+            let recent = recent.clone();
+            Box::new(move |reader| {
+                let poll = reader.poll();
+                if let Poll::Records(batch) = &poll {
+                    recent.note(batch);
+                }
+                poll
+            })
+        })
     }
 }
 

@@ -1,10 +1,11 @@
 //! The demo's records.
 
-use super::recent::{RecentRecords, WatchedPartitions};
+use super::recent::RecentRecords;
 use crate::cli::DemoArgs;
 use crate::failure::Failure;
 use crate::generator::live::{History, LiveGenerator, LiveOptions, Retelling};
 use crate::generator::{CARDS_MAX, Cast, GenerateError, Profile};
+use crate::source::PolledPartitions;
 use crate::source::Waker;
 use crate::wall_clock::wall_ms;
 use std::time::Instant;
@@ -124,12 +125,12 @@ impl Traffic {
         worker: usize,
         waker: &Waker,
         origin: Instant,
-    ) -> Result<WatchedPartitions, GenerateError> {
+    ) -> Result<PolledPartitions, GenerateError> {
         let options = LiveOptions { origin, ..self.options.clone() };
         let all = (0..options.partitions).map(|partition| PartitionId { source: 0, partition });
         let mine: Vec<_> = all.skip(worker).step_by(self.workers).collect();
         let generator = LiveGenerator::start(&options, &mine, waker)?;
-        Ok(WatchedPartitions::new(generator, self.recent.clone()))
+        Ok(self.recent.watch(generator))
     }
 }
 

@@ -5,59 +5,24 @@
 //! takes it.
 
 use crate::engine::Observer;
+use crate::source::PolledPartitions;
 use crate::wall_clock::wall_ms;
-use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
-use tidemark_operators::origin::PartitionId;
+use tidemark_operators::ingest::reader::{Partitions, Poll, RawBatch};
 use tidemark_operators::time::EventTime;
 
-/// Partitions whose batches say when they arrived.
-pub(super) struct Arrivals {
-    pub partitions: Box<dyn Partitions>,
-    pub clock: Observer,
-}
-
-impl Partitions for Arrivals {
-    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
-        let appeared = self.partitions.appeared().into_iter();
-        let noted = appeared
-            .map(|reader| Box::new(Arriving { reader, clock: self.clock.clone() }) as Box<_>);
-        noted.collect()
-    }
-
-    fn may_grow(&self) -> bool {
-        self.partitions.may_grow()
-    }
-}
-
-struct Arriving {
-    reader: Box<dyn PartitionReader>,
-    clock: Observer,
-}
-
-impl PartitionReader for Arriving {
-    fn id(&self) -> PartitionId {
-        self.reader.id()
-    }
-
-    fn poll(&mut self) -> Poll {
-        let mut polled = self.reader.poll();
-        if let Poll::Records(batch) = &mut polled {
-            note(batch, self.clock.now_ns(), wall_ms());
-        }
-        polled
-    }
-
-    fn found_later(&self) -> Option<u64> {
-        self.reader.found_later()
-    }
-
-    fn keeps_up(&self, next_offset: u64) -> bool {
-        self.reader.keeps_up(next_offset)
-    }
-
-    fn describe(&self) -> String {
-        self.reader.describe()
-    }
+/// Partitions whose batches say when they arrived, by `clock`.
+pub(super) fn arrivals(partitions: Box<dyn Partitions>, clock: &Observer) -> PolledPartitions {
+    let clock = clock.clone();
+    PolledPartitions::new(partitions, move |_| {
+        let clock = clock.clone();
+        Box::new(move |reader| {
+            let mut polled = reader.poll();
+            if let Poll::Records(batch) = &mut polled {
+                note(batch, clock.now_ns(), wall_ms());
+            }
+            polled
+        })
+    })
 }
 
 /// Sets when `batch` was due, unless it says so itself: as long before `now_ns` as it was read before

@@ -1,66 +1,39 @@
 //! Partitions that are read on from where a checkpoint says.
 
+use crate::source::PolledPartitions;
 use std::collections::BTreeMap;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll};
 use tidemark_operators::origin::PartitionId;
 
-/// Partitions whose records before an offset are passed over, where their reader cannot begin there.
-pub(super) struct Resumed {
-    pub partitions: Box<dyn Partitions>,
-    /// For each partition that is known the first offset that is wanted.
-    pub from: BTreeMap<PartitionId, u64>,
+/// Partitions whose records before an offset are passed over, where their reader has not begun there;
+/// `from`: for each partition that is known the first offset that is wanted.
+pub(super) fn resumed(
+    partitions: Box<dyn Partitions>,
+    from: BTreeMap<PartitionId, u64>,
+) -> PolledPartitions {
+    PolledPartitions::new(partitions, move |id| {
+        let mut from = from.get(&id).copied();
+        Box::new(move |reader| match from {
+            None => reader.poll(),
+            Some(first) => poll_from(reader, first, &mut from),
+        })
+    })
 }
 
-impl Partitions for Resumed {
-    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
-        let from = &self.from;
-        let resumed = |reader: Box<dyn PartitionReader>| match from.get(&reader.id()) {
-            None | Some(0) => reader,
-            Some(from) => Box::new(ResumedReader { reader, from: *from }) as Box<_>,
-        };
-        self.partitions.appeared().into_iter().map(resumed).collect()
-    }
-
-    fn may_grow(&self) -> bool {
-        self.partitions.may_grow()
-    }
-}
-
-struct ResumedReader {
-    reader: Box<dyn PartitionReader>,
-    from: u64,
-}
-
-impl PartitionReader for ResumedReader {
-    fn id(&self) -> PartitionId {
-        self.reader.id()
-    }
-
-    fn poll(&mut self) -> Poll {
-        loop {
-            match self.reader.poll() {
-                Poll::Records(mut batch) => {
-                    batch.records.retain(|record| record.offset >= self.from);
-                    if !batch.records.is_empty() {
-                        return Poll::Records(batch);
-                    }
+/// The next records at `first` or behind it; once there are any, `from` is that no more.
+fn poll_from(reader: &mut dyn PartitionReader, first: u64, from: &mut Option<u64>) -> Poll {
+    loop {
+        match reader.poll() {
+            Poll::Records(mut batch) => {
+                batch.records.retain(|record| record.offset >= first);
+                if !batch.records.is_empty() {
+                    *from = None;
+                    return Poll::Records(batch);
                 }
-                // What comes is still passed over: it is not the producers who are silent.
-                other => return other,
             }
+            // What comes is still passed over: it is not the producers who are silent.
+            other => return other,
         }
-    }
-
-    fn found_later(&self) -> Option<u64> {
-        self.reader.found_later()
-    }
-
-    fn keeps_up(&self, next_offset: u64) -> bool {
-        self.reader.keeps_up(next_offset)
-    }
-
-    fn describe(&self) -> String {
-        self.reader.describe()
     }
 }
 
@@ -104,7 +77,7 @@ mod tests {
         let batches = batches.map(|(first, values)| RawBatch::of_values(first, values));
         let log = One(Some(Log(batches.into())));
         let from = BTreeMap::from([(PartitionId { source: 0, partition: 3 }, 3)]);
-        let mut reader = Resumed { partitions: Box::new(log), from }.appeared().pop().unwrap();
+        let mut reader = resumed(Box::new(log), from).appeared().pop().unwrap();
         let mut offsets = Vec::new();
         while let Poll::Records(batch) = reader.poll() {
             assert_eq!(batch.value(&batch.records[0]).len(), 1);
