@@ -23,6 +23,7 @@ mod tests;
 
 pub use document::{LettersDocument, list};
 pub use file::{DeadLetterFile, DeadLetterStatus, FileLimits, FileSink};
+pub(crate) use file::{PAUSES, size, wait};
 pub use line::{encode, parse};
 pub use listing::{Selection, ls, show};
 

@@ -204,9 +204,7 @@ impl Recovery {
         let entity = |feed: Box<dyn RestoreFeed + Send>| EntityRestore {
             cut: self.begun.cut,
             snapshot,
-            among: None,
             feed,
-            made: Vec::new(),
         };
         let checkpoints = Checkpoints {
             sink: Box::new(sink),

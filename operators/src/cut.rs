@@ -17,6 +17,7 @@ mod encoding;
 mod marks;
 mod rows;
 mod states;
+mod steps;
 mod texts;
 
 pub use encoding::{Encoded, Unreadable};
@@ -25,6 +26,7 @@ pub(crate) use marks::Marks;
 pub use marks::{PartitionMark, PartitionMarks, RecordCheck, Resume};
 pub use rows::{AttributeValues, TimelineRows};
 pub use states::{EntityStates, StateComponent};
+pub(crate) use steps::SecondSteps;
 pub use texts::Texts;
 
 use crate::origin::PartitionId;

@@ -13,6 +13,20 @@ pub(super) fn texts<'a>(all: impl IntoIterator<Item = &'a [u8]>) -> Texts {
     texts
 }
 
+/// The bytes of an object with each of its bits flipped, and which.
+pub(super) fn flipped(bytes: &[u8]) -> impl Iterator<Item = (Vec<u8>, String)> {
+    (0..bytes.len() * 8).map(|bit| {
+        let mut bytes = bytes.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        (bytes, format!("bit {bit}"))
+    })
+}
+
+/// The bytes of an object cut off at each length, and at which.
+pub(super) fn cut_off(bytes: &[u8]) -> impl Iterator<Item = (Vec<u8>, String)> {
+    (0..bytes.len()).map(|length| (bytes[..length].to_vec(), format!("length {length}")))
+}
+
 fn numbered(prefix: &str, count: u64) -> Texts {
     let all: Vec<_> =
         (0..count).map(|at| format!("{prefix}_{:07}", at * 7919 % 9_999_991)).collect();

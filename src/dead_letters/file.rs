@@ -18,7 +18,7 @@ use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 /// What is written at once at most, in bytes, but for a single longer letter.
 const WRITE_BYTES: usize = 1 << 18;
 /// The first and the longest pause after a failed write.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
+pub(crate) const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// How often the thread looks whether it should give up.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -82,9 +82,21 @@ pub struct FileSink {
 }
 
 /// What a letter counts against [`FileLimits::bytes_max`].
-fn size(letter: &DeadLetter) -> u64 {
+pub(crate) fn size(letter: &DeadLetter) -> u64 {
     let bytes = |b: &Option<Vec<u8>>| b.as_ref().map_or(0, Vec::len) as u64;
     bytes(&letter.key) + bytes(&letter.value) + 256
+}
+
+/// Waits before letters are tried again; false when told to give up.
+pub(crate) fn wait(pause: Duration, give_up: &AtomicBool) -> bool {
+    let until = Instant::now() + pause;
+    while Instant::now() < until {
+        if give_up.load(Ordering::Acquire) {
+            return false;
+        }
+        thread::sleep(TICK.min(pause));
+    }
+    true
 }
 
 impl DeadLetterFile {
@@ -254,7 +266,7 @@ impl<W: Write> Appender<W> {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) => self.set_error(Some(e.to_string())),
             }
-            if self.is_over() || !self.wait(pause) {
+            if self.is_over() || !wait(pause, &self.shared.give_up) {
                 return false;
             }
             pause = (pause * 2).min(PAUSES.1);
@@ -290,17 +302,5 @@ impl<W: Write> Appender<W> {
             _ => {}
         }
         *held = error;
-    }
-
-    /// Waits; false when told to give up.
-    fn wait(&self, pause: Duration) -> bool {
-        let until = Instant::now() + pause;
-        while Instant::now() < until {
-            if self.shared.give_up.load(Ordering::Acquire) {
-                return false;
-            }
-            thread::sleep(TICK.min(pause));
-        }
-        true
     }
 }

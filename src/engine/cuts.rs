@@ -9,7 +9,7 @@ use super::Checkpoints;
 use std::cell::RefCell;
 use std::rc::Rc;
 use tidemark_operators::coordination::{Coordination, Notice};
-use tidemark_operators::cut::SharedCutSink;
+use tidemark_operators::cut::{Cut, SharedCutSink};
 use tidemark_operators::shared::Shared;
 use tidemark_operators::time::EventTime;
 
@@ -45,15 +45,19 @@ impl Cuts {
         let (Some(cut), true, 0) = (cut, shared.marking.get(), shared.letters.get()) else {
             return;
         };
-        let marks = shared.marks.as_ref().map(|marks| marks.at(cut.at)).unwrap_or_default();
-        self.sink.borrow_mut().marks(cut, marks, live);
+        self.mark(cut, shared, live);
         shared.marking.set(false);
         shared.wake_source();
     }
 
     /// All sources have ended, and all is handed over.
     pub fn last(&mut self, shared: &Shared, live: EventTime) {
-        let Some(cut) = shared.last_cut.get() else { return };
+        if let Some(cut) = shared.last_cut.get() {
+            self.mark(cut, shared, live);
+        }
+    }
+
+    fn mark(&mut self, cut: Cut, shared: &Shared, live: EventTime) {
         let marks = shared.marks.as_ref().map(|marks| marks.at(cut.at)).unwrap_or_default();
         self.sink.borrow_mut().marks(cut, marks, live);
     }

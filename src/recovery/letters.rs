@@ -57,23 +57,13 @@ pub(super) struct StoredLetters {
 }
 
 impl StoredLetters {
-    /// That of `batch`, written by generation `generation`.
-    pub fn of(generation: u64, batch: &Batch) -> Self {
+    /// That of `batch`, written by generation `generation`, and the object itself.
+    pub fn of(generation: u64, batch: &Batch) -> (Self, StoredObject) {
         let number = batch.number;
-        let mut letters = StoredLetters {
-            number,
-            name: format!("{FOLDER}{generation:010}-{number:020}"),
-            bytes: 0,
-            crc32c: 0,
-        };
-        let object = letters.object(batch);
-        (letters.bytes, letters.crc32c) = (object.size(), object.crc32c());
-        letters
-    }
-
-    /// The object.
-    pub fn object(&self, batch: &Batch) -> StoredObject {
-        StoredObject { name: self.name.clone(), bytes: batch.lines.clone() }
+        let name = format!("{FOLDER}{generation:010}-{number:020}");
+        let object = StoredObject { name: name.clone(), bytes: batch.lines.clone() };
+        let (bytes, crc32c) = (object.size(), object.crc32c());
+        (StoredLetters { number, name, bytes, crc32c }, object)
     }
 
     /// Has a manifest list it.

@@ -1,6 +1,7 @@
 //! A worker's end of the checkpoints: what it hands over goes to the thread that writes them.
 
 use super::WorkerMessage;
+use crate::dead_letters::size;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
@@ -28,13 +29,13 @@ impl LetterRoom {
     /// These letters wait.
     pub fn take(&self, letters: &[DeadLetter]) {
         self.letters.fetch_add(letters.len() as u64, Ordering::AcqRel);
-        self.bytes.fetch_add(letters.iter().map(weight).sum(), Ordering::AcqRel);
+        self.bytes.fetch_add(letters.iter().map(size).sum(), Ordering::AcqRel);
     }
 
     /// These letters are published.
     pub fn give_back(&self, letters: &[DeadLetter]) {
         self.letters.fetch_sub(letters.len() as u64, Ordering::AcqRel);
-        self.bytes.fetch_sub(letters.iter().map(weight).sum(), Ordering::AcqRel);
+        self.bytes.fetch_sub(letters.iter().map(size).sum(), Ordering::AcqRel);
     }
 
     /// Whether another letter has room, if only `share` out of 2 of it were there.
@@ -47,12 +48,6 @@ impl LetterRoom {
     pub fn is_short(&self) -> bool {
         !self.has(1)
     }
-}
-
-/// What a letter takes of the room.
-fn weight(letter: &DeadLetter) -> u64 {
-    let bytes = |b: &Option<Vec<u8>>| b.as_ref().map_or(0, Vec::len) as u64;
-    bytes(&letter.key) + bytes(&letter.value) + 256
 }
 
 /// The letters of a worker that belong to the checkpoint after the last.

@@ -1,6 +1,7 @@
 //! The thread that publishes the dead letters of checkpoints, in order, each once.
 
 use super::part::LetterRoom;
+use crate::dead_letters::{PAUSES, wait};
 use crate::metrics::snapshot::LogSinkSnapshot;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -8,11 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidemark_operators::ingest::dead_letter::DeadLetter;
-
-/// The first and the longest pause after a failure.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
-/// How often the thread looks whether it should give up.
-const TICK: Duration = Duration::from_millis(20);
 
 /// The dead letters of one checkpoint.
 #[derive(Debug, Default)]
@@ -124,7 +120,7 @@ impl PublisherState {
                     Ok(position) => break position,
                     Err(error) => self.failed(&error),
                 }
-                if !self.wait(pause) {
+                if !wait(pause, &self.give_up) {
                     return;
                 }
                 pause = (pause * 2).min(PAUSES.1);
@@ -150,17 +146,5 @@ impl PublisherState {
         }
         status.retries += 1;
         status.down = Some(error.to_owned());
-    }
-
-    /// Waits; false when told to give up.
-    fn wait(&self, pause: Duration) -> bool {
-        let until = Instant::now() + pause;
-        while Instant::now() < until {
-            if self.give_up.load(Ordering::Acquire) {
-                return false;
-            }
-            std::thread::sleep(TICK.min(pause));
-        }
-        !self.give_up.load(Ordering::Acquire)
     }
 }

@@ -96,7 +96,7 @@ impl Gathering {
 #[derive(Default)]
 pub(super) struct SnapshotFiles {
     as_of: EventTime,
-    /// By worker, entity and components: slices that are in no file yet.
+    /// By worker and entity: slices that are in no file yet.
     slices: BTreeMap<(usize, usize), Vec<EntityStates>>,
     whole: BTreeSet<(usize, usize)>,
     files: Vec<ListedStates>,
@@ -132,6 +132,25 @@ pub(super) fn schemas(plan: &Plan) -> Vec<EntitySchema> {
 pub(super) fn reach(plan: &Plan) -> Millis {
     let windows = plan.entities.iter().flat_map(|entity| &entity.windows);
     windows.map(|window| window.leaves(0)).max().unwrap_or(0)
+}
+
+/// Tries `what` until the store does it, while `keep_trying` says so.
+fn insist<T>(
+    keep_trying: &dyn Fn() -> bool,
+    mut what: impl FnMut() -> Result<T, CheckpointError>,
+) -> Result<T, RecoveryError> {
+    let mut pause = PAUSES.0;
+    loop {
+        match what() {
+            Ok(done) => return Ok(done),
+            Err(CheckpointError::Objects(error)) if keep_trying() => {
+                tracing::warn!(%error, "a checkpoint cannot be written; it is tried again");
+            }
+            Err(error) => return Err(error.into()),
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(PAUSES.1);
+    }
 }
 
 impl Writer<'_> {
@@ -210,26 +229,6 @@ impl Writer<'_> {
         object_name(kind, WrittenBy { generation, sequence, worker, number })
     }
 
-    /// Tries `what` until the store does it.
-    fn insist<T>(
-        &self,
-        keep_trying: &dyn Fn() -> bool,
-        mut what: impl FnMut() -> Result<T, CheckpointError>,
-    ) -> Result<T, RecoveryError> {
-        let mut pause = PAUSES.0;
-        loop {
-            match what() {
-                Ok(done) => return Ok(done),
-                Err(CheckpointError::Objects(error)) if keep_trying() => {
-                    tracing::warn!(%error, "a checkpoint cannot be written; it is tried again");
-                }
-                Err(error) => return Err(error.into()),
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(PAUSES.1);
-        }
-    }
-
     fn segment(
         &mut self,
         cut: Cut,
@@ -242,7 +241,7 @@ impl Writer<'_> {
         let range = Range { start: from, end: cut.at };
         let schema = self.schemas[entity].clone();
         let (object, listed) = encode_segment(name, schema, range, rows, self.cipher.as_ref())?;
-        self.insist(keep_trying, || store(self.objects, &object))?;
+        insist(keep_trying, || store(self.objects, &object))?;
         self.gathering.of(cut).segments.push(listed);
         Ok(())
     }
@@ -290,7 +289,7 @@ impl Writer<'_> {
             let mut file = StatesWriter::new(name, of, as_of, components(first), cipher);
             same.iter().try_for_each(|states| file.push(states))?;
             let (object, listed) = file.finish()?;
-            self.insist(keep_trying, || store(self.objects, &object))?;
+            insist(keep_trying, || store(self.objects, &object))?;
             self.telling.files.push(listed);
         }
         Ok(())
@@ -319,8 +318,8 @@ impl Writer<'_> {
         next.created_at = wall_ms().unwrap_or(0);
         let batch = Batch::new(sequence, gathered.letters);
         if !batch.letters.is_empty() {
-            let letters = StoredLetters::of(self.leader.manifest().generation, &batch);
-            self.insist(keep_trying, || store(self.objects, &letters.object(&batch)))?;
+            let (letters, object) = StoredLetters::of(self.leader.manifest().generation, &batch);
+            insist(keep_trying, || store(self.objects, &object))?;
             letters.list(&mut next.outbox);
         }
         self.append(next, keep_trying)?;
@@ -340,17 +339,7 @@ impl Writer<'_> {
         next: Manifest,
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<(), RecoveryError> {
-        let mut pause = PAUSES.0;
-        while let Err(error) = self.leader.append(next.clone()) {
-            match error {
-                CheckpointError::Objects(error) if keep_trying() => {
-                    tracing::warn!(%error, "a checkpoint cannot be written; it is tried again");
-                }
-                error => return Err(error.into()),
-            }
-            std::thread::sleep(pause);
-            pause = (pause * 2).min(PAUSES.1);
-        }
+        insist(keep_trying, || self.leader.append(next.clone()))?;
         self.number = 0;
         self.next = self.leader.manifest().clone();
         Ok(())

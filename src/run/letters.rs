@@ -73,43 +73,26 @@ impl RunLetters {
     /// # Errors
     /// When the file cannot be opened, or a thread or client cannot be had.
     pub fn open(settings: &Settings, recovery: Option<&Arc<Recovery>>) -> Result<Self, Failure> {
-        if let Some(recovery) = recovery {
-            return Ok(Self::with_checkpoints(Arc::clone(recovery), settings));
-        }
         let (to, limits) = (&settings.dead_letters, &settings.limits);
-        let (sink, path) = match to.kind {
-            DeadLetterKind::File => {
-                let path = Path::new(&to.path);
+        let sink = match (recovery, to.kind) {
+            (Some(recovery), _) => LetterSink::Checkpoints(Arc::clone(recovery)),
+            (None, DeadLetterKind::File) => {
                 let limits = FileLimits {
                     letters_max: limits.dead_letter_queue as u64,
                     bytes_max: limits.dead_letter_queue_bytes,
                 };
-                let file = DeadLetterFile::open(path, limits);
+                let file = DeadLetterFile::open(Path::new(&to.path), limits);
                 let hint = "choose \"path\" in [dead_letters] of cluster.toml";
-                let file = file.map_err(|error| Failure::failed(error).hint(hint))?;
-                (LetterSink::File(file), Some(path.to_owned()))
+                LetterSink::File(file.map_err(|error| Failure::failed(error).hint(hint))?)
             }
-            DeadLetterKind::Kafka => (LetterSink::Kafka(topic(settings)?), None),
+            (None, DeadLetterKind::Kafka) => LetterSink::Kafka(topic(settings)?),
         };
+        let path = (to.kind == DeadLetterKind::File).then(|| PathBuf::from(&to.path));
         let place = match &path {
             Some(path) => path.display().to_string(),
             None => format!("the topic {}", to.topic),
         };
         Ok(RunLetters { sink: Mutex::new(Some(sink)), path, place })
-    }
-
-    /// Those of a job with checkpoints, which are published in the file that `settings` name.
-    fn with_checkpoints(recovery: Arc<Recovery>, settings: &Settings) -> Self {
-        let (path, place) = match settings.dead_letters.kind {
-            DeadLetterKind::File => {
-                let path = PathBuf::from(&settings.dead_letters.path);
-                let place = path.display().to_string();
-                (Some(path), place)
-            }
-            DeadLetterKind::Kafka => (None, format!("the topic {}", settings.dead_letters.topic)),
-        };
-        let sink = Mutex::new(Some(LetterSink::Checkpoints(recovery)));
-        RunLetters { sink, path, place }
     }
 
     /// The file, when it is one.

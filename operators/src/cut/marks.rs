@@ -12,8 +12,9 @@
 //! When there are too many steps two become one, at the lower one's offset, which reads too much again
 //! and never too little.
 
+use super::SecondSteps;
 use crate::origin::PartitionId;
-use crate::time::{EventTime, SECOND};
+use crate::time::EventTime;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
@@ -93,8 +94,8 @@ pub(crate) struct Marks {
     pub mark: PartitionMark,
     /// What is read again: nothing new is known until then.
     pub rereads: Option<Rereads>,
-    /// (second, offset), both ascending.
-    steps: VecDeque<(u64, u64)>,
+    /// The offsets at which seconds were first reached.
+    steps: SecondSteps,
     refused: VecDeque<Range<u64>>,
 }
 
@@ -132,19 +133,10 @@ impl Marks {
     /// The record at `offset` is an event of `ts`.
     #[inline]
     pub fn accepted(&mut self, ts: EventTime, offset: u64) {
-        let second = ts / SECOND;
-        if self.steps.back().is_none_or(|(last, _)| *last < second) {
-            self.step(second, offset);
-        }
-    }
-
-    fn step(&mut self, second: u64, offset: u64) {
         if self.steps.len() >= STEPS_MAX {
-            let steps = std::mem::take(&mut self.steps);
-            let pairs = steps.iter().step_by(2).zip(steps.iter().skip(1).step_by(2));
-            self.steps = pairs.map(|((_, lower), (second, _))| (*second, *lower)).collect();
+            self.steps.halve();
         }
-        self.steps.push_back((second, offset));
+        self.steps.reach(ts, offset);
     }
 
     /// The record at `offset` is none.
@@ -160,11 +152,7 @@ impl Marks {
         if let Some(rereads) = &self.rereads {
             return rereads.mark.clone();
         }
-        while self.steps.front().is_some_and(|(second, _)| second.saturating_mul(SECOND) < at) {
-            self.steps.pop_front();
-        }
-        let read = self.mark.read;
-        let reread = self.steps.front().map_or(read, |(_, offset)| *offset);
+        let reread = self.steps.first_at(at).unwrap_or(self.mark.read);
         while self.refused.front().is_some_and(|range| range.end <= reread) {
             self.refused.pop_front();
         }
@@ -177,6 +165,7 @@ impl Marks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::SECOND;
     use proptest::prelude::*;
 
     proptest! {

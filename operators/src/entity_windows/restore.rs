@@ -2,7 +2,7 @@
 
 use crate::cut::{EntityStates, TimelineRows};
 use crate::entity_log::RowMapping;
-use crate::time::{EventTime, Millis};
+use crate::time::EventTime;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -42,11 +42,6 @@ pub struct EntityRestore {
     pub cut: EventTime,
     /// The cut of the snapshot, at or before that; 0: there is none.
     pub snapshot: EventTime,
-    /// The sources that fed the entity type when the snapshot was taken; `None`: those of the plan.
-    pub among: Option<Vec<String>>,
     /// The pieces.
     pub feed: Box<dyn RestoreFeed>,
-    /// Filled in: components that may not be complete, and how many ms before the cut they reach back,
-    /// where that is known.
-    pub made: Vec<(String, Option<Millis>)>,
 }

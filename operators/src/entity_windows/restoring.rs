@@ -110,13 +110,12 @@ impl Restoring {
         entity: &EntityPlan,
         state: &mut EntityState,
     ) -> (&mut SealedWindows, &mut SnapshotReader) {
-        let (snapshot, among) = (self.from.snapshot, self.from.among.as_deref());
-        let owner = self.owner;
+        let (snapshot, owner) = (self.from.snapshot, self.owner);
         let EntityState { log, windows } = state;
         let (sealed, reader) = self.windows.get_or_insert_with(|| {
             *windows = Attachments::at(&entity.windows, &log.log, snapshot);
             let sealed = SealedWindows::at(plan, entity, &log.log, snapshot);
-            (sealed, SnapshotReader::new(plan, entity, snapshot, owner, among))
+            (sealed, SnapshotReader::new(plan, entity, snapshot, owner, None))
         });
         (sealed, reader)
     }
@@ -128,9 +127,7 @@ impl Restoring {
         }
         self.windows(plan, entity, state);
         if let Some((mut sealed, reader)) = self.windows.take() {
-            for made in reader.finish(&mut sealed, &mut state.log) {
-                self.from.made.push((made.identity, made.reaches));
-            }
+            reader.finish(&mut sealed, &mut state.log);
             self.sealed = Some(sealed);
         }
     }

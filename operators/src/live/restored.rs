@@ -10,7 +10,8 @@ use crate::timeline::names::Names;
 
 impl LiveWindows {
     /// Windows for `entity` of `plan` that begin where `sealed` is, which has come to a cut over `log`
-    /// and keeps all state (it may be [lessened](SealedWindows::lessened) after): at the last ms before it, with nothing in the stash.
+    /// and keeps all state (it may be [lessened](SealedWindows::lessened) after): at the last ms before it,
+    /// with nothing in the stash.
     pub fn at(
         plan: &Plan,
         entity: &EntityPlan,

@@ -1,8 +1,9 @@
 //! One order of the lines of all workers and entities.
 
 use super::{LineKey, SealedLines, SealedSink};
+use crate::cut::SecondSteps;
 use crate::shared::SharedRef;
-use crate::time::{EventTime, SECOND};
+use crate::time::EventTime;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::rc::Rc;
@@ -17,8 +18,8 @@ const WHOLE_BYTES: usize = 64 << 10;
 
 /// The operator that merges the workers' lines on worker 0.
 ///
-/// Made on every worker; only worker 0's `sink` is given anything, and told of the cuts in `shared`. Bounded by what the workers seal
-/// between two frontiers, which their slices bound.
+/// Made on every worker; only worker 0's `sink` is given anything, and told of the cuts in `shared`.
+/// Bounded by what the workers seal between two frontiers, which their slices bound.
 ///
 /// ```
 /// use tidemark_operators::in_memory::Kept;
@@ -101,7 +102,7 @@ struct GivenBytes {
     /// Whether anybody asks: where there are checkpoints.
     is_asked: bool,
     bytes: u64,
-    seconds: VecDeque<(u64, u64)>,
+    seconds: SecondSteps,
 }
 
 impl GivenBytes {
@@ -111,10 +112,7 @@ impl GivenBytes {
             return;
         }
         for (key, start, end) in lines {
-            let second = key.as_of / SECOND;
-            if self.seconds.back().is_none_or(|(last, _)| *last < second) {
-                self.seconds.push_back((second, self.bytes));
-            }
+            self.seconds.reach(key.as_of, self.bytes);
             self.bytes += end - start;
         }
     }
@@ -124,11 +122,7 @@ impl Streams {
     /// The bytes of the lines before `cut`, all of which have been given out. No earlier cut is asked
     /// for any more.
     fn bytes_before(&mut self, cut: EventTime) -> u64 {
-        let GivenBytes { bytes, seconds, .. } = &mut self.given;
-        while seconds.front().is_some_and(|(second, _)| second.saturating_mul(SECOND) < cut) {
-            seconds.pop_front();
-        }
-        seconds.front().map_or(*bytes, |(_, before)| *before)
+        self.given.seconds.first_at(cut).unwrap_or(self.given.bytes)
     }
 
     fn add(&mut self, batch: SealedLines) {
@@ -218,6 +212,7 @@ fn copy_run(
 mod tests {
     use super::*;
     use crate::origin::Origin;
+    use crate::time::SECOND;
     use proptest::prelude::*;
 
     fn key(as_of: EventTime, view: u32) -> LineKey {

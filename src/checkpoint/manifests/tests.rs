@@ -1,7 +1,7 @@
 //! The chain of manifests in one process after another, and damage to them.
 
 use super::super::manifest::{ListedIndex, PartitionMark, Position, Snapshot};
-use super::super::samples::{rows, schema, states};
+use super::super::samples::{cut_off, flipped, rows, schema, states};
 use super::super::{
     ForgottenEntity, ListedStates, SEGMENTS_LISTED_MAX, StatesWriter, StoredObject, encode_segment,
 };
@@ -126,14 +126,8 @@ fn every_flipped_bit_every_cut_and_every_surplus_of_a_manifest_is_found() {
         let error = error.unwrap_or_else(|| panic!("{how} is not found")).to_string();
         assert!(error.contains(&manifest_name(7)), "{how}: {error}");
     };
-    for bit in 0..object.bytes.len() * 8 {
-        let mut bytes = object.bytes.clone();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        fails(bytes, format!("bit {bit}"));
-    }
-    for length in 0..object.bytes.len() {
-        fails(object.bytes[..length].to_vec(), format!("length {length}"));
-    }
+    let damaged = flipped(&object.bytes).chain(cut_off(&object.bytes));
+    damaged.for_each(|(bytes, how)| fails(bytes, how));
     fails([&object.bytes[..], b"\n"].concat(), "one byte more".to_owned());
     // Under another number it is another's.
     let objects = MemoryObjects::new();

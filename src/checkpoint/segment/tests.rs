@@ -1,6 +1,6 @@
 //! What is written comes back, and what is not as it was written is found.
 
-use super::super::samples::{any_rows, lines, rows, schema};
+use super::super::samples::{any_rows, cut_off, flipped, lines, rows, schema};
 use super::*;
 use crate::checkpoint::{StateKeys, Verified, store};
 use crate::objects::memory::MemoryObjects;
@@ -128,13 +128,11 @@ fn every_flipped_bit_every_cut_and_every_surplus_is_found_and_the_object_is_name
         assert!(error.contains(NAME) && error.contains("memory"), "{how}: {error}");
         error
     };
-    for bit in 0..object.bytes.len() * 8 {
-        let mut bytes = object.bytes.clone();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        fails(bytes, format!("bit {bit}"));
+    for (bytes, how) in flipped(&object.bytes) {
+        fails(bytes, how);
     }
-    for length in 0..object.bytes.len() {
-        let error = fails(object.bytes[..length].to_vec(), format!("length {length}"));
+    for (bytes, how) in cut_off(&object.bytes) {
+        let error = fails(bytes, how);
         assert!(error.contains("it is cut off"), "{error}");
     }
     let error = fails([&object.bytes[..], b"x"].concat(), "one byte more".to_owned());

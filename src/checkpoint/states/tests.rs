@@ -1,6 +1,6 @@
 //! What is written comes back, and what is not as it was written is found.
 
-use super::super::samples::{states, texts};
+use super::super::samples::{cut_off, flipped, states, texts};
 use super::*;
 use crate::checkpoint::store;
 use crate::objects::memory::MemoryObjects;
@@ -80,14 +80,8 @@ fn every_flipped_bit_every_cut_and_every_surplus_is_found_and_the_object_is_name
         let error = error.err().unwrap_or_else(|| panic!("{how} is not found")).to_string();
         assert!(error.contains(NAME) && error.contains("memory"), "{how}: {error}");
     };
-    for bit in 0..object.bytes.len() * 8 {
-        let mut bytes = object.bytes.clone();
-        bytes[bit / 8] ^= 1 << (bit % 8);
-        fails(bytes, format!("bit {bit}"));
-    }
-    for length in 0..object.bytes.len() {
-        fails(object.bytes[..length].to_vec(), format!("length {length}"));
-    }
+    let damaged = flipped(&object.bytes).chain(cut_off(&object.bytes));
+    damaged.for_each(|(bytes, how)| fails(bytes, how));
     fails([&object.bytes[..], b"x"].concat(), "one byte more".to_owned());
 }
 
