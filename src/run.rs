@@ -104,6 +104,7 @@ impl OpenJob {
         let refusals = Refusals::new(&plan, sources.files());
         let sealed = sealed(&settings, &observer, recovery.as_ref())?;
         let store = store::open(&plan, &settings, &observer.metrics)?;
+        store::bound(&settings, &observer, &store);
         let status = KafkaStatus::new();
         let stall_after = settings.http.stall_after;
         let mut service =

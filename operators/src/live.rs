@@ -22,7 +22,7 @@ use crate::aggregate::{Accumulators, wanted_attributes};
 use crate::entity_log::EntityLog;
 use crate::online::Cause;
 use crate::plan::{Alive, EntityPlan, Plan, Window};
-use crate::slab::PROBED;
+use crate::slab::{PROBED, Share};
 use crate::time::{EventTime, Millis};
 use crate::timeline::lane::Lane;
 use crate::timeline::names::Names;
@@ -199,11 +199,20 @@ impl LiveWindows {
         }
     }
 
-    /// About how much memory the accumulators and the rows on their way out take, in bytes.
+    /// About how much memory the accumulators and the rows on their way in and out take, in bytes.
     pub fn memory(&self) -> usize {
         let lasts: usize = self.lasts.iter().map(Last::memory).sum();
         let views: usize = self.views.iter().map(View::memory).sum();
-        self.accumulators.memory() + lasts + views + self.batches.memory()
+        let lanes = self.windows.iter().flat_map(|place| [&place.enter, &place.leave]);
+        let lanes: usize = lanes.chain([&self.arrivals]).map(Lane::memory).sum();
+        self.accumulators.memory() + lasts + views + lanes + self.batches.memory()
+    }
+
+    /// How much of it nothing is in, in bytes, where `free` of the slots are.
+    pub fn reusable(&self, free: Share) -> usize {
+        let lasts: usize = self.lasts.iter().map(Last::slot_memory).sum();
+        let marks: usize = self.views.iter().map(|v| v.marks.bytes()).sum();
+        self.accumulators.reusable(free) + free.of(lasts + marks)
     }
 
     /// Moves the clock to `to` (never back), touching about `budget` rows; says whether it got

@@ -2,8 +2,10 @@
 
 use crate::config::{OnlineKind, Publish, Settings};
 use crate::connect;
+use crate::engine::{Observer, StateBound};
 use crate::failure::Failure;
 use crate::online::{Embedded, OnlineStore, Redis};
+use crate::process;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::metrics::WorkerMetrics;
@@ -26,6 +28,20 @@ pub(super) fn open(
             Arc::new(store.map_err(Failure::failed)?)
         }
     })
+}
+
+/// The share of the memory there is, in hundredths, that the state may take unless something is set.
+const STATE_PERCENT: u64 = 80;
+
+/// Bounds what the state of the job takes, with the rows in `store`.
+pub(super) fn bound(settings: &Settings, observer: &Observer, store: &Arc<dyn OnlineStore>) {
+    let memory = process::memory_limit() / 100 * STATE_PERCENT;
+    // Where nothing says how much memory there is, nothing is bounded unless it is set.
+    let limit = settings.limits.state_bytes.or(Some(memory).filter(|bytes| *bytes > 0));
+    if let Some(limit) = limit {
+        let store = Arc::clone(store);
+        observer.bound_state(StateBound::new(limit, move || store.memory()));
+    }
 }
 
 /// Writes what is left, for at most `within`. `stopped`: the job did not come to its end.
