@@ -199,13 +199,11 @@ impl LiveWindows {
         }
     }
 
-    /// About how much memory the accumulators and the rows on their way in and out take, in bytes.
+    /// About how much memory the accumulators and the rows on their way out take, in bytes.
     pub fn memory(&self) -> usize {
         let lasts: usize = self.lasts.iter().map(Last::memory).sum();
         let views: usize = self.views.iter().map(View::memory).sum();
-        let lanes = self.windows.iter().flat_map(|place| [&place.enter, &place.leave]);
-        let lanes: usize = lanes.chain([&self.arrivals]).map(Lane::memory).sum();
-        self.accumulators.memory() + lasts + views + lanes + self.batches.memory()
+        self.accumulators.memory() + lasts + views + self.batches.memory()
     }
 
     /// How much of it nothing is in, in bytes, where `free` of the slots are.

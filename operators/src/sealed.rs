@@ -198,9 +198,7 @@ impl SealedWindows {
     /// About how much memory the accumulators take, in bytes.
     pub fn memory(&self) -> usize {
         let lasts = self.lasts.iter().map(|l| l.last.memory()).sum::<usize>();
-        let lanes = self.windows.iter().map(WindowFold::memory).sum::<usize>();
-        let origins = self.origins.capacity() * size_of::<Origin>();
-        self.accumulators.memory() + lasts + lanes + self.arrivals.memory() + origins
+        self.accumulators.memory() + lasts
     }
 
     /// How much of it nothing is in, in bytes, where `free` of the slots are.

@@ -111,8 +111,7 @@ fn memory(events: &[(u64, u64)], online: Online) -> [u64; 3] {
         format!("{{\"ts\":{ts},\"card\":\"c{}\",\"country\":\"{country}\"}}", at % 50).into_bytes()
     };
     let log = vec![events.iter().map(record).collect()];
-    // In slices, so that what is kept for the rows of one is little.
-    let limits = Limits { chunk_rows: 256, slice_rows: 1_024, ..Limits::default() };
+    let limits = Limits { chunk_rows: 256, ..Limits::default() };
     let (_, observer) = watched(&plan, &log, &Run { online, limits, ..Run::default() });
     let entity = &observer.metrics[0].entities[0];
     [&entity.accumulator_bytes, &entity.history_bytes, &entity.dictionary_bytes].map(|g| g.get())

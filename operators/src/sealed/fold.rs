@@ -43,12 +43,6 @@ impl WindowFold {
         }
     }
 
-    /// The bytes that it keeps for rows.
-    pub(super) fn memory(&self) -> usize {
-        let ends = self.enter_ends.capacity() + self.leave_ends.capacity();
-        self.enter.memory() + self.leave.memory() + ends * size_of::<u32>()
-    }
-
     /// Takes the batch of the next step.
     pub(super) fn begin(&mut self, batch: &Rc<WindowBatch>) {
         let span = batch.span();

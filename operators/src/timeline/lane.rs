@@ -40,13 +40,6 @@ impl Lane {
         self.values.iter_mut().flatten().for_each(Vec::clear);
     }
 
-    /// The bytes that it keeps for rows, whether it has any or not.
-    pub fn memory(&self) -> usize {
-        let values = self.values.iter().flatten().map(Vec::capacity).sum::<usize>();
-        let words = self.times.capacity() + self.bits.capacity() + values;
-        words * size_of::<u64>() + self.slots.capacity() * size_of::<u32>()
-    }
-
     /// Appends row `row` to `out`, which may ask for fewer attributes.
     pub fn copy(&self, row: usize, out: &mut Lane) {
         out.times.push(self.times[row]);
