@@ -109,7 +109,8 @@ impl OpenJob {
         let mut service =
             Service::new(Arc::clone(&plan), observer.clone(), Arc::clone(&store), stall_after)
                 .with_health(&settings.health)
-                .with_log(letters.status());
+                .with_log(letters.status())
+                .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()));
         if sources.has_topics() {
             service = service.with_kafka(Arc::clone(&status));
         }

@@ -83,6 +83,7 @@ fn segment(number: u64) -> ListedSegment {
         to: number + 1,
         bytes: 5,
         crc32c: 0,
+        merged: false,
     }
 }
 
