@@ -42,7 +42,7 @@ pub(super) fn run(args: &LettersReplayed) -> Result<Exit, Failure> {
         to: Destination::open(&kafka, args)?,
         pending: Vec::new(),
         bytes: 0,
-        tally: Tally::default(),
+        counts: LetterCounts::default(),
         progress: DrawnProgress::of_records(None, std::io::stderr().is_terminal()),
     };
     match &args.file {
@@ -82,14 +82,14 @@ impl Destination {
 
 /// What became of the letters.
 #[derive(Default)]
-struct Tally {
+struct LetterCounts {
     by_reason: [u64; Reason::ALL.len()],
     before: u64,
     passed_over: u64,
     not_letters: u64,
 }
 
-impl Tally {
+impl LetterCounts {
     fn replayed(&self) -> u64 {
         self.by_reason.iter().sum()
     }
@@ -102,7 +102,7 @@ struct Replaying<'a> {
     to: Destination,
     pending: Vec<DeadLetter>,
     bytes: usize,
-    tally: Tally,
+    counts: LetterCounts,
     progress: DrawnProgress,
 }
 
@@ -112,7 +112,7 @@ impl Replaying<'_> {
         dead_letters::each(file, |line| {
             match parse(line) {
                 Ok(letter) => outcome = self.take(letter),
-                Err(_) => self.tally.not_letters += 1,
+                Err(_) => self.counts.not_letters += 1,
             }
             outcome.is_ok() && !self.stop.asked()
         })
@@ -126,7 +126,7 @@ impl Replaying<'_> {
             self.take(letter)?;
             Ok(!stop.asked())
         });
-        self.tally.not_letters = others.map_err(|error| match error {
+        self.counts.not_letters = others.map_err(|error| match error {
             KafkaError::NoSuchTopic { .. } => Failure::failed(format!(
                 "no dead letters to replay: there is no topic '{from}' on '{}'",
                 kafka.bootstrap_servers
@@ -151,9 +151,9 @@ impl Replaying<'_> {
 
     fn take(&mut self, letter: DeadLetter) -> Result<(), KafkaError> {
         if !self.is_asked_for(&letter) {
-            self.tally.passed_over += 1;
+            self.counts.passed_over += 1;
         } else if !self.to.claim(&letter) {
-            self.tally.before += 1;
+            self.counts.before += 1;
         } else if !self.stop.asked() {
             self.bytes += letter.value.as_ref().map_or(0, Vec::len);
             self.pending.push(letter);
@@ -171,11 +171,11 @@ impl Replaying<'_> {
             topic.send(&self.pending)?;
         }
         for letter in self.pending.drain(..) {
-            let counts = Reason::ALL.iter().zip(&mut self.tally.by_reason);
+            let counts = Reason::ALL.iter().zip(&mut self.counts.by_reason);
             counts.filter(|(reason, _)| **reason == letter.reason).for_each(|(_, n)| *n += 1);
         }
         self.bytes = 0;
-        self.progress.set_events(self.tally.replayed());
+        self.progress.set_events(self.counts.replayed());
         Ok(())
     }
 
@@ -183,13 +183,13 @@ impl Replaying<'_> {
     fn finish(mut self) -> Result<Exit, Failure> {
         self.send().map_err(Failure::failed)?;
         self.progress.finish();
-        let Replaying { args, stop, tally, .. } = self;
-        let said = said(args, &tally);
+        let Replaying { args, stop, counts, .. } = self;
+        let said = said(args, &counts);
         if stop.asked() {
             return Err(Failure::failed(format!("stopped by a signal: {said}"))
                 .hint("run it again: what was replayed is passed over"));
         }
-        if tally.replayed() + tally.before == 0 {
+        if counts.replayed() + counts.before == 0 {
             return Err(Failure::failed(format!("no letter is one of those asked for: {said}"))
                 .hint(
                     "`tidemark dlq ls FILE` shows what there is; a topic's letters name theirs",
@@ -200,12 +200,12 @@ impl Replaying<'_> {
 }
 
 /// What was done, on one line.
-fn said(args: &LettersReplayed, tally: &Tally) -> String {
+fn said(args: &LettersReplayed, counts: &LetterCounts) -> String {
     let what = if args.dry_run { "to be replayed" } else { "replayed" };
-    let plural = if tally.replayed() == 1 { "" } else { "s" };
+    let plural = if counts.replayed() == 1 { "" } else { "s" };
     let reasons: Vec<String> = Reason::ALL
         .iter()
-        .zip(tally.by_reason)
+        .zip(counts.by_reason)
         .filter(|(_, count)| *count > 0)
         .map(|(reason, count)| format!("{} {reason}", count_text(count)))
         .collect();
@@ -215,13 +215,13 @@ fn said(args: &LettersReplayed, tally: &Tally) -> String {
     };
     let mut text = format!(
         "{} letter{plural}{reasons} {what} into topic {}; {} replayed before, {} passed over",
-        count_text(tally.replayed()),
+        count_text(counts.replayed()),
         args.topic,
-        count_text(tally.before),
-        count_text(tally.passed_over)
+        count_text(counts.before),
+        count_text(counts.passed_over)
     );
-    if tally.not_letters > 0 {
-        text.push_str(&format!(", {} not dead letters", count_text(tally.not_letters)));
+    if counts.not_letters > 0 {
+        text.push_str(&format!(", {} not dead letters", count_text(counts.not_letters)));
     }
     text
 }
