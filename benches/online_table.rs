@@ -13,6 +13,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tidemark::online::redis::StoreStart;
 use tidemark::online::{Embedded, OnlineStore, Redis, RedisSettings};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::{Cause, EntityIds, RowBatch};
@@ -179,7 +180,7 @@ fn back_after_a_flush(port: u16) {
     let ids = Ids((0..KEYS).map(|n| format!("card_{n:08}").into_bytes()).collect());
     let (plan, settings) = (plan(), RedisSettings { port, ..RedisSettings::default() });
     let worker = Arc::new(WorkerMetrics::new(0, &plan));
-    let store = Redis::start_for(&plan, &[Arc::clone(&worker)], settings, false);
+    let store = Redis::start_for(&plan, &[Arc::clone(&worker)], settings, StoreStart::default());
     let store = store.unwrap_or_else(|e| panic!("{e}"));
     let status = || store.status().redis.unwrap_or_default();
     let mut writer = store.writer(0);

@@ -29,7 +29,7 @@ use crate::http::{HttpServer, Introspect};
 use crate::kafka::KafkaStatus;
 use crate::named_file::is_standard;
 use crate::online::OnlineStore;
-use crate::recovery::{Recovery, RecoveryConfig};
+use crate::recovery::{Recovery, RecoveryConfig, RecoveryError};
 use crate::refusals::{CountedLetters, Refusals};
 use crate::sealed_file::SealedFile;
 use crate::service::Service;
@@ -45,6 +45,7 @@ use resumed::resumed;
 use schemas::SchemaSource;
 use sources::Sources;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::entity_windows::Sealing;
@@ -82,6 +83,8 @@ struct OpenJob {
     refusals: Arc<Refusals>,
     sealed: Option<SealedFile>,
     recovery: Option<Arc<Recovery>>,
+    /// A later run of this job has taken over from this one.
+    taken_over: Arc<AtomicBool>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
     /// Ends when dropped, which is last of all.
@@ -97,13 +100,14 @@ impl OpenJob {
     ) -> Result<Self, Failure> {
         let engine = engine_settings(&plan, &settings);
         let observer = Observer::new(&engine);
-        let recovery = recovery(&plan, &settings, &observer)?;
+        let taken_over = Arc::<AtomicBool>::default();
+        let recovery = recovery(&plan, &settings, &observer, &taken_over)?;
         let resume = recovery.as_ref().map(|recovery| recovery.resume()).unwrap_or_default();
         let sources = sources.resumed(&resume);
         let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
         let refusals = Refusals::new(&plan, sources.files());
         let sealed = sealed(&settings, &observer, recovery.as_ref())?;
-        let store = store::open(&plan, &settings, &observer.metrics)?;
+        let store = store::open(&plan, &settings, &observer.metrics, recovery.as_ref())?;
         let status = KafkaStatus::new();
         let stall_after = settings.http.stall_after;
         let mut service =
@@ -144,6 +148,7 @@ impl OpenJob {
             refusals,
             sealed,
             recovery,
+            taken_over,
             store,
             service,
             _http: http,
@@ -157,11 +162,12 @@ impl OpenJob {
             observer: self.observer.clone(),
             store: Arc::clone(&self.store),
             before_stop: self.last_checkpoint(),
+            taken_over: Arc::clone(&self.taken_over),
         };
         let refused = RefusedWatch::new(&self.refusals, self.letters.place());
         let watch = watched.start(stop, refused)?;
         let deadline = Deadline::start(self.settings.limits.shutdown, stop)?;
-        let outcome = self.read(stop, &deadline);
+        let outcome = self.read(stop, &deadline).map_err(|failure| self.superseded(failure));
         drop(watch);
         self.recovery = None;
         // By itself it began to end just now.
@@ -191,6 +197,11 @@ impl OpenJob {
             refusals::some_accepted(&self.observer.metrics)?;
         }
         Ok(Exit::Done)
+    }
+
+    /// The failure, told apart when it is that a later run has taken over.
+    fn superseded(&self, failure: Failure) -> Failure {
+        if self.taken_over.load(Ordering::Relaxed) { failure.taken_over() } else { failure }
     }
 
     /// What makes a last checkpoint when the job is asked to stop: within half of the time that it has.
@@ -309,6 +320,7 @@ fn recovery(
     plan: &Arc<Plan>,
     settings: &Settings,
     observer: &Observer,
+    taken_over: &Arc<AtomicBool>,
 ) -> Result<Option<Arc<Recovery>>, Failure> {
     let Some(url) = &settings.state.url else { return Ok(None) };
     let limits = &settings.limits;
@@ -323,10 +335,18 @@ fn recovery(
         sealed_rows: settings.sealed.path.is_some(),
         keys: keys.map(Arc::new),
     };
-    let stop = observer.clone();
+    let (stop, taken_over) = (observer.clone(), Arc::clone(taken_over));
     let letters = letters::published(settings)?;
-    let recovery = Recovery::open(config, letters, move |failure| stop.fail(failure));
-    recovery.map(|recovery| Some(Arc::new(recovery))).map_err(Failure::failed)
+    let failed = move |error: &RecoveryError| {
+        taken_over.fetch_or(error.is_taken_over(), Ordering::Relaxed);
+        stop.fail(error.to_string());
+    };
+    let failure = |error: RecoveryError| {
+        let failure = Failure::failed(&error);
+        if error.is_taken_over() { failure.taken_over() } else { failure }
+    };
+    let recovery = Recovery::open(config, letters, failed).map_err(failure)?;
+    Ok(Some(Arc::new(recovery)))
 }
 
 /// With checkpoints and without sealed rows, accumulators over windows that are left so soon are not

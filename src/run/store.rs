@@ -3,13 +3,16 @@
 use crate::config::{OnlineKind, Publish, Settings};
 use crate::connect;
 use crate::failure::Failure;
+use crate::online::redis::StoreStart;
 use crate::online::{Embedded, OnlineStore, Redis};
+use crate::recovery::Recovery;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Plan;
 
-/// Opens the store for the workers that `metrics` are of. Redis need not be there yet.
+/// Opens the store for the workers that `metrics` are of; where the job keeps its state, no earlier run
+/// writes beside it. Redis need not be there yet.
 ///
 /// # Errors
 /// When a thread cannot be had.
@@ -17,12 +20,15 @@ pub(super) fn open(
     plan: &Plan,
     settings: &Settings,
     metrics: &[Arc<WorkerMetrics>],
+    recovery: Option<&Arc<Recovery>>,
 ) -> Result<Arc<dyn OnlineStore>, Failure> {
     Ok(match settings.online.kind {
         OnlineKind::Embedded => Arc::new(Embedded::new(plan, settings.workers)),
         OnlineKind::Redis => {
             let hold = settings.online.publish == Publish::WhenCaughtUp;
-            let store = Redis::start_for(plan, metrics, connect::redis(settings), hold);
+            let generation = recovery.map(|recovery| recovery.generation());
+            let start = StoreStart { hold, generation };
+            let store = Redis::start_for(plan, metrics, connect::redis(settings), start);
             Arc::new(store.map_err(Failure::failed)?)
         }
     })

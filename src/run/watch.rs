@@ -30,6 +30,8 @@ pub(super) struct Watched {
     pub store: Arc<dyn OnlineStore>,
     /// What is to be done before reading stops: a last checkpoint.
     pub before_stop: Box<dyn Fn() + Send>,
+    /// Set when a later run has taken over.
+    pub taken_over: Arc<AtomicBool>,
 }
 
 /// The thread; ends when dropped.
@@ -91,8 +93,9 @@ impl Watched {
     /// A job that may not write its views stops.
     fn refused(&self) {
         let redis = if self.observer.stopping() { None } else { self.store.status().redis };
-        if let Some(why) = redis.and_then(|redis| redis.refused) {
-            self.observer.fail(why);
+        if let Some(refused) = redis.and_then(|redis| redis.refused) {
+            self.taken_over.fetch_or(refused.taken_over, Ordering::Relaxed);
+            self.observer.fail(refused.why);
         }
     }
 

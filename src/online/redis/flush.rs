@@ -2,10 +2,12 @@
 
 use crate::online::deletions::Deletion;
 use crate::online::dirt::Entry;
+use crate::online::redis::fence::{self, Fence};
 use crate::online::redis::wire::{self, ViewWire, count};
 use crate::online::rows::{DOUBT, Row};
 use crate::online::texts::Texts;
 use redis::Value;
+use std::sync::Arc;
 
 /// How a row is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub(crate) enum Command {
     Exec,
     /// HSET of the heartbeat.
     Beat,
+    /// EVAL of a deletion.
+    Eval,
 }
 
 impl Command {
@@ -78,6 +82,7 @@ impl Command {
             Command::Pexpire => "PEXPIRE",
             Command::Multi => "MULTI",
             Command::Exec => "EXEC",
+            Command::Eval => "EVAL",
         }
     }
 }
@@ -112,6 +117,7 @@ impl Expected {
             // It only checks, and not everybody may read.
             (Value::ServerError(_), _) if self.command == Command::Hlen => (Outcome::Written, None),
             (Value::ServerError(error), _) => (Outcome::Failed, Some(error)),
+            (Value::Int(-1), _) if self.command == Command::Eval => (Outcome::Failed, None),
             (Value::Array(replies), _) => {
                 let error = replies.iter().find_map(|reply| match reply {
                     Value::ServerError(error) => Some(error),
@@ -125,6 +131,18 @@ impl Expected {
     }
 }
 
+/// How a round trip is kept from being made by a run that another one has taken over from.
+#[derive(Debug, Default)]
+pub(crate) enum RoundTrip {
+    /// Not at all: runs of this job are not numbered.
+    #[default]
+    Plain,
+    /// As one transaction.
+    Fenced,
+    /// Each deletion looks by itself, and there is nothing else: Redis has no memory for more.
+    Deletions(Arc<Fence>),
+}
+
 /// The round trip. Bound: `flush_rows` and `flush_bytes`.
 #[derive(Debug, Default)]
 pub(crate) struct Flush {
@@ -134,18 +152,66 @@ pub(crate) struct Flush {
     pub(crate) deletions: Vec<(Deletion, Outcome)>,
     /// Commands for rows that were written before and have changed again.
     pub(crate) again: usize,
+    kind: RoundTrip,
+    /// HLEN is not asked: this user may not.
+    pub(crate) no_hlen: bool,
     scratch: Vec<u8>,
     set: Vec<u64>,
     gone: Vec<u64>,
 }
 
 impl Flush {
-    pub(crate) fn clear(&mut self) {
+    /// Begins anew.
+    pub(crate) fn begin(&mut self, kind: RoundTrip) {
         self.buffer.clear();
         self.expected.clear();
         self.rows.clear();
         self.deletions.clear();
-        self.again = 0;
+        (self.again, self.kind) = (0, kind);
+        if self.is_fenced() {
+            wire::multi(&mut self.buffer);
+        }
+    }
+
+    /// Whether it is one transaction.
+    pub(crate) fn is_fenced(&self) -> bool {
+        matches!(self.kind, RoundTrip::Fenced)
+    }
+
+    /// Whether it takes nothing but deletions.
+    pub(crate) fn only_deletes(&self) -> bool {
+        matches!(self.kind, RoundTrip::Deletions(_))
+    }
+
+    /// Ends the transaction, and watches the fence's key for the next one.
+    pub(crate) fn end_fenced(&mut self, fence: &Fence) {
+        wire::exec(&mut self.buffer);
+        wire::command(&[b"WATCH", fence.key().as_bytes()], &mut self.buffer);
+        wire::command(&[b"GET", fence.key().as_bytes()], &mut self.buffer);
+    }
+
+    /// Makes the replies to a transaction one for each of its commands; says whether it was executed,
+    /// which it is not when a watched key was touched, and what the reply to GET was.
+    pub(crate) fn unfold(&mut self, replies: &mut Vec<Value>) -> (bool, Value) {
+        let entered = replies.pop().unwrap_or_default();
+        // That of WATCH.
+        replies.pop();
+        match replies.pop().unwrap_or_default() {
+            Value::Array(each) => *replies = each,
+            aborted @ Value::ServerError(_) => {
+                // Behind the reply to MULTI: what was queued, and what made the transaction fail.
+                replies.drain(..1.min(replies.len()));
+                for (reply, expected) in replies.iter_mut().zip(&self.expected) {
+                    let refused = matches!(reply, Value::ServerError(_));
+                    self.no_hlen |= refused && expected.command == Command::Hlen;
+                    if !refused || expected.command == Command::Hlen {
+                        *reply = aborted.clone();
+                    }
+                }
+            }
+            _ => return (false, entered),
+        }
+        (true, entered)
     }
 
     /// Rows and deletions.
@@ -165,6 +231,12 @@ impl Flush {
         }
     }
 
+    /// Nothing is known of any of it.
+    pub(crate) fn failed(&mut self) {
+        self.rows.iter_mut().for_each(|row| row.outcome = Outcome::Failed);
+        self.deletions.iter_mut().for_each(|(_, held)| *held = Outcome::Failed);
+    }
+
     fn expect(&mut self, command: Command, of: Of, number: Option<usize>) {
         let number = number.and_then(|number| i64::try_from(number).ok());
         self.expected.push(Expected { command, of, number, otherwise: Outcome::Lost });
@@ -172,8 +244,20 @@ impl Flush {
 
     /// Adds a deletion.
     pub(crate) fn delete(&mut self, deletion: Deletion, wire: &ViewWire) {
-        wire.del(&deletion.id, &mut self.buffer);
-        self.expect(Command::Del, Of::Deletion(self.deletions.len()), None);
+        let of = Of::Deletion(self.deletions.len());
+        match &self.kind {
+            RoundTrip::Deletions(fence) => {
+                let key = wire.key_of(&deletion.id);
+                let script = fence::DELETE_SCRIPT.as_bytes();
+                let (watched, own) = (fence.key().as_bytes(), fence.text().as_bytes());
+                wire::command(&[b"EVAL", script, b"2", watched, &key, own], &mut self.buffer);
+                self.expect(Command::Eval, of, None);
+            }
+            RoundTrip::Plain | RoundTrip::Fenced => {
+                wire.del(&deletion.id, &mut self.buffer);
+                self.expect(Command::Del, of, None);
+            }
+        }
         self.deletions.push((deletion, Outcome::Written));
     }
 
@@ -200,7 +284,7 @@ impl Flush {
             Mode::First | Mode::Upsert => self.upsert(of, source),
             Mode::Replace => self.replace(of, source),
         }
-        if expire && mode == Mode::Delta && !source.row.has(DOUBT) {
+        if expire && mode == Mode::Delta && !source.row.has(DOUBT) && !self.no_hlen {
             // Seldom enough to look for fields that nobody of us has written.
             source.wire.hlen(source.id, &mut self.buffer);
             self.expect(Command::Hlen, of, Some(count(source.row.valid)));
@@ -287,15 +371,20 @@ impl Flush {
             return;
         }
         self.every_feature(source.row);
-        wire::multi(&mut self.buffer);
-        self.expect(Command::Multi, of, None);
+        let alone = !self.is_fenced();
+        if alone {
+            wire::multi(&mut self.buffer);
+            self.expect(Command::Multi, of, None);
+        }
         wire.del(id, &mut self.buffer);
         self.expect(Command::Del, of, None);
         self.hset(of, source, None);
         wire.pexpire(id, &mut self.buffer);
         self.expect(Command::Pexpire, of, None);
-        wire::exec(&mut self.buffer);
-        self.expect(Command::Exec, of, None);
+        if alone {
+            wire::exec(&mut self.buffer);
+            self.expect(Command::Exec, of, None);
+        }
     }
 
     fn every_feature(&mut self, row: &Row<'_>) {
