@@ -4,11 +4,13 @@
 //! engine knows clocks and threads, not files, servers or sockets.
 
 mod cuts;
+mod state_bound;
 mod worker;
 
 use crate::source::Waker;
+pub use state_bound::StateBound;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 use thiserror::Error;
 use tidemark_operators::coordination::{Coordination, Notice};
@@ -136,6 +138,7 @@ pub struct Observer {
 struct RunState {
     stop: AtomicBool,
     caught_up: AtomicBool,
+    state_bound: OnceLock<StateBound>,
     failure: Mutex<Option<String>>,
 }
 
@@ -148,6 +151,16 @@ impl Observer {
             progress: Arc::default(),
             started: Instant::now(),
         }
+    }
+
+    /// Bounds what the state may take; only the first bound counts. Without one nothing does.
+    pub fn bound_state(&self, bound: StateBound) {
+        let _ = self.progress.state_bound.set(bound);
+    }
+
+    /// What the state may take, where it is bounded.
+    pub fn state_bound(&self) -> Option<&StateBound> {
+        self.progress.state_bound.get()
     }
 
     /// Asks all workers to stop reading and end. What was handed out stays.

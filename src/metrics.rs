@@ -11,6 +11,7 @@ mod sinks;
 mod skipped;
 pub mod snapshot;
 mod sources;
+mod state;
 mod unique_ids;
 mod workers;
 
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::Millis;
+pub(crate) use workers::window_text;
 
 /// Everything that is shown, as of one moment.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +49,8 @@ pub struct Scrape<'a> {
     pub refused: &'a [RefusedSnapshot],
     /// How far the live clock is behind the arrival of the newest record, in ms.
     pub clock_behind: Option<Millis>,
+    /// What the state may take in memory; `None`: it is not bounded.
+    pub state_limit: Option<u64>,
     /// Whether the job has caught up.
     pub ready: bool,
     /// What the process uses.
@@ -63,6 +67,7 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
     workers::rows(&mut out, scrape);
     workers::clocks(&mut out, scrape);
     workers::state(&mut out, scrape);
+    state::bytes(&mut out, scrape);
     workers::tables(&mut out, scrape);
     workers::stash(&mut out, scrape);
     sources::partitions(&mut out, scrape);

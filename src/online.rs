@@ -45,6 +45,7 @@ pub use status::{
 };
 
 use std::time::Duration;
+use tidemark_operators::metrics::HeldBytes;
 use tidemark_operators::online::OnlineSink;
 use tidemark_operators::time::EventTime;
 use tidemark_operators::value::Value;
@@ -73,6 +74,9 @@ pub trait OnlineStore: Send + Sync {
     /// All rows of a view with their ids, sorted by the ids' bytes. Takes the shards' locks: for
     /// the end of a replay, not for a job at work.
     fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)>;
+
+    /// What the rows take in the process, as of the newest change. Costs a few loads.
+    fn memory(&self) -> HeldBytes;
 
     /// What the store has done and how it is.
     fn status(&self) -> StoreStatus;

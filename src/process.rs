@@ -65,18 +65,47 @@ fn kib_after(text: &str, label: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse::<u64>().ok()?.checked_mul(1_024)
 }
 
-fn memory_limit() -> u64 {
+/// The machine's memory, or less where a control group of the process allows less; 0 when unknown.
+pub fn memory_limit() -> u64 {
     let machine = std::fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| kib_after(&text, "MemTotal:"))
         .unwrap_or(0);
-    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        .into_iter()
-        .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok());
-    match group {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let read = |file: &str| std::fs::read_to_string(file).ok()?.trim().parse().ok();
+    match group_limit(&groups, read) {
         Some(limit) if machine == 0 || limit < machine => limit,
         _ => machine,
     }
+}
+
+/// The least limit of the control groups in `groups`, which are those of `/proc/self/cgroup`, and of
+/// those above them; `read` gives the number in a file. A group without a limit has a word there.
+fn group_limit(groups: &str, read: impl Fn(&str) -> Option<u64>) -> Option<u64> {
+    let mut least: Option<u64> = None;
+    for line in groups.lines() {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+        let (root, file) = match controllers {
+            // The second version has one tree.
+            "" => ("/sys/fs/cgroup", "memory.max"),
+            _ if controllers.split(',').any(|one| one == "memory") => {
+                ("/sys/fs/cgroup/memory", "memory.limit_in_bytes")
+            }
+            _ => continue,
+        };
+        // In a container the path may be one of the machine outside: its root is then the own group.
+        let mut path = path.trim_end_matches('/');
+        loop {
+            let limit = read(&format!("{root}{path}/{file}"));
+            least = least.into_iter().chain(limit).min();
+            match path.rfind('/') {
+                Some(parent) => path = path.get(..parent).unwrap_or_default(),
+                None => break,
+            }
+        }
+    }
+    least
 }
 
 /// Boot time plus the process's start after boot, in hundredths of a second (the unit Linux uses
@@ -102,6 +131,23 @@ mod tests {
         assert!(usage.peak_rss_bytes >= usage.rss_bytes);
         assert!(usage.limit_bytes > usage.rss_bytes);
         assert!(usage.started_ms > 1_500_000_000_000, "{}", usage.started_ms);
+    }
+
+    #[test]
+    fn the_least_limit_of_the_own_groups_and_of_those_above_holds() {
+        let files = [
+            ("/sys/fs/cgroup/a/b/memory.max", 700),
+            ("/sys/fs/cgroup/a/memory.max", 500),
+            ("/sys/fs/cgroup/memory/docker/x/memory.limit_in_bytes", 300),
+            ("/sys/fs/cgroup/memory/memory.limit_in_bytes", 9_000),
+        ];
+        let read = |file: &str| files.iter().find(|(name, _)| *name == file).map(|(_, n)| *n);
+        assert_eq!(group_limit("0::/a/b\n", read), Some(500));
+        let first = "5:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n";
+        assert_eq!(group_limit(first, read), Some(300));
+        assert_eq!(group_limit("4:memory:/somewhere/outside\n", read), Some(9_000));
+        assert_eq!(group_limit("0::/\n", read), None);
+        assert_eq!(group_limit("", read), None);
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl OpenJob {
         let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
         let refusals = Refusals::new(&plan, sources.files());
         let sealed = sealed(&settings, &observer, recovery.as_ref())?;
-        let store = store::open(&plan, &settings, &observer.metrics, recovery.as_ref())?;
+        let store = store::open(&plan, &settings, &observer, recovery.as_ref())?;
         let status = KafkaStatus::new();
         let stall_after = settings.http.stall_after;
         let mut service =
@@ -120,8 +120,8 @@ impl OpenJob {
         if let Some(registry) = schemas.as_ref().and_then(SchemaSource::registry) {
             service = service.with_registry(Arc::clone(registry));
         }
-        let sealed_path = settings.sealed.path.as_deref().map(Path::new);
-        for path in [letters.path(), sealed_path].into_iter().flatten() {
+        let sealed_path = settings.sealed.path.as_deref();
+        for path in [letters.path(), sealed_path.map(Path::new)].into_iter().flatten() {
             if !is_standard(path) {
                 service = service.with_disk(path);
             }

@@ -17,7 +17,7 @@ mod holding;
 mod snapshots;
 
 use crate::config::HealthSettings;
-use crate::engine::Observer;
+use crate::engine::{Observer, StateBound};
 use crate::entity_id;
 use crate::http::components::{self, StallWatch};
 use crate::http::{Component, FeatureRow, Health, Introspect, Part, Readiness, RowAnswer, State};
@@ -184,7 +184,7 @@ impl Service {
 
     /// The online store, as of now.
     pub fn online(&self) -> OnlineSnapshot {
-        snapshots::online(self.store.status())
+        snapshots::online(self.store.status(), self.store.memory().held)
     }
 
     /// The topics, as of now; `None` when none is read.
@@ -258,6 +258,7 @@ impl Service {
             plan: &self.plan,
             workers: &self.observer.metrics,
             online: &online,
+            state: self.observer.state_bound(),
             caught_up: self.caught_up(),
             now: Instant::now(),
             wall: wall_ms().unwrap_or(0),
@@ -315,6 +316,7 @@ impl Introspect for Service {
                 self.observer.metrics.iter().map(|worker| &**worker),
                 wall_ms().unwrap_or(0),
             ),
+            state_limit: self.observer.state_bound().map(StateBound::limit),
             ready: self.caught_up(),
             process: &ProcessUsage::now(),
         };

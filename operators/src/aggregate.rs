@@ -151,6 +151,11 @@ pub trait Algebra {
     fn memory(&self) -> usize {
         0
     }
+
+    /// How much of it nothing is in: kept for what comes, in bytes.
+    fn reusable(&self) -> usize {
+        0
+    }
 }
 
 /// Which attributes some accumulator over window `window` is over.

@@ -180,6 +180,13 @@ impl EntityLog {
         sealed + self.unsealed.as_ref().map_or(0, Unsealed::memory)
     }
 
+    /// How much of that nothing is in, in bytes.
+    pub fn history_reusable(&self) -> usize {
+        let sealed = self.history.as_ref().map_or(0, SealedHistory::slot_memory);
+        let unsealed = self.unsealed.as_ref().map_or(0, Unsealed::slot_memory);
+        self.names.free_slots().of(sealed + unsealed)
+    }
+
     /// How many values the unsealed events of `slot` have shown to what looks for new ones.
     #[cfg(test)]
     pub(crate) fn shown_unsealed(&self, slot: u32) -> usize {

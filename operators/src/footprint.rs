@@ -7,6 +7,7 @@
 
 use crate::aggregate::extreme::NODE_BYTES;
 use crate::aggregate::multisets::Multisets;
+use crate::aggregate::sorted::LEAF_BYTES;
 use crate::expiry::Expiry;
 use crate::history::fold::Fold;
 use crate::history::sealed::SealedHistory;
@@ -117,7 +118,9 @@ fn of_events(kind: Kind, revisable: bool, inside: u64, load: &Load) -> u64 {
             slots_made(kept) * NODE_BYTES
         }
         // A tree of one leaf or more for each entity that has events.
-        Kind::Max | Kind::Min => inside.min(entities) * 192 + slots_made(inside.min(entities)) * 24,
+        Kind::Max | Kind::Min => {
+            inside.min(entities) * LEAF_BYTES as u64 + slots_made(inside.min(entities)) * 24
+        }
         Kind::Count | Kind::Sum | Kind::Moments | Kind::Hours => 0,
     }
 }

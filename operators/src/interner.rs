@@ -300,6 +300,11 @@ impl Interner {
     pub fn memory(&self) -> usize {
         self.entries.bytes() + self.heap + self.table.bytes() + self.free.capacity() * 4
     }
+
+    /// How much of it is kept for numbers that are given again, in bytes.
+    pub fn reusable(&self) -> usize {
+        self.free.len() * size_of::<Interned>()
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::aggregate::{Accumulators, wanted_attributes};
 use crate::entity_log::EntityLog;
 use crate::online::Cause;
 use crate::plan::{Alive, EntityPlan, Plan, Window};
-use crate::slab::PROBED;
+use crate::slab::{PROBED, Share};
 use crate::time::{EventTime, Millis};
 use crate::timeline::lane::Lane;
 use crate::timeline::names::Names;
@@ -204,6 +204,13 @@ impl LiveWindows {
         let lasts: usize = self.lasts.iter().map(Last::memory).sum();
         let views: usize = self.views.iter().map(View::memory).sum();
         self.accumulators.memory() + lasts + views + self.batches.memory()
+    }
+
+    /// How much of it nothing is in, in bytes, where `free` of the slots are.
+    pub fn reusable(&self, free: Share) -> usize {
+        let lasts: usize = self.lasts.iter().map(Last::slot_memory).sum();
+        let marks: usize = self.views.iter().map(|v| v.marks.bytes()).sum();
+        self.accumulators.reusable(free) + free.of(lasts + marks)
     }
 
     /// Moves the clock to `to` (never back), touching about `budget` rows; says whether it got

@@ -8,6 +8,7 @@
 
 mod cell;
 mod clocks;
+mod held;
 mod histogram;
 mod invalid;
 mod unique;
@@ -15,6 +16,7 @@ mod worker;
 
 pub use cell::{Counter, Gauge};
 pub use clocks::{Ahead, ClockCounts};
+pub use held::HeldBytes;
 pub use histogram::{Histogram, HistogramSnapshot, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 pub use invalid::InvalidFields;
 pub use unique::UniqueIds;

@@ -20,6 +20,7 @@ use crate::aggregate::last::{Last, LastReading};
 use crate::aggregate::{Accumulators, Reading, RowReading, Step, WindowStep, wanted_attributes};
 use crate::origin::Origin;
 use crate::plan::{EntityPlan, Plan, Window};
+use crate::slab::Share;
 use crate::time::{EventTime, Millis};
 use crate::timeline::lane::Lane;
 use crate::timeline::log::Log;
@@ -196,7 +197,14 @@ impl SealedWindows {
 
     /// About how much memory the accumulators take, in bytes.
     pub fn memory(&self) -> usize {
-        self.accumulators.memory() + self.lasts.iter().map(|l| l.last.memory()).sum::<usize>()
+        let lasts = self.lasts.iter().map(|l| l.last.memory()).sum::<usize>();
+        self.accumulators.memory() + lasts
+    }
+
+    /// How much of it nothing is in, in bytes, where `free` of the slots are.
+    pub fn reusable(&self, free: Share) -> usize {
+        let lasts = self.lasts.iter().map(|l| l.last.slot_memory()).sum::<usize>();
+        self.accumulators.reusable(free) + free.of(lasts)
     }
 
     /// A step: the rows with `ts < hi`, and for each window of the plan the batch that ends there.

@@ -63,6 +63,19 @@ impl InFlight {
     }
 }
 
+/// Whether there is room for the state of what is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Room {
+    /// For all there is.
+    #[default]
+    Enough,
+    /// For little: only partitions that hold the frontier are read, a few records a step, so that
+    /// what leaves windows makes room for what comes.
+    Little,
+    /// For nothing: nothing is read.
+    None,
+}
+
 /// How far the windows of one entity are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reached {
@@ -119,6 +132,8 @@ pub struct Shared {
     pub marking: Cell<bool>,
     /// Where the partitions stand; kept up where there are checkpoints.
     pub marks: Option<PartitionMarks>,
+    /// Whether there is room for the state of what is read, as the loop sees it.
+    pub room: Cell<Room>,
     /// Dead letters between the source and their sink.
     pub letters: Cell<usize>,
     /// Wake the entities' windows, when the live clock has moved or all is over.

@@ -44,6 +44,26 @@ pub const fn slots_made(used: u64) -> u64 {
     used.next_multiple_of(PAGE as u64)
 }
 
+/// The share of slots that nobody has, of those that were made: what tables by slot take for them is
+/// used again before they grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    free: u64,
+    all: u64,
+}
+
+impl Share {
+    /// Of `end` slots that were given, `used` are in use.
+    pub fn free(used: usize, end: usize) -> Self {
+        Share { free: end.saturating_sub(used) as u64, all: end.max(1) as u64 }
+    }
+
+    /// This share of `bytes`.
+    pub fn of(self, bytes: usize) -> usize {
+        (bytes as u128 * u128::from(self.free) / u128::from(self.all)) as usize
+    }
+}
+
 impl<T: Clone + Default> Slab<T> {
     /// An empty table.
     pub fn new() -> Self {

@@ -10,6 +10,9 @@ pub struct Limits {
     /// worker; partitions that are ahead are paused at half of it. Default 1 GiB: one silent partition
     /// holds the others for `idle_after` (30 s) at 20,000 events/s of `fraud` without a pause.
     pub stash_bytes: u64,
+    /// Bytes of timelines, accumulators, history, dictionaries and the newest rows in the process; at
+    /// it nothing is read. Default: 80 % of the memory of the container or the machine.
+    pub state_bytes: Option<u64>,
     /// Bytes sent between workers and not yet taken in; sources wait there. Default 64 MiB.
     pub in_flight_bytes: u64,
     /// Dead letters that wait to be written; sources wait there. Default 10,000.
@@ -39,6 +42,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             stash_bytes: 1 << 30,
+            state_bytes: None,
             in_flight_bytes: 64 << 20,
             dead_letter_queue: 10_000,
             dead_letter_queue_bytes: 64 << 20,
@@ -69,6 +73,7 @@ impl Limits {
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
         let bytes = (1 << 20)..=(1 << 40);
         keys.size("stash_bytes", bytes.clone(), &mut self.stash_bytes);
+        keys.optional_size("state_bytes", (16 << 20)..=(1 << 50), &mut self.state_bytes);
         keys.size("in_flight_bytes", bytes.clone(), &mut self.in_flight_bytes);
         keys.count("dead_letter_queue", 1..=10_000_000, &mut self.dead_letter_queue);
         keys.size("dead_letter_queue_bytes", bytes, &mut self.dead_letter_queue_bytes);

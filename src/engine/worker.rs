@@ -239,6 +239,7 @@ impl Loop<'_> {
         said.extend(self.cut_due());
         self.tell(said, now);
         let mut coordination = self.coordination.borrow_mut();
+        self.make_room();
         coordination.sealed(self.shared.frontier.get());
         let cap = coordination.live_cap(now);
         self.shared.live_cap.set(cap);
@@ -269,6 +270,15 @@ impl Loop<'_> {
         }
         if let Some(failure) = self.shared.failure.borrow_mut().take() {
             self.observer.fail(failure);
+        }
+    }
+
+    /// Tells the source whether there is room for the state of what it reads.
+    fn make_room(&self) {
+        let Some(bound) = self.observer.state_bound() else { return };
+        let room = bound.room(bound.held(&self.observer.metrics));
+        if room != self.shared.room.replace(room) {
+            self.shared.wake_source();
         }
     }
 

@@ -57,6 +57,8 @@ pub struct OnlineSnapshot {
     pub down: Option<String>,
     /// Rows held in this process.
     pub rows_held: u64,
+    /// What they take in the process, in bytes.
+    pub table_bytes: u64,
     /// What was written, by cause.
     pub causes: Vec<CauseSnapshot>,
     /// Rows that a newer row of the same entity and view replaced before they were written.

@@ -150,6 +150,7 @@ fn full_scrape() -> String {
         degraded: &degraded,
         refused: &refused,
         clock_behind: Some(90_500),
+        state_limit: Some(1 << 30),
         ready: true,
         process: &ProcessUsage::now(),
     })

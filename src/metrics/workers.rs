@@ -246,19 +246,6 @@ fn frontier(worker: &WorkerMetrics) -> Option<u64> {
 pub(super) fn state(out: &mut Exposition, scrape: &Scrape<'_>) {
     let mut entities = out.gauge("tidemark_entities", "Entities that hold state, by type.");
     let mut rows = out.gauge("tidemark_timeline_events", "Events in the timeline, by entity type.");
-    let mut bytes = out.gauge("tidemark_timeline_bytes", "Bytes of the timeline, by entity type.");
-    let mut accumulators = out.gauge(
-        "tidemark_accumulator_bytes",
-        "Bytes of what is accumulated over windows, by entity type; once a second or so.",
-    );
-    let mut histories = out.gauge(
-        "tidemark_history_bytes",
-        "Bytes of what is kept of the events before an event, by entity type; once a second or so.",
-    );
-    let mut dictionaries = out.gauge(
-        "tidemark_dictionary_bytes",
-        "Bytes of entity ids and attribute values, by entity type; once a second or so.",
-    );
     let mut hottest = out.gauge(
         "tidemark_hottest_entity_ratio",
         "The share of the newest events that came from the busiest entity, 0 to 1.",
@@ -269,14 +256,10 @@ pub(super) fn state(out: &mut Exposition, scrape: &Scrape<'_>) {
             let labels = [("entity", plan.name.as_str()), ("worker", name.as_str())];
             entities.count(&labels, held.entities.get());
             rows.count(&labels, held.timeline_rows.get());
-            bytes.count(&labels, held.timeline_bytes.get());
-            accumulators.count(&labels, held.accumulator_bytes.get());
-            histories.count(&labels, held.history_bytes.get());
-            dictionaries.count(&labels, held.dictionary_bytes.get());
             hottest.sample(&labels, float(held.hottest_per_mille.get()) / 1e3);
         }
     }
-    for family in [entities, rows, bytes, accumulators, histories, dictionaries, hottest] {
+    for family in [entities, rows, hottest] {
         out.add(family);
     }
     windows(out, scrape);
@@ -325,7 +308,7 @@ fn windows(out: &mut Exposition, scrape: &Scrape<'_>) {
 }
 
 /// A window as a label: `5m`, or `5m delayed 7d`.
-fn window_text(window: Window) -> String {
+pub(crate) fn window_text(window: Window) -> String {
     let length = duration_text(window.length);
     match window.delay {
         0 => length,

@@ -13,15 +13,22 @@ const BUCKET: u32 = 6;
 #[derive(Debug)]
 pub(crate) struct Calendar<T> {
     buckets: BTreeMap<u64, Vec<T>>,
+    len: usize,
 }
 
 impl<T> Calendar<T> {
     pub(crate) fn new() -> Self {
-        Calendar { buckets: BTreeMap::new() }
+        Calendar { buckets: BTreeMap::new(), len: 0 }
+    }
+
+    /// About what its entries take, the slack of the buckets included, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        (2 * self.len * size_of::<T>()) as u64
     }
 
     /// Enters something that is due at `due` ms.
     pub(crate) fn insert(&mut self, due: u64, entry: T) {
+        self.len += 1;
         self.buckets.entry(due >> BUCKET).or_default().push(entry);
     }
 
@@ -42,6 +49,7 @@ impl<T> Calendar<T> {
                 bucket.remove();
             }
             if entry.is_some() {
+                self.len -= 1;
                 return entry;
             }
         }

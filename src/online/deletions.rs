@@ -40,6 +40,11 @@ impl Deletions {
         self.active
     }
 
+    /// About what they take beside the ids, in bytes: an entry in the queue and one in a map.
+    pub(crate) fn bytes(&self) -> u64 {
+        2 * self.queue.bytes()
+    }
+
     /// When the oldest entry was made.
     pub(crate) fn oldest(&self) -> Option<u64> {
         self.queue.front().filter(|_| self.active > 0).map(|d| d.since)

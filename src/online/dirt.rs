@@ -132,6 +132,13 @@ impl Dirt {
         self.rows + self.in_flight + self.deletions.len()
     }
 
+    /// About what keeping track takes, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        let again = (self.retry.len() + self.deferred.len()) * size_of::<Entry>();
+        let queues = self.arrival.bytes() + self.decay.bytes() + self.spaced.bytes();
+        queues + self.calendar.bytes() + self.deletions.bytes() + again as u64
+    }
+
     /// Whether Redis has everything.
     pub(crate) fn is_clean(&self) -> bool {
         self.len() == 0 && self.reassert.is_none()

@@ -5,6 +5,7 @@ use crate::online::table::Table;
 use crate::online::{OnlineStore, Row, StoreError, StoreStatus};
 use std::sync::Arc;
 use std::time::Duration;
+use tidemark_operators::metrics::HeldBytes;
 use tidemark_operators::online::OnlineSink;
 use tidemark_operators::plan::Plan;
 
@@ -33,6 +34,10 @@ impl OnlineStore for Embedded {
 
     fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)> {
         self.table.rows(view)
+    }
+
+    fn memory(&self) -> HeldBytes {
+        self.table.memory()
     }
 
     fn status(&self) -> StoreStatus {

@@ -21,6 +21,11 @@ impl<T> Fifo<T> {
         self.len
     }
 
+    /// About what its entries take, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        (self.len * size_of::<T>()) as u64
+    }
+
     pub(crate) fn front(&self) -> Option<&T> {
         self.chunks.front().and_then(VecDeque::front)
     }

@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use tidemark_operators::metrics::HeldBytes;
 use tidemark_operators::slab::heap_bytes;
 
 /// Slots of a page.
@@ -21,6 +22,9 @@ struct Place {
 pub(crate) struct Ids {
     pages: Vec<Option<Box<[Place]>>>,
     by_id: HashMap<Arc<[u8]>, u32>,
+    /// Pages that were made, and the bytes of the ids that are held.
+    made: usize,
+    id_bytes: u64,
 }
 
 impl Ids {
@@ -32,6 +36,19 @@ impl Ids {
         size_of::<Place>() as u64 + heap_bytes(len + 16)
     }
 
+    /// What they take.
+    pub(crate) fn memory(&self) -> HeldBytes {
+        let free = (self.made * PAGE).saturating_sub(self.by_id.len());
+        let pages = self.made * PAGE * size_of::<Place>();
+        let places = self.pages.capacity() * size_of::<Option<Box<[Place]>>>();
+        // A table keeps a place in eight free.
+        let map = self.by_id.capacity() as u64 * 8 / 7 * Ids::ENTRY_BYTES;
+        HeldBytes {
+            held: (pages + places) as u64 + map + self.id_bytes,
+            reusable: (free * size_of::<Place>()) as u64,
+        }
+    }
+
     /// Counts one more row for `slot`; the first one takes the id.
     pub(crate) fn acquire(&mut self, slot: u32, id: &[u8]) {
         let at = slot as usize;
@@ -39,10 +56,15 @@ impl Ids {
             self.pages.resize_with(at / PAGE + 1, || None);
         }
         let Some(page) = self.pages.get_mut(at / PAGE) else { return };
-        let page = page.get_or_insert_with(|| vec![Place::default(); PAGE].into());
+        let made = &mut self.made;
+        let page = page.get_or_insert_with(|| {
+            *made += 1;
+            vec![Place::default(); PAGE].into()
+        });
         let Some(place) = page.get_mut(at % PAGE) else { return };
         if place.rows == 0 {
             let id: Arc<[u8]> = id.into();
+            self.id_bytes += shared_bytes(&id);
             self.by_id.insert(Arc::clone(&id), slot);
             place.id = Some(id);
         }
@@ -57,6 +79,7 @@ impl Ids {
         place.rows = place.rows.saturating_sub(1);
         if place.rows == 0 {
             place.id = None;
+            self.id_bytes = self.id_bytes.saturating_sub(shared_bytes(&id));
             // Another slot may have taken over the id already.
             if self.by_id.get(&id) == Some(&slot) {
                 self.by_id.remove(&id);
@@ -73,6 +96,11 @@ impl Ids {
     pub(crate) fn slot(&self, id: &[u8]) -> Option<u32> {
         self.by_id.get(id).copied()
     }
+}
+
+/// The bytes of an id: behind two counts.
+fn shared_bytes(id: &[u8]) -> u64 {
+    heap_bytes(id.len() as u64 + 16)
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ use record::Record;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::metrics::{HeldBytes, WorkerMetrics};
 use tidemark_operators::online::OnlineSink;
 use tidemark_operators::plan::Plan;
 use wire::ViewWire;
@@ -184,6 +184,10 @@ impl OnlineStore for Redis {
 
     fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)> {
         self.table.rows(view)
+    }
+
+    fn memory(&self) -> HeldBytes {
+        self.table.memory()
     }
 
     fn status(&self) -> StoreStatus {

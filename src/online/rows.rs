@@ -12,6 +12,8 @@
 //!
 //! Bound: one row for each slot that ever held one, a page (256 rows) at a time; slots are reused.
 
+use tidemark_operators::metrics::HeldBytes;
+
 /// Rows of a page.
 const PAGE: usize = 256;
 
@@ -175,11 +177,29 @@ impl Row<'_> {
 pub(crate) struct Rows {
     layout: Layout,
     pages: Vec<Option<Box<[u64]>>>,
+    /// Pages that were made.
+    made: usize,
+    /// Rows that are present.
+    present: u64,
 }
 
 impl Rows {
     pub(crate) fn new(layout: Layout) -> Self {
-        Rows { layout, pages: Vec::new() }
+        Rows { layout, pages: Vec::new(), made: 0, present: 0 }
+    }
+
+    /// So many rows have appeared, and so many are present no more.
+    pub(crate) fn count(&mut self, appeared: u64, deleted: u64) {
+        self.present = (self.present + appeared).saturating_sub(deleted);
+    }
+
+    /// What its pages take.
+    pub(crate) fn memory(&self) -> HeldBytes {
+        let slots = (self.made * PAGE) as u64;
+        let free = slots.saturating_sub(self.present);
+        let places = (self.pages.capacity() * size_of::<Option<Box<[u64]>>>()) as u64;
+        let row = self.layout.row_bytes();
+        HeldBytes { held: slots * row + places, reusable: free * row }
     }
 
     /// The first slot that has never been written to.
@@ -203,8 +223,12 @@ impl Rows {
             self.pages.resize_with(slot / PAGE + 1, || None);
         }
         let layout = self.layout;
+        let made = &mut self.made;
         let page = self.pages.get_mut(slot / PAGE)?;
-        let page = page.get_or_insert_with(|| vec![0; PAGE * layout.stride()].into());
+        let page = page.get_or_insert_with(|| {
+            *made += 1;
+            vec![0; PAGE * layout.stride()].into()
+        });
         part(page, slot % PAGE, layout)
     }
 }

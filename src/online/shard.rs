@@ -9,6 +9,7 @@ use crate::online::schema::{Schema, View};
 use crate::online::text;
 use crate::online::texts::Texts;
 use std::sync::Arc;
+use tidemark_operators::metrics::HeldBytes;
 use tidemark_operators::online::{Cause, EntityIds, RowBatch};
 use tidemark_operators::time::EventTime;
 use tidemark_operators::value::{Column, Type, Value};
@@ -80,7 +81,16 @@ impl Shard {
                 tally.coalesced += u64::from(dirt.mark(&mut row, entry));
             }
         }
+        rows.count(tally.appeared, tally.deleted);
         tally
+    }
+
+    /// About what all of it takes.
+    pub(crate) fn memory(&self) -> HeldBytes {
+        let dirt = HeldBytes { held: self.dirt.bytes(), reusable: 0 };
+        let (rows, ids) =
+            (self.views.iter().map(Rows::memory), self.entities.iter().map(Ids::memory));
+        rows.chain(ids).chain([self.texts.memory(), dirt]).sum()
     }
 
     /// The row of `id` in `view`.

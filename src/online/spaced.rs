@@ -23,6 +23,11 @@ impl Spaced {
         Spaced { calendar: Calendar::new(), waiting: BTreeMap::new() }
     }
 
+    /// About what they take, in bytes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.calendar.bytes()
+    }
+
     /// Lets a row wait until `due` ms.
     pub(crate) fn insert(&mut self, due: u64, entry: Entry) {
         *self.waiting.entry(entry.since >> GRAIN).or_default() += 1;

@@ -14,6 +14,7 @@ use crate::online::{ByCause, Row};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use tidemark_operators::metrics::HeldBytes;
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::time::EventTime;
 
@@ -53,6 +54,8 @@ struct Counters {
     deleted: AtomicU64,
     coalesced: AtomicU64,
     finished: AtomicU64,
+    held_bytes: AtomicU64,
+    reusable_bytes: AtomicU64,
 }
 
 /// Time since the store was made.
@@ -145,6 +148,15 @@ impl Table {
         }
         totals
     }
+
+    /// What the shards take in memory, as of the newest batch of each.
+    pub(crate) fn memory(&self) -> HeldBytes {
+        let of = |cell: &Arc<Cell>| HeldBytes {
+            held: cell.counters.held_bytes.load(Relaxed),
+            reusable: cell.counters.reusable_bytes.load(Relaxed),
+        };
+        self.cells.iter().map(of).sum()
+    }
 }
 
 impl Cell {
@@ -186,9 +198,11 @@ impl OnlineSink for TableWriter {
             let mut shard = cell.lock();
             let before = shard.queued();
             let tally = shard.write(batch, ids, now);
-            let after = shard.queued();
+            let (after, memory) = (shard.queued(), shard.memory());
             drop(shard);
             cell.count(tally);
+            cell.counters.held_bytes.store(memory.held, Relaxed);
+            cell.counters.reusable_bytes.store(memory.reusable, Relaxed);
             // A thread that waits has looked at the fronts of the queues: only a new front, or a
             // full flush, is news to it.
             let full = before.arrival < cell.flush_rows && after.arrival >= cell.flush_rows;

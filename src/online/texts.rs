@@ -3,6 +3,7 @@
 //!
 //! Bound: the bytes of the rows that are there now; freed places are used again.
 
+use tidemark_operators::metrics::HeldBytes;
 use tidemark_operators::slab::heap_bytes;
 
 /// What fits into a word: the length is in its top byte.
@@ -16,6 +17,8 @@ pub(crate) struct Texts {
     /// A full chunk is never moved.
     chunks: Vec<Vec<Box<[u8]>>>,
     free: Vec<u64>,
+    /// The bytes of the texts that are held.
+    text_bytes: u64,
 }
 
 /// Boxes of a chunk.
@@ -36,9 +39,7 @@ impl Texts {
         }
         match old {
             Some(word) if word & LONG == LONG => {
-                if let Some(held) = self.long_mut(word) {
-                    *held = bytes.into();
-                }
+                self.put(word, bytes);
                 word
             }
             _ => self.keep(bytes),
@@ -68,18 +69,15 @@ impl Texts {
     pub(crate) fn release(&mut self, word: Option<u64>) {
         if let Some(word) = word
             && word & LONG == LONG
-            && let Some(held) = self.long_mut(word)
         {
-            *held = Box::default();
+            self.put(word, &[]);
             self.free.push(word);
         }
     }
 
     fn keep(&mut self, bytes: &[u8]) -> u64 {
         if let Some(word) = self.free.pop() {
-            if let Some(held) = self.long_mut(word) {
-                *held = bytes.into();
-            }
+            self.put(word, bytes);
             return word;
         }
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
@@ -90,13 +88,29 @@ impl Texts {
             chunk.push(bytes.into());
             chunk.len() - 1
         });
+        self.text_bytes += heap_bytes(bytes.len() as u64);
         LONG | (full + within) as u64
     }
 
-    fn long_mut(&mut self, word: u64) -> Option<&mut Box<[u8]>> {
+    /// Puts `bytes` where `word` points to, in the place of what is there.
+    fn put(&mut self, word: u64, bytes: &[u8]) {
         let at = word & !LONG;
-        let chunk = usize::try_from(at).ok()? / CHUNK;
-        self.chunks.get_mut(chunk)?.get_mut(index(at))
+        let chunk = usize::try_from(at).unwrap_or(usize::MAX) / CHUNK;
+        if let Some(held) = self.chunks.get_mut(chunk).and_then(|c| c.get_mut(index(at))) {
+            let before = heap_bytes(held.len() as u64);
+            *held = bytes.into();
+            self.text_bytes = (self.text_bytes + heap_bytes(bytes.len() as u64)) - before;
+        }
+    }
+
+    /// What they take, beside the rows' words.
+    pub(crate) fn memory(&self) -> HeldBytes {
+        let place = size_of::<Box<[u8]>>();
+        let places = self.chunks.len() * CHUNK * place + self.free.capacity() * size_of::<u64>();
+        HeldBytes {
+            held: places as u64 + self.text_bytes,
+            reusable: (self.free.len() * place) as u64,
+        }
     }
 }
 

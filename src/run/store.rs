@@ -2,36 +2,48 @@
 
 use crate::config::{OnlineKind, Publish, Settings};
 use crate::connect;
+use crate::engine::{Observer, StateBound};
 use crate::failure::Failure;
 use crate::online::redis::StoreStart;
 use crate::online::{Embedded, OnlineStore, Redis};
+use crate::process;
 use crate::recovery::Recovery;
 use std::sync::Arc;
 use std::time::Duration;
-use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Plan;
 
-/// Opens the store for the workers that `metrics` are of; where the job keeps its state, no earlier run
-/// writes beside it. Redis need not be there yet.
+/// The share of the memory there is, in hundredths, that the state may take unless something is set.
+const STATE_PERCENT: u64 = 80;
+
+/// Opens the store of the job that `observer` watches, and bounds what its state takes with the rows in
+/// the process. Where the job keeps its state, no earlier run writes beside this one. Redis need not be
+/// there yet.
 ///
 /// # Errors
 /// When a thread cannot be had.
 pub(super) fn open(
     plan: &Plan,
     settings: &Settings,
-    metrics: &[Arc<WorkerMetrics>],
+    observer: &Observer,
     recovery: Option<&Arc<Recovery>>,
 ) -> Result<Arc<dyn OnlineStore>, Failure> {
-    Ok(match settings.online.kind {
+    let store: Arc<dyn OnlineStore> = match settings.online.kind {
         OnlineKind::Embedded => Arc::new(Embedded::new(plan, settings.workers)),
         OnlineKind::Redis => {
             let hold = settings.online.publish == Publish::WhenCaughtUp;
             let generation = recovery.map(|recovery| recovery.generation());
             let start = StoreStart { hold, generation };
-            let store = Redis::start_for(plan, metrics, connect::redis(settings), start);
+            let store = Redis::start_for(plan, &observer.metrics, connect::redis(settings), start);
             Arc::new(store.map_err(Failure::failed)?)
         }
-    })
+    };
+    // Where nothing says how much memory there is, nothing is bounded unless it is set.
+    let memory = process::memory_limit() / 100 * STATE_PERCENT;
+    if let Some(limit) = settings.limits.state_bytes.or(Some(memory).filter(|bytes| *bytes > 0)) {
+        let rows = Arc::clone(&store);
+        observer.bound_state(StateBound::new(limit, move || rows.memory()));
+    }
+    Ok(store)
 }
 
 /// Writes what is left, for at most `within`. `stopped`: the job did not come to its end.

@@ -20,9 +20,11 @@ mod machine_clock;
 pub(super) mod pending;
 mod recent;
 pub(super) mod refused;
+mod state_bytes;
 mod unkept_ids;
 
 use crate::config::HealthSettings;
+use crate::engine::StateBound;
 use crate::http::{Component, Part, State};
 use crate::metrics::snapshot::{DegradedSnapshot, OnlineSnapshot, RefusedSnapshot};
 use clock_behind::ClockBehind;
@@ -31,6 +33,7 @@ use invalid::InvalidValues;
 use machine_clock::SlowMachineClock;
 use pending::Pending;
 use refused::Refused;
+use state_bytes::StateBytes;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -48,6 +51,8 @@ pub(super) struct Moment<'a> {
     pub workers: &'a [Arc<WorkerMetrics>],
     /// The online store.
     pub online: &'a OnlineSnapshot,
+    /// What the state may take in memory; `None`: it is not bounded.
+    pub state: Option<&'a StateBound>,
     /// Whether the job has caught up; once true it stays so.
     pub caught_up: bool,
     /// For durations.
@@ -85,6 +90,7 @@ pub(super) struct Checks {
     unkept: UnkeptIds,
     clock_behind: ClockBehind,
     machine_clock: SlowMachineClock,
+    state_bytes: StateBytes,
     /// The texts of what was found when the job last observed itself.
     known: Mutex<BTreeMap<(String, &'static str), String>>,
 }
@@ -99,13 +105,14 @@ impl Checks {
             unkept: UnkeptIds::default(),
             clock_behind: ClockBehind::new(settings.clock_behind),
             machine_clock: SlowMachineClock::new(settings.clock_behind),
+            state_bytes: StateBytes::default(),
             known: Mutex::default(),
         }
     }
 
     /// What needs attention, in the order of `/health`.
     pub fn look(&self, moment: &Moment<'_>) -> Vec<Finding> {
-        let checks: [&dyn HealthCheck; 7] = [
+        let checks: [&dyn HealthCheck; 8] = [
             &self.refused,
             &self.invalid,
             &self.unkept,
@@ -113,6 +120,7 @@ impl Checks {
             &self.clock_behind,
             &self.machine_clock,
             &self.pending,
+            &self.state_bytes,
         ];
         checks.iter().flat_map(|check| check.look(moment)).collect()
     }

@@ -16,11 +16,11 @@ const WRITE_BOUNDS_US: &[u64] = &[
     5_000_000, 30_000_000,
 ];
 
-/// The online store.
-pub(super) fn online(status: StoreStatus) -> OnlineSnapshot {
+/// The online store, whose rows take `table_bytes` in the process.
+pub(super) fn online(status: StoreStatus, table_bytes: u64) -> OnlineSnapshot {
     match status.redis {
-        None => embedded(&status),
-        Some(redis) => in_redis(status.rows, redis),
+        None => OnlineSnapshot { table_bytes, ..embedded(&status) },
+        Some(redis) => in_redis(status.rows, table_bytes, redis),
     }
 }
 
@@ -39,7 +39,7 @@ fn embedded(status: &StoreStatus) -> OnlineSnapshot {
     }
 }
 
-fn in_redis(rows: u64, redis: RedisStatus) -> OnlineSnapshot {
+fn in_redis(rows: u64, table_bytes: u64, redis: RedisStatus) -> OnlineSnapshot {
     let down = match redis.refused.map(|refused| refused.why).or(redis.last_error) {
         Some(error) => Some(error),
         None => (!redis.connected).then(|| "not connected yet".to_owned()),
@@ -63,6 +63,7 @@ fn in_redis(rows: u64, redis: RedisStatus) -> OnlineSnapshot {
         kind: "redis",
         down,
         rows_held: rows,
+        table_bytes,
         causes: vec![
             cause("arrival", redis.rows_written.arrival, redis.arrival, &redis.latency_arrival),
             cause("decay", redis.rows_written.decay, redis.decay, &redis.latency_decay),
@@ -144,7 +145,7 @@ mod tests {
             dirty: 3,
             ..RedisStatus::default()
         };
-        let snapshot = online(StoreStatus { redis: Some(redis), ..StoreStatus::default() });
+        let snapshot = online(StoreStatus { redis: Some(redis), ..StoreStatus::default() }, 0);
         assert_eq!(snapshot.down.as_deref(), Some("connection refused"));
         assert_eq!((snapshot.breaker, snapshot.rows_pending), (Some(Breaker::Open), 3));
     }

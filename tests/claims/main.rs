@@ -93,6 +93,9 @@ mod scripted;
 mod servers;
 #[cfg(test)]
 mod silence;
+#[cfg(test)]
+mod state_bytes;
+#[cfg(test)]
 mod stop;
 #[cfg(test)]
 mod tables;

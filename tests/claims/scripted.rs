@@ -148,6 +148,18 @@ pub fn run_until(
     machine_clock: Option<MachineClock>,
     scripts: Vec<Vec<Step>>,
 ) -> Outcome {
+    run_bounded(plan, limits, live_idle, machine_clock, |_| {}, scripts)
+}
+
+/// The same, where `bound` may bound what is observed before anything is read.
+pub fn run_bounded(
+    plan: &Arc<Plan>,
+    limits: Limits,
+    live_idle: Option<u64>,
+    machine_clock: Option<MachineClock>,
+    bound: impl FnOnce(&Observer),
+    scripts: Vec<Vec<Step>>,
+) -> Outcome {
     crate::memory::fail_fast();
     let settings = Settings {
         plan: Arc::clone(plan),
@@ -159,6 +171,7 @@ pub fn run_until(
         online: Online::EveryStep,
     };
     let observer = Observer::new(&settings);
+    bound(&observer);
     let (dead, sealed): (Arc<Mutex<Vec<_>>>, Arc<Mutex<Vec<u8>>>) = Default::default();
     let shown: Arc<Mutex<Shown>> = Arc::default();
     let scripts = Mutex::new(scripts);

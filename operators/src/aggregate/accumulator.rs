@@ -253,6 +253,11 @@ impl Accumulator {
     pub fn memory(&self) -> usize {
         with_algebra!(&self.algebra, algebra => algebra.memory())
     }
+
+    /// How much of it nothing is in, in bytes.
+    pub fn reusable(&self) -> usize {
+        with_algebra!(&self.algebra, algebra => algebra.reusable())
+    }
 }
 
 #[inline]

@@ -11,6 +11,7 @@ use super::states::SlotStates;
 use super::{ByValue, Reading, StateWords as _};
 use crate::cut::{Encoded, Unreadable};
 use crate::plan::{EntityPlan, Plan};
+use crate::slab::Share;
 use crate::timeline::lane::Lane;
 use crate::value::Column;
 use std::ops::Range;
@@ -339,6 +340,12 @@ impl Accumulators {
     /// About how much memory they take, in bytes.
     pub fn memory(&self) -> usize {
         self.states.bytes() + self.accumulators.iter().map(Accumulator::memory).sum::<usize>()
+    }
+
+    /// How much of it nothing is in, in bytes, where `free` of the slots are.
+    pub fn reusable(&self, free: Share) -> usize {
+        let pools = self.accumulators.iter().map(Accumulator::reusable).sum::<usize>();
+        free.of(self.states.bytes()) + pools
     }
 }
 

@@ -112,4 +112,8 @@ impl Algebra for Distinct {
     fn memory(&self) -> usize {
         self.values.bytes()
     }
+
+    fn reusable(&self) -> usize {
+        self.values.reusable()
+    }
 }

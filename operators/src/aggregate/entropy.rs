@@ -188,4 +188,8 @@ impl Algebra for Entropy {
     fn memory(&self) -> usize {
         self.multisets.bytes()
     }
+
+    fn reusable(&self) -> usize {
+        self.multisets.reusable()
+    }
 }

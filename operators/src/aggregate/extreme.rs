@@ -54,6 +54,8 @@ pub struct Extreme<const MIN: bool> {
     nodes: Slab<Node>,
     used: u32,
     free: u32,
+    /// How many nodes are free.
+    freed: u32,
 }
 
 impl<const MIN: bool> Extreme<MIN> {
@@ -61,7 +63,7 @@ impl<const MIN: bool> Extreme<MIN> {
     pub fn new(ty: Type) -> Self {
         let mut nodes = Slab::new();
         nodes.grow(1);
-        Extreme { ty, nodes, used: 1, free: NONE }
+        Extreme { ty, nodes, used: 1, free: NONE, freed: 0 }
     }
 
     /// Whether `a` makes `b` superfluous when it is not older.
@@ -79,6 +81,7 @@ impl<const MIN: bool> Extreme<MIN> {
         } else {
             let at = self.free;
             self.free = self.nodes[at].next;
+            self.freed -= 1;
             at
         };
         self.nodes[at] = node;
@@ -88,6 +91,7 @@ impl<const MIN: bool> Extreme<MIN> {
     fn free(&mut self, at: u32) {
         self.nodes[at].next = self.free;
         self.free = at;
+        self.freed += 1;
     }
 
     /// Joins `older` and `younger`, either of which may be an end of the queue.
@@ -192,6 +196,10 @@ impl<const MIN: bool> Algebra for Extreme<MIN> {
 
     fn memory(&self) -> usize {
         self.nodes.bytes()
+    }
+
+    fn reusable(&self) -> usize {
+        self.freed as usize * size_of::<Node>()
     }
 }
 

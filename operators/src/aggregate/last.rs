@@ -268,6 +268,11 @@ impl Last {
     pub fn memory(&self) -> usize {
         let timers = self.shown.iter().chain([&self.kept]);
         let timers: usize = timers.map(Expiry::memory).sum();
-        self.states.bytes() + self.values.iter().map(Slab::bytes).sum::<usize>() + timers
+        self.slot_memory() + timers
+    }
+
+    /// How much of it is by slot, in bytes.
+    pub fn slot_memory(&self) -> usize {
+        self.states.bytes() + self.values.iter().map(Slab::bytes).sum::<usize>()
     }
 }

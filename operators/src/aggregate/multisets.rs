@@ -52,11 +52,13 @@ struct Blocks {
     used: u32,
     /// The first block that is free. Its first pair is the next one.
     free: u32,
+    /// How many are free.
+    freed: u32,
 }
 
 impl Blocks {
     fn new(class: usize) -> Self {
-        Blocks { room: room(class), pages: Vec::new(), used: NONE + 1, free: NONE }
+        Blocks { room: room(class), pages: Vec::new(), used: NONE + 1, free: NONE, freed: 0 }
     }
 
     #[inline]
@@ -76,6 +78,7 @@ impl Blocks {
         if self.free != NONE {
             let place = self.free;
             self.free = self.of(place)[0] as u32;
+            self.freed -= 1;
             return Some(place);
         }
         if self.used >= most {
@@ -91,6 +94,12 @@ impl Blocks {
     fn release(&mut self, place: u32) {
         self.of_mut(place)[0] = Pair::from(self.free);
         self.free = place;
+        self.freed += 1;
+    }
+
+    /// The bytes of blocks that are free.
+    fn reusable(&self) -> usize {
+        self.freed as usize * self.room * size_of::<Pair>()
     }
 
     fn bytes(&self) -> usize {
@@ -354,6 +363,11 @@ impl Multisets {
         }
         let room = if each < 2 { 2 } else { each.next_power_of_two() };
         slots.next_multiple_of(PAGE as u64) * room * size_of::<Pair>() as u64
+    }
+
+    /// The bytes of blocks that are kept for other slots.
+    pub fn reusable(&self) -> usize {
+        self.few.iter().map(Blocks::reusable).sum()
     }
 
     /// The bytes of its blocks and its table.

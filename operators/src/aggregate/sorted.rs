@@ -14,6 +14,9 @@ use std::collections::BTreeMap;
 
 /// No tree.
 const NONE: u32 = 0;
+/// The bytes of the least tree that has a value, and of each value in a tree of many.
+pub(crate) const LEAF_BYTES: usize = 192;
+const VALUE_BYTES: usize = 24;
 
 /// Maxima, or minima when `MIN`. Each distinct value inside takes about 24 bytes.
 ///
@@ -126,6 +129,12 @@ impl<const MIN: bool> Algebra for Sorted<MIN> {
     }
 
     fn memory(&self) -> usize {
-        self.trees.bytes() + self.free.capacity() * size_of::<u32>() + self.distinct * 24
+        let trees = (self.used as usize - 1).saturating_sub(self.free.len());
+        let nodes = (trees * LEAF_BYTES).max(self.distinct * VALUE_BYTES);
+        self.trees.bytes() + self.free.capacity() * size_of::<u32>() + nodes
+    }
+
+    fn reusable(&self) -> usize {
+        self.free.len() * size_of::<BTreeMap<i64, u32>>()
     }
 }

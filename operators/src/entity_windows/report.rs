@@ -6,8 +6,9 @@ use crate::shared::{Reached, Shared};
 use crate::time::{EventTime, Millis};
 use crate::window::batch::WindowBatch;
 
-/// Steps, and ms while time goes on, between two looks at what memory is used: it takes a look at
-/// every table.
+/// Rows that arrive, steps, and ms while time goes on, between two looks at what memory is used: it
+/// takes a look at every table.
+const MEMORY_ROWS: usize = 4_096;
 const MEMORY_STEPS: u32 = 256;
 const MEMORY_EVERY: Millis = 1_000;
 /// The bytes of a batch itself.
@@ -23,7 +24,8 @@ pub(super) struct Told {
     int_overflows: u64,
     /// A gauge that all entities of the worker share.
     dictionary: u64,
-    /// Steps since the last look at the memory, and when that was.
+    /// Rows that have arrived and steps since the last look at the memory, and when that was.
+    pub memory_rows: usize,
     memory_steps: u32,
     memory_at: Millis,
 }
@@ -73,8 +75,9 @@ impl Running {
         self.counted();
         let (told, now) = (&mut self.told, self.config.shared.now.get());
         told.memory_steps += 1;
-        if over || told.memory_steps >= MEMORY_STEPS || now >= told.memory_at + MEMORY_EVERY {
-            (told.memory_steps, told.memory_at) = (0, now);
+        let many = told.memory_rows >= MEMORY_ROWS || told.memory_steps >= MEMORY_STEPS;
+        if over || many || now >= told.memory_at + MEMORY_EVERY {
+            (told.memory_rows, told.memory_steps, told.memory_at) = (0, 0, now);
             self.memory();
         }
     }
@@ -88,6 +91,12 @@ impl Running {
         entity.accumulator_bytes.set((live + sealed) as u64);
         entity.history_bytes.set(log.history_memory() as u64);
         entity.dictionary_bytes.set(log.names.memory() as u64);
+        entity.unsealed_bytes.set(log.stash.memory() as u64);
+        let free = log.names.free_slots();
+        let live = self.live.as_ref().map_or(0, |live| live.reusable(free));
+        let sealed = self.sealing.as_ref().map_or(0, |sealing| sealing.reusable(free));
+        let reusable = live + sealed + log.history_reusable() + log.names.reusable();
+        entity.reusable_bytes.set(reusable as u64);
     }
 
     /// What is held.

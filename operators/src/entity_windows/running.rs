@@ -206,6 +206,7 @@ impl Running {
                 |block: &Block, names: &mut Names| lookups.fill(block, 0..block.len(), names);
             let block = log.receive_with(batch, fill);
             self.hot.arrive(&block.slots);
+            self.told.memory_rows += block.len();
             if let Some(live) = &mut self.live {
                 live.arrive(&block, log);
             }

@@ -309,6 +309,11 @@ impl SealedHistory {
     /// About how much memory it takes, in bytes.
     pub fn memory(&self) -> usize {
         let seen = self.seen.table.bytes() + self.seen.due.capacity() * 24;
-        self.cells.bytes() + seen + self.latest.bytes() + self.kept.memory()
+        self.slot_memory() + seen + self.kept.memory()
+    }
+
+    /// How much of it is by slot, in bytes.
+    pub fn slot_memory(&self) -> usize {
+        self.cells.bytes() + self.latest.bytes()
     }
 }

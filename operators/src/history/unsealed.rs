@@ -253,7 +253,12 @@ impl Unsealed {
         let cells = self.width * size_of::<i64>();
         let entry = size_of::<Stashed>() + self.seeing * SEEN_BYTES + cells / MARK_EVERY as usize;
         let queues = self.held * (size_of::<UnsealedQueue>() + cells) + self.entries * entry;
-        self.queues.bytes() + self.touched.capacity() * size_of::<u32>() + queues
+        self.slot_memory() + self.touched.capacity() * size_of::<u32>() + queues
+    }
+
+    /// How much of it is by slot, in bytes.
+    pub fn slot_memory(&self) -> usize {
+        self.queues.bytes()
     }
 
     /// How many values the tail of `slot` has seen.

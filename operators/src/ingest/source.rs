@@ -11,6 +11,10 @@
 //! help. Events count with the bytes that keep them until they are sealed, not with those of their
 //! records: an event is kept once for each entity type that it has a key of.
 //!
+//! Where there is little room for the state of what is read, only partitions that hold the frontier are
+//! read, a few records a step; where there is none, nothing is ([`Room`]). Silent partitions follow the
+//! others meanwhile, which may be what makes room.
+//!
 //! A record whose schema is still being asked for stays where it is, and its partition with it: it
 //! is asked again whenever the source is woken, and holds its watermark meanwhile.
 
@@ -33,7 +37,7 @@ use crate::ingest::reader::Partitions;
 use crate::ingest::schemas::Schemas;
 use crate::metrics::{PartitionProgress, WorkerMetrics};
 use crate::plan::{Plan, SourcePlan};
-use crate::shared::{Limits, SharedRef};
+use crate::shared::{Limits, Room, SharedRef};
 use crate::time::{EventTime, Millis};
 use letter::Letter;
 use record::{Read, Records};
@@ -52,6 +56,8 @@ const BATCH_RECORDS: usize = 1024;
 /// Bytes of records that are decoded together, and that are judged in one step: with the record
 /// that reaches it.
 const STEP_BYTES: usize = 16 << 20;
+/// Records that are judged in one step while there is little room for their state.
+const LITTLE_RECORDS: usize = 256;
 /// How long a source that may not read waits before it looks again, unless it is woken.
 const RETRY: Duration = Duration::from_micros(500);
 
@@ -269,6 +275,12 @@ impl OwnedPartitions {
 
     fn read(&mut self) -> NextRead {
         let (mut left, mut left_bytes) = (self.config.limits.records_step, STEP_BYTES);
+        match self.config.shared.room.get() {
+            Room::Enough => {}
+            Room::Little => left = left.min(LITTLE_RECORDS),
+            // Whoever finds more room wakes it.
+            Room::None => return NextRead::Wait,
+        }
         while left > 0 && left_bytes > 0 {
             let shared = &self.config.shared;
             let room = self.config.dead_letters.borrow().has_room();
@@ -298,6 +310,7 @@ impl OwnedPartitions {
     fn choose(&mut self) -> Result<Option<usize>, String> {
         let (frontier, now) = (self.config.shared.frontier.get(), self.config.shared.now.get());
         let limit = self.config.limits.stash_bytes;
+        let little = self.config.shared.room.get() == Room::Little;
         self.owned.iter_mut().for_each(|o| o.unsealed.seal(frontier));
         let unsealed: u64 = self.owned.iter().map(|o| o.unsealed.bytes).sum();
         let mut chosen: Option<(EventTime, usize)> = None;
@@ -307,7 +320,7 @@ impl OwnedPartitions {
             if holds && owned.unsealed.bytes >= limit {
                 return Err(overfull(&owned.reader.describe(), owned.unsealed.bytes, limit));
             }
-            owned.paused = !holds && unsealed >= limit / 2;
+            owned.paused = !holds && (little || unsealed >= limit / 2);
             let better = chosen.is_none_or(|(least, _)| watermark < least);
             if !owned.paused && !owned.waiting && better && owned.ready(now)? {
                 chosen = Some((watermark, at));

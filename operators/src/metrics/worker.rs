@@ -3,6 +3,7 @@
 use crate::ingest::reader::Standing;
 use crate::metrics::cell::{Counter, Gauge};
 use crate::metrics::clocks::{Ahead, ClockCounts};
+use crate::metrics::held::HeldBytes;
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 use crate::metrics::invalid::InvalidFields;
 use crate::metrics::unique::UniqueIds;
@@ -112,13 +113,18 @@ pub struct EntityMetrics {
     pub timeline_rows: Gauge,
     /// Bytes of the timeline's log.
     pub timeline_bytes: Gauge,
+    /// Bytes of the events that are not behind the frontier yet. This and the next ones are looked at
+    /// once in a while, not each step.
+    pub unsealed_bytes: Gauge,
     /// Bytes of what is accumulated over windows and of last events, live and sealed, and of rows
-    /// on their way out. This and the next two are looked at once in a while, not each step.
+    /// on their way out.
     pub accumulator_bytes: Gauge,
     /// Bytes of what is kept of the events before an event, sealed and not.
     pub history_bytes: Gauge,
     /// Bytes of the dictionaries: entity ids and attribute values.
     pub dictionary_bytes: Gauge,
+    /// Those of all these bytes that nothing is in: they are filled again before anything grows.
+    pub reusable_bytes: Gauge,
     /// The windows of the entity, by their place in its plan.
     pub windows: Vec<WindowMetrics>,
     /// The share of the newest events that came from the busiest entity, in thousandths.
@@ -128,6 +134,25 @@ pub struct EntityMetrics {
 }
 
 impl EntityMetrics {
+    /// The bytes of its state, by part, with the parts' names.
+    pub fn parts(&self) -> [(&'static str, u64); 5] {
+        [
+            ("timeline", self.timeline_bytes.get()),
+            ("unsealed", self.unsealed_bytes.get()),
+            ("accumulators", self.accumulator_bytes.get()),
+            ("history", self.history_bytes.get()),
+            ("dictionaries", self.dictionary_bytes.get()),
+        ]
+    }
+
+    /// The bytes of its state.
+    pub fn held(&self) -> HeldBytes {
+        HeldBytes {
+            held: self.parts().iter().map(|(_, bytes)| bytes).sum(),
+            reusable: self.reusable_bytes.get(),
+        }
+    }
+
     /// Replaces the busiest entities (id, and share of the newest events in thousandths; the
     /// busiest first): a few times a second, not once a batch.
     pub fn set_hottest(&self, entities: impl IntoIterator<Item = (String, u32)>) {

@@ -211,6 +211,11 @@ impl Dictionary {
     pub fn memory(&self) -> usize {
         self.kept.memory()
     }
+
+    /// How much of it is kept for numbers that are given again, in bytes.
+    pub fn reusable(&self) -> usize {
+        self.kept.reusable()
+    }
 }
 
 #[inline]

@@ -4,6 +4,7 @@ use super::dictionary::Dictionary;
 use crate::interner::Interner;
 use crate::online::EntityIds;
 use crate::plan::{AttributePlan, Storage};
+use crate::slab::Share;
 use crate::value::{Column, Type};
 
 /// Numbers for entity ids and for the values of symbol attributes. Each is counted by the rows of
@@ -104,6 +105,17 @@ impl Names {
     pub fn memory(&self) -> usize {
         let symbols = self.symbols.iter().flatten().map(Dictionary::memory);
         self.entities.memory() + symbols.sum::<usize>()
+    }
+
+    /// How much of it is kept for numbers that are given again, in bytes.
+    pub fn reusable(&self) -> usize {
+        let symbols = self.symbols.iter().flatten().map(Dictionary::reusable);
+        self.entities.reusable() + symbols.sum::<usize>()
+    }
+
+    /// The share of slots that no entity has.
+    pub fn free_slots(&self) -> Share {
+        Share::free(self.entities.len(), self.entities.end())
     }
 }
 

@@ -37,6 +37,11 @@ impl Block {
         self.times.is_empty()
     }
 
+    /// The bytes of its rows, without their entries in the calendar.
+    pub(crate) fn bytes(&self) -> usize {
+        self.len() * (row_bytes(self.attributes.len()) - size_of::<Stashed>())
+    }
+
     /// Appends row `row` to `lane`.
     pub(crate) fn copy(&self, row: usize, lane: &mut Lane) {
         lane.times.push(self.times[row]);
@@ -109,6 +114,8 @@ pub struct Stash {
     blocks: Vec<(Rc<Block>, u32)>,
     free: Vec<u32>,
     len: usize,
+    /// The bytes of the blocks.
+    held: usize,
     empty: Rc<Block>,
 }
 
@@ -122,6 +129,7 @@ impl Stash {
             blocks: Vec::new(),
             free: Vec::new(),
             len: 0,
+            held: 0,
             empty: Rc::default(),
         }
     }
@@ -134,6 +142,11 @@ impl Stash {
     /// Whether none waits.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+
+    /// About how much memory the rows that wait take, in bytes. A block is freed with its last row.
+    pub fn memory(&self) -> usize {
+        self.held + self.len * size_of::<Stashed>()
     }
 
     /// A time at or below the least time in it.
@@ -169,6 +182,7 @@ impl Stash {
             }
         }
         self.len += block.len();
+        self.held += block.bytes();
         self.blocks[at as usize] = (block, rows);
         self.adapt();
         Some(at)
@@ -246,6 +260,7 @@ impl Stash {
         let (block, left) = &mut self.blocks[entry.block as usize];
         *left -= 1;
         if *left == 0 {
+            self.held -= block.bytes();
             *block = Rc::clone(&self.empty);
             self.free.push(entry.block);
         }

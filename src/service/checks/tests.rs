@@ -61,6 +61,7 @@ impl World {
             plan: &self.plan,
             workers: &self.workers,
             online: &self.online,
+            state: None,
             caught_up: self.caught_up,
             now: self.start + Duration::from_secs(seconds),
             wall: START + seconds * 1_000,
