@@ -184,6 +184,10 @@ impl Flusher {
         self.begin();
         if self.gate.may_write() {
             self.fill();
+            if std::mem::take(&mut self.full) && self.flush.len() == 0 {
+                self.begin();
+                self.fill();
+            }
         }
         let now = self.clock.now_us();
         let due = self.pulse.due().is_some_and(|due| self.flush.len() > 0 || due <= now);
@@ -227,7 +231,7 @@ impl Flusher {
     fn begin(&mut self) {
         let kind = match self.fence() {
             None => RoundTrip::Plain,
-            // The next one finds out whether there is memory again.
+            // The one after it finds out whether there is memory again.
             Some(fence) if self.full => RoundTrip::Deletions(fence),
             Some(_) => RoundTrip::Fenced,
         };

@@ -144,7 +144,7 @@ impl Model {
             twin: BTreeMap::new(),
             random: SmallRng::seed_from_u64(seed),
             now: 1,
-            fenced: seed % 3 == 0,
+            fenced: seed.is_multiple_of(3),
         }
     }
 

@@ -28,8 +28,6 @@ impl Flusher {
     pub(super) fn judge(&mut self) -> Result<(), StoreError> {
         let mut refusal = None;
         let mut reconnect = false;
-        // Found out anew: deletions may have made room.
-        self.full = false;
         let mut numbers = self.record.numbers();
         let expected = std::mem::take(&mut self.flush.expected);
         let mut gone = false;
