@@ -45,7 +45,6 @@ use resumed::resumed;
 use schemas::SchemaSource;
 use sources::Sources;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::entity_windows::Sealing;
@@ -83,8 +82,6 @@ struct OpenJob {
     refusals: Arc<Refusals>,
     sealed: Option<SealedFile>,
     recovery: Option<Arc<Recovery>>,
-    /// A later run of this job has taken over from this one.
-    taken_over: Arc<AtomicBool>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
     /// Ends when dropped, which is last of all.
@@ -100,8 +97,7 @@ impl OpenJob {
     ) -> Result<Self, Failure> {
         let engine = engine_settings(&plan, &settings);
         let observer = Observer::new(&engine);
-        let taken_over = Arc::<AtomicBool>::default();
-        let recovery = recovery(&plan, &settings, &observer, &taken_over)?;
+        let recovery = recovery(&plan, &settings, &observer)?;
         let resume = recovery.as_ref().map(|recovery| recovery.resume()).unwrap_or_default();
         let sources = sources.resumed(&resume);
         let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
@@ -148,7 +144,6 @@ impl OpenJob {
             refusals,
             sealed,
             recovery,
-            taken_over,
             store,
             service,
             _http: http,
@@ -162,7 +157,6 @@ impl OpenJob {
             observer: self.observer.clone(),
             store: Arc::clone(&self.store),
             before_stop: self.last_checkpoint(),
-            taken_over: Arc::clone(&self.taken_over),
         };
         let refused = RefusedWatch::new(&self.refusals, self.letters.place());
         let watch = watched.start(stop, refused)?;
@@ -201,7 +195,7 @@ impl OpenJob {
 
     /// The failure, told apart when it is that a later run has taken over.
     fn superseded(&self, failure: Failure) -> Failure {
-        if self.taken_over.load(Ordering::Relaxed) { failure.taken_over() } else { failure }
+        if self.observer.is_taken_over() { failure.taken_over() } else { failure }
     }
 
     /// What makes a last checkpoint when the job is asked to stop: within half of the time that it has.
@@ -320,7 +314,6 @@ fn recovery(
     plan: &Arc<Plan>,
     settings: &Settings,
     observer: &Observer,
-    taken_over: &Arc<AtomicBool>,
 ) -> Result<Option<Arc<Recovery>>, Failure> {
     let Some(url) = &settings.state.url else { return Ok(None) };
     let limits = &settings.limits;
@@ -335,11 +328,11 @@ fn recovery(
         sealed_rows: settings.sealed.path.is_some(),
         keys: keys.map(Arc::new),
     };
-    let (stop, taken_over) = (observer.clone(), Arc::clone(taken_over));
+    let stop = observer.clone();
     let letters = letters::published(settings)?;
-    let failed = move |error: &RecoveryError| {
-        taken_over.fetch_or(error.is_taken_over(), Ordering::Relaxed);
-        stop.fail(error.to_string());
+    let failed = move |error: &RecoveryError| match error.is_taken_over() {
+        true => stop.taken_over(error.to_string()),
+        false => stop.fail(error.to_string()),
     };
     let failure = |error: RecoveryError| {
         let failure = Failure::failed(&error);

@@ -30,8 +30,6 @@ pub(super) struct Watched {
     pub store: Arc<dyn OnlineStore>,
     /// What is to be done before reading stops: a last checkpoint.
     pub before_stop: Box<dyn Fn() + Send>,
-    /// Set when a later run has taken over.
-    pub taken_over: Arc<AtomicBool>,
 }
 
 /// The thread; ends when dropped.
@@ -93,9 +91,10 @@ impl Watched {
     /// A job that may not write its views stops.
     fn refused(&self) {
         let redis = if self.observer.stopping() { None } else { self.store.status().redis };
-        if let Some(refused) = redis.and_then(|redis| redis.refused) {
-            self.taken_over.fetch_or(refused.taken_over, Ordering::Relaxed);
-            self.observer.fail(refused.why);
+        match redis.and_then(|redis| redis.refused) {
+            Some(refused) if refused.taken_over => self.observer.taken_over(refused.why),
+            Some(refused) => self.observer.fail(refused.why),
+            None => {}
         }
     }
 

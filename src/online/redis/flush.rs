@@ -1,13 +1,15 @@
 //! One round trip: the commands, what their replies must be, and what each row's write came to.
 
+mod fenced;
+
 use crate::online::deletions::Deletion;
 use crate::online::dirt::Entry;
-use crate::online::redis::fence::{self, Fence};
+use crate::online::redis::fence;
 use crate::online::redis::wire::{self, ViewWire, count};
 use crate::online::rows::{DOUBT, Row};
 use crate::online::texts::Texts;
+pub(crate) use fenced::RoundTrip;
 use redis::Value;
-use std::sync::Arc;
 
 /// How a row is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,18 +133,6 @@ impl Expected {
     }
 }
 
-/// How a round trip is kept from being made by a run that another one has taken over from.
-#[derive(Debug, Default)]
-pub(crate) enum RoundTrip {
-    /// Not at all: runs of this job are not numbered.
-    #[default]
-    Plain,
-    /// As one transaction.
-    Fenced,
-    /// Each deletion looks by itself, and there is nothing else: Redis has no memory for more.
-    Deletions(Arc<Fence>),
-}
-
 /// The round trip. Bound: `flush_rows` and `flush_bytes`.
 #[derive(Debug, Default)]
 pub(crate) struct Flush {
@@ -181,37 +171,6 @@ impl Flush {
     /// Whether it takes nothing but deletions.
     pub(crate) fn only_deletes(&self) -> bool {
         matches!(self.kind, RoundTrip::Deletions(_))
-    }
-
-    /// Ends the transaction, and watches the fence's key for the next one.
-    pub(crate) fn end_fenced(&mut self, fence: &Fence) {
-        wire::exec(&mut self.buffer);
-        wire::command(&[b"WATCH", fence.key().as_bytes()], &mut self.buffer);
-        wire::command(&[b"GET", fence.key().as_bytes()], &mut self.buffer);
-    }
-
-    /// Makes the replies to a transaction one for each of its commands; says whether it was executed,
-    /// which it is not when a watched key was touched, and what the reply to GET was.
-    pub(crate) fn unfold(&mut self, replies: &mut Vec<Value>) -> (bool, Value) {
-        let entered = replies.pop().unwrap_or_default();
-        // That of WATCH.
-        replies.pop();
-        match replies.pop().unwrap_or_default() {
-            Value::Array(each) => *replies = each,
-            aborted @ Value::ServerError(_) => {
-                // Behind the reply to MULTI: what was queued, and what made the transaction fail.
-                replies.drain(..1.min(replies.len()));
-                for (reply, expected) in replies.iter_mut().zip(&self.expected) {
-                    let refused = matches!(reply, Value::ServerError(_));
-                    self.no_hlen |= refused && expected.command == Command::Hlen;
-                    if !refused || expected.command == Command::Hlen {
-                        *reply = aborted.clone();
-                    }
-                }
-            }
-            _ => return (false, entered),
-        }
-        (true, entered)
     }
 
     /// Rows and deletions.
