@@ -30,6 +30,7 @@ use crate::engine::Checkpoints;
 use crate::kafka::KafkaDeadLetters;
 use crate::metrics::snapshot::LogSinkSnapshot;
 use crate::objects::{self, Absent, Objects};
+use crate::online::redis::Generation;
 use crate::wall_clock::wall_ms;
 use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
@@ -144,7 +145,7 @@ impl Recovery {
     pub fn open(
         config: RecoveryConfig,
         letters: LettersTo,
-        failed: impl Fn(String) + Send + 'static,
+        failed: impl Fn(&RecoveryError) + Send + 'static,
     ) -> Result<Self, RecoveryError> {
         let objects: Arc<dyn Objects> = Arc::from(objects::open(&config.url, Absent::Made)?);
         let (progress, over) = (Arc::<CheckpointProgress>::default(), Arc::<AtomicBool>::default());
@@ -161,7 +162,7 @@ impl Recovery {
         };
         let run = move || {
             if let Err(error) = thread.run(&taken, &begins) {
-                failed(error.to_string());
+                failed(&error);
             }
         };
         let thread = std::thread::Builder::new().name("checkpoints".to_owned());
@@ -227,6 +228,12 @@ impl Recovery {
         let live = clocks.chain([self.begun.live_clock]).max().unwrap_or(0);
         let silent = wall_ms().unwrap_or(0).saturating_sub(self.begun.created_at);
         (live, if live == 0 { 0 } else { silent })
+    }
+
+    /// Which run of the job this is.
+    pub fn generation(&self) -> Generation {
+        let Manifest { generation, store_id, writer, .. } = &self.begun;
+        Generation { number: *generation, store: store_id.clone(), writer: writer.clone() }
     }
 
     /// How many bytes of the file of sealed rows hold those before the cut; `None`: nothing is known.

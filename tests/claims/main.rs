@@ -80,6 +80,8 @@ mod refused;
 #[cfg(test)]
 mod registry;
 #[cfg(test)]
+mod restart_online;
+#[cfg(test)]
 mod restored;
 #[cfg(test)]
 mod run;
