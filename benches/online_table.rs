@@ -13,6 +13,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tidemark::online::redis::{Generation, StoreStart};
 use tidemark::online::{Embedded, OnlineStore, Redis, RedisSettings};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::{Cause, EntityIds, RowBatch};
@@ -116,7 +117,8 @@ fn main() {
     table(&batches, &ids);
     let mut arguments = std::env::args().skip_while(|a| a != "--redis").skip(1);
     if let Some(port) = arguments.next().and_then(|port| port.parse().ok()) {
-        into_redis(port, &batches, &ids);
+        into_redis(port, &batches, &ids, false);
+        into_redis(port, &batches, &ids, true);
         back_after_a_flush(port);
     }
 }
@@ -179,7 +181,7 @@ fn back_after_a_flush(port: u16) {
     let ids = Ids((0..KEYS).map(|n| format!("card_{n:08}").into_bytes()).collect());
     let (plan, settings) = (plan(), RedisSettings { port, ..RedisSettings::default() });
     let worker = Arc::new(WorkerMetrics::new(0, &plan));
-    let store = Redis::start_for(&plan, &[Arc::clone(&worker)], settings, false);
+    let store = Redis::start_for(&plan, &[Arc::clone(&worker)], settings, StoreStart::default());
     let store = store.unwrap_or_else(|e| panic!("{e}"));
     let status = || store.status().redis.unwrap_or_default();
     let mut writer = store.writer(0);
@@ -219,11 +221,20 @@ fn back_after_a_flush(port: u16) {
     store.close(Duration::from_secs(10)).unwrap_or_else(|e| panic!("{e}"));
 }
 
-fn into_redis(port: u16, batches: &[RowBatch], ids: &Ids) {
+/// `fenced`: as a job that keeps its state.
+fn into_redis(port: u16, batches: &[RowBatch], ids: &Ids, fenced: bool) {
     let mut client = connect(port);
     flush_all(&mut client);
     let settings = RedisSettings { port, ..RedisSettings::default() };
-    let store = Redis::start(&plan(), 1, settings, false).unwrap_or_else(|e| panic!("{e}"));
+    let worker = Arc::new(WorkerMetrics::new(0, &plan()));
+    let generation = fenced.then(|| Generation {
+        number: 1,
+        store: "bench".to_owned(),
+        writer: "bench".to_owned(),
+    });
+    let start = StoreStart { hold: false, generation };
+    let store = Redis::start_for(&plan(), &[worker], settings, start);
+    let store = store.unwrap_or_else(|e| panic!("{e}"));
     let mut writer = store.writer(0);
     for round in 0..4 {
         let before = store.status().redis.unwrap_or_default();
@@ -243,8 +254,9 @@ fn into_redis(port: u16, batches: &[RowBatch], ids: &Ids) {
         let written = (after.rows_written.arrival - before.rows_written.arrival) as f64;
         let cpu = cpu_seconds(&mut client) - cpu;
         println!(
-            "Redis, round {round}: {written:.0} rows written of {:.0}, {:.0} rows/s, {:.0} rows a \
+            "Redis{}, round {round}: {written:.0} rows written of {:.0}, {:.0} rows/s, {:.0} rows a \
              Redis CPU second, {:.0} rows a flush, commands {:?}",
+            if fenced { " with a fence" } else { "" },
             rows(batches),
             written / seconds,
             written / cpu,

@@ -140,6 +140,7 @@ struct RunState {
     caught_up: AtomicBool,
     state_bound: OnceLock<StateBound>,
     failure: Mutex<Option<String>>,
+    taken_over: AtomicBool,
 }
 
 impl Observer {
@@ -194,6 +195,17 @@ impl Observer {
         let mut first = self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(failure);
         self.stop();
+    }
+
+    /// Stops the job, because another process has taken it over: as [`Observer::fail`].
+    pub fn taken_over(&self, failure: String) {
+        self.progress.taken_over.store(true, Ordering::Relaxed);
+        self.fail(failure);
+    }
+
+    /// Whether another process has taken the job over.
+    pub fn is_taken_over(&self) -> bool {
+        self.progress.taken_over.load(Ordering::Relaxed)
     }
 
     /// Why the job failed, if it did.

@@ -17,6 +17,9 @@ pub enum Exit {
     /// A panic, which is a defect of ours. The codes from 70 to 79 are for ends of a running job
     /// that whatever supervises it has to tell from one another.
     Defect = 70,
+    /// Another process has taken the job's state over from this one. Nothing is to be done, and it is
+    /// not to be started again: the other one runs.
+    TakenOver = 75,
     /// SIGINT came before the end.
     Interrupted = 130,
     /// SIGTERM came before the end.

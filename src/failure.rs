@@ -75,6 +75,13 @@ impl Failure {
         Failure { message: message.to_string(), hint: None, exit, places: Vec::new() }
     }
 
+    /// The same, because another process of the job has taken over from this one; exit code 75.
+    #[must_use]
+    pub fn taken_over(mut self) -> Self {
+        self.exit = Exit::TakenOver;
+        self
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {

@@ -161,6 +161,17 @@ pub enum StoreError {
         /// What Redis said.
         reason: String,
     },
+    /// A transaction was not carried out, because somebody touched the key that it watches.
+    #[error(
+        "Redis at '{address}' did not take rows: the key '{key}', which says which run may write, was \
+         touched; whose it is is looked at now"
+    )]
+    Fenced {
+        /// Host and port.
+        address: String,
+        /// The key.
+        key: String,
+    },
     /// A thread could not be started.
     #[error("cannot start a thread that writes to Redis: {0}")]
     Thread(std::io::Error),

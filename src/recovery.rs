@@ -29,9 +29,9 @@ mod writer;
 use crate::checkpoint::{ListedSegment, Manifest, StateKeys};
 use crate::engine::Checkpoints;
 use crate::kafka::KafkaDeadLetters;
-use crate::metrics::snapshot::LogSinkSnapshot;
+use crate::metrics::snapshot::{CheckpointSnapshot, LogSinkSnapshot};
 use crate::objects::{self, Absent, Objects};
-use crate::service::CheckpointStatus;
+use crate::online::redis::Generation;
 use crate::wall_clock::wall_ms;
 use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
@@ -146,7 +146,7 @@ impl Recovery {
     pub fn open(
         config: RecoveryConfig,
         letters: LettersTo,
-        failed: impl Fn(String) + Send + 'static,
+        failed: impl Fn(&RecoveryError) + Send + 'static,
     ) -> Result<Self, RecoveryError> {
         let objects: Arc<dyn Objects> = Arc::from(objects::open(&config.url, Absent::Made)?);
         let (progress, over) = (Arc::<CheckpointProgress>::default(), Arc::<AtomicBool>::default());
@@ -164,7 +164,7 @@ impl Recovery {
         };
         let run = move || {
             if let Err(error) = thread.run(&taken, &begins) {
-                failed(error.to_string());
+                failed(&error);
             }
         };
         let thread = std::thread::Builder::new().name("checkpoints".to_owned());
@@ -232,6 +232,12 @@ impl Recovery {
         (live, if live == 0 { 0 } else { silent })
     }
 
+    /// Which run of the job this is.
+    pub fn generation(&self) -> Generation {
+        let Manifest { generation, store_id, writer, .. } = &self.begun;
+        Generation { number: *generation, store: store_id.clone(), writer: writer.clone() }
+    }
+
     /// How many bytes of the file of sealed rows hold those before the cut; `None`: nothing is known.
     pub fn sealed_bytes(&self) -> Option<u64> {
         letters::number(&self.begun.outbox, letters::SEALED_BYTES)
@@ -263,9 +269,9 @@ impl Recovery {
     }
 
     /// What checkpoints cost; may be kept and asked after the end.
-    pub fn costs(&self) -> CheckpointStatus {
+    pub fn costs(&self) -> impl Fn() -> CheckpointSnapshot + Send + Sync + use<> {
         let progress = Arc::clone(&self.progress);
-        Box::new(move || progress.costs())
+        move || progress.costs()
     }
 
     fn sender(&self) -> Option<Sender<WorkerMessage>> {

@@ -25,11 +25,11 @@ use crate::config::{ClusterFile, Flags, Settings};
 use crate::engine::{self, MakeParts, Observer, Online, Parts};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::http::{HttpServer, Introspect};
+use crate::http::HttpServer;
 use crate::kafka::KafkaStatus;
 use crate::named_file::is_standard;
 use crate::online::OnlineStore;
-use crate::recovery::{Recovery, RecoveryConfig};
+use crate::recovery::{Recovery, RecoveryConfig, RecoveryError};
 use crate::refusals::{CountedLetters, Refusals};
 use crate::sealed_file::SealedFile;
 use crate::service::Service;
@@ -103,7 +103,7 @@ impl OpenJob {
         let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
         let refusals = Refusals::new(&plan, sources.files());
         let sealed = sealed(&settings, &observer, recovery.as_ref())?;
-        let store = store::open(&plan, &settings, &observer)?;
+        let store = store::open(&plan, &settings, &observer, recovery.as_ref())?;
         let status = KafkaStatus::new();
         let stall_after = settings.http.stall_after;
         let mut service =
@@ -124,8 +124,7 @@ impl OpenJob {
             }
         }
         let service = Arc::new(service);
-        let asked: Arc<dyn Introspect> = Arc::<Service>::clone(&service);
-        let http = HttpServer::start(settings.http.address(), asked)?;
+        let http = HttpServer::start(settings.http.address(), Arc::<Service>::clone(&service))?;
         tracing::info!(
             job = plan.name,
             workers = settings.workers,
@@ -162,7 +161,7 @@ impl OpenJob {
         let refused = RefusedWatch::new(&self.refusals, self.letters.place());
         let watch = watched.start(stop, refused)?;
         let deadline = Deadline::start(self.settings.limits.shutdown, stop)?;
-        let outcome = self.read(stop, &deadline);
+        let outcome = self.read(stop, &deadline).map_err(|failure| self.superseded(failure));
         drop(watch);
         self.recovery = None;
         // By itself it began to end just now.
@@ -192,6 +191,11 @@ impl OpenJob {
             refusals::some_accepted(&self.observer.metrics)?;
         }
         Ok(Exit::Done)
+    }
+
+    /// The failure, told apart when it is that a later run has taken over.
+    fn superseded(&self, failure: Failure) -> Failure {
+        if self.observer.is_taken_over() { failure.taken_over() } else { failure }
     }
 
     /// What makes a last checkpoint when the job is asked to stop: within half of the time that it has.
@@ -326,8 +330,16 @@ fn recovery(
     };
     let stop = observer.clone();
     let letters = letters::published(settings)?;
-    let recovery = Recovery::open(config, letters, move |failure| stop.fail(failure));
-    recovery.map(|recovery| Some(Arc::new(recovery))).map_err(Failure::failed)
+    let failed = move |error: &RecoveryError| match error.is_taken_over() {
+        true => stop.taken_over(error.to_string()),
+        false => stop.fail(error.to_string()),
+    };
+    let failure = |error: RecoveryError| {
+        let failure = Failure::failed(&error);
+        if error.is_taken_over() { failure.taken_over() } else { failure }
+    };
+    let recovery = Recovery::open(config, letters, failed).map_err(failure)?;
+    Ok(Some(Arc::new(recovery)))
 }
 
 /// With checkpoints and without sealed rows, accumulators over windows that are left so soon are not

@@ -132,8 +132,11 @@ impl Service {
 
     /// Adds the checkpoints, where there are any.
     #[must_use]
-    pub fn with_checkpoints(mut self, status: Option<CheckpointStatus>) -> Self {
-        self.checkpoints = status;
+    pub fn with_checkpoints(
+        mut self,
+        status: Option<impl Fn() -> CheckpointSnapshot + Send + Sync + 'static>,
+    ) -> Self {
+        self.checkpoints = status.map(|status| Box::new(status) as CheckpointStatus);
         self
     }
 

@@ -29,6 +29,10 @@ pub struct Manifest {
     pub generation: u64,
     /// Who wrote it: a text that no other start of a process has.
     pub writer: String,
+    /// Which store this is: a text that no other has, unless it is a copy. Empty: an older program
+    /// made it, and nobody has taken it over since.
+    #[serde(default)]
+    pub store_id: String,
     /// When it was written, by the writer's clock: ms since 1970, UTC.
     pub created_at: u64,
     /// The program's version.

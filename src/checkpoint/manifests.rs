@@ -174,6 +174,11 @@ impl<'a> Manifests<'a> {
                 sequence: next,
                 generation: before.generation + 1,
                 writer: writer.to_owned(),
+                store_id: if before.store_id.is_empty() {
+                    writer.to_owned()
+                } else {
+                    before.store_id
+                },
                 created_at: now,
                 ..before
             };

@@ -64,7 +64,8 @@ Examples:
 
 A job whose sources are files ends when all is read: with exit code 0, or 1 when not one record was
 accepted. One with topics runs until SIGINT or SIGTERM, and ends with 0. Other codes: 1 it had to
-stop (the last lines say why), 2 something is wrong before the start, 70 a panic, which is a defect.
+stop (the last lines say why), 2 something is wrong before the start, 70 a panic, which is a defect,
+75 another process has taken the job over: it is not to be started again.
 Records that are refused are warned of, at most once a minute for each reason and source.
 
 Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID,

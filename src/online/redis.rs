@@ -33,6 +33,7 @@ mod allowance;
 mod breaker;
 mod claim;
 mod evictions;
+mod fence;
 mod flush;
 mod flusher;
 mod gate;
@@ -51,13 +52,17 @@ mod take;
 mod traffic;
 mod wire;
 
+pub use fence::Generation;
+pub use gate::Refusal;
 pub use read::{TextRow, read_redis};
 pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
 
+use crate::online::heartbeat::bookkeeping;
 use crate::online::schema::Schema;
 use crate::online::table::{Table, Tracking};
 use crate::online::{OnlineStore, RedisStatus, Row, StoreError, StoreStatus};
 use crate::wall_clock::wall_ms;
+use fence::Fence;
 use flusher::{Flusher, Shared};
 use gate::Gate;
 use record::Record;
@@ -71,6 +76,16 @@ use wire::ViewWire;
 
 /// How often it is looked whether the flushers have ended.
 const CLOSING_TICK: Duration = Duration::from_millis(2);
+
+/// How a store begins.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreStart {
+    /// Rows stay in the table until [`OnlineStore::release`].
+    pub hold: bool,
+    /// Which run of the job this is, where runs are numbered: an earlier one, and one that has come
+    /// after, never write beside it.
+    pub generation: Option<Generation>,
+}
 
 /// An online store in a Redis server (standalone or the primary of a failover group). Reads answer
 /// from the table, whether Redis is there or not.
@@ -97,7 +112,8 @@ impl Redis {
         hold: bool,
     ) -> Result<Redis, StoreError> {
         let metrics = (0..workers).map(|worker| Arc::new(WorkerMetrics::new(worker, plan)));
-        Redis::start_for(plan, &metrics.collect::<Vec<_>>(), settings, hold)
+        let start = StoreStart { hold, ..StoreStart::default() };
+        Redis::start_for(plan, &metrics.collect::<Vec<_>>(), settings, start)
     }
 
     /// As [`Redis::start`], for the workers of a running job: their heartbeats tell of the clocks
@@ -109,8 +125,9 @@ impl Redis {
         plan: &Plan,
         metrics: &[Arc<WorkerMetrics>],
         settings: RedisSettings,
-        hold: bool,
+        start: StoreStart,
     ) -> Result<Redis, StoreError> {
+        let StoreStart { hold, generation } = start;
         let schema = Arc::new(Schema::new(plan));
         let wire = Arc::new(ViewWire::all(&schema, &settings.key_prefix, settings.ttl));
         let flush_rows = settings.flush_rows.max(1);
@@ -121,8 +138,11 @@ impl Redis {
         let store = Redis { table, gate, records, threads: Mutex::default() };
         let (clock, gate) = (store.table.clock, Arc::clone(&store.gate));
         let cells = store.table.cells().iter().map(Arc::clone).collect();
+        let fence = generation
+            .map(|own| Arc::new(Fence::new(&bookkeeping(&settings.key_prefix), &schema.job, own)));
         let (settings, started) = (Arc::new(settings), wall_ms().unwrap_or(0));
-        store.spawn(&Shared { clock, settings, wire, gate, schema, cells, started }, metrics)?;
+        let shared = Shared { clock, settings, wire, gate, schema, cells, started, fence };
+        store.spawn(&shared, metrics)?;
         Ok(store)
     }
 

@@ -1,5 +1,6 @@
 //! What a store reports: plain numbers, for metrics, health and logs.
 
+use crate::online::redis::Refusal;
 use crate::online::table::Totals;
 
 /// A count for each cause of a change.
@@ -120,8 +121,9 @@ pub struct RedisStatus {
     pub sweep_waiting: u64,
     /// Keys of earlier runs removed.
     pub swept: u64,
-    /// Why the job may not write to this Redis: another living job writes one of its views.
-    pub refused: Option<String>,
+    /// Why the job may not write to this Redis: another living job writes one of its views, or a later
+    /// run of this one has taken over.
+    pub refused: Option<Refusal>,
     /// Redis's memory, as last asked.
     pub memory: Option<MemoryStatus>,
     /// From the first change to the acknowledgement, rows changed by arrivals.

@@ -65,6 +65,13 @@ pub enum RecoveryError {
     },
 }
 
+impl RecoveryError {
+    /// Whether another process has taken the state over.
+    pub fn is_taken_over(&self) -> bool {
+        matches!(self, RecoveryError::Checkpoint(CheckpointError::Fenced { .. }))
+    }
+}
+
 pub(super) fn system(what: &str, why: std::io::Error) -> RecoveryError {
     RecoveryError::System { what: what.to_owned(), why }
 }

@@ -155,6 +155,14 @@ fn insist<T>(
     }
 }
 
+/// The name of an object that is written after `manifest`.
+fn name(manifest: &Manifest, number: &mut usize, kind: ListedKind, worker: usize) -> String {
+    let Manifest { generation, sequence, .. } = *manifest;
+    *number += 1;
+    let (sequence, number) = (sequence + 1, *number);
+    object_name(kind, WrittenBy { generation, sequence, worker, number })
+}
+
 impl Writer<'_> {
     /// Writes what comes until the other ends are gone, and says why it could not go on, if it could
     /// not. `keep_trying` says whether a store that fails is to be tried again.
@@ -225,10 +233,7 @@ impl Writer<'_> {
     }
 
     fn name(&mut self, kind: ListedKind, worker: usize) -> String {
-        let Manifest { generation, sequence, .. } = *self.leader.manifest();
-        self.number += 1;
-        let (sequence, number) = (sequence + 1, self.number);
-        object_name(kind, WrittenBy { generation, sequence, worker, number })
+        name(self.leader.manifest(), &mut self.number, kind, worker)
     }
 
     fn segment(
@@ -339,21 +344,10 @@ impl Writer<'_> {
         if !batch.letters.is_empty() {
             self.publisher.publish(batch);
         }
-        self.begin_merging();
+        let (manifest, number) = (self.leader.manifest(), &mut self.number);
+        self.merging.begin(manifest, || name(manifest, number, ListedKind::Segment, 0));
         self.collect(sequence);
         Ok(())
-    }
-
-    fn begin_merging(&mut self) {
-        let Manifest { generation, sequence, .. } = *self.leader.manifest();
-        let number = &mut self.number;
-        let name = || {
-            *number += 1;
-            let written =
-                WrittenBy { generation, sequence: sequence + 1, worker: 0, number: *number };
-            object_name(ListedKind::Segment, written)
-        };
-        self.merging.begin(self.leader.manifest(), name);
     }
 
     fn append(

@@ -4,8 +4,10 @@ use crate::config::{OnlineKind, Publish, Settings};
 use crate::connect;
 use crate::engine::{Observer, StateBound};
 use crate::failure::Failure;
+use crate::online::redis::StoreStart;
 use crate::online::{Embedded, OnlineStore, Redis};
 use crate::process;
+use crate::recovery::Recovery;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::plan::Plan;
@@ -14,7 +16,8 @@ use tidemark_operators::plan::Plan;
 const STATE_PERCENT: u64 = 80;
 
 /// Opens the store of the job that `observer` watches, and bounds what its state takes with the rows in
-/// the process. Redis need not be there yet.
+/// the process. Where the job keeps its state, no earlier run writes beside this one. Redis need not be
+/// there yet.
 ///
 /// # Errors
 /// When a thread cannot be had.
@@ -22,12 +25,15 @@ pub(super) fn open(
     plan: &Plan,
     settings: &Settings,
     observer: &Observer,
+    recovery: Option<&Arc<Recovery>>,
 ) -> Result<Arc<dyn OnlineStore>, Failure> {
     let store: Arc<dyn OnlineStore> = match settings.online.kind {
         OnlineKind::Embedded => Arc::new(Embedded::new(plan, settings.workers)),
         OnlineKind::Redis => {
             let hold = settings.online.publish == Publish::WhenCaughtUp;
-            let store = Redis::start_for(plan, &observer.metrics, connect::redis(settings), hold);
+            let generation = recovery.map(|recovery| recovery.generation());
+            let start = StoreStart { hold, generation };
+            let store = Redis::start_for(plan, &observer.metrics, connect::redis(settings), start);
             Arc::new(store.map_err(Failure::failed)?)
         }
     };

@@ -91,8 +91,10 @@ impl Watched {
     /// A job that may not write its views stops.
     fn refused(&self) {
         let redis = if self.observer.stopping() { None } else { self.store.status().redis };
-        if let Some(why) = redis.and_then(|redis| redis.refused) {
-            self.observer.fail(why);
+        match redis.and_then(|redis| redis.refused) {
+            Some(refused) if refused.taken_over => self.observer.taken_over(refused.why),
+            Some(refused) => self.observer.fail(refused.why),
+            None => {}
         }
     }
 

@@ -40,7 +40,7 @@ fn embedded(status: &StoreStatus) -> OnlineSnapshot {
 }
 
 fn in_redis(rows: u64, table_bytes: u64, redis: RedisStatus) -> OnlineSnapshot {
-    let down = match redis.refused.or(redis.last_error) {
+    let down = match redis.refused.map(|refused| refused.why).or(redis.last_error) {
         Some(error) => Some(error),
         None => (!redis.connected).then(|| "not connected yet".to_owned()),
     };

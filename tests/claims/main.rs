@@ -56,6 +56,8 @@ mod kafka;
 #[cfg(test)]
 mod kafka_record;
 #[cfg(test)]
+mod letter_replay;
+#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod looked_up;
@@ -77,6 +79,8 @@ mod redis_server;
 mod refused;
 #[cfg(test)]
 mod registry;
+#[cfg(test)]
+mod restart_online;
 #[cfg(test)]
 mod restored;
 #[cfg(test)]

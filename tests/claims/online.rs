@@ -1,5 +1,6 @@
 //! The online stores, against a real Redis and a map of the last rows.
 
+mod fenced;
 mod given_up;
 mod operation;
 
@@ -250,6 +251,14 @@ impl World {
                 Value::Ip(ips[random.random_range(0..ips.len())].parse().unwrap())
             }
             Type::Decimal(_) => unreachable!("decimals are shown as doubles"),
+        }
+    }
+
+    /// What the last run held is what `store` holds from now on.
+    fn hand_over(&mut self, store: &Redis) {
+        self.sinks = (0..self.sinks.len()).map(|worker| store.writer(worker)).collect();
+        for ((view, id), row) in self.twin.clone() {
+            self.write(view, Cause::Decay, &[(id, Some(row.values))]);
         }
     }
 

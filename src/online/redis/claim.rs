@@ -12,15 +12,18 @@
 //!   looks. So clocks of machines need not agree, and a job that was killed locks nobody out for
 //!   longer than that. One that was stopped in order says so, and is not waited for.
 //! - Entries are made under WATCH: of two jobs that start at one moment, one is first.
+//! - A run of a job that keeps its state enters its generation (see `fence`) in the same transaction.
 //! - They are looked at again with every probe. A job that was silent for so long that another one
 //!   took its views over learns it and stops, instead of writing beside it.
 
 use crate::online::StoreError;
 use crate::online::heartbeat::{Heartbeat, Life, bookkeeping, heartbeat_key, worker_of};
+use crate::online::redis::fence::{Entered, Fence};
 use crate::online::redis::link::Link;
 use crate::online::schema::Schema;
 use redis::Value;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tidemark_operators::time::EventTime;
 
 /// Between two looks at another job's heartbeats, in us.
@@ -31,12 +34,17 @@ const LOOK_AGAIN: u64 = 200_000;
 pub(crate) enum Standing {
     /// All views are this job's.
     Granted,
+    /// They are again: meanwhile nobody was entered, or a run that this one comes after. What it may
+    /// have written is to be replaced.
+    Regained,
     /// Redis does not let this user see `tidemark:views`: who else writes is not known.
     Unknown,
     /// Another job may be alive: to be looked at again then, in us.
     Wait(u64),
     /// Another job is. The text says what to do.
     Refused(String),
+    /// A later run of this job has taken over. The text says which.
+    TakenOver(String),
 }
 
 /// A job's claim to its views.
@@ -51,10 +59,17 @@ pub(crate) struct Claim {
     /// By job in our way: since when its heartbeats have been these.
     watched: BTreeMap<String, (u64, BTreeMap<String, String>)>,
     granted: bool,
+    /// Of a job that keeps its state.
+    fence: Option<Arc<Fence>>,
 }
 
 impl Claim {
-    pub(crate) fn new(schema: &Schema, key_prefix: &str, takeover_after: u64) -> Self {
+    pub(crate) fn new(
+        schema: &Schema,
+        key_prefix: &str,
+        takeover_after: u64,
+        fence: Option<Arc<Fence>>,
+    ) -> Self {
         let views = schema.views.iter();
         Claim {
             key_prefix: key_prefix.to_owned(),
@@ -64,6 +79,7 @@ impl Claim {
             takeover_after,
             watched: BTreeMap::new(),
             granted: false,
+            fence,
         }
     }
 
@@ -77,7 +93,19 @@ impl Claim {
 
     fn enter(&mut self, link: &mut Link, now: u64) -> Result<Standing, StoreError> {
         let key = self.key.clone();
-        link.ask("WATCH", &[key.as_bytes()])?;
+        let fence = self.fence.clone();
+        let watched = fence.iter().map(|fence| fence.key().as_bytes());
+        let watched: Vec<&[u8]> = [key.as_bytes()].into_iter().chain(watched).collect();
+        link.ask("WATCH", &watched)?;
+        let entered = match &fence {
+            Some(fence) => fence.judge(&link.ask("GET", &[fence.key().as_bytes()])?, self.granted),
+            None => Entered::Own,
+        };
+        if let (Some(fence), Entered::Later(later)) = (&fence, &entered) {
+            link.ask("UNWATCH", &[])?;
+            return Ok(Standing::TakenOver(fence.refusal(&self.job, later)));
+        }
+        let enters = fence.as_deref().filter(|_| entered != Entered::Own);
         let entries = link.hash(&key)?;
         let foreign = self.fields.iter().filter_map(|field| {
             let owner = entries.get(field).filter(|owner| **owner != self.job)?;
@@ -97,17 +125,20 @@ impl Claim {
                 }
             }
         }
-        let entered = self.write(link, &entries)?;
-        self.granted |= entered;
-        Ok(if entered { Standing::Granted } else { Standing::Wait(now + LOOK_AGAIN / 10) })
+        if !self.write(link, &entries, enters)? {
+            return Ok(Standing::Wait(now + LOOK_AGAIN / 10));
+        }
+        let again = std::mem::replace(&mut self.granted, true) && enters.is_some();
+        Ok(if again { Standing::Regained } else { Standing::Granted })
     }
 
-    /// Enters what is missing and removes views that the job no longer has; false when somebody
-    /// else changed the hash meanwhile.
+    /// Enters what is missing, the generation of `enters` too, and removes views that the job no longer
+    /// has; false when somebody else changed any of it meanwhile.
     fn write(
         &self,
         link: &mut Link,
         entries: &BTreeMap<String, String>,
+        enters: Option<&Fence>,
     ) -> Result<bool, StoreError> {
         let key = self.key.as_bytes();
         let missing = self.fields.iter().filter(|field| entries.get(*field) != Some(&self.job));
@@ -116,7 +147,7 @@ impl Claim {
             **owner == self.job && field.contains(':') && !self.fields.contains(field)
         });
         let left: Vec<_> = left.map(|(field, _)| field).collect();
-        if missing.is_empty() && left.is_empty() {
+        if missing.is_empty() && left.is_empty() && enters.is_none() {
             link.ask("UNWATCH", &[])?;
             return Ok(true);
         }
@@ -128,6 +159,9 @@ impl Claim {
         }
         if !left.is_empty() {
             enter.cmd("HDEL").arg(key).arg(&left);
+        }
+        if let Some(fence) = enters {
+            enter.cmd("SET").arg(fence.key()).arg(fence.text());
         }
         Ok(link.transaction(&enter)? != Value::Nil)
     }

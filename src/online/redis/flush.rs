@@ -1,10 +1,14 @@
 //! One round trip: the commands, what their replies must be, and what each row's write came to.
 
+mod fenced;
+
 use crate::online::deletions::Deletion;
 use crate::online::dirt::Entry;
+use crate::online::redis::fence;
 use crate::online::redis::wire::{self, ViewWire, count};
 use crate::online::rows::{DOUBT, Row};
 use crate::online::texts::Texts;
+pub(crate) use fenced::RoundTrip;
 use redis::Value;
 
 /// How a row is written.
@@ -66,6 +70,8 @@ pub(crate) enum Command {
     Exec,
     /// HSET of the heartbeat.
     Beat,
+    /// EVAL of a deletion.
+    Eval,
 }
 
 impl Command {
@@ -78,6 +84,7 @@ impl Command {
             Command::Pexpire => "PEXPIRE",
             Command::Multi => "MULTI",
             Command::Exec => "EXEC",
+            Command::Eval => "EVAL",
         }
     }
 }
@@ -112,6 +119,7 @@ impl Expected {
             // It only checks, and not everybody may read.
             (Value::ServerError(_), _) if self.command == Command::Hlen => (Outcome::Written, None),
             (Value::ServerError(error), _) => (Outcome::Failed, Some(error)),
+            (Value::Int(-1), _) if self.command == Command::Eval => (Outcome::Failed, None),
             (Value::Array(replies), _) => {
                 let error = replies.iter().find_map(|reply| match reply {
                     Value::ServerError(error) => Some(error),
@@ -134,18 +142,35 @@ pub(crate) struct Flush {
     pub(crate) deletions: Vec<(Deletion, Outcome)>,
     /// Commands for rows that were written before and have changed again.
     pub(crate) again: usize,
+    kind: RoundTrip,
+    /// HLEN is not asked: this user may not.
+    pub(crate) no_hlen: bool,
     scratch: Vec<u8>,
     set: Vec<u64>,
     gone: Vec<u64>,
 }
 
 impl Flush {
-    pub(crate) fn clear(&mut self) {
+    /// Begins anew.
+    pub(crate) fn begin(&mut self, kind: RoundTrip) {
         self.buffer.clear();
         self.expected.clear();
         self.rows.clear();
         self.deletions.clear();
-        self.again = 0;
+        (self.again, self.kind) = (0, kind);
+        if self.is_fenced() {
+            wire::multi(&mut self.buffer);
+        }
+    }
+
+    /// Whether it is one transaction.
+    pub(crate) fn is_fenced(&self) -> bool {
+        matches!(self.kind, RoundTrip::Fenced)
+    }
+
+    /// Whether it takes nothing but deletions.
+    pub(crate) fn only_deletes(&self) -> bool {
+        matches!(self.kind, RoundTrip::Deletions(_))
     }
 
     /// Rows and deletions.
@@ -165,6 +190,12 @@ impl Flush {
         }
     }
 
+    /// Nothing is known of any of it.
+    pub(crate) fn failed(&mut self) {
+        self.rows.iter_mut().for_each(|row| row.outcome = Outcome::Failed);
+        self.deletions.iter_mut().for_each(|(_, held)| *held = Outcome::Failed);
+    }
+
     fn expect(&mut self, command: Command, of: Of, number: Option<usize>) {
         let number = number.and_then(|number| i64::try_from(number).ok());
         self.expected.push(Expected { command, of, number, otherwise: Outcome::Lost });
@@ -172,8 +203,20 @@ impl Flush {
 
     /// Adds a deletion.
     pub(crate) fn delete(&mut self, deletion: Deletion, wire: &ViewWire) {
-        wire.del(&deletion.id, &mut self.buffer);
-        self.expect(Command::Del, Of::Deletion(self.deletions.len()), None);
+        let of = Of::Deletion(self.deletions.len());
+        match &self.kind {
+            RoundTrip::Deletions(fence) => {
+                let key = wire.key_of(&deletion.id);
+                let script = fence::DELETE_SCRIPT.as_bytes();
+                let (watched, own) = (fence.key().as_bytes(), fence.text().as_bytes());
+                wire::command(&[b"EVAL", script, b"2", watched, &key, own], &mut self.buffer);
+                self.expect(Command::Eval, of, None);
+            }
+            RoundTrip::Plain | RoundTrip::Fenced => {
+                wire.del(&deletion.id, &mut self.buffer);
+                self.expect(Command::Del, of, None);
+            }
+        }
         self.deletions.push((deletion, Outcome::Written));
     }
 
@@ -200,7 +243,7 @@ impl Flush {
             Mode::First | Mode::Upsert => self.upsert(of, source),
             Mode::Replace => self.replace(of, source),
         }
-        if expire && mode == Mode::Delta && !source.row.has(DOUBT) {
+        if expire && mode == Mode::Delta && !source.row.has(DOUBT) && !self.no_hlen {
             // Seldom enough to look for fields that nobody of us has written.
             source.wire.hlen(source.id, &mut self.buffer);
             self.expect(Command::Hlen, of, Some(count(source.row.valid)));
@@ -287,15 +330,20 @@ impl Flush {
             return;
         }
         self.every_feature(source.row);
-        wire::multi(&mut self.buffer);
-        self.expect(Command::Multi, of, None);
+        let alone = !self.is_fenced();
+        if alone {
+            wire::multi(&mut self.buffer);
+            self.expect(Command::Multi, of, None);
+        }
         wire.del(id, &mut self.buffer);
         self.expect(Command::Del, of, None);
         self.hset(of, source, None);
         wire.pexpire(id, &mut self.buffer);
         self.expect(Command::Pexpire, of, None);
-        wire::exec(&mut self.buffer);
-        self.expect(Command::Exec, of, None);
+        if alone {
+            wire::exec(&mut self.buffer);
+            self.expect(Command::Exec, of, None);
+        }
     }
 
     fn every_feature(&mut self, row: &Row<'_>) {

@@ -7,7 +7,8 @@ mod upkeep;
 use crate::online::StoreError;
 use crate::online::redis::allowance::Allowance;
 use crate::online::redis::breaker::Breaker;
-use crate::online::redis::flush::{Flush, Outcome};
+use crate::online::redis::fence::{Entered, Fence};
+use crate::online::redis::flush::{Flush, RoundTrip};
 use crate::online::redis::gate::Gate;
 use crate::online::redis::link::Link;
 use crate::online::redis::pulse::Pulse;
@@ -47,6 +48,12 @@ pub(crate) struct Flusher {
     spread: Spread,
     breaker: Breaker,
     link: Option<Link>,
+    /// Of a job that keeps its state.
+    fence: Option<Arc<Fence>>,
+    /// The connection watches the fence's key, since this run was entered there.
+    watching: bool,
+    /// Redis took no transaction, for it has no memory.
+    full: bool,
     /// The server of the last connection: `Some(None)` when it did not say which it is.
     run_id: Option<Option<String>>,
     /// What that server calls the last connection, where it says so.
@@ -73,6 +80,8 @@ pub(crate) struct Shared {
     pub(crate) cells: Arc<[Arc<Cell>]>,
     /// The start of the run, in ms since 1970.
     pub(crate) started: Millis,
+    /// Of a job that keeps its state.
+    pub(crate) fence: Option<Arc<Fence>>,
 }
 
 impl Flusher {
@@ -85,7 +94,7 @@ impl Flusher {
         metrics: Arc<WorkerMetrics>,
     ) -> Self {
         let upkeep = (at == 0).then(|| Upkeep::new(&shared));
-        let Shared { clock, settings, wire, gate, schema, cells, started } = shared;
+        let Shared { clock, settings, wire, gate, schema, cells, started, fence } = shared;
         let workers = cells.len().max(1);
         let pulse = Pulse::new(&settings.key_prefix, &schema.job, workers, metrics, started);
         let rewriting = Allowance::new((settings.rewrite_rate / workers) as u64);
@@ -101,6 +110,9 @@ impl Flusher {
             breaker: Breaker::new(first, max, settings.breaker_after),
             settings,
             link: None,
+            fence,
+            watching: false,
+            full: false,
             run_id: None,
             client_id: None,
             probe_at: 0,
@@ -164,17 +176,22 @@ impl Flusher {
         self.connect()?;
         self.probe()?;
         self.keep_up()?;
-        if !self.gate.is_granted() {
+        if !self.gate.is_granted() || !self.watch()? {
             return Ok(false);
         }
         self.pulse.inherit(self.gate.inherited());
         self.follow(false);
-        self.flush.clear();
+        self.begin();
         if self.gate.may_write() {
             self.fill();
+            if std::mem::take(&mut self.full) && self.flush.len() == 0 {
+                self.begin();
+                self.fill();
+            }
         }
         let now = self.clock.now_us();
-        if self.pulse.due().is_some_and(|due| self.flush.len() > 0 || due <= now) {
+        let due = self.pulse.due().is_some_and(|due| self.flush.len() > 0 || due <= now);
+        if due && !self.flush.only_deletes() {
             self.beat(false);
         }
         if self.flush.expected.is_empty() {
@@ -185,6 +202,40 @@ impl Flusher {
         let rows = self.flush.len() > 0;
         self.write()?;
         Ok(rows)
+    }
+
+    /// Sees to it that the connection watches the fence's key, if there is one, and that this run is
+    /// entered there; false: it is not, and whether it may be is looked at.
+    fn watch(&mut self) -> Result<bool, StoreError> {
+        let Some(fence) = self.fence() else { return Ok(true) };
+        let Some(link) = self.link.as_mut().filter(|_| !self.watching) else { return Ok(true) };
+        let key = fence.key().as_bytes();
+        let asked = link.ask("WATCH", &[key]).and_then(|_| link.ask("GET", &[key]));
+        match asked {
+            Ok(entered) => self.watching = fence.judge(&entered, true) == Entered::Own,
+            Err(error @ StoreError::Reply { .. }) => return Err(error),
+            Err(error) => return Err(self.drop_link(error)),
+        }
+        if !self.watching {
+            self.gate.doubt();
+        }
+        Ok(self.watching)
+    }
+
+    /// The fence, where Redis lets this user keep it.
+    fn fence(&self) -> Option<Arc<Fence>> {
+        self.fence.clone().filter(|_| !self.gate.is_open())
+    }
+
+    /// Begins a round trip.
+    fn begin(&mut self) {
+        let kind = match self.fence() {
+            None => RoundTrip::Plain,
+            // The one after it finds out whether there is memory again.
+            Some(fence) if self.full => RoundTrip::Deletions(fence),
+            Some(_) => RoundTrip::Fenced,
+        };
+        self.flush.begin(kind);
     }
 
     /// What an attempt's end means for the next one.
@@ -242,7 +293,10 @@ impl Flusher {
         let cut = pace.cut(&cell.lock().dirt, now, closing);
         let spacing = self.spread.spacing_ms();
         let filling = Filling { wire: &self.wire, now, cut, spacing };
-        for stage in Stage::ALL {
+        let only_deletes = flush.only_deletes();
+        let wanted =
+            |stage: &Stage| !only_deletes || matches!(stage, Stage::Deletion | Stage::Sweep);
+        for stage in Stage::ALL.into_iter().filter(wanted) {
             let rows = pace.rows();
             let mut share = rows.saturating_sub(flush.len()).max(rows.div_ceil(SHARE));
             if stage == Stage::Reassert && !closing {
@@ -269,19 +323,25 @@ impl Flusher {
         let since = self.flush.rows.iter().map(|row| row.entry.since);
         let since = since.chain(self.flush.deletions.iter().map(|(d, _)| d.since)).min();
         self.record.numbers().in_flight_since = since;
+        let fence = self.fence().filter(|_| self.flush.is_fenced());
+        let mut count = self.flush.expected.len();
+        if let Some(fence) = &fence {
+            self.flush.end_fenced(fence);
+            // MULTI before, and EXEC, WATCH and GET behind.
+            count += 4;
+        }
         let sent = match &mut self.link {
-            Some(link) => {
-                let count = self.flush.expected.len();
-                link.exchange(&self.flush.buffer, count, &mut self.replies)
-            }
+            Some(link) => link.exchange(&self.flush.buffer, count, &mut self.replies),
             // Attempts begin with connecting.
             None => return Ok(()),
         };
         let result = match sent {
-            Ok(()) => self.judge(),
+            Ok(()) => match fence {
+                Some(fence) => self.judge_fenced(&fence),
+                None => self.judge(),
+            },
             Err(error) => {
-                self.flush.rows.iter_mut().for_each(|row| row.outcome = Outcome::Failed);
-                self.flush.deletions.iter_mut().for_each(|(_, held)| *held = Outcome::Failed);
+                self.flush.failed();
                 Err(self.drop_link(error))
             }
         };

@@ -4,6 +4,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use tidemark_operators::time::EventTime;
 
+/// Why nothing may be written any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What was attempted, why it may not be, and what to do.
+    pub why: String,
+    /// A later run of the same job has taken over.
+    pub taken_over: bool,
+}
+
 /// The gate that rows leave by.
 #[derive(Debug)]
 pub(crate) struct Gate {
@@ -13,7 +22,11 @@ pub(crate) struct Gate {
     closing: AtomicBool,
     deadline: AtomicU64,
     granted: AtomicBool,
-    refused: Mutex<Option<String>>,
+    /// The claim to the views is to be looked at at once.
+    doubted: AtomicBool,
+    /// Redis does not let this user keep a fence.
+    open: AtomicBool,
+    refused: Mutex<Option<Refusal>>,
     inherited: AtomicU64,
     /// By view: its rows lack nothing.
     complete: Vec<AtomicBool>,
@@ -27,6 +40,8 @@ impl Gate {
             closing: AtomicBool::new(false),
             deadline: AtomicU64::new(u64::MAX),
             granted: AtomicBool::new(false),
+            doubted: AtomicBool::new(false),
+            open: AtomicBool::new(false),
             refused: Mutex::default(),
             inherited: AtomicU64::new(0),
             complete: (0..views).map(|_| AtomicBool::new(false)).collect(),
@@ -59,21 +74,45 @@ impl Gate {
         self.granted.store(true, Relaxed);
     }
 
+    /// Somebody else may have entered themselves: nothing may be written until that is known.
+    pub(crate) fn doubt(&self) {
+        self.granted.store(false, Relaxed);
+        self.doubted.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_doubted(&self) -> bool {
+        self.doubted.load(Relaxed)
+    }
+
+    /// It is being looked at.
+    pub(crate) fn look(&self) {
+        self.doubted.store(false, Relaxed);
+    }
+
+    /// Nothing keeps out a run that was taken over from.
+    pub(crate) fn open(&self) {
+        self.open.store(true, Relaxed);
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open.load(Relaxed)
+    }
+
     pub(crate) fn inherited(&self) -> EventTime {
         self.inherited.load(Relaxed)
     }
 
     /// Nothing may be written any more, and why.
-    pub(crate) fn refuse(&self, why: String) {
+    pub(crate) fn refuse(&self, refusal: Refusal) {
         self.granted.store(false, Relaxed);
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(refusal);
     }
 
     pub(crate) fn is_refused(&self) -> bool {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    pub(crate) fn refused(&self) -> Option<String> {
+    pub(crate) fn refused(&self) -> Option<Refusal> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

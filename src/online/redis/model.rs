@@ -3,7 +3,7 @@
 
 use crate::online::deletions::Deletion;
 use crate::online::dirt::Dirt;
-use crate::online::redis::flush::{Flush, Outcome};
+use crate::online::redis::flush::{Flush, Outcome, RoundTrip};
 use crate::online::redis::take::{Filling, Stage};
 use crate::online::redis::wire::ViewWire;
 use crate::online::rows::Layout;
@@ -116,6 +116,8 @@ struct Model {
     twin: BTreeMap<(usize, Vec<u8>), Vec<Option<i64>>>,
     random: SmallRng,
     now: u64,
+    /// Round trips are transactions.
+    fenced: bool,
 }
 
 impl Model {
@@ -142,6 +144,7 @@ impl Model {
             twin: BTreeMap::new(),
             random: SmallRng::seed_from_u64(seed),
             now: 1,
+            fenced: seed.is_multiple_of(3),
         }
     }
 
@@ -209,6 +212,7 @@ impl Model {
     /// may break anywhere.
     fn round_trip(&mut self, chaos: bool) {
         let mut flush = Flush::default();
+        flush.begin(if self.fenced { RoundTrip::Fenced } else { RoundTrip::Plain });
         self.now += 1_000;
         let cut = (!chaos || self.random.random_bool(0.5)).then_some(u64::MAX);
         for stage in Stage::ALL {
@@ -222,13 +226,19 @@ impl Model {
                 }
             }
         }
-        let commands = unpack(&flush.buffer);
+        let mut commands = unpack(&flush.buffer);
+        if self.fenced {
+            assert_eq!(commands.remove(0), [b"MULTI"]);
+        }
         assert_eq!(commands.len(), flush.expected.len());
         let full = chaos && self.random.random_bool(0.2);
         let broken = chaos && self.random.random_bool(0.2);
         let reach = if broken { self.random.random_range(0..=commands.len()) } else { usize::MAX };
-        let commands = commands.into_iter().take(reach);
-        let replies: Vec<Value> = commands.map(|c| self.server.execute(c, full)).collect();
+        let replies: Vec<Value> = if self.fenced {
+            self.transaction(commands, full, reach, &mut flush)
+        } else {
+            commands.into_iter().take(reach).map(|c| self.server.execute(c, full)).collect()
+        };
         self.server.queued = None;
         for (at, expected) in flush.expected.clone().iter().enumerate() {
             let outcome = match replies.get(at) {
@@ -242,6 +252,34 @@ impl Model {
         }
         self.shard.settle_rows(&flush.rows, self.now);
         self.shard.settle_deletions(&mut flush.deletions);
+    }
+
+    /// The same commands as one transaction, of which the first `reach` go out: all of it or nothing.
+    fn transaction(
+        &mut self,
+        commands: Vec<Vec<Vec<u8>>>,
+        full: bool,
+        reach: usize,
+        flush: &mut Flush,
+    ) -> Vec<Value> {
+        if reach < commands.len() {
+            return Vec::new();
+        }
+        let mut replies = vec![Value::Okay];
+        let refused = |_: &Vec<Vec<u8>>| server_error(b"-OOM no memory\r\n");
+        let queued = |_: &Vec<Vec<u8>>| Value::SimpleString("QUEUED".to_owned());
+        if full {
+            replies.extend(commands.iter().map(refused));
+            replies.push(server_error(b"-EXECABORT discarded\r\n"));
+        } else {
+            replies.extend(commands.iter().map(queued));
+            let each = commands.into_iter().map(|c| self.server.execute(c, false)).collect();
+            replies.push(Value::Array(each));
+        }
+        replies.extend([Value::Okay, Value::BulkString(b"whoever".to_vec())]);
+        let (executed, entered) = flush.unfold(&mut replies);
+        assert_eq!((executed, entered), (true, Value::BulkString(b"whoever".to_vec())));
+        replies
     }
 
     fn settle(&mut self) {

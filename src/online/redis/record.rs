@@ -57,7 +57,7 @@ impl Numbers {
         match command {
             Command::Hset => commands.hset += 1,
             Command::Hdel => commands.hdel += 1,
-            Command::Del => commands.del += 1,
+            Command::Del | Command::Eval => commands.del += 1,
             Command::Pexpire => commands.pexpire += 1,
             Command::Hlen | Command::Multi | Command::Exec | Command::Beat => {}
         }

@@ -48,6 +48,11 @@ impl ViewWire {
         out.extend_from_slice(b"\r\n");
     }
 
+    /// The key of `id`.
+    pub(crate) fn key_of(&self, id: &[u8]) -> Vec<u8> {
+        [&self.head, id, &self.tail].concat()
+    }
+
     /// `HSET key field value ..` for the features in `masks`.
     pub(crate) fn hset(
         &self,
@@ -114,6 +119,12 @@ pub(crate) fn hset(key: &[u8], pairs: &[(&[u8], &[u8])], out: &mut Vec<u8>) {
         bulk(field, out);
         bulk(value, out);
     }
+}
+
+/// A command with all of its arguments.
+pub(crate) fn command(parts: &[&[u8]], out: &mut Vec<u8>) {
+    length(b'*', parts.len(), out);
+    parts.iter().for_each(|part| bulk(part, out));
 }
 
 /// `MULTI`.

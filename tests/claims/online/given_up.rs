@@ -8,8 +8,8 @@ use std::sync::{Condvar, Mutex};
 use std::thread::JoinHandle;
 
 /// The network between a store and its server.
-struct Network {
-    port: u16,
+pub(super) struct Network {
+    pub port: u16,
     ways: Arc<Ways>,
 }
 
@@ -28,7 +28,7 @@ struct State {
 }
 
 impl Network {
-    fn to(server: u16) -> Network {
+    pub fn to(server: u16) -> Network {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let network = Network { port: listener.local_addr().unwrap().port(), ways: Arc::default() };
         let ways = Arc::clone(&network.ways);
@@ -54,14 +54,14 @@ impl Network {
     }
 
     /// From now on nothing arrives of what the connections that there are send.
-    fn hold(&self) {
+    pub fn hold(&self) {
         let mut state = self.ways.state.lock().unwrap();
         state.held_before = state.connections;
     }
 
     /// Lets it arrive, and waits until the server has read all of it or refused it: how many bytes
     /// were held back.
-    fn release(&self) -> u64 {
+    pub fn release(&self) -> u64 {
         let mut state = self.ways.state.lock().unwrap();
         let before = state.held_before;
         let held = state.ends.iter_mut().take(before).filter_map(Option::take);

@@ -5,6 +5,7 @@ use super::*;
 use redis::Connection;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tidemark::online::redis::StoreStart;
 use tidemark::online::{Heartbeat, Life};
 use tidemark_operators::metrics::WorkerMetrics;
 
@@ -79,7 +80,13 @@ fn a_heartbeat_tells_whose_rows_are_how_new_from_the_start_to_the_end_of_a_run()
     workers.set_clock(5_000);
     workers.metrics[1].frontier.set(4_000);
     let settings = RedisSettings { decay_flush: Duration::from_secs(86_400), ..settings(&server) };
-    let store = Redis::start_for(&plan, &workers.metrics, settings, true).unwrap();
+    let store = Redis::start_for(
+        &plan,
+        &workers.metrics,
+        settings,
+        StoreStart { hold: true, ..StoreStart::default() },
+    )
+    .unwrap();
     let mut world = World::new(plan, &store, 1);
     wait_until(&store, "heartbeats", |s| s.beats >= 4);
     let beats = hash(&mut client, "tidemark:test");
@@ -127,7 +134,8 @@ fn a_flush_brings_every_row_back_the_quiet_ones_too() {
     let mut client = server.client();
     let plan = plan(DAY);
     let workers = Workers::start(WORKERS, &plan);
-    let store = Redis::start_for(&plan, &workers.metrics, settings(&server), false).unwrap();
+    let store = Redis::start_for(&plan, &workers.metrics, settings(&server), StoreStart::default())
+        .unwrap();
     let mut world = World::new(plan, &store, 2);
     workers.set_clock(5_000);
     world.write(0, Cause::Arrival, &rows(0..20_000));
@@ -162,7 +170,8 @@ fn a_heartbeat_deleted_along_with_rows_brings_them_back() {
     let mut client = server.client();
     let plan = plan(DAY);
     let workers = Workers::start(WORKERS, &plan);
-    let store = Redis::start_for(&plan, &workers.metrics, settings(&server), false).unwrap();
+    let store = Redis::start_for(&plan, &workers.metrics, settings(&server), StoreStart::default())
+        .unwrap();
     let mut world = World::new(plan, &store, 3);
     world.write(0, Cause::Arrival, &rows(0..500));
     settle(&store);
@@ -180,7 +189,8 @@ fn evicted_keys_are_counted_and_come_back_once_there_is_room() {
     let mut client = server.client();
     let plan = plan(DAY);
     let workers = Workers::start(WORKERS, &plan);
-    let store = Redis::start_for(&plan, &workers.metrics, settings(&server), false).unwrap();
+    let store = Redis::start_for(&plan, &workers.metrics, settings(&server), StoreStart::default())
+        .unwrap();
     let mut world = World::new(plan, &store, 4);
     world.write(0, Cause::Arrival, &rows(0..5_000));
     settle(&store);
@@ -331,7 +341,7 @@ fn a_view_of_another_living_job_is_refused_with_both_names_and_nothing_is_writte
         theirs.random_batch(60);
     }
     let status = wait_until(&second, "the refusal", |s| s.refused.is_some());
-    let why = status.refused.unwrap();
+    let why = status.refused.unwrap().why;
     assert!(
         why.contains("for job 'second'") && why.contains("job 'test', which is alive"),
         "{why}"
@@ -399,7 +409,7 @@ fn a_job_that_lost_its_views_while_it_was_silent_stops_writing() {
         .exec(&mut client)
         .unwrap();
     let status = wait_until(&store, "the loss to be seen", |s| s.refused.is_some());
-    let why = status.refused.unwrap();
+    let why = status.refused.unwrap().why;
     assert!(why.contains("was taken over by job 'heir'"), "{why}");
 }
 

@@ -56,7 +56,7 @@ impl Flusher {
     }
 
     pub(super) fn drop_link(&mut self, error: StoreError) -> StoreError {
-        self.link = None;
+        (self.link, self.watching) = (None, false);
         self.record.numbers().connected = false;
         error
     }

@@ -2,12 +2,28 @@
 
 use super::{Flusher, SLICE};
 use crate::online::StoreError;
+use crate::online::redis::fence::{Entered, Fence};
 use crate::online::redis::flush::{Command, Of, Outcome};
 use crate::online::redis::link;
 use redis::Value;
 use tidemark_operators::online::Cause;
 
 impl Flusher {
+    /// The same for a transaction, after which its connection watches for the next one.
+    pub(super) fn judge_fenced(&mut self, fence: &Fence) -> Result<(), StoreError> {
+        let (executed, entered) = self.flush.unfold(&mut self.replies);
+        self.watching = fence.judge(&entered, true) == Entered::Own;
+        if !self.watching {
+            self.gate.doubt();
+        }
+        if executed {
+            return self.judge();
+        }
+        self.flush.failed();
+        let (address, key) = (self.settings.address(), fence.key().to_owned());
+        Err(StoreError::Fenced { address, key })
+    }
+
     /// Compares the replies with what they had to be. The first refusal is the error.
     pub(super) fn judge(&mut self) -> Result<(), StoreError> {
         let mut refusal = None;
@@ -27,6 +43,11 @@ impl Flusher {
                     continue;
                 }
             };
+            if outcome == Outcome::Failed && error.is_none() {
+                // A deletion that found another run entered.
+                self.gate.doubt();
+                self.watching = false;
+            }
             match error {
                 None => {
                     let cause = match expected.of {
@@ -36,6 +57,7 @@ impl Flusher {
                     numbers.command(expected.command, cause.unwrap_or(Cause::Decay));
                 }
                 Some(error) => {
+                    self.full |= error.code() == "OOM";
                     let gone = ["READONLY", "NOAUTH", "MASTERDOWN", "MOVED"];
                     reconnect |= gone.contains(&error.code());
                     refusal.get_or_insert_with(|| StoreError::Reply {

@@ -4,7 +4,7 @@
 use crate::online::redis::claim::{self, Claim, Standing};
 use crate::online::redis::evictions::Evictions;
 use crate::online::redis::flusher::{Flusher, Shared};
-use crate::online::redis::gate::Gate;
+use crate::online::redis::gate::{Gate, Refusal};
 use crate::online::redis::link::Link;
 use crate::online::redis::pulse::Telling;
 use crate::online::redis::record::Record;
@@ -37,7 +37,12 @@ impl Upkeep {
         let takeover_after = micros(settings.takeover_after);
         let schema = Arc::clone(&shared.schema);
         Upkeep {
-            claim: Claim::new(&shared.schema, &settings.key_prefix, takeover_after),
+            claim: Claim::new(
+                &shared.schema,
+                &settings.key_prefix,
+                takeover_after,
+                shared.fence.clone(),
+            ),
             claim_at: 0,
             sweep: Sweep::new(schema, &settings.key_prefix, settings.sweep_rate),
             no_sweep: false,
@@ -49,7 +54,8 @@ impl Upkeep {
 
     /// When something is to be done next, in us.
     pub(super) fn due(&self, gate: &Gate) -> Option<u64> {
-        let claim = (!gate.is_refused()).then_some(self.claim_at);
+        let claim_at = if gate.is_doubted() { 0 } else { self.claim_at };
+        let claim = (!gate.is_refused()).then_some(claim_at);
         let sweep = || self.sweep.due(&|view| gate.is_complete(view));
         let sweep = if gate.may_write() && !self.no_sweep { sweep() } else { None };
         claim.into_iter().chain(sweep).min()
@@ -86,8 +92,11 @@ impl Flusher {
             return Ok(());
         };
         let mut done = Ok(());
-        if upkeep.claim_at <= now && !gate.is_refused() {
+        if (upkeep.claim_at <= now || gate.is_doubted()) && !gate.is_refused() {
             let probe = micros(self.settings.probe_interval);
+            gate.look();
+            // The claim watches keys of its own, and for its own transaction.
+            self.watching = false;
             done = upkeep.claim(link, gate, self.pulse.key(), now, probe);
         }
         let complete = |view| gate.is_complete(view);
@@ -180,11 +189,12 @@ impl Flusher {
         let left = Duration::from_micros(left).min(self.settings.response_timeout);
         let Some(link) = self.link.as_ref().filter(|_| !left.is_zero()) else { return };
         let unwanted = !self.gate.is_granted() || self.pulse.due().is_none();
-        if unwanted || link.wait_at_most(left).is_err() {
+        if unwanted || link.wait_at_most(left).is_err() || !self.watch().unwrap_or(false) {
             return;
         }
         self.follow(true);
-        self.flush.clear();
+        self.full = false;
+        self.begin();
         self.beat(true);
         if let Err(error) = self.write() {
             tracing::debug!(%error, "the last heartbeat was not written");
@@ -204,7 +214,18 @@ impl Upkeep {
         self.claim_at = now + probe_interval;
         match self.claim.look(link, now)? {
             Standing::Wait(until) => self.claim_at = until,
-            Standing::Refused(why) => gate.refuse(why),
+            Standing::Refused(why) => gate.refuse(Refusal { why, taken_over: false }),
+            Standing::TakenOver(why) => gate.refuse(Refusal { why, taken_over: true }),
+            Standing::Regained => {
+                tracing::warn!(
+                    "the generation of this job was gone from Redis, or an earlier run's: all rows \
+                     are written again"
+                );
+                for cell in &*self.cells {
+                    cell.lock().dirt.lost();
+                }
+                self.grant(gate, gate.inherited());
+            }
             Standing::Granted if gate.is_granted() => {}
             Standing::Granted => {
                 let inherited = claim::inherit(link, heartbeats, self.cells.len())?;
@@ -214,10 +235,12 @@ impl Upkeep {
             Standing::Unknown => {
                 tracing::warn!(
                     "Redis does not show who else writes to it: a second job with the same views \
-                     is not noticed, and keys of earlier runs are left to their TTL; allow the \
-                     user the keys 'tidemark:*'"
+                     is not noticed, keys of earlier runs are left to their TTL, and a run that was \
+                     taken over from may still write; allow the user the keys 'tidemark:*' and the \
+                     commands get, set, watch, multi and exec"
                 );
                 self.no_sweep = true;
+                gate.open();
                 self.grant(gate, 0);
             }
         }

@@ -1,0 +1,91 @@
+//! What stands in Redis when a job is started again, or taken over from while it stands still.
+
+use crate::folder::Folder;
+use crate::memory::Record;
+use crate::redis_server::Redis;
+use crate::run::{self, Process, hashes, settings, topic, traffic, until, until_stored, write};
+
+/// A job on a topic with state and a Redis, that grows part by part.
+struct World {
+    log: Vec<Vec<(Record, Record)>>,
+    parts: usize,
+    topic: String,
+    redis: Redis,
+    folder: Folder,
+}
+
+impl World {
+    /// With the first of `parts` parts of `events` events in the topic; `more` are settings.
+    fn new(seed: u64, events: u64, parts: usize, more: &str) -> World {
+        let log = traffic(seed, events);
+        let folder = Folder::new("restart-online");
+        let state = folder.file("state");
+        settings(folder.path(), &format!("[state]\nurl = {state:?}\n{more}"));
+        let redis = Redis::start(&[]);
+        let topic = topic(&part(&log, 0, parts));
+        World { log, parts, topic, redis, folder }
+    }
+
+    fn write(&self, at: usize) {
+        write(&self.topic, &part(&self.log, at, self.parts));
+    }
+
+    fn start(&self, workers: usize) -> Process {
+        let variables = [
+            ("KAFKA_BOOTSTRAP_SERVERS", run::kafka().bootstrap_servers),
+            ("KAFKA_TOPIC", self.topic.clone()),
+            ("REDIS_HOST", "127.0.0.1".to_owned()),
+            ("REDIS_PORT", self.redis.port.to_string()),
+            ("PARALLELISM", workers.to_string()),
+        ];
+        let variables: Vec<(&str, &str)> =
+            variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        Process::start(self.folder.path(), "fraud", &variables)
+    }
+
+    /// Waits until `job` has read the first `parts` parts.
+    fn until_read(&self, job: &Process, parts: usize) {
+        until("the records to be read", || {
+            let (_, ready) = job.json("/ready");
+            let partitions = ready["partitions"].as_array().cloned().unwrap_or_default();
+            partitions.len() == self.log.len()
+                && partitions.iter().zip(&self.log).all(|(partition, records)| {
+                    partition["next_offset"].as_u64()
+                        == Some((records.len() * parts / self.parts) as u64)
+                })
+        });
+    }
+}
+
+fn part(log: &[Vec<(Record, Record)>], at: usize, parts: usize) -> Vec<Vec<(Record, Record)>> {
+    let of = |records: &Vec<(Record, Record)>| {
+        records[records.len() * at / parts..records.len() * (at + 1) / parts].to_vec()
+    };
+    log.iter().map(of).collect()
+}
+
+#[test]
+fn a_process_that_stood_still_while_another_took_over_writes_nothing_more_to_redis() {
+    // No checkpoint is due: Redis alone tells the process that it is not wanted any more.
+    let world = World::new(31, 18_000, 3, "checkpoint_interval = \"1h\"\n");
+    let expected = hashes(&run::expected(&world.log));
+    let mut stale = world.start(2);
+    stale.until_ready();
+    world.until_read(&stale, 1);
+    // It has rows to write and nobody who takes them, and stands still so.
+    world.redis.signal("STOP");
+    world.write(1);
+    world.until_read(&stale, 2);
+    stale.signal("STOP");
+    world.redis.signal("CONT");
+    let mut newer = world.start(1);
+    newer.until_ready();
+    world.write(2);
+    until_stored(&world.redis, &expected);
+    stale.signal("CONT");
+    assert_eq!(stale.wait().code(), Some(75), "{}", stale.log());
+    assert!(stale.log().contains("generation 2 has taken over"), "{}", stale.log());
+    until_stored(&world.redis, &expected);
+    newer.stop("TERM");
+    until_stored(&world.redis, &expected);
+}
