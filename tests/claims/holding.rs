@@ -34,8 +34,8 @@ impl Counting {
         Counting::begin_with(broker, silence, "")
     }
 
-    /// The same with other settings of the process, too.
-    fn begin_with(broker: &Server, silence: &str, more: &str) -> Counting {
+    /// The same with other limits, too.
+    fn begin_with(broker: &Server, silence: &str, limits: &str) -> Counting {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let topic = format!("holding-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let brokers = broker.value("BOOTSTRAP").to_owned();
@@ -43,7 +43,9 @@ impl Counting {
         assert!(create_topic(&config, &topic, 2, &[]).unwrap());
         let (redis, folder) = (Redis::start(&[]), Folder::new("holding"));
         let sealed = folder.path().join("sealed.jsonl").display().to_string();
-        settings(folder.path(), &format!("[sealed]\npath = {sealed:?}\n{more}"));
+        let path = settings(folder.path(), &format!("[sealed]\npath = {sealed:?}\n"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, text.replacen("[limits]", &format!("[limits]\n{limits}"), 1)).unwrap();
         let job = folder.path().join("job.toml");
         let text = format!(
             "[job]\nname = \"holding\"\n[sources.t]\ntopic = {topic:?}\ntime = \"ts\"\n\
@@ -233,7 +235,7 @@ fn live_rows_go_on_while_a_silent_partition_holds_the_seal() {
 
 #[test]
 fn a_flood_ahead_of_a_silent_partition_waits_at_the_limit_of_the_state_and_all_of_it_is_counted() {
-    let limits = "[limits]\nstate_bytes = \"16MiB\"\nstep_records = 512\n";
+    let limits = "state_bytes = \"16MiB\"\nstep_records = 512\n";
     let job = Counting::begin_with(shared_kafka(), "idle_after = \"20s\"", limits);
     let (flood, step) = (150_000, 500);
     let (producer, start) = (job.producer(&[]), now_ms() - (flood + 10) * step);
