@@ -5,8 +5,9 @@
 //! indexes/{generation}-{..}     older segments that a manifest lists through this
 //! segments/{generation}-{..}    rows of a timeline, sealed since the cut before
 //! states/{generation}-{..}      a part of a snapshot: what is folded over the rows before it
+//! ids/{generation}-{..}         by what copies of records are told, since the checkpoint before
 //!
-//! segment, state file:  block | block | .. | footer (JSON) | its length, its CRC32C, what it is
+//! segment, state file, ids:  block | block | .. | footer (JSON) | its length, its CRC32C, what it is
 //! ```
 //!
 //! A checkpoint is there when its manifest is, and nothing is part of it that the manifest does not
@@ -23,6 +24,7 @@ mod blocks;
 mod encoding;
 mod encryption;
 mod error;
+mod ids;
 mod manifest;
 mod manifests;
 mod names;
@@ -34,6 +36,7 @@ mod states;
 pub use blocks::{StoredObject, Verified};
 pub use encryption::{BlockCipher, KeyError, StateKeys};
 pub use error::{CheckpointError, DamagePlace, DamagedObject};
+pub use ids::{IdsOf, IdsReader, IdsWriter, ListedIds, mergeable_ids, verify_ids};
 pub use manifest::{
     CheckRecord, ForgottenEntity, INDEXES_LISTED_MAX, ListedIndex, MANIFEST_BYTES_MAX, Manifest,
     PartitionMark, Position, SEGMENTS_LISTED_MAX, Snapshot,

@@ -62,7 +62,8 @@ fn listed_bytes(manifest: &Manifest) -> u64 {
     let indexes = manifest.indexes.iter().map(|one| one.bytes);
     let segments = manifest.segments.iter().map(|one| one.bytes);
     let states = manifest.snapshot.iter().flat_map(|snapshot| &snapshot.states);
-    indexes.chain(segments).chain(states.map(|one| one.bytes)).sum()
+    let ids = manifest.ids.iter().map(|one| one.bytes);
+    indexes.chain(segments).chain(states.map(|one| one.bytes)).chain(ids).sum()
 }
 
 /// Columns of text, each as wide as its widest cell; the first line is the head.

@@ -15,6 +15,7 @@
 
 mod due;
 mod error;
+mod ids;
 mod letter_file;
 mod letter_topic;
 mod letters;
@@ -36,6 +37,7 @@ use crate::wall_clock::wall_ms;
 use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
 use error::system;
+use ids::IdsByPartition;
 use letter_file::LetterFile;
 use letter_topic::LetterTopic;
 use letters::StoredLetters;
@@ -50,7 +52,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use thread::{Begin, WriterThread};
-use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, Resume, TimelineRows};
+use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, Resume, ResumedIds, TimelineRows};
 use tidemark_operators::entity_windows::{EntityRestore, RestoreFeed};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::origin::PartitionId;
@@ -66,6 +68,7 @@ const LOOK: Duration = Duration::from_millis(2);
 enum WorkerMessage {
     Marks {
         cut: Cut,
+        ids: IdsByPartition,
         marks: BTreeMap<PartitionId, PartitionMark>,
         letters: Vec<DeadLetter>,
         live: EventTime,
@@ -127,6 +130,8 @@ pub struct Recovery {
     /// The newest checkpoint when the job began.
     begun: Manifest,
     progress: Arc<CheckpointProgress>,
+    /// By what copies are told.
+    ids: ResumedIds,
     room: Arc<LetterRoom>,
     publisher: Arc<LetterPublisher>,
     /// Of each worker that has not begun: what it is restored from.
@@ -178,11 +183,14 @@ impl Recovery {
         let publisher = publisher(&*objects, &begun, letters, &room)?;
         let (to, messages) = channel();
         begin.send((Arc::clone(&publisher), messages)).map_err(|_| gone())?;
+        let keys = config.keys.as_deref();
+        let ids = ids::resume(&config.plan, &*objects, &begun, keys)?;
         let restore = load(&config, &objects, &begun, segments)?;
         Ok(Recovery {
             config,
             begun,
             progress,
+            ids,
             room,
             publisher,
             restore: Mutex::new(restore),
@@ -221,7 +229,7 @@ impl Recovery {
 
     /// Where the partitions stand that the newest checkpoint knew when the job began.
     pub fn resume(&self) -> Resume {
-        marks::resume(&self.config.plan, &self.begun)
+        Resume { ids: self.ids.clone(), ..marks::resume(&self.config.plan, &self.begun) }
     }
 
     /// Where the live clock stood then, and how long ago that is.

@@ -9,11 +9,14 @@
 //! - [`EntityStates`]: what is folded over those rows, entity by entity, as of an earlier cut `S`: what
 //!   is in the windows, the latest events, sequences and sessions. It is only written now and then: the
 //!   rows from `S` on make of it the state as of `G`;
-//! - [`PartitionMark`]s: where each partition stands.
+//! - [`PartitionMark`]s: where each partition stands;
+//! - [`SeenId`]s: where copies are told by an id, those of all events that were judged. A checkpoint
+//!   writes those that have come since the one before.
 //!
 //! Rows at or above `G` are not kept: they are read again from their partitions.
 
 mod encoding;
+mod ids;
 mod marks;
 mod rows;
 mod states;
@@ -22,6 +25,7 @@ mod texts;
 
 pub use encoding::{Encoded, Unreadable};
 pub(crate) use encoding::{put, put_bytes, put_signed, put_signed_wide, put_wide};
+pub use ids::{ResumedIds, SeenId};
 pub(crate) use marks::Marks;
 pub use marks::{PartitionMark, PartitionMarks, RecordCheck, Resume};
 pub use rows::{AttributeValues, TimelineRows};
@@ -66,6 +70,9 @@ impl Cut {
 /// Where a worker's part of each checkpoint goes. The implementations write on threads of their own;
 /// nothing blocks.
 pub trait CutSink {
+    /// The worker's partitions have had these ids since the cut before `cut`, whose marks come next.
+    fn ids(&mut self, cut: Cut, ids: BTreeMap<PartitionId, Vec<SeenId>>);
+
     /// The worker's partitions stand so at `cut`, and its live clock at `live`. Dead letters that it
     /// has handed over before belong to the cut, and no others.
     fn marks(&mut self, cut: Cut, marks: BTreeMap<PartitionId, PartitionMark>, live: EventTime);

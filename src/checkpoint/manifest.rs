@@ -1,9 +1,10 @@
-//! Manifests, format 1: what holds as of a cut, and every object that belongs to it.
+//! Manifests, format 2: what holds as of a cut, and every object that belongs to it.
 //!
-//! One is text, for people to look into: JSON, and a last line of JSON with its length and CRC32C.
+//! Format 1 had no ids. A manifest is text, for people to look into: JSON, and a last line of JSON with its
+//! length and CRC32C.
 
 use super::blocks::damage;
-use super::{CheckpointError, DamagePlace, ListedSegment, ListedStates, StoredObject};
+use super::{CheckpointError, DamagePlace, ListedIds, ListedSegment, ListedStates, StoredObject};
 use crate::objects::Objects;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use tidemark_operators::time::EventTime;
 
 /// The format that is written.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// How long a manifest or an index may be.
 pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// How many segments a manifest lists by itself; older ones are listed through indexes.
@@ -55,6 +56,9 @@ pub struct Manifest {
     pub indexes: Vec<ListedIndex>,
     /// The newest snapshot.
     pub snapshot: Option<Snapshot>,
+    /// By what copies of records are told.
+    #[serde(default)]
+    pub ids: Vec<ListedIds>,
     /// Positions of what is published after the manifest, by their names.
     pub outbox: BTreeMap<String, Position>,
     /// For each reference table the version that is in effect.

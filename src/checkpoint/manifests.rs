@@ -342,6 +342,7 @@ impl<'a> Leader<'a> {
             listed.extend(manifest.indexes.iter().map(|one| one.name.clone()));
             let states = manifest.snapshot.iter().flat_map(|snapshot| &snapshot.states);
             listed.extend(states.map(|one| one.name.clone()));
+            listed.extend(manifest.ids.iter().map(|one| one.name.clone()));
         }
         Ok(listed)
     }

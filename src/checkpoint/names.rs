@@ -3,7 +3,7 @@
 /// Where manifests are.
 pub(super) const MANIFESTS: &str = "manifests/";
 /// Where everything else is that a manifest may list.
-pub(super) const LISTED: [&str; 3] = ["segments/", "states/", "indexes/"];
+pub(super) const LISTED: [&str; 4] = ["segments/", "states/", "indexes/", "ids/"];
 
 /// What an object is that a manifest lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum ListedKind {
     States,
     /// A list of segments.
     Index,
+    /// Ids.
+    Ids,
 }
 
 /// Which object it is among those of its kind.
@@ -41,11 +43,12 @@ pub struct WrittenBy {
 /// );
 /// ```
 pub fn object_name(kind: ListedKind, written: WrittenBy) -> String {
-    let [segments, states, indexes] = LISTED;
+    let [segments, states, indexes, ids] = LISTED;
     let folder = match kind {
         ListedKind::Segment => segments,
         ListedKind::States => states,
         ListedKind::Index => indexes,
+        ListedKind::Ids => ids,
     };
     let WrittenBy { generation, sequence, worker, number } = written;
     format!("{folder}{generation:010}-{sequence:020}-{worker}-{number}")

@@ -43,10 +43,10 @@ Examples:
   tidemark dlq replay --topic transactions --reason malformed,schema
   tidemark dlq replay dead.jsonl --topic transactions --reason malformed --bootstrap kafka-1:9092
 
-First mend what they were refused for: correct the job and start it again, or bring back the schema.
-Each copy has the key, value, partition and time of the record that was refused, a header
-`replayed_from` (topic/partition/offset of that record) and a header `replayed_reason`; headers of the
-record itself are not kept with a letter. The running job judges the copies as it judges all
+First mend what they were refused for: correct the job and start it again, or bring back the
+schema. Each copy has the key, value, partition and time of the record that was refused, a header
+`replayed_from` (topic/partition/offset of that record) and a header `replayed_reason`; headers of
+the record itself are not kept with a letter. The running job judges the copies as it judges all
 records: what its partition's watermark has passed by now is late again.
 
 A letter is replayed at most once, however often this runs, and when it is killed in the middle:

@@ -7,6 +7,7 @@
 
 use super::Checkpoints;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use tidemark_operators::coordination::{Coordination, Notice};
 use tidemark_operators::cut::{Cut, SharedCutSink};
@@ -58,7 +59,12 @@ impl Cuts {
     }
 
     fn mark(&mut self, cut: Cut, shared: &Shared, live: EventTime) {
-        let marks = shared.marks.as_ref().map(|marks| marks.at(cut.at)).unwrap_or_default();
-        self.sink.borrow_mut().marks(cut, marks, live);
+        let (mut marks, mut ids) = (BTreeMap::new(), BTreeMap::new());
+        if let Some(partitions) = &shared.marks {
+            (marks, ids) = (partitions.at(cut.at), partitions.new_ids());
+        }
+        let mut sink = self.sink.borrow_mut();
+        sink.ids(cut, ids);
+        sink.marks(cut, marks, live);
     }
 }

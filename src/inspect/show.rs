@@ -42,6 +42,11 @@ fn shown(manifest: &Manifest, segments: &[ListedSegment]) -> String {
             states.collect(),
         );
     }
+    let ids = manifest
+        .ids
+        .iter()
+        .map(|ids| vec![count_text(ids.ids), bytes_short(ids.bytes), ids.name.clone()]);
+    section(&mut out, &["ids", "bytes", "object"], ids.collect());
     let outbox = manifest.outbox.iter().map(|(name, position)| {
         let position = match position {
             Position::Number(number) => number.to_string(),

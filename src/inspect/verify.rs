@@ -3,7 +3,8 @@
 use super::ls::ObjectFault;
 use super::{failed, keys, nothing, opened};
 use crate::checkpoint::{
-    CheckpointError, Manifest, Manifests, StateKeys, Verified, verify_segment, verify_states,
+    CheckpointError, Manifest, Manifests, StateKeys, Verified, verify_ids, verify_segment,
+    verify_states,
 };
 use crate::cli::{CheckpointsVerified, OutputFormat};
 use crate::exit::Exit;
@@ -105,6 +106,11 @@ impl Verification<'_> {
         for states in manifest.snapshot.iter().flat_map(|snapshot| &snapshot.states) {
             if self.is_new(&states.name, states.bytes) {
                 self.note(verify_states(self.objects, states, self.keys))?;
+            }
+        }
+        for ids in &manifest.ids {
+            if self.is_new(&ids.name, ids.bytes) {
+                self.note(verify_ids(self.objects, ids, self.keys))?;
             }
         }
         Ok(())

@@ -64,5 +64,6 @@ pub(super) fn resume(plan: &Plan, manifest: &Manifest) -> Resume {
         };
         Some((id, mark))
     };
-    Resume { at: manifest.cut, partitions: manifest.partitions.iter().filter_map(mark).collect() }
+    let partitions = manifest.partitions.iter().filter_map(mark).collect();
+    Resume { at: manifest.cut, partitions, ..Resume::default() }
 }

@@ -1,6 +1,7 @@
 //! A worker's end of the checkpoints: what it hands over goes to the thread that writes them.
 
 use super::WorkerMessage;
+use super::ids::IdsByPartition;
 use crate::dead_letters::size;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -79,13 +80,19 @@ impl DeadLetterSink for HeldLetters {
 pub(super) struct WorkerPart {
     pub worker: usize,
     pub held: HeldByWorker,
+    /// Those of the cut whose marks come next.
+    pub ids: IdsByPartition,
     pub to: Sender<WorkerMessage>,
 }
 
 impl CutSink for WorkerPart {
+    fn ids(&mut self, _cut: Cut, ids: IdsByPartition) {
+        self.ids = ids;
+    }
+
     fn marks(&mut self, cut: Cut, marks: BTreeMap<PartitionId, PartitionMark>, live: EventTime) {
-        let letters = take(&self.held);
-        let _ = self.to.send(WorkerMessage::Marks { cut, marks, letters, live });
+        let (letters, ids) = (take(&self.held), std::mem::take(&mut self.ids));
+        let _ = self.to.send(WorkerMessage::Marks { cut, ids, marks, letters, live });
     }
 
     fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows) {
@@ -105,5 +112,5 @@ pub(super) fn part(
 ) -> (WorkerPart, HeldLetters) {
     let held = HeldByWorker::default();
     let letters = HeldLetters { room: Arc::clone(room), held: Arc::clone(&held) };
-    (WorkerPart { worker, held, to }, letters)
+    (WorkerPart { worker, held, ids: IdsByPartition::new(), to }, letters)
 }

@@ -53,12 +53,13 @@ impl WriterThread {
         let cipher = self.cipher.map(Arc::new);
         let (store, progress) = (Arc::clone(&self.objects), Arc::clone(&self.progress));
         let writer = Writer {
-            merging: Merging::new(store, self.keys, cipher.clone(), progress),
+            merging: Merging::new(store, self.keys.clone(), cipher.clone(), progress),
             schemas: schemas(&self.plan),
             plan: self.plan,
             objects,
             leader,
             cipher,
+            keys: self.keys,
             workers: self.workers,
             sealed_rows: self.sealed_rows,
             progress: self.progress,

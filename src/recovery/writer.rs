@@ -1,14 +1,15 @@
 //! The thread that writes checkpoints.
 
 use super::due::CheckpointProgress;
+use super::ids::{self, IdsByPartition};
 use super::letters::{self, StoredLetters};
 use super::merging::Merging;
 use super::publisher::{Batch, LetterPublisher};
 use super::{RecoveryError, WorkerMessage, marks};
 use crate::checkpoint::{
-    AttributeSchema, BlockCipher, CheckpointError, EntitySchema, Leader, ListedKind, ListedSegment,
-    ListedStates, MANIFESTS_KEPT, Manifest, Snapshot, StatesWriter, WrittenBy, encode_segment,
-    object_name, store,
+    AttributeSchema, BlockCipher, CheckpointError, EntitySchema, IdsReader, IdsWriter, Leader,
+    ListedKind, ListedSegment, ListedStates, MANIFESTS_KEPT, Manifest, Snapshot, StateKeys,
+    StatesWriter, WrittenBy, encode_segment, mergeable_ids, object_name, store,
 };
 use crate::objects::Objects;
 use crate::wall_clock::wall_ms;
@@ -37,6 +38,7 @@ pub(super) struct Writer<'a> {
     pub leader: Leader<'a>,
     pub cipher: Option<Arc<BlockCipher>>,
     pub merging: Merging,
+    pub keys: Option<Arc<StateKeys>>,
     pub workers: usize,
     /// Whether sealed rows are written, whose file has to be told of.
     pub sealed_rows: bool,
@@ -63,6 +65,7 @@ pub(super) struct Gathering(BTreeMap<u64, CutParts>);
 struct CutParts {
     /// How many parts have come.
     parts: usize,
+    ids: IdsByPartition,
     marks: BTreeMap<PartitionId, PartitionMark>,
     letters: Vec<DeadLetter>,
     live: EventTime,
@@ -84,6 +87,9 @@ impl Gathering {
         };
         let mut all = CutParts::default();
         for parts in std::mem::replace(&mut self.0, later).into_values() {
+            for (id, ids) in parts.ids {
+                all.ids.entry(id).or_default().extend(ids);
+            }
             all.marks.extend(parts.marks);
             all.letters.extend(parts.letters);
             all.segments.extend(parts.segments);
@@ -197,8 +203,9 @@ impl Writer<'_> {
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<Option<Cut>, RecoveryError> {
         let cut = match message {
-            WorkerMessage::Marks { cut, marks, letters, live, .. } => {
+            WorkerMessage::Marks { cut, ids, marks, letters, live } => {
                 let parts = self.gathering.of(cut);
+                parts.ids.extend(ids);
                 parts.marks.extend(marks);
                 parts.letters.extend(letters);
                 parts.live = parts.live.max(live);
@@ -278,6 +285,49 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Writes the ids that have come, and lists them in `next`; makes one of small files of ids where
+    /// there are many, and lists no more what is over.
+    fn ids(
+        &mut self,
+        ids: IdsByPartition,
+        next: &mut Manifest,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<(), RecoveryError> {
+        next.ids.retain(|listed| !ids::is_over(&self.plan, &next.partitions, listed));
+        if !ids.is_empty() {
+            let name = self.name(ListedKind::Ids, 0);
+            let mut file = IdsWriter::new(name, self.cipher.as_deref());
+            for (id, ids) in ids {
+                let Some(of) = ids::ids_of(&self.plan, id) else { continue };
+                file.push(&of, &ids)?;
+            }
+            let (object, listed) = file.finish(0)?;
+            insist(keep_trying, || store(self.objects, &object))?;
+            next.ids.push(listed);
+        }
+        while let Some((level, merged)) = mergeable_ids(&next.ids) {
+            let name = self.name(ListedKind::Ids, 0);
+            let (object, listed) = insist(keep_trying, || {
+                let mut file = IdsWriter::new(name.clone(), self.cipher.as_deref());
+                for listed in &merged {
+                    let reader = IdsReader::open(self.objects, listed, self.keys.as_deref())?;
+                    for block in 0..reader.blocks() {
+                        let (of, mut ids) = reader.ids(block)?;
+                        let whose = (of.source.as_str(), of.partition);
+                        let over = ids::over_below(&self.plan, &next.partitions, whose);
+                        ids.retain(|id| id.at >= over);
+                        file.push(of, &ids)?;
+                    }
+                }
+                file.finish(level)
+            })?;
+            insist(keep_trying, || store(self.objects, &object))?;
+            next.ids.retain(|listed| !merged.contains(listed));
+            next.ids.push(listed);
+        }
+        Ok(())
+    }
+
     /// Writes the slices of an entity type of a worker: those of the same components into one file.
     fn state_files(
         &mut self,
@@ -315,6 +365,7 @@ impl Writer<'_> {
         let mut next = self.next.clone();
         next.cut = cut.at;
         marks::put(&self.plan, gathered.marks, &mut next.partitions);
+        self.ids(gathered.ids, &mut next, keep_trying)?;
         next.segments.extend(gathered.segments);
         if let Some(bytes) = gathered.sealed_bytes {
             letters::set(&mut next.outbox, letters::SEALED_BYTES, bytes);
@@ -455,6 +506,7 @@ mod tests {
             objects,
             leader,
             cipher: None,
+            keys: None,
             workers: 1,
             sealed_rows: false,
             progress: Arc::default(),
@@ -488,7 +540,8 @@ mod tests {
         let rows = |cut, entity, rows| WorkerMessage::Rows { cut, worker: 0, entity, rows };
         let marks = |cut: Cut| {
             let (marks, letters) = (mark(cut.number), Vec::new());
-            WorkerMessage::Marks { cut, marks, letters, live: 0 }
+            let ids = IdsByPartition::new();
+            WorkerMessage::Marks { cut, ids, marks, letters, live: 0 }
         };
         for number in 1..=2 * COLLECT_EVERY {
             let cut = Cut { number, at: number * 1_000 };

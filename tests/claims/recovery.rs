@@ -5,6 +5,7 @@ use crate::redis_server::Redis;
 use crate::run::{self, Process, command, hashes, settings, topic, traffic, until_stored, write};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -49,6 +50,16 @@ fn sorted(path: &Path) -> Vec<String> {
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     lines.sort_unstable();
     lines
+}
+
+/// What everything is written to, and checkpoints often.
+fn settings_on_files(folder: &Folder) {
+    folder.write(
+        "cluster.toml",
+        "[online]\nkind = \"embedded\"\n[http]\nport = 0\n[sealed]\npath = \"sealed.jsonl\"\n\
+         [dead_letters]\npath = \"dead.jsonl\"\n\
+         [state]\nurl = \"state\"\ncheckpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n",
+    );
 }
 
 /// How often a run is ended before it may come to its end.
@@ -118,12 +129,7 @@ fn a_job_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_never_wa
         folder.write("job.toml", on_a_file(job, source));
         // What `behavior` looks addresses up in.
         folder.write("ip_reputation.csv", std::fs::read("jobs/ip_reputation.csv").unwrap());
-        folder.write(
-            "cluster.toml",
-            "[online]\nkind = \"embedded\"\n[http]\nport = 0\n[sealed]\npath = \"sealed.jsonl\"\n\
-             [dead_letters]\npath = \"dead.jsonl\"\n\
-             [state]\nurl = \"state\"\ncheckpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n",
-        );
+        settings_on_files(&folder);
         done(
             path,
             &format!(
@@ -162,6 +168,56 @@ fn a_job_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_never_wa
         assert_eq!(sorted(&path.join("dead.jsonl")), sorted(&path.join("dead.ref")), "{job}");
     }
     assert!(killed >= 6, "it was killed {killed} times");
+}
+
+/// The lines of `log`, some of them again behind up to 3,000 others, by a generator of `seed`.
+fn with_copies(log: &[u8], seed: u64) -> Vec<u8> {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let mut due: BTreeMap<usize, Vec<&[u8]>> = BTreeMap::new();
+    let mut copied = Vec::new();
+    for (at, line) in log.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        copied.extend_from_slice(line);
+        if rng.random_bool(0.2) {
+            due.entry(at + rng.random_range(1..3_000)).or_default().push(line);
+        }
+        due.remove(&at).into_iter().flatten().for_each(|copy| copied.extend_from_slice(copy));
+    }
+    copied
+}
+
+#[test]
+fn copies_of_records_from_before_a_kill_are_still_known_as_copies() {
+    let mut killed = 0;
+    for seed in 0..2 {
+        let folder = Folder::new("recovery-copies");
+        let path = folder.path();
+        let source = "[sources.transactions]\n";
+        let unique = "id = \"transaction_id\"\nunique_within = \"20h\"\nduplicates = \"dead\"\n\
+                      out_of_orderness = \"6h\"\n";
+        let job = on_a_file("fraud", "transactions");
+        let job = job.lines().filter(|line| !line.starts_with("out_of_orderness"));
+        let job = job.collect::<Vec<_>>().join("\n").replace(source, &format!("{source}{unique}"));
+        folder.write("job.toml", job);
+        settings_on_files(&folder);
+        done(
+            path,
+            &format!("generate --events 20000 --seed {seed} --malformed 0.01 --out log.jsonl"),
+        );
+        let log = std::fs::read(path.join("log.jsonl")).unwrap();
+        folder.write("records.jsonl", with_copies(&log, seed));
+        done(
+            path,
+            "replay job.toml --source transactions=records.jsonl --sealed sealed.ref --dlq dead.ref",
+        );
+        let copies = sorted(&path.join("dead.ref"));
+        let copies = copies.iter().filter(|line| line.contains("\"reason\":\"duplicate\""));
+        assert!(copies.count() > 2_000, "there are copies");
+        killed += run_to_the_end(path, &mut SmallRng::seed_from_u64(seed));
+        let bytes = |name: &str| std::fs::read(path.join(name)).unwrap();
+        assert!(bytes("sealed.jsonl") == bytes("sealed.ref"), "{seed}: the sealed rows are others");
+        assert_eq!(sorted(&path.join("dead.jsonl")), sorted(&path.join("dead.ref")), "{seed}");
+    }
+    assert!(killed >= 4, "it was killed {killed} times");
 }
 
 #[test]

@@ -132,7 +132,7 @@ fn check_says_what_is_told_and_what_that_takes() {
     let job = tidemark_jobs::load("case.toml", &text(BY_TX)).unwrap();
     let said = "  unique  by tx: a copy within 10m of its partition's clock is counted, and no event;\n\
                 \u{20}         one in another partition is not told, and is one more event\n\
-                \u{20} memory  92 MB at most for each million ids inside, of at most 4,000,000 for each \
+                \u{20} memory  100 MB at most for each million ids inside, of at most 4,000,000 for each \
                 partition\n";
     assert!(job.report().contains(said), "{}", job.report());
 }

@@ -12,7 +12,8 @@
 //! When there are too many steps two become one, at the lower one's offset, which reads too much again
 //! and never too little.
 
-use super::SecondSteps;
+use super::{ResumedIds, SecondSteps, SeenId};
+use crate::ingest::unique::SeenIds;
 use crate::origin::PartitionId;
 use crate::time::EventTime;
 use serde::{Deserialize, Serialize};
@@ -59,12 +60,14 @@ pub struct PartitionMark {
 }
 
 /// Where the partitions of a job that goes on stand.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Resume {
     /// The cut: events before it are in the state that goes with this.
     pub at: EventTime,
     /// The partitions that are known.
     pub partitions: BTreeMap<PartitionId, PartitionMark>,
+    /// The ids of their events.
+    pub ids: ResumedIds,
 }
 
 /// The partitions of a worker, so that whoever cuts can be told where they stand. Its clones share
@@ -77,6 +80,16 @@ impl PartitionMarks {
     pub fn at(&self, at: EventTime) -> BTreeMap<PartitionId, PartitionMark> {
         let all = self.0.borrow();
         all.iter().map(|(id, marks)| (*id, marks.borrow_mut().at(at))).collect()
+    }
+
+    /// The ids that partitions have had since they were asked for last; none of those that have none.
+    pub fn new_ids(&self) -> BTreeMap<PartitionId, Vec<SeenId>> {
+        let all = self.0.borrow();
+        let new = all.iter().filter_map(|(id, marks)| {
+            let new = marks.borrow().ids.as_ref()?.borrow_mut().take_new();
+            (!new.is_empty()).then_some((*id, new))
+        });
+        new.collect()
     }
 
     /// A partition that is read from now on.
@@ -97,6 +110,8 @@ pub(crate) struct Marks {
     /// The offsets at which seconds were first reached.
     steps: SecondSteps,
     refused: VecDeque<Range<u64>>,
+    /// The ids of its events, where copies are told by them.
+    pub ids: Option<Rc<RefCell<SeenIds>>>,
 }
 
 /// A span of a partition that is read again.

@@ -1,7 +1,7 @@
 //! One partition that this worker owns: its reader, its judge, and what it has above the frontier.
 
 use crate::coordination::Status;
-use crate::cut::{Marks, PartitionMark, RecordCheck};
+use crate::cut::{Marks, PartitionMark, RecordCheck, SeenId};
 use crate::ingest::decode::Decoded;
 use crate::ingest::idleness::{Follows, Idleness};
 use crate::ingest::judge::{Judge, Judged};
@@ -148,9 +148,13 @@ impl Owned {
         }
     }
 
-    /// Goes on where `marks` says.
-    pub fn resume(&mut self, marks: Rc<RefCell<Marks>>) {
-        let held = marks.borrow();
+    /// Goes on where `marks` says, with the ids of its events.
+    pub fn resume(&mut self, marks: Rc<RefCell<Marks>>, ids: Vec<SeenId>) {
+        let mut held = marks.borrow_mut();
+        held.ids = self.unique.as_ref().map(Unique::shared);
+        if let Some(seen) = &held.ids {
+            seen.borrow_mut().resume(ids, held.mark.clock.unwrap_or(0));
+        }
         let PartitionMark { reread, clock, newest, accepted, first, .. } = held.mark;
         self.judge.resume(clock, newest);
         (self.accepted, self.first) = (accepted, first);

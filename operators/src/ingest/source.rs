@@ -267,7 +267,7 @@ impl OwnedPartitions {
                 let at = self.config.resume.at;
                 let known = self.config.resume.partitions.remove(&id);
                 let known = known.map_or_else(Marks::default, |mark| Marks::resume(mark, at));
-                owned.resume(marks.add(id, known));
+                owned.resume(marks.add(id, known), self.config.resume.ids.take(id));
             }
             self.owned.push(owned);
         }

@@ -24,22 +24,25 @@
 //! for the id of somebody else's record takes 2^128. The table over the hashes has random keys of its
 //! own, so that crafted ids do not share its buckets.
 //!
+//! A checkpoint takes the ids that have come since the one before, which lie at the ends of their lists.
+//!
 //! What is over is forgotten in steps of a 64th of `within`, as the clock goes by: nothing is scanned.
 //! What is forgotten later than its time is never taken for seen, because the time is compared first.
 
 use super::decode::Decoded;
+use crate::cut::SeenId;
 use crate::interner::stable_hash;
-use crate::plan::SourcePlan;
+use crate::plan::{SourcePlan, UniquePlan};
 use crate::time::{EventTime, Millis};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::rc::Rc;
 
 /// The most bytes that are held for an id: of the table 25, at a load of no less than 7/16, and of
-/// the list it is due in 17, in a list that is no less than half full.
-pub const ID_BYTES_MAX: u64 = 92;
+/// the list it is due in 21, in a list that is no less than half full.
+pub const ID_BYTES_MAX: u64 = 100;
 
-/// In how many steps the ids of `within` are forgotten.
-const PARTS: Millis = 64;
 /// Entities' ids are counted in so many classes, by the hash of the entity's id.
 const ENTITIES: usize = 256;
 /// Once half of the room is taken, an entity has this part of it at most.
@@ -111,6 +114,24 @@ fn halves(wide: u128) -> [u64; 2] {
     [wide as u64, (wide >> 64) as u64]
 }
 
+/// An id that is to be forgotten.
+#[derive(Clone, Copy, Debug)]
+struct DueId {
+    id: Id,
+    /// The class that its entity is counted in.
+    class: u8,
+    /// How long after the beginning of its part its time lies, in ms; as bytes, to take no more.
+    after: [u8; 4],
+}
+
+/// The ids of one part of `within`.
+#[derive(Debug, Default)]
+struct DuePart {
+    ids: Vec<DueId>,
+    /// So many of them have a checkpoint.
+    told: usize,
+}
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct SeenIds {
@@ -121,7 +142,7 @@ pub(crate) struct SeenIds {
     /// The clock time of the latest event with this id.
     seen: HashMap<Id, EventTime, IdHashes>,
     /// By clock time in parts of `within`: what is to be forgotten, and whose it is.
-    due: BTreeMap<u64, Vec<(Id, u8)>>,
+    due: BTreeMap<u64, DuePart>,
     /// How many there are in `due`, in all and by entity.
     held: usize,
     by_entity: Vec<usize>,
@@ -130,11 +151,11 @@ pub(crate) struct SeenIds {
 }
 
 impl SeenIds {
-    fn new(within: Millis, ids_max: usize) -> Self {
+    fn new(plan: &UniquePlan) -> Self {
         SeenIds {
-            within,
-            width: within.div_ceil(PARTS).max(1),
-            ids_max,
+            within: plan.within,
+            width: plan.step(),
+            ids_max: plan.ids_max,
             seen: HashMap::with_hasher(IdHashes::new()),
             due: BTreeMap::new(),
             held: 0,
@@ -169,21 +190,65 @@ impl SeenIds {
         *own += 1;
         self.held += 1;
         self.seen.insert(id, at);
-        self.due.entry(at / self.width).or_default().push((id, entity));
+        let after = after(at, self.width);
+        self.due.entry(at / self.width).or_default().ids.push(DueId { id, class: entity, after });
+    }
+
+    /// The ids that have come since this was asked last.
+    pub fn take_new(&mut self) -> Vec<SeenId> {
+        let (mut new, width) = (Vec::new(), self.width);
+        for (part, due) in &mut self.due {
+            let from = part.saturating_mul(width);
+            let untold = due.ids.iter().skip(std::mem::replace(&mut due.told, due.ids.len()));
+            new.extend(untold.map(|due| SeenId {
+                at: from.saturating_add(u64::from(u32::from_le_bytes(due.after))),
+                hash: due.id.0,
+                class: due.class,
+            }));
+        }
+        new
+    }
+
+    /// Holds what a checkpoint has told of the partition, whose clock was at `clock` then: all that it
+    /// held but for what is over now. A checkpoint has these already.
+    pub fn resume(&mut self, ids: Vec<SeenId>, clock: EventTime) {
+        for SeenId { at, hash, class } in ids {
+            let (id, part) = (Id(hash), at / self.width);
+            if self.is_over(part, clock) {
+                continue;
+            }
+            if self.held >= self.ids_max {
+                self.unkept += 1;
+                continue;
+            }
+            let Some(own) = self.by_entity.get_mut(usize::from(class)) else { continue };
+            *own += 1;
+            self.held += 1;
+            let latest = self.seen.entry(id).or_insert(at);
+            *latest = at.max(*latest);
+            let due = self.due.entry(part).or_default();
+            due.ids.push(DueId { id, class, after: after(at, self.width) });
+            due.told = due.ids.len();
+        }
+    }
+
+    /// Whether all ids of a part are over at `clock`.
+    fn is_over(&self, part: u64, clock: EventTime) -> bool {
+        let last = part.saturating_add(1).saturating_mul(self.width) - 1;
+        last.saturating_add(self.within) <= clock
     }
 
     /// Forgets the parts that are over at `clock`.
     fn forget(&mut self, clock: EventTime) {
         let width = self.width;
-        while let Some(part) = self.due.first_entry() {
-            let last = part.key().saturating_add(1).saturating_mul(width) - 1;
-            if last.saturating_add(self.within) > clock {
+        while let Some((part, _)) = self.due.first_key_value() {
+            if !self.is_over(*part, clock) {
                 return;
             }
-            let (part, ids) = part.remove_entry();
-            for (id, entity) in ids {
+            let Some((part, due)) = self.due.pop_first() else { return };
+            for DueId { id, class, .. } in due.ids {
                 self.held -= 1;
-                if let Some(own) = self.by_entity.get_mut(usize::from(entity)) {
+                if let Some(own) = self.by_entity.get_mut(usize::from(class)) {
                     *own -= 1;
                 }
                 // It may have been accepted again since.
@@ -198,10 +263,17 @@ impl SeenIds {
     }
 }
 
+/// How long after the beginning of its part, each of `width`, the time `at` lies: less than that is,
+/// which is six days at most.
+fn after(at: EventTime, width: Millis) -> [u8; 4] {
+    u32::try_from(at % width).unwrap_or(u32::MAX).to_le_bytes()
+}
+
 /// The ids of one partition's events.
 #[derive(Debug)]
 pub(crate) struct Unique {
-    ids: SeenIds,
+    /// Shared with what tells a checkpoint where the partition stands.
+    ids: Rc<RefCell<SeenIds>>,
     /// The fields that are the id, and whether their values are bytes.
     fields: Vec<(usize, bool)>,
     /// The fields that are entity keys, the same.
@@ -215,7 +287,7 @@ impl Unique {
         let plan = source.unique.as_ref()?;
         let bytes = |at: &usize| (*at, source.fields.get(*at).is_some_and(|f| f.ty.is_bytes()));
         Some(Unique {
-            ids: SeenIds::new(plan.within, plan.ids_max),
+            ids: Rc::new(RefCell::new(SeenIds::new(plan))),
             fields: plan.id.iter().map(bytes).collect(),
             keys: source.keys.iter().map(bytes).collect(),
             id: Vec::new(),
@@ -245,17 +317,22 @@ impl Unique {
             entities.find_map(|key| Some(stable_hash(value(decoded, *key, row, &mut word)?)));
         let hash = blake3::keyed_hash(&KEY, &self.id);
         let id = Id(hash.as_bytes().first_chunk().copied().unwrap_or_default());
-        self.ids.admit(id, entity.unwrap_or(0), at, clock)
+        self.ids.borrow_mut().admit(id, entity.unwrap_or(0), at, clock)
+    }
+
+    /// The ids themselves.
+    pub fn shared(&self) -> Rc<RefCell<SeenIds>> {
+        Rc::clone(&self.ids)
     }
 
     /// How many ids are held.
     pub fn held(&self) -> u64 {
-        self.ids.held as u64
+        self.ids.borrow().held as u64
     }
 
     /// How many ids were not kept for want of room since this was asked last.
     pub fn take_unkept(&mut self) -> u64 {
-        std::mem::take(&mut self.ids.unkept)
+        std::mem::take(&mut self.ids.borrow_mut().unkept)
     }
 }
 
@@ -278,7 +355,7 @@ fn value<'a>(
 mod tests {
     use super::*;
     use crate::ingest::judge::{Judge, clock};
-    use crate::plan::TimeBounds;
+    use crate::plan::{Duplicates, TimeBounds};
     use crate::verdict::Verdict::{self, Accepted, Duplicate};
     use proptest::prelude::*;
 
@@ -296,7 +373,9 @@ mod tests {
     impl Partition {
         fn new(out_of_orderness: Millis, within: Millis, ids_max: usize) -> Self {
             let bounds = TimeBounds { out_of_orderness, max_ahead: None, max_future_skew: None };
-            Partition { judge: Judge::new(bounds), ids: SeenIds::new(within, ids_max) }
+            let (id, duplicates) = (Vec::new(), Duplicates::Skip);
+            let plan = UniquePlan { id, within, ids_max, duplicates };
+            Partition { judge: Judge::new(bounds), ids: SeenIds::new(&plan) }
         }
 
         fn read(&mut self, of: u64, entity: u64, ts: EventTime, arrival: Option<u64>) -> Verdict {
@@ -376,7 +455,7 @@ mod tests {
         // The table doubles at a load of 7/8, and has a byte of its own for each place.
         let place = size_of::<(Id, EventTime)>() + 1;
         assert_eq!(place, 25);
-        let listed = 2 * size_of::<(Id, u8)>();
+        let listed = 2 * size_of::<DueId>();
         assert_eq!(ID_BYTES_MAX, (place * 16).div_ceil(7) as u64 + listed as u64);
     }
 
@@ -427,6 +506,35 @@ mod tests {
             let mut partition = Partition::new(out_of_orderness, within, 1_000);
             let read = records.iter().map(|(of, ts, arrival)| partition.read(*of, 0, *ts, *arrival));
             prop_assert_eq!(read.collect::<Vec<_>>(), twin(&records, out_of_orderness, within));
+        }
+
+        #[test]
+        fn a_partition_that_goes_on_with_the_ids_it_told_is_the_same_in_all(
+            within in 1u64..300,
+            ids_max in prop::sample::select(vec![4usize, 20, 1_000]),
+            steps in prop::collection::vec((0u64..9, 0u64..3, 0u64..40, 0u64..60, 0u8..12), 1..150),
+        ) {
+            let (mut steady, mut now) = (Partition::new(50, within, ids_max), 1_000);
+            let mut stopped = Partition::new(50, within, ids_max);
+            // What checkpoints hold of it.
+            let mut told: Vec<SeenId> = Vec::new();
+            for (of, entity, later, back, what) in steps {
+                now += later;
+                let verdicts = [&mut steady, &mut stopped].map(|it| it.read(of, entity, now - back, None));
+                prop_assert_eq!(verdicts[0], verdicts[1]);
+                if what < 3 {
+                    told.extend(stopped.ids.take_new());
+                }
+                if what == 0 {
+                    let (clock, newest) = (stopped.judge.clock(), stopped.judge.newest());
+                    stopped = Partition::new(50, within, ids_max);
+                    stopped.judge.resume(clock, newest);
+                    stopped.ids.resume(told.clone(), clock.unwrap_or(0));
+                    prop_assert!(stopped.ids.take_new().is_empty(), "checkpoints have them");
+                }
+                let [a, b] = [&steady, &stopped].map(|it| (it.ids.held, it.ids.by_entity.clone()));
+                prop_assert_eq!(a, b);
+            }
         }
     }
 }

@@ -20,6 +20,21 @@ pub struct UniquePlan {
     pub duplicates: Duplicates,
 }
 
+/// In how many steps the ids of [`within`](UniquePlan::within) are forgotten.
+const STEPS: Millis = 64;
+
+impl UniquePlan {
+    /// For how long of clock time ids are forgotten together.
+    pub fn step(&self) -> Millis {
+        self.within.div_ceil(STEPS).max(1)
+    }
+
+    /// Once the partition's clock is so far beyond an id, it is held no more.
+    pub fn held_for(&self) -> Millis {
+        self.within.saturating_add(self.step())
+    }
+}
+
 /// What becomes of a record that was there before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Duplicates {

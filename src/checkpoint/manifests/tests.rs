@@ -3,14 +3,18 @@
 use super::super::manifest::{ListedIndex, PartitionMark, Position, Snapshot};
 use super::super::samples::{cut_off, flipped, rows, schema, states};
 use super::super::{
-    ForgottenEntity, ListedStates, SEGMENTS_LISTED_MAX, StatesWriter, StoredObject, encode_segment,
+    ForgottenEntity, ListedIds, ListedStates, SEGMENTS_LISTED_MAX, StatesWriter, StoredObject,
+    encode_segment,
 };
 use super::*;
 use crate::checkpoint::{CheckRecord, Verified, verify_segment, verify_states};
 use crate::objects::memory::MemoryObjects;
 
-/// Of format 1, written by the first program that wrote it.
-const FIXTURE: &[u8] = include_bytes!("../../../tests/data/checkpoint/manifest-1");
+/// Of each format, written by the first program that wrote it.
+const FIXTURES: [&[u8]; 2] = [
+    include_bytes!("../../../tests/data/checkpoint/manifest-1"),
+    include_bytes!("../../../tests/data/checkpoint/manifest-2"),
+];
 
 /// One with something in every field.
 fn full() -> Manifest {
@@ -61,6 +65,14 @@ fn full() -> Manifest {
                 crc32c: 3,
             }],
         }),
+        ids: vec![ListedIds {
+            name: "ids/0000000003-00000000000000000006-0-0".to_owned(),
+            level: 1,
+            ids: 2,
+            partitions: vec![("transactions".to_owned(), 3, 1_764_356_397_000)],
+            bytes: 4,
+            crc32c: 5,
+        }],
         outbox: [
             ("letters".to_owned(), Position::Number(12)),
             ("rows".to_owned(), Position::Text("rows-12.jsonl".to_owned())),
@@ -101,7 +113,7 @@ fn a_manifest_comes_back_from_a_text_that_people_can_read() {
     let objects = MemoryObjects::new();
     let object = sealed(manifest_name(7), &full()).unwrap();
     if std::env::var_os("TIDEMARK_WRITE_FIXTURES").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/checkpoint/manifest-1");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/checkpoint/manifest-2");
         std::fs::write(path, &object.bytes).unwrap();
     }
     store(&objects, &object).unwrap();
@@ -112,12 +124,13 @@ fn a_manifest_comes_back_from_a_text_that_people_can_read() {
 }
 
 #[test]
-fn what_format_1_wrote_is_read() {
-    let objects = MemoryObjects::new();
-    objects.held().insert(manifest_name(7), FIXTURE.to_vec());
-    // Stores had no name of their own then.
-    let written = Manifest { store_id: String::new(), ..full() };
-    assert_eq!(Manifests::new(&objects).read(7).unwrap(), Some(written));
+fn what_formats_1_and_2_wrote_is_read() {
+    let first = Manifest { store_id: String::new(), ids: Vec::new(), ..full() };
+    for (fixture, expected) in FIXTURES.into_iter().zip([first, full()]) {
+        let objects = MemoryObjects::new();
+        objects.held().insert(manifest_name(7), fixture.to_vec());
+        assert_eq!(Manifests::new(&objects).read(7).unwrap(), Some(expected));
+    }
 }
 
 #[test]
@@ -223,7 +236,7 @@ fn a_manifest_of_a_newer_program_stops_an_older_one() {
     taken_over(&objects, "a");
     let newer = String::from_utf8(sealed(String::new(), &full()).unwrap().bytes).unwrap();
     let (text, _) = newer.rsplit_once("{\"bytes\"").unwrap();
-    let text = text.replace("\"format\": 1,", "\"format\": 2, \"unknown\": 0,");
+    let text = text.replace("\"format\": 2,", "\"format\": 3, \"unknown\": 0,");
     let seal = format!(
         "{{\"bytes\": {}, \"crc32c\": \"{:08x}\"}}\n",
         text.len(),
@@ -232,7 +245,7 @@ fn a_manifest_of_a_newer_program_stops_an_older_one() {
     objects.held().insert(manifest_name(2), (text + &seal).into_bytes());
     let error = Manifests::new(&objects).take_over(&Manifest::default(), "b", 1);
     let error = error.err().unwrap().to_string();
-    assert!(error.contains("it has format 2, and this program knows 1"), "{error}");
+    assert!(error.contains("it has format 3, and this program knows 2"), "{error}");
     assert_eq!(objects.held().len(), 2);
 }
 

@@ -2,6 +2,7 @@ use super::*;
 use crate::checkpoint::{Manifests, MergedSegments, SEGMENTS_LISTED_MAX};
 use crate::objects::memory::MemoryObjects;
 use crate::recovery::WorkerMessage;
+use crate::recovery::ids::IdsByPartition;
 use crate::recovery::part::LetterRoom;
 use crate::recovery::publisher::{Batch, LetterPublisher, Published, Target};
 use crate::recovery::writer::{Gathering, SnapshotFiles, Writer, schemas};
@@ -50,6 +51,7 @@ impl<'a> Job<'a> {
             objects: &**objects,
             leader,
             cipher: None,
+            keys: None,
             workers: 1,
             sealed_rows: false,
             progress,
@@ -80,7 +82,13 @@ impl<'a> Job<'a> {
         (1..self.plan.entities.len()).for_each(|at| self.hand(of(at, TimelineRows::default())));
         let mark = PartitionMark { read: self.cut, ..PartitionMark::default() };
         let marks = BTreeMap::from([(PartitionId { source: 0, partition: 0 }, mark)]);
-        self.hand(WorkerMessage::Marks { cut, marks, letters: Vec::new(), live: 0 });
+        self.hand(WorkerMessage::Marks {
+            cut,
+            ids: IdsByPartition::new(),
+            marks,
+            letters: Vec::new(),
+            live: 0,
+        });
     }
 
     /// So many rows between the last cut and the next.

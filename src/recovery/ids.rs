@@ -1,0 +1,81 @@
+//! By what copies of records are told, as the workers tell it and as files of ids have it.
+
+use super::RecoveryError;
+use crate::checkpoint::{IdsOf, IdsReader, ListedIds, Manifest, PartitionMark, StateKeys};
+use crate::objects::Objects;
+use std::collections::BTreeMap;
+use tidemark_operators::cut::{ResumedIds, SeenId};
+use tidemark_operators::origin::PartitionId;
+use tidemark_operators::plan::{Plan, SourcePlan};
+use tidemark_operators::time::EventTime;
+
+/// Ids by partition.
+pub(super) type IdsByPartition = BTreeMap<PartitionId, Vec<SeenId>>;
+
+/// How a file says whose the ids of partition `id` are.
+pub(super) fn ids_of(plan: &Plan, id: PartitionId) -> Option<IdsOf> {
+    let source = plan.sources.get(usize::from(id.source))?;
+    let fields = fields(source)?;
+    Some(IdsOf { source: source.name.clone(), partition: id.partition, fields })
+}
+
+/// What the ids of a source are made of; `None`: it has none.
+fn fields(source: &SourcePlan) -> Option<Vec<String>> {
+    let unique = source.unique.as_ref()?;
+    let fields = unique.id.iter().filter_map(|at| source.fields.get(*at));
+    Some(fields.map(|field| format!("{} {}", field.name, field.ty)).collect())
+}
+
+/// Below which time the ids of a partition are held no more; 0: nothing is known.
+pub(super) fn over_below(plan: &Plan, marks: &[PartitionMark], of: (&str, u32)) -> EventTime {
+    let source = plan.sources.iter().find(|source| source.name == of.0);
+    let Some(unique) = source.and_then(|source| source.unique.as_ref()) else {
+        return EventTime::MAX;
+    };
+    let mark = marks.iter().find(|mark| (mark.source.as_str(), mark.partition) == of);
+    let clock = mark.and_then(|mark| mark.clock).unwrap_or(0);
+    clock.saturating_sub(unique.held_for())
+}
+
+/// Whether all ids of a file are held no more by the partitions as they stand in `manifest`.
+pub(super) fn is_over(plan: &Plan, marks: &[PartitionMark], listed: &ListedIds) -> bool {
+    listed
+        .partitions
+        .iter()
+        .all(|(source, partition, latest)| *latest < over_below(plan, marks, (source, *partition)))
+}
+
+/// The ids that `manifest` knows of partitions of `plan`. What is made of other fields than it was is
+/// another id: those are left out, which is said.
+pub(super) fn resume(
+    plan: &Plan,
+    objects: &dyn Objects,
+    manifest: &Manifest,
+    keys: Option<&StateKeys>,
+) -> Result<ResumedIds, RecoveryError> {
+    let (mut all, mut others) = (IdsByPartition::new(), BTreeMap::<String, u64>::new());
+    for listed in &manifest.ids {
+        let reader = IdsReader::open(objects, listed, keys)?;
+        for block in 0..reader.blocks() {
+            let (of, ids) = reader.ids(block)?;
+            let source = plan.sources.iter().position(|source| source.name == of.source);
+            let Some(source) = source else { continue };
+            if fields(&plan.sources[source]).as_ref() != Some(&of.fields) {
+                *others.entry(of.source.clone()).or_default() += ids.len() as u64;
+                continue;
+            }
+            let Ok(source) = u16::try_from(source) else { continue };
+            let id = PartitionId { source, partition: of.partition };
+            all.entry(id).or_default().extend(ids);
+        }
+    }
+    for (source, ids) in others {
+        tracing::warn!(
+            source,
+            ids,
+            "the ids that are known are of other fields than `id` of the source names now: copies \
+             of records from before this start are events"
+        );
+    }
+    Ok(ResumedIds::new(all))
+}
