@@ -7,6 +7,7 @@
 mod clocks;
 mod exposition;
 mod health;
+mod serving;
 mod sinks;
 mod skipped;
 pub mod snapshot;
@@ -18,6 +19,7 @@ mod workers;
 use crate::process::ProcessUsage;
 pub(crate) use exposition::float;
 use exposition::{Exposition, seconds};
+pub use serving::render_serving;
 use snapshot::{
     DegradedSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RefusedSnapshot,
     RegistrySnapshot,

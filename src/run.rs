@@ -10,6 +10,7 @@
 
 mod arrival;
 mod deadline;
+mod features;
 mod letters;
 mod refused;
 mod resumed;
@@ -33,6 +34,7 @@ use crate::recovery::{Recovery, RecoveryConfig, RecoveryError};
 use crate::refusals::{CountedLetters, Refusals};
 use crate::sealed_file::SealedFile;
 use crate::service::Service;
+use crate::serving::FeatureServer;
 use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
 use crate::version::VERSION;
@@ -47,6 +49,7 @@ use sources::Sources;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tidemark_jobs::Job;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::{MINUTE, Millis};
@@ -59,7 +62,8 @@ use tidemark_operators::time::{MINUTE, Millis};
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::from(args))?;
     let job = job_file::load(&args.job)?;
-    let plan = sources::with_topic(job.plan, settings.topic.as_deref())?;
+    let plan = sources::with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
+    let job = Job { plan: Arc::clone(&plan), ..job };
     let sources = Sources::new(&plan, &settings)?;
     letters::check(&settings)?;
     roles::of(args, &plan, &settings).check()?;
@@ -67,7 +71,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
         .map_err(Failure::usage)?;
     let stop = Stop::on_signals()?;
-    OpenJob::open(plan, settings, sources, schemas)?.run(&stop)
+    OpenJob::open(&job, settings, sources, schemas)?.run(&stop)
 }
 
 /// A job whose sinks are open and whose HTTP server answers.
@@ -84,17 +88,20 @@ struct OpenJob {
     recovery: Option<Arc<Recovery>>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
+    /// Ends when dropped.
+    _features: Option<FeatureServer>,
     /// Ends when dropped, which is last of all.
     _http: HttpServer,
 }
 
 impl OpenJob {
     fn open(
-        plan: Arc<Plan>,
+        job: &Job,
         settings: Settings,
         sources: Sources,
         schemas: Option<SchemaSource>,
     ) -> Result<Self, Failure> {
+        let plan = Arc::clone(&job.plan);
         let engine = engine_settings(&plan, &settings);
         let observer = Observer::new(&engine);
         let recovery = recovery(&plan, &settings, &observer)?;
@@ -125,6 +132,7 @@ impl OpenJob {
         let service = Arc::new(service);
         let asked: Arc<dyn Introspect> = Arc::<Service>::clone(&service);
         let http = HttpServer::start(settings.http.address(), asked)?;
+        let features = features::serve(job, &settings.serve, &observer.metrics, &store, &service)?;
         tracing::info!(
             job = plan.name,
             workers = settings.workers,
@@ -146,6 +154,7 @@ impl OpenJob {
             recovery,
             store,
             service,
+            _features: features,
             _http: http,
         })
     }
