@@ -105,8 +105,8 @@ Examples:
   curl localhost:6566/get-online-features -H 'content-type: application/json' \\
       -d '{\"feature_service\": \"fraud_detection\", \"entities\": {\"card_id\": [\"CARD\"]}}'
 
-It reads the rows that the job keeps in Redis, and how fresh they are. Any number of servers may read
-the same. A running job serves by itself with \"enabled\" in [serve] of cluster.toml.")]
+It reads the rows that the job keeps in Redis, and how fresh they are. Any number of servers may
+read the same. A running job serves by itself with \"enabled\" in [serve] of cluster.toml.")]
 pub struct ServeArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,

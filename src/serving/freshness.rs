@@ -67,7 +67,8 @@ impl Judge {
             return Freshness::unknown("rows that Redis lost are being written again");
         }
         let silent = self.silent(written).max(now.saturating_sub(written));
-        let ahead = written.saturating_sub(now);
+        let newest = after.workers().iter().map(|beat| beat.written).max().unwrap_or(0);
+        let ahead = newest.saturating_sub(now);
         let behind = now.saturating_sub(clock);
         // Nobody lets anything leave the windows of such rows.
         let left_alone = is(Life::Stopped) || is(Life::CatchingUp);

@@ -5,6 +5,8 @@ use crate::wall_clock::wall_ms;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, header};
 use hyper::service::Service as _;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use serde_json::{Value as Json, json};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::{Cause, EntityIds, RowBatch};
@@ -34,7 +36,7 @@ entity = "card"
 [views.card_5m.features]
 n = { aggregate = "count", window = "5m" }
 avg = { aggregate = "avg", of = "amount", window = "5m" }
-country = { aggregate = "last", of = "country", horizon = "1h" }
+place = { expression = "country" }
 quiet = { expression = "n < 3" }
 [views.card_1h]
 entity = "card"
@@ -49,7 +51,7 @@ entity = "address"
 [views.address_5m.features]
 address_n = { aggregate = "count", window = "5m" }
 [services.scoring]
-features = ["card_5m:n", "card_5m:country", "shop_5m:shop_n"]
+features = ["card_5m:n", "card_5m:place", "shop_5m:shop_n"]
 "#;
 
 struct One(&'static str);
@@ -173,11 +175,11 @@ impl Server {
 fn features_are_told_in_the_order_asked_with_the_status_of_each_value() {
     let server = Server::new();
     let (code, answer) = server.ask(&json!({
-        "features": ["card_5m:country", "card_5m:n", "card_5m:quiet", "card_5m:avg"],
+        "features": ["card_5m:place", "card_5m:n", "card_5m:quiet", "card_5m:avg"],
         "entities": {"card_id": ["c1", "c2", "nobody", "c1"]},
     }));
     assert_eq!(code, 200, "{answer}");
-    let names = json!(["card_id", "country", "n", "quiet", "avg"]);
+    let names = json!(["card_id", "place", "n", "quiet", "avg"]);
     assert_eq!(answer["metadata"]["feature_names"], names);
     assert_eq!(answer["metadata"]["source"], "engine");
     assert!(answer["metadata"]["as_of"].as_u64().unwrap() > 1_767_484_800_000);
@@ -215,7 +217,7 @@ fn one_question_is_about_several_entities_whose_ids_are_of_their_types() {
             "shop": [[17, 17], ["PRESENT", "PRESENT"]],
             "card_id": [["c1", "c2"], ["PRESENT", "PRESENT"]],
             "n": [[2, 9], ["PRESENT", "PRESENT"]],
-            "country": [["AT \"x\"", null], ["PRESENT", "NULL_VALUE"]],
+            "place": [["AT \"x\"", null], ["PRESENT", "NULL_VALUE"]],
             "shop_n": [[4, 4], ["PRESENT", "PRESENT"]],
         })
     );
@@ -405,8 +407,8 @@ fn chronons_fetcher_is_answered_key_by_key() {
         r#"[{"card_id": "c1"}, {"shop": 1}, {"card": "nobody"}]"#,
     );
     let success = |features: Json| json!({"status": "Success", "features": features});
-    let found = json!({"n": 2, "avg": 1.5, "country": "AT \"x\"", "quiet": true});
-    let missing = json!({"n": 0, "avg": null, "country": null, "quiet": true});
+    let found = json!({"n": 2, "avg": 1.5, "place": "AT \"x\"", "quiet": true});
+    let missing = json!({"n": 0, "avg": null, "place": null, "quiet": true});
     assert_eq!(code, 200, "{answer}");
     assert_eq!(answer["results"][0], success(found));
     let failure = json!({"status": "Failure", "error": "the key card_id is missing"});
@@ -415,7 +417,7 @@ fn chronons_fetcher_is_answered_key_by_key() {
     let (code, answer) =
         server.post("/v1/features/join/scoring", r#"[{"card_id": "c2", "shop": "17"}]"#);
     assert_eq!(code, 200, "{answer}");
-    let expected = json!({"n": 9, "country": null, "shop_n": 4});
+    let expected = json!({"n": 9, "place": null, "shop_n": 4});
     assert_eq!(answer["results"][0]["features"], expected);
 }
 
@@ -454,4 +456,37 @@ fn what_is_asked_and_told_is_counted() {
     ] {
         assert!(metrics.lines().any(|it| it == line), "no {line} in\n{metrics}");
     }
+}
+
+#[test]
+fn no_body_whatever_it_is_makes_the_server_panic_or_answer_anything_but_json() {
+    let whole = json!({
+        "features": ["card_5m:n", "shop_5m:shop_n"], "full_feature_names": true,
+        "entities": {"card_id": ["c1", "é\u{1f980}\"", 7], "shop": [17, "18", 1e3]},
+    });
+    let (server, whole) = (Server::new(), whole.to_string().into_bytes());
+    let mut random = SmallRng::seed_from_u64(7);
+    let mut answered = 0;
+    for _ in 0..3_000 {
+        let mut body = whole.clone();
+        for _ in 0..random.random_range(0..4) {
+            let at = random.random_range(0..body.len());
+            let with = b"[]{}\",:\\0nte.-\x00\xff"[random.random_range(0..16)];
+            match random.random_range(0..3) {
+                0 => body[at] = with,
+                1 => body.insert(at, with),
+                _ => {
+                    body.remove(at);
+                }
+            }
+        }
+        let body = String::from_utf8_lossy(&body).into_owned();
+        for path in ["/get-online-features", "/v1/features/groupby/card_5m"] {
+            let (code, answer) = server.post(path, &body);
+            assert!([200, 404, 422, 500].contains(&code), "{code} {body}");
+            assert!(!answer.is_null(), "{body}");
+            answered += usize::from(code == 200);
+        }
+    }
+    assert!((300..4_000).contains(&answered), "{answered}");
 }
