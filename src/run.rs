@@ -71,7 +71,9 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
         .map_err(Failure::usage)?;
     let stop = Stop::on_signals()?;
-    OpenJob::open(&job, settings, sources, schemas)?.run(&stop)
+    let open = OpenJob::open(plan, settings, sources, schemas)?;
+    let _features = open.features(&job)?;
+    open.run(&stop)
 }
 
 /// A job whose sinks are open and whose HTTP server answers.
@@ -88,20 +90,17 @@ struct OpenJob {
     recovery: Option<Arc<Recovery>>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
-    /// Ends when dropped.
-    _features: Option<FeatureServer>,
     /// Ends when dropped, which is last of all.
     _http: HttpServer,
 }
 
 impl OpenJob {
     fn open(
-        job: &Job,
+        plan: Arc<Plan>,
         settings: Settings,
         sources: Sources,
         schemas: Option<SchemaSource>,
     ) -> Result<Self, Failure> {
-        let plan = Arc::clone(&job.plan);
         let engine = engine_settings(&plan, &settings);
         let observer = Observer::new(&engine);
         let recovery = recovery(&plan, &settings, &observer)?;
@@ -132,7 +131,6 @@ impl OpenJob {
         }
         let service = Arc::new(service);
         let http = HttpServer::start(settings.http.address(), Arc::<Service>::clone(&service))?;
-        let features = features::serve(job, &settings.serve, &observer.metrics, &store, &service)?;
         tracing::info!(
             job = plan.name,
             workers = settings.workers,
@@ -154,9 +152,14 @@ impl OpenJob {
             recovery,
             store,
             service,
-            _features: features,
             _http: http,
         })
+    }
+
+    /// The server of its features, when there is to be one.
+    fn features(&self, job: &Job) -> Result<Option<FeatureServer>, Failure> {
+        let (settings, metrics) = (&self.settings.serve, &self.observer.metrics);
+        features::serve(job, settings, metrics, &self.store, &self.service)
     }
 
     /// Runs to the end, and closes what was opened whatever that end is.

@@ -4,7 +4,7 @@ use crate::cli::ServeArgs;
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::serving::{FeatureServer, RedisRows, Source};
+use crate::serving::{FeatureServer, RedisRows, RowSource};
 use crate::signals::Stop;
 use crate::{connect, job_file, logging};
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let serve = &settings.serve;
     let (connections, timeout) = (serve.redis_connections, serve.answer_timeout);
     let rows = RedisRows::start(&job.plan, connect::redis(&settings), connections, timeout);
-    let source = Source::Redis(rows.map_err(Failure::failed)?);
+    let source = RowSource::Redis(rows.map_err(Failure::failed)?);
     let server = FeatureServer::start(&job, serve, source)?;
     while !stop.asked() {
         std::thread::sleep(TICK);

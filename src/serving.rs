@@ -15,7 +15,7 @@
 //!
 //! Modules in the order of a request: `routes`, `question` (what is asked), `catalogue` (what may be
 //! asked), `ask` (a compiled question), `compiled` (a bounded number of them), `source` with `engine`
-//! and `redis` (where rows come from), `freshness`, `answer`; `refusal` (what is not answered), `counts`.
+//! and `redis` (where rows come from), `freshness`, `answer`; `feast_error` (what is not answered), `counts`.
 //!
 //! # Bounds
 //! Bodies of 1 MiB, 1,000 entities by 1,000 features a request, `connections` and `values_in_flight` of
@@ -28,10 +28,10 @@ mod catalogue;
 mod compiled;
 mod counts;
 mod engine;
+mod feast_error;
 mod freshness;
 mod question;
 mod redis;
-mod refusal;
 mod routes;
 mod source;
 #[cfg(test)]
@@ -39,14 +39,14 @@ mod tests;
 
 pub use engine::EngineRows;
 pub use redis::RedisRows;
-pub use source::Source;
+pub use source::RowSource;
 
 use crate::config::ServeSettings;
 use crate::failure::Failure;
 use crate::http::HttpServer;
 use catalogue::Catalogue;
 use compiled::Compiled;
-use counts::Counts;
+use counts::ServingCounts;
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
@@ -63,9 +63,9 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 struct Serving {
     catalogue: Catalogue,
     compiled: Mutex<Compiled>,
-    source: Source,
+    source: RowSource,
     settings: ServeSettings,
-    counts: Counts,
+    counts: ServingCounts,
     /// Values of the answers that are on their way.
     values: Arc<AtomicUsize>,
 }
@@ -81,10 +81,10 @@ impl FeatureServer {
     ///
     /// # Errors
     /// When the address cannot be listened on, or no thread can be had.
-    pub fn start(job: &Job, settings: &ServeSettings, source: Source) -> Result<Self, Failure> {
+    pub fn start(job: &Job, settings: &ServeSettings, source: RowSource) -> Result<Self, Failure> {
         let catalogue = Catalogue::new(job);
         let serving = Arc::new(Serving {
-            counts: Counts::new(catalogue.views.len()),
+            counts: ServingCounts::new(catalogue.views.len()),
             catalogue,
             compiled: Mutex::default(),
             source,

@@ -4,7 +4,7 @@ use crate::config::ServeSettings;
 use crate::failure::Failure;
 use crate::online::OnlineStore;
 use crate::service::Service;
-use crate::serving::{EngineRows, FeatureServer, Source};
+use crate::serving::{EngineRows, FeatureServer, RowSource};
 use std::sync::Arc;
 use tidemark_jobs::Job;
 use tidemark_operators::metrics::WorkerMetrics;
@@ -25,5 +25,5 @@ pub(super) fn serve(
     }
     let (store, service) = (Arc::clone(store), Arc::clone(service));
     let rows = EngineRows::new(store, metrics.to_vec(), move || service.caught_up());
-    FeatureServer::start(job, settings, Source::Engine(rows)).map(Some)
+    FeatureServer::start(job, settings, RowSource::Engine(rows)).map(Some)
 }

@@ -1,7 +1,7 @@
 //! The answer: values by entity and column, and the JSON that Feast's clients read.
 
 use crate::config::{Missing, Statuses};
-use crate::serving::ask::Ask;
+use crate::serving::ask::AskedFeatures;
 use crate::serving::catalogue::Catalogue;
 use crate::serving::freshness::Freshness;
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ const VALUES_AT_ONCE: usize = 16_384;
 
 /// What is said of a value, in Feast's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Status {
+pub(super) enum ValueStatus {
     /// What the store holds is no value of the feature's type.
     Invalid,
     /// It is there.
@@ -26,25 +26,30 @@ pub(super) enum Status {
     OutsideMaxAge,
 }
 
-impl Status {
-    pub const ALL: [Status; 5] =
-        [Status::Invalid, Status::Present, Status::Null, Status::NotFound, Status::OutsideMaxAge];
+impl ValueStatus {
+    pub const ALL: [ValueStatus; 5] = [
+        ValueStatus::Invalid,
+        ValueStatus::Present,
+        ValueStatus::Null,
+        ValueStatus::NotFound,
+        ValueStatus::OutsideMaxAge,
+    ];
 
     pub const fn name(self) -> &'static str {
         match self {
-            Status::Invalid => "INVALID",
-            Status::Present => "PRESENT",
-            Status::Null => "NULL_VALUE",
-            Status::NotFound => "NOT_FOUND",
-            Status::OutsideMaxAge => "OUTSIDE_MAX_AGE",
+            ValueStatus::Invalid => "INVALID",
+            ValueStatus::Present => "PRESENT",
+            ValueStatus::Null => "NULL_VALUE",
+            ValueStatus::NotFound => "NOT_FOUND",
+            ValueStatus::OutsideMaxAge => "OUTSIDE_MAX_AGE",
         }
     }
 }
 
 /// One value.
 #[derive(Clone, Copy, Debug)]
-struct Cell {
-    status: Status,
+struct AnsweredValue {
+    status: ValueStatus,
     /// Where its JSON is; empty where there is none.
     text: (usize, usize),
     as_of: EventTime,
@@ -52,16 +57,16 @@ struct Cell {
 
 /// The values of an answer. Until something is put there each counts as too old.
 #[derive(Debug)]
-pub(super) struct Cells {
+pub(super) struct AnsweredValues {
     rows: usize,
     text: Vec<u8>,
-    cells: Vec<Cell>,
+    cells: Vec<AnsweredValue>,
 }
 
-impl Cells {
-    pub fn new(columns: usize, rows: usize) -> Cells {
-        let none = Cell { status: Status::OutsideMaxAge, text: (0, 0), as_of: 0 };
-        Cells { rows, text: Vec::new(), cells: vec![none; columns.saturating_mul(rows)] }
+impl AnsweredValues {
+    pub fn new(columns: usize, rows: usize) -> AnsweredValues {
+        let none = AnsweredValue { status: ValueStatus::OutsideMaxAge, text: (0, 0), as_of: 0 };
+        AnsweredValues { rows, text: Vec::new(), cells: vec![none; columns.saturating_mul(rows)] }
     }
 
     /// Puts a value: `write` appends its JSON, or nothing for none, and says what it is.
@@ -70,22 +75,23 @@ impl Cells {
         column: usize,
         row: usize,
         as_of: EventTime,
-        write: impl FnOnce(&mut Vec<u8>) -> Status,
+        write: impl FnOnce(&mut Vec<u8>) -> ValueStatus,
     ) {
         let start = self.text.len();
         let status = write(&mut self.text);
         if let Some(cell) = self.cells.get_mut(column * self.rows + row) {
-            *cell = Cell { status, text: (start, self.text.len()), as_of };
+            *cell = AnsweredValue { status, text: (start, self.text.len()), as_of };
         }
     }
 
     /// How many values of a column are of each status.
-    pub fn tally(&self, column: usize) -> [u64; Status::ALL.len()] {
+    pub fn tally(&self, column: usize) -> [u64; ValueStatus::ALL.len()] {
         let cells = self.column(column);
-        Status::ALL.map(|status| cells.iter().filter(|cell| cell.status == status).count() as u64)
+        ValueStatus::ALL
+            .map(|status| cells.iter().filter(|cell| cell.status == status).count() as u64)
     }
 
-    fn column(&self, column: usize) -> &[Cell] {
+    fn column(&self, column: usize) -> &[AnsweredValue] {
         let from = column * self.rows;
         self.cells.get(from..from + self.rows).unwrap_or_default()
     }
@@ -95,17 +101,17 @@ impl Cells {
         self.column(column).get(row).map_or(b"null", |cell| self.shown(cell, empty))
     }
 
-    fn shown<'a>(&'a self, cell: &Cell, empty: &'a str) -> &'a [u8] {
+    fn shown<'a>(&'a self, cell: &AnsweredValue, empty: &'a str) -> &'a [u8] {
         match cell.status {
-            Status::Present => self.text.get(cell.text.0..cell.text.1).unwrap_or(b"null"),
-            Status::NotFound => empty.as_bytes(),
+            ValueStatus::Present => self.text.get(cell.text.0..cell.text.1).unwrap_or(b"null"),
+            ValueStatus::NotFound => empty.as_bytes(),
             _ => b"null",
         }
     }
 }
 
 /// How answers are written.
-pub(super) struct Form<'a> {
+pub(super) struct AnswerForm<'a> {
     pub catalogue: &'a Catalogue,
     pub statuses: Statuses,
     pub missing: Missing,
@@ -119,13 +125,13 @@ pub(super) struct Form<'a> {
 /// The columns of ids: names and values as JSON.
 pub(super) type IdColumns = Vec<(String, Vec<String>)>;
 
-impl Form<'_> {
+impl AnswerForm<'_> {
     /// The body of an answer.
     pub async fn body(
         &self,
-        ask: &Ask,
+        ask: &AskedFeatures,
         ids: &IdColumns,
-        cells: &Cells,
+        cells: &AnsweredValues,
         freshness: &Freshness,
     ) -> Vec<u8> {
         let mut out = Vec::with_capacity(cells.cells.len() * 64 + 512);
@@ -166,14 +172,20 @@ impl Form<'_> {
     }
 
     /// The value of a column in a missing row.
-    pub fn empty(&self, ask: &Ask, column: usize) -> &str {
+    pub fn empty(&self, ask: &AskedFeatures, column: usize) -> &str {
         let found = ask.columns.get(column).and_then(|(view, feature)| {
             Some(self.catalogue.views.get(*view)?.features.get(*feature)?.1.as_str())
         });
         found.filter(|_| self.missing == Missing::Empty).unwrap_or("null")
     }
 
-    fn column(&self, ask: &Ask, column: usize, cells: &Cells, out: &mut Vec<u8>) {
+    fn column(
+        &self,
+        ask: &AskedFeatures,
+        column: usize,
+        cells: &AnsweredValues,
+        out: &mut Vec<u8>,
+    ) {
         let empty = self.empty(ask, column);
         out.extend_from_slice(b"{\"values\":[");
         list(cells.column(column).iter().map(|cell| cells.shown(cell, empty)), out);
@@ -181,7 +193,7 @@ impl Form<'_> {
         for cell in cells.column(column) {
             let status = match self.statuses {
                 Statuses::Own => cell.status,
-                Statuses::Stock => Status::Present,
+                Statuses::Stock => ValueStatus::Present,
             };
             out.push(b'"');
             out.extend_from_slice(status.name().as_bytes());
@@ -198,7 +210,7 @@ impl Form<'_> {
         out.extend_from_slice(b"]},");
     }
 
-    fn metadata(&self, ask: &Ask, freshness: &Freshness, out: &mut Vec<u8>) {
+    fn metadata(&self, ask: &AskedFeatures, freshness: &Freshness, out: &mut Vec<u8>) {
         if self.views_listed {
             out.extend_from_slice(b",\"feature_view_metadata\":[");
             for view in ask.views.iter().filter_map(|at| self.catalogue.views.get(*at)) {

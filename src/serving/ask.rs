@@ -2,7 +2,7 @@
 
 /// A question, without the entities.
 #[derive(Debug, Default)]
-pub(super) struct Ask {
+pub(super) struct AskedFeatures {
     /// View and feature of each column of the answer.
     pub columns: Vec<(usize, usize)>,
     /// Their names as JSON.

@@ -1,7 +1,7 @@
 //! What may be asked of a job: its views, entities and services, by name.
 
-use crate::serving::ask::{Ask, Group};
-use crate::serving::refusal::Refusal;
+use crate::serving::ask::{AskedFeatures, Group};
+use crate::serving::feast_error::FeastError;
 use std::collections::{HashMap, HashSet};
 use tidemark_jobs::{Job, docs};
 use tidemark_operators::json::quoted;
@@ -12,7 +12,7 @@ use tidemark_operators::value::Type;
 pub(super) struct Catalogue {
     /// The job's name, which is Feast's project.
     pub project: String,
-    pub views: Vec<View>,
+    pub views: Vec<ServedView>,
     pub entities: Vec<Entity>,
     /// The topics of the job's sources.
     pub topics: Vec<String>,
@@ -21,7 +21,7 @@ pub(super) struct Catalogue {
 }
 
 /// A view.
-pub(super) struct View {
+pub(super) struct ServedView {
     pub name: String,
     pub entity: usize,
     /// Names, and the value in a missing row as JSON.
@@ -43,7 +43,8 @@ pub(super) struct Entity {
 impl Catalogue {
     pub fn new(job: &Job) -> Catalogue {
         let plan = &job.plan;
-        let views: Vec<View> = (0..plan.views.len()).filter_map(|at| view(plan, at)).collect();
+        let views: Vec<ServedView> =
+            (0..plan.views.len()).filter_map(|at| view(plan, at)).collect();
         let names = views.iter().enumerate().map(|(at, view)| (view.name.clone(), at));
         let services = job.services.iter().map(|it| (it.name.clone(), it.features.clone()));
         Catalogue {
@@ -68,17 +69,17 @@ impl Catalogue {
     }
 
     /// All features of a view.
-    pub fn view(&self, name: &str, full_names: bool) -> Result<Ask, Refusal> {
+    pub fn view(&self, name: &str, full_names: bool) -> Result<AskedFeatures, FeastError> {
         let at = self.find(name)?;
         let count = self.views.get(at).map_or(0, |view| view.features.len());
         self.ask((0..count).map(|feature| (at, feature)).collect(), full_names)
     }
 
     /// The features of a service.
-    pub fn service(&self, name: &str, full_names: bool) -> Result<Ask, Refusal> {
+    pub fn service(&self, name: &str, full_names: bool) -> Result<AskedFeatures, FeastError> {
         let found = self.services.get(name).ok_or_else(|| {
             let project = &self.project;
-            Refusal::feast(
+            FeastError::feast(
                 404,
                 "FeatureServiceNotFoundException",
                 format!("Feature service {name} does not exist in project {project}"),
@@ -88,17 +89,21 @@ impl Catalogue {
     }
 
     /// Features by their references, `view:feature`.
-    pub fn features<T: AsRef<str>>(&self, refs: &[T], full_names: bool) -> Result<Ask, Refusal> {
+    pub fn features<T: AsRef<str>>(
+        &self,
+        refs: &[T],
+        full_names: bool,
+    ) -> Result<AskedFeatures, FeastError> {
         if refs.is_empty() {
-            return Err(Refusal::text("No features specified for retrieval"));
+            return Err(FeastError::text("No features specified for retrieval"));
         }
         let found = refs.iter().map(|reference| self.feature(reference.as_ref()));
         self.ask(found.collect::<Result<_, _>>()?, full_names)
     }
 
-    fn feature(&self, reference: &str) -> Result<(usize, usize), Refusal> {
+    fn feature(&self, reference: &str) -> Result<(usize, usize), FeastError> {
         let (view, feature) = reference.split_once(':').ok_or_else(|| {
-            Refusal::text(format!(
+            FeastError::text(format!(
                 "Invalid feature reference '{reference}'. Expected format: \
                  '<feature_view>:<feature>' or '<feature_view>@<version>:<feature>'"
             ))
@@ -109,15 +114,15 @@ impl Catalogue {
             Some(feature) => Ok((at, feature)),
             None => {
                 let why = format!("'Feature {feature} not found in projection {view}'");
-                Err(Refusal::text(why))
+                Err(FeastError::text(why))
             }
         }
     }
 
-    fn find(&self, view: &str) -> Result<usize, Refusal> {
+    fn find(&self, view: &str) -> Result<usize, FeastError> {
         self.views_by_name.get(view).copied().ok_or_else(|| {
             let project = &self.project;
-            Refusal::feast(
+            FeastError::feast(
                 404,
                 "FeatureViewNotFoundException",
                 format!("Feature view {view} does not exist in project {project}"),
@@ -125,8 +130,12 @@ impl Catalogue {
         })
     }
 
-    fn ask(&self, columns: Vec<(usize, usize)>, full_names: bool) -> Result<Ask, Refusal> {
-        let mut ask = Ask { columns, ..Ask::default() };
+    fn ask(
+        &self,
+        columns: Vec<(usize, usize)>,
+        full_names: bool,
+    ) -> Result<AskedFeatures, FeastError> {
+        let mut ask = AskedFeatures { columns, ..AskedFeatures::default() };
         let mut names = HashSet::new();
         for (column, (at, feature)) in ask.columns.iter().enumerate() {
             let Some(view) = self.views.get(*at) else { continue };
@@ -136,7 +145,7 @@ impl Catalogue {
                 false => name.clone(),
             };
             if !names.insert(name.clone()) {
-                return Err(Refusal::collision(&name, full_names));
+                return Err(FeastError::collision(&name, full_names));
             }
             ask.names.push(quoted(&name));
             if !ask.views.contains(at) {
@@ -157,14 +166,14 @@ impl Catalogue {
     }
 }
 
-fn view(plan: &Plan, at: usize) -> Option<View> {
+fn view(plan: &Plan, at: usize) -> Option<ServedView> {
     let (index, view) = (plan.views.get(at)?, plan.view(at)?);
     let empty = docs::empty_row(view, &plan.zone).into_iter().map(|value| {
         let mut json = Vec::new();
         crate::online::text::json(&value, &mut json);
         String::from_utf8(json).unwrap_or_else(|_| "null".to_owned())
     });
-    Some(View {
+    Some(ServedView {
         name: view.name.clone(),
         entity: index.entity,
         features: view.features.iter().map(|f| f.name.clone()).zip(empty).collect(),

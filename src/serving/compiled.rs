@@ -3,7 +3,7 @@
 //! Bound: two generations of [`GENERATION`] questions and [`GENERATION_BYTES`] of texts each. When the
 //! younger one is full the older one is forgotten; what is asked again moves to the younger.
 
-use crate::serving::ask::Ask;
+use crate::serving::ask::AskedFeatures;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,8 +15,8 @@ const GENERATION_BYTES: usize = 4 << 20;
 /// The questions.
 #[derive(Debug, Default)]
 pub(super) struct Compiled {
-    young: HashMap<String, Arc<Ask>>,
-    old: HashMap<String, Arc<Ask>>,
+    young: HashMap<String, Arc<AskedFeatures>>,
+    old: HashMap<String, Arc<AskedFeatures>>,
     young_bytes: usize,
     pub hits: u64,
     pub misses: u64,
@@ -24,7 +24,7 @@ pub(super) struct Compiled {
 
 impl Compiled {
     /// The question of this text.
-    pub fn get(&mut self, text: &str) -> Option<Arc<Ask>> {
+    pub fn get(&mut self, text: &str) -> Option<Arc<AskedFeatures>> {
         if let Some(ask) = self.young.get(text) {
             self.hits += 1;
             return Some(Arc::clone(ask));
@@ -39,7 +39,7 @@ impl Compiled {
     }
 
     /// Keeps a question, if its text is not beyond all measure.
-    pub fn put(&mut self, text: String, ask: Arc<Ask>) {
+    pub fn put(&mut self, text: String, ask: Arc<AskedFeatures>) {
         if text.len() > GENERATION_BYTES {
             return;
         }

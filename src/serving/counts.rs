@@ -2,10 +2,10 @@
 
 use crate::metrics::snapshot::{RequestsCounted, ServingSnapshot};
 use crate::serving::Serving;
-use crate::serving::answer::{Cells, Status};
-use crate::serving::ask::Ask;
+use crate::serving::answer::{AnsweredValues, ValueStatus};
+use crate::serving::ask::AskedFeatures;
 use crate::serving::freshness::Freshness;
-use crate::serving::source::Source;
+use crate::serving::source::RowSource;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -19,21 +19,21 @@ const LATENCY_BOUNDS_US: [u64; 12] =
     [50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 100_000, 500_000, 2_500_000];
 
 /// The counts.
-pub(super) struct Counts {
+pub(super) struct ServingCounts {
     /// By endpoint: answered, and refused.
     requests: [[AtomicU64; 2]; ENDPOINTS.len()],
     latency: [AtomicU64; LATENCY_BOUNDS_US.len() + 1],
     latency_us: AtomicU64,
     entities: AtomicU64,
     /// By view and status.
-    statuses: Vec<[AtomicU64; Status::ALL.len()]>,
+    statuses: Vec<[AtomicU64; ValueStatus::ALL.len()]>,
 }
 
-impl Counts {
-    pub fn new(views: usize) -> Counts {
+impl ServingCounts {
+    pub fn new(views: usize) -> ServingCounts {
         let mut statuses = Vec::new();
         statuses.resize_with(views, Default::default);
-        Counts {
+        ServingCounts {
             requests: Default::default(),
             latency: Default::default(),
             latency_us: AtomicU64::new(0),
@@ -57,7 +57,7 @@ impl Counts {
     }
 
     /// Values were told.
-    pub fn values(&self, ask: &Ask, cells: &Cells, entities: usize) {
+    pub fn values(&self, ask: &AskedFeatures, cells: &AnsweredValues, entities: usize) {
         self.entities.fetch_add(entities as u64, Relaxed);
         for (column, (view, _)) in ask.columns.iter().enumerate() {
             let Some(counts) = self.statuses.get(*view) else { continue };
@@ -92,7 +92,7 @@ impl Serving {
             entities: counts.entities.load(Relaxed),
             statuses: views
                 .flat_map(|(view, counts)| {
-                    Status::ALL.into_iter().zip(counts).map(|(status, count)| {
+                    ValueStatus::ALL.into_iter().zip(counts).map(|(status, count)| {
                         (view.name.clone(), status.name(), count.load(Relaxed))
                     })
                 })
@@ -102,8 +102,8 @@ impl Serving {
             compiled: compiled.len() as u64,
             values_in_flight: self.values.load(Relaxed) as u64,
             redis_waiting: match &self.source {
-                Source::Redis(rows) => Some(rows.waiting() as u64),
-                Source::Engine(_) => None,
+                RowSource::Redis(rows) => Some(rows.waiting() as u64),
+                RowSource::Engine(_) => None,
             },
             fresh: freshness.stale.is_none(),
             age: freshness.age(now),

@@ -1,10 +1,10 @@
 //! Rows from the table of the job in this process.
 
 use crate::online::OnlineStore;
-use crate::serving::answer::{Cells, Status};
-use crate::serving::ask::Ask;
+use crate::serving::answer::{AnsweredValues, ValueStatus};
+use crate::serving::ask::AskedFeatures;
 use crate::serving::freshness::{AgeBounds, Freshness};
-use crate::serving::source::Ids;
+use crate::serving::source::AskedIds;
 use crate::wall_clock::wall_ms;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -109,12 +109,12 @@ impl EngineRows {
 
     pub(super) async fn read(
         &self,
-        ask: &Ask,
-        ids: &Ids<'_>,
+        ask: &AskedFeatures,
+        ids: &AskedIds<'_>,
         bounds: AgeBounds,
-    ) -> (Cells, Freshness) {
+    ) -> (AnsweredValues, Freshness) {
         let freshness = self.freshness(bounds);
-        let mut cells = Cells::new(ask.columns.len(), ids.rows);
+        let mut cells = AnsweredValues::new(ask.columns.len(), ids.rows);
         if freshness.stale.is_some() {
             return (cells, freshness);
         }
@@ -129,11 +129,11 @@ impl EngineRows {
                         match &held {
                             Some(held) => cells.put(*column, row, held.as_of(), |out| {
                                 match held.json(*feature, out) {
-                                    true => Status::Present,
-                                    false => Status::Null,
+                                    true => ValueStatus::Present,
+                                    false => ValueStatus::Null,
                                 }
                             }),
-                            None => cells.put(*column, row, 0, |_| Status::NotFound),
+                            None => cells.put(*column, row, 0, |_| ValueStatus::NotFound),
                         }
                     }
                 };

@@ -1,6 +1,6 @@
 //! What a request asks: its body, taken apart as far as it is needed.
 
-use crate::serving::refusal::Refusal;
+use crate::serving::feast_error::FeastError;
 use crate::serving::{ENTITIES_MAX, FEATURES_MAX};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
@@ -26,12 +26,12 @@ pub(super) struct Question<'a> {
 pub(super) type Columns<'a> = Vec<(Cow<'a, str>, Vec<&'a RawValue>)>;
 
 impl<'a> Question<'a> {
-    pub fn parse(body: &'a [u8]) -> Result<Self, Refusal> {
+    pub fn parse(body: &'a [u8]) -> Result<Self, FeastError> {
         serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => {
-                Refusal::body("model_attributes_type", &[], error.to_string())
+                FeastError::body("model_attributes_type", &[], error.to_string())
             }
-            _ => Refusal::json(body, &error),
+            _ => FeastError::json(body, &error),
         })
     }
 
@@ -60,57 +60,58 @@ impl<'a> Question<'a> {
     }
 
     /// The references of features.
-    pub fn features(&self) -> Result<Vec<Cow<'a, str>>, Refusal> {
+    pub fn features(&self) -> Result<Vec<Cow<'a, str>>, FeastError> {
         let Some(features) = self.features else { return Ok(Vec::new()) };
-        let refs: Texts<'_> = serde_json::from_str(features.get())
-            .map_err(|error| Refusal::body("list_type", &["features"], error.to_string()))?;
+        let refs: BorrowedTexts<'_> = serde_json::from_str(features.get())
+            .map_err(|error| FeastError::body("list_type", &["features"], error.to_string()))?;
         if refs.0.len() > FEATURES_MAX {
             let why = format!("List should have at most {FEATURES_MAX} items");
-            return Err(Refusal::body("too_long", &["features"], why));
+            return Err(FeastError::body("too_long", &["features"], why));
         }
         Ok(refs.0.into_iter().map(|text| text.0).collect())
     }
 
     /// The entities, which are at least one column, all of the same length.
-    pub fn columns(&self) -> Result<Columns<'a>, Refusal> {
+    pub fn columns(&self) -> Result<Columns<'a>, FeastError> {
         let Some(entities) = self.entities else {
-            return Err(Refusal::body("missing", &["entities"], "Field required"));
+            return Err(FeastError::body("missing", &["entities"], "Field required"));
         };
-        let members: Members<'a> = serde_json::from_str(entities.get())
-            .map_err(|error| Refusal::body("dict_type", &["entities"], error.to_string()))?;
+        let members: JoinKeyColumns<'a> = serde_json::from_str(entities.get())
+            .map_err(|error| FeastError::body("dict_type", &["entities"], error.to_string()))?;
         let mut columns = Columns::with_capacity(members.0.len().min(FEATURES_MAX));
         for (name, ids) in members.0 {
             let ids: Vec<&RawValue> = serde_json::from_str(ids.get()).map_err(|error| {
-                Refusal::body("list_type", &["entities", name.as_ref()], error.to_string())
+                FeastError::body("list_type", &["entities", name.as_ref()], error.to_string())
             })?;
             if ids.len() > ENTITIES_MAX {
                 let why = format!("List should have at most {ENTITIES_MAX} items");
-                return Err(Refusal::body("too_long", &["entities", name.as_ref()], why));
+                return Err(FeastError::body("too_long", &["entities", name.as_ref()], why));
             }
             columns.push((name, ids));
         }
         let mut lengths = columns.iter().map(|(_, ids)| ids.len());
         let Some(first) = lengths.next() else {
-            return Err(Refusal::text("'pop from an empty set'"));
+            return Err(FeastError::text("'pop from an empty set'"));
         };
         if lengths.any(|length| length != first) {
-            return Err(Refusal::text("All entity rows must have the same columns."));
+            return Err(FeastError::text("All entity rows must have the same columns."));
         }
         Ok(columns)
     }
 }
 
 /// An id as rows have it.
-pub(super) fn id<'a>(ty: Type, asked: &'a RawValue) -> Result<Cow<'a, str>, Refusal> {
+pub(super) fn id<'a>(ty: Type, asked: &'a RawValue) -> Result<Cow<'a, str>, FeastError> {
     let text = asked.get();
     let is_text = text.starts_with('"');
     let said: Cow<'a, str> = match text.as_bytes().first() {
         Some(b'"') => {
-            let text: Text<'a> = serde_json::from_str(text).map_err(|error| no_id(text, &error))?;
+            let text: BorrowedText<'a> =
+                serde_json::from_str(text).map_err(|error| no_id(text, &error))?;
             text.0
         }
         Some(b'n') => {
-            return Err(Refusal::text("attribute name must be string, not 'NoneType'"));
+            return Err(FeastError::text("attribute name must be string, not 'NoneType'"));
         }
         // As Python writes them.
         Some(b't') => Cow::Borrowed(if ty == Type::Int { "1" } else { "True" }),
@@ -123,7 +124,7 @@ pub(super) fn id<'a>(ty: Type, asked: &'a RawValue) -> Result<Cow<'a, str>, Refu
             Some(number) => Ok(Cow::Owned(number.to_string())),
             None => {
                 let why = format!("invalid literal for int() with base 10: '{said}'");
-                Err(Refusal::text(why))
+                Err(FeastError::text(why))
             }
         },
         Type::Ip => match parse_address(&said) {
@@ -147,27 +148,27 @@ fn whole(said: &str, is_text: bool) -> Option<i64> {
     (whole.abs() <= bound).then_some(whole as i64)
 }
 
-fn no_id(text: &str, why: &dyn fmt::Display) -> Refusal {
+fn no_id(text: &str, why: &dyn fmt::Display) -> FeastError {
     let shown: String = text.chars().take(50).collect();
-    Refusal::text(format!("cannot read the id {shown}: {why}"))
+    FeastError::text(format!("cannot read the id {shown}: {why}"))
 }
 
 /// A text that is borrowed where it needs no unescaping.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+struct BorrowedText<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// Texts.
+/// BorrowedTexts.
 #[derive(Deserialize)]
-struct Texts<'a>(#[serde(borrow)] Vec<Text<'a>>);
+struct BorrowedTexts<'a>(#[serde(borrow)] Vec<BorrowedText<'a>>);
 
 /// The members of an object in their order.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+struct JoinKeyColumns<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for JoinKeyColumns<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;
         impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
+            type Value = JoinKeyColumns<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object of join keys and lists of ids")
@@ -175,10 +176,12 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some((name, value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
+                while let Some((name, value)) =
+                    map.next_entry::<BorrowedText<'de>, &'de RawValue>()?
+                {
                     members.push((name.0, value));
                 }
-                Ok(Members(members))
+                Ok(JoinKeyColumns(members))
             }
         }
         deserializer.deserialize_map(Object)

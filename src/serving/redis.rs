@@ -2,12 +2,12 @@
 
 use crate::online::StoreError;
 use crate::online::redis::{RedisReader, RedisSettings, RowsAsked, RowsRead};
-use crate::serving::answer::{Cells, Status};
-use crate::serving::ask::{Ask, Reads};
+use crate::serving::answer::{AnsweredValues, ValueStatus};
+use crate::serving::ask::{AskedFeatures, Reads};
 use crate::serving::catalogue::Catalogue;
+use crate::serving::feast_error::FeastError;
 use crate::serving::freshness::{AgeBounds, Freshness, Judge};
-use crate::serving::refusal::Refusal;
-use crate::serving::source::Ids;
+use crate::serving::source::AskedIds;
 use crate::wall_clock::wall_ms;
 use std::time::Duration;
 use tidemark_operators::json::push_json_text;
@@ -53,7 +53,7 @@ impl RedisRows {
         self.reader.waiting()
     }
 
-    pub(super) async fn freshness(&self, bounds: AgeBounds) -> Result<Freshness, Refusal> {
+    pub(super) async fn freshness(&self, bounds: AgeBounds) -> Result<Freshness, FeastError> {
         let read = self.ask(RowsAsked::default()).await?;
         Ok(self.judge(&read, bounds))
     }
@@ -62,14 +62,14 @@ impl RedisRows {
         self.judge.judge(&read.before, &read.after, bounds, wall_ms().unwrap_or(0))
     }
 
-    async fn ask(&self, asked: RowsAsked) -> Result<RowsRead, Refusal> {
-        let answer = self.reader.ask(asked).map_err(Refusal::unavailable)?;
+    async fn ask(&self, asked: RowsAsked) -> Result<RowsRead, FeastError> {
+        let answer = self.reader.ask(asked).map_err(FeastError::unavailable)?;
         match tokio::time::timeout(self.timeout, answer).await {
-            Ok(Ok(read)) => read.map_err(Refusal::unavailable),
-            Ok(Err(_)) => Err(Refusal::unavailable("the server is ending")),
+            Ok(Ok(read)) => read.map_err(FeastError::unavailable),
+            Ok(Err(_)) => Err(FeastError::unavailable("the server is ending")),
             Err(_) => {
                 let ms = self.timeout.as_millis();
-                Err(Refusal::unavailable(format!("Redis has not answered within {ms} ms")))
+                Err(FeastError::unavailable(format!("Redis has not answered within {ms} ms")))
             }
         }
     }
@@ -77,10 +77,10 @@ impl RedisRows {
     pub(super) async fn read(
         &self,
         catalogue: &Catalogue,
-        ask: &Ask,
-        ids: &Ids<'_>,
+        ask: &AskedFeatures,
+        ids: &AskedIds<'_>,
         bounds: AgeBounds,
-    ) -> Result<(Cells, Freshness), Refusal> {
+    ) -> Result<(AnsweredValues, Freshness), FeastError> {
         let mut asked = RowsAsked::default();
         for (group, ids) in ask.groups.iter().zip(&ids.groups) {
             for id in ids {
@@ -91,7 +91,7 @@ impl RedisRows {
         }
         let read = self.ask(asked).await?;
         let freshness = self.judge(&read, bounds);
-        let mut cells = Cells::new(ask.columns.len(), ids.rows);
+        let mut cells = AnsweredValues::new(ask.columns.len(), ids.rows);
         let (None, Some(as_of)) = (&freshness.stale, freshness.as_of) else {
             return Ok((cells, freshness));
         };
@@ -122,7 +122,7 @@ fn place(
     reads: &Reads,
     types: &[Type],
     (row, as_of): (usize, u64),
-    cells: &mut Cells,
+    cells: &mut AnsweredValues,
 ) {
     // A hash without fields is none.
     let there = match reads.witnessed {
@@ -135,29 +135,29 @@ fn place(
         let as_of = if there { as_of } else { 0 };
         cells.put(*column, row, as_of, |out| match (there, value, ty) {
             (true, Some(value), Some(ty)) => json(value, *ty, out),
-            (true, ..) => Status::Null,
-            (false, ..) => Status::NotFound,
+            (true, ..) => ValueStatus::Null,
+            (false, ..) => ValueStatus::NotFound,
         });
     }
 }
 
 /// Appends a value as JSON. What is no value of its type was written by somebody else.
-fn json(value: &[u8], ty: Type, out: &mut Vec<u8>) -> Status {
-    let Ok(text) = std::str::from_utf8(value) else { return Status::Invalid };
+fn json(value: &[u8], ty: Type, out: &mut Vec<u8>) -> ValueStatus {
+    let Ok(text) = std::str::from_utf8(value) else { return ValueStatus::Invalid };
     let fits = match ty {
         Type::Text | Type::Ip => {
             push_json_text(value, out);
-            return Status::Present;
+            return ValueStatus::Present;
         }
         Type::Int | Type::Timestamp => text.parse::<i64>().is_ok() && !text.starts_with('+'),
         Type::Bool => matches!(text, "true" | "false"),
         Type::Double | Type::Decimal(_) => serde_json::from_str::<f64>(text).is_ok(),
     };
     if !fits {
-        return Status::Invalid;
+        return ValueStatus::Invalid;
     }
     out.extend_from_slice(value);
-    Status::Present
+    ValueStatus::Present
 }
 
 #[cfg(test)]
@@ -179,7 +179,7 @@ mod tests {
             ("a\"b", Type::Text, "\"a\\\"b\""),
             ("1.2.3.4", Type::Ip, "\"1.2.3.4\""),
         ] {
-            assert_eq!(of(value.as_bytes(), ty), (Status::Present, told.to_owned()));
+            assert_eq!(of(value.as_bytes(), ty), (ValueStatus::Present, told.to_owned()));
         }
         for (value, ty) in [
             (&b"x"[..], Type::Int),
@@ -191,7 +191,7 @@ mod tests {
             (b"TRUE", Type::Bool),
             (b"\xff", Type::Text),
         ] {
-            assert_eq!(of(value, ty), (Status::Invalid, String::new()), "{value:?} {ty}");
+            assert_eq!(of(value, ty), (ValueStatus::Invalid, String::new()), "{value:?} {ty}");
         }
     }
 }

@@ -1,13 +1,13 @@
 //! Paths and their answers.
 
 use crate::metrics::render_serving;
-use crate::serving::answer::{Form, IdColumns};
-use crate::serving::ask::Ask;
+use crate::serving::answer::{AnswerForm, IdColumns};
+use crate::serving::ask::AskedFeatures;
 use crate::serving::counts::ENDPOINTS;
+use crate::serving::feast_error::FeastError;
 use crate::serving::freshness::{AgeBounds, Freshness};
 use crate::serving::question::{self, Columns, Question};
-use crate::serving::refusal::Refusal;
-use crate::serving::source::Ids;
+use crate::serving::source::AskedIds;
 use crate::serving::{BODY_BYTES_MAX, ENTITIES_MAX, Serving};
 use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
@@ -33,7 +33,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 const OPENAPI: &str = include_str!("openapi.json");
 
-type Server = State<Arc<Serving>>;
+type ServingState = State<Arc<Serving>>;
 
 /// The router over everything.
 pub(super) fn router(serving: Arc<Serving>) -> Router {
@@ -48,19 +48,19 @@ pub(super) fn router(serving: Arc<Serving>) -> Router {
         .route("/ready", get(ready))
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(async || json_text(OPENAPI)))
-        .fallback(async || Refusal::detail(404, "Not Found"))
-        .method_not_allowed_fallback(async || Refusal::detail(405, "Method Not Allowed"))
+        .fallback(async || FeastError::detail(404, "Not Found"))
+        .method_not_allowed_fallback(async || FeastError::detail(405, "Method Not Allowed"))
         .with_state(serving)
 }
 
-async fn online_features(State(serving): Server, request: Request) -> Response {
+async fn online_features(State(serving): ServingState, request: Request) -> Response {
     let begun = Instant::now();
     let answer = async { serving.answer(&body(request).await?).await };
     serving.counted(0, begun, answer.await)
 }
 
 async fn fetched(
-    State(serving): Server,
+    State(serving): ServingState,
     Path((kind, name)): Path<(String, String)>,
     request: Request,
 ) -> Response {
@@ -69,7 +69,7 @@ async fn fetched(
         let full = |full_names| match kind.as_str() {
             "groupby" => serving.catalogue.view(&name, full_names),
             "join" => serving.catalogue.service(&name, full_names),
-            _ => Err(Refusal::detail(404, "Not Found")),
+            _ => Err(FeastError::detail(404, "Not Found")),
         };
         // Chronon has no switch for it: names with their views where they would be the same without.
         let ask = match full(false) {
@@ -81,12 +81,12 @@ async fn fetched(
     serving.counted(1, begun, answer.await)
 }
 
-async fn materialize(State(serving): Server) -> Response {
+async fn materialize(State(serving): ServingState) -> Response {
     tracing::info!("asked to materialize: rows are kept current by the job, nothing is to be done");
     serving.counted(2, Instant::now(), Ok(json_text("null")))
 }
 
-async fn written_elsewhere(State(serving): Server) -> Response {
+async fn written_elsewhere(State(serving): ServingState) -> Response {
     let topics = serving.catalogue.topics.join(", ");
     let why = match topics.is_empty() {
         true => "features are computed from the job's sources and not written here".to_owned(),
@@ -94,10 +94,10 @@ async fn written_elsewhere(State(serving): Server) -> Response {
             "features are computed from events and not written here: produce the event to the topic {topics}"
         ),
     };
-    serving.counted(2, Instant::now(), Err(Refusal::detail(405, why)))
+    serving.counted(2, Instant::now(), Err(FeastError::detail(405, why)))
 }
 
-async fn health(State(serving): Server) -> Response {
+async fn health(State(serving): ServingState) -> Response {
     let health = json!({
         "status": "ok",
         "job": serving.catalogue.project,
@@ -107,7 +107,7 @@ async fn health(State(serving): Server) -> Response {
     json_text(health.to_string())
 }
 
-async fn ready(State(serving): Server) -> Response {
+async fn ready(State(serving): ServingState) -> Response {
     let freshness = serving.freshness().await;
     let code = match freshness.stale {
         None => StatusCode::OK,
@@ -121,7 +121,7 @@ async fn ready(State(serving): Server) -> Response {
     (code, json_text(body.to_string())).into_response()
 }
 
-async fn metrics(State(serving): Server) -> Response {
+async fn metrics(State(serving): ServingState) -> Response {
     let freshness = serving.freshness().await;
     let snapshot = serving.snapshot(&freshness, wall_ms().unwrap_or(0));
     match render_serving(&snapshot) {
@@ -137,21 +137,21 @@ async fn metrics(State(serving): Server) -> Response {
 }
 
 /// The body of a request, which says that it is JSON.
-async fn body(request: Request) -> Result<Bytes, Refusal> {
+async fn body(request: Request) -> Result<Bytes, FeastError> {
     let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if !kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/json")) {
         let why = "Input should be a valid dictionary or object to extract fields from: send it \
                    with content-type application/json";
-        return Err(Refusal::body("model_attributes_type", &[], why));
+        return Err(FeastError::body("model_attributes_type", &[], why));
     }
     match tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), BODY_BYTES_MAX)).await {
         Ok(Ok(body)) => Ok(body),
         Ok(Err(_)) => {
             let why =
                 format!("the body could not be read, or is longer than {BODY_BYTES_MAX} bytes");
-            Err(Refusal::body("too_long", &[], why))
+            Err(FeastError::body("too_long", &[], why))
         }
-        Err(_) => Err(Refusal::detail(408, "the body did not arrive in time")),
+        Err(_) => Err(FeastError::detail(408, "the body did not arrive in time")),
     }
 }
 
@@ -199,19 +199,19 @@ impl Serving {
         &self,
         endpoint: usize,
         begun: Instant,
-        answer: Result<Response, Refusal>,
+        answer: Result<Response, FeastError>,
     ) -> Response {
         debug_assert!(endpoint < ENDPOINTS.len());
         self.counts.request(endpoint, answer.is_ok(), begun.elapsed());
         answer.unwrap_or_else(IntoResponse::into_response)
     }
 
-    /// Counts the values of an answer that is begun.
-    fn begin(&self, columns: usize, rows: usize) -> Result<InFlight, Refusal> {
+    /// ServingCounts the values of an answer that is begun.
+    fn begin(&self, columns: usize, rows: usize) -> Result<InFlight, FeastError> {
         let (count, max) = (columns.saturating_mul(rows), self.settings.values_in_flight);
         let begun = InFlight { all: Arc::clone(&self.values), count };
         if self.values.fetch_add(count, Relaxed).saturating_add(count) > max {
-            return Err(Refusal::unavailable(format!(
+            return Err(FeastError::unavailable(format!(
                 "{max} values are on their way already; ask again later, or raise \
                  \"values_in_flight\" in [serve]"
             )));
@@ -219,8 +219,8 @@ impl Serving {
         Ok(begun)
     }
 
-    fn form(&self, views_listed: bool) -> Form<'_> {
-        Form {
+    fn form(&self, views_listed: bool) -> AnswerForm<'_> {
+        AnswerForm {
             catalogue: &self.catalogue,
             statuses: self.settings.statuses,
             missing: self.settings.missing,
@@ -231,7 +231,7 @@ impl Serving {
     }
 
     /// The answer to a question of Feast's.
-    async fn answer(&self, body: &[u8]) -> Result<Response, Refusal> {
+    async fn answer(&self, body: &[u8]) -> Result<Response, FeastError> {
         let question = Question::parse(body)?;
         let columns = question.columns()?;
         let ask = self.compile(&question)?;
@@ -245,7 +245,7 @@ impl Serving {
         Ok(json_bytes(body, in_flight))
     }
 
-    fn compile(&self, question: &Question<'_>) -> Result<Arc<Ask>, Refusal> {
+    fn compile(&self, question: &Question<'_>) -> Result<Arc<AskedFeatures>, FeastError> {
         let text = question.text();
         let lock = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ask) = lock().get(&text) {
@@ -264,9 +264,9 @@ impl Serving {
     /// The ids of a question, by what reads them and as they are shown.
     fn ids<'a>(
         &self,
-        ask: &Ask,
+        ask: &AskedFeatures,
         columns: &'a Columns<'a>,
-    ) -> Result<(Ids<'a>, IdColumns), Refusal> {
+    ) -> Result<(AskedIds<'a>, IdColumns), FeastError> {
         let rows = columns.first().map_or(0, |(_, ids)| ids.len());
         let mut by_entity = BTreeMap::new();
         let mut shown = IdColumns::new();
@@ -289,11 +289,11 @@ impl Serving {
             return Err(self.keys_missing(|at| needed(&at) && missing(&at), &shown));
         }
         let groups = ask.groups.iter().map(|group| by_entity.get(&group.entity).cloned());
-        Ok((Ids { groups: groups.map(Option::unwrap_or_default).collect(), rows }, shown))
+        Ok((AskedIds { groups: groups.map(Option::unwrap_or_default).collect(), rows }, shown))
     }
 
     /// In the words of Feast, which lists the keys of the whole project.
-    fn keys_missing(&self, missing: impl Fn(usize) -> bool, given: &IdColumns) -> Refusal {
+    fn keys_missing(&self, missing: impl Fn(usize) -> bool, given: &IdColumns) -> FeastError {
         let listed = |of: &dyn Fn(usize) -> bool| {
             let keys = self.catalogue.entities.iter().enumerate().filter(|(at, _)| of(*at));
             let mut keys: Vec<_> = keys.map(|(_, it)| format!("'{}'", it.join_key)).collect();
@@ -303,7 +303,7 @@ impl Serving {
         };
         let given: Vec<_> =
             given.iter().map(|(name, _)| format!("'{}'", name.trim_matches('"'))).collect();
-        Refusal::text(format!(
+        FeastError::text(format!(
             "\"Missing join key values for keys: [{}]. No values provided for keys: [{}]. Provided \
              join_key_values: [{}]\"",
             listed(&|_| true),
@@ -313,15 +313,15 @@ impl Serving {
     }
 
     /// The answer to a question of Chronon's fetcher: one result for each object of keys.
-    async fn fetch(&self, ask: &Ask, body: &[u8]) -> Result<Response, Refusal> {
-        let asked: Vec<Keys<'_>> =
-            serde_json::from_slice(body).map_err(|error| Refusal::json(body, &error))?;
+    async fn fetch(&self, ask: &AskedFeatures, body: &[u8]) -> Result<Response, FeastError> {
+        let asked: Vec<EntityKeys<'_>> =
+            serde_json::from_slice(body).map_err(|error| FeastError::json(body, &error))?;
         if asked.len() > ENTITIES_MAX {
             let why = format!("List should have at most {ENTITIES_MAX} items");
-            return Err(Refusal::body("too_long", &[], why));
+            return Err(FeastError::body("too_long", &[], why));
         }
         let in_flight = self.begin(ask.columns.len(), asked.len())?;
-        let mut ids = Ids { groups: vec![Vec::new(); ask.groups.len()], rows: 0 };
+        let mut ids = AskedIds { groups: vec![Vec::new(); ask.groups.len()], rows: 0 };
         let mut places = Vec::with_capacity(asked.len());
         for keys in &asked {
             let found = ask.groups.iter().map(|group| self.key(group.entity, keys));
@@ -365,7 +365,7 @@ impl Serving {
     }
 
     /// The id of an entity among keys.
-    fn key<'a>(&self, entity: usize, keys: &'a Keys<'a>) -> Result<Cow<'a, str>, String> {
+    fn key<'a>(&self, entity: usize, keys: &'a EntityKeys<'a>) -> Result<Cow<'a, str>, String> {
         let Some(entity) = self.catalogue.entities.get(entity) else { return Err(String::new()) };
         let found = keys.0.get(entity.join_key.as_str()).or(keys.0.get(entity.name.as_str()));
         let asked = found.ok_or_else(|| format!("the key {} is missing", entity.join_key))?;
@@ -375,7 +375,7 @@ impl Serving {
 
 /// One entity as Chronon's fetcher asks for it.
 #[derive(Deserialize)]
-struct Keys<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
+struct EntityKeys<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
 
 /// An id in an answer: as it was asked for, in the type of the entity's key.
 fn echo(ty: Type, asked: &RawValue, id: &str) -> String {

@@ -1,18 +1,18 @@
 //! Where rows come from.
 
-use crate::serving::answer::Cells;
-use crate::serving::ask::Ask;
+use crate::serving::answer::AnsweredValues;
+use crate::serving::ask::AskedFeatures;
 use crate::serving::catalogue::Catalogue;
 use crate::serving::engine::EngineRows;
+use crate::serving::feast_error::FeastError;
 use crate::serving::freshness::{AgeBounds, Freshness};
 use crate::serving::redis::RedisRows;
-use crate::serving::refusal::Refusal;
 use crate::serving::{Serving, engine};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 /// A source of rows.
-pub enum Source {
+pub enum RowSource {
     /// The table of the job in this process.
     Engine(EngineRows),
     /// Redis, as the job writes it.
@@ -20,18 +20,18 @@ pub enum Source {
 }
 
 /// The ids of a question: for each of its groups one an entity.
-pub(super) struct Ids<'a> {
+pub(super) struct AskedIds<'a> {
     pub groups: Vec<Vec<Cow<'a, str>>>,
     /// How many entities.
     pub rows: usize,
 }
 
-impl Source {
+impl RowSource {
     /// What answers and metrics call it.
     pub(super) fn name(&self) -> &'static str {
         match self {
-            Source::Engine(_) => "engine",
-            Source::Redis(_) => "redis",
+            RowSource::Engine(_) => "engine",
+            RowSource::Redis(_) => "redis",
         }
     }
 
@@ -39,21 +39,21 @@ impl Source {
     pub(super) async fn read(
         &self,
         catalogue: &Catalogue,
-        ask: &Ask,
-        ids: &Ids<'_>,
+        ask: &AskedFeatures,
+        ids: &AskedIds<'_>,
         bounds: AgeBounds,
-    ) -> Result<(Cells, Freshness), Refusal> {
+    ) -> Result<(AnsweredValues, Freshness), FeastError> {
         match self {
-            Source::Engine(rows) => Ok(rows.read(ask, ids, bounds).await),
-            Source::Redis(rows) => rows.read(catalogue, ask, ids, bounds).await,
+            RowSource::Engine(rows) => Ok(rows.read(ask, ids, bounds).await),
+            RowSource::Redis(rows) => rows.read(catalogue, ask, ids, bounds).await,
         }
     }
 
     /// As of when values would be.
-    pub(super) async fn freshness(&self, bounds: AgeBounds) -> Result<Freshness, Refusal> {
+    pub(super) async fn freshness(&self, bounds: AgeBounds) -> Result<Freshness, FeastError> {
         match self {
-            Source::Engine(rows) => Ok(rows.freshness(bounds)),
-            Source::Redis(rows) => rows.freshness(bounds).await,
+            RowSource::Engine(rows) => Ok(rows.freshness(bounds)),
+            RowSource::Redis(rows) => rows.freshness(bounds).await,
         }
     }
 }
@@ -64,7 +64,7 @@ pub(super) async fn watch(serving: Arc<Serving>) {
     looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         looks.tick().await;
-        if let Source::Engine(rows) = &serving.source {
+        if let RowSource::Engine(rows) = &serving.source {
             rows.look();
         }
     }

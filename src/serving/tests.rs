@@ -104,10 +104,10 @@ impl Server {
         let rows = EngineRows::new(Arc::new(store), metrics.clone(), || true);
         let catalogue = Catalogue::new(&job);
         let serving = Serving {
-            counts: Counts::new(catalogue.views.len()),
+            counts: ServingCounts::new(catalogue.views.len()),
             catalogue,
             compiled: Mutex::default(),
-            source: Source::Engine(rows),
+            source: RowSource::Engine(rows),
             settings,
             values: Arc::default(),
         };
@@ -128,7 +128,7 @@ impl Server {
                 metrics.live_clock.set(clock);
                 metrics.steps.add(3);
             }
-            let Source::Engine(rows) = &self.serving.source else { panic!() };
+            let RowSource::Engine(rows) = &self.serving.source else { panic!() };
             rows.look();
         }
     }

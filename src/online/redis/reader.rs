@@ -68,12 +68,12 @@ struct Waiting {
 
 /// What the threads share.
 #[derive(Debug, Default)]
-struct Queue {
+struct ReadQueue {
     waiting: Mutex<Waiting>,
     wake: Condvar,
 }
 
-impl Queue {
+impl ReadQueue {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -82,7 +82,7 @@ impl Queue {
 /// The threads. They end when it is dropped.
 #[derive(Debug)]
 pub struct RedisReader {
-    queue: Arc<Queue>,
+    queue: Arc<ReadQueue>,
     queue_max: usize,
     schema: Schema,
     key_prefix: String,
@@ -157,7 +157,7 @@ impl Drop for RedisReader {
 
 /// One thread's connection.
 struct Connection {
-    queue: Arc<Queue>,
+    queue: Arc<ReadQueue>,
     settings: Arc<RedisSettings>,
     heartbeat: String,
     link: Option<Link>,

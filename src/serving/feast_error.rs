@@ -6,29 +6,29 @@ use serde_json::{Value, json};
 
 /// A request that gets no features.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Refusal {
+pub(super) struct FeastError {
     code: u16,
     body: Value,
     collision: bool,
 }
 
-impl Refusal {
+impl FeastError {
     /// What Feast answers with 500 and the text of an exception.
-    pub fn text(why: impl Into<String>) -> Refusal {
-        Refusal { code: 500, body: Value::String(why.into()), collision: false }
+    pub fn text(why: impl Into<String>) -> FeastError {
+        FeastError { code: 500, body: Value::String(why.into()), collision: false }
     }
 
     /// An error of Feast's own classes: a JSON text that holds JSON.
-    pub fn feast(code: u16, class: &str, message: impl Into<String>) -> Refusal {
+    pub fn feast(code: u16, class: &str, message: impl Into<String>) -> FeastError {
         // In the order in which Feast writes them.
         let (class, message) = (json!(class), json!(message.into()));
         let inner =
             format!(r#"{{"module": "feast.errors", "class": {class}, "message": {message}}}"#);
-        Refusal { code, body: Value::String(inner), collision: false }
+        FeastError { code, body: Value::String(inner), collision: false }
     }
 
     /// Two columns of one name.
-    pub fn collision(name: &str, full_names: bool) -> Refusal {
+    pub fn collision(name: &str, full_names: bool) -> FeastError {
         let remedy = match full_names {
             true => {
                 "please ensure that the feature views or their own features have different names."
@@ -40,7 +40,10 @@ impl Refusal {
         };
         let message =
             format!("Duplicate features named {name} found.\nTo resolve this collision, {remedy}");
-        Refusal { collision: true, ..Refusal::feast(500, "FeatureNameCollisionError", message) }
+        FeastError {
+            collision: true,
+            ..FeastError::feast(500, "FeatureNameCollisionError", message)
+        }
     }
 
     /// Whether two columns would have one name.
@@ -57,36 +60,36 @@ impl Refusal {
     }
 
     /// A body that is no question: what is wrong with which part of it.
-    pub fn body(kind: &str, place: &[&str], message: impl Into<String>) -> Refusal {
+    pub fn body(kind: &str, place: &[&str], message: impl Into<String>) -> FeastError {
         let place: Vec<&str> = ["body"].iter().chain(place).copied().collect();
         let message = message.into();
         let body = json!({ "detail": [{ "type": kind, "loc": place, "msg": message }] });
-        Refusal { code: 422, body, collision: false }
+        FeastError { code: 422, body, collision: false }
     }
 
     /// A body that is no JSON.
-    pub fn json(text: &[u8], error: &serde_json::Error) -> Refusal {
+    pub fn json(text: &[u8], error: &serde_json::Error) -> FeastError {
         let lines = text.split_inclusive(|byte| *byte == b'\n').take(error.line().max(1) - 1);
         let at = lines.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1);
         let body = json!({ "detail": [{
             "type": "json_invalid", "loc": ["body", at], "msg": "JSON decode error",
             "input": {}, "ctx": { "error": error.to_string() },
         }] });
-        Refusal { code: 422, body, collision: false }
+        FeastError { code: 422, body, collision: false }
     }
 
     /// `{"detail": ..}`, as FastAPI says it.
-    pub fn detail(code: u16, why: impl Into<String>) -> Refusal {
-        Refusal { code, body: json!({ "detail": why.into() }), collision: false }
+    pub fn detail(code: u16, why: impl Into<String>) -> FeastError {
+        FeastError { code, body: json!({ "detail": why.into() }), collision: false }
     }
 
     /// Whether somebody else may be asked, or the same later.
-    pub fn unavailable(why: impl std::fmt::Display) -> Refusal {
-        Refusal { code: 503, body: Value::String(why.to_string()), collision: false }
+    pub fn unavailable(why: impl std::fmt::Display) -> FeastError {
+        FeastError { code: 503, body: Value::String(why.to_string()), collision: false }
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for FeastError {
     fn into_response(self) -> Response {
         let code = StatusCode::from_u16(self.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         (code, [(header::CONTENT_TYPE, "application/json")], self.body.to_string()).into_response()
