@@ -51,7 +51,7 @@ entity = "address"
 [views.address_5m.features]
 address_n = { aggregate = "count", window = "5m" }
 [services.scoring]
-features = ["card_5m:n", "card_5m:place", "shop_5m:shop_n"]
+features = ["card_5m.n", "card_5m.place", "shop_5m.shop_n"]
 "#;
 
 struct One(&'static str);
