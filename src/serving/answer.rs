@@ -259,7 +259,7 @@ fn moment(ms: EventTime, out: &mut Vec<u8>) {
     let at = i64::try_from(ms / 1_000).ok().and_then(|at| Timestamp::from_second(at).ok());
     let seconds = at.unwrap_or(Timestamp::UNIX_EPOCH).to_string();
     out.extend_from_slice(seconds.trim_end_matches('Z').as_bytes());
-    if ms % 1_000 != 0 {
+    if !ms.is_multiple_of(1_000) {
         out.extend_from_slice(format!(".{:03}", ms % 1_000).as_bytes());
     }
     out.push(b'Z');
