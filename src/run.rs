@@ -34,7 +34,6 @@ use crate::recovery::{Recovery, RecoveryConfig, RecoveryError};
 use crate::refusals::{CountedLetters, Refusals};
 use crate::sealed_file::SealedFile;
 use crate::service::Service;
-use crate::serving::FeatureServer;
 use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
 use crate::version::VERSION;
@@ -157,9 +156,8 @@ impl OpenJob {
     }
 
     /// The server of its features, when there is to be one.
-    fn features(&self, job: &Job) -> Result<Option<FeatureServer>, Failure> {
-        let (settings, metrics) = (&self.settings.serve, &self.observer.metrics);
-        features::serve(job, settings, metrics, &self.store, &self.service)
+    fn features(&self, job: &Job) -> Result<Option<crate::serving::FeatureServer>, Failure> {
+        features::serve(job, &self.settings, &self.observer, &self.store, &self.service)
     }
 
     /// Runs to the end, and closes what was opened whatever that end is.
