@@ -105,7 +105,8 @@ fn a_flood_ahead_of_a_silent_partition_waits_for_room_and_every_value_is_that_of
         last.collect::<Vec<_>>()
     };
     assert!(newest(&bounded) == newest(&free), "newest rows are others");
-    assert!(most > LIMIT * 9 / 10 && most < LIMIT * 11 / 10, "it took {most} of {LIMIT}");
+    // What is ahead waits before the limit.
+    assert!(most > LIMIT * 9 / 10 && most < LIMIT, "it took {most} of {LIMIT}");
 }
 
 #[test]
