@@ -111,13 +111,15 @@ fn a_flood_ahead_of_a_silent_partition_waits_for_room_and_every_value_is_that_of
 
 #[test]
 fn a_partition_that_holds_the_frontier_is_read_when_others_have_filled_nearly_all_there_is() {
-    let most = Arc::<AtomicU64>::default();
+    let (most, looks) = (Arc::<AtomicU64>::default(), AtomicU64::new(0));
     // Nobody is idle: only its records move the frontier.
     let behind: Vec<_> =
         (0..CARDS / 1_000).map(|second| event(second * 1_000 + 1, CARDS)).collect();
     let behind = vec![
         records(0, &[event(0, CARDS)]),
-        until("little of the others is read", |o, _| room(o) != Room::Enough),
+        until("the others have had time to fill the rest", move |o, _| {
+            room(o) != Room::Enough && looks.fetch_add(1, Relaxed) > 2_000
+        }),
         records(1, &behind),
     ];
     let (done, waits) = mpsc::channel::<()>();
@@ -126,7 +128,7 @@ fn a_partition_that_holds_the_frontier_is_read_when_others_have_filled_nearly_al
         // Rather stopped than waiting for ever.
         let observer = observer.clone();
         thread::spawn(move || {
-            if waits.recv_timeout(Duration::from_secs(60)) == Err(RecvTimeoutError::Timeout) {
+            if waits.recv_timeout(Duration::from_secs(40)) == Err(RecvTimeoutError::Timeout) {
                 observer.stop();
             }
         });
