@@ -1,7 +1,7 @@
 //! State that reaches what it may take in memory: reading stops, nothing is lost, and it goes on when
 //! there is room.
 
-use crate::scripted::{Outcome, Step, records, run_bounded, until};
+use crate::scripted::{Outcome, Step, records, run_bounded, until, watch};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
@@ -75,21 +75,27 @@ const LIMITS: fn() -> Limits =
 fn ahead_of_a_silent_one(bounded: bool) -> (Outcome, u64) {
     let most = Arc::<AtomicU64>::default();
     let silence = match bounded {
-        true => until("no more of the flood is read", |o, _| {
+        // Silent only once it is so.
+        true => watch("no more of the flood is read", |o, _| {
             let full = room(o) != Room::Enough;
             assert!(!full || read(o, 0) < CARDS / 2, "what was read all fitted");
             full
         }),
         false => until("anything else", |_, _| true),
     };
-    let silent = vec![records(0, &[event(0, CARDS)]), silence, records(1, &[event(CARDS, CARDS)])];
+    let silent = vec![
+        records(0, &[event(0, CARDS)]),
+        silence,
+        until("the flood goes on", move |o, _| !bounded || read(o, 0) > CARDS / 2),
+        records(1, &[event(CARDS, CARDS)]),
+    ];
     let bound = |observer: &Observer| {
         if bounded {
             bound(observer, &most);
         }
     };
     let scripts = vec![flood(1), silent];
-    let outcome = run_bounded(&plan("2s"), LIMITS(), None, None, bound, scripts);
+    let outcome = run_bounded(&plan("200ms"), LIMITS(), None, None, bound, scripts);
     (outcome, most.load(Relaxed))
 }
 
