@@ -16,6 +16,7 @@
 mod due;
 mod error;
 mod ids;
+mod insist;
 mod letter_file;
 mod letter_topic;
 mod letters;

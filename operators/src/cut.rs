@@ -25,6 +25,7 @@ mod texts;
 
 pub use encoding::{Encoded, Unreadable};
 pub(crate) use encoding::{put, put_bytes, put_signed, put_signed_wide, put_wide};
+pub(crate) use ids::HeldIds;
 pub use ids::{ResumedIds, SeenId};
 pub(crate) use marks::Marks;
 pub use marks::{PartitionMark, PartitionMarks, RecordCheck, Resume};

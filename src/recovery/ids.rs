@@ -1,7 +1,12 @@
 //! By what copies of records are told, as the workers tell it and as files of ids have it.
 
 use super::RecoveryError;
-use crate::checkpoint::{IdsOf, IdsReader, ListedIds, Manifest, PartitionMark, StateKeys};
+use super::insist::insist;
+use super::writer::Writer;
+use crate::checkpoint::{
+    IdsOf, IdsReader, IdsWriter, ListedIds, ListedKind, Manifest, PartitionMark, StateKeys,
+    mergeable_ids, store,
+};
 use crate::objects::Objects;
 use std::collections::BTreeMap;
 use tidemark_operators::cut::{ResumedIds, SeenId};
@@ -13,7 +18,7 @@ use tidemark_operators::time::EventTime;
 pub(super) type IdsByPartition = BTreeMap<PartitionId, Vec<SeenId>>;
 
 /// How a file says whose the ids of partition `id` are.
-pub(super) fn ids_of(plan: &Plan, id: PartitionId) -> Option<IdsOf> {
+fn ids_of(plan: &Plan, id: PartitionId) -> Option<IdsOf> {
     let source = plan.sources.get(usize::from(id.source))?;
     let fields = fields(source)?;
     Some(IdsOf { source: source.name.clone(), partition: id.partition, fields })
@@ -27,7 +32,7 @@ fn fields(source: &SourcePlan) -> Option<Vec<String>> {
 }
 
 /// Below which time the ids of a partition are held no more; 0: nothing is known.
-pub(super) fn over_below(plan: &Plan, marks: &[PartitionMark], of: (&str, u32)) -> EventTime {
+fn over_below(plan: &Plan, marks: &[PartitionMark], of: (&str, u32)) -> EventTime {
     let source = plan.sources.iter().find(|source| source.name == of.0);
     let Some(unique) = source.and_then(|source| source.unique.as_ref()) else {
         return EventTime::MAX;
@@ -38,7 +43,7 @@ pub(super) fn over_below(plan: &Plan, marks: &[PartitionMark], of: (&str, u32)) 
 }
 
 /// Whether all ids of a file are held no more by the partitions as they stand in `manifest`.
-pub(super) fn is_over(plan: &Plan, marks: &[PartitionMark], listed: &ListedIds) -> bool {
+fn is_over(plan: &Plan, marks: &[PartitionMark], listed: &ListedIds) -> bool {
     listed
         .partitions
         .iter()
@@ -78,4 +83,49 @@ pub(super) fn resume(
         );
     }
     Ok(ResumedIds::new(all))
+}
+
+impl Writer<'_> {
+    /// Writes the ids that have come, and lists them in `next`; makes one of small files of ids where
+    /// there are many, and lists no more what is over.
+    pub(super) fn write_ids(
+        &mut self,
+        ids: IdsByPartition,
+        next: &mut Manifest,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<(), RecoveryError> {
+        next.ids.retain(|listed| !is_over(&self.plan, &next.partitions, listed));
+        if !ids.is_empty() {
+            let name = self.name(ListedKind::Ids, 0);
+            let mut file = IdsWriter::new(name, self.cipher.as_deref());
+            for (id, ids) in ids {
+                let Some(of) = ids_of(&self.plan, id) else { continue };
+                file.push(&of, &ids)?;
+            }
+            let (object, listed) = file.finish(0)?;
+            insist(keep_trying, || store(self.objects, &object))?;
+            next.ids.push(listed);
+        }
+        while let Some((level, merged)) = mergeable_ids(&next.ids) {
+            let name = self.name(ListedKind::Ids, 0);
+            let (object, listed) = insist(keep_trying, || {
+                let mut file = IdsWriter::new(name.clone(), self.cipher.as_deref());
+                for listed in &merged {
+                    let reader = IdsReader::open(self.objects, listed, self.keys.as_deref())?;
+                    for block in 0..reader.blocks() {
+                        let (of, mut ids) = reader.ids(block)?;
+                        let whose = (of.source.as_str(), of.partition);
+                        let over = over_below(&self.plan, &next.partitions, whose);
+                        ids.retain(|id| id.at >= over);
+                        file.push(of, &ids)?;
+                    }
+                }
+                file.finish(level)
+            })?;
+            insist(keep_trying, || store(self.objects, &object))?;
+            next.ids.retain(|listed| !merged.contains(listed));
+            next.ids.push(listed);
+        }
+        Ok(())
+    }
 }

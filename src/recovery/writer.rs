@@ -1,15 +1,16 @@
 //! The thread that writes checkpoints.
 
 use super::due::CheckpointProgress;
-use super::ids::{self, IdsByPartition};
+use super::ids::IdsByPartition;
+use super::insist::insist;
 use super::letters::{self, StoredLetters};
 use super::merging::Merging;
 use super::publisher::{Batch, LetterPublisher};
 use super::{RecoveryError, WorkerMessage, marks};
 use crate::checkpoint::{
-    AttributeSchema, BlockCipher, CheckpointError, EntitySchema, IdsReader, IdsWriter, Leader,
-    ListedKind, ListedSegment, ListedStates, MANIFESTS_KEPT, Manifest, Snapshot, StateKeys,
-    StatesWriter, WrittenBy, encode_segment, mergeable_ids, object_name, store,
+    AttributeSchema, BlockCipher, EntitySchema, Leader, ListedKind, ListedSegment, ListedStates,
+    MANIFESTS_KEPT, Manifest, Snapshot, StateKeys, StatesWriter, WrittenBy, encode_segment,
+    object_name, store,
 };
 use crate::objects::Objects;
 use crate::wall_clock::wall_ms;
@@ -18,7 +19,6 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use std::time::Duration;
 use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, TimelineRows};
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::origin::PartitionId;
@@ -26,8 +26,6 @@ use tidemark_operators::plan::identity::EntityIdentities;
 use tidemark_operators::plan::{EntityPlan, Plan, Storage};
 use tidemark_operators::time::{EventTime, Millis};
 
-/// The first and the longest pause after the store has failed.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 /// Checkpoints between two times that what nobody lists any more is deleted.
 const COLLECT_EVERY: u64 = 10;
 
@@ -142,25 +140,6 @@ pub(super) fn reach(plan: &Plan) -> Millis {
     windows.map(|window| window.leaves(0)).max().unwrap_or(0)
 }
 
-/// Tries `what` until the store does it, while `keep_trying` says so.
-fn insist<T>(
-    keep_trying: &dyn Fn() -> bool,
-    mut what: impl FnMut() -> Result<T, CheckpointError>,
-) -> Result<T, RecoveryError> {
-    let mut pause = PAUSES.0;
-    loop {
-        match what() {
-            Ok(done) => return Ok(done),
-            Err(CheckpointError::Objects(error)) if keep_trying() => {
-                tracing::warn!(%error, "a checkpoint cannot be written; it is tried again");
-            }
-            Err(error) => return Err(error.into()),
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(PAUSES.1);
-    }
-}
-
 /// The name of an object that is written after `manifest`.
 fn name(manifest: &Manifest, number: &mut usize, kind: ListedKind, worker: usize) -> String {
     let Manifest { generation, sequence, .. } = *manifest;
@@ -239,7 +218,7 @@ impl Writer<'_> {
         Ok(Some(cut))
     }
 
-    fn name(&mut self, kind: ListedKind, worker: usize) -> String {
+    pub(super) fn name(&mut self, kind: ListedKind, worker: usize) -> String {
         name(self.leader.manifest(), &mut self.number, kind, worker)
     }
 
@@ -285,49 +264,6 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes the ids that have come, and lists them in `next`; makes one of small files of ids where
-    /// there are many, and lists no more what is over.
-    fn ids(
-        &mut self,
-        ids: IdsByPartition,
-        next: &mut Manifest,
-        keep_trying: &dyn Fn() -> bool,
-    ) -> Result<(), RecoveryError> {
-        next.ids.retain(|listed| !ids::is_over(&self.plan, &next.partitions, listed));
-        if !ids.is_empty() {
-            let name = self.name(ListedKind::Ids, 0);
-            let mut file = IdsWriter::new(name, self.cipher.as_deref());
-            for (id, ids) in ids {
-                let Some(of) = ids::ids_of(&self.plan, id) else { continue };
-                file.push(&of, &ids)?;
-            }
-            let (object, listed) = file.finish(0)?;
-            insist(keep_trying, || store(self.objects, &object))?;
-            next.ids.push(listed);
-        }
-        while let Some((level, merged)) = mergeable_ids(&next.ids) {
-            let name = self.name(ListedKind::Ids, 0);
-            let (object, listed) = insist(keep_trying, || {
-                let mut file = IdsWriter::new(name.clone(), self.cipher.as_deref());
-                for listed in &merged {
-                    let reader = IdsReader::open(self.objects, listed, self.keys.as_deref())?;
-                    for block in 0..reader.blocks() {
-                        let (of, mut ids) = reader.ids(block)?;
-                        let whose = (of.source.as_str(), of.partition);
-                        let over = ids::over_below(&self.plan, &next.partitions, whose);
-                        ids.retain(|id| id.at >= over);
-                        file.push(of, &ids)?;
-                    }
-                }
-                file.finish(level)
-            })?;
-            insist(keep_trying, || store(self.objects, &object))?;
-            next.ids.retain(|listed| !merged.contains(listed));
-            next.ids.push(listed);
-        }
-        Ok(())
-    }
-
     /// Writes the slices of an entity type of a worker: those of the same components into one file.
     fn state_files(
         &mut self,
@@ -365,7 +301,7 @@ impl Writer<'_> {
         let mut next = self.next.clone();
         next.cut = cut.at;
         marks::put(&self.plan, gathered.marks, &mut next.partitions);
-        self.ids(gathered.ids, &mut next, keep_trying)?;
+        self.write_ids(gathered.ids, &mut next, keep_trying)?;
         next.segments.extend(gathered.segments);
         if let Some(bytes) = gathered.sealed_bytes {
             letters::set(&mut next.outbox, letters::SEALED_BYTES, bytes);

@@ -16,6 +16,12 @@ pub struct SeenId {
     pub class: u8,
 }
 
+/// What holds the ids of a partition while it is read.
+pub(crate) trait HeldIds: std::fmt::Debug {
+    /// The ids that have come since this was asked last.
+    fn take_new(&mut self) -> Vec<SeenId>;
+}
+
 /// The ids that a job which goes on knows, by partition. Its clones share them: a partition's are taken
 /// once, by the worker that reads it.
 #[derive(Clone, Debug, Default)]

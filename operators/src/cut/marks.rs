@@ -12,8 +12,7 @@
 //! When there are too many steps two become one, at the lower one's offset, which reads too much again
 //! and never too little.
 
-use super::{ResumedIds, SecondSteps, SeenId};
-use crate::ingest::unique::SeenIds;
+use super::{HeldIds, ResumedIds, SecondSteps, SeenId};
 use crate::origin::PartitionId;
 use crate::time::EventTime;
 use serde::{Deserialize, Serialize};
@@ -111,7 +110,7 @@ pub(crate) struct Marks {
     steps: SecondSteps,
     refused: VecDeque<Range<u64>>,
     /// The ids of its events, where copies are told by them.
-    pub ids: Option<Rc<RefCell<SeenIds>>>,
+    pub ids: Option<Rc<RefCell<dyn HeldIds>>>,
 }
 
 /// A span of a partition that is read again.

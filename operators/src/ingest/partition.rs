@@ -151,9 +151,10 @@ impl Owned {
     /// Goes on where `marks` says, with the ids of its events.
     pub fn resume(&mut self, marks: Rc<RefCell<Marks>>, ids: Vec<SeenId>) {
         let mut held = marks.borrow_mut();
-        held.ids = self.unique.as_ref().map(Unique::shared);
-        if let Some(seen) = &held.ids {
+        if let Some(unique) = &self.unique {
+            let seen = unique.shared();
             seen.borrow_mut().resume(ids, held.mark.clock.unwrap_or(0));
+            held.ids = Some(seen);
         }
         let PartitionMark { reread, clock, newest, accepted, first, .. } = held.mark;
         self.judge.resume(clock, newest);

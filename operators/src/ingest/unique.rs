@@ -30,7 +30,7 @@
 //! What is forgotten later than its time is never taken for seen, because the time is compared first.
 
 use super::decode::Decoded;
-use crate::cut::SeenId;
+use crate::cut::{HeldIds, SeenId};
 use crate::interner::stable_hash;
 use crate::plan::{SourcePlan, UniquePlan};
 use crate::time::{EventTime, Millis};
@@ -194,21 +194,6 @@ impl SeenIds {
         self.due.entry(at / self.width).or_default().ids.push(DueId { id, class: entity, after });
     }
 
-    /// The ids that have come since this was asked last.
-    pub fn take_new(&mut self) -> Vec<SeenId> {
-        let (mut new, width) = (Vec::new(), self.width);
-        for (part, due) in &mut self.due {
-            let from = part.saturating_mul(width);
-            let untold = due.ids.iter().skip(std::mem::replace(&mut due.told, due.ids.len()));
-            new.extend(untold.map(|due| SeenId {
-                at: from.saturating_add(u64::from(u32::from_le_bytes(due.after))),
-                hash: due.id.0,
-                class: due.class,
-            }));
-        }
-        new
-    }
-
     /// Holds what a checkpoint has told of the partition, whose clock was at `clock` then: all that it
     /// held but for what is over now. A checkpoint has these already.
     pub fn resume(&mut self, ids: Vec<SeenId>, clock: EventTime) {
@@ -260,6 +245,22 @@ impl SeenIds {
                 self.seen.shrink_to(2 * self.seen.len());
             }
         }
+    }
+}
+
+impl HeldIds for SeenIds {
+    fn take_new(&mut self) -> Vec<SeenId> {
+        let (mut new, width) = (Vec::new(), self.width);
+        for (part, due) in &mut self.due {
+            let from = part.saturating_mul(width);
+            let untold = due.ids.iter().skip(std::mem::replace(&mut due.told, due.ids.len()));
+            new.extend(untold.map(|due| SeenId {
+                at: from.saturating_add(u64::from(u32::from_le_bytes(due.after))),
+                hash: due.id.0,
+                class: due.class,
+            }));
+        }
+        new
     }
 }
 
