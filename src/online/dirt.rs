@@ -8,8 +8,8 @@ use crate::online::calendar::Calendar;
 use crate::online::deletions::{Deletion, Deletions};
 use crate::online::fifo::Fifo;
 use crate::online::rows::{
-    ARRIVED, DIRTY, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED, REPLACE, Row, SCHEDULED, SENT,
-    UPSERT,
+    ARRIVED, DIRTY, KEPT, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED, REPLACE, Row, SCHEDULED,
+    SENT, UPSERT,
 };
 use crate::online::spaced::Spaced;
 use std::collections::VecDeque;
@@ -125,7 +125,7 @@ impl Dirt {
     /// Takes a new row for one that Redis has. Its TTL is refreshed within an eighth of it, which finds
     /// out whether that is so.
     pub(crate) fn keep(&mut self, row: &mut Row<'_>, entry: Entry, ttl: Millis) {
-        row.set(SENT);
+        row.set(SENT | KEPT);
         row.pending.fill(0);
         row.written.copy_from_slice(row.valid);
         if row.is_null() {

@@ -4,7 +4,7 @@
 use crate::online::deletions::Deletion;
 use crate::online::dirt::{Dirt, Entry};
 use crate::online::ids::Ids;
-use crate::online::rows::{IN_FLIGHT, PRESENT, REPLACE, Row, Rows, SENT, STALE};
+use crate::online::rows::{IN_FLIGHT, KEPT, PRESENT, REPLACE, Row, Rows, SENT, STALE, UPSERT};
 use crate::online::schema::{Schema, View};
 use crate::online::text;
 use crate::online::texts::Texts;
@@ -78,7 +78,13 @@ impl Shard {
                 appear(&mut row, entry, entity, dirt, ids);
                 tally.appeared += 1;
             }
-            if !merge(&mut row, view, &batch.features, at, texts) && !appeared {
+            let changed = merge(&mut row, view, &batch.features, at, texts);
+            // Redis may have it as of an event that is read again and leaves it as it was made.
+            let doubted = row.has(KEPT) && (changed || !restored);
+            if doubted {
+                row.set(UPSERT);
+            }
+            if !changed && !appeared && !doubted {
                 tally.unchanged += 1;
                 continue;
             }
