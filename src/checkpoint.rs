@@ -41,8 +41,9 @@ pub use manifest::{
 pub use manifests::{Collected, Leader, MANIFESTS_KEPT, Manifests, NewestManifest};
 pub use names::{ListedKind, WrittenBy, object_name};
 pub use segment::{
-    AttributeSchema, EntitySchema, ListedSegment, MERGED_ROWS_MIN, MergedRow, MergedSegments,
-    SegmentContent, SegmentReader, encode_segment, merge_segments, mergeable, verify_segment,
+    AttributeSchema, EntitySchema, LARGE_ROWS_MIN, ListedSegment, MergedRow, MergedSegments,
+    SegmentContent, SegmentReader, encode_segment, merge_segments, mergeable, of_one_schema,
+    verify_segment,
 };
 pub use states::{ListedStates, StatesContent, StatesReader, StatesWriter, verify_states};
 

@@ -19,7 +19,7 @@ pub use checkpoint::{
     CheckpointsVerified,
 };
 pub use completions::CompletionsArgs;
-pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, ReasonName};
+pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, LettersReplayed, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
 pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
@@ -90,7 +90,7 @@ pub enum Command {
     Run(RunArgs),
     /// Show the newest feature row of one entity, from the running process or from Redis
     Get(GetArgs),
-    /// Look into a file of dead letters
+    /// Look into a file of dead letters, or write them back into their topic
     Dlq(DlqArgs),
     /// Look into the state that a job keeps: list, show, verify or export checkpoints
     Checkpoint(CheckpointArgs),

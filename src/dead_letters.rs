@@ -25,6 +25,7 @@ pub use document::{LettersDocument, list};
 pub use file::{DeadLetterFile, DeadLetterStatus, FileLimits, FileSink};
 pub(crate) use file::{PAUSES, size, wait};
 pub use line::{encode, parse};
+pub(crate) use listing::each;
 pub use listing::{Selection, ls, show};
 
 use std::io;

@@ -27,7 +27,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Dlq(args) => {
             let format = match &args.command {
                 DlqCommand::Ls(listed) => listed.format,
-                DlqCommand::Show(_) => OutputFormat::Text,
+                DlqCommand::Show(_) | DlqCommand::Replay(_) => OutputFormat::Text,
             };
             in_format(format, crate::dlq::run(&args))
         }

@@ -1,4 +1,6 @@
-//! `tidemark dlq`: a look into a file of dead letters.
+//! `tidemark dlq`: a look into a file of dead letters, and the way back into their topic.
+
+mod replay;
 
 use crate::cli::{DlqArgs, DlqCommand, LetterFilter, OutputFormat};
 use crate::dead_letters::{self, DeadLetterError};
@@ -6,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
 
-/// Lists or shows letters.
+/// Lists, shows or replays letters.
 ///
 /// # Errors
 /// When the file cannot be opened (exit code 2) or read, holds no dead letter, or none of those
@@ -30,6 +32,7 @@ pub fn run(args: &DlqArgs) -> Result<Exit, Failure> {
             }
             output::print(&shown)
         }
+        DlqCommand::Replay(asked) => replay::run(asked),
     }
 }
 

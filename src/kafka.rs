@@ -19,6 +19,8 @@
 //! - [`status`]: positions, lag and the brokers' health, for the HTTP side;
 //! - [`dead_letters`]: records that did not become events, into `<topic>.dlq`;
 //! - [`produce`](mod@produce): writing records, for the generator, benches and tests;
+//! - `letter_replay`: dead letters back into their topic, each at most once;
+//! - `read_topic`: what a topic holds now, once;
 //! - [`topics`]: making a topic, or finding it.
 //!
 //! # Why this way
@@ -41,7 +43,9 @@ mod feed;
 mod health;
 mod inquirer;
 mod lane;
+mod letter_replay;
 pub mod produce;
+mod read_topic;
 pub mod settings;
 pub mod source;
 pub mod status;
@@ -51,7 +55,10 @@ pub mod topics;
 pub use crate::outbox::DeadLetterStatus;
 pub use dead_letters::{DeadLetterSettings, KafkaDeadLetterSink, KafkaDeadLetters};
 pub use error::KafkaError;
+pub(crate) use letter_replay::{Ledger, LetterReplay};
+pub use letter_replay::{REPLAYED_FROM, REPLAYED_REASON};
 pub use produce::{DELIVERY_TIMEOUT, TopicWriter, produce};
+pub(crate) use read_topic::read_topic;
 pub use settings::{KafkaConfig, KafkaLimits};
 pub use source::{KafkaPartitions, KafkaSource, SourceTopic};
 pub use status::{KafkaStatus, PartitionStatus};

@@ -4,6 +4,7 @@
 //! meaning. Everything a worker counts has a `worker` label. Entity ids never become labels: the
 //! number of series follows the job and its partitions, never its data.
 
+mod checkpoints;
 mod clocks;
 mod exposition;
 mod health;
@@ -19,8 +20,8 @@ use crate::process::ProcessUsage;
 pub(crate) use exposition::float;
 use exposition::{Exposition, seconds};
 use snapshot::{
-    DegradedSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RefusedSnapshot,
-    RegistrySnapshot,
+    CheckpointSnapshot, DegradedSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot,
+    RefusedSnapshot, RegistrySnapshot,
 };
 use std::sync::Arc;
 use tidemark_operators::metrics::WorkerMetrics;
@@ -43,6 +44,8 @@ pub struct Scrape<'a> {
     pub registry: Option<&'a RegistrySnapshot>,
     /// The sinks that write logs: dead letters, sealed rows.
     pub logs: &'a [LogSinkSnapshot],
+    /// The checkpoints, where there are any.
+    pub checkpoints: Option<&'a CheckpointSnapshot>,
     /// What needs attention although its part works.
     pub degraded: &'a [DegradedSnapshot],
     /// The shares of dead letters, by source and of all.
@@ -84,6 +87,9 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
         sinks::memory(&mut out, online);
     }
     sinks::logs(&mut out, scrape.logs);
+    if let Some(checkpoints) = scrape.checkpoints {
+        checkpoints::written(&mut out, checkpoints);
+    }
     health::degraded(&mut out, scrape.degraded);
     health::refused(&mut out, scrape.refused);
     health::clock_behind(&mut out, scrape.clock_behind);

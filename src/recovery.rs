@@ -19,6 +19,7 @@ mod letter_file;
 mod letter_topic;
 mod letters;
 mod marks;
+mod merging;
 mod part;
 mod publisher;
 mod restore;
@@ -28,7 +29,7 @@ mod writer;
 use crate::checkpoint::{ListedSegment, Manifest, StateKeys};
 use crate::engine::Checkpoints;
 use crate::kafka::KafkaDeadLetters;
-use crate::metrics::snapshot::LogSinkSnapshot;
+use crate::metrics::snapshot::{CheckpointSnapshot, LogSinkSnapshot};
 use crate::objects::{self, Absent, Objects};
 use crate::online::redis::{Generation, LeftRows};
 use crate::wall_clock::wall_ms;
@@ -170,6 +171,7 @@ impl Recovery {
             plan: Arc::clone(&config.plan),
             workers: config.workers,
             sealed_rows: config.sealed_rows,
+            keys: config.keys.clone(),
             cipher: config.keys.as_ref().map(|keys| keys.cipher()).transpose()?,
             progress: Arc::clone(&progress),
             over: Arc::clone(&over),
@@ -316,6 +318,12 @@ impl Recovery {
     /// How the dead letters fare; may be kept and asked after the end.
     pub fn status(&self) -> impl Fn() -> LogSinkSnapshot + Send + Sync + use<> {
         self.publisher.status()
+    }
+
+    /// What checkpoints cost; may be kept and asked after the end.
+    pub fn costs(&self) -> impl Fn() -> CheckpointSnapshot + Send + Sync + use<> {
+        let progress = Arc::clone(&self.progress);
+        move || progress.costs()
     }
 
     fn sender(&self) -> Option<Sender<WorkerMessage>> {

@@ -25,7 +25,7 @@ use crate::config::{ClusterFile, Flags, Settings};
 use crate::engine::{self, MakeParts, Observer, Online, Parts};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::http::{HttpServer, Introspect};
+use crate::http::HttpServer;
 use crate::kafka::KafkaStatus;
 use crate::named_file::is_standard;
 use crate::online::OnlineStore;
@@ -109,7 +109,8 @@ impl OpenJob {
         let mut service =
             Service::new(Arc::clone(&plan), observer.clone(), Arc::clone(&store), stall_after)
                 .with_health(&settings.health)
-                .with_log(letters.status());
+                .with_log(letters.status())
+                .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()));
         if sources.has_topics() {
             service = service.with_kafka(Arc::clone(&status));
         }
@@ -123,8 +124,7 @@ impl OpenJob {
             }
         }
         let service = Arc::new(service);
-        let asked: Arc<dyn Introspect> = Arc::<Service>::clone(&service);
-        let http = HttpServer::start(settings.http.address(), asked)?;
+        let http = HttpServer::start(settings.http.address(), Arc::<Service>::clone(&service))?;
         tracing::info!(
             job = plan.name,
             workers = settings.workers,

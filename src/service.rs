@@ -22,7 +22,9 @@ use crate::entity_id;
 use crate::http::components::{self, StallWatch};
 use crate::http::{Component, FeatureRow, Health, Introspect, Part, Readiness, RowAnswer, State};
 use crate::kafka::KafkaStatus;
-use crate::metrics::snapshot::{KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot};
+use crate::metrics::snapshot::{
+    CheckpointSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot,
+};
 use crate::metrics::{Scrape, render};
 use crate::online::OnlineStore;
 use crate::process::ProcessUsage;
@@ -43,6 +45,9 @@ use tidemark_operators::time::EventTime;
 /// How a sink that writes a log reports itself.
 pub type LogStatus = Box<dyn Fn() -> LogSinkSnapshot + Send + Sync>;
 
+/// How checkpoints report themselves.
+pub type CheckpointStatus = Box<dyn Fn() -> CheckpointSnapshot + Send + Sync>;
+
 /// A running job, as the HTTP server sees it. It may be made and asked before the job starts.
 ///
 /// [`Service::new`] is enough for a job without servers; what else there is, is added:
@@ -62,6 +67,7 @@ pub struct Service {
     registry: Option<Arc<Registry>>,
     tables: Vec<Arc<TableStatus>>,
     logs: Vec<LogStatus>,
+    checkpoints: Option<CheckpointStatus>,
     files: Vec<PathBuf>,
     stall_after: Duration,
     /// Made when the first worker has stepped: a job that waits for its brokers is not stalled.
@@ -87,6 +93,7 @@ impl Service {
             kafka: None,
             registry: None,
             logs: Vec::new(),
+            checkpoints: None,
             files: Vec::new(),
             stall_after,
             watch: OnceLock::new(),
@@ -120,6 +127,16 @@ impl Service {
     #[must_use]
     pub fn with_log(mut self, status: LogStatus) -> Self {
         self.logs.push(status);
+        self
+    }
+
+    /// Adds the checkpoints, where there are any.
+    #[must_use]
+    pub fn with_checkpoints(
+        mut self,
+        status: Option<impl Fn() -> CheckpointSnapshot + Send + Sync + 'static>,
+    ) -> Self {
+        self.checkpoints = status.map(|status| Box::new(status) as CheckpointStatus);
         self
     }
 
@@ -303,6 +320,7 @@ impl Introspect for Service {
     fn metrics(&self) -> String {
         let (online, kafka, logs) = (self.online(), self.kafka(), self.logs());
         let (registry, findings) = (self.registry(), self.findings());
+        let checkpoints = self.checkpoints.as_ref().map(|status| status());
         let scrape = Scrape {
             plan: &self.plan,
             workers: &self.observer.metrics,
@@ -310,6 +328,7 @@ impl Introspect for Service {
             kafka: kafka.as_ref(),
             registry: registry.as_ref(),
             logs: &logs,
+            checkpoints: checkpoints.as_ref(),
             degraded: &checks::degraded(&findings),
             refused: &self.checks.refused(&self.plan),
             clock_behind: checks::clock_behind::behind(

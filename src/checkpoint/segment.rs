@@ -13,7 +13,9 @@ mod columns;
 mod merge;
 mod read;
 
-pub use merge::{MERGED_ROWS_MIN, MergedRow, MergedSegments, merge_segments, mergeable};
+pub use merge::{
+    LARGE_ROWS_MIN, MergedRow, MergedSegments, merge_segments, mergeable, of_one_schema,
+};
 pub use read::{SegmentReader, verify_segment};
 
 use super::blocks::{ObjectKind, ObjectWriter};
@@ -81,6 +83,9 @@ pub struct ListedSegment {
     pub bytes: u64,
     /// The checksum of all its bytes.
     pub crc32c: u32,
+    /// It was merged of others, and is not merged again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub merged: bool,
 }
 
 /// What a segment says of its content.
@@ -141,7 +146,10 @@ pub fn encode_segment(
     let object = object.finish(KIND, content)?;
     let (bytes, crc32c) = (object.size(), object.crc32c());
     let name = object.name.clone();
-    Ok((object, ListedSegment { name, entity, rows: total, from, to, bytes, crc32c }))
+    Ok((
+        object,
+        ListedSegment { name, entity, rows: total, from, to, bytes, crc32c, merged: false },
+    ))
 }
 
 /// What is wrong with rows that are to be written.

@@ -12,7 +12,8 @@ use tidemark_operators::verdict::Reason;
 Examples:
   tidemark dlq ls dead.jsonl                        one line a letter, and the totals
   tidemark dlq ls dead.jsonl --reason malformed --limit 5
-  tidemark dlq show dead.jsonl --offset 1234        that record whole: bytes, reason, times")]
+  tidemark dlq show dead.jsonl --offset 1234        that record whole: bytes, reason, times
+  tidemark dlq replay --topic transactions --reason schema   back into their topic")]
 pub struct DlqArgs {
     /// What to do.
     #[command(subcommand)]
@@ -30,6 +31,55 @@ Examples:
   tidemark dlq show dead.jsonl --offset 1234
   tidemark dlq show dead.jsonl --reason malformed --limit 1")]
     Show(LetterFilter),
+    /// Write letters back into the topic that they came from, each at most once
+    Replay(LettersReplayed),
+}
+
+/// `tidemark dlq replay`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemark dlq replay --topic transactions --reason schema --dry-run
+  tidemark dlq replay --topic transactions --reason malformed,schema
+  tidemark dlq replay dead.jsonl --topic transactions --reason malformed --bootstrap kafka-1:9092
+
+First mend what they were refused for: correct the job and start it again, or bring back the schema.
+Each copy has the key, value, partition and time of the record that was refused, a header
+`replayed_from` (topic/partition/offset of that record) and a header `replayed_reason`; headers of the
+record itself are not kept with a letter. The running job judges the copies as it judges all
+records: what its partition's watermark has passed by now is late again.
+
+A letter is replayed at most once, however often this runs, and when it is killed in the middle:
+copies are committed together with their entries in the topic TOPIC.replayed, by which they are
+known. The credentials need WRITE on both topics and on the transactional id
+`tidemark-dlq-replay-TOPIC`. Readers of the topic other than Tidemark should read `read_committed`.
+SIGINT or SIGTERM ends it after the transaction that is open.")]
+pub struct LettersReplayed {
+    /// The letters: a file, JSON lines [default: the topic that [dead_letters] in cluster.toml
+    /// names for TOPIC, TOPIC.dlq]
+    pub file: Option<PathBuf>,
+    /// The topic that they came from and go back to; letters of others are passed over
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: String,
+    /// Only letters with one of these reasons, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', required = true)]
+    pub reason: Vec<ReasonName>,
+    /// Only records of this partition
+    #[arg(long, value_name = "P")]
+    pub partition: Option<u32>,
+    /// Only records at this offset of their partition
+    #[arg(long, value_name = "N")]
+    pub offset: Option<u64>,
+    /// Say what would be replayed, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The brokers, host:port separated by commas [env: KAFKA_BOOTSTRAP_SERVERS]
+    /// [default: localhost:9092]
+    #[arg(long, value_name = "BROKERS")]
+    pub bootstrap: Option<String>,
+    /// Settings of the process [default: cluster.toml in this folder if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub cluster: Option<PathBuf>,
 }
 
 /// `tidemark dlq ls`

@@ -346,7 +346,13 @@ fn time(at: EventTime) -> String {
 }
 
 /// Calls `take` with each line that is not blank, until it returns false.
-fn each(path: &Path, mut take: impl FnMut(&[u8]) -> bool) -> Result<(), DeadLetterError> {
+///
+/// # Errors
+/// When the file cannot be opened or read.
+pub(crate) fn each(
+    path: &Path,
+    mut take: impl FnMut(&[u8]) -> bool,
+) -> Result<(), DeadLetterError> {
     let file = named_file::open(path)
         .map_err(|source| DeadLetterError::Open { path: path.to_owned(), source })?;
     let mut reader = BufReader::with_capacity(1 << 18, file);

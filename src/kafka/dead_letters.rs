@@ -15,10 +15,12 @@ mod headers;
 mod publisher;
 
 use crate::kafka::error::KafkaError;
+use crate::kafka::read_topic;
 use crate::kafka::settings::KafkaConfig;
 use crate::outbox::{DeadLetterStatus, Outbox};
 use crate::source::Waker;
 use publisher::Publisher;
+use rdkafka::Message as _;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -43,6 +45,35 @@ impl Default for DeadLetterSettings {
             letters_max: 10_000,
             bytes_max: 64 << 20,
         }
+    }
+}
+
+/// Gives the letters that a topic of them holds now to `take`, until that returns false, and counts the
+/// records that are none. Blocks.
+///
+/// # Errors
+/// There is no such topic; the brokers do not answer; or what `take` fails with.
+pub(crate) fn read_letters(
+    config: &KafkaConfig,
+    topic: &str,
+    take: &mut dyn FnMut(DeadLetter) -> Result<bool, KafkaError>,
+) -> Result<u64, KafkaError> {
+    let mut others = 0;
+    let is_there = read_topic(config, topic, &mut |record| match headers::letter(record) {
+        Ok(letter) => take(letter),
+        Err(why) => {
+            let (partition, offset) = (record.partition(), record.offset());
+            tracing::debug!(topic, partition, offset, "kafka: not a dead letter: {why}");
+            others += 1;
+            Ok(true)
+        }
+    })?;
+    match is_there {
+        true => Ok(others),
+        false => Err(KafkaError::NoSuchTopic {
+            topic: topic.to_owned(),
+            brokers: config.bootstrap_servers.clone(),
+        }),
     }
 }
 

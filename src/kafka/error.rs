@@ -136,6 +136,19 @@ pub enum KafkaError {
         /// Why.
         why: String,
     },
+    /// Dead letters that could not be written back to their topic.
+    #[error(
+        "could not replay dead letters into topic '{topic}' on '{brokers}': {why}; run it again: \
+         what was replayed is passed over"
+    )]
+    LetterReplay {
+        /// The topic.
+        topic: String,
+        /// The bootstrap servers.
+        brokers: String,
+        /// Why.
+        why: String,
+    },
     /// Dead letters that could not be written before the deadline.
     #[error(
         "{count} dead letters could not be written to '{brokers}' within {deadline:?}: {last}; \

@@ -21,11 +21,11 @@ const LOOK_EVERY: u64 = 1_000;
 
 /// What came of the records.
 #[derive(Debug, Default)]
-struct Acknowledgements {
+pub(super) struct Acknowledgements {
     delivered: AtomicU64,
-    failed: Mutex<Option<String>>,
+    pub(super) failed: Mutex<Option<String>>,
     /// What was last wrong between us and the brokers: why a record that timed out did.
-    trouble: Mutex<Option<String>>,
+    pub(super) trouble: Mutex<Option<String>>,
 }
 
 impl ClientContext for Acknowledgements {

@@ -190,6 +190,21 @@ pub struct LogSinkSnapshot {
     pub retries: u64,
 }
 
+/// What checkpoints have cost since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CheckpointSnapshot {
+    /// Segments that the newest one lists.
+    pub segments: u64,
+    /// Bytes of segments of new rows.
+    pub row_bytes: u64,
+    /// Bytes of segments that others were merged into.
+    pub merged_bytes: u64,
+    /// Bytes of snapshots.
+    pub snapshot_bytes: u64,
+    /// Segments that were merged into others.
+    pub merged_segments: u64,
+}
+
 /// Something that needs attention although its part works.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DegradedSnapshot {

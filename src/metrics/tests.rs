@@ -147,6 +147,7 @@ fn full_scrape() -> String {
         kafka: Some(&kafka),
         registry: Some(&registry),
         logs: &logs,
+        checkpoints: Some(&CheckpointSnapshot::default()),
         degraded: &degraded,
         refused: &refused,
         clock_behind: Some(90_500),

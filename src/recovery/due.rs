@@ -1,6 +1,7 @@
 //! When a checkpoint is due, and when a snapshot.
 
 use super::part::LetterRoom;
+use crate::metrics::snapshot::CheckpointSnapshot;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,6 +20,30 @@ pub(super) struct CheckpointProgress {
     pub wanted: AtomicBool,
     /// The newest snapshot that is whole.
     pub snapshot: AtomicU64,
+    /// Segments that the newest manifest lists, also through indexes.
+    pub segments: AtomicU64,
+    /// Bytes of segments of new rows, of segments that others were merged into, and of snapshots.
+    pub row_bytes: AtomicU64,
+    /// See `row_bytes`.
+    pub merged_bytes: AtomicU64,
+    /// See `row_bytes`.
+    pub snapshot_bytes: AtomicU64,
+    /// Segments that were merged into others.
+    pub merged_segments: AtomicU64,
+}
+
+impl CheckpointProgress {
+    /// What checkpoints have cost.
+    pub fn costs(&self) -> CheckpointSnapshot {
+        let now = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        CheckpointSnapshot {
+            segments: now(&self.segments),
+            row_bytes: now(&self.row_bytes),
+            merged_bytes: now(&self.merged_bytes),
+            snapshot_bytes: now(&self.snapshot_bytes),
+            merged_segments: now(&self.merged_segments),
+        }
+    }
 }
 
 /// How many cuts may be gathered and not committed.

@@ -225,6 +225,7 @@ mod tests {
             to,
             bytes: 1,
             crc32c: 0,
+            merged: false,
         };
         let segments = [
             segment("e", 5_500, 7_000),

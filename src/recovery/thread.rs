@@ -3,9 +3,10 @@
 use super::WorkerMessage;
 use super::due::CheckpointProgress;
 use super::error::{RecoveryError, system};
+use super::merging::Merging;
 use super::publisher::LetterPublisher;
 use super::writer::{Gathering, SnapshotFiles, Writer, schemas};
-use crate::checkpoint::{BlockCipher, Leader, ListedSegment, Manifest, Manifests};
+use crate::checkpoint::{BlockCipher, Leader, ListedSegment, Manifest, Manifests, StateKeys};
 use crate::objects::{Objects, unique_text};
 use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
@@ -24,6 +25,7 @@ pub(super) struct WriterThread {
     pub plan: Arc<Plan>,
     pub workers: usize,
     pub sealed_rows: bool,
+    pub keys: Option<Arc<StateKeys>>,
     pub cipher: Option<BlockCipher>,
     pub progress: Arc<CheckpointProgress>,
     pub over: Arc<AtomicBool>,
@@ -48,12 +50,15 @@ impl WriterThread {
         let segments = leader.segments().map(|segments| (held.clone(), segments));
         let _ = taken.send(segments.map_err(RecoveryError::from));
         let Ok((publisher, messages)) = begins.recv() else { return Ok(()) };
+        let cipher = self.cipher.map(Arc::new);
+        let (store, progress) = (Arc::clone(&self.objects), Arc::clone(&self.progress));
         let writer = Writer {
+            merging: Merging::new(store, self.keys, cipher.clone(), progress),
             schemas: schemas(&self.plan),
             plan: self.plan,
             objects,
             leader,
-            cipher: self.cipher,
+            cipher,
             workers: self.workers,
             sealed_rows: self.sealed_rows,
             progress: self.progress,

@@ -2,6 +2,7 @@
 
 use super::due::CheckpointProgress;
 use super::letters::{self, StoredLetters};
+use super::merging::Merging;
 use super::publisher::{Batch, LetterPublisher};
 use super::{RecoveryError, WorkerMessage, marks};
 use crate::checkpoint::{
@@ -34,7 +35,8 @@ pub(super) struct Writer<'a> {
     pub plan: Arc<Plan>,
     pub objects: &'a dyn Objects,
     pub leader: Leader<'a>,
-    pub cipher: Option<BlockCipher>,
+    pub cipher: Option<Arc<BlockCipher>>,
+    pub merging: Merging,
     pub workers: usize,
     /// Whether sealed rows are written, whose file has to be told of.
     pub sealed_rows: bool,
@@ -153,6 +155,14 @@ fn insist<T>(
     }
 }
 
+/// The name of an object that is written after `manifest`.
+fn name(manifest: &Manifest, number: &mut usize, kind: ListedKind, worker: usize) -> String {
+    let Manifest { generation, sequence, .. } = *manifest;
+    *number += 1;
+    let (sequence, number) = (sequence + 1, *number);
+    object_name(kind, WrittenBy { generation, sequence, worker, number })
+}
+
 impl Writer<'_> {
     /// Writes what comes until the other ends are gone, and says why it could not go on, if it could
     /// not. `keep_trying` says whether a store that fails is to be tried again.
@@ -175,13 +185,13 @@ impl Writer<'_> {
     }
 
     /// How many parts a cut has.
-    fn is_whole(&self, cut: Cut) -> bool {
+    pub(super) fn is_whole(&self, cut: Cut) -> bool {
         let of_worker = 1 + self.plan.entities.len();
         let all = self.workers * of_worker + usize::from(self.sealed_rows);
         self.gathering.0.get(&cut.number).is_some_and(|parts| parts.parts == all)
     }
 
-    fn take(
+    pub(super) fn take(
         &mut self,
         message: WorkerMessage,
         keep_trying: &dyn Fn() -> bool,
@@ -223,10 +233,7 @@ impl Writer<'_> {
     }
 
     fn name(&mut self, kind: ListedKind, worker: usize) -> String {
-        let Manifest { generation, sequence, .. } = *self.leader.manifest();
-        self.number += 1;
-        let (sequence, number) = (sequence + 1, self.number);
-        object_name(kind, WrittenBy { generation, sequence, worker, number })
+        name(self.leader.manifest(), &mut self.number, kind, worker)
     }
 
     fn segment(
@@ -240,8 +247,9 @@ impl Writer<'_> {
         let from = rows.times.first().copied().unwrap_or(0);
         let range = Range { start: from, end: cut.at };
         let schema = self.schemas[entity].clone();
-        let (object, listed) = encode_segment(name, schema, range, rows, self.cipher.as_ref())?;
+        let (object, listed) = encode_segment(name, schema, range, rows, self.cipher.as_deref())?;
         insist(keep_trying, || store(self.objects, &object))?;
+        self.progress.row_bytes.fetch_add(listed.bytes, Ordering::Relaxed);
         self.gathering.of(cut).segments.push(listed);
         Ok(())
     }
@@ -285,18 +293,23 @@ impl Writer<'_> {
             let name = self.name(ListedKind::States, worker);
             let of = self.schemas[entity].entity.clone();
             let as_of = self.telling.as_of;
-            let cipher = self.cipher.as_ref();
+            let cipher = self.cipher.as_deref();
             let mut file = StatesWriter::new(name, of, as_of, components(first), cipher);
             same.iter().try_for_each(|states| file.push(states))?;
             let (object, listed) = file.finish()?;
             insist(keep_trying, || store(self.objects, &object))?;
+            self.progress.snapshot_bytes.fetch_add(listed.bytes, Ordering::Relaxed);
             self.telling.files.push(listed);
         }
         Ok(())
     }
 
     /// Writes the manifest of `cut`, when anything has changed, and has its letters published.
-    fn commit(&mut self, cut: Cut, keep_trying: &dyn Fn() -> bool) -> Result<(), RecoveryError> {
+    pub(super) fn commit(
+        &mut self,
+        cut: Cut,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<(), RecoveryError> {
         let gathered = self.gathering.take(cut);
         let sequence = self.leader.manifest().sequence + 1;
         let mut next = self.next.clone();
@@ -310,6 +323,7 @@ impl Writer<'_> {
         self.take_snapshot(cut, &mut next);
         let held = next.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
         next.retire(held.saturating_sub(reach(&self.plan)));
+        self.merging.take(&mut next);
         let unchanged = next == self.next && gathered.letters.is_empty();
         if unchanged {
             return Ok(());
@@ -332,6 +346,8 @@ impl Writer<'_> {
         if !batch.letters.is_empty() {
             self.publisher.publish(batch);
         }
+        let (manifest, number) = (self.leader.manifest(), &mut self.number);
+        self.merging.begin(manifest, || name(manifest, number, ListedKind::Segment, 0));
         self.collect(sequence);
         Ok(())
     }
@@ -344,6 +360,9 @@ impl Writer<'_> {
         insist(keep_trying, || self.leader.append(next.clone()))?;
         self.number = 0;
         self.next = self.leader.manifest().clone();
+        let indexed = self.next.indexes.iter().map(|index| index.segments).sum::<u64>();
+        let listed = self.next.segments.len() as u64 + indexed;
+        self.progress.segments.store(listed, Ordering::Relaxed);
         Ok(())
     }
 
@@ -369,7 +388,7 @@ impl Writer<'_> {
         }
         // What is handed over for a later manifest may have older names.
         let is_listed = self.telling.files.is_empty() && self.gathering.0.is_empty();
-        let writing_from = if is_listed { u64::MAX } else { 0 };
+        let writing_from = if is_listed { self.merging.writing_from() } else { 0 };
         if let Err(error) = self.leader.collect(writing_from) {
             tracing::warn!(%error, "old objects of checkpoints cannot be deleted; they are left");
         }
@@ -424,16 +443,18 @@ mod tests {
     #[test]
     fn what_is_handed_over_for_a_later_manifest_outlives_the_collecting_of_an_earlier_one() {
         let plan = crate::job_file::load("personalization").unwrap().plan;
-        let objects = MemoryObjects::new();
+        let store: Arc<MemoryObjects> = Arc::new(MemoryObjects::new());
+        let objects = &*store;
         let first = Manifest { job: plan.name.clone(), ..Manifest::default() };
-        let leader = Manifests::new(&objects).take_over(&first, "a", 0).unwrap();
+        let leader = Manifests::new(objects).take_over(&first, "a", 0).unwrap();
         let room = Arc::new(LetterRoom::new(10, 1 << 20));
         let published = Published::default();
         let publisher = LetterPublisher::start("letters", Box::new(Nowhere), published, room);
         let mut writer = Writer {
             schemas: schemas(&plan),
             next: leader.manifest().clone(),
-            objects: &objects,
+            merging: Merging::new(Arc::clone(&store) as _, None, None, Arc::default()),
+            objects,
             leader,
             cipher: None,
             workers: 1,

@@ -31,6 +31,11 @@ struct Counting {
 
 impl Counting {
     fn begin(broker: &Server, silence: &str) -> Counting {
+        Counting::begin_with(broker, silence, "")
+    }
+
+    /// The same with other limits, too.
+    fn begin_with(broker: &Server, silence: &str, limits: &str) -> Counting {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let topic = format!("holding-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let brokers = broker.value("BOOTSTRAP").to_owned();
@@ -38,7 +43,9 @@ impl Counting {
         assert!(create_topic(&config, &topic, 2, &[]).unwrap());
         let (redis, folder) = (Redis::start(&[]), Folder::new("holding"));
         let sealed = folder.path().join("sealed.jsonl").display().to_string();
-        settings(folder.path(), &format!("[sealed]\npath = {sealed:?}\n"));
+        let path = settings(folder.path(), &format!("[sealed]\npath = {sealed:?}\n"));
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, text.replacen("[limits]", &format!("[limits]\n{limits}"), 1)).unwrap();
         let job = folder.path().join("job.toml");
         let text = format!(
             "[job]\nname = \"holding\"\n[sources.t]\ntopic = {topic:?}\ntime = \"ts\"\n\
@@ -224,6 +231,52 @@ fn live_rows_go_on_while_a_silent_partition_holds_the_seal() {
         assert!(paused.iter().all(|line| line.ends_with(" 0")), "{paused:?}");
     }
     assert_eq!(job.sealed().0, Vec::<String>::new(), "all of it waits for the silent one");
+}
+
+#[test]
+fn a_flood_ahead_of_a_silent_partition_waits_at_the_limit_of_the_state_and_all_of_it_is_counted() {
+    let limits = "state_bytes = \"16MiB\"\nstep_records = 512\n";
+    let job = Counting::begin_with(shared_kafka(), "idle_after = \"20s\"", limits);
+    let (flood, step) = (150_000, 500);
+    let (producer, start) = (job.producer(&[]), now_ms() - (flood + 10) * step);
+    job.send(&producer, 1, "silent", start);
+    producer.flush(WITHIN).unwrap();
+    job.until_counted("silent", 1);
+    // Cards that are seen once each: an hour of them fits easily.
+    for n in 0..flood {
+        job.send(&producer, 0, &format!("a card of its own {n:06}"), start + n * step);
+    }
+    producer.flush(WITHIN).unwrap();
+    let metric = |name: &str| {
+        let (_, metrics) = job.process.get("/metrics").unwrap();
+        let lines = metrics.lines().filter(|line| line.starts_with(name));
+        let values = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        values.sum::<f64>()
+    };
+    let read = || metric("stream_events_processed_total{");
+    let mut said = String::new();
+    until("the state to be at its limit", || {
+        said = job.process.json("/health").1.to_string();
+        said.contains("limits.state_bytes")
+    });
+    assert!(said.contains("degraded") && said.contains("of card"), "{said}");
+    assert!(said.contains("partition 1 of t is silent and holds the frontier"), "{said}");
+    let before = read();
+    assert!(before < flood as f64, "all of it was read, which is {before} records");
+    assert!(metric("tidemark_state_limit_bytes") == f64::from(16 << 20));
+    // The others go on without the silent one in the end, and their windows empty.
+    until("all of it to be read", || read() == flood as f64 + 1.0);
+    assert_eq!(job.letters(), Vec::<Value>::new());
+    job.until_counted(&format!("a card of its own {:06}", flood - 1), 1);
+    let sealed = || std::fs::read(job.file("sealed.jsonl")).unwrap();
+    until("nearly all of it to be sealed", || {
+        sealed().iter().filter(|byte| **byte == b'\n').count() as u64 > flood - 10
+    });
+    until("there to be room", || {
+        !job.process.json("/health").1.to_string().contains("limits.state_bytes")
+    });
+    let held = metric("tidemark_state_bytes{") + metric("tidemark_online_rows_bytes");
+    assert!(held < f64::from(16 << 20) * 1.15, "{held} bytes are held");
 }
 
 #[test]

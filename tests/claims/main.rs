@@ -56,6 +56,8 @@ mod kafka;
 #[cfg(test)]
 mod kafka_record;
 #[cfg(test)]
+mod letter_replay;
+#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod looked_up;

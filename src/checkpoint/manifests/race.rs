@@ -205,6 +205,7 @@ fn process(
             to: cut + 1,
             bytes: 1,
             crc32c: 0,
+            merged: false,
         });
         next.retire((cut + 1).saturating_sub(2));
         let (name, _) = put(ListedKind::States).map_err(Ok)?;

@@ -4,15 +4,20 @@
 //! another. Of rows of one time those of the segment that begins first come first.
 
 use super::{EntitySchema, ListedSegment, SegmentReader, encode_segment};
-use crate::checkpoint::{BlockCipher, CheckpointError, ForgottenEntity, StateKeys, StoredObject};
+use crate::checkpoint::{
+    BlockCipher, CheckpointError, ForgottenEntity, SEGMENTS_LISTED_MAX, StateKeys, StoredObject,
+};
 use crate::objects::Objects;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::ops::Range;
 use tidemark_operators::cut::{AttributeValues, Texts, TimelineRows};
 use tidemark_operators::time::EventTime;
 
-/// How many rows a segment has at least that others were merged into: it is not merged again.
-pub const MERGED_ROWS_MIN: u64 = 1 << 20;
+/// How many rows a segment has at least that is large: it is not merged with others.
+pub const LARGE_ROWS_MIN: u64 = 1 << 18;
+/// How many small segments a manifest may list by itself, over all entity types; with more of them
+/// those of one type are merged, however few rows they have.
+const SMALL_LISTED_MAX: usize = SEGMENTS_LISTED_MAX / 2;
 
 /// Rows of several segments.
 pub struct MergedSegments<'a> {
@@ -120,12 +125,20 @@ struct OpenSegment<'a> {
     rows: TimelineRows,
     /// The next of `rows`.
     row: usize,
+    /// Where what they have stands in the list of all.
+    places: BlockPlaces,
 }
 
 impl<'a> OpenSegment<'a> {
     fn new(reader: SegmentReader<'a>, range: Range<EventTime>) -> Result<Self, CheckpointError> {
         let blocks = reader.blocks_within(range).collect();
-        let mut open = OpenSegment { reader, blocks, rows: TimelineRows::default(), row: 0 };
+        let mut open = OpenSegment {
+            reader,
+            blocks,
+            rows: TimelineRows::default(),
+            row: 0,
+            places: BlockPlaces::default(),
+        };
         open.refill()?;
         Ok(open)
     }
@@ -144,32 +157,62 @@ impl<'a> OpenSegment<'a> {
         while self.time().is_none() {
             let Some(block) = self.blocks.pop_front() else { return Ok(()) };
             (self.rows, self.row) = (self.reader.rows(block)?, 0);
+            self.places = BlockPlaces::default();
         }
         Ok(())
     }
 }
 
-/// The oldest small segments of one entity type that together make a large one; `None`: there are not
-/// enough rows in small ones. So every row is written twice at most: at its cut, and here.
-pub fn mergeable(segments: &[ListedSegment]) -> Option<Vec<ListedSegment>> {
-    let mut by_entity: HashMap<&str, Vec<&ListedSegment>> = HashMap::new();
-    for segment in segments.iter().filter(|segment| segment.rows < MERGED_ROWS_MIN) {
-        by_entity.entry(&segment.entity).or_default().push(segment);
+/// What is to be merged: for each entity type at most one list of its oldest small segments, which
+/// together make a large one, or are too many. Those that have been merged once are not merged again,
+/// so every row is written twice at most; nor are those in `passed`.
+pub fn mergeable(segments: &[ListedSegment], passed: &BTreeSet<String>) -> Vec<Vec<ListedSegment>> {
+    let entities: BTreeSet<&str> = segments.iter().map(|one| one.entity.as_str()).collect();
+    let too_many = (SMALL_LISTED_MAX / entities.len().max(1)).max(2);
+    let mut small: BTreeMap<&str, Vec<&ListedSegment>> = BTreeMap::new();
+    for segment in segments {
+        let is_small = !segment.merged && segment.rows < LARGE_ROWS_MIN;
+        if is_small && !passed.contains(&segment.name) {
+            small.entry(&segment.entity).or_default().push(segment);
+        }
     }
-    // The one that would be found first among equals must not depend on the map's order.
-    let mut entities: Vec<_> = by_entity.into_iter().collect();
-    entities.sort_by_key(|(entity, _)| *entity);
-    entities.into_iter().find_map(|(_, mut small)| {
-        small.sort_by_key(|segment| (segment.to, segment.from, &segment.name));
-        let mut rows = 0;
-        let enough = small.iter().position(|segment| {
-            rows += segment.rows;
-            rows >= MERGED_ROWS_MIN
-        })?;
-        // What is of the same cut as the last goes with it: the merged range is of whole cuts.
-        let last = small.get(enough)?.to;
-        Some(small.into_iter().take_while(|segment| segment.to <= last).cloned().collect())
-    })
+    small.into_values().filter_map(|small| oldest(small, too_many)).collect()
+}
+
+/// The oldest of `small` that make a large one; all of them, where there are `too_many`.
+fn oldest(mut small: Vec<&ListedSegment>, too_many: usize) -> Option<Vec<ListedSegment>> {
+    small.sort_by_key(|segment| (segment.to, segment.from, &segment.name));
+    let mut rows = 0;
+    let enough = small.iter().position(|segment| {
+        rows += segment.rows;
+        rows >= LARGE_ROWS_MIN
+    });
+    let enough = enough.or((small.len() >= too_many).then(|| small.len() - 1))?;
+    // What is of the same cut as the last goes with it: the merged range is of whole cuts.
+    let last = small.get(enough)?.to;
+    let merged: Vec<_> = small.into_iter().take_while(|segment| segment.to <= last).collect();
+    (merged.len() > 1).then(|| merged.into_iter().cloned().collect())
+}
+
+/// Those of `segments`, from the oldest on, that are of the same schema as the oldest: what was written
+/// before the job was changed is not merged with what came after.
+///
+/// # Errors
+/// When one cannot be read, is missing or damaged.
+pub fn of_one_schema(
+    objects: &dyn Objects,
+    segments: Vec<ListedSegment>,
+    keys: Option<&StateKeys>,
+) -> Result<Vec<ListedSegment>, CheckpointError> {
+    let (mut same, mut schema) = (Vec::new(), None);
+    for segment in segments {
+        let content = SegmentReader::open(objects, &segment, keys)?.content().schema.clone();
+        if *schema.get_or_insert_with(|| content.clone()) != content {
+            break;
+        }
+        same.push(segment);
+    }
+    Ok(same)
 }
 
 /// One segment of all rows of `segments`, but those of entities that were removed.
@@ -189,7 +232,11 @@ pub fn merge_segments(
     let to = segments.iter().map(|segment| segment.to).max().unwrap_or(0);
     let mut merged = MergedSegments::new(objects, segments.to_vec(), from..to, keys);
     let mut gathered = Gathered::default();
-    while let Some(row) = merged.next_row()? {
+    loop {
+        merged.handed = merged.advance()?;
+        let Some(segment) = merged.handed.and_then(|at| merged.open.get_mut(at)) else { break };
+        let OpenSegment { reader, rows, row, places, .. } = segment;
+        let row = MergedRow { schema: &reader.content().schema, rows, row: *row };
         let is_gone = |one: &ForgottenEntity| {
             one.entity == row.schema.entity
                 && row.time() < one.before
@@ -198,7 +245,7 @@ pub fn merge_segments(
         if forgotten.iter().any(is_gone) {
             continue;
         }
-        gathered.push(row).map_err(|why| {
+        gathered.push(row, places).map_err(|why| {
             let (object, why) = (name.clone(), why.to_owned());
             CheckpointError::Unwritable { object, why }
         })?;
@@ -208,7 +255,28 @@ pub fn merge_segments(
         // Every row was removed.
         schema.entity = segments.first().map(|segment| segment.entity.clone()).unwrap_or_default();
     }
-    encode_segment(name, schema, from..to, &gathered.rows, cipher)
+    let (object, listed) = encode_segment(name, schema, from..to, &gathered.rows, cipher)?;
+    Ok((object, ListedSegment { merged: true, ..listed }))
+}
+
+/// Where the ids and values of a block stand in the lists of what is [`Gathered`], as far as that is
+/// known: each is looked up once a block.
+#[derive(Default)]
+struct BlockPlaces {
+    ids: Vec<Option<u32>>,
+    /// By attribute.
+    values: Vec<Vec<Option<u32>>>,
+}
+
+impl BlockPlaces {
+    /// Nothing is known of what `rows` have.
+    fn of(rows: &TimelineRows) -> Self {
+        let values = rows.attributes.iter().map(|attribute| match attribute {
+            AttributeValues::Words(_) => Vec::new(),
+            AttributeValues::Symbols { values, .. } => vec![None; values.len()],
+        });
+        BlockPlaces { ids: vec![None; rows.ids.len()], values: values.collect() }
+    }
 }
 
 /// Rows with lists of their own.
@@ -222,22 +290,28 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn push(&mut self, row: MergedRow<'_>) -> Result<(), &'static str> {
-        const FULL: &str = "it would have more than 4 GiB of texts";
+    fn push(&mut self, row: MergedRow<'_>, places: &mut BlockPlaces) -> Result<(), &'static str> {
         if self.schema.is_none() {
             self.schema = Some(row.schema.clone());
             self.values = row.rows.attributes.iter().map(|_| HashMap::new()).collect();
             self.rows.attributes = row.rows.attributes.iter().map(emptied).collect();
         }
-        if self.schema.as_ref() != Some(row.schema) {
-            return Err("what it is merged of has other attributes or filters");
+        if places.ids.is_empty() {
+            if self.schema.as_ref() != Some(row.schema) {
+                return Err("what it is merged of has other attributes or filters");
+            }
+            *places = BlockPlaces::of(row.rows);
         }
         self.rows.times.push(row.time());
         self.rows.bits.push(row.bits());
-        let place = kept(row.id(), &mut self.rows.ids, &mut self.ids).ok_or(FULL)?;
+        let id = row.rows.entities.get(row.row).copied().unwrap_or(0) as usize;
+        let Some(known) = places.ids.get_mut(id) else { return Err("a row has no id") };
+        let place = kept(row.rows.ids.get(id), known, &mut self.rows.ids, &mut self.ids)?;
         self.rows.entities.push(place);
         let columns = self.rows.attributes.iter_mut().zip(&row.rows.attributes);
-        for ((to, from), known) in columns.zip(&mut self.values) {
+        for ((to, from), (known, listed)) in
+            columns.zip(places.values.iter_mut().zip(&mut self.values))
+        {
             match (to, from) {
                 (AttributeValues::Words(to), AttributeValues::Words(from)) => {
                     to.extend(from.get(row.row));
@@ -246,11 +320,13 @@ impl Gathered {
                     AttributeValues::Symbols { values, places },
                     AttributeValues::Symbols { values: from, places: of },
                 ) => {
-                    let place = of.get(row.row).copied().unwrap_or(0);
-                    let text = (place as usize).checked_sub(1).and_then(|place| from.get(place));
-                    places.push(match text {
+                    let place = of.get(row.row).copied().unwrap_or(0) as usize;
+                    places.push(match place.checked_sub(1) {
                         None => 0,
-                        Some(text) => kept(text, values, known).ok_or(FULL)? + 1,
+                        Some(place) => match known.get_mut(place) {
+                            Some(known) => kept(from.get(place), known, values, listed)? + 1,
+                            None => return Err("a row has no value"),
+                        },
                     });
                 }
                 _ => return Err("what it is merged of keeps an attribute otherwise"),
@@ -269,14 +345,27 @@ fn emptied(attribute: &AttributeValues) -> AttributeValues {
     }
 }
 
-/// The place of a text in a list, which has it then; `None`: there is no room for it.
-fn kept(text: &[u8], texts: &mut Texts, known: &mut HashMap<Vec<u8>, u32>) -> Option<u32> {
-    if let Some(place) = known.get(text) {
-        return Some(*place);
+/// The place of a text in a list, which has it then; `known` is what a block knows of it.
+fn kept(
+    text: Option<&[u8]>,
+    known: &mut Option<u32>,
+    texts: &mut Texts,
+    listed: &mut HashMap<Vec<u8>, u32>,
+) -> Result<u32, &'static str> {
+    if let Some(place) = known {
+        return Ok(*place);
     }
-    let place = texts.push(text)?;
-    known.insert(text.to_vec(), place);
-    Some(place)
+    let text = text.ok_or("a row has no id or value")?;
+    let place = match listed.get(text) {
+        Some(place) => *place,
+        None => {
+            let place = texts.push(text).ok_or("it would have more than 4 GiB of texts")?;
+            listed.insert(text.to_vec(), place);
+            place
+        }
+    };
+    *known = Some(place);
+    Ok(place)
 }
 
 #[cfg(test)]
@@ -394,33 +483,63 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_small_segments_are_merged_once_they_make_a_large_one() {
+    fn the_oldest_small_segments_are_merged_once_they_make_a_large_one_or_are_too_many() {
         let listed = |entity: &str, at: u64, rows: u64| ListedSegment {
-            name: format!("segments/{entity}-{at}"),
+            name: format!("segments/{entity}-{at:03}"),
             entity: entity.to_owned(),
             rows,
             from: at,
             to: at + 1,
             bytes: 0,
             crc32c: 0,
+            merged: false,
         };
-        let half = MERGED_ROWS_MIN / 2;
+        let none = BTreeSet::new();
+        let half = LARGE_ROWS_MIN / 2;
         let mut segments = vec![
             listed("card", 3, half),
             listed("card", 1, half - 1),
-            listed("card", 0, MERGED_ROWS_MIN),
+            listed("card", 0, LARGE_ROWS_MIN),
+            ListedSegment { merged: true, ..listed("card", 0, 7) },
             listed("user", 1, half),
         ];
-        assert_eq!(mergeable(&segments), None);
+        assert_eq!(mergeable(&segments, &none), Vec::<Vec<ListedSegment>>::new());
         segments.push(listed("card", 2, 2));
         segments.push(ListedSegment { name: "segments/other".to_owned(), ..listed("card", 3, 1) });
-        let names = |segments: Vec<ListedSegment>| {
-            segments.into_iter().map(|one| one.name).collect::<Vec<_>>()
+        let names = |all: Vec<Vec<ListedSegment>>| {
+            let name = |one: ListedSegment| one.name;
+            all.into_iter().map(|one| one.into_iter().map(name).collect()).collect::<Vec<Vec<_>>>()
         };
-        let merged = names(mergeable(&segments).unwrap());
         // With all of the cut of the last one.
-        let expected = ["segments/card-1", "segments/card-2", "segments/card-3", "segments/other"];
-        assert_eq!(merged, expected);
-        assert_eq!(mergeable(&[]), None);
+        let cards =
+            ["segments/card-001", "segments/card-002", "segments/card-003", "segments/other"];
+        assert_eq!(names(mergeable(&segments, &none)), [cards]);
+        let passed = BTreeSet::from(["segments/card-001".to_owned()]);
+        assert_eq!(names(mergeable(&segments, &passed)), Vec::<Vec<String>>::new());
+        assert_eq!(mergeable(&[], &none), Vec::<Vec<ListedSegment>>::new());
+
+        // Two entity types share what may be listed.
+        let most = SMALL_LISTED_MAX as u64 / 2;
+        let mut few: Vec<_> = (0..most - 1).map(|at| listed("user", at, 1)).collect();
+        few.push(listed("card", 0, 1));
+        assert_eq!(mergeable(&few, &none), Vec::<Vec<ListedSegment>>::new());
+        few.push(listed("user", most, 1));
+        let merged = mergeable(&few, &none);
+        assert_eq!((merged.len(), merged[0].len() as u64), (1, most));
+    }
+
+    #[test]
+    fn what_was_written_before_the_job_was_changed_is_merged_by_itself() {
+        let objects = MemoryObjects::new();
+        let (mut segments, _) = sample(&objects);
+        let (of_both, mut other) = (segments.len(), schema());
+        other.filters.clear();
+        let range = 3_000..9_000;
+        let rows = at(rows(5, 1), 2_000);
+        segments.push(stored(&objects, "segments/1-9", other, range, &rows));
+        let same = of_one_schema(&objects, segments.clone(), None).unwrap();
+        assert_eq!(same, segments[..of_both]);
+        segments.reverse();
+        assert_eq!(of_one_schema(&objects, segments.clone(), None).unwrap(), segments[..1]);
     }
 }

@@ -1,0 +1,28 @@
+//! What checkpoints cost.
+
+use super::exposition::Exposition;
+use super::snapshot::CheckpointSnapshot;
+
+/// Segments that are listed and merged, and bytes by what was written.
+pub(super) fn written(out: &mut Exposition, checkpoints: &CheckpointSnapshot) {
+    let mut segments = out.gauge(
+        "tidemark_checkpoint_segments",
+        "Segments of rows that the newest checkpoint of this run lists.",
+    );
+    segments.count(&[], checkpoints.segments);
+    let mut bytes = out.counter(
+        "tidemark_checkpoint_bytes_total",
+        "Bytes of checkpoints: of new rows, of segments that small ones were merged into, of snapshots.",
+    );
+    bytes.count(&[("kind", "rows")], checkpoints.row_bytes);
+    bytes.count(&[("kind", "merged")], checkpoints.merged_bytes);
+    bytes.count(&[("kind", "snapshot")], checkpoints.snapshot_bytes);
+    let mut merged = out.counter(
+        "tidemark_checkpoint_merged_segments_total",
+        "Segments of checkpoints that were merged into larger ones.",
+    );
+    merged.count(&[], checkpoints.merged_segments);
+    for family in [segments, bytes, merged] {
+        out.add(family);
+    }
+}
