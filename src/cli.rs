@@ -24,7 +24,7 @@ pub use docs::{DocsArgs, PageFormat};
 pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
 pub use init::{FormatArg, InitArgs};
-pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs};
+pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs, ServeArgs};
 pub use test::TestArgs;
 pub use values::{SampleOf, SourceFiles};
 
@@ -88,6 +88,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Run a job: read its topics or files, keep the online store up to date
     Run(RunArgs),
+    /// Serve a job's features to models, from the rows that it keeps in Redis
+    Serve(ServeArgs),
     /// Show the newest feature row of one entity, from the running process or from Redis
     Get(GetArgs),
     /// Look into a file of dead letters, or write them back into their topic

@@ -19,6 +19,7 @@ mod log;
 mod online;
 mod registry;
 mod secret;
+mod serve;
 mod setting;
 mod state;
 
@@ -34,6 +35,7 @@ pub use online::{
 };
 pub use registry::RegistrySettings;
 pub use secret::Secret;
+pub use serve::{Missing, ServeSettings, Statuses};
 pub use setting::{OtherVariable, Setting, other_variables, settings};
 pub use state::StateSettings;
 
@@ -67,6 +69,8 @@ pub struct Settings {
     pub state: StateSettings,
     /// The HTTP server.
     pub http: HttpSettings,
+    /// The feature server.
+    pub serve: ServeSettings,
     /// When `/health` asks for attention.
     pub health: HealthSettings,
     /// Logs.
@@ -90,6 +94,7 @@ impl Default for Settings {
             sealed: SealedSettings::default(),
             state: StateSettings::default(),
             http: HttpSettings::default(),
+            serve: ServeSettings::default(),
             health: HealthSettings::default(),
             log: LogSettings::default(),
             limits: Limits::default(),
@@ -248,6 +253,7 @@ impl Settings {
         keys.section("sealed", &mut |keys| self.sealed.keys(keys));
         keys.section("state", &mut |keys| self.state.keys(keys));
         keys.section("http", &mut |keys| self.http.keys(keys));
+        keys.section("serve", &mut |keys| self.serve.keys(keys));
         keys.section("health", &mut |keys| self.health.keys(keys));
         keys.section("log", &mut |keys| self.log.keys(keys));
         keys.section("limits", &mut |keys| self.limits.keys(keys));

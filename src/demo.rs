@@ -21,7 +21,7 @@ mod traffic;
 mod watch;
 
 use crate::cli::DemoArgs;
-use crate::config::{ClusterFile, Flags, Settings};
+use crate::config::{ClusterFile, Flags, ServeSettings, Settings};
 use crate::engine::{self, EngineError, Observer, Online};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -31,6 +31,7 @@ use crate::logging::{self, KeptLines, LogTarget};
 use crate::online::{Embedded, OnlineStore};
 use crate::screen::{self, Ask, ScreenState, Until};
 use crate::service::Service;
+use crate::serving::{EngineRows, FeatureServer, RowSource};
 use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
 use crate::text::{count_text, duration_short, latency_short};
@@ -69,7 +70,8 @@ type Engine = JoinHandle<Result<Option<EventTime>, EngineError>>;
 pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let flags = Flags { workers: args.workers, port: args.port, ..Flags::default() };
     let settings = Settings::load(&ClusterFile::None, flags)?;
-    let plan = job(args)?.plan;
+    let job = job(args)?;
+    let plan = Arc::clone(&job.plan);
     let recent = RecentRecords::default();
     let traffic = Traffic::new(args, &plan, settings.workers, recent)?;
     let log = KeptLines::default();
@@ -88,13 +90,12 @@ pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let letters = NewestLetters::default();
     let written = letters.clone();
     let stall_after = settings.http.stall_after;
-    let service = Service::new(plan, observer.clone(), Arc::clone(&store), stall_after)
-        .with_log(Box::new(move || written.status()));
-    let http = HttpServer::start(settings.http.address(), Arc::new(service))?;
+    let service = Service::new(plan, observer.clone(), Arc::clone(&store), stall_after);
+    let service = Arc::new(service.with_log(Box::new(move || written.status())));
+    let http = HttpServer::start(settings.http.address(), Arc::<Service>::clone(&service))?;
+    let features = serve(args, &job, &observer, &store, &service)?;
 
-    let metrics = observer.metrics.first().cloned();
-    let config = TablesConfig { reload: true, metrics, ..TablesConfig::default() };
-    let tables = OpenTables::open(&run.plan, &config, &|| true)?.unwrap_or_default();
+    let tables = tables(&run.plan, &observer)?;
     let (seen, kept) = (Arc::clone(&store), letters.clone());
     let mut watch = DemoWatch::new(&run, observer.clone(), seen, kept, traffic.clone());
     watch = watch.with_log(log.clone());
@@ -119,12 +120,34 @@ pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     };
     observer.stop();
     let ended = join(engine);
-    drop(http);
+    drop((http, features));
     tell_warnings(&log);
     ended?;
     shown?;
     memory.verdict()?;
     output::print(&summary(&observer))
+}
+
+/// The job's reference tables.
+fn tables(plan: &Plan, observer: &Observer) -> Result<OpenTables, Failure> {
+    let metrics = observer.metrics.first().cloned();
+    let config = TablesConfig { reload: true, metrics, ..TablesConfig::default() };
+    Ok(OpenTables::open(plan, &config, &|| true)?.unwrap_or_default())
+}
+
+/// Serves the features to models, when that is asked for.
+fn serve(
+    args: &DemoArgs,
+    job: &Job,
+    observer: &Observer,
+    store: &Arc<dyn OnlineStore>,
+    service: &Arc<Service>,
+) -> Result<Option<FeatureServer>, Failure> {
+    let Some(port) = args.serve else { return Ok(None) };
+    let (store, service) = (Arc::clone(store), Arc::clone(service));
+    let rows = EngineRows::new(store, observer.metrics.clone(), move || service.caught_up());
+    let settings = ServeSettings { port, ..ServeSettings::default() };
+    FeatureServer::start(job, &settings, RowSource::Engine(rows)).map(Some)
 }
 
 /// How the job runs: by the clock of its records, rows at every step.

@@ -17,6 +17,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Demo(args) => crate::demo::run(&args),
         Command::Run(args) => crate::run::run(&args),
+        Command::Serve(args) => crate::serve::run(&args),
         Command::Replay(args) => crate::replay::run(&args),
         Command::Get(args) => in_format(args.format, crate::get::run(&args)),
         Command::Check(args) => in_format(args.format, crate::check::run(&args)),

@@ -19,6 +19,7 @@
 //! - `entity_id`: what a row is asked for by;
 //! - [`online`]: the newest rows, in process and in Redis;
 //! - [`service`]: what a running job says about itself;
+//! - [`serving`]: features for models, as Feast's server answers them; [`serve`]: its command;
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
 //! - [`metrics`]: `/metrics`, from what the workers count and the sinks report;
 //! - [`screen`], [`progress`], [`logging`]: what is shown while a command runs;
@@ -77,7 +78,9 @@ pub mod run;
 pub mod sample_file;
 pub mod screen;
 pub mod sealed_file;
+pub mod serve;
 pub mod service;
+pub mod serving;
 pub mod signals;
 pub mod source;
 pub mod tables;

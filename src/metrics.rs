@@ -8,6 +8,7 @@ mod checkpoints;
 mod clocks;
 mod exposition;
 mod health;
+mod serving;
 mod sinks;
 mod skipped;
 pub mod snapshot;
@@ -19,6 +20,7 @@ mod workers;
 use crate::process::ProcessUsage;
 pub(crate) use exposition::float;
 use exposition::{Exposition, seconds};
+pub use serving::render_serving;
 use snapshot::{
     CheckpointSnapshot, DegradedSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot,
     RefusedSnapshot, RegistrySnapshot,

@@ -25,6 +25,7 @@ mod fifo;
 mod footprint;
 mod heartbeat;
 mod ids;
+mod reading;
 pub mod redis;
 mod rows;
 mod schema;
@@ -37,7 +38,8 @@ mod texts;
 
 pub use embedded::Embedded;
 pub use footprint::{ids_bytes, rows_bytes};
-pub use heartbeat::{Heartbeat, HeartbeatError, Life, heartbeat_key};
+pub use heartbeat::{Beats, Heartbeat, HeartbeatError, Life, heartbeat_key};
+pub use reading::HeldRow;
 pub use redis::{Redis, RedisSettings};
 pub use status::{
     BreakerState, ByCause, Commands, Histogram, LATENCY_BOUNDS_MS, MemoryStatus, RedisStatus,
@@ -70,6 +72,17 @@ pub trait OnlineStore: Send + Sync {
     /// The row of an entity in the view at job index `view`; `None` when nothing of it is held,
     /// which reads as the empty values.
     fn get(&self, view: usize, id: &[u8]) -> Option<Row>;
+
+    /// The newest rows of an entity (of the type at job index `entity`) in `views`, all as of one
+    /// moment. `found` is told of each, by its place among `views`, while the entity's shard is
+    /// locked: it must be quick. `None`: nothing of it is held.
+    fn read(
+        &self,
+        entity: usize,
+        id: &[u8],
+        views: &[usize],
+        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
+    );
 
     /// All rows of a view with their ids, sorted by the ids' bytes. Takes the shards' locks: for
     /// the end of a replay, not for a job at work.

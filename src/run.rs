@@ -10,6 +10,7 @@
 
 mod arrival;
 mod deadline;
+mod features;
 mod letters;
 mod refused;
 mod resumed;
@@ -47,6 +48,7 @@ use sources::Sources;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tidemark_jobs::Job;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::{MINUTE, Millis};
@@ -59,7 +61,8 @@ use tidemark_operators::time::{MINUTE, Millis};
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::from(args))?;
     let job = job_file::load(&args.job)?;
-    let plan = sources::with_topic(job.plan, settings.topic.as_deref())?;
+    let plan = sources::with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
+    let job = Job { plan: Arc::clone(&plan), ..job };
     let sources = Sources::new(&plan, &settings)?;
     letters::check(&settings)?;
     roles::of(args, &plan, &settings).check()?;
@@ -67,7 +70,9 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
         .map_err(Failure::usage)?;
     let stop = Stop::on_signals()?;
-    OpenJob::open(plan, settings, sources, schemas)?.run(&stop)
+    let open = OpenJob::open(plan, settings, sources, schemas)?;
+    let _features = open.features(&job)?;
+    open.run(&stop)
 }
 
 /// A job whose sinks are open and whose HTTP server answers.
@@ -148,6 +153,11 @@ impl OpenJob {
             service,
             _http: http,
         })
+    }
+
+    /// The server of its features, when there is to be one.
+    fn features(&self, job: &Job) -> Result<Option<crate::serving::FeatureServer>, Failure> {
+        features::serve(job, &self.settings, &self.observer, &self.store, &self.service)
     }
 
     /// Runs to the end, and closes what was opened whatever that end is.

@@ -32,6 +32,7 @@ mod tests;
 mod values;
 mod view;
 
+pub use empty::values as empty_row;
 pub use expressions::expressions_page;
 pub use job::{Example, job_page};
 pub use job_file::job_file_page;

@@ -46,6 +46,9 @@ pub struct DemoArgs {
     /// Port for HTTP on 127.0.0.1; 0 takes any free one [env: HEALTH_CHECK_PORT] [default: 8088]
     #[arg(long)]
     pub port: Option<u16>,
+    /// Serve features on this port of 127.0.0.1, as Feast's server does; 0 takes any free one
+    #[arg(long, value_name = "PORT", num_args = 0..=1, default_missing_value = "6566")]
+    pub serve: Option<u16>,
     /// Write the screen to this file as SVG once the traffic is live, and end
     #[arg(long, value_name = "FILE", conflicts_with = "duration")]
     pub screenshot: Option<PathBuf>,
@@ -92,6 +95,27 @@ pub struct RunArgs {
     /// A folder of such schemas instead: 7.avsc is the schema of id 7 [env: SCHEMAS_DIR]
     #[arg(long, value_name = "FOLDER", conflicts_with = "registry")]
     pub schemas: Option<String>,
+}
+
+/// `tidemark serve`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemark serve fraud                       beside `tidemark run fraud`
+  curl localhost:6566/get-online-features -H 'content-type: application/json' \\
+      -d '{\"feature_service\": \"fraud_detection\", \"entities\": {\"card_id\": [\"CARD\"]}}'
+
+It reads the rows that the job keeps in Redis, and how fresh they are. Any number of servers may
+read the same. A running job serves by itself with \"enabled\" in [serve] of cluster.toml.")]
+pub struct ServeArgs {
+    /// The job: a file, or the name of a shipped job
+    pub job: String,
+    /// Settings of the process [default: cluster.toml in this folder if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub cluster: Option<PathBuf>,
+    /// Port to serve on; 0 takes any free one [default: as cluster.toml says: 6566]
+    #[arg(long)]
+    pub port: Option<u16>,
 }
 
 /// `tidemark replay`

@@ -43,7 +43,8 @@ impl HttpSettings {
     }
 }
 
-fn address(text: &str) -> Result<(), String> {
+/// Whether a text is an address to listen on.
+pub(super) fn address(text: &str) -> Result<(), String> {
     match text.parse::<IpAddr>() {
         Ok(_) => Ok(()),
         Err(_) => Err("must be an IP address: 127.0.0.1, or 0.0.0.0 for every network".to_owned()),

@@ -113,6 +113,34 @@ impl HttpServer {
         address: SocketAddr,
         job: Arc<dyn Introspect>,
     ) -> Result<Self, HttpError> {
+        Self::answer("http", ASKING_THREADS + RESERVED_THREADS, bounds, address, move || {
+            tokio::spawn(tick(Arc::clone(&job)));
+            routes::router(job)
+        })
+    }
+
+    /// Listens on `address` with at most `connections_max` connections, and answers by the router
+    /// that `make` gives, on a thread called `name` in whose runtime `make` is called. Answers are
+    /// given on that thread alone.
+    ///
+    /// # Errors
+    /// As [`HttpServer::start`].
+    pub(crate) fn with_router(
+        name: &'static str,
+        connections_max: usize,
+        address: SocketAddr,
+        make: impl FnOnce() -> Router + Send + 'static,
+    ) -> Result<Self, HttpError> {
+        Self::answer(name, 1, Bounds { connections_max, ..BOUNDS }, address, make)
+    }
+
+    fn answer(
+        name: &'static str,
+        threads_max: usize,
+        bounds: Bounds,
+        address: SocketAddr,
+        make: impl FnOnce() -> Router + Send + 'static,
+    ) -> Result<Self, HttpError> {
         let listen = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => HttpError::InUse { address },
             _ => HttpError::Listen { address, source },
@@ -122,7 +150,7 @@ impl HttpServer {
         listener.set_nonblocking(true).map_err(listen)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(ASKING_THREADS + RESERVED_THREADS)
+            .max_blocking_threads(threads_max)
             .thread_name("http-ask")
             .build()
             .map_err(HttpError::Thread)?;
@@ -130,7 +158,7 @@ impl HttpServer {
         let run = move || {
             let serving = async {
                 tokio::select! {
-                    () = serve(listener, job, bounds) => {}
+                    () = serve(listener, make, bounds) => {}
                     _ = stopped => {}
                 }
             };
@@ -138,7 +166,7 @@ impl HttpServer {
             runtime.shutdown_background();
         };
         let thread = std::thread::Builder::new()
-            .name("http".to_owned())
+            .name(name.to_owned())
             .spawn(run)
             .map_err(HttpError::Thread)?;
         Ok(HttpServer { address, stop: Some(stop), thread: Some(thread) })
@@ -162,7 +190,7 @@ impl Drop for HttpServer {
 }
 
 /// Accepts for ever.
-async fn serve(listener: TcpListener, job: Arc<dyn Introspect>, bounds: Bounds) {
+async fn serve(listener: TcpListener, make: impl FnOnce() -> Router, bounds: Bounds) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -170,13 +198,16 @@ async fn serve(listener: TcpListener, job: Arc<dyn Introspect>, bounds: Bounds) 
             return;
         }
     };
-    tokio::spawn(tick(Arc::clone(&job)));
-    let router = routes::router(job);
+    let router = make();
     let connections = Connections::new(bounds);
     tokio::spawn(close_held_up(Arc::clone(&connections)));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                // An answer is one write: nothing is gained by waiting for more.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection that waits for more before it sends");
+                }
                 let seat = connections.seat().await;
                 tokio::spawn(connection(stream, router.clone(), seat, bounds.head_timeout));
             }

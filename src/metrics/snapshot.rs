@@ -1,6 +1,7 @@
 //! The status of what stands outside the dataflow, as plain values taken at one moment.
 
 use tidemark_operators::metrics::HistogramSnapshot;
+use tidemark_operators::time::Millis;
 
 /// The state of a circuit breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -221,6 +222,46 @@ pub struct RefusedSnapshot {
     pub source: Option<String>,
     /// The share, 0 to 1.
     pub share: f64,
+}
+
+/// What the feature server counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServingSnapshot {
+    /// The job.
+    pub project: String,
+    /// Requests, by endpoint.
+    pub requests: Vec<RequestsCounted>,
+    /// How long they took, in us.
+    pub latency_us: HistogramSnapshot,
+    /// Entities that features were told of.
+    pub entities: u64,
+    /// Values by view and status.
+    pub statuses: Vec<(String, &'static str, u64)>,
+    /// Questions that were compiled before.
+    pub compiled_hits: u64,
+    /// Questions that were not.
+    pub compiled_misses: u64,
+    /// Compiled questions that are kept.
+    pub compiled: u64,
+    /// Values of the answers that are on their way.
+    pub values_in_flight: u64,
+    /// Requests that wait for Redis, when rows come from there.
+    pub redis_waiting: Option<u64>,
+    /// Whether values are told.
+    pub fresh: bool,
+    /// How old they are, in ms.
+    pub age: Option<Millis>,
+}
+
+/// Requests to one endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RequestsCounted {
+    /// Its path.
+    pub endpoint: &'static str,
+    /// Those that got an answer.
+    pub answered: u64,
+    /// Those that did not.
+    pub refused: u64,
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::online::schema::Schema;
 use crate::online::table::Table;
-use crate::online::{OnlineStore, Row, StoreError, StoreStatus};
+use crate::online::{HeldRow, OnlineStore, Row, StoreError, StoreStatus};
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::metrics::HeldBytes;
@@ -30,6 +30,16 @@ impl OnlineStore for Embedded {
 
     fn get(&self, view: usize, id: &[u8]) -> Option<Row> {
         self.table.get(view, id)
+    }
+
+    fn read(
+        &self,
+        entity: usize,
+        id: &[u8],
+        views: &[usize],
+        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
+    ) {
+        self.table.read(entity, id, views, found);
     }
 
     fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)> {

@@ -25,6 +25,7 @@
 //! newer than `clock`, never older; only what Redis or somebody else has removed since (eviction, a
 //! DEL by hand) is not seen by it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use tidemark_operators::time::{EventTime, Millis};
@@ -142,6 +143,48 @@ impl FromStr for Heartbeat {
                 .map_err(|_| HeartbeatError::Pair("definition"))?,
             pending: number("pending")?,
         })
+    }
+}
+
+/// The heartbeats of all workers of a job, as one look at Redis found them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Beats {
+    /// One a worker; empty when there is no job.
+    workers: Vec<Heartbeat>,
+    /// Why they cannot be judged.
+    unknown: Option<String>,
+}
+
+impl Beats {
+    /// From the fields of the hash. What belongs to workers beyond their number is left over from a
+    /// run with more of them.
+    pub(crate) fn of(fields: BTreeMap<String, String>) -> Beats {
+        let unknown = |why: String| Beats { workers: Vec::new(), unknown: Some(why) };
+        let count = fields.get("workers").and_then(|count| count.parse::<usize>().ok());
+        let Some(count) = count.filter(|count| (1..=fields.len()).contains(count)) else {
+            return unknown("no job has written here, or not all of its workers yet".to_owned());
+        };
+        let mut workers = Vec::with_capacity(count);
+        for worker in 0..count {
+            let Some(text) = fields.get(&worker_field(worker)) else {
+                return unknown(format!("worker {worker} of {count} has not written yet"));
+            };
+            match text.parse() {
+                Ok(beat) => workers.push(beat),
+                Err(error) => return unknown(format!("worker {worker}: {error}")),
+            }
+        }
+        Beats { workers, unknown: None }
+    }
+
+    /// Every worker's; none when something about them is unknown.
+    pub fn workers(&self) -> &[Heartbeat] {
+        &self.workers
+    }
+
+    /// Why nothing is known.
+    pub fn unknown(&self) -> Option<&str> {
+        self.unknown.as_deref()
     }
 }
 

@@ -43,6 +43,7 @@ mod link;
 mod model;
 mod pulse;
 mod read;
+mod reader;
 mod record;
 mod schedule;
 mod settings;
@@ -57,12 +58,13 @@ pub use fence::Generation;
 pub use gate::Refusal;
 pub use left::{LeftRows, left_in_redis};
 pub use read::{TextRow, read_redis};
+pub use reader::{ReadError, RedisReader, RowsAsked, RowsRead};
 pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
 
 use crate::online::heartbeat::bookkeeping;
 use crate::online::schema::Schema;
 use crate::online::table::{Table, Tracking};
-use crate::online::{OnlineStore, RedisStatus, Row, StoreError, StoreStatus};
+use crate::online::{HeldRow, OnlineStore, RedisStatus, Row, StoreError, StoreStatus};
 use crate::wall_clock::wall_ms;
 use fence::Fence;
 use flusher::{Flusher, Shared};
@@ -203,6 +205,16 @@ impl OnlineStore for Redis {
 
     fn get(&self, view: usize, id: &[u8]) -> Option<Row> {
         self.table.get(view, id)
+    }
+
+    fn read(
+        &self,
+        entity: usize,
+        id: &[u8],
+        views: &[usize],
+        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
+    ) {
+        self.table.read(entity, id, views, found);
     }
 
     fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)> {

@@ -10,10 +10,11 @@ use crate::online::dirt::Dirt;
 use crate::online::rows::Rows;
 use crate::online::schema::Schema;
 use crate::online::shard::{Shard, Tally};
-use crate::online::{ByCause, Row};
+use crate::online::{ByCause, HeldRow, Row};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
+use tidemark_operators::interner::stable_hash;
 use tidemark_operators::metrics::HeldBytes;
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::time::EventTime;
@@ -114,6 +115,21 @@ impl Table {
             let (as_of, values) = cell.lock().get(view, id)?;
             Some(Row { as_of: as_of.max(cell.finished()), values })
         })
+    }
+
+    /// The rows of an entity, whose worker its id tells: one shard is locked, once.
+    pub(crate) fn read(
+        &self,
+        entity: usize,
+        id: &[u8],
+        views: &[usize],
+        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
+    ) {
+        let worker = stable_hash(id) % (self.cells.len() as u64).max(1);
+        let worker = usize::try_from(worker).unwrap_or(0);
+        if let Some(cell) = self.cells.get(worker) {
+            cell.lock().read_rows(entity, id, views, found);
+        }
     }
 
     /// All rows of a view, by the bytes of their ids.

@@ -39,6 +39,7 @@ fn every_command_teaches_by_examples_in_its_help() {
         "test",
         "replay",
         "run",
+        "serve",
         "get",
         "dlq",
         "checkpoint",

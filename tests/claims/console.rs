@@ -113,6 +113,11 @@ fn the_page_of_dead_letters_shows_what_happens() {
 }
 
 #[test]
+fn the_page_of_serving_shows_what_happens() {
+    holds("src/serving/serving.md");
+}
+
+#[test]
 fn the_page_of_redis_shows_what_happens() {
     holds("src/online/redis.md");
 }

@@ -94,6 +94,8 @@ mod scripted;
 #[cfg(test)]
 mod servers;
 #[cfg(test)]
+mod serving;
+#[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod state_bytes;

@@ -2,9 +2,11 @@
 //! workers, against the same operators that are never stopped.
 
 mod damage;
+mod merged;
 mod story;
 mod system;
 
+use merged::merged;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -85,7 +87,11 @@ impl Trial {
             self.go_on();
         }
         let cut = self.rng.random_range(snapshot..=self.frontier);
-        let rows = self.stopped.rows_before(cut);
+        let mut rows = self.stopped.rows_before(cut);
+        if self.rng.random_bool(0.3) {
+            rows = merged(rows, &mut self.rng);
+            self.what += ", merged";
+        }
         let same = Arc::ptr_eq(&self.stopped.plan, &self.steady.plan);
         let own = self.stopped.mode.rows && same;
         let given = if own { &self.stopped } else { &self.steady };

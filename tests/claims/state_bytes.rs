@@ -1,8 +1,9 @@
 //! State that reaches what it may take in memory: reading stops, nothing is lost, and it goes on when
 //! there is room.
 
-use crate::scripted::{Outcome, Step, records, run_bounded, until};
+use crate::scripted::{Outcome, Step, records, run_bounded, until, watch};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -12,8 +13,8 @@ use tidemark_operators::plan::Plan;
 use tidemark_operators::shared::{Limits, Room};
 
 const T: u64 = 1_700_000_000_000;
-const LIMIT: u64 = 8 << 20;
-const CARDS: u64 = 200_000;
+const LIMIT: u64 = 32 << 20;
+const CARDS: u64 = 400_000;
 
 /// A job with windows of 10 s.
 fn plan(idle_after: &str) -> Arc<Plan> {
@@ -74,21 +75,27 @@ const LIMITS: fn() -> Limits =
 fn ahead_of_a_silent_one(bounded: bool) -> (Outcome, u64) {
     let most = Arc::<AtomicU64>::default();
     let silence = match bounded {
-        true => until("no more of the flood is read", |o, _| {
+        // Silent only once it is so.
+        true => watch("no more of the flood is read", |o, _| {
             let full = room(o) != Room::Enough;
             assert!(!full || read(o, 0) < CARDS / 2, "what was read all fitted");
             full
         }),
         false => until("anything else", |_, _| true),
     };
-    let silent = vec![records(0, &[event(0, CARDS)]), silence, records(1, &[event(CARDS, CARDS)])];
+    let silent = vec![
+        records(0, &[event(0, CARDS)]),
+        silence,
+        until("the flood goes on", move |o, _| !bounded || read(o, 0) > CARDS / 2),
+        records(1, &[event(CARDS, CARDS)]),
+    ];
     let bound = |observer: &Observer| {
         if bounded {
             bound(observer, &most);
         }
     };
     let scripts = vec![flood(1), silent];
-    let outcome = run_bounded(&plan("2s"), LIMITS(), None, None, bound, scripts);
+    let outcome = run_bounded(&plan("200ms"), LIMITS(), None, None, bound, scripts);
     (outcome, most.load(Relaxed))
 }
 
@@ -106,6 +113,36 @@ fn a_flood_ahead_of_a_silent_partition_waits_for_room_and_every_value_is_that_of
     };
     assert!(newest(&bounded) == newest(&free), "newest rows are others");
     assert!(most > LIMIT * 9 / 10 && most < LIMIT * 11 / 10, "it took {most} of {LIMIT}");
+}
+
+#[test]
+fn a_partition_that_holds_the_frontier_is_read_when_others_have_filled_nearly_all_there_is() {
+    let (most, looks) = (Arc::<AtomicU64>::default(), AtomicU64::new(0));
+    // Nobody is idle: only its records move the frontier.
+    let behind: Vec<_> =
+        (0..CARDS / 1_000).map(|second| event(second * 1_000 + 1, CARDS)).collect();
+    let behind = vec![
+        records(0, &[event(0, CARDS)]),
+        until("the others have had time to fill the rest", move |o, _| {
+            room(o) != Room::Enough && looks.fetch_add(1, Relaxed) > 2_000
+        }),
+        records(1, &behind),
+    ];
+    let (done, waits) = mpsc::channel::<()>();
+    let bound = |observer: &Observer| {
+        bound(observer, &most);
+        // Rather stopped than waiting for ever.
+        let observer = observer.clone();
+        thread::spawn(move || {
+            if waits.recv_timeout(Duration::from_secs(40)) == Err(RecvTimeoutError::Timeout) {
+                observer.stop();
+            }
+        });
+    };
+    let outcome = run_bounded(&plan("1h"), LIMITS(), None, None, bound, vec![flood(1), behind]);
+    drop(done);
+    assert_eq!(outcome.verdicts, [CARDS + 1 + CARDS / 1_000, 0, 0, 0]);
+    assert!(most.load(Relaxed) < LIMIT * 11 / 10);
 }
 
 #[test]

@@ -35,8 +35,8 @@ fn every_metric_in_a_page_is_exposed() {
 }
 
 /// How the names of our metrics begin: those without our own prefix are what dashboards query already.
-const PREFIXES: [&str; 7] =
-    ["tidemark_", "redis_", "kafka_", "process_", "stream_", "transactions_", "sliding_"];
+const PREFIXES: [&str; 8] =
+    ["feast_", "tidemark_", "redis_", "kafka_", "process_", "stream_", "transactions_", "sliding_"];
 
 /// What the sources of the exposition quote that is a metric's name.
 fn quoted(text: &str) -> BTreeSet<String> {

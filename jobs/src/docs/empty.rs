@@ -8,7 +8,7 @@ use tidemark_operators::value::{Column, Value};
 use tidemark_operators::zone::Zone;
 
 /// One value a feature, in job order: what a missing row reads as.
-pub(super) fn values(view: &ViewPlan, zone: &Arc<Zone>) -> Vec<Value> {
+pub fn values(view: &ViewPlan, zone: &Arc<Zone>) -> Vec<Value> {
     let mut columns: Vec<Column> = view.reads.iter().map(|read| one(&empty(*read))).collect();
     for expr in &view.derived {
         let mut column = Column::default();

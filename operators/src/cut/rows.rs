@@ -43,6 +43,19 @@ impl TimelineRows {
         self.times.len()
     }
 
+    /// What they take, in bytes.
+    pub fn memory(&self) -> usize {
+        let columns = self.attributes.iter().map(|column| match column {
+            AttributeValues::Words(words) => words.capacity() * size_of::<i64>(),
+            AttributeValues::Symbols { values, places } => {
+                values.memory() + places.capacity() * size_of::<u32>()
+            }
+        });
+        let words = (self.times.capacity() + self.bits.capacity()) * size_of::<u64>();
+        let places = self.entities.capacity() * size_of::<u32>();
+        words + places + self.ids.memory() + columns.sum::<usize>()
+    }
+
     /// Leaves out the rows from place `len` on. Ids and values stay listed.
     pub fn truncate(&mut self, len: usize) {
         self.times.truncate(len);

@@ -54,6 +54,11 @@ impl Texts {
         self.ends.is_empty()
     }
 
+    /// What they take, in bytes.
+    pub fn memory(&self) -> usize {
+        self.bytes.capacity() + self.ends.capacity() * size_of::<u32>()
+    }
+
     /// All bytes, and where each ends: what it can be made [of](Self::of).
     pub fn parts(&self) -> (&[u8], &[u32]) {
         (&self.bytes, &self.ends)

@@ -117,6 +117,16 @@ impl RowsCopier {
         RowsCopier { values, ..RowsCopier::default() }
     }
 
+    /// What it takes, in bytes.
+    pub fn memory(&self) -> usize {
+        let places =
+            self.values.iter().chain([&self.ids]).map(|places| {
+                places.by_number.capacity() * size_of::<Listed>() + places.own.bytes()
+            });
+        let slots = self.slots.capacity() * size_of::<u32>();
+        slots + self.symbols.capacity() * size_of::<i64>() + places.sum::<usize>()
+    }
+
     /// The rows `lo..hi` of `log`, by their sequence numbers, as far as it has them; `None` when their
     /// ids or the values of an attribute are more than a list of [`Texts`] takes: ask for fewer.
     pub fn copy(&mut self, log: &EntityLog, lo: u64, hi: u64) -> Option<TimelineRows> {

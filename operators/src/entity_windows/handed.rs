@@ -49,6 +49,11 @@ impl Handed {
         Handed { sink, entity, copier, rows, first, copied, answered, snapshot, telling }
     }
 
+    /// What the rows that are copied for the next cut take, in bytes, and what copies them.
+    pub fn memory(&self) -> usize {
+        self.rows.memory() + self.copier.memory()
+    }
+
     /// The first row of the log that may still be asked for.
     pub fn low_water(&self) -> u64 {
         self.first

@@ -1,5 +1,6 @@
 //! What the windows of one entity tell: once a step, whatever the rows.
 
+use super::handed::Handed;
 use super::running::Running;
 use crate::metrics::WorkerMetrics;
 use crate::shared::{Reached, Shared};
@@ -92,6 +93,7 @@ impl Running {
         entity.history_bytes.set(log.history_memory() as u64);
         entity.dictionary_bytes.set(log.names.memory() as u64);
         entity.unsealed_bytes.set(log.stash.memory() as u64);
+        entity.checkpoint_bytes.set(self.handed.as_ref().map_or(0, Handed::memory) as u64);
         let free = log.names.free_slots();
         let live = self.live.as_ref().map_or(0, |live| live.reusable(free));
         let sealed = self.sealing.as_ref().map_or(0, |sealing| sealing.reusable(free));

@@ -278,8 +278,7 @@ impl OwnedPartitions {
         match self.config.shared.room.get() {
             Room::Enough => {}
             Room::Little => left = left.min(LITTLE_RECORDS),
-            // Whoever finds more room wakes it.
-            Room::None => return NextRead::Wait,
+            Room::None => return self.ask(),
         }
         while left > 0 && left_bytes > 0 {
             let shared = &self.config.shared;
@@ -303,6 +302,19 @@ impl OwnedPartitions {
             }
         }
         NextRead::Again
+    }
+
+    /// Asks the readers of partitions that have no records at hand whether there are any, and judges
+    /// none: who is silent must be known, since the others go on without it. Whoever finds more room
+    /// wakes the source.
+    fn ask(&mut self) -> NextRead {
+        let now = self.config.shared.now.get();
+        for owned in &mut self.owned {
+            if let Err(failure) = owned.ready(now) {
+                self.config.shared.fail(failure);
+            }
+        }
+        NextRead::Wait
     }
 
     /// The partition to read next: of those that have records and may go on, the one whose

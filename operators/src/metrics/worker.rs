@@ -123,6 +123,8 @@ pub struct EntityMetrics {
     pub history_bytes: Gauge,
     /// Bytes of the dictionaries: entity ids and attribute values.
     pub dictionary_bytes: Gauge,
+    /// Bytes of rows that are copied for the next checkpoint.
+    pub checkpoint_bytes: Gauge,
     /// Those of all these bytes that nothing is in: they are filled again before anything grows.
     pub reusable_bytes: Gauge,
     /// The windows of the entity, by their place in its plan.
@@ -135,13 +137,14 @@ pub struct EntityMetrics {
 
 impl EntityMetrics {
     /// The bytes of its state, by part, with the parts' names.
-    pub fn parts(&self) -> [(&'static str, u64); 5] {
+    pub fn parts(&self) -> [(&'static str, u64); 6] {
         [
             ("timeline", self.timeline_bytes.get()),
             ("unsealed", self.unsealed_bytes.get()),
             ("accumulators", self.accumulator_bytes.get()),
             ("history", self.history_bytes.get()),
             ("dictionaries", self.dictionary_bytes.get()),
+            ("checkpoint", self.checkpoint_bytes.get()),
         ]
     }
 

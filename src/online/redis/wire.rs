@@ -127,6 +127,23 @@ pub(crate) fn command(parts: &[&[u8]], out: &mut Vec<u8>) {
     parts.iter().for_each(|part| bulk(part, out));
 }
 
+/// `HMGET key field ..`.
+pub(crate) fn hmget<'a>(
+    key: &[u8],
+    fields: impl ExactSizeIterator<Item = &'a [u8]>,
+    out: &mut Vec<u8>,
+) {
+    begin(b"$5\r\nHMGET\r\n", 2 + fields.len(), out);
+    bulk(key, out);
+    fields.for_each(|field| bulk(field, out));
+}
+
+/// `HGETALL key`.
+pub(crate) fn hgetall(key: &[u8], out: &mut Vec<u8>) {
+    begin(b"$7\r\nHGETALL\r\n", 2, out);
+    bulk(key, out);
+}
+
 /// `MULTI`.
 pub(crate) fn multi(out: &mut Vec<u8>) {
     begin(b"$5\r\nMULTI\r\n", 1, out);

@@ -250,7 +250,11 @@ fn what_a_process_has_merged_and_not_listed_when_it_is_killed_is_deleted_by_the_
         }
         std::thread::sleep(Duration::from_millis(1));
     };
-    // The process itself does not delete it before it is listed.
+    // The process itself does not delete it before it is listed, whatever it commits meanwhile.
+    for _ in 0..3 {
+        let same = job.writer.leader.manifest().clone();
+        job.writer.leader.append(same).unwrap();
+    }
     job.writer.leader.collect(job.writer.merging.writing_from()).unwrap();
     assert!(objects.held().contains_key(&orphan));
     drop(job);

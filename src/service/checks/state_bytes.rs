@@ -1,4 +1,4 @@
-//! State that nears what it may take in memory, or takes it, so that nothing is read.
+//! State that nears what it may take in memory, so that little is read, or takes it, so that nothing is.
 //!
 //! This is said while the job catches up, too: then it may never catch up. Bound: one flag.
 
@@ -12,12 +12,10 @@ use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::metrics::{HeldBytes, PartitionProgress};
 use tidemark_operators::shared::Room;
 
-/// The share of the limit that is in use, in hundredths, from which on it is said.
-const NEAR_PERCENT: u64 = 90;
 /// How many of the busiest entities are named.
 const NAMED_MAX: usize = 3;
 
-/// Finds the memory when the state takes nine tenths of `state_bytes`, and when reading has stopped.
+/// Finds the memory when little is read for want of room, and when reading has stopped.
 #[derive(Debug, Default)]
 pub(crate) struct StateBytes {
     /// Reading has stopped, and there is not enough room again since then.
@@ -35,9 +33,7 @@ impl HealthCheck for StateBytes {
             Room::Little => *stopped,
             Room::Enough => false,
         };
-        let near =
-            u128::from(held.used()) * 100 >= u128::from(bound.limit()) * u128::from(NEAR_PERCENT);
-        if !near && !*stopped {
+        if room == Room::Enough {
             return Vec::new();
         }
         let takes = format!(
@@ -46,12 +42,9 @@ impl HealthCheck for StateBytes {
             bytes_short(bound.limit()),
             most(moment).map_or_else(String::new, |most| format!(": {most}")),
         );
-        let (reason, what) = match (*stopped, room) {
-            (true, _) => ("state_full", "reading has stopped"),
-            (false, Room::Enough) => ("state_bytes", "reading stops at the limit"),
-            (false, _) => {
-                ("state_bytes", "only partitions that hold the frontier are read, slowly")
-            }
+        let (reason, what) = match *stopped {
+            true => ("state_full", "reading has stopped"),
+            false => ("state_bytes", "only partitions that hold the frontier are read, slowly"),
         };
         let text = format!("{what}: {takes}; {}", remedy(moment, held, bound.limit()));
         vec![Finding { part: Part::Memory, component: "memory".to_owned(), reason, text }]
@@ -177,8 +170,8 @@ mod tests {
         assert_eq!(reason, "state_full");
         assert!(text.contains("300 kB more are free inside of tables"), "{text}");
         assert_eq!(said(960_000, 0).unwrap().0, "state_full", "there is little room yet");
-        assert_eq!(said(940_000, 0).unwrap().0, "state_bytes");
         assert_eq!(said(890_000, 0), None);
+        assert_eq!(said(940_000, 0).unwrap().0, "state_bytes");
         // A partition that has nothing to say, behind one that has.
         let mut progress = world.workers[0].progress();
         let mut other = progress[0];

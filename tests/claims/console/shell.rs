@@ -71,7 +71,7 @@ fn free_port() -> u16 {
 pub struct Shell {
     folder: Folder,
     /// Of Kafka, Redis and HTTP.
-    ports: [Port; 3],
+    ports: [Port; 4],
     script: String,
 }
 
@@ -82,9 +82,9 @@ impl Shell {
             let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
             symlink(there, folder.path().join(name)).unwrap();
         }
-        let ports =
-            ["9092", "6379", "8088"].map(|shown| Port { shown, used: free_port().to_string() });
-        let [kafka, redis, http] = &ports;
+        let ports = ["9092", "6379", "8088", "6566"]
+            .map(|shown| Port { shown, used: free_port().to_string() });
+        let [kafka, redis, http, _] = &ports;
         let script = format!(
             "export KAFKA_BOOTSTRAP_SERVERS=localhost:{} REDIS_URL=redis://localhost:{}\n\
              export HEALTH_CHECK_PORT={}\n\
@@ -100,7 +100,7 @@ impl Shell {
     fn adapted(&self, text: &str) -> String {
         let mut text = text.replace("/tmp/", &self.folder.file(""));
         for Port { shown, used } in &self.ports {
-            for before in [":", "--port "] {
+            for before in [":", "--port ", "--serve "] {
                 text = text.replace(&format!("{before}{shown}"), &format!("{before}{used}"));
             }
         }

@@ -1,0 +1,286 @@
+//! Reading many rows for whoever serves them: some threads, each with a connection, on which what is
+//! asked at the same time goes out together.
+//!
+//! The job's heartbeats are read before the rows and after them. What was true of the rows before they
+//! were read is true of them: every change up to that clock is in them. And what Redis has lost in
+//! between, the heartbeats behind tell.
+//!
+//! Bound: `queue_max` requests that wait, beyond which a request is refused.
+
+use crate::online::StoreError;
+use crate::online::heartbeat::{Beats, heartbeat_key};
+use crate::online::redis::link::{self, Link};
+use crate::online::redis::settings::RedisSettings;
+use crate::online::redis::wire;
+use crate::online::schema::Schema;
+use redis::Value;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tidemark_operators::plan::Plan;
+use tokio::sync::oneshot;
+
+/// Commands that go out together; a request with more goes alone.
+const TOGETHER_MAX: usize = 4_096;
+
+/// For so long after a failure what is asked is refused at once, before the next attempt.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// What is asked: the commands of one request.
+#[derive(Debug, Default)]
+pub struct RowsAsked {
+    commands: Vec<u8>,
+    count: usize,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct RowsRead {
+    /// What the job said of itself before the rows were read.
+    pub before: Beats,
+    /// And after it.
+    pub after: Beats,
+    /// For each row that was asked for its values in the order asked, as texts; `None` for a field
+    /// that is not there.
+    pub rows: Vec<Vec<Option<Vec<u8>>>>,
+}
+
+/// Why rows were not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReadError {
+    /// More requests wait than may.
+    #[error("{0} requests wait for Redis already")]
+    Busy(usize),
+    /// Redis does not answer, or not with rows. The text is free of secrets.
+    #[error("{0}")]
+    Down(String),
+}
+
+type Reply = oneshot::Sender<Result<RowsRead, ReadError>>;
+
+#[derive(Debug, Default)]
+struct Waiting {
+    requests: VecDeque<(RowsAsked, Reply)>,
+    closed: bool,
+    /// Why the last attempt failed, and when.
+    failed: Option<(String, Instant)>,
+}
+
+/// What the threads share.
+#[derive(Debug, Default)]
+struct ReadQueue {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+impl ReadQueue {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The threads. They end when it is dropped.
+#[derive(Debug)]
+pub struct RedisReader {
+    queue: Arc<ReadQueue>,
+    queue_max: usize,
+    schema: Schema,
+    key_prefix: String,
+}
+
+impl RedisReader {
+    /// Starts `connections` threads for the rows of `plan`. Redis need not be there yet.
+    ///
+    /// # Errors
+    /// [`StoreError::Thread`] when a thread cannot be started.
+    pub fn start(
+        plan: &Plan,
+        settings: RedisSettings,
+        connections: usize,
+        queue_max: usize,
+    ) -> Result<RedisReader, StoreError> {
+        let schema = Schema::new(plan);
+        let key_prefix = settings.key_prefix.clone();
+        let heartbeat = heartbeat_key(&key_prefix, &schema.job);
+        let reader = RedisReader { queue: Arc::default(), queue_max, schema, key_prefix };
+        let settings = Arc::new(settings);
+        for at in 0..connections {
+            let (queue, settings) = (Arc::clone(&reader.queue), Arc::clone(&settings));
+            let heartbeat = heartbeat.clone();
+            let thread = std::thread::Builder::new().name(format!("redis-read-{at}"));
+            let run = move || Connection { queue, settings, heartbeat, link: None }.run();
+            thread.spawn(run).map_err(StoreError::Thread)?;
+        }
+        Ok(reader)
+    }
+
+    /// Adds a row to what is asked: `features` (job indices) of the entity `id` in `view`.
+    pub fn add(&self, asked: &mut RowsAsked, view: usize, id: &[u8], features: &[usize]) {
+        let Some(view) = self.schema.views.get(view) else { return };
+        let name = |at: &usize| view.features.get(*at).map_or(&b""[..], |f| f.name.as_bytes());
+        let key = view.key(&self.key_prefix, id);
+        wire::hmget(&key, features.iter().map(name), &mut asked.commands);
+        asked.count += 1;
+    }
+
+    /// Asks; the answer comes through the channel, or never when the reader is dropped.
+    ///
+    /// # Errors
+    /// When too many wait.
+    pub fn ask(
+        &self,
+        asked: RowsAsked,
+    ) -> Result<oneshot::Receiver<Result<RowsRead, ReadError>>, ReadError> {
+        let (reply, answer) = oneshot::channel();
+        let mut waiting = self.queue.lock();
+        if waiting.requests.len() >= self.queue_max {
+            return Err(ReadError::Busy(self.queue_max));
+        }
+        waiting.requests.push_back((asked, reply));
+        drop(waiting);
+        self.queue.wake.notify_one();
+        Ok(answer)
+    }
+
+    /// How many requests wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.lock().requests.len()
+    }
+}
+
+impl Drop for RedisReader {
+    fn drop(&mut self) {
+        self.queue.lock().closed = true;
+        self.queue.wake.notify_all();
+    }
+}
+
+/// One thread's connection.
+struct Connection {
+    queue: Arc<ReadQueue>,
+    settings: Arc<RedisSettings>,
+    heartbeat: String,
+    link: Option<Link>,
+}
+
+impl Connection {
+    fn run(mut self) {
+        while let Some(mut requests) = self.next() {
+            // Whoever gave up waiting needs no answer.
+            requests.retain(|(_, reply)| !reply.is_closed());
+            if requests.is_empty() {
+                continue;
+            }
+            match self.exchange(&requests) {
+                Ok(replies) => share_out(requests, replies),
+                Err(error) => {
+                    self.link = None;
+                    let why = error.to_string();
+                    self.queue.lock().failed = Some((why.clone(), Instant::now()));
+                    refuse(requests, &why);
+                }
+            }
+        }
+    }
+
+    /// What goes out next; `None` when there is nothing to do any more.
+    fn next(&self) -> Option<Vec<(RowsAsked, Reply)>> {
+        let mut waiting = self.queue.lock();
+        loop {
+            if waiting.closed {
+                return None;
+            }
+            if waiting.requests.is_empty() {
+                let woken = self.queue.wake.wait(waiting);
+                waiting = woken.unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let paused = waiting.failed.clone().filter(|(_, at)| at.elapsed() < PAUSE);
+            if self.link.is_none()
+                && let Some((why, _)) = paused
+            {
+                refuse(waiting.requests.drain(..).collect(), &why);
+                continue;
+            }
+            let (mut taken, mut count) = (Vec::new(), 0);
+            while let Some((next, _)) = waiting.requests.front()
+                && (taken.is_empty() || count + next.count <= TOGETHER_MAX)
+            {
+                count += next.count;
+                taken.extend(waiting.requests.pop_front());
+            }
+            return Some(taken);
+        }
+    }
+
+    fn exchange(&mut self, requests: &[(RowsAsked, Reply)]) -> Result<Vec<Value>, StoreError> {
+        let link = match self.link.take() {
+            Some(link) => self.link.insert(link),
+            None => self.link.insert(Link::open(&self.settings)?),
+        };
+        let mut commands = Vec::new();
+        wire::hgetall(self.heartbeat.as_bytes(), &mut commands);
+        for (asked, _) in requests {
+            commands.extend_from_slice(&asked.commands);
+        }
+        wire::hgetall(self.heartbeat.as_bytes(), &mut commands);
+        let count = requests.iter().map(|(asked, _)| asked.count).sum::<usize>() + 2;
+        let mut replies = Vec::with_capacity(count);
+        link.exchange(&commands, count, &mut replies)?;
+        Ok(replies)
+    }
+}
+
+fn refuse(requests: Vec<(RowsAsked, Reply)>, why: &str) {
+    for (_, reply) in requests {
+        // Whoever gave up needs no answer.
+        let _ = reply.send(Err(ReadError::Down(why.to_owned())));
+    }
+}
+
+fn share_out(requests: Vec<(RowsAsked, Reply)>, replies: Vec<Value>) {
+    let mut replies = replies.into_iter();
+    let (before, after) = (replies.next(), replies.next_back());
+    let beats = |reply: Option<Value>| match reply {
+        Some(Value::ServerError(error)) => Err(link::reason(&error)),
+        reply => Ok(Beats::of(texts(&reply.unwrap_or_default()))),
+    };
+    let (before, after) = (beats(before), beats(after));
+    for (asked, reply) in requests {
+        let rows: Vec<_> = replies.by_ref().take(asked.count).map(row).collect();
+        let rows = rows.into_iter().collect::<Result<Vec<_>, _>>();
+        let read = match (rows, before.clone(), after.clone()) {
+            (Ok(rows), Ok(before), Ok(after)) => Ok(RowsRead { before, after, rows }),
+            (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => {
+                Err(ReadError::Down(format!("Redis refused to read: {why}")))
+            }
+        };
+        let _ = reply.send(read);
+    }
+}
+
+/// The reply to HMGET.
+fn row(reply: Value) -> Result<Vec<Option<Vec<u8>>>, String> {
+    match reply {
+        Value::Array(values) => Ok(values
+            .into_iter()
+            .map(|value| match value {
+                Value::BulkString(bytes) => Some(bytes),
+                _ => None,
+            })
+            .collect()),
+        Value::ServerError(error) => Err(link::reason(&error)),
+        _ => Err("its reply to HMGET is no array".to_owned()),
+    }
+}
+
+/// The fields of a hash that are texts.
+fn texts(reply: &Value) -> BTreeMap<String, String> {
+    let text = |value: &Value| match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        _ => None,
+    };
+    let Value::Array(flat) = reply else { return BTreeMap::new() };
+    let pairs = flat.chunks_exact(2);
+    pairs.filter_map(|pair| Some((text(pair.first()?)?, text(pair.get(1)?)?))).collect()
+}

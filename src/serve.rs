@@ -1,0 +1,37 @@
+//! `tidemark serve`: the features of a job over HTTP, from Redis, in a process of its own.
+
+use crate::cli::ServeArgs;
+use crate::config::{ClusterFile, Flags, Settings};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::serving::{FeatureServer, RedisRows, RowSource};
+use crate::signals::Stop;
+use crate::{connect, job_file, logging};
+use std::time::Duration;
+
+/// How often it is looked whether the server is to end.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Serves until it is asked to end.
+///
+/// # Errors
+/// Exit code 2 when the command line, the job, `cluster.toml` or the environment is wrong; 1 when the
+/// address cannot be listened on.
+pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
+    let mut settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
+    let job = job_file::load(&args.job)?;
+    settings.serve.port = args.port.unwrap_or(settings.serve.port);
+    logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
+        .map_err(Failure::usage)?;
+    let stop = Stop::on_signals()?;
+    let serve = &settings.serve;
+    let (connections, timeout) = (serve.redis_connections, serve.answer_timeout);
+    let rows = RedisRows::start(&job.plan, connect::redis(&settings), connections, timeout);
+    let source = RowSource::Redis(rows.map_err(Failure::failed)?);
+    let server = FeatureServer::start(&job, serve, source)?;
+    while !stop.asked() {
+        std::thread::sleep(TICK);
+    }
+    drop(server);
+    Ok(Exit::Done)
+}

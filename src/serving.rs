@@ -1,0 +1,115 @@
+//! Features for models over HTTP, as Feast's feature server answers them.
+//!
+//! | path | answer |
+//! |---|---|
+//! | `POST /get-online-features` | the features of some entities, by a list of them or by a service |
+//! | `POST /v1/features/groupby/{view}`, `../join/{service}` | the same as Chronon's fetcher asks |
+//! | `POST /materialize`, `/materialize-incremental` | `null`: rows are kept current, nothing is done |
+//! | `/push`, `/write-to-online-store` | 405: which topic to write to instead |
+//! | `/health`, `/ready`, `/metrics`, `/openapi.json` | of this server |
+//!
+//! A question is compiled once for each service or list of features ([`compiled`]), rows come from a
+//! [`source`] (the table of a job in this process, or Redis), and nothing of it is told that may be
+//! older than the settings allow ([`freshness`]): such a value is null, with `OUTSIDE_MAX_AGE`. That is
+//! what a value looks like which nothing has let leave its window.
+//!
+//! Modules in the order of a request: `routes`, `question` (what is asked), `catalogue` (what may be
+//! asked), `ask` (a compiled question), `compiled` (a bounded number of them), `source` with `engine`
+//! and `redis` (where rows come from), `freshness`, `answer`; `feast_error` (what is not answered), `counts`.
+//!
+//! # Bounds
+//! Bodies of 1 MiB, 1,000 entities by 1,000 features a request, `connections` and `values_in_flight` of
+//! the settings; a request that goes on for long lets others through in between. A body must arrive
+//! within 10 s.
+
+mod answer;
+mod ask;
+mod catalogue;
+mod compiled;
+mod counts;
+mod engine;
+mod feast_error;
+mod freshness;
+mod question;
+mod redis;
+mod routes;
+mod source;
+#[cfg(test)]
+mod tests;
+
+pub use engine::EngineRows;
+pub use redis::RedisRows;
+pub use source::RowSource;
+
+use crate::config::ServeSettings;
+use crate::failure::Failure;
+use crate::http::HttpServer;
+use catalogue::Catalogue;
+use compiled::Compiled;
+use counts::ServingCounts;
+use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, Mutex};
+use tidemark_jobs::Job;
+
+/// Entities of one request.
+const ENTITIES_MAX: usize = 1_000;
+/// Features of one request.
+const FEATURES_MAX: usize = 1_000;
+/// Bytes of a request's body.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// What requests are answered by.
+struct Serving {
+    catalogue: Catalogue,
+    compiled: Mutex<Compiled>,
+    source: RowSource,
+    settings: ServeSettings,
+    counts: ServingCounts,
+    /// Values of the answers that are on their way.
+    values: Arc<AtomicUsize>,
+}
+
+/// A running feature server; ends when dropped.
+#[derive(Debug)]
+pub struct FeatureServer {
+    http: HttpServer,
+}
+
+impl FeatureServer {
+    /// Serves the features of `job` from `source`.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or no thread can be had.
+    pub fn start(job: &Job, settings: &ServeSettings, source: RowSource) -> Result<Self, Failure> {
+        let catalogue = Catalogue::new(job);
+        let serving = Arc::new(Serving {
+            counts: ServingCounts::new(catalogue.views.len()),
+            catalogue,
+            compiled: Mutex::default(),
+            source,
+            settings: settings.clone(),
+            values: Arc::default(),
+        });
+        let make = move || {
+            tokio::spawn(source::watch(Arc::clone(&serving)));
+            routes::router(serving)
+        };
+        let (connections, address) = (settings.connections, settings.address());
+        let http = HttpServer::with_router("serve", connections, address, make);
+        let http = http.map_err(|error| {
+            Failure::failed(error)
+                .hint("choose another \"port\" or \"bind\" in [serve] of cluster.toml, or --serve")
+        })?;
+        tracing::info!(
+            address = %http.address(),
+            "features are served; there is no password yet: keep the port to yourself"
+        );
+        Ok(FeatureServer { http })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.http.address()
+    }
+}

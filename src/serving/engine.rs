@@ -1,0 +1,150 @@
+//! Rows from the table of the job in this process.
+
+use crate::online::OnlineStore;
+use crate::serving::answer::{AnsweredValues, ValueStatus};
+use crate::serving::ask::AskedFeatures;
+use crate::serving::freshness::{AgeBounds, Freshness};
+use crate::serving::source::AskedIds;
+use crate::wall_clock::wall_ms;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::time::EventTime;
+
+/// How often the workers are looked at.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// After so many steps of a worker, rows of a live clock have come out of its dataflow.
+const STEPS: u64 = 3;
+
+/// Values after which a long answer lets others through.
+const VALUES_AT_ONCE: usize = 4_096;
+
+/// The table, and what is known of the workers that write it.
+pub struct EngineRows {
+    store: Arc<dyn OnlineStore>,
+    metrics: Vec<Arc<WorkerMetrics>>,
+    caught_up: Box<dyn Fn() -> bool + Send + Sync>,
+    workers: Mutex<Workers>,
+}
+
+#[derive(Debug, Default)]
+struct Workers {
+    caught_up: bool,
+    seen: Vec<Seen>,
+}
+
+/// One worker, as last seen.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    steps: u64,
+    /// When it was first seen with so many steps.
+    since: Instant,
+    /// A clock whose rows may still be on their way to the table, and the steps when it was read.
+    asked: (u64, EventTime),
+    /// The newest clock whose rows are in the table; 0: none is known.
+    clock: EventTime,
+}
+
+impl EngineRows {
+    /// The rows of `store`, which the workers that `metrics` are of write; `caught_up` says whether the
+    /// job has caught up, and once it does goes on saying so.
+    pub fn new(
+        store: Arc<dyn OnlineStore>,
+        metrics: Vec<Arc<WorkerMetrics>>,
+        caught_up: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Self {
+        EngineRows { store, metrics, caught_up: Box::new(caught_up), workers: Mutex::default() }
+    }
+
+    /// Looks at the workers.
+    pub(super) fn look(&self) {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.caught_up = workers.caught_up || (self.caught_up)();
+        let now = Instant::now();
+        for (at, metrics) in self.metrics.iter().enumerate() {
+            // The clock first: steps that pass in between only make the wait longer.
+            let clock = metrics.live_clock.get();
+            let steps = metrics.steps.get();
+            match workers.seen.get_mut(at) {
+                Some(seen) => {
+                    if seen.steps != steps {
+                        (seen.steps, seen.since) = (steps, now);
+                    }
+                    if steps >= seen.asked.0.saturating_add(STEPS) {
+                        seen.clock = seen.asked.1;
+                        seen.asked = (steps, clock);
+                    }
+                }
+                None => {
+                    let seen = Seen { steps, since: now, asked: (steps, clock), clock: 0 };
+                    workers.seen.push(seen);
+                }
+            }
+        }
+    }
+
+    /// As of when rows are that are read from now on.
+    pub(super) fn freshness(&self, bounds: AgeBounds) -> Freshness {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let clock = workers.seen.iter().map(|seen| seen.clock).min().unwrap_or(0);
+        if !workers.caught_up {
+            return Freshness::unknown("the job has not caught up");
+        }
+        if clock == 0 {
+            return Freshness::unknown("the job has not computed any row yet");
+        }
+        let still = workers.seen.iter().map(|seen| seen.since.elapsed()).max().unwrap_or_default();
+        let still = u64::try_from(still.as_millis()).unwrap_or(u64::MAX);
+        let behind = wall_ms().unwrap_or(0).saturating_sub(clock);
+        let stale = if still > bounds.stale_after {
+            Some(format!("a worker has stood still for {still} ms"))
+        } else if behind > bounds.behind_max {
+            Some(format!("the live clock is {behind} ms behind"))
+        } else {
+            None
+        };
+        Freshness { as_of: Some(clock), stale }
+    }
+
+    pub(super) async fn read(
+        &self,
+        ask: &AskedFeatures,
+        ids: &AskedIds<'_>,
+        bounds: AgeBounds,
+    ) -> (AnsweredValues, Freshness) {
+        let freshness = self.freshness(bounds);
+        let mut cells = AnsweredValues::new(ask.columns.len(), ids.rows);
+        if freshness.stale.is_some() {
+            return (cells, freshness);
+        }
+        let mut read = 0;
+        for row in 0..ids.rows {
+            for (group, ids) in ask.groups.iter().zip(&ids.groups) {
+                let Some(id) = ids.get(row) else { continue };
+                let mut found = |place: usize, held: Option<crate::online::HeldRow<'_>>| {
+                    let Some(reads) = group.reads.get(place) else { return };
+                    for (column, feature) in &reads.columns {
+                        let Some(feature) = reads.features.get(*feature) else { continue };
+                        match &held {
+                            Some(held) => cells.put(*column, row, held.as_of(), |out| {
+                                match held.json(*feature, out) {
+                                    true => ValueStatus::Present,
+                                    false => ValueStatus::Null,
+                                }
+                            }),
+                            None => cells.put(*column, row, 0, |_| ValueStatus::NotFound),
+                        }
+                    }
+                };
+                self.store.read(group.entity, id.as_bytes(), &group.views, &mut found);
+            }
+            read += ask.columns.len();
+            if read >= VALUES_AT_ONCE {
+                read = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        (cells, freshness)
+    }
+}

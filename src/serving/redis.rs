@@ -1,0 +1,197 @@
+//! Rows from Redis, as the job writes them.
+
+use crate::online::StoreError;
+use crate::online::redis::{RedisReader, RedisSettings, RowsAsked, RowsRead};
+use crate::serving::answer::{AnsweredValues, ValueStatus};
+use crate::serving::ask::{AskedFeatures, Reads};
+use crate::serving::catalogue::Catalogue;
+use crate::serving::feast_error::FeastError;
+use crate::serving::freshness::{AgeBounds, Freshness, Judge};
+use crate::serving::source::AskedIds;
+use crate::wall_clock::wall_ms;
+use std::time::Duration;
+use tidemark_operators::json::push_json_text;
+use tidemark_operators::plan::Plan;
+use tidemark_operators::value::Type;
+
+/// Requests that wait for Redis at most.
+const QUEUE_MAX: usize = 1_024;
+
+/// Values after which a long answer lets others through.
+const VALUES_AT_ONCE: usize = 4_096;
+
+/// Redis, and what its job said of itself so far.
+pub struct RedisRows {
+    reader: RedisReader,
+    judge: Judge,
+    timeout: Duration,
+}
+
+impl RedisRows {
+    /// The rows of `plan`, read by so many connections; who asks waits for at most `timeout`. Redis
+    /// need not be there yet.
+    ///
+    /// # Errors
+    /// When a thread cannot be started.
+    pub fn start(
+        plan: &Plan,
+        settings: RedisSettings,
+        connections: usize,
+        timeout: Duration,
+    ) -> Result<Self, StoreError> {
+        let settings = RedisSettings {
+            connect_timeout: settings.connect_timeout.min(timeout),
+            response_timeout: settings.response_timeout.min(timeout),
+            ..settings
+        };
+        let reader = RedisReader::start(plan, settings, connections, QUEUE_MAX)?;
+        Ok(RedisRows { reader, judge: Judge::default(), timeout })
+    }
+
+    /// Requests that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.reader.waiting()
+    }
+
+    pub(super) async fn freshness(&self, bounds: AgeBounds) -> Result<Freshness, FeastError> {
+        let read = self.ask(RowsAsked::default()).await?;
+        Ok(self.judge(&read, bounds))
+    }
+
+    fn judge(&self, read: &RowsRead, bounds: AgeBounds) -> Freshness {
+        self.judge.judge(&read.before, &read.after, bounds, wall_ms().unwrap_or(0))
+    }
+
+    async fn ask(&self, asked: RowsAsked) -> Result<RowsRead, FeastError> {
+        let answer = self.reader.ask(asked).map_err(FeastError::unavailable)?;
+        match tokio::time::timeout(self.timeout, answer).await {
+            Ok(Ok(read)) => read.map_err(FeastError::unavailable),
+            Ok(Err(_)) => Err(FeastError::unavailable("the server is ending")),
+            Err(_) => {
+                let ms = self.timeout.as_millis();
+                Err(FeastError::unavailable(format!("Redis has not answered within {ms} ms")))
+            }
+        }
+    }
+
+    pub(super) async fn read(
+        &self,
+        catalogue: &Catalogue,
+        ask: &AskedFeatures,
+        ids: &AskedIds<'_>,
+        bounds: AgeBounds,
+    ) -> Result<(AnsweredValues, Freshness), FeastError> {
+        let mut asked = RowsAsked::default();
+        for (group, ids) in ask.groups.iter().zip(&ids.groups) {
+            for id in ids {
+                for (view, reads) in group.views.iter().zip(&group.reads) {
+                    self.reader.add(&mut asked, *view, id.as_bytes(), &reads.features);
+                }
+            }
+        }
+        let read = self.ask(asked).await?;
+        let freshness = self.judge(&read, bounds);
+        let mut cells = AnsweredValues::new(ask.columns.len(), ids.rows);
+        let (None, Some(as_of)) = (&freshness.stale, freshness.as_of) else {
+            return Ok((cells, freshness));
+        };
+        let (mut rows, mut put) = (read.rows.iter(), 0);
+        for (group, ids) in ask.groups.iter().zip(&ids.groups) {
+            for row in 0..ids.len() {
+                for (view, reads) in group.views.iter().zip(&group.reads) {
+                    let (Some(values), Some(view)) = (rows.next(), catalogue.views.get(*view))
+                    else {
+                        continue;
+                    };
+                    place(values, reads, &view.types, (row, as_of), &mut cells);
+                    put += reads.columns.len();
+                }
+                if put >= VALUES_AT_ONCE {
+                    put = 0;
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        Ok((cells, freshness))
+    }
+}
+
+/// Puts what was read of a row where it stands in the answer.
+fn place(
+    values: &[Option<Vec<u8>>],
+    reads: &Reads,
+    types: &[Type],
+    (row, as_of): (usize, u64),
+    cells: &mut AnsweredValues,
+) {
+    // A hash without fields is none.
+    let there = match reads.witnessed {
+        true => values.first().is_some_and(Option::is_some),
+        false => values.iter().any(Option::is_some),
+    };
+    for (column, at) in &reads.columns {
+        let value = values.get(*at).and_then(Option::as_deref);
+        let ty = reads.features.get(*at).and_then(|feature| types.get(*feature));
+        let as_of = if there { as_of } else { 0 };
+        cells.put(*column, row, as_of, |out| match (there, value, ty) {
+            (true, Some(value), Some(ty)) => json(value, *ty, out),
+            (true, ..) => ValueStatus::Null,
+            (false, ..) => ValueStatus::NotFound,
+        });
+    }
+}
+
+/// Appends a value as JSON. What is no value of its type was written by somebody else.
+fn json(value: &[u8], ty: Type, out: &mut Vec<u8>) -> ValueStatus {
+    let Ok(text) = std::str::from_utf8(value) else { return ValueStatus::Invalid };
+    let fits = match ty {
+        Type::Text | Type::Ip => {
+            push_json_text(value, out);
+            return ValueStatus::Present;
+        }
+        Type::Int | Type::Timestamp => text.parse::<i64>().is_ok() && !text.starts_with('+'),
+        Type::Bool => matches!(text, "true" | "false"),
+        Type::Double | Type::Decimal(_) => serde_json::from_str::<f64>(text).is_ok(),
+    };
+    if !fits {
+        return ValueStatus::Invalid;
+    }
+    out.extend_from_slice(value);
+    ValueStatus::Present
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_told_only_when_it_is_one_of_its_type() {
+        let of = |value: &[u8], ty| {
+            let mut out = Vec::new();
+            let status = json(value, ty, &mut out);
+            (status, String::from_utf8(out).unwrap())
+        };
+        for (value, ty, told) in [
+            ("-7", Type::Int, "-7"),
+            ("33.33", Type::Double, "33.33"),
+            ("1e16", Type::Double, "1e16"),
+            ("true", Type::Bool, "true"),
+            ("a\"b", Type::Text, "\"a\\\"b\""),
+            ("1.2.3.4", Type::Ip, "\"1.2.3.4\""),
+        ] {
+            assert_eq!(of(value.as_bytes(), ty), (ValueStatus::Present, told.to_owned()));
+        }
+        for (value, ty) in [
+            (&b"x"[..], Type::Int),
+            (b"+1", Type::Int),
+            (b"01", Type::Double),
+            (b"NaN", Type::Double),
+            (b"1e999", Type::Double),
+            (b"1,\"x\":2", Type::Double),
+            (b"TRUE", Type::Bool),
+            (b"\xff", Type::Text),
+        ] {
+            assert_eq!(of(value, ty), (ValueStatus::Invalid, String::new()), "{value:?} {ty}");
+        }
+    }
+}

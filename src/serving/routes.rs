@@ -1,0 +1,395 @@
+//! Paths and their answers.
+
+use crate::metrics::render_serving;
+use crate::serving::answer::{AnswerForm, IdColumns};
+use crate::serving::ask::AskedFeatures;
+use crate::serving::counts::ENDPOINTS;
+use crate::serving::feast_error::FeastError;
+use crate::serving::freshness::{AgeBounds, Freshness};
+use crate::serving::question::{self, Columns, Question};
+use crate::serving::source::AskedIds;
+use crate::serving::{BODY_BYTES_MAX, ENTITIES_MAX, Serving};
+use crate::version::VERSION;
+use crate::wall_clock::wall_ms;
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{Path, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+use tidemark_operators::json::quoted;
+use tidemark_operators::value::Type;
+
+/// How long a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+const OPENAPI: &str = include_str!("openapi.json");
+
+type ServingState = State<Arc<Serving>>;
+
+/// The router over everything.
+pub(super) fn router(serving: Arc<Serving>) -> Router {
+    Router::new()
+        .route("/get-online-features", post(online_features))
+        .route("/v1/features/{kind}/{name}", post(fetched))
+        .route("/materialize", post(materialize))
+        .route("/materialize-incremental", post(materialize))
+        .route("/push", any(written_elsewhere))
+        .route("/write-to-online-store", any(written_elsewhere))
+        .route("/health", get(health))
+        .route("/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(async || json_text(OPENAPI)))
+        .fallback(async || FeastError::detail(404, "Not Found"))
+        .method_not_allowed_fallback(async || FeastError::detail(405, "Method Not Allowed"))
+        .with_state(serving)
+}
+
+async fn online_features(State(serving): ServingState, request: Request) -> Response {
+    let begun = Instant::now();
+    let answer = async { serving.answer(&body(request).await?).await };
+    serving.counted(0, begun, answer.await)
+}
+
+async fn fetched(
+    State(serving): ServingState,
+    Path((kind, name)): Path<(String, String)>,
+    request: Request,
+) -> Response {
+    let begun = Instant::now();
+    let answer = async {
+        let full = |full_names| match kind.as_str() {
+            "groupby" => serving.catalogue.view(&name, full_names),
+            "join" => serving.catalogue.service(&name, full_names),
+            _ => Err(FeastError::detail(404, "Not Found")),
+        };
+        // Chronon has no switch for it: names with their views where they would be the same without.
+        let ask = match full(false) {
+            Err(refusal) if refusal.is_collision() => full(true)?,
+            asked => asked?,
+        };
+        serving.fetch(&ask, &body(request).await?).await
+    };
+    serving.counted(1, begun, answer.await)
+}
+
+async fn materialize(State(serving): ServingState) -> Response {
+    tracing::info!("asked to materialize: rows are kept current by the job, nothing is to be done");
+    serving.counted(2, Instant::now(), Ok(json_text("null")))
+}
+
+async fn written_elsewhere(State(serving): ServingState) -> Response {
+    let topics = serving.catalogue.topics.join(", ");
+    let why = match topics.is_empty() {
+        true => "features are computed from the job's sources and not written here".to_owned(),
+        false => format!(
+            "features are computed from events and not written here: produce the event to the topic {topics}"
+        ),
+    };
+    serving.counted(2, Instant::now(), Err(FeastError::detail(405, why)))
+}
+
+async fn health(State(serving): ServingState) -> Response {
+    let health = json!({
+        "status": "ok",
+        "job": serving.catalogue.project,
+        "version": VERSION,
+        "source": serving.source.name(),
+    });
+    json_text(health.to_string())
+}
+
+async fn ready(State(serving): ServingState) -> Response {
+    let freshness = serving.freshness().await;
+    let code = match freshness.stale {
+        None => StatusCode::OK,
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let body = json!({
+        "ready": freshness.stale.is_none(),
+        "reason": freshness.stale,
+        "as_of": freshness.as_of,
+    });
+    (code, json_text(body.to_string())).into_response()
+}
+
+async fn metrics(State(serving): ServingState) -> Response {
+    let freshness = serving.freshness().await;
+    let snapshot = serving.snapshot(&freshness, wall_ms().unwrap_or(0));
+    match render_serving(&snapshot) {
+        Ok(text) => {
+            let format = "text/plain; version=0.0.4; charset=utf-8";
+            ([(header::CONTENT_TYPE, format)], text).into_response()
+        }
+        Err(error) => {
+            tracing::error!(%error, "metrics of the feature server cannot be shown");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+/// The body of a request, which says that it is JSON.
+async fn body(request: Request) -> Result<Bytes, FeastError> {
+    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if !kind.is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/json")) {
+        let why = "Input should be a valid dictionary or object to extract fields from: send it \
+                   with content-type application/json";
+        return Err(FeastError::body("model_attributes_type", &[], why));
+    }
+    match tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), BODY_BYTES_MAX)).await {
+        Ok(Ok(body)) => Ok(body),
+        Ok(Err(_)) => {
+            let why =
+                format!("the body could not be read, or is longer than {BODY_BYTES_MAX} bytes");
+            Err(FeastError::body("too_long", &[], why))
+        }
+        Err(_) => Err(FeastError::detail(408, "the body did not arrive in time")),
+    }
+}
+
+/// The values of an answer that is on its way.
+struct InFlight {
+    all: Arc<AtomicUsize>,
+    count: usize,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.count, Relaxed);
+    }
+}
+
+/// A body, which counts until it is sent.
+struct Sent {
+    body: Vec<u8>,
+    _in_flight: InFlight,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+impl Serving {
+    fn bounds(&self) -> AgeBounds {
+        AgeBounds {
+            stale_after: crate::connect::millis(self.settings.stale_after),
+            behind_max: crate::connect::millis(self.settings.behind_max),
+        }
+    }
+
+    /// As of when values would be.
+    async fn freshness(&self) -> Freshness {
+        match self.source.freshness(self.bounds()).await {
+            Ok(freshness) => freshness,
+            Err(refusal) => Freshness::unknown(refusal.why()),
+        }
+    }
+
+    fn counted(
+        &self,
+        endpoint: usize,
+        begun: Instant,
+        answer: Result<Response, FeastError>,
+    ) -> Response {
+        debug_assert!(endpoint < ENDPOINTS.len());
+        self.counts.request(endpoint, answer.is_ok(), begun.elapsed());
+        answer.unwrap_or_else(IntoResponse::into_response)
+    }
+
+    /// ServingCounts the values of an answer that is begun.
+    fn begin(&self, columns: usize, rows: usize) -> Result<InFlight, FeastError> {
+        let (count, max) = (columns.saturating_mul(rows), self.settings.values_in_flight);
+        let begun = InFlight { all: Arc::clone(&self.values), count };
+        if self.values.fetch_add(count, Relaxed).saturating_add(count) > max {
+            return Err(FeastError::unavailable(format!(
+                "{max} values are on their way already; ask again later, or raise \
+                 \"values_in_flight\" in [serve]"
+            )));
+        }
+        Ok(begun)
+    }
+
+    fn form(&self, views_listed: bool) -> AnswerForm<'_> {
+        AnswerForm {
+            catalogue: &self.catalogue,
+            statuses: self.settings.statuses,
+            missing: self.settings.missing,
+            source: self.source.name(),
+            views_listed,
+            now: wall_ms().unwrap_or(0),
+        }
+    }
+
+    /// The answer to a question of Feast's.
+    async fn answer(&self, body: &[u8]) -> Result<Response, FeastError> {
+        let question = Question::parse(body)?;
+        let columns = question.columns()?;
+        let ask = self.compile(&question)?;
+        let (ids, shown) = self.ids(&ask, &columns)?;
+        let in_flight = self.begin(ask.columns.len(), ids.rows)?;
+        let (cells, freshness) =
+            self.source.read(&self.catalogue, &ask, &ids, self.bounds()).await?;
+        self.counts.values(&ask, &cells, ids.rows);
+        let form = self.form(question.views_listed());
+        let body = form.body(&ask, &shown, &cells, &freshness).await;
+        Ok(json_bytes(body, in_flight))
+    }
+
+    fn compile(&self, question: &Question<'_>) -> Result<Arc<AskedFeatures>, FeastError> {
+        let text = question.text();
+        let lock = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ask) = lock().get(&text) {
+            return Ok(ask);
+        }
+        let full_names = question.full_names();
+        let ask = match question.service() {
+            Some(service) => self.catalogue.service(service, full_names)?,
+            None => self.catalogue.features(&question.features()?, full_names)?,
+        };
+        let ask = Arc::new(ask);
+        lock().put(text, Arc::clone(&ask));
+        Ok(ask)
+    }
+
+    /// The ids of a question, by what reads them and as they are shown.
+    fn ids<'a>(
+        &self,
+        ask: &AskedFeatures,
+        columns: &'a Columns<'a>,
+    ) -> Result<(AskedIds<'a>, IdColumns), FeastError> {
+        let rows = columns.first().map_or(0, |(_, ids)| ids.len());
+        let mut by_entity = BTreeMap::new();
+        let mut shown = IdColumns::new();
+        for (name, asked) in columns {
+            for at in self.catalogue.entities_of(name) {
+                let Some(entity) = self.catalogue.entities.get(at) else { continue };
+                let ids = asked.iter().map(|asked| question::id(entity.ty, asked));
+                let ids = ids.collect::<Result<Vec<_>, _>>()?;
+                let name = quoted(&entity.join_key);
+                if !shown.iter().any(|(known, _)| *known == name) {
+                    let ids = asked.iter().zip(&ids);
+                    shown.push((name, ids.map(|(asked, id)| echo(entity.ty, asked, id)).collect()));
+                }
+                by_entity.insert(at, ids);
+            }
+        }
+        let needed = |at: &usize| ask.groups.iter().any(|group| group.entity == *at);
+        let missing = |at: &usize| rows == 0 || !by_entity.contains_key(at);
+        if (0..self.catalogue.entities.len()).filter(needed).any(|at| missing(&at)) {
+            return Err(self.keys_missing(|at| needed(&at) && missing(&at), &shown));
+        }
+        let groups = ask.groups.iter().map(|group| by_entity.get(&group.entity).cloned());
+        Ok((AskedIds { groups: groups.map(Option::unwrap_or_default).collect(), rows }, shown))
+    }
+
+    /// In the words of Feast, which lists the keys of the whole project.
+    fn keys_missing(&self, missing: impl Fn(usize) -> bool, given: &IdColumns) -> FeastError {
+        let listed = |of: &dyn Fn(usize) -> bool| {
+            let keys = self.catalogue.entities.iter().enumerate().filter(|(at, _)| of(*at));
+            let mut keys: Vec<_> = keys.map(|(_, it)| format!("'{}'", it.join_key)).collect();
+            keys.sort();
+            keys.dedup();
+            keys.join(", ")
+        };
+        let given: Vec<_> =
+            given.iter().map(|(name, _)| format!("'{}'", name.trim_matches('"'))).collect();
+        FeastError::text(format!(
+            "\"Missing join key values for keys: [{}]. No values provided for keys: [{}]. Provided \
+             join_key_values: [{}]\"",
+            listed(&|_| true),
+            listed(&missing),
+            given.join(", "),
+        ))
+    }
+
+    /// The answer to a question of Chronon's fetcher: one result for each object of keys.
+    async fn fetch(&self, ask: &AskedFeatures, body: &[u8]) -> Result<Response, FeastError> {
+        let asked: Vec<EntityKeys<'_>> =
+            serde_json::from_slice(body).map_err(|error| FeastError::json(body, &error))?;
+        if asked.len() > ENTITIES_MAX {
+            let why = format!("List should have at most {ENTITIES_MAX} items");
+            return Err(FeastError::body("too_long", &[], why));
+        }
+        let in_flight = self.begin(ask.columns.len(), asked.len())?;
+        let mut ids = AskedIds { groups: vec![Vec::new(); ask.groups.len()], rows: 0 };
+        let mut places = Vec::with_capacity(asked.len());
+        for keys in &asked {
+            let found = ask.groups.iter().map(|group| self.key(group.entity, keys));
+            match found.collect::<Result<Vec<_>, _>>() {
+                Ok(found) => {
+                    places.push(Ok(ids.rows));
+                    ids.groups.iter_mut().zip(found).for_each(|(ids, id)| ids.push(id));
+                    ids.rows += 1;
+                }
+                Err(why) => places.push(Err(why)),
+            }
+        }
+        let (cells, _) = self.source.read(&self.catalogue, ask, &ids, self.bounds()).await?;
+        self.counts.values(ask, &cells, ids.rows);
+        let form = self.form(false);
+        let empties: Vec<&str> = (0..ask.columns.len()).map(|at| form.empty(ask, at)).collect();
+        let mut out = b"{\"results\":[".to_vec();
+        for (at, place) in places.iter().enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            match place {
+                Ok(row) => {
+                    out.extend_from_slice(b"{\"status\":\"Success\",\"features\":{");
+                    for (column, (name, empty)) in ask.names.iter().zip(&empties).enumerate() {
+                        let comma = if column > 0 { "," } else { "" };
+                        out.extend_from_slice(format!("{comma}{name}:").as_bytes());
+                        out.extend_from_slice(cells.json(column, *row, empty));
+                    }
+                    out.extend_from_slice(b"}}");
+                    tokio::task::yield_now().await;
+                }
+                Err(why) => {
+                    let failure = json!({ "status": "Failure", "error": why });
+                    out.extend_from_slice(failure.to_string().as_bytes());
+                }
+            }
+        }
+        out.extend_from_slice(b"]}");
+        Ok(json_bytes(out, in_flight))
+    }
+
+    /// The id of an entity among keys.
+    fn key<'a>(&self, entity: usize, keys: &'a EntityKeys<'a>) -> Result<Cow<'a, str>, String> {
+        let Some(entity) = self.catalogue.entities.get(entity) else { return Err(String::new()) };
+        let found = keys.0.get(entity.join_key.as_str()).or(keys.0.get(entity.name.as_str()));
+        let asked = found.ok_or_else(|| format!("the key {} is missing", entity.join_key))?;
+        question::id(entity.ty, asked).map_err(|refusal| refusal.why())
+    }
+}
+
+/// One entity as Chronon's fetcher asks for it.
+#[derive(Deserialize)]
+struct EntityKeys<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
+
+/// An id in an answer: as it was asked for, in the type of the entity's key.
+fn echo(ty: Type, asked: &RawValue, id: &str) -> String {
+    match ty {
+        Type::Int => id.to_owned(),
+        _ if asked.get().starts_with('"') => asked.get().to_owned(),
+        _ => quoted(id),
+    }
+}
+
+fn json_text(text: impl Into<Body>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], text.into()).into_response()
+}
+
+fn json_bytes(body: Vec<u8>, in_flight: InFlight) -> Response {
+    json_text(Bytes::from_owner(Sent { body, _in_flight: in_flight }))
+}

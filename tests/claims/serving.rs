@@ -1,0 +1,160 @@
+//! The feature server beside a real job, and one that reads what the job keeps in a real Redis.
+
+use crate::folder::Folder;
+use crate::redis_server::{Redis, free_port};
+use crate::run::{Process, command, expected, kafka, settings, topic, traffic, until};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Stdio};
+
+/// A server from Redis. Killed with the test.
+struct FromRedis {
+    child: Child,
+    port: u16,
+}
+
+impl FromRedis {
+    fn start(folder: &Path, url: &str) -> FromRedis {
+        let port = free_port();
+        let child = command()
+            .args(["serve", "fraud", "--port", &port.to_string(), "--cluster"])
+            .arg(folder.join("cluster.toml"))
+            .env("REDIS_URL", url)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        FromRedis { child, port }
+    }
+}
+
+impl Drop for FromRedis {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Code and body; `None` while nobody answers.
+fn request(port: u16, head: &str, body: &str) -> Option<(u16, Value)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    let length = body.len();
+    let request = format!(
+        "{head} HTTP/1.1\r\nHost: here\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    let body = serde_json::from_str(body).unwrap_or_else(|_| json!(body));
+    Some((head.split(' ').nth(1)?.parse().ok()?, body))
+}
+
+fn ask(port: u16, question: &Value) -> (u16, Value) {
+    request(port, "POST /get-online-features", &question.to_string()).expect("an answer")
+}
+
+fn is_ready(port: u16) -> bool {
+    request(port, "GET /ready", "").is_some_and(|(code, _)| code == 200)
+}
+
+/// The statuses of one value of a card that has a row.
+fn statuses(port: u16, card: &str) -> Value {
+    let question = json!({"features": ["transaction_stats_5m:txn_count_24h"], "entities": {"card_id": [card]}});
+    let (code, answer) = ask(port, &question);
+    assert_eq!(code, 200, "{answer}");
+    answer["results"][1]["statuses"].clone()
+}
+
+#[test]
+fn servers_tell_what_the_job_computes_and_nothing_when_nobody_keeps_it_current() {
+    let log = traffic(41, 3_000);
+    let output = expected(&log);
+    let topic = topic(&log);
+    let redis = Redis::start(&[]);
+    let folder = Folder::new("serving");
+    let in_job = free_port();
+    settings(
+        folder.path(),
+        &format!(
+            "[serve]\nenabled = true\nport = {in_job}\nstale_after = \"3s\"\nbehind_max = \"36500d\"\n"
+        ),
+    );
+    let (brokers, url) = (kafka().bootstrap_servers, format!("redis://127.0.0.1:{}", redis.port));
+    let variables = [
+        ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
+        ("KAFKA_TOPIC", topic.as_str()),
+        ("REDIS_URL", url.as_str()),
+        ("PARALLELISM", "2"),
+    ];
+    let mut job = Process::start(folder.path(), "fraud", &variables);
+    job.until_ready();
+    let server = FromRedis::start(folder.path(), &url);
+    until("rows to be current", || is_ready(in_job) && is_ready(server.port));
+
+    let mut rows: BTreeMap<&str, BTreeMap<&str, Value>> = BTreeMap::new();
+    for (name, features) in &output.live {
+        let (view, id) = name.split_once('/').unwrap();
+        rows.entry(view).or_default().insert(id, serde_json::from_str(features).unwrap());
+    }
+    let plan = tidemark::job_file::load("fraud").unwrap().plan;
+    let keys = [
+        ("card", "card_id"),
+        ("user", "user_id"),
+        ("merchant", "merchant_id"),
+        ("device", "device_id"),
+        ("ip", "ip_address"),
+    ];
+    let mut compared = 0;
+    for (at, index) in plan.views.iter().enumerate() {
+        let (view, entity) = (plan.view(at).unwrap(), &plan.entities[index.entity].name);
+        let key = keys.iter().find(|(name, _)| name == entity).unwrap().1;
+        let held: Vec<_> = rows[view.name.as_str()].iter().take(1_000).collect();
+        assert!(held.len() > 50, "{}", view.name);
+        let ids: Vec<&str> = held.iter().map(|(id, _)| **id).collect();
+        let refs: Vec<_> =
+            view.features.iter().map(|it| format!("{}:{}", view.name, it.name)).collect();
+        let question = json!({"features": refs, "entities": {key: ids}});
+        for port in [in_job, server.port] {
+            let (code, answer) = ask(port, &question);
+            assert_eq!(code, 200, "{answer}");
+            assert_eq!(answer["results"][0]["values"], json!(ids));
+            for (column, feature) in view.features.iter().enumerate() {
+                let told = &answer["results"][column + 1];
+                let wanted: Vec<_> =
+                    held.iter().map(|(_, row)| row[feature.name.as_str()].clone()).collect();
+                assert_eq!(told["values"], json!(wanted), "{}:{}", view.name, feature.name);
+                compared += wanted.len();
+            }
+        }
+    }
+    assert!(compared > 20_000, "{compared}");
+
+    let card = *rows["transaction_stats_5m"].keys().next().unwrap();
+    assert_eq!(statuses(server.port, card), json!(["PRESENT"]));
+    assert_eq!(statuses(server.port, "nobody"), json!(["NOT_FOUND"]));
+    // A job that stands still.
+    job.signal("STOP");
+    until("values to be too old", || statuses(server.port, card) == json!(["OUTSIDE_MAX_AGE"]));
+    job.signal("CONT");
+    until("values to be current", || statuses(server.port, card) == json!(["PRESENT"]));
+    // A Redis that lost everything: a missing row means nothing until all are there again.
+    job.signal("STOP");
+    redis::cmd("FLUSHALL").exec(&mut redis.client()).unwrap();
+    assert_eq!(statuses(server.port, "nobody"), json!(["OUTSIDE_MAX_AGE"]));
+    job.signal("CONT");
+    until("rows to be there again", || statuses(server.port, card) == json!(["PRESENT"]));
+    // A Redis that does not answer.
+    redis.signal("STOP");
+    let question = json!({"features": ["transaction_stats_5m:txn_count_24h"], "entities": {"card_id": [card]}});
+    let (code, why) = ask(server.port, &question);
+    assert_eq!(code, 503, "{why}");
+    assert_eq!(statuses(in_job, card), json!(["PRESENT"]), "the job's own server needs no Redis");
+    redis.signal("CONT");
+    until("Redis to answer", || ask(server.port, &question).0 == 200);
+    job.stop("TERM");
+}
