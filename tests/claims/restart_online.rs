@@ -131,7 +131,8 @@ fn a_restart_at_rest_writes_few_rows_and_one_after_redis_was_flushed_all_of_them
         let (rows, all) = (written(&world.redis) - before, expected.len() as u64);
         println!("flushed {flushed}: {rows} commands of {all} rows");
         match flushed {
-            false => assert!(rows < all / 4, "{rows} of {all}"),
+            // Of the rows none; heartbeats, and what decays meanwhile.
+            false => assert!(rows < all / 50, "{rows} of {all}"),
             true => assert!(rows >= all, "{rows} of {all}"),
         }
         until_stored(&world.redis, &expected);
