@@ -232,7 +232,7 @@ fn into_redis(port: u16, batches: &[RowBatch], ids: &Ids, fenced: bool) {
         store: "bench".to_owned(),
         writer: "bench".to_owned(),
     });
-    let start = StoreStart { hold: false, generation };
+    let start = StoreStart { generation, ..StoreStart::default() };
     let store = Redis::start_for(&plan(), &[worker], settings, start);
     let store = store.unwrap_or_else(|e| panic!("{e}"));
     let mut writer = store.writer(0);

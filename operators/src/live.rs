@@ -93,6 +93,8 @@ pub struct LiveWindows {
     expired: Vec<u32>,
     batches: Batches,
     clock: EventTime,
+    /// The clock that the online store shows rows as of, after a restore.
+    shown: Option<EventTime>,
     rows: u64,
     values: u64,
 }
@@ -132,6 +134,7 @@ impl LiveWindows {
             expired: Vec::new(),
             batches: Batches::default(),
             clock: 0,
+            shown: None,
             rows: 0,
             values: 0,
         }
@@ -224,9 +227,12 @@ impl LiveWindows {
         if self.clock >= to {
             return true;
         }
-        let reached = self.reachable(log, to, budget);
+        // Not past what is no news in one step with what is.
+        let next = self.shown.filter(|shown| self.clock < *shown).map_or(to, |shown| to.min(shown));
+        let reached = self.reachable(log, next, budget);
+        let cause = self.decay_by(reached);
         for at in 0..self.windows.len() {
-            self.advance_window(log, at, reached);
+            self.advance_window(log, at, reached, cause);
         }
         self.clock = reached;
         self.expire(budget) && reached == to
@@ -234,11 +240,12 @@ impl LiveWindows {
 
     /// Lets horizons pass up to the clock; says whether all of them have.
     fn expire(&mut self, budget: u64) -> bool {
+        let cause = self.decay_by(self.clock);
         let mut more = false;
         for (at, last) in self.lasts.iter_mut().enumerate() {
             more |= last.expire(self.clock, budget as usize, &mut self.expired);
             for view in self.views.iter_mut().filter(|v| v.lasts.contains(&at)) {
-                self.expired.iter().for_each(|slot| view.touch(*slot, Cause::Decay));
+                self.expired.iter().for_each(|slot| view.touch(*slot, cause));
             }
             self.expired.clear();
         }
@@ -253,7 +260,15 @@ impl LiveWindows {
         }
     }
 
-    fn advance_window(&mut self, log: &EntityLog, at: usize, to: EventTime) {
+    /// Why rows change by decay up to `clock`: what the online store shows already is no news.
+    fn decay_by(&self, clock: EventTime) -> Cause {
+        match self.shown {
+            Some(shown) if clock <= shown => Cause::Restored,
+            _ => Cause::Decay,
+        }
+    }
+
+    fn advance_window(&mut self, log: &EntityLog, at: usize, to: EventTime, cause: Cause) {
         let place = &mut self.windows[at];
         let (delay, extent) = (place.window.delay, place.window.leaves(0));
         edges(log, &mut place.left, extent, (self.clock, to), &mut place.leave);
@@ -269,7 +284,7 @@ impl LiveWindows {
             for lane in [&place.enter, &place.leave] {
                 for (slot, bits) in lane.slots.iter().zip(&lane.bits) {
                     if view.windows[at].iter().any(|mask| bits & mask == *mask) {
-                        view.touch(*slot, Cause::Decay);
+                        view.touch(*slot, cause);
                     }
                 }
             }

@@ -17,6 +17,19 @@ pub enum Cause {
     Arrival,
     /// Something left a window, entered a delayed one, or passed its horizon.
     Decay,
+    /// Nothing did since the store was known to show it ([`Shown`]): the row was made again from a
+    /// checkpoint.
+    Restored,
+}
+
+/// What an online store is known to show of an earlier run: rows as of a live clock, in which every
+/// event before a frontier is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Events that have come since have this time or a later one.
+    pub frontier: EventTime,
+    /// The live clock.
+    pub clock: EventTime,
 }
 
 /// Newest rows of one view for some entities of one worker, each entity at most once.

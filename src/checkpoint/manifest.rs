@@ -48,6 +48,9 @@ pub struct Manifest {
     pub cut: EventTime,
     /// Where the live clock stood.
     pub live_clock: EventTime,
+    /// When that was, by the writer's clock: ms since 1970. 0: an older program wrote it.
+    #[serde(default)]
+    pub live_clock_at: u64,
     /// Where each partition stands.
     pub partitions: Vec<PartitionMark>,
     /// The newest segments.

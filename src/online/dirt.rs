@@ -8,11 +8,13 @@ use crate::online::calendar::Calendar;
 use crate::online::deletions::{Deletion, Deletions};
 use crate::online::fifo::Fifo;
 use crate::online::rows::{
-    ARRIVED, DIRTY, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED, REPLACE, Row, SENT, UPSERT,
+    ARRIVED, DIRTY, KEPT, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED, REPLACE, Row, SCHEDULED,
+    SENT, UPSERT,
 };
 use crate::online::spaced::Spaced;
 use std::collections::VecDeque;
 use tidemark_operators::online::Cause;
+use tidemark_operators::time::Millis;
 
 /// A row that waits.
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +56,8 @@ pub(crate) struct Dirt {
     pub(crate) reassert: Option<Cursor>,
     /// Which memory of Redis rows are asserted in, 24 bits; another one after every loss.
     pub(crate) epoch: u64,
+    /// By view, the TTL in ms of rows that Redis shows as an earlier run has left them.
+    pub(crate) kept: Vec<Option<Millis>>,
     /// Rows with `DIRTY`.
     pub(crate) rows: usize,
     /// Rows and deletions on their way.
@@ -77,6 +81,7 @@ impl Dirt {
             calendar: Calendar::new(),
             reassert: None,
             epoch: 0,
+            kept: Vec::new(),
             rows: 0,
             in_flight: 0,
             left_to_ttl: 0,
@@ -108,6 +113,29 @@ impl Dirt {
             _ => {}
         }
         coalesced
+    }
+
+    /// The TTL of rows of `view` that need not be written when they are made again from a checkpoint;
+    /// `None`: they must be, for Redis does not have them, or has lost something since the start.
+    pub(crate) fn keeps(&self, view: u32) -> Option<Millis> {
+        let kept = self.kept.get(view as usize).copied().flatten();
+        kept.filter(|_| self.tracked && self.epoch == 0)
+    }
+
+    /// Takes a new row for one that Redis has. Its TTL is refreshed within an eighth of it, which finds
+    /// out whether that is so.
+    pub(crate) fn keep(&mut self, row: &mut Row<'_>, entry: Entry, ttl: Millis) {
+        row.set(SENT | KEPT);
+        row.pending.fill(0);
+        row.written.copy_from_slice(row.valid);
+        if row.is_null() {
+            return;
+        }
+        let spread = u64::from(entry.slot.wrapping_mul(0x9e37_79b9) >> 22);
+        let due = (entry.since / 1_000 + (ttl / 8).saturating_mul(spread) / 1_024).max(1);
+        row.set_refresh_due(due);
+        row.set(SCHEDULED);
+        self.calendar.insert(due, (entry.view, entry.slot));
     }
 
     /// Puts a row back that has to be written (again).

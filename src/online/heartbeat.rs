@@ -13,10 +13,11 @@
 //! | `v` | the version of this format: 1. Another one is not to be read by this table |
 //! | `state` | `catching_up`, `live`, `rewriting` or `stopped`, see [`Life`] |
 //! | `clock` | every change of this worker's rows up to this live clock is in Redis; in `catching_up` what the run before left there, 0 when nothing is known |
-//! | `frontier` | the worker's frontier: every event before it is sealed |
+//! | `frontier` | the worker's frontier when its live clock was that: events that came later are not before it |
 //! | `written` | when the value was written, by the clock of the job's machine |
 //! | `started` | when the run began, by the same clock |
 //! | `generation` | the run's number, where runs are numbered; else left out |
+//! | `definition` | 16 hexadecimal digits: what the rows are made by, where runs are numbered; else left out |
 //! | `pending` | rows and keys of this worker that Redis does not have yet |
 //!
 //! All times are ms since 1970. Names that are not known are to be skipped. The hash has no TTL: a
@@ -66,7 +67,7 @@ pub struct Heartbeat {
     pub life: Life,
     /// Every change up to this live clock is in Redis.
     pub clock: EventTime,
-    /// The worker's frontier.
+    /// The worker's frontier when its live clock was `clock`.
     pub frontier: EventTime,
     /// When it was written, in ms since 1970.
     pub written: Millis,
@@ -74,6 +75,8 @@ pub struct Heartbeat {
     pub started: Millis,
     /// The run's number, where runs are numbered.
     pub generation: Option<u64>,
+    /// What the rows are made by, where runs are numbered: a hash of the job's definition.
+    pub definition: Option<u64>,
     /// Rows and keys that Redis does not have yet.
     pub pending: u64,
 }
@@ -93,12 +96,15 @@ pub enum HeartbeatError {
 
 impl fmt::Display for Heartbeat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Heartbeat { life, clock, frontier, written, started, generation, pending } = self;
+        let Heartbeat { life, clock, frontier, written, started, pending, .. } = self;
         let life = life.name();
         write!(f, "v={VERSION} state={life} clock={clock} frontier={frontier}")?;
         write!(f, " written={written} started={started}")?;
-        if let Some(generation) = generation {
+        if let Some(generation) = self.generation {
             write!(f, " generation={generation}")?;
+        }
+        if let Some(definition) = self.definition {
+            write!(f, " definition={definition:016x}")?;
         }
         write!(f, " pending={pending}")
     }
@@ -131,6 +137,10 @@ impl FromStr for Heartbeat {
             written: number("written")?,
             started: number("started")?,
             generation: find("generation").map(|_| number("generation")).transpose()?,
+            definition: find("definition")
+                .map(|text| u64::from_str_radix(text, 16))
+                .transpose()
+                .map_err(|_| HeartbeatError::Pair("definition"))?,
             pending: number("pending")?,
         })
     }
@@ -218,6 +228,7 @@ mod tests {
             written: 1_767_484_801_500,
             started: 1_767_484_700_000,
             generation: None,
+            definition: None,
             pending: 3,
         }
     }
@@ -227,7 +238,9 @@ mod tests {
         assert_eq!(version_1().to_string(), VERSION_1);
         assert_eq!(VERSION_1.parse(), Ok(version_1()));
         let numbered = Heartbeat { generation: Some(7), life: Life::Stopped, ..version_1() };
-        assert!(numbered.to_string().contains(" generation=7 "));
+        let numbered = Heartbeat { definition: Some(0xab), ..numbered };
+        let text = numbered.to_string();
+        assert!(text.contains(" generation=7 definition=00000000000000ab pending="), "{text}");
         assert_eq!(numbered.to_string().parse(), Ok(numbered));
         for (_, life) in Life::ALL {
             let beat = Heartbeat { life, ..version_1() };

@@ -37,6 +37,7 @@ mod fence;
 mod flush;
 mod flusher;
 mod gate;
+mod left;
 mod link;
 #[cfg(test)]
 mod model;
@@ -55,6 +56,7 @@ mod wire;
 
 pub use fence::Generation;
 pub use gate::Refusal;
+pub use left::{LeftRows, left_in_redis};
 pub use read::{TextRow, read_redis};
 pub use reader::{ReadError, RedisReader, RowsAsked, RowsRead};
 pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
@@ -72,8 +74,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tidemark_operators::metrics::{HeldBytes, WorkerMetrics};
-use tidemark_operators::online::OnlineSink;
+use tidemark_operators::online::{OnlineSink, Shown};
 use tidemark_operators::plan::Plan;
+use tidemark_operators::time::Millis;
 use wire::ViewWire;
 
 /// How often it is looked whether the flushers have ended.
@@ -87,7 +90,16 @@ pub struct StoreStart {
     /// Which run of the job this is, where runs are numbered: an earlier one, and one that has come
     /// after, never write beside it.
     pub generation: Option<Generation>,
+    /// What Redis is taken to show of the run before, for how long nobody has written there: rows that
+    /// are given with [`Cause::Restored`] and are new to the table are not written. Whether it is so is
+    /// looked at before anything is; `None`: every row is written.
+    ///
+    /// [`Cause::Restored`]: tidemark_operators::online::Cause::Restored
+    pub shown: Option<(Shown, Millis)>,
 }
+
+/// A TTL of which more than this part may have passed without anybody who refreshes it is not relied on.
+const SILENT_PART: Millis = 8;
 
 /// An online store in a Redis server (standalone or the primary of a failover group). Reads answer
 /// from the table, whether Redis is there or not.
@@ -129,7 +141,7 @@ impl Redis {
         settings: RedisSettings,
         start: StoreStart,
     ) -> Result<Redis, StoreError> {
-        let StoreStart { hold, generation } = start;
+        let StoreStart { hold, generation, shown } = start;
         let schema = Arc::new(Schema::new(plan));
         let wire = Arc::new(ViewWire::all(&schema, &settings.key_prefix, settings.ttl));
         let flush_rows = settings.flush_rows.max(1);
@@ -140,10 +152,21 @@ impl Redis {
         let store = Redis { table, gate, records, threads: Mutex::default() };
         let (clock, gate) = (store.table.clock, Arc::clone(&store.gate));
         let cells = store.table.cells().iter().map(Arc::clone).collect();
+        let definition = generation
+            .as_ref()
+            .map(|generation| left::definition(plan, &settings.key_prefix, generation));
+        if let Some((_, silent)) = shown {
+            let kept = |wire: &ViewWire| Some(wire.ttl).filter(|ttl| silent <= ttl / SILENT_PART);
+            let kept: Vec<_> = wire.iter().map(kept).collect();
+            let cells = store.table.cells().iter();
+            cells.for_each(|cell| cell.lock().dirt.kept.clone_from(&kept));
+        }
+        let kept = shown.map(|(shown, _)| shown);
         let fence = generation
             .map(|own| Arc::new(Fence::new(&bookkeeping(&settings.key_prefix), &schema.job, own)));
         let (settings, started) = (Arc::new(settings), wall_ms().unwrap_or(0));
-        let shared = Shared { clock, settings, wire, gate, schema, cells, started, fence };
+        let shared =
+            Shared { clock, settings, wire, gate, schema, cells, started, fence, definition, kept };
         store.spawn(&shared, metrics)?;
         Ok(store)
     }

@@ -45,6 +45,10 @@ pub(crate) const ARRIVED: u64 = 1 << 59;
 /// Fields may be in Redis that are not believed to be: counts in replies tell nothing.
 pub(crate) const DOUBT: u64 = 1 << 60;
 
+/// Redis was taken to have it as it was made again from a checkpoint, and nothing of it was sent since:
+/// whatever happens to it, what Redis holds of it is in doubt.
+pub(crate) const KEPT: u64 = 1 << 61;
+
 /// Flags that belong to the slot and outlive the row.
 const SLOT_FLAGS: u64 =
     QUEUED_ARRIVAL | QUEUED_DECAY | QUEUED_SPACED | SCHEDULED | IN_FLIGHT | STALE;

@@ -4,7 +4,7 @@
 use crate::online::deletions::Deletion;
 use crate::online::dirt::{Dirt, Entry};
 use crate::online::ids::Ids;
-use crate::online::rows::{IN_FLIGHT, PRESENT, REPLACE, Row, Rows, SENT, STALE};
+use crate::online::rows::{IN_FLIGHT, KEPT, PRESENT, REPLACE, Row, Rows, SENT, STALE, UPSERT};
 use crate::online::schema::{Schema, View};
 use crate::online::text;
 use crate::online::texts::Texts;
@@ -57,7 +57,16 @@ impl Shard {
         let index = u32::try_from(batch.view).unwrap_or(u32::MAX);
         let causes = batch.causes.iter().zip(&batch.deleted);
         for (at, (slot, (cause, deleted))) in batch.slots.iter().zip(causes).enumerate() {
-            let entry = Entry { view: index, slot: *slot, since: now, cause: *cause };
+            let restored = *cause == Cause::Restored;
+            // Where it is a change after all, decay has made it.
+            let cause = if restored { Cause::Decay } else { *cause };
+            let entry = Entry { view: index, slot: *slot, since: now, cause };
+            let keeps = if restored { dirt.keeps(index) } else { None };
+            let is_held = |rows: &mut Rows| rows.get(*slot).is_some_and(|row| row.has(PRESENT));
+            if *deleted && keeps.is_some() && !is_held(rows) {
+                // Redis does not have it either.
+                continue;
+            }
             if *deleted {
                 tally.deleted += u64::from(delete(entry, view, rows, entity, texts, dirt, ids));
                 continue;
@@ -69,13 +78,24 @@ impl Shard {
                 appear(&mut row, entry, entity, dirt, ids);
                 tally.appeared += 1;
             }
-            if !merge(&mut row, view, &batch.features, at, texts) && !appeared {
+            let changed = merge(&mut row, view, &batch.features, at, texts);
+            // Redis may have it as of an event that is read again and leaves it as it was made.
+            let doubted = row.has(KEPT) && (changed || !restored);
+            if doubted {
+                row.set(UPSERT);
+            }
+            if !changed && !appeared && !doubted {
+                tally.unchanged += 1;
+                continue;
+            }
+            if let Some(ttl) = keeps.filter(|_| appeared && !row.has(REPLACE)) {
+                dirt.keep(&mut row, entry, ttl);
                 tally.unchanged += 1;
                 continue;
             }
             match cause {
                 Cause::Arrival => tally.changed_arrival += 1,
-                Cause::Decay => tally.changed_decay += 1,
+                Cause::Decay | Cause::Restored => tally.changed_decay += 1,
             }
             if dirt.tracked {
                 tally.coalesced += u64::from(dirt.mark(&mut row, entry));

@@ -315,8 +315,10 @@ impl Writer<'_> {
         if unchanged {
             return Ok(());
         }
-        next.live_clock = next.live_clock.max(gathered.live);
         next.created_at = wall_ms().unwrap_or(0);
+        if gathered.live >= next.live_clock {
+            (next.live_clock, next.live_clock_at) = (gathered.live, next.created_at);
+        }
         let batch = Batch::new(sequence, gathered.letters);
         if !batch.letters.is_empty() {
             let (letters, object) = StoredLetters::of(self.leader.manifest().generation, &batch);

@@ -4,13 +4,15 @@ use crate::config::{OnlineKind, Publish, Settings};
 use crate::connect;
 use crate::engine::{Observer, StateBound};
 use crate::failure::Failure;
-use crate::online::redis::StoreStart;
+use crate::online::redis::{RedisSettings, StoreStart, left_in_redis};
 use crate::online::{Embedded, OnlineStore, Redis};
 use crate::process;
-use crate::recovery::Recovery;
+use crate::recovery::{LeftOnline, Recovery};
 use std::sync::Arc;
 use std::time::Duration;
+use tidemark_operators::online::Shown;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::time::Millis;
 
 /// The share of the memory there is, in hundredths, that the state may take unless something is set.
 const STATE_PERCENT: u64 = 80;
@@ -31,9 +33,13 @@ pub(super) fn open(
         OnlineKind::Embedded => Arc::new(Embedded::new(plan, settings.workers)),
         OnlineKind::Redis => {
             let hold = settings.online.publish == Publish::WhenCaughtUp;
+            let redis = connect::redis(settings);
             let generation = recovery.map(|recovery| recovery.generation());
-            let start = StoreStart { hold, generation };
-            let store = Redis::start_for(plan, &observer.metrics, connect::redis(settings), start);
+            let shown = recovery.and_then(|recovery| shown(plan, &redis, recovery));
+            // Unless they are held back, rows are written before they are what an earlier run has left.
+            let shown = shown.filter(|_| hold);
+            let start = StoreStart { hold, generation, shown };
+            let store = Redis::start_for(plan, &observer.metrics, redis, start);
             Arc::new(store.map_err(Failure::failed)?)
         }
     };
@@ -44,6 +50,24 @@ pub(super) fn open(
         observer.bound_state(StateBound::new(limit, move || rows.memory()));
     }
     Ok(store)
+}
+
+/// What Redis shows of the run before, as far as the rows of this one can be compared with it.
+fn shown(plan: &Plan, redis: &RedisSettings, recovery: &Recovery) -> Option<(Shown, Millis)> {
+    if !recovery.goes_on() {
+        return None;
+    }
+    let left = match left_in_redis(plan, redis, &recovery.generation()) {
+        Ok(Some(left)) => LeftOnline::Rows(left),
+        Ok(None) => LeftOnline::Nothing,
+        Err(error) => {
+            let error = redis.redact(error.to_string());
+            tracing::info!(error, "Redis does not say what an earlier run has left there");
+            LeftOnline::Unknown
+        }
+    };
+    recovery.left_online(left);
+    recovery.online_shows()
 }
 
 /// Writes what is left, for at most `within`. `stopped`: the job did not come to its end.

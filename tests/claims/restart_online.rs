@@ -89,3 +89,52 @@ fn a_process_that_stood_still_while_another_took_over_writes_nothing_more_to_red
     newer.stop("TERM");
     until_stored(&world.redis, &expected);
 }
+
+/// Fields that were written to Redis, by its own count of commands.
+fn written(redis: &Redis) -> u64 {
+    let mut client = redis.client();
+    let info: String = redis::cmd("INFO").arg("commandstats").query(&mut client).unwrap();
+    let calls = |name: &str| -> u64 {
+        let line =
+            info.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{name}:calls=")));
+        line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
+    };
+    calls("hset") + calls("hdel") + calls("del")
+}
+
+fn beats(redis: &Redis) -> std::collections::BTreeMap<String, String> {
+    redis::cmd("HGETALL").arg("tidemark:fraud").query(&mut redis.client()).unwrap()
+}
+
+#[test]
+fn a_restart_at_rest_writes_few_rows_and_one_after_redis_was_flushed_all_of_them() {
+    let world = World::new(33, 24_000, 1, "");
+    let expected = hashes(&run::expected(&world.log));
+    assert!(expected.len() > 1_000, "{}", expected.len());
+    let mut job = world.start(2);
+    job.until_ready();
+    until_stored(&world.redis, &expected);
+    job.stop("TERM");
+    until_stored(&world.redis, &expected);
+    for flushed in [false, true] {
+        if flushed {
+            redis::cmd("FLUSHALL").exec(&mut world.redis.client()).unwrap();
+        }
+        let before = written(&world.redis);
+        let mut job = world.start(1);
+        job.until_ready();
+        until_stored(&world.redis, &expected);
+        until("the rows to be told of", || {
+            beats(&world.redis).get("w0").is_some_and(|beat| beat.contains("state=live"))
+        });
+        job.stop("TERM");
+        let (rows, all) = (written(&world.redis) - before, expected.len() as u64);
+        println!("flushed {flushed}: {rows} commands of {all} rows");
+        match flushed {
+            // Of the rows none; heartbeats, and what decays meanwhile.
+            false => assert!(rows < all / 50, "{rows} of {all}"),
+            true => assert!(rows >= all, "{rows} of {all}"),
+        }
+        until_stored(&world.redis, &expected);
+    }
+}

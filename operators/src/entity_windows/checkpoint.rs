@@ -52,8 +52,14 @@ impl Running {
     /// After a restore, has more rows given out anew; says whether there are more of them.
     pub(super) fn touch_anew(&mut self) -> bool {
         let (Some(from), Some(live)) = (self.anew, &mut self.live) else { return false };
+        let cause = match live.shown() {
+            // The rows are not yet what the store shows: there is nothing to compare with before.
+            Some(clock) if live.clock() < clock => return false,
+            Some(_) => Cause::Restored,
+            None => Cause::Decay,
+        };
         let names = &self.state.borrow().log.names;
-        self.anew = live.touch_all(from, HANDOUT_ROWS, Cause::Decay, names);
+        self.anew = live.touch_all(from, HANDOUT_ROWS, cause, names);
         self.anew.is_some()
     }
 
@@ -67,8 +73,13 @@ impl Running {
             Ok(RestoreStep::Again) => Activation::Again,
             Ok(RestoreStep::Wait) => Activation::Soon,
             Ok(RestoreStep::Done(sealed)) => {
-                self.live =
-                    self.live.take().map(|_| LiveWindows::at(plan, of, &sealed, &mut state.log));
+                self.live = self.live.take().map(|_| {
+                    let mut live = LiveWindows::at(plan, of, &sealed, &mut state.log);
+                    if let Some(shown) = restoring.shown() {
+                        live.show(shown, &state.log);
+                    }
+                    live
+                });
                 self.sealed = restoring.cut();
                 self.anew = Some(0);
                 let first = state.log.log.end();

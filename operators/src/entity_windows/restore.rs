@@ -2,6 +2,7 @@
 
 use crate::cut::{EntityStates, TimelineRows};
 use crate::entity_log::RowMapping;
+use crate::online::Shown;
 use crate::time::EventTime;
 use std::ops::Range;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub struct EntityRestore {
     pub cut: EventTime,
     /// The cut of the snapshot, at or before that; 0: there is none.
     pub snapshot: EventTime,
+    /// What the online store is known to show, at or after the cut by its clock; `None`: nothing.
+    pub shown: Option<Shown>,
     /// The pieces.
     pub feed: Box<dyn RestoreFeed>,
 }

@@ -5,6 +5,7 @@
 //! is given them; live windows begin where that ends. A slice a step.
 
 use super::{EntityRestore, EntityState, Restored};
+use crate::online::Shown;
 use crate::plan::{EntityPlan, Plan};
 use crate::sealed::SealedWindows;
 use crate::snapshot::SnapshotReader;
@@ -42,6 +43,11 @@ impl Restoring {
     /// The cut that is restored.
     pub fn cut(&self) -> EventTime {
         self.from.cut
+    }
+
+    /// What the online store is known to show.
+    pub fn shown(&self) -> Option<Shown> {
+        self.from.shown
     }
 
     /// A slice of it.

@@ -1,10 +1,10 @@
 //! Rows that have been touched, on their way out.
 
 use super::LiveWindows;
-use super::view::{Taken, View};
+use super::view::{Taken, View, cause_of};
 use crate::aggregate::last::Last;
 use crate::aggregate::{Accumulators, Reading};
-use crate::online::{BATCH_ROWS, Cause, HANDOUT_ROWS, RowBatch};
+use crate::online::{BATCH_ROWS, HANDOUT_ROWS, RowBatch};
 use crate::plan::Alive;
 use crate::time::EventTime;
 use crate::timeline::names::Names;
@@ -98,7 +98,7 @@ impl LiveWindows {
         deleted.clear();
         for (row, slot) in slots.iter().enumerate() {
             let mark = std::mem::take(&mut view.marks[*slot]);
-            causes.push(if mark == 2 { Cause::Arrival } else { Cause::Decay });
+            causes.push(cause_of(mark));
             let alive = view.alive.iter().any(|a| match *a {
                 Alive::Holds(a) => self.accumulators.holds(a, *slot),
                 Alive::Younger(l, extent) => self.lasts[l].holds(*slot, extent, self.clock),

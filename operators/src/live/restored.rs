@@ -2,10 +2,11 @@
 
 use super::LiveWindows;
 use crate::entity_log::EntityLog;
-use crate::online::Cause;
+use crate::online::{Cause, Shown};
 use crate::plan::{EntityPlan, Plan};
 use crate::sealed::SealedWindows;
 use crate::sealed::state::inside;
+use crate::time::EventTime;
 use crate::timeline::names::Names;
 
 impl LiveWindows {
@@ -30,6 +31,26 @@ impl LiveWindows {
             place.inside = place.entered - place.left;
         }
         live
+    }
+
+    /// The online store shows rows as of `shown`: edges up to its clock are no news, rows from its
+    /// frontier on may be.
+    pub fn show(&mut self, shown: Shown, log: &EntityLog) {
+        self.shown = Some(shown.clock);
+        let rows = &log.log;
+        let from = rows.partition(rows.start(), |ts| ts < shown.frontier);
+        for chunk in rows.cover(from, rows.end()) {
+            let first = u32::try_from(from.max(chunk.base()) - chunk.base()).unwrap_or(u32::MAX);
+            for row in first..chunk.len() {
+                let slot = chunk.slot(row);
+                self.views.iter_mut().for_each(|view| view.touch(slot, Cause::Decay));
+            }
+        }
+    }
+
+    /// The clock that the online store shows rows as of, where that is known.
+    pub fn shown(&self) -> Option<EventTime> {
+        self.shown
     }
 
     /// Marks the rows of the slots from `from` on to be given out, for `cause`: those of about `budget`

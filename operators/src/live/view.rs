@@ -39,7 +39,7 @@ pub(super) struct View {
     /// The last-event state the view looks at.
     pub lasts: Vec<usize>,
     pub touched: Vec<u32>,
-    /// 0: not touched, 1: by decay, 2: by an arrival.
+    /// See [`mark_of`]; 0: not touched.
     pub marks: Slab<u8>,
 }
 
@@ -62,7 +62,27 @@ impl View {
         if *mark == 0 {
             self.touched.push(slot);
         }
-        *mark = (*mark).max(if cause == Cause::Arrival { 2 } else { 1 });
+        *mark = (*mark).max(mark_of(cause));
+    }
+}
+
+/// The mark of a row that was touched for `cause`; of two the greater stays.
+#[inline]
+fn mark_of(cause: Cause) -> u8 {
+    match cause {
+        Cause::Restored => 1,
+        Cause::Decay => 2,
+        Cause::Arrival => 3,
+    }
+}
+
+/// Why a row with this mark was touched.
+#[inline]
+pub(super) fn cause_of(mark: u8) -> Cause {
+    match mark {
+        1 => Cause::Restored,
+        2 => Cause::Decay,
+        _ => Cause::Arrival,
     }
 }
 

@@ -23,6 +23,7 @@ fn full() -> Manifest {
         generation: 3,
         writer: "5e884898da28".to_owned(),
         store_id: "store".to_owned(),
+        live_clock_at: 1_764_356_400_100,
         created_at: 1_764_356_400_123,
         program: "0.1.0".to_owned(),
         time_zones: "2025b".to_owned(),

@@ -19,12 +19,13 @@
 use crate::online::StoreError;
 use crate::online::heartbeat::{Heartbeat, Life, bookkeeping, heartbeat_key, worker_of};
 use crate::online::redis::fence::{Entered, Fence};
+use crate::online::redis::left::left;
 use crate::online::redis::link::Link;
 use crate::online::schema::Schema;
 use redis::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidemark_operators::time::EventTime;
+use tidemark_operators::online::Shown;
 
 /// Between two looks at another job's heartbeats, in us.
 const LOOK_AGAIN: u64 = 200_000;
@@ -198,25 +199,25 @@ impl Claim {
     }
 }
 
-/// Removes heartbeats of workers that the job no longer has; gives the least clock of those of the
-/// run before, 0 when there are none.
-pub(crate) fn inherit(link: &mut Link, key: &str, workers: usize) -> Result<EventTime, StoreError> {
+/// Removes heartbeats of workers that the job no longer has; gives what the rows show that the run
+/// before has left, nothing when that is not known. `definition`: what rows are made by, where runs are
+/// numbered.
+pub(crate) fn inherit(
+    link: &mut Link,
+    key: &str,
+    workers: usize,
+    definition: Option<u64>,
+) -> Result<Shown, StoreError> {
     let beats = match link.hash(key) {
-        Err(error) if is_denied(&error) => return Ok(0),
+        Err(error) if is_denied(&error) => return Ok(Shown::default()),
         beats => beats?,
     };
-    let of_workers =
-        beats.iter().filter_map(|(field, beat)| Some((worker_of(field)?, field, beat)));
-    let mut clock = None;
-    for (worker, field, beat) in of_workers {
-        if let Ok(beat) = beat.parse::<Heartbeat>() {
-            clock = clock.into_iter().chain([beat.clock]).min();
-        }
-        if worker >= workers {
+    for field in beats.keys() {
+        if worker_of(field).is_some_and(|worker| worker >= workers) {
             link.ask("HDEL", &[key.as_bytes(), field.as_bytes()])?;
         }
     }
-    Ok(clock.unwrap_or(0))
+    Ok(left(&beats, definition).map_or_else(Shown::default, |left| left.shown))
 }
 
 /// Whether the key may not be seen, or is something else: not to be mended by trying again.

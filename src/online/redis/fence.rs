@@ -91,6 +91,11 @@ impl Fence {
         &self.key
     }
 
+    /// Which run it is.
+    pub(crate) fn number(&self) -> u64 {
+        self.own.number
+    }
+
     /// What the key is set to.
     pub(crate) fn text(&self) -> &str {
         &self.text

@@ -24,6 +24,7 @@ use redis::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::online::Shown;
 use tidemark_operators::time::Millis;
 use upkeep::Upkeep;
 
@@ -82,6 +83,10 @@ pub(crate) struct Shared {
     pub(crate) started: Millis,
     /// Of a job that keeps its state.
     pub(crate) fence: Option<Arc<Fence>>,
+    /// What rows are made by, where runs are numbered.
+    pub(crate) definition: Option<u64>,
+    /// What rows that are not written again are taken to show in Redis.
+    pub(crate) kept: Option<Shown>,
 }
 
 impl Flusher {
@@ -94,9 +99,13 @@ impl Flusher {
         metrics: Arc<WorkerMetrics>,
     ) -> Self {
         let upkeep = (at == 0).then(|| Upkeep::new(&shared));
-        let Shared { clock, settings, wire, gate, schema, cells, started, fence } = shared;
+        let definition = shared.definition;
+        let Shared { clock, settings, wire, gate, schema, cells, started, fence, .. } = shared;
         let workers = cells.len().max(1);
-        let pulse = Pulse::new(&settings.key_prefix, &schema.job, workers, metrics, started);
+        let mut pulse = Pulse::new(&settings.key_prefix, &schema.job, workers, metrics, started);
+        if let (Some(fence), Some(definition)) = (&fence, definition) {
+            pulse = pulse.numbered(fence.number(), definition);
+        }
         let rewriting = Allowance::new((settings.rewrite_rate / workers) as u64);
         let (first, max) = (micros(settings.backoff_first), micros(settings.backoff_max));
         Flusher {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
-use tidemark_operators::time::EventTime;
+use tidemark_operators::online::Shown;
 
 /// Why nothing may be written any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ pub(crate) struct Gate {
     /// Redis does not let this user keep a fence.
     open: AtomicBool,
     refused: Mutex<Option<Refusal>>,
-    inherited: AtomicU64,
+    inherited: Mutex<Shown>,
     /// By view: its rows lack nothing.
     complete: Vec<AtomicBool>,
 }
@@ -43,7 +43,7 @@ impl Gate {
             doubted: AtomicBool::new(false),
             open: AtomicBool::new(false),
             refused: Mutex::default(),
-            inherited: AtomicU64::new(0),
+            inherited: Mutex::default(),
             complete: (0..views).map(|_| AtomicBool::new(false)).collect(),
         }
     }
@@ -68,9 +68,9 @@ impl Gate {
         self.granted.load(Relaxed)
     }
 
-    /// `inherited`: the clock that the run before has left.
-    pub(crate) fn grant(&self, inherited: EventTime) {
-        self.inherited.store(inherited, Relaxed);
+    /// `inherited`: what the rows show that the run before has left.
+    pub(crate) fn grant(&self, inherited: Shown) {
+        *self.inherited.lock().unwrap_or_else(PoisonError::into_inner) = inherited;
         self.granted.store(true, Relaxed);
     }
 
@@ -98,8 +98,8 @@ impl Gate {
         self.open.load(Relaxed)
     }
 
-    pub(crate) fn inherited(&self) -> EventTime {
-        self.inherited.load(Relaxed)
+    pub(crate) fn inherited(&self) -> Shown {
+        *self.inherited.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Nothing may be written any more, and why.

@@ -15,7 +15,8 @@ use redis::{ServerError, Value};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use tidemark_operators::metrics::WorkerMetrics;
-use tidemark_operators::time::{EventTime, Millis};
+use tidemark_operators::online::Shown;
+use tidemark_operators::time::Millis;
 
 /// The longest time between two heartbeats, in us.
 const EVERY: u64 = 1_000_000;
@@ -46,13 +47,15 @@ pub(crate) struct Pulse {
     /// The clock was read for the next heartbeat.
     renewed: bool,
     /// A clock whose rows may still be on their way to the table, and the steps when it was read.
-    asked: Option<(u64, EventTime)>,
+    asked: Option<(u64, Shown)>,
     /// Clocks, and when all of their rows were in the table.
-    clocks: VecDeque<(u64, EventTime)>,
+    clocks: VecDeque<(u64, Shown)>,
     /// The newest clock whose rows are written.
-    written: Option<EventTime>,
+    written: Option<Shown>,
     /// What the run before has left; until this one has written anything.
-    inherited: EventTime,
+    inherited: Shown,
+    /// The run's number and what rows are made by, where runs are numbered.
+    numbered: Option<(u64, u64)>,
     /// Redis has a heartbeat of this run.
     known: bool,
     /// Redis does not let us write heartbeats.
@@ -92,10 +95,16 @@ impl Pulse {
             asked: None,
             clocks: VecDeque::new(),
             written: None,
-            inherited: 0,
+            inherited: Shown::default(),
+            numbered: None,
             known: false,
             refused: false,
         }
+    }
+
+    /// The same, of the run `number` of a job whose rows are made by `definition`.
+    pub(crate) fn numbered(self, number: u64, definition: u64) -> Self {
+        Pulse { numbered: Some((number, definition)), ..self }
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -107,8 +116,8 @@ impl Pulse {
         (self.known, self.refused, self.next) = (false, false, 0);
     }
 
-    pub(crate) fn inherit(&mut self, clock: EventTime) {
-        self.inherited = clock;
+    pub(crate) fn inherit(&mut self, left: Shown) {
+        self.inherited = left;
     }
 
     /// When the next one is due; `None` when none may be written.
@@ -140,39 +149,43 @@ impl Pulse {
             self.ask();
         }
         let steps = self.metrics.steps.get();
-        if let Some((asked, clock)) = self.asked
+        if let Some((asked, shown)) = self.asked
             && (over || steps >= asked + STEPS)
         {
             self.asked = None;
             let now = now();
             let spaced = self.clocks.back().is_none_or(|(last, _)| now >= last + GRAIN);
-            if clock > 0 && (over || self.clocks.len() < CLOCKS_MAX && spaced) {
-                self.clocks.push_back((now, clock));
+            if shown.clock > 0 && (over || self.clocks.len() < CLOCKS_MAX && spaced) {
+                self.clocks.push_back((now, shown));
             }
         }
         if self.asked.is_none() {
             self.ask();
         }
         let oldest = oldest();
-        while let Some((since, clock)) = self.clocks.front().copied() {
+        while let Some((since, shown)) = self.clocks.front().copied() {
             if oldest.is_some_and(|oldest| oldest <= since) {
                 break;
             }
-            self.written = Some(clock);
+            self.written = Some(shown);
             self.clocks.pop_front();
         }
     }
 
     fn ask(&mut self) {
-        // The clock first: steps that pass in between only make the wait longer.
+        // The clocks first, and of them the frontier: steps that pass in between only make the wait
+        // longer.
+        let frontier = self.metrics.frontier.get();
         let clock = self.metrics.live_clock.get();
-        self.asked = Some((self.metrics.steps.get(), clock));
+        // All inputs have closed: everything up to the live clock is sealed.
+        let frontier = if frontier == u64::MAX { clock.saturating_add(1) } else { frontier };
+        self.asked = Some((self.metrics.steps.get(), Shown { frontier, clock }));
     }
 
     /// Appends the command; how many fields it must find new, when that is known.
     pub(crate) fn append(&mut self, telling: Telling, now: u64, out: &mut Vec<u8>) {
         (self.next, self.renewed) = (now + EVERY, false);
-        let clock = self.written.unwrap_or(self.inherited);
+        let Shown { frontier, clock } = self.written.unwrap_or(self.inherited);
         let beat = Heartbeat {
             life: match telling {
                 Telling { stopped: true, .. } => Life::Stopped,
@@ -182,14 +195,11 @@ impl Pulse {
                 _ => Life::Live,
             },
             clock,
-            frontier: match self.metrics.frontier.get() {
-                // All inputs have closed: everything up to the live clock is sealed.
-                u64::MAX => self.metrics.live_clock.get().saturating_add(1),
-                frontier => frontier,
-            },
+            frontier,
             written: wall_ms().unwrap_or(0),
             started: self.started,
-            generation: None,
+            generation: self.numbered.map(|(number, _)| number),
+            definition: self.numbered.map(|(_, definition)| definition),
             pending: telling.pending as u64,
         };
         let beat = beat.to_string();
@@ -252,7 +262,7 @@ mod tests {
     #[test]
     fn a_clock_is_claimed_once_its_rows_have_left_the_dataflow_and_are_written() {
         let (mut pulse, metrics) = pulse();
-        pulse.inherit(50);
+        pulse.inherit(Shown { frontier: 40, clock: 50 });
         metrics.live_clock.set(100);
         look(&mut pulse, 1_000, None);
         metrics.steps.add(STEPS - 1);

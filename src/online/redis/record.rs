@@ -52,7 +52,7 @@ impl Numbers {
     pub(crate) fn command(&mut self, command: Command, cause: Cause) {
         let commands = match cause {
             Cause::Arrival => &mut self.arrival,
-            Cause::Decay => &mut self.decay,
+            Cause::Decay | Cause::Restored => &mut self.decay,
         };
         match command {
             Command::Hset => commands.hset += 1,
@@ -71,7 +71,7 @@ impl Numbers {
                 self.rows_written.arrival += 1;
                 observe(&mut self.latency_arrival, waited);
             }
-            Cause::Decay => {
+            Cause::Decay | Cause::Restored => {
                 self.rows_written.decay += 1;
                 observe(&mut self.latency_decay, waited.saturating_sub(decay));
             }

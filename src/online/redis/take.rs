@@ -10,7 +10,7 @@ use crate::online::dirt::{Cursor, Dirt, Entry};
 use crate::online::redis::flush::{Flush, Mode, Outcome, SentRow, Source};
 use crate::online::redis::wire::ViewWire;
 use crate::online::rows::{
-    ARRIVED, DIRTY, DOUBT, IN_FLIGHT, PRESENT, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED,
+    ARRIVED, DIRTY, DOUBT, IN_FLIGHT, KEPT, PRESENT, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED,
     REPLACE, Row, SCHEDULED, SENT, STALE, UPSERT,
 };
 use crate::online::shard::Shard;
@@ -244,7 +244,7 @@ impl Shard {
             row.set_sent_at(filling.now / 1_000);
             dirt.in_flight += 1;
         }
-        row.clear(UPSERT | REPLACE | DOUBT);
+        row.clear(UPSERT | REPLACE | DOUBT | KEPT);
         row.set_epoch(dirt.epoch);
         row.pending.fill(0);
         row.written.copy_from_slice(row.valid);

@@ -17,7 +17,8 @@ fn start_in(settings: RedisSettings, number: u64) -> Redis {
     let metrics: Vec<_> =
         (0..WORKERS).map(|worker| Arc::new(WorkerMetrics::new(worker, &plan))).collect();
     let generation = Some(generation(number));
-    Redis::start_for(&plan, &metrics, settings, StoreStart { hold: false, generation }).unwrap()
+    Redis::start_for(&plan, &metrics, settings, StoreStart { generation, ..StoreStart::default() })
+        .unwrap()
 }
 
 fn start(server: &servers::Redis, number: u64) -> Redis {

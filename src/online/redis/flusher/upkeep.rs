@@ -15,6 +15,7 @@ use crate::online::table::Cell;
 use crate::online::{MemoryStatus, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
+use tidemark_operators::online::Shown;
 
 /// The first flusher's tasks.
 #[derive(Debug)]
@@ -29,6 +30,10 @@ pub(super) struct Upkeep {
     /// There is room again for what was evicted.
     room: bool,
     cells: Arc<[Arc<Cell>]>,
+    /// What rows are made by, where runs are numbered.
+    definition: Option<u64>,
+    /// What rows that are not written again are taken to show in Redis.
+    kept: Option<Shown>,
 }
 
 impl Upkeep {
@@ -49,6 +54,8 @@ impl Upkeep {
             evictions: Evictions::default(),
             room: false,
             cells: Arc::clone(&shared.cells),
+            definition: shared.definition,
+            kept: shared.kept,
         }
     }
 
@@ -228,8 +235,10 @@ impl Upkeep {
             }
             Standing::Granted if gate.is_granted() => {}
             Standing::Granted => {
-                let inherited = claim::inherit(link, heartbeats, self.cells.len())?;
-                self.grant(gate, inherited);
+                let workers = self.cells.len();
+                let left = claim::inherit(link, heartbeats, workers, self.definition)?;
+                self.compare(link, left)?;
+                self.grant(gate, left);
             }
             Standing::Unknown if gate.is_granted() => {}
             Standing::Unknown => {
@@ -241,13 +250,30 @@ impl Upkeep {
                 );
                 self.no_sweep = true;
                 gate.open();
-                self.grant(gate, 0);
+                self.compare(link, Shown::default())?;
+                self.grant(gate, Shown::default());
             }
         }
         Ok(())
     }
 
-    fn grant(&self, gate: &Gate, inherited: u64) {
+    /// Compares what Redis shows with what rows that are not written again are taken to show.
+    fn compare(&mut self, link: &mut Link, left: Shown) -> Result<(), StoreError> {
+        let Some(kept) = self.kept.take() else { return Ok(()) };
+        // An evicted key reads as zeros, and nobody knows which those are.
+        let evicted = match link.evicted() {
+            Err(StoreError::Reply { .. }) => None,
+            other => other?,
+        };
+        let whole = left.clock >= kept.clock && left.frontier >= kept.frontier;
+        if !whole || evicted.is_none_or(|keys| keys > 0) {
+            tracing::info!("Redis may lack rows of the run before: all rows are written again");
+            self.cells.iter().for_each(|cell| cell.lock().dirt.lost());
+        }
+        Ok(())
+    }
+
+    fn grant(&self, gate: &Gate, inherited: Shown) {
         gate.grant(inherited);
         for cell in &*self.cells {
             // Whoever is about to sleep holds the lock: after this it sleeps, or has seen the gate.
