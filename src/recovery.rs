@@ -17,6 +17,7 @@ mod due;
 mod error;
 mod ids;
 mod insist;
+mod left_online;
 mod letter_file;
 mod letter_topic;
 mod letters;
@@ -33,12 +34,12 @@ use crate::engine::Checkpoints;
 use crate::kafka::KafkaDeadLetters;
 use crate::metrics::snapshot::{CheckpointSnapshot, LogSinkSnapshot};
 use crate::objects::{self, Absent, Objects};
-use crate::online::redis::{Generation, LeftRows};
-use crate::wall_clock::wall_ms;
+use crate::online::redis::Generation;
 use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
 use error::system;
 use ids::IdsByPartition;
+pub use left_online::LeftOnline;
 use letter_file::LetterFile;
 use letter_topic::LetterTopic;
 use letters::StoredLetters;
@@ -56,10 +57,9 @@ use thread::{Begin, WriterThread};
 use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, Resume, ResumedIds, TimelineRows};
 use tidemark_operators::entity_windows::{EntityRestore, RestoreFeed};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use tidemark_operators::online::Shown;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
-use tidemark_operators::time::{EventTime, Millis};
+use tidemark_operators::time::EventTime;
 
 /// The name of the dead letters in metrics and health.
 const LETTERS: &str = "dead_letters";
@@ -124,17 +124,6 @@ pub enum LettersTo {
     File(PathBuf),
     /// In a topic.
     Topic(KafkaDeadLetters),
-}
-
-/// What the online store holds of the run before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LeftOnline {
-    /// It cannot be asked. It may hold rows as of the checkpoint, which it is compared with later.
-    Unknown,
-    /// Nothing that is known to be right.
-    Nothing,
-    /// These rows.
-    Rows(LeftRows),
 }
 
 /// The checkpoints of a running job.
@@ -248,49 +237,6 @@ impl Recovery {
     /// Where the partitions stand that the newest checkpoint knew when the job began.
     pub fn resume(&self) -> Resume {
         Resume { ids: self.ids.clone(), ..marks::resume(&self.config.plan, &self.begun) }
-    }
-
-    /// Where the live clock stood then, or when a row was written last, and how long ago that is.
-    fn live(&self) -> (EventTime, Millis) {
-        let Manifest { partitions, live_clock, live_clock_at, .. } = &self.begun;
-        let clocks = partitions.iter().filter_map(|mark| mark.clock);
-        let live = clocks.chain([*live_clock]).max().unwrap_or(0);
-        let silent = wall_ms().unwrap_or(0).saturating_sub(*live_clock_at);
-        let silent = if live == 0 || *live_clock_at == 0 { 0 } else { silent };
-        match self.left.get() {
-            Some(LeftOnline::Rows(left)) if left.newest >= live => (left.newest, left.silent),
-            _ => (live, silent),
-        }
-    }
-
-    /// Whether there is a state to go on from.
-    pub fn goes_on(&self) -> bool {
-        self.begun.cut > 0
-    }
-
-    /// Tells what the online store holds of the run before, before any worker begins.
-    pub fn left_online(&self, left: LeftOnline) {
-        // It is told once.
-        let _ = self.left.set(left);
-    }
-
-    /// What the online store shows of the run before, and for how long nobody has written there, as far
-    /// as a checkpoint allows to tell which rows are others by now; `None`: all may be.
-    pub fn online_shows(&self) -> Option<(Shown, Millis)> {
-        let Manifest { cut, snapshot, live_clock_at, .. } = &self.begun;
-        // What is restored is as of the ms before the cut.
-        let restored = Shown { frontier: *cut, clock: cut.checked_sub(1)? };
-        let silent = wall_ms().unwrap_or(0).saturating_sub(*live_clock_at);
-        let (shown, silent) = match self.left.get()? {
-            LeftOnline::Rows(left) => (left.shown, left.silent),
-            LeftOnline::Unknown => (restored, silent),
-            LeftOnline::Nothing => return None,
-        };
-        // Rows are read from here on at least.
-        let read = snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
-        let read = read.saturating_sub(writer::reach(&self.config.plan));
-        let known = shown.clock >= restored.clock && shown.frontier >= read;
-        known.then_some((shown, silent))
     }
 
     /// Which run of the job this is.

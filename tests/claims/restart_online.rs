@@ -129,7 +129,6 @@ fn a_restart_at_rest_writes_few_rows_and_one_after_redis_was_flushed_all_of_them
         });
         job.stop("TERM");
         let (rows, all) = (written(&world.redis) - before, expected.len() as u64);
-        println!("flushed {flushed}: {rows} commands of {all} rows");
         match flushed {
             // Of the rows none; heartbeats, and what decays meanwhile.
             false => assert!(rows < all / 50, "{rows} of {all}"),
