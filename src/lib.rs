@@ -23,6 +23,7 @@
 //! - [`http`]: metrics, health, readiness and feature rows over HTTP;
 //! - [`metrics`]: `/metrics`, from what the workers count and the sinks report;
 //! - [`screen`], [`progress`], [`logging`]: what is shown while a command runs;
+//! - `fault`: where tests have a process end, in builds for tests;
 //! - [`output`]: what a command prints; [`signals`]: how it is asked to end;
 //! - `named_file`, `file_roles`: the files that a command names, and that none destroys another;
 //! - [`whole_file`], `created_file`: files that commands write;
@@ -48,6 +49,7 @@ pub mod engine;
 mod entity_id;
 pub mod exit;
 pub mod failure;
+mod fault;
 mod feed;
 mod file_roles;
 pub mod file_source;

@@ -31,6 +31,7 @@ mod writer;
 
 use crate::checkpoint::{ListedSegment, Manifest, StateKeys};
 use crate::engine::Checkpoints;
+use crate::fault;
 use crate::kafka::KafkaDeadLetters;
 use crate::metrics::snapshot::{CheckpointSnapshot, LogSinkSnapshot};
 use crate::objects::{self, Absent, Objects};
@@ -236,6 +237,7 @@ impl Recovery {
 
     /// Where the partitions stand that the newest checkpoint knew when the job began.
     pub fn resume(&self) -> Resume {
+        fault::point("start.opened");
         Resume { ids: self.ids.clone(), ..marks::resume(&self.config.plan, &self.begun) }
     }
 
@@ -343,6 +345,9 @@ fn publisher(
     let publisher = LetterPublisher::start(LETTERS, target, published, Arc::clone(room))
         .map_err(|why| system("start the thread that publishes dead letters", why))?;
     for letters in StoredLetters::listed(&begun.outbox) {
+        if fault::is_mutant("letters_forgotten") {
+            break;
+        }
         let batch = letters.read(objects)?;
         room.take(&batch.letters);
         publisher.publish(batch);

@@ -1,5 +1,6 @@
 //! What every source has in common.
 
+use crate::fault;
 use std::sync::Arc;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll};
 use tidemark_operators::origin::PartitionId;
@@ -54,7 +55,11 @@ impl PartitionReader for PolledReader {
     }
 
     fn poll(&mut self) -> Poll {
-        (self.polling)(&mut *self.reader)
+        let polled = (self.polling)(&mut *self.reader);
+        if matches!(polled, Poll::Records(_)) {
+            fault::point("read.records");
+        }
+        polled
     }
 
     fn found_later(&self) -> Option<u64> {

@@ -19,6 +19,7 @@ use super::names::{
     written_in,
 };
 use super::{CheckpointError, DamagePlace, DamagedObject, ListedSegment, Manifest, store};
+use crate::fault;
 use crate::objects::{Creation, Objects};
 use std::collections::BTreeSet;
 
@@ -251,6 +252,9 @@ impl<'a> Leader<'a> {
     fn create(&self, manifest: &Manifest) -> Result<(), CheckpointError> {
         let objects = self.manifests.objects;
         let object = sealed(manifest_name(manifest.sequence), manifest)?;
+        if fault::is_mutant("manifest_overwritten") {
+            return Ok(objects.put(&object.name, &object.bytes)?);
+        }
         if objects.put_new(&object.name, &object.bytes)? == Creation::Exists {
             let held = objects.get(&object.name)?;
             // A call before may have failed and yet been carried out.

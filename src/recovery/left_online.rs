@@ -2,6 +2,7 @@
 
 use super::{Recovery, writer};
 use crate::checkpoint::Manifest;
+use crate::fault;
 use crate::online::redis::LeftRows;
 use crate::wall_clock::wall_ms;
 use tidemark_operators::online::Shown;
@@ -24,6 +25,7 @@ impl Recovery {
         let Manifest { partitions, live_clock, live_clock_at, .. } = &self.begun;
         let clocks = partitions.iter().filter_map(|mark| mark.clock);
         let live = clocks.chain([*live_clock]).max().unwrap_or(0);
+        let live = if fault::is_mutant("live_clock_forgotten") { 0 } else { live };
         let silent = wall_ms().unwrap_or(0).saturating_sub(*live_clock_at);
         let silent = if live == 0 || *live_clock_at == 0 { 0 } else { silent };
         match self.left.get() {

@@ -6,6 +6,7 @@
 
 use super::publisher::{Batch, Target};
 use crate::created_file::{Held, create};
+use crate::fault;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
@@ -87,6 +88,8 @@ impl Target for LetterFile {
             let there = self.there(&batch.lines)?;
             let mut written = there;
             while let Some(rest) = batch.lines.get(written..).filter(|rest| !rest.is_empty()) {
+                fault::point("publish.write");
+                let rest = fault::part(rest);
                 match self.file.write(rest) {
                     Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                     Ok(bytes) => written += bytes,

@@ -1,6 +1,7 @@
 //! Where partitions stand, as the workers tell it and as a manifest has it.
 
 use crate::checkpoint::{CheckRecord, Manifest, PartitionMark as StoredMark};
+use crate::fault;
 use std::collections::BTreeMap;
 use tidemark_operators::cut::{PartitionMark, RecordCheck, Resume};
 use tidemark_operators::origin::PartitionId;
@@ -48,14 +49,20 @@ pub(super) fn resume(plan: &Plan, manifest: &Manifest) -> Resume {
         let source = plan.sources.iter().position(|source| source.name == stored.source)?;
         let id = PartitionId { source: u16::try_from(source).ok()?, partition: stored.partition };
         let mark = PartitionMark {
-            read: stored.read,
-            reread: stored.reread,
-            clock: stored.clock,
+            read: stored.read + u64::from(stored.read > 0 && fault::is_mutant("offset_late")),
+            reread: match fault::is_mutant("reread_forgotten") {
+                true => stored.read,
+                false => stored.reread,
+            },
+            clock: stored.clock.filter(|_| !fault::is_mutant("clock_forgotten")),
             newest: stored.newest,
             accepted: stored.accepted,
             start: stored.first_offset,
             first: stored.first_accepted.unwrap_or(0),
-            refused: stored.refused.iter().map(|(start, end)| *start..*end).collect(),
+            refused: match fault::is_mutant("refused_forgotten") {
+                true => Vec::new(),
+                false => stored.refused.iter().map(|(start, end)| *start..*end).collect(),
+            },
             last: stored.check.map(|check| RecordCheck {
                 offset: check.offset,
                 timestamp: check.timestamp,

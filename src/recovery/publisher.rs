@@ -2,6 +2,7 @@
 
 use super::part::LetterRoom;
 use crate::dead_letters::{PAUSES, wait};
+use crate::fault;
 use crate::metrics::snapshot::LogSinkSnapshot;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -113,6 +114,7 @@ impl LetterPublisher {
 impl PublisherState {
     fn run(&self, batches: &Receiver<Batch>, mut target: Box<dyn Target>, room: &LetterRoom) {
         while let Ok(batch) = batches.recv() {
+            fault::point("publish.letters");
             let mut pause = PAUSES.0;
             let position = loop {
                 let go_on = || !self.give_up.load(Ordering::Acquire);
@@ -125,6 +127,7 @@ impl PublisherState {
                 }
                 pause = (pause * 2).min(PAUSES.1);
             };
+            fault::point("publish.published");
             room.give_back(&batch.letters);
             let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
             status.pending = status.pending.saturating_sub(batch.letters.len() as u64);

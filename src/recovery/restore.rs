@@ -4,6 +4,7 @@ use super::RecoveryError;
 use crate::checkpoint::{
     EntitySchema, ListedSegment, ListedStates, SegmentReader, StateKeys, StatesReader,
 };
+use crate::fault;
 use crate::objects::Objects;
 use std::ops::Range;
 use std::sync::Arc;
@@ -127,6 +128,7 @@ impl Loader {
             }
         }
         if let Some(mapping) = mapping {
+            fault::point("restore.rows");
             give(ends, || Restored::Rows {
                 parts: parts.clone(),
                 times: times.clone(),
@@ -145,6 +147,7 @@ impl Loader {
             let reader = StatesReader::open(&*self.objects, listed, self.keys.as_deref())?;
             for block in 0..reader.blocks() {
                 let states = Arc::new(reader.states(block)?);
+                fault::point("restore.states");
                 give(ends, || Restored::States(Arc::clone(&states)));
             }
         }

@@ -7,6 +7,7 @@ use super::merging::Merging;
 use super::publisher::LetterPublisher;
 use super::writer::{Gathering, SnapshotFiles, Writer, schemas};
 use crate::checkpoint::{BlockCipher, Leader, ListedSegment, Manifest, Manifests, StateKeys};
+use crate::fault;
 use crate::objects::{Objects, unique_text};
 use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
@@ -46,6 +47,7 @@ impl WriterThread {
                 return Ok(());
             }
         };
+        fault::point("start.taken_over");
         let held = leader.manifest().clone();
         let segments = leader.segments().map(|segments| (held.clone(), segments));
         let _ = taken.send(segments.map_err(RecoveryError::from));

@@ -12,6 +12,7 @@ use crate::checkpoint::{
     MANIFESTS_KEPT, Manifest, Snapshot, StateKeys, StatesWriter, WrittenBy, encode_segment,
     object_name, store,
 };
+use crate::fault;
 use crate::objects::Objects;
 use crate::wall_clock::wall_ms;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -236,6 +237,7 @@ impl Writer<'_> {
         let (object, listed) = encode_segment(name, schema, range, rows, self.cipher.as_deref())?;
         insist(keep_trying, || store(self.objects, &object))?;
         self.progress.row_bytes.fetch_add(listed.bytes, Ordering::Relaxed);
+        fault::point("cut.segment");
         self.gathering.of(cut).segments.push(listed);
         Ok(())
     }
@@ -285,6 +287,7 @@ impl Writer<'_> {
             let (object, listed) = file.finish()?;
             insist(keep_trying, || store(self.objects, &object))?;
             self.progress.snapshot_bytes.fetch_add(listed.bytes, Ordering::Relaxed);
+            fault::point("cut.states");
             self.telling.files.push(listed);
         }
         Ok(())
@@ -323,14 +326,21 @@ impl Writer<'_> {
         if !batch.letters.is_empty() {
             let (letters, object) = StoredLetters::of(self.leader.manifest().generation, &batch);
             insist(keep_trying, || store(self.objects, &object))?;
+            fault::point("cut.letters");
             letters.list(&mut next.outbox);
         }
+        let mut batch = Some(batch).filter(|batch| !batch.letters.is_empty());
+        if fault::is_mutant("letters_before_commit") {
+            batch.take().into_iter().for_each(|batch| self.publisher.publish(batch));
+        }
+        fault::point("cut.manifest");
         self.append(next, keep_trying)?;
+        fault::point("cut.committed");
         self.published.push_back(self.publisher.published().number);
         while self.published.len() > MANIFESTS_KEPT {
             self.published.pop_front();
         }
-        if !batch.letters.is_empty() {
+        if let Some(batch) = batch {
             self.publisher.publish(batch);
         }
         let (manifest, number) = (self.leader.manifest(), &mut self.number);
@@ -357,7 +367,8 @@ impl Writer<'_> {
     fn take_snapshot(&mut self, cut: Cut, next: &mut Manifest) {
         let all = self.workers * self.plan.entities.len();
         let SnapshotFiles { as_of, whole, .. } = &self.telling;
-        if *as_of == 0 || *as_of > cut.at || whole.len() < all {
+        let is_ahead = *as_of > cut.at && !fault::is_mutant("snapshot_ahead");
+        if *as_of == 0 || is_ahead || whole.len() < all {
             return;
         }
         let as_of = *as_of;

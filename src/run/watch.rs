@@ -3,6 +3,7 @@
 
 use crate::engine::Observer;
 use crate::failure::Failure;
+use crate::fault;
 use crate::metrics::float;
 use crate::online::OnlineStore;
 use crate::run::refused::RefusedWatch;
@@ -61,7 +62,9 @@ impl Watched {
         while !over.load(Ordering::Relaxed) {
             if stop.asked() && !self.observer.stopping() {
                 tracing::info!("asked to stop; a second signal ends the process at once");
+                fault::point("stop.asked");
                 (self.before_stop)();
+                fault::point("stop.checkpointed");
                 self.observer.stop();
             }
             if !caught_up && !self.observer.stopping() && self.service.caught_up() {

@@ -28,6 +28,8 @@ mod console;
 #[cfg(test)]
 mod containers;
 #[cfg(test)]
+mod crash_loop;
+#[cfg(test)]
 mod decimals;
 #[cfg(test)]
 mod event_time;

@@ -246,7 +246,7 @@ pub fn hashes(output: &memory::Output) -> Hashes {
     hashes
 }
 
-fn stored(redis: &Redis) -> Hashes {
+pub fn stored(redis: &Redis) -> Hashes {
     let mut client = redis.client();
     let keys: Vec<String> = redis::cmd("KEYS").arg("features:*").query(&mut client).unwrap();
     if keys.is_empty() {
@@ -261,7 +261,7 @@ fn stored(redis: &Redis) -> Hashes {
 }
 
 /// How many rows differ, and one of them.
-fn difference(stored: &Hashes, expected: &Hashes) -> Option<String> {
+pub fn difference(stored: &Hashes, expected: &Hashes) -> Option<String> {
     let keys: BTreeSet<_> = stored.keys().chain(expected.keys()).collect();
     let differ = keys.into_iter().filter(|key| stored.get(*key) != expected.get(*key));
     let differ: Vec<_> = differ.collect();

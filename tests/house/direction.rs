@@ -98,6 +98,7 @@ const PROCESS: Order = Order {
         "output",
         "whole_file",
         "entity_id",
+        "fault",
         "source",
         "text",
         "version",

@@ -1,0 +1,46 @@
+//! Where a start ends.
+
+/// A moment in the life of a process.
+pub struct Phase {
+    pub name: &'static str,
+    /// The named point of the product.
+    pub point: &'static str,
+    /// It ends at one of the first so many times that it comes there.
+    pub times: u32,
+    /// Whether it is asked to stop before.
+    pub asked_to_stop: bool,
+    /// Whether it may stand still there while another one takes over.
+    pub may_stop: bool,
+}
+
+const fn phase(name: &'static str, point: &'static str, times: u32) -> Phase {
+    Phase { name, point, times, asked_to_stop: false, may_stop: false }
+}
+
+const fn stopping(name: &'static str, point: &'static str) -> Phase {
+    Phase { asked_to_stop: true, ..phase(name, point, 1) }
+}
+
+const fn standing(name: &'static str, point: &'static str, times: u32) -> Phase {
+    Phase { may_stop: true, ..phase(name, point, times) }
+}
+
+/// All of them.
+pub const PHASES: [Phase; 16] = [
+    phase("start-up", "start.opened", 1),
+    standing("start-up, taken over", "start.taken_over", 1),
+    phase("restore, rows", "restore.rows", 3),
+    phase("restore, states", "restore.states", 3),
+    standing("catching up", "read.records", 4),
+    phase("reading", "read.records", 16),
+    standing("cut, segment written", "cut.segment", 8),
+    phase("cut, states written", "cut.states", 4),
+    standing("cut, letters written", "cut.letters", 3),
+    standing("cut, before the manifest", "cut.manifest", 4),
+    phase("cut, behind the manifest", "cut.committed", 4),
+    phase("publish, before", "publish.letters", 3),
+    phase("publish, half written", "publish.write", 4),
+    phase("publish, behind", "publish.published", 3),
+    stopping("stop, asked", "stop.asked"),
+    stopping("stop, checkpoint made", "stop.checkpointed"),
+];

@@ -1,0 +1,77 @@
+//! Who reads Redis all the time.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// What may never fall: a count that no event leaves.
+const COUNT: &str = "txn_count_366d";
+
+/// The thread.
+pub struct Reader {
+    over: Arc<AtomicBool>,
+    thread: JoinHandle<Result<u64, String>>,
+}
+
+impl Reader {
+    pub fn start(port: u16) -> Reader {
+        let over = Arc::<AtomicBool>::default();
+        let until = Arc::clone(&over);
+        let thread = std::thread::spawn(move || read(port, &until));
+        Reader { over, thread }
+    }
+
+    /// How often it has asked.
+    ///
+    /// # Errors
+    /// What fell.
+    pub fn end(self) -> Result<u64, String> {
+        self.over.store(true, Ordering::Release);
+        self.thread.join().unwrap()
+    }
+}
+
+fn read(port: u16, over: &AtomicBool) -> Result<u64, String> {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+    let (mut newest, mut asked) = (HashMap::<String, u64>::new(), 0);
+    while !over.load(Ordering::Acquire) {
+        // Redis is away now and then.
+        let Ok(mut connection) = client.get_connection_with_timeout(Duration::from_millis(500))
+        else {
+            std::thread::sleep(Duration::from_millis(20));
+            continue;
+        };
+        let _ = connection.set_read_timeout(Some(Duration::from_secs(2)));
+        while !over.load(Ordering::Acquire) {
+            let Ok(counts) = counts(&mut connection) else { break };
+            for (key, count) in counts {
+                let held = newest.entry(key).or_default();
+                if count < *held {
+                    let key = newest.iter().find(|held| *held.1 > count).map(|held| held.0);
+                    return Err(format!("{COUNT} of a row fell to {count}, perhaps of {key:?}"));
+                }
+                *held = count;
+            }
+            asked += 1;
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+    Ok(asked)
+}
+
+/// The counts that are there now, by key.
+fn counts(connection: &mut redis::Connection) -> redis::RedisResult<Vec<(String, u64)>> {
+    let keys: Vec<String> =
+        redis::cmd("KEYS").arg("features:*transaction_stats_5m").query(connection)?;
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pipe = redis::pipe();
+    for key in &keys {
+        pipe.cmd("HGET").arg(key).arg(COUNT);
+    }
+    let counts: Vec<Option<u64>> = pipe.query(connection)?;
+    Ok(keys.into_iter().zip(counts).filter_map(|(key, count)| Some((key, count?))).collect())
+}
