@@ -34,7 +34,7 @@ pub const PHASES: [Phase; 16] = [
     standing("catching up", "read.records", 4),
     phase("reading", "read.records", 16),
     standing("cut, segment written", "cut.segment", 8),
-    phase("cut, states written", "cut.states", 4),
+    phase("cut, states written", "cut.states", 2),
     standing("cut, letters written", "cut.letters", 3),
     standing("cut, before the manifest", "cut.manifest", 4),
     phase("cut, behind the manifest", "cut.committed", 4),
