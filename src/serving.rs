@@ -8,9 +8,9 @@
 //! | `/push`, `/write-to-online-store` | 405: which topic to write to instead |
 //! | `/health`, `/ready`, `/metrics`, `/openapi.json` | of this server |
 //!
-//! A question is compiled once for each service or list of features ([`compiled`]), rows come from a
-//! [`source`] (the table of a job in this process, or Redis), and nothing of it is told that may be
-//! older than the settings allow ([`freshness`]): such a value is null, with `OUTSIDE_MAX_AGE`. That is
+//! A question is compiled once for each service or list of features (`compiled`), rows come from a
+//! `source` (the table of a job in this process, or Redis), and nothing of it is told that may be
+//! older than the settings allow (`freshness`): such a value is null, with `OUTSIDE_MAX_AGE`. That is
 //! what a value looks like which nothing has let leave its window.
 //!
 //! Modules in the order of a request: `routes`, `question` (what is asked), `catalogue` (what may be

@@ -55,8 +55,8 @@ known. The credentials need WRITE on both topics and on the transactional id
 `tidemark-dlq-replay-TOPIC`. Readers of the topic other than Tidemark should read `read_committed`.
 SIGINT or SIGTERM ends it after the transaction that is open.")]
 pub struct LettersReplayed {
-    /// The letters: a file, JSON lines [default: the topic that [dead_letters] in cluster.toml
-    /// names for TOPIC, TOPIC.dlq]
+    /// The letters: a file, JSON lines [default: the topic of letters that cluster.toml names for
+    /// TOPIC, else TOPIC.dlq]
     pub file: Option<PathBuf>,
     /// The topic that they came from and go back to; letters of others are passed over
     #[arg(long, value_name = "TOPIC")]
