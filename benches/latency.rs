@@ -240,6 +240,7 @@ fn job_latency(rate: u64, plan: &Arc<Plan>, silent: bool) -> Option<(Measured, O
             dead_letters: Box::new(NoLetters),
             online: Some(store.writer(worker)),
             lines: None,
+            probes: Vec::new(),
             checkpoints: None,
         })
     });

@@ -9,6 +9,7 @@ mod dlq;
 mod docs;
 mod format;
 mod generate;
+mod historical;
 mod init;
 mod run;
 mod test;
@@ -23,10 +24,11 @@ pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, LettersReplayed,
 pub use docs::{DocsArgs, PageFormat};
 pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
+pub use historical::{HistoricalArgs, SpineUnit};
 pub use init::{FormatArg, InitArgs};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs, ServeArgs};
 pub use test::TestArgs;
-pub use values::{SampleOf, SourceFiles};
+pub use values::{SampleOf, SourceFiles, TableFile};
 
 use crate::version::VERSION;
 use clap::{Parser, Subcommand};
@@ -86,6 +88,8 @@ pub enum Command {
     Test(TestArgs),
     /// Run a job over files at full speed, by event time only; same input, same bytes
     Replay(ReplayArgs),
+    /// Find what features were at the times of examples, for training; exact, from files
+    Historical(HistoricalArgs),
     /// Run a job: read its topics or files, keep the online store up to date
     Run(RunArgs),
     /// Serve a job's features to models, from the rows that it keeps in Redis

@@ -223,6 +223,7 @@ fn start(
             dead_letters: Box::new(sinks.letters.clone()),
             online: Some(sinks.flagged.watch(worker, sinks.store.writer(worker))),
             lines: None,
+            probes: Vec::new(),
             checkpoints: None,
         })
     });

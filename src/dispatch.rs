@@ -19,6 +19,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Run(args) => crate::run::run(&args),
         Command::Serve(args) => crate::serve::run(&args),
         Command::Replay(args) => crate::replay::run(&args),
+        Command::Historical(args) => crate::historical::run(&args),
         Command::Get(args) => in_format(args.format, crate::get::run(&args)),
         Command::Check(args) => in_format(args.format, crate::check::run(&args)),
         Command::Test(args) => in_format(args.format, crate::cases::run(&args)),

@@ -22,6 +22,7 @@ use tidemark_operators::ingest::schemas::Schemas;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::OnlineSink;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::probes::EntityProbes;
 use tidemark_operators::reference::input::TableInput;
 use tidemark_operators::sealed_lines::SealedSink;
 use tidemark_operators::shared::{InFlight, Limits};
@@ -90,6 +91,8 @@ pub struct Parts {
     pub online: Option<Box<dyn OnlineSink>>,
     /// Where sealed lines go, under [`Sealing::Lines`]: looked at on worker 0 only.
     pub lines: Option<Box<dyn SealedSink>>,
+    /// Under [`Sealing::Probes`], what is asked of its entities, in plan order; none: nothing.
+    pub probes: Vec<Option<EntityProbes>>,
     /// Its part in the job's checkpoints; `None`: there are none.
     pub checkpoints: Option<Checkpoints>,
 }

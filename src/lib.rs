@@ -1,7 +1,7 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`demo`], [`run`], [`replay`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`init`],
+//! - [`demo`], [`run`], [`replay`], [`historical`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`init`],
 //!   [`dlq`], [`inspect`], [`completions`]: the commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
@@ -13,6 +13,7 @@
 //! - [`registry`]: the schemas of Avro records;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
+//! - [`offline`]: examples, and rows that are kept for training;
 //! - [`dead_letters`]: records that did not become events, in a file;
 //! - [`refusals`]: how many of them there are and what is wrong with the first, for people;
 //! - `outbox`: dead letters on their way to Kafka;
@@ -56,6 +57,7 @@ pub mod file_source;
 pub mod generate;
 pub mod generator;
 pub mod get;
+pub mod historical;
 pub mod http;
 pub mod init;
 pub mod inspect;
@@ -66,6 +68,7 @@ pub mod memory_partition;
 pub mod metrics;
 mod named_file;
 pub mod objects;
+pub mod offline;
 pub mod online;
 mod outbox;
 pub mod output;

@@ -283,9 +283,8 @@ impl OpenJob {
             let (mut partitions, mut checkpoints, mut sink) = (partitions, None, None);
             if let Some(recovery) = &recovery {
                 let (part, letters) = recovery.part(worker)?;
-                let marks = part.resume.partitions.iter();
-                let from = marks.map(|(id, mark)| (*id, mark.reread)).collect();
-                partitions = Box::new(resumed(partitions, from));
+                let from = part.resume.partitions.iter().map(|(id, mark)| (*id, mark.reread));
+                partitions = Box::new(resumed(partitions, from.collect()));
                 (checkpoints, sink) = (Some(part), Some(letters));
             }
             let sink = sink.unwrap_or_else(|| letters.sink(waker));
@@ -296,6 +295,7 @@ impl OpenJob {
                 dead_letters: Box::new(CountedLetters::new(sink, &refusals)),
                 online: Some(store.writer(worker)),
                 lines: lines.map(|sink| Box::new(sink) as _),
+                probes: Vec::new(),
                 checkpoints,
             })
         })

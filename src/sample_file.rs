@@ -7,6 +7,7 @@ mod members;
 mod reader;
 mod told;
 
+pub(crate) use members::object_members;
 pub use reader::MemberReader;
 pub use told::Asked;
 
@@ -92,20 +93,14 @@ impl SampleFile {
         partition: &mut dyn PartitionReader,
         bytes: &mut usize,
     ) -> Result<(), Failure> {
-        loop {
-            match partition.poll() {
-                Poll::Records(batch) => {
-                    if self.records == RECORDS_MAX || *bytes >= BYTES_MAX {
-                        self.whole = false;
-                        return Ok(());
-                    }
-                    self.take(batch, bytes);
-                }
-                Poll::Pending(_) => thread::park(),
-                Poll::Ended => return Ok(()),
-                Poll::Failed(why) => return Err(Failure::usage(why)),
+        while let Some(batch) = next_batch(partition)? {
+            if self.records == RECORDS_MAX || *bytes >= BYTES_MAX {
+                self.whole = false;
+                return Ok(());
             }
+            self.take(batch, bytes);
         }
+        Ok(())
     }
 
     /// Takes as much of the batch as there is room for.
@@ -133,6 +128,60 @@ impl SampleFile {
                 schema: batch.schema.as_ref(),
             })
         })
+    }
+}
+
+/// All records of a file whose format is told by what it begins with.
+pub struct ToldFile {
+    format: Format,
+    /// All that is in it, where that is little.
+    whole: Option<String>,
+    partitions: Vec<Box<dyn PartitionReader>>,
+}
+
+impl ToldFile {
+    /// Opens the file at `path`; `-` is standard input.
+    ///
+    /// # Errors
+    /// When it cannot be read, or it does not show what its records are: exit code 2.
+    pub fn open(path: &Path, asked: Asked) -> Result<Self, Failure> {
+        let mut peeked = PeekedFile::open(path).map_err(Failure::usage)?;
+        let format = told::format(path, &mut peeked, asked)?;
+        let (head, whole) = peeked.head().map_err(Failure::usage)?;
+        let text = whole.then(|| String::from_utf8_lossy(head).into_owned());
+        let mut partitions = peeked.partitions(format, &waker()).map_err(Failure::usage)?;
+        Ok(ToldFile { format, whole: text, partitions: partitions.appeared() })
+    }
+
+    /// The line of names of a file of CSV in which nothing else is.
+    pub fn only_header(&self) -> Option<Arc<str>> {
+        let text = self.whole.as_ref().filter(|_| matches!(self.format, Format::Csv { .. }))?;
+        Some(text.trim_start_matches('\u{feff}').trim_matches(['\r', '\n']).into())
+    }
+
+    /// How its records are encoded.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Waits for the next of them; `None` at the end.
+    ///
+    /// # Errors
+    /// When it cannot be read on: where, why, and what to do.
+    pub fn next_batch(&mut self) -> Result<Option<RawBatch>, Failure> {
+        self.partitions.first_mut().map_or(Ok(None), |partition| next_batch(partition.as_mut()))
+    }
+}
+
+/// Waits for the next records of `partition`, on the thread that opened it; `None` at its end.
+fn next_batch(partition: &mut dyn PartitionReader) -> Result<Option<RawBatch>, Failure> {
+    loop {
+        match partition.poll() {
+            Poll::Records(batch) => return Ok(Some(batch)),
+            Poll::Pending(_) => thread::park(),
+            Poll::Ended => return Ok(None),
+            Poll::Failed(why) => return Err(Failure::usage(why)),
+        }
     }
 }
 

@@ -37,6 +37,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use catalogue::key_of;
 pub use engine::EngineRows;
 pub use redis::RedisRows;
 pub use source::RowSource;

@@ -140,6 +140,7 @@ pub fn live(file: &Path, job: &Path) -> Measured {
             dead_letters: Box::new(NoLetters),
             online: Some(store.writer(worker)),
             lines: None,
+            probes: Vec::new(),
             checkpoints: None,
         })
     });

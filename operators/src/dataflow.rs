@@ -12,6 +12,7 @@ use crate::ingest::source::{SourceConfig, source};
 use crate::metrics::WorkerMetrics;
 use crate::online_rows::{OnlineRowsConfig, SharedSink, online_rows};
 use crate::plan::Plan;
+use crate::probes::EntityProbes;
 use crate::reference::input::TableInput;
 use crate::reference::tables::Tables;
 use crate::sealed_lines::{SealedSink, merge_lines};
@@ -44,6 +45,8 @@ pub struct Config {
     pub sealing: Sealing,
     /// Where sealed lines go, on worker 0, under [`Sealing::Lines`].
     pub lines: Option<Box<dyn SealedSink>>,
+    /// Under [`Sealing::Probes`], what is asked of each entity of the plan; none: nothing.
+    pub probes: Vec<Option<EntityProbes>>,
     /// What becomes of live rows; `online` is where they go.
     pub serving: Serving,
     /// Where live rows go, unless [`Serving::None`].
@@ -112,8 +115,8 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
     let clock = dead_letter(streams.dead_letters, dead_letters, &probe, Rc::clone(&config.shared));
     let (plan, shared, metrics) = (&config.plan, &config.shared, &config.metrics);
     let tables = Tables::build(&clock, plan, config.tables, shared, metrics);
-    let (mut entities, mut lines, mut restore) =
-        (Vec::new(), Vec::new(), config.restore.into_iter());
+    let (mut entities, mut lines) = (Vec::new(), Vec::new());
+    let (mut restore, mut probes) = (config.restore.into_iter(), config.probes.into_iter());
     for (entity, events) in streams.events.into_iter().enumerate() {
         let windows = entity_windows(
             events,
@@ -123,6 +126,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
                 limits: config.limits,
                 tables: Rc::clone(&tables),
                 sealing: config.sealing,
+                probes: probes.next().flatten(),
                 serving: config.serving,
                 metrics: Arc::clone(&config.metrics),
                 shared: Rc::clone(&config.shared),

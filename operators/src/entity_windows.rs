@@ -82,6 +82,7 @@ pub struct EntityWindows<'scope> {
 ///         limits: Limits::default(),
 ///         tables: TablesRef::default(),
 ///         sealing: Sealing::Lines,
+///         probes: None,
 ///         serving: Serving::None,
 ///         metrics: Arc::clone(&job.metrics),
 ///         shared: Rc::clone(&job.shared),

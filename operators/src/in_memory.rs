@@ -266,6 +266,7 @@ impl InMemory {
             schemas: None,
             sealing: Sealing::Lines,
             lines: Some(Box::new(self.lines.clone())),
+            probes: Vec::new(),
             serving: Serving::EveryStep,
             online: Some(Rc::new(RefCell::new(rows))),
             served: None,

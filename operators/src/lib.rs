@@ -22,6 +22,7 @@
 //! - [`window`]: a window over the log as a differential arrangement;
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
+//!   [`probes`]: what is asked of sealed windows at any time;
 //! - [`snapshot`]: the state of all entities as of a cut, told and loaded by value;
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;
 //!   [`hot`]: which entities are the busiest;
@@ -60,6 +61,7 @@ pub mod online;
 pub mod online_rows;
 pub mod origin;
 pub mod plan;
+pub mod probes;
 pub mod reference;
 pub mod sealed;
 pub mod sealed_lines;

@@ -13,15 +13,17 @@
 //! between any two.
 
 mod fold;
+mod lasts;
+mod probing;
 pub(crate) mod state;
 mod view;
 
-use crate::aggregate::last::{Last, LastReading};
+use crate::aggregate::last::Last;
 use crate::aggregate::{Accumulators, Reading, RowReading, Step, WindowStep, wanted_attributes};
 use crate::origin::Origin;
 use crate::plan::{EntityPlan, Plan, Window};
 use crate::slab::Share;
-use crate::time::{EventTime, Millis};
+use crate::time::EventTime;
 use crate::timeline::lane::Lane;
 use crate::timeline::log::Log;
 use crate::timeline::names::Names;
@@ -29,6 +31,8 @@ use crate::value::Column;
 use crate::view::{Source, ViewColumns};
 use crate::window::batch::WindowBatch;
 use fold::WindowFold;
+use lasts::{LastSlot, LastStep};
+use probing::ProbeBlock;
 use state::Folding;
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -57,11 +61,6 @@ pub trait SealedOutput {
     fn rows(&mut self, rows: &SealedRows<'_>, names: &Names);
 }
 
-struct LastSlot {
-    last: Last,
-    readings: Vec<((LastReading, Millis), usize)>,
-}
-
 /// See the module.
 pub struct SealedWindows {
     windows: Vec<WindowFold>,
@@ -80,6 +79,7 @@ pub struct SealedWindows {
     /// The next row to be given out.
     next: u64,
     folding: Folding,
+    probing: ProbeBlock,
     clock: EventTime,
     /// The step at hand ends before this.
     until: EventTime,
@@ -90,6 +90,11 @@ pub struct SealedWindows {
 impl SealedWindows {
     /// Windows for entity `entity` of `plan`, over a log that starts with them.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
+        SealedWindows::of_views(plan, entity, |_| true)
+    }
+
+    /// The same of the views, by their places in the entity, that are `wanted`.
+    fn of_views(plan: &Plan, entity: &EntityPlan, wanted: impl Fn(usize) -> bool) -> Self {
         let window = |(at, window): (usize, &Window)| {
             WindowFold::new(*window, &wanted_attributes(entity, at))
         };
@@ -107,16 +112,15 @@ impl SealedWindows {
             block_origins: Vec::new(),
             next: 0,
             folding: Folding::new(entity),
+            probing: ProbeBlock::default(),
             clock: 0,
             until: 0,
             rows: 0,
             values: 0,
         };
-        windows.lasts.extend(entity.lasts.iter().map(|l| LastSlot {
-            last: Last::new(l, &entity.attributes, Vec::new()),
-            readings: Vec::new(),
-        }));
-        for view in &entity.views {
+        let last = |l| LastSlot::new(Last::new(l, &entity.attributes, Vec::new()));
+        windows.lasts.extend(entity.lasts.iter().map(last));
+        for (_, view) in entity.views.iter().enumerate().filter(|(at, _)| wanted(*at)) {
             let reads = view.reads.iter().map(|r| windows.share(Source::from(r)).into()).collect();
             windows.views.push(SealedView {
                 index: view.index,
@@ -304,9 +308,21 @@ impl SealedWindows {
         }
         self.outs.iter_mut().for_each(Column::clear);
         let windows: Vec<WindowStep<'_>> = self.windows.iter().map(WindowFold::step).collect();
-        let step = Step { rows: &self.arrivals, group_ends: &self.group_ends, windows: &windows };
+        let (rows, ends) = (&self.arrivals, &self.group_ends);
+        let (reads, read_ends) = (&rows.slots[..], &ends[..]);
+        let step = Step { rows, group_ends: ends, reads, read_ends, windows: &windows };
         self.accumulators.replay(&step, &self.readings, &mut self.outs);
-        self.replay_lasts(names);
+        let replayed = LastStep {
+            rows,
+            origins: &self.block_origins,
+            times: &self.group_times,
+            ends,
+            reads,
+            read_ends,
+        };
+        for last in &mut self.lasts {
+            last.replay(&replayed, names, &mut self.outs);
+        }
         self.give_out(names, output);
         touched
     }
@@ -336,24 +352,6 @@ impl SealedWindows {
         // The last group's end stands for what comes after the groups too.
         let rows = self.arrivals.len() as u32;
         self.group_ends.extend([rows, rows]);
-    }
-
-    fn replay_lasts(&mut self, names: &mut Names) {
-        for LastSlot { last, readings } in &mut self.lasts {
-            let mut from = 0;
-            for (group, ts) in self.group_times.iter().enumerate() {
-                let to = self.group_ends[group] as usize;
-                for row in from..to {
-                    last.observe(&self.arrivals, self.block_origins[row], row, names);
-                }
-                for slot in &self.arrivals.slots[from..to] {
-                    for (reading, out) in readings.iter() {
-                        last.read(*slot, *ts, *reading, names, &mut self.outs[*out]);
-                    }
-                }
-                from = to;
-            }
-        }
     }
 
     fn give_out(&mut self, names: &Names, output: &mut dyn SealedOutput) {

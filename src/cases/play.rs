@@ -80,6 +80,7 @@ pub(super) fn play(
             dead_letters: Box::new(letters.clone()),
             online: Some(rows.writer(worker)),
             lines: (worker == 0).then(|| Box::new(lines.clone()) as _),
+            probes: Vec::new(),
             checkpoints: None,
         })
     });

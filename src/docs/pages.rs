@@ -43,7 +43,7 @@ macro_rules! page {
 }
 
 /// All of them, in the order in which they are listed: what one reads first stands first.
-pub(super) const PAGES: [Shipped; 25] = [
+pub(super) const PAGES: [Shipped; 26] = [
     page!("readme", "README.md", "install, quickstart, scoring, training, Kafka and Redis"),
     page!("install", "src/version/install.md", "installing, completions, symbols"),
     page!("aggregates", "jobs/aggregates.md", "what a feature can be; types of fields"),
@@ -75,6 +75,11 @@ pub(super) const PAGES: [Shipped; 25] = [
         "serving",
         "src/serving/serving.md",
         "features for models over HTTP, as Feast answers them"
+    ),
+    page!(
+        "training",
+        "src/historical/training.md",
+        "features at the times of examples, exact, from the log"
     ),
     page!("redis", "src/online/redis.md", "rows in Redis: keys, heartbeat, expiry, pace"),
     Shipped {

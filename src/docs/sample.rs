@@ -68,6 +68,7 @@ fn computed(
             dead_letters: Box::new(Unread),
             online: Some(rows.writer(worker)),
             lines: None,
+            probes: Vec::new(),
             checkpoints: None,
         })
     });

@@ -169,6 +169,7 @@ fn build(
                 schemas: parts.schemas,
                 sealing: settings.sealing,
                 lines: parts.lines.filter(|_| settings.sealing == Sealing::Lines),
+                probes: parts.probes,
                 serving,
                 online: sink.cloned(),
                 served: Some(Rc::new(served)),

@@ -1,7 +1,6 @@
 //! Where a replay writes: files that get their names together, once all of them are whole.
 
 use super::online_rows;
-use crate::cli::ReplayArgs;
 use crate::dead_letters::{DeadLetterFile, FileLimits, FileSink};
 use crate::engine::{Observer, Settings};
 use crate::failure::Failure;
@@ -14,8 +13,16 @@ use std::time::Duration;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::plan::Plan;
 
+/// Which of them are wanted, and what they are called.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OutputPaths<'a> {
+    pub sealed: Option<&'a Path>,
+    pub dlq: Option<&'a Path>,
+    pub online: Option<&'a Path>,
+}
+
 /// See the module.
-pub(super) struct Outputs {
+pub(crate) struct Outputs {
     sealed: Option<(WholeFile, SealedFile)>,
     letters: Option<(WholeFile, DeadLetterFile)>,
     live: Option<(WholeFile, PathBuf)>,
@@ -23,7 +30,7 @@ pub(super) struct Outputs {
 }
 
 /// Dead letters into a file. Where nobody asked for them they are let go.
-pub(super) struct ReplayLetters(Option<FileSink>);
+pub(crate) struct ReplayLetters(Option<FileSink>);
 
 impl DeadLetterSink for ReplayLetters {
     fn has_room(&self) -> bool {
@@ -38,12 +45,12 @@ impl DeadLetterSink for ReplayLetters {
 }
 
 impl Outputs {
-    /// Makes what `args` ask for.
+    /// Makes them.
     ///
     /// # Errors
     /// When a file cannot be made, or its thread cannot be started.
     pub fn create(
-        args: &ReplayArgs,
+        paths: &OutputPaths<'_>,
         settings: &Settings,
         observer: &Observer,
     ) -> Result<Self, Failure> {
@@ -63,10 +70,10 @@ impl Outputs {
         let live = |path: &Path| -> Result<_, Failure> { Ok((whole(path)?, path.to_owned())) };
         let store = || Arc::new(Embedded::new(&settings.plan, settings.workers));
         Ok(Outputs {
-            sealed: args.sealed.as_deref().map(sealed).transpose()?,
-            letters: args.dlq.as_deref().map(letters).transpose()?,
-            live: args.online.as_deref().map(live).transpose()?,
-            store: args.online.is_some().then(store),
+            sealed: paths.sealed.map(sealed).transpose()?,
+            letters: paths.dlq.map(letters).transpose()?,
+            live: paths.online.map(live).transpose()?,
+            store: paths.online.is_some().then(store),
         })
     }
 

@@ -7,7 +7,7 @@ use tidemark_operators::verdict::Reason;
 
 /// Says in a line for each reason how many there were, what is wrong with the first, and where they
 /// are: in `kept`, or what keeps them.
-pub(super) fn say(refusals: &Refusals, kept: Option<&Path>, of: u64) {
+pub(crate) fn say(refusals: &Refusals, kept: Option<&Path>, of: u64) {
     for reason in Reason::ALL {
         let count = refusals.count_all(reason);
         if count == 0 {

@@ -40,6 +40,16 @@ impl<'de> Deserialize<'de> for ObjectMembers<'de> {
     }
 }
 
+/// The members of the object `record` in its order, each name once, by their texts.
+///
+/// # Errors
+/// When it is no JSON object: why.
+pub(crate) fn object_members(record: &[u8]) -> Result<Vec<(String, &RawValue)>, String> {
+    let text = std::str::from_utf8(record).map_err(|error| error.to_string())?;
+    let members = serde_json::from_str::<ObjectMembers<'_>>(text);
+    members.map(|members| members.0).map_err(|error| error.to_string())
+}
+
 /// Shows `visit` all that is in the object `record`, each thing with its path, in the order of the
 /// record.
 ///

@@ -182,6 +182,12 @@ fn view(plan: &Plan, at: usize) -> Option<ServedView> {
     })
 }
 
+/// What the column of the ids of entity `entity` of `plan` is called, and what they are: text, int or ip.
+pub(crate) fn key_of(plan: &Plan, entity: usize) -> (String, Type) {
+    let entity = plan.entities.get(entity).map(|entity| self::entity(plan, entity));
+    entity.map_or((String::new(), Type::Text), |entity| (entity.join_key, entity.ty))
+}
+
 fn entity(plan: &Plan, entity: &EntityPlan) -> Entity {
     let feeds = plan.sources.iter().zip(&entity.sources);
     let keys = feeds.filter_map(|(source, feed)| source.fields.get(feed.as_ref()?.key));

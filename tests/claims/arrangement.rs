@@ -205,6 +205,7 @@ impl Drive {
                 false if case.spine => Sealing::State { rebuilt: 0 },
                 false => Sealing::None,
             },
+            probes: None,
             serving: Serving::None,
             metrics: Arc::new(WorkerMetrics::new(worker.index(), &plan)),
             shared: Rc::clone(&shared),

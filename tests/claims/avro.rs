@@ -227,6 +227,7 @@ fn run<S: Schemas + 'static>(
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: None,
             lines: Some(Box::new(Lines(Arc::clone(&lines)))),
+            probes: Vec::new(),
             checkpoints: None,
         })
     });

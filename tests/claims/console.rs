@@ -118,6 +118,11 @@ fn the_page_of_serving_shows_what_happens() {
 }
 
 #[test]
+fn the_page_of_training_shows_what_happens() {
+    holds("src/historical/training.md");
+}
+
+#[test]
 fn the_page_of_redis_shows_what_happens() {
     holds("src/online/redis.md");
 }

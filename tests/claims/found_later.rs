@@ -96,6 +96,7 @@ fn a_partition_found_later_starts_at_the_frontier_and_its_letters_say_so() {
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: None,
             lines: Some(Box::new(Lines(Arc::clone(&lines)))),
+            probes: Vec::new(),
             checkpoints: None,
         })
     });

@@ -44,6 +44,8 @@ mod generated;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod historical;
+#[cfg(test)]
 mod holding;
 #[cfg(test)]
 mod init;

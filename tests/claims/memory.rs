@@ -218,6 +218,7 @@ pub fn over(
                 rows: Arc::clone(&live),
             })),
             lines: (worker == 0).then(|| Box::new(Lines(Arc::clone(&lines))) as _),
+            probes: Vec::new(),
             checkpoints: None,
         })
     });

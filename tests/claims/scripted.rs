@@ -200,6 +200,7 @@ pub fn run_bounded(
                 shown: Arc::clone(&rows),
             })),
             lines: Some(Box::new(Lines(Arc::clone(&lines)))),
+            probes: Vec::new(),
             checkpoints: None,
         })
     });

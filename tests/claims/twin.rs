@@ -320,12 +320,47 @@ impl World {
     }
 
     fn row(&self, at: usize, histories: &[Vec<&Event>], t: u64) -> String {
-        let values = self.views[at].features.iter().enumerate().map(|(n, f)| {
+        let values = self.values(at, histories, t);
+        let named = values.enumerate().map(|(n, value)| format!("\"f{n}\":{value}"));
+        format!("{{{}}}", named.collect::<Vec<_>>().join(","))
+    }
+
+    fn values(&self, at: usize, histories: &[Vec<&Event>], t: u64) -> impl Iterator<Item = String> {
+        self.views[at].features.iter().enumerate().map(move |(n, f)| {
             let (view, feature) = f.named.unwrap_or((at, n));
-            let value = self.views[view].features[feature].value(&histories[view], t);
-            format!("\"f{n}\":{value}")
-        });
-        format!("{{{}}}", values.collect::<Vec<_>>().join(","))
+            self.views[view].features[feature].value(&histories[view], t)
+        })
+    }
+
+    /// What the features of view `at` are of the entity `id` at `t`, over the events up to then, or else
+    /// `before` it.
+    pub fn values_at(
+        &self,
+        at: usize,
+        accepted: &[Event],
+        id: &str,
+        (t, before): (u64, bool),
+    ) -> Vec<String> {
+        let known = accepted.partition_point(|e| if before { e.ts < t } else { e.ts <= t });
+        self.values(at, &self.histories(at, &accepted[..known], id), t).collect()
+    }
+
+    /// Times at which something may change, and others.
+    pub fn telling_time(&self, accepted: &[Event], rng: &mut SmallRng) -> u64 {
+        let at = rng.random_range(0..accepted.len().max(1));
+        let ts = accepted.get(at).map_or(10_000, |event| event.ts);
+        let view = &self.views[rng.random_range(0..self.views.len())];
+        let feature = &view.features[rng.random_range(0..view.features.len())];
+        let edge = [0, feature.delay, feature.extent(), feature.window][rng.random_range(0..4)];
+        match rng.random_range(0..12) {
+            0 => rng.random_range(0..10_000),
+            1 => 4_000_000_000_000 + ts,
+            2 => ts + rng.random_range(0..3_000),
+            3 => ts + edge - 1,
+            4 => ts + edge + 1,
+            5..8 => ts,
+            _ => ts + edge,
+        }
     }
 
     /// Whether anything that a feature of the view looks at is inside.

@@ -153,6 +153,7 @@ fn measured(job: &Job, load: Load, record: Record) -> (u64, u64) {
             dead_letters: Box::new(NoLetters),
             online: Some(store.writer(worker)),
             lines: None,
+            probes: Vec::new(),
             checkpoints: None,
         })
     });

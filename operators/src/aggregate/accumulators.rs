@@ -24,12 +24,16 @@ const MANY_WORDS: usize = <[u32; 16]>::LEN;
 const WARM_GROUPS: usize = 64;
 const WARM_ROWS: usize = 256;
 
-/// The rows of one sealed step: groups of one ts each, and what moves by each group's ts.
+/// The rows of one sealed step in groups, what moves by each group's time, and who is read then.
 pub struct Step<'a> {
-    /// The rows to read out, group by group.
+    /// The rows that enter undelayed windows, group by group.
     pub rows: &'a Lane,
     /// For each group, the end of its rows; then the end of all rows.
     pub group_ends: &'a [u32],
+    /// The slots that are read, group by group: those of `rows`, or others.
+    pub reads: &'a [u32],
+    /// As those of `rows`.
+    pub read_ends: &'a [u32],
     /// What moves in each of the plan's windows.
     pub windows: &'a [WindowStep<'a>],
 }
@@ -37,7 +41,7 @@ pub struct Step<'a> {
 /// The rows that enter and leave one window in a step.
 pub struct WindowStep<'a> {
     /// Rows that enter, and for each group the end of what has entered by its ts; then the end of
-    /// what enters after. `None`: the rows that are read out, each with its group.
+    /// what enters after. `None`: the rows of the step, each with its group.
     pub enter: Option<(&'a Lane, &'a [u32])>,
     /// Rows that leave.
     pub leave: &'a Lane,
@@ -45,7 +49,7 @@ pub struct WindowStep<'a> {
     pub leave_ends: &'a [u32],
 }
 
-/// What is read of each row of a step, and where it goes.
+/// What is read of each slot of a step, and where it goes.
 #[derive(Clone, Copy, Debug)]
 pub struct RowReading {
     /// One of the plan's accumulators.
@@ -124,16 +128,16 @@ impl Accumulators {
         self.states.slots()
     }
 
-    /// Applies a step in time order, and makes the columns of `readings` those of its rows, each read
-    /// after all changes by its group's ts.
+    /// Applies a step in time order, and makes the columns of `readings` those of the slots that are
+    /// read, each after all changes by its group's ts.
     pub fn replay(&mut self, step: &Step<'_>, readings: &[RowReading], outs: &mut [Column]) {
-        let Step { rows, group_ends, windows } = *step;
-        readings.iter().for_each(|reading| outs[reading.out].reset(rows.len()));
+        let Step { rows, group_ends, reads, read_ends, windows } = *step;
+        readings.iter().for_each(|reading| outs[reading.out].reset(reads.len()));
         let (values, abreast) = (self.step_values(step), self.abreast(windows));
         let at_place =
             |r: &RowReading| RowReading { accumulator: self.places[r.accumulator], ..*r };
         let readings: Vec<RowReading> = readings.iter().map(at_place).collect();
-        let (mut passed, mut from) = (vec![(0, 0); windows.len()], 0);
+        let (mut passed, mut from, mut read) = (vec![(0, 0); windows.len()], 0, 0);
         let mut warmed = 0;
         for (group, end) in group_ends.iter().enumerate() {
             if group == warmed {
@@ -160,14 +164,15 @@ impl Accumulators {
                 let of = (&mut accumulators[own.clone()], &values[own.clone()]);
                 change::<false>(states, of, window.leave, leaving);
             }
-            for row in from..to {
-                let state = states.of(rows.slots[row]);
+            let read_to = read_ends[group] as usize;
+            for (row, slot) in (read..read_to).zip(&reads[read..read_to]) {
+                let state = states.of(*slot);
                 for RowReading { accumulator, reading, out } in &readings {
                     let accumulator = &accumulators[*accumulator];
                     outs[*out].set(row, accumulator.read(state, *reading));
                 }
             }
-            from = to;
+            (from, read) = (to, read_to);
         }
     }
 
@@ -199,11 +204,14 @@ impl Accumulators {
     /// Loads what changing and reading these groups will need.
     fn warm_groups(&self, step: &Step<'_>, groups: Range<usize>) {
         let rows = of_groups(step.group_ends, groups.clone());
-        self.states.warm(&step.rows.slots[rows.clone()], 0..self.few);
+        let read = of_groups(step.read_ends, groups.clone());
+        self.states.warm(&step.reads[read], 0..self.few);
+        let same = std::ptr::eq(step.reads, step.rows.slots.as_slice());
         for (at, window) in step.windows.iter().enumerate() {
             match window.enter {
                 Some((lane, ends)) => self.warm(at, lane, of_groups(ends, groups.clone())),
-                None => self.warm_shared(at, step.rows, rows.clone()),
+                None if same => self.warm_shared(at, step.rows, rows.clone()),
+                None => self.warm(at, step.rows, rows.clone()),
             }
             self.warm(at, window.leave, of_groups(window.leave_ends, groups.clone()));
         }

@@ -4,6 +4,7 @@ use super::EntityRestore;
 use crate::cut::SharedCutSink;
 use crate::metrics::WorkerMetrics;
 use crate::plan::Plan;
+use crate::probes::EntityProbes;
 use crate::reference::tables::TablesRef;
 use crate::shared::{Limits, SharedRef};
 use crate::time::Millis;
@@ -25,6 +26,9 @@ pub enum Sealing {
     Count,
     /// They are written as lines.
     Lines,
+    /// Nobody wants them, but what they would be at any time: the [probes](WindowsConfig::probes) of an
+    /// entity are answered, where it has any.
+    Probes,
 }
 
 /// What becomes of live rows.
@@ -50,6 +54,8 @@ pub struct WindowsConfig {
     pub tables: TablesRef,
     /// What becomes of sealed rows.
     pub sealing: Sealing,
+    /// Under [`Sealing::Probes`], what is asked of the entity; `None`: nothing.
+    pub probes: Option<EntityProbes>,
     /// What becomes of live rows.
     pub serving: Serving,
     /// What the worker counts.

@@ -9,6 +9,7 @@ use crate::hot::HotEntities;
 use crate::live::LiveWindows;
 use crate::online_rows::LiveRows;
 use crate::origin::Origin;
+use crate::probes::EntityProbes;
 use crate::reference::lookups::Lookups;
 use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
 use crate::sealed_lines::{LineWriter, SealedLines};
@@ -40,6 +41,7 @@ pub(super) struct Running {
     pub(super) live: Option<LiveWindows>,
     pub(super) sealing: Option<SealedWindows>,
     pub(super) writer: Option<LineWriter>,
+    pub(super) probes: Option<EntityProbes>,
     pub(super) origins: Vec<Origin>,
     /// Everything below has been sealed and given out.
     pub(super) sealed: EventTime,
@@ -68,7 +70,7 @@ impl Running {
         state: Rc<RefCell<EntityState>>,
         owner: Owner,
     ) -> Self {
-        let restore = config.restore.take();
+        let (restore, probes) = (config.restore.take(), config.probes.take());
         let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
         let live = config.serving != Serving::None;
         let held = state.borrow();
@@ -78,6 +80,9 @@ impl Running {
                 let sealed = SealedWindows::at(plan, entity, &held.log.log, 0);
                 // Live windows say the rest.
                 Some(if live { sealed.lessened(plan, entity, rebuilt) } else { sealed })
+            }
+            Sealing::Probes => {
+                probes.as_ref().map(|asked| SealedWindows::probed(plan, entity, &asked.views))
             }
             // All state is kept then, whatever rows need of it.
             _ if config.cuts.is_some() => Some(SealedWindows::at(plan, entity, &held.log.log, 0)),
@@ -94,6 +99,7 @@ impl Running {
             lookups: Lookups::new(plan, entity, Rc::clone(&config.tables)),
             live: live.then(|| LiveWindows::new(plan, entity)),
             sealing,
+            probes,
             writer: lines.then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
             origins: Vec::new(),
             sealed: 0,
@@ -147,7 +153,7 @@ impl Running {
             return Activation::Again;
         }
         // Once the events have ended, the clock stops at the newest of all.
-        let hi = frontier.or(over.map(|newest| newest + 1));
+        let hi = frontier.or(over.map(|newest| self.end_of(newest)));
         let done = hi.is_none_or(|hi| self.seal(hi));
         let handing = self.hand_over();
         self.reached = Some(self.reached(frontier, done));
@@ -174,6 +180,12 @@ impl Running {
                 Activation::Over
             }
         }
+    }
+
+    /// Where time ends, when the events have ended with that of `newest`.
+    fn end_of(&self, newest: EventTime) -> EventTime {
+        let asked = self.probes.as_ref().and_then(|asked| asked.probes.last());
+        asked.map_or(newest, |last| last.max(newest)).saturating_add(1)
     }
 
     /// Moves the live clock and takes in what has arrived; says whether it is through.
@@ -244,9 +256,11 @@ impl Running {
                 None => &mut counted,
             };
             let budget = self.config.limits.slice_rows;
-            let through = match given {
-                true => sealing.run(&log.log, &mut log.names, budget, output),
-                false => sealing.fold(&log.log, &mut log.names, budget),
+            let (rows, names) = (&log.log, &mut log.names);
+            let through = match &mut self.probes {
+                Some(probes) => sealing.probe(rows, names, budget, probes),
+                None if given => sealing.run(rows, names, budget, output),
+                None => sealing.fold(rows, names, budget),
             };
             if !through {
                 return false;

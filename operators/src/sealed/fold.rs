@@ -61,9 +61,9 @@ impl WindowFold {
     /// Copies out of the batch what enters and leaves by `clock`, and where each of the groups of
     /// the block's rows stands in it; the block's rows are `block` of the log.
     pub(super) fn load(&mut self, clock: EventTime, groups: &[EventTime], block: Rows) {
-        let Some(batch) = &self.batch else { return };
         let window = self.window;
         self.leave.clear();
+        let Some(batch) = &self.batch else { return self.load_none(groups) };
         let to = batch.partition(self.departures, |ts| window.leaves(ts) <= clock);
         batch.copy_rows((self.departures.0, to), &mut self.leave);
         self.departures.0 = to;
@@ -81,6 +81,16 @@ impl WindowFold {
             self.enter.clear();
             batch.copy_rows((arriving.0, to), &mut self.enter);
             ends(&self.enter.times, groups, |ts| window.enters(ts), &mut self.enter_ends);
+        }
+    }
+
+    /// Nothing moves, and each group stands at its beginning.
+    fn load_none(&mut self, groups: &[EventTime]) {
+        self.whole = false;
+        self.enter.clear();
+        for ends in [&mut self.enter_ends, &mut self.leave_ends] {
+            ends.clear();
+            ends.resize(groups.len() + 1, 0);
         }
     }
 

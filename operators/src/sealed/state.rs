@@ -16,7 +16,7 @@ use crate::timeline::names::Names;
 
 /// Rows that arrive in a block that is folded at once, unless more have one ts: what they touch stays
 /// in the nearer caches.
-const FOLD_ROWS: u64 = 1_024;
+pub(super) const FOLD_ROWS: u64 = 1_024;
 /// Rows that enter at once when an accumulator is made from the log.
 const FILL_ROWS: u64 = 4_096;
 
@@ -29,7 +29,7 @@ pub(super) struct Folding {
     /// By window, whether any is over it.
     pub windows: Vec<bool>,
     /// The rows of a block, with what undelayed windows and last-event state are over.
-    rows: Lane,
+    pub rows: Lane,
 }
 
 impl Folding {
@@ -51,6 +51,19 @@ impl Folding {
     }
 }
 
+impl Folding {
+    /// From now on only these accumulators are kept.
+    pub fn keep(&mut self, entity: &EntityPlan, kept: Vec<bool>) {
+        *self = Folding::keeping(entity, kept, self.rebuilt);
+    }
+
+    /// Copies the rows of a block out of the log.
+    pub fn load(&mut self, log: &Log, (from, to): (u64, u64)) {
+        self.rows.clear();
+        log.copy(from, to, &mut self.rows);
+    }
+}
+
 impl SealedWindows {
     /// Windows for entity `entity` of `plan` as of the cut `cut`, over a log that has the rows before it
     /// that are inside of them, and none after: all state is kept that live windows need too. It is to
@@ -62,7 +75,7 @@ impl SealedWindows {
             let state = Last::new(last, &entity.attributes, Vec::new());
             match windows.lasts.get_mut(at) {
                 Some(slot) => slot.last = state,
-                None => windows.lasts.push(LastSlot { last: state, readings: Vec::new() }),
+                None => windows.lasts.push(LastSlot::new(state)),
             }
         }
         windows.next = log.end();
@@ -96,8 +109,7 @@ impl SealedWindows {
         loop {
             touched += self.fold_block(log, names, target);
             if self.clock >= target && self.next == log.end() {
-                let kept = self.windows.iter_mut().zip(&self.folding.windows);
-                kept.filter(|(_, kept)| **kept).for_each(|(window, _)| window.end());
+                self.end_step();
                 return true;
             }
             if touched >= budget {
@@ -106,17 +118,34 @@ impl SealedWindows {
         }
     }
 
+    /// The step is folded.
+    pub(super) fn end_step(&mut self) {
+        let kept = self.windows.iter_mut().zip(&self.folding.windows);
+        kept.filter(|(_, kept)| **kept).for_each(|(window, _)| window.end());
+    }
+
     /// The next block up to `target`; returns how many log rows it touched.
     fn fold_block(&mut self, log: &Log, names: &mut Names, target: EventTime) -> u64 {
-        let from = self.next;
-        let last = from.saturating_add(FOLD_ROWS).checked_sub(1).and_then(|seq| log.time(seq));
+        let clock = self.next_clock(log, target);
+        self.fold_to(log, names, clock)
+    }
+
+    /// Where the next block up to `target` ends.
+    pub(super) fn next_clock(&self, log: &Log, target: EventTime) -> EventTime {
+        let last = self.next.saturating_add(FOLD_ROWS).checked_sub(1);
+        let last = last.and_then(|seq| log.time(seq));
         let clock = self.reachable(last.map_or(target, |ts| ts.min(target)), FOLD_ROWS);
-        let clock = clock.max(self.clock);
+        clock.max(self.clock)
+    }
+
+    /// Moves the state to `clock`; returns how many log rows it touched.
+    pub(super) fn fold_to(&mut self, log: &Log, names: &mut Names, clock: EventTime) -> u64 {
+        let from = self.next;
         let to = log.partition(from, |ts| ts <= clock);
-        let rows = &mut self.folding.rows;
-        rows.clear();
-        if !self.lasts.is_empty() || self.folding.windows.contains(&true) {
-            log.copy(from, to, rows);
+        if self.lasts.is_empty() && !self.folding.windows.contains(&true) {
+            self.folding.rows.clear();
+        } else {
+            self.folding.load(log, (from, to));
         }
         (self.clock, self.next) = (clock, to);
         let mut touched = to - from;
@@ -132,7 +161,7 @@ impl SealedWindows {
                 self.accumulators.apply(at, enter, &window.leave);
             }
         }
-        for LastSlot { last, .. } in &mut self.lasts {
+        for LastSlot { last, .. } in self.lasts.iter_mut().filter(|last| last.is_read) {
             for row in 0..self.folding.rows.len() {
                 // In the order of the log, which is that of their origins.
                 last.observe(&self.folding.rows, Origin::default(), row, names);

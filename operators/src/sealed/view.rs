@@ -46,6 +46,19 @@ pub(super) struct SealedView {
 }
 
 impl SealedView {
+    /// Fills the view's columns for all `rows` that were read.
+    pub(super) fn fill(&mut self, rows: usize, outs: &mut [Column]) {
+        self.columns.clear();
+        for (column, read) in self.columns.columns.iter_mut().zip(&self.reads) {
+            match read.columns {
+                (first, Some(second)) => ratio(&outs[first], &outs[second], column),
+                (first, None) if read.last => std::mem::swap(column, &mut outs[first]),
+                (first, None) => column.clone_from(&outs[first]),
+            }
+        }
+        self.columns.derive(rows);
+    }
+
     /// Fills the view's columns for its rows among the block's; returns how many there are.
     pub(super) fn select(
         &mut self,
@@ -53,26 +66,24 @@ impl SealedView {
         origins: &[Origin],
         outs: &mut [Column],
     ) -> usize {
-        self.columns.clear();
         self.selected.clear();
         let (mask, rows) = (self.mask, 0..arrivals.len() as u32);
         self.selected.extend(rows.filter(|r| arrivals.bits[*r as usize] & mask == mask));
-        let whole = self.selected.len() == arrivals.len();
-        if !whole {
-            self.pick_rows(arrivals, origins);
+        if self.selected.len() == arrivals.len() {
+            self.fill(arrivals.len(), outs);
+            return arrivals.len();
         }
+        self.columns.clear();
+        self.pick_rows(arrivals, origins);
         for (column, read) in self.columns.columns.iter_mut().zip(&self.reads) {
             let (first, second) = &read.columns;
             match second {
-                Some(second) if whole => ratio(&outs[*first], &outs[*second], column),
                 Some(second) => {
                     let (mut n, mut d) = (Column::default(), Column::default());
                     pick(&outs[*first], &self.selected, &mut n);
                     pick(&outs[*second], &self.selected, &mut d);
                     ratio(&n, &d, column);
                 }
-                None if whole && read.last => std::mem::swap(column, &mut outs[*first]),
-                None if whole => column.clone_from(&outs[*first]),
                 None => pick(&outs[*first], &self.selected, column),
             }
         }

@@ -142,7 +142,10 @@ fn replayed(
             .collect();
         let group_ends = ends(&own, |ts| ts, &groups);
         let mut block = vec![Column::default(); readings.len()];
-        let step = Step { rows: &own, group_ends: &group_ends, windows: &windows };
+        let reads = &own.slots[..];
+        let read_ends = &group_ends[..];
+        let step =
+            Step { rows: &own, group_ends: &group_ends, reads, read_ends, windows: &windows };
         all.replay(&step, readings, &mut block);
         for (out, block) in outs.iter_mut().zip(&block) {
             block.words.iter().zip(&block.valid).for_each(|(w, v)| out.push(v.then_some(*w)));

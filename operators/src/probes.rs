@@ -1,0 +1,102 @@
+//! Probes: moments at which somebody wants to know the features of an entity.
+//!
+//! A probe reads and does not enter: no clock, no watermark, no window and no event's verdict depends on
+//! there being one, wherever in time it lies. What is read is what the [sealed
+//! windows](crate::sealed::SealedWindows::probe) hold at its time, which only events that the frontier
+//! has passed are in; of an entity of which nothing is known it is what a view has of no events.
+//!
+//! Each worker has the probes of its own entities, in the order of their times: they are given to it, not
+//! sent, so that their number takes no memory between the operators.
+
+use crate::time::EventTime;
+use crate::value::Column;
+
+/// Probes in the order of their times.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbeBatch {
+    /// The clocks that are asked for.
+    pub times: Vec<EventTime>,
+    /// Whatever number each is known by to those who asked.
+    pub rows: Vec<u64>,
+    ids: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl ProbeBatch {
+    /// Adds the probe `row` of the entity `id` at `time`.
+    ///
+    /// ```
+    /// use tidemark_operators::probes::ProbeBatch;
+    ///
+    /// let mut batch = ProbeBatch::default();
+    /// batch.push(1_000, 7, b"a");
+    /// assert_eq!((batch.len(), batch.id(0)), (1, &b"a"[..]));
+    /// ```
+    pub fn push(&mut self, time: EventTime, row: u64, id: &[u8]) {
+        self.times.push(time);
+        self.rows.push(row);
+        self.ids.extend_from_slice(id);
+        self.ends.push(self.ids.len());
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.times.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// Whom probe `at` is of; empty where there is no such probe.
+    pub fn id(&self, at: usize) -> &[u8] {
+        let start = at.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied());
+        let range = start.zip(self.ends.get(at).copied());
+        range.and_then(|(start, end)| self.ids.get(start..end)).unwrap_or_default()
+    }
+
+    /// Forgets them, keeps the memory.
+    pub fn clear(&mut self) {
+        self.times.clear();
+        self.rows.clear();
+        self.ids.clear();
+        self.ends.clear();
+    }
+}
+
+/// What some probes have read.
+pub struct Probed<'a> {
+    /// What they are known by.
+    pub rows: &'a [u64],
+    /// For each view that was asked for, in the order of the job, its place there and its columns;
+    /// [`FeaturePlan::column`](crate::plan::FeaturePlan::column) says which is which feature.
+    pub views: Vec<(usize, &'a [Column])>,
+}
+
+/// Where the probes of one entity type come from, on one worker, and where goes what they have read.
+pub trait Probing {
+    /// When the next of them is; `None`: there are no more.
+    fn next(&self) -> Option<EventTime>;
+
+    /// When the last of all is, whether it has been taken or not; `None`: there are none.
+    fn last(&self) -> Option<EventTime>;
+
+    /// Appends the next of them that are at or before `until`, at most `most`.
+    fn take(&mut self, until: EventTime, most: usize, into: &mut ProbeBatch);
+
+    /// Takes what those of the last [`take`](Self::take) have read.
+    fn give(&mut self, probed: &Probed<'_>);
+}
+
+/// The probes of one entity type on one worker.
+pub struct EntityProbes {
+    /// The views that are asked for, by their places in
+    /// [`EntityPlan::views`](crate::plan::EntityPlan::views).
+    pub views: Vec<usize>,
+    /// Whether events at the very time of a probe do not count: what leaves at that time has left all
+    /// the same, and what enters a delayed window then is in.
+    pub before: bool,
+    /// The probes.
+    pub probes: Box<dyn Probing>,
+}

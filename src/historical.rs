@@ -1,0 +1,195 @@
+//! `tidemark historical`: what features were at the times of examples, from files, in one pass.
+//!
+//! ```text
+//!  spine ──(times and keys)──> probes by entity and worker, in the order of time ──┐
+//!  files ──> the job's dataflow, as in a replay: sealed windows, read by probes <──┘
+//!  spine ──(rows)──> rows with what their probes have read, in the order of rows ──> OUT
+//! ```
+//!
+//! What a probe reads is what the windows whose rows are sealed hold at its time, so a training set has
+//! what `replay --sealed` has, at any time. Probes [read and do not enter](tidemark_operators::probes).
+
+mod asked;
+mod outcome;
+mod shares;
+
+use crate::cli::HistoricalArgs;
+use crate::config::{self, Settings as ProcessSettings};
+use crate::engine::{MakeParts, Observer, Online, Parts, Settings};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::file_source::JobFiles;
+use crate::named_file::{is_standard, is_standard_output};
+use crate::offline::example_file::ExampleForm;
+use crate::offline::spine::{Spine, SpineOptions};
+use crate::refusals::{CountedLetters, Refusals};
+use crate::replay::outputs::{OutputPaths, Outputs};
+use crate::replay::summary::Summary;
+use crate::replay::{inputs, refused, told, watch};
+use crate::source::Waker;
+use crate::tables::OpenTables;
+use crate::whole_file::WholeFile;
+use crate::{job_file, output, refusals, whole_file};
+use asked::Asking;
+use outcome::Outcome;
+use serde::Serialize;
+use shares::Shares;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::plan::Format;
+
+/// The line of JSON at the end.
+#[derive(Debug, Serialize)]
+struct HistoricalSummary {
+    features: usize,
+    #[serde(flatten)]
+    run: Summary,
+}
+
+/// Carries out `tidemark historical`.
+///
+/// # Errors
+/// Wrong job, features, spine, sources or settings, an output that is an input or another output
+/// (exit 2); files that cannot be read or written, or records of which none was accepted (exit 1).
+pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    let job = job_file::load(&args.job)?;
+    let asking = Asking::of(&job, args)?;
+    let settings = ProcessSettings::load(&config::ClusterFile::None, config::Flags::default())?;
+    let workers = args.workers.unwrap_or(settings.workers);
+    let files = inputs::sources(&job, &args.sources)?;
+    check_roles(&job, args, &files)?;
+    whole_file::end_on_signals()?;
+    let (spine, shares) = ask(args, &asking, workers)?;
+    let form = form(args, spine.format)?;
+    asking.check_names(&spine)?;
+    let limits = settings.limits.engine();
+    let files = JobFiles::new(&job.plan, files, limits.record_bytes).map_err(Failure::failed)?;
+    let tables = inputs::tables(&job, &args.tables)?;
+    let settings = Settings {
+        plan: Arc::clone(&job.plan),
+        workers,
+        limits,
+        live_idle: None,
+        machine_clock: None,
+        sealing: Sealing::Probes,
+        online: Online::Off,
+    };
+    let observer = Observer::new(&settings);
+    let paths = OutputPaths { dlq: args.dlq.as_deref(), ..OutputPaths::default() };
+    let outputs = Outputs::create(&paths, &settings, &observer)?;
+    let out = WholeFile::create(&args.out).map_err(Failure::failed)?;
+    let counted = Refusals::new(&settings.plan, files.files());
+    let read = Arc::clone(files.progress());
+    let (make, answers) = parts(&outputs, files, tables, &counted, shares, &observer)?;
+    let result = watch::watched(&settings, &observer, &make, &read);
+    drop(make);
+    result?;
+    let accepted = refusals::some_accepted(&observer.metrics);
+    outputs.finish(&settings.plan, accepted.is_ok())?;
+    let invalid = told::tell(&job.plan, &observer);
+    let run = Summary::new(&observer, invalid, started.elapsed());
+    refused::say(&counted, args.dlq.as_deref(), run.events - run.skipped);
+    accepted?;
+    let outcome = Outcome::write(&spine, &asking, answers, form, (&args.out, &out))?;
+    WholeFile::finish(vec![out]).map_err(Failure::failed)?;
+    outcome.tell(&asking, &spine);
+    let mut run = Summary::new(&observer, invalid, started.elapsed());
+    run.rows = outcome.rows;
+    let features = asking.features.len();
+    let summary = HistoricalSummary { features, run };
+    let mut line = serde_json::to_string(&summary).map_err(Failure::failed)?;
+    match is_standard_output(&args.out) {
+        true => output::note(&line),
+        false => {
+            line.push('\n');
+            output::print(&line)?;
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Refuses files that are named twice where that would destroy one.
+fn check_roles(
+    job: &tidemark_jobs::Job,
+    args: &HistoricalArgs,
+    files: &[(u16, Vec<std::path::PathBuf>)],
+) -> Result<(), Failure> {
+    if is_standard(&args.entities) {
+        let why = "cannot read the examples from standard input: they are read twice";
+        return Err(Failure::usage(why).hint("write them to a file and name it by --entities"));
+    }
+    let mut roles = inputs::roles(job, &args.job, files, &args.tables);
+    roles.reads("--entities", &args.entities);
+    roles.writes("--out", &args.out);
+    args.dlq.iter().for_each(|path| roles.writes("--dlq", path));
+    roles.check()
+}
+
+/// Reads the spine for what it asks.
+fn ask(args: &HistoricalArgs, asking: &Asking, workers: usize) -> Result<(Spine, Shares), Failure> {
+    let keys: Vec<_> = asking.entities.iter().map(|entity| entity.key.clone()).collect();
+    let options = SpineOptions {
+        path: &args.entities,
+        time: &args.time,
+        unit: args.time_unit.into(),
+        keys: &keys,
+    };
+    let mut shares = Shares::new(asking, workers, args.before);
+    let spine = Spine::survey(&options, &mut |row| shares.push(row).map_err(Failure::failed))?;
+    Ok((spine, shares))
+}
+
+/// The form that the name of the output says.
+fn form(args: &HistoricalArgs, spine: Format) -> Result<ExampleForm, Failure> {
+    let csv = match spine {
+        Format::Csv { delimiter } => ExampleForm::Csv { delimiter },
+        Format::Json | Format::Avro => ExampleForm::Csv { delimiter: b',' },
+    };
+    if is_standard_output(&args.out) {
+        let form = if spine == Format::Json { ExampleForm::JsonLines } else { csv };
+        return Ok(form);
+    }
+    match args.out.extension().and_then(|extension| extension.to_str()) {
+        Some("csv") => Ok(csv),
+        Some("tsv") => Ok(ExampleForm::Csv { delimiter: b'\t' }),
+        Some("jsonl" | "ndjson" | "json") => Ok(ExampleForm::JsonLines),
+        _ => {
+            let path = args.out.display();
+            let why = format!("the name \"{path}\" of --out does not say what is to be written");
+            Err(Failure::usage(why).hint("name a file .csv, .tsv or .jsonl"))
+        }
+    }
+}
+
+/// Makes what the workers work with, and where what probes have read will be.
+fn parts(
+    outputs: &Outputs,
+    files: JobFiles,
+    tables: OpenTables,
+    refusals: &Arc<Refusals>,
+    shares: Shares,
+    observer: &Observer,
+) -> Result<(MakeParts, shares::TakenAnswers), Failure> {
+    let workers = observer.metrics.len();
+    let letters = Mutex::new((0..workers).map(|_| Some(outputs.letters())).collect::<Vec<_>>());
+    let refusals = Arc::clone(refusals);
+    let (probes, answers) = shares.probes(observer).map_err(Failure::failed)?;
+    let make = move |worker: usize, waker: Waker| {
+        let partitions = files.open(worker, workers, &waker).map_err(|e| e.to_string())?;
+        let letters = letters.lock().map_or(None, |mut l| l.get_mut(worker)?.take());
+        let letters = Box::new(letters.ok_or("a worker was started twice")?);
+        Ok(Parts {
+            partitions: Box::new(partitions),
+            tables: tables.take(worker, &waker)?,
+            schemas: None,
+            dead_letters: Box::new(CountedLetters::new(letters, &refusals)),
+            online: None,
+            lines: None,
+            probes: probes.take(worker),
+            checkpoints: None,
+        })
+    };
+    Ok((Arc::new(make), answers))
+}

@@ -1,0 +1,167 @@
+//! The columns of a spine, and what their values are.
+
+use super::record::ExampleValue;
+use std::collections::HashMap;
+use tidemark_operators::ingest::decode::csv::COLUMNS_MAX;
+
+/// What all values of a column are, those that are nothing aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    /// Whole numbers of 64 bits.
+    Int,
+    /// Numbers.
+    Double,
+    /// True or false.
+    Bool,
+    /// Anything else.
+    Text,
+}
+
+/// A column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExampleColumn {
+    /// Its name.
+    pub name: String,
+    /// What its values are.
+    pub ty: ColumnType,
+}
+
+/// What has been seen of a column.
+#[derive(Clone, Debug, Default)]
+struct SeenColumn {
+    name: String,
+    numbers: bool,
+    fractions: bool,
+    bools: bool,
+    others: bool,
+}
+
+impl SeenColumn {
+    fn see(&mut self, value: &ExampleValue<'_>) {
+        match value {
+            ExampleValue::Null => {}
+            ExampleValue::Number(text) => self.see_number(text),
+            ExampleValue::Bool(_) => self.bools = true,
+            ExampleValue::Nested(_) => self.others = true,
+            ExampleValue::Text(text) => match (&**text, is_number(text)) {
+                _ if self.others => {}
+                ("true" | "false", _) => self.bools = true,
+                (text, true) => self.see_number(text),
+                _ => self.others = true,
+            },
+        }
+    }
+
+    fn see_number(&mut self, text: &str) {
+        self.numbers = true;
+        self.fractions |= text.parse::<i64>().is_err();
+    }
+
+    fn ty(&self) -> ColumnType {
+        match (self.numbers, self.bools) {
+            _ if self.others => ColumnType::Text,
+            (true, false) if self.fractions => ColumnType::Double,
+            (true, false) => ColumnType::Int,
+            (false, true) => ColumnType::Bool,
+            _ => ColumnType::Text,
+        }
+    }
+}
+
+/// Whether a text is a number as JSON writes them: `007` and `+1` are none, and stay as they are.
+pub(crate) fn is_number(text: &str) -> bool {
+    let first = text.as_bytes().first();
+    first.is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-')
+        && serde_json::from_str::<serde_json::Number>(text).is_ok()
+}
+
+/// The columns seen so far.
+#[derive(Debug, Default)]
+pub(super) struct ColumnSurvey {
+    columns: Vec<SeenColumn>,
+    places: HashMap<String, usize>,
+}
+
+impl ColumnSurvey {
+    pub fn is_empty(&self) -> bool {
+        self.columns.is_empty()
+    }
+
+    pub fn names(&self) -> Vec<&str> {
+        self.columns.iter().map(|column| column.name.as_str()).collect()
+    }
+
+    pub fn find(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    /// Makes columns of these names: those of a header, which are not too many.
+    pub fn name(&mut self, names: &[String]) {
+        for name in names {
+            self.place(name);
+        }
+    }
+
+    /// Where the column of this name is, which is made if need be; `None`: there are too many.
+    fn place(&mut self, name: &str) -> Option<usize> {
+        if let Some(place) = self.find(name) {
+            return Some(place);
+        }
+        let place = self.columns.len();
+        if place >= COLUMNS_MAX {
+            return None;
+        }
+        self.columns.push(SeenColumn { name: name.to_owned(), ..SeenColumn::default() });
+        self.places.insert(name.to_owned(), place);
+        Some(place)
+    }
+
+    /// Takes note of the value `at` of a row; says where its column is, and whether it is new.
+    pub fn see(
+        &mut self,
+        at: usize,
+        name: &str,
+        value: &ExampleValue<'_>,
+    ) -> Option<(usize, bool)> {
+        // Rows are mostly alike.
+        let likely = self.columns.get(at).is_some_and(|column| column.name == name);
+        let known = self.columns.len();
+        let place = if likely { at } else { self.place(name)? };
+        self.columns.get_mut(place)?.see(value);
+        Some((place, self.columns.len() > known))
+    }
+
+    pub fn finish(self) -> Vec<ExampleColumn> {
+        let column = |seen: SeenColumn| {
+            let ty = seen.ty();
+            ExampleColumn { name: seen.name, ty }
+        };
+        self.columns.into_iter().map(column).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+
+    fn ty(cells: &[&str]) -> ColumnType {
+        let mut survey = ColumnSurvey::default();
+        for cell in cells {
+            let value = ExampleValue::Text(Cow::Borrowed(*cell));
+            survey.see(0, "c", if cell.is_empty() { &ExampleValue::Null } else { &value });
+        }
+        survey.finish()[0].ty
+    }
+
+    #[test]
+    fn a_column_is_what_all_its_values_are() {
+        assert_eq!(ty(&["1", "", "-7"]), ColumnType::Int);
+        assert_eq!(ty(&["1", "2.50"]), ColumnType::Double);
+        assert_eq!(ty(&["9223372036854775808"]), ColumnType::Double);
+        assert_eq!(ty(&["true", "", "false"]), ColumnType::Bool);
+        for texts in [&["1", "x"][..], &["007"], &["true", "1"], &[""], &["+1"], &["0x1"]] {
+            assert_eq!(ty(texts), ColumnType::Text, "{texts:?}");
+        }
+    }
+}

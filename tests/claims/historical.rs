@@ -1,0 +1,253 @@
+//! Features of examples: at any time what brute force finds there, whoever asks.
+
+use crate::files::{Ended, tidemark};
+use crate::folder::Folder;
+use crate::twin::{Event, World};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+const SEEDS: u64 = 200;
+
+/// A world whose history lies in files.
+struct Told {
+    world: World,
+    accepted: Vec<Event>,
+    late: u64,
+    folder: Folder,
+    sources: String,
+}
+
+impl Told {
+    fn new(seed: u64) -> Told {
+        let world = World::of_sources(seed, 1 + seed as usize % 2);
+        let (accepted, late) = world.judge();
+        let folder = Folder::new("historical");
+        folder.write("job.toml", world.job());
+        let mut files = vec![Vec::new(); world.sources];
+        for (partition, records) in world.log.iter().enumerate() {
+            let name = format!("p{partition}.jsonl");
+            let mut lines = records.join(&b'\n');
+            lines.push(b'\n');
+            folder.write(&name, lines);
+            files[partition % world.sources].push(name);
+        }
+        let mut sources = String::new();
+        for (files, name) in files.iter_mut().zip(["t", "u"]) {
+            if files.is_empty() {
+                folder.write("none.jsonl", "");
+                files.push("none.jsonl".to_owned());
+            }
+            let _ = write!(sources, " --source {name}={}", files.join(","));
+        }
+        Told { world, accepted, late: late.len() as u64, folder, sources }
+    }
+
+    fn historical(&self, more: &str) -> Ended {
+        let line = format!(
+            "historical job.toml --time-unit ms --full-feature-names{}{more}",
+            self.sources
+        );
+        tidemark(self.folder.path(), &line, b"")
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
+    }
+}
+
+/// An example: whom it is about, and when.
+struct Example {
+    card: Option<String>,
+    user: Option<String>,
+    at: u64,
+}
+
+impl Example {
+    fn random(told: &Told, rng: &mut SmallRng) -> Example {
+        // Some are of nobody, some of somebody of whom there is nothing.
+        let card = rng.random_range(0..7_u32);
+        let user = rng.random_range(0..9_u32);
+        Example {
+            card: (card < 6).then(|| format!("c{card}")),
+            user: (user < 8).then(|| format!("u{user}")),
+            at: told.world.telling_time(&told.accepted, rng),
+        }
+    }
+
+    /// The values of all features of all views.
+    fn values(&self, told: &Told, before: bool) -> Vec<String> {
+        let mut values = Vec::new();
+        for (at, view) in told.world.views.iter().enumerate() {
+            let id = if view.entity == "card" { &self.card } else { &self.user };
+            match id {
+                Some(id) => {
+                    let time = (self.at, before);
+                    values.extend(told.world.values_at(at, &told.accepted, id, time));
+                }
+                None => values.extend(view.features.iter().map(|_| "null".to_owned())),
+            }
+        }
+        values
+    }
+}
+
+fn names(world: &World) -> Vec<String> {
+    let views = world.views.iter().enumerate();
+    let of = |(at, n): (usize, usize)| format!("v{at}__f{n}");
+    views.flat_map(|(at, view)| (0..view.features.len()).map(move |n| of((at, n)))).collect()
+}
+
+/// A spine of lines of JSON, and what it is to become.
+fn of_json(told: &Told, examples: &[Example], before: bool) -> (String, String) {
+    let (mut spine, mut expected) = (String::new(), String::new());
+    let quoted =
+        |id: &Option<String>| id.as_ref().map_or("null".to_owned(), |id| format!("{id:?}"));
+    for (row, example) in examples.iter().enumerate() {
+        let line = format!(
+            "{{\"label\": {}.50,  \"card\":{},\"event_timestamp\":{},\"user\":{},\"x\":[{row}]",
+            row % 3,
+            quoted(&example.card),
+            example.at,
+            quoted(&example.user),
+        );
+        let _ = writeln!(spine, "{line}}}");
+        let values = names(&told.world).into_iter().zip(example.values(told, before));
+        let values: String = values.map(|(name, value)| format!(",\"{name}\":{value}")).collect();
+        let _ = writeln!(expected, "{line}{values}}}");
+    }
+    (spine, expected)
+}
+
+/// The same of CSV.
+fn of_csv(told: &Told, examples: &[Example], before: bool) -> (String, String) {
+    let head = "\"the label\";user;event_timestamp;card";
+    let mut spine = format!("{head}\n");
+    let mut expected = format!("{head};{}\n", names(&told.world).join(";"));
+    for (row, example) in examples.iter().enumerate() {
+        let line = format!(
+            "\"{row}; \"\"x\"\"\n\";{};{};{}",
+            example.user.as_deref().unwrap_or_default(),
+            example.at,
+            example.card.as_deref().unwrap_or_default(),
+        );
+        let _ = writeln!(spine, "{line}");
+        let cell = |value: String| match value.as_str() {
+            "null" => String::new(),
+            text => text.trim_matches('"').to_owned(),
+        };
+        let values: Vec<String> = example.values(told, before).into_iter().map(cell).collect();
+        let _ = writeln!(expected, "{line};{}", values.join(";"));
+    }
+    (spine, expected)
+}
+
+#[test]
+fn features_at_random_times_equal_brute_force_whatever_the_workers() {
+    let mut asked = 0;
+    for seed in 0..SEEDS {
+        let (told, mut rng) = (Told::new(seed), SmallRng::seed_from_u64(seed));
+        let examples: Vec<Example> =
+            (0..rng.random_range(0..300)).map(|_| Example::random(&told, &mut rng)).collect();
+        let (before, csv) = (rng.random(), rng.random::<bool>());
+        let form = if csv { of_csv } else { of_json };
+        let (spine, expected) = form(&told, &examples, before);
+        let (name, out) = if csv { ("spine.csv", "out.csv") } else { ("spine.jsonl", "out.jsonl") };
+        told.folder.write(name, spine);
+        let views: Vec<String> = (0..told.world.views.len()).map(|at| format!("v{at}")).collect();
+        let flag = if before { " --before" } else { "" };
+        for workers in 1..=3 {
+            let ended = told.historical(&format!(
+                " --entities {name} --features {} --out {out} --workers {workers}{flag}",
+                views.join(",")
+            ));
+            assert_eq!(ended.code, 0, "seed {seed}: {}", ended.errors);
+            let said: Value = serde_json::from_str(&ended.out).unwrap();
+            let counts = ["accepted", "late", "rows"].map(|name| said[name].as_u64().unwrap());
+            let events = told.accepted.len() as u64;
+            assert_eq!(counts, [events, told.late, examples.len() as u64], "seed {seed}");
+            let found = told.read(out);
+            let differs = found.lines().zip(expected.lines()).find(|(one, other)| one != other);
+            assert_eq!(differs, None, "seed {seed}: {}", told.world.job());
+            assert!(found == expected, "seed {seed}");
+        }
+        asked += examples.len();
+    }
+    assert!(asked > 20_000, "{asked}");
+}
+
+/// The sealed features by view and offset.
+fn sealed(rows: &str) -> HashMap<(String, u64), String> {
+    let row = |line: &str| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let at = line.find("\"features\":").unwrap() + "\"features\":".len();
+        let key = (row["view"].as_str().unwrap().to_owned(), row["offset"].as_u64().unwrap());
+        (key, line[at..line.len() - 1].to_owned())
+    };
+    rows.lines().map(row).collect()
+}
+
+/// At the times of its own events a job has its own sealed rows.
+fn own_events_have_their_rows(job: &str, source: &str, time: &str) {
+    let folder = Folder::new("historical");
+    let run = |line: &str| {
+        let ended = tidemark(folder.path(), line, b"");
+        assert_eq!(ended.code, 0, "{line}: {}", ended.errors);
+    };
+    run(&format!("generate --profile {job} --events 6000 --seed 5 --out in.jsonl"));
+    run(&format!("replay {job} --source {source}=in.jsonl --sealed rows.jsonl"));
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let rows = sealed(&read("rows.jsonl"));
+    let loaded = tidemark_jobs::shipped(job).unwrap();
+    let plan = tidemark_jobs::load(loaded.0, loaded.1).unwrap().plan;
+    let views: Vec<_> = (0..plan.views.len()).map(|at| plan.view(at).unwrap()).collect();
+    let names: Vec<&str> = views.iter().map(|view| view.name.as_str()).collect();
+    run(&format!(
+        "historical {job} --source {source}=in.jsonl --entities in.jsonl --time {time} \
+         --features {} --out out.jsonl --workers 2 --full-feature-names",
+        names.join(",")
+    ));
+    let mut compared = 0;
+    for (offset, (line, event)) in
+        read("out.jsonl").lines().zip(read("in.jsonl").lines()).enumerate()
+    {
+        let mut rest = line.strip_prefix(&event[..event.len() - 1]).unwrap();
+        for view in &views {
+            let row = rows.get(&(view.name.clone(), offset as u64));
+            compared += usize::from(row.is_some());
+            let mut features = row.map(|row| &row[1..]);
+            for feature in &view.features {
+                let name = format!(",\"{}__{}\":", view.name, feature.name);
+                rest = rest.strip_prefix(&name).unwrap_or_else(|| panic!("{name} in {rest}"));
+                let end = rest.find(",\"").unwrap_or(rest.len() - 1);
+                let value = &rest[..end];
+                rest = &rest[end..];
+                if let Some(known) = &mut features {
+                    let expected = format!("\"{}\":{value}", feature.name);
+                    let after = known.strip_prefix(&expected);
+                    let why = format!("{job}, line {offset}: {expected} in {known}");
+                    *known = &after.unwrap_or_else(|| panic!("{why}"))[1..];
+                }
+            }
+        }
+        assert_eq!(rest, "}");
+    }
+    assert!(compared == rows.len() && compared > 6_000, "{compared} of {}", rows.len());
+}
+
+#[test]
+fn cards_at_the_times_of_their_own_events_have_their_sealed_rows() {
+    own_events_have_their_rows("fraud", "transactions", "timestamp");
+}
+
+#[test]
+fn shoppers_at_the_times_of_their_own_events_have_their_sealed_rows() {
+    own_events_have_their_rows("personalization", "clicks", "timestamp");
+}
+
+#[test]
+fn users_at_the_times_of_their_own_events_have_their_sealed_rows() {
+    own_events_have_their_rows("behavior", "behavior_events", "timestamp");
+}
