@@ -9,7 +9,8 @@
 use crate::named_file::{is_standard, standard_output};
 use rustix::fs::{Mode, OFlags, open};
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 /// What becomes of what a file holds.
@@ -19,6 +20,8 @@ pub enum Held {
     Removed,
     /// It stays; what is written follows it, and it may be read.
     Kept,
+    /// It stays; who writes says where, and it may be read.
+    Placed,
 }
 
 /// Opens the file at `path` for writing, with mode 0600 when it is created; `-` is standard output.
@@ -32,6 +35,7 @@ pub fn create(path: &Path, held: Held) -> io::Result<File> {
     let held = match held {
         Held::Removed => OFlags::WRONLY | OFlags::TRUNC,
         Held::Kept => OFlags::APPEND | writing_kept(path),
+        Held::Placed => writing_kept(path),
     };
     let link = if is_of_the_system(path) { OFlags::empty() } else { OFlags::NOFOLLOW };
     let flags = held | link | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOCTTY;
@@ -48,16 +52,27 @@ pub fn create(path: &Path, held: Held) -> io::Result<File> {
 /// # Errors
 /// As [`create`].
 pub fn append_lines(path: &Path) -> io::Result<File> {
-    let mut file = create(path, Held::Kept)?;
-    let mut last = [b'\n'];
-    if file.metadata()?.len() > 0 {
-        file.seek(SeekFrom::End(-1))?;
-        file.read_exact(&mut last)?;
-    }
-    if last != *b"\n" {
-        file.write_all(b"\n")?;
-    }
+    let file = create(path, Held::Kept)?;
+    end_lines(&file)?;
     Ok(file)
+}
+
+/// Ends the last line of a file where it is cut off, unless it is a pipe or a device; how long the file
+/// is then.
+///
+/// # Errors
+/// As [`create`].
+pub fn end_lines(file: &File) -> io::Result<u64> {
+    let (metadata, mut last) = (file.metadata()?, [b'\n']);
+    let length = if metadata.is_file() { metadata.len() } else { 0 };
+    if let Some(at) = length.checked_sub(1) {
+        file.read_exact_at(&mut last, at)?;
+    }
+    if last == *b"\n" {
+        return Ok(length);
+    }
+    file.write_all_at(b"\n", length)?;
+    Ok(length + 1)
 }
 
 /// A device may only be written to. A named pipe is opened for both, so that nobody has to wait for
@@ -85,6 +100,7 @@ pub fn is_of_the_system(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write as _;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::path::PathBuf;
 

@@ -19,8 +19,10 @@
 //! - [`status`]: positions, lag and the brokers' health, for the HTTP side;
 //! - [`dead_letters`]: records that did not become events, into `<topic>.dlq`;
 //! - [`produce`](mod@produce): writing records, for the generator, benches and tests;
+//! - `transactions`: writing all of something, or nothing;
 //! - `letter_replay`: dead letters back into their topic, each at most once;
 //! - `read_topic`: what a topic holds now, once;
+//! - `known_log`: whether a topic is still the one that a checkpoint has read;
 //! - [`topics`]: making a topic, or finding it.
 //!
 //! # Why this way
@@ -42,6 +44,7 @@ pub mod error;
 mod feed;
 mod health;
 mod inquirer;
+mod known_log;
 mod lane;
 mod letter_replay;
 pub mod produce;
@@ -51,10 +54,14 @@ pub mod source;
 pub mod status;
 mod topic_id;
 pub mod topics;
+mod transactions;
 
 pub use crate::outbox::DeadLetterStatus;
-pub use dead_letters::{DeadLetterSettings, KafkaDeadLetterSink, KafkaDeadLetters};
+pub use dead_letters::{
+    CommittedLetters, CommittedTo, DeadLetterSettings, KafkaDeadLetterSink, KafkaDeadLetters,
+};
 pub use error::KafkaError;
+pub use known_log::{FoundTopics, KnownPartition, KnownTopic};
 pub(crate) use letter_replay::{Ledger, LetterReplay};
 pub use letter_replay::{REPLAYED_FROM, REPLAYED_REASON};
 pub use produce::{DELIVERY_TIMEOUT, TopicWriter, produce};

@@ -17,6 +17,7 @@ mod due;
 mod error;
 mod ids;
 mod insist;
+mod lacks;
 mod left_online;
 mod letter_file;
 mod letter_topic;
@@ -26,13 +27,14 @@ mod merging;
 mod part;
 mod publisher;
 mod restore;
+mod schemas;
 mod thread;
 mod writer;
 
-use crate::checkpoint::{ListedSegment, Manifest, StateKeys};
+use crate::checkpoint::{CheckpointError, ListedSegment, Manifest, Manifests, StateKeys};
 use crate::engine::Checkpoints;
 use crate::fault;
-use crate::kafka::KafkaDeadLetters;
+use crate::kafka::{DeadLetterSettings, FoundTopics, KafkaConfig};
 use crate::metrics::snapshot::{CheckpointSnapshot, LogSinkSnapshot};
 use crate::objects::{self, Absent, Objects};
 use crate::online::redis::Generation;
@@ -40,12 +42,10 @@ use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
 use error::system;
 use ids::IdsByPartition;
+use lacks::Lacks;
 pub use left_online::LeftOnline;
-use letter_file::LetterFile;
-use letter_topic::LetterTopic;
-use letters::StoredLetters;
 use part::{LetterRoom, part};
-use publisher::{LetterPublisher, Published, Target};
+use publisher::{LetterPublisher, publisher};
 use restore::{EntityObjects, Loader};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -115,6 +115,8 @@ pub struct RecoveryConfig {
     pub letters_max: (u64, u64),
     /// Whether sealed rows go to a file.
     pub sealed_rows: bool,
+    /// Entity types that may lack of past events what the job needs of them.
+    pub start_empty: Vec<String>,
     /// What blocks are encrypted with, and read; `None`: they are not.
     pub keys: Option<Arc<StateKeys>>,
 }
@@ -123,8 +125,8 @@ pub struct RecoveryConfig {
 pub enum LettersTo {
     /// In a file.
     File(PathBuf),
-    /// In a topic.
-    Topic(KafkaDeadLetters),
+    /// In topics.
+    Topic(KafkaConfig, DeadLetterSettings),
 }
 
 /// The checkpoints of a running job.
@@ -137,12 +139,15 @@ pub struct Recovery {
     ids: ResumedIds,
     room: Arc<LetterRoom>,
     publisher: Arc<LetterPublisher>,
+    topics: Arc<OnceLock<Arc<FoundTopics>>>,
+    lacks: Arc<Lacks>,
     /// What the online store holds of the run before.
     left: OnceLock<LeftOnline>,
     /// Of each worker that has not begun: what it is restored from.
     restore: Mutex<Vec<Vec<Box<dyn RestoreFeed + Send>>>>,
     messages: Mutex<Option<Sender<WorkerMessage>>>,
     over: Arc<AtomicBool>,
+    objects: Arc<dyn Objects>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -160,6 +165,7 @@ impl Recovery {
     ) -> Result<Self, RecoveryError> {
         let objects: Arc<dyn Objects> = Arc::from(objects::open(&config.url, Absent::Made)?);
         let (progress, over) = (Arc::<CheckpointProgress>::default(), Arc::<AtomicBool>::default());
+        let topics = Arc::<OnceLock<Arc<FoundTopics>>>::default();
         let (taken, takes) = channel();
         let (begin, begins) = channel::<Begin>();
         let thread = WriterThread {
@@ -170,6 +176,7 @@ impl Recovery {
             keys: config.keys.clone(),
             cipher: config.keys.as_ref().map(|keys| keys.cipher()).transpose()?,
             progress: Arc::clone(&progress),
+            topics: Arc::clone(&topics),
             over: Arc::clone(&over),
         };
         let run = move || {
@@ -187,10 +194,12 @@ impl Recovery {
         let room = Arc::new(LetterRoom::new(config.letters_max.0, config.letters_max.1));
         let publisher = publisher(&*objects, &begun, letters, &room)?;
         let (to, messages) = channel();
-        begin.send((Arc::clone(&publisher), messages)).map_err(|_| gone())?;
+        let lacks = Lacks::new(&config.plan, &begun, config.start_empty.clone());
+        let lacks = Arc::new(lacks);
+        begin.send((Arc::clone(&publisher), Arc::clone(&lacks), messages)).map_err(|_| gone())?;
         let keys = config.keys.as_deref();
         let ids = ids::resume(&config.plan, &*objects, &begun, keys)?;
-        let restore = load(&config, &objects, &begun, segments)?;
+        let restore = load(&config, &objects, &begun, segments, (&progress, &lacks))?;
         Ok(Recovery {
             config,
             begun,
@@ -198,10 +207,13 @@ impl Recovery {
             ids,
             room,
             publisher,
+            topics,
+            lacks,
             left: OnceLock::new(),
             restore: Mutex::new(restore),
             messages: Mutex::new(Some(to)),
             over,
+            objects,
             thread: Some(thread),
         })
     }
@@ -241,6 +253,17 @@ impl Recovery {
         Resume { ids: self.ids.clone(), ..marks::resume(&self.config.plan, &self.begun) }
     }
 
+    /// The ids that topics had when the newest checkpoint was made, by source.
+    pub fn topic_ids(&self) -> BTreeMap<u16, String> {
+        marks::topic_ids(&self.config.plan, &self.begun)
+    }
+
+    /// Tells which topics the job reads; to be called before its workers begin.
+    pub fn found(&self, topics: Arc<FoundTopics>) {
+        // Once is enough.
+        let _ = self.topics.set(topics);
+    }
+
     /// Which run of the job this is.
     pub fn generation(&self) -> Generation {
         let Manifest { generation, store_id, writer, .. } = &self.begun;
@@ -259,6 +282,22 @@ impl Recovery {
         if let Some(to) = self.sender() {
             let _ = to.send(WorkerMessage::Sealed { cut, bytes });
         }
+    }
+
+    /// Sees that no other process has taken over since this one did, before something is taken away that
+    /// such a one may have written. To be asked before the first checkpoint.
+    ///
+    /// # Errors
+    /// When another one has, or the store cannot be read.
+    pub fn leads(&self) -> Result<(), RecoveryError> {
+        let newest = Manifests::new(&*self.objects).newest()?.map(|newest| newest.manifest);
+        let Manifest { sequence, generation, .. } = self.begun;
+        let others = newest.filter(|newest| newest.writer != self.begun.writer);
+        others.map_or(Ok(()), |newest| {
+            let by = format!("generation {}", newest.generation);
+            let store = self.objects.url().to_owned();
+            Err(CheckpointError::Fenced { sequence, generation, store, by }.into())
+        })
     }
 
     /// Has a manifest say that the job's first sealed rows are written behind the first `bytes` of their
@@ -281,6 +320,13 @@ impl Recovery {
     pub fn costs(&self) -> impl Fn() -> CheckpointSnapshot + Send + Sync + use<> {
         let progress = Arc::clone(&self.progress);
         move || progress.costs()
+    }
+
+    /// From which time on rows of a view, by job index, lack nothing of what a changed job began to keep
+    /// when it had had events already; may be kept and asked after the end.
+    pub fn complete_from(&self) -> impl Fn(usize) -> Option<EventTime> + Send + Sync + use<> {
+        let lacks = Arc::clone(&self.lacks);
+        move |view| lacks.complete_from(view)
     }
 
     fn sender(&self) -> Option<Sender<WorkerMessage>> {
@@ -322,45 +368,13 @@ impl Recovery {
     }
 }
 
-/// Publishes what the checkpoint `begun` has and is not known to be published, and then what comes.
-fn publisher(
-    objects: &dyn Objects,
-    begun: &Manifest,
-    to: LettersTo,
-    room: &Arc<LetterRoom>,
-) -> Result<Arc<LetterPublisher>, RecoveryError> {
-    let published = letters::how_far(&begun.outbox);
-    let position = published.as_ref().map(|published| published.position);
-    let (target, begins): (Box<dyn Target>, u64) = match to {
-        LettersTo::File(path) => {
-            let file = LetterFile::open(&path, position).map_err(|why| {
-                system(&format!("open the file of dead letters {}", path.display()), why)
-            })?;
-            let begins = file.position();
-            (Box::new(file), begins)
-        }
-        LettersTo::Topic(writer) => (Box::new(LetterTopic::new(writer)), 0),
-    };
-    let published = published.unwrap_or(Published { number: 0, position: begins });
-    let publisher = LetterPublisher::start(LETTERS, target, published, Arc::clone(room))
-        .map_err(|why| system("start the thread that publishes dead letters", why))?;
-    for letters in StoredLetters::listed(&begun.outbox) {
-        if fault::is_mutant("letters_forgotten") {
-            break;
-        }
-        let batch = letters.read(objects)?;
-        room.take(&batch.letters);
-        publisher.publish(batch);
-    }
-    Ok(Arc::new(publisher))
-}
-
 /// Begins to read the checkpoint `begun`, where there is anything to be read: for each worker its feeds.
 fn load(
     config: &RecoveryConfig,
     objects: &Arc<dyn Objects>,
     begun: &Manifest,
     segments: Vec<ListedSegment>,
+    (progress, lacks): (&Arc<CheckpointProgress>, &Arc<Lacks>),
 ) -> Result<Vec<Vec<Box<dyn RestoreFeed + Send>>>, RecoveryError> {
     if begun.cut == 0 {
         return Ok(Vec::new());
@@ -376,6 +390,8 @@ fn load(
         keys: config.keys.clone(),
         snapshot: begun.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of),
         entities: config.plan.entities.iter().map(|entity| of(&entity.name)).collect(),
+        progress: Arc::clone(progress),
+        lacks: Arc::clone(lacks),
     };
     loader
         .start(config.workers)

@@ -9,6 +9,7 @@
 //! so a process that was killed leaves nothing behind that the next one could stumble over.
 
 mod arrival;
+mod checkpoints;
 mod deadline;
 mod features;
 mod letters;
@@ -20,7 +21,6 @@ mod sources;
 mod store;
 mod watch;
 
-use crate::checkpoint::StateKeys;
 use crate::cli::RunArgs;
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::engine::{self, MakeParts, Observer, Online, Parts};
@@ -30,7 +30,7 @@ use crate::http::HttpServer;
 use crate::kafka::KafkaStatus;
 use crate::named_file::is_standard;
 use crate::online::OnlineStore;
-use crate::recovery::{Recovery, RecoveryConfig, RecoveryError};
+use crate::recovery::Recovery;
 use crate::refusals::{CountedLetters, Refusals};
 use crate::sealed_file::SealedFile;
 use crate::service::Service;
@@ -63,14 +63,15 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
     let plan = sources::with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
     let job = Job { plan: Arc::clone(&plan), ..job };
-    let sources = Sources::new(&plan, &settings)?;
+    let sources = Sources::new(&plan, &settings)?.accepting(&args.accept_changed_topic)?;
     letters::check(&settings)?;
     roles::of(args, &plan, &settings).check()?;
     let schemas = SchemaSource::open(&plan, &settings)?;
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
         .map_err(Failure::usage)?;
     let stop = Stop::on_signals()?;
-    let open = OpenJob::open(plan, settings, sources, schemas)?;
+    let start_empty = checkpoints::start_empty(&plan, &args.start_empty)?;
+    let open = OpenJob::open(plan, settings, sources, (schemas, start_empty))?;
     let _features = open.features(&job)?;
     open.run(&stop)
 }
@@ -98,13 +99,12 @@ impl OpenJob {
         plan: Arc<Plan>,
         settings: Settings,
         sources: Sources,
-        schemas: Option<SchemaSource>,
+        (schemas, start_empty): (Option<SchemaSource>, Vec<String>),
     ) -> Result<Self, Failure> {
         let engine = engine_settings(&plan, &settings);
         let observer = Observer::new(&engine);
-        let recovery = recovery(&plan, &settings, &observer)?;
-        let resume = recovery.as_ref().map(|recovery| recovery.resume()).unwrap_or_default();
-        let sources = sources.resumed(&resume);
+        let recovery = checkpoints::open(&plan, &settings, &observer, start_empty)?;
+        let sources = sources.resumed(recovery.as_deref());
         let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
         let refusals = Refusals::new(&plan, sources.files());
         let sealed = sealed(&settings, &observer, recovery.as_ref())?;
@@ -115,7 +115,8 @@ impl OpenJob {
             Service::new(Arc::clone(&plan), observer.clone(), Arc::clone(&store), stall_after)
                 .with_health(&settings.health)
                 .with_log(letters.status())
-                .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()));
+                .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()))
+                .with_lacking(recovery.as_ref().map(|recovery| recovery.complete_from()));
         if sources.has_topics() {
             service = service.with_kafka(Arc::clone(&status));
         }
@@ -235,6 +236,9 @@ impl OpenJob {
         let Some(opened) = self.sources.open(workers, &self.status, &keep_trying)? else {
             return self.failure();
         };
+        if let (Some(recovery), Some(topics)) = (&self.recovery, opened.topics()) {
+            recovery.found(Arc::clone(topics));
+        }
         let opened = Arc::new(opened);
         let outcome = engine::run(&self.engine, &self.observer, &self.parts(&opened, &tables));
         // Connections to the brokers hold nothing that could be lost: most of the time is the sinks'.
@@ -282,9 +286,13 @@ impl OpenJob {
             let schemas = schemas.as_ref().map(|schemas| schemas.schemas(&waker));
             let (mut partitions, mut checkpoints, mut sink) = (partitions, None, None);
             if let Some(recovery) = &recovery {
-                let (part, letters) = recovery.part(worker)?;
-                let from = part.resume.partitions.iter().map(|(id, mark)| (*id, mark.reread));
-                partitions = Box::new(resumed(partitions, from.collect()));
+                let (mut part, letters) = recovery.part(worker)?;
+                if let Some(topics) = opened.topics() {
+                    topics.amend(&mut part.resume);
+                }
+                let marks = part.resume.partitions.iter();
+                let from = marks.map(|(id, mark)| (*id, mark.reread)).collect();
+                partitions = Box::new(resumed(partitions, from));
                 (checkpoints, sink) = (Some(part), Some(letters));
             }
             let sink = sink.unwrap_or_else(|| letters.sink(waker));
@@ -319,39 +327,6 @@ fn engine_settings(plan: &Arc<Plan>, settings: &Settings) -> engine::Settings {
     }
 }
 
-/// The job's checkpoints, when they are to be made.
-fn recovery(
-    plan: &Arc<Plan>,
-    settings: &Settings,
-    observer: &Observer,
-) -> Result<Option<Arc<Recovery>>, Failure> {
-    let Some(url) = &settings.state.url else { return Ok(None) };
-    let limits = &settings.limits;
-    let keys = settings.state.keys.as_ref().map(|file| StateKeys::read(Path::new(file)));
-    let keys = keys.transpose().map_err(Failure::usage)?;
-    let config = RecoveryConfig {
-        plan: Arc::clone(plan),
-        workers: settings.workers,
-        url: url.clone(),
-        intervals: (settings.state.checkpoint_interval, settings.state.snapshot_interval),
-        letters_max: (limits.dead_letter_queue as u64, limits.dead_letter_queue_bytes),
-        sealed_rows: settings.sealed.path.is_some(),
-        keys: keys.map(Arc::new),
-    };
-    let stop = observer.clone();
-    let letters = letters::published(settings)?;
-    let failed = move |error: &RecoveryError| match error.is_taken_over() {
-        true => stop.taken_over(error.to_string()),
-        false => stop.fail(error.to_string()),
-    };
-    let failure = |error: RecoveryError| {
-        let failure = Failure::failed(&error);
-        if error.is_taken_over() { failure.taken_over() } else { failure }
-    };
-    let recovery = Recovery::open(config, letters, failed).map_err(failure)?;
-    Ok(Some(Arc::new(recovery)))
-}
-
 /// With checkpoints and without sealed rows, accumulators over windows that are left so soon are not
 /// kept as of the seal, but made again from their rows when a job goes on.
 const REBUILT: Millis = 10 * MINUTE;
@@ -372,6 +347,7 @@ fn sealed(
     let path = Path::new(path);
     let file = match recovery {
         Some(recovery) => {
+            recovery.leads().map_err(checkpoints::failed_with)?;
             let (known, tells) = (recovery.sealed_bytes(), Arc::downgrade(recovery));
             let told = move |cut, bytes| {
                 if let Some(recovery) = tells.upgrade() {

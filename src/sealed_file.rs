@@ -5,8 +5,10 @@
 //! handed over is in the file within [`FLUSH_MAX`], in whole lines: who follows the file sees rows
 //! as they are sealed, and a process that is killed leaves them behind.
 
-use crate::created_file::append_lines;
+use crate::created_file::{Held, append_lines, create, end_lines};
+use std::fs::File;
 use std::io::{BufWriter, Write};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -81,9 +83,12 @@ impl SealedFile {
         failed: impl Fn(String) + Send + 'static,
     ) -> Result<(Self, u64), LinesError> {
         let error = |reason| LinesError { what: "sealed rows", path: path.to_owned(), reason };
-        let file = append_lines(path).map_err(error)?;
+        let file = create(path, Held::Placed).map_err(error)?;
         let is_regular = file.metadata().map_err(error)?.is_file();
-        let held = file.metadata().map_err(error)?.len();
+        let held = match known {
+            Some(_) => file.metadata().map_err(error)?.len(),
+            None => end_lines(&file).map_err(error)?,
+        };
         let begins = known.unwrap_or(held).min(held);
         if known.is_some_and(|known| known > held) {
             let path = path.display();
@@ -102,6 +107,10 @@ impl SealedFile {
             }
             told(cut, begins + bytes);
             Ok(())
+        };
+        let file: Box<dyn Write + Send> = match is_regular {
+            true => Box::new(PlacedFile { file, position: begins }),
+            false => Box::new(file),
         };
         let started = Self::spawn(path, file, failed, told)?;
         Ok((started, begins))
@@ -156,6 +165,26 @@ impl SealedFile {
             // The writing thread does not panic.
             Some(Err(_)) | None => Ok(0),
         }
+    }
+}
+
+/// A file that is written from a place on. A process that stood still while another one took over has
+/// the rows of that other one to write, at the places where they are: so what it still writes changes
+/// nothing.
+struct PlacedFile {
+    file: File,
+    position: u64,
+}
+
+impl Write for PlacedFile {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write_at(bytes, self.position)?;
+        self.position += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -265,6 +294,27 @@ mod tests {
         again.sink().write(LINE.to_vec());
         again.finish().unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), [&cut, b"\n".as_slice(), LINE].concat());
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn one_that_was_taken_over_from_writes_what_is_there_already_and_adds_nothing() {
+        let path = std::env::temp_dir().join(format!("tidemark-sealed-two-{}", std::process::id()));
+        std::fs::write(&path, LINE).unwrap();
+        let failed = |reason: String| panic!("{reason}");
+        let known = Some(LINE.len() as u64);
+        let resume = || SealedFile::resume(&path, known, Box::new(|_, _| {}), failed).unwrap();
+        let lines: Vec<u8> =
+            (0..9).flat_map(|n| format!("{{\"as_of\":{n}}}\n").into_bytes()).collect();
+        let (stale, _) = resume();
+        stale.sink().write(lines[..22].to_vec());
+        let (newer, begins) = resume();
+        assert_eq!(begins, LINE.len() as u64);
+        newer.sink().write(lines.clone());
+        newer.finish().unwrap();
+        stale.sink().write(lines[22..44].to_vec());
+        stale.finish().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), [LINE, &lines].concat());
         std::fs::remove_file(&path).unwrap();
     }
 

@@ -45,6 +45,9 @@ use tidemark_operators::time::EventTime;
 /// How a sink that writes a log reports itself.
 pub type LogStatus = Box<dyn Fn() -> LogSinkSnapshot + Send + Sync>;
 
+/// From which time on rows of a view, by job index, lack nothing of what is kept since later only.
+pub type LackingStatus = Box<dyn Fn(usize) -> Option<EventTime> + Send + Sync>;
+
 /// How checkpoints report themselves.
 pub type CheckpointStatus = Box<dyn Fn() -> CheckpointSnapshot + Send + Sync>;
 
@@ -68,6 +71,7 @@ pub struct Service {
     tables: Vec<Arc<TableStatus>>,
     logs: Vec<LogStatus>,
     checkpoints: Option<CheckpointStatus>,
+    lacking: Option<LackingStatus>,
     files: Vec<PathBuf>,
     stall_after: Duration,
     /// Made when the first worker has stepped: a job that waits for its brokers is not stalled.
@@ -94,6 +98,7 @@ impl Service {
             registry: None,
             logs: Vec::new(),
             checkpoints: None,
+            lacking: None,
             files: Vec::new(),
             stall_after,
             watch: OnceLock::new(),
@@ -140,6 +145,17 @@ impl Service {
         self
     }
 
+    /// Adds from which time on rows of a view, by job index, lack nothing of what a changed job began to
+    /// keep late.
+    #[must_use]
+    pub fn with_lacking(
+        mut self,
+        status: Option<impl Fn(usize) -> Option<EventTime> + Send + Sync + 'static>,
+    ) -> Self {
+        self.lacking = status.map(|status| Box::new(status) as LackingStatus);
+        self
+    }
+
     /// Adds a file that is written: the space on its file system is watched.
     #[must_use]
     pub fn with_disk(mut self, path: impl Into<PathBuf>) -> Self {
@@ -161,15 +177,6 @@ impl Service {
         clocks.min().unwrap_or(0)
     }
 
-    /// The views whose rows lack nothing, by job index. To be asked once the job has caught up.
-    pub fn complete_views(&self) -> impl Iterator<Item = usize> {
-        let (progress, clock) = (self.progress(), self.live_clock());
-        let kafka = self.kafka.as_deref();
-        let complete =
-            move |view: &usize| coverage::is_complete(&self.plan, *view, kafka, &progress, clock);
-        (0..self.plan.views.len()).filter(complete)
-    }
-
     /// The newest row of an entity, as [`Introspect::row`] gives it.
     pub fn feature_row(&self, view: &str, id: &str) -> RowAnswer {
         let names = (0..self.plan.views.len()).filter_map(|at| Some((at, self.plan.view(at)?)));
@@ -183,13 +190,12 @@ impl Service {
         };
         let entity = self.plan.views.get(index).and_then(|at| self.plan.entities.get(at.entity));
         let names = found.features.iter().map(|feature| feature.name.clone());
-        let kafka = self.kafka.as_deref();
         RowAnswer::Row(FeatureRow {
             view: found.name.clone(),
             entity_type: entity.map(|entity| entity.name.clone()).unwrap_or_default(),
             entity_id: id.into_owned(),
             as_of: row.as_of,
-            complete_from: coverage::complete_from(&self.plan, index, kafka, &self.progress()),
+            complete_from: self.complete_from(index),
             features: names.zip(row.values).collect(),
         })
     }

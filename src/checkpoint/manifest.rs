@@ -1,6 +1,6 @@
-//! Manifests, format 2: what holds as of a cut, and every object that belongs to it.
+//! Manifests, format 3: what holds as of a cut, and every object that belongs to it.
 //!
-//! Format 1 had no ids. A manifest is text, for people to look into: JSON, and a last line of JSON with its
+//! Format 1 had no ids, format 2 nothing that is lacking. A manifest is text, for people to look into: JSON, and a last line of JSON with its
 //! length and CRC32C.
 
 use super::blocks::damage;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use tidemark_operators::time::EventTime;
 
 /// The format that is written.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// How long a manifest or an index may be.
 pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// How many segments a manifest lists by itself; older ones are listed through indexes.
@@ -42,7 +42,7 @@ pub struct Manifest {
     pub time_zones: String,
     /// The job's name.
     pub job: String,
-    /// For each entity type what its state is made of.
+    /// For each entity type what feeds it, and what its state is made of.
     pub fingerprint: BTreeMap<String, String>,
     /// The cut: all rows before it are here, and no other.
     pub cut: EventTime,
@@ -53,6 +53,13 @@ pub struct Manifest {
     pub live_clock_at: u64,
     /// Where each partition stands.
     pub partitions: Vec<PartitionMark>,
+    /// All rows at and after this time are here, as far as they were ever read: older ones may have
+    /// gone. Nothing: an older program wrote it, and has not said.
+    #[serde(default)]
+    pub rows_from: Option<EventTime>,
+    /// What is not as it would be had it been kept from the beginning.
+    #[serde(default)]
+    pub lacking: Vec<LackingState>,
     /// The newest segments.
     pub segments: Vec<ListedSegment>,
     /// Where older segments are listed.
@@ -98,6 +105,18 @@ pub struct PartitionMark {
     pub refused: Vec<(u64, u64)>,
     /// The record before `read`.
     pub check: Option<CheckRecord>,
+}
+
+/// Something of an entity type that a job began to keep when it had had events already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LackingState {
+    /// The entity type.
+    pub entity: String,
+    /// What it is, as identities tell it: a component of its state, or what rows do not have.
+    pub what: String,
+    /// It knows everything at and after this time.
+    pub since: EventTime,
 }
 
 /// What tells whether a record is still the one that was read.
@@ -174,8 +193,12 @@ pub(super) struct SegmentIndex {
 impl Manifest {
     /// Lists no longer what has no row at `before` or later.
     pub fn retire(&mut self, before: EventTime) {
+        let listed = self.segments.len() + self.indexes.len();
         self.segments.retain(|segment| segment.to > before);
         self.indexes.retain(|index| index.to > before);
+        if self.segments.len() + self.indexes.len() < listed {
+            self.rows_from = self.rows_from.map(|from| from.max(before));
+        }
     }
 
     /// Takes the oldest segments out, when there are more than one manifest lists, and puts them into

@@ -9,16 +9,20 @@
 //! ```
 //!
 //! A letter leaves the outbox when the brokers have acknowledged it. While they do not, the outbox
-//! fills up, `has_room` says no, and the sources are not read: nothing is dropped.
+//! fills up, `has_room` says no, and the sources are not read: nothing is dropped. Where there are
+//! checkpoints, letters wait for theirs, and are there once: see [`CommittedLetters`].
 
+mod committed;
 mod headers;
 mod publisher;
+mod topics;
 
 use crate::kafka::error::KafkaError;
 use crate::kafka::read_topic;
 use crate::kafka::settings::KafkaConfig;
 use crate::outbox::{DeadLetterStatus, Outbox};
 use crate::source::Waker;
+pub use committed::{CommittedLetters, CommittedTo};
 use publisher::Publisher;
 use rdkafka::Message as _;
 use std::sync::Arc;
@@ -109,7 +113,7 @@ impl KafkaDeadLetters {
         settings: DeadLetterSettings,
     ) -> Result<KafkaDeadLetters, KafkaError> {
         let outbox = Arc::new(Outbox::new(settings.letters_max, settings.bytes_max));
-        let publisher = Publisher::new(config.clone(), settings, Arc::clone(&outbox))?;
+        let publisher = Publisher::new(config.clone(), &settings, Arc::clone(&outbox))?;
         let name = "kafka-dead-letters";
         let thread = std::thread::Builder::new().name(name.to_owned());
         let thread = thread.spawn(move || publisher.run()).map_err(|error| KafkaError::Thread {

@@ -6,6 +6,7 @@ use crate::kafka::consumer::Mailbox;
 use crate::kafka::error::KafkaError;
 use crate::kafka::feed::Signal;
 use crate::kafka::inquirer::{Inquirer, Trouble};
+use crate::kafka::known_log::LogChange;
 use crate::kafka::lane::Opened;
 use crate::kafka::lock;
 use crate::kafka::settings::KafkaConfig;
@@ -16,6 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+use tidemark_operators::origin::PartitionId;
 
 /// Waits between attempts to reach the brokers: doubled from the first up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
@@ -120,6 +122,17 @@ impl Discovery {
                 ),
             }
         }
+    }
+
+    /// What has changed since a checkpoint: also partitions that are not there any more.
+    pub(super) fn changes(&self, opened: &[Opened]) -> BTreeMap<PartitionId, LogChange> {
+        let known = self.topics.iter().flat_map(|topic| {
+            let source = topic.source;
+            topic.known.partitions.keys().map(move |at| PartitionId { source, partition: *at })
+        });
+        let gone = known.filter(|id| opened.iter().all(|opened| opened.id != *id));
+        let changed = opened.iter().filter_map(|opened| Some((opened.id, opened.change?)));
+        gone.map(|id| (id, LogChange::Another)).chain(changed).collect()
     }
 
     pub(super) fn hand_out(&mut self, found: Vec<Opened>) {

@@ -89,6 +89,27 @@ pub enum KafkaError {
         /// How that is known.
         sign: String,
     },
+    /// A partition that is not as a checkpoint knows it.
+    #[error(
+        "the source \"{of}\" cannot go on from the checkpoint in {topic}[{partition}]: {sign}{}. \
+         Bring the topic back, or begin with no state (another \"url\" in [state] of cluster.toml), or \
+         run with `--accept-changed-topic {of}`: a log that is another one is then read from \
+         where `start` in the job says, where what is older than the checkpoint is late, one with a \
+         gap from behind it, and values lack what is gone",
+        and_others(*others)
+    )]
+    ChangedSinceCheckpoint {
+        /// The source.
+        of: String,
+        /// The topic.
+        topic: String,
+        /// The first partition that is not.
+        partition: u32,
+        /// How that is known, with the offsets of both.
+        sign: String,
+        /// How many others are not.
+        others: usize,
+    },
     /// Two sources that read one topic.
     #[error("topic '{topic}' is read by two sources: read it by one, and filter with `where`")]
     TwoSources {
@@ -136,6 +157,14 @@ pub enum KafkaError {
         /// Why.
         why: String,
     },
+    /// Dead letters of a checkpoint that could not be published.
+    #[error("could not publish dead letters in a transaction on '{brokers}': {why}")]
+    Letters {
+        /// The bootstrap servers.
+        brokers: String,
+        /// Why.
+        why: String,
+    },
     /// Dead letters that could not be written back to their topic.
     #[error(
         "could not replay dead letters into topic '{topic}' on '{brokers}': {why}; run it again: \
@@ -164,6 +193,13 @@ pub enum KafkaError {
         /// The last error.
         last: String,
     },
+}
+
+fn and_others(others: usize) -> String {
+    match others {
+        0 => String::new(),
+        others => format!(" (and {others} more partitions have changed)"),
+    }
 }
 
 impl KafkaError {

@@ -2,6 +2,7 @@
 
 use crate::kafka::context::LastError;
 use crate::kafka::error::KafkaError;
+use crate::kafka::known_log::{LogChange, changes};
 use crate::kafka::lane::Opened;
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::source::SourceTopic;
@@ -97,11 +98,19 @@ impl Inquirer {
         let (count, topic_id) = self.described(&wanted.topic)?;
         let times = self.offsets_at(wanted, count)?;
         let stable = self.stable_ends(wanted, count)?;
+        let held = (0..count).map(|partition| self.watermarks(&wanted.topic, native(partition)?));
+        let held = held.collect::<Result<Vec<_>, Trouble>>()?;
+        let changes = changes(&self.config, &wanted.topic, &wanted.known, topic_id, &held)?;
         (0..count)
-            .map(|partition| {
+            .zip(held)
+            .map(|(partition, (low, high))| {
                 let number = native(partition)?;
-                let (low, high) = self.watermarks(&wanted.topic, number)?;
-                let explicit = wanted.offsets.get(&partition).copied();
+                let change = changes.get(&partition).copied();
+                let explicit = match change {
+                    Some(LogChange::Another) => None,
+                    Some(LogChange::Lost(begins)) => Some(begins),
+                    None => wanted.begins_at(partition, low),
+                };
                 let (from, position) = match (explicit, wanted.start) {
                     (Some(offset), _) => (Offset::Offset(signed(offset)), offset),
                     // Not the number: retention may remove that record before it is read.
@@ -124,6 +133,7 @@ impl Inquirer {
                     position,
                     end: high,
                     found_later: false,
+                    change,
                     headers: wanted.headers.as_slice().into(),
                 })
             })
@@ -165,6 +175,7 @@ impl Inquirer {
                 position: low,
                 end: high,
                 found_later: true,
+                change: None,
                 headers: wanted.headers.as_slice().into(),
             })
         });
@@ -247,10 +258,10 @@ impl Inquirer {
 }
 
 /// A partition's number as librdkafka has it.
-fn native(partition: u32) -> Result<i32, Trouble> {
+pub(super) fn native(partition: u32) -> Result<i32, Trouble> {
     i32::try_from(partition).map_err(|_| Trouble::Passing(format!("partition {partition}?")))
 }
 
-fn signed(offset: u64) -> i64 {
+pub(super) fn signed(offset: u64) -> i64 {
     i64::try_from(offset).unwrap_or(i64::MAX)
 }

@@ -3,6 +3,7 @@
 use crate::kafka::context::WorkerContext;
 use crate::kafka::error::KafkaError;
 use crate::kafka::feed::Feed;
+use crate::kafka::known_log::LogChange;
 use crate::kafka::settings::KafkaLimits;
 use crate::kafka::topic_id::{TopicId, describe};
 use crate::wall_clock::wall_ms;
@@ -36,6 +37,8 @@ pub(super) struct Opened {
     /// The end of the log now, open transactions included.
     pub(super) end: u64,
     pub(super) found_later: bool,
+    /// How it has changed since a checkpoint, which was accepted.
+    pub(super) change: Option<LogChange>,
     /// The headers that are wanted.
     pub(super) headers: Arc<[String]>,
 }

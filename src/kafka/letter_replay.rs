@@ -11,17 +11,15 @@
 //! given the same letters twice, finds what is done already. The transactional id is a function of the
 //! topic: whoever begins later ends what an earlier one left open, and keeps it from going on.
 
+use crate::kafka::create_topic;
 use crate::kafka::error::KafkaError;
 use crate::kafka::inquirer::{Inquirer, Trouble};
-use crate::kafka::produce::{Acknowledgements, DELIVERY_TIMEOUT};
 use crate::kafka::read_topic::read_topic;
 use crate::kafka::settings::KafkaConfig;
-use crate::kafka::{create_topic, lock};
-use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
+use crate::kafka::transactions::Transactions;
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::producer::BaseRecord;
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 
 /// The header of a copy that says where the letter's record was: `topic/partition/offset`.
@@ -32,10 +30,6 @@ pub const REPLAYED_REASON: &str = "replayed_reason";
 const LEDGER: &str = ".replayed";
 /// The most letters that a ledger may tell of, 16 bytes each while it is read.
 const LEDGER_MAX: usize = 8_000_000;
-/// How long the brokers may take to begin, commit or abort.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long to wait for room in the client's queue at a time.
-const POLL: Duration = Duration::from_millis(10);
 
 /// The letters of a topic that were replayed.
 pub(crate) struct Ledger {
@@ -90,7 +84,7 @@ fn parse(key: &[u8]) -> Option<(u32, u64)> {
 
 /// Writes letters back to their topic. At most one of a topic goes on.
 pub(crate) struct LetterReplay {
-    producer: BaseProducer<Acknowledgements>,
+    writer: Transactions,
     topic: String,
     partitions: u32,
     brokers: String,
@@ -118,20 +112,12 @@ impl LetterReplay {
                 return Err(KafkaError::NoSuchTopic { topic: topic.to_owned(), brokers });
             }
         };
-        let timeout = DELIVERY_TIMEOUT.as_millis().to_string();
-        let producer: BaseProducer<Acknowledgements> = config
-            .producer(Some(DELIVERY_TIMEOUT), &[("message.max.bytes", "1000000000")])?
-            .set("transactional.id", format!("tidemark-dlq-replay-{topic}"))
-            .set("transaction.timeout.ms", timeout)
-            .create_with_context(Acknowledgements::default())
-            .map_err(|error| config.client_error(&error))?;
+        let writer = Transactions::new(config, &format!("tidemark-dlq-replay-{topic}"))?;
         create_topic(config, &format!("{topic}{LEDGER}"), 1, &[("cleanup.policy", "compact")])?;
-        producer.init_transactions(ANSWER_TIMEOUT).map_err(|error| {
-            failed(told(&producer, "could not begin to write in transactions", &error))
-        })?;
+        writer.begin(&|| true).map_err(failed)?;
         // Only now: what an earlier one committed just before is in it.
         let ledger = Ledger::read(config, topic)?;
-        Ok(LetterReplay { producer, topic: topic.to_owned(), partitions, brokers, ledger })
+        Ok(LetterReplay { writer, topic: topic.to_owned(), partitions, brokers, ledger })
     }
 
     /// Takes note of a letter; returns whether it is to be replayed, as it was not before.
@@ -145,28 +131,21 @@ impl LetterReplay {
     /// None was written, or it is not known whether all were: in either case the next one to begin
     /// finds out, and nothing is written twice.
     pub(crate) fn send(&self, letters: &[DeadLetter]) -> Result<(), KafkaError> {
-        self.producer
-            .begin_transaction()
-            .map_err(|error| self.failed(told(&self.producer, "could not begin", &error)))?;
-        let outcome = letters.iter().try_for_each(|letter| self.copy(letter));
-        match outcome.and_then(|()| self.commit()) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                // What cannot be aborted either is ended by whoever begins next.
-                let _ = self.producer.abort_transaction(ANSWER_TIMEOUT);
-                Err(error)
-            }
-        }
+        let copy = || letters.iter().try_for_each(|letter| self.copy(letter));
+        self.writer.all_or_nothing(&|| true, copy).map_err(|why| {
+            let (topic, brokers) = (self.topic.clone(), self.brokers.clone());
+            KafkaError::LetterReplay { topic, brokers, why }
+        })
     }
 
-    fn copy(&self, letter: &DeadLetter) -> Result<(), KafkaError> {
+    fn copy(&self, letter: &DeadLetter) -> Result<(), String> {
         let partition = letter.partition.partition;
         if partition >= self.partitions {
             let has = self.partitions;
-            return Err(self.failed(format!(
+            return Err(format!(
                 "a letter is of partition {partition}, and the topic has {has}: it is another topic \
                  by now"
-            )));
+            ));
         }
         let place = format!("{partition}/{}", letter.offset);
         let from = format!("{}/{place}", self.topic);
@@ -174,53 +153,15 @@ impl LetterReplay {
         let headers = headers.into_iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
             headers.insert(Header { key, value: Some(value) })
         });
-        let native = i32::try_from(partition).map_err(|error| self.failed(error.to_string()))?;
+        let native = i32::try_from(partition).map_err(|error| error.to_string())?;
         let mut copy = BaseRecord::<[u8], [u8]>::to(&self.topic).partition(native).headers(headers);
         (copy.key, copy.payload) = (letter.key.as_deref(), letter.value.as_deref());
         // When it was written first is what its event time is held against.
         copy.timestamp = letter.arrival.and_then(|at| i64::try_from(at).ok());
-        self.write(copy)?;
+        self.writer.write(copy)?;
         let entry = BaseRecord::to(&self.ledger.topic).partition(0).key(place.as_bytes());
-        self.write(entry.payload(letter.reason.name().as_bytes()))
+        self.writer.write(entry.payload(letter.reason.name().as_bytes()))
     }
-
-    fn write(&self, mut record: BaseRecord<'_, [u8], [u8]>) -> Result<(), KafkaError> {
-        while let Err((error, back)) = self.producer.send(record) {
-            if error.rdkafka_error_code() != Some(Code::QueueFull) {
-                return Err(self.failed(told(&self.producer, "could not write", &error)));
-            }
-            self.producer.poll(POLL);
-            record = back;
-        }
-        Ok(())
-    }
-
-    fn commit(&self) -> Result<(), KafkaError> {
-        let start = Instant::now();
-        loop {
-            match self.producer.commit_transaction(ANSWER_TIMEOUT) {
-                Ok(()) => return Ok(()),
-                Err(ClientError::Transaction(error))
-                    if error.is_retriable() && start.elapsed() < DELIVERY_TIMEOUT => {}
-                Err(error) => {
-                    return Err(self.failed(told(&self.producer, "could not commit", &error)));
-                }
-            }
-        }
-    }
-
-    fn failed(&self, why: String) -> KafkaError {
-        let (topic, brokers) = (self.topic.clone(), self.brokers.clone());
-        KafkaError::LetterReplay { topic, brokers, why }
-    }
-}
-
-/// An error, with what the client was told beside it.
-fn told(producer: &BaseProducer<Acknowledgements>, what: &str, error: &ClientError) -> String {
-    let context = producer.context();
-    let beside = lock(&context.failed).take().or_else(|| lock(&context.trouble).take());
-    let beside = beside.map_or_else(String::new, |why| format!(": {why}"));
-    format!("{what}: {error}{beside}")
 }
 
 #[cfg(test)]

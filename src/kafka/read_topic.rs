@@ -27,24 +27,40 @@ pub(crate) fn read_topic(
     topic: &str,
     take: &mut dyn FnMut(&BorrowedMessage<'_>) -> Result<bool, KafkaError>,
 ) -> Result<bool, KafkaError> {
-    let unanswered = |why: String| KafkaError::NoAnswer {
-        brokers: config.bootstrap_servers.clone(),
-        why: format!("could not read topic '{topic}': {why}"),
-    };
+    let unanswered = |why| unanswered(config, topic, why);
     let partitions = match Inquirer::new(config)?.partitions(topic) {
         Ok(count) => count,
         Err(Trouble::NoSuchTopic(_)) => return Ok(false),
         Err(Trouble::Lasting(error)) => return Err(error),
         Err(Trouble::Passing(why)) => return Err(unanswered(why)),
     };
+    let native = |partition: u32| i32::try_from(partition);
+    let from: Result<Vec<_>, _> = (0..partitions)
+        .map(|partition| native(partition).map(|partition| (partition, Offset::Beginning)))
+        .collect();
+    let from = from.map_err(|error| unanswered(error.to_string()))?;
+    read_from(config, topic, &from, take)?;
+    Ok(true)
+}
+
+/// The same of some partitions of a topic that is there, each from an offset on.
+///
+/// # Errors
+/// As [`read_topic`].
+pub(super) fn read_from(
+    config: &KafkaConfig,
+    topic: &str,
+    from: &[(i32, Offset)],
+    take: &mut dyn FnMut(&BorrowedMessage<'_>) -> Result<bool, KafkaError>,
+) -> Result<(), KafkaError> {
+    let unanswered = |why| unanswered(config, topic, why);
     let consumer: BaseConsumer<LastError> = config
         .consumer()?
         .create_with_context(LastError::default())
         .map_err(|error| config.client_error(&error))?;
     let mut all = TopicPartitionList::new();
-    for partition in 0..partitions {
-        let added = i32::try_from(partition).map_err(|error| unanswered(error.to_string()))?;
-        all.add_partition_offset(topic, added, Offset::Beginning)
+    for (partition, offset) in from {
+        all.add_partition_offset(topic, *partition, *offset)
             .map_err(|error| unanswered(error.to_string()))?;
     }
     consumer.assign(&all).map_err(|error| unanswered(error.to_string()))?;
@@ -54,7 +70,7 @@ pub(crate) fn read_topic(
         match consumer.poll(POLL) {
             Some(Ok(message)) => {
                 if !take(&message)? {
-                    return Ok(true);
+                    return Ok(());
                 }
             }
             Some(Err(ClientError::PartitionEOF(partition))) => {
@@ -72,5 +88,12 @@ pub(crate) fn read_topic(
         }
         heard = Instant::now();
     }
-    Ok(true)
+    Ok(())
+}
+
+fn unanswered(config: &KafkaConfig, topic: &str, why: String) -> KafkaError {
+    KafkaError::NoAnswer {
+        brokers: config.bootstrap_servers.clone(),
+        why: format!("could not read topic '{topic}': {why}"),
+    }
 }

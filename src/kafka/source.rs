@@ -7,6 +7,7 @@ use crate::kafka::discovery::{Discovery, STOP_CHECK, Stop, open_patiently};
 use crate::kafka::error::KafkaError;
 use crate::kafka::health::Health;
 use crate::kafka::inquirer::Inquirer;
+use crate::kafka::known_log::{FoundTopics, KnownTopic};
 use crate::kafka::lock;
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::status::KafkaStatus;
@@ -36,13 +37,25 @@ pub struct SourceTopic {
     /// Partitions that start at this offset instead. One that the broker does not have stops the
     /// job.
     pub offsets: BTreeMap<u32, u64>,
+    /// What a checkpoint knows of it: its partitions are read on from there.
+    pub known: KnownTopic,
+}
+
+impl SourceTopic {
+    /// Where `partition`, whose first offset is `low`, starts by number; `None`: where `start` says.
+    pub(super) fn begins_at(&self, partition: u32, low: u64) -> Option<u64> {
+        let known = self.known.partitions.get(&partition);
+        let known = known.map(|known| if known.read == 0 { low } else { known.reread });
+        known.or_else(|| self.offsets.get(&partition).copied())
+    }
 }
 
 /// The open topics of a job. Dropping it ends the search for new partitions; the workers'
 /// [`KafkaPartitions`] read on.
 pub struct KafkaSource {
-    config: KafkaConfig,
+    config: Box<KafkaConfig>,
     status: Arc<KafkaStatus>,
+    found: Arc<FoundTopics>,
     mailboxes: Vec<Arc<Mailbox>>,
     stop: Arc<Stop>,
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -57,7 +70,7 @@ impl KafkaSource {
     ///
     /// # Errors
     /// A setting that is refused, a topic that does not exist or may not be read, one topic for
-    /// two sources, or `keep_trying` saying no.
+    /// two sources, one that is not as a checkpoint knows it, or `keep_trying` saying no.
     pub fn open(
         config: &KafkaConfig,
         topics: Vec<SourceTopic>,
@@ -86,12 +99,22 @@ impl KafkaSource {
             error: None,
         };
         discovery.note_ids(&opened);
+        let found = Arc::new(FoundTopics {
+            ids: discovery.ids.iter().map(|(source, id)| (*source, id.to_string())).collect(),
+            begins: opened.iter().map(|opened| (opened.id, opened.position)).collect(),
+            changes: discovery.changes(&opened),
+        });
         discovery.hand_out(opened);
         status.opened();
         let stop = Arc::clone(&discovery.stop);
         let threads = Mutex::new(vec![spawn(Discovery::NAME, move || discovery.run())?]);
-        let (config, status) = (config.clone(), Arc::clone(status));
-        Ok(KafkaSource { config, status, mailboxes, stop, threads })
+        let (config, status) = (Box::new(config.clone()), Arc::clone(status));
+        Ok(KafkaSource { config, status, found, mailboxes, stop, threads })
+    }
+
+    /// The topics as they were found.
+    pub fn found(&self) -> &Arc<FoundTopics> {
+        &self.found
     }
 
     /// The partitions of `worker` (modulo the number of workers): its consumer starts now. To be

@@ -1,4 +1,4 @@
-//! What checkpoints cost.
+//! What checkpoints cost, and how far one is read that a job goes on from.
 
 use super::exposition::Exposition;
 use super::snapshot::CheckpointSnapshot;
@@ -22,7 +22,13 @@ pub(super) fn written(out: &mut Exposition, checkpoints: &CheckpointSnapshot) {
         "Segments of checkpoints that were merged into larger ones.",
     );
     merged.count(&[], checkpoints.merged_segments);
-    for family in [segments, bytes, merged] {
+    let mut restore = out.gauge(
+        "tidemark_restore_bytes",
+        "Bytes of the checkpoint that the job goes on from: all, and those that are read.",
+    );
+    restore.count(&[("part", "all")], checkpoints.restore_bytes);
+    restore.count(&[("part", "read")], checkpoints.restored_bytes);
+    for family in [segments, bytes, merged, restore] {
         out.add(family);
     }
 }

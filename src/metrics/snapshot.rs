@@ -204,6 +204,10 @@ pub struct CheckpointSnapshot {
     pub snapshot_bytes: u64,
     /// Segments that were merged into others.
     pub merged_segments: u64,
+    /// Bytes of the checkpoint that the job goes on from.
+    pub restore_bytes: u64,
+    /// Bytes of it that are read.
+    pub restored_bytes: u64,
 }
 
 /// Something that needs attention although its part works.

@@ -30,6 +30,10 @@ pub(super) struct CheckpointProgress {
     pub snapshot_bytes: AtomicU64,
     /// Segments that were merged into others.
     pub merged_segments: AtomicU64,
+    /// Bytes of the checkpoint that the job goes on from, and how many of them are read.
+    pub restore_bytes: AtomicU64,
+    /// See `restore_bytes`.
+    pub restored_bytes: AtomicU64,
 }
 
 impl CheckpointProgress {
@@ -42,6 +46,8 @@ impl CheckpointProgress {
             merged_bytes: now(&self.merged_bytes),
             snapshot_bytes: now(&self.snapshot_bytes),
             merged_segments: now(&self.merged_segments),
+            restore_bytes: now(&self.restore_bytes),
+            restored_bytes: now(&self.restored_bytes),
         }
     }
 }

@@ -32,8 +32,9 @@ pub enum RecoveryError {
     /// The job needs of past events what was not kept of them.
     #[error(
         "cannot go on from {object} in {store}: of the events of \"{entity}\" it does not have what \
-         the job needs now: {}; run the job as it was, or begin with no state: another \"url\" in \
-         [state] of cluster.toml", missing.join("; ")
+         the job needs now: {}; run the job as it was, or with `--start-empty {entity}` (past events \
+         then have nothing there, and `complete_from` says from when values lack nothing), or begin \
+         with no state: another \"url\" in [state] of cluster.toml", missing.join("; ")
     )]
     Changed {
         /// The entity type.

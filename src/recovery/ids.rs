@@ -4,8 +4,8 @@ use super::RecoveryError;
 use super::insist::insist;
 use super::writer::Writer;
 use crate::checkpoint::{
-    IdsOf, IdsReader, IdsWriter, ListedIds, ListedKind, Manifest, PartitionMark, StateKeys,
-    mergeable_ids, store,
+    CheckpointError, IdsOf, IdsReader, IdsWriter, ListedIds, ListedKind, Manifest, PartitionMark,
+    StateKeys, StoredObject, mergeable_ids, store,
 };
 use crate::objects::Objects;
 use std::collections::BTreeMap;
@@ -60,9 +60,7 @@ pub(super) fn resume(
 ) -> Result<ResumedIds, RecoveryError> {
     let (mut all, mut others) = (IdsByPartition::new(), BTreeMap::<String, u64>::new());
     for listed in &manifest.ids {
-        let reader = IdsReader::open(objects, listed, keys)?;
-        for block in 0..reader.blocks() {
-            let (of, ids) = reader.ids(block)?;
+        for (of, ids) in read_ids(objects, listed, keys)? {
             let source = plan.sources.iter().position(|source| source.name == of.source);
             let Some(source) = source else { continue };
             if fields(&plan.sources[source]).as_ref() != Some(&of.fields) {
@@ -83,6 +81,23 @@ pub(super) fn resume(
         );
     }
     Ok(ResumedIds::new(all))
+}
+
+/// All that a file of ids holds.
+fn read_ids(
+    objects: &dyn Objects,
+    listed: &ListedIds,
+    keys: Option<&StateKeys>,
+) -> Result<Vec<(IdsOf, Vec<SeenId>)>, CheckpointError> {
+    let reader = IdsReader::open(objects, listed, keys)?;
+    let block = |block| reader.ids(block).map(|(of, ids)| (of.clone(), ids));
+    (0..reader.blocks()).map(block).collect()
+}
+
+/// A file of ids that is damaged or missing.
+struct UnreadableIds {
+    name: String,
+    error: CheckpointError,
 }
 
 impl Writer<'_> {
@@ -106,26 +121,56 @@ impl Writer<'_> {
             insist(keep_trying, || store(self.objects, &object))?;
             next.ids.push(listed);
         }
-        while let Some((level, merged)) = mergeable_ids(&next.ids) {
+        self.unreadable_ids.retain(|name| next.ids.iter().any(|listed| listed.name == *name));
+        loop {
+            let is_readable = |listed: &&ListedIds| !self.unreadable_ids.contains(&listed.name);
+            let readable: Vec<_> = next.ids.iter().filter(is_readable).cloned().collect();
+            let Some((level, merged)) = mergeable_ids(&readable) else { return Ok(()) };
             let name = self.name(ListedKind::Ids, 0);
-            let (object, listed) = insist(keep_trying, || {
-                let mut file = IdsWriter::new(name.clone(), self.cipher.as_deref());
-                for listed in &merged {
-                    let reader = IdsReader::open(self.objects, listed, self.keys.as_deref())?;
-                    for block in 0..reader.blocks() {
-                        let (of, mut ids) = reader.ids(block)?;
-                        let whose = (of.source.as_str(), of.partition);
-                        let over = over_below(&self.plan, &next.partitions, whose);
-                        ids.retain(|id| id.at >= over);
-                        file.push(of, &ids)?;
-                    }
+            let merging = insist(keep_trying, || self.merge_ids(&name, level, &merged, next));
+            let (object, listed) = match merging? {
+                Ok(made) => made,
+                Err(UnreadableIds { name, error }) => {
+                    // What it holds is missed by the next start; what is in memory is whole.
+                    tracing::warn!(
+                        %error,
+                        "a file of ids cannot be read; it is left as it is, and the next start needs it"
+                    );
+                    self.unreadable_ids.insert(name);
+                    continue;
                 }
-                file.finish(level)
-            })?;
+            };
             insist(keep_trying, || store(self.objects, &object))?;
             next.ids.retain(|listed| !merged.contains(listed));
             next.ids.push(listed);
         }
-        Ok(())
+    }
+
+    /// One file of several, of those ids that are held still.
+    fn merge_ids(
+        &self,
+        name: &str,
+        level: u32,
+        merged: &[ListedIds],
+        next: &Manifest,
+    ) -> Result<Result<(StoredObject, ListedIds), UnreadableIds>, CheckpointError> {
+        let mut file = IdsWriter::new(name.to_owned(), self.cipher.as_deref());
+        for listed in merged {
+            match read_ids(self.objects, listed, self.keys.as_deref()) {
+                Ok(blocks) => {
+                    for (of, mut ids) in blocks {
+                        let whose = (of.source.as_str(), of.partition);
+                        let over = over_below(&self.plan, &next.partitions, whose);
+                        ids.retain(|id| id.at >= over);
+                        file.push(&of, &ids)?;
+                    }
+                }
+                Err(error @ CheckpointError::Objects(_)) => return Err(error),
+                Err(error) => {
+                    return Ok(Err(UnreadableIds { name: listed.name.clone(), error }));
+                }
+            }
+        }
+        file.finish(level).map(Ok)
     }
 }

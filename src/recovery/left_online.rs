@@ -22,10 +22,12 @@ pub enum LeftOnline {
 impl Recovery {
     /// Where the live clock stood then, or when a row was written last, and how long ago that is.
     pub(super) fn live(&self) -> (EventTime, Millis) {
+        if fault::is_mutant("live_clock_forgotten") {
+            return (0, 0);
+        }
         let Manifest { partitions, live_clock, live_clock_at, .. } = &self.begun;
         let clocks = partitions.iter().filter_map(|mark| mark.clock);
         let live = clocks.chain([*live_clock]).max().unwrap_or(0);
-        let live = if fault::is_mutant("live_clock_forgotten") { 0 } else { live };
         let silent = wall_ms().unwrap_or(0).saturating_sub(*live_clock_at);
         let silent = if live == 0 || *live_clock_at == 0 { 0 } else { silent };
         match self.left.get() {

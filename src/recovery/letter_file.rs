@@ -9,6 +9,7 @@ use crate::created_file::{Held, create};
 use crate::fault;
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 /// The most bytes behind the known place that are compared with what is to be published.
@@ -33,7 +34,7 @@ impl LetterFile {
     /// # Errors
     /// When it cannot be opened or read.
     pub fn open(path: &Path, known: Option<u64>) -> io::Result<Self> {
-        let mut file = create(path, Held::Kept)?;
+        let mut file = create(path, Held::Placed)?;
         let is_regular = file.metadata()?.is_file();
         let (mut tail, mut position) = (Vec::new(), 0);
         if is_regular {
@@ -75,10 +76,19 @@ impl LetterFile {
         );
         self.position = self.file.metadata()?.len();
         if tail.last() != Some(&b'\n') {
-            self.file.write_all(b"\n")?;
+            self.file.write_all_at(b"\n", self.position)?;
             self.position += 1;
         }
         Ok(0)
+    }
+
+    /// Writes some of `bytes`, which are so many behind the position: a process that was taken over from
+    /// changes nothing of what is there, as it has the same letters for the same place.
+    fn put(&mut self, bytes: &[u8], behind: usize) -> io::Result<usize> {
+        match self.is_regular {
+            true => self.file.write_at(bytes, self.position + behind as u64),
+            false => self.file.write(bytes),
+        }
     }
 }
 
@@ -90,7 +100,7 @@ impl Target for LetterFile {
             while let Some(rest) = batch.lines.get(written..).filter(|rest| !rest.is_empty()) {
                 fault::point("publish.write");
                 let rest = fault::part(rest);
-                match self.file.write(rest) {
+                match self.put(rest, written) {
                     Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                     Ok(bytes) => written += bytes,
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -2,29 +2,44 @@
 
 use crate::checkpoint::{CheckRecord, Manifest, PartitionMark as StoredMark};
 use crate::fault;
+use crate::kafka::FoundTopics;
 use std::collections::BTreeMap;
 use tidemark_operators::cut::{PartitionMark, RecordCheck, Resume};
 use tidemark_operators::origin::PartitionId;
-use tidemark_operators::plan::Plan;
+use tidemark_operators::plan::{Plan, SourcePlan};
 
-/// Puts what is told into what is stored. Partitions that nobody has told of stay as they were.
+/// Puts what is told into what is stored. Partitions that nobody has told of stay as they were, but
+/// for those of `topics` that are other ones by now.
 pub(super) fn put(
     plan: &Plan,
+    topics: Option<&FoundTopics>,
     told: BTreeMap<PartitionId, PartitionMark>,
     stored: &mut Vec<StoredMark>,
 ) {
+    let name = |id: PartitionId| {
+        plan.sources.get(usize::from(id.source)).map_or("", |source| &source.name)
+    };
+    for id in topics.iter().flat_map(|topics| topics.others()) {
+        stored.retain(|mark| (mark.source.as_str(), mark.partition) != (name(id), id.partition));
+    }
     for (id, mark) in told {
-        let source = plan.sources.get(usize::from(id.source)).map_or("", |source| &source.name);
+        let source = name(id);
+        // One that nothing was read of yet begins where reading does.
+        let begins = topics.and_then(|topics| topics.begins.get(&id)).copied().unwrap_or(0);
+        let (read, reread) = match mark.read {
+            0 => (begins, begins),
+            read => (read, mark.reread),
+        };
         let is =
             |stored: &&mut StoredMark| stored.source == source && stored.partition == id.partition;
         let mark = StoredMark {
             source: source.to_owned(),
             partition: id.partition,
-            identity: None,
+            identity: topics.and_then(|topics| topics.ids.get(&id.source)).cloned(),
             first_offset: mark.start,
             first_accepted: Some(mark.first).filter(|_| mark.accepted > 0),
-            read: mark.read,
-            reread: mark.reread,
+            read,
+            reread,
             clock: mark.clock,
             newest: mark.newest,
             accepted: mark.accepted,
@@ -41,6 +56,15 @@ pub(super) fn put(
         }
     }
     stored.sort_by(|a, b| (&a.source, a.partition).cmp(&(&b.source, b.partition)));
+}
+
+/// The ids of the topics that `manifest` knows, by source of `plan`.
+pub(super) fn topic_ids(plan: &Plan, manifest: &Manifest) -> BTreeMap<u16, String> {
+    let of = |(at, source): (u16, &SourcePlan)| {
+        let mut marks = manifest.partitions.iter().filter(|mark| mark.source == source.name);
+        Some((at, marks.find_map(|mark| mark.identity.clone())?))
+    };
+    (0..).zip(&plan.sources).filter_map(of).collect()
 }
 
 /// Where the partitions of `plan` stand that `manifest` knows.

@@ -1,9 +1,15 @@
 //! The thread that publishes the dead letters of checkpoints, in order, each once.
 
+use super::letter_file::LetterFile;
+use super::letters::{self, StoredLetters};
 use super::part::LetterRoom;
+use super::{LettersTo, RecoveryError, system};
+use crate::checkpoint::Manifest;
 use crate::dead_letters::{PAUSES, wait};
 use crate::fault;
+use crate::kafka::{CommittedLetters, CommittedTo};
 use crate::metrics::snapshot::LogSinkSnapshot;
+use crate::objects::Objects;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +30,11 @@ pub(super) struct Batch {
 
 /// Where letters are published.
 pub(super) trait Target: Send {
+    /// Ends what the process before has left half done, while `go_on` says so.
+    fn begin(&mut self, _go_on: &dyn Fn() -> bool) -> Result<(), String> {
+        Ok(())
+    }
+
     /// Publishes a batch, which may have been published in part before, while `go_on` says so; says how
     /// far the target has been written then.
     fn publish(&mut self, batch: &Batch, go_on: &dyn Fn() -> bool) -> Result<u64, String>;
@@ -111,22 +122,56 @@ impl LetterPublisher {
     }
 }
 
+/// Publishes what the checkpoint `begun` has and is not known to be published, and then what comes.
+pub(super) fn publisher(
+    objects: &dyn Objects,
+    begun: &Manifest,
+    to: LettersTo,
+    room: &Arc<LetterRoom>,
+) -> Result<Arc<LetterPublisher>, RecoveryError> {
+    // All of them first: nothing is opened, and nobody asked, for a job that cannot go on.
+    let stored = StoredLetters::listed(&begun.outbox);
+    let batches = stored.iter().map(|letters| letters.read(objects));
+    let batches = batches.collect::<Result<Vec<_>, _>>()?;
+    let published = letters::how_far(&begun.outbox);
+    let position = published.as_ref().map(|published| published.position);
+    let (target, begins): (Box<dyn Target>, u64) = match to {
+        LettersTo::File(path) => {
+            let file = LetterFile::open(&path, position).map_err(|why| {
+                system(&format!("open the file of dead letters {}", path.display()), why)
+            })?;
+            let begins = file.position();
+            (Box::new(file), begins)
+        }
+        LettersTo::Topic(kafka, letters) => {
+            let progress = format!("{}.dlq.published", begun.job);
+            let to = CommittedTo { kafka, letters, progress, state: begun.store_id.clone() };
+            (Box::new(CommittedLetters::new(to)), 0)
+        }
+    };
+    let published = published.unwrap_or(Published { number: 0, position: begins });
+    let publisher = LetterPublisher::start(super::LETTERS, target, published, Arc::clone(room))
+        .map_err(|why| system("start the thread that publishes dead letters", why))?;
+    for batch in batches {
+        if fault::is_mutant("letters_forgotten") {
+            break;
+        }
+        room.take(&batch.letters);
+        publisher.publish(batch);
+    }
+    Ok(Arc::new(publisher))
+}
+
 impl PublisherState {
     fn run(&self, batches: &Receiver<Batch>, mut target: Box<dyn Target>, room: &LetterRoom) {
+        if self.insist(|go_on| target.begin(go_on)).is_none() {
+            return;
+        }
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).down = None;
         while let Ok(batch) = batches.recv() {
             fault::point("publish.letters");
-            let mut pause = PAUSES.0;
-            let position = loop {
-                let go_on = || !self.give_up.load(Ordering::Acquire);
-                match target.publish(&batch, &go_on) {
-                    Ok(position) => break position,
-                    Err(error) => self.failed(&error),
-                }
-                if !wait(pause, &self.give_up) {
-                    return;
-                }
-                pause = (pause * 2).min(PAUSES.1);
-            };
+            let published = self.insist(|go_on| target.publish(&batch, go_on));
+            let Some(position) = published else { return };
             fault::point("publish.published");
             room.give_back(&batch.letters);
             let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
@@ -136,6 +181,24 @@ impl PublisherState {
             drop(status);
             let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
             *published = Published { number: batch.number, position };
+        }
+    }
+
+    /// Tries until it is done; `None`: nobody waits for it any more.
+    fn insist<T>(
+        &self,
+        mut attempt: impl FnMut(&dyn Fn() -> bool) -> Result<T, String>,
+    ) -> Option<T> {
+        let mut pause = PAUSES.0;
+        loop {
+            match attempt(&|| !self.give_up.load(Ordering::Acquire)) {
+                Ok(done) => return Some(done),
+                Err(error) => self.failed(&error),
+            }
+            if !wait(pause, &self.give_up) {
+                return None;
+            }
+            pause = (pause * 2).min(PAUSES.1);
         }
     }
 

@@ -1,6 +1,8 @@
 //! Reads a checkpoint for the workers, on a thread of its own.
 
 use super::RecoveryError;
+use super::due::CheckpointProgress;
+use super::lacks::{Lacks, is_key};
 use crate::checkpoint::{
     EntitySchema, ListedSegment, ListedStates, SegmentReader, StateKeys, StatesReader,
 };
@@ -8,20 +10,32 @@ use crate::fault;
 use crate::objects::Objects;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
 use tidemark_operators::entity_log::RowMapping;
 use tidemark_operators::entity_windows::{RestoreFeed, Restored};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::plan::identity::{EntityIdentities, RowIdentities};
+use tidemark_operators::snapshot::Made;
 use tidemark_operators::time::EventTime;
 
 /// Pieces that wait for a worker.
 const PIECES_MAX: usize = 2;
+/// How often it is said how far reading is.
+const SAY_EVERY: Duration = Duration::from_secs(5);
 
 /// What is read of one entity type.
 pub(super) struct EntityObjects {
     pub segments: Vec<ListedSegment>,
     pub states: Vec<ListedStates>,
+}
+
+impl EntityObjects {
+    fn bytes(&self) -> u64 {
+        let segments = self.segments.iter().map(|segment| segment.bytes);
+        segments.chain(self.states.iter().map(|states| states.bytes)).sum()
+    }
 }
 
 /// Everything that is read.
@@ -33,20 +47,30 @@ pub(super) struct Loader {
     pub snapshot: EventTime,
     /// By entity of the plan.
     pub entities: Vec<EntityObjects>,
+    pub progress: Arc<CheckpointProgress>,
+    pub lacks: Arc<Lacks>,
 }
 
 /// A worker's end.
-struct WorkerFeed(Receiver<Restored>);
+struct WorkerFeed {
+    pieces: Receiver<Restored>,
+    entity: usize,
+    lacks: Arc<Lacks>,
+}
 
 impl RestoreFeed for WorkerFeed {
     fn next(&mut self) -> Restored {
-        match self.0.try_recv() {
+        match self.pieces.try_recv() {
             Ok(piece) => piece,
             Err(TryRecvError::Empty) => Restored::Wait,
             Err(TryRecvError::Disconnected) => Restored::Failed(
                 "restoring a checkpoint: the thread that reads it is gone".to_owned(),
             ),
         }
+    }
+
+    fn made(&mut self, made: &[Made]) {
+        self.lacks.made(self.entity, made);
     }
 }
 
@@ -60,25 +84,44 @@ impl Loader {
     pub fn start(self, workers: usize) -> std::io::Result<Vec<Feeds>> {
         let (mut ends, mut feeds): (Vec<Vec<SyncSender<Restored>>>, Vec<Feeds>) =
             (Vec::new(), (0..workers).map(|_| Vec::new()).collect());
-        for _ in &self.entities {
+        for entity in 0..self.entities.len() {
             let mut of_entity = Vec::new();
             for feeds in &mut feeds {
-                let (end, feed) = sync_channel(PIECES_MAX);
+                let (end, pieces) = sync_channel(PIECES_MAX);
                 of_entity.push(end);
-                feeds.push(Box::new(WorkerFeed(feed)));
+                let lacks = Arc::clone(&self.lacks);
+                feeds.push(Box::new(WorkerFeed { pieces, entity, lacks }));
             }
             ends.push(of_entity);
         }
         let thread = std::thread::Builder::new().name("restore".to_owned());
-        thread.spawn(move || {
-            for (entity, (objects, ends)) in self.entities.iter().zip(&ends).enumerate() {
-                if let Err(failure) = self.entity(entity, objects, ends) {
-                    give(ends, || Restored::Failed(failure.to_string()));
-                    return;
-                }
-            }
-        })?;
+        thread.spawn(move || self.read(&ends))?;
         Ok(feeds)
+    }
+
+    /// Reads everything for the workers at `ends`, by entity, and says how far it is.
+    fn read(&self, ends: &[Vec<SyncSender<Restored>>]) {
+        let began = Instant::now();
+        let all = self.entities.iter().map(EntityObjects::bytes).sum();
+        self.progress.restore_bytes.store(all, Ordering::Relaxed);
+        tracing::info!(bytes = all, "the state is read from the newest checkpoint");
+        let mut said = began;
+        for (entity, (objects, ends)) in self.entities.iter().zip(ends).enumerate() {
+            let mut done = |bytes| {
+                let read = self.progress.restored_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+                if said.elapsed() >= SAY_EVERY {
+                    said = Instant::now();
+                    let entity = &self.plan.entities[entity].name;
+                    tracing::info!(read, of = all, entity, "the state is being read");
+                }
+            };
+            if let Err(failure) = self.entity(entity, objects, ends, &mut done) {
+                give(ends, || Restored::Failed(failure.to_string()));
+                return;
+            }
+        }
+        let ms = began.elapsed().as_millis();
+        tracing::info!(bytes = all, "the state is read, after {ms} ms");
     }
 
     fn entity(
@@ -86,6 +129,7 @@ impl Loader {
         entity: usize,
         of: &EntityObjects,
         ends: &[SyncSender<Restored>],
+        done: &mut dyn FnMut(u64),
     ) -> Result<(), RecoveryError> {
         let mut states_given = false;
         for together in side_by_side(&of.segments) {
@@ -93,13 +137,14 @@ impl Loader {
             if to > self.snapshot && !std::mem::replace(&mut states_given, true) {
                 // Rows before the snapshot come before it, wherever they are.
                 self.rows(entity, &together, 0..self.snapshot, ends)?;
-                self.states(&of.states, ends)?;
+                self.states(&of.states, ends, done)?;
             }
             let from = if states_given { self.snapshot } else { 0 };
             self.rows(entity, &together, from..to, ends)?;
+            done(together.iter().map(|segment| segment.bytes).sum());
         }
         if !states_given {
-            self.states(&of.states, ends)?;
+            self.states(&of.states, ends, done)?;
         }
         give(ends, || Restored::End);
         Ok(())
@@ -122,7 +167,9 @@ impl Loader {
         for segment in segments {
             let reader = SegmentReader::open(&*self.objects, segment, self.keys.as_deref())?;
             let schema = &reader.content().schema;
-            mapping = Some(Arc::new(self.mapping(entity, schema, &segment.name)?));
+            // Rows of another key are rows of other entities.
+            let Some(found) = self.mapping(entity, schema, &segment.name)? else { continue };
+            mapping = Some(Arc::new(found));
             for block in reader.blocks_within(times.clone()) {
                 parts.push(Arc::new(reader.rows(block)?));
             }
@@ -142,14 +189,16 @@ impl Loader {
         &self,
         files: &[ListedStates],
         ends: &[SyncSender<Restored>],
+        done: &mut dyn FnMut(u64),
     ) -> Result<(), RecoveryError> {
-        for listed in files {
+        for listed in files.iter().filter(|listed| self.lacks.is_of_key(listed)) {
             let reader = StatesReader::open(&*self.objects, listed, self.keys.as_deref())?;
             for block in 0..reader.blocks() {
                 let states = Arc::new(reader.states(block)?);
                 fault::point("restore.states");
                 give(ends, || Restored::States(Arc::clone(&states)));
             }
+            done(listed.bytes);
         }
         Ok(())
     }
@@ -162,13 +211,18 @@ impl Loader {
         entity: usize,
         schema: &EntitySchema,
         object: &str,
-    ) -> Result<RowMapping, RecoveryError> {
-        mapping(&self.plan, entity, schema).map_err(|missing| RecoveryError::Changed {
-            entity: schema.entity.clone(),
-            object: object.to_owned(),
-            store: self.objects.url().to_owned(),
-            missing,
-        })
+    ) -> Result<Option<RowMapping>, RecoveryError> {
+        let (mapping, missing) = mapping(&self.plan, entity, schema);
+        let is_same = !missing.iter().any(|what| is_key(what));
+        match self.lacks.accept(&schema.entity, missing) {
+            Ok(()) => Ok(is_same.then_some(mapping)),
+            Err(missing) => Err(RecoveryError::Changed {
+                entity: schema.entity.clone(),
+                object: object.to_owned(),
+                store: self.objects.url().to_owned(),
+                missing,
+            }),
+        }
     }
 }
 
@@ -196,11 +250,9 @@ fn side_by_side(segments: &[ListedSegment]) -> Vec<Vec<&ListedSegment>> {
     all
 }
 
-/// How rows of entity `entity` of `plan`, written under `schema`, are read.
-///
-/// # Errors
-/// What the job needs and the rows do not have.
-fn mapping(plan: &Plan, entity: usize, schema: &EntitySchema) -> Result<RowMapping, Vec<String>> {
+/// How rows of entity `entity` of `plan`, written under `schema`, are read, and what the job needs and
+/// they do not have.
+fn mapping(plan: &Plan, entity: usize, schema: &EntitySchema) -> (RowMapping, Vec<String>) {
     let stored = RowIdentities {
         sources: schema.sources.clone(),
         keys: schema.keys.clone(),
@@ -210,8 +262,7 @@ fn mapping(plan: &Plan, entity: usize, schema: &EntitySchema) -> Result<RowMappi
     };
     // As they are when only the sources have had events that did then.
     let own = EntityIdentities::new(plan, &plan.entities[entity], Some(&stored.sources)).rows;
-    let (mapping, missing) = RowMapping::between(&stored, &own);
-    if missing.is_empty() { Ok(mapping) } else { Err(missing) }
+    RowMapping::between(&stored, &own)
 }
 
 #[cfg(test)]

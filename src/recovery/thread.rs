@@ -3,22 +3,25 @@
 use super::WorkerMessage;
 use super::due::CheckpointProgress;
 use super::error::{RecoveryError, system};
+use super::lacks::Lacks;
 use super::merging::Merging;
 use super::publisher::LetterPublisher;
-use super::writer::{Gathering, SnapshotFiles, Writer, schemas};
+use super::schemas::schemas;
+use super::writer::{Gathering, SnapshotFiles, Writer};
 use crate::checkpoint::{BlockCipher, Leader, ListedSegment, Manifest, Manifests, StateKeys};
 use crate::fault;
+use crate::kafka::FoundTopics;
 use crate::objects::{Objects, unique_text};
 use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
+use std::sync::{Arc, OnceLock};
 use tidemark_operators::plan::Plan;
 
 /// What the thread needs once it has taken over.
-pub(super) type Begin = (Arc<LetterPublisher>, Receiver<WorkerMessage>);
+pub(super) type Begin = (Arc<LetterPublisher>, Arc<Lacks>, Receiver<WorkerMessage>);
 
 /// What the thread that writes checkpoints is made of.
 pub(super) struct WriterThread {
@@ -29,6 +32,7 @@ pub(super) struct WriterThread {
     pub keys: Option<Arc<StateKeys>>,
     pub cipher: Option<BlockCipher>,
     pub progress: Arc<CheckpointProgress>,
+    pub topics: Arc<OnceLock<Arc<FoundTopics>>>,
     pub over: Arc<AtomicBool>,
 }
 
@@ -48,10 +52,12 @@ impl WriterThread {
             }
         };
         fault::point("start.taken_over");
-        let held = leader.manifest().clone();
+        let mut held = leader.manifest().clone();
+        let snapshot = held.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
+        held.rows_from.get_or_insert(snapshot);
         let segments = leader.segments().map(|segments| (held.clone(), segments));
         let _ = taken.send(segments.map_err(RecoveryError::from));
-        let Ok((publisher, messages)) = begins.recv() else { return Ok(()) };
+        let Ok((publisher, lacks, messages)) = begins.recv() else { return Ok(()) };
         let cipher = self.cipher.map(Arc::new);
         let (store, progress) = (Arc::clone(&self.objects), Arc::clone(&self.progress));
         let writer = Writer {
@@ -65,9 +71,12 @@ impl WriterThread {
             workers: self.workers,
             sealed_rows: self.sealed_rows,
             progress: self.progress,
+            topics: self.topics,
             publisher,
+            lacks,
             next: held,
             gathering: Gathering::default(),
+            unreadable_ids: BTreeSet::new(),
             telling: SnapshotFiles::default(),
             number: 0,
             published: VecDeque::new(),
@@ -83,6 +92,7 @@ fn take_over<'a>(objects: &'a dyn Objects, job: &str) -> Result<Leader<'a>, Reco
         job: job.to_owned(),
         program: VERSION.to_owned(),
         created_at: now,
+        rows_from: Some(0),
         ..Manifest::default()
     };
     let manifests = Manifests::new(objects);

@@ -3,28 +3,28 @@
 use super::due::CheckpointProgress;
 use super::ids::IdsByPartition;
 use super::insist::insist;
+use super::lacks::{self, Lacks};
 use super::letters::{self, StoredLetters};
 use super::merging::Merging;
 use super::publisher::{Batch, LetterPublisher};
 use super::{RecoveryError, WorkerMessage, marks};
 use crate::checkpoint::{
-    AttributeSchema, BlockCipher, EntitySchema, Leader, ListedKind, ListedSegment, ListedStates,
-    MANIFESTS_KEPT, Manifest, Snapshot, StateKeys, StatesWriter, WrittenBy, encode_segment,
-    object_name, store,
+    BlockCipher, EntitySchema, Leader, ListedKind, ListedSegment, ListedStates, MANIFESTS_KEPT,
+    Manifest, Snapshot, StateKeys, StatesWriter, WrittenBy, encode_segment, object_name, store,
 };
 use crate::fault;
+use crate::kafka::FoundTopics;
 use crate::objects::Objects;
 use crate::wall_clock::wall_ms;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
-use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, TimelineRows};
+use std::sync::{Arc, OnceLock};
+use tidemark_operators::cut::{CUT_GRID, Cut, EntityStates, PartitionMark, TimelineRows};
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::origin::PartitionId;
-use tidemark_operators::plan::identity::EntityIdentities;
-use tidemark_operators::plan::{EntityPlan, Plan, Storage};
+use tidemark_operators::plan::Plan;
 use tidemark_operators::time::{EventTime, Millis};
 
 /// Checkpoints between two times that what nobody lists any more is deleted.
@@ -42,11 +42,16 @@ pub(super) struct Writer<'a> {
     /// Whether sealed rows are written, whose file has to be told of.
     pub sealed_rows: bool,
     pub progress: Arc<CheckpointProgress>,
+    /// The topics that are read, once they are found.
+    pub topics: Arc<OnceLock<Arc<FoundTopics>>>,
     pub publisher: Arc<LetterPublisher>,
+    pub lacks: Arc<Lacks>,
     /// What the next manifest will be.
     pub next: Manifest,
     pub schemas: Vec<EntitySchema>,
     pub gathering: Gathering,
+    /// Names of files of ids that cannot be read, as long as they are listed.
+    pub unreadable_ids: BTreeSet<String>,
     /// A snapshot that is not whole yet.
     pub telling: SnapshotFiles,
     /// The number of the next object of this sequence number.
@@ -107,32 +112,6 @@ pub(super) struct SnapshotFiles {
     slices: BTreeMap<(usize, usize), Vec<EntityStates>>,
     whole: BTreeSet<(usize, usize)>,
     files: Vec<ListedStates>,
-}
-
-/// For each entity of `plan` how its rows are written.
-pub(super) fn schemas(plan: &Plan) -> Vec<EntitySchema> {
-    let schema = |entity: &EntityPlan| {
-        let rows = EntityIdentities::new(plan, entity, None).rows;
-        let attributes = entity.attributes.iter().zip(rows.attributes);
-        let attributes = attributes.map(|(attribute, identity)| AttributeSchema {
-            name: attribute.name.clone(),
-            ty: attribute.ty.to_string(),
-            storage: match attribute.storage {
-                Storage::Wide => "word".to_owned(),
-                Storage::Symbol => "symbol".to_owned(),
-            },
-            identity,
-        });
-        EntitySchema {
-            entity: entity.name.clone(),
-            filters: rows.bits,
-            every: rows.every,
-            sources: rows.sources,
-            keys: rows.keys,
-            attributes: attributes.collect(),
-        }
-    };
-    plan.entities.iter().map(schema).collect()
 }
 
 /// How long before a cut an entity type's rows may lie that something still needs.
@@ -299,21 +278,9 @@ impl Writer<'_> {
         cut: Cut,
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<(), RecoveryError> {
-        let gathered = self.gathering.take(cut);
+        let mut gathered = self.gathering.take(cut);
         let sequence = self.leader.manifest().sequence + 1;
-        let mut next = self.next.clone();
-        next.cut = cut.at;
-        marks::put(&self.plan, gathered.marks, &mut next.partitions);
-        self.write_ids(gathered.ids, &mut next, keep_trying)?;
-        next.segments.extend(gathered.segments);
-        if let Some(bytes) = gathered.sealed_bytes {
-            letters::set(&mut next.outbox, letters::SEALED_BYTES, bytes);
-        }
-        letters::published(&mut next.outbox, &self.publisher.published());
-        self.take_snapshot(cut, &mut next);
-        let held = next.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
-        next.retire(held.saturating_sub(reach(&self.plan)));
-        self.merging.take(&mut next);
+        let mut next = self.prepare(cut, &mut gathered, keep_trying)?;
         let unchanged = next == self.next && gathered.letters.is_empty();
         if unchanged {
             return Ok(());
@@ -330,8 +297,14 @@ impl Writer<'_> {
             letters.list(&mut next.outbox);
         }
         let mut batch = Some(batch).filter(|batch| !batch.letters.is_empty());
-        if fault::is_mutant("letters_before_commit") {
-            batch.take().into_iter().for_each(|batch| self.publisher.publish(batch));
+        if fault::is_mutant("letters_before_commit")
+            && let Some(batch) = batch.take()
+        {
+            self.publisher.publish(batch);
+            // A race that the letters win.
+            while self.publisher.published().number < sequence && keep_trying() {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
         }
         fault::point("cut.manifest");
         self.append(next, keep_trying)?;
@@ -347,6 +320,33 @@ impl Writer<'_> {
         self.merging.begin(manifest, || name(manifest, number, ListedKind::Segment, 0));
         self.collect(sequence);
         Ok(())
+    }
+
+    /// What the manifest of `cut` will say, but for its letters.
+    fn prepare(
+        &mut self,
+        cut: Cut,
+        gathered: &mut CutParts,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<Manifest, RecoveryError> {
+        let mut next = self.next.clone();
+        next.cut = cut.at;
+        let topics = self.topics.get().map(|topics| &**topics);
+        let told = std::mem::take(&mut gathered.marks);
+        marks::put(&self.plan, topics, told, &mut next.partitions);
+        self.write_ids(std::mem::take(&mut gathered.ids), &mut next, keep_trying)?;
+        next.segments.append(&mut gathered.segments);
+        if let Some(bytes) = gathered.sealed_bytes {
+            letters::set(&mut next.outbox, letters::SEALED_BYTES, bytes);
+        }
+        letters::published(&mut next.outbox, &self.publisher.published());
+        self.take_snapshot(cut, &mut next);
+        let held = next.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
+        next.retire(held.saturating_sub(reach(&self.plan)));
+        next.lacking = self.lacks.at(cut.at, next.rows_from.unwrap_or(0));
+        next.fingerprint = lacks::fingerprints(&self.plan);
+        self.merging.take(&mut next);
+        Ok(next)
     }
 
     fn append(
@@ -367,8 +367,7 @@ impl Writer<'_> {
     fn take_snapshot(&mut self, cut: Cut, next: &mut Manifest) {
         let all = self.workers * self.plan.entities.len();
         let SnapshotFiles { as_of, whole, .. } = &self.telling;
-        let is_ahead = *as_of > cut.at && !fault::is_mutant("snapshot_ahead");
-        if *as_of == 0 || is_ahead || whole.len() < all {
+        if *as_of == 0 || *as_of > cut.at || whole.len() < all {
             return;
         }
         let as_of = *as_of;
@@ -376,6 +375,9 @@ impl Writer<'_> {
         // Nothing more of it is taken.
         self.telling = SnapshotFiles { as_of: as_of + 1, ..SnapshotFiles::default() };
         next.snapshot = Some(Snapshot { as_of, states });
+        if fault::is_mutant("snapshot_ahead") {
+            next.cut = as_of.saturating_sub(5 * CUT_GRID);
+        }
         self.progress.snapshot.store(as_of, Ordering::Release);
     }
 
@@ -403,6 +405,7 @@ mod tests {
     use crate::objects::memory::MemoryObjects;
     use crate::recovery::part::LetterRoom;
     use crate::recovery::publisher::{Published, Target};
+    use crate::recovery::schemas::schemas;
     use tidemark_operators::cut::AttributeValues;
     use tidemark_operators::entity_log::{EntityLog, RowsCopier};
 
@@ -459,8 +462,11 @@ mod tests {
             workers: 1,
             sealed_rows: false,
             progress: Arc::default(),
+            topics: Arc::default(),
             publisher: Arc::new(publisher.unwrap()),
+            lacks: Arc::new(Lacks::new(&plan, &Manifest::default(), Vec::new())),
             gathering: Gathering::default(),
+            unreadable_ids: BTreeSet::new(),
             telling: SnapshotFiles::default(),
             number: 0,
             published: VecDeque::new(),

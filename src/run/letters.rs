@@ -44,25 +44,28 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// Where dead letters are published by checkpoints.
-///
-/// # Errors
-/// When a thread or client cannot be had.
-pub(super) fn published(settings: &Settings) -> Result<LettersTo, Failure> {
+pub(super) fn published(settings: &Settings) -> LettersTo {
     match settings.dead_letters.kind {
-        DeadLetterKind::File => Ok(LettersTo::File(PathBuf::from(&settings.dead_letters.path))),
-        DeadLetterKind::Kafka => topic(settings).map(LettersTo::Topic),
+        DeadLetterKind::File => LettersTo::File(PathBuf::from(&settings.dead_letters.path)),
+        DeadLetterKind::Kafka => {
+            LettersTo::Topic(connect::kafka(&settings.kafka), topics(settings))
+        }
+    }
+}
+
+/// The topics of letters.
+fn topics(settings: &Settings) -> DeadLetterSettings {
+    let limits = &settings.limits;
+    DeadLetterSettings {
+        topic: settings.dead_letters.topic.clone(),
+        letters_max: limits.dead_letter_queue,
+        bytes_max: usize::try_from(limits.dead_letter_queue_bytes).unwrap_or(usize::MAX),
     }
 }
 
 /// The writer of letters into a topic.
 fn topic(settings: &Settings) -> Result<KafkaDeadLetters, Failure> {
-    let limits = &settings.limits;
-    let letters = DeadLetterSettings {
-        topic: settings.dead_letters.topic.clone(),
-        letters_max: limits.dead_letter_queue,
-        bytes_max: usize::try_from(limits.dead_letter_queue_bytes).unwrap_or(usize::MAX),
-    };
-    let writer = KafkaDeadLetters::open(&connect::kafka(&settings.kafka), letters);
+    let writer = KafkaDeadLetters::open(&connect::kafka(&settings.kafka), topics(settings));
     writer.map_err(Failure::failed)
 }
 

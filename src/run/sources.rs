@@ -5,14 +5,16 @@ use crate::connect;
 use crate::failure::Failure;
 use crate::file_source::{FilePartitions, JobFiles};
 use crate::kafka::{
-    KafkaConfig, KafkaError, KafkaPartitions, KafkaSource, KafkaStatus, SourceTopic,
+    FoundTopics, KafkaConfig, KafkaError, KafkaPartitions, KafkaSource, KafkaStatus,
+    KnownPartition, KnownTopic, SourceTopic,
 };
+use crate::recovery::Recovery;
 use crate::source::Waker;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use tidemark_operators::cut::Resume;
+use tidemark_operators::cut::PartitionMark;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions};
 use tidemark_operators::plan::{Format, Plan};
 
@@ -77,6 +79,7 @@ impl Sources {
                     start: source.start,
                     headers: source.headers(),
                     offsets: BTreeMap::new(),
+                    known: KnownTopic { source: source.name.clone(), ..KnownTopic::default() },
                 }),
                 None => {
                     let name = &source.name;
@@ -100,16 +103,38 @@ impl Sources {
         self.files.files()
     }
 
-    /// The same, read on from where `resume` says.
+    /// The same, read on from where the newest checkpoint says.
     #[must_use]
-    pub fn resumed(mut self, resume: &Resume) -> Self {
-        for (id, mark) in &resume.partitions {
-            let topic = self.topics.iter_mut().find(|topic| topic.source == id.source);
-            if let Some(topic) = topic {
-                topic.offsets.insert(id.partition, mark.reread);
-            }
+    pub fn resumed(mut self, recovery: Option<&Recovery>) -> Self {
+        let Some(recovery) = recovery else { return self };
+        let (resume, ids) = (recovery.resume(), recovery.topic_ids());
+        for topic in &mut self.topics {
+            topic.known.id = ids.get(&topic.source).cloned();
+            let of = resume.partitions.iter().filter(|(id, _)| id.source == topic.source);
+            topic.known.partitions = of.map(|(id, mark)| (id.partition, known(mark))).collect();
         }
         self
+    }
+
+    /// The same, where the topics of these sources may be other ones than they were.
+    ///
+    /// # Errors
+    /// When no source that is read from a topic has one of the names.
+    pub fn accepting(mut self, names: &[String]) -> Result<Self, Failure> {
+        for name in names {
+            let topic = self.topics.iter_mut().find(|topic| topic.known.source == *name);
+            let Some(topic) = topic else {
+                let names = self.topics.iter().map(|topic| format!("\"{}\"", topic.known.source));
+                let names = names.collect::<Vec<_>>().join(", ");
+                let failure = format!(
+                    "--accept-changed-topic \"{name}\": no source of the job that is read from a topic \
+                     has this name"
+                );
+                return Err(Failure::usage(failure).hint(format!("name one of: {names}")));
+            };
+            topic.known.accept_changed = true;
+        }
+        Ok(self)
     }
 
     /// Whether a source is a topic.
@@ -144,6 +169,11 @@ impl Sources {
     }
 }
 
+/// What `mark` says of a partition's log.
+fn known(mark: &PartitionMark) -> KnownPartition {
+    KnownPartition { reread: mark.reread, read: mark.read, last: mark.last }
+}
+
 /// Sources that can be read.
 pub(super) struct OpenSources {
     kafka: Option<KafkaSource>,
@@ -151,6 +181,11 @@ pub(super) struct OpenSources {
 }
 
 impl OpenSources {
+    /// The topics as they were found, where there are any.
+    pub fn topics(&self) -> Option<&Arc<FoundTopics>> {
+        self.kafka.as_ref().map(KafkaSource::found)
+    }
+
     /// The partitions of `worker` out of `workers`; called once for each.
     ///
     /// # Errors

@@ -13,6 +13,7 @@
 //! A partition that was silent for a while after the start has a later first event than it would
 //! need: the time is an upper bound, never too early.
 
+use super::Service;
 use crate::kafka::KafkaStatus;
 use std::collections::BTreeSet;
 use tidemark_operators::metrics::PartitionProgress;
@@ -20,9 +21,30 @@ use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
 
+impl Service {
+    /// From which time on rows of the view at job index `view` lack nothing; `None`: they never did.
+    pub(super) fn complete_from(&self, view: usize) -> Option<EventTime> {
+        let kafka = self.kafka.as_deref();
+        let read = complete_from(&self.plan, view, kafka, &self.progress());
+        read.max(self.lacking.as_ref().and_then(|lacking| lacking(view)))
+    }
+
+    /// The views whose rows lack nothing, by job index. To be asked once the job has caught up.
+    pub fn complete_views(&self) -> impl Iterator<Item = usize> {
+        let (progress, clock) = (self.progress(), self.live_clock());
+        let kafka = self.kafka.as_deref();
+        let complete = move |view: &usize| {
+            let lacking = self.lacking.as_ref().and_then(|lacking| lacking(*view));
+            is_complete(&self.plan, *view, kafka, &progress, clock)
+                && lacking.is_none_or(|from| from <= clock)
+        };
+        (0..self.plan.views.len()).filter(complete)
+    }
+}
+
 /// The event time from which on rows of the view at job index `view` are complete; `None` when
 /// every log was read from its beginning.
-pub(super) fn complete_from(
+fn complete_from(
     plan: &Plan,
     view: usize,
     kafka: Option<&KafkaStatus>,
@@ -34,7 +56,7 @@ pub(super) fn complete_from(
 /// Whether rows of the view lack nothing at live clock `clock`. A topic's partition that did not
 /// begin at its start and has not accepted anything may lack everything: nothing is known of what
 /// came before.
-pub(super) fn is_complete(
+fn is_complete(
     plan: &Plan,
     view: usize,
     kafka: Option<&KafkaStatus>,

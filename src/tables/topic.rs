@@ -2,7 +2,7 @@
 
 use super::status::TableStatus;
 use crate::failure::Failure;
-use crate::kafka::{KafkaConfig, KafkaError, KafkaSource, KafkaStatus, SourceTopic};
+use crate::kafka::{KafkaConfig, KafkaError, KafkaSource, KafkaStatus, KnownTopic, SourceTopic};
 use crate::source::Waker;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,6 +35,7 @@ impl TopicTable {
             start: source.start,
             headers: source.headers(),
             offsets: BTreeMap::new(),
+            known: KnownTopic::default(),
         };
         let reached = KafkaStatus::new();
         status.set_topic(Arc::clone(&reached));

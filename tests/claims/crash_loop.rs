@@ -6,22 +6,22 @@
 //! the machine's. `TIDEMARK_CRASH_SEED` and `TIDEMARK_CRASH_STARTS` choose others.
 
 mod log;
+mod mutants;
 mod phases;
 mod reader;
 
 use crate::folder::Folder;
 use crate::memory::{self, Run};
 use crate::redis_server::{Redis, free_port};
-use crate::run::{command, difference, hashes, stored};
+use crate::run::{command, difference, get, hashes, stored};
 use crate::servers::Server;
-use log::Traffic;
+use log::{Broker, Traffic};
 use phases::{PHASES, Phase};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use reader::Reader;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +31,8 @@ use tidemark_operators::plan::Plan;
 const STARTS: usize = 116;
 /// How long a start may take to come to the point at which it is to end; then it is killed where it is.
 const PATIENCE: Duration = Duration::from_secs(6);
+/// How long one that was taken over from may take to notice.
+const LEAVES_WITHIN: Duration = Duration::from_secs(15);
 /// How often each phase has to be hit, of so many starts.
 const HITS_MIN: usize = 5;
 
@@ -54,7 +56,16 @@ fn asked(name: &str, otherwise: u64) -> u64 {
 fn a_job_that_is_killed_in_every_phase_loses_nothing_and_counts_nothing_twice() {
     let seed = asked("TIDEMARK_CRASH_SEED", 1);
     let starts = asked("TIDEMARK_CRASH_STARTS", STARTS as u64) as usize;
-    let hits = CrashLoop::start(seed, None).run(starts).unwrap_or_else(|what| {
+    let traffic =
+        Traffic::new(Broker::Own(Server::start("kafka", &[])), "transactions", 40_000, seed);
+    let mut phases: Vec<&Phase> = PHASES.iter().cycle().take(starts).collect();
+    let mut rng = SmallRng::seed_from_u64(seed);
+    for at in (1..phases.len()).rev() {
+        phases.swap(at, rng.random_range(0..=at));
+    }
+    let settings = "live_idle = \"1m\"\n";
+    let crash_loop = CrashLoop::start(seed, traffic, Online::Redis(Redis::start(&[])), settings);
+    let hits = crash_loop.run(&phases).unwrap_or_else(|what| {
         panic!(
             "{what}\nrepeat it with\n  TIDEMARK_CRASH_SEED={seed} TIDEMARK_CRASH_STARTS={starts} \
              cargo test --test claims crash_loop::a_job_that"
@@ -70,7 +81,7 @@ struct CrashLoop {
     rng: SmallRng,
     folder: Folder,
     plan: Arc<Plan>,
-    redis: Redis,
+    online: Online,
     traffic: Traffic,
     mutant: Option<&'static str>,
     /// How often a start ended in each phase.
@@ -78,53 +89,63 @@ struct CrashLoop {
     /// A process that was stopped, and that another one has taken over from since.
     stale: Option<Child>,
     starts: usize,
+    /// Where the newest start answers.
+    port: u16,
+}
+
+/// Where its rows go.
+enum Online {
+    Redis(Redis),
+    /// Nowhere that outlasts the process: nothing but its state tells one that others have taken over.
+    Embedded,
 }
 
 impl CrashLoop {
-    fn start(seed: u64, mutant: Option<&'static str>) -> CrashLoop {
+    /// `limits` are settings of [limits].
+    fn start(seed: u64, traffic: Traffic, online: Online, limits: &str) -> CrashLoop {
         let folder = Folder::new("crash-loop");
+        let kind = match &online {
+            Online::Redis(_) => "redis",
+            Online::Embedded => "embedded",
+        };
         let plan = tidemark_jobs::load("fraud.toml", &job()).unwrap().plan;
         folder.write("job.toml", job());
         folder.write(
             "cluster.toml",
-            "[limits]\nlive_idle = \"1m\"\n[health]\nclock_behind = \"3650d\"\n\
-             [online.redis]\nprobe_interval = \"100ms\"\nbackoff_max = \"200ms\"\n\
-             [dead_letters]\npath = \"dead.jsonl\"\n[sealed]\npath = \"sealed.jsonl\"\n\
-             [state]\nurl = \"state\"\ncheckpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n",
+            format!("[limits]\n{limits}[health]\nclock_behind = \"3650d\"\n\
+             [online]\nkind = \"{kind}\"\n[online.redis]\nprobe_interval = \"100ms\"\nbackoff_max = \"200ms\"\n\
+             [dead_letters]\nkind = \"kafka\"\n[sealed]\npath = \"sealed.jsonl\"\n\
+             [state]\nurl = \"state\"\ncheckpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n"),
         );
-        let kafka = Server::start("kafka", &[]);
         let hits = PHASES.iter().map(|phase| (phase.name, 0)).collect();
         CrashLoop {
             rng: SmallRng::seed_from_u64(seed),
             folder,
             plan,
-            redis: Redis::start(&[]),
-            traffic: Traffic::new(kafka, seed),
-            mutant,
+            online,
+            traffic,
+            mutant: None,
             hits,
             stale: None,
             starts: 0,
+            port: 0,
         }
     }
 
-    /// `starts` starts, of which all but the last are ended, and what then is.
+    /// A start that ends in each of `phases`, another one, and what then is.
     ///
     /// # Errors
     /// What is not as it has to be.
     #[expect(clippy::print_stdout, reason = "how often each phase was hit is worth a look")]
-    fn run(mut self, starts: usize) -> Result<BTreeMap<&'static str, usize>, String> {
-        let began = Instant::now();
-        let reader = Reader::start(self.redis.port);
-        let mut phases: Vec<&Phase> = PHASES.iter().cycle().take(starts).collect();
-        for at in (1..phases.len()).rev() {
-            phases.swap(at, self.rng.random_range(0..=at));
-        }
-        for (at, phase) in phases.into_iter().enumerate() {
+    fn run(mut self, phases: &[&Phase]) -> Result<BTreeMap<&'static str, usize>, String> {
+        let (began, starts) = (Instant::now(), phases.len());
+        let reader = self.reader();
+        for (at, phase) in phases.iter().enumerate() {
             self.outage(at, starts);
             self.one(phase, starts - at)?;
         }
         self.last()?;
-        let asked = reader.end()?;
+        let asked = reader.map_or(Ok(0), Reader::end)?;
         println!(
             "{starts} starts in {:.0?}; a reader asked Redis {asked} times; ended in: {:?}",
             began.elapsed(),
@@ -133,17 +154,28 @@ impl CrashLoop {
         Ok(std::mem::take(&mut self.hits))
     }
 
-    /// Now and then a server goes away.
+    fn reader(&self) -> Option<Reader> {
+        match &self.online {
+            Online::Redis(redis) => Some(Reader::start(redis.port)),
+            Online::Embedded => None,
+        }
+    }
+
+    /// Now and then a server goes away, where all are its own.
     fn outage(&mut self, at: usize, starts: usize) {
+        let (Online::Redis(redis), Broker::Own(kafka)) = (&mut self.online, &self.traffic.kafka)
+        else {
+            return;
+        };
         if at == starts / 4 || at == starts / 2 {
-            self.redis.kill();
-            self.redis.start_again(&[]);
+            redis.kill();
+            redis.start_again(&[]);
         } else if at == starts / 3 {
-            self.redis.signal("STOP");
+            redis.signal("STOP");
             std::thread::sleep(Duration::from_millis(700));
-            self.redis.signal("CONT");
+            redis.signal("CONT");
         } else if at == 2 * starts / 3 {
-            self.traffic.kafka.restart(true);
+            kafka.restart(true);
         }
     }
 
@@ -152,14 +184,19 @@ impl CrashLoop {
         let path = self.folder.path();
         let log = File::create(path.join(format!("log.{}", self.starts))).unwrap();
         let workers = self.rng.random_range(1..4_u32).to_string();
+        self.port = free_port();
+        let redis = match &self.online {
+            Online::Redis(redis) => redis.port.to_string(),
+            Online::Embedded => "1".to_owned(),
+        };
         command()
             .args(["run", "job.toml", "--cluster", "cluster.toml", "--workers", &workers])
             .current_dir(path)
-            .env("HEALTH_CHECK_PORT", free_port().to_string())
+            .env("HEALTH_CHECK_PORT", self.port.to_string())
             .env("KAFKA_BOOTSTRAP_SERVERS", self.traffic.kafka().bootstrap_servers)
-            .env("KAFKA_TOPIC", log::TOPIC)
+            .env("KAFKA_TOPIC", &self.traffic.topic)
             .env("REDIS_HOST", "127.0.0.1")
-            .env("REDIS_PORT", self.redis.port.to_string())
+            .env("REDIS_PORT", redis)
             .envs(fault.map(|fault| ("TIDEMARK_FAULT", fault)))
             .envs(self.mutant.map(|mutant| ("TIDEMARK_MUTANT", mutant)))
             .stdin(Stdio::null())
@@ -177,7 +214,7 @@ impl CrashLoop {
     fn one(&mut self, phase: &Phase, left: usize) -> Result<(), String> {
         let time = self.rng.random_range(1..=phase.times);
         // One that stands still goes on when it was taken over from; two at once would be too many.
-        let stops = phase.may_stop && self.stale.is_none() && self.rng.random_bool(0.25);
+        let stops = self.rng.random_ratio(phase.stands.into(), 100) && self.stale.is_none();
         let signal = if stops { "STOP" } else { "KILL" };
         let mut child = self.process(Some(format!("{}:{time}:{signal}", phase.point)));
         let (began, number) = (Instant::now(), self.starts);
@@ -231,7 +268,7 @@ impl CrashLoop {
     fn woken(&self, mut stale: Child) -> Result<(), String> {
         signal_to(&stale, "CONT");
         let (began, mut ended) = (Instant::now(), None);
-        while ended.is_none() && began.elapsed() < Duration::from_secs(30) {
+        while ended.is_none() && began.elapsed() < LEAVES_WITHIN {
             ended = stale.try_wait().unwrap();
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -258,14 +295,22 @@ impl CrashLoop {
         let mut child = self.process(None);
         let woken = self.stale.take().map_or(Ok(()), |stale| self.woken(stale));
         let expected = hashes(&replay);
-        let began = Instant::now();
-        let mut differs = difference(&stored(&self.redis), &expected);
-        while differs.is_some() && began.elapsed() < Duration::from_secs(40) {
+        let differs = || match &self.online {
+            Online::Redis(redis) => difference(&stored(redis), &expected),
+            Online::Embedded => match get(self.port, "/ready") {
+                Some((200, _)) => None,
+                _ => Some("it is not ready".to_owned()),
+            },
+        };
+        // What is wrong on purpose need not be waited for as long.
+        let patience = Duration::from_secs(if self.mutant.is_some() { 10 } else { 40 });
+        let (began, mut differ) = (Instant::now(), differs());
+        while differ.is_some() && began.elapsed() < patience {
             if child.try_wait().unwrap().is_some() {
                 break;
             }
             std::thread::sleep(Duration::from_millis(100));
-            differs = difference(&stored(&self.redis), &expected);
+            differ = differs();
         }
         signal_to(&child, "TERM");
         let status = child.wait().unwrap();
@@ -274,7 +319,7 @@ impl CrashLoop {
             return Err(format!("the last start ended: {status}\n{}", self.said(self.starts)));
         }
         let path = self.folder.path();
-        let letters = letters(&path.join("dead.jsonl"))?;
+        let letters = self.traffic.letters();
         let of = |letter: &tidemark_operators::ingest::dead_letter::DeadLetter| {
             let partition = letter.partition.partition;
             (partition, read.events[partition as usize][letter.offset as usize].0)
@@ -301,7 +346,7 @@ impl CrashLoop {
                 around(expected)
             ));
         }
-        differs.map_or(Ok(()), Err)
+        differ.map_or(Ok(()), Err)
     }
 }
 
@@ -337,19 +382,6 @@ fn signal_to(child: &Child, signal: &str) {
 fn is_stopped(child: &Child) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap_or_default();
     stat.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
-}
-
-/// Partition and offset of each dead letter.
-fn letters(path: &Path) -> Result<Vec<(u32, u64)>, String> {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
-    let letter = |line: &str| {
-        let line: serde_json::Value = serde_json::from_str(line)
-            .map_err(|error| format!("a torn letter: {error}: {line}"))?;
-        Ok((line["partition"].as_u64().unwrap() as u32, line["offset"].as_u64().unwrap()))
-    };
-    let mut letters = text.lines().map(letter).collect::<Result<Vec<_>, String>>()?;
-    letters.sort_unstable();
-    Ok(letters)
 }
 
 fn first_difference(are: &[(u32, u64)], should: &[(u32, u64)]) -> String {

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidemark::kafka::{
     DeadLetterSettings, KafkaConfig, KafkaDeadLetters, KafkaPartitions, KafkaSource, KafkaStatus,
-    SourceTopic, create_topic, produce,
+    KnownTopic, SourceTopic, create_topic, produce,
 };
 use tidemark::source::Waker;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
@@ -54,6 +54,7 @@ fn source(topic: &str, start: Start) -> SourceTopic {
         start,
         headers: Vec::new(),
         offsets: BTreeMap::new(),
+        known: KnownTopic::default(),
     }
 }
 
@@ -177,11 +178,11 @@ fn native(server: &Server) -> ClientConfig {
     native
 }
 
-fn admin(server: &Server) -> AdminClient<DefaultClientContext> {
+pub fn admin(server: &Server) -> AdminClient<DefaultClientContext> {
     native(server).create().unwrap()
 }
 
-fn wait_for<T>(future: impl Future<Output = T>) -> T {
+pub fn wait_for<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 

@@ -18,6 +18,10 @@ mod catalogue;
 #[cfg(test)]
 mod change_log;
 #[cfg(test)]
+mod changed_job;
+#[cfg(test)]
+mod changed_topic;
+#[cfg(test)]
 mod checkpoint;
 #[cfg(test)]
 mod clocks;

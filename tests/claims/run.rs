@@ -118,11 +118,21 @@ pub struct Process {
 
 impl Process {
     pub fn start(folder: &Path, job: &str, variables: &[(&str, &str)]) -> Process {
+        Self::start_with(folder, job, variables, &[])
+    }
+
+    pub fn start_with(
+        folder: &Path,
+        job: &str,
+        variables: &[(&str, &str)],
+        more: &[&str],
+    ) -> Process {
         let (port, log) = (free_port(), folder.join("log"));
         let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
         let child = command()
             .args(["run", job, "--cluster"])
             .arg(folder.join("cluster.toml"))
+            .args(more)
             .env("HEALTH_CHECK_PORT", port.to_string())
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
@@ -135,14 +145,7 @@ impl Process {
 
     /// Code and body; `None` while nobody answers.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).ok()?;
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let head = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).ok()?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+        get(self.port, path)
     }
 
     pub fn json(&self, path: &str) -> (u16, Value) {
@@ -196,6 +199,18 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Code and body of what answers on `port`; `None` while nobody does.
+pub fn get(port: u16, path: &str) -> Option<(u16, String)> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: here\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes()).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
 }
 
 /// Redis' hashes: fields and texts by key.

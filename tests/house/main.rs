@@ -14,6 +14,8 @@ mod examples;
 #[cfg(test)]
 mod exceptions;
 #[cfg(test)]
+mod inventory;
+#[cfg(test)]
 mod layout;
 #[cfg(test)]
 mod length;

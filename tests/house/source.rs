@@ -2,6 +2,9 @@
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 
+/// The fields of a struct: of each its name, and all names in its type.
+pub type Fields = Vec<(String, Vec<String>)>;
+
 pub struct Source {
     /// From the root of the repository.
     pub path: String,
@@ -103,6 +106,13 @@ impl Source {
         found
     }
 
+    /// Its structs with named fields: of each field its name, and all names in its type.
+    pub fn structs(&self) -> Vec<(String, Fields)> {
+        let mut found = Vec::new();
+        structs(&self.tokens, &mut found);
+        found
+    }
+
     /// Every path of at least two names, such as `std::fs::File`, with its line; braces in `use`
     /// are multiplied out.
     pub fn paths(&self) -> Vec<(Vec<String>, usize)> {
@@ -184,6 +194,59 @@ fn types(tokens: &[TokenTree], found: &mut Vec<(String, usize)>) {
             && let Some(TokenTree::Group(group)) = tokens.get(at + 2)
         {
             types(&group.stream().into_iter().collect::<Vec<_>>(), found);
+        }
+    }
+}
+
+fn structs(tokens: &[TokenTree], found: &mut Vec<(String, Fields)>) {
+    for (at, token) in tokens.iter().enumerate() {
+        let (word, name) = (ident(Some(token)), ident(tokens.get(at + 1)));
+        let (Some(word), Some(name)) = (word, name) else { continue };
+        let ends = |token: &&TokenTree| is_punct(token, ';') || is_body(token);
+        let Some(TokenTree::Group(body)) = tokens.iter().skip(at + 2).find(ends) else { continue };
+        let inside: Vec<_> = body.stream().into_iter().collect();
+        match word.as_str() {
+            "struct" => found.push((name, fields(&inside))),
+            "mod" => structs(&inside, found),
+            _ => {}
+        }
+    }
+}
+
+/// Fields with their names: what stands before a single colon, and the names in what follows.
+fn fields(tokens: &[TokenTree]) -> Fields {
+    let (mut found, mut depth) = (Fields::new(), 0_i32);
+    let mut in_type = false;
+    for (at, token) in tokens.iter().enumerate() {
+        let colon = |at: usize| tokens.get(at).is_some_and(|token| is_punct(token, ':'));
+        let arrow = is_punct(token, '>') && at > 0 && is_punct(&tokens[at - 1], '-');
+        if is_punct(token, '<') {
+            depth += 1;
+        } else if is_punct(token, '>') && !arrow {
+            depth -= 1;
+        } else if is_punct(token, ',') && depth == 0 {
+            in_type = false;
+        } else if let Some(name) = ident(Some(token)) {
+            if !in_type && colon(at + 1) && !colon(at + 2) {
+                in_type = true;
+                found.push((name, Vec::new()));
+            } else if in_type && let Some((_, named)) = found.last_mut() {
+                named.push(name);
+            }
+        } else if in_type
+            && let (TokenTree::Group(group), Some((_, named))) = (token, found.last_mut())
+        {
+            named_in(group, named);
+        }
+    }
+    found
+}
+
+fn named_in(group: &Group, named: &mut Vec<String>) {
+    for token in group.stream() {
+        match &token {
+            TokenTree::Group(group) => named_in(group, named),
+            token => named.extend(ident(Some(token))),
         }
     }
 }

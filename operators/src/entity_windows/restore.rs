@@ -3,6 +3,7 @@
 use crate::cut::{EntityStates, TimelineRows};
 use crate::entity_log::RowMapping;
 use crate::online::Shown;
+use crate::snapshot::Made;
 use crate::time::EventTime;
 use std::ops::Range;
 use std::sync::Arc;
@@ -35,6 +36,9 @@ pub enum Restored {
 pub trait RestoreFeed {
     /// The next piece.
     fn next(&mut self) -> Restored;
+
+    /// Is told what of the state is not as it would be had it been kept all the time.
+    fn made(&mut self, _made: &[Made]) {}
 }
 
 /// What a worker's part of an entity type is restored from.

@@ -133,7 +133,8 @@ impl Restoring {
         }
         self.windows(plan, entity, state);
         if let Some((mut sealed, reader)) = self.windows.take() {
-            reader.finish(&mut sealed, &mut state.log);
+            let made = reader.finish(&mut sealed, &mut state.log);
+            self.from.feed.made(&made);
             self.sealed = Some(sealed);
         }
     }

@@ -129,6 +129,27 @@ impl Read {
     }
 }
 
+impl Read {
+    /// The last-event state it reads; `None` where it reads accumulators.
+    pub fn last(self) -> Option<usize> {
+        match self {
+            Read::SessionSum { last, .. }
+            | Read::Latest { last, .. }
+            | Read::LatestTime { last, .. }
+            | Read::Gap { last, .. } => Some(last),
+            Read::Count { .. }
+            | Read::Sum { .. }
+            | Read::Avg { .. }
+            | Read::Stddev { .. }
+            | Read::Extreme { .. }
+            | Read::Distinct { .. }
+            | Read::Entropy { .. }
+            | Read::HourShare { .. }
+            | Read::Ratio { .. } => None,
+        }
+    }
+}
+
 /// One view: a row per entity.
 #[derive(Clone, Debug)]
 pub struct ViewPlan {

@@ -36,6 +36,8 @@ pub struct LoadError {
 pub struct Made {
     /// What it is.
     pub identity: String,
+    /// Where it is in the plan.
+    pub kind: ComponentKind,
     /// It knows only what happened so many ms before the cut; `None`: only what the timeline's rows
     /// say, which reach as far back as they do.
     pub reaches: Option<Millis>,
@@ -163,7 +165,8 @@ impl SnapshotReader {
             match (stored, component.kind) {
                 (Some(Stored::Whole), _) => continue,
                 (None, ComponentKind::Accumulator(at)) if sealed.keeps(at) => accumulators.push(at),
-                (None, ComponentKind::Accumulator(_)) => continue,
+                // It is never stored, and made of the same rows.
+                (None, ComponentKind::Accumulator(_)) => {}
                 (_, ComponentKind::Last(at)) => sealed.fill_last(at, log, names),
                 (_, ComponentKind::LastAttribute(at, of)) => {
                     sealed.fill_attribute((at, of), log, names);
@@ -174,7 +177,7 @@ impl SnapshotReader {
                 Some(Stored::Reaches(reaches)) => Some(reaches),
                 _ => None,
             };
-            made.push(Made { identity: component.identity, reaches });
+            made.push(Made { identity: component.identity, kind: component.kind, reaches });
         }
         let clock = sealed.clock();
         fill(sealed.accumulators_mut(), &self.entity, &accumulators, log, clock);

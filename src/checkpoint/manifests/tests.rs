@@ -1,6 +1,6 @@
 //! The chain of manifests in one process after another, and damage to them.
 
-use super::super::manifest::{ListedIndex, PartitionMark, Position, Snapshot};
+use super::super::manifest::{LackingState, ListedIndex, PartitionMark, Position, Snapshot};
 use super::super::samples::{cut_off, flipped, rows, schema, states};
 use super::super::{
     ForgottenEntity, ListedIds, ListedStates, SEGMENTS_LISTED_MAX, StatesWriter, StoredObject,
@@ -11,9 +11,10 @@ use crate::checkpoint::{CheckRecord, Verified, verify_segment, verify_states};
 use crate::objects::memory::MemoryObjects;
 
 /// Of each format, written by the first program that wrote it.
-const FIXTURES: [&[u8]; 2] = [
+const FIXTURES: [&[u8]; 3] = [
     include_bytes!("../../../tests/data/checkpoint/manifest-1"),
     include_bytes!("../../../tests/data/checkpoint/manifest-2"),
+    include_bytes!("../../../tests/data/checkpoint/manifest-3"),
 ];
 
 /// One with something in every field.
@@ -44,6 +45,12 @@ fn full() -> Manifest {
             accepted: 17,
             refused: vec![(4_501, 4_502), (4_600, 4_700)],
             check: Some(CheckRecord { offset: 3, timestamp: Some(1), checksum: u64::MAX }),
+        }],
+        rows_from: Some(1_764_000_000_000),
+        lacking: vec![LackingState {
+            entity: "card".to_owned(),
+            what: "count of transactions in 60000 ms".to_owned(),
+            since: 1_764_356_390_000,
         }],
         segments: vec![segment(1)],
         indexes: vec![ListedIndex {
@@ -114,7 +121,7 @@ fn a_manifest_comes_back_from_a_text_that_people_can_read() {
     let objects = MemoryObjects::new();
     let object = sealed(manifest_name(7), &full()).unwrap();
     if std::env::var_os("TIDEMARK_WRITE_FIXTURES").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/checkpoint/manifest-2");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/checkpoint/manifest-3");
         std::fs::write(path, &object.bytes).unwrap();
     }
     store(&objects, &object).unwrap();
@@ -125,9 +132,11 @@ fn a_manifest_comes_back_from_a_text_that_people_can_read() {
 }
 
 #[test]
-fn what_formats_1_and_2_wrote_is_read() {
-    let first = Manifest { store_id: String::new(), live_clock_at: 0, ids: Vec::new(), ..full() };
-    for (fixture, expected) in FIXTURES.into_iter().zip([first, full()]) {
+fn what_formats_1_2_and_3_wrote_is_read() {
+    let second = Manifest { rows_from: None, lacking: Vec::new(), ..full() };
+    let nothing = Manifest { store_id: String::new(), live_clock_at: 0, ..second.clone() };
+    let first = Manifest { ids: Vec::new(), ..nothing };
+    for (fixture, expected) in FIXTURES.into_iter().zip([first, second, full()]) {
         let objects = MemoryObjects::new();
         objects.held().insert(manifest_name(7), fixture.to_vec());
         assert_eq!(Manifests::new(&objects).read(7).unwrap(), Some(expected));

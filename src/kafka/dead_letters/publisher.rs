@@ -1,17 +1,17 @@
 //! The thread that writes the letters.
 
 use crate::kafka::context;
+use crate::kafka::dead_letters::topics::LetterTopics;
 use crate::kafka::dead_letters::{DeadLetterSettings, headers};
 use crate::kafka::error::KafkaError;
-use crate::kafka::inquirer::{Inquirer, Trouble};
+use crate::kafka::lock;
 use crate::kafka::settings::KafkaConfig;
-use crate::kafka::{create_topic, lock};
 use crate::outbox::Outbox;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError as ClientError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tidemark_operators::ingest::dead_letter::DeadLetter;
@@ -22,8 +22,6 @@ const IDLE: Duration = Duration::from_millis(100);
 const POLL: Duration = Duration::from_millis(5);
 /// Waits after a failure: doubled from the first up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// `max.message.bytes` of a topic that we make: a letter is larger than its record.
-const MESSAGE_BYTES_MAX: &str = "104857600";
 
 /// What librdkafka tells about letters it was given.
 struct Deliveries {
@@ -63,23 +61,20 @@ impl ProducerContext for Deliveries {
 /// See the module.
 pub(super) struct Publisher {
     config: KafkaConfig,
-    settings: DeadLetterSettings,
     outbox: Arc<Outbox>,
     producer: BaseProducer<Deliveries>,
-    inquirer: Inquirer,
-    /// Partitions of the topics that are known to exist.
-    topics: HashMap<String, u32>,
+    topics: LetterTopics,
 }
 
 impl Publisher {
     pub(super) fn new(
         config: KafkaConfig,
-        settings: DeadLetterSettings,
+        settings: &DeadLetterSettings,
         outbox: Arc<Outbox>,
     ) -> Result<Publisher, KafkaError> {
         let producer = producer(&config, &outbox)?;
-        let inquirer = Inquirer::new(&config)?;
-        Ok(Publisher { config, settings, outbox, producer, inquirer, topics: HashMap::new() })
+        let topics = LetterTopics::new(&config, settings)?;
+        Ok(Publisher { config, outbox, producer, topics })
     }
 
     pub(super) fn run(mut self) {
@@ -114,7 +109,7 @@ impl Publisher {
     fn serve(&self) {
         let in_flight = self.producer.in_flight_count() > 0;
         self.producer.poll(if in_flight { POLL } else { Duration::ZERO });
-        self.inquirer.serve();
+        self.topics.serve();
         let again = std::mem::take(&mut *lock(&self.producer.context().failed));
         if !again.is_empty() {
             self.outbox.put_back(again);
@@ -124,8 +119,8 @@ impl Publisher {
     /// Gives the letters to the producer, in order; what it does not take now goes back.
     fn send(&mut self, mut letters: VecDeque<Arc<DeadLetter>>) {
         while let Some(letter) = letters.front() {
-            let topic = self.settings.topic_of(letter);
-            let partition = match self.partition(&topic, letter) {
+            let topic = self.topics.topic(letter);
+            let partition = match self.topics.partition(&topic, letter) {
                 Ok(partition) => partition,
                 Err(error) => {
                     self.outbox.failed(error, 1);
@@ -142,7 +137,7 @@ impl Publisher {
                     // Room comes with the deliveries.
                     Some(Code::QueueFull) => {}
                     _ => {
-                        self.topics.remove(&topic);
+                        self.topics.forget(&topic);
                         let error = format!("could not write to topic '{topic}': {error}");
                         self.outbox.failed(error, 1);
                     }
@@ -154,35 +149,6 @@ impl Publisher {
         if !letters.is_empty() {
             self.outbox.put_back(letters);
         }
-    }
-
-    /// The letter's partition in its topic: the record's own, folded into those there are, so that
-    /// the letters of one partition stay in order. Makes the topic if need be.
-    fn partition(&mut self, topic: &str, letter: &DeadLetter) -> Result<i32, String> {
-        let count = match self.topics.get(topic) {
-            Some(count) => *count,
-            None => {
-                let count = self.find_or_create(topic, letter)?;
-                self.topics.insert(topic.to_owned(), count);
-                count
-            }
-        };
-        i32::try_from(letter.partition.partition % count.max(1)).map_err(|error| error.to_string())
-    }
-
-    fn find_or_create(&self, topic: &str, letter: &DeadLetter) -> Result<u32, String> {
-        match self.inquirer.partitions(topic) {
-            Ok(count) => return Ok(count),
-            Err(Trouble::Passing(error)) => return Err(error),
-            Err(Trouble::Lasting(error)) => return Err(error.to_string()),
-            Err(Trouble::NoSuchTopic(_)) => {}
-        }
-        let own = letter.topic.as_deref().and_then(|own| self.inquirer.partitions(own).ok());
-        let count = own.unwrap_or(1);
-        let settings = [("max.message.bytes", MESSAGE_BYTES_MAX)];
-        create_topic(&self.config, topic, count, &settings).map_err(|error| error.to_string())?;
-        tracing::info!(topic, partitions = count, "kafka: made a topic for dead letters");
-        Ok(count)
     }
 
     /// After an error that ended the producer for good, another takes its place; what the old one

@@ -3,12 +3,14 @@ use crate::checkpoint::{Manifests, MergedSegments, SEGMENTS_LISTED_MAX};
 use crate::objects::memory::MemoryObjects;
 use crate::recovery::WorkerMessage;
 use crate::recovery::ids::IdsByPartition;
+use crate::recovery::lacks::Lacks;
 use crate::recovery::part::LetterRoom;
 use crate::recovery::publisher::{Batch, LetterPublisher, Published, Target};
-use crate::recovery::writer::{Gathering, SnapshotFiles, Writer, schemas};
+use crate::recovery::schemas::schemas;
+use crate::recovery::writer::{Gathering, SnapshotFiles, Writer};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
-use tidemark_operators::cut::{AttributeValues, Cut, PartitionMark, TimelineRows};
+use tidemark_operators::cut::{AttributeValues, Cut, PartitionMark, SeenId, TimelineRows};
 use tidemark_operators::entity_log::{EntityLog, RowsCopier};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
@@ -35,7 +37,10 @@ struct Job<'a> {
 impl<'a> Job<'a> {
     /// Goes on from what is there.
     fn begin(objects: &'a Arc<MemoryObjects>, name: &str, grid: u64) -> Self {
-        let plan = crate::job_file::load("fraud").unwrap().plan;
+        let text = include_str!("../../../jobs/fraud.toml");
+        let unique = "[sources.transactions]\nid = \"transaction_id\"\nunique_within = \"20h\"";
+        let text = text.replacen("[sources.transactions]", unique, 1);
+        let plan = tidemark_jobs::load("fraud.toml", &text).unwrap().plan;
         let first = Manifest { job: plan.name.clone(), ..Manifest::default() };
         let leader = Manifests::new(&**objects).take_over(&first, name, 0).unwrap();
         let cut = leader.manifest().cut / grid / 1_000;
@@ -55,8 +60,11 @@ impl<'a> Job<'a> {
             workers: 1,
             sealed_rows: false,
             progress,
+            topics: Arc::default(),
             publisher: Arc::new(publisher.unwrap()),
+            lacks: Arc::new(Lacks::new(&plan, &Manifest::default(), Vec::new())),
             gathering: Gathering::default(),
+            unreadable_ids: BTreeSet::new(),
             telling: SnapshotFiles::default(),
             number: 0,
             published: VecDeque::new(),
@@ -75,6 +83,11 @@ impl<'a> Job<'a> {
 
     /// Writes a checkpoint with these rows of the first entity type.
     fn cut(&mut self, rows: TimelineRows) {
+        self.cut_with(rows, IdsByPartition::new());
+    }
+
+    /// The same, with these ids.
+    fn cut_with(&mut self, rows: TimelineRows, ids: IdsByPartition) {
         self.cut += 1;
         let cut = Cut { number: self.cut, at: self.cut * self.grid * 1_000 };
         let of = |entity, rows| WorkerMessage::Rows { cut, worker: 0, entity, rows };
@@ -82,13 +95,7 @@ impl<'a> Job<'a> {
         (1..self.plan.entities.len()).for_each(|at| self.hand(of(at, TimelineRows::default())));
         let mark = PartitionMark { read: self.cut, ..PartitionMark::default() };
         let marks = BTreeMap::from([(PartitionId { source: 0, partition: 0 }, mark)]);
-        self.hand(WorkerMessage::Marks {
-            cut,
-            ids: IdsByPartition::new(),
-            marks,
-            letters: Vec::new(),
-            live: 0,
-        });
+        self.hand(WorkerMessage::Marks { cut, ids, marks, letters: Vec::new(), live: 0 });
     }
 
     /// So many rows between the last cut and the next.
@@ -293,4 +300,28 @@ fn segments_that_are_listed_no_longer_stay_as_they_are() {
         job.writer.merging.take(&mut next);
     }
     assert_eq!(next.segments, before);
+}
+
+#[test]
+fn a_file_of_ids_that_cannot_be_read_is_left_as_it_is_and_the_job_goes_on() {
+    let objects = Arc::new(MemoryObjects::new());
+    let mut job = Job::begin(&objects, "a", 1);
+    let partition = PartitionId { source: 0, partition: 0 };
+    let count = 16;
+    let mut damaged = String::new();
+    for n in 0..count {
+        let id = SeenId { at: u64::from(n), hash: [n; 16], class: 0 };
+        job.cut_with(TimelineRows::default(), BTreeMap::from([(partition, vec![id])]));
+        if n == 2 {
+            damaged = job.writer.leader.manifest().ids[1].name.clone();
+            let mut held = objects.held();
+            let bytes = held.get_mut(&damaged).unwrap();
+            bytes[8] ^= 1;
+        }
+    }
+    let listed = &job.writer.leader.manifest().ids;
+    assert!(listed.iter().any(|one| one.name == damaged && one.level == 0), "{listed:?}");
+    // Eight others are one by now.
+    assert_eq!(listed.iter().map(|one| one.ids).max(), Some(8), "{listed:?}");
+    assert_eq!(listed.len(), 1 + 1 + 7, "{listed:?}");
 }

@@ -7,25 +7,41 @@ use rand::rngs::SmallRng;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::Message;
+use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::Duration;
 use tidemark::generator::{Generator, Options};
 use tidemark::kafka::{KafkaConfig, create_topic, produce};
 
-pub const TOPIC: &str = "transactions";
 pub const PARTITIONS: u32 = 4;
-const EVENTS: u64 = 40_000;
 /// One of so many records has a clock that is two minutes fast.
 const FAST_CLOCK: u32 = 2_000;
 /// A time that no clock will show while this is of use: 2100-01-01.
 const FUTURE_MS: u64 = 4_102_444_800_000;
 const WITHIN: Duration = Duration::from_secs(20);
 
+/// Where the topic is.
+pub enum Broker {
+    /// On one that may be restarted.
+    Own(Server),
+    /// On one that others use too.
+    Shared(&'static Server),
+}
+
+impl Broker {
+    pub fn server(&self) -> &Server {
+        match self {
+            Broker::Own(server) => server,
+            Broker::Shared(server) => server,
+        }
+    }
+}
+
 /// Traffic, and how much of it is in the topic.
 pub struct Traffic {
-    pub kafka: Server,
+    pub kafka: Broker,
+    pub topic: String,
     records: Vec<Vec<(Record, Record)>>,
     written: [usize; PARTITIONS as usize],
     open: Option<BaseProducer>,
@@ -40,9 +56,9 @@ pub struct Read {
 }
 
 impl Traffic {
-    pub fn new(kafka: Server, seed: u64) -> Traffic {
+    pub fn new(kafka: Broker, topic: &str, events: u64, seed: u64) -> Traffic {
         let options = Options {
-            events: EVENTS,
+            events,
             seed,
             partitions: PARTITIONS,
             cards: 300,
@@ -56,13 +72,14 @@ impl Traffic {
         while let Some(record) = generator.next() {
             records[record.partition as usize].push((record.key.to_vec(), record.line.to_vec()));
         }
-        let traffic = Traffic { kafka, records, written: [0; PARTITIONS as usize], open: None };
-        assert!(create_topic(&traffic.kafka(), TOPIC, PARTITIONS, &[]).unwrap());
+        let (topic, written) = (topic.to_owned(), [0; PARTITIONS as usize]);
+        let traffic = Traffic { kafka, topic, records, written, open: None };
+        assert!(create_topic(&traffic.kafka(), &traffic.topic, PARTITIONS, &[]).unwrap());
         traffic
     }
 
     pub fn kafka(&self) -> KafkaConfig {
-        let bootstrap_servers = self.kafka.value("BOOTSTRAP").to_owned();
+        let bootstrap_servers = self.kafka.server().value("BOOTSTRAP").to_owned();
         KafkaConfig { bootstrap_servers, ..KafkaConfig::default() }
     }
 
@@ -109,20 +126,21 @@ impl Traffic {
             let records = portion.iter().map(|(partition, key, value)| {
                 (*partition, Some(key.as_slice()), Some(value.as_slice()))
             });
-            produce(&self.kafka(), TOPIC, records).unwrap();
+            produce(&self.kafka(), &self.topic, records).unwrap();
         }
     }
 
     fn transaction(&self, rng: &mut SmallRng, records: &[(u32, Record, Record)]) -> BaseProducer {
         let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", self.kafka.value("BOOTSTRAP"))
-            .set("transactional.id", format!("crash-loop-{}", rng.random::<u64>()))
+            .set("bootstrap.servers", self.kafka.server().value("BOOTSTRAP"))
+            .set("transactional.id", format!("{}-{}", self.topic, rng.random::<u64>()))
             .create()
             .unwrap();
         producer.init_transactions(WITHIN).unwrap();
         producer.begin_transaction().unwrap();
         for (partition, key, value) in records {
-            let record = BaseRecord::to(TOPIC).partition(*partition as i32).key(key).payload(value);
+            let record =
+                BaseRecord::to(&self.topic).partition(*partition as i32).key(key).payload(value);
             producer.send(record).map_err(|error| error.0).unwrap();
         }
         producer.flush(WITHIN).unwrap();
@@ -131,8 +149,37 @@ impl Traffic {
 
     /// All that is in the topic.
     pub fn read(&self) -> Read {
+        let mut read = Read { events: vec![Vec::new(); PARTITIONS as usize], future: Vec::new() };
+        self.committed(&self.topic, |message| {
+            let (partition, offset) = (message.partition() as u32, message.offset() as u64);
+            let value = message.payload().unwrap_or_default().to_vec();
+            if String::from_utf8_lossy(&value).contains(&FUTURE_MS.to_string()) {
+                read.future.push((partition, offset));
+            } else {
+                read.events[partition as usize].push((offset, value));
+            }
+        });
+        read
+    }
+
+    /// Partition and offset of the record of each dead letter that is committed, in order.
+    pub fn letters(&self) -> Vec<(u32, u64)> {
+        let mut letters = Vec::new();
+        self.committed(&format!("{}.dlq", self.topic), |message| {
+            let headers = message.headers().unwrap();
+            let number = |name: &str| -> u64 {
+                let header = headers.iter().find(|header| header.key == name).unwrap();
+                std::str::from_utf8(header.value.unwrap()).unwrap().parse().unwrap()
+            };
+            letters.push((number("partition") as u32, number("offset")));
+        });
+        letters.sort_unstable();
+        letters
+    }
+
+    fn committed(&self, topic: &str, mut take: impl FnMut(&BorrowedMessage<'_>)) {
         let consumer: BaseConsumer = ClientConfig::new()
-            .set("bootstrap.servers", self.kafka.value("BOOTSTRAP"))
+            .set("bootstrap.servers", self.kafka.server().value("BOOTSTRAP"))
             .set("group.id", "crash-loop")
             .set("isolation.level", "read_committed")
             .set("enable.partition.eof", "true")
@@ -140,27 +187,17 @@ impl Traffic {
             .unwrap();
         let mut all = TopicPartitionList::new();
         for partition in 0..PARTITIONS as i32 {
-            all.add_partition_offset(TOPIC, partition, Offset::Beginning).unwrap();
+            all.add_partition_offset(topic, partition, Offset::Beginning).unwrap();
         }
         consumer.assign(&all).unwrap();
-        let mut read = Read { events: vec![Vec::new(); PARTITIONS as usize], future: Vec::new() };
         let mut ended = 0;
         while ended < PARTITIONS {
             match consumer.poll(WITHIN).expect("an answer of the broker") {
                 Err(KafkaError::PartitionEOF(_)) => ended += 1,
                 Err(error) => panic!("{error}"),
-                Ok(message) => {
-                    let (partition, offset) = (message.partition() as u32, message.offset() as u64);
-                    let value = message.payload().unwrap_or_default().to_vec();
-                    if String::from_utf8_lossy(&value).contains(&FUTURE_MS.to_string()) {
-                        read.future.push((partition, offset));
-                    } else {
-                        read.events[partition as usize].push((offset, value));
-                    }
-                }
+                Ok(message) => take(&message),
             }
         }
-        read
     }
 }
 

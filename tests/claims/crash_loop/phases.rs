@@ -9,12 +9,12 @@ pub struct Phase {
     pub times: u32,
     /// Whether it is asked to stop before.
     pub asked_to_stop: bool,
-    /// Whether it may stand still there while another one takes over.
-    pub may_stop: bool,
+    /// How often, of a hundred times, it stands still there while another one takes over.
+    pub stands: u8,
 }
 
 const fn phase(name: &'static str, point: &'static str, times: u32) -> Phase {
-    Phase { name, point, times, asked_to_stop: false, may_stop: false }
+    Phase { name, point, times, asked_to_stop: false, stands: 0 }
 }
 
 const fn stopping(name: &'static str, point: &'static str) -> Phase {
@@ -22,8 +22,19 @@ const fn stopping(name: &'static str, point: &'static str) -> Phase {
 }
 
 const fn standing(name: &'static str, point: &'static str, times: u32) -> Phase {
-    Phase { may_stop: true, ..phase(name, point, times) }
+    Phase { stands: 25, ..phase(name, point, times) }
 }
+
+/// Those at which deliberate bugs show.
+pub const AIMED: [Phase; 7] = [
+    phase("reading", "read.records", 8),
+    phase("cut, before the manifest", "cut.manifest", 2),
+    Phase { stands: 100, ..phase("cut, taken over before the manifest", "cut.manifest", 3) },
+    phase("cut, behind the manifest", "cut.committed", 4),
+    phase("publish, before", "publish.letters", 2),
+    phase("publish, behind", "publish.published", 2),
+    phase("cut, behind the manifest again", "cut.committed", 6),
+];
 
 /// All of them.
 pub const PHASES: [Phase; 16] = [
@@ -39,7 +50,7 @@ pub const PHASES: [Phase; 16] = [
     standing("cut, before the manifest", "cut.manifest", 4),
     phase("cut, behind the manifest", "cut.committed", 4),
     phase("publish, before", "publish.letters", 3),
-    phase("publish, half written", "publish.write", 4),
+    standing("publish, half written", "publish.write", 3),
     phase("publish, behind", "publish.published", 3),
     stopping("stop, asked", "stop.asked"),
     stopping("stop, checkpoint made", "stop.checkpointed"),

@@ -13,7 +13,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark::file_source::{Dumps, Progress};
-use tidemark::kafka::{KafkaPartitions, KafkaSource, KafkaStatus, SourceTopic, create_topic};
+use tidemark::kafka::{
+    KafkaPartitions, KafkaSource, KafkaStatus, KnownTopic, SourceTopic, create_topic,
+};
 use tidemark::memory_partition::GivenPartitions;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, Standing};
 use tidemark_operators::origin::PartitionId;
@@ -163,6 +165,7 @@ fn by_topic(plan: &Arc<Plan>, workers: usize) -> Output {
         start: Start::Earliest,
         headers: plan.sources[0].headers(),
         offsets: BTreeMap::new(),
+        known: KnownTopic::default(),
     };
     let status = KafkaStatus::new();
     let source = KafkaSource::open(&kafka(), vec![topic], workers, &status, &|| true).unwrap();

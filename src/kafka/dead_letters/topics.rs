@@ -1,0 +1,83 @@
+//! The topics of letters: found, or made when a letter is to be written there.
+
+use crate::kafka::create_topic;
+use crate::kafka::dead_letters::DeadLetterSettings;
+use crate::kafka::error::KafkaError;
+use crate::kafka::inquirer::{Inquirer, Trouble};
+use crate::kafka::settings::KafkaConfig;
+use std::collections::HashMap;
+use tidemark_operators::ingest::dead_letter::DeadLetter;
+
+/// `max.message.bytes` of a topic that we make: a letter is larger than its record.
+const MESSAGE_BYTES_MAX: &str = "104857600";
+
+/// See the module.
+pub(super) struct LetterTopics {
+    config: KafkaConfig,
+    settings: DeadLetterSettings,
+    inquirer: Inquirer,
+    /// Partitions of those that are known to exist.
+    partitions: HashMap<String, u32>,
+}
+
+impl LetterTopics {
+    pub(super) fn new(
+        config: &KafkaConfig,
+        settings: &DeadLetterSettings,
+    ) -> Result<Self, KafkaError> {
+        let inquirer = Inquirer::new(config)?;
+        let (config, settings) = (config.clone(), settings.clone());
+        Ok(LetterTopics { config, settings, inquirer, partitions: HashMap::new() })
+    }
+
+    /// Serves the client that asks for them.
+    pub(super) fn serve(&self) {
+        self.inquirer.serve();
+    }
+
+    /// The topic of a letter.
+    pub(super) fn topic(&self, letter: &DeadLetter) -> String {
+        self.settings.topic_of(letter)
+    }
+
+    /// The letter's partition in its topic: the record's own, folded into those there are, so that
+    /// the letters of one partition stay in order. Makes the topic if need be.
+    pub(super) fn partition(&mut self, topic: &str, letter: &DeadLetter) -> Result<i32, String> {
+        let count = match self.partitions.get(topic) {
+            Some(count) => *count,
+            None => {
+                let count = self.find_or_create(topic, letter)?;
+                self.partitions.insert(topic.to_owned(), count);
+                count
+            }
+        };
+        i32::try_from(letter.partition.partition % count.max(1)).map_err(|error| error.to_string())
+    }
+
+    /// Looks again whether a topic is there before the next letter goes to it.
+    pub(super) fn forget(&mut self, topic: &str) {
+        self.partitions.remove(topic);
+    }
+
+    /// How many partitions a topic has; `None`: it is not there.
+    pub(super) fn find(&self, topic: &str) -> Result<Option<u32>, String> {
+        match self.inquirer.partitions(topic) {
+            Ok(count) => Ok(Some(count)),
+            Err(Trouble::Passing(error)) => Err(error),
+            Err(Trouble::Lasting(error)) => Err(error.to_string()),
+            Err(Trouble::NoSuchTopic(_)) => Ok(None),
+        }
+    }
+
+    fn find_or_create(&self, topic: &str, letter: &DeadLetter) -> Result<u32, String> {
+        if let Some(count) = self.find(topic)? {
+            return Ok(count);
+        }
+        let own = letter.topic.as_deref().and_then(|own| self.inquirer.partitions(own).ok());
+        let count = own.unwrap_or(1);
+        let settings = [("max.message.bytes", MESSAGE_BYTES_MAX)];
+        create_topic(&self.config, topic, count, &settings).map_err(|error| error.to_string())?;
+        tracing::info!(topic, partitions = count, "kafka: made a topic for dead letters");
+        Ok(count)
+    }
+}
