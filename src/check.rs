@@ -10,6 +10,7 @@ mod unread_keys;
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::online::feast_collision;
 use crate::{job_file, output};
 use memory::LOAD_DEFAULT;
 use std::fmt::Write as _;
@@ -23,6 +24,7 @@ use tidemark_operators::footprint::Load;
 /// code 2.
 pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
+    check_fields(&job)?;
     let file = job_file::file_name(&args.job);
     let load = load(args);
     let samples = sample::samples(&job, &args.samples)?;
@@ -39,6 +41,16 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
             output::print(&(job.report() + &memory + &notes(&job, file) + &samples))
         }
     }
+}
+
+/// Two features that Feast could not tell apart are found before they are in production.
+fn check_fields(job: &Job) -> Result<(), Failure> {
+    let Some((first, second)) = feast_collision(&job.plan) else { return Ok(()) };
+    Err(Failure::usage(format!(
+        "the features \"{first}\" and \"{second}\" have the same field in Feast's layout of Redis: 32 \
+         bits of a hash of these names"
+    ))
+    .hint("rename one of them, or its view"))
 }
 
 /// The load that memory is said for.
@@ -64,4 +76,44 @@ fn notes(job: &Job, file: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_features_of_one_entity_that_feast_could_not_tell_apart_are_refused() {
+        let job = |entity: &str| {
+            let text = format!(
+                r#"
+[job]
+name = "collision"
+[sources.t]
+topic = "t"
+time = "ts"
+out_of_orderness = "5s"
+[sources.t.fields]
+card_id = "string"
+user_id = "string"
+[entities.card]
+key = "card_id"
+[entities.user]
+key = "user_id"
+[views.counts]
+entity = "card"
+[views.counts.features]
+n_3626 = {{ aggregate = "count", window = "5m" }}
+[views.sums]
+entity = "{entity}"
+[views.sums.features]
+n_55341 = {{ aggregate = "count", window = "5m" }}
+"#
+            );
+            tidemark_jobs::load("collision.toml", &text).unwrap()
+        };
+        let error = check_fields(&job("card")).unwrap_err().to_string();
+        assert!(error.contains("counts:n_3626") && error.contains("sums:n_55341"), "{error}");
+        assert!(check_fields(&job("user")).is_ok(), "rows of other entities have other keys");
+    }
 }

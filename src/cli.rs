@@ -7,12 +7,14 @@ mod checkpoint;
 mod completions;
 mod dlq;
 mod docs;
+mod feast;
 mod format;
 mod generate;
 mod historical;
 mod init;
 mod run;
 mod test;
+mod validate;
 mod values;
 
 pub use checkpoint::{
@@ -22,12 +24,14 @@ pub use checkpoint::{
 pub use completions::CompletionsArgs;
 pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, LettersReplayed, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
+pub use feast::FeastArgs;
 pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
 pub use historical::{HistoricalArgs, SpineUnit};
 pub use init::{FormatArg, InitArgs};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs, ServeArgs};
 pub use test::TestArgs;
+pub use validate::ValidateArgs;
 pub use values::{SampleOf, SourceFiles, TableFile};
 
 use crate::version::VERSION;
@@ -94,8 +98,12 @@ pub enum Command {
     Run(RunArgs),
     /// Serve a job's features to models, from the rows that it keeps in Redis
     Serve(ServeArgs),
+    /// Write a Feast repository, with which stock Feast reads what a job writes to Redis
+    Feast(FeastArgs),
     /// Show the newest feature row of one entity, from the running process or from Redis
     Get(GetArgs),
+    /// Say whether what a running job needs is there, and whether its rows are current
+    Validate(ValidateArgs),
     /// Look into a file of dead letters, or write them back into their topic
     Dlq(DlqArgs),
     /// Look into the state that a job keeps: list, show, verify or export checkpoints

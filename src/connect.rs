@@ -81,6 +81,8 @@ pub fn redis(settings: &Settings) -> RedisSettings {
         backoff_max: redis.backoff_max,
         breaker_after: u32::try_from(redis.breaker_failures).unwrap_or(u32::MAX),
         key_prefix: redis.key_prefix.clone(),
+        layout: redis.layout,
+        project: redis.project.clone(),
         ttl: settings.feature_ttl.map(millis),
         deletions_max: settings.limits.deletions_max,
         memory: MemorySettings {

@@ -18,6 +18,8 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Demo(args) => crate::demo::run(&args),
         Command::Run(args) => crate::run::run(&args),
         Command::Serve(args) => crate::serve::run(&args),
+        Command::Feast(args) => crate::feast::run(&args),
+        Command::Validate(args) => in_format(args.format, crate::validate::run(&args)),
         Command::Replay(args) => crate::replay::run(&args),
         Command::Historical(args) => crate::historical::run(&args),
         Command::Get(args) => in_format(args.format, crate::get::run(&args)),

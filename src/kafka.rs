@@ -69,7 +69,7 @@ pub(crate) use read_topic::read_topic;
 pub use settings::{KafkaConfig, KafkaLimits};
 pub use source::{KafkaPartitions, KafkaSource, SourceTopic};
 pub use status::{KafkaStatus, PartitionStatus};
-pub use topics::{WritableTopic, create_topic, find_or_create_topic};
+pub use topics::{WritableTopic, create_topic, find_or_create_topic, topic_size};
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -1,8 +1,8 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`demo`], [`run`], [`replay`], [`historical`], [`get`], [`check`], [`cases`], [`docs`], [`generate`], [`init`],
-//!   [`dlq`], [`inspect`], [`completions`]: the commands;
+//! - [`demo`], [`run`], [`replay`], [`historical`], [`get`], [`check`], [`cases`], [`docs`], [`feast`],
+//!   [`generate`], [`init`], [`validate`], [`dlq`], [`inspect`], [`completions`]: the commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`connect`]: what the clients of servers are told of the settings;
@@ -51,6 +51,7 @@ mod entity_id;
 pub mod exit;
 pub mod failure;
 mod fault;
+pub mod feast;
 mod feed;
 mod file_roles;
 pub mod file_source;
@@ -90,6 +91,7 @@ pub mod signals;
 pub mod source;
 pub mod tables;
 pub mod text;
+pub mod validate;
 pub mod version;
 mod wall_clock;
 pub mod whole_file;

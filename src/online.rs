@@ -13,18 +13,20 @@
 //!
 //! Modules in the order rows flow: `schema` (what is known of the job), `rows`, `texts`, `ids` (how
 //! rows are kept), `shard`, `table` (writing and reading them), `dirt` with `fifo`, `deletions`,
-//! `spaced` and `calendar` (what Redis does not have yet), `embedded` and [`redis`] (the two
-//! stores), `heartbeat` (what readers of Redis know of the job), [`text`] (how values read),
+//! `spaced` and `calendar` (what Redis does not have yet), `layout` with `feast` (as which bytes rows
+//! stand there), `embedded` and [`redis`] (the two stores), `heartbeat` (what readers of Redis know of the job), [`text`] (how values read),
 //! `status` (what they report).
 
 mod calendar;
 mod deletions;
 mod dirt;
 mod embedded;
+mod feast;
 mod fifo;
 mod footprint;
 mod heartbeat;
 mod ids;
+mod layout;
 mod reading;
 pub mod redis;
 mod rows;
@@ -37,8 +39,10 @@ pub mod text;
 mod texts;
 
 pub use embedded::Embedded;
+pub use feast::project_name;
 pub use footprint::{ids_bytes, rows_bytes};
 pub use heartbeat::{Beats, Heartbeat, HeartbeatError, Life, heartbeat_key};
+pub use layout::{Layout, StoredRow, StoredText, feast_collision};
 pub use reading::HeldRow;
 pub use redis::{Redis, RedisSettings};
 pub use status::{
@@ -184,6 +188,17 @@ pub enum StoreError {
         address: String,
         /// The key.
         key: String,
+    },
+    /// Two features have one field in Feast's layout.
+    #[error(
+        "cannot write to Redis in Feast's layout: the features '{first}' and '{second}' have the same \
+         field there (32 bits of a hash of their names); rename one of them"
+    )]
+    Collision {
+        /// View and feature.
+        first: String,
+        /// And of the other one.
+        second: String,
     },
     /// A thread could not be started.
     #[error("cannot start a thread that writes to Redis: {0}")]

@@ -5,6 +5,7 @@ mod address;
 pub use address::RedisAddress;
 
 use crate::config::keys::{Choice, Keys, choose, not_empty};
+use crate::online::{Layout, project_name};
 use std::time::Duration;
 
 /// Which store.
@@ -122,6 +123,10 @@ pub struct RedisSettings {
     pub tls: TlsSettings,
     /// What keys begin with; default `features`.
     pub key_prefix: String,
+    /// As which keys and values rows stand in it; default a hash a row.
+    pub layout: Layout,
+    /// Feast's project; the job's name, as far as Feast takes it, by default.
+    pub project: Option<String>,
     /// How long connecting may take, the TLS handshake included; default 2 s.
     pub connect_timeout: Duration,
     /// How long an answer may take; default 5 s.
@@ -142,6 +147,8 @@ impl Default for RedisSettings {
             address: RedisAddress::default(),
             tls: TlsSettings::default(),
             key_prefix: "features".to_owned(),
+            layout: Layout::Hash,
+            project: None,
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_secs(5),
             probe_interval: Duration::from_secs(5),
@@ -152,6 +159,19 @@ impl Default for RedisSettings {
     }
 }
 
+impl Choice for Layout {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("hash", Layout::Hash), ("feast", Layout::Feast), ("both", Layout::Both)];
+}
+
+/// A project's name as Feast takes it.
+fn project(text: &str) -> Result<(), String> {
+    match project_name(text) == text {
+        true => Ok(()),
+        false => Err("must be letters, digits and \"_\", and not begin with \"_\"".to_owned()),
+    }
+}
+
 impl RedisSettings {
     fn keys(&mut self, keys: &mut dyn Keys) {
         self.address.keys(keys);
@@ -159,6 +179,8 @@ impl RedisSettings {
         keys.optional_text("tls_cert_file", &not_empty, &mut self.tls.cert_file);
         keys.optional_text("tls_key_file", &not_empty, &mut self.tls.key_file);
         keys.text("key_prefix", &not_empty, &mut self.key_prefix);
+        choose(keys, "layout", &mut self.layout);
+        keys.optional_text("project", &project, &mut self.project);
         keys.duration("connect_timeout", MS..=MINUTE, &mut self.connect_timeout);
         keys.duration("response_timeout", MS..=MINUTE, &mut self.response_timeout);
         keys.duration("probe_interval", MS * 100..=MINUTE * 10, &mut self.probe_interval);

@@ -1,11 +1,11 @@
 //! Which features are asked for, and of what they are found.
 
 use crate::cli::HistoricalArgs;
+use crate::entity_id::JoinKey;
 use crate::failure::Failure;
 use crate::offline::answers::Pick;
 use crate::offline::example_file::FeatureColumn;
 use crate::offline::spine::{KeyColumn, Spine};
-use crate::serving::key_of;
 use std::collections::HashSet;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::nearest;
@@ -83,12 +83,11 @@ impl Asking {
         let index = job.plan.views.get(view)?;
         let plan = job.plan.view(view)?;
         let feature = plan.features.get(feature)?;
+        let entity = job.plan.entities.get(index.entity)?;
         let known = self.entities.iter().position(|asked| asked.entity == index.entity);
         let at = known.unwrap_or_else(|| {
-            let (name, ty) = key_of(&job.plan, index.entity);
-            let entity = job.plan.entities.get(index.entity);
-            let other_name = entity.map_or_else(String::new, |entity| entity.name.clone());
-            let key = KeyColumn { name, other_name, ty };
+            let JoinKey { name, ty } = JoinKey::of(&job.plan, entity);
+            let key = KeyColumn { name, other_name: entity.name.clone(), ty };
             let (views, picks) = (Vec::new(), Vec::new());
             self.entities.push(AskedEntity { entity: index.entity, key, views, picks });
             self.entities.len() - 1

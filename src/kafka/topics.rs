@@ -68,6 +68,27 @@ pub struct WritableTopic {
     pub created: bool,
 }
 
+fn failed(config: &KafkaConfig, trouble: Trouble) -> KafkaError {
+    let brokers = config.bootstrap_servers.clone();
+    match trouble {
+        Trouble::Lasting(error) => error,
+        Trouble::Passing(why) => KafkaError::NoAnswer { brokers, why },
+        Trouble::NoSuchTopic(topic) => KafkaError::NoSuchTopic { topic, brokers },
+    }
+}
+
+/// How many partitions a topic has, and how many records they hold. Blocks for some seconds when the
+/// brokers do not answer.
+///
+/// # Errors
+/// The brokers did not answer, refused, or have no such topic.
+pub fn topic_size(config: &KafkaConfig, topic: &str) -> Result<(u32, u64), KafkaError> {
+    let inquirer = Inquirer::new(config)?;
+    let partitions = inquirer.partitions(topic).map_err(|trouble| failed(config, trouble))?;
+    let records = inquirer.records(topic, partitions);
+    Ok((partitions, records.map_err(|trouble| failed(config, trouble))?))
+}
+
 /// Finds `topic`, or makes it with so many `partitions` (and what [`create_topic`] says). Blocks for
 /// some seconds when the brokers do not answer.
 ///
@@ -79,12 +100,7 @@ pub fn find_or_create_topic(
     topic: &str,
     wanted: Option<u32>,
 ) -> Result<WritableTopic, KafkaError> {
-    let brokers = || config.bootstrap_servers.clone();
-    let failed = |trouble| match trouble {
-        Trouble::Lasting(error) => error,
-        Trouble::Passing(why) => KafkaError::NoAnswer { brokers: brokers(), why },
-        Trouble::NoSuchTopic(topic) => KafkaError::NoSuchTopic { topic, brokers: brokers() },
-    };
+    let failed = |trouble| failed(config, trouble);
     let inquirer = Inquirer::new(config)?;
     let partitions = match inquirer.partitions(topic) {
         Ok(partitions) => partitions,
@@ -99,7 +115,8 @@ pub fn find_or_create_topic(
     };
     if let Some(wanted) = wanted.filter(|wanted| *wanted != partitions) {
         let topic = topic.to_owned();
-        return Err(KafkaError::OtherPartitions { topic, brokers: brokers(), partitions, wanted });
+        let brokers = config.bootstrap_servers.clone();
+        return Err(KafkaError::OtherPartitions { topic, brokers, partitions, wanted });
     }
     let records = inquirer.records(topic, partitions).map_err(failed)?;
     Ok(WritableTopic { partitions, records, created: false })

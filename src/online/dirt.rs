@@ -38,6 +38,8 @@ pub(crate) struct Cursor {
 pub(crate) struct Dirt {
     /// Whether anything is queued at all: an embedded store has nothing to write to.
     pub(crate) tracked: bool,
+    /// Whether rows of one entity in several views stand in one key.
+    pub(crate) shares_keys: bool,
     pub(crate) arrival: Fifo<Entry>,
     pub(crate) decay: Fifo<Entry>,
     /// Rows that were written a moment ago.
@@ -70,6 +72,7 @@ impl Dirt {
     pub(crate) fn new(views: usize, deletions_max: usize, tracked: bool) -> Self {
         Dirt {
             tracked,
+            shares_keys: false,
             arrival: Fifo::new(),
             decay: Fifo::new(),
             spaced: Spaced::new(),

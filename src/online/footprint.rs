@@ -1,7 +1,7 @@
 //! What the newest rows take in memory.
 
 use crate::online::ids::Ids;
-use crate::online::rows::Layout;
+use crate::online::rows::RowWidth;
 use crate::online::texts::Texts;
 use tidemark_operators::footprint::Load;
 use tidemark_operators::plan::ViewPlan;
@@ -14,7 +14,7 @@ const CALENDAR_BYTES: u64 = 2 * size_of::<(u32, u32)>() as u64;
 /// Redis.
 pub fn rows_bytes(view: &ViewPlan, load: &Load) -> u64 {
     let texts = view.features.iter().filter(|feature| feature.ty.is_bytes()).count() as u64;
-    let row = Layout::new(view.features.len()).row_bytes() + CALENDAR_BYTES;
+    let row = RowWidth::new(view.features.len()).row_bytes() + CALENDAR_BYTES;
     load.entities * (row + texts * Texts::bytes_for(load.text_bytes))
 }
 

@@ -41,13 +41,16 @@ mod left;
 mod link;
 #[cfg(test)]
 mod model;
+mod projects;
 mod pulse;
 mod read;
 mod reader;
 mod record;
 mod schedule;
 mod settings;
+mod settle;
 mod spread;
+mod survey;
 mod sweep;
 mod take;
 #[cfg(test)]
@@ -60,6 +63,7 @@ pub use left::{LeftRows, left_in_redis};
 pub use read::{TextRow, read_redis};
 pub use reader::{ReadError, RedisReader, RowsAsked, RowsRead};
 pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
+pub use survey::{RedisSurvey, survey};
 
 use crate::online::heartbeat::bookkeeping;
 use crate::online::schema::Schema;
@@ -143,18 +147,22 @@ impl Redis {
     ) -> Result<Redis, StoreError> {
         let StoreStart { hold, generation, shown } = start;
         let schema = Arc::new(Schema::new(plan));
-        let wire = Arc::new(ViewWire::all(&schema, &settings.key_prefix, settings.ttl));
+        if let Some((first, second)) = settings.layout.collision(&schema) {
+            return Err(StoreError::Collision { first, second });
+        }
+        let wire = Arc::new(ViewWire::all(&schema, &settings.placing()));
         let flush_rows = settings.flush_rows.max(1);
         let tracking = Tracking { flush_rows, deletions_max: settings.deletions_max };
         let table = Table::new(Arc::clone(&schema), metrics.len(), Some(tracking));
         let gate = Arc::new(Gate::new(hold, schema.views.len()));
         let records = table.cells().iter().map(|_| Arc::default()).collect();
         let store = Redis { table, gate, records, threads: Mutex::default() };
+        let shares_keys = wire.iter().any(ViewWire::is_shared);
+        store.table.cells().iter().for_each(|cell| cell.lock().dirt.shares_keys = shares_keys);
         let (clock, gate) = (store.table.clock, Arc::clone(&store.gate));
         let cells = store.table.cells().iter().map(Arc::clone).collect();
-        let definition = generation
-            .as_ref()
-            .map(|generation| left::definition(plan, &settings.key_prefix, generation));
+        let definition =
+            generation.as_ref().map(|generation| left::definition(plan, &settings, generation));
         if let Some((_, silent)) = shown {
             let kept = |wire: &ViewWire| Some(wire.ttl).filter(|ttl| silent <= ttl / SILENT_PART);
             let kept: Vec<_> = wire.iter().map(kept).collect();

@@ -42,12 +42,15 @@ pub(crate) const SENT: u64 = 1 << 57;
 pub(crate) const QUEUED_SPACED: u64 = 1 << 58;
 /// An event arrived while it waited so.
 pub(crate) const ARRIVED: u64 = 1 << 59;
-/// Fields may be in Redis that are not believed to be: counts in replies tell nothing.
+/// NamedFields may be in Redis that are not believed to be: counts in replies tell nothing.
 pub(crate) const DOUBT: u64 = 1 << 60;
 
 /// Redis was taken to have it as it was made again from a checkpoint, and nothing of it was sent since:
 /// whatever happens to it, what Redis holds of it is in doubt.
 pub(crate) const KEPT: u64 = 1 << 61;
+
+/// Its key is no hash, and is removed before it is written.
+pub(crate) const FOREIGN: u64 = 1 << 62;
 
 /// Flags that belong to the slot and outlive the row.
 const SLOT_FLAGS: u64 =
@@ -58,14 +61,14 @@ const DUE: u64 = (1 << 40) - 1;
 
 /// How wide a view's rows are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Layout {
+pub(crate) struct RowWidth {
     features: usize,
     masks: usize,
 }
 
-impl Layout {
+impl RowWidth {
     pub(crate) fn new(features: usize) -> Self {
-        Layout { features, masks: features.div_ceil(64).max(1) }
+        RowWidth { features, masks: features.div_ceil(64).max(1) }
     }
 
     /// The bytes of a row.
@@ -179,7 +182,7 @@ impl Row<'_> {
 /// All rows of one view in one shard.
 #[derive(Debug)]
 pub(crate) struct Rows {
-    layout: Layout,
+    width: RowWidth,
     pages: Vec<Option<Box<[u64]>>>,
     /// Pages that were made.
     made: usize,
@@ -188,8 +191,8 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
-    pub(crate) fn new(layout: Layout) -> Self {
-        Rows { layout, pages: Vec::new(), made: 0, present: 0 }
+    pub(crate) fn new(width: RowWidth) -> Self {
+        Rows { width, pages: Vec::new(), made: 0, present: 0 }
     }
 
     /// So many rows have appeared, and so many are present no more.
@@ -202,7 +205,7 @@ impl Rows {
         let slots = (self.made * PAGE) as u64;
         let free = slots.saturating_sub(self.present);
         let places = (self.pages.capacity() * size_of::<Option<Box<[u64]>>>()) as u64;
-        let row = self.layout.row_bytes();
+        let row = self.width.row_bytes();
         HeldBytes { held: slots * row + places, reusable: free * row }
     }
 
@@ -216,7 +219,7 @@ impl Rows {
     pub(crate) fn get(&mut self, slot: u32) -> Option<Row<'_>> {
         let slot = slot as usize;
         let page = self.pages.get_mut(slot / PAGE)?.as_mut()?;
-        part(page, slot % PAGE, self.layout)
+        part(page, slot % PAGE, self.width)
     }
 
     /// As `get`, making the page if need be.
@@ -226,24 +229,24 @@ impl Rows {
         if slot / PAGE >= self.pages.len() {
             self.pages.resize_with(slot / PAGE + 1, || None);
         }
-        let layout = self.layout;
+        let width = self.width;
         let made = &mut self.made;
         let page = self.pages.get_mut(slot / PAGE)?;
         let page = page.get_or_insert_with(|| {
             *made += 1;
-            vec![0; PAGE * layout.stride()].into()
+            vec![0; PAGE * width.stride()].into()
         });
-        part(page, slot % PAGE, layout)
+        part(page, slot % PAGE, width)
     }
 }
 
 #[inline]
-fn part(page: &mut [u64], at: usize, layout: Layout) -> Option<Row<'_>> {
-    let words = page.chunks_exact_mut(layout.stride()).nth(at)?;
+fn part(page: &mut [u64], at: usize, width: RowWidth) -> Option<Row<'_>> {
+    let words = page.chunks_exact_mut(width.stride()).nth(at)?;
     let [head, life, sent, rest @ ..] = words else { return None };
-    let (valid, rest) = rest.split_at_mut(layout.masks);
-    let (pending, rest) = rest.split_at_mut(layout.masks);
-    let (written, values) = rest.split_at_mut(layout.masks);
+    let (valid, rest) = rest.split_at_mut(width.masks);
+    let (pending, rest) = rest.split_at_mut(width.masks);
+    let (written, values) = rest.split_at_mut(width.masks);
     Some(Row { head, life, sent, valid, pending, written, values })
 }
 
@@ -254,7 +257,7 @@ mod tests {
     #[test]
     fn the_parts_of_a_row_do_not_overlap() {
         for features in [0, 1, 12, 63, 64, 65, 130] {
-            let mut rows = Rows::new(Layout::new(features));
+            let mut rows = Rows::new(RowWidth::new(features));
             for slot in [3, 255, 256, 700] {
                 let mut row = rows.entry(slot).unwrap();
                 row.set_as_of(u64::from(slot));

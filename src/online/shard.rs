@@ -39,7 +39,7 @@ pub(crate) struct Shard {
 
 impl Shard {
     pub(crate) fn new(schema: Arc<Schema>, dirt: Dirt) -> Self {
-        let views = schema.views.iter().map(|view| Rows::new(view.layout)).collect();
+        let views = schema.views.iter().map(|view| Rows::new(view.width)).collect();
         let mut entities = Vec::new();
         entities.resize_with(schema.entities, Ids::default);
         Shard { schema, views, entities, texts: Texts::default(), dirt }

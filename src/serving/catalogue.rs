@@ -1,5 +1,7 @@
 //! What may be asked of a job: its views, entities and services, by name.
 
+use crate::entity_id::JoinKey;
+use crate::serving::answer::IdColumns;
 use crate::serving::ask::{AskedFeatures, Group};
 use crate::serving::feast_error::FeastError;
 use std::collections::{HashMap, HashSet};
@@ -40,6 +42,13 @@ pub(super) struct Entity {
     pub ty: Type,
 }
 
+impl Entity {
+    fn new(plan: &Plan, entity: &EntityPlan) -> Entity {
+        let JoinKey { name: join_key, ty } = JoinKey::of(plan, entity);
+        Entity { name: entity.name.clone(), join_key, ty }
+    }
+}
+
 impl Catalogue {
     pub fn new(job: &Job) -> Catalogue {
         let plan = &job.plan;
@@ -51,7 +60,7 @@ impl Catalogue {
             project: plan.name.clone(),
             views_by_name: names.collect(),
             views,
-            entities: plan.entities.iter().map(|entity| self::entity(plan, entity)).collect(),
+            entities: plan.entities.iter().map(|it| Entity::new(plan, it)).collect(),
             topics: plan.sources.iter().filter_map(|source| source.topic.clone()).collect(),
             services: services.collect(),
         }
@@ -66,6 +75,27 @@ impl Catalogue {
             false => entity.name == column,
         };
         self.entities.iter().enumerate().filter(named).map(|(at, _)| at)
+    }
+
+    /// In the words of Feast, which lists the keys of the whole project: of the entity at `missing` no
+    /// id was given, or (`empty`) none of its column.
+    pub fn keys_missing(&self, missing: usize, empty: bool, given: &IdColumns) -> FeastError {
+        let listed = |but: Option<usize>| {
+            let keys = self.entities.iter().enumerate().filter(|(at, _)| but != Some(*at));
+            let mut keys: Vec<_> = keys.map(|(_, it)| format!("'{}'", it.join_key)).collect();
+            keys.sort();
+            keys.dedup();
+            keys.join(", ")
+        };
+        let given: Vec<_> =
+            given.iter().map(|(name, _)| format!("'{}'", name.trim_matches('"'))).collect();
+        FeastError::text(format!(
+            "\"Missing join key values for keys: [{}]. No values provided for keys: [{}]. Provided \
+             join_key_values: [{}]\"",
+            listed(Some(missing).filter(|_| empty)),
+            listed(None),
+            given.join(", "),
+        ))
     }
 
     /// All features of a view.
@@ -180,21 +210,4 @@ fn view(plan: &Plan, at: usize) -> Option<ServedView> {
         types: view.features.iter().map(|feature| feature.ty).collect(),
         witness: view.features.iter().position(|feature| !feature.nullable),
     })
-}
-
-/// What the column of the ids of entity `entity` of `plan` is called, and what they are: text, int or ip.
-pub(crate) fn key_of(plan: &Plan, entity: usize) -> (String, Type) {
-    let entity = plan.entities.get(entity).map(|entity| self::entity(plan, entity));
-    entity.map_or((String::new(), Type::Text), |entity| (entity.join_key, entity.ty))
-}
-
-fn entity(plan: &Plan, entity: &EntityPlan) -> Entity {
-    let feeds = plan.sources.iter().zip(&entity.sources);
-    let keys = feeds.filter_map(|(source, feed)| source.fields.get(feed.as_ref()?.key));
-    let mut keys = keys.peekable();
-    let join_key = keys.peek().map_or_else(|| entity.name.clone(), |key| key.name.clone());
-    let types: HashSet<Type> = keys.map(|key| key.ty).collect();
-    let only = |ty: Type| types.len() == 1 && types.contains(&ty);
-    let ty = [Type::Int, Type::Ip].into_iter().find(|ty| only(*ty)).unwrap_or(Type::Text);
-    Entity { name: entity.name.clone(), join_key, ty }
 }

@@ -70,7 +70,9 @@ impl FeastError {
     /// A body that is no JSON.
     pub fn json(text: &[u8], error: &serde_json::Error) -> FeastError {
         let lines = text.split_inclusive(|byte| *byte == b'\n').take(error.line().max(1) - 1);
-        let at = lines.map(<[u8]>::len).sum::<usize>() + error.column().saturating_sub(1);
+        // One that is cut off fails where it ends.
+        let column = error.column().saturating_sub(usize::from(!error.is_eof()));
+        let at = lines.map(<[u8]>::len).sum::<usize>() + column;
         let body = json!({ "detail": [{
             "type": "json_invalid", "loc": ["body", at], "msg": "JSON decode error",
             "input": {}, "ctx": { "error": error.to_string() },

@@ -27,6 +27,9 @@ pub(super) type Columns<'a> = Vec<(Cow<'a, str>, Vec<&'a RawValue>)>;
 
 impl<'a> Question<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, FeastError> {
+        if body.is_empty() {
+            return Err(FeastError::body("missing", &[], "Field required"));
+        }
         serde_json::from_slice(body).map_err(|error| match error.classify() {
             serde_json::error::Category::Data => {
                 FeastError::body("model_attributes_type", &[], error.to_string())

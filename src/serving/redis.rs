@@ -1,7 +1,7 @@
 //! Rows from Redis, as the job writes them.
 
-use crate::online::StoreError;
 use crate::online::redis::{RedisReader, RedisSettings, RowsAsked, RowsRead};
+use crate::online::{StoreError, StoredRow, StoredText};
 use crate::serving::answer::{AnsweredValues, ValueStatus};
 use crate::serving::ask::{AskedFeatures, Reads};
 use crate::serving::catalogue::Catalogue;
@@ -99,11 +99,10 @@ impl RedisRows {
         for (group, ids) in ask.groups.iter().zip(&ids.groups) {
             for row in 0..ids.len() {
                 for (view, reads) in group.views.iter().zip(&group.reads) {
-                    let (Some(values), Some(view)) = (rows.next(), catalogue.views.get(*view))
-                    else {
+                    let (Some(read), Some(view)) = (rows.next(), catalogue.views.get(*view)) else {
                         continue;
                     };
-                    place(values, reads, &view.types, (row, as_of), &mut cells);
+                    place(read, reads, &view.types, (row, as_of), &mut cells);
                     put += reads.columns.len();
                 }
                 if put >= VALUES_AT_ONCE {
@@ -118,7 +117,7 @@ impl RedisRows {
 
 /// Puts what was read of a row where it stands in the answer.
 fn place(
-    values: &[Option<Vec<u8>>],
+    read: &StoredRow,
     reads: &Reads,
     types: &[Type],
     (row, as_of): (usize, u64),
@@ -126,15 +125,18 @@ fn place(
 ) {
     // A hash without fields is none.
     let there = match reads.witnessed {
-        true => values.first().is_some_and(Option::is_some),
-        false => values.iter().any(Option::is_some),
+        _ if read.changed.is_some() => true,
+        true => read.values.first().is_some_and(StoredText::is_there),
+        false => read.values.iter().any(StoredText::is_there),
     };
+    let as_of = read.changed.unwrap_or(as_of);
     for (column, at) in &reads.columns {
-        let value = values.get(*at).and_then(Option::as_deref);
+        let value = read.values.get(*at);
         let ty = reads.features.get(*at).and_then(|feature| types.get(*feature));
         let as_of = if there { as_of } else { 0 };
         cells.put(*column, row, as_of, |out| match (there, value, ty) {
-            (true, Some(value), Some(ty)) => json(value, *ty, out),
+            (true, Some(StoredText::Text(value)), Some(ty)) => json(value, *ty, out),
+            (true, Some(StoredText::Unreadable), _) => ValueStatus::Invalid,
             (true, ..) => ValueStatus::Null,
             (false, ..) => ValueStatus::NotFound,
         });

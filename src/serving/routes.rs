@@ -277,39 +277,24 @@ impl Serving {
                 let ids = ids.collect::<Result<Vec<_>, _>>()?;
                 let name = quoted(&entity.join_key);
                 if !shown.iter().any(|(known, _)| *known == name) {
+                    let needed = ask.groups.iter().any(|group| group.entity == at);
                     let ids = asked.iter().zip(&ids);
-                    shown.push((name, ids.map(|(asked, id)| echo(entity.ty, asked, id)).collect()));
+                    let ids = ids.map(|(asked, id)| match needed {
+                        true => echo(entity.ty, asked, id),
+                        false => asked.get().to_owned(),
+                    });
+                    shown.push((name, ids.collect()));
                 }
                 by_entity.insert(at, ids);
             }
         }
         let needed = |at: &usize| ask.groups.iter().any(|group| group.entity == *at);
         let missing = |at: &usize| rows == 0 || !by_entity.contains_key(at);
-        if (0..self.catalogue.entities.len()).filter(needed).any(|at| missing(&at)) {
-            return Err(self.keys_missing(|at| needed(&at) && missing(&at), &shown));
+        if let Some(at) = (0..self.catalogue.entities.len()).filter(needed).find(missing) {
+            return Err(self.catalogue.keys_missing(at, by_entity.contains_key(&at), &shown));
         }
         let groups = ask.groups.iter().map(|group| by_entity.get(&group.entity).cloned());
         Ok((AskedIds { groups: groups.map(Option::unwrap_or_default).collect(), rows }, shown))
-    }
-
-    /// In the words of Feast, which lists the keys of the whole project.
-    fn keys_missing(&self, missing: impl Fn(usize) -> bool, given: &IdColumns) -> FeastError {
-        let listed = |of: &dyn Fn(usize) -> bool| {
-            let keys = self.catalogue.entities.iter().enumerate().filter(|(at, _)| of(*at));
-            let mut keys: Vec<_> = keys.map(|(_, it)| format!("'{}'", it.join_key)).collect();
-            keys.sort();
-            keys.dedup();
-            keys.join(", ")
-        };
-        let given: Vec<_> =
-            given.iter().map(|(name, _)| format!("'{}'", name.trim_matches('"'))).collect();
-        FeastError::text(format!(
-            "\"Missing join key values for keys: [{}]. No values provided for keys: [{}]. Provided \
-             join_key_values: [{}]\"",
-            listed(&|_| true),
-            listed(&missing),
-            given.join(", "),
-        ))
     }
 
     /// The answer to a question of Chronon's fetcher: one result for each object of keys.

@@ -270,12 +270,13 @@ fn questions_that_cannot_be_answered_are_refused_in_the_words_of_feast() {
         format!(r#"{{"module": "feast.errors", "class": "{class}", "message": "{message}"}}"#)
     };
     let all = "['card_id', 'ip', 'shop']";
-    let missing = |given: &str| {
+    let missing_of = |keys: &str, given: &str| {
         format!(
-            "\"Missing join key values for keys: {all}. No values provided for keys: ['card_id']. \
+            "\"Missing join key values for keys: {keys}. No values provided for keys: {all}. \
              Provided join_key_values: [{given}]\""
         )
     };
+    let missing = |given: &str| missing_of(all, given);
     for (question, code, body) in [
         (
             json!({"features": ["card_5m:nope"], "entities": card}),
@@ -311,7 +312,7 @@ fn questions_that_cannot_be_answered_are_refused_in_the_words_of_feast() {
         (
             json!({"features": ["card_5m:n"], "entities": {"card_id": []}}),
             500,
-            missing("'card_id'"),
+            missing_of("['ip', 'shop']", "'card_id'"),
         ),
         (
             json!({"features": ["card_5m:n"], "entities": {}}),

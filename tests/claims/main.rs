@@ -38,6 +38,8 @@ mod decimals;
 #[cfg(test)]
 mod event_time;
 #[cfg(test)]
+mod feast;
+#[cfg(test)]
 mod files;
 #[cfg(test)]
 mod folder;

@@ -2,6 +2,7 @@
 
 mod fenced;
 mod given_up;
+mod layouts;
 mod operation;
 
 use crate::redis_server as servers;
@@ -319,8 +320,8 @@ fn push(column: &mut Column, value: &Value) {
 
 fn dump(client: &mut redis::Connection) -> BTreeMap<Vec<u8>, BTreeMap<String, String>> {
     let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query(client).unwrap();
-    // Heartbeats and claims are no rows.
-    let keys = keys.into_iter().filter(|key| !key.starts_with(b"tidemark:"));
+    // Heartbeats and claims are no rows, and what Feast reads is looked at elsewhere.
+    let keys = keys.into_iter().filter(|key| !key.starts_with(b"tidemark:") && key[0] != 1);
     let hash = |key: Vec<u8>| {
         let fields = redis::cmd("HGETALL").arg(&key).query(client).unwrap();
         (key, fields)

@@ -11,13 +11,13 @@ use std::path::Path;
 use std::process::{Child, Stdio};
 
 /// A server from Redis. Killed with the test.
-struct FromRedis {
+pub struct FromRedis {
     child: Child,
-    port: u16,
+    pub port: u16,
 }
 
 impl FromRedis {
-    fn start(folder: &Path, url: &str) -> FromRedis {
+    pub fn start(folder: &Path, url: &str) -> FromRedis {
         let port = free_port();
         let child = command()
             .args(["serve", "fraud", "--port", &port.to_string(), "--cluster"])
@@ -39,7 +39,7 @@ impl Drop for FromRedis {
 }
 
 /// Code and body; `None` while nobody answers.
-fn request(port: u16, head: &str, body: &str) -> Option<(u16, Value)> {
+pub fn request(port: u16, head: &str, body: &str) -> Option<(u16, Value)> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
     let length = body.len();
     let request = format!(
@@ -68,6 +68,19 @@ fn statuses(port: u16, card: &str) -> Value {
     let (code, answer) = ask(port, &question);
     assert_eq!(code, 200, "{answer}");
     answer["results"][1]["statuses"].clone()
+}
+
+/// What `tidemark validate` says with these words: its exit code, and what it prints.
+fn validated(folder: &Path, variables: &[(&str, &str)], more: &[&str]) -> (Option<i32>, String) {
+    let output = command()
+        .args(["validate", "fraud", "--cluster"])
+        .arg(folder.join("cluster.toml"))
+        .args(more)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let printed = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&printed).into_owned())
 }
 
 #[test]
@@ -137,9 +150,22 @@ fn servers_tell_what_the_job_computes_and_nothing_when_nobody_keeps_it_current()
     let card = *rows["transaction_stats_5m"].keys().next().unwrap();
     assert_eq!(statuses(server.port, card), json!(["PRESENT"]));
     assert_eq!(statuses(server.port, "nobody"), json!(["NOT_FOUND"]));
+    let validate = |more: &[&str]| validated(folder.path(), &variables, more);
+    let (code, all) = validate(&[]);
+    assert_eq!(code, Some(0), "{all}");
+    for what in ["redis", "heartbeat", "view transaction_stats_5m", &format!("topic {topic}")] {
+        assert!(all.contains(&format!("ok      {what}")), "{what}:\n{all}");
+    }
+    let of = ["--freshness", "--entity-type", "card", "--entity-id"];
+    let (code, fresh) = validate(&[&of[..], &[card]].concat());
+    assert!(code == Some(0) && fresh.contains(" rows that were looked at"), "{fresh}");
+    let (code, unknown) = validate(&["--entity-type", "cart", "--entity-id", "c"]);
+    assert!(code == Some(2) && unknown.contains("did you mean \"card\""), "{unknown}");
     // A job that stands still.
     job.signal("STOP");
     until("values to be too old", || statuses(server.port, card) == json!(["OUTSIDE_MAX_AGE"]));
+    let (code, old) = validate(&["--freshness"]);
+    assert!(code == Some(3) && old.contains("FAILED  freshness: 0 of "), "{old}");
     job.signal("CONT");
     until("values to be current", || statuses(server.port, card) == json!(["PRESENT"]));
     // A Redis that lost everything: a missing row means nothing until all are there again.

@@ -27,9 +27,10 @@ use std::fmt;
 /// The version that is written, and the only one that is read.
 const VERSION: &str = "1";
 
-/// Removes a key while the generation is ours; -1: it is not.
-pub(crate) const DELETE_SCRIPT: &str =
-    "if redis.call('GET',KEYS[1])==ARGV[1] then return redis.call('DEL',KEYS[2]) end return -1";
+/// Removes a key, or the fields of it that are named, while the generation is ours; -1: it is not.
+pub(crate) const DELETE_SCRIPT: &str = "if redis.call('GET',KEYS[1])~=ARGV[1] then return -1 end \
+     if #ARGV==1 then return redis.call('DEL',KEYS[2]) end \
+     return redis.call('HDEL',KEYS[2],unpack(ARGV,2))";
 
 /// A run of a job that keeps its state: which of the processes it is that have taken it over. As text
 /// `v=1 number=7 store=.. writer=..`.

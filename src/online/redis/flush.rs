@@ -1,12 +1,12 @@
 //! One round trip: the commands, what their replies must be, and what each row's write came to.
 
 mod fenced;
+mod row;
 
 use crate::online::deletions::Deletion;
 use crate::online::dirt::Entry;
-use crate::online::redis::fence;
-use crate::online::redis::wire::{self, ViewWire, count};
-use crate::online::rows::{DOUBT, Row};
+use crate::online::redis::wire::{self, ViewWire};
+use crate::online::rows::Row;
 use crate::online::texts::Texts;
 pub(crate) use fenced::RoundTrip;
 use redis::Value;
@@ -22,7 +22,8 @@ pub(crate) enum Mode {
     First,
     /// Every feature, and what is null is removed: what Redis holds is in doubt.
     Upsert,
-    /// The whole key, at once, whatever it is: Redis holds something else.
+    /// The whole key, at once, whatever it is: Redis holds something else. Of a key that other views
+    /// share only the fields of this one, unless it is no hash.
     Replace,
 }
 
@@ -43,6 +44,8 @@ pub(crate) enum Outcome {
     Found,
     /// The key is not what we believed: evicted, expired, deleted or replaced.
     Lost,
+    /// It is no hash.
+    Foreign,
     /// Refused, or no reply.
     Failed,
 }
@@ -115,7 +118,11 @@ impl Expected {
     /// What `reply` means; an error along with it.
     pub(crate) fn judge<'a>(&self, reply: &'a Value) -> (Outcome, Option<&'a redis::ServerError>) {
         match (reply, self.number) {
-            (Value::ServerError(error), _) if error.code() == "WRONGTYPE" => (Outcome::Lost, None),
+            // What is no hash has no fields of ours.
+            (Value::ServerError(error), _) if error.code() == "WRONGTYPE" => match self.of {
+                Of::Deletion(_) => (Outcome::Written, None),
+                Of::Row(_) | Of::Worker => (Outcome::Foreign, None),
+            },
             // It only checks, and not everybody may read.
             (Value::ServerError(_), _) if self.command == Command::Hlen => (Outcome::Written, None),
             (Value::ServerError(error), _) => (Outcome::Failed, Some(error)),
@@ -204,17 +211,22 @@ impl Flush {
     /// Adds a deletion.
     pub(crate) fn delete(&mut self, deletion: Deletion, wire: &ViewWire) {
         let of = Of::Deletion(self.deletions.len());
-        match &self.kind {
-            RoundTrip::Deletions(fence) => {
-                let key = wire.key_of(&deletion.id);
-                let script = fence::DELETE_SCRIPT.as_bytes();
-                let (watched, own) = (fence.key().as_bytes(), fence.text().as_bytes());
-                wire::command(&[b"EVAL", script, b"2", watched, &key, own], &mut self.buffer);
-                self.expect(Command::Eval, of, None);
-            }
-            RoundTrip::Plain | RoundTrip::Fenced => {
-                wire.del(&deletion.id, &mut self.buffer);
-                self.expect(Command::Del, of, None);
+        for form in &wire.forms {
+            let key = form.key_of(&deletion.id);
+            match &self.kind {
+                RoundTrip::Deletions(fence) => {
+                    let own = (fence.key().as_bytes(), fence.text().as_bytes());
+                    fenced::delete(own, &key, form, &mut self.buffer);
+                    self.expect(Command::Eval, of, None);
+                }
+                RoundTrip::Plain | RoundTrip::Fenced if form.is_shared() => {
+                    wire::hdel(&key, form.every_field(), &mut self.buffer);
+                    self.expect(Command::Hdel, of, None);
+                }
+                RoundTrip::Plain | RoundTrip::Fenced => {
+                    wire::command(&[b"DEL", &key], &mut self.buffer);
+                    self.expect(Command::Del, of, None);
+                }
             }
         }
         self.deletions.push((deletion, Outcome::Written));
@@ -224,142 +236,5 @@ impl Flush {
     pub(crate) fn beat(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
         append(&mut self.buffer);
         self.expect(Command::Beat, Of::Worker, None);
-    }
-
-    /// Adds a row; whether there was anything to send. `expire`: refresh its TTL too.
-    pub(crate) fn row(
-        &mut self,
-        entry: Entry,
-        mode: Mode,
-        expire: bool,
-        source: &Source<'_>,
-    ) -> bool {
-        let of = Of::Row(self.rows.len());
-        let before = self.expected.len();
-        let expire = expire && !source.row.is_null();
-        match mode {
-            Mode::Delta => self.delta(of, source),
-            Mode::First if !source.row.is_null() => self.first(of, source),
-            Mode::First | Mode::Upsert => self.upsert(of, source),
-            Mode::Replace => self.replace(of, source),
-        }
-        if expire && mode == Mode::Delta && !source.row.has(DOUBT) && !self.no_hlen {
-            // Seldom enough to look for fields that nobody of us has written.
-            source.wire.hlen(source.id, &mut self.buffer);
-            self.expect(Command::Hlen, of, Some(count(source.row.valid)));
-        }
-        if expire && mode != Mode::Replace {
-            source.wire.pexpire(source.id, &mut self.buffer);
-            self.expect(Command::Pexpire, of, Some(1));
-        }
-        if self.expected.len() == before {
-            return false;
-        }
-        if mode == Mode::Delta {
-            self.again += self.expected.len() - before;
-        }
-        let (ttl, outcome) = (source.wire.ttl, Outcome::Written);
-        self.rows.push(SentRow { entry, expire, ttl, outcome });
-        true
-    }
-
-    fn delta(&mut self, of: Of, source: &Source<'_>) {
-        let row = source.row;
-        self.set.clear();
-        self.gone.clear();
-        let certain = !row.has(DOUBT);
-        let (mut added, mut known) = (0, false);
-        let masks = row.pending.iter().zip(row.valid.iter()).zip(row.written.iter());
-        for ((pending, valid), written) in masks {
-            let set = pending & valid;
-            self.set.push(set);
-            self.gone.push(pending & !valid & written);
-            added += (set & !written).count_ones() as usize;
-            known |= set & written != 0;
-        }
-        if !known && count(&self.set) > 0 {
-            // Only new fields: a key that was lost would answer just as we expect. One field that
-            // must be there already tells.
-            let held = row.valid.iter().zip(row.written.iter()).map(|(v, w)| v & w);
-            if let Some((set, held)) = self.set.iter_mut().zip(held).find(|(_, held)| *held != 0) {
-                *set |= held & held.wrapping_neg();
-            }
-        }
-        if count(&self.set) > 0 {
-            self.hset(of, source, Some(added).filter(|_| certain));
-        }
-        let gone = count(&self.gone);
-        if gone > 0 {
-            source.wire.hdel(source.id, &self.gone, &mut self.buffer);
-            self.expect(Command::Hdel, of, Some(gone).filter(|_| certain));
-        }
-    }
-
-    fn first(&mut self, of: Of, source: &Source<'_>) {
-        self.every_feature(source.row);
-        let fields = count(&self.set);
-        let mut groups = source.row.valid.iter().enumerate();
-        let whole = groups.all(|(group, valid)| *valid == source.wire.all_of(group));
-        self.hset(of, source, Some(fields).filter(|_| !whole));
-        if let Some(expected) = self.expected.last_mut() {
-            expected.otherwise = Outcome::Found;
-        }
-    }
-
-    fn upsert(&mut self, of: Of, source: &Source<'_>) {
-        self.every_feature(source.row);
-        self.gone.clear();
-        let valid = source.row.valid.iter().enumerate();
-        self.gone.extend(valid.map(|(group, valid)| source.wire.all_of(group) & !valid));
-        if count(&self.set) > 0 {
-            self.hset(of, source, None);
-        }
-        if count(&self.gone) > 0 {
-            source.wire.hdel(source.id, &self.gone, &mut self.buffer);
-            self.expect(Command::Hdel, of, None);
-        }
-    }
-
-    /// As one transaction: a reader never sees the key missing, and when Redis has no memory for
-    /// the new row the old one stays.
-    fn replace(&mut self, of: Of, source: &Source<'_>) {
-        let Source { id, wire, .. } = *source;
-        if source.row.is_null() {
-            wire.del(id, &mut self.buffer);
-            self.expect(Command::Del, of, None);
-            return;
-        }
-        self.every_feature(source.row);
-        let alone = !self.is_fenced();
-        if alone {
-            wire::multi(&mut self.buffer);
-            self.expect(Command::Multi, of, None);
-        }
-        wire.del(id, &mut self.buffer);
-        self.expect(Command::Del, of, None);
-        self.hset(of, source, None);
-        wire.pexpire(id, &mut self.buffer);
-        self.expect(Command::Pexpire, of, None);
-        if alone {
-            wire::exec(&mut self.buffer);
-            self.expect(Command::Exec, of, None);
-        }
-    }
-
-    fn every_feature(&mut self, row: &Row<'_>) {
-        self.set.clear();
-        self.set.extend_from_slice(row.valid);
-    }
-
-    fn hset(&mut self, of: Of, source: &Source<'_>, added: Option<usize>) {
-        source.wire.hset(
-            source.id,
-            &self.set,
-            source.row,
-            source.texts,
-            &mut self.scratch,
-            &mut self.buffer,
-        );
-        self.expect(Command::Hset, of, added);
     }
 }

@@ -36,11 +36,11 @@ pub struct LeftRows {
 }
 
 /// What rows are made by: of another definition, or by another program, they may be others.
-pub(crate) fn definition(plan: &Plan, key_prefix: &str, generation: &Generation) -> u64 {
+pub(crate) fn definition(plan: &Plan, settings: &RedisSettings, generation: &Generation) -> u64 {
     let Plan { tables, entities, views, zone, distinct_max, .. } = plan;
-    let store = &generation.store;
+    let (store, placing) = (&generation.store, settings.placing());
     let rows = (tables, entities, views, zone, distinct_max);
-    stable_hash(format!("{VERSION} {store} {key_prefix} {rows:?}").as_bytes())
+    stable_hash(format!("{VERSION} {store} {placing:?} {rows:?}").as_bytes())
 }
 
 /// What these heartbeats of a job tell; `None`: nothing, or that rows are missing. `definition`: of
@@ -79,7 +79,7 @@ pub fn left_in_redis(
     settings: &RedisSettings,
     generation: &Generation,
 ) -> Result<Option<LeftRows>, StoreError> {
-    let definition = definition(plan, &settings.key_prefix, generation);
+    let definition = definition(plan, settings, generation);
     let beats = Link::open(settings)?.hash(&heartbeat_key(&settings.key_prefix, &plan.name))?;
     Ok(left(&beats, Some(definition)))
 }

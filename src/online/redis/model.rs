@@ -1,18 +1,20 @@
 //! One shard against a Redis of a few lines: every interleaving of writes with the filling, sending
 //! and settling of round trips, under a seed. What the threads do by chance is done here on purpose.
 
+use crate::entity_id::JoinKey;
 use crate::online::deletions::Deletion;
 use crate::online::dirt::Dirt;
+use crate::online::layout::{Layout, Placing, RowForm};
 use crate::online::redis::flush::{Flush, Outcome, RoundTrip};
 use crate::online::redis::take::{Filling, Stage};
 use crate::online::redis::wire::ViewWire;
-use crate::online::rows::Layout;
+use crate::online::rows::RowWidth;
 use crate::online::schema::{Feature, Schema, View};
 use crate::online::shard::Shard;
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use redis::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidemark_operators::online::{Cause, EntityIds, RowBatch};
 use tidemark_operators::value::{Column, Type};
@@ -23,6 +25,8 @@ type Hash = BTreeMap<Vec<u8>, Vec<u8>>;
 #[derive(Default)]
 struct Server {
     keys: BTreeMap<Vec<u8>, Hash>,
+    /// Keys that are no hashes.
+    strings: BTreeSet<Vec<u8>>,
     queued: Option<Vec<Vec<Vec<u8>>>>,
 }
 
@@ -54,6 +58,11 @@ impl Server {
         }
         let key = command[1].clone();
         let number = match &command[0][..] {
+            b"HSET" | b"HDEL" | b"HLEN" if self.strings.contains(&key) => {
+                return server_error(b"-WRONGTYPE Operation against a key\r\n");
+            }
+            b"DEL" if self.strings.remove(&key) => 1,
+            b"PEXPIRE" if self.strings.contains(&key) => 1,
             b"HSET" => {
                 let hash = self.keys.entry(key).or_default();
                 let pairs = command[2..].chunks(2);
@@ -111,9 +120,12 @@ const NAMES: u32 = 9;
 struct Model {
     shard: Shard,
     wire: Vec<ViewWire>,
+    /// As which keys and values rows stand there.
+    forms: Vec<Vec<RowForm>>,
     server: Server,
     ids: Ids,
     twin: BTreeMap<(usize, Vec<u8>), Vec<Option<i64>>>,
+    seed: u64,
     random: SmallRng,
     now: u64,
     /// Round trips are transactions.
@@ -126,22 +138,29 @@ impl Model {
             name: name.to_owned(),
             entity: 0,
             entity_name: "e".to_owned(),
+            key: JoinKey { name: "e_id".to_owned(), ty: Type::Text },
             ttl: 3_600_000,
             features: (0..features)
                 .map(|n| Feature { name: format!("f{n}"), ty: Type::Int })
                 .collect(),
             all_nullable,
-            layout: Layout::new(features),
+            width: RowWidth::new(features),
             bytes: vec![0],
         };
         let views = vec![view("a", 3, false), view("b", 2, true)];
         let schema = Arc::new(Schema { job: "model".to_owned(), views, entities: 1 });
+        let layout = [Layout::Hash, Layout::Feast, Layout::Both][(seed / 3 % 3) as usize];
+        let placing = Placing { layout, key_prefix: "features", ..Placing::default() };
+        let mut dirt = Dirt::new(2, 100, true);
+        dirt.shares_keys = layout != Layout::Hash;
         Model {
-            wire: ViewWire::all(&schema, "features", None),
-            shard: Shard::new(schema, Dirt::new(2, 100, true)),
+            wire: ViewWire::all(&schema, &placing),
+            forms: placing.forms(&schema),
+            shard: Shard::new(schema, dirt),
             server: Server::default(),
             ids: Ids(vec![Vec::new(); SLOTS as usize]),
             twin: BTreeMap::new(),
+            seed,
             random: SmallRng::seed_from_u64(seed),
             now: 1,
             fenced: seed.is_multiple_of(3),
@@ -218,13 +237,11 @@ impl Model {
 
     /// What an earlier run left: the server has `row`.
     fn leave(&mut self, view: usize, id: &[u8], row: &[Option<i64>]) {
-        let key = self.shard.schema.views[view].key("features", id);
-        let fields = row.iter().enumerate().filter_map(|(at, value)| {
-            Some((format!("f{at}").into_bytes(), value.as_ref()?.to_string().into_bytes()))
-        });
-        let fields: Hash = fields.collect();
-        if !fields.is_empty() {
-            self.server.keys.insert(key, fields);
+        for form in &self.forms[view] {
+            let fields = fields(form, row);
+            if !fields.is_empty() {
+                self.server.keys.entry(form.key(id)).or_default().extend(fields);
+            }
         }
     }
 
@@ -232,12 +249,62 @@ impl Model {
     fn find_left_over(&mut self) {
         let view = self.random.random_range(0..2);
         let id = format!("n{}", self.random.random_range(0..NAMES)).into_bytes();
-        let key = self.shard.schema.views[view].key("features", &id);
-        if !self.twin.contains_key(&(view, id.clone())) && !self.server.keys.contains_key(&key) {
-            self.server.keys.insert(key, Hash::from([(b"f0".to_vec(), b"7".to_vec())]));
+        let form = &self.forms[view][0];
+        let there = self.server.keys.get(&form.key(&id));
+        let ours =
+            there.is_some_and(|hash| form.fields.iter().any(|field| hash.contains_key(field)));
+        if !self.twin.contains_key(&(view, id.clone())) && !ours {
+            self.leave(view, &id, &[Some(7)]);
         }
         let (view, since) = (u32::try_from(view).unwrap(), self.now);
         self.shard.dirt.swept.push_back(Deletion { view, id: id.as_slice().into(), since });
+    }
+
+    /// Somebody else, or Redis, does something to a key of ours without a word.
+    fn tamper(&mut self) {
+        let view = self.random.random_range(0..2);
+        let id = format!("n{}", self.random.random_range(0..NAMES)).into_bytes();
+        let at = self.random.random_range(0..self.forms[view].len());
+        let form = &self.forms[view][at];
+        let key = form.key(&id);
+        let held = self
+            .twin
+            .keys()
+            .any(|(other, held)| *held == id && (*other == view || form.is_shared()));
+        if !held {
+            return;
+        }
+        match self.random.random_range(0..4) {
+            0 => drop(self.server.keys.remove(&key)),
+            1 => {
+                self.server.keys.remove(&key);
+                self.server.strings.insert(key);
+            }
+            // A field of ours goes, or appears.
+            2 => {
+                let hash = self.server.keys.get_mut(&key);
+                let field = form.fields[self.random.random_range(0..form.fields.len())].as_slice();
+                let removed =
+                    hash.is_some_and(|hash| hash.remove(field).is_some() && hash.is_empty());
+                if removed {
+                    self.server.keys.remove(&key);
+                }
+            }
+            _ => {
+                // Of a row that is null nothing is there to be looked after.
+                let row = self.twin.get(&(view, id));
+                let there = row.is_some_and(|row| row.iter().any(Option::is_some));
+                if there && !self.server.strings.contains(&key) {
+                    let field = form.fields[form.fields.len() - 1].clone();
+                    self.server
+                        .keys
+                        .entry(key)
+                        .or_default()
+                        .entry(field)
+                        .or_insert_with(|| b"x".to_vec());
+                }
+            }
+        }
     }
 
     /// A round trip; with `chaos`, rows change while it is filled and before it is settled, and it
@@ -324,16 +391,40 @@ impl Model {
     }
 
     fn check(&self) {
-        let rows = self.twin.iter().map(|((view, id), row)| {
-            let key = self.shard.schema.views[*view].key("features", id);
-            let values = row.iter().enumerate().filter_map(|(at, value)| {
-                Some((format!("f{at}").into_bytes(), value.as_ref()?.to_string().into_bytes()))
-            });
-            (key, values.collect::<Hash>())
-        });
-        let expected: BTreeMap<_, _> = rows.filter(|(_, fields)| !fields.is_empty()).collect();
-        assert_eq!(self.server.keys, expected);
+        let mut expected: BTreeMap<Vec<u8>, Hash> = BTreeMap::new();
+        for ((view, id), row) in &self.twin {
+            for form in &self.forms[*view] {
+                let fields = fields(form, row);
+                if !fields.is_empty() {
+                    expected.entry(form.key(id)).or_default().extend(fields);
+                }
+            }
+        }
+        let mut keys = self.server.keys.clone();
+        let stamps = self.forms.iter().flatten().filter_map(|form| form.stamp.as_ref());
+        for stamp in stamps {
+            // As of when a row was last written is none of this.
+            keys.values_mut().filter_map(|hash| hash.get_mut(stamp)).for_each(Vec::clear);
+        }
+        assert_eq!(keys, expected, "seed {}", self.seed);
+        // What is no hash is left alone for as long as no row belongs there.
+        assert!(self.server.strings.iter().all(|key| !expected.contains_key(key)));
     }
+}
+
+/// The fields of a row, with nothing in the one that says as of when it is.
+fn fields(form: &RowForm, row: &[Option<i64>]) -> Hash {
+    let mut fields = Hash::new();
+    for (field, value) in form.fields.iter().zip(row) {
+        let Some(value) = value else { continue };
+        let mut bytes = Vec::new();
+        form.push_word(Type::Int, value.cast_unsigned(), &mut bytes);
+        fields.insert(field.clone(), bytes);
+    }
+    if let (false, Some(stamp)) = (fields.is_empty(), &form.stamp) {
+        fields.insert(stamp.clone(), Vec::new());
+    }
+    fields
 }
 
 #[test]
@@ -424,6 +515,32 @@ fn without_failures_nothing_is_written_twice_or_taken_for_lost() {
             model.settle();
             model.check();
             assert!(model.shard.dirt.retry.is_empty());
+        }
+    }
+}
+
+#[test]
+fn what_others_do_to_keys_is_undone_by_the_next_write_or_refresh_of_a_ttl() {
+    for seed in 0..3_000 {
+        let mut model = Model::new(seed);
+        for _ in 0..3 {
+            for _ in 0..8 {
+                model.write();
+                model.round_trip(true);
+                if model.random.random_bool(0.3) {
+                    model.tamper();
+                }
+            }
+            model.settle();
+            // Twice: what is found in one is mended by then in all views.
+            for _ in 0..2 {
+                model.now += 3_600_000_000;
+                for _ in 0..20 {
+                    model.round_trip(false);
+                }
+                model.settle();
+            }
+            model.check();
         }
     }
 }

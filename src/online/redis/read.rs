@@ -1,11 +1,11 @@
 //! Reading a row as any client of Redis sees it.
 
 use crate::online::StoreError;
+use crate::online::layout::StoredText;
 use crate::online::redis::link::Link;
 use crate::online::redis::settings::RedisSettings;
 use crate::online::schema::Schema;
 use redis::Value;
-use std::collections::HashMap;
 use tidemark_operators::plan::Plan;
 
 /// A row as texts: each feature's name and, unless it is null, its value.
@@ -23,35 +23,33 @@ pub fn read_redis(
     id: &[u8],
 ) -> Result<Option<TextRow>, StoreError> {
     let schema = Schema::new(plan);
-    let Some(view) = schema.views.get(view) else { return Ok(None) };
-    let key = view.key(&settings.key_prefix, id);
-    let reply = Link::open(settings)?.ask("HGETALL", &[&key])?;
-    let pairs = match reply {
-        Value::Array(flat) => flat
-            .chunks_exact(2)
-            .filter_map(|pair| match pair {
-                [name, value] => Some((text(name)?, text(value)?)),
-                _ => None,
-            })
-            .collect(),
-        Value::Map(pairs) => {
-            pairs.iter().filter_map(|(name, value)| Some((text(name)?, text(value)?))).collect()
-        }
-        _ => HashMap::new(),
-    };
-    if pairs.is_empty() {
+    let form = settings.placing().read_forms(&schema).into_iter().nth(view).flatten();
+    let Some((view, form)) = schema.views.get(view).zip(form) else { return Ok(None) };
+    let features: Vec<usize> = (0..view.features.len()).collect();
+    let key = form.key(id);
+    let arguments: Vec<&[u8]> =
+        [key.as_slice()].into_iter().chain(form.fields_of(&features)).collect();
+    let reply = Link::open(settings)?.ask("HMGET", &arguments)?;
+    let Value::Array(values) = reply else { return Ok(None) };
+    let row = form.read(values.into_iter().map(bytes).collect());
+    if row.changed.is_none() && !row.values.iter().any(StoredText::is_there) {
         return Ok(None);
     }
-    let mut pairs = pairs;
-    let features = view.features.iter();
-    Ok(Some(features.map(|f| (f.name.clone(), pairs.remove(&f.name))).collect()))
+    let text = |value: StoredText| match value {
+        StoredText::Text(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        StoredText::Null => None,
+        StoredText::Unreadable => Some("(unreadable)".to_owned()),
+    };
+    let values = row.values.into_iter().map(text);
+    Ok(Some(view.features.iter().map(|feature| feature.name.clone()).zip(values).collect()))
 }
 
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::BulkString(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
-        Value::SimpleString(text) => Some(text.clone()),
-        Value::Int(number) => Some(number.to_string()),
+/// The bytes of a reply.
+pub(crate) fn bytes(reply: Value) -> Option<Vec<u8>> {
+    match reply {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.into_bytes()),
+        Value::Int(number) => Some(number.to_string().into_bytes()),
         _ => None,
     }
 }

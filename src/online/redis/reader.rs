@@ -9,7 +9,9 @@
 
 use crate::online::StoreError;
 use crate::online::heartbeat::{Beats, heartbeat_key};
+use crate::online::layout::{RowForm, StoredRow};
 use crate::online::redis::link::{self, Link};
+use crate::online::redis::read::bytes;
 use crate::online::redis::settings::RedisSettings;
 use crate::online::redis::wire;
 use crate::online::schema::Schema;
@@ -30,7 +32,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 #[derive(Debug, Default)]
 pub struct RowsAsked {
     commands: Vec<u8>,
-    count: usize,
+    /// Of each row.
+    views: Vec<usize>,
 }
 
 /// What came back.
@@ -40,9 +43,8 @@ pub struct RowsRead {
     pub before: Beats,
     /// And after it.
     pub after: Beats,
-    /// For each row that was asked for its values in the order asked, as texts; `None` for a field
-    /// that is not there.
-    pub rows: Vec<Vec<Option<Vec<u8>>>>,
+    /// The rows that were asked for, in the order asked.
+    pub rows: Vec<StoredRow>,
 }
 
 /// Why rows were not read.
@@ -84,8 +86,8 @@ impl ReadQueue {
 pub struct RedisReader {
     queue: Arc<ReadQueue>,
     queue_max: usize,
-    schema: Schema,
-    key_prefix: String,
+    /// By view.
+    forms: Arc<[Option<RowForm>]>,
 }
 
 impl RedisReader {
@@ -100,15 +102,15 @@ impl RedisReader {
         queue_max: usize,
     ) -> Result<RedisReader, StoreError> {
         let schema = Schema::new(plan);
-        let key_prefix = settings.key_prefix.clone();
-        let heartbeat = heartbeat_key(&key_prefix, &schema.job);
-        let reader = RedisReader { queue: Arc::default(), queue_max, schema, key_prefix };
+        let heartbeat = heartbeat_key(&settings.key_prefix, &schema.job);
+        let forms: Arc<[_]> = settings.placing().read_forms(&schema).into();
+        let reader = RedisReader { queue: Arc::default(), queue_max, forms };
         let settings = Arc::new(settings);
         for at in 0..connections {
             let (queue, settings) = (Arc::clone(&reader.queue), Arc::clone(&settings));
-            let heartbeat = heartbeat.clone();
+            let (heartbeat, forms) = (heartbeat.clone(), Arc::clone(&reader.forms));
             let thread = std::thread::Builder::new().name(format!("redis-read-{at}"));
-            let run = move || Connection { queue, settings, heartbeat, link: None }.run();
+            let run = move || Connection { queue, settings, heartbeat, forms, link: None }.run();
             thread.spawn(run).map_err(StoreError::Thread)?;
         }
         Ok(reader)
@@ -116,11 +118,9 @@ impl RedisReader {
 
     /// Adds a row to what is asked: `features` (job indices) of the entity `id` in `view`.
     pub fn add(&self, asked: &mut RowsAsked, view: usize, id: &[u8], features: &[usize]) {
-        let Some(view) = self.schema.views.get(view) else { return };
-        let name = |at: &usize| view.features.get(*at).map_or(&b""[..], |f| f.name.as_bytes());
-        let key = view.key(&self.key_prefix, id);
-        wire::hmget(&key, features.iter().map(name), &mut asked.commands);
-        asked.count += 1;
+        let Some(Some(form)) = self.forms.get(view) else { return };
+        wire::hmget(&form.key(id), form.fields_of(features).into_iter(), &mut asked.commands);
+        asked.views.push(view);
     }
 
     /// Asks; the answer comes through the channel, or never when the reader is dropped.
@@ -160,6 +160,7 @@ struct Connection {
     queue: Arc<ReadQueue>,
     settings: Arc<RedisSettings>,
     heartbeat: String,
+    forms: Arc<[Option<RowForm>]>,
     link: Option<Link>,
 }
 
@@ -172,7 +173,7 @@ impl Connection {
                 continue;
             }
             match self.exchange(&requests) {
-                Ok(replies) => share_out(requests, replies),
+                Ok(replies) => share_out(requests, replies, &self.forms),
                 Err(error) => {
                     self.link = None;
                     let why = error.to_string();
@@ -204,9 +205,9 @@ impl Connection {
             }
             let (mut taken, mut count) = (Vec::new(), 0);
             while let Some((next, _)) = waiting.requests.front()
-                && (taken.is_empty() || count + next.count <= TOGETHER_MAX)
+                && (taken.is_empty() || count + next.views.len() <= TOGETHER_MAX)
             {
-                count += next.count;
+                count += next.views.len();
                 taken.extend(waiting.requests.pop_front());
             }
             return Some(taken);
@@ -224,7 +225,7 @@ impl Connection {
             commands.extend_from_slice(&asked.commands);
         }
         wire::hgetall(self.heartbeat.as_bytes(), &mut commands);
-        let count = requests.iter().map(|(asked, _)| asked.count).sum::<usize>() + 2;
+        let count = requests.iter().map(|(asked, _)| asked.views.len()).sum::<usize>() + 2;
         let mut replies = Vec::with_capacity(count);
         link.exchange(&commands, count, &mut replies)?;
         Ok(replies)
@@ -238,7 +239,7 @@ fn refuse(requests: Vec<(RowsAsked, Reply)>, why: &str) {
     }
 }
 
-fn share_out(requests: Vec<(RowsAsked, Reply)>, replies: Vec<Value>) {
+fn share_out(requests: Vec<(RowsAsked, Reply)>, replies: Vec<Value>, forms: &[Option<RowForm>]) {
     let mut replies = replies.into_iter();
     let (before, after) = (replies.next(), replies.next_back());
     let beats = |reply: Option<Value>| match reply {
@@ -247,7 +248,10 @@ fn share_out(requests: Vec<(RowsAsked, Reply)>, replies: Vec<Value>) {
     };
     let (before, after) = (beats(before), beats(after));
     for (asked, reply) in requests {
-        let rows: Vec<_> = replies.by_ref().take(asked.count).map(row).collect();
+        let form = |view: &usize| forms.get(*view).and_then(Option::as_ref);
+        let views = asked.views.iter().map(form);
+        let replies = replies.by_ref().take(asked.views.len());
+        let rows: Vec<_> = replies.zip(views).map(|(reply, form)| row(reply, form)).collect();
         let rows = rows.into_iter().collect::<Result<Vec<_>, _>>();
         let read = match (rows, before.clone(), after.clone()) {
             (Ok(rows), Ok(before), Ok(after)) => Ok(RowsRead { before, after, rows }),
@@ -260,16 +264,12 @@ fn share_out(requests: Vec<(RowsAsked, Reply)>, replies: Vec<Value>) {
 }
 
 /// The reply to HMGET.
-fn row(reply: Value) -> Result<Vec<Option<Vec<u8>>>, String> {
-    match reply {
-        Value::Array(values) => Ok(values
-            .into_iter()
-            .map(|value| match value {
-                Value::BulkString(bytes) => Some(bytes),
-                _ => None,
-            })
-            .collect()),
-        Value::ServerError(error) => Err(link::reason(&error)),
+fn row(reply: Value, form: Option<&RowForm>) -> Result<StoredRow, String> {
+    match (reply, form) {
+        (Value::Array(values), Some(form)) => {
+            Ok(form.read(values.into_iter().map(bytes).collect()))
+        }
+        (Value::ServerError(error), _) => Err(link::reason(&error)),
         _ => Err("its reply to HMGET is no array".to_owned()),
     }
 }

@@ -1,6 +1,7 @@
 //! How Redis is reached and written to.
 
 use crate::online::StoreError;
+use crate::online::layout::{Layout, Placing};
 use redis::{ConnectionAddr, IntoConnectionInfo as _};
 use std::fmt;
 use std::path::PathBuf;
@@ -117,6 +118,10 @@ pub struct RedisSettings {
     pub breaker_after: u32,
     /// What keys begin with. Default `features`.
     pub key_prefix: String,
+    /// As which keys and values rows stand in Redis. Default: a hash a row.
+    pub layout: Layout,
+    /// Feast's project. Default: the job's name, as far as Feast takes it.
+    pub project: Option<String>,
     /// How long keys live without being refreshed, in ms, instead of each view's own ttl.
     /// Default: the view's.
     pub ttl: Option<Millis>,
@@ -152,6 +157,8 @@ impl Default for RedisSettings {
             backoff_max: Duration::from_secs(5),
             breaker_after: 5,
             key_prefix: "features".to_owned(),
+            layout: Layout::Hash,
+            project: None,
             ttl: None,
             deletions_max: 1_000_000,
             memory: MemorySettings::default(),
@@ -184,6 +191,21 @@ impl RedisSettings {
         self.username = redis.username().map(str::to_owned).or(self.username);
         self.password = redis.password().map(Secret::new).or(self.password);
         Ok(self)
+    }
+
+    /// What the keys of rows are made with.
+    pub(crate) fn placing(&self) -> Placing<'_> {
+        Placing {
+            layout: self.layout,
+            key_prefix: &self.key_prefix,
+            project: self.project.as_deref(),
+            ttl: self.ttl,
+        }
+    }
+
+    /// The project that rows of `job` are written for, where they are written in Feast's layout.
+    pub fn project_in(&self, job: &str) -> Option<String> {
+        (self.layout != Layout::Hash).then(|| self.placing().project(job))
     }
 
     /// Host and port as errors name them.

@@ -14,6 +14,7 @@
 
 use crate::online::StoreError;
 use crate::online::deletions::Deletion;
+use crate::online::layout::{Placing, RowForm};
 use crate::online::redis::allowance::Allowance;
 use crate::online::redis::link::Link;
 use crate::online::schema::Schema;
@@ -33,12 +34,13 @@ pub(crate) const WAITING_MAX: usize = 2_000;
 /// The search for keys of earlier runs.
 #[derive(Debug)]
 pub(crate) struct Sweep {
-    schema: Arc<Schema>,
-    key_prefix: String,
-    pattern: Vec<u8>,
+    /// By view.
+    forms: Vec<Vec<RowForm>>,
+    /// What keys of rows are like, one for each layout.
+    patterns: Vec<Vec<u8>>,
     allowance: Allowance,
-    /// Where the pass stands, while there is one.
-    cursor: Option<Vec<u8>>,
+    /// Where the pass stands, while there is one: which pattern, and how far.
+    cursor: Option<(usize, Vec<u8>)>,
     /// Views of the present pass, and of all passes that are over.
     views: BTreeSet<usize>,
     done: BTreeSet<usize>,
@@ -47,11 +49,15 @@ pub(crate) struct Sweep {
 
 impl Sweep {
     /// Looks at `rate` keys a second.
-    pub(crate) fn new(schema: Arc<Schema>, key_prefix: &str, rate: usize) -> Self {
+    pub(crate) fn new(schema: &Schema, placing: &Placing<'_>, rate: usize) -> Self {
+        let forms = placing.forms(schema);
+        let mut patterns: Vec<_> =
+            forms.iter().flatten().map(|form| form.pattern().to_vec()).collect();
+        patterns.sort();
+        patterns.dedup();
         Sweep {
-            schema,
-            key_prefix: key_prefix.to_owned(),
-            pattern: pattern(key_prefix),
+            forms,
+            patterns,
             allowance: Allowance::new(rate as u64),
             cursor: None,
             views: BTreeSet::new(),
@@ -63,7 +69,7 @@ impl Sweep {
     /// Another server: what was looked at there says nothing.
     pub(crate) fn restart(&mut self) {
         if self.cursor.is_some() {
-            self.cursor = Some(b"0".to_vec());
+            self.cursor = Some((0, b"0".to_vec()));
         }
         self.refused = false;
     }
@@ -71,8 +77,7 @@ impl Sweep {
     /// When the next call may be made, in us, if there is anything to look for; `complete`: the
     /// views whose rows lack nothing.
     pub(crate) fn due(&self, complete: &dyn Fn(usize) -> bool) -> Option<u64> {
-        let more =
-            || (0..self.schema.views.len()).any(|at| complete(at) && !self.done.contains(&at));
+        let more = || (0..self.forms.len()).any(|at| complete(at) && !self.done.contains(&at));
         let wanted = !self.refused && (self.cursor.is_some() || more());
         wanted.then(|| self.allowance.ready_at(COUNT))
     }
@@ -96,17 +101,19 @@ impl Sweep {
             self.allowance.spend(allowed.min(COUNT));
             return Ok(());
         }
-        let cursor = match &self.cursor {
-            Some(cursor) => cursor.clone(),
-            None => {
-                let views = (0..self.schema.views.len()).filter(|at| complete(*at));
-                self.views = views.filter(|at| !self.done.contains(at)).collect();
-                b"0".to_vec()
-            }
+        let (at, cursor) = self.cursor.clone().unwrap_or_else(|| {
+            let views = (0..self.forms.len()).filter(|at| complete(*at));
+            self.views = views.filter(|at| !self.done.contains(at)).collect();
+            (0, b"0".to_vec())
+        });
+        let Some(pattern) = self.patterns.get(at) else {
+            self.done.append(&mut self.views);
+            self.cursor = None;
+            return Ok(());
         };
         let count = COUNT.to_string();
         let call: [&[u8]; 7] =
-            [&cursor, b"MATCH", &self.pattern, b"COUNT", count.as_bytes(), b"TYPE", b"hash"];
+            [&cursor, b"MATCH", pattern, b"COUNT", count.as_bytes(), b"TYPE", b"hash"];
         let reply = match link.ask("SCAN", &call) {
             Err(error @ StoreError::Reply { .. }) => {
                 let error = error.to_string();
@@ -119,24 +126,22 @@ impl Sweep {
         self.allowance.spend(COUNT);
         let (next, keys) = scanned(&reply);
         self.hand_over(&keys, cells, now);
-        if next == b"0" {
+        self.cursor = Some(if next == b"0" { (at + 1, next) } else { (at, next) });
+        if self.cursor.as_ref().is_some_and(|(at, _)| *at == self.patterns.len()) {
             self.done.append(&mut self.views);
             self.cursor = None;
             tracing::info!("looked for keys of earlier runs: what is not held is removed");
-        } else {
-            self.cursor = Some(next);
         }
         Ok(())
     }
 
     fn hand_over(&self, keys: &[&[u8]], cells: &[Arc<Cell>], now: u64) {
-        for key in keys {
-            let Some((view, id)) = self.row_of(key) else { continue };
-            let owner = stable_hash(id) % (cells.len().max(1) as u64);
+        for (view, id) in keys.iter().flat_map(|key| self.rows_of(key)) {
+            let owner = stable_hash(&id) % (cells.len().max(1) as u64);
             let cell = usize::try_from(owner).ok().and_then(|owner| cells.get(owner));
             let (Some(cell), Ok(index)) = (cell, u32::try_from(view)) else { continue };
             let mut shard = cell.lock();
-            if !shard.holds(view, id) {
+            if !shard.holds(view, &id) {
                 shard.dirt.swept.push_back(Deletion { view: index, id: id.into(), since: now });
                 drop(shard);
                 cell.wake.notify_one();
@@ -144,15 +149,11 @@ impl Sweep {
         }
     }
 
-    /// The view of the present pass that a key belongs to, and the entity's id.
-    fn row_of<'a>(&self, key: &'a [u8]) -> Option<(usize, &'a [u8])> {
-        let rest = key.strip_prefix(self.key_prefix.as_bytes())?.strip_prefix(b":")?;
-        self.views.iter().find_map(|at| {
-            let view = self.schema.views.get(*at)?;
-            let rest = rest.strip_prefix(view.entity_name.as_bytes())?.strip_prefix(b":")?;
-            let id = rest.strip_suffix(view.name.as_bytes())?.strip_suffix(b":")?;
-            (!id.is_empty()).then_some((*at, id))
-        })
+    /// The views of the present pass that a key may have rows of, and the entity's id.
+    fn rows_of(&self, key: &[u8]) -> Vec<(usize, Vec<u8>)> {
+        let views = self.views.iter().filter_map(|at| Some((*at, self.forms.get(*at)?)));
+        let id = |forms: &Vec<RowForm>| forms.iter().find_map(|form| form.id_of(key));
+        views.filter_map(|(at, forms)| Some((at, id(forms)?))).collect()
     }
 }
 
@@ -166,21 +167,8 @@ impl Shard {
     }
 }
 
-/// A pattern of SCAN for the keys under a prefix.
-fn pattern(key_prefix: &str) -> Vec<u8> {
-    let mut pattern = Vec::with_capacity(key_prefix.len() + 2);
-    for byte in key_prefix.bytes() {
-        if b"*?[]^\\-".contains(&byte) {
-            pattern.push(b'\\');
-        }
-        pattern.push(byte);
-    }
-    pattern.extend_from_slice(b":*");
-    pattern
-}
-
 /// The next cursor and the keys in a reply of SCAN; anything else ends the pass.
-fn scanned(reply: &Value) -> (Vec<u8>, Vec<&[u8]>) {
+pub(crate) fn scanned(reply: &Value) -> (Vec<u8>, Vec<&[u8]>) {
     let Value::Array(parts) = reply else { return (b"0".to_vec(), Vec::new()) };
     let [Value::BulkString(next), Value::Array(keys)] = parts.as_slice() else {
         return (b"0".to_vec(), Vec::new());
@@ -196,18 +184,20 @@ fn scanned(reply: &Value) -> (Vec<u8>, Vec<&[u8]>) {
 mod tests {
     use super::*;
     use crate::job_file;
+    use crate::online::Layout;
 
     #[test]
     fn only_keys_of_the_pass_s_views_are_taken_for_rows() {
         let plan = job_file::load("fraud").unwrap().plan;
-        let schema = Arc::new(Schema::new(&plan));
-        let mut sweep = Sweep::new(Arc::clone(&schema), "features", 1);
-        assert_eq!(sweep.row_of(b"features:card:c1:transaction_stats_5m"), None);
+        let schema = Schema::new(&plan);
+        let placing = Placing { key_prefix: "features", ..Placing::default() };
+        let mut sweep = Sweep::new(&schema, &placing, 1);
+        assert_eq!(sweep.rows_of(b"features:card:c1:transaction_stats_5m"), []);
         sweep.views.insert(0);
         let (entity, view) = (&schema.views[0].entity_name, &schema.views[0].name);
         let key = |id: &str| format!("features:{entity}:{id}:{view}").into_bytes();
         for id in ["c1", "a:b", ":", "a:b:stats"] {
-            assert_eq!(sweep.row_of(&key(id)), Some((0, id.as_bytes())));
+            assert_eq!(sweep.rows_of(&key(id)), [(0, id.as_bytes().to_vec())]);
         }
         let other = &schema.views[1];
         for foreign in [
@@ -221,13 +211,23 @@ mod tests {
             b"features".to_vec(),
             Vec::new(),
         ] {
-            assert_eq!(sweep.row_of(&foreign), None, "{}", String::from_utf8_lossy(&foreign));
+            assert_eq!(sweep.rows_of(&foreign), [], "{}", String::from_utf8_lossy(&foreign));
         }
     }
 
     #[test]
-    fn a_prefix_with_the_signs_of_patterns_means_itself() {
-        assert_eq!(pattern("a*[b]?"), b"a\\*\\[b\\]\\?:*");
+    fn of_a_key_that_views_share_each_may_have_a_row() {
+        let schema = Schema::new(&job_file::load("fraud").unwrap().plan);
+        let placing = Placing { layout: Layout::Feast, ..Placing::default() };
+        let mut sweep = Sweep::new(&schema, &placing, 1);
+        sweep.views.extend(0..schema.views.len());
+        let key = sweep.forms[0][0].key(b"c1");
+        let card = schema.views[0].entity;
+        let views = schema.views.iter().enumerate().filter(|(_, view)| view.entity == card);
+        let expected: Vec<_> = views.map(|(at, _)| (at, b"c1".to_vec())).collect();
+        assert!(expected.len() > 1);
+        assert_eq!(sweep.rows_of(&key), expected);
+        assert_eq!(sweep.rows_of(&[&key[..], b"2"].concat()), [], "another project");
     }
 
     #[test]

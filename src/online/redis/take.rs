@@ -1,17 +1,16 @@
-//! What goes into a round trip, and what its end means for the rows: both in small steps under the
-//! shard's lock, so that the worker never waits long for it.
+//! What goes into a round trip; what its end means for the rows is in `settle`. Both in small steps
+//! under the shard's lock, so that the worker never waits long for it.
 //!
 //! The life of a row's write: dirty and queued -> taken (in flight; what it was believed to be in
 //! Redis is now what was sent) -> settled: written, or dirty again. A row that changes while in
 //! flight waits for the end. A row that goes away while in flight makes its result stale.
 
-use crate::online::deletions::Deletion;
 use crate::online::dirt::{Cursor, Dirt, Entry};
-use crate::online::redis::flush::{Flush, Mode, Outcome, SentRow, Source};
+use crate::online::redis::flush::{Flush, Mode, Source};
 use crate::online::redis::wire::ViewWire;
 use crate::online::rows::{
-    ARRIVED, DIRTY, DOUBT, IN_FLIGHT, KEPT, PRESENT, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED,
-    REPLACE, Row, SCHEDULED, SENT, STALE, UPSERT,
+    ARRIVED, DIRTY, DOUBT, FOREIGN, IN_FLIGHT, KEPT, PRESENT, QUEUED_ARRIVAL, QUEUED_DECAY,
+    QUEUED_SPACED, REPLACE, Row, SCHEDULED, SENT, UPSERT,
 };
 use crate::online::shard::Shard;
 use tidemark_operators::online::Cause;
@@ -244,79 +243,17 @@ impl Shard {
             row.set_sent_at(filling.now / 1_000);
             dirt.in_flight += 1;
         }
-        row.clear(UPSERT | REPLACE | DOUBT | KEPT);
+        let removed = row.has(FOREIGN);
+        row.clear(UPSERT | REPLACE | DOUBT | KEPT | FOREIGN);
         row.set_epoch(dirt.epoch);
         row.pending.fill(0);
         row.written.copy_from_slice(row.valid);
         if row.is_null() {
             row.set_refresh_due(0);
         }
-    }
-
-    /// Applies the end of some rows' writes; `now` in us.
-    pub(crate) fn settle_rows(&mut self, rows: &[SentRow], now: u64) {
-        let Shard { schema, views, dirt, .. } = self;
-        for sent in rows {
-            dirt.in_flight -= 1;
-            let Entry { view, slot, .. } = sent.entry;
-            let row = views.get_mut(view as usize).and_then(|rows| rows.get(slot));
-            let Some(mut row) = row else { continue };
-            let stale = row.has(STALE);
-            row.clear(IN_FLIGHT | STALE);
-            if stale {
-                continue;
-            }
-            match sent.outcome {
-                Outcome::Written | Outcome::Found => {
-                    if sent.expire && !row.is_null() {
-                        schedule(&mut row, sent, now, dirt);
-                    }
-                    let view = schema.views.get(view as usize);
-                    if let Some(view) = view.filter(|_| sent.outcome == Outcome::Found) {
-                        row.doubt_nulls(view.features.len());
-                        dirt.again(&mut row, sent.entry);
-                    }
-                }
-                Outcome::Lost => {
-                    row.set(REPLACE);
-                    dirt.again(&mut row, sent.entry);
-                }
-                Outcome::Failed => {
-                    row.set(UPSERT);
-                    dirt.again(&mut row, sent.entry);
-                }
-            }
-        }
-    }
-
-    /// Applies the end of the deletions and makes way for the next round trip.
-    pub(crate) fn settle_deletions(&mut self, deletions: &mut Vec<(Deletion, Outcome)>) {
-        for (deletion, outcome) in deletions.drain(..) {
-            self.dirt.in_flight -= 1;
-            if outcome > Outcome::Written {
-                self.delete_again(deletion);
-            }
-        }
-        self.dirt.retry.extend(self.dirt.deferred.drain(..));
-    }
-
-    /// A deletion that may not have happened: made again, or, when the entity has a row again, left
-    /// to that row, which then replaces the whole key.
-    fn delete_again(&mut self, deletion: Deletion) {
-        let Deletion { view, since, .. } = deletion;
-        let ids = self.schema.views.get(view as usize).and_then(|v| self.entities.get(v.entity));
-        let slot = ids.and_then(|ids| ids.slot(&deletion.id));
-        let row = slot.zip(self.views.get_mut(view as usize));
-        let row = row.and_then(|(slot, rows)| rows.get(slot).map(|row| (slot, row)));
-        match row {
-            Some((slot, mut row)) if row.has(PRESENT) => {
-                row.set(REPLACE);
-                let entry = Entry { view, slot, since, cause: Cause::Decay };
-                self.dirt.again(&mut row, entry);
-            }
-            _ => {
-                self.dirt.deletions.record(deletion, true);
-            }
+        if removed {
+            // Other views' rows were in it by now, or are on their way.
+            self.write_beside(&entry, filling.now);
         }
     }
 }
@@ -340,39 +277,5 @@ fn mode(row: &Row<'_>, all_nullable: bool, dirt: &Dirt) -> Mode {
         if all_nullable { Mode::Upsert } else { Mode::First }
     } else {
         Mode::Delta
-    }
-}
-
-/// How long after its TTL was set a row's TTL is refreshed: 1/4 to 3/8 of it, spread by slot so that
-/// rows written together are not all refreshed together. The rest, up to half of it, is for a slow
-/// flush.
-fn refresh_after(ttl: u64, slot: u32) -> u64 {
-    let spread = u64::from(slot.wrapping_mul(0x9e37_79b9) >> 22);
-    ttl / 4 + (ttl / 8).saturating_mul(spread) / 1_024
-}
-
-/// Enters the next refresh of a row's TTL.
-fn schedule(row: &mut Row<'_>, sent: &SentRow, now: u64, dirt: &mut Dirt) {
-    let Entry { view, slot, .. } = sent.entry;
-    let due = (now / 1_000 + refresh_after(sent.ttl, slot)).max(1);
-    row.set_refresh_due(due);
-    if !row.has(SCHEDULED) {
-        row.set(SCHEDULED);
-        dirt.calendar.insert(due, (view, slot));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ttls_are_refreshed_before_half_of_them_has_passed_and_not_all_together() {
-        for ttl in [1, 10, 1_000, 86_400_000, 3_155_760_000_000] {
-            let waits: Vec<u64> = (0..10_000).map(|slot| refresh_after(ttl, slot)).collect();
-            assert!(waits.iter().all(|wait| *wait >= ttl / 4 && *wait <= ttl * 3 / 8));
-            let first = waits.iter().filter(|wait| **wait < ttl / 4 + ttl / 16).count();
-            assert!(ttl < 1_000 || (4_500..5_500).contains(&first), "{ttl}: {first}");
-        }
     }
 }

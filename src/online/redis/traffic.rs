@@ -5,14 +5,16 @@
 //! changing a row of every view when it comes and when it leaves its window; a twentieth of 20,000
 //! events a second, of the cards and of `write_rate`.
 
+use crate::entity_id::JoinKey;
 use crate::online::dirt::Dirt;
+use crate::online::layout::Placing;
 use crate::online::redis::flush::{Flush, Outcome};
 use crate::online::redis::schedule::Pace;
 use crate::online::redis::settings::RedisSettings;
 use crate::online::redis::spread::Spread;
 use crate::online::redis::take::{Filling, Stage};
 use crate::online::redis::wire::ViewWire;
-use crate::online::rows::Layout;
+use crate::online::rows::RowWidth;
 use crate::online::schema::{Feature, Schema, View};
 use crate::online::shard::Shard;
 use rand::rngs::SmallRng;
@@ -92,16 +94,17 @@ impl Traffic {
             name: format!("v{at}"),
             entity: *entity,
             entity_name: "e".to_owned(),
+            key: JoinKey { name: "e_id".to_owned(), ty: Type::Text },
             ttl: 172_800_000,
             features: vec![Feature { name: "f".to_owned(), ty: Type::Int }],
             all_nullable: false,
-            layout: Layout::new(1),
+            width: RowWidth::new(1),
             bytes: vec![0],
         });
         let schema =
             Arc::new(Schema { job: "traffic".to_owned(), views: held.collect(), entities: 5 });
         Traffic {
-            wire: ViewWire::all(&schema, "features", None),
+            wire: ViewWire::all(&schema, &Placing { key_prefix: "features", ..Placing::default() }),
             shard: Shard::new(schema, Dirt::new(views.len(), 100, true)),
             views,
             pace: Pace::new(&settings),

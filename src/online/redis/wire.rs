@@ -1,92 +1,134 @@
 //! The bytes of commands: keys, fields and values as Redis reads them.
 
+use crate::online::layout::{Placing, RowForm};
 use crate::online::rows::{Row, mask};
 use crate::online::schema::Schema;
-use crate::online::text;
 use crate::online::texts::Texts;
-use tidemark_operators::time::{DAY, Millis};
-use tidemark_operators::value::Type;
-
-/// Beyond this a TTL is cut (100 years): Redis refuses times that overflow.
-const TTL_MAX: Millis = 36_525 * DAY;
+use tidemark_operators::time::Millis;
 
 /// What is the same in every command of a view.
 #[derive(Debug)]
 pub(crate) struct ViewWire {
-    head: Vec<u8>,
-    tail: Vec<u8>,
-    /// `$len\r\nname\r\n` for each feature.
-    names: Vec<Vec<u8>>,
-    types: Vec<Type>,
-    /// The TTL in ms, at least 1.
+    /// One for each layout that is written.
+    pub(crate) forms: Vec<FormWire>,
+    /// How many features it has.
+    features: usize,
+    /// The least TTL of its keys, in ms, at least 1.
     pub(crate) ttl: Millis,
 }
 
+/// What is the same in every command of a view in one layout.
+#[derive(Debug)]
+pub(crate) struct FormWire {
+    form: RowForm,
+    /// `$len\r\nfield\r\n` for each feature.
+    fields: Vec<Vec<u8>>,
+    /// The same for the field that says as of when they are.
+    stamp: Option<Vec<u8>>,
+}
+
+/// Which fields of a row a command names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NamedFields<'a> {
+    /// Bits of features.
+    pub(crate) masks: &'a [u64],
+    /// And the one that says as of when they are, where the layout has it.
+    pub(crate) stamp: bool,
+}
+
 impl ViewWire {
-    /// The views of a schema; `ttl` in place of their own.
-    pub(crate) fn all(schema: &Schema, prefix: &str, ttl: Option<Millis>) -> Vec<ViewWire> {
-        let views = schema.views.iter().map(|view| ViewWire {
-            head: view.key_head(prefix),
-            tail: view.key_tail(),
-            names: view.features.iter().map(|f| framed(f.name.as_bytes())).collect(),
-            types: view.features.iter().map(|f| f.ty).collect(),
-            ttl: ttl.unwrap_or(view.ttl).clamp(1, TTL_MAX),
+    /// The views of a schema.
+    pub(crate) fn all(schema: &Schema, placing: &Placing<'_>) -> Vec<ViewWire> {
+        let views = schema.views.iter().zip(placing.forms(schema)).map(|(view, forms)| ViewWire {
+            features: view.features.len(),
+            ttl: forms.iter().map(|form| form.ttl).min().unwrap_or(1),
+            forms: forms.into_iter().map(FormWire::new).collect(),
         });
         views.collect()
     }
 
     /// The mask of group `group` with every feature set.
     pub(crate) fn all_of(&self, group: usize) -> u64 {
-        mask(self.names.len(), group)
+        mask(self.features, group)
+    }
+
+    /// Whether a key of it is other views' too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.forms.iter().any(FormWire::is_shared)
+    }
+}
+
+impl FormWire {
+    fn new(form: RowForm) -> FormWire {
+        let fields = form.fields.iter().map(|field| framed(field)).collect();
+        let stamp = form.stamp.as_deref().map(framed);
+        FormWire { form, fields, stamp }
+    }
+
+    /// Whether its keys are other views' too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.form.is_shared()
     }
 
     fn key(&self, id: &[u8], out: &mut Vec<u8>) {
-        length(b'$', self.head.len() + id.len() + self.tail.len(), out);
-        out.extend_from_slice(&self.head);
-        out.extend_from_slice(id);
-        out.extend_from_slice(&self.tail);
+        length(b'$', self.form.key_len(id), out);
+        self.form.push_key(id, out);
         out.extend_from_slice(b"\r\n");
     }
 
     /// The key of `id`.
     pub(crate) fn key_of(&self, id: &[u8]) -> Vec<u8> {
-        [&self.head, id, &self.tail].concat()
+        self.form.key(id)
     }
 
-    /// `HSET key field value ..` for the features in `masks`.
+    /// The fields of a row, all of them.
+    pub(crate) fn every_field(&self) -> impl Iterator<Item = &[u8]> {
+        self.form.fields.iter().chain(&self.form.stamp).map(Vec::as_slice)
+    }
+
+    /// `HSET key field value ..`.
     pub(crate) fn hset(
         &self,
         id: &[u8],
-        masks: &[u64],
+        fields: NamedFields<'_>,
         row: &Row<'_>,
         texts: &Texts,
         scratch: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) {
-        begin(b"$4\r\nHSET\r\n", 2 + 2 * count(masks), out);
+        let stamp = self.stamp.as_ref().filter(|_| fields.stamp);
+        let pairs = count(fields.masks) + usize::from(stamp.is_some());
+        begin(b"$4\r\nHSET\r\n", 2 + 2 * pairs, out);
         self.key(id, out);
-        for at in bits(masks) {
+        for at in bits(fields.masks) {
             let (Some(name), Some(ty), Some(word)) =
-                (self.names.get(at), self.types.get(at), row.values.get(at))
+                (self.fields.get(at), self.form.ty(at), row.values.get(at))
             else {
                 continue;
             };
             out.extend_from_slice(name);
             scratch.clear();
             if ty.is_bytes() {
-                text::bytes(*ty, texts.get(*word, &mut [0; 8]), scratch);
+                self.form.push_bytes(ty, texts.get(*word, &mut [0; 8]), scratch);
             } else {
-                text::word(*ty, *word, scratch);
+                self.form.push_word(ty, *word, scratch);
             }
+            bulk(scratch, out);
+        }
+        if let Some(name) = stamp {
+            out.extend_from_slice(name);
+            scratch.clear();
+            crate::online::feast::push_stamp(row.as_of(), scratch);
             bulk(scratch, out);
         }
     }
 
-    /// `HDEL key field ..` for the features in `masks`.
-    pub(crate) fn hdel(&self, id: &[u8], masks: &[u64], out: &mut Vec<u8>) {
-        begin(b"$4\r\nHDEL\r\n", 2 + count(masks), out);
+    /// `HDEL key field ..`.
+    pub(crate) fn hdel(&self, id: &[u8], fields: NamedFields<'_>, out: &mut Vec<u8>) {
+        let stamp = self.stamp.as_ref().filter(|_| fields.stamp);
+        begin(b"$4\r\nHDEL\r\n", 2 + count(fields.masks) + usize::from(stamp.is_some()), out);
         self.key(id, out);
-        for name in bits(masks).filter_map(|at| self.names.get(at)) {
+        for name in bits(fields.masks).filter_map(|at| self.fields.get(at)).chain(stamp) {
             out.extend_from_slice(name);
         }
     }
@@ -107,7 +149,7 @@ impl ViewWire {
     pub(crate) fn pexpire(&self, id: &[u8], out: &mut Vec<u8>) {
         begin(b"$7\r\nPEXPIRE\r\n", 3, out);
         self.key(id, out);
-        bulk(itoa::Buffer::new().format(self.ttl).as_bytes(), out);
+        bulk(itoa::Buffer::new().format(self.form.ttl).as_bytes(), out);
     }
 }
 
@@ -136,6 +178,12 @@ pub(crate) fn hmget<'a>(
     begin(b"$5\r\nHMGET\r\n", 2 + fields.len(), out);
     bulk(key, out);
     fields.for_each(|field| bulk(field, out));
+}
+
+/// `HDEL key field ..`.
+pub(crate) fn hdel<'a>(key: &'a [u8], fields: impl Iterator<Item = &'a [u8]>, out: &mut Vec<u8>) {
+    let arguments: Vec<&[u8]> = [&b"HDEL"[..], key].into_iter().chain(fields).collect();
+    command(&arguments, out);
 }
 
 /// `HGETALL key`.

@@ -1,8 +1,8 @@
 //! Round trips that only the newest run of a job can make.
 
 use super::{Command, Flush};
-use crate::online::redis::fence::Fence;
-use crate::online::redis::wire;
+use crate::online::redis::fence::{self, Fence};
+use crate::online::redis::wire::{self, FormWire};
 use redis::Value;
 use std::sync::Arc;
 
@@ -16,6 +16,15 @@ pub(crate) enum RoundTrip {
     Fenced,
     /// Each deletion looks by itself, and there is nothing else: Redis has no memory for more.
     Deletions(Arc<Fence>),
+}
+
+/// Appends the removal of a row while `own`, the fence's key and text, is entered.
+pub(super) fn delete(own: (&[u8], &[u8]), key: &[u8], form: &FormWire, out: &mut Vec<u8>) {
+    let mut parts = vec![b"EVAL", fence::DELETE_SCRIPT.as_bytes(), b"2", own.0, key, own.1];
+    if form.is_shared() {
+        parts.extend(form.every_field());
+    }
+    wire::command(&parts, out);
 }
 
 impl Flush {

@@ -100,7 +100,7 @@ impl Flusher {
                     Outcome::Written | Outcome::Found => {
                         numbers.written(row.entry, now, self.pace.decay())
                     }
-                    Outcome::Lost => numbers.healed += 1,
+                    Outcome::Lost | Outcome::Foreign => numbers.healed += 1,
                     Outcome::Failed => {}
                 }
             }

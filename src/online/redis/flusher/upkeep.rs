@@ -6,6 +6,7 @@ use crate::online::redis::evictions::Evictions;
 use crate::online::redis::flusher::{Flusher, Shared};
 use crate::online::redis::gate::{Gate, Refusal};
 use crate::online::redis::link::Link;
+use crate::online::redis::projects;
 use crate::online::redis::pulse::Telling;
 use crate::online::redis::record::Record;
 use crate::online::redis::schedule::micros;
@@ -34,13 +35,14 @@ pub(super) struct Upkeep {
     definition: Option<u64>,
     /// What rows that are not written again are taken to show in Redis.
     kept: Option<Shown>,
+    /// The project, in Feast's layout, until it is known to be entangled with none.
+    project: Option<String>,
 }
 
 impl Upkeep {
     pub(super) fn new(shared: &Shared) -> Self {
         let settings = &shared.settings;
         let takeover_after = micros(settings.takeover_after);
-        let schema = Arc::clone(&shared.schema);
         Upkeep {
             claim: Claim::new(
                 &shared.schema,
@@ -49,13 +51,14 @@ impl Upkeep {
                 shared.fence.clone(),
             ),
             claim_at: 0,
-            sweep: Sweep::new(schema, &settings.key_prefix, settings.sweep_rate),
+            sweep: Sweep::new(&shared.schema, &settings.placing(), settings.sweep_rate),
             no_sweep: false,
             evictions: Evictions::default(),
             room: false,
             cells: Arc::clone(&shared.cells),
             definition: shared.definition,
             kept: shared.kept,
+            project: settings.project_in(&shared.schema.job),
         }
     }
 
@@ -219,6 +222,13 @@ impl Upkeep {
         probe_interval: u64,
     ) -> Result<(), StoreError> {
         self.claim_at = now + probe_interval;
+        if let Some(own) = &self.project {
+            if let Some(other) = projects::entangled(link, own)? {
+                gate.refuse(Refusal { why: projects::refusal(own, &other), taken_over: false });
+                return Ok(());
+            }
+            self.project = None;
+        }
         match self.claim.look(link, now)? {
             Standing::Wait(until) => self.claim_at = until,
             Standing::Refused(why) => gate.refuse(Refusal { why, taken_over: false }),

@@ -1,0 +1,209 @@
+//! The files of a Feast repository.
+//!
+//! # Why this way
+//!
+//! - Every view has its whole schema and every entity its type, so that `feast apply` asks for no file.
+//! - Views have no ttl: Feast drops a row whose last change is older, and ours stay right without one.
+//! - No password is written: where the job has one, Feast takes it from the environment.
+
+use super::WRITTEN;
+use crate::entity_id::JoinKey;
+use crate::online::RedisSettings;
+use crate::online::project_name;
+use std::fmt::Write as _;
+use tidemark_jobs::Job;
+use tidemark_operators::json::quoted;
+use tidemark_operators::plan::{FeaturePlan, Plan};
+use tidemark_operators::value::Type;
+
+/// The version of Feast that reads the repository in our tests.
+const REQUIREMENTS: &str = "feast[redis]==0.67.0\n";
+
+/// Names and texts of all files.
+///
+/// # Errors
+/// When Feast cannot have the job's views: two names differ only in case.
+pub(super) fn files(
+    job: &Job,
+    redis: &RedisSettings,
+) -> Result<Vec<(&'static str, String)>, String> {
+    let plan = &job.plan;
+    let mut names: Vec<String> =
+        (0..plan.views.len()).filter_map(|at| Some(plan.view(at)?.name.to_lowercase())).collect();
+    names.sort();
+    let twice = names.windows(2).find(|pair| pair.first() == pair.last());
+    if let Some([first, _]) = twice {
+        return Err(format!(
+            "two views are named \"{first}\" but for upper and lower case, which Feast does not tell \
+             apart; rename one of them"
+        ));
+    }
+    let head = format!("{WRITTEN} {}`; written anew with the next one.\n", plan.name);
+    Ok(vec![
+        ("feature_store.yaml", head.clone() + &store(plan, redis)),
+        ("entities.py", head.clone() + &entities(plan)),
+        ("feature_views.py", head.clone() + &views(plan)),
+        ("services.py", head.clone() + &services(job)),
+        ("requirements.txt", head + REQUIREMENTS),
+    ])
+}
+
+fn store(plan: &Plan, redis: &RedisSettings) -> String {
+    let project = redis.project.clone().unwrap_or_else(|| project_name(&plan.name));
+    let mut connection = format!("{}:{}", redis.host, redis.port);
+    if redis.db != 0 {
+        connection += &format!(",db={}", redis.db);
+    }
+    if redis.tls.is_some() {
+        connection += ",ssl=true";
+    }
+    if let Some(user) = &redis.username {
+        connection += &format!(",username={user}");
+    }
+    if redis.password.is_some() {
+        // Feast puts variables in.
+        connection += ",password=${REDIS_PASSWORD}";
+    }
+    format!(
+        "project: {project}\n\
+         registry: data/registry.db\n\
+         provider: local\n\
+         online_store:\n  type: redis\n  connection_string: {}\n\
+         offline_store:\n  type: file\n\
+         entity_key_serialization_version: 3\n",
+        quoted(&connection)
+    )
+}
+
+fn entities(plan: &Plan) -> String {
+    let mut out = "from feast import Entity, ValueType\n\n".to_owned();
+    for entity in &plan.entities {
+        let key = JoinKey::of(plan, entity);
+        let ty = if key.ty == Type::Int { "INT64" } else { "STRING" };
+        let (name, join_key) = (quoted(&entity.name), quoted(&key.name));
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "{}_entity = Entity(name={name}, join_keys=[{join_key}], value_type=ValueType.{ty})",
+            entity.name
+        );
+    }
+    out
+}
+
+fn views(plan: &Plan) -> String {
+    let mut out = "from datetime import timedelta\n\n\
+                   from entities import *\n\
+                   from feast import FeatureView, Field, FileSource\n\
+                   from feast.types import Bool, Float64, Int64, String\n\n\
+                   # Feast wants a source of history for each view; nothing has to lie there for online\n\
+                   # features. Training sets that are right at any time come by `tidemark historical`: what\n\
+                   # Feast joins from files does not decay between two events.\n"
+        .to_owned();
+    for at in 0..plan.views.len() {
+        let Some((index, view)) = plan.views.get(at).zip(plan.view(at)) else { continue };
+        let Some(entity) = plan.entities.get(index.entity) else { continue };
+        let name = &view.name;
+        let _ = writeln!(
+            out,
+            "\n{name}_view = FeatureView(\n    name={quoted},\n    entities=[{}_entity],\n    \
+             ttl=timedelta(0),\n    online=True,\n    schema=[",
+            entity.name,
+            quoted = quoted(name)
+        );
+        for feature in &view.features {
+            let (feature, ty) = (quoted(&feature.name), dtype(feature));
+            let _ = writeln!(out, "        Field(name={feature}, dtype={ty}),");
+        }
+        let _ = writeln!(
+            out,
+            "    ],\n    source=FileSource(\n        name=\"{name}_file\",\n        \
+             path=\"data/{name}/*.parquet\",\n        timestamp_field=\"event_timestamp\",\n        \
+             created_timestamp_column=\"created\",\n    ),\n)"
+        );
+    }
+    out
+}
+
+/// What a feature is in Feast; the module `online::feast` writes it so.
+fn dtype(feature: &FeaturePlan) -> &'static str {
+    match feature.ty {
+        Type::Int | Type::Timestamp => "Int64",
+        Type::Decimal(_) | Type::Double => "Float64",
+        Type::Bool => "Bool",
+        Type::Text | Type::Ip => "String",
+    }
+}
+
+fn services(job: &Job) -> String {
+    let mut out = "from feast import FeatureService\nfrom feature_views import *\n".to_owned();
+    for service in &job.services {
+        let name = &service.name;
+        let _ = writeln!(
+            out,
+            "\n{name}_service = FeatureService(\n    name={},\n    description={},\n    features=[",
+            quoted(name),
+            quoted(&service.description)
+        );
+        let mut views: Vec<usize> = Vec::new();
+        for (view, _) in &service.features {
+            if !views.contains(view) {
+                views.push(*view);
+            }
+        }
+        for at in views {
+            let Some(view) = job.plan.view(at) else { continue };
+            let of = service.features.iter().filter(|(of, _)| *of == at);
+            let names = of.filter_map(|(_, feature)| view.features.get(*feature));
+            let names: Vec<_> = names.map(|feature| quoted(&feature.name)).collect();
+            let _ = writeln!(out, "        {}_view[[{}]],", view.name, names.join(", "));
+        }
+        out.push_str("    ],\n)\n");
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::online::redis::Secret;
+
+    #[test]
+    fn every_view_feature_and_service_of_a_job_is_in_its_repository() {
+        for name in ["fraud", "personalization", "behavior"] {
+            let job = crate::job_file::load(name).unwrap();
+            let files = files(&job, &RedisSettings::default()).unwrap();
+            let text = |name: &str| &files.iter().find(|(file, _)| *file == name).unwrap().1;
+            for at in 0..job.plan.views.len() {
+                let view = job.plan.view(at).unwrap();
+                assert!(text("feature_views.py").contains(&format!("name=\"{}\",", view.name)));
+                for feature in &view.features {
+                    let field = format!("Field(name=\"{}\", dtype=", feature.name);
+                    assert!(text("feature_views.py").contains(&field), "{field}");
+                }
+            }
+            for service in &job.services {
+                assert!(text("services.py").contains(&format!("name=\"{}\",", service.name)));
+            }
+            assert!(files.iter().all(|(_, text)| text.starts_with(WRITTEN)));
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_written_and_the_rest_of_the_address_is() {
+        let job = crate::job_file::load("fraud").unwrap();
+        let redis = RedisSettings {
+            db: 3,
+            username: Some("me".to_owned()),
+            password: Some(Secret::new("hunter2")),
+            tls: Some(crate::online::redis::TlsSettings::default()),
+            ..RedisSettings::default()
+        };
+        let files = files(&job, &redis).unwrap();
+        assert!(files.iter().all(|(_, text)| !text.contains("hunter2")));
+        let store = &files[0].1;
+        let expected = "\"127.0.0.1:6379,db=3,ssl=true,username=me,password=${REDIS_PASSWORD}\"";
+        assert!(store.contains(expected), "{store}");
+        assert!(store.contains("\nproject: fraud\n"), "{store}");
+    }
+}

@@ -1,0 +1,230 @@
+//! `tidemark validate`: whether everything that a running job needs is there, and its rows are current.
+
+mod findings;
+
+use crate::cli::{OutputFormat, ValidateArgs};
+use crate::config::{ClusterFile, Flags, OnlineKind, Settings};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::kafka::topic_size;
+use crate::online::redis::{RedisSurvey, survey};
+use crate::registry::FolderSchemas;
+use crate::serving::judged;
+use crate::{connect, entity_id, job_file, output};
+use findings::{ValidationFinding, ValidationVerdict};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::path::Path;
+use tidemark_jobs::Job;
+use tidemark_jobs::document::nearest;
+use tidemark_operators::plan::{Format, Plan};
+
+/// Looks at Redis, topics and schemas, and prints what was found.
+///
+/// # Errors
+/// Exit code 2 when the job, the settings or the words are wrong; 3 when anything is not as it must be.
+pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
+    let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
+    let job = job_file::load(&args.job)?;
+    let only = only(args, &job.plan)?;
+    let mut findings = Vec::new();
+    let only = only.as_ref().map(|(entity, id)| (*entity, id.as_str()));
+    redis(&job, &settings, only, args.freshness, &mut findings);
+    if only.is_none() && !args.freshness {
+        topics(&job.plan, &settings, &mut findings);
+        schemas(&job.plan, &settings, &mut findings);
+    }
+    match args.format {
+        OutputFormat::Json => output::print_json(&findings::document(&job.plan.name, &findings))?,
+        OutputFormat::Text => output::print(&findings::text(&findings))?,
+    };
+    let all_well = findings.iter().all(|finding| finding.verdict != ValidationVerdict::Failed);
+    Ok(if all_well { Exit::Done } else { Exit::No })
+}
+
+/// The entity whose rows alone are looked at: its type and its id.
+fn only(args: &ValidateArgs, plan: &Plan) -> Result<Option<(usize, String)>, Failure> {
+    let (Some(name), Some(id)) = (&args.entity_type, &args.entity_id) else { return Ok(None) };
+    let mut entities = plan.entities.iter();
+    let Some(entity) = entities.position(|entity| entity.name == *name) else {
+        let failure = format!("the job \"{}\" has no entity type \"{name}\"", plan.name);
+        let near = nearest(name, plan.entities.iter().map(|entity| entity.name.as_str()));
+        let failure = Failure::usage(failure);
+        return Err(match near {
+            Some(near) => failure.hint(format!("did you mean \"{near}\"?")),
+            None => failure,
+        });
+    };
+    let view = plan.views.iter().position(|view| view.entity == entity);
+    let id =
+        view.map_or_else(|| id.clone(), |view| entity_id::known_as(plan, view, id).into_owned());
+    Ok(Some((entity, id)))
+}
+
+fn redis(
+    job: &Job,
+    settings: &Settings,
+    only: Option<(usize, &str)>,
+    freshness: bool,
+    findings: &mut Vec<ValidationFinding>,
+) {
+    if settings.online.kind == OnlineKind::Embedded {
+        findings.push(ValidationFinding::skipped("redis", "rows are only in the job's memory"));
+        return;
+    }
+    let address = &settings.online.redis.address;
+    let name = format!("redis {}:{}", address.host, address.port);
+    let found = match survey(&connect::redis(settings), &job.plan, only) {
+        Ok(found) => found,
+        Err(error) => return findings.push(ValidationFinding::failed(name, error)),
+    };
+    if !freshness && only.is_none() {
+        findings.push(server(name, &found, settings.online.memory.alert_threshold));
+    }
+    let bounds = (settings.serve.stale_after, settings.serve.behind_max);
+    let fresh = judged(&found.beats, bounds);
+    let current = fresh.is_ok();
+    findings.push(match &fresh {
+        Ok(told) => ValidationFinding::ok("heartbeat", told),
+        Err(why) => ValidationFinding::failed("heartbeat", why),
+    });
+    rows(&job.plan, &found, only, (freshness, current), findings);
+}
+
+/// The server's role and memory.
+#[expect(clippy::cast_precision_loss, reason = "a threshold needs no more precision")]
+fn server(name: String, found: &RedisSurvey, alert_threshold: f64) -> ValidationFinding {
+    if found.replica {
+        return ValidationFinding::failed(
+            name,
+            "it is a replica, which takes no rows; name the primary",
+        );
+    }
+    let evicted = found.evicted.unwrap_or(0);
+    if evicted > 0 {
+        let why = format!(
+            "it has evicted {evicted} keys since its start, which read as zeros; raise its maxmemory"
+        );
+        return ValidationFinding::failed(name, why);
+    }
+    match found.memory {
+        Some((used, limit)) if limit > 0 && used as f64 >= alert_threshold * limit as f64 => {
+            ValidationFinding::failed(name, format!("{used} of {limit} bytes of memory are in use"))
+        }
+        Some((used, 0)) => {
+            ValidationFinding::ok(name, format!("primary, {used} bytes in use, no limit"))
+        }
+        Some((used, limit)) => {
+            ValidationFinding::ok(name, format!("primary, {used} of {limit} bytes in use"))
+        }
+        None => ValidationFinding::ok(name, "primary; it does not say how much memory is in use"),
+    }
+}
+
+/// Whether every view has rows, or what there is of one entity; with `freshness` the share of rows that
+/// are current: all, or none, as the heartbeats say.
+fn rows(
+    plan: &Plan,
+    found: &RedisSurvey,
+    only: Option<(usize, &str)>,
+    (freshness, current): (bool, bool),
+    findings: &mut Vec<ValidationFinding>,
+) {
+    let views = plan.views.iter().enumerate().zip(&found.rows);
+    let mut seen = 0;
+    for ((at, index), ids) in views {
+        let Some(view) = plan.view(at) else { continue };
+        if only.is_some_and(|(entity, _)| index.entity != entity) {
+            continue;
+        }
+        seen += ids.len();
+        let name = format!("view {}", view.name);
+        match (only, ids.first()) {
+            (None, None) => {
+                let why = "no row was found: has the job caught up, and did events arrive?";
+                findings.push(ValidationFinding::failed(name, why));
+            }
+            (None, Some(id)) if !freshness => {
+                findings.push(ValidationFinding::ok(
+                    name,
+                    format!("has rows, of \"{id}\" for example"),
+                ));
+            }
+            (None, Some(_)) => {}
+            (Some((_, id)), None) => {
+                findings.push(ValidationFinding::ok(
+                    name,
+                    format!("no row of \"{id}\": the empty values"),
+                ));
+            }
+            (Some((_, id)), Some(_)) => {
+                findings.push(ValidationFinding::ok(name, format!("has a row of \"{id}\"")));
+            }
+        }
+    }
+    if freshness {
+        let young = if current { seen } else { 0 };
+        let told = format!("{young} of {seen} rows that were looked at are younger than the bound");
+        findings.push(match current && seen > 0 || only.is_some() && current {
+            true => ValidationFinding::ok("freshness", told),
+            false => ValidationFinding::failed("freshness", told),
+        });
+    }
+}
+
+fn topics(plan: &Plan, settings: &Settings, findings: &mut Vec<ValidationFinding>) {
+    let config = connect::kafka(&settings.kafka);
+    for source in plan.sources.iter().filter(|source| source.files.is_empty()) {
+        let Some(topic) = &source.topic else { continue };
+        let name = format!("topic {topic}");
+        findings.push(match topic_size(&config, topic) {
+            Ok((partitions, records)) => ValidationFinding::ok(
+                name,
+                format!("{partitions} partitions with {records} records"),
+            ),
+            Err(error) => ValidationFinding::failed(name, error),
+        });
+    }
+}
+
+/// Where the schemas of Avro records in topics are.
+fn schemas(plan: &Plan, settings: &Settings, findings: &mut Vec<ValidationFinding>) {
+    let avro = |format: Format| format == Format::Avro;
+    if !plan.sources.iter().any(|source| avro(source.format) && source.files.is_empty()) {
+        return;
+    }
+    let named = &settings.registry;
+    if let Some(folder) = &named.schemas {
+        findings.push(match FolderSchemas::open(Path::new(folder)) {
+            Ok(held) => ValidationFinding::ok("schemas", format!("{} in '{folder}'", held.len())),
+            Err(error) => ValidationFinding::failed("schemas", error),
+        });
+        return;
+    }
+    let Some(urls) = &named.url else {
+        let why = "a topic has Avro records and nothing says where their schemas are: set \"url\" or \
+                   \"schemas\" in [registry]";
+        return findings.push(ValidationFinding::failed("schemas", why));
+    };
+    for url in urls.split(',') {
+        let url = url.trim();
+        findings.push(match reached(url) {
+            Ok(()) => ValidationFinding::ok("schemas", format!("the registry at {url} listens")),
+            Err(why) => ValidationFinding::failed(
+                "schemas",
+                format!("the registry at {url} cannot be reached: {why}"),
+            ),
+        });
+    }
+}
+
+/// Whether somebody listens at the address of a URL.
+fn reached(url: &str) -> Result<(), String> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let host = rest.split('/').next().unwrap_or(rest);
+    let port = if scheme == "https" { ":443" } else { ":80" };
+    let address = if host.contains(':') { host.to_owned() } else { format!("{host}{port}") };
+    let mut found = address.to_socket_addrs().map_err(|error| error.to_string())?;
+    let at = found.next().ok_or("its name has no address")?;
+    let timeout = std::time::Duration::from_secs(3);
+    TcpStream::connect_timeout(&at, timeout).map(|_| ()).map_err(|error| error.to_string())
+}

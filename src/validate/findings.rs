@@ -1,0 +1,78 @@
+//! What was found, for people and as JSON.
+
+use serde::Serialize;
+use std::fmt::{Display, Write as _};
+
+/// How something is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ValidationVerdict {
+    /// As it must be.
+    Ok,
+    /// Not as it must be.
+    Failed,
+    /// Not looked at, for there is nothing of it.
+    Skipped,
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct ValidationFinding {
+    pub(super) what: String,
+    pub(super) verdict: ValidationVerdict,
+    pub(super) told: String,
+}
+
+impl ValidationFinding {
+    fn new(
+        what: impl Into<String>,
+        verdict: ValidationVerdict,
+        told: impl Display,
+    ) -> ValidationFinding {
+        ValidationFinding { what: what.into(), verdict, told: told.to_string() }
+    }
+
+    pub(super) fn ok(what: impl Into<String>, told: impl Display) -> ValidationFinding {
+        ValidationFinding::new(what, ValidationVerdict::Ok, told)
+    }
+
+    pub(super) fn failed(what: impl Into<String>, told: impl Display) -> ValidationFinding {
+        ValidationFinding::new(what, ValidationVerdict::Failed, told)
+    }
+
+    pub(super) fn skipped(what: impl Into<String>, told: impl Display) -> ValidationFinding {
+        ValidationFinding::new(what, ValidationVerdict::Skipped, told)
+    }
+}
+
+/// What `tidemark validate --format json` prints.
+#[derive(Serialize)]
+pub(super) struct ValidationDocument<'a> {
+    job: &'a str,
+    ok: bool,
+    findings: &'a [ValidationFinding],
+}
+
+/// The document.
+pub(super) fn document<'a>(
+    job: &'a str,
+    findings: &'a [ValidationFinding],
+) -> ValidationDocument<'a> {
+    let ok = findings.iter().all(|finding| finding.verdict != ValidationVerdict::Failed);
+    ValidationDocument { job, ok, findings }
+}
+
+/// A line each.
+pub(super) fn text(findings: &[ValidationFinding]) -> String {
+    let mut out = String::new();
+    for ValidationFinding { what, verdict, told } in findings {
+        let verdict = match verdict {
+            ValidationVerdict::Ok => "ok",
+            ValidationVerdict::Failed => "FAILED",
+            ValidationVerdict::Skipped => "skipped",
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "{verdict:<7} {what}: {told}");
+    }
+    out
+}

@@ -1,0 +1,298 @@
+//! Our server answers what Feast's own server answers from the same Redis.
+
+use super::*;
+use crate::redis_server::free_port;
+use crate::serving::{FromRedis, request};
+use rand::rngs::SmallRng;
+use rand::seq::IndexedRandom as _;
+use rand::{Rng as _, SeedableRng as _};
+use std::process::{Child, Stdio};
+
+/// Questions at random.
+const QUESTIONS: usize = 1_000;
+
+const ASK: &str = "POST /get-online-features";
+
+/// `feast serve`. Killed with the test.
+struct FeastServer {
+    child: Child,
+    port: u16,
+}
+
+impl FeastServer {
+    fn start(feast: &Feast<'_>) -> FeastServer {
+        let port = free_port();
+        let port_text = port.to_string();
+        let words = ["serve", "--port", &port_text, "--no-access-log", "--max-requests", "0"];
+        let mut command = feast.command(&words);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let server = FeastServer { child, port };
+        until("Feast's server", || request(port, "GET /health", "").is_some());
+        server
+    }
+}
+
+impl Drop for FeastServer {
+    fn drop(&mut self) {
+        // Its workers end when it is asked to; killed, it would leave them.
+        let pid = self.child.id().to_string();
+        let _ = std::process::Command::new("kill").args(["-s", "TERM", &pid]).status();
+        let _ = self.child.wait();
+    }
+}
+
+/// The columns of an answer by name, without what only ours says.
+fn columns(answer: &Value) -> BTreeMap<String, Value> {
+    let names = answer["metadata"]["feature_names"].as_array().unwrap();
+    let columns = answer["results"].as_array().unwrap();
+    assert_eq!(names.len(), columns.len(), "{answer}");
+    let named = names.iter().zip(columns);
+    named.map(|(name, column)| (name.as_str().unwrap().to_owned(), column.clone())).collect()
+}
+
+/// A question at random about entities that there are, and some that there are not.
+struct Asker {
+    random: SmallRng,
+    /// By join key.
+    ids: BTreeMap<String, Vec<String>>,
+    /// Join key and features as `view:feature`.
+    features: Vec<(String, String)>,
+    services: Vec<(String, BTreeSet<String>)>,
+}
+
+impl Asker {
+    fn new(world: &World, rows: &BTreeMap<(String, String), Value>) -> Asker {
+        let plan = &world.plan;
+        let (mut ids, mut features) = (BTreeMap::new(), Vec::new());
+        for (at, entity) in plan.entities.iter().enumerate() {
+            let (key, _) = world.join_key(at);
+            for view in &entity.views {
+                let of = rows.keys().filter(|(name, _)| *name == view.name).take(100);
+                let known: &mut Vec<String> = ids.entry(key.clone()).or_default();
+                known.extend(of.map(|(_, id)| id.clone()));
+                let named = |name: &String| (key.clone(), format!("{}:{name}", view.name));
+                features.extend(view.features.iter().map(|feature| named(&feature.name)));
+            }
+        }
+        ids.values_mut().for_each(|ids| ids.extend(["nobody".to_owned(), String::new()]));
+        let job = tidemark::job_file::load(&world.job).unwrap();
+        let keys = |features: &[(usize, usize)]| {
+            features.iter().map(|(view, _)| world.join_key(plan.views[*view].entity).0).collect()
+        };
+        let services = job.services.iter().map(|it| (it.name.clone(), keys(&it.features)));
+        let random = SmallRng::seed_from_u64(7);
+        Asker { random, ids, features, services: services.collect() }
+    }
+
+    fn ask(&mut self) -> Value {
+        let random = &mut self.random;
+        let mut question = json!({ "full_feature_names": random.random_bool(0.5) });
+        let mut keys: BTreeSet<String>;
+        if !self.services.is_empty() && random.random_bool(0.2) {
+            let (name, needed) = self.services.choose(random).unwrap();
+            question["feature_service"] = json!(name);
+            // Two views of a service may have features of one name.
+            question["full_feature_names"] = json!(true);
+            keys = needed.clone();
+        } else {
+            let count = random.random_range(1..15);
+            let features: Vec<_> = self.features.choose_multiple(random, count).collect();
+            let mut names = BTreeSet::new();
+            let twice = |name: &str| name.split_once(':').unwrap().1.to_owned();
+            if !features.iter().all(|(_, name)| names.insert(twice(name))) {
+                question["full_feature_names"] = json!(true);
+            }
+            question["features"] = features.iter().map(|(_, name)| json!(name)).collect();
+            keys = features.iter().map(|(key, _)| key.clone()).collect();
+        }
+        // One that no view needs.
+        let needless = self.ids.keys().collect::<Vec<_>>().choose(random).map(ToString::to_string);
+        let needless = needless.filter(|key| random.random_bool(0.1) && keys.insert(key.clone()));
+        if random.random_bool(0.1) {
+            question["include_feature_view_version_metadata"] = json!(true);
+        }
+        let count = random.random_range(1..12);
+        let mut entities = serde_json::Map::new();
+        for key in keys {
+            // Of such a column Feast wants one type.
+            let texts = needless.as_ref() == Some(&key);
+            let ids = (0..count).map(|_| match random.random_range(0..20) {
+                _ if texts => json!(self.ids[&key].choose(random).unwrap()),
+                0 => json!(random.random_range(-5..5)),
+                1 => json!(1.5),
+                2 => json!(true),
+                _ => json!(self.ids[&key].choose(random).unwrap()),
+            });
+            let ids: Value = ids.collect();
+            entities.insert(key, ids);
+        }
+        question["entities"] = entities.into();
+        question
+    }
+}
+
+fn bodies() -> Vec<(&'static str, String)> {
+    let card = r#""entities":{"card_id":["c"]}"#;
+    let one = r#""features":["transaction_stats_5m:txn_count_5m"]"#;
+    let with = |features: &str, rest: &str| format!("{{\"features\":{features},{rest}}}");
+    vec![
+        ("an unknown feature", with(r#"["transaction_stats_5m:nope"]"#, card)),
+        ("an unknown view", with(r#"["nope:x"]"#, card)),
+        ("an unknown service", format!(r#"{{"feature_service":"nope",{card}}}"#)),
+        ("a reference without a view", with(r#"["txn_count_5m"]"#, card)),
+        ("no features", with("[]", card)),
+        ("nothing asked", format!("{{{card}}}")),
+        ("only unknown entities", format!(r#"{{{one},"entities":{{"x":["c"]}}}}"#)),
+        ("another entity", format!(r#"{{{one},"entities":{{"user_id":["u"]}}}}"#)),
+        ("no ids", format!(r#"{{{one},"entities":{{"card_id":[]}}}}"#)),
+        ("no entities", format!(r#"{{{one},"entities":{{}}}}"#)),
+        (
+            "columns of two lengths",
+            format!(r#"{{{one},"entities":{{"card_id":["c"],"user_id":["u","v"]}}}}"#),
+        ),
+        ("an id that is null", format!(r#"{{{one},"entities":{{"card_id":[null]}}}}"#)),
+        (
+            "one feature twice",
+            with(
+                r#"["transaction_stats_5m:txn_count_5m","transaction_stats_5m:txn_count_5m"]"#,
+                card,
+            ),
+        ),
+        ("no JSON", "{".to_owned()),
+        ("no JSON value", "{\"a\":x}".to_owned()),
+        ("no body", String::new()),
+        ("a list", "[]".to_owned()),
+        ("entities missing", format!("{{{one}}}")),
+        ("ids that are no list", format!(r#"{{{one},"entities":{{"card_id":"c"}}}}"#)),
+        ("entities that are a list", format!(r#"{{{one},"entities":["c"]}}"#)),
+        ("features that are no list", with("\"x\"", card)),
+    ]
+}
+
+/// What of an error is the same: what FastAPI says of a body is compared by its kinds and places.
+fn told((code, body): (u16, Value)) -> (u16, Value) {
+    let Some(details) = body["detail"].as_array() else { return (code, body) };
+    let kinds = details.iter().map(|detail| json!([detail["type"], detail["loc"]]));
+    (code, kinds.collect())
+}
+
+#[test]
+fn our_server_and_stock_feast_s_answer_alike_from_one_redis() {
+    let records = traffic(Profile::Fraud, 4_000);
+    let world = World::new(
+        "fraud",
+        &records,
+        "[serve]\nstatuses = \"stock\"\nmissing = \"null\"\nstale_after = \"1h\"\n\
+         behind_max = \"36500d\"\n",
+    );
+    let rows = rows(&world.plan, &records);
+    let repo = world.repo();
+    let feast = Feast::new(&repo);
+    feast.run(&["apply"]);
+    let mut reader = Reader::start(&repo);
+    reader.told(&json!({}));
+    let process = world.start(&[]);
+    until_read(&world, &mut reader, &rows, false);
+    // What is compared stands still.
+    process.signal("STOP");
+    let stock = FeastServer::start(&feast);
+    let url = format!("redis://127.0.0.1:{}", world.redis.port);
+    let ours = FromRedis::start(world.folder.path(), &url);
+    until("our server", || request(ours.port, "GET /ready", "").is_some_and(|it| it.0 == 200));
+    let mut asker = Asker::new(&world, &rows);
+    let mut differences = Vec::new();
+    for _ in 0..QUESTIONS {
+        let question = asker.ask();
+        let body = question.to_string();
+        let (stock, ours) =
+            (request(stock.port, ASK, &body).unwrap(), request(ours.port, ASK, &body).unwrap());
+        if (stock.0, ours.0) != (200, 200) {
+            differences.push(format!("{question}\n{stock:?}\n{ours:?}"));
+            continue;
+        }
+        let (stock_columns, own_columns) = (columns(&stock.1), columns(&ours.1));
+        if stock_columns != own_columns {
+            differences.push(format!("{question}\n{stock_columns:?}\n{own_columns:?}"));
+        }
+        let listed = |answer: &Value| -> BTreeSet<String> {
+            let views = answer["metadata"]["feature_view_metadata"].as_array();
+            views.into_iter().flatten().map(ToString::to_string).collect()
+        };
+        assert_eq!(listed(&stock.1), listed(&ours.1), "{question}");
+    }
+    for (what, body) in bodies() {
+        let ask = |port| told(request(port, ASK, &body).unwrap());
+        let (stock, ours) = (ask(stock.port), ask(ours.port));
+        if stock != ours {
+            differences.push(format!("{what}: {body}\n{stock:?}\n{ours:?}"));
+        }
+    }
+    for head in ["GET /get-online-features", "POST /nowhere", "GET /nowhere"] {
+        let (stock, ours) = (request(stock.port, head, ""), request(ours.port, head, ""));
+        assert_eq!(stock, ours, "{head}");
+    }
+    let count = differences.len();
+    differences.truncate(12);
+    assert!(differences.is_empty(), "{count} differ:\n{}", differences.join("\n\n"));
+    materialize_changes_nothing(&world, &rows, &mut reader);
+    drop(ours);
+    remote_reads_our_server(&world, &rows, &url);
+}
+
+/// Every key with its fields.
+fn dump(world: &World) -> BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>> {
+    let mut client = world.redis.client();
+    let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("\u{1}*").query(&mut client).unwrap();
+    let hash = |key: Vec<u8>| {
+        let fields = redis::cmd("HGETALL").arg(&key).query(&mut client).unwrap();
+        (key, fields)
+    };
+    keys.into_iter().map(hash).collect()
+}
+
+/// Run by mistake, with a history that is no newer than the rows and has other values.
+fn materialize_changes_nothing(
+    world: &World,
+    rows: &BTreeMap<(String, String), Value>,
+    reader: &mut Reader,
+) {
+    let before = dump(world);
+    assert!(before.len() > 100);
+    let view = "merchant_stats";
+    let history = rows.iter().filter(|((name, _), _)| name == view).map(|((_, id), row)| {
+        let mut row = row.clone();
+        for value in row.as_object_mut().unwrap().values_mut().filter(|value| value.is_i64()) {
+            *value = json!(-9);
+        }
+        row["merchant_id"] = json!(id);
+        row["event_timestamp"] = json!(1_767_225_600_000_u64);
+        row
+    });
+    let history: Vec<_> = history.collect();
+    assert!(history.len() > 50, "{}", history.len());
+    reader.ask(&json!({ "history": view, "rows": history }));
+    reader.ask(&json!({ "materialize": "2026-12-01T00:00:00", "views": [view] }));
+    assert_eq!(dump(world), before);
+}
+
+/// Feast's own client of a server of features, as the online store of a repository. It reads our own
+/// statuses: a null that is `PRESENT`, as its own server says, is an error to it.
+fn remote_reads_our_server(world: &World, rows: &BTreeMap<(String, String), Value>, url: &str) {
+    let settings = world.folder.path().join("cluster.toml");
+    let text = std::fs::read_to_string(&settings).unwrap();
+    assert!(text.contains("statuses = \"stock\""));
+    std::fs::write(&settings, text.replace("statuses = \"stock\"", "statuses = \"own\"")).unwrap();
+    let server = FromRedis::start(world.folder.path(), url);
+    until("our server", || request(server.port, "GET /ready", "").is_some_and(|it| it.0 == 200));
+    let port = server.port;
+    let repo = world.folder.path().join("repo");
+    let file = repo.join("feature_store.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let (before, after) = text.split_once("online_store:\n").unwrap();
+    let rest = after.split_once("offline_store:").unwrap().1;
+    let store = format!("online_store:\n  type: remote\n  path: http://127.0.0.1:{port}\n");
+    std::fs::write(&file, format!("{before}{store}offline_store:{rest}")).unwrap();
+    let mut reader = Reader::start(&repo);
+    let compared = until_read(world, &mut reader, rows, false);
+    assert!(compared > 1_000, "{compared}");
+}

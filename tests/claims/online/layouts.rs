@@ -1,0 +1,179 @@
+//! Rows as Feast's own stores have them: one hash an entity, which its views share.
+
+use super::*;
+use redis::Connection;
+use tidemark::online::Layout;
+
+fn feast(server: &servers::Redis, layout: Layout) -> RedisSettings {
+    RedisSettings { layout, ..settings(server) }
+}
+
+/// The key of a card.
+fn key_of(id: &str, project: &str) -> Vec<u8> {
+    let mut key = [1_u32, 2, 4].map(u32::to_le_bytes).concat();
+    key.extend_from_slice(b"card");
+    key.extend_from_slice(&2_u32.to_le_bytes());
+    key.extend_from_slice(&u32::try_from(id.len()).unwrap().to_le_bytes());
+    key.extend_from_slice(id.as_bytes());
+    key.extend_from_slice(project.as_bytes());
+    key
+}
+
+fn fields(client: &mut Connection, key: &[u8]) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    redis::cmd("HGETALL").arg(key).query(client).unwrap()
+}
+
+/// Everything that is read of what the twin has is what the twin has, and there is nothing else.
+fn check(world: &World, settings: &RedisSettings, client: &mut Connection) {
+    let mut expected_fields = 0;
+    let mut keys = std::collections::BTreeSet::new();
+    for ((view, id), row) in &world.twin {
+        let texts: Vec<_> = row.values.iter().map(text::text).collect();
+        let there = texts.iter().flatten().count();
+        let read = read_redis(settings, &world.plan, *view, id).unwrap();
+        let read = read.map(|row| row.into_iter().map(|(_, value)| value).collect::<Vec<_>>());
+        assert_eq!(read, Some(texts).filter(|_| there > 0), "{view} {id:?}");
+        if there > 0 {
+            expected_fields += there + 1;
+            keys.insert((world.plan.views[*view].entity, id.clone()));
+        }
+    }
+    let all: Vec<Vec<u8>> = redis::cmd("KEYS").arg("\u{1}*test").query(client).unwrap();
+    assert_eq!(all.len(), keys.len());
+    let count = all.iter().map(|key| fields(client, key).len()).sum::<usize>();
+    assert_eq!(count, expected_fields);
+}
+
+#[test]
+fn the_hash_of_an_entity_holds_the_last_row_of_each_of_its_views_after_any_history() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    for (seed, layout) in [(1, Layout::Feast), (2, Layout::Feast), (3, Layout::Both)] {
+        redis::cmd("FLUSHALL").exec(&mut client).unwrap();
+        let small = RedisSettings {
+            flush_rows: 7,
+            flush_interval: Duration::from_micros(200),
+            decay_flush: Duration::from_millis(2),
+            ..feast(&server, layout)
+        };
+        let store = Redis::start(&plan(DAY), WORKERS, small, false).unwrap();
+        let mut world = World::new(plan(DAY), &store, seed);
+        for round in 0..6 {
+            for _ in 0..60 {
+                world.random_batch(50);
+            }
+            settle(&store);
+            check(&world, &feast(&server, Layout::Feast), &mut client);
+            if layout == Layout::Both {
+                assert_eq!(dump(&mut client), world.expected());
+            }
+            if round == 2 {
+                redis::cmd("FLUSHALL").exec(&mut client).unwrap();
+                wait_until(&store, "the loss to be seen", |s| s.reasserting || s.healed > 0);
+            }
+        }
+        store.close(HANG).unwrap();
+    }
+}
+
+#[test]
+fn a_row_that_goes_leaves_the_rows_of_other_views_and_what_is_none_of_ours() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    let mut plan = plan(DAY);
+    plan.entities[0].views[1].ttl = 3 * DAY;
+    let settings = feast(&server, Layout::Feast);
+    let store = Redis::start(&plan, WORKERS, settings.clone(), false).unwrap();
+    let mut world = World::new(plan, &store, 1);
+    let last = || Some(vec![Value::Text("DE".to_owned()), Value::Null]);
+    world.write(0, Cause::Arrival, &[(b"c".to_vec(), int_row(3))]);
+    world.write(1, Cause::Arrival, &[(b"c".to_vec(), last())]);
+    settle(&store);
+    check(&world, &settings, &mut client);
+    let key = key_of("c", "test");
+    let ttl: u64 = redis::cmd("PTTL").arg(&key).query(&mut client).unwrap();
+    assert!(ttl > 2 * DAY && ttl <= 3 * DAY, "that of the view that keeps longest: {ttl}");
+    redis::cmd("HSET").arg(&key).arg("mine").arg("1").exec(&mut client).unwrap();
+    world.write(0, Cause::Arrival, &[(b"c".to_vec(), None)]);
+    settle(&store);
+    let left = fields(&mut client, &key);
+    let names: Vec<_> =
+        left.keys().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    assert_eq!(left.len(), 3, "{names:?}");
+    assert!(names.contains(&"mine".to_owned()) && names.contains(&"_ts:last".to_owned()));
+    world.write(1, Cause::Arrival, &[(b"c".to_vec(), None)]);
+    settle(&store);
+    assert_eq!(fields(&mut client, &key).into_keys().collect::<Vec<_>>(), [b"mine".to_vec()]);
+}
+
+#[test]
+fn a_key_that_was_lost_or_is_no_hash_is_written_with_all_of_its_views() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    let settings = feast(&server, Layout::Feast);
+    let store = Redis::start(&plan(DAY), WORKERS, settings.clone(), false).unwrap();
+    let mut world = World::new(plan(DAY), &store, 1);
+    let key = key_of("c", "test");
+    world.write(1, Cause::Arrival, &[(b"c".to_vec(), Some(vec![Value::Null, Value::Double(0.5)]))]);
+    for (value, kind) in [(1, "none"), (2, "string"), (3, "list"), (4, "none")] {
+        world.write(0, Cause::Arrival, &[(b"c".to_vec(), int_row(value))]);
+        settle(&store);
+        check(&world, &settings, &mut client);
+        redis::cmd("DEL").arg(&key).exec(&mut client).unwrap();
+        match kind {
+            "string" => redis::cmd("SET").arg(&key).arg("x").exec(&mut client).unwrap(),
+            "list" => redis::cmd("RPUSH").arg(&key).arg("x").exec(&mut client).unwrap(),
+            _ => {}
+        }
+        // One view's row changes; the other's is missing with it.
+        world.write(0, Cause::Arrival, &[(b"c".to_vec(), int_row(value + 10))]);
+        settle(&store);
+        check(&world, &settings, &mut client);
+    }
+}
+
+#[test]
+fn rows_are_not_written_for_a_project_that_is_named_as_another_one_ends() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    let other = key_of("c", "other_test");
+    redis::cmd("HSET").arg(&other).arg("f").arg("1").exec(&mut client).unwrap();
+    let store = Redis::start(&plan(DAY), WORKERS, feast(&server, Layout::Feast), false).unwrap();
+    let status = wait_until(&store, "the refusal", |status| status.refused.is_some());
+    let why = format!("{:?}", status.refused);
+    assert!(why.contains("'other_test'") && why.contains("another project"), "{why}");
+    drop(store);
+    let own = RedisSettings { project: Some("mine".to_owned()), ..feast(&server, Layout::Feast) };
+    let store = Redis::start(&plan(DAY), WORKERS, own.clone(), false).unwrap();
+    let mut world = World::new(plan(DAY), &store, 1);
+    world.write(0, Cause::Arrival, &[(b"c".to_vec(), int_row(1))]);
+    settle(&store);
+    assert_eq!(fields(&mut client, &key_of("c", "mine")).len(), 2);
+    assert_eq!(fields(&mut client, &other).len(), 1);
+}
+
+#[test]
+fn keys_that_an_earlier_run_has_left_are_removed_view_by_view() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    let settings = feast(&server, Layout::Feast);
+    let row = |value| (b"c".to_vec(), int_row(value));
+    let last = |id: &[u8]| (id.to_vec(), Some(vec![Value::Text("DE".to_owned()), Value::Null]));
+    let store = Redis::start(&plan(DAY), WORKERS, settings.clone(), false).unwrap();
+    let mut world = World::new(plan(DAY), &store, 1);
+    world.write(0, Cause::Arrival, &[row(1), (b"gone".to_vec(), int_row(2))]);
+    world.write(1, Cause::Arrival, &[last(b"c"), last(b"gone")]);
+    settle(&store);
+    store.close(HANG).unwrap();
+    let other = key_of("c", "other");
+    redis::cmd("HSET").arg(&other).arg("f").arg("1").exec(&mut client).unwrap();
+    let store = Redis::start(&plan(DAY), WORKERS, settings.clone(), false).unwrap();
+    let mut world = World::new(plan(DAY), &store, 1);
+    world.write(0, Cause::Arrival, &[row(5)]);
+    (0..3).for_each(|view| store.complete(view));
+    wait_until(&store, "what was left to be removed", |status| {
+        status.swept >= 3 && status.sweep_waiting == 0 && status.dirty == 0
+    });
+    check(&world, &settings, &mut client);
+    assert_eq!(fields(&mut client, &other).len(), 1, "another project's");
+}
