@@ -38,6 +38,7 @@ use tidemark_operators::ingest::reader::{Partitions as _, Poll};
 use tidemark_operators::metrics::{Histogram, HistogramSnapshot, LATENCY_BOUNDS_NS};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::Limits;
 
 /// Events per second, unless others are asked for.
@@ -219,7 +220,7 @@ fn past(rate: u64) -> History {
 fn job_latency(rate: u64, plan: &Arc<Plan>, silent: bool) -> Option<(Measured, Option<Measured>)> {
     let settings = Settings {
         plan: Arc::clone(plan),
-        workers: 1,
+        shape: Shape::default(),
         limits: Limits::default(),
         live_idle: Some(1_000),
         machine_clock: None,

@@ -8,6 +8,7 @@ mod sample_text;
 mod unread_keys;
 
 use crate::cli::{CheckArgs, OutputFormat};
+use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::online::feast_collision;
@@ -24,6 +25,9 @@ use tidemark_operators::footprint::Load;
 /// code 2.
 pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
+    if let Some(cluster) = &args.cluster {
+        Settings::load(&ClusterFile::Named(cluster.clone()), Flags::default())?;
+    }
     check_fields(&job)?;
     let file = job_file::file_name(&args.job);
     let load = load(args);

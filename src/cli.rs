@@ -29,7 +29,7 @@ pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
 pub use historical::{HistoricalArgs, SpineUnit};
 pub use init::{FormatArg, InitArgs};
-pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs, ServeArgs};
+pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs, ServeArgs, UpArgs};
 pub use test::TestArgs;
 pub use validate::ValidateArgs;
 pub use values::{SampleOf, SourceFiles, TableFile};
@@ -96,6 +96,8 @@ pub enum Command {
     Historical(HistoricalArgs),
     /// Run a job: read its topics or files, keep the online store up to date
     Run(RunArgs),
+    /// Run a job in the processes that cluster.toml names, and start them again when one ends
+    Up(UpArgs),
     /// Serve a job's features to models, from the rows that it keeps in Redis
     Serve(ServeArgs),
     /// Write a Feast repository, with which stock Feast reads what a job writes to Redis

@@ -7,6 +7,7 @@
 //! The shipped `cluster.toml` lists every key with its default; a test holds it to that. A wrong
 //! key, type or value anywhere is an error, all of them at once, and nothing is started.
 
+mod cluster;
 mod dead_letters;
 mod environment;
 mod file;
@@ -23,6 +24,7 @@ mod serve;
 mod setting;
 mod state;
 
+pub use cluster::{ClusterSettings, PROCESSES_MAX};
 pub use dead_letters::{DeadLetterKind, DeadLetterSettings, SealedSettings};
 pub use environment::VARIABLES;
 pub use health::HealthSettings;
@@ -53,8 +55,10 @@ pub const CLUSTER_FILE: &str = "cluster.toml";
 /// Everything that can be set for a process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Worker threads; default 1.
+    /// Worker threads of each process; default 1.
     pub workers: usize,
+    /// The processes.
+    pub cluster: ClusterSettings,
     /// The brokers of sources that are topics.
     pub kafka: KafkaSettings,
     /// Where the schemas of Avro records in topics come from.
@@ -87,6 +91,7 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             workers: 1,
+            cluster: ClusterSettings::default(),
             kafka: KafkaSettings::default(),
             registry: RegistrySettings::default(),
             online: OnlineSettings::default(),
@@ -226,6 +231,7 @@ impl Settings {
             );
         }
         wrong.extend(self.registry.contradictions());
+        wrong.extend(self.cluster.contradictions(self));
         wrong.into_iter().map(str::to_owned).collect()
     }
 
@@ -246,6 +252,7 @@ impl Settings {
     /// Every key of the file, in its order.
     fn keys(&mut self, keys: &mut dyn Keys) {
         keys.count("workers", 1..=256, &mut self.workers);
+        keys.section("cluster", &mut |keys| self.cluster.keys(keys));
         keys.section("kafka", &mut |keys| self.kafka.keys(keys));
         keys.section("registry", &mut |keys| self.registry.keys(keys));
         keys.section("online", &mut |keys| self.online.keys(keys));

@@ -48,6 +48,7 @@ use std::time::{Duration, Instant};
 use tidemark_jobs::Job;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::time::EventTime;
 use tidemark_operators::verdict::Reason;
 use traffic::Traffic;
@@ -154,7 +155,7 @@ fn serve(
 fn engine_settings(settings: &Settings, plan: &Arc<Plan>) -> engine::Settings {
     engine::Settings {
         plan: Arc::clone(plan),
-        workers: settings.workers,
+        shape: Shape::one_process(settings.workers),
         limits: settings.limits.engine(),
         live_idle: Some(connect::millis(settings.limits.live_idle)),
         machine_clock: None,

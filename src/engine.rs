@@ -3,17 +3,21 @@
 //! Everything that touches the world comes in as [`Parts`], made on the worker's own thread; the
 //! engine knows clocks and threads, not files, servers or sockets.
 
+mod channels;
 mod cuts;
+mod processes;
 mod state_bound;
 mod worker;
 
+use crate::mesh::{Mesh, MeshEnd};
 use crate::source::Waker;
+pub use processes::Parcels;
 pub use state_bound::StateBound;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 use thiserror::Error;
-use tidemark_operators::coordination::{Coordination, Notice};
+use tidemark_operators::coordination::{Agreement, Coordination, Notice};
 use tidemark_operators::cut::{CutSink, Resume};
 use tidemark_operators::entity_windows::{EntityRestore, Sealing};
 use tidemark_operators::ingest::dead_letter::DeadLetterSink;
@@ -25,9 +29,9 @@ use tidemark_operators::plan::Plan;
 use tidemark_operators::probes::EntityProbes;
 use tidemark_operators::reference::input::TableInput;
 use tidemark_operators::sealed_lines::SealedSink;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::{InFlight, Limits};
 use tidemark_operators::time::{EventTime, Millis};
-use timely::communication::Config as Communication;
 
 /// When live rows are handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +65,8 @@ pub type MachineClock = Arc<dyn Fn() -> EventTime + Send + Sync>;
 pub struct Settings {
     /// The job.
     pub plan: Arc<Plan>,
-    /// Worker threads, at least 1.
-    pub workers: usize,
+    /// The workers of this process among all.
+    pub shape: Shape,
     /// Bounds.
     pub limits: Limits,
     /// When no record has moved the live clock for so long it goes on by itself; `None` in replay: it
@@ -111,9 +115,11 @@ pub struct Checkpoints {
     pub live: (EventTime, Millis),
     /// What the state of each entity of the plan is restored from; none: the job begins.
     pub restore: Vec<EntityRestore>,
+    /// What goes between processes of it; `None` where there is one, and on workers that take no part.
+    pub parcels: Option<Parcels>,
 }
 
-/// Makes a worker's parts on its own thread: the worker's index, and what wakes it.
+/// Makes a worker's parts on its own thread: the worker's number among all, and what wakes it.
 pub type MakeParts = Arc<dyn Fn(usize, Waker) -> Result<Parts, String> + Send + Sync>;
 
 /// A job that stopped before its end.
@@ -131,8 +137,9 @@ pub enum EngineError {
 /// What is known of a job from outside while it runs.
 #[derive(Clone)]
 pub struct Observer {
-    /// One for each worker.
+    /// One for each worker of this process.
     pub metrics: Vec<Arc<WorkerMetrics>>,
+    shape: Shape,
     progress: Arc<RunState>,
     started: Instant,
 }
@@ -144,6 +151,9 @@ struct RunState {
     state_bound: OnceLock<StateBound>,
     failure: Mutex<Option<String>>,
     taken_over: AtomicBool,
+    /// What is to be told to all processes.
+    said: Mutex<Vec<Notice>>,
+    agreed: Mutex<Agreement>,
 }
 
 impl Observer {
@@ -151,10 +161,41 @@ impl Observer {
     pub fn new(settings: &Settings) -> Self {
         let metrics = |worker| Arc::new(WorkerMetrics::new(worker, &settings.plan));
         Observer {
-            metrics: (0..settings.workers).map(metrics).collect(),
-            progress: Arc::default(),
+            metrics: settings.shape.workers().map(metrics).collect(),
+            shape: settings.shape,
+            progress: Arc::new(RunState {
+                agreed: Mutex::new(Agreement::new(settings.shape.processes())),
+                ..RunState::default()
+            }),
             started: Instant::now(),
         }
+    }
+
+    /// The workers of this process among all.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Tells all processes, where there are several.
+    pub fn tell(&self, notice: Notice) {
+        if self.shape.processes() > 1 {
+            self.progress.said.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+        }
+    }
+
+    fn said(&self) -> Vec<Notice> {
+        std::mem::take(&mut *self.progress.said.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn agree(&self, notice: &Notice) {
+        if self.shape.processes() > 1 {
+            self.progress.agreed.lock().unwrap_or_else(PoisonError::into_inner).hear(notice);
+        }
+    }
+
+    /// What the processes have agreed on, where there are several.
+    pub fn agreed(&self) -> Agreement {
+        self.progress.agreed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Bounds what the state may take; only the first bound counts. Without one nothing does.
@@ -228,23 +269,47 @@ pub fn run(
     observer: &Observer,
     make: &MakeParts,
 ) -> Result<Option<EventTime>, EngineError> {
-    let communication = match settings.workers {
-        0 | 1 => Communication::Thread,
-        workers => Communication::Process(workers),
-    };
-    let config = timely::Config { communication, worker: timely::WorkerConfig::default() };
+    run_in(settings, observer, make, None)
+}
+
+/// The same, as one of the processes that `mesh` connects; `None`: the only one.
+///
+/// # Errors
+/// As [`run`], and when the connections cannot be used.
+pub fn run_in(
+    settings: &Settings,
+    observer: &Observer,
+    make: &MakeParts,
+    mesh: Option<Mesh>,
+) -> Result<Option<EventTime>, EngineError> {
+    let end = mesh.as_ref().map(|mesh| Arc::clone(mesh.end()));
+    let (builders, connections) =
+        processes::builders(settings.shape, mesh).map_err(EngineError::Failed)?;
     let (settings, make) = (settings.clone(), Arc::clone(make));
     let (watched, in_flight) = (observer.clone(), InFlight::default());
-    let guards = timely::execute(config, move |worker| {
-        worker::drive(worker, &settings, &watched, &make, &in_flight)
+    let config = timely::WorkerConfig::default();
+    let of_workers = end.clone();
+    let guards = timely::execute::execute_from(builders, Box::new(()), config, move |worker| {
+        let mesh = of_workers.as_deref();
+        let reached = worker::drive(worker, &settings, &watched, &make, (&in_flight, mesh));
+        if let Some(mesh) = mesh.filter(|mesh| watched.stopping() && !mesh.is_agreed()) {
+            // Before the others find it gone.
+            mesh.leave();
+        }
+        reached
     })
     .map_err(EngineError::Failed)?;
-    let mut newest = None;
+    let (mut newest, mut panicked) = (None, None);
     for result in guards.join() {
-        newest = newest.max(result.map_err(EngineError::Panicked)?);
+        match result {
+            Ok(reached) => newest = newest.max(reached),
+            Err(why) => panicked = panicked.or(Some(why)),
+        }
     }
-    match observer.failure() {
-        Some(failure) => Err(EngineError::Failed(failure)),
-        None => Ok(newest),
+    processes::close(connections, end.as_deref());
+    match (observer.failure(), panicked) {
+        (_, Some(why)) => Err(EngineError::Panicked(why)),
+        (Some(failure), None) => Err(EngineError::Failed(failure)),
+        (None, None) => Ok(newest),
     }
 }

@@ -20,6 +20,9 @@ pub enum Exit {
     /// Another process has taken the job's state over from this one. Nothing is to be done, and it is
     /// not to be started again: the other one runs.
     TakenOver = 75,
+    /// Another process of the cluster is gone or silent, and this one ends with it: all are to be
+    /// started again, and go on from the job's state.
+    PeerLost = 76,
     /// SIGINT came before the end.
     Interrupted = 130,
     /// SIGTERM came before the end.

@@ -82,6 +82,13 @@ impl Failure {
         self
     }
 
+    /// The same, because another process of the cluster is gone; exit code 76.
+    #[must_use]
+    pub fn peer_lost(mut self) -> Self {
+        self.exit = Exit::PeerLost;
+        self
+    }
+
     /// Adds what to do next.
     #[must_use]
     pub fn hint(mut self, hint: impl fmt::Display) -> Self {

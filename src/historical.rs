@@ -38,6 +38,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Format;
+use tidemark_operators::shape::Shape;
 
 /// The line of JSON at the end.
 #[derive(Debug, Serialize)]
@@ -69,7 +70,7 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
     let tables = inputs::tables(&job, &args.tables)?;
     let settings = Settings {
         plan: Arc::clone(&job.plan),
-        workers,
+        shape: Shape::one_process(workers),
         limits,
         live_idle: None,
         machine_clock: None,

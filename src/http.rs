@@ -32,7 +32,7 @@ mod server;
 
 pub use health::{Component, Health, Part, State, Status};
 pub use readiness::{PartitionReadiness, Readiness};
-pub use row::{FeatureRow, RowAnswer};
+pub use row::{FeatureRow, RUN_HEADER, RowAnswer};
 pub use server::{
     ANSWER_TIMEOUT, CONNECTIONS_MAX, GIVE_WAY_AFTER, HEAD_TIMEOUT, HttpError, HttpServer,
     WRITE_TIMEOUT,
@@ -52,8 +52,8 @@ pub trait Introspect: Send + Sync {
     /// Whether the job has caught up, and how far each partition is.
     fn readiness(&self) -> Readiness;
 
-    /// The newest row of entity `id` in `view`.
-    fn row(&self, view: &str, id: &str) -> RowAnswer;
+    /// The newest row of entity `id` in `view`. `run`: another process of a job asks, of that run of it.
+    fn row(&self, view: &str, id: &str, run: Option<&str>) -> RowAnswer;
 
     /// Called about once a second, for what has to be observed over time: workers that stand
     /// still, rates.

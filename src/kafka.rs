@@ -15,7 +15,6 @@
 //! - [`settings`]: brokers, group, any librdkafka setting; secrets stay out of every text;
 //! - [`error`]: what can go wrong, and the next step;
 //! - [`source`]: opening the topics, and what a worker gets of them;
-//! - [`assignment`]: which worker reads which partition;
 //! - [`status`]: positions, lag and the brokers' health, for the HTTP side;
 //! - [`dead_letters`]: records that did not become events, into `<topic>.dlq`;
 //! - [`produce`](mod@produce): writing records, for the generator, benches and tests;
@@ -35,7 +34,6 @@
 //! CPU second on 2 cores, librdkafka's own threads included. Its batch call, at 2.1 M without
 //! taking the messages apart, would need `unsafe` and gain little.
 
-pub mod assignment;
 mod consumer;
 mod context;
 pub mod dead_letters;

@@ -1,8 +1,9 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`demo`], [`run`], [`replay`], [`historical`], [`get`], [`check`], [`cases`], [`docs`], [`feast`],
-//!   [`generate`], [`init`], [`validate`], [`dlq`], [`inspect`], [`completions`]: the commands;
+//! - [`demo`], [`run`], [`up`], [`replay`], [`historical`], [`get`], [`check`], [`cases`], [`docs`],
+//!   [`feast`], [`generate`], [`init`], [`validate`], [`dlq`], [`inspect`], [`completions`]: the
+//!   commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`connect`]: what the clients of servers are told of the settings;
@@ -11,6 +12,7 @@
 //!   from;
 //! - [`sample_file`]: the first records of a file;
 //! - [`registry`]: the schemas of Avro records;
+//! - [`mesh`]: the connections between the processes of a cluster;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
 //! - [`offline`]: examples, and rows that are kept for training;
@@ -66,6 +68,7 @@ pub mod job_file;
 pub mod kafka;
 pub mod logging;
 pub mod memory_partition;
+pub mod mesh;
 pub mod metrics;
 mod named_file;
 pub mod objects;
@@ -91,6 +94,7 @@ pub mod signals;
 pub mod source;
 pub mod tables;
 pub mod text;
+pub mod up;
 pub mod validate;
 pub mod version;
 mod wall_clock;

@@ -15,6 +15,7 @@
 
 mod due;
 mod error;
+mod follow;
 mod ids;
 mod insist;
 mod lacks;
@@ -24,7 +25,11 @@ mod letter_topic;
 mod letters;
 mod marks;
 mod merging;
+mod message;
+mod parcel;
 mod part;
+mod part_files;
+mod processes;
 mod publisher;
 mod restore;
 mod schemas;
@@ -41,9 +46,10 @@ use crate::online::redis::Generation;
 use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
 use error::system;
-use ids::IdsByPartition;
+use follow::Outgoing;
 use lacks::Lacks;
 pub use left_online::LeftOnline;
+use message::WorkerMessage;
 use part::{LetterRoom, part};
 use publisher::{LetterPublisher, publisher};
 use restore::{EntityObjects, Loader};
@@ -55,11 +61,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use thread::{Begin, WriterThread};
-use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, Resume, ResumedIds, TimelineRows};
+use tidemark_operators::cut::{Cut, Resume, ResumedIds};
 use tidemark_operators::entity_windows::{EntityRestore, RestoreFeed};
-use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
-use tidemark_operators::origin::PartitionId;
+use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::time::EventTime;
 
 /// The name of the dead letters in metrics and health.
@@ -67,46 +73,12 @@ const LETTERS: &str = "dead_letters";
 /// How often it is looked whether a checkpoint that was asked for is there.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// What workers hand over.
-enum WorkerMessage {
-    Marks {
-        cut: Cut,
-        ids: IdsByPartition,
-        marks: BTreeMap<PartitionId, PartitionMark>,
-        letters: Vec<DeadLetter>,
-        live: EventTime,
-    },
-    Rows {
-        cut: Cut,
-        worker: usize,
-        entity: usize,
-        rows: TimelineRows,
-    },
-    States {
-        worker: usize,
-        entity: usize,
-        as_of: EventTime,
-        states: Option<EntityStates>,
-    },
-    /// Sealed rows are written behind the first so many bytes of their file; who waits for a manifest
-    /// that says so is told when there is one.
-    SealedBegins {
-        bytes: u64,
-        told: Sender<()>,
-    },
-    /// The bytes of the file of sealed rows that hold those before the cut; they are durable.
-    Sealed {
-        cut: Cut,
-        bytes: u64,
-    },
-}
-
 /// Where and how often, and what the job is.
 pub struct RecoveryConfig {
     /// The job.
     pub plan: Arc<Plan>,
-    /// Worker threads.
-    pub workers: usize,
+    /// The workers of this process among all.
+    pub shape: Shape,
     /// The store's URL.
     pub url: String,
     /// Between two checkpoints, and between two snapshots.
@@ -138,7 +110,10 @@ pub struct Recovery {
     /// By what copies are told.
     ids: ResumedIds,
     room: Arc<LetterRoom>,
-    publisher: Arc<LetterPublisher>,
+    /// `None`: the first process publishes.
+    publisher: Option<Arc<LetterPublisher>>,
+    /// What is sent to the first process, when this is another one.
+    outgoing: Option<Arc<Outgoing>>,
     topics: Arc<OnceLock<Arc<FoundTopics>>>,
     lacks: Arc<Lacks>,
     /// What the online store holds of the run before.
@@ -171,7 +146,7 @@ impl Recovery {
         let thread = WriterThread {
             objects: Arc::clone(&objects),
             plan: Arc::clone(&config.plan),
-            workers: config.workers,
+            workers: config.shape.peers(),
             sealed_rows: config.sealed_rows,
             keys: config.keys.clone(),
             cipher: config.keys.as_ref().map(|keys| keys.cipher()).transpose()?,
@@ -206,7 +181,8 @@ impl Recovery {
             progress,
             ids,
             room,
-            publisher,
+            publisher: Some(publisher),
+            outgoing: None,
             topics,
             lacks,
             left: OnceLock::new(),
@@ -224,11 +200,14 @@ impl Recovery {
     /// When the job is over.
     pub fn part(&self, worker: usize) -> Result<(Checkpoints, Box<dyn DeadLetterSink>), String> {
         let to = self.sender().ok_or("checkpoints are written no more: the job is over")?;
+        let parcels = self.parcels(worker, to.clone());
         let (sink, letters) = part(worker, &self.room, to);
         let (progress, room) = (Arc::clone(&self.progress), Arc::clone(&self.room));
         let mut due = CheckpointsDue::new(self.config.intervals, progress, room, self.begun.cut);
         let mut restore = self.restore.lock().unwrap_or_else(PoisonError::into_inner);
-        let feeds = restore.get_mut(worker).map(std::mem::take).unwrap_or_default();
+        let place = self.config.shape.place(worker);
+        let feeds = place.and_then(|place| restore.get_mut(place)).map(std::mem::take);
+        let feeds = feeds.unwrap_or_default();
         let snapshot = self.begun.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
         let shown = self.online_shows().map(|(shown, _)| shown);
         let entity = |feed: Box<dyn RestoreFeed + Send>| EntityRestore {
@@ -243,6 +222,7 @@ impl Recovery {
             resume: self.resume(),
             live: self.live(),
             restore: feeds.into_iter().map(entity).collect(),
+            parcels,
         };
         Ok((checkpoints, Box::new(letters)))
     }
@@ -313,7 +293,11 @@ impl Recovery {
 
     /// How the dead letters fare; may be kept and asked after the end.
     pub fn status(&self) -> impl Fn() -> LogSinkSnapshot + Send + Sync + use<> {
-        self.publisher.status()
+        let status = self.publisher.as_ref().map(|publisher| publisher.status());
+        move || {
+            let none = || LogSinkSnapshot { name: LETTERS, ..LogSinkSnapshot::default() };
+            status.as_ref().map_or_else(none, |status| status())
+        }
     }
 
     /// What checkpoints cost; may be kept and asked after the end.
@@ -364,7 +348,8 @@ impl Recovery {
         // A panic of it has ended the process.
         thread.map(JoinHandle::join);
         let left = until.saturating_duration_since(Instant::now());
-        Arc::into_inner(self.publisher).map_or(0, |publisher| publisher.finish(left))
+        let publisher = self.publisher.and_then(Arc::into_inner);
+        publisher.map_or(0, |publisher| publisher.finish(left))
     }
 }
 
@@ -394,6 +379,6 @@ fn load(
         lacks: Arc::clone(lacks),
     };
     loader
-        .start(config.workers)
+        .start(config.shape.local())
         .map_err(|why| system("start the thread that reads a checkpoint", why))
 }

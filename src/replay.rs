@@ -29,6 +29,7 @@ use std::time::Instant;
 use summary::Summary;
 use tidemark_jobs::Job;
 use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::shape::Shape;
 
 /// Carries out `tidemark replay`.
 ///
@@ -49,7 +50,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let online = if args.online.is_some() { Online::AtEnd } else { Online::Off };
     let settings = Settings {
         plan: Arc::clone(&job.plan),
-        workers,
+        shape: Shape::one_process(workers),
         limits,
         live_idle: None,
         machine_clock: None,

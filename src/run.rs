@@ -10,9 +10,11 @@
 
 mod arrival;
 mod checkpoints;
+mod cluster;
 mod deadline;
 mod features;
 mod letters;
+pub(crate) mod place;
 mod refused;
 mod resumed;
 mod roles;
@@ -28,6 +30,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::http::HttpServer;
 use crate::kafka::KafkaStatus;
+use crate::mesh::Mesh;
 use crate::named_file::is_standard;
 use crate::online::OnlineStore;
 use crate::recovery::Recovery;
@@ -39,18 +42,22 @@ use crate::tables::{OpenTables, TablesConfig};
 use crate::version::VERSION;
 use crate::{connect, job_file, logging, refusals};
 use arrival::arrivals;
+use cluster::Joined;
 use deadline::Deadline;
 use letters::RunLetters;
+use place::ClusterPlace;
 use refused::RefusedWatch;
 use resumed::resumed;
 use schemas::SchemaSource;
 use sources::Sources;
+pub(crate) use sources::with_topic;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_jobs::Job;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::time::{MINUTE, Millis};
 
 /// Carries out the command.
@@ -59,9 +66,11 @@ use tidemark_operators::time::{MINUTE, Millis};
 /// Exit code 2 when the command line, the job, `cluster.toml` or the environment is wrong; 1 when
 /// the job had to stop, or its sinks did not take everything before the deadline.
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::from(args))?;
+    let cluster = ClusterFile::from(args.cluster.as_ref());
+    let mut settings = Settings::load(&cluster, Flags::from(args))?;
+    let place = ClusterPlace::of(args.process, &mut settings)?;
     let job = job_file::load(&args.job)?;
-    let plan = sources::with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
+    let plan = with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
     let job = Job { plan: Arc::clone(&plan), ..job };
     let sources = Sources::new(&plan, &settings)?.accepting(&args.accept_changed_topic)?;
     letters::check(&settings)?;
@@ -70,8 +79,14 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
         .map_err(Failure::usage)?;
     let stop = Stop::on_signals()?;
+    if args.supervised {
+        place::end_with_supervisor(&stop)?;
+    }
     let start_empty = checkpoints::start_empty(&plan, &args.start_empty)?;
-    let open = OpenJob::open(plan, settings, sources, (schemas, start_empty))?;
+    let cluster = (&place, start_empty, &stop);
+    let Some(open) = OpenJob::open(plan, settings, (sources, schemas), cluster)? else {
+        return Ok(Exit::Done);
+    };
     let _features = open.features(&job)?;
     open.run(&stop)
 }
@@ -90,6 +105,8 @@ struct OpenJob {
     recovery: Option<Arc<Recovery>>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
+    /// Until the workers have it.
+    mesh: Mutex<Option<Mesh>>,
     /// Ends when dropped, which is last of all.
     _http: HttpServer,
 }
@@ -98,48 +115,44 @@ impl OpenJob {
     fn open(
         plan: Arc<Plan>,
         settings: Settings,
-        sources: Sources,
-        (schemas, start_empty): (Option<SchemaSource>, Vec<String>),
-    ) -> Result<Self, Failure> {
-        let engine = engine_settings(&plan, &settings);
+        (sources, schemas): (Sources, Option<SchemaSource>),
+        (place, start_empty, stop): (&ClusterPlace, Vec<String>, &Stop),
+    ) -> Result<Option<Self>, Failure> {
+        let engine = engine_settings(&plan, &settings, place.shape());
         let observer = Observer::new(&engine);
-        let recovery = checkpoints::open(&plan, &settings, &observer, start_empty)?;
+        let cluster = cluster::join(&plan, &settings, &observer, (place, start_empty, stop))?;
+        let Some(Joined { recovery, mesh }) = cluster else { return Ok(None) };
         let sources = sources.resumed(recovery.as_deref());
         let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
         let refusals = Refusals::new(&plan, sources.files());
         let sealed = sealed(&settings, &observer, recovery.as_ref())?;
         let store = store::open(&plan, &settings, &observer, recovery.as_ref())?;
         let status = KafkaStatus::new();
-        let stall_after = settings.http.stall_after;
-        let mut service =
-            Service::new(Arc::clone(&plan), observer.clone(), Arc::clone(&store), stall_after)
-                .with_health(&settings.health)
-                .with_log(letters.status())
-                .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()))
-                .with_lacking(recovery.as_ref().map(|recovery| recovery.complete_from()));
+        let (told, stall_after) =
+            ((observer.clone(), Arc::clone(&store)), settings.http.stall_after);
+        let mut service = Service::new(Arc::clone(&plan), told.0, told.1, stall_after)
+            .with_health(&settings.health)
+            .with_log(letters.status())
+            .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()))
+            .with_lacking(recovery.as_ref().map(|recovery| recovery.complete_from()))
+            .with_peers(place.peers(mesh.as_ref().map(Mesh::run)));
         if sources.has_topics() {
             service = service.with_kafka(Arc::clone(&status));
         }
         if let Some(registry) = schemas.as_ref().and_then(SchemaSource::registry) {
             service = service.with_registry(Arc::clone(registry));
         }
-        let sealed_path = settings.sealed.path.as_deref();
-        for path in [letters.path(), sealed_path.map(Path::new)].into_iter().flatten() {
-            if !is_standard(path) {
-                service = service.with_disk(path);
-            }
+        let sealed_path = settings.sealed.path.as_deref().map(Path::new);
+        let written = [letters.path(), sealed_path].into_iter().flatten();
+        for path in written.filter(|path| !is_standard(path)) {
+            service = service.with_disk(path);
         }
         let service = Arc::new(service);
         let http = HttpServer::start(settings.http.address(), Arc::<Service>::clone(&service))?;
-        tracing::info!(
-            job = plan.name,
-            workers = settings.workers,
-            http = %http.address(),
-            online = service.online().kind,
-            version = VERSION,
-            "starting"
-        );
-        Ok(OpenJob {
+        let (workers, online) = (place.shape().workers(), service.online().kind);
+        let (job, http_address) = (&plan.name, http.address());
+        tracing::info!(job, ?workers, http = %http_address, online, version = VERSION, "starting");
+        Ok(Some(OpenJob {
             settings,
             engine,
             observer,
@@ -152,8 +165,9 @@ impl OpenJob {
             recovery,
             store,
             service,
+            mesh: Mutex::new(mesh),
             _http: http,
-        })
+        }))
     }
 
     /// The server of its features, when there is to be one.
@@ -174,6 +188,9 @@ impl OpenJob {
         let deadline = Deadline::start(self.settings.limits.shutdown, stop)?;
         let outcome = self.read(stop, &deadline).map_err(|failure| self.superseded(failure));
         drop(watch);
+        if self.observer.agreed().stopped() {
+            stop.ask();
+        }
         self.recovery = None;
         // By itself it began to end just now.
         let ended = Instant::now();
@@ -229,19 +246,21 @@ impl OpenJob {
 
     /// Reads until all sources end, somebody stops it, or something fails.
     fn read(&self, stop: &Stop, deadline: &Deadline) -> Result<(), Failure> {
-        let workers = self.settings.workers;
+        let shape = self.observer.shape();
         let keep_trying = || !stop.asked() && !self.observer.stopping();
         let Some(tables) = self.tables(&keep_trying)? else { return self.failure() };
         let tables = Arc::new(tables);
-        let Some(opened) = self.sources.open(workers, &self.status, &keep_trying)? else {
+        let Some(opened) = self.sources.open(shape, &self.status, &keep_trying)? else {
             return self.failure();
         };
         if let (Some(recovery), Some(topics)) = (&self.recovery, opened.topics()) {
             recovery.found(Arc::clone(topics));
         }
         let opened = Arc::new(opened);
-        let outcome = engine::run(&self.engine, &self.observer, &self.parts(&opened, &tables));
-        // Connections to the brokers hold nothing that could be lost: most of the time is the sinks'.
+        let mesh = self.mesh.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let parts = self.parts(&opened, &tables);
+        let outcome = engine::run_in(&self.engine, &self.observer, &parts, mesh);
+        drop(parts);
         let closing = || Duration::from_secs(5).min(deadline.left() / 4);
         if let Some(opened) = Arc::into_inner(opened) {
             opened.close(closing());
@@ -267,13 +286,16 @@ impl OpenJob {
             metrics: self.observer.metrics.first().cloned(),
             status: self.service.tables(),
         };
-        OpenTables::open(&self.engine.plan, &config, keep_trying)
+        match self.observer.shape().process() {
+            0 => OpenTables::open(&self.engine.plan, &config, keep_trying),
+            _ => Ok(Some(OpenTables::default())),
+        }
     }
 
     fn parts(&self, opened: &Arc<sources::OpenSources>, tables: &Arc<OpenTables>) -> MakeParts {
         let tables = Arc::clone(tables);
         let (opened, letters) = (Arc::clone(opened), Arc::clone(&self.letters));
-        let (store, workers) = (Arc::clone(&self.store), self.settings.workers);
+        let store = Arc::clone(&self.store);
         let (clock, schemas) = (self.observer.clone(), self.schemas.clone());
         let refusals = Arc::clone(&self.refusals);
         let recovery = self.recovery.clone();
@@ -281,7 +303,7 @@ impl OpenJob {
         Arc::new(move |worker, waker| {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             let lines = if worker == 0 { lines.take() } else { None };
-            let partitions = opened.partitions(worker, workers, &waker)?;
+            let partitions = opened.partitions(worker, &waker)?;
             let waker_of_tables = waker.clone();
             let schemas = schemas.as_ref().map(|schemas| schemas.schemas(&waker));
             let (mut partitions, mut checkpoints, mut sink) = (partitions, None, None);
@@ -311,10 +333,10 @@ impl OpenJob {
 }
 
 /// How the job's dataflow is run: sealed rows where there is a file for them, live rows always.
-fn engine_settings(plan: &Arc<Plan>, settings: &Settings) -> engine::Settings {
+fn engine_settings(plan: &Arc<Plan>, settings: &Settings, shape: Shape) -> engine::Settings {
     engine::Settings {
         plan: Arc::clone(plan),
-        workers: settings.workers,
+        shape,
         limits: settings.limits.engine(),
         live_idle: Some(connect::millis(settings.limits.live_idle)),
         machine_clock: Some(Arc::new(arrival::machine_clock)),
@@ -341,7 +363,9 @@ fn sealed(
     observer: &Observer,
     recovery: Option<&Arc<Recovery>>,
 ) -> Result<Option<SealedFile>, Failure> {
-    let Some(path) = &settings.sealed.path else { return Ok(None) };
+    // The first process writes those of all.
+    let path = settings.sealed.path.as_ref().filter(|_| observer.shape().process() == 0);
+    let Some(path) = path else { return Ok(None) };
     let stop = observer.clone();
     let failed = move |reason| stop.fail(format!("{reason}; {SEALED_REMEDY}"));
     let path = Path::new(path);

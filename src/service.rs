@@ -14,13 +14,13 @@ mod catch_up;
 mod checks;
 mod coverage;
 mod holding;
+mod peers;
 mod snapshots;
 
 use crate::config::HealthSettings;
 use crate::engine::{Observer, StateBound};
-use crate::entity_id;
 use crate::http::components::{self, StallWatch};
-use crate::http::{Component, FeatureRow, Health, Introspect, Part, Readiness, RowAnswer, State};
+use crate::http::{Component, Health, Introspect, Part, Readiness, RowAnswer, State};
 use crate::kafka::KafkaStatus;
 use crate::metrics::snapshot::{
     CheckpointSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot,
@@ -34,10 +34,10 @@ use crate::text::count_text;
 use crate::wall_clock::wall_ms;
 use catch_up::CatchUp;
 use checks::{Checks, Finding, Moment};
+pub use peers::Peers;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
-use tidemark_jobs::document::nearest;
 use tidemark_operators::metrics::PartitionProgress;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
@@ -71,6 +71,8 @@ pub struct Service {
     tables: Vec<Arc<TableStatus>>,
     logs: Vec<LogStatus>,
     checkpoints: Option<CheckpointStatus>,
+    /// The processes of the job, where there are several.
+    peers: Option<Peers>,
     lacking: Option<LackingStatus>,
     files: Vec<PathBuf>,
     stall_after: Duration,
@@ -98,6 +100,7 @@ impl Service {
             registry: None,
             logs: Vec::new(),
             checkpoints: None,
+            peers: None,
             lacking: None,
             files: Vec::new(),
             stall_after,
@@ -177,29 +180,6 @@ impl Service {
         clocks.min().unwrap_or(0)
     }
 
-    /// The newest row of an entity, as [`Introspect::row`] gives it.
-    pub fn feature_row(&self, view: &str, id: &str) -> RowAnswer {
-        let names = (0..self.plan.views.len()).filter_map(|at| Some((at, self.plan.view(at)?)));
-        let Some((index, found)) = names.clone().find(|(_, plan)| plan.name == view) else {
-            let near = nearest(view, names.map(|(_, plan)| plan.name.as_str()));
-            return RowAnswer::UnknownView { nearest: near.map(str::to_owned) };
-        };
-        let id = entity_id::known_as(&self.plan, index, id);
-        let Some(row) = self.store.get(index, id.as_bytes()) else {
-            return RowAnswer::NoRow { as_of: self.live_clock() };
-        };
-        let entity = self.plan.views.get(index).and_then(|at| self.plan.entities.get(at.entity));
-        let names = found.features.iter().map(|feature| feature.name.clone());
-        RowAnswer::Row(FeatureRow {
-            view: found.name.clone(),
-            entity_type: entity.map(|entity| entity.name.clone()).unwrap_or_default(),
-            entity_id: id.into_owned(),
-            as_of: row.as_of,
-            complete_from: self.complete_from(index),
-            features: names.zip(row.values).collect(),
-        })
-    }
-
     /// Where all partitions stand, in the order of the workers.
     pub fn progress(&self) -> Vec<PartitionProgress> {
         self.observer.metrics.iter().flat_map(|worker| worker.progress()).collect()
@@ -227,7 +207,10 @@ impl Service {
 
     fn table_components(&self) -> impl Iterator<Item = Component> {
         let metrics = self.observer.metrics.first();
-        self.plan.tables.iter().zip(&self.tables).enumerate().map(move |(at, (table, status))| {
+        // The first process reads them for all.
+        let all =
+            if self.observer.shape().process() == 0 { self.plan.tables.as_slice() } else { &[] };
+        all.iter().zip(&self.tables).enumerate().map(move |(at, (table, status))| {
             let rows = metrics.and_then(|metrics| metrics.tables.get(at)).map(|it| it.rows.get());
             components::table(&table.name, rows.unwrap_or(0), status)
         })
@@ -383,8 +366,8 @@ impl Introspect for Service {
         readiness
     }
 
-    fn row(&self, view: &str, id: &str) -> RowAnswer {
-        self.feature_row(view, id)
+    fn row(&self, view: &str, id: &str, run: Option<&str>) -> RowAnswer {
+        self.feature_row(view, id, run)
     }
 
     fn tick(&self) {

@@ -12,6 +12,8 @@ use std::time::Instant;
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     flag: Arc<AtomicBool>,
+    /// Another process of the cluster was asked, or the supervisor asks.
+    elsewhere: Arc<AtomicBool>,
     at: Arc<OnceLock<Instant>>,
 }
 
@@ -35,9 +37,14 @@ impl Stop {
         Ok(stop)
     }
 
+    /// Asks, as a signal does; a signal that comes after it is a first one.
+    pub fn ask(&self) {
+        self.elsewhere.store(true, Ordering::Relaxed);
+    }
+
     /// Whether it was asked.
     pub fn asked(&self) -> bool {
-        self.flag.load(Ordering::Relaxed)
+        self.flag.load(Ordering::Relaxed) || self.elsewhere.load(Ordering::Relaxed)
     }
 
     /// When it was asked: when somebody looked first after that.
@@ -45,7 +52,7 @@ impl Stop {
         self.asked().then(|| *self.at.get_or_init(Instant::now))
     }
 
-    /// What is set once it is asked.
+    /// What is set once it is asked by a signal.
     pub fn flag(&self) -> &AtomicBool {
         &self.flag
     }

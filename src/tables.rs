@@ -42,7 +42,7 @@ pub struct TablesConfig<'a> {
 
 enum OpenTable {
     File(Box<FileTable>),
-    Topic(TopicTable),
+    Topic(Box<TopicTable>),
 }
 
 /// The tables of a job, open. They are read by worker 0, which takes them.
@@ -87,7 +87,7 @@ impl OpenTables {
                 (TableFrom::Topic { source, .. }, _) => {
                     let Some(kafka) = &config.kafka else { return Err(no_topics(table)) };
                     match TopicTable::open(table, source, kafka, &status, keep_trying)? {
-                        Some(topic) => OpenTable::Topic(topic),
+                        Some(topic) => OpenTable::Topic(Box::new(topic)),
                         None => return Ok(None),
                     }
                 }
@@ -112,7 +112,7 @@ impl OpenTables {
                 OpenTable::File(file) => TableInput::File(file),
                 OpenTable::Topic(topic) => {
                     let input = topic.input(waker)?;
-                    lock(&self.reading).push(topic);
+                    lock(&self.reading).push(*topic);
                     TableInput::Topic(input)
                 }
             });

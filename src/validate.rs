@@ -9,11 +9,13 @@ use crate::failure::Failure;
 use crate::kafka::topic_size;
 use crate::online::redis::{RedisSurvey, survey};
 use crate::registry::FolderSchemas;
+use crate::run::with_topic;
 use crate::serving::judged;
 use crate::{connect, entity_id, job_file, output};
 use findings::{ValidationFinding, ValidationVerdict};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
+use std::sync::Arc;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::nearest;
 use tidemark_operators::plan::{Format, Plan};
@@ -25,6 +27,8 @@ use tidemark_operators::plan::{Format, Plan};
 pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
     let job = job_file::load(&args.job)?;
+    let plan = with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
+    let job = Job { plan, ..job };
     let only = only(args, &job.plan)?;
     let mut findings = Vec::new();
     let only = only.as_ref().map(|(entity, id)| (*entity, id.as_str()));
@@ -164,7 +168,7 @@ fn rows(
     if freshness {
         let young = if current { seen } else { 0 };
         let told = format!("{young} of {seen} rows that were looked at are younger than the bound");
-        findings.push(match current && seen > 0 || only.is_some() && current {
+        findings.push(match current && (seen > 0 || only.is_some()) {
             true => ValidationFinding::ok("freshness", told),
             false => ValidationFinding::failed("freshness", told),
         });

@@ -12,6 +12,7 @@ use tidemark::online::{Embedded, OnlineStore as _};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::reader::{Partitions as _, Poll};
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::Limits;
 
 const EVENTS: u64 = 1_000_000;
@@ -121,7 +122,7 @@ pub fn live(file: &Path, job: &Path) -> Measured {
     let before = tidemark::process::cpu_time();
     let settings = Settings {
         plan: Arc::clone(&plan),
-        workers: 1,
+        shape: Shape::default(),
         limits: Limits { records_step: 1_000, ..Limits::default() },
         live_idle: None,
         machine_clock: None,

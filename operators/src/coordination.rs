@@ -5,9 +5,12 @@
 //! watermark of the active ones), the live clock, and that the job is over. Worker 0 broadcasts its
 //! machine's clock, where floor and live clock must not run ahead of that.
 
+mod agreement;
+
 use crate::cut::Cut;
 use crate::origin::PartitionId;
 use crate::time::{EventTime, Millis};
+pub use agreement::Agreement;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -35,6 +38,8 @@ pub struct Status {
 pub enum Notice {
     /// A partition changed.
     Partition(PartitionId, Status),
+    /// This worker has told of every partition that was there at its start.
+    Reads(usize),
     /// This worker reads nothing any more.
     Done(usize),
     /// The clock of worker 0's machine, in ms since the epoch.
@@ -43,6 +48,28 @@ pub enum Notice {
     Cut(Cut),
     /// The state of all entities is wanted as of this cut, which lies ahead.
     Snapshot(EventTime),
+    /// This process has read its partitions up to the ends that they had.
+    AllRead {
+        /// Which process.
+        process: usize,
+        /// The greatest clock of its partitions then.
+        clock: EventTime,
+    },
+    /// From when on the rows of a view lack nothing of this process's partitions.
+    Covered {
+        /// Which process.
+        process: usize,
+        /// The view's place in the job.
+        view: u32,
+        /// The event time, 0 when they were read from their beginning; `None`: nobody knows.
+        from: Option<EventTime>,
+    },
+    /// Some process was asked to stop.
+    StopWanted,
+    /// All are to stop now.
+    Stop,
+    /// The dead letters of this cut and of all before are published.
+    LettersPublished(u64),
 }
 
 /// What one worker has heard from all of them, itself included.
@@ -59,6 +86,8 @@ pub enum Notice {
 #[derive(Clone, Debug)]
 pub struct Coordination {
     partitions: BTreeMap<PartitionId, Status>,
+    /// By worker, whether it still has to tell of its partitions.
+    awaited: Vec<bool>,
     done: Vec<bool>,
     /// By source, where the machine's clock bounds the floor.
     out_of_orderness: Vec<Millis>,
@@ -122,6 +151,7 @@ impl Coordination {
         let (partitions, done) = (BTreeMap::new(), vec![false; workers]);
         Coordination {
             partitions,
+            awaited: Vec::new(),
             done,
             out_of_orderness: Vec::new(),
             newest: 0,
@@ -171,6 +201,14 @@ impl Coordination {
         self
     }
 
+    /// The same, of workers in several processes, which do not begin at one moment: nothing is caught up
+    /// before each of them has told of its partitions.
+    #[must_use]
+    pub fn of_processes(mut self) -> Self {
+        self.awaited = vec![true; self.done.len()];
+        self
+    }
+
     /// The newest cut that was asked for.
     pub fn cut(&self) -> Option<Cut> {
         self.cut
@@ -189,6 +227,11 @@ impl Coordination {
                     *done = true;
                 }
             }
+            Notice::Reads(worker) => {
+                if let Some(awaited) = self.awaited.get_mut(*worker) {
+                    *awaited = false;
+                }
+            }
             Notice::Cut(cut) => self.cut = Some(*cut),
             Notice::Snapshot(as_of) => self.snapshot = self.snapshot.max(*as_of),
             Notice::MachineClock(wall) => {
@@ -204,6 +247,11 @@ impl Coordination {
                 self.live.greatest = self.live.greatest.max(status.clock.unwrap_or(0));
                 self.live_clock(now);
             }
+            Notice::AllRead { .. }
+            | Notice::Covered { .. }
+            | Notice::StopWanted
+            | Notice::Stop
+            | Notice::LettersPublished(_) => {}
         }
     }
 
@@ -234,6 +282,7 @@ impl Coordination {
 
     /// The live clock at monotonic time `now` ms: never goes back.
     pub fn live_clock(&mut self, now: Millis) -> EventTime {
+        let all_read = self.all_read();
         let live = &mut self.live;
         let by_records = live.capped(live.greatest, now);
         if by_records > live.clock {
@@ -243,8 +292,6 @@ impl Coordination {
         let (moved, then) = live.moved;
         let silent = now.saturating_sub(moved).saturating_add(live.silent_before);
         let idle = live.idle_after.is_some_and(|after| silent >= after);
-        let mut read = self.partitions.values();
-        let all_read = !self.partitions.is_empty() && read.all(|status| status.caught_up);
         if idle && then > 0 && all_read {
             live.clock = live.clock.max(live.capped(then.saturating_add(silent), now));
         }
@@ -253,8 +300,14 @@ impl Coordination {
 
     /// Every partition has been read to its present end (and there is at least one), or is over.
     pub fn caught_up(&self) -> bool {
-        self.is_over()
-            || (!self.partitions.is_empty() && self.partitions.values().all(|s| s.caught_up))
+        self.is_over() || self.all_read()
+    }
+
+    fn all_read(&self) -> bool {
+        let mut read = self.partitions.values();
+        !self.awaited.contains(&true)
+            && !self.partitions.is_empty()
+            && read.all(|status| status.caught_up)
     }
 
     /// When every worker is done: the greatest time of an accepted event.

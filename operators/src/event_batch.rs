@@ -20,8 +20,11 @@ pub struct EventBatch {
     pub target: u32,
     /// What time its events say it is: the greatest `min(ts, arrival)` of them.
     pub clock: EventTime,
+    /// The worker that sends it.
+    pub from: u32,
     /// The least traced due time of its records, 0 when untraced; see
-    /// [`crate::ingest::reader::RawBatch::due_ns`].
+    /// [`crate::ingest::reader::RawBatch::due_ns`]. On its way to another process, whose clock is another
+    /// one, it is how long ago that was when it was sent.
     pub due_ns: u64,
     /// Event times.
     pub times: Vec<EventTime>,

@@ -31,6 +31,7 @@
 //!   operator that hands them to the online store;
 //! - [`cut`]: what a checkpoint takes of all that, by value;
 //! - [`coordination`], [`shared`]: what workers tell each other, what a worker's operators share;
+//!   [`shape`]: which of all workers are in this process;
 //! - [`dataflow`]: the operators put together; [`metrics`]: what a worker counts about itself;
 //!   [`footprint`](mod@footprint): what its state takes in memory;
 //! - [`in_memory`]: the smallest job, to try an operator out; [`trial`]: a source tried on records.
@@ -65,6 +66,7 @@ pub mod probes;
 pub mod reference;
 pub mod sealed;
 pub mod sealed_lines;
+pub mod shape;
 pub mod shared;
 pub mod slab;
 pub mod snapshot;

@@ -4,8 +4,11 @@
 //! are. All of it belongs to one worker thread but for the bytes in flight.
 
 use crate::cut::{Cut, PartitionMarks};
+use crate::event_batch::EventBatch;
+use crate::shape::Shape;
 use crate::time::{EventTime, Millis};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -17,7 +20,8 @@ pub struct Limits {
     /// Bytes that keep the accepted events above the frontier of a worker's partitions; half of it
     /// pauses those that do not hold the frontier back. Default 1 GiB.
     pub stash_bytes: u64,
-    /// Bytes of events between all workers of the process. Default 64 MiB.
+    /// Bytes of events that the workers of the process have sent and that are not yet received. Default
+    /// 64 MiB.
     pub in_flight_bytes: u64,
     /// Records a worker judges before it lets the other operators run. Default 4,096.
     pub records_step: usize,
@@ -42,7 +46,7 @@ impl Default for Limits {
     }
 }
 
-/// Bytes of events that were sent and not yet received, over all workers of a process.
+/// Bytes of events that the workers of a process have sent and that are not known to be received.
 #[derive(Clone, Debug, Default)]
 pub struct InFlight(Arc<AtomicI64>);
 
@@ -114,8 +118,13 @@ pub struct Shared {
     pub reached: RefCell<Vec<Reached>>,
     /// Set by whoever must stop the job: what was attempted, on what, why it failed, what to do.
     pub failure: RefCell<Option<String>>,
-    /// Bytes between the workers.
+    /// Which of all workers are in this process.
+    pub shape: Shape,
+    /// Bytes that this process has sent and that are not known to be received.
     pub in_flight: InFlight,
+    /// Bytes that were received here from workers of other processes and that these are not told of
+    /// yet, by worker.
+    pub unacknowledged: RefCell<BTreeMap<usize, u64>>,
     /// Wakes the source, when something it waits for has moved.
     pub source: RefCell<Option<Activator>>,
     /// Wakes the source from another thread: what readers call when they have something.
@@ -144,6 +153,39 @@ impl Shared {
     /// Stops the job with `failure`, unless something else stopped it before.
     pub fn fail(&self, failure: String) {
         self.failure.borrow_mut().get_or_insert(failure);
+    }
+
+    /// Worker `worker` sends a batch.
+    pub fn sends(&self, worker: usize, batch: &mut EventBatch) {
+        self.in_flight.sent(batch.size());
+        batch.from = u32::try_from(worker).unwrap_or(u32::MAX);
+        let elsewhere = self.place(batch.target).is_none();
+        if elsewhere && batch.due_ns > 0 {
+            batch.due_ns = self.now_ns().saturating_sub(batch.due_ns).max(1);
+        }
+    }
+
+    /// A batch is taken in: when its records were due, by the clock here; 0: they are not traced.
+    pub fn takes_in(&self, batch: &EventBatch) -> u64 {
+        let bytes = batch.size();
+        if self.place(batch.from).is_some() {
+            self.in_flight.received(bytes);
+            return batch.due_ns;
+        }
+        let from = usize::try_from(batch.from).unwrap_or(usize::MAX);
+        *self.unacknowledged.borrow_mut().entry(from).or_default() += bytes as u64;
+        match batch.due_ns {
+            0 => 0,
+            age => self.now_ns().saturating_sub(age).max(1),
+        }
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.now.get().saturating_mul(1_000_000)
+    }
+
+    fn place(&self, worker: u32) -> Option<usize> {
+        usize::try_from(worker).ok().and_then(|worker| self.shape.place(worker))
     }
 
     /// The windows of `entity` have come this far; returns how far all of them have.
@@ -175,3 +217,38 @@ impl Shared {
 
 /// What the operators of one worker share, by reference.
 pub type SharedRef = Rc<Shared>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch(target: u32) -> EventBatch {
+        EventBatch { due_ns: 3_000_000, times: vec![5], ..EventBatch::new(target, 0, 0) }
+    }
+
+    #[test]
+    fn what_goes_to_another_process_is_in_flight_until_that_one_says_so() {
+        let of = |process| Shared { shape: Shape::of_process(process, 2, 1), ..Shared::default() };
+        let (here, there) = (of(0), of(1));
+        here.now.set(10);
+        there.now.set(7_000);
+        let mut sent = batch(1);
+        let bytes = sent.size() as u64;
+        here.sends(0, &mut sent);
+        assert_eq!(sent.due_ns, 7_000_000, "its age");
+        assert_eq!(there.takes_in(&sent), 6_993_000_000, "as long ago by the clock there");
+        assert_eq!((here.in_flight.bytes(), there.in_flight.bytes()), (bytes, 0));
+        assert_eq!(there.unacknowledged.take(), BTreeMap::from([(0, bytes)]));
+    }
+
+    #[test]
+    fn what_stays_here_is_received_at_once_with_its_due_time() {
+        let shared = Shared { shape: Shape::one_process(2), ..Shared::default() };
+        let mut sent = batch(1);
+        shared.sends(0, &mut sent);
+        assert!(shared.in_flight.bytes() > 0);
+        assert_eq!(shared.takes_in(&sent), 3_000_000);
+        assert_eq!(shared.in_flight.bytes(), 0);
+        assert!(shared.unacknowledged.take().is_empty());
+    }
+}

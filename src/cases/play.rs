@@ -16,6 +16,7 @@ use tidemark_operators::ingest::reader::{PartitionReader, RawBatch, RawRecord};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Plan, ViewPlan};
 use tidemark_operators::sealed_lines::SealedSink;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::Limits;
 use tidemark_operators::time::EventTime;
 
@@ -51,7 +52,7 @@ pub(super) fn play(
 ) -> Result<Played, String> {
     let settings = Settings {
         plan: Arc::clone(plan),
-        workers,
+        shape: Shape::one_process(workers),
         limits: Limits::default(),
         live_idle: None,
         machine_clock: None,

@@ -68,7 +68,8 @@ Examples:
 A job whose sources are files ends when all is read: with exit code 0, or 1 when not one record was
 accepted. One with topics runs until SIGINT or SIGTERM, and ends with 0. Other codes: 1 it had to
 stop (the last lines say why), 2 something is wrong before the start, 70 a panic, which is a defect,
-75 another process has taken the job over: it is not to be started again.
+75 another process has taken the job over: it is not to be started again, 76 another process of the
+cluster is lost: all are to be started again, as `tidemark up` does.
 Records that are refused are warned of, at most once a minute for each reason and source.
 
 Environment (each goes before cluster.toml): KAFKA_BOOTSTRAP_SERVERS, KAFKA_GROUP_ID,
@@ -86,6 +87,12 @@ pub struct RunArgs {
     /// Worker threads [env: PARALLELISM] [default: as cluster.toml says]
     #[arg(long, value_name = "N", value_parser = values::workers)]
     pub workers: Option<usize>,
+    /// Which of the processes that cluster.toml names this is, from 0
+    #[arg(long, value_name = "N")]
+    pub process: Option<usize>,
+    /// Ends with who holds the other end of standard input, and in order at its word
+    #[arg(long, hide = true)]
+    pub supervised: bool,
     /// Port for HTTP; 0 takes any free one [env: HEALTH_CHECK_PORT] [default: as cluster.toml says]
     #[arg(long)]
     pub port: Option<u16>,
@@ -103,6 +110,34 @@ pub struct RunArgs {
     /// them; may be given more than once
     #[arg(long, value_name = "ENTITY")]
     pub start_empty: Vec<String>,
+}
+
+/// `tidemark up`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tidemark up fraud --cluster cluster.toml
+  tidemark up fraud --cluster /etc/tidemark/cluster.toml --process 2
+
+It starts the processes in [cluster] of cluster.toml whose addresses are of this host, each as
+`tidemark run --process N`. When one ends by itself, the others end with it, and all start again
+from the job's state; so a job goes on a few seconds after a process was killed. With other
+processes or workers in cluster.toml it goes on the same way. SIGINT and SIGTERM, to it or to any
+of its processes, end all in order: with 0. Other codes: 1 a process failed again and again, or is
+supervised already, 2 something is wrong before the start, 75 another cluster has taken the job
+over.")]
+pub struct UpArgs {
+    /// The job: a file, or the name of a shipped job
+    pub job: String,
+    /// Settings of the processes [default: cluster.toml in this folder if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub cluster: Option<PathBuf>,
+    /// Only this process, from 0 [default: all whose addresses are of this host]
+    #[arg(long, value_name = "N")]
+    pub process: Option<usize>,
+    /// Worker threads of each process [env: PARALLELISM] [default: as cluster.toml says]
+    #[arg(long, value_name = "N", value_parser = values::workers)]
+    pub workers: Option<usize>,
 }
 
 /// `tidemark serve`
@@ -263,6 +298,9 @@ pub struct CheckArgs {
     /// Try the job on the first 10,000 records of a file; of several sources once for each
     #[arg(long = "sample", value_name = "[NAME=]FILE", value_parser = values::sample_of)]
     pub samples: Vec<SampleOf>,
+    /// Check these settings too; nothing is connected to
+    #[arg(long, value_name = "FILE")]
+    pub cluster: Option<PathBuf>,
     /// Say what memory is taken by so many live entities of each type [default: 1,000,000]
     #[arg(long, value_name = "N", value_parser = values::entities)]
     pub entities: Option<u64>,

@@ -95,7 +95,7 @@ impl DemoWatch {
         DemoWatch {
             http: None,
             columns: story.map_or(columns.clone(), |story| story.first(columns)),
-            flagged: Flagged::new(Interest::new(&plan, entity, gate), run.workers),
+            flagged: Flagged::new(Interest::new(&plan, entity, gate), run.shape.local()),
             recent: traffic.recent(),
             log: KeptLines::default(),
             past: None,

@@ -43,7 +43,7 @@ macro_rules! page {
 }
 
 /// All of them, in the order in which they are listed: what one reads first stands first.
-pub(super) const PAGES: [Shipped; 26] = [
+pub(super) const PAGES: [Shipped; 27] = [
     page!("readme", "README.md", "install, quickstart, scoring, training, Kafka and Redis"),
     page!("install", "src/version/install.md", "installing, completions, symbols"),
     page!("aggregates", "jobs/aggregates.md", "what a feature can be; types of fields"),
@@ -95,6 +95,7 @@ pub(super) const PAGES: [Shipped; 26] = [
         "src/checkpoint/checkpoints.md",
         "how state is kept: what is in a store, looking into it, buckets, encryption"
     ),
+    page!("cluster", "src/run/cluster.md", "one job in several processes, and a lost one"),
     page!("failures", "src/run/failures.md", "what happens when something fails, and at a restart"),
     page!("performance", "benches/performance.md", "what is measured, by which command"),
     page!("architecture", "src/architecture.md", "how data flows, and what lies where"),

@@ -14,6 +14,7 @@ use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::ingest::reader::{PartitionReader, RawBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Plan, ViewIndex};
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::Limits;
 use tidemark_operators::value::Value;
 
@@ -40,7 +41,7 @@ fn computed(
     let plan = Arc::new(Plan::clone(plan).of_json_alone());
     let settings = Settings {
         plan: Arc::clone(&plan),
-        workers: 1,
+        shape: Shape::default(),
         limits: Limits::default(),
         live_idle: None,
         machine_clock: None,

@@ -5,7 +5,7 @@
 //! its way to the sink, and tells its marks then; that is a step or two. The windows hand out their
 //! rows by themselves, once they have sealed up to the cut.
 
-use super::Checkpoints;
+use super::{Checkpoints, Parcels};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -19,12 +19,53 @@ pub(super) struct Cuts {
     /// Where the worker's part goes.
     pub sink: SharedCutSink,
     due: Box<dyn FnMut(EventTime) -> Option<Notice>>,
+    parcels: Option<Parcels>,
+    /// The last cut has been told.
+    told_last: bool,
+    /// No parcel follows.
+    all_sent: bool,
 }
 
 impl Cuts {
     pub fn new(checkpoints: Checkpoints) -> Self {
-        let Checkpoints { sink, due, .. } = checkpoints;
-        Cuts { sink: Rc::new(RefCell::new(sink)), due }
+        let Checkpoints { sink, due, parcels, .. } = checkpoints;
+        let all_sent = !matches!(parcels, Some(Parcels::Outgoing { .. }));
+        Cuts { sink: Rc::new(RefCell::new(sink)), due, parcels, told_last: false, all_sent }
+    }
+
+    /// Whether this worker sends parcels.
+    pub fn sends(&self) -> bool {
+        matches!(self.parcels, Some(Parcels::Outgoing { .. }))
+    }
+
+    /// What is to be sent to worker 0.
+    pub fn outgoing(&mut self) -> Vec<Vec<u8>> {
+        match &mut self.parcels {
+            Some(Parcels::Outgoing { next, .. }) if !self.all_sent => next().unwrap_or_else(|| {
+                self.all_sent = true;
+                Vec::new()
+            }),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether nothing is to be sent any more.
+    pub fn all_sent(&self) -> bool {
+        self.all_sent
+    }
+
+    /// Takes parcels that have arrived.
+    pub fn incoming(&mut self, arrived: Vec<Vec<u8>>) {
+        if let Some(Parcels::Incoming(take)) = &mut self.parcels {
+            arrived.into_iter().for_each(take);
+        }
+    }
+
+    /// Dead letters of this cut and of all before are published.
+    pub fn published(&mut self, cut: u64) {
+        if let Some(Parcels::Outgoing { published, .. }) = &mut self.parcels {
+            published(cut);
+        }
     }
 
     /// On worker 0: what is due when everything before `frontier` is sealed.
@@ -53,6 +94,9 @@ impl Cuts {
 
     /// All sources have ended, and all is handed over.
     pub fn last(&mut self, shared: &Shared, live: EventTime) {
+        if std::mem::replace(&mut self.told_last, true) {
+            return;
+        }
         if let Some(cut) = shared.last_cut.get() {
             self.mark(cut, shared, live);
         }

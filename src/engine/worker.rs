@@ -1,7 +1,10 @@
 //! The loop that drives one worker.
 
+use super::channels::Channels;
 use super::cuts::Cuts;
-use super::{Coordination, MachineClock, MakeParts, Notice, Observer, Online, Parts, Settings};
+use super::{
+    Coordination, MachineClock, MakeParts, MeshEnd, Notice, Observer, Online, Parts, Settings,
+};
 use crate::source::Waker;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -14,12 +17,7 @@ use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online_rows::SharedSink;
 use tidemark_operators::shared::{InFlight, Shared, SharedRef};
 use tidemark_operators::time::{EventTime, Millis};
-use timely::container::CapacityContainerBuilder;
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::Operator;
-use timely::dataflow::operators::vec::Broadcast;
-use timely::dataflow::operators::{Input, Probe};
-use timely::dataflow::{InputHandle, ProbeHandle};
+use timely::dataflow::ProbeHandle;
 use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
 
@@ -37,7 +35,12 @@ struct Loop<'a> {
     shared: SharedRef,
     coordination: Rc<RefCell<Coordination>>,
     notices: Rc<RefCell<Vec<Notice>>>,
-    broadcast: Option<NoticeChannel>,
+    /// `None`: this worker is alone.
+    channels: Option<Channels>,
+    /// Whether it speaks for its process.
+    speaks: bool,
+    /// How the connections to other processes end, where there are any.
+    mesh: Option<&'a MeshEnd>,
     checked: Millis,
     floor: Option<EventTime>,
     /// Where the live clock stops at the end, unless at the newest event.
@@ -50,32 +53,20 @@ struct Loop<'a> {
     cuts: Option<Cuts>,
 }
 
-/// Broadcasts notices to all workers, this one included.
-struct NoticeChannel {
-    input: Option<InputHandle<u64, CapacityContainerBuilder<Vec<Notice>>>>,
-    heard: Rc<RefCell<Vec<Notice>>>,
-    probe: ProbeHandle<u64>,
-}
-
 pub(super) fn drive(
     worker: &mut Worker,
     settings: &Settings,
     observer: &Observer,
     make: &MakeParts,
-    in_flight: &InFlight,
+    (in_flight, mesh): (&InFlight, Option<&MeshEnd>),
 ) -> Option<EventTime> {
-    let index = worker.index();
+    let (index, shape) = (worker.index(), settings.shape);
     let activator: Arc<OnceLock<Mutex<SyncActivator>>> = Arc::default();
-    let mut parts = match make(index, waker(&activator)) {
-        Ok(parts) => parts,
-        Err(failure) => {
-            observer.fail(failure);
-            return None;
-        }
-    };
+    let made = make(index, waker(&activator)).map_err(|failure| observer.fail(failure));
+    let Ok(mut parts) = made else { return None };
     let mut checkpoints = parts.checkpoints.take();
     let (mut resume, mut restore) = (Resume::default(), Vec::new());
-    let mut coordination = coordination(worker.peers(), settings);
+    let mut coordination = coordination(settings);
     if let Some(checkpoints) = &mut checkpoints {
         resume = std::mem::take(&mut checkpoints.resume);
         restore = std::mem::take(&mut checkpoints.restore);
@@ -83,23 +74,28 @@ pub(super) fn drive(
         coordination = coordination.resumed(live, silent);
     }
     let shared: SharedRef = Rc::new(Shared {
+        shape,
         in_flight: in_flight.clone(),
         marks: checkpoints.as_ref().map(|_| PartitionMarks::default()),
         ..Shared::default()
     });
+    let cuts = checkpoints.map(Cuts::new);
+    let sends = cuts.as_ref().is_some_and(Cuts::sends);
     let mut state = Loop {
         observer,
-        metrics: Arc::clone(&observer.metrics[index]),
+        metrics: Arc::clone(&observer.metrics[index - shape.first()]),
         shared: Rc::clone(&shared),
         coordination: Rc::new(RefCell::new(coordination)),
         notices: Rc::default(),
-        broadcast: (worker.peers() > 1).then(|| NoticeChannel::new(worker)),
+        channels: Channels::new(worker, shape, sends),
+        speaks: index == shape.first(),
+        mesh,
         checked: 0,
         floor: None,
         until: settings.online.until(),
         machine: settings.machine_clock.clone().filter(|_| index == 0),
         told: None,
-        cuts: checkpoints.map(Cuts::new),
+        cuts,
     };
     let sink = parts.online.map(|sink| Rc::new(RefCell::new(sink)));
     let parts = Parts { online: None, ..parts };
@@ -118,8 +114,11 @@ pub(super) fn drive(
     newest
 }
 
-fn coordination(workers: usize, settings: &Settings) -> Coordination {
-    let table = Coordination::new(workers, settings.live_idle);
+fn coordination(settings: &Settings) -> Coordination {
+    let mut table = Coordination::new(settings.shape.peers(), settings.live_idle);
+    if settings.shape.processes() > 1 {
+        table = table.of_processes();
+    }
     let sources = settings.plan.sources.iter();
     match settings.machine_clock {
         Some(_) => table.capped(sources.map(|source| source.out_of_orderness).collect()),
@@ -185,30 +184,6 @@ fn build(
     })
 }
 
-impl NoticeChannel {
-    fn new(worker: &mut Worker) -> Self {
-        let heard: Rc<RefCell<Vec<Notice>>> = Rc::default();
-        let inbox = Rc::clone(&heard);
-        let (input, probe) = worker.dataflow_named::<u64, _, _>("coordination", |scope| {
-            let (input, notices) = scope.new_input::<Vec<Notice>>();
-            let (probe, _) = notices
-                .broadcast()
-                .unary::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
-                    Pipeline,
-                    "Hear",
-                    move |_, _| {
-                        move |input, _output| {
-                            input.for_each(|_, notices| inbox.borrow_mut().append(notices));
-                        }
-                    },
-                )
-                .probe();
-            (input, probe)
-        });
-        NoticeChannel { input: Some(input), heard, probe }
-    }
-}
-
 impl Loop<'_> {
     fn run(&mut self, worker: &mut Worker, probe: &ProbeHandle<EventTime>) -> Option<EventTime> {
         loop {
@@ -220,15 +195,27 @@ impl Loop<'_> {
                 }
                 return None;
             }
-            let told = self.broadcast.as_ref().is_none_or(|t| t.probe.done());
-            if probe.done() && told {
-                if let Some(cuts) = &mut self.cuts {
-                    cuts.last(&self.shared, self.shared.live_clock.get());
-                }
+            if probe.done() && self.end() {
                 return self.shared.over.get();
             }
             worker.step_or_park(Some(TICK));
         }
+    }
+
+    /// Everything is computed everywhere: whether all of it has been told too.
+    fn end(&mut self) -> bool {
+        if let Some(cuts) = &mut self.cuts {
+            cuts.last(&self.shared, self.shared.live_clock.get());
+        }
+        let Some(channels) = &mut self.channels else { return true };
+        if self.cuts.as_ref().is_none_or(Cuts::all_sent) {
+            channels.end_parcels();
+        }
+        let done = channels.done();
+        if let Some(mesh) = self.mesh.filter(|_| done) {
+            mesh.agree();
+        }
+        done
     }
 
     /// Clocks, what was heard, and what follows from it.
@@ -238,6 +225,10 @@ impl Loop<'_> {
         let mut said = std::mem::take(&mut *self.notices.borrow_mut());
         said.extend(self.machine_clock(now));
         said.extend(self.cut_due());
+        if self.speaks {
+            said.append(&mut self.observer.said());
+        }
+        self.exchange();
         self.tell(said, now);
         let mut coordination = self.coordination.borrow_mut();
         self.make_room();
@@ -265,8 +256,8 @@ impl Loop<'_> {
             self.shared.over.set(Some(self.until.unwrap_or(newest)));
             self.shared.last_cut.set(Some(Cut::last(coordination.watermark())));
             self.shared.wake_windows();
-            if let Some(telling) = &mut self.broadcast {
-                telling.input = None;
+            if let Some(channels) = &mut self.channels {
+                channels.end_notices();
             }
         }
         if let Some(failure) = self.shared.failure.borrow_mut().take() {
@@ -305,17 +296,44 @@ impl Loop<'_> {
     }
 
     fn tell(&mut self, said: Vec<Notice>, now: Millis) {
-        let mut coordination = self.coordination.borrow_mut();
-        match &mut self.broadcast {
-            None => said.iter().for_each(|notice| coordination.hear(notice, now)),
-            Some(telling) => {
-                if let Some(input) = telling.input.as_mut().filter(|_| !said.is_empty()) {
-                    said.into_iter().for_each(|notice| input.send(notice));
-                    input.flush();
-                }
-                let heard = std::mem::take(&mut *telling.heard.borrow_mut());
-                heard.iter().for_each(|notice| coordination.hear(notice, now));
+        let heard = match &mut self.channels {
+            None => said,
+            Some(channels) => {
+                channels.tell(said);
+                channels.heard()
             }
+        };
+        let mut coordination = self.coordination.borrow_mut();
+        for notice in &heard {
+            coordination.hear(notice, now);
+            if self.speaks {
+                self.observer.agree(notice);
+            }
+            if *notice == Notice::Stop {
+                // It has been sent to all by now, and whoever goes from here on is not lost.
+                if let Some(mesh) = self.mesh {
+                    mesh.agree();
+                }
+                self.observer.stop();
+            }
+            if let (Notice::LettersPublished(cut), Some(cuts)) = (notice, &mut self.cuts) {
+                cuts.published(*cut);
+            }
+        }
+    }
+
+    /// Sends other processes what is theirs, and takes in what they have sent.
+    fn exchange(&mut self) {
+        let Some(channels) = &mut self.channels else { return };
+        channels.receipt(self.shared.unacknowledged.take());
+        let receipted = channels.receipted();
+        if receipted > 0 {
+            self.shared.in_flight.received(usize::try_from(receipted).unwrap_or(usize::MAX));
+            self.shared.wake_source();
+        }
+        if let Some(cuts) = &mut self.cuts {
+            channels.send(cuts.outgoing());
+            cuts.incoming(channels.arrived());
         }
     }
 }

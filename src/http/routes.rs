@@ -1,13 +1,13 @@
 //! Paths and their answers.
 
 use crate::http::health::Status;
-use crate::http::row::RowAnswer;
+use crate::http::row::{RUN_HEADER, RowAnswer};
 use crate::http::server::{ANSWER_TIMEOUT, ASKING_THREADS};
 use crate::http::{Introspect, Readiness};
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
@@ -77,18 +77,25 @@ async fn ready(State(job): State<Job>) -> Response {
     .await
 }
 
-async fn features(State(job): State<Job>, Path((view, id)): Path<(String, String)>) -> Response {
-    answer(job, move |job| row(job, &view, &id)).await
+async fn features(
+    State(job): State<Job>,
+    Path((view, id)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    answer(job, move |job| row(job, &view, &id, &headers)).await
 }
 
 async fn features_asked(
     State(job): State<Job>,
     Path(view): Path<String>,
+    headers: HeaderMap,
     asked: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Response {
     let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
     match <[(String, String); 1]>::try_from(asked) {
-        Ok([(key, id)]) if key == "id" => answer(job, move |job| row(job, &view, &id)).await,
+        Ok([(key, id)]) if key == "id" => {
+            answer(job, move |job| row(job, &view, &id, &headers)).await
+        }
         _ => {
             let hint = "write /features/{view}?id=ID, with what is no letter or digit as %XX";
             let error = "one entity is asked for by one id";
@@ -97,8 +104,9 @@ async fn features_asked(
     }
 }
 
-fn row(job: &dyn Introspect, view: &str, id: &str) -> Response {
-    match job.row(view, id) {
+fn row(job: &dyn Introspect, view: &str, id: &str, headers: &HeaderMap) -> Response {
+    let run = headers.get(RUN_HEADER).map(|run| run.to_str().unwrap_or_default());
+    match job.row(view, id, run) {
         RowAnswer::Row(row) => json_answer(StatusCode::OK, &row),
         RowAnswer::NoRow { as_of } => json_answer(
             StatusCode::NOT_FOUND,
@@ -117,8 +125,12 @@ fn row(job: &dyn Introspect, view: &str, id: &str) -> Response {
             let error = format!("no view \"{view}\"");
             json_answer(StatusCode::NOT_FOUND, &json!({ "error": error, "hint": hint }))
         }
+        RowAnswer::Elsewhere { code, body } => {
+            let code = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
+            (code, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+        }
         RowAnswer::Unavailable(why) => {
-            let error = format!("the online store cannot be read: {why}");
+            let error = format!("the row cannot be read: {why}");
             json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }))
         }
     }

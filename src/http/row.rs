@@ -5,6 +5,9 @@ use serde::ser::{SerializeMap, Serializer};
 use tidemark_operators::time::EventTime;
 use tidemark_operators::value::Value;
 
+/// The header in which a process that asks another one says of which run of the job it is.
+pub const RUN_HEADER: &str = "tidemark-run";
+
 /// What asking for a row gave.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RowAnswer {
@@ -20,6 +23,13 @@ pub enum RowAnswer {
     UnknownView {
         /// The view with the nearest name, when one is near.
         nearest: Option<String>,
+    },
+    /// What the process answers whose entity it is.
+    Elsewhere {
+        /// Its status code: 200 or 404.
+        code: u16,
+        /// Its JSON.
+        body: String,
     },
     /// The store cannot be asked now; the text says why, free of secrets.
     Unavailable(String),

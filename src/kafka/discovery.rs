@@ -1,7 +1,6 @@
 //! Finding the partitions: patiently at the start, and again and again while the job runs. Each look
 //! also tells whether a topic is still the one that is read.
 
-use crate::kafka::assignment::{Assignment, place};
 use crate::kafka::consumer::Mailbox;
 use crate::kafka::error::KafkaError;
 use crate::kafka::feed::Signal;
@@ -13,11 +12,12 @@ use crate::kafka::settings::KafkaConfig;
 use crate::kafka::source::SourceTopic;
 use crate::kafka::status::{KafkaStatus, PartitionState};
 use crate::kafka::topic_id::TopicId;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tidemark_operators::origin::PartitionId;
+use tidemark_operators::shape::Shape;
 
 /// Waits between attempts to reach the brokers: doubled from the first up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
@@ -48,9 +48,12 @@ impl Stop {
 pub(super) struct Discovery {
     pub(super) inquirer: Inquirer,
     pub(super) topics: Vec<SourceTopic>,
-    pub(super) known: Assignment,
+    /// The partitions that are known, also those that workers of other processes read.
+    pub(super) known: BTreeSet<PartitionId>,
+    pub(super) shape: Shape,
     /// The ids of the topics, by source, where the brokers have ids.
     pub(super) ids: BTreeMap<u16, TopicId>,
+    /// One for each worker of this process.
     pub(super) mailboxes: Vec<Arc<Mailbox>>,
     pub(super) status: Arc<KafkaStatus>,
     pub(super) stop: Arc<Stop>,
@@ -82,7 +85,7 @@ impl Discovery {
         let mut error = None;
         for topic in &self.topics {
             let source = topic.source;
-            let known = self.known.keys().filter(|id| id.source == source).count();
+            let known = self.known.iter().filter(|id| id.source == source).count();
             let known = u32::try_from(known).unwrap_or(u32::MAX);
             match self.inquirer.grown(topic, known, self.ids.get(&source).copied()) {
                 Ok((opened, id)) => {
@@ -136,12 +139,11 @@ impl Discovery {
     }
 
     pub(super) fn hand_out(&mut self, found: Vec<Opened>) {
-        let ids: Vec<_> = found.iter().map(|opened| opened.id).collect();
-        let workers: BTreeMap<_, _> =
-            place(&mut self.known, &ids, self.mailboxes.len()).into_iter().collect();
         for opened in found {
-            let worker = workers.get(&opened.id).copied();
-            let Some(mailbox) = worker.and_then(|worker| self.mailboxes.get(worker)) else {
+            let worker = self.shape.reader(opened.id);
+            let place = self.shape.place(worker).filter(|_| self.known.insert(opened.id));
+            let Some(mailbox) = place.and_then(|place| self.mailboxes.get(place)) else {
+                self.known.insert(opened.id);
                 continue;
             };
             if opened.found_later {

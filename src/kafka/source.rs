@@ -1,6 +1,5 @@
 //! Opening the topics, and what a worker gets of them.
 
-use crate::kafka::assignment::Assignment;
 use crate::kafka::consumer::{Mailbox, WorkerConsumer};
 use crate::kafka::context::WorkerContext;
 use crate::kafka::discovery::{Discovery, STOP_CHECK, Stop, open_patiently};
@@ -19,6 +18,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions};
 use tidemark_operators::plan::Start;
+use tidemark_operators::shape::Shape;
 
 /// How long a broker may owe a reply beyond `fetch.wait.max.ms` before it counts as down.
 const SILENCE_MAX: Duration = Duration::from_secs(5);
@@ -56,14 +56,16 @@ pub struct KafkaSource {
     config: Box<KafkaConfig>,
     status: Arc<KafkaStatus>,
     found: Arc<FoundTopics>,
+    /// One for each worker of this process.
     mailboxes: Vec<Arc<Mailbox>>,
+    shape: Shape,
     stop: Arc<Stop>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
 impl KafkaSource {
-    /// Finds the partitions of the topics and where to start in each, and gives them to
-    /// `workers`.
+    /// Finds the partitions of the topics and where to start in each, and gives those that the workers
+    /// of this process read to them.
     ///
     /// Blocks until the brokers answer, for as long as `keep_trying` says so; meanwhile `status`
     /// tells what is wrong.
@@ -74,7 +76,7 @@ impl KafkaSource {
     pub fn open(
         config: &KafkaConfig,
         topics: Vec<SourceTopic>,
-        workers: usize,
+        shape: Shape,
         status: &Arc<KafkaStatus>,
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<KafkaSource, KafkaError> {
@@ -86,11 +88,12 @@ impl KafkaSource {
         let inquirer = Inquirer::new(config)?;
         let opened = open_patiently(config, &inquirer, &topics, status, keep_trying)?;
 
-        let mailboxes: Vec<_> = (0..workers.max(1)).map(|_| Arc::<Mailbox>::default()).collect();
+        let mailboxes: Vec<_> = shape.workers().map(|_| Arc::<Mailbox>::default()).collect();
         let mut discovery = Discovery {
             inquirer,
             topics,
-            known: Assignment::new(),
+            known: BTreeSet::new(),
+            shape,
             mailboxes: mailboxes.clone(),
             status: Arc::clone(status),
             stop: Arc::default(),
@@ -109,7 +112,7 @@ impl KafkaSource {
         let stop = Arc::clone(&discovery.stop);
         let threads = Mutex::new(vec![spawn(Discovery::NAME, move || discovery.run())?]);
         let (config, status) = (Box::new(config.clone()), Arc::clone(status));
-        Ok(KafkaSource { config, status, found, mailboxes, stop, threads })
+        Ok(KafkaSource { config, status, found, mailboxes, shape, stop, threads })
     }
 
     /// The topics as they were found.
@@ -117,13 +120,13 @@ impl KafkaSource {
         &self.found
     }
 
-    /// The partitions of `worker` (modulo the number of workers): its consumer starts now. To be
-    /// called once for each worker. `waker` is called from the consumer's thread.
+    /// The partitions of `worker`, one of this process: its consumer starts now. To be called once for
+    /// each. `waker` is called from the consumer's thread.
     ///
     /// # Errors
     /// No client or no thread could be made.
     pub fn partitions(&self, worker: usize, waker: Waker) -> Result<KafkaPartitions, KafkaError> {
-        let mailbox = self.mailboxes.get(worker % self.mailboxes.len().max(1));
+        let mailbox = self.shape.place(worker).and_then(|place| self.mailboxes.get(place));
         let mailbox = mailbox.map(Arc::clone).unwrap_or_default();
         let name = format!("kafka-worker-{worker}");
         let health = Arc::new(Health::new(name.clone(), Arc::clone(&self.status)));

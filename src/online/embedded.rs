@@ -8,6 +8,7 @@ use std::time::Duration;
 use tidemark_operators::metrics::HeldBytes;
 use tidemark_operators::online::OnlineSink;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::shape::Shape;
 
 /// An online store without a server: rows are read over HTTP or from the process, and are gone with
 /// it. Memory: the rows of live entities.
@@ -19,7 +20,12 @@ pub struct Embedded {
 impl Embedded {
     /// A store for the views of `plan`, with a shard for each of `workers`.
     pub fn new(plan: &Plan, workers: usize) -> Self {
-        Embedded { table: Table::new(Arc::new(Schema::new(plan)), workers, None) }
+        Embedded::in_process(plan, Shape::one_process(workers))
+    }
+
+    /// The same for the workers of one of several processes.
+    pub fn in_process(plan: &Plan, shape: Shape) -> Self {
+        Embedded { table: Table::new(Arc::new(Schema::new(plan)), shape, None) }
     }
 }
 

@@ -80,6 +80,7 @@ use std::time::Duration;
 use tidemark_operators::metrics::{HeldBytes, WorkerMetrics};
 use tidemark_operators::online::{OnlineSink, Shown};
 use tidemark_operators::plan::Plan;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::time::Millis;
 use wire::ViewWire;
 
@@ -100,6 +101,8 @@ pub struct StoreStart {
     ///
     /// [`Cause::Restored`]: tidemark_operators::online::Cause::Restored
     pub shown: Option<(Shown, Millis)>,
+    /// The workers of this process among all that write; `None`: there are no others.
+    pub shape: Option<Shape>,
 }
 
 /// A TTL of which more than this part may have passed without anybody who refreshes it is not relied on.
@@ -145,7 +148,8 @@ impl Redis {
         settings: RedisSettings,
         start: StoreStart,
     ) -> Result<Redis, StoreError> {
-        let StoreStart { hold, generation, shown } = start;
+        let StoreStart { hold, generation, shown, shape } = start;
+        let shape = shape.unwrap_or(Shape::one_process(metrics.len()));
         let schema = Arc::new(Schema::new(plan));
         if let Some((first, second)) = settings.layout.collision(&schema) {
             return Err(StoreError::Collision { first, second });
@@ -153,7 +157,7 @@ impl Redis {
         let wire = Arc::new(ViewWire::all(&schema, &settings.placing()));
         let flush_rows = settings.flush_rows.max(1);
         let tracking = Tracking { flush_rows, deletions_max: settings.deletions_max };
-        let table = Table::new(Arc::clone(&schema), metrics.len(), Some(tracking));
+        let table = Table::new(Arc::clone(&schema), shape, Some(tracking));
         let gate = Arc::new(Gate::new(hold, schema.views.len()));
         let records = table.cells().iter().map(|_| Arc::default()).collect();
         let store = Redis { table, gate, records, threads: Mutex::default() };
@@ -173,8 +177,19 @@ impl Redis {
         let fence = generation
             .map(|own| Arc::new(Fence::new(&bookkeeping(&settings.key_prefix), &schema.job, own)));
         let (settings, started) = (Arc::new(settings), wall_ms().unwrap_or(0));
-        let shared =
-            Shared { clock, settings, wire, gate, schema, cells, started, fence, definition, kept };
+        let shared = Shared {
+            clock,
+            settings,
+            wire,
+            gate,
+            schema,
+            cells,
+            shape,
+            started,
+            fence,
+            definition,
+            kept,
+        };
         store.spawn(&shared, metrics)?;
         Ok(store)
     }

@@ -14,9 +14,9 @@ use crate::online::{ByCause, HeldRow, Row};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
-use tidemark_operators::interner::stable_hash;
 use tidemark_operators::metrics::HeldBytes;
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
+use tidemark_operators::shape::Shape;
 use tidemark_operators::time::EventTime;
 
 /// How the table keeps track of what is not in Redis yet.
@@ -32,7 +32,9 @@ pub(crate) struct Tracking {
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) schema: Arc<Schema>,
+    /// One for each worker of this process.
     cells: Vec<Arc<Cell>>,
+    shape: Shape,
     pub(crate) clock: Clock,
 }
 
@@ -80,9 +82,9 @@ pub(crate) struct Totals {
 }
 
 impl Table {
-    pub(crate) fn new(schema: Arc<Schema>, workers: usize, tracking: Option<Tracking>) -> Self {
+    pub(crate) fn new(schema: Arc<Schema>, shape: Shape, tracking: Option<Tracking>) -> Self {
         let max = tracking.map_or(0, |t| t.deletions_max);
-        let cells = (0..workers).map(|_| {
+        let cells = shape.workers().map(|_| {
             let dirt = Dirt::new(schema.views.len(), max, tracking.is_some());
             Arc::new(Cell {
                 shard: Mutex::new(Shard::new(Arc::clone(&schema), dirt)),
@@ -92,7 +94,7 @@ impl Table {
             })
         });
         let cells = cells.collect();
-        Table { schema, cells, clock: Clock(Instant::now()) }
+        Table { schema, cells, shape, clock: Clock(Instant::now()) }
     }
 
     pub(crate) fn cells(&self) -> &[Arc<Cell>] {
@@ -104,17 +106,16 @@ impl Table {
     /// # Panics
     /// When the table has no shard for this worker.
     pub(crate) fn writer(&self, worker: usize) -> TableWriter {
-        let workers = self.cells.len();
-        assert!(worker < workers, "worker {worker} of an online store made for {workers}");
-        let cell = self.cells.iter().skip(worker).take(1).map(Arc::clone);
+        let (place, workers) = (self.shape.place(worker), self.shape.workers());
+        assert!(place.is_some(), "worker {worker} of an online store made for {workers:?}");
+        let cell = self.cells.iter().skip(place.unwrap_or(0)).take(1).map(Arc::clone);
         TableWriter { cells: cell.collect(), clock: self.clock }
     }
 
     pub(crate) fn get(&self, view: usize, id: &[u8]) -> Option<Row> {
-        self.cells.iter().find_map(|cell| {
-            let (as_of, values) = cell.lock().get(view, id)?;
-            Some(Row { as_of: as_of.max(cell.finished()), values })
-        })
+        let cell = self.cell(id)?;
+        let (as_of, values) = cell.lock().get(view, id)?;
+        Some(Row { as_of: as_of.max(cell.finished()), values })
     }
 
     /// The rows of an entity, whose worker its id tells: one shard is locked, once.
@@ -125,11 +126,14 @@ impl Table {
         views: &[usize],
         found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
     ) {
-        let worker = stable_hash(id) % (self.cells.len() as u64).max(1);
-        let worker = usize::try_from(worker).unwrap_or(0);
-        if let Some(cell) = self.cells.get(worker) {
+        if let Some(cell) = self.cell(id) {
             cell.lock().read_rows(entity, id, views, found);
         }
+    }
+
+    /// The shard of an entity's worker; `None`: that one is in another process.
+    fn cell(&self, id: &[u8]) -> Option<&Arc<Cell>> {
+        self.shape.place(self.shape.owner(id)).and_then(|place| self.cells.get(place))
     }
 
     /// All rows of a view, by the bytes of their ids.

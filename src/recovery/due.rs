@@ -62,6 +62,8 @@ pub(super) struct CheckpointsDue {
     progress: Arc<CheckpointProgress>,
     room: Arc<LetterRoom>,
     last: Cut,
+    /// The newest cut whose letters are known to be published.
+    published: u64,
     asked_at: Instant,
     snapshots: Snapshots,
 }
@@ -104,13 +106,18 @@ impl CheckpointsDue {
             seen: (0, asked_at),
             pace: 0,
         };
-        CheckpointsDue { interval, progress, room, last, asked_at, snapshots }
+        CheckpointsDue { interval, progress, room, last, published: 0, asked_at, snapshots }
     }
 
-    /// What is due when everything before `frontier` is sealed.
+    /// What is due when everything before `frontier` is sealed, and what has been done.
     pub fn next(&mut self, frontier: EventTime) -> Option<Notice> {
         let cut = self.cut(frontier).map(Notice::Cut);
-        cut.or_else(|| self.snapshots.next(frontier, &self.progress).map(Notice::Snapshot))
+        let snapshot = || self.snapshots.next(frontier, &self.progress).map(Notice::Snapshot);
+        cut.or_else(snapshot).or_else(|| {
+            let published = self.room.published_to();
+            let before = std::mem::replace(&mut self.published, published);
+            (published > before).then_some(Notice::LettersPublished(published))
+        })
     }
 
     fn cut(&mut self, frontier: EventTime) -> Option<Cut> {

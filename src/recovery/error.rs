@@ -29,6 +29,15 @@ pub enum RecoveryError {
         /// Who wants it.
         job: String,
     },
+    /// The first process is of another run by now.
+    #[error(
+        "cannot go on from the state in {store}: another run of the job has taken it over since this \
+         one began; start all processes again, as `tidemark up` does"
+    )]
+    OtherRun {
+        /// The URL of the store.
+        store: String,
+    },
     /// The job needs of past events what was not kept of them.
     #[error(
         "cannot go on from {object} in {store}: of the events of \"{entity}\" it does not have what \

@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     fn batch(lines: &str) -> Batch {
-        Batch { number: 1, lines: lines.as_bytes().to_vec(), letters: Vec::new() }
+        Batch { number: 1, lines: lines.as_bytes().to_vec(), ..Batch::default() }
     }
 
     fn path(name: &str) -> PathBuf {

@@ -109,17 +109,18 @@ impl StoredLetters {
         let each = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let letters: Result<Vec<DeadLetter>, _> = each.map(parse).collect();
         let letters = letters.map_err(|error| damaged(&error.to_string()))?;
-        Ok(Batch { number: self.number, lines, letters })
+        Ok(Batch { number: self.number, cut: 0, lines, letters })
     }
 }
 
 impl Batch {
-    /// The letters of checkpoint `number`, in an order that does not depend on the workers.
-    pub fn new(number: u64, mut letters: Vec<DeadLetter>) -> Self {
+    /// The letters of checkpoint `number`, of the cut `cut` of this run, in an order that does not depend
+    /// on the workers.
+    pub fn new(number: u64, cut: u64, mut letters: Vec<DeadLetter>) -> Self {
         letters.sort_by_key(|letter| (letter.partition, letter.offset));
         let mut lines = Vec::new();
         letters.iter().for_each(|letter| encode(letter, &mut lines));
-        Batch { number, lines, letters }
+        Batch { number, cut, lines, letters }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::WorkerMessage;
 use super::ids::IdsByPartition;
+use super::parcel::Parcel;
 use crate::dead_letters::size;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,12 +20,15 @@ pub(super) struct LetterRoom {
     bytes: AtomicU64,
     letters_max: u64,
     bytes_max: u64,
+    /// The newest cut whose letters are published.
+    published: AtomicU64,
 }
 
 impl LetterRoom {
     pub fn new(letters_max: u64, bytes_max: u64) -> Self {
         let (letters, bytes) = (AtomicU64::new(0), AtomicU64::new(0));
-        LetterRoom { letters, bytes, letters_max: letters_max.max(1), bytes_max: bytes_max.max(1) }
+        let (letters_max, bytes_max) = (letters_max.max(1), bytes_max.max(1));
+        LetterRoom { letters, bytes, letters_max, bytes_max, published: AtomicU64::new(0) }
     }
 
     /// These letters wait.
@@ -35,8 +39,23 @@ impl LetterRoom {
 
     /// These letters are published.
     pub fn give_back(&self, letters: &[DeadLetter]) {
-        self.letters.fetch_sub(letters.len() as u64, Ordering::AcqRel);
-        self.bytes.fetch_sub(letters.iter().map(size).sum(), Ordering::AcqRel);
+        self.free(letters.len() as u64, letters.iter().map(size).sum());
+    }
+
+    /// So many letters, of so many bytes, are published.
+    pub fn free(&self, letters: u64, bytes: u64) {
+        self.letters.fetch_sub(letters, Ordering::AcqRel);
+        self.bytes.fetch_sub(bytes, Ordering::AcqRel);
+    }
+
+    /// The letters of `cut` and of all before are published.
+    pub fn published(&self, cut: u64) {
+        self.published.fetch_max(cut, Ordering::AcqRel);
+    }
+
+    /// The newest cut whose letters are published.
+    pub fn published_to(&self) -> u64 {
+        self.published.load(Ordering::Acquire)
     }
 
     /// Whether another letter has room, if only `share` out of 2 of it were there.
@@ -92,7 +111,8 @@ impl CutSink for WorkerPart {
 
     fn marks(&mut self, cut: Cut, marks: BTreeMap<PartitionId, PartitionMark>, live: EventTime) {
         let (letters, ids) = (take(&self.held), std::mem::take(&mut self.ids));
-        let _ = self.to.send(WorkerMessage::Marks { cut, ids, marks, letters, live });
+        let marks = Parcel::Marks { cut, ids, marks, letters, live };
+        let _ = self.to.send(WorkerMessage::Parcel(marks));
     }
 
     fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows) {

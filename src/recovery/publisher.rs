@@ -22,6 +22,8 @@ use tidemark_operators::ingest::dead_letter::DeadLetter;
 pub(super) struct Batch {
     /// The checkpoint's sequence number.
     pub number: u64,
+    /// The number of its cut; 0: it is of an earlier run.
+    pub cut: u64,
     /// The letters as lines.
     pub lines: Vec<u8>,
     /// The letters.
@@ -174,6 +176,7 @@ impl PublisherState {
             let Some(position) = published else { return };
             fault::point("publish.published");
             room.give_back(&batch.letters);
+            room.published(batch.cut);
             let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
             status.pending = status.pending.saturating_sub(batch.letters.len() as u64);
             status.written += batch.letters.len() as u64;

@@ -5,8 +5,8 @@ use super::due::CheckpointProgress;
 use super::error::{RecoveryError, system};
 use super::lacks::Lacks;
 use super::merging::Merging;
+use super::part_files::PartFiles;
 use super::publisher::LetterPublisher;
-use super::schemas::schemas;
 use super::writer::{Gathering, SnapshotFiles, Writer};
 use crate::checkpoint::{BlockCipher, Leader, ListedSegment, Manifest, Manifests, StateKeys};
 use crate::fault;
@@ -27,6 +27,7 @@ pub(super) type Begin = (Arc<LetterPublisher>, Arc<Lacks>, Receiver<WorkerMessag
 pub(super) struct WriterThread {
     pub objects: Arc<dyn Objects>,
     pub plan: Arc<Plan>,
+    /// In all processes.
     pub workers: usize,
     pub sealed_rows: bool,
     pub keys: Option<Arc<StateKeys>>,
@@ -62,7 +63,7 @@ impl WriterThread {
         let (store, progress) = (Arc::clone(&self.objects), Arc::clone(&self.progress));
         let writer = Writer {
             merging: Merging::new(store, self.keys.clone(), cipher.clone(), progress),
-            schemas: schemas(&self.plan),
+            files: PartFiles::new(objects, &self.plan, cipher.clone(), Arc::clone(&self.progress)),
             plan: self.plan,
             objects,
             leader,

@@ -6,18 +6,19 @@ use super::insist::insist;
 use super::lacks::{self, Lacks};
 use super::letters::{self, StoredLetters};
 use super::merging::Merging;
+use super::parcel::Parcel;
+use super::part_files::PartFiles;
 use super::publisher::{Batch, LetterPublisher};
 use super::{RecoveryError, WorkerMessage, marks};
 use crate::checkpoint::{
-    BlockCipher, EntitySchema, Leader, ListedKind, ListedSegment, ListedStates, MANIFESTS_KEPT,
-    Manifest, Snapshot, StateKeys, StatesWriter, WrittenBy, encode_segment, object_name, store,
+    BlockCipher, Leader, ListedKind, ListedSegment, ListedStates, MANIFESTS_KEPT, Manifest,
+    Snapshot, StateKeys, WrittenBy, object_name, store,
 };
 use crate::fault;
 use crate::kafka::FoundTopics;
 use crate::objects::Objects;
 use crate::wall_clock::wall_ms;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
@@ -38,6 +39,7 @@ pub(super) struct Writer<'a> {
     pub cipher: Option<Arc<BlockCipher>>,
     pub merging: Merging,
     pub keys: Option<Arc<StateKeys>>,
+    /// In all processes.
     pub workers: usize,
     /// Whether sealed rows are written, whose file has to be told of.
     pub sealed_rows: bool,
@@ -48,7 +50,7 @@ pub(super) struct Writer<'a> {
     pub lacks: Arc<Lacks>,
     /// What the next manifest will be.
     pub next: Manifest,
-    pub schemas: Vec<EntitySchema>,
+    pub files: PartFiles<'a>,
     pub gathering: Gathering,
     /// Names of files of ids that cannot be read, as long as they are listed.
     pub unreadable_ids: BTreeSet<String>,
@@ -108,8 +110,7 @@ impl Gathering {
 #[derive(Default)]
 pub(super) struct SnapshotFiles {
     as_of: EventTime,
-    /// By worker and entity: slices that are in no file yet.
-    slices: BTreeMap<(usize, usize), Vec<EntityStates>>,
+    /// By worker and entity.
     whole: BTreeSet<(usize, usize)>,
     files: Vec<ListedStates>,
 }
@@ -161,20 +162,13 @@ impl Writer<'_> {
         message: WorkerMessage,
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<Option<Cut>, RecoveryError> {
-        let cut = match message {
-            WorkerMessage::Marks { cut, ids, marks, letters, live } => {
-                let parts = self.gathering.of(cut);
-                parts.ids.extend(ids);
-                parts.marks.extend(marks);
-                parts.letters.extend(letters);
-                parts.live = parts.live.max(live);
-                cut
-            }
+        let parcel = match message {
+            WorkerMessage::Parcel(parcel) => Some(parcel),
             WorkerMessage::Rows { cut, worker, entity, rows } => {
-                if !rows.is_empty() {
-                    self.segment(cut, (worker, entity), &rows, keep_trying)?;
-                }
-                cut
+                Some(self.segment(cut, (worker, entity), &rows, keep_trying)?)
+            }
+            WorkerMessage::States { worker, entity, as_of, states } => {
+                self.states((worker, entity), as_of, states, keep_trying)?
             }
             WorkerMessage::SealedBegins { bytes, told } => {
                 let mut next = self.next.clone();
@@ -183,19 +177,15 @@ impl Writer<'_> {
                 self.append(next, keep_trying)?;
                 // Whoever waits may be gone.
                 let _ = told.send(());
-                return Ok(None);
+                None
             }
             WorkerMessage::Sealed { cut, bytes } => {
-                self.gathering.of(cut).sealed_bytes = Some(bytes);
-                cut
-            }
-            WorkerMessage::States { worker, entity, as_of, states } => {
-                self.states((worker, entity), as_of, states, keep_trying)?;
-                return Ok(None);
+                let parts = self.gathering.of(cut);
+                (parts.sealed_bytes, parts.parts) = (Some(bytes), parts.parts + 1);
+                return Ok(Some(cut));
             }
         };
-        self.gathering.of(cut).parts += 1;
-        Ok(Some(cut))
+        Ok(parcel.and_then(|parcel| self.gather(parcel)))
     }
 
     pub(super) fn name(&mut self, kind: ListedKind, worker: usize) -> String {
@@ -208,17 +198,13 @@ impl Writer<'_> {
         (worker, entity): (usize, usize),
         rows: &TimelineRows,
         keep_trying: &dyn Fn() -> bool,
-    ) -> Result<(), RecoveryError> {
-        let name = self.name(ListedKind::Segment, worker);
-        let from = rows.times.first().copied().unwrap_or(0);
-        let range = Range { start: from, end: cut.at };
-        let schema = self.schemas[entity].clone();
-        let (object, listed) = encode_segment(name, schema, range, rows, self.cipher.as_deref())?;
-        insist(keep_trying, || store(self.objects, &object))?;
-        self.progress.row_bytes.fetch_add(listed.bytes, Ordering::Relaxed);
-        fault::point("cut.segment");
-        self.gathering.of(cut).segments.push(listed);
-        Ok(())
+    ) -> Result<Parcel, RecoveryError> {
+        let mut listed = None;
+        if !rows.is_empty() {
+            let name = self.name(ListedKind::Segment, worker);
+            listed = Some(self.files.segment(name, (cut, entity), rows, keep_trying)?);
+        }
+        Ok(Parcel::Segment { cut, listed })
     }
 
     fn states(
@@ -227,49 +213,41 @@ impl Writer<'_> {
         as_of: EventTime,
         states: Option<EntityStates>,
         keep_trying: &dyn Fn() -> bool,
-    ) -> Result<(), RecoveryError> {
-        if as_of > self.telling.as_of {
-            self.telling = SnapshotFiles { as_of, ..SnapshotFiles::default() };
-        } else if as_of < self.telling.as_of {
-            return Ok(());
-        }
-        match states {
-            Some(states) if states.ids.is_empty() => {}
-            Some(states) => self.telling.slices.entry(of).or_default().push(states),
-            None => {
-                let slices = self.telling.slices.remove(&of).unwrap_or_default();
-                self.state_files(of, slices, keep_trying)?;
-                self.telling.whole.insert(of);
-            }
-        }
-        Ok(())
+    ) -> Result<Option<Parcel>, RecoveryError> {
+        let Writer { files, leader, number, .. } = self;
+        let mut name = |kind, worker| name(leader.manifest(), number, kind, worker);
+        let whole = files.states(&mut name, (of, as_of), states, keep_trying)?;
+        Ok(whole.map(|files| Parcel::States { of, as_of, files }))
     }
 
-    /// Writes the slices of an entity type of a worker: those of the same components into one file.
-    fn state_files(
-        &mut self,
-        (worker, entity): (usize, usize),
-        slices: Vec<EntityStates>,
-        keep_trying: &dyn Fn() -> bool,
-    ) -> Result<(), RecoveryError> {
-        let components = |states: &EntityStates| -> Vec<String> {
-            states.components.iter().map(|component| component.identity.clone()).collect()
+    /// Gathers a part whose objects are stored; says to which cut it belongs.
+    fn gather(&mut self, parcel: Parcel) -> Option<Cut> {
+        let cut = match parcel {
+            Parcel::Marks { cut, ids, marks, letters, live } => {
+                let parts = self.gathering.of(cut);
+                parts.ids.extend(ids);
+                parts.marks.extend(marks);
+                parts.letters.extend(letters);
+                parts.live = parts.live.max(live);
+                cut
+            }
+            Parcel::Segment { cut, listed } => {
+                self.gathering.of(cut).segments.extend(listed);
+                cut
+            }
+            Parcel::States { of, as_of, files } => {
+                if as_of > self.telling.as_of {
+                    self.telling = SnapshotFiles { as_of, ..SnapshotFiles::default() };
+                }
+                if as_of == self.telling.as_of {
+                    self.telling.files.extend(files);
+                    self.telling.whole.insert(of);
+                }
+                return None;
+            }
         };
-        for same in slices.chunk_by(|a, b| components(a) == components(b)) {
-            let Some(first) = same.first() else { continue };
-            let name = self.name(ListedKind::States, worker);
-            let of = self.schemas[entity].entity.clone();
-            let as_of = self.telling.as_of;
-            let cipher = self.cipher.as_deref();
-            let mut file = StatesWriter::new(name, of, as_of, components(first), cipher);
-            same.iter().try_for_each(|states| file.push(states))?;
-            let (object, listed) = file.finish()?;
-            insist(keep_trying, || store(self.objects, &object))?;
-            self.progress.snapshot_bytes.fetch_add(listed.bytes, Ordering::Relaxed);
-            fault::point("cut.states");
-            self.telling.files.push(listed);
-        }
-        Ok(())
+        self.gathering.of(cut).parts += 1;
+        Some(cut)
     }
 
     /// Writes the manifest of `cut`, when anything has changed, and has its letters published.
@@ -289,7 +267,7 @@ impl Writer<'_> {
         if gathered.live >= next.live_clock {
             (next.live_clock, next.live_clock_at) = (gathered.live, next.created_at);
         }
-        let batch = Batch::new(sequence, gathered.letters);
+        let batch = Batch::new(sequence, cut.number, gathered.letters);
         if !batch.letters.is_empty() {
             let (letters, object) = StoredLetters::of(self.leader.manifest().generation, &batch);
             insist(keep_trying, || store(self.objects, &object))?;
@@ -405,7 +383,6 @@ mod tests {
     use crate::objects::memory::MemoryObjects;
     use crate::recovery::part::LetterRoom;
     use crate::recovery::publisher::{Published, Target};
-    use crate::recovery::schemas::schemas;
     use tidemark_operators::cut::AttributeValues;
     use tidemark_operators::entity_log::{EntityLog, RowsCopier};
 
@@ -452,7 +429,7 @@ mod tests {
         let published = Published::default();
         let publisher = LetterPublisher::start("letters", Box::new(Nowhere), published, room);
         let mut writer = Writer {
-            schemas: schemas(&plan),
+            files: PartFiles::new(objects, &plan, None, Arc::default()),
             next: leader.manifest().clone(),
             merging: Merging::new(Arc::clone(&store) as _, None, None, Arc::default()),
             objects,
@@ -496,7 +473,7 @@ mod tests {
         let marks = |cut: Cut| {
             let (marks, letters) = (mark(cut.number), Vec::new());
             let ids = IdsByPartition::new();
-            WorkerMessage::Marks { cut, ids, marks, letters, live: 0 }
+            WorkerMessage::Parcel(Parcel::Marks { cut, ids, marks, letters, live: 0 })
         };
         for number in 1..=2 * COLLECT_EVERY {
             let cut = Cut { number, at: number * 1_000 };

@@ -68,7 +68,7 @@ impl Outputs {
             Ok((file, letters.map_err(Failure::failed)?))
         };
         let live = |path: &Path| -> Result<_, Failure> { Ok((whole(path)?, path.to_owned())) };
-        let store = || Arc::new(Embedded::new(&settings.plan, settings.workers));
+        let store = || Arc::new(Embedded::in_process(&settings.plan, settings.shape));
         Ok(Outputs {
             sealed: paths.sealed.map(sealed).transpose()?,
             letters: paths.dlq.map(letters).transpose()?,

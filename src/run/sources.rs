@@ -17,12 +17,13 @@ use std::time::Duration;
 use tidemark_operators::cut::PartitionMark;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions};
 use tidemark_operators::plan::{Format, Plan};
+use tidemark_operators::shape::Shape;
 
 /// The plan with `topic` (`KAFKA_TOPIC`) as the topic of its only source.
 ///
 /// # Errors
 /// When the job has several sources, or its source is files.
-pub(super) fn with_topic(plan: Arc<Plan>, topic: Option<&str>) -> Result<Arc<Plan>, Failure> {
+pub(crate) fn with_topic(plan: Arc<Plan>, topic: Option<&str>) -> Result<Arc<Plan>, Failure> {
     let Some(topic) = topic else { return Ok(plan) };
     let mut plan = Plan::clone(&plan);
     let refused = |why: String| {
@@ -149,14 +150,14 @@ impl Sources {
     /// When a topic does not exist or may not be read.
     pub fn open(
         &self,
-        workers: usize,
+        shape: Shape,
         status: &Arc<KafkaStatus>,
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<Option<OpenSources>, Failure> {
         let mut kafka = None;
         if self.has_topics() {
             let topics = self.topics.clone();
-            match KafkaSource::open(&self.kafka, topics, workers, status, keep_trying) {
+            match KafkaSource::open(&self.kafka, topics, shape, status, keep_trying) {
                 Ok(source) => kafka = Some(source),
                 Err(error @ KafkaError::Stopped { .. }) => {
                     tracing::info!("{error}");
@@ -165,7 +166,7 @@ impl Sources {
                 Err(error) => return Err(Failure::failed(error)),
             }
         }
-        Ok(Some(OpenSources { kafka, files: self.files.clone() }))
+        Ok(Some(OpenSources { kafka, files: self.files.clone(), shape }))
     }
 }
 
@@ -178,6 +179,7 @@ fn known(mark: &PartitionMark) -> KnownPartition {
 pub(super) struct OpenSources {
     kafka: Option<KafkaSource>,
     files: JobFiles,
+    shape: Shape,
 }
 
 impl OpenSources {
@@ -186,17 +188,13 @@ impl OpenSources {
         self.kafka.as_ref().map(KafkaSource::found)
     }
 
-    /// The partitions of `worker` out of `workers`; called once for each.
+    /// The partitions of `worker`; called once for each of this process.
     ///
     /// # Errors
     /// When a file cannot be opened, or a thread or client cannot be had: the reason as text.
-    pub fn partitions(
-        &self,
-        worker: usize,
-        workers: usize,
-        waker: &Waker,
-    ) -> Result<Box<dyn Partitions>, String> {
-        let files = self.files.open(worker, workers, waker).map_err(|error| error.to_string())?;
+    pub fn partitions(&self, worker: usize, waker: &Waker) -> Result<Box<dyn Partitions>, String> {
+        let peers = self.shape.peers();
+        let files = self.files.open(worker, peers, waker).map_err(|error| error.to_string())?;
         let Some(kafka) = &self.kafka else { return Ok(Box::new(files)) };
         let topics = kafka.partitions(worker, Waker::clone(waker));
         Ok(Box::new(Both { topics: topics.map_err(|error| error.to_string())?, files }))

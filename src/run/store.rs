@@ -30,7 +30,7 @@ pub(super) fn open(
     recovery: Option<&Arc<Recovery>>,
 ) -> Result<Arc<dyn OnlineStore>, Failure> {
     let store: Arc<dyn OnlineStore> = match settings.online.kind {
-        OnlineKind::Embedded => Arc::new(Embedded::new(plan, settings.workers)),
+        OnlineKind::Embedded => Arc::new(Embedded::in_process(plan, observer.shape())),
         OnlineKind::Redis => {
             let hold = settings.online.publish == Publish::WhenCaughtUp;
             let redis = connect::redis(settings);
@@ -38,7 +38,7 @@ pub(super) fn open(
             let shown = recovery.and_then(|recovery| shown(plan, &redis, recovery));
             // Unless they are held back, rows are written before they are what an earlier run has left.
             let shown = shown.filter(|_| hold);
-            let start = StoreStart { hold, generation, shown };
+            let start = StoreStart { hold, generation, shown, shape: Some(observer.shape()) };
             let store = Redis::start_for(plan, &observer.metrics, redis, start);
             Arc::new(store.map_err(Failure::failed)?)
         }

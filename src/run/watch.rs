@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+use tidemark_operators::coordination::Notice;
 use tidemark_operators::metrics::VerdictCounts;
+use tidemark_operators::time::EventTime;
 
 /// How often it looks.
 const TICK: Duration = Duration::from_millis(50);
@@ -56,16 +58,17 @@ impl Watched {
     }
 
     fn run(&self, stop: &Stop, over: &AtomicBool, refused: &mut RefusedWatch) {
-        let mut caught_up = false;
+        let (mut caught_up, mut asked) = (false, false);
+        let mut covered = Vec::new();
         let mut completed = Instant::now();
         let (mut said, mut events) = (Instant::now(), 0);
         while !over.load(Ordering::Relaxed) {
-            if stop.asked() && !self.observer.stopping() {
-                tracing::info!("asked to stop; a second signal ends the process at once");
-                fault::point("stop.asked");
-                (self.before_stop)();
-                fault::point("stop.checkpointed");
-                self.observer.stop();
+            if self.is_asked_elsewhere() {
+                stop.ask();
+            }
+            if stop.asked() && !self.observer.stopping() && !asked {
+                asked = true;
+                self.stop();
             }
             if !caught_up && !self.observer.stopping() && self.service.caught_up() {
                 caught_up = true;
@@ -77,6 +80,7 @@ impl Watched {
             refused.say(&self.observer, false);
             if caught_up && completed.elapsed() >= COMPLETE_EVERY {
                 completed = Instant::now();
+                self.tell_covered(&mut covered);
                 self.service.complete_views().for_each(|view| self.store.complete(view));
             }
             let elapsed = said.elapsed();
@@ -89,6 +93,43 @@ impl Watched {
             std::thread::sleep(TICK);
         }
         refused.say(&self.observer, true);
+    }
+
+    /// Whether another process of the cluster was asked to stop, and this one has to know.
+    fn is_asked_elsewhere(&self) -> bool {
+        let agreed = self.observer.agreed();
+        agreed.stopped() || agreed.stop_wanted() && self.observer.shape().process() == 0
+    }
+
+    /// Has the job stop: all of its processes, at the word of the first.
+    fn stop(&self) {
+        tracing::info!("asked to stop; a second signal ends the process at once");
+        if self.observer.agreed().stopped() {
+            return;
+        }
+        if self.observer.shape().process() > 0 {
+            self.observer.tell(Notice::StopWanted);
+            return;
+        }
+        fault::point("stop.asked");
+        (self.before_stop)();
+        fault::point("stop.checkpointed");
+        match self.observer.shape().processes() {
+            1 => self.observer.stop(),
+            _ => self.observer.tell(Notice::Stop),
+        }
+    }
+
+    /// Tells other processes from when on views lack nothing of what this one reads.
+    fn tell_covered(&self, told: &mut Vec<(usize, Option<EventTime>)>) {
+        let process = self.observer.shape().process();
+        let covered = self.service.covered();
+        for (view, from) in covered.iter().filter(|covered| !told.contains(covered)) {
+            if let Ok(view) = u32::try_from(*view) {
+                self.observer.tell(Notice::Covered { process, view, from: *from });
+            }
+        }
+        *told = covered;
     }
 
     /// A job that may not write its views stops.

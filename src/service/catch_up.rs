@@ -6,7 +6,8 @@
 //! ready. Any other partition has when
 //! its reader stood at its end. When all have, what was read by then must still be computed: the
 //! job has caught up once every worker's live clock has reached the greatest clock of the partitions
-//! by then, or what bounds it.
+//! by then, or what bounds it. Of several processes each tells the others when it has read its partitions,
+//! and the clock is the greatest of all.
 //! Every one of these stays so once it was seen.
 
 use crate::engine::Observer;
@@ -14,6 +15,7 @@ use crate::http::{PartitionReadiness, Readiness};
 use crate::kafka::{KafkaStatus, PartitionStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
+use tidemark_operators::coordination::Notice;
 use tidemark_operators::metrics::PartitionProgress;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Plan, SourcePlan};
@@ -28,6 +30,8 @@ struct Seen {
     partitions: BTreeSet<PartitionId>,
     /// The greatest clock of the partitions when all of them had reached their ends.
     clock: Option<EventTime>,
+    /// The other processes were told.
+    told: bool,
     ready: bool,
 }
 
@@ -65,8 +69,24 @@ impl CatchUp {
             let mut workers = observer.metrics.iter();
             workers.all(|w| w.live_clock.get() >= clock.min(w.live_cap.get()))
         };
-        seen.ready |= seen.clock.is_some_and(computed);
-        let reason = (!seen.ready).then(|| reason(kafka, &partitions, seen.clock.is_some()));
+        let clock = seen.clock;
+        let all_read = match (observer.shape().processes(), clock) {
+            (1, clock) => clock,
+            (_, Some(clock)) => {
+                if !std::mem::replace(&mut seen.told, true) {
+                    let process = observer.shape().process();
+                    observer.tell(Notice::AllRead { process, clock });
+                }
+                observer.agreed().all_read()
+            }
+            (_, None) => None,
+        };
+        seen.ready |= all_read.is_some_and(computed);
+        let elsewhere = clock.is_some() && all_read.is_none();
+        let reason = (!seen.ready).then(|| match elsewhere {
+            true => "other processes have not caught up".to_owned(),
+            false => reason(kafka, &partitions, seen.clock.is_some()),
+        });
         Readiness { ready: seen.ready, reason, partitions }
     }
 }

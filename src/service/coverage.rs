@@ -22,23 +22,41 @@ use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
 
 impl Service {
+    /// The views whose rows lack nothing, by job index. To be asked once the job has caught up.
+    pub fn complete_views(&self) -> impl Iterator<Item = usize> {
+        let (agreed, clock) = (self.observer.agreed(), self.live_clock());
+        let several = self.observer.shape().processes() > 1;
+        self.covered().into_iter().filter_map(move |(view, from)| {
+            let from = match several {
+                true => agreed.covered_from(u32::try_from(view).ok()?),
+                false => from,
+            };
+            from.filter(|from| *from <= clock).map(|_| view)
+        })
+    }
+
+    /// By view at its job index, from when on its rows lack nothing of what this process reads and goes
+    /// on from; 0: they never did, `None`: nobody knows.
+    pub fn covered(&self) -> Vec<(usize, Option<EventTime>)> {
+        let (progress, kafka) = (self.progress(), self.kafka.as_deref());
+        let covered = |view| {
+            let read = covered_from(&self.plan, view, kafka, &progress)?;
+            Some(read.max(self.lacking(view).unwrap_or(0)))
+        };
+        (0..self.plan.views.len()).map(|view| (view, covered(view))).collect()
+    }
+
+    fn lacking(&self, view: usize) -> Option<EventTime> {
+        self.lacking.as_ref().and_then(|lacking| lacking(view))
+    }
+
     /// From which time on rows of the view at job index `view` lack nothing; `None`: they never did.
     pub(super) fn complete_from(&self, view: usize) -> Option<EventTime> {
         let kafka = self.kafka.as_deref();
-        let read = complete_from(&self.plan, view, kafka, &self.progress());
-        read.max(self.lacking.as_ref().and_then(|lacking| lacking(view)))
-    }
-
-    /// The views whose rows lack nothing, by job index. To be asked once the job has caught up.
-    pub fn complete_views(&self) -> impl Iterator<Item = usize> {
-        let (progress, clock) = (self.progress(), self.live_clock());
-        let kafka = self.kafka.as_deref();
-        let complete = move |view: &usize| {
-            let lacking = self.lacking.as_ref().and_then(|lacking| lacking(*view));
-            is_complete(&self.plan, *view, kafka, &progress, clock)
-                && lacking.is_none_or(|from| from <= clock)
-        };
-        (0..self.plan.views.len()).filter(complete)
+        let here = complete_from(&self.plan, view, kafka, &self.progress());
+        let agreed =
+            u32::try_from(view).ok().and_then(|view| self.observer.agreed().covered_from(view));
+        here.max(agreed.filter(|from| *from > 0)).max(self.lacking(view))
     }
 }
 
@@ -53,19 +71,17 @@ fn complete_from(
     complete_after(plan, view, &cut(kafka), progress)
 }
 
-/// Whether rows of the view lack nothing at live clock `clock`. A topic's partition that did not
-/// begin at its start and has not accepted anything may lack everything: nothing is known of what
-/// came before.
-fn is_complete(
+/// The same, 0 when every log was read from its beginning; `None` when nobody knows: a topic's partition
+/// that did not begin at its start and has not accepted anything may lack everything.
+fn covered_from(
     plan: &Plan,
     view: usize,
     kafka: Option<&KafkaStatus>,
     progress: &[PartitionProgress],
-    clock: EventTime,
-) -> bool {
+) -> Option<EventTime> {
     let cut = cut(kafka);
-    !is_unknown(plan, view, &cut, progress)
-        && complete_after(plan, view, &cut, progress).is_none_or(|from| from <= clock)
+    let known = !is_unknown(plan, view, &cut, progress);
+    known.then(|| complete_after(plan, view, &cut, progress).unwrap_or(0))
 }
 
 /// The partitions that did not begin at the start of their logs.
@@ -159,6 +175,6 @@ mod tests {
         assert!(!is_unknown(&plan, 0, &cut(&[0]), &progress));
         assert!(is_unknown(&plan, 0, &cut(&[0, 1]), &progress));
         assert!(is_unknown(&plan, 0, &cut(&[2]), &progress), "not even seen by a worker");
-        assert!(is_complete(&plan, 0, None, &progress, 0), "files are read whole");
+        assert_eq!(covered_from(&plan, 0, None, &progress), Some(0), "files are read whole");
     }
 }

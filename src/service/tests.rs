@@ -5,13 +5,14 @@ use crate::online::Embedded;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::origin::PartitionId;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::Limits;
 
 fn service() -> Service {
     let plan = crate::job_file::load("fraud").unwrap().plan;
     let settings = Settings {
         plan: Arc::clone(&plan),
-        workers: 1,
+        shape: Shape::default(),
         limits: Limits::default(),
         live_idle: None,
         machine_clock: None,
@@ -64,8 +65,8 @@ fn a_topic_is_not_caught_up_before_it_was_opened() {
 fn an_unknown_view_has_a_nearest_one_and_an_unknown_id_no_row() {
     let service = service();
     let near = Some("transaction_stats_5m".to_owned());
-    let answer = service.row("transaction_stats_5n", "card_1");
+    let answer = service.row("transaction_stats_5n", "card_1", None);
     assert_eq!(answer, RowAnswer::UnknownView { nearest: near });
-    let answer = service.row("transaction_stats_5m", "card_1");
+    let answer = service.row("transaction_stats_5m", "card_1", None);
     assert_eq!(answer, RowAnswer::NoRow { as_of: 0 });
 }

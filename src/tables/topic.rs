@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::plan::{SourcePlan, TablePlan};
 use tidemark_operators::reference::input::TopicFeed;
+use tidemark_operators::shape::Shape;
 
 /// How many refused records of a table are logged; the others are counted.
 const LOGGED_MAX: u64 = 20;
@@ -39,7 +40,7 @@ impl TopicTable {
         };
         let reached = KafkaStatus::new();
         status.set_topic(Arc::clone(&reached));
-        match KafkaSource::open(kafka, vec![topic], 1, &reached, keep_trying) {
+        match KafkaSource::open(kafka, vec![topic], Shape::default(), &reached, keep_trying) {
             Ok(source) => Ok(Some(TopicTable { table: table.name.clone(), source })),
             Err(error @ KafkaError::Stopped { .. }) => {
                 tracing::info!("{error}");

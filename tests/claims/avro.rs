@@ -21,6 +21,7 @@ use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRec
 use tidemark_operators::ingest::schemas::{Schema, Schemas};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::Limits;
 use tidemark_operators::verdict::Reason;
 
@@ -204,7 +205,7 @@ fn run<S: Schemas + 'static>(
     crate::memory::fail_fast();
     let settings = Settings {
         plan: Arc::clone(plan),
-        workers: 1,
+        shape: Shape::default(),
         limits: Limits::default(),
         live_idle: None,
         machine_clock: None,

@@ -17,6 +17,7 @@ use tidemark::objects::{self, Absent};
 use tidemark_operators::cut::RecordCheck;
 use tidemark_operators::interner::stable_hash;
 use tidemark_operators::plan::Start;
+use tidemark_operators::shape::Shape;
 
 const ACCEPT: [&str; 2] = ["--accept-changed-topic", "transactions"];
 
@@ -201,7 +202,13 @@ fn the_last_record_that_was_read_tells_a_log_from_another_one_of_its_length() {
         let (topic, headers) = (topic.to_owned(), Vec::new());
         let wanted =
             SourceTopic { source: 0, topic, start: Start::Earliest, headers, offsets, known };
-        let opened = KafkaSource::open(&config, vec![wanted], 1, &KafkaStatus::new(), &|| true);
+        let opened = KafkaSource::open(
+            &config,
+            vec![wanted],
+            Shape::default(),
+            &KafkaStatus::new(),
+            &|| true,
+        );
         opened.map(drop).map_err(|error| error.to_string())
     };
     let known = |read: u64, value: &str, timestamp| {

@@ -153,6 +153,11 @@ fn the_page_of_installing_shows_what_happens() {
 }
 
 #[test]
+fn the_page_of_several_processes_shows_what_happens() {
+    holds("src/run/cluster.md");
+}
+
+#[test]
 fn every_page_with_commands_is_run() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut seen = 0;

@@ -7,6 +7,7 @@ use tidemark::engine::{self, Observer, Online, Parts, Settings};
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, Standing};
 use tidemark_operators::origin::PartitionId;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::Limits;
 
 const T: u64 = 1_700_000_000_000;
@@ -76,7 +77,7 @@ fn a_partition_found_later_starts_at_the_frontier_and_its_letters_say_so() {
     let plan = tidemark_jobs::load("later.toml", text).unwrap_or_else(|e| panic!("{e}")).plan;
     let settings = Settings {
         plan,
-        workers: 1,
+        shape: Shape::default(),
         limits: Limits::default(),
         live_idle: None,
         machine_clock: None,

@@ -21,6 +21,7 @@ use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, Standing};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Start;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::verdict::Reason;
 
 /// Far more than anything here takes; only a hang reaches it.
@@ -131,7 +132,9 @@ fn open(
     workers: usize,
 ) -> (KafkaSource, Arc<KafkaStatus>) {
     let status = KafkaStatus::new();
-    let source = KafkaSource::open(config, vec![wanted], workers, &status, &|| true).unwrap();
+    let source =
+        KafkaSource::open(config, vec![wanted], Shape::one_process(workers), &status, &|| true)
+            .unwrap();
     (source, status)
 }
 
@@ -492,7 +495,10 @@ fn a_topic_that_does_not_exist_is_an_error_and_not_a_new_topic() {
     let config = config(server);
     let status = KafkaStatus::new();
     let wanted = vec![source("no-such-topic", Start::Earliest)];
-    let error = KafkaSource::open(&config, wanted, 1, &status, &|| true).err().unwrap().to_string();
+    let error = KafkaSource::open(&config, wanted, Shape::default(), &status, &|| true)
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("'no-such-topic'") && error.contains(server.value("BOOTSTRAP")));
     let all: BaseConsumer = native(server).create().unwrap();
     let all = all.fetch_metadata(None, DEADLINE).unwrap();
@@ -505,7 +511,10 @@ fn brokers_that_cannot_be_reached_are_reported_while_the_source_keeps_trying() {
     let status = KafkaStatus::new();
     let told = || status.error().is_none_or(|error| !error.contains("127.0.0.1:1"));
     let wanted = vec![source("any", Start::Earliest)];
-    let error = KafkaSource::open(&config, wanted, 1, &status, &told).err().unwrap().to_string();
+    let error = KafkaSource::open(&config, wanted, Shape::default(), &status, &told)
+        .err()
+        .unwrap()
+        .to_string();
     assert!(error.contains("stopped while waiting") && error.contains("127.0.0.1:1"), "{error}");
     assert!(!status.caught_up());
 }
@@ -536,7 +545,8 @@ fn tls_and_sasl_settings_pass_through_and_a_wrong_password_is_named_without_bein
     let status = KafkaStatus::new();
     let named = || status.error().is_some_and(|error| error.contains("uthentication failed"));
     let wanted = vec![source(&topic, Start::Earliest)];
-    let error = KafkaSource::open(&wrong, wanted, 1, &status, &|| !named()).err().unwrap();
+    let error =
+        KafkaSource::open(&wrong, wanted, Shape::default(), &status, &|| !named()).err().unwrap();
     let error = error.to_string();
     assert!(error.contains("uthentication failed") && !error.contains("hunter3"), "{error}");
 }

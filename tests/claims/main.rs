@@ -26,6 +26,8 @@ mod checkpoint;
 #[cfg(test)]
 mod clocks;
 #[cfg(test)]
+mod cluster;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod console;

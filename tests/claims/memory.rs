@@ -16,6 +16,7 @@ use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::sealed_lines::SealedSink;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::Limits;
 
 /// A record: its offset is its place in the partition.
@@ -194,7 +195,7 @@ pub fn over(
     fail_fast();
     let settings = Settings {
         plan: Arc::clone(plan),
-        workers: run.workers,
+        shape: Shape::one_process(run.workers),
         limits: run.limits,
         live_idle: None,
         machine_clock: None,

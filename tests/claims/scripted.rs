@@ -14,6 +14,7 @@ use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, Standi
 use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::Limits;
 
 /// A wait longer than this is a failure; every wait ends at once when what it waits for has come.
@@ -163,7 +164,7 @@ pub fn run_bounded(
     crate::memory::fail_fast();
     let settings = Settings {
         plan: Arc::clone(plan),
-        workers: 1,
+        shape: Shape::default(),
         limits,
         live_idle,
         machine_clock,

@@ -18,6 +18,7 @@ use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord, Standing};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::Limits;
 
 /// One run after the other: the allocator counts for all.
@@ -115,7 +116,7 @@ fn measured(job: &Job, load: Load, record: Record) -> (u64, u64) {
     let longest = windows(plan);
     let settings = Settings {
         plan: Arc::clone(plan),
-        workers: 1,
+        shape: Shape::default(),
         // What a step has at hand is no state: it is to be little.
         limits: Limits { records_step: 256, slice_rows: 4_096, ..Limits::default() },
         live_idle: None,

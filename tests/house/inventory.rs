@@ -48,6 +48,7 @@ const OPERATORS: [Entry; 16] = [
             ("outbox", IN_FLIGHT),
             ("dead", Saved("letters/: handed over before the marks of their cut are")),
             ("overflows", TOLD),
+            ("told", Lost("the others are told again")),
             ("capabilities", Derived("the cut: nothing older comes")),
             ("done", Derived("a source that has ended ends again")),
         ],
@@ -117,6 +118,7 @@ const OPERATORS: [Entry; 16] = [
         "Coordination",
         &[
             ("partitions", Derived("the marks, and what partitions tell")),
+            ("awaited", Lost("every worker tells of its partitions again")),
             ("done", Derived("sources that end again")),
             ("out_of_orderness", Fixed),
             ("newest", Derived("the marks")),
@@ -278,7 +280,7 @@ const PROCESS: [Entry; 11] = [
             ("publisher", Parts("PublisherState")),
             ("lacks", Parts("Lacks")),
             ("next", Saved("manifests/")),
-            ("schemas", Fixed),
+            ("files", Lost("slices of a snapshot that is not whole are told again")),
             ("gathering", Lost("the cut is not committed, and its records are read again")),
             ("unreadable_ids", Derived("the files, when they are merged")),
             ("telling", Lost("a snapshot that is not whole is told again")),
@@ -316,6 +318,7 @@ const PROCESS: [Entry; 11] = [
             ("bytes", Derived("the letters that the manifest lists")),
             ("letters_max", Fixed),
             ("bytes_max", Fixed),
+            ("published", Lost("cuts are numbered from the start")),
         ],
     ),
     (

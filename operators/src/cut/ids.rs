@@ -2,11 +2,12 @@
 
 use crate::origin::PartitionId;
 use crate::time::EventTime;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// An id by which a copy of an event's record is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct SeenId {
     /// The time that the event says it is: the lesser of its own and that of its arrival.
     pub at: EventTime,

@@ -210,9 +210,9 @@ impl Running {
         }
         let traced = self.config.serving == Serving::EveryStep;
         for batch in self.queue.drain(..) {
-            self.config.shared.in_flight.received(batch.size());
-            if batch.due_ns > 0 && traced {
-                self.due.push(batch.due_ns);
+            let due = self.config.shared.takes_in(&batch);
+            if due > 0 && traced {
+                self.due.push(due);
             }
             let fill =
                 |block: &Block, names: &mut Names| lookups.fill(block, 0..block.len(), names);

@@ -178,8 +178,9 @@ pub fn source<'scope>(
                 let Some(capability) = state.capabilities.get(entity) else { continue };
                 let mut output = output.activate();
                 let mut session = output.session(capability);
-                for batch in state.outbox.take(entity) {
-                    state.config.shared.in_flight.sent(batch.size());
+                let (shared, worker) = (&state.config.shared, state.config.metrics.worker);
+                for mut batch in state.outbox.take(entity) {
+                    shared.sends(worker, &mut batch);
                     session.give(batch);
                 }
             }
@@ -217,6 +218,8 @@ struct OwnedPartitions {
     overflows: u64,
     /// One an output, all at one time; empty once there is nothing more to send.
     capabilities: Vec<Capability<EventTime>>,
+    /// It has told of the partitions that were there at the start.
+    told: bool,
     done: bool,
 }
 
@@ -234,6 +237,7 @@ impl OwnedPartitions {
             dead: Vec::new(),
             overflows: 0,
             capabilities,
+            told: false,
             done: false,
             config,
         }
@@ -438,6 +442,9 @@ impl OwnedPartitions {
             if let Some(status) = owned.news() {
                 notices.push(Notice::Partition(owned.reader.id(), status));
             }
+        }
+        if !std::mem::replace(&mut self.told, true) {
+            notices.push(Notice::Reads(self.config.metrics.worker));
         }
         let over = self.owned.iter().all(|o| o.ended) && !self.config.partitions.may_grow();
         if over && !self.done {

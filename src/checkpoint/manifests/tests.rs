@@ -246,7 +246,7 @@ fn a_manifest_of_a_newer_program_stops_an_older_one() {
     taken_over(&objects, "a");
     let newer = String::from_utf8(sealed(String::new(), &full()).unwrap().bytes).unwrap();
     let (text, _) = newer.rsplit_once("{\"bytes\"").unwrap();
-    let text = text.replace("\"format\": 2,", "\"format\": 3, \"unknown\": 0,");
+    let text = text.replace("\"format\": 3,", "\"format\": 4, \"unknown\": 0,");
     let seal = format!(
         "{{\"bytes\": {}, \"crc32c\": \"{:08x}\"}}\n",
         text.len(),
@@ -255,7 +255,7 @@ fn a_manifest_of_a_newer_program_stops_an_older_one() {
     objects.held().insert(manifest_name(2), (text + &seal).into_bytes());
     let error = Manifests::new(&objects).take_over(&Manifest::default(), "b", 1);
     let error = error.err().unwrap().to_string();
-    assert!(error.contains("it has format 3, and this program knows 2"), "{error}");
+    assert!(error.contains("it has format 4, and this program knows 3"), "{error}");
     assert_eq!(objects.held().len(), 2);
 }
 

@@ -49,7 +49,7 @@ impl Introspect for Stub {
         Readiness { ready, reason: (!ready).then(|| "reading".to_owned()), partitions: Vec::new() }
     }
 
-    fn row(&self, view: &str, id: &str) -> RowAnswer {
+    fn row(&self, view: &str, id: &str, _: Option<&str>) -> RowAnswer {
         match (view, id) {
             ("transaction_stats_5m", "c/1 ü") => RowAnswer::Row(FeatureRow {
                 view: view.to_owned(),

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::Shown;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::time::Millis;
 use upkeep::Upkeep;
 
@@ -78,7 +79,9 @@ pub(crate) struct Shared {
     pub(crate) wire: Arc<Vec<ViewWire>>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) schema: Arc<Schema>,
+    /// One for each worker of this process.
     pub(crate) cells: Arc<[Arc<Cell>]>,
+    pub(crate) shape: Shape,
     /// The start of the run, in ms since 1970.
     pub(crate) started: Millis,
     /// Of a job that keeps its state.
@@ -100,8 +103,8 @@ impl Flusher {
     ) -> Self {
         let upkeep = (at == 0).then(|| Upkeep::new(&shared));
         let definition = shared.definition;
-        let Shared { clock, settings, wire, gate, schema, cells, started, fence, .. } = shared;
-        let workers = cells.len().max(1);
+        let Shared { clock, settings, wire, gate, schema, shape, started, fence, .. } = shared;
+        let workers = shape.peers();
         let mut pulse = Pulse::new(&settings.key_prefix, &schema.job, workers, metrics, started);
         if let (Some(fence), Some(definition)) = (&fence, definition) {
             pulse = pulse.numbered(fence.number(), definition);

@@ -23,7 +23,7 @@ use crate::online::table::Cell;
 use redis::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use tidemark_operators::interner::stable_hash;
+use tidemark_operators::shape::Shape;
 
 /// Keys looked at in one call: a fraction of a millisecond of Redis.
 const COUNT: usize = 500;
@@ -39,6 +39,8 @@ pub(crate) struct Sweep {
     /// What keys of rows are like, one for each layout.
     patterns: Vec<Vec<u8>>,
     allowance: Allowance,
+    /// Whose keys are whose.
+    shape: Shape,
     /// Where the pass stands, while there is one: which pattern, and how far.
     cursor: Option<(usize, Vec<u8>)>,
     /// Views of the present pass, and of all passes that are over.
@@ -49,7 +51,11 @@ pub(crate) struct Sweep {
 
 impl Sweep {
     /// Looks at `rate` keys a second.
-    pub(crate) fn new(schema: &Schema, placing: &Placing<'_>, rate: usize) -> Self {
+    pub(crate) fn new(
+        (schema, shape): (&Schema, Shape),
+        placing: &Placing<'_>,
+        rate: usize,
+    ) -> Self {
         let forms = placing.forms(schema);
         let mut patterns: Vec<_> =
             forms.iter().flatten().map(|form| form.pattern().to_vec()).collect();
@@ -58,7 +64,8 @@ impl Sweep {
         Sweep {
             forms,
             patterns,
-            allowance: Allowance::new(rate as u64),
+            shape,
+            allowance: Allowance::new((rate / shape.processes()) as u64),
             cursor: None,
             views: BTreeSet::new(),
             done: BTreeSet::new(),
@@ -137,8 +144,8 @@ impl Sweep {
 
     fn hand_over(&self, keys: &[&[u8]], cells: &[Arc<Cell>], now: u64) {
         for (view, id) in keys.iter().flat_map(|key| self.rows_of(key)) {
-            let owner = stable_hash(&id) % (cells.len().max(1) as u64);
-            let cell = usize::try_from(owner).ok().and_then(|owner| cells.get(owner));
+            let place = self.shape.place(self.shape.owner(&id));
+            let cell = place.and_then(|place| cells.get(place));
             let (Some(cell), Ok(index)) = (cell, u32::try_from(view)) else { continue };
             let mut shard = cell.lock();
             if !shard.holds(view, &id) {
@@ -191,7 +198,7 @@ mod tests {
         let plan = job_file::load("fraud").unwrap().plan;
         let schema = Schema::new(&plan);
         let placing = Placing { key_prefix: "features", ..Placing::default() };
-        let mut sweep = Sweep::new(&schema, &placing, 1);
+        let mut sweep = Sweep::new((&schema, Shape::default()), &placing, 1);
         assert_eq!(sweep.rows_of(b"features:card:c1:transaction_stats_5m"), []);
         sweep.views.insert(0);
         let (entity, view) = (&schema.views[0].entity_name, &schema.views[0].name);
@@ -219,7 +226,7 @@ mod tests {
     fn of_a_key_that_views_share_each_may_have_a_row() {
         let schema = Schema::new(&job_file::load("fraud").unwrap().plan);
         let placing = Placing { layout: Layout::Feast, ..Placing::default() };
-        let mut sweep = Sweep::new(&schema, &placing, 1);
+        let mut sweep = Sweep::new((&schema, Shape::default()), &placing, 1);
         sweep.views.extend(0..schema.views.len());
         let key = sweep.forms[0][0].key(b"c1");
         let card = schema.views[0].entity;

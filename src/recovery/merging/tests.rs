@@ -4,9 +4,10 @@ use crate::objects::memory::MemoryObjects;
 use crate::recovery::WorkerMessage;
 use crate::recovery::ids::IdsByPartition;
 use crate::recovery::lacks::Lacks;
+use crate::recovery::parcel::Parcel;
 use crate::recovery::part::LetterRoom;
+use crate::recovery::part_files::PartFiles;
 use crate::recovery::publisher::{Batch, LetterPublisher, Published, Target};
-use crate::recovery::schemas::schemas;
 use crate::recovery::writer::{Gathering, SnapshotFiles, Writer};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -50,7 +51,7 @@ impl<'a> Job<'a> {
         let progress = Arc::<CheckpointProgress>::default();
         let store: Arc<dyn Objects> = Arc::clone(objects) as _;
         let writer = Writer {
-            schemas: schemas(&plan),
+            files: PartFiles::new(&**objects, &plan, None, Arc::clone(&progress)),
             next: leader.manifest().clone(),
             merging: Merging::new(store, None, None, Arc::clone(&progress)),
             objects: &**objects,
@@ -95,7 +96,8 @@ impl<'a> Job<'a> {
         (1..self.plan.entities.len()).for_each(|at| self.hand(of(at, TimelineRows::default())));
         let mark = PartitionMark { read: self.cut, ..PartitionMark::default() };
         let marks = BTreeMap::from([(PartitionId { source: 0, partition: 0 }, mark)]);
-        self.hand(WorkerMessage::Marks { cut, ids, marks, letters: Vec::new(), live: 0 });
+        let letters = Vec::new();
+        self.hand(WorkerMessage::Parcel(Parcel::Marks { cut, ids, marks, letters, live: 0 }));
     }
 
     /// So many rows between the last cut and the next.

@@ -53,16 +53,23 @@ struct Port {
     used: String,
 }
 
-/// A free one that stays free until a server of the page takes it, seconds later: below the range that
-/// outgoing connections are given, and that in which scripts look for theirs.
-fn free_port() -> u16 {
+/// What a page may name: of Kafka and Redis, of the processes of a cluster, of their HTTP, which stand one
+/// after the other, and of the feature server.
+const SHOWN: [&str; 11] =
+    ["9092", "6379", "7101", "7102", "7103", "7104", "8088", "8089", "8090", "8091", "6566"];
+
+/// The first of as many free ones as there are shown, that stay free until a server of the page takes
+/// them, seconds later: below the range that outgoing connections are given, and that in which scripts
+/// look for theirs.
+fn free_ports() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
+    let count = u32::try_from(SHOWN.len()).unwrap();
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
-        let next =
-            NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(31));
-        let port = 10_000 + u16::try_from(next % 9_000).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            return port;
+        let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() * 31);
+        let first = 10_000 + u16::try_from(next.wrapping_mul(count) % 9_000).unwrap();
+        if (first..).take(SHOWN.len()).all(is_free) {
+            return first;
         }
     }
 }
@@ -70,8 +77,7 @@ fn free_port() -> u16 {
 /// A shell, and what it is to do.
 pub struct Shell {
     folder: Folder,
-    /// Of Kafka, Redis and HTTP.
-    ports: [Port; 4],
+    ports: Vec<Port>,
     script: String,
 }
 
@@ -82,15 +88,16 @@ impl Shell {
             let there = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
             symlink(there, folder.path().join(name)).unwrap();
         }
-        let ports = ["9092", "6379", "8088", "6566"]
-            .map(|shown| Port { shown, used: free_port().to_string() });
-        let [kafka, redis, http, _] = &ports;
+        let port = |(shown, used): (&'static str, u16)| Port { shown, used: used.to_string() };
+        let ports: Vec<Port> = SHOWN.into_iter().zip(free_ports()..).map(port).collect();
+        let used = |shown: &str| &ports.iter().find(|port| port.shown == shown).unwrap().used;
+        let (kafka, redis, http) = (used("9092"), used("6379"), used("8088"));
         let script = format!(
             "export KAFKA_BOOTSTRAP_SERVERS=localhost:{} REDIS_URL=redis://localhost:{}\n\
              export HEALTH_CHECK_PORT={}\n\
              redis-cli() {{ command redis-cli -p {} \"$@\"; }}\n\
              trap 'for job in $(jobs -p); do kill -9 $job; done 2>/dev/null' EXIT\n",
-            kafka.used, redis.used, http.used, redis.used
+            kafka, redis, http, redis
         );
         Shell { folder, ports, script }
     }
@@ -128,6 +135,7 @@ impl Shell {
 
     /// Adds a file.
     pub fn file(&mut self, name: &str, text: &str) {
+        let text = self.adapted(text);
         let _ = write!(self.script, "cat >{name} <<'@@@'\n{text}@@@\n");
     }
 

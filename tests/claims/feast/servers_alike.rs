@@ -275,8 +275,7 @@ fn materialize_changes_nothing(
     assert_eq!(dump(world), before);
 }
 
-/// Feast's own client of a server of features, as the online store of a repository. It reads our own
-/// statuses: a null that is `PRESENT`, as its own server says, is an error to it.
+/// Feast's own client of a server of features, as the online store of a repository, with our statuses.
 fn remote_reads_our_server(world: &World, rows: &BTreeMap<(String, String), Value>, url: &str) {
     let settings = world.folder.path().join("cluster.toml");
     let text = std::fs::read_to_string(&settings).unwrap();

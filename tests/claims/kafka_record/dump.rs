@@ -20,6 +20,7 @@ use tidemark::memory_partition::GivenPartitions;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, Standing};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Plan, Start};
+use tidemark_operators::shape::Shape;
 
 const PARTITIONS: i32 = 3;
 const T: i64 = 1_767_484_955_000;
@@ -168,7 +169,9 @@ fn by_topic(plan: &Arc<Plan>, workers: usize) -> Output {
         known: KnownTopic::default(),
     };
     let status = KafkaStatus::new();
-    let source = KafkaSource::open(&kafka(), vec![topic], workers, &status, &|| true).unwrap();
+    let source =
+        KafkaSource::open(&kafka(), vec![topic], Shape::one_process(workers), &status, &|| true)
+            .unwrap();
     let partitions = move |worker, waker| {
         Box::new(EndingPartitions(source.partitions(worker, waker).unwrap())) as _
     };

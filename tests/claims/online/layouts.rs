@@ -69,7 +69,9 @@ fn the_hash_of_an_entity_holds_the_last_row_of_each_of_its_views_after_any_histo
             }
             if round == 2 {
                 redis::cmd("FLUSHALL").exec(&mut client).unwrap();
-                wait_until(&store, "the loss to be seen", |s| s.reasserting || s.healed > 0);
+                wait_until(&store, "the loss to be seen", |s| {
+                    s.reasserting || s.healed + s.rewritten > 0
+                });
             }
         }
         store.close(HANG).unwrap();

@@ -67,7 +67,8 @@ def answer(ask):
                 "value": value,
                 "type": kind,
                 "status": FieldStatus.Name(column.statuses[at]),
-                "at": column.event_timestamps[at].ToJsonString(),
+                # The client of another server does not say.
+                "at": column.event_timestamps[at].ToJsonString() if column.event_timestamps else None,
             }
     return rows
 

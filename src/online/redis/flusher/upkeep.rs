@@ -31,6 +31,8 @@ pub(super) struct Upkeep {
     /// There is room again for what was evicted.
     room: bool,
     cells: Arc<[Arc<Cell>]>,
+    /// Workers in all processes.
+    workers: usize,
     /// What rows are made by, where runs are numbered.
     definition: Option<u64>,
     /// What rows that are not written again are taken to show in Redis.
@@ -51,11 +53,16 @@ impl Upkeep {
                 shared.fence.clone(),
             ),
             claim_at: 0,
-            sweep: Sweep::new(&shared.schema, &settings.placing(), settings.sweep_rate),
+            sweep: Sweep::new(
+                (&shared.schema, shared.shape),
+                &settings.placing(),
+                settings.sweep_rate,
+            ),
             no_sweep: false,
             evictions: Evictions::default(),
             room: false,
             cells: Arc::clone(&shared.cells),
+            workers: shared.shape.peers(),
             definition: shared.definition,
             kept: shared.kept,
             project: settings.project_in(&shared.schema.job),
@@ -245,8 +252,7 @@ impl Upkeep {
             }
             Standing::Granted if gate.is_granted() => {}
             Standing::Granted => {
-                let workers = self.cells.len();
-                let left = claim::inherit(link, heartbeats, workers, self.definition)?;
+                let left = claim::inherit(link, heartbeats, self.workers, self.definition)?;
                 self.compare(link, left)?;
                 self.grant(gate, left);
             }

@@ -1,0 +1,200 @@
+//! The processes of a cluster.
+
+use crate::config::Settings;
+use crate::config::keys::{Keys, not_empty};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The most processes of a cluster.
+pub const PROCESSES_MAX: usize = 64;
+
+/// Which processes a job runs in, and how they reach each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterSettings {
+    /// `host:port` of each process, separated by commas, in their order. By default there is one.
+    pub processes: Option<String>,
+    /// Where a process listens for the others, when not at its own address in `processes`: its port
+    /// stays what it is.
+    pub bind: Option<String>,
+    /// A process of which nothing is heard for so long is lost; default 5 s.
+    pub timeout: Duration,
+    /// Whether connections between hosts may be without encryption and authentication; default no.
+    pub insecure: bool,
+    /// A process that ends so often within `failures_within` is not started again; default 5.
+    pub failures_max: usize,
+    /// See `failures_max`; default 5 min.
+    pub failures_within: Duration,
+}
+
+impl Default for ClusterSettings {
+    fn default() -> Self {
+        ClusterSettings {
+            processes: None,
+            bind: None,
+            timeout: Duration::from_secs(5),
+            insecure: false,
+            failures_max: 5,
+            failures_within: Duration::from_secs(300),
+        }
+    }
+}
+
+impl ClusterSettings {
+    pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
+        keys.optional_text("processes", &addresses, &mut self.processes);
+        keys.optional_text("bind", &bind, &mut self.bind);
+        let bounds = Duration::from_millis(500)..=Duration::from_secs(600);
+        keys.duration("timeout", bounds, &mut self.timeout);
+        keys.flag("insecure", &mut self.insecure);
+        keys.count("failures_max", 1..=1000, &mut self.failures_max);
+        let bounds = Duration::from_secs(1)..=Duration::from_secs(86_400);
+        keys.duration("failures_within", bounds, &mut self.failures_within);
+    }
+
+    /// The addresses of the processes, in their order; none: there is one, which needs none.
+    pub fn addresses(&self) -> Vec<String> {
+        let named = self.processes.as_deref().unwrap_or_default().split(',').map(str::trim);
+        named.filter(|address| !address.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// How many processes there are, at least 1.
+    pub fn count(&self) -> usize {
+        self.addresses().len().max(1)
+    }
+
+    /// The host of process `process`; `None`: there is none of this number.
+    pub fn host(&self, process: usize) -> Option<String> {
+        let addresses = self.addresses();
+        Some(addresses.get(process)?.rsplit_once(':')?.0.to_owned())
+    }
+
+    /// Where process `process` listens for the others, when not at its own address.
+    pub fn listens(&self, process: usize) -> Option<String> {
+        let port = self.addresses().get(process)?.rsplit_once(':')?.1.to_owned();
+        self.bind.as_ref().map(|host| format!("{host}:{port}"))
+    }
+
+    /// The place of process `process` among those of its host: what is added to ports.
+    pub fn place(&self, process: usize) -> usize {
+        let own = self.host(process);
+        (0..process).filter(|other| self.host(*other) == own).count()
+    }
+
+    /// What is wrong with these settings beside the others.
+    pub(super) fn contradictions(&self, all: &Settings) -> Vec<&'static str> {
+        let addresses = self.addresses();
+        if addresses.len() < 2 {
+            return Vec::new();
+        }
+        let mut wrong = Vec::new();
+        let hosts = (0..addresses.len()).filter_map(|process| self.host(process));
+        let several = hosts.clone().any(|host| Some(host) != self.host(0));
+        match &all.state.url {
+            None => wrong.push(
+                "several processes in [cluster] need \"url\" in [state]: what a process that is lost \
+                 has held is there only",
+            ),
+            Some(url) if several && !url.starts_with("s3://") => wrong.push(
+                "\"url\" in [state] is a folder, and the processes in [cluster] are on several hosts: \
+                 name a store that all of them reach, such as s3://bucket/prefix",
+            ),
+            Some(_) => {}
+        }
+        if several && !self.insecure {
+            wrong.push(
+                "the processes in [cluster] are on several hosts, and what they send each other is \
+                 neither encrypted nor authenticated: keep them in a network of their own, and say so by \
+                 \"insecure = true\" in [cluster]",
+            );
+        }
+        let most = (0..addresses.len()).map(|process| self.place(process)).max().unwrap_or(0);
+        let base = usize::from(all.http.port);
+        if base == 0 || base + most > usize::from(u16::MAX) {
+            wrong.push(
+                "the HTTP port of a process is \"port\" in [http] and its place among those of its host, \
+                 which the others have to know: it must not be 0, and leave room for all",
+            );
+        }
+        if all.serve.enabled {
+            wrong.push(
+                "\"enabled\" in [serve] is for one process: with several in [cluster], `tidemark serve` \
+                 answers for every entity, from Redis",
+            );
+        }
+        wrong
+    }
+}
+
+/// Whether a text is addresses of processes.
+fn addresses(text: &str) -> Result<(), String> {
+    let all: Vec<&str> = text.split(',').map(str::trim).collect();
+    for (at, address) in all.iter().enumerate() {
+        let port = address.rsplit_once(':').and_then(|(host, port)| {
+            port.parse::<u16>().ok().filter(|port| *port > 0 && !host.is_empty())
+        });
+        if port.is_none() {
+            return Err("must be host:port of each process, separated by commas".to_owned());
+        }
+        if all[..at].contains(address) {
+            return Err("names an address twice: each process has its own".to_owned());
+        }
+    }
+    match all.len() {
+        0..=PROCESSES_MAX => Ok(()),
+        more => Err(format!("names {more} processes, and the limit is {PROCESSES_MAX}")),
+    }
+}
+
+/// Whether a text is an address to listen on.
+fn bind(text: &str) -> Result<(), String> {
+    not_empty(text)?;
+    match text.trim_matches(['[', ']']).parse::<IpAddr>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err("must be an IP address: 0.0.0.0 for every network".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(processes: &str) -> ClusterSettings {
+        ClusterSettings { processes: Some(processes.to_owned()), ..ClusterSettings::default() }
+    }
+
+    #[test]
+    fn a_process_has_its_place_among_those_of_its_host() {
+        let cluster = of("a:1, b:1,a:2,a:3");
+        assert_eq!([0, 1, 2, 3].map(|process| cluster.place(process)), [0, 0, 1, 2]);
+        assert_eq!((cluster.count(), cluster.host(1).as_deref()), (4, Some("b")));
+        assert_eq!(ClusterSettings::default().count(), 1);
+        let bound = ClusterSettings { bind: Some("0.0.0.0".to_owned()), ..cluster };
+        assert_eq!(bound.listens(2).as_deref(), Some("0.0.0.0:2"));
+    }
+
+    #[test]
+    fn addresses_are_hosts_with_ports_each_once() {
+        assert!(addresses("a:1,b:2").is_ok());
+        for wrong in ["a", "a:0", ":1", "a:1,", "a:1,a:1", "a:99999"] {
+            assert!(addresses(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn several_processes_need_a_state_that_all_reach_and_ports_that_all_know() {
+        let mut settings = Settings { cluster: of("a:1,a:2"), ..Settings::default() };
+        let wrong = |settings: &Settings| settings.cluster.contradictions(settings);
+        assert_eq!(wrong(&settings).len(), 1, "no state");
+        settings.state.url = Some("/var/lib/state".to_owned());
+        assert_eq!(wrong(&settings), Vec::<&str>::new());
+        settings.http.port = 0;
+        settings.serve.enabled = true;
+        assert_eq!(wrong(&settings).len(), 2);
+        let mut hosts = Settings { cluster: of("a:1,b:1"), ..Settings::default() };
+        hosts.state.url = Some("/var/lib/state".to_owned());
+        assert_eq!(wrong(&hosts).len(), 2, "a folder, and nothing said of security");
+        hosts.state.url = Some("s3://states/fraud".to_owned());
+        hosts.cluster.insecure = true;
+        assert_eq!(wrong(&hosts), Vec::<&str>::new());
+    }
+}

@@ -1,0 +1,145 @@
+//! Which process of which cluster a run is.
+
+use crate::config::Settings;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::mesh::{Mesh, MeshError, MeshPlace, form};
+use crate::service::Peers;
+use crate::signals::Stop;
+use crate::version::VERSION;
+use std::io::BufRead as _;
+use tidemark_operators::interner::stable_hash;
+use tidemark_operators::plan::Plan;
+use tidemark_operators::shape::Shape;
+
+/// What the supervisor of a process writes to it when it is to end in order.
+pub(crate) const STOP: &str = "stop";
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct ClusterPlace {
+    process: usize,
+    shape: Shape,
+    /// Where each process answers over HTTP.
+    urls: Vec<String>,
+}
+
+impl ClusterPlace {
+    /// The place of process `process`; `settings` become those of that process.
+    ///
+    /// # Errors
+    /// When the cluster has several processes and none is named, or has none of that number.
+    pub fn of(process: Option<usize>, settings: &mut Settings) -> Result<Self, Failure> {
+        let count = settings.cluster.count();
+        let process = match process {
+            Some(process) if process >= count => {
+                let failure =
+                    format!("there is no process {process}: [cluster] has {count} processes");
+                return Err(Failure::usage(failure).hint("they are numbered from 0"));
+            }
+            None if count > 1 => {
+                let failure =
+                    format!("[cluster] has {count} processes, and this would be one of them");
+                return Err(Failure::usage(failure)
+                    .hint("`tidemark up` starts all of this host; or say which, by --process N"));
+            }
+            process => process.unwrap_or(0),
+        };
+        let cluster = &settings.cluster;
+        let base = settings.http.port;
+        let port = |process: usize| match base {
+            0 => 0,
+            base => base.saturating_add(u16::try_from(cluster.place(process)).unwrap_or(0)),
+        };
+        let url = |process: usize| {
+            let host = cluster.host(process)?;
+            Some(format!("http://{host}:{}", port(process)))
+        };
+        let urls = (0..count).filter_map(url).collect();
+        settings.http.port = port(process);
+        Ok(ClusterPlace {
+            process,
+            shape: Shape::of_process(process, count, settings.workers),
+            urls,
+        })
+    }
+
+    /// The workers of this process among all.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Whether this process is the first, which makes checkpoints and writes sealed rows.
+    pub fn is_first(&self) -> bool {
+        self.process == 0
+    }
+
+    /// The processes, for rows of entities that are another one's; `None`: there is one.
+    pub fn peers(&self, run: Option<&str>) -> Option<Peers> {
+        run.map(|run| Peers::new(self.shape, self.urls.clone(), run.to_owned()))
+    }
+
+    /// Connects the processes; `None` when there is one, or somebody asked to stop. `run`: which run of
+    /// the job this is, on the first.
+    ///
+    /// # Errors
+    /// When another process does not take this one, or one is lost meanwhile.
+    pub fn form(
+        &self,
+        plan: &Plan,
+        settings: &Settings,
+        run: Option<&str>,
+        stop: &Stop,
+    ) -> Result<Option<Mesh>, Failure> {
+        if self.shape.processes() == 1 {
+            return Ok(None);
+        }
+        let place = MeshPlace {
+            process: self.process,
+            addresses: settings.cluster.addresses(),
+            bind: settings.cluster.listens(self.process),
+            workers: self.shape.local(),
+            version: VERSION.to_owned(),
+            fingerprint: fingerprint(plan, settings),
+            timeout: settings.cluster.timeout,
+        };
+        let processes = self.shape.processes();
+        tracing::info!(process = self.process, processes, "waiting for the other processes");
+        form(&place, run, &|| !stop.asked()).map_err(|error| failure(&error))
+    }
+}
+
+fn failure(error: &MeshError) -> Failure {
+    let failure = Failure::failed(error);
+    if error.is_loss() { failure.peer_lost() } else { failure }
+}
+
+/// What all processes have to have in common.
+fn fingerprint(plan: &Plan, settings: &Settings) -> String {
+    let sealed = settings.sealed.path.is_some();
+    let common =
+        (&settings.state.url, settings.online.kind, sealed, settings.limits.record_bytes_max);
+    format!("{:016x}", stable_hash(format!("{plan:?} {common:?}").as_bytes()))
+}
+
+/// From now on this process ends with its supervisor, who holds the other end of standard input, and in
+/// order when that one says so.
+///
+/// # Errors
+/// When there is no thread to be had.
+pub(super) fn end_with_supervisor(stop: &Stop) -> Result<(), Failure> {
+    let stop = stop.clone();
+    let thread = std::thread::Builder::new().name("supervised".to_owned());
+    let listen = move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if line == STOP {
+                stop.ask();
+            }
+        }
+        tracing::error!("the supervisor of this process has gone, and it ends with it");
+        Exit::PeerLost.now()
+    };
+    thread.spawn(listen).map(drop).map_err(|error| {
+        Failure::failed(format!("cannot start the thread that listens to the supervisor: {error}"))
+    })
+}

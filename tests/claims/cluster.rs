@@ -1,0 +1,318 @@
+//! A job in several processes under `tidemark up`, on a real broker and a real Redis: what it seals and
+//! shows is what one worker does, also when processes are killed, stand still, and come back in other
+//! numbers.
+
+use crate::folder::Folder;
+use crate::memory::{self, Record};
+use crate::redis_server::Redis;
+use crate::run::{self, command, hashes, settings, topic, traffic, until, until_stored, write};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+/// So many ports, one after the other, that were free a moment ago.
+fn free_ports(count: u16) -> u16 {
+    loop {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
+        if first < u16::MAX - count && (first..first + count).all(free) {
+            return first;
+        }
+    }
+}
+
+/// What a cluster lives in: a topic that grows, a Redis, a folder with settings and state.
+struct World {
+    log: Vec<Vec<(Record, Record)>>,
+    topic: String,
+    redis: Redis,
+    folder: Folder,
+    http: u16,
+    mesh: u16,
+}
+
+/// A running `tidemark up`.
+struct Up {
+    child: Child,
+    log: PathBuf,
+}
+
+impl World {
+    /// With the first of `parts` parts of `events` events in the topic.
+    fn new(seed: u64, events: u64, parts: usize) -> World {
+        let log = traffic(seed, events);
+        let topic = topic(&part(&log, 0, parts));
+        let first = free_ports(8);
+        let (redis, folder) = (Redis::start(&[]), Folder::new("cluster"));
+        World { log, topic, redis, folder, http: first, mesh: first + 4 }
+    }
+
+    fn write(&self, at: usize, parts: usize) {
+        write(&self.topic, &part(&self.log, at, parts));
+    }
+
+    fn settings(&self, processes: u16, workers: usize, more: &str) {
+        let file = |name| self.folder.file(name);
+        let (sealed, state) = (file("sealed.jsonl"), file("state"));
+        let mut text = format!(
+            "in_flight_bytes = \"1MiB\"\n[sealed]\npath = {sealed:?}\n[http]\nport = {}\n[state]\n\
+             url = {state:?}\ncheckpoint_interval = \"200ms\"\nsnapshot_interval = \"1s\"\n[cluster]\n\
+             timeout = \"2s\"\n{more}",
+            self.http
+        );
+        if processes > 1 {
+            let addresses = (0..processes).map(|at| format!("127.0.0.1:{}", self.mesh + at));
+            let addresses = addresses.collect::<Vec<_>>().join(",");
+            let _ = writeln!(text, "processes = \"{addresses}\"");
+        }
+        let path = settings(self.folder.path(), "");
+        let before = std::fs::read_to_string(&path).unwrap();
+        // The first section of the settings of every test is that of limits.
+        let limits = before.replacen("[limits]\n", "", 1);
+        let at = text.find("[sealed]").unwrap();
+        let (own, sections) = text.split_at(at);
+        std::fs::write(path, format!("workers = {workers}\n[limits]\n{own}{limits}\n{sections}"))
+            .unwrap();
+    }
+
+    fn variables(&self) -> [(&'static str, String); 4] {
+        [
+            ("KAFKA_BOOTSTRAP_SERVERS", run::kafka().bootstrap_servers),
+            ("KAFKA_TOPIC", self.topic.clone()),
+            ("REDIS_HOST", "127.0.0.1".to_owned()),
+            ("REDIS_PORT", self.redis.port.to_string()),
+        ]
+    }
+
+    fn start(&self) -> Up {
+        let log = self.folder.path().join("up.log");
+        let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
+        let child = command()
+            .args(["up", "fraud", "--cluster"])
+            .arg(self.folder.path().join("cluster.toml"))
+            .envs(self.variables())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        Up { child, log }
+    }
+
+    /// Code and body of process `process`.
+    fn get(&self, process: u16, path: &str) -> Option<(u16, String)> {
+        run::get(self.http + process, path)
+    }
+
+    fn until_ready(&self, up: &mut Up, processes: u16) {
+        until("all processes to be ready", || {
+            up.is_running();
+            let ready = |process| self.get(process, "/ready").is_some_and(|(code, _)| code == 200);
+            (0..processes).all(ready)
+        });
+    }
+
+    /// Sealed rows and dead letters, once the job has ended in order.
+    fn holds(&self, expected: &memory::Output, up: &Up) {
+        let sealed = std::fs::read_to_string(self.folder.file("sealed.jsonl")).unwrap();
+        assert!(expected.sealed.starts_with(&sealed), "the sealed rows are others\n{}", up.text());
+        assert!(sealed.len() * 10 > expected.sealed.len() * 9, "{} bytes", sealed.len());
+        let letters = std::fs::read_to_string(self.folder.file("dead.jsonl")).unwrap();
+        assert_eq!(letters.lines().count(), expected.dead.len());
+        let each: BTreeSet<_> = letters.lines().collect();
+        assert_eq!(each.len(), expected.dead.len(), "a letter is there twice");
+    }
+}
+
+fn part(log: &[Vec<(Record, Record)>], at: usize, parts: usize) -> Vec<Vec<(Record, Record)>> {
+    let of = |records: &Vec<(Record, Record)>| {
+        records[records.len() * at / parts..records.len() * (at + 1) / parts].to_vec()
+    };
+    log.iter().map(of).collect()
+}
+
+impl Up {
+    fn text(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap()
+    }
+
+    fn is_running(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            panic!("the supervisor ended with {status}\n{}", self.text());
+        }
+    }
+
+    /// The system's numbers of process `process`, the newest last.
+    fn pids(&self, process: u16) -> Vec<String> {
+        let is = format!("started process={process} pid=");
+        let text = self.text();
+        text.lines().filter_map(|line| Some(line.split_once(&is)?.1.to_owned())).collect()
+    }
+
+    fn signal(&self, process: u16, signal: &str) {
+        let pid = self.pids(process).pop().unwrap();
+        assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+    }
+
+    /// Waits until process `process` was started again after `before` starts.
+    fn until_again(&mut self, process: u16, before: usize) {
+        until("the processes to start again", || {
+            self.is_running();
+            self.pids(process).len() > before
+        });
+    }
+
+    fn wait(&mut self) -> ExitStatus {
+        let mut ended = None;
+        until("the supervisor to end", || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        ended.unwrap()
+    }
+
+    fn stop(&mut self) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+        assert_eq!(self.wait().code(), Some(0), "{}", self.text());
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        // Its processes end with it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn two_and_four_processes_seal_the_bytes_of_one_worker_and_any_of_them_answers_for_every_entity() {
+    for (processes, workers) in [(2, 1), (4, 1), (2, 2)] {
+        let world = World::new(41, 12_000, 1);
+        let expected = run::expected(&world.log);
+        world.settings(processes, workers, "");
+        let mut up = world.start();
+        world.until_ready(&mut up, processes);
+        until_stored(&world.redis, &hashes(&expected));
+        let ids: Vec<_> =
+            expected.live.keys().filter(|name| name.starts_with("transaction_stats_5m/")).collect();
+        assert!(ids.len() > 100);
+        for name in ids.into_iter().take(60) {
+            let (view, id) = name.split_once('/').unwrap();
+            let features = |process| {
+                let (code, body) = world.get(process, &format!("/features/{view}/{id}")).unwrap();
+                assert_eq!(code, 200, "{body}");
+                serde_json::from_str::<serde_json::Value>(&body).unwrap()["features"].take()
+            };
+            let first = features(0);
+            (1..processes).for_each(|process| assert_eq!(features(process), first, "{name}"));
+        }
+        let (code, _) = world.get(1, "/features/transaction_stats_5m/nobody").unwrap();
+        assert_eq!(code, 404);
+        up.stop();
+        world.holds(&expected, &up);
+    }
+}
+
+#[test]
+fn processes_that_are_killed_or_stand_still_or_are_others_lose_nothing_and_count_nothing_twice() {
+    let parts = 6;
+    let world = World::new(42, 24_000, parts);
+    let expected = run::expected(&world.log);
+    world.settings(2, 1, "failures_max = 100\n");
+    let mut up = world.start();
+    world.until_ready(&mut up, 2);
+    // Killed while they read.
+    for (at, process) in [(1, 1), (2, 0)] {
+        let before = up.pids(process).len();
+        world.write(at, parts);
+        up.signal(process, "KILL");
+        up.until_again(process, before);
+        world.until_ready(&mut up, 2);
+    }
+    // One that stands still is lost to the other, and ends with it.
+    let before = up.pids(0).len();
+    world.write(3, parts);
+    up.signal(1, "STOP");
+    up.until_again(0, before);
+    world.until_ready(&mut up, 2);
+    assert!(up.text().contains("nothing was heard of it for 2s"), "{}", up.text());
+    // A signal to any of them ends all in order.
+    up.signal(1, "TERM");
+    assert_eq!(up.wait().code(), Some(0), "{}", up.text());
+    for (processes, workers, at) in [(4, 1, 4), (1, 2, 5)] {
+        world.settings(processes, workers, "failures_max = 100\n");
+        up = world.start();
+        world.write(at, parts);
+        world.until_ready(&mut up, processes);
+        if at + 1 == parts {
+            until_stored(&world.redis, &hashes(&expected));
+        }
+        up.stop();
+    }
+    world.holds(&expected, &up);
+}
+
+#[test]
+fn an_entity_whose_process_does_not_answer_is_503_and_never_missing() {
+    let world = World::new(43, 4_000, 1);
+    world.settings(2, 1, "");
+    let text = std::fs::read_to_string(world.folder.file("cluster.toml")).unwrap();
+    std::fs::write(
+        world.folder.file("cluster.toml"),
+        text.replace("timeout = \"2s\"", "timeout = \"5m\""),
+    )
+    .unwrap();
+    let mut up = world.start();
+    world.until_ready(&mut up, 2);
+    up.signal(1, "STOP");
+    let codes: BTreeSet<u16> = (0..30)
+        .map(|at| world.get(0, &format!("/features/transaction_stats_5m/nobody-{at}")).unwrap().0)
+        .collect();
+    up.signal(1, "CONT");
+    assert_eq!(codes, BTreeSet::from([404, 503]));
+    up.stop();
+}
+
+#[test]
+fn a_second_supervisor_is_refused_and_one_whose_processes_fail_again_and_again_gives_up() {
+    let world = World::new(44, 400, 1);
+    world.settings(2, 1, "failures_max = 2\n");
+    let mut up = world.start();
+    world.until_ready(&mut up, 2);
+    let mut second = world.start();
+    assert_eq!(second.wait().code(), Some(1), "{}", second.text());
+    assert!(second.text().contains("is supervised already"), "{}", second.text());
+    for _ in 0..2 {
+        let before = up.pids(0).len();
+        up.signal(0, "KILL");
+        until("the processes to start again, or not", || {
+            up.pids(0).len() > before || up.child.try_wait().unwrap().is_some()
+        });
+    }
+    assert_eq!(up.wait().code(), Some(1), "{}", up.text());
+    assert!(up.text().contains("they are not started again"), "{}", up.text());
+}
+
+#[test]
+fn settings_that_make_no_cluster_are_refused_before_anything_starts() {
+    let folder = Folder::new("cluster-settings");
+    let refused = |text: &str, arguments: &[&str], what: &str| {
+        folder.write("cluster.toml", text);
+        let output = command().current_dir(folder.path()).args(arguments).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(what), "{said}");
+    };
+    let two = "[cluster]\nprocesses = \"127.0.0.1:1,127.0.0.1:2\"\n";
+    refused(two, &["up", "fraud"], "need \"url\" in [state]");
+    let hosts = "[cluster]\nprocesses = \"a:1,b:1\"\n[state]\nurl = \"state\"\n";
+    refused(hosts, &["check", "fraud", "--cluster", "cluster.toml"], "\"insecure = true\"");
+    let whole = format!("{two}[state]\nurl = \"state\"\n");
+    refused(&whole, &["run", "fraud"], "`tidemark up` starts all of this host");
+    refused(&whole, &["run", "fraud", "--process", "2"], "there is no process 2");
+    assert!(!Path::new(&folder.file("state")).exists());
+}
