@@ -112,6 +112,10 @@ n_3626 = {{ aggregate = "count", window = "5m" }}
 entity = "{entity}"
 [views.sums.features]
 n_55341 = {{ aggregate = "count", window = "5m" }}
+[views.of_user]
+entity = "user"
+[views.of_user.features]
+n = {{ aggregate = "count", window = "5m" }}
 "#
             );
             tidemark_jobs::load("collision.toml", &text).unwrap()

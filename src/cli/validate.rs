@@ -12,8 +12,8 @@ Examples:
   tidemark validate fraud --freshness          whether rows are younger than their bound
   tidemark validate fraud --freshness --entity-type card --entity-id card_0000017
 
-Beside a running job, with the same cluster.toml and environment. Rows are current while every worker
-gives signs of life (\"stale_after\" in [serve]) and the live clock is near this machine's
+Beside a running job, with the same cluster.toml and environment. Rows are current while every
+worker gives signs of life (\"stale_after\" in [serve]) and the live clock is near this machine's
 (\"behind_max\"). Exit codes: 0 all is well, 3 something is not, 2 wrong words or files.")]
 pub struct ValidateArgs {
     /// The job: a file, or the name of a shipped job

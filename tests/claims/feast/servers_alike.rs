@@ -193,12 +193,12 @@ fn our_server_and_stock_feast_s_answer_alike_from_one_redis() {
     reader.told(&json!({}));
     let process = world.start(&[]);
     until_read(&world, &mut reader, &rows, false);
-    // What is compared stands still.
-    process.signal("STOP");
-    let stock = FeastServer::start(&feast);
     let url = format!("redis://127.0.0.1:{}", world.redis.port);
     let ours = FromRedis::start(world.folder.path(), &url);
     until("our server", || request(ours.port, "GET /ready", "").is_some_and(|it| it.0 == 200));
+    // What is compared stands still from here on, known to be current.
+    process.signal("STOP");
+    let stock = FeastServer::start(&feast);
     let mut asker = Asker::new(&world, &rows);
     let mut differences = Vec::new();
     for _ in 0..QUESTIONS {
