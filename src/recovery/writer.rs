@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
-use tidemark_operators::cut::{CUT_GRID, Cut, EntityStates, PartitionMark, TimelineRows};
+use tidemark_operators::cut::{Cut, EntityStates, PartitionMark, TimelineRows};
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
@@ -353,9 +353,6 @@ impl Writer<'_> {
         // Nothing more of it is taken.
         self.telling = SnapshotFiles { as_of: as_of + 1, ..SnapshotFiles::default() };
         next.snapshot = Some(Snapshot { as_of, states });
-        if fault::is_mutant("snapshot_ahead") {
-            next.cut = as_of.saturating_sub(5 * CUT_GRID);
-        }
         self.progress.snapshot.store(as_of, Ordering::Release);
     }
 

@@ -4,24 +4,12 @@
 
 use crate::folder::Folder;
 use crate::memory::{self, Record};
-use crate::redis_server::Redis;
+use crate::redis_server::{Redis, free_ports};
 use crate::run::{self, command, hashes, settings, topic, traffic, until, until_stored, write};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-
-/// So many ports, one after the other, that were free a moment ago.
-fn free_ports(count: u16) -> u16 {
-    loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
-        if first < u16::MAX - count && (first..first + count).all(free) {
-            return first;
-        }
-    }
-}
 
 /// What a cluster lives in: a topic that grows, a Redis, a folder with settings and state.
 struct World {

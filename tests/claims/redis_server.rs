@@ -4,14 +4,31 @@
 use crate::folder::Folder;
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a server may take to start before the test gives up.
 const START: Duration = Duration::from_secs(30);
 
-/// A port that was free a moment ago.
+/// A port that nobody has, and that no other test of this run is given: who stops a server and starts
+/// it again finds it free.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    free_ports(1)
+}
+
+/// The first of so many, one after the other. Below the range that outgoing connections are given, and that
+/// in which scripts look for theirs.
+pub fn free_ports(count: u16) -> u16 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    loop {
+        let begun = std::process::id().wrapping_mul(31);
+        let next = NEXT.fetch_add(count.into(), Ordering::Relaxed).wrapping_add(begun);
+        let first = 10_000 + u16::try_from(next % 9_000).unwrap();
+        if (first..).take(count.into()).all(is_free) {
+            return first;
+        }
+    }
 }
 
 /// A Redis server.

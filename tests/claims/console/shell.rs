@@ -1,12 +1,11 @@
 //! One shell that runs the commands of a page.
 
 use crate::folder::Folder;
+use crate::redis_server::free_ports;
 use std::fmt::Write as _;
-use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::{Command as Process, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// How long all commands of a page may take. Only a hang reaches it.
 const SECONDS_MAX: &str = "300";
@@ -58,22 +57,6 @@ struct Port {
 const SHOWN: [&str; 11] =
     ["9092", "6379", "7101", "7102", "7103", "7104", "8088", "8089", "8090", "8091", "6566"];
 
-/// The first of as many free ones as there are shown, that stay free until a server of the page takes
-/// them, seconds later: below the range that outgoing connections are given, and that in which scripts
-/// look for theirs.
-fn free_ports() -> u16 {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let count = u32::try_from(SHOWN.len()).unwrap();
-    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
-    loop {
-        let next = NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id() * 31);
-        let first = 10_000 + u16::try_from(next.wrapping_mul(count) % 9_000).unwrap();
-        if (first..).take(SHOWN.len()).all(is_free) {
-            return first;
-        }
-    }
-}
-
 /// A shell, and what it is to do.
 pub struct Shell {
     folder: Folder,
@@ -89,7 +72,11 @@ impl Shell {
             symlink(there, folder.path().join(name)).unwrap();
         }
         let port = |(shown, used): (&'static str, u16)| Port { shown, used: used.to_string() };
-        let ports: Vec<Port> = SHOWN.into_iter().zip(free_ports()..).map(port).collect();
+        let ports: Vec<Port> = SHOWN
+            .into_iter()
+            .zip(free_ports(u16::try_from(SHOWN.len()).unwrap())..)
+            .map(port)
+            .collect();
         let used = |shown: &str| &ports.iter().find(|port| port.shown == shown).unwrap().used;
         let (kafka, redis, http) = (used("9092"), used("6379"), used("8088"));
         let script = format!(
