@@ -111,13 +111,21 @@ impl CheckpointsDue {
 
     /// What is due when everything before `frontier` is sealed, and what has been done.
     pub fn next(&mut self, frontier: EventTime) -> Option<Notice> {
-        let cut = self.cut(frontier).map(Notice::Cut);
-        let snapshot = || self.snapshots.next(frontier, &self.progress).map(Notice::Snapshot);
-        cut.or_else(snapshot).or_else(|| {
+        self.asked(frontier).or_else(|| {
             let published = self.room.published_to();
             let before = std::mem::replace(&mut self.published, published);
             (published > before).then_some(Notice::LettersPublished(published))
         })
+    }
+
+    fn asked(&mut self, frontier: EventTime) -> Option<Notice> {
+        if frontier == EventTime::MAX {
+            // All events have ended, and the last cut comes by itself. It lies before the newest of them,
+            // and marks that were asked for a cut behind it have forgotten what is to be read again.
+            return None;
+        }
+        let cut = self.cut(frontier).map(Notice::Cut);
+        cut.or_else(|| self.snapshots.next(frontier, &self.progress).map(Notice::Snapshot))
     }
 
     fn cut(&mut self, frontier: EventTime) -> Option<Cut> {
@@ -159,5 +167,23 @@ impl Snapshots {
         let ahead = self.pace.saturating_mul(self.factor);
         self.asked = Cut::below(frontier.saturating_add(ahead)).saturating_add(CUT_GRID);
         Some(self.asked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_is_due_while_events_may_come_and_none_once_all_have_ended() {
+        let always = (Duration::ZERO, Duration::ZERO);
+        let room = Arc::new(LetterRoom::new(1, 1));
+        let mut due = CheckpointsDue::new(always, Arc::default(), Arc::clone(&room), 0);
+        assert_eq!(due.next(EventTime::MAX), None);
+        let cut = Cut { number: 1, at: 7_000 };
+        assert_eq!(due.next(7_777), Some(Notice::Cut(cut)));
+        room.published(1);
+        assert_eq!(due.next(EventTime::MAX), Some(Notice::LettersPublished(1)));
+        assert_eq!(due.next(EventTime::MAX), None);
     }
 }
