@@ -159,10 +159,7 @@ impl Recovery {
                 failed(&error);
             }
         };
-        let thread = std::thread::Builder::new().name("checkpoints".to_owned());
-        let thread = thread
-            .spawn(run)
-            .map_err(|why| system("start the thread that writes checkpoints", why))?;
+        let thread = spawn(run)?;
         let gone = || system("write checkpoints", std::io::Error::other("the thread is gone"));
         let (begun, segments): (Manifest, Vec<ListedSegment>) =
             takes.recv().map_err(|_| gone())??;
@@ -351,6 +348,12 @@ impl Recovery {
         let publisher = self.publisher.and_then(Arc::into_inner);
         publisher.map_or(0, |publisher| publisher.finish(left))
     }
+}
+
+/// Starts the thread that writes checkpoints.
+fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, RecoveryError> {
+    let thread = std::thread::Builder::new().name("checkpoints".to_owned());
+    thread.spawn(run).map_err(|why| system("start the thread that writes checkpoints", why))
 }
 
 /// Begins to read the checkpoint `begun`, where there is anything to be read: for each worker its feeds.

@@ -6,7 +6,7 @@ use super::follow::{self, Follower, Outgoing};
 use super::lacks::Lacks;
 use super::parcel::Parcel;
 use super::part::LetterRoom;
-use super::{Recovery, RecoveryConfig, RecoveryError, WorkerMessage, ids, load, system};
+use super::{Recovery, RecoveryConfig, RecoveryError, WorkerMessage, ids, load, spawn};
 use crate::checkpoint::Manifest;
 use crate::engine::Parcels;
 use crate::objects::{self, Absent, Objects};
@@ -52,10 +52,7 @@ impl Recovery {
                 failed(&error);
             }
         };
-        let thread = std::thread::Builder::new().name("checkpoints".to_owned());
-        let thread = thread
-            .spawn(run)
-            .map_err(|why| system("start the thread that writes checkpoints", why))?;
+        let thread = spawn(run)?;
         let ids = ids::resume(&config.plan, &*objects, &begun, config.keys.as_deref())?;
         let lacks = Arc::new(Lacks::new(&config.plan, &begun, config.start_empty.clone()));
         let restore = load(&config, &objects, &begun, segments, (&progress, &lacks))?;

@@ -154,6 +154,7 @@ impl Attack {
         (0..10).for_each(|n| attack.click("visitor", start + n * 1_000));
         attack.flush();
         attack.until_counted("before the attack");
+        until("the visitor's clicks to count", || attack.visits() == Some(10));
         attack
     }
 
@@ -202,6 +203,10 @@ impl Attack {
         self.feature(&format!("features:card:{card}:transaction_stats_5m"), "txn_count_5m")
     }
 
+    fn visits(&self) -> Option<u64> {
+        self.feature("features:visitor:visitor:visits", "clicks_5m")
+    }
+
     /// The events of a good card that must count: all of them, but for what came after an attack on
     /// its own partition under stamps that hide it.
     fn counting(&self, partition: u32) -> u64 {
@@ -226,8 +231,7 @@ impl Attack {
             })
         });
         if when != "before the attack" {
-            let visits = self.feature("features:visitor:visitor:visits", "clicks_5m");
-            assert_eq!(visits, Some(10), "{when}, {:?}", self.stamps);
+            assert_eq!(self.visits(), Some(10), "{when}, {:?}", self.stamps);
         }
     }
 

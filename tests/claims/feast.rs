@@ -7,7 +7,7 @@ mod stock;
 use crate::folder::Folder;
 use crate::memory::{self, Record, Run};
 use crate::redis_server::Redis;
-use crate::run::{Process, kafka, settings, until, write};
+use crate::run::{Process, generated, kafka, settings, until, write};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use stock::{Feast, Reader};
-use tidemark::generator::{Generator, Options, Profile};
+use tidemark::generator::{Options, Profile};
 use tidemark::kafka::create_topic;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::value::Type;
@@ -111,12 +111,7 @@ fn traffic(profile: Profile, events: u64) -> Records {
         malformed: 0.01,
         ..Options::default()
     };
-    let mut generator = Generator::new(options).unwrap();
-    let mut log = vec![Vec::new(); PARTITIONS as usize];
-    while let Some(record) = generator.next() {
-        log[record.partition as usize].push((record.key.to_vec(), record.line.to_vec()));
-    }
-    log
+    generated(options)
 }
 
 /// The rows that a job computes, by view and id.

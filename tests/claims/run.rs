@@ -51,8 +51,13 @@ pub fn traffic(seed: u64, events: u64) -> Vec<Vec<(Record, Record)>> {
         malformed: 0.01,
         ..Options::default()
     };
+    generated(options)
+}
+
+/// What the generator makes, by partition: keys and values.
+pub fn generated(options: Options) -> Vec<Vec<(Record, Record)>> {
+    let mut log = vec![Vec::new(); options.partitions as usize];
     let mut generator = Generator::new(options).unwrap();
-    let mut log = vec![Vec::new(); PARTITIONS as usize];
     while let Some(record) = generator.next() {
         log[record.partition as usize].push((record.key.to_vec(), record.line.to_vec()));
     }

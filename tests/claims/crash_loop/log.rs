@@ -1,6 +1,7 @@
 //! What comes into the topic while the job is killed.
 
 use crate::memory::Record;
+use crate::run::generated;
 use crate::servers::Server;
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -11,7 +12,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
 use std::time::Duration;
-use tidemark::generator::{Generator, Options};
+use tidemark::generator::Options;
 use tidemark::kafka::{KafkaConfig, create_topic, produce};
 
 pub const PARTITIONS: u32 = 4;
@@ -67,11 +68,7 @@ impl Traffic {
             malformed: 0.02,
             ..Options::default()
         };
-        let mut generator = Generator::new(options).unwrap();
-        let mut records = vec![Vec::new(); PARTITIONS as usize];
-        while let Some(record) = generator.next() {
-            records[record.partition as usize].push((record.key.to_vec(), record.line.to_vec()));
-        }
+        let records = generated(options);
         let (topic, written) = (topic.to_owned(), [0; PARTITIONS as usize]);
         let traffic = Traffic { kafka, topic, records, written, open: None };
         assert!(create_topic(&traffic.kafka(), &traffic.topic, PARTITIONS, &[]).unwrap());
