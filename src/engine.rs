@@ -236,6 +236,10 @@ impl Observer {
     /// Stops the job with `failure`, which must say what was attempted, on what, why it failed and
     /// what to do.
     pub fn fail(&self, failure: String) {
+        if self.shape.processes() > 1 {
+            // At once: this process may be ended before it can say so at its own end.
+            tracing::error!("{failure}");
+        }
         let mut first = self.progress.failure.lock().unwrap_or_else(PoisonError::into_inner);
         first.get_or_insert(failure);
         self.stop();

@@ -62,12 +62,13 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
     let files = inputs::sources(&job, &args.sources)?;
     check_roles(&job, args, &files)?;
     whole_file::end_on_signals()?;
-    let (spine, shares) = ask(args, &asking, workers)?;
-    let form = form(args, spine.format)?;
-    asking.check_names(&spine)?;
+    // What can be wrong with the rest is found before the examples are read.
     let limits = settings.limits.engine();
     let files = JobFiles::new(&job.plan, files, limits.record_bytes).map_err(Failure::failed)?;
     let tables = inputs::tables(&job, &args.tables)?;
+    let (spine, shares) = ask(args, &asking, workers)?;
+    let form = form(args, spine.format)?;
+    asking.check_names(&spine)?;
     let settings = Settings {
         plan: Arc::clone(&job.plan),
         shape: Shape::one_process(workers),
@@ -117,8 +118,10 @@ fn check_roles(
     args: &HistoricalArgs,
     files: &[(u16, Vec<std::path::PathBuf>)],
 ) -> Result<(), Failure> {
-    if is_standard(&args.entities) {
-        let why = "cannot read the examples from standard input: they are read twice";
+    let piped = |found: std::fs::Metadata| !found.is_file() && !found.is_dir();
+    if is_standard(&args.entities) || std::fs::metadata(&args.entities).is_ok_and(piped) {
+        let path = args.entities.display();
+        let why = format!("cannot read the examples from \"{path}\": they are read twice");
         return Err(Failure::usage(why).hint("write them to a file and name it by --entities"));
     }
     let mut roles = inputs::roles(job, &args.job, files, &args.tables);

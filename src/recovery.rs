@@ -164,13 +164,15 @@ impl Recovery {
         let (begun, segments): (Manifest, Vec<ListedSegment>) =
             takes.recv().map_err(|_| gone())??;
         let room = Arc::new(LetterRoom::new(config.letters_max.0, config.letters_max.1));
-        let publisher = publisher(&*objects, &begun, letters, &room)?;
+        // What a later run has taken away is missing to this one: that is the effect, not the cause.
+        let superseded = |error| leads(&*objects, &begun).err().unwrap_or(error);
+        let publisher = publisher(&*objects, &begun, letters, &room).map_err(superseded)?;
         let (to, messages) = channel();
         let lacks = Lacks::new(&config.plan, &begun, config.start_empty.clone());
         let lacks = Arc::new(lacks);
         begin.send((Arc::clone(&publisher), Arc::clone(&lacks), messages)).map_err(|_| gone())?;
         let keys = config.keys.as_deref();
-        let ids = ids::resume(&config.plan, &*objects, &begun, keys)?;
+        let ids = ids::resume(&config.plan, &*objects, &begun, keys).map_err(superseded)?;
         let restore = load(&config, &objects, &begun, segments, (&progress, &lacks))?;
         Ok(Recovery {
             config,
@@ -267,14 +269,7 @@ impl Recovery {
     /// # Errors
     /// When another one has, or the store cannot be read.
     pub fn leads(&self) -> Result<(), RecoveryError> {
-        let newest = Manifests::new(&*self.objects).newest()?.map(|newest| newest.manifest);
-        let Manifest { sequence, generation, .. } = self.begun;
-        let others = newest.filter(|newest| newest.writer != self.begun.writer);
-        others.map_or(Ok(()), |newest| {
-            let by = format!("generation {}", newest.generation);
-            let store = self.objects.url().to_owned();
-            Err(CheckpointError::Fenced { sequence, generation, store, by }.into())
-        })
+        leads(&*self.objects, &self.begun)
     }
 
     /// Has a manifest say that the job's first sealed rows are written behind the first `bytes` of their
@@ -348,6 +343,17 @@ impl Recovery {
         let publisher = self.publisher.and_then(Arc::into_inner);
         publisher.map_or(0, |publisher| publisher.finish(left))
     }
+}
+
+/// Sees that nobody has taken over from the run that began with `begun`.
+fn leads(objects: &dyn Objects, begun: &Manifest) -> Result<(), RecoveryError> {
+    let newest = Manifests::new(objects).newest()?.map(|newest| newest.manifest);
+    let Manifest { sequence, generation, .. } = *begun;
+    let others = newest.filter(|newest| newest.writer != begun.writer);
+    others.map_or(Ok(()), |newest| {
+        let (by, store) = (format!("generation {}", newest.generation), objects.url().to_owned());
+        Err(CheckpointError::Fenced { sequence, generation, store, by }.into())
+    })
 }
 
 /// Starts the thread that writes checkpoints.

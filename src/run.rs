@@ -144,6 +144,7 @@ impl OpenJob {
         }
         let sealed_path = settings.sealed.path.as_deref().map(Path::new);
         let written = [letters.path(), sealed_path].into_iter().flatten();
+        let written = written.filter(|_| place.is_first());
         for path in written.filter(|path| !is_standard(path)) {
             service = service.with_disk(path);
         }
@@ -186,7 +187,9 @@ impl OpenJob {
         let refused = RefusedWatch::new(&self.refusals, self.letters.place());
         let watch = watched.start(stop, refused)?;
         let deadline = Deadline::start(self.settings.limits.shutdown, stop)?;
-        let outcome = self.read(stop, &deadline).map_err(|failure| self.superseded(failure));
+        let superseded =
+            |failure| checkpoints::superseded(failure, &self.observer, self.recovery.as_deref());
+        let outcome = self.read(stop, &deadline).map_err(superseded);
         drop(watch);
         if self.observer.agreed().stopped() {
             stop.ask();
@@ -219,11 +222,6 @@ impl OpenJob {
             refusals::some_accepted(&self.observer.metrics)?;
         }
         Ok(Exit::Done)
-    }
-
-    /// The failure, told apart when it is that a later run has taken over.
-    fn superseded(&self, failure: Failure) -> Failure {
-        if self.observer.is_taken_over() { failure.taken_over() } else { failure }
     }
 
     /// What makes a last checkpoint when the job is asked to stop: within half of the time that it has.

@@ -7,7 +7,7 @@
 
 use crate::created_file::{Held, append_lines, create, end_lines};
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, Seek as _, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -85,9 +85,11 @@ impl SealedFile {
         let error = |reason| LinesError { what: "sealed rows", path: path.to_owned(), reason };
         let file = create(path, Held::Placed).map_err(error)?;
         let is_regular = file.metadata().map_err(error)?.is_file();
+        let length = file.metadata().map_err(error)?.len();
         let held = match known {
-            Some(_) => file.metadata().map_err(error)?.len(),
-            None => end_lines(&file).map_err(error)?,
+            Some(known) if known <= length => length,
+            // Rows follow what is there.
+            _ => end_lines(&file).map_err(error)?,
         };
         let begins = known.unwrap_or(held).min(held);
         if known.is_some_and(|known| known > held) {
@@ -180,6 +182,8 @@ impl Write for PlacedFile {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let written = self.file.write_at(bytes, self.position)?;
         self.position += written as u64;
+        // For who shares the standard output, and writes on where it stands.
+        self.file.seek(SeekFrom::Start(self.position))?;
         Ok(written)
     }
 

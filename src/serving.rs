@@ -42,7 +42,6 @@ pub use redis::RedisRows;
 pub use source::RowSource;
 
 use crate::config::ServeSettings;
-use crate::connect::millis;
 use crate::failure::Failure;
 use crate::http::HttpServer;
 use crate::online::Beats;
@@ -54,7 +53,6 @@ use freshness::{AgeBounds, Judge};
 use std::net::SocketAddr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 use tidemark_jobs::Job;
 
 /// Entities of one request.
@@ -65,13 +63,12 @@ const FEATURES_MAX: usize = 1_000;
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// Whether rows that were read between two looks at the job's heartbeats are current, for people: as of
-/// when they are, or why nothing of them is to be told. `bounds`: `stale_after` and `behind_max` of
-/// [`ServeSettings`].
+/// when they are, or why nothing of them is to be told.
 ///
 /// # Errors
 /// When they are not, or nothing is known.
-pub fn judged(beats: &(Beats, Beats), bounds: (Duration, Duration)) -> Result<String, String> {
-    let bounds = AgeBounds { stale_after: millis(bounds.0), behind_max: millis(bounds.1) };
+pub fn judged(beats: &(Beats, Beats), settings: &ServeSettings) -> Result<String, String> {
+    let bounds = AgeBounds::of(settings);
     let now = wall_ms().unwrap_or(0);
     let freshness = Judge::default().judge(&beats.0, &beats.1, bounds, now);
     let age = freshness.age(now).unwrap_or(0);

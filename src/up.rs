@@ -15,6 +15,7 @@ use crate::cli::UpArgs;
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::run::place::no_process;
 use crate::signals::Stop;
 use crate::{job_file, logging};
 use child::{Child, ChildEnd, Children};
@@ -28,7 +29,7 @@ use std::time::{Duration, Instant};
 /// How often it is looked whether a process has ended.
 const LOOK: Duration = Duration::from_millis(20);
 /// How long the others may take to notice that one is gone, before they are ended.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_secs(3);
 /// How long after `shutdown` a process that was asked to end is ended.
 const LATE: Duration = Duration::from_secs(5);
 /// The first and the longest pause before all are started again.
@@ -58,10 +59,7 @@ fn processes(args: &UpArgs, settings: &Settings) -> Result<Vec<usize>, Failure> 
     if let Some(process) = args.process {
         return match process < count {
             true => Ok(vec![process]),
-            false => Err(Failure::usage(format!(
-                "there is no process {process}: [cluster] has {count} processes"
-            ))
-            .hint("they are numbered from 0")),
+            false => Err(no_process(process, count)),
         };
     }
     if count == 1 {
@@ -128,13 +126,16 @@ impl Supervisor<'_> {
             for process in &self.processes {
                 children.all.push(Child::start(*process, self.args)?);
             }
-            let ended = self.watch(&mut children, stop);
-            let Some(ended) = ended else {
-                children.end();
-                return Ok(Exit::Done);
-            };
-            children.end_after(GRACE);
+            let Some(ended) = self.watch(&mut children, stop)? else { return Ok(Exit::Done) };
+            // The first that was seen may have ended because of another one, which says why.
+            let ended = children.settle(GRACE).unwrap_or(ended);
+            children.end();
             self.judge(&ended)?;
+            if stop.asked() {
+                let why =
+                    "it was asked to end in order; the next start goes on from the job's state";
+                return Err(Failure::failed(format!("{ended}: {why}")));
+            }
             if began.elapsed() > self.settings.cluster.failures_within {
                 pause = PAUSES.0;
             }
@@ -151,7 +152,10 @@ impl Supervisor<'_> {
     }
 
     /// Waits until a process ends by itself, which it tells; `None`: all have ended in order.
-    fn watch(&self, children: &mut Children, stop: &Stop) -> Option<ChildEnd> {
+    ///
+    /// # Errors
+    /// When some do not end in time.
+    fn watch(&self, children: &mut Children, stop: &Stop) -> Result<Option<ChildEnd>, Failure> {
         let mut until = None;
         loop {
             if stop.asked() && until.is_none() {
@@ -159,22 +163,21 @@ impl Supervisor<'_> {
                 children.all.iter_mut().for_each(Child::stop);
                 until = Some(Instant::now() + self.settings.limits.shutdown + LATE);
             }
-            let left = match children.look() {
-                Ok(left) => left,
-                Err(ended) if until.is_none() || !ended.is_lost() => return Some(ended),
-                // It was told of the end of another one before its own.
-                Err(_) => continue,
-            };
+            let (left, failed) = children.look();
+            // While all end, one may hear of the end of another before its own.
+            if let Some(ended) = failed.filter(|ended| until.is_none() || !ended.is_lost()) {
+                return Ok(Some(ended));
+            }
             if left == 0 {
-                return None;
+                return Ok(None);
             }
             if left < children.all.len() && until.is_none() {
                 // The job is over: so it is for the others.
                 until = Some(Instant::now() + self.settings.limits.shutdown + LATE);
             }
             if until.is_some_and(|until| Instant::now() >= until) {
-                tracing::error!("{left} processes did not end in time, and are ended");
-                return None;
+                return Err(Failure::failed(format!("{left} processes did not end in time"))
+                    .hint("they are ended now, and the next start goes on from the job's state"));
             }
             std::thread::sleep(LOOK);
         }
@@ -192,7 +195,7 @@ impl Supervisor<'_> {
             }
             _ => {}
         }
-        if ended.is_lost() && self.args.process.is_some() {
+        if ended.is_lost() && self.processes.len() < self.settings.cluster.count() {
             // Another supervisor's process has failed.
             return Ok(());
         }

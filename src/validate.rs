@@ -7,18 +7,23 @@ use crate::config::{ClusterFile, Flags, OnlineKind, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kafka::topic_size;
+use crate::online::MemoryStatus;
 use crate::online::redis::{RedisSurvey, survey};
 use crate::registry::FolderSchemas;
 use crate::run::with_topic;
 use crate::serving::judged;
 use crate::{connect, entity_id, job_file, output};
-use findings::{ValidationFinding, ValidationVerdict};
+use findings::ValidationFinding;
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::nearest;
 use tidemark_operators::plan::{Format, Plan};
+
+/// How long connecting to a registry may take.
+const CONNECT_MAX: Duration = Duration::from_secs(3);
 
 /// Looks at Redis, topics and schemas, and prints what was found.
 ///
@@ -37,11 +42,12 @@ pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
         topics(&job.plan, &settings, &mut findings);
         schemas(&job.plan, &settings, &mut findings);
     }
+    let document = findings::document(&job.plan.name, &findings);
+    let all_well = document.ok;
     match args.format {
-        OutputFormat::Json => output::print_json(&findings::document(&job.plan.name, &findings))?,
+        OutputFormat::Json => output::print_json(&document)?,
         OutputFormat::Text => output::print(&findings::text(&findings))?,
     };
-    let all_well = findings.iter().all(|finding| finding.verdict != ValidationVerdict::Failed);
     Ok(if all_well { Exit::Done } else { Exit::No })
 }
 
@@ -52,11 +58,14 @@ fn only(args: &ValidateArgs, plan: &Plan) -> Result<Option<(usize, String)>, Fai
     let Some(entity) = entities.position(|entity| entity.name == *name) else {
         let failure = format!("the job \"{}\" has no entity type \"{name}\"", plan.name);
         let near = nearest(name, plan.entities.iter().map(|entity| entity.name.as_str()));
-        let failure = Failure::usage(failure);
-        return Err(match near {
-            Some(near) => failure.hint(format!("did you mean \"{near}\"?")),
-            None => failure,
-        });
+        let hint = near.map_or_else(
+            || {
+                let all = plan.entities.iter().map(|entity| format!("\"{}\"", entity.name));
+                format!("name one of: {}", all.collect::<Vec<_>>().join(", "))
+            },
+            |near| format!("did you mean \"{near}\"?"),
+        );
+        return Err(Failure::usage(failure).hint(hint));
     };
     let view = plan.views.iter().position(|view| view.entity == entity);
     let id =
@@ -82,10 +91,9 @@ fn redis(
         Err(error) => return findings.push(ValidationFinding::failed(name, error)),
     };
     if !freshness && only.is_none() {
-        findings.push(server(name, &found, settings.online.memory.alert_threshold));
+        findings.push(server(name, &found));
     }
-    let bounds = (settings.serve.stale_after, settings.serve.behind_max);
-    let fresh = judged(&found.beats, bounds);
+    let fresh = judged(&found.beats, &settings.serve);
     let current = fresh.is_ok();
     findings.push(match &fresh {
         Ok(told) => ValidationFinding::ok("heartbeat", told),
@@ -95,8 +103,7 @@ fn redis(
 }
 
 /// The server's role and memory.
-#[expect(clippy::cast_precision_loss, reason = "a threshold needs no more precision")]
-fn server(name: String, found: &RedisSurvey, alert_threshold: f64) -> ValidationFinding {
+fn server(name: String, found: &RedisSurvey) -> ValidationFinding {
     if found.replica {
         return ValidationFinding::failed(
             name,
@@ -106,19 +113,20 @@ fn server(name: String, found: &RedisSurvey, alert_threshold: f64) -> Validation
     let evicted = found.evicted.unwrap_or(0);
     if evicted > 0 {
         let why = format!(
-            "it has evicted {evicted} keys since its start, which read as zeros; raise its maxmemory"
+            "it has evicted {evicted} keys since its start, which read as zeros until they are written \
+             again; raise its maxmemory, and have it count anew by CONFIG RESETSTAT"
         );
         return ValidationFinding::failed(name, why);
     }
     match found.memory {
-        Some((used, limit)) if limit > 0 && used as f64 >= alert_threshold * limit as f64 => {
+        Some(MemoryStatus { used, limit: Some(limit), alert: true }) => {
             ValidationFinding::failed(name, format!("{used} of {limit} bytes of memory are in use"))
         }
-        Some((used, 0)) => {
-            ValidationFinding::ok(name, format!("primary, {used} bytes in use, no limit"))
-        }
-        Some((used, limit)) => {
+        Some(MemoryStatus { used, limit: Some(limit), .. }) => {
             ValidationFinding::ok(name, format!("primary, {used} of {limit} bytes in use"))
+        }
+        Some(MemoryStatus { used, limit: None, .. }) => {
+            ValidationFinding::ok(name, format!("primary, {used} bytes in use, no limit"))
         }
         None => ValidationFinding::ok(name, "primary; it does not say how much memory is in use"),
     }
@@ -143,17 +151,21 @@ fn rows(
         seen += ids.len();
         let name = format!("view {}", view.name);
         match (only, ids.first()) {
+            (None, _) if freshness => {}
+            (None, None) if !found.whole => {
+                let why = "no row was found among the keys that were looked at, which were not all";
+                findings.push(ValidationFinding::skipped(name, why));
+            }
             (None, None) => {
                 let why = "no row was found: has the job caught up, and did events arrive?";
                 findings.push(ValidationFinding::failed(name, why));
             }
-            (None, Some(id)) if !freshness => {
+            (None, Some(id)) => {
                 findings.push(ValidationFinding::ok(
                     name,
                     format!("has rows, of \"{id}\" for example"),
                 ));
             }
-            (None, Some(_)) => {}
             (Some((_, id)), None) => {
                 findings.push(ValidationFinding::ok(
                     name,
@@ -204,14 +216,14 @@ fn schemas(plan: &Plan, settings: &Settings, findings: &mut Vec<ValidationFindin
         });
         return;
     }
-    let Some(urls) = &named.url else {
+    let urls = connect::registry(named, Duration::ZERO).urls;
+    if urls.is_empty() {
         let why = "a topic has Avro records and nothing says where their schemas are: set \"url\" or \
                    \"schemas\" in [registry]";
         return findings.push(ValidationFinding::failed("schemas", why));
-    };
-    for url in urls.split(',') {
-        let url = url.trim();
-        findings.push(match reached(url) {
+    }
+    for url in urls {
+        findings.push(match reached(&url) {
             Ok(()) => ValidationFinding::ok("schemas", format!("the registry at {url} listens")),
             Err(why) => ValidationFinding::failed(
                 "schemas",
@@ -229,6 +241,5 @@ fn reached(url: &str) -> Result<(), String> {
     let address = if host.contains(':') { host.to_owned() } else { format!("{host}{port}") };
     let mut found = address.to_socket_addrs().map_err(|error| error.to_string())?;
     let at = found.next().ok_or("its name has no address")?;
-    let timeout = std::time::Duration::from_secs(3);
-    TcpStream::connect_timeout(&at, timeout).map(|_| ()).map_err(|error| error.to_string())
+    TcpStream::connect_timeout(&at, CONNECT_MAX).map(|_| ()).map_err(|error| error.to_string())
 }

@@ -14,7 +14,7 @@ Examples:
       --source transactions=tx.jsonl --out training.csv
   tidemark historical fraud --entities labels.jsonl --time scored_at --before \\
       --features transaction_stats_5m:txn_count_5m,card_fraud_indicators \\
-      --source transactions=p0.jsonl.zst,p1.jsonl.zst --out training.jsonl --spec training.json
+      --source transactions=p0.jsonl.zst,p1.jsonl.zst --out training.jsonl
 
 SPINE is CSV or JSON lines, plain, gzip or zstd (by its content): a row an example, with a time,
 the keys of its entities and whatever else, such as labels, which stays as it is. What comes out is

@@ -1,8 +1,8 @@
 //! The processes of a cluster.
 
 use crate::config::Settings;
-use crate::config::keys::{Keys, not_empty};
-use std::net::IpAddr;
+use crate::config::http::address;
+use crate::config::keys::Keys;
 use std::time::Duration;
 
 /// The most processes of a cluster.
@@ -42,7 +42,7 @@ impl Default for ClusterSettings {
 impl ClusterSettings {
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
         keys.optional_text("processes", &addresses, &mut self.processes);
-        keys.optional_text("bind", &bind, &mut self.bind);
+        keys.optional_text("bind", &address, &mut self.bind);
         let bounds = Duration::from_millis(500)..=Duration::from_secs(600);
         keys.duration("timeout", bounds, &mut self.timeout);
         keys.flag("insecure", &mut self.insecure);
@@ -71,7 +71,11 @@ impl ClusterSettings {
     /// Where process `process` listens for the others, when not at its own address.
     pub fn listens(&self, process: usize) -> Option<String> {
         let port = self.addresses().get(process)?.rsplit_once(':')?.1.to_owned();
-        self.bind.as_ref().map(|host| format!("{host}:{port}"))
+        self.bind.as_ref().map(|host| match host.contains(':') {
+            // Of an IPv6 address and its port.
+            true => format!("[{host}]:{port}"),
+            false => format!("{host}:{port}"),
+        })
     }
 
     /// The place of process `process` among those of its host: what is added to ports.
@@ -145,15 +149,6 @@ fn addresses(text: &str) -> Result<(), String> {
     }
 }
 
-/// Whether a text is an address to listen on.
-fn bind(text: &str) -> Result<(), String> {
-    not_empty(text)?;
-    match text.trim_matches(['[', ']']).parse::<IpAddr>() {
-        Ok(_) => Ok(()),
-        Err(_) => Err("must be an IP address: 0.0.0.0 for every network".to_owned()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,8 +163,10 @@ mod tests {
         assert_eq!([0, 1, 2, 3].map(|process| cluster.place(process)), [0, 0, 1, 2]);
         assert_eq!((cluster.count(), cluster.host(1).as_deref()), (4, Some("b")));
         assert_eq!(ClusterSettings::default().count(), 1);
-        let bound = ClusterSettings { bind: Some("0.0.0.0".to_owned()), ..cluster };
-        assert_eq!(bound.listens(2).as_deref(), Some("0.0.0.0:2"));
+        for (bind, listens) in [("0.0.0.0", "0.0.0.0:2"), ("::", "[::]:2")] {
+            let bound = ClusterSettings { bind: Some(bind.to_owned()), ..cluster.clone() };
+            assert_eq!(bound.listens(2).as_deref(), Some(listens));
+        }
     }
 
     #[test]

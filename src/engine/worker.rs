@@ -306,7 +306,8 @@ impl Loop<'_> {
         let mut coordination = self.coordination.borrow_mut();
         for notice in &heard {
             coordination.hear(notice, now);
-            if self.speaks {
+            // That all stop is known here before any worker does.
+            if self.speaks || *notice == Notice::Stop {
                 self.observer.agree(notice);
             }
             if *notice == Notice::Stop {

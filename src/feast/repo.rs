@@ -9,7 +9,6 @@
 use super::WRITTEN;
 use crate::entity_id::JoinKey;
 use crate::online::RedisSettings;
-use crate::online::project_name;
 use std::fmt::Write as _;
 use tidemark_jobs::Job;
 use tidemark_operators::json::quoted;
@@ -49,13 +48,22 @@ pub(super) fn files(
 }
 
 fn store(plan: &Plan, redis: &RedisSettings) -> String {
-    let project = redis.project.clone().unwrap_or_else(|| project_name(&plan.name));
+    let project = redis.placing().project(&plan.name);
     let mut connection = format!("{}:{}", redis.host, redis.port);
     if redis.db != 0 {
         connection += &format!(",db={}", redis.db);
     }
-    if redis.tls.is_some() {
+    if let Some(tls) = &redis.tls {
         connection += ",ssl=true";
+        let client = tls.client.as_ref().map(|(cert, key)| (Some(cert), Some(key)));
+        let (cert, key) = client.unwrap_or_default();
+        let files =
+            [("ssl_ca_certs", tls.ca_file.as_ref()), ("ssl_certfile", cert), ("ssl_keyfile", key)];
+        for (name, file) in files {
+            if let Some(file) = file {
+                connection += &format!(",{name}={}", file.display());
+            }
+        }
     }
     if let Some(user) = &redis.username {
         connection += &format!(",username={user}");

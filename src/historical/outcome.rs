@@ -6,7 +6,9 @@ use crate::failure::Failure;
 use crate::offline::answers::{self, Answers, Pick};
 use crate::offline::example_file::{ExampleFile, ExampleForm, FeatureColumn, SpineRow};
 use crate::offline::external_sort::SortedEntries;
-use crate::offline::spine::{ExampleColumn, ExampleRecord, ExampleValue, RecordSplitter, Spine};
+use crate::offline::spine::{
+    ExampleColumn, ExampleRecord, ExampleValue, RecordSplitter, Spine, digest,
+};
 use crate::output;
 use crate::sample_file::{Asked, ToldFile};
 use crate::text::count_text;
@@ -23,8 +25,7 @@ const WRITE_BYTES: usize = 1 << 18;
 pub(super) struct Outcome {
     /// How many rows.
     pub rows: u64,
-    /// For each feature in how many of them it is null.
-    pub nulls: Vec<u64>,
+    digest: u64,
 }
 
 /// What was found of one entity type: by worker, in the order of rows.
@@ -82,10 +83,10 @@ impl Outcome {
             asking.features.iter().map(|feature| feature.column.clone()).collect();
         let out = BufWriter::with_capacity(WRITE_BYTES, out.writer());
         let mut file = ExampleFile::new(out, form, spine.format, &spine.columns, &features);
-        let mut outcome = Outcome { rows: 0, nulls: vec![0; features.len()] };
+        let mut outcome = Outcome { rows: 0, digest: 0 };
         outcome.rows(spine, asking, &mut found, &mut file, path)?;
         file.finish().map_err(|error| unwritten(path, &error))?;
-        if outcome.rows != spine.rows {
+        if (outcome.rows, outcome.digest) != (spine.rows, spine.digest) {
             return Err(changed(&spine.path));
         }
         Ok(outcome)
@@ -104,6 +105,7 @@ impl Outcome {
         let mut begun = false;
         while let Some(batch) = read.next_batch()? {
             if !std::mem::replace(&mut begun, true) {
+                self.header(batch.schema.as_deref());
                 file.begin(batch.schema.as_deref()).map_err(|error| unwritten(path, &error))?;
             }
             for record in &batch.records {
@@ -111,6 +113,7 @@ impl Outcome {
                     found.read(self.rows)?;
                 }
                 let raw = batch.value(record);
+                self.digest = digest(self.digest, raw);
                 let split = match file.passes_rows_on() {
                     true => ExampleRecord::default(),
                     false => splitter
@@ -118,13 +121,10 @@ impl Outcome {
                         .map_err(|_| changed(&spine.path))?,
                 };
                 let row = SpineRow { raw, values: by_column(split, &spine.columns) };
-                let features =
-                    asking.features.iter().zip(&mut self.nulls).filter_map(|(at, nulls)| {
-                        let (entity, pick) = at.found;
-                        let column = found.get(entity)?.values.get(pick)?;
-                        *nulls += u64::from(column.word(0).is_none());
-                        Some(column)
-                    });
+                let features = asking.features.iter().filter_map(|at| {
+                    let (entity, pick) = at.found;
+                    found.get(entity)?.values.get(pick)
+                });
                 let features: Vec<&Column> = features.collect();
                 file.write(&row, &features, 0).map_err(|error| unwritten(path, &error))?;
                 self.rows += 1;
@@ -132,9 +132,16 @@ impl Outcome {
         }
         if !begun {
             let header = read.only_header();
+            self.header(header.as_deref());
             file.begin(header.as_deref()).map_err(|error| unwritten(path, &error))?;
         }
         Ok(())
+    }
+
+    fn header(&mut self, header: Option<&str>) {
+        if let Some(header) = header {
+            self.digest = digest(self.digest, header.as_bytes());
+        }
     }
 
     /// Says what people may not expect of what was written.

@@ -141,11 +141,9 @@ impl Discovery {
     pub(super) fn hand_out(&mut self, found: Vec<Opened>) {
         for opened in found {
             let worker = self.shape.reader(opened.id);
-            let place = self.shape.place(worker).filter(|_| self.known.insert(opened.id));
-            let Some(mailbox) = place.and_then(|place| self.mailboxes.get(place)) else {
-                self.known.insert(opened.id);
-                continue;
-            };
+            let is_new = self.known.insert(opened.id);
+            let place = self.shape.place(worker).filter(|_| is_new);
+            let Some(mailbox) = place.and_then(|place| self.mailboxes.get(place)) else { continue };
             if opened.found_later {
                 let (topic, partition) = (&opened.topic, opened.partition);
                 tracing::info!(topic, partition, worker, "kafka: found a new partition");

@@ -12,14 +12,14 @@
 
 use crate::kafka::error::KafkaError;
 use crate::kafka::inquirer::{Trouble, native, signed};
+use crate::kafka::lane::timestamp;
 use crate::kafka::read_topic::read_from;
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::topic_id::TopicId;
+use rdkafka::Offset;
 use rdkafka::message::Message as _;
-use rdkafka::{Offset, Timestamp};
 use std::collections::BTreeMap;
 use tidemark_operators::cut::{RecordCheck, Resume};
-use tidemark_operators::interner::stable_hash;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::time::EventTime;
 
@@ -268,15 +268,10 @@ fn compare(
     if !wanted.is_empty() {
         let count = wanted.len();
         let read = read_from(config, topic, &wanted, &mut |record| {
-            found.entry(record.partition()).or_insert_with(|| RecordCheck {
-                offset: u64::try_from(record.offset()).unwrap_or(u64::MAX),
-                timestamp: match record.timestamp() {
-                    Timestamp::NotAvailable => None,
-                    Timestamp::CreateTime(ms) | Timestamp::LogAppendTime(ms) => {
-                        EventTime::try_from(ms).ok()
-                    }
-                },
-                checksum: stable_hash(record.payload().unwrap_or_default()),
+            found.entry(record.partition()).or_insert_with(|| {
+                let offset = u64::try_from(record.offset()).unwrap_or(u64::MAX);
+                let (timestamp, value) = (timestamp(record).0, record.payload());
+                RecordCheck::of(offset, timestamp, value.unwrap_or_default())
             });
             Ok(found.len() < count)
         });

@@ -194,6 +194,15 @@ pub(super) fn name(feed: &Feed) -> String {
     format!("{}[{}]", feed.topic(), feed.partition)
 }
 
+/// A message's timestamp, and whether it is the broker's.
+pub(super) fn timestamp(message: &BorrowedMessage<'_>) -> (Option<EventTime>, bool) {
+    match message.timestamp() {
+        Timestamp::LogAppendTime(ms) => (EventTime::try_from(ms).ok(), true),
+        Timestamp::CreateTime(ms) => (EventTime::try_from(ms).ok(), false),
+        Timestamp::NotAvailable => (None, false),
+    }
+}
+
 /// Adds a message to the batch; returns the offset after it, or `None`, adding nothing, when its
 /// offset is below `next`.
 fn append(
@@ -203,11 +212,7 @@ fn append(
     headers: &[String],
 ) -> Option<u64> {
     let offset = u64::try_from(message.offset()).ok().filter(|offset| *offset >= next)?;
-    let (timestamp, broker_time) = match message.timestamp() {
-        Timestamp::LogAppendTime(ms) => (EventTime::try_from(ms).ok(), true),
-        Timestamp::CreateTime(ms) => (EventTime::try_from(ms).ok(), false),
-        Timestamp::NotAvailable => (None, false),
-    };
+    let (timestamp, broker_time) = timestamp(message);
     let key = message.key().map(|key| batch.keep(key));
     let value = message.payload().map(|payload| batch.keep(payload));
     if !headers.is_empty() {

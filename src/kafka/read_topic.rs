@@ -56,6 +56,8 @@ pub(super) fn read_from(
     let unanswered = |why| unanswered(config, topic, why);
     let consumer: BaseConsumer<LastError> = config
         .consumer()?
+        // Whatever the job's own settings say.
+        .set("isolation.level", "read_committed")
         .create_with_context(LastError::default())
         .map_err(|error| config.client_error(&error))?;
     let mut all = TopicPartitionList::new();

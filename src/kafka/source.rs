@@ -42,11 +42,15 @@ pub struct SourceTopic {
 }
 
 impl SourceTopic {
-    /// Where `partition`, whose first offset is `low`, starts by number; `None`: where `start` says.
+    /// Where `partition`, whose first offset is `low`, starts by number; `None`: where `start` says. One
+    /// that a checkpoint of the topic's others does not know was added since: all of it is new.
     pub(super) fn begins_at(&self, partition: u32, low: u64) -> Option<u64> {
-        let known = self.known.partitions.get(&partition);
-        let known = known.map(|known| if known.read == 0 { low } else { known.reread });
-        known.or_else(|| self.offsets.get(&partition).copied())
+        let known = &self.known.partitions;
+        match known.get(&partition) {
+            Some(known) if known.read > 0 => Some(known.reread),
+            None if known.is_empty() => self.offsets.get(&partition).copied(),
+            _ => Some(low),
+        }
     }
 }
 
@@ -197,4 +201,33 @@ impl Drop for KafkaPartitions {
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, KafkaError> {
     let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
     thread.map_err(|error| KafkaError::Thread { name: name.to_owned(), why: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kafka::KnownPartition;
+
+    #[test]
+    fn a_partition_that_was_added_since_a_checkpoint_is_read_from_its_beginning() {
+        let of = |read, reread| KnownPartition { read, reread, last: None };
+        let known = |partitions: &[(u32, KnownPartition)]| SourceTopic {
+            source: 0,
+            topic: "t".to_owned(),
+            start: Start::Latest,
+            headers: Vec::new(),
+            offsets: BTreeMap::from([(3, 8)]),
+            known: KnownTopic {
+                partitions: partitions.iter().cloned().collect(),
+                ..KnownTopic::default()
+            },
+        };
+        let topic = known(&[(0, of(6, 4)), (1, of(0, 0))]);
+        assert_eq!(topic.begins_at(0, 2), Some(4), "where it is read again");
+        assert_eq!(topic.begins_at(1, 2), Some(2), "nothing of it was read");
+        assert_eq!(topic.begins_at(2, 2), Some(2), "it was not there");
+        let topic = known(&[]);
+        assert_eq!(topic.begins_at(2, 2), None, "no checkpoint: as `start` says");
+        assert_eq!(topic.begins_at(3, 2), Some(8));
+    }
 }

@@ -17,6 +17,9 @@ const FRAME_BYTES_MAX: usize = 1 << 20;
 /// Signs of life in the time after which a process that gives none is lost.
 const BEATS: u32 = 5;
 
+/// For how much longer nothing need be heard of a process that is itself still waiting for others.
+const FORMING: Duration = Duration::from_secs(60);
+
 /// How the connections of a process end.
 #[derive(Debug, Default)]
 pub struct MeshEnd {
@@ -53,6 +56,8 @@ pub struct PeerLink {
     left: usize,
     /// The other side has said that no frame follows.
     over: bool,
+    /// Something was heard of the other side.
+    heard: bool,
 }
 
 /// What the handles of a connection share.
@@ -82,7 +87,7 @@ impl PeerLink {
     ) -> io::Result<Self> {
         stream.set_nonblocking(false)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(timeout))?;
+        stream.set_read_timeout(Some(timeout.saturating_add(FORMING)))?;
         let reader = stream.try_clone()?;
         let out = Mutex::new(Out { stream, frame: Vec::new(), shut: false });
         let ends = Arc::new(LinkEnds { peer, address, timeout, out, end: Arc::clone(end) });
@@ -93,7 +98,7 @@ impl PeerLink {
                 std::thread::sleep(pause);
             }
         })?;
-        Ok(PeerLink { ends, reader, left: 0, over: false })
+        Ok(PeerLink { ends, reader, left: 0, over: false, heard: false })
     }
 
     /// Reads something into `buffer`, whatever that takes.
@@ -101,10 +106,17 @@ impl PeerLink {
         loop {
             let why = match self.reader.read(buffer) {
                 Ok(0) => "it has gone".to_owned(),
-                Ok(read) => return read,
+                Ok(read) => {
+                    if !std::mem::replace(&mut self.heard, true) {
+                        // It has all others, too, and gives signs of life from now on.
+                        let _ = self.reader.set_read_timeout(Some(self.ends.timeout));
+                    }
+                    return read;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if is_silence(&error) => {
-                    format!("nothing was heard of it for {:?}", self.ends.timeout)
+                    let forming = if self.heard { Duration::ZERO } else { FORMING };
+                    format!("nothing was heard of it for {:?}", self.ends.timeout + forming)
                 }
                 Err(error) => error.to_string(),
             };
@@ -140,7 +152,7 @@ impl LinkEnds {
         Some(self.timeout / BEATS)
     }
 
-    /// LinkEnds the process, unless it ends anyway: then nothing more is to be done here.
+    /// Ends the process, unless it ends anyway: then nothing more is to be done here.
     fn lost(&self, why: &str) {
         if self.end.is_leaving() || self.end.is_agreed() {
             loop {
@@ -211,7 +223,7 @@ impl PeerLink {
     /// When the system has no more of them.
     pub fn again(&self) -> io::Result<Self> {
         let (ends, reader) = (Arc::clone(&self.ends), self.reader.try_clone()?);
-        Ok(PeerLink { ends, reader, left: 0, over: false })
+        Ok(PeerLink { ends, reader, left: 0, over: false, heard: self.heard })
     }
 
     /// Whether reading and writing may wait.

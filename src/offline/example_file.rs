@@ -89,7 +89,9 @@ impl<'a, W: Write> ExampleFile<'a, W> {
             }
         }
         for feature in self.features {
-            self.row.push(delimiter);
+            if !self.row.is_empty() {
+                self.row.push(delimiter);
+            }
             push_cell(feature.name.as_bytes(), delimiter, &mut self.row);
         }
         self.end()

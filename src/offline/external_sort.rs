@@ -16,7 +16,8 @@ use thiserror::Error;
 /// What entries are sorted by.
 pub type SortKey = (u64, u64);
 
-/// What all sorting of a command holds in memory, in bytes; default 64 MiB.
+/// What sorting holds in memory, in bytes, of what is asked, and as much again of what was found; default
+/// 64 MiB. Beside that a run takes 16 KiB while runs are merged.
 pub const SORT_BYTES_MAX: usize = 64 << 20;
 /// What one of many sorters holds in memory at least, in bytes.
 const SORTER_BYTES_MIN: usize = 256 << 10;
@@ -176,13 +177,21 @@ impl Spilled {
 
 /// A file of nobody's else, that is gone with the process.
 fn unnamed() -> io::Result<File> {
-    let number = FILES.fetch_add(1, Ordering::Relaxed);
-    let name = format!("tidemark-{}-{number}.sorted", std::process::id());
-    let path = std::env::temp_dir().join(name);
-    let file =
-        OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&path)?;
-    std::fs::remove_file(&path)?;
-    Ok(file)
+    loop {
+        let number = FILES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tidemark-{}-{number}.sorted", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let mut options = OpenOptions::new();
+        match options.read(true).write(true).create_new(true).mode(0o600).open(&path) {
+            Ok(file) => {
+                std::fs::remove_file(&path)?;
+                return Ok(file);
+            }
+            // Of a process with the same number that was killed just here.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Entries in order.

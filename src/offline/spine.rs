@@ -18,10 +18,12 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidemark_jobs::document::nearest;
+use tidemark_operators::ingest::decode::csv::COLUMNS_MAX;
 use tidemark_operators::ingest::decode::{Conversion, Scalar, conversion};
+use tidemark_operators::interner::stable_hash;
 use tidemark_operators::plan::{Format, ReadOptions, TimeForm, TimeUnit};
 use tidemark_operators::time::EventTime;
-use tidemark_operators::value::{Type, Value, parse_address};
+use tidemark_operators::value::{Type, Value};
 use tidemark_operators::zone::Zone;
 
 /// How much of a wrong value a message shows, in characters.
@@ -62,8 +64,8 @@ pub struct Spine {
     pub columns: Vec<ExampleColumn>,
     /// How many rows it has.
     pub rows: u64,
-    /// The earliest and the latest time; `None`: it has no rows.
-    pub span: Option<(EventTime, EventTime)>,
+    /// What its header and rows are, for who reads them again.
+    pub digest: u64,
     /// For each of the keys, how many rows have none.
     pub keyless: Vec<u64>,
 }
@@ -75,7 +77,7 @@ pub struct AskedRow<'a> {
     /// Its time.
     pub time: EventTime,
     /// For each of the keys whom it is about; `None`: about nobody.
-    pub ids: &'a [Option<Cow<'a, str>>],
+    pub ids: &'a [Option<String>],
 }
 
 impl Spine {
@@ -100,14 +102,15 @@ impl Spine {
         while let Some(batch) = file.next_batch()? {
             survey.header(batch.schema.as_ref(), &mut splitter)?;
             for record in &batch.records {
-                let place = survey.place(record.offset);
+                let (offset, raw) = (record.offset, batch.value(record));
                 if record.left_out > 0 {
-                    let limit = batch.value(record).len();
-                    return Err(survey.wrong(&place, &format!("it is longer than {limit} bytes")));
+                    let why = format!("it is longer than {} bytes", raw.len());
+                    return Err(survey.wrong(offset, &why));
                 }
-                let split = splitter.split(batch.schema.as_ref(), batch.value(record));
-                let row = split.map_err(|why| survey.wrong(&place, &why))?;
-                survey.row(&place, &row, visit)?;
+                survey.digest = digest(survey.digest, raw);
+                let split = splitter.split(batch.schema.as_ref(), raw);
+                let row = split.map_err(|why| survey.wrong(offset, &why))?;
+                survey.row(offset, &row, visit)?;
             }
         }
         if survey.rows == 0 {
@@ -120,7 +123,7 @@ impl Spine {
             format,
             columns: survey.columns.finish(),
             rows: survey.rows,
-            span: survey.span,
+            digest: survey.digest,
             keyless: survey.keyless,
         })
     }
@@ -137,7 +140,7 @@ struct SpineSurvey<'a> {
     /// Where each key is.
     keys: Vec<Option<usize>>,
     rows: u64,
-    span: Option<(EventTime, EventTime)>,
+    digest: u64,
     keyless: Vec<u64>,
 }
 
@@ -153,7 +156,7 @@ impl<'a> SpineSurvey<'a> {
             time: None,
             keys: vec![None; options.keys.len()],
             rows: 0,
-            span: None,
+            digest: 0,
             keyless: vec![0; options.keys.len()],
         }
     }
@@ -165,7 +168,9 @@ impl<'a> SpineSurvey<'a> {
         splitter: &mut RecordSplitter,
     ) -> Result<(), Failure> {
         let Some(header) = header.filter(|_| self.columns.is_empty()) else { return Ok(()) };
-        let names = splitter.names(header).map_err(|why| self.wrong_file(&why))?;
+        self.digest = digest(self.digest, header.as_bytes());
+        let path = self.options.path;
+        let names = splitter.names(header).map_err(|why| wrong_file(path, &why))?;
         self.columns.name(names);
         self.find(true)
     }
@@ -201,35 +206,22 @@ impl<'a> SpineSurvey<'a> {
         let near = nearest(column, names.iter().copied());
         let near = near.map_or_else(String::new, |near| format!("; \"{near}\" is near it"));
         let names = names.join(", ");
-        self.wrong_file(&format!(
-            "it has no column \"{column}\" {what}{near}; its columns: {}",
-            printable(&names)
-        ))
+        wrong_file(
+            self.options.path,
+            &format!(
+                "it has no column \"{column}\" {what}{near}; its columns: {}",
+                printable(&names)
+            ),
+        )
     }
 
-    fn wrong_file(&self, why: &str) -> Failure {
-        Failure::usage(format!(
-            "cannot read the examples in {}: {why}",
-            self.options.path.display()
-        ))
-    }
-
-    fn wrong(&self, place: &str, why: &str) -> Failure {
-        self.wrong_file(&format!("{place}: {}", printable(why)))
-    }
-
-    /// What people call a record of this number in the file.
-    fn place(&self, offset: u64) -> String {
-        match self.format {
-            // Of CSV a row may be several lines.
-            Format::Csv { .. } => format!("row {} behind the header", offset + 1),
-            Format::Json | Format::Avro => format!("line {}", offset + 1),
-        }
+    fn wrong(&self, offset: u64, why: &str) -> Failure {
+        wrong_row(self.options.path, self.format, offset, why)
     }
 
     fn row(
         &mut self,
-        place: &str,
+        offset: u64,
         row: &ExampleRecord<'_>,
         visit: &mut dyn FnMut(&AskedRow<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
@@ -237,7 +229,8 @@ impl<'a> SpineSurvey<'a> {
         for (at, (name, value)) in row.fields.iter().enumerate() {
             let appeared = self.columns.see(at, name, value);
             let Some((column, is_new)) = appeared else {
-                return Err(self.wrong(place, "there are more than 4096 columns in all"));
+                let why = format!("there are more than {COLUMNS_MAX} columns in all");
+                return Err(self.wrong(offset, &why));
             };
             if is_new {
                 self.find(false)?;
@@ -249,22 +242,20 @@ impl<'a> SpineSurvey<'a> {
         }
         let time = found.pop().flatten();
         let time = self.time_of(time).map_err(|why| {
-            self.wrong(place, &format!("column \"{}\": {why}", self.options.time))
+            self.wrong(offset, &format!("column \"{}\": {why}", self.options.time))
         })?;
         let mut ids = Vec::with_capacity(found.len());
         for ((key, value), keyless) in self.options.keys.iter().zip(found).zip(&mut self.keyless) {
-            let id = value.map_or(Ok(None), |value| id_of(key.ty, value));
+            let id = value.map_or(Ok(None), |value| id_of(key.ty, value, &self.reading));
             let id = id.map_err(|why| {
-                let why = format!("{place}: column \"{}\": {why}", key.name);
-                let path = self.options.path.display();
-                Failure::usage(format!("cannot read the examples in {path}: {}", printable(&why)))
+                let why = format!("column \"{}\": {why}", key.name);
+                wrong_row(self.options.path, self.format, offset, &why)
             })?;
             *keyless += u64::from(id.is_none());
             ids.push(id);
         }
         let row = self.rows;
         self.rows += 1;
-        self.span = Some(self.span.map_or((time, time), |(a, b)| (a.min(time), b.max(time))));
         visit(&AskedRow { row, time, ids: &ids })
     }
 
@@ -291,29 +282,48 @@ impl<'a> SpineSurvey<'a> {
     }
 }
 
-/// The id that a value is; `None` for none.
-fn id_of<'v>(ty: Type, value: &'v ExampleValue<'_>) -> Result<Option<Cow<'v, str>>, String> {
-    let text: &str = match value {
-        ExampleValue::Null => return Ok(None),
-        ExampleValue::Text(text) => text,
-        ExampleValue::Number(text) => text,
-        ExampleValue::Bool(_) | ExampleValue::Nested(_) => {
-            return Err(format!("{} is no key", shown(value)));
-        }
-    };
-    match ty {
-        Type::Int => match text.trim().parse::<i64>() {
-            Ok(number) => Ok(Some(Cow::Owned(number.to_string()))),
-            Err(_) => {
-                Err(format!("{} is not a whole number, as the entity's keys are", shown(value)))
-            }
-        },
-        Type::Ip => match parse_address(text) {
-            Some(address) => Ok(Some(Cow::Owned(address.to_string()))),
-            None => Err(format!("{} is not an IP address, as the entity's keys are", shown(value))),
-        },
-        _ => Ok(Some(Cow::Borrowed(text))),
+/// The id that a value is, as the engine reads it of a record; `None` for none.
+fn id_of(
+    ty: Type,
+    value: &ExampleValue<'_>,
+    reading: &ReadOptions,
+) -> Result<Option<String>, String> {
+    if matches!(value, ExampleValue::Null) {
+        return Ok(None);
     }
+    match value.scalar().map(|scalar| conversion(ty, scalar, reading)) {
+        Some(Conversion::Null) => Ok(None),
+        Some(Conversion::Value(Value::Text(text))) => Ok(Some(text)),
+        Some(Conversion::Value(Value::Int(number))) => Ok(Some(number.to_string())),
+        Some(Conversion::Value(Value::Ip(address))) => Ok(Some(address.to_string())),
+        _ => Err(match ty {
+            Type::Int => {
+                format!("{} is not a whole number, as the entity's keys are", shown(value))
+            }
+            Type::Ip => format!("{} is not an IP address, as the entity's keys are", shown(value)),
+            _ => format!("{} is no key", shown(value)),
+        }),
+    }
+}
+
+/// What is so far of the digest of a spine, with one more header or row. The same rows in another order
+/// give another one.
+pub(crate) fn digest(so_far: u64, raw: &[u8]) -> u64 {
+    so_far.rotate_left(5) ^ stable_hash(raw)
+}
+
+fn wrong_file(path: &Path, why: &str) -> Failure {
+    Failure::usage(format!("cannot read the examples in {}: {why}", path.display()))
+}
+
+/// What is wrong with the row at `offset`, by what people call it.
+fn wrong_row(path: &Path, format: Format, offset: u64, why: &str) -> Failure {
+    let place = match format {
+        // Of CSV a row may be several lines.
+        Format::Csv { .. } => format!("row {} behind the header", offset + 1),
+        Format::Json | Format::Avro => format!("line {}", offset + 1),
+    };
+    wrong_file(path, &format!("{place}: {}", printable(why)))
 }
 
 /// A value as a message shows it.

@@ -13,7 +13,7 @@
 //! - fields that are none of a view's stay: they are other views', or somebody else's.
 
 use crate::online::feast;
-use crate::online::schema::Schema;
+use crate::online::schema::{Schema, View};
 use crate::online::text;
 use std::collections::HashMap;
 use tidemark_operators::plan::Plan;
@@ -76,21 +76,24 @@ impl Placing<'_> {
             Layout::Feast => (false, true),
             Layout::Both => (true, true),
         };
-        let of = |at: usize| {
-            let hash = hash.then(|| self.hash(schema, at)).flatten();
-            hash.into_iter().chain(feast.then(|| self.feast(schema, at)).flatten()).collect()
+        let of = |view: &View| {
+            let hash = hash.then(|| self.hash(view));
+            hash.into_iter().chain(feast.then(|| self.feast(schema, view))).collect()
         };
-        (0..schema.views.len()).map(of).collect()
+        schema.views.iter().map(of).collect()
     }
 
     /// The form that rows of each view are read in.
-    pub(crate) fn read_forms(&self, schema: &Schema) -> Vec<Option<RowForm>> {
-        self.forms(schema).into_iter().map(|forms| forms.into_iter().next()).collect()
+    pub(crate) fn read_forms(&self, schema: &Schema) -> Vec<RowForm> {
+        let of = |view: &View| match self.layout {
+            Layout::Feast => self.feast(schema, view),
+            Layout::Hash | Layout::Both => self.hash(view),
+        };
+        schema.views.iter().map(of).collect()
     }
 
-    fn hash(&self, schema: &Schema, at: usize) -> Option<RowForm> {
-        let view = schema.views.get(at)?;
-        Some(RowForm {
+    fn hash(&self, view: &View) -> RowForm {
+        RowForm {
             head: format!("{}:{}:", self.key_prefix, view.entity_name).into_bytes(),
             tail: format!(":{}", view.name).into_bytes(),
             pattern: [literal(self.key_prefix.as_bytes()).as_slice(), b":*"].concat(),
@@ -99,15 +102,14 @@ impl Placing<'_> {
             id: Type::Text,
             types: view.features.iter().map(|f| f.ty).collect(),
             ttl: self.ttl.unwrap_or(view.ttl).clamp(1, TTL_MAX),
-        })
+        }
     }
 
-    fn feast(&self, schema: &Schema, at: usize) -> Option<RowForm> {
-        let view = schema.views.get(at)?;
+    fn feast(&self, schema: &Schema, view: &View) -> RowForm {
         let shared = schema.views.iter().filter(|other| other.key == view.key);
         let ttl = shared.map(|other| other.ttl).max().unwrap_or(view.ttl);
         let fields = view.features.iter().map(|f| feast::field(&view.name, &f.name).to_vec());
-        Some(RowForm {
+        RowForm {
             head: feast::key_head(&view.key.name, view.key.ty),
             pattern: [feast::PATTERN, self.project(&schema.job).as_bytes()].concat(),
             tail: self.project(&schema.job).into_bytes(),
@@ -116,7 +118,7 @@ impl Placing<'_> {
             id: view.key.ty,
             types: view.features.iter().map(|f| f.ty).collect(),
             ttl: self.ttl.unwrap_or(ttl).clamp(1, TTL_MAX),
-        })
+        }
     }
 }
 

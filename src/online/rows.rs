@@ -42,7 +42,7 @@ pub(crate) const SENT: u64 = 1 << 57;
 pub(crate) const QUEUED_SPACED: u64 = 1 << 58;
 /// An event arrived while it waited so.
 pub(crate) const ARRIVED: u64 = 1 << 59;
-/// NamedFields may be in Redis that are not believed to be: counts in replies tell nothing.
+/// Fields may be in Redis that are not believed to be: counts in replies tell nothing.
 pub(crate) const DOUBT: u64 = 1 << 60;
 
 /// Redis was taken to have it as it was made again from a checkpoint, and nothing of it was sent since:

@@ -68,6 +68,17 @@ pub struct MemoryStatus {
     pub alert: bool,
 }
 
+impl MemoryStatus {
+    /// With `used` bytes in use and a limit of `max` (0: none), whose part `threshold` is a reason for
+    /// alarm.
+    #[expect(clippy::cast_precision_loss, reason = "a threshold needs no more precision")]
+    pub(crate) fn of(used: u64, max: u64, threshold: f64) -> Self {
+        let limit = Some(max).filter(|max| *max > 0);
+        let alert = limit.is_some_and(|limit| used as f64 >= threshold * limit as f64);
+        MemoryStatus { used, limit, alert }
+    }
+}
+
 /// How the connection to Redis is and what went over it.
 #[derive(Clone, Debug, Default)]
 pub struct RedisStatus {

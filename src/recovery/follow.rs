@@ -57,7 +57,9 @@ impl Outgoing {
     }
 
     fn push(&self, parcel: Parcel) -> Result<(), RecoveryError> {
-        if let Parcel::Marks { cut, letters, .. } = &parcel {
+        if let Parcel::Marks { cut, letters, .. } = &parcel
+            && !letters.is_empty()
+        {
             let bytes = letters.iter().map(size).sum();
             let mut held = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
             held.push_back((cut.number, letters.len() as u64, bytes));
@@ -138,6 +140,7 @@ impl Follower {
                     let whole = files.states(&mut name, (of, as_of), states, &keep_trying)?;
                     whole.map(|files| Parcel::States { of, as_of, files })
                 }
+                WorkerMessage::Failed(error) => return Err(error),
                 // Sealed rows are written by the first process.
                 WorkerMessage::SealedBegins { .. } | WorkerMessage::Sealed { .. } => None,
             };

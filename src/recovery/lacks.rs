@@ -37,6 +37,8 @@ pub(super) struct Lacks {
     /// For each of them the hashes of the components that were kept: one that no entity had anything of
     /// is not in a snapshot.
     kept: Vec<BTreeSet<String>>,
+    /// Of the entity types of the plan, for manifests.
+    pub fingerprints: BTreeMap<String, String>,
 }
 
 /// Whether what is missing is the key, by which rows belong to entities.
@@ -48,7 +50,7 @@ pub(super) fn is_key(what: &str) -> bool {
 const COMPONENTS: &str = " | ";
 
 /// The fingerprints of a job's entity types.
-pub(super) fn fingerprints(plan: &Plan) -> BTreeMap<String, String> {
+fn fingerprints(plan: &Plan) -> BTreeMap<String, String> {
     let of = |entity: &EntityPlan| (entity.name.clone(), fingerprint(plan, entity));
     plan.entities.iter().map(of).collect()
 }
@@ -73,8 +75,9 @@ impl Lacks {
             let had = begun.fingerprint.get(&entity.name).map_or("", String::as_str);
             had.split_once(COMPONENTS).unwrap_or_default()
         };
+        let fingerprints = fingerprints(plan);
         let fed = |entity: &EntityPlan| {
-            let own = fingerprint(plan, entity);
+            let own = fingerprints.get(&entity.name).map_or("", String::as_str);
             let (own, _) = own.split_once(COMPONENTS).unwrap_or_default();
             // An older program did not say.
             begun.fingerprint.is_empty()
@@ -86,6 +89,7 @@ impl Lacks {
             components: plan.entities.iter().map(components).collect(),
             fed: plan.entities.iter().map(fed).collect(),
             kept: plan.entities.iter().map(kept).collect(),
+            fingerprints,
             plan: Arc::clone(plan),
             start_empty,
             held: Mutex::new(begun.lacking.clone()),

@@ -5,15 +5,12 @@
 //! is the beginning of what is to be published next, and only the rest of it is written.
 
 use super::publisher::{Batch, Target};
-use crate::created_file::{Held, create};
+use crate::created_file::{Held, create, end_lines};
 use crate::fault;
 use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-
-/// The most bytes behind the known place that are compared with what is to be published.
-const TAIL_BYTES_MAX: u64 = 1 << 30;
 
 /// See the module.
 pub(super) struct LetterFile {
@@ -23,8 +20,8 @@ pub(super) struct LetterFile {
     is_regular: bool,
     /// Where what is published next begins.
     position: u64,
-    /// What is there already.
-    tail: Vec<u8>,
+    /// Of a batch that a pipe took a part of, how many bytes.
+    piped: usize,
 }
 
 impl LetterFile {
@@ -34,9 +31,9 @@ impl LetterFile {
     /// # Errors
     /// When it cannot be opened or read.
     pub fn open(path: &Path, known: Option<u64>) -> io::Result<Self> {
-        let mut file = create(path, Held::Placed)?;
+        let file = create(path, Held::Placed)?;
         let is_regular = file.metadata()?.is_file();
-        let (mut tail, mut position) = (Vec::new(), 0);
+        let mut position = 0;
         if is_regular {
             let end = file.metadata()?.len();
             position = known.unwrap_or(end);
@@ -48,10 +45,8 @@ impl LetterFile {
                 );
                 position = end;
             }
-            file.seek(SeekFrom::Start(position))?;
-            (&mut file).take(TAIL_BYTES_MAX).read_to_end(&mut tail)?;
         }
-        Ok(LetterFile { path: path.to_owned(), file, is_regular, position, tail })
+        Ok(LetterFile { path: path.to_owned(), file, is_regular, position, piped: 0 })
     }
 
     /// Where what is published next begins.
@@ -59,26 +54,25 @@ impl LetterFile {
         self.position
     }
 
-    /// Of the lines, how many bytes the file has already.
+    /// Of the lines, how many bytes the file has already. What else is there by now is another job's.
     fn there(&mut self, lines: &[u8]) -> io::Result<usize> {
-        let tail = std::mem::take(&mut self.tail);
-        if let Some(rest) = tail.strip_prefix(lines) {
-            self.tail = rest.to_vec();
-            return Ok(lines.len());
+        if !self.is_regular {
+            return Ok(self.piped);
         }
-        if lines.starts_with(&tail) {
-            return Ok(tail.len());
+        let end = self.file.metadata()?.len();
+        self.position = self.position.min(end);
+        let behind = usize::try_from(end - self.position).unwrap_or(usize::MAX);
+        let mut held = vec![0; behind.min(lines.len())];
+        self.file.read_exact_at(&mut held, self.position)?;
+        if lines.starts_with(&held) {
+            return Ok(held.len());
         }
         let path = self.path.display();
         tracing::warn!(
             %path, at = self.position,
             "the file of dead letters holds what this job has not written: letters follow it"
         );
-        self.position = self.file.metadata()?.len();
-        if tail.last() != Some(&b'\n') {
-            self.file.write_all_at(b"\n", self.position)?;
-            self.position += 1;
-        }
+        self.position = end_lines(&self.file)?;
         Ok(0)
     }
 
@@ -106,18 +100,18 @@ impl Target for LetterFile {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                     Err(error) => {
                         // The next attempt goes on behind this.
-                        self.tail = batch.lines.get(..written).unwrap_or_default().to_vec();
+                        self.piped = written;
                         return Err(error);
                     }
                 }
             }
-            if self.is_regular
-                && let Err(error) = self.file.sync_data()
-            {
-                self.tail = batch.lines.clone();
-                return Err(error);
-            }
             self.position += batch.lines.len() as u64;
+            self.piped = 0;
+            if self.is_regular {
+                // For who shares the standard output, and writes on where it stands.
+                self.file.seek(SeekFrom::Start(self.position))?;
+                self.file.sync_data()?;
+            }
             Ok(self.position)
         };
         write().map_err(|error| {
@@ -167,6 +161,21 @@ mod tests {
         let mut file = LetterFile::open(&path, None).unwrap();
         assert_eq!(file.publish(&batch("three\n"), &|| true).unwrap(), 10);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two\nthree\n");
+        std::fs::remove_file(&path).unwrap();
+    }
+    #[test]
+    fn two_jobs_on_one_file_write_behind_each_other() {
+        let path = path("two-jobs");
+        let mut first = LetterFile::open(&path, None).unwrap();
+        let mut second = LetterFile::open(&path, None).unwrap();
+        assert_eq!(first.publish(&batch("a\n"), &|| true).unwrap(), 2);
+        assert_eq!(second.publish(&batch("b\n"), &|| true).unwrap(), 4);
+        assert_eq!(first.publish(&batch("c\n"), &|| true).unwrap(), 6);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "a\nb\nc\n");
+        // Emptied while they run: nothing but letters follows.
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(second.publish(&batch("d\n"), &|| true).unwrap(), 2);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "d\n");
         std::fs::remove_file(&path).unwrap();
     }
 }

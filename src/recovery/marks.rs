@@ -22,7 +22,14 @@ pub(super) fn put(
     for id in topics.iter().flat_map(|topics| topics.others()) {
         stored.retain(|mark| (mark.source.as_str(), mark.partition) != (name(id), id.partition));
     }
-    for (id, mark) in told {
+    // One that no worker has told of yet begins where reading does, also for the next run.
+    let begin = topics.iter().flat_map(|topics| topics.begins.keys());
+    let is_stored = |id: &&PartitionId| {
+        stored.iter().any(|mark| mark.source == *name(**id) && mark.partition == id.partition)
+    };
+    let untold = begin.filter(|id| !told.contains_key(id) && !is_stored(id));
+    let untold: Vec<_> = untold.map(|id| (*id, PartitionMark::default())).collect();
+    for (id, mark) in told.into_iter().chain(untold) {
         let source = name(id);
         // One that nothing was read of yet begins where reading does.
         let begins = topics.and_then(|topics| topics.begins.get(&id)).copied().unwrap_or(0);
@@ -97,4 +104,29 @@ pub(super) fn resume(plan: &Plan, manifest: &Manifest) -> Resume {
     };
     let partitions = manifest.partitions.iter().filter_map(mark).collect();
     Resume { at: manifest.cut, partitions, ..Resume::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::job_file;
+
+    #[test]
+    fn a_partition_that_no_worker_has_told_of_is_listed_where_reading_begins() {
+        let plan = job_file::load("fraud").unwrap().plan;
+        let id = |partition| PartitionId { source: 0, partition };
+        let mut topics = FoundTopics::default();
+        topics.begins = BTreeMap::from([(id(0), 5), (id(1), 7), (id(2), 9)]);
+        let read = PartitionMark { read: 6, reread: 6, ..PartitionMark::default() };
+        let mut stored = Vec::new();
+        put(&plan, Some(&topics), BTreeMap::from([(id(0), read)]), &mut stored);
+        let stands = |stored: &[StoredMark]| -> Vec<_> {
+            stored.iter().map(|mark| (mark.partition, mark.read, mark.reread)).collect()
+        };
+        assert_eq!(stands(&stored), [(0, 6, 6), (1, 7, 7), (2, 9, 9)]);
+        // What is known of one stays until its worker says more.
+        let read = PartitionMark { read: 12, reread: 11, ..PartitionMark::default() };
+        put(&plan, Some(&topics), BTreeMap::from([(id(2), read)]), &mut stored);
+        assert_eq!(stands(&stored), [(0, 6, 6), (1, 7, 7), (2, 12, 11)]);
+    }
 }

@@ -1,5 +1,6 @@
 //! What is handed over to the thread that writes checkpoints.
 
+use super::error::RecoveryError;
 use super::parcel::Parcel;
 use std::sync::mpsc::Sender;
 use tidemark_operators::cut::{Cut, EntityStates, TimelineRows};
@@ -27,6 +28,8 @@ pub(super) enum WorkerMessage {
         bytes: u64,
         told: Sender<()>,
     },
+    /// What another process has told of a checkpoint cannot be read.
+    Failed(RecoveryError),
     /// The bytes of the file of sealed rows that hold those before the cut; they are durable.
     Sealed {
         cut: Cut,
@@ -43,7 +46,8 @@ impl WorkerMessage {
             | WorkerMessage::Sealed { cut, .. } => Some(*cut),
             WorkerMessage::Parcel(Parcel::States { .. })
             | WorkerMessage::States { .. }
-            | WorkerMessage::SealedBegins { .. } => None,
+            | WorkerMessage::SealedBegins { .. }
+            | WorkerMessage::Failed(_) => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use super::follow::{self, Follower, Outgoing};
 use super::lacks::Lacks;
 use super::parcel::Parcel;
 use super::part::LetterRoom;
-use super::{Recovery, RecoveryConfig, RecoveryError, WorkerMessage, ids, load, spawn};
+use super::{Recovery, RecoveryConfig, RecoveryError, WorkerMessage, ids, load, spawn, system};
 use crate::checkpoint::Manifest;
 use crate::engine::Parcels;
 use crate::objects::{self, Absent, Objects};
@@ -96,9 +96,12 @@ impl Recovery {
                         // An error means that the thread is gone, which has stopped the job.
                         let _ = to.send(WorkerMessage::Parcel(parcel));
                     }
-                    // It makes no checkpoint then: what it is part of never becomes whole.
-                    Err(error) => {
-                        tracing::error!(%error, "cannot read what another process has written of a checkpoint");
+                    // The job stops: without it no checkpoint would ever be whole.
+                    Err(why) => {
+                        let why = std::io::Error::other(why);
+                        let error =
+                            system("read what another process has told of a checkpoint", why);
+                        let _ = to.send(WorkerMessage::Failed(error));
                     }
                 })))
             }

@@ -147,7 +147,8 @@ pub(super) fn publisher(
         }
         LettersTo::Topic(kafka, letters) => {
             let progress = format!("{}.dlq.published", begun.job);
-            let to = CommittedTo { kafka, letters, progress, state: begun.store_id.clone() };
+            let (state, begun) = (begun.store_id.clone(), begun.sequence);
+            let to = CommittedTo { kafka, letters, progress, state, begun };
             (Box::new(CommittedLetters::new(to)), 0)
         }
     };

@@ -3,7 +3,7 @@
 use super::due::CheckpointProgress;
 use super::ids::IdsByPartition;
 use super::insist::insist;
-use super::lacks::{self, Lacks};
+use super::lacks::Lacks;
 use super::letters::{self, StoredLetters};
 use super::merging::Merging;
 use super::parcel::Parcel;
@@ -170,6 +170,7 @@ impl Writer<'_> {
             WorkerMessage::States { worker, entity, as_of, states } => {
                 self.states((worker, entity), as_of, states, keep_trying)?
             }
+            WorkerMessage::Failed(error) => return Err(error),
             WorkerMessage::SealedBegins { bytes, told } => {
                 let mut next = self.next.clone();
                 letters::set(&mut next.outbox, letters::SEALED_BYTES, bytes);
@@ -287,7 +288,9 @@ impl Writer<'_> {
         fault::point("cut.manifest");
         self.append(next, keep_trying)?;
         fault::point("cut.committed");
-        self.published.push_back(self.publisher.published().number);
+        // As the manifest says, which may not know yet of the newest.
+        let published = letters::how_far(&self.next.outbox).map_or(0, |published| published.number);
+        self.published.push_back(published);
         while self.published.len() > MANIFESTS_KEPT {
             self.published.pop_front();
         }
@@ -322,7 +325,7 @@ impl Writer<'_> {
         let held = next.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
         next.retire(held.saturating_sub(reach(&self.plan)));
         next.lacking = self.lacks.at(cut.at, next.rows_from.unwrap_or(0));
-        next.fingerprint = lacks::fingerprints(&self.plan);
+        next.fingerprint.clone_from(&self.lacks.fingerprints);
         self.merging.take(&mut next);
         Ok(next)
     }

@@ -1,7 +1,8 @@
 //! What a run is told of its checkpoints, and how they fail.
 
+use crate::engine::Observer;
 use crate::failure::Failure;
-use crate::recovery::RecoveryError;
+use crate::recovery::{Recovery, RecoveryError};
 use tidemark_operators::plan::Plan;
 
 /// The entity types that may start empty.
@@ -26,6 +27,25 @@ pub(super) fn failed_with(error: RecoveryError) -> Failure {
     match error {
         error if error.is_taken_over() => failure.taken_over(),
         RecoveryError::OtherRun { .. } => failure.peer_lost(),
+        _ => failure,
+    }
+}
+
+/// Why a run stopped, told apart when it is that a later one has taken over.
+pub(super) fn superseded(
+    failure: Failure,
+    observer: &Observer,
+    recovery: Option<&Recovery>,
+) -> Failure {
+    if observer.is_taken_over() {
+        return failure.taken_over();
+    }
+    // What a later run has taken away is missing to this one: that is the effect, not the cause.
+    match recovery.map(Recovery::leads) {
+        Some(Err(error)) if error.is_taken_over() => {
+            tracing::warn!("{failure}");
+            failed_with(error)
+        }
         _ => failure,
     }
 }

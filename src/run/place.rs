@@ -24,6 +24,12 @@ pub(super) struct ClusterPlace {
     urls: Vec<String>,
 }
 
+/// Why a process of a cluster of `count` cannot be number `process`.
+pub(crate) fn no_process(process: usize, count: usize) -> Failure {
+    Failure::usage(format!("there is no process {process}: [cluster] has {count} processes"))
+        .hint("they are numbered from 0")
+}
+
 impl ClusterPlace {
     /// The place of process `process`; `settings` become those of that process.
     ///
@@ -32,11 +38,7 @@ impl ClusterPlace {
     pub fn of(process: Option<usize>, settings: &mut Settings) -> Result<Self, Failure> {
         let count = settings.cluster.count();
         let process = match process {
-            Some(process) if process >= count => {
-                let failure =
-                    format!("there is no process {process}: [cluster] has {count} processes");
-                return Err(Failure::usage(failure).hint("they are numbered from 0"));
-            }
+            Some(process) if process >= count => return Err(no_process(process, count)),
             None if count > 1 => {
                 let failure =
                     format!("[cluster] has {count} processes, and this would be one of them");

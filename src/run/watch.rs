@@ -122,7 +122,11 @@ impl Watched {
 
     /// Tells other processes from when on views lack nothing of what this one reads.
     fn tell_covered(&self, told: &mut Vec<(usize, Option<EventTime>)>) {
-        let process = self.observer.shape().process();
+        let (process, processes) =
+            (self.observer.shape().process(), self.observer.shape().processes());
+        if processes == 1 {
+            return;
+        }
         let covered = self.service.covered();
         for (view, from) in covered.iter().filter(|covered| !told.contains(covered)) {
             if let Ok(view) = u32::try_from(*view) {

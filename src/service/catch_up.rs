@@ -56,6 +56,10 @@ impl CatchUp {
             Some(kafka) => {
                 let files = plan.sources.iter().filter(|source| !is_topic(source));
                 let files: usize = files.map(|source| source.files.len()).sum();
+                // Those that workers of this process read, as they are dealt out.
+                let shape = observer.shape();
+                let is_here = |at: &usize| shape.place(at % shape.peers()).is_some();
+                let files = (0..files).filter(is_here).count();
                 kafka.is_open()
                     && partitions.len() >= topics.len() + files
                     && partitions.iter().all(|partition| partition.caught_up)

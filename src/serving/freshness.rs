@@ -3,6 +3,8 @@
 //! Values decay with time: a row that nobody has looked after for a minute counts payments that have
 //! left its windows. So what is not known to be current counts as too old.
 
+use crate::config::ServeSettings;
+use crate::connect::millis;
 use crate::online::{Beats, Life};
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -16,6 +18,15 @@ pub(super) struct AgeBounds {
     pub stale_after: Millis,
     /// Of the live clock against this machine's.
     pub behind_max: Millis,
+}
+
+impl AgeBounds {
+    pub fn of(settings: &ServeSettings) -> Self {
+        AgeBounds {
+            stale_after: millis(settings.stale_after),
+            behind_max: millis(settings.behind_max),
+        }
+    }
 }
 
 /// What is known of some rows.

@@ -181,10 +181,7 @@ impl AsRef<[u8]> for Sent {
 
 impl Serving {
     fn bounds(&self) -> AgeBounds {
-        AgeBounds {
-            stale_after: crate::connect::millis(self.settings.stale_after),
-            behind_max: crate::connect::millis(self.settings.behind_max),
-        }
+        AgeBounds::of(&self.settings)
     }
 
     /// As of when values would be.
@@ -268,27 +265,29 @@ impl Serving {
         columns: &'a Columns<'a>,
     ) -> Result<(AskedIds<'a>, IdColumns), FeastError> {
         let rows = columns.first().map_or(0, |(_, ids)| ids.len());
+        let needed = |at: &usize| ask.groups.iter().any(|group| group.entity == *at);
         let mut by_entity = BTreeMap::new();
         let mut shown = IdColumns::new();
         for (name, asked) in columns {
             for at in self.catalogue.entities_of(name) {
                 let Some(entity) = self.catalogue.entities.get(at) else { continue };
-                let ids = asked.iter().map(|asked| question::id(entity.ty, asked));
-                let ids = ids.collect::<Result<Vec<_>, _>>()?;
+                // What nobody asks for is shown as it came, whatever it is.
+                let mut echoes: Vec<String> = Vec::new();
+                if needed(&at) {
+                    let ids = asked.iter().map(|asked| question::id(entity.ty, asked));
+                    let ids = ids.collect::<Result<Vec<_>, _>>()?;
+                    let pairs = asked.iter().zip(&ids);
+                    echoes.extend(pairs.map(|(asked, id)| echo(entity.ty, asked, id)));
+                    by_entity.insert(at, ids);
+                } else {
+                    echoes.extend(asked.iter().map(|asked| asked.get().to_owned()));
+                }
                 let name = quoted(&entity.join_key);
                 if !shown.iter().any(|(known, _)| *known == name) {
-                    let needed = ask.groups.iter().any(|group| group.entity == at);
-                    let ids = asked.iter().zip(&ids);
-                    let ids = ids.map(|(asked, id)| match needed {
-                        true => echo(entity.ty, asked, id),
-                        false => asked.get().to_owned(),
-                    });
-                    shown.push((name, ids.collect()));
+                    shown.push((name, echoes));
                 }
-                by_entity.insert(at, ids);
             }
         }
-        let needed = |at: &usize| ask.groups.iter().any(|group| group.entity == *at);
         let missing = |at: &usize| rows == 0 || !by_entity.contains_key(at);
         if let Some(at) = (0..self.catalogue.entities.len()).filter(needed).find(missing) {
             return Err(self.catalogue.keys_missing(at, by_entity.contains_key(&at), &shown));

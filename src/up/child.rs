@@ -82,8 +82,8 @@ pub(super) struct Children {
 }
 
 impl Children {
-    /// How many are left, unless one has failed: of several that have, one whose own failure it is.
-    pub fn look(&mut self) -> Result<usize, ChildEnd> {
+    /// How many are left, and one that has failed, if any has: of several one whose own failure it is.
+    pub fn look(&mut self) -> (usize, Option<ChildEnd>) {
         let ended: Vec<_> =
             self.all.iter_mut().map(|child| (child.number, child.has_ended())).collect();
         let failed = ended.iter().filter_map(|(number, status)| {
@@ -91,20 +91,20 @@ impl Children {
             let code = status.code().and_then(|code| u8::try_from(code).ok());
             Some(ChildEnd { number: *number, status, code })
         });
-        match failed.min_by_key(ChildEnd::is_lost) {
-            Some(failed) => Err(failed),
-            None => Ok(ended.iter().filter(|(_, status)| status.is_none()).count()),
-        }
+        let left = ended.iter().filter(|(_, status)| status.is_none()).count();
+        (left, failed.min_by_key(ChildEnd::is_lost))
     }
 
-    /// Ends those that are left once `grace` has passed.
-    pub fn end_after(&mut self, grace: Duration) {
+    /// Waits until none is left, for `grace` at most; one that has failed, as [`Children::look`] gives it.
+    pub fn settle(&mut self, grace: Duration) -> Option<ChildEnd> {
         let until = Instant::now() + grace;
-        while Instant::now() < until && self.all.iter_mut().any(|child| child.has_ended().is_none())
-        {
+        loop {
+            let (left, failed) = self.look();
+            if left == 0 || Instant::now() >= until {
+                return failed;
+            }
             std::thread::sleep(LOOK);
         }
-        self.end();
     }
 
     /// Ends those that are left, at once.

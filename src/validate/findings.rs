@@ -49,7 +49,7 @@ impl ValidationFinding {
 #[derive(Serialize)]
 pub(super) struct ValidationDocument<'a> {
     job: &'a str,
-    ok: bool,
+    pub(super) ok: bool,
     findings: &'a [ValidationFinding],
 }
 

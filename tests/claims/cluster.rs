@@ -65,22 +65,26 @@ impl World {
             .unwrap();
     }
 
-    fn variables(&self) -> [(&'static str, String); 4] {
+    fn variables(&self) -> [(&'static str, String); 3] {
         [
             ("KAFKA_BOOTSTRAP_SERVERS", run::kafka().bootstrap_servers),
-            ("KAFKA_TOPIC", self.topic.clone()),
             ("REDIS_HOST", "127.0.0.1".to_owned()),
             ("REDIS_PORT", self.redis.port.to_string()),
         ]
     }
 
     fn start(&self) -> Up {
+        self.start_job("fraud", &[("KAFKA_TOPIC", &self.topic)])
+    }
+
+    fn start_job(&self, job: &str, variables: &[(&str, &str)]) -> Up {
         let log = self.folder.path().join("up.log");
         let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
         let child = command()
-            .args(["up", "fraud", "--cluster"])
+            .args(["up", job, "--cluster"])
             .arg(self.folder.path().join("cluster.toml"))
             .envs(self.variables())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)
@@ -283,6 +287,43 @@ fn a_second_supervisor_is_refused_and_one_whose_processes_fail_again_and_again_g
     }
     assert_eq!(up.wait().code(), Some(1), "{}", up.text());
     assert!(up.text().contains("they are not started again"), "{}", up.text());
+}
+
+#[test]
+fn a_supervisor_that_is_asked_to_stop_while_a_process_stands_still_ends_and_says_so() {
+    let world = World::new(45, 400, 1);
+    world.settings(2, 1, "");
+    let file = world.folder.file("cluster.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("[limits]", "[limits]\nshutdown = \"1s\"", 1)).unwrap();
+    let mut up = world.start();
+    world.until_ready(&mut up, 2);
+    up.signal(1, "STOP");
+    let pid = up.child.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    assert_eq!(up.wait().code(), Some(1), "{}", up.text());
+    assert!(up.text().contains("asked to end in order; the next start"), "{}", up.text());
+}
+
+#[test]
+fn a_job_of_a_topic_and_of_files_is_ready_in_two_processes() {
+    let world = World::new(46, 400, 1);
+    world.settings(2, 1, "");
+    let file = world.folder.file("visits.jsonl");
+    std::fs::write(&file, "{\"who\": \"a\", \"t\": 1704067200}\n").unwrap();
+    let shipped = include_str!("../../jobs/fraud.toml");
+    let (sources, views) = shipped.split_at(shipped.find("[entities").unwrap());
+    let job = format!(
+        "{sources}[sources.visits]\nfiles = [{file:?}]\ntime = {{ field = \"t\", unit = \"s\" }}\n\
+         out_of_orderness = \"1s\"\n[sources.visits.fields]\nwho = \"string\"\n{views}[entities.visitor]\n\
+         keys = {{ visits = \"who\" }}\n[views.visits]\nentity = \"visitor\"\nsource = \"visits\"\n\
+         [views.visits.features]\nn = {{ aggregate = \"count\", window = \"1m\" }}\n"
+    );
+    let job = job.replacen("topic = \"transactions\"", &format!("topic = {:?}", world.topic), 1);
+    world.folder.write("job.toml", &job);
+    let mut up = world.start_job(&world.folder.file("job.toml"), &[]);
+    world.until_ready(&mut up, 2);
+    up.stop();
 }
 
 #[test]

@@ -87,7 +87,7 @@ struct CrashLoop {
     /// How often a start ended in each phase.
     hits: BTreeMap<&'static str, usize>,
     /// A process that was stopped, and that another one has taken over from since.
-    stale: Option<Child>,
+    stale: Option<(Child, usize)>,
     starts: usize,
     /// Where the newest start answers.
     port: u16,
@@ -257,7 +257,7 @@ impl CrashLoop {
             *self.hits.entry(phase.name).or_default() += 1;
         }
         if hit && stops {
-            self.stale = Some(child);
+            self.stale = Some((child, number));
         } else if let Some(stale) = self.stale.take() {
             self.woken(stale)?;
         }
@@ -265,7 +265,7 @@ impl CrashLoop {
     }
 
     /// Wakes a process that others have taken over from: it has to notice, and to leave.
-    fn woken(&self, mut stale: Child) -> Result<(), String> {
+    fn woken(&self, (mut stale, start): (Child, usize)) -> Result<(), String> {
         signal_to(&stale, "CONT");
         let (began, mut ended) = (Instant::now(), None);
         while ended.is_none() && began.elapsed() < LEAVES_WITHIN {
@@ -274,7 +274,11 @@ impl CrashLoop {
         }
         match ended {
             Some(status) if status.code() == Some(75) => Ok(()),
-            Some(status) => Err(format!("one that was taken over from ended with {status}")),
+            Some(status) => {
+                let said = self.said(start);
+                let last = said.lines().rev().take(3).collect::<Vec<_>>().join("\n");
+                Err(format!("one that was taken over from ended with {status}:\n{last}"))
+            }
             None => {
                 signal_to(&stale, "KILL");
                 stale.wait().unwrap();
@@ -352,7 +356,7 @@ impl CrashLoop {
 
 impl Drop for CrashLoop {
     fn drop(&mut self) {
-        if let Some(mut stale) = self.stale.take() {
+        if let Some((mut stale, _)) = self.stale.take() {
             let _ = stale.kill();
             let _ = stale.wait();
         }

@@ -15,7 +15,10 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidemark::dead_letters::encode;
-use tidemark::kafka::{REPLAYED_FROM, REPLAYED_REASON, create_topic, produce};
+use tidemark::kafka::{
+    CommittedLetters, CommittedTo, DeadLetterSettings, REPLAYED_FROM, REPLAYED_REASON,
+    create_topic, produce,
+};
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::verdict::Reason;
@@ -118,6 +121,35 @@ fn committed(topic: &str) -> Vec<Copy> {
         ends.len() == PARTITIONS as usize
     });
     copies
+}
+
+#[test]
+fn letters_of_a_state_are_in_their_topic_once_also_of_an_older_one_that_was_put_back() {
+    let topic = topic("published-once");
+    let of = |begun| {
+        let letters = DeadLetterSettings { topic: topic.clone(), ..DeadLetterSettings::default() };
+        let progress = format!("{topic}.progress");
+        let to = CommittedTo { kafka: kafka(), letters, progress, state: "one".to_owned(), begun };
+        let mut published = CommittedLetters::new(to);
+        published.take_over(&|| true).unwrap();
+        published
+    };
+    let letter = |offset| letter(&topic, 1, offset, Reason::Malformed);
+    let offsets =
+        || committed(&topic).iter().map(|it| it.headers["offset"].clone()).collect::<Vec<_>>();
+    of(1).publish(7, &[letter(70)], &|| true).unwrap();
+    // The next run does not know that they are, and goes on.
+    let mut next = of(8);
+    next.publish(7, &[letter(70)], &|| true).unwrap();
+    next.publish(9, &[letter(90)], &|| true).unwrap();
+    assert_eq!(offsets(), ["70", "90"]);
+    // A state of before all this is put back: what it has to say is new.
+    let mut older = of(5);
+    older.publish(6, &[letter(60)], &|| true).unwrap();
+    older.publish(6, &[letter(60)], &|| true).unwrap();
+    assert_eq!(offsets(), ["70", "90", "60"]);
+    of(6).publish(6, &[letter(60)], &|| true).unwrap();
+    assert_eq!(offsets(), ["70", "90", "60"]);
 }
 
 #[test]

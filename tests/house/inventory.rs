@@ -300,6 +300,7 @@ const PROCESS: [Entry; 11] = [
             ("cut", Saved("the manifest")),
             ("fed", Saved("the manifest: `fingerprint`")),
             ("kept", Saved("the manifest: `fingerprint`")),
+            ("fingerprints", Fixed),
         ],
     ),
     (
@@ -336,7 +337,7 @@ const PROCESS: [Entry; 11] = [
             ("file", Fixed),
             ("is_regular", Fixed),
             ("position", Saved("the manifest")),
-            ("tail", Derived("the file, behind the position")),
+            ("piped", Lost("a pipe has no places: what it took is published again")),
         ],
     ),
     (

@@ -27,7 +27,6 @@ pub struct Agreement {
     covered: BTreeMap<(u32, usize), Option<EventTime>>,
     stop_wanted: bool,
     stopped: bool,
-    published: u64,
 }
 
 impl Agreement {
@@ -47,8 +46,8 @@ impl Agreement {
             }
             Notice::StopWanted => self.stop_wanted = true,
             Notice::Stop => self.stopped = true,
-            Notice::LettersPublished(cut) => self.published = self.published.max(*cut),
-            Notice::Partition(..)
+            Notice::LettersPublished(_)
+            | Notice::Partition(..)
             | Notice::Reads(_)
             | Notice::Done(_)
             | Notice::MachineClock(_)
@@ -79,11 +78,6 @@ impl Agreement {
     /// Whether all are to stop now.
     pub fn stopped(&self) -> bool {
         self.stopped
-    }
-
-    /// The newest cut whose dead letters are published, with those of all before.
-    pub fn letters_published(&self) -> u64 {
-        self.published
     }
 }
 

@@ -183,11 +183,7 @@ impl Owned {
         mark.read = self.next_offset;
         let start = self.raw.records.first().map(|first| first.offset);
         mark.start = mark.start.or(start);
-        mark.last = Some(RecordCheck {
-            offset: last.offset,
-            timestamp: last.timestamp,
-            checksum: stable_hash(self.raw.value(last)),
-        });
+        mark.last = Some(RecordCheck::of(last.offset, last.timestamp, self.raw.value(last)));
     }
 
     /// Whether there are records to judge, asking the reader when none are left.
@@ -334,6 +330,13 @@ impl Owned {
             self.told = Some(status);
             status
         })
+    }
+}
+
+impl RecordCheck {
+    /// Of the record at `offset` with this timestamp and value, empty where it has none.
+    pub fn of(offset: u64, timestamp: Option<EventTime>, value: &[u8]) -> Self {
+        RecordCheck { offset, timestamp, checksum: stable_hash(value) }
     }
 }
 

@@ -4,7 +4,7 @@
 //! looks, so all that moves until the second is applied at once, as when a step is folded. Only what the
 //! views that are asked for read is kept at all.
 
-use super::state::FOLD_ROWS;
+use super::state::{FOLD_ROWS, Folding};
 use super::{LastStep, SealedWindows, WindowFold};
 use crate::aggregate::{Accumulators, Step, WindowStep};
 use crate::interner::{PIECE, stable_hash};
@@ -90,7 +90,7 @@ impl SealedWindows {
         let is_read = |at| windows.readings.iter().any(|reading| reading.accumulator == at);
         let kept: Vec<bool> = (0..entity.accumulators.len()).map(is_read).collect();
         windows.accumulators = Accumulators::some(plan, entity, |at| kept[at]);
-        windows.folding.keep(entity, kept);
+        windows.folding = Folding::keeping(entity, kept, 0);
         windows.lasts.iter_mut().for_each(|last| last.is_read = !last.readings.is_empty());
         windows
     }

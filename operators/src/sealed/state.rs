@@ -38,7 +38,8 @@ impl Folding {
         Folding::keeping(entity, vec![true; entity.accumulators.len()], 0)
     }
 
-    fn keeping(entity: &EntityPlan, kept: Vec<bool>, rebuilt: Millis) -> Self {
+    /// Of those that are `kept`.
+    pub fn keeping(entity: &EntityPlan, kept: Vec<bool>, rebuilt: Millis) -> Self {
         let mut wanted = vec![false; entity.attributes.len()];
         let mut windows = vec![false; entity.windows.len()];
         for (accumulator, _) in entity.accumulators.iter().zip(&kept).filter(|(_, kept)| **kept) {
@@ -48,13 +49,6 @@ impl Folding {
         let of_latest = entity.lasts.iter().flat_map(|last| &last.attributes);
         of_latest.for_each(|attribute| wanted[*attribute] = true);
         Folding { kept, rebuilt, windows, rows: Lane::new(&wanted) }
-    }
-}
-
-impl Folding {
-    /// From now on only these accumulators are kept.
-    pub fn keep(&mut self, entity: &EntityPlan, kept: Vec<bool>) {
-        *self = Folding::keeping(entity, kept, self.rebuilt);
     }
 
     /// Copies the rows of a block out of the log.

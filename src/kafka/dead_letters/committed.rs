@@ -37,6 +37,8 @@ pub struct CommittedTo {
     pub progress: String,
     /// The id of the state that their checkpoints are in.
     pub state: String,
+    /// The newest checkpoint that it has.
+    pub begun: u64,
 }
 
 /// See the module.
@@ -65,7 +67,20 @@ impl CommittedLetters {
     /// # Errors
     /// The brokers do not answer, or do not let these credentials write in transactions.
     pub fn take_over(&mut self, go_on: &dyn Fn() -> bool) -> Result<(), KafkaError> {
-        self.session = Some(self.begin(go_on)?);
+        let mut session = self.begin(go_on)?;
+        let CommittedTo { progress, begun, .. } = &self.to;
+        if session.published > *begun {
+            tracing::warn!(
+                topic = progress,
+                published = session.published,
+                begun,
+                "letters of checkpoints that this state does not have are published: it is an older one \
+                 that was put back, and its letters follow them"
+            );
+            session.write(&self.to, *begun, &[], go_on).map_err(|why| self.failed(why))?;
+            session.published = *begun;
+        }
+        self.session = Some(session);
         Ok(())
     }
 
@@ -95,7 +110,7 @@ impl CommittedLetters {
     }
 
     fn begin(&self, go_on: &dyn Fn() -> bool) -> Result<LetterSession, KafkaError> {
-        let CommittedTo { kafka, letters, progress, state } = &self.to;
+        let CommittedTo { kafka, letters, progress, state, .. } = &self.to;
         let topics = LetterTopics::new(kafka, letters)?;
         if topics.find(progress).map_err(|why| self.failed(why))?.is_none()
             && create_topic(kafka, progress, 1, &PROGRESS_SETTINGS)?
@@ -110,13 +125,14 @@ impl CommittedLetters {
             if record.key() == Some(state.as_bytes()) {
                 let number = record.payload().and_then(|value| std::str::from_utf8(value).ok());
                 let number = number.and_then(|number| number.parse::<u64>().ok());
-                published = published.max(number.ok_or_else(|| {
+                // The last one counts.
+                published = number.ok_or_else(|| {
                     let offset = record.offset();
                     self.failed(format!(
                         "'{progress}' tells which letters are published, and its record {offset} has \
                          no number: remove what else writes to it"
                     ))
-                })?);
+                })?;
             }
             Ok(true)
         })?;

@@ -70,8 +70,10 @@ impl SeenColumn {
 
 /// Whether a text is a number as JSON writes them: `007` and `+1` are none, and stay as they are.
 pub(crate) fn is_number(text: &str) -> bool {
-    let first = text.as_bytes().first();
+    let (first, last) = (text.as_bytes().first(), text.as_bytes().last());
+    // What stands around a number is none of it: a newline in a cell would be one in the row.
     first.is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-')
+        && last.is_some_and(u8::is_ascii_digit)
         && serde_json::from_str::<serde_json::Number>(text).is_ok()
 }
 

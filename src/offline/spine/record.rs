@@ -56,7 +56,11 @@ impl RecordSplitter {
         if self.header.as_ref().is_none_or(|known| !Arc::ptr_eq(known, header)) {
             self.names = names(header, self.delimiter.unwrap_or(b','))?;
             if self.names.iter().any(String::is_empty) {
-                return Err("its first line has a column without a name".to_owned());
+                return Err(
+                    "its first line has a column without a name: name it, or write the file \
+                            without it (pandas: index=False)"
+                        .to_owned(),
+                );
             }
             self.header = Some(Arc::clone(header));
         }

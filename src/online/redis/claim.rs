@@ -193,7 +193,8 @@ impl Claim {
         format!(
             "cannot write view '{view}' of entity type '{entity}' to Redis for job '{job}': under \
              the key prefix '{key_prefix}' it {how} job '{owner}', which is alive; stop that job, \
-             rename the view, or give this job another key_prefix or db in [online.redis] of \
+             rename the view, or give this job another key_prefix (in Feast's layout: another project, \
+             too) or db in [online.redis] of \
              cluster.toml"
         )
     }

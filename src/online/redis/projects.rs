@@ -1,41 +1,28 @@
 //! Whose keys `feast teardown` would remove: Feast finds the keys of a project by what they end with.
 //!
 //! So a project must not be named as another one ends: removing the one would remove the other's rows.
-//! Bound: `CALLS` of SCAN, which look at about 100,000 keys.
+//! Bound: about 100,000 keys are looked at.
 
 use crate::online::StoreError;
 use crate::online::feast;
 use crate::online::redis::link::Link;
-use crate::online::redis::sweep::scanned;
-
-/// Calls of SCAN at most.
-const CALLS: usize = 100;
-
-/// Keys looked at in one call: about a millisecond of Redis.
-const COUNT: &[u8] = b"1000";
+use crate::online::redis::sweep::scan;
+use std::ops::ControlFlow;
 
 /// A project whose keys lie in this Redis, of which one of the two names ends with the other. `None`
 /// also where this user may not look.
 pub(crate) fn entangled(link: &mut Link, own: &str) -> Result<Option<String>, StoreError> {
-    let mut cursor = b"0".to_vec();
-    for _ in 0..CALLS {
-        let reply = link.ask("SCAN", &[&cursor, b"MATCH", feast::PATTERN, b"COUNT", COUNT]);
-        let reply = match reply {
-            Err(StoreError::Reply { .. }) => return Ok(None),
-            other => other?,
-        };
-        let (next, keys) = scanned(&reply);
+    let mut other = None;
+    let looked = scan(link, feast::PATTERN, |_, keys| {
         let projects = keys.iter().filter_map(|key| feast::project_of(key));
         let mut projects = projects.filter_map(|project| std::str::from_utf8(project).ok());
-        if let Some(other) = projects.find(|other| is_entangled(own, other)) {
-            return Ok(Some(other.to_owned()));
-        }
-        if next == b"0" {
-            break;
-        }
-        cursor = next;
+        other = projects.find(|other| is_entangled(own, other)).map(str::to_owned);
+        Ok(if other.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    });
+    match looked {
+        Err(StoreError::Reply { .. }) => Ok(None),
+        looked => looked.map(|_| other),
     }
-    Ok(None)
 }
 
 fn is_entangled(own: &str, other: &str) -> bool {

@@ -23,7 +23,7 @@ pub fn read_redis(
     id: &[u8],
 ) -> Result<Option<TextRow>, StoreError> {
     let schema = Schema::new(plan);
-    let form = settings.placing().read_forms(&schema).into_iter().nth(view).flatten();
+    let form = settings.placing().read_forms(&schema).into_iter().nth(view);
     let Some((view, form)) = schema.views.get(view).zip(form) else { return Ok(None) };
     let features: Vec<usize> = (0..view.features.len()).collect();
     let key = form.key(id);

@@ -87,7 +87,7 @@ pub struct RedisReader {
     queue: Arc<ReadQueue>,
     queue_max: usize,
     /// By view.
-    forms: Arc<[Option<RowForm>]>,
+    forms: Arc<[RowForm]>,
 }
 
 impl RedisReader {
@@ -118,7 +118,7 @@ impl RedisReader {
 
     /// Adds a row to what is asked: `features` (job indices) of the entity `id` in `view`.
     pub fn add(&self, asked: &mut RowsAsked, view: usize, id: &[u8], features: &[usize]) {
-        let Some(Some(form)) = self.forms.get(view) else { return };
+        let Some(form) = self.forms.get(view) else { return };
         wire::hmget(&form.key(id), form.fields_of(features).into_iter(), &mut asked.commands);
         asked.views.push(view);
     }
@@ -160,7 +160,7 @@ struct Connection {
     queue: Arc<ReadQueue>,
     settings: Arc<RedisSettings>,
     heartbeat: String,
-    forms: Arc<[Option<RowForm>]>,
+    forms: Arc<[RowForm]>,
     link: Option<Link>,
 }
 
@@ -239,7 +239,7 @@ fn refuse(requests: Vec<(RowsAsked, Reply)>, why: &str) {
     }
 }
 
-fn share_out(requests: Vec<(RowsAsked, Reply)>, replies: Vec<Value>, forms: &[Option<RowForm>]) {
+fn share_out(requests: Vec<(RowsAsked, Reply)>, replies: Vec<Value>, forms: &[RowForm]) {
     let mut replies = replies.into_iter();
     let (before, after) = (replies.next(), replies.next_back());
     let beats = |reply: Option<Value>| match reply {
@@ -248,8 +248,7 @@ fn share_out(requests: Vec<(RowsAsked, Reply)>, replies: Vec<Value>, forms: &[Op
     };
     let (before, after) = (beats(before), beats(after));
     for (asked, reply) in requests {
-        let form = |view: &usize| forms.get(*view).and_then(Option::as_ref);
-        let views = asked.views.iter().map(form);
+        let views = asked.views.iter().map(|view| forms.get(*view));
         let replies = replies.by_ref().take(asked.views.len());
         let rows: Vec<_> = replies.zip(views).map(|(reply, form)| row(reply, form)).collect();
         let rows = rows.into_iter().collect::<Result<Vec<_>, _>>();

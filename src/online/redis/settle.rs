@@ -89,21 +89,26 @@ impl Shard {
     /// Has the rows of other views written that stand in the same key, of which nothing is known any
     /// more; whether one of them removes it first.
     pub(crate) fn write_beside(&mut self, entry: &Entry, now: u64) -> bool {
-        let Shard { schema, views, dirt, .. } = self;
-        if !dirt.shares_keys {
+        let Shard { schema, views, entities, dirt, .. } = self;
+        let Some(own) = schema.views.get(entry.view as usize).filter(|_| dirt.shares_keys) else {
             return false;
-        }
-        let entity = schema.views.get(entry.view as usize).map(|view| view.entity);
+        };
+        // Types with one join key have one hash for an id, each with a slot of its own for it.
+        let id = entities.get(own.entity).and_then(|ids| ids.id(entry.slot));
+        let slot = |entity: usize| match entity == own.entity {
+            true => Some(entry.slot),
+            false => entities.get(entity)?.slot(id?),
+        };
         let others = schema.views.iter().zip(views).zip(0..);
-        let others =
-            others.filter(|((view, _), at)| Some(view.entity) == entity && *at != entry.view);
+        let others = others.filter(|((view, _), at)| view.key == own.key && *at != entry.view);
         let mut removed = false;
-        for ((_, rows), view) in others {
-            let row = rows.get(entry.slot).filter(|row| row.has(PRESENT));
+        for ((of, rows), view) in others {
+            let Some(slot) = slot(of.entity) else { continue };
+            let row = rows.get(slot).filter(|row| row.has(PRESENT));
             if let Some(mut row) = row {
                 removed |= row.has(FOREIGN);
                 row.set(UPSERT);
-                let entry = Entry { view, slot: entry.slot, since: now, cause: Cause::Decay };
+                let entry = Entry { view, slot, since: now, cause: Cause::Decay };
                 dirt.again(&mut row, entry);
             }
         }

@@ -1,23 +1,18 @@
 //! A look at what stands in Redis of a job, for who asks whether all is well.
 //!
-//! Bound: `CALLS` of SCAN, which look at about 100,000 keys, and `SAMPLE` rows a view.
+//! Bound: about 100,000 keys are looked at, and `SAMPLE` rows a view.
 
 use crate::online::StoreError;
 use crate::online::heartbeat::{Beats, heartbeat_key};
 use crate::online::layout::RowForm;
 use crate::online::redis::link::Link;
 use crate::online::redis::settings::RedisSettings;
-use crate::online::redis::sweep::scanned;
+use crate::online::redis::sweep::scan;
 use crate::online::schema::Schema;
+use crate::online::status::MemoryStatus;
 use redis::Value;
-use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use tidemark_operators::plan::Plan;
-
-/// Calls of SCAN at most.
-const CALLS: usize = 100;
-
-/// Keys looked at in one call: about a millisecond of Redis.
-const COUNT: &[u8] = b"1000";
 
 /// Rows of a view that are looked for at most.
 const SAMPLE: usize = 100;
@@ -27,14 +22,16 @@ const SAMPLE: usize = 100;
 pub struct RedisSurvey {
     /// Whether the server is a replica, which takes no rows.
     pub replica: bool,
-    /// Bytes in use, and their limit (0: none), where the server says so.
-    pub memory: Option<(u64, u64)>,
+    /// Its memory, where the server says so.
+    pub memory: Option<MemoryStatus>,
     /// Keys that it evicted since its start, where it says so.
     pub evicted: Option<u64>,
     /// What the job said of itself before rows were looked for, and after it.
     pub beats: (Beats, Beats),
     /// By view, in job order: ids of some entities that have a row.
     pub rows: Vec<Vec<String>>,
+    /// Whether all keys were looked at: a view without an id has no row then.
+    pub whole: bool,
 }
 
 /// Looks at Redis. `only`: the type (job index) and the id of an entity whose rows are looked at, in the
@@ -55,10 +52,13 @@ pub fn survey(
         Err(StoreError::Reply { .. }) => Ok(None),
         other => other,
     };
+    let alert = settings.memory.alert_threshold;
+    let memory = |(used, limit)| MemoryStatus::of(used, limit, alert);
     let heartbeat = heartbeat_key(&settings.key_prefix, &schema.job);
     let mut found = RedisSurvey {
         replica: link.server()?.replica,
-        memory: allowed(link.memory())?,
+        memory: allowed(link.memory())?.map(memory),
+        whole: true,
         evicted: link.evicted().ok().flatten(),
         rows: vec![Vec::new(); forms.len()],
         ..RedisSurvey::default()
@@ -68,49 +68,39 @@ pub fn survey(
         Some((entity, id)) => {
             for (at, form) in forms.iter().enumerate() {
                 let of_entity = schema.views.get(at).is_some_and(|view| view.entity == entity);
-                if let Some(form) = form.as_ref().filter(|_| of_entity)
-                    && is_there(&mut link, form, id.as_bytes())?
-                {
+                if of_entity && is_there(&mut link, form, id.as_bytes())? {
                     found.rows.get_mut(at).into_iter().for_each(|ids| ids.push(id.to_owned()));
                 }
             }
         }
-        None => sample(&mut link, &forms, &mut found.rows)?,
+        None => found.whole = sample(&mut link, &forms, &mut found.rows)?,
     }
     found.beats.1 = Beats::of(link.hash(&heartbeat)?);
     Ok(found)
 }
 
-/// Looks for rows of every view.
+/// Looks for rows of every view; says whether all keys were looked at.
 fn sample(
     link: &mut Link,
-    forms: &[Option<RowForm>],
+    forms: &[RowForm],
     rows: &mut [Vec<String>],
-) -> Result<(), StoreError> {
-    let patterns: BTreeSet<&[u8]> = forms.iter().flatten().map(RowForm::pattern).collect();
-    for pattern in patterns {
-        let mut cursor = b"0".to_vec();
-        for _ in 0..CALLS {
-            let reply = link.ask("SCAN", &[&cursor, b"MATCH", pattern, b"COUNT", COUNT])?;
-            let (next, keys) = scanned(&reply);
-            for (form, ids) in forms.iter().zip(rows.iter_mut()) {
-                let Some(form) = form else { continue };
-                for id in keys.iter().filter_map(|key| form.id_of(key)) {
-                    let text = String::from_utf8_lossy(&id).into_owned();
-                    // SCAN may give a key twice.
-                    let wanted = ids.len() < SAMPLE && !ids.contains(&text);
-                    if wanted && is_there(link, form, &id)? {
-                        ids.push(text);
-                    }
+) -> Result<bool, StoreError> {
+    // Views of one layout have one pattern.
+    let Some(pattern) = forms.first().map(RowForm::pattern) else { return Ok(true) };
+    scan(link, pattern, |link, keys| {
+        for (form, ids) in forms.iter().zip(rows.iter_mut()) {
+            for id in keys.iter().filter_map(|key| form.id_of(key)) {
+                let text = String::from_utf8_lossy(&id).into_owned();
+                // SCAN may give a key twice; a key of its own says that the row is there.
+                let wanted = ids.len() < SAMPLE && !ids.contains(&text);
+                if wanted && (!form.is_shared() || is_there(link, form, &id)?) {
+                    ids.push(text);
                 }
             }
-            if next == b"0" || rows.iter().all(|ids| ids.len() >= SAMPLE) {
-                break;
-            }
-            cursor = next;
         }
-    }
-    Ok(())
+        let enough = rows.iter().all(|ids| ids.len() >= SAMPLE);
+        Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    })
 }
 
 /// Whether an entity has a row.

@@ -22,6 +22,7 @@ use crate::online::shard::Shard;
 use crate::online::table::Cell;
 use redis::Value;
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use tidemark_operators::shape::Shape;
 
@@ -133,10 +134,10 @@ impl Sweep {
         self.allowance.spend(COUNT);
         let (next, keys) = scanned(&reply);
         self.hand_over(&keys, cells, now);
-        self.cursor = Some(if next == b"0" { (at + 1, next) } else { (at, next) });
-        if self.cursor.as_ref().is_some_and(|(at, _)| *at == self.patterns.len()) {
+        let at = if next == b"0" { at + 1 } else { at };
+        self.cursor = (at < self.patterns.len()).then_some((at, next));
+        if self.cursor.is_none() {
             self.done.append(&mut self.views);
-            self.cursor = None;
             tracing::info!("looked for keys of earlier runs: what is not held is removed");
         }
         Ok(())
@@ -174,8 +175,35 @@ impl Shard {
     }
 }
 
+/// Calls of SCAN in a look at keys, at most.
+const CALLS: usize = 100;
+
+/// Shows `look` the keys like `pattern`, some at a time, until it has seen enough or about 100,000 keys
+/// were looked at. Says whether these were all that there are.
+pub(crate) fn scan(
+    link: &mut Link,
+    pattern: &[u8],
+    mut look: impl FnMut(&mut Link, &[&[u8]]) -> Result<ControlFlow<()>, StoreError>,
+) -> Result<bool, StoreError> {
+    let count = COUNT.to_string();
+    let mut cursor = b"0".to_vec();
+    for _ in 0..CALLS {
+        let call: [&[u8]; 5] = [&cursor, b"MATCH", pattern, b"COUNT", count.as_bytes()];
+        let reply = link.ask("SCAN", &call)?;
+        let (next, keys) = scanned(&reply);
+        if look(link, &keys)?.is_break() {
+            return Ok(false);
+        }
+        if next == b"0" {
+            return Ok(true);
+        }
+        cursor = next;
+    }
+    Ok(false)
+}
+
 /// The next cursor and the keys in a reply of SCAN; anything else ends the pass.
-pub(crate) fn scanned(reply: &Value) -> (Vec<u8>, Vec<&[u8]>) {
+fn scanned(reply: &Value) -> (Vec<u8>, Vec<&[u8]>) {
     let Value::Array(parts) = reply else { return (b"0".to_vec(), Vec::new()) };
     let [Value::BulkString(next), Value::Array(keys)] = parts.as_slice() else {
         return (b"0".to_vec(), Vec::new());

@@ -95,7 +95,7 @@ impl Upkeep {
         let evicted = link.evicted()?;
         self.room |= evicted.is_some_and(|evicted| self.evictions.look(evicted, max));
         let mut numbers = record.numbers();
-        numbers.memory = Some(memory_status(used, max, settings.memory.alert_threshold));
+        numbers.memory = Some(MemoryStatus::of(used, max, settings.memory.alert_threshold));
         numbers.evicted = self.evictions.missing();
         Ok(())
     }
@@ -297,11 +297,4 @@ impl Upkeep {
             cell.wake.notify_all();
         }
     }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a threshold needs no more precision")]
-fn memory_status(used: u64, max: u64, threshold: f64) -> MemoryStatus {
-    let limit = Some(max).filter(|max| *max > 0);
-    let alert = limit.is_some_and(|limit| used as f64 >= threshold * limit as f64);
-    MemoryStatus { used, limit, alert }
 }
