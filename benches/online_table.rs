@@ -13,7 +13,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidemark::online::redis::{Generation, StoreStart};
+use tidemark::online::redis::{Generation, RedisServers, StoreStart};
 use tidemark::online::{Embedded, OnlineStore, Redis, RedisSettings};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::{Cause, EntityIds, RowBatch};
@@ -179,7 +179,10 @@ fn back_after_a_flush(port: u16) {
     let mut client = connect(port);
     flush_all(&mut client);
     let ids = Ids((0..KEYS).map(|n| format!("card_{n:08}").into_bytes()).collect());
-    let (plan, settings) = (plan(), RedisSettings { port, ..RedisSettings::default() });
+    let (plan, settings) = (
+        plan(),
+        RedisSettings { servers: RedisServers::on_loopback(port), ..RedisSettings::default() },
+    );
     let worker = Arc::new(WorkerMetrics::new(0, &plan));
     let store = Redis::start_for(&plan, &[Arc::clone(&worker)], settings, StoreStart::default());
     let store = store.unwrap_or_else(|e| panic!("{e}"));
@@ -225,7 +228,8 @@ fn back_after_a_flush(port: u16) {
 fn into_redis(port: u16, batches: &[RowBatch], ids: &Ids, fenced: bool) {
     let mut client = connect(port);
     flush_all(&mut client);
-    let settings = RedisSettings { port, ..RedisSettings::default() };
+    let settings =
+        RedisSettings { servers: RedisServers::on_loopback(port), ..RedisSettings::default() };
     let worker = Arc::new(WorkerMetrics::new(0, &plan()));
     let generation = fenced.then(|| Generation {
         number: 1,

@@ -33,7 +33,8 @@ pub use kafka::KafkaSettings;
 pub use limits::Limits;
 pub use log::LogSettings;
 pub use online::{
-    MemorySettings, OnlineKind, OnlineSettings, Publish, RedisAddress, RedisSettings, TlsSettings,
+    MemorySettings, OnlineKind, OnlineSettings, Publish, RedisAddress, RedisMode, RedisSettings,
+    TlsSettings,
 };
 pub use registry::RegistrySettings;
 pub use secret::Secret;
@@ -216,14 +217,7 @@ impl Settings {
 
     /// What is wrong between settings that are right by themselves.
     fn contradictions(&self) -> Vec<String> {
-        let redis = &self.online.redis;
-        let mut wrong = Vec::new();
-        if redis.backoff_min > redis.backoff_max {
-            wrong.push("\"backoff_min\" in [online.redis] is longer than \"backoff_max\"");
-        }
-        if redis.tls.cert_file.is_some() != redis.tls.key_file.is_some() {
-            wrong.push("[online.redis] needs both \"tls_cert_file\" and \"tls_key_file\", or none");
-        }
+        let mut wrong = self.online.redis.contradictions();
         if self.health.pending_after <= self.online.flush_interval.max(self.online.decay_flush) {
             wrong.push(
                 "\"pending_after\" in [health] is not longer than \"flush_interval\" and \

@@ -1,8 +1,13 @@
 //! What the clients of servers are told of the settings of the process.
 
-use crate::config::{self, KafkaSettings, OnlineSettings, RegistrySettings, Settings};
+use crate::config::{
+    self, KafkaSettings, OnlineSettings, RedisAddress, RedisMode, RegistrySettings, Settings,
+};
 use crate::kafka::{KafkaConfig, KafkaLimits};
-use crate::online::redis::{MemorySettings, RedisSettings, Secret, TlsSettings};
+use crate::online::redis::{
+    MemorySettings, RedisServers, RedisSettings, Secret, SentinelSettings, ServerAddress,
+    TlsSettings,
+};
 use crate::registry::{Credential, Credentials, RegistryConfig, RegistryLimits, TlsFiles};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -58,8 +63,7 @@ pub fn redis(settings: &Settings) -> RedisSettings {
     let client = path(&redis.tls.cert_file).zip(path(&redis.tls.key_file));
     let tls = TlsSettings { ca_file: path(&redis.tls.ca_file), client, insecure: false };
     RedisSettings {
-        host: address.host.clone(),
-        port: address.port,
+        servers: servers(redis),
         // At most 16,383.
         db: i64::try_from(address.db).unwrap_or(0),
         username: address.username.clone(),
@@ -93,6 +97,26 @@ pub fn redis(settings: &Settings) -> RedisSettings {
     }
 }
 
+/// Which servers Redis is made up of.
+fn servers(redis: &config::RedisSettings) -> RedisServers {
+    let secret = |secret: &config::Secret| Secret::new(secret.reveal());
+    // What is no list of addresses was refused with the settings.
+    let addresses = redis.addresses.as_deref().map(ServerAddress::list);
+    let addresses = addresses.and_then(Result::ok).unwrap_or_default();
+    match redis.mode {
+        RedisMode::Single => {
+            let RedisAddress { host, port, .. } = &redis.address;
+            RedisServers::Single(ServerAddress { host: host.clone(), port: *port })
+        }
+        RedisMode::Sentinel => RedisServers::Sentinel(SentinelSettings {
+            addresses,
+            name: redis.sentinel_name.clone().unwrap_or_default(),
+            username: redis.sentinel_username.clone(),
+            password: redis.sentinel_password.as_ref().map(secret),
+        }),
+    }
+}
+
 /// A duration in ms.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
@@ -109,7 +133,9 @@ mod tests {
     #[test]
     fn the_defaults_of_the_settings_are_those_of_the_clients() {
         let settings = Settings::default();
-        let expected = RedisSettings { host: "localhost".to_owned(), ..RedisSettings::default() };
+        let local = ServerAddress { host: "localhost".to_owned(), port: 6379 };
+        let servers = RedisServers::Single(local);
+        let expected = RedisSettings { servers, ..RedisSettings::default() };
         assert_eq!(redis(&settings), expected);
         assert_eq!(kafka(&settings.kafka).limits, KafkaLimits::default());
         let default = RegistryConfig::default();

@@ -160,6 +160,25 @@ pub enum StoreError {
         /// Host and port.
         address: String,
     },
+    /// No Sentinel says which server is the primary.
+    #[error(
+        "cannot ask any Sentinel which server is the primary '{name}': {reason}; check \"addresses\" \
+         and \"sentinel_name\" in [online.redis]"
+    )]
+    NoPrimary {
+        /// What they would call it.
+        name: String,
+        /// Why the last of them did not answer.
+        reason: String,
+    },
+    /// Sentinels name another primary.
+    #[error("Redis at '{address}' is the primary no more: Sentinel names '{primary}'")]
+    Deposed {
+        /// Of the connection.
+        address: String,
+        /// The one they name.
+        primary: String,
+    },
     /// The connection broke while replies were awaited.
     #[error("lost the connection to Redis at '{address}': {reason}")]
     Lost {

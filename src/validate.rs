@@ -84,12 +84,15 @@ fn redis(
         findings.push(ValidationFinding::skipped("redis", "rows are only in the job's memory"));
         return;
     }
-    let address = &settings.online.redis.address;
-    let name = format!("redis {}:{}", address.host, address.port);
-    let found = match survey(&connect::redis(settings), &job.plan, only) {
+    let reached = connect::redis(settings);
+    let found = match survey(&reached, &job.plan, only) {
         Ok(found) => found,
-        Err(error) => return findings.push(ValidationFinding::failed(name, error)),
+        Err(error) => {
+            let name = format!("redis {}", reached.address());
+            return findings.push(ValidationFinding::failed(name, error));
+        }
     };
+    let name = format!("redis {}", found.address);
     if !freshness && only.is_none() {
         findings.push(server(name, &found));
     }

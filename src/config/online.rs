@@ -4,7 +4,9 @@ mod address;
 
 pub use address::RedisAddress;
 
+use crate::config::Secret;
 use crate::config::keys::{Choice, Keys, choose, not_empty};
+use crate::online::redis::ServerAddress;
 use crate::online::{Layout, project_name};
 use std::time::Duration;
 
@@ -114,10 +116,34 @@ impl OnlineSettings {
     }
 }
 
+/// Which servers Redis is made up of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedisMode {
+    /// One server.
+    Single,
+    /// A primary with replicas, and Sentinels that know which of them it is.
+    Sentinel,
+}
+
+impl Choice for RedisMode {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("single", RedisMode::Single), ("sentinel", RedisMode::Sentinel)];
+}
+
 /// How Redis is reached, and what happens when it is not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RedisSettings {
-    /// Where it is.
+    /// Which servers it is made up of; default one.
+    pub mode: RedisMode,
+    /// Where they listen, `host:port` separated by commas: the Sentinels.
+    pub addresses: Option<String>,
+    /// What Sentinel calls the primary.
+    pub sentinel_name: Option<String>,
+    /// User at the Sentinels, for access lists.
+    pub sentinel_username: Option<String>,
+    /// Password at the Sentinels.
+    pub sentinel_password: Option<Secret>,
+    /// Where it is, when it is one server, and how to sign in.
     pub address: RedisAddress,
     /// Certificates of a connection with TLS.
     pub tls: TlsSettings,
@@ -144,6 +170,11 @@ pub struct RedisSettings {
 impl Default for RedisSettings {
     fn default() -> Self {
         RedisSettings {
+            mode: RedisMode::Single,
+            addresses: None,
+            sentinel_name: None,
+            sentinel_username: None,
+            sentinel_password: None,
             address: RedisAddress::default(),
             tls: TlsSettings::default(),
             key_prefix: "features".to_owned(),
@@ -174,6 +205,14 @@ fn project(text: &str) -> Result<(), String> {
 
 impl RedisSettings {
     fn keys(&mut self, keys: &mut dyn Keys) {
+        choose(keys, "mode", &mut self.mode);
+        let listed = |text: &str| ServerAddress::list(text).map(|_| ());
+        keys.optional_text("addresses", &listed, &mut self.addresses);
+        keys.optional_text("sentinel_name", &not_empty, &mut self.sentinel_name);
+        keys.optional_text("sentinel_username", &not_empty, &mut self.sentinel_username);
+        let mut password = None;
+        keys.optional_text("sentinel_password", &not_empty, &mut password);
+        self.sentinel_password = password.map(Secret::new).or(self.sentinel_password.take());
         self.address.keys(keys);
         keys.optional_text("tls_ca_file", &not_empty, &mut self.tls.ca_file);
         keys.optional_text("tls_cert_file", &not_empty, &mut self.tls.cert_file);
@@ -187,6 +226,42 @@ impl RedisSettings {
         keys.duration("backoff_min", MS..=MINUTE, &mut self.backoff_min);
         keys.duration("backoff_max", MS..=MINUTE, &mut self.backoff_max);
         keys.count("breaker_failures", 1..=1_000, &mut self.breaker_failures);
+    }
+}
+
+impl RedisSettings {
+    /// What is wrong between settings that are right by themselves.
+    pub(super) fn contradictions(&self) -> Vec<&'static str> {
+        let mut wrong = Vec::new();
+        if self.backoff_min > self.backoff_max {
+            wrong.push("\"backoff_min\" in [online.redis] is longer than \"backoff_max\"");
+        }
+        if self.tls.cert_file.is_some() != self.tls.key_file.is_some() {
+            wrong.push("[online.redis] needs both \"tls_cert_file\" and \"tls_key_file\", or none");
+        }
+        let sentinel = self.mode == RedisMode::Sentinel;
+        if sentinel && (self.addresses.is_none() || self.sentinel_name.is_none()) {
+            wrong.push(
+                "\"mode\" in [online.redis] is \"sentinel\": name the Sentinels in \"addresses\", and \
+                 the primary as they do in \"sentinel_name\"",
+            );
+        }
+        let of_sentinel = self.sentinel_name.is_some()
+            || self.sentinel_username.is_some()
+            || self.sentinel_password.is_some();
+        if !sentinel && of_sentinel {
+            wrong.push(
+                "\"sentinel_name\", \"sentinel_username\" and \"sentinel_password\" in \
+                 [online.redis] are for \"mode = \\\"sentinel\\\"\"",
+            );
+        }
+        if self.mode == RedisMode::Single && self.addresses.is_some() {
+            wrong.push(
+                "\"addresses\" in [online.redis] are of several servers: say by \"mode\" what they \
+                 make up, or name one by \"host\" and \"port\"",
+            );
+        }
+        wrong
     }
 }
 

@@ -75,6 +75,11 @@ fn the_examples_of_keys_without_default_are_valid() {
                 text = text.replace(&stem, &stem[2..]);
             }
         }
+        if example.starts_with("# sentinel") || example.starts_with("# addresses") {
+            text = text.replace("mode = \"single\"", "mode = \"sentinel\"");
+            text = text.replace("# addresses", "addresses");
+            text = text.replace("# sentinel_name", "sentinel_name");
+        }
         if example.starts_with("# processes") {
             // Several processes need a state.
             text = text.replace("[state]\n", "[state]\nurl = \"state\"\n");
@@ -82,7 +87,7 @@ fn the_examples_of_keys_without_default_are_valid() {
         assert_ne!(read(&text).expect(example), Settings::default(), "{example}");
         tried += 1;
     }
-    assert_eq!(tried, 21);
+    assert_eq!(tried, 25);
 }
 
 #[test]
@@ -112,6 +117,15 @@ fn settings_that_contradict_each_other_are_refused() {
     let error = read("[online.redis]\nbackoff_min = \"10s\"\ntls_key_file = \"k\"\n").unwrap_err();
     assert!(error.contains("\"backoff_min\" in [online.redis] is longer"), "{error}");
     assert!(error.contains("needs both"), "{error}");
+    for (text, part) in [
+        ("mode = \"sentinel\"", "name the Sentinels in \"addresses\""),
+        ("sentinel_name = \"m\"", "are for \"mode = \\\"sentinel\\\"\""),
+        ("addresses = \"a:1\"", "are of several servers"),
+        ("addresses = \"a\"", "must be host:port"),
+    ] {
+        let error = read(&format!("[online.redis]\n{text}\n")).unwrap_err();
+        assert!(error.contains(part), "{error}");
+    }
     let error = read("[online]\ndecay_flush = \"10s\"\n").unwrap_err();
     assert!(error.contains("\"pending_after\" in [health] is not longer"), "{error}");
 }

@@ -9,6 +9,7 @@
 use super::WRITTEN;
 use crate::entity_id::JoinKey;
 use crate::online::RedisSettings;
+use crate::online::redis::{RedisServers, ServerAddress};
 use std::fmt::Write as _;
 use tidemark_jobs::Job;
 use tidemark_operators::json::quoted;
@@ -47,9 +48,23 @@ pub(super) fn files(
     ])
 }
 
+/// Which kind of Redis Feast is told of, and where it is.
+fn servers(servers: &RedisServers) -> (String, String) {
+    let listed = |addresses: &[ServerAddress]| {
+        addresses.iter().map(ServerAddress::to_string).collect::<Vec<_>>().join(",")
+    };
+    match servers {
+        RedisServers::Single(address) => (String::new(), address.to_string()),
+        RedisServers::Sentinel(watched) => (
+            format!("  redis_type: redis_sentinel\n  sentinel_master: {}\n", quoted(&watched.name)),
+            listed(&watched.addresses),
+        ),
+    }
+}
+
 fn store(plan: &Plan, redis: &RedisSettings) -> String {
     let project = redis.placing().project(&plan.name);
-    let mut connection = format!("{}:{}", redis.host, redis.port);
+    let (kind, mut connection) = servers(&redis.servers);
     if redis.db != 0 {
         connection += &format!(",db={}", redis.db);
     }
@@ -76,7 +91,7 @@ fn store(plan: &Plan, redis: &RedisSettings) -> String {
         "project: {project}\n\
          registry: data/registry.db\n\
          provider: local\n\
-         online_store:\n  type: redis\n  connection_string: {}\n\
+         online_store:\n  type: redis\n{kind}  connection_string: {}\n\
          offline_store:\n  type: file\n\
          entity_key_serialization_version: 3\n",
         quoted(&connection)

@@ -47,6 +47,8 @@ mod read;
 mod reader;
 mod record;
 mod schedule;
+mod sentinel;
+mod servers;
 mod settings;
 mod settle;
 mod spread;
@@ -62,6 +64,7 @@ pub use gate::Refusal;
 pub use left::{LeftRows, left_in_redis};
 pub use read::{TextRow, read_redis};
 pub use reader::{ReadError, RedisReader, RowsAsked, RowsRead};
+pub use servers::{AddressError, RedisServers, SentinelSettings, ServerAddress};
 pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
 pub use survey::{RedisSurvey, survey};
 

@@ -4,6 +4,7 @@ mod fenced;
 mod given_up;
 mod layouts;
 mod operation;
+mod sentinel;
 
 use crate::redis_server as servers;
 use rand::rngs::SmallRng;
@@ -12,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tidemark::online::redis::{MemorySettings, Secret, TlsSettings, read_redis};
+use tidemark::online::redis::{MemorySettings, RedisServers, Secret, TlsSettings, read_redis};
 use tidemark::online::{
     BreakerState, Embedded, OnlineStore, Redis, RedisSettings, RedisStatus, Row, StoreError, text,
 };
@@ -352,7 +353,7 @@ fn settle(store: &Redis) {
 /// Fast pauses, so that tests are.
 fn settings(server: &servers::Redis) -> RedisSettings {
     RedisSettings {
-        port: server.port,
+        servers: RedisServers::on_loopback(server.port),
         decay_flush: Duration::from_millis(30),
         probe_interval: Duration::from_millis(20),
         backoff_first: Duration::from_millis(5),

@@ -290,11 +290,12 @@ impl Flusher {
             Some(upkeep) => upkeep.ask(link, &self.record, &self.settings),
             None => link.ask("PING", &[]).map(|_| ()),
         };
-        match answer {
+        let answer = match answer {
             // Not allowed to ask, or still loading: it is there.
-            Ok(()) | Err(StoreError::Reply { .. }) => Ok(()),
-            Err(error) => Err(self.drop_link(error)),
-        }
+            Ok(()) | Err(StoreError::Reply { .. }) => link.check_primary(&self.settings),
+            Err(error) => Err(error),
+        };
+        answer.map_err(|error| self.drop_link(error))
     }
 
     /// Takes what goes into the next round trip.

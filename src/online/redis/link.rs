@@ -2,6 +2,8 @@
 //! bytes of a pipeline are ours.
 
 use crate::online::StoreError;
+use crate::online::redis::sentinel;
+use crate::online::redis::servers::{RedisServers, ServerAddress};
 use crate::online::redis::settings::{RedisSettings, TlsSettings};
 use redis::{
     Client, ClientTlsConfig, Connection, ConnectionAddr, ErrorKind, IntoConnectionInfo as _,
@@ -26,14 +28,42 @@ pub(crate) struct Server {
 }
 
 impl Link {
+    /// Connects to the server that rows are written to and read from.
     pub(crate) fn open(settings: &RedisSettings) -> Result<Link, StoreError> {
-        let failed = |error: RedisError| refused_or(settings, &error);
-        let client = client(settings)?;
+        match &settings.servers {
+            RedisServers::Single(address) => Link::at(settings, address),
+            RedisServers::Sentinel(watched) => sentinel::open(settings, watched),
+        }
+    }
+
+    /// Connects to one server.
+    pub(crate) fn at(settings: &RedisSettings, at: &ServerAddress) -> Result<Link, StoreError> {
+        let failed = |error: RedisError| refused_or(settings, at, &error);
+        let client = client(settings, at)?;
         let connection =
             client.get_connection_with_timeout(settings.connect_timeout).map_err(failed)?;
         connection.set_read_timeout(Some(settings.response_timeout)).map_err(failed)?;
         connection.set_write_timeout(Some(settings.response_timeout)).map_err(failed)?;
-        Ok(Link { connection, address: settings.address() })
+        Ok(Link { connection, address: at.to_string() })
+    }
+
+    /// Where the server listens.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Whether rows still belong on this connection: where Sentinels say which server is the primary,
+    /// they name another one after a failover, and the one of before may not have noticed yet.
+    pub(crate) fn check_primary(&self, settings: &RedisSettings) -> Result<(), StoreError> {
+        let RedisServers::Sentinel(watched) = &settings.servers else { return Ok(()) };
+        match sentinel::primary(settings, watched) {
+            Ok(primary) if primary.to_string() != self.address => {
+                let (address, primary) = (self.address.clone(), primary.to_string());
+                Err(StoreError::Deposed { address, primary })
+            }
+            // Who cannot be asked says nothing against it.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     /// Waits no longer than this for the next replies. Not to be 0.
@@ -148,21 +178,7 @@ impl Link {
 
     /// All fields of a hash, as texts; none when there is no such key.
     pub(crate) fn hash(&mut self, key: &str) -> Result<BTreeMap<String, String>, StoreError> {
-        let text = |value: &Value| match value {
-            Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
-            _ => None,
-        };
-        Ok(match self.ask("HGETALL", &[key.as_bytes()])? {
-            Value::Array(flat) => {
-                let pairs = flat.chunks_exact(2);
-                pairs.filter_map(|pair| Some((text(pair.first()?)?, text(pair.get(1)?)?))).collect()
-            }
-            Value::Map(pairs) => pairs
-                .iter()
-                .filter_map(|(field, value)| Some((text(field)?, text(value)?)))
-                .collect(),
-            _ => BTreeMap::new(),
-        })
+        Ok(text_pairs(&self.ask("HGETALL", &[key.as_bytes()])?))
     }
 
     /// Keys evicted since the server's start; `None` when it does not say.
@@ -180,6 +196,23 @@ impl Link {
     }
 }
 
+/// Names and values in a reply that are texts, from a map or from a list of both in turn.
+pub(crate) fn text_pairs(reply: &Value) -> BTreeMap<String, String> {
+    let text = |value: &Value| match value {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        _ => None,
+    };
+    let pair = |name, value| Some((text(name)?, text(value)?));
+    match reply {
+        Value::Array(flat) => {
+            let pairs = flat.chunks_exact(2);
+            pairs.filter_map(|two| pair(two.first()?, two.get(1)?)).collect()
+        }
+        Value::Map(pairs) => pairs.iter().filter_map(|(name, value)| pair(name, value)).collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
 /// What a server's error says, code first.
 pub(crate) fn reason(error: &redis::ServerError) -> String {
     match error.details() {
@@ -193,7 +226,7 @@ fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
-fn client(settings: &RedisSettings) -> Result<Client, StoreError> {
+fn client(settings: &RedisSettings, at: &ServerAddress) -> Result<Client, StoreError> {
     let mut redis = RedisConnectionInfo::default()
         .set_db(settings.db)
         .set_lib_name("tidemark", env!("CARGO_PKG_VERSION"));
@@ -203,15 +236,15 @@ fn client(settings: &RedisSettings) -> Result<Client, StoreError> {
     if let Some(password) = &settings.password {
         redis = redis.set_password(password.reveal());
     }
-    let host = settings.host.clone();
+    let (host, port) = (at.host.clone(), at.port);
     let address = match &settings.tls {
-        None => ConnectionAddr::Tcp(host, settings.port),
+        None => ConnectionAddr::Tcp(host, port),
         Some(TlsSettings { insecure, .. }) => {
-            let (port, insecure) = (settings.port, *insecure);
+            let insecure = *insecure;
             ConnectionAddr::TcpTls { host, port, insecure, tls_params: None }
         }
     };
-    let failed = |error: RedisError| refused_or(settings, &error);
+    let failed = |error: RedisError| refused_or(settings, at, &error);
     let info = address.into_connection_info().map_err(failed)?.set_redis_settings(redis);
     let tcp = info.tcp_settings().clone().set_nodelay(true);
     let info = info.set_tcp_settings(tcp);
@@ -242,8 +275,8 @@ fn read(path: &Path) -> Result<Vec<u8>, StoreError> {
 }
 
 /// An error of connecting: wrong credentials, or no way there.
-fn refused_or(settings: &RedisSettings, error: &RedisError) -> StoreError {
-    let address = settings.address();
+fn refused_or(settings: &RedisSettings, at: &ServerAddress, error: &RedisError) -> StoreError {
+    let address = at.to_string();
     let reason = settings.redact(text(error));
     let refused = error.kind() == ErrorKind::AuthenticationFailed
         || ["NOAUTH", "WRONGPASS", "uthentication required"].iter().any(|s| reason.contains(s));

@@ -16,7 +16,7 @@ use crate::online::redis::settings::RedisSettings;
 use crate::online::redis::wire;
 use crate::online::schema::Schema;
 use redis::Value;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::plan::Plan;
@@ -110,7 +110,9 @@ impl RedisReader {
             let (queue, settings) = (Arc::clone(&reader.queue), Arc::clone(&settings));
             let (heartbeat, forms) = (heartbeat.clone(), Arc::clone(&reader.forms));
             let thread = std::thread::Builder::new().name(format!("redis-read-{at}"));
-            let run = move || Connection { queue, settings, heartbeat, forms, link: None }.run();
+            let checked = Instant::now();
+            let run =
+                move || Connection { queue, settings, heartbeat, forms, link: None, checked }.run();
             thread.spawn(run).map_err(StoreError::Thread)?;
         }
         Ok(reader)
@@ -162,6 +164,8 @@ struct Connection {
     heartbeat: String,
     forms: Arc<[RowForm]>,
     link: Option<Link>,
+    /// When it was last looked whether the server is still the primary.
+    checked: Instant,
 }
 
 impl Connection {
@@ -215,6 +219,11 @@ impl Connection {
     }
 
     fn exchange(&mut self, requests: &[(RowsAsked, Reply)]) -> Result<Vec<Value>, StoreError> {
+        if self.checked.elapsed() >= self.settings.probe_interval {
+            self.checked = Instant::now();
+            // One that is primary no more is read from no longer.
+            self.link = self.link.take().filter(|link| link.check_primary(&self.settings).is_ok());
+        }
         let link = match self.link.take() {
             Some(link) => self.link.insert(link),
             None => self.link.insert(Link::open(&self.settings)?),
@@ -244,7 +253,7 @@ fn share_out(requests: Vec<(RowsAsked, Reply)>, replies: Vec<Value>, forms: &[Ro
     let (before, after) = (replies.next(), replies.next_back());
     let beats = |reply: Option<Value>| match reply {
         Some(Value::ServerError(error)) => Err(link::reason(&error)),
-        reply => Ok(Beats::of(texts(&reply.unwrap_or_default()))),
+        reply => Ok(Beats::of(link::text_pairs(&reply.unwrap_or_default()))),
     };
     let (before, after) = (beats(before), beats(after));
     for (asked, reply) in requests {
@@ -271,15 +280,4 @@ fn row(reply: Value, form: Option<&RowForm>) -> Result<StoredRow, String> {
         (Value::ServerError(error), _) => Err(link::reason(&error)),
         _ => Err("its reply to HMGET is no array".to_owned()),
     }
-}
-
-/// The fields of a hash that are texts.
-fn texts(reply: &Value) -> BTreeMap<String, String> {
-    let text = |value: &Value| match value {
-        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
-        _ => None,
-    };
-    let Value::Array(flat) = reply else { return BTreeMap::new() };
-    let pairs = flat.chunks_exact(2);
-    pairs.filter_map(|pair| Some((text(pair.first()?)?, text(pair.get(1)?)?))).collect()
 }

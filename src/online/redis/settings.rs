@@ -2,6 +2,7 @@
 
 use crate::online::StoreError;
 use crate::online::layout::{Layout, Placing};
+use crate::online::redis::servers::{RedisServers, SentinelSettings, ServerAddress};
 use redis::{ConnectionAddr, IntoConnectionInfo as _};
 use std::fmt;
 use std::path::PathBuf;
@@ -68,10 +69,8 @@ impl Default for MemorySettings {
 /// How Redis is reached and written to. `Debug` shows no password.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RedisSettings {
-    /// Host name or address. Default `127.0.0.1`.
-    pub host: String,
-    /// Port. Default 6379.
-    pub port: u16,
+    /// The servers. Default: one at `127.0.0.1:6379`.
+    pub servers: RedisServers,
     /// Database number. Default 0.
     pub db: i64,
     /// User of an access control list. Default: none.
@@ -135,8 +134,7 @@ pub struct RedisSettings {
 impl Default for RedisSettings {
     fn default() -> Self {
         RedisSettings {
-            host: "127.0.0.1".to_owned(),
-            port: 6379,
+            servers: RedisServers::default(),
             db: 0,
             username: None,
             password: None,
@@ -175,12 +173,15 @@ impl RedisSettings {
     pub fn with_url(mut self, url: &str) -> Result<Self, StoreError> {
         let failed = |reason: &str| StoreError::Url { reason: reason.to_owned() };
         let info = url.into_connection_info().map_err(|e| failed(&e.to_string()))?;
+        let single = |host: &String, port: &u16| {
+            RedisServers::Single(ServerAddress { host: host.clone(), port: *port })
+        };
         match info.addr() {
             ConnectionAddr::Tcp(host, port) => {
-                (self.host, self.port, self.tls) = (host.clone(), *port, None);
+                (self.servers, self.tls) = (single(host, port), None);
             }
             ConnectionAddr::TcpTls { host, port, insecure, .. } => {
-                (self.host, self.port) = (host.clone(), *port);
+                self.servers = single(host, port);
                 let tls = self.tls.get_or_insert_default();
                 tls.insecure |= *insecure;
             }
@@ -208,15 +209,36 @@ impl RedisSettings {
         (self.layout != Layout::Hash).then(|| self.placing().project(job))
     }
 
-    /// Host and port as errors name them.
-    pub(crate) fn address(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+    /// As errors name it.
+    pub fn address(&self) -> String {
+        self.servers.to_string()
+    }
+
+    /// How a Sentinel is reached: with its own credentials, and for no longer than the `part`th part of
+    /// what connecting may take.
+    pub(crate) fn of_sentinel(&self, watched: &SentinelSettings, part: u32) -> RedisSettings {
+        let least = Duration::from_millis(1);
+        let within = (self.connect_timeout / part.max(1)).max(least);
+        RedisSettings {
+            db: 0,
+            username: watched.username.clone(),
+            password: watched.password.clone(),
+            connect_timeout: within,
+            response_timeout: within,
+            ..self.clone()
+        }
     }
 
     pub(crate) fn redact(&self, text: String) -> String {
-        match &self.password {
+        let text = match &self.password {
             Some(password) => password.redact(text),
             None => text,
+        };
+        match &self.servers {
+            RedisServers::Sentinel(SentinelSettings { password: Some(password), .. }) => {
+                password.redact(text)
+            }
+            _ => text,
         }
     }
 }
@@ -229,10 +251,7 @@ mod tests {
     fn a_url_sets_the_address_and_no_text_shows_its_password() {
         let settings = RedisSettings::default();
         let settings = settings.with_url("rediss://me:hunter2@cache.example:7000/3").unwrap();
-        assert_eq!(
-            (settings.host.as_str(), settings.port, settings.db),
-            ("cache.example", 7000, 3)
-        );
+        assert_eq!((settings.address().as_str(), settings.db), ("cache.example:7000", 3));
         assert_eq!(settings.username.as_deref(), Some("me"));
         assert_eq!(settings.password.as_ref().map(Secret::reveal), Some("hunter2"));
         assert!(settings.tls.is_some());

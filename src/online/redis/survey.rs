@@ -20,6 +20,8 @@ const SAMPLE: usize = 100;
 /// What was found.
 #[derive(Clone, Debug, Default)]
 pub struct RedisSurvey {
+    /// Where the server listens.
+    pub address: String,
     /// Whether the server is a replica, which takes no rows.
     pub replica: bool,
     /// Its memory, where the server says so.
@@ -56,6 +58,7 @@ pub fn survey(
     let memory = |(used, limit)| MemoryStatus::of(used, limit, alert);
     let heartbeat = heartbeat_key(&settings.key_prefix, &schema.job);
     let mut found = RedisSurvey {
+        address: link.address().to_owned(),
         replica: link.server()?.replica,
         memory: allowed(link.memory())?.map(memory),
         whole: true,

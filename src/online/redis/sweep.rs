@@ -48,6 +48,8 @@ pub(crate) struct Sweep {
     views: BTreeSet<usize>,
     done: BTreeSet<usize>,
     refused: bool,
+    /// Redis may hold what was removed from it: a server has taken over that had not heard of it.
+    undone: bool,
 }
 
 impl Sweep {
@@ -71,15 +73,33 @@ impl Sweep {
             views: BTreeSet::new(),
             done: BTreeSet::new(),
             refused: false,
+            undone: false,
         }
     }
 
-    /// Another server: what was looked at there says nothing.
+    /// Another server: what was looked at in the one before says nothing of it, and keys may be there
+    /// that were removed.
     pub(crate) fn restart(&mut self) {
-        if self.cursor.is_some() {
-            self.cursor = Some((0, b"0".to_vec()));
+        (self.cursor, self.refused, self.undone) = (None, false, true);
+        self.views.clear();
+        self.done.clear();
+    }
+
+    /// Whether keys may be there that were removed, of views whose rows lack nothing: until they were
+    /// looked for, and what was found is removed.
+    pub(crate) fn is_undone(
+        &mut self,
+        cells: &[Arc<Cell>],
+        complete: &dyn Fn(usize) -> bool,
+    ) -> bool {
+        if !self.undone {
+            return false;
         }
-        self.refused = false;
+        let more = || (0..self.forms.len()).any(|at| complete(at) && !self.done.contains(&at));
+        let looking = !self.refused && (self.cursor.is_some() || more());
+        let waits = |cell: &Arc<Cell>| !cell.lock().dirt.swept.is_empty();
+        self.undone = looking || cells.iter().any(waits);
+        self.undone
     }
 
     /// When the next call may be made, in us, if there is anything to look for; `complete`: the

@@ -70,8 +70,10 @@ fn what_the_network_still_holds_of_an_earlier_run_is_not_carried_out() {
         if stale == 3 {
             return;
         }
-        let before =
-            start_in(RedisSettings { port: network.port, ..settings(&server) }, 2 * round + 1);
+        let before = start_in(
+            RedisSettings { servers: RedisServers::on_loopback(network.port), ..settings(&server) },
+            2 * round + 1,
+        );
         let mut world = World::new(plan(DAY), &before, round);
         let rows = |value: i64| -> Vec<_> {
             (0..100 * WORKERS).map(|n| (format!("{n}").into_bytes(), int_row(value))).collect()

@@ -111,7 +111,7 @@ fn what_a_given_up_connection_had_still_to_say_does_not_replace_what_is_newer() 
     let server = servers::Redis::start(&[]);
     let network = Network::to(server.port);
     let settings = RedisSettings {
-        port: network.port,
+        servers: RedisServers::on_loopback(network.port),
         response_timeout: Duration::from_millis(300),
         ..settings(&server)
     };

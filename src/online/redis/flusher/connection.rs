@@ -12,7 +12,7 @@ impl Flusher {
         let mut link = Link::open(&self.settings)?;
         let server = link.server()?;
         if server.replica {
-            return Err(StoreError::Replica { address: self.settings.address() });
+            return Err(StoreError::Replica { address: link.address().to_owned() });
         }
         let known = self.run_id.clone();
         if known.as_ref().is_some_and(|known| known.is_some() && *known == server.run_id) {

@@ -84,6 +84,12 @@ impl Upkeep {
         self.evictions.rewritten();
     }
 
+    /// Whether Redis may hold keys again that were removed: they read as rows until they are found.
+    fn is_undone(&mut self, gate: &Gate) -> bool {
+        let complete = |view| gate.is_complete(view);
+        !self.no_sweep && self.sweep.is_undone(&self.cells, &complete)
+    }
+
     /// Asks for Redis's memory, and for how many keys it evicted.
     pub(super) fn ask(
         &mut self,
@@ -179,8 +185,9 @@ impl Flusher {
     /// Puts a heartbeat behind what the round trip holds.
     pub(super) fn beat(&mut self, stopped: bool) {
         let shard = self.cell.lock();
-        let (pending, rewriting) = (shard.dirt.len(), shard.dirt.reassert.is_some());
+        let (pending, mut rewriting) = (shard.dirt.len(), shard.dirt.reassert.is_some());
         drop(shard);
+        rewriting |= self.upkeep.as_mut().is_some_and(|upkeep| upkeep.is_undone(&self.gate));
         let telling = Telling { held: self.gate.is_held(), rewriting, stopped, pending };
         let (pulse, now) = (&mut self.pulse, self.clock.now_us());
         self.flush.beat(|buffer| pulse.append(telling, now, buffer));

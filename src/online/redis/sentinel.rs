@@ -1,0 +1,103 @@
+//! Which server is the primary now: Sentinels say so, and the server itself has to agree.
+//!
+//! All Sentinels are asked, and of their answers the one of the newest configuration counts (the
+//! greatest `config-epoch`): a Sentinel that was cut off still names the primary of before. What it
+//! names must call itself a primary (`ROLE`), or it is not connected to.
+//!
+//! Bound: one connection to each Sentinel at a time, one after the other, for as long as a fourth of
+//! `connect_timeout` each.
+
+use crate::online::StoreError;
+use crate::online::redis::link::Link;
+use crate::online::redis::servers::{SentinelSettings, ServerAddress};
+use crate::online::redis::settings::RedisSettings;
+use redis::Value;
+
+/// The part of `connect_timeout` that one Sentinel may take.
+const PART: u32 = 4;
+
+/// Opens a connection to the primary.
+pub(crate) fn open(
+    settings: &RedisSettings,
+    watched: &SentinelSettings,
+) -> Result<Link, StoreError> {
+    let primary = primary(settings, watched)?;
+    let mut link = Link::at(settings, &primary)?;
+    match link.ask("ROLE", &[]) {
+        Ok(Value::Array(role)) if is_text(role.first(), b"master") => Ok(link),
+        // Who may not ask finds out by the first write.
+        Err(StoreError::Reply { .. }) => Ok(link),
+        Err(error) => Err(error),
+        Ok(_) => Err(StoreError::Replica { address: primary.to_string() }),
+    }
+}
+
+/// The primary as the Sentinels know it.
+pub(crate) fn primary(
+    settings: &RedisSettings,
+    watched: &SentinelSettings,
+) -> Result<ServerAddress, StoreError> {
+    let asking = settings.of_sentinel(watched, PART);
+    let mut newest: Option<(u64, ServerAddress)> = None;
+    let mut failed = None;
+    for address in &watched.addresses {
+        match ask(&asking, address, &watched.name) {
+            Ok((epoch, primary)) => {
+                if newest.as_ref().is_none_or(|(known, _)| epoch > *known) {
+                    newest = Some((epoch, primary));
+                }
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    newest.map(|(_, primary)| primary).ok_or_else(|| StoreError::NoPrimary {
+        name: watched.name.clone(),
+        reason: failed.map_or_else(String::new, |error| error.to_string()),
+    })
+}
+
+fn ask(
+    settings: &RedisSettings,
+    at: &ServerAddress,
+    name: &str,
+) -> Result<(u64, ServerAddress), StoreError> {
+    let mut link = Link::at(settings, at)?;
+    let told = link.ask("SENTINEL", &[b"MASTER", name.as_bytes()])?;
+    told_primary(&told).ok_or_else(|| StoreError::Reply {
+        address: at.to_string(),
+        command: "SENTINEL",
+        reason: "its reply names no address".to_owned(),
+    })
+}
+
+/// Epoch and address in a reply to `SENTINEL MASTER`: names and values in turn.
+fn told_primary(reply: &Value) -> Option<(u64, ServerAddress)> {
+    let pairs = crate::online::redis::link::text_pairs(reply);
+    let host = pairs.get("ip")?.clone();
+    let port = pairs.get("port")?.parse().ok()?;
+    let epoch = pairs.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
+    Some((epoch, ServerAddress { host, port }))
+}
+
+fn is_text(value: Option<&Value>, text: &[u8]) -> bool {
+    matches!(value, Some(Value::BulkString(bytes)) if bytes == text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_primary_and_its_epoch_are_read_among_whatever_else_is_told() {
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let told = ["name", "m", "ip", "10.0.0.7", "port", "6380", "config-epoch", "12", "x", "y"];
+        let reply = Value::Array(told.iter().map(|word| text(word)).collect());
+        let address = ServerAddress { host: "10.0.0.7".to_owned(), port: 6380 };
+        assert_eq!(told_primary(&reply), Some((12, address.clone())));
+        let old = Value::Array(told[..6].iter().map(|word| text(word)).collect());
+        assert_eq!(told_primary(&old), Some((0, address)));
+        for odd in [Value::Nil, Value::Array(vec![text("ip")]), text("OK")] {
+            assert_eq!(told_primary(&odd), None);
+        }
+    }
+}
