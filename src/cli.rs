@@ -7,6 +7,7 @@ mod checkpoint;
 mod completions;
 mod dlq;
 mod docs;
+mod explain;
 mod feast;
 mod format;
 mod generate;
@@ -24,6 +25,7 @@ pub use checkpoint::{
 pub use completions::CompletionsArgs;
 pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, LettersReplayed, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
+pub use explain::ExplainArgs;
 pub use feast::FeastArgs;
 pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
@@ -104,6 +106,8 @@ pub enum Command {
     Feast(FeastArgs),
     /// Show the newest feature row of one entity, from the running process or from Redis
     Get(GetArgs),
+    /// Show which events make the features of one entity at a time, and when each leaves
+    Explain(ExplainArgs),
     /// Say whether what a running job needs is there, and whether its rows are current
     Validate(ValidateArgs),
     /// Look into a file of dead letters, or write them back into their topic

@@ -31,6 +31,7 @@ use crate::tables::OpenTables;
 use crate::whole_file::WholeFile;
 use crate::{job_file, output, refusals, whole_file};
 use asked::Asking;
+pub(crate) use asked::of_reference;
 use outcome::Outcome;
 use serde::Serialize;
 use shares::Shares;

@@ -1,9 +1,9 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`demo`], [`run`], [`up`], [`replay`], [`historical`], [`get`], [`check`], [`cases`], [`docs`],
-//!   [`feast`], [`generate`], [`init`], [`validate`], [`dlq`], [`inspect`], [`completions`]: the
-//!   commands;
+//! - [`demo`], [`run`], [`up`], [`replay`], [`historical`], [`explain`], [`get`], [`check`],
+//!   [`cases`], [`docs`], [`feast`], [`generate`], [`init`], [`validate`], [`dlq`], [`inspect`],
+//!   [`completions`]: the commands;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`connect`]: what the clients of servers are told of the settings;
@@ -15,6 +15,7 @@
 //! - [`mesh`]: the connections between the processes of a cluster;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
+//! - `reread`: the histories of a few entities, from the log;
 //! - [`offline`]: examples, and rows that are kept for training;
 //! - [`dead_letters`]: records that did not become events, in a file;
 //! - [`refusals`]: how many of them there are and what is wrong with the first, for people;
@@ -51,6 +52,7 @@ pub mod docs;
 pub mod engine;
 mod entity_id;
 pub mod exit;
+pub mod explain;
 pub mod failure;
 mod fault;
 pub mod feast;
@@ -83,6 +85,7 @@ pub mod recovery;
 pub mod refusals;
 pub mod registry;
 pub mod replay;
+mod reread;
 pub mod run;
 pub mod sample_file;
 pub mod screen;

@@ -5,7 +5,7 @@
 
 use crate::failure::Failure;
 use crate::text::{count_text, duration_exact, printable, time_text};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
@@ -100,21 +100,33 @@ impl Refusals {
         }
     }
 
+    /// The file that is a partition; `None` where it is one of a topic.
+    pub fn file(&self, partition: PartitionId) -> Option<&Path> {
+        let file = usize::try_from(partition.partition).ok()?;
+        self.files.get(usize::from(partition.source))?.get(file).map(PathBuf::as_path)
+    }
+
+    /// Where a record is: `tx.jsonl line 7`, `transactions[3] offset 6`. `topic`: unless the job says.
+    pub fn place(&self, partition: PartitionId, offset: u64, topic: Option<&str>) -> String {
+        let Some(source) = self.plan.sources.get(usize::from(partition.source)) else {
+            return String::new();
+        };
+        match self.file(partition) {
+            Some(file) => {
+                let unit = if source.format == Format::Avro { "record" } else { "line" };
+                format!("{} {unit} {}", file.display(), offset.saturating_add(1))
+            }
+            None => {
+                let topic = topic.or(source.topic.as_deref()).unwrap_or(&source.name);
+                format!("{topic}[{}] offset {offset}", partition.partition)
+            }
+        }
+    }
+
     fn told(&self, letter: &DeadLetter) -> String {
         let source = usize::from(letter.partition.source);
         let Some(plan) = self.plan.sources.get(source) else { return String::new() };
-        let file = usize::try_from(letter.partition.partition).ok();
-        let file = file.and_then(|file| self.files.get(source)?.get(file));
-        let place = match (file, plan.format) {
-            (Some(file), format) => {
-                let unit = if format == Format::Avro { "record" } else { "line" };
-                format!("{} {unit} {}", file.display(), letter.offset.saturating_add(1))
-            }
-            (None, _) => {
-                let topic = letter.topic.as_deref().unwrap_or(&letter.source);
-                format!("{topic}[{}] offset {}", letter.partition.partition, letter.offset)
-            }
-        };
+        let place = self.place(letter.partition, letter.offset, letter.topic.as_deref());
         printable(&format!("{place}: {}", fault(letter, plan))).into_owned()
     }
 }

@@ -24,6 +24,7 @@ mod restore;
 mod restoring;
 mod running;
 mod state;
+mod watching;
 
 use crate::entity_log::EntityLog;
 use crate::event_batch::EventBatch;

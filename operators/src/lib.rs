@@ -23,6 +23,7 @@
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
 //!   [`probes`]: what is asked of sealed windows at any time;
+//! - [`recomputed`]: one entity's features from its rows alone, and which rows they are found from;
 //! - [`snapshot`]: the state of all entities as of a cut, told and loaded by value;
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;
 //!   [`hot`]: which entities are the busiest;
@@ -63,6 +64,7 @@ pub mod online_rows;
 pub mod origin;
 pub mod plan;
 pub mod probes;
+pub mod recomputed;
 pub mod reference;
 pub mod sealed;
 pub mod sealed_lines;

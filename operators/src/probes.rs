@@ -8,8 +8,11 @@
 //! Each worker has the probes of its own entities, in the order of their times: they are given to it, not
 //! sent, so that their number takes no memory between the operators.
 
+use crate::cut::TimelineRows;
+use crate::origin::Origin;
 use crate::time::EventTime;
 use crate::value::Column;
+use std::collections::HashSet;
 
 /// Probes in the order of their times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -87,6 +90,26 @@ pub trait Probing {
 
     /// Takes what those of the last [`take`](Self::take) have read.
     fn give(&mut self, probed: &Probed<'_>);
+
+    /// The events have ended, the newest of all with the time `newest`: who wants to know what the
+    /// features are then can still ask. Told at least once, before anything is asked of that time.
+    fn ends(&mut self, newest: EventTime) {
+        let _ = newest;
+    }
+}
+
+/// Takes the rows of [watched entities](WatchedEntities).
+pub trait WatchedRows {
+    /// The next of them, in the order of the log, and where each is from.
+    fn take(&mut self, rows: TimelineRows, origins: &[Origin]);
+}
+
+/// Entities whose rows somebody wants to see, each as it is sealed.
+pub struct WatchedEntities {
+    /// Their ids.
+    pub ids: HashSet<Vec<u8>>,
+    /// Where their rows go.
+    pub rows: Box<dyn WatchedRows>,
 }
 
 /// The probes of one entity type on one worker.
@@ -99,4 +122,6 @@ pub struct EntityProbes {
     pub before: bool,
     /// The probes.
     pub probes: Box<dyn Probing>,
+    /// Whose rows are wanted besides; `None`: nobody's.
+    pub watched: Option<WatchedEntities>,
 }

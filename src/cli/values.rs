@@ -104,6 +104,12 @@ pub(super) fn workers(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Reads how many things of a kind are shown at most.
+pub(super) fn shown(text: &str) -> Result<usize, String> {
+    let number = within(text, 1_000_000)?;
+    usize::try_from(number).map_err(|error| error.to_string())
+}
+
 /// Reads a share.
 pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

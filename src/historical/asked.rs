@@ -135,7 +135,7 @@ fn of_service(job: &Job, name: &str) -> Result<Vec<(usize, usize)>, Failure> {
 }
 
 /// View and feature of `view:feature`, or of all of a view.
-fn of_reference(job: &Job, reference: &str) -> Result<Vec<(usize, usize)>, Failure> {
+pub(crate) fn of_reference(job: &Job, reference: &str) -> Result<Vec<(usize, usize)>, Failure> {
     let (view, feature) = match reference.split_once(':') {
         Some((view, feature)) => (view, Some(feature)),
         None => (reference, None),

@@ -109,6 +109,7 @@ impl WorkerProbes {
                 id: Vec::new(),
                 failed: false,
             }),
+            watched: None,
         };
         own.into_iter().map(|probes| probes.map(asked)).collect()
     }

@@ -13,7 +13,7 @@ use tidemark_operators::plan::{Format, Plan};
 
 /// A registry, or the folder that stands for one.
 #[derive(Clone)]
-pub(super) enum SchemaSource {
+pub(crate) enum SchemaSource {
     Folder(FolderSchemas),
     Registry(Arc<Registry>),
 }

@@ -3,7 +3,7 @@
 use crate::config::Settings;
 use crate::connect;
 use crate::failure::Failure;
-use crate::file_source::{FilePartitions, JobFiles};
+use crate::file_source::{FilePartitions, JobFiles, Progress};
 use crate::kafka::{
     FoundTopics, KafkaConfig, KafkaError, KafkaPartitions, KafkaSource, KafkaStatus,
     KnownPartition, KnownTopic, SourceTopic,
@@ -45,7 +45,7 @@ pub(crate) fn with_topic(plan: Arc<Plan>, topic: Option<&str>) -> Result<Arc<Pla
 }
 
 /// What is to be read. A source that names files is read from them, any other from its topic.
-pub(super) struct Sources {
+pub(crate) struct Sources {
     kafka: KafkaConfig,
     topics: Vec<SourceTopic>,
     files: JobFiles,
@@ -102,6 +102,11 @@ impl Sources {
     /// The files, by source, but for dumps.
     pub fn files(&self) -> &[(u16, Vec<PathBuf>)] {
         self.files.files()
+    }
+
+    /// How much of them has been read.
+    pub fn progress(&self) -> &Arc<Progress> {
+        self.files.progress()
     }
 
     /// The same, read on from where the newest checkpoint says.
@@ -176,7 +181,7 @@ fn known(mark: &PartitionMark) -> KnownPartition {
 }
 
 /// Sources that can be read.
-pub(super) struct OpenSources {
+pub(crate) struct OpenSources {
     kafka: Option<KafkaSource>,
     files: JobFiles,
     shape: Shape,

@@ -12,16 +12,16 @@ use std::fmt::Write as _;
 const SEEDS: u64 = 200;
 
 /// A world whose history lies in files.
-struct Told {
-    world: World,
-    accepted: Vec<Event>,
+pub struct Told {
+    pub world: World,
+    pub accepted: Vec<Event>,
     late: u64,
-    folder: Folder,
-    sources: String,
+    pub folder: Folder,
+    pub sources: String,
 }
 
 impl Told {
-    fn new(seed: u64) -> Told {
+    pub fn new(seed: u64) -> Told {
         let world = World::of_sources(seed, 1 + seed as usize % 2);
         let (accepted, late) = world.judge();
         let folder = Folder::new("historical");
@@ -187,6 +187,14 @@ fn sealed(rows: &str) -> HashMap<(String, u64), String> {
         (key, line[at..line.len() - 1].to_owned())
     };
     rows.lines().map(row).collect()
+}
+
+/// The views of an entity type of a shipped job.
+pub fn names_of_views(job: &str, entity: &str) -> Vec<String> {
+    let loaded = tidemark_jobs::shipped(job).unwrap();
+    let plan = tidemark_jobs::load(loaded.0, loaded.1).unwrap().plan;
+    let entity = plan.entities.iter().find(|known| known.name == entity).unwrap();
+    entity.views.iter().map(|view| view.name.clone()).collect()
 }
 
 /// At the times of its own events a job has its own sealed rows.

@@ -40,6 +40,8 @@ mod decimals;
 #[cfg(test)]
 mod event_time;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod feast;
 #[cfg(test)]
 mod files;
@@ -83,8 +85,6 @@ mod online;
 mod own_records;
 #[cfg(test)]
 mod producers;
-#[cfg(test)]
-mod prometheus;
 #[cfg(test)]
 mod recovery;
 #[cfg(test)]

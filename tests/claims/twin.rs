@@ -1,6 +1,7 @@
 //! A job's rows by brute force: the whole history of an entity, filtered and summed up anew for
 //! every row. No state, no order of arrival, nothing shared with the engine but the rules.
 
+pub mod events;
 mod sequences;
 
 use crate::memory::{Log, Record};

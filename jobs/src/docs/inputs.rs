@@ -14,21 +14,8 @@ pub(super) struct Inputs<'a> {
 }
 
 impl<'a> Inputs<'a> {
-    /// What the column at `index` reads of state, its own inputs included.
-    fn reads(self, index: usize, found: &mut BTreeSet<usize>) {
-        let Some(derived) = index.checked_sub(self.view.reads.len()) else {
-            found.insert(index);
-            return;
-        };
-        for input in self.view.derived.get(derived).map(|expr| expr.inputs()).unwrap_or_default() {
-            self.reads(input, found);
-        }
-    }
-
     fn all(self, index: usize) -> impl Iterator<Item = Read> + use<'a> {
-        let mut found = BTreeSet::new();
-        self.reads(index, &mut found);
-        found.into_iter().filter_map(move |at| self.view.reads.get(at).copied())
+        self.view.reads_of(index).into_iter().filter_map(move |at| self.view.reads.get(at).copied())
     }
 
     /// All that the column at `index` is over: `24h; latest, 30d`.

@@ -69,6 +69,23 @@ impl TimelineRows {
         }
     }
 
+    /// Leaves out the rows for which `keep` does not hold. Ids and values stay listed.
+    pub fn retain(&mut self, keep: &[bool]) {
+        fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
+            let mut keep = keep.iter();
+            column.retain(|_| keep.next().copied().unwrap_or(false));
+        }
+        retain(&mut self.times, keep);
+        retain(&mut self.entities, keep);
+        retain(&mut self.bits, keep);
+        for column in &mut self.attributes {
+            match column {
+                AttributeValues::Words(words) => retain(words, keep),
+                AttributeValues::Symbols { places, .. } => retain(places, keep),
+            }
+        }
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.times.is_empty()

@@ -3,6 +3,7 @@
 use super::handed::Handed;
 use super::report::Told;
 use super::restoring::Restoring;
+use super::watching::Watching;
 use super::{Activation, EntityState, Sealing, Serving, WindowsConfig};
 use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
@@ -42,6 +43,8 @@ pub(super) struct Running {
     pub(super) sealing: Option<SealedWindows>,
     pub(super) writer: Option<LineWriter>,
     pub(super) probes: Option<EntityProbes>,
+    /// Under probes, whose rows are handed over.
+    pub(super) watching: Option<Watching>,
     pub(super) origins: Vec<Origin>,
     /// Everything below has been sealed and given out.
     pub(super) sealed: EventTime,
@@ -70,8 +73,10 @@ impl Running {
         state: Rc<RefCell<EntityState>>,
         owner: Owner,
     ) -> Self {
-        let (restore, probes) = (config.restore.take(), config.probes.take());
+        let (restore, mut probes) = (config.restore.take(), config.probes.take());
         let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
+        let watched = probes.as_mut().and_then(|asked| asked.watched.take());
+        let watching = watched.map(|watched| Watching::new(watched, entity));
         let live = config.serving != Serving::None;
         let held = state.borrow();
         let sealing = match config.sealing {
@@ -100,6 +105,7 @@ impl Running {
             live: live.then(|| LiveWindows::new(plan, entity)),
             sealing,
             probes,
+            watching,
             writer: lines.then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
             origins: Vec::new(),
             sealed: 0,
@@ -151,6 +157,9 @@ impl Running {
         let over = if frontier.is_none() { self.config.shared.over.get() } else { None };
         if !self.arrive(frontier, over) {
             return Activation::Again;
+        }
+        if let (Some(newest), Some(asked)) = (over, &mut self.probes) {
+            asked.probes.ends(newest);
         }
         // Once the events have ended, the clock stops at the newest of all.
         let hi = frontier.or(over.map(|newest| self.end_of(newest)));
@@ -239,6 +248,9 @@ impl Running {
         let EntityState { log, windows } = &mut *self.state.borrow_mut();
         if windows.upper() == self.sealed {
             log.seal(Some(to), &mut self.origins);
+            if let Some(watching) = &mut self.watching {
+                watching.sealed(log, &self.origins);
+            }
             windows.seal(&log.log, to);
             if let Some(sealing) = &mut self.sealing {
                 if given {

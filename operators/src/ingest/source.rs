@@ -35,7 +35,7 @@ use crate::ingest::partition::Owned;
 use crate::ingest::projection::{Outbox, Projection};
 use crate::ingest::reader::Partitions;
 use crate::ingest::schemas::Schemas;
-use crate::metrics::{PartitionProgress, WaitFor, Waiting, WorkerMetrics};
+use crate::metrics::{PartitionProgress, WorkerMetrics};
 use crate::plan::{Plan, SourcePlan};
 use crate::shared::{Limits, Room, SharedRef};
 use crate::time::{EventTime, Millis};
@@ -214,8 +214,6 @@ struct OwnedPartitions {
     offsets: Vec<u64>,
     outbox: Outbox,
     dead: Vec<DeadLetter>,
-    /// What keeps it from reading.
-    waiting: Waiting,
     /// Integer overflows counted so far.
     overflows: u64,
     /// One an output, all at one time; empty once there is nothing more to send.
@@ -237,7 +235,6 @@ impl OwnedPartitions {
             offsets: Vec::new(),
             outbox: Outbox::new(plan, workers),
             dead: Vec::new(),
-            waiting: Waiting::default(),
             overflows: 0,
             capabilities,
             told: false,
@@ -255,11 +252,7 @@ impl OwnedPartitions {
         self.owned.iter_mut().for_each(|owned| owned.waiting = false);
         let now = self.config.shared.now.get();
         self.appeared(now);
-        let (pace, wait) = match self.config.shared.marking.get() {
-            true => (NextRead::Later, None),
-            false => self.read(),
-        };
-        self.waiting.goes_on(wait, now, &self.config.metrics.waits);
+        let pace = if self.config.shared.marking.get() { NextRead::Later } else { self.read() };
         if let Err(failure) = self.rest() {
             self.config.shared.fail(failure);
         }
@@ -284,22 +277,18 @@ impl OwnedPartitions {
         }
     }
 
-    /// When to go on, and what is waited for where something is left to read.
-    fn read(&mut self) -> (NextRead, Option<WaitFor>) {
+    fn read(&mut self) -> NextRead {
         let (mut left, mut left_bytes) = (self.config.limits.records_step, STEP_BYTES);
         match self.config.shared.room.get() {
             Room::Enough => {}
             Room::Little => left = left.min(LITTLE_RECORDS),
-            Room::None => return (self.ask(), Some(WaitFor::State)),
+            Room::None => return self.ask(),
         }
         while left > 0 && left_bytes > 0 {
             let shared = &self.config.shared;
             let room = self.config.dead_letters.borrow().has_room();
-            if !room {
-                return (NextRead::Later, Some(WaitFor::DeadLetters));
-            }
-            if shared.in_flight.bytes() >= self.config.limits.in_flight_bytes {
-                return (NextRead::Later, Some(WaitFor::InFlight));
+            if !room || shared.in_flight.bytes() >= self.config.limits.in_flight_bytes {
+                return NextRead::Later;
             }
             match self.choose() {
                 Ok(Some(at)) => {
@@ -308,17 +297,15 @@ impl OwnedPartitions {
                     left = left.saturating_sub(records.max(1));
                     left_bytes = left_bytes.saturating_sub(bytes);
                 }
-                Ok(None) if self.owned.iter().any(|o| o.paused) => {
-                    return (NextRead::Later, Some(WaitFor::Frontier));
-                }
-                Ok(None) => return (NextRead::Wait, None),
+                Ok(None) if self.owned.iter().any(|o| o.paused) => return NextRead::Later,
+                Ok(None) => return NextRead::Wait,
                 Err(failure) => {
                     self.config.shared.fail(failure);
-                    return (NextRead::Wait, None);
+                    return NextRead::Wait;
                 }
             }
         }
-        (NextRead::Again, None)
+        NextRead::Again
     }
 
     /// Asks the readers of partitions that have no records at hand whether there are any, and judges

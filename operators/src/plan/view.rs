@@ -4,6 +4,7 @@ use crate::expression::Expr;
 use crate::plan::attribute::Mask;
 use crate::time::Millis;
 use crate::value::Type;
+use std::collections::BTreeSet;
 
 /// Where a view of the job is found: `plan.entities[entity].views[view]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +173,21 @@ pub struct ViewPlan {
     /// greatest `delay + length` or horizon of the features that see such events. Lists only what
     /// is not implied by an entry with fewer bits and at least its extent.
     pub extents: Vec<(Mask, Millis)>,
+}
+
+impl ViewPlan {
+    /// What of [`reads`](Self::reads) the column at `column` is made of in the end, ascending.
+    pub fn reads_of(&self, column: usize) -> BTreeSet<usize> {
+        let (mut found, mut open) = (BTreeSet::new(), vec![column]);
+        while let Some(column) = open.pop() {
+            match column.checked_sub(self.reads.len()) {
+                None => drop(found.insert(column)),
+                // Only columns before it.
+                Some(at) => open.extend(self.derived.get(at).map(Expr::inputs).unwrap_or_default()),
+            }
+        }
+        found
+    }
 }
 
 /// One feature of a view.

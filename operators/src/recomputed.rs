@@ -1,0 +1,267 @@
+//! The features of one entity at any time, computed from its rows alone.
+//!
+//! Nothing is kept from one time to another: at a time the rows that are in a window are put into
+//! accumulators in which nothing was, and nothing ever leaves one. What is found so is what all the
+//! entering and leaving has to come to, and which rows it is found from can be told.
+
+use crate::aggregate::Accumulators;
+use crate::aggregate::last::Last;
+use crate::cut::TimelineRows;
+use crate::entity_log::{EntityLog, RestoreError, RowMapping};
+use crate::event_batch::NULL;
+use crate::interner::stable_hash;
+use crate::origin::Origin;
+use crate::plan::{EntityPlan, Mask, Plan, Sequence, SequencePlan, SessionPlan, Storage, ViewPlan};
+use crate::sealed::state::fill;
+use crate::time::EventTime;
+use crate::timeline::chunk::{Chunk, symbol_of};
+use crate::timeline::lane::Lane;
+use crate::timeline::owner::Owner;
+use crate::value::Column;
+use crate::view::{Source, ViewColumns, ratio};
+use std::sync::Arc;
+
+/// See the module.
+///
+/// ```
+/// use std::sync::Arc;
+/// use tidemark_operators::cut::{AttributeValues, TimelineRows};
+/// use tidemark_operators::in_memory::plan;
+/// use tidemark_operators::origin::Origin;
+/// use tidemark_operators::recomputed::Recomputed;
+///
+/// let plan = Arc::new(plan());
+/// let mut rows = TimelineRows { bits: vec![0; 2], entities: vec![0; 2], ..Default::default() };
+/// rows.times = vec![1_000_000, 1_030_000];
+/// rows.ids.push(b"a");
+/// let origins = vec![Origin::default(); 2];
+/// let mut card = Recomputed::new(&plan, 0, b"a", &[(rows, origins)])?;
+/// let mut at = |clock| card.row(0, clock)[0].int(0);
+/// // A window of a minute.
+/// assert_eq!((at(1_030_000), at(1_060_000), at(1_090_000)), (Some(2), Some(1), Some(0)));
+/// # Ok::<(), tidemark_operators::entity_log::RestoreError>(())
+/// ```
+pub struct Recomputed {
+    plan: Arc<Plan>,
+    entity: usize,
+    log: EntityLog,
+    origins: Vec<Origin>,
+    slot: u32,
+}
+
+/// The rows of an accumulator at some time.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WindowRows {
+    /// Those that are inside, in the order of the log.
+    pub inside: Vec<u64>,
+    /// Those that enter later, in a window with a delay.
+    pub entering: Vec<u64>,
+}
+
+impl Recomputed {
+    /// Entity `id` of type `entity` of `plan`, with its rows: each part as it was sealed, in order.
+    ///
+    /// # Errors
+    /// When they are not what rows of this plan can be.
+    pub fn new(
+        plan: &Arc<Plan>,
+        entity: usize,
+        id: &[u8],
+        parts: &[(TimelineRows, Vec<Origin>)],
+    ) -> Result<Self, RestoreError> {
+        let planned = &plan.entities[entity];
+        let most = crate::timeline::chunk::CHUNK_ROWS_MAX;
+        let mut log = EntityLog::new(planned, most, 0).sealed_only();
+        let rows: Vec<&TimelineRows> = parts.iter().map(|(rows, _)| rows).collect();
+        let mapping = RowMapping::same(planned);
+        log.restore(&rows, &mapping, 0..EventTime::MAX, Owner::ALL, EventTime::MAX)?;
+        let slot = log.names.entities.intern(id, stable_hash(id));
+        let origins = parts.iter().flat_map(|(_, origins)| origins.iter().copied()).collect();
+        Ok(Recomputed { plan: Arc::clone(plan), entity, log, origins, slot })
+    }
+
+    /// What its type is.
+    pub fn entity(&self) -> &EntityPlan {
+        &self.plan.entities[self.entity]
+    }
+
+    fn view(&self, view: usize) -> &ViewPlan {
+        &self.entity().views[view]
+    }
+
+    /// How many rows it has.
+    pub fn len(&self) -> u64 {
+        self.log.log.end()
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The columns of view `view` of the entity at `clock`, one row: reads first, then what is derived.
+    pub fn row(&mut self, view: usize, clock: EventTime) -> Vec<Column> {
+        let (plan, log) = (Arc::clone(&self.plan), &mut self.log);
+        let entity = &plan.entities[self.entity];
+        let view = &entity.views[view];
+        let slots = log.names.entities.end();
+        let mut which: Vec<usize> =
+            view.reads.iter().flat_map(|read| read.accumulators()).collect();
+        which.sort_unstable();
+        which.dedup();
+        let mut accumulators = Accumulators::some(&plan, entity, |at| which.contains(&at));
+        accumulators.grow(slots);
+        fill(&mut accumulators, entity, &which, &log.log, clock);
+        let mut lasts: Vec<Option<Last>> = (0..entity.lasts.len()).map(|_| None).collect();
+        for at in view.reads.iter().filter_map(|read| read.last()) {
+            if lasts[at].is_none() {
+                lasts[at] = Some(last(entity, at, log, clock));
+            }
+        }
+        let mut columns = ViewColumns::new(view, &plan.zone);
+        for (read, out) in view.reads.iter().zip(&mut columns.columns) {
+            let slot = self.slot;
+            let count = |at, out: &mut Column| {
+                accumulators.read(at, crate::aggregate::Reading::Count, &[slot], out);
+            };
+            match Source::from(read) {
+                Source::Accumulator(at, reading) => accumulators.read(at, reading, &[slot], out),
+                Source::Ratio(numerator, denominator) => {
+                    let (mut n, mut d) = (Column::default(), Column::default());
+                    count(numerator, &mut n);
+                    count(denominator, &mut d);
+                    ratio(&n, &d, out);
+                }
+                Source::Last(at, reading, horizon) => match &lasts[at] {
+                    Some(last) => last.read(slot, clock, (reading, horizon), &log.names, out),
+                    None => out.push_null(),
+                },
+            }
+        }
+        columns.derive(1);
+        columns.columns
+    }
+
+    fn at<T>(&self, row: u64, of: impl FnOnce(&Chunk, u32) -> T) -> Option<T> {
+        let chunk = self.log.log.cover(row, row + 1).next()?;
+        Some(of(chunk, (row - chunk.base()) as u32))
+    }
+
+    /// The time of row `row`; 0 where there is no such row.
+    pub fn time(&self, row: u64) -> EventTime {
+        self.log.log.time(row).unwrap_or(0)
+    }
+
+    /// Where row `row` is from.
+    pub fn origin(&self, row: u64) -> Origin {
+        usize::try_from(row).ok().and_then(|row| self.origins.get(row)).copied().unwrap_or_default()
+    }
+
+    /// The filter bits of row `row`.
+    pub fn bits(&self, row: u64) -> Mask {
+        self.at(row, Chunk::bits).unwrap_or(0)
+    }
+
+    /// The word or symbol of attribute `attribute` in row `row`, to compare with that of another row;
+    /// [`NULL`] for null.
+    pub fn word(&self, row: u64, attribute: usize) -> i64 {
+        self.at(row, |chunk, at| chunk.value(attribute, at)).unwrap_or(NULL)
+    }
+
+    /// Attribute `attribute` of row `row`, as a column of one value.
+    pub fn value(&self, row: u64, attribute: usize) -> Column {
+        let mut out = Column::default();
+        let word = self.word(row, attribute);
+        match self.entity().attributes.get(attribute).map(|attribute| attribute.storage) {
+            None => out.push_null(),
+            Some(_) if word == NULL => out.push_null(),
+            Some(Storage::Wide) => out.push_int(word),
+            Some(Storage::Symbol) => {
+                self.log.names.push_symbol(attribute, symbol_of(word), &mut out);
+            }
+        }
+        out
+    }
+
+    /// The rows that accumulator `at` is over at `clock`.
+    pub fn window_rows(&self, at: usize, clock: EventTime) -> WindowRows {
+        let plan = &self.entity().accumulators[at];
+        let window = self.entity().windows[plan.window];
+        let counts = |row: &u64| {
+            let value = plan.attribute.is_none_or(|attribute| self.word(*row, attribute) != NULL);
+            self.bits(*row) & plan.mask == plan.mask && value
+        };
+        let log = &self.log.log;
+        let left = log.partition(log.start(), |ts| window.leaves(ts) <= clock);
+        let entered = log.partition(left, |ts| window.enters(ts) <= clock);
+        let known = log.partition(entered, |ts| ts <= clock);
+        WindowRows {
+            inside: (left..entered).filter(counts).collect(),
+            entering: (entered..known).filter(counts).collect(),
+        }
+    }
+
+    /// The newest row at `clock` that has the bits `mask`, and before row `before` where one is named.
+    pub fn newest(&self, mask: Mask, clock: EventTime, before: Option<u64>) -> Option<u64> {
+        let log = &self.log.log;
+        let end = before.unwrap_or_else(|| log.partition(log.start(), |ts| ts <= clock));
+        (log.start()..end).rev().find(|row| self.bits(*row) & mask == mask)
+    }
+
+    /// The rows of the session that row `latest` is of, up to it.
+    pub fn session(&self, session: &SessionPlan, latest: u64) -> Vec<u64> {
+        let mut rows = vec![latest];
+        let mut first = latest;
+        while let Some(before) = self.newest(session.mask, 0, Some(first)) {
+            if self.time(first) - self.time(before) > session.gap {
+                break;
+            }
+            rows.push(before);
+            first = before;
+        }
+        rows.reverse();
+        rows
+    }
+
+    /// The row before `row` that decided what `sequence` derived of it; `None`: there was none.
+    pub fn compared(&self, sequence: &SequencePlan, row: u64) -> Option<u64> {
+        let (time, of) = (self.time(row), sequence.attribute);
+        let own = self.word(row, of);
+        let mut before = Some(row);
+        while let Some(at) = before {
+            before = self.newest(sequence.mask, 0, Some(at));
+            let found = before.filter(|found| self.time(*found) + sequence.horizon > time)?;
+            let decides = match sequence.what {
+                Sequence::Changed { .. } => self.word(found, of) != NULL,
+                Sequence::New { .. } => self.word(found, of) == own,
+                Sequence::Previous { .. } => true,
+            };
+            if decides {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// What view `view` reads of the entity's state.
+    pub fn reads(&self, view: usize) -> &[crate::plan::Read] {
+        &self.view(view).reads
+    }
+}
+
+/// Last-event state `at` as of `clock`.
+fn last(entity: &EntityPlan, at: usize, log: &mut EntityLog, clock: EventTime) -> Last {
+    let plan = &entity.lasts[at];
+    let mut last = Last::new(plan, &entity.attributes, Vec::new());
+    last.grow(log.names.entities.end());
+    let mut wanted = vec![false; entity.attributes.len()];
+    plan.attributes.iter().for_each(|attribute| wanted[*attribute] = true);
+    let mut rows = Lane::new(&wanted);
+    let end = log.log.partition(log.log.start(), |ts| ts <= clock);
+    log.log.copy(log.log.start(), end, &mut rows);
+    for row in 0..rows.len() {
+        // In the order of the log, which is that of their origins.
+        last.observe(&rows, Origin::default(), row, &mut log.names);
+    }
+    last
+}
