@@ -8,6 +8,7 @@ mod checkpoints;
 mod clocks;
 mod exposition;
 mod health;
+mod load;
 mod serving;
 mod sinks;
 mod skipped;
@@ -22,8 +23,8 @@ pub(crate) use exposition::float;
 use exposition::{Exposition, seconds};
 pub use serving::render_serving;
 use snapshot::{
-    CheckpointSnapshot, DegradedSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot,
-    RefusedSnapshot, RegistrySnapshot,
+    CheckpointSnapshot, DegradedSnapshot, DiskSnapshot, KafkaSnapshot, LogSinkSnapshot,
+    OnlineSnapshot, RefusedSnapshot, RegistrySnapshot,
 };
 use std::sync::Arc;
 use tidemark_operators::metrics::WorkerMetrics;
@@ -56,6 +57,8 @@ pub struct Scrape<'a> {
     pub clock_behind: Option<Millis>,
     /// What the state may take in memory; `None`: it is not bounded.
     pub state_limit: Option<u64>,
+    /// Where files are written, each folder once.
+    pub disks: &'a [DiskSnapshot],
     /// Whether the job has caught up.
     pub ready: bool,
     /// What the process uses.
@@ -75,6 +78,7 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
     state::bytes(&mut out, scrape);
     workers::tables(&mut out, scrape);
     workers::stash(&mut out, scrape);
+    load::workers(&mut out, scrape);
     sources::partitions(&mut out, scrape);
     clocks::sources(&mut out, scrape);
     clocks::partitions(&mut out, scrape);
@@ -95,6 +99,7 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
     health::degraded(&mut out, scrape.degraded);
     health::refused(&mut out, scrape.refused);
     health::clock_behind(&mut out, scrape.clock_behind);
+    load::disks(&mut out, scrape);
     process(&mut out, scrape);
     out.text()
 }

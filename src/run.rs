@@ -143,7 +143,7 @@ impl OpenJob {
             service = service.with_registry(Arc::clone(registry));
         }
         let sealed_path = settings.sealed.path.as_deref().map(Path::new);
-        let written = [letters.path(), sealed_path].into_iter().flatten();
+        let written = [letters.path(), sealed_path, settings.state.folder()].into_iter().flatten();
         let written = written.filter(|_| place.is_first());
         for path in written.filter(|path| !is_standard(path)) {
             service = service.with_disk(path);

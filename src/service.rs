@@ -159,7 +159,7 @@ impl Service {
         self
     }
 
-    /// Adds a file that is written: the space on its file system is watched.
+    /// Adds a file or folder that is written: the space on its file system is watched.
     #[must_use]
     pub fn with_disk(mut self, path: impl Into<PathBuf>) -> Self {
         self.files.push(path.into());
@@ -324,6 +324,7 @@ impl Introspect for Service {
                 self.observer.metrics.iter().map(|worker| &**worker),
                 wall_ms().unwrap_or(0),
             ),
+            disks: &snapshots::disks(&self.files),
             state_limit: self.observer.state_bound().map(StateBound::limit),
             ready: self.caught_up(),
             process: &ProcessUsage::now(),

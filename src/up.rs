@@ -23,7 +23,6 @@ use rustix::fs::{FlockOperation, flock};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::net::{TcpListener, ToSocketAddrs as _};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How often it is looked whether a process has ended.
@@ -84,14 +83,10 @@ fn is_here(host: &str) -> bool {
 /// Keeps other supervisors of these processes from beginning, as long as it is held, where the state is
 /// in a folder.
 fn lock(settings: &Settings, processes: &[usize]) -> Result<Vec<File>, Failure> {
-    let Some(url) = &settings.state.url else { return Ok(Vec::new()) };
-    let folder = url.strip_prefix("file://").unwrap_or(url);
-    if folder.contains("://") {
-        return Ok(Vec::new());
-    }
+    let Some(folder) = settings.state.folder() else { return Ok(Vec::new()) };
     let lock = |process: &usize| -> Result<File, Failure> {
         // No object of the store has such a name.
-        let path = Path::new(folder).join(format!(".up-{process}.lock"));
+        let path = folder.join(format!(".up-{process}.lock"));
         let failed = |why: std::io::Error| {
             Failure::failed(format!("cannot lock {} for process {process}: {why}", path.display()))
         };
@@ -100,7 +95,8 @@ fn lock(settings: &Settings, processes: &[usize]) -> Result<Vec<File>, Failure> 
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(file),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(Failure::failed(format!(
-                "process {process} of the cluster with its state in {folder} is supervised already"
+                "process {process} of the cluster with its state in {} is supervised already",
+                folder.display()
             ))
             .hint("end the other `tidemark up` first, or give this cluster a state of its own")),
             Err(why) => Err(failed(why.into())),

@@ -12,6 +12,7 @@ mod held;
 mod histogram;
 mod invalid;
 mod unique;
+mod waits;
 mod worker;
 
 pub use cell::{Counter, Gauge};
@@ -20,6 +21,7 @@ pub use held::HeldBytes;
 pub use histogram::{Histogram, HistogramSnapshot, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 pub use invalid::InvalidFields;
 pub use unique::UniqueIds;
+pub use waits::{WaitCounts, WaitFor, Waiting};
 pub use worker::{
     EntityMetrics, PartitionProgress, TableMetrics, VerdictCounts, WindowMetrics, WorkerMetrics,
 };

@@ -1,6 +1,7 @@
 //! Where a job's state is kept, so that a restart goes on from it.
 
 use crate::config::keys::{Keys, not_empty};
+use std::path::Path;
 use std::time::Duration;
 
 /// Where checkpoints go, and how often.
@@ -36,6 +37,13 @@ pub(super) const SNAPSHOT_INTERVAL: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(86_400));
 
 impl StateSettings {
+    /// The folder that it is in; `None`: there is none, or an object store has it.
+    pub fn folder(&self) -> Option<&Path> {
+        let url = self.url.as_deref()?;
+        let folder = url.strip_prefix("file://").unwrap_or(url);
+        (!folder.contains("://")).then(|| Path::new(folder))
+    }
+
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
         let bounds = |(least, most)| least..=most;
         keys.optional_text("url", &not_empty, &mut self.url);

@@ -6,6 +6,7 @@ use super::{
     Coordination, MachineClock, MakeParts, MeshEnd, Notice, Observer, Online, Parts, Settings,
 };
 use crate::source::Waker;
+use rustix::time::{ClockId, clock_gettime};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -25,8 +26,17 @@ use timely::worker::Worker;
 const TICK: Duration = Duration::from_millis(5);
 /// How often the machine's clock is told.
 const MACHINE_CLOCK_EVERY: Millis = 100;
+/// How often it is looked what CPU time the worker has used.
+const CPU_EVERY: Millis = 100;
 /// How often a silent source looks whether a partition has become idle.
 const IDLE_CHECK: Millis = 50;
+
+/// CPU time of this thread since it began, in ns.
+fn thread_cpu_ns() -> u64 {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let part = |part: i64| u64::try_from(part).unwrap_or(0);
+    part(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(time.tv_nsec))
+}
 
 /// One worker's loop and what it looks at.
 struct Loop<'a> {
@@ -41,7 +51,8 @@ struct Loop<'a> {
     speaks: bool,
     /// How the connections to other processes end, where there are any.
     mesh: Option<&'a MeshEnd>,
-    checked: Millis,
+    /// When it was looked last for idle partitions, and at CPU time.
+    checked: (Millis, Millis),
     floor: Option<EventTime>,
     /// Where the live clock stops at the end, unless at the newest event.
     until: Option<EventTime>,
@@ -90,7 +101,7 @@ pub(super) fn drive(
         channels: Channels::new(worker, shape, sends),
         speaks: index == shape.first(),
         mesh,
-        checked: 0,
+        checked: (0, 0),
         floor: None,
         until: settings.online.until(),
         machine: settings.machine_clock.clone().filter(|_| index == 0),
@@ -222,6 +233,10 @@ impl Loop<'_> {
     fn look(&mut self) {
         let now = u64::try_from(self.observer.started().elapsed().as_millis()).unwrap_or(0);
         self.shared.now.set(now);
+        if now >= self.checked.1 + CPU_EVERY {
+            self.checked.1 = now;
+            self.metrics.cpu_ns.set(thread_cpu_ns());
+        }
         let mut said = std::mem::take(&mut *self.notices.borrow_mut());
         said.extend(self.machine_clock(now));
         said.extend(self.cut_due());
@@ -244,9 +259,9 @@ impl Loop<'_> {
             cuts.take_part(&coordination, &self.shared, clock);
         }
         let floor = coordination.floor(now);
-        if floor != self.floor || now >= self.checked + IDLE_CHECK {
+        if floor != self.floor || now >= self.checked.0 + IDLE_CHECK {
             self.floor = floor;
-            self.checked = now;
+            self.checked.0 = now;
             self.shared.wake_source();
         }
         if coordination.caught_up() {

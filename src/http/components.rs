@@ -179,10 +179,15 @@ pub fn memory(usage: &ProcessUsage) -> Component {
     Component { name: "memory".to_owned(), kind: Part::Memory, state, reason }
 }
 
+/// The folder of `path`, which is a folder or a file in one.
+pub fn folder_of(path: &Path) -> &Path {
+    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    if folder.as_os_str().is_empty() { Path::new(".") } else { folder }
+}
+
 /// Space on the file system of `path`, a folder or a file in one.
 pub fn disk(path: &Path) -> Component {
-    let folder = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let folder = folder_of(path);
     let (state, reason) = match process::disk_space(folder) {
         Ok((free, total)) => {
             let state = if free < DISK_FREE_MIN { State::Degraded } else { State::Ok };

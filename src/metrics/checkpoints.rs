@@ -5,6 +5,18 @@ use super::snapshot::CheckpointSnapshot;
 
 /// Segments that are listed and merged, and bytes by what was written.
 pub(super) fn written(out: &mut Exposition, checkpoints: &CheckpointSnapshot) {
+    let mut whole = out.counter(
+        "tidemark_checkpoints_total",
+        "Checkpoints of this run that are whole, those in which nothing had changed included.",
+    );
+    let mut age = out.gauge(
+        "tidemark_checkpoint_age_seconds",
+        "How long ago the newest checkpoint was whole, in seconds: a restart reads again what came since.",
+    );
+    if let Some(since) = checkpoints.age {
+        whole.count(&[], checkpoints.committed);
+        age.sample(&[], since.as_secs_f64());
+    }
     let mut segments = out.gauge(
         "tidemark_checkpoint_segments",
         "Segments of rows that the newest checkpoint of this run lists.",
@@ -28,7 +40,7 @@ pub(super) fn written(out: &mut Exposition, checkpoints: &CheckpointSnapshot) {
     );
     restore.count(&[("part", "all")], checkpoints.restore_bytes);
     restore.count(&[("part", "read")], checkpoints.restored_bytes);
-    for family in [segments, bytes, merged, restore] {
+    for family in [whole, age, segments, bytes, merged, restore] {
         out.add(family);
     }
 }

@@ -1,5 +1,6 @@
 //! The status of what stands outside the dataflow, as plain values taken at one moment.
 
+use std::time::Duration;
 use tidemark_operators::metrics::HistogramSnapshot;
 use tidemark_operators::time::Millis;
 
@@ -194,6 +195,11 @@ pub struct LogSinkSnapshot {
 /// What checkpoints have cost since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointSnapshot {
+    /// Checkpoints of this run that are whole, those without a change included.
+    pub committed: u64,
+    /// How long ago the newest of them was, or the beginning before the first; `None` in a process that
+    /// commits none.
+    pub age: Option<Duration>,
     /// Segments that the newest one lists.
     pub segments: u64,
     /// Bytes of segments of new rows.
@@ -208,6 +214,17 @@ pub struct CheckpointSnapshot {
     pub restore_bytes: u64,
     /// Bytes of it that are read.
     pub restored_bytes: u64,
+}
+
+/// The file system of a folder in which files are written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiskSnapshot {
+    /// The folder, as the settings name it.
+    pub folder: String,
+    /// Bytes that may still be written.
+    pub free_bytes: u64,
+    /// Bytes in all.
+    pub size_bytes: u64,
 }
 
 /// Something that needs attention although its part works.

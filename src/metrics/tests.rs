@@ -1,7 +1,8 @@
+mod alerts;
+
 use super::*;
 use crate::metrics::snapshot::{Breaker, CauseSnapshot, DegradedSnapshot, KafkaPartition};
-use std::io::Write;
-use std::process::{Command, Stdio};
+use std::time::Duration;
 use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::metrics::{Ahead, Histogram, PartitionProgress};
 use tidemark_operators::origin::PartitionId;
@@ -136,6 +137,7 @@ fn full_scrape() -> String {
     };
     let degraded =
         [DegradedSnapshot { component: "online (redis)".to_owned(), reason: "pending_after" }];
+    let disks = [DiskSnapshot { folder: "state".to_owned(), free_bytes: 5, size_bytes: 9 }];
     let refused = [
         RefusedSnapshot { source: Some("transactions".to_owned()), share: 0.25 },
         RefusedSnapshot { source: None, share: 0.125 },
@@ -147,11 +149,12 @@ fn full_scrape() -> String {
         kafka: Some(&kafka),
         registry: Some(&registry),
         logs: &logs,
-        checkpoints: Some(&CheckpointSnapshot::default()),
+        checkpoints: Some(&CheckpointSnapshot { age: Some(Duration::ZERO), ..Default::default() }),
         degraded: &degraded,
         refused: &refused,
         clock_behind: Some(90_500),
         state_limit: Some(1 << 30),
+        disks: &disks,
         ready: true,
         process: &ProcessUsage::now(),
     })
@@ -217,64 +220,4 @@ fn each_family_is_described_once() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), all);
-}
-
-const PAGE: &str = include_str!("monitoring.md");
-const ALERTS: &str = include_str!("../../scripts/alerts.yml");
-const ALERTS_TEST: &str = include_str!("alerts_test.yml");
-
-/// What `promtool` says, which is nothing but praise.
-fn promtool(args: &[&str], input: &str) -> String {
-    let mut child = Command::new("promtool")
-        .args(args)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("promtool is needed; run: scripts/setup tests");
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "promtool says:\n{said}");
-    said
-}
-
-#[test]
-fn promtool_finds_nothing_wrong() {
-    let said = promtool(&["check", "metrics"], &full_scrape());
-    assert!(said.trim().is_empty(), "promtool says:\n{said}");
-}
-
-#[test]
-fn no_documented_alert_fires_while_catching_up_and_each_does_when_it_should() {
-    let said = promtool(&["check", "rules", "scripts/alerts.yml"], "");
-    assert!(said.contains("SUCCESS"), "{said}");
-    let said = promtool(&["test", "rules", "src/metrics/alerts_test.yml"], "");
-    assert!(said.contains("SUCCESS"), "{said}");
-    let alerts: Vec<_> =
-        ALERTS.lines().filter_map(|l| l.trim().strip_prefix("- alert: ")).collect();
-    assert!(alerts.len() > 10);
-    for alert in alerts {
-        let fires = format!("alertname=\"{alert}\"");
-        assert!(ALERTS_TEST.contains(&fires), "no test in which {alert} fires");
-        assert!(PAGE.contains(&format!("`{alert}`")), "monitoring.md does not name {alert}");
-    }
-}
-
-#[test]
-fn every_metric_of_an_alert_is_one_that_is_shown() {
-    let text = full_scrape();
-    let words = ALERTS
-        .lines()
-        .filter(|l| !l.trim_start().starts_with(['#', 'S']))
-        .flat_map(|line| line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')));
-    let prefixes = ["tidemark_", "stream_", "kafka_", "redis_", "process_"];
-    let metrics: Vec<_> = words.filter(|w| prefixes.iter().any(|p| w.starts_with(p))).collect();
-    assert!(metrics.len() > 15, "{metrics:?}");
-    for metric in metrics {
-        let shown = |l: &str| l.strip_prefix(metric).is_some_and(|l| l.starts_with(['{', ' ']));
-        assert!(text.lines().any(shown), "no metric {metric}");
-    }
 }

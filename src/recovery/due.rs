@@ -2,8 +2,8 @@
 
 use super::part::LetterRoom;
 use crate::metrics::snapshot::CheckpointSnapshot;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::coordination::Notice;
 use tidemark_operators::cut::{CUT_GRID, Cut};
@@ -16,6 +16,9 @@ pub(super) struct CheckpointProgress {
     pub gathered: AtomicU64,
     /// The newest cut that is committed.
     pub committed: AtomicU64,
+    /// When that was, or when the job began to make checkpoints; `None` where none are committed: in
+    /// other processes than the first.
+    pub committed_at: Mutex<Option<Instant>>,
     /// One is wanted at once.
     pub wanted: AtomicBool,
     /// The newest snapshot that is whole.
@@ -37,10 +40,24 @@ pub(super) struct CheckpointProgress {
 }
 
 impl CheckpointProgress {
+    /// The checkpoint of `cut` is committed, or nothing has changed since the one before.
+    pub fn commit(&self, cut: u64) {
+        self.stamp();
+        self.committed.fetch_max(cut, Ordering::AcqRel);
+    }
+
+    fn stamp(&self) {
+        let mut at = self.committed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *at = Some(Instant::now());
+    }
+
     /// What checkpoints have cost.
     pub fn costs(&self) -> CheckpointSnapshot {
         let now = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let committed_at = *self.committed_at.lock().unwrap_or_else(PoisonError::into_inner);
         CheckpointSnapshot {
+            committed: now(&self.committed),
+            age: committed_at.map(|at| at.elapsed()),
             segments: now(&self.segments),
             row_bytes: now(&self.row_bytes),
             merged_bytes: now(&self.merged_bytes),
@@ -97,6 +114,7 @@ impl CheckpointsDue {
         room: Arc<LetterRoom>,
         at: EventTime,
     ) -> Self {
+        progress.stamp();
         let (last, asked_at) = (Cut { number: 0, at }, Instant::now());
         let snapshots = Snapshots {
             interval: of_snapshots,

@@ -145,7 +145,7 @@ impl Writer<'_> {
             let Some(cut) = cut.filter(|cut| self.is_whole(*cut)) else { continue };
             self.progress.gathered.fetch_max(cut.number, Ordering::AcqRel);
             self.commit(cut, keep_trying)?;
-            self.progress.committed.fetch_max(cut.number, Ordering::AcqRel);
+            self.progress.commit(cut.number);
         }
         Ok(())
     }

@@ -1,12 +1,17 @@
 //! What the parts report, in the form that metrics and health take.
 
 use crate::connect::millis;
+use crate::http::components::folder_of;
 use crate::kafka::KafkaStatus;
 use crate::metrics::snapshot::{
-    Breaker, CauseSnapshot, KafkaPartition, KafkaSnapshot, OnlineSnapshot, RegistrySnapshot,
+    Breaker, CauseSnapshot, DiskSnapshot, KafkaPartition, KafkaSnapshot, OnlineSnapshot,
+    RegistrySnapshot,
 };
 use crate::online::{BreakerState, Commands, Histogram, RedisStatus, StoreStatus};
+use crate::process::disk_space;
 use crate::registry::RegistryStatus;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use tidemark_operators::metrics::HistogramSnapshot;
 use tidemark_operators::plan::Plan;
 
@@ -15,6 +20,16 @@ const WRITE_BOUNDS_US: &[u64] = &[
     500, 1_000, 2_500, 5_000, 7_500, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000,
     5_000_000, 30_000_000,
 ];
+
+/// The folders of `files`, each once; one that cannot be asked is left out.
+pub(super) fn disks(files: &[PathBuf]) -> Vec<DiskSnapshot> {
+    let folders: BTreeSet<_> = files.iter().map(|file| folder_of(file)).collect();
+    let disk = |folder: &std::path::Path| {
+        let (free_bytes, size_bytes) = disk_space(folder).ok()?;
+        Some(DiskSnapshot { folder: folder.display().to_string(), free_bytes, size_bytes })
+    };
+    folders.into_iter().filter_map(disk).collect()
+}
 
 /// The online store, whose rows take `table_bytes` in the process.
 pub(super) fn online(status: StoreStatus, table_bytes: u64) -> OnlineSnapshot {

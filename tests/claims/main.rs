@@ -86,6 +86,8 @@ mod own_records;
 #[cfg(test)]
 mod producers;
 #[cfg(test)]
+mod prometheus;
+#[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod redis_server;

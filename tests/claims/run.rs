@@ -148,6 +148,11 @@ impl Process {
         Process { child, port, log }
     }
 
+    /// Where it answers HTTP.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Code and body; `None` while nobody answers.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
         get(self.port, path)

@@ -47,6 +47,7 @@ const OPERATORS: [Entry; 16] = [
             ("offsets", SCRATCH),
             ("outbox", IN_FLIGHT),
             ("dead", Saved("letters/: handed over before the marks of their cut are")),
+            ("waiting", TOLD),
             ("overflows", TOLD),
             ("told", Lost("the others are told again")),
             ("capabilities", Derived("the cut: nothing older comes")),

@@ -35,7 +35,7 @@ use crate::ingest::partition::Owned;
 use crate::ingest::projection::{Outbox, Projection};
 use crate::ingest::reader::Partitions;
 use crate::ingest::schemas::Schemas;
-use crate::metrics::{PartitionProgress, WorkerMetrics};
+use crate::metrics::{PartitionProgress, WaitFor, Waiting, WorkerMetrics};
 use crate::plan::{Plan, SourcePlan};
 use crate::shared::{Limits, Room, SharedRef};
 use crate::time::{EventTime, Millis};
@@ -214,6 +214,8 @@ struct OwnedPartitions {
     offsets: Vec<u64>,
     outbox: Outbox,
     dead: Vec<DeadLetter>,
+    /// What keeps it from reading.
+    waiting: Waiting,
     /// Integer overflows counted so far.
     overflows: u64,
     /// One an output, all at one time; empty once there is nothing more to send.
@@ -235,6 +237,7 @@ impl OwnedPartitions {
             offsets: Vec::new(),
             outbox: Outbox::new(plan, workers),
             dead: Vec::new(),
+            waiting: Waiting::default(),
             overflows: 0,
             capabilities,
             told: false,
@@ -252,7 +255,11 @@ impl OwnedPartitions {
         self.owned.iter_mut().for_each(|owned| owned.waiting = false);
         let now = self.config.shared.now.get();
         self.appeared(now);
-        let pace = if self.config.shared.marking.get() { NextRead::Later } else { self.read() };
+        let (pace, wait) = match self.config.shared.marking.get() {
+            true => (NextRead::Later, None),
+            false => self.read(),
+        };
+        self.waiting.goes_on(wait, now, &self.config.metrics.waits);
         if let Err(failure) = self.rest() {
             self.config.shared.fail(failure);
         }
@@ -277,18 +284,22 @@ impl OwnedPartitions {
         }
     }
 
-    fn read(&mut self) -> NextRead {
+    /// When to go on, and what is waited for where something is left to read.
+    fn read(&mut self) -> (NextRead, Option<WaitFor>) {
         let (mut left, mut left_bytes) = (self.config.limits.records_step, STEP_BYTES);
         match self.config.shared.room.get() {
             Room::Enough => {}
             Room::Little => left = left.min(LITTLE_RECORDS),
-            Room::None => return self.ask(),
+            Room::None => return (self.ask(), Some(WaitFor::State)),
         }
         while left > 0 && left_bytes > 0 {
             let shared = &self.config.shared;
             let room = self.config.dead_letters.borrow().has_room();
-            if !room || shared.in_flight.bytes() >= self.config.limits.in_flight_bytes {
-                return NextRead::Later;
+            if !room {
+                return (NextRead::Later, Some(WaitFor::DeadLetters));
+            }
+            if shared.in_flight.bytes() >= self.config.limits.in_flight_bytes {
+                return (NextRead::Later, Some(WaitFor::InFlight));
             }
             match self.choose() {
                 Ok(Some(at)) => {
@@ -297,15 +308,17 @@ impl OwnedPartitions {
                     left = left.saturating_sub(records.max(1));
                     left_bytes = left_bytes.saturating_sub(bytes);
                 }
-                Ok(None) if self.owned.iter().any(|o| o.paused) => return NextRead::Later,
-                Ok(None) => return NextRead::Wait,
+                Ok(None) if self.owned.iter().any(|o| o.paused) => {
+                    return (NextRead::Later, Some(WaitFor::Frontier));
+                }
+                Ok(None) => return (NextRead::Wait, None),
                 Err(failure) => {
                     self.config.shared.fail(failure);
-                    return NextRead::Wait;
+                    return (NextRead::Wait, None);
                 }
             }
         }
-        NextRead::Again
+        (NextRead::Again, None)
     }
 
     /// Asks the readers of partitions that have no records at hand whether there are any, and judges

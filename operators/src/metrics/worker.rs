@@ -7,6 +7,7 @@ use crate::metrics::held::HeldBytes;
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 use crate::metrics::invalid::InvalidFields;
 use crate::metrics::unique::UniqueIds;
+use crate::metrics::waits::WaitCounts;
 use crate::origin::PartitionId;
 use crate::plan::{Operation, Plan};
 use crate::time::{EventTime, Millis};
@@ -269,6 +270,10 @@ pub struct WorkerMetrics {
     pub distinct_saturated: Counter,
     /// Integer results out of range, shown as null.
     pub int_overflows: Counter,
+    /// For how long nothing was read although something was there, by what was waited for.
+    pub waits: WaitCounts,
+    /// CPU time that the worker's thread has used, in ns, as of a few times a second.
+    pub cpu_ns: Gauge,
     /// Steps of the worker, idle ones included: a worker whose number stands still is stalled. It
     /// must move at least once a second while nothing is to be done.
     pub steps: Counter,
@@ -312,6 +317,8 @@ impl WorkerMetrics {
             in_flight_bytes: Gauge::default(),
             distinct_saturated: Counter::default(),
             int_overflows: Counter::default(),
+            waits: WaitCounts::default(),
+            cpu_ns: Gauge::default(),
             steps: Counter::default(),
             progress: Mutex::default(),
         }
