@@ -15,6 +15,7 @@ mod historical;
 mod init;
 mod run;
 mod test;
+mod top;
 mod validate;
 mod values;
 
@@ -33,6 +34,7 @@ pub use historical::{HistoricalArgs, SpineUnit};
 pub use init::{FormatArg, InitArgs};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs, ServeArgs, UpArgs};
 pub use test::TestArgs;
+pub use top::TopArgs;
 pub use validate::ValidateArgs;
 pub use values::{SampleOf, SourceFiles, TableFile};
 
@@ -108,6 +110,8 @@ pub enum Command {
     Get(GetArgs),
     /// Show which events make the features of one entity at a time, and when each leaves
     Explain(ExplainArgs),
+    /// Show what running processes of a job are doing, and what is wrong
+    Top(TopArgs),
     /// Say whether what a running job needs is there, and whether its rows are current
     Validate(ValidateArgs),
     /// Look into a file of dead letters, or write them back into their topic

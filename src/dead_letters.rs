@@ -12,12 +12,14 @@
 //!
 //! - [`DeadLetterFile`]: the file and the thread that appends to it;
 //! - [`encode`], [`parse`]: one letter and its line;
-//! - [`ls`], [`show`]: what is in such a file; [`list`]: the same as JSON.
+//! - [`ls`], [`show`]: what is in such a file; [`list`]: the same as JSON;
+//! - [`NewestLetters`]: the newest in short, for who looks at a running job.
 
 mod document;
 mod file;
 mod line;
 mod listing;
+mod newest;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +29,7 @@ pub(crate) use file::{PAUSES, size, wait};
 pub use line::{encode, parse};
 pub(crate) use listing::each;
 pub use listing::{Selection, ls, show};
+pub use newest::{LetterInShort, NewestLetters};
 
 use std::io;
 use std::path::PathBuf;

@@ -38,7 +38,7 @@ use crate::text::{count_text, duration_short, latency_short};
 use crate::whole_file::WholeFile;
 use crate::{connect, job_file, output, panics};
 use flagged::Flagged;
-use letters::NewestLetters;
+use letters::DemoLetters;
 use memory::MemoryGuard;
 use recent::RecentRecords;
 use std::io::IsTerminal;
@@ -73,8 +73,7 @@ pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::None, flags)?;
     let job = job(args)?;
     let plan = Arc::clone(&job.plan);
-    let recent = RecentRecords::default();
-    let traffic = Traffic::new(args, &plan, settings.workers, recent)?;
+    let traffic = Traffic::new(args, &plan, settings.workers, RecentRecords::default())?;
     let log = KeptLines::default();
     let terminal = std::io::stdout().is_terminal() && args.screenshot.is_none();
     let target = if terminal { LogTarget::Kept(log.clone()) } else { LogTarget::Stderr };
@@ -88,10 +87,11 @@ pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let run = engine_settings(&settings, &plan);
     let observer = Observer::new(&run);
     let store: Arc<dyn OnlineStore> = Arc::new(Embedded::new(&plan, settings.workers));
-    let letters = NewestLetters::default();
+    let letters = DemoLetters::default();
     let written = letters.clone();
     let stall_after = settings.http.stall_after;
-    let service = Service::new(plan, observer.clone(), Arc::clone(&store), stall_after);
+    let service = Service::new(plan, observer.clone(), Arc::clone(&store), stall_after)
+        .with_page(&job, letters.kept());
     let service = Arc::new(service.with_log(Box::new(move || written.status())));
     let http = HttpServer::start(settings.http.address(), Arc::<Service>::clone(&service))?;
     let features = serve(args, &job, &observer, &store, &service)?;
@@ -199,7 +199,7 @@ fn roles(args: &DemoArgs, name: &str, job: &Job) -> FileRoles {
 
 /// Where rows and dead letters go.
 struct DemoSinks {
-    letters: NewestLetters,
+    letters: DemoLetters,
     store: Arc<dyn OnlineStore>,
     flagged: Flagged,
 }

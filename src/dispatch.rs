@@ -24,6 +24,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Replay(args) => crate::replay::run(&args),
         Command::Historical(args) => crate::historical::run(&args),
         Command::Explain(args) => in_format(args.format, crate::explain::run(&args)),
+        Command::Top(args) => crate::top::run(&args),
         Command::Get(args) => in_format(args.format, crate::get::run(&args)),
         Command::Check(args) => in_format(args.format, crate::check::run(&args)),
         Command::Test(args) => in_format(args.format, crate::cases::run(&args)),

@@ -7,6 +7,8 @@
 mod ask;
 mod document;
 
+pub(crate) use ask::{fetch, url};
+
 use crate::cli::{GetArgs, OutputFormat};
 use crate::config::{ClusterFile, Flags, OnlineKind, Settings};
 use crate::entity_id;

@@ -2,7 +2,10 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/` | the list of the paths |
+//! | `/` | for a browser a page, for others the list of the paths |
+//! | `/overview` | what the page shows: rates, partitions, sinks, the last hour |
+//! | `/overview/live` | the same without the hour, each second for as long as one listens |
+//! | `/catalogue` | the features of the job |
 //! | `/metrics` | Prometheus text |
 //! | `/health` | every component with its state and reason; 503 only when a worker is stalled |
 //! | `/ready` | progress by partition; 503 until the job has caught up |
@@ -25,10 +28,13 @@
 pub mod components;
 mod connections;
 mod health;
+pub mod overview;
+mod page;
 mod readiness;
 mod routes;
 mod row;
 mod server;
+mod shared;
 
 pub use health::{Component, Health, Part, State, Status};
 pub use readiness::{PartitionReadiness, Readiness};
@@ -39,6 +45,7 @@ pub use server::{
 };
 
 use crate::failure::Failure;
+use overview::{FeatureListed, Overview};
 
 /// What the server asks the job. Every call may come from any thread and must not wait for a
 /// worker; one that waits for the network must give up by itself within a few seconds.
@@ -54,6 +61,16 @@ pub trait Introspect: Send + Sync {
 
     /// The newest row of entity `id` in `view`. `run`: another process of a job asks, of that run of it.
     fn row(&self, view: &str, id: &str, run: Option<&str>) -> RowAnswer;
+
+    /// What the job is doing, now and over the last hour.
+    fn overview(&self) -> Overview {
+        Overview::default()
+    }
+
+    /// The features of the job, in its order.
+    fn catalogue(&self) -> Vec<FeatureListed> {
+        Vec::new()
+    }
 
     /// Called about once a second, for what has to be observed over time: workers that stand
     /// still, rates.

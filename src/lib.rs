@@ -1,7 +1,7 @@
 //! Tidemark: the process around the dataflow, with everything that touches the outside.
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
-//! - [`demo`], [`run`], [`up`], [`replay`], [`historical`], [`explain`], [`get`], [`check`],
+//! - [`demo`], [`run`], [`up`], [`replay`], [`historical`], [`explain`], [`get`], [`top`], [`check`],
 //!   [`cases`], [`docs`], [`feast`], [`generate`], [`init`], [`validate`], [`dlq`], [`inspect`],
 //!   [`completions`]: the commands;
 //! - [`job_file`]: reading the job that a command names;
@@ -97,6 +97,7 @@ pub mod signals;
 pub mod source;
 pub mod tables;
 pub mod text;
+pub mod top;
 pub mod up;
 pub mod validate;
 pub mod version;

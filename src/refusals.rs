@@ -3,6 +3,7 @@
 //! Each is counted on its way to where dead letters go, by source and reason. Of every kind one is
 //! remembered: the first by partition and offset of those that nobody was told of yet.
 
+use crate::dead_letters::NewestLetters;
 use crate::failure::Failure;
 use crate::text::{count_text, duration_exact, printable, time_text};
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ pub struct Refusals {
     files: Vec<Vec<PathBuf>>,
     /// By source, then in the order of [`Reason::ALL`].
     kinds: Vec<[RefusalCount; Reason::ALL.len()]>,
+    newest: NewestLetters,
 }
 
 /// One reason in one source.
@@ -53,6 +55,7 @@ impl Refusals {
             plan: Arc::clone(plan),
             files: sources().map(|at| of(at).unwrap_or_default()).collect(),
             kinds: sources().map(|_| Default::default()).collect(),
+            newest: NewestLetters::default(),
         })
     }
 
@@ -88,8 +91,14 @@ impl Refusals {
         firsts.min_by_key(|refused| refused.at)
     }
 
+    /// The newest letters, in short.
+    pub fn newest(&self) -> &NewestLetters {
+        &self.newest
+    }
+
     /// Counts a dead letter.
     pub fn add(&self, letter: &DeadLetter) {
+        self.newest.add(letter);
         let source = usize::from(letter.partition.source);
         let Some(kind) = self.kind(source, letter.reason) else { return };
         kind.count.fetch_add(1, Ordering::Relaxed);

@@ -84,7 +84,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     }
     let start_empty = checkpoints::start_empty(&plan, &args.start_empty)?;
     let cluster = (&place, start_empty, &stop);
-    let Some(open) = OpenJob::open(plan, settings, (sources, schemas), cluster)? else {
+    let Some(open) = OpenJob::open(&job, settings, (sources, schemas), cluster)? else {
         return Ok(Exit::Done);
     };
     let _features = open.features(&job)?;
@@ -113,26 +113,28 @@ struct OpenJob {
 
 impl OpenJob {
     fn open(
-        plan: Arc<Plan>,
+        job: &Job,
         settings: Settings,
         (sources, schemas): (Sources, Option<SchemaSource>),
         (place, start_empty, stop): (&ClusterPlace, Vec<String>, &Stop),
     ) -> Result<Option<Self>, Failure> {
-        let engine = engine_settings(&plan, &settings, place.shape());
+        let plan = &job.plan;
+        let engine = engine_settings(plan, &settings, place.shape());
         let observer = Observer::new(&engine);
-        let cluster = cluster::join(&plan, &settings, &observer, (place, start_empty, stop))?;
+        let cluster = cluster::join(plan, &settings, &observer, (place, start_empty, stop))?;
         let Some(Joined { recovery, mesh }) = cluster else { return Ok(None) };
         let sources = sources.resumed(recovery.as_deref());
         let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
-        let refusals = Refusals::new(&plan, sources.files());
+        let refusals = Refusals::new(plan, sources.files());
         let sealed = sealed(&settings, &observer, recovery.as_ref())?;
-        let store = store::open(&plan, &settings, &observer, recovery.as_ref())?;
+        let store = store::open(plan, &settings, &observer, recovery.as_ref())?;
         let status = KafkaStatus::new();
         let (told, stall_after) =
             ((observer.clone(), Arc::clone(&store)), settings.http.stall_after);
-        let mut service = Service::new(Arc::clone(&plan), told.0, told.1, stall_after)
+        let mut service = Service::new(Arc::clone(plan), told.0, told.1, stall_after)
             .with_health(&settings.health)
             .with_log(letters.status())
+            .with_page(job, refusals.newest())
             .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()))
             .with_lacking(recovery.as_ref().map(|recovery| recovery.complete_from()))
             .with_peers(place.peers(mesh.as_ref().map(Mesh::run)));

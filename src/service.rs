@@ -12,15 +12,23 @@
 
 mod catch_up;
 mod checks;
+mod condition;
 mod coverage;
 mod holding;
+mod hour;
+mod lately;
+mod notes;
+mod overview;
+mod parts;
 mod peers;
 mod snapshots;
 
 use crate::config::HealthSettings;
+use crate::dead_letters::NewestLetters;
 use crate::engine::{Observer, StateBound};
-use crate::http::components::{self, StallWatch};
-use crate::http::{Component, Health, Introspect, Part, Readiness, RowAnswer, State};
+use crate::http::components::StallWatch;
+use crate::http::overview::{FeatureListed, Overview};
+use crate::http::{Health, Introspect, Readiness, RowAnswer};
 use crate::kafka::KafkaStatus;
 use crate::metrics::snapshot::{
     CheckpointSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot,
@@ -30,14 +38,16 @@ use crate::online::OnlineStore;
 use crate::process::ProcessUsage;
 use crate::registry::Registry;
 use crate::tables::TableStatus;
-use crate::text::count_text;
 use crate::wall_clock::wall_ms;
 use catch_up::CatchUp;
 use checks::{Checks, Finding, Moment};
+use hour::Hour;
+use lately::Lately;
 pub use peers::Peers;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
+use tidemark_jobs::Job;
 use tidemark_operators::metrics::PartitionProgress;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
@@ -80,6 +90,10 @@ pub struct Service {
     watch: OnceLock<StallWatch>,
     catch_up: CatchUp,
     checks: Checks,
+    hour: Hour,
+    lately: Lately,
+    letters: NewestLetters,
+    catalogue: Vec<FeatureListed>,
 }
 
 impl Service {
@@ -107,6 +121,10 @@ impl Service {
             watch: OnceLock::new(),
             catch_up: CatchUp::default(),
             checks: Checks::new(&HealthSettings::default()),
+            hour: Hour::default(),
+            lately: Lately::default(),
+            letters: NewestLetters::default(),
+            catalogue: Vec::new(),
         }
     }
 
@@ -159,6 +177,14 @@ impl Service {
         self
     }
 
+    /// Adds what the page shows besides: the features of `job`, and its newest dead letters.
+    #[must_use]
+    pub fn with_page(mut self, job: &Job, letters: &NewestLetters) -> Self {
+        self.catalogue = overview::listed(job);
+        self.letters = letters.clone();
+        self
+    }
+
     /// Adds a file or folder that is written: the space on its file system is watched.
     #[must_use]
     pub fn with_disk(mut self, path: impl Into<PathBuf>) -> Self {
@@ -205,56 +231,9 @@ impl Service {
         &self.tables
     }
 
-    fn table_components(&self) -> impl Iterator<Item = Component> {
-        let metrics = self.observer.metrics.first();
-        // The first process reads them for all.
-        let all =
-            if self.observer.shape().process() == 0 { self.plan.tables.as_slice() } else { &[] };
-        all.iter().zip(&self.tables).enumerate().map(move |(at, (table, status))| {
-            let rows = metrics.and_then(|metrics| metrics.tables.get(at)).map(|it| it.rows.get());
-            components::table(&table.name, rows.unwrap_or(0), status)
-        })
-    }
-
     /// The sinks that write logs, as of now.
     pub fn logs(&self) -> Vec<LogSinkSnapshot> {
         self.logs.iter().map(|status| status()).collect()
-    }
-
-    fn sources(&self) -> Vec<Component> {
-        let kafka = self.kafka();
-        let progress = self.progress();
-        let component = |(at, source): (usize, &tidemark_operators::plan::SourcePlan)| match &kafka
-        {
-            Some(kafka) if catch_up::is_topic(source) => {
-                let component = components::topic(&source.name, kafka);
-                match holding::holding(source, at, &progress, Some(kafka)) {
-                    Some(held) if component.state == State::Ok => {
-                        Component { state: State::Degraded, reason: held, ..component }
-                    }
-                    _ => component,
-                }
-            }
-            _ => {
-                let partitions = progress.iter().filter(|p| usize::from(p.id.source) == at);
-                let counts = self.observer.metrics.iter().filter_map(|w| w.verdicts.get(at));
-                let records = count_text(counts.map(|counts| counts.total()).sum());
-                let reason = format!("{} partitions, {records} records read", partitions.count());
-                components::local_source(&source.name, reason)
-            }
-        };
-        let told = |(at, source): (usize, &tidemark_operators::plan::SourcePlan)| {
-            let counts = self.observer.metrics.iter().filter_map(|worker| worker.clocks.get(at));
-            let mine = progress.iter().filter(|p| usize::from(p.id.source) == at);
-            let (counts, mine) = (counts.collect::<Vec<_>>(), mine.collect::<Vec<_>>());
-            let told = checks::clocks::told(source, &counts, &mine);
-            let mut component = component((at, source));
-            for told in told.into_iter().chain(self.skipped(at)) {
-                component.reason = format!("{}; {told}", component.reason);
-            }
-            component
-        };
-        self.plan.sources.iter().enumerate().map(told).collect()
     }
 
     /// What needs attention although every part works.
@@ -271,37 +250,9 @@ impl Service {
         })
     }
 
-    /// What was skipped of the records of a source.
-    fn skipped(&self, source: usize) -> Option<String> {
-        let counts = self.observer.metrics.iter().filter_map(|worker| worker.verdicts.get(source));
-        let skipped: u64 = counts.map(|counts| counts.skipped_all()).sum();
-        (skipped > 0).then(|| {
-            format!(
-                "{} records skipped, of operations that the job does not read",
-                count_text(skipped)
-            )
-        })
-    }
-
     fn records(&self) -> u64 {
         let counts = self.observer.metrics.iter().flat_map(|worker| &worker.verdicts);
         counts.map(tidemark_operators::metrics::VerdictCounts::total).sum()
-    }
-
-    fn workers(&self) -> Vec<Component> {
-        let workers = &self.observer.metrics;
-        if self.watch.get().is_none() && workers.iter().all(|worker| worker.steps.get() == 0) {
-            let waiting = |worker: &Arc<tidemark_operators::metrics::WorkerMetrics>| Component {
-                name: worker.worker.to_string(),
-                kind: Part::Worker,
-                state: State::Ok,
-                reason: "not started: waits for the sources".to_owned(),
-            };
-            return workers.iter().map(waiting).collect();
-        }
-        let now = Instant::now();
-        let watch = || StallWatch::new(workers, self.stall_after, now);
-        self.watch.get_or_init(watch).look(workers, now)
     }
 }
 
@@ -336,15 +287,7 @@ impl Introspect for Service {
     }
 
     fn health(&self) -> Health {
-        let mut components = vec![components::job(&self.plan.name, self.records())];
-        components.extend(self.sources());
-        components.extend(self.registry().as_ref().map(components::registry));
-        components.extend(self.table_components());
-        components.push(components::online(&self.online()));
-        components.extend(self.logs().iter().map(components::log_sink));
-        components.extend(self.workers());
-        components.push(components::memory(&ProcessUsage::now()));
-        components.extend(self.files.iter().map(|file| components::disk(file)));
+        let mut components = self.parts();
         checks::apply(self.findings(), &mut components);
         let uptime = self.observer.started().elapsed().as_millis();
         Health {
@@ -371,8 +314,18 @@ impl Introspect for Service {
         self.feature_row(view, id, run)
     }
 
+    fn overview(&self) -> Overview {
+        self.look_over()
+    }
+
+    fn catalogue(&self) -> Vec<FeatureListed> {
+        self.catalogue.clone()
+    }
+
     fn tick(&self) {
         self.workers();
+        self.lately.look(&self.progress(), Instant::now());
+        self.hour.look(&self.observer.metrics, || self.distance());
         self.checks.report(&self.findings());
     }
 }

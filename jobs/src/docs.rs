@@ -5,6 +5,7 @@
 //!
 //! - [`job_page`]: what a job reads and looks up, and every feature with its type, definition, window, null rule
 //!   and memory;
+//! - [`catalogue`]: every feature in a list, in plain text;
 //! - [`expressions_page`]: the expression language, its examples evaluated;
 //! - [`job_file_page`]: the keys of a job file.
 //!
@@ -13,6 +14,7 @@
 //! it is null), `magnitude` (whether it can overflow), `empty` (what it is without events), `values`
 //! (how values read).
 
+mod catalogue;
 mod empty;
 mod entity;
 mod expressions;
@@ -32,6 +34,7 @@ mod tests;
 mod values;
 mod view;
 
+pub use catalogue::{CatalogueEntry, catalogue};
 pub use empty::values as empty_row;
 pub use expressions::expressions_page;
 pub use job::{Example, job_page};

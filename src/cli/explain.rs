@@ -16,7 +16,7 @@ Examples:
   tidemark explain fraud card_fraud_indicators card_0000017    from the topics, as `run` reads them
 
 For each feature its value, and the events that make it: where each is, its time, what it has of the
-attribute, when it leaves and what the value is then if nothing else comes. Of a distinct count which
+attribute, when it leaves and what the value is then if nothing comes. Of a distinct count which
 events stand for which value, of an extreme which event holds it, of what is told by the events before
 an event which one decided it; of the latest event and of sessions the events behind them.
 

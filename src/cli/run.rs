@@ -20,7 +20,8 @@ Examples:
   tidemark demo --rate 5000 --workers 2
   tidemark demo --screenshot demo.svg    the screen as a picture, after half a minute or so
 
-In a terminal: ? says what the keys do, q or Ctrl-C ends it. While it runs, from another one:
+In a terminal: ? says what the keys do, q or Ctrl-C ends it. While it runs, http://localhost:8088 in
+a browser is its page, and from another terminal:
   curl localhost:8088/features/card_fraud_indicators/card_0000017
   curl localhost:8088/metrics
 of behavior and of personalization:

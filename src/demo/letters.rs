@@ -1,40 +1,37 @@
-//! Dead letters of the demo: all are counted, the newest is kept.
+//! Dead letters of the demo: all are counted, the newest are kept in short.
 
+use crate::dead_letters::{LetterInShort, NewestLetters};
 use crate::metrics::snapshot::LogSinkSnapshot;
-use std::sync::{Arc, Mutex, PoisonError};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 
-/// The newest letter of all workers, and how many there were. Memory: one letter.
+/// The newest letters of all workers, and how many there were.
 #[derive(Clone, Debug, Default)]
-pub(super) struct NewestLetters(Arc<Mutex<Newest>>);
+pub(super) struct DemoLetters(NewestLetters);
 
-#[derive(Debug, Default)]
-struct Newest {
-    count: u64,
-    letter: Option<DeadLetter>,
-}
-
-impl NewestLetters {
+impl DemoLetters {
     /// The newest letter.
-    pub fn newest(&self) -> Option<DeadLetter> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).letter.clone()
+    pub fn newest(&self) -> Option<LetterInShort> {
+        self.0.newest().into_iter().next()
+    }
+
+    /// All that are kept.
+    pub fn kept(&self) -> &NewestLetters {
+        &self.0
     }
 
     /// How the place of dead letters does.
     pub fn status(&self) -> LogSinkSnapshot {
-        let written = self.0.lock().unwrap_or_else(PoisonError::into_inner).count;
+        let written = self.0.count();
         LogSinkSnapshot { name: "dead_letters", written, ..LogSinkSnapshot::default() }
     }
 }
 
-impl DeadLetterSink for NewestLetters {
+impl DeadLetterSink for DemoLetters {
     fn has_room(&self) -> bool {
         true
     }
 
     fn push(&mut self, letter: DeadLetter) {
-        let mut newest = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.count += 1;
-        newest.letter = Some(letter);
+        self.0.add(&letter);
     }
 }

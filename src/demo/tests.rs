@@ -53,7 +53,7 @@ fn played(job: &str) -> Played {
     let run = engine::Settings { live_idle: None, ..engine_settings(&settings, &plan) };
     let observer = Observer::new(&run);
     let store: Arc<dyn OnlineStore> = Arc::new(Embedded::new(&plan, 1));
-    let letters = NewestLetters::default();
+    let letters = DemoLetters::default();
     let (seen, kept) = (Arc::clone(&store), letters.clone());
     let mut watch = DemoWatch::new(&run, observer.clone(), seen, kept, traffic.clone());
     watch.http = Some("127.0.0.1:8088".to_owned());

@@ -2,11 +2,12 @@
 
 use super::columns::{Column, columns};
 use super::flagged::{Flagged, HeldRows, Interest};
-use super::letters::NewestLetters;
+use super::letters::DemoLetters;
 use super::past::{OpenPast, window_names};
 use super::recent::RecentRecords;
 use super::story::{FeatureValues, Story};
 use super::traffic::Traffic;
+use crate::dead_letters::LetterInShort;
 use crate::engine::{self, Observer};
 use crate::logging::KeptLines;
 use crate::online::OnlineStore;
@@ -16,7 +17,6 @@ use crate::text::duration_short;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::metrics::{HistogramSnapshot, WorkerMetrics};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
@@ -63,7 +63,7 @@ pub(super) struct DemoWatch {
     plan: Arc<Plan>,
     observer: Observer,
     store: Arc<dyn OnlineStore>,
-    letters: NewestLetters,
+    letters: DemoLetters,
     log: KeptLines,
     recent: RecentRecords,
     traffic: Traffic,
@@ -84,7 +84,7 @@ impl DemoWatch {
         run: &engine::Settings,
         observer: Observer,
         store: Arc<dyn OnlineStore>,
-        letters: NewestLetters,
+        letters: DemoLetters,
         traffic: Traffic,
     ) -> Self {
         let plan = Arc::clone(&run.plan);
@@ -122,7 +122,8 @@ impl DemoWatch {
 
     /// What runs, and how it can be asked: commands that work as they stand.
     pub fn greeting(&self) -> String {
-        let http = self.http.as_ref().map_or_else(String::new, |http| format!(", http://{http}"));
+        let http =
+            self.http.as_ref().map_or_else(String::new, |http| format!(", page: http://{http}"));
         let workers = self.observer.metrics.len();
         let regular = format!("{}_0000017", self.entity_name());
         format!(
@@ -260,8 +261,8 @@ impl DemoWatch {
 }
 
 /// A dead letter in a few words.
-fn brief(letter: &DeadLetter) -> String {
-    let key = letter.key.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+fn brief(letter: &LetterInShort) -> String {
+    let key = letter.key.as_deref().unwrap_or_default();
     match letter.late_by {
         Some(late_by) => format!("{key} {} late", duration_short(late_by)),
         None => format!("{key} {}", letter.reason.name()),

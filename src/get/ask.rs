@@ -19,7 +19,7 @@ const ANSWER_BYTES_MAX: u64 = 16 << 20;
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Where a process is asked that listens on `address`: one that listens on every network, here.
-pub(super) fn url(address: SocketAddr) -> String {
+pub(crate) fn url(address: SocketAddr) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
@@ -34,14 +34,16 @@ pub(super) fn url(address: SocketAddr) -> String {
 /// When nobody answers there, or what answers is not a job with that view.
 pub(super) fn row(url: &str, view: &str, id: &str) -> Result<Option<JsonRow>, Failure> {
     let segment = |text| utf8_percent_encode(text, SEGMENT);
-    let (code, answer) = get(&format!("{url}/features/{}?id={}", segment(view), segment(id)))
-        .map_err(|error| {
-            Failure::failed(format!("cannot ask the job at {url} for a row: {error}")).hint(
-                "start `tidemark demo` or `tidemark run JOB`, or name another address by --http URL, \
+    let (code, answer) =
+        fetch(&format!("{url}/features/{}?id={}", segment(view), segment(id)), PATIENCE).map_err(
+            |error| {
+                Failure::failed(format!("cannot ask the job at {url} for a row: {error}")).hint(
+            "start `tidemark demo` or `tidemark run JOB`, or name another address by --http URL, \
                  HEALTH_CHECK_PORT, or \"port\" in [http] of cluster.toml; rows in Redis are read \
                  with the job: tidemark get JOB VIEW ID",
-            )
-        })?;
+        )
+            },
+        )?;
     let body: Body = serde_json::from_str(&answer).map_err(|_| {
         Failure::failed(format!("what answers at {url} is no tidemark process (status {code})"))
             .hint("name the address that `tidemark run` or `tidemark demo` shows, by --http URL")
@@ -58,14 +60,17 @@ pub(super) fn row(url: &str, view: &str, id: &str) -> Result<Option<JsonRow>, Fa
     }
 }
 
-/// Code and body.
-fn get(url: &str) -> Result<(u16, String), ureq::Error> {
+/// Code and body of what is at `url`, within so long.
+///
+/// # Errors
+/// When nobody answers in time.
+pub(crate) fn fetch(url: &str, within: Duration) -> Result<(u16, String), ureq::Error> {
     let tls = TlsConfig::builder()
         .provider(TlsProvider::NativeTls)
         .root_certs(RootCerts::PlatformVerifier)
         .build();
     let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(within))
         .http_status_as_error(false)
         .user_agent(concat!("tidemark/", env!("CARGO_PKG_VERSION")))
         .tls_config(tls)

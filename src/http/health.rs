@@ -1,13 +1,14 @@
 //! `/health`: what works and what does not.
 
-use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// The state of one component.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
     /// It works.
+    #[default]
     Ok,
     /// It works, and needs attention soon.
     Degraded,
@@ -18,7 +19,7 @@ pub enum State {
 }
 
 /// What kind of component it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Part {
     /// The job as a whole.
@@ -40,7 +41,7 @@ pub enum Part {
 }
 
 /// One component.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Component {
     /// Its name: a source's or a sink's, a worker's number.
     pub name: String,
@@ -53,10 +54,11 @@ pub struct Component {
 }
 
 /// The whole: follows from the components.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
     /// Everything works.
+    #[default]
     Ok,
     /// Something the job depends on is down or needs attention; the job goes on.
     Degraded,

@@ -1,10 +1,13 @@
 //! Paths and their answers.
 
 use crate::http::health::Status;
+use crate::http::page;
 use crate::http::row::{RUN_HEADER, RowAnswer};
 use crate::http::server::{ANSWER_TIMEOUT, ASKING_THREADS};
+use crate::http::shared::{PAGES_MAX, SharedOverview};
 use crate::http::{Introspect, Readiness};
 use axum::Router;
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -21,23 +24,34 @@ struct Job {
     asked: Arc<dyn Introspect>,
     /// Threads for what may take long: the others are for what must not wait.
     asking: Arc<Semaphore>,
+    shared: Arc<SharedOverview>,
 }
 
 const INDEX: &str = "\
 tidemark
 
 /metrics               Prometheus metrics
+/                      in a browser, a page that shows all of this
+/overview              what the page shows; /overview/live says it each second
+/catalogue             the features of the job
 /health                every component, its state and reason
 /ready                 200 once every partition has caught up, 503 before
 /features/{view}/{id}  the newest feature row of one entity
 /features/{view}?id=   the same for any id, also one that is empty or holds a /
 ";
 
-/// The router over everything.
+/// The router over everything. To be made inside of the runtime that serves it.
 pub(super) fn router(job: Arc<dyn Introspect>) -> Router {
-    let job = Job { asked: job, asking: Arc::new(Semaphore::new(ASKING_THREADS)) };
+    let (asking, shared) =
+        (Arc::new(Semaphore::new(ASKING_THREADS)), SharedOverview::new(Arc::clone(&job)));
+    tokio::spawn(Arc::clone(&shared).tell_for_ever(Arc::clone(&asking)));
+    let job = Job { asked: job, asking, shared };
     Router::new()
-        .route("/", get(async || plain(INDEX.to_owned())))
+        .route("/", get(index))
+        .route("/page/{file}", get(page::file))
+        .route("/overview", get(overview))
+        .route("/overview/live", get(live))
+        .route("/catalogue", get(catalogue))
         .route("/metrics", get(metrics))
         .route("/health", get(health))
         .route("/ready", get(ready))
@@ -46,6 +60,36 @@ pub(super) fn router(job: Arc<dyn Introspect>) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(method)
         .with_state(job)
+}
+
+async fn index(headers: HeaderMap) -> Response {
+    if page::wanted(&headers) { page::page() } else { plain(INDEX.to_owned()) }
+}
+
+async fn overview(State(job): State<Job>) -> Response {
+    let shared = Arc::clone(&job.shared);
+    answer(job, move |_| json_answer(StatusCode::OK, &*shared.overview())).await
+}
+
+async fn live(State(job): State<Job>) -> Response {
+    let shared = Arc::clone(&job.shared);
+    answer(job, move |_| match shared.open_page() {
+        Some(events) => {
+            let headers =
+                [(header::CONTENT_TYPE, "text/event-stream"), (header::CACHE_CONTROL, "no-store")];
+            (headers, Body::new(events)).into_response()
+        }
+        None => {
+            let error = format!("{PAGES_MAX} pages are open, which is as many as are told");
+            let body = json!({ "error": error, "hint": "ask /overview every few seconds" });
+            json_answer(StatusCode::SERVICE_UNAVAILABLE, &body)
+        }
+    })
+    .await
+}
+
+async fn catalogue(State(job): State<Job>) -> Response {
+    answer(job, |job| json_answer(StatusCode::OK, &job.catalogue())).await
 }
 
 async fn metrics(State(job): State<Job>) -> Response {
@@ -137,8 +181,8 @@ fn row(job: &dyn Introspect, view: &str, id: &str, headers: &HeaderMap) -> Respo
 }
 
 async fn unknown() -> Response {
-    let hint =
-        "there are /metrics, /health, /ready, /features/{view}/{id} and /features/{view}?id=";
+    let hint = "there are /, /metrics, /health, /ready, /overview, /catalogue, \
+                /features/{view}/{id} and /features/{view}?id=";
     json_answer(StatusCode::NOT_FOUND, &json!({ "error": "no such path", "hint": hint }))
 }
 
@@ -152,7 +196,7 @@ async fn answer(
     job: Job,
     ask: impl FnOnce(&dyn Introspect) -> Response + Send + 'static,
 ) -> Response {
-    let Job { asked, asking } = job;
+    let Job { asked, asking, .. } = job;
     in_time(async move {
         // Held by the thread, which goes on when nobody waits for it any more.
         let thread = asking.acquire_owned().await;

@@ -6,6 +6,7 @@
 
 use super::Service;
 use crate::entity_id;
+use crate::http::overview::ProcessOverview;
 use crate::http::{FeatureRow, RUN_HEADER, RowAnswer};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::time::Duration;
@@ -78,6 +79,16 @@ impl Peers {
             .build()
             .new_agent();
         Peers { shape, urls, run, agent }
+    }
+
+    /// All processes, for people.
+    pub(super) fn processes(&self) -> Vec<ProcessOverview> {
+        let process = |(process, url): (usize, &String)| ProcessOverview {
+            process,
+            url: url.clone(),
+            own: process == self.shape.process(),
+        };
+        self.urls.iter().enumerate().map(process).collect()
     }
 
     /// Whether a question is of this run.

@@ -106,6 +106,23 @@ impl World {
         });
     }
 
+    /// Whoever is asked names all processes, and a terminal that knows one of them shows all.
+    fn shows_all_by_one_address(&self, processes: u16) {
+        let last = processes - 1;
+        let (code, text) = self.get(last, "/overview").unwrap();
+        let seen: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(code, 200, "{text}");
+        let of = seen["processes"].as_array().unwrap();
+        let own: Vec<_> = of.iter().map(|process| process["own"] == true).collect();
+        assert_eq!(own, (0..processes).map(|at| at == last).collect::<Vec<_>>());
+        let url = format!("127.0.0.1:{}", self.http + last);
+        let output = command().args(["top", "--once", &url]).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        for process in 0..processes {
+            assert!(text.contains(&format!("process {process} of {processes}\n")), "{text}");
+        }
+    }
+
     /// Sealed rows and dead letters, once the job has ended in order.
     fn holds(&self, expected: &memory::Output, up: &Up) {
         let sealed = std::fs::read_to_string(self.folder.file("sealed.jsonl")).unwrap();
@@ -189,6 +206,7 @@ fn two_and_four_processes_seal_the_bytes_of_one_worker_and_any_of_them_answers_f
         let mut up = world.start();
         world.until_ready(&mut up, processes);
         until_stored(&world.redis, &hashes(&expected));
+        world.shows_all_by_one_address(processes);
         let ids: Vec<_> =
             expected.live.keys().filter(|name| name.starts_with("transaction_stats_5m/")).collect();
         assert!(ids.len() > 100);

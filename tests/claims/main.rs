@@ -12,6 +12,8 @@ mod attack;
 #[cfg(test)]
 mod avro;
 #[cfg(test)]
+mod browser;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod catalogue;
@@ -83,6 +85,8 @@ mod memory;
 mod online;
 #[cfg(test)]
 mod own_records;
+#[cfg(test)]
+mod page;
 #[cfg(test)]
 mod producers;
 #[cfg(test)]

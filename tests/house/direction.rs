@@ -148,6 +148,7 @@ const PROCESS: Order = Order {
         "docs",
         "feast",
         "get",
+        "top",
         "replay",
         "historical",
         "serve",

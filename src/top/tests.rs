@@ -1,0 +1,121 @@
+use super::ask::ProcessAsked;
+use super::lines::{LineKind, of_all};
+use crate::dead_letters::LetterInShort;
+use crate::http::State;
+use crate::http::overview::{
+    EntityOverview, JobCondition, JobTrouble, Overview, PartitionOverview, RateSample,
+    SinkOverview, SourceOverview, WorkerOverview,
+};
+use crate::text::is_harmful;
+use tidemark_operators::verdict::Reason;
+
+fn asked(overview: Overview) -> ProcessAsked {
+    ProcessAsked { url: "http://127.0.0.1:8088".to_owned(), told: Ok(overview) }
+}
+
+fn overview() -> Overview {
+    Overview {
+        job: "fraud".to_owned(),
+        wall: 1_700_000_010_000,
+        uptime_ms: 200_000,
+        condition: JobCondition {
+            ready: true,
+            sentence: "All is well.".to_owned(),
+            ..JobCondition::default()
+        },
+        workers: vec![WorkerOverview {
+            records: 1_234.4,
+            busy: 0.25,
+            waits: Some(("state".into(), 0.5)),
+            p99: Some(2.5),
+            held: 2_048,
+            ..WorkerOverview::default()
+        }],
+        partitions: vec![PartitionOverview {
+            source: "tx".to_owned(),
+            partition: 3,
+            lag: Some(17),
+            clock: Some(1_700_000_009_000),
+            holds: true,
+            ..PartitionOverview::default()
+        }],
+        partitions_in_all: 40,
+        newest: Some(RateSample { events: 12.5, behind: Some(5_000), ..RateSample::default() }),
+        ..Overview::default()
+    }
+}
+
+#[test]
+fn a_process_is_a_sentence_and_its_figures_in_columns() {
+    let lines = of_all(&[asked(overview())]);
+    assert_eq!((lines[1].kind, lines[1].text.as_str()), (LineKind::Well, "All is well."));
+    let text = lines.into_iter().map(|line| line.text + "\n").collect::<String>();
+    for part in [
+        "fraud  http://127.0.0.1:8088  up 3 m 20 s\n",
+        "events 12.5/s",
+        "frontier 5.0 s behind the live clock, held by partition 3 of tx\n",
+        "WORKER  BUSY  RECORDS/S",
+        "0       25 %      1,234",
+        "state 50 %\n",
+        "tx 3",
+        "holds the frontier\n",
+        "and 39 more\n",
+    ] {
+        assert!(text.contains(part), "{part:?} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn a_process_that_does_not_answer_has_a_line_and_hides_no_other() {
+    let away = ProcessAsked { url: "http://a:1".to_owned(), told: Err("refused".to_owned()) };
+    let lines = of_all(&[asked(overview()), away]);
+    let last = lines.last().unwrap();
+    assert_eq!(last.kind, LineKind::Wrong);
+    assert_eq!(last.text, "http://a:1: does not answer: refused");
+    assert!(lines.iter().any(|line| line.text == "All is well."));
+}
+
+#[test]
+fn what_comes_from_records_does_nothing_to_a_terminal_and_is_cut() {
+    let harm = || format!("\u{1b}]0;x\u{7}\u{1b}[2J\u{202e}{}", "a".repeat(10_000));
+    let trouble = JobTrouble {
+        state: State::Down,
+        what: harm(),
+        why: harm(),
+        remedy: harm().into(),
+        section: "sinks".into(),
+    };
+    let hostile = Overview {
+        job: harm(),
+        condition: JobCondition {
+            sentence: harm(),
+            troubles: vec![trouble],
+            notes: vec![harm()],
+            ..JobCondition::default()
+        },
+        sources: vec![SourceOverview { source: harm(), ..SourceOverview::default() }],
+        sinks: vec![SinkOverview { sink: harm(), down: Some(harm()), ..SinkOverview::default() }],
+        entities: vec![EntityOverview {
+            entity: harm(),
+            busiest: vec![(harm(), 250); 10],
+            ..EntityOverview::default()
+        }],
+        letters: vec![LetterInShort {
+            number: 0,
+            at: 0,
+            source: harm(),
+            partition: 0,
+            offset: 0,
+            reason: Reason::Malformed,
+            late_by: None,
+            error: Some(harm()),
+            key: Some(harm()),
+            value: Some(harm()),
+        }],
+        ..overview()
+    };
+    for line in of_all(&[asked(hostile)]) {
+        assert!(!line.text.chars().any(is_harmful), "{line:?}");
+        assert!(line.text.chars().count() < 1_300, "{line:?}");
+    }
+}
