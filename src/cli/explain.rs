@@ -15,15 +15,15 @@ Examples:
       --features txn_count_5m,amount_sum_5m --source transactions=tx.jsonl
   tidemark explain fraud card_fraud_indicators card_0000017    from the topics, as `run` reads them
 
-For each feature its value, and the events that make it: where each is, its time, what it has of the
-attribute, when it leaves and what the value is then if nothing comes. Of a distinct count which
-events stand for which value, of an extreme which event holds it, of what is told by the events before
-an event which one decided it; of the latest event and of sessions the events behind them.
+For each feature its value, and the events that make it: where each is, its time, what it has of
+the attribute, when it leaves and what the value is then if nothing else comes. Of a distinct count
+which events stand for which value, of an extreme which event holds it, of what is told by the
+events before an event which one decided it; of the latest event and of sessions the events behind.
 
 The log is read once, to the end that it has now: the files that --source names, else what the job
-says, topics from their first record. The values are computed twice, by the windows of the whole job,
-which `historical` reads too, and from the events of this entity alone; that they differ is a defect,
-and exit code 1. With --format json: {\"job\", \"view\", \"entity\", \"id\", \"at\", \"events\",
+says, topics from their first record. The values are computed twice, by the windows of the whole
+job, which `historical` reads too, and from the events of this entity alone; that they differ is a
+defect, and exit code 1. With --format json: {\"job\", \"view\", \"entity\", \"id\", \"at\", \"events\",
 \"features\": [{\"name\", \"value\", \"definition\", \"changes\": [{\"at\", \"value\"}], \"inputs\": [{\"what\",
 \"of\", \"window_ms\", \"delay_ms\", \"horizon_ms\", \"value\", \"count\", \"events\": [EVENT], \"more\",
 \"enter_later\", \"values\": [{\"value\", \"events\"}]}]}]}; an EVENT is {\"source\", \"partition\",
