@@ -2,6 +2,7 @@
 
 mod document;
 pub mod memory;
+mod running;
 mod sample;
 mod sample_document;
 mod sample_text;
@@ -22,9 +23,12 @@ use tidemark_operators::footprint::Load;
 ///
 /// # Errors
 /// When the job or a sample cannot be read, or anything is wrong with the job: all of it, with exit
-/// code 2.
+/// code 2. With `--running`, exit code 3 when something else runs, 1 when nobody answers.
 pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
+    if let Some(address) = &args.running {
+        return running::run(args, &job, address.as_deref());
+    }
     if let Some(cluster) = &args.cluster {
         Settings::load(&ClusterFile::Named(cluster.clone()), Flags::default())?;
     }

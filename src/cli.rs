@@ -11,6 +11,7 @@ mod explain;
 mod feast;
 mod format;
 mod generate;
+mod health;
 mod historical;
 mod init;
 mod run;
@@ -30,6 +31,7 @@ pub use explain::ExplainArgs;
 pub use feast::FeastArgs;
 pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
+pub use health::HealthArgs;
 pub use historical::{HistoricalArgs, SpineUnit};
 pub use init::{FormatArg, InitArgs};
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs, ServeArgs, UpArgs};
@@ -114,6 +116,8 @@ pub enum Command {
     Top(TopArgs),
     /// Say whether what a running job needs is there, and whether its rows are current
     Validate(ValidateArgs),
+    /// Say whether a running process is well, for checks of containers
+    Health(HealthArgs),
     /// Look into a file of dead letters, or write them back into their topic
     Dlq(DlqArgs),
     /// Look into the state that a job keeps: list, show, verify or export checkpoints

@@ -23,6 +23,7 @@ mod secret;
 mod serve;
 mod setting;
 mod state;
+mod told;
 
 pub use cluster::{ClusterSettings, PROCESSES_MAX};
 pub use dead_letters::{DeadLetterKind, DeadLetterSettings, SealedSettings};
@@ -41,6 +42,7 @@ pub use secret::Secret;
 pub use serve::{Missing, ServeSettings, Statuses};
 pub use setting::{OtherVariable, Setting, other_variables, settings};
 pub use state::StateSettings;
+pub use told::RunSettings;
 
 use crate::cli::RunArgs;
 use crate::failure::Failure;

@@ -20,6 +20,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Up(args) => crate::up::run(&args),
         Command::Serve(args) => crate::serve::run(&args),
         Command::Feast(args) => crate::feast::run(&args),
+        Command::Health(args) => crate::health::run(&args),
         Command::Validate(args) => in_format(args.format, crate::validate::run(&args)),
         Command::Replay(args) => crate::replay::run(&args),
         Command::Historical(args) => crate::historical::run(&args),

@@ -7,8 +7,6 @@
 mod ask;
 mod document;
 
-pub(crate) use ask::{fetch, url};
-
 use crate::cli::{GetArgs, OutputFormat};
 use crate::config::{ClusterFile, Flags, OnlineKind, Settings};
 use crate::entity_id;
@@ -46,7 +44,7 @@ pub fn run(args: &GetArgs) -> Result<Exit, Failure> {
 /// The row, from wherever it is asked for.
 fn row(args: &GetArgs, job: Option<&Job>, settings: &Settings) -> Result<Option<JsonRow>, Failure> {
     let (view, id) = (args.view(), args.id());
-    let url = args.http.clone().unwrap_or_else(|| ask::url(settings.http.address()));
+    let url = args.http.clone().unwrap_or_else(|| crate::ask::url(settings.http.address()));
     let Some(job) = job else {
         return ask::row(&url, view, id);
     };

@@ -9,11 +9,14 @@
 //! | `/metrics` | Prometheus text |
 //! | `/health` | every component with its state and reason; 503 only when a worker is stalled |
 //! | `/ready` | progress by partition; 503 until the job has caught up |
+//! | `/log` | the log level; with `POST`, the body is the one that holds from now on |
+//! | `/settings` | the job and the settings that the process runs with, without secrets |
 //! | `/features/{view}/{id}` | the newest row of one entity |
 //! | `/features/{view}?id=` | the same for any id, also one that is empty or holds a `/` |
 //!
 //! The server has a thread of its own and touches neither the dataflow nor the sinks: all it knows
-//! comes through [`Introspect`]. It answers `GET` and reads no request bodies. At most
+//! comes through [`Introspect`]. It answers `GET`, and `POST` of a log level, which is
+//! the only body that is read. At most
 //! [`CONNECTIONS_MAX`] connections are open, a request's head must arrive within [`HEAD_TIMEOUT`],
 //! something of an answer must be taken within [`WRITE_TIMEOUT`], and what is not answered within
 //! [`ANSWER_TIMEOUT`] is answered 503.
@@ -28,6 +31,7 @@
 pub mod components;
 mod connections;
 mod health;
+mod log;
 pub mod overview;
 mod page;
 mod readiness;
@@ -44,6 +48,7 @@ pub use server::{
     WRITE_TIMEOUT,
 };
 
+use crate::config::RunSettings;
 use crate::failure::Failure;
 use overview::{FeatureListed, Overview};
 
@@ -70,6 +75,12 @@ pub trait Introspect: Send + Sync {
     /// The features of the job, in its order.
     fn catalogue(&self) -> Vec<FeatureListed> {
         Vec::new()
+    }
+
+    /// What the process runs: the job's name, a hash of its definition, and its settings by key, without
+    /// secrets.
+    fn settings(&self) -> RunSettings {
+        RunSettings::default()
     }
 
     /// Called about once a second, for what has to be observed over time: workers that stand

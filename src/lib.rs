@@ -2,8 +2,9 @@
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
 //! - [`demo`], [`run`], [`up`], [`replay`], [`historical`], [`explain`], [`get`], [`top`], [`check`],
-//!   [`cases`], [`docs`], [`feast`], [`generate`], [`init`], [`validate`], [`dlq`], [`inspect`],
-//!   [`completions`]: the commands;
+//!   [`cases`], [`docs`], [`feast`], [`generate`], [`init`], [`validate`], [`health`], [`dlq`],
+//!   [`inspect`], [`completions`]: the commands;
+//! - [`ask`]: asking a running process over HTTP;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
 //! - [`connect`]: what the clients of servers are told of the settings;
@@ -36,6 +37,7 @@
 //! - [`process`]: what the process uses of the machine;
 //! - [`text`]: durations, sizes and counts as people write them; [`version`]: which Tidemark this is.
 
+pub mod ask;
 pub mod cases;
 pub mod check;
 pub mod checkpoint;
@@ -62,6 +64,7 @@ pub mod file_source;
 pub mod generate;
 pub mod generator;
 pub mod get;
+pub mod health;
 pub mod historical;
 pub mod http;
 pub mod init;

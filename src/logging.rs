@@ -7,10 +7,10 @@
 use crate::text::{is_harmful, printable};
 use serde::{Deserialize, Serialize};
 use std::io::{IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::{FormatEvent, FormatFields, MakeWriter, SubscriberBuilder};
+use tracing_subscriber::{EnvFilter, Registry};
 
 /// How a log line is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,9 @@ pub enum LoggingError {
         /// What is wrong with it.
         source: tracing_subscriber::filter::ParseError,
     },
+    /// Nothing is logged by this process.
+    #[error("cannot set the log level: this process does not log")]
+    NotStarted,
     /// Another subscriber is in place.
     #[error("cannot start logging: {0}")]
     Taken(String),
@@ -83,20 +86,80 @@ pub fn start(level: &str, format: LogFormat, target: LogTarget) -> Result<(), Lo
     let started = match (format, target) {
         (LogFormat::Text, LogTarget::Stderr) => {
             let escaped = move || EscapedStderr { escaping: Escaping::Text { colours } };
-            builder.with_ansi(colours).with_writer(escaped).try_init()
+            begin(builder.with_ansi(colours).with_writer(escaped))
         }
         (LogFormat::Json, LogTarget::Stderr) => {
             let escaped = || EscapedStderr { escaping: Escaping::Json };
-            builder.json().flatten_event(true).with_writer(escaped).try_init()
+            begin(builder.json().flatten_event(true).with_writer(escaped))
         }
         (LogFormat::Text, LogTarget::Kept(lines)) => {
-            builder.with_ansi(false).with_writer(lines).try_init()
+            begin(builder.with_ansi(false).with_writer(lines))
         }
         (LogFormat::Json, LogTarget::Kept(lines)) => {
-            builder.json().flatten_event(true).with_writer(lines).try_init()
+            begin(builder.json().flatten_event(true).with_writer(lines))
         }
     };
-    started.map_err(|error| LoggingError::Taken(error.to_string()))
+    let set = started.map_err(LoggingError::Taken)?;
+    let (configured, now) = (level.to_owned(), Mutex::new(level.to_owned()));
+    let _ = LEVELS.set(Levels { configured, now, set });
+    Ok(())
+}
+
+/// Makes another filter hold.
+type SetFilter = Box<dyn Fn(EnvFilter) -> Result<(), String> + Send + Sync>;
+
+/// The level, and how it is changed.
+struct Levels {
+    /// What the settings say.
+    configured: String,
+    now: Mutex<String>,
+    set: SetFilter,
+}
+
+static LEVELS: OnceLock<Levels> = OnceLock::new();
+
+/// Starts logging; what then changes the filter.
+fn begin<N, E, W>(builder: SubscriberBuilder<N, E, EnvFilter, W>) -> Result<SetFilter, String>
+where
+    N: for<'a> FormatFields<'a> + Send + Sync + 'static,
+    E: FormatEvent<Registry, N> + Send + Sync + 'static,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let builder = builder.with_filter_reloading();
+    let handle = builder.reload_handle();
+    builder.try_init().map_err(|error| error.to_string())?;
+    Ok(Box::new(move |filter| handle.reload(filter).map_err(|error| error.to_string())))
+}
+
+/// The level or filter that holds; `None`: this process does not log.
+pub fn level() -> Option<String> {
+    let levels = LEVELS.get()?;
+    Some(levels.now.lock().unwrap_or_else(PoisonError::into_inner).clone())
+}
+
+/// From now on `level`, which is a level or a filter, holds; returns the one before.
+///
+/// # Errors
+/// When it is neither, or this process does not log.
+pub fn set_level(level: &str) -> Result<String, LoggingError> {
+    let filter = filter(level)?;
+    let levels = LEVELS.get().ok_or(LoggingError::NotStarted)?;
+    let mut now = levels.now.lock().unwrap_or_else(PoisonError::into_inner);
+    (levels.set)(filter).map_err(LoggingError::Taken)?;
+    let before = std::mem::replace(&mut *now, level.to_owned());
+    drop(now);
+    tracing::warn!(level, before, "the log level is another one");
+    Ok(before)
+}
+
+/// Switches between `debug` and the level of the settings.
+pub fn toggle_debug() {
+    let Some(levels) = LEVELS.get() else { return };
+    let is_debug = level().is_some_and(|level| level == "debug");
+    let next = if is_debug { levels.configured.as_str() } else { "debug" };
+    if let Err(error) = set_level(next) {
+        tracing::warn!(%error, "the log level stays");
+    }
 }
 
 /// How what a terminal would act on is written.

@@ -24,7 +24,7 @@ mod store;
 mod watch;
 
 use crate::cli::RunArgs;
-use crate::config::{ClusterFile, Flags, Settings};
+use crate::config::{ClusterFile, Flags, RunSettings, Settings};
 use crate::engine::{self, MakeParts, Observer, Online, Parts};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -39,8 +39,7 @@ use crate::sealed_file::SealedFile;
 use crate::service::Service;
 use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
-use crate::version::VERSION;
-use crate::{connect, job_file, logging, refusals};
+use crate::{connect, job_file, logging, refusals, version::VERSION};
 use arrival::arrivals;
 use cluster::Joined;
 use deadline::Deadline;
@@ -133,6 +132,7 @@ impl OpenJob {
             ((observer.clone(), Arc::clone(&store)), settings.http.stall_after);
         let mut service = Service::new(Arc::clone(plan), told.0, told.1, stall_after)
             .with_health(&settings.health)
+            .with_settings(RunSettings::of(plan, &settings))
             .with_log(letters.status())
             .with_page(job, refusals.newest())
             .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()))
@@ -152,9 +152,8 @@ impl OpenJob {
         }
         let service = Arc::new(service);
         let http = HttpServer::start(settings.http.address(), Arc::<Service>::clone(&service))?;
-        let (workers, online) = (place.shape().workers(), service.online().kind);
-        let (job, http_address) = (&plan.name, http.address());
-        tracing::info!(job, ?workers, http = %http_address, online, version = VERSION, "starting");
+        let (job, workers, online) = (&plan.name, place.shape().workers(), service.online().kind);
+        tracing::info!(job, ?workers, http = %http.address(), online, version = VERSION, "starting");
         Ok(Some(OpenJob {
             settings,
             engine,

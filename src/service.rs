@@ -23,7 +23,7 @@ mod parts;
 mod peers;
 mod snapshots;
 
-use crate::config::HealthSettings;
+use crate::config::{HealthSettings, RunSettings};
 use crate::dead_letters::NewestLetters;
 use crate::engine::{Observer, StateBound};
 use crate::http::components::StallWatch;
@@ -85,6 +85,7 @@ pub struct Service {
     peers: Option<Peers>,
     lacking: Option<LackingStatus>,
     files: Vec<PathBuf>,
+    settings: RunSettings,
     stall_after: Duration,
     /// Made when the first worker has stepped: a job that waits for its brokers is not stalled.
     watch: OnceLock<StallWatch>,
@@ -117,6 +118,7 @@ impl Service {
             peers: None,
             lacking: None,
             files: Vec::new(),
+            settings: RunSettings::default(),
             stall_after,
             watch: OnceLock::new(),
             catch_up: CatchUp::default(),
@@ -132,6 +134,13 @@ impl Service {
     #[must_use]
     pub fn with_health(mut self, settings: &HealthSettings) -> Self {
         self.checks = Checks::new(settings);
+        self
+    }
+
+    /// Adds what the process runs with.
+    #[must_use]
+    pub fn with_settings(mut self, settings: RunSettings) -> Self {
+        self.settings = settings;
         self
     }
 
@@ -320,6 +329,10 @@ impl Introspect for Service {
 
     fn catalogue(&self) -> Vec<FeatureListed> {
         self.catalogue.clone()
+    }
+
+    fn settings(&self) -> RunSettings {
+        self.settings.clone()
     }
 
     fn tick(&self) {

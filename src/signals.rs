@@ -1,9 +1,12 @@
-//! SIGINT and SIGTERM: the first asks a command to end, the second ends the process at once.
+//! SIGINT and SIGTERM: the first asks a command to end, the second ends the process at once. SIGUSR1
+//! switches the log level between `debug` and that of the settings.
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use signal_hook::consts::signal::{SIGINT, SIGTERM};
+use crate::logging;
+use signal_hook::consts::signal::{SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::flag;
+use signal_hook::iterator::Signals;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -34,6 +37,7 @@ impl Stop {
             .and_then(|_| flag::register(signal, Arc::clone(&stop.flag)))
             .map_err(|error| Failure::failed(format!("cannot listen for signals: {error}")))?;
         }
+        debug_on_signal()?;
         Ok(stop)
     }
 
@@ -56,4 +60,13 @@ impl Stop {
     pub fn flag(&self) -> &AtomicBool {
         &self.flag
     }
+}
+
+/// A thread that waits for SIGUSR1 as long as the process runs.
+fn debug_on_signal() -> Result<(), Failure> {
+    let failed = |error| Failure::failed(format!("cannot listen for SIGUSR1: {error}"));
+    let mut signals = Signals::new([SIGUSR1]).map_err(failed)?;
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    let waits = move || signals.forever().for_each(|_| logging::toggle_debug());
+    thread.spawn(waits).map(drop).map_err(failed)
 }

@@ -17,7 +17,7 @@ use crate::cli::TopArgs;
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{get, output};
+use crate::output;
 use ask::ProcessAsked;
 use std::io::IsTerminal;
 
@@ -31,7 +31,7 @@ pub fn run(args: &TopArgs) -> Result<Exit, Failure> {
     if urls.is_empty() {
         let cluster = ClusterFile::from(args.cluster.as_ref());
         let settings = Settings::load(&cluster, Flags::default())?;
-        urls.push(get::url(settings.http.address()));
+        urls.push(crate::ask::url(settings.http.address()));
     }
     if !args.once && std::io::stdout().is_terminal() {
         let shown = live::show(&urls, args.every);

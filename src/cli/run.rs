@@ -273,6 +273,11 @@ Examples:
   tidemark check fraud
   tidemark check my_job.toml && tidemark run my_job.toml
   tidemark check my_job.toml --sample tx.jsonl     what it makes of the first 10,000 records
+  tidemark check my_job.toml --cluster cluster.toml --running   whether that is what runs
+
+With --running: what a running process was started with, by its /settings, against the job, the file
+and the environment of this command; a line for each key that differs, and exit code 3. Secrets are
+not compared. The log level changes while it runs (POST /log, SIGUSR1), everything else at a start.
 
 With --sample: what becomes of the records, in how many of them each field is present, null (or
 missing), invalid or rounded, with an example of each, the unit that would read times that are none
@@ -299,9 +304,13 @@ pub struct CheckArgs {
     /// Try the job on the first 10,000 records of a file; of several sources once for each
     #[arg(long = "sample", value_name = "[NAME=]FILE", value_parser = values::sample_of)]
     pub samples: Vec<SampleOf>,
-    /// Check these settings too; nothing is connected to
+    /// Check these settings too; without --running nothing is connected to
     #[arg(long, value_name = "FILE")]
     pub cluster: Option<PathBuf>,
+    /// Compare the job and the settings with those of the process that runs, and nothing else
+    /// [default: at the address that the settings say]
+    #[arg(long, value_name = "HOST:PORT", value_parser = values::address, num_args = 0..=1)]
+    pub running: Option<Option<String>>,
     /// Say what memory is taken by so many live entities of each type [default: 1,000,000]
     #[arg(long, value_name = "N", value_parser = values::entities)]
     pub entities: Option<u64>,

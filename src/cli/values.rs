@@ -89,6 +89,15 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads `HOST:PORT`.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains('/'));
+    match port.and_then(|(_, port)| port.parse::<u16>().ok()) {
+        Some(_) => Ok(text.to_owned()),
+        None => Err("write HOST:PORT, such as 127.0.0.1:8088".to_owned()),
+    }
+}
+
 /// Reads a time.
 pub(super) fn time(text: &str) -> Result<EventTime, String> {
     let time = text.parse::<jiff::Timestamp>().ok();

@@ -1,32 +1,15 @@
 //! Asking a running process for a row.
 
+use crate::ask::{self, PATIENCE};
 use crate::failure::Failure;
 use crate::get::document::JsonRow;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
-use ureq::Agent;
-use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 
-/// How long asking may take.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest answer that is read, in bytes.
-const ANSWER_BYTES_MAX: u64 = 16 << 20;
 /// What is escaped in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// Where a process is asked that listens on `address`: one that listens on every network, here.
-pub(crate) fn url(address: SocketAddr) -> String {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ip => ip,
-    };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
-}
 
 /// The row of `id` in `view` from the process at `url`; `None` when it has none.
 ///
@@ -35,15 +18,14 @@ pub(crate) fn url(address: SocketAddr) -> String {
 pub(super) fn row(url: &str, view: &str, id: &str) -> Result<Option<JsonRow>, Failure> {
     let segment = |text| utf8_percent_encode(text, SEGMENT);
     let (code, answer) =
-        fetch(&format!("{url}/features/{}?id={}", segment(view), segment(id)), PATIENCE).map_err(
-            |error| {
+        ask::get(&format!("{url}/features/{}?id={}", segment(view), segment(id)), PATIENCE)
+            .map_err(|error| {
                 Failure::failed(format!("cannot ask the job at {url} for a row: {error}")).hint(
             "start `tidemark demo` or `tidemark run JOB`, or name another address by --http URL, \
                  HEALTH_CHECK_PORT, or \"port\" in [http] of cluster.toml; rows in Redis are read \
                  with the job: tidemark get JOB VIEW ID",
         )
-            },
-        )?;
+            })?;
     let body: Body = serde_json::from_str(&answer).map_err(|_| {
         Failure::failed(format!("what answers at {url} is no tidemark process (status {code})"))
             .hint("name the address that `tidemark run` or `tidemark demo` shows, by --http URL")
@@ -58,27 +40,6 @@ pub(super) fn row(url: &str, view: &str, id: &str) -> Result<Option<JsonRow>, Fa
             Err(failure.hint(format!("{hint}; it is asked as tidemark get [JOB] VIEW ID")))
         }
     }
-}
-
-/// Code and body of what is at `url`, within so long.
-///
-/// # Errors
-/// When nobody answers in time.
-pub(crate) fn fetch(url: &str, within: Duration) -> Result<(u16, String), ureq::Error> {
-    let tls = TlsConfig::builder()
-        .provider(TlsProvider::NativeTls)
-        .root_certs(RootCerts::PlatformVerifier)
-        .build();
-    let agent: Agent = Agent::config_builder()
-        .timeout_global(Some(within))
-        .http_status_as_error(false)
-        .user_agent(concat!("tidemark/", env!("CARGO_PKG_VERSION")))
-        .tls_config(tls)
-        .build()
-        .new_agent();
-    let mut answer = agent.get(url).call()?;
-    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
-    Ok((answer.status().as_u16(), body))
 }
 
 /// What there may be in an answer.
@@ -141,12 +102,5 @@ mod tests {
             shown,
             [("z", Some("188.19954698275865")), ("a", Some(r#""a\"b""#)), ("n", None)]
         );
-    }
-
-    #[test]
-    fn a_job_that_listens_everywhere_is_asked_here() {
-        assert_eq!(url("0.0.0.0:8088".parse().unwrap()), "http://127.0.0.1:8088");
-        assert_eq!(url("[::]:1".parse().unwrap()), "http://[::1]:1");
-        assert_eq!(url("10.0.0.7:80".parse().unwrap()), "http://10.0.0.7:80");
     }
 }

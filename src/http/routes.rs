@@ -5,7 +5,7 @@ use crate::http::page;
 use crate::http::row::{RUN_HEADER, RowAnswer};
 use crate::http::server::{ANSWER_TIMEOUT, ASKING_THREADS};
 use crate::http::shared::{PAGES_MAX, SharedOverview};
-use crate::http::{Introspect, Readiness};
+use crate::http::{Introspect, Readiness, log};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -36,6 +36,8 @@ tidemark
 /catalogue             the features of the job
 /health                every component, its state and reason
 /ready                 200 once every partition has caught up, 503 before
+/log                   the log level; POST one to change it
+/settings              the job and the settings that the process runs with
 /features/{view}/{id}  the newest feature row of one entity
 /features/{view}?id=   the same for any id, also one that is empty or holds a /
 ";
@@ -55,6 +57,8 @@ pub(super) fn router(job: Arc<dyn Introspect>) -> Router {
         .route("/metrics", get(metrics))
         .route("/health", get(health))
         .route("/ready", get(ready))
+        .route("/log", get(log::shown).post(log::changed))
+        .route("/settings", get(settings))
         .route("/features/{view}", get(features_asked))
         .route("/features/{view}/{id}", get(features))
         .fallback(unknown)
@@ -110,6 +114,10 @@ async fn health(State(job): State<Job>) -> Response {
         json_answer(code, &health)
     })
     .await
+}
+
+async fn settings(State(job): State<Job>) -> Response {
+    answer(job, |job| json_answer(StatusCode::OK, &job.settings())).await
 }
 
 async fn ready(State(job): State<Job>) -> Response {
@@ -181,13 +189,13 @@ fn row(job: &dyn Introspect, view: &str, id: &str, headers: &HeaderMap) -> Respo
 }
 
 async fn unknown() -> Response {
-    let hint = "there are /, /metrics, /health, /ready, /overview, /catalogue, \
+    let hint = "there are /, /metrics, /health, /ready, /overview, /catalogue, /log, /settings, \
                 /features/{view}/{id} and /features/{view}?id=";
     json_answer(StatusCode::NOT_FOUND, &json!({ "error": "no such path", "hint": hint }))
 }
 
 async fn method() -> Response {
-    let error = json!({ "error": "only GET is answered" });
+    let error = json!({ "error": "only GET is answered, and POST at /log" });
     json_answer(StatusCode::METHOD_NOT_ALLOWED, &error)
 }
 
@@ -218,7 +226,7 @@ async fn answer_at_once(
 }
 
 /// Waits for an answer, and only so long.
-async fn in_time(
+pub(super) async fn in_time(
     answer: impl Future<Output = Result<Response, tokio::task::JoinError>>,
 ) -> Response {
     match tokio::time::timeout(ANSWER_TIMEOUT, answer).await {
@@ -234,7 +242,7 @@ async fn in_time(
     }
 }
 
-fn json_answer(code: StatusCode, body: &impl Serialize) -> Response {
+pub(super) fn json_answer(code: StatusCode, body: &impl Serialize) -> Response {
     match serde_json::to_string(body) {
         Ok(mut text) => {
             text.push('\n');

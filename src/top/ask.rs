@@ -1,7 +1,7 @@
 //! Asking processes for their overviews.
 
+use crate::ask;
 use crate::failure::Failure;
-use crate::get;
 use crate::http::overview::Overview;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -74,7 +74,7 @@ fn each(urls: impl Iterator<Item = String>) -> Vec<ProcessAsked> {
 
 fn one(url: &str) -> Result<Overview, String> {
     let (code, body) =
-        get::fetch(&format!("{url}/overview"), WITHIN).map_err(|error| error.to_string())?;
+        ask::get(&format!("{url}/overview"), WITHIN).map_err(|error| error.to_string())?;
     match code {
         200 => serde_json::from_str::<Overview>(&body)
             .map(|overview| overview.in_short())

@@ -40,6 +40,8 @@ mod crash_loop;
 #[cfg(test)]
 mod decimals;
 #[cfg(test)]
+mod deployment;
+#[cfg(test)]
 mod event_time;
 #[cfg(test)]
 mod explain;
@@ -105,6 +107,8 @@ mod restart_online;
 mod restored;
 #[cfg(test)]
 mod run;
+#[cfg(test)]
+mod running;
 #[cfg(test)]
 mod s3;
 #[cfg(test)]

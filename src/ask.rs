@@ -1,0 +1,54 @@
+//! Asking a running process over HTTP.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+use ureq::Agent;
+use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
+
+/// How long asking may take, unless something else is said.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest answer that is read, in bytes.
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
+
+/// Where a process is asked that listens on `address`: one that listens on every network, here.
+pub fn url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// Code and body of what answers at `url` within `patience`, whatever the code is.
+///
+/// # Errors
+/// When nobody answers there in time, or the answer is longer than 16 MiB.
+pub fn get(url: &str, patience: Duration) -> Result<(u16, String), ureq::Error> {
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::NativeTls)
+        .root_certs(RootCerts::PlatformVerifier)
+        .build();
+    let agent: Agent = Agent::config_builder()
+        .timeout_global(Some(patience))
+        .http_status_as_error(false)
+        .user_agent(concat!("tidemark/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls)
+        .build()
+        .new_agent();
+    let mut answer = agent.get(url).call()?;
+    let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
+    Ok((answer.status().as_u16(), body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_that_listens_everywhere_is_asked_here() {
+        assert_eq!(url("0.0.0.0:8088".parse().unwrap()), "http://127.0.0.1:8088");
+        assert_eq!(url("[::]:1".parse().unwrap()), "http://[::1]:1");
+        assert_eq!(url("10.0.0.7:80".parse().unwrap()), "http://10.0.0.7:80");
+    }
+}
