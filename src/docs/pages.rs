@@ -43,7 +43,7 @@ macro_rules! page {
 }
 
 /// All of them, in the order in which they are listed: what one reads first stands first.
-pub(super) const PAGES: [Shipped; 27] = [
+pub(super) const PAGES: [Shipped; 29] = [
     page!("readme", "README.md", "install, quickstart, scoring, training, Kafka and Redis"),
     page!("install", "src/version/install.md", "installing, completions, symbols"),
     page!("aggregates", "jobs/aggregates.md", "what a feature can be; types of fields"),
@@ -88,7 +88,17 @@ pub(super) const PAGES: [Shipped; 27] = [
         text: Text::Made(settings::page),
     },
     page!("limits", "src/config/limits.md", "every bound, and what happens when it is reached"),
+    page!(
+        "running",
+        "src/run/running.md",
+        "one process, systemd, containers, Kubernetes; upgrades, scaling, sizes"
+    ),
     page!("monitoring", "src/metrics/monitoring.md", "HTTP endpoints, health, readiness, alerts"),
+    page!(
+        "troubleshooting",
+        "src/metrics/troubleshooting.md",
+        "what is seen, where to look, what to change"
+    ),
     page!("metrics", "src/metrics/metrics.md", "every metric and what it says"),
     page!(
         "checkpoints",

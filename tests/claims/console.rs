@@ -158,6 +158,16 @@ fn the_page_of_several_processes_shows_what_happens() {
 }
 
 #[test]
+fn the_page_of_running_it_shows_what_happens() {
+    holds("src/run/running.md");
+}
+
+#[test]
+fn the_page_of_troubleshooting_shows_what_happens() {
+    holds("src/metrics/troubleshooting.md");
+}
+
+#[test]
 fn every_page_with_commands_is_run() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut seen = 0;
