@@ -5,6 +5,7 @@
 
 mod channels;
 mod cuts;
+mod load;
 mod processes;
 mod state_bound;
 mod worker;
@@ -151,6 +152,7 @@ struct RunState {
     state_bound: OnceLock<StateBound>,
     failure: Mutex<Option<String>>,
     taken_over: AtomicBool,
+    watched: AtomicBool,
     /// What is to be told to all processes.
     said: Mutex<Vec<Notice>>,
     agreed: Mutex<Agreement>,
@@ -206,6 +208,11 @@ impl Observer {
     /// What the state may take, where it is bounded.
     pub fn state_bound(&self) -> Option<&StateBound> {
         self.progress.state_bound.get()
+    }
+
+    /// Has what the operators of each worker do be counted: before the job is run.
+    pub fn watch_operators(&self) {
+        self.progress.watched.store(true, Ordering::Relaxed);
     }
 
     /// Asks all workers to stop reading and end. What was handed out stays.

@@ -79,6 +79,7 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
     workers::tables(&mut out, scrape);
     workers::stash(&mut out, scrape);
     load::workers(&mut out, scrape);
+    load::operators(&mut out, scrape);
     sources::partitions(&mut out, scrape);
     clocks::sources(&mut out, scrape);
     clocks::partitions(&mut out, scrape);

@@ -119,7 +119,7 @@ impl OpenJob {
     ) -> Result<Option<Self>, Failure> {
         let plan = &job.plan;
         let engine = engine_settings(plan, &settings, place.shape());
-        let observer = Observer::new(&engine);
+        let observer = watch::observed(&engine, &settings);
         let cluster = cluster::join(plan, &settings, &observer, (place, start_empty, stop))?;
         let Some(Joined { recovery, mesh }) = cluster else { return Ok(None) };
         let sources = sources.resumed(recovery.as_deref());

@@ -11,6 +11,7 @@ mod clocks;
 mod held;
 mod histogram;
 mod invalid;
+mod loads;
 mod unique;
 mod waits;
 mod worker;
@@ -20,6 +21,7 @@ pub use clocks::{Ahead, ClockCounts};
 pub use held::HeldBytes;
 pub use histogram::{Histogram, HistogramSnapshot, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 pub use invalid::InvalidFields;
+pub use loads::{OperatorLoad, WatchedLoad, WorkerLoad};
 pub use unique::UniqueIds;
 pub use waits::{WaitCounts, WaitFor, Waiting};
 pub use worker::{

@@ -13,6 +13,8 @@ pub struct HttpSettings {
     pub port: u16,
     /// A worker that has not stepped for so long is stalled; default 30 s.
     pub stall_after: Duration,
+    /// Whether `/metrics` has what the operators of each worker do; default true.
+    pub operator_metrics: bool,
 }
 
 impl Default for HttpSettings {
@@ -21,6 +23,7 @@ impl Default for HttpSettings {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8_088,
             stall_after: Duration::from_secs(30),
+            operator_metrics: true,
         }
     }
 }
@@ -40,6 +43,7 @@ impl HttpSettings {
         keys.port("port", 0, &mut self.port);
         let bounds = Duration::from_secs(2)..=Duration::from_secs(3_600);
         keys.duration("stall_after", bounds, &mut self.stall_after);
+        keys.flag("operator_metrics", &mut self.operator_metrics);
     }
 }
 

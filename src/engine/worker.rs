@@ -2,6 +2,7 @@
 
 use super::channels::Channels;
 use super::cuts::Cuts;
+use super::load;
 use super::{
     Coordination, MachineClock, MakeParts, MeshEnd, Notice, Observer, Online, Parts, Settings,
 };
@@ -163,6 +164,9 @@ fn build(
     };
     let index = worker.index();
     let metrics = Arc::clone(&state.metrics);
+    if state.observer.progress.watched.load(std::sync::atomic::Ordering::Relaxed) {
+        load::watch(worker, &metrics);
+    }
     let (clock, latency) = (state.observer.clone(), Arc::clone(&metrics));
     let served = move |due: u64| {
         latency.latency_ns.record(clock.now_ns().saturating_sub(due));

@@ -27,6 +27,50 @@ pub(super) fn workers(out: &mut Exposition, scrape: &Scrape<'_>) {
     out.add(waited);
 }
 
+/// What the operators of each worker do, where that is watched.
+pub(super) fn operators(out: &mut Exposition, scrape: &Scrape<'_>) {
+    let mut busy = out.counter(
+        "tidemark_operator_busy_seconds_total",
+        "For how long the operators of a name were at work, in seconds.",
+    );
+    let mut activations = out
+        .counter("tidemark_operator_activations_total", "How often the operators of a name were.");
+    let mut received = out.counter(
+        "tidemark_operator_received_total",
+        "Elements sent to the operators of a name: batches of events, dead letters, rows.",
+    );
+    let mut sent = out.counter(
+        "tidemark_operator_sent_total",
+        "Elements that the operators of a name sent: batches of events, dead letters, rows.",
+    );
+    let mut parked = out.counter(
+        "tidemark_worker_parked_seconds_total",
+        "For how long the worker slept as nothing was to be done, in seconds.",
+    );
+    let mut progress = out.counter(
+        "tidemark_progress_messages_total",
+        "Messages of progress between workers and scopes, sent and received.",
+    );
+    let mut updates =
+        out.counter("tidemark_progress_updates_total", "Changes of progress in those messages.");
+    for (worker, load) in scrape.workers.iter().filter_map(|w| Some((w, w.load.get()?))) {
+        let name = worker.worker.to_string();
+        for operator in &load.operators {
+            let labels = [("operator", operator.name.as_str()), ("worker", name.as_str())];
+            busy.sample(&labels, float(operator.busy_ns) / 1e9);
+            activations.count(&labels, operator.activations);
+            received.count(&labels, operator.received);
+            sent.count(&labels, operator.sent);
+        }
+        parked.sample(&[("worker", &name)], float(load.parked_ns) / 1e9);
+        progress.count(&[("worker", &name)], load.progress_messages);
+        updates.count(&[("worker", &name)], load.progress_updates);
+    }
+    for family in [busy, activations, received, sent, parked, progress, updates] {
+        out.add(family);
+    }
+}
+
 /// Space where files are written.
 pub(super) fn disks(out: &mut Exposition, scrape: &Scrape<'_>) {
     let mut free = out.gauge(

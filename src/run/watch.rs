@@ -1,7 +1,8 @@
 //! The thread beside a running job: it lets rows out once the job has caught up, passes a request
 //! to stop on, and says every ten seconds how the job does.
 
-use crate::engine::Observer;
+use crate::config::Settings;
+use crate::engine::{self, Observer};
 use crate::failure::Failure;
 use crate::fault;
 use crate::metrics::float;
@@ -39,6 +40,15 @@ pub(super) struct Watched {
 pub(super) struct Watch {
     over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What is known from outside of a job that is about to be run.
+pub(super) fn observed(engine: &engine::Settings, settings: &Settings) -> Observer {
+    let observer = Observer::new(engine);
+    if settings.http.operator_metrics {
+        observer.watch_operators();
+    }
+    observer
 }
 
 impl Watched {

@@ -171,6 +171,53 @@ fn drawn(prometheus: &Prometheus, exposed: &BTreeSet<String>) {
 }
 
 #[test]
+fn a_worker_says_what_its_operators_do_in_fewer_than_300_series_and_nothing_where_it_is_not_watched()
+ {
+    let (folder, topic, serving) = (Folder::new("prometheus"), "prometheus-load", free_port());
+    let redis = Redis::start(&[]);
+    let _traffic = traffic(topic, &[]);
+    let mut job = job(&folder, topic, &redis, serving);
+    job.until_ready();
+    let names = ["tidemark_operator_", "tidemark_progress_", "tidemark_worker_parked_"];
+    let series = |job: &Process| {
+        let text = job.get("/metrics").unwrap().1;
+        let of_load = |line: &&str| names.iter().any(|name| line.starts_with(name));
+        let lines = text.lines().filter(of_load).map(str::to_owned);
+        lines
+            .map(|line| line.rsplit_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap())
+            .collect::<std::collections::BTreeMap<String, String>>()
+    };
+    let value = |key: &str| series(&job).get(key).and_then(|text| text.parse::<f64>().ok());
+    for key in [
+        "tidemark_operator_busy_seconds_total{operator=\"Source\",worker=\"0\"}",
+        "tidemark_operator_sent_total{operator=\"Source\",worker=\"0\"}",
+        "tidemark_worker_parked_seconds_total{worker=\"0\"}",
+        "tidemark_progress_updates_total{worker=\"0\"}",
+    ] {
+        until(key, || value(key).is_some_and(|value| value > 0.0));
+    }
+    let all = series(&job);
+    for worker in ["worker=\"0\"", "worker=\"1\""] {
+        let count = all.keys().filter(|key| key.contains(worker)).count();
+        assert!((20..300).contains(&count), "{count} series of {worker}: {all:?}");
+    }
+    job.stop("TERM");
+    let path = folder.path().join("cluster.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("{text}[http]\noperator_metrics = false\n")).unwrap();
+    let (brokers, port) = (kafka().bootstrap_servers, redis.port.to_string());
+    let variables = [
+        ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
+        ("KAFKA_TOPIC", topic),
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", &port),
+    ];
+    let mut unwatched = Process::start(folder.path(), "fraud", &variables);
+    unwatched.until_ready();
+    assert!(series(&unwatched).is_empty());
+}
+
+#[test]
 fn every_panel_has_data_of_a_running_job_and_alerts_are_silent_until_there_is_a_fault() {
     let (folder, topic, serving) = (Folder::new("prometheus"), "prometheus-tx", free_port());
     let mut redis = Redis::start(&["--maxmemory", "1gb"]);

@@ -6,6 +6,7 @@ use crate::metrics::clocks::{Ahead, ClockCounts};
 use crate::metrics::held::HeldBytes;
 use crate::metrics::histogram::{Histogram, LATE_BOUNDS_MS, LATENCY_BOUNDS_NS};
 use crate::metrics::invalid::InvalidFields;
+use crate::metrics::loads::WatchedLoad;
 use crate::metrics::unique::UniqueIds;
 use crate::metrics::waits::WaitCounts;
 use crate::origin::PartitionId;
@@ -272,6 +273,8 @@ pub struct WorkerMetrics {
     pub int_overflows: Counter,
     /// For how long nothing was read although something was there, by what was waited for.
     pub waits: WaitCounts,
+    /// What its operators do, where that is watched.
+    pub load: WatchedLoad,
     /// CPU time that the worker's thread has used, in ns, as of a few times a second.
     pub cpu_ns: Gauge,
     /// Steps of the worker, idle ones included: a worker whose number stands still is stalled. It
@@ -318,6 +321,7 @@ impl WorkerMetrics {
             distinct_saturated: Counter::default(),
             int_overflows: Counter::default(),
             waits: WaitCounts::default(),
+            load: WatchedLoad::default(),
             cpu_ns: Gauge::default(),
             steps: Counter::default(),
             progress: Mutex::default(),
