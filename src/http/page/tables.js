@@ -124,8 +124,8 @@ function sinks(o) {
 
 function letters(o) {
   rows("t-letters", o.letters.map((l) => [
-    [l.reason, "held name"], [duration(Math.max(o.wall - l.at, 0)) + " ago", "name"], `${l.source} ${l.partition} @ ${l.offset}`,
-    l.error ? [l.error, "long"] : (l.late_by === null ? "" : `${duration(l.late_by)} behind the watermark`), [l.key ?? "–", "code id"], [l.value ?? "no payload", "code long"]]),
+    [l.reason, "held name"], l.error ? [l.error, "long"] : (l.late_by === null ? "" : `${duration(l.late_by)} behind the watermark`),
+    [duration(Math.max(o.wall - l.at, 0)) + " ago", "name"], `${l.source} ${l.partition} @ ${l.offset}`, [l.key ?? "–", "code id"], [l.value ?? "no payload", "code long"]]),
     "None since the start: every record was read.");
 }
 
