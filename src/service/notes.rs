@@ -4,7 +4,7 @@
 use super::Service;
 use crate::http::overview::{AHEAD_SHARE, PartitionOverview};
 use crate::metrics::snapshot::KafkaSnapshot;
-use crate::text::duration_short;
+use crate::text::{duration_short, duration_text};
 use tidemark_operators::plan::SourcePlan;
 use tidemark_operators::time::Millis;
 
@@ -65,7 +65,12 @@ fn told(source: &SourcePlan, partitions: &[PartitionOverview]) -> Option<String>
         all => (format!("partitions {}", all.join(", ")), "have"),
     };
     let holds = silent.iter().any(|partition| partition.holds);
-    let so = if holds { "it holds the others back" } else { "the others go on without" };
+    let so = match holds {
+        true => {
+            format!("sealed rows wait for it, for {} at most", duration_text(source.idle_after))
+        }
+        false => "the others go on without".to_owned(),
+    };
     Some(format!("{which} of {name} {have} been silent for {since}; {so}"))
 }
 
@@ -111,7 +116,10 @@ mod tests {
         assert_eq!(said(&[speaks.clone(), partition(2, 29_999, 0)]), "");
         assert_eq!(said(&[speaks.clone(), partition(2, 45_000, 7)]), "");
         let holds = PartitionOverview { holds: true, ..partition(2, 10_000, 0) };
-        assert!(said(&[speaks.clone(), holds]).ends_with("10.0 s; it holds the others back"));
+        assert!(
+            said(&[speaks.clone(), holds])
+                .ends_with("10.0 s; sealed rows wait for it, for 30s at most")
+        );
         let two = [speaks, partition(1, 60_000, 0), silent];
         assert!(said(&two).starts_with("partitions 1, 2 of transactions have been silent for 45"));
         assert_eq!(said(&two[1..]), "nothing has come from transactions for 45.0 s");
