@@ -18,6 +18,7 @@ mod run;
 mod test;
 mod top;
 mod validate;
+mod validate_pit;
 mod values;
 
 pub use checkpoint::{
@@ -38,6 +39,7 @@ pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs, ServeArgs, UpAr
 pub use test::TestArgs;
 pub use top::TopArgs;
 pub use validate::ValidateArgs;
+pub use validate_pit::ValidatePitArgs;
 pub use values::{SampleOf, SourceFiles, TableFile};
 
 use crate::version::VERSION;
@@ -118,6 +120,8 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Say whether a running process is well, for checks of containers
     Health(HealthArgs),
+    /// Say whether online rows, training and the log have the same values
+    ValidatePit(ValidatePitArgs),
     /// Look into a file of dead letters, or write them back into their topic
     Dlq(DlqArgs),
     /// Look into the state that a job keeps: list, show, verify or export checkpoints

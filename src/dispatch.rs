@@ -22,6 +22,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Feast(args) => crate::feast::run(&args),
         Command::Health(args) => crate::health::run(&args),
         Command::Validate(args) => in_format(args.format, crate::validate::run(&args)),
+        Command::ValidatePit(args) => in_format(args.format, crate::validate_pit::run(&args)),
         Command::Replay(args) => crate::replay::run(&args),
         Command::Historical(args) => crate::historical::run(&args),
         Command::Explain(args) => in_format(args.format, crate::explain::run(&args)),

@@ -23,8 +23,10 @@ use crate::reread::{AskedHistory, Reread};
 use crate::run::with_topic;
 use crate::tables::OpenTables;
 use crate::{job_file, output};
-use inputs::Explaining;
+pub(crate) use document::Explained;
+pub(crate) use inputs::Explaining;
 use std::sync::Arc;
+pub(crate) use text::of_feature;
 use tidemark_jobs::Job;
 use tidemark_operators::plan::Plan;
 
@@ -83,7 +85,7 @@ pub fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
 ///
 /// # Errors
 /// When a name is none of the job's, or a table cannot be read.
-fn job_of(
+pub(crate) fn job_of(
     name: &str,
     settings: &Settings,
     sources: &[SourceFiles],

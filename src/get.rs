@@ -7,6 +7,8 @@
 mod ask;
 mod document;
 
+pub(crate) use ask::row_and_time;
+
 use crate::cli::{GetArgs, OutputFormat};
 use crate::config::{ClusterFile, Flags, OnlineKind, Settings};
 use crate::entity_id;
@@ -14,6 +16,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::online::redis::read_redis;
 use crate::{connect, job_file, output};
+pub(crate) use document::JsonRow as OnlineRow;
 use document::JsonRow;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::nearest;
@@ -53,15 +56,26 @@ fn row(args: &GetArgs, job: Option<&Job>, settings: &Settings) -> Result<Option<
         return ask::row(&url, view, id);
     }
     let id = entity_id::known_as(&job.plan, index, id);
-    let row = read_redis(&connect::redis(settings), &job.plan, index, id.as_bytes());
-    let row = row.map_err(|error| {
-        Failure::failed(error).hint(format!(
+    redis_row(settings, (&job.plan, index, planned), id.as_bytes()).map_err(|error| {
+        error.hint(format!(
             "name Redis by REDIS_URL or in [online.redis] of cluster.toml; the rows of a demo are not \
              in Redis: `tidemark get {view} {}` asks the process at {url}",
             args.id()
         ))
-    })?;
-    Ok(row.map(|row| document::typed(planned, &row)))
+    })
+}
+
+/// The row of the entity `id` in a view, its place in the job and itself, as Redis has it.
+///
+/// # Errors
+/// When Redis cannot be asked.
+pub(crate) fn redis_row(
+    settings: &Settings,
+    (plan, index, view): (&Plan, usize, &ViewPlan),
+    id: &[u8],
+) -> Result<Option<JsonRow>, Failure> {
+    let row = read_redis(&connect::redis(settings), plan, index, id).map_err(Failure::failed)?;
+    Ok(row.map(|row| document::typed(view, &row)))
 }
 
 fn find<'p>(plan: &'p Plan, name: &str) -> Result<(usize, &'p ViewPlan), Failure> {

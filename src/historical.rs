@@ -12,6 +12,7 @@
 mod asked;
 mod outcome;
 mod shares;
+mod spec;
 
 use crate::cli::HistoricalArgs;
 use crate::config::{self, Settings as ProcessSettings};
@@ -100,8 +101,8 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
     outcome.tell(&asking, &spine);
     let mut run = Summary::new(&observer, invalid, started.elapsed());
     run.rows = outcome.rows;
-    let features = asking.features.len();
-    let summary = HistoricalSummary { features, run };
+    spec::write((&job, args), (&asking, &spine), (&outcome, &run))?;
+    let summary = HistoricalSummary { features: asking.features.len(), run };
     let mut line = serde_json::to_string(&summary).map_err(Failure::failed)?;
     match is_standard_output(&args.out) {
         true => output::note(&line),
@@ -129,6 +130,7 @@ fn check_roles(
     roles.reads("--entities", &args.entities);
     roles.writes("--out", &args.out);
     args.dlq.iter().for_each(|path| roles.writes("--dlq", path));
+    args.spec.iter().for_each(|path| roles.writes("--spec", path));
     roles.check()
 }
 

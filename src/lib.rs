@@ -2,8 +2,8 @@
 //!
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
 //! - [`demo`], [`run`], [`up`], [`replay`], [`historical`], [`explain`], [`get`], [`top`], [`check`],
-//!   [`cases`], [`docs`], [`feast`], [`generate`], [`init`], [`validate`], [`health`], [`dlq`],
-//!   [`inspect`], [`completions`]: the commands;
+//!   [`cases`], [`docs`], [`feast`], [`generate`], [`init`], [`validate`], [`validate_pit`],
+//!   [`health`], [`dlq`], [`inspect`], [`completions`]: the commands;
 //! - [`ask`]: asking a running process over HTTP;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
@@ -103,6 +103,7 @@ pub mod text;
 pub mod top;
 pub mod up;
 pub mod validate;
+pub mod validate_pit;
 pub mod version;
 mod wall_clock;
 pub mod whole_file;

@@ -54,8 +54,16 @@ pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
 /// The entity whose rows alone are looked at: its type and its id.
 fn only(args: &ValidateArgs, plan: &Plan) -> Result<Option<(usize, String)>, Failure> {
     let (Some(name), Some(id)) = (&args.entity_type, &args.entity_id) else { return Ok(None) };
+    entity_named(plan, name, id).map(Some)
+}
+
+/// The entity type of this name, by its place in the job, and `id` as rows know it.
+///
+/// # Errors
+/// When there is no such type; exit code 2.
+pub(crate) fn entity_named(plan: &Plan, name: &str, id: &str) -> Result<(usize, String), Failure> {
     let mut entities = plan.entities.iter();
-    let Some(entity) = entities.position(|entity| entity.name == *name) else {
+    let Some(entity) = entities.position(|entity| entity.name == name) else {
         let failure = format!("the job \"{}\" has no entity type \"{name}\"", plan.name);
         let near = nearest(name, plan.entities.iter().map(|entity| entity.name.as_str()));
         let hint = near.map_or_else(
@@ -68,9 +76,8 @@ fn only(args: &ValidateArgs, plan: &Plan) -> Result<Option<(usize, String)>, Fai
         return Err(Failure::usage(failure).hint(hint));
     };
     let view = plan.views.iter().position(|view| view.entity == entity);
-    let id =
-        view.map_or_else(|| id.clone(), |view| entity_id::known_as(plan, view, id).into_owned());
-    Ok(Some((entity, id)))
+    let known = |view| entity_id::known_as(plan, view, id).into_owned();
+    Ok((entity, view.map_or_else(|| id.to_owned(), known)))
 }
 
 fn redis(

@@ -13,13 +13,17 @@ use crate::interner::stable_hash;
 use crate::origin::Origin;
 use crate::plan::{EntityPlan, Mask, Plan, Sequence, SequencePlan, SessionPlan, Storage, ViewPlan};
 use crate::sealed::state::fill;
-use crate::time::EventTime;
+use crate::time::{EventTime, Millis};
 use crate::timeline::chunk::{Chunk, symbol_of};
 use crate::timeline::lane::Lane;
 use crate::timeline::owner::Owner;
 use crate::value::Column;
 use crate::view::{Source, ViewColumns, ratio};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// Rows whose edges are told at most.
+pub const EDGE_ROWS: u64 = 4_096;
 
 /// See the module.
 ///
@@ -243,9 +247,32 @@ impl Recomputed {
         None
     }
 
-    /// What view `view` reads of the entity's state.
-    pub fn reads(&self, view: usize) -> &[crate::plan::Read] {
-        &self.view(view).reads
+    /// The times up to `until` at which a feature of view `view` may become another, of the newest
+    /// [`EDGE_ROWS`] rows.
+    pub fn edges(&self, view: usize, until: EventTime) -> BTreeSet<EventTime> {
+        let (entity, view) = (self.entity(), self.view(view));
+        let windows: BTreeSet<usize> = view
+            .reads
+            .iter()
+            .flat_map(|read| read.accumulators())
+            .map(|at| entity.accumulators[at].window)
+            .collect();
+        let horizons = view.reads.iter().filter_map(|read| match Source::from(read) {
+            Source::Last(_, _, horizon) => Some(horizon),
+            Source::Accumulator(..) | Source::Ratio(..) => None,
+        });
+        let horizons: BTreeSet<Millis> = horizons.collect();
+        let mut edges = BTreeSet::new();
+        for row in self.len().saturating_sub(EDGE_ROWS)..self.len() {
+            let ts = self.time(row);
+            edges.insert(ts);
+            edges.extend(horizons.iter().map(|horizon| ts.saturating_add(*horizon)));
+            for window in windows.iter().map(|at| entity.windows[*at]) {
+                edges.extend([window.enters(ts), window.leaves(ts)]);
+            }
+        }
+        edges.split_off(&until.saturating_add(1));
+        edges
     }
 }
 

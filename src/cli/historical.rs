@@ -62,6 +62,9 @@ pub struct HistoricalArgs {
     /// Name the columns of features with their views: VIEW__FEATURE
     #[arg(long)]
     pub full_feature_names: bool,
+    /// Write what the training set is here: features with their definitions, files with checksums
+    #[arg(long, value_name = "SPEC.json")]
+    pub spec: Option<PathBuf>,
     /// Write dead letters here: records that are late or malformed, with the reason
     #[arg(long, value_name = "OUT.jsonl")]
     pub dlq: Option<PathBuf>,

@@ -119,6 +119,14 @@ pub(super) fn shown(text: &str) -> Result<usize, String> {
     usize::try_from(number).map_err(|error| error.to_string())
 }
 
+/// Reads how many entities of each type are looked at: no more are found in Redis.
+pub(super) fn sampled(text: &str) -> Result<usize, String> {
+    shown(text)
+        .ok()
+        .filter(|count| *count <= 100)
+        .ok_or_else(|| "write a number from 1 to 100".to_owned())
+}
+
 /// Reads a share.
 pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

@@ -5,16 +5,16 @@ use serde_json::value::RawValue;
 use tidemark_operators::time::{EventTime, Millis};
 
 /// A value as JSON, to the last digit as rows have it.
-pub(super) type JsonValue = Box<RawValue>;
+pub(crate) type JsonValue = Box<RawValue>;
 
 /// `text` as a value; null where it is none.
-pub(super) fn value(text: String) -> JsonValue {
+pub(crate) fn value(text: String) -> JsonValue {
     RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// An entity's features in a view.
 #[derive(Debug, Serialize)]
-pub(super) struct Explained {
+pub(crate) struct Explained {
     pub job: String,
     pub view: String,
     pub entity: String,
@@ -27,7 +27,7 @@ pub(super) struct Explained {
 
 /// One feature.
 #[derive(Debug, Serialize)]
-pub(super) struct ExplainedFeature {
+pub(crate) struct ExplainedFeature {
     pub name: String,
     pub value: JsonValue,
     pub definition: String,
@@ -38,14 +38,14 @@ pub(super) struct ExplainedFeature {
 
 /// A value from a time on.
 #[derive(Debug, Serialize)]
-pub(super) struct ValueChange {
+pub(crate) struct ValueChange {
     pub at: EventTime,
     pub value: JsonValue,
 }
 
 /// What a feature reads: a window, or what is kept of the latest event.
 #[derive(Debug, Serialize)]
-pub(super) struct ExplainedInput {
+pub(crate) struct ExplainedInput {
     /// `count`, `sum`, `latest`, ..
     pub what: &'static str,
     /// The attribute.
@@ -70,14 +70,14 @@ pub(super) struct ExplainedInput {
 
 /// A value, and how many events have it.
 #[derive(Debug, Serialize)]
-pub(super) struct CountedValue {
+pub(crate) struct CountedValue {
     pub value: JsonValue,
     pub events: usize,
 }
 
 /// An event that a value is made of.
 #[derive(Debug, Serialize)]
-pub(super) struct ContributingEvent {
+pub(crate) struct ContributingEvent {
     pub source: String,
     pub partition: u32,
     pub offset: u64,
@@ -98,7 +98,7 @@ pub(super) struct ContributingEvent {
 
 /// An event that another one was compared with.
 #[derive(Debug, Serialize)]
-pub(super) struct ComparedEvent {
+pub(crate) struct ComparedEvent {
     pub place: String,
     pub at: EventTime,
     pub value: JsonValue,

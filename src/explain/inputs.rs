@@ -21,7 +21,7 @@ use tidemark_operators::value::Type;
 const EDGES_A_CHANGE: usize = 8;
 
 /// One entity in one view.
-pub(super) struct Explaining<'a> {
+pub(crate) struct Explaining<'a> {
     pub job: &'a Job,
     /// The view's place in the job, and in the entity.
     pub view: (usize, usize),

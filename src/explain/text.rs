@@ -20,8 +20,9 @@ pub(super) fn text(explained: &Explained) -> String {
     out
 }
 
+/// Appends what is said of a feature at `at`.
 // Writing to a text does not fail.
-fn of_feature(feature: &ExplainedFeature, at: EventTime, out: &mut String) {
+pub(crate) fn of_feature(feature: &ExplainedFeature, at: EventTime, out: &mut String) {
     let ExplainedFeature { name, value, definition, changes, inputs } = feature;
     let _ = writeln!(out, "\n{name} = {}    {definition}", printable(value.get()));
     for input in inputs {

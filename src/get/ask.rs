@@ -7,6 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
+use tidemark_operators::time::EventTime;
 
 /// What is escaped in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -16,6 +17,18 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// # Errors
 /// When nobody answers there, or what answers is not a job with that view.
 pub(super) fn row(url: &str, view: &str, id: &str) -> Result<Option<JsonRow>, Failure> {
+    row_and_time(url, view, id).map(|(row, _)| row)
+}
+
+/// The same, and the live clock as of which that is.
+///
+/// # Errors
+/// As [`row`].
+pub(crate) fn row_and_time(
+    url: &str,
+    view: &str,
+    id: &str,
+) -> Result<(Option<JsonRow>, EventTime), Failure> {
     let segment = |text| utf8_percent_encode(text, SEGMENT);
     let (code, answer) =
         ask::get(&format!("{url}/features/{}?id={}", segment(view), segment(id)), PATIENCE)
@@ -30,9 +43,9 @@ pub(super) fn row(url: &str, view: &str, id: &str) -> Result<Option<JsonRow>, Fa
         Failure::failed(format!("what answers at {url} is no tidemark process (status {code})"))
             .hint("name the address that `tidemark run` or `tidemark demo` shows, by --http URL")
     })?;
-    match (code, body.features) {
-        (200, Some(features)) => Ok(Some(features.0)),
-        (404, _) if body.as_of.is_some() => Ok(None),
+    match (code, body.features, body.as_of) {
+        (200, Some(features), Some(as_of)) => Ok((Some(features.0), as_of)),
+        (404, _, Some(as_of)) => Ok((None, as_of)),
         _ => {
             let why = body.error.as_deref().unwrap_or("no reason given");
             let failure = Failure::failed(format!("the job at {url} did not give the row: {why}"));

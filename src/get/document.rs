@@ -8,7 +8,7 @@ use tidemark_operators::plan::ViewPlan;
 use tidemark_operators::value::Type;
 
 /// A row: names and values, which are JSON, to the last digit as where they are from; `None` is null.
-pub(super) type JsonRow = Vec<(String, Option<Box<RawValue>>)>;
+pub(crate) type JsonRow = Vec<(String, Option<Box<RawValue>>)>;
 
 /// What `tidemark get --format json` prints.
 #[derive(Serialize)]

@@ -15,6 +15,8 @@ use tidemark_jobs::document::nearest;
 pub(super) struct AskedFeature {
     /// Its column.
     pub column: FeatureColumn,
+    /// Its view among the job's, and its place among the view's.
+    pub place: (usize, usize),
     /// Where it is found: the entity among those that are asked, and the place among its picks.
     pub found: (usize, usize),
 }
@@ -80,6 +82,7 @@ impl Asking {
 
     /// Adds a feature; gives its name.
     fn add(&mut self, job: &Job, view: usize, feature: usize) -> Option<String> {
+        let place = (view, feature);
         let index = job.plan.views.get(view)?;
         let plan = job.plan.view(view)?;
         let feature = plan.features.get(feature)?;
@@ -102,7 +105,7 @@ impl Asking {
             false => feature.name.clone(),
         };
         let column = FeatureColumn { name: name.clone(), ty: feature.ty };
-        self.features.push(AskedFeature { column, found: (at, entity.picks.len() - 1) });
+        self.features.push(AskedFeature { column, place, found: (at, entity.picks.len() - 1) });
         Some(name)
     }
 

@@ -26,6 +26,8 @@ pub(super) struct Outcome {
     /// How many rows.
     pub rows: u64,
     digest: u64,
+    /// For each feature in how many of them it is null.
+    pub nulls: Vec<u64>,
 }
 
 /// What was found of one entity type: by worker, in the order of rows.
@@ -83,7 +85,7 @@ impl Outcome {
             asking.features.iter().map(|feature| feature.column.clone()).collect();
         let out = BufWriter::with_capacity(WRITE_BYTES, out.writer());
         let mut file = ExampleFile::new(out, form, spine.format, &spine.columns, &features);
-        let mut outcome = Outcome { rows: 0, digest: 0 };
+        let mut outcome = Outcome { rows: 0, digest: 0, nulls: vec![0; features.len()] };
         outcome.rows(spine, asking, &mut found, &mut file, path)?;
         file.finish().map_err(|error| unwritten(path, &error))?;
         if (outcome.rows, outcome.digest) != (spine.rows, spine.digest) {
@@ -121,10 +123,13 @@ impl Outcome {
                         .map_err(|_| changed(&spine.path))?,
                 };
                 let row = SpineRow { raw, values: by_column(split, &spine.columns) };
-                let features = asking.features.iter().filter_map(|at| {
-                    let (entity, pick) = at.found;
-                    found.get(entity)?.values.get(pick)
-                });
+                let features =
+                    asking.features.iter().zip(&mut self.nulls).filter_map(|(at, nulls)| {
+                        let (entity, pick) = at.found;
+                        let column = found.get(entity)?.values.get(pick)?;
+                        *nulls += u64::from(column.word(0).is_none());
+                        Some(column)
+                    });
                 let features: Vec<&Column> = features.collect();
                 file.write(&row, &features, 0).map_err(|error| unwritten(path, &error))?;
                 self.rows += 1;

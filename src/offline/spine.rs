@@ -66,6 +66,8 @@ pub struct Spine {
     pub rows: u64,
     /// What its header and rows are, for who reads them again.
     pub digest: u64,
+    /// The earliest and the latest time; `None`: it has no rows.
+    pub span: Option<(EventTime, EventTime)>,
     /// For each of the keys, how many rows have none.
     pub keyless: Vec<u64>,
 }
@@ -124,6 +126,7 @@ impl Spine {
             columns: survey.columns.finish(),
             rows: survey.rows,
             digest: survey.digest,
+            span: survey.span,
             keyless: survey.keyless,
         })
     }
@@ -141,6 +144,7 @@ struct SpineSurvey<'a> {
     keys: Vec<Option<usize>>,
     rows: u64,
     digest: u64,
+    span: Option<(EventTime, EventTime)>,
     keyless: Vec<u64>,
 }
 
@@ -157,6 +161,7 @@ impl<'a> SpineSurvey<'a> {
             keys: vec![None; options.keys.len()],
             rows: 0,
             digest: 0,
+            span: None,
             keyless: vec![0; options.keys.len()],
         }
     }
@@ -256,6 +261,7 @@ impl<'a> SpineSurvey<'a> {
         }
         let row = self.rows;
         self.rows += 1;
+        self.span = Some(self.span.map_or((time, time), |(a, b)| (a.min(time), b.max(time))));
         visit(&AskedRow { row, time, ids: &ids })
     }
 

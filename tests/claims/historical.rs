@@ -259,3 +259,132 @@ fn shoppers_at_the_times_of_their_own_events_have_their_sealed_rows() {
 fn users_at_the_times_of_their_own_events_have_their_sealed_rows() {
     own_events_have_their_rows("behavior", "behavior_events", "timestamp");
 }
+
+const PAYMENTS: &str = "--time-unit ms --source t=in.jsonl --features v";
+
+/// A job of counts of cards with two events of one.
+fn counting(folder: &Folder) {
+    folder.write(
+        "job.toml",
+        "[job]\nname = \"counting\"\n[sources.t]\nfiles = [\"in.jsonl\"]\ntime = \"ts\"\n\
+         out_of_orderness = \"1s\"\nevent_time_min = \"1970-01-01T00:00:00Z\"\n\
+         [sources.t.fields]\ncard = \"string\"\n[entities.payer]\nkey = \"card\"\n[views.v]\n\
+         entity = \"payer\"\n[views.v.features]\nn = { aggregate = \"count\", window = \"1m\" }\n\
+         twice = { expression = 'n * 2' }\n[services.all]\nviews = [\"v\"]\n",
+    );
+    folder.write("in.jsonl", "{\"ts\":1000,\"card\":\"a\"}\n{\"ts\":2000,\"card\":\"a\"}\n");
+}
+
+#[test]
+fn what_is_wrong_with_examples_is_told_by_file_row_and_column() {
+    let folder = Folder::new("historical");
+    counting(&folder);
+    for (name, spine, says) in [
+        (
+            "s.csv",
+            "card,event_timestamp\na,1000\na,soon\n",
+            "s.csv: row 2 behind the header: column \"event_timestamp\": `soon`",
+        ),
+        ("s.csv", "card,at\na,1000\n", "s.csv: it has no column \"event_timestamp\" of times"),
+        (
+            "s.csv",
+            "crad,event_timestamp\na,1000\n",
+            "no column \"card\" of the keys of entity \"payer\"; \"crad\" is near it",
+        ),
+        (
+            "s.csv",
+            "card,event_timestamp,n\na,1000,7\n",
+            "a column \"n\" already, which is a feature",
+        ),
+        (
+            "s.csv",
+            "card,event_timestamp\na,1000,7\n",
+            "row 1 behind the header: it is no row of the file's columns",
+        ),
+        (
+            "s.jsonl",
+            "{\"card\":\"a\",\"event_timestamp\":1}\n\n{\"card\":\"a\"}\n",
+            "s.jsonl: line 3: column \"event_timestamp\": it has no time",
+        ),
+        (
+            "s.jsonl",
+            "{\"card\":[1],\"event_timestamp\":1}\n",
+            "line 1: column \"card\": `[1]` is no key",
+        ),
+        ("s.jsonl", "{\"card\":\"a\",\"event_timestamp\":-1}\n", "lies before 1970"),
+    ] {
+        folder.write(name, spine);
+        let line = format!("historical job.toml --entities {name} --out out.csv {PAYMENTS}");
+        let ended = tidemark(folder.path(), &line, b"");
+        assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{says}: {}", ended.errors);
+        assert!(
+            says.contains("no row of") || ended.errors.contains(says),
+            "{says}: {}",
+            ended.errors
+        );
+        assert!(!folder.path().join("out.csv").exists(), "{says}");
+    }
+    folder.write("s.csv", "payer,event_timestamp\na,1000\n");
+    for (more, says) in [
+        ("--features v:m", "did you mean \"n\"?"),
+        ("--features w", "job \"counting\" has no view \"w\""),
+        ("--service some", "has no service \"some\""),
+        ("--features v,v:n", "two features are called \"n\""),
+        ("--features v --out s.csv", "the same file as"),
+        ("--features v --entities -", "they are read twice"),
+        ("--features v --out out.xls", "name a file .csv"),
+    ] {
+        let mut line = format!("historical job.toml --time-unit ms --source t=in.jsonl {more}");
+        for (flag, value) in [("--out", "out.csv"), ("--entities", "s.csv")] {
+            if !more.contains(flag) {
+                let _ = write!(line, " {flag} {value}");
+            }
+        }
+        let ended = tidemark(folder.path(), &line, b"");
+        assert_eq!(ended.code, 2, "{more}: {}", ended.errors);
+        assert!(ended.errors.contains(says), "{more}: {}", ended.errors);
+    }
+}
+
+#[test]
+fn a_spec_says_what_a_training_set_is() {
+    let folder = Folder::new("historical");
+    counting(&folder);
+    // The column has the name of the entity.
+    folder.write("s.csv", "payer,event_timestamp\na,2000\n,61000\nb,61000\n");
+    let spec = |job: &str| {
+        let line = format!(
+            "historical {job} --time-unit ms --source t=in.jsonl --service all --entities s.csv \
+             --out out.csv --spec spec.json"
+        );
+        let ended = tidemark(folder.path(), &line, b"");
+        assert_eq!(ended.code, 0, "{}", ended.errors);
+        let text = std::fs::read_to_string(folder.path().join("spec.json")).unwrap();
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let first = spec("job.toml");
+    assert_eq!(first["service"], "all");
+    assert_eq!(first["examples"]["rows"], 3);
+    assert_eq!(first["examples"]["to"], "1970-01-01T00:01:01Z");
+    assert_eq!(first["examples"]["keys"][0]["rows_without"], 1);
+    assert_eq!(first["sources"][0]["files"][0]["bytes"], 46);
+    assert_eq!(first["features"][0]["nulls"], 1);
+    assert_eq!(first["run"]["accepted"], 2);
+    let out = std::fs::read_to_string(folder.path().join("out.csv")).unwrap();
+    assert_eq!(out, "payer,event_timestamp,n,twice\na,2000,2,4\n,61000,,\nb,61000,0,0\n");
+    assert_eq!(first["out"]["bytes"], out.len());
+    // The definition of one has changed, and with it that of what is made of it.
+    let job = std::fs::read_to_string(folder.path().join("job.toml")).unwrap();
+    folder.write("other.toml", job.replace("1m", "2m"));
+    folder.write(
+        "told.toml",
+        job.replace("name = \"counting\"", "name = \"told\"\ndescription = \"x\""),
+    );
+    let hashes = |spec: &Value| {
+        let features = spec["features"].as_array().unwrap().iter();
+        features.map(|it| it["sha256"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let (was, told, is) = (hashes(&first), hashes(&spec("told.toml")), hashes(&spec("other.toml")));
+    assert_eq!((was.len(), &told), (2, &was), "a description defines nothing");
+    assert!(was[0] != is[0] && was[1] != is[1], "{was:?} {is:?}");
+}

@@ -132,4 +132,6 @@ mod twin;
 #[cfg(test)]
 mod unique;
 #[cfg(test)]
+mod validate_pit;
+#[cfg(test)]
 mod windows;

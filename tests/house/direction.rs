@@ -159,6 +159,7 @@ const PROCESS: Order = Order {
         "explain",
         "up",
         "validate",
+        "validate_pit",
         "screen",
         "demo",
         "dispatch",

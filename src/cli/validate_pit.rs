@@ -1,0 +1,68 @@
+//! `tidemark validate-pit`: whether what is served, what is trained on and the log say the same.
+
+use super::OutputFormat;
+use super::values::{self, SourceFiles, TableFile};
+use clap::{ArgGroup, Args};
+use std::path::PathBuf;
+use tidemark_operators::time::EventTime;
+
+/// `tidemark validate-pit`
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("whom").required(true).args(["entity_id", "sample"]))]
+#[command(after_help = "\
+Examples:
+  tidemark validate-pit fraud --entity-type card --entity-id card_0000017
+  tidemark validate-pit fraud --sample 50
+  tidemark validate-pit fraud --entity-type card --entity-id card_0000017 \\
+      --at 2026-01-04T21:50:00Z --source transactions=tx.jsonl
+
+Three values of each feature, side by side: the one online (the row in Redis, or, where rows are
+only in the process or --http names one, the row that it gives), the one that the windows of the job
+hold at that time, as `historical` gives it for training, and the one that the events of this entity
+alone make. The log is read once, to its end: the topics of the job as `run` reads them, or files
+that --source names.
+
+A row that is online is as of the clock that the job says; a row that may be newer than that is
+held against every time up to the end of the look. What differs is looked at a second time, a second
+later, so that what was on its way is no difference; then the first one is explained by the events
+that make it, and by the time at which the row online was right, if it was. With --at no row is
+looked at.
+
+With --format json: {\"job\", \"ok\", \"online\", \"at\", \"entities\", \"values\", \"differences\": [ROW],
+\"rows\": [ROW], \"why\", \"explained\"}; a ROW is {\"entity\", \"id\", \"view\", \"feature\", \"online\",
+\"windows\", \"events\"}, \"rows\" are those of one entity that was named, and \"explained\" is as `explain`
+has it. Exit codes: 0 all are equal, 1 some differ or it failed, 2 wrong words or files.")]
+pub struct ValidatePitArgs {
+    /// The job: a file, or the name of a shipped job
+    pub job: String,
+    /// The type of the entity
+    #[arg(long, value_name = "TYPE", requires = "entity_id")]
+    pub entity_type: Option<String>,
+    /// Its id
+    #[arg(long, value_name = "ID", requires = "entity_type")]
+    pub entity_id: Option<String>,
+    /// So many entities of each type that have rows in Redis, at most 100
+    #[arg(long, value_name = "N", value_parser = values::sampled, conflicts_with = "at")]
+    pub sample: Option<usize>,
+    /// At this time, without what is online [default: the time of the row that is online]
+    #[arg(long, value_name = "TIME", value_parser = values::time)]
+    pub at: Option<EventTime>,
+    /// Ask the process that listens there for rows [default: Redis, unless rows are not in it]
+    #[arg(long, value_name = "URL", value_parser = values::http, conflicts_with = "sample")]
+    pub http: Option<String>,
+    /// The files of a source, in the place of what the job says
+    #[arg(long = "source", value_name = "NAME=FILE[,FILE..]", value_parser = values::source_files)]
+    pub sources: Vec<SourceFiles>,
+    /// A CSV file to read a reference table from, in the place of what the job says
+    #[arg(long = "table", value_name = "NAME=FILE", value_parser = values::table_file)]
+    pub tables: Vec<TableFile>,
+    /// Settings of the process [default: cluster.toml in this folder if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub cluster: Option<PathBuf>,
+    /// Worker threads [env: PARALLELISM] [default: 1]
+    #[arg(long, value_name = "N", value_parser = values::workers)]
+    pub workers: Option<usize>,
+    /// Text for people, or one JSON document
+    #[arg(long, value_enum, default_value_t)]
+    pub format: OutputFormat,
+}

@@ -1,0 +1,154 @@
+//! `tidemark validate-pit`: whether the values that are served, those that are trained on and those that
+//! the log makes are the same.
+//!
+//! ```text
+//!  Redis or process ──> row, and the clocks between which it is ──────────┐
+//!  log ──> the job's windows at the later of these clocks ────────────────┼──> equal?
+//!      └─> the events of the entity ──> computed from them alone ─────────┘
+//! ```
+
+mod judged;
+mod online;
+mod report;
+
+use crate::cli::{OutputFormat, ValidatePitArgs};
+use crate::config::{ClusterFile, Flags, Settings};
+use crate::exit::Exit;
+use crate::explain::{Explaining, job_of};
+use crate::failure::Failure;
+use crate::output;
+use crate::reread::{AskedHistory, ReadAgain, Reread};
+use crate::validate::entity_named;
+use judged::{JudgedView, judge};
+use online::{OnlineLook, OnlineRows};
+use report::Report;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tidemark_jobs::Job;
+use tidemark_operators::time::EventTime;
+
+/// How long what may be on its way is given to arrive.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
+
+/// Carries out the command.
+///
+/// # Errors
+/// Exit code 2 when the job, a name, a file or the settings are wrong; 1 when the log or the rows cannot
+/// be read.
+pub fn run(args: &ValidatePitArgs) -> Result<Exit, Failure> {
+    let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
+    let (job, _) = job_of(&args.job, &settings, &args.sources, &args.tables)?;
+    let rows = OnlineRows::new(&job, &settings, args.http.as_deref());
+    let asked = asked(args, &job, &rows)?;
+    let validation = Validation { args, job: &job, settings: &settings, rows: &rows };
+    let mut report = validation.look(asked.clone())?;
+    if !report.ok && args.at.is_none() {
+        // Only those that differ: what was on its way has arrived then.
+        std::thread::sleep(ON_ITS_WAY);
+        let differing = |asked: &AskedHistory| report.differs(&job, asked);
+        let again: Vec<AskedHistory> = asked.into_iter().filter(differing).collect();
+        report = report.after(validation.look(again)?);
+    }
+    report.named = args.entity_id.is_some();
+    match args.format {
+        OutputFormat::Json => output::print_json(&report.document())?,
+        OutputFormat::Text => output::print(&report.text())?,
+    };
+    Ok(if report.ok { Exit::Done } else { Exit::Failed })
+}
+
+/// Whose rows are looked at.
+fn asked(
+    args: &ValidatePitArgs,
+    job: &Job,
+    rows: &OnlineRows<'_>,
+) -> Result<Vec<AskedHistory>, Failure> {
+    if let (Some(name), Some(id)) = (&args.entity_type, &args.entity_id) {
+        let (entity, id) = entity_named(&job.plan, name, id)?;
+        return Ok(vec![AskedHistory { entity, id }]);
+    }
+    let asked = rows.sample(args.sample.unwrap_or(1))?;
+    if asked.is_empty() {
+        return Err(Failure::failed("no row of the job was found in Redis").hint(
+            "has the job caught up, and did events arrive? `tidemark validate JOB` says more",
+        ));
+    }
+    Ok(asked)
+}
+
+/// What is looked at, and how.
+struct Validation<'a> {
+    args: &'a ValidatePitArgs,
+    job: &'a Job,
+    settings: &'a Settings,
+    rows: &'a OnlineRows<'a>,
+}
+
+impl Validation<'_> {
+    /// One look at all of `asked`.
+    fn look(&self, asked: Vec<AskedHistory>) -> Result<Report, Failure> {
+        let looks = match self.args.at {
+            Some(_) => Vec::new(),
+            None => asked.iter().map(|asked| self.rows.look(asked)).collect::<Result<_, _>>()?,
+        };
+        let latest = looks.iter().map(|look: &OnlineLook| look.until).max();
+        let at = self.args.at.or(latest);
+        let (job, tables) =
+            job_of(&self.args.job, self.settings, &self.args.sources, &self.args.tables)?;
+        let reread = Reread {
+            plan: &job.plan,
+            settings: self.settings,
+            tables,
+            workers: self.args.workers.unwrap_or(self.settings.workers),
+            asked,
+            at,
+        };
+        self.judge(reread.read()?, &looks)
+    }
+
+    fn judge(&self, found: ReadAgain, looks: &[OnlineLook]) -> Result<Report, Failure> {
+        let mut report = Report::new(self.job, self.rows.name(self.args.at.is_some()), found.at);
+        let plan = Arc::clone(&self.job.plan);
+        for (place, mut history) in found.histories.into_iter().enumerate() {
+            let look = looks.get(place);
+            let views = plan.views.iter().enumerate();
+            let own = views.filter(|(_, index)| index.entity == history.asked.entity);
+            let entity = plan.entities.get(history.asked.entity);
+            let entity = entity.map_or("", |entity| entity.name.as_str());
+            let mut wrong = None;
+            for (index, at) in own.map(|(index, at)| (index, at.view)) {
+                let Some(view) = plan.view(index) else { continue };
+                let online = look.and_then(|look| look.rows.get(&index));
+                let asked_of = look.map_or((found.at, found.at), |look| (look.from, look.until));
+                let windows = history.windows.get(at).cloned().unwrap_or_default();
+                let judged: JudgedView =
+                    judge(view, &mut history.recomputed, (at, &windows), online, asked_of);
+                if let (Some(feature), None) = (judged.first_wrong(), &wrong) {
+                    wrong = Some((index, at, feature, judged.at, judged.why));
+                }
+                report.take(&history.asked, entity, view, &judged);
+            }
+            report.done();
+            if let (Some((index, at, feature, clock, why)), false) = (wrong, report.is_explained())
+            {
+                let explaining = Explaining {
+                    job: self.job,
+                    view: (index, at),
+                    at: clock,
+                    limit: LISTED,
+                    places: &found.places,
+                    windows: Vec::new(),
+                    id: history.asked.id,
+                    recomputed: history.recomputed,
+                    rows: BTreeMap::<EventTime, Vec<String>>::new(),
+                };
+                report.explain(explaining.explain(std::iter::once(feature))?, why);
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// The most events that are listed of a difference.
+const LISTED: usize = 20;
