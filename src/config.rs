@@ -228,6 +228,7 @@ impl Settings {
         }
         wrong.extend(self.registry.contradictions());
         wrong.extend(self.cluster.contradictions(self));
+        wrong.extend(self.sealed.contradictions(self));
         wrong.into_iter().map(str::to_owned).collect()
     }
 

@@ -25,6 +25,7 @@ use crate::tables::OpenTables;
 use crate::{job_file, output};
 pub(crate) use document::Explained;
 pub(crate) use inputs::Explaining;
+use std::path::PathBuf;
 use std::sync::Arc;
 pub(crate) use text::of_feature;
 use tidemark_jobs::Job;
@@ -94,17 +95,15 @@ pub(crate) fn job_of(
     let job = job_file::load(name)?;
     let opened = job_inputs::tables(&job, tables)?;
     let mut plan = Plan::clone(&job.plan);
-    for given in sources {
-        let files = given.files.iter().map(|file| file.to_str().map(str::to_owned));
-        let files: Option<Vec<String>> = files.collect();
-        let source = plan.sources.iter_mut().find(|source| source.name == given.name);
-        let (Some(source), Some(files)) = (source, files) else {
-            let names = job.plan.sources.iter().map(|source| source.name.as_str());
-            let hint = format!("its sources: {}", names.collect::<Vec<_>>().join(", "));
-            let unknown = format!("job \"{}\" has no source \"{}\"", job.plan.name, given.name);
-            return Err(Failure::usage(unknown).hint(hint));
+    for (source, files) in job_inputs::given_files(&job, sources)? {
+        let text = |file: &PathBuf| {
+            let not_text = || format!("the name of the file {} is not UTF-8", file.display());
+            file.to_str().map(str::to_owned).ok_or_else(|| Failure::usage(not_text()))
         };
-        source.files = files;
+        let files = files.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+        if let Some(source) = plan.sources.get_mut(usize::from(source)) {
+            source.files = files;
+        }
     }
     let of_files = plan.sources.iter().all(|source| !source.files.is_empty());
     let topic = settings.topic.as_deref().filter(|_| !of_files);

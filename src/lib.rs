@@ -17,6 +17,7 @@
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
 //! - `reread`: the histories of a few entities, from the log;
+//! - [`sealed_publisher`]: sealed rows out of their file into topics;
 //! - [`offline`]: examples, and rows that are kept for training;
 //! - [`dead_letters`]: records that did not become events, in a file;
 //! - [`refusals`]: how many of them there are and what is wrong with the first, for people;
@@ -93,6 +94,7 @@ pub mod run;
 pub mod sample_file;
 pub mod screen;
 pub mod sealed_file;
+pub mod sealed_publisher;
 pub mod serve;
 pub mod service;
 pub mod serving;

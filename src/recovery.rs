@@ -19,6 +19,7 @@ mod follow;
 mod ids;
 mod insist;
 mod lacks;
+mod leads;
 mod left_online;
 mod letter_file;
 mod letter_topic;
@@ -36,7 +37,7 @@ mod schemas;
 mod thread;
 mod writer;
 
-use crate::checkpoint::{CheckpointError, ListedSegment, Manifest, Manifests, StateKeys};
+use crate::checkpoint::{ListedSegment, Manifest, StateKeys};
 use crate::engine::Checkpoints;
 use crate::fault;
 use crate::kafka::{DeadLetterSettings, FoundTopics, KafkaConfig};
@@ -48,6 +49,7 @@ pub use error::RecoveryError;
 use error::system;
 use follow::Outgoing;
 use lacks::Lacks;
+use leads::{leads, leads_of};
 pub use left_online::LeftOnline;
 use message::WorkerMessage;
 use part::{LetterRoom, part};
@@ -166,7 +168,7 @@ impl Recovery {
         let room = Arc::new(LetterRoom::new(config.letters_max.0, config.letters_max.1));
         // What a later run has taken away is missing to this one: that is the effect, not the cause.
         let superseded = |error| leads(&*objects, &begun).err().unwrap_or(error);
-        let publisher = publisher(&*objects, &begun, letters, &room).map_err(superseded)?;
+        let publisher = publisher(&objects, &begun, letters, &room).map_err(superseded)?;
         let (to, messages) = channel();
         let lacks = Lacks::new(&config.plan, &begun, config.start_empty.clone());
         let lacks = Arc::new(lacks);
@@ -254,6 +256,13 @@ impl Recovery {
         letters::number(&self.begun.outbox, letters::SEALED_BYTES)
     }
 
+    /// The same of the newest checkpoint of a run whose rows begin behind `begins`; may be kept.
+    pub fn sealed_durable(&self, begins: u64) -> impl Fn() -> u64 + Send + use<> {
+        let progress = Arc::clone(&self.progress);
+        progress.sealed_bytes.store(begins, Ordering::Release);
+        move || progress.sealed_bytes.load(Ordering::Acquire)
+    }
+
     /// Tells that the first `bytes` of the file of sealed rows, which are durable, hold those before
     /// `cut`.
     pub fn sealed(&self, cut: Cut, bytes: u64) {
@@ -270,6 +279,11 @@ impl Recovery {
     /// When another one has, or the store cannot be read.
     pub fn leads(&self) -> Result<(), RecoveryError> {
         leads(&*self.objects, &self.begun)
+    }
+
+    /// The same, to be asked later.
+    pub fn leading(&self) -> impl Fn() -> Result<(), String> + Send + use<> {
+        leads_of(&self.objects, &self.begun)
     }
 
     /// Has a manifest say that the job's first sealed rows are written behind the first `bytes` of their
@@ -343,17 +357,6 @@ impl Recovery {
         let publisher = self.publisher.and_then(Arc::into_inner);
         publisher.map_or(0, |publisher| publisher.finish(left))
     }
-}
-
-/// Sees that nobody has taken over from the run that began with `begun`.
-fn leads(objects: &dyn Objects, begun: &Manifest) -> Result<(), RecoveryError> {
-    let newest = Manifests::new(objects).newest()?.map(|newest| newest.manifest);
-    let Manifest { sequence, generation, .. } = *begun;
-    let others = newest.filter(|newest| newest.writer != begun.writer);
-    others.map_or(Ok(()), |newest| {
-        let (by, store) = (format!("generation {}", newest.generation), objects.url().to_owned());
-        Err(CheckpointError::Fenced { sequence, generation, store, by }.into())
-    })
 }
 
 /// Starts the thread that writes checkpoints.

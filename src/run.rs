@@ -19,6 +19,7 @@ mod refused;
 mod resumed;
 mod roles;
 pub(crate) mod schemas;
+mod sealed;
 pub(crate) mod sources;
 mod store;
 mod watch;
@@ -35,7 +36,6 @@ use crate::named_file::is_standard;
 use crate::online::OnlineStore;
 use crate::recovery::Recovery;
 use crate::refusals::{CountedLetters, Refusals};
-use crate::sealed_file::SealedFile;
 use crate::service::Service;
 use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
@@ -48,6 +48,7 @@ use place::ClusterPlace;
 use refused::RefusedWatch;
 use resumed::resumed;
 use schemas::SchemaSource;
+use sealed::RunSealed;
 use sources::Sources;
 pub(crate) use sources::with_topic;
 use std::path::Path;
@@ -73,6 +74,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let job = Job { plan: Arc::clone(&plan), ..job };
     let sources = Sources::new(&plan, &settings)?.accepting(&args.accept_changed_topic)?;
     letters::check(&settings)?;
+    sealed::check(&job.plan, &settings)?;
     roles::of(args, &plan, &settings).check()?;
     let schemas = SchemaSource::open(&plan, &settings)?;
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
@@ -100,7 +102,7 @@ struct OpenJob {
     status: Arc<KafkaStatus>,
     letters: Arc<RunLetters>,
     refusals: Arc<Refusals>,
-    sealed: Option<SealedFile>,
+    sealed: Option<RunSealed>,
     recovery: Option<Arc<Recovery>>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
@@ -125,15 +127,15 @@ impl OpenJob {
         let sources = sources.resumed(recovery.as_deref());
         let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
         let refusals = Refusals::new(plan, sources.files());
-        let sealed = sealed(&settings, &observer, recovery.as_ref())?;
+        let sealed = RunSealed::open(plan, &settings, &observer, recovery.as_ref())?;
         let store = store::open(plan, &settings, &observer, recovery.as_ref())?;
         let status = KafkaStatus::new();
-        let (told, stall_after) =
-            ((observer.clone(), Arc::clone(&store)), settings.http.stall_after);
-        let mut service = Service::new(Arc::clone(plan), told.0, told.1, stall_after)
+        let (told, stall_after) = (observer.clone(), settings.http.stall_after);
+        let mut service = Service::new(Arc::clone(plan), told, Arc::clone(&store), stall_after)
             .with_health(&settings.health)
             .with_settings(RunSettings::of(plan, &settings))
             .with_log(letters.status())
+            .with_logs(sealed.iter().filter_map(RunSealed::status))
             .with_page(job, refusals.newest())
             .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()))
             .with_lacking(recovery.as_ref().map(|recovery| recovery.complete_from()))
@@ -207,8 +209,8 @@ impl OpenJob {
             tracing::info!(within = ?self.settings.limits.shutdown, "stopping: writing what is left");
         }
         // Its last lines belong to the last checkpoint.
-        let sealed = self.sealed.take().map_or(Ok(0), SealedFile::finish).map(drop);
-        let sealed = sealed.map_err(|error| Failure::failed(error).hint(SEALED_REMEDY));
+        let sealed = self.sealed.take().map(RunSealed::finish_file);
+        let (rows, sealed) = sealed.unwrap_or((None, Ok(())));
         let (service, store) = (Arc::clone(&self.service), Arc::clone(&self.store));
         // Side by side: no sink takes the time of another.
         let (written, published) = std::thread::scope(|scope| {
@@ -216,6 +218,8 @@ impl OpenJob {
             let written = self.letters.finish(left());
             (written, published.join().unwrap_or(Ok(())))
         });
+        // Behind the last checkpoint.
+        sealed::finish(rows, left());
         let said = watch::totals(&service, &self.observer);
         first_failure([outcome, written, sealed, published])?;
         tracing::info!("{}: {said}", if stopped { "stopped" } else { "ended, all is read" });
@@ -298,7 +302,7 @@ impl OpenJob {
         let (clock, schemas) = (self.observer.clone(), self.schemas.clone());
         let refusals = Arc::clone(&self.refusals);
         let recovery = self.recovery.clone();
-        let lines = Mutex::new(self.sealed.as_ref().map(SealedFile::sink));
+        let lines = Mutex::new(self.sealed.as_ref().map(RunSealed::sink));
         Arc::new(move |worker, waker| {
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             let lines = if worker == 0 { lines.take() } else { None };
@@ -351,44 +355,6 @@ fn engine_settings(plan: &Arc<Plan>, settings: &Settings, shape: Shape) -> engin
 /// With checkpoints and without sealed rows, accumulators over windows that are left so soon are not
 /// kept as of the seal, but made again from their rows when a job goes on.
 const REBUILT: Millis = 10 * MINUTE;
-
-/// What helps when the file of sealed rows cannot be written.
-const SEALED_REMEDY: &str =
-    "make room, or choose another \"path\" in [sealed] of cluster.toml, and run the job again";
-
-/// The file of sealed rows, when there is to be one. A disk that refuses stops the job.
-fn sealed(
-    settings: &Settings,
-    observer: &Observer,
-    recovery: Option<&Arc<Recovery>>,
-) -> Result<Option<SealedFile>, Failure> {
-    // The first process writes those of all.
-    let path = settings.sealed.path.as_ref().filter(|_| observer.shape().process() == 0);
-    let Some(path) = path else { return Ok(None) };
-    let stop = observer.clone();
-    let failed = move |reason| stop.fail(format!("{reason}; {SEALED_REMEDY}"));
-    let path = Path::new(path);
-    let file = match recovery {
-        Some(recovery) => {
-            recovery.leads().map_err(checkpoints::failed_with)?;
-            let (known, tells) = (recovery.sealed_bytes(), Arc::downgrade(recovery));
-            let told = move |cut, bytes| {
-                if let Some(recovery) = tells.upgrade() {
-                    recovery.sealed(cut, bytes);
-                }
-            };
-            let file = SealedFile::resume(path, known, Box::new(told), failed);
-            file.map(|(file, begins)| {
-                if known.is_none() {
-                    recovery.sealed_begins(begins);
-                }
-                file
-            })
-        }
-        None => SealedFile::append(path, failed),
-    };
-    file.map(Some).map_err(|error| Failure::failed(error).hint(SEALED_REMEDY))
-}
 
 /// The first of the failures; the others are logged.
 fn first_failure(results: [Result<(), Failure>; 4]) -> Result<(), Failure> {

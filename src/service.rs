@@ -165,6 +165,13 @@ impl Service {
         self
     }
 
+    /// Adds more of them.
+    #[must_use]
+    pub fn with_logs(mut self, logs: impl Iterator<Item = LogStatus>) -> Self {
+        self.logs.extend(logs);
+        self
+    }
+
     /// Adds the checkpoints, where there are any.
     #[must_use]
     pub fn with_checkpoints(

@@ -1,5 +1,6 @@
 //! Where dead letters and sealed rows go.
 
+use crate::config::Settings;
 use crate::config::keys::{Choice, Keys, choose, not_empty};
 
 /// Which sink takes dead letters.
@@ -58,15 +59,53 @@ fn topic(text: &str) -> Result<(), String> {
     }
 }
 
+/// What a topic of rows may be called.
+fn view_topic(text: &str) -> Result<(), String> {
+    let rest = text.replace("{view}", "");
+    let known = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    match text.is_empty() || !rest.chars().all(known) {
+        true => Err("must be letters, digits, dots, dashes, underscores and {view}".to_owned()),
+        false => Ok(()),
+    }
+}
+
 /// Where sealed rows go.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealedSettings {
     /// The file of JSON lines; by default sealed rows are not computed.
     pub path: Option<String>,
+    /// The topic that they are published to from the file; `{view}` stands for the view. By default they
+    /// are in the file only.
+    pub topic: Option<String>,
+    /// Whether what is published stays in the file; default yes.
+    pub keep: bool,
+}
+
+impl Default for SealedSettings {
+    fn default() -> Self {
+        SealedSettings { path: None, topic: None, keep: true }
+    }
 }
 
 impl SealedSettings {
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
         keys.optional_text("path", &not_empty, &mut self.path);
+        keys.optional_text("topic", &view_topic, &mut self.topic);
+        keys.flag("keep", &mut self.keep);
+    }
+
+    /// What is wrong with these settings beside the others.
+    pub(super) fn contradictions(&self, all: &Settings) -> Vec<&'static str> {
+        let mut wrong = Vec::new();
+        if self.topic.is_some() && (self.path.is_none() || all.state.url.is_none()) {
+            wrong.push(
+                "\"topic\" in [sealed] needs \"path\" there, the file that rows are published from, and \
+                 \"url\" in [state], which knows how far they are final",
+            );
+        }
+        if !self.keep && self.topic.is_none() {
+            wrong.push("\"keep = false\" in [sealed] needs \"topic\": nothing else has the rows");
+        }
+        wrong
     }
 }

@@ -156,9 +156,12 @@ pub fn local_source(source: &str, reason: String) -> Component {
 
 /// A sink that writes a log: dead letters, sealed rows.
 pub fn log_sink(snapshot: &LogSinkSnapshot) -> Component {
-    let pending = count_text(snapshot.pending);
+    let pending = match snapshot.pending_bytes {
+        Some(bytes) => format!("{} bytes", count_text(bytes)),
+        None => format!("{} records", count_text(snapshot.pending)),
+    };
     let (state, reason) = match &snapshot.down {
-        Some(why) => (State::Down, format!("{why}; {pending} records wait")),
+        Some(why) => (State::Down, format!("{why}; {pending} wait")),
         None => (State::Ok, format!("{} records written", count_text(snapshot.written))),
     };
     Component { name: snapshot.name.to_owned(), kind: Part::Sink, state, reason }

@@ -165,6 +165,14 @@ pub enum KafkaError {
         /// Why.
         why: String,
     },
+    /// Sealed rows that could not be published.
+    #[error("could not publish sealed rows in a transaction on '{brokers}': {why}")]
+    SealedRows {
+        /// The bootstrap servers.
+        brokers: String,
+        /// Why.
+        why: String,
+    },
     /// Dead letters that could not be written back to their topic.
     #[error(
         "could not replay dead letters into topic '{topic}' on '{brokers}': {why}; run it again: \

@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Start;
@@ -29,6 +29,16 @@ pub(super) enum Trouble {
     NoSuchTopic(String),
     /// They never will.
     Lasting(KafkaError),
+}
+
+impl Display for Trouble {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Trouble::Passing(why) => f.write_str(why),
+            Trouble::NoSuchTopic(topic) => write!(f, "topic '{topic}' does not exist"),
+            Trouble::Lasting(error) => error.fmt(f),
+        }
+    }
 }
 
 /// A client that asks about topics. Open transactions count for the ends that it is told.
@@ -82,6 +92,15 @@ impl Inquirer {
     /// How many partitions a topic has.
     pub(super) fn partitions(&self, topic: &str) -> Result<u32, Trouble> {
         self.described(topic).map(|(count, _)| count)
+    }
+
+    /// The same; `None`: it is not there.
+    pub(super) fn find(&self, topic: &str) -> Result<Option<u32>, String> {
+        match self.partitions(topic) {
+            Ok(count) => Ok(Some(count)),
+            Err(Trouble::NoSuchTopic(_)) => Ok(None),
+            Err(trouble) => Err(trouble.to_string()),
+        }
     }
 
     /// How many records a topic holds, or held before it was compacted.
@@ -189,20 +208,31 @@ impl Inquirer {
         if wanted.start != Start::Latest {
             return Ok(BTreeMap::new());
         }
+        self.stable(&wanted.topic, count)
+    }
+
+    fn stable(&self, topic: &str, count: u32) -> Result<BTreeMap<u32, u64>, Trouble> {
         let client = self.config.inquirer().map_err(Trouble::Lasting)?;
         let client: BaseConsumer<LastError> = client
             .create_with_context(LastError::default())
             .map_err(|error| Trouble::Lasting(self.config.client_error(&error)))?;
         let ask = |partition| {
             let number = native(partition)?;
-            let answer = client.fetch_watermarks(&wanted.topic, number, ASK_TIMEOUT);
+            let answer = client.fetch_watermarks(topic, number, ASK_TIMEOUT);
             let (_, end) = answer.map_err(|error| {
-                let what = format!("could not ask for the end of {}[{partition}]", wanted.topic);
+                let what = format!("could not ask for the end of {topic}[{partition}]");
                 self.passing(&what, &error)
             })?;
             Ok((partition, u64::try_from(end).unwrap_or(0)))
         };
         (0..count).map(ask).collect()
+    }
+
+    /// Whether everything that is in the first partition of a topic now can be read by who reads what is
+    /// committed: no transaction that is open hides what was committed behind it.
+    pub(super) fn is_settled(&self, topic: &str) -> Result<bool, Trouble> {
+        let (_, end) = self.watermarks(topic, 0)?;
+        Ok(self.stable(topic, 1)?.into_values().all(|stable| stable >= end))
     }
 
     fn watermarks(&self, topic: &str, partition: i32) -> Result<(u64, u64), Trouble> {

@@ -19,6 +19,11 @@ const ANSWER_SLICE: Duration = Duration::from_secs(2);
 /// How long to wait for room in the client's queue at a time.
 const POLL: Duration = Duration::from_millis(10);
 
+/// Of the client: what is a record's size is the topic's to say, and a key's partition is that which
+/// Java's clients give it.
+const SETTINGS: [(&str, &str); 2] =
+    [("message.max.bytes", "1000000000"), ("partitioner", "murmur2_random")];
+
 /// See the module.
 pub(super) struct Transactions(BaseProducer<Acknowledgements>);
 
@@ -30,7 +35,7 @@ impl Transactions {
     pub(super) fn new(config: &KafkaConfig, id: &str) -> Result<Self, KafkaError> {
         let timeout = DELIVERY_TIMEOUT.as_millis().to_string();
         config
-            .producer(Some(DELIVERY_TIMEOUT), &[("message.max.bytes", "1000000000")])?
+            .producer(Some(DELIVERY_TIMEOUT), &SETTINGS)?
             .set("transactional.id", id)
             .set("transaction.timeout.ms", timeout)
             .create_with_context(Acknowledgements::default())

@@ -200,15 +200,22 @@ pub(super) fn logs(out: &mut Exposition, sinks: &[LogSinkSnapshot]) {
         out.counter("tidemark_sink_retries_total", "Attempts that failed and were repeated.");
     let mut pending =
         out.gauge("tidemark_sink_pending", "Records taken and not yet acknowledged, by sink.");
+    let mut bytes = out.gauge(
+        "tidemark_sink_pending_bytes",
+        "Bytes taken and not yet acknowledged, by sink, where records are not counted.",
+    );
     let mut up = out.gauge("tidemark_sink_up", "Whether the sink can be written to: 1 or 0.");
     for sink in sinks {
         let labels = [("sink", sink.name)];
         written.count(&labels, sink.written);
         retries.count(&labels, sink.retries);
         pending.count(&labels, sink.pending);
+        if let Some(waiting) = sink.pending_bytes {
+            bytes.count(&labels, waiting);
+        }
         up.count(&labels, u64::from(sink.down.is_none()));
     }
-    for family in [written, retries, pending, up] {
+    for family in [written, retries, pending, bytes, up] {
         out.add(family);
     }
 }

@@ -188,6 +188,8 @@ pub struct LogSinkSnapshot {
     pub written: u64,
     /// Records taken and not yet acknowledged.
     pub pending: u64,
+    /// The same in bytes, of a sink that does not count records.
+    pub pending_bytes: Option<u64>,
     /// Attempts that failed and were repeated.
     pub retries: u64,
 }

@@ -19,6 +19,8 @@ pub(super) struct CheckpointProgress {
     /// When that was, or when the job began to make checkpoints; `None` where none are committed: in
     /// other processes than the first.
     pub committed_at: Mutex<Option<Instant>>,
+    /// How many bytes of the file of sealed rows hold those before the newest cut that is committed.
+    pub sealed_bytes: AtomicU64,
     /// One is wanted at once.
     pub wanted: AtomicBool,
     /// The newest snapshot that is whole.

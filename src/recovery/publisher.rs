@@ -1,6 +1,8 @@
 //! The thread that publishes the dead letters of checkpoints, in order, each once.
 
+use super::leads::leads_of;
 use super::letter_file::LetterFile;
+use super::letter_topic::LetterTopic;
 use super::letters::{self, StoredLetters};
 use super::part::LetterRoom;
 use super::{LettersTo, RecoveryError, system};
@@ -126,14 +128,14 @@ impl LetterPublisher {
 
 /// Publishes what the checkpoint `begun` has and is not known to be published, and then what comes.
 pub(super) fn publisher(
-    objects: &dyn Objects,
+    objects: &Arc<dyn Objects>,
     begun: &Manifest,
     to: LettersTo,
     room: &Arc<LetterRoom>,
 ) -> Result<Arc<LetterPublisher>, RecoveryError> {
     // All of them first: nothing is opened, and nobody asked, for a job that cannot go on.
     let stored = StoredLetters::listed(&begun.outbox);
-    let batches = stored.iter().map(|letters| letters.read(objects));
+    let batches = stored.iter().map(|letters| letters.read(&**objects));
     let batches = batches.collect::<Result<Vec<_>, _>>()?;
     let published = letters::how_far(&begun.outbox);
     let position = published.as_ref().map(|published| published.position);
@@ -147,9 +149,10 @@ pub(super) fn publisher(
         }
         LettersTo::Topic(kafka, letters) => {
             let progress = format!("{}.dlq.published", begun.job);
-            let (state, begun) = (begun.store_id.clone(), begun.sequence);
-            let to = CommittedTo { kafka, letters, progress, state, begun };
-            (Box::new(CommittedLetters::new(to)), 0)
+            let (state, sequence) = (begun.store_id.clone(), begun.sequence);
+            let to = CommittedTo { kafka, letters, progress, state, begun: sequence };
+            let letters = CommittedLetters::new(to);
+            (Box::new(LetterTopic { letters, leads: Box::new(leads_of(objects, begun)) }), 0)
         }
     };
     let published = published.unwrap_or(Published { number: 0, position: begins });

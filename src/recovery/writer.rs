@@ -341,6 +341,8 @@ impl Writer<'_> {
         let indexed = self.next.indexes.iter().map(|index| index.segments).sum::<u64>();
         let listed = self.next.segments.len() as u64 + indexed;
         self.progress.segments.store(listed, Ordering::Relaxed);
+        let sealed = letters::number(&self.next.outbox, letters::SEALED_BYTES).unwrap_or(0);
+        self.progress.sealed_bytes.store(sealed, Ordering::Release);
         Ok(())
     }
 

@@ -39,6 +39,25 @@ pub(crate) fn sources(
     given: &[SourceFiles],
 ) -> Result<Vec<(u16, Vec<PathBuf>)>, Failure> {
     let names: Vec<_> = job.plan.sources.iter().map(|s| s.name.as_str()).collect();
+    let files = given_files(job, given)?;
+    match names.iter().enumerate().find(|(at, _)| files.iter().all(|f| usize::from(f.0) != *at)) {
+        Some((_, missing)) => {
+            let message = format!("source \"{missing}\" of the job has no files");
+            Err(Failure::usage(message).hint(format!("add --source {missing}=FILE")))
+        }
+        None => Ok(files),
+    }
+}
+
+/// The files of the sources that are named, each source once.
+///
+/// # Errors
+/// When one is not a source of the job: exit code 2.
+pub(crate) fn given_files(
+    job: &Job,
+    given: &[SourceFiles],
+) -> Result<Vec<(u16, Vec<PathBuf>)>, Failure> {
+    let names: Vec<_> = job.plan.sources.iter().map(|s| s.name.as_str()).collect();
     let mut files: Vec<(u16, Vec<PathBuf>)> = Vec::new();
     for given in given {
         let Some(at) = names.iter().position(|name| *name == given.name) else {
@@ -52,13 +71,7 @@ pub(crate) fn sources(
         }
     }
     files.sort_by_key(|(source, _)| *source);
-    match names.iter().enumerate().find(|(at, _)| files.iter().all(|f| usize::from(f.0) != *at)) {
-        Some((_, missing)) => {
-            let message = format!("source \"{missing}\" of the job has no files");
-            Err(Failure::usage(message).hint(format!("add --source {missing}=FILE")))
-        }
-        None => Ok(files),
-    }
+    Ok(files)
 }
 
 /// The job's tables, as they are now.

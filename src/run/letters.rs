@@ -130,6 +130,7 @@ impl RunLetters {
                         down: status.error,
                         written: status.written,
                         pending: status.waiting,
+                        pending_bytes: None,
                         retries: status.failures,
                     }
                 })
@@ -143,6 +144,7 @@ impl RunLetters {
                         down: status.error,
                         written: status.delivered,
                         pending: status.outstanding as u64,
+                        pending_bytes: None,
                         retries: status.failures,
                     }
                 })

@@ -14,6 +14,7 @@ use crate::folder::Folder;
 use crate::memory::{self, Run};
 use crate::redis_server::{Redis, free_port};
 use crate::run::{command, difference, get, hashes, stored};
+use crate::sealed_topics;
 use crate::servers::Server;
 use log::{Broker, Traffic};
 use phases::{PHASES, Phase};
@@ -115,7 +116,8 @@ impl CrashLoop {
             format!("[limits]\n{limits}[health]\nclock_behind = \"3650d\"\n\
              [online]\nkind = \"{kind}\"\n[online.redis]\nprobe_interval = \"100ms\"\nbackoff_max = \"200ms\"\n\
              [dead_letters]\nkind = \"kafka\"\n[sealed]\npath = \"sealed.jsonl\"\n\
-             [state]\nurl = \"state\"\ncheckpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n"),
+             topic = \"{}.{{view}}\"\n[state]\nurl = \"state\"\ncheckpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n",
+             traffic.topic),
         );
         let hits = PHASES.iter().map(|phase| (phase.name, 0)).collect();
         CrashLoop {
@@ -350,7 +352,21 @@ impl CrashLoop {
                 around(expected)
             ));
         }
-        differ.map_or(Ok(()), Err)
+        differ.map_or(Ok(()), Err)?;
+        self.published(&sealed)
+    }
+
+    /// Compares the rows in the topics with those in the file, which are published as far as they are in a
+    /// checkpoint.
+    fn published(&self, sealed: &[u8]) -> Result<(), String> {
+        let views = self.plan.entities.iter().flat_map(|entity| &entity.views);
+        let topics: Vec<_> =
+            views.map(|view| format!("{}.{}", self.traffic.topic, view.name)).collect();
+        let kafka = self.traffic.kafka().bootstrap_servers;
+        let published = sealed_topics::compare(&kafka, &topics, sealed, false)?;
+        let rows = sealed.iter().filter(|byte| **byte == b'\n').count();
+        let enough = published * 2 > rows;
+        enough.then_some(()).ok_or(format!("{published} of {rows} rows are in their topics"))
     }
 }
 

@@ -34,6 +34,21 @@ impl Folder {
         std::fs::write(&path, contents).unwrap();
         path
     }
+
+    /// Copies a folder in it, with all that is in that one.
+    pub fn copy(&self, from: &str, to: &str) {
+        std::fs::create_dir_all(self.0.join(to)).unwrap();
+        for entry in std::fs::read_dir(self.0.join(from)).unwrap() {
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            let (from, to) = (format!("{from}/{name}"), format!("{to}/{name}"));
+            if entry.file_type().unwrap().is_dir() {
+                self.copy(&from, &to);
+            } else {
+                std::fs::copy(self.0.join(from), self.0.join(to)).unwrap();
+            }
+        }
+    }
 }
 
 impl Drop for Folder {

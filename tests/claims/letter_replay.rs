@@ -131,7 +131,7 @@ fn letters_of_a_state_are_in_their_topic_once_also_of_an_older_one_that_was_put_
         let progress = format!("{topic}.progress");
         let to = CommittedTo { kafka: kafka(), letters, progress, state: "one".to_owned(), begun };
         let mut published = CommittedLetters::new(to);
-        published.take_over(&|| true).unwrap();
+        published.take_over(&|| Ok(()), &|| true).unwrap();
         published
     };
     let letter = |offset| letter(&topic, 1, offset, Reason::Malformed);
@@ -148,6 +148,14 @@ fn letters_of_a_state_are_in_their_topic_once_also_of_an_older_one_that_was_put_
     older.publish(6, &[letter(60)], &|| true).unwrap();
     older.publish(6, &[letter(60)], &|| true).unwrap();
     assert_eq!(offsets(), ["70", "90", "60"]);
+    of(6).publish(6, &[letter(60)], &|| true).unwrap();
+    // One that was taken over from comes late, and changes nothing.
+    let letters = DeadLetterSettings { topic: topic.clone(), ..DeadLetterSettings::default() };
+    let (progress, state) = (format!("{topic}.progress"), "one".to_owned());
+    let mut stale =
+        CommittedLetters::new(CommittedTo { kafka: kafka(), letters, progress, state, begun: 2 });
+    let refused = stale.take_over(&|| Err("another one leads".to_owned()), &|| true).unwrap_err();
+    assert!(refused.to_string().contains("another one leads"), "{refused}");
     of(6).publish(6, &[letter(60)], &|| true).unwrap();
     assert_eq!(offsets(), ["70", "90", "60"]);
 }

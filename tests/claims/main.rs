@@ -116,6 +116,8 @@ mod sample;
 #[cfg(test)]
 mod scripted;
 #[cfg(test)]
+mod sealed_topics;
+#[cfg(test)]
 mod servers;
 #[cfg(test)]
 mod serving;

@@ -35,7 +35,7 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn fraud() -> Arc<Plan> {
+pub fn fraud() -> Arc<Plan> {
     tidemark::job_file::load("fraud").unwrap().plan
 }
 

@@ -137,6 +137,7 @@ const PROCESS: Order = Order {
         "inspect",
         "outbox",
         "kafka",
+        "sealed_publisher",
         "recovery",
         "tables",
         "connect",

@@ -265,7 +265,7 @@ const OPERATORS: [Entry; 16] = [
 ];
 
 /// What checkpoints, letters and rows go through.
-const PROCESS: [Entry; 11] = [
+const PROCESS: [Entry; 13] = [
     (
         "Writer",
         &[
@@ -357,6 +357,16 @@ const PROCESS: [Entry; 11] = [
             ("thread", Lost("the file is cut off where the manifest says, and goes on there")),
         ],
     ),
+    (
+        "RowSession",
+        &[
+            ("writer", Derived("the id of the state: an open transaction is ended")),
+            ("inquirer", Fixed),
+            ("there", Derived("the brokers")),
+            ("published", Saved("the topic of progress")),
+        ],
+    ),
+    ("RowsProgress", &[("status", TOLD), ("ending", Fixed), ("give_up", Fixed)]),
     (
         "Shard",
         &[

@@ -1,30 +1,17 @@
 //! The letters of checkpoints into topics, each once.
 //!
-//! ```text
-//!  letters of ──→ one transaction ──→ <topic>.dlq          key, value and headers
-//!  checkpoint n                   └─→ the progress topic   the state's id: n
-//! ```
-//!
-//! Checkpoints come in order, and the transactional id is a function of the state: whoever takes the
-//! state over ends what the process before had left open, keeps it from going on, and only then reads
-//! how far that one had come. So what a crash leaves, or an answer that never came, is published once:
-//! by who reads only what is committed.
+//! The letters of checkpoint n are one transaction, with the record that tells n. Checkpoints come in
+//! order, and the transactional id is a function of the state.
 
 use crate::fault;
-use crate::kafka::create_topic;
 use crate::kafka::dead_letters::topics::LetterTopics;
 use crate::kafka::dead_letters::{DeadLetterSettings, headers};
 use crate::kafka::error::KafkaError;
-use crate::kafka::read_topic::read_topic;
+use crate::kafka::progress_topic::ProgressTopic;
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::transactions::Transactions;
-use rdkafka::message::Message as _;
 use rdkafka::producer::BaseRecord;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
-
-/// Settings of a progress topic: of each state the newest record is enough.
-const PROGRESS_SETTINGS: [(&str, &str); 2] =
-    [("cleanup.policy", "compact"), ("segment.ms", "3600000")];
 
 /// Whose letters are published, and where.
 #[derive(Clone, Debug)]
@@ -39,6 +26,13 @@ pub struct CommittedTo {
     pub state: String,
     /// The newest checkpoint that it has.
     pub begun: u64,
+}
+
+impl CommittedTo {
+    fn progress(&self) -> ProgressTopic {
+        let CommittedTo { kafka, progress, state, .. } = self;
+        ProgressTopic { kafka: kafka.clone(), topic: progress.clone(), key: state.clone() }
+    }
 }
 
 /// See the module.
@@ -62,14 +56,23 @@ impl CommittedLetters {
     }
 
     /// Ends what the process before had left open, so that nobody waits for it who reads what is
-    /// committed. Waits for the brokers while `go_on` says so, for 30 s at most.
+    /// committed. Waits for the brokers while `go_on` says so, for 30 s at most. `leads` fails in a process
+    /// that another one has taken over from: it may come here late, and what is published then is not its
+    /// to judge.
     ///
     /// # Errors
-    /// The brokers do not answer, or do not let these credentials write in transactions.
-    pub fn take_over(&mut self, go_on: &dyn Fn() -> bool) -> Result<(), KafkaError> {
+    /// The brokers do not answer, or do not let these credentials write in transactions; or it does not
+    /// lead.
+    pub fn take_over(
+        &mut self,
+        leads: &dyn Fn() -> Result<(), String>,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<(), KafkaError> {
         let mut session = self.begin(go_on)?;
         let CommittedTo { progress, begun, .. } = &self.to;
         if session.published > *begun {
+            // Who takes over behind this has this writer fenced before it publishes.
+            leads().map_err(|why| self.failed(why))?;
             tracing::warn!(
                 topic = progress,
                 published = session.published,
@@ -110,35 +113,15 @@ impl CommittedLetters {
     }
 
     fn begin(&self, go_on: &dyn Fn() -> bool) -> Result<LetterSession, KafkaError> {
-        let CommittedTo { kafka, letters, progress, state, .. } = &self.to;
+        let CommittedTo { kafka, letters, state, .. } = &self.to;
         let topics = LetterTopics::new(kafka, letters)?;
-        if topics.find(progress).map_err(|why| self.failed(why))?.is_none()
-            && create_topic(kafka, progress, 1, &PROGRESS_SETTINGS)?
-        {
-            tracing::info!(topic = progress, "kafka: made the topic that tells published letters");
-        }
-        let writer = Transactions::new(kafka, &format!("tidemark-letters-{state}"))?;
-        writer.begin(go_on).map_err(|why| self.failed(why))?;
-        let mut published = 0;
-        // Only now: what an earlier one committed just before is in it.
-        read_topic(kafka, progress, &mut |record| {
-            if record.key() == Some(state.as_bytes()) {
-                let number = record.payload().and_then(|value| std::str::from_utf8(value).ok());
-                let number = number.and_then(|number| number.parse::<u64>().ok());
-                // The last one counts.
-                published = number.ok_or_else(|| {
-                    let offset = record.offset();
-                    self.failed(format!(
-                        "'{progress}' tells which letters are published, and its record {offset} has \
-                         no number: remove what else writes to it"
-                    ))
-                })?;
-            }
-            Ok(true)
+        let progress = self.to.progress();
+        let begun = progress.begin(&format!("tidemark-letters-{state}"), go_on);
+        let (writer, told) = begun.map_err(|why| self.failed(why))?;
+        let published = told.map_or(Ok(0), |told| {
+            told.parse().map_err(|_| self.failed(progress.not_ours(&told)))
         })?;
-        if fault::is_mutant("progress_forgotten") {
-            published = 0;
-        }
+        let published = if fault::is_mutant("progress_forgotten") { 0 } else { published };
         Ok(LetterSession { writer, topics, published })
     }
 
@@ -165,9 +148,7 @@ impl LetterSession {
                 (record.key, record.payload) = (letter.key.as_deref(), letter.value.as_deref());
                 writer.write(record)?;
             }
-            let number = number.to_string();
-            let record = BaseRecord::to(&to.progress).partition(0).key(to.state.as_bytes());
-            writer.write(record.payload(number.as_bytes()))?;
+            to.progress().tell(writer, &number.to_string())?;
             writer.flush(go_on);
             fault::point("publish.write");
             Ok(())

@@ -3,7 +3,7 @@
 use crate::kafka::create_topic;
 use crate::kafka::dead_letters::DeadLetterSettings;
 use crate::kafka::error::KafkaError;
-use crate::kafka::inquirer::{Inquirer, Trouble};
+use crate::kafka::inquirer::Inquirer;
 use crate::kafka::settings::KafkaConfig;
 use std::collections::HashMap;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
@@ -59,18 +59,8 @@ impl LetterTopics {
         self.partitions.remove(topic);
     }
 
-    /// How many partitions a topic has; `None`: it is not there.
-    pub(super) fn find(&self, topic: &str) -> Result<Option<u32>, String> {
-        match self.inquirer.partitions(topic) {
-            Ok(count) => Ok(Some(count)),
-            Err(Trouble::Passing(error)) => Err(error),
-            Err(Trouble::Lasting(error)) => Err(error.to_string()),
-            Err(Trouble::NoSuchTopic(_)) => Ok(None),
-        }
-    }
-
     fn find_or_create(&self, topic: &str, letter: &DeadLetter) -> Result<u32, String> {
-        if let Some(count) = self.find(topic)? {
+        if let Some(count) = self.inquirer.find(topic)? {
             return Ok(count);
         }
         let own = letter.topic.as_deref().and_then(|own| self.inquirer.partitions(own).ok());

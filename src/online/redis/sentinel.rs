@@ -4,8 +4,8 @@
 //! greatest `config-epoch`): a Sentinel that was cut off still names the primary of before. What it
 //! names must call itself a primary (`ROLE`), or it is not connected to.
 //!
-//! Bound: one connection to each Sentinel at a time, one after the other, for as long as a fourth of
-//! `connect_timeout` each.
+//! Bound: one connection to each Sentinel at a time, one after the other, for as long as half of
+//! `connect_timeout` each: a fourth to connect and a fourth for each answer.
 
 use crate::online::StoreError;
 use crate::online::redis::link::Link;
@@ -62,21 +62,33 @@ fn ask(
     name: &str,
 ) -> Result<(u64, ServerAddress), StoreError> {
     let mut link = Link::at(settings, at)?;
-    let told = link.ask("SENTINEL", &[b"MASTER", name.as_bytes()])?;
-    told_primary(&told).ok_or_else(|| StoreError::Reply {
+    let epoch = told_epoch(&link.ask("SENTINEL", &[b"MASTER", name.as_bytes()])?);
+    // Not that of the reply before: who has just led a failover has the new epoch there beside the old
+    // address, until all other replicas follow.
+    let told = link.ask("SENTINEL", &[b"GET-MASTER-ADDR-BY-NAME", name.as_bytes()])?;
+    let primary = told_primary(&told).ok_or_else(|| StoreError::Reply {
         address: at.to_string(),
         command: "SENTINEL",
         reason: "its reply names no address".to_owned(),
-    })
+    })?;
+    Ok((epoch, primary))
 }
 
-/// Epoch and address in a reply to `SENTINEL MASTER`: names and values in turn.
-fn told_primary(reply: &Value) -> Option<(u64, ServerAddress)> {
+/// The epoch in a reply to `SENTINEL MASTER`: names and values in turn.
+fn told_epoch(reply: &Value) -> u64 {
     let pairs = crate::online::redis::link::text_pairs(reply);
-    let host = pairs.get("ip")?.clone();
-    let port = pairs.get("port")?.parse().ok()?;
-    let epoch = pairs.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0);
-    Some((epoch, ServerAddress { host, port }))
+    pairs.get("config-epoch").and_then(|epoch| epoch.parse().ok()).unwrap_or(0)
+}
+
+/// The address in a reply to `SENTINEL GET-MASTER-ADDR-BY-NAME`: host and port.
+fn told_primary(reply: &Value) -> Option<ServerAddress> {
+    let Value::Array(parts) = reply else { return None };
+    let text = |part: &Value| match part {
+        Value::BulkString(bytes) => String::from_utf8(bytes.clone()).ok(),
+        _ => None,
+    };
+    let [host, port] = parts.as_slice() else { return None };
+    Some(ServerAddress { host: text(host)?, port: text(port)?.parse().ok()? })
 }
 
 fn is_text(value: Option<&Value>, text: &[u8]) -> bool {
@@ -91,12 +103,12 @@ mod tests {
     fn the_primary_and_its_epoch_are_read_among_whatever_else_is_told() {
         let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let told = ["name", "m", "ip", "10.0.0.7", "port", "6380", "config-epoch", "12", "x", "y"];
-        let reply = Value::Array(told.iter().map(|word| text(word)).collect());
+        let reply = |words: &[&str]| Value::Array(words.iter().map(|word| text(word)).collect());
+        assert_eq!(told_epoch(&reply(&told)), 12);
+        assert_eq!(told_epoch(&reply(&told[..6])), 0);
         let address = ServerAddress { host: "10.0.0.7".to_owned(), port: 6380 };
-        assert_eq!(told_primary(&reply), Some((12, address.clone())));
-        let old = Value::Array(told[..6].iter().map(|word| text(word)).collect());
-        assert_eq!(told_primary(&old), Some((0, address)));
-        for odd in [Value::Nil, Value::Array(vec![text("ip")]), text("OK")] {
+        assert_eq!(told_primary(&reply(&["10.0.0.7", "6380"])), Some(address));
+        for odd in [Value::Nil, reply(&["ip"]), reply(&["a", "b"]), text("OK")] {
             assert_eq!(told_primary(&odd), None);
         }
     }

@@ -24,10 +24,11 @@ enum Plot {
 }
 
 /// Every bug that the product may be told to have.
-const MUTANTS: [(&str, Plot); 9] = [
+const MUTANTS: [(&str, Plot); 10] = [
     ("letters_before_commit", Plot::Ended),
     ("letters_forgotten", Plot::Ended),
     ("progress_forgotten", Plot::Ended),
+    ("sealed_progress_forgotten", Plot::Ended),
     ("manifest_overwritten", Plot::Alone),
     ("offset_late", Plot::Ended),
     ("reread_forgotten", Plot::Ended),

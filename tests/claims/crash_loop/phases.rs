@@ -26,18 +26,19 @@ const fn standing(name: &'static str, point: &'static str, times: u32) -> Phase 
 }
 
 /// Those at which deliberate bugs show.
-pub const AIMED: [Phase; 7] = [
+pub const AIMED: [Phase; 8] = [
     phase("reading", "read.records", 8),
     phase("cut, before the manifest", "cut.manifest", 2),
     Phase { stands: 100, ..phase("cut, taken over before the manifest", "cut.manifest", 3) },
     phase("cut, behind the manifest", "cut.committed", 4),
     phase("publish, before", "publish.letters", 2),
     phase("publish, behind", "publish.published", 2),
+    phase("sealed rows published", "publish.sealed.done", 2),
     phase("cut, behind the manifest again", "cut.committed", 6),
 ];
 
 /// All of them.
-pub const PHASES: [Phase; 16] = [
+pub const PHASES: [Phase; 18] = [
     phase("start-up", "start.opened", 1),
     standing("start-up, taken over", "start.taken_over", 1),
     phase("restore, rows", "restore.rows", 3),
@@ -52,6 +53,8 @@ pub const PHASES: [Phase; 16] = [
     phase("publish, before", "publish.letters", 3),
     standing("publish, half written", "publish.write", 3),
     phase("publish, behind", "publish.published", 3),
+    standing("sealed rows, half published", "publish.sealed", 3),
+    phase("sealed rows published", "publish.sealed.done", 3),
     stopping("stop, asked", "stop.asked"),
     stopping("stop, checkpoint made", "stop.checkpointed"),
 ];
