@@ -1,6 +1,9 @@
 //! Asking a running process over HTTP.
 
+use crate::config::{ClusterFile, Flags, Settings};
+use crate::failure::Failure;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 use ureq::Agent;
 use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
@@ -20,6 +23,15 @@ pub fn url(address: SocketAddr) -> String {
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
 
+/// Where the process of this machine is asked, by the settings in `cluster` or in this folder.
+///
+/// # Errors
+/// Exit code 2 when the settings are wrong.
+pub(crate) fn here(cluster: Option<&PathBuf>) -> Result<String, Failure> {
+    let file = ClusterFile::from(cluster);
+    Ok(url(Settings::load(&file, Flags::default())?.http.address()))
+}
+
 /// Code and body of what answers at `url` within `patience`, whatever the code is.
 ///
 /// # Errors
@@ -30,6 +42,8 @@ pub fn get(url: &str, patience: Duration) -> Result<(u16, String), ureq::Error> 
         .root_certs(RootCerts::PlatformVerifier)
         .build();
     let agent: Agent = Agent::config_builder()
+        // A process of the job is asked itself, whatever proxy the environment names.
+        .proxy(None)
         .timeout_global(Some(patience))
         .http_status_as_error(false)
         .user_agent(concat!("tidemark/", env!("CARGO_PKG_VERSION")))

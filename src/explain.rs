@@ -12,7 +12,7 @@ mod inputs;
 mod reading;
 mod text;
 
-use crate::cli::{ExplainArgs, OutputFormat, SourceFiles, TableFile};
+use crate::cli::{ExplainArgs, OutputFormat, SourceFiles};
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::entity_id;
 use crate::exit::Exit;
@@ -21,7 +21,6 @@ use crate::historical::of_reference;
 use crate::replay::inputs as job_inputs;
 use crate::reread::{AskedHistory, Reread};
 use crate::run::with_topic;
-use crate::tables::OpenTables;
 use crate::{job_file, output};
 pub(crate) use document::Explained;
 pub(crate) use inputs::Explaining;
@@ -37,8 +36,9 @@ use tidemark_operators::plan::Plan;
 /// Exit code 2 when the job, the view, a file or the settings are wrong; 1 when the log cannot be read,
 /// or the windows and the recomputation differ, which is a defect.
 pub fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
-    let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
-    let (job, tables) = job_of(&args.job, &settings, &args.sources, &args.tables)?;
+    let settings = Settings::load(&ClusterFile::from(args.log.cluster.as_ref()), Flags::default())?;
+    let job = job_of(&args.job, &settings, &args.log.sources)?;
+    let tables = job_inputs::tables(&job, &args.log.tables)?;
     let wanted = match args.features.as_slice() {
         [] => of_reference(&job, &args.view)?,
         names => {
@@ -56,7 +56,7 @@ pub fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
         plan: &job.plan,
         settings: &settings,
         tables,
-        workers: args.workers.unwrap_or(settings.workers),
+        workers: args.log.workers.unwrap_or(settings.workers),
         asked: vec![AskedHistory { entity: index.entity, id }],
         at: args.at,
     };
@@ -64,36 +64,34 @@ pub fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
     let Some(history) = found.histories.into_iter().next() else {
         return Err(Failure::failed("nothing was read of the entity"));
     };
-    let explaining = Explaining {
+    let mut explaining = Explaining {
         job: &job,
         view: (view, index.view),
         at: found.at,
         limit: args.limit,
         places: &found.places,
-        windows: history.windows.get(index.view).cloned().unwrap_or_default(),
         id: history.asked.id,
         recomputed: history.recomputed,
         rows: std::collections::BTreeMap::new(),
     };
+    explaining.check(history.windows.get(index.view).map(Vec::as_slice).unwrap_or_default())?;
     let explained = explaining.explain(wanted.iter().map(|(_, feature)| *feature))?;
-    match args.format {
+    match args.log.format {
         OutputFormat::Json => output::print_json(&explained),
         OutputFormat::Text => output::print(&text::text(&explained)),
     }
 }
 
-/// The job, with `sources` read from these files and from where it says else; and its tables.
+/// The job, with `sources` read from these files and from where it says else.
 ///
 /// # Errors
-/// When a name is none of the job's, or a table cannot be read.
+/// When a name is none of the job's.
 pub(crate) fn job_of(
     name: &str,
     settings: &Settings,
     sources: &[SourceFiles],
-    tables: &[TableFile],
-) -> Result<(Job, OpenTables), Failure> {
+) -> Result<Job, Failure> {
     let job = job_file::load(name)?;
-    let opened = job_inputs::tables(&job, tables)?;
     let mut plan = Plan::clone(&job.plan);
     for (source, files) in job_inputs::given_files(&job, sources)? {
         let text = |file: &PathBuf| {
@@ -108,5 +106,5 @@ pub(crate) fn job_of(
     let of_files = plan.sources.iter().all(|source| !source.files.is_empty());
     let topic = settings.topic.as_deref().filter(|_| !of_files);
     let plan = with_topic(Arc::new(plan), topic)?;
-    Ok((Job { plan, ..job }, opened))
+    Ok(Job { plan, ..job })
 }

@@ -3,7 +3,6 @@
 
 use crate::ask;
 use crate::cli::HealthArgs;
-use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
@@ -17,6 +16,8 @@ struct Said {
     status: Option<String>,
     ready: Option<bool>,
     reason: Option<String>,
+    /// Why there is no answer.
+    error: Option<String>,
     #[serde(default)]
     components: Vec<SaidOfPart>,
 }
@@ -38,10 +39,7 @@ struct SaidOfPart {
 pub fn run(args: &HealthArgs) -> Result<Exit, Failure> {
     let url = match &args.address {
         Some(address) => format!("http://{address}"),
-        None => {
-            let file = ClusterFile::from(args.cluster.as_ref());
-            ask::url(Settings::load(&file, Flags::default())?.http.address())
-        }
+        None => ask::here(args.cluster.as_ref())?,
     };
     let path = if args.ready { "ready" } else { "health" };
     let (code, body) = ask::get(&format!("{url}/{path}"), args.timeout).map_err(|error| {
@@ -51,6 +49,10 @@ pub fn run(args: &HealthArgs) -> Result<Exit, Failure> {
         )
     })?;
     let said: Option<Said> = serde_json::from_str(&body).ok();
+    if let Some(error) = said.as_ref().and_then(|said| said.error.as_deref()) {
+        let why = format!("the process at {url} answers with {code}: {}", printable(error));
+        return Err(Failure::failed(why).hint("look at its log"));
+    }
     let said =
         said.filter(|said| said.status.is_some() || said.ready.is_some()).ok_or_else(|| {
             Failure::failed(format!("what answers at {url} is no tidemark process (status {code})"))
@@ -60,11 +62,12 @@ pub fn run(args: &HealthArgs) -> Result<Exit, Failure> {
     match code {
         200 => output::print(&text),
         _ => Err(Failure::no(format!(
-            "the process at {url} is not {}: {text}",
+            "the process at {url} is not {}: {}",
             match args.ready {
                 true => "ready",
                 false => "well",
-            }
+            },
+            text.trim_end()
         ))
         .hint(match args.ready {
             true => "it catches up; /ready says how far each partition is",

@@ -94,7 +94,7 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
     outputs.finish(&settings.plan, accepted.is_ok())?;
     let invalid = told::tell(&job.plan, &observer);
     let run = Summary::new(&observer, invalid, started.elapsed());
-    refused::say(&counted, args.dlq.as_deref(), run.events - run.skipped);
+    refused::say(&counted, args.dlq.as_deref().ok_or(refused::BY_FLAG), run.events - run.skipped);
     accepted?;
     let outcome = Outcome::write(&spine, &asking, answers, form, (&args.out, &out))?;
     WholeFile::finish(vec![out]).map_err(Failure::failed)?;

@@ -50,7 +50,8 @@ pub use server::{
 
 use crate::config::RunSettings;
 use crate::failure::Failure;
-use overview::{FeatureListed, Overview};
+use overview::Overview;
+use tidemark_jobs::docs::CatalogueEntry;
 
 /// What the server asks the job. Every call may come from any thread and must not wait for a
 /// worker; one that waits for the network must give up by itself within a few seconds.
@@ -73,7 +74,7 @@ pub trait Introspect: Send + Sync {
     }
 
     /// The features of the job, in its order.
-    fn catalogue(&self) -> Vec<FeatureListed> {
+    fn catalogue(&self) -> Vec<CatalogueEntry> {
         Vec::new()
     }
 

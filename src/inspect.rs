@@ -10,6 +10,7 @@ use crate::cli::{CheckpointArgs, CheckpointCommand};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::objects::{self, Absent, Objects};
+use crate::text::columns;
 use std::path::Path;
 
 /// Carries out the command.
@@ -66,19 +67,7 @@ fn listed_bytes(manifest: &Manifest) -> u64 {
     indexes.chain(segments).chain(states.map(|one| one.bytes)).chain(ids).sum()
 }
 
-/// Columns of text, each as wide as its widest cell; the first line is the head.
+/// Columns of text; the first line is the head.
 fn table(lines: &[Vec<String>]) -> String {
-    let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<_> = (0..columns).map(width).collect();
-    let mut out = String::new();
-    for line in lines {
-        let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
-        out.push('\n');
-    }
-    out
+    columns(lines, &[]).into_iter().map(|line| line + "\n").collect()
 }

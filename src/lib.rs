@@ -17,6 +17,7 @@
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
 //! - `reread`: the histories of a few entities, from the log;
+//! - `publishing`: publishing that goes on until it succeeds;
 //! - [`sealed_publisher`]: sealed rows out of their file into topics;
 //! - [`offline`]: examples, and rows that are kept for training;
 //! - [`dead_letters`]: records that did not become events, in a file;
@@ -85,6 +86,7 @@ pub mod output;
 pub mod panics;
 pub mod process;
 pub mod progress;
+pub mod publishing;
 pub mod recovery;
 pub mod refusals;
 pub mod registry;

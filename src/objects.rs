@@ -21,6 +21,7 @@ pub use local::LocalObjects;
 pub use name::{NAME_BYTES_MAX, is_name};
 pub use s3::{S3Objects, S3Settings, SecretKey};
 
+use crate::text::hex;
 use std::io;
 use std::path::Path;
 
@@ -119,7 +120,7 @@ pub fn open(url: &str, absent: Absent) -> Result<Box<dyn Objects>, ObjectError> 
 pub fn unique_text() -> io::Result<String> {
     let mut bytes = [0; 16];
     openssl::rand::rand_bytes(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex(&bytes))
 }
 
 #[cfg(test)]

@@ -155,15 +155,17 @@ pub enum StoreError {
         reason: String,
     },
     /// Connected to a replica, which takes no writes.
-    #[error("Redis at '{address}' is a replica; name the primary")]
+    #[error(
+        "Redis at '{address}' is a replica, which takes no rows: name the primary, or wait until the Sentinels do"
+    )]
     Replica {
         /// Host and port.
         address: String,
     },
     /// No Sentinel says which server is the primary.
     #[error(
-        "cannot ask any Sentinel which server is the primary '{name}': {reason}; check \"addresses\" \
-         and \"sentinel_name\" in [online.redis]"
+        "no Sentinel names the primary '{name}': {reason}; check \"addresses\", \"sentinel_name\" and \
+         \"sentinel_password\" in [online.redis]"
     )]
     NoPrimary {
         /// What they would call it.

@@ -22,7 +22,6 @@ mod lacks;
 mod leads;
 mod left_online;
 mod letter_file;
-mod letter_topic;
 mod letters;
 mod marks;
 mod merging;
@@ -44,12 +43,13 @@ use crate::kafka::{DeadLetterSettings, FoundTopics, KafkaConfig};
 use crate::metrics::snapshot::{CheckpointSnapshot, LogSinkSnapshot};
 use crate::objects::{self, Absent, Objects};
 use crate::online::redis::Generation;
+use crate::publishing::Leading;
 use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
 use error::system;
 use follow::Outgoing;
 use lacks::Lacks;
-use leads::{leads, leads_of};
+use leads::{cause, leading, leads};
 pub use left_online::LeftOnline;
 use message::WorkerMessage;
 use part::{LetterRoom, part};
@@ -167,7 +167,7 @@ impl Recovery {
             takes.recv().map_err(|_| gone())??;
         let room = Arc::new(LetterRoom::new(config.letters_max.0, config.letters_max.1));
         // What a later run has taken away is missing to this one: that is the effect, not the cause.
-        let superseded = |error| leads(&*objects, &begun).err().unwrap_or(error);
+        let superseded = |error| cause(&*objects, &begun, error);
         let publisher = publisher(&objects, &begun, letters, &room).map_err(superseded)?;
         let (to, messages) = channel();
         let lacks = Lacks::new(&config.plan, &begun, config.start_empty.clone());
@@ -282,8 +282,8 @@ impl Recovery {
     }
 
     /// The same, to be asked later.
-    pub fn leading(&self) -> impl Fn() -> Result<(), String> + Send + use<> {
-        leads_of(&self.objects, &self.begun)
+    pub fn leading(&self) -> Leading {
+        leading(&self.objects, &self.begun)
     }
 
     /// Has a manifest say that the job's first sealed rows are written behind the first `bytes` of their

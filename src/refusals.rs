@@ -8,7 +8,7 @@ use crate::failure::Failure;
 use crate::text::{count_text, duration_exact, printable, time_text};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::origin::PartitionId;
@@ -22,7 +22,8 @@ pub struct Refusals {
     files: Vec<Vec<PathBuf>>,
     /// By source, then in the order of [`Reason::ALL`].
     kinds: Vec<[RefusalCount; Reason::ALL.len()]>,
-    newest: NewestLetters,
+    /// Where somebody looks at them.
+    newest: OnceLock<NewestLetters>,
 }
 
 /// One reason in one source.
@@ -55,7 +56,7 @@ impl Refusals {
             plan: Arc::clone(plan),
             files: sources().map(|at| of(at).unwrap_or_default()).collect(),
             kinds: sources().map(|_| Default::default()).collect(),
-            newest: NewestLetters::default(),
+            newest: OnceLock::new(),
         })
     }
 
@@ -91,14 +92,16 @@ impl Refusals {
         firsts.min_by_key(|refused| refused.at)
     }
 
-    /// The newest letters, in short.
+    /// The newest letters, in short, from the first call on.
     pub fn newest(&self) -> &NewestLetters {
-        &self.newest
+        self.newest.get_or_init(NewestLetters::default)
     }
 
     /// Counts a dead letter.
     pub fn add(&self, letter: &DeadLetter) {
-        self.newest.add(letter);
+        if let Some(newest) = self.newest.get() {
+            newest.add(letter);
+        }
         let source = usize::from(letter.partition.source);
         let Some(kind) = self.kind(source, letter.reason) else { return };
         kind.count.fetch_add(1, Ordering::Relaxed);

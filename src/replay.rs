@@ -75,7 +75,11 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let invalid = told::tell(&job.plan, &observer);
     let summary = Summary::new(&observer, invalid, started.elapsed());
     let mut line = serde_json::to_string(&summary).map_err(Failure::failed)?;
-    refused::say(&counted, args.dlq.as_deref(), summary.events - summary.skipped);
+    refused::say(
+        &counted,
+        args.dlq.as_deref().ok_or(refused::BY_FLAG),
+        summary.events - summary.skipped,
+    );
     let rows = [&args.sealed, &args.dlq, &args.online].into_iter().flatten();
     if rows.clone().any(|path| is_standard_output(path)) {
         output::note(&line);

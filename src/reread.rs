@@ -19,7 +19,7 @@ use crate::run::schemas::SchemaSource;
 use crate::run::sources::{OpenSources, Sources};
 use crate::tables::OpenTables;
 use ends::to_their_ends;
-pub(crate) use kept::{AskedHistory, KeptHistory, features};
+pub(crate) use kept::{AskedHistory, KeptHistory, features, json_text};
 use kept::{KeptHistories, ROWS_MAX};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -103,7 +103,11 @@ impl Reread<'_> {
         outcome?;
         told::tell(plan, &observer);
         let judged = observer.metrics.iter().flat_map(|metrics| &metrics.verdicts);
-        refused::say(&places, None, judged.map(|verdicts| verdicts.judged()).sum());
+        refused::say(
+            &places,
+            Err("`tidemark replay --dlq FILE` keeps them"),
+            judged.map(|verdicts| verdicts.judged()).sum(),
+        );
         let (at, histories) = kept.finish(plan)?;
         Ok(ReadAgain { at, histories, places })
     }

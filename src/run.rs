@@ -141,7 +141,7 @@ impl OpenJob {
             .with_lacking(recovery.as_ref().map(|recovery| recovery.complete_from()))
             .with_peers(place.peers(mesh.as_ref().map(Mesh::run)));
         if sources.has_topics() {
-            service = service.with_kafka(Arc::clone(&status));
+            service = service.with_kafka(Arc::clone(&status), sources.files_of(place.shape()));
         }
         if let Some(registry) = schemas.as_ref().and_then(SchemaSource::registry) {
             service = service.with_registry(Arc::clone(registry));
@@ -216,10 +216,10 @@ impl OpenJob {
         let (written, published) = std::thread::scope(|scope| {
             let published = scope.spawn(|| store::close(&*store, stopped, left()));
             let written = self.letters.finish(left());
+            // Behind the last checkpoint.
+            sealed::finish(rows, left());
             (written, published.join().unwrap_or(Ok(())))
         });
-        // Behind the last checkpoint.
-        sealed::finish(rows, left());
         let said = watch::totals(&service, &self.observer);
         first_failure([outcome, written, sealed, published])?;
         tracing::info!("{}: {said}", if stopped { "stopped" } else { "ended, all is read" });

@@ -72,7 +72,8 @@ impl SealedFile {
 
     /// The same for a job with checkpoints: `known` bytes of the file are those of rows before the cut
     /// that it goes on from, and what is behind them is written again. `None`: it begins. `told` is told
-    /// of each cut. Also gives how many bytes rows are written behind.
+    /// of each cut. Also gives how many bytes rows are written behind, and the file to read and write at
+    /// places, where it is one.
     ///
     /// # Errors
     /// When the file cannot be opened, or not be cut off there.
@@ -81,7 +82,7 @@ impl SealedFile {
         known: Option<u64>,
         told: OnCut,
         failed: impl Fn(String) + Send + 'static,
-    ) -> Result<(Self, u64), LinesError> {
+    ) -> Result<(Self, u64, Option<File>), LinesError> {
         let error = |reason| LinesError { what: "sealed rows", path: path.to_owned(), reason };
         let file = create(path, Held::Placed).map_err(error)?;
         let is_regular = file.metadata().map_err(error)?.is_file();
@@ -103,6 +104,7 @@ impl SealedFile {
             file.set_len(begins).map_err(error)?;
         }
         let synced = file.try_clone().map_err(error)?;
+        let read = is_regular.then(|| file.try_clone()).transpose().map_err(error)?;
         let told = move |cut, bytes| {
             if is_regular {
                 synced.sync_data()?;
@@ -115,7 +117,7 @@ impl SealedFile {
             false => Box::new(file),
         };
         let started = Self::spawn(path, file, failed, told)?;
-        Ok((started, begins))
+        Ok((started, begins, read))
     }
 
     /// The same with what is open already, for `path`.
@@ -310,9 +312,9 @@ mod tests {
         let resume = || SealedFile::resume(&path, known, Box::new(|_, _| {}), failed).unwrap();
         let lines: Vec<u8> =
             (0..9).flat_map(|n| format!("{{\"as_of\":{n}}}\n").into_bytes()).collect();
-        let (stale, _) = resume();
+        let (stale, ..) = resume();
         stale.sink().write(lines[..22].to_vec());
-        let (newer, begins) = resume();
+        let (newer, begins, _) = resume();
         assert_eq!(begins, LINE.len() as u64);
         newer.sink().write(lines.clone());
         newer.finish().unwrap();

@@ -11,17 +11,17 @@
 //! far that is. A row reaches its topic with the checkpoint behind it. Topics that cannot be reached hold
 //! nobody up: rows wait in the file.
 
-use crate::dead_letters::{PAUSES, wait};
 use crate::fault;
-use crate::kafka::{KafkaError, PublishedRows, SealedTopics};
+use crate::kafka::{PublishedRows, SealedTopics};
 use crate::metrics::snapshot::LogSinkSnapshot;
+use crate::publishing::Publishing;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bytes of rows that are published in one transaction, and held in memory meanwhile; default 4 MiB. A
 /// longer line is one of its own.
@@ -43,17 +43,14 @@ pub struct PublishedFile {
     /// Whether what is published stays in the file. Else its room is given back to the disk: the file's
     /// length stays, and what was there reads as zeros.
     pub keep: bool,
-    /// Fails once another process has taken over.
-    pub leads: Box<dyn Fn() -> Result<(), String> + Send>,
     /// Up to which place rows are in a checkpoint.
     pub durable: Box<dyn Fn() -> u64 + Send>,
 }
 
-#[derive(Default)]
 struct RowsProgress {
-    status: Mutex<LogSinkSnapshot>,
+    publishing: Publishing,
+    /// No newer checkpoint comes.
     ending: AtomicBool,
-    give_up: AtomicBool,
 }
 
 /// See the module.
@@ -68,9 +65,8 @@ impl SealedPublisher {
     /// # Errors
     /// When there is no thread to be had.
     pub fn start(from: PublishedFile, topics: SealedTopics) -> io::Result<Self> {
-        let status = LogSinkSnapshot { name: NAME, ..LogSinkSnapshot::default() };
-        let state = RowsProgress { status: Mutex::new(status), ..RowsProgress::default() };
-        let state = Arc::new(state);
+        let publishing = Publishing::new(NAME, "sealed rows");
+        let state = Arc::new(RowsProgress { publishing, ending: AtomicBool::new(false) });
         let of_thread = Arc::clone(&state);
         let thread = std::thread::Builder::new().name("sealed-topics".to_owned());
         let thread = thread.spawn(move || of_thread.run(&from, topics))?;
@@ -80,45 +76,51 @@ impl SealedPublisher {
     /// How it fares; may be kept and asked after the end.
     pub fn status(&self) -> impl Fn() -> LogSinkSnapshot + Send + Sync + use<> {
         let state = Arc::clone(&self.state);
-        move || state.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        move || state.publishing.snapshot()
     }
 
     /// Waits until all rows of checkpoints are published, while that fails for `within`; what is not will be
     /// after the next start. Says how many bytes of rows are left.
     pub fn finish(self, within: Duration) -> u64 {
         self.state.ending.store(true, Ordering::Release);
-        let began = Instant::now();
-        while !self.thread.is_finished() && began.elapsed() < within {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        self.state.give_up.store(true, Ordering::Release);
-        // A panic of it has ended the process.
-        let _ = self.thread.join();
-        let status = self.state.status.lock().unwrap_or_else(PoisonError::into_inner);
-        status.pending_bytes.unwrap_or(0)
+        self.state.publishing.end(self.thread, within);
+        self.state.publishing.snapshot().pending_bytes.unwrap_or(0)
     }
 }
 
 impl RowsProgress {
     fn run(&self, from: &PublishedFile, mut topics: SealedTopics) {
-        let begun = self.insist(|go_on| topics.take_over(from.begins, &from.leads, go_on));
+        let waits = |place: u64| {
+            let bytes = (from.durable)().saturating_sub(place);
+            self.publishing.note(|status| status.pending_bytes = Some(bytes));
+        };
+        let begun = self.publishing.insist(|go_on| {
+            waits(from.begins);
+            topics.take_over(from.begins, go_on)
+        });
         let Some(mut published) = begun else { return };
-        let mut freed = published;
+        let (mut freed, mut keep) = (published, from.keep);
         loop {
             // In this order: what is durable when the end was told is all there will be.
             let ending = self.ending.load(Ordering::Acquire);
             let until = (from.durable)();
-            self.note(|status| status.pending_bytes = Some(until.saturating_sub(published)));
+            waits(published);
             if published >= until {
-                if ending || !wait(LOOK, &self.give_up) {
+                if ending || !self.publishing.wait(LOOK) {
                     return;
                 }
                 continue;
             }
-            let done = self.insist(|go_on| {
-                let lines = read(&from.file, published, until).map_err(|why| why.to_string())?;
-                let told = topics.publish(published, &lines, go_on).map_err(text)?;
-                Ok::<_, String>((published + lines.len() as u64, told))
+            let done = self.publishing.insist(|go_on| {
+                waits(published);
+                let lines =
+                    read(&from.file, published, until).map_err(|why| cut_off(published, &why))?;
+                let told = match lines.first() {
+                    // What was given back to the disk.
+                    Some(0) => PublishedRows::default(),
+                    _ => topics.publish(published, &lines, go_on)?,
+                };
+                Ok((published + lines.len() as u64, told))
             });
             let Some((place, PublishedRows { rows, others })) = done else { return };
             fault::point("publish.sealed.done");
@@ -130,59 +132,38 @@ impl RowsProgress {
                 );
             }
             published = place;
-            self.note(|status| (status.written, status.down) = (status.written + rows, None));
-            if !from.keep && published - freed >= PIECE {
-                freed = give_back(&from.file, freed, published);
+            self.publishing.note(|status| status.written += rows);
+            if !keep && published - freed >= PIECE {
+                keep = !give_back(&from.file, freed, published);
+                freed = published;
             }
-        }
-    }
-
-    fn note(&self, what: impl FnOnce(&mut LogSinkSnapshot)) {
-        what(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// Tries until it is done; `None`: nobody waits for it any more.
-    fn insist<T, E: ToString>(
-        &self,
-        mut attempt: impl FnMut(&dyn Fn() -> bool) -> Result<T, E>,
-    ) -> Option<T> {
-        let mut pause = PAUSES.0;
-        loop {
-            match attempt(&|| !self.give_up.load(Ordering::Acquire)) {
-                Ok(done) => return Some(done),
-                Err(error) => {
-                    let error = error.to_string();
-                    self.note(|status| {
-                        if status.down.as_ref() != Some(&error) {
-                            tracing::warn!(
-                                error,
-                                "sealed rows cannot be published; they are kept and tried again"
-                            );
-                        }
-                        status.retries += 1;
-                        status.down = Some(error);
-                    });
-                }
-            }
-            if !wait(pause, &self.give_up) {
-                return None;
-            }
-            pause = (pause * 2).min(PAUSES.1);
         }
     }
 }
 
-fn text(error: KafkaError) -> String {
-    error.to_string()
+/// Why rows cannot be read back, and what to do.
+fn cut_off(place: u64, why: &io::Error) -> String {
+    format!(
+        "cannot read sealed rows back from byte {place} of their file: {why}; if somebody cut it off, start \
+         the job again"
+    )
 }
 
-/// Whole lines from `place` on, up to `until` at most, where a line ends.
+/// Whole lines from `place` on, up to `until` at most, where a line ends; or some of the zeros that are there
+/// instead.
 fn read(file: &File, place: u64, until: u64) -> io::Result<Vec<u8>> {
     let mut most = TRANSACTION_BYTES;
     loop {
         let left = usize::try_from(until.saturating_sub(place)).unwrap_or(usize::MAX);
         let mut lines = vec![0; most.min(left)];
         file.read_exact_at(&mut lines, place)?;
+        // Holes begin where lines end.
+        let hole = lines.iter().position(|byte| *byte == 0);
+        if let Some(rows) = hole {
+            let zeros = lines.iter().take_while(|byte| **byte == 0).count();
+            lines.truncate(if rows == 0 { zeros } else { rows });
+            return Ok(lines);
+        }
         if lines.len() == left {
             return Ok(lines);
         }
@@ -194,14 +175,19 @@ fn read(file: &File, place: u64, until: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Gives the room of what is published back to the disk; says up to where.
-fn give_back(file: &File, from: u64, published: u64) -> u64 {
+/// Gives the room of what is published back to the disk; says whether that can be done here.
+fn give_back(file: &File, from: u64, published: u64) -> bool {
     use rustix::fs::{FallocateFlags, fallocate};
     let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
-    if let Err(why) = fallocate(file, flags, from, published - from) {
-        tracing::warn!(%why, "the room of published sealed rows cannot be given back to the disk");
+    let given = fallocate(file, flags, from, published - from);
+    if let Err(why) = &given {
+        tracing::warn!(
+            %why,
+            "the room of published sealed rows cannot be given back to the disk, and is kept: set \
+             \"keep = true\" in [sealed], or name a \"path\" on a file system that can"
+        );
     }
-    published
+    given.is_ok()
 }
 
 #[cfg(test)]
@@ -227,6 +213,33 @@ mod tests {
         assert_eq!(parts.concat(), text.as_bytes()[..until as usize]);
         assert_eq!(parts[0], b"one\ntwo\n");
         assert!(read(&file, place, until + 100).is_err(), "there is less than that");
+        std::fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn what_was_given_back_to_the_disk_is_passed_over_in_pieces_up_to_the_next_row() {
+        let name = format!("tidemark-published-hole-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let hole = vec![0; 2 * TRANSACTION_BYTES + 5];
+        std::fs::write(&path, [&b"first\n"[..], &hole].concat()).unwrap();
+        let mut file = File::options().read(true).append(true).open(&path).unwrap();
+        std::io::Write::write_all(&mut file, b"row\n").unwrap();
+        let (until, mut place, mut parts) = (file.metadata().unwrap().len(), 0, Vec::new());
+        while place < until {
+            let lines = read(&file, place, until).unwrap();
+            place += lines.len() as u64;
+            parts.push((lines.first() == Some(&0), lines.len()));
+        }
+        assert_eq!(
+            parts,
+            [
+                (false, 6),
+                (true, TRANSACTION_BYTES),
+                (true, TRANSACTION_BYTES),
+                (true, 5),
+                (false, 4)
+            ]
+        );
         std::fs::remove_file(&path).unwrap();
     }
 }

@@ -27,7 +27,7 @@ use crate::config::{HealthSettings, RunSettings};
 use crate::dead_letters::NewestLetters;
 use crate::engine::{Observer, StateBound};
 use crate::http::components::StallWatch;
-use crate::http::overview::{FeatureListed, Overview};
+use crate::http::overview::Overview;
 use crate::http::{Health, Introspect, Readiness, RowAnswer};
 use crate::kafka::KafkaStatus;
 use crate::metrics::snapshot::{
@@ -48,6 +48,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use tidemark_jobs::Job;
+use tidemark_jobs::docs::{CatalogueEntry, catalogue};
 use tidemark_operators::metrics::PartitionProgress;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
@@ -67,7 +68,7 @@ pub type CheckpointStatus = Box<dyn Fn() -> CheckpointSnapshot + Send + Sync>;
 ///
 /// ```ignore
 /// let service = Service::new(plan, observer, store, stall_after)
-///     .with_kafka(status)
+///     .with_kafka(status, 0)
 ///     .with_log(Box::new(move || dead_letters.status()))
 ///     .with_disk("dead_letters.jsonl");
 /// HttpServer::start(address, Arc::new(service))?;
@@ -94,7 +95,7 @@ pub struct Service {
     hour: Hour,
     lately: Lately,
     letters: NewestLetters,
-    catalogue: Vec<FeatureListed>,
+    catalogue: Vec<CatalogueEntry>,
 }
 
 impl Service {
@@ -144,10 +145,12 @@ impl Service {
         self
     }
 
-    /// Adds the topics: the sources that have a topic and no files are read from Kafka.
+    /// Adds the topics: the sources that have a topic and no files are read from Kafka. Of the others this
+    /// process reads `files` partitions.
     #[must_use]
-    pub fn with_kafka(mut self, status: Arc<KafkaStatus>) -> Self {
+    pub fn with_kafka(mut self, status: Arc<KafkaStatus>, files: usize) -> Self {
         self.kafka = Some(status);
+        self.catch_up = CatchUp::new(files);
         self
     }
 
@@ -196,7 +199,7 @@ impl Service {
     /// Adds what the page shows besides: the features of `job`, and its newest dead letters.
     #[must_use]
     pub fn with_page(mut self, job: &Job, letters: &NewestLetters) -> Self {
-        self.catalogue = overview::listed(job);
+        self.catalogue = catalogue(job);
         self.letters = letters.clone();
         self
     }
@@ -334,7 +337,7 @@ impl Introspect for Service {
         self.look_over()
     }
 
-    fn catalogue(&self) -> Vec<FeatureListed> {
+    fn catalogue(&self) -> Vec<CatalogueEntry> {
         self.catalogue.clone()
     }
 

@@ -131,6 +131,31 @@ pub fn time_text(ms: u64) -> String {
     time.map_or_else(|| format!("{ms} ms"), |time| time.to_string())
 }
 
+/// Lines of cells as columns, each as wide as its widest cell; those that are `right` have theirs at the
+/// right.
+pub fn columns(lines: &[Vec<String>], right: &[bool]) -> Vec<String> {
+    let count = lines.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..count).map(width).collect();
+    let cell = |(at, (cell, width)): (usize, (&String, &usize))| match right.get(at) {
+        Some(true) => format!("{cell:>width$}"),
+        _ => format!("{cell:<width$}"),
+    };
+    let line = |line: &Vec<String>| {
+        let cells = line.iter().zip(&widths).enumerate().map(cell);
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    lines.iter().map(line).collect()
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,6 @@ mod table;
 mod tests;
 
 use crate::cli::TopArgs;
-use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
@@ -29,9 +28,7 @@ use std::io::IsTerminal;
 pub fn run(args: &TopArgs) -> Result<Exit, Failure> {
     let mut urls = args.urls.clone();
     if urls.is_empty() {
-        let cluster = ClusterFile::from(args.cluster.as_ref());
-        let settings = Settings::load(&cluster, Flags::default())?;
-        urls.push(crate::ask::url(settings.http.address()));
+        urls.push(crate::ask::here(args.cluster.as_ref())?);
     }
     if !args.once && std::io::stdout().is_terminal() {
         let shown = live::show(&urls, args.every);

@@ -17,9 +17,10 @@ use crate::exit::Exit;
 use crate::explain::{Explaining, job_of};
 use crate::failure::Failure;
 use crate::output;
+use crate::replay::inputs;
 use crate::reread::{AskedHistory, ReadAgain, Reread};
 use crate::validate::entity_named;
-use judged::{JudgedView, judge};
+use judged::{judge, when_right};
 use online::{OnlineLook, OnlineRows};
 use report::Report;
 use std::collections::BTreeMap;
@@ -37,25 +38,26 @@ const ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// Exit code 2 when the job, a name, a file or the settings are wrong; 1 when the log or the rows cannot
 /// be read.
 pub fn run(args: &ValidatePitArgs) -> Result<Exit, Failure> {
-    let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
-    let (job, _) = job_of(&args.job, &settings, &args.sources, &args.tables)?;
+    let settings = Settings::load(&ClusterFile::from(args.log.cluster.as_ref()), Flags::default())?;
+    let job = job_of(&args.job, &settings, &args.log.sources)?;
     let rows = OnlineRows::new(&job, &settings, args.http.as_deref());
     let asked = asked(args, &job, &rows)?;
     let validation = Validation { args, job: &job, settings: &settings, rows: &rows };
-    let mut report = validation.look(asked.clone())?;
-    if !report.ok && args.at.is_none() {
+    let mut report = validation.look(asked.clone(), Duration::ZERO)?;
+    if !report.ok() && args.at.is_none() {
         // Only those that differ: what was on its way has arrived then.
         std::thread::sleep(ON_ITS_WAY);
         let differing = |asked: &AskedHistory| report.differs(&job, asked);
         let again: Vec<AskedHistory> = asked.into_iter().filter(differing).collect();
-        report = report.after(validation.look(again)?);
+        // And each row's clock is told.
+        report = report.after(validation.look(again, settings.online.decay_flush + ON_ITS_WAY)?);
     }
     report.named = args.entity_id.is_some();
-    match args.format {
+    match args.log.format {
         OutputFormat::Json => output::print_json(&report.document())?,
         OutputFormat::Text => output::print(&report.text())?,
     };
-    Ok(if report.ok { Exit::Done } else { Exit::Failed })
+    Ok(if report.ok() { Exit::Done } else { Exit::Failed })
 }
 
 /// Whose rows are looked at.
@@ -86,32 +88,31 @@ struct Validation<'a> {
 }
 
 impl Validation<'_> {
-    /// One look at all of `asked`.
-    fn look(&self, asked: Vec<AskedHistory>) -> Result<Report, Failure> {
-        let looks = match self.args.at {
-            Some(_) => Vec::new(),
-            None => asked.iter().map(|asked| self.rows.look(asked)).collect::<Result<_, _>>()?,
+    /// One look at all of `asked`; see [`OnlineRows::look`] for `wait`.
+    fn look(&self, asked: Vec<AskedHistory>, wait: Duration) -> Result<Report, Failure> {
+        let look = match self.args.at {
+            Some(_) => None,
+            None => Some(self.rows.look(&asked, wait)?),
         };
-        let latest = looks.iter().map(|look: &OnlineLook| look.until).max();
-        let at = self.args.at.or(latest);
-        let (job, tables) =
-            job_of(&self.args.job, self.settings, &self.args.sources, &self.args.tables)?;
+        let at = self.args.at.or(look.as_ref().map(|look| look.until));
         let reread = Reread {
-            plan: &job.plan,
+            plan: &self.job.plan,
             settings: self.settings,
-            tables,
-            workers: self.args.workers.unwrap_or(self.settings.workers),
+            tables: inputs::tables(self.job, &self.args.log.tables)?,
+            workers: self.args.log.workers.unwrap_or(self.settings.workers),
             asked,
             at,
         };
-        self.judge(reread.read()?, &looks)
+        self.judge(reread.read()?, look.as_ref())
     }
 
-    fn judge(&self, found: ReadAgain, looks: &[OnlineLook]) -> Result<Report, Failure> {
-        let mut report = Report::new(self.job, self.rows.name(self.args.at.is_some()), found.at);
+    fn judge(&self, found: ReadAgain, look: Option<&OnlineLook>) -> Result<Report, Failure> {
+        let name = self.rows.name(self.args.at.is_some());
+        let mut report = Report::new(self.job, name, (found.histories.len(), found.at));
+        let from = look.map_or(found.at, |look| look.from);
         let plan = Arc::clone(&self.job.plan);
         for (place, mut history) in found.histories.into_iter().enumerate() {
-            let look = looks.get(place);
+            let rows = look.and_then(|look| look.rows.get(place));
             let views = plan.views.iter().enumerate();
             let own = views.filter(|(_, index)| index.entity == history.asked.entity);
             let entity = plan.entities.get(history.asked.entity);
@@ -119,26 +120,27 @@ impl Validation<'_> {
             let mut wrong = None;
             for (index, at) in own.map(|(index, at)| (index, at.view)) {
                 let Some(view) = plan.view(index) else { continue };
-                let online = look.and_then(|look| look.rows.get(&index));
-                let asked_of = look.map_or((found.at, found.at), |look| (look.from, look.until));
+                let online = rows.and_then(|rows| rows.get(&index));
                 let windows = history.windows.get(at).cloned().unwrap_or_default();
-                let judged: JudgedView =
-                    judge(view, &mut history.recomputed, (at, &windows), online, asked_of);
-                if let (Some(feature), None) = (judged.first_wrong(), &wrong) {
-                    wrong = Some((index, at, feature, judged.at, judged.why));
-                }
+                let asked_of = (from, found.at);
+                let judged = judge(view, &mut history.recomputed, (at, &windows), online, asked_of);
                 report.take(&history.asked, entity, view, &judged);
+                if let (Some(feature), None) = (judged.first_wrong(), &wrong) {
+                    wrong = Some((index, at, feature, judged));
+                }
             }
-            report.done();
-            if let (Some((index, at, feature, clock, why)), false) = (wrong, report.is_explained())
-            {
+            if let (Some((index, at, feature, judged)), false) = (wrong, report.is_explained()) {
+                let row = judged.online.filter(|_| judged.windows == judged.events);
+                let history_of = &mut history.recomputed;
+                let why = row
+                    .zip(plan.view(index))
+                    .map(|(row, view)| when_right(view, history_of, (at, &row), from));
                 let explaining = Explaining {
                     job: self.job,
                     view: (index, at),
-                    at: clock,
+                    at: found.at,
                     limit: LISTED,
                     places: &found.places,
-                    windows: Vec::new(),
                     id: history.asked.id,
                     recomputed: history.recomputed,
                     rows: BTreeMap::<EventTime, Vec<String>>::new(),

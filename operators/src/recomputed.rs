@@ -12,7 +12,7 @@ use crate::event_batch::NULL;
 use crate::interner::stable_hash;
 use crate::origin::Origin;
 use crate::plan::{EntityPlan, Mask, Plan, Sequence, SequencePlan, SessionPlan, Storage, ViewPlan};
-use crate::sealed::state::fill;
+use crate::sealed::state::{fill, inside};
 use crate::time::{EventTime, Millis};
 use crate::timeline::chunk::{Chunk, symbol_of};
 use crate::timeline::lane::Lane;
@@ -196,8 +196,7 @@ impl Recomputed {
             self.bits(*row) & plan.mask == plan.mask && value
         };
         let log = &self.log.log;
-        let left = log.partition(log.start(), |ts| window.leaves(ts) <= clock);
-        let entered = log.partition(left, |ts| window.enters(ts) <= clock);
+        let (left, entered) = inside(window, log, clock);
         let known = log.partition(entered, |ts| ts <= clock);
         WindowRows {
             inside: (left..entered).filter(counts).collect(),

@@ -6,9 +6,11 @@ use crate::config::{ClusterFile, Flags, RunSettings, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
+use crate::run::with_topic;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::sync::Arc;
 use tidemark_jobs::Job;
 
 /// Keys that say where a process is asked, which in a cluster depends on its place.
@@ -36,10 +38,11 @@ struct Difference {
 /// the settings are wrong.
 pub(super) fn run(args: &CheckArgs, job: &Job, address: Option<&str>) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
+    let plan = with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
     let url =
         address.map_or_else(|| ask::url(settings.http.address()), |at| format!("http://{at}"));
     let runs = ask(&url)?;
-    let differs = differences(&runs, &RunSettings::of(&job.plan, &settings));
+    let differs = differences(&runs, &RunSettings::of(&plan, &settings));
     let (count, said) = (differs.len(), text(&differs));
     if args.format == OutputFormat::Json {
         output::print_json(&Comparison { running: url, differs })?;

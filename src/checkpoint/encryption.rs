@@ -6,6 +6,7 @@
 //! of the block are authenticated: a block that is put somewhere else is refused. Footers and
 //! manifests are not encrypted: they hold names, counts and times, no ids and no values.
 
+use crate::text::hex;
 use openssl::cipher::Cipher;
 use openssl::cipher_ctx::CipherCtx;
 use openssl::error::ErrorStack;
@@ -155,7 +156,7 @@ impl StateKeys {
         // There is at least one.
         let (id, key) = self.keys.first().map(|(id, key)| (id.clone(), *key)).unwrap_or_default();
         Ok(BlockCipher {
-            with: EncryptedWith { key: id, salt: digits_of(&salt) },
+            with: EncryptedWith { key: id, salt: hex(&salt) },
             key: derived(&key, &salt)?,
             next: AtomicU64::new(0),
         })
@@ -282,10 +283,6 @@ fn derived(key: &[u8], salt: &[u8]) -> Result<[u8; KEY_BYTES], KeyError> {
     derive().map_err(|why| KeyError::Library { attempt: "derive a key", why })
 }
 
-fn digits_of(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 fn bytes_of<const N: usize>(digits: &str) -> Option<[u8; N]> {
     if digits.len() != 2 * N || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
@@ -384,7 +381,7 @@ mod tests {
         // By the same function as its first test, whose key, salt and output have other lengths: the
         // value is of another implementation.
         let derived = derived(&[0x0b; 32], &[0x01; 16]).unwrap();
-        assert_eq!(digits_of(&derived), DERIVED_ELSEWHERE);
+        assert_eq!(hex(&derived), DERIVED_ELSEWHERE);
     }
 
     /// Of HMAC-SHA-256 in Python, extract and expand by hand.

@@ -1,9 +1,8 @@
 //! `tidemark explain`: which events make a value.
 
-use super::OutputFormat;
-use super::values::{self, SourceFiles, TableFile};
+use super::reread::RereadArgs;
+use super::values;
 use clap::Args;
-use std::path::PathBuf;
 use tidemark_operators::time::EventTime;
 
 /// `tidemark explain`
@@ -24,7 +23,8 @@ The log is read once, to the end that it has now: the files that --source names,
 says, topics from their first record. The values are computed twice, by the windows of the whole
 job, which `historical` reads too, and from the events of this entity alone; that they differ is a
 defect, and exit code 1. With --format json: {\"job\", \"view\", \"entity\", \"id\", \"at\", \"events\",
-\"features\": [{\"name\", \"value\", \"definition\", \"changes\": [{\"at\", \"value\"}], \"inputs\": [{\"what\",
+\"features\": [{\"name\", \"value\", \"definition\", \"changes\": [{\"at\", \"value\"}],
+\"more_changes\", \"inputs\": [{\"what\",
 \"of\", \"window_ms\", \"delay_ms\", \"horizon_ms\", \"value\", \"count\", \"events\": [EVENT], \"more\",
 \"enter_later\", \"values\": [{\"value\", \"events\"}]}]}]}; an EVENT is {\"source\", \"partition\",
 \"offset\", \"place\", \"at\", \"value\", \"leaves\", \"then\", \"role\", \"compared\": {\"place\", \"at\",
@@ -44,22 +44,10 @@ pub struct ExplainArgs {
     /// These features alone
     #[arg(long, value_name = "FEATURE,..", value_delimiter = ',')]
     pub features: Vec<String>,
-    /// The files of a source, in the place of what the job says
-    #[arg(long = "source", value_name = "NAME=FILE[,FILE..]", value_parser = values::source_files)]
-    pub sources: Vec<SourceFiles>,
-    /// A CSV file to read a reference table from, in the place of what the job says
-    #[arg(long = "table", value_name = "NAME=FILE", value_parser = values::table_file)]
-    pub tables: Vec<TableFile>,
     /// The most events, values and changes that are shown of each feature
     #[arg(long, value_name = "N", default_value = "10", value_parser = values::shown)]
     pub limit: usize,
-    /// Settings of the process [default: cluster.toml in this folder if there is one]
-    #[arg(long, value_name = "FILE")]
-    pub cluster: Option<PathBuf>,
-    /// Worker threads [env: PARALLELISM] [default: 1]
-    #[arg(long, value_name = "N", value_parser = values::workers)]
-    pub workers: Option<usize>,
-    /// Text for people, or one JSON document
-    #[arg(long, value_enum, default_value_t)]
-    pub format: OutputFormat,
+    /// Where the log is.
+    #[command(flatten)]
+    pub log: RereadArgs,
 }

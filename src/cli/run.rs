@@ -276,8 +276,9 @@ Examples:
   tidemark check my_job.toml --cluster cluster.toml --running   whether that is what runs
 
 With --running: what a running process was started with, by its /settings, against the job, the file
-and the environment of this command; a line for each key that differs, and exit code 3. Secrets are
-not compared. The log level changes while it runs (POST /log, SIGUSR1), everything else at a start.
+and the environment of this command; a line for each key that differs, and exit code 3. Neither
+secrets are compared nor the values of [kafka.settings] and texts with an @. The log level changes
+while it runs (POST /log, SIGUSR1), everything else at a start.
 
 With --sample: what becomes of the records, in how many of them each field is present, null (or
 missing), invalid or rounded, with an example of each, the unit that would read times that are none

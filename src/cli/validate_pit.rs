@@ -1,9 +1,8 @@
 //! `tidemark validate-pit`: whether what is served, what is trained on and the log say the same.
 
-use super::OutputFormat;
-use super::values::{self, SourceFiles, TableFile};
+use super::reread::RereadArgs;
+use super::values;
 use clap::{ArgGroup, Args};
-use std::path::PathBuf;
 use tidemark_operators::time::EventTime;
 
 /// `tidemark validate-pit`
@@ -19,14 +18,14 @@ Examples:
 Three values of each feature, side by side: the one online (the row in Redis, or, where rows are
 only in the process or --http names one, the row that it gives), the one that the windows of the job
 hold at that time, as `historical` gives it for training, and the one that the events of this entity
-alone make. The log is read once, to its end: the topics of the job as `run` reads them, or files
-that --source names.
+alone make. The log is read to the end that it has now: the files that --source names, else what
+the job says, topics from their first record; again for what differs.
 
 A row that is online is as of the clock that the job says; a row that may be newer than that is
 held against every time up to the end of the look. What differs is looked at a second time, a second
-later, so that what was on its way is no difference; then the first one is explained by the events
-that make it, and by the time at which the row online was right, if it was. With --at no row is
-looked at.
+later (in Redis \"decay_flush\" and a second later), so that what was on its way is no difference;
+then the first one is explained by the events that make it, and by the time at which the row online
+was right, if it was. With --at no row is looked at.
 
 With --format json: {\"job\", \"ok\", \"online\", \"at\", \"entities\", \"values\", \"differences\": [ROW],
 \"rows\": [ROW], \"why\", \"explained\"}; a ROW is {\"entity\", \"id\", \"view\", \"feature\", \"online\",
@@ -50,19 +49,7 @@ pub struct ValidatePitArgs {
     /// Ask the process that listens there for rows [default: Redis, unless rows are not in it]
     #[arg(long, value_name = "URL", value_parser = values::http, conflicts_with = "sample")]
     pub http: Option<String>,
-    /// The files of a source, in the place of what the job says
-    #[arg(long = "source", value_name = "NAME=FILE[,FILE..]", value_parser = values::source_files)]
-    pub sources: Vec<SourceFiles>,
-    /// A CSV file to read a reference table from, in the place of what the job says
-    #[arg(long = "table", value_name = "NAME=FILE", value_parser = values::table_file)]
-    pub tables: Vec<TableFile>,
-    /// Settings of the process [default: cluster.toml in this folder if there is one]
-    #[arg(long, value_name = "FILE")]
-    pub cluster: Option<PathBuf>,
-    /// Worker threads [env: PARALLELISM] [default: 1]
-    #[arg(long, value_name = "N", value_parser = values::workers)]
-    pub workers: Option<usize>,
-    /// Text for people, or one JSON document
-    #[arg(long, value_enum, default_value_t)]
-    pub format: OutputFormat,
+    /// Where the log is.
+    #[command(flatten)]
+    pub log: RereadArgs,
 }

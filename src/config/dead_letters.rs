@@ -2,6 +2,8 @@
 
 use crate::config::Settings;
 use crate::config::keys::{Choice, Keys, choose, not_empty};
+use crate::named_file::is_standard_output;
+use std::path::Path;
 
 /// Which sink takes dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,23 +50,23 @@ impl DeadLetterSettings {
 
 /// A job must not read its own dead letters.
 fn topic(text: &str) -> Result<(), String> {
-    let rest = text.replace("{topic}", "");
-    let known = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
     match text {
         "{topic}" => Err("must differ from the source's topic, as \"{topic}.dlq\" does".to_owned()),
-        _ if text.is_empty() || !rest.chars().all(known) => {
-            Err("must be letters, digits, dots, dashes, underscores and {topic}".to_owned())
-        }
-        _ => Ok(()),
+        _ => named(text, "{topic}"),
     }
 }
 
 /// What a topic of rows may be called.
 fn view_topic(text: &str) -> Result<(), String> {
-    let rest = text.replace("{view}", "");
+    named(text, "{view}")
+}
+
+/// Whether it is what a topic may be called, with `part` for what differs.
+fn named(text: &str, part: &str) -> Result<(), String> {
+    let rest = text.replace(part, "");
     let known = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
     match text.is_empty() || !rest.chars().all(known) {
-        true => Err("must be letters, digits, dots, dashes, underscores and {view}".to_owned()),
+        true => Err(format!("must be letters, digits, dots, dashes, underscores and {part}")),
         false => Ok(()),
     }
 }
@@ -101,6 +103,12 @@ impl SealedSettings {
             wrong.push(
                 "\"topic\" in [sealed] needs \"path\" there, the file that rows are published from, and \
                  \"url\" in [state], which knows how far they are final",
+            );
+        }
+        let is_stream = |path: &String| is_standard_output(Path::new(path));
+        if self.topic.is_some() && self.path.as_ref().is_some_and(is_stream) {
+            wrong.push(
+                "\"path\" in [sealed] names the standard output: rows are published from a file",
             );
         }
         if !self.keep && self.topic.is_none() {

@@ -45,7 +45,12 @@ pub(super) trait Keys {
     /// A table of keys.
     fn section(&mut self, key: &'static str, keys: &mut dyn FnMut(&mut dyn Keys));
     /// `others` may not be given beside `key`.
-    fn instead_of(&mut self, key: &'static str, others: &[&'static str]);
+    fn instead_of(&mut self, _key: &'static str, _others: &[&'static str]) {}
+}
+
+/// The name of the section `key` in the section `outer`; the outermost has none.
+pub(super) fn section_name(outer: &str, key: &str) -> String {
+    if outer.is_empty() { key.to_owned() } else { format!("{outer}.{key}") }
 }
 
 /// What is wrong with a text, if anything. The message goes behind the key's name.

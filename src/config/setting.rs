@@ -2,7 +2,7 @@
 
 use crate::config::Settings;
 use crate::config::environment::{ALSO_KNOWN_AS, KEYS};
-use crate::config::keys::{Check, Keys};
+use crate::config::keys::{Check, Keys, section_name};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -150,11 +150,10 @@ impl Keys for Lister {
     }
     fn section(&mut self, key: &'static str, keys: &mut dyn FnMut(&mut dyn Keys)) {
         let outer = self.section.clone();
-        self.section = if outer.is_empty() { key.to_owned() } else { format!("{outer}.{key}") };
+        self.section = section_name(&outer, key);
         keys(self);
         self.section = outer;
     }
-    fn instead_of(&mut self, _: &'static str, _: &[&'static str]) {}
 }
 
 /// What the shipped file says above a key: its comment, on one line, without the variable's name.

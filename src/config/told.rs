@@ -2,7 +2,7 @@
 //! `cluster.toml`, without secrets.
 
 use crate::config::Settings;
-use crate::config::keys::{Check, Keys};
+use crate::config::keys::{Check, Keys, section_name};
 use crate::text::{bytes_text, duration_text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -26,15 +26,11 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    /// Of a job that runs `plan` with `settings`.
+    /// Of a job that runs `plan`, with the topic that the environment names, with `settings`.
     pub fn of(plan: &Plan, settings: &Settings) -> Self {
-        let mut plan = plan.clone();
-        if let (Some(topic), [only]) = (&settings.topic, plan.sources.as_mut_slice()) {
-            only.topic = Some(topic.clone());
-        }
         RunSettings {
             definition: format!("{:016x}", stable_hash(format!("{plan:?}").as_bytes())),
-            job: plan.name,
+            job: plan.name.clone(),
             settings: settings.told(),
         }
     }
@@ -125,11 +121,10 @@ impl Keys for Teller {
     }
     fn section(&mut self, key: &'static str, keys: &mut dyn FnMut(&mut dyn Keys)) {
         let outer = self.section.clone();
-        self.section = if outer.is_empty() { key.to_owned() } else { format!("{outer}.{key}") };
+        self.section = section_name(&outer, key);
         keys(self);
         self.section = outer;
     }
-    fn instead_of(&mut self, _: &'static str, _: &[&'static str]) {}
 }
 
 #[cfg(test)]

@@ -98,8 +98,9 @@ fn start_of(bytes: &[u8]) -> String {
     // A character has four bytes at most.
     let start = bytes.get(..TEXT_MAX * 4).unwrap_or(bytes);
     let text = String::from_utf8_lossy(start);
-    let mut short: String = text.chars().take(TEXT_MAX).collect();
-    if short.len() < bytes.len() && text.chars().nth(TEXT_MAX).is_some() {
+    let mut chars = text.chars();
+    let mut short: String = chars.by_ref().take(TEXT_MAX).collect();
+    if chars.next().is_some() || start.len() < bytes.len() {
         short.push('…');
     }
     short
@@ -108,25 +109,9 @@ fn start_of(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tidemark_operators::origin::PartitionId;
 
     fn letter(offset: u64, reason: Reason, value: Vec<u8>) -> DeadLetter {
-        DeadLetter {
-            source: "transactions".to_owned(),
-            topic: None,
-            partition: PartitionId { source: 0, partition: 2 },
-            offset,
-            key: None,
-            value: Some(value),
-            reason,
-            event_time: None,
-            field_time: None,
-            arrival: None,
-            watermark: 0,
-            late_by: None,
-            idle_floor: false,
-            error: None,
-        }
+        DeadLetter { reason, value: Some(value), ..crate::dead_letters::tests::letter(offset) }
     }
 
     #[test]
@@ -149,6 +134,10 @@ mod tests {
             let value = letters.newest().remove(0).value.unwrap();
             assert_eq!(value.chars().count(), TEXT_MAX + 1);
             assert!(value.ends_with('…'));
+        }
+        for more in ["\u{1f512}".repeat(TEXT_MAX + 1).into_bytes(), vec![0xff; TEXT_MAX + 1]] {
+            letters.add(&letter(0, Reason::Malformed, more));
+            assert!(letters.newest().remove(0).value.unwrap().ends_with('…'));
         }
         letters.add(&letter(0, Reason::Malformed, b"x".repeat(TEXT_MAX)));
         assert_eq!(letters.newest().remove(0).value.unwrap(), "x".repeat(TEXT_MAX));

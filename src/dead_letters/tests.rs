@@ -12,7 +12,7 @@ use tidemark_operators::verdict::Reason;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-fn letter(offset: u64) -> DeadLetter {
+pub(super) fn letter(offset: u64) -> DeadLetter {
     DeadLetter {
         source: "transactions".into(),
         topic: None,

@@ -6,8 +6,7 @@
 //! ```
 //!
 //! What is added up is bounded by the names of operators, which a job's plan decides; beyond
-//! [`NAMES_MAX`] they are one. Operators that hold others (a dataflow, a scope) are left out: their time
-//! is that of those inside.
+//! [`NAMES_MAX`] they are one. A dataflow is left out: its time is that of the operators inside.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -34,13 +33,11 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 #[derive(Default)]
 struct LoadTally {
     load: WorkerLoad,
-    /// By the operator's number: its place in `load`.
-    places: HashMap<usize, usize>,
+    /// By the operator's number: its place in `load`, and since when it is at work.
+    places: HashMap<usize, (usize, Option<Duration>)>,
     /// By the operator's address, too.
     addresses: HashMap<Vec<usize>, usize>,
     channels: HashMap<usize, Channel>,
-    /// Operators that are at work, and since when.
-    began: HashMap<usize, Duration>,
     parked: Option<Duration>,
     told: Duration,
 }
@@ -86,7 +83,7 @@ impl LoadTally {
             // A dataflow has an address of one step; it is told after what it holds.
             TimelyEvent::Operates(operator) if operator.addr.len() > 1 => {
                 let place = self.place(&operator.name);
-                self.places.insert(operator.id, place);
+                self.places.insert(operator.id, (place, None));
                 self.addresses.insert(operator.addr, place);
             }
             TimelyEvent::Channels(channel) => {
@@ -95,7 +92,11 @@ impl LoadTally {
                 self.channels.insert(channel.id, Channel { source, target, places: None });
             }
             TimelyEvent::Schedule(schedule) => match schedule.start_stop {
-                StartStop::Start => drop(self.began.insert(schedule.id, at)),
+                StartStop::Start => {
+                    if let Some((_, began)) = self.places.get_mut(&schedule.id) {
+                        *began = Some(at);
+                    }
+                }
                 StartStop::Stop => self.worked(schedule.id, at),
             },
             TimelyEvent::Messages(messages) => self.sent(&messages),
@@ -112,17 +113,21 @@ impl LoadTally {
     /// The place of a name.
     fn place(&mut self, name: &str) -> usize {
         let operators = &mut self.load.operators;
-        let name = if operators.len() < NAMES_MAX - 1 { name } else { OTHERS };
-        operators.iter().position(|known| known.name == name).unwrap_or_else(|| {
-            operators.push(OperatorLoad { name: name.to_owned(), ..OperatorLoad::default() });
-            operators.len() - 1
+        let known = operators.iter().position(|known| known.name == name);
+        known.unwrap_or_else(|| match operators.len() {
+            NAMES_MAX => NAMES_MAX - 1,
+            there => {
+                let name = if there < NAMES_MAX - 1 { name } else { OTHERS };
+                operators.push(OperatorLoad { name: name.to_owned(), ..OperatorLoad::default() });
+                there
+            }
         })
     }
 
     fn worked(&mut self, id: usize, until: Duration) {
-        let Some(since) = self.began.remove(&id) else { return };
-        let load = self.places.get(&id).and_then(|place| self.load.operators.get_mut(*place));
-        if let Some(load) = load {
+        let Some((place, began)) = self.places.get_mut(&id) else { return };
+        let Some(since) = began.take() else { return };
+        if let Some(load) = self.load.operators.get_mut(*place) {
             load.busy_ns = load.busy_ns.saturating_add(nanoseconds(until.saturating_sub(since)));
             load.activations += 1;
         }
@@ -160,15 +165,20 @@ mod tests {
             let operator = OperatesEvent { id, addr: vec![0, id], name: format!("Operator {id}") };
             tally.hear(Duration::ZERO, operator.into());
         }
+        // One more of a name that is known.
+        let again = OperatesEvent { id: 900, addr: vec![0, 900], name: "Operator 0".to_owned() };
+        tally.hear(Duration::ZERO, again.into());
         assert_eq!(tally.load.operators.len(), NAMES_MAX);
-        for (id, from, to) in [(0, 10, 15), (NAMES_MAX + 3, 15, 16), (NAMES_MAX + 4, 16, 18)] {
+        for (id, from, to) in
+            [(0, 10, 15), (NAMES_MAX + 3, 15, 16), (NAMES_MAX + 4, 16, 18), (900, 18, 19)]
+        {
             tally.hear(Duration::from_nanos(from), ScheduleEvent::start(id).into());
             tally.hear(Duration::from_nanos(to), ScheduleEvent::stop(id).into());
         }
         tally.hear(Duration::from_nanos(20), ParkEvent::park(None).into());
         tally.hear(Duration::from_nanos(27), ParkEvent::unpark().into());
         let load = |name: &str| tally.load.operators.iter().find(|it| it.name == name).unwrap();
-        assert_eq!((load("Operator 0").busy_ns, load("Operator 0").activations), (5, 1));
+        assert_eq!((load("Operator 0").busy_ns, load("Operator 0").activations), (6, 2));
         assert_eq!((load(OTHERS).busy_ns, load(OTHERS).activations), (3, 2));
         assert_eq!(tally.load.parked_ns, 7);
     }

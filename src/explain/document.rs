@@ -33,6 +33,8 @@ pub(crate) struct ExplainedFeature {
     pub definition: String,
     /// When it becomes another value, if nothing else comes.
     pub changes: Vec<ValueChange>,
+    /// Whether there may be more changes than those.
+    pub more_changes: bool,
     pub inputs: Vec<ExplainedInput>,
 }
 

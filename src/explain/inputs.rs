@@ -7,10 +7,10 @@ use super::document::{
 use super::reading::{InputForm, derived_by, form, holder, session_rows};
 use crate::failure::Failure;
 use crate::refusals::Refusals;
-use crate::reread::features;
+use crate::reread::{features, json_text};
+use crate::text::time_text;
 use std::collections::{BTreeMap, BTreeSet};
 use tidemark_jobs::Job;
-use tidemark_operators::json::push_json;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{EntityPlan, FeaturePlan, Plan, Read, ViewPlan};
 use tidemark_operators::recomputed::Recomputed;
@@ -29,8 +29,6 @@ pub(crate) struct Explaining<'a> {
     /// The most events, values and changes that are listed.
     pub limit: usize,
     pub places: &'a Refusals,
-    /// The features as the job's windows have them.
-    pub windows: Vec<String>,
     pub id: String,
     pub recomputed: Recomputed,
     /// The features at other times.
@@ -48,12 +46,10 @@ impl Explaining<'_> {
     /// Explains these features, by their places in the view.
     ///
     /// # Errors
-    /// When the windows and the recomputation differ.
+    /// When the view is none of the plan.
     pub fn explain(mut self, wanted: impl Iterator<Item = usize>) -> Result<Explained, Failure> {
         let plan = std::sync::Arc::clone(&self.job.plan);
         let (view, entity) = self.view(&plan)?;
-        let now = self.row(view, self.at);
-        self.check(view, &now)?;
         let mut explained = Vec::new();
         for at in wanted {
             if let Some(feature) = view.features.get(at) {
@@ -78,15 +74,22 @@ impl Explaining<'_> {
         row.or_insert_with(|| features(view, &recomputed.row(of, clock), 0)).clone()
     }
 
-    fn check(&self, view: &ViewPlan, now: &[String]) -> Result<(), Failure> {
-        let mut pairs = view.features.iter().zip(now.iter().zip(&self.windows));
+    /// Sees that the features are what the job's windows say: `windows`.
+    ///
+    /// # Errors
+    /// When they differ.
+    pub fn check(&mut self, windows: &[String]) -> Result<(), Failure> {
+        let plan = std::sync::Arc::clone(&self.job.plan);
+        let (view, _) = self.view(&plan)?;
+        let now = self.row(view, self.at);
+        let mut pairs = view.features.iter().zip(now.iter().zip(windows));
         match pairs.find(|(_, (one, other))| one != other) {
             None => Ok(()),
             Some((feature, (own, other))) => Err(Failure::failed(format!(
                 "{} of \"{}\" at {} is {other} in the job's windows, and {own} by its {} events alone",
                 feature.name,
                 self.id,
-                self.at,
+                time_text(self.at),
                 self.recomputed.len()
             ))
             .hint("this is a defect of the engine: please report it with the job and the events")),
@@ -102,44 +105,45 @@ impl Explaining<'_> {
         for column in view.reads_of(plan.column) {
             let Some(read) = view.reads.get(column).copied() else { continue };
             for form in form(read, self.recomputed.entity()) {
-                let mut json = Vec::new();
-                match columns.get(column) {
-                    Some(found) => push_json(found, form.ty, 0, &mut json),
-                    None => json.extend_from_slice(b"null"),
-                }
-                let json = value(String::from_utf8_lossy(&json).into_owned());
+                let json = value(json_text(columns.get(column), form.ty, 0));
                 inputs.push(self.input(view, at, (&form, read), json, &mut edges));
             }
         }
+        let (changes, more_changes) = self.changes(view, at, &edges);
         ExplainedFeature {
             name: plan.name.clone(),
             value: value(now.get(at).cloned().unwrap_or_default()),
             definition: texts.map_or_else(String::new, |text| text.definition.clone()),
-            changes: self.changes(view, at, &edges),
+            changes,
+            more_changes,
             inputs,
         }
     }
 
-    /// When the feature becomes another, among `edges`.
+    /// When the feature becomes another, among `edges`; and whether there may be more of that.
     fn changes(
         &mut self,
         view: &ViewPlan,
         feature: usize,
         edges: &BTreeSet<EventTime>,
-    ) -> Vec<ValueChange> {
+    ) -> (Vec<ValueChange>, bool) {
         let mut changes = Vec::new();
+        let most = self.limit.saturating_mul(EDGES_A_CHANGE);
+        let mut more = edges.len() > most;
         let mut last = self.row(view, self.at).get(feature).cloned().unwrap_or_default();
-        for at in edges.iter().take(self.limit.saturating_mul(EDGES_A_CHANGE)) {
+        for at in edges.iter().take(most) {
             let next = self.row(view, *at).get(feature).cloned().unwrap_or_default();
-            if next != last {
-                changes.push(ValueChange { at: *at, value: value(next.clone()) });
-                last = next;
+            if next == last {
+                continue;
             }
             if changes.len() == self.limit {
+                more = true;
                 break;
             }
+            changes.push(ValueChange { at: *at, value: value(next.clone()) });
+            last = next;
         }
-        changes
+        (changes, more)
     }
 
     /// What a feature reads. When it may change goes to `edges`.
@@ -158,8 +162,12 @@ impl Explaining<'_> {
             let enter = found.entering.iter().map(|row| window.enters(self.recomputed.time(*row)));
             edges.extend(enter);
         }
+        edges.extend(found.last.map(|(_, until)| until));
         let rows = &found.rows;
-        let holder = holder(&self.recomputed, form, rows);
+        let holder = match found.last {
+            Some((latest, _)) => rows.last().copied().filter(|row| *row == latest),
+            None => holder(&self.recomputed, form, rows),
+        };
         let shown = shown(rows, holder, self.limit);
         let events = shown.iter().map(|row| {
             let left = found.leaves(form, self.recomputed.time(*row));
@@ -200,7 +208,7 @@ impl Explaining<'_> {
             let last = self.recomputed.time(latest);
             if last.saturating_add(horizon) > self.at {
                 found.rows = session_rows(&self.recomputed, form, read, latest);
-                found.last = Some((last, last.saturating_add(horizon)));
+                found.last = Some((latest, last.saturating_add(horizon)));
             }
         }
         found
@@ -230,9 +238,7 @@ impl Explaining<'_> {
     /// An attribute of a row.
     fn json(&self, row: u64, attribute: usize) -> JsonValue {
         let ty = self.recomputed.entity().attributes.get(attribute).map_or(Type::Int, |a| a.ty);
-        let mut out = Vec::new();
-        push_json(&self.recomputed.value(row, attribute), ty, 0, &mut out);
-        value(String::from_utf8_lossy(&out).into_owned())
+        value(json_text(Some(&self.recomputed.value(row, attribute)), ty, 0))
     }
 
     fn place(&self, row: u64) -> String {
@@ -281,18 +287,14 @@ struct FoundRows {
     rows: Vec<u64>,
     /// Those that enter a delayed window later.
     entering: Vec<u64>,
-    /// The time of the latest event, and until when it is seen.
-    last: Option<(EventTime, EventTime)>,
+    /// The latest event, and until when it is seen.
+    last: Option<(u64, EventTime)>,
 }
 
 impl FoundRows {
-    /// When an event of `ts` leaves.
+    /// When an event of `ts` leaves; what is behind a latest event goes with it.
     fn leaves(&self, form: &InputForm, ts: EventTime) -> Option<EventTime> {
-        match (form.window, self.last) {
-            (Some(window), _) => Some(window.leaves(ts)),
-            (None, Some((last, until))) => (last == ts).then_some(until),
-            (None, None) => None,
-        }
+        form.window.map(|window| window.leaves(ts)).or(self.last.map(|(_, until)| until))
     }
 }
 

@@ -1,7 +1,9 @@
 //! What a [`Read`] reads: over which window or of which latest event, and of which attribute.
 
 use tidemark_operators::event_batch::NULL;
-use tidemark_operators::plan::{EntityPlan, Kind, Mask, Read, Sequence, SequencePlan, Window};
+use tidemark_operators::plan::{
+    EntityPlan, Kind, Mask, Read, Sequence, SequencePlan, SessionPlan, Window,
+};
 use tidemark_operators::recomputed::Recomputed;
 use tidemark_operators::time::Millis;
 use tidemark_operators::value::Type;
@@ -18,7 +20,10 @@ pub(super) struct InputForm {
     pub window: Option<Window>,
     /// Which events the latest is among, and for how long it is seen.
     pub latest: Option<(Mask, Millis)>,
+    /// What it is of; of what a session keeps what that is made of.
     pub attribute: Option<usize>,
+    /// The attribute that is read.
+    pub target: Option<usize>,
     /// The bits that its events have.
     pub mask: Mask,
     /// Whether values are counted.
@@ -77,6 +82,7 @@ fn of_window(what: &'static str, at: usize, entity: &EntityPlan) -> InputForm {
         window: plan.and_then(|plan| entity.windows.get(plan.window)).copied(),
         latest: None,
         attribute,
+        target: attribute,
         mask: plan.map_or(0, |plan| plan.mask),
         by_value: matches!(what, "distinct" | "entropy"),
         role: "holds it",
@@ -90,16 +96,18 @@ fn of_latest(
     entity: &EntityPlan,
 ) -> InputForm {
     let plan = entity.lasts.get(last);
-    let attribute = attribute.and_then(|at| plan?.attributes.get(at)).copied();
-    let kept = attribute.and_then(|at| entity.attributes.get(at));
+    let target = attribute.and_then(|at| plan?.attributes.get(at)).copied();
+    let part = target.and_then(|target| session_part(entity, target));
+    let kept = target.and_then(|at| entity.attributes.get(at));
     let mask = plan.map_or(0, |plan| plan.mask);
     InputForm {
-        what,
+        what: part.as_ref().map_or(what, |part| part.what),
         ty: kept.map_or(Type::Int, |attribute| attribute.ty),
         accumulator: None,
         window: None,
         latest: Some((mask, horizon)),
-        attribute,
+        attribute: part.map_or(target, |part| part.attribute),
+        target,
         mask,
         by_value: false,
         role: "the latest",
@@ -110,7 +118,7 @@ fn of_latest(
 pub(super) fn derived_by<'p>(entity: &'p EntityPlan, form: &InputForm) -> Option<&'p SequencePlan> {
     entity.sequences.iter().find(|sequence| match sequence.what {
         Sequence::Changed { bit } => form.mask & 1 << bit != 0,
-        Sequence::New { target } | Sequence::Previous { target } => form.attribute == Some(target),
+        Sequence::New { target } | Sequence::Previous { target } => form.target == Some(target),
     })
 }
 
@@ -128,34 +136,51 @@ pub(super) fn session_rows(
         let near = |row: &u64| history.time(latest) - history.time(*row) < horizon;
         return before.filter(near).into_iter().chain([latest]).collect();
     }
-    let Some(attribute) = form.attribute else { return vec![latest] };
-    for session in &entity.sessions {
-        let first = session.start == Some(attribute)
-            || session.firsts.iter().any(|(_, target)| *target == attribute);
-        let counted = session.counts.iter().find(|(_, target)| *target == attribute);
-        let summed = session.sums.iter().find(|sum| sum.high == attribute);
-        if !first && counted.is_none() && summed.is_none() {
-            continue;
-        }
-        let mut rows = history.session(session, latest);
-        if first {
-            rows.truncate(1);
-        }
-        let mask = counted.map_or(0, |(mask, _)| *mask) | summed.map_or(0, |sum| sum.mask);
-        rows.retain(|row| {
-            let value = summed.is_none_or(|sum| history.word(*row, sum.attribute) != NULL);
-            history.bits(*row) & mask == mask && value
-        });
+    let part = form.target.and_then(|target| session_part(entity, target));
+    let Some(part) = part else { return vec![latest] };
+    let mut rows = history.session(part.session, latest);
+    if part.is_of_first {
+        rows.truncate(1);
         return rows;
     }
-    vec![latest]
+    rows.retain(|row| {
+        let value = part.attribute.is_none_or(|at| history.word(*row, at) != NULL);
+        history.bits(*row) & part.mask == part.mask && value
+    });
+    rows
 }
 
-/// The event that is something in particular: that which holds an extreme, or the latest one.
+/// What a session keeps in an attribute of its events.
+struct SessionPart<'p> {
+    session: &'p SessionPlan,
+    what: &'static str,
+    /// What it is of.
+    attribute: Option<usize>,
+    mask: Mask,
+    /// It is of the session's first event alone.
+    is_of_first: bool,
+}
+
+/// The session that keeps something in the attribute `target`, and what.
+fn session_part(entity: &EntityPlan, target: usize) -> Option<SessionPart<'_>> {
+    entity.sessions.iter().find_map(|session| {
+        let first = session.firsts.iter().find(|(_, of)| *of == target);
+        let count = session.counts.iter().find(|(_, of)| *of == target);
+        let sum = session.sums.iter().find(|sum| sum.high == target);
+        let (what, attribute, mask) = match (first, count, sum) {
+            (Some((of, _)), ..) => ("session_first", Some(*of), 0),
+            (_, Some((mask, _)), _) => ("session_count", None, *mask),
+            (.., Some(sum)) => ("session_sum", Some(sum.attribute), sum.mask),
+            _ if session.start == Some(target) => ("session_start", None, 0),
+            _ => return None,
+        };
+        let is_of_first = matches!(what, "session_first" | "session_start");
+        Some(SessionPart { session, what, attribute, mask, is_of_first })
+    })
+}
+
+/// The event that holds an extreme.
 pub(super) fn holder(history: &Recomputed, form: &InputForm, rows: &[u64]) -> Option<u64> {
-    if form.latest.is_some() {
-        return rows.last().copied();
-    }
     let attribute = form.attribute.filter(|_| matches!(form.what, "max" | "min"))?;
     let of_doubles = history.entity().attributes.get(attribute)?.ty == Type::Double;
     let order = |one: &u64, other: &u64| {

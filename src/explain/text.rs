@@ -23,7 +23,7 @@ pub(super) fn text(explained: &Explained) -> String {
 /// Appends what is said of a feature at `at`.
 // Writing to a text does not fail.
 pub(crate) fn of_feature(feature: &ExplainedFeature, at: EventTime, out: &mut String) {
-    let ExplainedFeature { name, value, definition, changes, inputs } = feature;
+    let ExplainedFeature { name, value, definition, changes, more_changes, inputs } = feature;
     let _ = writeln!(out, "\n{name} = {}    {definition}", printable(value.get()));
     for input in inputs {
         of_input(input, inputs.len() > 1, at, out);
@@ -32,8 +32,11 @@ pub(crate) fn of_feature(feature: &ExplainedFeature, at: EventTime, out: &mut St
         .iter()
         .map(|change| format!("{} from {}", printable(change.value.get()), short(change.at, at)));
     let changes: Vec<String> = changes.collect();
+    let more = if *more_changes { ", and there may be more" } else { "" };
     if !changes.is_empty() {
-        let _ = writeln!(out, "  then, if nothing comes: {}", changes.join(", "));
+        let _ = writeln!(out, "  then, if nothing comes: {}{more}", changes.join(", "));
+    } else if *more_changes {
+        let _ = writeln!(out, "  whether it changes later was not looked at to the end");
     }
 }
 

@@ -44,6 +44,12 @@ impl JobFiles {
         &self.progress
     }
 
+    /// How many partitions belong to `worker` out of `workers`.
+    pub fn count(&self, worker: usize, workers: usize) -> usize {
+        let dealt = |all: usize| (worker..all).step_by(workers.max(1)).count();
+        dealt(self.files.iter().map(|(_, files)| files.len()).sum()) + dealt(self.dumps.count())
+    }
+
     /// Starts to read what belongs to `worker` out of `workers`.
     ///
     /// # Errors

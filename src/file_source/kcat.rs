@@ -71,6 +71,11 @@ impl Dumps {
         Ok(dumps)
     }
 
+    /// How many partitions they have.
+    pub fn count(&self) -> usize {
+        self.partitions.len()
+    }
+
     /// Starts to read those of the partitions that belong to `worker` out of `workers`: every
     /// `workers`-th, in the order of (source, partition).
     ///

@@ -7,7 +7,7 @@ use crate::failure::Failure;
 use crate::named_file::is_standard;
 use crate::offline::spine::Spine;
 use crate::replay::summary::Summary;
-use crate::text::time_text;
+use crate::text::{hex, time_text};
 use crate::version::VERSION;
 use crate::whole_file::WholeFile;
 use openssl::sha::Sha256;
@@ -17,6 +17,7 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use tidemark_jobs::Job;
+use tidemark_operators::plan::TableFrom;
 
 /// What is read of a file at once, in bytes.
 const READ_BYTES: usize = 1 << 16;
@@ -92,8 +93,15 @@ pub(super) fn write(
 ) -> Result<(), Failure> {
     let Some(path) = &args.spec else { return Ok(()) };
     let sources = args.sources.iter().map(|given| source(&given.name, &given.files));
-    let tables =
-        args.tables.iter().map(|given| source(&given.name, std::slice::from_ref(&given.file)));
+    let tables = job.plan.tables.iter().filter_map(|table| {
+        let given = args.tables.iter().find(|given| given.name == table.name);
+        let path = match (&table.from, given) {
+            (_, Some(given)) => given.file.clone(),
+            (TableFrom::File { path, .. }, None) => PathBuf::from(path),
+            _ => return None,
+        };
+        Some(source(&table.name, &[path]))
+    });
     let keys = asking.entities.iter().zip(&spine.keyless).map(|(asked, keyless)| SpecKey {
         entity: &asked.key.other_name,
         column: &asked.key.name,
@@ -145,7 +153,10 @@ fn features<'a>(job: &'a Job, asking: &'a Asking, outcome: &Outcome) -> Vec<Spec
 /// in it. What an expression names may be in any view, so all of them are in its hash. Features of equal
 /// hashes are the same, as one version of the program has it.
 fn definition_hash(job: &Job, view: usize, feature: usize) -> String {
-    let mut text = format!("{:?}\n", job.plan.zone);
+    let tables = job.plan.tables.iter();
+    let tables: Vec<_> =
+        tables.map(|table| (&table.name, &table.key, table.matching, &table.columns)).collect();
+    let mut text = format!("{:?} {:?} {tables:?}\n", job.plan.zone, job.plan.distinct_max);
     for (source, told) in job.plan.sources.iter().zip(&job.sources) {
         // Writing to a string does not fail.
         let _ = writeln!(
@@ -158,11 +169,31 @@ fn definition_hash(job: &Job, view: usize, feature: usize) -> String {
             told.definitions,
             told.lookups
         );
+        let name = |at: &usize| source.fields.get(*at).map(|field| &field.name);
+        let unique = source.unique.as_ref().map(|unique| {
+            (unique.id.iter().map(name).collect::<Vec<_>>(), unique.within, unique.ids_max)
+        });
+        let ops = source.envelope.as_ref().map(|envelope| &envelope.ops);
+        let _ = writeln!(
+            text,
+            "{:?} {:?} {unique:?} {ops:?} {:?} {}",
+            source.arrival,
+            (source.earliest, source.latest),
+            source.keyless,
+            source.strict_json
+        );
     }
     let of_view = |text: &mut String, at: usize, only: Option<usize>| {
         let Some(told) = job.views.get(at) else { return };
         let entity = job.plan.views.get(at).and_then(|at| job.plan.entities.get(at.entity));
-        let entity = entity.map(|entity| (&entity.name, &entity.sources));
+        let entity = entity.map(|entity| {
+            // By name: which fields are kept depends on what else the job asks for.
+            let keys = job.plan.sources.iter().zip(&entity.sources).map(|(source, feed)| {
+                let key = source.fields.get(feed.as_ref()?.key)?;
+                Some(&key.name)
+            });
+            (&entity.name, keys.collect::<Vec<_>>())
+        });
         let _ = writeln!(text, "{entity:?} {:?} {:?}", told.filter, told.sources);
         for (at, feature) in told.features.iter().enumerate() {
             if only.is_none_or(|only| only == at) {
@@ -178,7 +209,7 @@ fn definition_hash(job: &Job, view: usize, feature: usize) -> String {
     if told.is_some_and(|told| told.definition.starts_with('=')) {
         (0..job.views.len()).for_each(|at| of_view(&mut text, at, None));
     }
-    digits(&openssl::sha::sha256(text.as_bytes()))
+    hex(&openssl::sha::sha256(text.as_bytes()))
 }
 
 fn source<'a>(name: &'a str, files: &[PathBuf]) -> Result<SpecSource<'a>, Failure> {
@@ -203,16 +234,9 @@ fn checksum(path: &Path) -> io::Result<(u64, String)> {
     loop {
         let read = file.read(&mut block)?;
         if read == 0 {
-            return Ok((bytes, digits(&hash.finish())));
+            return Ok((bytes, hex(&hash.finish())));
         }
         hash.update(block.get(..read).unwrap_or_default());
         bytes += read as u64;
     }
-}
-
-fn digits(hash: &[u8]) -> String {
-    hash.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -79,38 +79,20 @@ pub const PARTITIONS_TOLD: usize = 12;
 
 impl Overview {
     /// What a page is told each second: without the hour, which it asks for once, and of many partitions
-    /// those that have something to tell, then those that are furthest behind.
+    /// the one that holds the frontier, those without an event yet, those that have something to tell, then those that are furthest behind.
     #[must_use]
-    pub fn in_short(&self) -> Overview {
-        let mut partitions = self.partitions.clone();
+    pub fn in_short(mut self) -> Overview {
+        let partitions = &mut self.partitions;
         if partitions.len() > PARTITIONS_TOLD {
-            partitions.sort_by_key(|p| (!p.tells(), Reverse(p.lag), p.clock));
+            partitions.sort_by_key(|p| {
+                (!p.holds, p.clock.is_some(), !p.tells(), Reverse(p.lag), p.clock)
+            });
             partitions.truncate(PARTITIONS_TOLD);
             partitions.sort_by(|a, b| (&a.source, a.partition).cmp(&(&b.source, b.partition)));
         }
-        Overview { hour: Vec::new(), partitions, ..self.clone() }
+        self.hour.clear();
+        self
     }
-}
-
-/// The answer of `/catalogue`: a feature of the job.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct FeatureListed {
-    /// The entity type that it describes.
-    pub entity: String,
-    /// Its view.
-    pub view: String,
-    /// Its name.
-    pub name: String,
-    /// The type of its values.
-    pub value_type: String,
-    /// What it is, in words, or its expression.
-    pub definition: String,
-    /// What the job says about it; may be empty.
-    pub description: String,
-    /// Its windows and horizons.
-    pub over: String,
-    /// What it is where nothing happened.
-    pub empty: String,
 }
 
 #[cfg(test)]
@@ -123,12 +105,17 @@ mod tests {
         let mut all: Vec<_> = (0..100).map(partition).collect();
         (all[70].holds, all[80].idle, all[90].lag) = (true, true, Some(5));
         let whole = Overview { partitions: all, ..Overview::default() };
-        let told = whole.in_short().partitions;
+        let told = whole.clone().in_short().partitions;
         let numbers: Vec<_> = told.iter().map(|partition| partition.partition).collect();
         assert_eq!(numbers.len(), PARTITIONS_TOLD);
         assert!([70, 80, 90].iter().all(|number| numbers.contains(number)), "{numbers:?}");
         assert!(numbers.is_sorted());
         let few = Overview { partitions: whole.partitions[..12].to_vec(), ..Overview::default() };
-        assert_eq!(few.in_short().partitions, few.partitions);
+        assert_eq!(few.clone().in_short().partitions, few.partitions);
+        // One that holds is told, whatever the others have to tell.
+        let mut whole = whole;
+        whole.partitions.iter_mut().for_each(|p| (p.idle, p.clock) = (true, Some(1)));
+        (whole.partitions[70].idle, whole.partitions[70].clock) = (false, Some(9));
+        assert!(whole.in_short().partitions.iter().any(|partition| partition.partition == 70));
     }
 }

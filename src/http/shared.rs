@@ -53,11 +53,17 @@ impl SharedOverview {
     /// The texts for a page that has just been opened, the first one at once; `None` when there are too
     /// many.
     pub fn open_page(&self) -> Option<PageEvents> {
+        let is_room = |pages: &mut Vec<mpsc::Sender<Bytes>>| {
+            pages.retain(|page| !page.is_closed());
+            pages.len() < PAGES_MAX
+        };
+        if !is_room(&mut self.pages()) {
+            return None;
+        }
         let first = event(&self.overview());
         let (sender, events) = mpsc::channel(1);
         let mut pages = self.pages();
-        pages.retain(|page| !page.is_closed());
-        if pages.len() >= PAGES_MAX {
+        if !is_room(&mut pages) {
             return None;
         }
         let _ = sender.try_send(first);
@@ -101,7 +107,7 @@ impl SharedOverview {
 
 /// An overview as an event.
 fn event(overview: &Overview) -> Bytes {
-    match serde_json::to_string(&overview.in_short()) {
+    match serde_json::to_string(&overview.clone().in_short()) {
         Ok(text) => Bytes::from(format!("data: {text}\n\n")),
         Err(error) => {
             tracing::error!(%error, "cannot write an overview as JSON");

@@ -1,6 +1,7 @@
 //! What can go wrong with Kafka, and the next step.
 
 use crate::kafka::topic_id::TopicId;
+use crate::publishing::Unpublished;
 use std::time::Duration;
 
 /// An error of the Kafka side. No variant ever holds the value of a setting.
@@ -217,5 +218,11 @@ impl KafkaError {
             topic: topic.to_owned(),
             sign: format!("its id was {was} and is {is}"),
         }
+    }
+}
+
+impl From<KafkaError> for Unpublished {
+    fn from(why: KafkaError) -> Self {
+        Unpublished::Failed(why.to_string())
     }
 }

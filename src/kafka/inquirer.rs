@@ -59,6 +59,11 @@ impl Inquirer {
         Ok(Inquirer { config: config.clone(), client, brokers })
     }
 
+    /// How it reaches the brokers.
+    pub(super) fn config(&self) -> &KafkaConfig {
+        &self.config
+    }
+
     /// Serves librdkafka's log lines and errors.
     pub(super) fn serve(&self) {
         for _ in 0..64 {
@@ -92,15 +97,6 @@ impl Inquirer {
     /// How many partitions a topic has.
     pub(super) fn partitions(&self, topic: &str) -> Result<u32, Trouble> {
         self.described(topic).map(|(count, _)| count)
-    }
-
-    /// The same; `None`: it is not there.
-    pub(super) fn find(&self, topic: &str) -> Result<Option<u32>, String> {
-        match self.partitions(topic) {
-            Ok(count) => Ok(Some(count)),
-            Err(Trouble::NoSuchTopic(_)) => Ok(None),
-            Err(trouble) => Err(trouble.to_string()),
-        }
     }
 
     /// How many records a topic holds, or held before it was compacted.

@@ -5,12 +5,11 @@
 //! their order: the key is the entity's id, placed as Java's clients place keys.
 
 use crate::fault;
-use crate::kafka::create_topic;
 use crate::kafka::error::KafkaError;
-use crate::kafka::inquirer::Inquirer;
-use crate::kafka::progress_topic::ProgressTopic;
+use crate::kafka::progress_topic::{ProgressTopic, WrittenProgress};
 use crate::kafka::settings::KafkaConfig;
-use crate::kafka::transactions::Transactions;
+use crate::kafka::topics::find_or_make;
+use crate::publishing::{Leading, Unpublished};
 use rdkafka::producer::BaseRecord;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -34,17 +33,16 @@ pub struct SealedTopicSettings {
 /// See the module.
 pub struct SealedTopics {
     to: SealedTopicSettings,
+    leads: Leading,
     /// Gone after an error: what has become of the transaction is then looked up.
     session: Option<RowSession>,
 }
 
-/// A writer that knows how far rows are published.
+/// A writer that knows up to which place rows are published.
 struct RowSession {
-    writer: Transactions,
-    inquirer: Inquirer,
+    progress: WrittenProgress,
     /// Topics that are known to exist.
     there: HashSet<String>,
-    published: u64,
 }
 
 /// What of a row's line says where it goes.
@@ -67,8 +65,8 @@ pub struct PublishedRows {
 
 impl SealedTopics {
     /// Nothing is reached for yet.
-    pub fn new(to: SealedTopicSettings) -> Self {
-        SealedTopics { to, session: None }
+    pub fn new(to: SealedTopicSettings, leads: Leading) -> Self {
+        SealedTopics { to, leads, session: None }
     }
 
     /// The topic of a view's rows.
@@ -78,37 +76,24 @@ impl SealedTopics {
 
     /// Ends what the process before had left open; says up to which place rows are published, which is no
     /// further than `begins`, where this process begins to write them. Waits for the brokers while `go_on`
-    /// says so, for 30 s at most. `leads` fails in a process that another one has taken over from: it may
-    /// come here late, and what is published then is not its to judge.
+    /// says so, for 30 s at most, and for open transactions of others, for 90 s.
     ///
     /// # Errors
     /// The brokers do not answer, or do not let these credentials write in transactions; or it does not
     /// lead.
-    pub fn take_over(
-        &mut self,
-        begins: u64,
-        leads: &dyn Fn() -> Result<(), String>,
-        go_on: &dyn Fn() -> bool,
-    ) -> Result<u64, KafkaError> {
+    pub fn take_over(&mut self, begins: u64, go_on: &dyn Fn() -> bool) -> Result<u64, Unpublished> {
         let mut session = self.begin(go_on)?;
-        if session.published > begins {
-            // Who takes over behind this has this writer fenced before it publishes.
-            leads().map_err(|why| self.failed(why))?;
+        let published = session.progress.written;
+        if session.progress.set_back(begins, &self.leads, go_on).map_err(|why| self.failed(why))? {
             tracing::warn!(
                 topic = self.to.topic,
-                published = session.published,
+                published,
                 begins,
                 "more sealed rows are published than this state and its file hold: an older one was put \
                  back, or the file was replaced; rows are published from where it begins"
             );
-            let tells = self.to.progress();
-            let told = session
-                .writer
-                .all_or_nothing(go_on, || tells.tell(&session.writer, &begins.to_string()));
-            told.map_err(|why| self.failed(why))?;
-            session.published = begins;
         }
-        let published = session.published;
+        let published = session.progress.written;
         self.session = Some(session);
         Ok(published)
     }
@@ -117,53 +102,50 @@ impl SealedTopics {
     /// brokers while `go_on` says so, for about a minute at most.
     ///
     /// # Errors
-    /// None was published, or it is not known whether all were: the next call finds out.
+    /// None was published, or it is not known whether all were: the next call finds out, where this process
+    /// still leads.
     pub fn publish(
         &mut self,
         begins: u64,
         lines: &[u8],
         go_on: &dyn Fn() -> bool,
-    ) -> Result<PublishedRows, KafkaError> {
+    ) -> Result<PublishedRows, Unpublished> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => self.begin(go_on)?,
         };
         let ends = begins.saturating_add(lines.len() as u64);
         let mut published = PublishedRows::default();
-        // A transaction holds all of them or none.
-        if session.published < ends {
-            let written = session.write(&self.to, lines, ends, go_on);
-            published = written.map_err(|why| self.failed(why))?;
-            session.published = ends;
+        // Of another process that was here meanwhile some may be.
+        let known = session.progress.written.saturating_sub(begins);
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        if let Some(rest) = lines.get(known..).filter(|rest| !rest.is_empty()) {
+            let written = session.write(&self.to, rest, ends, go_on);
+            published = written.map_err(|why| self.failed(why.into()))?;
         }
-        session.inquirer.serve();
+        session.progress.inquirer.serve();
         self.session = Some(session);
         Ok(published)
     }
 
-    fn begin(&self, go_on: &dyn Fn() -> bool) -> Result<RowSession, KafkaError> {
-        let progress = self.to.progress();
-        let begun = progress.begin(&format!("tidemark-sealed-{}", self.to.state), go_on);
-        let (writer, told) = begun.map_err(|why| self.failed(why))?;
-        let published = told.map_or(Ok(0), |told| {
-            told.parse().map_err(|_| self.failed(progress.not_ours(&told)))
-        })?;
-        let published = if fault::is_mutant("sealed_progress_forgotten") { 0 } else { published };
-        let inquirer = Inquirer::new(&self.to.kafka)?;
-        Ok(RowSession { writer, inquirer, there: HashSet::new(), published })
-    }
-
-    fn failed(&self, why: String) -> KafkaError {
-        KafkaError::SealedRows { brokers: self.to.kafka.bootstrap_servers.clone(), why }
-    }
-}
-
-impl SealedTopicSettings {
-    fn progress(&self) -> ProgressTopic {
-        let SealedTopicSettings { kafka, progress, state, topic, .. } = self;
+    fn begin(&self, go_on: &dyn Fn() -> bool) -> Result<RowSession, Unpublished> {
+        let SealedTopicSettings { kafka, topic: rows, progress: topic, state, .. } = &self.to;
+        // Else it would end what the one that leads has open.
+        (self.leads)()?;
         // Other topics have none of the rows.
-        let key = format!("{state} {topic}");
-        ProgressTopic { kafka: kafka.clone(), topic: progress.clone(), key }
+        let (key, id) = (format!("{state} {rows}"), format!("tidemark-sealed-{state}"));
+        let progress = ProgressTopic { kafka, topic, key, id }.begin(go_on);
+        let mut progress = progress.map_err(|why| self.failed(why.into()))?;
+        if fault::is_mutant("sealed_progress_forgotten") {
+            progress.written = 0;
+        }
+        Ok(RowSession { progress, there: HashSet::new() })
+    }
+
+    fn failed(&self, why: Unpublished) -> Unpublished {
+        let Unpublished::Failed(why) = why else { return why };
+        let brokers = self.to.kafka.bootstrap_servers.clone();
+        KafkaError::SealedRows { brokers, why }.into()
     }
 }
 
@@ -175,9 +157,9 @@ impl RowSession {
         ends: u64,
         go_on: &dyn Fn() -> bool,
     ) -> Result<PublishedRows, String> {
-        let RowSession { writer, inquirer, there, .. } = self;
+        let RowSession { progress, there } = self;
         let mut published = PublishedRows::default();
-        writer.all_or_nothing(go_on, || {
+        progress.write(ends, "publish.sealed", go_on, |writer, inquirer| {
             for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
                 let Ok(RowPlace { view, entity_id }) = serde_json::from_slice(line) else {
                     published.others += 1;
@@ -185,32 +167,14 @@ impl RowSession {
                 };
                 let topic = SealedTopics::topic_of(&to.topic, &view);
                 if !there.contains(&topic) {
-                    find_or_create(to, inquirer, &topic)?;
+                    find_or_make(inquirer, &topic, &[], &to.sources)?;
                     there.insert(topic.clone());
                 }
                 writer.write(BaseRecord::to(&topic).key(entity_id.as_bytes()).payload(line))?;
                 published.rows += 1;
             }
-            to.progress().tell(writer, &ends.to_string())?;
-            writer.flush(go_on);
-            fault::point("publish.sealed");
             Ok(())
         })?;
         Ok(published)
     }
-}
-
-fn find_or_create(
-    to: &SealedTopicSettings,
-    inquirer: &Inquirer,
-    topic: &str,
-) -> Result<(), String> {
-    if inquirer.find(topic)?.is_some() {
-        return Ok(());
-    }
-    let counts = to.sources.iter().filter_map(|source| inquirer.partitions(source).ok());
-    let partitions = counts.max().unwrap_or(1);
-    create_topic(&to.kafka, topic, partitions, &[]).map_err(|error| error.to_string())?;
-    tracing::info!(topic, partitions, "kafka: made a topic for sealed rows");
-    Ok(())
 }

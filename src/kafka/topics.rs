@@ -89,6 +89,39 @@ pub fn topic_size(config: &KafkaConfig, topic: &str) -> Result<(u32, u64), Kafka
     Ok((partitions, records.map_err(|trouble| failed(config, trouble))?))
 }
 
+/// The partitions of `topic`. If it is not there it is made with `settings`, and with as many as the one of
+/// `like` has that has most; 1, if none of them is there.
+///
+/// # Errors
+/// The brokers did not answer or refused.
+pub(super) fn find_or_make(
+    inquirer: &Inquirer,
+    topic: &str,
+    settings: &[(&str, &str)],
+    like: &[String],
+) -> Result<u32, String> {
+    let find = |topic: &str| match inquirer.partitions(topic) {
+        Ok(count) => Ok(Some(count)),
+        Err(Trouble::NoSuchTopic(_)) => Ok(None),
+        Err(trouble) => Err(trouble.to_string()),
+    };
+    if let Some(count) = find(topic)? {
+        return Ok(count);
+    }
+    // A topic that these credentials may not look at is no example; a passing error is tried again.
+    let counts = like.iter().map(|topic| match inquirer.partitions(topic) {
+        Err(Trouble::Lasting(_)) => Ok(None),
+        _ => find(topic),
+    });
+    let counts = counts.collect::<Result<Vec<_>, _>>()?;
+    let made = counts.into_iter().flatten().max().unwrap_or(1);
+    let created = create_topic(inquirer.config(), topic, made, settings);
+    if created.map_err(|error| error.to_string())? {
+        tracing::info!(topic, partitions = made, "kafka: made a topic");
+    }
+    Ok(made)
+}
+
 /// Finds `topic`, or makes it with so many `partitions` (and what [`create_topic`] says). Blocks for
 /// some seconds when the brokers do not answer.
 ///

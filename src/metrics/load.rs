@@ -12,7 +12,7 @@ pub(super) fn workers(out: &mut Exposition, scrape: &Scrape<'_>) {
     );
     let mut waited = out.counter(
         "tidemark_source_waited_seconds_total",
-        "Time in which a worker read nothing although something was there, in seconds, by what it \
+        "Time in which a worker was kept from reading, in seconds, by what it \
          waited for: dead_letters, in_flight, state or frontier.",
     );
     for worker in scrape.workers {
@@ -20,7 +20,7 @@ pub(super) fn workers(out: &mut Exposition, scrape: &Scrape<'_>) {
         cpu.sample(&[("worker", &name)], float(worker.cpu_ns.get()) / 1e9);
         for wait in WaitFor::ALL {
             let labels = [("for", wait.name()), ("worker", name.as_str())];
-            waited.sample(&labels, seconds(worker.waits.of(wait)));
+            waited.sample(&labels, seconds(worker.waits.of(wait).get()));
         }
     }
     out.add(cpu);

@@ -21,8 +21,8 @@
 //! - The heartbeat of a worker goes along with every flush and at least every second. A reply that
 //!   calls its field new says that Redis was flushed, or evicts what it should keep: every row is
 //!   written again.
-//! - On every connection the server's `run_id` is read; another one than before means a restart or
-//!   a failover, and every row is written again while changed rows go first. Both at `rewrite_rate`
+//! - On every connection the server's `run_id` and `master_replid` are read; another one than before
+//!   means a restart or a failover, and every row is written again while changed rows go first. Both at `rewrite_rate`
 //!   at most, so that Redis goes on answering.
 //! - A failed round trip leaves every row of it dirty and in doubt, to be written in full. Nothing
 //!   is assumed about how far it came.
@@ -66,7 +66,7 @@ pub use read::{TextRow, read_redis};
 pub use reader::{ReadError, RedisReader, RowsAsked, RowsRead};
 pub use servers::{AddressError, RedisServers, SentinelSettings, ServerAddress};
 pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
-pub use survey::{RedisSurvey, survey};
+pub use survey::{RedisSurvey, heartbeats, survey};
 
 use crate::online::heartbeat::bookkeeping;
 use crate::online::schema::Schema;

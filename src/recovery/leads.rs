@@ -3,6 +3,7 @@
 use super::RecoveryError;
 use crate::checkpoint::{CheckpointError, Manifest, Manifests};
 use crate::objects::Objects;
+use crate::publishing::{Leading, Unpublished};
 use std::sync::Arc;
 
 /// Sees that nobody has taken over from the run that began with `begun`.
@@ -16,11 +17,23 @@ pub(super) fn leads(objects: &dyn Objects, begun: &Manifest) -> Result<(), Recov
     })
 }
 
-/// The same, to be asked later.
-pub(super) fn leads_of(
-    objects: &Arc<dyn Objects>,
+/// Why `error` came: that another run has taken over, where one has.
+pub(super) fn cause(
+    objects: &dyn Objects,
     begun: &Manifest,
-) -> impl Fn() -> Result<(), String> + Send + use<> {
+    error: RecoveryError,
+) -> RecoveryError {
+    let other = leads(objects, begun).err();
+    other.filter(RecoveryError::is_taken_over).unwrap_or(error)
+}
+
+/// The same for those that publish, to be asked later.
+pub(super) fn leading(objects: &Arc<dyn Objects>, begun: &Manifest) -> Leading {
     let (objects, begun) = (Arc::clone(objects), begun.clone());
-    move || leads(&*objects, &begun).map_err(|error| error.to_string())
+    Box::new(move || {
+        leads(&*objects, &begun).map_err(|error| match error.is_taken_over() {
+            true => Unpublished::TakenOver,
+            false => Unpublished::Failed(error.to_string()),
+        })
+    })
 }

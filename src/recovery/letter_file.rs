@@ -7,6 +7,7 @@
 use super::publisher::{Batch, Target};
 use crate::created_file::{Held, create, end_lines};
 use crate::fault;
+use crate::publishing::Unpublished;
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::FileExt as _;
@@ -87,7 +88,7 @@ impl LetterFile {
 }
 
 impl Target for LetterFile {
-    fn publish(&mut self, batch: &Batch, _: &dyn Fn() -> bool) -> Result<u64, String> {
+    fn publish(&mut self, batch: &Batch, _: &dyn Fn() -> bool) -> Result<u64, Unpublished> {
         let mut write = || {
             let there = self.there(&batch.lines)?;
             let mut written = there;
@@ -105,17 +106,18 @@ impl Target for LetterFile {
                     }
                 }
             }
-            self.position += batch.lines.len() as u64;
-            self.piped = 0;
+            let ends = self.position + batch.lines.len() as u64;
             if self.is_regular {
                 // For who shares the standard output, and writes on where it stands.
-                self.file.seek(SeekFrom::Start(self.position))?;
+                self.file.seek(SeekFrom::Start(ends))?;
                 self.file.sync_data()?;
             }
-            Ok(self.position)
+            // Only now: what is tried again looks for what is there behind the position.
+            (self.position, self.piped) = (ends, 0);
+            Ok(ends)
         };
         write().map_err(|error| {
-            format!("cannot write dead letters to {}: {error}", self.path.display())
+            format!("cannot write dead letters to {}: {error}", self.path.display()).into()
         })
     }
 }

@@ -1,22 +1,20 @@
 //! The thread that publishes the dead letters of checkpoints, in order, each once.
 
-use super::leads::leads_of;
+use super::leads::leading;
 use super::letter_file::LetterFile;
-use super::letter_topic::LetterTopic;
 use super::letters::{self, StoredLetters};
 use super::part::LetterRoom;
 use super::{LettersTo, RecoveryError, system};
 use crate::checkpoint::Manifest;
-use crate::dead_letters::{PAUSES, wait};
 use crate::fault;
 use crate::kafka::{CommittedLetters, CommittedTo};
 use crate::metrics::snapshot::LogSinkSnapshot;
 use crate::objects::Objects;
-use std::sync::atomic::{AtomicBool, Ordering};
+use crate::publishing::{Publishing, Unpublished};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 
 /// The dead letters of one checkpoint.
@@ -35,13 +33,24 @@ pub(super) struct Batch {
 /// Where letters are published.
 pub(super) trait Target: Send {
     /// Ends what the process before has left half done, while `go_on` says so.
-    fn begin(&mut self, _go_on: &dyn Fn() -> bool) -> Result<(), String> {
+    fn begin(&mut self, _go_on: &dyn Fn() -> bool) -> Result<(), Unpublished> {
         Ok(())
     }
 
     /// Publishes a batch, which may have been published in part before, while `go_on` says so; says how
     /// far the target has been written then.
-    fn publish(&mut self, batch: &Batch, go_on: &dyn Fn() -> bool) -> Result<u64, String>;
+    fn publish(&mut self, batch: &Batch, go_on: &dyn Fn() -> bool) -> Result<u64, Unpublished>;
+}
+
+impl Target for CommittedLetters {
+    fn begin(&mut self, go_on: &dyn Fn() -> bool) -> Result<(), Unpublished> {
+        self.take_over(go_on)
+    }
+
+    fn publish(&mut self, batch: &Batch, go_on: &dyn Fn() -> bool) -> Result<u64, Unpublished> {
+        CommittedLetters::publish(self, batch.number, &batch.letters, go_on)?;
+        Ok(batch.number)
+    }
 }
 
 /// How far letters are published.
@@ -53,11 +62,9 @@ pub(super) struct Published {
     pub position: u64,
 }
 
-#[derive(Default)]
 struct PublisherState {
     published: Mutex<Published>,
-    status: Mutex<LogSinkSnapshot>,
-    give_up: AtomicBool,
+    publishing: Publishing,
 }
 
 /// See the module.
@@ -80,8 +87,7 @@ impl LetterPublisher {
     ) -> std::io::Result<Self> {
         let state = Arc::new(PublisherState {
             published: Mutex::new(published),
-            status: Mutex::new(LogSinkSnapshot { name, ..LogSinkSnapshot::default() }),
-            give_up: AtomicBool::new(false),
+            publishing: Publishing::new(name, "dead letters"),
         });
         let (queue, batches) = channel();
         let thread = std::thread::Builder::new().name("dead-letters".to_owned());
@@ -92,9 +98,7 @@ impl LetterPublisher {
 
     /// Hands over the next batch.
     pub fn publish(&self, batch: Batch) {
-        let mut status = self.state.status.lock().unwrap_or_else(PoisonError::into_inner);
-        status.pending += batch.letters.len() as u64;
-        drop(status);
+        self.state.publishing.note(|status| status.pending += batch.letters.len() as u64);
         // An error means that the thread is gone, which has given up.
         let _ = self.queue.as_ref().map(|queue| queue.send(batch));
     }
@@ -107,22 +111,17 @@ impl LetterPublisher {
     /// How it fares; may be kept and asked after the end.
     pub fn status(&self) -> impl Fn() -> LogSinkSnapshot + Send + Sync + use<> {
         let state = Arc::clone(&self.state);
-        move || state.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        move || state.publishing.snapshot()
     }
 
     /// Waits until all is published, while that fails for `within`; what is not will be after the next
     /// start. Says how many letters are left.
     pub fn finish(mut self, within: Duration) -> u64 {
         self.queue = None;
-        let until = Instant::now() + within;
-        let thread = self.thread.take();
-        while thread.as_ref().is_some_and(|thread| !thread.is_finished()) && Instant::now() < until
-        {
-            std::thread::sleep(Duration::from_millis(1));
+        if let Some(thread) = self.thread.take() {
+            self.state.publishing.end(thread, within);
         }
-        self.state.give_up.store(true, Ordering::Release);
-        thread.map(JoinHandle::join);
-        self.state.status.lock().unwrap_or_else(PoisonError::into_inner).pending
+        self.state.publishing.snapshot().pending
     }
 }
 
@@ -151,8 +150,7 @@ pub(super) fn publisher(
             let progress = format!("{}.dlq.published", begun.job);
             let (state, sequence) = (begun.store_id.clone(), begun.sequence);
             let to = CommittedTo { kafka, letters, progress, state, begun: sequence };
-            let letters = CommittedLetters::new(to);
-            (Box::new(LetterTopic { letters, leads: Box::new(leads_of(objects, begun)) }), 0)
+            (Box::new(CommittedLetters::new(to, leading(objects, begun))), 0)
         }
     };
     let published = published.unwrap_or(Published { number: 0, position: begins });
@@ -170,54 +168,33 @@ pub(super) fn publisher(
 
 impl PublisherState {
     fn run(&self, batches: &Receiver<Batch>, mut target: Box<dyn Target>, room: &LetterRoom) {
-        if self.insist(|go_on| target.begin(go_on)).is_none() {
+        if self.publishing.insist(|go_on| target.begin(go_on)).is_none() {
             return;
         }
-        self.status.lock().unwrap_or_else(PoisonError::into_inner).down = None;
         while let Ok(batch) = batches.recv() {
             fault::point("publish.letters");
-            let published = self.insist(|go_on| target.publish(&batch, go_on));
+            let published = self.publishing.insist(|go_on| target.publish(&batch, go_on));
             let Some(position) = published else { return };
             fault::point("publish.published");
             room.give_back(&batch.letters);
             room.published(batch.cut);
-            let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-            status.pending = status.pending.saturating_sub(batch.letters.len() as u64);
-            status.written += batch.letters.len() as u64;
-            status.down = None;
-            drop(status);
+            self.publishing.note(|status| {
+                status.pending = status.pending.saturating_sub(batch.letters.len() as u64);
+                status.written += batch.letters.len() as u64;
+            });
             let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
             *published = Published { number: batch.number, position };
         }
     }
+}
 
-    /// Tries until it is done; `None`: nobody waits for it any more.
-    fn insist<T>(
-        &self,
-        mut attempt: impl FnMut(&dyn Fn() -> bool) -> Result<T, String>,
-    ) -> Option<T> {
-        let mut pause = PAUSES.0;
-        loop {
-            match attempt(&|| !self.give_up.load(Ordering::Acquire)) {
-                Ok(done) => return Some(done),
-                Err(error) => self.failed(&error),
-            }
-            if !wait(pause, &self.give_up) {
-                return None;
-            }
-            pause = (pause * 2).min(PAUSES.1);
-        }
-    }
+/// Nothing is published here.
+#[cfg(test)]
+pub(super) struct Nowhere;
 
-    fn failed(&self, error: &str) {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        if status.down.as_deref() != Some(error) {
-            tracing::warn!(
-                error,
-                "dead letters cannot be published; they are kept and tried again"
-            );
-        }
-        status.retries += 1;
-        status.down = Some(error.to_owned());
+#[cfg(test)]
+impl Target for Nowhere {
+    fn publish(&mut self, batch: &Batch, _: &dyn Fn() -> bool) -> Result<u64, Unpublished> {
+        Ok(batch.number)
     }
 }

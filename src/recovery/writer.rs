@@ -384,7 +384,7 @@ mod tests {
     use crate::checkpoint::Manifests;
     use crate::objects::memory::MemoryObjects;
     use crate::recovery::part::LetterRoom;
-    use crate::recovery::publisher::{Published, Target};
+    use crate::recovery::publisher::{Nowhere, Published};
     use tidemark_operators::cut::AttributeValues;
     use tidemark_operators::entity_log::{EntityLog, RowsCopier};
 
@@ -409,15 +409,6 @@ mod tests {
         let rest = gathering.take(last);
         assert_eq!((read(&rest), rest.live), (Some(30), 30));
         assert!(gathering.0.is_empty());
-    }
-
-    /// Nothing is published here.
-    struct Nowhere;
-
-    impl Target for Nowhere {
-        fn publish(&mut self, batch: &Batch, _: &dyn Fn() -> bool) -> Result<u64, String> {
-            Ok(batch.number)
-        }
     }
 
     #[test]

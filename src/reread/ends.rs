@@ -1,8 +1,10 @@
 //! Partitions that are read to the ends that they have at the start.
 
+use super::BROKERS_PATIENCE;
 use crate::kafka::KafkaStatus;
 use crate::source::PolledPartitions;
 use std::sync::Arc;
+use std::time::Instant;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, Standing};
 
 /// A topic's partitions among `partitions` end where their logs end when this is called: by `status`,
@@ -15,14 +17,25 @@ pub(super) fn to_their_ends(
     let polled = PolledPartitions::new(partitions, move |id| {
         let known = status.partitions().into_iter().find(|partition| partition.id == id);
         let end = known.map(|partition| partition.end_at_start);
-        let mut ended = false;
-        Box::new(move |reader| match end {
-            None => reader.poll(),
-            Some(_) if ended => Poll::Ended,
-            Some(end) => {
-                let polled = poll_to(reader, end);
-                ended = matches!(polled, (Poll::Ended, _)) || polled.1;
-                polled.0
+        let (mut ended, mut unheard) = (false, None::<Instant>);
+        let status = Arc::clone(&status);
+        Box::new(move |reader| {
+            let Some(end) = end else { return reader.poll() };
+            if ended {
+                return Poll::Ended;
+            }
+            let (polled, ends) = poll_to(reader, end);
+            ended = ends || matches!(polled, Poll::Ended);
+            let is_unheard = matches!(polled, Poll::Pending(Standing::Unheard));
+            unheard = is_unheard.then(|| unheard.unwrap_or_else(Instant::now));
+            match unheard.filter(|since| since.elapsed() >= BROKERS_PATIENCE) {
+                None => polled,
+                Some(_) => Poll::Failed(format!(
+                    "cannot read {} to its end: {}; see that the brokers answer, or name files by \
+                     --source NAME=FILE",
+                    reader.describe(),
+                    status.error().unwrap_or_else(|| "the brokers are not heard".to_owned())
+                )),
             }
         })
     });

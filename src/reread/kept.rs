@@ -15,7 +15,7 @@ use tidemark_operators::probes::{
 use tidemark_operators::recomputed::Recomputed;
 use tidemark_operators::time::EventTime;
 use tidemark_operators::timeline::owner::Owner;
-use tidemark_operators::value::Column;
+use tidemark_operators::value::{Column, Type};
 
 /// The most rows that are kept of all entities together: about 200 MB. With more the command fails.
 pub(super) const ROWS_MAX: usize = 500_000;
@@ -110,14 +110,19 @@ impl KeptHistories {
         for (place, asked) in self.asked.iter().enumerate() {
             let parts = kept.parts.get(&asked.entity).map(Vec::as_slice).unwrap_or_default();
             let parts = parts.iter().filter_map(|part| of_entity(part, asked.id.as_bytes()));
-            let parts: Vec<SealedPart> = parts.map(|part| up_to(part, at)).collect();
+            let parts: Vec<SealedPart> = parts.collect();
             let recomputed = Recomputed::new(plan, asked.entity, asked.id.as_bytes(), &parts);
             let views = plan.entities.get(asked.entity).map_or(0, |entity| entity.views.len());
-            let windows = (0..views).map(|view| kept.windows.remove(&(place, view)));
+            let windows = (0..views).map(|view| {
+                kept.windows.remove(&(place, view)).ok_or_else(|| {
+                    let why = format!("the windows told nothing of \"{}\"", asked.id);
+                    Failure::failed(why).hint("this is a defect of the engine: please report it")
+                })
+            });
             histories.push(KeptHistory {
                 asked: asked.clone(),
                 recomputed: recomputed.map_err(Failure::failed)?,
-                windows: windows.map(Option::unwrap_or_default).collect(),
+                windows: windows.collect::<Result<_, _>>()?,
             });
         }
         Ok((at, histories))
@@ -147,14 +152,19 @@ fn up_to((mut rows, mut origins): SealedPart, at: EventTime) -> SealedPart {
 /// The features of a view as JSON, from row `row` of its columns.
 pub(crate) fn features(view: &ViewPlan, columns: &[Column], row: usize) -> Vec<String> {
     let json = |feature: &tidemark_operators::plan::FeaturePlan| {
-        let mut out = Vec::new();
-        match columns.get(feature.column) {
-            Some(column) => push_json(column, feature.ty, row, &mut out),
-            None => out.extend_from_slice(b"null"),
-        }
-        String::from_utf8_lossy(&out).into_owned()
+        json_text(columns.get(feature.column), feature.ty, row)
     };
     view.features.iter().map(json).collect()
+}
+
+/// A value of a column as JSON; null where there is no column.
+pub(crate) fn json_text(column: Option<&Column>, ty: Type, row: usize) -> String {
+    let mut out = Vec::new();
+    match column {
+        Some(column) => push_json(column, ty, row, &mut out),
+        None => out.extend_from_slice(b"null"),
+    }
+    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Keeps the rows of an entity type.

@@ -10,7 +10,7 @@ use crate::recovery::Recovery;
 use crate::sealed_file::{LineSink, SealedFile};
 use crate::sealed_publisher::{PublishedFile, SealedPublisher};
 use crate::service::LogStatus;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,11 +77,13 @@ impl RunSealed {
             }
         };
         let file = SealedFile::resume(path, known, Box::new(told), failed);
-        let (file, begins) = file.map_err(cannot)?;
-        if known.is_none() {
+        let (file, begins, read) = file.map_err(cannot)?;
+        // Also where the file was replaced: a run that is killed before its first checkpoint has written
+        // rows behind it that are written again.
+        if known != Some(begins) {
             recovery.sealed_begins(begins);
         }
-        let publisher = publisher(plan, settings, recovery, (path, begins))?;
+        let publisher = publisher(plan, settings, recovery, (read, begins))?;
         Ok(Some(RunSealed { file, publisher }))
     }
 
@@ -118,30 +120,26 @@ fn publisher(
     plan: &Plan,
     settings: &Settings,
     recovery: &Arc<Recovery>,
-    (path, begins): (&Path, u64),
+    (file, begins): (Option<File>, u64),
 ) -> Result<Option<SealedPublisher>, Failure> {
     let Some(topic) = settings.sealed.topic.clone() else { return Ok(None) };
     let keep = settings.sealed.keep;
-    let file = OpenOptions::new().read(true).write(!keep).open(path);
-    let failed = |what: &str, why: std::io::Error| {
-        Failure::failed(format!("{what} {}: {why}", path.display()))
+    let Some(file) = file else {
+        let why =
+            "sealed rows cannot be published from what \"path\" in [sealed] names: it is no file";
+        return Err(Failure::usage(why).hint("name a file there, or leave out \"topic\""));
     };
-    let file = file.map_err(|why| failed("cannot read sealed rows of", why))?;
-    let is_file = file.metadata().is_ok_and(|found| found.is_file());
-    if !is_file {
-        let why = format!("{} is no file that sealed rows can be published from", path.display());
-        return Err(Failure::usage(why).hint("name a file by \"path\" in [sealed]"));
-    }
-    let topics = SealedTopics::new(SealedTopicSettings {
+    let to = SealedTopicSettings {
         kafka: connect::kafka(&settings.kafka),
         topic,
         progress: format!("{}.sealed.published", plan.name),
         state: recovery.generation().store,
         sources: plan.sources.iter().filter_map(|source| source.topic.clone()).collect(),
-    });
+    };
+    let topics = SealedTopics::new(to, recovery.leading());
     let durable = Box::new(recovery.sealed_durable(begins));
-    let leads = Box::new(recovery.leading());
-    let from = PublishedFile { file, begins, keep, leads, durable };
+    let from = PublishedFile { file, begins, keep, durable };
     let started = SealedPublisher::start(from, topics);
-    started.map(Some).map_err(|why| failed("cannot start to publish sealed rows of", why))
+    let failed = |why| Failure::failed(format!("cannot start to publish sealed rows: {why}"));
+    started.map(Some).map_err(failed)
 }

@@ -104,6 +104,11 @@ impl Sources {
         self.files.files()
     }
 
+    /// How many partitions of files the workers of this process read.
+    pub fn files_of(&self, shape: Shape) -> usize {
+        shape.workers().map(|worker| self.files.count(worker, shape.peers())).sum()
+    }
+
     /// How much of them has been read.
     pub fn progress(&self) -> &Arc<Progress> {
         self.files.progress()

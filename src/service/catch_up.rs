@@ -23,7 +23,11 @@ use tidemark_operators::time::EventTime;
 
 /// What has been seen.
 #[derive(Debug, Default)]
-pub(super) struct CatchUp(Mutex<Seen>);
+pub(super) struct CatchUp {
+    /// Partitions of files that this process reads.
+    files: usize,
+    seen: Mutex<Seen>,
+}
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -41,12 +45,17 @@ pub(super) fn is_topic(source: &SourcePlan) -> bool {
 }
 
 impl CatchUp {
+    /// Of a process that reads so many partitions of files.
+    pub fn new(files: usize) -> Self {
+        CatchUp { files, seen: Mutex::default() }
+    }
+
     /// Looks at where the job stands.
     pub fn look(&self, plan: &Plan, observer: &Observer, kafka: Option<&KafkaStatus>) -> Readiness {
         let progress = observer.metrics.iter().flat_map(|worker| worker.progress());
         let progress: BTreeMap<_, _> = progress.map(|p| (p.id, p)).collect();
         let topics = kafka.map(KafkaStatus::partitions).unwrap_or_default();
-        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let mut partitions = seen.topics(plan, &topics, &progress);
         let of_topics: BTreeSet<_> = topics.iter().map(|topic| topic.id).collect();
         let others = progress.values().filter(|p| !of_topics.contains(&p.id));
@@ -54,14 +63,8 @@ impl CatchUp {
         let reached = match kafka {
             None => observer.caught_up(),
             Some(kafka) => {
-                let files = plan.sources.iter().filter(|source| !is_topic(source));
-                let files: usize = files.map(|source| source.files.len()).sum();
-                // Those that workers of this process read, as they are dealt out.
-                let shape = observer.shape();
-                let is_here = |at: &usize| shape.place(at % shape.peers()).is_some();
-                let files = (0..files).filter(is_here).count();
                 kafka.is_open()
-                    && partitions.len() >= topics.len() + files
+                    && partitions.len() >= topics.len() + self.files
                     && partitions.iter().all(|partition| partition.caught_up)
             }
         };

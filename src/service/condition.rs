@@ -73,7 +73,7 @@ fn of_part(part: &Component) -> JobTrouble {
         (Part::Table, _) => (format!("A version of the table {name} was refused"), TABLE),
         (Part::Sink, State::Down) => match name.as_str() {
             "dead_letters" => ("Dead letters cannot be written".to_owned(), LETTERS),
-            "sealed" => ("Sealed rows cannot be written".to_owned(), SEALED),
+            "sealed" => ("Sealed rows do not reach their topics".to_owned(), SEALED),
             _ => (format!("The online store takes no rows: {name}"), ONLINE),
         },
         (Part::Sink, _) => (format!("The online store needs attention: {name}"), ONLINE_BAD),
@@ -110,7 +110,8 @@ const LETTERS: Remedy = (
     "letters",
 );
 const SEALED: Remedy = (
-    "They are kept in memory, and when there is no room for more, reading stops. Make room on the disk.",
+    "They wait in their file, and reading goes on; none is lost. See whether the brokers run and may be \
+     written to; publishing goes on by itself.",
     "sinks",
 );
 const ONLINE: Remedy = (

@@ -129,7 +129,7 @@ impl CountersStanding {
             rows: worker.rows_live.get(),
             latency: worker.latency_ns.snapshot(),
             cpu_ns: worker.cpu_ns.get(),
-            waited: WaitFor::ALL.map(|wait| worker.waits.of(wait)),
+            waited: WaitFor::ALL.map(|wait| worker.waits.of(wait).get()),
         };
         let of_source = |at: usize| {
             let counts = workers.iter().filter_map(|worker| worker.verdicts.get(at));

@@ -5,8 +5,8 @@ use super::hour::{Distance, HourTold, SourceRates};
 use super::{Service, catch_up, checks};
 use crate::connect::millis;
 use crate::http::overview::{
-    CheckpointOverview, EntityOverview, FeatureListed, ID_CHARS_MAX, MemoryOverview, Overview,
-    PartitionOverview, SinkOverview, SourceOverview, ViewOverview, WorkerOverview,
+    CheckpointOverview, EntityOverview, ID_CHARS_MAX, MemoryOverview, Overview, PartitionOverview,
+    SinkOverview, SourceOverview, ViewOverview, WorkerOverview,
 };
 use crate::http::{Component, Health, Introspect, Part, State};
 use crate::metrics::snapshot::{KafkaPartition, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot};
@@ -15,7 +15,6 @@ use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
 use std::cmp::Reverse;
 use std::time::Instant;
-use tidemark_jobs::Job;
 use tidemark_operators::metrics::{ClockCounts, EntityMetrics, PartitionProgress, VerdictCounts};
 use tidemark_operators::plan::{EntityPlan, SourcePlan};
 use tidemark_operators::time::EventTime;
@@ -23,6 +22,8 @@ use tidemark_operators::verdict::Reason;
 
 /// The busiest entities of a type that are told.
 const BUSIEST_MAX: usize = 10;
+/// How far behind the least watermark, in ms, the frontier of a cluster may be told.
+const HOLDS: u64 = 1_000;
 
 impl Service {
     /// How far the frontier is behind the live clock, and the job behind its topics.
@@ -126,8 +127,14 @@ impl Service {
 
     fn partitions(&self, kafka: Option<&KafkaSnapshot>) -> Vec<PartitionOverview> {
         let (progress, now) = (self.progress(), Instant::now());
-        let active = progress.iter().filter(|p| !p.idle && p.clock > 0);
-        let least = active.map(|p| p.watermark).min();
+        let least = checks::clocks::holder(&progress).map(|p| p.watermark);
+        // Of several processes it may be one of another that holds. The frontier is told behind the
+        // windows' work.
+        let several = self.observer.shape().processes() > 1;
+        let frontier = self.frontier().filter(|_| several);
+        let least = least.filter(|least| {
+            frontier.is_none_or(|frontier| *least <= frontier.saturating_add(HOLDS))
+        });
         let is_up = kafka.is_some_and(|kafka| kafka.down.is_none());
         let partition = |p: &PartitionProgress| {
             let source = self.plan.sources.get(usize::from(p.id.source))?;
@@ -218,21 +225,6 @@ impl Service {
     }
 }
 
-/// The features of a job, as the page lists them.
-pub(super) fn listed(job: &Job) -> Vec<FeatureListed> {
-    let feature = |entry: tidemark_jobs::docs::CatalogueEntry| FeatureListed {
-        entity: entry.entity,
-        view: entry.view,
-        name: entry.name,
-        value_type: entry.value_type,
-        definition: entry.definition,
-        description: entry.description,
-        over: entry.over,
-        empty: entry.empty,
-    };
-    tidemark_jobs::docs::catalogue(job).into_iter().map(feature).collect()
-}
-
 /// The partitions of a source that is a topic; none of others.
 fn of_source<'k>(
     source: &SourcePlan,
@@ -259,6 +251,7 @@ fn online(snapshot: &OnlineSnapshot) -> SinkOverview {
         sink: crate::http::components::online_name(snapshot),
         written: snapshot.rows_written(),
         waiting: snapshot.rows_pending,
+        waiting_bytes: None,
         behind: Some(snapshot.behind_ms),
         down: snapshot.down.clone(),
     }
@@ -269,6 +262,7 @@ fn log(snapshot: &LogSinkSnapshot) -> SinkOverview {
         sink: snapshot.name.to_owned(),
         written: snapshot.written,
         waiting: snapshot.pending,
+        waiting_bytes: snapshot.pending_bytes,
         behind: None,
         down: snapshot.down.clone(),
     }

@@ -74,6 +74,7 @@ impl Peers {
     /// Those of the run `run`, with the URL of each; this process is one of them.
     pub fn new(shape: Shape, urls: Vec<String>, run: String) -> Self {
         let agent: Agent = Agent::config_builder()
+            .proxy(None)
             .timeout_global(Some(WITHIN))
             .http_status_as_error(false)
             .build()

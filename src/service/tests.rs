@@ -54,7 +54,7 @@ fn a_job_that_has_not_started_is_healthy_and_not_ready() {
 
 #[test]
 fn a_topic_is_not_caught_up_before_it_was_opened() {
-    let service = service().with_kafka(KafkaStatus::new());
+    let service = service().with_kafka(KafkaStatus::new(), 0);
     service.observer.metrics[0].set_progress([at(10, true)]);
     assert!(!service.readiness().ready);
     let health = service.health();

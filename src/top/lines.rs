@@ -238,7 +238,8 @@ fn sinks(o: &Overview) -> TopTable {
     let row = |s: &crate::http::overview::SinkOverview| {
         let behind = s.behind.map_or("-".to_owned(), duration_short);
         let state = s.down.clone().unwrap_or_else(|| "ok".to_owned());
-        vec![s.sink.clone(), count_text(s.waiting), behind, count_text(s.written), state]
+        let waiting = s.waiting_bytes.map_or_else(|| count_text(s.waiting), bytes_short);
+        vec![s.sink.clone(), waiting, behind, count_text(s.written), state]
     };
     let heads = &["sink", ">waiting", ">behind", ">written", "state"];
     (heads, o.sinks.iter().map(row).collect())

@@ -2,7 +2,7 @@
 
 use crate::get::OnlineRow;
 use crate::reread::features;
-use std::collections::BTreeSet;
+use std::ops::Bound;
 use tidemark_operators::plan::ViewPlan;
 use tidemark_operators::recomputed::Recomputed;
 use tidemark_operators::time::EventTime;
@@ -12,14 +12,10 @@ const TIMES_MAX: usize = 256;
 
 /// The features of an entity in a view.
 pub(super) struct JudgedView {
-    /// When they are compared.
-    pub at: EventTime,
     /// The values as JSON, in the order of the view; `None` where no row was looked at.
     pub online: Option<Vec<String>>,
     pub windows: Vec<String>,
     pub events: Vec<String>,
-    /// What is known of a row online that differs.
-    pub why: Option<WhyDifferent>,
 }
 
 /// When a row that is wrong was right.
@@ -56,54 +52,46 @@ pub(super) fn judge(
 ) -> JudgedView {
     let mut row = |clock| features(view, &history.row(at, clock), 0);
     let events = row(until);
-    let Some(online) = online else {
-        let (online, windows, why) = (None, windows.to_vec(), None);
-        return JudgedView { at: until, online, windows, events, why };
-    };
+    let windows = windows.to_vec();
+    let Some(online) = online else { return JudgedView { online: None, windows, events } };
     // No row reads as the values without events.
     let online = match online {
         Some(found) => written(view, found),
         None => row(EventTime::MAX),
     };
-    let mut judged = JudgedView {
-        at: until,
-        online: Some(online.clone()),
-        windows: windows.to_vec(),
-        events,
-        why: None,
-    };
+    let judged = JudgedView { online: Some(online.clone()), windows, events };
     if judged.first_wrong().is_none() || judged.windows != judged.events {
         return judged;
     }
     let edges = history.edges(at, until);
-    let tried = |times: &BTreeSet<EventTime>, within: &dyn Fn(EventTime) -> bool| {
-        let mut found: Vec<EventTime> = times.iter().copied().filter(|at| within(*at)).collect();
-        found.reverse();
-        found.truncate(TIMES_MAX);
-        found
-    };
-    let between = tried(&edges, &|at| from < at && at <= until);
-    let mut row = |clock| features(view, &history.row(at, clock), 0);
-    for clock in between.into_iter().chain([from]) {
-        let then = row(clock);
+    let between = (Bound::Excluded(from), Bound::Included(until));
+    // From the first on: rows are read soon after the clocks.
+    let between = edges.range(between).take(TIMES_MAX).copied();
+    for clock in std::iter::once(from).chain(between) {
+        let then = features(view, &history.row(at, clock), 0);
         if then == online {
             // It was right when it was looked at; the windows have gone on.
-            judged.at = clock;
-            judged.windows.clone_from(&then);
-            judged.events = then;
-            return judged;
+            return JudgedView { online: Some(online), windows: then.clone(), events: then };
         }
     }
+    judged
+}
+
+/// When the row `online` of a view was right, that is not at any time from `from` on.
+pub(super) fn when_right(
+    view: &ViewPlan,
+    history: &mut Recomputed,
+    (at, online): (usize, &[String]),
+    from: EventTime,
+) -> WhyDifferent {
     let mut after = from;
-    for clock in tried(&edges, &|at| at <= from) {
-        if row(clock) == online && clock < after {
-            judged.why = Some(WhyDifferent::RightAt(clock, after));
-            return judged;
+    for clock in history.edges(at, from).into_iter().rev().take(TIMES_MAX) {
+        if clock < after && features(view, &history.row(at, clock), 0) == online {
+            return WhyDifferent::RightAt(clock, after);
         }
         after = clock;
     }
-    judged.why = Some(WhyDifferent::Never);
-    judged
+    WhyDifferent::Never
 }
 
 /// The values of a row in the order of the view, as JSON.

@@ -5,9 +5,11 @@ use crate::config::{OnlineKind, Settings};
 use crate::connect;
 use crate::failure::Failure;
 use crate::get::{self, OnlineRow, redis_row};
-use crate::online::redis::survey;
+use crate::online::redis::{heartbeats, survey};
+use crate::online::{Heartbeat, Life};
 use crate::reread::AskedHistory;
 use std::collections::BTreeMap;
+use std::time::Duration;
 use tidemark_jobs::Job;
 use tidemark_operators::time::EventTime;
 
@@ -19,14 +21,15 @@ pub(super) struct OnlineRows<'a> {
     url: Option<String>,
 }
 
-/// The rows of an entity.
+/// The rows of some entities.
 pub(super) struct OnlineLook {
     /// They are as of this time or a later one.
     pub from: EventTime,
     /// And not later than that.
     pub until: EventTime,
-    /// By view in the job; `None`: there is no row, which reads as the empty values.
-    pub rows: BTreeMap<usize, Option<OnlineRow>>,
+    /// For each entity its rows by view in the job; `None`: there is no row, which reads as the empty
+    /// values.
+    pub rows: Vec<BTreeMap<usize, Option<OnlineRow>>>,
 }
 
 impl<'a> OnlineRows<'a> {
@@ -67,62 +70,57 @@ impl<'a> OnlineRows<'a> {
         Ok(asked)
     }
 
-    /// Reads the rows of an entity.
+    /// Reads the rows of `asked`. A row in Redis may be newer than the clocks that were told beside it:
+    /// those that are told `wait` later are what it is not beyond.
     ///
     /// # Errors
     /// When they cannot be read, or nothing says when they are as of.
-    pub fn look(&self, asked: &AskedHistory) -> Result<OnlineLook, Failure> {
-        let views = self.job.plan.views.iter().enumerate();
-        let views: Vec<usize> =
-            views.filter(|(_, index)| index.entity == asked.entity).map(|(at, _)| at).collect();
-        match &self.url {
-            Some(url) => self.of_process(url, &views, asked),
-            None => self.of_redis(&views, asked),
+    pub fn look(&self, asked: &[AskedHistory], wait: Duration) -> Result<OnlineLook, Failure> {
+        let mut look = OnlineLook { from: EventTime::MAX, until: 0, rows: Vec::new() };
+        if self.url.is_none() {
+            look.from = self.clocks()?.0;
         }
-    }
-
-    fn of_process(
-        &self,
-        url: &str,
-        views: &[usize],
-        asked: &AskedHistory,
-    ) -> Result<OnlineLook, Failure> {
-        let mut look = OnlineLook { from: EventTime::MAX, until: 0, rows: BTreeMap::new() };
-        for at in views {
-            let name = self.job.plan.view(*at).map_or("", |view| view.name.as_str());
-            let (row, as_of) = get::row_and_time(url, name, &asked.id)?;
-            look.from = look.from.min(as_of);
-            look.until = look.until.max(as_of);
-            look.rows.insert(*at, row);
+        let plan = &*self.job.plan;
+        for asked in asked {
+            let mut rows = BTreeMap::new();
+            let views = plan.views.iter().enumerate();
+            for (at, _) in views.filter(|(_, index)| index.entity == asked.entity) {
+                let Some(view) = plan.view(at) else { continue };
+                let row = match &self.url {
+                    Some(url) => {
+                        let (row, as_of) = get::row_and_time(url, &view.name, &asked.id)?;
+                        (look.from, look.until) = (look.from.min(as_of), look.until.max(as_of));
+                        row
+                    }
+                    None => redis_row(self.settings, (plan, at, view), asked.id.as_bytes())?,
+                };
+                rows.insert(at, row);
+            }
+            look.rows.push(rows);
+        }
+        if self.url.is_none() {
+            std::thread::sleep(wait);
+            look.until = self.clocks()?.1.max(look.from);
         }
         Ok(look)
     }
 
-    fn of_redis(&self, views: &[usize], asked: &AskedHistory) -> Result<OnlineLook, Failure> {
-        let from = self.clock(asked)?.0;
-        let mut rows = BTreeMap::new();
-        for at in views {
-            let Some(view) = self.job.plan.view(*at) else { continue };
-            let of = (&*self.job.plan, *at, view);
-            rows.insert(*at, redis_row(self.settings, of, asked.id.as_bytes())?);
-        }
-        Ok(OnlineLook { from, until: self.clock(asked)?.1.max(from), rows })
-    }
-
     /// The least and the greatest of the workers' clocks now.
-    fn clock(&self, asked: &AskedHistory) -> Result<(EventTime, EventTime), Failure> {
+    fn clocks(&self) -> Result<(EventTime, EventTime), Failure> {
         let reached = connect::redis(self.settings);
-        let of = Some((asked.entity, asked.id.as_str()));
-        let found = survey(&reached, &self.job.plan, of).map_err(Failure::failed)?;
-        let beats = &found.beats.1;
+        let beats = heartbeats(&reached, &self.job.plan.name).map_err(Failure::failed)?;
+        let untold = |beat: &Heartbeat| beat.life == Life::Rewriting || beat.clock == 0;
+        if beats.workers().iter().any(untold) {
+            let why = "the rows in Redis are those of no one time: the job catches up, or writes them again";
+            return Err(Failure::failed(why)
+                .hint("wait until `tidemark validate JOB` is well, or name a time by --at TIME"));
+        }
         let clocks = || beats.workers().iter().map(|beat| beat.clock);
         clocks().min().zip(clocks().max()).ok_or_else(|| {
             let why = beats.unknown().unwrap_or("no worker has written a heartbeat");
-            Failure::failed(format!(
-                "cannot tell as of when the rows in {} are: {why}",
-                found.address
-            ))
-            .hint("start the job, or ask a process by --http URL, or name a time by --at TIME")
+            let address = reached.address();
+            Failure::failed(format!("cannot tell as of when the rows in {address} are: {why}"))
+                .hint("start the job, or ask a process by --http URL, or name a time by --at TIME")
         })
     }
 }

@@ -3,9 +3,10 @@
 use super::judged::{JudgedView, WhyDifferent};
 use crate::explain::{Explained, of_feature};
 use crate::reread::AskedHistory;
-use crate::text::{count_text, printable, time_text};
+use crate::text::{columns, count_text, printable, time_text};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use tidemark_jobs::Job;
 use tidemark_operators::plan::ViewPlan;
@@ -17,13 +18,11 @@ const LISTED: usize = 20;
 /// See the module.
 pub(super) struct Report {
     job: String,
-    pub ok: bool,
     /// Whether it is of one entity that was named: all of its rows are listed.
     pub named: bool,
     online: Option<String>,
     at: EventTime,
     entities: usize,
-    values: usize,
     rows: Vec<ComparedRow>,
     why: Option<WhyDifferent>,
     explained: Option<Explained>,
@@ -43,15 +42,14 @@ struct ComparedRow {
 }
 
 impl Report {
-    pub fn new(job: &Job, online: Option<String>, at: EventTime) -> Self {
+    /// Of so many entities, as of `at`.
+    pub fn new(job: &Job, online: Option<String>, (entities, at): (usize, EventTime)) -> Self {
         Report {
             job: job.plan.name.clone(),
-            ok: true,
             named: false,
             online,
             at,
-            entities: 0,
-            values: 0,
+            entities,
             rows: Vec::new(),
             why: None,
             explained: None,
@@ -66,11 +64,9 @@ impl Report {
         view: &ViewPlan,
         judged: &JudgedView,
     ) {
-        self.values += judged.events.len();
         for (at, feature) in view.features.iter().enumerate() {
             let value = |values: &[String]| values.get(at).cloned().unwrap_or_default();
             let agrees = judged.agrees(at);
-            self.ok &= agrees;
             self.rows.push(ComparedRow {
                 entity: entity.to_owned(),
                 id: asked.id.clone(),
@@ -84,9 +80,9 @@ impl Report {
         }
     }
 
-    /// One more entity is done.
-    pub fn done(&mut self) {
-        self.entities += 1;
+    /// Whether all values are equal.
+    pub fn ok(&self) -> bool {
+        self.differences().next().is_none()
     }
 
     /// Whether a difference is explained already.
@@ -112,13 +108,13 @@ impl Report {
 
     /// This, when those that differed were looked at again and `again` was found of them.
     pub fn after(self, again: Report) -> Report {
-        let (entities, values, at) = (self.entities, self.values, again.at);
+        let (entities, at) = (self.entities, again.at);
         let of = |row: &ComparedRow| (row.entity.clone(), row.id.clone());
-        let anew: Vec<_> = again.rows.iter().map(of).collect();
+        let anew: HashSet<_> = again.rows.iter().map(of).collect();
         let mut rows = self.rows;
         rows.retain(|row| !anew.contains(&of(row)));
         rows.extend(again.rows.iter().cloned());
-        Report { entities, values, at, rows, ..again }
+        Report { entities, at, rows, ..again }
     }
 
     fn why(&self) -> Option<String> {
@@ -131,8 +127,8 @@ impl Report {
             ),
             WhyDifferent::Never => {
                 "the row online is what it had to be at none of the times before: it was made from \
-                 other events (the topic has lost some, or the job began later), by another job, or \
-                 somebody else wrote it"
+                 other events (the topic has lost some, the job began later, or it refused as late what is \
+                 accepted now), by another job, or somebody else wrote it"
                     .to_owned()
             }
         })
@@ -142,11 +138,11 @@ impl Report {
         let listed = self.rows.iter().filter(|_| self.named);
         ReportDocument {
             job: &self.job,
-            ok: self.ok,
+            ok: self.ok(),
             online: self.online.as_deref(),
             at: self.at,
             entities: self.entities,
-            values: self.values,
+            values: self.rows.len(),
             differences: self.differences().map(ComparedDocument::of).collect(),
             rows: listed.map(ComparedDocument::of).collect(),
             why: self.why(),
@@ -189,7 +185,7 @@ impl Report {
             1 => "1 differs".to_owned(),
             count => format!("{} differ", count_text(count as u64)),
         };
-        let values = count_text(self.values as u64);
+        let values = count_text(self.rows.len() as u64);
         let gap = if out.is_empty() { "" } else { "\n" };
         let at = time_text(self.at);
         let _ =
@@ -203,21 +199,14 @@ impl Report {
             let shown = |text: &str| printable(text).into_owned();
             let online = row.online.as_deref().unwrap_or("-");
             let verdict = if row.agrees { "" } else { "differs" };
-            [&row.id, &row.view, &row.feature, online, &row.windows, &row.events, verdict]
-                .map(shown)
+            let cells =
+                [&row.id, &row.view, &row.feature, online, &row.windows, &row.events, verdict];
+            cells.map(shown).to_vec()
         });
-        let lines: Vec<[String; 7]> = [heads.map(str::to_owned)].into_iter().chain(cells).collect();
-        if lines.len() == 1 {
-            return;
-        }
-        let width = |at: usize| {
-            let cells = lines.iter().filter_map(|line| line.get(at));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        };
-        let widths: Vec<usize> = (0..heads.len()).map(width).collect();
-        for line in &lines {
-            let cells = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
-            let _ = writeln!(out, "{}", cells.collect::<Vec<_>>().join("  ").trim_end());
+        let heads = heads.map(str::to_owned).to_vec();
+        let lines: Vec<Vec<String>> = std::iter::once(heads).chain(cells).collect();
+        if lines.len() > 1 {
+            columns(&lines, &[]).iter().for_each(|line| out.push_str(&format!("{line}\n")));
         }
     }
 }

@@ -243,6 +243,41 @@ fn forget_places(value: &mut Value) {
 }
 
 #[test]
+fn a_session_is_told_by_its_events_and_with_its_end() {
+    let folder = Folder::new("explain");
+    folder.write(
+        "job.toml",
+        "[job]\nname = \"visits\"\n[sources.t]\nfiles = [\"in.jsonl\"]\ntime = \"ts\"\n\
+         out_of_orderness = \"1s\"\nevent_time_min = \"1970-01-01T00:00:00Z\"\n\
+         [sources.t.fields]\nuser = \"string\"\namount = \"decimal?\"\n[entities.user]\n\
+         key = \"user\"\n[views.v]\nentity = \"user\"\n[views.v.features]\n\
+         n = { aggregate = \"count\", session = \"10s\" }\n\
+         total = { aggregate = \"sum\", of = \"amount\", session = \"10s\" }\n\
+         first = { aggregate = \"first\", of = \"amount\", session = \"10s\" }\n\
+         length = { aggregate = \"duration\", session = \"10s\", unit = \"s\" }\n",
+    );
+    folder.write(
+        "in.jsonl",
+        "{\"ts\":1000,\"user\":\"a\",\"amount\":100.0}\n{\"ts\":20000,\"user\":\"a\",\"amount\":2.5}\n\
+         {\"ts\":25000,\"user\":\"a\"}\n{\"ts\":30000,\"user\":\"a\",\"amount\":3.25}\n",
+    );
+    let found = explain(&folder, "job.toml v a");
+    let told = found.features.iter().map(|feature| {
+        let offsets = |input: &Input| input.events.iter().map(|it| it.offset).collect::<Vec<_>>();
+        let changes = feature.changes.iter().map(|it| (it.at, it.value.get()));
+        let inputs: Vec<_> = feature.inputs.iter().map(offsets).collect();
+        (feature.name.as_str(), feature.value.get(), inputs, changes.collect::<Vec<_>>())
+    });
+    let expected = [
+        ("n", "3", vec![vec![1, 2, 3]], vec![(40_001, "0")]),
+        ("total", "5.75", vec![vec![1, 3]], vec![(40_001, "0.0")]),
+        ("first", "2.5", vec![vec![1]], vec![(40_001, "null")]),
+        ("length", "10.0", vec![vec![3], vec![1]], vec![(40_001, "0.0")]),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn what_is_asked_of_nobody_or_of_a_wrong_name_is_said() {
     let folder = Folder::new("explain");
     folder.write("none.jsonl", "");

@@ -268,7 +268,7 @@ fn counting(folder: &Folder) {
         "job.toml",
         "[job]\nname = \"counting\"\n[sources.t]\nfiles = [\"in.jsonl\"]\ntime = \"ts\"\n\
          out_of_orderness = \"1s\"\nevent_time_min = \"1970-01-01T00:00:00Z\"\n\
-         [sources.t.fields]\ncard = \"string\"\n[entities.payer]\nkey = \"card\"\n[views.v]\n\
+         [sources.t.fields]\ncard = \"string\"\nother = \"string?\"\n[entities.payer]\nkey = \"card\"\n[views.v]\n\
          entity = \"payer\"\n[views.v.features]\nn = { aggregate = \"count\", window = \"1m\" }\n\
          twice = { expression = 'n * 2' }\n[services.all]\nviews = [\"v\"]\n",
     );
@@ -387,4 +387,15 @@ fn a_spec_says_what_a_training_set_is() {
     let (was, told, is) = (hashes(&first), hashes(&spec("told.toml")), hashes(&spec("other.toml")));
     assert_eq!((was.len(), &told), (2, &was), "a description defines nothing");
     assert!(was[0] != is[0] && was[1] != is[1], "{was:?} {is:?}");
+    // So it does where other records, or events of others, make it.
+    for (from, to) in [
+        ("time = \"ts\"\n", "time = \"ts\"\nid = \"card\"\nunique_within = \"1s\"\n"),
+        ("time = \"ts\"\n", "time = \"ts\"\njson = \"strict\"\n"),
+        ("key = \"card\"", "key = \"other\""),
+        ("event_time_min = \"1970-01-01T00:00:00Z\"", "event_time_min = \"1970-01-01T00:00:01Z\""),
+        ("[job]\n", "[job]\ndistinct_max = 3\n"),
+    ] {
+        folder.write("changed.toml", job.replacen(from, to, 1));
+        assert_ne!(was, hashes(&spec("changed.toml")), "{to}");
+    }
 }

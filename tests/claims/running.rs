@@ -112,6 +112,14 @@ fn health_says_by_its_exit_code_whether_a_process_runs_has_caught_up_or_is_none(
         let words = ["health", "--timeout", "2s", "--address", &at];
         tidemark(&[&words, more].concat(), &folder, &topic)
     };
+    // Its own process is asked, whatever is to be asked for others.
+    let proxied = command()
+        .args(["health", "--address", &at])
+        .env("HTTP_PROXY", "http://127.0.0.1:1")
+        .env("HTTPS_PROXY", "http://127.0.0.1:1")
+        .output()
+        .unwrap();
+    assert_eq!(proxied.status.code(), Some(0), "{}", said(&proxied));
     for (more, line) in [(&[][..], "\n"), (&["--ready"][..], "ok\n")] {
         let output = health(more);
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));

@@ -248,5 +248,7 @@ fn settings_of_topics_that_cannot_be_are_refused() {
     let whole = "[state]\nurl = \"state\"\n[sealed]\npath = \"rows\"\ntopic = ";
     refused(&format!("{whole}\"transactions\"\n"), "the job reads the topic transactions");
     refused(&format!("{whole}\"a b\"\n"), "must be letters");
+    let stream = whole.replace("\"rows\"", "\"-\"");
+    refused(&format!("{stream}\"rows\"\n"), "rows are published from a file");
     assert!(!folder.path().join("state").exists());
 }

@@ -3,14 +3,17 @@
 
 use crate::files::Ended;
 use crate::folder::Folder;
+use crate::memory::Record;
 use crate::redis_server::Redis;
 use crate::run::{
-    Process, command, expected, hashes, settings, stored, topic, traffic, until_stored,
+    Process, command, expected, hashes, settings, stored, topic, traffic, until_stored, write,
 };
 use crate::servers::shared_kafka;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A job that runs on Kafka and Redis, and all of whose rows are there.
 struct Served {
@@ -22,9 +25,12 @@ struct Served {
 
 impl Served {
     fn start(seed: u64) -> Served {
-        let (folder, redis, log) =
-            (Folder::new("validated"), Redis::start(&[]), traffic(seed, 2_000));
-        let topic = topic(&log);
+        Served::of(&traffic(seed, 2_000))
+    }
+
+    fn of(log: &[Vec<(Record, Record)>]) -> Served {
+        let (folder, redis) = (Folder::new("validated"), Redis::start(&[]));
+        let topic = topic(log);
         settings(folder.path(), "");
         let url = format!("redis://127.0.0.1:{}/0", redis.port);
         let variables = [
@@ -34,7 +40,7 @@ impl Served {
         ];
         let mut process = Process::start(folder.path(), "fraud", &variables);
         process.until_ready();
-        until_stored(&redis, &hashes(&expected(&log)));
+        until_stored(&redis, &hashes(&expected(log)));
         Served { folder, redis, topic, process }
     }
 
@@ -87,6 +93,34 @@ fn rows_of_a_running_job_are_those_of_its_windows_and_of_its_log() {
     assert!(ended.out.contains("the job's windows and the log: all are equal"), "{}", ended.out);
     let nobody = "validate-pit fraud --entity-type card --entity-id nobody";
     assert_eq!(served.document(nobody).0, 0, "no row reads as the empty values");
+}
+
+#[test]
+fn rows_that_change_while_they_are_looked_at_are_no_differences() {
+    let mut log = traffic(44, 6_000);
+    let later: Vec<_> =
+        log.iter_mut().map(|records| records.split_off(records.len() / 3)).collect();
+    let served = Served::of(&log);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let longest = later.iter().map(Vec::len).max().unwrap_or(0);
+            for at in (0..longest).step_by(10) {
+                let part = |records: &Vec<_>| {
+                    records.iter().skip(at).take(10).cloned().collect::<Vec<_>>()
+                };
+                write(&served.topic, &later.iter().map(part).collect::<Vec<_>>());
+                if !done.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(60));
+                }
+            }
+        });
+        for _ in 0..4 {
+            let (code, all) = served.document("validate-pit fraud --sample 10");
+            assert_eq!((code, &all["ok"]), (0, &true.into()), "{all}");
+        }
+        done.store(true, Ordering::Relaxed);
+    });
 }
 
 #[test]

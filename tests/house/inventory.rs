@@ -265,7 +265,7 @@ const OPERATORS: [Entry; 16] = [
 ];
 
 /// What checkpoints, letters and rows go through.
-const PROCESS: [Entry; 13] = [
+const PROCESS: [Entry; 15] = [
     (
         "Writer",
         &[
@@ -328,8 +328,7 @@ const PROCESS: [Entry; 13] = [
         "PublisherState",
         &[
             ("published", Saved("the manifest, and the topic of progress")),
-            ("status", TOLD),
-            ("give_up", Fixed),
+            ("publishing", Parts("Publishing")),
         ],
     ),
     (
@@ -344,10 +343,16 @@ const PROCESS: [Entry; 13] = [
     ),
     (
         "LetterSession",
+        &[("progress", Parts("WrittenProgress")), ("topics", Derived("the brokers"))],
+    ),
+    (
+        "WrittenProgress",
         &[
+            ("inquirer", Fixed),
+            ("topic", Fixed),
+            ("key", Derived("the id of the state")),
             ("writer", Derived("the id of the state: an open transaction is ended")),
-            ("topics", Derived("the brokers")),
-            ("published", Saved("the topic of progress")),
+            ("written", Saved("the topic of progress")),
         ],
     ),
     (
@@ -357,16 +362,9 @@ const PROCESS: [Entry; 13] = [
             ("thread", Lost("the file is cut off where the manifest says, and goes on there")),
         ],
     ),
-    (
-        "RowSession",
-        &[
-            ("writer", Derived("the id of the state: an open transaction is ended")),
-            ("inquirer", Fixed),
-            ("there", Derived("the brokers")),
-            ("published", Saved("the topic of progress")),
-        ],
-    ),
-    ("RowsProgress", &[("status", TOLD), ("ending", Fixed), ("give_up", Fixed)]),
+    ("RowSession", &[("progress", Parts("WrittenProgress")), ("there", Derived("the brokers"))]),
+    ("Publishing", &[("what", Fixed), ("status", TOLD), ("give_up", Fixed)]),
+    ("RowsProgress", &[("publishing", Parts("Publishing")), ("ending", Fixed)]),
     (
         "Shard",
         &[

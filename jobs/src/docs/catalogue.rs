@@ -6,10 +6,11 @@ use super::inputs::Inputs;
 use super::values::shown;
 use crate::job::{FeatureText, Job};
 use crate::report::shown_type;
+use serde::Serialize;
 use tidemark_operators::plan::{EntityPlan, ViewPlan};
 
 /// One feature of a job.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct CatalogueEntry {
     /// The entity type that it describes.
     pub entity: String,

@@ -1,4 +1,4 @@
-//! For how long a worker read nothing although there was something to read, and what it waited for.
+//! For how long a worker was kept from reading, and what it waited for.
 
 use crate::metrics::cell::Counter;
 use crate::time::Millis;
@@ -32,21 +32,23 @@ impl WaitFor {
     }
 }
 
-/// The time that was waited, by what for.
+/// The time that was waited, in ms, by what for.
 #[derive(Debug, Default)]
-pub struct WaitCounts([Counter; WaitFor::ALL.len()]);
+pub struct WaitCounts {
+    dead_letters: Counter,
+    in_flight: Counter,
+    state: Counter,
+    frontier: Counter,
+}
 
 impl WaitCounts {
-    /// So many ms so far.
-    pub fn of(&self, wait: WaitFor) -> Millis {
-        let at = WaitFor::ALL.iter().position(|known| *known == wait);
-        at.and_then(|at| self.0.get(at)).map_or(0, Counter::get)
-    }
-
-    fn add(&self, wait: WaitFor, ms: Millis) {
-        let at = WaitFor::ALL.iter().position(|known| *known == wait);
-        if let Some(count) = at.and_then(|at| self.0.get(at)) {
-            count.add(ms);
+    /// That for `wait`.
+    pub fn of(&self, wait: WaitFor) -> &Counter {
+        match wait {
+            WaitFor::DeadLetters => &self.dead_letters,
+            WaitFor::InFlight => &self.in_flight,
+            WaitFor::State => &self.state,
+            WaitFor::Frontier => &self.frontier,
         }
     }
 }
@@ -59,7 +61,7 @@ impl Waiting {
     /// From `now` on it waits for this, or for nothing: what it has waited until now is counted.
     pub fn goes_on(&mut self, wait: Option<WaitFor>, now: Millis, counts: &WaitCounts) {
         if let Some((before, since)) = self.0.take() {
-            counts.add(before, now.saturating_sub(since));
+            counts.of(before).add(now.saturating_sub(since));
         }
         self.0 = wait.map(|wait| (wait, now));
     }
@@ -82,7 +84,7 @@ mod tests {
         ] {
             waiting.goes_on(wait, now, &counts);
         }
-        let waited = WaitFor::ALL.map(|wait| counts.of(wait));
+        let waited = WaitFor::ALL.map(|wait| counts.of(wait).get());
         assert_eq!(waited, [0, 0, 50, 1]);
     }
 }

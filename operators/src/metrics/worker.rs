@@ -271,7 +271,7 @@ pub struct WorkerMetrics {
     pub distinct_saturated: Counter,
     /// Integer results out of range, shown as null.
     pub int_overflows: Counter,
-    /// For how long nothing was read although something was there, by what was waited for.
+    /// For how long reading was kept up, by what was waited for.
     pub waits: WaitCounts,
     /// What its operators do, where that is watched.
     pub load: WatchedLoad,

@@ -135,6 +135,8 @@ pub struct SinkOverview {
     pub written: u64,
     /// What waits to be written.
     pub waiting: u64,
+    /// The same in bytes, of a sink that does not count what waits.
+    pub waiting_bytes: Option<u64>,
     /// How old the oldest change is that the sink does not have, in ms; `None` where nobody knows.
     pub behind: Option<Millis>,
     /// Why it takes nothing now.

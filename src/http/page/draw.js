@@ -61,7 +61,7 @@ export const n = (text) => [text, "n"];
 /** A bar for a share, with its number beside it. */
 export function bar(value, what) {
   if (value === null || value === undefined) return ["–", ""];
-  return { key: value.toFixed(2), text: share(value), update: (cell) => {
+  return { key: value.toFixed(2), update: (cell) => {
     const meter = cell.querySelector("meter");
     if (!meter) return false;
     meter.value = Math.min(value, 1);

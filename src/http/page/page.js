@@ -66,7 +66,7 @@ function facts(o) {
   if (!s) return "The first figures come in a second.";
   const row = s.p99 === null ? "" : `; 99 of 100 rows are there within ${duration(s.p99)} of their records`;
   const lag = s.lag === null ? "" : `; ${count(s.lag)} records are not read yet`;
-  if (s.events === 0 && s.lag > 0) return `Nothing is read now; ${count(s.lag)} records wait.`;
+  if (s.lag > 0 && o.sources.every((source) => source.records === 0)) return `Nothing is read now; ${count(s.lag)} records wait.`;
   return `Now ${count(s.events)} events a second${row}${lag}.`;
 }
 
@@ -74,7 +74,7 @@ function condition(o) {
   const c = o.condition;
   const worst = ["stalled", "down", "degraded"].find((state) => c.troubles.some((t) => t.state === state));
   const kind = worst ?? (c.notes.length || !c.ready ? "waits" : "ok");
-  at("condition").className = "whole " + kind;
+  at("condition").className = kind;
   say(c.sentence);
   setText(at("now"), facts(o));
   replaceIfChanged("troubles", JSON.stringify(c.troubles), () => c.troubles.map(trouble));
@@ -102,7 +102,7 @@ function show(o) {
 /** Nobody answers: what is on the page is what it said last, and is marked so. */
 function lost(why) {
   if (Date.now() - heard < SILENT_MS) return;
-  at("condition").className = "whole down";
+  at("condition").className = "down";
   document.body.classList.toggle("stale", lastSaid !== null);
   const since = lastSaid ? ` What is below is from ${duration(Date.now() - heard)} ago.` : "";
   say("The process does not answer.");

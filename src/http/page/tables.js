@@ -14,8 +14,8 @@ async function askAll() {
   clearTimeout(timer);
   if (!allPartitions) return;
   try {
-    const answer = await fetch("overview");
-    if (answer.ok && allPartitions) partitions(await answer.json());
+    const answer = document.hidden ? null : await fetch("overview");
+    if (answer?.ok && allPartitions) partitions(await answer.json());
   } catch { /* that nobody answers is told at the top */ }
   timer = setTimeout(askAll, ASK_ALL_MS);
 }
@@ -53,7 +53,10 @@ function partitions(o) {
   const behind = o.newest ? o.newest.behind : null;
   const holders = o.partitions.filter((p) => p.holds).map((p) => `partition ${p.partition} of ${p.source}`);
   let text = "No event was read yet.";
-  if (o.live_clock !== null && o.frontier === null) text = "All inputs have ended.";
+  if (o.live_clock !== null && o.frontier === null) {
+    if (o.partitions.some((p) => p.clock === null)) text = "The frontier has not begun: a partition has had no event yet.";
+    else text = o.processes.length > 1 ? "There is no frontier: it has not begun, or all inputs have ended." : "All inputs have ended.";
+  }
   else if (o.live_clock !== null) {
     const by = holders.length > 3 ? `${holders.length} partitions` : holders.join(", ");
     text = `Sealed rows are as of the frontier, ${duration(behind)} behind the live clock (${time(o.live_clock, o.wall)} UTC).`;
@@ -116,7 +119,7 @@ function memory(o) {
 }
 
 function sinks(o) {
-  rows("t-sinks", o.sinks.map((s) => [s.sink, s.down ? [s.down, "down long"] : ["takes what comes", "ok"], n(count(s.waiting)), n(s.behind === null ? "–" : duration(s.behind)), n(count(s.written))]), "");
+  rows("t-sinks", o.sinks.map((s) => [s.sink, s.down ? [s.down, "down long"] : ["takes what comes", "ok"], n(s.waiting_bytes === null ? count(s.waiting) : bytes(s.waiting_bytes)), n(s.behind === null ? "–" : duration(s.behind)), n(count(s.written))]), "");
   const c = o.checkpoint;
   setText(at("checkpoint"), !c ? "No checkpoints are made: after a restart the job reads its topics again." :
     `The newest checkpoint ${c.age === null ? "is not there yet" : `is ${duration(c.age)} old`}: ${count(c.segments)} segments, ${bytes(c.written)} written since the start.`);
@@ -131,9 +134,9 @@ function letters(o) {
 
 function entities(o, openEntity) {
   rows("t-entities", o.entities.map((e) => [e.entity, n(count(e.count)), n(count(e.events)), n(bytes(e.held)), {
-    key: e.busiest.map(([id]) => id).join("\u0000"),
+    key: JSON.stringify(e.busiest),
     kind: "long",
-    update: null,
+    update: (cell) => moved(cell, e.busiest),
     make: () => busiest(e, openEntity),
   }]), "The job has no entity.");
 }
@@ -144,8 +147,21 @@ function busiest(entity, openEntity) {
   return entity.busiest.flatMap(([id, perMille], rank) => {
     const button = make("button", cut(id) || "(empty)", "id");
     button.type = "button";
+    button.dataset.id = id;
     button.title = "show its rows";
     button.addEventListener("click", () => openEntity(entity.entity, id));
-    return [rank ? ", " : "", button, ` ${(perMille / 10).toFixed(1)} %`];
+    return [rank ? ", " : "", button, percent(perMille)];
   });
+}
+
+/** Shows other shares of the same entities; whether they are the same. */
+function moved(cell, busiest) {
+  const buttons = [...cell.querySelectorAll("button")];
+  const same = buttons.length && buttons.length === busiest.length && buttons.every((button, rank) => button.dataset.id === busiest[rank][0]);
+  if (same) buttons.forEach((button, rank) => { button.nextSibling.textContent = percent(busiest[rank][1]); });
+  return Boolean(same);
+}
+
+function percent(perMille) {
+  return ` ${(perMille / 10).toFixed(1)} %`;
 }

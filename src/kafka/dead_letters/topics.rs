@@ -1,10 +1,10 @@
 //! The topics of letters: found, or made when a letter is to be written there.
 
-use crate::kafka::create_topic;
 use crate::kafka::dead_letters::DeadLetterSettings;
 use crate::kafka::error::KafkaError;
 use crate::kafka::inquirer::Inquirer;
 use crate::kafka::settings::KafkaConfig;
+use crate::kafka::topics::find_or_make;
 use std::collections::HashMap;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 
@@ -13,7 +13,6 @@ const MESSAGE_BYTES_MAX: &str = "104857600";
 
 /// See the module.
 pub(super) struct LetterTopics {
-    config: KafkaConfig,
     settings: DeadLetterSettings,
     inquirer: Inquirer,
     /// Partitions of those that are known to exist.
@@ -26,8 +25,7 @@ impl LetterTopics {
         settings: &DeadLetterSettings,
     ) -> Result<Self, KafkaError> {
         let inquirer = Inquirer::new(config)?;
-        let (config, settings) = (config.clone(), settings.clone());
-        Ok(LetterTopics { config, settings, inquirer, partitions: HashMap::new() })
+        Ok(LetterTopics { settings: settings.clone(), inquirer, partitions: HashMap::new() })
     }
 
     /// Serves the client that asks for them.
@@ -46,7 +44,7 @@ impl LetterTopics {
         let count = match self.partitions.get(topic) {
             Some(count) => *count,
             None => {
-                let count = self.find_or_create(topic, letter)?;
+                let count = self.find_or_make(topic, letter)?;
                 self.partitions.insert(topic.to_owned(), count);
                 count
             }
@@ -59,15 +57,9 @@ impl LetterTopics {
         self.partitions.remove(topic);
     }
 
-    fn find_or_create(&self, topic: &str, letter: &DeadLetter) -> Result<u32, String> {
-        if let Some(count) = self.inquirer.find(topic)? {
-            return Ok(count);
-        }
-        let own = letter.topic.as_deref().and_then(|own| self.inquirer.partitions(own).ok());
-        let count = own.unwrap_or(1);
+    fn find_or_make(&self, topic: &str, letter: &DeadLetter) -> Result<u32, String> {
         let settings = [("max.message.bytes", MESSAGE_BYTES_MAX)];
-        create_topic(&self.config, topic, count, &settings).map_err(|error| error.to_string())?;
-        tracing::info!(topic, partitions = count, "kafka: made a topic for dead letters");
-        Ok(count)
+        let own: Vec<String> = letter.topic.iter().cloned().collect();
+        find_or_make(&self.inquirer, topic, &settings, &own)
     }
 }

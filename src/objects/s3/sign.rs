@@ -1,5 +1,6 @@
 //! Signatures of requests: AWS Signature Version 4.
 
+use crate::text::hex;
 use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
@@ -50,7 +51,7 @@ pub(super) fn authorization(
     for part in [date, signing.region, "s3", "aws4_request"] {
         key = hmac(&key, part.as_bytes())?;
     }
-    let signature = digits(&hmac(&key, text.as_bytes())?);
+    let signature = hex(&hmac(&key, text.as_bytes())?);
     let access = signing.access_key;
     Ok(format!(
         "AWS4-HMAC-SHA256 Credential={access}/{scope}, SignedHeaders={names}, Signature={signature}"
@@ -64,11 +65,7 @@ fn hmac(key: &[u8], text: &[u8]) -> Result<Vec<u8>, ErrorStack> {
 
 /// The SHA-256 of bytes, in hexadecimal digits.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    digits(&sha256(bytes))
-}
-
-fn digits(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&sha256(bytes))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::online::redis::breaker::Breaker;
 use crate::online::redis::fence::{Entered, Fence};
 use crate::online::redis::flush::{Flush, RoundTrip};
 use crate::online::redis::gate::Gate;
-use crate::online::redis::link::Link;
+use crate::online::redis::link::{Link, Server};
 use crate::online::redis::pulse::Pulse;
 use crate::online::redis::record::Record;
 use crate::online::redis::schedule::{Pace, micros};
@@ -56,8 +56,8 @@ pub(crate) struct Flusher {
     watching: bool,
     /// Redis took no transaction, for it has no memory.
     full: bool,
-    /// The server of the last connection: `Some(None)` when it did not say which it is.
-    run_id: Option<Option<String>>,
+    /// The server of the last connection.
+    server: Option<Server>,
     /// What that server calls the last connection, where it says so.
     client_id: Option<i64>,
     /// When the connection is probed next.
@@ -125,7 +125,7 @@ impl Flusher {
             fence,
             watching: false,
             full: false,
-            run_id: None,
+            server: None,
             client_id: None,
             probe_at: 0,
             upkeep,

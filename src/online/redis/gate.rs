@@ -26,6 +26,8 @@ pub(crate) struct Gate {
     doubted: AtomicBool,
     /// Redis does not let this user keep a fence.
     open: AtomicBool,
+    /// How often a flusher has found another server than before.
+    moves: AtomicU64,
     refused: Mutex<Option<Refusal>>,
     inherited: Mutex<Shown>,
     /// By view: its rows lack nothing.
@@ -42,6 +44,7 @@ impl Gate {
             granted: AtomicBool::new(false),
             doubted: AtomicBool::new(false),
             open: AtomicBool::new(false),
+            moves: AtomicU64::new(0),
             refused: Mutex::default(),
             inherited: Mutex::default(),
             complete: (0..views).map(|_| AtomicBool::new(false)).collect(),
@@ -51,6 +54,16 @@ impl Gate {
     /// No row may be written yet: the job has not caught up.
     pub(crate) fn is_held(&self) -> bool {
         self.held.load(Relaxed)
+    }
+
+    /// A flusher has found another server: what another one removed meanwhile was removed from the old one.
+    pub(crate) fn moved(&self) {
+        self.moves.fetch_add(1, Relaxed);
+    }
+
+    /// How often that was.
+    pub(crate) fn moves(&self) -> u64 {
+        self.moves.load(Relaxed)
     }
 
     /// Rows may be written from `now` on, in us on the store's clock.

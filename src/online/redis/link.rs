@@ -24,7 +24,17 @@ pub(crate) struct Link {
 pub(crate) struct Server {
     /// Another one after every start; `None` when it does not say.
     pub(crate) run_id: Option<String>,
+    /// Another one once it has followed another server, if only for a while; also when it gets its first
+    /// replica.
+    pub(crate) history: Option<String>,
     pub(crate) replica: bool,
+}
+
+impl Server {
+    /// Whether it has not been started again since it said `known`.
+    pub(crate) fn is_same_start(&self, known: &Server) -> bool {
+        self.run_id.is_some() && self.run_id == known.run_id
+    }
 }
 
 impl Link {
@@ -151,6 +161,7 @@ impl Link {
         }
         let text = self.info(b"replication")?;
         server.replica = field(&text, "role").is_some_and(|role| role != "master");
+        server.history = field(&text, "master_replid").map(str::to_owned);
         Ok(server)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! All Sentinels are asked, and of their answers the one of the newest configuration counts (the
 //! greatest `config-epoch`): a Sentinel that was cut off still names the primary of before. What it
-//! names must call itself a primary (`ROLE`), or it is not connected to.
+//! names must call itself a primary, or it is not connected to.
 //!
 //! Bound: one connection to each Sentinel at a time, one after the other, for as long as half of
 //! `connect_timeout` each: a fourth to connect and a fourth for each answer.
@@ -23,12 +23,10 @@ pub(crate) fn open(
 ) -> Result<Link, StoreError> {
     let primary = primary(settings, watched)?;
     let mut link = Link::at(settings, &primary)?;
-    match link.ask("ROLE", &[]) {
-        Ok(Value::Array(role)) if is_text(role.first(), b"master") => Ok(link),
+    match link.server()?.replica {
+        true => Err(StoreError::Replica { address: primary.to_string() }),
         // Who may not ask finds out by the first write.
-        Err(StoreError::Reply { .. }) => Ok(link),
-        Err(error) => Err(error),
-        Ok(_) => Err(StoreError::Replica { address: primary.to_string() }),
+        false => Ok(link),
     }
 }
 
@@ -47,12 +45,17 @@ pub(crate) fn primary(
                     newest = Some((epoch, primary));
                 }
             }
-            Err(error) => failed = Some(error),
+            // What it says else is of the server's own password.
+            Err(StoreError::Credentials { address, reason }) => {
+                failed =
+                    Some(format!("the Sentinel at '{address}' refused the credentials: {reason}"));
+            }
+            Err(error) => failed = Some(error.to_string()),
         }
     }
     newest.map(|(_, primary)| primary).ok_or_else(|| StoreError::NoPrimary {
         name: watched.name.clone(),
-        reason: failed.map_or_else(String::new, |error| error.to_string()),
+        reason: failed.unwrap_or_default(),
     })
 }
 
@@ -89,10 +92,6 @@ fn told_primary(reply: &Value) -> Option<ServerAddress> {
     };
     let [host, port] = parts.as_slice() else { return None };
     Some(ServerAddress { host: text(host)?, port: text(port)?.parse().ok()? })
-}
-
-fn is_text(value: Option<&Value>, text: &[u8]) -> bool {
-    matches!(value, Some(Value::BulkString(bytes)) if bytes == text)
 }
 
 #[cfg(test)]

@@ -82,6 +82,15 @@ pub fn survey(
     Ok(found)
 }
 
+/// What the workers of `job` say of themselves there now.
+///
+/// # Errors
+/// When Redis cannot be asked.
+pub fn heartbeats(settings: &RedisSettings, job: &str) -> Result<Beats, StoreError> {
+    let key = heartbeat_key(&settings.key_prefix, job);
+    Ok(Beats::of(Link::open(settings)?.hash(&key)?))
+}
+
 /// Looks for rows of every view; says whether all keys were looked at.
 fn sample(
     link: &mut Link,

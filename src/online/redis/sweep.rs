@@ -95,8 +95,7 @@ impl Sweep {
         if !self.undone {
             return false;
         }
-        let more = || (0..self.forms.len()).any(|at| complete(at) && !self.done.contains(&at));
-        let looking = !self.refused && (self.cursor.is_some() || more());
+        let looking = self.is_wanted(complete);
         let waits = |cell: &Arc<Cell>| !cell.lock().dirt.swept.is_empty();
         self.undone = looking || cells.iter().any(waits);
         self.undone
@@ -105,9 +104,12 @@ impl Sweep {
     /// When the next call may be made, in us, if there is anything to look for; `complete`: the
     /// views whose rows lack nothing.
     pub(crate) fn due(&self, complete: &dyn Fn(usize) -> bool) -> Option<u64> {
+        self.is_wanted(complete).then(|| self.allowance.ready_at(COUNT))
+    }
+
+    fn is_wanted(&self, complete: &dyn Fn(usize) -> bool) -> bool {
         let more = || (0..self.forms.len()).any(|at| complete(at) && !self.done.contains(&at));
-        let wanted = !self.refused && (self.cursor.is_some() || more());
-        wanted.then(|| self.allowance.ready_at(COUNT))
+        !self.refused && (self.cursor.is_some() || more())
     }
 
     /// Whether a pass is under way.

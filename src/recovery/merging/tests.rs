@@ -7,7 +7,7 @@ use crate::recovery::lacks::Lacks;
 use crate::recovery::parcel::Parcel;
 use crate::recovery::part::LetterRoom;
 use crate::recovery::part_files::PartFiles;
-use crate::recovery::publisher::{Batch, LetterPublisher, Published, Target};
+use crate::recovery::publisher::{LetterPublisher, Nowhere, Published};
 use crate::recovery::writer::{Gathering, SnapshotFiles, Writer};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -15,15 +15,6 @@ use tidemark_operators::cut::{AttributeValues, Cut, PartitionMark, SeenId, Timel
 use tidemark_operators::entity_log::{EntityLog, RowsCopier};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
-
-/// Nothing is published here.
-struct Nowhere;
-
-impl Target for Nowhere {
-    fn publish(&mut self, batch: &Batch, _: &dyn Fn() -> bool) -> Result<u64, String> {
-        Ok(batch.number)
-    }
-}
 
 /// A job of one worker that writes checkpoints.
 struct Job<'a> {

@@ -131,8 +131,8 @@ impl Windows {
                 .or_insert_with(|| Recent::new(counts, moment.now, OVER));
         }
         let grown: Vec<_> = progress.iter().map(|p| (p, self.grown(p, moment.now))).collect();
-        let active = grown.iter().filter(|(p, _)| !p.idle && p.clock > 0);
-        let (holder, [arrivals, events, by_ms]) = active.min_by_key(|(p, _)| p.watermark)?;
+        let held = holder(progress)?;
+        let (holder, [arrivals, events, by_ms]) = grown.iter().find(|(p, _)| p.id == held.id)?;
         let source = moment.plan.sources.get(usize::from(holder.id.source))?;
         let mean = by_ms / (*arrivals).max(1);
         let lag = float(*events) > float(*arrivals) * LAGGING_SHARE;
@@ -155,6 +155,12 @@ impl Windows {
         let counts = ahead(&partition.ahead);
         self.partitions.get_mut(&partition.id).map_or([0; 3], |window| window.look(counts, now))
     }
+}
+
+/// The partition that holds the frontier, of these.
+pub(crate) fn holder(progress: &[PartitionProgress]) -> Option<&PartitionProgress> {
+    let active = progress.iter().filter(|p| !p.idle && p.clock > 0);
+    active.min_by_key(|p| p.watermark)
 }
 
 fn ahead(ahead: &Ahead) -> [u64; 3] {

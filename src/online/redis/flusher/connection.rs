@@ -14,15 +14,17 @@ impl Flusher {
         if server.replica {
             return Err(StoreError::Replica { address: link.address().to_owned() });
         }
-        let known = self.run_id.clone();
-        if known.as_ref().is_some_and(|known| known.is_some() && *known == server.run_id) {
+        let known = self.server.clone();
+        if known.as_ref().is_some_and(|known| known.is_same_start(&server)) {
             self.end_last(&mut link)?;
         }
         self.client_id = link.client_id()?;
-        self.run_id = Some(server.run_id.clone());
-        if known.is_some_and(|known| known.is_none() || known != server.run_id) {
+        // Only now: a connection that fails before this has told nobody that the server is another one.
+        self.server = Some(server.clone());
+        if known.is_some_and(|known| known.run_id.is_none() || known != server) {
             tracing::info!("Redis was restarted or replaced: all rows are written again");
             self.cell.lock().dirt.lost();
+            self.gate.moved();
             self.pulse.reset();
             if let Some(upkeep) = &mut self.upkeep {
                 upkeep.another_server();

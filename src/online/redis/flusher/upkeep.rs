@@ -25,6 +25,8 @@ pub(super) struct Upkeep {
     /// When the claim is looked at next, in us.
     claim_at: u64,
     sweep: Sweep,
+    /// Moves of flushers to another server that the sweep knows of.
+    moves: u64,
     /// Who else writes is not known: nothing is removed that we have not written.
     no_sweep: bool,
     evictions: Evictions,
@@ -58,6 +60,7 @@ impl Upkeep {
                 &settings.placing(),
                 settings.sweep_rate,
             ),
+            moves: 0,
             no_sweep: false,
             evictions: Evictions::default(),
             room: false,
@@ -80,7 +83,6 @@ impl Upkeep {
 
     pub(super) fn another_server(&mut self) {
         self.claim_at = 0;
-        self.sweep.restart();
         self.evictions.rewritten();
     }
 
@@ -114,6 +116,10 @@ impl Flusher {
         let Flusher { upkeep: Some(upkeep), link: Some(link), gate, .. } = self else {
             return Ok(());
         };
+        let moves = gate.moves();
+        if std::mem::replace(&mut upkeep.moves, moves) != moves {
+            upkeep.sweep.restart();
+        }
         let mut done = Ok(());
         if (upkeep.claim_at <= now || gate.is_doubted()) && !gate.is_refused() {
             let probe = micros(self.settings.probe_interval);

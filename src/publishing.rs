@@ -1,0 +1,112 @@
+//! Publishing that goes on until it succeeds: how it fares, and when to give up.
+
+use crate::dead_letters::{PAUSES, wait};
+use crate::metrics::snapshot::LogSinkSnapshot;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often to look whether a thread has ended.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Why something is not published.
+#[derive(Debug)]
+pub enum Unpublished {
+    /// What went wrong; it is tried again.
+    Failed(String),
+    /// Another process of the job has taken over, and publishes it.
+    TakenOver,
+}
+
+impl From<String> for Unpublished {
+    fn from(why: String) -> Self {
+        Unpublished::Failed(why)
+    }
+}
+
+/// Fails in a process that another one has taken over from, and where that cannot be found out.
+pub type Leading = Box<dyn Fn() -> Result<(), Unpublished> + Send>;
+
+/// What a thread that publishes shares with those that ask how it fares. See the module.
+pub(crate) struct Publishing {
+    /// What is published, for people: "dead letters".
+    what: &'static str,
+    status: Mutex<LogSinkSnapshot>,
+    give_up: AtomicBool,
+}
+
+impl Publishing {
+    /// Of `what`, under the name `name` in metrics and health.
+    pub fn new(name: &'static str, what: &'static str) -> Self {
+        let status = Mutex::new(LogSinkSnapshot { name, ..LogSinkSnapshot::default() });
+        Publishing { what, status, give_up: AtomicBool::new(false) }
+    }
+
+    /// Changes what is told.
+    pub fn note(&self, what: impl FnOnce(&mut LogSinkSnapshot)) {
+        what(&mut self.status.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// How it fares.
+    pub fn snapshot(&self) -> LogSinkSnapshot {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Waits; false when told to give up.
+    pub fn wait(&self, pause: Duration) -> bool {
+        wait(pause, &self.give_up)
+    }
+
+    /// Tries until it is done, with pauses that grow; `None`: nobody waits for it any more, or it is another
+    /// process's to do. `attempt` is told whether somebody waits.
+    pub fn insist<T>(
+        &self,
+        mut attempt: impl FnMut(&dyn Fn() -> bool) -> Result<T, Unpublished>,
+    ) -> Option<T> {
+        let mut pause = PAUSES.0;
+        loop {
+            let error = match attempt(&|| !self.give_up.load(Ordering::Acquire)) {
+                Ok(done) => {
+                    self.note(|status| status.down = None);
+                    return Some(done);
+                }
+                Err(Unpublished::TakenOver) => {
+                    let what = self.what;
+                    tracing::info!(
+                        "another process of the job has taken over, and publishes the {what} that are left"
+                    );
+                    self.note(|status| status.down = None);
+                    return None;
+                }
+                Err(Unpublished::Failed(error)) => error,
+            };
+            self.note(|status| {
+                if status.down.as_ref() != Some(&error) {
+                    let what = self.what;
+                    tracing::warn!(
+                        error,
+                        "{what} cannot be published; they are kept and tried again"
+                    );
+                }
+                status.retries += 1;
+                status.down = Some(error);
+            });
+            if !self.wait(pause) {
+                return None;
+            }
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Waits for the thread, for `within`; then it is to give up, and has.
+    pub fn end(&self, thread: JoinHandle<()>, within: Duration) {
+        let began = Instant::now();
+        while !thread.is_finished() && began.elapsed() < within {
+            std::thread::sleep(LOOK);
+        }
+        self.give_up.store(true, Ordering::Release);
+        // A panic of it has ended the process.
+        let _ = thread.join();
+    }
+}
