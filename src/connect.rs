@@ -114,6 +114,7 @@ fn servers(redis: &config::RedisSettings) -> RedisServers {
             username: redis.sentinel_username.clone(),
             password: redis.sentinel_password.as_ref().map(secret),
         }),
+        RedisMode::Cluster => RedisServers::Cluster(addresses),
     }
 }
 

@@ -46,8 +46,8 @@ pub use layout::{Layout, StoredRow, StoredText, feast_collision};
 pub use reading::HeldRow;
 pub use redis::{Redis, RedisSettings};
 pub use status::{
-    BreakerState, ByCause, Commands, Histogram, LATENCY_BOUNDS_MS, MemoryStatus, RedisStatus,
-    StoreStatus,
+    BreakerState, ByCause, Commands, Histogram, LATENCY_BOUNDS_MS, MemoryStatus, NodeStatus,
+    RedisStatus, StoreStatus,
 };
 
 use std::time::Duration;
@@ -170,6 +170,15 @@ pub enum StoreError {
     NoPrimary {
         /// What they would call it.
         name: String,
+        /// Why the last of them did not answer.
+        reason: String,
+    },
+    /// No server of a cluster says which of them has what.
+    #[error(
+        "cannot ask any server of the Redis Cluster which of them has which keys: {reason}; check \
+         \"addresses\" in [online.redis], and that they are servers of a cluster"
+    )]
+    NoCluster {
         /// Why the last of them did not answer.
         reason: String,
     },

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::kafka::topic_size;
 use crate::online::MemoryStatus;
-use crate::online::redis::{RedisSurvey, survey};
+use crate::online::redis::{RedisSurvey, SurveyedServer, survey};
 use crate::registry::FolderSchemas;
 use crate::run::with_topic;
 use crate::serving::judged;
@@ -99,9 +99,8 @@ fn redis(
             return findings.push(ValidationFinding::failed(name, error));
         }
     };
-    let name = format!("redis {}", found.address);
     if !freshness && only.is_none() {
-        findings.push(server(name, &found));
+        findings.extend(found.servers.iter().map(server));
     }
     let fresh = judged(&found.beats, &settings.serve);
     let current = fresh.is_ok();
@@ -113,7 +112,8 @@ fn redis(
 }
 
 /// The server's role and memory.
-fn server(name: String, found: &RedisSurvey) -> ValidationFinding {
+fn server(found: &SurveyedServer) -> ValidationFinding {
+    let name = format!("redis {}", found.address);
     if found.replica {
         return ValidationFinding::failed(
             name,

@@ -123,11 +123,16 @@ pub enum RedisMode {
     Single,
     /// A primary with replicas, and Sentinels that know which of them it is.
     Sentinel,
+    /// Servers that share the keys among them, each with replicas.
+    Cluster,
 }
 
 impl Choice for RedisMode {
-    const NAMES: &'static [(&'static str, Self)] =
-        &[("single", RedisMode::Single), ("sentinel", RedisMode::Sentinel)];
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("single", RedisMode::Single),
+        ("sentinel", RedisMode::Sentinel),
+        ("cluster", RedisMode::Cluster),
+    ];
 }
 
 /// How Redis is reached, and what happens when it is not.
@@ -135,7 +140,7 @@ impl Choice for RedisMode {
 pub struct RedisSettings {
     /// Which servers it is made up of; default one.
     pub mode: RedisMode,
-    /// Where they listen, `host:port` separated by commas: the Sentinels.
+    /// Where they listen, `host:port` separated by commas: the Sentinels, or servers of the cluster.
     pub addresses: Option<String>,
     /// What Sentinel calls the primary.
     pub sentinel_name: Option<String>,
@@ -254,6 +259,14 @@ impl RedisSettings {
                 "\"sentinel_name\", \"sentinel_username\" and \"sentinel_password\" in \
                  [online.redis] are for \"mode = \\\"sentinel\\\"\"",
             );
+        }
+        if self.mode == RedisMode::Cluster && self.addresses.is_none() {
+            wrong.push(
+                "\"mode\" in [online.redis] is \"cluster\": name some of its servers in \"addresses\"",
+            );
+        }
+        if self.mode == RedisMode::Cluster && self.address.db != 0 {
+            wrong.push("\"db\" in [online.redis] must be 0: a cluster has no other databases");
         }
         if self.mode == RedisMode::Single && self.addresses.is_some() {
             wrong.push(

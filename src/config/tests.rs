@@ -124,6 +124,8 @@ fn settings_that_contradict_each_other_are_refused() {
     assert!(error.contains("needs both"), "{error}");
     for (text, part) in [
         ("mode = \"sentinel\"", "name the Sentinels in \"addresses\""),
+        ("mode = \"cluster\"", "name some of its servers"),
+        ("mode = \"cluster\"\ndb = 1\naddresses = \"a:1\"", "\"db\" in [online.redis] must be 0"),
         ("sentinel_name = \"m\"", "are for \"mode = \\\"sentinel\\\"\""),
         ("addresses = \"a:1\"", "are of several servers"),
         ("addresses = \"a\"", "must be host:port"),

@@ -59,6 +59,7 @@ fn servers(servers: &RedisServers) -> (String, String) {
             format!("  redis_type: redis_sentinel\n  sentinel_master: {}\n", quoted(&watched.name)),
             listed(&watched.addresses),
         ),
+        RedisServers::Cluster(seeds) => ("  redis_type: redis_cluster\n".to_owned(), listed(seeds)),
     }
 }
 

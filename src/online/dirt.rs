@@ -8,11 +8,12 @@ use crate::online::calendar::Calendar;
 use crate::online::deletions::{Deletion, Deletions};
 use crate::online::fifo::Fifo;
 use crate::online::rows::{
-    ARRIVED, DIRTY, KEPT, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED, REPLACE, Row, SCHEDULED,
-    SENT, UPSERT,
+    ARRIVED, DIRTY, KEPT, PARKED, QUEUED_ARRIVAL, QUEUED_DECAY, QUEUED_SPACED, REPLACE, Row,
+    SCHEDULED, SENT, UPSERT,
 };
 use crate::online::spaced::Spaced;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use tidemark_operators::online::Cause;
 use tidemark_operators::time::Millis;
 
@@ -33,6 +34,28 @@ pub(crate) struct Cursor {
     pub(crate) slot: u32,
 }
 
+/// What waits for a server of a cluster. Bound: an entry a row slot, and one a key to remove.
+#[derive(Debug, Default)]
+pub(crate) struct Parked {
+    pub(crate) rows: Vec<Entry>,
+    pub(crate) deletions: BTreeMap<(u32, Arc<[u8]>), u64>,
+    /// Since when the oldest of them waits.
+    since: Option<u64>,
+}
+
+impl Parked {
+    /// Puts a key to remove aside.
+    pub(crate) fn delete(&mut self, deletion: Deletion) {
+        let Deletion { view, id, since } = deletion;
+        self.note(since);
+        self.deletions.entry((view, id)).or_insert(since);
+    }
+
+    fn note(&mut self, since: u64) {
+        self.since = Some(self.since.map_or(since, |oldest| oldest.min(since)));
+    }
+}
+
 /// The queues of one shard.
 #[derive(Debug)]
 pub(crate) struct Dirt {
@@ -48,6 +71,8 @@ pub(crate) struct Dirt {
     pub(crate) retry: VecDeque<Entry>,
     /// Rows that changed while they were in flight; they are retried after it.
     pub(crate) deferred: Vec<Entry>,
+    /// Rows and keys whose server is not there; each once.
+    pub(crate) parked: Parked,
     pub(crate) deletions: Deletions,
     /// Keys of an earlier run that were not held when they were found; bounded by who finds them.
     pub(crate) swept: VecDeque<Deletion>,
@@ -78,6 +103,7 @@ impl Dirt {
             spaced: Spaced::new(),
             retry: VecDeque::new(),
             deferred: Vec::new(),
+            parked: Parked::default(),
             deletions: Deletions::new(views, deletions_max),
             swept: VecDeque::new(),
             swept_keys: 0,
@@ -150,6 +176,25 @@ impl Dirt {
         self.retry.push_back(entry);
     }
 
+    /// Puts a row aside whose server is not there.
+    pub(crate) fn park(&mut self, row: &mut Row<'_>, entry: Entry) {
+        if !row.has(DIRTY) {
+            row.set(DIRTY);
+            self.rows += 1;
+        }
+        if !row.has(PARKED) {
+            row.set(PARKED);
+            self.parked.rows.push(entry);
+        }
+        self.parked.note(entry.since);
+    }
+
+    /// Whether anything is to be written that does not wait for a server.
+    pub(crate) fn is_ready(&self) -> bool {
+        let waiting = self.rows > self.parked.rows.len() || self.deletions.len() > 0;
+        waiting || self.in_flight > 0 || self.reassert.is_some()
+    }
+
     /// A row is no longer dirty.
     pub(crate) fn unmark(&mut self, row: &mut Row<'_>) {
         if row.has(DIRTY) {
@@ -160,12 +205,13 @@ impl Dirt {
 
     /// Rows and keys that Redis does not have yet.
     pub(crate) fn len(&self) -> usize {
-        self.rows + self.in_flight + self.deletions.len()
+        self.rows + self.in_flight + self.deletions.len() + self.parked.deletions.len()
     }
 
     /// About what keeping track takes, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
-        let again = (self.retry.len() + self.deferred.len()) * size_of::<Entry>();
+        let again = self.retry.len() + self.deferred.len() + self.parked.rows.len();
+        let again = again * size_of::<Entry>();
         let queues = self.arrival.bytes() + self.decay.bytes() + self.spaced.bytes();
         queues + self.calendar.bytes() + self.deletions.bytes() + again as u64
     }
@@ -178,7 +224,7 @@ impl Dirt {
     /// Since when the oldest of them waits, in us.
     pub(crate) fn oldest(&self) -> Option<u64> {
         if self.rows == 0 {
-            return self.deletions.oldest();
+            return self.deletions.oldest().into_iter().chain(self.parked.since).min();
         }
         self.unspaced().chain(self.spaced.oldest()).min()
     }
@@ -187,7 +233,7 @@ impl Dirt {
     /// ago counts from its time on.
     pub(crate) fn overdue(&self, now: u64) -> Option<u64> {
         if self.rows == 0 {
-            return self.deletions.oldest();
+            return self.deletions.oldest().into_iter().chain(self.parked.since).min();
         }
         self.unspaced().chain(self.spaced.next().filter(|due| *due <= now)).min()
     }
@@ -197,7 +243,7 @@ impl Dirt {
     fn unspaced(&self) -> impl Iterator<Item = u64> {
         let fronts = self.arrival.front().into_iter().chain(self.decay.front());
         let waiting = fronts.chain(&self.retry).chain(&self.deferred).map(|entry| entry.since);
-        waiting.chain(self.deletions.oldest())
+        waiting.chain(self.deletions.oldest()).chain(self.parked.since)
     }
 
     /// Redis lost what it had, or is another one: every row is to be asserted again.

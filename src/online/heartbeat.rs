@@ -177,6 +177,19 @@ impl Beats {
         Beats { workers, unknown: None }
     }
 
+    /// Of the same job, on each of several servers.
+    pub(crate) fn of_all(each: Vec<Beats>) -> Beats {
+        let mut all = Beats::default();
+        for beats in each {
+            all.unknown = all.unknown.or(beats.unknown);
+            all.workers.extend(beats.workers);
+        }
+        if all.unknown.is_some() {
+            all.workers.clear();
+        }
+        all
+    }
+
     /// Every worker's; none when something about them is unknown.
     pub fn workers(&self) -> &[Heartbeat] {
         &self.workers

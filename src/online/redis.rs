@@ -26,12 +26,15 @@
 //!   at most, so that Redis goes on answering.
 //! - A failed round trip leaves every row of it dirty and in doubt, to be written in full. Nothing
 //!   is assumed about how far it came.
+//! - In a cluster a flusher has a connection to each server (`nodes`), and a round trip goes out to all
+//!   of them at once. What one of them does not take waits for that one alone.
 //! - DEL and HSET of one key are never reordered: one connection a shard, one round trip in flight,
 //!   and a key that has a row again calls its deletion off.
 
 mod allowance;
 mod breaker;
 mod claim;
+mod clear;
 mod evictions;
 mod fence;
 mod flush;
@@ -41,6 +44,7 @@ mod left;
 mod link;
 #[cfg(test)]
 mod model;
+mod nodes;
 mod projects;
 mod pulse;
 mod read;
@@ -51,6 +55,7 @@ mod sentinel;
 mod servers;
 mod settings;
 mod settle;
+mod slots;
 mod spread;
 mod survey;
 mod sweep;
@@ -66,9 +71,8 @@ pub use read::{TextRow, read_redis};
 pub use reader::{ReadError, RedisReader, RowsAsked, RowsRead};
 pub use servers::{AddressError, RedisServers, SentinelSettings, ServerAddress};
 pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
-pub use survey::{RedisSurvey, heartbeats, survey};
+pub use survey::{RedisSurvey, SurveyedServer, heartbeats, survey};
 
-use crate::online::heartbeat::bookkeeping;
 use crate::online::schema::Schema;
 use crate::online::table::{Table, Tracking};
 use crate::online::{HeldRow, OnlineStore, RedisStatus, Row, StoreError, StoreStatus};
@@ -177,8 +181,8 @@ impl Redis {
             cells.for_each(|cell| cell.lock().dirt.kept.clone_from(&kept));
         }
         let kept = shown.map(|(shown, _)| shown);
-        let fence = generation
-            .map(|own| Arc::new(Fence::new(&bookkeeping(&settings.key_prefix), &schema.job, own)));
+        let fence =
+            generation.map(|own| Arc::new(Fence::new(&settings.bookkeeping(), &schema.job, own)));
         let (settings, started) = (Arc::new(settings), wall_ms().unwrap_or(0));
         let shared = Shared {
             clock,

@@ -52,9 +52,12 @@ pub(crate) const KEPT: u64 = 1 << 61;
 /// Its key is no hash, and is removed before it is written.
 pub(crate) const FOREIGN: u64 = 1 << 62;
 
+/// It waits for a server of the cluster to be there again.
+pub(crate) const PARKED: u64 = 1 << 63;
+
 /// Flags that belong to the slot and outlive the row.
 const SLOT_FLAGS: u64 =
-    QUEUED_ARRIVAL | QUEUED_DECAY | QUEUED_SPACED | SCHEDULED | IN_FLIGHT | STALE;
+    QUEUED_ARRIVAL | QUEUED_DECAY | QUEUED_SPACED | SCHEDULED | IN_FLIGHT | STALE | PARKED;
 
 const AS_OF: u64 = (1 << 48) - 1;
 const DUE: u64 = (1 << 40) - 1;

@@ -79,6 +79,31 @@ impl MemoryStatus {
     }
 }
 
+/// How a server of a cluster is.
+#[derive(Clone, Debug, Default)]
+pub struct NodeStatus {
+    /// Where it listens.
+    pub address: String,
+    /// Whether every shard has a connection to it.
+    pub connected: bool,
+    /// The worst of the shards' breakers for it.
+    pub breaker: BreakerState,
+    /// Its memory, as last asked.
+    pub memory: Option<MemoryStatus>,
+    /// Why it took no rows last, while that lasts; never with a password in it.
+    pub last_error: Option<String>,
+}
+
+impl NodeStatus {
+    /// Adds what another shard says of the same server.
+    pub(crate) fn add(&mut self, other: &NodeStatus) {
+        self.connected &= other.connected;
+        self.breaker = self.breaker.max(other.breaker);
+        self.memory = self.memory.or(other.memory);
+        self.last_error = self.last_error.take().or_else(|| other.last_error.clone());
+    }
+}
+
 /// How the connection to Redis is and what went over it.
 #[derive(Clone, Debug, Default)]
 pub struct RedisStatus {
@@ -135,8 +160,10 @@ pub struct RedisStatus {
     /// Why the job may not write to this Redis: another living job writes one of its views, or a later
     /// run of this one has taken over.
     pub refused: Option<Refusal>,
-    /// Redis's memory, as last asked.
+    /// Redis's memory, as last asked; of a cluster that of the server with the most in use.
     pub memory: Option<MemoryStatus>,
+    /// Each server of a cluster.
+    pub nodes: Vec<NodeStatus>,
     /// From the first change to the acknowledgement, rows changed by arrivals.
     pub latency_arrival: Histogram,
     /// The same for rows changed by decay; their time starts when `decay_flush` has passed.

@@ -1,8 +1,9 @@
 //! The feature server beside a real job, and one that reads what the job keeps in a real Redis.
 
 use crate::folder::Folder;
+use crate::online::cluster::Servers;
 use crate::redis_server::{Redis, free_port};
-use crate::run::{Process, command, expected, kafka, settings, topic, traffic, until};
+use crate::run::{Process, command, expected, hashes, kafka, settings, topic, traffic, until};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -183,4 +184,56 @@ fn servers_tell_what_the_job_computes_and_nothing_when_nobody_keeps_it_current()
     redis.signal("CONT");
     until("Redis to answer", || ask(server.port, &question).0 == 200);
     job.stop("TERM");
+}
+
+#[test]
+fn rows_on_a_cluster_are_served_shown_and_validated_as_those_on_one_server() {
+    let log = traffic(43, 3_000);
+    let output = expected(&log);
+    let (topic, servers, folder) = (topic(&log), Servers::start(), Folder::new("serving"));
+    let state = folder.file("state");
+    let file = settings(
+        folder.path(),
+        &format!(
+            "[state]\nurl = {state:?}\n[serve]\nstale_after = \"3s\"\nbehind_max = \"36500d\"\n"
+        ),
+    );
+    let (single, seed) = ("[online.redis]\n", servers.seed());
+    let cluster = format!("{single}mode = \"cluster\"\naddresses = \"{seed}\"\n");
+    let text = std::fs::read_to_string(&file).unwrap().replace(single, &cluster);
+    std::fs::write(&file, text).unwrap();
+    let brokers = kafka().bootstrap_servers;
+    let variables = [
+        ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
+        ("KAFKA_TOPIC", topic.as_str()),
+        ("PARALLELISM", "2"),
+    ];
+    let wanted: BTreeMap<Vec<u8>, _> =
+        hashes(&output).into_iter().map(|(key, row)| (key.into_bytes(), row)).collect();
+    let mut job = Process::start(folder.path(), "fraud", &variables);
+    job.until_ready();
+    until("the rows to be there", || servers.dump() == wanted);
+    let server = FromRedis::start(folder.path(), "redis://nobody");
+    until("rows to be current", || is_ready(server.port));
+    let names = output.live.keys().filter_map(|name| name.strip_prefix("transaction_stats_5m/"));
+    let cards: Vec<&str> = names.take(200).collect();
+    for card in &cards {
+        assert_eq!(statuses(server.port, card), json!(["PRESENT"]));
+    }
+    assert_eq!(statuses(server.port, "nobody"), json!(["NOT_FOUND"]));
+    let (code, all) = validated(folder.path(), &variables, &[]);
+    assert!(code == Some(0) && all.matches("ok      redis 127.0.0.1:").count() == 3, "{all}");
+    let got = command()
+        .args(["get", "fraud", "transaction_stats_5m", cards[0], "--cluster"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(got.status.success(), "{}", String::from_utf8_lossy(&got.stderr));
+    // Another process goes on from the state, and takes every server over.
+    job.stop("TERM");
+    let mut next = Process::start(folder.path(), "fraud", &variables);
+    next.until_ready();
+    until("rows to be current", || is_ready(server.port));
+    assert!(servers.dump() == wanted, "as they were");
+    next.stop("TERM");
 }

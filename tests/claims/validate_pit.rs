@@ -6,7 +6,8 @@ use crate::folder::Folder;
 use crate::memory::Record;
 use crate::redis_server::Redis;
 use crate::run::{
-    Process, command, expected, hashes, settings, stored, topic, traffic, until_stored, write,
+    Process, command, expected, hashes, settings, stored, topic, traffic, until, until_stored,
+    write,
 };
 use crate::servers::shared_kafka;
 use serde_json::Value;
@@ -41,6 +42,15 @@ impl Served {
         let mut process = Process::start(folder.path(), "fraud", &variables);
         process.until_ready();
         until_stored(&redis, &hashes(&expected(log)));
+        // The first heartbeat behind them is up to a second away.
+        until("rows to be as of a time", || {
+            let beat: Option<String> = redis::cmd("HGET")
+                .arg("tidemark:fraud")
+                .arg("w0")
+                .query(&mut redis.client())
+                .unwrap();
+            beat.is_some_and(|beat| beat.contains("state=live"))
+        });
         Served { folder, redis, topic, process }
     }
 
@@ -75,7 +85,8 @@ impl Served {
 fn rows_of_a_running_job_are_those_of_its_windows_and_of_its_log() {
     let served = Served::start(41);
     let (code, all) = served.document("validate-pit fraud --sample 30");
-    assert_eq!((code, &all["ok"], &all["differences"]), (0, &true.into(), &Value::Array(vec![])));
+    let none = Value::Array(vec![]);
+    assert_eq!((code, &all["ok"], &all["differences"]), (0, &true.into(), &none), "{all}");
     let number = |key: &str| all[key].as_u64().unwrap();
     assert!(number("entities") >= 90 && number("values") > 500, "{all}");
     let (card, row) = served.card();
@@ -133,7 +144,7 @@ fn a_row_that_somebody_changed_differs_and_is_explained_by_its_events() {
         redis::cmd("HSET").arg(&key).arg("txn_count_24h").arg(99).query(&mut client).unwrap();
     let of_card = format!("validate-pit fraud --entity-type card --entity-id {card}");
     let (code, found) = served.document(&of_card);
-    assert_eq!((code, &found["ok"]), (1, &false.into()));
+    assert_eq!((code, &found["ok"]), (1, &false.into()), "{found}");
     let differences = found["differences"].as_array().unwrap();
     assert_eq!(differences.len(), 1, "{found}");
     assert_eq!(

@@ -378,7 +378,6 @@ const PROCESS: [Entry; 15] = [
     (
         "Pulse",
         &[
-            ("key", Fixed),
             ("field", Fixed),
             ("workers", Fixed),
             ("metrics", TOLD),

@@ -17,10 +17,12 @@
 //!   took its views over learns it and stops, instead of writing beside it.
 
 use crate::online::StoreError;
-use crate::online::heartbeat::{Heartbeat, Life, bookkeeping, heartbeat_key, worker_of};
+use crate::online::heartbeat::{Heartbeat, Life, worker_of};
 use crate::online::redis::fence::{Entered, Fence};
 use crate::online::redis::left::left;
 use crate::online::redis::link::Link;
+use crate::online::redis::schedule::micros;
+use crate::online::redis::settings::RedisSettings;
 use crate::online::schema::Schema;
 use redis::Value;
 use std::collections::BTreeMap;
@@ -51,8 +53,10 @@ pub(crate) enum Standing {
 /// A job's claim to its views.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    key_prefix: String,
+    settings: Arc<RedisSettings>,
     key: String,
+    /// The first slot of the server that the key is on, in a cluster.
+    pub(crate) first_slot: Option<u16>,
     job: String,
     fields: Vec<String>,
     /// How long another job's heartbeats must have stood still, in us.
@@ -67,21 +71,26 @@ pub(crate) struct Claim {
 impl Claim {
     pub(crate) fn new(
         schema: &Schema,
-        key_prefix: &str,
-        takeover_after: u64,
+        settings: &Arc<RedisSettings>,
         fence: Option<Arc<Fence>>,
     ) -> Self {
         let views = schema.views.iter();
         Claim {
-            key_prefix: key_prefix.to_owned(),
-            key: format!("{}views", bookkeeping(key_prefix)),
+            settings: Arc::clone(settings),
+            key: format!("{}views", settings.bookkeeping()),
+            first_slot: None,
             job: schema.job.clone(),
             fields: views.map(|view| format!("{}:{}", view.entity_name, view.name)).collect(),
-            takeover_after,
+            takeover_after: micros(settings.takeover_after),
             watched: BTreeMap::new(),
             granted: false,
             fence,
         }
+    }
+
+    /// The key of the claims.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
     }
 
     /// Looks whether all views are this job's, and enters those that are free.
@@ -169,7 +178,7 @@ impl Claim {
 
     /// Whether a job is alive; `None`: not known yet.
     fn lives(&mut self, link: &mut Link, job: &str, now: u64) -> Result<Option<bool>, StoreError> {
-        let mut beats = link.hash(&heartbeat_key(&self.key_prefix, job))?;
+        let mut beats = link.hash(&self.settings.beats_key(job, self.first_slot))?;
         beats.retain(|field, _| worker_of(field).is_some());
         let stopped =
             |beat: &String| beat.parse::<Heartbeat>().is_ok_and(|beat| beat.life == Life::Stopped);
@@ -188,7 +197,7 @@ impl Claim {
 
     fn refusal(&self, field: &str, owner: &str) -> String {
         let (entity, view) = field.split_once(':').unwrap_or_default();
-        let Claim { job, key_prefix, .. } = self;
+        let (job, key_prefix) = (&self.job, &self.settings.key_prefix);
         let how = if self.granted { "was taken over by" } else { "is written by" };
         format!(
             "cannot write view '{view}' of entity type '{entity}' to Redis for job '{job}': under \

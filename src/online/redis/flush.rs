@@ -5,11 +5,14 @@ mod row;
 
 use crate::online::deletions::Deletion;
 use crate::online::dirt::Entry;
-use crate::online::redis::wire::{self, ViewWire};
+use crate::online::redis::nodes::Routed;
+use crate::online::redis::slots::slot_of;
+use crate::online::redis::wire::{self, FormWire, ViewWire};
 use crate::online::rows::Row;
 use crate::online::texts::Texts;
 pub(crate) use fenced::RoundTrip;
 use redis::Value;
+use tidemark_operators::online::Cause;
 
 /// How a row is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub(crate) enum Outcome {
     Foreign,
     /// Refused, or no reply.
     Failed,
+    /// The same by one server of a cluster: it is made again when that one may be there.
+    Parked,
 }
 
 /// A row in this round trip.
@@ -112,6 +117,9 @@ pub(crate) struct Expected {
     number: Option<i64>,
     /// What another number means.
     otherwise: Outcome,
+    /// The slot of its key in a cluster, and where its bytes end.
+    pub(crate) slot: u16,
+    end: usize,
 }
 
 impl Expected {
@@ -152,6 +160,12 @@ pub(crate) struct Flush {
     kind: RoundTrip,
     /// HLEN is not asked: this user may not.
     pub(crate) no_hlen: bool,
+    /// Keys are on several servers, by their slots.
+    clustered: bool,
+    /// The slot of what is added.
+    slot: u16,
+    /// Keys of the heartbeats in it, in order.
+    pub(crate) beats: Vec<String>,
     scratch: Vec<u8>,
     set: Vec<u64>,
     gone: Vec<u64>,
@@ -164,9 +178,37 @@ impl Flush {
         self.expected.clear();
         self.rows.clear();
         self.deletions.clear();
+        self.beats.clear();
         (self.again, self.kind) = (0, kind);
         if self.is_fenced() {
             wire::multi(&mut self.buffer);
+        }
+    }
+
+    /// For a cluster, where each command goes to the server of its slot.
+    pub(crate) fn for_cluster(clustered: bool) -> Flush {
+        Flush { clustered, ..Flush::default() }
+    }
+
+    /// Where each command goes, in a cluster.
+    pub(crate) fn routed(&self) -> Vec<Routed> {
+        let mut inside = false;
+        let of = |expected: &Expected| {
+            let joined = inside;
+            inside = match expected.command {
+                Command::Multi => true,
+                Command::Exec => false,
+                _ => inside,
+            };
+            Routed { end: expected.end, slot: expected.slot, joined }
+        };
+        self.expected.iter().map(of).collect()
+    }
+
+    /// What is added next is of this key.
+    fn place(&mut self, form: &FormWire, id: &[u8]) {
+        if self.clustered {
+            self.slot = slot_of(&form.key_of(id));
         }
     }
 
@@ -183,6 +225,15 @@ impl Flush {
     /// Rows and deletions.
     pub(crate) fn len(&self) -> usize {
         self.rows.len() + self.deletions.len()
+    }
+
+    /// Why the row of a command changed.
+    pub(crate) fn cause(&self, of: Of) -> Cause {
+        let cause = match of {
+            Of::Row(row) => self.rows.get(row).map(|row| row.entry.cause),
+            Of::Deletion(_) | Of::Worker => None,
+        };
+        cause.unwrap_or(Cause::Decay)
     }
 
     /// The worst of what happened to each, from the replies' verdicts.
@@ -205,13 +256,15 @@ impl Flush {
 
     fn expect(&mut self, command: Command, of: Of, number: Option<usize>) {
         let number = number.and_then(|number| i64::try_from(number).ok());
-        self.expected.push(Expected { command, of, number, otherwise: Outcome::Lost });
+        let (otherwise, slot, end) = (Outcome::Lost, self.slot, self.buffer.len());
+        self.expected.push(Expected { command, of, number, otherwise, slot, end });
     }
 
     /// Adds a deletion.
     pub(crate) fn delete(&mut self, deletion: Deletion, wire: &ViewWire) {
         let of = Of::Deletion(self.deletions.len());
         for form in &wire.forms {
+            self.place(form, &deletion.id);
             let key = form.key_of(&deletion.id);
             match &self.kind {
                 RoundTrip::Deletions(fence) => {
@@ -232,9 +285,13 @@ impl Flush {
         self.deletions.push((deletion, Outcome::Written));
     }
 
-    /// Adds a heartbeat, which `append` appends.
-    pub(crate) fn beat(&mut self, append: impl FnOnce(&mut Vec<u8>)) {
-        append(&mut self.buffer);
+    /// Adds a heartbeat, which `append` appends to `key`.
+    pub(crate) fn beat(&mut self, key: String, append: impl FnOnce(&str, &mut Vec<u8>)) {
+        if self.clustered {
+            self.slot = slot_of(key.as_bytes());
+        }
+        append(&key, &mut self.buffer);
+        self.beats.push(key);
         self.expect(Command::Beat, Of::Worker, None);
     }
 }

@@ -1,16 +1,17 @@
 //! The thread that writes one shard to Redis: one connection, one round trip in flight.
 
+mod cluster;
 mod connection;
 mod replies;
 mod upkeep;
 
-use crate::online::StoreError;
 use crate::online::redis::allowance::Allowance;
 use crate::online::redis::breaker::Breaker;
 use crate::online::redis::fence::{Entered, Fence};
 use crate::online::redis::flush::{Flush, RoundTrip};
 use crate::online::redis::gate::Gate;
 use crate::online::redis::link::{Link, Server};
+use crate::online::redis::nodes::Nodes;
 use crate::online::redis::pulse::Pulse;
 use crate::online::redis::record::Record;
 use crate::online::redis::schedule::{Pace, micros};
@@ -20,6 +21,7 @@ use crate::online::redis::take::{Filling, Stage};
 use crate::online::redis::wire::ViewWire;
 use crate::online::schema::Schema;
 use crate::online::table::{Cell, Clock};
+use crate::online::{BreakerState, StoreError};
 use redis::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +52,8 @@ pub(crate) struct Flusher {
     spread: Spread,
     breaker: Breaker,
     link: Option<Link>,
+    /// Of a cluster: `link` is then to the server that has the claims.
+    nodes: Option<Nodes>,
     /// Of a job that keeps its state.
     fence: Option<Arc<Fence>>,
     /// The connection watches the fence's key, since this run was entered there.
@@ -64,6 +68,7 @@ pub(crate) struct Flusher {
     probe_at: u64,
     /// What one flusher of a store does for all of them.
     upkeep: Option<Upkeep>,
+    job: String,
     pulse: Pulse,
     /// How many rows may be written again after a loss.
     rewriting: Allowance,
@@ -105,11 +110,13 @@ impl Flusher {
         let definition = shared.definition;
         let Shared { clock, settings, wire, gate, schema, shape, started, fence, .. } = shared;
         let workers = shape.peers();
-        let mut pulse = Pulse::new(&settings.key_prefix, &schema.job, workers, metrics, started);
+        let mut pulse = Pulse::new(workers, metrics, started);
         if let (Some(fence), Some(definition)) = (&fence, definition) {
             pulse = pulse.numbered(fence.number(), definition);
         }
         let rewriting = Allowance::new((settings.rewrite_rate / workers) as u64);
+        let clustered = settings.is_cluster();
+        let nodes = clustered.then(|| Nodes::new(Arc::clone(&settings)));
         let (first, max) = (micros(settings.backoff_first), micros(settings.backoff_max));
         Flusher {
             cell,
@@ -122,6 +129,8 @@ impl Flusher {
             breaker: Breaker::new(first, max, settings.breaker_after),
             settings,
             link: None,
+            nodes,
+            job: schema.job.clone(),
             fence,
             watching: false,
             full: false,
@@ -131,7 +140,7 @@ impl Flusher {
             upkeep,
             pulse,
             rewriting,
-            flush: Flush::default(),
+            flush: Flush::for_cluster(clustered),
             replies: Vec::new(),
         }
     }
@@ -166,7 +175,10 @@ impl Flusher {
             let write = self.pace.due(&shard.dirt, drain).filter(|_| may_write);
             let rewrite = shard.dirt.reassert.filter(|_| may_write);
             let rewrite = rewrite.map(|_| self.rewriting.ready_at(self.pace.rows()));
-            let connect = self.link.is_none().then_some(0);
+            let connect = match &self.nodes {
+                Some(nodes) => nodes.next_attempt(),
+                None => self.link.is_none().then_some(0),
+            };
             let beat = if granted { self.pulse.due() } else { None };
             let renew = if granted { self.pulse.renew_at() } else { None };
             let upkeep = self.upkeep.as_ref().and_then(|upkeep| upkeep.due(&self.gate));
@@ -185,7 +197,10 @@ impl Flusher {
 
     /// Connects, probes, writes: what is needed. Whether rows were written.
     fn attempt(&mut self) -> Result<bool, StoreError> {
-        self.connect()?;
+        match self.nodes {
+            Some(_) => self.mend()?,
+            None => self.connect()?,
+        }
         self.probe()?;
         self.keep_up()?;
         if !self.gate.is_granted() || !self.watch()? {
@@ -219,6 +234,9 @@ impl Flusher {
     /// Sees to it that the connection watches the fence's key, if there is one, and that this run is
     /// entered there; false: it is not, and whether it may be is looked at.
     fn watch(&mut self) -> Result<bool, StoreError> {
+        if self.nodes.is_some() {
+            return self.clear_nodes();
+        }
         let Some(fence) = self.fence() else { return Ok(true) };
         let Some(link) = self.link.as_mut().filter(|_| !self.watching) else { return Ok(true) };
         let key = fence.key().as_bytes();
@@ -243,6 +261,8 @@ impl Flusher {
     fn begin(&mut self) {
         let kind = match self.fence() {
             None => RoundTrip::Plain,
+            // Those of before are kept out by other means.
+            Some(_) if self.nodes.is_some() => RoundTrip::Plain,
             // The one after it finds out whether there is memory again.
             Some(fence) if self.full => RoundTrip::Deletions(fence),
             Some(_) => RoundTrip::Fenced,
@@ -278,16 +298,26 @@ impl Flusher {
         }
         // Half-open lasts only as long as the attempt.
         self.record.numbers().breaker = self.breaker.state();
+        if self.breaker.state() == BreakerState::Closed {
+            self.tell_nodes();
+        }
     }
 
     /// Asks for the memory and who else writes, or whether the server is there at all.
     fn probe(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now_us();
         let due = self.probe_at <= now;
-        let Some(link) = self.link.as_mut().filter(|_| due) else { return Ok(()) };
+        if !due || self.link.is_none() && self.nodes.is_none() {
+            return Ok(());
+        }
         self.probe_at = now + micros(self.settings.probe_interval);
+        if self.nodes.is_some() {
+            self.probe_nodes();
+            return Ok(());
+        }
+        let Some(link) = &mut self.link else { return Ok(()) };
         let answer = match &mut self.upkeep {
-            Some(upkeep) => upkeep.ask(link, &self.record, &self.settings),
+            Some(upkeep) => upkeep.ask(link, &self.record, &self.settings).map(|_| ()),
             None => link.ask("PING", &[]).map(|_| ()),
         };
         let answer = match answer {
@@ -342,6 +372,9 @@ impl Flusher {
             self.flush.end_fenced(fence);
             // MULTI before, and EXEC, WATCH and GET behind.
             count += 4;
+        }
+        if self.nodes.is_some() {
+            return self.write_to_nodes();
         }
         let sent = match &mut self.link {
             Some(link) => link.exchange(&self.flush.buffer, count, &mut self.replies),

@@ -12,13 +12,14 @@
 //! and refreshes the TTL of the others soon, which finds those that somebody has removed.
 
 use crate::online::StoreError;
-use crate::online::heartbeat::{Heartbeat, Life, heartbeat_key, worker_of};
+use crate::online::heartbeat::{Heartbeat, Life, worker_of};
 use crate::online::redis::fence::Generation;
-use crate::online::redis::link::Link;
+use crate::online::redis::nodes::Nodes;
 use crate::online::redis::settings::RedisSettings;
 use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tidemark_operators::interner::stable_hash;
 use tidemark_operators::online::Shown;
 use tidemark_operators::plan::Plan;
@@ -33,6 +34,21 @@ pub struct LeftRows {
     pub newest: EventTime,
     /// For how long nobody has written, in ms, by the clocks of the machines.
     pub silent: Millis,
+}
+
+impl LeftRows {
+    /// Of the rows of both.
+    fn and(self, other: LeftRows) -> LeftRows {
+        let Shown { frontier, clock } = other.shown;
+        LeftRows {
+            shown: Shown {
+                frontier: self.shown.frontier.min(frontier),
+                clock: self.shown.clock.min(clock),
+            },
+            newest: self.newest.max(other.newest),
+            silent: self.silent.max(other.silent),
+        }
+    }
 }
 
 /// What rows are made by: of another definition, or by another program, they may be others.
@@ -57,12 +73,9 @@ pub(crate) fn left(beats: &BTreeMap<String, String>, definition: Option<u64>) ->
         }
         workers += 1;
         let Heartbeat { clock, frontier, written, .. } = beat;
-        let shown = left.map_or(Shown { frontier, clock }, |left| left.shown);
-        left = Some(LeftRows {
-            shown: Shown { frontier: shown.frontier.min(frontier), clock: shown.clock.min(clock) },
-            newest: left.map_or(0, |left| left.newest).max(clock),
-            silent: left.map_or(0, |left| left.silent).max(now.abs_diff(written)),
-        });
+        let shown = Shown { frontier, clock };
+        let one = LeftRows { shown, newest: clock, silent: now.abs_diff(written) };
+        left = Some(left.map_or(one, |left| left.and(one)));
     }
     // Each of the workers that there were has to have said something.
     let all = beats.get("workers").and_then(|workers| workers.parse().ok());
@@ -80,8 +93,18 @@ pub fn left_in_redis(
     generation: &Generation,
 ) -> Result<Option<LeftRows>, StoreError> {
     let definition = definition(plan, settings, generation);
-    let beats = Link::open(settings)?.hash(&heartbeat_key(&settings.key_prefix, &plan.name))?;
-    Ok(left(&beats, Some(definition)))
+    let mut nodes = Nodes::new(Arc::new(settings.clone()));
+    nodes.connect()?;
+    let mut all = Vec::new();
+    for node in &mut nodes.all {
+        let key = settings.beats_key(&plan.name, node.first_slot);
+        let Some(link) = &mut node.link else { return Ok(None) };
+        match left(&link.hash(&key)?, Some(definition)) {
+            Some(left) => all.push(left),
+            None => return Ok(None),
+        }
+    }
+    Ok(all.into_iter().reduce(LeftRows::and))
 }
 
 #[cfg(test)]

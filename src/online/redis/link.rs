@@ -16,6 +16,8 @@ use std::time::Duration;
 /// An open connection.
 pub(crate) struct Link {
     connection: Connection,
+    at: ServerAddress,
+    /// The same as text.
     address: String,
 }
 
@@ -35,6 +37,12 @@ impl Server {
     pub(crate) fn is_same_start(&self, known: &Server) -> bool {
         self.run_id.is_some() && self.run_id == known.run_id
     }
+
+    /// Whether it may lack what was acknowledged to the one who found it as `known` before: it was started
+    /// again, replaced, or has followed another server meanwhile.
+    pub(crate) fn may_lack_writes_since(&self, known: &Server) -> bool {
+        known.run_id.is_none() || known != self
+    }
 }
 
 impl Link {
@@ -43,6 +51,8 @@ impl Link {
         match &settings.servers {
             RedisServers::Single(address) => Link::at(settings, address),
             RedisServers::Sentinel(watched) => sentinel::open(settings, watched),
+            // One of them, for what all know.
+            RedisServers::Cluster(seeds) => first_of(seeds, |seed| Link::at(settings, seed)),
         }
     }
 
@@ -54,12 +64,17 @@ impl Link {
             client.get_connection_with_timeout(settings.connect_timeout).map_err(failed)?;
         connection.set_read_timeout(Some(settings.response_timeout)).map_err(failed)?;
         connection.set_write_timeout(Some(settings.response_timeout)).map_err(failed)?;
-        Ok(Link { connection, address: at.to_string() })
+        Ok(Link { connection, at: at.clone(), address: at.to_string() })
+    }
+
+    /// Where the server listens, as errors name it.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     /// Where the server listens.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
+    pub(crate) fn at_address(&self) -> &ServerAddress {
+        &self.at
     }
 
     /// Whether rows still belong on this connection: where Sentinels say which server is the primary,
@@ -94,16 +109,30 @@ impl Link {
         replies: &mut Vec<Value>,
     ) -> Result<(), StoreError> {
         replies.clear();
-        let address = &self.address;
-        let lost = |e: RedisError| StoreError::Lost { address: address.clone(), reason: text(&e) };
-        self.connection.send_packed_command(commands).map_err(lost)?;
+        self.send(commands)?;
         while replies.len() < count {
-            match self.connection.recv_response().map_err(lost)? {
-                Value::Push { .. } => {}
-                reply => replies.push(reply),
-            }
+            replies.push(self.receive()?);
         }
         Ok(())
+    }
+
+    /// Sends the bytes of commands.
+    pub(crate) fn send(&mut self, commands: &[u8]) -> Result<(), StoreError> {
+        let address = &self.address;
+        let lost = |e: RedisError| StoreError::Lost { address: address.clone(), reason: text(&e) };
+        self.connection.send_packed_command(commands).map_err(lost)
+    }
+
+    /// Waits for the next reply, which may be an error.
+    pub(crate) fn receive(&mut self) -> Result<Value, StoreError> {
+        let address = &self.address;
+        let lost = |e: RedisError| StoreError::Lost { address: address.clone(), reason: text(&e) };
+        loop {
+            match self.connection.recv_response().map_err(lost)? {
+                Value::Push { .. } => {}
+                reply => return Ok(reply),
+            }
+        }
     }
 
     /// Asks one thing.
@@ -205,6 +234,21 @@ impl Link {
             _ => String::new(),
         })
     }
+}
+
+/// The first of some that can be had, or the error of the last.
+fn first_of(
+    all: &[ServerAddress],
+    open: impl Fn(&ServerAddress) -> Result<Link, StoreError>,
+) -> Result<Link, StoreError> {
+    let mut failed = StoreError::NoCluster { reason: "no address is named".to_owned() };
+    for address in all {
+        match open(address) {
+            Ok(link) => return Ok(link),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 /// Names and values in a reply that are texts, from a map or from a list of both in turn.

@@ -8,11 +8,11 @@
 //! The reply to HSET says how many fields were new: none, unless Redis was flushed or the key was
 //! evicted. So losing everything is noticed within a second, without a command of its own.
 
-use crate::online::heartbeat::{Heartbeat, Life, heartbeat_key, worker_field};
+use crate::online::heartbeat::{Heartbeat, Life, worker_field};
 use crate::online::redis::wire;
 use crate::wall_clock::wall_ms;
 use redis::{ServerError, Value};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::Shown;
@@ -36,7 +36,6 @@ const GRAIN: u64 = 5_000;
 /// A flusher's heartbeat. Times are us on the store's clock unless they are called otherwise.
 #[derive(Debug)]
 pub(crate) struct Pulse {
-    key: String,
     field: String,
     /// Written along by the first worker: how many there are.
     workers: Option<String>,
@@ -56,8 +55,8 @@ pub(crate) struct Pulse {
     inherited: Shown,
     /// The run's number and what rows are made by, where runs are numbered.
     numbered: Option<(u64, u64)>,
-    /// Redis has a heartbeat of this run.
-    known: bool,
+    /// Keys that have a heartbeat of this run.
+    known: BTreeSet<String>,
     /// Redis does not let us write heartbeats.
     refused: bool,
 }
@@ -77,15 +76,8 @@ pub(crate) struct Telling {
 
 impl Pulse {
     /// Of the worker that `metrics` are of, one of `workers` of `job`.
-    pub(crate) fn new(
-        key_prefix: &str,
-        job: &str,
-        workers: usize,
-        metrics: Arc<WorkerMetrics>,
-        started: Millis,
-    ) -> Self {
+    pub(crate) fn new(workers: usize, metrics: Arc<WorkerMetrics>, started: Millis) -> Self {
         Pulse {
-            key: heartbeat_key(key_prefix, job),
             field: worker_field(metrics.worker),
             workers: (metrics.worker == 0).then(|| workers.to_string()),
             metrics,
@@ -97,7 +89,7 @@ impl Pulse {
             written: None,
             inherited: Shown::default(),
             numbered: None,
-            known: false,
+            known: BTreeSet::new(),
             refused: false,
         }
     }
@@ -107,13 +99,10 @@ impl Pulse {
         Pulse { numbered: Some((number, definition)), ..self }
     }
 
-    pub(crate) fn key(&self) -> &str {
-        &self.key
-    }
-
     /// The next heartbeat is the first one that this server gets.
     pub(crate) fn reset(&mut self) {
-        (self.known, self.refused, self.next) = (false, false, 0);
+        self.known.clear();
+        (self.refused, self.next) = (false, 0);
     }
 
     pub(crate) fn inherit(&mut self, left: Shown) {
@@ -182,8 +171,8 @@ impl Pulse {
         self.asked = Some((self.metrics.steps.get(), Shown { frontier, clock }));
     }
 
-    /// Appends the command; how many fields it must find new, when that is known.
-    pub(crate) fn append(&mut self, telling: Telling, now: u64, out: &mut Vec<u8>) {
+    /// Appends the command for the heartbeat at `key`.
+    pub(crate) fn append(&mut self, telling: Telling, now: u64, key: &str, out: &mut Vec<u8>) {
         (self.next, self.renewed) = (now + EVERY, false);
         let Shown { frontier, clock } = self.written.unwrap_or(self.inherited);
         let beat = Heartbeat {
@@ -207,16 +196,20 @@ impl Pulse {
         if let Some(workers) = &self.workers {
             pairs.push((b"workers".as_slice(), workers.as_bytes()));
         }
-        wire::hset(self.key.as_bytes(), &pairs, out);
+        wire::hset(key.as_bytes(), &pairs, out);
     }
 
-    /// What its reply tells: whether the one before was gone.
-    pub(crate) fn judge<'a>(&mut self, reply: &'a Value) -> Result<bool, &'a ServerError> {
+    /// What the reply for `key` tells: whether the one before was gone.
+    pub(crate) fn judge<'a>(
+        &mut self,
+        key: &str,
+        reply: &'a Value,
+    ) -> Result<bool, &'a ServerError> {
         match reply {
             Value::ServerError(error) if ["NOPERM", "WRONGTYPE"].contains(&error.code()) => {
                 let reason = crate::online::redis::link::reason(error);
                 tracing::warn!(
-                    key = self.key,
+                    key,
                     reason,
                     "Redis takes no heartbeat: rows are written, but readers cannot see how old \
                      they are, and a flush is noticed late; allow the user this key"
@@ -226,9 +219,11 @@ impl Pulse {
             }
             Value::ServerError(error) => Err(error),
             reply => {
-                let gone = self.known && matches!(reply, Value::Int(new) if *new > 0);
-                self.known = true;
-                Ok(gone)
+                let known = self.known.contains(key);
+                if !known {
+                    self.known.insert(key.to_owned());
+                }
+                Ok(known && matches!(reply, Value::Int(new) if *new > 0))
             }
         }
     }
@@ -239,16 +234,17 @@ mod tests {
     use super::*;
     use crate::metrics::tests::small_plan;
 
+    const KEY: &str = "tidemark:fraud";
     const LIVE: Telling = Telling { held: false, rewriting: false, stopped: false, pending: 0 };
 
     fn pulse() -> (Pulse, Arc<WorkerMetrics>) {
         let metrics = Arc::new(WorkerMetrics::new(0, &small_plan()));
-        (Pulse::new("features", "fraud", 2, Arc::clone(&metrics), 77), metrics)
+        (Pulse::new(2, Arc::clone(&metrics), 77), metrics)
     }
 
     fn beat(pulse: &mut Pulse, telling: Telling) -> Heartbeat {
         let mut out = Vec::new();
-        pulse.append(telling, 0, &mut out);
+        pulse.append(telling, 0, KEY, &mut out);
         let text = String::from_utf8(out).unwrap();
         assert!(text.starts_with("*6\r\n$4\r\nHSET\r\n$14\r\ntidemark:fraud\r\n$2\r\nw0\r\n"));
         assert!(text.ends_with("$7\r\nworkers\r\n$1\r\n2\r\n"), "{text}");
@@ -315,15 +311,15 @@ mod tests {
     #[test]
     fn a_heartbeat_that_was_there_and_is_not_any_more_is_gone_but_the_first_one_is_not() {
         let (mut pulse, _) = pulse();
-        assert_eq!(pulse.judge(&Value::Int(2)), Ok(false));
-        assert_eq!(pulse.judge(&Value::Int(0)), Ok(false));
-        assert_eq!(pulse.judge(&Value::Int(1)), Ok(true));
+        assert_eq!(pulse.judge(KEY, &Value::Int(2)), Ok(false));
+        assert_eq!(pulse.judge(KEY, &Value::Int(0)), Ok(false));
+        assert_eq!(pulse.judge(KEY, &Value::Int(1)), Ok(true));
         pulse.reset();
-        assert_eq!(pulse.judge(&Value::Int(2)), Ok(false));
+        assert_eq!(pulse.judge(KEY, &Value::Int(2)), Ok(false));
         let refused = redis::parse_redis_value(b"-NOPERM no permissions\r\n").unwrap();
-        assert_eq!(pulse.judge(&refused), Ok(false));
+        assert_eq!(pulse.judge(KEY, &refused), Ok(false));
         assert_eq!(pulse.due(), None);
         let full = redis::parse_redis_value(b"-OOM no memory\r\n").unwrap();
-        assert!(pulse.judge(&full).is_err());
+        assert!(pulse.judge(KEY, &full).is_err());
     }
 }

@@ -2,10 +2,11 @@
 
 use crate::online::StoreError;
 use crate::online::layout::StoredText;
-use crate::online::redis::link::Link;
+use crate::online::redis::nodes::Nodes;
 use crate::online::redis::settings::RedisSettings;
 use crate::online::schema::Schema;
 use redis::Value;
+use std::sync::Arc;
 use tidemark_operators::plan::Plan;
 
 /// A row as texts: each feature's name and, unless it is null, its value.
@@ -27,9 +28,10 @@ pub fn read_redis(
     let Some((view, form)) = schema.views.get(view).zip(form) else { return Ok(None) };
     let features: Vec<usize> = (0..view.features.len()).collect();
     let key = form.key(id);
-    let arguments: Vec<&[u8]> =
-        [key.as_slice()].into_iter().chain(form.fields_of(&features)).collect();
-    let reply = Link::open(settings)?.ask("HMGET", &arguments)?;
+    let fields: Vec<&[u8]> = form.fields_of(&features);
+    let mut nodes = Nodes::new(Arc::new(settings.clone()));
+    nodes.connect_for(&key)?;
+    let reply = nodes.ask("HMGET", &key, &fields)?;
     let Value::Array(values) = reply else { return Ok(None) };
     let row = form.read(values.into_iter().map(bytes).collect());
     if row.changed.is_none() && !row.values.iter().any(StoredText::is_there) {

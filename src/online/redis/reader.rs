@@ -7,19 +7,23 @@
 //!
 //! Bound: `queue_max` requests that wait, beyond which a request is refused.
 
+mod together;
+
 use crate::online::StoreError;
-use crate::online::heartbeat::{Beats, heartbeat_key};
+use crate::online::heartbeat::Beats;
 use crate::online::layout::{RowForm, StoredRow};
-use crate::online::redis::link::{self, Link};
-use crate::online::redis::read::bytes;
+use crate::online::redis::link::Link;
+use crate::online::redis::nodes::{Nodes, Routed};
+use crate::online::redis::schedule::micros;
 use crate::online::redis::settings::RedisSettings;
+use crate::online::redis::slots::slot_of;
 use crate::online::redis::wire;
 use crate::online::schema::Schema;
-use redis::Value;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::plan::Plan;
+use together::{ReadTogether, beats, read_from, refuse};
 use tokio::sync::oneshot;
 
 /// Commands that go out together; a request with more goes alone.
@@ -34,6 +38,8 @@ pub struct RowsAsked {
     commands: Vec<u8>,
     /// Of each row.
     views: Vec<usize>,
+    /// Where each command goes, in a cluster.
+    routed: Vec<Routed>,
 }
 
 /// What came back.
@@ -88,6 +94,7 @@ pub struct RedisReader {
     queue_max: usize,
     /// By view.
     forms: Arc<[RowForm]>,
+    clustered: bool,
 }
 
 impl RedisReader {
@@ -102,17 +109,20 @@ impl RedisReader {
         queue_max: usize,
     ) -> Result<RedisReader, StoreError> {
         let schema = Schema::new(plan);
-        let heartbeat = heartbeat_key(&settings.key_prefix, &schema.job);
         let forms: Arc<[_]> = settings.placing().read_forms(&schema).into();
-        let reader = RedisReader { queue: Arc::default(), queue_max, forms };
+        let clustered = settings.is_cluster();
+        let reader = RedisReader { queue: Arc::default(), queue_max, forms, clustered };
         let settings = Arc::new(settings);
         for at in 0..connections {
             let (queue, settings) = (Arc::clone(&reader.queue), Arc::clone(&settings));
-            let (heartbeat, forms) = (heartbeat.clone(), Arc::clone(&reader.forms));
+            let (job, forms) = (schema.job.clone(), Arc::clone(&reader.forms));
+            let nodes = clustered.then(|| Nodes::new(Arc::clone(&settings)));
             let thread = std::thread::Builder::new().name(format!("redis-read-{at}"));
-            let checked = Instant::now();
-            let run =
-                move || Connection { queue, settings, heartbeat, forms, link: None, checked }.run();
+            let (started, checked) = (Instant::now(), Instant::now());
+            let link = None;
+            let run = move || {
+                Connection { queue, settings, job, forms, link, nodes, started, checked }.run();
+            };
             thread.spawn(run).map_err(StoreError::Thread)?;
         }
         Ok(reader)
@@ -121,8 +131,13 @@ impl RedisReader {
     /// Adds a row to what is asked: `features` (job indices) of the entity `id` in `view`.
     pub fn add(&self, asked: &mut RowsAsked, view: usize, id: &[u8], features: &[usize]) {
         let Some(form) = self.forms.get(view) else { return };
-        wire::hmget(&form.key(id), form.fields_of(features).into_iter(), &mut asked.commands);
+        let key = form.key(id);
+        wire::hmget(&key, form.fields_of(features).into_iter(), &mut asked.commands);
         asked.views.push(view);
+        if self.clustered {
+            let (end, slot) = (asked.commands.len(), slot_of(&key));
+            asked.routed.push(Routed { end, slot, joined: false });
+        }
     }
 
     /// Asks; the answer comes through the channel, or never when the reader is dropped.
@@ -161,9 +176,12 @@ impl Drop for RedisReader {
 struct Connection {
     queue: Arc<ReadQueue>,
     settings: Arc<RedisSettings>,
-    heartbeat: String,
+    job: String,
     forms: Arc<[RowForm]>,
     link: Option<Link>,
+    /// Of a cluster, in the place of the one.
+    nodes: Option<Nodes>,
+    started: Instant,
     /// When it was last looked whether the server is still the primary.
     checked: Instant,
 }
@@ -176,8 +194,12 @@ impl Connection {
             if requests.is_empty() {
                 continue;
             }
-            match self.exchange(&requests) {
-                Ok(replies) => share_out(requests, replies, &self.forms),
+            let read = match self.nodes.is_some() {
+                true => self.exchange_clustered(&requests),
+                false => self.exchange(&requests),
+            };
+            match read {
+                Ok(read) => read.share_out(requests, &self.forms),
                 Err(error) => {
                     self.link = None;
                     let why = error.to_string();
@@ -218,7 +240,7 @@ impl Connection {
         }
     }
 
-    fn exchange(&mut self, requests: &[(RowsAsked, Reply)]) -> Result<Vec<Value>, StoreError> {
+    fn exchange(&mut self, requests: &[(RowsAsked, Reply)]) -> Result<ReadTogether, StoreError> {
         if self.checked.elapsed() >= self.settings.probe_interval {
             self.checked = Instant::now();
             // One that is primary no more is read from no longer.
@@ -229,55 +251,47 @@ impl Connection {
             None => self.link.insert(Link::open(&self.settings)?),
         };
         let mut commands = Vec::new();
-        wire::hgetall(self.heartbeat.as_bytes(), &mut commands);
+        let heartbeat = self.settings.beats_key(&self.job, None);
+        wire::hgetall(heartbeat.as_bytes(), &mut commands);
         for (asked, _) in requests {
             commands.extend_from_slice(&asked.commands);
         }
-        wire::hgetall(self.heartbeat.as_bytes(), &mut commands);
+        wire::hgetall(heartbeat.as_bytes(), &mut commands);
         let count = requests.iter().map(|(asked, _)| asked.views.len()).sum::<usize>() + 2;
         let mut replies = Vec::with_capacity(count);
         link.exchange(&commands, count, &mut replies)?;
-        Ok(replies)
+        let after = replies.pop();
+        let mut replies = replies.into_iter();
+        let bracket = [beats(replies.next()), beats(after)];
+        let of_requests = vec![vec![0]; requests.len()];
+        Ok(ReadTogether { rows: replies.collect(), bracket: vec![bracket], of_requests })
     }
-}
 
-fn refuse(requests: Vec<(RowsAsked, Reply)>, why: &str) {
-    for (_, reply) in requests {
-        // Whoever gave up needs no answer.
-        let _ = reply.send(Err(ReadError::Down(why.to_owned())));
-    }
-}
-
-fn share_out(requests: Vec<(RowsAsked, Reply)>, replies: Vec<Value>, forms: &[RowForm]) {
-    let mut replies = replies.into_iter();
-    let (before, after) = (replies.next(), replies.next_back());
-    let beats = |reply: Option<Value>| match reply {
-        Some(Value::ServerError(error)) => Err(link::reason(&error)),
-        reply => Ok(Beats::of(link::text_pairs(&reply.unwrap_or_default()))),
-    };
-    let (before, after) = (beats(before), beats(after));
-    for (asked, reply) in requests {
-        let views = asked.views.iter().map(|view| forms.get(*view));
-        let replies = replies.by_ref().take(asked.views.len());
-        let rows: Vec<_> = replies.zip(views).map(|(reply, form)| row(reply, form)).collect();
-        let rows = rows.into_iter().collect::<Result<Vec<_>, _>>();
-        let read = match (rows, before.clone(), after.clone()) {
-            (Ok(rows), Ok(before), Ok(after)) => Ok(RowsRead { before, after, rows }),
-            (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => {
-                Err(ReadError::Down(format!("Redis refused to read: {why}")))
-            }
-        };
-        let _ = reply.send(read);
-    }
-}
-
-/// The reply to HMGET.
-fn row(reply: Value, form: Option<&RowForm>) -> Result<StoredRow, String> {
-    match (reply, form) {
-        (Value::Array(values), Some(form)) => {
-            Ok(form.read(values.into_iter().map(bytes).collect()))
+    /// The same of a cluster: on each server its rows, between two looks at the heartbeats there.
+    fn exchange_clustered(
+        &mut self,
+        requests: &[(RowsAsked, Reply)],
+    ) -> Result<ReadTogether, StoreError> {
+        let now = micros(self.started.elapsed());
+        let Some(nodes) = &mut self.nodes else { return Ok(ReadTogether::default()) };
+        if self.checked.elapsed() >= self.settings.probe_interval {
+            self.checked = Instant::now();
+            nodes.doubt();
         }
-        (Value::ServerError(error), _) => Err(link::reason(&error)),
-        _ => Err("its reply to HMGET is no array".to_owned()),
+        let mut last = ReadTogether::default();
+        // What was sent on was not read between the two looks: once more, by a new map.
+        for _ in 0..READS_MAX {
+            nodes.connect_some(now)?;
+            let (read, sent_on) = read_from(nodes, requests, &self.settings, &self.job, now);
+            last = read;
+            if !sent_on {
+                break;
+            }
+            nodes.doubt();
+        }
+        Ok(last)
     }
 }
+
+/// How often rows are read until none was sent on; while a slot moves some always are.
+const READS_MAX: usize = 2;

@@ -3,7 +3,8 @@
 use crate::online::dirt::Entry;
 use crate::online::redis::flush::Command;
 use crate::online::status::{
-    BreakerState, ByCause, Commands, Histogram, LATENCY_BOUNDS_MS, MemoryStatus, RedisStatus,
+    BreakerState, ByCause, Commands, Histogram, LATENCY_BOUNDS_MS, MemoryStatus, NodeStatus,
+    RedisStatus,
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tidemark_operators::online::Cause;
@@ -35,6 +36,8 @@ pub(crate) struct Numbers {
     pub(crate) sweeping: bool,
     pub(crate) spacing_ms: u64,
     pub(crate) memory: Option<MemoryStatus>,
+    /// Of a cluster.
+    pub(crate) nodes: Vec<NodeStatus>,
     pub(crate) latency_arrival: Histogram,
     pub(crate) latency_decay: Histogram,
     /// Since when the oldest row in flight is dirty, in us.
@@ -99,6 +102,12 @@ impl Numbers {
         status.sweeping |= self.sweeping;
         status.spacing_ms = status.spacing_ms.max(self.spacing_ms);
         status.memory = status.memory.or(self.memory);
+        for node in &self.nodes {
+            match status.nodes.iter_mut().find(|known| known.address == node.address) {
+                Some(known) => known.add(node),
+                None => status.nodes.push(node.clone()),
+            }
+        }
         merge(&mut status.latency_arrival, &self.latency_arrival);
         merge(&mut status.latency_decay, &self.latency_decay);
     }

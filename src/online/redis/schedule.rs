@@ -33,7 +33,7 @@ impl Pace {
     /// nothing is waited for any more.
     pub(crate) fn due(&self, dirt: &Dirt, drain: bool) -> Option<u64> {
         let at_once = !dirt.retry.is_empty() || !dirt.swept.is_empty();
-        if at_once || dirt.arrival.len() >= self.rows || drain && !dirt.is_clean() {
+        if at_once || dirt.arrival.len() >= self.rows || drain && dirt.is_ready() {
             return Some(0);
         }
         let arrival = dirt.arrival.front().map(|entry| entry.since + self.interval);

@@ -19,6 +19,8 @@ pub enum RedisServers {
     Single(ServerAddress),
     /// A primary and its replicas, and Sentinels that say which of them is the primary.
     Sentinel(SentinelSettings),
+    /// A cluster, by some of its servers: the others are heard of from them.
+    Cluster(Vec<ServerAddress>),
 }
 
 /// How the primary is asked for.
@@ -90,6 +92,10 @@ impl fmt::Display for RedisServers {
             RedisServers::Single(address) => address.fmt(f),
             RedisServers::Sentinel(SentinelSettings { name, .. }) => {
                 write!(f, "the primary '{name}' of Sentinel")
+            }
+            RedisServers::Cluster(seeds) => {
+                let seeds: Vec<_> = seeds.iter().map(ServerAddress::to_string).collect();
+                write!(f, "the cluster of {}", seeds.join(", "))
             }
         }
     }

@@ -1,8 +1,10 @@
 //! How Redis is reached and written to.
 
 use crate::online::StoreError;
+use crate::online::heartbeat::{bookkeeping, heartbeat_key};
 use crate::online::layout::{Layout, Placing};
 use crate::online::redis::servers::{RedisServers, SentinelSettings, ServerAddress};
+use crate::online::redis::slots::tag_of;
 use redis::{ConnectionAddr, IntoConnectionInfo as _};
 use std::fmt;
 use std::path::PathBuf;
@@ -212,6 +214,30 @@ impl RedisSettings {
     /// As errors name it.
     pub fn address(&self) -> String {
         self.servers.to_string()
+    }
+
+    /// Whether rows are on several servers, by the slots of their keys.
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self.servers, RedisServers::Cluster(_))
+    }
+
+    /// What the keys that are no rows begin with.
+    pub(crate) fn bookkeeping(&self) -> String {
+        match (self.is_cluster(), self.key_prefix.as_str()) {
+            (false, prefix) => bookkeeping(prefix),
+            // In one slot, so that they go into one transaction.
+            (true, "features") => "{tidemark}:".to_owned(),
+            (true, other) => format!("{{tidemark}}:{other}:"),
+        }
+    }
+
+    /// The key of a job's heartbeats: on each server of a cluster one, with a tag of its first slot.
+    pub(crate) fn beats_key(&self, job: &str, first_slot: Option<u16>) -> String {
+        let key = heartbeat_key(&self.key_prefix, job);
+        match first_slot.filter(|_| self.is_cluster()) {
+            Some(slot) => format!("{}:{key}", tag_of(slot)),
+            None => key,
+        }
     }
 
     /// How a Sentinel is reached: with its own credentials, and for no longer than the `part`th part of

@@ -3,7 +3,9 @@
 use crate::online::deletions::Deletion;
 use crate::online::dirt::{Dirt, Entry};
 use crate::online::redis::flush::{Outcome, SentRow};
-use crate::online::rows::{FOREIGN, IN_FLIGHT, PRESENT, REPLACE, Row, SCHEDULED, STALE, UPSERT};
+use crate::online::rows::{
+    DIRTY, FOREIGN, IN_FLIGHT, PARKED, PRESENT, REPLACE, Row, SCHEDULED, STALE, UPSERT,
+};
 use crate::online::shard::Shard;
 use tidemark_operators::online::Cause;
 
@@ -52,6 +54,10 @@ impl Shard {
                 row.set(UPSERT);
                 dirt.again(&mut row, sent.entry);
             }
+            Outcome::Parked => {
+                row.set(UPSERT);
+                dirt.park(&mut row, sent.entry);
+            }
         }
     }
 
@@ -59,11 +65,29 @@ impl Shard {
     pub(crate) fn settle_deletions(&mut self, deletions: &mut Vec<(Deletion, Outcome)>) {
         for (deletion, outcome) in deletions.drain(..) {
             self.dirt.in_flight -= 1;
-            if outcome > Outcome::Written {
-                self.delete_again(deletion);
+            match outcome {
+                Outcome::Written => {}
+                Outcome::Parked => self.dirt.parked.delete(deletion),
+                _ => self.delete_again(deletion),
             }
         }
         self.dirt.retry.extend(self.dirt.deferred.drain(..));
+    }
+
+    /// A server is there again: what waited for one is written.
+    pub(crate) fn release_parked(&mut self) {
+        let parked = std::mem::take(&mut self.dirt.parked);
+        for entry in parked.rows {
+            let rows = self.views.get_mut(entry.view as usize);
+            let Some(mut row) = rows.and_then(|rows| rows.get(entry.slot)) else { continue };
+            row.clear(PARKED);
+            if row.has(PRESENT) && row.has(DIRTY) {
+                self.dirt.retry.push_back(entry);
+            }
+        }
+        for ((view, id), since) in parked.deletions {
+            self.delete_again(Deletion { view, id, since });
+        }
     }
 
     /// A deletion that may not have happened: made again, or, when the entity has a row again, left

@@ -3,31 +3,40 @@
 //! Bound: about 100,000 keys are looked at, and `SAMPLE` rows a view.
 
 use crate::online::StoreError;
-use crate::online::heartbeat::{Beats, heartbeat_key};
+use crate::online::heartbeat::Beats;
 use crate::online::layout::RowForm;
 use crate::online::redis::link::Link;
+use crate::online::redis::nodes::Nodes;
 use crate::online::redis::settings::RedisSettings;
 use crate::online::redis::sweep::scan;
 use crate::online::schema::Schema;
 use crate::online::status::MemoryStatus;
 use redis::Value;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use tidemark_operators::plan::Plan;
 
 /// Rows of a view that are looked for at most.
 const SAMPLE: usize = 100;
 
-/// What was found.
+/// A server that was looked at.
 #[derive(Clone, Debug, Default)]
-pub struct RedisSurvey {
-    /// Where the server listens.
+pub struct SurveyedServer {
+    /// Where it listens.
     pub address: String,
-    /// Whether the server is a replica, which takes no rows.
+    /// Whether it is a replica, which takes no rows.
     pub replica: bool,
-    /// Its memory, where the server says so.
+    /// Its memory, where it says so.
     pub memory: Option<MemoryStatus>,
     /// Keys that it evicted since its start, where it says so.
     pub evicted: Option<u64>,
+}
+
+/// What was found.
+#[derive(Clone, Debug, Default)]
+pub struct RedisSurvey {
+    /// Each server that rows are on.
+    pub servers: Vec<SurveyedServer>,
     /// What the job said of itself before rows were looked for, and after it.
     pub beats: (Beats, Beats),
     /// By view, in job order: ids of some entities that have a row.
@@ -48,37 +57,30 @@ pub fn survey(
 ) -> Result<RedisSurvey, StoreError> {
     let schema = Schema::new(plan);
     let forms = settings.placing().read_forms(&schema);
-    let mut link = Link::open(settings)?;
-    // What may not be asked is not known.
-    let allowed = |asked: Result<Option<(u64, u64)>, StoreError>| match asked {
-        Err(StoreError::Reply { .. }) => Ok(None),
-        other => other,
-    };
-    let alert = settings.memory.alert_threshold;
-    let memory = |(used, limit)| MemoryStatus::of(used, limit, alert);
-    let heartbeat = heartbeat_key(&settings.key_prefix, &schema.job);
-    let mut found = RedisSurvey {
-        address: link.address().to_owned(),
-        replica: link.server()?.replica,
-        memory: allowed(link.memory())?.map(memory),
-        whole: true,
-        evicted: link.evicted().ok().flatten(),
-        rows: vec![Vec::new(); forms.len()],
-        ..RedisSurvey::default()
-    };
-    found.beats.0 = Beats::of(link.hash(&heartbeat)?);
+    let mut nodes = Nodes::new(Arc::new(settings.clone()));
+    nodes.connect()?;
+    let mut found =
+        RedisSurvey { whole: true, rows: vec![Vec::new(); forms.len()], ..RedisSurvey::default() };
+    for link in nodes.links() {
+        found.servers.push(server(link, settings)?);
+    }
+    found.beats.0 = beats(&mut nodes, settings, &schema.job)?;
     match only {
         Some((entity, id)) => {
             for (at, form) in forms.iter().enumerate() {
                 let of_entity = schema.views.get(at).is_some_and(|view| view.entity == entity);
-                if of_entity && is_there(&mut link, form, id.as_bytes())? {
+                if of_entity && has_row(&mut nodes, form, id.as_bytes())? {
                     found.rows.get_mut(at).into_iter().for_each(|ids| ids.push(id.to_owned()));
                 }
             }
         }
-        None => found.whole = sample(&mut link, &forms, &mut found.rows)?,
+        None => {
+            for link in nodes.links() {
+                found.whole &= sample(link, &forms, &mut found.rows)?;
+            }
+        }
     }
-    found.beats.1 = Beats::of(link.hash(&heartbeat)?);
+    found.beats.1 = beats(&mut nodes, settings, &schema.job)?;
     Ok(found)
 }
 
@@ -87,8 +89,36 @@ pub fn survey(
 /// # Errors
 /// When Redis cannot be asked.
 pub fn heartbeats(settings: &RedisSettings, job: &str) -> Result<Beats, StoreError> {
-    let key = heartbeat_key(&settings.key_prefix, job);
-    Ok(Beats::of(Link::open(settings)?.hash(&key)?))
+    let mut nodes = Nodes::new(Arc::new(settings.clone()));
+    nodes.connect()?;
+    beats(&mut nodes, settings, job)
+}
+
+fn server(link: &mut Link, settings: &RedisSettings) -> Result<SurveyedServer, StoreError> {
+    // What may not be asked is not known.
+    let memory = match link.memory() {
+        Err(StoreError::Reply { .. }) => None,
+        other => other?,
+    };
+    let alert = settings.memory.alert_threshold;
+    Ok(SurveyedServer {
+        address: link.address().to_owned(),
+        replica: link.server()?.replica,
+        memory: memory.map(|(used, limit)| MemoryStatus::of(used, limit, alert)),
+        evicted: link.evicted().ok().flatten(),
+    })
+}
+
+/// What a job says of itself on every server.
+fn beats(nodes: &mut Nodes, settings: &RedisSettings, job: &str) -> Result<Beats, StoreError> {
+    let mut all = Vec::new();
+    for node in &mut nodes.all {
+        let key = settings.beats_key(job, node.first_slot);
+        if let Some(link) = &mut node.link {
+            all.push(Beats::of(link.hash(&key)?));
+        }
+    }
+    Ok(Beats::of_all(all))
 }
 
 /// Looks for rows of every view; says whether all keys were looked at.
@@ -105,7 +135,7 @@ fn sample(
                 let text = String::from_utf8_lossy(&id).into_owned();
                 // SCAN may give a key twice; a key of its own says that the row is there.
                 let wanted = ids.len() < SAMPLE && !ids.contains(&text);
-                if wanted && (!form.is_shared() || is_there(link, form, &id)?) {
+                if wanted && is_there(link, form, &id)? {
                     ids.push(text);
                 }
             }
@@ -116,11 +146,17 @@ fn sample(
 }
 
 /// Whether an entity has a row.
-fn is_there(link: &mut Link, form: &RowForm, id: &[u8]) -> Result<bool, StoreError> {
+fn has_row(nodes: &mut Nodes, form: &RowForm, id: &[u8]) -> Result<bool, StoreError> {
     let key = form.key(id);
     let reply = match &form.stamp {
-        Some(stamp) => link.ask("HEXISTS", &[&key, stamp])?,
-        None => link.ask("EXISTS", &[&key])?,
+        Some(stamp) => nodes.ask("HEXISTS", &key, &[stamp])?,
+        None => nodes.ask("EXISTS", &key, &[])?,
     };
     Ok(reply == Value::Int(1))
+}
+
+/// The same on the server that has named the key.
+fn is_there(link: &mut Link, form: &RowForm, id: &[u8]) -> Result<bool, StoreError> {
+    let Some(stamp) = &form.stamp else { return Ok(true) };
+    Ok(link.ask("HEXISTS", &[&form.key(id), stamp])? == Value::Int(1))
 }

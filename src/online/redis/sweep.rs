@@ -42,8 +42,8 @@ pub(crate) struct Sweep {
     allowance: Allowance,
     /// Whose keys are whose.
     shape: Shape,
-    /// Where the pass stands, while there is one: which pattern, and how far.
-    cursor: Option<(usize, Vec<u8>)>,
+    /// Where the pass stands, while there is one: at which server, which pattern, and how far.
+    cursor: Option<(usize, usize, Vec<u8>)>,
     /// Views of the present pass, and of all passes that are over.
     views: BTreeSet<usize>,
     done: BTreeSet<usize>,
@@ -112,16 +112,34 @@ impl Sweep {
         !self.refused && (self.cursor.is_some() || more())
     }
 
+    /// The place of the server that is looked at next.
+    pub(crate) fn place(&self) -> usize {
+        self.cursor.as_ref().map_or(0, |(place, ..)| *place)
+    }
+
+    /// Nothing can be looked at where the pass stands: it is tried again later.
+    pub(crate) fn wait(&mut self, now: u64) {
+        let allowed = self.allowance.at(now);
+        self.allowance.spend(allowed.min(COUNT));
+    }
+
+    /// Keys lie on other servers than before: the pass begins again.
+    pub(crate) fn begin_again(&mut self) {
+        if self.cursor.is_some() {
+            self.cursor = Some((0, 0, b"0".to_vec()));
+        }
+    }
+
     /// Whether a pass is under way.
     pub(crate) fn is_running(&self) -> bool {
         self.cursor.is_some()
     }
 
-    /// Makes one call, and hands what it finds to the shards that own it. Calls are made when they
-    /// are due.
+    /// Makes one call to the server of the present place, one of `places`, and hands what it finds to
+    /// the shards that own it. Calls are made when they are due.
     pub(crate) fn step(
         &mut self,
-        link: &mut Link,
+        (link, places): (&mut Link, usize),
         cells: &[Arc<Cell>],
         now: u64,
         complete: &dyn Fn(usize) -> bool,
@@ -131,10 +149,10 @@ impl Sweep {
             self.allowance.spend(allowed.min(COUNT));
             return Ok(());
         }
-        let (at, cursor) = self.cursor.clone().unwrap_or_else(|| {
+        let (place, at, cursor) = self.cursor.clone().unwrap_or_else(|| {
             let views = (0..self.forms.len()).filter(|at| complete(*at));
             self.views = views.filter(|at| !self.done.contains(at)).collect();
-            (0, b"0".to_vec())
+            (0, 0, b"0".to_vec())
         });
         let Some(pattern) = self.patterns.get(at) else {
             self.done.append(&mut self.views);
@@ -157,7 +175,11 @@ impl Sweep {
         let (next, keys) = scanned(&reply);
         self.hand_over(&keys, cells, now);
         let at = if next == b"0" { at + 1 } else { at };
-        self.cursor = (at < self.patterns.len()).then_some((at, next));
+        self.cursor = match (at < self.patterns.len(), place + 1 < places) {
+            (true, _) => Some((place, at, next)),
+            (false, true) => Some((place + 1, 0, b"0".to_vec())),
+            (false, false) => None,
+        };
         if self.cursor.is_none() {
             self.done.append(&mut self.views);
             tracing::info!("looked for keys of earlier runs: what is not held is removed");

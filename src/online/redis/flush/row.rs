@@ -18,6 +18,7 @@ impl Flush {
         let before = self.expected.len();
         let expire = expire && !source.row.is_null();
         for form in &source.wire.forms {
+            self.place(form, source.id);
             // Only the view's own fields are replaced in a key that is other views' too.
             let whole = !form.is_shared() || source.row.has(FOREIGN);
             match mode {

@@ -3,6 +3,7 @@
 use super::Flusher;
 use crate::online::StoreError;
 use crate::online::redis::link::Link;
+use crate::online::redis::settings::RedisSettings;
 
 impl Flusher {
     pub(super) fn connect(&mut self) -> Result<(), StoreError> {
@@ -16,12 +17,12 @@ impl Flusher {
         }
         let known = self.server.clone();
         if known.as_ref().is_some_and(|known| known.is_same_start(&server)) {
-            self.end_last(&mut link)?;
+            end_connection(&mut link, self.client_id.take())?;
         }
         self.client_id = link.client_id()?;
         // Only now: a connection that fails before this has told nobody that the server is another one.
         self.server = Some(server.clone());
-        if known.is_some_and(|known| known.run_id.is_none() || known != server) {
+        if known.is_some_and(|known| server.may_lack_writes_since(&known)) {
             tracing::info!("Redis was restarted or replaced: all rows are written again");
             self.cell.lock().dirt.lost();
             self.gate.moved();
@@ -31,29 +32,11 @@ impl Flusher {
             }
         }
         if self.upkeep.is_some() {
-            self.limit_memory(&mut link)?;
+            limit_memory(&self.settings, &mut link)?;
         }
         self.probe_at = 0;
         self.link = Some(link);
         self.record.numbers().connected = true;
-        Ok(())
-    }
-
-    /// Ends the connection before, at the server: what was sent on it and given up may still lie
-    /// there or be on its way, and would be executed after what is newer.
-    fn end_last(&mut self, link: &mut Link) -> Result<(), StoreError> {
-        let Some(id) = self.client_id else { return Ok(()) };
-        match link.end_client(id) {
-            Err(StoreError::Reply { reason, .. }) => tracing::warn!(
-                reason,
-                "Redis does not let this job end its own earlier connection (CLIENT KILL ID): what \
-                 that one had still to say may replace newer rows until they change again; allow \
-                 its user +client|kill"
-            ),
-            Err(error) => return Err(error),
-            Ok(()) => {}
-        }
-        self.client_id = None;
         Ok(())
     }
 
@@ -62,4 +45,40 @@ impl Flusher {
         self.record.numbers().connected = false;
         error
     }
+}
+
+/// Ends the connection before, at the server: what was sent on it and given up may still lie there or be
+/// on its way, and would be executed after what is newer.
+pub(super) fn end_connection(link: &mut Link, id: Option<i64>) -> Result<(), StoreError> {
+    let Some(id) = id else { return Ok(()) };
+    match link.end_client(id) {
+        Err(StoreError::Reply { reason, .. }) => tracing::warn!(
+            reason,
+            "Redis does not let this job end its own earlier connection (CLIENT KILL ID): what \
+             that one had still to say may replace newer rows until they change again; allow \
+             its user +client|kill"
+        ),
+        other => other?,
+    }
+    Ok(())
+}
+
+/// Sets `maxmemory` when asked to. A server that does not allow it keeps its own.
+pub(super) fn limit_memory(settings: &RedisSettings, link: &mut Link) -> Result<(), StoreError> {
+    let memory = &settings.memory;
+    let Some(limit) = memory.limit_bytes else { return Ok(()) };
+    let limit = limit.to_string();
+    let set = [("maxmemory", limit.as_str()), ("maxmemory-policy", memory.policy.as_str())];
+    for (name, value) in set {
+        match link.ask("CONFIG", &[b"SET", name.as_bytes(), value.as_bytes()]) {
+            Err(error @ StoreError::Reply { .. }) => {
+                let error = error.to_string();
+                tracing::warn!(error, "cannot set '{name}'; set it where Redis is managed");
+            }
+            other => {
+                other?;
+            }
+        }
+    }
+    Ok(())
 }

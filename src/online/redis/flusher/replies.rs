@@ -3,10 +3,9 @@
 use super::{Flusher, SLICE};
 use crate::online::StoreError;
 use crate::online::redis::fence::{Entered, Fence};
-use crate::online::redis::flush::{Command, Of, Outcome};
+use crate::online::redis::flush::{Command, Outcome};
 use crate::online::redis::link;
 use redis::Value;
-use tidemark_operators::online::Cause;
 
 impl Flusher {
     /// The same for a transaction, after which its connection watches for the next one.
@@ -26,14 +25,16 @@ impl Flusher {
 
     /// Compares the replies with what they had to be. The first refusal is the error.
     pub(super) fn judge(&mut self) -> Result<(), StoreError> {
-        let mut refusal = None;
-        let mut reconnect = false;
+        let (mut refusal, mut reconnect) = (None, false);
         let mut numbers = self.record.numbers();
         let expected = std::mem::take(&mut self.flush.expected);
-        let mut gone = false;
+        let (mut gone, mut refused) = (false, Vec::new());
+        let beats = std::mem::take(&mut self.flush.beats);
+        let mut beats = beats.iter();
         for (at, expected) in expected.iter().enumerate() {
             let reply = self.replies.get(at).unwrap_or(&Value::Nil);
-            let beat = (expected.command == Command::Beat).then(|| self.pulse.judge(reply));
+            let beat = (expected.command == Command::Beat)
+                .then(|| self.pulse.judge(beats.next().map_or("", String::as_str), reply));
             let (outcome, error) = match beat {
                 None => expected.judge(reply),
                 Some(Err(error)) => (Outcome::Failed, Some(error)),
@@ -43,23 +44,22 @@ impl Flusher {
                     continue;
                 }
             };
+            let outcome = match (outcome, &self.nodes) {
+                (Outcome::Failed, Some(_)) => Outcome::Parked,
+                (outcome, _) => outcome,
+            };
             if outcome == Outcome::Failed && error.is_none() {
                 // A deletion that found another run entered.
                 self.gate.doubt();
                 self.watching = false;
             }
             match error {
-                None => {
-                    let cause = match expected.of {
-                        Of::Row(row) => self.flush.rows.get(row).map(|row| row.entry.cause),
-                        Of::Deletion(_) | Of::Worker => None,
-                    };
-                    numbers.command(expected.command, cause.unwrap_or(Cause::Decay));
-                }
+                None => numbers.command(expected.command, self.flush.cause(expected.of)),
                 Some(error) => {
                     self.full |= error.code() == "OOM";
                     let gone = ["READONLY", "NOAUTH", "MASTERDOWN", "MOVED"];
                     reconnect |= gone.contains(&error.code());
+                    refused.push((expected.slot, link::reason(error)));
                     refusal.get_or_insert_with(|| StoreError::Reply {
                         address: self.settings.address(),
                         command: expected.command.name(),
@@ -71,6 +71,10 @@ impl Flusher {
         }
         drop(numbers);
         self.flush.expected = expected;
+        if self.nodes.is_some() {
+            self.judge_nodes(refused);
+            refusal = None;
+        }
         if gone {
             self.lost();
         }
@@ -101,7 +105,7 @@ impl Flusher {
                         numbers.written(row.entry, now, self.pace.decay())
                     }
                     Outcome::Lost | Outcome::Foreign => numbers.healed += 1,
-                    Outcome::Failed => {}
+                    Outcome::Failed | Outcome::Parked => {}
                 }
             }
         }

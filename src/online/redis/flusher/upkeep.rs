@@ -1,42 +1,54 @@
 //! What goes over a flusher's connection besides rows: heartbeats, and what the first flusher does
 //! for the whole store: the claim to its views, Redis's memory, keys of earlier runs.
 
-use crate::online::redis::claim::{self, Claim, Standing};
+use crate::online::redis::claim::{Claim, Standing};
 use crate::online::redis::evictions::Evictions;
+use crate::online::redis::fence::Fence;
 use crate::online::redis::flusher::{Flusher, Shared};
 use crate::online::redis::gate::{Gate, Refusal};
 use crate::online::redis::link::Link;
+use crate::online::redis::nodes::Nodes;
 use crate::online::redis::projects;
 use crate::online::redis::pulse::Telling;
 use crate::online::redis::record::Record;
 use crate::online::redis::schedule::micros;
+use crate::online::redis::servers::ServerAddress;
 use crate::online::redis::settings::RedisSettings;
 use crate::online::redis::sweep::Sweep;
 use crate::online::table::Cell;
 use crate::online::{MemoryStatus, StoreError};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::online::Shown;
 
+/// How soon the server of the claims is looked for again, in us.
+const HOMELESS: u64 = 100_000;
+
 /// The first flusher's tasks.
 #[derive(Debug)]
 pub(super) struct Upkeep {
-    claim: Claim,
+    pub(super) claim: Claim,
     /// When the claim is looked at next, in us.
     claim_at: u64,
-    sweep: Sweep,
+    /// Until then the server of the claims is not to be had, in us.
+    homeless_until: u64,
+    pub(super) sweep: Sweep,
     /// Moves of flushers to another server that the sweep knows of.
     moves: u64,
     /// Who else writes is not known: nothing is removed that we have not written.
     no_sweep: bool,
-    evictions: Evictions,
+    /// By server.
+    evictions: BTreeMap<ServerAddress, Evictions>,
     /// There is room again for what was evicted.
     room: bool,
-    cells: Arc<[Arc<Cell>]>,
+    pub(super) cells: Arc<[Arc<Cell>]>,
+    pub(super) settings: Arc<RedisSettings>,
+    pub(super) fence: Option<Arc<Fence>>,
     /// Workers in all processes.
-    workers: usize,
+    pub(super) workers: usize,
     /// What rows are made by, where runs are numbered.
-    definition: Option<u64>,
+    pub(super) definition: Option<u64>,
     /// What rows that are not written again are taken to show in Redis.
     kept: Option<Shown>,
     /// The project, in Feast's layout, until it is known to be entangled with none.
@@ -46,15 +58,10 @@ pub(super) struct Upkeep {
 impl Upkeep {
     pub(super) fn new(shared: &Shared) -> Self {
         let settings = &shared.settings;
-        let takeover_after = micros(settings.takeover_after);
         Upkeep {
-            claim: Claim::new(
-                &shared.schema,
-                &settings.key_prefix,
-                takeover_after,
-                shared.fence.clone(),
-            ),
+            claim: Claim::new(&shared.schema, settings, shared.fence.clone()),
             claim_at: 0,
+            homeless_until: 0,
             sweep: Sweep::new(
                 (&shared.schema, shared.shape),
                 &settings.placing(),
@@ -62,9 +69,11 @@ impl Upkeep {
             ),
             moves: 0,
             no_sweep: false,
-            evictions: Evictions::default(),
+            evictions: BTreeMap::new(),
             room: false,
             cells: Arc::clone(&shared.cells),
+            settings: Arc::clone(settings),
+            fence: shared.fence.clone(),
             workers: shared.shape.peers(),
             definition: shared.definition,
             kept: shared.kept,
@@ -75,7 +84,7 @@ impl Upkeep {
     /// When something is to be done next, in us.
     pub(super) fn due(&self, gate: &Gate) -> Option<u64> {
         let claim_at = if gate.is_doubted() { 0 } else { self.claim_at };
-        let claim = (!gate.is_refused()).then_some(claim_at);
+        let claim = (!gate.is_refused()).then_some(claim_at.max(self.homeless_until));
         let sweep = || self.sweep.due(&|view| gate.is_complete(view));
         let sweep = if gate.may_write() && !self.no_sweep { sweep() } else { None };
         claim.into_iter().chain(sweep).min()
@@ -83,7 +92,22 @@ impl Upkeep {
 
     pub(super) fn another_server(&mut self) {
         self.claim_at = 0;
-        self.evictions.rewritten();
+        self.forget_evictions();
+    }
+
+    /// Keys lie on other servers than before.
+    pub(super) fn slots_moved(&mut self) {
+        self.sweep.begin_again();
+    }
+
+    /// The key of the claims.
+    pub(super) fn key(&self) -> &str {
+        self.claim.key()
+    }
+
+    /// All rows are being written again.
+    fn forget_evictions(&mut self) {
+        self.evictions.values_mut().for_each(Evictions::rewritten);
     }
 
     /// Whether Redis may hold keys again that were removed: they read as rows until they are found.
@@ -92,20 +116,22 @@ impl Upkeep {
         !self.no_sweep && self.sweep.is_undone(&self.cells, &complete)
     }
 
-    /// Asks for Redis's memory, and for how many keys it evicted.
+    /// Asks a server for its memory, and for how many keys it evicted.
     pub(super) fn ask(
         &mut self,
         link: &mut Link,
         record: &Record,
         settings: &RedisSettings,
-    ) -> Result<(), StoreError> {
-        let Some((used, max)) = link.memory()? else { return Ok(()) };
+    ) -> Result<Option<MemoryStatus>, StoreError> {
+        let Some((used, max)) = link.memory()? else { return Ok(None) };
         let evicted = link.evicted()?;
-        self.room |= evicted.is_some_and(|evicted| self.evictions.look(evicted, max));
+        let looked = self.evictions.entry(link.at_address().clone()).or_default();
+        self.room |= evicted.is_some_and(|evicted| looked.look(evicted, max));
+        let memory = MemoryStatus::of(used, max, settings.memory.alert_threshold);
         let mut numbers = record.numbers();
-        numbers.memory = Some(MemoryStatus::of(used, max, settings.memory.alert_threshold));
-        numbers.evicted = self.evictions.missing();
-        Ok(())
+        numbers.memory = Some(memory);
+        numbers.evicted = self.evictions.values().map(Evictions::missing).sum();
+        Ok(Some(memory))
     }
 }
 
@@ -113,35 +139,46 @@ impl Flusher {
     /// Does what is due for the whole store, when this is the flusher that does it.
     pub(super) fn keep_up(&mut self) -> Result<(), StoreError> {
         let now = self.clock.now_us();
-        let Flusher { upkeep: Some(upkeep), link: Some(link), gate, .. } = self else {
+        let Flusher { upkeep: Some(upkeep), link, gate, nodes, .. } = self else {
             return Ok(());
         };
         let moves = gate.moves();
         if std::mem::replace(&mut upkeep.moves, moves) != moves {
             upkeep.sweep.restart();
         }
+        let Some(link) = link else {
+            upkeep.homeless_until = now + HOMELESS;
+            return Ok(());
+        };
         let mut done = Ok(());
         if (upkeep.claim_at <= now || gate.is_doubted()) && !gate.is_refused() {
             let probe = micros(self.settings.probe_interval);
             gate.look();
             // The claim watches keys of its own, and for its own transaction.
             self.watching = false;
-            done = upkeep.claim(link, gate, self.pulse.key(), now, probe);
+            done = upkeep.claim((link, nodes.as_mut()), gate, &self.job, now, probe);
         }
         let complete = |view| gate.is_complete(view);
         let sweep = upkeep.sweep.due(&complete).is_some_and(|due| due <= now);
         if done.is_ok() && sweep && gate.may_write() && !upkeep.no_sweep {
-            done = upkeep.sweep.step(link, &upkeep.cells, now, &complete);
+            done = match nodes {
+                None => upkeep.sweep.step((link, 1), &upkeep.cells, now, &complete),
+                Some(nodes) => upkeep.sweep_node(nodes, now, &complete),
+            };
             self.record.numbers().sweeping = upkeep.sweep.is_running();
         }
         if std::mem::take(&mut upkeep.room) {
             tracing::info!("Redis has room again for what it evicted: all rows are written again");
-            upkeep.evictions.rewritten();
+            upkeep.forget_evictions();
             self.record.numbers().evicted = 0;
             for cell in &*upkeep.cells {
                 cell.lock().dirt.lost();
                 cell.wake.notify_one();
             }
+        }
+        if let (Err(_), Some(nodes)) = (&done, nodes) {
+            // The claims may be on another server by now.
+            nodes.doubt();
         }
         match done {
             // An answer, if not the one that was hoped for: the connection is of use.
@@ -149,26 +186,6 @@ impl Flusher {
             Err(error) => Err(self.drop_link(error)),
             Ok(()) => Ok(()),
         }
-    }
-
-    /// Sets `maxmemory` when asked to. A server that does not allow it keeps its own.
-    pub(super) fn limit_memory(&self, link: &mut Link) -> Result<(), StoreError> {
-        let memory = &self.settings.memory;
-        let Some(limit) = memory.limit_bytes else { return Ok(()) };
-        let limit = limit.to_string();
-        let set = [("maxmemory", limit.as_str()), ("maxmemory-policy", memory.policy.as_str())];
-        for (name, value) in set {
-            match link.ask("CONFIG", &[b"SET", name.as_bytes(), value.as_bytes()]) {
-                Err(error @ StoreError::Reply { .. }) => {
-                    let error = error.to_string();
-                    tracing::warn!(error, "cannot set '{name}'; set it where Redis is managed");
-                }
-                other => {
-                    other?;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// Follows the worker's live clock.
@@ -196,19 +213,25 @@ impl Flusher {
         rewriting |= self.upkeep.as_mut().is_some_and(|upkeep| upkeep.is_undone(&self.gate));
         let telling = Telling { held: self.gate.is_held(), rewriting, stopped, pending };
         let (pulse, now) = (&mut self.pulse, self.clock.now_us());
-        self.flush.beat(|buffer| pulse.append(telling, now, buffer));
+        let slots = match &self.nodes {
+            Some(nodes) => nodes.owners().map(|node| node.first_slot).collect(),
+            None => vec![None],
+        };
+        for first_slot in slots {
+            let key = self.settings.beats_key(&self.job, first_slot);
+            self.flush.beat(key, |key, buffer| pulse.append(telling, now, key, buffer));
+        }
     }
 
     /// Redis lost what this flusher had written.
     pub(super) fn lost(&mut self) {
         tracing::warn!(
-            key = self.pulse.key(),
             "Redis lost the heartbeat: it was flushed or evicts; all rows are written again"
         );
         self.cell.lock().dirt.lost();
         if let Some(upkeep) = &mut self.upkeep {
             upkeep.claim_at = 0;
-            upkeep.evictions.rewritten();
+            upkeep.forget_evictions();
             self.record.numbers().evicted = 0;
         }
     }
@@ -217,9 +240,9 @@ impl Flusher {
     pub(super) fn farewell(&mut self) {
         let left = self.gate.deadline().saturating_sub(self.clock.now_us());
         let left = Duration::from_micros(left).min(self.settings.response_timeout);
-        let Some(link) = self.link.as_ref().filter(|_| !left.is_zero()) else { return };
         let unwanted = !self.gate.is_granted() || self.pulse.due().is_none();
-        if unwanted || link.wait_at_most(left).is_err() || !self.watch().unwrap_or(false) {
+        if left.is_zero() || unwanted || !self.wait_at_most(left) || !self.watch().unwrap_or(false)
+        {
             return;
         }
         self.follow(true);
@@ -235,15 +258,15 @@ impl Flusher {
 impl Upkeep {
     fn claim(
         &mut self,
-        link: &mut Link,
+        (link, mut nodes): (&mut Link, Option<&mut Nodes>),
         gate: &Gate,
-        heartbeats: &str,
+        job: &str,
         now: u64,
         probe_interval: u64,
     ) -> Result<(), StoreError> {
         self.claim_at = now + probe_interval;
         if let Some(own) = &self.project {
-            if let Some(other) = projects::entangled(link, own)? {
+            if let Some(other) = Upkeep::entangled(link, nodes.as_deref_mut(), own)? {
                 gate.refuse(Refusal { why: projects::refusal(own, &other), taken_over: false });
                 return Ok(());
             }
@@ -265,8 +288,8 @@ impl Upkeep {
             }
             Standing::Granted if gate.is_granted() => {}
             Standing::Granted => {
-                let left = claim::inherit(link, heartbeats, self.workers, self.definition)?;
-                self.compare(link, left)?;
+                let (left, evicted) = self.inherit(link, nodes, job)?;
+                self.compare(left, evicted);
                 self.grant(gate, left);
             }
             Standing::Unknown if gate.is_granted() => {}
@@ -279,7 +302,7 @@ impl Upkeep {
                 );
                 self.no_sweep = true;
                 gate.open();
-                self.compare(link, Shown::default())?;
+                self.compare(Shown::default(), None);
                 self.grant(gate, Shown::default());
             }
         }
@@ -287,19 +310,15 @@ impl Upkeep {
     }
 
     /// Compares what Redis shows with what rows that are not written again are taken to show.
-    fn compare(&mut self, link: &mut Link, left: Shown) -> Result<(), StoreError> {
-        let Some(kept) = self.kept.take() else { return Ok(()) };
+    /// `evicted`: how many keys Redis has evicted, where it says so.
+    fn compare(&mut self, left: Shown, evicted: Option<u64>) {
+        let Some(kept) = self.kept.take() else { return };
         // An evicted key reads as zeros, and nobody knows which those are.
-        let evicted = match link.evicted() {
-            Err(StoreError::Reply { .. }) => None,
-            other => other?,
-        };
         let whole = left.clock >= kept.clock && left.frontier >= kept.frontier;
         if !whole || evicted.is_none_or(|keys| keys > 0) {
             tracing::info!("Redis may lack rows of the run before: all rows are written again");
             self.cells.iter().for_each(|cell| cell.lock().dirt.lost());
         }
-        Ok(())
     }
 
     fn grant(&self, gate: &Gate, inherited: Shown) {
