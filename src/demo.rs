@@ -42,6 +42,7 @@ use letters::DemoLetters;
 use memory::MemoryGuard;
 use recent::RecentRecords;
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -90,8 +91,8 @@ pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let letters = DemoLetters::default();
     let written = letters.clone();
     let stall_after = settings.http.stall_after;
-    let service = Service::new(plan, observer.clone(), Arc::clone(&store), stall_after)
-        .with_page(&job, letters.kept());
+    let service = Service::new(plan, observer.clone(), Arc::clone(&store), stall_after);
+    let service = service.with_page(&job, served_at(args), letters.kept());
     let service = Arc::new(service.with_log(Box::new(move || written.status())));
     let http = HttpServer::start(settings.http.address(), Arc::<Service>::clone(&service))?;
     let features = serve(args, &job, &observer, &store, &service)?;
@@ -144,11 +145,21 @@ fn serve(
     store: &Arc<dyn OnlineStore>,
     service: &Arc<Service>,
 ) -> Result<Option<FeatureServer>, Failure> {
-    let Some(port) = args.serve else { return Ok(None) };
+    if args.serve.is_none() {
+        return Ok(None);
+    }
     let (store, service) = (Arc::clone(store), Arc::clone(service));
     let rows = EngineRows::new(store, observer.metrics.clone(), move || service.caught_up());
-    let settings = ServeSettings { port, ..ServeSettings::default() };
-    FeatureServer::start(job, &settings, RowSource::Engine(rows)).map(Some)
+    FeatureServer::start(job, &serve_settings(args), RowSource::Engine(rows)).map(Some)
+}
+
+fn served_at(args: &DemoArgs) -> SocketAddr {
+    serve_settings(args).address()
+}
+
+fn serve_settings(args: &DemoArgs) -> ServeSettings {
+    let default = ServeSettings::default();
+    ServeSettings { port: args.serve.unwrap_or(default.port), ..default }
 }
 
 /// How the job runs: by the clock of its records, rows at every step.

@@ -1,24 +1,29 @@
 //! `tidemark docs`: documentation pages, in Markdown or HTML.
 //!
 //! What pages of jobs say is made in `tidemark_jobs::docs`. Here a job is run over `records` (`sample`),
-//! so that its page has examples, and pages become files (`html`). `pages` are those that come with
-//! the program.
+//! so that its page has examples, and pages become files (`html`), or what a server shows (`served`).
+//! `pages` are those that come with the program.
 
 mod html;
 mod pages;
 mod records;
 mod sample;
+mod served;
 mod settings;
 #[cfg(test)]
 mod tests;
 
+pub use served::{ServedDocs, ServedFile};
+
 use crate::cli::{DocsArgs, PageFormat};
+use crate::config::ServeSettings;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::file_roles::FileRoles;
 use crate::named_file::is_standard_output;
 use crate::whole_file::{self, WholeFile};
 use crate::{job_file, output};
+use std::net::SocketAddr;
 use std::path::Path;
 use tidemark_jobs::docs::{Page, expressions_page, job_file_page, job_page};
 use tidemark_jobs::{Job, SHIPPED, shipped};
@@ -98,5 +103,15 @@ fn of_job(job: &Job) -> Page {
         eprintln!("note: the page has no examples: {error}");
         Vec::new()
     });
-    job_page(job, &examples)
+    job_page(job, &examples, &server(ServeSettings::default().address()))
+}
+
+/// Where who is on this machine asks the server that listens on `address`.
+fn server(address: SocketAddr) -> String {
+    let here = address.ip().is_loopback() || address.ip().is_unspecified();
+    match (here, address.port()) {
+        (true, 0) => "http://localhost:PORT".to_owned(),
+        (true, port) => format!("http://localhost:{port}"),
+        (false, _) => format!("http://{address}"),
+    }
 }

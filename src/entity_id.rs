@@ -4,8 +4,8 @@
 //! [`parse_address`]). Who asks for its row may write the address in any way.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
-use tidemark_operators::plan::{EntityPlan, Plan};
+use tidemark_operators::plan::JoinKey;
+use tidemark_operators::plan::Plan;
 use tidemark_operators::value::{Type, parse_address};
 
 /// How the entity that `asked` names is known in the rows of the view at job index `view`.
@@ -20,29 +20,6 @@ pub(crate) fn known_as<'a>(plan: &Plan, view: usize, asked: &'a str) -> Cow<'a, 
 fn is_address(plan: &Plan, view: usize) -> bool {
     let entity = plan.views.get(view).and_then(|at| plan.entities.get(at.entity));
     entity.is_some_and(|entity| JoinKey::of(plan, entity).ty == Type::Ip)
-}
-
-/// The field that identifies an entity, as Feast speaks of it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct JoinKey {
-    /// Its name in the first source that has it; the entity type's own name without such a source.
-    pub(crate) name: String,
-    /// What ids are: int or ip where they are in every source, else text.
-    pub(crate) ty: Type,
-}
-
-impl JoinKey {
-    /// Of an entity of `plan`.
-    pub(crate) fn of(plan: &Plan, entity: &EntityPlan) -> JoinKey {
-        let feeds = plan.sources.iter().zip(&entity.sources);
-        let keys = feeds.filter_map(|(source, feed)| source.fields.get(feed.as_ref()?.key));
-        let mut keys = keys.peekable();
-        let name = keys.peek().map_or_else(|| entity.name.clone(), |key| key.name.clone());
-        let types: HashSet<Type> = keys.map(|key| key.ty).collect();
-        let only = |ty: &Type| types.len() == 1 && types.contains(ty);
-        let ty = [Type::Int, Type::Ip].into_iter().find(only).unwrap_or(Type::Text);
-        JoinKey { name, ty }
-    }
 }
 
 #[cfg(test)]

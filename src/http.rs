@@ -6,6 +6,7 @@
 //! | `/overview` | what the page shows: rates, partitions, sinks, the last hour |
 //! | `/overview/live` | the same without the hour, each second for as long as one listens |
 //! | `/catalogue` | the features of the job |
+//! | `/docs/` | pages: of the job, and of the program |
 //! | `/metrics` | Prometheus text |
 //! | `/health` | every component with its state and reason; 503 only when a worker is stalled |
 //! | `/ready` | progress by partition; 503 until the job has caught up |
@@ -30,6 +31,7 @@
 
 pub mod components;
 mod connections;
+pub(crate) mod documentation;
 mod health;
 mod log;
 pub mod overview;
@@ -49,8 +51,10 @@ pub use server::{
 };
 
 use crate::config::RunSettings;
+use crate::docs::ServedDocs;
 use crate::failure::Failure;
 use overview::Overview;
+use std::sync::Arc;
 use tidemark_jobs::docs::CatalogueEntry;
 
 /// What the server asks the job. Every call may come from any thread and must not wait for a
@@ -76,6 +80,11 @@ pub trait Introspect: Send + Sync {
     /// The features of the job, in its order.
     fn catalogue(&self) -> Vec<CatalogueEntry> {
         Vec::new()
+    }
+
+    /// The pages that are shown at `/docs/`.
+    fn documentation(&self) -> Option<Arc<ServedDocs>> {
+        None
     }
 
     /// What the process runs: the job's name, a hash of its definition, and its settings by key, without

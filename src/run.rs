@@ -136,7 +136,7 @@ impl OpenJob {
             .with_settings(RunSettings::of(plan, &settings))
             .with_log(letters.status())
             .with_logs(sealed.iter().filter_map(RunSealed::status))
-            .with_page(job, refusals.newest())
+            .with_page(job, settings.serve.address(), refusals.newest())
             .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()))
             .with_lacking(recovery.as_ref().map(|recovery| recovery.complete_from()))
             .with_peers(place.peers(mesh.as_ref().map(Mesh::run)));

@@ -25,6 +25,7 @@ mod snapshots;
 
 use crate::config::{HealthSettings, RunSettings};
 use crate::dead_letters::NewestLetters;
+use crate::docs::ServedDocs;
 use crate::engine::{Observer, StateBound};
 use crate::http::components::StallWatch;
 use crate::http::overview::Overview;
@@ -44,6 +45,7 @@ use checks::{Checks, Finding, Moment};
 use hour::Hour;
 use lately::Lately;
 pub use peers::Peers;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -96,6 +98,7 @@ pub struct Service {
     lately: Lately,
     letters: NewestLetters,
     catalogue: Vec<CatalogueEntry>,
+    docs: Option<Arc<ServedDocs>>,
 }
 
 impl Service {
@@ -128,6 +131,7 @@ impl Service {
             lately: Lately::default(),
             letters: NewestLetters::default(),
             catalogue: Vec::new(),
+            docs: None,
         }
     }
 
@@ -196,10 +200,12 @@ impl Service {
         self
     }
 
-    /// Adds what the page shows besides: the features of `job`, and its newest dead letters.
+    /// Adds what the page shows besides: the features of `job`, which models ask for at `serve`, and its
+    /// newest dead letters.
     #[must_use]
-    pub fn with_page(mut self, job: &Job, letters: &NewestLetters) -> Self {
+    pub fn with_page(mut self, job: &Job, serve: SocketAddr, letters: &NewestLetters) -> Self {
         self.catalogue = catalogue(job);
+        self.docs = Some(Arc::new(ServedDocs::new(job, serve)));
         self.letters = letters.clone();
         self
     }
@@ -339,6 +345,10 @@ impl Introspect for Service {
 
     fn catalogue(&self) -> Vec<CatalogueEntry> {
         self.catalogue.clone()
+    }
+
+    fn documentation(&self) -> Option<Arc<ServedDocs>> {
+        self.docs.clone()
     }
 
     fn settings(&self) -> RunSettings {

@@ -7,6 +7,7 @@
 //! | `POST /materialize`, `/materialize-incremental` | `null`: rows are kept current, nothing is done |
 //! | `/push`, `/write-to-online-store` | 405: which topic to write to instead |
 //! | `/health`, `/ready`, `/metrics`, `/openapi.json` | of this server |
+//! | `/docs/` | pages: of the job, with the question of each service, and of the program |
 //!
 //! A question is compiled once for each service or list of features (`compiled`), rows come from a
 //! `source` (the table of a job in this process, or Redis), and nothing of it is told that may be
@@ -42,8 +43,9 @@ pub use redis::RedisRows;
 pub use source::RowSource;
 
 use crate::config::ServeSettings;
+use crate::docs::ServedDocs;
 use crate::failure::Failure;
-use crate::http::HttpServer;
+use crate::http::{HttpServer, documentation};
 use crate::online::Beats;
 use crate::wall_clock::wall_ms;
 use catalogue::Catalogue;
@@ -110,9 +112,11 @@ impl FeatureServer {
             settings: settings.clone(),
             values: Arc::default(),
         });
-        let make = move || {
+        let job = job.clone();
+        let make = move |address| {
             tokio::spawn(source::watch(Arc::clone(&serving)));
-            routes::router(serving)
+            let docs = Arc::new(ServedDocs::new(&job, address));
+            routes::router(serving, documentation::router(docs))
         };
         let (connections, address) = (settings.connections, settings.address());
         let http = HttpServer::with_router("serve", connections, address, make);

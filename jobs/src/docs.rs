@@ -12,7 +12,7 @@
 //! Inside: `markdown` (escaping and tables), `page`, `reading` (how to read a page), `terms` (words in
 //! definitions), `source`, `table`, `entity`, `view`, `inputs` (what a feature is over), `nulls` (when
 //! it is null), `magnitude` (whether it can overflow), `empty` (what it is without events), `values`
-//! (how values read).
+//! (how values read), `service` (how a model asks).
 
 mod catalogue;
 mod empty;
@@ -26,6 +26,7 @@ mod markdown;
 mod nulls;
 mod page;
 mod reading;
+mod service;
 mod source;
 mod table;
 mod terms;

@@ -9,6 +9,7 @@ pub mod envelope;
 mod field;
 mod history;
 pub mod identity;
+mod join_key;
 pub mod path;
 mod place;
 mod source;
@@ -24,6 +25,7 @@ pub use entity::{EntityPlan, EntitySource};
 pub use envelope::{EnvelopePlan, Operation};
 pub use field::{Encoding, FieldPlan, Invalid, Pick, ReadOptions, TEXT_BYTES_MAX};
 pub use history::{Sequence, SequencePlan, SessionPlan, SessionSum};
+pub use join_key::JoinKey;
 pub use place::{Place, RecordPart};
 pub use source::{
     Computed, Format, Framing, Keyless, SourcePlan, Start, TimeField, TimeForm, TimeUnit,

@@ -1,24 +1,48 @@
-//! A page as one HTML file that needs nothing else: no scripts, no fonts, no requests.
+//! A page in HTML: one file that needs nothing else (no scripts, no fonts, no requests), or as a server
+//! shows it, with a search.
 
 use pulldown_cmark::{CowStr, Event, Options, Parser, Tag, TagEnd};
 use tidemark_jobs::docs::{Page, Section};
 
-const STYLE: &str = include_str!("page.css");
+/// How pages look.
+pub(super) const STYLE: &str = include_str!("page.css");
 
-/// The page.
+/// What stands above the contents where a server shows the page.
+const SEARCH: &str = "<label class=\"find\">Find <input id=\"find\" type=\"search\" autocomplete=\"off\" \
+     spellcheck=\"false\" placeholder=\"a name, a word\"></label>\n\
+     <p id=\"found\" aria-live=\"polite\"></p>\n";
+
+/// The page as a file.
 pub(super) fn page(page: &Page) -> String {
+    let head = format!(
+        "<meta http-equiv=\"Content-Security-Policy\" \
+         content=\"default-src 'none'; style-src 'unsafe-inline'\">\n<style>\n{STYLE}</style>\n"
+    );
+    whole(page, &head, "")
+}
+
+/// What leads from pages of the program to that of the job.
+const BACK: &str = "<a class=\"top\" href=\"./\">Features of the job</a><br>\n";
+
+/// The page as a server shows it, beside its style and its search; `of_job`: it is the job's.
+pub(super) fn served(page: &Page, of_job: bool) -> String {
+    let head = "<link rel=\"icon\" href=\"data:,\">\n<link rel=\"stylesheet\" href=\"page.css\">\n\
+                <script type=\"module\" src=\"search.js\"></script>\n";
+    let back = if of_job { "" } else { BACK };
+    whole(page, head, &format!("{SEARCH}{back}"))
+}
+
+fn whole(page: &Page, head: &str, search: &str) -> String {
     let title = escaped(&page.title);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" \
-         content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
+         <title>{title}</title>\n{head}</head>\n<body>\n"
     );
     out.push_str(&format!("<header id=\"top\">\n<h1>{title}</h1>\n"));
     body(&page.lead, None, &mut out);
     out.push_str("</header>\n");
-    contents(page, &mut out);
+    contents(page, search, &mut out);
     out.push_str("<main>\n");
     for section in &page.sections {
         let level = section.level.clamp(2, 6);
@@ -48,10 +72,10 @@ fn heading(section: &Section) -> String {
     }
 }
 
-fn contents(page: &Page, out: &mut String) {
-    out.push_str(
-        "<nav aria-label=\"Contents\">\n<a class=\"top\" href=\"#top\">Contents</a>\n<ul>\n",
-    );
+fn contents(page: &Page, search: &str, out: &mut String) {
+    out.push_str(&format!(
+        "<nav aria-label=\"Contents\">\n{search}<a class=\"top\" href=\"#top\">Contents</a>\n<ul>\n",
+    ));
     for section in &page.sections {
         let class = if section.level > 2 { " class=\"inner\"" } else { "" };
         let id = escaped(&section.anchor());

@@ -167,6 +167,13 @@ pub(super) fn list() -> String {
     out
 }
 
+/// Links to all pages, as the last section of the page of a job that a server shows.
+pub(super) fn links() -> Section {
+    let link = |page: &Shipped| format!("- [{}]({}.html): {}\n", page.name, page.name, page.about);
+    let label = "Pages of the program".to_owned();
+    Section { level: 2, label, name: None, body: PAGES.iter().map(link).collect() }
+}
+
 /// Markdown that begins with its title, in sections. What looks like a heading inside of a block of
 /// code is none.
 fn in_sections(markdown: &str) -> Page {

@@ -1,7 +1,8 @@
 //! The pages that are checked in are the ones that the program writes.
 
-use super::{html, of_job};
+use super::{ServedDocs, html, of_job};
 use crate::job_file;
+use std::net::SocketAddr;
 use std::path::Path;
 use tidemark_jobs::SHIPPED;
 use tidemark_jobs::docs::expressions_page;
@@ -130,4 +131,25 @@ fn nothing_in_a_job_file_is_markup_in_html() {
     }
     assert!(text.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
     assert!(text.contains("<a id=\"sales.total\" href=\"#sales.total\">"));
+}
+
+#[test]
+fn a_server_shows_every_page_with_a_search_and_no_text_that_is_a_script() {
+    let job = tidemark_jobs::load("own.toml", OWN).unwrap();
+    let docs = ServedDocs::new(&job, SocketAddr::from(([0, 0, 0, 0], 6566)));
+    let of_job = docs.file("").unwrap().text.into_owned();
+    let links = of_job.split("href=\"").skip(1).filter_map(|it| it.split('"').next());
+    let links: Vec<_> = links.filter(|it| !it.starts_with(['#', 'd'])).collect();
+    assert!(links.len() > 20, "{links:?}");
+    for link in links {
+        let file = docs.file(link).unwrap_or_else(|| panic!("{link} leads nowhere"));
+        if file.kind.starts_with("text/html") {
+            assert_eq!(file.text.matches("<script").count(), 1, "{link}");
+            assert!(file.text.contains("id=\"find\"") && !file.text.contains("<style"), "{link}");
+        }
+    }
+    assert_eq!(of_job.matches("<script").count(), 1);
+    for nothing in ["nothing.html", "serving", "../serving.html", ".html"] {
+        assert!(docs.file(nothing).is_none(), "{nothing}");
+    }
 }

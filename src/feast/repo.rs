@@ -7,12 +7,12 @@
 //! - No password is written: where the job has one, Feast takes it from the environment.
 
 use super::WRITTEN;
-use crate::entity_id::JoinKey;
 use crate::online::RedisSettings;
 use crate::online::redis::{RedisServers, ServerAddress};
 use std::fmt::Write as _;
 use tidemark_jobs::Job;
 use tidemark_operators::json::quoted;
+use tidemark_operators::plan::JoinKey;
 use tidemark_operators::plan::{FeaturePlan, Plan};
 use tidemark_operators::value::Type;
 

@@ -1,7 +1,6 @@
 //! Which features are asked for, and of what they are found.
 
 use crate::cli::HistoricalArgs;
-use crate::entity_id::JoinKey;
 use crate::failure::Failure;
 use crate::offline::answers::Pick;
 use crate::offline::example_file::FeatureColumn;
@@ -9,6 +8,7 @@ use crate::offline::spine::{KeyColumn, Spine};
 use std::collections::HashSet;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::nearest;
+use tidemark_operators::plan::JoinKey;
 
 /// A feature that is asked for.
 #[derive(Clone, Debug)]

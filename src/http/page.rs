@@ -1,5 +1,6 @@
 //! The page of a running job: a few files inside the binary, which ask nobody but this server.
 
+use axum::body::Body;
 use axum::extract::Path;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -37,12 +38,12 @@ pub(super) fn page() -> Response {
 /// `/page/{file}`.
 pub(super) async fn file(Path(name): Path<String>) -> Response {
     match FILES.iter().find(|(known, ..)| *known == name) {
-        Some((_, kind, text)) => answer(kind, text),
+        Some((_, kind, text)) => answer(kind, *text),
         None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 
-fn answer(kind: &'static str, text: &'static str) -> Response {
+pub(super) fn answer(kind: &'static str, text: impl Into<Body>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, kind),
         (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -53,5 +54,6 @@ fn answer(kind: &'static str, text: &'static str) -> Response {
         // Of the same path others get a list of paths.
         (header::VARY, "accept"),
     ];
-    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text).into_response()
+    (headers.map(|(name, value)| (name, HeaderValue::from_static(value))), text.into())
+        .into_response()
 }

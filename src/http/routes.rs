@@ -5,7 +5,7 @@ use crate::http::page;
 use crate::http::row::{RUN_HEADER, RowAnswer};
 use crate::http::server::{ANSWER_TIMEOUT, ASKING_THREADS};
 use crate::http::shared::{PAGES_MAX, SharedOverview};
-use crate::http::{Introspect, Readiness, log};
+use crate::http::{Introspect, Readiness, documentation, log};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
@@ -34,6 +34,7 @@ tidemark
 /                      in a browser, a page that shows all of this
 /overview              what the page shows; /overview/live says it each second
 /catalogue             the features of the job
+/docs/                 in a browser, every feature and service of the job, and the manual
 /health                every component, its state and reason
 /ready                 200 once every partition has caught up, 503 before
 /log                   the log level; POST one to change it
@@ -47,8 +48,10 @@ pub(super) fn router(job: Arc<dyn Introspect>) -> Router {
     let (asking, shared) =
         (Arc::new(Semaphore::new(ASKING_THREADS)), SharedOverview::new(Arc::clone(&job)));
     tokio::spawn(Arc::clone(&shared).tell_for_ever(Arc::clone(&asking)));
+    let docs = job.documentation().map_or_else(Router::new, documentation::router);
     let job = Job { asked: job, asking, shared };
     Router::new()
+        .merge(docs)
         .route("/", get(index))
         .route("/page/{file}", get(page::file))
         .route("/overview", get(overview))
@@ -189,8 +192,8 @@ fn row(job: &dyn Introspect, view: &str, id: &str, headers: &HeaderMap) -> Respo
 }
 
 async fn unknown() -> Response {
-    let hint = "there are /, /metrics, /health, /ready, /overview, /catalogue, /log, /settings, \
-                /features/{view}/{id} and /features/{view}?id=";
+    let hint = "there are /, /metrics, /health, /ready, /overview, /catalogue, /docs/, /log, \
+                /settings, /features/{view}/{id} and /features/{view}?id=";
     json_answer(StatusCode::NOT_FOUND, &json!({ "error": "no such path", "hint": hint }))
 }
 

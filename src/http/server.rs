@@ -39,6 +39,9 @@ pub(super) const ASKING_THREADS: usize = 4;
 /// take, these have not to wait for them.
 const RESERVED_THREADS: usize = 2;
 
+/// A thread that makes pages of documentation.
+const DOCS_THREADS: usize = 1;
+
 /// What holds when nothing else is asked for.
 const BOUNDS: Bounds = Bounds {
     connections_max: CONNECTIONS_MAX,
@@ -113,15 +116,16 @@ impl HttpServer {
         address: SocketAddr,
         job: Arc<dyn Introspect>,
     ) -> Result<Self, HttpError> {
-        Self::answer("http", ASKING_THREADS + RESERVED_THREADS, bounds, address, move || {
+        let threads_max = ASKING_THREADS + RESERVED_THREADS + DOCS_THREADS;
+        Self::answer("http", threads_max, bounds, address, move |_| {
             tokio::spawn(tick(Arc::clone(&job)));
             routes::router(job)
         })
     }
 
     /// Listens on `address` with at most `connections_max` connections, and answers by the router
-    /// that `make` gives, on a thread called `name` in whose runtime `make` is called. Answers are
-    /// given on that thread alone.
+    /// that `make` gives of where that is, on a thread called `name` in whose runtime `make` is called.
+    /// Answers are given on that thread alone; pages of documentation are made on another one.
     ///
     /// # Errors
     /// As [`HttpServer::start`].
@@ -129,9 +133,9 @@ impl HttpServer {
         name: &'static str,
         connections_max: usize,
         address: SocketAddr,
-        make: impl FnOnce() -> Router + Send + 'static,
+        make: impl FnOnce(SocketAddr) -> Router + Send + 'static,
     ) -> Result<Self, HttpError> {
-        Self::answer(name, 1, Bounds { connections_max, ..BOUNDS }, address, make)
+        Self::answer(name, DOCS_THREADS, Bounds { connections_max, ..BOUNDS }, address, make)
     }
 
     fn answer(
@@ -139,7 +143,7 @@ impl HttpServer {
         threads_max: usize,
         bounds: Bounds,
         address: SocketAddr,
-        make: impl FnOnce() -> Router + Send + 'static,
+        make: impl FnOnce(SocketAddr) -> Router + Send + 'static,
     ) -> Result<Self, HttpError> {
         let listen = |source: io::Error| match source.kind() {
             io::ErrorKind::AddrInUse => HttpError::InUse { address },
@@ -158,7 +162,7 @@ impl HttpServer {
         let run = move || {
             let serving = async {
                 tokio::select! {
-                    () = serve(listener, make, bounds) => {}
+                    () = serve(listener, || make(address), bounds) => {}
                     _ = stopped => {}
                 }
             };

@@ -288,8 +288,8 @@ fn collision(schema: &Schema) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entity_id::JoinKey;
     use crate::job_file;
+    use tidemark_operators::plan::JoinKey;
 
     fn forms(layout: Layout) -> (Schema, Vec<Vec<RowForm>>) {
         let schema = Schema::new(&job_file::load("fraud").unwrap().plan);

@@ -1,7 +1,7 @@
 //! What the store knows of a job: its views, their features and what their entities are known by.
 
-use crate::entity_id::JoinKey;
 use crate::online::rows::RowWidth;
+use tidemark_operators::plan::JoinKey;
 use tidemark_operators::plan::{FeaturePlan, Plan};
 use tidemark_operators::time::Millis;
 use tidemark_operators::value::Type;

@@ -1,12 +1,12 @@
 //! What may be asked of a job: its views, entities and services, by name.
 
-use crate::entity_id::JoinKey;
 use crate::serving::answer::IdColumns;
 use crate::serving::ask::{AskedFeatures, Group};
 use crate::serving::feast_error::FeastError;
 use std::collections::{HashMap, HashSet};
 use tidemark_jobs::{Job, docs};
 use tidemark_operators::json::quoted;
+use tidemark_operators::plan::JoinKey;
 use tidemark_operators::plan::{EntityPlan, Plan};
 use tidemark_operators::value::Type;
 

@@ -35,9 +35,10 @@ const OPENAPI: &str = include_str!("openapi.json");
 
 type ServingState = State<Arc<Serving>>;
 
-/// The router over everything.
-pub(super) fn router(serving: Arc<Serving>) -> Router {
+/// The router over everything, also over `more`.
+pub(super) fn router(serving: Arc<Serving>, more: Router<Arc<Serving>>) -> Router {
     Router::new()
+        .merge(more)
         .route("/get-online-features", post(online_features))
         .route("/v1/features/{kind}/{name}", post(fetched))
         .route("/materialize", post(materialize))

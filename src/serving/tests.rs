@@ -134,7 +134,7 @@ impl Server {
     }
 
     fn request(&self, method: &str, path: &str, kind: &str, body: &str) -> (u16, Json) {
-        let router = routes::router(Arc::clone(&self.serving));
+        let router = routes::router(Arc::clone(&self.serving), axum::Router::new());
         let request =
             Request::builder().method(method).uri(path).header(header::CONTENT_TYPE, kind);
         let request = request.body(Body::from(body.to_owned())).unwrap();

@@ -42,6 +42,8 @@ mod decimals;
 #[cfg(test)]
 mod deployment;
 #[cfg(test)]
+mod documentation;
+#[cfg(test)]
 mod event_time;
 #[cfg(test)]
 mod explain;

@@ -587,7 +587,9 @@ fn a_primary_that_becomes_a_replica_is_named_and_nothing_is_lost() {
     }
     let replica = |s: &RedisStatus| {
         s.breaker == BreakerState::Open
-            && s.last_error.as_ref().is_some_and(|e| e.contains("is a replica, which takes no rows"))
+            && s.last_error
+                .as_ref()
+                .is_some_and(|e| e.contains("is a replica, which takes no rows"))
     };
     wait_until(&store, "the replica to be named", replica);
     redis::cmd("REPLICAOF").arg("NO").arg("ONE").exec(&mut client).unwrap();

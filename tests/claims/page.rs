@@ -111,16 +111,22 @@ fn sentence(text: &str) -> String {
 }
 
 /// A demo, ended with the test.
-struct Demo {
+pub struct Demo {
     child: Child,
-    port: u16,
+    pub port: u16,
 }
 
 impl Demo {
     fn start() -> Demo {
+        Demo::with(&[])
+    }
+
+    /// With more arguments.
+    pub fn with(more: &[&str]) -> Demo {
         let port = free_port();
         let child = command()
             .args(["demo", "--for", "10m", "--port", &port.to_string()])
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -133,7 +139,7 @@ impl Demo {
         demo
     }
 
-    fn get(&self, path: &str) -> Option<String> {
+    pub fn get(&self, path: &str) -> Option<String> {
         Some(crate::run::get(self.port, path)?.1)
     }
 

@@ -2,7 +2,8 @@
 
 use super::markdown::{paragraph, prose};
 use super::page::{Page, Section};
-use super::view::{Described, served};
+use super::service::ServiceText;
+use super::view::Described;
 use super::{entity, reading, source, table, terms};
 use crate::job::Job;
 use tidemark_operators::time::EventTime;
@@ -20,17 +21,17 @@ pub struct Example {
 }
 
 /// The page of a job. `examples` has a place for each view of the job, in job order; the page does
-/// without those that are missing.
+/// without those that are missing. `server`: where models ask for features, `http://localhost:6566`.
 ///
 /// ```
 /// # fn main() -> Result<(), tidemark_jobs::JobErrors> {
 /// let job = tidemark_jobs::load("fraud.toml", tidemark_jobs::FRAUD)?;
-/// let page = tidemark_jobs::docs::job_page(&job, &[]);
+/// let page = tidemark_jobs::docs::job_page(&job, &[], "http://localhost:6566");
 /// assert!(page.markdown().contains("## Entity `card`"));
 /// # Ok(())
 /// # }
 /// ```
-pub fn job_page(job: &Job, examples: &[Option<Example>]) -> Page {
+pub fn job_page(job: &Job, examples: &[Option<Example>], server: &str) -> Page {
     let plan = &job.plan;
     let mut sections = vec![Section::new(2, "How to read this", None, reading::how_to_read(job))];
     sections.push(Section::new(2, "Words in definitions", None, terms::words(job)));
@@ -51,9 +52,7 @@ pub fn job_page(job: &Job, examples: &[Option<Example>]) -> Page {
         }
     }
     for service in &job.services {
-        let mut body = paragraph(&service.description);
-        body.push_str("What a model that names this service is given:\n\n");
-        body.push_str(&served(plan, &service.features));
+        let body = ServiceText { job, service, examples, server }.body();
         sections.push(Section::new(2, "Service", Some(&service.name), body));
     }
     Page { title: format!("Features of the job {}", plan.name), lead: lead(job), sections }

@@ -1,7 +1,11 @@
 //! Pages of jobs: what they say about nulls, and that nothing in a job file becomes markup.
 
-use super::{Page, job_file_page, job_page};
+use super::{Example, Page, job_file_page};
 use crate::{BEHAVIOR, FRAUD, Job, PERSONALIZATION, load};
+
+fn job_page(job: &Job, examples: &[Option<Example>]) -> Page {
+    super::job_page(job, examples, "http://localhost:6566")
+}
 
 fn fraud() -> Job {
     load("fraud.toml", FRAUD).unwrap()
@@ -299,4 +303,16 @@ fn what_an_entity_takes_is_a_sum_with_an_example() {
     assert!(user.contains("at most 600 + 96 *n* + 16 *d* + 48 *s* bytes for each user"), "{user}");
     // 600 + 96 * 100 + 16 * 50 + 48 * 20
     assert!(user.contains("11,960 bytes with *n* = 100, *d* = 50, *s* = 20"), "{user}");
+}
+
+#[test]
+fn a_service_is_shown_with_the_question_that_a_model_asks() {
+    let page = job_page(&fraud(), &[]);
+    let service = page.sections.iter().find(|it| it.label == "Service").unwrap();
+    let question = "-d '{\"feature_service\": \"fraud_detection\", \"entities\": {\"card_id\": \
+                    [\"card_0000017\"]}}'";
+    assert!(service.body.contains(question), "{}", service.body);
+    let text = FRAUD.replace("[services.fraud_detection]\n", "[services.\"it's\"]\n");
+    // Names are checked: none can end the shell's text.
+    assert!(load("fraud.toml", &text).is_err());
 }

@@ -1,7 +1,6 @@
 //! One shard against a Redis of a few lines: every interleaving of writes with the filling, sending
 //! and settling of round trips, under a seed. What the threads do by chance is done here on purpose.
 
-use crate::entity_id::JoinKey;
 use crate::online::deletions::Deletion;
 use crate::online::dirt::Dirt;
 use crate::online::layout::{Layout, Placing, RowForm};
@@ -17,6 +16,7 @@ use redis::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidemark_operators::online::{Cause, EntityIds, RowBatch};
+use tidemark_operators::plan::JoinKey;
 use tidemark_operators::value::{Column, Type};
 
 type Hash = BTreeMap<Vec<u8>, Vec<u8>>;

@@ -5,7 +5,6 @@
 //! changing a row of every view when it comes and when it leaves its window; a twentieth of 20,000
 //! events a second, of the cards and of `write_rate`.
 
-use crate::entity_id::JoinKey;
 use crate::online::dirt::Dirt;
 use crate::online::layout::Placing;
 use crate::online::redis::flush::{Flush, Outcome};
@@ -23,6 +22,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::online::{Cause, EntityIds, RowBatch};
+use tidemark_operators::plan::JoinKey;
 use tidemark_operators::value::{Column, Type};
 
 /// Events a second, and how much less they and the cards are than in what is claimed.
