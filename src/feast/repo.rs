@@ -22,11 +22,12 @@ const REQUIREMENTS: &str = "feast[redis]==0.67.0\n";
 /// Names and texts of all files.
 ///
 /// # Errors
-/// When Feast cannot have the job's views: two names differ only in case.
+/// When Feast cannot have the job's views, since two names differ only in case, or cannot reach its Redis.
 pub(super) fn files(
     job: &Job,
     redis: &RedisSettings,
 ) -> Result<Vec<(&'static str, String)>, String> {
+    check_sentinels(redis)?;
     let plan = &job.plan;
     let mut names: Vec<String> =
         (0..plan.views.len()).filter_map(|at| Some(plan.view(at)?.name.to_lowercase())).collect();
@@ -48,6 +49,20 @@ pub(super) fn files(
     ])
 }
 
+/// What keeps Feast from asking the Sentinels: its client gives them nothing but a password.
+fn check_sentinels(redis: &RedisSettings) -> Result<(), String> {
+    let RedisServers::Sentinel(watched) = &redis.servers else { return Ok(()) };
+    let lacks = match (&redis.tls, &watched.username) {
+        (Some(_), _) => "cannot be told to ask Sentinels over TLS ([online.redis] sets TLS)",
+        (None, Some(_)) => "cannot be told of a user at Sentinels (\"sentinel_username\")",
+        (None, None) => return Ok(()),
+    };
+    Err(format!(
+        "Feast's Redis store {lacks}; have Feast read `tidemark serve` instead: online_store: {{type: \
+         remote, path: \"http://HOST:6566\"}}"
+    ))
+}
+
 /// Which kind of Redis Feast is told of, and where it is.
 fn servers(servers: &RedisServers) -> (String, String) {
     let listed = |addresses: &[ServerAddress]| {
@@ -57,7 +72,14 @@ fn servers(servers: &RedisServers) -> (String, String) {
         RedisServers::Single(address) => (String::new(), address.to_string()),
         RedisServers::Sentinel(watched) => (
             format!("  redis_type: redis_sentinel\n  sentinel_master: {}\n", quoted(&watched.name)),
-            listed(&watched.addresses),
+            // Without this they would be asked with no password. What is between commas is read as JSON.
+            match watched.password {
+                None => listed(&watched.addresses),
+                Some(_) => format!(
+                    "{},sentinel_kwargs={{\"password\":\"${{REDIS_SENTINEL_PASSWORD}}\"}}",
+                    listed(&watched.addresses)
+                ),
+            },
         ),
         RedisServers::Cluster(seeds) => ("  redis_type: redis_cluster\n".to_owned(), listed(seeds)),
     }
@@ -229,5 +251,30 @@ mod tests {
         let expected = "\"127.0.0.1:6379,db=3,ssl=true,username=me,password=${REDIS_PASSWORD}\"";
         assert!(store.contains(expected), "{store}");
         assert!(store.contains("\nproject: fraud\n"), "{store}");
+    }
+
+    #[test]
+    fn sentinels_are_given_their_password_and_what_feast_cannot_give_them_is_refused_by_name() {
+        let job = crate::job_file::load("fraud").unwrap();
+        let secret = || Some(Secret::new("hunter2"));
+        let watched = |username: Option<&str>| {
+            RedisServers::Sentinel(crate::online::redis::SentinelSettings {
+                addresses: vec!["s:1".parse().unwrap()],
+                name: "m".to_owned(),
+                username: username.map(str::to_owned),
+                password: secret(),
+            })
+        };
+        let settings = |servers, tls| {
+            let tls = Some(crate::online::redis::TlsSettings::default()).filter(|_| tls);
+            RedisSettings { servers, tls, ..RedisSettings::default() }
+        };
+        let written = files(&job, &settings(watched(None), false)).unwrap();
+        let kwargs = r#"s:1,sentinel_kwargs={\"password\":\"${REDIS_SENTINEL_PASSWORD}\"}"#;
+        assert!(written[0].1.contains(kwargs), "{}", written[0].1);
+        assert!(written.iter().all(|(_, text)| !text.contains("hunter2")));
+        let refused = |servers, tls| files(&job, &settings(servers, tls)).unwrap_err();
+        assert!(refused(watched(Some("me")), false).contains("\"sentinel_username\""));
+        assert!(refused(watched(None), true).contains("over TLS"));
     }
 }

@@ -53,12 +53,18 @@ pub struct Reader {
 
 impl Reader {
     pub fn start(repo: &Path) -> Reader {
+        Reader::with(repo, &[])
+    }
+
+    /// With variables.
+    pub fn with(repo: &Path, variables: &[(&str, &str)]) -> Reader {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/feast/reader.py");
         let mut child = Command::new(environment().join("bin/python"))
             .arg(script)
             .arg(repo)
             .current_dir(repo)
             .env("FEAST_USAGE", "False")
+            .envs(variables.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
