@@ -14,17 +14,23 @@ const STOP_MAX: Duration = Duration::from_secs(30);
 pub struct Job {
     child: Child,
     port: u16,
-    folder: PathBuf,
+    /// Where its `cluster.toml` is.
+    pub folder: PathBuf,
 }
 
 impl Job {
     /// Runs the job file `file` on `topic`; `publish`: when rows are first written.
     pub fn start(file: &str, publish: &str, kafka: &Server, redis: &Server, topic: &str) -> Job {
+        Job::with(file, &format!("[online]\npublish = {publish:?}\n"), kafka, redis, topic)
+    }
+
+    /// The same with `settings`, which are lines of `cluster.toml`.
+    pub fn with(file: &str, settings: &str, kafka: &Server, redis: &Server, topic: &str) -> Job {
         let folder = std::env::temp_dir().join(format!("tidemark-{topic}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let dead = folder.join("dead.jsonl").display().to_string();
         let cluster = folder.join("cluster.toml");
-        let text = format!("[online]\npublish = {publish:?}\n[dead_letters]\npath = {dead:?}\n");
+        let text = format!("{settings}[dead_letters]\npath = {dead:?}\n");
         std::fs::write(&cluster, text).unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let log = std::fs::File::create(folder.join("log")).unwrap();
@@ -62,7 +68,12 @@ impl Job {
 
     /// User and system CPU time so far, in seconds.
     pub fn cpu_seconds(&self) -> f64 {
-        cpu_seconds(&self.child.id().to_string())
+        cpu_seconds(&self.pid().to_string())
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Asks it to stop, and sees that it ends well.
