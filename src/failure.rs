@@ -82,6 +82,11 @@ impl Failure {
         self
     }
 
+    /// Whether it is that another process of the job has taken over.
+    pub fn is_taken_over(&self) -> bool {
+        self.exit == Exit::TakenOver
+    }
+
     /// The same, because another process of the cluster is gone; exit code 76.
     #[must_use]
     pub fn peer_lost(mut self) -> Self {

@@ -200,7 +200,10 @@ impl OpenJob {
         self.recovery = None;
         // By itself it began to end just now.
         let ended = Instant::now();
+        // What is left is written by the process that has taken over.
+        let taken_over = outcome.as_ref().is_err_and(Failure::is_taken_over);
         let left = || match stop.asked_at() {
+            _ if taken_over => Duration::ZERO,
             Some(_) => deadline.left(),
             None => self.settings.limits.shutdown.saturating_sub(ended.elapsed()),
         };

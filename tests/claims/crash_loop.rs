@@ -274,17 +274,17 @@ impl CrashLoop {
             ended = stale.try_wait().unwrap();
             std::thread::sleep(Duration::from_millis(5));
         }
+        let said = self.said(start);
+        let last = said.lines().rev().take(3).collect::<Vec<_>>().join("\n");
         match ended {
             Some(status) if status.code() == Some(75) => Ok(()),
             Some(status) => {
-                let said = self.said(start);
-                let last = said.lines().rev().take(3).collect::<Vec<_>>().join("\n");
                 Err(format!("one that was taken over from ended with {status}:\n{last}"))
             }
             None => {
                 signal_to(&stale, "KILL");
                 stale.wait().unwrap();
-                Err("one that was taken over from runs on".to_owned())
+                Err(format!("one that was taken over from runs on:\n{last}"))
             }
         }
     }

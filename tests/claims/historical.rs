@@ -388,6 +388,7 @@ fn a_spec_says_what_a_training_set_is() {
     assert_eq!((was.len(), &told), (2, &was), "a description defines nothing");
     assert!(was[0] != is[0] && was[1] != is[1], "{was:?} {is:?}");
     // So it does where other records, or events of others, make it.
+    folder.write("in.jsonl", "{\"ts\":1000,\"card\":\"a\",\"other\":\"b\"}\n");
     for (from, to) in [
         ("time = \"ts\"\n", "time = \"ts\"\nid = \"card\"\nunique_within = \"1s\"\n"),
         ("time = \"ts\"\n", "time = \"ts\"\njson = \"strict\"\n"),
