@@ -14,7 +14,9 @@
 //! is cut off or damaged fails the partition, and so does one that expands to more than any file of
 //! records: see `expanded`.
 //!
-//! A file of another form (Parquet, a JSON array, ..) is told by its first bytes and fails
+//! Of Parquet a record is a row, read as JSON, and its offset its number from 0: see `parquet_rows`.
+//!
+//! A file of another form (a zip archive, a JSON array, ..) is told by its first bytes and fails
 //! the partition: see `form`.
 //!
 //! Files that are dumps of a topic are the partitions that the topic had: see `kcat`.
@@ -35,9 +37,12 @@ mod job_files;
 mod kcat;
 mod lines;
 mod opened;
+#[cfg(feature = "parquet")]
+mod parquet_rows;
 mod peeked;
 #[cfg(test)]
 mod tests;
+mod units;
 
 use crate::feed::{FeedSender, ThreadFeed, feed};
 use crate::source::Waker;
@@ -48,6 +53,8 @@ pub use job_files::JobFiles;
 pub use kcat::Dumps;
 use lines::LineReader;
 use opened::OpenFile;
+#[cfg(feature = "parquet")]
+use parquet_rows::ParquetRows;
 pub use peeked::PeekedFile;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -58,6 +65,7 @@ use tidemark_operators::ingest::decode::RECORD_BYTES_MAX;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Format;
+use units::ColumnUnits;
 
 /// How many blocks of a file wait for the worker at most.
 pub const BATCHES_MAX: usize = 4;
@@ -179,8 +187,22 @@ impl FilePartitions {
         waker: &Waker,
         progress: &Arc<Progress>,
     ) -> Result<Self, FileSourceError> {
-        let format =
-            |id: PartitionId| formats.get(usize::from(id.source)).copied().unwrap_or(Format::Json);
+        let format = |id: PartitionId| formats.get(usize::from(id.source)).copied();
+        let reading = |id| Reading {
+            format: format(id).unwrap_or(Format::Json),
+            units: ColumnUnits::default(),
+            record_bytes_max,
+        };
+        Self::open_read(list, reading, waker, progress)
+    }
+
+    /// The same for files that are read as `reading` says.
+    fn open_read(
+        list: Vec<(PartitionId, PathBuf)>,
+        reading: impl Fn(PartitionId) -> Reading,
+        waker: &Waker,
+        progress: &Arc<Progress>,
+    ) -> Result<Self, FileSourceError> {
         let mut opened = Vec::with_capacity(list.len());
         for (id, path) in list {
             match OpenFile::new(&path, Arc::clone(progress)) {
@@ -190,10 +212,7 @@ impl FilePartitions {
         }
         let appeared = opened
             .into_iter()
-            .map(|(id, path, file)| {
-                let reading = Reading { format: format(id), record_bytes_max };
-                FilePartition::start(id, path, reading, file, waker)
-            })
+            .map(|(id, path, file)| FilePartition::start(id, path, reading(id), file, waker))
             .collect::<Result<_, _>>()?;
         Ok(Self { appeared })
     }
@@ -210,9 +229,12 @@ impl Partitions for FilePartitions {
 }
 
 /// How a file is read.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Reading {
     format: Format,
+    /// How timestamps are written where the file has a type of its own for them.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only Parquet has one"))]
+    units: ColumnUnits,
     record_bytes_max: usize,
 }
 
@@ -234,7 +256,7 @@ impl FilePartition {
         let name = format!("file-{}-{}", id.source, id.partition);
         let thread_path = path.clone();
         let started = thread::Builder::new().name(name).spawn(move || {
-            let outcome = read(&thread_path, file.contents, reading, &sender);
+            let outcome = read(&thread_path, file, reading, &sender);
             if let Some(outcome) = outcome.transpose() {
                 sender.end(outcome);
             }
@@ -269,12 +291,13 @@ trait RecordFile {
 /// says where it was, and what to do.
 fn read(
     path: &Path,
-    mut contents: Box<dyn Read + Send>,
+    file: OpenFile,
     reading: Reading,
     sender: &FeedSender,
 ) -> Result<Option<()>, String> {
     let failed = |place: &str, error: io::Error| failure(path, place, &error);
     let start = |error| failed("its beginning", error);
+    let mut contents = file.contents;
     let head = form::head(&mut contents).map_err(start)?;
     let most = reading.record_bytes_max;
     let form = Form::of(&head);
@@ -282,15 +305,20 @@ fn read(
     let mark = if form == Form::Avro { &MAGIC[..] } else { BYTE_ORDER_MARK };
     let begin = head.strip_prefix(mark).unwrap_or(&head);
     let whole = Cursor::new(begin.to_vec()).chain(contents);
-    let mut file: Box<dyn RecordFile> = match (reading.format, form) {
+    let mut records: Box<dyn RecordFile> = match (reading.format, form) {
         (Format::Json, Form::Lines) => Box::new(LineReader::new(whole, most)),
+        #[cfg(feature = "parquet")]
+        (Format::Json, Form::Parquet) => {
+            let unit = |column: &str| reading.units.of_column(column);
+            Box::new(ParquetRows::open(path, unit, most, file.progress).map_err(start)?)
+        }
         (Format::Avro, Form::Avro) => Box::new(Container::new(whole).map_err(start)?),
         (Format::Csv { delimiter }, Form::Lines | Form::Csv) if !is_json(begin) => {
             Box::new(CsvReader::new(whole, delimiter, most).map_err(start)?)
         }
         (format, form) => return Err(misfit(path, format, form)),
     };
-    while let Some(batch) = file.next_batch().map_err(|error| failed(&file.place(), error))? {
+    while let Some(batch) = records.next_batch().map_err(|error| failed(&records.place(), error))? {
         if !sender.send(batch) {
             return Ok(None);
         }

@@ -162,10 +162,12 @@ fn form(args: &HistoricalArgs, spine: Format) -> Result<ExampleForm, Failure> {
         Some("csv") => Ok(csv),
         Some("tsv") => Ok(ExampleForm::Csv { delimiter: b'\t' }),
         Some("jsonl" | "ndjson" | "json") => Ok(ExampleForm::JsonLines),
+        #[cfg(feature = "parquet")]
+        Some("parquet") => Ok(ExampleForm::Parquet),
         _ => {
             let path = args.out.display();
             let why = format!("the name \"{path}\" of --out does not say what is to be written");
-            Err(Failure::usage(why).hint("name a file .csv, .tsv or .jsonl"))
+            Err(Failure::usage(why).hint("name a file .csv, .tsv, .jsonl or .parquet"))
         }
     }
 }

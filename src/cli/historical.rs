@@ -16,7 +16,7 @@ Examples:
       --features transaction_stats_5m:txn_count_5m,card_fraud_indicators \\
       --source transactions=p0.jsonl.zst,p1.jsonl.zst --out training.jsonl
 
-SPINE is CSV or JSON lines, plain, gzip or zstd (by its content): a row an example, with a time,
+SPINE is CSV, JSON lines (plain, gzip, zstd) or Parquet, by its content: a row an example, a time,
 the keys of its entities and whatever else, such as labels, which stays as it is. What comes out is
 every row of it, in its order, duplicates too, with a column a feature: what the feature was at that
 time, exact to the millisecond, with all that had left its window by then. An event at that very
@@ -26,7 +26,7 @@ entity without events has what a feature is of no events; a row without a key ha
 A key's column has the name of the field that is the key, or that of the entity. A time is ISO 8601
 (without an offset it is UTC) or a number in s, ms, us or ns since 1970, told by its size. Nothing
 in SPINE changes any value: it may lie before the first event or after the last one.
-OUT is CSV or JSON lines, as its name says. One line of JSON on stdout says what was read and what
+OUT is CSV, JSON lines or Parquet by its name. One line of JSON on stdout says what was read and what
 it cost. Exit codes: 0 done, 1 failed, or not one record was accepted, 2 wrong words or files.")]
 pub struct HistoricalArgs {
     /// The job: a file, or the name of a shipped job
@@ -48,7 +48,7 @@ pub struct HistoricalArgs {
     #[arg(long = "table", value_name = "NAME=FILE", value_parser = values::table_file)]
     pub tables: Vec<TableFile>,
     /// Write the examples with their features here
-    #[arg(long, value_name = "OUT.csv|OUT.jsonl")]
+    #[arg(long, value_name = "OUT.csv|.jsonl|.parquet")]
     pub out: PathBuf,
     /// The column of SPINE with the time
     #[arg(long, value_name = "COLUMN", default_value = "event_timestamp")]

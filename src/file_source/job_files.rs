@@ -1,9 +1,10 @@
 //! The files that the sources of a job are read from.
 
-use super::{Dumps, FilePartitions, FileSourceError, Progress, share};
+use super::{ColumnUnits, Dumps, FilePartitions, FileSourceError, Progress, Reading, share};
 use crate::source::Waker;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Format, Plan};
 
 /// See the module. A clone reads the same files from their beginning, and counts with this one.
@@ -12,8 +13,8 @@ pub struct JobFiles {
     /// By source, but for dumps.
     files: Vec<(u16, Vec<PathBuf>)>,
     dumps: Dumps,
-    /// By source.
-    formats: Vec<Format>,
+    /// By source, with the units of its timestamps.
+    formats: Vec<(Format, ColumnUnits)>,
     record_bytes_max: usize,
     progress: Arc<Progress>,
 }
@@ -30,7 +31,8 @@ impl JobFiles {
         record_bytes_max: usize,
     ) -> Result<Self, FileSourceError> {
         let dumps = Dumps::take(plan, &mut files)?;
-        let formats = plan.sources.iter().map(|source| source.format).collect();
+        let formats = plan.sources.iter().map(|source| (source.format, ColumnUnits::of(source)));
+        let formats = formats.collect();
         Ok(JobFiles { files, dumps, formats, record_bytes_max, progress: Arc::default() })
     }
 
@@ -61,8 +63,12 @@ impl JobFiles {
         waker: &Waker,
     ) -> Result<FilePartitions, FileSourceError> {
         let mine = share(&self.files, worker, workers)?;
-        let (formats, most) = (&self.formats, self.record_bytes_max);
-        let mut files = FilePartitions::open_formats(mine, formats, most, waker, &self.progress)?;
+        let reading = |id: PartitionId| {
+            let known = self.formats.get(usize::from(id.source)).cloned();
+            let (format, units) = known.unwrap_or((Format::Json, ColumnUnits::default()));
+            Reading { format, units, record_bytes_max: self.record_bytes_max }
+        };
+        let mut files = FilePartitions::open_read(mine, reading, waker, &self.progress)?;
         files.appeared.extend(self.dumps.open(worker, workers, waker, &self.progress)?);
         Ok(files)
     }

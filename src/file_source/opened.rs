@@ -19,6 +19,8 @@ const COMPRESSED_BYTES: usize = 1 << 16;
 /// See the module.
 pub(super) struct OpenFile {
     pub contents: Box<dyn Read + Send>,
+    /// Counts what is read of it.
+    pub progress: Arc<Progress>,
 }
 
 impl OpenFile {
@@ -31,8 +33,9 @@ impl OpenFile {
         }
         progress.total.fetch_add(metadata.len(), Ordering::Relaxed);
         let taken = Arc::<AtomicU64>::default();
-        let contents = expanded(Counted { file, progress, taken: Arc::clone(&taken) }, taken)?;
-        Ok(Self { contents })
+        let counted = Counted { file, progress: Arc::clone(&progress), taken: Arc::clone(&taken) };
+        let contents = expanded(counted, taken)?;
+        Ok(Self { contents, progress })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::form::BYTE_ORDER_MARK;
 use super::opened::OpenFile;
-use super::{FilePartition, FilePartitions, FileSourceError, Reading, failure};
+use super::{ColumnUnits, FilePartition, FilePartitions, FileSourceError, Reading, failure};
 use crate::source::Waker;
 use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -68,9 +68,11 @@ impl PeekedFile {
         waker: &Waker,
     ) -> Result<FilePartitions, FileSourceError> {
         let contents = Box::new(Cursor::new(self.head).chain(self.file.contents));
-        let reading = Reading { format, record_bytes_max: RECORD_BYTES_MAX };
+        let file = OpenFile { contents, progress: self.file.progress };
+        let units = ColumnUnits::default();
+        let reading = Reading { format, units, record_bytes_max: RECORD_BYTES_MAX };
         let id = PartitionId { source: 0, partition: 0 };
-        let started = FilePartition::start(id, self.path, reading, OpenFile { contents }, waker)?;
+        let started = FilePartition::start(id, self.path, reading, file, waker)?;
         Ok(FilePartitions { appeared: vec![started] })
     }
 }

@@ -84,7 +84,9 @@ impl Outcome {
         let features: Vec<FeatureColumn> =
             asking.features.iter().map(|feature| feature.column.clone()).collect();
         let out = BufWriter::with_capacity(WRITE_BYTES, out.writer());
-        let mut file = ExampleFile::new(out, form, spine.format, &spine.columns, &features);
+        let columns = (spine.columns.as_slice(), spine.time.as_str());
+        let file = ExampleFile::new(out, form, spine.format, columns, &features);
+        let mut file = file.map_err(|error| unwritten(path, &error))?;
         let mut outcome = Outcome { rows: 0, digest: 0, nulls: vec![0; features.len()] };
         outcome.rows(spine, asking, &mut found, &mut file, path)?;
         file.finish().map_err(|error| unwritten(path, &error))?;
@@ -99,7 +101,7 @@ impl Outcome {
         spine: &Spine,
         asking: &Asking,
         found: &mut [Found],
-        file: &mut ExampleFile<'_, impl std::io::Write>,
+        file: &mut ExampleFile<'_, impl std::io::Write + Send>,
         path: &Path,
     ) -> Result<(), Failure> {
         let mut read = ToldFile::open(&spine.path, Asked::Nothing)?;

@@ -1,8 +1,13 @@
-//! Examples with their features: rows of CSV or lines of JSON.
+//! Examples with their features: rows of CSV, lines of JSON, or columns of Parquet.
 //!
 //! Where a file has the form of the spine, a row is written as it stands there, byte for byte, with its
 //! features behind it. Otherwise its values are: a number keeps its digits, a text that is none stays one.
 
+#[cfg(feature = "parquet")]
+mod columns;
+
+#[cfg(feature = "parquet")]
+use crate::offline::parquet_file::ParquetFile;
 use crate::offline::spine::{ColumnType, ExampleColumn, ExampleValue};
 use std::io::{self, Write};
 use tidemark_operators::json::{push_json, push_json_text};
@@ -19,6 +24,9 @@ pub enum ExampleForm {
     },
     /// Lines of JSON.
     JsonLines,
+    /// Columns of Parquet.
+    #[cfg(feature = "parquet")]
+    Parquet,
 }
 
 /// A feature of examples.
@@ -38,31 +46,52 @@ pub struct SpineRow<'a> {
     pub values: Vec<Option<ExampleValue<'a>>>,
 }
 
+/// Where examples go.
+enum ExampleOutput<W: Write + Send> {
+    Lines(W),
+    #[cfg(feature = "parquet")]
+    Columns(Box<ParquetFile<W>>),
+}
+
 /// Writes examples.
-pub struct ExampleFile<'a, W> {
-    out: W,
+pub struct ExampleFile<'a, W: Write + Send> {
+    out: ExampleOutput<W>,
     form: ExampleForm,
     same: bool,
     columns: &'a [ExampleColumn],
     features: &'a [FeatureColumn],
+    /// The spine's column of times.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only columns have a type"))]
+    time: &'a str,
     row: Vec<u8>,
 }
 
-impl<'a, W: Write> ExampleFile<'a, W> {
-    /// In `form`, of a spine of `format` with `columns`.
+impl<'a, W: Write + Send> ExampleFile<'a, W> {
+    /// In `form`, of a spine of `format` with `columns`, of which `time` has the times.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
     pub fn new(
         out: W,
         form: ExampleForm,
         format: Format,
-        columns: &'a [ExampleColumn],
+        (columns, time): (&'a [ExampleColumn], &'a str),
         features: &'a [FeatureColumn],
-    ) -> Self {
+    ) -> io::Result<Self> {
         let same = match (form, format) {
             (ExampleForm::Csv { delimiter }, Format::Csv { delimiter: read }) => delimiter == read,
             (ExampleForm::JsonLines, Format::Json) => true,
             _ => false,
         };
-        ExampleFile { out, form, same, columns, features, row: Vec::new() }
+        let out = match form {
+            #[cfg(feature = "parquet")]
+            ExampleForm::Parquet => {
+                let kinds = columns::kinds(columns, time, features);
+                ExampleOutput::Columns(Box::new(ParquetFile::new(out, &kinds)?))
+            }
+            _ => ExampleOutput::Lines(out),
+        };
+        Ok(ExampleFile { out, form, same, columns, features, time, row: Vec::new() })
     }
 
     /// Whether rows are written as they stand, so that nobody has to take them apart.
@@ -106,22 +135,44 @@ impl<'a, W: Write> ExampleFile<'a, W> {
         match self.form {
             ExampleForm::Csv { delimiter } => self.csv(row, delimiter, features, at),
             ExampleForm::JsonLines => self.json(row, features, at),
+            #[cfg(feature = "parquet")]
+            ExampleForm::Parquet => return self.columns(row, features, at),
         }
         self.end()
+    }
+
+    #[cfg(feature = "parquet")]
+    fn columns(&mut self, row: &SpineRow<'_>, features: &[&Column], at: usize) -> io::Result<()> {
+        let ExampleOutput::Columns(file) = &mut self.out else { return Ok(()) };
+        let mut values = Vec::with_capacity(self.columns.len() + features.len());
+        for (place, column) in self.columns.iter().enumerate() {
+            let value = row.values.get(place).and_then(Option::as_ref);
+            values.push(columns::value(value, column, self.time)?);
+        }
+        let found = self.features.iter().zip(features);
+        values.extend(found.map(|(feature, column)| columns::feature(column, feature.ty, at)));
+        file.row(values.into_iter())
     }
 
     /// Ends the file.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn finish(mut self) -> io::Result<W> {
-        self.out.flush()?;
-        Ok(self.out)
+    pub fn finish(self) -> io::Result<W> {
+        match self.out {
+            ExampleOutput::Lines(mut out) => out.flush().map(|()| out),
+            #[cfg(feature = "parquet")]
+            ExampleOutput::Columns(file) => file.finish(),
+        }
     }
 
     fn end(&mut self) -> io::Result<()> {
         self.row.push(b'\n');
-        self.out.write_all(&self.row)
+        match &mut self.out {
+            ExampleOutput::Lines(out) => out.write_all(&self.row),
+            #[cfg(feature = "parquet")]
+            ExampleOutput::Columns(_) => Ok(()),
+        }
     }
 
     fn csv(&mut self, row: &SpineRow<'_>, delimiter: u8, features: &[&Column], at: usize) {
@@ -249,7 +300,7 @@ mod tests {
 
     fn written(form: ExampleForm, format: Format, header: Option<&str>, raw: &str) -> String {
         let (columns, (names, values)) = (columns(), features());
-        let mut file = ExampleFile::new(Vec::new(), form, format, &columns, &names);
+        let mut file = ExampleFile::new(Vec::new(), form, format, (&columns, "t"), &names).unwrap();
         file.begin(header).unwrap();
         let text = |text: &'static str| Some(ExampleValue::Text(Cow::Borrowed(text)));
         for at in 0..2 {

@@ -62,6 +62,8 @@ pub struct Spine {
     pub format: Format,
     /// Its columns: those of a header, or in the order in which they appear.
     pub columns: Vec<ExampleColumn>,
+    /// The name of that of times.
+    pub time: String,
     /// How many rows it has.
     pub rows: u64,
     /// What its header and rows are, for who reads them again.
@@ -124,6 +126,7 @@ impl Spine {
             path: options.path.to_owned(),
             format,
             columns: survey.columns.finish(),
+            time: options.time.to_owned(),
             rows: survey.rows,
             digest: survey.digest,
             span: survey.span,

@@ -92,6 +92,8 @@ mod own_records;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod parquet;
+#[cfg(test)]
 mod producers;
 #[cfg(test)]
 mod prometheus;
