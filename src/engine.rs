@@ -5,6 +5,7 @@
 
 mod channels;
 mod cuts;
+mod held;
 mod load;
 mod processes;
 mod state_bound;
@@ -12,6 +13,7 @@ mod worker;
 
 use crate::mesh::{Mesh, MeshEnd};
 use crate::source::Waker;
+pub use held::{EntityHeld, HELD_EVENTS_MAX, HeldError};
 pub use processes::Parcels;
 pub use state_bound::StateBound;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -156,6 +158,7 @@ struct RunState {
     /// What is to be told to all processes.
     said: Mutex<Vec<Notice>>,
     agreed: Mutex<Agreement>,
+    questions: held::Questions,
 }
 
 impl Observer {

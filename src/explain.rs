@@ -7,23 +7,19 @@
 //!                                          └──> which of them each feature is over
 //! ```
 
-mod document;
-mod inputs;
-mod reading;
 mod text;
 
 use crate::cli::{ExplainArgs, OutputFormat, SourceFiles};
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::entity_id;
 use crate::exit::Exit;
+use crate::explained::Explaining;
 use crate::failure::Failure;
 use crate::historical::of_reference;
 use crate::replay::inputs as job_inputs;
 use crate::reread::{AskedHistory, Reread};
 use crate::run::with_topic;
 use crate::{job_file, output};
-pub(crate) use document::Explained;
-pub(crate) use inputs::Explaining;
 use std::path::PathBuf;
 use std::sync::Arc;
 pub(crate) use text::of_feature;
@@ -69,7 +65,7 @@ pub fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
         view: (view, index.view),
         at: found.at,
         limit: args.limit,
-        places: &found.places,
+        places: Some(&found.places),
         id: history.asked.id,
         recomputed: history.recomputed,
         rows: std::collections::BTreeMap::new(),

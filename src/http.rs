@@ -14,9 +14,11 @@
 //! | `/settings` | the job and the settings that the process runs with, without secrets |
 //! | `/features/{view}/{id}` | the newest row of one entity |
 //! | `/features/{view}?id=` | the same for any id, also one that is empty or holds a `/` |
+//! | `/explain/{view}?id=&feature=` | which events make a feature of an entity, and when each leaves |
 //!
 //! The server has a thread of its own and touches neither the dataflow nor the sinks: all it knows
-//! comes through [`Introspect`]. It answers `GET`, and `POST` of a log level, which is
+//! comes through [`Introspect`]. For `/explain` alone a worker is asked, by one at a time, in slices
+//! between its steps. It answers `GET`, and `POST` of a log level, which is
 //! the only body that is read. At most
 //! [`CONNECTIONS_MAX`] connections are open, a request's head must arrive within [`HEAD_TIMEOUT`],
 //! something of an answer must be taken within [`WRITE_TIMEOUT`], and what is not answered within
@@ -32,6 +34,7 @@
 pub mod components;
 mod connections;
 pub(crate) mod documentation;
+mod explain;
 mod health;
 mod log;
 pub mod overview;
@@ -42,6 +45,7 @@ mod row;
 mod server;
 mod shared;
 
+pub use explain::{ExplainAnswer, ExplainQuestion};
 pub use health::{Component, Health, Part, State, Status};
 pub use readiness::{PartitionReadiness, Readiness};
 pub use row::{FeatureRow, RUN_HEADER, RowAnswer};
@@ -57,8 +61,9 @@ use overview::Overview;
 use std::sync::Arc;
 use tidemark_jobs::docs::CatalogueEntry;
 
-/// What the server asks the job. Every call may come from any thread and must not wait for a
-/// worker; one that waits for the network must give up by itself within a few seconds.
+/// What the server asks the job. Every call may come from any thread and, but for
+/// [`explain`](Introspect::explain), must not wait for a worker; one that waits for the network or a
+/// worker must give up by itself within a few seconds.
 pub trait Introspect: Send + Sync {
     /// The text of `/metrics`.
     fn metrics(&self) -> String;
@@ -71,6 +76,12 @@ pub trait Introspect: Send + Sync {
 
     /// The newest row of entity `id` in `view`. `run`: another process of a job asks, of that run of it.
     fn row(&self, view: &str, id: &str, run: Option<&str>) -> RowAnswer;
+
+    /// Why a feature of an entity is what it is.
+    fn explain(&self, asked: &ExplainQuestion) -> ExplainAnswer {
+        let why = format!("nothing is held of the events of \"{}\"", asked.id);
+        ExplainAnswer::Unavailable { why, hint: "ask a process that runs a job".to_owned() }
+    }
 
     /// What the job is doing, now and over the last hour.
     fn overview(&self) -> Overview {

@@ -16,6 +16,7 @@
 //! - [`mesh`]: the connections between the processes of a cluster;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
+//! - `explained`: what the features of an entity are made of;
 //! - `reread`: the histories of a few entities, from the log;
 //! - `publishing`: publishing that goes on until it succeeds;
 //! - [`sealed_publisher`]: sealed rows out of their file into topics;
@@ -57,6 +58,7 @@ pub mod engine;
 mod entity_id;
 pub mod exit;
 pub mod explain;
+mod explained;
 pub mod failure;
 mod fault;
 pub mod feast;

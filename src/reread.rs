@@ -19,7 +19,7 @@ use crate::run::schemas::SchemaSource;
 use crate::run::sources::{OpenSources, Sources};
 use crate::tables::OpenTables;
 use ends::to_their_ends;
-pub(crate) use kept::{AskedHistory, KeptHistory, features, json_text};
+pub(crate) use kept::{AskedHistory, KeptHistory};
 use kept::{KeptHistories, ROWS_MAX};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};

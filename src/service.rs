@@ -7,13 +7,14 @@
 //!  dead letters, .. ─────┘                    /features/{view}/{id}
 //! ```
 //!
-//! Nothing here waits for a worker or a server: counters are read, the online store answers from
-//! its own table.
+//! Nothing here waits for a server, and nothing but an explanation for a worker: counters are read, the
+//! online store answers from its own table.
 
 mod catch_up;
 mod checks;
 mod condition;
 mod coverage;
+mod explain;
 mod holding;
 mod hour;
 mod lately;
@@ -29,7 +30,7 @@ use crate::docs::ServedDocs;
 use crate::engine::{Observer, StateBound};
 use crate::http::components::StallWatch;
 use crate::http::overview::Overview;
-use crate::http::{Health, Introspect, Readiness, RowAnswer};
+use crate::http::{ExplainAnswer, ExplainQuestion, Health, Introspect, Readiness, RowAnswer};
 use crate::kafka::KafkaStatus;
 use crate::metrics::snapshot::{
     CheckpointSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot,
@@ -47,7 +48,7 @@ use lately::Lately;
 pub use peers::Peers;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tidemark_jobs::Job;
 use tidemark_jobs::docs::{CatalogueEntry, catalogue};
@@ -99,6 +100,9 @@ pub struct Service {
     letters: NewestLetters,
     catalogue: Vec<CatalogueEntry>,
     docs: Option<Arc<ServedDocs>>,
+    /// What is explained; and whoever explains it, one at a time.
+    explained: Option<Job>,
+    explaining: Mutex<()>,
 }
 
 impl Service {
@@ -132,6 +136,8 @@ impl Service {
             letters: NewestLetters::default(),
             catalogue: Vec::new(),
             docs: None,
+            explained: None,
+            explaining: Mutex::default(),
         }
     }
 
@@ -200,12 +206,13 @@ impl Service {
         self
     }
 
-    /// Adds what the page shows besides: the features of `job`, which models ask for at `serve`, and its
-    /// newest dead letters.
+    /// Adds what the page shows besides: the features of `job`, which models ask for at `serve`, why they
+    /// are what they are, and its newest dead letters.
     #[must_use]
     pub fn with_page(mut self, job: &Job, serve: SocketAddr, letters: &NewestLetters) -> Self {
         self.catalogue = catalogue(job);
         self.docs = Some(Arc::new(ServedDocs::new(job, serve)));
+        self.explained = Some(job.clone());
         self.letters = letters.clone();
         self
     }
@@ -337,6 +344,10 @@ impl Introspect for Service {
 
     fn row(&self, view: &str, id: &str, run: Option<&str>) -> RowAnswer {
         self.feature_row(view, id, run)
+    }
+
+    fn explain(&self, asked: &ExplainQuestion) -> ExplainAnswer {
+        self.why(asked)
     }
 
     fn overview(&self) -> Overview {

@@ -14,7 +14,8 @@ mod report;
 use crate::cli::{OutputFormat, ValidatePitArgs};
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
-use crate::explain::{Explaining, job_of};
+use crate::explain::job_of;
+use crate::explained::Explaining;
 use crate::failure::Failure;
 use crate::output;
 use crate::replay::inputs;
@@ -140,7 +141,7 @@ impl Validation<'_> {
                     view: (index, at),
                     at: found.at,
                     limit: LISTED,
-                    places: &found.places,
+                    places: Some(&found.places),
                     id: history.asked.id,
                     recomputed: history.recomputed,
                     rows: BTreeMap::<EventTime, Vec<String>>::new(),

@@ -3,10 +3,12 @@
 
 mod by_value;
 mod copied;
+mod held;
 mod mapping;
 mod restored;
 
 pub use copied::RowsCopier;
+pub use held::{RowSearch, SearchError, WAITING_ROWS_MAX};
 pub use mapping::{BitFrom, RowMapping};
 pub use restored::{RestoreError, RowError};
 

@@ -137,6 +137,7 @@ pub fn entity_windows<'scope>(
     let state = Rc::new(RefCell::new(EntityState {
         log: if served { log } else { log.sealed_only() },
         windows: Attachments::new(&entity.windows),
+        clock: 0,
     }));
     let shared_state = Rc::clone(&state);
     builder.build(move |capabilities| {

@@ -11,7 +11,9 @@ use crate::entity_log::{EntityLog, RestoreError, RowMapping};
 use crate::event_batch::NULL;
 use crate::interner::stable_hash;
 use crate::origin::Origin;
-use crate::plan::{EntityPlan, Mask, Plan, Sequence, SequencePlan, SessionPlan, Storage, ViewPlan};
+use crate::plan::{
+    EntityPlan, Mask, Plan, Sequence, SequencePlan, SessionPlan, Storage, ViewPlan, Window,
+};
 use crate::sealed::state::{fill, inside};
 use crate::time::{EventTime, Millis};
 use crate::timeline::chunk::{Chunk, symbol_of};
@@ -51,6 +53,8 @@ pub struct Recomputed {
     log: EntityLog,
     origins: Vec<Origin>,
     slot: u32,
+    /// From then on events that lie ahead count.
+    ahead_from: EventTime,
 }
 
 /// The rows of an accumulator at some time.
@@ -63,7 +67,8 @@ pub struct WindowRows {
 }
 
 impl Recomputed {
-    /// Entity `id` of type `entity` of `plan`, with its rows: each part as it was sealed, in order.
+    /// Entity `id` of type `entity` of `plan`, with its rows: each part as it was sealed, in order, and
+    /// where each row of it is from, which may be left out for all of them.
     ///
     /// # Errors
     /// When they are not what rows of this plan can be.
@@ -81,7 +86,46 @@ impl Recomputed {
         log.restore(&rows, &mapping, 0..EventTime::MAX, Owner::ALL, EventTime::MAX)?;
         let slot = log.names.entities.intern(id, stable_hash(id));
         let origins = parts.iter().flat_map(|(_, origins)| origins.iter().copied()).collect();
-        Ok(Recomputed { plan: Arc::clone(plan), entity, log, origins, slot })
+        Ok(Recomputed {
+            plan: Arc::clone(plan),
+            entity,
+            log,
+            origins,
+            slot,
+            ahead_from: EventTime::MAX,
+        })
+    }
+
+    /// The same from the live clock `clock` on as live windows have it: an event whose time lies ahead is
+    /// in windows without a delay, and may be the latest.
+    #[must_use]
+    pub fn live_from(mut self, clock: EventTime) -> Self {
+        self.ahead_from = clock;
+        self
+    }
+
+    /// How many events lie ahead of `clock` and count all the same.
+    pub fn ahead(&self, clock: EventTime) -> u64 {
+        self.counts_to(clock) - self.known_to(clock)
+    }
+
+    /// The first row that has not happened at `clock`.
+    fn known_to(&self, clock: EventTime) -> u64 {
+        self.log.log.partition(self.log.log.start(), |ts| ts <= clock)
+    }
+
+    /// The first row that does not count at `clock`.
+    fn counts_to(&self, clock: EventTime) -> u64 {
+        if clock >= self.ahead_from { self.log.log.end() } else { self.known_to(clock) }
+    }
+
+    /// The rows that are in `window` at `clock`.
+    fn inside(&self, window: Window, clock: EventTime) -> (u64, u64) {
+        let (left, entered) = inside(window, &self.log.log, clock);
+        match window.delay {
+            0 => (left, entered.max(self.counts_to(clock))),
+            _ => (left, entered),
+        }
     }
 
     /// What its type is.
@@ -105,21 +149,24 @@ impl Recomputed {
 
     /// The columns of view `view` of the entity at `clock`, one row: reads first, then what is derived.
     pub fn row(&mut self, view: usize, clock: EventTime) -> Vec<Column> {
-        let (plan, log) = (Arc::clone(&self.plan), &mut self.log);
+        let plan = Arc::clone(&self.plan);
         let entity = &plan.entities[self.entity];
         let view = &entity.views[view];
-        let slots = log.names.entities.end();
+        let end = self.counts_to(clock);
+        let slots = self.log.names.entities.end();
         let mut which: Vec<usize> =
             view.reads.iter().flat_map(|read| read.accumulators()).collect();
         which.sort_unstable();
         which.dedup();
         let mut accumulators = Accumulators::some(&plan, entity, |at| which.contains(&at));
         accumulators.grow(slots);
-        fill(&mut accumulators, entity, &which, &log.log, clock);
+        let edges = |window| self.inside(window, clock);
+        fill(&mut accumulators, entity, &which, &self.log.log, edges);
+        let log = &mut self.log;
         let mut lasts: Vec<Option<Last>> = (0..entity.lasts.len()).map(|_| None).collect();
         for at in view.reads.iter().filter_map(|read| read.last()) {
             if lasts[at].is_none() {
-                lasts[at] = Some(last(entity, at, log, clock));
+                lasts[at] = Some(last(entity, at, log, end));
             }
         }
         let mut columns = ViewColumns::new(view, &plan.zone);
@@ -156,9 +203,9 @@ impl Recomputed {
         self.log.log.time(row).unwrap_or(0)
     }
 
-    /// Where row `row` is from.
-    pub fn origin(&self, row: u64) -> Origin {
-        usize::try_from(row).ok().and_then(|row| self.origins.get(row)).copied().unwrap_or_default()
+    /// Where row `row` is from, where that was told.
+    pub fn origin(&self, row: u64) -> Option<Origin> {
+        usize::try_from(row).ok().and_then(|row| self.origins.get(row)).copied()
     }
 
     /// The filter bits of row `row`.
@@ -195,9 +242,8 @@ impl Recomputed {
             let value = plan.attribute.is_none_or(|attribute| self.word(*row, attribute) != NULL);
             self.bits(*row) & plan.mask == plan.mask && value
         };
-        let log = &self.log.log;
-        let (left, entered) = inside(window, log, clock);
-        let known = log.partition(entered, |ts| ts <= clock);
+        let (left, entered) = self.inside(window, clock);
+        let known = self.counts_to(clock).max(entered);
         WindowRows {
             inside: (left..entered).filter(counts).collect(),
             entering: (entered..known).filter(counts).collect(),
@@ -207,7 +253,7 @@ impl Recomputed {
     /// The newest row at `clock` that has the bits `mask`, and before row `before` where one is named.
     pub fn newest(&self, mask: Mask, clock: EventTime, before: Option<u64>) -> Option<u64> {
         let log = &self.log.log;
-        let end = before.unwrap_or_else(|| log.partition(log.start(), |ts| ts <= clock));
+        let end = before.unwrap_or_else(|| self.counts_to(clock));
         (log.start()..end).rev().find(|row| self.bits(*row) & mask == mask)
     }
 
@@ -275,15 +321,14 @@ impl Recomputed {
     }
 }
 
-/// Last-event state `at` as of `clock`.
-fn last(entity: &EntityPlan, at: usize, log: &mut EntityLog, clock: EventTime) -> Last {
+/// Last-event state `at` after the rows before `end`.
+fn last(entity: &EntityPlan, at: usize, log: &mut EntityLog, end: u64) -> Last {
     let plan = &entity.lasts[at];
     let mut last = Last::new(plan, &entity.attributes, Vec::new());
     last.grow(log.names.entities.end());
     let mut wanted = vec![false; entity.attributes.len()];
     plan.attributes.iter().for_each(|attribute| wanted[*attribute] = true);
     let mut rows = Lane::new(&wanted);
-    let end = log.log.partition(log.log.start(), |ts| ts <= clock);
     log.log.copy(log.log.start(), end, &mut rows);
     for row in 0..rows.len() {
         // In the order of the log, which is that of their origins.

@@ -2,6 +2,7 @@
 
 use super::channels::Channels;
 use super::cuts::Cuts;
+use super::held::Answering;
 use super::load;
 use super::{
     Coordination, MachineClock, MakeParts, MeshEnd, Notice, Observer, Online, Parts, Settings,
@@ -63,6 +64,7 @@ struct Loop<'a> {
     told: Option<Millis>,
     /// Its part in checkpoints.
     cuts: Option<Cuts>,
+    answering: Answering,
 }
 
 pub(super) fn drive(
@@ -108,18 +110,20 @@ pub(super) fn drive(
         machine: settings.machine_clock.clone().filter(|_| index == 0),
         told: None,
         cuts,
+        answering: Answering::default(),
     };
     let sink = parts.online.map(|sink| Rc::new(RefCell::new(sink)));
     let parts = Parts { online: None, ..parts };
-    // The entities are held as long as the job runs: their arrangements are what explains a row,
-    // checks it, or feeds a view that is added.
     let Dataflow { probe, entities } =
         build(worker, settings, &state, parts, sink.as_ref(), (resume, restore));
     if let Some(sync) = shared.source_sync.borrow_mut().take() {
         let _ = activator.set(Mutex::new(sync));
     }
+    // The entities are held as long as the job runs: what explains a row, checks it, or feeds a view
+    // that is added.
+    state.answering = Answering::new(index, entities);
     let newest = state.run(worker, &probe);
-    drop(entities);
+    state.answering = Answering::default();
     if let (Some(sink), Some(newest)) = (sink, newest) {
         sink.borrow_mut().finish(newest);
     }
@@ -213,7 +217,8 @@ impl Loop<'_> {
             if probe.done() && self.end() {
                 return self.shared.over.get();
             }
-            worker.step_or_park(Some(TICK));
+            let answers = self.answering.step(self.observer);
+            worker.step_or_park(Some(if answers { Duration::ZERO } else { TICK }));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What `tidemark explain` says, for people.
 
-use super::document::{ContributingEvent, Explained, ExplainedFeature, ExplainedInput};
+use crate::explained::{ContributingEvent, Explained, ExplainedFeature, ExplainedInput};
 use crate::text::{count_text, duration_text, printable, time_text};
 use std::fmt::Write as _;
 use tidemark_operators::time::EventTime;
@@ -64,7 +64,7 @@ fn of_input(input: &ExplainedInput, several: bool, at: EventTime, out: &mut Stri
         let more = and_more(input.more_values, ", ");
         let _ = writeln!(out, "    {}{more}", values.collect::<Vec<_>>().join(", "));
     }
-    let width = input.events.iter().map(|event| event.place.chars().count()).max().unwrap_or(0);
+    let width = input.events.iter().map(|event| place(event).chars().count()).max().unwrap_or(0);
     for event in &input.events {
         of_event(event, width, at, out);
     }
@@ -84,8 +84,13 @@ fn and_more(more: usize, before: &str) -> String {
     }
 }
 
+/// Where an event is; nothing where that is not known.
+fn place(event: &ContributingEvent) -> &str {
+    event.origin.as_ref().map_or("", |origin| &origin.place)
+}
+
 fn of_event(event: &ContributingEvent, width: usize, at: EventTime, out: &mut String) {
-    let place = printable(&event.place);
+    let place = printable(place(event));
     let _ = write!(out, "    {}  {place:width$}", time_text(event.at));
     if let Some(value) = &event.value {
         let _ = write!(out, "  {}", printable(value.get()));
@@ -94,7 +99,8 @@ fn of_event(event: &ContributingEvent, width: usize, at: EventTime, out: &mut St
         let _ = write!(out, "  {role}");
     }
     if let Some(compared) = &event.compared {
-        let (value, place) = (printable(compared.value.get()), printable(&compared.place));
+        let place = compared.place.as_deref().unwrap_or_default();
+        let (value, place) = (printable(compared.value.get()), printable(place));
         let _ = write!(out, "  after {value} at {} ({place})", short(compared.at, event.at));
     }
     if let (Some(leaves), Some(then)) = (event.leaves, &event.then) {

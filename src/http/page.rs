@@ -10,12 +10,13 @@ const CSS: &str = "text/css; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// What belongs to the page: name, kind and text.
-const FILES: [(&str, &str, &str); 6] = [
+const FILES: [(&str, &str, &str); 7] = [
     ("page.css", CSS, include_str!("page/page.css")),
     ("page.js", SCRIPT, include_str!("page/page.js")),
     ("draw.js", SCRIPT, include_str!("page/draw.js")),
     ("tables.js", SCRIPT, include_str!("page/tables.js")),
     ("entity.js", SCRIPT, include_str!("page/entity.js")),
+    ("why.js", SCRIPT, include_str!("page/why.js")),
     ("catalogue.js", SCRIPT, include_str!("page/catalogue.js")),
 ];
 

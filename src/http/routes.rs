@@ -1,5 +1,6 @@
 //! Paths and their answers.
 
+use crate::http::explain::{self, ExplainQuestion};
 use crate::http::health::Status;
 use crate::http::page;
 use crate::http::row::{RUN_HEADER, RowAnswer};
@@ -41,6 +42,7 @@ tidemark
 /settings              the job and the settings that the process runs with
 /features/{view}/{id}  the newest feature row of one entity
 /features/{view}?id=   the same for any id, also one that is empty or holds a /
+/explain/{view}?id=&feature=  which events make a feature of it, and when each leaves
 ";
 
 /// The router over everything. To be made inside of the runtime that serves it.
@@ -64,6 +66,7 @@ pub(super) fn router(job: Arc<dyn Introspect>) -> Router {
         .route("/settings", get(settings))
         .route("/features/{view}", get(features_asked))
         .route("/features/{view}/{id}", get(features))
+        .route("/explain/{view}", get(explained))
         .fallback(unknown)
         .method_not_allowed_fallback(method)
         .with_state(job)
@@ -159,6 +162,19 @@ async fn features_asked(
     }
 }
 
+async fn explained(
+    State(job): State<Job>,
+    Path(view): Path<String>,
+    headers: HeaderMap,
+    asked: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Response {
+    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
+    match ExplainQuestion::of(view, asked, &headers) {
+        Some(question) => answer(job, move |job| explain::explained(job, &question)).await,
+        None => explain::not_asked(),
+    }
+}
+
 fn row(job: &dyn Introspect, view: &str, id: &str, headers: &HeaderMap) -> Response {
     let run = headers.get(RUN_HEADER).map(|run| run.to_str().unwrap_or_default());
     match job.row(view, id, run) {
@@ -172,18 +188,8 @@ fn row(job: &dyn Introspect, view: &str, id: &str, headers: &HeaderMap) -> Respo
                 "as_of": as_of,
             }),
         ),
-        RowAnswer::UnknownView { nearest } => {
-            let hint = match nearest {
-                Some(name) => format!("did you mean \"{name}\"?"),
-                None => "`tidemark check` lists the views of a job".to_owned(),
-            };
-            let error = format!("no view \"{view}\"");
-            json_answer(StatusCode::NOT_FOUND, &json!({ "error": error, "hint": hint }))
-        }
-        RowAnswer::Elsewhere { code, body } => {
-            let code = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
-            (code, [(header::CONTENT_TYPE, "application/json")], body).into_response()
-        }
+        RowAnswer::UnknownView { nearest } => unknown_name("view", view, nearest.as_deref()),
+        RowAnswer::Elsewhere { code, body } => passed_on(code, body),
         RowAnswer::Unavailable(why) => {
             let error = format!("the row cannot be read: {why}");
             json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }))
@@ -191,9 +197,26 @@ fn row(job: &dyn Introspect, view: &str, id: &str, headers: &HeaderMap) -> Respo
     }
 }
 
+/// What is answered where the job has no such view or feature.
+pub(super) fn unknown_name(kind: &str, name: &str, nearest: Option<&str>) -> Response {
+    let hint = match nearest {
+        Some(name) => format!("did you mean \"{name}\"?"),
+        None => format!("`tidemark check` lists the {kind}s of a job"),
+    };
+    let error = format!("no {kind} \"{name}\"");
+    json_answer(StatusCode::NOT_FOUND, &json!({ "error": error, "hint": hint }))
+}
+
+/// What another process has answered.
+pub(super) fn passed_on(code: u16, body: String) -> Response {
+    let code = StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_GATEWAY);
+    (code, [(header::CONTENT_TYPE, "application/json")], body).into_response()
+}
+
 async fn unknown() -> Response {
     let hint = "there are /, /metrics, /health, /ready, /overview, /catalogue, /docs/, /log, \
-                /settings, /features/{view}/{id} and /features/{view}?id=";
+                /settings, /features/{view}/{id}, /features/{view}?id= and \
+                /explain/{view}?id=&feature=";
     json_answer(StatusCode::NOT_FOUND, &json!({ "error": "no such path", "hint": hint }))
 }
 

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use serde_json::value::RawValue;
 use tidemark_operators::time::EventTime;
 use tidemark_operators::value::Value;
 
@@ -51,6 +52,14 @@ pub struct FeatureRow {
     pub complete_from: Option<EventTime>,
     /// Names and values of all features, in job order.
     pub features: Vec<(String, Value)>,
+}
+
+impl FeatureRow {
+    /// The value of the feature `at`, by its place in the row, as JSON shows it.
+    pub fn value(&self, at: usize) -> Option<Box<RawValue>> {
+        let (_, value) = self.features.get(at)?;
+        serde_json::value::to_raw_value(&Shown(value)).ok()
+    }
 }
 
 impl Serialize for FeatureRow {

@@ -2,20 +2,19 @@
 
 use super::too_many;
 use crate::engine::Observer;
+use crate::explained::features;
 use crate::failure::Failure;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidemark_operators::cut::TimelineRows;
-use tidemark_operators::json::push_json;
 use tidemark_operators::origin::Origin;
-use tidemark_operators::plan::{Plan, ViewPlan};
+use tidemark_operators::plan::Plan;
 use tidemark_operators::probes::{
     EntityProbes, ProbeBatch, Probed, Probing, WatchedEntities, WatchedRows,
 };
 use tidemark_operators::recomputed::Recomputed;
 use tidemark_operators::time::EventTime;
 use tidemark_operators::timeline::owner::Owner;
-use tidemark_operators::value::{Column, Type};
 
 /// The most rows that are kept of all entities together: about 200 MB. With more the command fails.
 pub(super) const ROWS_MAX: usize = 500_000;
@@ -147,24 +146,6 @@ fn up_to((mut rows, mut origins): SealedPart, at: EventTime) -> SealedPart {
     rows.truncate(end);
     origins.truncate(end);
     (rows, origins)
-}
-
-/// The features of a view as JSON, from row `row` of its columns.
-pub(crate) fn features(view: &ViewPlan, columns: &[Column], row: usize) -> Vec<String> {
-    let json = |feature: &tidemark_operators::plan::FeaturePlan| {
-        json_text(columns.get(feature.column), feature.ty, row)
-    };
-    view.features.iter().map(json).collect()
-}
-
-/// A value of a column as JSON; null where there is no column.
-pub(crate) fn json_text(column: Option<&Column>, ty: Type, row: usize) -> String {
-    let mut out = Vec::new();
-    match column {
-        Some(column) => push_json(column, ty, row, &mut out),
-        None => out.extend_from_slice(b"null"),
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 /// Keeps the rows of an entity type.

@@ -7,15 +7,17 @@
 use super::Service;
 use crate::entity_id;
 use crate::http::overview::ProcessOverview;
-use crate::http::{FeatureRow, RUN_HEADER, RowAnswer};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use crate::http::{ExplainAnswer, ExplainQuestion, FeatureRow, RUN_HEADER, RowAnswer};
+use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use std::time::Duration;
 use tidemark_jobs::document::nearest;
+use tidemark_operators::plan::ViewPlan;
 use tidemark_operators::shape::Shape;
 use ureq::Agent;
 
-/// How long the owner may take.
+/// How long the owner may take for a row, and to explain one.
 const WITHIN: Duration = Duration::from_secs(1);
+const EXPLAINED_WITHIN: Duration = Duration::from_secs(8);
 /// The longest answer that is passed on, in bytes.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
@@ -30,32 +32,60 @@ pub struct Peers {
 impl Service {
     /// The newest row of an entity, as `/features` gives it.
     pub fn feature_row(&self, view: &str, id: &str, run: Option<&str>) -> RowAnswer {
-        let names = (0..self.plan.views.len()).filter_map(|at| Some((at, self.plan.view(at)?)));
-        let Some((index, found)) = names.clone().find(|(_, plan)| plan.name == view) else {
-            let near = nearest(view, names.map(|(_, plan)| plan.name.as_str()));
-            return RowAnswer::UnknownView { nearest: near.map(str::to_owned) };
+        let (index, found) = match self.view_named(view) {
+            Ok(found) => found,
+            Err(nearest) => return RowAnswer::UnknownView { nearest },
         };
         let id = entity_id::known_as(&self.plan, index, id);
-        if let Some(peers) = &self.peers {
-            let owner = peers.owner(id.as_bytes());
-            match (run, owner) {
-                (None, Some(owner)) => return peers.ask(owner, view, &id),
-                (Some(run), owner) if owner.is_some() || !peers.is_own(run) => {
-                    let why = "another run of the job asks, or one of another shape";
-                    return RowAnswer::Unavailable(why.to_owned());
-                }
-                _ => {}
-            }
+        match self.elsewhere(&id, run) {
+            Ok(None) => {}
+            Ok(Some((peers, owner))) => return peers.ask(owner, view, &id),
+            Err(why) => return RowAnswer::Unavailable(why),
         }
-        let Some(row) = self.store.get(index, id.as_bytes()) else {
-            return RowAnswer::NoRow { as_of: self.live_clock() };
-        };
+        match self.own_row((index, found), id.into_owned()) {
+            Some(row) => RowAnswer::Row(row),
+            None => RowAnswer::NoRow { as_of: self.live_clock() },
+        }
+    }
+
+    /// The view of this name, with its place; otherwise the nearest name.
+    pub(super) fn view_named(&self, view: &str) -> Result<(usize, &ViewPlan), Option<String>> {
+        let names = (0..self.plan.views.len()).filter_map(|at| Some((at, self.plan.view(at)?)));
+        names.clone().find(|(_, plan)| plan.name == view).ok_or_else(|| {
+            nearest(view, names.map(|(_, plan)| plan.name.as_str())).map(str::to_owned)
+        })
+    }
+
+    /// The process that is to be asked of the entity `id`, where it is another one; `run`: another
+    /// process asks, of that run.
+    pub(super) fn elsewhere(
+        &self,
+        id: &str,
+        run: Option<&str>,
+    ) -> Result<Option<(&Peers, usize)>, String> {
+        let Some(peers) = &self.peers else { return Ok(None) };
+        let owner = peers.owner(id.as_bytes());
+        match run {
+            Some(run) if owner.is_some() || !peers.is_own(run) => {
+                Err("another run of the job asks, or one of another shape".to_owned())
+            }
+            _ => Ok(owner.map(|owner| (peers, owner))),
+        }
+    }
+
+    /// The newest row of an entity of this process.
+    pub(super) fn own_row(
+        &self,
+        (index, found): (usize, &ViewPlan),
+        id: String,
+    ) -> Option<FeatureRow> {
+        let row = self.store.get(index, id.as_bytes())?;
         let entity = self.plan.views.get(index).and_then(|at| self.plan.entities.get(at.entity));
         let names = found.features.iter().map(|feature| feature.name.clone());
-        RowAnswer::Row(FeatureRow {
+        Some(FeatureRow {
             view: found.name.clone(),
             entity_type: entity.map(|entity| entity.name.clone()).unwrap_or_default(),
-            entity_id: id.into_owned(),
+            entity_id: id,
             as_of: row.as_of,
             complete_from: self.complete_from(index),
             features: names.zip(row.values).collect(),
@@ -70,15 +100,16 @@ impl Service {
     }
 }
 
+/// A part of a path.
+fn segment(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, NON_ALPHANUMERIC)
+}
+
 impl Peers {
     /// Those of the run `run`, with the URL of each; this process is one of them.
     pub fn new(shape: Shape, urls: Vec<String>, run: String) -> Self {
-        let agent: Agent = Agent::config_builder()
-            .proxy(None)
-            .timeout_global(Some(WITHIN))
-            .http_status_as_error(false)
-            .build()
-            .new_agent();
+        let agent: Agent =
+            Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
         Peers { shape, urls, run, agent }
     }
 
@@ -105,22 +136,44 @@ impl Peers {
 
     /// Asks `process` for the row of `id` in `view`.
     pub(super) fn ask(&self, process: usize, view: &str, id: &str) -> RowAnswer {
-        let segment = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
+        let path = format!("/features/{}?id={}", segment(view), segment(id));
+        match self.fetch(process, &path, WITHIN) {
+            Ok((code @ (200 | 404), body)) => RowAnswer::Elsewhere { code, body },
+            Ok((code, _)) => {
+                RowAnswer::Unavailable(format!("{} answers with {code}", self.owner_at(process)))
+            }
+            Err(why) => RowAnswer::Unavailable(why),
+        }
+    }
+
+    /// Asks `process`, whose entity it is, why a feature is what it is.
+    pub(super) fn explain(&self, process: usize, asked: &ExplainQuestion) -> ExplainAnswer {
+        let ExplainQuestion { view, id, feature, .. } = asked;
+        let [view, id, feature] = [view, id, feature].map(|text| segment(text));
+        let path = format!("/explain/{view}?id={id}&feature={feature}");
+        match self.fetch(process, &path, EXPLAINED_WITHIN) {
+            Ok((code, body)) => ExplainAnswer::Elsewhere { code, body },
+            Err(why) => {
+                let hint = "see that it runs and can be reached".to_owned();
+                ExplainAnswer::Unavailable { why, hint }
+            }
+        }
+    }
+
+    fn owner_at(&self, process: usize) -> String {
         let base = self.urls.get(process).map_or("", String::as_str);
-        let url = format!("{base}/features/{}?id={}", segment(view), segment(id));
-        let asked = self.agent.get(url).header(RUN_HEADER, &self.run).call();
+        format!("process {process} at {base}, whose entity it is,")
+    }
+
+    /// What `process` answers within so long, with its code.
+    fn fetch(&self, process: usize, path: &str, within: Duration) -> Result<(u16, String), String> {
+        let base = self.urls.get(process).map_or("", String::as_str);
+        let asked = self.agent.get(format!("{base}{path}")).header(RUN_HEADER, &self.run);
+        let asked = asked.config().timeout_global(Some(within)).build().call();
         let answered = asked.and_then(|mut answer| {
             let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
             Ok((answer.status().as_u16(), body))
         });
-        match answered {
-            Ok((code @ (200 | 404), body)) => RowAnswer::Elsewhere { code, body },
-            Ok((code, _)) => RowAnswer::Unavailable(format!(
-                "process {process} at {base}, whose entity it is, answers with {code}"
-            )),
-            Err(error) => RowAnswer::Unavailable(format!(
-                "process {process} at {base}, whose entity it is, does not answer: {error}"
-            )),
-        }
+        answered.map_err(|error| format!("{} does not answer: {error}", self.owner_at(process)))
     }
 }

@@ -1,7 +1,7 @@
 //! Whether the values of a view are the same.
 
+use crate::explained::features;
 use crate::get::OnlineRow;
-use crate::reread::features;
 use std::ops::Bound;
 use tidemark_operators::plan::ViewPlan;
 use tidemark_operators::recomputed::Recomputed;

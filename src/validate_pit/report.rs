@@ -1,7 +1,8 @@
 //! What `tidemark validate-pit` found.
 
 use super::judged::{JudgedView, WhyDifferent};
-use crate::explain::{Explained, of_feature};
+use crate::explain::of_feature;
+use crate::explained::Explained;
 use crate::reread::AskedHistory;
 use crate::text::{columns, count_text, printable, time_text};
 use serde::Serialize;

@@ -37,6 +37,27 @@ impl World {
         World { log, topic, redis, folder, http: first, mesh: first + 4 }
     }
 
+    /// Which events make a value is told by whichever process is asked.
+    fn explains_to_any(&self, processes: u16) {
+        let mut held = 0;
+        for card in 0..12 {
+            let asked =
+                format!("/explain/transaction_stats_5m?id=card_{card:07}&feature=txn_count_24h");
+            let why = |process| {
+                let (code, body) = self.get(process, &asked).unwrap();
+                assert_eq!(code, 200, "{body}");
+                serde_json::from_str::<serde_json::Value>(&body).unwrap()
+            };
+            let first = why(0);
+            assert_eq!(first["agrees"], true, "{first}");
+            held += first["events"].as_u64().unwrap();
+            let features = |found: &serde_json::Value| found["features"].clone();
+            (1..processes)
+                .for_each(|at| assert_eq!(features(&why(at)), features(&first), "{card}"));
+        }
+        assert!(held > 50, "{held}");
+    }
+
     fn write(&self, at: usize, parts: usize) {
         write(&self.topic, &part(&self.log, at, parts));
     }
@@ -222,6 +243,7 @@ fn two_and_four_processes_seal_the_bytes_of_one_worker_and_any_of_them_answers_f
         }
         let (code, _) = world.get(1, "/features/transaction_stats_5m/nobody").unwrap();
         assert_eq!(code, 404);
+        world.explains_to_any(processes);
         up.stop();
         world.holds(&expected, &up);
     }

@@ -140,4 +140,6 @@ mod unique;
 #[cfg(test)]
 mod validate_pit;
 #[cfg(test)]
+mod why;
+#[cfg(test)]
 mod windows;

@@ -185,6 +185,21 @@ fn who_opens_the_page_sees_that_all_is_well_and_finds_an_entity_and_a_feature_by
         "document.getElementById('rows').innerText.includes('was ')",
     );
 
+    // Why a value is what it is: its events, and when each leaves.
+    browser.click("#rows button.id");
+    browser.until("the events", "document.querySelectorAll('.because tbody tr').length > 2");
+    let because = "document.querySelector('.because').innerText";
+    assert!(browser.is(&format!("{because}.includes('txn_count_5m = ')")));
+    assert!(browser.is(&format!("{because}.includes('count over 5 min')")));
+    assert!(browser.is(&format!("{because}.includes('tidemark explain JOB merchant_stats')")));
+    let (many, each) = ("td:nth-child(3)", "[...document.querySelectorAll('.because tbody tr')]");
+    let falls = format!(
+        "{each}.map((e) => Number(e.querySelector('{many}').innerText.replaceAll(',', ''))).every((v, at, all) => !at || v < all[at - 1])"
+    );
+    assert!(browser.is(&falls), "each that leaves makes it one less");
+    browser.click("#rows button.id");
+    browser.until("it to be closed", "!document.querySelector('.because')");
+
     // A feature is found by words of its definition, by keys alone.
     let all = demo.json("/catalogue").as_array().unwrap().len();
     assert!(all > 40, "{all}");

@@ -116,6 +116,7 @@ const PROCESS: Order = Order {
         "metrics",
         "dead_letters",
         "refusals",
+        "explained",
         "cli",
         "logging",
         "config",

@@ -167,7 +167,14 @@ const OPERATORS: [Entry; 16] = [
             ("watching", Lost("only a job without checkpoints is watched")),
         ],
     ),
-    ("EntityState", &[("log", Parts("EntityLog")), ("windows", Derived("the rows and the cut"))]),
+    (
+        "EntityState",
+        &[
+            ("log", Parts("EntityLog")),
+            ("windows", Derived("the rows and the cut")),
+            ("clock", Derived("the live windows")),
+        ],
+    ),
     (
         "EntityLog",
         &[

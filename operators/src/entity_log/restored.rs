@@ -113,6 +113,7 @@ impl EntityLog {
         owner: Owner,
         since: EventTime,
     ) -> Result<(), Wrong> {
+        self.log.begins(times.start);
         let mut interned = Vec::new();
         for part in 0..taken.parts.len() {
             taken.take(part, &times, owner, self, &mut interned)?;

@@ -62,7 +62,7 @@ impl Restoring {
         budget: u64,
     ) -> Result<RestoreStep, String> {
         if self.folding {
-            let EntityState { log, windows } = state;
+            let EntityState { log, windows, .. } = state;
             let sealed = self.sealed.as_mut();
             self.folding = !sealed.is_none_or(|s| s.fold(&log.log, &mut log.names, budget));
             if !self.folding {
@@ -117,7 +117,7 @@ impl Restoring {
         state: &mut EntityState,
     ) -> (&mut SealedWindows, &mut SnapshotReader) {
         let (snapshot, owner) = (self.from.snapshot, self.owner);
-        let EntityState { log, windows } = state;
+        let EntityState { log, windows, .. } = state;
         let (sealed, reader) = self.windows.get_or_insert_with(|| {
             *windows = Attachments::at(&entity.windows, &log.log, snapshot);
             let sealed = SealedWindows::at(plan, entity, &log.log, snapshot);
@@ -141,7 +141,7 @@ impl Restoring {
 
     /// Begins the step of the windows up to `hi`.
     fn seal(&mut self, state: &mut EntityState, hi: EventTime) {
-        let EntityState { log, windows } = state;
+        let EntityState { log, windows, .. } = state;
         windows.seal(&log.log, hi);
         if let Some(sealed) = &mut self.sealed {
             sealed.begin(windows.newest(), hi);

@@ -199,14 +199,16 @@ impl Running {
 
     /// Moves the live clock and takes in what has arrived; says whether it is through.
     pub(super) fn arrive(&mut self, frontier: Option<EventTime>, over: Option<EventTime>) -> bool {
-        let EntityState { log, .. } = &mut *self.state.borrow_mut();
+        let EntityState { log, clock: stands, .. } = &mut *self.state.borrow_mut();
         if let Some(live) = &mut self.live {
             let shared = &self.config.shared;
             let said = self.queue.iter().map(|b| b.clock).max().unwrap_or(0);
             let cap = shared.live_cap.get().map(|cap| cap.max(frontier.unwrap_or(self.sealed)));
             let said = cap.map_or(said, |cap| said.min(cap));
             let clock = over.unwrap_or(said.max(shared.live_clock.get()));
-            if !live.advance(log, clock, self.config.limits.slice_rows) {
+            let through = live.advance(log, clock, self.config.limits.slice_rows);
+            *stands = live.clock();
+            if !through {
                 return false;
             }
         }
@@ -245,7 +247,7 @@ impl Running {
             return hi <= self.sealed || self.tell_states(wanted);
         }
         let given = matches!(self.config.sealing, Sealing::Count | Sealing::Lines);
-        let EntityState { log, windows } = &mut *self.state.borrow_mut();
+        let EntityState { log, windows, .. } = &mut *self.state.borrow_mut();
         if windows.upper() == self.sealed {
             log.seal(Some(to), &mut self.origins);
             if let Some(watching) = &mut self.watching {
@@ -302,7 +304,7 @@ impl Running {
         if self.handed.as_ref().is_some_and(Handed::is_telling) {
             return;
         }
-        let EntityState { log, windows } = &mut *self.state.borrow_mut();
+        let EntityState { log, windows, .. } = &mut *self.state.borrow_mut();
         // As much as a slice may have brought: what passes its horizon must not pile up.
         let budget = self.config.limits.slice_rows;
         let mut low = windows.low_water(&log.log);

@@ -1,8 +1,10 @@
 //! The state of one entity type on one worker, as it is seen from outside of its operator.
 
-use crate::entity_log::EntityLog;
+use crate::cut::TimelineRows;
+use crate::entity_log::{EntityLog, RowSearch, SearchError};
 use crate::online::EntityIds;
 use crate::plan::Window;
+use crate::time::EventTime;
 use crate::window::attach::{Attachments, WindowAgent, WindowState};
 
 /// The state, for whoever attaches windows to the running log or looks into it.
@@ -10,6 +12,7 @@ pub struct EntityState {
     /// Names, stash and log.
     pub log: EntityLog,
     pub(super) windows: Attachments,
+    pub(super) clock: EventTime,
 }
 
 impl EntityState {
@@ -23,6 +26,20 @@ impl EntityState {
     /// view that is added. Clone one to read it; a clone pins rows until it is advanced or dropped.
     pub fn planned(&self) -> impl ExactSizeIterator<Item = &WindowAgent> {
         self.windows.planned()
+    }
+
+    /// The live clock that everything that has arrived is applied at; 0 where no live windows are kept.
+    pub fn clock(&self) -> EventTime {
+        self.clock
+    }
+
+    /// Looks at about `budget` more rows for `search`; see [`RowSearch::look`].
+    pub fn search(
+        &self,
+        search: &mut RowSearch,
+        budget: u64,
+    ) -> Option<Result<TimelineRows, SearchError>> {
+        search.look(&self.log, self.windows.upper(), budget)
     }
 
     /// What the plan's windows hold, in its order.

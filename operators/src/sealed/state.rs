@@ -249,13 +249,13 @@ impl SealedWindows {
 }
 
 /// Makes the accumulators `which` of `entity`, in which nothing is, from the rows of `log` that are in
-/// their windows at `clock`.
+/// their windows: from the first that `edges` gives for one up to the second, without it.
 pub(crate) fn fill(
     accumulators: &mut Accumulators,
     entity: &EntityPlan,
     which: &[usize],
     log: &Log,
-    clock: EventTime,
+    edges: impl Fn(Window) -> (u64, u64),
 ) {
     for (at, window) in entity.windows.iter().enumerate() {
         let plans = || which.iter().filter_map(|of| Some((*of, entity.accumulators.get(*of)?)));
@@ -266,7 +266,7 @@ pub(crate) fn fill(
         let mut wanted = vec![false; entity.attributes.len()];
         let over = plans().filter(|(_, a)| a.window == at).filter_map(|(_, a)| a.attribute);
         over.for_each(|attribute| wanted[attribute] = true);
-        let (left, entered) = inside(*window, log, clock);
+        let (left, entered) = edges(*window);
         let mut lane = Lane::new(&wanted);
         for from in (left..entered).step_by(FILL_ROWS as usize) {
             lane.clear();

@@ -7,7 +7,7 @@ use crate::interner::stable_hash;
 use crate::plan::identity::{Component, ComponentKind, EntityIdentities, Stored};
 use crate::plan::{EntityPlan, Plan};
 use crate::sealed::SealedWindows;
-use crate::sealed::state::fill;
+use crate::sealed::state::{fill, inside};
 use crate::time::{EventTime, Millis};
 use crate::timeline::owner::Owner;
 use thiserror::Error;
@@ -180,7 +180,8 @@ impl SnapshotReader {
             made.push(Made { identity: component.identity, kind: component.kind, reaches });
         }
         let clock = sealed.clock();
-        fill(sealed.accumulators_mut(), &self.entity, &accumulators, log, clock);
+        let edges = |window| inside(window, log, clock);
+        fill(sealed.accumulators_mut(), &self.entity, &accumulators, log, edges);
         made
     }
 }

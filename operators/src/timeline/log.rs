@@ -72,9 +72,17 @@ impl Log {
         self.chunks.back().map(|chunk| chunk.time(chunk.len() - 1))
     }
 
-    /// The time of the newest row it has let go of.
+    /// A time up to which rows may not be there: that of the newest row it has let go of, or what comes
+    /// before all that it was restored from.
     pub fn forgotten(&self) -> Option<EventTime> {
         self.forgotten
+    }
+
+    /// Rows before `from` are not put into a log that has none yet.
+    pub(crate) fn begins(&mut self, from: EventTime) {
+        if self.next == 0 && self.forgotten.is_none() {
+            self.forgotten = from.checked_sub(1);
+        }
     }
 
     /// The chunks, oldest first.

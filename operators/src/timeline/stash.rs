@@ -201,6 +201,29 @@ impl Stash {
         buckets.flat_map(|(_, bucket)| &bucket.entries).filter(move |entry| entry.ts >= from)
     }
 
+    /// The rows of `slot` that wait, in the order of the log, when everything before `sealed` has been
+    /// taken out; `None` when more than `most` rows wait.
+    pub(crate) fn of_slot(
+        &self,
+        slot: u32,
+        sealed: EventTime,
+        most: usize,
+    ) -> Option<Vec<Stashed>> {
+        if self.len > most {
+            return None;
+        }
+        let mut found = Vec::new();
+        for (at, (block, left)) in (0..).zip(&self.blocks) {
+            if *left > 0 && block.slots.contains(&slot) {
+                let own = |entry: &Stashed| block.slots.get(entry.row as usize) == Some(&slot);
+                // A block keeps the rows that have been taken out until the last of it has been.
+                found.extend(self.rows(at).filter(|entry| own(entry) && entry.ts >= sealed));
+            }
+        }
+        found.sort_unstable();
+        Some(found)
+    }
+
     /// Widens the buckets when they are nearly empty, narrows them when they are large: a bucket
     /// that is taken in pieces is sorted again for each.
     fn adapt(&mut self) {

@@ -1,6 +1,7 @@
-// One entity: its rows as they are now, and how they moved since somebody looks.
+// One entity: its rows as they are now, how they moved since somebody looks, and why each value is what it is.
 
-import { at, count, cut, duration, make, setText, spark, time } from "./draw.js";
+import { at, cut, duration, make, setText, spark, time } from "./draw.js";
+import { parse, text, why } from "./why.js";
 
 const EVERY_MS = 2000;
 // Five minutes of them.
@@ -56,12 +57,6 @@ async function look(of) {
   else timer = setTimeout(again, EVERY_MS);
 }
 
-/** JSON whose numbers keep their digits. */
-function parse(text) {
-  return JSON.parse(text, (_, value, context) =>
-    typeof value === "number" && context?.source && String(value) !== context.source ? { digits: context.source, value } : value);
-}
-
 async function row(of, view) {
   let answer, body;
   try {
@@ -75,50 +70,60 @@ async function row(of, view) {
   return answer.ok ? "row" : answer.status === 404 ? "none" : "away";
 }
 
-function show(of, view, body, why) {
+function show(of, view, body, reason) {
   if (!view.place) {
     view.head = make("h3", view.view);
     view.said = make("p", "", "quiet");
-    view.why = make("p", explained(of, view), "quiet");
     view.body = make("tbody", []);
-    const heads = ["feature", "value", "moved", "last change"].map((text, at) => {
+    const heads = ["feature", "value", "", "moved", "last change"].map((text, at) => {
       const head = make("th", text, at === 1 ? "n" : "");
       head.scope = "col";
       return head;
     });
-    view.place = make("div", [view.head, view.said, view.why, make("div", [make("table", [make("thead", [make("tr", heads)]), view.body])], "wide")]);
+    view.place = make("div", [view.head, view.said, make("div", [make("table", [make("thead", [make("tr", heads)]), view.body])], "wide")]);
     // In the order of the job, whichever answers first.
     const after = of.views.slice(of.views.indexOf(view) + 1).find((other) => other.place);
     at("rows").insertBefore(view.place, after ? after.place : null);
   }
   if (!body) {
-    setText(view.said, why);
+    setText(view.said, reason);
     return;
   }
   const complete = body.complete_from ? ` Its windows are complete from ${time(body.complete_from)} on.` : "";
   setText(view.said, `as of ${time(body.as_of, Date.now())} UTC.${complete}`);
   const now = Date.now();
-  for (const [name, value] of Object.entries(body.features)) line(view, name, value, now);
+  for (const [name, value] of Object.entries(body.features)) line(of, view, name, value, now);
 }
 
-/** The command that tells which events make these values; none for an id that a shell would read otherwise. */
-function explained(of, view) {
-  if (!/^[\w.:@+-]+$/.test(of.id)) return "";
-  return ["Which events make these values, and when each leaves: ", make("span", `tidemark explain JOB ${view.view} ${of.id}`, "code")];
+/** A button that opens, below its line, why the feature is what it is, and closes it again. */
+function whyButton(of, view, name, known) {
+  const button = make("button", "Why?", "id");
+  button.type = "button";
+  button.setAttribute("aria-label", `Why is ${name} what it is?`);
+  button.setAttribute("aria-expanded", "false");
+  let panel = null;
+  button.addEventListener("click", () => {
+    if (panel) {
+      panel.remove();
+      panel = null;
+    } else {
+      const cell = make("td", [why(view.view, of.id, name)]);
+      cell.colSpan = 5;
+      panel = make("tr", [cell]);
+      known.line.after(panel);
+    }
+    button.setAttribute("aria-expanded", String(panel !== null));
+  });
+  return button;
 }
 
-function text(value) {
-  if (value === null) return "null";
-  if (typeof value === "object") return "digits" in value ? value.digits : JSON.stringify(value);
-  return typeof value === "number" && Number.isInteger(value) ? count(value) : String(value);
-}
-
-function line(view, name, value, now) {
+function line(of, view, name, value, now) {
   let known = view.lines.get(name);
   if (!known) {
-    const cells = [make("td", name), make("td", "", "n code"), make("td", ""), make("td", "", "quiet name")];
+    const cells = [make("td", name), make("td", "", "n code"), make("td", ""), make("td", ""), make("td", "", "quiet name")];
     known = { cells, line: make("tr", cells), spark: spark(), points: [], shown: null, changed: null, from: null };
-    cells[2].append(known.spark.picture);
+    cells[2].append(whyButton(of, view, name, known));
+    cells[3].append(known.spark.picture);
     view.body.append(known.line);
     view.lines.set(name, known);
   }
@@ -130,7 +135,7 @@ function line(view, name, value, now) {
   known.shown = shown;
   known.line.className = known.changed !== null && now - known.changed < EVERY_MS ? "moved" : "";
   setText(known.cells[1], shown);
-  setText(known.cells[3], known.changed === null ? "not since you look" : `was ${cut(known.from)}, ${duration(now - known.changed)} ago`);
+  setText(known.cells[4], known.changed === null ? "not since you look" : `was ${cut(known.from)}, ${duration(now - known.changed)} ago`);
   const number = typeof value === "number" ? value : typeof value === "boolean" ? Number(value) : value?.value;
   if (typeof number === "number") {
     known.points.push([now, number]);

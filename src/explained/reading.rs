@@ -122,6 +122,11 @@ pub(super) fn derived_by<'p>(entity: &'p EntityPlan, form: &InputForm) -> Option
     })
 }
 
+/// The session that is read, where it is one.
+pub(super) fn session_of<'p>(entity: &'p EntityPlan, form: &InputForm) -> Option<&'p SessionPlan> {
+    Some(session_part(entity, form.target?)?.session)
+}
+
 /// The events behind the latest one, `latest` itself the last: of what a session adds up those that it
 /// adds, of a gap the one before it.
 pub(super) fn session_rows(

@@ -1,4 +1,4 @@
-//! What `tidemark explain` says, as a document.
+//! What is said of an entity's features, as a document.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -80,11 +80,9 @@ pub(crate) struct CountedValue {
 /// An event that a value is made of.
 #[derive(Debug, Serialize)]
 pub(crate) struct ContributingEvent {
-    pub source: String,
-    pub partition: u32,
-    pub offset: u64,
-    /// Where it is: `tx.jsonl line 7`.
-    pub place: String,
+    /// Where it is from, where that is known.
+    #[serde(flatten)]
+    pub origin: Option<EventOrigin>,
     pub at: EventTime,
     /// What it has of the attribute.
     pub value: Option<JsonValue>,
@@ -98,10 +96,22 @@ pub(crate) struct ContributingEvent {
     pub compared: Option<ComparedEvent>,
 }
 
+/// Where an event is from.
+#[derive(Debug, Serialize)]
+pub(crate) struct EventOrigin {
+    pub source: String,
+    pub partition: u32,
+    pub offset: u64,
+    /// Where it is: `tx.jsonl line 7`.
+    pub place: String,
+}
+
 /// An event that another one was compared with.
 #[derive(Debug, Serialize)]
 pub(crate) struct ComparedEvent {
-    pub place: String,
+    /// Where it is, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub place: Option<String>,
     pub at: EventTime,
     pub value: JsonValue,
 }

@@ -1,13 +1,13 @@
 //! Which events a feature is made of.
 
 use super::document::{
-    ComparedEvent, ContributingEvent, CountedValue, Explained, ExplainedFeature, ExplainedInput,
-    JsonValue, ValueChange, value,
+    ComparedEvent, ContributingEvent, CountedValue, EventOrigin, Explained, ExplainedFeature,
+    ExplainedInput, JsonValue, ValueChange, value,
 };
 use super::reading::{InputForm, derived_by, form, holder, session_rows};
+use super::values::{features, json_text};
 use crate::failure::Failure;
 use crate::refusals::Refusals;
-use crate::reread::{features, json_text};
 use crate::text::time_text;
 use std::collections::{BTreeMap, BTreeSet};
 use tidemark_jobs::Job;
@@ -28,7 +28,8 @@ pub(crate) struct Explaining<'a> {
     pub at: EventTime,
     /// The most events, values and changes that are listed.
     pub limit: usize,
-    pub places: &'a Refusals,
+    /// Who knows where events are; `None`: nobody.
+    pub places: Option<&'a Refusals>,
     pub id: String,
     pub recomputed: Recomputed,
     /// The features at other times.
@@ -72,6 +73,16 @@ impl Explaining<'_> {
         let (of, recomputed) = (self.view.1, &mut self.recomputed);
         let row = self.rows.entry(clock);
         row.or_insert_with(|| features(view, &recomputed.row(of, clock), 0)).clone()
+    }
+
+    /// Feature `feature` of the view at `clock`, as JSON.
+    ///
+    /// # Errors
+    /// When the view is none of the plan.
+    pub fn value(&mut self, feature: usize, clock: EventTime) -> Result<String, Failure> {
+        let plan = std::sync::Arc::clone(&self.job.plan);
+        let (view, _) = self.view(&plan)?;
+        Ok(self.row(view, clock).get(feature).cloned().unwrap_or_default())
     }
 
     /// Sees that the features are what the job's windows say: `windows`.
@@ -241,10 +252,16 @@ impl Explaining<'_> {
         value(json_text(Some(&self.recomputed.value(row, attribute)), ty, 0))
     }
 
-    fn place(&self, row: u64) -> String {
-        let origin = self.recomputed.origin(row);
+    fn origin(&self, row: u64) -> Option<EventOrigin> {
+        let (places, origin) = (self.places?, self.recomputed.origin(row)?);
         let partition = PartitionId { source: origin.source, partition: origin.partition };
-        self.places.place(partition, origin.offset, None)
+        let source = self.job.plan.sources.get(usize::from(origin.source));
+        Some(EventOrigin {
+            source: source.map_or_else(String::new, |source| source.name.clone()),
+            partition: origin.partition,
+            offset: origin.offset,
+            place: places.place(partition, origin.offset, None),
+        })
     }
 
     fn event(
@@ -254,8 +271,6 @@ impl Explaining<'_> {
         (form, holder): (&InputForm, Option<u64>),
         (row, leaves): (u64, Option<EventTime>),
     ) -> ContributingEvent {
-        let origin = self.recomputed.origin(row);
-        let source = self.job.plan.sources.get(usize::from(origin.source));
         let then = leaves.map(|at| self.row(view, at).get(feature).cloned().unwrap_or_default());
         let sequence = derived_by(self.recomputed.entity(), form);
         let compared = sequence.and_then(|sequence| {
@@ -263,17 +278,14 @@ impl Explaining<'_> {
             Some((found, sequence.attribute))
         });
         ContributingEvent {
-            source: source.map_or_else(String::new, |source| source.name.clone()),
-            partition: origin.partition,
-            offset: origin.offset,
-            place: self.place(row),
+            origin: self.origin(row),
             at: self.recomputed.time(row),
             value: form.attribute.map(|attribute| self.json(row, attribute)),
             leaves,
             then: then.map(value),
             role: (holder == Some(row)).then_some(form.role),
             compared: compared.map(|(found, attribute)| ComparedEvent {
-                place: self.place(found),
+                place: self.origin(found).map(|origin| origin.place),
                 at: self.recomputed.time(found),
                 value: self.json(found, attribute),
             }),
