@@ -26,7 +26,7 @@ use crate::engine::{self, EngineError, Observer, Online};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::file_roles::FileRoles;
-use crate::http::HttpServer;
+use crate::http::{HostNames, HttpServer};
 use crate::logging::{self, KeptLines, LogTarget};
 use crate::online::{Embedded, OnlineStore};
 use crate::screen::{self, Ask, ScreenState, Until};
@@ -94,7 +94,8 @@ pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let service = Service::new(plan, observer.clone(), Arc::clone(&store), stall_after);
     let service = service.with_page(&job, served_at(args), letters.kept());
     let service = Arc::new(service.with_log(Box::new(move || written.status())));
-    let http = HttpServer::start(settings.http.address(), Arc::<Service>::clone(&service))?;
+    let (address, names) = (settings.http.address(), HostNames::new(settings.http.named()));
+    let http = HttpServer::start(address, names, Arc::<Service>::clone(&service))?;
     let features = serve(args, &job, &observer, &store, &service)?;
 
     let tables = tables(&run.plan, &observer)?;

@@ -29,13 +29,14 @@
 //! `/health` and `/ready`, however long metrics and rows take.
 //!
 //! There is no authentication and no TLS, which is why it listens on loopback unless `[http]` says
-//! otherwise.
+//! otherwise. No page of another site reads anything: see [`HostNames`].
 
 pub mod components;
 mod connections;
 pub(crate) mod documentation;
 mod explain;
 mod health;
+mod hosts;
 mod log;
 pub mod overview;
 mod page;
@@ -47,6 +48,7 @@ mod shared;
 
 pub use explain::{ExplainAnswer, ExplainQuestion};
 pub use health::{Component, Health, Part, State, Status};
+pub use hosts::HostNames;
 pub use readiness::{PartitionReadiness, Readiness};
 pub use row::{FeatureRow, RUN_HEADER, RowAnswer};
 pub use server::{

@@ -29,7 +29,7 @@ use crate::config::{ClusterFile, Flags, RunSettings, Settings};
 use crate::engine::{self, MakeParts, Observer, Online, Parts};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::http::HttpServer;
+use crate::http::{HostNames, HttpServer};
 use crate::kafka::KafkaStatus;
 use crate::mesh::Mesh;
 use crate::named_file::is_standard;
@@ -153,7 +153,9 @@ impl OpenJob {
             service = service.with_disk(path);
         }
         let service = Arc::new(service);
-        let http = HttpServer::start(settings.http.address(), Arc::<Service>::clone(&service))?;
+        let names = HostNames::new(settings.http.named().chain(place.hosts()));
+        let address = settings.http.address();
+        let http = HttpServer::start(address, names, Arc::<Service>::clone(&service))?;
         let (job, workers, online) = (&plan.name, place.shape().workers(), service.online().kind);
         tracing::info!(job, ?workers, http = %http.address(), online, version = VERSION, "starting");
         Ok(Some(OpenJob {

@@ -13,6 +13,9 @@ pub struct HttpSettings {
     pub port: u16,
     /// A worker that has not stepped for so long is stalled; default 30 s.
     pub stall_after: Duration,
+    /// Names by which it may be asked, besides those that are always allowed: separated by commas;
+    /// `*.example.com` is all below `example.com`; default none.
+    pub names: Option<String>,
     /// Whether `/metrics` has what the operators of each worker do; default true.
     pub operator_metrics: bool,
 }
@@ -23,6 +26,7 @@ impl Default for HttpSettings {
             bind: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 8_088,
             stall_after: Duration::from_secs(30),
+            names: None,
             operator_metrics: true,
         }
     }
@@ -34,6 +38,16 @@ impl HttpSettings {
         SocketAddr::new(self.bind, self.port)
     }
 
+    /// The names of [`names`](Self::names).
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.names
+            .as_deref()
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|n| !n.is_empty())
+    }
+
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
         let mut bind = self.bind.to_string();
         keys.text("bind", &address, &mut bind);
@@ -43,7 +57,24 @@ impl HttpSettings {
         keys.port("port", 0, &mut self.port);
         let bounds = Duration::from_secs(2)..=Duration::from_secs(3_600);
         keys.duration("stall_after", bounds, &mut self.stall_after);
+        keys.optional_text("names", &names, &mut self.names);
         keys.flag("operator_metrics", &mut self.operator_metrics);
+    }
+}
+
+/// Whether a text is names of hosts.
+fn names(text: &str) -> Result<(), String> {
+    let is_name = |name: &str| {
+        let name = name.strip_prefix("*.").unwrap_or(name);
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        !name.is_empty() && !name.starts_with('.') && name.bytes().all(allowed)
+    };
+    match text.split(',').map(str::trim).find(|name| !is_name(name)) {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "must be names of hosts, separated by commas, as in \"metrics.example.com, \
+             *.prod.example.com\"; \"{name}\" is none"
+        )),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::http::explain::{self, ExplainQuestion};
 use crate::http::health::Status;
+use crate::http::hosts::{self, HostNames};
 use crate::http::page;
 use crate::http::row::{RUN_HEADER, RowAnswer};
 use crate::http::server::{ANSWER_TIMEOUT, ASKING_THREADS};
@@ -12,6 +13,7 @@ use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
@@ -46,7 +48,7 @@ tidemark
 ";
 
 /// The router over everything. To be made inside of the runtime that serves it.
-pub(super) fn router(job: Arc<dyn Introspect>) -> Router {
+pub(super) fn router(job: Arc<dyn Introspect>, names: HostNames) -> Router {
     let (asking, shared) =
         (Arc::new(Semaphore::new(ASKING_THREADS)), SharedOverview::new(Arc::clone(&job)));
     tokio::spawn(Arc::clone(&shared).tell_for_ever(Arc::clone(&asking)));
@@ -70,6 +72,7 @@ pub(super) fn router(job: Arc<dyn Introspect>) -> Router {
         .fallback(unknown)
         .method_not_allowed_fallback(method)
         .with_state(job)
+        .layer(from_fn_with_state(names, hosts::guarded))
 }
 
 async fn index(headers: HeaderMap) -> Response {

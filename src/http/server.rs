@@ -1,7 +1,7 @@
 //! The server's thread: accepting, limits, shutting down.
 
 use crate::http::connections::{Bounds, Connections, Observed, Seat};
-use crate::http::{Introspect, routes};
+use crate::http::{HostNames, Introspect, routes};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::Service as _;
@@ -103,23 +103,28 @@ pub struct HttpServer {
 }
 
 impl HttpServer {
-    /// Listens on `address` (port 0: any free port) and answers from `job`, on a thread of its own.
+    /// Listens on `address` (port 0: any free port) and answers who asks by one of `names` from `job`, on
+    /// a thread of its own.
     ///
     /// # Errors
     /// When the address cannot be listened on, or no thread can be had.
-    pub fn start(address: SocketAddr, job: Arc<dyn Introspect>) -> Result<Self, HttpError> {
-        Self::start_within(BOUNDS, address, job)
+    pub fn start(
+        address: SocketAddr,
+        names: HostNames,
+        job: Arc<dyn Introspect>,
+    ) -> Result<Self, HttpError> {
+        Self::start_within(BOUNDS, (address, names), job)
     }
 
     fn start_within(
         bounds: Bounds,
-        address: SocketAddr,
+        (address, names): (SocketAddr, HostNames),
         job: Arc<dyn Introspect>,
     ) -> Result<Self, HttpError> {
         let threads_max = ASKING_THREADS + RESERVED_THREADS + DOCS_THREADS;
         Self::answer("http", threads_max, bounds, address, move |_| {
             tokio::spawn(tick(Arc::clone(&job)));
-            routes::router(job)
+            routes::router(job, names)
         })
     }
 

@@ -76,6 +76,11 @@ impl ClusterPlace {
         self.process == 0
     }
 
+    /// The hosts of the processes.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.urls.iter().map(|url| url.trim_start_matches("http://"))
+    }
+
     /// The processes, for rows of entities that are another one's; `None`: there is one.
     pub fn peers(&self, run: Option<&str>) -> Option<Peers> {
         run.map(|run| Peers::new(self.shape, self.urls.clone(), run.to_owned()))

@@ -20,6 +20,7 @@ mkfifo \"$1/to\" \"$1/from\"
 for name in chromium-headless-shell chromium google-chrome; do
     if command -v $name >/dev/null; then
         exec $name --headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run \\
+            --host-resolver-rules='MAP *.example 127.0.0.1' \\
             --remote-debugging-pipe --user-data-dir=\"$1/profile\" about:blank \\
             3<\"$1/to\" 4>\"$1/from\" >/dev/null 2>&1
     fi

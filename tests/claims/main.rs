@@ -98,6 +98,8 @@ mod producers;
 #[cfg(test)]
 mod prometheus;
 #[cfg(test)]
+mod rebinding;
+#[cfg(test)]
 mod recovery;
 #[cfg(test)]
 mod redis_server;

@@ -74,7 +74,7 @@ impl Introspect for Stub {
 }
 
 fn start(stub: Arc<Stub>) -> HttpServer {
-    HttpServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), stub).unwrap()
+    HttpServer::start(SocketAddr::from(([127, 0, 0, 1], 0)), HostNames::default(), stub).unwrap()
 }
 
 /// One request; its status and body.
@@ -170,7 +170,9 @@ fn unknown_paths_other_methods_and_defects_get_an_answer() {
 #[test]
 fn a_port_in_use_is_named_with_the_setting_that_changes_it() {
     let server = start(Arc::default());
-    let error = HttpServer::start(server.address(), Arc::new(Stub::default())).unwrap_err();
+    let error =
+        HttpServer::start(server.address(), HostNames::default(), Arc::new(Stub::default()))
+            .unwrap_err();
     let port = server.address().port();
     assert_eq!(
         error.to_string(),
@@ -184,7 +186,7 @@ fn dropping_the_server_frees_the_port() {
     let server = start(Arc::default());
     let address = server.address();
     drop(server);
-    drop(HttpServer::start(address, Arc::new(Stub::default())).unwrap());
+    drop(HttpServer::start(address, HostNames::default(), Arc::new(Stub::default())).unwrap());
 }
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -197,7 +199,12 @@ fn start_small(stub: Arc<Stub>, connections_max: usize) -> HttpServer {
         write_timeout: Duration::from_millis(300),
         give_way_after: Duration::from_millis(20),
     };
-    HttpServer::start_within(bounds, SocketAddr::from(([127, 0, 0, 1], 0)), stub).unwrap()
+    HttpServer::start_within(
+        bounds,
+        (SocketAddr::from(([127, 0, 0, 1], 0)), HostNames::default()),
+        stub,
+    )
+    .unwrap()
 }
 
 fn open(server: &HttpServer, sent: &str) -> std::net::TcpStream {
@@ -234,8 +241,12 @@ fn connections_that_do_nothing_do_not_keep_health_away() {
 fn the_connection_whose_last_request_is_longest_ago_gives_way() {
     let stub = Arc::new(Stub::default());
     let bounds = Bounds { connections_max: 2, ..BOUNDS };
-    let server =
-        HttpServer::start_within(bounds, SocketAddr::from(([127, 0, 0, 1], 0)), stub).unwrap();
+    let server = HttpServer::start_within(
+        bounds,
+        (SocketAddr::from(([127, 0, 0, 1], 0)), HostNames::default()),
+        stub,
+    )
+    .unwrap();
     let request = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
     let (mut first, mut second) = (open(&server, request), open(&server, ""));
     first.read_exact(&mut [0; 64]).unwrap();
