@@ -10,8 +10,8 @@ mod figures;
 pub use condition::{JobCondition, JobTrouble};
 pub(crate) use figures::AHEAD_SHARE;
 pub use figures::{
-    CheckpointOverview, EntityOverview, MemoryOverview, PartitionOverview, ProcessOverview,
-    RateSample, SinkOverview, SourceOverview, ViewOverview, WorkerOverview,
+    CheckpointOverview, EntityOverview, MemoryOverview, OperatorOverview, PartitionOverview,
+    ProcessOverview, RateSample, SinkOverview, SourceOverview, ViewOverview, WorkerOverview,
 };
 
 use crate::dead_letters::LetterInShort;
@@ -44,6 +44,9 @@ pub struct Overview {
     pub frontier: Option<EventTime>,
     /// Every worker of this process.
     pub workers: Vec<WorkerOverview>,
+    /// The operators of its workers, in the order of the dataflow; none where they are not watched.
+    #[serde(default)]
+    pub operators: Vec<OperatorOverview>,
     /// Every partition that this process reads; in what a page is told each second, of many only those
     /// that have something to tell.
     pub partitions: Vec<PartitionOverview>,

@@ -2,14 +2,16 @@
 //!
 //! Bound: [`SAMPLES_MAX`] samples.
 
-use crate::http::overview::{RateSample, WorkerOverview};
+use crate::http::overview::{OperatorOverview, RateSample, WorkerOverview};
 use crate::metrics::float;
 use crate::process::ProcessUsage;
 use crate::wall_clock::wall_ms;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-use tidemark_operators::metrics::{HistogramSnapshot, VerdictCounts, WaitFor, WorkerMetrics};
+use tidemark_operators::metrics::{
+    HistogramSnapshot, OperatorLoad, VerdictCounts, WaitFor, WorkerMetrics,
+};
 use tidemark_operators::time::Millis;
 
 /// The time between two samples, as ticks of a second allow.
@@ -33,6 +35,7 @@ pub(super) struct Hour {
 struct HourKept {
     samples: VecDeque<RateSample>,
     workers: Vec<WorkerOverview>,
+    operators: Vec<OperatorOverview>,
     sources: Vec<SourceRates>,
     before: Option<CountersStanding>,
 }
@@ -62,6 +65,8 @@ struct WorkerStanding {
     rows: u64,
     latency: HistogramSnapshot,
     cpu_ns: u64,
+    /// None where they are not watched.
+    operators: Vec<OperatorLoad>,
     /// In ms, in the order of [`WaitFor::ALL`].
     waited: [Millis; WaitFor::ALL.len()],
 }
@@ -83,6 +88,8 @@ pub(super) struct HourTold {
     pub samples: Vec<RateSample>,
     /// The workers over the newest.
     pub workers: Vec<WorkerOverview>,
+    /// The operators over the newest, in the order of the dataflow.
+    pub operators: Vec<OperatorOverview>,
     /// The sources over the newest, in the order of the job.
     pub sources: Vec<SourceRates>,
 }
@@ -94,6 +101,7 @@ impl Hour {
         HourTold {
             samples: kept.samples.iter().copied().collect(),
             workers: kept.workers.clone(),
+            operators: kept.operators.clone(),
             sources: kept.sources.clone(),
         }
     }
@@ -129,6 +137,7 @@ impl CountersStanding {
             rows: worker.rows_live.get(),
             latency: worker.latency_ns.snapshot(),
             cpu_ns: worker.cpu_ns.get(),
+            operators: worker.load.get().map(|load| load.operators).unwrap_or_default(),
             waited: WaitFor::ALL.map(|wait| worker.waits.of(wait).get()),
         };
         let of_source = |at: usize| {
@@ -160,7 +169,8 @@ impl HourKept {
         let shown = |(metrics, (now, before)): (&Arc<WorkerMetrics>, _)| {
             worker(metrics, now, before, seconds)
         };
-        self.workers = workers.iter().zip(pairs).map(shown).collect();
+        self.workers = workers.iter().zip(pairs.clone()).map(shown).collect();
+        self.operators = operators(workers, pairs, seconds);
         let lag =
             |of: &CountersStanding, at: usize| of.distance.of_sources.get(at).copied().flatten();
         let source = |(at, (records, earlier)): (usize, (&u64, &u64))| SourceRates {
@@ -220,6 +230,38 @@ fn worker(
         p99: ms(now.latency.since(&before.latency).quantile(990)),
         ..WorkerOverview::default()
     }
+}
+
+/// The operators of all workers by name, in the order in which they are first met.
+fn operators<'a>(
+    workers: &[Arc<WorkerMetrics>],
+    standings: impl Iterator<Item = (&'a WorkerStanding, &'a WorkerStanding)>,
+    seconds: f64,
+) -> Vec<OperatorOverview> {
+    let mut all: Vec<OperatorOverview> = Vec::new();
+    for (worker, (now, before)) in workers.iter().zip(standings) {
+        for load in &now.operators {
+            let earlier = before.operators.iter().find(|earlier| earlier.name == load.name);
+            let since =
+                |of: fn(&OperatorLoad) -> u64| rate(of(load), earlier.map_or(0, of), seconds);
+            let busy = since(|load| load.busy_ns) / 1e9;
+            let known = all.iter().position(|known| known.operator == load.name);
+            let at = known.unwrap_or_else(|| {
+                let operator = load.name.clone();
+                all.push(OperatorOverview { operator, ..OperatorOverview::default() });
+                all.len() - 1
+            });
+            let Some(of) = all.get_mut(at) else { continue };
+            of.busy += busy;
+            of.received += since(|load| load.received);
+            of.sent += since(|load| load.sent);
+            of.busy_seconds += float(load.busy_ns) / 1e9;
+            if busy > of.busiest.map_or(0.0, |(_, most)| most) {
+                of.busiest = Some((worker.worker, busy));
+            }
+        }
+    }
+    all
 }
 
 fn rate(now: u64, before: u64, seconds: f64) -> f64 {

@@ -47,7 +47,7 @@ impl Service {
 
     /// What the page shows.
     pub(super) fn look_over(&self) -> Overview {
-        let HourTold { samples: hour, workers, sources } = self.hour.told();
+        let HourTold { samples: hour, workers, operators, sources } = self.hour.told();
         let (kafka, parts, findings) = (self.kafka(), self.parts(), self.findings());
         let (mut sinks, partitions) =
             (vec![online(&self.online())], self.partitions(kafka.as_ref()));
@@ -67,6 +67,7 @@ impl Service {
             live_clock: known(self.live_clock()),
             frontier: self.frontier(),
             workers: self.held_by(workers, &parts),
+            operators,
             sources: self.verdicts(&sources, &partitions, kafka.as_ref()),
             partitions_in_all: partitions.len(),
             partitions,

@@ -6,7 +6,7 @@ use crate::http::State;
 use crate::http::overview::{JobTrouble, Overview, PartitionOverview, RateSample};
 use crate::text::{bytes_short, count_text, duration_short};
 
-/// Busiest entities of a type, and dead letters, at most.
+/// Busiest operators, busiest entities of a type, and dead letters, at most.
 const NEWEST_MAX: usize = 5;
 /// Characters of what is told in a line.
 const TOLD_MAX: usize = 200;
@@ -62,7 +62,9 @@ fn of(url: &str, o: &Overview) -> Vec<TopLine> {
     let mut lines = vec![TopLine { kind: LineKind::Head, text: head }];
     lines.extend(condition(o));
     lines.extend(figures(o).into_iter().map(plain));
-    for (heads, rows) in [workers(o), sources(o), partitions(o), sinks(o)] {
+    let busiest_operators = Some(operators(o)).filter(|(_, rows)| !rows.is_empty());
+    let tables = [workers(o)].into_iter().chain(busiest_operators);
+    for (heads, rows) in tables.chain([sources(o), partitions(o), sinks(o)]) {
         lines.push(plain(String::new()));
         let mut rows = table(heads, &rows).into_iter();
         lines.extend(rows.next().map(|text| TopLine { kind: LineKind::Head, text }));
@@ -183,6 +185,22 @@ fn workers(o: &Overview) -> TopTable {
         "waits for",
     ];
     (heads, o.workers.iter().map(row).collect())
+}
+
+/// Those that take the most time.
+fn operators(o: &Overview) -> TopTable {
+    let mut busiest: Vec<_> = o.operators.iter().filter(|of| of.busy > 0.0).collect();
+    busiest.sort_by(|a, b| b.busy.total_cmp(&a.busy));
+    busiest.truncate(NEWEST_MAX);
+    let row = |of: &&crate::http::overview::OperatorOverview| {
+        let most = of.busiest.map(|(worker, share)| (worker.to_string(), share));
+        let (worker, share) = most.unwrap_or(("-".to_owned(), 0.0));
+        let numbers = [rate(of.received), rate(of.sent)];
+        let first = [of.operator.clone(), format!("{:.3}", of.busy), worker];
+        first.into_iter().chain([format!("{:.0} %", share * 100.0)]).chain(numbers).collect()
+    };
+    let heads = &["operator", ">cores", ">busiest worker", ">its share", ">received/s", ">sent/s"];
+    (heads, busiest.iter().map(row).collect())
 }
 
 fn sources(o: &Overview) -> TopTable {

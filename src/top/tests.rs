@@ -3,8 +3,8 @@ use super::lines::{LineKind, of_all};
 use crate::dead_letters::LetterInShort;
 use crate::http::State;
 use crate::http::overview::{
-    EntityOverview, JobCondition, JobTrouble, Overview, PartitionOverview, RateSample,
-    SinkOverview, SourceOverview, WorkerOverview,
+    EntityOverview, JobCondition, JobTrouble, OperatorOverview, Overview, PartitionOverview,
+    RateSample, SinkOverview, SourceOverview, WorkerOverview,
 };
 use crate::text::is_harmful;
 use tidemark_operators::verdict::Reason;
@@ -31,6 +31,15 @@ fn overview() -> Overview {
             held: 2_048,
             ..WorkerOverview::default()
         }],
+        operators: [("Source", 0.25), ("EntityWindows(card)", 0.5), ("Idle", 0.0)]
+            .map(|(name, busy)| OperatorOverview {
+                operator: name.to_owned(),
+                busy,
+                busiest: Some((1, busy / 2.0)).filter(|_| busy > 0.0),
+                received: 1_500.0,
+                ..OperatorOverview::default()
+            })
+            .into(),
         partitions: vec![PartitionOverview {
             source: "tx".to_owned(),
             partition: 3,
@@ -57,12 +66,15 @@ fn a_process_is_a_sentence_and_its_figures_in_columns() {
         "WORKER  BUSY  RECORDS/S",
         "0       25 %      1,234",
         "state 50 %\n",
+        "OPERATOR             CORES  BUSIEST WORKER  ITS SHARE  RECEIVED/S",
+        "EntityWindows(card)  0.500               1       25 %       1,500",
         "tx 3",
         "holds the frontier\n",
         "and 39 more\n",
     ] {
         assert!(text.contains(part), "{part:?} is missing in\n{text}");
     }
+    assert!(!text.contains("Idle"), "{text}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use crate::redis_server::{Redis, free_port};
 use crate::run::{Process, command, kafka, until};
 use crate::servers::Server;
 use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
@@ -380,6 +381,55 @@ fn what_records_hold_is_text_on_the_page_and_cut_whatever_it_is() {
     let (_, metrics) = world.job().get("/metrics").unwrap();
     assert!(!metrics.contains("onerror"), "ids are no labels");
     assert_eq!(browser.complaints(), [] as [String; 0]);
+}
+
+/// By operator, the seconds that it was at work by `/metrics`, over all workers.
+fn busy_of_operators(metrics: &str) -> BTreeMap<String, f64> {
+    let mut busy = BTreeMap::new();
+    let samples = metrics.lines().filter_map(|line| {
+        let labels = line.strip_prefix("tidemark_operator_busy_seconds_total{operator=\"")?;
+        let (name, rest) = labels.split_once('"')?;
+        Some((name.to_owned(), rest.rsplit_once(' ')?.1.parse::<f64>().unwrap()))
+    });
+    samples.for_each(|(name, seconds)| *busy.entry(name).or_insert(0.0) += seconds);
+    busy
+}
+
+#[test]
+fn operators_have_the_figures_of_metrics_on_the_page_and_in_a_terminal() {
+    let demo = Demo::start();
+    let told = || demo.json("/overview")["operators"].as_array().unwrap().clone();
+    until("the operators to be told", || !told().is_empty());
+    let before = busy_of_operators(&demo.get("/metrics").unwrap());
+    // Later than a sample, which the newest overview is of.
+    std::thread::sleep(Duration::from_secs(6));
+    let told = told();
+    let after = busy_of_operators(&demo.get("/metrics").unwrap());
+    let names: Vec<_> = told.iter().map(|of| of["operator"].as_str().unwrap()).collect();
+    assert!(names.len() > 8 && names.iter().any(|name| name.starts_with("EntityWindows(")));
+    assert_eq!(
+        names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
+        after.keys().cloned().collect()
+    );
+    for of in &told {
+        let (name, seconds) =
+            (of["operator"].as_str().unwrap(), of["busy_seconds"].as_f64().unwrap());
+        // A hair for how seconds are written.
+        let within = before[name] - 1e-6..=after[name] + 1e-6;
+        assert!(within.contains(&seconds), "{name}: {seconds} is not in {within:?}");
+    }
+    assert!(
+        told.iter()
+            .any(|of| of["busy"].as_f64() > Some(0.0) && of["received"].as_f64() > Some(0.0))
+    );
+
+    let mut browser = Browser::open(&format!("http://127.0.0.1:{}/", demo.port));
+    browser.until_says("t-operators", "EntityWindows(card)");
+    assert!(names.iter().all(|name| browser.text("t-operators").contains(name)));
+    let url = format!("http://127.0.0.1:{}", demo.port);
+    let output = command().args(["top", "--once", &url]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("\nOPERATOR ") && text.contains("EntityWindows("), "{text}");
 }
 
 /// One connection that is told each second.

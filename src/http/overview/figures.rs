@@ -30,6 +30,23 @@ pub struct WorkerOverview {
     pub stalled: Option<String>,
 }
 
+/// The operators of one name, of all workers of the process.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct OperatorOverview {
+    /// Their name.
+    pub operator: String,
+    /// Cores that they kept busy, over all workers.
+    pub busy: f64,
+    /// The worker that they kept busiest, and for which share of the time; `None` where none was.
+    pub busiest: Option<(usize, f64)>,
+    /// Elements a second that were sent to them: batches of events, dead letters, rows.
+    pub received: f64,
+    /// Elements a second that they sent.
+    pub sent: f64,
+    /// For how long they have been at work since the start, in seconds, over all workers.
+    pub busy_seconds: f64,
+}
+
 /// One partition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PartitionOverview {

@@ -31,6 +31,7 @@ export function tables(o, openEntity) {
   if (!allPartitions || o.partitions.length === o.partitions_in_all) partitions(o);
   sources(o);
   workers(o);
+  operators(o);
   memory(o);
   sinks(o);
   letters(o);
@@ -111,6 +112,13 @@ function link(url, text) {
   // Of the job's own settings; anything but a page would be a mistake in them.
   if (/^https?:\/\//.test(url)) element.href = url;
   return element;
+}
+
+function operators(o) {
+  rows("t-operators", o.operators.map((of) => {
+    const busiest = of.busiest ? bar(of.busiest[1], `worker ${of.busiest[0]} busy with ${of.operator}`) : ["–", "quiet"];
+    return [[of.operator, "code"], n(of.busiest ? of.busiest[0] : "–"), busiest, n(of.busy.toFixed(3)), n(count(of.received)), n(count(of.sent))];
+  }), "They are not watched: [http] operator_metrics says so.");
 }
 
 function memory(o) {
