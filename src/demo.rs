@@ -29,6 +29,7 @@ use crate::file_roles::FileRoles;
 use crate::http::{HostNames, HttpServer};
 use crate::logging::{self, KeptLines, LogTarget};
 use crate::online::{Embedded, OnlineStore};
+use crate::run::observed;
 use crate::screen::{self, Ask, ScreenState, Until};
 use crate::service::Service;
 use crate::serving::{EngineRows, FeatureServer, RowSource};
@@ -86,11 +87,10 @@ pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let stop = Stop::on_signals()?;
 
     let run = engine_settings(&settings, &plan);
-    let observer = Observer::new(&run);
+    let observer = observed(&run, &settings);
     let store: Arc<dyn OnlineStore> = Arc::new(Embedded::new(&plan, settings.workers));
     let letters = DemoLetters::default();
-    let written = letters.clone();
-    let stall_after = settings.http.stall_after;
+    let (written, stall_after) = (letters.clone(), settings.http.stall_after);
     let service = Service::new(plan, observer.clone(), Arc::clone(&store), stall_after);
     let service = service.with_page(&job, served_at(args), letters.kept());
     let service = Arc::new(service.with_log(Box::new(move || written.status())));

@@ -59,6 +59,7 @@ use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shape::Shape;
 use tidemark_operators::time::{MINUTE, Millis};
+pub(crate) use watch::observed;
 
 /// Carries out the command.
 ///
@@ -112,6 +113,16 @@ struct OpenJob {
     _http: HttpServer,
 }
 
+/// The server of metrics, health and pages.
+fn answering(
+    settings: &Settings,
+    place: &ClusterPlace,
+    service: &Arc<Service>,
+) -> Result<HttpServer, Failure> {
+    let names = HostNames::new(settings.http.named().chain(place.hosts()));
+    Ok(HttpServer::start(settings.http.address(), names, Arc::<Service>::clone(service))?)
+}
+
 impl OpenJob {
     fn open(
         job: &Job,
@@ -153,9 +164,7 @@ impl OpenJob {
             service = service.with_disk(path);
         }
         let service = Arc::new(service);
-        let names = HostNames::new(settings.http.named().chain(place.hosts()));
-        let address = settings.http.address();
-        let http = HttpServer::start(address, names, Arc::<Service>::clone(&service))?;
+        let http = answering(&settings, place, &service)?;
         let (job, workers, online) = (&plan.name, place.shape().workers(), service.online().kind);
         tracing::info!(job, ?workers, http = %http.address(), online, version = VERSION, "starting");
         Ok(Some(OpenJob {

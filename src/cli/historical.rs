@@ -26,8 +26,8 @@ entity without events has what a feature is of no events; a row without a key ha
 A key's column has the name of the field that is the key, or that of the entity. A time is ISO 8601
 (without an offset it is UTC) or a number in s, ms, us or ns since 1970, told by its size. Nothing
 in SPINE changes any value: it may lie before the first event or after the last one.
-OUT is CSV, JSON lines or Parquet by its name. One line of JSON on stdout says what was read and what
-it cost. Exit codes: 0 done, 1 failed, or not one record was accepted, 2 wrong words or files.")]
+OUT is CSV, JSON lines or Parquet by its name. One line of JSON on stdout says what was read and
+what it cost. Exit codes: 0 done, 1 failed, or not one record was accepted, 2 wrong words or files.")]
 pub struct HistoricalArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,

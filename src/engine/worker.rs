@@ -94,14 +94,13 @@ pub(super) fn drive(
         ..Shared::default()
     });
     let cuts = checkpoints.map(Cuts::new);
-    let sends = cuts.as_ref().is_some_and(Cuts::sends);
     let mut state = Loop {
         observer,
         metrics: Arc::clone(&observer.metrics[index - shape.first()]),
         shared: Rc::clone(&shared),
         coordination: Rc::new(RefCell::new(coordination)),
         notices: Rc::default(),
-        channels: Channels::new(worker, shape, sends),
+        channels: Channels::new(worker, shape, cuts.as_ref().is_some_and(Cuts::sends)),
         speaks: index == shape.first(),
         mesh,
         checked: (0, 0),
@@ -119,8 +118,7 @@ pub(super) fn drive(
     if let Some(sync) = shared.source_sync.borrow_mut().take() {
         let _ = activator.set(Mutex::new(sync));
     }
-    // The entities are held as long as the job runs: what explains a row, checks it, or feeds a view
-    // that is added.
+    // Held as long as the job runs: what explains a row, checks it, or feeds a view that is added.
     state.answering = Answering::new(index, entities);
     let newest = state.run(worker, &probe);
     state.answering = Answering::default();

@@ -43,7 +43,7 @@ pub(super) struct Watch {
 }
 
 /// What is known from outside of a job that is about to be run.
-pub(super) fn observed(engine: &engine::Settings, settings: &Settings) -> Observer {
+pub(crate) fn observed(engine: &engine::Settings, settings: &Settings) -> Observer {
     let observer = Observer::new(engine);
     if settings.http.operator_metrics {
         observer.watch_operators();

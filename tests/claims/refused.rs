@@ -120,7 +120,6 @@ fn a_source_file_of_another_form_is_told_by_its_first_bytes() {
     let one_line = format!("[{}]", text.trim_end().replace('\n', ","));
     for (bytes, what, way) in [
         (gzip(&gzip(&records)), "compressed by gzip", "gzip -dc tx.jsonl"),
-        (b"PAR1\x15\x04\x15\x10".to_vec(), "Parquet", "duckdb -c"),
         (b"card_id,amount\nc1,10\n".to_vec(), "CSV", "`format = \"csv\"`"),
         (utf16(text), "UTF-16", "iconv -f UTF-16"),
         (array.clone().into_bytes(), "one JSON array", "jq -c '.[]' tx.jsonl"),

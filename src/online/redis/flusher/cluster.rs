@@ -165,6 +165,11 @@ impl Flusher {
             }
         }
         self.record.numbers().memory = worst;
+        // Whatever has put a row aside: no server is missing now. Only here, as a slot without one would
+        // have it put aside at once again.
+        if nodes.owners().all(|node| node.link.is_some() && node.error.is_none()) {
+            self.cell.lock().release_parked();
+        }
     }
 
     /// The round trip to all servers, and its end.
