@@ -260,7 +260,10 @@ impl CrashLoop {
         }
         if hit && stops {
             self.stale = Some((child, number));
-        } else if let Some(stale) = self.stale.take() {
+        } else if self.said(number).contains("starting")
+            && let Some(stale) = self.stale.take()
+        {
+            // Only now: a start that was killed before this line may not have taken over yet.
             self.woken(stale)?;
         }
         Ok(())

@@ -21,6 +21,8 @@ const FAST_CLOCK: u32 = 2_000;
 /// A time that no clock will show while this is of use: 2100-01-01.
 const FUTURE_MS: u64 = 4_102_444_800_000;
 const WITHIN: Duration = Duration::from_secs(20);
+/// A transaction that a killed process left open hides what is behind it until the broker ends it.
+const OPEN_WITHIN: Duration = Duration::from_secs(90);
 
 /// Where the topic is.
 pub enum Broker {
@@ -189,7 +191,7 @@ impl Traffic {
         consumer.assign(&all).unwrap();
         let mut ended = 0;
         while ended < PARTITIONS {
-            match consumer.poll(WITHIN).expect("an answer of the broker") {
+            match consumer.poll(OPEN_WITHIN).expect("an answer of the broker") {
                 Err(KafkaError::PartitionEOF(_)) => ended += 1,
                 Err(error) => panic!("{error}"),
                 Ok(message) => take(&message),
