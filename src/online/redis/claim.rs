@@ -88,11 +88,6 @@ impl Claim {
         }
     }
 
-    /// The key of the claims.
-    pub(crate) fn key(&self) -> &str {
-        &self.key
-    }
-
     /// Looks whether all views are this job's, and enters those that are free.
     pub(crate) fn look(&mut self, link: &mut Link, now: u64) -> Result<Standing, StoreError> {
         match self.enter(link, now) {

@@ -317,7 +317,10 @@ impl Flusher {
         }
         let Some(link) = &mut self.link else { return Ok(()) };
         let answer = match &mut self.upkeep {
-            Some(upkeep) => upkeep.ask(link, &self.record, &self.settings).map(|_| ()),
+            Some(upkeep) => upkeep.ask(link, &self.record, &self.settings).map(|memory| {
+                let mut numbers = self.record.numbers();
+                numbers.memory = memory.or(numbers.memory);
+            }),
             None => link.ask("PING", &[]).map(|_| ()),
         };
         let answer = match answer {

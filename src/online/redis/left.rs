@@ -39,16 +39,17 @@ pub struct LeftRows {
 impl LeftRows {
     /// Of the rows of both.
     fn and(self, other: LeftRows) -> LeftRows {
-        let Shown { frontier, clock } = other.shown;
         LeftRows {
-            shown: Shown {
-                frontier: self.shown.frontier.min(frontier),
-                clock: self.shown.clock.min(clock),
-            },
+            shown: least(self.shown, other.shown),
             newest: self.newest.max(other.newest),
             silent: self.silent.max(other.silent),
         }
     }
+}
+
+/// What the rows of both show.
+pub(crate) fn least(one: Shown, other: Shown) -> Shown {
+    Shown { frontier: one.frontier.min(other.frontier), clock: one.clock.min(other.clock) }
 }
 
 /// What rows are made by: of another definition, or by another program, they may be others.

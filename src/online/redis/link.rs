@@ -51,8 +51,9 @@ impl Link {
         match &settings.servers {
             RedisServers::Single(address) => Link::at(settings, address),
             RedisServers::Sentinel(watched) => sentinel::open(settings, watched),
-            // One of them, for what all know.
-            RedisServers::Cluster(seeds) => first_of(seeds, |seed| Link::at(settings, seed)),
+            RedisServers::Cluster(_) => {
+                Err(StoreError::NoCluster { reason: "it has several".to_owned() })
+            }
         }
     }
 
@@ -234,21 +235,6 @@ impl Link {
             _ => String::new(),
         })
     }
-}
-
-/// The first of some that can be had, or the error of the last.
-fn first_of(
-    all: &[ServerAddress],
-    open: impl Fn(&ServerAddress) -> Result<Link, StoreError>,
-) -> Result<Link, StoreError> {
-    let mut failed = StoreError::NoCluster { reason: "no address is named".to_owned() };
-    for address in all {
-        match open(address) {
-            Ok(link) => return Ok(link),
-            Err(error) => failed = error,
-        }
-    }
-    Err(failed)
 }
 
 /// Names and values in a reply that are texts, from a map or from a list of both in turn.

@@ -93,7 +93,7 @@ impl Node {
     }
 
     /// Whether commands may be sent to it.
-    fn is_ready(&self) -> bool {
+    pub(crate) fn is_ready(&self) -> bool {
         self.link.is_some() && self.cleared
     }
 }
@@ -269,8 +269,15 @@ impl Nodes {
         self.exchange(&bytes, &routed, 0, &mut replies);
         match replies.pop() {
             Some(Value::ServerError(error)) => {
-                let address = self.settings.address();
-                Err(StoreError::Reply { address, command, reason: link::reason(&error) })
+                let (address, reason) = (self.settings.address(), link::reason(&error));
+                Err(match error.code() {
+                    "NOAUTH" | "WRONGPASS" => StoreError::Credentials { address, reason },
+                    UNREACHED => {
+                        let reason = error.details().unwrap_or_default().to_owned();
+                        StoreError::Lost { address, reason }
+                    }
+                    _ => StoreError::Reply { address, command, reason },
+                })
             }
             reply => Ok(reply.unwrap_or_default()),
         }

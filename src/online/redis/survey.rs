@@ -75,8 +75,11 @@ pub fn survey(
             }
         }
         None => {
-            for link in nodes.links() {
-                found.whole &= sample(link, &forms, &mut found.rows)?;
+            // Each server gives its share.
+            let servers = found.servers.len().max(1);
+            for (at, link) in nodes.links().enumerate() {
+                let most = SAMPLE * (at + 1) / servers;
+                found.whole &= sample(link, &forms, (&mut found.rows, most))?;
             }
         }
     }
@@ -121,11 +124,11 @@ fn beats(nodes: &mut Nodes, settings: &RedisSettings, job: &str) -> Result<Beats
     Ok(Beats::of_all(all))
 }
 
-/// Looks for rows of every view; says whether all keys were looked at.
+/// Looks for rows of every view until there are `most` of each; says whether all keys were looked at.
 fn sample(
     link: &mut Link,
     forms: &[RowForm],
-    rows: &mut [Vec<String>],
+    (rows, most): (&mut [Vec<String>], usize),
 ) -> Result<bool, StoreError> {
     // Views of one layout have one pattern.
     let Some(pattern) = forms.first().map(RowForm::pattern) else { return Ok(true) };
@@ -134,13 +137,13 @@ fn sample(
             for id in keys.iter().filter_map(|key| form.id_of(key)) {
                 let text = String::from_utf8_lossy(&id).into_owned();
                 // SCAN may give a key twice; a key of its own says that the row is there.
-                let wanted = ids.len() < SAMPLE && !ids.contains(&text);
+                let wanted = ids.len() < most && !ids.contains(&text);
                 if wanted && is_there(link, form, &id)? {
                     ids.push(text);
                 }
             }
         }
-        let enough = rows.iter().all(|ids| ids.len() >= SAMPLE);
+        let enough = rows.iter().all(|ids| ids.len() >= most);
         Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     })
 }

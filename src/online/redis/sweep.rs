@@ -144,11 +144,12 @@ impl Sweep {
         now: u64,
         complete: &dyn Fn(usize) -> bool,
     ) -> Result<(), StoreError> {
-        let allowed = self.allowance.at(now);
         if cells.iter().any(|cell| cell.lock().dirt.swept.len() >= WAITING_MAX) {
-            self.allowance.spend(allowed.min(COUNT));
+            self.wait(now);
             return Ok(());
         }
+        // What was not spent until now is.
+        self.allowance.at(now);
         let (place, at, cursor) = self.cursor.clone().unwrap_or_else(|| {
             let views = (0..self.forms.len()).filter(|at| complete(*at));
             self.views = views.filter(|at| !self.done.contains(at)).collect();

@@ -1,7 +1,7 @@
 //! A flusher's connections to the servers of a cluster.
 //!
 //! Each is opened, given up and tried again by itself, and rows for one that is not there are put aside
-//! until it is: they hold up none of the others. The claims stand on one server, on whose connection of
+//! until it is: they hold up the others no longer than a server that does not answer is waited for. The claims stand on one server, on whose connection of
 //! their own they are looked at.
 //!
 //! # Why this way
@@ -20,7 +20,7 @@ use crate::online::redis::link::Link;
 use crate::online::redis::nodes::{Node, Nodes, UNREACHED};
 use crate::online::redis::settings::RedisSettings;
 use crate::online::redis::slots::slot_of;
-use crate::online::redis::{claim, clear, projects};
+use crate::online::redis::{claim, clear, left, projects};
 use crate::online::status::{BreakerState, NodeStatus};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -70,10 +70,7 @@ impl Flusher {
         self.connect_home(now);
         if lost {
             tracing::info!("a server of the cluster was replaced: all rows are written again");
-            self.cell.lock().dirt.lost();
-            self.gate.moved();
-            self.pulse.reset();
-            self.upkeep.iter_mut().for_each(Upkeep::another_server);
+            self.write_all_again();
         }
         if progress {
             self.cell.lock().release_parked();
@@ -84,18 +81,15 @@ impl Flusher {
 
     /// Sees to the connection to the server that has the claims.
     fn connect_home(&mut self, now: u64) {
-        let (Some(nodes), Some(upkeep)) = (&mut self.nodes, &mut self.upkeep) else {
-            // Only to look whose generation is entered.
-            return self.connect_home_of_fence(now);
-        };
-        let home = nodes.owner(slot_of(upkeep.key().as_bytes()));
-        upkeep.set_home(home.and_then(|at| nodes.all.get(at)?.first_slot));
-        open_home(&mut self.link, home, nodes, &self.settings, now);
-    }
-
-    fn connect_home_of_fence(&mut self, now: u64) {
-        let (Some(nodes), Some(fence)) = (&mut self.nodes, &self.fence) else { return };
-        let home = nodes.owner(slot_of(fence.key().as_bytes()));
+        let Some(nodes) = &mut self.nodes else { return };
+        if self.upkeep.is_none() && self.fence.is_none() {
+            return;
+        }
+        // What is no row lies in one slot.
+        let home = nodes.owner(slot_of(self.settings.bookkeeping().as_bytes()));
+        if let Some(upkeep) = &mut self.upkeep {
+            upkeep.claim.first_slot = home.and_then(|at| nodes.all.get(at)?.first_slot);
+        }
         open_home(&mut self.link, home, nodes, &self.settings, now);
     }
 
@@ -165,11 +159,6 @@ impl Flusher {
             }
         }
         self.record.numbers().memory = worst;
-        // Whatever has put a row aside: no server is missing now. Only here, as a slot without one would
-        // have it put aside at once again.
-        if nodes.owners().all(|node| node.link.is_some() && node.error.is_none()) {
-            self.cell.lock().release_parked();
-        }
     }
 
     /// The round trip to all servers, and its end.
@@ -196,12 +185,12 @@ impl Flusher {
         for at in sent {
             let Some(node) = nodes.all.get_mut(at) else { continue };
             match failed.remove(&at) {
+                // Its error stays for `mend`, which comes next: there what it refused is taken up again.
                 None => {
                     node.breaker.success();
-                    node.error = None;
                 }
                 // It was not sent, or the connection has failed with it.
-                Some(reason) if reason.starts_with(UNREACHED) => {}
+                Some(reason) if reason.starts_with(UNREACHED) && !node.is_ready() => {}
                 Some(reason) => {
                     // The server that had the slot has it no more, or is a replica now.
                     let moved = ["MOVED", "READONLY", "CLUSTERDOWN"];
@@ -306,11 +295,6 @@ fn open_home(
 }
 
 impl Upkeep {
-    /// The server of the claims begins with this slot.
-    fn set_home(&mut self, first_slot: Option<u16>) {
-        self.claim.first_slot = first_slot;
-    }
-
     /// Looks for keys of earlier runs on the server that is next.
     pub(super) fn sweep_node(
         &mut self,
@@ -374,9 +358,7 @@ impl Upkeep {
                 }
             }
             let left = claim::inherit(link, &key, workers, definition)?;
-            let Shown { frontier, clock } = least.unwrap_or(left);
-            least =
-                Some(Shown { frontier: frontier.min(left.frontier), clock: clock.min(left.clock) });
+            least = Some(least.map_or(left, |least| left::least(least, left)));
             keys = keys.zip(evicted(link)?).map(|(sum, more)| sum + more);
         }
         Ok((least.unwrap_or_default(), keys))

@@ -1,6 +1,7 @@
 //! One connection after the other.
 
 use super::Flusher;
+use super::upkeep::Upkeep;
 use crate::online::StoreError;
 use crate::online::redis::link::Link;
 use crate::online::redis::settings::RedisSettings;
@@ -24,12 +25,7 @@ impl Flusher {
         self.server = Some(server.clone());
         if known.is_some_and(|known| server.may_lack_writes_since(&known)) {
             tracing::info!("Redis was restarted or replaced: all rows are written again");
-            self.cell.lock().dirt.lost();
-            self.gate.moved();
-            self.pulse.reset();
-            if let Some(upkeep) = &mut self.upkeep {
-                upkeep.another_server();
-            }
+            self.write_all_again();
         }
         if self.upkeep.is_some() {
             limit_memory(&self.settings, &mut link)?;
@@ -38,6 +34,14 @@ impl Flusher {
         self.link = Some(link);
         self.record.numbers().connected = true;
         Ok(())
+    }
+
+    /// A server is another one, or has lost something.
+    pub(super) fn write_all_again(&mut self) {
+        self.cell.lock().dirt.lost();
+        self.gate.moved();
+        self.pulse.reset();
+        self.upkeep.iter_mut().for_each(Upkeep::another_server);
     }
 
     pub(super) fn drop_link(&mut self, error: StoreError) -> StoreError {

@@ -100,11 +100,6 @@ impl Upkeep {
         self.sweep.begin_again();
     }
 
-    /// The key of the claims.
-    pub(super) fn key(&self) -> &str {
-        self.claim.key()
-    }
-
     /// All rows are being written again.
     fn forget_evictions(&mut self) {
         self.evictions.values_mut().for_each(Evictions::rewritten);
@@ -128,9 +123,7 @@ impl Upkeep {
         let looked = self.evictions.entry(link.at_address().clone()).or_default();
         self.room |= evicted.is_some_and(|evicted| looked.look(evicted, max));
         let memory = MemoryStatus::of(used, max, settings.memory.alert_threshold);
-        let mut numbers = record.numbers();
-        numbers.memory = Some(memory);
-        numbers.evicted = self.evictions.values().map(Evictions::missing).sum();
+        record.numbers().evicted = self.evictions.values().map(Evictions::missing).sum();
         Ok(Some(memory))
     }
 }
