@@ -74,7 +74,7 @@ pub type CheckpointStatus = Box<dyn Fn() -> CheckpointSnapshot + Send + Sync>;
 ///     .with_kafka(status, 0)
 ///     .with_log(Box::new(move || dead_letters.status()))
 ///     .with_disk("dead_letters.jsonl");
-/// HttpServer::start(address, Arc::new(service))?;
+/// HttpServer::start(address, HostNames::default(), Arc::new(service))?;
 /// ```
 pub struct Service {
     plan: Arc<Plan>,

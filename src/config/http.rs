@@ -40,12 +40,7 @@ impl HttpSettings {
 
     /// The names of [`names`](Self::names).
     pub fn named(&self) -> impl Iterator<Item = &str> {
-        self.names
-            .as_deref()
-            .unwrap_or_default()
-            .split(',')
-            .map(str::trim)
-            .filter(|n| !n.is_empty())
+        self.names.iter().flat_map(|names| names.split(',')).map(str::trim)
     }
 
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {

@@ -49,6 +49,9 @@ pub enum HeldError {
         "more than {WAITING_ROWS_MAX} events wait for the frontier; ask again when it has moved"
     )]
     Waiting,
+    /// There is no live clock yet.
+    #[error("its worker restores its state, or has read nothing yet")]
+    Early,
     /// The worker did not answer.
     #[error("its worker did not answer within {} s", PATIENCE.as_secs())]
     Late,
@@ -136,16 +139,20 @@ impl Answering {
             self.question = None;
             return false;
         };
-        let Some(found) = state.search(&mut question.search, SLICE_ROWS) else { return true };
-        let held = found.map(|events| EntityHeld {
-            events,
-            clock: state.clock(),
-            let_go: state.log.log.forgotten(),
-        });
-        let held = held.map_err(|error| match error {
-            SearchError::Many => HeldError::Many,
-            SearchError::Waiting => HeldError::Waiting,
-        });
+        let held = match state.clock() {
+            // While it is restored, what is held is a part.
+            0 => Err(HeldError::Early),
+            clock => {
+                let found = state.search(&mut question.search, SLICE_ROWS);
+                let Some(found) = found else { return true };
+                let let_go = state.log.log.forgotten();
+                let held = found.map(|events| EntityHeld { events, clock, let_go });
+                held.map_err(|error| match error {
+                    SearchError::Many => HeldError::Many,
+                    SearchError::Waiting => HeldError::Waiting,
+                })
+            }
+        };
         // Whoever asked may have stopped waiting.
         let _ = question.told.try_send(held);
         self.question = None;

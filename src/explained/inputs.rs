@@ -69,10 +69,15 @@ impl Explaining<'_> {
     }
 
     /// The features at `clock`.
-    fn row(&mut self, view: &ViewPlan, clock: EventTime) -> Vec<String> {
+    fn row(&mut self, view: &ViewPlan, clock: EventTime) -> &[String] {
         let (of, recomputed) = (self.view.1, &mut self.recomputed);
         let row = self.rows.entry(clock);
-        row.or_insert_with(|| features(view, &recomputed.row(of, clock), 0)).clone()
+        row.or_insert_with(|| features(view, &recomputed.row(of, clock), 0))
+    }
+
+    /// The feature at place `feature` of the view at `clock`, as JSON.
+    fn feature_at(&mut self, view: &ViewPlan, feature: usize, clock: EventTime) -> String {
+        self.row(view, clock).get(feature).cloned().unwrap_or_default()
     }
 
     /// Feature `feature` of the view at `clock`, as JSON.
@@ -82,7 +87,7 @@ impl Explaining<'_> {
     pub fn value(&mut self, feature: usize, clock: EventTime) -> Result<String, Failure> {
         let plan = std::sync::Arc::clone(&self.job.plan);
         let (view, _) = self.view(&plan)?;
-        Ok(self.row(view, clock).get(feature).cloned().unwrap_or_default())
+        Ok(self.feature_at(view, feature, clock))
     }
 
     /// Sees that the features are what the job's windows say: `windows`.
@@ -92,7 +97,7 @@ impl Explaining<'_> {
     pub fn check(&mut self, windows: &[String]) -> Result<(), Failure> {
         let plan = std::sync::Arc::clone(&self.job.plan);
         let (view, _) = self.view(&plan)?;
-        let now = self.row(view, self.at);
+        let now = self.row(view, self.at).to_vec();
         let mut pairs = view.features.iter().zip(now.iter().zip(windows));
         match pairs.find(|(_, (one, other))| one != other) {
             None => Ok(()),
@@ -109,7 +114,7 @@ impl Explaining<'_> {
 
     fn feature(&mut self, view: &ViewPlan, (at, plan): (usize, &FeaturePlan)) -> ExplainedFeature {
         let texts = self.job.views.get(self.view.0).and_then(|texts| texts.features.get(at));
-        let now = self.row(view, self.at);
+        let now = self.feature_at(view, at, self.at);
         let mut edges = BTreeSet::new();
         let columns = self.recomputed.row(self.view.1, self.at);
         let mut inputs = Vec::new();
@@ -123,7 +128,7 @@ impl Explaining<'_> {
         let (changes, more_changes) = self.changes(view, at, &edges);
         ExplainedFeature {
             name: plan.name.clone(),
-            value: value(now.get(at).cloned().unwrap_or_default()),
+            value: value(now),
             definition: texts.map_or_else(String::new, |text| text.definition.clone()),
             changes,
             more_changes,
@@ -141,9 +146,9 @@ impl Explaining<'_> {
         let mut changes = Vec::new();
         let most = self.limit.saturating_mul(EDGES_A_CHANGE);
         let mut more = edges.len() > most;
-        let mut last = self.row(view, self.at).get(feature).cloned().unwrap_or_default();
+        let mut last = self.feature_at(view, feature, self.at);
         for at in edges.iter().take(most) {
-            let next = self.row(view, *at).get(feature).cloned().unwrap_or_default();
+            let next = self.feature_at(view, feature, *at);
             if next == last {
                 continue;
             }
@@ -271,7 +276,7 @@ impl Explaining<'_> {
         (form, holder): (&InputForm, Option<u64>),
         (row, leaves): (u64, Option<EventTime>),
     ) -> ContributingEvent {
-        let then = leaves.map(|at| self.row(view, at).get(feature).cloned().unwrap_or_default());
+        let then = leaves.map(|at| self.feature_at(view, feature, at));
         let sequence = derived_by(self.recomputed.entity(), form);
         let compared = sequence.and_then(|sequence| {
             let found = self.recomputed.compared(sequence, row)?;

@@ -2,7 +2,7 @@
 
 use crate::docs::ServedDocs;
 use crate::http::page;
-use crate::http::routes::in_time;
+use crate::http::routes::answered_on;
 use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::{StatusCode, header};
@@ -37,16 +37,9 @@ pub(crate) fn router<S>(docs: Arc<ServedDocs>) -> Router<S> {
 impl Documentation {
     async fn file(self, name: String) -> Response {
         let Documentation { docs, making } = self;
-        in_time(async move {
-            let turn = making.acquire_owned().await;
-            tokio::task::spawn_blocking(move || {
-                let _turn = turn;
-                match docs.file(&name) {
-                    Some(file) => page::answer(file.kind, file.text.into_owned()),
-                    None => StatusCode::NOT_FOUND.into_response(),
-                }
-            })
-            .await
+        answered_on(making, move || match docs.file(&name) {
+            Some(file) => page::answer(file.kind, file.text.into_owned()),
+            None => StatusCode::NOT_FOUND.into_response(),
         })
         .await
     }

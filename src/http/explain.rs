@@ -1,11 +1,10 @@
 //! `/explain/{view}?id=ID&feature=NAME`: why a feature of an entity is what it is.
 
 use super::Introspect;
-use super::routes::{json_answer, passed_on, unknown_name};
-use super::row::RUN_HEADER;
+use super::routes::{json_answer, passed_on, refusal, unknown_name};
+use super::row::run_of;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serde_json::json;
 use serde_json::value::RawValue;
 
 /// Which feature is asked about.
@@ -77,7 +76,7 @@ impl ExplainQuestion {
                 return None;
             }
         }
-        let run = headers.get(RUN_HEADER).map(|run| run.to_str().unwrap_or_default().to_owned());
+        let run = run_of(headers).map(str::to_owned);
         Some(ExplainQuestion { view, id: id?, feature: feature?, run })
     }
 }
@@ -85,13 +84,11 @@ impl ExplainQuestion {
 /// What is answered where more or less is asked than one feature of one entity.
 pub(super) fn not_asked() -> Response {
     let hint = "write /explain/{view}?id=ID&feature=NAME, with what is no letter or digit as %XX";
-    let error = "one feature of one entity is asked about";
-    json_answer(StatusCode::BAD_REQUEST, &json!({ "error": error, "hint": hint }))
+    refusal(StatusCode::BAD_REQUEST, "one feature of one entity is asked about", hint)
 }
 
 fn not_told(code: StatusCode, why: &str, hint: &str) -> Response {
-    let error = format!("it cannot be explained: {why}");
-    json_answer(code, &json!({ "error": error, "hint": hint }))
+    refusal(code, &format!("it cannot be explained: {why}"), hint)
 }
 
 /// The answer to a question.

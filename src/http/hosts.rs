@@ -14,7 +14,7 @@
 //! Others get 421. What changes something is refused with 403 when a page asks for it, whichever it is.
 //! A request without a host is none of a browser.
 
-use super::routes::json_answer;
+use super::routes::{json_answer, refusal};
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -46,14 +46,13 @@ impl HostNames {
     /// ```
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let own = rustix::system::uname();
-        let own = own.nodename().to_str().ok().map(str::to_owned);
-        let named = names.into_iter().map(|name| name_of(name).to_owned());
-        HostNames(Arc::new(named.chain(own).map(|name| name.to_ascii_lowercase()).collect()))
+        let own = own.nodename().to_str().ok().map(name_of);
+        HostNames(Arc::new(names.into_iter().map(name_of).chain(own).collect()))
     }
 
     /// Whether a request may be for `host`, with or without a port.
     pub fn allow(&self, host: &str) -> bool {
-        let name = name_of(host).trim_end_matches('.').to_ascii_lowercase();
+        let name = name_of(host);
         let address = name.trim_start_matches('[').trim_end_matches(']');
         let is_below = |allowed: &String| {
             let ending = allowed.strip_prefix('*').filter(|ending| ending.starts_with('.'));
@@ -66,12 +65,13 @@ impl HostNames {
     }
 }
 
-/// A host without its port.
-fn name_of(host: &str) -> &str {
-    match host.rsplit_once(':') {
+/// A host's name: without its port and a last dot, in small letters.
+fn name_of(host: &str) -> String {
+    let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,
-    }
+    };
+    name.trim_end_matches('.').to_ascii_lowercase()
 }
 
 /// Whom a request is for; `Err`: it says so in a way that nobody understands.
@@ -97,8 +97,7 @@ pub(super) async fn guarded(
         let error = format!("\"{host}\" is none of the names by which this process is asked");
         let hint = "ask by an IP address or localhost, or allow the name by \"names\" in [http] of \
                     cluster.toml; otherwise a page of another site could read what is here";
-        let body = json!({ "error": error, "hint": hint });
-        return json_answer(StatusCode::MISDIRECTED_REQUEST, &body);
+        return refusal(StatusCode::MISDIRECTED_REQUEST, &error, hint);
     }
     let changes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
     if changes && request.headers().contains_key(header::ORIGIN) {
@@ -161,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_is_below_a_name_is_allowed_by_a_star_and_the_name_itself_is_not() {
-        let names = HostNames::new(["*.example.com", "one.example.org:80"]);
+        let names = HostNames::new(["*.example.com", "one.example.org:80", "dot.example.org."]);
         for (host, allowed) in [
             ("a.example.com", true),
             ("a.b.example.com:1", true),
@@ -169,6 +168,7 @@ mod tests {
             ("badexample.com", false),
             ("one.example.org:8088", true),
             ("two.example.org", false),
+            ("dot.example.org", true),
         ] {
             assert_eq!(names.allow(host), allowed, "{host}");
         }

@@ -4,15 +4,14 @@ use crate::http::explain::{self, ExplainQuestion};
 use crate::http::health::Status;
 use crate::http::hosts::{self, HostNames};
 use crate::http::page;
-use crate::http::row::{RUN_HEADER, RowAnswer};
+use crate::http::row::{RowAnswer, run_of};
 use crate::http::server::{ANSWER_TIMEOUT, ASKING_THREADS};
 use crate::http::shared::{PAGES_MAX, SharedOverview};
 use crate::http::{Introspect, Readiness, documentation, log};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -94,8 +93,7 @@ async fn live(State(job): State<Job>) -> Response {
         }
         None => {
             let error = format!("{PAGES_MAX} pages are open, which is as many as are told");
-            let body = json!({ "error": error, "hint": "ask /overview every few seconds" });
-            json_answer(StatusCode::SERVICE_UNAVAILABLE, &body)
+            refusal(StatusCode::SERVICE_UNAVAILABLE, &error, "ask /overview every few seconds")
         }
     })
     .await
@@ -150,17 +148,15 @@ async fn features_asked(
     State(job): State<Job>,
     Path(view): Path<String>,
     headers: HeaderMap,
-    asked: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    uri: Uri,
 ) -> Response {
-    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
-    match <[(String, String); 1]>::try_from(asked) {
+    match <[(String, String); 1]>::try_from(pairs(&uri)) {
         Ok([(key, id)]) if key == "id" => {
             answer(job, move |job| row(job, &view, &id, &headers)).await
         }
         _ => {
             let hint = "write /features/{view}?id=ID, with what is no letter or digit as %XX";
-            let error = "one entity is asked for by one id";
-            json_answer(StatusCode::BAD_REQUEST, &json!({ "error": error, "hint": hint }))
+            refusal(StatusCode::BAD_REQUEST, "one entity is asked for by one id", hint)
         }
     }
 }
@@ -169,18 +165,21 @@ async fn explained(
     State(job): State<Job>,
     Path(view): Path<String>,
     headers: HeaderMap,
-    asked: Result<Query<Vec<(String, String)>>, QueryRejection>,
+    uri: Uri,
 ) -> Response {
-    let asked = asked.map(|Query(asked)| asked).unwrap_or_default();
-    match ExplainQuestion::of(view, asked, &headers) {
+    match ExplainQuestion::of(view, pairs(&uri), &headers) {
         Some(question) => answer(job, move |job| explain::explained(job, &question)).await,
         None => explain::not_asked(),
     }
 }
 
+/// What is asked behind a path; nothing where that is no pairs.
+fn pairs(uri: &Uri) -> Vec<(String, String)> {
+    Query::try_from_uri(uri).map(|Query(pairs)| pairs).unwrap_or_default()
+}
+
 fn row(job: &dyn Introspect, view: &str, id: &str, headers: &HeaderMap) -> Response {
-    let run = headers.get(RUN_HEADER).map(|run| run.to_str().unwrap_or_default());
-    match job.row(view, id, run) {
+    match job.row(view, id, run_of(headers)) {
         RowAnswer::Row(row) => json_answer(StatusCode::OK, &row),
         RowAnswer::NoRow { as_of } => json_answer(
             StatusCode::NOT_FOUND,
@@ -206,8 +205,7 @@ pub(super) fn unknown_name(kind: &str, name: &str, nearest: Option<&str>) -> Res
         Some(name) => format!("did you mean \"{name}\"?"),
         None => format!("`tidemark check` lists the {kind}s of a job"),
     };
-    let error = format!("no {kind} \"{name}\"");
-    json_answer(StatusCode::NOT_FOUND, &json!({ "error": error, "hint": hint }))
+    refusal(StatusCode::NOT_FOUND, &format!("no {kind} \"{name}\""), &hint)
 }
 
 /// What another process has answered.
@@ -220,7 +218,7 @@ async fn unknown() -> Response {
     let hint = "there are /, /metrics, /health, /ready, /overview, /catalogue, /docs/, /log, \
                 /settings, /features/{view}/{id}, /features/{view}?id= and \
                 /explain/{view}?id=&feature=";
-    json_answer(StatusCode::NOT_FOUND, &json!({ "error": "no such path", "hint": hint }))
+    refusal(StatusCode::NOT_FOUND, "no such path", hint)
 }
 
 async fn method() -> Response {
@@ -234,12 +232,20 @@ async fn answer(
     ask: impl FnOnce(&dyn Introspect) -> Response + Send + 'static,
 ) -> Response {
     let Job { asked, asking, .. } = job;
+    answered_on(asking, move || ask(asked.as_ref())).await
+}
+
+/// Answers on one of the threads that `threads` counts, once there is one.
+pub(super) async fn answered_on(
+    threads: Arc<Semaphore>,
+    make: impl FnOnce() -> Response + Send + 'static,
+) -> Response {
     in_time(async move {
         // Held by the thread, which goes on when nobody waits for it any more.
-        let thread = asking.acquire_owned().await;
+        let thread = threads.acquire_owned().await;
         tokio::task::spawn_blocking(move || {
             let _thread = thread;
-            ask(asked.as_ref())
+            make()
         })
         .await
     })
@@ -269,6 +275,11 @@ pub(super) async fn in_time(
             json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": error }))
         }
     }
+}
+
+/// What is not answered, why, and what to do.
+pub(super) fn refusal(code: StatusCode, error: &str, hint: &str) -> Response {
+    json_answer(code, &json!({ "error": error, "hint": hint }))
 }
 
 pub(super) fn json_answer(code: StatusCode, body: &impl Serialize) -> Response {

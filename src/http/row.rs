@@ -1,5 +1,6 @@
 //! `/features/{view}/{id}`: one row.
 
+use axum::http::HeaderMap;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
@@ -8,6 +9,11 @@ use tidemark_operators::value::Value;
 
 /// The header in which a process that asks another one says of which run of the job it is.
 pub const RUN_HEADER: &str = "tidemark-run";
+
+/// The run that such a process says it is of.
+pub(super) fn run_of(headers: &HeaderMap) -> Option<&str> {
+    headers.get(RUN_HEADER).map(|run| run.to_str().unwrap_or_default())
+}
 
 /// What asking for a row gave.
 #[derive(Clone, Debug, PartialEq)]

@@ -29,14 +29,15 @@ impl Service {
             return ExplainAnswer::UnknownFeature { nearest: near };
         };
         let id = entity_id::known_as(&self.plan, index, &asked.id).into_owned();
+        // For the hop, too: a process that hangs holds one thread and no more.
+        let Ok(_explaining) = self.explaining.try_lock() else {
+            return later("another feature is being explained".to_owned());
+        };
         match self.elsewhere(&id, asked.run.as_deref()) {
             Ok(None) => {}
             Ok(Some((peers, owner))) => return peers.explain(owner, asked),
             Err(why) => return later(why),
         }
-        let Ok(_explaining) = self.explaining.try_lock() else {
-            return later("another feature is being explained".to_owned());
-        };
         match self.explanation((index, view), feature, &id) {
             Ok(answer) => answer,
             Err(error @ HeldError::Many) => ExplainAnswer::TooMuch {

@@ -225,19 +225,19 @@ fn a_topic_is_read_to_the_end_that_it_has_and_says_what_a_file_says() {
     let mut of_topic: Value = serde_json::from_str(&text).unwrap();
     let mut of_file: Value = serde_json::from_str(&of_file).unwrap();
     for document in [&mut of_topic, &mut of_file] {
-        forget_places(document);
+        forget(document, &["place", "partition"]);
     }
     assert_eq!(of_topic, of_file);
 }
 
-/// Takes out where events are.
-fn forget_places(value: &mut Value) {
+/// Takes out what is under `keys`.
+pub fn forget(value: &mut Value, keys: &[&str]) {
     match value {
         Value::Object(members) => {
-            ["place", "partition"].iter().for_each(|key| drop(members.remove(*key)));
-            members.values_mut().for_each(forget_places);
+            keys.iter().for_each(|key| drop(members.remove(*key)));
+            members.values_mut().for_each(|value| forget(value, keys));
         }
-        Value::Array(values) => values.iter_mut().for_each(forget_places),
+        Value::Array(values) => values.iter_mut().for_each(|value| forget(value, keys)),
         _ => {}
     }
 }

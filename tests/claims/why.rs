@@ -1,6 +1,7 @@
 //! Why a value of a running job is what it is: what the job says by the events that it holds is what
 //! `tidemark explain` says by the log, for all features of the shipped jobs; and it says when it cannot.
 
+use crate::explain::forget;
 use crate::files::tidemark;
 use crate::folder::Folder;
 use crate::historical::names_of_views;
@@ -17,11 +18,7 @@ fn job(folder: &Path, name: &str, topic: &str, records: &[&str]) -> Process {
     assert!(create_topic(&kafka(), topic, 1, &[]).unwrap());
     // One partition, so that their order is that of the file.
     produce(&kafka(), topic, records.iter().map(|line| (0, Some("k"), Some(line)))).unwrap();
-    let path = settings(folder, "[online]\nkind = \"embedded\"\n");
-    // Both are about [online].
-    let text = std::fs::read_to_string(&path).unwrap();
-    let redis = "[online.redis]\nprobe_interval = \"100ms\"\nbackoff_max = \"200ms\"\n";
-    std::fs::write(&path, text.replace(redis, "")).unwrap();
+    settings(folder, "[online]\nkind = \"embedded\"\n");
     let brokers = kafka().bootstrap_servers;
     let variables = [("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()), ("KAFKA_TOPIC", topic)];
     let mut job = Process::start_with(folder, name, &variables, &["--workers", "2"]);
@@ -29,19 +26,8 @@ fn job(folder: &Path, name: &str, topic: &str, records: &[&str]) -> Process {
     job
 }
 
-/// Takes out what only the log knows: where events are.
-fn forget_places(value: &mut Value) {
-    match value {
-        Value::Object(members) => {
-            for key in ["place", "source", "partition", "offset"] {
-                members.remove(key);
-            }
-            members.values_mut().for_each(forget_places);
-        }
-        Value::Array(values) => values.iter_mut().for_each(forget_places),
-        _ => {}
-    }
-}
+/// What only the log knows: where events are.
+const PLACES: [&str; 4] = ["place", "source", "partition", "offset"];
 
 /// What is said of a value by a shipped job that runs, and by `tidemark explain` of the same moment.
 fn says_what_the_log_says(name: &str, source: &str, (key, entity): (&str, &str)) {
@@ -94,8 +80,8 @@ fn says_what_the_log_says(name: &str, source: &str, (key, entity): (&str, &str))
                 let of_log = of_log.iter().find(|known| known["name"] == feature.as_str());
                 let (mut own, mut log) =
                     (said["features"][0].clone(), of_log.cloned().unwrap_or_default());
-                forget_places(&mut own);
-                forget_places(&mut log);
+                forget(&mut own, &PLACES);
+                forget(&mut log, &PLACES);
                 assert_eq!(own, log, "{asked}");
                 for input in own["inputs"].as_array().unwrap() {
                     *kinds.entry(input["what"].as_str().unwrap().to_owned()).or_insert(0) += 1;

@@ -61,10 +61,11 @@ export const n = (text) => [text, "n"];
 /** A bar for a share, with its number beside it. */
 export function bar(value, what) {
   if (value === null || value === undefined) return ["–", ""];
-  return { key: value.toFixed(2), update: (cell) => {
+  return { key: `${share(value)} ${what}`, update: (cell) => {
     const meter = cell.querySelector("meter");
     if (!meter) return false;
     meter.value = Math.min(value, 1);
+    meter.setAttribute("aria-label", what);
     setText(cell.lastChild, share(value));
     return true;
   }, make: () => {
