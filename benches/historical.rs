@@ -91,6 +91,9 @@ fn cost(said: &str) -> Cost {
 }
 
 fn median(mut costs: Vec<Cost>) -> Cost {
+    let middle = costs.len() / 2;
     costs.sort_by(|one, other| one.cpu_s.total_cmp(&other.cpu_s));
-    costs[costs.len() / 2]
+    let cpu_s = costs[middle].cpu_s;
+    costs.sort_by_key(|cost| cost.bytes);
+    Cost { cpu_s, bytes: costs[middle].bytes }
 }

@@ -172,7 +172,7 @@ Examples:
 
   bzip2 -dc tx.jsonl.bz2 | tidemark replay fraud --source transactions=- --sealed - | head
 
-Files are JSON lines, Avro or Parquet, plain, gzip or zstd (by their content); `-` is standard
+Files are JSON lines or Avro, plain, gzip or zstd, or Parquet (by their content); `-` is standard
 input or output. Several files are several partitions, in the order given. Nothing depends on the
 clock: the same files give the same bytes of rows, whatever the number of workers, and the same dead
 letters, those of a partition in its order. One line of JSON on stdout says what was read and what

@@ -45,7 +45,7 @@ pub enum Form {
 }
 
 /// By what a form begins with.
-const MAGIC: [(&[u8], Form); 13] = [
+const MAGIC: [(&[u8], Form); 14] = [
     (b"Obj\x01", Form::Avro),
     (b"\x28\xb5\x2f\xfd", Form::Zstd),
     (b"\x1f\x8b", Form::Gzip),
@@ -53,6 +53,7 @@ const MAGIC: [(&[u8], Form); 13] = [
     (b"\xfd7zXZ\0", Form::Xz),
     (b"PK\x03\x04", Form::Zip),
     (b"PAR1", Form::Parquet),
+    (b"PARE", Form::Parquet),
     (b"ORC", Form::Orc),
     (b"ARROW1", Form::Arrow),
     (b"\xff\xfe", Form::Utf16),

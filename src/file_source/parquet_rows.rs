@@ -118,9 +118,10 @@ impl ParquetRows {
     /// The next row, of whichever row group; `None` at the end.
     fn row(&mut self) -> io::Result<Option<Row>> {
         loop {
-            let place = self.group_name();
+            let group = self.next_group.saturating_sub(1);
             if let Some(rows) = &mut self.rows
-                && let Some(row) = within(&place, || rows.next().transpose())?
+                && let Some(row) =
+                    within(format_args!("row group {group}"), || rows.next().transpose())?
             {
                 return Ok(Some(row));
             }
@@ -251,7 +252,10 @@ fn chunks(group: &RowGroupMetaData) -> Vec<Chunk> {
 }
 
 /// Does what the library does: it panics on some damaged files.
-fn within<T>(place: &str, work: impl FnOnce() -> Result<T, ParquetError>) -> io::Result<T> {
+fn within<T>(
+    place: impl std::fmt::Display,
+    work: impl FnOnce() -> Result<T, ParquetError>,
+) -> io::Result<T> {
     match contained(work) {
         Ok(done) => done.map_err(|error| wrong(format!("{place} cannot be read ({error})"))),
         Err(said) => Err(wrong(format!("{place} is damaged ({said})"))),

@@ -100,26 +100,27 @@ pub(super) fn find_or_make(
     settings: &[(&str, &str)],
     like: &[String],
 ) -> Result<u32, String> {
-    let find = |topic: &str| match inquirer.partitions(topic) {
-        Ok(count) => Ok(Some(count)),
-        Err(Trouble::NoSuchTopic(_)) => Ok(None),
-        Err(trouble) => Err(trouble.to_string()),
-    };
-    if let Some(count) = find(topic)? {
-        return Ok(count);
+    match inquirer.partitions(topic) {
+        Ok(count) => return Ok(count),
+        Err(Trouble::NoSuchTopic(_)) => {}
+        Err(trouble) => return Err(trouble.to_string()),
     }
-    // A topic that these credentials may not look at is no example; a passing error is tried again.
-    let counts = like.iter().map(|topic| match inquirer.partitions(topic) {
-        Err(Trouble::Lasting(_)) => Ok(None),
-        _ => find(topic),
-    });
-    let counts = counts.collect::<Result<Vec<_>, _>>()?;
-    let made = counts.into_iter().flatten().max().unwrap_or(1);
+    let mut made = 1;
+    for like in like {
+        made = match inquirer.partitions(like) {
+            Ok(count) => made.max(count),
+            // One that these credentials may not look at is no example, either.
+            Err(Trouble::NoSuchTopic(_) | Trouble::Lasting(_)) => made,
+            Err(trouble) => return Err(trouble.to_string()),
+        };
+    }
     let created = create_topic(inquirer.config(), topic, made, settings);
     if created.map_err(|error| error.to_string())? {
         tracing::info!(topic, partitions = made, "kafka: made a topic");
+        return Ok(made);
     }
-    Ok(made)
+    // Somebody else made it meanwhile.
+    inquirer.partitions(topic).map_err(|trouble| trouble.to_string())
 }
 
 /// Finds `topic`, or makes it with so many `partitions` (and what [`create_topic`] says). Blocks for

@@ -1,7 +1,7 @@
 //! A spine: examples to be given features, each a row with a time, the keys of entities, and whatever
 //! else it has (labels), which is passed through.
 //!
-//! It is a file of CSV or JSON lines, plain, gzip or zstd, told by what it begins with. It is read twice,
+//! It is a file of CSV or JSON lines, plain, gzip or zstd, or of Parquet, told by what it begins with. It is read twice,
 //! first for its times and keys and then for its rows, so it must stay as it is meanwhile.
 
 mod column;

@@ -3,7 +3,7 @@
 mod history;
 mod sentinel;
 mod servers_alike;
-mod stock;
+pub mod stock;
 
 use crate::folder::Folder;
 use crate::memory::{self, Record, Run};

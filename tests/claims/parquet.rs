@@ -1,8 +1,8 @@
 //! Parquet: what is written is read by others as it is, what others write is read as lines are.
 
+use crate::feast::stock::environment;
 use crate::files::{Ended, tidemark};
 use crate::folder::Folder;
-use std::path::Path;
 use std::process::Command;
 
 fn run(folder: &Folder, line: &str) -> Ended {
@@ -17,11 +17,7 @@ fn read(folder: &Folder, name: &str) -> String {
 
 /// Runs a program of Python where pyarrow is.
 fn python(folder: &Folder, program: &str) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/feast");
-    let found = Command::new(script).arg("path").output().unwrap();
-    assert!(found.status.success(), "{}", String::from_utf8_lossy(&found.stderr));
-    let home = String::from_utf8(found.stdout).unwrap();
-    let python = Path::new(home.trim()).join("bin/python");
+    let python = environment().join("bin/python");
     let ended = Command::new(python).args(["-c", program]).current_dir(folder.path()).output();
     let ended = ended.unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));

@@ -36,6 +36,11 @@ pub fn check_footer(file: &File, length: u64) -> io::Result<()> {
         || wrong("it does not end as Parquet does: it was cut off, or is still being written");
     let mut tail = [0; 8];
     let end = length.checked_sub(8).filter(|end| *end >= 4).ok_or_else(cut)?;
+    let mut head = [0; 4];
+    file.read_exact_at(&mut head, 0)?;
+    if head != *MAGIC && head != *ENCRYPTED {
+        return Err(wrong("it is Parquet within gzip or zstd, which is not read; expand it first"));
+    }
     file.read_exact_at(&mut tail, end)?;
     let [a, b, c, d, magic @ ..] = tail;
     if magic == *ENCRYPTED {

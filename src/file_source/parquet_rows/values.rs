@@ -65,9 +65,7 @@ fn time(ns: i128, unit: TimeUnit, out: &mut Vec<u8>) -> Result<(), String> {
         TimeUnit::Us => push_int(ns.div_euclid(1_000), out),
         TimeUnit::Ms => push_int(ns.div_euclid(1_000_000), out),
         TimeUnit::S => {
-            let ms = ns.div_euclid(1_000_000);
-            let text = format!("{}.{:03}", ms.div_euclid(1_000), ms.rem_euclid(1_000));
-            out.extend_from_slice(text.as_bytes());
+            out.extend_from_slice(digits(ns.div_euclid(1_000_000), 3).as_bytes());
         }
         TimeUnit::Days => push_int(ns.div_euclid(86_400_000_000_000), out),
         TimeUnit::Date => {
@@ -99,14 +97,19 @@ fn decimal(value: &Decimal) -> Result<String, String> {
     let mut units = if negative { -1_i128 } else { 0 };
     for byte in bytes {
         // At most 18 digits, whatever is before them are signs.
-        units = units.checked_shl(8).unwrap_or(0) | i128::from(*byte);
+        units = (units << 8) | i128::from(*byte);
     }
     let scale = usize::try_from(value.scale()).map_err(|error| error.to_string())?;
+    Ok(digits(units, scale))
+}
+
+/// A number of units of which the last `scale` digits are behind the point.
+fn digits(units: i128, scale: usize) -> String {
     let digits = format!("{:0>width$}", units.unsigned_abs(), width = scale + 1);
     let (whole, fraction) = digits.split_at(digits.len() - scale);
-    let sign = if negative { "-" } else { "" };
+    let sign = if units < 0 { "-" } else { "" };
     let point = if scale > 0 { "." } else { "" };
-    Ok(format!("{sign}{whole}{point}{fraction}"))
+    format!("{sign}{whole}{point}{fraction}")
 }
 
 #[cfg(test)]
@@ -116,11 +119,13 @@ mod tests {
 
     #[test]
     fn a_timestamp_is_written_in_the_unit_that_the_job_reads() {
-        let of = |unit| {
+        let written = |ns, unit| {
             let mut out = Vec::new();
-            time(1_767_528_000_123_456_789, unit, &mut out).unwrap();
+            time(ns, unit, &mut out).unwrap();
             String::from_utf8(out).unwrap()
         };
+        let of = |unit| written(1_767_528_000_123_456_789, unit);
+        assert_eq!(written(-500_000_000, TimeUnit::S), "-0.500");
         assert_eq!(of(TimeUnit::Ms), "1767528000123");
         assert_eq!(of(TimeUnit::S), "1767528000.123");
         assert_eq!(of(TimeUnit::Us), "1767528000123456");

@@ -92,7 +92,7 @@ impl CommittedLetters {
         if number > session.progress.written {
             session.write(number, letters, go_on).map_err(|why| self.failed(why.into()))?;
         }
-        session.topics.serve();
+        session.progress.inquirer.serve();
         self.session = Some(session);
         Ok(())
     }
@@ -101,7 +101,7 @@ impl CommittedLetters {
         let CommittedTo { kafka, letters, progress: topic, state, .. } = &self.to;
         // Else it would end what the one that leads has open.
         (self.leads)()?;
-        let topics = LetterTopics::new(kafka, letters)?;
+        let topics = LetterTopics::new(letters);
         let (key, id) = (state.clone(), format!("tidemark-letters-{state}"));
         let progress = ProgressTopic { kafka, topic, key, id }.begin(go_on);
         let mut progress = progress.map_err(|why| self.failed(why.into()))?;
@@ -126,11 +126,11 @@ impl LetterSession {
         go_on: &dyn Fn() -> bool,
     ) -> Result<(), String> {
         let LetterSession { progress, topics } = self;
-        progress.write(number, "publish.write", go_on, |writer, _| {
+        progress.write(number, "publish.write", go_on, |writer, inquirer| {
             for letter in letters {
                 let topic = topics.topic(letter);
                 let mut record = BaseRecord::<[u8], [u8]>::to(&topic)
-                    .partition(topics.partition(&topic, letter)?)
+                    .partition(topics.partition(inquirer, &topic, letter)?)
                     .headers(headers::of(letter));
                 (record.key, record.payload) = (letter.key.as_deref(), letter.value.as_deref());
                 writer.write(record)?;

@@ -4,6 +4,7 @@ use crate::kafka::context;
 use crate::kafka::dead_letters::topics::LetterTopics;
 use crate::kafka::dead_letters::{DeadLetterSettings, headers};
 use crate::kafka::error::KafkaError;
+use crate::kafka::inquirer::Inquirer;
 use crate::kafka::lock;
 use crate::kafka::settings::KafkaConfig;
 use crate::outbox::Outbox;
@@ -64,6 +65,7 @@ pub(super) struct Publisher {
     outbox: Arc<Outbox>,
     producer: BaseProducer<Deliveries>,
     topics: LetterTopics,
+    inquirer: Inquirer,
 }
 
 impl Publisher {
@@ -73,8 +75,8 @@ impl Publisher {
         outbox: Arc<Outbox>,
     ) -> Result<Publisher, KafkaError> {
         let producer = producer(&config, &outbox)?;
-        let topics = LetterTopics::new(&config, settings)?;
-        Ok(Publisher { config, outbox, producer, topics })
+        let (topics, inquirer) = (LetterTopics::new(settings), Inquirer::new(&config)?);
+        Ok(Publisher { config, outbox, producer, topics, inquirer })
     }
 
     pub(super) fn run(mut self) {
@@ -109,7 +111,7 @@ impl Publisher {
     fn serve(&self) {
         let in_flight = self.producer.in_flight_count() > 0;
         self.producer.poll(if in_flight { POLL } else { Duration::ZERO });
-        self.topics.serve();
+        self.inquirer.serve();
         let again = std::mem::take(&mut *lock(&self.producer.context().failed));
         if !again.is_empty() {
             self.outbox.put_back(again);
@@ -120,7 +122,7 @@ impl Publisher {
     fn send(&mut self, mut letters: VecDeque<Arc<DeadLetter>>) {
         while let Some(letter) = letters.front() {
             let topic = self.topics.topic(letter);
-            let partition = match self.topics.partition(&topic, letter) {
+            let partition = match self.topics.partition(&self.inquirer, &topic, letter) {
                 Ok(partition) => partition,
                 Err(error) => {
                     self.outbox.failed(error, 1);

@@ -1,9 +1,7 @@
 //! The topics of letters: found, or made when a letter is to be written there.
 
 use crate::kafka::dead_letters::DeadLetterSettings;
-use crate::kafka::error::KafkaError;
 use crate::kafka::inquirer::Inquirer;
-use crate::kafka::settings::KafkaConfig;
 use crate::kafka::topics::find_or_make;
 use std::collections::HashMap;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
@@ -14,23 +12,13 @@ const MESSAGE_BYTES_MAX: &str = "104857600";
 /// See the module.
 pub(super) struct LetterTopics {
     settings: DeadLetterSettings,
-    inquirer: Inquirer,
     /// Partitions of those that are known to exist.
     partitions: HashMap<String, u32>,
 }
 
 impl LetterTopics {
-    pub(super) fn new(
-        config: &KafkaConfig,
-        settings: &DeadLetterSettings,
-    ) -> Result<Self, KafkaError> {
-        let inquirer = Inquirer::new(config)?;
-        Ok(LetterTopics { settings: settings.clone(), inquirer, partitions: HashMap::new() })
-    }
-
-    /// Serves the client that asks for them.
-    pub(super) fn serve(&self) {
-        self.inquirer.serve();
+    pub(super) fn new(settings: &DeadLetterSettings) -> Self {
+        LetterTopics { settings: settings.clone(), partitions: HashMap::new() }
     }
 
     /// The topic of a letter.
@@ -40,11 +28,18 @@ impl LetterTopics {
 
     /// The letter's partition in its topic: the record's own, folded into those there are, so that
     /// the letters of one partition stay in order. Makes the topic if need be.
-    pub(super) fn partition(&mut self, topic: &str, letter: &DeadLetter) -> Result<i32, String> {
+    pub(super) fn partition(
+        &mut self,
+        inquirer: &Inquirer,
+        topic: &str,
+        letter: &DeadLetter,
+    ) -> Result<i32, String> {
         let count = match self.partitions.get(topic) {
             Some(count) => *count,
             None => {
-                let count = self.find_or_make(topic, letter)?;
+                let settings = [("max.message.bytes", MESSAGE_BYTES_MAX)];
+                let own: Vec<String> = letter.topic.iter().cloned().collect();
+                let count = find_or_make(inquirer, topic, &settings, &own)?;
                 self.partitions.insert(topic.to_owned(), count);
                 count
             }
@@ -55,11 +50,5 @@ impl LetterTopics {
     /// Looks again whether a topic is there before the next letter goes to it.
     pub(super) fn forget(&mut self, topic: &str) {
         self.partitions.remove(topic);
-    }
-
-    fn find_or_make(&self, topic: &str, letter: &DeadLetter) -> Result<u32, String> {
-        let settings = [("max.message.bytes", MESSAGE_BYTES_MAX)];
-        let own: Vec<String> = letter.topic.iter().cloned().collect();
-        find_or_make(&self.inquirer, topic, &settings, &own)
     }
 }

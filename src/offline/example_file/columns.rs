@@ -5,7 +5,11 @@ use crate::offline::parquet_file::{ParquetKind, ParquetValue};
 use crate::offline::spine::{ColumnType, ExampleColumn, ExampleValue};
 use std::borrow::Cow;
 use std::io;
-use tidemark_operators::value::{Column, Type};
+use std::sync::Arc;
+use tidemark_operators::ingest::decode::{Conversion, Scalar, conversion};
+use tidemark_operators::plan::{ReadOptions, TimeForm, TimeUnit};
+use tidemark_operators::value::{Column, Type, Value};
+use tidemark_operators::zone::Zone;
 
 /// The kind of each column: of the spine, whose times are in `time`, then of the features.
 pub(super) fn kinds<'a>(
@@ -86,9 +90,17 @@ fn microseconds(text: &str) -> Option<i64> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Some(time.as_microsecond());
     }
-    let time = text.parse::<jiff::civil::DateTime>().ok()?;
-    let time = time.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
-    Some(time.timestamp().as_microsecond())
+    let local = text.parse::<jiff::civil::DateTime>().ok();
+    if let Some(time) = local.and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC).ok()) {
+        return Some(time.timestamp().as_microsecond());
+    }
+    // What else a spine may write is read to the millisecond.
+    let time = TimeForm { unit: TimeUnit::Auto, zone: Some(Arc::new(Zone::utc())), coerce: true };
+    let reading = ReadOptions { time, ..ReadOptions::default() };
+    match conversion(Type::Timestamp, Scalar::Text(text), &reading) {
+        Conversion::Value(Value::Timestamp(ms)) => ms.checked_mul(1_000),
+        _ => None,
+    }
 }
 
 /// A feature in row `at` of its column.
@@ -122,6 +134,8 @@ mod tests {
         assert_eq!(microseconds("1970-01-01 00:00:02.000001"), Some(2_000_001));
         assert_eq!(microseconds("1767528000"), Some(1_767_528_000_000_000));
         assert_eq!(microseconds("1767528000000"), Some(1_767_528_000_000_000));
+        assert_eq!(microseconds("1970-01-01 00:00:02.5 UTC"), Some(2_500_000));
+        assert_eq!(microseconds("1767528000.25"), Some(1_767_528_000_250_000));
         assert_eq!(microseconds("soon"), None);
     }
 
