@@ -60,7 +60,9 @@ fn who_looks_for_a_feature_finds_it_by_words_and_the_question_of_its_service_is_
 fn the_documentation_fits_a_telephone_and_a_screen() {
     let demo = Demo::with(&[]);
     let mut browser = Browser::open(&format!("http://127.0.0.1:{}/docs/", demo.port));
-    browser.until("the page of the job", "!!document.querySelector('#service-fraud_detection')");
+    // With its style, which is a file of its own.
+    let there = "document.readyState === 'complete' && !!document.querySelector('#service-fraud_detection')";
+    browser.until("the page of the job", there);
     for (width, dark) in [(400, false), (1_280, false), (1_280, true)] {
         browser.size(width, dark);
         let wide = browser.value("document.documentElement.scrollWidth");
