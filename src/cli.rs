@@ -42,7 +42,7 @@ pub use test::TestArgs;
 pub use top::TopArgs;
 pub use validate::ValidateArgs;
 pub use validate_pit::ValidatePitArgs;
-pub use values::{SampleOf, SourceFiles, TableFile};
+pub use values::{KnownWhen, SampleOf, SourceFiles, TableFile};
 
 use crate::version::VERSION;
 use clap::{Parser, Subcommand};

@@ -14,7 +14,7 @@ mod outcome;
 mod shares;
 mod spec;
 
-use crate::cli::HistoricalArgs;
+use crate::cli::{HistoricalArgs, KnownWhen};
 use crate::config::{self, Settings as ProcessSettings};
 use crate::engine::{MakeParts, Observer, Online, Parts, Settings};
 use crate::exit::Exit;
@@ -35,11 +35,11 @@ use asked::Asking;
 pub(crate) use asked::of_reference;
 use outcome::Outcome;
 use serde::Serialize;
-use shares::Shares;
+use shares::{KnownEvents, Shares};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::plan::Format;
+use tidemark_operators::plan::{Format, Plan};
 use tidemark_operators::shape::Shape;
 
 /// The line of JSON at the end.
@@ -59,6 +59,7 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
     let started = Instant::now();
     let job = job_file::load(&args.job)?;
     let asking = Asking::of(&job, args)?;
+    asking.check_known(&job, args.known)?;
     let settings = ProcessSettings::load(&config::ClusterFile::None, config::Flags::default())?;
     let workers = args.workers.unwrap_or(settings.workers);
     let files = inputs::sources(&job, &args.sources)?;
@@ -72,7 +73,7 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
     let form = form(args, spine.format)?;
     asking.check_names(&spine)?;
     let settings = Settings {
-        plan: Arc::clone(&job.plan),
+        plan: plan(&job, args.known),
         shape: Shape::one_process(workers),
         limits,
         live_idle: None,
@@ -114,6 +115,14 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
+/// What is computed.
+fn plan(job: &tidemark_jobs::Job, known: KnownWhen) -> Arc<Plan> {
+    match known {
+        KnownWhen::Final => Arc::clone(&job.plan),
+        KnownWhen::Lag(lag) => Arc::new(job.plan.known_after(lag)),
+    }
+}
+
 /// Refuses files that are named twice where that would destroy one.
 fn check_roles(
     job: &tidemark_jobs::Job,
@@ -143,7 +152,8 @@ fn ask(args: &HistoricalArgs, asking: &Asking, workers: usize) -> Result<(Spine,
         unit: args.time_unit.into(),
         keys: &keys,
     };
-    let mut shares = Shares::new(asking, workers, args.before);
+    let lag = if let KnownWhen::Lag(ms) = args.known { ms } else { 0 };
+    let mut shares = Shares::new(asking, workers, KnownEvents { before: args.before, lag });
     let spine = Spine::survey(&options, &mut |row| shares.push(row).map_err(Failure::failed))?;
     Ok((spine, shares))
 }

@@ -35,6 +35,7 @@ pub use unique::{Duplicates, UNIQUE_IDS_MAX, UniquePlan};
 pub use view::{FeaturePlan, Read, ViewIndex, ViewPlan};
 pub use window::{AccumulatorPlan, Kind, LastPlan, Window};
 
+use crate::time::Millis;
 use crate::zone::Zone;
 use std::sync::Arc;
 
@@ -60,6 +61,30 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The same where windows know of events `lag` ms after their time. Of a window that they leave
+    /// before that, what is read is nothing that was asked for: see [`Plan::too_short`].
+    #[must_use]
+    pub fn known_after(&self, lag: Millis) -> Plan {
+        let mut plan = self.clone();
+        for window in plan.entities.iter_mut().flat_map(|entity| &mut entity.windows) {
+            *window = window.known_after(lag).unwrap_or(Window { length: 1, delay: lag });
+        }
+        plan
+    }
+
+    /// A window that a feature of a view reads, and that events leave before they are known where that is
+    /// `lag` ms after their time.
+    pub fn too_short(&self, view: usize, feature: usize, lag: Millis) -> Option<Window> {
+        let entity = self.entities.get(self.views.get(view)?.entity)?;
+        let view = self.view(view)?;
+        let reads = view.reads_of(view.features.get(feature)?.column);
+        let reads = reads.into_iter().filter_map(|at| view.reads.get(at));
+        let accumulators = reads.flat_map(|read| read.accumulators());
+        let windows = accumulators.filter_map(|at| entity.accumulators.get(at));
+        let mut windows = windows.filter_map(|it| entity.windows.get(it.window).copied());
+        windows.find(|window| window.known_after(lag).is_none())
+    }
+
     /// The view at job index `view`.
     pub fn view(&self, view: usize) -> Option<&ViewPlan> {
         let at = self.views.get(view)?;

@@ -10,7 +10,7 @@
 
 use crate::cut::TimelineRows;
 use crate::origin::Origin;
-use crate::time::EventTime;
+use crate::time::{EventTime, Millis};
 use crate::value::Column;
 use std::collections::HashSet;
 
@@ -120,6 +120,9 @@ pub struct EntityProbes {
     /// Whether events at the very time of a probe do not count: what leaves at that time has left all
     /// the same, and what enters a delayed window then is in.
     pub before: bool,
+    /// How long after its time an event is known, in ms; the windows of the plan must be those of
+    /// [`Plan::known_after`](crate::plan::Plan::known_after) it.
+    pub lag: Millis,
     /// The probes.
     pub probes: Box<dyn Probing>,
     /// Whose rows are wanted besides; `None`: nobody's.

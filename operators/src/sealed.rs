@@ -23,7 +23,7 @@ use crate::aggregate::{Accumulators, Reading, RowReading, Step, WindowStep, want
 use crate::origin::Origin;
 use crate::plan::{EntityPlan, Plan, Window};
 use crate::slab::Share;
-use crate::time::EventTime;
+use crate::time::{EventTime, Millis};
 use crate::timeline::lane::Lane;
 use crate::timeline::log::Log;
 use crate::timeline::names::Names;
@@ -80,6 +80,8 @@ pub struct SealedWindows {
     next: u64,
     folding: Folding,
     probing: ProbeBlock,
+    /// How long after its time a row is known, in ms.
+    lag: Millis,
     clock: EventTime,
     /// The step at hand ends before this.
     until: EventTime,
@@ -113,6 +115,7 @@ impl SealedWindows {
             next: 0,
             folding: Folding::new(entity),
             probing: ProbeBlock::default(),
+            lag: 0,
             clock: 0,
             until: 0,
             rows: 0,

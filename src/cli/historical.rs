@@ -1,6 +1,6 @@
 //! `tidemark historical`: features of examples, for training.
 
-use super::values::{self, SourceFiles, TableFile};
+use super::values::{self, KnownWhen, SourceFiles, TableFile};
 use clap::{ArgGroup, Args, ValueEnum};
 use std::path::PathBuf;
 use tidemark_operators::plan::TimeUnit;
@@ -20,7 +20,8 @@ SPINE is CSV, JSON lines (plain, gzip, zstd) or Parquet, by its content: a row a
 the keys of its entities and whatever else, such as labels, which stays as it is. What comes out is
 every row of it, in its order, duplicates too, with a column a feature: what the feature was at that
 time, exact to the millisecond, with all that had left its window by then. An event at that very
-time counts, unless --before; one that came too late to be counted online is not counted here. An
+time counts, unless --before; one that came too late to be counted online is not counted here.
+Under --known lag=300ms events count so much later, as they did for who waits for them online. An
 entity without events has what a feature is of no events; a row without a key has nulls.
 
 A key's column has the name of the field that is the key, or that of the entity. A time is ISO 8601
@@ -59,6 +60,10 @@ pub struct HistoricalArgs {
     /// Leave out events at the very time of a row: what was known just before
     #[arg(long)]
     pub before: bool,
+    /// When an event counts: once its time has come, or so much later: final, lag=300ms
+    #[arg(long, value_name = "WHEN", value_parser = values::known, default_value_t)]
+    #[arg(conflicts_with = "before")]
+    pub known: KnownWhen,
     /// Name the columns of features with their views: VIEW__FEATURE
     #[arg(long)]
     pub full_feature_names: bool,

@@ -1,6 +1,7 @@
 //! Values of flags that are more than text or a number.
 
-use crate::text;
+use crate::text::{self, duration_text};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidemark_operators::time::EventTime;
@@ -86,6 +87,41 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     match text::parse_duration(text)? {
         Duration::ZERO => Err("it must be longer than nothing".to_owned()),
         duration => Ok(duration),
+    }
+}
+
+/// When an event counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KnownWhen {
+    /// Once its time has come.
+    #[default]
+    Final,
+    /// So many ms after that.
+    Lag(u64),
+}
+
+impl fmt::Display for KnownWhen {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KnownWhen::Final => out.write_str("final"),
+            KnownWhen::Lag(ms) => write!(out, "lag={}", duration_text(*ms)),
+        }
+    }
+}
+
+/// Reads when an event counts.
+pub(super) fn known(text: &str) -> Result<KnownWhen, String> {
+    match (text, text.split_once('=')) {
+        ("final", _) => Ok(KnownWhen::Final),
+        ("arrived", _) => Err("files do not say when their records arrived, and what was served \
+             then depends on that: write lag=DURATION with how long records take, or final"
+            .to_owned()),
+        (_, Some(("lag", lag))) => {
+            let lag =
+                u64::try_from(duration(lag)?.as_millis()).map_err(|error| error.to_string())?;
+            Ok(KnownWhen::Lag(lag))
+        }
+        _ => Err("write final, or lag=DURATION such as lag=300ms".to_owned()),
     }
 }
 

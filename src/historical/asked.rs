@@ -1,10 +1,11 @@
 //! Which features are asked for, and of what they are found.
 
-use crate::cli::HistoricalArgs;
+use crate::cli::{HistoricalArgs, KnownWhen};
 use crate::failure::Failure;
 use crate::offline::answers::Pick;
 use crate::offline::example_file::FeatureColumn;
 use crate::offline::spine::{KeyColumn, Spine};
+use crate::text::duration_text;
 use std::collections::HashSet;
 use tidemark_jobs::Job;
 use tidemark_jobs::document::nearest;
@@ -107,6 +108,26 @@ impl Asking {
         let column = FeatureColumn { name: name.clone(), ty: feature.ty };
         self.features.push(AskedFeature { column, place, found: (at, entity.picks.len() - 1) });
         Some(name)
+    }
+
+    /// Refuses features that would be of no events, ever: their windows lose them before they are known.
+    ///
+    /// # Errors
+    /// With exit code 2.
+    pub fn check_known(&self, job: &Job, known: KnownWhen) -> Result<(), Failure> {
+        let KnownWhen::Lag(lag) = known else { return Ok(()) };
+        for feature in &self.features {
+            let (view, at) = feature.place;
+            let Some(window) = job.plan.too_short(view, at, lag) else { continue };
+            let (name, window) = (&feature.column.name, duration_text(window.leaves(0)));
+            let lag = duration_text(lag);
+            let why = format!(
+                "feature \"{name}\" sees events for {window}, and under --known lag={lag} they are not \
+                 known by then"
+            );
+            return Err(Failure::usage(why).hint("ask for other features, or say a shorter lag"));
+        }
+        Ok(())
     }
 
     /// Refuses a spine that has a column by the name of a feature.

@@ -8,15 +8,24 @@ use crate::offline::spine::AskedRow;
 use std::sync::{Arc, Mutex, PoisonError};
 use tidemark_operators::interner::stable_hash;
 use tidemark_operators::probes::{EntityProbes, ProbeBatch, Probed, Probing};
-use tidemark_operators::time::EventTime;
+use tidemark_operators::time::{EventTime, Millis};
 use tidemark_operators::timeline::owner::Owner;
+
+/// Which events count at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KnownEvents {
+    /// Whether those of that very time do not.
+    pub before: bool,
+    /// How long after its time an event is known, in ms.
+    pub lag: Millis,
+}
 
 /// See the module. Bounded by [`SORT_BYTES_MAX`](crate::offline::external_sort::SORT_BYTES_MAX); what
 /// is beyond lies in temporary files.
 pub(super) struct Shares {
     /// How many entity types the job has.
     job_entities: usize,
-    before: bool,
+    known: KnownEvents,
     workers: usize,
     entities: Vec<EntityShares>,
 }
@@ -38,7 +47,7 @@ pub(super) type EntityAnswers = Vec<Arc<Mutex<Answers>>>;
 pub(super) type TakenAnswers = Vec<EntityAnswers>;
 
 impl Shares {
-    pub fn new(asking: &Asking, workers: usize, before: bool) -> Self {
+    pub fn new(asking: &Asking, workers: usize, known: KnownEvents) -> Self {
         let sorters = asking.entities.len() * workers;
         let entities = asking.entities.iter().map(|asked| EntityShares {
             entity: asked.entity,
@@ -48,7 +57,7 @@ impl Shares {
                 .map(|_| Arc::new(Mutex::new(Answers::new(asked.picks.clone(), sorters))))
                 .collect(),
         });
-        Shares { job_entities: asking.job_entities, before, workers, entities: entities.collect() }
+        Shares { job_entities: asking.job_entities, known, workers, entities: entities.collect() }
     }
 
     /// Takes what a row asks.
@@ -76,7 +85,7 @@ impl Shares {
             for ((asked, answers), worker) in asked.into_iter().zip(&answers).zip(&mut workers) {
                 let probes = SharedProbes {
                     views: views.clone(),
-                    before: self.before,
+                    known: self.known,
                     asked: asked.finish()?,
                     answers: Arc::clone(answers),
                     observer: observer.clone(),
@@ -101,7 +110,8 @@ impl WorkerProbes {
         let own = all.get_mut(worker).map(std::mem::take).unwrap_or_default();
         let asked = |probes: SharedProbes| EntityProbes {
             views: probes.views.clone(),
-            before: probes.before,
+            before: probes.known.before,
+            lag: probes.known.lag,
             probes: Box::new(SpineProbes {
                 asked: probes.asked,
                 answers: probes.answers,
@@ -118,7 +128,7 @@ impl WorkerProbes {
 /// What a worker is asked of an entity type.
 struct SharedProbes {
     views: Vec<usize>,
-    before: bool,
+    known: KnownEvents,
     asked: SortedEntries,
     answers: Arc<Mutex<Answers>>,
     observer: Observer,

@@ -28,7 +28,7 @@ struct SpecDocument<'a> {
     tidemark: &'static str,
     job: &'a str,
     service: Option<&'a str>,
-    known: &'static str,
+    known: String,
     before: bool,
     examples: SpecExamples<'a>,
     sources: Vec<SpecSource<'a>>,
@@ -111,7 +111,7 @@ pub(super) fn write(
         tidemark: VERSION,
         job: &job.plan.name,
         service: args.service.as_deref(),
-        known: "final",
+        known: args.known.to_string(),
         before: args.before,
         examples: SpecExamples {
             file: file(&args.entities)?,

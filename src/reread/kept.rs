@@ -88,6 +88,7 @@ impl KeptHistories {
             Some(EntityProbes {
                 views: (0..plan.views.len()).collect(),
                 before: false,
+                lag: 0,
                 probes: Box::new(TimeProbes { kept: self.clone(), places, next: 0 }),
                 watched: Some(WatchedEntities {
                     ids,

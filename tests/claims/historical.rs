@@ -58,6 +58,33 @@ impl Told {
     }
 }
 
+/// Which events count at a time.
+#[derive(Clone, Copy, Debug)]
+enum CountedEvents {
+    UpToIt,
+    Before,
+    /// Those that are known so long after their time.
+    Lagging(u64),
+}
+
+impl CountedEvents {
+    fn holds(self, ts: u64, at: u64) -> bool {
+        match self {
+            CountedEvents::UpToIt => ts <= at,
+            CountedEvents::Before => ts < at,
+            CountedEvents::Lagging(lag) => ts + lag <= at,
+        }
+    }
+
+    fn flag(self) -> String {
+        match self {
+            CountedEvents::UpToIt => String::new(),
+            CountedEvents::Before => " --before".to_owned(),
+            CountedEvents::Lagging(lag) => format!(" --known lag={lag}ms"),
+        }
+    }
+}
+
 /// An example: whom it is about, and when.
 struct Example {
     card: Option<String>,
@@ -78,14 +105,15 @@ impl Example {
     }
 
     /// The values of all features of all views.
-    fn values(&self, told: &Told, before: bool) -> Vec<String> {
+    fn values(&self, told: &Told, counts: CountedEvents) -> Vec<String> {
         let mut values = Vec::new();
         for (at, view) in told.world.views.iter().enumerate() {
             let id = if view.entity == "card" { &self.card } else { &self.user };
             match id {
                 Some(id) => {
-                    let time = (self.at, before);
-                    values.extend(told.world.values_at(at, &told.accepted, id, time));
+                    let known = told.accepted.partition_point(|e| counts.holds(e.ts, self.at));
+                    let known = &told.accepted[..known];
+                    values.extend(told.world.values_of(at, known, id, self.at));
                 }
                 None => values.extend(view.features.iter().map(|_| "null".to_owned())),
             }
@@ -101,7 +129,7 @@ fn names(world: &World) -> Vec<String> {
 }
 
 /// A spine of lines of JSON, and what it is to become.
-fn of_json(told: &Told, examples: &[Example], before: bool) -> (String, String) {
+fn of_json(told: &Told, examples: &[Example], counts: CountedEvents) -> (String, String) {
     let (mut spine, mut expected) = (String::new(), String::new());
     let quoted =
         |id: &Option<String>| id.as_ref().map_or("null".to_owned(), |id| format!("{id:?}"));
@@ -114,7 +142,7 @@ fn of_json(told: &Told, examples: &[Example], before: bool) -> (String, String) 
             quoted(&example.user),
         );
         let _ = writeln!(spine, "{line}}}");
-        let values = names(&told.world).into_iter().zip(example.values(told, before));
+        let values = names(&told.world).into_iter().zip(example.values(told, counts));
         let values: String = values.map(|(name, value)| format!(",\"{name}\":{value}")).collect();
         let _ = writeln!(expected, "{line}{values}}}");
     }
@@ -122,7 +150,7 @@ fn of_json(told: &Told, examples: &[Example], before: bool) -> (String, String) 
 }
 
 /// The same of CSV.
-fn of_csv(told: &Told, examples: &[Example], before: bool) -> (String, String) {
+fn of_csv(told: &Told, examples: &[Example], counts: CountedEvents) -> (String, String) {
     let head = "\"the label\";user;event_timestamp;card";
     let mut spine = format!("{head}\n");
     let mut expected = format!("{head};{}\n", names(&told.world).join(";"));
@@ -138,7 +166,7 @@ fn of_csv(told: &Told, examples: &[Example], before: bool) -> (String, String) {
             "null" => String::new(),
             text => text.trim_matches('"').to_owned(),
         };
-        let values: Vec<String> = example.values(told, before).into_iter().map(cell).collect();
+        let values: Vec<String> = example.values(told, counts).into_iter().map(cell).collect();
         let _ = writeln!(expected, "{line};{}", values.join(";"));
     }
     (spine, expected)
@@ -146,18 +174,39 @@ fn of_csv(told: &Told, examples: &[Example], before: bool) -> (String, String) {
 
 #[test]
 fn features_at_random_times_equal_brute_force_whatever_the_workers() {
+    equal_brute_force(
+        |_, rng| if rng.random() { CountedEvents::Before } else { CountedEvents::UpToIt },
+    );
+}
+
+#[test]
+fn what_is_known_so_much_later_equals_brute_force_too() {
+    equal_brute_force(|world, rng| match world.lag_max() {
+        0 => CountedEvents::UpToIt,
+        most => CountedEvents::Lagging(rng.random_range(1..=most)),
+    });
+}
+
+fn equal_brute_force(which: impl Fn(&World, &mut SmallRng) -> CountedEvents) {
     let mut asked = 0;
     for seed in 0..SEEDS {
         let (told, mut rng) = (Told::new(seed), SmallRng::seed_from_u64(seed));
-        let examples: Vec<Example> =
-            (0..rng.random_range(0..300)).map(|_| Example::random(&told, &mut rng)).collect();
-        let (before, csv) = (rng.random(), rng.random::<bool>());
+        let counts = which(&told.world, &mut rng);
+        let examples = (0..rng.random_range(0..300)).map(|_| {
+            let mut example = Example::random(&told, &mut rng);
+            if let CountedEvents::Lagging(lag) = counts {
+                example.at += [0, lag, lag - 1][rng.random_range(0..3)];
+            }
+            example
+        });
+        let examples: Vec<Example> = examples.collect();
+        let csv = rng.random::<bool>();
         let form = if csv { of_csv } else { of_json };
-        let (spine, expected) = form(&told, &examples, before);
+        let (spine, expected) = form(&told, &examples, counts);
         let (name, out) = if csv { ("spine.csv", "out.csv") } else { ("spine.jsonl", "out.jsonl") };
         told.folder.write(name, spine);
         let views: Vec<String> = (0..told.world.views.len()).map(|at| format!("v{at}")).collect();
-        let flag = if before { " --before" } else { "" };
+        let flag = counts.flag();
         for workers in 1..=3 {
             let ended = told.historical(&format!(
                 " --entities {name} --features {} --out {out} --workers {workers}{flag}",
@@ -327,6 +376,10 @@ fn what_is_wrong_with_examples_is_told_by_file_row_and_column() {
     folder.write("s.csv", "payer,event_timestamp\na,1000\n");
     for (more, says) in [
         ("--features v:m", "did you mean \"n\"?"),
+        ("--features v --known lag=2m", "feature \"n\" sees events for 1m"),
+        ("--features v:twice --known lag=1m", "ask for other features, or say a shorter lag"),
+        ("--features v --known arrived", "files do not say when their records arrived"),
+        ("--features v --known lag=1s --before", "cannot be used with"),
         ("--features w", "job \"counting\" has no view \"w\""),
         ("--service some", "has no service \"some\""),
         ("--features v,v:n", "two features are called \"n\""),

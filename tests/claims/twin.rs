@@ -343,7 +343,18 @@ impl World {
         (t, before): (u64, bool),
     ) -> Vec<String> {
         let known = accepted.partition_point(|e| if before { e.ts < t } else { e.ts <= t });
-        self.values(at, &self.histories(at, &accepted[..known], id), t).collect()
+        self.values_of(at, &accepted[..known], id, t)
+    }
+
+    /// The same over the events that are `known`.
+    pub fn values_of(&self, at: usize, known: &[Event], id: &str, t: u64) -> Vec<String> {
+        self.values(at, &self.histories(at, known, id), t).collect()
+    }
+
+    /// How long after their time events may be known for all features to see any.
+    pub fn lag_max(&self) -> u64 {
+        let all = self.views.iter().flat_map(|view| &view.features);
+        all.map(|feature| (feature.delay + feature.window).saturating_sub(1)).min().unwrap_or(0)
     }
 
     /// Times at which something may change, and others.

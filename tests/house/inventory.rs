@@ -216,6 +216,7 @@ const OPERATORS: [Entry; 16] = [
             ("next", IN_FLIGHT),
             ("folding", SCRATCH),
             ("probing", SCRATCH),
+            ("lag", Fixed),
             ("clock", Derived("the cut")),
             ("until", SCRATCH),
             ("rows", TOLD),

@@ -87,7 +87,7 @@ impl Running {
                 Some(if live { sealed.lessened(plan, entity, rebuilt) } else { sealed })
             }
             Sealing::Probes => {
-                probes.as_ref().map(|asked| SealedWindows::probed(plan, entity, &asked.views))
+                probes.as_ref().map(|asked| SealedWindows::probed(plan, entity, asked))
             }
             // All state is kept then, whatever rows need of it.
             _ if config.cuts.is_some() => Some(SealedWindows::at(plan, entity, &held.log.log, 0)),

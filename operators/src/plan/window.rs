@@ -26,6 +26,22 @@ impl Window {
         ts.saturating_add(self.delay)
     }
 
+    /// The same window where events are known `lag` ms after their time: they enter no sooner than that, and
+    /// leave as they did. `None`: they leave before they are known.
+    ///
+    /// ```
+    /// use tidemark_operators::plan::Window;
+    ///
+    /// let window = Window { length: 300_000, delay: 60_000 };
+    /// assert_eq!(window.known_after(90_000), Some(Window { length: 270_000, delay: 90_000 }));
+    /// assert_eq!((window.known_after(60_000), window.known_after(360_000)), (Some(window), None));
+    /// ```
+    pub fn known_after(self, lag: Millis) -> Option<Window> {
+        let delay = self.delay.max(lag);
+        let length = self.leaves(0).checked_sub(delay).filter(|length| *length > 0)?;
+        Some(Window { length, delay })
+    }
+
     /// The clock at which an event of `ts` leaves.
     pub const fn leaves(self, ts: EventTime) -> EventTime {
         ts.saturating_add(self.delay).saturating_add(self.length)

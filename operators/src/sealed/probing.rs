@@ -10,7 +10,7 @@ use crate::aggregate::{Accumulators, Step, WindowStep};
 use crate::interner::{PIECE, stable_hash};
 use crate::plan::{EntityPlan, Plan};
 use crate::probes::{EntityProbes, ProbeBatch, Probed};
-use crate::time::EventTime;
+use crate::time::{EventTime, Millis};
 use crate::timeline::log::Log;
 use crate::timeline::names::Names;
 use crate::value::Column;
@@ -57,7 +57,7 @@ impl ProbeBlock {
     fn group(
         &mut self,
         rows: &[EventTime],
-        before: bool,
+        (before, lag): (bool, Millis),
         times: &mut Vec<EventTime>,
         row_ends: &mut Vec<u32>,
     ) {
@@ -71,7 +71,8 @@ impl ProbeBlock {
                     self.ends.push(at as u32);
                 }
                 times.push(*time);
-                let counts = |ts: EventTime| if before { ts < *time } else { ts <= *time };
+                let known = |ts: EventTime| ts.saturating_add(lag);
+                let counts = |ts| if before { known(ts) < *time } else { known(ts) <= *time };
                 row += rows[row..].iter().take_while(|ts| counts(**ts)).count();
                 row_ends.push(row as u32);
             }
@@ -83,10 +84,10 @@ impl ProbeBlock {
 }
 
 impl SealedWindows {
-    /// Windows that [answer](Self::probe) probes of the views `views` of entity `entity`, and give out no
-    /// rows.
-    pub fn probed(plan: &Plan, entity: &EntityPlan, views: &[usize]) -> Self {
-        let mut windows = SealedWindows::of_views(plan, entity, |view| views.contains(&view));
+    /// Windows that [answer](Self::probe) the probes `asked` of entity `entity`, and give out no rows.
+    pub fn probed(plan: &Plan, entity: &EntityPlan, asked: &EntityProbes) -> Self {
+        let mut windows = SealedWindows::of_views(plan, entity, |view| asked.views.contains(&view));
+        windows.lag = asked.lag;
         let is_read = |at| windows.readings.iter().any(|reading| reading.accumulator == at);
         let kept: Vec<bool> = (0..entity.accumulators.len()).map(is_read).collect();
         windows.accumulators = Accumulators::some(plan, entity, |at| kept[at]);
@@ -111,7 +112,8 @@ impl SealedWindows {
         loop {
             touched += self.probe_block(log, names, target, probes);
             let asked = probes.probes.next().is_some_and(|at| at <= target);
-            if self.clock >= target && self.next == log.end() && !asked {
+            let all = self.next == self.known(log, target);
+            if self.clock >= target && all && !asked {
                 self.end_step();
                 return true;
             }
@@ -142,7 +144,11 @@ impl SealedWindows {
         }
         let from = self.next;
         let held = more && probes.before;
-        let to = log.partition(from, |ts| if held { ts < clock } else { ts <= clock });
+        let to = match (held, clock.checked_sub(1)) {
+            (true, Some(before)) => self.known(log, before),
+            (true, None) => from,
+            (false, _) => self.known(log, clock),
+        };
         (self.clock, self.next) = (clock, to);
         self.folding.load(log, (from, to));
         let mut touched = (to - from) + self.probing.batch.len() as u64;
@@ -150,7 +156,8 @@ impl SealedWindows {
         self.grow(names.entities.end());
         let rows = &self.folding.rows;
         let (times, ends) = (&mut self.group_times, &mut self.group_ends);
-        self.probing.group(&rows.times, probes.before, times, ends);
+        let counting = (probes.before, self.lag);
+        self.probing.group(&rows.times, counting, times, ends);
         for window in &mut self.windows {
             window.load(clock, times, (from, to));
             touched += window.copied();

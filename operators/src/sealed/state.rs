@@ -127,15 +127,21 @@ impl SealedWindows {
     /// Where the next block up to `target` ends.
     pub(super) fn next_clock(&self, log: &Log, target: EventTime) -> EventTime {
         let last = self.next.saturating_add(FOLD_ROWS).checked_sub(1);
-        let last = last.and_then(|seq| log.time(seq));
+        let last = last.and_then(|seq| log.time(seq)).map(|ts| ts.saturating_add(self.lag));
         let clock = self.reachable(last.map_or(target, |ts| ts.min(target)), FOLD_ROWS);
         clock.max(self.clock)
+    }
+
+    /// The end of the rows that are known at `clock`.
+    pub(super) fn known(&self, log: &Log, clock: EventTime) -> u64 {
+        let lag = self.lag;
+        log.partition(self.next, |ts| ts.saturating_add(lag) <= clock)
     }
 
     /// Moves the state to `clock`; returns how many log rows it touched.
     pub(super) fn fold_to(&mut self, log: &Log, names: &mut Names, clock: EventTime) -> u64 {
         let from = self.next;
-        let to = log.partition(from, |ts| ts <= clock);
+        let to = self.known(log, clock);
         if self.lasts.is_empty() && !self.folding.windows.contains(&true) {
             self.folding.rows.clear();
         } else {
