@@ -220,10 +220,15 @@ impl Running {
             }
         }
         let traced = self.config.serving == Serving::EveryStep;
+        let asked = self.config.sealing != Sealing::Probes || self.probes.is_some();
         for batch in self.queue.drain(..) {
             let due = self.config.shared.takes_in(&batch);
             if due > 0 && traced {
                 self.due.push(due);
+            }
+            // Of whom nobody asks nothing is kept.
+            if !asked && self.live.is_none() {
+                continue;
             }
             let fill =
                 |block: &Block, names: &mut Names| lookups.fill(block, 0..block.len(), names);
