@@ -5,6 +5,7 @@ pub(crate) mod inputs;
 mod online_rows;
 pub(crate) mod outputs;
 pub(crate) mod refused;
+pub(crate) mod row_outputs;
 mod skipped;
 pub(crate) mod summary;
 pub(crate) mod told;
@@ -23,6 +24,7 @@ use crate::source::Waker;
 use crate::tables::OpenTables;
 use crate::{config, job_file, output, refusals, whole_file};
 use outputs::{OutputPaths, Outputs};
+use row_outputs::SealedTo;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -42,7 +44,8 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     let settings = config::Settings::load(&config::ClusterFile::None, config::Flags::default())?;
     let workers = args.workers.unwrap_or(settings.workers);
     let files = inputs::sources(&job, &args.sources)?;
-    roles(&job, args, &files).check()?;
+    let sealed = args.sealed.as_deref().map(|path| SealedTo::of(&job.plan, path)).transpose()?;
+    roles(&job, args, &files, sealed.as_ref()).check()?;
     whole_file::end_on_signals()?;
     let limits = settings.limits.engine();
     let files = JobFiles::new(&job.plan, files, limits.record_bytes).map_err(Failure::failed)?;
@@ -54,12 +57,12 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
         limits,
         live_idle: None,
         machine_clock: None,
-        sealing: if args.sealed.is_some() { Sealing::Lines } else { Sealing::Count },
+        sealing: if sealed.is_some() { Sealing::Lines } else { Sealing::Count },
         online,
     };
     let observer = Observer::new(&settings);
     let paths = OutputPaths {
-        sealed: args.sealed.as_deref(),
+        sealed: sealed.as_ref(),
         dlq: args.dlq.as_deref(),
         online: args.online.as_deref(),
     };
@@ -92,10 +95,15 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
 }
 
 /// What is read and what is written.
-fn roles(job: &Job, args: &ReplayArgs, files: &[(u16, Vec<PathBuf>)]) -> FileRoles {
+fn roles(
+    job: &Job,
+    args: &ReplayArgs,
+    files: &[(u16, Vec<PathBuf>)],
+    sealed: Option<&SealedTo>,
+) -> FileRoles {
     let mut roles = inputs::roles(job, &args.job, files, &args.tables);
-    let outputs = [("--sealed", &args.sealed), ("--dlq", &args.dlq), ("--online", &args.online)];
-    for (flag, path) in outputs {
+    sealed.iter().flat_map(|to| to.files()).for_each(|path| roles.writes("--sealed", path));
+    for (flag, path) in [("--dlq", &args.dlq), ("--online", &args.online)] {
         path.iter().for_each(|path| roles.writes(flag, path));
     }
     roles

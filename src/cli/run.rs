@@ -167,6 +167,7 @@ pub struct ServeArgs {
 #[command(after_help = "\
 Examples:
   tidemark replay fraud --source transactions=tx.jsonl
+  tidemark replay fraud --source transactions=tx.jsonl --sealed 'rows/{view}.parquet'
   tidemark replay fraud --source transactions=p0.jsonl.zst,p1.jsonl.zst --workers 2 \\
       --sealed rows.jsonl --dlq dead.jsonl --online newest.jsonl
 
@@ -194,8 +195,9 @@ pub struct ReplayArgs {
     /// Worker threads [env: PARALLELISM] [default: 1]
     #[arg(long, value_name = "N", value_parser = values::workers)]
     pub workers: Option<usize>,
-    /// Write sealed rows here: one for each event and view, final, as of the event
-    #[arg(long, value_name = "OUT.jsonl")]
+    /// Write sealed rows here: one for each event and view, final, as of the event. In Parquet a view
+    /// is a file; {view} stands for it
+    #[arg(long, value_name = "OUT.jsonl|{view}.parquet")]
     pub sealed: Option<PathBuf>,
     /// Write dead letters here: records that are late or malformed, with the reason
     #[arg(long, value_name = "OUT.jsonl")]

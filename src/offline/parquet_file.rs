@@ -1,22 +1,28 @@
 //! A file of columns: Parquet, compressed by zstd, in row groups of [`GROUP_ROWS`] rows.
 //!
-//! Every column may be null. Times are microseconds in UTC, texts UTF-8.
+//! Every column may be null. Times are microseconds in UTC, texts UTF-8. Every row group has the least and
+//! the greatest value of each column.
 
-use parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel};
+use parquet::basic::{
+    Compression, Encoding, LogicalType, Repetition, TimeUnit, Type as Physical, ZstdLevel,
+};
 use parquet::column::writer::ColumnWriter;
 use parquet::data_type::ByteArray;
 use parquet::errors::ParquetError;
-use parquet::file::properties::WriterProperties;
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::Type as SchemaType;
+use parquet::schema::types::{ColumnPath, Type as SchemaType};
 use std::borrow::Cow;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 /// Rows of a row group: what is held in memory.
 pub const GROUP_ROWS: usize = 1 << 16;
-/// How hard texts and numbers are compressed.
+/// How hard the texts and numbers of examples are compressed.
 const LEVEL: i32 = 3;
+/// The same of rows of views, of which there are many more: half the CPU for a third more bytes.
+const LEVEL_OF_ROWS: i32 = 1;
 
 /// What a column has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +41,13 @@ pub enum ParquetKind {
 
 /// The values of a column in the row group at hand: those that are there, and for each row whether one is.
 #[derive(Debug)]
-struct HeldColumn {
-    there: Vec<i16>,
-    values: HeldValues,
+pub(super) struct HeldColumn {
+    pub there: Vec<i16>,
+    pub values: HeldValues,
 }
 
 #[derive(Debug)]
-enum HeldValues {
+pub(super) enum HeldValues {
     Ints(Vec<i64>),
     Doubles(Vec<f64>),
     Bools(Vec<bool>),
@@ -71,31 +77,54 @@ pub struct ParquetFile<W: Write + Send> {
 }
 
 impl<W: Write + Send> ParquetFile<W> {
-    /// With these columns.
+    /// Examples, with these columns.
     ///
     /// # Errors
     /// When two have one name, or the file cannot be written.
     pub fn new(out: W, columns: &[(&str, ParquetKind)]) -> io::Result<Self> {
+        Self::with(out, columns, properties(LEVEL)?)
+    }
+
+    /// Rows of a view, with these columns: row groups come in one by one, each in the order of the first
+    /// `sorted` columns, of which the first is an id.
+    ///
+    /// # Errors
+    /// When two have one name, or the file cannot be written.
+    pub(super) fn of_rows(
+        out: W,
+        columns: &[(&str, ParquetKind)],
+        sorted: i32,
+    ) -> io::Result<Self> {
+        let by = |column_idx| SortingColumn { column_idx, descending: false, nulls_first: false };
+        let mut properties = properties(LEVEL_OF_ROWS)?
+            .set_dictionary_enabled(false)
+            .set_sorting_columns(Some((0..sorted).map(by).collect()));
+        for (at, (name, kind)) in columns.iter().enumerate() {
+            let path = ColumnPath::from((*name).to_owned());
+            properties = match kind {
+                // Times and places differ little from one row to the next.
+                ParquetKind::Time => {
+                    properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
+                }
+                ParquetKind::Text => properties.set_column_dictionary_enabled(path, true),
+                ParquetKind::Int if at == 0 => properties.set_column_dictionary_enabled(path, true),
+                _ => properties,
+            };
+        }
+        Self::with(out, columns, properties)
+    }
+
+    fn with(
+        out: W,
+        columns: &[(&str, ParquetKind)],
+        properties: WriterPropertiesBuilder,
+    ) -> io::Result<Self> {
         let fields = columns.iter().map(|(name, kind)| field(name, *kind).map(Arc::new));
         let fields = fields.collect::<Result<Vec<_>, _>>().map_err(io::Error::other)?;
         let schema = SchemaType::group_type_builder("rows").with_fields(fields).build();
-        let level = ZstdLevel::try_new(LEVEL).map_err(io::Error::other)?;
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(level))
-            .set_created_by(format!("tidemark {}", env!("CARGO_PKG_VERSION")))
-            .build();
         let schema = Arc::new(schema.map_err(io::Error::other)?);
-        let writer = SerializedFileWriter::new(out, schema, Arc::new(properties));
-        let held = |(_, kind): &(&str, ParquetKind)| HeldColumn {
-            there: Vec::new(),
-            values: match kind {
-                ParquetKind::Int | ParquetKind::Time => HeldValues::Ints(Vec::new()),
-                ParquetKind::Double => HeldValues::Doubles(Vec::new()),
-                ParquetKind::Bool => HeldValues::Bools(Vec::new()),
-                ParquetKind::Text => HeldValues::Texts(Vec::new()),
-            },
-        };
-        let columns = columns.iter().map(held).collect();
+        let writer = SerializedFileWriter::new(out, schema, Arc::new(properties.build()));
+        let columns = columns.iter().map(|(_, kind)| HeldColumn::new(*kind)).collect();
         Ok(ParquetFile { writer: writer.map_err(io::Error::other)?, columns, rows: 0 })
     }
 
@@ -110,6 +139,15 @@ impl<W: Write + Send> ParquetFile<W> {
         }
         self.rows += 1;
         if self.rows == GROUP_ROWS { self.group() } else { Ok(()) }
+    }
+
+    /// Writes a row group of these columns; rows that came one by one must be written.
+    ///
+    /// # Errors
+    /// When they are not those of the file, or the file cannot be written.
+    pub(super) fn write_group(&mut self, columns: Vec<HeldColumn>) -> io::Result<()> {
+        self.columns = columns;
+        self.group()
     }
 
     /// Ends a row group.
@@ -138,7 +176,26 @@ impl<W: Write + Send> ParquetFile<W> {
     }
 }
 
+/// What all files have in common, compressed so hard.
+fn properties(level: i32) -> io::Result<WriterPropertiesBuilder> {
+    let level = ZstdLevel::try_new(level).map_err(io::Error::other)?;
+    let created_by = format!("tidemark {}", env!("CARGO_PKG_VERSION"));
+    let builder = WriterProperties::builder().set_compression(Compression::ZSTD(level));
+    Ok(builder.set_created_by(created_by))
+}
+
 impl HeldColumn {
+    /// Of such values, without any.
+    pub fn new(kind: ParquetKind) -> Self {
+        let values = match kind {
+            ParquetKind::Int | ParquetKind::Time => HeldValues::Ints(Vec::new()),
+            ParquetKind::Double => HeldValues::Doubles(Vec::new()),
+            ParquetKind::Bool => HeldValues::Bools(Vec::new()),
+            ParquetKind::Text => HeldValues::Texts(Vec::new()),
+        };
+        HeldColumn { there: Vec::new(), values }
+    }
+
     fn push(&mut self, value: ParquetValue<'_>) -> io::Result<()> {
         match (&mut self.values, value) {
             (_, ParquetValue::Null) => {

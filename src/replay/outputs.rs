@@ -1,11 +1,12 @@
 //! Where a replay writes: files that get their names together, once all of them are whole.
 
 use super::online_rows;
+use super::row_outputs::{RowOutputs, SealedTo};
 use crate::dead_letters::{DeadLetterFile, FileLimits, FileSink};
 use crate::engine::{Observer, Settings};
 use crate::failure::Failure;
 use crate::online::Embedded;
-use crate::sealed_file::{LineSink, SealedFile};
+use crate::sealed_file::LineSink;
 use crate::whole_file::WholeFile;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,14 +17,14 @@ use tidemark_operators::plan::Plan;
 /// Which of them are wanted, and what they are called.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OutputPaths<'a> {
-    pub sealed: Option<&'a Path>,
+    pub sealed: Option<&'a SealedTo>,
     pub dlq: Option<&'a Path>,
     pub online: Option<&'a Path>,
 }
 
 /// See the module.
 pub(crate) struct Outputs {
-    sealed: Option<(WholeFile, SealedFile)>,
+    sealed: Option<RowOutputs>,
     letters: Option<(WholeFile, DeadLetterFile)>,
     live: Option<(WholeFile, PathBuf)>,
     pub store: Option<Arc<Embedded>>,
@@ -55,11 +56,7 @@ impl Outputs {
         observer: &Observer,
     ) -> Result<Self, Failure> {
         let whole = |path: &Path| WholeFile::create(path).map_err(Failure::failed);
-        let sealed = |path: &Path| -> Result<_, Failure> {
-            let (file, stop) = (whole(path)?, observer.clone());
-            let lines = SealedFile::start(path, file.writer(), move |reason| stop.fail(reason));
-            Ok((file, lines.map_err(Failure::failed)?))
-        };
+        let sealed = |to: &SealedTo| RowOutputs::create(to, &settings.plan, observer);
         let letters = |path: &Path| -> Result<_, Failure> {
             let (file, stop) = (whole(path)?, observer.clone());
             let failed = move |reason| stop.fail(reason);
@@ -79,7 +76,7 @@ impl Outputs {
 
     /// Where sealed lines go; for one worker.
     pub fn lines(&self) -> Option<LineSink> {
-        self.sealed.as_ref().map(|(_, lines)| lines.sink())
+        self.sealed.as_ref().map(RowOutputs::sink)
     }
 
     /// Where the dead letters of a worker go.
@@ -94,9 +91,9 @@ impl Outputs {
     /// When not all of it could be written: no file has its name then.
     pub fn finish(self, plan: &Plan, rows: bool) -> Result<(), Failure> {
         let mut files = Vec::new();
-        if let Some((file, lines)) = self.sealed {
-            lines.finish().map_err(Failure::failed)?;
-            files.extend(rows.then_some(file));
+        if let Some(sealed) = self.sealed {
+            let written = sealed.finish()?;
+            files.extend(written.into_iter().filter(|_| rows));
         }
         if let Some((file, letters)) = self.letters {
             // A write that fails is not tried again: there is nothing to wait for.

@@ -112,6 +112,8 @@ mod restart_online;
 #[cfg(test)]
 mod restored;
 #[cfg(test)]
+mod row_files;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod running;

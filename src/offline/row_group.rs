@@ -1,0 +1,237 @@
+//! Rows of one view, held until they are written: then in the order (entity, time).
+
+use super::parquet_file::{HeldColumn, HeldValues, ParquetFile, ParquetKind, ParquetValue};
+use super::row_line::SealedRow;
+use super::row_view::RowView;
+use parquet::data_type::ByteArray;
+use std::collections::HashMap;
+use std::io::{self, Write};
+use tidemark_operators::time::EventTime;
+
+/// Columns that rows are ordered by: the key and the time.
+const SORTED: i32 = 2;
+/// Microseconds of a millisecond.
+const MICROS: i64 = 1_000;
+
+/// Begins a file of the rows of `view`.
+///
+/// # Errors
+/// When it cannot be written.
+pub(super) fn begin<W: Write + Send>(out: W, view: &RowView) -> io::Result<ParquetFile<W>> {
+    ParquetFile::of_rows(out, &view.named(), SORTED)
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct RowGroup {
+    /// The key's kind: texts are in the order of their bytes, numbers in theirs.
+    key: ParquetKind,
+    /// The entities of the rows, by their ids.
+    ids: HashMap<Box<[u8]>, u32>,
+    /// For each row its entity and its time.
+    rows: Vec<(u32, EventTime)>,
+    /// All columns but the key and the times.
+    columns: Vec<WordColumn>,
+}
+
+/// Values as words; texts as places in `bytes`.
+#[derive(Debug)]
+struct WordColumn {
+    kind: ParquetKind,
+    /// 0 where there is none.
+    words: Vec<u64>,
+    /// Whether there is one.
+    there: Vec<bool>,
+    bytes: Vec<u8>,
+}
+
+impl RowGroup {
+    /// Without rows.
+    pub fn new(view: &RowView) -> Self {
+        let mut kinds = view.columns.iter().map(|(_, kind)| *kind);
+        let key = kinds.next().unwrap_or(ParquetKind::Text);
+        let columns = kinds.skip(2).map(|kind| WordColumn {
+            kind,
+            words: Vec::new(),
+            there: Vec::new(),
+            bytes: Vec::new(),
+        });
+        let columns = columns.collect();
+        RowGroup { key, ids: HashMap::new(), rows: Vec::new(), columns }
+    }
+
+    /// How many rows are held.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Takes a row of its view, and out of `features` its features.
+    ///
+    /// # Errors
+    /// When its key is no number where it has to be one, or there are more texts than fit.
+    pub fn push<'l>(
+        &mut self,
+        row: SealedRow<'l>,
+        features: &mut Vec<ParquetValue<'l>>,
+    ) -> io::Result<()> {
+        let known = self.ids.get(&*row.id).copied();
+        let entity = match known {
+            Some(entity) => entity,
+            None => {
+                let entity = u32::try_from(self.ids.len()).map_err(io::Error::other)?;
+                self.ids.insert(row.id.into(), entity);
+                entity
+            }
+        };
+        self.rows.push((entity, row.as_of));
+        let origin = [
+            ParquetValue::Text(row.source),
+            ParquetValue::Int(row.partition),
+            ParquetValue::Int(row.offset),
+        ];
+        for (column, value) in self.columns.iter_mut().zip(features.drain(..).chain(origin)) {
+            column.push(&value)?;
+        }
+        Ok(())
+    }
+
+    /// Writes what is held as a row group of `file`, and holds nothing then.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write<W: Write + Send>(&mut self, file: &mut ParquetFile<W>) -> io::Result<()> {
+        if self.rows.is_empty() {
+            return Ok(());
+        }
+        let (keys, order) = self.order()?;
+        let times = self.times(&order)?;
+        let mut columns = vec![keys];
+        columns.extend(times);
+        for column in &mut self.columns {
+            columns.push(column.take(&order)?);
+        }
+        self.ids.clear();
+        self.rows.clear();
+        file.write_group(columns)
+    }
+
+    /// The keys in order, and for each of the ordered rows which it is.
+    fn order(&self) -> io::Result<(HeldColumn, Vec<usize>)> {
+        let mut ids: Vec<(&[u8], u32)> = self.ids.iter().map(|(id, at)| (&**id, *at)).collect();
+        let numbers = match self.key {
+            ParquetKind::Int => {
+                let mut numbers = HashMap::with_capacity(ids.len());
+                for (id, entity) in &ids {
+                    numbers.insert(*entity, number(id)?);
+                }
+                ids.sort_unstable_by_key(|(_, entity)| numbers.get(entity).copied());
+                Some(numbers)
+            }
+            _ => {
+                ids.sort_unstable();
+                None
+            }
+        };
+        let mut ranks = vec![0_usize; ids.len()];
+        for (rank, (_, entity)) in ids.iter().enumerate() {
+            if let Some(of_entity) = ranks.get_mut(*entity as usize) {
+                *of_entity = rank;
+            }
+        }
+        let rank = |entity: u32| ranks.get(entity as usize).copied().unwrap_or_default();
+        let rows = self.rows.iter().enumerate();
+        let mut order: Vec<_> =
+            rows.map(|(at, (entity, as_of))| (rank(*entity), *as_of, at)).collect();
+        order.sort_unstable();
+        let mut keys = HeldColumn::new(self.key);
+        keys.there = vec![1; order.len()];
+        let ordered = order.iter().filter_map(|(rank, ..)| ids.get(*rank));
+        match (&mut keys.values, numbers) {
+            (HeldValues::Ints(held), Some(numbers)) => {
+                held.extend(ordered.filter_map(|(_, entity)| numbers.get(entity)));
+            }
+            (HeldValues::Texts(held), _) => {
+                let texts: Vec<_> =
+                    ids.iter().map(|(id, _)| ByteArray::from(id.to_vec())).collect();
+                held.extend(order.iter().filter_map(|(rank, ..)| texts.get(*rank).cloned()));
+            }
+            _ => {}
+        }
+        Ok((keys, order.into_iter().map(|(.., at)| at).collect()))
+    }
+
+    /// `event_timestamp` and `created`.
+    fn times(&self, order: &[usize]) -> io::Result<[HeldColumn; 2]> {
+        let (mut times, mut created) = (Vec::new(), Vec::new());
+        let (mut before, mut same) = (None, 0);
+        for row in order.iter().filter_map(|at| self.rows.get(*at)) {
+            same = if before == Some(row) { same + 1 } else { 0 };
+            before = Some(row);
+            let micros = i64::try_from(row.1).ok().and_then(|ms| ms.checked_mul(MICROS));
+            let micros =
+                micros.ok_or_else(|| io::Error::other("a time is beyond the year 294247"))?;
+            times.push(micros);
+            created.push(micros.saturating_add(same));
+        }
+        Ok([times, created].map(|values| HeldColumn {
+            there: vec![1; values.len()],
+            values: HeldValues::Ints(values),
+        }))
+    }
+}
+
+fn number(id: &[u8]) -> io::Result<i64> {
+    let text = std::str::from_utf8(id).ok();
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| {
+        let id = String::from_utf8_lossy(id);
+        io::Error::other(format!(
+            "the id \"{id}\" is no whole number of 64 bits, as its key has to be"
+        ))
+    })
+}
+
+impl WordColumn {
+    fn push(&mut self, value: &ParquetValue<'_>) -> io::Result<()> {
+        self.there.push(*value != ParquetValue::Null);
+        self.words.push(match value {
+            ParquetValue::Null => 0,
+            ParquetValue::Int(value) => value.cast_unsigned(),
+            ParquetValue::Double(value) => value.to_bits(),
+            ParquetValue::Bool(value) => u64::from(*value),
+            ParquetValue::Text(text) => {
+                let place = |at: usize| u32::try_from(at).map_err(io::Error::other);
+                let (from, bytes) = (place(self.bytes.len())?, place(text.len())?);
+                self.bytes.extend_from_slice(text);
+                u64::from(from) << 32 | u64::from(bytes)
+            }
+        });
+        Ok(())
+    }
+
+    /// The values in another order; holds none then.
+    fn take(&mut self, order: &[usize]) -> io::Result<HeldColumn> {
+        let (words, there) = (&self.words, &self.there);
+        let texts = ByteArray::from(std::mem::take(&mut self.bytes));
+        let is_there = |at: &usize| there.get(*at).copied().unwrap_or_default();
+        let ordered = || {
+            let rows = order.iter().filter(|at| is_there(at));
+            rows.filter_map(|at| words.get(*at).copied())
+        };
+        let mut column = HeldColumn::new(self.kind);
+        column.there = order.iter().map(|at| i16::from(is_there(at))).collect();
+        match &mut column.values {
+            HeldValues::Ints(held) => held.extend(ordered().map(u64::cast_signed)),
+            HeldValues::Doubles(held) => held.extend(ordered().map(f64::from_bits)),
+            HeldValues::Bools(held) => held.extend(ordered().map(|word| word != 0)),
+            HeldValues::Texts(held) => {
+                for word in ordered() {
+                    let place = |part: u64| usize::try_from(part).map_err(io::Error::other);
+                    held.push(texts.slice(place(word >> 32)?, place(word & u64::from(u32::MAX))?));
+                }
+            }
+        }
+        self.words.clear();
+        self.there.clear();
+        Ok(column)
+    }
+}
