@@ -55,6 +55,7 @@ pub fn run(args: &ExplainArgs) -> Result<Exit, Failure> {
         workers: args.log.workers.unwrap_or(settings.workers),
         asked: vec![AskedHistory { entity: index.entity, id }],
         at: args.at,
+        later: false,
     };
     let found = reread.read()?;
     let Some(history) = found.histories.into_iter().next() else {

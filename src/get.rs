@@ -7,7 +7,7 @@
 mod ask;
 mod document;
 
-pub(crate) use ask::row_and_time;
+pub(crate) use ask::{PositionedRow, positioned_row};
 
 use crate::cli::{GetArgs, OutputFormat};
 use crate::config::{ClusterFile, Flags, OnlineKind, Settings};

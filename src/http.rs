@@ -50,7 +50,7 @@ pub use explain::{ExplainAnswer, ExplainQuestion};
 pub use health::{Component, Health, Part, State, Status};
 pub use hosts::HostNames;
 pub use readiness::{PartitionReadiness, Readiness};
-pub use row::{FeatureRow, RUN_HEADER, RowAnswer};
+pub use row::{FeatureRow, RUN_HEADER, RowAnswer, RowQuestion};
 pub use server::{
     ANSWER_TIMEOUT, CONNECTIONS_MAX, GIVE_WAY_AFTER, HEAD_TIMEOUT, HttpError, HttpServer,
     WRITE_TIMEOUT,
@@ -60,8 +60,13 @@ use crate::config::RunSettings;
 use crate::docs::ServedDocs;
 use crate::failure::Failure;
 use overview::Overview;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tidemark_jobs::docs::CatalogueEntry;
+
+/// Which events a row shows: of each source and partition of it the offset before which they all are in,
+/// and none from it on.
+pub type ShownPositions = BTreeMap<String, BTreeMap<u32, u64>>;
 
 /// What the server asks the job. Every call may come from any thread and, but for
 /// [`explain`](Introspect::explain), must not wait for a worker; one that waits for the network or a
@@ -76,8 +81,8 @@ pub trait Introspect: Send + Sync {
     /// Whether the job has caught up, and how far each partition is.
     fn readiness(&self) -> Readiness;
 
-    /// The newest row of entity `id` in `view`. `run`: another process of a job asks, of that run of it.
-    fn row(&self, view: &str, id: &str, run: Option<&str>) -> RowAnswer;
+    /// The newest row of an entity in a view.
+    fn row(&self, asked: &RowQuestion) -> RowAnswer;
 
     /// Why a feature of an entity is what it is.
     fn explain(&self, asked: &ExplainQuestion) -> ExplainAnswer {

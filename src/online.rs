@@ -52,7 +52,7 @@ pub use status::{
 
 use std::time::Duration;
 use tidemark_operators::metrics::HeldBytes;
-use tidemark_operators::online::OnlineSink;
+use tidemark_operators::online::{AppliedEvents, OnlineSink};
 use tidemark_operators::time::EventTime;
 use tidemark_operators::value::Value;
 
@@ -63,6 +63,15 @@ pub struct Row {
     pub as_of: EventTime,
     /// One value a feature, in job order.
     pub values: Vec<Value>,
+}
+
+/// A row, and which events it shows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AppliedRow {
+    /// One value a feature, in job order; `None`: nothing of the entity is held.
+    pub values: Option<Vec<Value>>,
+    /// The events of its entity type that it shows, and the live clock it is as of.
+    pub events: AppliedEvents,
 }
 
 /// Where the newest rows go, and are read from. Reads always answer from the table.
@@ -76,6 +85,11 @@ pub trait OnlineStore: Send + Sync {
     /// The row of an entity in the view at job index `view`; `None` when nothing of it is held,
     /// which reads as the empty values.
     fn get(&self, view: usize, id: &[u8]) -> Option<Row>;
+
+    /// The row of an entity in the view at job index `view`, with which events it shows: it follows from
+    /// these alone. Waits while rows are on their way, half a second at most. `None`: they still are, or
+    /// the worker has given none yet.
+    fn applied(&self, view: usize, id: &[u8]) -> Option<AppliedRow>;
 
     /// The newest rows of an entity (of the type at job index `entity`) in `views`, all as of one
     /// moment. `found` is told of each, by its place among `views`, while the entity's shard is

@@ -211,16 +211,20 @@ impl Recovery {
         let feeds = feeds.unwrap_or_default();
         let snapshot = self.begun.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
         let shown = self.online_shows().map(|(shown, _)| shown);
+        let resume = self.resume();
+        let read = resume.partitions.iter().map(|(id, mark)| (*id, mark.read));
+        let read: Vec<_> = read.collect();
         let entity = |feed: Box<dyn RestoreFeed + Send>| EntityRestore {
             cut: self.begun.cut,
             snapshot,
             shown,
+            read: read.clone(),
             feed,
         };
         let checkpoints = Checkpoints {
             sink: Box::new(sink),
             due: Box::new(move |frontier| due.next(frontier)),
-            resume: self.resume(),
+            resume,
             live: self.live(),
             restore: feeds.into_iter().map(entity).collect(),
             parcels,

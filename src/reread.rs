@@ -41,6 +41,8 @@ pub(crate) struct Reread<'a> {
     pub asked: Vec<AskedHistory>,
     /// When is asked for; `None`: the time of the newest event of all.
     pub at: Option<EventTime>,
+    /// Whether events after that are kept too: of live rows some may be.
+    pub later: bool,
 }
 
 /// What was found.
@@ -83,7 +85,7 @@ impl Reread<'_> {
             ));
         };
         let opened = Arc::new(opened);
-        let kept = KeptHistories::new(plan, self.asked, self.at);
+        let kept = KeptHistories::new(plan, self.asked, (self.at, self.later));
         let part = ReadParts {
             opened: Arc::clone(&opened),
             status,

@@ -22,6 +22,7 @@ mod notes;
 mod overview;
 mod parts;
 mod peers;
+mod positions;
 mod snapshots;
 
 use crate::config::{HealthSettings, RunSettings};
@@ -30,7 +31,9 @@ use crate::docs::ServedDocs;
 use crate::engine::{Observer, StateBound};
 use crate::http::components::StallWatch;
 use crate::http::overview::Overview;
-use crate::http::{ExplainAnswer, ExplainQuestion, Health, Introspect, Readiness, RowAnswer};
+use crate::http::{
+    ExplainAnswer, ExplainQuestion, Health, Introspect, Readiness, RowAnswer, RowQuestion,
+};
 use crate::kafka::KafkaStatus;
 use crate::metrics::snapshot::{
     CheckpointSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot,
@@ -342,8 +345,8 @@ impl Introspect for Service {
         readiness
     }
 
-    fn row(&self, view: &str, id: &str, run: Option<&str>) -> RowAnswer {
-        self.feature_row(view, id, run)
+    fn row(&self, asked: &RowQuestion) -> RowAnswer {
+        self.feature_row(asked)
     }
 
     fn explain(&self, asked: &ExplainQuestion) -> ExplainAnswer {

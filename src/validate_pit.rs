@@ -2,9 +2,10 @@
 //! the log makes are the same.
 //!
 //! ```text
-//!  Redis or process ──> row, and the clocks between which it is ──────────┐
-//!  log ──> the job's windows at the later of these clocks ────────────────┼──> equal?
-//!      └─> the events of the entity ──> computed from them alone ─────────┘
+//!  process ──> row, the events that it shows and the clock ─────────┐
+//!  Redis ──> row, and the clocks between which it is ───────────────┤
+//!  log ──> the job's windows at the latest of these clocks ─────────┼──> equal?
+//!      └─> the events of the entity ──> computed from them alone ───┘
 //! ```
 
 mod judged;
@@ -21,8 +22,8 @@ use crate::output;
 use crate::replay::inputs;
 use crate::reread::{AskedHistory, ReadAgain, Reread};
 use crate::validate::entity_named;
-use judged::{judge, when_right};
-use online::{OnlineLook, OnlineRows};
+use judged::JudgedOf;
+use online::{LookedSpan, OnlineLook, OnlineRows};
 use report::Report;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,11 +46,11 @@ pub fn run(args: &ValidatePitArgs) -> Result<Exit, Failure> {
     let asked = asked(args, &job, &rows)?;
     let validation = Validation { args, job: &job, settings: &settings, rows: &rows };
     let mut report = validation.look(asked.clone(), Duration::ZERO)?;
-    if !report.ok() && args.at.is_none() {
+    if report.is_open() && args.at.is_none() {
         // Only those that differ: what was on its way has arrived then.
         std::thread::sleep(ON_ITS_WAY);
-        let differing = |asked: &AskedHistory| report.differs(&job, asked);
-        let again: Vec<AskedHistory> = asked.into_iter().filter(differing).collect();
+        let open = |asked: &AskedHistory| report.is_open_of(&job, asked);
+        let again: Vec<AskedHistory> = asked.into_iter().filter(open).collect();
         // And each row's clock is told.
         report = report.after(validation.look(again, settings.online.decay_flush + ON_ITS_WAY)?);
     }
@@ -95,7 +96,7 @@ impl Validation<'_> {
             Some(_) => None,
             None => Some(self.rows.look(&asked, wait)?),
         };
-        let at = self.args.at.or(look.as_ref().map(|look| look.until));
+        let at = self.args.at.or(look.as_ref().map(|look| look.span.until));
         let reread = Reread {
             plan: &self.job.plan,
             settings: self.settings,
@@ -103,6 +104,7 @@ impl Validation<'_> {
             workers: self.args.log.workers.unwrap_or(self.settings.workers),
             asked,
             at,
+            later: look.is_some(),
         };
         self.judge(reread.read()?, look.as_ref())
     }
@@ -110,21 +112,23 @@ impl Validation<'_> {
     fn judge(&self, found: ReadAgain, look: Option<&OnlineLook>) -> Result<Report, Failure> {
         let name = self.rows.name(self.args.at.is_some());
         let mut report = Report::new(self.job, name, (found.histories.len(), found.at));
-        let from = look.map_or(found.at, |look| look.from);
+        let of_all = LookedSpan { from: found.at, frontier: found.at, until: found.at };
+        let span = look.map_or(of_all, |look| LookedSpan { until: found.at, ..look.span });
         let plan = Arc::clone(&self.job.plan);
         for (place, mut history) in found.histories.into_iter().enumerate() {
             let rows = look.and_then(|look| look.rows.get(place));
             let views = plan.views.iter().enumerate();
-            let own = views.filter(|(_, index)| index.entity == history.asked.entity);
-            let entity = plan.entities.get(history.asked.entity);
+            let of_type = history.asked.entity;
+            let own = views.filter(|(_, index)| index.entity == of_type);
+            let entity = plan.entities.get(of_type);
             let entity = entity.map_or("", |entity| entity.name.as_str());
             let mut wrong = None;
             for (index, at) in own.map(|(index, at)| (index, at.view)) {
                 let Some(view) = plan.view(index) else { continue };
                 let online = rows.and_then(|rows| rows.get(&index));
                 let windows = history.windows.get(at).cloned().unwrap_or_default();
-                let asked_of = (from, found.at);
-                let judged = judge(view, &mut history.recomputed, (at, &windows), online, asked_of);
+                let of = JudgedOf { plan: &plan, view, at };
+                let judged = of.judge(&mut history, &windows, online, &span)?;
                 report.take(&history.asked, entity, view, &judged);
                 if let (Some(feature), None) = (judged.first_wrong(), &wrong) {
                     wrong = Some((index, at, feature, judged));
@@ -133,9 +137,10 @@ impl Validation<'_> {
             if let (Some((index, at, feature, judged)), false) = (wrong, report.is_explained()) {
                 let row = judged.online.filter(|_| judged.windows == judged.events);
                 let history_of = &mut history.recomputed;
-                let why = row
-                    .zip(plan.view(index))
-                    .map(|(row, view)| when_right(view, history_of, (at, &row), from));
+                let why = row.zip(plan.view(index)).map(|(row, view)| {
+                    let of = JudgedOf { plan: &plan, view, at };
+                    of.when_right(history_of, &row, span.from)
+                });
                 let explaining = Explaining {
                     job: self.job,
                     view: (index, at),

@@ -1,5 +1,6 @@
 //! Rows on their way to the online store.
 
+use crate::origin::{Origin, PartitionId};
 use crate::time::EventTime;
 use crate::value::Column;
 
@@ -32,6 +33,46 @@ pub struct Shown {
     pub clock: EventTime,
 }
 
+/// Which events of an entity type a worker's rows show: those of its entities, from each partition the ones
+/// below an offset, as of a live clock. What a row is follows from that, whatever arrived when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppliedEvents {
+    /// The entity type's place in the job.
+    pub entity: usize,
+    /// The live clock.
+    pub clock: EventTime,
+    /// For each partition that an event of these has come from, in order, the offset after the newest.
+    pub offsets: Vec<(PartitionId, u64)>,
+}
+
+impl AppliedEvents {
+    /// Takes note of events that have come, those of a partition in the order of their offsets.
+    ///
+    /// ```
+    /// use tidemark_operators::online::AppliedEvents;
+    /// use tidemark_operators::origin::{Origin, PartitionId};
+    ///
+    /// let mut applied = AppliedEvents::default();
+    /// applied.take(&[(1, 4), (1, 7), (0, 2)].map(|(partition, offset)| {
+    ///     Origin { source: 0, partition, offset }
+    /// }));
+    /// let partition = |partition| PartitionId { source: 0, partition };
+    /// assert_eq!(applied.offsets, [(partition(0), 3), (partition(1), 8)]);
+    /// ```
+    pub fn take(&mut self, origins: &[Origin]) {
+        let of = |origin: &Origin| (origin.source, origin.partition);
+        for run in origins.chunk_by(|one, next| of(one) == of(next)) {
+            let Some(last) = run.last() else { continue };
+            let id = PartitionId { source: last.source, partition: last.partition };
+            let end = last.offset.saturating_add(1);
+            match self.offsets.binary_search_by_key(&id, |(id, _)| *id) {
+                Ok(at) => self.offsets[at].1 = self.offsets[at].1.max(end),
+                Err(at) => self.offsets.insert(at, (id, end)),
+            }
+        }
+    }
+}
+
 /// Newest rows of one view for some entities of one worker, each entity at most once.
 #[derive(Clone, Debug, Default)]
 pub struct RowBatch {
@@ -62,6 +103,11 @@ pub trait EntityIds {
 pub trait OnlineSink {
     /// Takes rows; each replaces what was there for its entity and view.
     fn write(&mut self, batch: &RowBatch, ids: &dyn EntityIds);
+
+    /// The rows of an entity type that were written are all that changed up to now: with those written
+    /// before they show the events `applied`. Until then they are of two moments. Whoever does not tell of
+    /// that has nothing to do.
+    fn applied(&mut self, _applied: &AppliedEvents) {}
 
     /// Called once when the job ends by itself: all rows have been written, and the live clock
     /// stands at `as_of`.

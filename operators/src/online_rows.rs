@@ -17,7 +17,7 @@
 //!
 //! Live rows are as of the live clock, not of a frontier: the time of the stream says nothing.
 
-use crate::online::{EntityIds, OnlineSink, RowBatch};
+use crate::online::{AppliedEvents, EntityIds, OnlineSink, RowBatch};
 use crate::shared::Reached;
 use crate::time::EventTime;
 use std::cell::RefCell;
@@ -42,27 +42,30 @@ pub struct LiveRows {
     pub due: Vec<u64>,
     /// How far the windows are once the sink has these rows.
     pub reached: Option<Reached>,
+    /// Which events the rows of the entity type show once the sink has these.
+    pub applied: Option<Rc<AppliedEvents>>,
 }
 
 impl LiveRows {
     /// Whether there is nothing to hand over.
     pub fn is_empty(&self) -> bool {
-        self.batches.is_empty() && self.due.is_empty()
+        self.batches.is_empty() && self.due.is_empty() && self.applied.is_none()
     }
 
     /// Forgets everything and keeps the memory.
     pub(crate) fn clear(&mut self) {
         self.batches.clear();
         self.due.clear();
-        self.reached = None;
+        (self.reached, self.applied) = (None, None);
     }
 }
 
 impl Accountable for LiveRows {
-    /// Rows, and the due times that come with them.
+    /// Rows, and what comes with them: due times, and which events they show.
     fn record_count(&self) -> i64 {
         let rows: usize = self.batches.iter().map(|batch| batch.slots.len()).sum();
-        i64::try_from(rows + self.due.len()).unwrap_or(i64::MAX)
+        let beside = self.due.len() + usize::from(self.applied.is_some());
+        i64::try_from(rows + beside).unwrap_or(i64::MAX)
     }
 }
 
@@ -129,7 +132,8 @@ pub struct OnlineRowsConfig<'a, I> {
 ///         ..RowBatch::default()
 ///     };
 ///     let reached = Some(Reached { frontier: 4_000, clock: 9_000 });
-///     rows.send_batch(&mut LiveRows { batches: vec![Rc::new(batch)], due: Vec::new(), reached });
+///     let batches = vec![Rc::new(batch)];
+///     rows.send_batch(&mut LiveRows { batches, reached, ..LiveRows::default() });
 ///     // How far the windows are is told once the sink has the rows.
 ///     while clock.get() < 9_000 {
 ///         worker.step();
@@ -149,6 +153,7 @@ pub fn online_rows<'scope, I: EntityIds + 'static>(
                 if let Some(sink) = &sink {
                     let (mut sink, ids) = (sink.borrow_mut(), ids.borrow());
                     rows.batches.iter().for_each(|batch| sink.write(batch, &*ids));
+                    rows.applied.iter().for_each(|applied| sink.applied(applied));
                 }
                 if let Some(served) = &served {
                     rows.due.iter().for_each(|due| served(*due));
@@ -185,6 +190,10 @@ mod tests {
         fn write(&mut self, batch: &RowBatch, ids: &dyn EntityIds) {
             assert_eq!(ids.id(0), b"card");
             self.0.borrow_mut().push(format!("{} rows", batch.slots.len()));
+        }
+
+        fn applied(&mut self, applied: &AppliedEvents) {
+            self.0.borrow_mut().push(format!("{} partitions", applied.offsets.len()));
         }
 
         fn finish(&mut self, _as_of: EventTime) {}
@@ -253,13 +262,18 @@ mod tests {
             let reached = Some(Reached { frontier: 5, clock: 7 });
             vec![
                 LiveRows { batches: vec![batch(1024), batch(3)], ..LiveRows::default() },
-                LiveRows { batches: vec![batch(2)], due: vec![11, 12], reached },
+                LiveRows {
+                    batches: vec![batch(2)],
+                    due: vec![11, 12],
+                    reached,
+                    applied: Some(Rc::default()),
+                },
                 // No view shows the record: it is served all the same.
                 LiveRows { due: vec![13], ..LiveRows::default() },
             ]
         });
         let first = ["windows", "1024 rows", "3 rows"];
-        let second = ["windows", "2 rows", "served 11", "served 12", "reached 7"];
+        let second = ["windows", "2 rows", "0 partitions", "served 11", "served 12", "reached 7"];
         assert_eq!(said, [&first[..], &second[..], &["windows", "served 13"]].concat());
     }
 

@@ -78,12 +78,50 @@ impl Recomputed {
         id: &[u8],
         parts: &[(TimelineRows, Vec<Origin>)],
     ) -> Result<Self, RestoreError> {
+        Recomputed::made(plan, (entity, id), parts, false)
+    }
+
+    /// The same of those rows whose origin `keeps`, as if there were no others: what they have of the events
+    /// before them is derived anew.
+    ///
+    /// # Errors
+    /// When they are not what rows of this plan can be.
+    pub fn of_some(
+        plan: &Arc<Plan>,
+        entity: usize,
+        id: &[u8],
+        parts: &[(TimelineRows, Vec<Origin>)],
+        keeps: impl Fn(Origin) -> bool,
+    ) -> Result<Self, RestoreError> {
+        let kept = parts.iter().map(|(rows, origins)| {
+            let keep: Vec<bool> = origins.iter().map(|origin| keeps(*origin)).collect();
+            let mut rows = rows.clone();
+            rows.retain(&keep);
+            (rows, origins.iter().copied().filter(|origin| keeps(*origin)).collect())
+        });
+        let kept: Vec<(TimelineRows, Vec<Origin>)> = kept.collect();
+        let all = kept.iter().map(|(rows, _)| rows.len()).sum::<usize>();
+        let anew = all < parts.iter().map(|(rows, _)| rows.len()).sum();
+        Recomputed::made(plan, (entity, id), &kept, anew)
+    }
+
+    fn made(
+        plan: &Arc<Plan>,
+        (entity, id): (usize, &[u8]),
+        parts: &[(TimelineRows, Vec<Origin>)],
+        anew: bool,
+    ) -> Result<Self, RestoreError> {
         let planned = &plan.entities[entity];
         let most = crate::timeline::chunk::CHUNK_ROWS_MAX;
         let mut log = EntityLog::new(planned, most, 0).sealed_only();
         let rows: Vec<&TimelineRows> = parts.iter().map(|(rows, _)| rows).collect();
         let mapping = RowMapping::same(planned);
-        log.restore(&rows, &mapping, 0..EventTime::MAX, Owner::ALL, EventTime::MAX)?;
+        match anew {
+            true => log.restore_anew(&rows, &mapping)?,
+            false => {
+                log.restore(&rows, &mapping, 0..EventTime::MAX, Owner::ALL, EventTime::MAX)?;
+            }
+        }
         let slot = log.names.entities.intern(id, stable_hash(id));
         let origins = parts.iter().flat_map(|(_, origins)| origins.iter().copied()).collect();
         Ok(Recomputed {

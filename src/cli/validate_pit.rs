@@ -21,16 +21,20 @@ hold at that time, as `historical` gives it for training, and the one that the e
 alone make. The log is read to the end that it has now: the files that --source names, else what
 the job says, topics from their first record; again for what differs.
 
-A row that is online is as of the clock that the job says; a row that may be newer than that is
-held against every time up to the end of the look. What differs is looked at a second time, a second
+A row that a process gives says which events it shows, as of which clock: what these make then is
+what it has to be, whatever came later. A row in Redis says neither; it is held against every time
+between the clocks that the job told before and after, with and without those events that may not
+have come by then. Where these are too many it is not judged, and it is said how many were not:
+`--http URL` judges the rows of the process. What differs is looked at a second time, a second
 later (in Redis \"decay_flush\" and a second later), so that what was on its way is no difference;
 then the first one is explained by the events that make it, and by the time at which the row online
 was right, if it was. With --at no row is looked at.
 
-With --format json: {\"job\", \"ok\", \"online\", \"at\", \"entities\", \"values\", \"differences\": [ROW],
-\"rows\": [ROW], \"why\", \"explained\"}; a ROW is {\"entity\", \"id\", \"view\", \"feature\", \"online\",
-\"windows\", \"events\"}, \"rows\" are those of one entity that was named, and \"explained\" is as `explain`
-has it. Exit codes: 0 all are equal, 1 some differ or it failed, 2 wrong words or files.")]
+With --format json: {\"job\", \"ok\", \"online\", \"at\", \"entities\", \"values\", \"unjudged\",
+\"differences\": [ROW], \"rows\": [ROW], \"why\", \"explained\"}; a ROW is {\"entity\", \"id\", \"view\",
+\"feature\", \"online\", \"windows\", \"events\"}, \"rows\" are those of one entity that was named, and
+\"explained\" is as `explain` has it. Exit codes: 0 all are equal, 1 some differ or it failed, 2 wrong
+words or files.")]
 pub struct ValidatePitArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
@@ -47,7 +51,7 @@ pub struct ValidatePitArgs {
     #[arg(long, value_name = "TIME", value_parser = values::time)]
     pub at: Option<EventTime>,
     /// Ask the process that listens there for rows [default: Redis, unless rows are not in it]
-    #[arg(long, value_name = "URL", value_parser = values::http, conflicts_with = "sample")]
+    #[arg(long, value_name = "URL", value_parser = values::http)]
     pub http: Option<String>,
     /// Where the log is.
     #[command(flatten)]

@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tidemark_operators::online::{Cause, EntityIds, OnlineSink, RowBatch};
+use tidemark_operators::online::{AppliedEvents, Cause, EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
 
@@ -109,6 +109,10 @@ impl OnlineSink for WatchedRows {
             seen.look(self.interest.gate, batch, ids);
         }
         self.sink.write(batch, ids);
+    }
+
+    fn applied(&mut self, applied: &AppliedEvents) {
+        self.sink.applied(applied);
     }
 
     fn finish(&mut self, as_of: EventTime) {

@@ -3,6 +3,7 @@
 use crate::ask::{self, PATIENCE};
 use crate::failure::Failure;
 use crate::get::document::JsonRow;
+use crate::http::ShownPositions;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -17,35 +18,54 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 /// # Errors
 /// When nobody answers there, or what answers is not a job with that view.
 pub(super) fn row(url: &str, view: &str, id: &str) -> Result<Option<JsonRow>, Failure> {
-    row_and_time(url, view, id).map(|(row, _)| row)
+    asked(url, (view, id), "").map(|(row, _)| row)
 }
 
-/// The same, and the live clock as of which that is.
+/// A row of a running process.
+pub(crate) struct PositionedRow {
+    /// `None`: there is none.
+    pub row: Option<JsonRow>,
+    /// The live clock as of which that is.
+    pub as_of: EventTime,
+    /// Which events it shows.
+    pub positions: ShownPositions,
+}
+
+/// The same, with the events that it shows.
 ///
 /// # Errors
-/// As [`row`].
-pub(crate) fn row_and_time(
+/// As [`row`], and when the process does not tell of them.
+pub(crate) fn positioned_row(url: &str, view: &str, id: &str) -> Result<PositionedRow, Failure> {
+    let (row, body) = asked(url, (view, id), "&positions=true")?;
+    let told = body.as_of.zip(body.positions);
+    let (as_of, positions) = told.ok_or_else(|| {
+        let why = format!("the process at {url} does not tell which events its rows show");
+        Failure::failed(why).hint("it is of an older release: use the one that this is of")
+    })?;
+    Ok(PositionedRow { row, as_of, positions })
+}
+
+fn asked(
     url: &str,
-    view: &str,
-    id: &str,
-) -> Result<(Option<JsonRow>, EventTime), Failure> {
+    (view, id): (&str, &str),
+    more: &str,
+) -> Result<(Option<JsonRow>, Body), Failure> {
     let segment = |text| utf8_percent_encode(text, SEGMENT);
-    let (code, answer) =
-        ask::get(&format!("{url}/features/{}?id={}", segment(view), segment(id)), PATIENCE)
-            .map_err(|error| {
-                Failure::failed(format!("cannot ask the job at {url} for a row: {error}")).hint(
+    let path = format!("{url}/features/{}?id={}{more}", segment(view), segment(id));
+    let (code, answer) = ask::get(&path, PATIENCE).map_err(|error| {
+        Failure::failed(format!("cannot ask the job at {url} for a row: {error}")).hint(
             "start `tidemark demo` or `tidemark run JOB`, or name another address by --http URL, \
-                 HEALTH_CHECK_PORT, or \"port\" in [http] of cluster.toml; rows in Redis are read \
-                 with the job: tidemark get JOB VIEW ID",
+             HEALTH_CHECK_PORT, or \"port\" in [http] of cluster.toml; rows in Redis are read \
+             with the job: tidemark get JOB VIEW ID",
         )
-            })?;
-    let body: Body = serde_json::from_str(&answer).map_err(|_| {
+    })?;
+    let mut body: Body = serde_json::from_str(&answer).map_err(|_| {
         Failure::failed(format!("what answers at {url} is no tidemark process (status {code})"))
             .hint("name the address that `tidemark run` or `tidemark demo` shows, by --http URL")
     })?;
-    match (code, body.features, body.as_of) {
-        (200, Some(features), Some(as_of)) => Ok((Some(features.0), as_of)),
-        (404, _, Some(as_of)) => Ok((None, as_of)),
+    match (code, body.features.take(), body.as_of) {
+        (200, Some(features), Some(_)) => Ok((Some(features.0), body)),
+        (404, _, Some(_)) => Ok((None, body)),
         _ => {
             let why = body.error.as_deref().unwrap_or("no reason given");
             let failure = Failure::failed(format!("the job at {url} did not give the row: {why}"));
@@ -60,6 +80,7 @@ pub(crate) fn row_and_time(
 struct Body {
     features: Option<OrderedFeatures>,
     as_of: Option<u64>,
+    positions: Option<ShownPositions>,
     error: Option<String>,
     hint: Option<String>,
 }

@@ -4,7 +4,7 @@ use crate::http::explain::{self, ExplainQuestion};
 use crate::http::health::Status;
 use crate::http::hosts::{self, HostNames};
 use crate::http::page;
-use crate::http::row::{RowAnswer, run_of};
+use crate::http::row::{RowAnswer, RowQuestion};
 use crate::http::server::{ANSWER_TIMEOUT, ASKING_THREADS};
 use crate::http::shared::{PAGES_MAX, SharedOverview};
 use crate::http::{Introspect, Readiness, documentation, log};
@@ -43,6 +43,7 @@ tidemark
 /settings              the job and the settings that the process runs with
 /features/{view}/{id}  the newest feature row of one entity
 /features/{view}?id=   the same for any id, also one that is empty or holds a /
+                       with &positions=true also which events the row shows
 /explain/{view}?id=&feature=  which events make a feature of it, and when each leaves
 ";
 
@@ -140,8 +141,9 @@ async fn features(
     State(job): State<Job>,
     Path((view, id)): Path<(String, String)>,
     headers: HeaderMap,
+    uri: Uri,
 ) -> Response {
-    answer(job, move |job| row(job, &view, &id, &headers)).await
+    row_asked(job, RowQuestion::of(view, Some(id), pairs(&uri), &headers)).await
 }
 
 async fn features_asked(
@@ -150,12 +152,15 @@ async fn features_asked(
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    match <[(String, String); 1]>::try_from(pairs(&uri)) {
-        Ok([(key, id)]) if key == "id" => {
-            answer(job, move |job| row(job, &view, &id, &headers)).await
-        }
-        _ => {
-            let hint = "write /features/{view}?id=ID, with what is no letter or digit as %XX";
+    row_asked(job, RowQuestion::of(view, None, pairs(&uri), &headers)).await
+}
+
+async fn row_asked(job: Job, asked: Option<RowQuestion>) -> Response {
+    match asked {
+        Some(asked) => answer(job, move |job| row(job, &asked)).await,
+        None => {
+            let hint = "write /features/{view}?id=ID, with what is no letter or digit as %XX, and \
+                        &positions=true to be told which events it shows";
             refusal(StatusCode::BAD_REQUEST, "one entity is asked for by one id", hint)
         }
     }
@@ -178,18 +183,22 @@ fn pairs(uri: &Uri) -> Vec<(String, String)> {
     Query::try_from_uri(uri).map(|Query(pairs)| pairs).unwrap_or_default()
 }
 
-fn row(job: &dyn Introspect, view: &str, id: &str, headers: &HeaderMap) -> Response {
-    match job.row(view, id, run_of(headers)) {
+fn row(job: &dyn Introspect, asked: &RowQuestion) -> Response {
+    let RowQuestion { view, id, .. } = asked;
+    match job.row(asked) {
         RowAnswer::Row(row) => json_answer(StatusCode::OK, &row),
-        RowAnswer::NoRow { as_of } => json_answer(
-            StatusCode::NOT_FOUND,
-            &json!({
+        RowAnswer::NoRow { as_of, positions } => {
+            let mut answer = json!({
                 "error": format!("no row for \"{id}\" in view \"{view}\""),
                 "hint": "a missing row reads as the empty values: counts, sums and ratios 0, \
                          everything else null",
                 "as_of": as_of,
-            }),
-        ),
+            });
+            if let (Some(positions), Some(members)) = (positions, answer.as_object_mut()) {
+                members.insert("positions".to_owned(), json!(positions));
+            }
+            json_answer(StatusCode::NOT_FOUND, &answer)
+        }
         RowAnswer::UnknownView { nearest } => unknown_name("view", view, nearest.as_deref()),
         RowAnswer::Elsewhere { code, body } => passed_on(code, body),
         RowAnswer::Unavailable(why) => {

@@ -1,5 +1,6 @@
 //! `/features/{view}/{id}`: one row.
 
+use super::ShownPositions;
 use axum::http::HeaderMap;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -15,6 +16,42 @@ pub(super) fn run_of(headers: &HeaderMap) -> Option<&str> {
     headers.get(RUN_HEADER).map(|run| run.to_str().unwrap_or_default())
 }
 
+/// Which row is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RowQuestion {
+    /// The view.
+    pub view: String,
+    /// The entity's id.
+    pub id: String,
+    /// Whether it is to be told which events the row shows.
+    pub positions: bool,
+    /// Another process of a job asks, of that run of it.
+    pub run: Option<String>,
+}
+
+impl RowQuestion {
+    /// From the path and what is behind it; `None` when that is something else.
+    pub(super) fn of(
+        view: String,
+        mut id: Option<String>,
+        asked: Vec<(String, String)>,
+        headers: &HeaderMap,
+    ) -> Option<RowQuestion> {
+        let mut positions = None;
+        for (key, value) in asked {
+            match (key.as_str(), value.as_str()) {
+                ("id", _) if id.is_none() => id = Some(value),
+                ("positions", "true" | "false") if positions.is_none() => {
+                    positions = Some(value == "true");
+                }
+                _ => return None,
+            }
+        }
+        let run = run_of(headers).map(str::to_owned);
+        Some(RowQuestion { view, id: id?, positions: positions.unwrap_or(false), run })
+    }
+}
+
 /// What asking for a row gave.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RowAnswer {
@@ -25,6 +62,8 @@ pub enum RowAnswer {
     NoRow {
         /// The live clock as of which there is none.
         as_of: EventTime,
+        /// Which events that is of, where it was asked.
+        positions: Option<ShownPositions>,
     },
     /// The job has no such view.
     UnknownView {
@@ -56,6 +95,8 @@ pub struct FeatureRow {
     /// The event time from which on the view's windows are complete: a window that reaches back
     /// before it may lack events that were never read. `None` when the whole log was read.
     pub complete_from: Option<EventTime>,
+    /// Which events the row shows, where it was asked.
+    pub positions: Option<ShownPositions>,
     /// Names and values of all features, in job order.
     pub features: Vec<(String, Value)>,
 }
@@ -70,12 +111,15 @@ impl FeatureRow {
 
 impl Serialize for FeatureRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(6))?;
+        let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("view", &self.view)?;
         map.serialize_entry("entity_type", &self.entity_type)?;
         map.serialize_entry("entity_id", &self.entity_id)?;
         map.serialize_entry("as_of", &self.as_of)?;
         map.serialize_entry("complete_from", &self.complete_from)?;
+        if let Some(positions) = &self.positions {
+            map.serialize_entry("positions", positions)?;
+        }
         map.serialize_entry("features", &Features(&self.features))?;
         map.end()
     }

@@ -2,7 +2,7 @@
 
 use crate::online::schema::Schema;
 use crate::online::table::Table;
-use crate::online::{HeldRow, OnlineStore, Row, StoreError, StoreStatus};
+use crate::online::{AppliedRow, HeldRow, OnlineStore, Row, StoreError, StoreStatus};
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::metrics::HeldBytes;
@@ -36,6 +36,10 @@ impl OnlineStore for Embedded {
 
     fn get(&self, view: usize, id: &[u8]) -> Option<Row> {
         self.table.get(view, id)
+    }
+
+    fn applied(&self, view: usize, id: &[u8]) -> Option<AppliedRow> {
+        self.table.applied(view, id)
     }
 
     fn read(

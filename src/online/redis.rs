@@ -75,7 +75,7 @@ pub use survey::{RedisSurvey, SurveyedServer, heartbeats, survey};
 
 use crate::online::schema::Schema;
 use crate::online::table::{Table, Tracking};
-use crate::online::{HeldRow, OnlineStore, RedisStatus, Row, StoreError, StoreStatus};
+use crate::online::{AppliedRow, HeldRow, OnlineStore, RedisStatus, Row, StoreError, StoreStatus};
 use crate::wall_clock::wall_ms;
 use fence::Fence;
 use flusher::{Flusher, Shared};
@@ -235,6 +235,10 @@ impl OnlineStore for Redis {
 
     fn get(&self, view: usize, id: &[u8]) -> Option<Row> {
         self.table.get(view, id)
+    }
+
+    fn applied(&self, view: usize, id: &[u8]) -> Option<AppliedRow> {
+        self.table.applied(view, id)
     }
 
     fn read(

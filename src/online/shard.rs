@@ -10,7 +10,7 @@ use crate::online::text;
 use crate::online::texts::Texts;
 use std::sync::Arc;
 use tidemark_operators::metrics::HeldBytes;
-use tidemark_operators::online::{Cause, EntityIds, RowBatch};
+use tidemark_operators::online::{AppliedEvents, Cause, EntityIds, RowBatch};
 use tidemark_operators::time::EventTime;
 use tidemark_operators::value::{Column, Type, Value};
 
@@ -35,6 +35,17 @@ pub(crate) struct Shard {
     pub(crate) entities: Vec<Ids>,
     pub(crate) texts: Texts,
     pub(crate) dirt: Dirt,
+    /// Of each entity type the events that its rows show.
+    applied: Vec<Applied>,
+}
+
+/// Which events the rows of an entity type show.
+#[derive(Debug, Default)]
+struct Applied {
+    /// Those that all of them did; `None`: there were no rows yet.
+    events: Option<AppliedEvents>,
+    /// Whether some rows show more than that: others are on their way.
+    is_passed: bool,
 }
 
 impl Shard {
@@ -42,13 +53,15 @@ impl Shard {
         let views = schema.views.iter().map(|view| Rows::new(view.width)).collect();
         let mut entities = Vec::new();
         entities.resize_with(schema.entities, Ids::default);
-        Shard { schema, views, entities, texts: Texts::default(), dirt }
+        let mut applied = Vec::new();
+        applied.resize_with(schema.entities, Applied::default);
+        Shard { schema, views, entities, texts: Texts::default(), dirt, applied }
     }
 
     /// Takes a batch; `now` in us on the store's clock.
     pub(crate) fn write(&mut self, batch: &RowBatch, ids: &dyn EntityIds, now: u64) -> Tally {
         let mut tally = Tally::default();
-        let Shard { schema, views, entities, texts, dirt } = self;
+        let Shard { schema, views, entities, texts, dirt, .. } = self;
         let (Some(view), Some(rows)) = (schema.views.get(batch.view), views.get_mut(batch.view))
         else {
             return tally;
@@ -103,6 +116,36 @@ impl Shard {
         }
         rows.count(tally.appeared, tally.deleted);
         tally
+    }
+
+    /// Some rows of the entity type of `view` show more than all do.
+    pub(crate) fn pass(&mut self, view: usize) {
+        let entity = self.schema.views.get(view).map(|view| view.entity);
+        if let Some(applied) = entity.and_then(|entity| self.applied.get_mut(entity)) {
+            applied.is_passed = true;
+        }
+    }
+
+    /// The rows of an entity type show `events`, all of them.
+    pub(crate) fn show(&mut self, events: &AppliedEvents) {
+        if let Some(applied) = self.applied.get_mut(events.entity) {
+            applied.events.get_or_insert_default().clone_from(events);
+            applied.is_passed = false;
+        }
+    }
+
+    /// Whether rows of the entity type of `view` are on their way.
+    pub(crate) fn is_passed(&self, view: usize) -> bool {
+        self.applied_of(view).is_some_and(|applied| applied.is_passed)
+    }
+
+    /// The events that the rows of `view` show; `None` while they do not show the same.
+    pub(crate) fn shown(&self, view: usize) -> Option<&AppliedEvents> {
+        self.applied_of(view).filter(|applied| !applied.is_passed)?.events.as_ref()
+    }
+
+    fn applied_of(&self, view: usize) -> Option<&Applied> {
+        self.applied.get(self.schema.views.get(view)?.entity)
     }
 
     /// About what all of it takes.

@@ -10,14 +10,18 @@ use crate::online::dirt::Dirt;
 use crate::online::rows::Rows;
 use crate::online::schema::Schema;
 use crate::online::shard::{Shard, Tally};
-use crate::online::{ByCause, HeldRow, Row};
+use crate::online::{AppliedRow, ByCause, HeldRow, Row};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tidemark_operators::metrics::HeldBytes;
-use tidemark_operators::online::{EntityIds, OnlineSink, RowBatch};
+use tidemark_operators::online::{AppliedEvents, EntityIds, OnlineSink, RowBatch};
 use tidemark_operators::shape::Shape;
 use tidemark_operators::time::EventTime;
+
+/// How long is waited for rows that are on their way, and how often it is looked for them.
+const APPLIED_WITHIN: Duration = Duration::from_millis(500);
+const APPLIED_EVERY: Duration = Duration::from_micros(200);
 
 /// How the table keeps track of what is not in Redis yet.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +120,25 @@ impl Table {
         let cell = self.cell(id)?;
         let (as_of, values) = cell.lock().get(view, id)?;
         Some(Row { as_of: as_of.max(cell.finished()), values })
+    }
+
+    /// See [`OnlineStore::applied`](crate::online::OnlineStore::applied).
+    pub(crate) fn applied(&self, view: usize, id: &[u8]) -> Option<AppliedRow> {
+        let (cell, asked) = (self.cell(id)?, Instant::now());
+        loop {
+            let mut shard = cell.lock();
+            if let Some(events) = shard.shown(view).cloned() {
+                let values = shard.get(view, id).map(|(_, values)| values);
+                return Some(AppliedRow { values, events });
+            }
+            // Where none is on its way there was none yet.
+            let waits = shard.is_passed(view);
+            drop(shard);
+            if !waits || asked.elapsed() >= APPLIED_WITHIN {
+                return None;
+            }
+            std::thread::sleep(APPLIED_EVERY);
+        }
     }
 
     /// The rows of an entity, whose worker its id tells: one shard is locked, once.
@@ -217,6 +240,7 @@ impl OnlineSink for TableWriter {
         for cell in &self.cells {
             let mut shard = cell.lock();
             let before = shard.queued();
+            shard.pass(batch.view);
             let tally = shard.write(batch, ids, now);
             let (after, memory) = (shard.queued(), shard.memory());
             drop(shard);
@@ -233,6 +257,10 @@ impl OnlineSink for TableWriter {
                 cell.wake.notify_one();
             }
         }
+    }
+
+    fn applied(&mut self, applied: &AppliedEvents) {
+        self.cells.iter().for_each(|cell| cell.lock().show(applied));
     }
 
     fn finish(&mut self, as_of: EventTime) {

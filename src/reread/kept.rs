@@ -35,6 +35,32 @@ pub(crate) struct KeptHistory {
     pub recomputed: Recomputed,
     /// By view of its type, the features as the job's windows have them: JSON, in the order of the plan.
     pub windows: Vec<Vec<String>>,
+    /// All its events that were kept, as they were sealed.
+    parts: Vec<SealedPart>,
+}
+
+impl KeptHistory {
+    /// What those of its events make whose origin `keeps`, later ones too, in live windows from the clock
+    /// `clock` on.
+    ///
+    /// # Errors
+    /// When rows are not what they have to be.
+    pub fn known(
+        &self,
+        plan: &Arc<Plan>,
+        clock: EventTime,
+        keeps: impl Fn(Origin) -> bool,
+    ) -> Result<Recomputed, Failure> {
+        let AskedHistory { entity, id } = &self.asked;
+        let made = Recomputed::of_some(plan, *entity, id.as_bytes(), &self.parts, keeps);
+        Ok(made.map_err(Failure::failed)?.live_from(clock))
+    }
+
+    /// Times and origins of its events at or after `from`, in no particular order.
+    pub fn since(&self, from: EventTime) -> impl Iterator<Item = (EventTime, Origin)> {
+        let events = self.parts.iter().flat_map(|(rows, origins)| rows.times.iter().zip(origins));
+        events.map(|(time, origin)| (*time, *origin)).filter(move |(time, _)| *time >= from)
+    }
 }
 
 /// See the module; its clones share what is kept.
@@ -50,6 +76,8 @@ type SealedPart = (TimelineRows, Vec<Origin>);
 #[derive(Default)]
 struct Kept {
     at: Option<EventTime>,
+    /// Whether rows after that are kept too.
+    later: bool,
     rows: usize,
     /// By entity type, as they were sealed.
     parts: BTreeMap<usize, Vec<SealedPart>>,
@@ -58,8 +86,13 @@ struct Kept {
 }
 
 impl KeptHistories {
-    pub fn new(plan: &Arc<Plan>, asked: Vec<AskedHistory>, at: Option<EventTime>) -> Self {
-        let kept = Arc::new(Mutex::new(Kept { at, ..Kept::default() }));
+    /// Of these at the time `at`; with the rows after it if `later`.
+    pub fn new(
+        plan: &Arc<Plan>,
+        asked: Vec<AskedHistory>,
+        (at, later): (Option<EventTime>, bool),
+    ) -> Self {
+        let kept = Arc::new(Mutex::new(Kept { at, later, ..Kept::default() }));
         KeptHistories { plan: Arc::clone(plan), asked: Arc::new(asked), kept }
     }
 
@@ -111,7 +144,8 @@ impl KeptHistories {
             let parts = kept.parts.get(&asked.entity).map(Vec::as_slice).unwrap_or_default();
             let parts = parts.iter().filter_map(|part| of_entity(part, asked.id.as_bytes()));
             let parts: Vec<SealedPart> = parts.collect();
-            let recomputed = Recomputed::new(plan, asked.entity, asked.id.as_bytes(), &parts);
+            let until = parts.iter().cloned().map(|part| up_to(part, at)).collect::<Vec<_>>();
+            let recomputed = Recomputed::new(plan, asked.entity, asked.id.as_bytes(), &until);
             let views = plan.entities.get(asked.entity).map_or(0, |entity| entity.views.len());
             let windows = (0..views).map(|view| {
                 kept.windows.remove(&(place, view)).ok_or_else(|| {
@@ -123,6 +157,7 @@ impl KeptHistories {
                 asked: asked.clone(),
                 recomputed: recomputed.map_err(Failure::failed)?,
                 windows: windows.collect::<Result<_, _>>()?,
+                parts,
             });
         }
         Ok((at, histories))
@@ -160,8 +195,8 @@ impl WatchedRows for RowKeeper {
     fn take(&mut self, rows: TimelineRows, origins: &[Origin]) {
         let mut kept = self.kept.lock();
         let (rows, origins) = match kept.at {
-            Some(at) => up_to((rows, origins.to_vec()), at),
-            None => (rows, origins.to_vec()),
+            Some(at) if !kept.later => up_to((rows, origins.to_vec()), at),
+            _ => (rows, origins.to_vec()),
         };
         if rows.is_empty() || kept.rows > ROWS_MAX {
             return;

@@ -7,7 +7,8 @@
 use super::Service;
 use crate::entity_id;
 use crate::http::overview::ProcessOverview;
-use crate::http::{ExplainAnswer, ExplainQuestion, FeatureRow, RUN_HEADER, RowAnswer};
+use crate::http::{ExplainAnswer, ExplainQuestion, FeatureRow, RUN_HEADER, RowAnswer, RowQuestion};
+use crate::online::Row;
 use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use std::time::Duration;
 use tidemark_jobs::document::nearest;
@@ -31,20 +32,25 @@ pub struct Peers {
 
 impl Service {
     /// The newest row of an entity, as `/features` gives it.
-    pub fn feature_row(&self, view: &str, id: &str, run: Option<&str>) -> RowAnswer {
-        let (index, found) = match self.view_named(view) {
+    pub fn feature_row(&self, asked: &RowQuestion) -> RowAnswer {
+        let (index, found) = match self.view_named(&asked.view) {
             Ok(found) => found,
             Err(nearest) => return RowAnswer::UnknownView { nearest },
         };
-        let id = entity_id::known_as(&self.plan, index, id);
-        match self.elsewhere(&id, run) {
+        let id = entity_id::known_as(&self.plan, index, &asked.id);
+        match self.elsewhere(&id, asked.run.as_deref()) {
             Ok(None) => {}
-            Ok(Some((peers, owner))) => return peers.ask(owner, view, &id),
+            Ok(Some((peers, owner))) => {
+                return peers.ask(owner, (&asked.view, &id), asked.positions);
+            }
             Err(why) => return RowAnswer::Unavailable(why),
+        }
+        if asked.positions {
+            return self.positioned_row((index, found), id.into_owned());
         }
         match self.own_row((index, found), id.into_owned()) {
             Some(row) => RowAnswer::Row(row),
-            None => RowAnswer::NoRow { as_of: self.live_clock() },
+            None => RowAnswer::NoRow { as_of: self.live_clock(), positions: None },
         }
     }
 
@@ -80,16 +86,27 @@ impl Service {
         id: String,
     ) -> Option<FeatureRow> {
         let row = self.store.get(index, id.as_bytes())?;
+        Some(self.row_of((index, found), id, row))
+    }
+
+    /// The row with its names.
+    pub(super) fn row_of(
+        &self,
+        (index, found): (usize, &ViewPlan),
+        id: String,
+        row: Row,
+    ) -> FeatureRow {
         let entity = self.plan.views.get(index).and_then(|at| self.plan.entities.get(at.entity));
         let names = found.features.iter().map(|feature| feature.name.clone());
-        Some(FeatureRow {
+        FeatureRow {
             view: found.name.clone(),
             entity_type: entity.map(|entity| entity.name.clone()).unwrap_or_default(),
             entity_id: id,
             as_of: row.as_of,
             complete_from: self.complete_from(index),
+            positions: None,
             features: names.zip(row.values).collect(),
-        })
+        }
     }
 
     /// Adds the processes of the job, where there are several.
@@ -135,8 +152,14 @@ impl Peers {
     }
 
     /// Asks `process` for the row of `id` in `view`.
-    pub(super) fn ask(&self, process: usize, view: &str, id: &str) -> RowAnswer {
-        let path = format!("/features/{}?id={}", segment(view), segment(id));
+    pub(super) fn ask(
+        &self,
+        process: usize,
+        (view, id): (&str, &str),
+        positions: bool,
+    ) -> RowAnswer {
+        let more = if positions { "&positions=true" } else { "" };
+        let path = format!("/features/{}?id={}{more}", segment(view), segment(id));
         match self.fetch(process, &path, WITHIN) {
             Ok((code @ (200 | 404), body)) => RowAnswer::Elsewhere { code, body },
             Ok((code, _)) => {

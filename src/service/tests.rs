@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::{Online, Settings};
-use crate::http::{Part, State, Status};
+use crate::http::{Part, RowQuestion, State, Status};
 use crate::online::Embedded;
 use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::ingest::reader::Standing;
@@ -66,10 +66,15 @@ fn a_topic_is_not_caught_up_before_it_was_opened() {
 fn an_unknown_view_has_a_nearest_one_and_an_unknown_id_no_row() {
     let service = service();
     let near = Some("transaction_stats_5m".to_owned());
-    let answer = service.row("transaction_stats_5n", "card_1", None);
+    let asked = |view: &str| RowQuestion {
+        view: view.to_owned(),
+        id: "card_1".to_owned(),
+        ..RowQuestion::default()
+    };
+    let answer = service.row(&asked("transaction_stats_5n"));
     assert_eq!(answer, RowAnswer::UnknownView { nearest: near });
-    let answer = service.row("transaction_stats_5m", "card_1", None);
-    assert_eq!(answer, RowAnswer::NoRow { as_of: 0 });
+    let answer = service.row(&asked("transaction_stats_5m"));
+    assert_eq!(answer, RowAnswer::NoRow { as_of: 0, positions: None });
 }
 
 /// The sum of a metric's samples that hold all of `labels`.

@@ -4,7 +4,8 @@ use crate::ask;
 use crate::config::{OnlineKind, Settings};
 use crate::connect;
 use crate::failure::Failure;
-use crate::get::{self, OnlineRow, redis_row};
+use crate::get::{self, OnlineRow, PositionedRow, redis_row};
+use crate::http::ShownPositions;
 use crate::online::redis::{heartbeats, survey};
 use crate::online::{Heartbeat, Life};
 use crate::reread::AskedHistory;
@@ -21,15 +22,30 @@ pub(super) struct OnlineRows<'a> {
     url: Option<String>,
 }
 
-/// The rows of some entities.
-pub(super) struct OnlineLook {
+/// When rows were looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LookedSpan {
     /// They are as of this time or a later one.
     pub from: EventTime,
-    /// And not later than that.
+    /// And show every event before that.
+    pub frontier: EventTime,
+    /// And are not as of a later time than this.
     pub until: EventTime,
-    /// For each entity its rows by view in the job; `None`: there is no row, which reads as the empty
-    /// values.
-    pub rows: Vec<BTreeMap<usize, Option<OnlineRow>>>,
+}
+
+/// A row that was looked at.
+pub(super) struct LookedRow {
+    /// `None`: there is no row, which reads as the empty values.
+    pub row: Option<OnlineRow>,
+    /// The clock that it is as of and the events that it shows, where that is told.
+    pub shows: Option<(EventTime, ShownPositions)>,
+}
+
+/// The rows of some entities.
+pub(super) struct OnlineLook {
+    pub span: LookedSpan,
+    /// For each entity its rows by view in the job.
+    pub rows: Vec<BTreeMap<usize, LookedRow>>,
 }
 
 impl<'a> OnlineRows<'a> {
@@ -51,7 +67,7 @@ impl<'a> OnlineRows<'a> {
     /// # Errors
     /// When rows are not in Redis, or it cannot be asked.
     pub fn sample(&self, count: usize) -> Result<Vec<AskedHistory>, Failure> {
-        if self.url.is_some() {
+        if self.settings.online.kind == OnlineKind::Embedded {
             return Err(Failure::usage("rows that are only in a process cannot be sampled")
                 .hint("name an entity: --entity-type TYPE --entity-id ID"));
         }
@@ -76,10 +92,12 @@ impl<'a> OnlineRows<'a> {
     /// # Errors
     /// When they cannot be read, or nothing says when they are as of.
     pub fn look(&self, asked: &[AskedHistory], wait: Duration) -> Result<OnlineLook, Failure> {
-        let mut look = OnlineLook { from: EventTime::MAX, until: 0, rows: Vec::new() };
-        if self.url.is_none() {
-            look.from = self.clocks()?.0;
-        }
+        let span = match &self.url {
+            Some(_) => LookedSpan { from: EventTime::MAX, frontier: 0, until: 0 },
+            None => self.clocks()?,
+        };
+        let mut look = OnlineLook { span, rows: Vec::new() };
+        let span = &mut look.span;
         let plan = &*self.job.plan;
         for asked in asked {
             let mut rows = BTreeMap::new();
@@ -88,11 +106,16 @@ impl<'a> OnlineRows<'a> {
                 let Some(view) = plan.view(at) else { continue };
                 let row = match &self.url {
                     Some(url) => {
-                        let (row, as_of) = get::row_and_time(url, &view.name, &asked.id)?;
-                        (look.from, look.until) = (look.from.min(as_of), look.until.max(as_of));
-                        row
+                        let PositionedRow { row, as_of, positions } =
+                            get::positioned_row(url, &view.name, &asked.id)?;
+                        (span.from, span.until) = (span.from.min(as_of), span.until.max(as_of));
+                        LookedRow { row, shows: Some((as_of, positions)) }
                     }
-                    None => redis_row(self.settings, (plan, at, view), asked.id.as_bytes())?,
+                    None => {
+                        let id = asked.id.as_bytes();
+                        let row = redis_row(self.settings, (plan, at, view), id)?;
+                        LookedRow { row, shows: None }
+                    }
                 };
                 rows.insert(at, row);
             }
@@ -100,13 +123,13 @@ impl<'a> OnlineRows<'a> {
         }
         if self.url.is_none() {
             std::thread::sleep(wait);
-            look.until = self.clocks()?.1.max(look.from);
+            span.until = self.clocks()?.until.max(span.from);
         }
         Ok(look)
     }
 
-    /// The least and the greatest of the workers' clocks now.
-    fn clocks(&self) -> Result<(EventTime, EventTime), Failure> {
+    /// What the workers tell of all rows: between which clocks they are now.
+    fn clocks(&self) -> Result<LookedSpan, Failure> {
         let reached = connect::redis(self.settings);
         let beats = heartbeats(&reached, &self.job.plan.name).map_err(Failure::failed)?;
         let untold = |beat: &Heartbeat| beat.life == Life::Rewriting || beat.clock == 0;
@@ -115,8 +138,11 @@ impl<'a> OnlineRows<'a> {
             return Err(Failure::failed(why)
                 .hint("wait until `tidemark validate JOB` is well, or name a time by --at TIME"));
         }
-        let clocks = || beats.workers().iter().map(|beat| beat.clock);
-        clocks().min().zip(clocks().max()).ok_or_else(|| {
+        let workers = beats.workers();
+        let clocks = || workers.iter().map(|beat| beat.clock);
+        let frontier = workers.iter().map(|beat| beat.frontier).min().unwrap_or(0);
+        let span = clocks().min().zip(clocks().max());
+        span.map(|(from, until)| LookedSpan { from, frontier, until }).ok_or_else(|| {
             let why = beats.unknown().unwrap_or("no worker has written a heartbeat");
             let address = reached.address();
             Failure::failed(format!("cannot tell as of when the rows in {address} are: {why}"))

@@ -37,9 +37,17 @@ struct ComparedRow {
     view: String,
     feature: String,
     agrees: bool,
+    /// Whether it could not be told what the row online had to be.
+    unjudged: bool,
     online: Option<String>,
     windows: String,
     events: String,
+}
+
+impl ComparedRow {
+    fn is_open(&self) -> bool {
+        !self.agrees || self.unjudged
+    }
 }
 
 impl Report {
@@ -74,6 +82,7 @@ impl Report {
                 view: view.name.clone(),
                 feature: feature.name.clone(),
                 agrees,
+                unjudged: judged.unjudged && agrees,
                 online: judged.online.as_deref().map(value),
                 windows: value(&judged.windows),
                 events: value(&judged.events),
@@ -86,6 +95,15 @@ impl Report {
         self.differences().next().is_none()
     }
 
+    /// Whether anything differs, or could not be judged.
+    pub fn is_open(&self) -> bool {
+        self.rows.iter().any(ComparedRow::is_open)
+    }
+
+    fn unjudged(&self) -> usize {
+        self.rows.iter().filter(|row| row.unjudged).count()
+    }
+
     /// Whether a difference is explained already.
     pub fn is_explained(&self) -> bool {
         self.explained.is_some()
@@ -96,11 +114,11 @@ impl Report {
         (self.explained, self.why) = (Some(explained), why);
     }
 
-    /// Whether anything of an entity differs.
-    pub fn differs(&self, job: &Job, asked: &AskedHistory) -> bool {
+    /// Whether anything of an entity differs, or could not be judged.
+    pub fn is_open_of(&self, job: &Job, asked: &AskedHistory) -> bool {
         let name = job.plan.entities.get(asked.entity).map(|entity| entity.name.as_str());
-        let mut wrong = self.differences();
-        wrong.any(|row| row.id == asked.id && Some(row.entity.as_str()) == name)
+        let mut open = self.rows.iter().filter(|row| row.is_open());
+        open.any(|row| row.id == asked.id && Some(row.entity.as_str()) == name)
     }
 
     fn differences(&self) -> impl Iterator<Item = &ComparedRow> {
@@ -144,6 +162,7 @@ impl Report {
             at: self.at,
             entities: self.entities,
             values: self.rows.len(),
+            unjudged: self.unjudged(),
             differences: self.differences().map(ComparedDocument::of).collect(),
             rows: listed.map(ComparedDocument::of).collect(),
             why: self.why(),
@@ -186,6 +205,14 @@ impl Report {
             1 => "1 differs".to_owned(),
             count => format!("{} differ", count_text(count as u64)),
         };
+        if self.unjudged() > 0 {
+            let unjudged = count_text(self.unjudged() as u64);
+            let _ = writeln!(
+                out,
+                "\n{unjudged} values could not be judged: too many events were on their way while their rows \
+                 were looked at; --http URL asks the process, which tells what its rows show"
+            );
+        }
         let values = count_text(self.rows.len() as u64);
         let gap = if out.is_empty() { "" } else { "\n" };
         let at = time_text(self.at);
@@ -199,7 +226,11 @@ impl Report {
         let cells = rows.iter().map(|row| {
             let shown = |text: &str| printable(text).into_owned();
             let online = row.online.as_deref().unwrap_or("-");
-            let verdict = if row.agrees { "" } else { "differs" };
+            let verdict = match (row.agrees, row.unjudged) {
+                (false, _) => "differs",
+                (true, true) => "not judged",
+                (true, false) => "",
+            };
             let cells =
                 [&row.id, &row.view, &row.feature, online, &row.windows, &row.events, verdict];
             cells.map(shown).to_vec()
@@ -221,6 +252,7 @@ pub(super) struct ReportDocument<'a> {
     at: EventTime,
     entities: usize,
     values: usize,
+    unjudged: usize,
     differences: Vec<ComparedDocument<'a>>,
     rows: Vec<ComparedDocument<'a>>,
     why: Option<String>,

@@ -3,14 +3,18 @@
 
 use crate::files::Ended;
 use crate::folder::Folder;
+use crate::memory::Record;
 use crate::redis_server::Redis;
 use crate::run::{
     Process, command, expected, hashes, settings, stored, topic, traffic, until, until_stored,
+    write,
 };
 use crate::servers::shared_kafka;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tidemark::online::{Heartbeat, Life};
 
 /// Whether all workers say that the rows are as of their clocks.
@@ -32,22 +36,33 @@ struct Served {
 
 impl Served {
     fn start(seed: u64) -> Served {
-        let (folder, redis, log) =
-            (Folder::new("validated"), Redis::start(&[]), traffic(seed, 2_000));
-        let topic = topic(&log);
-        settings(folder.path(), "");
+        let log = traffic(seed, 2_000);
+        let mut served = Served::of(&log, false);
+        served.process.until_ready();
+        until_stored(&served.redis, &hashes(&expected(&log)));
+        // Until then nobody says as of when they are.
+        until("the rows to be vouched for", || beats_are_live(&served.redis));
+        served
+    }
+
+    /// The same as soon as it has been started, with checkpoints where it `keeps` any.
+    fn of(log: &[Vec<(Record, Record)>], keeps: bool) -> Served {
+        let (folder, redis) = (Folder::new("validated"), Redis::start(&[]));
+        let (topic, state) = (topic(log), folder.path().join("state"));
+        let kept = format!("[state]\nurl = {state:?}\ncheckpoint_interval = \"100ms\"\n");
+        settings(folder.path(), if keeps { &kept } else { "" });
+        let process = Served::process(&folder, &redis, &topic);
+        Served { folder, redis, topic, process }
+    }
+
+    fn process(folder: &Folder, redis: &Redis, topic: &str) -> Process {
         let url = format!("redis://127.0.0.1:{}/0", redis.port);
         let variables = [
             ("KAFKA_BOOTSTRAP_SERVERS", shared_kafka().value("BOOTSTRAP")),
-            ("KAFKA_TOPIC", &topic),
+            ("KAFKA_TOPIC", topic),
             ("REDIS_URL", &url),
         ];
-        let mut process = Process::start(folder.path(), "fraud", &variables);
-        process.until_ready();
-        until_stored(&redis, &hashes(&expected(&log)));
-        // Until then nobody says as of when they are.
-        until("the rows to be vouched for", || beats_are_live(&redis));
-        Served { folder, redis, topic, process }
+        Process::start(folder.path(), "fraud", &variables)
     }
 
     fn run(&self, line: &str) -> Ended {
@@ -165,4 +180,43 @@ fn a_row_that_was_not_brought_up_to_date_is_told_by_the_time_at_which_it_was_rig
     assert_eq!(ended.code, 1, "{}{}", ended.out, ended.errors);
     assert!(ended.out.contains("it has not been brought up to date since"), "{}", ended.out);
     assert!(ended.out.contains("differs"), "{}", ended.out);
+}
+
+/// Slice `at` of `of` of each partition.
+fn slice(log: &[Vec<(Record, Record)>], at: usize, of: usize) -> Vec<Vec<(Record, Record)>> {
+    let part =
+        |records: &Vec<_>| records[records.len() * at / of..records.len() * (at + 1) / of].to_vec();
+    log.iter().map(part).collect()
+}
+
+#[test]
+fn rows_are_right_while_event_time_runs_far_faster_than_the_clock_and_after_a_kill() {
+    const SLICES: usize = 400;
+    let log = traffic(44, 40_000);
+    let mut served = Served::of(&slice(&log, 0, SLICES), true);
+    let (writes, topic) = (Arc::new(AtomicBool::new(true)), served.topic.clone());
+    let written = Arc::clone(&writes);
+    let writing = std::thread::spawn(move || {
+        for at in (1..SLICES).take_while(|_| written.load(Ordering::SeqCst)) {
+            write(&topic, &slice(&log, at, SLICES));
+        }
+    });
+    for round in 0..3 {
+        served.process.until_ready();
+        until("the rows to be vouched for", || beats_are_live(&served.redis));
+        let http = format!(" --http http://127.0.0.1:{}", served.process.port());
+        for asked in [http.as_str(), ""] {
+            let (code, found) = served.document(&format!("validate-pit fraud --sample 20{asked}"));
+            assert_eq!((code, &found["differences"]), (0, &Value::Array(vec![])), "{found}");
+            assert!(found["values"].as_u64().unwrap() > 100, "{found}");
+            assert!(asked.is_empty() || found["unjudged"] == 0, "{found}");
+        }
+        if round == 0 {
+            served.process.kill();
+            served.process.wait();
+            served.process = Served::process(&served.folder, &served.redis, &served.topic);
+        }
+    }
+    writes.store(false, Ordering::SeqCst);
+    writing.join().unwrap();
 }

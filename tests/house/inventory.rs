@@ -155,6 +155,7 @@ const OPERATORS: [Entry; 16] = [
             ("due", SCRATCH),
             ("rows", Derived("the state: every row is given out again where it may be another")),
             ("more_rows", SCRATCH),
+            ("applied", Derived("the partitions as they stood, and what is read again")),
             ("reached", SCRATCH),
             ("unretired", SCRATCH),
             ("told", TOLD),
@@ -381,6 +382,7 @@ const PROCESS: [Entry; 15] = [
             ("entities", Derived("the state")),
             ("texts", Derived("the state")),
             ("dirt", Derived("heartbeats: rows that they do not vouch for are written")),
+            ("applied", Derived("the state: told with the rows")),
         ],
     ),
     (

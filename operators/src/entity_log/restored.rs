@@ -96,8 +96,28 @@ impl EntityLog {
         owner: Owner,
         since: EventTime,
     ) -> Result<(), RestoreError> {
-        let mut taken = RestoredRows { mapping, parts, rows: Vec::new() };
+        let mut taken = RestoredRows { mapping, parts, rows: Vec::new(), anew: false };
         let restored = self.push_all(&mut taken, times, owner, since);
+        self.told(restored)
+    }
+
+    /// The same of all rows of `parts`, where some that were before them are left out: what is derived of
+    /// the events before one is derived anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`EntityLog::restore`].
+    pub fn restore_anew(
+        &mut self,
+        parts: &[&TimelineRows],
+        mapping: &RowMapping,
+    ) -> Result<(), RestoreError> {
+        let mut taken = RestoredRows { mapping, parts, rows: Vec::new(), anew: true };
+        let restored = self.push_all(&mut taken, 0..EventTime::MAX, Owner::ALL, 0);
+        self.told(restored)
+    }
+
+    fn told(&self, restored: Result<(), Wrong>) -> Result<(), RestoreError> {
         restored.map_err(|(part, row, why)| RestoreError {
             entity: self.entity.clone(),
             part,
@@ -131,8 +151,11 @@ impl EntityLog {
                     return Err(taken.rows[from + row].wrong(RowError::Disorder));
                 }
                 self.names.entities.retain(block.slots[row]);
+                if let (Some(history), true) = (&mut self.history, taken.anew) {
+                    history.seal(&block, row, &mut self.names);
+                }
                 self.log.push(&block, row);
-                if let (Some(history), true) = (&mut self.history, ts >= since) {
+                if let (Some(history), true) = (&mut self.history, ts >= since && !taken.anew) {
                     history.follow(&block, row, &mut self.names);
                 }
             }
@@ -172,6 +195,8 @@ struct RestoredRows<'a> {
     mapping: &'a RowMapping,
     parts: &'a [&'a TimelineRows],
     rows: Vec<RestoredRow>,
+    /// Whether what is derived of them is derived anew.
+    anew: bool,
 }
 
 impl<'a> RestoredRows<'a> {

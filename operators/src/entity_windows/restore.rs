@@ -3,6 +3,7 @@
 use crate::cut::{EntityStates, TimelineRows};
 use crate::entity_log::RowMapping;
 use crate::online::Shown;
+use crate::origin::PartitionId;
 use crate::snapshot::Made;
 use crate::time::EventTime;
 use std::ops::Range;
@@ -49,6 +50,9 @@ pub struct EntityRestore {
     pub snapshot: EventTime,
     /// What the online store is known to show, at or after the cut by its clock; `None`: nothing.
     pub shown: Option<Shown>,
+    /// Up to where partitions had been read, in their order: once they have been read to there again, the
+    /// state shows what lies below.
+    pub read: Vec<(PartitionId, u64)>,
     /// The pieces.
     pub feed: Box<dyn RestoreFeed>,
 }

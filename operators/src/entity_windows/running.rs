@@ -8,6 +8,7 @@ use super::{Activation, EntityState, Sealing, Serving, WindowsConfig};
 use crate::event_batch::EventBatch;
 use crate::hot::HotEntities;
 use crate::live::LiveWindows;
+use crate::online::AppliedEvents;
 use crate::online_rows::LiveRows;
 use crate::origin::Origin;
 use crate::probes::EntityProbes;
@@ -53,6 +54,8 @@ pub(super) struct Running {
     pub(super) rows: LiveRows,
     /// Whether there are more of them than one activation gives.
     pub(super) more_rows: bool,
+    /// Which events the state shows.
+    pub(super) applied: Rc<AppliedEvents>,
     /// To be told once they are given.
     pub(super) reached: Option<Reached>,
     /// Whether rows were given and nothing has been let go of since.
@@ -73,7 +76,9 @@ impl Running {
         state: Rc<RefCell<EntityState>>,
         owner: Owner,
     ) -> Self {
-        let (restore, mut probes) = (config.restore.take(), config.probes.take());
+        let (mut restore, mut probes) = (config.restore.take(), config.probes.take());
+        let offsets = restore.as_mut().map(|from| std::mem::take(&mut from.read));
+        let offsets = offsets.unwrap_or_default();
         let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
         let watched = probes.as_mut().and_then(|asked| asked.watched.take());
         let watching = watched.map(|watched| Watching::new(watched, entity));
@@ -112,6 +117,7 @@ impl Running {
             due: Vec::new(),
             rows: LiveRows::default(),
             more_rows: false,
+            applied: Rc::new(AppliedEvents { entity: config.entity, clock: 0, offsets }),
             reached: None,
             unretired: false,
             told: Told::default(),
@@ -237,6 +243,7 @@ impl Running {
             self.told.memory_rows += block.len();
             if let Some(live) = &mut self.live {
                 live.arrive(&block, log);
+                Rc::make_mut(&mut self.applied).take(&block.origins);
             }
         }
         true
@@ -293,11 +300,16 @@ impl Running {
     /// Fills the rows to be given; with the last of a step goes what is told once they are given.
     pub(super) fn hand_out(&mut self) {
         let Some(live) = &mut self.live else { return };
+        let goes_on = self.more_rows;
         self.more_rows = !live.hand_out(&self.state.borrow().log.names, &mut self.rows.batches);
         if self.more_rows {
             return;
         }
         self.rows.due.append(&mut self.due);
+        if goes_on || !self.rows.batches.is_empty() {
+            Rc::make_mut(&mut self.applied).clock = live.clock();
+            self.rows.applied = Some(Rc::clone(&self.applied));
+        }
         match self.rows.is_empty() {
             true => self.tell_reached(),
             false => self.rows.reached = self.reached.take(),

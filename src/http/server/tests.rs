@@ -1,5 +1,5 @@
 use super::*;
-use crate::http::{Component, FeatureRow, Health, Part, Readiness, RowAnswer, State};
+use crate::http::{Component, FeatureRow, Health, Part, Readiness, RowAnswer, RowQuestion, State};
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidemark_operators::value::Value;
@@ -49,14 +49,20 @@ impl Introspect for Stub {
         Readiness { ready, reason: (!ready).then(|| "reading".to_owned()), partitions: Vec::new() }
     }
 
-    fn row(&self, view: &str, id: &str, _: Option<&str>) -> RowAnswer {
-        match (view, id) {
+    fn row(&self, asked: &RowQuestion) -> RowAnswer {
+        let RowQuestion { view, id, positions, .. } = asked;
+        let positions = positions.then(|| {
+            let partitions = [(0, 12), (10, 7)].into_iter().collect();
+            [("transactions".to_owned(), partitions)].into_iter().collect()
+        });
+        match (view.as_str(), id.as_str()) {
             ("transaction_stats_5m", "c/1 ü") => RowAnswer::Row(FeatureRow {
                 view: view.to_owned(),
                 entity_type: "card".to_owned(),
                 entity_id: id.to_owned(),
                 as_of: 1_700_000_000_000,
                 complete_from: None,
+                positions,
                 features: vec![
                     ("txn_count_5m".to_owned(), Value::Int(3)),
                     ("amount_avg_5m".to_owned(), Value::Null),
@@ -67,7 +73,7 @@ impl Introspect for Stub {
             }),
             ("transaction_stats_5m", "panic") => panic!("a defect"),
             ("transaction_stats_5m", "later") => RowAnswer::Unavailable("redis is away".to_owned()),
-            ("transaction_stats_5m", _) => RowAnswer::NoRow { as_of: 7 },
+            ("transaction_stats_5m", _) => RowAnswer::NoRow { as_of: 7, positions },
             _ => RowAnswer::UnknownView { nearest: Some("transaction_stats_5m".to_owned()) },
         }
     }
@@ -117,6 +123,30 @@ fn an_id_may_stand_behind_the_path_whatever_is_in_it() {
     for path in ["", "?", "?x=1", "?id=a&id=b", "?id=a&x=1"] {
         let (code, body) = get(&server, &format!("/features/transaction_stats_5m{path}"));
         assert!(code == 400 && body.contains("?id=ID"), "{path}: {code} {body}");
+    }
+}
+
+#[test]
+fn which_events_a_row_shows_is_told_where_it_is_asked() {
+    let server = start(Arc::default());
+    let (row, positions) =
+        ("/features/transaction_stats_5m", r#""positions":{"transactions":{"0":12,"10":7}}"#);
+    for path in [
+        "/c%2F1%20%C3%BC?positions=true",
+        "?id=c%2F1%20%C3%BC&positions=true",
+        "?positions=true&id=x",
+    ] {
+        let (_, body) = get(&server, &format!("{row}{path}"));
+        assert!(body.contains(positions), "{path}: {body}");
+    }
+    for path in ["/x", "/x?positions=false", "?id=x"] {
+        let (_, body) = get(&server, &format!("{row}{path}"));
+        assert!(!body.contains("positions"), "{path}: {body}");
+    }
+    for path in
+        ["/x?positions=1", "/x?id=y", "?positions=true", "?id=x&positions=true&positions=true"]
+    {
+        assert_eq!(get(&server, &format!("{row}{path}")).0, 400, "{path}");
     }
 }
 

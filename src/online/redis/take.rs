@@ -207,7 +207,7 @@ impl Shard {
         filling: &Filling<'_>,
         flush: &mut Flush,
     ) {
-        let Shard { schema, views, entities, texts, dirt } = self;
+        let Shard { schema, views, entities, texts, dirt, .. } = self;
         let view = entry.view as usize;
         let (Some(schema), Some(wire)) = (schema.views.get(view), filling.wire.get(view)) else {
             return;
