@@ -75,7 +75,7 @@ pub const BATCHES_MAX: usize = 4;
 #[non_exhaustive]
 pub enum FileSourceError {
     /// It cannot be opened or its first bytes cannot be read.
-    #[error("cannot open source file {path}: {source}; check the path and that it may be read")]
+    #[error("cannot open file {path}: {source}; check the path and that it may be read")]
     Open {
         /// Which file.
         path: PathBuf,
@@ -369,7 +369,7 @@ fn misfit(path: &Path, format: Format, form: Form) -> String {
 
 fn failure(path: &Path, place: &str, error: &io::Error) -> String {
     format!(
-        "cannot read source file {} on after {place}: {error}; \
+        "cannot read file {} on after {place}: {error}; \
          repair or replace the file and start again",
         path.display()
     )

@@ -232,7 +232,7 @@ fn concatenated_members_are_one_file_and_one_that_is_cut_or_damaged_fails_where_
             (&read[3], &files[3], "line ", "data is damaged ("),
         ] {
             let error = read.as_ref().expect_err(why);
-            let says = format!("cannot read source file {} on after {place}", file.display());
+            let says = format!("cannot read file {} on after {place}", file.display());
             assert!(error.starts_with(&says), "{error}");
             assert!(error.contains(&format!("its {name} {why}")), "{error}");
         }

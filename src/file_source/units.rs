@@ -7,7 +7,10 @@ use tidemark_operators::value::Type;
 
 /// By the name of a column the unit that a job reads it in.
 #[derive(Clone, Debug, Default)]
-pub(super) struct ColumnUnits(Arc<[(String, TimeUnit)]>);
+pub(super) struct ColumnUnits(
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "only Parquet has columns"))]
+    Arc<[(String, TimeUnit)]>,
+);
 
 impl ColumnUnits {
     /// Of the event time and all fields that are timestamps.

@@ -121,7 +121,7 @@ fn a_csv_file_needs_its_format_and_other_files_none_of_it() {
     assert!(errors.contains("`timestamp;card_id;amount`"), "{errors}");
     folder.write("open.csv", format!("timestamp,card_id,amount\n{T},c,10\n{T},\"c,10\n{T},c,10\n"));
     let errors = refused(&folder, "open.csv");
-    assert!(errors.contains("cannot read source file open.csv on after line 3"), "{errors}");
+    assert!(errors.contains("cannot read file open.csv on after line 3"), "{errors}");
     assert!(errors.contains("the record that begins on line 3 is not closed"), "{errors}");
     folder.write("twice.csv", "timestamp,card_id,amount,amount\n");
     let errors = refused(&folder, "twice.csv");

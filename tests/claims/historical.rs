@@ -386,6 +386,7 @@ fn what_is_wrong_with_examples_is_told_by_file_row_and_column() {
         ("--features v --out s.csv", "the same file as"),
         ("--features v --entities -", "they are read twice"),
         ("--features v --out out.xls", "name a file .csv"),
+        ("--features v --entities nowhere.csv", "cannot open file nowhere.csv"),
     ] {
         let mut line = format!("historical job.toml --time-unit ms --source t=in.jsonl {more}");
         for (flag, value) in [("--out", "out.csv"), ("--entities", "s.csv")] {

@@ -744,5 +744,5 @@ fn what_is_missing_outside_ends_the_job_with_exit_code_1() {
     let job = job.display().to_string();
     let (code, said) = ended(&["run", &job, "--cluster", &cluster, "--port", "0"], &[]);
     assert_eq!(code, Some(1), "{said}");
-    assert!(said.contains("cannot open source file") && said.contains("part-0.jsonl"), "{said}");
+    assert!(said.contains("cannot open file") && said.contains("part-0.jsonl"), "{said}");
 }
