@@ -39,7 +39,7 @@ pub use online::{
 };
 pub use registry::RegistrySettings;
 pub use secret::Secret;
-pub use serve::{Missing, ServeSettings, Statuses};
+pub use serve::{Missing, ServeSettings, ServedFrom, Statuses};
 pub use setting::{OtherVariable, Setting, other_variables, settings};
 pub use state::StateSettings;
 pub use told::RunSettings;
@@ -229,6 +229,7 @@ impl Settings {
         wrong.extend(self.registry.contradictions());
         wrong.extend(self.cluster.contradictions(self));
         wrong.extend(self.sealed.contradictions(self));
+        wrong.extend(self.serve.contradictions(self));
         wrong.into_iter().map(str::to_owned).collect()
     }
 

@@ -32,7 +32,7 @@ use crate::online::{Embedded, OnlineStore};
 use crate::run::observed;
 use crate::screen::{self, Ask, ScreenState, Until};
 use crate::service::Service;
-use crate::serving::{EngineRows, FeatureServer, RowSource};
+use crate::serving::{EngineRows, FeatureServer, RankedSources, RowSource};
 use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
 use crate::text::{count_text, duration_short, latency_short};
@@ -95,8 +95,8 @@ pub fn run(args: &DemoArgs) -> Result<Exit, Failure> {
     let service = service.with_page(&job, served_at(args), letters.kept());
     let service = Arc::new(service.with_log(Box::new(move || written.status())));
     let (address, names) = (settings.http.address(), HostNames::new(settings.http.named()));
-    let http = HttpServer::start(address, names, Arc::<Service>::clone(&service))?;
-    let features = serve(args, &job, &observer, &store, &service)?;
+    let http = HttpServer::start(address, names.clone(), Arc::<Service>::clone(&service))?;
+    let features = serve((args, &job, names), &observer, &store, &service)?;
 
     let tables = tables(&run.plan, &observer)?;
     let (seen, kept) = (Arc::clone(&store), letters.clone());
@@ -140,8 +140,7 @@ fn tables(plan: &Plan, observer: &Observer) -> Result<OpenTables, Failure> {
 
 /// Serves the features to models, when that is asked for.
 fn serve(
-    args: &DemoArgs,
-    job: &Job,
+    (args, job, names): (&DemoArgs, &Job, HostNames),
     observer: &Observer,
     store: &Arc<dyn OnlineStore>,
     service: &Arc<Service>,
@@ -151,7 +150,8 @@ fn serve(
     }
     let (store, service) = (Arc::clone(store), Arc::clone(service));
     let rows = EngineRows::new(store, observer.metrics.clone(), move || service.caught_up());
-    FeatureServer::start(job, &serve_settings(args), RowSource::Engine(rows)).map(Some)
+    let sources = RankedSources::new(vec![RowSource::Engine(rows)]);
+    FeatureServer::start(job, &serve_settings(args), names, sources).map(Some)
 }
 
 fn served_at(args: &DemoArgs) -> SocketAddr {

@@ -1,12 +1,13 @@
-//! `tidemark serve`: the features of a job over HTTP, from Redis, in a process of its own.
+//! `tidemark serve`: the features of a job over HTTP, from Redis and its replicas, in a process of its own.
 
 use crate::cli::ServeArgs;
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::serving::{FeatureServer, RedisRows, RowSource};
+use crate::http::HostNames;
+use crate::serving::{FeatureServer, RankedSources};
 use crate::signals::Stop;
-use crate::{connect, job_file, logging};
+use crate::{job_file, logging};
 use std::time::Duration;
 
 /// How often it is looked whether the server is to end.
@@ -24,11 +25,9 @@ pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
         .map_err(Failure::usage)?;
     let stop = Stop::on_signals()?;
-    let serve = &settings.serve;
-    let (connections, timeout) = (serve.redis_connections, serve.answer_timeout);
-    let rows = RedisRows::start(&job.plan, connect::redis(&settings), connections, timeout);
-    let source = RowSource::Redis(rows.map_err(Failure::failed)?);
-    let server = FeatureServer::start(&job, serve, source)?;
+    let sources = RankedSources::open(&job.plan, &settings, None)?;
+    let names = HostNames::new(settings.http.named());
+    let server = FeatureServer::start(&job, &settings.serve, names, sources)?;
     while !stop.asked() {
         std::thread::sleep(TICK);
     }

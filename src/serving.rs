@@ -9,8 +9,8 @@
 //! | `/health`, `/ready`, `/metrics`, `/openapi.json` | of this server |
 //! | `/docs/` | pages: of the job, with the question of each service, and of the program |
 //!
-//! A question is compiled once for each service or list of features (`compiled`), rows come from a
-//! `source` (the table of a job in this process, or Redis), and nothing of it is told that may be
+//! A question is compiled once for each service or list of features (`compiled`), rows come from the first
+//! of the `sources` that is current (the table of a job in this process, Redis, its replicas), and nothing of it is told that may be
 //! older than the settings allow (`freshness`): such a value is null, with `OUTSIDE_MAX_AGE`. That is
 //! what a value looks like which nothing has let leave its window.
 //!
@@ -35,17 +35,19 @@ mod question;
 mod redis;
 mod routes;
 mod source;
+mod sources;
 #[cfg(test)]
 mod tests;
 
 pub use engine::EngineRows;
 pub use redis::RedisRows;
 pub use source::RowSource;
+pub use sources::RankedSources;
 
 use crate::config::ServeSettings;
 use crate::docs::ServedDocs;
 use crate::failure::Failure;
-use crate::http::{HttpServer, documentation};
+use crate::http::{HostNames, HttpServer, documentation};
 use crate::online::Beats;
 use crate::wall_clock::wall_ms;
 use catalogue::Catalogue;
@@ -84,7 +86,7 @@ pub fn judged(beats: &(Beats, Beats), settings: &ServeSettings) -> Result<String
 struct Serving {
     catalogue: Catalogue,
     compiled: Mutex<Compiled>,
-    source: RowSource,
+    sources: RankedSources,
     settings: ServeSettings,
     counts: ServingCounts,
     /// Values of the answers that are on their way.
@@ -98,28 +100,33 @@ pub struct FeatureServer {
 }
 
 impl FeatureServer {
-    /// Serves the features of `job` from `source`.
+    /// Serves the features of `job` from `sources` to who asks by one of `names`.
     ///
     /// # Errors
     /// When the address cannot be listened on, or no thread can be had.
-    pub fn start(job: &Job, settings: &ServeSettings, source: RowSource) -> Result<Self, Failure> {
+    pub fn start(
+        job: &Job,
+        settings: &ServeSettings,
+        names: HostNames,
+        sources: RankedSources,
+    ) -> Result<Self, Failure> {
         let catalogue = Catalogue::new(job);
         let serving = Arc::new(Serving {
             counts: ServingCounts::new(catalogue.views.len()),
             catalogue,
             compiled: Mutex::default(),
-            source,
+            sources,
             settings: settings.clone(),
             values: Arc::default(),
         });
         let job = job.clone();
         let make = move |address| {
-            tokio::spawn(source::watch(Arc::clone(&serving)));
+            sources::watch(&serving);
             let docs = Arc::new(ServedDocs::new(&job, address));
             routes::router(serving, documentation::router(docs))
         };
-        let (connections, address) = (settings.connections, settings.address());
-        let http = HttpServer::with_router("serve", connections, address, make);
+        let at = (settings.address(), names);
+        let http = HttpServer::with_router("serve", settings.connections, at, make);
         let http = http.map_err(|error| {
             Failure::failed(error)
                 .hint("choose another \"port\" or \"bind\" in [serve] of cluster.toml, or --serve")

@@ -13,7 +13,7 @@ pub struct HttpSettings {
     pub port: u16,
     /// A worker that has not stepped for so long is stalled; default 30 s.
     pub stall_after: Duration,
-    /// Names by which it may be asked, besides those that are always allowed: separated by commas;
+    /// Names by which it and the feature server may be asked, besides those that are always allowed: separated by commas;
     /// `*.example.com` is all below `example.com`; default none.
     pub names: Option<String>,
     /// Whether `/metrics` has what the operators of each worker do; default true.

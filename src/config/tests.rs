@@ -92,7 +92,7 @@ fn the_examples_of_keys_without_default_are_valid() {
         assert_ne!(read(&text).expect(example), Settings::default(), "{example}");
         tried += 1;
     }
-    assert_eq!(tried, 27);
+    assert_eq!(tried, 28);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! By which names the server may be asked, and from where: so that no page of another site reads or
+//! By which names a server may be asked, and from where: so that no page of another site reads or
 //! changes anything through the browser of somebody who can reach the port.
 //!
 //! A browser keeps pages apart by the names of their hosts. Whoever owns a name can let it mean the
@@ -15,10 +15,11 @@
 //! A request without a host is none of a browser.
 
 use super::routes::{json_answer, refusal};
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::Next;
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use serde_json::json;
 use std::net::IpAddr;
@@ -84,12 +85,13 @@ fn asked_for<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> Result<Option<&'a str>
     }
 }
 
+/// The router, for whom it may answer.
+pub(super) fn guard(router: Router, names: HostNames) -> Router {
+    router.layer(from_fn_with_state(names, guarded))
+}
+
 /// Lets through what may be answered.
-pub(super) async fn guarded(
-    State(names): State<HostNames>,
-    request: Request,
-    next: Next,
-) -> Response {
+async fn guarded(State(names): State<HostNames>, request: Request, next: Next) -> Response {
     let asked = asked_for(request.uri(), request.headers());
     if !asked.is_ok_and(|host| host.is_none_or(|host| names.allow(host))) {
         let host = asked.ok().flatten().unwrap_or_default();

@@ -12,7 +12,6 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
@@ -54,7 +53,7 @@ pub(super) fn router(job: Arc<dyn Introspect>, names: HostNames) -> Router {
     tokio::spawn(Arc::clone(&shared).tell_for_ever(Arc::clone(&asking)));
     let docs = job.documentation().map_or_else(Router::new, documentation::router);
     let job = Job { asked: job, asking, shared };
-    Router::new()
+    let router = Router::new()
         .merge(docs)
         .route("/", get(index))
         .route("/page/{file}", get(page::file))
@@ -71,8 +70,8 @@ pub(super) fn router(job: Arc<dyn Introspect>, names: HostNames) -> Router {
         .route("/explain/{view}", get(explained))
         .fallback(unknown)
         .method_not_allowed_fallback(method)
-        .with_state(job)
-        .layer(from_fn_with_state(names, hosts::guarded))
+        .with_state(job);
+    hosts::guard(router, names)
 }
 
 async fn index(headers: HeaderMap) -> Response {

@@ -1,7 +1,7 @@
 //! The server's thread: accepting, limits, shutting down.
 
 use crate::http::connections::{Bounds, Connections, Observed, Seat};
-use crate::http::{HostNames, Introspect, routes};
+use crate::http::{HostNames, Introspect, hosts, routes};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::Service as _;
@@ -128,8 +128,9 @@ impl HttpServer {
         })
     }
 
-    /// Listens on `address` with at most `connections_max` connections, and answers by the router
-    /// that `make` gives of where that is, on a thread called `name` in whose runtime `make` is called.
+    /// Listens on `address` with at most `connections_max` connections, and answers who asks by one of
+    /// `names`, by the router that `make` gives of where that is, on a thread called `name` in whose
+    /// runtime `make` is called.
     /// Answers are given on that thread alone; pages of documentation are made on another one.
     ///
     /// # Errors
@@ -137,9 +138,10 @@ impl HttpServer {
     pub(crate) fn with_router(
         name: &'static str,
         connections_max: usize,
-        address: SocketAddr,
+        (address, names): (SocketAddr, HostNames),
         make: impl FnOnce(SocketAddr) -> Router + Send + 'static,
     ) -> Result<Self, HttpError> {
+        let make = move |address| hosts::guard(make(address), names);
         Self::answer(name, DOCS_THREADS, Bounds { connections_max, ..BOUNDS }, address, make)
     }
 

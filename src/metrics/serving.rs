@@ -1,7 +1,7 @@
 //! `/metrics` of the feature server. Names that begin with `feast_` are those of Feast's own server.
 
 use crate::metrics::exposition::{Exposition, float, seconds};
-use crate::metrics::snapshot::ServingSnapshot;
+use crate::metrics::snapshot::{ServedSource, ServingSnapshot};
 
 /// The text of what it counts.
 ///
@@ -34,6 +34,7 @@ pub fn render_serving(serving: &ServingSnapshot) -> Result<String, prometheus::E
     fresh.count(&[], u64::from(serving.fresh));
     out.add(fresh);
     bounds(&mut out, serving);
+    sources(&mut out, &serving.sources);
     out.text()
 }
 
@@ -78,12 +79,38 @@ fn bounds(out: &mut Exposition, serving: &ServingSnapshot) {
     );
     values.sample(&[], float(serving.values_in_flight));
     out.add(values);
+}
+
+fn sources(out: &mut Exposition, sources: &[ServedSource]) {
+    let mut answers = out.counter(
+        "tidemark_serving_answers_total",
+        "Questions for features that were answered from the rows of a source.",
+    );
+    let mut passed_over = out.counter(
+        "tidemark_serving_passed_over_total",
+        "Questions for which a source was passed over: down, busy, stale, or (open) known to be so.",
+    );
+    let mut breaker = out.gauge(
+        "tidemark_serving_breaker_status",
+        "The circuit breaker of a source of the feature server: closed 0, half-open 1, open 2.",
+    );
     let mut waiting = out.gauge(
         "tidemark_serving_redis_waiting",
-        "Requests for features that wait for a connection to Redis.",
+        "Requests for features that wait for a connection to a source.",
     );
-    if let Some(count) = serving.redis_waiting {
-        waiting.sample(&[], float(count));
+    for source in sources {
+        let of = [("source", source.name.as_str())];
+        answers.count(&of, source.answers);
+        for (reason, count) in &source.passed_over {
+            passed_over.count(&[("source", &source.name), ("reason", reason)], *count);
+        }
+        breaker.count(&of, source.breaker.number());
+        if let Some(count) = source.waiting {
+            waiting.sample(&of, float(count));
+        }
     }
+    out.add(answers);
+    out.add(passed_over);
+    out.add(breaker);
     out.add(waiting);
 }

@@ -1,5 +1,6 @@
 //! The status of what stands outside the dataflow, as plain values taken at one moment.
 
+use crate::online::BreakerState;
 use std::time::Duration;
 use tidemark_operators::metrics::HistogramSnapshot;
 use tidemark_operators::time::Millis;
@@ -14,6 +15,16 @@ pub enum Breaker {
     HalfOpen,
     /// Nothing is tried until the cool-down has passed.
     Open,
+}
+
+impl From<BreakerState> for Breaker {
+    fn from(state: BreakerState) -> Self {
+        match state {
+            BreakerState::Closed => Breaker::Closed,
+            BreakerState::HalfOpen => Breaker::HalfOpen,
+            BreakerState::Open => Breaker::Open,
+        }
+    }
 }
 
 impl Breaker {
@@ -247,6 +258,21 @@ pub struct RefusedSnapshot {
     pub share: f64,
 }
 
+/// A source of the feature server.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServedSource {
+    /// Its name.
+    pub name: String,
+    /// Answers from its rows.
+    pub answers: u64,
+    /// How often it was passed over, by reason.
+    pub passed_over: Vec<(&'static str, u64)>,
+    /// Its circuit breaker.
+    pub breaker: Breaker,
+    /// Requests that wait for a connection to it; `None`: it needs none.
+    pub waiting: Option<u64>,
+}
+
 /// What the feature server counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServingSnapshot {
@@ -268,8 +294,8 @@ pub struct ServingSnapshot {
     pub compiled: u64,
     /// Values of the answers that are on their way.
     pub values_in_flight: u64,
-    /// Requests that wait for Redis, when rows come from there.
-    pub redis_waiting: Option<u64>,
+    /// Where rows come from, in their order.
+    pub sources: Vec<ServedSource>,
     /// Whether values are told.
     pub fresh: bool,
     /// How old they are, in ms.

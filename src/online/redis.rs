@@ -64,6 +64,7 @@ mod take;
 mod traffic;
 mod wire;
 
+pub(crate) use breaker::Breaker;
 pub use fence::Generation;
 pub use gate::Refusal;
 pub use left::{LeftRows, left_in_redis};

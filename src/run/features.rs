@@ -3,16 +3,18 @@
 use crate::config::Settings;
 use crate::engine::Observer;
 use crate::failure::Failure;
+use crate::http::HostNames;
 use crate::online::OnlineStore;
 use crate::service::Service;
-use crate::serving::{EngineRows, FeatureServer, RowSource};
+use crate::serving::{EngineRows, FeatureServer, RankedSources};
 use std::sync::Arc;
 use tidemark_jobs::Job;
 
-/// Serves the features of a running job from its table, when that is asked for.
+/// Serves the features of a running job from its table and what else the settings name, when that is
+/// asked for.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When the address cannot be listened on, or no thread can be had.
 pub(super) fn serve(
     job: &Job,
     settings: &Settings,
@@ -25,5 +27,7 @@ pub(super) fn serve(
     }
     let (store, service) = (Arc::clone(store), Arc::clone(service));
     let rows = EngineRows::new(store, observer.metrics.clone(), move || service.caught_up());
-    FeatureServer::start(job, &settings.serve, RowSource::Engine(rows)).map(Some)
+    let sources = RankedSources::open(&job.plan, settings, Some(rows))?;
+    let names = HostNames::new(settings.http.named());
+    FeatureServer::start(job, &settings.serve, names, sources).map(Some)
 }

@@ -4,10 +4,9 @@ use crate::connect::millis;
 use crate::http::components::folder_of;
 use crate::kafka::KafkaStatus;
 use crate::metrics::snapshot::{
-    Breaker, CauseSnapshot, DiskSnapshot, KafkaPartition, KafkaSnapshot, OnlineSnapshot,
-    RegistrySnapshot,
+    CauseSnapshot, DiskSnapshot, KafkaPartition, KafkaSnapshot, OnlineSnapshot, RegistrySnapshot,
 };
-use crate::online::{BreakerState, Commands, Histogram, RedisStatus, StoreStatus};
+use crate::online::{Commands, Histogram, RedisStatus, StoreStatus};
 use crate::process::disk_space;
 use crate::registry::RegistryStatus;
 use std::collections::BTreeSet;
@@ -103,11 +102,7 @@ fn in_redis(rows: u64, table_bytes: u64, redis: RedisStatus) -> OnlineSnapshot {
         memory_used_bytes: redis.memory.map(|memory| memory.used),
         memory_limit_bytes: redis.memory.and_then(|memory| memory.limit),
         memory_alert: redis.memory.is_some_and(|memory| memory.alert),
-        breaker: Some(match redis.breaker {
-            BreakerState::Closed => Breaker::Closed,
-            BreakerState::HalfOpen => Breaker::HalfOpen,
-            BreakerState::Open => Breaker::Open,
-        }),
+        breaker: Some(redis.breaker.into()),
         held_back: redis.held,
     }
 }
@@ -143,6 +138,8 @@ pub(super) fn registry(status: RegistryStatus) -> RegistrySnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::snapshot::Breaker;
+    use crate::online::BreakerState;
     use crate::online::LATENCY_BOUNDS_MS;
 
     #[test]

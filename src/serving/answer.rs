@@ -6,7 +6,7 @@ use crate::serving::catalogue::Catalogue;
 use crate::serving::freshness::Freshness;
 use jiff::Timestamp;
 use std::ops::Range;
-use tidemark_operators::json::push_int;
+use tidemark_operators::json::{push_int, quoted};
 use tidemark_operators::time::{EventTime, Millis};
 
 /// Values after which a long answer lets others through.
@@ -116,7 +116,9 @@ pub(super) struct AnswerForm<'a> {
     pub catalogue: &'a Catalogue,
     pub statuses: Statuses,
     pub missing: Missing,
-    pub source: &'static str,
+    pub source: &'a str,
+    /// Other sources that were looked at, and why it was none of them.
+    pub passed_over: Vec<(&'a str, &'a str)>,
     /// Whether the views are listed.
     pub views_listed: bool,
     /// This machine's clock.
@@ -224,20 +226,28 @@ impl AnswerForm<'_> {
         if self.views_listed {
             out.extend_from_slice(b",\"feature_view_metadata\":[");
             for view in ask.views.iter().filter_map(|at| self.catalogue.views.get(*at)) {
-                let name = tidemark_operators::json::quoted(&view.name);
+                let name = quoted(&view.name);
                 out.extend_from_slice(format!("{{\"name\":{name}}},").as_bytes());
             }
             trim_comma(out);
             out.push(b']');
         }
-        out.extend_from_slice(format!(",\"source\":\"{}\"", self.source).as_bytes());
+        out.extend_from_slice(format!(",\"source\":{}", quoted(self.source)).as_bytes());
+        for (at, (source, why)) in self.passed_over.iter().enumerate() {
+            let before = if at == 0 { ",\"passed_over\":{" } else { "," };
+            let (source, why) = (quoted(source), quoted(why));
+            out.extend_from_slice(format!("{before}{source}:{why}").as_bytes());
+        }
+        if !self.passed_over.is_empty() {
+            out.push(b'}');
+        }
         for (name, value) in [("as_of", freshness.as_of), ("freshness_ms", freshness.age(self.now))]
         {
             out.extend_from_slice(format!(",\"{name}\":").as_bytes());
             number(value, out);
         }
         if let Some(why) = &freshness.stale {
-            let why = tidemark_operators::json::quoted(why);
+            let why = quoted(why);
             out.extend_from_slice(format!(",\"stale\":{why}").as_bytes());
         }
     }

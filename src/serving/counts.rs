@@ -5,7 +5,6 @@ use crate::serving::Serving;
 use crate::serving::answer::{AnsweredValues, ValueStatus};
 use crate::serving::ask::AskedFeatures;
 use crate::serving::freshness::Freshness;
-use crate::serving::source::RowSource;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -101,10 +100,7 @@ impl Serving {
             compiled_misses: compiled.misses,
             compiled: compiled.len() as u64,
             values_in_flight: self.values.load(Relaxed) as u64,
-            redis_waiting: match &self.source {
-                RowSource::Redis(rows) => Some(rows.waiting() as u64),
-                RowSource::Engine(_) => None,
-            },
+            sources: self.sources.snapshots(),
             fresh: freshness.stale.is_none(),
             age: freshness.age(now),
         }

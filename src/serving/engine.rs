@@ -104,7 +104,7 @@ impl EngineRows {
         } else {
             None
         };
-        Freshness { as_of: Some(clock), stale }
+        Freshness { as_of: Some(clock), stale, silent: 0 }
     }
 
     pub(super) async fn read(

@@ -30,17 +30,19 @@ impl AgeBounds {
 }
 
 /// What is known of some rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Freshness {
     /// Every change up to this live clock is in them; `None`: nothing is known.
     pub as_of: Option<EventTime>,
     /// Why they must not be told; `None`: they are current.
     pub stale: Option<String>,
+    /// For how long whoever writes them has not been heard of, in ms.
+    pub silent: Millis,
 }
 
 impl Freshness {
     pub fn unknown(why: impl Into<String>) -> Freshness {
-        Freshness { as_of: None, stale: Some(why.into()) }
+        Freshness { stale: Some(why.into()), ..Freshness::default() }
     }
 
     /// How old values are, in ms, by this machine's clock.
@@ -94,7 +96,7 @@ impl Judge {
         } else {
             None
         };
-        Freshness { as_of: Some(clock), stale }
+        Freshness { as_of: Some(clock), stale, silent }
     }
 
     /// For how long it is known that nothing newer than `written` has come, in ms.
@@ -139,7 +141,10 @@ mod tests {
     #[test]
     fn rows_are_as_of_the_slowest_worker_and_current_up_to_the_bounds() {
         let workers = [live(NOW - 60_000, NOW - 10_000), live(NOW, NOW)];
-        assert_eq!(judged(&workers), Freshness { as_of: Some(NOW - 60_000), stale: None });
+        assert_eq!(
+            judged(&workers),
+            Freshness { as_of: Some(NOW - 60_000), stale: None, silent: 10_000 }
+        );
         for beyond in [live(NOW - 60_001, NOW), live(NOW, NOW - 10_001), live(NOW, NOW + 10_001)] {
             let judged = judged(&[beyond, live(NOW, NOW)]);
             assert!(judged.stale.is_some() && judged.as_of.is_some(), "{judged:?}");

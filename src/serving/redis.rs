@@ -1,17 +1,17 @@
 //! Rows from Redis, as the job writes them.
 
-use crate::online::redis::{RedisReader, RedisSettings, RowsAsked, RowsRead};
+use crate::online::redis::{ReadError, RedisReader, RedisSettings, RowsAsked, RowsRead};
 use crate::online::{StoreError, StoredRow, StoredText};
 use crate::serving::answer::{AnsweredValues, ValueStatus};
 use crate::serving::ask::{AskedFeatures, Reads};
 use crate::serving::catalogue::Catalogue;
-use crate::serving::feast_error::FeastError;
 use crate::serving::freshness::{AgeBounds, Freshness, Judge};
-use crate::serving::source::AskedIds;
+use crate::serving::source::{AskedIds, NotRead};
 use crate::wall_clock::wall_ms;
 use std::time::Duration;
 use tidemark_operators::json::push_json_text;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::time::EventTime;
 use tidemark_operators::value::Type;
 
 /// Requests that wait for Redis at most.
@@ -22,6 +22,7 @@ const VALUES_AT_ONCE: usize = 4_096;
 
 /// Redis, and what its job said of itself so far.
 pub struct RedisRows {
+    name: String,
     reader: RedisReader,
     judge: Judge,
     timeout: Duration,
@@ -29,11 +30,12 @@ pub struct RedisRows {
 
 impl RedisRows {
     /// The rows of `plan`, read by so many connections; who asks waits for at most `timeout`. Redis
-    /// need not be there yet.
+    /// need not be there yet. `name` is what answers call it.
     ///
     /// # Errors
     /// When a thread cannot be started.
     pub fn start(
+        name: String,
         plan: &Plan,
         settings: RedisSettings,
         connections: usize,
@@ -45,7 +47,11 @@ impl RedisRows {
             ..settings
         };
         let reader = RedisReader::start(plan, settings, connections, QUEUE_MAX)?;
-        Ok(RedisRows { reader, judge: Judge::default(), timeout })
+        Ok(RedisRows { name, reader, judge: Judge::default(), timeout })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Requests that wait.
@@ -53,23 +59,22 @@ impl RedisRows {
         self.reader.waiting()
     }
 
-    pub(super) async fn freshness(&self, bounds: AgeBounds) -> Result<Freshness, FeastError> {
-        let read = self.ask(RowsAsked::default()).await?;
-        Ok(self.judge(&read, bounds))
-    }
-
     fn judge(&self, read: &RowsRead, bounds: AgeBounds) -> Freshness {
         self.judge.judge(&read.before, &read.after, bounds, wall_ms().unwrap_or(0))
     }
 
-    async fn ask(&self, asked: RowsAsked) -> Result<RowsRead, FeastError> {
-        let answer = self.reader.ask(asked).map_err(FeastError::unavailable)?;
+    async fn ask(&self, asked: RowsAsked) -> Result<RowsRead, NotRead> {
+        let unread = |error: ReadError| match error {
+            ReadError::Busy(_) => NotRead::Busy(error.to_string()),
+            ReadError::Down(why) => NotRead::Down(why),
+        };
+        let answer = self.reader.ask(asked).map_err(unread)?;
         match tokio::time::timeout(self.timeout, answer).await {
-            Ok(Ok(read)) => read.map_err(FeastError::unavailable),
-            Ok(Err(_)) => Err(FeastError::unavailable("the server is ending")),
+            Ok(Ok(read)) => read.map_err(unread),
+            Ok(Err(_)) => Err(NotRead::Down("the server is ending".to_owned())),
             Err(_) => {
                 let ms = self.timeout.as_millis();
-                Err(FeastError::unavailable(format!("Redis has not answered within {ms} ms")))
+                Err(NotRead::Down(format!("Redis has not answered within {ms} ms")))
             }
         }
     }
@@ -80,7 +85,7 @@ impl RedisRows {
         ask: &AskedFeatures,
         ids: &AskedIds<'_>,
         bounds: AgeBounds,
-    ) -> Result<(AnsweredValues, Freshness), FeastError> {
+    ) -> Result<(AnsweredValues, Freshness), NotRead> {
         let mut asked = RowsAsked::default();
         for (group, ids) in ask.groups.iter().zip(&ids.groups) {
             for id in ids {
@@ -99,10 +104,19 @@ impl RedisRows {
         for (group, ids) in ask.groups.iter().zip(&ids.groups) {
             for row in 0..ids.len() {
                 for (view, reads) in group.views.iter().zip(&group.reads) {
-                    let (Some(read), Some(view)) = (rows.next(), catalogue.views.get(*view)) else {
+                    let (Some(read), Some(served)) = (rows.next(), catalogue.views.get(*view))
+                    else {
                         continue;
                     };
-                    place(read, reads, &view.types, (row, as_of), &mut cells);
+                    let ttl = self.reader.ttl(*view);
+                    // What nobody has looked after for so long counts as too old, as everything does that
+                    // is put nowhere.
+                    if freshness.silent < ttl {
+                        // Keys are refreshed before half of their TTL has passed: then they may be gone.
+                        let may_be_gone = freshness.silent >= ttl / 2;
+                        let place = AnswerPlace { row, as_of, may_be_gone };
+                        place.put(read, reads, &served.types, &mut cells);
+                    }
                     put += reads.columns.len();
                 }
                 if put >= VALUES_AT_ONCE {
@@ -115,31 +129,36 @@ impl RedisRows {
     }
 }
 
-/// Puts what was read of a row where it stands in the answer.
-fn place(
-    read: &StoredRow,
-    reads: &Reads,
-    types: &[Type],
-    (row, as_of): (usize, u64),
-    cells: &mut AnsweredValues,
-) {
-    // A hash without fields is none.
-    let there = match reads.witnessed {
-        _ if read.changed.is_some() => true,
-        true => read.values.first().is_some_and(StoredText::is_there),
-        false => read.values.iter().any(StoredText::is_there),
-    };
-    let as_of = read.changed.unwrap_or(as_of);
-    for (column, at) in &reads.columns {
-        let value = read.values.get(*at);
-        let ty = reads.features.get(*at).and_then(|feature| types.get(*feature));
-        let as_of = if there { as_of } else { 0 };
-        cells.put(*column, row, as_of, |out| match (there, value, ty) {
-            (true, Some(StoredText::Text(value)), Some(ty)) => json(value, *ty, out),
-            (true, Some(StoredText::Unreadable), _) => ValueStatus::Invalid,
-            (true, ..) => ValueStatus::Null,
-            (false, ..) => ValueStatus::NotFound,
-        });
+/// Where a row stands in the answer, and what it means that there is none.
+struct AnswerPlace {
+    row: usize,
+    as_of: EventTime,
+    /// Whether there may have been a row that nobody has refreshed.
+    may_be_gone: bool,
+}
+
+impl AnswerPlace {
+    /// Puts what was read of a row where it stands in the answer.
+    fn put(&self, read: &StoredRow, reads: &Reads, types: &[Type], cells: &mut AnsweredValues) {
+        // A hash without fields is none.
+        let there = match reads.witnessed {
+            _ if read.changed.is_some() => true,
+            true => read.values.first().is_some_and(StoredText::is_there),
+            false => read.values.iter().any(StoredText::is_there),
+        };
+        let as_of = read.changed.unwrap_or(self.as_of);
+        for (column, at) in &reads.columns {
+            let value = read.values.get(*at);
+            let ty = reads.features.get(*at).and_then(|feature| types.get(*feature));
+            let as_of = if there { as_of } else { 0 };
+            cells.put(*column, self.row, as_of, |out| match (there, value, ty) {
+                (true, Some(StoredText::Text(value)), Some(ty)) => json(value, *ty, out),
+                (true, Some(StoredText::Unreadable), _) => ValueStatus::Invalid,
+                (true, ..) => ValueStatus::Null,
+                (false, ..) if self.may_be_gone => ValueStatus::OutsideMaxAge,
+                (false, ..) => ValueStatus::NotFound,
+            });
+        }
     }
 }
 

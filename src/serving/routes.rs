@@ -1,6 +1,8 @@
 //! Paths and their answers.
 
 use crate::metrics::render_serving;
+use crate::metrics::snapshot::Breaker;
+use crate::online::BreakerState;
 use crate::serving::answer::{AnswerForm, IdColumns};
 use crate::serving::ask::AskedFeatures;
 use crate::serving::counts::ENDPOINTS;
@@ -8,6 +10,7 @@ use crate::serving::feast_error::FeastError;
 use crate::serving::freshness::{AgeBounds, Freshness};
 use crate::serving::question::{self, Columns, Question};
 use crate::serving::source::AskedIds;
+use crate::serving::sources::ToldRows;
 use crate::serving::{BODY_BYTES_MAX, ENTITIES_MAX, Serving};
 use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
@@ -99,17 +102,23 @@ async fn written_elsewhere(State(serving): ServingState) -> Response {
 }
 
 async fn health(State(serving): ServingState) -> Response {
+    let states = serving.sources.states();
+    let closed = states.iter().find(|(_, state, _)| *state == BreakerState::Closed);
+    let each = states.iter().map(|(name, state, why)| {
+        json!({ "source": name, "breaker": Breaker::from(*state).name(), "passed_over": why })
+    });
     let health = json!({
         "status": "ok",
         "job": serving.catalogue.project,
         "version": VERSION,
-        "source": serving.source.name(),
+        "source": closed.map(|(name, ..)| name),
+        "sources": each.collect::<Vec<_>>(),
     });
     json_text(health.to_string())
 }
 
 async fn ready(State(serving): ServingState) -> Response {
-    let freshness = serving.freshness().await;
+    let (freshness, source) = serving.freshness().await;
     let code = match freshness.stale {
         None => StatusCode::OK,
         Some(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -118,12 +127,13 @@ async fn ready(State(serving): ServingState) -> Response {
         "ready": freshness.stale.is_none(),
         "reason": freshness.stale,
         "as_of": freshness.as_of,
+        "source": source.map(|at| serving.sources.name(at)),
     });
     (code, json_text(body.to_string())).into_response()
 }
 
 async fn metrics(State(serving): ServingState) -> Response {
-    let freshness = serving.freshness().await;
+    let (freshness, _) = serving.freshness().await;
     let snapshot = serving.snapshot(&freshness, wall_ms().unwrap_or(0));
     match render_serving(&snapshot) {
         Ok(text) => {
@@ -181,16 +191,13 @@ impl AsRef<[u8]> for Sent {
 }
 
 impl Serving {
-    fn bounds(&self) -> AgeBounds {
+    pub(super) fn bounds(&self) -> AgeBounds {
         AgeBounds::of(&self.settings)
     }
 
-    /// As of when values would be.
-    async fn freshness(&self) -> Freshness {
-        match self.source.freshness(self.bounds()).await {
-            Ok(freshness) => freshness,
-            Err(refusal) => Freshness::unknown(refusal.why()),
-        }
+    /// As of when values would be, and of which source.
+    async fn freshness(&self) -> (Freshness, Option<usize>) {
+        self.sources.freshness(&self.catalogue, self.bounds()).await
     }
 
     fn counted(
@@ -217,12 +224,16 @@ impl Serving {
         Ok(begun)
     }
 
-    fn form(&self, views_listed: bool) -> AnswerForm<'_> {
+    fn form<'a>(&'a self, views_listed: bool, found: &'a ToldRows) -> AnswerForm<'a> {
+        let passed_over = found.passed_over.iter();
         AnswerForm {
             catalogue: &self.catalogue,
             statuses: self.settings.statuses,
             missing: self.settings.missing,
-            source: self.source.name(),
+            source: self.sources.name(found.source),
+            passed_over: passed_over
+                .map(|(at, why)| (self.sources.name(*at), why.as_str()))
+                .collect(),
             views_listed,
             now: wall_ms().unwrap_or(0),
         }
@@ -235,11 +246,10 @@ impl Serving {
         let ask = self.compile(&question)?;
         let (ids, shown) = self.ids(&ask, &columns)?;
         let in_flight = self.begin(ask.columns.len(), ids.rows)?;
-        let (cells, freshness) =
-            self.source.read(&self.catalogue, &ask, &ids, self.bounds()).await?;
-        self.counts.values(&ask, &cells, ids.rows);
-        let form = self.form(question.views_listed());
-        let body = form.body(&ask, &shown, &cells, &freshness).await;
+        let found = self.sources.read(&self.catalogue, &ask, &ids, self.bounds()).await?;
+        self.counts.values(&ask, &found.cells, ids.rows);
+        let form = self.form(question.views_listed(), &found);
+        let body = form.body(&ask, &shown, &found.cells, &found.freshness).await;
         Ok(json_bytes(body, in_flight))
     }
 
@@ -319,9 +329,9 @@ impl Serving {
                 Err(why) => places.push(Err(why)),
             }
         }
-        let (cells, _) = self.source.read(&self.catalogue, ask, &ids, self.bounds()).await?;
-        self.counts.values(ask, &cells, ids.rows);
-        let form = self.form(false);
+        let found = self.sources.read(&self.catalogue, ask, &ids, self.bounds()).await?;
+        self.counts.values(ask, &found.cells, ids.rows);
+        let form = self.form(false, &found);
         let empties: Vec<&str> = (0..ask.columns.len()).map(|at| form.empty(ask, at)).collect();
         let mut out = b"{\"results\":[".to_vec();
         for (at, place) in places.iter().enumerate() {
@@ -334,7 +344,7 @@ impl Serving {
                     for (column, (name, empty)) in ask.names.iter().zip(&empties).enumerate() {
                         let comma = if column > 0 { "," } else { "" };
                         out.extend_from_slice(format!("{comma}{name}:").as_bytes());
-                        out.extend_from_slice(cells.json(column, *row, empty));
+                        out.extend_from_slice(found.cells.json(column, *row, empty));
                     }
                     out.extend_from_slice(b"}}");
                     tokio::task::yield_now().await;

@@ -1,37 +1,52 @@
-//! Where rows come from.
+//! A source of rows.
 
 use crate::serving::answer::AnsweredValues;
 use crate::serving::ask::AskedFeatures;
 use crate::serving::catalogue::Catalogue;
 use crate::serving::engine::EngineRows;
-use crate::serving::feast_error::FeastError;
 use crate::serving::freshness::{AgeBounds, Freshness};
 use crate::serving::redis::RedisRows;
-use crate::serving::{Serving, engine};
 use std::borrow::Cow;
-use std::sync::Arc;
 
 /// A source of rows.
 pub enum RowSource {
     /// The table of the job in this process.
     Engine(EngineRows),
-    /// Redis, as the job writes it.
+    /// A Redis that the job writes to, or one that follows it.
     Redis(RedisRows),
 }
 
 /// The ids of a question: for each of its groups one an entity.
+#[derive(Default)]
 pub(super) struct AskedIds<'a> {
     pub groups: Vec<Vec<Cow<'a, str>>>,
     /// How many entities.
     pub rows: usize,
 }
 
+/// Why a source has told nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NotRead {
+    /// More is asked of it than it can take.
+    Busy(String),
+    /// It does not answer, or not in time, or not with rows.
+    Down(String),
+}
+
 impl RowSource {
     /// What answers and metrics call it.
-    pub(super) fn name(&self) -> &'static str {
+    pub(super) fn name(&self) -> &str {
         match self {
             RowSource::Engine(_) => "engine",
-            RowSource::Redis(_) => "redis",
+            RowSource::Redis(rows) => rows.name(),
+        }
+    }
+
+    /// Requests that wait for it; `None`: none ever does.
+    pub(super) fn waiting(&self) -> Option<usize> {
+        match self {
+            RowSource::Engine(_) => None,
+            RowSource::Redis(rows) => Some(rows.waiting()),
         }
     }
 
@@ -42,30 +57,10 @@ impl RowSource {
         ask: &AskedFeatures,
         ids: &AskedIds<'_>,
         bounds: AgeBounds,
-    ) -> Result<(AnsweredValues, Freshness), FeastError> {
+    ) -> Result<(AnsweredValues, Freshness), NotRead> {
         match self {
             RowSource::Engine(rows) => Ok(rows.read(ask, ids, bounds).await),
             RowSource::Redis(rows) => rows.read(catalogue, ask, ids, bounds).await,
-        }
-    }
-
-    /// As of when values would be.
-    pub(super) async fn freshness(&self, bounds: AgeBounds) -> Result<Freshness, FeastError> {
-        match self {
-            RowSource::Engine(rows) => Ok(rows.freshness(bounds)),
-            RowSource::Redis(rows) => rows.freshness(bounds).await,
-        }
-    }
-}
-
-/// Looks at the source for as long as the server runs.
-pub(super) async fn watch(serving: Arc<Serving>) {
-    let mut looks = tokio::time::interval(engine::LOOK_EVERY);
-    looks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        looks.tick().await;
-        if let RowSource::Engine(rows) = &serving.source {
-            rows.look();
         }
     }
 }

@@ -10,7 +10,10 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value as Json, json};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::{Cause, EntityIds, RowBatch};
+use tidemark_operators::plan::Plan;
 use tidemark_operators::value::{Column, Value};
+
+mod sources;
 
 const JOB: &str = r#"
 [job]
@@ -62,7 +65,7 @@ impl EntityIds for One {
     }
 }
 
-/// A server whose table has three rows.
+/// A server whose table has four rows.
 struct Server {
     runtime: tokio::runtime::Runtime,
     serving: Arc<Serving>,
@@ -87,27 +90,48 @@ fn write(store: &dyn OnlineStore, workers: u64, view: usize, id: &'static str, v
     store.writer(usize::try_from(worker).unwrap()).write(&batch, &One(id));
 }
 
+/// The table of a job, which has four rows, and what its workers say of themselves.
+fn table(job: &Job) -> (EngineRows, Vec<Arc<WorkerMetrics>>) {
+    let workers = 3;
+    let store = Embedded::new(&job.plan, workers);
+    let text = |text: &str| Value::Text(text.to_owned());
+    let first = [Value::Int(2), Value::Double(1.5), text("AT \"x\""), Value::Bool(true)];
+    write(&store, 3, 0, "c1", &first);
+    let second = [Value::Int(9), Value::Null, Value::Null, Value::Bool(false)];
+    write(&store, 3, 0, "c2", &second);
+    write(&store, 3, 2, "17", &[Value::Int(4)]);
+    write(&store, 3, 3, "192.0.2.7", &[Value::Int(5)]);
+    let metrics: Vec<_> =
+        (0..workers).map(|at| Arc::new(WorkerMetrics::new(at, &job.plan))).collect();
+    (EngineRows::new(Arc::new(store), metrics.clone(), || true), metrics)
+}
+
+/// The workers step, and their live clocks are these.
+fn step(workers: &[Arc<WorkerMetrics>], clock: u64) {
+    for metrics in workers {
+        metrics.live_clock.set(clock);
+        metrics.steps.add(3);
+    }
+}
+
 impl Server {
     fn with(settings: ServeSettings) -> Server {
+        Server::of(settings, |_, engine| vec![RowSource::Engine(engine)])
+    }
+
+    /// With the sources that are made of the table's rows.
+    fn of(
+        settings: ServeSettings,
+        sources: impl FnOnce(&Plan, EngineRows) -> Vec<RowSource>,
+    ) -> Server {
         let job = tidemark_jobs::load("payments.toml", JOB).unwrap();
-        let workers = 3;
-        let store = Embedded::new(&job.plan, workers);
-        let text = |text: &str| Value::Text(text.to_owned());
-        let first = [Value::Int(2), Value::Double(1.5), text("AT \"x\""), Value::Bool(true)];
-        write(&store, 3, 0, "c1", &first);
-        let second = [Value::Int(9), Value::Null, Value::Null, Value::Bool(false)];
-        write(&store, 3, 0, "c2", &second);
-        write(&store, 3, 2, "17", &[Value::Int(4)]);
-        write(&store, 3, 3, "192.0.2.7", &[Value::Int(5)]);
-        let metrics: Vec<_> =
-            (0..workers).map(|at| Arc::new(WorkerMetrics::new(at, &job.plan))).collect();
-        let rows = EngineRows::new(Arc::new(store), metrics.clone(), || true);
+        let (rows, metrics) = table(&job);
         let catalogue = Catalogue::new(&job);
         let serving = Serving {
             counts: ServingCounts::new(catalogue.views.len()),
             catalogue,
             compiled: Mutex::default(),
-            source: RowSource::Engine(rows),
+            sources: RankedSources::new(sources(&job.plan, rows)),
             settings,
             values: Arc::default(),
         };
@@ -124,12 +148,17 @@ impl Server {
     /// The workers come so far.
     fn live(&self, clock: u64) {
         for _ in 0..2 {
-            for metrics in &self.metrics {
-                metrics.live_clock.set(clock);
-                metrics.steps.add(3);
-            }
-            let RowSource::Engine(rows) = &self.serving.source else { panic!() };
-            rows.look();
+            step(&self.metrics, clock);
+            self.look();
+        }
+    }
+
+    /// As each look of the server does.
+    fn look(&self) {
+        let serving = &self.serving;
+        for (at, _) in serving.sources.states().iter().enumerate() {
+            let look = serving.sources.look(at, &serving.catalogue, serving.bounds());
+            self.runtime.block_on(look);
         }
     }
 

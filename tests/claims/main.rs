@@ -64,6 +64,8 @@ mod historical;
 #[cfg(test)]
 mod holding;
 #[cfg(test)]
+mod hybrid;
+#[cfg(test)]
 mod init;
 #[cfg(test)]
 mod init_formats;

@@ -5,6 +5,7 @@ use crate::browser::Browser;
 use crate::folder::Folder;
 use crate::redis_server::free_port;
 use crate::run::{Process, get, settings, until};
+use crate::serving::FromRedis;
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -117,10 +118,50 @@ fn a_page_changes_nothing_whichever_it_is() {
     assert_eq!(job.json("/log").1, json!({"level": "debug"}));
 }
 
+/// Paths of the feature server.
+const FEATURES: [&str; 6] =
+    ["/health", "/ready", "/metrics", "/openapi.json", "/docs/", "/get-online-features"];
+
+#[test]
+fn the_feature_server_of_a_job_and_one_of_its_own_are_asked_by_the_same_names() {
+    let folder = Folder::new("rebinding");
+    let port = free_port();
+    let serve = format!("names = \"*.prod.example.com\"\n[serve]\nenabled = true\nport = {port}");
+    let _job = job(&folder, &serve);
+    let nobody = format!("redis://127.0.0.1:{}", free_port());
+    let own = FromRedis::start(folder.path(), &nobody);
+    for port in [port, own.port] {
+        until("the server to answer", || get(port, "/health").is_some());
+        for path in FEATURES {
+            for host in ["evil.example", "127.0.0.1.evil.example:6566", "prod.example.com"] {
+                for method in ["GET", "POST"] {
+                    let line = format!("{method} {path}");
+                    let (code, body) = ask(port, &line, &format!("Host: {host}\r\n"), "{}");
+                    assert_eq!(code, 421, "{host} {line}: {body}");
+                    assert!(body.contains("\\\"names\\\" in [http]"), "{body}");
+                }
+            }
+        }
+        let question = r#"{"features": ["nothing:n"], "entities": {"card_id": ["a"]}}"#;
+        let json = "Content-Type: application/json\r\n";
+        for host in ["127.0.0.1:6566", "[::1]", "localhost", "features", "a.prod.example.com"] {
+            let head = format!("Host: {host}\r\n{json}");
+            assert_eq!(ask(port, "GET /health", &head, "").0, 200, "{host}");
+            let (code, body) = ask(port, "POST /get-online-features", &head, question);
+            assert!(code == 404 && body.contains("does not exist"), "{host}: {code} {body}");
+        }
+        let head = format!("Host: 127.0.0.1\r\nOrigin: http://127.0.0.1:{port}\r\n{json}");
+        let (code, body) = ask(port, "POST /get-online-features", &head, question);
+        assert!(code == 403 && body.contains("no page of a browser"), "{code} {body}");
+    }
+}
+
 #[test]
 fn a_real_browser_reads_nothing_for_a_name_that_was_made_to_mean_the_job_and_changes_nothing() {
     let folder = Folder::new("rebinding");
-    let job = job(&folder, "names = \"good.example\"");
+    let features = free_port();
+    let serve = format!("[serve]\nenabled = true\nport = {features}");
+    let job = job(&folder, &format!("names = \"good.example\"\n{serve}"));
     let port = job.port();
     // Both names mean this machine, as the browser is told.
     let mut browser = Browser::open(&format!("http://good.example:{port}/"));
@@ -133,6 +174,14 @@ fn a_real_browser_reads_nothing_for_a_name_that_was_made_to_mean_the_job_and_cha
     let read = "Promise.all(['/metrics', '/overview', '/settings', '/features/transaction_stats_5m/a']\
                 .map((path) => fetch(path).then((answer) => answer.status)))";
     assert_eq!(browser.value(read), json!([421, 421, 421, 421]));
+    browser.go(&format!("http://good.example:{features}/docs/"));
+    browser.until("the features", "document.body.innerText.includes('transaction_stats_5m')");
+    browser.go(&format!("http://evil.example:{features}/docs/"));
+    browser.until("the refusal", "document.body.innerText.includes('none of the names')");
+    let read = "Promise.all(['/metrics', '/openapi.json', '/get-online-features'].map((path) =>\
+                fetch(path, { method: path === '/get-online-features' ? 'POST' : 'GET' })\
+                .then((answer) => answer.status)))";
+    assert_eq!(browser.value(read), json!([421, 421, 421]));
     // From there to the address itself: it is another site, which reads nothing and sets nothing.
     let at = format!("http://127.0.0.1:{port}");
     let read = format!("fetch('{at}/metrics').then((a) => a.text(), () => 'not read')");

@@ -55,11 +55,11 @@ pub fn request(port: u16, head: &str, body: &str) -> Option<(u16, Value)> {
     Some((head.split(' ').nth(1)?.parse().ok()?, body))
 }
 
-fn ask(port: u16, question: &Value) -> (u16, Value) {
+pub fn ask(port: u16, question: &Value) -> (u16, Value) {
     request(port, "POST /get-online-features", &question.to_string()).expect("an answer")
 }
 
-fn is_ready(port: u16) -> bool {
+pub fn is_ready(port: u16) -> bool {
     request(port, "GET /ready", "").is_some_and(|(code, _)| code == 200)
 }
 

@@ -23,6 +23,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::plan::Plan;
+use tidemark_operators::time::Millis;
 use together::{ReadTogether, beats, read_from, refuse};
 use tokio::sync::oneshot;
 
@@ -138,6 +139,11 @@ impl RedisReader {
             let (end, slot) = (asked.commands.len(), slot_of(&key));
             asked.routed.push(Routed { end, slot, joined: false });
         }
+    }
+
+    /// How long the keys of `view` live when nobody refreshes them, in ms.
+    pub fn ttl(&self, view: usize) -> Millis {
+        self.forms.get(view).map_or(0, |form| form.ttl)
     }
 
     /// Asks; the answer comes through the channel, or never when the reader is dropped.
