@@ -523,20 +523,30 @@ fn the_page_is_for_browsers_and_others_get_the_list_of_paths() {
 #[test]
 fn a_terminal_is_shown_what_the_page_says_and_one_that_does_not_answer_fails_a_single_look() {
     let demo = Demo::start();
+    let url = format!("http://127.0.0.1:{}", demo.port);
     let look = |more: &[&str]| {
-        let url = format!("http://127.0.0.1:{}", demo.port);
         let output = command().args(["top", "--once", &url]).args(more).output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
-        assert!(text.contains(&url) && text.contains("\nAll is well.\n"), "{text}");
-        for part in ["\nevents ", "\nfrontier ", "\nWORKER ", "\nSINK "] {
+        (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
+    };
+    // A machine that is busy elsewhere may hold the demo up for a moment, which it then says.
+    let look_when_well = |more: &[&str]| {
+        let mut seen = look(more);
+        let start = Instant::now();
+        while !seen.1.contains("\nAll is well.\n") {
+            assert!(start.elapsed() < Duration::from_secs(60), "{}{}", seen.1, seen.2);
+            seen = look(more);
+        }
+        let text = &seen.1;
+        for part in [&url, "\nevents ", "\nfrontier ", "\nWORKER ", "\nSINK "] {
             assert!(text.contains(part), "{part:?} is missing in\n{text}");
         }
         assert!(!text.contains('\u{1b}'), "{text}");
-        (output.status.code(), text, String::from_utf8(output.stderr).unwrap())
+        seen
     };
-    assert_eq!(look(&[]).0, Some(0));
+    assert_eq!(look_when_well(&[]).0, Some(0));
     let nobody = format!("127.0.0.1:{}", free_port());
-    let (code, text, error) = look(&[&nobody]);
+    let (code, text, error) = look_when_well(&[&nobody]);
     assert_eq!(code, Some(1));
     assert!(text.contains(&format!("http://{nobody}: does not answer")), "{text}");
     assert!(error.contains("cannot ask the process at"), "{error}");
