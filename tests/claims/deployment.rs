@@ -2,7 +2,7 @@
 //! image's root and as its user, against a real broker, Redis and S3-compatible service. Only names of
 //! servers and ports are other ones.
 
-mod image;
+pub mod image;
 
 use crate::redis_server::{Redis, free_port, free_ports};
 use crate::run::{self, kafka, topic, traffic, until};

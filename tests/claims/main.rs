@@ -48,6 +48,8 @@ mod event_time;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod feast;
 #[cfg(test)]
 mod files;

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 use tidemark::kafka::{KafkaConfig, create_topic, produce};
 
@@ -39,7 +39,7 @@ spent_1m = { aggregate = \"sum\", of = \"amount\", window = \"1m\" }
 ";
 
 /// What a job lives in.
-struct World {
+pub struct World {
     kafka: KafkaConfig,
     topic: String,
     redis: Redis,
@@ -48,7 +48,7 @@ struct World {
 }
 
 impl World {
-    fn new(topic: &str, kafka: KafkaConfig) -> World {
+    pub fn new(topic: &str, kafka: KafkaConfig) -> World {
         assert!(create_topic(&kafka, topic, 2, &[]).unwrap());
         let (redis, folder) = (Redis::start(&[]), Folder::new("page"));
         folder.write("seen.toml", JOB);
@@ -56,7 +56,17 @@ impl World {
     }
 
     /// Starts the job, whose dead letters go to `letters`.
-    fn start(&mut self, letters: &str, more: &str) {
+    pub fn start(&mut self, letters: &str, more: &str) {
+        self.start_by(command(), letters, more);
+    }
+
+    /// Starts it as what `outer` runs with the arguments that follow.
+    pub fn start_in(&mut self, mut outer: Command, letters: &str, more: &str) {
+        outer.arg(command().get_program());
+        self.start_by(outer, letters, more);
+    }
+
+    fn start_by(&mut self, program: Command, letters: &str, more: &str) {
         let text = format!(
             "[limits]\nlive_idle = \"1s\"\n{more}\n[online.redis]\nprobe_interval = \"100ms\"\n\
              response_timeout = \"1s\"\n[dead_letters]\npath = {letters:?}\n"
@@ -70,20 +80,32 @@ impl World {
             ("REDIS_PORT", &port),
         ];
         let job = self.folder.file("seen.toml");
-        self.job = Some(Process::start(self.folder.path(), &job, &variables));
+        self.job = Some(Process::start_by(program, self.folder.path(), &job, &variables, &[]));
     }
 
-    fn job(&self) -> &Process {
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    pub fn redis(&self) -> &Redis {
+        &self.redis
+    }
+
+    pub fn job_mut(&mut self) -> &mut Process {
+        self.job.as_mut().unwrap()
+    }
+
+    pub fn job(&self) -> &Process {
         self.job.as_ref().unwrap()
     }
 
-    fn write(&self, partition: u32, records: &[(Vec<u8>, Vec<u8>)]) {
+    pub fn write(&self, partition: u32, records: &[(Vec<u8>, Vec<u8>)]) {
         let each = records.iter().map(|(key, value)| (partition, Some(key), Some(value)));
         produce(&self.kafka, &self.topic, each).unwrap();
     }
 
     /// Something in each of `partitions`, `ahead` ms from now.
-    fn pay(&self, partitions: &[u32], ahead: u64) {
+    pub fn pay(&self, partitions: &[u32], ahead: u64) {
         for partition in partitions {
             self.write(*partition, &[payment("card_1", ahead), payment("card_2", ahead)]);
         }
@@ -98,7 +120,7 @@ impl World {
     }
 }
 
-fn payment(card: &str, ahead: u64) -> (Vec<u8>, Vec<u8>) {
+pub fn payment(card: &str, ahead: u64) -> (Vec<u8>, Vec<u8>) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
     let at = u64::try_from(now.as_millis()).unwrap() + ahead;
     let card = serde_json::to_string(card).unwrap();
@@ -267,7 +289,7 @@ fn the_page_says_what_is_wrong_and_when_it_is_over() {
     world.start(&letters, "");
     world.pay(&[0, 1], 0);
     let mut browser = Browser::open("about:blank");
-    world.job.as_mut().unwrap().until_ready();
+    world.job_mut().until_ready();
     let url = format!("http://127.0.0.1:{}/", world.job().port());
     browser.go(&url);
     let well = sentence("All is well.");
@@ -315,7 +337,7 @@ fn the_page_says_that_the_brokers_are_gone_and_that_they_are_back() {
     let letters = world.folder.file("dead.jsonl");
     world.start(&letters, "");
     world.pay(&[0, 1], 0);
-    world.job.as_mut().unwrap().until_ready();
+    world.job_mut().until_ready();
     let mut browser = Browser::open(&format!("http://127.0.0.1:{}/", world.job().port()));
     browser.until_says("t-partitions", "payments");
     server.stop(true);
@@ -333,7 +355,7 @@ fn the_page_says_that_letters_find_no_room_and_that_the_state_is_at_its_bound() 
     let mut world = World::new("page-room", kafka());
     world.start("/dev/full", "state_bytes = \"16MiB\"");
     world.pay(&[0, 1], 0);
-    world.job.as_mut().unwrap().until_ready();
+    world.job_mut().until_ready();
     let mut browser = Browser::open(&format!("http://127.0.0.1:{}/", world.job().port()));
     let bad = || (b"key".to_vec(), b"not a payment".to_vec());
     world.write(0, &[bad(), bad()]);
@@ -357,7 +379,7 @@ fn what_records_hold_is_text_on_the_page_and_cut_whatever_it_is() {
     let long = "a".repeat(900_000);
     let hostile: Vec<_> = (0..40).flat_map(|_| [payment(markup, 0), payment(escapes, 0)]).collect();
     world.pay(&[0, 1], 0);
-    world.job.as_mut().unwrap().until_ready();
+    world.job_mut().until_ready();
     world.write(0, &hostile);
     world.write(0, &[payment(&long[..1_000], 0)]);
     let refused = |text: &str| (b"k".to_vec(), text.as_bytes().to_vec());

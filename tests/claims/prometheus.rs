@@ -12,7 +12,7 @@ const DASHBOARD: &str = include_str!("../../scripts/grafana/tidemark.json");
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/prometheus/alerts.yml");
 
 /// Whether these are met says something of the machine, and nothing of the job.
-const OF_THE_MACHINE: [&str; 4] =
+pub const OF_THE_MACHINE: [&str; 4] =
     ["TidemarkSlow", "TidemarkWorkerBusy", "TidemarkDiskFull", "TidemarkMemory"];
 
 /// A child that ends with the test.
@@ -26,14 +26,14 @@ impl Drop for Ended {
 }
 
 /// A Prometheus that scrapes once a second.
-struct Prometheus {
+pub struct Prometheus {
     port: u16,
     _child: Ended,
     _folder: Folder,
 }
 
 impl Prometheus {
-    fn start(targets: [(&str, u16); 2]) -> Prometheus {
+    pub fn start(targets: [(&str, u16); 2]) -> Prometheus {
         let (port, folder) = (free_port(), Folder::new("prometheus"));
         let mut config = format!(
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: ['{RULES}']\n\
@@ -68,7 +68,7 @@ impl Prometheus {
     }
 
     /// The series that a query gives now, and their values.
-    fn query(&self, query: &str) -> Vec<(Value, f64)> {
+    pub fn query(&self, query: &str) -> Vec<(Value, f64)> {
         let answer = self.ask("query", &[("query", query)]).expect("an answer");
         assert_eq!(answer["status"], "success", "{query}: {answer}");
         let series = answer["data"]["result"].as_array().unwrap();
@@ -77,7 +77,7 @@ impl Prometheus {
     }
 
     /// The rules: names and expressions, once all have been evaluated. Each is without an error.
-    fn rules(&self) -> Vec<(String, String)> {
+    pub fn rules(&self) -> Vec<(String, String)> {
         let mut rules = Vec::new();
         until("the rules to be evaluated", || {
             let Some(answer) = self.ask("rules", &[]) else { return false };

@@ -132,9 +132,20 @@ impl Process {
         variables: &[(&str, &str)],
         more: &[&str],
     ) -> Process {
+        Self::start_by(command(), folder, job, variables, more)
+    }
+
+    /// Starts it as what `program` runs with the arguments that follow.
+    pub fn start_by(
+        mut program: Command,
+        folder: &Path,
+        job: &str,
+        variables: &[(&str, &str)],
+        more: &[&str],
+    ) -> Process {
         let (port, log) = (free_port(), folder.join("log"));
         let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
-        let child = command()
+        let child = program
             .args(["run", job, "--cluster"])
             .arg(folder.join("cluster.toml"))
             .args(more)
@@ -146,6 +157,10 @@ impl Process {
             .spawn()
             .unwrap();
         Process { child, port, log }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Where it answers HTTP.

@@ -93,7 +93,7 @@ const LIMITS: [(&str, &str); 5] = [
 ];
 
 /// By fault: the alert, and what is otherwise than in a healthy job.
-const FAULTS: [(&str, &[(&str, &str)]); 33] = [
+const FAULTS: [(&str, &[(&str, &str)]); 34] = [
     ("TidemarkDown", &[("up{job=\"tidemark\"}", "0x60")]),
     ("TidemarkWorkerStalled", &[("tidemark_worker_steps_total{worker=\"0\"}", "30000x60")]),
     ("TidemarkLag", &[("kafka_total_consumer_lag", "1001x60")]),
@@ -126,7 +126,7 @@ const FAULTS: [(&str, &[(&str, &str)]); 33] = [
     ("TidemarkDegraded", &[DEGRADED[7]]),
     ("TidemarkDegraded", &[DEGRADED[8]]),
     ("TidemarkStoreDown", &[("redis_circuit_breaker_status", "1x60")]),
-    ("TidemarkStoreDown", &[("redis_circuit_breaker_status", "2x60")]),
+    ("TidemarkStoreDown", &[("redis_circuit_breaker_status", "2x60"), DEGRADED[6]]),
     ("TidemarkStoreMemory", &[("redis_memory_usage_bytes", "801x60")]),
     ("TidemarkStoreEvicts", &[("tidemark_online_evicted_keys", "7x60")]),
     ("TidemarkServingStale", &[("tidemark_serving_fresh", "0x60")]),
@@ -136,6 +136,16 @@ const FAULTS: [(&str, &[(&str, &str)]); 33] = [
     (
         "TidemarkStateFull",
         &[("tidemark_state_reusable_bytes{entity=\"card\",worker=\"0\"}", "100x60")],
+    ),
+    (
+        // What is not read for it is no news.
+        "TidemarkStateFull",
+        &[
+            ("tidemark_state_reusable_bytes{entity=\"card\",worker=\"0\"}", "0x60"),
+            ("tidemark_degraded{component=\"fraud\",reason=\"state_full\"}", "1x60"),
+            ("kafka_total_consumer_lag", "0+60000x60"),
+            ("tidemark_source_waited_seconds_total{for=\"state\",worker=\"0\"}", "0+40x60"),
+        ],
     ),
     ("TidemarkMemory", &[("process_resident_memory_bytes", "950x60")]),
     (
