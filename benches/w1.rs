@@ -1,7 +1,7 @@
 //! Workload W1 of the job file beside this one: what the engine costs, against decoding alone.
 //!
-//! `cargo bench --bench w1 [-- QUESTION..]` with QUESTION of: decode sealed lines wide live fifth
-//! unique memory python. Every figure is CPU time of the process (user + system) per event, so the machine's load
+//! `cargo bench --bench w1 [-- QUESTION..]` with QUESTION of: decode sealed lines wide live watched
+//! fifth unique memory python. Every figure is CPU time of the process (user + system) per event, so the machine's load
 //! matters little; `python` takes what parsing the lines and computing the features costs in plain Python
 //! (`w1/reference.py`) for its reference, where python3 has orjson; each is the median of [`ROUNDS`] runs taken in turn with the reference, and given
 //! as a ratio to it. The bars are the project's own.
@@ -24,6 +24,8 @@ use measure::{Files, Measured, decode, live, memory, plain_python, replay};
 
 /// Runs of each.
 const ROUNDS: usize = 5;
+/// Pairs of runs where a hundredth is looked for.
+const WATCHED_ROUNDS: usize = 25;
 
 fn main() {
     let asked: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
@@ -49,8 +51,15 @@ fn main() {
         report("replay, rows counted, 3 M cards, against decode", 6.0, decoded, replayed);
     }
     if ask("live") {
-        let live = || live(&files.narrow, &files.job);
+        let live = || live(&files.narrow, &files.job, false);
         report("live rows per step of 1,000 events, against sealed", 1.5, sealed, live);
+    }
+    if ask("watched") {
+        let unwatched = || live(&files.narrow, &files.job, false);
+        let watched = || live(&files.narrow, &files.job, true);
+        let ratios = (0..WATCHED_ROUNDS).map(|_| watched().ns_per_event / unwatched().ns_per_event);
+        let ratio = middle(ratios.collect());
+        println!("live rows with operators' metrics, against without: {ratio:.3} times (bar 1.02)");
     }
     if ask("fifth") {
         let five = || replay(&files.narrow, &files.fifth_job, None);
@@ -73,6 +82,11 @@ fn median(mut runs: Vec<Measured>) -> Measured {
     runs.swap_remove(runs.len() / 2)
 }
 
+fn middle(mut ratios: Vec<f64>) -> f64 {
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
+}
+
 /// The same features in plain Python; nothing where that cannot run.
 fn beside_python(files: &Files, sealed: impl Fn() -> Measured) {
     let (mut parsing, mut deques) = (Vec::new(), Vec::new());
@@ -85,10 +99,6 @@ fn beside_python(files: &Files, sealed: impl Fn() -> Measured) {
         parsing.push(ns / python.parse);
         deques.push(python.deques / ns);
     }
-    let middle = |mut ratios: Vec<f64>| {
-        ratios.sort_by(f64::total_cmp);
-        ratios[ratios.len() / 2]
-    };
     println!("replay, rows counted, against orjson.loads: {:.2} times (bar 1.45)", middle(parsing));
     println!("deques with orjson, against replay: {:.1} times (bar 10.5)", middle(deques));
 }

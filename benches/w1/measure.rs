@@ -115,8 +115,8 @@ fn generate(path: &Path, events: u64, cards: u32, hours: u32) {
 }
 
 /// Live rows, every row that changed after each step of 1,000 events, into the embedded store; no
-/// sealed windows.
-pub fn live(file: &Path, job: &Path) -> Measured {
+/// sealed windows; with what the operators do counted, where that is asked for.
+pub fn live(file: &Path, job: &Path, watched: bool) -> Measured {
     let text = std::fs::read_to_string(job).unwrap();
     let plan = tidemark_jobs::load("w1.toml", &text).unwrap().plan;
     let before = tidemark::process::cpu_time();
@@ -130,6 +130,9 @@ pub fn live(file: &Path, job: &Path) -> Measured {
         online: Online::EveryStep,
     };
     let (observer, store) = (Observer::new(&settings), Arc::new(Embedded::new(&plan, 1)));
+    if watched {
+        observer.watch_operators();
+    }
     let (file, progress) = (file.to_owned(), Arc::new(Progress::default()));
     let make: engine::MakeParts = Arc::new(move |worker, waker| {
         let list = share(&[(0, vec![file.clone()])], worker, 1).map_err(|e| e.to_string())?;
