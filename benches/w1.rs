@@ -1,8 +1,8 @@
 //! Workload W1 of the job file beside this one: what the engine costs, against decoding alone.
 //!
 //! `cargo bench --bench w1 [-- QUESTION..]` with QUESTION of: decode sealed lines wide live watched
-//! fifth unique memory python. Every figure is CPU time of the process (user + system) per event, so the machine's load
-//! matters little; `python` takes what parsing the lines and computing the features costs in plain Python
+//! fifth unique memory python. Every figure is CPU time of the process (user + system) per event, so the
+//! machine's load matters little; `python` takes what parsing the lines and computing the features costs in plain Python
 //! (`w1/reference.py`) for its reference, where python3 has orjson; each is the median of [`ROUNDS`] runs taken in turn with the reference, and given
 //! as a ratio to it. The bars are the project's own.
 
