@@ -17,6 +17,7 @@ mod kafka;
 mod keys;
 mod limits;
 mod log;
+mod offline;
 mod online;
 mod registry;
 mod secret;
@@ -33,6 +34,7 @@ pub use http::HttpSettings;
 pub use kafka::KafkaSettings;
 pub use limits::Limits;
 pub use log::LogSettings;
+pub use offline::OfflineSettings;
 pub use online::{
     MemorySettings, OnlineKind, OnlineSettings, Publish, RedisAddress, RedisMode, RedisSettings,
     TlsSettings,
@@ -72,6 +74,8 @@ pub struct Settings {
     pub dead_letters: DeadLetterSettings,
     /// Where sealed rows go.
     pub sealed: SealedSettings,
+    /// Where they go for training.
+    pub offline: OfflineSettings,
     /// Where the job's state is kept.
     pub state: StateSettings,
     /// The HTTP server.
@@ -100,6 +104,7 @@ impl Default for Settings {
             online: OnlineSettings::default(),
             dead_letters: DeadLetterSettings::default(),
             sealed: SealedSettings::default(),
+            offline: OfflineSettings::default(),
             state: StateSettings::default(),
             http: HttpSettings::default(),
             serve: ServeSettings::default(),
@@ -230,6 +235,7 @@ impl Settings {
         wrong.extend(self.cluster.contradictions(self));
         wrong.extend(self.sealed.contradictions(self));
         wrong.extend(self.serve.contradictions(self));
+        wrong.extend(self.offline.contradictions(self));
         wrong.into_iter().map(str::to_owned).collect()
     }
 
@@ -256,6 +262,7 @@ impl Settings {
         keys.section("online", &mut |keys| self.online.keys(keys));
         keys.section("dead_letters", &mut |keys| self.dead_letters.keys(keys));
         keys.section("sealed", &mut |keys| self.sealed.keys(keys));
+        keys.section("offline", &mut |keys| self.offline.keys(keys));
         keys.section("state", &mut |keys| self.state.keys(keys));
         keys.section("http", &mut |keys| self.http.keys(keys));
         keys.section("serve", &mut |keys| self.serve.keys(keys));

@@ -19,7 +19,8 @@
 //! - `explained`: what the features of an entity are made of;
 //! - `reread`: the histories of a few entities, from the log;
 //! - `publishing`: publishing that goes on until it succeeds;
-//! - [`sealed_publisher`]: sealed rows out of their file into topics;
+//! - [`sealed_outbox`]: the file of sealed rows, read again; [`sealed_publisher`]: out of it into topics,
+//!   `row_publisher`: into files of columns;
 //! - [`offline`]: examples, and rows that are kept for training;
 //! - [`dead_letters`]: records that did not become events, in a file;
 //! - [`refusals`]: how many of them there are and what is wrong with the first, for people;
@@ -94,10 +95,13 @@ pub mod refusals;
 pub mod registry;
 pub mod replay;
 mod reread;
+#[cfg(feature = "parquet")]
+pub mod row_publisher;
 pub mod run;
 pub mod sample_file;
 pub mod screen;
 pub mod sealed_file;
+pub mod sealed_outbox;
 pub mod sealed_publisher;
 pub mod serve;
 pub mod service;

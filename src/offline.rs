@@ -5,7 +5,7 @@
 //! - [`answers`]: what was found of them, in theirs;
 //! - [`example_file`]: examples with their features, as they are written; [`parquet_file`]: as columns;
 //! - [`row_view`]: the columns of sealed rows; [`row_line`]: rows as they are read again, [`row_files`]:
-//!   and as they are written, a file a view.
+//!   and as they are written, a file a view; [`row_rolls`]: as a running job writes them, roll by roll.
 
 pub mod answers;
 pub mod example_file;
@@ -18,6 +18,8 @@ pub mod row_files;
 mod row_group;
 #[cfg(feature = "parquet")]
 pub mod row_line;
+#[cfg(feature = "parquet")]
+pub mod row_rolls;
 #[cfg(feature = "parquet")]
 pub mod row_view;
 pub mod spine;

@@ -28,6 +28,17 @@ impl From<String> for Unpublished {
 /// Fails in a process that another one has taken over from, and where that cannot be found out.
 pub type Leading = Box<dyn Fn() -> Result<(), Unpublished> + Send>;
 
+/// A thread that publishes sealed rows out of their file.
+pub trait PublishesRows: Send {
+    /// How it fares; may be kept and asked after the end.
+    fn status(&self) -> Box<dyn Fn() -> LogSinkSnapshot + Send + Sync>;
+
+    /// Waits until all rows of checkpoints are published, while that fails for `within`; what is not will be
+    /// after the next start. `all`: every source has ended, and there will be no more rows. Says how many
+    /// bytes of rows are left.
+    fn finish(self: Box<Self>, all: bool, within: Duration) -> u64;
+}
+
 /// What a thread that publishes shares with those that ask how it fares. See the module.
 pub(crate) struct Publishing {
     /// What is published, for people: "dead letters".

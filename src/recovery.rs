@@ -62,7 +62,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use thread::{Begin, WriterThread};
+use thread::{Begin, WriterThread, spawn};
 use tidemark_operators::cut::{Cut, Resume, ResumedIds};
 use tidemark_operators::entity_windows::{EntityRestore, RestoreFeed};
 use tidemark_operators::ingest::dead_letter::DeadLetterSink;
@@ -267,6 +267,12 @@ impl Recovery {
         move || progress.sealed_bytes.load(Ordering::Acquire)
     }
 
+    /// That cut's time; to be asked before those bytes, which have all rows before it. May be kept.
+    pub fn sealed_cut(&self) -> impl Fn() -> EventTime + Send + use<> {
+        let progress = Arc::clone(&self.progress);
+        move || progress.sealed_cut.load(Ordering::Acquire)
+    }
+
     /// Tells that the first `bytes` of the file of sealed rows, which are durable, hold those before
     /// `cut`.
     pub fn sealed(&self, cut: Cut, bytes: u64) {
@@ -361,12 +367,6 @@ impl Recovery {
         let publisher = self.publisher.and_then(Arc::into_inner);
         publisher.map_or(0, |publisher| publisher.finish(left))
     }
-}
-
-/// Starts the thread that writes checkpoints.
-fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, RecoveryError> {
-    let thread = std::thread::Builder::new().name("checkpoints".to_owned());
-    thread.spawn(run).map_err(|why| system("start the thread that writes checkpoints", why))
 }
 
 /// Begins to read the checkpoint `begun`, where there is anything to be read: for each worker its feeds.

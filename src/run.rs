@@ -146,7 +146,7 @@ impl OpenJob {
             .with_health(&settings.health)
             .with_settings(RunSettings::of(plan, &settings))
             .with_log(letters.status())
-            .with_logs(sealed.iter().filter_map(RunSealed::status))
+            .with_logs(sealed.iter().flat_map(RunSealed::statuses))
             .with_page(job, settings.serve.address(), refusals.newest())
             .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()))
             .with_lacking(recovery.as_ref().map(|recovery| recovery.complete_from()))
@@ -224,14 +224,14 @@ impl OpenJob {
         }
         // Its last lines belong to the last checkpoint.
         let sealed = self.sealed.take().map(RunSealed::finish_file);
-        let (rows, sealed) = sealed.unwrap_or((None, Ok(())));
+        let (rows, sealed) = sealed.unwrap_or((Vec::new(), Ok(())));
         let (service, store) = (Arc::clone(&self.service), Arc::clone(&self.store));
         // Side by side: no sink takes the time of another.
         let (written, published) = std::thread::scope(|scope| {
             let published = scope.spawn(|| store::close(&*store, stopped, left()));
             let written = self.letters.finish(left());
             // Behind the last checkpoint.
-            sealed::finish(rows, left());
+            sealed::finish(rows, !stopped, left());
             (written, published.join().unwrap_or(Ok(())))
         });
         let said = watch::totals(&service, &self.observer);

@@ -111,8 +111,11 @@ impl SealedSettings {
                 "\"path\" in [sealed] names the standard output: rows are published from a file",
             );
         }
-        if !self.keep && self.topic.is_none() {
-            wrong.push("\"keep = false\" in [sealed] needs \"topic\": nothing else has the rows");
+        if !self.keep && self.topic.is_none() && all.offline.url.is_none() {
+            wrong.push(
+                "\"keep = false\" in [sealed] needs \"topic\", or \"url\" in [offline.parquet]: nothing else \
+                 has the rows",
+            );
         }
         wrong
     }

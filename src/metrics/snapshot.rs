@@ -191,7 +191,7 @@ pub struct RegistrySnapshot {
 /// A sink that writes in order and drops nothing: dead letters, sealed rows.
 #[derive(Clone, Debug, Default)]
 pub struct LogSinkSnapshot {
-    /// `dead_letters` or `sealed`.
+    /// `dead_letters`, `sealed` or `offline_parquet`.
     pub name: &'static str,
     /// Why nothing can be written now; `None` while it can. Free of secrets.
     pub down: Option<String>,

@@ -81,6 +81,12 @@ impl RowView {
         Ok(all)
     }
 
+    /// Its features by name.
+    pub(super) fn named_features(&self) -> impl Iterator<Item = (&str, ParquetKind)> {
+        let features = self.columns.iter().skip(1 + TIMES.len()).take(self.features.len());
+        features.map(|(name, kind)| (name.as_str(), *kind))
+    }
+
     /// Its columns, as a file is made with them.
     pub(super) fn named(&self) -> Vec<(&str, ParquetKind)> {
         self.columns.iter().map(|(name, kind)| (name.as_str(), *kind)).collect()

@@ -21,6 +21,8 @@ pub(super) struct CheckpointProgress {
     pub committed_at: Mutex<Option<Instant>>,
     /// How many bytes of the file of sealed rows hold those before the newest cut that is committed.
     pub sealed_bytes: AtomicU64,
+    /// That cut's time; stored behind the bytes, and read before them.
+    pub sealed_cut: AtomicU64,
     /// One is wanted at once.
     pub wanted: AtomicBool,
     /// The newest snapshot that is whole.

@@ -18,6 +18,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 use tidemark_operators::plan::Plan;
 
 /// What the thread needs once it has taken over.
@@ -105,4 +106,10 @@ fn take_over<'a>(objects: &'a dyn Objects, job: &str) -> Result<Leader<'a>, Reco
     }
     let writer = unique_text().map_err(|why| system("name this start of the process", why))?;
     Ok(manifests.take_over(&first, &writer, now)?)
+}
+
+/// Starts the thread that writes checkpoints.
+pub(super) fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, RecoveryError> {
+    let thread = std::thread::Builder::new().name("checkpoints".to_owned());
+    thread.spawn(run).map_err(|why| system("start the thread that writes checkpoints", why))
 }

@@ -343,6 +343,7 @@ impl Writer<'_> {
         self.progress.segments.store(listed, Ordering::Relaxed);
         let sealed = letters::number(&self.next.outbox, letters::SEALED_BYTES).unwrap_or(0);
         self.progress.sealed_bytes.store(sealed, Ordering::Release);
+        self.progress.sealed_cut.store(self.next.cut, Ordering::Release);
         Ok(())
     }
 

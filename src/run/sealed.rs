@@ -1,4 +1,4 @@
-//! Where a job's sealed rows go: a file, and topics that they are published to from there.
+//! Where a job's sealed rows go: a file, and topics and files of columns that they are published to from there.
 
 use super::checkpoints;
 use crate::config::Settings;
@@ -6,31 +6,40 @@ use crate::connect;
 use crate::engine::Observer;
 use crate::failure::Failure;
 use crate::kafka::{SealedTopicSettings, SealedTopics};
+use crate::publishing::PublishesRows;
 use crate::recovery::Recovery;
 use crate::sealed_file::{LineSink, SealedFile};
+use crate::sealed_outbox::{OutboxRoom, RoomShare};
 use crate::sealed_publisher::{PublishedFile, SealedPublisher};
 use crate::service::LogStatus;
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tidemark_operators::plan::Plan;
 
 /// What helps when the file of sealed rows cannot be written.
 const REMEDY: &str =
     "make room, or choose another \"path\" in [sealed] of cluster.toml, and run the job again";
 
+/// Those who publish rows out of the file.
+pub(super) type RowPublishers = Vec<Box<dyn PublishesRows>>;
+
 /// Sealed rows being written.
 pub(super) struct RunSealed {
     file: SealedFile,
-    publisher: Option<SealedPublisher>,
+    publishers: RowPublishers,
 }
 
 /// Checks the settings without reaching for anything.
 ///
 /// # Errors
-/// When a topic of rows is one that the job reads.
+/// When a topic of rows is one that the job reads, or a view's columns have no names of their own.
 pub(super) fn check(plan: &Plan, settings: &Settings) -> Result<(), Failure> {
+    #[cfg(feature = "parquet")]
+    if settings.offline.url.is_some() {
+        crate::offline::row_view::RowView::all(plan).map_err(Failure::usage)?;
+    }
     let Some(pattern) = &settings.sealed.topic else { return Ok(()) };
     let sources = || plan.sources.iter().filter_map(|source| source.topic.as_ref());
     let views = plan.entities.iter().flat_map(|entity| &entity.views);
@@ -54,7 +63,7 @@ impl RunSealed {
     /// # Errors
     /// When it cannot be opened, or another process has taken over.
     pub fn open(
-        plan: &Plan,
+        plan: &Arc<Plan>,
         settings: &Settings,
         observer: &Observer,
         recovery: Option<&Arc<Recovery>>,
@@ -67,7 +76,7 @@ impl RunSealed {
         let cannot = |error: crate::sealed_file::LinesError| Failure::failed(error).hint(REMEDY);
         let Some(recovery) = recovery else {
             let file = SealedFile::append(path, failed).map_err(cannot)?;
-            return Ok(Some(RunSealed { file, publisher: None }));
+            return Ok(Some(RunSealed { file, publishers: Vec::new() }));
         };
         recovery.leads().map_err(checkpoints::failed_with)?;
         let (known, tells) = (recovery.sealed_bytes(), Arc::downgrade(recovery));
@@ -83,8 +92,8 @@ impl RunSealed {
         if known != Some(begins) {
             recovery.sealed_begins(begins);
         }
-        let publisher = publisher(plan, settings, recovery, (read, begins))?;
-        Ok(Some(RunSealed { file, publisher }))
+        let publishers = publishers(plan, settings, recovery, (read, begins))?;
+        Ok(Some(RunSealed { file, publishers }))
     }
 
     /// The end that the worker writes to.
@@ -92,43 +101,111 @@ impl RunSealed {
         self.file.sink()
     }
 
-    /// How the topics fare, where there are any; may be kept and asked after the end.
-    pub fn status(&self) -> Option<LogStatus> {
-        self.publisher.as_ref().map(|publisher| Box::new(publisher.status()) as _)
+    /// How those fare who publish rows; may be kept and asked after the end.
+    pub fn statuses(&self) -> impl Iterator<Item = LogStatus> {
+        self.publishers.iter().map(|publisher| publisher.status())
     }
 
     /// Waits for all lines to be in the file; all sinks must be gone. What is left publishes them.
     ///
     /// # Errors
     /// When the disk refused.
-    pub fn finish_file(self) -> (Option<SealedPublisher>, Result<(), Failure>) {
+    pub fn finish_file(self) -> (RowPublishers, Result<(), Failure>) {
         let written = self.file.finish().map(drop);
-        (self.publisher, written.map_err(|error| Failure::failed(error).hint(REMEDY)))
+        (self.publishers, written.map_err(|error| Failure::failed(error).hint(REMEDY)))
     }
 }
 
-/// Publishes what is left of the rows of checkpoints.
-pub(super) fn finish(publisher: Option<SealedPublisher>, within: Duration) {
-    let bytes = publisher.map_or(0, |publisher| publisher.finish(within));
-    if bytes > 0 {
-        tracing::warn!(bytes, "sealed rows are left in their file: the next start publishes them");
+/// Publishes what is left of the rows of checkpoints; `all`: there will be no more.
+pub(super) fn finish(publishers: RowPublishers, all: bool, within: Duration) {
+    let until = Instant::now() + within;
+    for publisher in publishers {
+        let name = publisher.status()().name;
+        let left = until.saturating_duration_since(Instant::now());
+        let bytes = publisher.finish(all, left);
+        if bytes > 0 {
+            tracing::warn!(
+                bytes,
+                sink = name,
+                "sealed rows are left in their file: the next start publishes them"
+            );
+        }
     }
 }
 
-/// Who publishes the rows of a file into topics, where there are any.
-fn publisher(
-    plan: &Plan,
+/// Who publishes the rows of a file, where anybody does.
+fn publishers(
+    plan: &Arc<Plan>,
     settings: &Settings,
     recovery: &Arc<Recovery>,
     (file, begins): (Option<File>, u64),
-) -> Result<Option<SealedPublisher>, Failure> {
-    let Some(topic) = settings.sealed.topic.clone() else { return Ok(None) };
-    let keep = settings.sealed.keep;
+) -> Result<RowPublishers, Failure> {
+    let readers =
+        usize::from(settings.sealed.topic.is_some()) + usize::from(settings.offline.url.is_some());
+    if readers == 0 {
+        return Ok(Vec::new());
+    }
     let Some(file) = file else {
         let why =
             "sealed rows cannot be published from what \"path\" in [sealed] names: it is no file";
-        return Err(Failure::usage(why).hint("name a file there, or leave out \"topic\""));
+        let hint = "name a file there, or leave out \"topic\", and \"url\" in [offline.parquet]";
+        return Err(Failure::usage(why).hint(hint));
     };
+    let failed = |why| Failure::failed(format!("cannot start to publish sealed rows: {why}"));
+    let again = || file.try_clone().map_err(failed);
+    let mut shares = OutboxRoom::shares(again()?, settings.sealed.keep, readers).into_iter();
+    let mut publishers: RowPublishers = Vec::new();
+    if let Some((topic, room)) =
+        settings.sealed.topic.clone().and_then(|t| Some((t, shares.next()?)))
+    {
+        let from = (again()?, begins, room);
+        publishers.push(Box::new(to_topics(plan, settings, recovery, topic, from)?));
+    }
+    #[cfg(feature = "parquet")]
+    if let Some((url, room)) = settings.offline.url.as_deref().zip(shares.next()) {
+        publishers.push(Box::new(to_files(
+            plan,
+            settings,
+            recovery,
+            url,
+            (again()?, begins, room),
+        )?));
+    }
+    Ok(publishers)
+}
+
+/// Who writes rows to files of columns.
+#[cfg(feature = "parquet")]
+fn to_files(
+    plan: &Arc<Plan>,
+    settings: &Settings,
+    recovery: &Arc<Recovery>,
+    url: &str,
+    (file, begins, room): (File, u64, RoomShare),
+) -> Result<crate::row_publisher::RowPublisher, Failure> {
+    use crate::offline::row_rolls::RollRows;
+    use crate::row_publisher::{RowOutbox, RowPublisher, RowStore};
+    let objects = crate::objects::open(url, crate::objects::Absent::Made).map_err(|why| {
+        Failure::failed(why).hint("\"url\" in [offline.parquet] says where rows are written")
+    })?;
+    let state = recovery.generation().store;
+    let length = connect::millis(settings.offline.roll);
+    let rows = RollRows::new(plan, state.clone(), length).map_err(Failure::usage)?;
+    let durable = Box::new(recovery.sealed_durable(begins));
+    let from = RowOutbox { file, begins, room, cut: Box::new(recovery.sealed_cut()), durable };
+    let to = RowStore { objects, state, leads: recovery.leading() };
+    RowPublisher::start(from, rows, to)
+        .map_err(|why| Failure::failed(format!("cannot start to write files of rows: {why}")))
+}
+
+/// Who publishes rows into topics.
+fn to_topics(
+    plan: &Plan,
+    settings: &Settings,
+    recovery: &Arc<Recovery>,
+    topic: String,
+    (file, begins, room): (File, u64, RoomShare),
+) -> Result<SealedPublisher, Failure> {
     let to = SealedTopicSettings {
         kafka: connect::kafka(&settings.kafka),
         topic,
@@ -138,8 +215,7 @@ fn publisher(
     };
     let topics = SealedTopics::new(to, recovery.leading());
     let durable = Box::new(recovery.sealed_durable(begins));
-    let from = PublishedFile { file, begins, keep, durable };
+    let from = PublishedFile { file, begins, room, durable };
     let started = SealedPublisher::start(from, topics);
-    let failed = |why| Failure::failed(format!("cannot start to publish sealed rows: {why}"));
-    started.map(Some).map_err(failed)
+    started.map_err(|why| Failure::failed(format!("cannot start to publish sealed rows: {why}")))
 }

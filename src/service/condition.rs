@@ -74,6 +74,9 @@ fn of_part(part: &Component) -> JobTrouble {
         (Part::Sink, State::Down) => match name.as_str() {
             "dead_letters" => ("Dead letters cannot be written".to_owned(), LETTERS),
             "sealed" => ("Sealed rows do not reach their topics".to_owned(), SEALED),
+            "offline_parquet" => {
+                ("Sealed rows do not reach their files of Parquet".to_owned(), FILES)
+            }
             _ => (format!("The online store takes no rows: {name}"), ONLINE),
         },
         (Part::Sink, _) => (format!("The online store needs attention: {name}"), ONLINE_BAD),
@@ -112,6 +115,11 @@ const LETTERS: Remedy = (
 const SEALED: Remedy = (
     "They wait in their file, and reading goes on; none is lost. See whether the brokers run and may be \
      written to; publishing goes on by itself.",
+    "sinks",
+);
+const FILES: Remedy = (
+    "They wait in the file of sealed rows, and reading goes on; none is lost. See whether the store is there, \
+     has room and may be written to; writing goes on by itself.",
     "sinks",
 );
 const ONLINE: Remedy = (

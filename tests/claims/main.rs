@@ -118,6 +118,8 @@ mod restored;
 #[cfg(test)]
 mod row_files;
 #[cfg(test)]
+mod row_sink;
+#[cfg(test)]
 mod run;
 #[cfg(test)]
 mod running;

@@ -1,0 +1,58 @@
+//! Where sealed rows go for training.
+
+use crate::config::Settings;
+use crate::config::keys::{Keys, not_empty};
+use crate::named_file::is_standard_output;
+use std::path::Path;
+use std::time::Duration;
+
+/// Files of Parquet that sealed rows are written to from their file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfflineSettings {
+    /// The store: a folder or a bucket. By default there are none.
+    pub url: Option<String>,
+    /// How much event time a file has at most; default 1 h.
+    pub roll: Duration,
+}
+
+impl Default for OfflineSettings {
+    fn default() -> Self {
+        OfflineSettings { url: None, roll: Duration::from_secs(3_600) }
+    }
+}
+
+/// The bounds of `roll`.
+const ROLL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(86_400));
+
+impl OfflineSettings {
+    pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
+        keys.section("parquet", &mut |keys| {
+            keys.optional_text("url", &not_empty, &mut self.url);
+            keys.duration("roll", ROLL.0..=ROLL.1, &mut self.roll);
+        });
+    }
+
+    /// What is wrong with these settings beside the others.
+    pub(super) fn contradictions(&self, all: &Settings) -> Vec<&'static str> {
+        if self.url.is_none() {
+            return Vec::new();
+        }
+        let is_stream = |path: &String| is_standard_output(Path::new(path));
+        match (&all.sealed.path, &all.state.url) {
+            _ if cfg!(not(feature = "parquet")) => {
+                vec![
+                    "\"url\" in [offline.parquet] needs a program that is built with its feature \"parquet\"",
+                ]
+            }
+            (Some(path), Some(_)) if is_stream(path) => vec![
+                "\"path\" in [sealed] names the standard output: rows are written to [offline.parquet] \
+                 from a file",
+            ],
+            (Some(_), Some(_)) => Vec::new(),
+            _ => vec![
+                "\"url\" in [offline.parquet] needs \"path\" in [sealed], the file where rows wait, and \
+                 \"url\" in [state], which knows how far they are final",
+            ],
+        }
+    }
+}

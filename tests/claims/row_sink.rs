@@ -1,0 +1,178 @@
+//! Sealed rows of a running job in files of Parquet, on real servers: each once, whatever the process and the
+//! store do.
+
+use crate::folder::Folder;
+use crate::memory::{Output, Record};
+use crate::redis_server::Redis;
+use crate::row_files::{COMPARE, python};
+use crate::run::{self, Process, command, settings, topic, traffic, until, until_stored, write};
+use serde_json::Value;
+use std::os::unix::fs::MetadataExt as _;
+
+/// Event time of a file, in ms: `roll` below.
+const ROLL: u64 = 20 * 60_000;
+
+/// A job whose rows go to files in the folder `rows`.
+struct World {
+    log: Vec<Vec<(Record, Record)>>,
+    topic: String,
+    redis: Redis,
+    folder: Folder,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let log = traffic(seed, 12_000);
+        let (topic, redis, folder) =
+            (topic(&half(&log, 0)), Redis::start(&[]), Folder::new("rows"));
+        let [path, state, rows] = ["sealed.jsonl", "state", "rows"].map(|name| folder.file(name));
+        let more = format!(
+            "[sealed]\npath = {path:?}\nkeep = false\n[offline.parquet]\nurl = {rows:?}\nroll = \"20m\"\n\
+             [state]\nurl = {state:?}\ncheckpoint_interval = \"100ms\"\n"
+        );
+        settings(folder.path(), &more);
+        World { log, topic, redis, folder }
+    }
+
+    fn start(&self, fault: &str) -> Process {
+        let kafka = run::kafka().bootstrap_servers;
+        let port = self.redis.port.to_string();
+        let variables = [
+            ("KAFKA_BOOTSTRAP_SERVERS", kafka.as_str()),
+            ("KAFKA_TOPIC", &self.topic),
+            ("REDIS_HOST", "127.0.0.1"),
+            ("REDIS_PORT", &port),
+            ("TIDEMARK_FAULT", fault),
+        ];
+        Process::start(self.folder.path(), "fraud", &variables)
+    }
+
+    /// Writes what the topic has not yet, and waits for it in Redis.
+    fn rest(&self, expected: &Output) {
+        write(&self.topic, &half(&self.log, 1));
+        until_stored(&self.redis, &run::hashes(expected));
+    }
+
+    /// The time of the last row that files have; `None`: there are none.
+    fn last(&self) -> Option<u64> {
+        let rolls = std::fs::read_dir(self.folder.path().join("rows/_rolls")).ok()?;
+        let names = rolls.map(|roll| roll.unwrap().path());
+        let newest = names.filter(|path| path.extension().is_some_and(|e| e == "json")).max()?;
+        let roll: Value = serde_json::from_slice(&std::fs::read(newest).unwrap()).unwrap();
+        roll["last"].as_u64()
+    }
+
+    /// Compares the files with the rows that a replay has up to their last one: each is there once. All rolls
+    /// are in files that are over when `sealed` bytes of rows are.
+    fn compare(&self, expected: &Output, sealed: usize) {
+        let last = self.last().expect("files");
+        let time = |line: &str| {
+            let row: Value = serde_json::from_str(line).unwrap();
+            row["as_of"].as_u64().unwrap()
+        };
+        let over = expected.sealed[..sealed].lines().last().map(time).unwrap() / ROLL * ROLL;
+        let lines: Vec<_> = expected.sealed.lines().map(|line| (time(line), line)).collect();
+        let missing = lines.iter().find(|(time, _)| *time > last && *time < over);
+        assert!(missing.is_none(), "no file has {missing:?}, files end at {last}");
+        let there: Vec<_> = lines.iter().filter(|(time, _)| *time <= last).collect();
+        assert!(there.len() > 10_000, "{} rows", there.len());
+        let text: String = there.iter().map(|(_, line)| format!("{line}\n")).collect();
+        self.folder.write("rows.jsonl", text);
+        let rows = python(&self.folder, COMPARE, &["rows"]);
+        assert_eq!(rows.trim().parse(), Ok(there.len()));
+    }
+}
+
+/// A half of a log.
+fn half(log: &[Vec<(Record, Record)>], which: usize) -> Vec<Vec<(Record, Record)>> {
+    let of = |records: &Vec<(Record, Record)>| {
+        let (first, second) = records.split_at(records.len() / 2);
+        if which == 0 { first.to_vec() } else { second.to_vec() }
+    };
+    log.iter().map(of).collect()
+}
+
+#[test]
+fn each_row_is_in_a_file_once_wherever_the_process_is_killed() {
+    let world = World::new(71);
+    let expected = run::expected(&world.log);
+    for fault in
+        ["publish.rows.file:3:KILL", "publish.rows.roll:2:KILL", "publish.rows.done:3:KILL"]
+    {
+        let mut process = world.start(fault);
+        process.wait();
+        assert!(process.log().contains("a test wants this signal"), "{}", process.log());
+    }
+    let mut process = world.start("");
+    process.until_ready();
+    world.rest(&expected);
+    process.stop("TERM");
+    let file = std::fs::metadata(world.folder.file("sealed.jsonl")).unwrap();
+    let bytes = usize::try_from(file.len()).unwrap();
+    world.compare(&expected, bytes);
+    assert!(file.blocks() * 512 < file.len() / 2, "{} blocks of {bytes} bytes", file.blocks());
+    // A state that begins anew writes none of them again.
+    let last = world.last();
+    std::fs::remove_dir_all(world.folder.file("state")).unwrap();
+    std::fs::remove_file(world.folder.file("sealed.jsonl")).unwrap();
+    let _: u64 = redis::cmd("DEL")
+        .arg("tidemark:fraud:generation")
+        .query(&mut world.redis.client())
+        .unwrap();
+    let mut process = world.start("");
+    process.until_ready();
+    until("the rows to be sealed again", || {
+        let again = std::fs::metadata(world.folder.file("sealed.jsonl"));
+        again.is_ok_and(|again| again.len() * 10 > file.len() * 9)
+    });
+    process.stop("TERM");
+    assert!(world.last() >= last);
+    let again = std::fs::metadata(world.folder.file("sealed.jsonl")).unwrap();
+    world.compare(&expected, usize::try_from(again.len()).unwrap());
+}
+
+#[test]
+fn a_store_that_takes_nothing_holds_nobody_up_and_gets_all_rows_later() {
+    let world = World::new(72);
+    let expected = run::expected(&world.log);
+    // A file where a folder has to be.
+    world.folder.write("rows/_rolls", "");
+    let mut process = world.start("");
+    process.until_ready();
+    world.rest(&expected);
+    until("health to name the sink", || {
+        let (_, health) = process.get("/health").unwrap();
+        health.contains("offline_parquet") && health.contains("_rolls/")
+    });
+    let (_, metrics) = process.get("/metrics").unwrap();
+    assert!(metrics.contains("tidemark_sink_up{sink=\"offline_parquet\"} 0"), "{metrics}");
+    assert!(metrics.contains("tidemark_sink_pending_bytes{sink=\"offline_parquet\"}"), "{metrics}");
+    assert_eq!(world.last(), None);
+    std::fs::remove_file(world.folder.file("rows/_rolls")).unwrap();
+    until("the sink to be up again", || {
+        let (_, metrics) = process.get("/metrics").unwrap();
+        metrics.contains("tidemark_sink_up{sink=\"offline_parquet\"} 1")
+    });
+    process.stop("TERM");
+    let sealed = std::fs::metadata(world.folder.file("sealed.jsonl")).unwrap().len();
+    world.compare(&expected, usize::try_from(sealed).unwrap());
+}
+
+#[test]
+fn settings_of_files_that_cannot_be_are_refused() {
+    let folder = Folder::new("rows-refused");
+    let refused = |text: &str, what: &str| {
+        folder.write("cluster.toml", text);
+        let run = ["run", "fraud", "--cluster", "cluster.toml"];
+        let output = command().current_dir(folder.path()).args(run).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(what), "{said}");
+    };
+    let files = "[offline.parquet]\nurl = \"rows\"\n";
+    refused(files, "needs \"path\" in [sealed]");
+    refused(&format!("{files}[sealed]\npath = \"sealed\"\n"), "\"url\" in [state]");
+    let stream = "[sealed]\npath = \"-\"\n[state]\nurl = \"state\"\n";
+    refused(&format!("{files}{stream}"), "names the standard output");
+    assert!(!folder.path().join("rows").exists());
+}
