@@ -98,6 +98,8 @@ mod page;
 #[cfg(test)]
 mod parquet;
 #[cfg(test)]
+mod positions;
+#[cfg(test)]
 mod producers;
 #[cfg(test)]
 mod prometheus;
