@@ -5,7 +5,7 @@ use crate::folder::Folder;
 use crate::memory::{Output, Record};
 use crate::redis_server::Redis;
 use crate::row_files::{COMPARE, python};
-use crate::run::{self, Process, command, settings, topic, traffic, until, until_stored, write};
+use crate::run::{self, Process, refuses, settings, topic, traffic, until, until_stored, write};
 use serde_json::Value;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -161,14 +161,7 @@ fn a_store_that_takes_nothing_holds_nobody_up_and_gets_all_rows_later() {
 #[test]
 fn settings_of_files_that_cannot_be_are_refused() {
     let folder = Folder::new("rows-refused");
-    let refused = |text: &str, what: &str| {
-        folder.write("cluster.toml", text);
-        let run = ["run", "fraud", "--cluster", "cluster.toml"];
-        let output = command().current_dir(folder.path()).args(run).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(what), "{said}");
-    };
+    let refused = |text: &str, what: &str| refuses(&folder, text, what);
     let files = "[offline.parquet]\nurl = \"rows\"\n";
     refused(files, "needs \"path\" in [sealed]");
     refused(&format!("{files}[sealed]\npath = \"sealed\"\n"), "\"url\" in [state]");

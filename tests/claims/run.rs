@@ -105,6 +105,16 @@ pub fn settings(folder: &Path, more: &str) -> PathBuf {
     path
 }
 
+/// Sees that the job `fraud` is refused under these settings, and what is said of them.
+pub fn refuses(folder: &Folder, settings: &str, what: &str) {
+    folder.write("cluster.toml", settings);
+    let run = ["run", "fraud", "--cluster", "cluster.toml"];
+    let output = command().current_dir(folder.path()).args(run).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(said.contains(what), "{said}");
+}
+
 /// Variables of this process that would change what a test means.
 pub fn command() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tidemark"));

@@ -3,7 +3,7 @@
 
 use crate::folder::Folder;
 use crate::redis_server::Redis;
-use crate::run::{self, Process, command, settings, topic, traffic, until, until_stored, write};
+use crate::run::{self, Process, refuses, settings, topic, traffic, until, until_stored, write};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -235,14 +235,7 @@ fn rows_of_before_there_was_a_topic_are_published_and_an_older_state_publishes_i
 #[test]
 fn settings_of_topics_that_cannot_be_are_refused() {
     let folder = Folder::new("sealed-topics-refused");
-    let refused = |sealed: &str, what: &str| {
-        folder.write("cluster.toml", sealed);
-        let run = ["run", "fraud", "--cluster", "cluster.toml"];
-        let output = command().current_dir(folder.path()).args(run).output().unwrap();
-        let said = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{said}");
-        assert!(said.contains(what), "{said}");
-    };
+    let refused = |sealed: &str, what: &str| refuses(&folder, sealed, what);
     refused("[sealed]\ntopic = \"features.{view}\"\n", "needs \"path\" there");
     refused("[sealed]\npath = \"rows\"\nkeep = false\n", "nothing else has the rows");
     let whole = "[state]\nurl = \"state\"\n[sealed]\npath = \"rows\"\ntopic = ";
