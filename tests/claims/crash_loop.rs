@@ -109,8 +109,11 @@ impl CrashLoop {
             Online::Redis(_) => "redis",
             Online::Embedded => "embedded",
         };
-        let plan = tidemark_jobs::load("fraud.toml", &job()).unwrap().plan;
-        folder.write("job.toml", job());
+        // Of a name of its own: those of one name tell in one topic how far they have published, and what
+        // a killed one has left open there keeps the others waiting until the broker ends it.
+        let job = job().replacen("name = \"fraud\"", &format!("name = \"{}\"", traffic.topic), 1);
+        let plan = tidemark_jobs::load("fraud.toml", &job).unwrap().plan;
+        folder.write("job.toml", job);
         folder.write(
             "cluster.toml",
             format!("[limits]\n{limits}[health]\nclock_behind = \"3650d\"\n\
@@ -158,7 +161,7 @@ impl CrashLoop {
 
     fn reader(&self) -> Option<Reader> {
         match &self.online {
-            Online::Redis(redis) => Some(Reader::start(redis.port)),
+            Online::Redis(redis) => Some(Reader::start(redis.port, &self.traffic.topic)),
             Online::Embedded => None,
         }
     }
@@ -295,7 +298,7 @@ impl CrashLoop {
     /// The last start reads all there is; what it leaves is compared with a replay of the topic.
     fn last(&mut self) -> Result<(), String> {
         self.traffic.write(0, &mut self.rng);
-        let read = self.traffic.read();
+        let read = self.traffic.read()?;
         let values = read
             .events
             .iter()
@@ -328,7 +331,7 @@ impl CrashLoop {
             return Err(format!("the last start ended: {status}\n{}", self.said(self.starts)));
         }
         let path = self.folder.path();
-        let letters = self.traffic.letters();
+        let letters = self.traffic.letters()?;
         let of = |letter: &tidemark_operators::ingest::dead_letter::DeadLetter| {
             let partition = letter.partition.partition;
             (partition, read.events[partition as usize][letter.offset as usize].0)

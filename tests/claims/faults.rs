@@ -1,6 +1,7 @@
 //! One fault after the other, as somebody on call meets them: what the page says, a terminal, `/health`
-//! and the alerts, each while it lasts and once it is over.
+//! and the alerts, each while it lasts and once it is over. `TIDEMARK_PICTURES=FOLDER` keeps pictures of the page.
 
+use crate::browser::Browser;
 use crate::deployment::image::is_root;
 use crate::page::{World, payment};
 use crate::prometheus::{OF_THE_MACHINE, Prometheus};
@@ -9,7 +10,7 @@ use crate::servers::Server;
 use serde_json::Value;
 use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tidemark::kafka::KafkaConfig;
@@ -82,12 +83,29 @@ impl Watched {
                     && told.alerts == alerts
             };
             if told.as_ref().is_some_and(agree) {
+                self.picture(page);
                 return;
             }
             let waited = start.elapsed();
             assert!(waited < DEADLINE, "waited for {page:?}, {health:?}, {alerts:?}: {told:?}");
             std::thread::sleep(Duration::from_millis(200));
         }
+    }
+
+    /// Takes a picture of the page, and of what a terminal shows, for who wants to look at what somebody on
+    /// call sees: into the folder that `TIDEMARK_PICTURES` names, if it does.
+    fn picture(&self, name: &str) {
+        let Some(folder) = std::env::var_os("TIDEMARK_PICTURES").map(PathBuf::from) else { return };
+        let url = format!("http://127.0.0.1:{}", self.world.job().port());
+        let mut browser = Browser::open(&url);
+        browser.size(1280, false);
+        browser.until("the page to be filled", "document.querySelectorAll('table').length > 0");
+        // The line of an hour grows, and what moves is told each second.
+        std::thread::sleep(Duration::from_secs(2));
+        let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "_");
+        std::fs::write(folder.join(format!("{name}.png")), browser.picture()).unwrap();
+        let top = command().args(["top", "--once", &url]).output().unwrap();
+        std::fs::write(folder.join(format!("{name}.txt")), top.stdout).unwrap();
     }
 
     /// Goes on paying until all is well and no alert is left.

@@ -147,7 +147,10 @@ impl Traffic {
     }
 
     /// All that is in the topic.
-    pub fn read(&self) -> Read {
+    ///
+    /// # Errors
+    /// The broker says something else.
+    pub fn read(&self) -> Result<Read, String> {
         let mut read = Read { events: vec![Vec::new(); PARTITIONS as usize], future: Vec::new() };
         self.committed(&self.topic, |message| {
             let (partition, offset) = (message.partition() as u32, message.offset() as u64);
@@ -157,12 +160,15 @@ impl Traffic {
             } else {
                 read.events[partition as usize].push((offset, value));
             }
-        });
-        read
+        })?;
+        Ok(read)
     }
 
     /// Partition and offset of the record of each dead letter that is committed, in order.
-    pub fn letters(&self) -> Vec<(u32, u64)> {
+    ///
+    /// # Errors
+    /// The broker says something else: that there is no such topic, where none was ever written.
+    pub fn letters(&self) -> Result<Vec<(u32, u64)>, String> {
         let mut letters = Vec::new();
         self.committed(&format!("{}.dlq", self.topic), |message| {
             let headers = message.headers().unwrap();
@@ -171,12 +177,16 @@ impl Traffic {
                 std::str::from_utf8(header.value.unwrap()).unwrap().parse().unwrap()
             };
             letters.push((number("partition") as u32, number("offset")));
-        });
+        })?;
         letters.sort_unstable();
-        letters
+        Ok(letters)
     }
 
-    fn committed(&self, topic: &str, mut take: impl FnMut(&BorrowedMessage<'_>)) {
+    fn committed(
+        &self,
+        topic: &str,
+        mut take: impl FnMut(&BorrowedMessage<'_>),
+    ) -> Result<(), String> {
         let consumer: BaseConsumer = ClientConfig::new()
             .set("bootstrap.servers", self.kafka.server().value("BOOTSTRAP"))
             .set("group.id", "crash-loop")
@@ -191,12 +201,23 @@ impl Traffic {
         consumer.assign(&all).unwrap();
         let mut ended = 0;
         while ended < PARTITIONS {
-            match consumer.poll(OPEN_WITHIN).expect("an answer of the broker") {
-                Err(KafkaError::PartitionEOF(_)) => ended += 1,
-                Err(error) => panic!("{error}"),
-                Ok(message) => take(&message),
+            match consumer.poll(OPEN_WITHIN) {
+                Some(Err(KafkaError::PartitionEOF(_))) => ended += 1,
+                Some(Ok(message)) => take(&message),
+                Some(Err(error)) => {
+                    let found = consumer.fetch_metadata(Some(topic), WITHIN);
+                    let partitions = found
+                        .map(|found| found.topics().iter().map(|t| t.partitions().len()).sum());
+                    let partitions: usize =
+                        partitions.map_err(|e| format!("{topic}: {error}; {e}"))?;
+                    return Err(format!("{topic}, which has {partitions} partitions: {error}"));
+                }
+                None => {
+                    return Err(format!("{topic}: the broker says nothing for {OPEN_WITHIN:?}"));
+                }
             }
         }
+        Ok(())
     }
 }
 

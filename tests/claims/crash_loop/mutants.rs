@@ -36,8 +36,9 @@ const MUTANTS: [(&str, Plot); 10] = [
     ("refused_forgotten", Plot::Ended),
     ("live_clock_forgotten", Plot::Silent),
 ];
-/// A bug that passes with the first seed has so many in all to show.
-const SEEDS: u64 = 4;
+/// A bug that passes with the first seed has so many in all to show: a record that is skipped at the end of
+/// what a checkpoint holds is missed in about half of the plays only, as most of that is read again.
+const SEEDS: u64 = 12;
 /// Records of a plot.
 const EVENTS: u64 = 6_000;
 /// Loops side by side: they mostly wait.
@@ -46,7 +47,7 @@ const LANES: usize = 2;
 /// Plays a plot; the error is what was noticed.
 fn play(plot: Plot, seed: u64, mutant: Option<&'static str>) -> Result<(), String> {
     static TOPICS: AtomicUsize = AtomicUsize::new(0);
-    let topic = format!("mutants-{}", TOPICS.fetch_add(1, Ordering::Relaxed));
+    let topic = format!("mutants_{}", TOPICS.fetch_add(1, Ordering::Relaxed));
     let traffic = Traffic::new(Broker::Shared(shared_kafka()), &topic, EVENTS, seed);
     let (online, limits) = match plot {
         Plot::Ended => (Online::Redis(Redis::start(&[])), "live_idle = \"1m\"\n"),
@@ -67,8 +68,9 @@ impl CrashLoop {
     /// The heartbeats of the run `generation`, once all of its workers are live.
     fn live(&self, generation: u64) -> Option<u64> {
         let Online::Redis(redis) = &self.online else { return None };
+        let job = format!("tidemark:{}", self.traffic.topic);
         let beats: BTreeMap<String, String> =
-            redis::cmd("HGETALL").arg("tidemark:fraud").query(&mut redis.client()).unwrap();
+            redis::cmd("HGETALL").arg(&job).query(&mut redis.client()).unwrap();
         let workers: usize = beats.get("workers")?.parse().ok()?;
         let clock = |worker| {
             let beat: Heartbeat = beats.get(&format!("w{worker}"))?.parse().ok()?;
@@ -114,7 +116,11 @@ fn each_deliberate_bug_is_caught_and_without_it_the_same_seeds_pass() {
             let began = Instant::now();
             let caught = (1..=SEEDS).find_map(|seed| {
                 played.insert((*plot, seed));
-                play(*plot, seed, Some(mutant)).err().map(|what| (seed, what))
+                let noticed = play(*plot, seed, Some(mutant)).err();
+                if noticed.is_none() {
+                    println!("{mutant}: not noticed with seed {seed}, {:.0?}", began.elapsed());
+                }
+                noticed.map(|what| (seed, what))
             });
             let (seed, what) = caught.unwrap_or_else(|| panic!("{mutant} was not noticed"));
             let what = what.lines().next().unwrap_or_default();

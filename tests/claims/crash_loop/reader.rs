@@ -23,10 +23,12 @@ impl Drop for Reader {
 }
 
 impl Reader {
-    pub fn start(port: u16) -> Reader {
+    /// Reads the rows of a job.
+    pub fn start(port: u16, job: &str) -> Reader {
         let over = Arc::<AtomicBool>::default();
         let until = Arc::clone(&over);
-        let thread = std::thread::spawn(move || read(port, &until));
+        let heartbeats = format!("tidemark:{job}");
+        let thread = std::thread::spawn(move || read(port, &heartbeats, &until));
         Reader { over, thread: Some(thread) }
     }
 
@@ -40,7 +42,7 @@ impl Reader {
     }
 }
 
-fn read(port: u16, over: &AtomicBool) -> Result<u64, String> {
+fn read(port: u16, heartbeats: &str, over: &AtomicBool) -> Result<u64, String> {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
     let (mut newest, mut asked) = (HashMap::<String, u64>::new(), 0);
     let mut newest_as_of = 0;
@@ -62,7 +64,7 @@ fn read(port: u16, over: &AtomicBool) -> Result<u64, String> {
                 }
                 *held = count;
             }
-            let Ok(as_of) = as_of(&mut connection) else { break };
+            let Ok(as_of) = as_of(&mut connection, heartbeats) else { break };
             if as_of.is_some_and(|as_of| as_of < newest_as_of) {
                 return Err(format!("rows were as of {newest_as_of} and are as of {as_of:?}"));
             }
@@ -90,9 +92,8 @@ fn counts(connection: &mut redis::Connection) -> redis::RedisResult<Vec<(String,
 }
 
 /// The live clock that all rows are as of; `None` while not all workers of a run have told.
-fn as_of(connection: &mut redis::Connection) -> redis::RedisResult<Option<u64>> {
-    let beats: HashMap<String, String> =
-        redis::cmd("HGETALL").arg("tidemark:fraud").query(connection)?;
+fn as_of(connection: &mut redis::Connection, heartbeats: &str) -> redis::RedisResult<Option<u64>> {
+    let beats: HashMap<String, String> = redis::cmd("HGETALL").arg(heartbeats).query(connection)?;
     let workers = beats.get("workers").and_then(|count| count.parse::<usize>().ok()).unwrap_or(0);
     let beat = |worker| beats.get(&format!("w{worker}"))?.parse::<Heartbeat>().ok();
     let Some(beats) = (0..workers).map(beat).collect::<Option<Vec<_>>>() else { return Ok(None) };
