@@ -34,7 +34,8 @@ pub struct Shown {
 }
 
 /// Which events of an entity type a worker's rows show: those of its entities, from each partition the ones
-/// below an offset, as of a live clock. What a row is follows from that, whatever arrived when.
+/// below an offset, as of a live clock. What a row is follows from that and from the reference tables as
+/// they are then, whatever arrived when.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppliedEvents {
     /// The entity type's place in the job.

@@ -21,7 +21,7 @@ use tidemark_operators::time::EventTime;
 
 /// How long is waited for rows that are on their way, and how often it is looked for them.
 const APPLIED_WITHIN: Duration = Duration::from_millis(500);
-const APPLIED_EVERY: Duration = Duration::from_micros(200);
+const APPLIED_EVERY: Duration = Duration::from_millis(1);
 
 /// How the table keeps track of what is not in Redis yet.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +39,9 @@ pub(crate) struct Table {
     /// One for each worker of this process.
     cells: Vec<Arc<Cell>>,
     shape: Shape,
+    /// Held by who waits for rows that are on their way: one at a time, so that those who ask for what is
+    /// on its way keep nobody waiting who does not.
+    waits: Mutex<()>,
     pub(crate) clock: Clock,
 }
 
@@ -98,7 +101,8 @@ impl Table {
             })
         });
         let cells = cells.collect();
-        Table { schema, cells, shape, clock: Clock(Instant::now()) }
+        let (waits, clock) = (Mutex::default(), Clock(Instant::now()));
+        Table { schema, cells, shape, waits, clock }
     }
 
     pub(crate) fn cells(&self) -> &[Arc<Cell>] {
@@ -125,6 +129,7 @@ impl Table {
     /// See [`OnlineStore::applied`](crate::online::OnlineStore::applied).
     pub(crate) fn applied(&self, view: usize, id: &[u8]) -> Option<AppliedRow> {
         let (cell, asked) = (self.cell(id)?, Instant::now());
+        let mut waiting = None;
         loop {
             let mut shard = cell.lock();
             if let Some(events) = shard.shown(view).cloned() {
@@ -136,6 +141,9 @@ impl Table {
             drop(shard);
             if !waits || asked.elapsed() >= APPLIED_WITHIN {
                 return None;
+            }
+            if waiting.is_none() {
+                waiting = Some(self.waits.try_lock().ok()?);
             }
             std::thread::sleep(APPLIED_EVERY);
         }

@@ -156,6 +156,7 @@ const OPERATORS: [Entry; 16] = [
             ("rows", Derived("the state: every row is given out again where it may be another")),
             ("more_rows", SCRATCH),
             ("applied", Derived("the partitions as they stood, and what is read again")),
+            ("applied_told", SCRATCH),
             ("reached", SCRATCH),
             ("unretired", SCRATCH),
             ("told", TOLD),

@@ -59,7 +59,10 @@ impl Running {
     /// How far things are. `frontier`: that of the events; `done`: all below it is given out.
     pub(super) fn reached(&self, frontier: Option<EventTime>, done: bool) -> Reached {
         let frontier = if done { frontier.unwrap_or(EventTime::MAX) } else { self.sealed };
-        Reached { frontier, clock: self.live.as_ref().map_or(0, |live| live.clock()) }
+        // After a restore rows are as of no clock until all of them are given out anew: one that is not
+        // there yet is not one that is gone.
+        let live = self.live.as_ref().filter(|_| self.anew.is_none());
+        Reached { frontier, clock: live.map_or(0, |live| live.clock()) }
     }
 
     /// Tells what has been reached, unless it has been told or the rows on their way tell it.

@@ -56,6 +56,8 @@ pub(super) struct Running {
     pub(super) more_rows: bool,
     /// Which events the state shows.
     pub(super) applied: Rc<AppliedEvents>,
+    /// Whether that was told since the start: once also where there are no rows.
+    pub(super) applied_told: bool,
     /// To be told once they are given.
     pub(super) reached: Option<Reached>,
     /// Whether rows were given and nothing has been let go of since.
@@ -118,6 +120,7 @@ impl Running {
             rows: LiveRows::default(),
             more_rows: false,
             applied: Rc::new(AppliedEvents { entity: config.entity, clock: 0, offsets }),
+            applied_told: false,
             reached: None,
             unretired: false,
             told: Told::default(),
@@ -306,7 +309,9 @@ impl Running {
             return;
         }
         self.rows.due.append(&mut self.due);
-        if goes_on || !self.rows.batches.is_empty() {
+        let changed = goes_on || !self.rows.batches.is_empty();
+        if self.anew.is_none() && (changed || !self.applied_told) {
+            self.applied_told = true;
             Rc::make_mut(&mut self.applied).clock = live.clock();
             self.rows.applied = Some(Rc::clone(&self.applied));
         }
