@@ -41,17 +41,20 @@ impl RedisRows {
         connections: usize,
         timeout: Duration,
     ) -> Result<Self, StoreError> {
-        let settings = RedisSettings {
-            connect_timeout: settings.connect_timeout.min(timeout),
-            response_timeout: settings.response_timeout.min(timeout),
-            ..settings
-        };
+        // Connecting has a time of its own, which may be longer: who asks meanwhile waits for no more than
+        // `timeout` all the same.
+        let response_timeout = settings.response_timeout.min(timeout);
+        let settings = RedisSettings { response_timeout, ..settings };
         let reader = RedisReader::start(plan, settings, connections, QUEUE_MAX)?;
         Ok(RedisRows { name, reader, judge: Judge::default(), timeout })
     }
 
     pub(super) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(super) fn is_clustered(&self) -> bool {
+        self.reader.is_clustered()
     }
 
     /// Requests that wait.
@@ -66,6 +69,7 @@ impl RedisRows {
     async fn ask(&self, asked: RowsAsked) -> Result<RowsRead, NotRead> {
         let unread = |error: ReadError| match error {
             ReadError::Busy(_) => NotRead::Busy(error.to_string()),
+            ReadError::Refused(_) => NotRead::Refused(error.to_string()),
             ReadError::Down(why) => NotRead::Down(why),
         };
         let answer = self.reader.ask(asked).map_err(unread)?;

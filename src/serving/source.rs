@@ -29,7 +29,9 @@ pub(super) struct AskedIds<'a> {
 pub(super) enum NotRead {
     /// More is asked of it than it can take.
     Busy(String),
-    /// It does not answer, or not in time, or not with rows.
+    /// It answers, but not with these rows.
+    Refused(String),
+    /// It does not answer, or not in time.
     Down(String),
 }
 
@@ -40,6 +42,11 @@ impl RowSource {
             RowSource::Engine(_) => "engine",
             RowSource::Redis(rows) => rows.name(),
         }
+    }
+
+    /// Whether its rows are on several servers, of which one may be down by itself.
+    pub(super) fn is_clustered(&self) -> bool {
+        matches!(self, RowSource::Redis(rows) if rows.is_clustered())
     }
 
     /// Requests that wait for it; `None`: none ever does.

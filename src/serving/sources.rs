@@ -2,8 +2,10 @@
 //!
 //! A question goes to the first source. Where that is down, does not answer within its time or has only
 //! what may be too old, it goes to the next one, and the answer says who was passed over and why. A source
-//! that was passed over [`BREAKER_AFTER`] times in a row is asked no more by questions, which would wait for
-//! it each time: its breaker is open, and it is probed in between until it can answer again.
+//! that was passed over [`BREAKER_AFTER`] times in a row, one after the other, is asked no more by questions,
+//! which would wait for it each time: its breaker is open, and it is probed in between until it can answer
+//! again. What is refused for the rows that are asked for, and what one server of a cluster does, opens none:
+//! one question keeps nobody from the rows of others.
 //!
 //! When no source is current, the answer is of the first one of which it is known as of when it is, and
 //! all of its values are too old to be told. When none has even that, there is no answer.
@@ -65,12 +67,15 @@ struct Silence {
 /// What is known of a source.
 struct SourceState {
     breaker: Breaker,
+    /// When it last was known to answer or not to: what was asked before says nothing new.
+    judged: u64,
     /// Why it was passed over the last time.
     last: Option<Silence>,
 }
 
 struct RankedSource {
     rows: RowSource,
+    begun: Instant,
     state: Mutex<SourceState>,
     answers: AtomicU64,
     passed_over: [AtomicU64; PassedFor::NAMES.len()],
@@ -79,7 +84,6 @@ struct RankedSource {
 /// The sources of rows, best first.
 pub struct RankedSources {
     ranked: Vec<RankedSource>,
-    begun: Instant,
 }
 
 /// An answer's values, and whose they are.
@@ -97,14 +101,16 @@ impl RankedSources {
     pub fn new(sources: Vec<RowSource>) -> RankedSources {
         let ranked = sources.into_iter().map(|rows| RankedSource {
             rows,
+            begun: Instant::now(),
             state: Mutex::new(SourceState {
                 breaker: Breaker::new(PAUSE_US, PAUSE_MAX_US, BREAKER_AFTER),
+                judged: 0,
                 last: None,
             }),
             answers: AtomicU64::new(0),
             passed_over: Default::default(),
         });
-        RankedSources { ranked: ranked.collect(), begun: Instant::now() }
+        RankedSources { ranked: ranked.collect() }
     }
 
     /// Those that the settings name, or else `engine` alone, or Redis where there is none. Redis and
@@ -165,7 +171,7 @@ impl RankedSources {
         for (at, source) in self.ranked.iter().enumerate() {
             let silence = match source.known_silent() {
                 Some(known) => known,
-                None => match source.ask((catalogue, ask, ids), bounds, self.now()).await {
+                None => match source.ask((catalogue, ask, ids), bounds).await {
                     Ok((cells, freshness)) => {
                         source.answers.fetch_add(counts, Relaxed);
                         let passed_over = whys(silent);
@@ -247,11 +253,6 @@ impl RankedSources {
         self.ranked.iter().map(snapshot).collect()
     }
 
-    /// The clock of the breakers, in us.
-    fn now(&self) -> u64 {
-        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
-    }
-
     /// Looks at the source at `at`: how its workers go on, and whether one that was passed over is current
     /// again.
     pub(super) async fn look(&self, at: usize, catalogue: &Catalogue, bounds: AgeBounds) {
@@ -259,10 +260,10 @@ impl RankedSources {
         if let RowSource::Engine(rows) = &source.rows {
             rows.look();
         }
-        if source.is_to_be_probed(self.now()) {
+        if source.is_to_be_probed() {
             let nothing = (AskedFeatures::default(), AskedIds::default());
             // What comes of it stands in the source's state.
-            let _ = source.ask((catalogue, &nothing.0, &nothing.1), bounds, self.now()).await;
+            let _ = source.ask((catalogue, &nothing.0, &nothing.1), bounds).await;
         }
     }
 }
@@ -286,8 +287,8 @@ impl RankedSource {
     }
 
     /// Whether the pause since it was passed over the last time has gone by; it then begins anew.
-    fn is_to_be_probed(&self, now: u64) -> bool {
-        let mut state = self.lock();
+    fn is_to_be_probed(&self) -> bool {
+        let (mut state, now) = (self.lock(), self.now());
         let due = state.last.is_some() && state.breaker.ready_at() <= now;
         if due {
             state.breaker.attempt();
@@ -299,8 +300,8 @@ impl RankedSource {
         &self,
         (catalogue, ask, ids): (&Catalogue, &AskedFeatures, &AskedIds<'_>),
         bounds: AgeBounds,
-        now: u64,
     ) -> Result<(AnsweredValues, Freshness), Silence> {
+        let asked = self.now();
         let silence = match self.rows.read(catalogue, ask, ids, bounds).await {
             Ok((cells, freshness)) => match &freshness.stale {
                 None => {
@@ -316,26 +317,41 @@ impl RankedSource {
             Err(NotRead::Busy(why)) => {
                 return Err(Silence { reason: PassedFor::Busy, why, freshness: None });
             }
+            // What keeps it from telling these rows keeps nobody from the others.
+            Err(NotRead::Refused(why)) => {
+                return Err(Silence { reason: PassedFor::Down, why, freshness: None });
+            }
             Err(NotRead::Down(why)) => Silence { reason: PassedFor::Down, why, freshness: None },
         };
-        self.is_silent(silence.clone(), now);
+        self.is_silent(silence.clone(), asked);
         Err(silence)
+    }
+
+    /// The clock of the breaker, in us.
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn is_current(&self) {
         let mut state = self.lock();
         let was_open = state.breaker.state() != BreakerState::Closed;
         state.breaker.success();
-        state.last = None;
+        (state.last, state.judged) = (None, self.now());
         if was_open {
             tracing::info!(source = self.rows.name(), "a source of features answers again");
         }
     }
 
-    fn is_silent(&self, silence: Silence, now: u64) {
+    /// `asked`: when. What was asked together fails together, which is one failure; and of a cluster one
+    /// server may be down, which says nothing of the others: there every question is asked.
+    fn is_silent(&self, silence: Silence, asked: u64) {
         let mut state = self.lock();
         let was_closed = state.breaker.state() == BreakerState::Closed;
-        state.breaker.failure(now);
+        if asked >= state.judged && !self.rows.is_clustered() {
+            state.judged = self.now();
+            let now = state.judged;
+            state.breaker.failure(now);
+        }
         if was_closed && state.breaker.state() == BreakerState::Open {
             let why = &silence.why;
             tracing::warn!(source = self.rows.name(), %why, "a source of features is passed over");

@@ -32,6 +32,8 @@ const TOGETHER_MAX: usize = 4_096;
 
 /// For so long after a failure what is asked is refused at once, before the next attempt.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long a thread that pauses leaves what waits to the others.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What is asked: the commands of one request.
 #[derive(Debug, Default)]
@@ -60,7 +62,10 @@ pub enum ReadError {
     /// More requests wait than may.
     #[error("{0} requests wait for Redis already")]
     Busy(usize),
-    /// Redis does not answer, or not with rows. The text is free of secrets.
+    /// Redis answers, but not with these rows. The text is free of secrets.
+    #[error("Redis refused to read: {0}")]
+    Refused(String),
+    /// Redis does not answer. The text is free of secrets.
     #[error("{0}")]
     Down(String),
 }
@@ -71,6 +76,8 @@ type Reply = oneshot::Sender<Result<RowsRead, ReadError>>;
 struct Waiting {
     requests: VecDeque<(RowsAsked, Reply)>,
     closed: bool,
+    /// Threads whose last exchange was answered.
+    answered: usize,
     /// Why the last attempt failed, and when.
     failed: Option<(String, Instant)>,
 }
@@ -122,7 +129,9 @@ impl RedisReader {
             let (started, checked) = (Instant::now(), Instant::now());
             let link = None;
             let run = move || {
-                Connection { queue, settings, job, forms, link, nodes, started, checked }.run();
+                let answered = false;
+                Connection { queue, settings, job, forms, link, nodes, started, checked, answered }
+                    .run();
             };
             thread.spawn(run).map_err(StoreError::Thread)?;
         }
@@ -165,6 +174,11 @@ impl RedisReader {
         Ok(answer)
     }
 
+    /// Whether the rows are on the servers of a cluster.
+    pub fn is_clustered(&self) -> bool {
+        self.clustered
+    }
+
     /// How many requests wait.
     pub fn waiting(&self) -> usize {
         self.queue.lock().requests.len()
@@ -190,6 +204,8 @@ struct Connection {
     started: Instant,
     /// When it was last looked whether the server is still the primary.
     checked: Instant,
+    /// Whether its last exchange was answered.
+    answered: bool,
 }
 
 impl Connection {
@@ -205,14 +221,28 @@ impl Connection {
                 false => self.exchange(&requests),
             };
             match read {
-                Ok(read) => read.share_out(requests, &self.forms),
+                Ok(read) => {
+                    self.was_answered(true);
+                    read.share_out(requests, &self.forms);
+                }
                 Err(error) => {
                     self.link = None;
+                    self.was_answered(false);
                     let why = error.to_string();
                     self.queue.lock().failed = Some((why.clone(), Instant::now()));
                     refuse(requests, &why);
                 }
             }
+        }
+    }
+
+    fn was_answered(&mut self, is: bool) {
+        if std::mem::replace(&mut self.answered, is) != is {
+            let mut waiting = self.queue.lock();
+            waiting.answered = match is {
+                true => waiting.answered + 1,
+                false => waiting.answered.saturating_sub(1),
+            };
         }
     }
 
@@ -229,10 +259,18 @@ impl Connection {
                 continue;
             }
             let paused = waiting.failed.clone().filter(|(_, at)| at.elapsed() < PAUSE);
-            if self.link.is_none()
+            if !self.answered
                 && let Some((why, _)) = paused
             {
-                refuse(waiting.requests.drain(..).collect(), &why);
+                if waiting.answered == 0 {
+                    refuse(waiting.requests.drain(..).collect(), &why);
+                    continue;
+                }
+                // Others are answered: what waits is theirs until this one tries again.
+                drop(waiting);
+                self.queue.wake.notify_one();
+                std::thread::sleep(LOOK_AGAIN);
+                waiting = self.queue.lock();
                 continue;
             }
             let (mut taken, mut count) = (Vec::new(), 0);

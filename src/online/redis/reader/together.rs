@@ -105,7 +105,8 @@ impl ReadTogether {
                     let (before, after) = (Beats::of_all(before), Beats::of_all(after));
                     Ok(RowsRead { before, after, rows })
                 }
-                (Err(why), ..) | (_, Err(why), _) | (.., Err(why)) => {
+                (Err(why), ..) => Err(ReadError::Refused(why)),
+                (_, Err(why), _) | (.., Err(why)) => {
                     Err(ReadError::Down(format!("Redis refused to read: {why}")))
                 }
             };
