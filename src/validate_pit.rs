@@ -37,7 +37,7 @@ const ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// Carries out the command.
 ///
 /// # Errors
-/// Exit code 2 when the job, a name, a file or the settings are wrong; 1 when the log or the rows cannot
+/// Exit code 3 when no value could be judged; 2 when the job, a name, a file or the settings are wrong; 1 when the log or the rows cannot
 /// be read.
 pub fn run(args: &ValidatePitArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::from(args.log.cluster.as_ref()), Flags::default())?;
@@ -59,7 +59,11 @@ pub fn run(args: &ValidatePitArgs) -> Result<Exit, Failure> {
         OutputFormat::Json => output::print_json(&report.document())?,
         OutputFormat::Text => output::print(&report.text())?,
     };
-    Ok(if report.ok() { Exit::Done } else { Exit::Failed })
+    Ok(match report.ok() {
+        true if report.is_unjudged() => Exit::No,
+        true => Exit::Done,
+        false => Exit::Failed,
+    })
 }
 
 /// Whose rows are looked at.

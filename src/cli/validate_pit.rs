@@ -33,8 +33,8 @@ was right, if it was. With --at no row is looked at.
 With --format json: {\"job\", \"ok\", \"online\", \"at\", \"entities\", \"values\", \"unjudged\",
 \"differences\": [ROW], \"rows\": [ROW], \"why\", \"explained\"}; a ROW is {\"entity\", \"id\", \"view\",
 \"feature\", \"online\", \"windows\", \"events\"}, \"rows\" are those of one entity that was named, and
-\"explained\" is as `explain` has it. Exit codes: 0 all are equal, 1 some differ or it failed, 2 wrong
-words or files.")]
+\"explained\" is as `explain` has it. Exit codes: 0 all that were judged are equal, 1 some differ or
+it failed, 2 wrong words or files, 3 none could be judged.")]
 pub struct ValidatePitArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,

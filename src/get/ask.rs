@@ -8,7 +8,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
+use std::time::Duration;
 use tidemark_operators::time::EventTime;
+
+/// How often rows are asked for that are being written, and how long it is waited in between.
+const BUSY_TRIES: u32 = 5;
+const BUSY_PAUSE: Duration = Duration::from_millis(200);
+const UNAVAILABLE: u16 = 503;
 
 /// What is escaped in a segment of a path.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -45,6 +51,19 @@ pub(crate) fn positioned_row(url: &str, view: &str, id: &str) -> Result<Position
     Ok(PositionedRow { row, as_of, positions })
 }
 
+/// An answer, once there is room for one.
+fn answered(path: &str, tries: u32) -> Result<(u16, String), ureq::Error> {
+    let mut answer = ask::get(path, PATIENCE)?;
+    for _ in 1..tries {
+        if answer.0 != UNAVAILABLE {
+            break;
+        }
+        std::thread::sleep(BUSY_PAUSE);
+        answer = ask::get(path, PATIENCE)?;
+    }
+    Ok(answer)
+}
+
 fn asked(
     url: &str,
     (view, id): (&str, &str),
@@ -52,7 +71,8 @@ fn asked(
 ) -> Result<(Option<JsonRow>, Body), Failure> {
     let segment = |text| utf8_percent_encode(text, SEGMENT);
     let path = format!("{url}/features/{}?id={}{more}", segment(view), segment(id));
-    let (code, answer) = ask::get(&path, PATIENCE).map_err(|error| {
+    let tries = if more.is_empty() { 1 } else { BUSY_TRIES };
+    let (code, answer) = answered(&path, tries).map_err(|error| {
         Failure::failed(format!("cannot ask the job at {url} for a row: {error}")).hint(
             "start `tidemark demo` or `tidemark run JOB`, or name another address by --http URL, \
              HEALTH_CHECK_PORT, or \"port\" in [http] of cluster.toml; rows in Redis are read \

@@ -14,14 +14,13 @@
 //! Others get 421. What changes something is refused with 403 when a page asks for it, whichever it is.
 //! A request without a host is none of a browser.
 
-use super::routes::{json_answer, refusal};
+use super::routes::refusal;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
-use serde_json::json;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -104,8 +103,10 @@ async fn guarded(State(names): State<HostNames>, request: Request, next: Next) -
     let changes = ![Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method());
     if changes && request.headers().contains_key(header::ORIGIN) {
         // Whoever has a page open would change it with the rights of this machine.
-        let error = "no page of a browser may change anything here";
-        return json_answer(StatusCode::FORBIDDEN, &json!({ "error": error }));
+        let error = "no page of a browser may change anything here, or ask by POST";
+        let hint =
+            "a program asks without the header \"Origin\": have a proxy in between leave it out";
+        return refusal(StatusCode::FORBIDDEN, error, hint);
     }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();

@@ -154,13 +154,13 @@ async fn features_asked(
     row_asked(job, RowQuestion::of(view, None, pairs(&uri), &headers)).await
 }
 
-async fn row_asked(job: Job, asked: Option<RowQuestion>) -> Response {
+async fn row_asked(job: Job, asked: Result<RowQuestion, String>) -> Response {
     match asked {
-        Some(asked) => answer(job, move |job| row(job, &asked)).await,
-        None => {
+        Ok(asked) => answer(job, move |job| row(job, &asked)).await,
+        Err(error) => {
             let hint = "write /features/{view}?id=ID, with what is no letter or digit as %XX, and \
                         &positions=true to be told which events it shows";
-            refusal(StatusCode::BAD_REQUEST, "one entity is asked for by one id", hint)
+            refusal(StatusCode::BAD_REQUEST, &error, hint)
         }
     }
 }

@@ -11,6 +11,9 @@ use tidemark_operators::value::Value;
 /// The header in which a process that asks another one says of which run of the job it is.
 pub const RUN_HEADER: &str = "tidemark-run";
 
+/// How much of what is not understood is shown.
+const SHOWN_CHARS: usize = 100;
+
 /// The run that such a process says it is of.
 pub(super) fn run_of(headers: &HeaderMap) -> Option<&str> {
     headers.get(RUN_HEADER).map(|run| run.to_str().unwrap_or_default())
@@ -30,13 +33,16 @@ pub struct RowQuestion {
 }
 
 impl RowQuestion {
-    /// From the path and what is behind it; `None` when that is something else.
+    /// From the path and what is behind it.
+    ///
+    /// # Errors
+    /// What of it is something else.
     pub(super) fn of(
         view: String,
         mut id: Option<String>,
         asked: Vec<(String, String)>,
         headers: &HeaderMap,
-    ) -> Option<RowQuestion> {
+    ) -> Result<RowQuestion, String> {
         let mut positions = None;
         for (key, value) in asked {
             match (key.as_str(), value.as_str()) {
@@ -44,11 +50,17 @@ impl RowQuestion {
                 ("positions", "true" | "false") if positions.is_none() => {
                     positions = Some(value == "true");
                 }
-                _ => return None,
+                ("id", _) => return Err("one entity is asked for by one id".to_owned()),
+                ("positions", _) => return Err("\"positions\" is true or false, once".to_owned()),
+                (key, _) => {
+                    let key: String = key.chars().take(SHOWN_CHARS).collect();
+                    return Err(format!("nothing reads \"{key}\" of a question for a row"));
+                }
             }
         }
         let run = run_of(headers).map(str::to_owned);
-        Some(RowQuestion { view, id: id?, positions: positions.unwrap_or(false), run })
+        let id = id.ok_or("one entity is asked for by one id")?;
+        Ok(RowQuestion { view, id, positions: positions.unwrap_or(false), run })
     }
 }
 

@@ -26,7 +26,14 @@ impl SealedTo {
     /// When several views would be in one file, or a view's columns have no names of their own; exit
     /// code 2.
     pub fn of(plan: &Plan, path: &Path) -> Result<Self, Failure> {
-        if path.extension().is_none_or(|extension| extension != "parquet") {
+        if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("parquet")) {
+            if path.to_str().is_some_and(|text| text.contains(VIEW)) {
+                let why = format!("--sealed \"{}\" would be one file of that name", path.display());
+                return Err(Failure::usage(why).hint(
+                    "rows go to a file for each view as Parquet, \"rows/{view}.parquet\", and as JSON lines \
+                     of all views to one file",
+                ));
+            }
             return Ok(SealedTo::Lines(path.to_owned()));
         }
         if cfg!(not(feature = "parquet")) {

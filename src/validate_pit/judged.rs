@@ -19,7 +19,8 @@ use tidemark_operators::plan::{Plan, ViewPlan};
 use tidemark_operators::recomputed::Recomputed;
 use tidemark_operators::time::EventTime;
 
-/// How many times are tried at most in the search for the one that a row is as of.
+/// How many times are tried at most in the search for the one that a row is as of; where there are more and
+/// none fits it is not judged.
 const TIMES_MAX: usize = 256;
 /// How many sets of events that a row may show are tried at most; where there are more it is not judged.
 const SETS_MAX: usize = 64;
@@ -112,6 +113,7 @@ impl JudgedOf<'_> {
         let Some(sets) = event_sets(history, span) else {
             return Ok(JudgedView { online: Some(online), windows, events, unjudged: true });
         };
+        let mut unjudged = false;
         for set in sets {
             let keeps = |origin: Origin| {
                 let id = PartitionId { source: origin.source, partition: origin.partition };
@@ -120,7 +122,9 @@ impl JudgedOf<'_> {
             let mut known = history.known(self.plan, span.from, keeps)?;
             let edges = known.edges(self.at, span.until);
             let between = (Bound::Excluded(span.from), Bound::Included(span.until));
-            // From the first on: rows are read soon after the clocks.
+            // From the first on: rows are read soon after the clocks. Where event time runs that much faster,
+            // the row may be as of a later one.
+            unjudged |= edges.range(between).nth(TIMES_MAX).is_some();
             let between = edges.range(between).take(TIMES_MAX).copied();
             for clock in std::iter::once(span.from).chain(between) {
                 if self.row(&mut known, clock) == online {
@@ -128,7 +132,7 @@ impl JudgedOf<'_> {
                 }
             }
         }
-        Ok(JudgedView { online: Some(online), windows, events, unjudged: false })
+        Ok(JudgedView { online: Some(online), windows, events, unjudged })
     }
 
     /// When the row `online` was right, that is not at any time from `from` on.

@@ -100,6 +100,11 @@ impl Report {
         self.rows.iter().any(ComparedRow::is_open)
     }
 
+    /// Whether there are values, and none of them could be judged.
+    pub fn is_unjudged(&self) -> bool {
+        !self.rows.is_empty() && self.unjudged() == self.rows.len()
+    }
+
     fn unjudged(&self) -> usize {
         self.rows.iter().filter(|row| row.unjudged).count()
     }
@@ -201,6 +206,8 @@ impl Report {
             entities => format!("{} entities", count_text(entities as u64)),
         };
         let verdict = match differences {
+            0 if self.is_unjudged() => "none was judged".to_owned(),
+            0 if self.unjudged() > 0 => "those that were judged are equal".to_owned(),
             0 => "all are equal".to_owned(),
             1 => "1 differs".to_owned(),
             count => format!("{} differ", count_text(count as u64)),
