@@ -17,6 +17,7 @@ mod coverage;
 mod explain;
 mod holding;
 mod hour;
+mod lasting;
 mod lately;
 mod notes;
 mod overview;
@@ -47,6 +48,7 @@ use crate::wall_clock::wall_ms;
 use catch_up::CatchUp;
 use checks::{Checks, Finding, Moment};
 use hour::Hour;
+use lasting::Lasting;
 use lately::Lately;
 pub use peers::Peers;
 use std::net::SocketAddr;
@@ -99,6 +101,8 @@ pub struct Service {
     catch_up: CatchUp,
     checks: Checks,
     hour: Hour,
+    /// Since when what is wrong has been so.
+    lasting: Lasting,
     lately: Lately,
     letters: NewestLetters,
     catalogue: Vec<CatalogueEntry>,
@@ -135,6 +139,7 @@ impl Service {
             catch_up: CatchUp::default(),
             checks: Checks::new(&HealthSettings::default()),
             hour: Hour::default(),
+            lasting: Lasting::default(),
             lately: Lately::default(),
             letters: NewestLetters::default(),
             catalogue: Vec::new(),
@@ -373,7 +378,9 @@ impl Introspect for Service {
         self.workers();
         self.lately.look(&self.progress(), Instant::now());
         self.hour.look(&self.observer.metrics, || self.distance());
-        self.checks.report(&self.findings());
+        let findings = self.findings();
+        self.note_troubles(&findings);
+        self.checks.report(&findings);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::metrics::snapshot::{
 };
 use crate::process::{self, ProcessUsage};
 use crate::tables::TableStatus;
-use crate::text::{bytes_text, count_text, duration_short};
+use crate::text::{bytes_short, bytes_text, count_text, duration_short};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -70,11 +70,14 @@ pub fn online_name(snapshot: &OnlineSnapshot) -> String {
 /// The online store.
 pub fn online(snapshot: &OnlineSnapshot) -> Component {
     let breaker = snapshot.breaker.filter(|breaker| *breaker != Breaker::Closed);
-    let pending = count_text(snapshot.rows_pending);
+    let pending = match snapshot.rows_pending {
+        1 => "1 row waits".to_owned(),
+        pending => format!("{} rows wait", count_text(pending)),
+    };
     let (state, reason) = match (&snapshot.down, breaker) {
-        (Some(why), _) => (State::Down, format!("{why}; {pending} rows wait")),
+        (Some(why), _) => (State::Down, format!("{why}; {pending}")),
         (None, Some(breaker)) => {
-            (State::Down, format!("circuit breaker {}; {pending} rows wait", breaker.name()))
+            (State::Down, format!("circuit breaker {}; {pending}", breaker.name()))
         }
         (None, None) if snapshot.keys_evicted > 0 => (State::Degraded, evicted(snapshot)),
         (None, None) if snapshot.rewriting => {
@@ -156,12 +159,13 @@ pub fn local_source(source: &str, reason: String) -> Component {
 
 /// A sink that writes a log: dead letters, sealed rows.
 pub fn log_sink(snapshot: &LogSinkSnapshot) -> Component {
-    let pending = match snapshot.pending_bytes {
-        Some(bytes) => format!("{} bytes", count_text(bytes)),
-        None => format!("{} records", count_text(snapshot.pending)),
+    let pending = match (snapshot.pending_bytes, snapshot.pending) {
+        (Some(bytes), _) => format!("{} wait", bytes_short(bytes)),
+        (None, 1) => "1 record waits".to_owned(),
+        (None, pending) => format!("{} records wait", count_text(pending)),
     };
     let (state, reason) = match &snapshot.down {
-        Some(why) => (State::Down, format!("{why}; {pending} wait")),
+        Some(why) => (State::Down, format!("{why}; {pending}")),
         None => (State::Ok, format!("{} records written", count_text(snapshot.written))),
     };
     Component { name: snapshot.name.to_owned(), kind: Part::Sink, state, reason }
@@ -194,8 +198,7 @@ pub fn disk(path: &Path) -> Component {
     let (state, reason) = match process::disk_space(folder) {
         Ok((free, total)) => {
             let state = if free < DISK_FREE_MIN { State::Degraded } else { State::Ok };
-            let (free, total) = (count_text(free >> 20), count_text(total >> 20));
-            (state, format!("{free} of {total} MiB free"))
+            (state, format!("{} of {} free", bytes_short(free), bytes_short(total)))
         }
         Err(error) => (State::Down, format!("cannot read its free space: {error}")),
     };

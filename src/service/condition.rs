@@ -82,11 +82,27 @@ fn of_part(part: &Component) -> JobTrouble {
         (Part::Sink, _) => (format!("The online store needs attention: {name}"), ONLINE_BAD),
         (Part::Memory, _) => ("The process has nearly all of its memory".to_owned(), MEMORY),
         (Part::Disk, State::Down) => (format!("The disk of {name} cannot be read"), DISK),
+        (Part::Disk, _) if part.reason.starts_with("0 B ") => {
+            (format!("The disk of {name} is full"), DISK)
+        }
         (Part::Disk, _) => (format!("The disk of {name} is nearly full"), DISK),
         (Part::Job, _) => (format!("The job {name} needs attention"), ("", "hour")),
     };
     let why = part.reason.clone();
-    JobTrouble { state: part.state, what, why, remedy: remedy.into(), section: section.into() }
+    let mut remedy = Cow::Borrowed(remedy);
+    if part.kind == Part::Sink && section == ONLINE.1 && remedy == ONLINE.0 {
+        remedy.to_mut().push_str(&asks_redis(&why));
+    }
+    JobTrouble { state: part.state, what, lasts: 0, why, remedy, section: section.into() }
+}
+
+/// How to ask the Redis that `why` names, which need not be where `redis-cli` looks for one.
+fn asks_redis(why: &str) -> String {
+    let named = why.split('\'').nth(1).and_then(|address| address.rsplit_once(':'));
+    match named.filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
+        Some((host, port)) => format!(" redis-cli -h {host} -p {port} ping."),
+        None => " redis-cli ping.".to_owned(),
+    }
 }
 
 const STALLED: Remedy = (
@@ -124,7 +140,7 @@ const FILES: Remedy = (
 );
 const ONLINE: Remedy = (
     "Rows wait here and are written as soon as it answers; until then whoever reads the store sees old \
-     values. See whether Redis runs and answers: redis-cli ping.",
+     values. See whether Redis runs and answers:",
     "sinks",
 );
 const ONLINE_BAD: Remedy = ("Whoever reads the store may see old or missing values.", "sinks");
@@ -133,7 +149,7 @@ const MEMORY: Remedy = (
      more processes.",
     "memory",
 );
-const DISK: Remedy = ("When it is full nothing can be written there. Make room.", "parts");
+const DISK: Remedy = ("Once it is full nothing can be written there. Make room.", "parts");
 
 /// What a finding is called; its text has what to do.
 fn of_finding(finding: &Finding) -> JobTrouble {
@@ -155,6 +171,7 @@ fn of_finding(finding: &Finding) -> JobTrouble {
     JobTrouble {
         state: State::Degraded,
         what,
+        lasts: 0,
         why: finding.text.clone(),
         remedy: Cow::Borrowed(""),
         section: Cow::Borrowed(section),
@@ -204,6 +221,23 @@ mod tests {
         let what: Vec<_> = all.troubles.iter().map(|trouble| trouble.what.as_str()).collect();
         assert_eq!(what[1], "The online store takes no rows: online (redis)");
         assert_eq!(what[3], "Clocks of who writes clicks are ahead");
+    }
+
+    #[test]
+    fn the_redis_that_is_meant_is_asked_and_not_the_one_next_to_it() {
+        let remedy = |reason: &str| {
+            let sink = Component {
+                reason: reason.to_owned(),
+                ..part(Part::Sink, "online (redis)", State::Down)
+            };
+            of(&[sink], &[], &[]).troubles.remove(0).remedy.into_owned()
+        };
+        let asked = remedy("cannot connect to Redis at '10.0.0.7:6380': no reply; 2 rows wait");
+        assert!(asked.ends_with("answers: redis-cli -h 10.0.0.7 -p 6380 ping."), "{asked}");
+        let asked = remedy("circuit breaker open; 2 rows wait");
+        assert!(asked.ends_with("answers: redis-cli ping."), "{asked}");
+        let asked = remedy("Redis at 'x; rm:-rf' is gone");
+        assert!(asked.ends_with("answers: redis-cli ping."), "{asked}");
     }
 
     #[test]

@@ -69,7 +69,9 @@ fn told(source: &SourcePlan, partitions: &[PartitionOverview]) -> Option<String>
         true => {
             format!("sealed rows wait for it, for {} at most", duration_text(source.idle_after))
         }
-        false => "the others go on without".to_owned(),
+        false => {
+            "the others go on without it; see who writes it, if it should have records".to_owned()
+        }
     };
     Some(format!("{which} of {name} {have} been silent for {since}; {so}"))
 }
@@ -111,7 +113,8 @@ mod tests {
         let (silent, speaks) = (partition(2, 45_000, 0), partition(0, 900, 0));
         assert_eq!(
             said(&[speaks.clone(), silent.clone()]),
-            "partition 2 of transactions has been silent for 45.0 s; the others go on without"
+            "partition 2 of transactions has been silent for 45.0 s; the others go on without it; \
+             see who writes it, if it should have records"
         );
         assert_eq!(said(&[speaks.clone(), partition(2, 29_999, 0)]), "");
         assert_eq!(said(&[speaks.clone(), partition(2, 45_000, 7)]), "");

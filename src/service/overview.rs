@@ -45,6 +45,24 @@ impl Service {
         known(self.observer.metrics.iter().map(|worker| worker.frontier.get()).min()?)
     }
 
+    fn lasting_condition(
+        &self,
+        parts: &[Component],
+        findings: &[checks::Finding],
+        state: (crate::http::Status, &crate::http::Readiness),
+        notes: Vec<String>,
+    ) -> crate::http::overview::JobCondition {
+        let mut condition = condition(parts, findings, state, notes);
+        self.lasting.tell(&mut condition.troubles, Instant::now());
+        condition
+    }
+
+    /// Takes note of what is wrong with `findings`, whether or not anybody looks.
+    pub(super) fn note_troubles(&self, findings: &[checks::Finding]) {
+        let state = (crate::http::Status::default(), &crate::http::Readiness::default());
+        self.lasting_condition(&self.parts(), findings, state, Vec::new());
+    }
+
     /// What the page shows.
     pub(super) fn look_over(&self) -> Overview {
         let HourTold { samples: hour, workers, operators, sources } = self.hour.told();
@@ -63,7 +81,7 @@ impl Service {
             job: self.plan.name.clone(),
             wall: wall_ms().unwrap_or(0),
             uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
-            condition: condition(&parts, &findings, state, notes),
+            condition: self.lasting_condition(&parts, &findings, state, notes),
             live_clock: known(self.live_clock()),
             frontier: self.frontier(),
             workers: self.held_by(workers, &parts),

@@ -85,9 +85,10 @@ fn condition(o: &Overview) -> Vec<TopLine> {
     };
     let mut lines = vec![TopLine { kind, text: safe(&condition.sentence, TOLD_MAX) }];
     for trouble in &condition.troubles {
-        let JobTrouble { what, why, remedy, state, .. } = trouble;
+        let JobTrouble { what, why, remedy, state, lasts, .. } = trouble;
         let kind = if *state == State::Degraded { LineKind::Noted } else { LineKind::Wrong };
-        lines.push(TopLine { kind, text: format!("- {}", safe(what, TOLD_MAX)) });
+        let since = duration_short(*lasts);
+        lines.push(TopLine { kind, text: format!("- {}, for {since}", safe(what, TOLD_MAX)) });
         for told in [why.as_str(), remedy].into_iter().filter(|told| !told.is_empty()) {
             lines.push(plain(format!("  {}", safe(told, REASON_MAX))));
         }
@@ -152,9 +153,13 @@ fn holder(o: &Overview) -> String {
     if o.partitions_in_all < 2 {
         return String::new();
     }
-    let holds = o.partitions.iter().find(|partition| partition.holds);
-    holds.map_or_else(String::new, |p| {
-        format!(", held by partition {} of {}", p.partition, safe(&p.source, TOLD_MAX))
+    let mut holds = o.partitions.iter().filter(|partition| partition.holds);
+    holds.next().map_or_else(String::new, |p| {
+        let more = match holds.count() {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        format!(", held by partition {} of {}{more}", p.partition, safe(&p.source, TOLD_MAX))
     })
 }
 

@@ -93,6 +93,7 @@ fn what_comes_from_records_does_nothing_to_a_terminal_and_is_cut() {
     let trouble = JobTrouble {
         state: State::Down,
         what: harm(),
+        lasts: 0,
         why: harm(),
         remedy: harm().into(),
         section: "sinks".into(),

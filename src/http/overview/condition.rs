@@ -26,6 +26,9 @@ pub struct JobTrouble {
     pub state: State,
     /// What, in a few words.
     pub what: String,
+    /// How long it has been so, in ms; it is looked for each second.
+    #[serde(default)]
+    pub lasts: u64,
     /// The part's own reason.
     pub why: String,
     /// What follows from it, and what to do.

@@ -1,6 +1,6 @@
 // The page of a running job: asks for the last hour once, and is then told each second.
 
-import { at, bytes, chart, count, cut, duration, make, setText } from "./draw.js";
+import { at, bytes, chart, count, cut, duration, make, setText, time } from "./draw.js";
 import { tables } from "./tables.js";
 import { knowViews, openEntity } from "./entity.js";
 import { catalogue } from "./catalogue.js";
@@ -32,8 +32,10 @@ let lastSaid = null;
 let listener = null;
 
 /** What of a trouble is shown, as an element; with a way to where there is more of it. */
-function trouble(t) {
-  const parts = [make("b", t.what), make("span", t.why, "why", REASON_MAX)];
+function trouble(t, place, all) {
+  // One alone is named by the sentence above it.
+  const name = all.length > 1 ? [make("b", t.what)] : [];
+  const parts = [...name, make("span", t.why, "why", REASON_MAX), make("span", "", "lasts")];
   if (t.remedy) parts.push(make("span", t.remedy));
   const title = at(t.section)?.querySelector("h2")?.textContent;
   if (title) {
@@ -64,7 +66,10 @@ function say(sentence) {
 function facts(o) {
   const s = o.newest;
   if (!s) return "The first figures come in a second.";
-  const row = s.p99 === null ? "" : `; 99 of 100 rows are there within ${duration(s.p99)} of their records`;
+  // What is computed in time is not there for who reads a store that takes nothing.
+  const store = o.sinks[0];
+  const away = store?.down ? `; the store lacks ${count(store.waiting)} rows${store.behind === null ? "" : `, the oldest for ${duration(store.behind)}`}` : null;
+  const row = away ?? (s.p99 === null ? "" : `; 99 of 100 rows are there within ${duration(s.p99)} of their records`);
   const lag = s.lag === null ? "" : `; ${count(s.lag)} records are not read yet`;
   if (s.lag > 0 && o.sources.every((source) => source.records === 0)) return `Nothing is read now; ${count(s.lag)} records wait.`;
   return `Now ${count(s.events)} events a second${row}${lag}.`;
@@ -77,7 +82,12 @@ function condition(o) {
   at("condition").className = kind;
   say(c.sentence);
   setText(at("now"), facts(o));
-  replaceIfChanged("troubles", JSON.stringify(c.troubles), () => c.troubles.map(trouble));
+  const told = c.troubles.map(({ lasts, ...rest }) => rest);
+  replaceIfChanged("troubles", JSON.stringify(told), () => c.troubles.map(trouble));
+  c.troubles.forEach((t, place) => {
+    const lasts = at("troubles").children[place]?.querySelector(".lasts");
+    if (lasts) setText(lasts, `Since ${time(o.wall - t.lasts, o.wall)} UTC, for ${duration(t.lasts)}.`);
+  });
   const notes = c.ready || !c.troubles.length ? c.notes : ["the job has not caught up yet", ...c.notes];
   const said = c.troubles.length || notes.length > 1 ? notes : [];
   replaceIfChanged("notes", JSON.stringify(said), () => said.map((note) => make("li", "Besides: " + note + ".")));

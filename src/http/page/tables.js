@@ -81,7 +81,7 @@ function clock(ms, wall) {
 }
 
 function pressure(s) {
-  const waits = s.paused ? `; ${s.paused} partitions wait for the others` : "";
+  const waits = s.paused ? `; ${s.paused} partition${s.paused > 1 ? "s" : ""} wait${s.paused > 1 ? "" : "s"} for the others` : "";
   if (s.down) return ["not read: " + s.down, "down"];
   if (s.lag === null) return [s.paused ? waits.slice(2) : "–", s.paused ? "held" : "quiet"];
   if (s.lag > 100 && s.lag_growth > 1) return [`falls behind by ${count(s.lag_growth)} records/s${waits}`, "held"];

@@ -14,6 +14,8 @@ use tidemark_operators::shared::Room;
 
 /// How many of the busiest entities are named.
 const NAMED_MAX: usize = 3;
+/// Of so many of a thousand of the newest events an entity is named.
+const BUSY_PERMILLE: u32 = 10;
 
 /// Finds the memory when little is read for want of room, and when reading has stopped.
 #[derive(Debug, Default)]
@@ -36,17 +38,17 @@ impl HealthCheck for StateBytes {
         if room == Room::Enough {
             return Vec::new();
         }
-        let takes = format!(
-            "the state takes {} of the {} that limits.state_bytes allows{}",
-            bytes_short(held.used()),
-            bytes_short(bound.limit()),
-            most(moment).map_or_else(String::new, |most| format!(": {most}")),
-        );
         let (reason, what) = match *stopped {
             true => ("state_full", "reading has stopped"),
-            false => ("state_bytes", "only partitions that hold the frontier are read, slowly"),
+            false => ("state_bytes", "less is read, and first of partitions that are behind"),
         };
-        let text = format!("{what}: {takes}; {}", remedy(moment, held, bound.limit()));
+        let text = format!(
+            "the state takes {} of the {} that limits.state_bytes allows, so {what}. {}. {}",
+            bytes_short(held.used()),
+            bytes_short(bound.limit()),
+            remedy(moment, held, bound.limit()),
+            most(moment).unwrap_or_default(),
+        );
         vec![Finding { part: Part::Memory, component: "memory".to_owned(), reason, text }]
     }
 }
@@ -60,7 +62,7 @@ fn most(moment: &Moment<'_>) -> Option<String> {
     let (at, plan) = all().max_by_key(|(at, _)| held(*at).used())?;
     let (bytes, entities) = (held(at).used(), of(at).map(|entity| entity.entities.get()).sum());
     let mut text = format!(
-        "{} of it are those of {} of {}",
+        "Most of it, {}, is of {} entities of the type {}",
         bytes_short(bytes),
         count_text(entities),
         plan.name
@@ -75,11 +77,13 @@ fn most(moment: &Moment<'_>) -> Option<String> {
     }
     let mut hottest: Vec<_> = of(at).flat_map(|entity| entity.hottest()).collect();
     hottest.sort_by_key(|(id, share)| (Reverse(*share), id.clone()));
+    // Who has sent hardly anything is not the cause.
+    hottest.retain(|(_, share)| *share >= BUSY_PERMILLE);
     hottest.truncate(NAMED_MAX);
     let named = hottest.iter().map(|(id, share)| format!("{id} ({}.{} %)", share / 10, share % 10));
     let named: Vec<_> = named.collect();
     if !named.is_empty() {
-        text = format!("{text}; most of the newest events came from {}", named.join(", "));
+        text = format!("{text}; of the newest events most came from {}", named.join(", "));
     }
     Some(text)
 }
@@ -94,8 +98,8 @@ fn remedy(moment: &Moment<'_>, held: HeldBytes, limit: u64) -> String {
     let source = holds.and_then(|p| Some((p, moment.plan.sources.get(usize::from(p.id.source))?)));
     if let Some((p, source)) = source {
         return format!(
-            "partition {} of {} is silent and holds the frontier: the others go on without it after \
-             idle_after ({}), and what leaves the windows then makes room",
+            "Partition {} of {} is silent, so that nothing leaves the windows: after idle_after ({}) the others \
+             go on without it, and there is room again by itself",
             p.id.partition,
             source.name,
             duration_text(source.idle_after)
@@ -103,12 +107,12 @@ fn remedy(moment: &Moment<'_>, held: HeldBytes, limit: u64) -> String {
     }
     if held.used() < limit && held.held > limit {
         return format!(
-            "{} more are free inside of tables, which only a restart gives back",
+            "{} more are free inside of tables, which only a restart gives back: start the job again",
             bytes_short(held.reusable)
         );
     }
-    "no time passes in the windows but with what is read, so nothing leaves them by itself: raise \
-     limits.state_bytes, or shorten that window, and start the job again; checkpoints, rows and \
+    "Time passes in the windows only with what is read, so nothing leaves them by itself: raise \
+     limits.state_bytes, or shorten the longest window, and start the job again; checkpoints, rows and \
      answers go on meanwhile"
         .to_owned()
 }
@@ -143,12 +147,13 @@ mod tests {
         assert_eq!(reason, "state_bytes");
         for part in [
             "900 kB of the 1.00 MB that limits.state_bytes allows".to_owned(),
-            format!("900 kB of it are those of 1,234 of {}", plan.name),
+            format!("Most of it, 900 kB, is of 1,234 entities of the type {}", plan.name),
             format!("window of {window} holds 56,789 events"),
-            "card_7 (12.3 %), card_8 (0.4 %)".to_owned(),
+            "most came from card_7 (12.3 %)".to_owned(),
         ] {
             assert!(text.contains(&part), "{part} is missing in: {text}");
         }
+        assert!(!text.contains("card_8"), "it is not the cause: {text}");
         assert_eq!(StateBytes::default().look(&world.moment(0)), [], "it is not bounded");
     }
 
@@ -181,7 +186,7 @@ mod tests {
         world.workers[0].set_progress(progress);
         let (_, text) = said(1_000_000, 0).unwrap();
         assert!(
-            text.contains("partition 0 of source_0 is silent and holds the frontier"),
+            text.contains("Partition 0 of source_0 is silent, so that nothing leaves the windows"),
             "{text}"
         );
     }
