@@ -41,7 +41,7 @@ pub use online::{
 };
 pub use registry::RegistrySettings;
 pub use secret::Secret;
-pub use serve::{Missing, ServeSettings, ServedFrom, Statuses};
+pub use serve::{IncompleteValues, Missing, ServeSettings, ServedFrom, Statuses};
 pub use setting::{OtherVariable, Setting, other_variables, settings};
 pub use state::StateSettings;
 pub use told::RunSettings;

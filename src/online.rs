@@ -14,7 +14,7 @@
 //! Modules in the order rows flow: `schema` (what is known of the job), `rows`, `texts`, `ids` (how
 //! rows are kept), `shard`, `table` (writing and reading them), `dirt` with `fifo`, `deletions`,
 //! `spaced` and `calendar` (what Redis does not have yet), `layout` with `feast` (as which bytes rows
-//! stand there), `embedded` and [`redis`] (the two stores), `heartbeat` (what readers of Redis know of the job), [`text`] (how values read),
+//! stand there), `embedded` and [`redis`] (the two stores), `heartbeat` with `incomplete` (what readers of Redis know of the job), [`text`] (how values read),
 //! `status` (what they report).
 
 mod calendar;
@@ -26,6 +26,7 @@ mod fifo;
 mod footprint;
 mod heartbeat;
 mod ids;
+mod incomplete;
 mod layout;
 mod reading;
 pub mod redis;
@@ -42,6 +43,7 @@ pub use embedded::Embedded;
 pub use feast::project_name;
 pub use footprint::{ids_bytes, rows_bytes};
 pub use heartbeat::{Beats, Heartbeat, HeartbeatError, Life, heartbeat_key};
+pub use incomplete::Incomplete;
 pub use layout::{Layout, StoredRow, StoredText, feast_collision};
 pub use reading::HeldRow;
 pub use redis::{Redis, RedisSettings};
@@ -120,6 +122,10 @@ pub trait OnlineStore: Send + Sync {
     /// every window of theirs lies behind what was read. Keys of the view that an earlier run has
     /// left, and that are not held, may be removed from now on.
     fn complete(&self, view: usize);
+
+    /// Tells which views' rows may lack something, and until when: of the views of the whole job, in the
+    /// place of what was told before. To be told before `release`.
+    fn incomplete(&self, views: Incomplete);
 
     /// Writes what is left, waiting up to `within`, and stops the store's threads, but for one that
     /// still waits for a reply then. Rows may still be read afterwards.

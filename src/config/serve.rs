@@ -36,6 +36,20 @@ impl Choice for Missing {
         &[("empty", Missing::Empty), ("null", Missing::Null)];
 }
 
+/// What is told of views that have not seen all that their windows reach back to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncompleteValues {
+    /// Their values, as they are: too small perhaps.
+    Present,
+    /// Nulls, also for missing rows.
+    Null,
+}
+
+impl Choice for IncompleteValues {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("present", IncompleteValues::Present), ("null", IncompleteValues::Null)];
+}
+
 /// Where the feature server has rows from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ServedFrom {
@@ -127,6 +141,8 @@ pub struct ServeSettings {
     pub statuses: Statuses,
     /// What a missing row reads as; default the empty values.
     pub missing: Missing,
+    /// What is told of views that may lack something; default their values.
+    pub incomplete: IncompleteValues,
     /// After so long without a sign of life of the job its values are too old; default 10 s.
     pub stale_after: Duration,
     /// So far may the live clock be behind this machine's clock; default 1 min.
@@ -150,6 +166,7 @@ impl Default for ServeSettings {
             sources: None,
             statuses: Statuses::Own,
             missing: Missing::Empty,
+            incomplete: IncompleteValues::Present,
             stale_after: Duration::from_secs(10),
             behind_max: Duration::from_secs(60),
             connections: 256,
@@ -206,6 +223,7 @@ impl ServeSettings {
         keys.optional_text("sources", &listed, &mut self.sources);
         choose(keys, "statuses", &mut self.statuses);
         choose(keys, "missing", &mut self.missing);
+        choose(keys, "incomplete", &mut self.incomplete);
         let second = Duration::from_secs(1);
         keys.duration("stale_after", second * 2..=second * 86_400, &mut self.stale_after);
         keys.duration("behind_max", second..=second * 86_400 * 36_500, &mut self.behind_max);

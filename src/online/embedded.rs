@@ -2,7 +2,7 @@
 
 use crate::online::schema::Schema;
 use crate::online::table::Table;
-use crate::online::{AppliedRow, HeldRow, OnlineStore, Row, StoreError, StoreStatus};
+use crate::online::{AppliedRow, HeldRow, Incomplete, OnlineStore, Row, StoreError, StoreStatus};
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::metrics::HeldBytes;
@@ -67,6 +67,8 @@ impl OnlineStore for Embedded {
     fn release(&self) {}
 
     fn complete(&self, _view: usize) {}
+
+    fn incomplete(&self, _views: Incomplete) {}
 
     fn close(&self, _within: Duration) -> Result<(), StoreError> {
         Ok(())

@@ -18,6 +18,7 @@
 //! | `started` | when the run began, by the same clock |
 //! | `generation` | the run's number, where runs are numbered; else left out |
 //! | `definition` | 16 hexadecimal digits: what the rows are made by, where runs are numbered; else left out |
+//! | `incomplete` | views whose rows may lack something at `clock`, and from which live clock on they do not, as `view:1767484800000,other:?` (`?`: nobody knows yet); left out when there are none, and by releases that did not say |
 //! | `pending` | rows and keys of this worker that Redis does not have yet |
 //!
 //! All times are ms since 1970. Names that are not known are to be skipped. The hash has no TTL: a
@@ -25,6 +26,7 @@
 //! newer than `clock`, never older; only what Redis or somebody else has removed since (eviction, a
 //! DEL by hand) is not seen by it.
 
+use crate::online::incomplete::Incomplete;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -61,7 +63,7 @@ impl Life {
 }
 
 /// A worker's heartbeat. Its text form is that of the module.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heartbeat {
     /// What the worker's rows in Redis are worth.
     pub life: Life,
@@ -77,6 +79,8 @@ pub struct Heartbeat {
     pub generation: Option<u64>,
     /// What the rows are made by, where runs are numbered: a hash of the job's definition.
     pub definition: Option<u64>,
+    /// Views whose rows may lack something at `clock`.
+    pub incomplete: Incomplete,
     /// Rows and keys that Redis does not have yet.
     pub pending: u64,
 }
@@ -105,6 +109,9 @@ impl fmt::Display for Heartbeat {
         }
         if let Some(definition) = self.definition {
             write!(f, " definition={definition:016x}")?;
+        }
+        if !self.incomplete.is_empty() {
+            write!(f, " incomplete={}", self.incomplete)?;
         }
         write!(f, " pending={pending}")
     }
@@ -141,6 +148,9 @@ impl FromStr for Heartbeat {
                 .map(|text| u64::from_str_radix(text, 16))
                 .transpose()
                 .map_err(|_| HeartbeatError::Pair("definition"))?,
+            incomplete: find("incomplete")
+                .map_or_else(|| Ok(Incomplete::default()), str::parse)
+                .map_err(|_| HeartbeatError::Pair("incomplete"))?,
             pending: number("pending")?,
         })
     }
@@ -242,6 +252,7 @@ mod tests {
             started: 1_767_484_700_000,
             generation: None,
             definition: None,
+            incomplete: Incomplete::default(),
             pending: 3,
         }
     }
@@ -254,7 +265,14 @@ mod tests {
         let numbered = Heartbeat { definition: Some(0xab), ..numbered };
         let text = numbered.to_string();
         assert!(text.contains(" generation=7 definition=00000000000000ab pending="), "{text}");
-        assert_eq!(numbered.to_string().parse(), Ok(numbered));
+        assert_eq!(text.parse(), Ok(numbered));
+        let mut incomplete = Incomplete::default();
+        incomplete.add("card_1h", Some(1_767_484_900_000));
+        incomplete.add("card_24h", None);
+        let begun = Heartbeat { incomplete, ..version_1() };
+        let text = begun.to_string();
+        assert!(text.contains(" incomplete=card_1h:1767484900000,card_24h:? pending="), "{text}");
+        assert_eq!(text.parse(), Ok(begun));
         for (_, life) in Life::ALL {
             let beat = Heartbeat { life, ..version_1() };
             assert_eq!(beat.to_string().parse(), Ok(beat));
@@ -271,6 +289,8 @@ mod tests {
         }
         let newer = VERSION_1.replace("v=1", "v=2");
         assert_eq!(newer.parse::<Heartbeat>(), Err(HeartbeatError::Version("2".to_owned())));
+        let odd = format!("{VERSION_1} incomplete=card");
+        assert_eq!(odd.parse::<Heartbeat>(), Err(HeartbeatError::Pair("incomplete")));
         let damaged = VERSION_1.replace("clock=1", "clock=-1");
         assert_eq!(damaged.parse::<Heartbeat>(), Err(HeartbeatError::Pair("clock")));
         assert!("".parse::<Heartbeat>().is_err());

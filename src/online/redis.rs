@@ -76,7 +76,9 @@ pub use survey::{RedisSurvey, SurveyedServer, heartbeats, survey};
 
 use crate::online::schema::Schema;
 use crate::online::table::{Table, Tracking};
-use crate::online::{AppliedRow, HeldRow, OnlineStore, RedisStatus, Row, StoreError, StoreStatus};
+use crate::online::{
+    AppliedRow, HeldRow, Incomplete, OnlineStore, RedisStatus, Row, StoreError, StoreStatus,
+};
 use crate::wall_clock::wall_ms;
 use fence::Fence;
 use flusher::{Flusher, Shared};
@@ -302,6 +304,10 @@ impl OnlineStore for Redis {
             self.gate.complete(view);
             self.wake();
         }
+    }
+
+    fn incomplete(&self, views: Incomplete) {
+        self.gate.lack(views);
     }
 
     fn close(&self, within: Duration) -> Result<(), StoreError> {

@@ -26,7 +26,9 @@ pub(super) fn serve(
         return Ok(None);
     }
     let (store, service) = (Arc::clone(store), Arc::clone(service));
-    let rows = EngineRows::new(store, observer.metrics.clone(), move || service.caught_up());
+    let told = Arc::clone(&service);
+    let rows = EngineRows::new(store, observer.metrics.clone(), move || service.caught_up())
+        .with_incomplete(move || told.incomplete());
     let sources = RankedSources::open(&job.plan, settings, Some(rows))?;
     let names = HostNames::new(settings.http.named());
     FeatureServer::start(job, &settings.serve, names, sources).map(Some)

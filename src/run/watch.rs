@@ -82,6 +82,7 @@ impl Watched {
             }
             if !caught_up && !self.observer.stopping() && self.service.caught_up() {
                 caught_up = true;
+                self.store.incomplete(self.service.incomplete());
                 self.store.release();
                 let ms = self.observer.started().elapsed().as_millis();
                 tracing::info!("caught up after {ms} ms: rows are current");
@@ -92,6 +93,7 @@ impl Watched {
                 completed = Instant::now();
                 self.tell_covered(&mut covered);
                 self.service.complete_views().for_each(|view| self.store.complete(view));
+                self.store.incomplete(self.service.incomplete());
             }
             let elapsed = said.elapsed();
             if elapsed >= SAY_EVERY {

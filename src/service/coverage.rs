@@ -15,6 +15,7 @@
 
 use super::Service;
 use crate::kafka::KafkaStatus;
+use crate::online::Incomplete;
 use std::collections::BTreeSet;
 use tidemark_operators::metrics::PartitionProgress;
 use tidemark_operators::origin::PartitionId;
@@ -24,14 +25,30 @@ use tidemark_operators::time::EventTime;
 impl Service {
     /// The views whose rows lack nothing, by job index. To be asked once the job has caught up.
     pub fn complete_views(&self) -> impl Iterator<Item = usize> {
-        let (agreed, clock) = (self.observer.agreed(), self.live_clock());
+        let clock = self.live_clock();
+        let complete = move |from: Option<EventTime>| from.is_some_and(|from| from <= clock);
+        self.covered_by_all().filter(move |(_, from)| complete(*from)).map(|(view, _)| view)
+    }
+
+    /// The views whose rows lacked something at first or still do, and until when. To be asked once the
+    /// job has caught up.
+    pub fn incomplete(&self) -> Incomplete {
+        let mut all = Incomplete::default();
+        for (view, from) in self.covered_by_all().filter(|(_, from)| *from != Some(0)) {
+            if let Some(view) = self.plan.view(view) {
+                all.add(&view.name, from);
+            }
+        }
+        all
+    }
+
+    /// The same as [`covered`](Self::covered), of what all processes read.
+    fn covered_by_all(&self) -> impl Iterator<Item = (usize, Option<EventTime>)> {
+        let agreed = self.observer.agreed();
         let several = self.observer.shape().processes() > 1;
-        self.covered().into_iter().filter_map(move |(view, from)| {
-            let from = match several {
-                true => agreed.covered_from(u32::try_from(view).ok()?),
-                false => from,
-            };
-            from.filter(|from| *from <= clock).map(|_| view)
+        self.covered().into_iter().map(move |(view, from)| match several {
+            true => (view, u32::try_from(view).ok().and_then(|view| agreed.covered_from(view))),
+            false => (view, from),
         })
     }
 

@@ -85,6 +85,16 @@ impl AnsweredValues {
         }
     }
 
+    /// Makes nulls of the values of a column, also of those that no row has.
+    pub fn hide(&mut self, column: usize) {
+        let from = column * self.rows;
+        let cells = self.cells.get_mut(from..from + self.rows).unwrap_or_default();
+        let told = |cell: &&mut AnsweredValue| {
+            matches!(cell.status, ValueStatus::Present | ValueStatus::NotFound)
+        };
+        cells.iter_mut().filter(told).for_each(|cell| cell.status = ValueStatus::Null);
+    }
+
     /// How many values of a column are of each status.
     pub fn tally(&self, column: usize) -> [u64; ValueStatus::ALL.len()] {
         let cells = self.column(column);
@@ -233,23 +243,39 @@ impl AnswerForm<'_> {
             out.push(b']');
         }
         out.extend_from_slice(format!(",\"source\":{}", quoted(self.source)).as_bytes());
-        for (at, (source, why)) in self.passed_over.iter().enumerate() {
-            let before = if at == 0 { ",\"passed_over\":{" } else { "," };
-            let (source, why) = (quoted(source), quoted(why));
-            out.extend_from_slice(format!("{before}{source}:{why}").as_bytes());
-        }
-        if !self.passed_over.is_empty() {
-            out.push(b'}');
-        }
+        let passed_over = self.passed_over.iter().map(|(source, why)| (*source, quoted(why)));
+        object("passed_over", passed_over, out);
         for (name, value) in [("as_of", freshness.as_of), ("freshness_ms", freshness.age(self.now))]
         {
             out.extend_from_slice(format!(",\"{name}\":").as_bytes());
             number(value, out);
         }
+        let views = ask.views.iter().filter_map(|at| self.catalogue.views.get(*at));
+        object(
+            "incomplete",
+            views.filter_map(|view| {
+                let from = freshness.incomplete.of(&view.name)?;
+                let from = from.map_or_else(|| "null".to_owned(), |from| from.to_string());
+                Some((view.name.as_str(), from))
+            }),
+            out,
+        );
         if let Some(why) = &freshness.stale {
             let why = quoted(why);
             out.extend_from_slice(format!(",\"stale\":{why}").as_bytes());
         }
+    }
+}
+
+/// Appends a member that is an object of names and JSON, unless it would be empty.
+fn object<'a>(name: &str, members: impl Iterator<Item = (&'a str, String)>, out: &mut Vec<u8>) {
+    let mut before = format!(",\"{name}\":{{");
+    for (member, json) in members {
+        out.extend_from_slice(format!("{before}{}:{json}", quoted(member)).as_bytes());
+        before = ",".to_owned();
+    }
+    if before == "," {
+        out.push(b'}');
     }
 }
 

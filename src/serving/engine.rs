@@ -1,6 +1,6 @@
 //! Rows from the table of the job in this process.
 
-use crate::online::OnlineStore;
+use crate::online::{Incomplete, OnlineStore};
 use crate::serving::answer::{AnsweredValues, ValueStatus};
 use crate::serving::ask::AskedFeatures;
 use crate::serving::freshness::{AgeBounds, Freshness};
@@ -17,6 +17,9 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// After so many steps of a worker, rows of a live clock have come out of its dataflow.
 const STEPS: u64 = 3;
 
+/// How often it is asked which views lack something.
+const INCOMPLETE_EVERY: Duration = Duration::from_secs(1);
+
 /// Values after which a long answer lets others through.
 const VALUES_AT_ONCE: usize = 4_096;
 
@@ -25,6 +28,7 @@ pub struct EngineRows {
     store: Arc<dyn OnlineStore>,
     metrics: Vec<Arc<WorkerMetrics>>,
     caught_up: Box<dyn Fn() -> bool + Send + Sync>,
+    incomplete: Box<dyn Fn() -> Incomplete + Send + Sync>,
     workers: Mutex<Workers>,
 }
 
@@ -32,6 +36,8 @@ pub struct EngineRows {
 struct Workers {
     caught_up: bool,
     seen: Vec<Seen>,
+    /// Views whose rows may lack something, and when that was asked.
+    incomplete: Option<(Incomplete, Instant)>,
 }
 
 /// One worker, as last seen.
@@ -54,7 +60,23 @@ impl EngineRows {
         metrics: Vec<Arc<WorkerMetrics>>,
         caught_up: impl Fn() -> bool + Send + Sync + 'static,
     ) -> Self {
-        EngineRows { store, metrics, caught_up: Box::new(caught_up), workers: Mutex::default() }
+        EngineRows {
+            store,
+            metrics,
+            caught_up: Box::new(caught_up),
+            incomplete: Box::new(Incomplete::default),
+            workers: Mutex::default(),
+        }
+    }
+
+    /// The same of a job whose rows may lack something, as `incomplete` says: by default they do not. It
+    /// is asked once the job has caught up.
+    #[must_use]
+    pub fn with_incomplete(
+        self,
+        incomplete: impl Fn() -> Incomplete + Send + Sync + 'static,
+    ) -> Self {
+        EngineRows { incomplete: Box::new(incomplete), ..self }
     }
 
     /// Looks at the workers.
@@ -62,6 +84,10 @@ impl EngineRows {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.caught_up = workers.caught_up || (self.caught_up)();
         let now = Instant::now();
+        let asked = workers.incomplete.as_ref().map(|(_, asked)| *asked);
+        if workers.caught_up && asked.is_none_or(|asked| now - asked >= INCOMPLETE_EVERY) {
+            workers.incomplete = Some(((self.incomplete)(), now));
+        }
         for (at, metrics) in self.metrics.iter().enumerate() {
             // The clock first: steps that pass in between only make the wait longer.
             let clock = metrics.live_clock.get();
@@ -104,7 +130,9 @@ impl EngineRows {
         } else {
             None
         };
-        Freshness { as_of: Some(clock), stale, silent: 0 }
+        let incomplete = workers.incomplete.as_ref().map(|(views, _)| views.at(clock));
+        let incomplete = incomplete.unwrap_or_default();
+        Freshness { as_of: Some(clock), stale, silent: 0, incomplete }
     }
 
     pub(super) async fn read(

@@ -5,7 +5,7 @@
 
 use crate::config::ServeSettings;
 use crate::connect::millis;
-use crate::online::{Beats, Life};
+use crate::online::{Beats, Incomplete, Life};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -38,6 +38,8 @@ pub(super) struct Freshness {
     pub stale: Option<String>,
     /// For how long whoever writes them has not been heard of, in ms.
     pub silent: Millis,
+    /// Views whose rows may lack something at that clock.
+    pub incomplete: Incomplete,
 }
 
 impl Freshness {
@@ -96,7 +98,10 @@ impl Judge {
         } else {
             None
         };
-        Freshness { as_of: Some(clock), stale, silent }
+        let mut incomplete = Incomplete::default();
+        // Each as of its own clock, of which this one is the least.
+        before.workers().iter().for_each(|beat| incomplete.add_all(&beat.incomplete));
+        Freshness { as_of: Some(clock), stale, silent, incomplete }
     }
 
     /// For how long it is known that nothing newer than `written` has come, in ms.
@@ -143,7 +148,7 @@ mod tests {
         let workers = [live(NOW - 60_000, NOW - 10_000), live(NOW, NOW)];
         assert_eq!(
             judged(&workers),
-            Freshness { as_of: Some(NOW - 60_000), stale: None, silent: 10_000 }
+            Freshness { as_of: Some(NOW - 60_000), silent: 10_000, ..Freshness::default() }
         );
         for beyond in [live(NOW - 60_001, NOW), live(NOW, NOW - 10_001), live(NOW, NOW + 10_001)] {
             let judged = judged(&[beyond, live(NOW, NOW)]);
@@ -185,6 +190,22 @@ mod tests {
             assert!(with(life, NOW - 10_001).stale.is_some());
             assert!(with(life, 0).as_of.is_none());
         }
+    }
+
+    #[test]
+    fn a_view_is_incomplete_while_any_worker_says_so_until_the_last_of_their_times() {
+        let worker = |clock, views: &[(&str, Option<EventTime>)]| {
+            let mut beat = live(clock, NOW);
+            views.iter().for_each(|(view, from)| beat.incomplete.add(view, *from));
+            beat
+        };
+        let judged = judged(&[
+            worker(NOW - 5, &[("a", Some(NOW - 3)), ("b", Some(NOW))]),
+            worker(NOW, &[("b", Some(NOW + 1)), ("c", None)]),
+        ]);
+        assert_eq!(judged.stale, None);
+        let told: Vec<_> = judged.incomplete.iter().collect();
+        assert_eq!(told, [("a", Some(NOW - 3)), ("b", Some(NOW + 1)), ("c", None)]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Paths and their answers.
 
+use crate::config::IncompleteValues;
 use crate::metrics::render_serving;
 use crate::metrics::snapshot::Breaker;
 use crate::online::BreakerState;
@@ -127,6 +128,7 @@ async fn ready(State(serving): ServingState) -> Response {
         "ready": freshness.stale.is_none(),
         "reason": freshness.stale,
         "as_of": freshness.as_of,
+        "incomplete": freshness.incomplete.iter().collect::<BTreeMap<_, _>>(),
         "source": source.map(|at| serving.sources.name(at)),
     });
     (code, json_text(body.to_string())).into_response()
@@ -246,11 +248,26 @@ impl Serving {
         let ask = self.compile(&question)?;
         let (ids, shown) = self.ids(&ask, &columns)?;
         let in_flight = self.begin(ask.columns.len(), ids.rows)?;
-        let found = self.sources.read(&self.catalogue, &ask, &ids, self.bounds()).await?;
-        self.counts.values(&ask, &found.cells, ids.rows);
+        let found = self.told(&ask, &ids).await?;
         let form = self.form(question.views_listed(), &found);
         let body = form.body(&ask, &shown, &found.cells, &found.freshness).await;
         Ok(json_bytes(body, in_flight))
+    }
+
+    /// The values of an answer, of which those are left out that the settings do not let out.
+    async fn told(&self, ask: &AskedFeatures, ids: &AskedIds<'_>) -> Result<ToldRows, FeastError> {
+        let mut found = self.sources.read(&self.catalogue, ask, ids, self.bounds()).await?;
+        let incomplete = &found.freshness.incomplete;
+        if self.settings.incomplete == IncompleteValues::Null && !incomplete.is_empty() {
+            for (column, (view, _)) in ask.columns.iter().enumerate() {
+                let view = self.catalogue.views.get(*view);
+                if view.is_some_and(|view| incomplete.of(&view.name).is_some()) {
+                    found.cells.hide(column);
+                }
+            }
+        }
+        self.counts.values(ask, &found.cells, ids.rows);
+        Ok(found)
     }
 
     fn compile(&self, question: &Question<'_>) -> Result<Arc<AskedFeatures>, FeastError> {
@@ -329,8 +346,7 @@ impl Serving {
                 Err(why) => places.push(Err(why)),
             }
         }
-        let found = self.sources.read(&self.catalogue, ask, &ids, self.bounds()).await?;
-        self.counts.values(ask, &found.cells, ids.rows);
+        let found = self.told(ask, &ids).await?;
         let form = self.form(false, &found);
         let empties: Vec<&str> = (0..ask.columns.len()).map(|at| form.empty(ask, at)).collect();
         let mut out = b"{\"results\":[".to_vec();

@@ -13,6 +13,7 @@ use tidemark_operators::online::{Cause, EntityIds, RowBatch};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::value::{Column, Value};
 
+mod incomplete;
 mod sources;
 
 const JOB: &str = r#"

@@ -68,6 +68,8 @@ mod holding;
 #[cfg(test)]
 mod hybrid;
 #[cfg(test)]
+mod incomplete;
+#[cfg(test)]
 mod init;
 #[cfg(test)]
 mod init_formats;

@@ -19,10 +19,17 @@ pub struct FromRedis {
 
 impl FromRedis {
     pub fn start(folder: &Path, url: &str) -> FromRedis {
+        FromRedis::of(Path::new("fraud"), &folder.join("cluster.toml"), url)
+    }
+
+    /// Of a job, by its file, under these settings.
+    pub fn of(job: &Path, settings: &Path, url: &str) -> FromRedis {
         let port = free_port();
         let child = command()
-            .args(["serve", "fraud", "--port", &port.to_string(), "--cluster"])
-            .arg(folder.join("cluster.toml"))
+            .arg("serve")
+            .arg(job)
+            .args(["--port", &port.to_string(), "--cluster"])
+            .arg(settings)
             .env("REDIS_URL", url)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

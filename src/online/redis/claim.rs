@@ -19,7 +19,8 @@
 use crate::online::StoreError;
 use crate::online::heartbeat::{Heartbeat, Life, worker_of};
 use crate::online::redis::fence::{Entered, Fence};
-use crate::online::redis::left::left;
+use crate::online::redis::gate::Inherited;
+use crate::online::redis::left::{incomplete, left};
 use crate::online::redis::link::Link;
 use crate::online::redis::schedule::micros;
 use crate::online::redis::settings::RedisSettings;
@@ -27,7 +28,6 @@ use crate::online::schema::Schema;
 use redis::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tidemark_operators::online::Shown;
 
 /// Between two looks at another job's heartbeats, in us.
 const LOOK_AGAIN: u64 = 200_000;
@@ -204,17 +204,17 @@ impl Claim {
     }
 }
 
-/// Removes heartbeats of workers that the job no longer has; gives what the rows show that the run
-/// before has left, nothing when that is not known. `definition`: what rows are made by, where runs are
+/// Removes heartbeats of workers that the job no longer has; gives what the rows are worth
+/// that the run before has left, nothing when that is not known. `definition`: what rows are made by, where runs are
 /// numbered.
 pub(crate) fn inherit(
     link: &mut Link,
     key: &str,
     workers: usize,
     definition: Option<u64>,
-) -> Result<Shown, StoreError> {
+) -> Result<Inherited, StoreError> {
     let beats = match link.hash(key) {
-        Err(error) if is_denied(&error) => return Ok(Shown::default()),
+        Err(error) if is_denied(&error) => return Ok(Inherited::default()),
         beats => beats?,
     };
     for field in beats.keys() {
@@ -222,7 +222,8 @@ pub(crate) fn inherit(
             link.ask("HDEL", &[key.as_bytes(), field.as_bytes()])?;
         }
     }
-    Ok(left(&beats, definition).map_or_else(Shown::default, |left| left.shown))
+    let shown = left(&beats, definition).map(|left| left.shown).unwrap_or_default();
+    Ok(Inherited { shown, incomplete: Arc::new(incomplete(&beats)) })
 }
 
 /// Whether the key may not be seen, or is something else: not to be mended by trying again.

@@ -1,7 +1,9 @@
 //! What the flushers of a store are told, by the job and by the first of them.
 
+use crate::online::Incomplete;
+use crate::online::redis::left::least;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use tidemark_operators::online::Shown;
 
 /// Why nothing may be written any more.
@@ -11,6 +13,25 @@ pub struct Refusal {
     pub why: String,
     /// A later run of the same job has taken over.
     pub taken_over: bool,
+}
+
+/// What rows in Redis are worth that the run before has left there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Inherited {
+    /// What all of them show.
+    pub(crate) shown: Shown,
+    /// Which of them may lack something.
+    pub(crate) incomplete: Arc<Incomplete>,
+}
+
+impl Inherited {
+    /// Of the rows of both.
+    pub(crate) fn and(&self, other: &Inherited) -> Inherited {
+        let mut incomplete = Incomplete::clone(&self.incomplete);
+        incomplete.add_all(&other.incomplete);
+        let shown = least(self.shown, other.shown);
+        Inherited { shown, incomplete: Arc::new(incomplete) }
+    }
 }
 
 /// The gate that rows leave by.
@@ -29,9 +50,11 @@ pub(crate) struct Gate {
     /// How often a flusher has found another server than before.
     moves: AtomicU64,
     refused: Mutex<Option<Refusal>>,
-    inherited: Mutex<Shown>,
+    inherited: Mutex<Inherited>,
     /// By view: its rows lack nothing.
     complete: Vec<AtomicBool>,
+    /// Which views' rows may lack something, as last told.
+    incomplete: Mutex<Arc<Incomplete>>,
 }
 
 impl Gate {
@@ -48,6 +71,7 @@ impl Gate {
             refused: Mutex::default(),
             inherited: Mutex::default(),
             complete: (0..views).map(|_| AtomicBool::new(false)).collect(),
+            incomplete: Mutex::default(),
         }
     }
 
@@ -81,8 +105,8 @@ impl Gate {
         self.granted.load(Relaxed)
     }
 
-    /// `inherited`: what the rows show that the run before has left.
-    pub(crate) fn grant(&self, inherited: Shown) {
+    /// `inherited`: what the rows are worth that the run before has left.
+    pub(crate) fn grant(&self, inherited: Inherited) {
         *self.inherited.lock().unwrap_or_else(PoisonError::into_inner) = inherited;
         self.granted.store(true, Relaxed);
     }
@@ -111,8 +135,8 @@ impl Gate {
         self.open.load(Relaxed)
     }
 
-    pub(crate) fn inherited(&self) -> Shown {
-        *self.inherited.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn inherited(&self) -> Inherited {
+        self.inherited.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Nothing may be written any more, and why.
@@ -142,6 +166,15 @@ impl Gate {
 
     pub(crate) fn is_complete(&self, view: usize) -> bool {
         self.complete.get(view).is_some_and(|complete| complete.load(Relaxed))
+    }
+
+    /// Rows of these views may lack something.
+    pub(crate) fn lack(&self, views: Incomplete) {
+        *self.incomplete.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(views);
+    }
+
+    pub(crate) fn incomplete(&self) -> Arc<Incomplete> {
+        Arc::clone(&self.incomplete.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// What is left is to be written at once, until the deadline.

@@ -11,11 +11,11 @@
 //!
 //! and refreshes the TTL of the others soon, which finds those that somebody has removed.
 
-use crate::online::StoreError;
 use crate::online::heartbeat::{Heartbeat, Life, worker_of};
 use crate::online::redis::fence::Generation;
 use crate::online::redis::nodes::Nodes;
 use crate::online::redis::settings::RedisSettings;
+use crate::online::{Incomplete, StoreError};
 use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
 use std::collections::BTreeMap;
@@ -81,6 +81,16 @@ pub(crate) fn left(beats: &BTreeMap<String, String>, definition: Option<u64>) ->
     // Each of the workers that there were has to have said something.
     let all = beats.get("workers").and_then(|workers| workers.parse().ok());
     left.filter(|_| all.is_none_or(|all: usize| all == workers))
+}
+
+/// Which views these heartbeats say may lack something.
+pub(crate) fn incomplete(beats: &BTreeMap<String, String>) -> Incomplete {
+    let mut all = Incomplete::default();
+    let workers = beats.iter().filter(|(field, _)| worker_of(field).is_some());
+    for beat in workers.filter_map(|(_, beat)| beat.parse::<Heartbeat>().ok()) {
+        all.add_all(&beat.incomplete);
+    }
+    all
 }
 
 /// Asks Redis what an earlier run of the job of `plan` has left there, which is now at `generation`;

@@ -8,7 +8,9 @@
 //! The reply to HSET says how many fields were new: none, unless Redis was flushed or the key was
 //! evicted. So losing everything is noticed within a second, without a command of its own.
 
+use crate::online::Incomplete;
 use crate::online::heartbeat::{Heartbeat, Life, worker_field};
+use crate::online::redis::gate::Inherited;
 use crate::online::redis::wire;
 use crate::wall_clock::wall_ms;
 use redis::{ServerError, Value};
@@ -52,7 +54,7 @@ pub(crate) struct Pulse {
     /// The newest clock whose rows are written.
     written: Option<Shown>,
     /// What the run before has left; until this one has written anything.
-    inherited: Shown,
+    inherited: Inherited,
     /// The run's number and what rows are made by, where runs are numbered.
     numbered: Option<(u64, u64)>,
     /// Keys that have a heartbeat of this run.
@@ -63,7 +65,7 @@ pub(crate) struct Pulse {
 
 /// What a heartbeat says besides clocks.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Telling {
+pub(crate) struct Telling<'a> {
     /// Nothing was written by this run yet.
     pub(crate) held: bool,
     /// All rows are being written again.
@@ -72,6 +74,8 @@ pub(crate) struct Telling {
     pub(crate) stopped: bool,
     /// Rows and keys that Redis does not have.
     pub(crate) pending: usize,
+    /// Views of which rows that this run has written may lack something.
+    pub(crate) incomplete: &'a Incomplete,
 }
 
 impl Pulse {
@@ -87,7 +91,7 @@ impl Pulse {
             asked: None,
             clocks: VecDeque::new(),
             written: None,
-            inherited: Shown::default(),
+            inherited: Inherited::default(),
             numbered: None,
             known: BTreeSet::new(),
             refused: false,
@@ -105,7 +109,7 @@ impl Pulse {
         (self.refused, self.next) = (false, 0);
     }
 
-    pub(crate) fn inherit(&mut self, left: Shown) {
+    pub(crate) fn inherit(&mut self, left: Inherited) {
         self.inherited = left;
     }
 
@@ -172,9 +176,12 @@ impl Pulse {
     }
 
     /// Appends the command for the heartbeat at `key`.
-    pub(crate) fn append(&mut self, telling: Telling, now: u64, key: &str, out: &mut Vec<u8>) {
+    pub(crate) fn append(&mut self, telling: Telling<'_>, now: u64, key: &str, out: &mut Vec<u8>) {
         (self.next, self.renewed) = (now + EVERY, false);
-        let Shown { frontier, clock } = self.written.unwrap_or(self.inherited);
+        let (Shown { frontier, clock }, incomplete) = match self.written {
+            Some(written) => (written, telling.incomplete),
+            None => (self.inherited.shown, &*self.inherited.incomplete),
+        };
         let beat = Heartbeat {
             life: match telling {
                 Telling { stopped: true, .. } => Life::Stopped,
@@ -189,6 +196,7 @@ impl Pulse {
             started: self.started,
             generation: self.numbered.map(|(number, _)| number),
             definition: self.numbered.map(|(_, definition)| definition),
+            incomplete: incomplete.at(clock),
             pending: telling.pending as u64,
         };
         let beat = beat.to_string();
@@ -233,16 +241,21 @@ impl Pulse {
 mod tests {
     use super::*;
     use crate::metrics::tests::small_plan;
+    use std::sync::LazyLock;
 
     const KEY: &str = "tidemark:fraud";
-    const LIVE: Telling = Telling { held: false, rewriting: false, stopped: false, pending: 0 };
+    static NONE: LazyLock<Incomplete> = LazyLock::new(Incomplete::default);
+
+    fn live() -> Telling<'static> {
+        Telling { held: false, rewriting: false, stopped: false, pending: 0, incomplete: &NONE }
+    }
 
     fn pulse() -> (Pulse, Arc<WorkerMetrics>) {
         let metrics = Arc::new(WorkerMetrics::new(0, &small_plan()));
         (Pulse::new(2, Arc::clone(&metrics), 77), metrics)
     }
 
-    fn beat(pulse: &mut Pulse, telling: Telling) -> Heartbeat {
+    fn beat(pulse: &mut Pulse, telling: Telling<'_>) -> Heartbeat {
         let mut out = Vec::new();
         pulse.append(telling, 0, KEY, &mut out);
         let text = String::from_utf8(out).unwrap();
@@ -258,22 +271,25 @@ mod tests {
     #[test]
     fn a_clock_is_claimed_once_its_rows_have_left_the_dataflow_and_are_written() {
         let (mut pulse, metrics) = pulse();
-        pulse.inherit(Shown { frontier: 40, clock: 50 });
+        pulse.inherit(Inherited {
+            shown: Shown { frontier: 40, clock: 50 },
+            ..Inherited::default()
+        });
         metrics.live_clock.set(100);
         look(&mut pulse, 1_000, None);
         metrics.steps.add(STEPS - 1);
         look(&mut pulse, 2_000, None);
-        let first = beat(&mut pulse, LIVE);
+        let first = beat(&mut pulse, live());
         assert_eq!((first.clock, first.life), (50, Life::CatchingUp), "not out of the dataflow");
         metrics.steps.add(1);
         // What has waited since before the clock was through may be of that clock.
         for oldest in [3_500, 4_000] {
             look(&mut pulse, 4_000, Some(oldest));
-            assert_eq!(beat(&mut pulse, LIVE).clock, 50);
+            assert_eq!(beat(&mut pulse, live()).clock, 50);
         }
         metrics.live_clock.set(200);
         look(&mut pulse, 5_000, Some(4_001));
-        let written = beat(&mut pulse, LIVE);
+        let written = beat(&mut pulse, live());
         assert_eq!((written.clock, written.life, written.started), (100, Life::Live, 77));
     }
 
@@ -286,12 +302,12 @@ mod tests {
             look(&mut pulse, now * 1_000, Some(1));
         }
         assert_eq!(pulse.clocks.len(), CLOCKS_MAX);
-        assert_eq!(beat(&mut pulse, LIVE).clock, 0);
+        assert_eq!(beat(&mut pulse, live()).clock, 0);
         for now in 1_000_000..1_000_030 {
             metrics.steps.add(STEPS);
             look(&mut pulse, now * 1_000, None);
         }
-        assert_eq!(beat(&mut pulse, LIVE).clock, 999_999);
+        assert_eq!(beat(&mut pulse, live()).clock, 999_999);
     }
 
     #[test]
@@ -300,12 +316,35 @@ mod tests {
         metrics.live_clock.set(100);
         metrics.frontier.set(u64::MAX);
         pulse.look(true, || 9, || None);
-        let last = beat(&mut pulse, Telling { stopped: true, ..LIVE });
+        let last = beat(&mut pulse, Telling { stopped: true, ..live() });
         assert_eq!((last.clock, last.frontier, last.life), (100, 101, Life::Stopped));
         // With rows left over it does not.
         metrics.live_clock.set(200);
         pulse.look(true, || 10, || Some(3));
-        assert_eq!(beat(&mut pulse, LIVE).clock, 100);
+        assert_eq!(beat(&mut pulse, live()).clock, 100);
+    }
+
+    #[test]
+    fn views_lack_what_the_run_before_said_until_this_one_has_written_rows_of_its_own() {
+        let of = |views: &[(&str, Option<u64>)]| {
+            let mut all = Incomplete::default();
+            views.iter().for_each(|(view, from)| all.add(view, *from));
+            all
+        };
+        let (mut pulse, metrics) = pulse();
+        let before = of(&[("a", Some(60)), ("b", Some(50))]);
+        let shown = Shown { frontier: 40, clock: 50 };
+        pulse.inherit(Inherited { shown, incomplete: Arc::new(before) });
+        let own = of(&[("b", Some(101)), ("c", Some(100)), ("d", None)]);
+        let telling = Telling { incomplete: &own, ..live() };
+        assert_eq!(beat(&mut pulse, telling).incomplete, of(&[("a", Some(60))]));
+        metrics.live_clock.set(100);
+        look(&mut pulse, 1_000, None);
+        metrics.steps.add(STEPS);
+        look(&mut pulse, 2_000, None);
+        let written = beat(&mut pulse, telling);
+        assert_eq!(written.clock, 100);
+        assert_eq!(written.incomplete, of(&[("b", Some(101)), ("d", None)]));
     }
 
     #[test]

@@ -16,15 +16,15 @@ use super::connection::{end_connection, limit_memory};
 use super::upkeep::Upkeep;
 use crate::online::StoreError;
 use crate::online::redis::fence::{Entered, Fence};
+use crate::online::redis::gate::Inherited;
 use crate::online::redis::link::Link;
 use crate::online::redis::nodes::{Node, Nodes, UNREACHED};
 use crate::online::redis::settings::RedisSettings;
 use crate::online::redis::slots::slot_of;
-use crate::online::redis::{claim, clear, left, projects};
+use crate::online::redis::{claim, clear, projects};
 use crate::online::status::{BreakerState, NodeStatus};
 use std::collections::BTreeMap;
 use std::time::Duration;
-use tidemark_operators::online::Shown;
 
 impl Flusher {
     /// Learns which server has what, connects to those that are not connected to, and puts back what
@@ -333,32 +333,35 @@ impl Upkeep {
         Ok(None)
     }
 
-    /// What the run before has left, and how many keys were evicted since, where that is known.
+    /// What the rows are worth that the run before has left, and how many keys were evicted since, where that is known.
     pub(super) fn inherit(
         &mut self,
         link: &mut Link,
         nodes: Option<&mut Nodes>,
         job: &str,
-    ) -> Result<(Shown, Option<u64>), StoreError> {
+    ) -> Result<(Inherited, Option<u64>), StoreError> {
         let (workers, definition) = (self.workers, self.definition);
         let Some(nodes) = nodes else {
             let key = self.settings.beats_key(job, None);
             let left = claim::inherit(link, &key, workers, definition)?;
             return Ok((left, evicted(link)?));
         };
-        let (mut least, mut keys) = (None::<Shown>, Some(0));
+        let (mut least, mut keys) = (None::<Inherited>, Some(0));
         for node in &mut nodes.all {
             let key = self.settings.beats_key(job, node.first_slot);
-            let Some(link) = &mut node.link else { return Ok((Shown::default(), None)) };
+            let Some(link) = &mut node.link else { return Ok((Inherited::default(), None)) };
             if let Some(fence) = &self.fence {
                 // What it does not allow was told of where rows are written.
                 match clear::end_others(link, fence) {
                     Ok(()) | Err(StoreError::Reply { .. }) => {}
-                    Err(_) => return Ok((Shown::default(), None)),
+                    Err(_) => return Ok((Inherited::default(), None)),
                 }
             }
             let left = claim::inherit(link, &key, workers, definition)?;
-            least = Some(least.map_or(left, |least| left::least(least, left)));
+            least = Some(match least {
+                Some(least) => least.and(&left),
+                None => left,
+            });
             keys = keys.zip(evicted(link)?).map(|(sum, more)| sum + more);
         }
         Ok((least.unwrap_or_default(), keys))

@@ -5,7 +5,7 @@ use crate::online::redis::claim::{Claim, Standing};
 use crate::online::redis::evictions::Evictions;
 use crate::online::redis::fence::Fence;
 use crate::online::redis::flusher::{Flusher, Shared};
-use crate::online::redis::gate::{Gate, Refusal};
+use crate::online::redis::gate::{Gate, Inherited, Refusal};
 use crate::online::redis::link::Link;
 use crate::online::redis::nodes::Nodes;
 use crate::online::redis::projects;
@@ -204,7 +204,8 @@ impl Flusher {
         let (pending, mut rewriting) = (shard.dirt.len(), shard.dirt.reassert.is_some());
         drop(shard);
         rewriting |= self.upkeep.as_mut().is_some_and(|upkeep| upkeep.is_undone(&self.gate));
-        let telling = Telling { held: self.gate.is_held(), rewriting, stopped, pending };
+        let (held, incomplete) = (self.gate.is_held(), &self.gate.incomplete());
+        let telling = Telling { held, rewriting, stopped, pending, incomplete };
         let (pulse, now) = (&mut self.pulse, self.clock.now_us());
         let slots = match &self.nodes {
             Some(nodes) => nodes.owners().map(|node| node.first_slot).collect(),
@@ -282,7 +283,7 @@ impl Upkeep {
             Standing::Granted if gate.is_granted() => {}
             Standing::Granted => {
                 let (left, evicted) = self.inherit(link, nodes, job)?;
-                self.compare(left, evicted);
+                self.compare(left.shown, evicted);
                 self.grant(gate, left);
             }
             Standing::Unknown if gate.is_granted() => {}
@@ -296,7 +297,7 @@ impl Upkeep {
                 self.no_sweep = true;
                 gate.open();
                 self.compare(Shown::default(), None);
-                self.grant(gate, Shown::default());
+                self.grant(gate, Inherited::default());
             }
         }
         Ok(())
@@ -314,7 +315,7 @@ impl Upkeep {
         }
     }
 
-    fn grant(&self, gate: &Gate, inherited: Shown) {
+    fn grant(&self, gate: &Gate, inherited: Inherited) {
         gate.grant(inherited);
         for cell in &*self.cells {
             // Whoever is about to sleep holds the lock: after this it sleeps, or has seen the gate.
