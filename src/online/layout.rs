@@ -105,9 +105,14 @@ impl Placing<'_> {
         }
     }
 
-    fn feast(&self, schema: &Schema, view: &View) -> RowForm {
+    /// For how long a hash is kept that rows of `view` stand in, in Feast's layout, in ms.
+    pub(crate) fn feast_ttl(&self, schema: &Schema, view: &View) -> Millis {
         let shared = schema.views.iter().filter(|other| other.key == view.key);
         let ttl = shared.map(|other| other.ttl).max().unwrap_or(view.ttl);
+        self.ttl.unwrap_or(ttl).clamp(1, TTL_MAX)
+    }
+
+    fn feast(&self, schema: &Schema, view: &View) -> RowForm {
         let fields = view.features.iter().map(|f| feast::field(&view.name, &f.name).to_vec());
         RowForm {
             head: feast::key_head(&view.key.name, view.key.ty),
@@ -117,7 +122,7 @@ impl Placing<'_> {
             stamp: Some(feast::stamp_field(&view.name)),
             id: view.key.ty,
             types: view.features.iter().map(|f| f.ty).collect(),
-            ttl: self.ttl.unwrap_or(ttl).clamp(1, TTL_MAX),
+            ttl: self.feast_ttl(schema, view),
         }
     }
 }

@@ -40,6 +40,7 @@ mod fence;
 mod flush;
 mod flusher;
 mod gate;
+mod ledger;
 mod left;
 mod link;
 #[cfg(test)]

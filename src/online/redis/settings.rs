@@ -231,9 +231,25 @@ impl RedisSettings {
         }
     }
 
+    /// The key of what jobs write of a Feast project, whatever their prefixes are.
+    pub(crate) fn project_key(&self, project: &str) -> String {
+        let beside = if self.is_cluster() { "{tidemark}" } else { "tidemark" };
+        format!("{beside}:feast:{project}:views")
+    }
+
     /// The key of a job's heartbeats: on each server of a cluster one, with a tag of its first slot.
     pub(crate) fn beats_key(&self, job: &str, first_slot: Option<u16>) -> String {
-        let key = heartbeat_key(&self.key_prefix, job);
+        self.beats_key_under(&self.key_prefix, job, first_slot)
+    }
+
+    /// The same of a job under another prefix.
+    pub(crate) fn beats_key_under(
+        &self,
+        key_prefix: &str,
+        job: &str,
+        first_slot: Option<u16>,
+    ) -> String {
+        let key = heartbeat_key(key_prefix, job);
         match first_slot.filter(|_| self.is_cluster()) {
             Some(slot) => format!("{}:{key}", tag_of(slot)),
             None => key,

@@ -155,6 +155,81 @@ fn rows_are_not_written_for_a_project_that_is_named_as_another_one_ends() {
 }
 
 #[test]
+fn jobs_of_one_project_share_its_hashes_but_no_view_whatever_their_prefixes_are() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    let of = |key_prefix: &str| RedisSettings {
+        key_prefix: key_prefix.to_owned(),
+        project: Some("shop".to_owned()),
+        takeover_after: HANG,
+        ..feast(&server, Layout::Feast)
+    };
+    let named = |job: &str, ttl| Plan { name: job.to_owned(), ..plan(ttl) };
+    let start = |plan: &Plan, settings| Redis::start(plan, WORKERS, settings, false).unwrap();
+    let first = start(&named("first", DAY), of("a"));
+    let mut world = World::new(named("first", DAY), &first, 1);
+    world.write(0, Cause::Arrival, &[(b"c".to_vec(), int_row(3)), (b"d".to_vec(), int_row(4))]);
+    settle(&first);
+    let (key, only_first) = (key_of("c", "shop"), key_of("d", "shop"));
+    let whole = fields(&mut client, &key);
+
+    // The same views under another prefix: another job, and one of the same name.
+    for job in ["second", "first"] {
+        let refused = start(&named(job, DAY), of("b"));
+        let mut theirs = World::new(named(job, DAY), &refused, 2);
+        theirs.write(0, Cause::Arrival, &[(b"c".to_vec(), int_row(9))]);
+        let status = wait_until(&refused, "the refusal", |s| s.refused.is_some());
+        let why = status.refused.unwrap().why;
+        for part in ["job 'first' (key_prefix 'a')", "project 'shop'", "view 'last'", "alive"] {
+            assert!(why.contains(part), "{part}: {why}");
+        }
+        assert_eq!((status.pipelines, status.beats), (0, 0));
+        assert_eq!(fields(&mut client, &key), whole);
+    }
+
+    // Other views of the same entities are nobody's but the third job's.
+    let others = |job: &str, ttl| {
+        let mut plan = named(job, ttl);
+        let views = plan.entities.iter_mut().flat_map(|entity| &mut entity.views);
+        views.for_each(|view| view.name = format!("more_{}", view.name));
+        plan
+    };
+    let refused = start(&others("second", 2 * DAY), of("b"));
+    let status = wait_until(&refused, "the refusal", |s| s.refused.is_some());
+    let why = status.refused.unwrap().why;
+    assert!(
+        why.contains("for 2 d,") && why.contains("for 1 d and") && why.contains("\"ttl\""),
+        "{why}"
+    );
+    drop(refused);
+    let third = start(&others("third", DAY), of("b"));
+    let mut theirs = World::new(others("third", DAY), &third, 3);
+    theirs.write(0, Cause::Arrival, &[(b"c".to_vec(), int_row(5))]);
+    settle(&third);
+    assert_eq!(fields(&mut client, &key).len(), 2 * whole.len());
+    for store in [&first, &third] {
+        (0..3).for_each(|view| store.complete(view));
+        wait_until(store, "keys of earlier runs to be looked for", |status| {
+            !status.sweeping && status.sweep_waiting == 0 && status.dirty == 0
+        });
+    }
+    world.write(0, Cause::Arrival, &[(b"c".to_vec(), None)]);
+    settle(&first);
+    let left = fields(&mut client, &key);
+    assert_eq!(left.len(), whole.len());
+    assert!(left.keys().all(|field| !whole.contains_key(field)), "the third job's");
+    assert_eq!(fields(&mut client, &only_first).len(), whole.len());
+    theirs.write(0, Cause::Arrival, &[(b"c".to_vec(), None)]);
+    settle(&third);
+    assert_eq!(fields(&mut client, &key).len(), 0);
+
+    // Once the first one has ended its views are free.
+    first.close(HANG).unwrap();
+    let second = start(&named("second", DAY), of("c"));
+    wait_until(&second, "the views", |status| status.beats > 0);
+}
+
+#[test]
 fn keys_that_an_earlier_run_has_left_are_removed_view_by_view() {
     let server = servers::Redis::start(&[]);
     let mut client = server.client();
