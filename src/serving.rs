@@ -31,6 +31,8 @@ mod counts;
 mod engine;
 mod feast_error;
 mod freshness;
+#[cfg(fuzzing)]
+mod fuzzed;
 mod question;
 mod redis;
 mod routes;
@@ -40,6 +42,8 @@ mod sources;
 mod tests;
 
 pub use engine::EngineRows;
+#[cfg(fuzzing)]
+pub use fuzzed::FuzzedServer;
 pub use redis::RedisRows;
 pub use source::RowSource;
 pub use sources::RankedSources;

@@ -2,9 +2,8 @@
 
 use crate::online::{Incomplete, OnlineStore};
 use crate::serving::answer::{AnsweredValues, ValueStatus};
-use crate::serving::ask::AskedFeatures;
 use crate::serving::freshness::{AgeBounds, Freshness};
-use crate::serving::source::AskedIds;
+use crate::serving::source::SourceQuestion;
 use crate::wall_clock::wall_ms;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -137,9 +136,7 @@ impl EngineRows {
 
     pub(super) async fn read(
         &self,
-        ask: &AskedFeatures,
-        ids: &AskedIds<'_>,
-        bounds: AgeBounds,
+        SourceQuestion { ask, ids, bounds, .. }: SourceQuestion<'_>,
     ) -> (AnsweredValues, Freshness) {
         let freshness = self.freshness(bounds);
         let mut cells = AnsweredValues::new(ask.columns.len(), ids.rows);

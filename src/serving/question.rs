@@ -7,6 +7,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
+use tidemark_operators::json::quoted;
 use tidemark_operators::value::{Type, parse_address};
 
 /// The body of `POST /get-online-features`.
@@ -135,6 +136,15 @@ pub(super) fn id<'a>(ty: Type, asked: &'a RawValue) -> Result<Cow<'a, str>, Feas
             None => Ok(said),
         },
         _ => Ok(said),
+    }
+}
+
+/// An id in an answer: as it was asked for, in the type of the entity's key.
+pub(super) fn echo(ty: Type, asked: &RawValue, id: &str) -> String {
+    match ty {
+        Type::Int => id.to_owned(),
+        _ if asked.get().starts_with('"') => asked.get().to_owned(),
+        _ => quoted(id),
     }
 }
 

@@ -3,10 +3,9 @@
 use crate::online::redis::{ReadError, RedisReader, RedisSettings, RowsAsked, RowsRead};
 use crate::online::{StoreError, StoredRow, StoredText};
 use crate::serving::answer::{AnsweredValues, ValueStatus};
-use crate::serving::ask::{AskedFeatures, Reads};
-use crate::serving::catalogue::Catalogue;
+use crate::serving::ask::Reads;
 use crate::serving::freshness::{AgeBounds, Freshness, Judge};
-use crate::serving::source::{AskedIds, NotRead};
+use crate::serving::source::{NotRead, SourceQuestion};
 use crate::wall_clock::wall_ms;
 use std::time::Duration;
 use tidemark_operators::json::push_json_text;
@@ -85,10 +84,7 @@ impl RedisRows {
 
     pub(super) async fn read(
         &self,
-        catalogue: &Catalogue,
-        ask: &AskedFeatures,
-        ids: &AskedIds<'_>,
-        bounds: AgeBounds,
+        SourceQuestion { catalogue, ask, ids, bounds }: SourceQuestion<'_>,
     ) -> Result<(AnsweredValues, Freshness), NotRead> {
         let mut asked = RowsAsked::default();
         for (group, ids) in ask.groups.iter().zip(&ids.groups) {

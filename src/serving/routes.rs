@@ -10,7 +10,7 @@ use crate::serving::counts::ENDPOINTS;
 use crate::serving::feast_error::FeastError;
 use crate::serving::freshness::{AgeBounds, Freshness};
 use crate::serving::question::{self, Columns, Question};
-use crate::serving::source::AskedIds;
+use crate::serving::source::{AskedIds, SourceQuestion};
 use crate::serving::sources::ToldRows;
 use crate::serving::{BODY_BYTES_MAX, ENTITIES_MAX, Serving};
 use crate::version::VERSION;
@@ -30,7 +30,6 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::json::quoted;
-use tidemark_operators::value::Type;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -256,15 +255,10 @@ impl Serving {
 
     /// The values of an answer, of which those are left out that the settings do not let out.
     async fn told(&self, ask: &AskedFeatures, ids: &AskedIds<'_>) -> Result<ToldRows, FeastError> {
-        let mut found = self.sources.read(&self.catalogue, ask, ids, self.bounds()).await?;
-        let incomplete = &found.freshness.incomplete;
-        if self.settings.incomplete == IncompleteValues::Null && !incomplete.is_empty() {
-            for (column, (view, _)) in ask.columns.iter().enumerate() {
-                let view = self.catalogue.views.get(*view);
-                if view.is_some_and(|view| incomplete.of(&view.name).is_some()) {
-                    found.cells.hide(column);
-                }
-            }
+        let asking = SourceQuestion { catalogue: &self.catalogue, ask, ids, bounds: self.bounds() };
+        let mut found = self.sources.read(asking).await?;
+        if self.settings.incomplete == IncompleteValues::Null {
+            found.hide_incomplete(asking);
         }
         self.counts.values(ask, &found.cells, ids.rows);
         Ok(found)
@@ -305,7 +299,7 @@ impl Serving {
                     let ids = asked.iter().map(|asked| question::id(entity.ty, asked));
                     let ids = ids.collect::<Result<Vec<_>, _>>()?;
                     let pairs = asked.iter().zip(&ids);
-                    echoes.extend(pairs.map(|(asked, id)| echo(entity.ty, asked, id)));
+                    echoes.extend(pairs.map(|(asked, id)| question::echo(entity.ty, asked, id)));
                     by_entity.insert(at, ids);
                 } else {
                     echoes.extend(asked.iter().map(|asked| asked.get().to_owned()));
@@ -387,15 +381,6 @@ impl Serving {
 /// One entity as Chronon's fetcher asks for it.
 #[derive(Deserialize)]
 struct EntityKeys<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
-
-/// An id in an answer: as it was asked for, in the type of the entity's key.
-fn echo(ty: Type, asked: &RawValue, id: &str) -> String {
-    match ty {
-        Type::Int => id.to_owned(),
-        _ if asked.get().starts_with('"') => asked.get().to_owned(),
-        _ => quoted(id),
-    }
-}
 
 fn json_text(text: impl Into<Body>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text.into()).into_response()

@@ -24,6 +24,15 @@ pub(super) struct AskedIds<'a> {
     pub rows: usize,
 }
 
+/// A question, as it goes from source to source.
+#[derive(Clone, Copy)]
+pub(super) struct SourceQuestion<'a> {
+    pub catalogue: &'a Catalogue,
+    pub ask: &'a AskedFeatures,
+    pub ids: &'a AskedIds<'a>,
+    pub bounds: AgeBounds,
+}
+
 /// Why a source has told nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum NotRead {
@@ -60,14 +69,11 @@ impl RowSource {
     /// The values that are asked for, and as of when they are.
     pub(super) async fn read(
         &self,
-        catalogue: &Catalogue,
-        ask: &AskedFeatures,
-        ids: &AskedIds<'_>,
-        bounds: AgeBounds,
+        asking: SourceQuestion<'_>,
     ) -> Result<(AnsweredValues, Freshness), NotRead> {
         match self {
-            RowSource::Engine(rows) => Ok(rows.read(ask, ids, bounds).await),
-            RowSource::Redis(rows) => rows.read(catalogue, ask, ids, bounds).await,
+            RowSource::Engine(rows) => Ok(rows.read(asking).await),
+            RowSource::Redis(rows) => rows.read(asking).await,
         }
     }
 }

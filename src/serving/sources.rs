@@ -29,7 +29,7 @@ use crate::serving::engine::{EngineRows, LOOK_EVERY};
 use crate::serving::feast_error::FeastError;
 use crate::serving::freshness::{AgeBounds, Freshness};
 use crate::serving::redis::RedisRows;
-use crate::serving::source::{AskedIds, NotRead, RowSource};
+use crate::serving::source::{AskedIds, NotRead, RowSource, SourceQuestion};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -96,6 +96,22 @@ pub(super) struct ToldRows {
     pub passed_over: Vec<(usize, String)>,
 }
 
+impl ToldRows {
+    /// Makes nulls of the values of views that may lack something.
+    pub(super) fn hide_incomplete(
+        &mut self,
+        SourceQuestion { catalogue, ask, .. }: SourceQuestion<'_>,
+    ) {
+        let incomplete = &self.freshness.incomplete;
+        let views = ask.columns.iter().map(|(view, _)| catalogue.views.get(*view));
+        for (column, view) in views.enumerate() {
+            if view.is_some_and(|view| incomplete.of(&view.name).is_some()) {
+                self.cells.hide(column);
+            }
+        }
+    }
+}
+
 impl RankedSources {
     /// These, best first.
     pub fn new(sources: Vec<RowSource>) -> RankedSources {
@@ -159,19 +175,14 @@ impl RankedSources {
     }
 
     /// The values that are asked for, of the first source that is current.
-    pub(super) async fn read(
-        &self,
-        catalogue: &Catalogue,
-        ask: &AskedFeatures,
-        ids: &AskedIds<'_>,
-        bounds: AgeBounds,
-    ) -> Result<ToldRows, FeastError> {
+    pub(super) async fn read(&self, asking: SourceQuestion<'_>) -> Result<ToldRows, FeastError> {
         let mut silent = Vec::new();
+        let SourceQuestion { ask, ids, .. } = asking;
         let counts = u64::from(ids.rows > 0);
         for (at, source) in self.ranked.iter().enumerate() {
             let silence = match source.known_silent() {
                 Some(known) => known,
-                None => match source.ask((catalogue, ask, ids), bounds).await {
+                None => match source.ask(asking).await {
                     Ok((cells, freshness)) => {
                         source.answers.fetch_add(counts, Relaxed);
                         let passed_over = whys(silent);
@@ -222,8 +233,8 @@ impl RankedSources {
         catalogue: &Catalogue,
         bounds: AgeBounds,
     ) -> (Freshness, Option<usize>) {
-        let nothing = (AskedFeatures::default(), AskedIds::default());
-        match self.read(catalogue, &nothing.0, &nothing.1, bounds).await {
+        let (ask, ids) = (&AskedFeatures::default(), &AskedIds::default());
+        match self.read(SourceQuestion { catalogue, ask, ids, bounds }).await {
             Ok(found) => (found.freshness, Some(found.source)),
             Err(refusal) => (Freshness::unknown(refusal.why()), None),
         }
@@ -261,9 +272,9 @@ impl RankedSources {
             rows.look();
         }
         if source.is_to_be_probed() {
-            let nothing = (AskedFeatures::default(), AskedIds::default());
+            let (ask, ids) = (&AskedFeatures::default(), &AskedIds::default());
             // What comes of it stands in the source's state.
-            let _ = source.ask((catalogue, &nothing.0, &nothing.1), bounds).await;
+            let _ = source.ask(SourceQuestion { catalogue, ask, ids, bounds }).await;
         }
     }
 }
@@ -298,11 +309,10 @@ impl RankedSource {
 
     async fn ask(
         &self,
-        (catalogue, ask, ids): (&Catalogue, &AskedFeatures, &AskedIds<'_>),
-        bounds: AgeBounds,
+        asking: SourceQuestion<'_>,
     ) -> Result<(AnsweredValues, Freshness), Silence> {
         let asked = self.now();
-        let silence = match self.rows.read(catalogue, ask, ids, bounds).await {
+        let silence = match self.rows.read(asking).await {
             Ok((cells, freshness)) => match &freshness.stale {
                 None => {
                     self.is_current();

@@ -140,6 +140,8 @@ mod servers;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]
+mod short_lived;
+#[cfg(test)]
 mod silence;
 #[cfg(test)]
 mod state_bytes;

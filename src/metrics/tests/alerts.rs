@@ -3,7 +3,7 @@
 
 use super::full_scrape;
 use crate::metrics::render_serving;
-use crate::metrics::snapshot::ServingSnapshot;
+use crate::metrics::snapshot::{ServedSource, ServingSnapshot};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -52,7 +52,7 @@ fn no_alert_fires_while_a_job_catches_up_unless_it_stands_still() {
 }
 
 /// A job that runs well, an hour long: series, and what they are each minute.
-const HEALTHY: [(&str, &str); 28] = [
+const HEALTHY: [(&str, &str); 30] = [
     ("up{job=\"tidemark\"}", "1x60"),
     ("tidemark_ready", "1x60"),
     ("stream_events_processed_total{worker=\"0\"}", "0+60000x60"),
@@ -77,6 +77,9 @@ const HEALTHY: [(&str, &str); 28] = [
     ("redis_memory_limit_bytes", "1000x60"),
     ("tidemark_online_evicted_keys", "0x60"),
     ("tidemark_serving_fresh", "1x60"),
+    ("tidemark_serving_breaker_status{source=\"engine\"}", "0x60"),
+    // One that was probed a few times, and came back each time.
+    ("tidemark_serving_breaker_status{source=\"redis\"}", "0 2 2 1 0 2 1 2 0x52"),
     ("tidemark_sink_up{sink=\"dead_letters\"}", "1x60"),
     ("tidemark_checkpoint_age_seconds", "9x60"),
     ("tidemark_disk_free_bytes{folder=\"state\"}", "1e10x60"),
@@ -93,7 +96,7 @@ const LIMITS: [(&str, &str); 5] = [
 ];
 
 /// By fault: the alert, and what is otherwise than in a healthy job.
-const FAULTS: [(&str, &[(&str, &str)]); 34] = [
+const FAULTS: [(&str, &[(&str, &str)]); 36] = [
     ("TidemarkDown", &[("up{job=\"tidemark\"}", "0x60")]),
     ("TidemarkWorkerStalled", &[("tidemark_worker_steps_total{worker=\"0\"}", "30000x60")]),
     ("TidemarkLag", &[("kafka_total_consumer_lag", "1001x60")]),
@@ -130,6 +133,20 @@ const FAULTS: [(&str, &[(&str, &str)]); 34] = [
     ("TidemarkStoreMemory", &[("redis_memory_usage_bytes", "801x60")]),
     ("TidemarkStoreEvicts", &[("tidemark_online_evicted_keys", "7x60")]),
     ("TidemarkServingStale", &[("tidemark_serving_fresh", "0x60")]),
+    (
+        "TidemarkSourcePassedOver",
+        // It is probed again and again.
+        &[("tidemark_serving_breaker_status{source=\"redis\"}", "2 1 2 2 1 2x55")],
+    ),
+    (
+        // One alert where no source is current.
+        "TidemarkServingStale",
+        &[
+            ("tidemark_serving_fresh", "0x60"),
+            ("tidemark_serving_breaker_status{source=\"engine\"}", "2x60"),
+            ("tidemark_serving_breaker_status{source=\"redis\"}", "2x60"),
+        ],
+    ),
     ("TidemarkSinkDown", &[("tidemark_sink_up{sink=\"dead_letters\"}", "0x60")]),
     ("TidemarkCheckpointOld", &[("tidemark_checkpoint_age_seconds", "0+60x60")]),
     ("TidemarkDiskFull", &[("tidemark_disk_free_bytes{folder=\"state\"}", "1e9x60")]),
@@ -250,7 +267,8 @@ fn rules_that_people_know_by_name_are_there() {
 
 #[test]
 fn every_metric_of_an_alert_is_one_that_is_shown() {
-    let serving = ServingSnapshot { fresh: true, ..ServingSnapshot::default() };
+    let sources = vec![ServedSource::default()];
+    let serving = ServingSnapshot { fresh: true, sources, ..ServingSnapshot::default() };
     let text = full_scrape() + &render_serving(&serving).unwrap();
     let words = ALERTS
         .lines()

@@ -236,7 +236,7 @@ fn our_server_and_stock_feast_s_answer_alike_from_one_redis() {
     assert!(differences.is_empty(), "{count} differ:\n{}", differences.join("\n\n"));
     materialize_changes_nothing(&world, &rows, &mut reader);
     drop(ours);
-    remote_reads_our_server(&world, &rows, &url);
+    other_stores_read_our_server(&world, &rows, &url);
 }
 
 /// Every key with its fields.
@@ -275,8 +275,13 @@ fn materialize_changes_nothing(
     assert_eq!(dump(world), before);
 }
 
-/// Feast's own client of a server of features, as the online store of a repository, with our statuses.
-fn remote_reads_our_server(world: &World, rows: &BTreeMap<(String, String), Value>, url: &str) {
+/// Feast's own clients of a server of features and of Chronon's fetcher, as the online store of a
+/// repository, with our statuses.
+fn other_stores_read_our_server(
+    world: &World,
+    rows: &BTreeMap<(String, String), Value>,
+    url: &str,
+) {
     let settings = world.folder.path().join("cluster.toml");
     let text = std::fs::read_to_string(&settings).unwrap();
     assert!(text.contains("statuses = \"stock\""));
@@ -289,9 +294,14 @@ fn remote_reads_our_server(world: &World, rows: &BTreeMap<(String, String), Valu
     let text = std::fs::read_to_string(&file).unwrap();
     let (before, after) = text.split_once("online_store:\n").unwrap();
     let rest = after.split_once("offline_store:").unwrap().1;
-    let store = format!("online_store:\n  type: remote\n  path: http://127.0.0.1:{port}\n");
-    std::fs::write(&file, format!("{before}{store}offline_store:{rest}")).unwrap();
-    let mut reader = Reader::start(&repo);
-    let compared = until_read(world, &mut reader, rows, false);
-    assert!(compared > 1_000, "{compared}");
+    for kind in ["remote", "chronon"] {
+        let store = format!("online_store:\n  type: {kind}\n  path: http://127.0.0.1:{port}\n");
+        std::fs::write(&file, format!("{before}{store}offline_store:{rest}")).unwrap();
+        let mut reader = Reader::start(&repo);
+        if kind == "chronon" {
+            reader.ask(&json!({ "chronon": true }));
+        }
+        let compared = until_read(world, &mut reader, rows, false);
+        assert!(compared > 1_000, "{kind}: {compared}");
+    }
 }

@@ -6,6 +6,7 @@
     gives a list with one object an entity: {"name": {"value", "type", "status", "at"}}
 {"history": "view", "rows": [{..}, ..]} makes these the view's history: ids, features, event_timestamp.
 {"materialize": "2026-01-01T00:00:00", "views": [..]} runs materialize_incremental up to that time.
+{"chronon": true} makes each view one of Chronon's, of the same name.
 An exception gives {"error": ".."}.
 """
 
@@ -22,6 +23,7 @@ logging.disable(logging.WARNING)
 
 import pandas
 from feast import FeatureStore
+from feast.infra.offline_stores.contrib.chronon_offline_store.chronon_source import ChrononSource
 from feast.protos.feast.serving.ServingService_pb2 import FieldStatus
 
 store = FeatureStore(repo_path=sys.argv[1])
@@ -40,6 +42,17 @@ def answer(ask):
     if "materialize" in ask:
         end = datetime.datetime.fromisoformat(ask["materialize"])
         store.materialize_incremental(end_date=end, feature_views=ask["views"])
+        return None
+    if "chronon" in ask:
+        views = store.list_feature_views()
+        for view in views:
+            view.batch_source = ChrononSource(
+                name=f"{view.name}_chronon",
+                materialization_path="data",
+                chronon_group_by=view.name,
+                timestamp_field="event_timestamp",
+            )
+        store.apply(views)
         return None
     if "history" in ask:
         folder = pathlib.Path(sys.argv[1], "data", ask["history"])
