@@ -12,7 +12,7 @@
 //!   reply always tells whether the row is still there, whatever other views have written;
 //! - fields that are none of a view's stay: they are other views', or somebody else's.
 
-use crate::online::feast;
+use crate::online::feast::{self, StoredValue};
 use crate::online::schema::{Schema, View};
 use crate::online::text;
 use std::collections::HashMap;
@@ -201,26 +201,30 @@ impl RowForm {
     }
 
     /// What was read of a row, in the order of `fields_of`: `None` for what is not there.
-    pub(crate) fn read(&self, values: Vec<Option<Vec<u8>>>) -> StoredRow {
-        if !self.is_shared() {
-            let values = values.into_iter().map(|value| value.map(StoredText::Text));
-            let values = values.map(|value| value.unwrap_or(StoredText::Null));
-            return StoredRow { values: values.collect(), changed: None };
-        }
-        let mut values = values;
-        let stamp = values.pop().flatten();
-        let text = |value: Option<Vec<u8>>| {
-            let mut text = Vec::new();
-            match value.map(|value| feast::read(&value, &mut text)) {
-                None | Some(feast::StoredValue::Null) => StoredText::Null,
-                Some(feast::StoredValue::Text) => StoredText::Text(text),
-                Some(feast::StoredValue::Unreadable) => StoredText::Unreadable,
-            }
+    pub(crate) fn read(&self, values: impl ExactSizeIterator<Item = Option<Vec<u8>>>) -> StoredRow {
+        let count = values.len();
+        let mut row = StoredRow {
+            text: Vec::with_capacity(count * 8),
+            values: Vec::with_capacity(count),
+            changed: None,
         };
-        StoredRow {
-            values: values.into_iter().map(text).collect(),
-            changed: stamp.as_deref().and_then(feast::stamp),
+        for (at, value) in values.enumerate() {
+            let value = value.as_deref();
+            if self.is_shared() && at + 1 == count {
+                row.changed = value.and_then(feast::stamp);
+                break;
+            }
+            let kind = match (value, self.is_shared()) {
+                (None, _) => StoredValue::Null,
+                (Some(value), true) => feast::read(value, &mut row.text),
+                (Some(value), false) => {
+                    row.text.extend_from_slice(value);
+                    StoredValue::Text
+                }
+            };
+            row.values.push((kind, row.text.len()));
         }
+        row
     }
 }
 
@@ -236,30 +240,52 @@ fn literal(bytes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// A row as it was read, in the texts of the layout `hash`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A row as it was read, in the texts of the layout `hash`: all in one buffer, as rows go from the thread
+/// that reads them to the one that answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StoredRow {
-    /// A value for each feature that was asked for.
-    pub values: Vec<StoredText>,
+    text: Vec<u8>,
+    /// What each value is, and where its text ends.
+    values: Vec<(StoredValue, usize)>,
     /// The live clock of its last change, where the layout says it and there is a row.
     pub changed: Option<EventTime>,
 }
 
 /// A value as it was read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoredText {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoredText<'a> {
     /// Its text, as bytes that need be no UTF-8.
-    Text(Vec<u8>),
+    Text(&'a [u8]),
     /// Null: nothing is there.
     Null,
     /// Bytes that are no value: somebody else wrote them.
     Unreadable,
 }
 
-impl StoredText {
+impl StoredRow {
+    /// The value of the feature that was asked for at this place.
+    pub fn value(&self, at: usize) -> Option<StoredText<'_>> {
+        let (kind, end) = *self.values.get(at)?;
+        let start = at.checked_sub(1).and_then(|before| self.values.get(before));
+        Some(match kind {
+            StoredValue::Null => StoredText::Null,
+            StoredValue::Unreadable => StoredText::Unreadable,
+            StoredValue::Text => {
+                StoredText::Text(self.text.get(start.map_or(0, |(_, end)| *end)..end)?)
+            }
+        })
+    }
+
+    /// A value for each feature that was asked for.
+    pub fn values(&self) -> impl Iterator<Item = StoredText<'_>> {
+        (0..self.values.len()).filter_map(|at| self.value(at))
+    }
+}
+
+impl StoredText<'_> {
     /// Whether there is anything at all.
-    pub fn is_there(&self) -> bool {
-        *self != StoredText::Null
+    pub fn is_there(self) -> bool {
+        self != StoredText::Null
     }
 }
 

@@ -45,6 +45,17 @@ impl ValueStatus {
             ValueStatus::OutsideMaxAge => "OUTSIDE_MAX_AGE",
         }
     }
+
+    /// As it stands in a list: in one piece, as an answer has thousands of them.
+    const fn listed(self) -> &'static [u8] {
+        match self {
+            ValueStatus::Invalid => b"\"INVALID\",",
+            ValueStatus::Present => b"\"PRESENT\",",
+            ValueStatus::Null => b"\"NULL_VALUE\",",
+            ValueStatus::NotFound => b"\"NOT_FOUND\",",
+            ValueStatus::OutsideMaxAge => b"\"OUTSIDE_MAX_AGE\",",
+        }
+    }
 }
 
 /// One value.
@@ -67,7 +78,8 @@ pub(super) struct AnsweredValues {
 impl AnsweredValues {
     pub fn new(columns: usize, rows: usize) -> AnsweredValues {
         let none = AnsweredValue { status: ValueStatus::OutsideMaxAge, text: (0, 0), as_of: 0 };
-        AnsweredValues { rows, text: Vec::new(), cells: vec![none; columns.saturating_mul(rows)] }
+        let count = columns.saturating_mul(rows);
+        AnsweredValues { rows, text: Vec::with_capacity(count * 8), cells: vec![none; count] }
     }
 
     /// Puts a value: `write` appends its JSON, or nothing for none, and says what it is.
@@ -211,22 +223,21 @@ impl AnswerForm<'_> {
                 Statuses::Own => cell.status,
                 Statuses::Stock => ValueStatus::Present,
             };
-            out.push(b'"');
-            out.extend_from_slice(status.name().as_bytes());
-            out.extend_from_slice(b"\",");
+            out.extend_from_slice(status.listed());
         }
         trim_comma(out);
         out.extend_from_slice(b"],\"event_timestamps\":[");
         for (cell, (last, at)) in cells.column(column).iter().zip(moments) {
-            out.push(b'"');
             if *last == cell.as_of && at.start < at.end {
                 out.extend_from_within(at.clone());
             } else {
                 let start = out.len();
+                out.push(b'"');
                 moment(cell.as_of, out);
+                out.push(b'"');
                 (*last, *at) = (cell.as_of, start..out.len());
             }
-            out.extend_from_slice(b"\",");
+            out.push(b',');
         }
         trim_comma(out);
         out.extend_from_slice(b"]},");

@@ -88,10 +88,11 @@ impl RedisRows {
     ) -> Result<(AnsweredValues, Freshness), NotRead> {
         let mut asked = RowsAsked::default();
         for (group, ids) in ask.groups.iter().zip(&ids.groups) {
+            let views = group.views.iter().zip(&group.reads);
+            let fields = views.map(|(view, reads)| self.reader.fields(*view, &reads.features));
+            let fields: Vec<_> = fields.collect();
             for id in ids {
-                for (view, reads) in group.views.iter().zip(&group.reads) {
-                    self.reader.add(&mut asked, *view, id.as_bytes(), &reads.features);
-                }
+                fields.iter().for_each(|view| self.reader.add(&mut asked, view, id.as_bytes()));
             }
         }
         let read = self.ask(asked).await?;
@@ -143,12 +144,12 @@ impl AnswerPlace {
         // A hash without fields is none.
         let there = match reads.witnessed {
             _ if read.changed.is_some() => true,
-            true => read.values.first().is_some_and(StoredText::is_there),
-            false => read.values.iter().any(StoredText::is_there),
+            true => read.value(0).is_some_and(StoredText::is_there),
+            false => read.values().any(StoredText::is_there),
         };
         let as_of = read.changed.unwrap_or(self.as_of);
         for (column, at) in &reads.columns {
-            let value = read.values.get(*at);
+            let value = read.value(*at);
             let ty = reads.features.get(*at).and_then(|feature| types.get(*feature));
             let as_of = if there { as_of } else { 0 };
             cells.put(*column, self.row, as_of, |out| match (there, value, ty) {
@@ -172,13 +173,22 @@ fn json(value: &[u8], ty: Type, out: &mut Vec<u8>) -> ValueStatus {
         }
         Type::Int | Type::Timestamp => text.parse::<i64>().is_ok() && !text.starts_with('+'),
         Type::Bool => matches!(text, "true" | "false"),
-        Type::Double | Type::Decimal(_) => serde_json::from_str::<f64>(text).is_ok(),
+        Type::Double | Type::Decimal(_) => is_number(text),
     };
     if !fits {
         return ValueStatus::Invalid;
     }
     out.extend_from_slice(value);
     ValueStatus::Present
+}
+
+/// Whether a text is a number of JSON's that a double holds. Most are known by their signs alone.
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let (whole, part) = digits.split_once('.').unwrap_or((digits, "0"));
+    let all = |text: &str| !text.is_empty() && text.bytes().all(|sign| sign.is_ascii_digit());
+    let plain = all(whole) && all(part) && (whole.len() == 1 || !whole.starts_with('0'));
+    plain && whole.len() < 300 || serde_json::from_str::<f64>(text).is_ok()
 }
 
 #[cfg(test)]

@@ -33,16 +33,16 @@ pub fn read_redis(
     nodes.connect_for(&key)?;
     let reply = nodes.ask("HMGET", &key, &fields)?;
     let Value::Array(values) = reply else { return Ok(None) };
-    let row = form.read(values.into_iter().map(bytes).collect());
-    if row.changed.is_none() && !row.values.iter().any(StoredText::is_there) {
+    let row = form.read(values.into_iter().map(bytes));
+    if row.changed.is_none() && !row.values().any(StoredText::is_there) {
         return Ok(None);
     }
-    let text = |value: StoredText| match value {
-        StoredText::Text(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+    let text = |value: StoredText<'_>| match value {
+        StoredText::Text(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
         StoredText::Null => None,
         StoredText::Unreadable => Some("(unreadable)".to_owned()),
     };
-    let values = row.values.into_iter().map(text);
+    let values = row.values().map(text);
     Ok(Some(view.features.iter().map(|feature| feature.name.clone()).zip(values).collect()))
 }
 

@@ -17,7 +17,7 @@ use crate::online::redis::nodes::{Nodes, Routed};
 use crate::online::redis::schedule::micros;
 use crate::online::redis::settings::RedisSettings;
 use crate::online::redis::slots::slot_of;
-use crate::online::redis::wire;
+use crate::online::redis::wire::{self, PackedFields};
 use crate::online::schema::Schema;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -43,6 +43,13 @@ pub struct RowsAsked {
     views: Vec<usize>,
     /// Where each command goes, in a cluster.
     routed: Vec<Routed>,
+}
+
+/// What is asked of each row of a view.
+#[derive(Debug)]
+pub struct FieldsAsked {
+    view: usize,
+    fields: PackedFields,
 }
 
 /// What came back.
@@ -138,12 +145,18 @@ impl RedisReader {
         Ok(reader)
     }
 
-    /// Adds a row to what is asked: `features` (job indices) of the entity `id` in `view`.
-    pub fn add(&self, asked: &mut RowsAsked, view: usize, id: &[u8], features: &[usize]) {
-        let Some(form) = self.forms.get(view) else { return };
+    /// What is read of each row of `view`: `features` by job index.
+    pub fn fields(&self, view: usize, features: &[usize]) -> FieldsAsked {
+        let fields = self.forms.get(view).map(|form| form.fields_of(features));
+        FieldsAsked { view, fields: PackedFields::new(&fields.unwrap_or_default()) }
+    }
+
+    /// Adds a row to what is asked, of the entity `id`.
+    pub fn add(&self, asked: &mut RowsAsked, fields: &FieldsAsked, id: &[u8]) {
+        let Some(form) = self.forms.get(fields.view) else { return };
         let key = form.key(id);
-        wire::hmget(&key, form.fields_of(features).into_iter(), &mut asked.commands);
-        asked.views.push(view);
+        wire::hmget(&key, &fields.fields, &mut asked.commands);
+        asked.views.push(fields.view);
         if self.clustered {
             let (end, slot) = (asked.commands.len(), slot_of(&key));
             asked.routed.push(Routed { end, slot, joined: false });

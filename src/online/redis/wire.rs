@@ -170,14 +170,25 @@ pub(crate) fn command(parts: &[&[u8]], out: &mut Vec<u8>) {
 }
 
 /// `HMGET key field ..`.
-pub(crate) fn hmget<'a>(
-    key: &[u8],
-    fields: impl ExactSizeIterator<Item = &'a [u8]>,
-    out: &mut Vec<u8>,
-) {
-    begin(b"$5\r\nHMGET\r\n", 2 + fields.len(), out);
+pub(crate) fn hmget(key: &[u8], fields: &PackedFields, out: &mut Vec<u8>) {
+    begin(b"$5\r\nHMGET\r\n", 2 + fields.count, out);
     bulk(key, out);
-    fields.for_each(|field| bulk(field, out));
+    out.extend_from_slice(&fields.bytes);
+}
+
+/// Fields as commands have them, once for all keys that they are read of.
+#[derive(Debug, Default)]
+pub(crate) struct PackedFields {
+    bytes: Vec<u8>,
+    count: usize,
+}
+
+impl PackedFields {
+    pub(crate) fn new(fields: &[&[u8]]) -> PackedFields {
+        let mut bytes = Vec::new();
+        fields.iter().for_each(|field| bulk(field, &mut bytes));
+        PackedFields { bytes, count: fields.len() }
+    }
 }
 
 /// `HDEL key field ..`.

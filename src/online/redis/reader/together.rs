@@ -119,9 +119,7 @@ impl ReadTogether {
 /// The reply to HMGET.
 fn row(reply: Value, form: Option<&RowForm>) -> Result<StoredRow, String> {
     match (reply, form) {
-        (Value::Array(values), Some(form)) => {
-            Ok(form.read(values.into_iter().map(bytes).collect()))
-        }
+        (Value::Array(values), Some(form)) => Ok(form.read(values.into_iter().map(bytes))),
         (Value::ServerError(error), _) => Err(link::reason(&error)),
         _ => Err("its reply to HMGET is no array".to_owned()),
     }
