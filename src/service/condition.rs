@@ -18,8 +18,10 @@ pub(super) fn condition(
 ) -> JobCondition {
     let worst = |part: &&Component| match part.state {
         State::Stalled => 0,
-        State::Down => 1,
-        State::Degraded | State::Ok => 2,
+        // The cause of others.
+        _ if is_full(part) => 1,
+        State::Down => 2,
+        State::Degraded | State::Ok => 3,
     };
     let mut bad: Vec<_> = parts.iter().filter(|part| part.state != State::Ok).collect();
     bad.sort_by_key(worst);
@@ -82,9 +84,7 @@ fn of_part(part: &Component) -> JobTrouble {
         (Part::Sink, _) => (format!("The online store needs attention: {name}"), ONLINE_BAD),
         (Part::Memory, _) => ("The process has nearly all of its memory".to_owned(), MEMORY),
         (Part::Disk, State::Down) => (format!("The disk of {name} cannot be read"), DISK),
-        (Part::Disk, _) if part.reason.starts_with("0 B ") => {
-            (format!("The disk of {name} is full"), DISK)
-        }
+        (Part::Disk, _) if is_full(part) => (format!("The disk of {name} is full"), FULL),
         (Part::Disk, _) => (format!("The disk of {name} is nearly full"), DISK),
         (Part::Job, _) => (format!("The job {name} needs attention"), ("", "hour")),
     };
@@ -94,6 +94,11 @@ fn of_part(part: &Component) -> JobTrouble {
         remedy.to_mut().push_str(&asks_redis(&why));
     }
     JobTrouble { state: part.state, what, lasts: 0, why, remedy, section: section.into() }
+}
+
+/// Whether it is a disk without any room.
+fn is_full(part: &Component) -> bool {
+    part.kind == Part::Disk && part.reason.starts_with("0 B ")
 }
 
 /// How to ask the Redis that `why` names, which need not be where `redis-cli` looks for one.
@@ -149,6 +154,8 @@ const MEMORY: Remedy = (
      more processes.",
     "memory",
 );
+const FULL: Remedy =
+    ("Nothing can be written there. Make room; what waits is written then by itself.", "parts");
 const DISK: Remedy = ("Once it is full nothing can be written there. Make room.", "parts");
 
 /// What a finding is called; its text has what to do.
@@ -221,6 +228,16 @@ mod tests {
         let what: Vec<_> = all.troubles.iter().map(|trouble| trouble.what.as_str()).collect();
         assert_eq!(what[1], "The online store takes no rows: online (redis)");
         assert_eq!(what[3], "Clocks of who writes clicks are ahead");
+    }
+
+    #[test]
+    fn a_disk_without_room_is_named_before_what_finds_none() {
+        let full = Component {
+            reason: "0 B of 4.09 GB free".to_owned(),
+            ..part(Part::Disk, "/var", State::Degraded)
+        };
+        let all = of(&[part(Part::Sink, "dead_letters", State::Down), full], &[], &[]);
+        assert_eq!(all.sentence, "The disk of /var is full; and 1 more thing needs attention.");
     }
 
     #[test]

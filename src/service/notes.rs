@@ -29,6 +29,9 @@ impl Service {
     }
 }
 
+/// How it begins that a clock is ahead.
+pub(super) const AHEAD: &str = "the clock of who writes";
+
 /// The partition whose clock is furthest ahead, and how many there are.
 fn ahead(partitions: &[PartitionOverview]) -> Option<String> {
     let is_ahead = |partition: &&PartitionOverview| {
@@ -38,9 +41,7 @@ fn ahead(partitions: &[PartitionOverview]) -> Option<String> {
     let others = partitions.iter().filter(is_ahead).count() - 1;
     let (number, source, by) = (most.partition, &most.source, duration_short(most.ahead_by));
     let besides = if others == 0 { String::new() } else { format!(", and of {others} more") };
-    Some(format!(
-        "the clock of who writes partition {number} of {source}{besides} is ahead, by {by} on average"
-    ))
+    Some(format!("{AHEAD} partition {number} of {source}{besides} is ahead, by {by} on average"))
 }
 
 /// What is told of one source: its silent partitions, for as long as the one that fell silent last.

@@ -73,7 +73,11 @@ impl Service {
         let mut told = parts.clone();
         checks::apply(findings.clone(), &mut told);
         let health = Health { components: told, ..Health::default() };
-        let notes = self.notes(&partitions, kafka.as_ref());
+        let mut notes = self.notes(&partitions, kafka.as_ref());
+        if findings.iter().any(|finding| finding.reason == "corrected") {
+            // It says the same.
+            notes.retain(|note| !note.starts_with(super::notes::AHEAD));
+        }
         let state = (health.status(), &self.readiness());
         let uptime = self.observer.started().elapsed().as_millis();
         Overview {
@@ -269,6 +273,7 @@ fn online(snapshot: &OnlineSnapshot) -> SinkOverview {
     SinkOverview {
         sink: crate::http::components::online_name(snapshot),
         written: snapshot.rows_written(),
+        merged: Some(snapshot.rows_coalesced),
         waiting: snapshot.rows_pending,
         waiting_bytes: None,
         behind: Some(snapshot.behind_ms),
@@ -280,6 +285,7 @@ fn log(snapshot: &LogSinkSnapshot) -> SinkOverview {
     SinkOverview {
         sink: snapshot.name.to_owned(),
         written: snapshot.written,
+        merged: None,
         waiting: snapshot.pending,
         waiting_bytes: snapshot.pending_bytes,
         behind: None,

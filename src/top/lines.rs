@@ -262,9 +262,10 @@ fn sinks(o: &Overview) -> TopTable {
         let behind = s.behind.map_or("-".to_owned(), duration_short);
         let state = s.down.clone().unwrap_or_else(|| "ok".to_owned());
         let waiting = s.waiting_bytes.map_or_else(|| count_text(s.waiting), bytes_short);
-        vec![s.sink.clone(), waiting, behind, count_text(s.written), state]
+        let merged = s.merged.map_or("-".to_owned(), count_text);
+        vec![s.sink.clone(), waiting, behind, count_text(s.written), merged, state]
     };
-    let heads = &["sink", ">waiting", ">behind", ">written", "state"];
+    let heads = &["sink", ">waiting", ">behind", ">written", ">merged", "state"];
     (heads, o.sinks.iter().map(row).collect())
 }
 

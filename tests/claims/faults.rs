@@ -159,7 +159,7 @@ fn brokers_a_store_and_a_disk_that_fail_are_told_by_all_who_look_and_by_nobody_o
     // No letter of it fits in what is left.
     watched.world.write(0, &[(b"key".to_vec(), vec![b'x'; 10_000])]);
     let (sink, alerts) = (["disk", "sink"], ["TidemarkSinkDown"]);
-    watched.until_told("Dead letters cannot be written", &sink, &alerts, pay);
+    watched.until_told("The disk of", &sink, &alerts, pay);
     resize(&watched.world, &disk, "4g");
     watched.until_well();
 

@@ -150,6 +150,10 @@ pub struct SinkOverview {
     pub sink: String,
     /// What was written so far.
     pub written: u64,
+    /// Rows that a newer one of the same entity replaced before they were written; `None` of what writes
+    /// everything.
+    #[serde(default)]
+    pub merged: Option<u64>,
     /// What waits to be written.
     pub waiting: u64,
     /// The same in bytes, of a sink that does not count what waits.

@@ -62,7 +62,7 @@ fn most(moment: &Moment<'_>) -> Option<String> {
     let (at, plan) = all().max_by_key(|(at, _)| held(*at).used())?;
     let (bytes, entities) = (held(at).used(), of(at).map(|entity| entity.entities.get()).sum());
     let mut text = format!(
-        "Most of it, {}, is of {} entities of the type {}",
+        "The largest part, {}, is of {} entities of the type {}",
         bytes_short(bytes),
         count_text(entities),
         plan.name
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(reason, "state_bytes");
         for part in [
             "900 kB of the 1.00 MB that limits.state_bytes allows".to_owned(),
-            format!("Most of it, 900 kB, is of 1,234 entities of the type {}", plan.name),
+            format!("The largest part, 900 kB, is of 1,234 entities of the type {}", plan.name),
             format!("window of {window} holds 56,789 events"),
             "most came from card_7 (12.3 %)".to_owned(),
         ] {
