@@ -57,7 +57,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
         limits,
         live_idle: None,
         machine_clock: None,
-        sealing: if sealed.is_some() { Sealing::Lines } else { Sealing::Count },
+        sealing: if sealed.is_some() { args.rows.sealing() } else { Sealing::Count },
         online,
     };
     let observer = Observer::new(&settings);

@@ -149,7 +149,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
         lines.push(windows.lines.probe_with(&probe));
     }
     // Every worker builds the same graph; the lines all go to worker 0.
-    if config.sealing == Sealing::Lines {
+    if config.sealing.writes_lines() {
         merge_lines(scope.concatenate(lines), config.lines, shared);
     }
     Dataflow { probe, entities }

@@ -158,7 +158,11 @@ pub fn entity_windows<'scope>(
                 running.rows.clear();
             }
             match pace {
-                Activation::Again => again.activate(),
+                Activation::Again => {
+                    // A storm of decay is many lines: those that are whole need not wait for its end.
+                    hold(&mut capability, running.given());
+                    again.activate();
+                }
                 Activation::Soon => again.activate_after(SOON),
                 Activation::Wait => hold(&mut capability, running.sealed),
                 Activation::Over => (capability, rows_capability) = (None, None),

@@ -61,6 +61,25 @@ impl Expiry {
         self.due.peek().is_some_and(|Reverse((due, _))| *due <= clock)
     }
 
+    /// When the next timer is due, if not later: at the least.
+    pub fn due(&self) -> Option<EventTime> {
+        self.due.peek().map(|Reverse((due, _))| *due)
+    }
+
+    /// Lets the next timer pass, and gives when and whose it was; `None`: it is set again, for its slot's
+    /// latest event (`latest` as in [`Self::run`]) is a newer one, or there is none any more. They pass in
+    /// the order of their times.
+    pub fn pass(&mut self, latest: impl Fn(u32) -> u64) -> Option<(EventTime, u32)> {
+        let Reverse((due, slot)) = self.due.pop()?;
+        self.armed[slot] = false;
+        let ts = latest(slot).checked_sub(1)?;
+        if ts.saturating_add(self.horizon) > due {
+            self.arm(slot, ts);
+            return None;
+        }
+        Some((due, slot))
+    }
+
     /// About how much memory it takes, in bytes.
     pub fn memory(&self) -> usize {
         self.due.capacity() * 16 + self.armed.bytes()

@@ -12,6 +12,7 @@
 //! events leaving after a pause) is worked off in blocks of bounded size too, and the caller may stop
 //! between any two.
 
+mod changes;
 mod fold;
 mod lasts;
 mod probing;
@@ -30,6 +31,8 @@ use crate::timeline::names::Names;
 use crate::value::Column;
 use crate::view::{Source, ViewColumns};
 use crate::window::batch::WindowBatch;
+use changes::Changing;
+pub use changes::{ChangedRow, ChangedRows};
 use fold::WindowFold;
 use lasts::{LastSlot, LastStep};
 use probing::ProbeBlock;
@@ -59,6 +62,12 @@ pub struct SealedRows<'a> {
 pub trait SealedOutput {
     /// Takes the next rows of a view.
     fn rows(&mut self, rows: &SealedRows<'_>, names: &Names);
+
+    /// Takes the next rows of a view of windows that [follow changes](SealedWindows::following_changes);
+    /// of others there are none.
+    fn changes(&mut self, rows: &ChangedRows<'_>, names: &Names) {
+        let _ = (rows, names);
+    }
 }
 
 /// See the module.
@@ -80,6 +89,8 @@ pub struct SealedWindows {
     next: u64,
     folding: Folding,
     probing: ProbeBlock,
+    /// Where rows are given out at decay edges too.
+    changing: Option<Box<Changing>>,
     /// How long after its time a row is known, in ms.
     lag: Millis,
     clock: EventTime,
@@ -115,6 +126,7 @@ impl SealedWindows {
             next: 0,
             folding: Folding::new(entity),
             probing: ProbeBlock::default(),
+            changing: None,
             lag: 0,
             clock: 0,
             until: 0,
@@ -205,7 +217,7 @@ impl SealedWindows {
     /// About how much memory the accumulators take, in bytes.
     pub fn memory(&self) -> usize {
         let lasts = self.lasts.iter().map(|l| l.last.memory()).sum::<usize>();
-        self.accumulators.memory() + lasts
+        self.accumulators.memory() + lasts + self.changing.as_ref().map_or(0, |c| c.memory())
     }
 
     /// How much of it nothing is in, in bytes, where `free` of the slots are.
@@ -238,6 +250,9 @@ impl SealedWindows {
         output: &mut dyn SealedOutput,
     ) -> bool {
         self.grow(names.entities.end());
+        if self.changing.is_some() {
+            return self.run_changes(log, names, budget, output);
+        }
         let mut touched = 0;
         while touched < budget {
             let target = self.until.saturating_sub(1);

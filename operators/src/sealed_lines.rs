@@ -3,14 +3,19 @@
 //! Each worker writes the lines of its own rows; one writer merges them, a frontier step at a time,
 //! in the order (as_of, source, partition, offset, view in job order). A line is
 //! `{"view","entity_type","entity_id","as_of","source","partition","offset","features":{..}}`.
+//!
+//! A row that [time has changed](crate::sealed::ChangedRow) has null for the three that say which event; it
+//! comes before those of events of its time, by (the hash of its id, its view). `"first":true` stands before
+//! `"features"` where these were those of no events until then.
 
 mod merge;
 
 use crate::cut::Cut;
+use crate::interner::stable_hash;
 use crate::json::{push_int, push_json, push_json_text, quoted};
 use crate::origin::Origin;
 use crate::plan::{FeaturePlan, Plan};
-use crate::sealed::{SealedOutput, SealedRows};
+use crate::sealed::{ChangedRow, ChangedRows, SealedOutput, SealedRows};
 use crate::time::EventTime;
 use crate::timeline::names::Names;
 use crate::value::Column;
@@ -23,9 +28,25 @@ pub struct LineKey {
     /// The row's time.
     pub as_of: EventTime,
     /// The event it belongs to.
-    pub origin: Origin,
+    pub origin: LineOrigin,
     /// The view's place in the job.
     pub view: u32,
+}
+
+/// What a line is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum LineOrigin {
+    /// Time has changed the features of an entity whose id has this hash. Ids of one hash are of one worker,
+    /// whose lines stand in the order of their bytes then.
+    Change(u64),
+    /// An event.
+    Event(Origin),
+}
+
+impl From<Origin> for LineOrigin {
+    fn from(origin: Origin) -> Self {
+        LineOrigin::Event(origin)
+    }
 }
 
 /// Lines of one worker and entity type, in order.
@@ -107,31 +128,70 @@ impl LineWriter {
         let empty = SealedLines { stream: self.pending.stream, ..SealedLines::default() };
         let mut lines = std::mem::replace(&mut self.pending, empty);
         // Rows come a view at a time.
-        lines.lines.sort();
+        let SealedLines { lines: places, bytes, .. } = &mut lines;
+        let text =
+            |(_, start, end): &(LineKey, u64, u64)| bytes.get(*start as usize..*end as usize);
+        places.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| text(a).cmp(&text(b))));
         Some(lines)
     }
+
+    fn line(&mut self, row: &LineRow, columns: &[Column], names: &Names) {
+        let Some(view) = self.views.get(row.view) else { return };
+        let id = names.entities.bytes(row.slot);
+        let out = &mut self.pending.bytes;
+        let start = out.len();
+        out.extend_from_slice(view.head.as_bytes());
+        push_json_text(id, out);
+        out.extend_from_slice(b",\"as_of\":");
+        push_int(row.as_of, out);
+        let origin = match row.origin {
+            Some(origin) => {
+                out.extend_from_slice(self.sources[usize::from(origin.source)].as_bytes());
+                push_int(origin.partition, out);
+                out.extend_from_slice(b",\"offset\":");
+                push_int(origin.offset, out);
+                LineOrigin::Event(origin)
+            }
+            None => {
+                out.extend_from_slice(b",\"source\":null,\"partition\":null,\"offset\":null");
+                LineOrigin::Change(stable_hash(id))
+            }
+        };
+        if row.first {
+            out.extend_from_slice(b",\"first\":true");
+        }
+        out.extend_from_slice(b",\"features\":{");
+        push_features(&view.features, columns, row.at, out);
+        out.extend_from_slice(b"}}\n");
+        let key = LineKey { as_of: row.as_of, origin, view: row.view as u32 };
+        self.pending.lines.push((key, start as u64, out.len() as u64));
+    }
+}
+
+/// What a line says of a row besides its features.
+struct LineRow {
+    view: usize,
+    slot: u32,
+    as_of: EventTime,
+    origin: Option<Origin>,
+    first: bool,
+    /// Where its features are in the columns.
+    at: usize,
 }
 
 impl SealedOutput for LineWriter {
     fn rows(&mut self, rows: &SealedRows<'_>, names: &Names) {
-        let view = &self.views[rows.view];
-        let out = &mut self.pending.bytes;
-        for (row, slot) in rows.slots.iter().enumerate() {
-            let start = out.len();
-            let (as_of, origin) = (rows.times[row], rows.origins[row]);
-            out.extend_from_slice(view.head.as_bytes());
-            push_json_text(names.entities.bytes(*slot), out);
-            out.extend_from_slice(b",\"as_of\":");
-            push_int(as_of, out);
-            out.extend_from_slice(self.sources[usize::from(origin.source)].as_bytes());
-            push_int(origin.partition, out);
-            out.extend_from_slice(b",\"offset\":");
-            push_int(origin.offset, out);
-            out.extend_from_slice(b",\"features\":{");
-            push_features(&view.features, rows.columns, row, out);
-            out.extend_from_slice(b"}}\n");
-            let key = LineKey { as_of, origin, view: rows.view as u32 };
-            self.pending.lines.push((key, start as u64, out.len() as u64));
+        for (at, slot) in rows.slots.iter().enumerate() {
+            let (as_of, origin) = (rows.times[at], Some(rows.origins[at]));
+            let row = LineRow { view: rows.view, slot: *slot, as_of, origin, first: false, at };
+            self.line(&row, rows.columns, names);
+        }
+    }
+
+    fn changes(&mut self, rows: &ChangedRows<'_>, names: &Names) {
+        for ChangedRow { time, slot, origin, first, at } in rows.rows.iter().copied() {
+            let row = LineRow { view: rows.view, slot, as_of: time, origin, first, at };
+            self.line(&row, rows.columns, names);
         }
     }
 }

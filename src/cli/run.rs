@@ -1,7 +1,7 @@
 //! Commands that run a job or read what it made.
 
-use crate::cli::OutputFormat;
 use crate::cli::values::{self, SampleOf, SourceFiles, TableFile};
+use crate::cli::{OutputFormat, RowTimes};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -167,7 +167,8 @@ pub struct ServeArgs {
 #[command(after_help = "\
 Examples:
   tidemark replay fraud --source transactions=tx.jsonl
-  tidemark replay fraud --source transactions=tx.jsonl --sealed 'rows/{view}.parquet'
+  tidemark replay fraud --source transactions=tx.jsonl \\
+      --sealed 'rows/{view}.parquet' --rows changes
   tidemark replay fraud --source transactions=p0.jsonl.zst,p1.jsonl.zst --workers 2 \\
       --sealed rows.jsonl --dlq dead.jsonl --online newest.jsonl
 
@@ -199,6 +200,9 @@ pub struct ReplayArgs {
     /// is a file; {view} stands for it
     #[arg(long, value_name = "OUT.jsonl|{view}.parquet")]
     pub sealed: Option<PathBuf>,
+    /// At which times sealed rows are written
+    #[arg(long, value_enum, default_value_t, requires = "sealed")]
+    pub rows: RowTimes,
     /// Write dead letters here: records that are late or malformed, with the reason
     #[arg(long, value_name = "OUT.jsonl")]
     pub dlq: Option<PathBuf>,

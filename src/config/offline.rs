@@ -1,7 +1,8 @@
 //! Where sealed rows go for training.
 
+use crate::cli::RowTimes;
 use crate::config::Settings;
-use crate::config::keys::{Keys, not_empty};
+use crate::config::keys::{Choice, Keys, choose, not_empty};
 use crate::named_file::is_standard_output;
 use std::path::Path;
 use std::time::Duration;
@@ -13,12 +14,19 @@ pub struct OfflineSettings {
     pub url: Option<String>,
     /// How much event time a file has at most; default 1 h.
     pub roll: Duration,
+    /// At which times sealed rows are written; default at those of events.
+    pub rows: RowTimes,
 }
 
 impl Default for OfflineSettings {
     fn default() -> Self {
-        OfflineSettings { url: None, roll: Duration::from_secs(3_600) }
+        OfflineSettings { url: None, roll: Duration::from_secs(3_600), rows: RowTimes::Events }
     }
+}
+
+impl Choice for RowTimes {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("events", RowTimes::Events), ("changes", RowTimes::Changes)];
 }
 
 /// The bounds of `roll`.
@@ -29,13 +37,15 @@ impl OfflineSettings {
         keys.section("parquet", &mut |keys| {
             keys.optional_text("url", &not_empty, &mut self.url);
             keys.duration("roll", ROLL.0..=ROLL.1, &mut self.roll);
+            choose(keys, "rows", &mut self.rows);
         });
     }
 
     /// What is wrong with these settings beside the others.
     pub(super) fn contradictions(&self, all: &Settings) -> Vec<&'static str> {
         if self.url.is_none() {
-            return Vec::new();
+            let lacks = "\"rows = \"changes\"\" in [offline.parquet] needs \"url\" there: it is what files have";
+            return Vec::from_iter((self.rows == RowTimes::Changes).then_some(lacks));
         }
         let is_stream = |path: &String| is_standard_output(Path::new(path));
         match (&all.sealed.path, &all.state.url) {
@@ -47,6 +57,10 @@ impl OfflineSettings {
             (Some(path), Some(_)) if is_stream(path) => vec![
                 "\"path\" in [sealed] names the standard output: rows are written to [offline.parquet] \
                  from a file",
+            ],
+            _ if self.rows == RowTimes::Changes && all.sealed.topic.is_some() => vec![
+                "\"rows = \"changes\"\" in [offline.parquet] cannot be beside \"topic\" in [sealed]: a topic \
+                 has the rows of events alone; leave one of them out",
             ],
             (Some(_), Some(_)) => Vec::new(),
             _ => vec![

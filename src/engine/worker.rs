@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tidemark_operators::cut::{Cut, PartitionMarks, Resume};
 use tidemark_operators::dataflow::{self, Config, Dataflow};
-use tidemark_operators::entity_windows::{EntityRestore, Sealing, Serving};
+use tidemark_operators::entity_windows::{EntityRestore, Serving};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online_rows::SharedSink;
 use tidemark_operators::shared::{InFlight, Shared, SharedRef};
@@ -184,7 +184,7 @@ fn build(
                 dead_letters: parts.dead_letters,
                 schemas: parts.schemas,
                 sealing: settings.sealing,
-                lines: parts.lines.filter(|_| settings.sealing == Sealing::Lines),
+                lines: parts.lines.filter(|_| settings.sealing.writes_lines()),
                 probes: parts.probes,
                 serving,
                 online: sink.cloned(),

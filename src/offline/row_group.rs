@@ -1,10 +1,13 @@
 //! Rows of one view, held until they are written: then in the order (entity, time).
+//!
+//! Before the first row of an entity whose features were those of no events until then comes a row of these, as
+//! of 1970: so a join finds a row at any time.
 
 use super::parquet_file::{HeldColumn, HeldValues, ParquetFile, ParquetKind, ParquetValue};
-use super::row_line::SealedRow;
+use super::row_line::{RowEvent, SealedRow};
 use super::row_view::RowView;
 use parquet::data_type::ByteArray;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use tidemark_operators::time::EventTime;
 
@@ -32,6 +35,10 @@ pub(super) struct RowGroup {
     rows: Vec<(u32, EventTime)>,
     /// All columns but the key and the times.
     columns: Vec<WordColumn>,
+    /// What the features are of no events.
+    empty: Vec<ParquetValue<'static>>,
+    /// The entities whose row of no events is here.
+    born: HashSet<u32>,
 }
 
 /// Values as words; texts as places in `bytes`.
@@ -57,7 +64,15 @@ impl RowGroup {
             bytes: Vec::new(),
         });
         let columns = columns.collect();
-        RowGroup { key, ids: HashMap::new(), rows: Vec::new(), columns }
+        let empty = view.empty.clone();
+        RowGroup {
+            key,
+            ids: HashMap::new(),
+            rows: Vec::new(),
+            columns,
+            empty,
+            born: HashSet::new(),
+        }
     }
 
     /// How many rows are held.
@@ -83,12 +98,18 @@ impl RowGroup {
                 entity
             }
         };
+        if row.first && self.born.insert(entity) {
+            self.rows.push((entity, 0));
+            let nothing = std::iter::repeat(&ParquetValue::Null);
+            for (column, value) in self.columns.iter_mut().zip(self.empty.iter().chain(nothing)) {
+                column.push(value)?;
+            }
+        }
         self.rows.push((entity, row.as_of));
-        let origin = [
-            ParquetValue::Text(row.source),
-            ParquetValue::Int(row.partition),
-            ParquetValue::Int(row.offset),
-        ];
+        let origin = row.event.map(|RowEvent { source, partition, offset }| {
+            [ParquetValue::Text(source), ParquetValue::Int(partition), ParquetValue::Int(offset)]
+        });
+        let origin = origin.unwrap_or([const { ParquetValue::Null }; 3]);
         for (column, value) in self.columns.iter_mut().zip(features.drain(..).chain(origin)) {
             column.push(&value)?;
         }
@@ -111,6 +132,7 @@ impl RowGroup {
             columns.push(column.take(&order)?);
         }
         self.ids.clear();
+        self.born.clear();
         self.rows.clear();
         file.write_group(columns)
     }

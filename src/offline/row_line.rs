@@ -15,6 +15,9 @@ use std::str::FromStr;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
 
+/// What a line has of the event of a row that has none.
+const NO_EVENT: &[u8] = b",\"source\":null,\"partition\":null,\"offset\":null";
+
 /// A sealed row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SealedRow<'l> {
@@ -24,11 +27,20 @@ pub struct SealedRow<'l> {
     pub id: Cow<'l, [u8]>,
     /// Its time.
     pub as_of: EventTime,
-    /// The source of its event.
+    /// Its event; `None`: time alone has changed the features.
+    pub event: Option<RowEvent<'l>>,
+    /// Whether its features were those of no events until then.
+    pub first: bool,
+}
+
+/// The event of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RowEvent<'l> {
+    /// Its source.
     pub source: Cow<'l, [u8]>,
-    /// The event's partition.
+    /// Its partition.
     pub partition: i64,
-    /// The event's offset.
+    /// Its offset.
     pub offset: i64,
 }
 
@@ -88,12 +100,11 @@ impl RowReader {
         let id = rest.text()?;
         rest.literal(b",\"as_of\":")?;
         let as_of = rest.number()?;
-        rest.literal(b",\"source\":")?;
-        let source = rest.text()?;
-        rest.literal(b",\"partition\":")?;
-        let partition = rest.number()?;
-        rest.literal(b",\"offset\":")?;
-        let offset = rest.number()?;
+        let event = match rest.literal(NO_EVENT) {
+            Some(()) => None,
+            None => Some(rest.event()?),
+        };
+        let first = rest.literal(b",\"first\":true").is_some();
         rest.literal(b",\"features\":{")?;
         values.clear();
         for (name, kind) in features {
@@ -101,7 +112,7 @@ impl RowReader {
             values.push(rest.value(*kind)?);
         }
         rest.literal(b"}}")?;
-        let row = SealedRow { view, id, as_of, source, partition, offset };
+        let row = SealedRow { view, id, as_of, event, first };
         rest.0.is_empty().then_some(row)
     }
 
@@ -119,13 +130,20 @@ impl RowReader {
         for (name, kind) in self.views.get(view)?.named_features() {
             values.push(any(features.get(name), kind));
         }
+        let event = match json.get("source")?.is_null() {
+            true => None,
+            false => Some(RowEvent {
+                source: Cow::Owned(text("source")?),
+                partition: json.get("partition")?.as_i64()?,
+                offset: json.get("offset")?.as_i64()?,
+            }),
+        };
         Some(SealedRow {
             view,
             id: Cow::Owned(text("entity_id")?),
             as_of: json.get("as_of")?.as_u64()?,
-            source: Cow::Owned(text("source")?),
-            partition: json.get("partition")?.as_i64()?,
-            offset: json.get("offset")?.as_i64()?,
+            event,
+            first: json.get("first").and_then(serde_json::Value::as_bool).unwrap_or(false),
         })
     }
 }
@@ -164,6 +182,16 @@ impl<'l> LineRest<'l> {
     fn literal(&mut self, text: &[u8]) -> Option<()> {
         self.0 = self.0.strip_prefix(text)?;
         Some(())
+    }
+
+    /// The event of a row.
+    fn event(&mut self) -> Option<RowEvent<'l>> {
+        self.literal(b",\"source\":")?;
+        let source = self.text()?;
+        self.literal(b",\"partition\":")?;
+        let partition = self.number()?;
+        self.literal(b",\"offset\":")?;
+        Some(RowEvent { source, partition, offset: self.number()? })
     }
 
     /// A text in quotes.

@@ -6,17 +6,20 @@
 //!
 //! A row is as of `event_timestamp`. Of rows of one entity and time the one with the latest `created` has
 //! seen the others: it is `event_timestamp`, and a microsecond later for each of them before it. The last
-//! three say which event the row belongs to.
+//! three say which event the row belongs to; they are null in rows that time alone has changed, and in those
+//! of 1970, which say what features were before anything was known.
 //!
 //! # Why this way
 //!
 //! - A timestamp among features is whole milliseconds, as online: a join gives what is served.
 //! - The names of the last three are long, since `offset` and `partition` are words of SQL.
 
-use super::parquet_file::ParquetKind;
+use super::parquet_file::{ParquetKind, ParquetValue};
+use std::borrow::Cow;
 use std::collections::HashSet;
+use tidemark_jobs::docs::empty_row;
 use tidemark_operators::plan::{JoinKey, Plan};
-use tidemark_operators::value::Type;
+use tidemark_operators::value::{Type, Value};
 
 /// The columns in front of the features, behind the key.
 const TIMES: [&str; 2] = ["event_timestamp", "created"];
@@ -28,7 +31,7 @@ const ORIGIN: [(&str, ParquetKind); 3] = [
 ];
 
 /// The columns of a view's rows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RowView {
     /// The view's name.
     pub name: String,
@@ -36,6 +39,8 @@ pub struct RowView {
     pub columns: Vec<(String, ParquetKind)>,
     /// For each feature its name as it stands in a line, and what it has.
     pub(super) features: Vec<(String, ParquetKind)>,
+    /// What each feature is of no events.
+    pub(super) empty: Vec<ParquetValue<'static>>,
 }
 
 impl RowView {
@@ -76,6 +81,7 @@ impl RowView {
                 name: view.name.clone(),
                 columns,
                 features: view.features.iter().enumerate().map(named).collect(),
+                empty: empty_row(view, &plan.zone).into_iter().map(column_value).collect(),
             });
         }
         Ok(all)
@@ -90,6 +96,22 @@ impl RowView {
     /// Its columns, as a file is made with them.
     pub(super) fn named(&self) -> Vec<(&str, ParquetKind)> {
         self.columns.iter().map(|(name, kind)| (name.as_str(), *kind)).collect()
+    }
+}
+
+/// A feature as its column has it.
+fn column_value(value: Value) -> ParquetValue<'static> {
+    let text = |text: String| ParquetValue::Text(Cow::Owned(text.into_bytes()));
+    match value {
+        Value::Null => ParquetValue::Null,
+        Value::Int(value) | Value::Timestamp(value) => ParquetValue::Int(value),
+        Value::Decimal(units, scale) => {
+            ParquetValue::Double(Value::decimal_as_double(units, scale))
+        }
+        Value::Double(value) => ParquetValue::Double(value),
+        Value::Bool(value) => ParquetValue::Bool(value),
+        Value::Text(value) => text(value),
+        Value::Ip(address) => text(address.to_string()),
     }
 }
 

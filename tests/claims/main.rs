@@ -20,6 +20,8 @@ mod catalogue;
 #[cfg(test)]
 mod change_log;
 #[cfg(test)]
+mod change_rows;
+#[cfg(test)]
 mod changed_job;
 #[cfg(test)]
 mod changed_topic;

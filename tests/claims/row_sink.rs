@@ -1,6 +1,7 @@
 //! Sealed rows of a running job in files of Parquet, on real servers: each once, whatever the process and the
 //! store do.
 
+use crate::files::tidemark;
 use crate::folder::Folder;
 use crate::memory::{Output, Record};
 use crate::redis_server::Redis;
@@ -22,12 +23,17 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> World {
+        World::with(seed, "")
+    }
+
+    /// The same with more settings of the files.
+    fn with(seed: u64, of_files: &str) -> World {
         let log = traffic(seed, 12_000);
         let (topic, redis, folder) =
             (topic(&half(&log, 0)), Redis::start(&[]), Folder::new("rows"));
         let [path, state, rows] = ["sealed.jsonl", "state", "rows"].map(|name| folder.file(name));
         let more = format!(
-            "[sealed]\npath = {path:?}\nkeep = false\n[offline.parquet]\nurl = {rows:?}\nroll = \"20m\"\n\
+            "[sealed]\npath = {path:?}\nkeep = false\n[offline.parquet]\nurl = {rows:?}\nroll = \"20m\"\n{of_files}\
              [state]\nurl = {state:?}\ncheckpoint_interval = \"100ms\"\n"
         );
         settings(folder.path(), &more);
@@ -131,6 +137,69 @@ fn each_row_is_in_a_file_once_wherever_the_process_is_killed() {
     world.compare(&expected, usize::try_from(again.len()).unwrap());
 }
 
+/// Compares files in folder `rows` with those of `expected`, which have later rows too: up to the time of
+/// `argv[1]` the same rows, each as often, and before the first of an entity that of 1970.
+const SAME: &str = "\
+import duckdb, glob, sys
+duckdb.sql(\"set timezone = 'UTC'\")
+last, total, changes = int(sys.argv[1]), 0, 0
+for path in glob.glob('expected/*.parquet'):
+    view = path.split('/')[-1][:-8]
+    told = [c[0] for c in duckdb.sql(f\"describe select * from '{path}'\").fetchall()]
+    columns = ', '.join(f'\"{c}\"' for c in told if c != 'created')
+    def of(files, begin, end, what):
+        at = 'epoch_ms(event_timestamp)'
+        rows = f\"select {what} {columns} from '{files}' where {at} >= {begin} and {at} <= {end}\"
+        return sorted(duckdb.sql(rows).fetchall(), key=repr)
+    own, expected = (of(files, 1, last, '') for files in [f'rows/{view}/*.parquet', path])
+    assert own == expected, (view, len(own), len(expected))
+    births = of(f'rows/{view}/*.parquet', 0, 0, 'distinct')
+    assert set(births) <= set(of(path, 0, 0, 'distinct')), view
+    assert {row[0] for row in births} == {row[0] for row in own}, view
+    total += len(own)
+    changes += sum(row[-1] is None for row in own)
+print(total, changes)
+";
+
+#[test]
+fn rows_of_changes_are_those_of_a_replay_wherever_the_process_is_killed() {
+    let world = World::with(73, "rows = \"changes\"\n");
+    let expected = run::expected(&world.log);
+    for fault in ["publish.rows.file:3:KILL", "publish.rows.done:2:KILL"] {
+        let mut process = world.start(fault);
+        process.wait();
+        assert!(process.log().contains("a test wants this signal"), "{}", process.log());
+    }
+    let mut process = world.start("");
+    process.until_ready();
+    world.rest(&expected);
+    let sealed = expected.sealed.lines().last().unwrap();
+    let sealed: Value = serde_json::from_str(sealed).unwrap();
+    let over = sealed["as_of"].as_u64().unwrap() / ROLL * ROLL;
+    until("all rolls that are over to be in files", || {
+        world.last().is_some_and(|last| last / ROLL + 2 >= over / ROLL)
+    });
+    process.stop("TERM");
+    let mut files = Vec::new();
+    for (partition, records) in world.log.iter().enumerate() {
+        let mut lines =
+            records.iter().map(|(_, line)| line.clone()).collect::<Vec<_>>().join(&b'\n');
+        lines.push(b'\n');
+        world.folder.write(&format!("p{partition}.jsonl"), lines);
+        files.push(format!("p{partition}.jsonl"));
+    }
+    let line = format!(
+        "replay fraud --source transactions={} --rows changes --sealed expected/{{view}}.parquet",
+        files.join(",")
+    );
+    let ended = tidemark(world.folder.path(), &line, b"");
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    let last = world.last().unwrap();
+    let told = python(&world.folder, SAME, &[&last.to_string()]);
+    let counts: Vec<u64> = told.split_whitespace().map(|count| count.parse().unwrap()).collect();
+    assert!(counts[0] > 30_000 && counts[1] > 10_000, "{told}");
+}
+
 #[test]
 fn a_store_that_takes_nothing_holds_nobody_up_and_gets_all_rows_later() {
     let world = World::new(72);
@@ -167,5 +236,8 @@ fn settings_of_files_that_cannot_be_are_refused() {
     refused(&format!("{files}[sealed]\npath = \"sealed\"\n"), "\"url\" in [state]");
     let stream = "[sealed]\npath = \"-\"\n[state]\nurl = \"state\"\n";
     refused(&format!("{files}{stream}"), "names the standard output");
+    refused("[offline.parquet]\nrows = \"changes\"\n", "needs \"url\" there");
+    let topic = "[sealed]\npath = \"sealed\"\ntopic = \"rows.{view}\"\n[state]\nurl = \"state\"\n";
+    refused(&format!("{files}rows = \"changes\"\n{topic}"), "cannot be beside \"topic\"");
     assert!(!folder.path().join("rows").exists());
 }

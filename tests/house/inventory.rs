@@ -218,6 +218,7 @@ const OPERATORS: [Entry; 16] = [
             ("next", IN_FLIGHT),
             ("folding", SCRATCH),
             ("probing", SCRATCH),
+            ("changing", Derived("timers: the last events and the cut; the rest is scratch")),
             ("lag", Fixed),
             ("clock", Derived("the cut")),
             ("until", SCRATCH),

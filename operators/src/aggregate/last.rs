@@ -198,6 +198,16 @@ impl Last {
         }
     }
 
+    /// How many slots exist.
+    pub(crate) fn slots(&self) -> usize {
+        self.states.capacity()
+    }
+
+    /// The time of the latest event of `slot`, plus one; 0: none is known.
+    pub(crate) fn latest(&self, slot: u32) -> u64 {
+        self.states[slot].latest
+    }
+
     /// Whether the latest event of `slot` is younger than `extent` at `clock`.
     #[inline]
     pub fn holds(&self, slot: u32, extent: Millis, clock: EventTime) -> bool {

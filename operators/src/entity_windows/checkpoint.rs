@@ -90,7 +90,7 @@ impl Running {
                     Sealing::State { rebuilt } if self.live.is_some() => {
                         sealed.lessened(plan, of, rebuilt)
                     }
-                    _ => *sealed,
+                    sealing => sealing.follow(*sealed, of),
                 };
                 self.sealing = self.sealing.take().map(|_| sealed);
                 self.restoring = None;

@@ -3,9 +3,10 @@
 use super::EntityRestore;
 use crate::cut::SharedCutSink;
 use crate::metrics::WorkerMetrics;
-use crate::plan::Plan;
+use crate::plan::{EntityPlan, Plan};
 use crate::probes::EntityProbes;
 use crate::reference::tables::TablesRef;
+use crate::sealed::SealedWindows;
 use crate::shared::{Limits, SharedRef};
 use crate::time::Millis;
 use std::sync::Arc;
@@ -26,9 +27,28 @@ pub enum Sealing {
     Count,
     /// They are written as lines.
     Lines,
+    /// The same, and rows at decay edges that differ from those before them: see
+    /// [`ChangedRow`](crate::sealed::ChangedRow). Where there are no checkpoints, time goes on behind the
+    /// last event until nothing is left of it.
+    Changes,
     /// Nobody wants them, but what they would be at any time: the [probes](WindowsConfig::probes) of an
     /// entity are answered, where it has any.
     Probes,
+}
+
+impl Sealing {
+    /// Whether rows are written as lines.
+    pub const fn writes_lines(self) -> bool {
+        matches!(self, Sealing::Lines | Sealing::Changes)
+    }
+
+    /// Has `windows` of `entity` give out the rows that are wanted.
+    pub(super) fn follow(self, windows: SealedWindows, entity: &EntityPlan) -> SealedWindows {
+        match self {
+            Sealing::Changes => windows.following_changes(entity),
+            _ => windows,
+        }
+    }
 }
 
 /// What becomes of live rows.

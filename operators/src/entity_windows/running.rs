@@ -17,6 +17,7 @@ use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
 use crate::sealed_lines::{LineWriter, SealedLines};
 use crate::shared::Reached;
 use crate::time::EventTime;
+use crate::timeline::log::Log;
 use crate::timeline::names::Names;
 use crate::timeline::owner::Owner;
 use crate::timeline::stash::Block;
@@ -72,6 +73,31 @@ pub(super) struct Running {
     pub(super) anew: Option<u32>,
 }
 
+/// The sealed windows that `config` asks for, over a log that starts with them.
+fn sealed_windows(
+    config: &WindowsConfig,
+    log: &Log,
+    probes: Option<&EntityProbes>,
+) -> Option<SealedWindows> {
+    let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
+    let windows = match config.sealing {
+        Sealing::None => return None,
+        Sealing::State { rebuilt } => {
+            let sealed = SealedWindows::at(plan, entity, log, 0);
+            // Live windows say the rest.
+            match config.serving {
+                Serving::None => sealed,
+                _ => sealed.lessened(plan, entity, rebuilt),
+            }
+        }
+        Sealing::Probes => SealedWindows::probed(plan, entity, probes?),
+        // All state is kept then, whatever rows need of it.
+        _ if config.cuts.is_some() => SealedWindows::at(plan, entity, log, 0),
+        _ => SealedWindows::new(plan, entity),
+    };
+    Some(config.sealing.follow(windows, entity))
+}
+
 impl Running {
     pub(super) fn new(
         mut config: WindowsConfig,
@@ -86,21 +112,7 @@ impl Running {
         let watching = watched.map(|watched| Watching::new(watched, entity));
         let live = config.serving != Serving::None;
         let held = state.borrow();
-        let sealing = match config.sealing {
-            Sealing::None => None,
-            Sealing::State { rebuilt } => {
-                let sealed = SealedWindows::at(plan, entity, &held.log.log, 0);
-                // Live windows say the rest.
-                Some(if live { sealed.lessened(plan, entity, rebuilt) } else { sealed })
-            }
-            Sealing::Probes => {
-                probes.as_ref().map(|asked| SealedWindows::probed(plan, entity, asked))
-            }
-            // All state is kept then, whatever rows need of it.
-            _ if config.cuts.is_some() => Some(SealedWindows::at(plan, entity, &held.log.log, 0)),
-            Sealing::Count | Sealing::Lines => Some(SealedWindows::new(plan, entity)),
-        };
-        let lines = config.sealing == Sealing::Lines;
+        let sealing = sealed_windows(&config, &held.log.log, probes.as_ref());
         let handed = config
             .cuts
             .as_ref()
@@ -113,7 +125,8 @@ impl Running {
             sealing,
             probes,
             watching,
-            writer: lines.then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
+            writer: (config.sealing.writes_lines())
+                .then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
             origins: Vec::new(),
             sealed: 0,
             due: Vec::new(),
@@ -145,6 +158,12 @@ impl Running {
 
     pub(super) fn lines(&mut self) -> Option<SealedLines> {
         self.writer.as_mut().and_then(LineWriter::take)
+    }
+
+    /// No more lines come of times before this.
+    pub(super) fn given(&self) -> EventTime {
+        let given = self.sealing.as_ref().and_then(SealedWindows::given);
+        given.map_or(self.sealed, |clock| clock.saturating_add(1).max(self.sealed))
     }
 
     /// One slice of work up to `frontier` (`None`: the events have ended).
@@ -203,7 +222,9 @@ impl Running {
     /// Where time ends, when the events have ended with that of `newest`.
     fn end_of(&self, newest: EventTime) -> EventTime {
         let asked = self.probes.as_ref().and_then(|asked| asked.probes.last());
-        asked.map_or(newest, |last| last.max(newest)).saturating_add(1)
+        let decays = self.sealing.as_ref().filter(|_| self.config.cuts.is_none());
+        let decayed = decays.and_then(|sealing| sealing.decayed(newest));
+        asked.into_iter().chain(decayed).fold(newest, EventTime::max).saturating_add(1)
     }
 
     /// Moves the live clock and takes in what has arrived; says whether it is through.
@@ -261,7 +282,8 @@ impl Running {
         if to <= self.sealed {
             return hi <= self.sealed || self.tell_states(wanted);
         }
-        let given = matches!(self.config.sealing, Sealing::Count | Sealing::Lines);
+        let sealing = self.config.sealing;
+        let given = sealing == Sealing::Count || sealing.writes_lines();
         let EntityState { log, windows, .. } = &mut *self.state.borrow_mut();
         if windows.upper() == self.sealed {
             log.seal(Some(to), &mut self.origins);

@@ -84,6 +84,15 @@ impl WindowFold {
         }
     }
 
+    /// The same, of what was [loaded](Self::load), for other groups.
+    pub(super) fn regroup(&mut self, groups: &[EventTime]) {
+        let window = self.window;
+        ends(&self.leave.times, groups, |ts| window.leaves(ts), &mut self.leave_ends);
+        if !self.whole {
+            ends(&self.enter.times, groups, |ts| window.enters(ts), &mut self.enter_ends);
+        }
+    }
+
     /// Nothing moves, and each group stands at its beginning.
     fn load_none(&mut self, groups: &[EventTime]) {
         self.whole = false;
@@ -127,7 +136,7 @@ impl WindowFold {
 }
 
 /// For each group the end of the rows whose `at` is not after its ts; then the end of all.
-fn ends(
+pub(super) fn ends(
     times: &[EventTime],
     groups: &[EventTime],
     at: impl Fn(EventTime) -> EventTime,

@@ -39,7 +39,7 @@ const WHOLE_BYTES: usize = 64 << 10;
 ///     });
 ///     // Two entities' lines, each in order.
 ///     for (entity, as_of, text) in [(0, 2_000, "b\n"), (1, 1_000, "a\n")] {
-///         let key = LineKey { as_of, origin: Origin::default(), view: entity };
+///         let key = LineKey { as_of, origin: Origin::default().into(), view: entity };
 ///         let bytes = text.as_bytes().to_vec();
 ///         input.send(SealedLines { stream: (0, entity), lines: vec![(key, 0, 2)], bytes });
 ///     }
@@ -216,7 +216,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn key(as_of: EventTime, view: u32) -> LineKey {
-        LineKey { as_of, origin: Origin::default(), view }
+        LineKey { as_of, origin: Origin::default().into(), view }
     }
 
     fn line(key: LineKey) -> String {
