@@ -13,7 +13,9 @@ Examples:
 Stock Feast then reads what `tidemark run` writes with layout = \"feast\" in [online.redis] of
 cluster.toml: get_online_features, `feast serve`. There is nothing to materialize. The address of
 Redis and the project are those of cluster.toml and the environment; a password is never written,
-Feast takes it from REDIS_PASSWORD. Files that this command wrote are written anew, others never.")]
+Feast takes it from REDIS_PASSWORD. With \"url\" in [offline.parquet] get_historical_features joins
+the files there, which is exact at any time with rows = \"changes\" (page warehouses). Files that
+this command wrote are written anew, others never.")]
 pub struct FeastArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,

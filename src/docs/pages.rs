@@ -43,7 +43,7 @@ macro_rules! page {
 }
 
 /// All of them, in the order in which they are listed: what one reads first stands first.
-pub(super) const PAGES: [Shipped; 30] = [
+pub(super) const PAGES: [Shipped; 31] = [
     page!("readme", "README.md", "install, quickstart, scoring, training, Kafka and Redis"),
     page!("install", "src/version/install.md", "installing, completions, symbols"),
     page!("aggregates", "jobs/aggregates.md", "what a feature can be; types of fields"),
@@ -82,6 +82,11 @@ pub(super) const PAGES: [Shipped; 30] = [
         "features at the times of examples, exact, from the log"
     ),
     page!("rows", "src/offline/rows.md", "sealed rows as files of Parquet: layout, columns, joins"),
+    page!(
+        "warehouses",
+        "src/offline/warehouses.md",
+        "rows of Parquet as tables of DuckDB, BigQuery, Snowflake, Databricks"
+    ),
     page!("redis", "src/online/redis.md", "rows in Redis: keys, heartbeat, expiry, pace"),
     Shipped {
         name: "settings",

@@ -7,6 +7,7 @@
 //! - No password is written: where the job has one, Feast takes it from the environment.
 
 use super::WRITTEN;
+use crate::cli::RowTimes;
 use crate::online::RedisSettings;
 use crate::online::redis::{RedisServers, ServerAddress};
 use std::fmt::Write as _;
@@ -19,13 +20,22 @@ use tidemark_operators::value::Type;
 /// The version of Feast that reads the repository in our tests.
 const REQUIREMENTS: &str = "feast[redis]==0.67.0\n";
 
-/// Names and texts of all files.
+/// Where the job writes rows for training.
+pub(super) struct FilesOfRows {
+    /// The folder or bucket that has a folder for each view, without a slash at its end.
+    pub folder: String,
+    /// At which times.
+    pub rows: RowTimes,
+}
+
+/// Names and texts of all files; `history`: where what Feast joins lies.
 ///
 /// # Errors
 /// When Feast cannot have the job's views, since two names differ only in case, or cannot reach its Redis.
 pub(super) fn files(
     job: &Job,
     redis: &RedisSettings,
+    history: Option<&FilesOfRows>,
 ) -> Result<Vec<(&'static str, String)>, String> {
     check_sentinels(redis)?;
     let plan = &job.plan;
@@ -43,7 +53,7 @@ pub(super) fn files(
     Ok(vec![
         ("feature_store.yaml", head.clone() + &store(plan, redis)),
         ("entities.py", head.clone() + &entities(plan)),
-        ("feature_views.py", head.clone() + &views(plan)),
+        ("feature_views.py", head.clone() + &views(plan, history)),
         ("services.py", head.clone() + &services(job)),
         ("requirements.txt", head + REQUIREMENTS),
     ])
@@ -137,15 +147,35 @@ fn entities(plan: &Plan) -> String {
     out
 }
 
-fn views(plan: &Plan) -> String {
+/// What the history of views is said to be.
+fn of_history(history: Option<&FilesOfRows>) -> &'static str {
+    match history.map(|history| history.rows) {
+        Some(RowTimes::Changes) => {
+            "# The job writes rows there whenever a feature changes: what Feast joins of them is right at any\n\
+             # time up to where the files end. With offline_store: {type: duckdb} in feature_store.yaml it is\n\
+             # faster (pip install feast[duckdb]).\n"
+        }
+        Some(RowTimes::Events) => {
+            "# The job writes rows there at events: what Feast joins of them is right at the times of the\n\
+             # entity's own events, and does not decay between two of them. Set rows = \"changes\" in\n\
+             # [offline.parquet] of cluster.toml, or use `tidemark historical`.\n"
+        }
+        None => {
+            "# Feast wants a source of history for each view; nothing has to lie there for online\n\
+             # features. Training sets that are right at any time come by `tidemark historical`, or of\n\
+             # the files of [offline.parquet] in cluster.toml with rows = \"changes\".\n"
+        }
+    }
+}
+
+fn views(plan: &Plan, history: Option<&FilesOfRows>) -> String {
     let mut out = "from datetime import timedelta\n\n\
                    from entities import *\n\
                    from feast import FeatureView, Field, FileSource\n\
-                   from feast.types import Bool, Float64, Int64, String\n\n\
-                   # Feast wants a source of history for each view; nothing has to lie there for online\n\
-                   # features. Training sets that are right at any time come by `tidemark historical`: what\n\
-                   # Feast joins from files does not decay between two events.\n"
+                   from feast.types import Bool, Float64, Int64, String\n\n"
         .to_owned();
+    out += of_history(history);
+    let folder = history.map_or("data", |history| &history.folder);
     for at in 0..plan.views.len() {
         let Some((index, view)) = plan.views.get(at).zip(plan.view(at)) else { continue };
         let Some(entity) = plan.entities.get(index.entity) else { continue };
@@ -164,8 +194,9 @@ fn views(plan: &Plan) -> String {
         let _ = writeln!(
             out,
             "    ],\n    source=FileSource(\n        name=\"{name}_file\",\n        \
-             path=\"data/{name}/*.parquet\",\n        timestamp_field=\"event_timestamp\",\n        \
-             created_timestamp_column=\"created\",\n    ),\n)"
+             path={path},\n        timestamp_field=\"event_timestamp\",\n        \
+             created_timestamp_column=\"created\",\n    ),\n)",
+            path = quoted(&format!("{folder}/{name}/*.parquet"))
         );
     }
     out
@@ -218,7 +249,7 @@ mod tests {
     fn every_view_feature_and_service_of_a_job_is_in_its_repository() {
         for name in ["fraud", "personalization", "behavior"] {
             let job = crate::job_file::load(name).unwrap();
-            let files = files(&job, &RedisSettings::default()).unwrap();
+            let files = files(&job, &RedisSettings::default(), None).unwrap();
             let text = |name: &str| &files.iter().find(|(file, _)| *file == name).unwrap().1;
             for at in 0..job.plan.views.len() {
                 let view = job.plan.view(at).unwrap();
@@ -245,7 +276,7 @@ mod tests {
             tls: Some(crate::online::redis::TlsSettings::default()),
             ..RedisSettings::default()
         };
-        let files = files(&job, &redis).unwrap();
+        let files = files(&job, &redis, None).unwrap();
         assert!(files.iter().all(|(_, text)| !text.contains("hunter2")));
         let store = &files[0].1;
         let expected = "\"127.0.0.1:6379,db=3,ssl=true,username=me,password=${REDIS_PASSWORD}\"";
@@ -269,11 +300,11 @@ mod tests {
             let tls = Some(crate::online::redis::TlsSettings::default()).filter(|_| tls);
             RedisSettings { servers, tls, ..RedisSettings::default() }
         };
-        let written = files(&job, &settings(watched(None), false)).unwrap();
+        let written = files(&job, &settings(watched(None), false), None).unwrap();
         let kwargs = r#"s:1,sentinel_kwargs={\"password\":\"${REDIS_SENTINEL_PASSWORD}\"}"#;
         assert!(written[0].1.contains(kwargs), "{}", written[0].1);
         assert!(written.iter().all(|(_, text)| !text.contains("hunter2")));
-        let refused = |servers, tls| files(&job, &settings(servers, tls)).unwrap_err();
+        let refused = |servers, tls| files(&job, &settings(servers, tls), None).unwrap_err();
         assert!(refused(watched(Some("me")), false).contains("\"sentinel_username\""));
         assert!(refused(watched(None), true).contains("over TLS"));
     }

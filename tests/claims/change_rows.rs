@@ -125,7 +125,7 @@ fn the_newest_row_at_any_time_is_what_brute_force_finds_whatever_the_workers() {
 
 /// Makes a spine of `argv[1]` examples from events: entities that have events and some that have none, at times
 /// before, among and long after them, many of them ties.
-const SPINE: &str = "\
+pub const SPINE: &str = "\
 import json, random, sys, datetime as dt
 count, keys, time = int(sys.argv[1]), sys.argv[2].split(','), sys.argv[3]
 rng = random.Random(5)

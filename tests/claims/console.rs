@@ -123,6 +123,11 @@ fn the_page_of_training_shows_what_happens() {
 }
 
 #[test]
+fn the_page_of_warehouses_shows_what_happens() {
+    holds("src/offline/warehouses.md");
+}
+
+#[test]
 fn the_page_of_redis_shows_what_happens() {
     holds("src/online/redis.md");
 }
