@@ -38,8 +38,9 @@ pub use encryption::{BlockCipher, KeyError, StateKeys};
 pub use error::{CheckpointError, DamagePlace, DamagedObject};
 pub use ids::{IdsOf, IdsReader, IdsWriter, ListedIds, mergeable_ids, verify_ids};
 pub use manifest::{
-    CheckRecord, ForgottenEntity, INDEXES_LISTED_MAX, LackingState, ListedIndex,
-    MANIFEST_BYTES_MAX, Manifest, PartitionMark, Position, SEGMENTS_LISTED_MAX, Snapshot,
+    CheckRecord, ForgottenEntity, HistoryMark, INDEXES_LISTED_MAX, LackingState, ListedIndex,
+    MANIFEST_BYTES_MAX, Manifest, PartitionMark, Position, ReadHistory, SEGMENTS_LISTED_MAX,
+    Snapshot,
 };
 pub use manifests::{Collected, Leader, MANIFESTS_KEPT, Manifests, NewestManifest};
 pub use names::{ListedKind, WrittenBy, object_name};

@@ -3,6 +3,7 @@
 //!
 //! Exit codes are those of [`Exit`](crate::exit::Exit), and `--help` lists them.
 
+mod backfill;
 mod checkpoint;
 mod completions;
 mod dlq;
@@ -23,6 +24,7 @@ mod validate;
 mod validate_pit;
 mod values;
 
+pub use backfill::BackfillArgs;
 pub use checkpoint::{
     CheckpointArgs, CheckpointCommand, CheckpointExported, CheckpointShown, CheckpointsListed,
     CheckpointsVerified,
@@ -106,6 +108,8 @@ pub enum Command {
     Replay(ReplayArgs),
     /// Find what features were at the times of examples, for training; exact, from files
     Historical(HistoricalArgs),
+    /// Read a job's history from files into its state, from which a run goes on with its topics
+    Backfill(BackfillArgs),
     /// Run a job: read its topics or files, keep the online store up to date
     Run(RunArgs),
     /// Run a job in the processes that cluster.toml names, and start them again when one ends

@@ -17,6 +17,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Demo(args) => crate::demo::run(&args),
         Command::Run(args) => crate::run::run(&args),
+        Command::Backfill(args) => crate::run::backfill::run(&args),
         Command::Up(args) => crate::up::run(&args),
         Command::Serve(args) => crate::serve::run(&args),
         Command::Feast(args) => crate::feast::run(&args),

@@ -111,6 +111,8 @@ pub struct Checkpoints {
     /// Says when one is due, or a snapshot, by how far everything is sealed: asked on worker 0 only,
     /// once a step.
     pub due: Box<dyn FnMut(EventTime) -> Option<Notice>>,
+    /// Where the last cut lies when all sources have ended, unless at their watermark.
+    pub last: Option<EventTime>,
     /// Where the partitions of a job that goes on stand.
     pub resume: Resume,
     /// Where its live clock stood when it was seen last, and for how many ms before now it has not been

@@ -23,6 +23,7 @@
 //! - `progress_topic`: how far that is, told in the same transactions;
 //! - `letter_replay`: dead letters back into their topic, each at most once;
 //! - `read_topic`: what a topic holds now, once;
+//! - `held_topics`: where partitions begin and end, and their first records;
 //! - `known_log`: whether a topic is still the one that a checkpoint has read;
 //! - [`topics`]: making a topic, or finding it.
 //!
@@ -43,6 +44,7 @@ mod discovery;
 pub mod error;
 mod feed;
 mod health;
+mod held_topics;
 mod inquirer;
 mod known_log;
 mod lane;
@@ -63,6 +65,7 @@ pub use dead_letters::{
     CommittedLetters, CommittedTo, DeadLetterSettings, KafkaDeadLetterSink, KafkaDeadLetters,
 };
 pub use error::KafkaError;
+pub use held_topics::{HeldPartition, HeldTopic, held_topics};
 pub use known_log::{FoundTopics, KnownPartition, KnownTopic};
 pub(crate) use letter_replay::{Ledger, LetterReplay};
 pub use letter_replay::{REPLAYED_FROM, REPLAYED_REASON};

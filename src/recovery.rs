@@ -16,6 +16,7 @@
 mod due;
 mod error;
 mod follow;
+mod history;
 mod ids;
 mod insist;
 mod lacks;
@@ -36,7 +37,7 @@ mod schemas;
 mod thread;
 mod writer;
 
-use crate::checkpoint::{ListedSegment, Manifest, StateKeys};
+use crate::checkpoint::{ListedSegment, Manifest, ReadHistory, StateKeys};
 use crate::engine::Checkpoints;
 use crate::fault;
 use crate::kafka::{DeadLetterSettings, FoundTopics, KafkaConfig};
@@ -48,13 +49,14 @@ use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
 use error::system;
 use follow::Outgoing;
+pub use history::{HistoryRead, JoinedPartition, JoinedTopic, SourceRead};
 use lacks::Lacks;
 use leads::{cause, leading, leads};
 pub use left_online::LeftOnline;
 use message::WorkerMessage;
 use part::{LetterRoom, part};
 use publisher::{LetterPublisher, publisher};
-use restore::{EntityObjects, Loader};
+use restore::load;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,6 +95,8 @@ pub struct RecoveryConfig {
     pub start_empty: Vec<String>,
     /// What blocks are encrypted with, and read; `None`: they are not.
     pub keys: Option<Arc<StateKeys>>,
+    /// The history that is read from files into a state that has nothing else; `None`: the job runs.
+    pub history: Option<ReadHistory>,
 }
 
 /// Where dead letters are published.
@@ -151,6 +155,7 @@ impl Recovery {
             workers: config.shape.peers(),
             sealed_rows: config.sealed_rows,
             keys: config.keys.clone(),
+            history: config.history.clone(),
             cipher: config.keys.as_ref().map(|keys| keys.cipher()).transpose()?,
             progress: Arc::clone(&progress),
             topics: Arc::clone(&topics),
@@ -204,7 +209,9 @@ impl Recovery {
         let parcels = self.parcels(worker, to.clone());
         let (sink, letters) = part(worker, &self.room, to);
         let (progress, room) = (Arc::clone(&self.progress), Arc::clone(&self.room));
-        let mut due = CheckpointsDue::new(self.config.intervals, progress, room, self.begun.cut);
+        let last = self.config.history.as_ref().and_then(|history| history.until);
+        let due = CheckpointsDue::new(self.config.intervals, progress, room, self.begun.cut);
+        let mut due = due.until(last);
         let mut restore = self.restore.lock().unwrap_or_else(PoisonError::into_inner);
         let place = self.config.shape.place(worker);
         let feeds = place.and_then(|place| restore.get_mut(place)).map(std::mem::take);
@@ -224,6 +231,7 @@ impl Recovery {
         let checkpoints = Checkpoints {
             sink: Box::new(sink),
             due: Box::new(move |frontier| due.next(frontier)),
+            last,
             resume,
             live: self.live(),
             restore: feeds.into_iter().map(entity).collect(),
@@ -236,6 +244,11 @@ impl Recovery {
     pub fn resume(&self) -> Resume {
         fault::point("start.opened");
         Resume { ids: self.ids.clone(), ..marks::resume(&self.config.plan, &self.begun) }
+    }
+
+    /// The cut of the newest checkpoint when the job began.
+    pub fn begun_at(&self) -> EventTime {
+        self.begun.cut
     }
 
     /// The ids that topics had when the newest checkpoint was made, by source.
@@ -367,34 +380,4 @@ impl Recovery {
         let publisher = self.publisher.and_then(Arc::into_inner);
         publisher.map_or(0, |publisher| publisher.finish(left))
     }
-}
-
-/// Begins to read the checkpoint `begun`, where there is anything to be read: for each worker its feeds.
-fn load(
-    config: &RecoveryConfig,
-    objects: &Arc<dyn Objects>,
-    begun: &Manifest,
-    segments: Vec<ListedSegment>,
-    (progress, lacks): (&Arc<CheckpointProgress>, &Arc<Lacks>),
-) -> Result<Vec<Vec<Box<dyn RestoreFeed + Send>>>, RecoveryError> {
-    if begun.cut == 0 {
-        return Ok(Vec::new());
-    }
-    let states = begun.snapshot.iter().flat_map(|snapshot| &snapshot.states);
-    let of = |name: &str| EntityObjects {
-        segments: segments.iter().filter(|segment| segment.entity == name).cloned().collect(),
-        states: states.clone().filter(|states| states.entity == name).cloned().collect(),
-    };
-    let loader = Loader {
-        plan: Arc::clone(&config.plan),
-        objects: Arc::clone(objects),
-        keys: config.keys.clone(),
-        snapshot: begun.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of),
-        entities: config.plan.entities.iter().map(|entity| of(&entity.name)).collect(),
-        progress: Arc::clone(progress),
-        lacks: Arc::clone(lacks),
-    };
-    loader
-        .start(config.shape.local())
-        .map_err(|why| system("start the thread that reads a checkpoint", why))
 }

@@ -9,6 +9,7 @@
 //! so a process that was killed leaves nothing behind that the next one could stumble over.
 
 mod arrival;
+pub(crate) mod backfill;
 mod checkpoints;
 mod cluster;
 mod deadline;
@@ -46,7 +47,7 @@ use deadline::Deadline;
 use letters::RunLetters;
 use place::ClusterPlace;
 use refused::RefusedWatch;
-use resumed::resumed;
+use resumed::GoesOn;
 use schemas::SchemaSource;
 use sealed::RunSealed;
 use sources::Sources;
@@ -76,7 +77,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let sources = Sources::new(&plan, &settings)?.accepting(&args.accept_changed_topic)?;
     letters::check(&settings)?;
     sealed::check(&job.plan, &settings)?;
-    roles::of(args, &plan, &settings).check()?;
+    roles::of((&args.job, args.cluster.as_deref()), &plan, &settings).check()?;
     let schemas = SchemaSource::open(&plan, &settings)?;
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
         .map_err(Failure::usage)?;
@@ -135,7 +136,7 @@ impl OpenJob {
         let observer = watch::observed(&engine, &settings);
         let cluster = cluster::join(plan, &settings, &observer, (place, start_empty, stop))?;
         let Some(Joined { recovery, mesh }) = cluster else { return Ok(None) };
-        let sources = sources.resumed(recovery.as_deref());
+        let sources = sources.resumed(plan, recovery.as_deref());
         let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
         let refusals = Refusals::new(plan, sources.files());
         let sealed = RunSealed::open(plan, &settings, &observer, recovery.as_ref())?;
@@ -325,14 +326,10 @@ impl OpenJob {
             let schemas = schemas.as_ref().map(|schemas| schemas.schemas(&waker));
             let (mut partitions, mut checkpoints, mut sink) = (partitions, None, None);
             if let Some(recovery) = &recovery {
-                let (mut part, letters) = recovery.part(worker)?;
-                if let Some(topics) = opened.topics() {
-                    topics.amend(&mut part.resume);
-                }
-                let marks = part.resume.partitions.iter();
-                let from = marks.map(|(id, mark)| (*id, mark.reread)).collect();
-                partitions = Box::new(resumed(partitions, from));
-                (checkpoints, sink) = (Some(part), Some(letters));
+                let topics = opened.topics().map(|topics| &**topics);
+                let goes_on = GoesOn::of(recovery, worker, partitions, topics)?;
+                partitions = goes_on.partitions;
+                (checkpoints, sink) = (Some(goes_on.checkpoints), Some(goes_on.letters));
             }
             let sink = sink.unwrap_or_else(|| letters.sink(waker));
             Ok(Parts {

@@ -28,7 +28,7 @@ pub(crate) use encoding::{put, put_bytes, put_signed, put_signed_wide, put_wide}
 pub(crate) use ids::HeldIds;
 pub use ids::{ResumedIds, SeenId};
 pub(crate) use marks::Marks;
-pub use marks::{PartitionMark, PartitionMarks, RecordCheck, Resume};
+pub use marks::{HistoryOverlap, PartitionMark, PartitionMarks, RecordCheck, Resume};
 pub use rows::{AttributeValues, TimelineRows};
 pub use states::{EntityStates, StateComponent};
 pub(crate) use steps::SecondSteps;
@@ -60,6 +60,11 @@ impl Cut {
     /// that what is appended to a file is read by a later run as if the file had never ended.
     pub const fn last(watermark: EventTime) -> Cut {
         Cut { number: u64::MAX, at: Cut::below(watermark) }
+    }
+
+    /// The same at a time that was asked for, where everything before it is sealed by then.
+    pub const fn last_at(at: EventTime) -> Cut {
+        Cut { number: u64::MAX, at: Cut::below(at) }
     }
 
     /// The greatest event time of a cut that lies at or below `frontier`.

@@ -23,6 +23,8 @@ pub enum Verdict {
     },
     /// A record with its id was accepted before. It moves nothing.
     Duplicate,
+    /// It is an event that the state has already, from the files that a job's history was read from.
+    History,
 }
 
 /// Why a record became a dead letter.

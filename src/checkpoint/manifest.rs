@@ -1,6 +1,6 @@
-//! Manifests, format 3: what holds as of a cut, and every object that belongs to it.
+//! Manifests, format 4: what holds as of a cut, and every object that belongs to it.
 //!
-//! Format 1 had no ids, format 2 nothing that is lacking. A manifest is text, for people to look into: JSON, and a last line of JSON with its
+//! Format 1 had no ids, format 2 nothing that is lacking, format 3 no history. A manifest is text, for people to look into: JSON, and a last line of JSON with its
 //! length and CRC32C.
 
 use super::blocks::damage;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use tidemark_operators::time::EventTime;
 
 /// The format that is written.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// How long a manifest or an index may be.
 pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// How many segments a manifest lists by itself; older ones are listed through indexes.
@@ -75,6 +75,31 @@ pub struct Manifest {
     pub tables: BTreeMap<String, u64>,
     /// Entities that were removed, and are not to come back from older segments.
     pub tombstones: Vec<ForgottenEntity>,
+    /// Where the state begins with a history that was read from files; nothing: it does not.
+    #[serde(default)]
+    pub history: Option<ReadHistory>,
+}
+
+/// A history that is read from files, before the topics go on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadHistory {
+    /// The files, by the name of their source.
+    pub files: BTreeMap<String, Vec<String>>,
+    /// Where it is to end, where that was said: a multiple of a second.
+    pub until: Option<EventTime>,
+    /// Whether it is read, and partitions are those of topics.
+    pub is_whole: bool,
+}
+
+/// The part of a topic's partition whose earlier events are history's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryMark {
+    /// The first offset behind it.
+    pub end: u64,
+    /// Events before this time are history's.
+    pub until: EventTime,
 }
 
 /// Where a partition stands.
@@ -105,6 +130,9 @@ pub struct PartitionMark {
     pub refused: Vec<(u64, u64)>,
     /// The record before `read`.
     pub check: Option<CheckRecord>,
+    /// The part of it that is not done with whose earlier events are history's.
+    #[serde(default)]
+    pub history: Option<HistoryMark>,
 }
 
 /// Something of an entity type that a job began to keep when it had had events already.

@@ -43,7 +43,7 @@ macro_rules! page {
 }
 
 /// All of them, in the order in which they are listed: what one reads first stands first.
-pub(super) const PAGES: [Shipped; 31] = [
+pub(super) const PAGES: [Shipped; 32] = [
     page!("readme", "README.md", "install, quickstart, scoring, training, Kafka and Redis"),
     page!("install", "src/version/install.md", "installing, completions, symbols"),
     page!("aggregates", "jobs/aggregates.md", "what a feature can be; types of fields"),
@@ -99,6 +99,7 @@ pub(super) const PAGES: [Shipped; 31] = [
         "src/run/running.md",
         "one process, systemd, containers, Kubernetes; upgrades, scaling, sizes"
     ),
+    page!("backfill", "src/run/backfill.md", "a job's history from files, before its topics"),
     page!("monitoring", "src/metrics/monitoring.md", "HTTP endpoints, health, readiness, alerts"),
     page!(
         "troubleshooting",

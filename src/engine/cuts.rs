@@ -19,6 +19,8 @@ pub(super) struct Cuts {
     /// Where the worker's part goes.
     pub sink: SharedCutSink,
     due: Box<dyn FnMut(EventTime) -> Option<Notice>>,
+    /// Where the last cut lies, unless at the sources' watermark.
+    last: Option<EventTime>,
     parcels: Option<Parcels>,
     /// The last cut has been told.
     told_last: bool,
@@ -28,9 +30,10 @@ pub(super) struct Cuts {
 
 impl Cuts {
     pub fn new(checkpoints: Checkpoints) -> Self {
-        let Checkpoints { sink, due, parcels, .. } = checkpoints;
+        let Checkpoints { sink, due, last, parcels, .. } = checkpoints;
         let all_sent = !matches!(parcels, Some(Parcels::Outgoing { .. }));
-        Cuts { sink: Rc::new(RefCell::new(sink)), due, parcels, told_last: false, all_sent }
+        let sink = Rc::new(RefCell::new(sink));
+        Cuts { sink, due, last, parcels, told_last: false, all_sent }
     }
 
     /// Whether this worker sends parcels.
@@ -90,6 +93,12 @@ impl Cuts {
         self.mark(cut, shared, live);
         shared.marking.set(false);
         shared.wake_source();
+    }
+
+    /// The last cut of a job whose sources have ended, the greatest of their watermarks being
+    /// `watermark`.
+    pub fn last_cut(&self, watermark: EventTime) -> Cut {
+        self.last.map_or_else(|| Cut::last(watermark), Cut::last_at)
     }
 
     /// All sources have ended, and all is handed over.

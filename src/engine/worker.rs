@@ -276,7 +276,9 @@ impl Loop<'_> {
         }
         if let (Some(newest), None) = (coordination.over(), self.shared.over.get()) {
             self.shared.over.set(Some(self.until.unwrap_or(newest)));
-            self.shared.last_cut.set(Some(Cut::last(coordination.watermark())));
+            let watermark = coordination.watermark();
+            let last = self.cuts.as_ref().map(|cuts| cuts.last_cut(watermark));
+            self.shared.last_cut.set(Some(last.unwrap_or(Cut::last(watermark))));
             self.shared.wake_windows();
             if let Some(channels) = &mut self.channels {
                 channels.end_notices();

@@ -17,7 +17,7 @@ use crate::kafka::read_topic::read_from;
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::topic_id::TopicId;
 use rdkafka::Offset;
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use std::collections::BTreeMap;
 use tidemark_operators::cut::{RecordCheck, Resume};
 use tidemark_operators::origin::PartitionId;
@@ -45,6 +45,8 @@ pub struct KnownPartition {
     pub read: u64,
     /// That record; `None`: none was read.
     pub last: Option<RecordCheck>,
+    /// Nothing that was read of it counts: records are wanted that have this timestamp or a later one.
+    pub wanted: Option<EventTime>,
 }
 
 /// How a partition has changed since a checkpoint.
@@ -165,9 +167,10 @@ fn by_records(
     held: &[(u64, u64)],
 ) -> Result<Vec<ToldChange>, Trouble> {
     let (mut told, mut compared) = (Vec::new(), Vec::new());
+    let firsts = first_timestamps(config, topic, known, held)?;
     for (partition, at) in &known.partitions {
         let found = held_by(held, *partition);
-        match by_offsets(at, found) {
+        match by_offsets(at, found, firsts.get(partition).copied()) {
             Some((change, sign)) => {
                 let sign = format!("{}{sign}", place(at, found));
                 told.push(ToldChange { partition: *partition, change, sign });
@@ -225,9 +228,13 @@ fn place(known: &KnownPartition, held: Option<(u64, u64)>) -> String {
 }
 
 /// What its offsets say of a partition that was known as `known`, and holds those from the first to the
-/// last of `held` now.
-fn by_offsets(known: &KnownPartition, held: Option<(u64, u64)>) -> Option<(LogChange, String)> {
-    let KnownPartition { reread, read, .. } = *known;
+/// last of `held` now; `first`: the timestamp of the first, where that is what counts.
+fn by_offsets(
+    known: &KnownPartition,
+    held: Option<(u64, u64)>,
+    first: Option<EventTime>,
+) -> Option<(LogChange, String)> {
+    let KnownPartition { reread, read, wanted, .. } = *known;
     let Some((low, high)) = held else {
         return Some((
             LogChange::Another,
@@ -239,7 +246,11 @@ fn by_offsets(known: &KnownPartition, held: Option<(u64, u64)>) -> Option<(LogCh
         return Some((LogChange::Another, sign));
     }
     // From a partition of which nothing was ever wanted nothing is missing.
-    if low > reread && read > 0 {
+    let is_missing = match wanted {
+        Some(wanted) => first.is_none_or(|first| first > wanted),
+        None => read > 0,
+    };
+    if low > reread && is_missing {
         let gone = low - reread;
         let sign = format!(
             ", and has to be read from {reread} on: {gone} offsets were removed, by retention or by \
@@ -248,6 +259,54 @@ fn by_offsets(known: &KnownPartition, held: Option<(u64, u64)>) -> Option<(LogCh
         return Some((LogChange::Lost(low), sign));
     }
     None
+}
+
+/// Of the partitions that lack records of which only the younger were wanted: the timestamps of the first
+/// that they have.
+fn first_timestamps(
+    config: &KafkaConfig,
+    topic: &str,
+    known: &KnownTopic,
+    held: &[(u64, u64)],
+) -> Result<BTreeMap<u32, EventTime>, Trouble> {
+    let lacks = |(partition, at): &(&u32, &KnownPartition)| {
+        let low = held_by(held, **partition).filter(|(low, high)| low < high).map(|(low, _)| low);
+        at.wanted.is_some() && low.is_some_and(|low| low > at.reread)
+    };
+    let of = known.partitions.iter().filter(lacks).map(|(partition, _)| *partition);
+    let firsts =
+        first_records(config, topic, &of.collect::<Vec<_>>(), |record| timestamp(record).0)?;
+    Ok(firsts.into_iter().filter_map(|(partition, time)| Some((partition, time?))).collect())
+}
+
+/// Of each of these partitions of a topic what `of` makes of the first record that it has; of one that has
+/// none nothing.
+pub(super) fn first_records<T>(
+    config: &KafkaConfig,
+    topic: &str,
+    partitions: &[u32],
+    mut of: impl FnMut(&BorrowedMessage<'_>) -> T,
+) -> Result<BTreeMap<u32, T>, Trouble> {
+    let from = partitions.iter().map(|partition| Ok((native(*partition)?, Offset::Beginning)));
+    let from = from.collect::<Result<Vec<_>, Trouble>>()?;
+    let mut found = BTreeMap::new();
+    if !from.is_empty() {
+        let read = read_from(config, topic, &from, &mut |record| {
+            if let Ok(partition) = u32::try_from(record.partition()) {
+                found.entry(partition).or_insert_with(|| of(record));
+            }
+            Ok(found.len() < from.len())
+        });
+        read.map_err(trouble)?;
+    }
+    Ok(found)
+}
+
+fn trouble(error: KafkaError) -> Trouble {
+    match error {
+        KafkaError::NoAnswer { .. } => Trouble::Passing(error.to_string()),
+        error => Trouble::Lasting(error),
+    }
 }
 
 /// Compares the records that are known with those that are there.
@@ -275,10 +334,7 @@ fn compare(
             });
             Ok(found.len() < count)
         });
-        read.map_err(|error| match error {
-            KafkaError::NoAnswer { .. } => Trouble::Passing(error.to_string()),
-            error => Trouble::Lasting(error),
-        })?;
+        read.map_err(trouble)?;
     }
     let verdict = |(partition, last): &(u32, RecordCheck)| {
         let record = native(*partition).ok().and_then(|partition| found.get(&partition));
@@ -297,24 +353,38 @@ mod tests {
     use super::*;
 
     fn known(reread: u64, read: u64) -> KnownPartition {
-        KnownPartition { reread, read, last: None }
+        KnownPartition { reread, read, last: None, wanted: None }
     }
 
     #[test]
     fn a_log_that_ends_before_what_was_read_is_another_one_and_one_that_ends_there_is_not() {
-        assert_eq!(by_offsets(&known(40, 100), Some((0, 100))), None);
-        let (change, _) = by_offsets(&known(40, 100), Some((0, 99))).unwrap();
+        assert_eq!(by_offsets(&known(40, 100), Some((0, 100)), None), None);
+        let (change, _) = by_offsets(&known(40, 100), Some((0, 99)), None).unwrap();
         assert_eq!(change, LogChange::Another);
-        assert_eq!(by_offsets(&known(40, 100), None).unwrap().0, LogChange::Another);
+        assert_eq!(by_offsets(&known(40, 100), None, None).unwrap().0, LogChange::Another);
     }
 
     #[test]
     fn records_before_what_is_read_again_may_go_and_those_behind_it_are_a_loss() {
-        assert_eq!(by_offsets(&known(40, 100), Some((40, 200))), None);
-        let (change, sign) = by_offsets(&known(40, 100), Some((41, 200))).unwrap();
+        assert_eq!(by_offsets(&known(40, 100), Some((40, 200)), None), None);
+        let (change, sign) = by_offsets(&known(40, 100), Some((41, 200)), None).unwrap();
         assert_eq!(change, LogChange::Lost(41));
         assert!(sign.contains("1 offsets were removed"), "{sign}");
-        assert_eq!(by_offsets(&known(0, 0), Some((41, 200))), None, "nothing was read of it");
+        assert_eq!(by_offsets(&known(0, 0), Some((41, 200)), None), None, "nothing was read of it");
+    }
+
+    #[test]
+    fn where_only_younger_records_were_wanted_older_ones_may_go() {
+        let of = KnownPartition { wanted: Some(5_000), ..known(40, 40) };
+        let held = Some((60, 200));
+        assert_eq!(by_offsets(&of, held, Some(5_000)), None);
+        let lost = Some(LogChange::Lost(60));
+        let change = |first| by_offsets(&of, held, first).map(|(change, _)| change);
+        assert_eq!(change(Some(5_001)), lost);
+        assert_eq!(change(None), lost, "nobody can say");
+        assert_eq!(by_offsets(&of, Some((40, 200)), None), None, "nothing has gone");
+        let first = KnownPartition { read: 0, reread: 0, ..of };
+        assert_eq!(by_offsets(&first, held, Some(9_000)).map(|(change, _)| change), lost);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub(super) struct Opened {
     pub(super) from: Offset,
     /// The offset that this means now.
     pub(super) position: u64,
+    /// The first offset that the log has now.
+    pub(super) low: u64,
     /// The end of the log now, open transactions included.
     pub(super) end: u64,
     pub(super) found_later: bool,
@@ -205,7 +207,7 @@ pub(super) fn timestamp(message: &BorrowedMessage<'_>) -> (Option<EventTime>, bo
 
 /// Adds a message to the batch; returns the offset after it, or `None`, adding nothing, when its
 /// offset is below `next`.
-fn append(
+pub(super) fn append(
     batch: &mut RawBatch,
     message: &BorrowedMessage<'_>,
     next: u64,

@@ -47,6 +47,7 @@ impl SourceTopic {
     pub(super) fn begins_at(&self, partition: u32, low: u64) -> Option<u64> {
         let known = &self.known.partitions;
         match known.get(&partition) {
+            Some(known) if known.wanted.is_some() => Some(known.reread.max(low)),
             Some(known) if known.read > 0 => Some(known.reread),
             None if known.is_empty() => self.offsets.get(&partition).copied(),
             _ => Some(low),
@@ -210,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_partition_that_was_added_since_a_checkpoint_is_read_from_its_beginning() {
-        let of = |read, reread| KnownPartition { read, reread, last: None };
+        let of = |read, reread| KnownPartition { read, reread, last: None, wanted: None };
         let known = |partitions: &[(u32, KnownPartition)]| SourceTopic {
             source: 0,
             topic: "t".to_owned(),

@@ -109,6 +109,10 @@ fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
         "tidemark_duplicate_records_total",
         "Records whose id an event before them has, which are left out, by source.",
     );
+    let mut history = out.counter(
+        "tidemark_history_records_total",
+        "Records of topics that are passed over because a backfill has read them from files, by source.",
+    );
     let mut invalid = out.counter(
         "tidemark_invalid_fields_total",
         "Values that were there, could not be read and are null in their events, by source and field.",
@@ -130,6 +134,7 @@ fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
             let labels = [("source", source.name.as_str()), ("worker", name.as_str())];
             keyless.count(&labels, worker.verdicts.get(at).map_or(0, |v| v.keyless.get()));
             duplicate.count(&labels, worker.verdicts.get(at).map_or(0, |v| v.duplicate.get()));
+            history.count(&labels, worker.verdicts.get(at).map_or(0, |v| v.history.get()));
             for (index, field) in source.fields.iter().enumerate().filter(|(_, f)| !f.required) {
                 let labels =
                     [("source", source.name.as_str()), ("field", &field.name), ("worker", &name)];
@@ -139,6 +144,7 @@ fn left_out(out: &mut Exposition, scrape: &Scrape<'_>) {
     }
     out.add(keyless);
     out.add(duplicate);
+    out.add(history);
     out.add(invalid);
     out.add(rounded);
     skipped::write(out, scrape);

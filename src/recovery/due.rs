@@ -83,6 +83,8 @@ pub(super) struct CheckpointsDue {
     progress: Arc<CheckpointProgress>,
     room: Arc<LetterRoom>,
     last: Cut,
+    /// No cut lies behind this; one lies there as soon as everything before it is sealed.
+    until: Option<EventTime>,
     /// The newest cut whose letters are known to be published.
     published: u64,
     asked_at: Instant,
@@ -128,7 +130,13 @@ impl CheckpointsDue {
             seen: (0, asked_at),
             pace: 0,
         };
-        CheckpointsDue { interval, progress, room, last, published: 0, asked_at, snapshots }
+        let (published, until) = (0, None);
+        CheckpointsDue { interval, progress, room, last, until, published, asked_at, snapshots }
+    }
+
+    /// The same, of a job that ends at `until`.
+    pub fn until(self, until: Option<EventTime>) -> Self {
+        CheckpointsDue { until, ..self }
     }
 
     /// What is due when everything before `frontier` is sealed, and what has been done.
@@ -157,12 +165,14 @@ impl CheckpointsDue {
             return None;
         }
         let wanted = self.progress.wanted.load(Ordering::Acquire) || self.room.is_short();
-        if !wanted && self.asked_at.elapsed() < self.interval {
+        let ends = self.until.is_some_and(|until| self.last.at < until && until <= frontier);
+        if !wanted && !ends && self.asked_at.elapsed() < self.interval {
             return None;
         }
         self.progress.wanted.store(false, Ordering::Release);
         self.asked_at = Instant::now();
-        let at = Cut::below(frontier).max(self.last.at);
+        let below = self.until.map_or(frontier, |until| frontier.min(until));
+        let at = Cut::below(below).max(self.last.at);
         self.last = Cut { number: self.last.number + 1, at };
         Some(self.last)
     }

@@ -29,6 +29,38 @@ pub enum RecoveryError {
         /// Who wants it.
         job: String,
     },
+    /// A history is being read into the state, and is not read to its end.
+    #[error(
+        "cannot go on from the state in {store}: `tidemark backfill` is not done with it; run that again \
+         as it was, which goes on where it stopped, or begin with no state: another \"url\" in [state] of \
+         cluster.toml"
+    )]
+    HistoryUnread {
+        /// The URL of the store.
+        store: String,
+    },
+    /// A history is to be read into a state that is not empty.
+    #[error(
+        "cannot read a history into the state in {store}: it is not empty: {held}; history comes first: \
+         name an empty folder or prefix, \"url\" in [state] of cluster.toml"
+    )]
+    NotEmpty {
+        /// The URL of the store.
+        store: String,
+        /// What is there.
+        held: String,
+    },
+    /// Half of a history is there that was read from other files.
+    #[error(
+        "cannot go on with the history in {store}: {what}; name the files that it was begun with, in \
+         their order, or begin anew: another \"url\" in [state] of cluster.toml"
+    )]
+    OtherHistory {
+        /// The URL of the store.
+        store: String,
+        /// What differs.
+        what: String,
+    },
     /// The first process is of another run by now.
     #[error(
         "cannot go on from the state in {store}: another run of the job has taken it over since this \

@@ -1,10 +1,10 @@
 //! Where partitions stand, as the workers tell it and as a manifest has it.
 
-use crate::checkpoint::{CheckRecord, Manifest, PartitionMark as StoredMark};
+use crate::checkpoint::{CheckRecord, HistoryMark, Manifest, PartitionMark as StoredMark};
 use crate::fault;
 use crate::kafka::FoundTopics;
 use std::collections::BTreeMap;
-use tidemark_operators::cut::{PartitionMark, RecordCheck, Resume};
+use tidemark_operators::cut::{HistoryOverlap, PartitionMark, RecordCheck, Resume};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Plan, SourcePlan};
 
@@ -44,7 +44,7 @@ pub(super) fn put(
             partition: id.partition,
             identity: topics.and_then(|topics| topics.ids.get(&id.source)).cloned(),
             first_offset: mark.start,
-            first_accepted: Some(mark.first).filter(|_| mark.accepted > 0),
+            first_accepted: Some(mark.first).filter(|first| *first > 0 || mark.accepted > 0),
             read,
             reread,
             clock: mark.clock,
@@ -56,6 +56,7 @@ pub(super) fn put(
                 timestamp: last.timestamp,
                 checksum: last.checksum,
             }),
+            history: mark.history.map(|part| HistoryMark { end: part.end, until: part.until }),
         };
         match stored.iter_mut().find(is) {
             Some(held) => *held = mark,
@@ -99,6 +100,7 @@ pub(super) fn resume(plan: &Plan, manifest: &Manifest) -> Resume {
                 timestamp: check.timestamp,
                 checksum: check.checksum,
             }),
+            history: stored.history.map(|part| HistoryOverlap { end: part.end, until: part.until }),
         };
         Some((id, mark))
     };

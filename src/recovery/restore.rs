@@ -1,10 +1,10 @@
 //! Reads a checkpoint for the workers, on a thread of its own.
 
-use super::RecoveryError;
 use super::due::CheckpointProgress;
 use super::lacks::{Lacks, is_key};
+use super::{RecoveryConfig, RecoveryError, system};
 use crate::checkpoint::{
-    EntitySchema, ListedSegment, ListedStates, SegmentReader, StateKeys, StatesReader,
+    EntitySchema, ListedSegment, ListedStates, Manifest, SegmentReader, StateKeys, StatesReader,
 };
 use crate::fault;
 use crate::objects::Objects;
@@ -26,7 +26,7 @@ const PIECES_MAX: usize = 2;
 const SAY_EVERY: Duration = Duration::from_secs(5);
 
 /// What is read of one entity type.
-pub(super) struct EntityObjects {
+struct EntityObjects {
     pub segments: Vec<ListedSegment>,
     pub states: Vec<ListedStates>,
 }
@@ -39,7 +39,7 @@ impl EntityObjects {
 }
 
 /// Everything that is read.
-pub(super) struct Loader {
+struct Loader {
     pub plan: Arc<Plan>,
     pub objects: Arc<dyn Objects>,
     pub keys: Option<Arc<StateKeys>>,
@@ -49,6 +49,36 @@ pub(super) struct Loader {
     pub entities: Vec<EntityObjects>,
     pub progress: Arc<CheckpointProgress>,
     pub lacks: Arc<Lacks>,
+}
+
+/// Begins to read the checkpoint `begun`, where there is anything to be read: for each worker its feeds.
+pub(super) fn load(
+    config: &RecoveryConfig,
+    objects: &Arc<dyn Objects>,
+    begun: &Manifest,
+    segments: Vec<ListedSegment>,
+    (progress, lacks): (&Arc<CheckpointProgress>, &Arc<Lacks>),
+) -> Result<Vec<Vec<Box<dyn RestoreFeed + Send>>>, RecoveryError> {
+    if begun.cut == 0 {
+        return Ok(Vec::new());
+    }
+    let states = begun.snapshot.iter().flat_map(|snapshot| &snapshot.states);
+    let of = |name: &str| EntityObjects {
+        segments: segments.iter().filter(|segment| segment.entity == name).cloned().collect(),
+        states: states.clone().filter(|states| states.entity == name).cloned().collect(),
+    };
+    let loader = Loader {
+        plan: Arc::clone(&config.plan),
+        objects: Arc::clone(objects),
+        keys: config.keys.clone(),
+        snapshot: begun.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of),
+        entities: config.plan.entities.iter().map(|entity| of(&entity.name)).collect(),
+        progress: Arc::clone(progress),
+        lacks: Arc::clone(lacks),
+    };
+    loader
+        .start(config.shape.local())
+        .map_err(|why| system("start the thread that reads a checkpoint", why))
 }
 
 /// A worker's end.

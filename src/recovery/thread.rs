@@ -3,12 +3,15 @@
 use super::WorkerMessage;
 use super::due::CheckpointProgress;
 use super::error::{RecoveryError, system};
+use super::history;
 use super::lacks::Lacks;
 use super::merging::Merging;
 use super::part_files::PartFiles;
 use super::publisher::LetterPublisher;
 use super::writer::{Gathering, SnapshotFiles, Writer};
-use crate::checkpoint::{BlockCipher, Leader, ListedSegment, Manifest, Manifests, StateKeys};
+use crate::checkpoint::{
+    BlockCipher, Leader, ListedSegment, Manifest, Manifests, ReadHistory, StateKeys,
+};
 use crate::fault;
 use crate::kafka::FoundTopics;
 use crate::objects::{Objects, unique_text};
@@ -32,6 +35,8 @@ pub(super) struct WriterThread {
     pub workers: usize,
     pub sealed_rows: bool,
     pub keys: Option<Arc<StateKeys>>,
+    /// The history that is read into the state, where that is what is done.
+    pub history: Option<ReadHistory>,
     pub cipher: Option<BlockCipher>,
     pub progress: Arc<CheckpointProgress>,
     pub topics: Arc<OnceLock<Arc<FoundTopics>>>,
@@ -45,7 +50,7 @@ impl WriterThread {
     /// Takes over, tells `taken` what, and writes checkpoints once it is told to begin.
     pub fn run(self, taken: &Sender<Taken>, begins: &Receiver<Begin>) -> Result<(), RecoveryError> {
         let objects = &*self.objects;
-        let leader = match take_over(objects, &self.plan.name) {
+        let leader = match take_over(objects, &self.plan.name, self.history.as_ref()) {
             Ok(leader) => leader,
             Err(error) => {
                 // It is told to whoever waits for it.
@@ -57,6 +62,7 @@ impl WriterThread {
         let mut held = leader.manifest().clone();
         let snapshot = held.snapshot.as_ref().map_or(0, |snapshot| snapshot.as_of);
         held.rows_from.get_or_insert(snapshot);
+        held.history = self.history.or(held.history);
         let segments = leader.segments().map(|segments| (held.clone(), segments));
         let _ = taken.send(segments.map_err(RecoveryError::from));
         let Ok((publisher, lacks, messages)) = begins.recv() else { return Ok(()) };
@@ -87,22 +93,29 @@ impl WriterThread {
     }
 }
 
-/// Takes the state in `objects` over for the job `job`.
-fn take_over<'a>(objects: &'a dyn Objects, job: &str) -> Result<Leader<'a>, RecoveryError> {
+/// Takes the state in `objects` over for the job `job`, or for reading its `history` into it.
+pub(super) fn take_over<'a>(
+    objects: &'a dyn Objects,
+    job: &str,
+    history: Option<&ReadHistory>,
+) -> Result<Leader<'a>, RecoveryError> {
     let now = wall_ms().unwrap_or(0);
     let first = Manifest {
         job: job.to_owned(),
         program: VERSION.to_owned(),
         created_at: now,
         rows_from: Some(0),
+        history: history.cloned(),
         ..Manifest::default()
     };
     let manifests = Manifests::new(objects);
-    if let Some(newest) = manifests.newest()?
-        && newest.manifest.job != job
-    {
-        let (held, store) = (newest.manifest.job, objects.url().to_owned());
-        return Err(RecoveryError::OtherJob { store, held, job: job.to_owned() });
+    if let Some(newest) = manifests.newest()? {
+        let (held, store) = (newest.manifest, objects.url());
+        if held.job != job {
+            let (held, store) = (held.job, store.to_owned());
+            return Err(RecoveryError::OtherJob { store, held, job: job.to_owned() });
+        }
+        history::check(&held, history, store)?;
     }
     let writer = unique_text().map_err(|why| system("name this start of the process", why))?;
     Ok(manifests.take_over(&first, &writer, now)?)

@@ -13,6 +13,7 @@ use crate::signals::Stop;
 use std::path::Path;
 use std::sync::Arc;
 use tidemark_operators::plan::Plan;
+use tidemark_operators::shape::Shape;
 
 /// What a process has once it takes part.
 pub(super) struct Joined {
@@ -20,6 +21,41 @@ pub(super) struct Joined {
     pub recovery: Option<Arc<Recovery>>,
     /// `None`: there is one process.
     pub mesh: Option<Mesh>,
+}
+
+/// Where and how often checkpoints are made; `None`: the settings name no state.
+///
+/// # Errors
+/// When the keys of the state cannot be read.
+pub(super) fn config(
+    plan: &Arc<Plan>,
+    settings: &Settings,
+    shape: Shape,
+) -> Result<Option<RecoveryConfig>, Failure> {
+    let Some(url) = &settings.state.url else { return Ok(None) };
+    let limits = &settings.limits;
+    let keys = settings.state.keys.as_ref().map(|file| StateKeys::read(Path::new(file)));
+    let keys = keys.transpose().map_err(Failure::usage)?;
+    Ok(Some(RecoveryConfig {
+        plan: Arc::clone(plan),
+        shape,
+        url: url.clone(),
+        intervals: (settings.state.checkpoint_interval, settings.state.snapshot_interval),
+        letters_max: (limits.dead_letter_queue as u64, limits.dead_letter_queue_bytes),
+        sealed_rows: settings.sealed.path.is_some(),
+        start_empty: Vec::new(),
+        keys: keys.map(Arc::new),
+        history: None,
+    }))
+}
+
+/// Stops the job of `observer` where checkpoints cannot be made.
+pub(super) fn fails(observer: &Observer) -> impl Fn(&RecoveryError) + Send + use<> {
+    let observer = observer.clone();
+    move |error| match error.is_taken_over() {
+        true => observer.taken_over(error.to_string()),
+        false => observer.fail(error.to_string()),
+    }
 }
 
 /// Takes part. The first process takes the state over, which says which run this is; the others hear of
@@ -33,27 +69,11 @@ pub(super) fn join(
     observer: &Observer,
     (place, start_empty, stop): (&ClusterPlace, Vec<String>, &Stop),
 ) -> Result<Option<Joined>, Failure> {
-    let Some(url) = &settings.state.url else {
+    let Some(config) = config(plan, settings, place.shape())? else {
         return Ok(Some(Joined { recovery: None, mesh: None }));
     };
-    let limits = &settings.limits;
-    let keys = settings.state.keys.as_ref().map(|file| StateKeys::read(Path::new(file)));
-    let keys = keys.transpose().map_err(Failure::usage)?;
-    let config = RecoveryConfig {
-        plan: Arc::clone(plan),
-        shape: place.shape(),
-        url: url.clone(),
-        intervals: (settings.state.checkpoint_interval, settings.state.snapshot_interval),
-        letters_max: (limits.dead_letter_queue as u64, limits.dead_letter_queue_bytes),
-        sealed_rows: settings.sealed.path.is_some(),
-        start_empty,
-        keys: keys.map(Arc::new),
-    };
-    let fails = observer.clone();
-    let failed = move |error: &RecoveryError| match error.is_taken_over() {
-        true => fails.taken_over(error.to_string()),
-        false => fails.fail(error.to_string()),
-    };
+    let config = RecoveryConfig { start_empty, ..config };
+    let failed = fails(observer);
     let (recovery, mesh) = if place.is_first() {
         let letters = letters::published(settings);
         let recovery = Recovery::open(config, letters, failed).map_err(failed_with)?;

@@ -43,6 +43,14 @@ pub(super) fn check(settings: &Settings) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Where letters are kept, for people.
+pub(super) fn place(settings: &Settings) -> String {
+    match settings.dead_letters.kind {
+        DeadLetterKind::File => settings.dead_letters.path.clone(),
+        DeadLetterKind::Kafka => format!("the topic {}", settings.dead_letters.topic),
+    }
+}
+
 /// Where dead letters are published by checkpoints.
 pub(super) fn published(settings: &Settings) -> LettersTo {
     match settings.dead_letters.kind {
@@ -91,11 +99,7 @@ impl RunLetters {
             (None, DeadLetterKind::Kafka) => LetterSink::Kafka(topic(settings)?),
         };
         let path = (to.kind == DeadLetterKind::File).then(|| PathBuf::from(&to.path));
-        let place = match &path {
-            Some(path) => path.display().to_string(),
-            None => format!("the topic {}", to.topic),
-        };
-        Ok(RunLetters { sink: Mutex::new(Some(sink)), path, place })
+        Ok(RunLetters { sink: Mutex::new(Some(sink)), path, place: place(settings) })
     }
 
     /// The file, when it is one.

@@ -1,16 +1,46 @@
 //! Partitions that are read on from where a checkpoint says.
 
+use crate::engine::Checkpoints;
+use crate::kafka::FoundTopics;
+use crate::recovery::Recovery;
 use crate::source::PolledPartitions;
 use std::collections::BTreeMap;
+use tidemark_operators::ingest::dead_letter::DeadLetterSink;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, Poll};
 use tidemark_operators::origin::PartitionId;
 
+/// What a worker goes on with from a checkpoint.
+pub(super) struct GoesOn {
+    pub partitions: Box<dyn Partitions>,
+    pub checkpoints: Checkpoints,
+    /// Letters that are published with checkpoints.
+    pub letters: Box<dyn DeadLetterSink>,
+}
+
+impl GoesOn {
+    /// What `worker` goes on with whose partitions are `partitions`, as `topics` were found to be.
+    ///
+    /// # Errors
+    /// When the job is over.
+    pub fn of(
+        recovery: &Recovery,
+        worker: usize,
+        partitions: Box<dyn Partitions>,
+        topics: Option<&FoundTopics>,
+    ) -> Result<Self, String> {
+        let (mut checkpoints, letters) = recovery.part(worker)?;
+        if let Some(topics) = topics {
+            topics.amend(&mut checkpoints.resume);
+        }
+        let marks = checkpoints.resume.partitions.iter();
+        let from = marks.map(|(id, mark)| (*id, mark.reread)).collect();
+        Ok(GoesOn { partitions: Box::new(resumed(partitions, from)), checkpoints, letters })
+    }
+}
+
 /// Partitions whose records before an offset are passed over, where their reader has not begun there;
 /// `from`: for each partition that is known the first offset that is wanted.
-pub(super) fn resumed(
-    partitions: Box<dyn Partitions>,
-    from: BTreeMap<PartitionId, u64>,
-) -> PolledPartitions {
+fn resumed(partitions: Box<dyn Partitions>, from: BTreeMap<PartitionId, u64>) -> PolledPartitions {
     PolledPartitions::new(partitions, move |id| {
         let mut from = from.get(&id).copied();
         Box::new(move |reader| match from {

@@ -1,6 +1,5 @@
 //! What a running job reads and what it writes.
 
-use crate::cli::RunArgs;
 use crate::config::{CLUSTER_FILE, DeadLetterKind, Settings};
 use crate::file_roles::FileRoles;
 use crate::job_file;
@@ -8,10 +7,14 @@ use std::path::Path;
 use tidemark_operators::plan::Plan;
 
 /// The files of a run.
-pub(super) fn of(args: &RunArgs, plan: &Plan, settings: &Settings) -> FileRoles {
+pub(super) fn of(
+    (job, cluster): (&str, Option<&Path>),
+    plan: &Plan,
+    settings: &Settings,
+) -> FileRoles {
     let mut roles = FileRoles::default();
-    job_file::is_read(&args.job, &mut roles);
-    roles.reads("the settings", args.cluster.as_deref().unwrap_or(Path::new(CLUSTER_FILE)));
+    job_file::is_read(job, &mut roles);
+    roles.reads("the settings", cluster.unwrap_or(Path::new(CLUSTER_FILE)));
     for source in &plan.sources {
         source
             .files

@@ -5,8 +5,8 @@ use crate::connect;
 use crate::failure::Failure;
 use crate::file_source::{FilePartitions, JobFiles, Progress};
 use crate::kafka::{
-    FoundTopics, KafkaConfig, KafkaError, KafkaPartitions, KafkaSource, KafkaStatus,
-    KnownPartition, KnownTopic, SourceTopic,
+    FoundTopics, HeldTopic, KafkaConfig, KafkaError, KafkaPartitions, KafkaSource, KafkaStatus,
+    KnownPartition, KnownTopic, SourceTopic, held_topics,
 };
 use crate::recovery::Recovery;
 use crate::source::Waker;
@@ -18,6 +18,7 @@ use tidemark_operators::cut::PartitionMark;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions};
 use tidemark_operators::plan::{Format, Plan};
 use tidemark_operators::shape::Shape;
+use tidemark_operators::time::Millis;
 
 /// The plan with `topic` (`KAFKA_TOPIC`) as the topic of its only source.
 ///
@@ -116,13 +117,18 @@ impl Sources {
 
     /// The same, read on from where the newest checkpoint says.
     #[must_use]
-    pub fn resumed(mut self, recovery: Option<&Recovery>) -> Self {
+    pub fn resumed(mut self, plan: &Plan, recovery: Option<&Recovery>) -> Self {
         let Some(recovery) = recovery else { return self };
         let (resume, ids) = (recovery.resume(), recovery.topic_ids());
         for topic in &mut self.topics {
             topic.known.id = ids.get(&topic.source).cloned();
             let of = resume.partitions.iter().filter(|(id, _)| id.source == topic.source);
-            topic.known.partitions = of.map(|(id, mark)| (id.partition, known(mark))).collect();
+            let ahead = plan
+                .sources
+                .get(usize::from(topic.source))
+                .map_or(0, |source| source.max_ahead.unwrap_or(0).max(source.out_of_orderness));
+            topic.known.partitions =
+                of.map(|(id, mark)| (id.partition, known(mark, ahead))).collect();
         }
         self
     }
@@ -146,6 +152,14 @@ impl Sources {
             topic.known.accept_changed = true;
         }
         Ok(self)
+    }
+
+    /// What its topics hold now; waits for the brokers as long as `keep_trying` says so.
+    ///
+    /// # Errors
+    /// When a topic does not exist or may not be read.
+    pub fn held(&self, keep_trying: &dyn Fn() -> bool) -> Result<Vec<HeldTopic>, Failure> {
+        held_topics(&self.kafka, &self.topics, keep_trying).map_err(Failure::failed)
     }
 
     /// Whether a source is a topic.
@@ -180,9 +194,13 @@ impl Sources {
     }
 }
 
-/// What `mark` says of a partition's log.
-fn known(mark: &PartitionMark) -> KnownPartition {
-    KnownPartition { reread: mark.reread, read: mark.read, last: mark.last }
+/// What `mark` says of a partition's log, whose events lie at most `ahead` ms ahead of their records'
+/// timestamps.
+fn known(mark: &PartitionMark, ahead: Millis) -> KnownPartition {
+    // As long as all of it that was read was history's.
+    let history = mark.history.filter(|_| mark.accepted == 0);
+    let wanted = history.map(|part| part.until.saturating_sub(ahead));
+    KnownPartition { reread: mark.reread, read: mark.read, last: mark.last, wanted }
 }
 
 /// Sources that can be read.

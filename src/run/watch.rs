@@ -196,10 +196,10 @@ pub(super) fn totals(service: &Service, observer: &Observer) -> String {
     )
 }
 
-fn count(observer: &Observer, of: impl Fn(&VerdictCounts) -> u64) -> u64 {
+pub(super) fn count(observer: &Observer, of: impl Fn(&VerdictCounts) -> u64) -> u64 {
     observer.metrics.iter().flat_map(|worker| &worker.verdicts).map(of).sum()
 }
 
-fn dead(counts: &VerdictCounts) -> u64 {
+pub(super) fn dead(counts: &VerdictCounts) -> u64 {
     counts.dead_letters()
 }

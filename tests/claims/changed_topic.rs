@@ -214,7 +214,7 @@ fn the_last_record_that_was_read_tells_a_log_from_another_one_of_its_length() {
     let known = |read: u64, value: &str, timestamp| {
         let check =
             RecordCheck { offset: read - 1, timestamp, checksum: stable_hash(value.as_bytes()) };
-        KnownPartition { reread: read, read, last: Some(check) }
+        KnownPartition { reread: read, read, last: Some(check), wanted: None }
     };
     let timestamp = {
         let mut found = None;

@@ -279,7 +279,11 @@ fn table(output: &Output) -> BTreeMap<String, Option<String>> {
 
 /// What Redis must hold, from rows in memory: nulls have no field, and rows of nulls no key.
 pub fn hashes(output: &memory::Output) -> Hashes {
-    let plan = fraud();
+    hashes_of(&fraud(), output)
+}
+
+/// The same of the job `plan`.
+pub fn hashes_of(plan: &Plan, output: &memory::Output) -> Hashes {
     let entity = |name: &str| {
         let view = (0..plan.views.len()).find(|at| plan.view(*at).unwrap().name == name).unwrap();
         plan.entities[plan.views[view].entity].name.clone()

@@ -74,6 +74,7 @@ const OPERATORS: [Entry; 16] = [
             ("next_offset", Saved("the mark: `read`")),
             ("marks", Parts("Marks")),
             ("rereading", Derived("the cut")),
+            ("history", Saved("the mark")),
             ("idleness", Lost("silence is counted from the start")),
             ("found", Lost("a partition that is known appeared before")),
             ("told", Lost("the others are told again")),

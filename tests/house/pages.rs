@@ -17,7 +17,11 @@ const ASKED: &str =
 
 /// Blocks of commands that no test runs, by their first line. The others are `console`, and are run by
 /// the module `console` of the claims.
-const NOT_RUN: [(&str, &str); 8] = [
+const NOT_RUN: [(&str, &str); 9] = [
+    (
+        "src/run/backfill.md: tidemark backfill",
+        "needs files that are older than a topic; the claims of `backfill` do it",
+    ),
     (
         "README.md: scripts/demo",
         "builds the program and shows a screen until a key is pressed; .ci/run builds and tests on any machine",

@@ -35,6 +35,16 @@ pub struct RecordCheck {
     pub checksum: u64,
 }
 
+/// The beginning of a partition whose events before a time are in the state already: they were read
+/// from somewhere else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HistoryOverlap {
+    /// The first offset behind it: what is there was not there yet when the history was read.
+    pub end: u64,
+    /// Events at or behind this time are not of the history.
+    pub until: EventTime,
+}
+
 /// Where a partition stands at a cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PartitionMark {
@@ -56,6 +66,8 @@ pub struct PartitionMark {
     pub refused: Vec<Range<u64>>,
     /// The last record that was judged.
     pub last: Option<RecordCheck>,
+    /// The part of it that is not done with whose earlier events are history's.
+    pub history: Option<HistoryOverlap>,
 }
 
 /// Where the partitions of a job that goes on stand.

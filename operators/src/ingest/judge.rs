@@ -17,7 +17,7 @@
 //! was the floor that decided.
 
 use crate::plan::TimeBounds;
-use crate::time::EventTime;
+use crate::time::{EventTime, Millis};
 use crate::verdict::Verdict;
 
 /// A record's time, and what becomes of it.
@@ -126,10 +126,8 @@ impl Judge {
         is_new: impl FnOnce(EventTime, EventTime) -> bool,
     ) -> Judged {
         let time = self.bounds.event_time(ts, arrival);
-        if let (Some(skew), Some(arrival)) = (self.bounds.max_future_skew, arrival)
-            && ts > arrival.saturating_add(skew)
-        {
-            return Judged { time, verdict: Verdict::Future { ahead: ts - arrival } };
+        if let Some(ahead) = self.too_far_ahead(ts, arrival) {
+            return Judged { time, verdict: Verdict::Future { ahead } };
         }
         let watermark = self.watermark();
         if time < watermark {
@@ -145,12 +143,54 @@ impl Judge {
         self.newest = self.newest.max(Some(time));
         Judged { time, verdict: Verdict::Accepted }
     }
+
+    /// The time of a record before `until` that is an event by the partition's own records: where those
+    /// before that time were read from somewhere else, it is among them. It moves the clock as it did
+    /// in the whole log, so that the same records are late behind it. `None`: it is to be judged.
+    ///
+    /// ```
+    /// use tidemark_operators::ingest::judge::Judge;
+    /// use tidemark_operators::plan::TimeBounds;
+    /// use tidemark_operators::verdict::Verdict;
+    ///
+    /// let bounds = TimeBounds { out_of_orderness: 10, max_ahead: None, max_future_skew: None };
+    /// let mut judge = Judge::new(bounds);
+    /// judge.raise_floor(100);
+    /// let history = judge.history(95, None, 100, |_, _| true);
+    /// assert_eq!(history.map(|judged| judged.verdict), Some(Verdict::History));
+    /// assert_eq!((judge.clock(), judge.newest()), (Some(95), None));
+    /// assert_eq!(judge.history(84, None, 100, |_, _| true), None, "late in the whole log, too");
+    /// assert_eq!(judge.history(100, None, 100, |_, _| true), None);
+    /// ```
+    pub fn history(
+        &mut self,
+        ts: EventTime,
+        arrival: Option<EventTime>,
+        until: EventTime,
+        is_new: impl FnOnce(EventTime, EventTime) -> bool,
+    ) -> Option<Judged> {
+        let time = self.bounds.event_time(ts, arrival);
+        if time >= until || time < self.own() || self.too_far_ahead(ts, arrival).is_some() {
+            return None;
+        }
+        let own = clock(ts, arrival);
+        let clock = self.clock.map_or(own, |clock| clock.max(own));
+        if is_new(own, clock) {
+            self.clock = Some(clock);
+        }
+        Some(Judged { time, verdict: Verdict::History })
+    }
+
+    /// By how much `ts` is ahead of `arrival`, where that is more than is allowed.
+    fn too_far_ahead(&self, ts: EventTime, arrival: Option<EventTime>) -> Option<Millis> {
+        let (skew, arrival) = self.bounds.max_future_skew.zip(arrival)?;
+        (ts > arrival.saturating_add(skew)).then(|| ts - arrival)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::time::Millis;
     use Verdict::{Accepted, Future, Late};
 
     fn bounds(out_of_orderness: Millis, max_ahead: Option<Millis>) -> TimeBounds {

@@ -1,7 +1,7 @@
 //! One partition that this worker owns: its reader, its judge, and what it has above the frontier.
 
 use crate::coordination::Status;
-use crate::cut::{Marks, PartitionMark, RecordCheck, SeenId};
+use crate::cut::{HistoryOverlap, Marks, PartitionMark, RecordCheck, SeenId};
 use crate::ingest::decode::Decoded;
 use crate::ingest::idleness::{Follows, Idleness};
 use crate::ingest::judge::{Judge, Judged};
@@ -107,6 +107,8 @@ pub(crate) struct Owned {
     /// While records are read again, the time below which the state has the events: nothing older
     /// comes, and anything younger may.
     pub rereading: Option<EventTime>,
+    /// The part whose events before a time are history's.
+    history: Option<HistoryOverlap>,
     idleness: Idleness,
     /// For a partition that appeared while the job ran: the end of what it held then.
     found: Option<u64>,
@@ -143,6 +145,7 @@ impl Owned {
             next_offset: 0,
             marks: None,
             rereading: None,
+            history: None,
             idleness: Idleness::new(plan.idle_after, plan.hold_max, now),
             told: None,
         }
@@ -156,9 +159,9 @@ impl Owned {
             seen.borrow_mut().resume(ids, held.mark.clock.unwrap_or(0));
             held.ids = Some(seen);
         }
-        let PartitionMark { reread, clock, newest, accepted, first, .. } = held.mark;
+        let PartitionMark { reread, clock, newest, accepted, first, history, .. } = held.mark;
         self.judge.resume(clock, newest);
-        (self.accepted, self.first) = (accepted, first);
+        (self.accepted, self.first, self.history) = (accepted, first, history);
         // What is judged next, or read again before that.
         self.next_offset = reread;
         self.rereading = held.rereads.as_ref().map(|rereads| rereads.at);
@@ -177,7 +180,7 @@ impl Owned {
         let Some(marks) = &self.marks else { return };
         let mark = &mut marks.borrow_mut().mark;
         (mark.clock, mark.newest) = (self.judge.clock(), self.judge.newest());
-        (mark.accepted, mark.first) = (self.accepted, self.first);
+        (mark.accepted, mark.first, mark.history) = (self.accepted, self.first, self.history);
         let judged = self.next.checked_sub(1).and_then(|last| self.raw.records.get(last));
         let Some(last) = judged else { return };
         mark.read = self.next_offset;
@@ -236,6 +239,9 @@ impl Owned {
         ts: EventTime,
         arrival: Option<EventTime>,
     ) -> Judged {
+        if let Some(judged) = self.by_history(decoded, ts, arrival) {
+            return judged;
+        }
         match &mut self.unique {
             None => self.judge.judge(ts, arrival),
             Some(unique) => {
@@ -244,6 +250,27 @@ impl Owned {
                 self.judge.judge_new(ts, arrival, is_new)
             }
         }
+    }
+
+    /// The verdict on the newest record of `decoded` where it is in the part of the partition that
+    /// history may have, and history has it.
+    fn by_history(
+        &mut self,
+        decoded: &Decoded,
+        ts: EventTime,
+        arrival: Option<EventTime>,
+    ) -> Option<Judged> {
+        let part = self.history?;
+        // The record itself has been counted.
+        if self.next_offset > part.end {
+            self.history = None;
+            return None;
+        }
+        let row = decoded.rows().saturating_sub(1);
+        let unique = &mut self.unique;
+        self.judge.history(ts, arrival, part.until, |at, clock| {
+            unique.as_mut().is_none_or(|unique| unique.admit(decoded, row, at, clock))
+        })
     }
 
     /// Where its reader stood when it was asked last.
@@ -259,10 +286,15 @@ impl Owned {
     /// Takes note of an event that the judge has accepted.
     #[inline]
     pub fn accept(&mut self, ts: EventTime, now: Millis) {
-        if self.accepted == 0 {
+        if self.first == 0 {
             self.first = ts;
         }
         self.accepted += 1;
+        self.live(now);
+    }
+
+    /// Takes note of an event: the partition is not silent.
+    pub fn live(&mut self, now: Millis) {
         let goes_on = self.idleness.accept(now, self.judge.clock());
         // Where it has held the others for too long, only a clock that goes on is life.
         if goes_on || !self.overdue {

@@ -22,8 +22,10 @@ mod letter;
 mod record;
 mod reread;
 mod survey;
+mod times;
 
 pub use survey::{FieldCount, FieldSurvey, TimeCount};
+pub use times::RecordTimes;
 
 use crate::coordination::{Coordination, Notice};
 use crate::cut::{Marks, Resume};

@@ -38,6 +38,8 @@ pub struct VerdictCounts {
     pub duplicate: Counter,
     /// Records whose id was there before, which are dead letters.
     pub duplicate_dead: Counter,
+    /// Records of topics that the state has already, from the files of the job's history.
+    pub history: Counter,
 }
 
 impl VerdictCounts {
@@ -70,7 +72,7 @@ impl VerdictCounts {
 
     /// Records that are in no feature and no dead letters.
     pub fn left_out(&self) -> u64 {
-        self.keyless.get() + self.duplicate.get() + self.skipped_all()
+        self.keyless.get() + self.duplicate.get() + self.history.get() + self.skipped_all()
     }
 
     /// Records of operations that the job does not read.

@@ -1,6 +1,8 @@
 //! The chain of manifests in one process after another, and damage to them.
 
-use super::super::manifest::{LackingState, ListedIndex, PartitionMark, Position, Snapshot};
+use super::super::manifest::{
+    HistoryMark, LackingState, ListedIndex, PartitionMark, Position, ReadHistory, Snapshot,
+};
 use super::super::samples::{cut_off, flipped, rows, schema, states};
 use super::super::{
     ForgottenEntity, ListedIds, ListedStates, SEGMENTS_LISTED_MAX, StatesWriter, StoredObject,
@@ -11,10 +13,11 @@ use crate::checkpoint::{CheckRecord, Verified, verify_segment, verify_states};
 use crate::objects::memory::MemoryObjects;
 
 /// Of each format, written by the first program that wrote it.
-const FIXTURES: [&[u8]; 3] = [
+const FIXTURES: [&[u8]; 4] = [
     include_bytes!("../../../tests/data/checkpoint/manifest-1"),
     include_bytes!("../../../tests/data/checkpoint/manifest-2"),
     include_bytes!("../../../tests/data/checkpoint/manifest-3"),
+    include_bytes!("../../../tests/data/checkpoint/manifest-4"),
 ];
 
 /// One with something in every field.
@@ -45,6 +48,7 @@ fn full() -> Manifest {
             accepted: 17,
             refused: vec![(4_501, 4_502), (4_600, 4_700)],
             check: Some(CheckRecord { offset: 3, timestamp: Some(1), checksum: u64::MAX }),
+            history: Some(HistoryMark { end: 4_600, until: 1_764_356_390_000 }),
         }],
         rows_from: Some(1_764_000_000_000),
         lacking: vec![LackingState {
@@ -92,6 +96,11 @@ fn full() -> Manifest {
             id: "card_1".to_owned(),
             before: 1_764_356_380_000,
         }],
+        history: Some(ReadHistory {
+            files: [("transactions".to_owned(), vec!["may.jsonl.zst".to_owned()])].into(),
+            until: Some(1_764_356_390_000),
+            is_whole: true,
+        }),
     }
 }
 
@@ -121,7 +130,7 @@ fn a_manifest_comes_back_from_a_text_that_people_can_read() {
     let objects = MemoryObjects::new();
     let object = sealed(manifest_name(7), &full()).unwrap();
     if std::env::var_os("TIDEMARK_WRITE_FIXTURES").is_some() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/checkpoint/manifest-3");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/checkpoint/manifest-4");
         std::fs::write(path, &object.bytes).unwrap();
     }
     store(&objects, &object).unwrap();
@@ -132,11 +141,13 @@ fn a_manifest_comes_back_from_a_text_that_people_can_read() {
 }
 
 #[test]
-fn what_formats_1_2_and_3_wrote_is_read() {
-    let second = Manifest { rows_from: None, lacking: Vec::new(), ..full() };
+fn what_formats_1_to_4_wrote_is_read() {
+    let mut third = Manifest { history: None, ..full() };
+    third.partitions.iter_mut().for_each(|mark| mark.history = None);
+    let second = Manifest { rows_from: None, lacking: Vec::new(), ..third.clone() };
     let nothing = Manifest { store_id: String::new(), live_clock_at: 0, ..second.clone() };
     let first = Manifest { ids: Vec::new(), ..nothing };
-    for (fixture, expected) in FIXTURES.into_iter().zip([first, second, full()]) {
+    for (fixture, expected) in FIXTURES.into_iter().zip([first, second, third, full()]) {
         let objects = MemoryObjects::new();
         objects.held().insert(manifest_name(7), fixture.to_vec());
         assert_eq!(Manifests::new(&objects).read(7).unwrap(), Some(expected));
@@ -246,7 +257,7 @@ fn a_manifest_of_a_newer_program_stops_an_older_one() {
     taken_over(&objects, "a");
     let newer = String::from_utf8(sealed(String::new(), &full()).unwrap().bytes).unwrap();
     let (text, _) = newer.rsplit_once("{\"bytes\"").unwrap();
-    let text = text.replace("\"format\": 3,", "\"format\": 4, \"unknown\": 0,");
+    let text = text.replace("\"format\": 4,", "\"format\": 5, \"unknown\": 0,");
     let seal = format!(
         "{{\"bytes\": {}, \"crc32c\": \"{:08x}\"}}\n",
         text.len(),
@@ -255,7 +266,7 @@ fn a_manifest_of_a_newer_program_stops_an_older_one() {
     objects.held().insert(manifest_name(2), (text + &seal).into_bytes());
     let error = Manifests::new(&objects).take_over(&Manifest::default(), "b", 1);
     let error = error.err().unwrap().to_string();
-    assert!(error.contains("it has format 4, and this program knows 3"), "{error}");
+    assert!(error.contains("it has format 5, and this program knows 4"), "{error}");
     assert_eq!(objects.held().len(), 2);
 }
 

@@ -44,10 +44,15 @@ impl Letter<'_> {
             tally.add(times, clocks);
             return None;
         }
+        decoded.truncate(row);
+        if verdict == Verdict::History {
+            self.owned.live(now);
+            verdicts.history.add(1);
+            return None;
+        }
         times.tell_late(verdict, &metrics.late_by_ms, clocks);
         let refused = self.refused(times, verdict);
         verdicts.duplicate.add(u64::from(refused.is_none()));
-        decoded.truncate(row);
         refused
     }
 
@@ -86,7 +91,7 @@ impl Letter<'_> {
     /// The letter of a record with this verdict; `None`: it is an event, or is left out.
     fn refused(&self, times: Times, verdict: Verdict) -> Option<DeadLetter> {
         match verdict {
-            Verdict::Accepted => None,
+            Verdict::Accepted | Verdict::History => None,
             Verdict::Late { by, idle_floor } => Some(self.late(times, by, idle_floor)),
             Verdict::Future { ahead } => Some(self.future(times, ahead)),
             Verdict::Duplicate => self.duplicate(times),
