@@ -2,7 +2,7 @@
 
 use crate::http::health::{Component, Part, State};
 use crate::metrics::snapshot::{
-    Breaker, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot,
+    Breaker, CheckpointSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot,
 };
 use crate::process::{self, ProcessUsage};
 use crate::tables::TableStatus;
@@ -184,6 +184,15 @@ pub fn memory(usage: &ProcessUsage) -> Component {
     };
     let reason = format!("{} of {} MiB", count_text(used), count_text(limit));
     Component { name: "memory".to_owned(), kind: Part::Memory, state, reason }
+}
+
+/// What checkpoints are written to.
+pub fn checkpoints(snapshot: &CheckpointSnapshot) -> Component {
+    let (state, reason) = match &snapshot.failing {
+        Some(why) => (State::Down, why.clone()),
+        None => (State::Ok, format!("{} checkpoints are whole", count_text(snapshot.committed))),
+    };
+    Component { name: "checkpoints".to_owned(), kind: Part::Sink, state, reason }
 }
 
 /// The folder of `path`, which is a folder or a file in one.

@@ -206,7 +206,7 @@ pub struct LogSinkSnapshot {
 }
 
 /// What checkpoints have cost since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointSnapshot {
     /// Checkpoints of this run that are whole, those without a change included.
     pub committed: u64,
@@ -227,6 +227,8 @@ pub struct CheckpointSnapshot {
     pub restore_bytes: u64,
     /// Bytes of it that are read.
     pub restored_bytes: u64,
+    /// Why their store takes nothing now; `None`: it does. Free of secrets.
+    pub failing: Option<String>,
 }
 
 /// The file system of a folder in which files are written.

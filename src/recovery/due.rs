@@ -41,6 +41,8 @@ pub(super) struct CheckpointProgress {
     pub restore_bytes: AtomicU64,
     /// See `restore_bytes`.
     pub restored_bytes: AtomicU64,
+    /// Why the store takes nothing now.
+    pub failing: Mutex<Option<String>>,
 }
 
 impl CheckpointProgress {
@@ -48,6 +50,11 @@ impl CheckpointProgress {
     pub fn commit(&self, cut: u64) {
         self.stamp();
         self.committed.fetch_max(cut, Ordering::AcqRel);
+    }
+
+    /// The store takes nothing, for this reason; `None`: it does.
+    pub fn fail(&self, why: Option<String>) {
+        *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = why;
     }
 
     fn stamp(&self) {
@@ -69,6 +76,7 @@ impl CheckpointProgress {
             merged_segments: now(&self.merged_segments),
             restore_bytes: now(&self.restore_bytes),
             restored_bytes: now(&self.restored_bytes),
+            failing: self.failing.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }

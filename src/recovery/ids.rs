@@ -9,6 +9,7 @@ use crate::checkpoint::{
 };
 use crate::objects::Objects;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tidemark_operators::cut::{ResumedIds, SeenId};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Plan, SourcePlan};
@@ -109,6 +110,7 @@ impl Writer<'_> {
         next: &mut Manifest,
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<(), RecoveryError> {
+        let progress = Arc::clone(&self.progress);
         next.ids.retain(|listed| !is_over(&self.plan, &next.partitions, listed));
         if !ids.is_empty() {
             let name = self.name(ListedKind::Ids, 0);
@@ -118,7 +120,7 @@ impl Writer<'_> {
                 file.push(&of, &ids)?;
             }
             let (object, listed) = file.finish(0)?;
-            insist(keep_trying, || store(self.objects, &object))?;
+            insist(&progress, keep_trying, || store(self.objects, &object))?;
             next.ids.push(listed);
         }
         self.unreadable_ids.retain(|name| next.ids.iter().any(|listed| listed.name == *name));
@@ -127,7 +129,8 @@ impl Writer<'_> {
             let readable: Vec<_> = next.ids.iter().filter(is_readable).cloned().collect();
             let Some((level, merged)) = mergeable_ids(&readable) else { return Ok(()) };
             let name = self.name(ListedKind::Ids, 0);
-            let merging = insist(keep_trying, || self.merge_ids(&name, level, &merged, next));
+            let merging =
+                insist(&progress, keep_trying, || self.merge_ids(&name, level, &merged, next));
             let (object, listed) = match merging? {
                 Ok(made) => made,
                 Err(UnreadableIds { name, error }) => {
@@ -140,7 +143,7 @@ impl Writer<'_> {
                     continue;
                 }
             };
-            insist(keep_trying, || store(self.objects, &object))?;
+            insist(&progress, keep_trying, || store(self.objects, &object))?;
             next.ids.retain(|listed| !merged.contains(listed));
             next.ids.push(listed);
         }

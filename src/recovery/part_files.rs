@@ -57,7 +57,7 @@ impl<'a> PartFiles<'a> {
         let range = Range { start: from, end: cut.at };
         let schema = self.schemas[entity].clone();
         let (object, listed) = encode_segment(name, schema, range, rows, self.cipher.as_deref())?;
-        insist(keep_trying, || store(self.objects, &object))?;
+        insist(&self.progress, keep_trying, || store(self.objects, &object))?;
         self.progress.row_bytes.fetch_add(listed.bytes, Ordering::Relaxed);
         fault::point("cut.segment");
         Ok(listed)
@@ -109,7 +109,7 @@ impl<'a> PartFiles<'a> {
             let mut file = StatesWriter::new(name, of, as_of, components(first), cipher);
             same.iter().try_for_each(|states| file.push(states))?;
             let (object, listed) = file.finish()?;
-            insist(keep_trying, || store(self.objects, &object))?;
+            insist(&self.progress, keep_trying, || store(self.objects, &object))?;
             self.progress.snapshot_bytes.fetch_add(listed.bytes, Ordering::Relaxed);
             fault::point("cut.states");
             files.push(listed);

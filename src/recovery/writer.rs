@@ -268,10 +268,11 @@ impl Writer<'_> {
         if gathered.live >= next.live_clock {
             (next.live_clock, next.live_clock_at) = (gathered.live, next.created_at);
         }
+        let progress = Arc::clone(&self.progress);
         let batch = Batch::new(sequence, cut.number, gathered.letters);
         if !batch.letters.is_empty() {
             let (letters, object) = StoredLetters::of(self.leader.manifest().generation, &batch);
-            insist(keep_trying, || store(self.objects, &object))?;
+            insist(&progress, keep_trying, || store(self.objects, &object))?;
             fault::point("cut.letters");
             letters.list(&mut next.outbox);
         }
@@ -335,7 +336,8 @@ impl Writer<'_> {
         next: Manifest,
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<(), RecoveryError> {
-        insist(keep_trying, || self.leader.append(next.clone()))?;
+        let progress = Arc::clone(&self.progress);
+        insist(&progress, keep_trying, || self.leader.append(next.clone()))?;
         self.number = 0;
         self.next = self.leader.manifest().clone();
         let indexed = self.next.indexes.iter().map(|index| index.segments).sum::<u64>();

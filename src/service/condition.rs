@@ -75,6 +75,7 @@ fn of_part(part: &Component) -> JobTrouble {
         (Part::Table, _) => (format!("A version of the table {name} was refused"), TABLE),
         (Part::Sink, State::Down) => match name.as_str() {
             "dead_letters" => ("Dead letters cannot be written".to_owned(), LETTERS),
+            "checkpoints" => ("No checkpoint can be written".to_owned(), CHECKPOINTS),
             "sealed" => ("Sealed rows do not reach their topics".to_owned(), SEALED),
             "offline_parquet" => {
                 ("Sealed rows do not reach their files of Parquet".to_owned(), FILES)
@@ -132,6 +133,12 @@ const LETTERS: Remedy = (
     "They are kept in memory, and when there is no room for more, reading stops; none is lost. Make room \
      on the disk or mend the topic, and it goes on by itself.",
     "letters",
+);
+const CHECKPOINTS: Remedy = (
+    "The job goes on, but a start goes back to the newest checkpoint and reads all since then again; dead letters and \
+     sealed rows for topics wait for the next one. See whether the place in [state] is there, has room and may \
+     be written to; it goes on by itself.",
+    "sinks",
 );
 const SEALED: Remedy = (
     "They wait in their file, and reading goes on; none is lost. See whether the brokers run and may be \

@@ -222,7 +222,11 @@ impl Service {
             let mut busiest: Vec<_> = of().flat_map(|entity| entity.hottest()).collect();
             busiest.sort_by_key(|(_, share)| Reverse(*share));
             busiest.truncate(BUSIEST_MAX);
-            let cut = |(id, share): (String, u32)| (id.chars().take(ID_CHARS_MAX).collect(), share);
+            // What is cut is no id to ask for, and says so.
+            let cut = |(id, share): (String, u32)| match id.char_indices().nth(ID_CHARS_MAX) {
+                Some((at, _)) => (format!("{}\u{2026}", &id[..at]), share),
+                None => (id, share),
+            };
             EntityOverview {
                 entity: plan.name.clone(),
                 count: of().map(|entity| entity.entities.get()).sum(),

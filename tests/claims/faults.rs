@@ -171,16 +171,27 @@ fn brokers_a_store_and_a_disk_that_fail_are_told_by_all_who_look_and_by_nobody_o
 }
 
 #[test]
-fn a_silence_a_clock_and_a_process_that_stands_still_are_told_by_all_who_look() {
+fn a_silence_checkpoints_a_clock_and_a_process_that_stands_still_are_told_by_all_who_look() {
     let mut world = World::new("faults-clocks", crate::run::kafka());
     let letters = world.folder().file("dead.jsonl");
-    world.start(&letters, "");
+    let state = world.folder().path().join("state");
+    let checkpoints = format!("[state]\nurl = {state:?}\ncheckpoint_interval = \"1s\"");
+    world.start(&letters, &checkpoints);
     let mut watched = Watched::new(world);
     watched.until_well();
 
     // Nothing is wrong with who has nothing to say: it is told, and wakes nobody.
     let silent = "Nothing is wrong, but partition 1 of payments has been silent";
     watched.until_told(silent, &[], &[], |world| world.pay(&[0], 0));
+    watched.until_well();
+
+    // The alert is of their age, which is in minutes.
+    let moved = state.with_extension("moved");
+    std::fs::rename(&state, &moved).unwrap();
+    std::fs::write(&state, "").unwrap();
+    watched.until_told("No checkpoint can be written", &["sink"], &[], pay);
+    std::fs::remove_file(&state).unwrap();
+    std::fs::rename(&moved, &state).unwrap();
     watched.until_well();
 
     watched.world.job().signal("STOP");

@@ -4,6 +4,8 @@ import { at, bar, bytes, count, cut, duration, make, n, rows, setText, share, ti
 
 // Of many partitions a page is told of some each second. All are asked for while they are wanted.
 const ASK_ALL_MS = 3000;
+// As many characters of an id are told.
+const ID_CHARS_MAX = 200;
 // What a worker waits for instead of reading on.
 const WAITS = { dead_letters: "room for dead letters", in_flight: "other workers", state: "room for state", frontier: "slower partitions" };
 let allPartitions = false;
@@ -153,6 +155,8 @@ function entities(o, openEntity) {
 function busiest(entity, openEntity) {
   if (!entity.busiest.length) return [make("span", "none stands out", "quiet")];
   return entity.busiest.flatMap(([id, perMille], rank) => {
+    // An id that was cut cannot be asked for.
+    if (id.length > ID_CHARS_MAX && id.endsWith("…")) return [rank ? ", " : "", make("span", id, "id"), percent(perMille)];
     const button = make("button", cut(id) || "(empty)", "id");
     button.type = "button";
     button.dataset.id = id;

@@ -4,6 +4,8 @@
 #[derive(Debug, Default)]
 pub(crate) struct Evictions {
     counted: Option<u64>,
+    /// `maxmemory` at the last look.
+    seen: u64,
     /// `maxmemory` when a key was last seen evicted; 0: none.
     limit: u64,
     /// Keys evicted and not written again since.
@@ -19,9 +21,11 @@ impl Evictions {
         // The first count is of before this run; a smaller one is of a server that began anew.
         let before = self.counted.replace(evicted).unwrap_or(evicted);
         let new = evicted.checked_sub(before).unwrap_or(evicted);
+        let seen = std::mem::replace(&mut self.seen, limit);
         if new > 0 {
             self.missing += new;
-            self.limit = limit;
+            // Whoever raises it does so under load: those of this look went before that, under the lower one.
+            self.limit = if seen > 0 && (limit == 0 || seen < limit) { seen } else { limit };
             return false;
         }
         let raised = limit == 0 || limit > self.limit;
@@ -57,6 +61,27 @@ mod tests {
         assert!(!evictions.look(1_007, 0));
         assert!(!evictions.look(1_008, 128));
         assert!(evictions.look(1_008, 0), "no limit any more");
+    }
+
+    #[test]
+    fn room_that_is_made_while_keys_are_evicted_is_noticed() {
+        for raised in [128, 0] {
+            let mut evictions = Evictions::default();
+            assert!(!evictions.look(1_000, 64));
+            assert!(!evictions.look(1_007, 64));
+            assert!(
+                !evictions.look(1_020, raised),
+                "some went since the last look, before or after"
+            );
+            assert!(evictions.look(1_020, raised));
+            evictions.rewritten();
+            assert!(!evictions.look(1_020, raised));
+        }
+        let mut evictions = Evictions::default();
+        evictions.look(1_000, 64);
+        assert!(!evictions.look(1_007, 128));
+        assert!(!evictions.look(1_009, 128), "they go under the new limit, too");
+        assert!(!evictions.look(1_009, 128));
     }
 
     #[test]

@@ -5,7 +5,10 @@ use crate::online::StoreError;
 use crate::online::redis::fence::{Entered, Fence};
 use crate::online::redis::flush::{Command, Outcome};
 use crate::online::redis::link;
-use redis::Value;
+use redis::{ServerError, Value};
+
+/// Errors of a server that is to be left.
+const GONE: [&str; 4] = ["READONLY", "NOAUTH", "MASTERDOWN", "MOVED"];
 
 impl Flusher {
     /// The same for a transaction, after which its connection watches for the next one.
@@ -56,15 +59,13 @@ impl Flusher {
             match error {
                 None => numbers.command(expected.command, self.flush.cause(expected.of)),
                 Some(error) => {
-                    self.full |= error.code() == "OOM";
-                    let gone = ["READONLY", "NOAUTH", "MASTERDOWN", "MOVED"];
-                    reconnect |= gone.contains(&error.code());
+                    self.full |= is_full(error);
+                    reconnect |= GONE.contains(&error.code());
                     refused.push((expected.slot, link::reason(error)));
-                    refusal.get_or_insert_with(|| StoreError::Reply {
-                        address: self.settings.address(),
-                        command: expected.command.name(),
-                        reason: link::reason(error),
-                    });
+                    // Of several the one that says what to do: the others follow from it.
+                    if refusal.is_none() || is_full(error) {
+                        refusal = Some(self.refusal(expected.command, error));
+                    }
                 }
             }
             self.flush.worsen(expected.of, outcome);
@@ -83,6 +84,11 @@ impl Flusher {
             Some(error) => Err(error),
             None => Ok(()),
         }
+    }
+
+    fn refusal(&self, command: Command, error: &ServerError) -> StoreError {
+        let (address, command) = (self.settings.address(), command.name());
+        StoreError::Reply { address, command, reason: told(error) }
     }
 
     /// Gives the shard back what the round trip has left, and counts the rest.
@@ -113,5 +119,19 @@ impl Flusher {
             self.cell.lock().settle_rows(rows, now);
         }
         self.cell.lock().settle_deletions(&mut self.flush.deletions);
+    }
+}
+
+/// Whether the server takes nothing for want of memory: by itself, or as the reason that a whole transaction
+/// is given up.
+fn is_full(error: &ServerError) -> bool {
+    error.code() == "OOM" || error.details().is_some_and(|details| details.contains(": OOM "))
+}
+
+/// The error, or the one that it is given as the reason of.
+fn told(error: &ServerError) -> String {
+    match error.details().and_then(|details| details.split_once(": OOM ")) {
+        Some((_, why)) => format!("OOM {why}"),
+        None => link::reason(error),
     }
 }
