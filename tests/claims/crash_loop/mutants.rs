@@ -39,6 +39,10 @@ const MUTANTS: [(&str, Plot); 10] = [
 /// A bug that passes with the first seed has so many in all to show: a record that is skipped at the end of
 /// what a checkpoint holds is missed in about half of the plays only, as most of that is read again.
 const SEEDS: u64 = 12;
+/// How much of the time between two runs the live clock may seem to have lost, in ms, and how often it is
+/// looked at.
+const LOST_MAX: u64 = 2_000;
+const LOOKS: u32 = 150;
 /// Records of a plot.
 const EVENTS: u64 = 6_000;
 /// Loops side by side: they mostly wait.
@@ -65,8 +69,9 @@ fn play(plot: Plot, seed: u64, mutant: Option<&'static str>) -> Result<(), Strin
 }
 
 impl CrashLoop {
-    /// The heartbeats of the run `generation`, once all of its workers are live.
-    fn live(&self, generation: u64) -> Option<u64> {
+    /// The clock of the heartbeats of the run `generation`, once all of its workers are live, and how far it
+    /// is behind the machine's.
+    fn live(&self, generation: u64) -> Option<(u64, u64)> {
         let Online::Redis(redis) = &self.online else { return None };
         let job = format!("tidemark:{}", self.traffic.topic);
         let beats: BTreeMap<String, String> =
@@ -75,9 +80,9 @@ impl CrashLoop {
         let clock = |worker| {
             let beat: Heartbeat = beats.get(&format!("w{worker}"))?.parse().ok()?;
             let is_live = beat.life == Life::Live && beat.generation == Some(generation);
-            is_live.then_some(beat.clock)
+            is_live.then(|| (beat.clock, beat.written.saturating_sub(beat.clock)))
         };
-        (0..workers).map(clock).collect::<Option<Vec<u64>>>()?.into_iter().min()
+        (0..workers).map(clock).collect::<Option<Vec<_>>>()?.into_iter().min()
     }
 
     /// All is read, and time goes on; then it is killed, and started again.
@@ -85,18 +90,30 @@ impl CrashLoop {
         let reader = self.reader();
         self.traffic.write(0, &mut self.rng);
         let mut child = self.process(None);
-        let (mut first, mut last) = (None, 0);
+        let (mut first, mut last, mut behind) = (None, 0, u64::MAX);
         until("time to go on", || {
-            let clock = self.live(1);
-            first = first.or(clock);
-            last = clock.unwrap_or(last);
-            first.is_some_and(|first| last > first + 3_000)
+            let live = self.live(1);
+            first = first.or(live);
+            (last, behind) = live.map_or((last, behind), |(now, by)| (now, behind.min(by)));
+            first.is_some_and(|(first, _)| last > first + 2 * LOST_MAX)
         });
         signal_to(&child, "KILL");
         child.wait().unwrap();
         let mut child = self.process(None);
-        until("the next run to be live", || self.live(2).is_some_and(|clock| clock > last / 2));
-        std::thread::sleep(std::time::Duration::from_millis(200));
+        let (mut looks, mut now) = (0, u64::MAX);
+        until("the next run to be live", || {
+            now = self.live(2).map_or(now, |(_, by)| now.min(by));
+            looks += u32::from(now < u64::MAX);
+            // One heartbeat may have been written late.
+            looks >= LOOKS || now <= behind + LOST_MAX
+        });
+        if now > behind + LOST_MAX {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            return Err(format!(
+                "the live clock was {behind} ms behind the machine's, and is {now} ms"
+            ));
+        }
         signal_to(&child, "KILL");
         child.wait().unwrap();
         reader.map_or(Ok(()), |reader| reader.end().map(drop))
