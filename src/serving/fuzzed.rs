@@ -16,37 +16,7 @@ use tidemark_operators::metrics::WorkerMetrics;
 use tokio::runtime::{Builder, Runtime};
 
 /// Ids of each type, and a service of several entities.
-const JOB: &str = r#"
-[job]
-name = "fuzzed"
-[sources.t]
-topic = "paid"
-time = "ts"
-[sources.t.fields]
-card_id = "string"
-shop = "int?"
-ip = "ip?"
-[entities.card]
-key = "card_id"
-[entities.shop]
-key = "shop"
-[entities.address]
-key = "ip"
-[views.card_5m]
-entity = "card"
-[views.card_5m.features]
-n = { aggregate = "count", window = "5m" }
-[views.shop_5m]
-entity = "shop"
-[views.shop_5m.features]
-shop_n = { aggregate = "count", window = "5m" }
-[views.address_5m]
-entity = "address"
-[views.address_5m.features]
-address_n = { aggregate = "count", window = "5m" }
-[services.scoring]
-features = ["card_5m.n", "shop_5m.shop_n"]
-"#;
+const JOB: &str = include_str!("tests/payments.toml");
 
 /// A feature server without a socket, whose job has no row yet.
 pub struct FuzzedServer {
@@ -55,10 +25,10 @@ pub struct FuzzedServer {
 }
 
 impl FuzzedServer {
-    /// A server of a small job: views `card_5m`, `shop_5m`, `address_5m`, service `scoring`. `None`: there
+    /// A server of a small job: that of the tests. `None`: there
     /// is no runtime to be had.
     pub fn new() -> Option<FuzzedServer> {
-        let job = tidemark_jobs::load("fuzzed.toml", JOB).ok()?;
+        let job = tidemark_jobs::load("payments.toml", JOB).ok()?;
         let metrics = Arc::new(WorkerMetrics::new(0, &job.plan));
         let store = Arc::new(Embedded::new(&job.plan, 1));
         let rows = EngineRows::new(store, vec![Arc::clone(&metrics)], || true);

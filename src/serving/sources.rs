@@ -37,6 +37,8 @@ use tidemark_operators::plan::Plan;
 
 /// So often in a row a source is passed over before questions go by it.
 const BREAKER_AFTER: u32 = 3;
+/// Of a cluster one server may be down, which says nothing of the others: there every question is asked.
+const BREAKER_NEVER: u32 = u32::MAX;
 /// The first pause before it is asked again, in us; it doubles up to the other.
 const PAUSE_US: u64 = 50_000;
 const PAUSE_MAX_US: u64 = 500_000;
@@ -115,16 +117,16 @@ impl ToldRows {
 impl RankedSources {
     /// These, best first.
     pub fn new(sources: Vec<RowSource>) -> RankedSources {
-        let ranked = sources.into_iter().map(|rows| RankedSource {
-            rows,
-            begun: Instant::now(),
-            state: Mutex::new(SourceState {
-                breaker: Breaker::new(PAUSE_US, PAUSE_MAX_US, BREAKER_AFTER),
-                judged: 0,
-                last: None,
-            }),
-            answers: AtomicU64::new(0),
-            passed_over: Default::default(),
+        let ranked = sources.into_iter().map(|rows| {
+            let after = if rows.is_clustered() { BREAKER_NEVER } else { BREAKER_AFTER };
+            let breaker = Breaker::new(PAUSE_US, PAUSE_MAX_US, after);
+            RankedSource {
+                rows,
+                begun: Instant::now(),
+                state: Mutex::new(SourceState { breaker, judged: 0, last: None }),
+                answers: AtomicU64::new(0),
+                passed_over: Default::default(),
+            }
         });
         RankedSources { ranked: ranked.collect() }
     }
@@ -352,14 +354,13 @@ impl RankedSource {
         }
     }
 
-    /// `asked`: when. What was asked together fails together, which is one failure; and of a cluster one
-    /// server may be down, which says nothing of the others: there every question is asked.
+    /// `asked`: when. What was asked together fails together, which is one failure.
     fn is_silent(&self, silence: Silence, asked: u64) {
         let mut state = self.lock();
         let was_closed = state.breaker.state() == BreakerState::Closed;
-        if asked >= state.judged && !self.rows.is_clustered() {
-            state.judged = self.now();
-            let now = state.judged;
+        if asked >= state.judged {
+            let now = self.now();
+            state.judged = now;
             state.breaker.failure(now);
         }
         if was_closed && state.breaker.state() == BreakerState::Open {

@@ -16,47 +16,7 @@ use tidemark_operators::value::{Column, Value};
 mod incomplete;
 mod sources;
 
-const JOB: &str = r#"
-[job]
-name = "payments"
-[sources.t]
-topic = "paid"
-time = "ts"
-out_of_orderness = "5s"
-[sources.t.fields]
-card_id = "string"
-shop = "int?"
-ip = "ip?"
-amount = "decimal?"
-country = "string?"
-[entities.card]
-key = "card_id"
-[entities.shop]
-key = "shop"
-[entities.address]
-key = "ip"
-[views.card_5m]
-entity = "card"
-[views.card_5m.features]
-n = { aggregate = "count", window = "5m" }
-avg = { aggregate = "avg", of = "amount", window = "5m" }
-place = { expression = "country" }
-quiet = { expression = "n < 3" }
-[views.card_1h]
-entity = "card"
-[views.card_1h.features]
-n = { aggregate = "count", window = "1h" }
-[views.shop_5m]
-entity = "shop"
-[views.shop_5m.features]
-shop_n = { aggregate = "count", window = "5m" }
-[views.address_5m]
-entity = "address"
-[views.address_5m.features]
-address_n = { aggregate = "count", window = "5m" }
-[services.scoring]
-features = ["card_5m.n", "card_5m.place", "shop_5m.shop_n"]
-"#;
+const JOB: &str = include_str!("tests/payments.toml");
 
 struct One(&'static str);
 

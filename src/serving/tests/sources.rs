@@ -73,6 +73,30 @@ fn a_source_that_is_down_or_mute_is_passed_over_and_the_answer_says_so() {
     assert_eq!(server.request("GET", "/ready", "", "").1["source"], json!("engine"));
 }
 
+/// The servers of a cluster, of which none listens.
+fn scattered(plan: &Plan) -> RowSource {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let RedisServers::Single(address) = RedisServers::on_loopback(port) else { unreachable!() };
+    let servers = RedisServers::Cluster(vec![address]);
+    let settings = RedisSettings { servers, ..RedisSettings::default() };
+    let rows = RedisRows::start("cluster".to_owned(), plan, settings, 1, Duration::from_secs(20));
+    RowSource::Redis(rows.unwrap())
+}
+
+#[test]
+fn a_cluster_is_asked_each_question_for_one_server_says_nothing_of_the_others() {
+    let server = Server::of(ServeSettings::default(), |plan, engine| {
+        vec![scattered(plan), RowSource::Engine(engine)]
+    });
+    for _ in 0..5 {
+        assert_eq!(server.ask(&question()).1["metadata"]["source"], json!("engine"));
+    }
+    assert_eq!(breakers(&server), ["closed", "closed"]);
+    let line = "tidemark_serving_passed_over_total{source=\"cluster\",reason=\"down\"} 5";
+    let metrics = metrics(&server);
+    assert!(metrics.lines().any(|it| it == line), "no {line} in\n{metrics}");
+}
+
 #[test]
 fn a_stale_source_is_passed_over_until_it_is_current_again() {
     let (second, workers) = table(&tidemark_jobs::load("payments.toml", JOB).unwrap());

@@ -107,7 +107,7 @@ impl ReadTogether {
                 }
                 (Err(why), ..) => Err(ReadError::Refused(why)),
                 (_, Err(why), _) | (.., Err(why)) => {
-                    Err(ReadError::Down(format!("Redis refused to read: {why}")))
+                    Err(ReadError::Down(ReadError::Refused(why).to_string()))
                 }
             };
             // Whoever gave up needs no answer.
