@@ -2,8 +2,9 @@
 
 use crate::dead_letters::{PAUSES, wait};
 use crate::metrics::snapshot::LogSinkSnapshot;
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -28,15 +29,68 @@ impl From<String> for Unpublished {
 /// Fails in a process that another one has taken over from, and where that cannot be found out.
 pub type Leading = Box<dyn Fn() -> Result<(), Unpublished> + Send>;
 
+/// What is known of the end of sealed rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RowsEnd {
+    /// More may come.
+    Open,
+    /// No newer checkpoint comes.
+    Closing,
+    /// Every source has ended: there will never be more.
+    Over,
+}
+
+/// What a thread that publishes sealed rows shares with those that started it.
+pub(crate) struct RowsProgress {
+    pub publishing: Publishing,
+    end: Mutex<RowsEnd>,
+}
+
+impl RowsProgress {
+    /// What is known of the end.
+    pub fn end(&self) -> RowsEnd {
+        *self.end.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A thread that publishes sealed rows out of their file.
-pub trait PublishesRows: Send {
+pub struct RowsPublisher {
+    progress: Arc<RowsProgress>,
+    thread: JoinHandle<()>,
+}
+
+impl RowsPublisher {
+    /// Starts a thread of this name that does `run`; `publishing`: how that fares.
+    ///
+    /// # Errors
+    /// When there is no thread to be had.
+    pub(crate) fn start(
+        thread: &str,
+        publishing: Publishing,
+        run: impl FnOnce(&Arc<RowsProgress>) + Send + 'static,
+    ) -> io::Result<Self> {
+        let progress = Arc::new(RowsProgress { publishing, end: Mutex::new(RowsEnd::Open) });
+        let of_thread = Arc::clone(&progress);
+        let thread = std::thread::Builder::new().name(thread.to_owned());
+        let thread = thread.spawn(move || run(&of_thread))?;
+        Ok(RowsPublisher { progress, thread })
+    }
+
     /// How it fares; may be kept and asked after the end.
-    fn status(&self) -> Box<dyn Fn() -> LogSinkSnapshot + Send + Sync>;
+    pub fn status(&self) -> impl Fn() -> LogSinkSnapshot + Send + Sync + use<> {
+        let progress = Arc::clone(&self.progress);
+        move || progress.publishing.snapshot()
+    }
 
     /// Waits until all rows of checkpoints are published, while that fails for `within`; what is not will be
     /// after the next start. `all`: every source has ended, and there will be no more rows. Says how many
     /// bytes of rows are left.
-    fn finish(self: Box<Self>, all: bool, within: Duration) -> u64;
+    pub fn finish(self, all: bool, within: Duration) -> u64 {
+        let end = if all { RowsEnd::Over } else { RowsEnd::Closing };
+        *self.progress.end.lock().unwrap_or_else(PoisonError::into_inner) = end;
+        self.progress.publishing.end(self.thread, within);
+        self.progress.publishing.snapshot().pending_bytes.unwrap_or(0)
+    }
 }
 
 /// What a thread that publishes shares with those that ask how it fares. See the module.

@@ -1,7 +1,7 @@
 //! Sealed rows out of their file into files of Parquet, each once.
 //!
 //! ```text
-//!  sealed rows ──→ the file ──→ RowPublisher ──→ _rolls/BEGINS-PART.json, then VIEW/TIME-PART.parquet
+//!  sealed rows ──→ the file ──→ its thread ──→ _rolls/BEGINS-PART.json, then VIEW/TIME-PART.parquet
 //! ```
 //!
 //! Rows are taken from the file as far as the newest checkpoint goes, and gathered until their roll is over.
@@ -17,16 +17,13 @@
 //!   so what is not behind the newest file's last row is in a file.
 
 use crate::fault;
-use crate::metrics::snapshot::LogSinkSnapshot;
 use crate::objects::{Creation, ObjectError, Objects};
 use crate::offline::row_rolls::{GatheredLine, PartEnd, ROLLS, Roll, RollFile, RollRows};
-use crate::publishing::{Leading, PublishesRows, Publishing, Unpublished};
+use crate::publishing::{Leading, Publishing, RowsEnd, RowsProgress, RowsPublisher, Unpublished};
 use crate::sealed_outbox::{RoomShare, cut_off, read};
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 use tidemark_operators::time::EventTime;
 
@@ -34,11 +31,6 @@ use tidemark_operators::time::EventTime;
 const NAME: &str = "offline_parquet";
 /// How often to look whether there is a newer checkpoint.
 const LOOK: Duration = Duration::from_millis(20);
-
-/// More rows may come; no newer checkpoint comes; nor will there ever be more rows.
-const RUNS: u8 = 0;
-const ENDING: u8 = 1;
-const ENDED: u8 = 2;
 
 /// Where rows are read, and how far.
 pub struct RowOutbox {
@@ -64,52 +56,23 @@ pub struct RowStore {
     pub leads: Leading,
 }
 
-struct FilesProgress {
-    publishing: Publishing,
-    ending: AtomicU8,
-}
-
-/// See the module.
-pub struct RowPublisher {
-    state: Arc<FilesProgress>,
-    thread: JoinHandle<()>,
-}
-
-impl RowPublisher {
-    /// Starts the thread, which gathers rows of `from` by `rows`, and writes them to `to`.
-    ///
-    /// # Errors
-    /// When there is no thread to be had.
-    pub fn start(from: RowOutbox, rows: RollRows, to: RowStore) -> io::Result<Self> {
-        let publishing = Publishing::new(NAME, "files of sealed rows");
-        let state = Arc::new(FilesProgress { publishing, ending: AtomicU8::new(RUNS) });
-        let of_thread = Arc::clone(&state);
-        let thread = std::thread::Builder::new().name("sealed-parquet".to_owned());
-        let work = RowWork { progress: of_thread, from, rows, to, place: 0, passed: (0, 0) };
-        let thread = thread.spawn(move || {
-            // `None`: nobody waits any more, or another process leads.
-            let _ = work.run();
-        })?;
-        Ok(RowPublisher { state, thread })
-    }
-}
-
-impl PublishesRows for RowPublisher {
-    fn status(&self) -> Box<dyn Fn() -> LogSinkSnapshot + Send + Sync> {
-        let state = Arc::clone(&self.state);
-        Box::new(move || state.publishing.snapshot())
-    }
-
-    fn finish(self: Box<Self>, all: bool, within: Duration) -> u64 {
-        self.state.ending.store(if all { ENDED } else { ENDING }, Ordering::Release);
-        self.state.publishing.end(self.thread, within);
-        self.state.publishing.snapshot().pending_bytes.unwrap_or(0)
-    }
+/// Starts the thread, which gathers rows of `from` by `rows`, and writes them to `to`.
+///
+/// # Errors
+/// When there is no thread to be had.
+pub fn start(from: RowOutbox, rows: RollRows, to: RowStore) -> io::Result<RowsPublisher> {
+    let publishing = Publishing::new(NAME, "files of sealed rows");
+    RowsPublisher::start("sealed-parquet", publishing, move |progress| {
+        let progress = Arc::clone(progress);
+        let work = RowWork { progress, from, rows, to, place: 0, passed: (0, 0) };
+        // `None`: nobody waits any more, or another process leads.
+        let _ = work.run();
+    })
 }
 
 /// What the thread works with.
 struct RowWork {
-    progress: Arc<FilesProgress>,
+    progress: Arc<RowsProgress>,
     from: RowOutbox,
     rows: RollRows,
     to: RowStore,
@@ -127,7 +90,7 @@ impl RowWork {
         loop {
             // In this order: what is durable when the end was told is all there will be, and has all rows
             // before the cut.
-            let ending = progress.ending.load(Ordering::Acquire);
+            let end = progress.end();
             let cut = (self.from.cut)();
             let until = (self.from.durable)();
             self.waits(until);
@@ -139,10 +102,10 @@ impl RowWork {
                 self.gather(&lines)?;
                 continue;
             }
-            let is_last = ending == ENDED && self.rows.open().is_some();
+            let is_last = end == RowsEnd::Over && self.rows.open().is_some();
             if is_last || self.rows.is_whole(cut, self.place) {
                 self.write()?;
-            } else if ending != RUNS || !progress.publishing.wait(LOOK) {
+            } else if end != RowsEnd::Open || !progress.publishing.wait(LOOK) {
                 return Some(());
             }
         }

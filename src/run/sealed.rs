@@ -6,11 +6,11 @@ use crate::connect;
 use crate::engine::Observer;
 use crate::failure::Failure;
 use crate::kafka::{SealedTopicSettings, SealedTopics};
-use crate::publishing::PublishesRows;
+use crate::publishing::RowsPublisher;
 use crate::recovery::Recovery;
 use crate::sealed_file::{LineSink, SealedFile};
 use crate::sealed_outbox::{OutboxRoom, RoomShare};
-use crate::sealed_publisher::{PublishedFile, SealedPublisher};
+use crate::sealed_publisher::{self, PublishedFile};
 use crate::service::LogStatus;
 use std::fs::File;
 use std::path::Path;
@@ -23,7 +23,7 @@ const REMEDY: &str =
     "make room, or choose another \"path\" in [sealed] of cluster.toml, and run the job again";
 
 /// Those who publish rows out of the file.
-pub(super) type RowPublishers = Vec<Box<dyn PublishesRows>>;
+pub(super) type RowPublishers = Vec<RowsPublisher>;
 
 /// Sealed rows being written.
 pub(super) struct RunSealed {
@@ -103,7 +103,7 @@ impl RunSealed {
 
     /// How those fare who publish rows; may be kept and asked after the end.
     pub fn statuses(&self) -> impl Iterator<Item = LogStatus> {
-        self.publishers.iter().map(|publisher| publisher.status())
+        self.publishers.iter().map(|publisher| Box::new(publisher.status()) as _)
     }
 
     /// Waits for all lines to be in the file; all sinks must be gone. What is left publishes them.
@@ -159,17 +159,11 @@ fn publishers(
         settings.sealed.topic.clone().and_then(|t| Some((t, shares.next()?)))
     {
         let from = (again()?, begins, room);
-        publishers.push(Box::new(to_topics(plan, settings, recovery, topic, from)?));
+        publishers.push(to_topics(plan, settings, recovery, topic, from)?);
     }
     #[cfg(feature = "parquet")]
     if let Some((url, room)) = settings.offline.url.as_deref().zip(shares.next()) {
-        publishers.push(Box::new(to_files(
-            plan,
-            settings,
-            recovery,
-            url,
-            (again()?, begins, room),
-        )?));
+        publishers.push(to_files(plan, settings, recovery, url, (again()?, begins, room))?);
     }
     Ok(publishers)
 }
@@ -182,9 +176,9 @@ fn to_files(
     recovery: &Arc<Recovery>,
     url: &str,
     (file, begins, room): (File, u64, RoomShare),
-) -> Result<crate::row_publisher::RowPublisher, Failure> {
+) -> Result<RowsPublisher, Failure> {
     use crate::offline::row_rolls::RollRows;
-    use crate::row_publisher::{RowOutbox, RowPublisher, RowStore};
+    use crate::row_publisher::{self, RowOutbox, RowStore};
     let objects = crate::objects::open(url, crate::objects::Absent::Made).map_err(|why| {
         Failure::failed(why).hint("\"url\" in [offline.parquet] says where rows are written")
     })?;
@@ -194,7 +188,7 @@ fn to_files(
     let durable = Box::new(recovery.sealed_durable(begins));
     let from = RowOutbox { file, begins, room, cut: Box::new(recovery.sealed_cut()), durable };
     let to = RowStore { objects, state, leads: recovery.leading() };
-    RowPublisher::start(from, rows, to)
+    row_publisher::start(from, rows, to)
         .map_err(|why| Failure::failed(format!("cannot start to write files of rows: {why}")))
 }
 
@@ -205,7 +199,7 @@ fn to_topics(
     recovery: &Arc<Recovery>,
     topic: String,
     (file, begins, room): (File, u64, RoomShare),
-) -> Result<SealedPublisher, Failure> {
+) -> Result<RowsPublisher, Failure> {
     let to = SealedTopicSettings {
         kafka: connect::kafka(&settings.kafka),
         topic,
@@ -216,6 +210,6 @@ fn to_topics(
     let topics = SealedTopics::new(to, recovery.leading());
     let durable = Box::new(recovery.sealed_durable(begins));
     let from = PublishedFile { file, begins, room, durable };
-    let started = SealedPublisher::start(from, topics);
+    let started = sealed_publisher::start(from, topics);
     started.map_err(|why| Failure::failed(format!("cannot start to publish sealed rows: {why}")))
 }

@@ -376,7 +376,7 @@ const PROCESS: [Entry; 15] = [
     ),
     ("RowSession", &[("progress", Parts("WrittenProgress")), ("there", Derived("the brokers"))]),
     ("Publishing", &[("what", Fixed), ("status", TOLD), ("give_up", Fixed)]),
-    ("RowsProgress", &[("publishing", Parts("Publishing")), ("ending", Fixed)]),
+    ("RowsProgress", &[("publishing", Parts("Publishing")), ("end", Fixed)]),
     (
         "Shard",
         &[
