@@ -276,6 +276,11 @@ impl Service {
         self.logs.iter().map(|status| status()).collect()
     }
 
+    /// Its checkpoints, where there are any.
+    fn checkpoints(&self) -> Option<CheckpointSnapshot> {
+        self.checkpoints.as_ref().map(|status| status())
+    }
+
     /// What needs attention although every part works.
     fn findings(&self) -> Vec<Finding> {
         let online = self.online();
@@ -300,7 +305,7 @@ impl Introspect for Service {
     fn metrics(&self) -> String {
         let (online, kafka, logs) = (self.online(), self.kafka(), self.logs());
         let (registry, findings) = (self.registry(), self.findings());
-        let checkpoints = self.checkpoints.as_ref().map(|status| status());
+        let checkpoints = self.checkpoints();
         let scrape = Scrape {
             plan: &self.plan,
             workers: &self.observer.metrics,

@@ -37,8 +37,8 @@ const ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// Carries out the command.
 ///
 /// # Errors
-/// Exit code 3 when no value could be judged; 2 when the job, a name, a file or the settings are wrong; 1 when the log or the rows cannot
-/// be read.
+/// Exit code 3 when no value could be judged; 2 when the job, a name, a file or the settings are wrong;
+/// 1 when the log or the rows cannot be read.
 pub fn run(args: &ValidatePitArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::from(args.log.cluster.as_ref()), Flags::default())?;
     let job = job_of(&args.job, &settings, &args.log.sources)?;

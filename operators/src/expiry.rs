@@ -58,7 +58,12 @@ impl Expiry {
                 }
             }
         }
-        self.due.peek().is_some_and(|Reverse((due, _))| *due <= clock)
+        self.is_due(clock)
+    }
+
+    /// Whether a timer is due at `clock`, if it is not set again.
+    pub fn is_due(&self, clock: EventTime) -> bool {
+        self.due().is_some_and(|due| due <= clock)
     }
 
     /// When the next timer is due, if not later: at the least.

@@ -91,7 +91,7 @@ fn of_part(part: &Component) -> JobTrouble {
     };
     let why = part.reason.clone();
     let mut remedy = Cow::Borrowed(remedy);
-    if part.kind == Part::Sink && section == ONLINE.1 && remedy == ONLINE.0 {
+    if remedy == ONLINE.0 {
         remedy.to_mut().push_str(&asks_redis(&why));
     }
     JobTrouble { state: part.state, what, lasts: 0, why, remedy, section: section.into() }

@@ -2,6 +2,7 @@
 //! and those whose clocks are ahead.
 
 use super::Service;
+use super::checks::Finding;
 use crate::http::overview::{AHEAD_SHARE, PartitionOverview};
 use crate::metrics::snapshot::KafkaSnapshot;
 use crate::text::{duration_short, duration_text};
@@ -20,17 +21,18 @@ impl Service {
         &self,
         partitions: &[PartitionOverview],
         kafka: Option<&KafkaSnapshot>,
+        findings: &[Finding],
     ) -> Vec<String> {
         if kafka.is_none_or(|kafka| kafka.down.is_some()) {
             return Vec::new();
         }
         let silent = self.plan.sources.iter().filter_map(|source| told(source, partitions));
-        ahead(partitions).into_iter().chain(silent).collect()
+        // Where that is found of a source, it says the same.
+        let is_found = findings.iter().any(|finding| finding.reason == "corrected");
+        let ahead = ahead(partitions).filter(|_| !is_found);
+        ahead.into_iter().chain(silent).collect()
     }
 }
-
-/// How it begins that a clock is ahead.
-pub(super) const AHEAD: &str = "the clock of who writes";
 
 /// The partition whose clock is furthest ahead, and how many there are.
 fn ahead(partitions: &[PartitionOverview]) -> Option<String> {
@@ -41,7 +43,9 @@ fn ahead(partitions: &[PartitionOverview]) -> Option<String> {
     let others = partitions.iter().filter(is_ahead).count() - 1;
     let (number, source, by) = (most.partition, &most.source, duration_short(most.ahead_by));
     let besides = if others == 0 { String::new() } else { format!(", and of {others} more") };
-    Some(format!("{AHEAD} partition {number} of {source}{besides} is ahead, by {by} on average"))
+    Some(format!(
+        "the clock of who writes partition {number} of {source}{besides} is ahead, by {by} on average"
+    ))
 }
 
 /// What is told of one source: its silent partitions, for as long as the one that fell silent last.

@@ -1,14 +1,15 @@
 //! What the page of a running job shows, from what the parts report.
 
+use super::checks::Finding;
 use super::condition::condition;
 use super::hour::{Distance, HourTold, SourceRates};
 use super::{Service, catch_up, checks};
 use crate::connect::millis;
 use crate::http::overview::{
-    CheckpointOverview, EntityOverview, ID_CHARS_MAX, MemoryOverview, Overview, PartitionOverview,
-    SinkOverview, SourceOverview, ViewOverview, WorkerOverview,
+    CheckpointOverview, EntityOverview, ID_CHARS_MAX, JobCondition, MemoryOverview, Overview,
+    PartitionOverview, SinkOverview, SourceOverview, ViewOverview, WorkerOverview,
 };
-use crate::http::{Component, Health, Introspect, Part, State};
+use crate::http::{Component, Health, Introspect, Part, Readiness, State, Status};
 use crate::metrics::snapshot::{KafkaPartition, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot};
 use crate::process::ProcessUsage;
 use crate::version::VERSION;
@@ -48,18 +49,18 @@ impl Service {
     fn lasting_condition(
         &self,
         parts: &[Component],
-        findings: &[checks::Finding],
-        state: (crate::http::Status, &crate::http::Readiness),
+        findings: &[Finding],
+        state: (Status, &Readiness),
         notes: Vec<String>,
-    ) -> crate::http::overview::JobCondition {
+    ) -> JobCondition {
         let mut condition = condition(parts, findings, state, notes);
         self.lasting.tell(&mut condition.troubles, Instant::now());
         condition
     }
 
     /// Takes note of what is wrong with `findings`, whether or not anybody looks.
-    pub(super) fn note_troubles(&self, findings: &[checks::Finding]) {
-        let state = (crate::http::Status::default(), &crate::http::Readiness::default());
+    pub(super) fn note_troubles(&self, findings: &[Finding]) {
+        let state = (Status::default(), &Readiness::default());
         self.lasting_condition(&self.parts(), findings, state, Vec::new());
     }
 
@@ -73,11 +74,7 @@ impl Service {
         let mut told = parts.clone();
         checks::apply(findings.clone(), &mut told);
         let health = Health { components: told, ..Health::default() };
-        let mut notes = self.notes(&partitions, kafka.as_ref());
-        if findings.iter().any(|finding| finding.reason == "corrected") {
-            // It says the same.
-            notes.retain(|note| !note.starts_with(super::notes::AHEAD));
-        }
+        let notes = self.notes(&partitions, kafka.as_ref(), &findings);
         let state = (health.status(), &self.readiness());
         let uptime = self.observer.started().elapsed().as_millis();
         Overview {
@@ -107,7 +104,7 @@ impl Service {
     }
 
     fn newest_checkpoint(&self) -> Option<CheckpointOverview> {
-        let of = self.checkpoints.as_ref()?();
+        let of = self.checkpoints()?;
         let written = of.row_bytes + of.merged_bytes + of.snapshot_bytes;
         let age = of.age.map(millis);
         Some(CheckpointOverview { segments: of.segments, written, age })

@@ -18,8 +18,7 @@ impl Service {
         parts.extend(self.table_components());
         parts.push(components::online(&self.online()));
         parts.extend(self.logs().iter().map(components::log_sink));
-        let checkpoints = self.checkpoints.as_ref().map(|status| status());
-        parts.extend(checkpoints.as_ref().map(components::checkpoints));
+        parts.extend(self.checkpoints().as_ref().map(components::checkpoints));
         parts.extend(self.workers());
         parts.push(components::memory(&ProcessUsage::now()));
         parts.extend(self.files.iter().map(|file| components::disk(file)));

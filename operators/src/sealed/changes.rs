@@ -21,7 +21,6 @@ use super::fold::{WindowFold, ends};
 use super::lasts::LastStep;
 use super::{SealedOutput, SealedWindows};
 use crate::aggregate::{Step, WindowStep};
-use crate::expiry::Expiry;
 use crate::plan::EntityPlan;
 use crate::time::EventTime;
 use crate::timeline::log::Log;
@@ -165,10 +164,10 @@ impl SealedWindows {
     fn pass_timers(&self, changing: &mut Changing, clock: EventTime) -> EventTime {
         let (mut clock, mut passed) = (clock, 0);
         loop {
-            let due = |(_, timers): &&mut (usize, Expiry)| timers.due().filter(|due| *due <= clock);
-            let next =
-                changing.timers.iter_mut().filter(|t| due(t).is_some()).min_by_key(|t| t.1.due());
-            let Some((at, timers)) = next else { return clock };
+            let due = changing.timers.iter_mut().filter(|(_, timers)| timers.is_due(clock));
+            let Some((at, timers)) = due.min_by_key(|(_, timers)| timers.due()) else {
+                return clock;
+            };
             let Some(slot) = self.lasts.get(*at) else { return clock };
             if let Some((time, of)) = timers.pass(|of| slot.last.latest(of)) {
                 changing.place(time, of);
