@@ -85,6 +85,11 @@ impl Browser {
     }
 
     fn call(&mut self, method: &str, params: &Value) -> Value {
+        self.try_call(method, params).unwrap_or_else(|error| panic!("{method}: {error}"))
+    }
+
+    /// What the browser answers, or what it says is wrong.
+    fn try_call(&mut self, method: &str, params: &Value) -> Result<Value, Value> {
         self.sent += 1;
         let mut message = json!({ "id": self.sent, "method": method, "params": params });
         if let Some(session) = &self.session {
@@ -95,8 +100,8 @@ impl Browser {
             let mut message =
                 self.messages.recv_timeout(DEADLINE).expect("an answer of the browser");
             if message["id"] == self.sent {
-                assert!(message["error"].is_null(), "{method}: {message}");
-                return message["result"].take();
+                let error = message["error"].take();
+                return if error.is_null() { Ok(message["result"].take()) } else { Err(error) };
             }
             self.note(&message);
         }
@@ -118,14 +123,14 @@ impl Browser {
         }
     }
 
-    fn evaluate(&mut self, script: &str) -> Value {
+    fn evaluate(&mut self, script: &str) -> Result<Value, Value> {
         let asked = json!({ "expression": script, "awaitPromise": true, "returnByValue": true });
-        self.call("Runtime.evaluate", &asked)
+        self.try_call("Runtime.evaluate", &asked)
     }
 
     /// What a script gives.
     pub fn value(&mut self, script: &str) -> Value {
-        let answer = self.evaluate(script);
+        let answer = self.evaluate(script).unwrap_or_else(|error| panic!("{script}: {error}"));
         assert!(answer["exceptionDetails"].is_null(), "{script}: {answer}");
         answer["result"]["value"].clone()
     }
@@ -136,9 +141,10 @@ impl Browser {
         text.as_str().unwrap().to_owned()
     }
 
-    /// Whether a script gives true; one that fails on a page that is not there yet does not.
+    /// Whether a script gives true; one that fails on a page that is not there yet, or is left meanwhile,
+    /// does not.
     pub fn is(&mut self, script: &str) -> bool {
-        self.evaluate(script)["result"]["value"] == true
+        self.evaluate(script).is_ok_and(|answer| answer["result"]["value"] == true)
     }
 
     /// Waits until a script gives true.
@@ -159,13 +165,21 @@ impl Browser {
         self.until(&what, &format!("document.getElementById('{id}').innerText.includes({text})"));
     }
 
-    /// Presses the mouse in the middle of what `selector` finds first.
+    /// Presses the mouse in the middle of what `selector` finds first, once that is where a person sees it:
+    /// on a page that is still being loaded it moves.
     pub fn click(&mut self, selector: &str) {
-        let selector = json!(selector);
-        let place = self.value(&format!(
-            "(() => {{ const e = document.querySelector({selector}); e.scrollIntoView({{ block: 'center' }}); \
-             const r = e.getClientRects()[0]; return [r.x + r.width / 2, r.y + r.height / 2]; }})()"
-        ));
+        let found = json!(selector);
+        let middle = format!(
+            "const e = document.querySelector({found}); e.scrollIntoView({{ block: 'center', behavior: 'instant' }}); \
+             const r = e.getClientRects()[0]; const [x, y] = [r.x + r.width / 2, r.y + r.height / 2];"
+        );
+        let there =
+            "document.readyState === 'complete' && e.contains(document.elementFromPoint(x, y))";
+        self.until(
+            &format!("{selector} to be seen"),
+            &format!("(() => {{ {middle} return {there}; }})()"),
+        );
+        let place = self.value(&format!("(() => {{ {middle} return [x, y]; }})()"));
         for kind in ["mousePressed", "mouseReleased"] {
             let press = json!({
                 "type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1

@@ -201,6 +201,16 @@ impl Process {
         });
     }
 
+    /// Waits until it is ready or has ended, and says whether it is ready.
+    pub fn gets_ready(&mut self) -> bool {
+        let mut ready = false;
+        until("the job to be ready or to end", || {
+            ready = self.get("/ready").is_some_and(|(code, _)| code == 200);
+            ready || self.child.try_wait().unwrap().is_some()
+        });
+        ready
+    }
+
     pub fn signal(&self, signal: &str) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
