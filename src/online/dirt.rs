@@ -122,10 +122,7 @@ impl Dirt {
     #[inline]
     pub(crate) fn mark(&mut self, row: &mut Row<'_>, entry: Entry) -> bool {
         let coalesced = row.has(DIRTY);
-        if !coalesced {
-            row.set(DIRTY);
-            self.rows += 1;
-        }
+        self.soil(row);
         match entry.cause {
             // What waits for its time goes with all that changes until then.
             Cause::Arrival if is_spaced(row) => row.set(ARRIVED),
@@ -169,19 +166,19 @@ impl Dirt {
 
     /// Puts a row back that has to be written (again).
     pub(crate) fn again(&mut self, row: &mut Row<'_>, entry: Entry) {
-        if !row.has(DIRTY) {
-            row.set(DIRTY);
-            self.rows += 1;
-        }
+        self.soil(row);
         self.retry.push_back(entry);
+    }
+
+    /// Puts a row back that is on its way and has to be written after that.
+    pub(crate) fn defer(&mut self, row: &mut Row<'_>, entry: Entry) {
+        self.soil(row);
+        self.deferred.push(entry);
     }
 
     /// Puts a row aside whose server is not there.
     pub(crate) fn park(&mut self, row: &mut Row<'_>, entry: Entry) {
-        if !row.has(DIRTY) {
-            row.set(DIRTY);
-            self.rows += 1;
-        }
+        self.soil(row);
         if !row.has(PARKED) {
             row.set(PARKED);
             self.parked.rows.push(entry);
@@ -193,6 +190,15 @@ impl Dirt {
     pub(crate) fn is_ready(&self) -> bool {
         let waiting = self.rows > self.parked.rows.len() || self.deletions.len() > 0;
         waiting || self.in_flight > 0 || self.reassert.is_some()
+    }
+
+    /// A row is dirty.
+    #[inline]
+    fn soil(&mut self, row: &mut Row<'_>) {
+        if !row.has(DIRTY) {
+            row.set(DIRTY);
+            self.rows += 1;
+        }
     }
 
     /// A row is no longer dirty.

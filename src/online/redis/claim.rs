@@ -89,7 +89,14 @@ impl Claim {
     /// Looks whether all views are this job's, and enters those that are free.
     pub(crate) fn look(&mut self, link: &mut Link, now: u64) -> Result<Standing, StoreError> {
         match self.enter(link, now) {
-            Err(error) if is_denied(&error) => {}
+            Err(error @ StoreError::Reply { .. }) => {
+                // Rows go over this connection, and the next transaction is theirs: a change to what is
+                // watched would end it.
+                link.ask("UNWATCH", &[])?;
+                if !is_denied(&error) {
+                    return Err(error);
+                }
+            }
             other => return other,
         }
         // Under its own prefix it may be allowed all the same.

@@ -135,6 +135,8 @@ impl Expected {
             (Value::ServerError(_), _) if self.command == Command::Hlen => (Outcome::Written, None),
             (Value::ServerError(error), _) => (Outcome::Failed, Some(error)),
             (Value::Int(-1), _) if self.command == Command::Eval => (Outcome::Failed, None),
+            // A key that the connection watched has changed: nothing of the transaction was done.
+            (Value::Nil, _) if self.command == Command::Exec => (Outcome::Lost, None),
             (Value::Array(replies), _) => {
                 let error = replies.iter().find_map(|reply| match reply {
                     Value::ServerError(error) => Some(error),

@@ -28,6 +28,8 @@ struct Server {
     /// Keys that are no hashes.
     strings: BTreeSet<Vec<u8>>,
     queued: Option<Vec<Vec<Vec<u8>>>>,
+    /// A key that the connection watches has changed: the next transaction is given up.
+    touched: bool,
 }
 
 fn server_error(line: &[u8]) -> Value {
@@ -45,6 +47,9 @@ impl Server {
                 let commands = queued.take().unwrap();
                 if full {
                     return server_error(b"-EXECABORT discarded\r\n");
+                }
+                if std::mem::take(&mut self.touched) {
+                    return Value::Nil;
                 }
                 let replies = commands.into_iter().map(|c| self.execute(c, false));
                 return Value::Array(replies.collect());
@@ -307,6 +312,14 @@ impl Model {
         }
     }
 
+    /// Another run of this job wrote rows of its own until this one is entered again.
+    fn overwrite(&mut self) {
+        for hash in self.server.keys.values_mut().filter(|_| self.random.random_bool(0.5)) {
+            hash.values_mut().for_each(|value| *value = b"x".to_vec());
+        }
+        self.shard.dirt.lost();
+    }
+
     /// A round trip; with `chaos`, rows change while it is filled and before it is settled, and it
     /// may break anywhere.
     fn round_trip(&mut self, chaos: bool) {
@@ -320,6 +333,9 @@ impl Model {
                 let spacing = if chaos { self.random.random_range(0..4) } else { 0 };
                 let filling = Filling { wire: &self.wire, now: self.now, cut, spacing };
                 self.shard.take(stage, limit, &filling, &mut flush);
+                if chaos && self.random.random_bool(0.01) {
+                    self.overwrite();
+                }
                 for _ in 0..if chaos { self.random.random_range(0..3) } else { 0 } {
                     self.write();
                 }
@@ -331,6 +347,7 @@ impl Model {
         }
         assert_eq!(commands.len(), flush.expected.len());
         let full = chaos && self.random.random_bool(0.2);
+        self.server.touched = chaos && self.random.random_bool(0.2);
         let broken = chaos && self.random.random_bool(0.2);
         let reach = if broken { self.random.random_range(0..=commands.len()) } else { usize::MAX };
         let replies: Vec<Value> = if self.fenced {

@@ -227,7 +227,8 @@ impl Shard {
             return;
         }
         if row.has(IN_FLIGHT) {
-            dirt.deferred.push(entry);
+            // Another memory may have been lost than the one that it is on its way to.
+            dirt.defer(&mut row, entry);
             return;
         }
         let id = entities.get(schema.entity).and_then(|ids| ids.id(entry.slot));

@@ -444,3 +444,36 @@ fn a_user_that_may_not_see_the_bookkeeping_still_gets_its_rows_and_removes_nothi
     assert_eq!(dump(&mut client), world.expected());
     assert!(hash(&mut client, "tidemark:test").is_empty());
 }
+
+#[test]
+fn a_key_that_the_job_has_looked_at_in_vain_ends_no_transaction_of_its_rows() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    // What others have entered may be watched and not read.
+    redis::cmd("ACL")
+        .arg(&["SETUSER", "narrow", "on", ">pass", "+@all", "-hgetall", "~*"])
+        .exec(&mut client)
+        .unwrap();
+    let settings = RedisSettings {
+        username: Some("narrow".to_owned()),
+        password: Some(Secret::new("pass")),
+        decay_flush: Duration::from_secs(1),
+        ..settings(&server)
+    };
+    let store = Redis::start(&plan(DAY), 1, settings, false).unwrap();
+    let mut world = World::of(1, plan(DAY), &store, 11);
+    let id = b"a".to_vec();
+    for round in 0..5 {
+        world.write(0, Cause::Arrival, &[(id.clone(), int_row(round))]);
+        settle(&store);
+        let other = round.to_string();
+        redis::cmd("HSET").arg(&["tidemark:views", "x:y", &other]).exec(&mut client).unwrap();
+        // Back before its key was removed: that is replaced in a transaction.
+        world.write(0, Cause::Arrival, &[(id.clone(), None)]);
+        world.write(0, Cause::Arrival, &[(id.clone(), int_row(round + 100))]);
+        settle(&store);
+        let n: i64 =
+            redis::cmd("HGET").arg(&["features:card:a:stats", "int_0"]).query(&mut client).unwrap();
+        assert_eq!(n, round + 100);
+    }
+}

@@ -60,6 +60,14 @@ impl Flush {
         if form.is_shared() {
             return self.shared_delta(of, source, form, (added, certain, expire));
         }
+        if row.is_null() {
+            // No field, no key, whatever others may have put there.
+            if row.pending.iter().any(|group| *group != 0) {
+                form.del(source.id, &mut self.buffer);
+                self.expect(Command::Del, of, None);
+            }
+            return;
+        }
         if !known && count(&self.set) > 0 {
             // Only new fields: a key that was lost would answer just as we expect. One field that
             // must be there already tells.

@@ -255,7 +255,7 @@ fn open(
         return Err(StoreError::Replica { address: node.address.to_string() });
     }
     if node.server.as_ref().is_some_and(|known| known.is_same_start(&server)) {
-        end_connection(&mut link, node.client_id.take())?;
+        end_connection(&mut link, node.client_id)?;
     }
     let client_id = link.client_id()?;
     if let Some(fence) = fence {

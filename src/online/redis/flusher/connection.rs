@@ -18,7 +18,7 @@ impl Flusher {
         }
         let known = self.server.clone();
         if known.as_ref().is_some_and(|known| known.is_same_start(&server)) {
-            end_connection(&mut link, self.client_id.take())?;
+            end_connection(&mut link, self.client_id)?;
         }
         self.client_id = link.client_id()?;
         // Only now: a connection that fails before this has told nobody that the server is another one.
