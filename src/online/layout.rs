@@ -226,6 +226,12 @@ impl RowForm {
         }
         row
     }
+
+    /// What is read of a key that is no hash: no value is one.
+    pub(crate) fn unreadable(&self) -> StoredRow {
+        let values = vec![(StoredValue::Unreadable, 0); self.fields.len()];
+        StoredRow { values, ..StoredRow::default() }
+    }
 }
 
 /// Bytes that mean themselves in a pattern of SCAN.

@@ -1,5 +1,6 @@
 //! What a request asks: its body, taken apart as far as it is needed.
 
+use crate::config::Statuses;
 use crate::serving::feast_error::FeastError;
 use crate::serving::{ENTITIES_MAX, FEATURES_MAX};
 use serde::Deserialize;
@@ -7,8 +8,10 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::fmt;
+use tidemark_operators::ingest::decode::{Conversion, Scalar, conversion};
 use tidemark_operators::json::quoted;
-use tidemark_operators::value::{Type, parse_address};
+use tidemark_operators::plan::ReadOptions;
+use tidemark_operators::value::{Type, Value, parse_address};
 
 /// The body of `POST /get-online-features`.
 #[derive(Debug, Deserialize)]
@@ -84,6 +87,10 @@ impl<'a> Question<'a> {
             .map_err(|error| FeastError::body("dict_type", &["entities"], error.to_string()))?;
         let mut columns = Columns::with_capacity(members.0.len().min(FEATURES_MAX));
         for (name, ids) in members.0 {
+            if columns.iter().any(|(known, _): &(Cow<'_, str>, _)| *known == name) {
+                let why = "Input should have each column once".to_owned();
+                return Err(FeastError::body("dict_type", &["entities", name.as_ref()], why));
+            }
             let ids: Vec<&RawValue> = serde_json::from_str(ids.get()).map_err(|error| {
                 FeastError::body("list_type", &["entities", name.as_ref()], error.to_string())
             })?;
@@ -104,38 +111,72 @@ impl<'a> Question<'a> {
     }
 }
 
-/// An id as rows have it.
-pub(super) fn id<'a>(ty: Type, asked: &'a RawValue) -> Result<Cow<'a, str>, FeastError> {
+/// An id as rows have it. `statuses`: where answers are to be stock Feast's, ids are read as it does; else
+/// as in an event, so that whatever an event's key was finds its row.
+pub(super) fn id(
+    ty: Type,
+    asked: &RawValue,
+    statuses: Statuses,
+) -> Result<Cow<'_, str>, FeastError> {
     let text = asked.get();
-    let is_text = text.starts_with('"');
-    let said: Cow<'a, str> = match text.as_bytes().first() {
+    let borrowed;
+    let scalar = match text.as_bytes().first() {
         Some(b'"') => {
-            let text: BorrowedText<'a> =
+            let said: BorrowedText<'_> =
                 serde_json::from_str(text).map_err(|error| no_id(text, &error))?;
-            text.0
+            if ty == Type::Text {
+                return Ok(said.0);
+            }
+            borrowed = said.0;
+            Scalar::Text(&borrowed)
         }
         Some(b'n') => {
             return Err(FeastError::text("attribute name must be string, not 'NoneType'"));
         }
-        // As Python writes them.
-        Some(b't') => Cow::Borrowed(if ty == Type::Int { "1" } else { "True" }),
-        Some(b'f') => Cow::Borrowed(if ty == Type::Int { "0" } else { "False" }),
+        Some(b't') => Scalar::Bool(true),
+        Some(b'f') => Scalar::Bool(false),
         Some(b'[' | b'{') | None => return Err(no_id(text, &"it is no text and no number")),
-        Some(_) => Cow::Borrowed(text),
+        Some(_) => Scalar::Number(text),
     };
-    match ty {
-        Type::Int => match whole(&said, is_text) {
-            Some(number) => Ok(Cow::Owned(number.to_string())),
-            None => {
-                let why = format!("invalid literal for int() with base 10: '{said}'");
-                Err(FeastError::text(why))
-            }
-        },
-        Type::Ip => match parse_address(&said) {
-            Some(address) => Ok(Cow::Owned(address.to_string())),
-            None => Ok(said),
-        },
-        _ => Ok(said),
+    let known = match statuses {
+        Statuses::Own => as_in_events(ty, scalar),
+        Statuses::Stock => as_in_python(ty, scalar),
+    };
+    match (known, scalar) {
+        (Some(id), _) => Ok(Cow::Owned(id)),
+        (None, _) if ty == Type::Int => {
+            let said = match scalar {
+                Scalar::Text(said) => said,
+                Scalar::Number(_) | Scalar::Bool(_) => text,
+            };
+            let why = format!("invalid literal for int() with base 10: '{said}'");
+            Err(FeastError::text(why))
+        }
+        (None, Scalar::Text(said)) => Ok(Cow::Owned(said.to_owned())),
+        (None, Scalar::Number(_) | Scalar::Bool(_)) => Ok(Cow::Borrowed(text)),
+    }
+}
+
+/// `None`: no event has it.
+fn as_in_events(ty: Type, asked: Scalar<'_>) -> Option<String> {
+    match conversion(ty, asked, &ReadOptions::default()) {
+        Conversion::Value(Value::Text(text)) => Some(text),
+        Conversion::Value(Value::Int(number)) => Some(number.to_string()),
+        Conversion::Value(Value::Ip(address)) => Some(address.to_string()),
+        _ => None,
+    }
+}
+
+fn as_in_python(ty: Type, asked: Scalar<'_>) -> Option<String> {
+    match (ty, asked) {
+        (Type::Int, Scalar::Text(said)) => whole(said, true).map(|number| number.to_string()),
+        (Type::Int, Scalar::Number(said)) => whole(said, false).map(|number| number.to_string()),
+        (Type::Int, Scalar::Bool(value)) => Some(u8::from(value).to_string()),
+        (_, Scalar::Bool(value)) => Some(if value { "True" } else { "False" }.to_owned()),
+        (Type::Ip, Scalar::Text(said) | Scalar::Number(said)) => {
+            parse_address(said).map(|address| address.to_string())
+        }
+        _ => None,
     }
 }
 

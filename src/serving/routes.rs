@@ -296,7 +296,9 @@ impl Serving {
                 // What nobody asks for is shown as it came, whatever it is.
                 let mut echoes: Vec<String> = Vec::new();
                 if needed(&at) {
-                    let ids = asked.iter().map(|asked| question::id(entity.ty, asked));
+                    let ids = asked
+                        .iter()
+                        .map(|asked| question::id(entity.ty, asked, self.settings.statuses));
                     let ids = ids.collect::<Result<Vec<_>, _>>()?;
                     let pairs = asked.iter().zip(&ids);
                     echoes.extend(pairs.map(|(asked, id)| question::echo(entity.ty, asked, id)));
@@ -374,7 +376,7 @@ impl Serving {
         let Some(entity) = self.catalogue.entities.get(entity) else { return Err(String::new()) };
         let found = keys.0.get(entity.join_key.as_str()).or(keys.0.get(entity.name.as_str()));
         let asked = found.ok_or_else(|| format!("the key {} is missing", entity.join_key))?;
-        question::id(entity.ty, asked).map_err(|refusal| refusal.why())
+        question::id(entity.ty, asked, self.settings.statuses).map_err(|refusal| refusal.why())
     }
 }
 

@@ -7,11 +7,12 @@ use axum::http::{Request, header};
 use hyper::service::Service as _;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
+use serde_json::value::RawValue;
 use serde_json::{Value as Json, json};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online::{Cause, EntityIds, RowBatch};
 use tidemark_operators::plan::Plan;
-use tidemark_operators::value::{Column, Value};
+use tidemark_operators::value::{Column, Type, Value};
 
 mod incomplete;
 mod sources;
@@ -218,6 +219,47 @@ fn one_question_is_about_several_entities_whose_ids_are_of_their_types() {
     let expected = json!([[5, 5, 0], ["PRESENT", "PRESENT", "NOT_FOUND"]]);
     assert_eq!(told["address_5m__address_n"], expected);
     assert_eq!(told["ip"][0], json!(["192.0.2.7", "::ffff:192.0.2.7", "here"]));
+}
+
+#[test]
+fn an_id_is_read_as_that_of_an_event_is_unless_answers_are_stock_feasts() {
+    let own = [
+        (Type::Text, "7.0", "7"),
+        (Type::Text, "-0", "0"),
+        (Type::Text, "true", "true"),
+        (Type::Text, "12345678901234567890", "12345678901234567890"),
+        (Type::Text, r#"" a ""#, " a "),
+        (Type::Int, r#"" 7 ""#, "7"),
+        (Type::Int, "7.0", "7"),
+        (Type::Ip, r#"" 192.0.2.7""#, "192.0.2.7"),
+        (Type::Ip, r#""fe80::1%eth0""#, "fe80::1"),
+        (Type::Ip, r#""192.0.2.7:80""#, "192.0.2.7"),
+        (Type::Ip, r#""no address""#, "no address"),
+    ];
+    let stock = [
+        (Type::Text, "7.0", "7.0"),
+        (Type::Text, "true", "True"),
+        (Type::Int, "true", "1"),
+        (Type::Int, "7.9", "7"),
+        (Type::Ip, r#""::ffff:192.0.2.7""#, "192.0.2.7"),
+    ];
+    let all = own.map(|one| (Statuses::Own, one)).into_iter();
+    for (statuses, (ty, asked, known)) in all.chain(stock.map(|one| (Statuses::Stock, one))) {
+        let asked: &RawValue = serde_json::from_str(asked).unwrap();
+        assert_eq!(question::id(ty, asked, statuses).unwrap(), known, "{ty} {asked}");
+    }
+    for asked in ["7.9", "true", r#""x""#, "null", "[1]"] {
+        let asked: &RawValue = serde_json::from_str(asked).unwrap();
+        assert!(question::id(Type::Int, asked, Statuses::Own).is_err(), "{asked}");
+    }
+}
+
+#[test]
+fn a_column_that_is_there_twice_is_refused() {
+    let body = r#"{"features": ["card_1h:n"], "entities": {"card": ["c1"], "card": ["c2"]}}"#;
+    let (code, why) = Server::new().post("/get-online-features", body);
+    assert_eq!(code, 422, "{why}");
+    assert!(why.to_string().contains("each column once"), "{why}");
 }
 
 #[test]

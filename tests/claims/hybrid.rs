@@ -145,6 +145,30 @@ fn a_redis_that_is_shut_down_is_passed_over_for_its_replica_until_that_is_too_ol
 }
 
 #[test]
+fn a_key_that_is_no_hash_is_invalid_and_no_other_rows_trouble() {
+    let hybrid = Hybrid::start(59, "1m");
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg("features:card:*:transaction_stats_5m")
+        .query(&mut hybrid.redis.client())
+        .unwrap();
+    let other = keys.iter().filter_map(|key| key.split(':').nth(2)).find(|id| *id != hybrid.card);
+    let key = format!("features:card:{}:transaction_stats_5m", hybrid.card);
+    redis::cmd("SET").arg(&[&key, "somebody else's"]).exec(&mut hybrid.redis.client()).unwrap();
+    let question = json!({
+        "features": ["transaction_stats_5m:txn_count_24h"],
+        "entities": {"card_id": [hybrid.card, other.unwrap(), "nobody"]},
+    });
+    let (code, answer) = ask(hybrid.server.port, &question);
+    assert_eq!(code, 200, "{answer}");
+    let told = &answer["results"][1];
+    assert_eq!(told["statuses"], json!(["INVALID", "PRESENT", "NOT_FOUND"]), "{answer}");
+    assert_eq!(
+        (&told["values"][0], &answer["metadata"]["source"]),
+        (&json!(null), &json!("redis"))
+    );
+}
+
+#[test]
 fn of_a_job_that_is_frozen_no_source_tells_a_value() {
     let hybrid = Hybrid::start(53, "3s");
     hybrid.job.signal("STOP");

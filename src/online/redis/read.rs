@@ -31,9 +31,14 @@ pub fn read_redis(
     let fields: Vec<&[u8]> = form.fields_of(&features);
     let mut nodes = Nodes::new(Arc::new(settings.clone()));
     nodes.connect_for(&key)?;
-    let reply = nodes.ask("HMGET", &key, &fields)?;
-    let Value::Array(values) = reply else { return Ok(None) };
-    let row = form.read(values.into_iter().map(bytes));
+    let row = match nodes.ask("HMGET", &key, &fields) {
+        Ok(Value::Array(values)) => form.read(values.into_iter().map(bytes)),
+        Ok(_) => return Ok(None),
+        Err(StoreError::Reply { reason, .. }) if reason.starts_with("WRONGTYPE") => {
+            form.unreadable()
+        }
+        Err(error) => return Err(error),
+    };
     if row.changed.is_none() && !row.values().any(StoredText::is_there) {
         return Ok(None);
     }

@@ -120,6 +120,10 @@ impl ReadTogether {
 fn row(reply: Value, form: Option<&RowForm>) -> Result<StoredRow, String> {
     match (reply, form) {
         (Value::Array(values), Some(form)) => Ok(form.read(values.into_iter().map(bytes))),
+        // Somebody else's: it is no other row's fault.
+        (Value::ServerError(error), Some(form)) if error.code() == "WRONGTYPE" => {
+            Ok(form.unreadable())
+        }
         (Value::ServerError(error), _) => Err(link::reason(&error)),
         _ => Err("its reply to HMGET is no array".to_owned()),
     }
