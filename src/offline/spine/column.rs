@@ -32,6 +32,8 @@ struct SeenColumn {
     name: String,
     numbers: bool,
     fractions: bool,
+    /// A whole number that a double does not hold to the last digit, or one of more than 64 bits.
+    long: bool,
     bools: bool,
     others: bool,
 }
@@ -54,18 +56,34 @@ impl SeenColumn {
 
     fn see_number(&mut self, text: &str) {
         self.numbers = true;
-        self.fractions |= text.parse::<i64>().is_err();
+        match text.parse::<i64>() {
+            Ok(number) => self.long |= number.unsigned_abs() > DOUBLE_WHOLE_MAX,
+            Err(_) => {
+                self.fractions = true;
+                self.long |= is_whole(text);
+            }
+        }
     }
 
     fn ty(&self) -> ColumnType {
         match (self.numbers, self.bools) {
             _ if self.others => ColumnType::Text,
+            // Ids, which differ in their last digits.
+            (true, false) if self.fractions && self.long => ColumnType::Text,
             (true, false) if self.fractions => ColumnType::Double,
             (true, false) => ColumnType::Int,
             (false, true) => ColumnType::Bool,
             _ => ColumnType::Text,
         }
     }
+}
+
+/// Doubles tell whole numbers apart up to here.
+const DOUBLE_WHOLE_MAX: u64 = 1 << 53;
+
+/// Whether a number is written as a whole one.
+fn is_whole(number: &str) -> bool {
+    number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
 }
 
 /// Whether a text is a number as JSON writes them: `007` and `+1` are none, and stay as they are.
@@ -160,7 +178,11 @@ mod tests {
     fn a_column_is_what_all_its_values_are() {
         assert_eq!(ty(&["1", "", "-7"]), ColumnType::Int);
         assert_eq!(ty(&["1", "2.50"]), ColumnType::Double);
-        assert_eq!(ty(&["9223372036854775808"]), ColumnType::Double);
+        assert_eq!(ty(&["9007199254740993"]), ColumnType::Int);
+        // No double tells these from their neighbours.
+        assert_eq!(ty(&["9223372036854775808"]), ColumnType::Text);
+        assert_eq!(ty(&["9007199254740993", "1.5"]), ColumnType::Text);
+        assert_eq!(ty(&["9007199254740992", "1e300"]), ColumnType::Double);
         assert_eq!(ty(&["true", "", "false"]), ColumnType::Bool);
         for texts in [&["1", "x"][..], &["007"], &["true", "1"], &[""], &["+1"], &["0x1"]] {
             assert_eq!(ty(texts), ColumnType::Text, "{texts:?}");
