@@ -223,6 +223,7 @@ fn job_latency(rate: u64, plan: &Arc<Plan>, silent: bool) -> Option<(Measured, O
         shape: Shape::default(),
         limits: Limits::default(),
         live_idle: Some(1_000),
+        live_left: (0, 0),
         machine_clock: None,
         sealing: Sealing::None,
         online: Online::EveryStep,

@@ -170,6 +170,7 @@ fn engine_settings(settings: &Settings, plan: &Arc<Plan>) -> engine::Settings {
         shape: Shape::one_process(settings.workers),
         limits: settings.limits.engine(),
         live_idle: Some(connect::millis(settings.limits.live_idle)),
+        live_left: (0, 0),
         machine_clock: None,
         sealing: Sealing::None,
         online: Online::EveryStep,

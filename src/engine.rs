@@ -75,6 +75,9 @@ pub struct Settings {
     /// When no record has moved the live clock for so long it goes on by itself; `None` in replay: it
     /// follows records.
     pub live_idle: Option<Millis>,
+    /// Where the live clock stood when a run before was seen last, and how many ms ago that is; (0, 0)
+    /// where there was none. Checkpoints say it themselves.
+    pub live_left: (EventTime, Millis),
     /// What the live clock never runs ahead of, unless the frontier does; asked on worker 0 only.
     /// `None` in replay: it follows records alone.
     pub machine_clock: Option<MachineClock>,

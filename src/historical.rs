@@ -77,6 +77,7 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
         shape: Shape::one_process(workers),
         limits,
         live_idle: None,
+        live_left: (0, 0),
         machine_clock: None,
         sealing: Sealing::Probes,
         online: Online::Off,

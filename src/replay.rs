@@ -56,6 +56,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
         shape: Shape::one_process(workers),
         limits,
         live_idle: None,
+        live_left: (0, 0),
         machine_clock: None,
         sealing: if sealed.is_some() { args.rows.sealing() } else { Sealing::Count },
         online,

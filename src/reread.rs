@@ -69,6 +69,7 @@ impl Reread<'_> {
             shape: Shape::one_process(self.workers),
             limits: self.settings.limits.engine(),
             live_idle: None,
+            live_left: (0, 0),
             machine_clock: None,
             sealing: Sealing::Probes,
             online: Online::Off,

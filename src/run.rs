@@ -353,6 +353,7 @@ fn engine_settings(plan: &Arc<Plan>, settings: &Settings, shape: Shape) -> engin
         shape,
         limits: settings.limits.engine(),
         live_idle: Some(connect::millis(settings.limits.live_idle)),
+        live_left: store::live_left(plan, settings),
         machine_clock: Some(Arc::new(arrival::machine_clock)),
         sealing: match (&settings.sealed.path, &settings.state.url) {
             (Some(_), _) => settings.offline.rows.sealing(),

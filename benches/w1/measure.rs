@@ -125,6 +125,7 @@ pub fn live(file: &Path, job: &Path, watched: bool) -> Measured {
         shape: Shape::default(),
         limits: Limits { records_step: 1_000, ..Limits::default() },
         live_idle: None,
+        live_left: (0, 0),
         machine_clock: None,
         sealing: Sealing::None,
         online: Online::EveryStep,

@@ -55,6 +55,7 @@ pub(super) fn play(
         shape: Shape::one_process(workers),
         limits: Limits::default(),
         live_idle: None,
+        live_left: (0, 0),
         machine_clock: None,
         sealing: Sealing::Lines,
         online: until.map_or(Online::EveryStep, Online::Until),

@@ -44,6 +44,7 @@ fn computed(
         shape: Shape::default(),
         limits: Limits::default(),
         live_idle: None,
+        live_left: (0, 0),
         machine_clock: None,
         sealing: Sealing::None,
         online: Online::AtEnd,

@@ -80,12 +80,11 @@ pub(super) fn drive(
     let Ok(mut parts) = made else { return None };
     let mut checkpoints = parts.checkpoints.take();
     let (mut resume, mut restore) = (Resume::default(), Vec::new());
-    let mut coordination = coordination(settings);
+    let (live, silent) = checkpoints.as_ref().map_or(settings.live_left, |held| held.live);
+    let coordination = coordination(settings).resumed(live, silent);
     if let Some(checkpoints) = &mut checkpoints {
         resume = std::mem::take(&mut checkpoints.resume);
         restore = std::mem::take(&mut checkpoints.restore);
-        let (live, silent) = checkpoints.live;
-        coordination = coordination.resumed(live, silent);
     }
     let shared: SharedRef = Rc::new(Shared {
         shape,

@@ -68,7 +68,7 @@ mod wire;
 pub(crate) use breaker::Breaker;
 pub use fence::Generation;
 pub use gate::Refusal;
-pub use left::{LeftRows, left_in_redis};
+pub use left::{LeftRows, clock_left_in_redis, left_in_redis};
 pub use read::{TextRow, read_redis};
 pub use reader::{ReadError, RedisReader, RowsAsked, RowsRead};
 pub use servers::{AddressError, RedisServers, SentinelSettings, ServerAddress};

@@ -131,6 +131,7 @@ impl<'a> HistoryReading<'a> {
         let shape = Shape::one_process(settings.workers);
         let engine = engine::Settings {
             live_idle: None,
+            live_left: (0, 0),
             machine_clock: None,
             online: Online::Off,
             ..engine_settings(plan, settings, shape)

@@ -4,7 +4,7 @@ use crate::config::{OnlineKind, Publish, Settings};
 use crate::connect;
 use crate::engine::{Observer, StateBound};
 use crate::failure::Failure;
-use crate::online::redis::{RedisSettings, StoreStart, left_in_redis};
+use crate::online::redis::{RedisSettings, StoreStart, clock_left_in_redis, left_in_redis};
 use crate::online::{Embedded, OnlineStore, Redis};
 use crate::process;
 use crate::recovery::{LeftOnline, Recovery};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::online::Shown;
 use tidemark_operators::plan::Plan;
-use tidemark_operators::time::Millis;
+use tidemark_operators::time::{EventTime, Millis};
 
 /// The share of the memory there is, in hundredths, that the state may take unless something is set.
 const STATE_PERCENT: u64 = 80;
@@ -68,6 +68,21 @@ fn shown(plan: &Plan, redis: &RedisSettings, recovery: &Recovery) -> Option<(Sho
     };
     recovery.left_online(left);
     recovery.online_shows()
+}
+
+/// Where the live clock of the run before stood when it wrote last, and how many ms ago that is, of a job
+/// that keeps no state, whose checkpoints would say it; (0, 0) where there was none, or nobody says. What
+/// had left a window by then does not come back.
+pub(super) fn live_left(plan: &Plan, settings: &Settings) -> (EventTime, Millis) {
+    if settings.online.kind != OnlineKind::Redis || settings.state.url.is_some() {
+        return (0, 0);
+    }
+    let redis = connect::redis(settings);
+    clock_left_in_redis(plan, &redis).unwrap_or_else(|error| {
+        let error = redis.redact(error.to_string());
+        tracing::info!(error, "Redis does not say where the clock of an earlier run stood");
+        (0, 0)
+    })
 }
 
 /// Writes what is left, for at most `within`. `stopped`: the job did not come to its end.

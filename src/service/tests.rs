@@ -15,6 +15,7 @@ fn service() -> Service {
         shape: Shape::default(),
         limits: Limits::default(),
         live_idle: None,
+        live_left: (0, 0),
         machine_clock: None,
         sealing: Sealing::None,
         online: Online::EveryStep,

@@ -208,6 +208,7 @@ fn run<S: Schemas + 'static>(
         shape: Shape::default(),
         limits: Limits::default(),
         live_idle: None,
+        live_left: (0, 0),
         machine_clock: None,
         sealing: Sealing::Lines,
         online: Online::Off,

@@ -80,6 +80,7 @@ fn a_partition_found_later_starts_at_the_frontier_and_its_letters_say_so() {
         shape: Shape::default(),
         limits: Limits::default(),
         live_idle: None,
+        live_left: (0, 0),
         machine_clock: None,
         sealing: Sealing::Lines,
         online: Online::Off,

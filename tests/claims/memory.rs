@@ -198,6 +198,7 @@ pub fn over(
         shape: Shape::one_process(run.workers),
         limits: run.limits,
         live_idle: None,
+        live_left: (0, 0),
         machine_clock: None,
         sealing: Sealing::Lines,
         online: run.online,

@@ -74,6 +74,7 @@ impl PacedJob {
             shape: Shape::one_process(WORKERS),
             limits: Limits::default(),
             live_idle: None,
+            live_left: (0, 0),
             machine_clock: None,
             sealing: Sealing::None,
             online: Online::EveryStep,

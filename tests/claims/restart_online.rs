@@ -3,7 +3,10 @@
 use crate::folder::Folder;
 use crate::memory::Record;
 use crate::redis_server::Redis;
-use crate::run::{self, Process, hashes, settings, topic, traffic, until, until_stored, write};
+use crate::run::{
+    self, Process, hashes, settings, stored, topic, traffic, until, until_stored, write,
+};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A job on a topic with state and a Redis, that grows part by part.
 struct World {
@@ -136,4 +139,66 @@ fn a_restart_at_rest_writes_few_rows_and_one_after_redis_was_flushed_all_of_them
         }
         until_stored(&world.redis, &expected);
     }
+}
+
+/// One card's count over six seconds.
+const SHORT: &str = r#"
+[job]
+name = "short"
+[sources.t]
+topic = "here"
+time = "ts"
+out_of_orderness = "1s"
+[sources.t.fields]
+card = "string"
+[entities.card]
+key = "card"
+[views.counts]
+entity = "card"
+[views.counts.features]
+n = { aggregate = "count", window = "6s" }
+"#;
+
+#[test]
+fn what_had_left_its_window_does_not_come_back_with_a_restart_of_a_job_without_state() {
+    let folder = Folder::new("restart-clock");
+    let job = folder.write("short.toml", SHORT).display().to_string();
+    let dead = folder.file("dead.jsonl");
+    let settings = format!("[limits]\nlive_idle = \"100ms\"\n[dead_letters]\npath = {dead:?}\n");
+    folder.write("cluster.toml", settings);
+    let redis = Redis::start(&[]);
+    let now = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let event = format!("{{\"ts\":{},\"card\":\"c\"}}", now()).into_bytes();
+    let topic = topic(&[vec![(Vec::new(), event)]]);
+    let variables = [
+        ("KAFKA_BOOTSTRAP_SERVERS", run::kafka().bootstrap_servers),
+        ("KAFKA_TOPIC", topic),
+        ("REDIS_URL", format!("redis://127.0.0.1:{}", redis.port)),
+    ];
+    let variables: Vec<(&str, &str)> =
+        variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let shown = |job: &Process| {
+        let (code, row) = job.json("/features/counts/c");
+        (code == 200, row["as_of"].as_u64().unwrap_or(0))
+    };
+    let mut running = Process::start(folder.path(), &job, &variables);
+    running.until_ready();
+    until("the event to have left its window", || !shown(&running).0 && stored(&redis).is_empty());
+    // What the heartbeat says is known to whoever comes next.
+    let (_, gone_by) = shown(&running);
+    let clock = || {
+        let beat: String =
+            redis::cmd("HGET").arg(&["tidemark:short", "w0"]).query(&mut redis.client()).unwrap();
+        let clock = beat.split(' ').find_map(|part| part.strip_prefix("clock="));
+        clock.unwrap().parse::<u64>().unwrap()
+    };
+    until("the heartbeat to say so", || clock() >= gone_by);
+    let as_of = clock();
+    running.kill();
+    running.wait();
+    let mut again = Process::start(folder.path(), &job, &variables);
+    again.until_ready();
+    let (there, later) = shown(&again);
+    assert_eq!((there, stored(&redis).len()), (false, 0));
+    assert!(later >= as_of, "{later} is before {as_of}");
 }

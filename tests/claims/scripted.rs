@@ -167,6 +167,7 @@ pub fn run_bounded(
         shape: Shape::default(),
         limits,
         live_idle,
+        live_left: (0, 0),
         machine_clock,
         sealing: Sealing::Lines,
         online: Online::EveryStep,

@@ -120,6 +120,7 @@ fn measured(job: &Job, load: Load, record: Record) -> (u64, u64) {
         // What a step has at hand is no state: it is to be little.
         limits: Limits { records_step: 256, slice_rows: 4_096, ..Limits::default() },
         live_idle: None,
+        live_left: (0, 0),
         machine_clock: None,
         sealing: Sealing::None,
         online: Online::EveryStep,

@@ -104,18 +104,42 @@ pub fn left_in_redis(
     generation: &Generation,
 ) -> Result<Option<LeftRows>, StoreError> {
     let definition = definition(plan, settings, generation);
+    let Some(beats) = beats_in_redis(plan, settings)? else { return Ok(None) };
+    let left: Option<Vec<_>> = beats.iter().map(|beats| left(beats, Some(definition))).collect();
+    Ok(left.and_then(|left| left.into_iter().reduce(LeftRows::and)))
+}
+
+/// Asks Redis where the live clock of an earlier run of the job of `plan` stood when it wrote last, and
+/// how many ms ago that is, by the clocks of the machines; (0, 0) when there was none.
+///
+/// # Errors
+/// When Redis cannot be asked.
+pub fn clock_left_in_redis(
+    plan: &Plan,
+    settings: &RedisSettings,
+) -> Result<(EventTime, Millis), StoreError> {
+    let beats = beats_in_redis(plan, settings)?.unwrap_or_default();
+    let now = wall_ms().unwrap_or(0);
+    let workers = beats.iter().flatten().filter(|(field, _)| worker_of(field).is_some());
+    let beats = workers.filter_map(|(_, beat)| beat.parse::<Heartbeat>().ok());
+    let newest = beats.map(|beat| (beat.clock, beat.written)).filter(|(clock, _)| *clock > 0).max();
+    Ok(newest.map_or((0, 0), |(clock, written)| (clock, now.saturating_sub(written))))
+}
+
+/// The heartbeats of a job on each server; `None`: not all servers can be asked.
+fn beats_in_redis(
+    plan: &Plan,
+    settings: &RedisSettings,
+) -> Result<Option<Vec<BTreeMap<String, String>>>, StoreError> {
     let mut nodes = Nodes::new(Arc::new(settings.clone()));
     nodes.connect()?;
     let mut all = Vec::new();
     for node in &mut nodes.all {
         let key = settings.beats_key(&plan.name, node.first_slot);
         let Some(link) = &mut node.link else { return Ok(None) };
-        match left(&link.hash(&key)?, Some(definition)) {
-            Some(left) => all.push(left),
-            None => return Ok(None),
-        }
+        all.push(link.hash(&key)?);
     }
-    Ok(all.into_iter().reduce(LeftRows::and))
+    Ok(Some(all))
 }
 
 #[cfg(test)]
