@@ -1,8 +1,8 @@
 //! `/metrics`: what the job, its sources and its sinks say in Prometheus' text format.
 //!
 //! Names without the prefix `tidemark_` are those that existing dashboards query; they keep their
-//! meaning. Everything a worker counts has a `worker` label. Entity ids never become labels: the
-//! number of series follows the job and its partitions, never its data.
+//! meaning. Everything a worker counts has a `worker` label. Neither partitions nor entity ids become
+//! labels of it: the number of its series follows the job, never its topics or its data.
 
 mod checkpoints;
 mod clocks;
@@ -31,6 +31,14 @@ use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::Millis;
 pub(crate) use workers::window_text;
+
+/// Series of one worker (those with its `worker` label) at most, in the jobs that are shipped: what
+/// fifty workers may ask of a Prometheus. Of another job it follows its sources, entity types, windows
+/// and fields.
+pub const WORKER_SERIES_MAX: usize = 300;
+
+/// Series of the process at most, besides those of its workers and one for each partition it reads.
+pub const PROCESS_SERIES_MAX: usize = 150;
 
 /// Everything that is shown, as of one moment.
 #[derive(Clone, Copy, Debug)]

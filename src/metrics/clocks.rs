@@ -2,7 +2,8 @@
 
 use crate::metrics::Scrape;
 use crate::metrics::exposition::{Exposition, seconds};
-use tidemark_operators::metrics::{ClockCounts, Counter};
+use crate::metrics::sources::by_source;
+use tidemark_operators::metrics::{ClockCounts, Counter, PartitionProgress};
 
 /// Name, help and place of a count by source.
 type Count = (&'static str, &'static str, fn(&ClockCounts) -> &Counter);
@@ -60,37 +61,28 @@ pub(super) fn sources(out: &mut Exposition, scrape: &Scrape<'_>) {
     out.add(by);
 }
 
-/// By partition: its clock, and how far its events lie ahead of their arrivals.
+/// By source: the clock, and how far its events lie ahead of their arrivals.
 pub(super) fn partitions(out: &mut Exposition, scrape: &Scrape<'_>) {
     let mut clock = out.gauge(
-        "tidemark_partition_clock_timestamp_seconds",
-        "A partition's clock: the greatest of its events' times, each bounded by its arrival.",
+        "tidemark_source_clock_timestamp_seconds",
+        "A source's newest clock: the greatest of its events' times, each bounded by its arrival.",
     );
     let mut ahead = out.counter(
-        "tidemark_partition_events_ahead_total",
-        "Events of a partition whose event-time field lies ahead of their arrival.",
+        "tidemark_source_events_ahead_total",
+        "Events of a source whose event-time field lies ahead of their arrival.",
     );
     let mut by = out.counter(
-        "tidemark_partition_ahead_seconds_total",
-        "How far ahead of their arrivals, in seconds, all events of a partition together.",
+        "tidemark_source_ahead_seconds_total",
+        "How far ahead of their arrivals, in seconds, all events of a source together.",
     );
-    for worker in scrape.workers {
-        let number = worker.worker.to_string();
-        for progress in worker.progress() {
-            let Some(source) = scrape.plan.sources.get(usize::from(progress.id.source)) else {
-                continue;
-            };
-            let partition = progress.id.partition.to_string();
-            let labels = [
-                ("source", source.name.as_str()),
-                ("partition", partition.as_str()),
-                ("worker", number.as_str()),
-            ];
-            clock.sample(&labels, seconds(progress.clock));
-            ahead.count(&labels, progress.ahead.events);
-            by.sample(&labels, seconds(progress.ahead.by_ms));
-        }
-    }
+    by_source(scrape, |labels, of_source| {
+        let sum = |of: fn(&PartitionProgress) -> u64| {
+            of_source.iter().map(of).fold(0, u64::saturating_add)
+        };
+        clock.sample(labels, seconds(of_source.iter().map(|p| p.clock).max().unwrap_or(0)));
+        ahead.count(labels, sum(|progress| progress.ahead.events));
+        by.sample(labels, seconds(sum(|progress| progress.ahead.by_ms)));
+    });
     for family in [clock, ahead, by] {
         out.add(family);
     }

@@ -1,54 +1,77 @@
 //! Partitions: watermarks, reading positions, lag.
 
 use crate::metrics::Scrape;
-use crate::metrics::exposition::{Exposition, seconds};
+use crate::metrics::exposition::{Exposition, Labels, seconds};
 use crate::metrics::snapshot::{KafkaSnapshot, RegistrySnapshot};
+use std::collections::BTreeMap;
+use tidemark_operators::metrics::PartitionProgress;
 
-/// Where each partition stands.
+/// Where the partitions of each source stand, all of a worker's together: there may be thousands of
+/// them. What each one does is in `/overview`.
 pub(super) fn partitions(out: &mut Exposition, scrape: &Scrape<'_>) {
     let mut watermark = out.gauge(
         "tidemark_watermark_timestamp_seconds",
-        "A partition's watermark: older records of it are late.",
+        "The least watermark of a source's partitions that are not idle, which holds the others back.",
     );
-    let mut offset =
-        out.gauge("tidemark_source_next_offset", "The offset of the next record to be read.");
-    let mut idle =
-        out.gauge("tidemark_source_idle", "Whether the partition is idle (1) or active (0).");
-    let mut paused = out.gauge(
-        "tidemark_source_paused",
-        "Whether the partition is paused (1) because it ran too far ahead of the others.",
-    );
-    let mut overdue = out.gauge(
-        "tidemark_source_overdue",
-        "Whether the partition follows the others (1) because it held them back for hold_max.",
+    let mut last = out.gauge(
+        "tidemark_watermark_partition",
+        "The number of the partition of a source that has this watermark.",
     );
     let mut still = out.gauge(
         "tidemark_source_still_seconds",
         "For how long the clock of a partition that is not idle has not moved, all being read, in \
-         seconds: it holds the others back meanwhile, at most for hold_max.",
+         seconds: it holds the others back meanwhile, at most for hold_max; of a source's the longest.",
     );
-    for worker in scrape.workers {
-        let name = worker.worker.to_string();
-        for progress in worker.progress() {
-            let Some(source) = scrape.plan.sources.get(usize::from(progress.id.source)) else {
-                continue;
-            };
-            let partition = progress.id.partition.to_string();
-            let labels = [
-                ("source", source.name.as_str()),
-                ("partition", partition.as_str()),
-                ("worker", name.as_str()),
-            ];
-            watermark.sample(&labels, seconds(progress.watermark));
-            offset.count(&labels, progress.next_offset);
-            idle.count(&labels, u64::from(progress.idle));
-            paused.count(&labels, u64::from(progress.paused));
-            overdue.count(&labels, u64::from(progress.overdue));
-            still.sample(&labels, seconds(progress.still));
+    let mut counts = COUNTED.map(|(name, help, counts)| (out.gauge(name, help), counts));
+    by_source(scrape, |labels, of_source| {
+        let not_idle = of_source.iter().filter(|progress| !progress.idle);
+        if let Some(held) = not_idle.min_by_key(|progress| progress.watermark) {
+            watermark.sample(labels, seconds(held.watermark));
+            last.count(labels, held.id.partition.into());
         }
-    }
-    for family in [watermark, offset, idle, paused, overdue, still] {
+        still.sample(labels, seconds(of_source.iter().map(|p| p.still).max().unwrap_or(0)));
+        for (family, counts) in &mut counts {
+            let counted = of_source.iter().filter(|progress| counts(progress)).count();
+            family.count(labels, counted.try_into().unwrap_or(u64::MAX));
+        }
+    });
+    for family in [watermark, last, still].into_iter().chain(counts.map(|(family, _)| family)) {
         out.add(family);
+    }
+}
+
+/// Name, help and condition of a count of partitions.
+type PartitionCount = (&'static str, &'static str, fn(&PartitionProgress) -> bool);
+
+const COUNTED: [PartitionCount; 4] = [
+    ("tidemark_source_partitions", "The partitions of a source that are read.", |_| true),
+    ("tidemark_source_idle", "Those that are idle, and follow the others.", |p| p.idle),
+    (
+        "tidemark_source_paused",
+        "Those that are paused, because they ran too far ahead of the others.",
+        |p| p.paused,
+    ),
+    (
+        "tidemark_source_overdue",
+        "Those that follow the others, because they held them back for hold_max.",
+        |p| p.overdue,
+    ),
+];
+
+/// Shows the partitions of each source to `show`, those of one worker at a time, with the labels of both.
+pub(super) fn by_source(
+    scrape: &Scrape<'_>,
+    mut show: impl FnMut(Labels<'_>, &[PartitionProgress]),
+) {
+    for worker in scrape.workers {
+        let (name, mut progress) = (worker.worker.to_string(), worker.progress());
+        progress.sort_by_key(|progress| progress.id);
+        for of_source in progress.chunk_by(|a, b| a.id.source == b.id.source) {
+            let at = of_source.first().map(|progress| usize::from(progress.id.source));
+            if let Some(source) = at.and_then(|at| scrape.plan.sources.get(at)) {
+                show(&[("source", &source.name), ("worker", &name)], of_source);
+            }
+        }
     }
 }
 
@@ -104,16 +127,21 @@ pub(super) fn lag(out: &mut Exposition, kafka: &KafkaSnapshot) {
     );
     let mut unstable = out.gauge(
         "tidemark_kafka_unstable_records",
-        "Offsets behind the last stable one, by topic and partition: open transactions, and what was \
-         written after the first of them began. They cannot be read yet.",
+        "Offsets behind the last stable one, by topic: open transactions, and what was written after \
+         the first of them began in its partition. They cannot be read yet.",
     );
+    let mut open: BTreeMap<&str, u64> = BTreeMap::new();
     for partition in &kafka.partitions {
         let number = partition.partition.to_string();
         let labels = [("topic", partition.topic.as_str()), ("partition", number.as_str())];
         if let Some(records) = partition.lag() {
             lag.count(&labels, records);
         }
-        unstable.count(&labels, partition.unstable);
+        let open = open.entry(&partition.topic).or_default();
+        *open = open.saturating_add(partition.unstable);
+    }
+    for (topic, offsets) in open {
+        unstable.count(&[("topic", topic)], offsets);
     }
     out.add(lag);
     out.add(unstable);

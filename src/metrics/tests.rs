@@ -71,7 +71,7 @@ fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
     window.rows.set(13);
     window.bytes.set(700);
     worker.entities[0].hottest_per_mille.set(125);
-    worker.set_progress([PartitionProgress {
+    let behind = PartitionProgress {
         id: PartitionId { source: 0, partition: 3 },
         watermark: 1_700_000_000_000,
         clock: 1_700_000_005_000,
@@ -85,7 +85,21 @@ fn workers(plan: &Plan) -> Vec<Arc<WorkerMetrics>> {
         standing: Standing::AtEnd,
         overdue: false,
         still: 1_500,
-    }]);
+    };
+    let id = |partition| PartitionId { source: 0, partition };
+    let ahead = Ahead { events: 3, by_ms: 1_500, ..Ahead::default() };
+    let first =
+        PartitionProgress { id: id(0), watermark: 1_700_000_002_000, ahead, still: 0, ..behind };
+    let idle = PartitionProgress {
+        id: id(7),
+        watermark: 1,
+        clock: 1,
+        idle: true,
+        ahead,
+        still: 0,
+        ..behind
+    };
+    worker.set_progress([behind, first, idle]);
     vec![Arc::new(worker), Arc::new(WorkerMetrics::new(1, plan))]
 }
 
@@ -184,9 +198,9 @@ fn names_that_dashboards_query_are_there_with_their_meaning() {
         "tidemark_registry_last_error_age_seconds 1.5",
         "sliding_window_size{entity=\"card\",window=\"5m\",worker=\"0\"} 12",
         "sliding_window_size{entity=\"card\",window=\"24h delayed 7d\",worker=\"0\"} 0",
-        "tidemark_window_batches{entity=\"card\",window=\"5m\",worker=\"0\"} 1",
-        "tidemark_window_rows{entity=\"card\",window=\"5m\",worker=\"0\"} 13",
-        "tidemark_window_bytes{entity=\"card\",window=\"5m\",worker=\"0\"} 700",
+        "tidemark_window_batches{entity=\"card\",worker=\"0\"} 1",
+        "tidemark_window_rows{entity=\"card\",worker=\"0\"} 13",
+        "tidemark_window_bytes{entity=\"card\",worker=\"0\"} 700",
         "tidemark_dead_letters_total{source=\"transactions\",reason=\"late\",worker=\"0\"} 5",
         "tidemark_late_by_seconds_bucket{worker=\"0\",le=\"1\"} 5",
         "tidemark_frontier_lag_seconds{worker=\"0\"} 5",
@@ -202,8 +216,9 @@ fn names_that_dashboards_query_are_there_with_their_meaning() {
         assert!(text.lines().any(|l| l == line), "no line {line} in\n{text}");
     }
     assert!(text.contains(
-        "tidemark_watermark_timestamp_seconds{source=\"transactions\",partition=\"3\",worker=\"0\"} 1700000000"
+        "tidemark_watermark_timestamp_seconds{source=\"transactions\",worker=\"0\"} 1700000000"
     ));
+    assert!(text.contains("tidemark_kafka_unstable_records{topic=\"tx\"} 20\n"), "{text}");
 }
 
 #[test]
@@ -220,4 +235,25 @@ fn each_family_is_described_once() {
     names.sort_unstable();
     names.dedup();
     assert_eq!(names.len(), all);
+}
+
+#[test]
+fn of_a_sources_partitions_the_one_is_named_that_is_furthest_behind_and_not_idle() {
+    let text = full_scrape();
+    for (name, value) in [
+        ("tidemark_watermark_timestamp_seconds", "1700000000"),
+        ("tidemark_watermark_partition", "3"),
+        ("tidemark_source_partitions", "3"),
+        ("tidemark_source_idle", "1"),
+        ("tidemark_source_paused", "0"),
+        ("tidemark_source_still_seconds", "1.5"),
+        ("tidemark_source_clock_timestamp_seconds", "1700000005"),
+        ("tidemark_source_events_ahead_total", "6"),
+        ("tidemark_source_ahead_seconds_total", "3"),
+    ] {
+        let line = format!("{name}{{source=\"transactions\",worker=\"0\"}} {value}");
+        assert!(text.lines().any(|l| l == line), "no line {line} in\n{text}");
+    }
+    let partitions = text.lines().filter(|l| l.contains("worker=") && l.contains("partition="));
+    assert_eq!(partitions.count(), 0, "{text}");
 }

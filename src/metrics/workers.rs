@@ -279,17 +279,18 @@ pub(super) fn state(out: &mut Exposition, scrape: &Scrape<'_>) {
     );
 }
 
-/// What is held for windows: a series each for every window length of an entity type.
+/// What is held for windows: a series for every window length of an entity type says what is inside,
+/// one for all of them what that takes.
 fn windows(out: &mut Exposition, scrape: &Scrape<'_>) {
     let mut events =
         out.gauge("sliding_window_size", "Events inside a window, by entity type and window.");
     let mut batches = out.gauge(
         "tidemark_window_batches",
-        "Batches of a window's arrangement: 1 while nothing but the log reads it.",
+        "Batches of the arrangements of an entity type's windows: 1 each while nothing but the log reads it.",
     );
     let mut rows = out.gauge(
         "tidemark_window_rows",
-        "Events of the timeline that a window's arrangement reaches back to.",
+        "Events of the timeline that the arrangement of an entity type's longest window reaches back to.",
     );
     let mut bytes = out.gauge(
         "tidemark_window_bytes",
@@ -302,10 +303,15 @@ fn windows(out: &mut Exposition, scrape: &Scrape<'_>) {
                 let window = window_text(*window);
                 let labels = [("entity", &*plan.name), ("window", &*window), ("worker", &*name)];
                 events.count(&labels, held.events.get());
-                batches.count(&labels, held.batches.get());
-                rows.count(&labels, held.rows.get());
-                bytes.count(&labels, held.bytes.get());
             }
+            if plan.windows.is_empty() {
+                continue;
+            }
+            let labels = [("entity", &*plan.name), ("worker", &*name)];
+            let windows = || held.windows.iter();
+            batches.count(&labels, windows().map(|w| w.batches.get()).sum());
+            rows.count(&labels, windows().map(|w| w.rows.get()).max().unwrap_or(0));
+            bytes.count(&labels, windows().map(|w| w.bytes.get()).max().unwrap_or(0));
         }
     }
     for family in [events, batches, rows, bytes] {

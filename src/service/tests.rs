@@ -133,7 +133,6 @@ fn an_overview_has_the_figures_of_metrics() {
     same("tidemark_frontier_timestamp_seconds", &[], float(seen.frontier.unwrap()) / 1e3);
     same("tidemark_unsealed_bytes", &[], float(seen.workers[0].unsealed));
     same("tidemark_in_flight_bytes", &[], float(seen.workers[0].in_flight));
-    same("tidemark_source_next_offset", &[], float(seen.partitions[0].next_offset));
     let behind = service.distance().behind.unwrap();
     same("tidemark_frontier_lag_seconds", &[], float(behind) / 1e3);
     same("tidemark_ready", &[], float(seen.condition.ready.into()));

@@ -7,6 +7,7 @@ use crate::serving::request;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
+use tidemark::metrics::{PROCESS_SERIES_MAX, WORKER_SERIES_MAX};
 
 const DASHBOARD: &str = include_str!("../../scripts/grafana/tidemark.json");
 const RULES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/prometheus/alerts.yml");
@@ -134,7 +135,7 @@ fn traffic(topic: &str, more: &[&str]) -> Ended {
     Ended(child)
 }
 
-fn job(folder: &Folder, topic: &str, redis: &Redis, serving: u16) -> Process {
+fn job(folder: &Folder, job: &str, topic: &str, redis: &Redis, serving: u16) -> Process {
     let file = |name| folder.file(name);
     let (dead, sealed, state) = (file("dead.jsonl"), file("sealed.jsonl"), file("state"));
     let text = format!(
@@ -143,6 +144,11 @@ fn job(folder: &Folder, topic: &str, redis: &Redis, serving: u16) -> Process {
          \"200ms\"\nbackoff_max = \"200ms\"\n[serve]\nenabled = true\nport = {serving}\n"
     );
     folder.write("cluster.toml", text);
+    start(folder, job, topic, redis)
+}
+
+/// A job with the cluster file of its folder.
+fn start(folder: &Folder, job: &str, topic: &str, redis: &Redis) -> Process {
     let (brokers, port) = (kafka().bootstrap_servers, redis.port.to_string());
     let variables = [
         ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
@@ -150,7 +156,7 @@ fn job(folder: &Folder, topic: &str, redis: &Redis, serving: u16) -> Process {
         ("REDIS_HOST", "127.0.0.1"),
         ("REDIS_PORT", &port),
     ];
-    Process::start(folder.path(), "fraud", &variables)
+    Process::start(folder.path(), job, &variables)
 }
 
 /// Every panel has data, and names nothing that is not exposed.
@@ -170,24 +176,56 @@ fn drawn(prometheus: &Prometheus, exposed: &BTreeSet<String>) {
     }
 }
 
+/// The series of an exposition: what stands before their values.
+fn series(text: &str) -> impl Iterator<Item = &str> {
+    let samples = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    samples.map(|line| line.rsplit_once(' ').unwrap().0)
+}
+
 #[test]
-fn a_worker_says_what_its_operators_do_in_fewer_than_300_series_and_nothing_where_it_is_not_watched()
- {
+fn a_worker_has_at_most_300_series_in_every_shipped_job_however_many_partitions_it_reads() {
+    let redis = Redis::start(&[]);
+    for shipped in ["fraud", "behavior", "personalization"] {
+        let (folder, topic) = (Folder::new("series"), format!("series-{shipped}"));
+        let mut generate = command();
+        generate.args(["generate", "--profile", shipped, "--topic", &topic, "--events", "3000"]);
+        generate.args(["--partitions", "32", "--late", "0.05", "--malformed", "0.05"]);
+        generate.env("KAFKA_BOOTSTRAP_SERVERS", kafka().bootstrap_servers);
+        assert!(generate.output().unwrap().status.success());
+        let mut job = job(&folder, shipped, &topic, &redis, free_port());
+        job.until_ready();
+        let mut text = String::new();
+        until("operators to be watched, a row to be written and a checkpoint", || {
+            text = job.get("/metrics").unwrap().1;
+            let of_all = ["tidemark_operator_busy_seconds_total{", "tidemark_checkpoint_age"];
+            let written = !text.contains("\nredis_writes_total 0\n");
+            written && of_all.iter().all(|name| text.contains(name))
+        });
+        let per_partition = series(&text).filter(|series| series.contains("partition=")).count();
+        assert_eq!(per_partition, 32, "the lag of each: {text}");
+        for worker in ["worker=\"0\"", "worker=\"1\""] {
+            let count = series(&text).filter(|series| series.contains(worker)).count();
+            let bounds = 100..=WORKER_SERIES_MAX;
+            assert!(bounds.contains(&count), "{count} of {worker} of {shipped}: {text}");
+        }
+        let of_process = series(&text).filter(|series| !series.contains("worker=")).count();
+        let bounds = 50..=PROCESS_SERIES_MAX + per_partition;
+        assert!(bounds.contains(&of_process), "{of_process} of {shipped}: {text}");
+    }
+}
+
+#[test]
+fn a_worker_says_what_its_operators_do_and_nothing_where_it_is_not_watched() {
     let (folder, topic, serving) = (Folder::new("prometheus"), "prometheus-load", free_port());
     let redis = Redis::start(&[]);
     let _traffic = traffic(topic, &[]);
-    let mut job = job(&folder, topic, &redis, serving);
-    job.until_ready();
-    let names = ["tidemark_operator_", "tidemark_progress_", "tidemark_worker_parked_"];
-    let series = |job: &Process| {
-        let text = job.get("/metrics").unwrap().1;
-        let of_load = |line: &&str| names.iter().any(|name| line.starts_with(name));
-        let lines = text.lines().filter(of_load).map(str::to_owned);
-        lines
-            .map(|line| line.rsplit_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap())
-            .collect::<std::collections::BTreeMap<String, String>>()
+    let mut watched = job(&folder, "fraud", topic, &redis, serving);
+    watched.until_ready();
+    let value = |key: &str| {
+        let text = watched.get("/metrics").unwrap().1;
+        let values = text.lines().find_map(|line| line.strip_prefix(key));
+        values.and_then(|text| text.trim().parse::<f64>().ok())
     };
-    let value = |key: &str| series(&job).get(key).and_then(|text| text.parse::<f64>().ok());
     for key in [
         "tidemark_operator_busy_seconds_total{operator=\"Source\",worker=\"0\"}",
         "tidemark_operator_sent_total{operator=\"Source\",worker=\"0\"}",
@@ -196,25 +234,16 @@ fn a_worker_says_what_its_operators_do_in_fewer_than_300_series_and_nothing_wher
     ] {
         until(key, || value(key).is_some_and(|value| value > 0.0));
     }
-    let all = series(&job);
-    for worker in ["worker=\"0\"", "worker=\"1\""] {
-        let count = all.keys().filter(|key| key.contains(worker)).count();
-        assert!((20..300).contains(&count), "{count} series of {worker}: {all:?}");
-    }
-    job.stop("TERM");
+    watched.stop("TERM");
     let path = folder.path().join("cluster.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     std::fs::write(&path, format!("{text}[http]\noperator_metrics = false\n")).unwrap();
-    let (brokers, port) = (kafka().bootstrap_servers, redis.port.to_string());
-    let variables = [
-        ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
-        ("KAFKA_TOPIC", topic),
-        ("REDIS_HOST", "127.0.0.1"),
-        ("REDIS_PORT", &port),
-    ];
-    let mut unwatched = Process::start(folder.path(), "fraud", &variables);
+    let mut unwatched = start(&folder, "fraud", topic, &redis);
     unwatched.until_ready();
-    assert!(series(&unwatched).is_empty());
+    let text = unwatched.get("/metrics").unwrap().1;
+    let names = ["tidemark_operator_", "tidemark_progress_", "tidemark_worker_parked_"];
+    let of_load = |line: &&str| names.iter().any(|name| line.starts_with(name));
+    assert_eq!(series(&text).find(of_load), None);
 }
 
 #[test]
@@ -222,7 +251,7 @@ fn every_panel_has_data_of_a_running_job_and_alerts_are_silent_until_there_is_a_
     let (folder, topic, serving) = (Folder::new("prometheus"), "prometheus-tx", free_port());
     let mut redis = Redis::start(&["--maxmemory", "1gb"]);
     let _traffic = traffic(topic, &[]);
-    let mut job = job(&folder, topic, &redis, serving);
+    let mut job = job(&folder, "fraud", topic, &redis, serving);
     job.until_ready();
     let prometheus = Prometheus::start([("tidemark", job.port()), ("tidemark-serving", serving)]);
     let rules = prometheus.rules();

@@ -61,10 +61,10 @@ const HEALTHY: [(&str, &str); 30] = [
     ("tidemark_source_waited_seconds_total{for=\"state\",worker=\"0\"}", "0x60"),
     ("tidemark_source_waited_seconds_total{for=\"frontier\",worker=\"0\"}", "0+50x60"),
     ("kafka_total_consumer_lag", "40x60"),
-    ("tidemark_watermark_timestamp_seconds{source=\"tx\",partition=\"0\"}", "1000+60x60"),
-    ("tidemark_watermark_timestamp_seconds{source=\"tx\",partition=\"1\"}", "1020+60x60"),
-    ("tidemark_source_idle{source=\"tx\",partition=\"0\"}", "0x60"),
-    ("tidemark_source_idle{source=\"tx\",partition=\"1\"}", "0x60"),
+    ("tidemark_watermark_timestamp_seconds{source=\"tx\",worker=\"0\"}", "1000+60x60"),
+    ("tidemark_watermark_timestamp_seconds{source=\"tx\",worker=\"1\"}", "1020+60x60"),
+    ("tidemark_watermark_partition{source=\"tx\",worker=\"0\"}", "0x60"),
+    ("tidemark_watermark_partition{source=\"tx\",worker=\"1\"}", "1x60"),
     ("tidemark_frontier_timestamp_seconds{worker=\"0\"}", "1000+60x60"),
     ("tidemark_frontier_lag_seconds{worker=\"0\"}", "30x60"),
     ("stream_processing_latency_seconds_bucket{le=\"0.05\"}", "0+1000x60"),
@@ -168,19 +168,19 @@ const FAULTS: [(&str, &[(&str, &str)]); 36] = [
     (
         "TidemarkFrontierHeld",
         &[
-            ("tidemark_watermark_timestamp_seconds{source=\"tx\",partition=\"0\"}", "1000x60"),
+            ("tidemark_watermark_timestamp_seconds{source=\"tx\",worker=\"0\"}", "1000x60"),
             ("tidemark_frontier_timestamp_seconds{worker=\"0\"}", "1000x60"),
             ("tidemark_frontier_lag_seconds{worker=\"0\"}", "0+60x60"),
         ],
     ),
     (
-        // That of the other partition, while the first is idle.
+        // Now one partition, now the other: the source stands still.
         "TidemarkFrontierHeld",
         &[
-            ("tidemark_watermark_timestamp_seconds{source=\"tx\",partition=\"1\"}", "1005x60"),
+            ("tidemark_watermark_timestamp_seconds{source=\"tx\",worker=\"1\"}", "1005x60"),
+            ("tidemark_watermark_partition{source=\"tx\",worker=\"1\"}", "1 2 1 2 1 2 3 1 4x50"),
             ("tidemark_frontier_timestamp_seconds{worker=\"0\"}", "1000x60"),
             ("tidemark_frontier_lag_seconds{worker=\"0\"}", "0+60x60"),
-            ("tidemark_source_idle{source=\"tx\",partition=\"0\"}", "1x60"),
         ],
     ),
     (

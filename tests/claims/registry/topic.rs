@@ -327,18 +327,14 @@ fn a_partition_that_waits_for_a_schema_holds_the_watermark_and_nothing_else() {
     });
     // Long enough for the others, which are silent now, to have become idle many times over.
     until("idle partitions", || {
-        let metrics = job.get("/metrics").unwrap().1;
-        let idle = metrics.lines().filter(|line| line.starts_with("tidemark_source_idle{"));
-        idle.filter(|line| line.ends_with(" 1")).count() == log.len() - 1
+        let partitions = job.json("/overview").1["partitions"].take();
+        let idle = partitions.as_array().unwrap().iter().filter(|p| p["idle"] == true);
+        idle.count() == log.len() - 1
     });
-    let metrics = job.get("/metrics").unwrap().1;
-    let of_0 = |name: &str| {
-        let start = format!("{name}{{source=\"transactions\",partition=\"0\"");
-        let line = metrics.lines().find(|line| line.starts_with(&start));
-        line.unwrap_or_else(|| panic!("no {start} in\n{metrics}")).rsplit(' ').next().unwrap()
-    };
-    assert_eq!(of_0("tidemark_source_idle"), "0", "who waits is not silent");
-    assert_eq!(of_0("tidemark_source_next_offset"), stuck.to_string());
+    let (metrics, overview) = (job.get("/metrics").unwrap().1, job.json("/overview").1);
+    let first = &overview["partitions"][0];
+    assert_eq!((&first["partition"], &first["idle"]), (&json!(0), &json!(false)), "{overview}");
+    assert_eq!(first["next_offset"], stuck, "who waits is not silent");
     assert!(metrics.contains("tidemark_registry_pending_ids 1\n"), "{metrics}");
     assert!(metrics.contains("tidemark_registry_up 0\n"), "{metrics}");
     let (_, health) = job.json("/health");
