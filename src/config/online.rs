@@ -168,7 +168,7 @@ pub struct RedisSettings {
     pub backoff_min: Duration,
     /// The longest pause between attempts; default 5 s.
     pub backoff_max: Duration,
-    /// Failures in a row that open the circuit breaker; default 5.
+    /// Failures in a row that open the circuit breaker; default 5. One that took 2 s opens it, too.
     pub breaker_failures: usize,
 }
 

@@ -6,7 +6,7 @@ use crate::metrics::snapshot::{
 };
 use crate::process::{self, ProcessUsage};
 use crate::tables::TableStatus;
-use crate::text::{bytes_short, bytes_text, count_text, duration_short};
+use crate::text::{bytes_short, count_text, duration_short};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -75,6 +75,9 @@ pub fn online(snapshot: &OnlineSnapshot) -> Component {
         pending => format!("{} rows wait", count_text(pending)),
     };
     let (state, reason) = match (&snapshot.down, breaker) {
+        (Some(why), _) if snapshot.full => {
+            (State::Down, format!("{STORE_FULL}{}: {why}; {pending}", memory_used(snapshot)))
+        }
         (Some(why), _) => (State::Down, format!("{why}; {pending}")),
         (None, Some(breaker)) => {
             (State::Down, format!("circuit breaker {}; {pending}", breaker.name()))
@@ -86,9 +89,10 @@ pub fn online(snapshot: &OnlineSnapshot) -> Component {
             (State::Degraded, reason)
         }
         (None, None) if snapshot.memory_alert => {
-            let used = bytes_text(snapshot.memory_used_bytes.unwrap_or(0));
-            let limit = bytes_text(snapshot.memory_limit_bytes.unwrap_or(0));
-            (State::Degraded, format!("uses {used} of {limit}, past the alert threshold"))
+            let of = memory_used(snapshot);
+            let reason =
+                format!("{STORE_FILLS}{of}, past the alert threshold; raise its maxmemory");
+            (State::Degraded, reason)
         }
         (None, None) if snapshot.held_back => {
             (State::Ok, "rows are held back until every partition has caught up".to_owned())
@@ -100,15 +104,32 @@ pub fn online(snapshot: &OnlineSnapshot) -> Component {
     Component { name: online_name(snapshot), kind: Part::Sink, state, reason }
 }
 
+/// What the reason of a store begins with that takes no rows for want of memory.
+pub(crate) const STORE_FULL: &str = "it is full";
+/// What the reason of one begins with whose memory will soon be.
+pub(crate) const STORE_FILLS: &str = "it fills";
+/// What the reason of one says that makes room by itself.
+pub(crate) const STORE_EVICTS: &str = " keys were evicted";
+
+/// How much of its memory the store uses, where it says so.
+fn memory_used(snapshot: &OnlineSnapshot) -> String {
+    match (snapshot.memory_used_bytes, snapshot.memory_limit_bytes) {
+        (Some(used), Some(limit)) => {
+            format!(", {} of {} in use", bytes_short(used), bytes_short(limit))
+        }
+        _ => String::new(),
+    }
+}
+
 /// Keys are gone that readers take for zeros.
 fn evicted(snapshot: &OnlineSnapshot) -> String {
     let count = count_text(snapshot.keys_evicted);
     let limit = match snapshot.memory_limit_bytes {
-        Some(limit) => format!("its maxmemory of {}", bytes_text(limit)),
+        Some(limit) => format!("its maxmemory of {}", bytes_short(limit)),
         None => "its maxmemory".to_owned(),
     };
     format!(
-        "{count} keys were evicted, which now read as zeros; raise {limit}, and every row is \
+        "{count}{STORE_EVICTS}, which now read as zeros; raise {limit}, and every row is \
          written again; with the policy noeviction rows wait instead"
     )
 }
@@ -268,8 +289,22 @@ mod tests {
         assert_eq!(component.state, State::Degraded);
         let reason = component.reason;
         assert!(reason.starts_with("1,234 keys were evicted, which now read as zeros"), "{reason}");
-        assert!(reason.contains("raise its maxmemory of 64"), "{reason}");
+        assert!(reason.contains("raise its maxmemory of 67.1 MB"), "{reason}");
         assert_eq!(online(&snapshot).state, State::Ok);
+        let (used, limit) = (Some(55_772_768), Some(64 << 20));
+        let fills = OnlineSnapshot {
+            memory_used_bytes: used,
+            memory_limit_bytes: limit,
+            memory_alert: true,
+            ..snapshot
+        };
+        let reason = online(&fills).reason;
+        assert!(reason.starts_with("it fills, 55.7 MB of 67.1 MB in use, past"), "{reason}");
+        let why = "Redis at 'a:1' refused HSET: OOM command not allowed".to_owned();
+        let full = online(&OnlineSnapshot { full: true, down: Some(why), ..fills });
+        assert_eq!(full.state, State::Down);
+        let reason = full.reason;
+        assert!(reason.starts_with("it is full, 55.7 MB of 67.1 MB in use: Redis at"), "{reason}");
     }
 
     #[test]

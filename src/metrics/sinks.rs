@@ -142,6 +142,12 @@ fn state(out: &mut Exposition, online: &OnlineSnapshot) {
     let mut up = out.gauge("tidemark_online_up", "Whether the online store takes rows: 1 or 0.");
     up.count(&[("kind", online.kind)], u64::from(online.down.is_none()));
     out.add(up);
+    let mut full = out.gauge(
+        "tidemark_online_full",
+        "Whether the online store takes no rows for want of memory: 1 or 0.",
+    );
+    full.count(&[], u64::from(online.full));
+    out.add(full);
     let mut held = out.gauge(
         "tidemark_online_held_back",
         "Whether rows are held back (1) until every partition has caught up.",

@@ -68,6 +68,8 @@ pub struct OnlineSnapshot {
     pub kind: &'static str,
     /// Why it takes no rows now; `None` when it does. Free of secrets.
     pub down: Option<String>,
+    /// Whether that is because its memory is full.
+    pub full: bool,
     /// Rows held in this process.
     pub rows_held: u64,
     /// What they take in the process, in bytes.

@@ -115,6 +115,8 @@ pub struct RedisStatus {
     pub breaker: BreakerState,
     /// The last error, while it lasts; never with a password in it.
     pub last_error: Option<String>,
+    /// Whether it takes no rows for want of memory.
+    pub full: bool,
     /// Rows and keys that Redis does not have yet.
     pub dirty: u64,
     /// How long the oldest of them has waited for Redis, in ms; 0 while rows are held back.

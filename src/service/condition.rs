@@ -2,6 +2,7 @@
 //! ok and from what was found.
 
 use super::checks::Finding;
+use crate::http::components::{STORE_EVICTS, STORE_FILLS, STORE_FULL};
 use crate::http::overview::{JobCondition, JobTrouble};
 use crate::http::{Component, Part, Readiness, State, Status};
 use std::borrow::Cow;
@@ -80,8 +81,17 @@ fn of_part(part: &Component) -> JobTrouble {
             "offline_parquet" => {
                 ("Sealed rows do not reach their files of Parquet".to_owned(), FILES)
             }
+            _ if part.reason.starts_with(STORE_FULL) => {
+                (format!("Redis is full and takes no rows: {name}"), ONLINE_FULL)
+            }
             _ => (format!("The online store takes no rows: {name}"), ONLINE),
         },
+        (Part::Sink, _) if part.reason.contains(STORE_EVICTS) => {
+            (format!("Redis has evicted rows for want of memory: {name}"), ONLINE_FULL)
+        }
+        (Part::Sink, _) if part.reason.starts_with(STORE_FILLS) => {
+            (format!("The memory of Redis is nearly full: {name}"), ONLINE_FILLS)
+        }
         (Part::Sink, _) => (format!("The online store needs attention: {name}"), ONLINE_BAD),
         (Part::Memory, _) => ("The process has nearly all of its memory".to_owned(), MEMORY),
         (Part::Disk, State::Down) => (format!("The disk of {name} cannot be read"), DISK),
@@ -153,6 +163,17 @@ const FILES: Remedy = (
 const ONLINE: Remedy = (
     "Rows wait here and are written as soon as it answers; until then whoever reads the store sees old \
      values. See whether Redis runs and answers:",
+    "sinks",
+);
+const ONLINE_FULL: Remedy = (
+    "Whoever reads the store sees old values, or zeros. Give it more memory (CONFIG SET maxmemory, or limit in \
+     [online.memory]) and what it lacks is written by itself; tidemark check JOB --entities N says what rows \
+     take.",
+    "sinks",
+);
+const ONLINE_FILLS: Remedy = (
+    "Once it is full it takes no rows, or evicts some. Give it more memory; tidemark check JOB --entities N says \
+     what rows take.",
     "sinks",
 );
 const ONLINE_BAD: Remedy = ("Whoever reads the store may see old or missing values.", "sinks");
@@ -262,6 +283,25 @@ mod tests {
         assert!(asked.ends_with("answers: redis-cli ping."), "{asked}");
         let asked = remedy("Redis at 'x; rm:-rf' is gone");
         assert!(asked.ends_with("answers: redis-cli ping."), "{asked}");
+    }
+
+    #[test]
+    fn a_store_without_memory_is_not_told_as_one_that_does_not_answer() {
+        let told = |state, reason: &str| {
+            let reason = reason.to_owned();
+            let sink = Component { reason, ..part(Part::Sink, "online (redis)", state) };
+            let trouble = of(&[sink], &[], &[]).troubles.remove(0);
+            (trouble.what, trouble.remedy.into_owned())
+        };
+        let (what, remedy) = told(State::Down, "it is full, 9 B of 9 B in use: OOM; 2 rows wait");
+        assert_eq!(what, "Redis is full and takes no rows: online (redis)");
+        assert!(remedy.contains("maxmemory") && !remedy.contains("ping"), "{remedy}");
+        let (what, _) = told(State::Degraded, "7 keys were evicted, which now read as zeros");
+        assert_eq!(what, "Redis has evicted rows for want of memory: online (redis)");
+        let (what, _) = told(State::Degraded, "it fills, 8 B of 9 B in use");
+        assert_eq!(what, "The memory of Redis is nearly full: online (redis)");
+        let (what, _) = told(State::Degraded, "it lost its rows");
+        assert_eq!(what, "The online store needs attention: online (redis)");
     }
 
     #[test]

@@ -75,6 +75,7 @@ fn in_redis(rows: u64, table_bytes: u64, redis: RedisStatus) -> OnlineSnapshot {
     };
     OnlineSnapshot {
         kind: "redis",
+        full: redis.full && down.is_some(),
         down,
         rows_held: rows,
         table_bytes,

@@ -361,7 +361,7 @@ impl RankedSource {
         if asked >= state.judged {
             let now = self.now();
             state.judged = now;
-            state.breaker.failure(now);
+            state.breaker.failure(now, now);
         }
         if was_closed && state.breaker.state() == BreakerState::Open {
             let why = &silence.why;

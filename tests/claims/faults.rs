@@ -155,6 +155,16 @@ fn brokers_a_store_and_a_disk_that_fail_are_told_by_all_who_look_and_by_nobody_o
     watched.world.redis().signal("CONT");
     watched.until_well();
 
+    let memory = |bytes: &str| {
+        let mut redis = watched.world.redis().client();
+        redis::cmd("CONFIG").arg(&["SET", "maxmemory", bytes]).exec(&mut redis).unwrap();
+    };
+    memory("1");
+    let (full, alerts) = ("Redis is full and takes no rows", ["TidemarkStoreFull"]);
+    watched.until_told(full, &["sink"], &alerts, pay);
+    memory("0");
+    watched.until_well();
+
     resize(&watched.world, &disk, "4k");
     // No letter of it fits in what is left.
     watched.world.write(0, &[(b"key".to_vec(), vec![b'x'; 10_000])]);

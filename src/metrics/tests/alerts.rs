@@ -96,7 +96,7 @@ const LIMITS: [(&str, &str); 5] = [
 ];
 
 /// By fault: the alert, and what is otherwise than in a healthy job.
-const FAULTS: [(&str, &[(&str, &str)]); 36] = [
+const FAULTS: [(&str, &[(&str, &str)]); 39] = [
     ("TidemarkDown", &[("up{job=\"tidemark\"}", "0x60")]),
     ("TidemarkWorkerStalled", &[("tidemark_worker_steps_total{worker=\"0\"}", "30000x60")]),
     ("TidemarkLag", &[("kafka_total_consumer_lag", "1001x60")]),
@@ -131,6 +131,27 @@ const FAULTS: [(&str, &[(&str, &str)]); 36] = [
     ("TidemarkStoreDown", &[("redis_circuit_breaker_status", "1x60")]),
     ("TidemarkStoreDown", &[("redis_circuit_breaker_status", "2x60"), DEGRADED[6]]),
     ("TidemarkStoreMemory", &[("redis_memory_usage_bytes", "801x60")]),
+    (
+        // A full store has one alert, not those of one that does not answer, fills and lets rows wait.
+        "TidemarkStoreFull",
+        &[
+            ("tidemark_online_full", "1x60"),
+            ("redis_circuit_breaker_status", "2x60"),
+            ("redis_memory_usage_bytes", "1000x60"),
+            ("tidemark_online_evicted_keys", "7x60"),
+            DEGRADED[6],
+        ],
+    ),
+    (
+        // So has one that makes room by itself,
+        "TidemarkStoreEvicts",
+        &[("tidemark_online_evicted_keys", "7x60"), ("redis_memory_usage_bytes", "1000x60")],
+    ),
+    (
+        // and one that was nearly full when it ceased to answer.
+        "TidemarkStoreDown",
+        &[("redis_circuit_breaker_status", "2x60"), ("redis_memory_usage_bytes", "950x60")],
+    ),
     ("TidemarkStoreEvicts", &[("tidemark_online_evicted_keys", "7x60")]),
     ("TidemarkServingStale", &[("tidemark_serving_fresh", "0x60")]),
     (

@@ -2,6 +2,10 @@
 
 use crate::online::BreakerState;
 
+/// One failure that took so long opens a breaker: a server that is silent takes `connect_timeout` or
+/// `response_timeout` for each, where one that is down refuses five in less than a second. In us.
+const SILENT_MIN: u64 = 2_000_000;
+
 /// The breaker of one connection. Times are us on the store's clock.
 #[derive(Debug)]
 pub(crate) struct Breaker {
@@ -14,7 +18,8 @@ pub(crate) struct Breaker {
 }
 
 impl Breaker {
-    /// Pauses start at `first` us and end at `max`; `after` failures in a row open it.
+    /// Pauses start at `first` us and end at `max`; `after` failures in a row open it, or one that
+    /// took [`SILENT_MIN`].
     pub(crate) fn new(first: u64, max: u64, after: u32) -> Self {
         let state = BreakerState::Closed;
         Breaker { first, max, after: after.max(1), failures: 0, ready_at: 0, state }
@@ -45,12 +50,13 @@ impl Breaker {
         recovered
     }
 
-    /// It failed at `now`.
-    pub(crate) fn failure(&mut self, now: u64) {
+    /// An attempt that began at `began` failed at `now`.
+    pub(crate) fn failure(&mut self, began: u64, now: u64) {
         let doubled = self.first.checked_shl(self.failures.min(32)).unwrap_or(self.max);
         self.ready_at = now + doubled.min(self.max);
         self.failures = self.failures.saturating_add(1);
-        if self.failures >= self.after {
+        let silent = now.saturating_sub(began) >= SILENT_MIN;
+        if self.failures >= self.after || silent {
             self.state = BreakerState::Open;
         } else if self.state == BreakerState::HalfOpen {
             self.state = BreakerState::Closed;
@@ -69,7 +75,7 @@ mod tests {
         let mut states = Vec::new();
         for now in 0..6 {
             breaker.attempt();
-            breaker.failure(now * 1_000);
+            breaker.failure(now * 1_000, now * 1_000);
             pauses.push(breaker.ready_at() - now * 1_000);
             states.push(breaker.state() as u8);
         }
@@ -79,15 +85,28 @@ mod tests {
         assert_eq!(breaker.state(), BreakerState::HalfOpen);
         assert!(breaker.success() && !breaker.success());
         assert_eq!((breaker.state(), breaker.ready_at()), (BreakerState::Closed, 0));
-        breaker.failure(0);
+        breaker.failure(0, 0);
         assert_eq!(breaker.ready_at(), 50);
+    }
+
+    #[test]
+    fn one_failure_opens_it_that_took_as_long_as_only_a_silent_server_does() {
+        let mut breaker = Breaker::new(50, 500, 5);
+        breaker.failure(1_000_000, 2_999_999);
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        breaker.failure(3_000_000, 5_000_000);
+        assert_eq!(breaker.state(), BreakerState::Open);
+        breaker.attempt();
+        assert!(breaker.success());
+        breaker.failure(9_000_000, 9_000_001);
+        assert_eq!(breaker.state(), BreakerState::Closed, "what was before has passed");
     }
 
     #[test]
     fn a_thousand_failures_do_not_overflow() {
         let mut breaker = Breaker::new(50_000, 5_000_000, 5);
         for _ in 0..1_000 {
-            breaker.failure(7);
+            breaker.failure(7, 7);
         }
         assert_eq!(breaker.ready_at(), 5_000_007);
     }

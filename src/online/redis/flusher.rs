@@ -5,6 +5,7 @@ mod connection;
 mod replies;
 mod upkeep;
 
+use crate::online::StoreError;
 use crate::online::redis::allowance::Allowance;
 use crate::online::redis::breaker::Breaker;
 use crate::online::redis::fence::{Entered, Fence};
@@ -21,7 +22,6 @@ use crate::online::redis::take::{Filling, Stage};
 use crate::online::redis::wire::ViewWire;
 use crate::online::schema::Schema;
 use crate::online::table::{Cell, Clock};
-use crate::online::{BreakerState, StoreError};
 use redis::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,8 +150,9 @@ impl Flusher {
         while self.wait() {
             self.breaker.attempt();
             self.record.numbers().breaker = self.breaker.state();
+            let began = self.clock.now_us();
             let result = self.attempt();
-            self.note(result);
+            self.note(began, result);
         }
         self.farewell();
         self.record.numbers().connected = false;
@@ -268,39 +269,6 @@ impl Flusher {
             Some(_) => RoundTrip::Fenced,
         };
         self.flush.begin(kind);
-    }
-
-    /// What an attempt's end means for the next one.
-    fn note(&mut self, result: Result<bool, StoreError>) {
-        match result {
-            Ok(wrote) => {
-                if !(wrote || self.gate.is_held() || self.cell.lock().dirt.is_clean()) {
-                    return;
-                }
-                if self.breaker.success() {
-                    tracing::info!(address = self.settings.address(), "writing to Redis again");
-                    let mut numbers = self.record.numbers();
-                    numbers.breaker = self.breaker.state();
-                    numbers.last_error = None;
-                }
-            }
-            Err(error) => {
-                self.breaker.failure(self.clock.now_us());
-                let text = self.settings.redact(error.to_string());
-                let mut numbers = self.record.numbers();
-                numbers.retries += 1;
-                numbers.breaker = self.breaker.state();
-                if numbers.last_error.as_ref() != Some(&text) {
-                    tracing::warn!(error = text, "Redis takes no rows; they are kept");
-                    numbers.last_error = Some(text);
-                }
-            }
-        }
-        // Half-open lasts only as long as the attempt.
-        self.record.numbers().breaker = self.breaker.state();
-        if self.breaker.state() == BreakerState::Closed {
-            self.tell_nodes();
-        }
     }
 
     /// Asks for the memory and who else writes, or whether the server is there at all.

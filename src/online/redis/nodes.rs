@@ -89,7 +89,7 @@ impl Node {
     /// It answered, with an error.
     pub(crate) fn refuse(&mut self, why: String, now: u64) {
         self.error = Some(why);
-        self.breaker.failure(now);
+        self.breaker.failure(now, now);
     }
 
     /// Whether commands may be sent to it.

@@ -19,6 +19,8 @@ pub(crate) struct Numbers {
     pub(crate) connected: bool,
     pub(crate) breaker: BreakerState,
     pub(crate) last_error: Option<String>,
+    /// Whether that is for want of memory.
+    pub(crate) full: bool,
     pub(crate) rows_written: ByCause,
     pub(crate) arrival: Commands,
     pub(crate) decay: Commands,
@@ -84,6 +86,7 @@ impl Numbers {
     /// Adds these numbers to those of other shards.
     pub(crate) fn add_to(&self, status: &mut RedisStatus) {
         status.connected &= self.connected;
+        status.full |= self.full;
         status.breaker = status.breaker.max(self.breaker);
         if status.last_error.is_none() {
             status.last_error.clone_from(&self.last_error);

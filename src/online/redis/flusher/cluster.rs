@@ -13,6 +13,7 @@
 
 use super::Flusher;
 use super::connection::{end_connection, limit_memory};
+use super::replies::names_full;
 use super::upkeep::Upkeep;
 use crate::online::StoreError;
 use crate::online::redis::fence::{Entered, Fence};
@@ -223,12 +224,14 @@ impl Flusher {
         });
         let failing: Vec<String> = failing.collect();
         let error = (!failing.is_empty()).then(|| failing.join("; "));
+        let reasons = told.iter().filter_map(|node| node.last_error.as_deref());
+        let full = reasons.into_iter().any(names_full);
         numbers.connected = !told.is_empty() && told.iter().all(|node| node.connected);
         numbers.retries += u64::from(error.is_some() && error != numbers.last_error);
         if error.is_some() && error != numbers.last_error {
             tracing::warn!(error, "rows for a server of the cluster are kept");
         }
-        numbers.last_error = error;
+        (numbers.last_error, numbers.full) = (error, full);
         let worst = told.iter().map(|node| node.breaker).max();
         numbers.breaker = worst.unwrap_or(BreakerState::Closed);
         numbers.nodes = told;

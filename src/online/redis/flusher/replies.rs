@@ -1,10 +1,10 @@
 //! What the replies of a round trip say of the rows that were sent.
 
 use super::{Flusher, SLICE};
-use crate::online::StoreError;
 use crate::online::redis::fence::{Entered, Fence};
 use crate::online::redis::flush::{Command, Outcome};
 use crate::online::redis::link;
+use crate::online::{BreakerState, StoreError};
 use redis::{ServerError, Value};
 
 /// Errors of a server that is to be left.
@@ -91,6 +91,43 @@ impl Flusher {
         StoreError::Reply { address, command, reason: told(error) }
     }
 
+    /// What the end of an attempt that began at `began` means for the next one.
+    pub(super) fn note(&mut self, began: u64, result: Result<bool, StoreError>) {
+        match result {
+            // That keys could be removed does not say that rows are taken again.
+            Ok(_) if self.flush.only_deletes() => {}
+            Ok(wrote) => {
+                if !(wrote || self.gate.is_held() || self.cell.lock().dirt.is_clean()) {
+                    return;
+                }
+                if self.breaker.success() {
+                    tracing::info!(address = self.settings.address(), "writing to Redis again");
+                    let mut numbers = self.record.numbers();
+                    numbers.breaker = self.breaker.state();
+                    (numbers.last_error, numbers.full) = (None, false);
+                }
+            }
+            Err(error) => {
+                self.breaker.failure(began, self.clock.now_us());
+                let text = self.settings.redact(error.to_string());
+                let mut numbers = self.record.numbers();
+                numbers.retries += 1;
+                numbers.breaker = self.breaker.state();
+                numbers.full =
+                    matches!(&error, StoreError::Reply { reason, .. } if names_full(reason));
+                if numbers.last_error.as_ref() != Some(&text) {
+                    tracing::warn!(error = text, "Redis takes no rows; they are kept");
+                    numbers.last_error = Some(text);
+                }
+            }
+        }
+        // Half-open lasts only as long as the attempt.
+        self.record.numbers().breaker = self.breaker.state();
+        if self.breaker.state() == BreakerState::Closed {
+            self.tell_nodes();
+        }
+    }
+
     /// Gives the shard back what the round trip has left, and counts the rest.
     pub(super) fn settle(&mut self) {
         let now = self.clock.now_us();
@@ -120,6 +157,11 @@ impl Flusher {
         }
         self.cell.lock().settle_deletions(&mut self.flush.deletions);
     }
+}
+
+/// Whether a refusal is for want of memory.
+pub(super) fn names_full(reason: &str) -> bool {
+    reason.starts_with("OOM")
 }
 
 /// Whether the server takes nothing for want of memory: by itself, or as the reason that a whole transaction
