@@ -80,6 +80,8 @@ pub(super) struct Distance {
     pub lag: Option<u64>,
     /// The same by source.
     pub of_sources: Vec<Option<u64>>,
+    /// How long rows took from their making to the store's acknowledgement, in us, since the start.
+    pub stored: HistogramSnapshot,
 }
 
 /// What is known of the last hour.
@@ -197,6 +199,7 @@ fn sample(now: &CountersStanding, before: &CountersStanding, seconds: f64) -> Ra
     for (now, before) in pairs() {
         latency.add(&now.latency.since(&before.latency));
     }
+    let stored = now.distance.stored.since(&before.distance.stored);
     RateSample {
         at: wall_ms().unwrap_or(0),
         events: sum(|w| w.events),
@@ -204,6 +207,7 @@ fn sample(now: &CountersStanding, before: &CountersStanding, seconds: f64) -> Ra
         rows: sum(|w| w.rows),
         p50: ms(latency.quantile(500)),
         p99: ms(latency.quantile(990)),
+        stored: ms(stored.quantile(990).map(|us| us.saturating_mul(1_000))),
         behind: now.distance.behind,
         lag: now.distance.lag,
         memory: ProcessUsage::now().rss_bytes,

@@ -16,9 +16,11 @@ use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
 use std::cmp::Reverse;
 use std::time::Instant;
-use tidemark_operators::metrics::{ClockCounts, EntityMetrics, PartitionProgress, VerdictCounts};
+use tidemark_operators::metrics::{
+    ClockCounts, EntityMetrics, HistogramSnapshot, PartitionProgress, VerdictCounts,
+};
 use tidemark_operators::plan::{EntityPlan, SourcePlan};
-use tidemark_operators::time::EventTime;
+use tidemark_operators::time::{EventTime, Millis};
 use tidemark_operators::verdict::Reason;
 
 /// The busiest entities of a type that are told.
@@ -38,6 +40,7 @@ impl Service {
             behind: clock.zip(whole).map(|(clock, whole)| clock.saturating_sub(whole)),
             lag: kafka.as_ref().filter(|kafka| kafka.down.is_none()).map(KafkaSnapshot::total_lag),
             of_sources: self.plan.sources.iter().map(of_source).collect(),
+            stored: arrivals(&self.online()),
         }
     }
 
@@ -270,7 +273,18 @@ fn known(clock: EventTime) -> Option<EventTime> {
     (clock > 0 && clock < EventTime::MAX).then_some(clock)
 }
 
-fn online(snapshot: &OnlineSnapshot) -> SinkOverview {
+/// How long rows that arrivals changed took to be acknowledged by the store, in us.
+fn arrivals(online: &OnlineSnapshot) -> HistogramSnapshot {
+    let mut causes = online.causes.iter();
+    let arrivals = causes.find(|cause| cause.cause == "arrival");
+    arrivals.map(|cause| cause.write_us.clone()).unwrap_or_default()
+}
+
+/// For so long rows may wait for the store, in ms, before they count as missing there: longer than any round
+/// trip of one that answers, and shorter than it takes to find out that one does not.
+const LACKS_AFTER: Millis = 2_500;
+
+pub(super) fn online(snapshot: &OnlineSnapshot) -> SinkOverview {
     SinkOverview {
         sink: crate::http::components::online_name(snapshot),
         written: snapshot.rows_written(),
@@ -278,6 +292,8 @@ fn online(snapshot: &OnlineSnapshot) -> SinkOverview {
         waiting: snapshot.rows_pending,
         waiting_bytes: None,
         behind: Some(snapshot.behind_ms),
+        lacks: snapshot.rows_pending > 0
+            && (snapshot.down.is_some() || snapshot.oldest_pending_ms >= LACKS_AFTER),
         down: snapshot.down.clone(),
     }
 }
@@ -290,6 +306,7 @@ fn log(snapshot: &LogSinkSnapshot) -> SinkOverview {
         waiting: snapshot.pending,
         waiting_bytes: snapshot.pending_bytes,
         behind: None,
+        lacks: false,
         down: snapshot.down.clone(),
     }
 }

@@ -138,3 +138,17 @@ fn an_overview_has_the_figures_of_metrics() {
     same("tidemark_ready", &[], float(seen.condition.ready.into()));
     same("redis_writes_total", &[], float(seen.sinks[0].written));
 }
+
+#[test]
+fn rows_are_missing_in_a_store_once_they_wait_longer_than_one_that_answers_takes() {
+    let lacks = |rows_pending, oldest_pending_ms, down: Option<&str>| {
+        let down = down.map(str::to_owned);
+        let snapshot =
+            OnlineSnapshot { rows_pending, oldest_pending_ms, down, ..Default::default() };
+        overview::online(&snapshot).lacks
+    };
+    assert!(!lacks(7, 2_499, None));
+    assert!(lacks(7, 2_500, None));
+    assert!(lacks(7, 0, Some("refused")));
+    assert!(!lacks(0, 9_000, Some("refused")));
+}

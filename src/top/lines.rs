@@ -99,19 +99,31 @@ fn condition(o: &Overview) -> Vec<TopLine> {
     lines
 }
 
+/// How long rows take, or how many are missing in the online store: those that were made in time are not
+/// there for who reads it.
+fn rows_there(o: &Overview, now: &RateSample) -> String {
+    if let Some(store) = o.sinks.first().filter(|store| store.lacks) {
+        let behind = store
+            .behind
+            .map_or(String::new(), |behind| format!(", the oldest for {}", duration_short(behind)));
+        return format!("  the store lacks {} rows{behind}", count_text(store.waiting));
+    }
+    let (Some(p50), Some(p99)) = (now.p50, now.p99) else { return String::new() };
+    let stored = now.stored.map_or(String::new(), |ms| format!("  to store p99 {}", latency(ms)));
+    format!("  arrival to row p50 {} p99 {}{stored}", latency(p50), latency(p99))
+}
+
 fn figures(o: &Overview) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(now) = &o.newest {
-        let RateSample { events, rows, dead_letters, p50, p99, lag, busy, .. } = now;
+        let RateSample { events, rows, dead_letters, lag, busy, .. } = now;
         let mut line = format!(
             "events {}/s  rows {}/s  dead letters {}/s  cores {busy:.2}",
             rate(*events),
             rate(*rows),
             rate(*dead_letters)
         );
-        if let (Some(p50), Some(p99)) = (p50, p99) {
-            line += &format!("  arrival to row p50 {} p99 {}", latency(*p50), latency(*p99));
-        }
+        line += &rows_there(o, now);
         if let Some(lag) = lag {
             line += &format!("  lag {}", count_text(*lag));
         }
@@ -260,7 +272,8 @@ fn partitions(o: &Overview) -> TopTable {
 fn sinks(o: &Overview) -> TopTable {
     let row = |s: &crate::http::overview::SinkOverview| {
         let behind = s.behind.map_or("-".to_owned(), duration_short);
-        let state = s.down.clone().unwrap_or_else(|| "ok".to_owned());
+        let lacks = if s.lacks { "rows are missing there" } else { "ok" };
+        let state = s.down.clone().unwrap_or_else(|| lacks.to_owned());
         let waiting = s.waiting_bytes.map_or_else(|| count_text(s.waiting), bytes_short);
         let merged = s.merged.map_or("-".to_owned(), count_text);
         vec![s.sink.clone(), waiting, behind, count_text(s.written), merged, state]

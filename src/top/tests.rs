@@ -132,3 +132,22 @@ fn what_comes_from_records_does_nothing_to_a_terminal_and_is_cut() {
         assert!(line.text.chars().count() < 1_300, "{line:?}");
     }
 }
+
+#[test]
+fn rows_that_wait_for_a_store_that_does_not_answer_are_not_told_as_rows_that_are_there() {
+    let newest =
+        RateSample { p50: Some(1.0), p99: Some(4.0), stored: Some(9.5), ..RateSample::default() };
+    let told = |lacks| {
+        let (waiting, behind) = (1_234, Some(7_000));
+        let sink = SinkOverview { waiting, lacks, behind, ..SinkOverview::default() };
+        let asked_of = Overview { newest: Some(newest), sinks: vec![sink], ..overview() };
+        let lines = of_all(&[asked(asked_of)]);
+        lines.into_iter().map(|line| line.text).collect::<Vec<_>>().join("\n")
+    };
+    let there = "arrival to row p50 1.00 ms p99 4.00 ms  to store p99 9.50 ms";
+    let text = told(false);
+    assert!(text.contains(there) && !text.contains("lacks"), "{text}");
+    let text = told(true);
+    assert!(text.contains("the store lacks 1,234 rows, the oldest for 7.0 s"), "{text}");
+    assert!(text.contains("rows are missing there") && !text.contains("p99 4.00"), "{text}");
+}

@@ -160,6 +160,10 @@ pub struct SinkOverview {
     pub waiting_bytes: Option<u64>,
     /// How old the oldest change is that the sink does not have, in ms; `None` where nobody knows.
     pub behind: Option<Millis>,
+    /// Whether what waits is missing for who reads it there: not what is just being written, or waits on
+    /// purpose.
+    #[serde(default)]
+    pub lacks: bool,
     /// Why it takes nothing now.
     pub down: Option<String>,
 }
@@ -215,6 +219,10 @@ pub struct RateSample {
     pub p50: Option<f64>,
     /// The 99th percentile of the same.
     pub p99: Option<f64>,
+    /// From there to the online store's acknowledgement, the 99th percentile in ms; `None` when none came,
+    /// or a row is there with its update.
+    #[serde(default)]
+    pub stored: Option<f64>,
     /// How far the frontier is behind the live clock, in ms of event time.
     pub behind: Option<Millis>,
     /// Records between the job and the ends of all topics; `None` where it reads none.

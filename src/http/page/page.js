@@ -18,6 +18,7 @@ const CHARTS = [
   ["Events a second", (s) => s.events, count],
   ["Arrival to row: 99 of 100 within", (s) => s.p99, duration],
   ["Arrival to row: half within", (s) => s.p50, duration],
+  ["Row to store: 99 of 100 within", (s) => s.stored, duration],
   ["Records not read yet (lag)", (s) => s.lag, count],
   ["Frontier behind the live clock", (s) => s.behind, duration],
   ["Rows a second", (s) => s.rows, count],
@@ -68,8 +69,8 @@ function facts(o) {
   if (!s) return "The first figures come in a second.";
   // What is computed in time is not there for who reads a store that takes nothing.
   const store = o.sinks[0];
-  const away = store?.down ? `; the store lacks ${count(store.waiting)} rows${store.behind === null ? "" : `, the oldest for ${duration(store.behind)}`}` : null;
-  const row = away ?? (s.p99 === null ? "" : `; 99 of 100 rows are there within ${duration(s.p99)} of their records`);
+  const away = store?.lacks ? `; the store lacks ${count(store.waiting)} rows${store.behind === null ? "" : `, the oldest for ${duration(store.behind)}`}` : null;
+  const row = away ?? (s.p99 === null ? "" : s.stored === null ? `; 99 of 100 rows are there within ${duration(s.p99)} of their records` : `; 99 of 100 rows are computed within ${duration(s.p99)} of their records, and in the store ${duration(s.stored)} later`);
   const lag = s.lag === null ? "" : `; ${count(s.lag)} records are not read yet`;
   if (s.lag > 0 && o.sources.every((source) => source.records === 0)) return `Nothing is read now; ${count(s.lag)} records wait.`;
   return `Now ${count(s.events)} events a second${row}${lag}.`;

@@ -129,7 +129,7 @@ function memory(o) {
 }
 
 function sinks(o) {
-  rows("t-sinks", o.sinks.map((s) => [s.sink, s.down ? [s.down, "down long"] : ["takes what comes", "ok"], n(s.waiting_bytes === null ? count(s.waiting) : bytes(s.waiting_bytes)), n(s.behind === null ? "–" : duration(s.behind)), n(count(s.written)), n(s.merged === null ? "–" : count(s.merged))]), "");
+  rows("t-sinks", o.sinks.map((s) => [s.sink, s.down ? [s.down, "down long"] : s.lacks ? ["rows are missing there", "down"] : ["takes what comes", "ok"], n(s.waiting_bytes === null ? count(s.waiting) : bytes(s.waiting_bytes)), n(s.behind === null ? "–" : duration(s.behind)), n(count(s.written)), n(s.merged === null ? "–" : count(s.merged))]), "");
   const c = o.checkpoint;
   setText(at("checkpoint"), !c ? "No checkpoints are made: after a restart the job reads its topics again." :
     `The newest checkpoint ${c.age === null ? "is not there yet" : `is ${duration(c.age)} old`}: ${count(c.segments)} segments, ${bytes(c.written)} written since the start.`);
