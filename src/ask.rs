@@ -46,6 +46,8 @@ pub fn get(url: &str, patience: Duration) -> Result<(u16, String), ureq::Error> 
         .proxy(None)
         .timeout_global(Some(patience))
         .http_status_as_error(false)
+        // A process of the job answers itself: whoever sends elsewhere is none.
+        .max_redirects(0)
         .user_agent(concat!("tidemark/", env!("CARGO_PKG_VERSION")))
         .tls_config(tls)
         .build()
@@ -64,5 +66,25 @@ mod tests {
         assert_eq!(url("0.0.0.0:8088".parse().unwrap()), "http://127.0.0.1:8088");
         assert_eq!(url("[::]:1".parse().unwrap()), "http://[::1]:1");
         assert_eq!(url("10.0.0.7:80".parse().unwrap()), "http://10.0.0.7:80");
+    }
+
+    #[test]
+    fn who_sends_elsewhere_is_not_followed() {
+        let elsewhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = elsewhere.local_addr().unwrap();
+        let asked = url(listener.local_addr().unwrap());
+        let answers = std::thread::spawn(move || {
+            use std::io::{Read as _, Write as _};
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = stream.read(&mut [0; 4_096]).unwrap();
+            let head = "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nConnection: close\r\nLocation";
+            write!(stream, "{head}: http://{target}/overview\r\n\r\n").unwrap();
+        });
+        let (code, _) = get(&asked, Duration::from_secs(5)).unwrap();
+        assert_eq!(code, 302);
+        answers.join().unwrap();
+        elsewhere.set_nonblocking(true).unwrap();
+        assert!(elsewhere.accept().is_err(), "nobody went there");
     }
 }
