@@ -76,6 +76,7 @@ pub mod init;
 pub mod inspect;
 pub mod job_file;
 pub mod kafka;
+mod life_signs;
 pub mod logging;
 pub mod memory_partition;
 pub mod mesh;

@@ -70,7 +70,7 @@ pub(crate) use watch::observed;
 pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let cluster = ClusterFile::from(args.cluster.as_ref());
     let mut settings = Settings::load(&cluster, Flags::from(args))?;
-    let place = ClusterPlace::of(args.process, &mut settings)?;
+    let place = ClusterPlace::of(args.process, &mut settings)?.supervised(args.supervised);
     let job = job_file::load(&args.job)?;
     let plan = with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
     let job = Job { plan: Arc::clone(&plan), ..job };
@@ -121,7 +121,9 @@ fn answering(
     service: &Arc<Service>,
 ) -> Result<HttpServer, Failure> {
     let names = HostNames::new(settings.http.named().chain(place.hosts()));
-    Ok(HttpServer::start(settings.http.address(), names, Arc::<Service>::clone(service))?)
+    let server = HttpServer::start(settings.http.address(), names, Arc::<Service>::clone(service))?;
+    service.life_signs().ready();
+    Ok(server)
 }
 
 impl OpenJob {
@@ -164,7 +166,7 @@ impl OpenJob {
         for path in written.filter(|path| !is_standard(path)) {
             service = service.with_disk(path);
         }
-        let service = Arc::new(service);
+        let service = Arc::new(service.with_life_signs(place.life_signs()));
         let http = answering(&settings, place, &service)?;
         let (job, workers, online) = (&plan.name, place.shape().workers(), service.online().kind);
         tracing::info!(job, ?workers, http = %http.address(), online, version = VERSION, "starting");

@@ -36,6 +36,7 @@ use crate::http::{
     ExplainAnswer, ExplainQuestion, Health, Introspect, Readiness, RowAnswer, RowQuestion,
 };
 use crate::kafka::KafkaStatus;
+use crate::life_signs::LifeSigns;
 use crate::metrics::snapshot::{
     CheckpointSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot,
 };
@@ -97,6 +98,7 @@ pub struct Service {
     settings: RunSettings,
     stall_after: Duration,
     /// Made when the first worker has stepped: a job that waits for its brokers is not stalled.
+    life_signs: LifeSigns,
     watch: OnceLock<StallWatch>,
     catch_up: CatchUp,
     checks: Checks,
@@ -135,6 +137,7 @@ impl Service {
             files: Vec::new(),
             settings: RunSettings::default(),
             stall_after,
+            life_signs: LifeSigns::default(),
             watch: OnceLock::new(),
             catch_up: CatchUp::default(),
             checks: Checks::new(&HealthSettings::default()),
@@ -380,7 +383,7 @@ impl Introspect for Service {
     }
 
     fn tick(&self) {
-        self.workers();
+        self.give_life_sign();
         self.lately.look(&self.progress(), Instant::now());
         self.hour.look(&self.observer.metrics, || self.distance());
         let findings = self.findings();

@@ -6,7 +6,9 @@
 //!     ←── one ends ── the others are ended too ── pause ── all again, as the next generation
 //! ```
 //!
-//! A process ends with its supervisor: it holds the other end of the supervisor's pipe, over which it is
+//! A process whose workers stand still gives no signs of life; it is ended, as if it had ended by itself.
+//!
+//! A process ends with its supervisor: it holds the other end of the supervisor's socket, over which it is
 //! asked to end in order.
 
 mod child;
@@ -15,6 +17,7 @@ use crate::cli::UpArgs;
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::life_signs::LifeSigns;
 use crate::run::place::no_process;
 use crate::signals::Stop;
 use crate::{job_file, logging};
@@ -27,6 +30,8 @@ use std::time::{Duration, Instant};
 
 /// How often it is looked whether a process has ended.
 const LOOK: Duration = Duration::from_millis(20);
+/// How often it is told that this process lives.
+const SIGN: Duration = Duration::from_secs(1);
 /// How long the others may take to notice that one is gone, before they are ended.
 const GRACE: Duration = Duration::from_secs(3);
 /// How long after `shutdown` a process that was asked to end is ended.
@@ -49,7 +54,9 @@ pub fn run(args: &UpArgs) -> Result<Exit, Failure> {
     let _locks = lock(&settings, &processes)?;
     let stop = Stop::on_signals()?;
     tracing::info!(job = job.plan.name, ?processes, "supervising");
-    Supervisor { args, settings: &settings, processes, failures: VecDeque::new() }.run(&stop)
+    let signs = LifeSigns::to_service();
+    let (settings, failures) = (&settings, VecDeque::new());
+    Supervisor { args, settings, processes, failures, signs }.run(&stop)
 }
 
 /// The processes that are to be supervised.
@@ -111,11 +118,14 @@ struct Supervisor<'a> {
     processes: Vec<usize>,
     /// When processes ended by themselves, the newest last.
     failures: VecDeque<Instant>,
+    /// Of this process, which are not those of its processes: it starts those again itself.
+    signs: LifeSigns,
 }
 
 impl Supervisor<'_> {
     fn run(mut self, stop: &Stop) -> Result<Exit, Failure> {
         let mut pause = PAUSES.0;
+        self.signs.ready();
         loop {
             let began = Instant::now();
             let mut children = Children::default();
@@ -152,12 +162,20 @@ impl Supervisor<'_> {
     /// # Errors
     /// When some do not end in time.
     fn watch(&self, children: &mut Children, stop: &Stop) -> Result<Option<ChildEnd>, Failure> {
-        let mut until = None;
+        let (mut until, mut signed) = (None, None::<Instant>);
         loop {
+            if signed.is_none_or(|signed| signed.elapsed() >= SIGN) {
+                signed = Some(Instant::now());
+                self.signs.alive();
+            }
             if stop.asked() && until.is_none() {
                 tracing::info!("asked to stop: all processes of this host end in order");
+                self.signs.ending();
                 children.all.iter_mut().for_each(Child::stop);
                 until = Some(Instant::now() + self.settings.limits.shutdown + LATE);
+            }
+            if until.is_none() {
+                self.end_silent(children);
             }
             let (left, failed) = children.look();
             // While all end, one may hear of the end of another before its own.
@@ -176,6 +194,22 @@ impl Supervisor<'_> {
                     .hint("they are ended now, and the next start goes on from the job's state"));
             }
             std::thread::sleep(LOOK);
+        }
+    }
+
+    /// Ends those that have given no sign of life for as long as a worker may stand still.
+    fn end_silent(&self, children: &mut Children) {
+        let longest = self.settings.http.stall_after;
+        for child in &mut children.all {
+            if let Some(process) = child.is_silent(longest) {
+                tracing::error!(
+                    process,
+                    ?longest,
+                    "no sign of life: it, or a worker of it, stands still; it is ended, and its log before \
+                     this says what it did"
+                );
+                child.kill();
+            }
         }
     }
 

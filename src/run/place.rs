@@ -3,6 +3,7 @@
 use crate::config::Settings;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::life_signs::LifeSigns;
 use crate::mesh::{Mesh, MeshError, MeshPlace, form};
 use crate::service::Peers;
 use crate::signals::Stop;
@@ -22,6 +23,8 @@ pub(super) struct ClusterPlace {
     shape: Shape,
     /// Where each process answers over HTTP.
     urls: Vec<String>,
+    /// Whether `tidemark up` holds the other end of standard input.
+    supervised: bool,
 }
 
 /// Why a process of a cluster of `count` cannot be number `process`.
@@ -63,7 +66,18 @@ impl ClusterPlace {
             process,
             shape: Shape::of_process(process, count, settings.workers),
             urls,
+            supervised: false,
         })
+    }
+
+    /// Sets whether a supervisor listens.
+    pub fn supervised(self, supervised: bool) -> Self {
+        ClusterPlace { supervised, ..self }
+    }
+
+    /// Who hears that the process lives: its supervisor, or what started it as a service.
+    pub fn life_signs(&self) -> LifeSigns {
+        if self.supervised { LifeSigns::to_supervisor() } else { LifeSigns::to_service() }
     }
 
     /// The workers of this process among all.

@@ -78,6 +78,7 @@ impl Watched {
             }
             if stop.asked() && !self.observer.stopping() && !asked {
                 asked = true;
+                self.service.life_signs().ending();
                 self.stop();
             }
             if !caught_up && !self.observer.stopping() && self.service.caught_up() {

@@ -122,8 +122,9 @@ fn asks_redis(why: &str) -> String {
 }
 
 const STALLED: Remedy = (
-    "Nothing is computed while it does. Read the log, then restart the process: /health answers 503, so \
-     that a supervisor does that by itself.",
+    "Nothing is computed while it does. Read the log, then restart the process: `tidemark up` does that by \
+     itself once it lasts, as Kubernetes does by its probes; a process that was started by `tidemark run` alone \
+     nobody starts again.",
     "workers",
 );
 const BROKERS: Remedy = (

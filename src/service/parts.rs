@@ -4,12 +4,32 @@
 use super::{Service, catch_up, checks, holding};
 use crate::http::components::{self, StallWatch};
 use crate::http::{Component, Part, State};
+use crate::life_signs::LifeSigns;
 use crate::process::ProcessUsage;
 use crate::text::count_text;
 use std::sync::Arc;
 use std::time::Instant;
 
 impl Service {
+    /// Sets whom it tells each second that no worker stands still.
+    #[must_use]
+    pub(crate) fn with_life_signs(mut self, signs: LifeSigns) -> Self {
+        self.life_signs = signs;
+        self
+    }
+
+    /// Who hears that it lives.
+    pub(crate) fn life_signs(&self) -> &LifeSigns {
+        &self.life_signs
+    }
+
+    /// Gives one, unless a worker stands still.
+    pub(super) fn give_life_sign(&self) {
+        if self.workers().iter().all(|worker| worker.state != State::Stalled) {
+            self.life_signs.alive();
+        }
+    }
+
     /// All parts, in the order of `/health`.
     pub(super) fn parts(&self) -> Vec<Component> {
         let mut parts = vec![components::job(&self.plan.name, self.records())];

@@ -4,16 +4,28 @@ use super::LOOK;
 use crate::cli::UpArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::life_signs;
 use crate::run::place::STOP;
 use std::fmt;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
+
+/// What of the time between two looks counts as silence, at most.
+const LOOK_MAX: Duration = Duration::from_secs(1);
 
 /// A process.
 pub(super) struct Child {
     number: usize,
     child: std::process::Child,
+    /// The other end of its standard input: it is asked to end there, and gives signs of life.
+    talk: UnixStream,
+    /// For how long it has given none; `None` before the first, while it reads its state.
+    silent: Option<Duration>,
+    /// When that was looked at last.
+    looked: Instant,
     ended: Option<ExitStatus>,
 }
 
@@ -54,17 +66,40 @@ impl Child {
         if let Some(workers) = args.workers {
             command.args(["--workers", &workers.to_string()]);
         }
-        let child = command.stdin(Stdio::piped()).spawn().map_err(failed)?;
+        let (talk, its) = UnixStream::pair().map_err(failed)?;
+        talk.set_nonblocking(true).map_err(failed)?;
+        // Who started this process hears of this one alone.
+        command.env_remove(life_signs::SOCKET).stdin(Stdio::from(OwnedFd::from(its)));
+        let child = command.spawn().map_err(failed)?;
         tracing::info!(process = number, pid = child.id(), "started");
-        Ok(Child { number, child, ended: None })
+        Ok(Child { number, child, talk, silent: None, looked: Instant::now(), ended: None })
     }
 
     /// Asks it to end in order.
     pub fn stop(&mut self) {
-        if let Some(pipe) = &mut self.child.stdin {
-            // Whoever does not listen has ended.
-            let _ = pipe.write_all(format!("{STOP}\n").as_bytes());
+        // Whoever does not listen has ended.
+        let _ = self.talk.write_all(format!("{STOP}\n").as_bytes());
+    }
+
+    /// Its number, if it has given no sign of life for so long. Between two looks no more than a second
+    /// counts: who was stopped himself, with the whole machine or alone, has not listened.
+    pub fn is_silent(&mut self, longest: Duration) -> Option<usize> {
+        let mut signs = [0; 256];
+        let since = std::mem::replace(&mut self.looked, Instant::now()).elapsed();
+        if let Some(silent) = &mut self.silent {
+            *silent += since.min(LOOK_MAX);
         }
+        while self.talk.read(&mut signs).is_ok_and(|count| count > 0) {
+            self.silent = Some(Duration::ZERO);
+        }
+        let silent = self.silent.is_some_and(|silent| silent >= longest);
+        (silent && self.has_ended().is_none()).then_some(self.number)
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        // It may have ended just now.
+        let _ = self.child.kill();
     }
 
     fn has_ended(&mut self) -> Option<ExitStatus> {
@@ -111,8 +146,7 @@ impl Children {
     pub fn end(&mut self) {
         for child in &mut self.all {
             if child.has_ended().is_none() {
-                // It may have ended just now.
-                let _ = child.child.kill();
+                child.kill();
                 child.ended = child.child.wait().ok();
             }
         }

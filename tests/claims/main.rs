@@ -88,6 +88,8 @@ mod kafka_record;
 #[cfg(test)]
 mod letter_replay;
 #[cfg(test)]
+mod life_signs;
+#[cfg(test)]
 mod live;
 #[cfg(test)]
 mod looked_up;

@@ -131,6 +131,7 @@ const PROCESS: Order = Order {
         "progress",
         "sealed_file",
         "signals",
+        "life_signs",
         "ask",
         "init",
         "completions",
