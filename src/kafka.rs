@@ -64,6 +64,7 @@ pub use crate::outbox::DeadLetterStatus;
 pub use dead_letters::{
     CommittedLetters, CommittedTo, DeadLetterSettings, KafkaDeadLetterSink, KafkaDeadLetters,
 };
+pub(crate) use discovery::AWAITED;
 pub use error::KafkaError;
 pub use held_topics::{HeldPartition, HeldTopic, held_topics};
 pub use known_log::{FoundTopics, KnownPartition, KnownTopic};

@@ -12,17 +12,21 @@ use crate::kafka::settings::KafkaConfig;
 use crate::kafka::source::SourceTopic;
 use crate::kafka::status::{KafkaStatus, PartitionState};
 use crate::kafka::topic_id::TopicId;
+use crate::wall_clock::wall_ms;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tidemark_operators::origin::PartitionId;
+use tidemark_operators::plan::Start;
 use tidemark_operators::shape::Shape;
 
 /// Waits between attempts to reach the brokers: doubled from the first up to the second.
 const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 /// How often in a row a topic has to be missing before it is believed.
 const MISSING_MAX: u32 = 3;
+/// How often it is said at least that a topic is still missing.
+const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// How soon, at most, a failed search for new partitions is repeated.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often the log lines of the searching client are served.
@@ -155,21 +159,36 @@ impl Discovery {
     }
 }
 
-/// Asks until the brokers answer for every topic.
+/// What a topic is that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MissingTopic {
+    /// Waited for: who writes it may start later.
+    Awaited,
+    /// An error.
+    Refused,
+}
+
+/// What is said of a topic that is waited for, behind its name.
+pub(crate) const AWAITED: &str = " does not exist, and is waited for";
+
+/// Asks until the brokers answer for every topic. Of one that is waited for all is read that is written from
+/// now on, also where it starts with the latest.
 pub(super) fn open_patiently(
     config: &KafkaConfig,
     inquirer: &Inquirer,
     topics: &[SourceTopic],
-    status: &KafkaStatus,
+    (missing_topic, status): (MissingTopic, &KafkaStatus),
     keep_trying: &dyn Fn() -> bool,
 ) -> Result<Vec<Opened>, KafkaError> {
+    let (mut topics, began) = (topics.to_vec(), wall_ms().unwrap_or(0));
+    let mut said = SaidBefore::default();
     let brokers = || config.bootstrap_servers.clone();
     let mut wait = RETRY.0;
     let mut missing = 0;
     loop {
         let opened: Result<Vec<Vec<Opened>>, Trouble> =
             topics.iter().map(|topic| inquirer.open(topic)).collect();
-        let trouble = match opened {
+        let last = match opened {
             Ok(opened) => {
                 status.report(Discovery::NAME, None);
                 return Ok(opened.into_iter().flatten().collect());
@@ -177,18 +196,25 @@ pub(super) fn open_patiently(
             Err(Trouble::Lasting(error)) => return Err(error),
             Err(Trouble::NoSuchTopic(topic)) => {
                 missing += 1;
-                if missing == MISSING_MAX {
-                    return Err(KafkaError::NoSuchTopic { topic, brokers: brokers() });
+                match missing_topic {
+                    _ if missing < MISSING_MAX => text(Trouble::NoSuchTopic(topic)),
+                    MissingTopic::Refused => {
+                        return Err(KafkaError::NoSuchTopic { topic, brokers: brokers() });
+                    }
+                    MissingTopic::Awaited => {
+                        begin_at(&mut topics, &topic, began);
+                        awaited(&topic, inquirer.nearest(&topic))
+                    }
                 }
-                Trouble::NoSuchTopic(topic)
             }
             Err(passing) => {
                 missing = 0;
-                passing
+                text(passing)
             }
         };
-        let last = text(trouble);
-        tracing::warn!(brokers = brokers(), error = last, "kafka: trying again in {wait:?}");
+        if missing < MISSING_MAX || said.is_new(&last) {
+            tracing::warn!(brokers = brokers(), error = last, "kafka: trying again in {wait:?}");
+        }
         status.report(Discovery::NAME, Some(last.clone()));
         let until = Instant::now() + wait;
         while Instant::now() < until {
@@ -197,8 +223,40 @@ pub(super) fn open_patiently(
             }
             std::thread::sleep(STOP_CHECK.min(wait));
         }
-        wait = (wait * 2).min(RETRY.1);
+        wait = (wait * 2).min(if missing > 0 { LOOK_AGAIN } else { RETRY.1 });
     }
+}
+
+/// What was said last, and when.
+#[derive(Default)]
+struct SaidBefore(Option<(String, Instant)>);
+
+impl SaidBefore {
+    /// Whether `text` was not said for a while. It is said now, then.
+    fn is_new(&mut self, text: &str) -> bool {
+        let known = self.0.as_ref();
+        if known.is_some_and(|(said, at)| said == text && at.elapsed() < SAY_AGAIN) {
+            return false;
+        }
+        self.0 = Some((text.to_owned(), Instant::now()));
+        true
+    }
+}
+
+/// Whoever starts `topic` with its latest starts it at `began`: it was not there then.
+fn begin_at(topics: &mut [SourceTopic], topic: &str, began: u64) {
+    let mut latest = topics.iter_mut().filter(|of| of.topic == topic && of.start == Start::Latest);
+    latest.by_ref().for_each(|of| of.start = Start::At(began));
+}
+
+fn awaited(topic: &str, nearest: Option<String>) -> String {
+    let near = match nearest {
+        Some(near) => format!("did you mean '{near}'?"),
+        None => "no other topic is called nearly so".to_owned(),
+    };
+    format!(
+        "topic '{topic}'{AWAITED}: create it, or correct `topic` in the job, or KAFKA_TOPIC; {near}"
+    )
 }
 
 fn text(trouble: Trouble) -> String {
@@ -206,5 +264,29 @@ fn text(trouble: Trouble) -> String {
         Trouble::Passing(text) => text,
         Trouble::NoSuchTopic(topic) => format!("topic '{topic}' does not exist"),
         Trouble::Lasting(error) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_is_waited_for_is_named_with_the_one_that_may_be_meant() {
+        let said = awaited("transactons", Some("transactions".to_owned()));
+        assert!(
+            said.starts_with("topic 'transactons' does not exist, and is waited for"),
+            "{said}"
+        );
+        assert!(said.ends_with("did you mean 'transactions'?"), "{said}");
+        assert!(awaited("x", None).ends_with("no other topic is called nearly so"));
+    }
+
+    #[test]
+    fn what_is_still_so_is_not_said_again_at_once() {
+        let mut said = SaidBefore::default();
+        assert!(said.is_new("a"));
+        assert!(!said.is_new("a"));
+        assert!(said.is_new("b"));
     }
 }

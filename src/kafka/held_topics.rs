@@ -1,6 +1,6 @@
 //! What topics hold now: where each partition begins and ends, and its first record.
 
-use crate::kafka::discovery::open_patiently;
+use crate::kafka::discovery::{MissingTopic, open_patiently};
 use crate::kafka::error::KafkaError;
 use crate::kafka::inquirer::{Inquirer, Trouble};
 use crate::kafka::known_log::first_records;
@@ -48,7 +48,8 @@ pub fn held_topics(
     config.check()?;
     let inquirer = Inquirer::new(config)?;
     let status = KafkaStatus::new();
-    let opened = open_patiently(config, &inquirer, topics, &status, keep_trying)?;
+    let opened =
+        open_patiently(config, &inquirer, topics, (MissingTopic::Refused, &status), keep_trying)?;
     let held = topics.iter().map(|topic| {
         let of = opened.iter().filter(|opened| opened.id.source == topic.source);
         let filled = of.clone().filter(|opened| opened.low < opened.end);

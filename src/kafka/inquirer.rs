@@ -14,6 +14,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
+use tidemark_jobs::document::nearest;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Start;
 
@@ -92,6 +93,13 @@ impl Inquirer {
             }
             Err(code) => Err(Trouble::Passing(format!("topic '{topic}': {code}"))),
         }
+    }
+
+    /// The topic whose name is nearest to this one, of those that these credentials see.
+    pub(super) fn nearest(&self, topic: &str) -> Option<String> {
+        let all = self.client.fetch_metadata(None, ASK_TIMEOUT).ok()?;
+        let names = all.topics().iter().map(|of| of.name()).filter(|name| !name.starts_with("__"));
+        nearest(topic, names).map(str::to_owned)
     }
 
     /// How many partitions a topic has.

@@ -2,7 +2,7 @@
 
 use crate::kafka::consumer::{Mailbox, WorkerConsumer};
 use crate::kafka::context::WorkerContext;
-use crate::kafka::discovery::{Discovery, STOP_CHECK, Stop, open_patiently};
+use crate::kafka::discovery::{Discovery, MissingTopic, STOP_CHECK, Stop, open_patiently};
 use crate::kafka::error::KafkaError;
 use crate::kafka::health::Health;
 use crate::kafka::inquirer::Inquirer;
@@ -72,11 +72,11 @@ impl KafkaSource {
     /// Finds the partitions of the topics and where to start in each, and gives those that the workers
     /// of this process read to them.
     ///
-    /// Blocks until the brokers answer, for as long as `keep_trying` says so; meanwhile `status`
-    /// tells what is wrong.
+    /// Blocks until the brokers answer and the topics are there, for as long as `keep_trying` says so;
+    /// meanwhile `status` tells what is wrong.
     ///
     /// # Errors
-    /// A setting that is refused, a topic that does not exist or may not be read, one topic for
+    /// A setting that is refused, a topic that may not be read, one topic for
     /// two sources, one that is not as a checkpoint knows it, or `keep_trying` saying no.
     pub fn open(
         config: &KafkaConfig,
@@ -91,7 +91,8 @@ impl KafkaSource {
             return Err(KafkaError::TwoSources { topic: twice.topic.clone() });
         }
         let inquirer = Inquirer::new(config)?;
-        let opened = open_patiently(config, &inquirer, &topics, status, keep_trying)?;
+        let awaited = (MissingTopic::Awaited, &**status);
+        let opened = open_patiently(config, &inquirer, &topics, awaited, keep_trying)?;
 
         let mailboxes: Vec<_> = shape.workers().map(|_| Arc::<Mailbox>::default()).collect();
         let mut discovery = Discovery {

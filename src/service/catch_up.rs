@@ -12,7 +12,7 @@
 
 use crate::engine::Observer;
 use crate::http::{PartitionReadiness, Readiness};
-use crate::kafka::{KafkaStatus, PartitionStatus};
+use crate::kafka::{AWAITED, KafkaStatus, PartitionStatus};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 use tidemark_operators::coordination::Notice;
@@ -150,6 +150,7 @@ impl Seen {
 fn reason(kafka: Option<&KafkaStatus>, partitions: &[PartitionReadiness], read: bool) -> String {
     let behind = partitions.iter().filter(|partition| !partition.caught_up).count();
     match kafka.and_then(KafkaStatus::error) {
+        Some(error) if error.contains(AWAITED) => error,
         Some(error) => format!("the brokers cannot be reached: {error}"),
         None if partitions.is_empty() => "no partition has been opened yet".to_owned(),
         None if behind > 0 => {

@@ -5,6 +5,7 @@ use super::checks::Finding;
 use crate::http::components::{STORE_EVICTS, STORE_FILLS, STORE_FULL};
 use crate::http::overview::{JobCondition, JobTrouble};
 use crate::http::{Component, Part, Readiness, State, Status};
+use crate::kafka::AWAITED;
 use std::borrow::Cow;
 
 /// What follows from a trouble, and what to do; with the section of the page that tells more.
@@ -39,6 +40,8 @@ pub(super) fn condition(
     };
     let once = findings.iter().filter(|finding| !again(finding));
     troubles.extend(once.map(of_finding));
+    // What all sources wait for is told of the first.
+    troubles.dedup_by(|one, before| one.what == before.what);
     JobCondition {
         status,
         ready: readiness.ready,
@@ -66,6 +69,10 @@ fn of_part(part: &Component) -> JobTrouble {
     let name = &part.name;
     let (what, (remedy, section)): (String, Remedy) = match (part.kind, part.state) {
         (Part::Worker, _) => (format!("Worker {name} stands still"), STALLED),
+        (Part::Source, State::Down) if part.reason.contains(AWAITED) => {
+            let topic = part.reason.split(AWAITED).next().unwrap_or(name);
+            (format!("The {topic} does not exist"), TOPIC)
+        }
         (Part::Source, State::Down) => {
             (format!("The brokers of {name} cannot be reached"), BROKERS)
         }
@@ -130,6 +137,11 @@ const STALLED: Remedy = (
 const BROKERS: Remedy = (
     "Nothing new is read, and features are as of the last record. See whether the brokers run and \
      whether this machine reaches them; reading goes on by itself where it stopped.",
+    "partitions",
+);
+const TOPIC: Remedy = (
+    "Nothing is read before it is there; then the job goes on by itself, from its first record. See whether who writes \
+     it runs, or create it; or correct its name.",
     "partitions",
 );
 const HOLDING: Remedy = (
@@ -303,6 +315,17 @@ mod tests {
         assert_eq!(what, "The memory of Redis is nearly full: online (redis)");
         let (what, _) = told(State::Degraded, "it lost its rows");
         assert_eq!(what, "The online store needs attention: online (redis)");
+    }
+
+    #[test]
+    fn a_topic_that_is_waited_for_is_named_once_and_not_told_as_brokers_that_are_gone() {
+        let source = |name| Component {
+            reason: format!("topic 'tx'{AWAITED}: create it"),
+            ..part(Part::Source, name, State::Down)
+        };
+        let told = of(&[source("a"), source("b")], &[], &[]);
+        assert_eq!(told.sentence, "The topic 'tx' does not exist.");
+        assert!(told.troubles[0].remedy.contains("from its first record"));
     }
 
     #[test]

@@ -490,16 +490,20 @@ fn what_an_open_transaction_withholds_is_lag_and_not_the_end_of_the_log() {
 }
 
 #[test]
-fn a_topic_that_does_not_exist_is_an_error_and_not_a_new_topic() {
+fn a_topic_that_does_not_exist_is_waited_for_and_not_made() {
     let server = shared_kafka();
     let config = config(server);
     let status = KafkaStatus::new();
+    let told = || status.error().is_none_or(|error| !error.contains("and is waited for"));
     let wanted = vec![source("no-such-topic", Start::Earliest)];
-    let error = KafkaSource::open(&config, wanted, Shape::default(), &status, &|| true)
+    let error = KafkaSource::open(&config, wanted, Shape::default(), &status, &told)
         .err()
         .unwrap()
         .to_string();
-    assert!(error.contains("'no-such-topic'") && error.contains(server.value("BOOTSTRAP")));
+    assert!(
+        error.contains("'no-such-topic'") && error.contains(server.value("BOOTSTRAP")),
+        "{error}"
+    );
     let all: BaseConsumer = native(server).create().unwrap();
     let all = all.fetch_metadata(None, DEADLINE).unwrap();
     assert!(all.topics().iter().all(|topic| topic.name() != "no-such-topic"));

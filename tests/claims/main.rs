@@ -12,6 +12,8 @@ mod attack;
 #[cfg(test)]
 mod avro;
 #[cfg(test)]
+mod awaited_topic;
+#[cfg(test)]
 mod backfill;
 #[cfg(test)]
 mod browser;
