@@ -379,7 +379,7 @@ impl Introspect for Service {
     }
 
     fn settings(&self) -> RunSettings {
-        self.settings.clone()
+        self.settings.clone().with_log_level(crate::logging::level())
     }
 
     fn tick(&self) {

@@ -34,11 +34,20 @@ impl RunSettings {
             settings: settings.told(),
         }
     }
+
+    /// With the log level that holds now, which may be changed while the process runs.
+    #[must_use]
+    pub fn with_log_level(mut self, level: Option<String>) -> Self {
+        if let Some((told, level)) = self.settings.get_mut("log.level").zip(level) {
+            *told = level;
+        }
+        self
+    }
 }
 
 impl Settings {
-    /// Every key that has a value, with it, as texts: `online.redis.host` and so on. Passwords and
-    /// tokens are left out; of what is passed to the Kafka client, and of what holds a user's name or
+    /// Every key that has a value, with it, as texts: `online.redis.host` and so on. Of
+    /// passwords and tokens, of what is passed to the Kafka client, and of what holds a user's name or
     /// password in a URL, only that it is there is told.
     pub fn told(&self) -> BTreeMap<String, String> {
         let mut teller = Teller::default();
@@ -47,6 +56,17 @@ impl Settings {
         for (variable, value) in [("KAFKA_TOPIC", &self.topic), ("REDIS_FEATURE_TTL", &ttl)] {
             if let Some(value) = value {
                 teller.told.insert(variable.to_owned(), value.clone());
+            }
+        }
+        let (redis, registry) = (&self.online.redis, &self.registry);
+        for (key, secret) in [
+            ("online.redis.password", &redis.address.password),
+            ("online.redis.sentinel_password", &redis.sentinel_password),
+            ("registry.password", &registry.password),
+            ("registry.token", &registry.token),
+        ] {
+            if secret.is_some() {
+                teller.told.insert(key.to_owned(), HIDDEN.to_owned());
             }
         }
         teller.told
@@ -146,7 +166,9 @@ mod tests {
         assert_eq!(told["limits.shutdown"], "25s");
         assert_eq!(told["limits.step_records"], "4096");
         assert_eq!(told["online.redis.host"], "localhost");
-        assert_eq!(told["kafka.settings.sasl.password"], "***");
+        for there in ["kafka.settings.sasl.password", "online.redis.password", "registry.token"] {
+            assert_eq!(told[there], "***");
+        }
         assert!(!format!("{told:?}").contains("hidden"), "{told:?}");
     }
 }

@@ -10,11 +10,13 @@ use crate::http::shared::{PAGES_MAX, SharedOverview};
 use crate::http::{Introspect, Readiness, documentation, log};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{FromRequestParts, Path, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -136,9 +138,24 @@ async fn ready(State(job): State<Job>) -> Response {
     .await
 }
 
+/// Names in a path; what is no text is refused as everything else is.
+struct Named<T>(T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Named<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        let path = Path::<T>::from_request_parts(parts, state).await;
+        path.map(|Path(names)| Named(names)).map_err(|_| {
+            let hint = "write what is no letter or digit as %XX, in UTF-8";
+            refusal(StatusCode::BAD_REQUEST, "a name in the path is no text", hint)
+        })
+    }
+}
+
 async fn features(
     State(job): State<Job>,
-    Path((view, id)): Path<(String, String)>,
+    Named((view, id)): Named<(String, String)>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
@@ -147,7 +164,7 @@ async fn features(
 
 async fn features_asked(
     State(job): State<Job>,
-    Path(view): Path<String>,
+    Named(view): Named<String>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
@@ -167,7 +184,7 @@ async fn row_asked(job: Job, asked: Result<RowQuestion, String>) -> Response {
 
 async fn explained(
     State(job): State<Job>,
-    Path(view): Path<String>,
+    Named(view): Named<String>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {

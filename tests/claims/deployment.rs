@@ -4,6 +4,7 @@
 
 pub mod image;
 
+use crate::folder::Folder;
 use crate::redis_server::{Redis, free_port, free_ports};
 use crate::run::{self, kafka, topic, traffic, until};
 use crate::servers::Server;
@@ -174,6 +175,27 @@ fn the_compose_file_and_the_image_run_a_job_that_is_well_stands_still_and_ends()
     assert!(image.root().join("var/lib/tidemark/state/manifests").exists(), "{}", job.log());
 }
 
+#[test]
+fn the_operator_of_prometheus_finds_the_pods_and_has_the_same_alerts() {
+    let [monitor] = yaml("scripts/kubernetes/monitoring.yml").try_into().unwrap();
+    let documents = yaml("scripts/kubernetes/tidemark.yml");
+    let set = documents.iter().find(|document| document["kind"] == "StatefulSet").unwrap();
+    let pod = &set["spec"]["template"];
+    let wanted = &monitor["spec"]["selector"]["matchLabels"];
+    assert_eq!(wanted, &pod["metadata"]["labels"]);
+    let endpoint = &monitor["spec"]["podMetricsEndpoints"][0];
+    let ports = pod["spec"]["containers"][0]["ports"].as_array().unwrap();
+    let port = ports.iter().find(|port| port["name"] == endpoint["port"]).unwrap();
+    assert_eq!(port["containerPort"], u64::from(Settings::default().http.port));
+    assert_eq!(endpoint["path"], "/metrics");
+    let folder = Folder::new("rules");
+    folder.write("rules.yml", script(&["rules"]));
+    let [rules] = yaml(&folder.file("rules.yml")).try_into().unwrap();
+    assert_eq!(rules["kind"], "PrometheusRule");
+    let [alerts] = yaml("scripts/prometheus/alerts.yml").try_into().unwrap();
+    assert_eq!(rules["spec"], alerts);
+}
+
 /// A value of the unit.
 fn of_unit(key: &str) -> Vec<&'static str> {
     let begins = format!("{key}=");
@@ -204,6 +226,10 @@ fn the_unit_runs_a_job_that_becomes_ready_and_ends_in_time() {
         job.is_running();
         is_ready(http)
     });
+    // It tells that it lives once a second.
+    assert_eq!(of_unit("Type"), ["notify"]);
+    let [watched] = of_unit("WatchdogSec").try_into().unwrap();
+    assert!(seconds(&Value::from(watched)) > Duration::from_secs(10));
     // To the supervisor alone, as KillMode=mixed says.
     assert_eq!(of_unit("KillMode"), ["mixed"]);
     job.signal("TERM");

@@ -48,6 +48,12 @@ fn the_log_level_changes_while_a_job_runs_and_no_page_of_a_browser_changes_it() 
     assert!(!job.log().contains("DEBUG"), "{}", job.log());
     let (code, answer) = post("", "info,tidemark=debug\n").unwrap();
     assert_eq!((code, &answer["before"]), (200, &json!("info")), "{answer}");
+    let file = folder.file("cluster.toml");
+    let at = format!("127.0.0.1:{}", job.port());
+    let words = ["check", "fraud", "--cluster", &file, "--running", &at];
+    let other = tidemark(&words, &folder, &topic);
+    let level = "log.level: runs with info,tidemark=debug, here it is info";
+    assert!(said(&other).contains(level), "{}", said(&other));
     let (code, answer) = post("", "loud").unwrap();
     assert_eq!(code, 400, "{answer}");
     assert!(answer["error"].as_str().unwrap().contains("cannot read the log level"), "{answer}");
@@ -91,7 +97,11 @@ fn a_file_that_is_not_what_runs_is_told_by_key_and_secrets_by_nobody() {
     let document: Value = serde_json::from_slice(&other.stdout).unwrap();
     let keys: Vec<_> =
         document["differs"].as_array().unwrap().iter().map(|it| it["key"].clone()).collect();
-    assert_eq!(keys, ["registry.url", "registry.user", "workers"], "{document}");
+    assert_eq!(
+        keys,
+        ["registry.password", "registry.url", "registry.user", "workers"],
+        "{document}"
+    );
     assert!(!said(&other).contains("hunter2"));
     let words = ["check", "behavior", "--cluster", "cluster.toml", "--running", &at];
     let another = command().args(words).current_dir(folder.path()).output().unwrap();

@@ -118,7 +118,10 @@ function explained(found, id) {
 function command(found, feature, id) {
   const name = /^[\w.:@+-]+$/.test(id) ? id : "ID";
   const moment = new Date(found.at).toISOString();
-  return ["Where each event is, in the log: ", make("span", `tidemark explain JOB ${found.view} ${name} --features ${feature.name} --at ${moment}`, "code")];
+  const [what, of] = [`JOB ${found.view} ${name}`, `--features ${feature.name} --at ${moment}`];
+  // What begins as a flag is told from one by what stands before it.
+  const words = name.startsWith("-") ? `${of} -- ${what}` : `${what} ${of}`;
+  return ["Where each event is, in the log: ", make("span", `tidemark explain ${words}`, "code")];
 }
 
 /** A panel that explains `feature` of `id` in `view`. It asks when it is made, and when its button is pressed. */

@@ -193,6 +193,10 @@ fn unknown_paths_other_methods_and_defects_get_an_answer() {
     assert!(get(&server, "/").1.contains("/features/{view}/{id}"));
     assert_eq!(get(&server, "/nothing").0, 404);
     assert_eq!(request(&server, "POST", "/health").0, 405);
+    for path in ["/features/v/%ff", "/features/%ff?id=a", "/explain/%ff?id=a&feature=b"] {
+        let (code, body) = get(&server, path);
+        assert!(code == 400 && body.contains("\"a name in the path is no text\""), "{code} {body}");
+    }
     assert_eq!(get(&server, "/features/transaction_stats_5m/panic").0, 500);
     assert_eq!(get(&server, "/health").0, 200);
 }

@@ -96,8 +96,10 @@ const LIMITS: [(&str, &str); 5] = [
 ];
 
 /// By fault: the alert, and what is otherwise than in a healthy job.
-const FAULTS: [(&str, &[(&str, &str)]); 39] = [
+const FAULTS: [(&str, &[(&str, &str)]); 41] = [
     ("TidemarkDown", &[("up{job=\"tidemark\"}", "0x60")]),
+    ("TidemarkDown", &[("up{job=\"shop/tidemark\"}", "0x60")]),
+    ("TidemarkAbsent", &[("up{job=\"tidemark\"}", "_x60")]),
     ("TidemarkWorkerStalled", &[("tidemark_worker_steps_total{worker=\"0\"}", "30000x60")]),
     ("TidemarkLag", &[("kafka_total_consumer_lag", "1001x60")]),
     ("TidemarkWorkerBusy", &[("tidemark_worker_cpu_seconds_total{worker=\"0\"}", "0+56x60")]),
