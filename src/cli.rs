@@ -15,6 +15,7 @@ mod generate;
 mod health;
 mod historical;
 mod init;
+mod offline;
 mod reread;
 mod row_times;
 mod run;
@@ -39,6 +40,7 @@ pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
 pub use health::HealthArgs;
 pub use historical::{HistoricalArgs, SpineUnit};
 pub use init::{FormatArg, InitArgs};
+pub use offline::{OfflineArgs, OfflineCommand, OfflineInitArgs};
 pub use reread::RereadArgs;
 pub use row_times::RowTimes;
 pub use run::{CheckArgs, DemoArgs, GetArgs, ReplayArgs, RunArgs, ServeArgs, UpArgs};
@@ -132,6 +134,8 @@ pub enum Command {
     ValidatePit(ValidatePitArgs),
     /// Look into a file of dead letters, or write them back into their topic
     Dlq(DlqArgs),
+    /// Make the tables that rows are kept in for training
+    Offline(OfflineArgs),
     /// Look into the state that a job keeps: list, show, verify or export checkpoints
     Checkpoint(CheckpointArgs),
     /// Show a page of this documentation, or write one of a job and its features

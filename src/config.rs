@@ -34,7 +34,7 @@ pub use http::HttpSettings;
 pub use kafka::KafkaSettings;
 pub use limits::Limits;
 pub use log::LogSettings;
-pub use offline::OfflineSettings;
+pub use offline::{OfflineSettings, PostgresSettings};
 pub use online::{
     MemorySettings, OnlineKind, OnlineSettings, Publish, RedisAddress, RedisMode, RedisSettings,
     TlsSettings,

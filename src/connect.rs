@@ -8,6 +8,8 @@ use crate::online::redis::{
     MemorySettings, RedisServers, RedisSettings, Secret, SentinelSettings, ServerAddress,
     TlsSettings,
 };
+#[cfg(feature = "postgres")]
+use crate::postgres::PostgresAddress;
 use crate::registry::{Credential, Credentials, RegistryConfig, RegistryLimits, TlsFiles};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,6 +55,15 @@ pub fn registry(settings: &RegistrySettings, schema_wait: Duration) -> RegistryC
         schema_wait,
         limits: RegistryLimits::default(),
     }
+}
+
+/// Where PostgreSQL is, if rows of the job of this name are to go there.
+#[cfg(feature = "postgres")]
+pub fn postgres(settings: &Settings, job: &str) -> Option<PostgresAddress> {
+    let postgres = &settings.offline.postgres;
+    let url = postgres.url.clone()?;
+    let ca_file = postgres.tls_ca_file.as_ref().map(PathBuf::from);
+    Some(PostgresAddress { url, ca_file, application: format!("tidemark {job}") })
 }
 
 /// How Redis is reached and written to.

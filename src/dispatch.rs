@@ -41,6 +41,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
             };
             in_format(format, crate::dlq::run(&args))
         }
+        Command::Offline(args) => crate::offline_init::run(&args),
         Command::Checkpoint(args) => in_format(args.command.format(), crate::inspect::run(&args)),
         Command::Completions(args) => crate::completions::run(&args),
     }

@@ -3,7 +3,7 @@
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
 //! - [`demo`], [`run`], [`up`], [`replay`], [`historical`], [`explain`], [`get`], [`top`], [`check`],
 //!   [`cases`], [`docs`], [`feast`], [`generate`], [`init`], [`validate`], [`validate_pit`],
-//!   [`health`], [`dlq`], [`inspect`], [`completions`]: the commands;
+//!   [`health`], [`dlq`], [`inspect`], [`offline_init`], [`completions`]: the commands;
 //! - [`ask`]: asking a running process over HTTP;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
@@ -20,7 +20,7 @@
 //! - `reread`: the histories of a few entities, from the log;
 //! - `publishing`: publishing that goes on until it succeeds;
 //! - [`sealed_outbox`]: the file of sealed rows, read again; [`sealed_publisher`]: out of it into topics,
-//!   `row_publisher`: into files of columns;
+//!   `row_publisher`: into files of columns, `table_publisher`: into tables of [`postgres`];
 //! - [`offline`]: examples, and rows that are kept for training;
 //! - [`dead_letters`]: records that did not become events, in a file;
 //! - [`refusals`]: how many of them there are and what is wrong with the first, for people;
@@ -84,10 +84,13 @@ pub mod metrics;
 mod named_file;
 pub mod objects;
 pub mod offline;
+pub mod offline_init;
 pub mod online;
 mod outbox;
 pub mod output;
 pub mod panics;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod process;
 pub mod progress;
 pub mod publishing;
@@ -109,6 +112,8 @@ pub mod service;
 pub mod serving;
 pub mod signals;
 pub mod source;
+#[cfg(feature = "postgres")]
+pub mod table_publisher;
 pub mod tables;
 pub mod text;
 pub mod top;

@@ -358,7 +358,7 @@ fn engine_settings(plan: &Arc<Plan>, settings: &Settings, shape: Shape) -> engin
         live_left: store::live_left(plan, settings),
         machine_clock: Some(Arc::new(arrival::machine_clock)),
         sealing: match (&settings.sealed.path, &settings.state.url) {
-            (Some(_), _) => settings.offline.rows.sealing(),
+            (Some(_), _) => settings.offline.row_times().sealing(),
             (None, Some(_)) => Sealing::State { rebuilt: REBUILT },
             (None, None) => Sealing::None,
         },

@@ -111,10 +111,10 @@ impl SealedSettings {
                 "\"path\" in [sealed] names the standard output: rows are published from a file",
             );
         }
-        if !self.keep && self.topic.is_none() && all.offline.url.is_none() {
+        if !self.keep && self.topic.is_none() && all.offline.readers() == 0 {
             wrong.push(
-                "\"keep = false\" in [sealed] needs \"topic\", or \"url\" in [offline.parquet]: nothing else \
-                 has the rows",
+                "\"keep = false\" in [sealed] needs \"topic\", or \"url\" in [offline.parquet] or [offline.postgres]: \
+                 nothing else has the rows",
             );
         }
         wrong

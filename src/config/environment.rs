@@ -10,6 +10,7 @@ pub(super) use unread::unread;
 
 use crate::config::health::{CLOCK_BEHIND, PENDING_AFTER, REFUSED_OVER};
 use crate::config::log::level;
+use crate::config::offline::is_postgres_url;
 use crate::config::online::RedisAddress;
 use crate::config::registry::{is_url, is_user};
 use crate::config::state::CHECKPOINT_INTERVAL;
@@ -23,7 +24,7 @@ use tidemark_jobs::document::quantity::{self, show_duration};
 type Apply = fn(&mut Settings, &str) -> Result<(), String>;
 
 /// Every variable, in the order they are applied: `REDIS_URL` before its parts, which change it.
-pub const VARIABLES: [(&str, Apply); 26] = [
+pub const VARIABLES: [(&str, Apply); 27] = [
     ("PARALLELISM", |s, text| number(text, 1, 256).map(|n| s.workers = n)),
     ("KAFKA_BOOTSTRAP_SERVERS", |s, text| some(text).map(|t| s.kafka.bootstrap_servers = t)),
     ("KAFKA_GROUP_ID", |s, text| some(text).map(|t| s.kafka.group_id = t)),
@@ -69,6 +70,11 @@ pub const VARIABLES: [(&str, Apply); 26] = [
     }),
     ("REDIS_MEMORY_ALERT_THRESHOLD", |s, text| {
         share(text).map(|share| s.online.memory.alert_threshold = share)
+    }),
+    ("POSTGRES_URL", |s, text| {
+        is_postgres_url(text)?;
+        s.offline.postgres.url = Some(Secret::new(text));
+        Ok(())
     }),
     ("STATE_URL", |s, text| some(text).map(|url| s.state.url = Some(url))),
     ("CHECKPOINT_INTERVAL_MS", |s, text| {
@@ -118,6 +124,7 @@ pub(super) const KEYS: [(&str, &str); VARIABLES.len() - 2] = [
     ("REDIS_DB", "online.redis.db"),
     ("REDIS_MEMORY_LIMIT_BYTES", "online.memory.limit"),
     ("REDIS_MEMORY_ALERT_THRESHOLD", "online.memory.alert_threshold"),
+    ("POSTGRES_URL", "offline.postgres.url"),
     ("STATE_URL", "state.url"),
     ("CHECKPOINT_INTERVAL_MS", "state.checkpoint_interval"),
     ("HEALTH_CHECK_PORT", "http.port"),

@@ -81,7 +81,11 @@ pub(super) const PAGES: [Shipped; 32] = [
         "src/historical/training.md",
         "features at the times of examples, exact, from the log"
     ),
-    page!("rows", "src/offline/rows.md", "sealed rows as files of Parquet: layout, columns, joins"),
+    page!(
+        "rows",
+        "src/offline/rows.md",
+        "sealed rows as files of Parquet and tables of PostgreSQL: columns, joins"
+    ),
     page!(
         "warehouses",
         "src/offline/warehouses.md",

@@ -193,7 +193,7 @@ pub struct RegistrySnapshot {
 /// A sink that writes in order and drops nothing: dead letters, sealed rows.
 #[derive(Clone, Debug, Default)]
 pub struct LogSinkSnapshot {
-    /// `dead_letters`, `sealed` or `offline_parquet`.
+    /// `dead_letters`, `sealed`, `offline_parquet` or `offline_postgres`.
     pub name: &'static str,
     /// Why nothing can be written now; `None` while it can. Free of secrets.
     pub down: Option<String>,

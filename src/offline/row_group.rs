@@ -202,7 +202,8 @@ impl RowGroup {
     }
 }
 
-fn number(id: &[u8]) -> io::Result<i64> {
+/// The number that an id has to be.
+pub(super) fn number(id: &[u8]) -> io::Result<i64> {
     let text = std::str::from_utf8(id).ok();
     text.and_then(|text| text.parse().ok()).ok_or_else(|| {
         let id = String::from_utf8_lossy(id);

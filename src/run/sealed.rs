@@ -36,9 +36,18 @@ pub(super) struct RunSealed {
 /// # Errors
 /// When a topic of rows is one that the job reads, or a view's columns have no names of their own.
 pub(super) fn check(plan: &Plan, settings: &Settings) -> Result<(), Failure> {
+    if let Some(lacks) = settings.offline.postgres.lacks(settings) {
+        return Err(Failure::usage(lacks));
+    }
     #[cfg(feature = "parquet")]
-    if settings.offline.url.is_some() {
-        crate::offline::row_view::RowView::all(plan).map_err(Failure::usage)?;
+    if settings.offline.readers() > 0 {
+        let views = crate::offline::row_view::RowView::all(plan).map_err(Failure::usage)?;
+        #[cfg(feature = "postgres")]
+        if settings.offline.postgres.url.is_some() {
+            crate::offline::table_schema::names_fit(&views).map_err(Failure::usage)?;
+        }
+        #[cfg(not(feature = "postgres"))]
+        drop(views);
     }
     let Some(pattern) = &settings.sealed.topic else { return Ok(()) };
     let sources = || plan.sources.iter().filter_map(|source| source.topic.as_ref());
@@ -140,15 +149,14 @@ fn publishers(
     recovery: &Arc<Recovery>,
     (file, begins): (Option<File>, u64),
 ) -> Result<RowPublishers, Failure> {
-    let readers =
-        usize::from(settings.sealed.topic.is_some()) + usize::from(settings.offline.url.is_some());
+    let readers = usize::from(settings.sealed.topic.is_some()) + settings.offline.readers();
     if readers == 0 {
         return Ok(Vec::new());
     }
     let Some(file) = file else {
         let why =
             "sealed rows cannot be published from what \"path\" in [sealed] names: it is no file";
-        let hint = "name a file there, or leave out \"topic\", and \"url\" in [offline.parquet]";
+        let hint = "name a file there, or leave out \"topic\", and \"url\" in [offline]";
         return Err(Failure::usage(why).hint(hint));
     };
     let failed = |why| Failure::failed(format!("cannot start to publish sealed rows: {why}"));
@@ -162,10 +170,51 @@ fn publishers(
         publishers.push(to_topics(plan, settings, recovery, topic, from)?);
     }
     #[cfg(feature = "parquet")]
-    if let Some((url, room)) = settings.offline.url.as_deref().zip(shares.next()) {
+    if let Some((url, room)) =
+        settings.offline.url.as_deref().and_then(|url| Some((url, shares.next()?)))
+    {
         publishers.push(to_files(plan, settings, recovery, url, (again()?, begins, room))?);
     }
+    #[cfg(feature = "postgres")]
+    if let Some((address, room)) =
+        connect::postgres(settings, &plan.name).and_then(|address| Some((address, shares.next()?)))
+    {
+        let from = (again()?, begins, room);
+        publishers.push(to_tables(plan, settings, recovery, &address, from)?);
+    }
     Ok(publishers)
+}
+
+/// Who writes rows to tables.
+#[cfg(feature = "postgres")]
+fn to_tables(
+    plan: &Arc<Plan>,
+    settings: &Settings,
+    recovery: &Arc<Recovery>,
+    address: &crate::postgres::PostgresAddress,
+    (file, begins, room): (File, u64, RoomShare),
+) -> Result<RowsPublisher, Failure> {
+    use crate::offline::row_view::RowView;
+    use crate::offline::table_rows::TableRows;
+    use crate::postgres::{PostgresServer, RowTables, TablesOf};
+    let hint = "`tidemark offline init JOB` makes the tables that [offline.postgres] needs";
+    let server = PostgresServer::new(address).map_err(Failure::usage)?;
+    let run = recovery.generation();
+    let state = run.store.clone();
+    let of = TablesOf {
+        job: plan.name.clone(),
+        views: RowView::all(plan).map_err(Failure::usage)?,
+        schema: settings.offline.postgres.schema.clone(),
+        run,
+        leads: recovery.leading(),
+    };
+    let tables = RowTables::new(server, of);
+    tables.check().map_err(|why| Failure::failed(why).hint(hint))?;
+    let rows = TableRows::new(plan).map_err(Failure::usage)?;
+    let durable = Box::new(recovery.sealed_durable(begins));
+    let from = PublishedFile { file, begins, room, durable };
+    crate::table_publisher::start(from, rows, tables, state)
+        .map_err(|why| Failure::failed(format!("cannot start to write rows to PostgreSQL: {why}")))
 }
 
 /// Who writes rows to files of columns.

@@ -88,6 +88,9 @@ fn of_part(part: &Component) -> JobTrouble {
             "offline_parquet" => {
                 ("Sealed rows do not reach their files of Parquet".to_owned(), FILES)
             }
+            "offline_postgres" => {
+                ("Sealed rows do not reach their tables of PostgreSQL".to_owned(), TABLES)
+            }
             _ if part.reason.starts_with(STORE_FULL) => {
                 (format!("Redis is full and takes no rows: {name}"), ONLINE_FULL)
             }
@@ -171,6 +174,11 @@ const SEALED: Remedy = (
 const FILES: Remedy = (
     "They wait in the file of sealed rows, and reading goes on; none is lost. See whether the store is there, \
      has room and may be written to; writing goes on by itself.",
+    "sinks",
+);
+const TABLES: Remedy = (
+    "They wait in the file of sealed rows, and reading goes on; none is lost. See whether PostgreSQL runs, and \
+     whether its tables are what `tidemark offline init` makes; writing goes on by itself.",
     "sinks",
 );
 const ONLINE: Remedy = (

@@ -136,14 +136,14 @@ pub fn table_job(folder: &Folder) -> (String, String) {
     ("scored.toml".to_owned(), "in.jsonl".to_owned())
 }
 
-/// The fraud job over a file, as `job.toml`, with rows in the process.
-pub fn job_over(folder: &Folder, file: &str) {
+/// A shipped job over a file, as `job.toml`, with rows in the process.
+pub fn job_over(folder: &Folder, job: &str, file: &str) {
     let line = |line: &str| match line {
         line if line.starts_with("topic = ") => format!("files = [{file:?}]\n"),
         line if line.starts_with("start = ") => String::new(),
         line => format!("{line}\n"),
     };
-    folder.write("job.toml", tidemark_jobs::FRAUD.lines().map(line).collect::<String>());
+    folder.write("job.toml", job.lines().map(line).collect::<String>());
     folder.write("cluster.toml", "[online]\nkind = \"embedded\"\n");
 }
 

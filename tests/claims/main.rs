@@ -110,6 +110,10 @@ mod parquet;
 #[cfg(test)]
 mod positions;
 #[cfg(test)]
+mod postgres_rows;
+#[cfg(test)]
+mod postgres_server;
+#[cfg(test)]
 mod producers;
 #[cfg(test)]
 mod prometheus;

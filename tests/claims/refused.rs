@@ -178,7 +178,7 @@ fn a_table_of_another_form_is_told_and_its_byte_order_mark_is_skipped() {
 
 /// Runs a job over `tx.jsonl` with rows in the process.
 fn run(folder: &Folder) -> crate::files::Ended {
-    job_over(folder, "tx.jsonl");
+    job_over(folder, tidemark_jobs::FRAUD, "tx.jsonl");
     tidemark(folder.path(), "run job.toml", b"")
 }
 
@@ -299,7 +299,7 @@ fn entities_whose_ids_hold_a_slash_can_be_asked_for() {
     let line = records.lines().next().unwrap();
     let (_, rest) = line.split_once("\"card_id\":\"").unwrap();
     let card = rest.split('"').next().unwrap();
-    job_over(&folder, "-");
+    job_over(&folder, tidemark_jobs::FRAUD, "-");
     let log = std::fs::File::create(folder.path().join("log")).unwrap();
     let mut run = crate::run::command();
     run.args(["run", "job.toml"]).current_dir(folder.path()).env("HEALTH_CHECK_PORT", "0");

@@ -6,7 +6,9 @@ use crate::folder::Folder;
 use crate::memory::{Output, Record};
 use crate::redis_server::Redis;
 use crate::row_files::{COMPARE, python};
-use crate::run::{self, Process, refuses, settings, topic, traffic, until, until_stored, write};
+use crate::run::{
+    self, Process, half, refuses, settings, topic, traffic, until, until_stored, write,
+};
 use serde_json::Value;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -87,15 +89,6 @@ impl World {
         let rows = python(&self.folder, COMPARE, &["rows"]);
         assert_eq!(rows.trim().parse(), Ok(there.len()));
     }
-}
-
-/// A half of a log.
-fn half(log: &[Vec<(Record, Record)>], which: usize) -> Vec<Vec<(Record, Record)>> {
-    let of = |records: &Vec<(Record, Record)>| {
-        let (first, second) = records.split_at(records.len() / 2);
-        if which == 0 { first.to_vec() } else { second.to_vec() }
-    };
-    log.iter().map(of).collect()
 }
 
 #[test]

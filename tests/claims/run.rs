@@ -64,6 +64,15 @@ pub fn generated(options: Options) -> Vec<Vec<(Record, Record)>> {
     log
 }
 
+/// A half of a log.
+pub fn half(log: &[Vec<(Record, Record)>], which: usize) -> Vec<Vec<(Record, Record)>> {
+    let of = |records: &Vec<(Record, Record)>| {
+        let (first, second) = records.split_at(records.len() / 2);
+        if which == 0 { first.to_vec() } else { second.to_vec() }
+    };
+    log.iter().map(of).collect()
+}
+
 /// What the job computes from it, in memory.
 pub fn expected(log: &[Vec<(Record, Record)>]) -> memory::Output {
     let values = |records: &Vec<(Record, Record)>| records.iter().map(|r| r.1.clone()).collect();

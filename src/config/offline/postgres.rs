@@ -1,0 +1,104 @@
+//! Tables of PostgreSQL that sealed rows go to.
+
+use crate::cli::RowTimes;
+use crate::config::Settings;
+use crate::config::keys::{Keys, choose, not_empty};
+use crate::config::secret::Secret;
+use crate::named_file::is_standard_output;
+use std::path::Path;
+
+/// Tables of PostgreSQL that sealed rows are written to from their file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresSettings {
+    /// Where it is, with the user and the password: `postgres://user:password@host:5432/database`. By default
+    /// there is none.
+    pub url: Option<Secret>,
+    /// A file of certificates to trust beside those of the system.
+    pub tls_ca_file: Option<String>,
+    /// The schema that the tables are in; default `tidemark`.
+    pub schema: String,
+    /// At which times sealed rows are written; default at those of events.
+    pub rows: RowTimes,
+}
+
+impl Default for PostgresSettings {
+    fn default() -> Self {
+        let schema = "tidemark".to_owned();
+        PostgresSettings { url: None, tls_ca_file: None, schema, rows: RowTimes::Events }
+    }
+}
+
+/// Bytes of a name that PostgreSQL keeps.
+const NAME_BYTES_MAX: usize = 63;
+
+impl PostgresSettings {
+    pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
+        // It is told to nobody: a password may be in it.
+        let mut url = None;
+        keys.optional_text("url", &is_url, &mut url);
+        if url.is_some() {
+            self.url = url.map(Secret::new);
+        }
+        keys.optional_text("tls_ca_file", &not_empty, &mut self.tls_ca_file);
+        keys.text("schema", &is_name, &mut self.schema);
+        choose(keys, "rows", &mut self.rows);
+    }
+
+    /// What is wrong with these settings by themselves.
+    pub(super) fn contradictions(&self) -> Vec<&'static str> {
+        if self.url.is_none() && self.rows == RowTimes::Changes {
+            return vec![
+                "\"rows = \"changes\"\" in [offline.postgres] needs \"url\" there: it is what tables have",
+            ];
+        }
+        Vec::new()
+    }
+
+    /// What `all` lacks for a job that is to write there. Not a contradiction: a variable that all commands see
+    /// may have the URL.
+    pub fn lacks(&self, all: &Settings) -> Option<&'static str> {
+        self.url.as_ref()?;
+        let is_stream = |path: &String| is_standard_output(Path::new(path));
+        match (&all.sealed.path, &all.state.url) {
+            _ if cfg!(not(feature = "postgres")) => Some(
+                "\"url\" in [offline.postgres] needs a program that is built with its feature \"postgres\"",
+            ),
+            (Some(path), Some(_)) if is_stream(path) => Some(
+                "\"path\" in [sealed] names the standard output: rows are written to [offline.postgres] \
+                 from a file",
+            ),
+            _ if self.rows == RowTimes::Changes && all.sealed.topic.is_some() => Some(
+                "\"rows = \"changes\"\" in [offline.postgres] cannot be beside \"topic\" in [sealed]: a topic \
+                 has the rows of events alone; leave one of them out",
+            ),
+            (Some(_), Some(_)) => None,
+            _ => Some(
+                "\"url\" in [offline.postgres] (POSTGRES_URL) needs \"path\" in [sealed], the file where rows \
+                 wait, and \"url\" in [state], which knows how far they are final",
+            ),
+        }
+    }
+}
+
+/// Whether `text` is a URL of PostgreSQL.
+///
+/// # Errors
+/// What it must be. The message does not quote it, as it may hold a password.
+pub(crate) fn is_url(text: &str) -> Result<(), String> {
+    let form = "must be postgres://user:password@host:5432/database, with ?sslmode=require or ?sslmode=disable \
+                where that is to be so";
+    let is_scheme = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
+    #[cfg(feature = "postgres")]
+    let is_scheme = is_scheme
+        && text
+            .parse::<tokio_postgres::Config>()
+            .is_ok_and(|config| !config.get_hosts().is_empty());
+    if is_scheme { Ok(()) } else { Err(form.to_owned()) }
+}
+
+fn is_name(text: &str) -> Result<(), String> {
+    if text.is_empty() || text.len() > NAME_BYTES_MAX || text.starts_with("pg_") {
+        return Err(format!("must have 1 to {NAME_BYTES_MAX} bytes, and not begin with pg_"));
+    }
+    Ok(())
+}

@@ -1,0 +1,379 @@
+//! Sealed rows of a running job in tables of PostgreSQL, on real servers: each once, whatever the process and
+//! the server do.
+
+use crate::files::{job_over, tidemark};
+use crate::folder::Folder;
+use crate::memory::{Output, Record};
+use crate::postgres_server::{Postgres, URL};
+use crate::redis_server::Redis;
+use crate::row_files::{COMPARE, python};
+use crate::run::{
+    self, Process, command, half, kafka, refuses, settings, topic, traffic, until, until_stored,
+    write,
+};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A job whose rows go to PostgreSQL.
+struct World {
+    log: Vec<Vec<(Record, Record)>>,
+    topic: String,
+    redis: Redis,
+    postgres: Postgres,
+    folder: Folder,
+}
+
+impl World {
+    /// With half of the log in the topic, and the tables made.
+    fn new(seed: u64, more: &str) -> World {
+        let log = traffic(seed, 12_000);
+        let (topic, redis, folder) =
+            (topic(&half(&log, 0)), Redis::start(&[]), Folder::new("postgres-rows"));
+        let [path, state] = ["sealed.jsonl", "state"].map(|name| folder.file(name));
+        let more = format!(
+            "[sealed]\npath = {path:?}\nkeep = false\n{more}[state]\nurl = {state:?}\n\
+             checkpoint_interval = \"100ms\"\n"
+        );
+        settings(folder.path(), &more);
+        let world = World { log, topic, redis, postgres: Postgres::start(&[]), folder };
+        let made = world.postgres.init(&world.folder, "fraud");
+        assert_eq!((made.code, made.errors.as_str()), (0, ""), "{}", made.out);
+        world
+    }
+
+    fn start(&self, fault: &str) -> Process {
+        let port = self.redis.port.to_string();
+        let kafka = kafka().bootstrap_servers;
+        let variables = [
+            ("KAFKA_BOOTSTRAP_SERVERS", kafka.as_str()),
+            ("KAFKA_TOPIC", &self.topic),
+            ("REDIS_HOST", "127.0.0.1"),
+            ("REDIS_PORT", &port),
+            (URL, self.postgres.url()),
+            ("TIDEMARK_FAULT", fault),
+        ];
+        Process::start(self.folder.path(), "fraud", &variables)
+    }
+
+    /// Writes what the topic has not yet, and waits for it in Redis.
+    fn rest(&self, expected: &Output) {
+        write(&self.topic, &half(&self.log, 1));
+        until_stored(&self.redis, &run::hashes(expected));
+    }
+
+    /// Waits until the tables have all rows of the newest checkpoint.
+    fn until_written(&self, process: &Process) {
+        until("all rows to be in tables", || {
+            let pending = "tidemark_sink_pending_bytes{sink=\"offline_postgres\"} 0\n";
+            process.get("/metrics").is_some_and(|(_, metrics)| metrics.contains(pending))
+        });
+    }
+
+    /// Compares the tables with the rows that a replay has up to their last one: each is there once. Says how many.
+    fn compare(&self, expected: &Output) -> usize {
+        let last = "select last_as_of from tidemark.tidemark_progress";
+        let last: u64 = self.postgres.ask(last).parse().unwrap();
+        let rows = lines(&expected.sealed).filter(|row| row["as_of"].as_u64().unwrap() <= last);
+        same_rows(&self.postgres, rows)
+    }
+}
+
+fn lines(text: &str) -> impl Iterator<Item = Value> {
+    text.lines().map(|line| serde_json::from_str(line).unwrap())
+}
+
+/// Compares what the tables have of events with sealed rows, and what they have of 1970 with the entities of these.
+/// Says how many rows there are.
+fn same_rows(postgres: &Postgres, expected: impl Iterator<Item = Value>) -> usize {
+    let mut views: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+    let mut born: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut count = 0;
+    for row in expected {
+        let view = row["view"].as_str().unwrap().to_owned();
+        let id = row["entity_id"].as_str().unwrap();
+        if row["first"] == json!(true) {
+            born.entry(view.clone()).or_default().insert(id.to_owned());
+        }
+        let place = format!("{id} {} {} {}", row["source"], row["partition"], row["offset"]);
+        assert!(views.entry(view).or_default().insert(place, row).is_none());
+        count += 1;
+    }
+    for (view, mut rows) in views {
+        let all = format!(
+            "select json_build_array((extract(epoch from event_timestamp) * 1000000)::bigint, \
+             (extract(epoch from created) * 1000000)::bigint, row_to_json(own)) from tidemark.\"{view}\" own"
+        );
+        let mut keys = BTreeSet::new();
+        let mut births = BTreeSet::new();
+        for own in lines(&postgres.ask(&all)) {
+            let ([time, created], own) =
+                ([&own[0], &own[1]].map(|us| us.as_i64().unwrap()), &own[2]);
+            let id = own.as_object().unwrap().values().next().unwrap();
+            let id = id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+            assert!(keys.insert((id.clone(), created)), "{view}: {own} is there twice");
+            if time == 0 {
+                assert!(own["source"].is_null() && created == 0, "{view}: {own}");
+                births.insert(id);
+                continue;
+            }
+            let [source, partition, offset] =
+                ["source", "source_partition", "source_offset"].map(|name| &own[name]);
+            let place = format!("{id} {source} {partition} {offset}");
+            let row = rows.remove(&place).unwrap_or_else(|| panic!("{view}: {own} is no row"));
+            assert_eq!(time, row["as_of"].as_i64().unwrap() * 1_000, "{view}: {own}");
+            assert!((time..time + 1_000).contains(&created), "{view}: {own}");
+            for (name, value) in row["features"].as_object().unwrap() {
+                let is_same =
+                    own[name] == *value || value.is_f64() && own[name].as_f64() == value.as_f64();
+                assert!(is_same, "{view}: {name} of {own} is {value}");
+            }
+        }
+        assert_eq!(rows.len(), 0, "{view}: no table has {:?}", rows.values().next());
+        assert_eq!(Some(births), born.remove(&view), "{view}");
+    }
+    count
+}
+
+#[test]
+fn files_and_tables_have_the_rows_of_a_replay_for_every_job() {
+    let postgres = Postgres::start(&[]);
+    for (profile, job, source) in [
+        ("fraud", tidemark_jobs::FRAUD, "transactions"),
+        ("personalization", tidemark_jobs::PERSONALIZATION, "clicks"),
+        ("behavior", tidemark_jobs::BEHAVIOR, "behavior_events"),
+    ] {
+        let folder = Folder::new("postgres-jobs");
+        let done = |line: &str| {
+            let ended = tidemark(folder.path(), line, b"");
+            assert_eq!(ended.code, 0, "{line}: {}", ended.errors);
+        };
+        done(&format!("generate --profile {profile} --events 4000 --seed 7 --out in.jsonl"));
+        done(&format!("replay {profile} --source {source}=in.jsonl --sealed rows.jsonl"));
+        job_over(&folder, job, "in.jsonl");
+        postgres.ask("drop schema if exists tidemark cascade");
+        let settings = std::fs::read_to_string(folder.path().join("cluster.toml")).unwrap();
+        let more = "[sealed]\npath = \"sealed.jsonl\"\n[state]\nurl = \"state\"\n\
+                    [offline.parquet]\nurl = \"files\"\n";
+        folder.write("cluster.toml", settings + more);
+        let made = postgres.init(&folder, "job.toml");
+        assert_eq!(made.code, 0, "{}", made.errors);
+        let mut run = command();
+        run.args(["run", "job.toml", "--port", "0"]).env(URL, postgres.url());
+        let ended = run.current_dir(folder.path()).output().unwrap();
+        assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+        let rows = std::fs::read_to_string(folder.path().join("rows.jsonl")).unwrap();
+        let count = same_rows(&postgres, lines(&rows));
+        assert!(count > 4_000, "{profile}: {count}");
+        let files = python(&folder, COMPARE, &["files"]);
+        assert_eq!(files.trim().parse(), Ok(count), "{profile}");
+    }
+}
+
+#[test]
+fn each_row_is_in_its_table_once_wherever_the_process_is_killed() {
+    let world = World::new(81, "");
+    let expected = run::expected(&world.log);
+    for fault in [
+        "publish.tables.copied:1:KILL",
+        "publish.tables.done:2:KILL",
+        "publish.tables.copied:2:KILL",
+    ] {
+        let mut process = world.start(fault);
+        process.wait();
+        assert!(process.log().contains("a test wants this signal"), "{}", process.log());
+    }
+    let mut process = world.start("");
+    process.until_ready();
+    world.rest(&expected);
+    world.until_written(&process);
+    process.stop("TERM");
+    let rows = world.compare(&expected);
+    assert!(rows > 20_000, "{rows} rows");
+    // A state that begins anew writes none of them again.
+    std::fs::remove_dir_all(world.folder.file("state")).unwrap();
+    std::fs::remove_file(world.folder.file("sealed.jsonl")).unwrap();
+    let _: u64 = redis::cmd("DEL")
+        .arg("tidemark:fraud:generation")
+        .query(&mut world.redis.client())
+        .unwrap();
+    let mut process = world.start("");
+    process.until_ready();
+    until("the rows to be sealed again", || {
+        process.log().contains("rows that are in tables already are passed over")
+    });
+    world.until_written(&process);
+    process.stop("TERM");
+    assert!(world.compare(&expected) >= rows);
+}
+
+#[test]
+fn a_server_that_is_dead_or_hangs_holds_nobody_up_and_gets_all_rows_later() {
+    let world = World::new(82, "");
+    let expected = run::expected(&world.log);
+    world.postgres.kill();
+    let mut process = world.start("");
+    process.until_ready();
+    world.rest(&expected);
+    until("health to name the sink", || {
+        let (_, health) = process.get("/health").unwrap();
+        health.contains("offline_postgres")
+            && health.contains("writing sealed rows to PostgreSQL at")
+    });
+    let (_, metrics) = process.get("/metrics").unwrap();
+    assert!(metrics.contains("tidemark_sink_up{sink=\"offline_postgres\"} 0"), "{metrics}");
+    world.postgres.start_again();
+    until("the sink to be up again", || {
+        let (_, metrics) = process.get("/metrics").unwrap();
+        metrics.contains("tidemark_sink_up{sink=\"offline_postgres\"} 1")
+    });
+    world.until_written(&process);
+    // One that hangs does not keep the process from ending.
+    world.postgres.signal("tidemark fraud", "STOP");
+    process.stop("TERM");
+    world.compare(&expected);
+}
+
+#[test]
+fn a_run_that_was_taken_over_from_writes_nothing_more() {
+    let world = World::new(83, "");
+    let expected = run::expected(&world.log);
+    let mut first = world.start("publish.tables.copied:1:STOP");
+    until("the first to stop in the middle of a transaction", || {
+        first.log().contains("a test wants this signal")
+    });
+    // It holds the row of progress until its connection ends.
+    let ends = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
+                where application_name = 'tidemark fraud'";
+    assert_ne!(world.postgres.ask(ends), "0");
+    let mut second = world.start("");
+    second.until_ready();
+    world.rest(&expected);
+    world.until_written(&second);
+    let writer = "select writer from tidemark.tidemark_progress";
+    let writes = world.postgres.ask(writer);
+    first.signal("CONT");
+    first.wait();
+    assert_eq!(world.postgres.ask(writer), writes);
+    second.stop("TERM");
+    world.compare(&expected);
+}
+
+#[test]
+fn a_column_that_was_renamed_by_hand_is_named_and_no_row_is_lost() {
+    let world = World::new(84, "");
+    let expected = run::expected(&world.log);
+    let rename = |from: &str, to: &str| {
+        let table = "tidemark.transaction_stats_5m";
+        world.postgres.ask(&format!("alter table {table} rename column {from} to {to}"));
+    };
+    let mut process = world.start("");
+    process.until_ready();
+    world.until_written(&process);
+    rename("txn_count_5m", "count_of_mine");
+    world.rest(&expected);
+    until("health to name the column", || {
+        let (_, health) = process.get("/health").unwrap();
+        health.contains("has no column txn_count_5m any more (nobody knows of count_of_mine there)")
+    });
+    process.stop("TERM");
+    // Nor does one start that way, or is a second column made.
+    let mut refused = world.start("");
+    assert_eq!(refused.wait().code(), Some(1), "{}", refused.log());
+    assert!(refused.log().contains("no column txn_count_5m"), "{}", refused.log());
+    let made = world.postgres.init(&world.folder, "fraud");
+    assert_eq!(made.code, 1, "{}", made.out);
+    assert!(made.errors.contains("rename it back"), "{}", made.errors);
+    rename("count_of_mine", "txn_count_5m");
+    let mut process = world.start("");
+    process.until_ready();
+    world.until_written(&process);
+    process.stop("TERM");
+    world.compare(&expected);
+}
+
+#[test]
+fn tables_are_made_once_and_a_new_feature_is_a_new_column() {
+    let postgres = Postgres::start(&["--password", "hunter2"]);
+    let folder = Folder::new("postgres-init");
+    let whole = tidemark_jobs::FRAUD;
+    let without: String = whole
+        .lines()
+        .filter(|line| !line.starts_with("amount_max_5m "))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    assert_ne!(without.len(), whole.len());
+    folder.write("job.toml", &without);
+    let init = || {
+        let ended = postgres.init(&folder, "job.toml");
+        assert!(!format!("{}{}", ended.out, ended.errors).contains("hunter2"), "{}", ended.errors);
+        ended
+    };
+    let schema = || {
+        postgres.ask(
+            "select table_name, column_name, data_type from information_schema.columns \
+             where table_schema = 'tidemark' order by 1, ordinal_position",
+        )
+    };
+    let made = init();
+    assert_eq!((made.code, made.errors.as_str()), (0, ""));
+    assert!(made.out.contains("made the table tidemark.transaction_stats_5m\n"), "{}", made.out);
+    let before = schema();
+    let again = init();
+    assert!(again.out.starts_with("nothing to do"), "{}", again.out);
+    assert_eq!(schema(), before);
+    folder.write("job.toml", whole);
+    let added = init();
+    let told = "added to the table tidemark.transaction_stats_5m: amount_max_5m\n";
+    assert_eq!(added.out, told, "{}", added.errors);
+    assert!(
+        schema().contains("transaction_stats_5m|amount_max_5m|double precision"),
+        "{}",
+        schema()
+    );
+    postgres.ask("alter table tidemark.transaction_stats_5m alter column amount_max_5m type text");
+    let retyped = init();
+    assert_eq!(retyped.code, 1, "{}", retyped.out);
+    let what = "the column amount_max_5m of the table transaction_stats_5m has the type text";
+    assert!(retyped.errors.contains(what), "{}", retyped.errors);
+    // Tables of others stay theirs.
+    folder.write("job.toml", whole.replace("name = \"fraud\"", "name = \"other\""));
+    let other = init();
+    assert!(other.errors.contains("is that of the job fraud"), "{}", other.errors);
+}
+
+#[test]
+fn a_server_is_reached_by_tls_and_its_certificate_is_checked() {
+    let postgres = Postgres::start(&["--password", "hunter2", "--tls"]);
+    let folder = Folder::new("postgres-tls");
+    let refused = postgres.init(&folder, "fraud");
+    assert_eq!(refused.code, 1, "{}", refused.out);
+    assert!(refused.errors.contains("\"tls_ca_file\" in [offline.postgres]"), "{}", refused.errors);
+    assert!(!refused.errors.contains("hunter2"), "{}", refused.errors);
+    let ca = format!("[offline.postgres]\ntls_ca_file = {:?}\n", postgres.ca());
+    folder.write("cluster.toml", ca);
+    let made = postgres.init(&folder, "fraud");
+    assert_eq!(made.code, 0, "{}", made.errors);
+}
+
+#[test]
+fn settings_of_tables_that_cannot_be_are_refused_without_the_password() {
+    let folder = Folder::new("postgres-refused");
+    let refused = |text: &str, what: &str| refuses(&folder, text, what);
+    let tables = "[offline.postgres]\nurl = \"postgres://u:hunter2@localhost/d\"\n";
+    refused(tables, "needs \"path\" in [sealed]");
+    let stream = "[sealed]\npath = \"-\"\n[state]\nurl = \"state\"\n";
+    refused(&format!("{tables}{stream}"), "names the standard output");
+    refused("[offline.postgres]\nrows = \"changes\"\n", "needs \"url\" there");
+    refused("[offline.postgres]\nurl = \"mysql://u@localhost\"\n", "must be postgres://");
+    let both = "[offline.parquet]\nurl = \"rows\"\nrows = \"changes\"\n[sealed]\npath = \"s\"\n\
+                [state]\nurl = \"state\"\n";
+    refused(&format!("{tables}{both}"), "must be the same");
+    let wrong = "[offline.postgres]\nurl = \"postgres://u:hunter2@localhost:x/d\"\n";
+    folder.write("cluster.toml", wrong);
+    let output = command().args(["run", "fraud"]).current_dir(folder.path()).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("must be postgres://user:password@host") && !said.contains("hunter2"),
+        "{said}"
+    );
+}
