@@ -4,8 +4,7 @@ use crate::cli::{OfflineArgs, OfflineCommand, OfflineInitArgs};
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::{connect, job_file, output};
-use std::fmt::Write as _;
+use crate::{job_file, output};
 use tidemark_operators::plan::Plan;
 
 /// Carries the command out.
@@ -23,8 +22,10 @@ pub fn run(args: &OfflineArgs) -> Result<Exit, Failure> {
 
 #[cfg(feature = "postgres")]
 fn made(plan: &Plan, settings: &Settings) -> Result<String, Failure> {
+    use crate::connect;
     use crate::offline::row_view::RowView;
-    use crate::postgres::{Made, PostgresServer, make};
+    use crate::postgres::{PostgresServer, TableMade, make};
+    use std::fmt::Write as _;
     let Some(address) = connect::postgres(settings, &plan.name) else {
         let why = "there is no \"url\" in [offline.postgres] of cluster.toml";
         return Err(Failure::usage(why).hint("name one there, or set POSTGRES_URL"));
@@ -36,8 +37,8 @@ fn made(plan: &Plan, settings: &Settings) -> Result<String, Failure> {
     let mut text = String::new();
     for made in &made {
         let _ = match made {
-            Made::Table(name) => writeln!(text, "made the table {schema}.{name}"),
-            Made::Columns(table, columns) => {
+            TableMade::Table(name) => writeln!(text, "made the table {schema}.{name}"),
+            TableMade::Columns(table, columns) => {
                 writeln!(text, "added to the table {schema}.{table}: {}", columns.join(", "))
             }
         };

@@ -14,6 +14,6 @@ mod made;
 mod row_tables;
 mod server;
 
-pub use made::{Made, make};
+pub use made::{TableMade, make};
 pub use row_tables::{RowTables, TableProgress, TablesOf};
 pub use server::{PostgresAddress, PostgresServer};

@@ -92,7 +92,7 @@ fn the_examples_of_keys_without_default_are_valid() {
         assert_ne!(read(&text).expect(example), Settings::default(), "{example}");
         tried += 1;
     }
-    assert_eq!(tried, 28);
+    assert_eq!(tried, 29);
 }
 
 #[test]
@@ -180,6 +180,7 @@ fn every_variable_sets_its_setting() {
         ("REDIS_FEATURE_TTL", "3600"),
         ("REDIS_MEMORY_LIMIT_BYTES", "1048576"),
         ("REDIS_MEMORY_ALERT_THRESHOLD", "0.5"),
+        ("POSTGRES_URL", "postgres://ann:hunter2@h/d"),
         ("HEALTH_CHECK_PORT", "9"),
         ("HEALTH_PENDING_AFTER", "1m30s"),
         ("HEALTH_REFUSED_SHARE", "0.25"),
@@ -214,6 +215,9 @@ fn every_variable_sets_its_setting() {
     assert_eq!(health.refused_over, Duration::from_secs(3_600));
     assert_eq!(health.clock_behind, Duration::from_secs(120));
     assert_eq!(settings.log.level, "debug");
+    let postgres = settings.offline.postgres.url.as_ref().map(Secret::reveal);
+    assert_eq!(postgres, Some("postgres://ann:hunter2@h/d"));
+    assert!(!format!("{settings:?} {:?}", settings.told()).contains("hunter2"));
 }
 
 #[test]
@@ -221,6 +225,7 @@ fn a_bad_value_in_the_environment_names_its_variable() {
     let error = with(&[
         ("SCHEMA_REGISTRY_URL", "http://ann:hunter2@r"),
         ("REDIS_URL", "hunter2"),
+        ("POSTGRES_URL", "hunter2"),
         ("REDIS_PORT", "http"),
         ("REDIS_FEATURE_TTL", "1h"),
         ("REDIS_MEMORY_ALERT_THRESHOLD", "80"),
@@ -232,6 +237,7 @@ fn a_bad_value_in_the_environment_names_its_variable() {
     for part in [
         "\"SCHEMA_REGISTRY_URL\" must hold no user and no password",
         "\"REDIS_URL\" must be redis://",
+        "\"POSTGRES_URL\" must be postgres://",
         "\"REDIS_PORT\" must be a whole number from 1 to 65535, not \"http\"",
         "(seconds)",
         "\"REDIS_MEMORY_ALERT_THRESHOLD\" must be a number from 0 to 1",

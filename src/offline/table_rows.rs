@@ -106,7 +106,7 @@ pub struct RowBatch {
 }
 
 /// A view's rows as they are gathered.
-struct Gathered {
+struct GatheredView {
     key: ParquetKind,
     bytes: Vec<u8>,
     /// Of each row where it begins in `bytes`, and its time.
@@ -119,7 +119,7 @@ struct Gathered {
 /// Gathers rows into batches.
 pub struct TableRows {
     reader: RowReader,
-    views: Vec<Gathered>,
+    views: Vec<GatheredView>,
     /// Rows before it are passed over.
     pub least: EventTime,
     /// The newest time.
@@ -141,7 +141,7 @@ impl TableRows {
     /// When columns of a view would have one name.
     pub fn new(plan: &Plan) -> Result<Self, String> {
         let reader = RowReader::new(plan)?;
-        let views = reader.views().iter().map(|view| Gathered {
+        let views = reader.views().iter().map(|view| GatheredView {
             key: view.columns.first().map_or(ParquetKind::Text, |(_, kind)| *kind),
             bytes: Vec::new(),
             rows: Vec::new(),
@@ -222,7 +222,7 @@ impl TableRows {
     pub fn before_newest(&mut self) -> Option<RowBatch> {
         let (newest, place) = (self.time?, self.time_from);
         let is_older = |time: &EventTime| *time < newest;
-        let older = |view: &Gathered| view.rows.first().is_some_and(|(_, time)| is_older(time));
+        let older = |view: &GatheredView| view.rows.first().is_some_and(|(_, time)| is_older(time));
         if !self.views.iter().any(older) {
             return None;
         }
@@ -239,7 +239,7 @@ impl TableRows {
     }
 }
 
-impl Gathered {
+impl GatheredView {
     fn push(
         &mut self,
         row: &SealedRow<'_>,

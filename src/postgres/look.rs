@@ -1,6 +1,6 @@
 //! The tables of a job as they are.
 
-use super::server::Trouble;
+use super::server::PostgresTrouble;
 use crate::offline::row_view::RowView;
 use crate::offline::table_schema::{FoundTable, names_fit};
 use std::collections::{BTreeMap, HashSet};
@@ -19,7 +19,7 @@ const MONTHS: &str = "select part.relname::text from pg_inherits \
      join pg_namespace n on n.oid = whole.relnamespace where n.nspname = $1";
 
 /// Whether our own tables are in `schema`.
-pub(super) async fn is_begun(client: &Client, schema: &str) -> Result<bool, Trouble> {
+pub(super) async fn is_begun(client: &Client, schema: &str) -> Result<bool, PostgresTrouble> {
     let own = "select count(*) from pg_tables where schemaname = $1 and tablename in \
                ('tidemark_columns', 'tidemark_progress')";
     let found: i64 = client.query_one(own, &[&schema]).await?.get(0);
@@ -31,7 +31,7 @@ pub(super) async fn tables(
     client: &Client,
     schema: &str,
     views: &[RowView],
-) -> Result<Vec<Option<FoundTable>>, Trouble> {
+) -> Result<Vec<Option<FoundTable>>, PostgresTrouble> {
     let names: Vec<&str> = views.iter().map(|view| view.name.as_str()).collect();
     let mut found: BTreeMap<String, FoundTable> = BTreeMap::new();
     for row in client.query(COLUMNS, &[&schema, &names]).await? {
@@ -55,7 +55,10 @@ pub(super) async fn tables(
 }
 
 /// The names of all tables of months.
-pub(super) async fn months(client: &Client, schema: &str) -> Result<HashSet<String>, Trouble> {
+pub(super) async fn months(
+    client: &Client,
+    schema: &str,
+) -> Result<HashSet<String>, PostgresTrouble> {
     let rows = client.query(MONTHS, &[&schema]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
@@ -66,24 +69,26 @@ pub(super) async fn fits(
     schema: &str,
     job: &str,
     views: &[RowView],
-) -> Result<(), Trouble> {
-    names_fit(views).map_err(Trouble::Unfit)?;
+) -> Result<(), PostgresTrouble> {
+    names_fit(views).map_err(PostgresTrouble::Unfit)?;
     let run = format!("run `tidemark offline init` with the job {job}");
     if !is_begun(client, schema).await? {
-        return Err(Trouble::Unfit(format!("the schema {schema} has no tables of rows: {run}")));
+        return Err(PostgresTrouble::Unfit(format!(
+            "the schema {schema} has no tables of rows: {run}"
+        )));
     }
     for (view, found) in views.iter().zip(tables(client, schema, views).await?) {
         let Some(found) = found else {
             let why = format!("the schema {schema} has no table {}: {run}", view.name);
-            return Err(Trouble::Unfit(why));
+            return Err(PostgresTrouble::Unfit(why));
         };
-        let lacks = found.lacks(job, view).map_err(Trouble::Unfit)?;
+        let lacks = found.lacks(job, view).map_err(PostgresTrouble::Unfit)?;
         let named = lacks.iter().filter_map(|at| view.columns.get(*at));
         let named: Vec<_> = named.map(|(name, _)| name.as_str()).collect();
         if !named.is_empty() {
             let (table, columns) = (&view.name, named.join(", "));
             let why = format!("the table {table} of the schema {schema} lacks {columns}: {run}");
-            return Err(Trouble::Unfit(why));
+            return Err(PostgresTrouble::Unfit(why));
         }
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! The tables of a job's rows, made and migrated.
 
 use super::look::{is_begun, tables};
-use super::server::{PostgresServer, Session, Trouble};
+use super::server::{PostgresServer, PostgresSession, PostgresTrouble};
 use crate::offline::row_view::RowView;
 use crate::offline::table_schema::{add_columns, create, create_own, names_fit, quoted};
 
@@ -10,7 +10,7 @@ const LOCK: i64 = 0x7469_6465_6d61_726b;
 
 /// What was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Made {
+pub enum TableMade {
     /// A table.
     Table(String),
     /// Columns of a table that was there.
@@ -26,9 +26,9 @@ pub fn make(
     schema: &str,
     job: &str,
     views: &[RowView],
-) -> Result<Vec<Made>, String> {
+) -> Result<Vec<TableMade>, String> {
     let made = server.wait(&|| true, async {
-        names_fit(views).map_err(Trouble::Unfit)?;
+        names_fit(views).map_err(PostgresTrouble::Unfit)?;
         let mut session = server.connect().await?;
         make_in(&mut session, schema, job, views).await
     });
@@ -36,11 +36,11 @@ pub fn make(
 }
 
 async fn make_in(
-    session: &mut Session,
+    session: &mut PostgresSession,
     schema: &str,
     job: &str,
     views: &[RowView],
-) -> Result<Vec<Made>, Trouble> {
+) -> Result<Vec<TableMade>, PostgresTrouble> {
     let transaction = session.client.transaction().await?;
     transaction.execute("select pg_advisory_xact_lock($1)", &[&LOCK]).await?;
     let client = transaction.client();
@@ -57,16 +57,16 @@ async fn make_in(
         let columns: Vec<usize> = match found {
             None => {
                 client.batch_execute(&create(schema, view)).await?;
-                made.push(Made::Table(view.name.clone()));
+                made.push(TableMade::Table(view.name.clone()));
                 (0..view.columns.len()).collect()
             }
             Some(found) => {
-                let lacks = found.lacks(job, view).map_err(Trouble::Unfit)?;
+                let lacks = found.lacks(job, view).map_err(PostgresTrouble::Unfit)?;
                 if !lacks.is_empty() {
                     client.batch_execute(&add_columns(schema, view, &lacks)).await?;
                     let named = lacks.iter().filter_map(|at| view.columns.get(*at));
                     let named = named.map(|(name, _)| name.clone()).collect();
-                    made.push(Made::Columns(view.name.clone(), named));
+                    made.push(TableMade::Columns(view.name.clone(), named));
                 }
                 lacks
             }

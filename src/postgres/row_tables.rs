@@ -18,7 +18,7 @@
 //!   there stays.
 
 use super::look::{fits, months};
-use super::server::{PostgresServer, Session, Trouble};
+use super::server::{PostgresServer, PostgresSession, PostgresTrouble};
 use crate::fault;
 use crate::offline::row_view::RowView;
 use crate::offline::table_rows::{BornEntities, RowBatch, ViewRows};
@@ -67,7 +67,7 @@ pub struct TableProgress {
 pub struct RowTables {
     server: PostgresServer,
     of: TablesOf,
-    session: Option<Session>,
+    session: Option<PostgresSession>,
     /// The tables of months that are there.
     months: HashSet<String>,
     /// Whether this run has taken over.
@@ -99,7 +99,7 @@ impl RowTables {
             fits(&session.client, &self.of.schema, &self.of.job, &self.of.views).await
         });
         match fits {
-            Err(trouble @ Trouble::Unfit(_)) => {
+            Err(trouble @ PostgresTrouble::Unfit(_)) => {
                 Err(self.server.tell("cannot write sealed rows to", &trouble))
             }
             // The rest is told while the job runs.
@@ -152,7 +152,7 @@ impl RowTables {
             make_months(&session, of, months, batch).await?;
             let written = of.write(&mut session, batch, CopyWay::Straight).await;
             match written {
-                Err(Trouble::Server(why)) if why.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
+                Err(PostgresTrouble::Server(why)) if why.code() == Some(&SqlState::UNIQUE_VIOLATION) => {
                     tracing::warn!(
                         until = batch.to,
                         "some of these sealed rows are in their tables already, by another hand or an older \
@@ -169,9 +169,9 @@ impl RowTables {
         Ok(())
     }
 
-    fn unpublished(&self, trouble: &Trouble) -> Unpublished {
+    fn unpublished(&self, trouble: &PostgresTrouble) -> Unpublished {
         match trouble {
-            Trouble::TakenOver => Unpublished::TakenOver,
+            PostgresTrouble::TakenOver => Unpublished::TakenOver,
             trouble => Unpublished::Failed(self.server.tell(WHAT, trouble)),
         }
     }
@@ -179,11 +179,11 @@ impl RowTables {
 
 /// Makes the tables of months that rows of a batch need.
 async fn make_months(
-    session: &Session,
+    session: &PostgresSession,
     of: &TablesOf,
     there: &mut HashSet<String>,
     batch: &RowBatch,
-) -> Result<(), Trouble> {
+) -> Result<(), PostgresTrouble> {
     for rows in &batch.views {
         let Some(view) = of.views.get(rows.view) else { continue };
         let births = rows.born.first_month();
@@ -206,9 +206,9 @@ impl TablesOf {
     /// `again`: this run has taken over already, and may not from one that did after it.
     async fn take_over(
         &self,
-        session: &mut Session,
+        session: &mut PostgresSession,
         again: bool,
-    ) -> Result<Option<TableProgress>, Trouble> {
+    ) -> Result<Option<TableProgress>, PostgresTrouble> {
         let progress = self.progress();
         let Generation { number, store, writer } = &self.run;
         let number = place_of(*number)?;
@@ -225,7 +225,7 @@ impl TablesOf {
         let (of_writer, state, run): (&str, &str, i64) = (row.get(3), row.get(4), row.get(5));
         let is_newer = state == store && run > number;
         if is_newer || again && of_writer != writer {
-            return Err(Trouble::TakenOver);
+            return Err(PostgresTrouble::TakenOver);
         }
         let take = format!(
             "update {progress} set writer = $2, writer_state = $3, writer_run = $4 where job = $1"
@@ -240,17 +240,17 @@ impl TablesOf {
 
     async fn write(
         &self,
-        session: &mut Session,
+        session: &mut PostgresSession,
         batch: &RowBatch,
         way: CopyWay,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), PostgresTrouble> {
         let progress = self.progress();
         let transaction = session.client.transaction().await?;
         let held = format!("select writer from {progress} where job = $1 for update");
         let row = transaction.query_opt(&held, &[&self.job]).await?;
         let writer: Option<&str> = row.as_ref().map(|row| row.get(0));
         if writer != Some(&self.run.writer) {
-            return Err(Trouble::TakenOver);
+            return Err(PostgresTrouble::TakenOver);
         }
         for rows in &batch.views {
             let Some(view) = self.views.get(rows.view) else { continue };
@@ -274,7 +274,7 @@ impl TablesOf {
         view: &RowView,
         rows: &ViewRows,
         way: CopyWay,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), PostgresTrouble> {
         let staging = quoted("tidemark_staging");
         let into = match way {
             CopyWay::Straight => table(&self.schema, view),
@@ -307,7 +307,7 @@ impl TablesOf {
 }
 
 /// A place, a time or a number of a run as PostgreSQL has it.
-fn place_of(number: u64) -> Result<i64, Trouble> {
+fn place_of(number: u64) -> Result<i64, PostgresTrouble> {
     i64::try_from(number)
-        .map_err(|_| Trouble::Unfit(format!("{number} is more than PostgreSQL can count")))
+        .map_err(|_| PostgresTrouble::Unfit(format!("{number} is more than PostgreSQL can count")))
 }

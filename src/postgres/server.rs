@@ -44,12 +44,12 @@ pub struct PostgresServer {
 }
 
 /// A connection.
-pub(super) struct Session {
+pub(super) struct PostgresSession {
     pub client: Client,
     driver: JoinHandle<()>,
 }
 
-impl Drop for Session {
+impl Drop for PostgresSession {
     fn drop(&mut self) {
         self.driver.abort();
     }
@@ -57,7 +57,7 @@ impl Drop for Session {
 
 /// Why something was not done.
 #[derive(Debug)]
-pub(super) enum Trouble {
+pub(super) enum PostgresTrouble {
     /// The server, or the way to it.
     Server(tokio_postgres::Error),
     /// What is there is not what has to be; says what to do.
@@ -68,9 +68,9 @@ pub(super) enum Trouble {
     TakenOver,
 }
 
-impl From<tokio_postgres::Error> for Trouble {
+impl From<tokio_postgres::Error> for PostgresTrouble {
     fn from(why: tokio_postgres::Error) -> Self {
-        Trouble::Server(why)
+        PostgresTrouble::Server(why)
     }
 }
 
@@ -115,13 +115,13 @@ impl PostgresServer {
         format!("{}:{port}/{database}", hosts.join(","))
     }
 
-    pub(super) async fn connect(&self) -> Result<Session, Trouble> {
+    pub(super) async fn connect(&self) -> Result<PostgresSession, PostgresTrouble> {
         let (client, connection) = self.config.connect(self.tls.clone()).await?;
         let driver = tokio::spawn(async move {
             // The client is told what its connection ended with.
             let _ = connection.await;
         });
-        let session = Session { client, driver };
+        let session = PostgresSession { client, driver };
         session.client.batch_execute(SETTINGS).await?;
         Ok(session)
     }
@@ -130,8 +130,8 @@ impl PostgresServer {
     pub(super) fn wait<T>(
         &self,
         go_on: &dyn Fn() -> bool,
-        work: impl Future<Output = Result<T, Trouble>>,
-    ) -> Result<T, Trouble> {
+        work: impl Future<Output = Result<T, PostgresTrouble>>,
+    ) -> Result<T, PostgresTrouble> {
         let gives_up = async {
             while go_on() {
                 tokio::time::sleep(LOOK).await;
@@ -140,8 +140,8 @@ impl PostgresServer {
         self.runtime.block_on(async {
             tokio::select! {
                 done = work => done,
-                () = gives_up => Err(Trouble::NoAnswer("it was given up while it lasted".to_owned())),
-                () = tokio::time::sleep(ANSWER) => Err(Trouble::NoAnswer(format!(
+                () = gives_up => Err(PostgresTrouble::NoAnswer("it was given up while it lasted".to_owned())),
+                () = tokio::time::sleep(ANSWER) => Err(PostgresTrouble::NoAnswer(format!(
                     "no answer within {} s; see whether it runs, and what it waits for \
                      (`select * from pg_stat_activity`)",
                     ANSWER.as_secs()
@@ -151,11 +151,11 @@ impl PostgresServer {
     }
 
     /// What went wrong while `what`, for people, and what to do.
-    pub(super) fn tell(&self, what: &str, trouble: &Trouble) -> String {
+    pub(super) fn tell(&self, what: &str, trouble: &PostgresTrouble) -> String {
         let why = match trouble {
-            Trouble::Server(why) => told(why),
-            Trouble::Unfit(why) | Trouble::NoAnswer(why) => why.clone(),
-            Trouble::TakenOver => "another run of the job writes there".to_owned(),
+            PostgresTrouble::Server(why) => told(why),
+            PostgresTrouble::Unfit(why) | PostgresTrouble::NoAnswer(why) => why.clone(),
+            PostgresTrouble::TakenOver => "another run of the job writes there".to_owned(),
         };
         format!("{what} PostgreSQL at {}: {why}", self.shown())
     }

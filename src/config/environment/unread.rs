@@ -15,7 +15,7 @@ const USER: &str = "the user stands in REDIS_URL, or is \"username\" in [online.
 
 /// Variables that are often meant for a feature engine, and what is to be said instead. One that
 /// ends in an underscore is the beginning of some.
-const ANSWERED: [(&str, &str); 17] = [
+const ANSWERED: [(&str, &str); 16] = [
     ("KAFKA_BROKER", BROKERS),
     ("KAFKA_BROKERS", BROKERS),
     ("KAFKA_BROKER_LIST", BROKERS),
@@ -36,11 +36,6 @@ const ANSWERED: [(&str, &str); 17] = [
         "KAFKA_BATCH_TIMEOUT_MS",
         "no batch waits to be full: records are taken as they come; how long a changed row may wait \
          is \"flush_interval\" in [online]",
-    ),
-    (
-        "POSTGRES_URL",
-        "nothing is written to Postgres yet: rows for training go to the file that is \"path\" in \
-         [sealed]",
     ),
     ("REDIS_USER", USER),
     ("REDIS_USERNAME", USER),
@@ -135,7 +130,6 @@ mod tests {
             ("WINDOW_MAX_SIZE", "windows stand in the job"),
             ("FEATURE_PIPELINE_WINDOW", "stand in the job"),
             ("KAFKA_BATCH_TIMEOUT_MS", "no batch waits"),
-            ("POSTGRES_URL", "Postgres yet"),
             ("KAFKA_ACKS", "docs --settings"),
         ] {
             assert!(said(name).contains(words), "{}", said(name));
