@@ -134,12 +134,19 @@ pub(super) fn address(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads a time.
+/// Reads a time: in RFC 3339, or in ms since 1970, as rows have theirs.
 pub(super) fn time(text: &str) -> Result<EventTime, String> {
     let time = text.parse::<jiff::Timestamp>().ok();
     let ms = time.and_then(|time| EventTime::try_from(time.as_millisecond()).ok());
-    ms.ok_or_else(|| "write a time such as 2026-01-04T12:30:00Z".to_owned())
+    let number = || text.parse().ok().filter(|ms| *ms <= TIME_MAX);
+    ms.or_else(number).ok_or_else(|| {
+        "write a time such as 2026-01-04T12:30:00Z, or ms since 1970 such as 1767529800000"
+            .to_owned()
+    })
 }
+
+/// The last ms of the year 9999.
+const TIME_MAX: EventTime = 253_402_300_799_999;
 
 /// Reads a number of workers.
 pub(super) fn workers(text: &str) -> Result<usize, String> {
@@ -193,5 +200,20 @@ pub(super) fn some(text: &str) -> Result<u64, String> {
     match text.replace('_', "").parse() {
         Ok(0) | Err(_) => Err("write a whole number, at least 1, such as 1_000_000".to_owned()),
         Ok(count) => Ok(count),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_rfc_3339_or_ms_since_1970() {
+        for text in ["2026-01-04T12:30:00.250Z", "2026-01-04T13:30:00.250+01:00", "1767529800250"] {
+            assert_eq!(time(text), Ok(1_767_529_800_250), "{text}");
+        }
+        for text in ["", "2026-01-04", "-1", "253402300800000", "1767529800.25"] {
+            assert!(time(text).is_err_and(|why| why.contains("ms since 1970")), "{text}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What a replay says of records whose operations the job does not read.
+//! What a replay says of sources of which it has read no event.
 
 use crate::engine::Observer;
 use crate::output;
@@ -28,6 +28,20 @@ pub(super) fn say(plan: &Plan, observer: &Observer) {
                  there if these are events too",
                 source.name,
                 ops.join(", ")
+            ));
+        }
+    }
+}
+
+/// Says which sources have no record at all, whose features are then empty.
+pub(super) fn say_empty(plan: &Plan, observer: &Observer) {
+    for (at, source) in plan.sources.iter().enumerate() {
+        let verdicts = || observer.metrics.iter().filter_map(|m| m.verdicts.get(at));
+        let skipped = verdicts().any(|verdicts| verdicts.skipped_by_operation().next().is_some());
+        if !skipped && verdicts().map(|verdicts| verdicts.judged()).sum::<u64>() == 0 {
+            output::note(&format!(
+                "warning: not one record of source {} was read: features of it are empty in every row",
+                source.name
             ));
         }
     }
