@@ -133,7 +133,13 @@ fn an_added_window_is_filled_from_the_rows_that_are_kept_and_says_from_when_it_i
     for _ in 0..2 {
         let mut process = changing.start(added, &[]);
         process.until_ready();
-        assert_eq!(changing.row(&process, "changed").0, Some(rows_from + 60 * MINUTE));
+        let (from, _) = changing.row(&process, "changed");
+        if rows_from + 60 * MINUTE > kept.cut {
+            assert_eq!(from, Some(rows_from + 60 * MINUTE));
+        } else {
+            // On a slow machine snapshots are seldom, and more rows are kept than the window needs.
+            assert!(from.is_none_or(|from| from <= kept.cut), "{from:?} {}", kept.cut);
+        }
         process.stop("TERM");
     }
     let mut process = changing.start(added, &[]);
