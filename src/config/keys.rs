@@ -3,6 +3,7 @@
 //! Each group of settings says its keys once, to a [`Keys`]. Reading a file is one `Keys`; listing
 //! keys and defaults, which holds the shipped file to the truth, is another.
 
+use crate::config::Secret;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -38,6 +39,14 @@ pub(super) trait Keys {
     fn text(&mut self, key: &'static str, check: Check<'_>, setting: &mut String);
     /// A text that may be left out.
     fn optional_text(&mut self, key: &'static str, check: Check<'_>, setting: &mut Option<String>);
+    /// A text that may be left out and is shown to nobody.
+    fn secret(&mut self, key: &'static str, check: Check<'_>, setting: &mut Option<Secret>) {
+        let mut text = None;
+        self.optional_text(key, check, &mut text);
+        if text.is_some() {
+            *setting = text.map(Secret::new);
+        }
+    }
     /// One of some names.
     fn choice(&mut self, key: &'static str, names: &[&'static str], setting: &mut &'static str);
     /// Names and texts of the author's choice, dotted names included.

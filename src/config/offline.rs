@@ -64,43 +64,71 @@ impl OfflineSettings {
     }
 
     /// What is wrong with these settings beside the others.
-    pub(super) fn contradictions(&self, all: &Settings) -> Vec<&'static str> {
-        let mut wrong = self.postgres.contradictions();
+    pub(super) fn contradictions(&self, all: &Settings) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (section, rows, is_there, have) in [
+            (FILES, self.rows, self.url.is_some(), "files have"),
+            (TABLES, self.postgres.rows, self.postgres.url.is_some(), "tables have"),
+        ] {
+            if !is_there && rows == RowTimes::Changes {
+                wrong.push(format!(
+                    "\"rows = \"changes\"\" in {section} needs \"url\" there: it is what {have}"
+                ));
+            }
+        }
         if self.readers() == 2 && self.rows != self.postgres.rows {
             wrong.push(
                 "\"rows\" in [offline.parquet] and in [offline.postgres] must be the same: both are written from \
-                 one file of sealed rows",
+                 one file of sealed rows"
+                    .to_owned(),
             );
         }
-        wrong.extend(self.of_files(all));
+        if self.url.is_some() {
+            wrong.extend(lacks(all, FILES, self.rows, ("parquet", cfg!(feature = "parquet"))));
+        }
         wrong
     }
 
-    fn of_files(&self, all: &Settings) -> Vec<&'static str> {
-        if self.url.is_none() {
-            let lacks = "\"rows = \"changes\"\" in [offline.parquet] needs \"url\" there: it is what files have";
-            return Vec::from_iter((self.rows == RowTimes::Changes).then_some(lacks));
-        }
-        let is_stream = |path: &String| is_standard_output(Path::new(path));
-        match (&all.sealed.path, &all.state.url) {
-            _ if cfg!(not(feature = "parquet")) => {
-                vec![
-                    "\"url\" in [offline.parquet] needs a program that is built with its feature \"parquet\"",
-                ]
-            }
-            (Some(path), Some(_)) if is_stream(path) => vec![
-                "\"path\" in [sealed] names the standard output: rows are written to [offline.parquet] \
-                 from a file",
-            ],
-            _ if self.rows == RowTimes::Changes && all.sealed.topic.is_some() => vec![
-                "\"rows = \"changes\"\" in [offline.parquet] cannot be beside \"topic\" in [sealed]: a topic \
-                 has the rows of events alone; leave one of them out",
-            ],
-            (Some(_), Some(_)) => Vec::new(),
-            _ => vec![
-                "\"url\" in [offline.parquet] needs \"path\" in [sealed], the file where rows wait, and \
-                 \"url\" in [state], which knows how far they are final",
-            ],
-        }
+    /// What `all` lacks for a job that is to write tables. Not a contradiction: a variable that all commands
+    /// see may have the URL.
+    pub fn tables_lack(&self, all: &Settings) -> Option<String> {
+        self.postgres.url.as_ref()?;
+        lacks(all, TABLES, self.postgres.rows, ("postgres", cfg!(feature = "postgres")))
     }
+}
+
+/// The sections of both kinds of stores.
+const FILES: &str = "[offline.parquet]";
+const TABLES: &str = "[offline.postgres]";
+
+/// What `all` lacks for rows that go to the store of `section`, which needs this feature of the program.
+fn lacks(
+    all: &Settings,
+    section: &str,
+    rows: RowTimes,
+    (feature, is_built): (&str, bool),
+) -> Option<String> {
+    if !is_built {
+        return Some(format!(
+            "\"url\" in {section} needs a program that is built with its feature \"{feature}\""
+        ));
+    }
+    let (Some(path), Some(_)) = (&all.sealed.path, &all.state.url) else {
+        let variable = if section == TABLES { " (POSTGRES_URL)" } else { "" };
+        return Some(format!(
+            "\"url\" in {section}{variable} needs \"path\" in [sealed], the file where rows wait, and \"url\" \
+             in [state], which knows how far they are final"
+        ));
+    };
+    if is_standard_output(Path::new(path)) {
+        return Some(format!(
+            "\"path\" in [sealed] names the standard output: rows are written to {section} from a file"
+        ));
+    }
+    (rows == RowTimes::Changes && all.sealed.topic.is_some()).then(|| {
+        format!(
+            "\"rows = \"changes\"\" in {section} cannot be beside \"topic\" in [sealed]: a topic has the rows \
+             of events alone; leave one of them out"
+        )
+    })
 }

@@ -215,9 +215,7 @@ impl RedisSettings {
         keys.optional_text("addresses", &listed, &mut self.addresses);
         keys.optional_text("sentinel_name", &not_empty, &mut self.sentinel_name);
         keys.optional_text("sentinel_username", &not_empty, &mut self.sentinel_username);
-        let mut password = None;
-        keys.optional_text("sentinel_password", &not_empty, &mut password);
-        self.sentinel_password = password.map(Secret::new).or(self.sentinel_password.take());
+        keys.secret("sentinel_password", &not_empty, &mut self.sentinel_password);
         self.address.keys(keys);
         keys.optional_text("tls_ca_file", &not_empty, &mut self.tls.ca_file);
         keys.optional_text("tls_cert_file", &not_empty, &mut self.tls.cert_file);

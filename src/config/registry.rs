@@ -51,10 +51,10 @@ impl RegistrySettings {
         keys.optional_text("schemas", &not_empty, &mut self.schemas);
         keys.optional_text("user", &is_user, &mut self.user);
         keys.instead_of("password", &["password_file"]);
-        secret(keys, "password", &mut self.password);
+        keys.secret("password", &not_empty, &mut self.password);
         keys.optional_text("password_file", &not_empty, &mut self.password_file);
         keys.instead_of("token", &["token_file"]);
-        secret(keys, "token", &mut self.token);
+        keys.secret("token", &not_empty, &mut self.token);
         keys.optional_text("token_file", &not_empty, &mut self.token_file);
         keys.optional_text("tls_ca_file", &not_empty, &mut self.tls.ca_file);
         keys.optional_text("tls_cert_file", &not_empty, &mut self.tls.cert_file);
@@ -87,14 +87,6 @@ impl RegistrySettings {
     /// Takes `schemas` instead of what was said before.
     pub(super) fn use_schemas(&mut self, schemas: String) {
         (self.url, self.schemas) = (None, Some(schemas));
-    }
-}
-
-fn secret(keys: &mut dyn Keys, key: &'static str, setting: &mut Option<Secret>) {
-    let mut text = None;
-    keys.optional_text(key, &not_empty, &mut text);
-    if text.is_some() {
-        *setting = text.map(Secret::new);
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a process runs with: its job, and its settings as texts by key, as they are written in
 //! `cluster.toml`, without secrets.
 
-use crate::config::Settings;
 use crate::config::keys::{Check, Keys, section_name};
+use crate::config::{Secret, Settings};
 use crate::text::{bytes_text, duration_text};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,17 +56,6 @@ impl Settings {
         for (variable, value) in [("KAFKA_TOPIC", &self.topic), ("REDIS_FEATURE_TTL", &ttl)] {
             if let Some(value) = value {
                 teller.told.insert(variable.to_owned(), value.clone());
-            }
-        }
-        let (redis, registry) = (&self.online.redis, &self.registry);
-        for (key, secret) in [
-            ("online.redis.password", &redis.address.password),
-            ("online.redis.sentinel_password", &redis.sentinel_password),
-            ("registry.password", &registry.password),
-            ("registry.token", &registry.token),
-        ] {
-            if secret.is_some() {
-                teller.told.insert(key.to_owned(), HIDDEN.to_owned());
             }
         }
         teller.told
@@ -131,6 +120,11 @@ impl Keys for Teller {
             self.tell_text(key, text);
         }
     }
+    fn secret(&mut self, key: &'static str, _: Check<'_>, setting: &mut Option<Secret>) {
+        if setting.is_some() {
+            self.tell(key, HIDDEN.to_owned());
+        }
+    }
     fn choice(&mut self, key: &'static str, _: &[&'static str], setting: &mut &'static str) {
         self.tell(key, (*setting).to_owned());
     }
@@ -150,7 +144,6 @@ impl Keys for Teller {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Secret;
 
     #[test]
     fn values_are_told_as_they_are_written_and_no_secret_is() {
@@ -161,13 +154,21 @@ mod tests {
         settings.registry.url = Some("http://user:hidden-4@registry:8081".to_owned());
         settings.kafka.settings.insert("sasl.password".to_owned(), "hidden-5".to_owned());
         settings.online.redis.sentinel_password = Some(Secret::new("hidden-6"));
+        settings.offline.postgres.url = Some(Secret::new("postgres://ann:hidden-7@db/rows"));
         let told = settings.told();
         assert_eq!(told["workers"], "1");
         assert_eq!(told["limits.shutdown"], "25s");
         assert_eq!(told["limits.step_records"], "4096");
         assert_eq!(told["online.redis.host"], "localhost");
-        for there in ["kafka.settings.sasl.password", "online.redis.password", "registry.token"] {
-            assert_eq!(told[there], "***");
+        for there in [
+            "kafka.settings.sasl.password",
+            "online.redis.password",
+            "online.redis.sentinel_password",
+            "registry.password",
+            "registry.token",
+            "offline.postgres.url",
+        ] {
+            assert_eq!(told[there], "***", "{there}");
         }
         assert!(!format!("{told:?}").contains("hidden"), "{told:?}");
     }

@@ -6,6 +6,8 @@ use crate::connect;
 use crate::engine::Observer;
 use crate::failure::Failure;
 use crate::kafka::{SealedTopicSettings, SealedTopics};
+#[cfg(feature = "parquet")]
+use crate::offline::row_view::RowView;
 use crate::publishing::RowsPublisher;
 use crate::recovery::Recovery;
 use crate::sealed_file::{LineSink, SealedFile};
@@ -36,18 +38,17 @@ pub(super) struct RunSealed {
 /// # Errors
 /// When a topic of rows is one that the job reads, or a view's columns have no names of their own.
 pub(super) fn check(plan: &Plan, settings: &Settings) -> Result<(), Failure> {
-    if let Some(lacks) = settings.offline.postgres.lacks(settings) {
+    if let Some(lacks) = settings.offline.tables_lack(settings) {
         return Err(Failure::usage(lacks));
     }
     #[cfg(feature = "parquet")]
     if settings.offline.readers() > 0 {
-        let views = crate::offline::row_view::RowView::all(plan).map_err(Failure::usage)?;
-        #[cfg(feature = "postgres")]
-        if settings.offline.postgres.url.is_some() {
-            crate::offline::table_schema::names_fit(&views).map_err(Failure::usage)?;
-        }
-        #[cfg(not(feature = "postgres"))]
-        drop(views);
+        RowView::all(plan).map_err(Failure::usage)?;
+    }
+    #[cfg(feature = "postgres")]
+    if settings.offline.postgres.url.is_some() {
+        let views = RowView::all(plan).map_err(Failure::usage)?;
+        crate::offline::table_schema::names_fit(&views).map_err(Failure::usage)?;
     }
     let Some(pattern) = &settings.sealed.topic else { return Ok(()) };
     let sources = || plan.sources.iter().filter_map(|source| source.topic.as_ref());
@@ -194,7 +195,6 @@ fn to_tables(
     address: &crate::postgres::PostgresAddress,
     (file, begins, room): (File, u64, RoomShare),
 ) -> Result<RowsPublisher, Failure> {
-    use crate::offline::row_view::RowView;
     use crate::offline::table_rows::TableRows;
     use crate::postgres::{PostgresServer, RowTables, TablesOf};
     let hint = "`tidemark offline init JOB` makes the tables that [offline.postgres] needs";

@@ -1,11 +1,8 @@
 //! Tables of PostgreSQL that sealed rows go to.
 
 use crate::cli::RowTimes;
-use crate::config::Settings;
 use crate::config::keys::{Keys, choose, not_empty};
 use crate::config::secret::Secret;
-use crate::named_file::is_standard_output;
-use std::path::Path;
 
 /// Tables of PostgreSQL that sealed rows are written to from their file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,50 +30,11 @@ const NAME_BYTES_MAX: usize = 63;
 
 impl PostgresSettings {
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
-        // It is told to nobody: a password may be in it.
-        let mut url = None;
-        keys.optional_text("url", &is_url, &mut url);
-        if url.is_some() {
-            self.url = url.map(Secret::new);
-        }
+        // A password may be in it.
+        keys.secret("url", &is_url, &mut self.url);
         keys.optional_text("tls_ca_file", &not_empty, &mut self.tls_ca_file);
         keys.text("schema", &is_name, &mut self.schema);
         choose(keys, "rows", &mut self.rows);
-    }
-
-    /// What is wrong with these settings by themselves.
-    pub(super) fn contradictions(&self) -> Vec<&'static str> {
-        if self.url.is_none() && self.rows == RowTimes::Changes {
-            return vec![
-                "\"rows = \"changes\"\" in [offline.postgres] needs \"url\" there: it is what tables have",
-            ];
-        }
-        Vec::new()
-    }
-
-    /// What `all` lacks for a job that is to write there. Not a contradiction: a variable that all commands see
-    /// may have the URL.
-    pub fn lacks(&self, all: &Settings) -> Option<&'static str> {
-        self.url.as_ref()?;
-        let is_stream = |path: &String| is_standard_output(Path::new(path));
-        match (&all.sealed.path, &all.state.url) {
-            _ if cfg!(not(feature = "postgres")) => Some(
-                "\"url\" in [offline.postgres] needs a program that is built with its feature \"postgres\"",
-            ),
-            (Some(path), Some(_)) if is_stream(path) => Some(
-                "\"path\" in [sealed] names the standard output: rows are written to [offline.postgres] \
-                 from a file",
-            ),
-            _ if self.rows == RowTimes::Changes && all.sealed.topic.is_some() => Some(
-                "\"rows = \"changes\"\" in [offline.postgres] cannot be beside \"topic\" in [sealed]: a topic \
-                 has the rows of events alone; leave one of them out",
-            ),
-            (Some(_), Some(_)) => None,
-            _ => Some(
-                "\"url\" in [offline.postgres] (POSTGRES_URL) needs \"path\" in [sealed], the file where rows \
-                 wait, and \"url\" in [state], which knows how far they are final",
-            ),
-        }
     }
 }
 

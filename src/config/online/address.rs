@@ -74,11 +74,7 @@ impl RedisAddress {
         keys.port("port", 1, &mut self.port);
         keys.count("db", 0..=16_383, &mut self.db);
         keys.optional_text("username", &not_empty, &mut self.username);
-        let mut password = None;
-        keys.optional_text("password", &not_empty, &mut password);
-        if password.is_some() {
-            self.password = password.map(Secret::new);
-        }
+        keys.secret("password", &not_empty, &mut self.password);
         keys.flag("tls", &mut self.tls);
         if let Some(Ok(address)) = url.as_deref().map(RedisAddress::from_url) {
             *self = address;
