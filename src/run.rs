@@ -33,7 +33,6 @@ use crate::failure::Failure;
 use crate::http::{HostNames, HttpServer};
 use crate::kafka::KafkaStatus;
 use crate::mesh::Mesh;
-use crate::named_file::is_standard;
 use crate::online::OnlineStore;
 use crate::recovery::Recovery;
 use crate::refusals::{CountedLetters, Refusals};
@@ -134,7 +133,8 @@ impl OpenJob {
         (place, start_empty, stop): (&ClusterPlace, Vec<String>, &Stop),
     ) -> Result<Option<Self>, Failure> {
         let plan = &job.plan;
-        let engine = engine_settings(plan, &settings, place.shape());
+        let mut engine = engine_settings(plan, &settings, place.shape());
+        engine.live_left = store::live_left(plan, &settings);
         let observer = watch::observed(&engine, &settings);
         let cluster = cluster::join(plan, &settings, &observer, (place, start_empty, stop))?;
         let Some(Joined { recovery, mesh }) = cluster else { return Ok(None) };
@@ -160,11 +160,10 @@ impl OpenJob {
         if let Some(registry) = schemas.as_ref().and_then(SchemaSource::registry) {
             service = service.with_registry(Arc::clone(registry));
         }
-        let sealed_path = settings.sealed.path.as_deref().map(Path::new);
-        let written = [letters.path(), sealed_path, settings.state.folder()].into_iter().flatten();
-        let written = written.filter(|_| place.is_first());
-        for path in written.filter(|path| !is_standard(path)) {
-            service = service.with_disk(path);
+        if place.is_first() {
+            let sealed_path = settings.sealed.path.as_deref().map(Path::new);
+            let written = [letters.path(), sealed_path, settings.state.folder()];
+            service = service.with_disks(written.into_iter().flatten());
         }
         let service = Arc::new(service.with_life_signs(place.life_signs()));
         let http = answering(&settings, place, &service)?;
@@ -355,7 +354,7 @@ fn engine_settings(plan: &Arc<Plan>, settings: &Settings, shape: Shape) -> engin
         shape,
         limits: settings.limits.engine(),
         live_idle: Some(connect::millis(settings.limits.live_idle)),
-        live_left: store::live_left(plan, settings),
+        live_left: (0, 0),
         machine_clock: Some(Arc::new(arrival::machine_clock)),
         sealing: match (&settings.sealed.path, &settings.state.url) {
             (Some(_), _) => settings.offline.row_times().sealing(),

@@ -41,6 +41,7 @@ use crate::metrics::snapshot::{
     CheckpointSnapshot, KafkaSnapshot, LogSinkSnapshot, OnlineSnapshot, RegistrySnapshot,
 };
 use crate::metrics::{Scrape, render};
+use crate::named_file::is_standard;
 use crate::online::OnlineStore;
 use crate::process::ProcessUsage;
 use crate::registry::Registry;
@@ -53,7 +54,7 @@ use lasting::Lasting;
 use lately::Lately;
 pub use peers::Peers;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 use tidemark_jobs::Job;
@@ -79,7 +80,7 @@ pub type CheckpointStatus = Box<dyn Fn() -> CheckpointSnapshot + Send + Sync>;
 /// let service = Service::new(plan, observer, store, stall_after)
 ///     .with_kafka(status, 0)
 ///     .with_log(Box::new(move || dead_letters.status()))
-///     .with_disk("dead_letters.jsonl");
+///     .with_disks([Path::new("dead_letters.jsonl")]);
 /// HttpServer::start(address, HostNames::default(), Arc::new(service))?;
 /// ```
 pub struct Service {
@@ -228,10 +229,11 @@ impl Service {
         self
     }
 
-    /// Adds a file or folder that is written: the space on its file system is watched.
+    /// Adds files and folders that are written: the space on their file systems is watched. A standard
+    /// stream has none.
     #[must_use]
-    pub fn with_disk(mut self, path: impl Into<PathBuf>) -> Self {
-        self.files.push(path.into());
+    pub fn with_disks<'p>(mut self, paths: impl IntoIterator<Item = &'p Path>) -> Self {
+        self.files.extend(paths.into_iter().filter(|path| !is_standard(path)).map(PathBuf::from));
         self
     }
 
