@@ -29,6 +29,22 @@ impl From<String> for Unpublished {
 /// Fails in a process that another one has taken over from, and where that cannot be found out.
 pub type Leading = Box<dyn Fn() -> Result<(), Unpublished> + Send>;
 
+/// Says what of the lines of sealed rows up to the place `until` was not written: how many rows are in
+/// `stores` already, and how many lines are no rows of the job.
+#[cfg(feature = "parquet")]
+pub(crate) fn say_passed((older, others): (u64, u64), until: u64, stores: &'static str) {
+    if others > 0 {
+        tracing::warn!(
+            others,
+            until,
+            "the file of sealed rows has lines that are no rows of the job: they are not in {stores}"
+        );
+    }
+    if older > 0 {
+        tracing::info!(older, until, "rows that are in {stores} already are passed over");
+    }
+}
+
 /// What is known of the end of sealed rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowsEnd {

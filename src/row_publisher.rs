@@ -19,7 +19,9 @@
 use crate::fault;
 use crate::objects::{Creation, ObjectError, Objects};
 use crate::offline::row_rolls::{GatheredLine, PartEnd, ROLLS, Roll, RollFile, RollRows};
-use crate::publishing::{Leading, Publishing, RowsEnd, RowsProgress, RowsPublisher, Unpublished};
+use crate::publishing::{
+    Leading, Publishing, RowsEnd, RowsProgress, RowsPublisher, Unpublished, say_passed,
+};
 use crate::sealed_outbox::{RoomShare, cut_off, read};
 use std::fs::File;
 use std::io;
@@ -165,26 +167,8 @@ impl RowWork {
             }
             self.place += line.len() as u64;
         }
-        self.say_passed();
+        say_passed(std::mem::take(&mut self.passed), self.place, "files");
         Some(())
-    }
-
-    fn say_passed(&mut self) {
-        let (older, others) = std::mem::take(&mut self.passed);
-        if others > 0 {
-            tracing::warn!(
-                others,
-                until = self.place,
-                "the file of sealed rows has lines that are no rows of the job: they are in no file"
-            );
-        }
-        if older > 0 {
-            tracing::info!(
-                older,
-                until = self.place,
-                "rows that are in files already are passed over"
-            );
-        }
     }
 
     /// Writes the part at hand.

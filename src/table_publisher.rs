@@ -15,7 +15,7 @@
 use crate::fault;
 use crate::offline::table_rows::{RowBatch, TableRows};
 use crate::postgres::{RowTables, TableProgress};
-use crate::publishing::{Publishing, RowsEnd, RowsProgress, RowsPublisher};
+use crate::publishing::{Publishing, RowsEnd, RowsProgress, RowsPublisher, say_passed};
 use crate::sealed_outbox::{cut_off, read};
 use crate::sealed_publisher::PublishedFile;
 use std::io;
@@ -132,7 +132,7 @@ impl TableWork {
                     place += line.len() as u64;
                 }
             }
-            self.say_passed(place);
+            say_passed(std::mem::take(&mut self.rows.passed), place, "tables");
             if place >= until {
                 return Some(self.rows.all(place));
             }
@@ -151,20 +151,6 @@ impl TableWork {
                 "rows are in no table, and not in their file any more: PostgreSQL has been put back to a state \
                  before they were written, as from a backup; `tidemark replay` makes them from the log"
             );
-        }
-    }
-
-    fn say_passed(&mut self, until: u64) {
-        let (older, others) = std::mem::take(&mut self.rows.passed);
-        if others > 0 {
-            tracing::warn!(
-                others,
-                until,
-                "the file of sealed rows has lines that are no rows of the job: they are in no table"
-            );
-        }
-        if older > 0 {
-            tracing::info!(older, until, "rows that are in tables already are passed over");
         }
     }
 }
