@@ -36,7 +36,6 @@ pub(crate) fn tell(plan: &Plan, observer: &Observer) -> u64 {
     tell_invalid(&invalid);
     tell_rounded(plan, observer);
     skipped::say(plan, observer);
-    skipped::say_empty(plan, observer);
     invalid.iter().map(|field| field.count).sum()
 }
 
