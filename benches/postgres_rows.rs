@@ -29,11 +29,12 @@ use tidemark::offline::row_view::RowView;
 use tidemark::offline::table_rows::TableRows;
 use tidemark::online::redis::Generation;
 use tidemark::postgres::{PostgresAddress, PostgresServer, RowTables, TablesOf, make};
+use tidemark::sealed_outbox::READ_BYTES;
 
 /// CPU of a row in both processes together, in microseconds.
 const BAR: f64 = 5.0;
 /// Bytes of lines that are written together, as a running job does.
-const BATCH_BYTES: u64 = 4 << 20;
+const BATCH_BYTES: u64 = READ_BYTES as u64;
 const SCHEMA: &str = "tidemark";
 
 fn main() {

@@ -119,27 +119,27 @@ fn newest(folder: &Path) -> Option<Manifest> {
 
 #[test]
 fn an_added_window_is_filled_from_the_rows_that_are_kept_and_says_from_when_it_is_complete() {
-    let changing = Changing::new(51);
-    let mut process = changing.start("", &[]);
-    changing.write(0..8);
-    process.until_ready();
-    assert_eq!(changing.row(&process, "changed").0, None, "it was never without");
-    process.stop("TERM");
-    let kept = newest(changing.folder.path()).unwrap();
-    let rows_from = kept.rows_from.unwrap();
-    assert!(rows_from > 0 && rows_from < kept.cut, "rows have gone, and not all");
+    // Where snapshots are seldom, as on a busy machine, more rows may be kept than the window needs.
+    let begun = || {
+        let changing = Changing::new(51);
+        let mut process = changing.start("", &[]);
+        changing.write(0..8);
+        process.until_ready();
+        assert_eq!(changing.row(&process, "changed").0, None, "it was never without");
+        process.stop("TERM");
+        let kept = newest(changing.folder.path()).unwrap();
+        let rows_from = kept.rows_from.unwrap();
+        assert!(rows_from > 0 && rows_from < kept.cut, "rows have gone, and not all");
+        (rows_from + 60 * MINUTE > kept.cut).then_some((changing, rows_from))
+    };
+    let (changing, rows_from) = (0..10).find_map(|_| begun()).expect("fewer rows than an hour's");
     let added = "count_1h = { aggregate = \"count\", window = \"1h\" }\n";
     // It says so after the first start that knows it, and after another one.
     for _ in 0..2 {
         let mut process = changing.start(added, &[]);
         process.until_ready();
         let (from, _) = changing.row(&process, "changed");
-        if rows_from + 60 * MINUTE > kept.cut {
-            assert_eq!(from, Some(rows_from + 60 * MINUTE));
-        } else {
-            // On a slow machine snapshots are seldom, and more rows are kept than the window needs.
-            assert!(from.is_none_or(|from| from <= kept.cut), "{from:?} {}", kept.cut);
-        }
+        assert_eq!(from, Some(rows_from + 60 * MINUTE));
         process.stop("TERM");
     }
     let mut process = changing.start(added, &[]);

@@ -106,6 +106,12 @@ impl Counting {
         line.unwrap().parse().unwrap()
     }
 
+    /// What `/overview` says of the partitions, in their order.
+    fn partitions(&self) -> Vec<Value> {
+        let (_, overview) = self.process.json("/overview");
+        overview["partitions"].as_array().unwrap().clone()
+    }
+
     fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -196,6 +202,8 @@ fn a_transaction_that_hangs_holds_the_others_no_longer_than_hold_max() {
         .lines()
         .find(|line| line.starts_with("tidemark_source_overdue{") && !line.ends_with(" 0"));
     assert!(overdue.is_some_and(|line| line.ends_with(" 1")), "{overdue:?}");
+    let overdue: Vec<_> = job.partitions().iter().map(|it| it["overdue"] == true).collect();
+    assert_eq!(overdue, [false, true]);
     // What it says in the end, behind them, is late, and by the floor that is recorded.
     open.commit_transaction(WITHIN).unwrap();
     until("the late event", || !job.letters().is_empty());
@@ -224,11 +232,8 @@ fn live_rows_go_on_while_a_silent_partition_holds_the_seal() {
         producer.flush(WITHIN).unwrap();
         (0..cards)
             .for_each(|card| job.until_counted(&format!("card-{card}"), round * 10_000 / cards));
-        let (_, metrics) = job.process.get("/metrics").unwrap();
-        let paused = metrics.lines().filter(|line| line.starts_with("tidemark_source_paused{"));
-        let paused: Vec<_> = paused.collect();
-        assert!(!paused.is_empty(), "{metrics}");
-        assert!(paused.iter().all(|line| line.ends_with(" 0")), "{paused:?}");
+        let paused: Vec<_> = job.partitions().iter().map(|it| it["paused"] == true).collect();
+        assert_eq!(paused, [false, false]);
     }
     assert_eq!(job.sealed().0, Vec::<String>::new(), "all of it waits for the silent one");
 }

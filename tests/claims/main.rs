@@ -66,6 +66,7 @@ mod found_later;
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
+mod half_log;
 mod health;
 #[cfg(test)]
 mod historical;

@@ -3,22 +3,17 @@
 
 use crate::files::{job_over, tidemark};
 use crate::folder::Folder;
-use crate::memory::{Output, Record};
+use crate::half_log::HalfLog;
+use crate::memory::Output;
 use crate::postgres_server::{Postgres, URL};
-use crate::redis_server::Redis;
 use crate::row_files::{COMPARE, python};
-use crate::run::{
-    self, Process, command, half, kafka, refuses, settings, topic, traffic, until, until_stored,
-    write,
-};
+use crate::run::{self, Process, command, refuses, settings, until};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A job whose rows go to PostgreSQL.
 struct World {
-    log: Vec<Vec<(Record, Record)>>,
-    topic: String,
-    redis: Redis,
+    half: HalfLog,
     postgres: Postgres,
     folder: Folder,
 }
@@ -26,39 +21,23 @@ struct World {
 impl World {
     /// With half of the log in the topic, and the tables made.
     fn new(seed: u64, more: &str) -> World {
-        let log = traffic(seed, 12_000);
-        let (topic, redis, folder) =
-            (topic(&half(&log, 0)), Redis::start(&[]), Folder::new("postgres-rows"));
+        let folder = Folder::new("postgres-rows");
         let [path, state] = ["sealed.jsonl", "state"].map(|name| folder.file(name));
         let more = format!(
             "[sealed]\npath = {path:?}\nkeep = false\n{more}[state]\nurl = {state:?}\n\
              checkpoint_interval = \"100ms\"\n"
         );
         settings(folder.path(), &more);
-        let world = World { log, topic, redis, postgres: Postgres::start(&[]), folder };
+        let (half, postgres) = (HalfLog::new(seed), Postgres::start(&[]));
+        let world = World { half, postgres, folder };
         let made = world.postgres.init(&world.folder, "fraud");
         assert_eq!((made.code, made.errors.as_str()), (0, ""), "{}", made.out);
         world
     }
 
     fn start(&self, fault: &str) -> Process {
-        let port = self.redis.port.to_string();
-        let kafka = kafka().bootstrap_servers;
-        let variables = [
-            ("KAFKA_BOOTSTRAP_SERVERS", kafka.as_str()),
-            ("KAFKA_TOPIC", &self.topic),
-            ("REDIS_HOST", "127.0.0.1"),
-            ("REDIS_PORT", &port),
-            (URL, self.postgres.url()),
-            ("TIDEMARK_FAULT", fault),
-        ];
-        Process::start(self.folder.path(), "fraud", &variables)
-    }
-
-    /// Writes what the topic has not yet, and waits for it in Redis.
-    fn rest(&self, expected: &Output) {
-        write(&self.topic, &half(&self.log, 1));
-        until_stored(&self.redis, &run::hashes(expected));
+        let more = [(URL, self.postgres.url()), ("TIDEMARK_FAULT", fault)];
+        self.half.start(self.folder.path(), &more)
     }
 
     /// Waits until the tables have all rows of the newest checkpoint.
@@ -202,7 +181,7 @@ fn files_and_tables_have_the_rows_of_a_replay() {
 #[test]
 fn each_row_is_in_its_table_once_wherever_the_process_is_killed() {
     let world = World::new(81, "");
-    let expected = run::expected(&world.log);
+    let expected = run::expected(&world.half.log);
     for fault in [
         "publish.tables.copied:1:KILL",
         "publish.tables.done:2:KILL",
@@ -214,7 +193,7 @@ fn each_row_is_in_its_table_once_wherever_the_process_is_killed() {
     }
     let mut process = world.start("");
     process.until_ready();
-    world.rest(&expected);
+    world.half.rest(&expected);
     world.until_written(&process);
     process.stop("TERM");
     let rows = world.compare(&expected);
@@ -224,7 +203,7 @@ fn each_row_is_in_its_table_once_wherever_the_process_is_killed() {
     std::fs::remove_file(world.folder.file("sealed.jsonl")).unwrap();
     let _: u64 = redis::cmd("DEL")
         .arg("tidemark:fraud:generation")
-        .query(&mut world.redis.client())
+        .query(&mut world.half.redis.client())
         .unwrap();
     let mut process = world.start("");
     process.until_ready();
@@ -239,11 +218,11 @@ fn each_row_is_in_its_table_once_wherever_the_process_is_killed() {
 #[test]
 fn a_server_that_is_dead_or_hangs_holds_nobody_up_and_gets_all_rows_later() {
     let world = World::new(82, "");
-    let expected = run::expected(&world.log);
+    let expected = run::expected(&world.half.log);
     world.postgres.kill();
     let mut process = world.start("");
     process.until_ready();
-    world.rest(&expected);
+    world.half.rest(&expected);
     until("health to name the sink", || {
         let (_, health) = process.get("/health").unwrap();
         health.contains("offline_postgres")
@@ -266,7 +245,7 @@ fn a_server_that_is_dead_or_hangs_holds_nobody_up_and_gets_all_rows_later() {
 #[test]
 fn a_run_that_was_taken_over_from_writes_nothing_more() {
     let world = World::new(83, "");
-    let expected = run::expected(&world.log);
+    let expected = run::expected(&world.half.log);
     let mut first = world.start("publish.tables.copied:1:STOP");
     until("the first to stop in the middle of a transaction", || {
         first.log().contains("a test wants this signal")
@@ -277,7 +256,7 @@ fn a_run_that_was_taken_over_from_writes_nothing_more() {
     assert_ne!(world.postgres.ask(ends), "0");
     let mut second = world.start("");
     second.until_ready();
-    world.rest(&expected);
+    world.half.rest(&expected);
     world.until_written(&second);
     let writer = "select writer from tidemark.tidemark_progress";
     let writes = world.postgres.ask(writer);
@@ -291,7 +270,7 @@ fn a_run_that_was_taken_over_from_writes_nothing_more() {
 #[test]
 fn a_column_that_was_renamed_by_hand_is_named_and_no_row_is_lost() {
     let world = World::new(84, "");
-    let expected = run::expected(&world.log);
+    let expected = run::expected(&world.half.log);
     let rename = |from: &str, to: &str| {
         let table = "tidemark.transaction_stats_5m";
         world.postgres.ask(&format!("alter table {table} rename column {from} to {to}"));
@@ -300,7 +279,7 @@ fn a_column_that_was_renamed_by_hand_is_named_and_no_row_is_lost() {
     process.until_ready();
     world.until_written(&process);
     rename("txn_count_5m", "count_of_mine");
-    world.rest(&expected);
+    world.half.rest(&expected);
     until("health to name the column", || {
         let (_, health) = process.get("/health").unwrap();
         health.contains("has no column txn_count_5m any more (nobody knows of count_of_mine there)")

@@ -3,12 +3,10 @@
 
 use crate::files::tidemark;
 use crate::folder::Folder;
-use crate::memory::{Output, Record};
-use crate::redis_server::Redis;
+use crate::half_log::HalfLog;
+use crate::memory::Output;
 use crate::row_files::{COMPARE, python};
-use crate::run::{
-    self, Process, half, refuses, settings, topic, traffic, until, until_stored, write,
-};
+use crate::run::{self, Process, refuses, settings, until};
 use serde_json::Value;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -17,9 +15,7 @@ const ROLL: u64 = 20 * 60_000;
 
 /// A job whose rows go to files in the folder `rows`.
 struct World {
-    log: Vec<Vec<(Record, Record)>>,
-    topic: String,
-    redis: Redis,
+    half: HalfLog,
     folder: Folder,
 }
 
@@ -30,35 +26,18 @@ impl World {
 
     /// The same with more settings of the files.
     fn with(seed: u64, of_files: &str) -> World {
-        let log = traffic(seed, 12_000);
-        let (topic, redis, folder) =
-            (topic(&half(&log, 0)), Redis::start(&[]), Folder::new("rows"));
+        let folder = Folder::new("rows");
         let [path, state, rows] = ["sealed.jsonl", "state", "rows"].map(|name| folder.file(name));
         let more = format!(
             "[sealed]\npath = {path:?}\nkeep = false\n[offline.parquet]\nurl = {rows:?}\nroll = \"20m\"\n{of_files}\
              [state]\nurl = {state:?}\ncheckpoint_interval = \"100ms\"\n"
         );
         settings(folder.path(), &more);
-        World { log, topic, redis, folder }
+        World { half: HalfLog::new(seed), folder }
     }
 
     fn start(&self, fault: &str) -> Process {
-        let kafka = run::kafka().bootstrap_servers;
-        let port = self.redis.port.to_string();
-        let variables = [
-            ("KAFKA_BOOTSTRAP_SERVERS", kafka.as_str()),
-            ("KAFKA_TOPIC", &self.topic),
-            ("REDIS_HOST", "127.0.0.1"),
-            ("REDIS_PORT", &port),
-            ("TIDEMARK_FAULT", fault),
-        ];
-        Process::start(self.folder.path(), "fraud", &variables)
-    }
-
-    /// Writes what the topic has not yet, and waits for it in Redis.
-    fn rest(&self, expected: &Output) {
-        write(&self.topic, &half(&self.log, 1));
-        until_stored(&self.redis, &run::hashes(expected));
+        self.half.start(self.folder.path(), &[("TIDEMARK_FAULT", fault)])
     }
 
     /// The time of the last row that files have; `None`: there are none.
@@ -94,7 +73,7 @@ impl World {
 #[test]
 fn each_row_is_in_a_file_once_wherever_the_process_is_killed() {
     let world = World::new(71);
-    let expected = run::expected(&world.log);
+    let expected = run::expected(&world.half.log);
     for fault in
         ["publish.rows.file:3:KILL", "publish.rows.roll:2:KILL", "publish.rows.done:3:KILL"]
     {
@@ -104,7 +83,7 @@ fn each_row_is_in_a_file_once_wherever_the_process_is_killed() {
     }
     let mut process = world.start("");
     process.until_ready();
-    world.rest(&expected);
+    world.half.rest(&expected);
     process.stop("TERM");
     let file = std::fs::metadata(world.folder.file("sealed.jsonl")).unwrap();
     let bytes = usize::try_from(file.len()).unwrap();
@@ -116,7 +95,7 @@ fn each_row_is_in_a_file_once_wherever_the_process_is_killed() {
     std::fs::remove_file(world.folder.file("sealed.jsonl")).unwrap();
     let _: u64 = redis::cmd("DEL")
         .arg("tidemark:fraud:generation")
-        .query(&mut world.redis.client())
+        .query(&mut world.half.redis.client())
         .unwrap();
     let mut process = world.start("");
     process.until_ready();
@@ -157,7 +136,7 @@ print(total, changes)
 #[test]
 fn rows_of_changes_are_those_of_a_replay_wherever_the_process_is_killed() {
     let world = World::with(73, "rows = \"changes\"\n");
-    let expected = run::expected(&world.log);
+    let expected = run::expected(&world.half.log);
     for fault in ["publish.rows.file:3:KILL", "publish.rows.done:2:KILL"] {
         let mut process = world.start(fault);
         process.wait();
@@ -165,7 +144,7 @@ fn rows_of_changes_are_those_of_a_replay_wherever_the_process_is_killed() {
     }
     let mut process = world.start("");
     process.until_ready();
-    world.rest(&expected);
+    world.half.rest(&expected);
     let sealed = expected.sealed.lines().last().unwrap();
     let sealed: Value = serde_json::from_str(sealed).unwrap();
     let over = sealed["as_of"].as_u64().unwrap() / ROLL * ROLL;
@@ -174,7 +153,7 @@ fn rows_of_changes_are_those_of_a_replay_wherever_the_process_is_killed() {
     });
     process.stop("TERM");
     let mut files = Vec::new();
-    for (partition, records) in world.log.iter().enumerate() {
+    for (partition, records) in world.half.log.iter().enumerate() {
         let mut lines =
             records.iter().map(|(_, line)| line.clone()).collect::<Vec<_>>().join(&b'\n');
         lines.push(b'\n');
@@ -196,12 +175,12 @@ fn rows_of_changes_are_those_of_a_replay_wherever_the_process_is_killed() {
 #[test]
 fn a_store_that_takes_nothing_holds_nobody_up_and_gets_all_rows_later() {
     let world = World::new(72);
-    let expected = run::expected(&world.log);
+    let expected = run::expected(&world.half.log);
     // A file where a folder has to be.
     world.folder.write("rows/_rolls", "");
     let mut process = world.start("");
     process.until_ready();
-    world.rest(&expected);
+    world.half.rest(&expected);
     until("health to name the sink", || {
         let (_, health) = process.get("/health").unwrap();
         health.contains("offline_parquet") && health.contains("_rolls/")

@@ -3,7 +3,9 @@
 
 use crate::folder::Folder;
 use crate::redis_server::Redis;
-use crate::run::{self, Process, refuses, settings, topic, traffic, until, until_stored, write};
+use crate::run::{
+    self, Process, half, refuses, settings, topic, traffic, until, until_stored, write,
+};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -118,10 +120,8 @@ struct World {
 impl World {
     fn new(seed: u64, sealed: &str) -> World {
         let log = traffic(seed, 12_000);
-        let half: Vec<_> =
-            log.iter().map(|records| records[..records.len() / 2].to_vec()).collect();
         let (topic, redis, folder) =
-            (topic(&half), Redis::start(&[]), Folder::new("sealed-topics"));
+            (topic(&half(&log, 0)), Redis::start(&[]), Folder::new("sealed-topics"));
         let (path, state) = (folder.file("sealed.jsonl"), folder.file("state"));
         let more = format!(
             "[sealed]\npath = {path:?}\ntopic = \"{topic}.{{view}}\"\n{sealed}[state]\nurl = {state:?}\n\
