@@ -30,7 +30,9 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         return running::run(args, &job, address.as_deref());
     }
     if let Some(cluster) = &args.cluster {
-        Settings::load(&ClusterFile::Named(cluster.clone()), Flags::default())?;
+        let settings = Settings::load(&ClusterFile::Named(cluster.clone()), Flags::default())?;
+        // What a process of the job would not start with.
+        settings.offline.lacks(&settings).map_or(Ok(()), |lacks| Err(Failure::usage(lacks)))?;
     }
     check_fields(&job)?;
     let file = job_file::file_name(&args.job);

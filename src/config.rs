@@ -235,8 +235,8 @@ impl Settings {
         wrong.extend(self.cluster.contradictions(self));
         wrong.extend(self.sealed.contradictions(self));
         wrong.extend(self.serve.contradictions(self));
-        let wrong = wrong.into_iter().map(str::to_owned);
-        wrong.chain(self.offline.contradictions(self)).collect()
+        wrong.extend(self.offline.contradictions());
+        wrong.into_iter().map(str::to_owned).collect()
     }
 
     /// The same settings with what flags say.

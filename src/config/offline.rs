@@ -63,37 +63,38 @@ impl OfflineSettings {
         keys.section("postgres", &mut |keys| self.postgres.keys(keys));
     }
 
-    /// What is wrong with these settings beside the others.
-    pub(super) fn contradictions(&self, all: &Settings) -> Vec<String> {
+    /// What is wrong with these settings by themselves.
+    pub(super) fn contradictions(&self) -> Vec<&'static str> {
         let mut wrong = Vec::new();
-        for (section, rows, is_there, have) in [
-            (FILES, self.rows, self.url.is_some(), "files have"),
-            (TABLES, self.postgres.rows, self.postgres.url.is_some(), "tables have"),
-        ] {
-            if !is_there && rows == RowTimes::Changes {
-                wrong.push(format!(
-                    "\"rows = \"changes\"\" in {section} needs \"url\" there: it is what {have}"
-                ));
-            }
+        if self.url.is_none() && self.rows == RowTimes::Changes {
+            wrong.push(
+                "\"rows = \"changes\"\" in [offline.parquet] needs \"url\" there: it is what files have",
+            );
+        }
+        if self.postgres.url.is_none() && self.postgres.rows == RowTimes::Changes {
+            wrong.push(
+                "\"rows = \"changes\"\" in [offline.postgres] needs \"url\" there: it is what tables have",
+            );
         }
         if self.readers() == 2 && self.rows != self.postgres.rows {
             wrong.push(
                 "\"rows\" in [offline.parquet] and in [offline.postgres] must be the same: both are written from \
-                 one file of sealed rows"
-                    .to_owned(),
+                 one file of sealed rows",
             );
-        }
-        if self.url.is_some() {
-            wrong.extend(lacks(all, FILES, self.rows, ("parquet", cfg!(feature = "parquet"))));
         }
         wrong
     }
 
-    /// What `all` lacks for a job that is to write tables. Not a contradiction: a variable that all commands
-    /// see may have the URL.
-    pub fn tables_lack(&self, all: &Settings) -> Option<String> {
-        self.postgres.url.as_ref()?;
-        lacks(all, TABLES, self.postgres.rows, ("postgres", cfg!(feature = "postgres")))
+    /// What `all` lacks for a job that is to write there. Not a contradiction: commands that only say where
+    /// rows are to be read need none of it.
+    pub fn lacks(&self, all: &Settings) -> Option<String> {
+        let files = self.url.as_ref().and_then(|_| {
+            lacks(all, FILES, self.rows, ("parquet", cfg!(feature = "parquet")))
+        });
+        files.or_else(|| {
+            self.postgres.url.as_ref()?;
+            lacks(all, TABLES, self.postgres.rows, ("postgres", cfg!(feature = "postgres")))
+        })
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct RunSealed {
 /// # Errors
 /// When a topic of rows is one that the job reads, or a view's columns have no names of their own.
 pub(super) fn check(plan: &Plan, settings: &Settings) -> Result<(), Failure> {
-    if let Some(lacks) = settings.offline.tables_lack(settings) {
+    if let Some(lacks) = settings.offline.lacks(settings) {
         return Err(Failure::usage(lacks));
     }
     #[cfg(feature = "parquet")]
