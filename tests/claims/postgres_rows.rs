@@ -137,6 +137,7 @@ fn files_and_tables_have_the_rows_of_a_replay() {
     for (profile, job, source, times) in [
         ("fraud", tidemark_jobs::FRAUD, "transactions", "events"),
         ("personalization", tidemark_jobs::PERSONALIZATION, "clicks", "events"),
+        ("behavior", tidemark_jobs::BEHAVIOR, "behavior_events", "events"),
         ("fraud", tidemark_jobs::FRAUD, "transactions", "changes"),
     ] {
         let folder = Folder::new("postgres-jobs");
