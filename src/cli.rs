@@ -34,7 +34,7 @@ pub use completions::CompletionsArgs;
 pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, LettersReplayed, ReasonName};
 pub use docs::{DocsArgs, PageFormat};
 pub use explain::ExplainArgs;
-pub use feast::FeastArgs;
+pub use feast::{FeastArgs, HistoryFrom};
 pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
 pub use health::HealthArgs;

@@ -1,15 +1,19 @@
 //! `tidemark feast`: a Feast repository of a job, with which stock Feast reads what the job writes.
 
+mod history;
+mod log_of_events;
 mod repo;
+mod tables_of_rows;
 
 use crate::cli::FeastArgs;
-use crate::config::{ClusterFile, Flags, OfflineSettings, OnlineKind, Settings};
+use crate::config::{ClusterFile, Flags, OnlineKind, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::online::Layout;
 use crate::whole_file::WholeFile;
 use crate::{connect, job_file, output};
-use repo::FilesOfRows;
+use history::FeastHistory;
+use log_of_events::MODULE_NAME;
 use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
@@ -26,8 +30,8 @@ pub fn run(args: &FeastArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
     let job = job_file::load(&args.job)?;
     let redis = connect::redis(&settings);
-    let history = history(&settings.offline)?;
-    let files = repo::files(&job, &redis, history.as_ref()).map_err(Failure::usage)?;
+    let history = FeastHistory::of(args, &settings, &job)?;
+    let files = repo::files(&job, &redis, &history).map_err(Failure::usage)?;
     for (name, _) in &files {
         check(&args.dir.join(name))?;
     }
@@ -46,25 +50,6 @@ pub fn run(args: &FeastArgs) -> Result<Exit, Failure> {
     output::print(&next_steps(&args.dir, &files))
 }
 
-/// Where the job writes rows for training, if it does.
-fn history(offline: &OfflineSettings) -> Result<Option<FilesOfRows>, Failure> {
-    let Some(url) = &offline.url else { return Ok(None) };
-    let folder = match url.strip_prefix("file://") {
-        None if url.contains("://") => url.clone(),
-        path => {
-            // Feast looks for what is relative in its repository.
-            let path = std::path::absolute(path.unwrap_or(url)).map_err(|error| {
-                Failure::usage(format!(
-                    "cannot tell which folder \"url\" in [offline.parquet] is, '{url}': {error}"
-                ))
-            })?;
-            path.display().to_string()
-        }
-    };
-    let folder = folder.trim_end_matches('/').to_owned();
-    Ok(Some(FilesOfRows { folder, rows: offline.rows }))
-}
-
 fn next_steps(dir: &Path, files: &[(&str, String)]) -> String {
     let mut out = String::new();
     for (name, _) in files {
@@ -72,6 +57,13 @@ fn next_steps(dir: &Path, files: &[(&str, String)]) -> String {
         let _ = writeln!(out, "wrote {}", dir.join(name).display());
     }
     out.push_str("next, there: pip install -r requirements.txt && feast apply\n");
+    if files.iter().any(|(name, _)| *name == MODULE_NAME) {
+        let _ = writeln!(
+            out,
+            "a program that asks for history from elsewhere needs PYTHONPATH={} for {MODULE_NAME}",
+            dir.display()
+        );
+    }
     out.push_str("there is nothing to materialize: `tidemark run` keeps the rows current\n");
     out
 }

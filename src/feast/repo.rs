@@ -7,7 +7,8 @@
 //! - No password is written: where the job has one, Feast takes it from the environment.
 
 use super::WRITTEN;
-use crate::cli::RowTimes;
+use super::history::FeastHistory;
+use super::log_of_events::{MODULE, MODULE_NAME};
 use crate::online::RedisSettings;
 use crate::online::redis::{RedisServers, ServerAddress};
 use std::fmt::Write as _;
@@ -18,24 +19,16 @@ use tidemark_operators::plan::{FeaturePlan, Plan};
 use tidemark_operators::value::Type;
 
 /// The version of Feast that reads the repository in our tests.
-const REQUIREMENTS: &str = "feast[redis]==0.67.0\n";
+const FEAST_VERSION: &str = "0.67.0";
 
-/// Where the job writes rows for training.
-pub(super) struct FilesOfRows {
-    /// The folder or bucket that has a folder for each view, without a slash at its end.
-    pub folder: String,
-    /// At which times.
-    pub rows: RowTimes,
-}
-
-/// Names and texts of all files; `history`: where what Feast joins lies.
+/// Names and texts of all files; `history`: whom Feast asks what features were.
 ///
 /// # Errors
 /// When Feast cannot have the job's views, since two names differ only in case, or cannot reach its Redis.
 pub(super) fn files(
     job: &Job,
     redis: &RedisSettings,
-    history: Option<&FilesOfRows>,
+    history: &FeastHistory,
 ) -> Result<Vec<(&'static str, String)>, String> {
     check_sentinels(redis)?;
     let plan = &job.plan;
@@ -50,13 +43,18 @@ pub(super) fn files(
         ));
     }
     let head = format!("{WRITTEN} {}`; written anew with the next one.\n", plan.name);
-    Ok(vec![
-        ("feature_store.yaml", head.clone() + &store(plan, redis)),
+    let requirements = format!("feast[redis{}]=={FEAST_VERSION}\n", history.extras());
+    let mut files = vec![
+        ("feature_store.yaml", head.clone() + &store(plan, redis, history)),
         ("entities.py", head.clone() + &entities(plan)),
         ("feature_views.py", head.clone() + &views(plan, history)),
         ("services.py", head.clone() + &services(job)),
-        ("requirements.txt", head + REQUIREMENTS),
-    ])
+        ("requirements.txt", head.clone() + &requirements),
+    ];
+    if let FeastHistory::Log(_) = history {
+        files.push((MODULE_NAME, head + MODULE));
+    }
+    Ok(files)
 }
 
 /// What keeps Feast from asking the Sentinels: its client gives them nothing but a password.
@@ -95,7 +93,7 @@ fn servers(servers: &RedisServers) -> (String, String) {
     }
 }
 
-fn store(plan: &Plan, redis: &RedisSettings) -> String {
+fn store(plan: &Plan, redis: &RedisSettings, history: &FeastHistory) -> String {
     let project = redis.placing().project(&plan.name);
     let (kind, mut connection) = servers(&redis.servers);
     if redis.db != 0 {
@@ -125,9 +123,10 @@ fn store(plan: &Plan, redis: &RedisSettings) -> String {
          registry: data/registry.db\n\
          provider: local\n\
          online_store:\n  type: redis\n{kind}  connection_string: {}\n\
-         offline_store:\n  type: file\n\
+         offline_store:\n{}\
          entity_key_serialization_version: 3\n",
-        quoted(&connection)
+        quoted(&connection),
+        history.store()
     )
 }
 
@@ -147,35 +146,14 @@ fn entities(plan: &Plan) -> String {
     out
 }
 
-/// What the history of views is said to be.
-fn of_history(history: Option<&FilesOfRows>) -> &'static str {
-    match history.map(|history| history.rows) {
-        Some(RowTimes::Changes) => {
-            "# The job writes rows there whenever a feature changes: what Feast joins of them is right at any\n\
-             # time up to where the files end. With offline_store: {type: duckdb} in feature_store.yaml it is\n\
-             # faster (pip install feast[duckdb]).\n"
-        }
-        Some(RowTimes::Events) => {
-            "# The job writes rows there at events: what Feast joins of them is right at the times of the\n\
-             # entity's own events, and does not decay between two of them. Set rows = \"changes\" in\n\
-             # [offline.parquet] of cluster.toml, or use `tidemark historical`.\n"
-        }
-        None => {
-            "# Feast wants a source of history for each view; nothing has to lie there for online\n\
-             # features. Training sets that are right at any time come by `tidemark historical`, or of\n\
-             # the files of [offline.parquet] in cluster.toml with rows = \"changes\".\n"
-        }
-    }
-}
-
-fn views(plan: &Plan, history: Option<&FilesOfRows>) -> String {
+fn views(plan: &Plan, history: &FeastHistory) -> String {
     let mut out = "from datetime import timedelta\n\n\
                    from entities import *\n\
-                   from feast import FeatureView, Field, FileSource\n\
-                   from feast.types import Bool, Float64, Int64, String\n\n"
+                   from feast import FeatureView, Field\n"
         .to_owned();
-    out += of_history(history);
-    let folder = history.map_or("data", |history| &history.folder);
+    out += history.import();
+    out += "from feast.types import Bool, Float64, Int64, String\n\n";
+    out += &history.comment();
     for at in 0..plan.views.len() {
         let Some((index, view)) = plan.views.get(at).zip(plan.view(at)) else { continue };
         let Some(entity) = plan.entities.get(index.entity) else { continue };
@@ -191,13 +169,7 @@ fn views(plan: &Plan, history: Option<&FilesOfRows>) -> String {
             let (feature, ty) = (quoted(&feature.name), dtype(feature));
             let _ = writeln!(out, "        Field(name={feature}, dtype={ty}),");
         }
-        let _ = writeln!(
-            out,
-            "    ],\n    source=FileSource(\n        name=\"{name}_file\",\n        \
-             path={path},\n        timestamp_field=\"event_timestamp\",\n        \
-             created_timestamp_column=\"created\",\n    ),\n)",
-            path = quoted(&format!("{folder}/{name}/*.parquet"))
-        );
+        let _ = writeln!(out, "    ],\n    source={},\n)", history.source(name));
     }
     out
 }
@@ -243,13 +215,26 @@ fn services(job: &Job) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::config::Settings;
     use crate::online::redis::Secret;
+    use clap::Parser as _;
+
+    /// Of a job that has no rows anywhere.
+    fn history(job: &Job) -> FeastHistory {
+        let name = job.plan.name.as_str();
+        let Command::Feast(args) = Cli::parse_from(["tidemark", "feast", name, "repo"]).command
+        else {
+            unreachable!("it is this command")
+        };
+        FeastHistory::of(&args, &Settings::default(), job).unwrap()
+    }
 
     #[test]
     fn every_view_feature_and_service_of_a_job_is_in_its_repository() {
         for name in ["fraud", "personalization", "behavior"] {
             let job = crate::job_file::load(name).unwrap();
-            let files = files(&job, &RedisSettings::default(), None).unwrap();
+            let files = files(&job, &RedisSettings::default(), &history(&job)).unwrap();
             let text = |name: &str| &files.iter().find(|(file, _)| *file == name).unwrap().1;
             for at in 0..job.plan.views.len() {
                 let view = job.plan.view(at).unwrap();
@@ -276,7 +261,7 @@ mod tests {
             tls: Some(crate::online::redis::TlsSettings::default()),
             ..RedisSettings::default()
         };
-        let files = files(&job, &redis, None).unwrap();
+        let files = files(&job, &redis, &history(&job)).unwrap();
         assert!(files.iter().all(|(_, text)| !text.contains("hunter2")));
         let store = &files[0].1;
         let expected = "\"127.0.0.1:6379,db=3,ssl=true,username=me,password=${REDIS_PASSWORD}\"";
@@ -300,11 +285,12 @@ mod tests {
             let tls = Some(crate::online::redis::TlsSettings::default()).filter(|_| tls);
             RedisSettings { servers, tls, ..RedisSettings::default() }
         };
-        let written = files(&job, &settings(watched(None), false), None).unwrap();
+        let written = files(&job, &settings(watched(None), false), &history(&job)).unwrap();
         let kwargs = r#"s:1,sentinel_kwargs={\"password\":\"${REDIS_SENTINEL_PASSWORD}\"}"#;
         assert!(written[0].1.contains(kwargs), "{}", written[0].1);
         assert!(written.iter().all(|(_, text)| !text.contains("hunter2")));
-        let refused = |servers, tls| files(&job, &settings(servers, tls), None).unwrap_err();
+        let refused =
+            |servers, tls| files(&job, &settings(servers, tls), &history(&job)).unwrap_err();
         assert!(refused(watched(Some("me")), false).contains("\"sentinel_username\""));
         assert!(refused(watched(None), true).contains("over TLS"));
     }

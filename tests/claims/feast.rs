@@ -1,6 +1,7 @@
 //! Stock Feast reads what a job writes, without any code of a user's.
 
 mod history;
+mod log;
 mod offline;
 mod sentinel;
 mod servers_alike;
