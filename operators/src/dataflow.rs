@@ -45,7 +45,8 @@ pub struct Config {
     pub sealing: Sealing,
     /// Where sealed lines go, on worker 0, under [`Sealing::Lines`].
     pub lines: Option<Box<dyn SealedSink>>,
-    /// Under [`Sealing::Probes`], what is asked of each entity of the plan; none: nothing.
+    /// Under [`Sealing::Probes`] and [`Sealing::Arrived`], what is asked of each entity of the plan; none:
+    /// nothing.
     pub probes: Vec<Option<EntityProbes>>,
     /// What becomes of live rows; `online` is where they go.
     pub serving: Serving,
@@ -109,6 +110,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
             dead_letters: Rc::clone(&dead_letters),
             schemas: config.schemas,
             resume: config.resume,
+            arrivals: config.sealing == Sealing::Arrived,
         },
     );
     let probe = ProbeHandle::new();

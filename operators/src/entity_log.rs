@@ -88,6 +88,17 @@ impl EntityLog {
         batch: EventBatch,
         fill: impl FnOnce(&Block, &mut Names),
     ) -> Rc<Block> {
+        let block = self.intern_with(batch, fill);
+        self.add(block)
+    }
+
+    /// Interns a batch, whose rows go nowhere yet: they are the caller's, who [adds](Self::add) each of
+    /// them later, in whichever block. `fill` as in [`receive_with`](Self::receive_with).
+    pub fn intern_with(
+        &mut self,
+        batch: EventBatch,
+        fill: impl FnOnce(&Block, &mut Names),
+    ) -> Block {
         let mut slots = Vec::with_capacity(batch.len());
         for (ids, hashes) in batch.ids.chunks(PIECE).zip(batch.hashes.chunks(PIECE)) {
             let likely = self.names.entities.likely(hashes);
@@ -106,8 +117,15 @@ impl EntityLog {
             attributes.push(cells(column));
         }
         let EventBatch { times, origins, bits, .. } = batch;
-        let block = Rc::new(Block { times, origins, slots, bits: cells(bits), attributes });
+        let block = Block { times, origins, slots, bits: cells(bits), attributes };
         fill(&block, &mut self.names);
+        block
+    }
+
+    /// Rows that were [interned](Self::intern_with) go to the stash, and are handed back for the live
+    /// windows. None may lie below what is sealed.
+    pub fn add(&mut self, block: Block) -> Rc<Block> {
+        let block = Rc::new(block);
         let at = self.stash.insert(Rc::clone(&block));
         if let (Some(at), Some(history)) = (at, &mut self.history) {
             let slots = self.names.entities.end();

@@ -16,6 +16,7 @@
 //!
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
+mod arrived;
 mod checkpoint;
 mod config;
 mod handed;
@@ -134,8 +135,9 @@ pub fn entity_windows<'scope>(
     let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
     let log = EntityLog::new(entity, config.limits.chunk_rows, waiting);
     let served = config.serving != Serving::None;
+    let seen_live = served || config.sealing == Sealing::Arrived;
     let state = Rc::new(RefCell::new(EntityState {
-        log: if served { log } else { log.sealed_only() },
+        log: if seen_live { log } else { log.sealed_only() },
         windows: Attachments::new(&entity.windows),
         clock: 0,
     }));

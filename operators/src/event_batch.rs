@@ -28,6 +28,9 @@ pub struct EventBatch {
     pub due_ns: u64,
     /// Event times.
     pub times: Vec<EventTime>,
+    /// When each arrived, or else its event time; empty unless [somebody
+    /// asks](crate::ingest::source::SourceConfig::arrivals).
+    pub arrivals: Vec<EventTime>,
     /// Origins.
     pub origins: Vec<Origin>,
     /// Stable hashes of the entity ids.
@@ -63,6 +66,7 @@ impl EventBatch {
         EventBatch {
             target: self.target,
             times: room(&self.times),
+            arrivals: room(&self.arrivals),
             origins: room(&self.origins),
             hashes: room(&self.hashes),
             bits: room(&self.bits),

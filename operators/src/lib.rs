@@ -22,7 +22,7 @@
 //! - [`window`]: a window over the log as a differential arrangement;
 //! - [`aggregate`]: what is kept of the events in a window, an algebra a file;
 //! - [`sealed`] and [`live`]: the two clocks the windows run at; [`view`]: from state to rows;
-//!   [`probes`]: what is asked of sealed windows at any time;
+//!   [`probes`]: what is asked of either at any time;
 //! - [`recomputed`]: one entity's features from its rows alone, and which rows they are found from;
 //! - [`snapshot`]: the state of all entities as of a cut, told and loaded by value;
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;

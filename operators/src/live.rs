@@ -13,6 +13,7 @@
 
 pub(crate) mod as_of;
 mod handout;
+mod probed;
 mod restored;
 mod revise;
 mod view;
@@ -102,6 +103,17 @@ pub struct LiveWindows {
 impl LiveWindows {
     /// Windows for `entity` of `plan`, over a log that starts with them.
     pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
+        let accumulators = Accumulators::new(plan, entity);
+        LiveWindows::of_views(plan, entity, accumulators, |_| true)
+    }
+
+    /// The same of the views, by their places in the entity, that are `wanted`.
+    fn of_views(
+        plan: &Plan,
+        entity: &EntityPlan,
+        accumulators: Accumulators,
+        wanted: impl Fn(usize) -> bool,
+    ) -> Self {
         let place = |(at, window): (usize, &Window)| {
             let wanted = wanted_attributes(entity, at);
             let (enter, leave) = (Lane::new(&wanted), Lane::new(&wanted));
@@ -109,7 +121,7 @@ impl LiveWindows {
         };
         let mut lasts = entity.lasts.clone();
         let mut views = Vec::new();
-        for view in &entity.views {
+        for (_, view) in entity.views.iter().enumerate().filter(|(at, _)| wanted(*at)) {
             views.push(live_view(plan, entity, view, &mut lasts));
         }
         let horizons = |at: usize| {
@@ -127,7 +139,7 @@ impl LiveWindows {
         let last = |(at, l)| Last::new(l, &entity.attributes, horizons(at));
         LiveWindows {
             windows: entity.windows.iter().enumerate().map(place).collect(),
-            accumulators: Accumulators::new(plan, entity),
+            accumulators,
             lasts: lasts.iter().enumerate().map(last).collect(),
             views,
             arrivals: Lane::new(&vec![true; entity.attributes.len()]),

@@ -3,14 +3,18 @@
 //! A probe reads and does not enter: no clock, no watermark, no window and no event's verdict depends on
 //! there being one, wherever in time it lies. What is read is what the [sealed
 //! windows](crate::sealed::SealedWindows::probe) hold at its time, which only events that the frontier
-//! has passed are in; of an entity of which nothing is known it is what a view has of no events.
+//! has passed are in; of an entity of which nothing is known it is what a view has of no events. Under
+//! [`Sealing::Arrived`](crate::entity_windows::Sealing::Arrived) it is what the [live
+//! windows](crate::live::LiveWindows::probe) would hold at its time, of the events that had arrived.
 //!
 //! Each worker has the probes of its own entities, in the order of their times: they are given to it, not
 //! sent, so that their number takes no memory between the operators.
 
 use crate::cut::TimelineRows;
+use crate::interner::{PIECE, stable_hash};
 use crate::origin::Origin;
 use crate::time::{EventTime, Millis};
+use crate::timeline::names::Names;
 use crate::value::Column;
 use std::collections::HashSet;
 
@@ -57,6 +61,27 @@ impl ProbeBatch {
         let start = at.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied());
         let range = start.zip(self.ends.get(at).copied());
         range.and_then(|(start, end)| self.ids.get(start..end)).unwrap_or_default()
+    }
+
+    /// Appends the slots of their entities to `slots`: those that are not known are made. Each entity counts
+    /// once more for each probe until it is [let go of](Self::release).
+    pub(crate) fn intern(&self, names: &mut Names, slots: &mut Vec<u32>) {
+        let hashes: Vec<u64> = (0..self.len()).map(|at| stable_hash(self.id(at))).collect();
+        let mut at = 0;
+        for hashes in hashes.chunks(PIECE) {
+            let likely = names.entities.likely(hashes);
+            for (hash, likely) in hashes.iter().zip(likely.iter()) {
+                slots.push(names.entities.intern_as(likely, self.id(at), *hash));
+                at += 1;
+            }
+        }
+    }
+
+    /// Lets go of `slots`, which were [interned](Self::intern).
+    pub(crate) fn release(slots: &mut Vec<u32>, names: &mut Names) {
+        for slot in slots.drain(..) {
+            names.entities.release(slot);
+        }
     }
 
     /// Forgets them, keeps the memory.
@@ -117,8 +142,8 @@ pub struct EntityProbes {
     /// The views that are asked for, by their places in
     /// [`EntityPlan::views`](crate::plan::EntityPlan::views).
     pub views: Vec<usize>,
-    /// Whether events at the very time of a probe do not count: what leaves at that time has left all
-    /// the same, and what enters a delayed window then is in.
+    /// Whether events at the very time of a probe (by arrival: that arrive then) do not count: what leaves at
+    /// that time has left all the same, and what enters a delayed window then is in.
     pub before: bool,
     /// How long after its time an event is known, in ms; the windows of the plan must be those of
     /// [`Plan::known_after`](crate::plan::Plan::known_after) it.

@@ -12,7 +12,7 @@
 //!
 //! - [`chunk`]: up to 65,536 rows in columns; [`run`]: some of them sorted by slot; [`log`]: the
 //!   chunks with global sequence numbers; `chunks`: rows across them;
-//! - [`stash`]: rows that are not sealed yet;
+//! - [`stash`]: rows that are not sealed yet; [`unarrived`]: rows that are not even there yet;
 //! - [`lane`]: rows copied out of either, as the aggregates want them;
 //! - [`names`]: the directory of entities and the dictionaries; [`dictionary`]: one of those;
 //! - [`owner`]: which worker's an entity is.
@@ -32,3 +32,4 @@ pub mod run;
 pub mod stash;
 #[cfg(test)]
 mod tests;
+pub mod unarrived;

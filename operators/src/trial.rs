@@ -53,6 +53,7 @@ pub fn trial(plan: Plan, number: u16, batches: Vec<RawBatch>) -> Result<Trial, S
             dead_letters: Rc::new(RefCell::new(sink)),
             schemas: None,
             resume: Resume::default(),
+            arrivals: false,
         };
         let firsts: Rc<RefCell<Vec<DeadLetter>>> = Rc::default();
         let kept = Rc::clone(&firsts);

@@ -34,12 +34,20 @@ pub enum Sealing {
     /// Nobody wants them, but what they would be at any time: the [probes](WindowsConfig::probes) of an
     /// entity are answered, where it has any.
     Probes,
+    /// The same of live windows: what they would hold at any time of the events that had
+    /// [arrived](crate::event_batch::EventBatch::arrivals) by then.
+    Arrived,
 }
 
 impl Sealing {
     /// Whether rows are written as lines.
     pub const fn writes_lines(self) -> bool {
         matches!(self, Sealing::Lines | Sealing::Changes)
+    }
+
+    /// Whether nothing is wanted but answers to [probes](WindowsConfig::probes).
+    pub(super) const fn answers(self) -> bool {
+        matches!(self, Sealing::Probes | Sealing::Arrived)
     }
 
     /// Has `windows` of `entity` give out the rows that are wanted.
@@ -74,7 +82,7 @@ pub struct WindowsConfig {
     pub tables: TablesRef,
     /// What becomes of sealed rows.
     pub sealing: Sealing,
-    /// Under [`Sealing::Probes`], what is asked of the entity; `None`: nothing.
+    /// Where [`Sealing`] answers them, what is asked of the entity; `None`: nothing.
     pub probes: Option<EntityProbes>,
     /// What becomes of live rows.
     pub serving: Serving,

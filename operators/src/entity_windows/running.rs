@@ -1,5 +1,6 @@
 //! The state behind the operator, and what one activation does with it.
 
+use super::arrived::Arrived;
 use super::handed::Handed;
 use super::report::Told;
 use super::restoring::Restoring;
@@ -45,6 +46,8 @@ pub(super) struct Running {
     pub(super) sealing: Option<SealedWindows>,
     pub(super) writer: Option<LineWriter>,
     pub(super) probes: Option<EntityProbes>,
+    /// What answers them by arrival, where it is asked so.
+    pub(super) arrived: Option<Arrived>,
     /// Under probes, whose rows are handed over.
     pub(super) watching: Option<Watching>,
     pub(super) origins: Vec<Origin>,
@@ -81,7 +84,7 @@ fn sealed_windows(
 ) -> Option<SealedWindows> {
     let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
     let windows = match config.sealing {
-        Sealing::None => return None,
+        Sealing::None | Sealing::Arrived => return None,
         Sealing::State { rebuilt } => {
             let sealed = SealedWindows::at(plan, entity, log, 0);
             // Live windows say the rest.
@@ -113,6 +116,8 @@ impl Running {
         let live = config.serving != Serving::None;
         let held = state.borrow();
         let sealing = sealed_windows(&config, &held.log.log, probes.as_ref());
+        let by_arrival = probes.as_ref().filter(|_| config.sealing == Sealing::Arrived);
+        let arrived = by_arrival.map(|asked| Arrived::new(plan, entity, asked));
         let handed = config
             .cuts
             .as_ref()
@@ -124,6 +129,7 @@ impl Running {
             live: live.then(|| LiveWindows::new(plan, entity)),
             sealing,
             probes,
+            arrived,
             watching,
             writer: (config.sealing.writes_lines())
                 .then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
@@ -180,6 +186,9 @@ impl Running {
         }
         if std::mem::take(&mut self.unretired) {
             self.retire();
+        }
+        if self.arrived.is_some() {
+            return self.step_by_arrival(frontier);
         }
         let anew = self.touch_anew();
         let over = if frontier.is_none() { self.config.shared.over.get() } else { None };
@@ -250,7 +259,7 @@ impl Running {
             }
         }
         let traced = self.config.serving == Serving::EveryStep;
-        let asked = self.config.sealing != Sealing::Probes || self.probes.is_some();
+        let asked = !self.config.sealing.answers() || self.probes.is_some();
         for batch in self.queue.drain(..) {
             let due = self.config.shared.takes_in(&batch);
             if due > 0 && traced {
@@ -352,7 +361,8 @@ impl Running {
         // As much as a slice may have brought: what passes its horizon must not pile up.
         let budget = self.config.limits.slice_rows;
         let mut low = windows.low_water(&log.log);
-        if let Some(live) = &mut self.live {
+        let by_arrival = self.arrived.as_mut().map(|arrived| &mut arrived.live);
+        if let Some(live) = self.live.as_mut().or(by_arrival) {
             low = low.min(live.low_water(log));
             live.forget(self.sealed.saturating_sub(1), budget as usize, &mut log.names);
         }

@@ -27,6 +27,8 @@ pub struct Projection {
     bits: Vec<u64>,
     routes: Vec<Route>,
     key: String,
+    /// Whether batches say when their events arrived.
+    arrivals: bool,
 }
 
 /// One entity that the source feeds.
@@ -99,7 +101,13 @@ impl Projection {
             bits: Vec::new(),
             routes: plan.entities.iter().enumerate().filter_map(route).collect(),
             key: String::new(),
+            arrivals: false,
         }
+    }
+
+    /// The same; with `arrivals` its batches say when their events arrived.
+    pub fn telling_arrivals(self, arrivals: bool) -> Self {
+        Projection { arrivals, ..self }
     }
 
     /// Appends all rows of `decoded`, which have been judged, read from `partition` at `offsets`, to
@@ -121,7 +129,7 @@ impl Projection {
         }
         for at in 0..self.routes.len() {
             self.set_bits(at, rows);
-            let Projection { routes, bits, key, source, .. } = self;
+            let Projection { routes, bits, key, source, arrivals, .. } = self;
             let route = &routes[at];
             let batches = &mut outbox.batches[route.entity];
             let texts: usize = batches.iter().map(|batch| batch.arena.len()).sum();
@@ -141,6 +149,10 @@ impl Projection {
             }
             for (batch, selected) in batches.iter_mut().zip(&selected) {
                 route.fill(decoded, selected, bits, batch);
+                if *arrivals {
+                    let arrived = |row: &usize| decoded.arrival[*row].unwrap_or(decoded.time[*row]);
+                    batch.arrivals.extend(selected.iter().map(arrived));
+                }
                 if !selected.is_empty() && (batch.due_ns == 0 || due_ns < batch.due_ns) {
                     batch.due_ns = due_ns;
                 }

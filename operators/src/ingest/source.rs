@@ -85,6 +85,8 @@ pub struct SourceConfig {
     pub schemas: Option<Box<dyn Schemas>>,
     /// Where partitions stand that a checkpoint knows; the default: nothing is known.
     pub resume: Resume,
+    /// Whether events say when they [arrived](EventBatch::arrivals).
+    pub arrivals: bool,
 }
 
 /// What the source sends.
@@ -127,6 +129,7 @@ pub struct SourceStreams<'scope> {
 ///                 dead_letters: Rc::new(RefCell::new(letters)),
 ///                 schemas: None,
 ///                 resume: Resume::default(),
+///                 arrivals: false,
 ///             },
 ///         );
 ///         // One stream an entity of the plan.
@@ -233,7 +236,9 @@ impl OwnedPartitions {
         let records = |source: &SourcePlan| Records::new(source, config.limits.record_bytes);
         OwnedPartitions {
             records: plan.sources.iter().map(records).collect(),
-            projections: (0..plan.sources.len()).map(|at| Projection::new(plan, at)).collect(),
+            projections: (0..plan.sources.len())
+                .map(|at| Projection::new(plan, at).telling_arrivals(config.arrivals))
+                .collect(),
             owned: Vec::new(),
             decoded: Decoded::default(),
             offsets: Vec::new(),

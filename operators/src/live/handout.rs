@@ -115,7 +115,7 @@ impl LiveWindows {
 }
 
 /// Computes all columns of `view` for these slots, as of the clock.
-fn read(
+pub(super) fn read(
     view: &mut View,
     accumulators: &Accumulators,
     lasts: &[Last],

@@ -7,7 +7,6 @@
 use super::state::{FOLD_ROWS, Folding};
 use super::{LastStep, SealedWindows, WindowFold};
 use crate::aggregate::{Accumulators, Step, WindowStep};
-use crate::interner::{PIECE, stable_hash};
 use crate::plan::{EntityPlan, Plan};
 use crate::probes::{EntityProbes, ProbeBatch, Probed};
 use crate::time::{EventTime, Millis};
@@ -22,7 +21,6 @@ const PROBES_MAX: usize = 1_024;
 #[derive(Default)]
 pub(super) struct ProbeBlock {
     batch: ProbeBatch,
-    hashes: Vec<u64>,
     /// Their entities: each counts once more for them while the block is computed.
     slots: Vec<u32>,
     /// For each group of one time the end of its probes; then the end of all.
@@ -32,24 +30,8 @@ pub(super) struct ProbeBlock {
 impl ProbeBlock {
     /// Finds the entities, and makes those that are not known.
     fn intern(&mut self, names: &mut Names) {
-        let batch = &self.batch;
-        self.hashes.clear();
-        self.hashes.extend((0..batch.len()).map(|at| stable_hash(batch.id(at))));
         self.slots.clear();
-        for hashes in self.hashes.chunks(PIECE) {
-            let likely = names.entities.likely(hashes);
-            for (hash, likely) in hashes.iter().zip(likely.iter()) {
-                let id = batch.id(self.slots.len());
-                self.slots.push(names.entities.intern_as(likely, id, *hash));
-            }
-        }
-    }
-
-    /// Lets go of them.
-    fn release(&mut self, names: &mut Names) {
-        for slot in self.slots.drain(..) {
-            names.entities.release(slot);
-        }
+        self.batch.intern(names, &mut self.slots);
     }
 
     /// Groups the probes by their times, which go to `times`; `row_ends` gets the end of each group's
@@ -164,7 +146,7 @@ impl SealedWindows {
         }
         self.answer(names);
         self.give_answers(probes);
-        self.probing.release(names);
+        ProbeBatch::release(&mut self.probing.slots, names);
         self.forget((to - from).max(FOLD_ROWS), names);
         touched
     }
