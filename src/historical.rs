@@ -7,8 +7,11 @@
 //! ```
 //!
 //! What a probe reads is what the windows whose rows are sealed hold at its time, so a training set has
-//! what `replay --sealed` has, at any time. Probes [read and do not enter](tidemark_operators::probes).
+//! what `replay --sealed` has, at any time. Probes [read and do not enter](tidemark_operators::probes). Under
+//! `--known arrived` they are read in live windows instead, through which the log goes in the order of
+//! arrival.
 
+mod arrivals;
 mod asked;
 mod outcome;
 mod shares;
@@ -31,6 +34,7 @@ use crate::source::Waker;
 use crate::tables::OpenTables;
 use crate::whole_file::WholeFile;
 use crate::{job_file, output, refusals, whole_file};
+use arrivals::ArrivalCounts;
 use asked::Asking;
 pub(crate) use asked::of_reference;
 use outcome::Outcome;
@@ -39,13 +43,16 @@ use shares::{KnownEvents, Shares};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tidemark_operators::entity_windows::Sealing;
-use tidemark_operators::plan::{Format, Plan};
+use tidemark_operators::plan::Format;
 use tidemark_operators::shape::Shape;
+use tidemark_operators::shared::Limits;
 
 /// The line of JSON at the end.
 #[derive(Debug, Serialize)]
 struct HistoricalSummary {
     features: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arrival_unknown: Option<u64>,
     #[serde(flatten)]
     run: Summary,
 }
@@ -59,7 +66,7 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
     let started = Instant::now();
     let job = job_file::load(&args.job)?;
     let asking = Asking::of(&job, args)?;
-    asking.check_known(&job, args.known)?;
+    asking.check_known(&job, args)?;
     let settings = ProcessSettings::load(&config::ClusterFile::None, config::Flags::default())?;
     let workers = args.workers.unwrap_or(settings.workers);
     let files = inputs::sources(&job, &args.sources)?;
@@ -72,16 +79,7 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
     let (spine, shares) = ask(args, &asking, workers)?;
     let form = form(args, spine.format)?;
     asking.check_names(&spine)?;
-    let settings = Settings {
-        plan: plan(&job, args.known),
-        shape: Shape::one_process(workers),
-        limits,
-        live_idle: None,
-        live_left: (0, 0),
-        machine_clock: None,
-        sealing: Sealing::Probes,
-        online: Online::Off,
-    };
+    let settings = engine_settings(&job, args.known, limits, workers);
     let observer = Observer::new(&settings);
     let paths = OutputPaths { dlq: args.dlq.as_deref(), ..OutputPaths::default() };
     let outputs = Outputs::create(&paths, &settings, &observer)?;
@@ -98,13 +96,16 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
     let run = Summary::new(&observer, invalid, started.elapsed());
     refused::say(&counted, args.dlq.as_deref().ok_or(refused::BY_FLAG), run.events - run.skipped);
     accepted?;
+    let arrivals = arrivals::of_run((&job, args.known), &asking, &observer)?;
     let outcome = Outcome::write(&spine, &asking, answers, form, (&args.out, &out))?;
     WholeFile::finish(vec![out]).map_err(Failure::failed)?;
     outcome.tell(&asking, &spine);
+    arrivals.iter().for_each(ArrivalCounts::tell);
     let mut run = Summary::new(&observer, invalid, started.elapsed());
     run.rows = outcome.rows;
-    spec::write((&job, args), (&asking, &spine), (&outcome, &run))?;
-    let summary = HistoricalSummary { features: asking.features.len(), run };
+    let arrival_unknown = arrivals::unknown(args.known, &arrivals);
+    spec::write((&job, args), (&asking, &spine), (&outcome, &run, arrival_unknown))?;
+    let summary = HistoricalSummary { features: asking.features.len(), arrival_unknown, run };
     let mut line = serde_json::to_string(&summary).map_err(Failure::failed)?;
     match is_standard_output(&args.out) {
         true => output::note(&line),
@@ -117,10 +118,26 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
 }
 
 /// What is computed.
-fn plan(job: &tidemark_jobs::Job, known: KnownWhen) -> Arc<Plan> {
-    match known {
-        KnownWhen::Final => Arc::clone(&job.plan),
-        KnownWhen::Lag(lag) => Arc::new(job.plan.known_after(lag)),
+fn engine_settings(
+    job: &tidemark_jobs::Job,
+    known: KnownWhen,
+    limits: Limits,
+    workers: usize,
+) -> Settings {
+    let (plan, sealing) = match known {
+        KnownWhen::Final => (Arc::clone(&job.plan), Sealing::Probes),
+        KnownWhen::Lag(lag) => (Arc::new(job.plan.known_after(lag)), Sealing::Probes),
+        KnownWhen::Arrived => (Arc::clone(&job.plan), Sealing::Arrived),
+    };
+    Settings {
+        plan,
+        shape: Shape::one_process(workers),
+        limits,
+        live_idle: None,
+        live_left: (0, 0),
+        machine_clock: None,
+        sealing,
+        online: Online::Off,
     }
 }
 

@@ -21,8 +21,10 @@ the keys of its entities and whatever else, such as labels, which stays as it is
 every row of it, in its order, duplicates too, with a column a feature: what the feature was at that
 time, exact to the millisecond, with all that had left its window by then. An event at that very
 time counts, unless --before; one that came too late to be counted online is not counted here.
-Under --known lag=300ms events count so much later, as they did for who waits for them online. An
-entity without events has what a feature is of no events; a row without a key has nulls.
+Under --known lag=300ms events count so much later, as they did for who waits for them online; under
+--known arrived each counts once it had arrived by its own arrival_field, or by the timestamp of its
+record in a dump of kcat -J: what an online read at that time was answered. An entity without events
+has what a feature is of no events; a row without a key has nulls.
 
 A key's column has the name of the field that is the key, or that of the entity. A time is ISO 8601
 (without an offset it is UTC) or a number in s, ms, us or ns since 1970, told by its size. Nothing
@@ -57,12 +59,12 @@ pub struct HistoricalArgs {
     /// How it is written
     #[arg(long, value_name = "UNIT", value_enum, default_value_t)]
     pub time_unit: SpineUnit,
-    /// Leave out events at the very time of a row: what was known just before
+    /// Leave out events at the very time of a row (arrived: that arrive then): what was known just before
     #[arg(long)]
     pub before: bool,
-    /// When an event counts: once its time has come, or so much later: final, lag=300ms
+    /// When an event counts: once its time has come (final), so much later (lag=300ms), or once it had
+    /// arrived (arrived)
     #[arg(long, value_name = "WHEN", value_parser = values::known, default_value_t)]
-    #[arg(conflicts_with = "before")]
     pub known: KnownWhen,
     /// Name the columns of features with their views: VIEW__FEATURE
     #[arg(long)]

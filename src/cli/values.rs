@@ -98,6 +98,8 @@ pub enum KnownWhen {
     Final,
     /// So many ms after that.
     Lag(u64),
+    /// Once it has arrived, in the windows that are served.
+    Arrived,
 }
 
 impl fmt::Display for KnownWhen {
@@ -105,6 +107,7 @@ impl fmt::Display for KnownWhen {
         match self {
             KnownWhen::Final => out.write_str("final"),
             KnownWhen::Lag(ms) => write!(out, "lag={}", duration_text(*ms)),
+            KnownWhen::Arrived => out.write_str("arrived"),
         }
     }
 }
@@ -113,15 +116,13 @@ impl fmt::Display for KnownWhen {
 pub(super) fn known(text: &str) -> Result<KnownWhen, String> {
     match (text, text.split_once('=')) {
         ("final", _) => Ok(KnownWhen::Final),
-        ("arrived", _) => Err("files do not say when their records arrived, and what was served \
-             then depends on that: write lag=DURATION with how long records take, or final"
-            .to_owned()),
+        ("arrived", _) => Ok(KnownWhen::Arrived),
         (_, Some(("lag", lag))) => {
             let lag =
                 u64::try_from(duration(lag)?.as_millis()).map_err(|error| error.to_string())?;
             Ok(KnownWhen::Lag(lag))
         }
-        _ => Err("write final, or lag=DURATION such as lag=300ms".to_owned()),
+        _ => Err("write final, arrived, or lag=DURATION such as lag=300ms".to_owned()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which features are asked for, and of what they are found.
 
+use super::arrivals;
 use crate::cli::{HistoricalArgs, KnownWhen};
 use crate::failure::Failure;
 use crate::offline::answers::Pick;
@@ -110,12 +111,22 @@ impl Asking {
         Some(name)
     }
 
-    /// Refuses features that would be of no events, ever: their windows lose them before they are known.
+    /// Refuses features that would be of no events, ever, as their windows lose them before they are known;
+    /// and to go by arrivals where there are none.
     ///
     /// # Errors
     /// With exit code 2.
-    pub fn check_known(&self, job: &Job, known: KnownWhen) -> Result<(), Failure> {
-        let KnownWhen::Lag(lag) = known else { return Ok(()) };
+    pub fn check_known(&self, job: &Job, args: &HistoricalArgs) -> Result<(), Failure> {
+        let lag = match args.known {
+            KnownWhen::Final => return Ok(()),
+            KnownWhen::Arrived => return arrivals::check(job, self),
+            KnownWhen::Lag(lag) if args.before => {
+                let lag = duration_text(lag);
+                let why = format!("--before cannot be used with --known lag={lag}");
+                return Err(Failure::usage(why).hint("say a lag that is 1ms longer"));
+            }
+            KnownWhen::Lag(lag) => lag,
+        };
         for feature in &self.features {
             let (view, at) = feature.place;
             let Some(window) = job.plan.too_short(view, at, lag) else { continue };

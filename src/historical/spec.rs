@@ -30,6 +30,8 @@ struct SpecDocument<'a> {
     service: Option<&'a str>,
     known: String,
     before: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    arrival_unknown: Option<u64>,
     examples: SpecExamples<'a>,
     sources: Vec<SpecSource<'a>>,
     tables: Vec<SpecSource<'a>>,
@@ -89,7 +91,7 @@ struct SpecFeature<'a> {
 pub(super) fn write(
     (job, args): (&Job, &HistoricalArgs),
     (asking, spine): (&Asking, &Spine),
-    (outcome, run): (&Outcome, &Summary),
+    (outcome, run, arrival_unknown): (&Outcome, &Summary, Option<u64>),
 ) -> Result<(), Failure> {
     let Some(path) = &args.spec else { return Ok(()) };
     let sources = args.sources.iter().map(|given| source(&given.name, &given.files));
@@ -113,6 +115,7 @@ pub(super) fn write(
         service: args.service.as_deref(),
         known: args.known.to_string(),
         before: args.before,
+        arrival_unknown,
         examples: SpecExamples {
             file: file(&args.entities)?,
             rows: spine.rows,
