@@ -96,7 +96,7 @@ pub struct Dataflow {
 /// });
 /// ```
 pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
-    let dead_letters = Rc::new(RefCell::new(config.dead_letters));
+    let (dead_letters, probe) = (Rc::new(RefCell::new(config.dead_letters)), ProbeHandle::new());
     let streams = source(
         scope,
         SourceConfig {
@@ -113,7 +113,6 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
             arrivals: config.sealing == Sealing::Arrived,
         },
     );
-    let probe = ProbeHandle::new();
     let clock = dead_letter(streams.dead_letters, dead_letters, &probe, Rc::clone(&config.shared));
     let (plan, shared, metrics) = (&config.plan, &config.shared, &config.metrics);
     let tables = Tables::build(&clock, plan, config.tables, shared, metrics);

@@ -378,7 +378,7 @@ fn what_is_wrong_with_examples_is_told_by_file_row_and_column() {
         ("--features v:m", "did you mean \"n\"?"),
         ("--features v --known lag=2m", "feature \"n\" sees events for 1m"),
         ("--features v:twice --known lag=1m", "ask for other features, or say a shorter lag"),
-        ("--features v --known arrived", "files do not say when their records arrived"),
+        ("--features v --known arrived", "nothing says when the records of source \"t\" arrived"),
         ("--features v --known lag=1s --before", "cannot be used with"),
         ("--features w", "job \"counting\" has no view \"w\""),
         ("--service some", "has no service \"some\""),

@@ -18,6 +18,8 @@ mod backfill;
 #[cfg(test)]
 mod browser;
 #[cfg(test)]
+mod by_arrival;
+#[cfg(test)]
 mod cases;
 #[cfg(test)]
 mod catalogue;
@@ -148,6 +150,8 @@ mod sample;
 mod scripted;
 #[cfg(test)]
 mod sealed_topics;
+#[cfg(test)]
+mod served_by_arrival;
 #[cfg(test)]
 mod servers;
 #[cfg(test)]
