@@ -216,7 +216,7 @@ fn rows_that_were_read_online_are_what_had_arrived_at_their_clocks_in_a_dump_of_
     folder.write("arriving.toml", JOB);
     folder.write(
         "cluster.toml",
-        "[online]\nkind = \"embedded\"\n[limits]\nlive_idle = \"10m\"\n[health]\nclock_behind = \"3650d\"\n\
+        "[online]\nkind = \"embedded\"\n[limits]\nlive_idle = \"1m\"\n[health]\nclock_behind = \"3650d\"\n\
          [dead_letters]\npath = \"dead.jsonl\"\n",
     );
     let variables = [("KAFKA_BOOTSTRAP_SERVERS", shared_kafka().value("BOOTSTRAP"))];
