@@ -100,6 +100,14 @@ impl FormWire {
         let pairs = count(fields.masks) + usize::from(stamp.is_some());
         begin(b"$4\r\nHSET\r\n", 2 + 2 * pairs, out);
         self.key(id, out);
+        // First, as Redis looks through short hashes from their beginning for each field, and this one is
+        // in every write.
+        if let Some(name) = stamp {
+            out.extend_from_slice(name);
+            scratch.clear();
+            crate::online::feast::push_stamp(row.as_of(), scratch);
+            bulk(scratch, out);
+        }
         for at in bits(fields.masks) {
             let (Some(name), Some(ty), Some(word)) =
                 (self.fields.get(at), self.form.ty(at), row.values.get(at))
@@ -113,12 +121,6 @@ impl FormWire {
             } else {
                 self.form.push_word(ty, *word, scratch);
             }
-            bulk(scratch, out);
-        }
-        if let Some(name) = stamp {
-            out.extend_from_slice(name);
-            scratch.clear();
-            crate::online::feast::push_stamp(row.as_of(), scratch);
             bulk(scratch, out);
         }
     }

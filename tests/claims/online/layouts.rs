@@ -254,3 +254,18 @@ fn keys_that_an_earlier_run_has_left_are_removed_view_by_view() {
     check(&world, &settings, &mut client);
     assert_eq!(fields(&mut client, &other).len(), 1, "another project's");
 }
+
+#[test]
+fn what_is_in_every_write_stands_first_in_a_hash_that_redis_looks_through_from_its_beginning() {
+    let server = servers::Redis::start(&[]);
+    let mut client = server.client();
+    let store = Redis::start(&plan(DAY), WORKERS, feast(&server, Layout::Feast), false).unwrap();
+    let mut world = World::new(plan(DAY), &store, 4);
+    for value in [1, 2] {
+        world.write(0, Cause::Arrival, &[(b"c".to_vec(), int_row(value))]);
+        settle(&store);
+        let key = key_of("c", "test");
+        let all: Vec<Vec<u8>> = redis::cmd("HGETALL").arg(&key).query(&mut client).unwrap();
+        assert_eq!((all.len(), all[0].as_slice()), (4, &b"_ts:stats"[..]), "{all:?}");
+    }
+}
