@@ -14,7 +14,7 @@
 //! Modules in the order rows flow: `schema` (what is known of the job), `rows`, `texts`, `ids` (how
 //! rows are kept), `shard`, `table` (writing and reading them), `dirt` with `fifo`, `deletions`,
 //! `spaced` and `calendar` (what Redis does not have yet), `layout` with `feast` (as which bytes rows
-//! stand there), `embedded` and [`redis`] (the two stores), `heartbeat` with `incomplete` (what readers of Redis know of the job), [`text`] (how values read),
+//! stand there) and `stored` (what was read of them), `embedded` and [`redis`] (the two stores), `heartbeat` with `incomplete` (what readers of Redis know of the job), [`text`] (how values read),
 //! `status` (what they report).
 
 mod calendar;
@@ -35,6 +35,7 @@ mod schema;
 mod shard;
 mod spaced;
 mod status;
+mod stored;
 mod table;
 pub mod text;
 mod texts;
@@ -44,13 +45,14 @@ pub use feast::project_name;
 pub use footprint::{ids_bytes, rows_bytes};
 pub use heartbeat::{Beats, Heartbeat, HeartbeatError, Life, heartbeat_key};
 pub use incomplete::Incomplete;
-pub use layout::{Layout, StoredRow, StoredText, feast_collision};
+pub use layout::{Layout, feast_collision};
 pub use reading::HeldRow;
 pub use redis::{Redis, RedisSettings};
 pub use status::{
     BreakerState, ByCause, Commands, Histogram, LATENCY_BOUNDS_MS, MemoryStatus, NodeStatus,
     RedisStatus, StoreStatus,
 };
+pub use stored::{StoredRow, StoredRows, StoredText};
 
 use std::time::Duration;
 use tidemark_operators::metrics::HeldBytes;

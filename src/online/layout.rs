@@ -14,10 +14,11 @@
 
 use crate::online::feast::{self, StoredValue};
 use crate::online::schema::{Schema, View};
+use crate::online::stored::StoredRows;
 use crate::online::text;
 use std::collections::HashMap;
 use tidemark_operators::plan::Plan;
-use tidemark_operators::time::{DAY, EventTime, Millis};
+use tidemark_operators::time::{DAY, Millis};
 use tidemark_operators::value::Type;
 
 /// How rows stand in Redis.
@@ -200,37 +201,38 @@ impl RowForm {
         features.iter().map(field).chain(self.stamp.as_deref()).collect()
     }
 
-    /// What was read of a row, in the order of `fields_of`: `None` for what is not there.
-    pub(crate) fn read(&self, values: impl ExactSizeIterator<Item = Option<Vec<u8>>>) -> StoredRow {
+    /// Adds to `rows` what was read of a row, in the order of `fields_of`: `None` for what is not there.
+    pub(crate) fn read<B: AsRef<[u8]>>(
+        &self,
+        values: impl ExactSizeIterator<Item = Option<B>>,
+        rows: &mut StoredRows,
+    ) {
         let count = values.len();
-        let mut row = StoredRow {
-            text: Vec::with_capacity(count * 8),
-            values: Vec::with_capacity(count),
-            changed: None,
-        };
+        let mut changed = None;
+        let begin = rows.begin();
         for (at, value) in values.enumerate() {
-            let value = value.as_deref();
+            let value = value.as_ref().map(B::as_ref);
             if self.is_shared() && at + 1 == count {
-                row.changed = value.and_then(feast::stamp);
+                changed = value.and_then(feast::stamp);
                 break;
             }
-            let kind = match (value, self.is_shared()) {
+            rows.push_value(|text| match (value, self.is_shared()) {
                 (None, _) => StoredValue::Null,
-                (Some(value), true) => feast::read(value, &mut row.text),
+                (Some(value), true) => feast::read(value, text),
                 (Some(value), false) => {
-                    row.text.extend_from_slice(value);
+                    text.extend_from_slice(value);
                     StoredValue::Text
                 }
-            };
-            row.values.push((kind, row.text.len()));
+            });
         }
-        row
+        rows.end(begin, changed);
     }
 
-    /// What is read of a key that is no hash: no value is one.
-    pub(crate) fn unreadable(&self) -> StoredRow {
-        let values = vec![(StoredValue::Unreadable, 0); self.fields.len()];
-        StoredRow { values, ..StoredRow::default() }
+    /// Adds to `rows` what is read of a key that is no hash: no value is one.
+    pub(crate) fn read_unreadable(&self, rows: &mut StoredRows) {
+        let begin = rows.begin();
+        self.fields.iter().for_each(|_| rows.push_value(|_| StoredValue::Unreadable));
+        rows.end(begin, None);
     }
 }
 
@@ -244,55 +246,6 @@ fn literal(bytes: &[u8]) -> Vec<u8> {
         out.push(*byte);
     }
     out
-}
-
-/// A row as it was read, in the texts of the layout `hash`: all in one buffer, as rows go from the thread
-/// that reads them to the one that answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct StoredRow {
-    text: Vec<u8>,
-    /// What each value is, and where its text ends.
-    values: Vec<(StoredValue, usize)>,
-    /// The live clock of its last change, where the layout says it and there is a row.
-    pub changed: Option<EventTime>,
-}
-
-/// A value as it was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StoredText<'a> {
-    /// Its text, as bytes that need be no UTF-8.
-    Text(&'a [u8]),
-    /// Null: nothing is there.
-    Null,
-    /// Bytes that are no value: somebody else wrote them.
-    Unreadable,
-}
-
-impl StoredRow {
-    /// The value of the feature that was asked for at this place.
-    pub fn value(&self, at: usize) -> Option<StoredText<'_>> {
-        let (kind, end) = *self.values.get(at)?;
-        let start = at.checked_sub(1).and_then(|before| self.values.get(before));
-        Some(match kind {
-            StoredValue::Null => StoredText::Null,
-            StoredValue::Unreadable => StoredText::Unreadable,
-            StoredValue::Text => {
-                StoredText::Text(self.text.get(start.map_or(0, |(_, end)| *end)..end)?)
-            }
-        })
-    }
-
-    /// A value for each feature that was asked for.
-    pub fn values(&self) -> impl Iterator<Item = StoredText<'_>> {
-        (0..self.values.len()).filter_map(|at| self.value(at))
-    }
-}
-
-impl StoredText<'_> {
-    /// Whether there is anything at all.
-    pub fn is_there(self) -> bool {
-        self != StoredText::Null
-    }
 }
 
 impl Layout {

@@ -46,11 +46,13 @@ mod link;
 #[cfg(test)]
 mod model;
 mod nodes;
+mod plain;
 mod projects;
 mod pulse;
 mod read;
 mod reader;
 mod record;
+mod replies;
 mod schedule;
 mod sentinel;
 mod servers;

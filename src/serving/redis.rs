@@ -140,7 +140,7 @@ struct AnswerPlace {
 
 impl AnswerPlace {
     /// Puts what was read of a row where it stands in the answer.
-    fn put(&self, read: &StoredRow, reads: &Reads, types: &[Type], cells: &mut AnsweredValues) {
+    fn put(&self, read: StoredRow<'_>, reads: &Reads, types: &[Type], cells: &mut AnsweredValues) {
         // A hash without fields is none.
         let there = match reads.witnessed {
             _ if read.changed.is_some() => true,

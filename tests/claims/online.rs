@@ -5,6 +5,7 @@ mod fenced;
 mod given_up;
 mod layouts;
 mod operation;
+mod reader;
 mod sentinel;
 
 use crate::redis_server as servers;

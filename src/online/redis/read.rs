@@ -1,10 +1,10 @@
 //! Reading a row as any client of Redis sees it.
 
 use crate::online::StoreError;
-use crate::online::layout::StoredText;
 use crate::online::redis::nodes::Nodes;
 use crate::online::redis::settings::RedisSettings;
 use crate::online::schema::Schema;
+use crate::online::stored::{StoredRows, StoredText};
 use redis::Value;
 use std::sync::Arc;
 use tidemark_operators::plan::Plan;
@@ -31,14 +31,16 @@ pub fn read_redis(
     let fields: Vec<&[u8]> = form.fields_of(&features);
     let mut nodes = Nodes::new(Arc::new(settings.clone()));
     nodes.connect_for(&key)?;
-    let row = match nodes.ask("HMGET", &key, &fields) {
-        Ok(Value::Array(values)) => form.read(values.into_iter().map(bytes)),
+    let mut rows = StoredRows::default();
+    match nodes.ask("HMGET", &key, &fields) {
+        Ok(Value::Array(values)) => form.read(values.into_iter().map(bytes), &mut rows),
         Ok(_) => return Ok(None),
         Err(StoreError::Reply { reason, .. }) if reason.starts_with("WRONGTYPE") => {
-            form.unreadable()
+            form.read_unreadable(&mut rows);
         }
         Err(error) => return Err(error),
-    };
+    }
+    let Some(row) = rows.iter().next() else { return Ok(None) };
     if row.changed.is_none() && !row.values().any(StoredText::is_there) {
         return Ok(None);
     }

@@ -171,10 +171,13 @@ pub(crate) fn command(parts: &[&[u8]], out: &mut Vec<u8>) {
     parts.iter().for_each(|part| bulk(part, out));
 }
 
-/// `HMGET key field ..`.
-pub(crate) fn hmget(key: &[u8], fields: &PackedFields, out: &mut Vec<u8>) {
+/// `HMGET key field ..` for the row of `id`.
+pub(crate) fn hmget(form: &RowForm, id: &[u8], fields: &PackedFields, out: &mut Vec<u8>) {
+    out.reserve(form.key_len(id) + fields.bytes.len() + 32);
     begin(b"$5\r\nHMGET\r\n", 2 + fields.count, out);
-    bulk(key, out);
+    length(b'$', form.key_len(id), out);
+    form.push_key(id, out);
+    out.extend_from_slice(b"\r\n");
     out.extend_from_slice(&fields.bytes);
 }
 

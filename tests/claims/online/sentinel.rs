@@ -193,6 +193,40 @@ fn a_primary_that_has_not_heard_of_its_successor_is_left_and_a_replica_is_never_
 }
 
 #[test]
+fn rows_for_serving_are_read_from_the_new_primary_after_a_failover() {
+    let mut watched = Watched::start();
+    let settings =
+        RedisSettings { probe_interval: Duration::from_millis(50), ..watched.settings() };
+    let store = Redis::start(&plan(DAY), WORKERS, watched.settings(), false).unwrap();
+    let mut world = World::new(plan(DAY), &store, 43);
+    let served = reader::Served::start(&world.plan, settings);
+    let row = vec![vec![(0, b"a".to_vec())]];
+    let first = || {
+        let read = served.ask(&plan(DAY), &row).remove(0).ok()?;
+        reader::texts(&read)[0][0].clone()
+    };
+    let until_read = |value: &str| {
+        let started = Instant::now();
+        while first().as_deref() != Some(value) {
+            assert!(started.elapsed() < HANG, "{value} is never read");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    world.write(0, Cause::Arrival, &[(b"a".to_vec(), int_row(1))]);
+    until_read("1");
+    // The one of before goes on, and takes itself for the primary until it is told.
+    let (port, _) = watched.sentinels[0];
+    let mut sentinel = redis::Client::open(format!("redis://127.0.0.1:{port}")).unwrap();
+    redis::cmd("SENTINEL").arg("FAILOVER").arg(NAME).exec(&mut sentinel).unwrap();
+    watched.until_primary(watched.servers[1].port);
+    world.write(0, Cause::Arrival, &[(b"a".to_vec(), int_row(2))]);
+    until_read("2");
+    watched.servers[0].kill();
+    world.write(0, Cause::Arrival, &[(b"a".to_vec(), int_row(3))]);
+    until_read("3");
+}
+
+#[test]
 fn without_a_sentinel_that_answers_the_error_says_what_to_look_at() {
     let watched = SentinelSettings {
         addresses: vec![ServerAddress { host: "127.0.0.1".to_owned(), port: free_port() }],

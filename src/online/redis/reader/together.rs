@@ -1,15 +1,18 @@
 //! What came back of requests that went out together, and to which of them it belongs.
 
-use super::{ReadError, Reply, RowsAsked, RowsRead};
+use super::queue::{AskedBy, ReadRequests};
+use super::{ReadError, RowsAsked, RowsRead};
 use crate::online::heartbeat::Beats;
-use crate::online::layout::{RowForm, StoredRow};
+use crate::online::layout::RowForm;
 use crate::online::redis::link;
 use crate::online::redis::nodes::{Nodes, Routed};
 use crate::online::redis::read::bytes;
 use crate::online::redis::settings::RedisSettings;
 use crate::online::redis::wire;
+use crate::online::stored::StoredRows;
 use redis::Value;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What came back of requests that went out together.
 #[derive(Debug, Default)]
@@ -25,7 +28,7 @@ pub(super) struct ReadTogether {
 /// Reads the rows from the servers they are on; whether any was sent on to another one.
 pub(super) fn read_from(
     nodes: &mut Nodes,
-    requests: &[(RowsAsked, Reply)],
+    requests: &[(RowsAsked, AskedBy)],
     settings: &RedisSettings,
     job: &str,
     now: u64,
@@ -33,7 +36,7 @@ pub(super) fn read_from(
     let owners: Vec<(usize, u16)> = (nodes.all.iter().enumerate())
         .filter_map(|(at, node)| Some((at, node.first_slot?)))
         .collect();
-    let of_request = |(asked, _): &(RowsAsked, Reply)| {
+    let of_request = |(asked, _): &(RowsAsked, AskedBy)| {
         let concerned = nodes.of_slots(asked.routed.iter().map(|routed| routed.slot));
         // Who asks for no row asks how all of them are.
         let all = concerned.is_empty();
@@ -80,7 +83,7 @@ pub(super) fn beats(reply: Option<Value>) -> Result<Beats, String> {
     }
 }
 
-pub(super) fn refuse(requests: Vec<(RowsAsked, Reply)>, why: &str) {
+pub(super) fn refuse(requests: ReadRequests, why: &str) {
     for (_, reply) in requests {
         // Whoever gave up needs no answer.
         let _ = reply.send(Err(ReadError::Down(why.to_owned())));
@@ -88,13 +91,16 @@ pub(super) fn refuse(requests: Vec<(RowsAsked, Reply)>, why: &str) {
 }
 
 impl ReadTogether {
-    pub(super) fn share_out(self, requests: Vec<(RowsAsked, Reply)>, forms: &[RowForm]) {
+    pub(super) fn share_out(self, requests: ReadRequests, forms: &[RowForm]) {
         let mut replies = self.rows.into_iter();
         for ((asked, reply), places) in requests.into_iter().zip(self.of_requests) {
             let views = asked.views.iter().map(|view| forms.get(*view));
             let replies = replies.by_ref().take(asked.views.len());
-            let rows: Vec<_> = replies.zip(views).map(|(reply, form)| row(reply, form)).collect();
-            let rows = rows.into_iter().collect::<Result<Vec<_>, _>>();
+            let mut rows = StoredRows::with_capacity(asked.views.len(), 0, 0);
+            // All of them, also behind one that was refused: the next request's replies follow.
+            let each: Vec<_> =
+                replies.zip(views).map(|(reply, form)| row(reply, form, &mut rows)).collect();
+            let rows = each.into_iter().collect::<Result<(), _>>().map(|()| rows);
             let look = |which: usize| {
                 let each = places.iter().filter_map(|place| self.bracket.get(*place)?.get(which));
                 each.cloned().collect::<Result<Vec<_>, String>>()
@@ -102,7 +108,8 @@ impl ReadTogether {
             let (before, after) = (look(0), look(1));
             let read = match (rows, before, after) {
                 (Ok(rows), Ok(before), Ok(after)) => {
-                    let (before, after) = (Beats::of_all(before), Beats::of_all(after));
+                    let of_all = |each| Arc::new(Beats::of_all(each));
+                    let (before, after) = (of_all(before), of_all(after));
                     Ok(RowsRead { before, after, rows })
                 }
                 (Err(why), ..) => Err(ReadError::Refused(why)),
@@ -117,12 +124,16 @@ impl ReadTogether {
 }
 
 /// The reply to HMGET.
-fn row(reply: Value, form: Option<&RowForm>) -> Result<StoredRow, String> {
+fn row(reply: Value, form: Option<&RowForm>, rows: &mut StoredRows) -> Result<(), String> {
     match (reply, form) {
-        (Value::Array(values), Some(form)) => Ok(form.read(values.into_iter().map(bytes))),
+        (Value::Array(values), Some(form)) => {
+            form.read(values.into_iter().map(bytes), rows);
+            Ok(())
+        }
         // Somebody else's: it is no other row's fault.
         (Value::ServerError(error), Some(form)) if error.code() == "WRONGTYPE" => {
-            Ok(form.unreadable())
+            form.read_unreadable(rows);
+            Ok(())
         }
         (Value::ServerError(error), _) => Err(link::reason(&error)),
         _ => Err("its reply to HMGET is no array".to_owned()),
