@@ -106,6 +106,16 @@ pub trait OnlineStore: Send + Sync {
         found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
     );
 
+    /// The same with which events they show, from which alone they follow. `None`, and nothing is told: rows
+    /// are on their way, or the worker has given none yet.
+    fn read_applied(
+        &self,
+        entity: usize,
+        id: &[u8],
+        views: &[usize],
+        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
+    ) -> Option<AppliedEvents>;
+
     /// All rows of a view with their ids, sorted by the ids' bytes. Takes the shards' locks: for
     /// the end of a replay, not for a job at work.
     fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)>;

@@ -16,7 +16,7 @@
 //!
 //! Modules in the order of a request: `routes`, `question` (what is asked), `catalogue` (what may be
 //! asked), `ask` (a compiled question), `compiled` (a bounded number of them), `source` with `engine`
-//! and `redis` (where rows come from), `freshness`, `answer`; `feast_error` (what is not answered), `counts`.
+//! and `redis` (where rows come from), `freshness`, `values` and `answer`, `chronon` (another form of both); `feast_error` (what is not answered), `counts`.
 //!
 //! # Bounds
 //! Bodies of 1 MiB, 1,000 entities by 1,000 features a request, `connections` and `values_in_flight` of
@@ -26,6 +26,7 @@
 mod answer;
 mod ask;
 mod catalogue;
+mod chronon;
 mod compiled;
 mod counts;
 mod engine;
@@ -40,6 +41,7 @@ mod source;
 mod sources;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use engine::EngineRows;
 #[cfg(fuzzing)]

@@ -6,7 +6,7 @@ use crate::online::{AppliedRow, HeldRow, Incomplete, OnlineStore, Row, StoreErro
 use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::metrics::HeldBytes;
-use tidemark_operators::online::OnlineSink;
+use tidemark_operators::online::{AppliedEvents, OnlineSink};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shape::Shape;
 
@@ -50,6 +50,16 @@ impl OnlineStore for Embedded {
         found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
     ) {
         self.table.read(entity, id, views, found);
+    }
+
+    fn read_applied(
+        &self,
+        entity: usize,
+        id: &[u8],
+        views: &[usize],
+        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
+    ) -> Option<AppliedEvents> {
+        self.table.read_applied(entity, id, views, found)
     }
 
     fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)> {

@@ -91,7 +91,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tidemark_operators::metrics::{HeldBytes, WorkerMetrics};
-use tidemark_operators::online::{OnlineSink, Shown};
+use tidemark_operators::online::{AppliedEvents, OnlineSink, Shown};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shape::Shape;
 use tidemark_operators::time::Millis;
@@ -255,6 +255,16 @@ impl OnlineStore for Redis {
         found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
     ) {
         self.table.read(entity, id, views, found);
+    }
+
+    fn read_applied(
+        &self,
+        entity: usize,
+        id: &[u8],
+        views: &[usize],
+        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
+    ) -> Option<AppliedEvents> {
+        self.table.read_applied(entity, id, views, found)
     }
 
     fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)> {

@@ -141,7 +141,12 @@ impl Shard {
 
     /// The events that the rows of `view` show; `None` while they do not show the same.
     pub(crate) fn shown(&self, view: usize) -> Option<&AppliedEvents> {
-        self.applied_of(view).filter(|applied| !applied.is_passed)?.events.as_ref()
+        self.shown_of(self.schema.views.get(view)?.entity)
+    }
+
+    /// The same of an entity type, by its job index.
+    pub(crate) fn shown_of(&self, entity: usize) -> Option<&AppliedEvents> {
+        self.applied.get(entity).filter(|applied| !applied.is_passed)?.events.as_ref()
     }
 
     fn applied_of(&self, view: usize) -> Option<&Applied> {

@@ -162,6 +162,20 @@ impl Table {
         }
     }
 
+    /// The same with which events they show; `None`: they are on their way, or there are none yet.
+    pub(crate) fn read_applied(
+        &self,
+        entity: usize,
+        id: &[u8],
+        views: &[usize],
+        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
+    ) -> Option<AppliedEvents> {
+        let mut shard = self.cell(id)?.lock();
+        let events = shard.shown_of(entity)?.clone();
+        shard.read_rows(entity, id, views, found);
+        Some(events)
+    }
+
     /// The shard of an entity's worker; `None`: that one is in another process.
     fn cell(&self, id: &[u8]) -> Option<&Arc<Cell>> {
         self.shape.place(self.shape.owner(id)).and_then(|place| self.cells.get(place))

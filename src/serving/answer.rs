@@ -1,137 +1,21 @@
-//! The answer: values by entity and column, and the JSON that Feast's clients read.
+//! The answer: the JSON that Feast's clients read.
 
 use crate::config::{Missing, Statuses};
 use crate::serving::ask::AskedFeatures;
 use crate::serving::catalogue::Catalogue;
+use crate::serving::engine::ShownEvents;
 use crate::serving::freshness::Freshness;
+use crate::serving::values::{AnsweredValue, AnsweredValues, ValueStatus};
 use jiff::Timestamp;
+use jiff::tz::Offset;
+use std::borrow::Cow;
 use std::ops::Range;
-use tidemark_operators::json::{push_int, quoted};
+use tidemark_operators::json::{push_int, push_json_text};
+use tidemark_operators::online::AppliedEvents;
 use tidemark_operators::time::{EventTime, Millis};
 
 /// Values after which a long answer lets others through.
 const VALUES_AT_ONCE: usize = 16_384;
-
-/// What is said of a value, in Feast's words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum ValueStatus {
-    /// What the store holds is no value of the feature's type.
-    Invalid,
-    /// It is there.
-    Present,
-    /// It is null.
-    Null,
-    /// There is no row.
-    NotFound,
-    /// It may be older than it may be.
-    OutsideMaxAge,
-}
-
-impl ValueStatus {
-    pub const ALL: [ValueStatus; 5] = [
-        ValueStatus::Invalid,
-        ValueStatus::Present,
-        ValueStatus::Null,
-        ValueStatus::NotFound,
-        ValueStatus::OutsideMaxAge,
-    ];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            ValueStatus::Invalid => "INVALID",
-            ValueStatus::Present => "PRESENT",
-            ValueStatus::Null => "NULL_VALUE",
-            ValueStatus::NotFound => "NOT_FOUND",
-            ValueStatus::OutsideMaxAge => "OUTSIDE_MAX_AGE",
-        }
-    }
-
-    /// As it stands in a list: in one piece, as an answer has thousands of them.
-    const fn listed(self) -> &'static [u8] {
-        match self {
-            ValueStatus::Invalid => b"\"INVALID\",",
-            ValueStatus::Present => b"\"PRESENT\",",
-            ValueStatus::Null => b"\"NULL_VALUE\",",
-            ValueStatus::NotFound => b"\"NOT_FOUND\",",
-            ValueStatus::OutsideMaxAge => b"\"OUTSIDE_MAX_AGE\",",
-        }
-    }
-}
-
-/// One value.
-#[derive(Clone, Copy, Debug)]
-struct AnsweredValue {
-    status: ValueStatus,
-    /// Where its JSON is; empty where there is none.
-    text: (usize, usize),
-    as_of: EventTime,
-}
-
-/// The values of an answer. Until something is put there each counts as too old.
-#[derive(Debug)]
-pub(super) struct AnsweredValues {
-    rows: usize,
-    text: Vec<u8>,
-    cells: Vec<AnsweredValue>,
-}
-
-impl AnsweredValues {
-    pub fn new(columns: usize, rows: usize) -> AnsweredValues {
-        let none = AnsweredValue { status: ValueStatus::OutsideMaxAge, text: (0, 0), as_of: 0 };
-        let count = columns.saturating_mul(rows);
-        AnsweredValues { rows, text: Vec::with_capacity(count * 8), cells: vec![none; count] }
-    }
-
-    /// Puts a value: `write` appends its JSON, or nothing for none, and says what it is.
-    pub fn put(
-        &mut self,
-        column: usize,
-        row: usize,
-        as_of: EventTime,
-        write: impl FnOnce(&mut Vec<u8>) -> ValueStatus,
-    ) {
-        let start = self.text.len();
-        let status = write(&mut self.text);
-        if let Some(cell) = self.cells.get_mut(column * self.rows + row) {
-            *cell = AnsweredValue { status, text: (start, self.text.len()), as_of };
-        }
-    }
-
-    /// Makes nulls of the values of a column, also of those that no row has.
-    pub fn hide(&mut self, column: usize) {
-        let from = column * self.rows;
-        let cells = self.cells.get_mut(from..from + self.rows).unwrap_or_default();
-        let told = |cell: &&mut AnsweredValue| {
-            matches!(cell.status, ValueStatus::Present | ValueStatus::NotFound)
-        };
-        cells.iter_mut().filter(told).for_each(|cell| cell.status = ValueStatus::Null);
-    }
-
-    /// How many values of a column are of each status.
-    pub fn tally(&self, column: usize) -> [u64; ValueStatus::ALL.len()] {
-        let cells = self.column(column);
-        ValueStatus::ALL
-            .map(|status| cells.iter().filter(|cell| cell.status == status).count() as u64)
-    }
-
-    fn column(&self, column: usize) -> &[AnsweredValue] {
-        let from = column * self.rows;
-        self.cells.get(from..from + self.rows).unwrap_or_default()
-    }
-
-    /// The JSON of a value: that of a missing row's where there is none.
-    pub fn json<'a>(&'a self, column: usize, row: usize, empty: &'a str) -> &'a [u8] {
-        self.column(column).get(row).map_or(b"null", |cell| self.shown(cell, empty))
-    }
-
-    fn shown<'a>(&'a self, cell: &AnsweredValue, empty: &'a str) -> &'a [u8] {
-        match cell.status {
-            ValueStatus::Present => self.text.get(cell.text.0..cell.text.1).unwrap_or(b"null"),
-            ValueStatus::NotFound => empty.as_bytes(),
-            _ => b"null",
-        }
-    }
-}
 
 /// How answers are written.
 pub(super) struct AnswerForm<'a> {
@@ -143,32 +27,43 @@ pub(super) struct AnswerForm<'a> {
     pub passed_over: Vec<(&'a str, &'a str)>,
     /// Whether the views are listed.
     pub views_listed: bool,
+    /// Which events the rows show, where it was asked.
+    pub shown: Option<&'a ShownEvents>,
     /// This machine's clock.
     pub now: EventTime,
 }
 
 /// The columns of ids: names and values as JSON.
-pub(super) type IdColumns = Vec<(String, Vec<String>)>;
+pub(super) type IdColumns<'a> = Vec<(&'a str, Vec<Cow<'a, str>>)>;
+
+/// The lists of the column that was written last, which those of the next one mostly are, too: all
+/// features of a row have its time.
+#[derive(Default)]
+struct LastLists {
+    /// Which column.
+    column: usize,
+    statuses: Range<usize>,
+    moments: Range<usize>,
+}
 
 impl AnswerForm<'_> {
     /// The body of an answer.
     pub async fn body(
         &self,
         ask: &AskedFeatures,
-        ids: &IdColumns,
+        ids: &IdColumns<'_>,
         cells: &AnsweredValues,
         freshness: &Freshness,
     ) -> Vec<u8> {
-        let mut out = Vec::with_capacity(cells.cells.len() * 64 + 512);
+        let mut out = Vec::with_capacity(cells.count() * 64 + 512);
         out.extend_from_slice(b"{\"results\":[");
         for (_, column) in ids {
-            self.ids(column, &mut out);
+            ids_column(column, &mut out);
         }
-        let mut written = 0;
-        let mut moments = vec![(0, 0..0); cells.rows];
+        let (mut written, mut last) = (0, LastLists::default());
         for column in 0..ask.columns.len() {
-            self.column((ask, column), cells, &mut moments, &mut out);
-            written += cells.rows;
+            self.column((ask, column), cells, &mut last, &mut out);
+            written += cells.rows();
             if written >= VALUES_AT_ONCE {
                 written = 0;
                 tokio::task::yield_now().await;
@@ -176,7 +71,7 @@ impl AnswerForm<'_> {
         }
         trim_comma(&mut out);
         out.extend_from_slice(b"],\"metadata\":{\"feature_names\":[");
-        for name in ids.iter().map(|(name, _)| name).chain(&ask.names) {
+        for name in ids.iter().map(|(name, _)| *name).chain(ask.names.iter().map(String::as_str)) {
             out.extend_from_slice(name.as_bytes());
             out.push(b',');
         }
@@ -187,16 +82,6 @@ impl AnswerForm<'_> {
         out
     }
 
-    fn ids(&self, column: &[String], out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"values\":[");
-        list(column.iter().map(String::as_bytes), out);
-        out.extend_from_slice(b"],\"statuses\":[");
-        list(column.iter().map(|_| &b"\"PRESENT\""[..]), out);
-        out.extend_from_slice(b"],\"event_timestamps\":[");
-        list(column.iter().map(|_| &b"\"1970-01-01T00:00:00Z\""[..]), out);
-        out.extend_from_slice(b"]},");
-    }
-
     /// The value of a column in a missing row.
     pub fn empty(&self, ask: &AskedFeatures, column: usize) -> &str {
         let found = ask.columns.get(column).and_then(|(view, feature)| {
@@ -205,20 +90,37 @@ impl AnswerForm<'_> {
         found.filter(|_| self.missing == Missing::Empty).unwrap_or("null")
     }
 
-    /// `moments`: for each row the last time that was written for it, and where. Columns of a view have
-    /// the same, and writing it anew took a tenth of the server's time.
     fn column(
         &self,
         (ask, column): (&AskedFeatures, usize),
         cells: &AnsweredValues,
-        moments: &mut [(EventTime, Range<usize>)],
+        last: &mut LastLists,
         out: &mut Vec<u8>,
     ) {
         let empty = self.empty(ask, column);
+        let (before, cells_of) = (cells.column(last.column), cells.column(column));
         out.extend_from_slice(b"{\"values\":[");
-        list(cells.column(column).iter().map(|cell| cells.shown(cell, empty)), out);
+        list(cells_of.iter().map(|cell| cells.shown(cell, empty)), out);
         out.extend_from_slice(b"],\"statuses\":[");
-        for cell in cells.column(column) {
+        let begin = out.len();
+        match !last.statuses.is_empty() && same(before, cells_of, |cell| cell.status) {
+            true => out.extend_from_within(last.statuses.clone()),
+            false => self.statuses(cells_of, out),
+        }
+        last.statuses = begin..out.len();
+        out.extend_from_slice(b"],\"event_timestamps\":[");
+        let begin = out.len();
+        match !last.moments.is_empty() && same(before, cells_of, |cell| cell.as_of) {
+            true => out.extend_from_within(last.moments.clone()),
+            false => moments(cells_of, out),
+        }
+        last.moments = begin..out.len();
+        last.column = column;
+        out.extend_from_slice(b"]},");
+    }
+
+    fn statuses(&self, cells: &[AnsweredValue], out: &mut Vec<u8>) {
+        for cell in cells {
             let status = match self.statuses {
                 Statuses::Own => cell.status,
                 Statuses::Stock => ValueStatus::Present,
@@ -226,66 +128,129 @@ impl AnswerForm<'_> {
             out.extend_from_slice(status.listed());
         }
         trim_comma(out);
-        out.extend_from_slice(b"],\"event_timestamps\":[");
-        for (cell, (last, at)) in cells.column(column).iter().zip(moments) {
-            if *last == cell.as_of && at.start < at.end {
-                out.extend_from_within(at.clone());
-            } else {
-                let start = out.len();
-                out.push(b'"');
-                moment(cell.as_of, out);
-                out.push(b'"');
-                (*last, *at) = (cell.as_of, start..out.len());
-            }
-            out.push(b',');
-        }
-        trim_comma(out);
-        out.extend_from_slice(b"]},");
     }
 
     fn metadata(&self, ask: &AskedFeatures, freshness: &Freshness, out: &mut Vec<u8>) {
         if self.views_listed {
             out.extend_from_slice(b",\"feature_view_metadata\":[");
             for view in ask.views.iter().filter_map(|at| self.catalogue.views.get(*at)) {
-                let name = quoted(&view.name);
-                out.extend_from_slice(format!("{{\"name\":{name}}},").as_bytes());
+                out.extend_from_slice(b"{\"name\":");
+                push_json_text(view.name.as_bytes(), out);
+                out.extend_from_slice(b"},");
             }
             trim_comma(out);
             out.push(b']');
         }
-        out.extend_from_slice(format!(",\"source\":{}", quoted(self.source)).as_bytes());
-        let passed_over = self.passed_over.iter().map(|(source, why)| (*source, quoted(why)));
-        object("passed_over", passed_over, out);
-        for (name, value) in [("as_of", freshness.as_of), ("freshness_ms", freshness.age(self.now))]
-        {
-            out.extend_from_slice(format!(",\"{name}\":").as_bytes());
-            number(value, out);
-        }
-        let views = ask.views.iter().filter_map(|at| self.catalogue.views.get(*at));
+        out.extend_from_slice(b",\"source\":");
+        push_json_text(self.source.as_bytes(), out);
+        let passed_over = self.passed_over.iter();
         object(
-            "incomplete",
-            views.filter_map(|view| {
-                let from = freshness.incomplete.of(&view.name)?;
-                let from = from.map_or_else(|| "null".to_owned(), |from| from.to_string());
-                Some((view.name.as_str(), from))
+            "passed_over",
+            passed_over.map(|(source, why)| {
+                (*source, move |out: &mut Vec<u8>| push_json_text(why.as_bytes(), out))
             }),
             out,
         );
-        if let Some(why) = &freshness.stale {
-            let why = quoted(why);
-            out.extend_from_slice(format!(",\"stale\":{why}").as_bytes());
+        out.extend_from_slice(b",\"as_of\":");
+        number(freshness.as_of, out);
+        out.extend_from_slice(b",\"freshness_ms\":");
+        number(freshness.age(self.now), out);
+        let views = ask.views.iter().filter_map(|at| self.catalogue.views.get(*at));
+        let incomplete = views.filter_map(|view| {
+            let from = freshness.incomplete.of(&view.name)?;
+            Some((view.name.as_str(), move |out: &mut Vec<u8>| number(from, out)))
+        });
+        object("incomplete", incomplete, out);
+        if let Some(shown) = self.shown {
+            self.positions(ask, shown, out);
         }
+        if let Some(why) = &freshness.stale {
+            out.extend_from_slice(b",\"stale\":");
+            push_json_text(why.as_bytes(), out);
+        }
+    }
+
+    /// Appends which events the rows of each entity show: by entity type, in the order of the ids.
+    fn positions(&self, ask: &AskedFeatures, shown: &ShownEvents, out: &mut Vec<u8>) {
+        let groups = ask.groups.iter().zip(shown).filter_map(|(group, shown)| {
+            let entity = self.catalogue.entities.get(group.entity)?;
+            let push = move |out: &mut Vec<u8>| {
+                out.push(b'[');
+                for events in shown {
+                    out.extend_from_slice(b"{\"as_of\":");
+                    push_int(events.clock, out);
+                    out.extend_from_slice(b",\"positions\":{");
+                    self.offsets(events, out);
+                    out.extend_from_slice(b"}},");
+                }
+                trim_comma(out);
+                out.push(b']');
+            };
+            Some((entity.name.as_str(), push))
+        });
+        object("positions", groups, out);
+    }
+
+    /// Appends offsets by source and partition, in the order of these.
+    fn offsets(&self, events: &AppliedEvents, out: &mut Vec<u8>) {
+        for of_source in events.offsets.chunk_by(|(one, _), (next, _)| one.source == next.source) {
+            let source = of_source.first().map(|(id, _)| usize::from(id.source));
+            let Some(name) = source.and_then(|at| self.catalogue.sources.get(at)) else { continue };
+            push_json_text(name.as_bytes(), out);
+            out.extend_from_slice(b":{");
+            for (id, offset) in of_source {
+                out.push(b'"');
+                push_int(id.partition, out);
+                out.extend_from_slice(b"\":");
+                push_int(*offset, out);
+                out.push(b',');
+            }
+            trim_comma(out);
+            out.extend_from_slice(b"},");
+        }
+        trim_comma(out);
     }
 }
 
-/// Appends a member that is an object of names and JSON, unless it would be empty.
-fn object<'a>(name: &str, members: impl Iterator<Item = (&'a str, String)>, out: &mut Vec<u8>) {
-    let mut before = format!(",\"{name}\":{{");
-    for (member, json) in members {
-        out.extend_from_slice(format!("{before}{}:{json}", quoted(member)).as_bytes());
-        before = ",".to_owned();
+/// Whether two columns say the same of each row.
+fn same<T: PartialEq>(
+    before: &[AnsweredValue],
+    cells: &[AnsweredValue],
+    of: impl Fn(&AnsweredValue) -> T,
+) -> bool {
+    before.len() == cells.len() && before.iter().zip(cells).all(|(a, b)| of(a) == of(b))
+}
+
+fn ids_column(column: &[Cow<'_, str>], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"{\"values\":[");
+    list(column.iter().map(|id| id.as_bytes()), out);
+    out.extend_from_slice(b"],\"statuses\":[");
+    list(column.iter().map(|_| &b"\"PRESENT\""[..]), out);
+    out.extend_from_slice(b"],\"event_timestamps\":[");
+    list(column.iter().map(|_| &b"\"1970-01-01T00:00:00Z\""[..]), out);
+    out.extend_from_slice(b"]},");
+}
+
+/// Appends a member that is an object of names and what is appended for each, unless it would be empty.
+fn object<'a>(
+    name: &str,
+    members: impl Iterator<Item = (&'a str, impl FnOnce(&mut Vec<u8>))>,
+    out: &mut Vec<u8>,
+) {
+    let mut begun = false;
+    for (member, push) in members {
+        if !std::mem::replace(&mut begun, true) {
+            out.extend_from_slice(b",");
+            push_json_text(name.as_bytes(), out);
+            out.extend_from_slice(b":{");
+        } else {
+            out.push(b',');
+        }
+        push_json_text(member.as_bytes(), out);
+        out.push(b':');
+        push(out);
     }
-    if before == "," {
+    if begun {
         out.push(b'}');
     }
 }
@@ -311,15 +276,52 @@ fn trim_comma(out: &mut Vec<u8>) {
     }
 }
 
+/// Appends when each row last changed. Rows of Redis mostly have one time.
+fn moments(cells: &[AnsweredValue], out: &mut Vec<u8>) {
+    let (mut last, mut at) = (0, 0..0);
+    for cell in cells {
+        if last == cell.as_of && !at.is_empty() {
+            out.extend_from_within(at.clone());
+        } else {
+            let start = out.len();
+            out.push(b'"');
+            moment(cell.as_of, out);
+            out.push(b'"');
+            (last, at) = (cell.as_of, start..out.len());
+        }
+        out.push(b',');
+    }
+    trim_comma(out);
+}
+
 /// Appends a time as Feast writes it: with no or three places behind the second.
 fn moment(ms: EventTime, out: &mut Vec<u8>) {
     let at = i64::try_from(ms / 1_000).ok().and_then(|at| Timestamp::from_second(at).ok());
-    let seconds = at.unwrap_or(Timestamp::UNIX_EPOCH).to_string();
-    out.extend_from_slice(seconds.trim_end_matches('Z').as_bytes());
+    let at = Offset::UTC.to_datetime(at.unwrap_or(Timestamp::UNIX_EPOCH));
+    let parts = [
+        (i64::from(at.year()), 4, b'-'),
+        (at.month().into(), 2, b'-'),
+        (at.day().into(), 2, b'T'),
+        (at.hour().into(), 2, b':'),
+        (at.minute().into(), 2, b':'),
+        (at.second().into(), 2, if ms.is_multiple_of(1_000) { b'Z' } else { b'.' }),
+    ];
+    parts.into_iter().for_each(|(number, places, behind)| {
+        digits(number.unsigned_abs(), places, out);
+        out.push(behind);
+    });
     if !ms.is_multiple_of(1_000) {
-        out.extend_from_slice(format!(".{:03}", ms % 1_000).as_bytes());
+        digits(ms % 1_000, 3, out);
+        out.push(b'Z');
     }
-    out.push(b'Z');
+}
+
+/// Appends a number in so many digits.
+fn digits(number: u64, places: u32, out: &mut Vec<u8>) {
+    for place in (0..places).rev() {
+        let [digit, ..] = (number / 10_u64.pow(place) % 10).to_le_bytes();
+        out.push(b'0' + digit);
+    }
 }
 
 #[cfg(test)]
@@ -338,6 +340,13 @@ mod tests {
             let mut out = Vec::new();
             moment(ms, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), text);
+        }
+        // The calendar's own way of saying it.
+        for second in (0..253_402_207_200).step_by(99_999_989) {
+            let mut out = Vec::new();
+            moment(second * 1_000, &mut out);
+            let said = Timestamp::from_second(second.cast_signed()).unwrap().to_string();
+            assert_eq!(String::from_utf8(out).unwrap(), said);
         }
     }
 }

@@ -16,6 +16,8 @@ pub(super) struct Catalogue {
     pub project: String,
     pub views: Vec<ServedView>,
     pub entities: Vec<Entity>,
+    /// The names of the job's sources.
+    pub sources: Vec<String>,
     /// The topics of the job's sources.
     pub topics: Vec<String>,
     services: HashMap<String, Vec<(usize, usize)>>,
@@ -38,6 +40,8 @@ pub(super) struct Entity {
     pub name: String,
     /// What Feast calls the column of ids: the field that is the key.
     pub join_key: String,
+    /// The same as JSON.
+    pub join_key_json: String,
     /// What ids are: text, int or ip.
     pub ty: Type,
 }
@@ -45,7 +49,7 @@ pub(super) struct Entity {
 impl Entity {
     fn new(plan: &Plan, entity: &EntityPlan) -> Entity {
         let JoinKey { name: join_key, ty } = JoinKey::of(plan, entity);
-        Entity { name: entity.name.clone(), join_key, ty }
+        Entity { name: entity.name.clone(), join_key_json: quoted(&join_key), join_key, ty }
     }
 }
 
@@ -61,6 +65,7 @@ impl Catalogue {
             views_by_name: names.collect(),
             views,
             entities: plan.entities.iter().map(|it| Entity::new(plan, it)).collect(),
+            sources: plan.sources.iter().map(|source| source.name.clone()).collect(),
             topics: plan.sources.iter().filter_map(|source| source.topic.clone()).collect(),
             services: services.collect(),
         }
@@ -79,7 +84,7 @@ impl Catalogue {
 
     /// In the words of Feast, which lists the keys of the whole project: of the entity at `missing` no
     /// id was given, or (`empty`) none of its column.
-    pub fn keys_missing(&self, missing: usize, empty: bool, given: &IdColumns) -> FeastError {
+    pub fn keys_missing(&self, missing: usize, empty: bool, given: &IdColumns<'_>) -> FeastError {
         let listed = |but: Option<usize>| {
             let keys = self.entities.iter().enumerate().filter(|(at, _)| but != Some(*at));
             let mut keys: Vec<_> = keys.map(|(_, it)| format!("'{}'", it.join_key)).collect();

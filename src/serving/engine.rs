@@ -1,13 +1,15 @@
 //! Rows from the table of the job in this process.
 
-use crate::online::{Incomplete, OnlineStore};
-use crate::serving::answer::{AnsweredValues, ValueStatus};
+use crate::online::{HeldRow, Incomplete, OnlineStore};
+use crate::serving::ask::Group;
 use crate::serving::freshness::{AgeBounds, Freshness};
 use crate::serving::source::SourceQuestion;
+use crate::serving::values::{AnsweredValues, ValueStatus};
 use crate::wall_clock::wall_ms;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::online::AppliedEvents;
 use tidemark_operators::time::EventTime;
 
 /// How often the workers are looked at.
@@ -21,6 +23,17 @@ const INCOMPLETE_EVERY: Duration = Duration::from_secs(1);
 
 /// Values after which a long answer lets others through.
 const VALUES_AT_ONCE: usize = 4_096;
+/// The same, in entities whose events are told, too.
+const ROWS_AT_ONCE: usize = 64;
+
+/// How long rows that are on their way are waited for, and how often it is looked whether they have come.
+const SHOWN_WITHIN: Duration = Duration::from_millis(500);
+const SHOWN_EVERY: Duration = Duration::from_millis(1);
+const NOT_SHOWN: &str = "which events rows show is not known: they are being written, or their worker has \
+                         given none yet, or is in another process; ask again";
+
+/// For each group of a question, and of it for each entity, which events its rows show.
+pub(super) type ShownEvents = Vec<Vec<AppliedEvents>>;
 
 /// The table, and what is known of the workers that write it.
 pub struct EngineRows {
@@ -147,20 +160,8 @@ impl EngineRows {
         for row in 0..ids.rows {
             for (group, ids) in ask.groups.iter().zip(&ids.groups) {
                 let Some(id) = ids.get(row) else { continue };
-                let mut found = |place: usize, held: Option<crate::online::HeldRow<'_>>| {
-                    let Some(reads) = group.reads.get(place) else { return };
-                    for (column, feature) in &reads.columns {
-                        let Some(feature) = reads.features.get(*feature) else { continue };
-                        match &held {
-                            Some(held) => cells.put(*column, row, held.as_of(), |out| {
-                                match held.json(*feature, out) {
-                                    true => ValueStatus::Present,
-                                    false => ValueStatus::Null,
-                                }
-                            }),
-                            None => cells.put(*column, row, 0, |_| ValueStatus::NotFound),
-                        }
-                    }
+                let mut found = |place, held: Option<HeldRow<'_>>| {
+                    put(group, (place, row), held.as_ref(), &mut cells);
                 };
                 self.store.read(group.entity, id.as_bytes(), &group.views, &mut found);
             }
@@ -171,5 +172,66 @@ impl EngineRows {
             }
         }
         (cells, freshness)
+    }
+
+    /// The same with which events the rows of each entity show, by group; `Err`: why that cannot be told
+    /// now.
+    pub(super) async fn read_positioned(
+        &self,
+        SourceQuestion { ask, ids, bounds, .. }: SourceQuestion<'_>,
+    ) -> Result<(AnsweredValues, Freshness, ShownEvents), String> {
+        let (freshness, begun) = (self.freshness(bounds), Instant::now());
+        if let Some(why) = freshness.stale {
+            return Err(why);
+        }
+        let mut cells = AnsweredValues::new(ask.columns.len(), ids.rows);
+        let mut shown = ShownEvents::new();
+        for (group, ids) in ask.groups.iter().zip(&ids.groups) {
+            let mut of_group = Vec::with_capacity(ids.len());
+            for (row, id) in ids.iter().enumerate() {
+                let events = loop {
+                    let mut found = |place, held: Option<HeldRow<'_>>| {
+                        put(group, (place, row), held.as_ref(), &mut cells);
+                    };
+                    let (entity, views) = (group.entity, &group.views);
+                    match self.store.read_applied(entity, id.as_bytes(), views, &mut found) {
+                        Some(events) => break events,
+                        None if begun.elapsed() < SHOWN_WITHIN => {
+                            tokio::time::sleep(SHOWN_EVERY).await;
+                        }
+                        None => return Err(NOT_SHOWN.to_owned()),
+                    }
+                };
+                of_group.push(events);
+                if row % ROWS_AT_ONCE == ROWS_AT_ONCE - 1 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            shown.push(of_group);
+        }
+        Ok((cells, freshness, shown))
+    }
+}
+
+/// Puts what was found of a row: that of a view by its place in the group, of an entity by its place in the
+/// question.
+fn put(
+    group: &Group,
+    (place, row): (usize, usize),
+    held: Option<&HeldRow<'_>>,
+    cells: &mut AnsweredValues,
+) {
+    let Some(reads) = group.reads.get(place) else { return };
+    for (column, feature) in &reads.columns {
+        let Some(feature) = reads.features.get(*feature) else { continue };
+        match held {
+            Some(held) => {
+                cells.put(*column, row, held.as_of(), |out| match held.json(*feature, out) {
+                    true => ValueStatus::Present,
+                    false => ValueStatus::Null,
+                })
+            }
+            None => cells.put(*column, row, 0, |_| ValueStatus::NotFound),
+        }
     }
 }

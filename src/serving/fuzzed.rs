@@ -1,7 +1,7 @@
 //! What fuzz targets see of the feature server: any body, and what is answered.
 
 use crate::config::ServeSettings;
-use crate::online::Embedded;
+use crate::online::{Embedded, OnlineStore as _};
 use crate::serving::catalogue::Catalogue;
 use crate::serving::counts::ServingCounts;
 use crate::serving::{EngineRows, RankedSources, RowSource, Serving, routes};
@@ -13,6 +13,7 @@ use hyper::service::Service as _;
 use hyper_util::service::TowerToHyperService;
 use std::sync::{Arc, Mutex};
 use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::online::AppliedEvents;
 use tokio::runtime::{Builder, Runtime};
 
 /// Ids of each type, and a service of several entities.
@@ -31,6 +32,9 @@ impl FuzzedServer {
         let job = tidemark_jobs::load("payments.toml", JOB).ok()?;
         let metrics = Arc::new(WorkerMetrics::new(0, &job.plan));
         let store = Arc::new(Embedded::new(&job.plan, 1));
+        for entity in 0..job.plan.entities.len() {
+            store.writer(0).applied(&AppliedEvents { entity, ..AppliedEvents::default() });
+        }
         let rows = EngineRows::new(store, vec![Arc::clone(&metrics)], || true);
         for _ in 0..2 {
             metrics.live_clock.set(wall_ms()?);

@@ -24,6 +24,7 @@ pub(super) struct Question<'a> {
     feature_service: Option<Cow<'a, str>>,
     full_feature_names: Option<bool>,
     include_feature_view_version_metadata: Option<bool>,
+    positions: Option<bool>,
 }
 
 /// Columns of ids: names, and one id an entity.
@@ -50,6 +51,11 @@ impl<'a> Question<'a> {
     /// Whether the views are to be listed.
     pub fn views_listed(&self) -> bool {
         self.include_feature_view_version_metadata.unwrap_or(false)
+    }
+
+    /// Whether it is to be told which events the rows show.
+    pub fn positioned(&self) -> bool {
+        self.positions.unwrap_or(false)
     }
 
     /// The service, which goes before a list of features.
@@ -181,11 +187,11 @@ fn as_in_python(ty: Type, asked: Scalar<'_>) -> Option<String> {
 }
 
 /// An id in an answer: as it was asked for, in the type of the entity's key.
-pub(super) fn echo(ty: Type, asked: &RawValue, id: &str) -> String {
+pub(super) fn echo<'a>(ty: Type, asked: &'a RawValue, id: &Cow<'a, str>) -> Cow<'a, str> {
     match ty {
-        Type::Int => id.to_owned(),
-        _ if asked.get().starts_with('"') => asked.get().to_owned(),
-        _ => quoted(id),
+        Type::Int => id.clone(),
+        _ if asked.get().starts_with('"') => Cow::Borrowed(asked.get()),
+        _ => Cow::Owned(quoted(id)),
     }
 }
 

@@ -2,10 +2,10 @@
 
 use crate::online::redis::{ReadError, RedisReader, RedisSettings, RowsAsked, RowsRead};
 use crate::online::{StoreError, StoredRow, StoredText};
-use crate::serving::answer::{AnsweredValues, ValueStatus};
 use crate::serving::ask::Reads;
 use crate::serving::freshness::{AgeBounds, Freshness, Judge};
 use crate::serving::source::{NotRead, SourceQuestion};
+use crate::serving::values::{AnsweredValues, ValueStatus};
 use crate::wall_clock::wall_ms;
 use std::time::Duration;
 use tidemark_operators::json::push_json_text;

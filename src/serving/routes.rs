@@ -10,9 +10,8 @@ use crate::serving::counts::ENDPOINTS;
 use crate::serving::feast_error::FeastError;
 use crate::serving::freshness::{AgeBounds, Freshness};
 use crate::serving::question::{self, Columns, Question};
-use crate::serving::source::{AskedIds, SourceQuestion};
-use crate::serving::sources::ToldRows;
-use crate::serving::{BODY_BYTES_MAX, ENTITIES_MAX, Serving};
+use crate::serving::source::{AskedIds, SourceQuestion, ToldRows};
+use crate::serving::{BODY_BYTES_MAX, Serving};
 use crate::version::VERSION;
 use crate::wall_clock::wall_ms;
 use axum::Router;
@@ -21,15 +20,12 @@ use axum::extract::{Path, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
-use serde::Deserialize;
 use serde_json::json;
-use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
-use tidemark_operators::json::quoted;
 
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -168,7 +164,7 @@ async fn body(request: Request) -> Result<Bytes, FeastError> {
 }
 
 /// The values of an answer that is on its way.
-struct InFlight {
+pub(super) struct InFlight {
     all: Arc<AtomicUsize>,
     count: usize,
 }
@@ -213,7 +209,7 @@ impl Serving {
     }
 
     /// ServingCounts the values of an answer that is begun.
-    fn begin(&self, columns: usize, rows: usize) -> Result<InFlight, FeastError> {
+    pub(super) fn begin(&self, columns: usize, rows: usize) -> Result<InFlight, FeastError> {
         let (count, max) = (columns.saturating_mul(rows), self.settings.values_in_flight);
         let begun = InFlight { all: Arc::clone(&self.values), count };
         if self.values.fetch_add(count, Relaxed).saturating_add(count) > max {
@@ -225,7 +221,7 @@ impl Serving {
         Ok(begun)
     }
 
-    fn form<'a>(&'a self, views_listed: bool, found: &'a ToldRows) -> AnswerForm<'a> {
+    pub(super) fn form<'a>(&'a self, views_listed: bool, found: &'a ToldRows) -> AnswerForm<'a> {
         let passed_over = found.passed_over.iter();
         AnswerForm {
             catalogue: &self.catalogue,
@@ -236,6 +232,7 @@ impl Serving {
                 .map(|(at, why)| (self.sources.name(*at), why.as_str()))
                 .collect(),
             views_listed,
+            shown: found.shown.as_ref(),
             now: wall_ms().unwrap_or(0),
         }
     }
@@ -247,16 +244,25 @@ impl Serving {
         let ask = self.compile(&question)?;
         let (ids, shown) = self.ids(&ask, &columns)?;
         let in_flight = self.begin(ask.columns.len(), ids.rows)?;
-        let found = self.told(&ask, &ids).await?;
+        let found = self.told(&ask, &ids, question.positioned()).await?;
         let form = self.form(question.views_listed(), &found);
         let body = form.body(&ask, &shown, &found.cells, &found.freshness).await;
         Ok(json_bytes(body, in_flight))
     }
 
     /// The values of an answer, of which those are left out that the settings do not let out.
-    async fn told(&self, ask: &AskedFeatures, ids: &AskedIds<'_>) -> Result<ToldRows, FeastError> {
+    /// `positioned`: with which events they show.
+    pub(super) async fn told(
+        &self,
+        ask: &AskedFeatures,
+        ids: &AskedIds<'_>,
+        positioned: bool,
+    ) -> Result<ToldRows, FeastError> {
         let asking = SourceQuestion { catalogue: &self.catalogue, ask, ids, bounds: self.bounds() };
-        let mut found = self.sources.read(asking).await?;
+        let mut found = match positioned {
+            true => self.sources.read_positioned(asking).await?,
+            false => self.sources.read(asking).await?,
+        };
         if self.settings.incomplete == IncompleteValues::Null {
             found.hide_incomplete(asking);
         }
@@ -282,112 +288,52 @@ impl Serving {
 
     /// The ids of a question, by what reads them and as they are shown.
     fn ids<'a>(
-        &self,
+        &'a self,
         ask: &AskedFeatures,
         columns: &'a Columns<'a>,
-    ) -> Result<(AskedIds<'a>, IdColumns), FeastError> {
+    ) -> Result<(AskedIds<'a>, IdColumns<'a>), FeastError> {
         let rows = columns.first().map_or(0, |(_, ids)| ids.len());
-        let needed = |at: &usize| ask.groups.iter().any(|group| group.entity == *at);
-        let mut by_entity = BTreeMap::new();
+        // A group for each entity type.
+        let place = |at| ask.groups.iter().position(|group| group.entity == at);
+        let mut groups: Vec<Option<Vec<Cow<'a, str>>>> = vec![None; ask.groups.len()];
         let mut shown = IdColumns::new();
         for (name, asked) in columns {
             for at in self.catalogue.entities_of(name) {
                 let Some(entity) = self.catalogue.entities.get(at) else { continue };
                 // What nobody asks for is shown as it came, whatever it is.
-                let mut echoes: Vec<String> = Vec::new();
-                if needed(&at) {
+                let echoes = if let Some(group) = place(at).and_then(|at| groups.get_mut(at)) {
                     let ids = asked
                         .iter()
                         .map(|asked| question::id(entity.ty, asked, self.settings.statuses));
-                    let ids = ids.collect::<Result<Vec<_>, _>>()?;
-                    let pairs = asked.iter().zip(&ids);
-                    echoes.extend(pairs.map(|(asked, id)| question::echo(entity.ty, asked, id)));
-                    by_entity.insert(at, ids);
+                    let ids = group.insert(ids.collect::<Result<_, _>>()?);
+                    let pairs = asked.iter().zip(ids);
+                    pairs.map(|(asked, id)| question::echo(entity.ty, asked, id)).collect()
                 } else {
-                    echoes.extend(asked.iter().map(|asked| asked.get().to_owned()));
-                }
-                let name = quoted(&entity.join_key);
+                    asked.iter().map(|asked| Cow::Borrowed(asked.get())).collect()
+                };
+                let name = entity.join_key_json.as_str();
                 if !shown.iter().any(|(known, _)| *known == name) {
                     shown.push((name, echoes));
                 }
             }
         }
-        let missing = |at: &usize| rows == 0 || !by_entity.contains_key(at);
-        if let Some(at) = (0..self.catalogue.entities.len()).filter(needed).find(missing) {
-            return Err(self.catalogue.keys_missing(at, by_entity.contains_key(&at), &shown));
+        let missing = |at: &usize| {
+            let given = place(*at).and_then(|at| groups.get(at));
+            given.is_some_and(|ids| rows == 0 || ids.is_none())
+        };
+        if let Some(at) = (0..self.catalogue.entities.len()).find(missing) {
+            let empty = place(at).and_then(|at| groups.get(at)).is_some_and(Option::is_some);
+            return Err(self.catalogue.keys_missing(at, empty, &shown));
         }
-        let groups = ask.groups.iter().map(|group| by_entity.get(&group.entity).cloned());
-        Ok((AskedIds { groups: groups.map(Option::unwrap_or_default).collect(), rows }, shown))
-    }
-
-    /// The answer to a question of Chronon's fetcher: one result for each object of keys.
-    async fn fetch(&self, ask: &AskedFeatures, body: &[u8]) -> Result<Response, FeastError> {
-        let asked: Vec<EntityKeys<'_>> =
-            serde_json::from_slice(body).map_err(|error| FeastError::json(body, &error))?;
-        if asked.len() > ENTITIES_MAX {
-            let why = format!("List should have at most {ENTITIES_MAX} items");
-            return Err(FeastError::body("too_long", &[], why));
-        }
-        let in_flight = self.begin(ask.columns.len(), asked.len())?;
-        let mut ids = AskedIds { groups: vec![Vec::new(); ask.groups.len()], rows: 0 };
-        let mut places = Vec::with_capacity(asked.len());
-        for keys in &asked {
-            let found = ask.groups.iter().map(|group| self.key(group.entity, keys));
-            match found.collect::<Result<Vec<_>, _>>() {
-                Ok(found) => {
-                    places.push(Ok(ids.rows));
-                    ids.groups.iter_mut().zip(found).for_each(|(ids, id)| ids.push(id));
-                    ids.rows += 1;
-                }
-                Err(why) => places.push(Err(why)),
-            }
-        }
-        let found = self.told(ask, &ids).await?;
-        let form = self.form(false, &found);
-        let empties: Vec<&str> = (0..ask.columns.len()).map(|at| form.empty(ask, at)).collect();
-        let mut out = b"{\"results\":[".to_vec();
-        for (at, place) in places.iter().enumerate() {
-            if at > 0 {
-                out.push(b',');
-            }
-            match place {
-                Ok(row) => {
-                    out.extend_from_slice(b"{\"status\":\"Success\",\"features\":{");
-                    for (column, (name, empty)) in ask.names.iter().zip(&empties).enumerate() {
-                        let comma = if column > 0 { "," } else { "" };
-                        out.extend_from_slice(format!("{comma}{name}:").as_bytes());
-                        out.extend_from_slice(found.cells.json(column, *row, empty));
-                    }
-                    out.extend_from_slice(b"}}");
-                    tokio::task::yield_now().await;
-                }
-                Err(why) => {
-                    let failure = json!({ "status": "Failure", "error": why });
-                    out.extend_from_slice(failure.to_string().as_bytes());
-                }
-            }
-        }
-        out.extend_from_slice(b"]}");
-        Ok(json_bytes(out, in_flight))
-    }
-
-    /// The id of an entity among keys.
-    fn key<'a>(&self, entity: usize, keys: &'a EntityKeys<'a>) -> Result<Cow<'a, str>, String> {
-        let Some(entity) = self.catalogue.entities.get(entity) else { return Err(String::new()) };
-        let found = keys.0.get(entity.join_key.as_str()).or(keys.0.get(entity.name.as_str()));
-        let asked = found.ok_or_else(|| format!("the key {} is missing", entity.join_key))?;
-        question::id(entity.ty, asked, self.settings.statuses).map_err(|refusal| refusal.why())
+        let groups = groups.into_iter().map(Option::unwrap_or_default).collect();
+        Ok((AskedIds { groups, rows }, shown))
     }
 }
-
-/// One entity as Chronon's fetcher asks for it.
-#[derive(Deserialize)]
-struct EntityKeys<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
 
 fn json_text(text: impl Into<Body>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text.into()).into_response()
 }
 
-fn json_bytes(body: Vec<u8>, in_flight: InFlight) -> Response {
+pub(super) fn json_bytes(body: Vec<u8>, in_flight: InFlight) -> Response {
     json_text(Bytes::from_owner(Sent { body, _in_flight: in_flight }))
 }

@@ -1,11 +1,11 @@
 //! A source of rows.
 
-use crate::serving::answer::AnsweredValues;
 use crate::serving::ask::AskedFeatures;
 use crate::serving::catalogue::Catalogue;
-use crate::serving::engine::EngineRows;
+use crate::serving::engine::{EngineRows, ShownEvents};
 use crate::serving::freshness::{AgeBounds, Freshness};
 use crate::serving::redis::RedisRows;
+use crate::serving::values::AnsweredValues;
 use std::borrow::Cow;
 
 /// A source of rows.
@@ -42,6 +42,34 @@ pub(super) enum NotRead {
     Refused(String),
     /// It does not answer, or not in time.
     Down(String),
+}
+
+/// An answer's values, and whose they are.
+pub(super) struct ToldRows {
+    pub cells: AnsweredValues,
+    pub freshness: Freshness,
+    /// Which source.
+    pub source: usize,
+    /// Others that were looked at, and why it was none of them.
+    pub passed_over: Vec<(usize, String)>,
+    /// Which events the rows show, where it was asked.
+    pub shown: Option<ShownEvents>,
+}
+
+impl ToldRows {
+    /// Makes nulls of the values of views that may lack something.
+    pub(super) fn hide_incomplete(
+        &mut self,
+        SourceQuestion { catalogue, ask, .. }: SourceQuestion<'_>,
+    ) {
+        let incomplete = &self.freshness.incomplete;
+        let views = ask.columns.iter().map(|(view, _)| catalogue.views.get(*view));
+        for (column, view) in views.enumerate() {
+            if view.is_some_and(|view| incomplete.of(&view.name).is_some()) {
+                self.cells.hide(column);
+            }
+        }
+    }
 }
 
 impl RowSource {

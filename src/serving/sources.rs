@@ -22,14 +22,14 @@ use crate::metrics::snapshot::ServedSource;
 use crate::online::BreakerState;
 use crate::online::redis::{Breaker, RedisServers, RedisSettings};
 use crate::serving::Serving;
-use crate::serving::answer::AnsweredValues;
 use crate::serving::ask::AskedFeatures;
 use crate::serving::catalogue::Catalogue;
 use crate::serving::engine::{EngineRows, LOOK_EVERY};
 use crate::serving::feast_error::FeastError;
 use crate::serving::freshness::{AgeBounds, Freshness};
 use crate::serving::redis::RedisRows;
-use crate::serving::source::{AskedIds, NotRead, RowSource, SourceQuestion};
+use crate::serving::source::{AskedIds, NotRead, RowSource, SourceQuestion, ToldRows};
+use crate::serving::values::AnsweredValues;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -86,32 +86,6 @@ struct RankedSource {
 /// The sources of rows, best first.
 pub struct RankedSources {
     ranked: Vec<RankedSource>,
-}
-
-/// An answer's values, and whose they are.
-pub(super) struct ToldRows {
-    pub cells: AnsweredValues,
-    pub freshness: Freshness,
-    /// Which source.
-    pub source: usize,
-    /// Others that were looked at, and why it was none of them.
-    pub passed_over: Vec<(usize, String)>,
-}
-
-impl ToldRows {
-    /// Makes nulls of the values of views that may lack something.
-    pub(super) fn hide_incomplete(
-        &mut self,
-        SourceQuestion { catalogue, ask, .. }: SourceQuestion<'_>,
-    ) {
-        let incomplete = &self.freshness.incomplete;
-        let views = ask.columns.iter().map(|(view, _)| catalogue.views.get(*view));
-        for (column, view) in views.enumerate() {
-            if view.is_some_and(|view| incomplete.of(&view.name).is_some()) {
-                self.cells.hide(column);
-            }
-        }
-    }
 }
 
 impl RankedSources {
@@ -188,7 +162,8 @@ impl RankedSources {
                     Ok((cells, freshness)) => {
                         source.answers.fetch_add(counts, Relaxed);
                         let passed_over = whys(silent);
-                        return Ok(ToldRows { cells, freshness, source: at, passed_over });
+                        let shown = None;
+                        return Ok(ToldRows { cells, freshness, source: at, passed_over, shown });
                     }
                     Err(silence) => silence,
                 },
@@ -199,6 +174,26 @@ impl RankedSources {
             silent.push((at, silence));
         }
         self.too_old(silent, AnsweredValues::new(ask.columns.len(), ids.rows))
+    }
+
+    /// The values that are asked for with which events they show: only the memory of the job knows that.
+    pub(super) async fn read_positioned(
+        &self,
+        asking: SourceQuestion<'_>,
+    ) -> Result<ToldRows, FeastError> {
+        let engines = self.ranked.iter().enumerate().find_map(|(at, source)| match &source.rows {
+            RowSource::Engine(rows) => Some((at, source, rows)),
+            RowSource::Redis(_) => None,
+        });
+        let Some((source, ranked, rows)) = engines else {
+            let why = "positions are known to the process that runs the job only: ask its server, of which \
+                       \"engine\" is one of the sources, or leave them out";
+            return Err(FeastError::body("value_error", &["positions"], why));
+        };
+        let told = rows.read_positioned(asking).await.map_err(FeastError::unavailable)?;
+        ranked.answers.fetch_add(1, Relaxed);
+        let (cells, freshness, shown) = told;
+        Ok(ToldRows { cells, freshness, source, passed_over: Vec::new(), shown: Some(shown) })
     }
 
     /// The answer when no source is current: of the one that says most of itself.
@@ -217,7 +212,8 @@ impl RankedSources {
         match found.min_by_key(|(unknown, place, ..)| (*unknown, *place)) {
             Some((_, place, source, freshness)) => {
                 silent.remove(place);
-                Ok(ToldRows { cells, freshness, source, passed_over: whys(silent) })
+                let (passed_over, shown) = (whys(silent), None);
+                Ok(ToldRows { cells, freshness, source, passed_over, shown })
             }
             None => {
                 let of_each = silent.iter().map(|(at, silence)| match self.ranked.len() {

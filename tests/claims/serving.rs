@@ -244,3 +244,50 @@ fn rows_on_a_cluster_are_served_shown_and_validated_as_those_on_one_server() {
     assert!(servers.dump() == wanted, "as they were");
     next.stop("TERM");
 }
+
+#[test]
+fn a_question_with_positions_is_told_what_the_job_says_of_each_row_and_by_redis_it_is_refused() {
+    let log = traffic(61, 2_000);
+    let (output, topic) = (expected(&log), topic(&log));
+    let (redis, folder, in_job) = (Redis::start(&[]), Folder::new("serving"), free_port());
+    settings(
+        folder.path(),
+        &format!(
+            "[serve]\nenabled = true\nport = {in_job}\nbehind_max = \"36500d\"\nsources = \"redis, engine\"\n"
+        ),
+    );
+    let (brokers, url) = (kafka().bootstrap_servers, format!("redis://127.0.0.1:{}", redis.port));
+    let variables = [
+        ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
+        ("KAFKA_TOPIC", topic.as_str()),
+        ("REDIS_URL", url.as_str()),
+        ("PARALLELISM", "2"),
+    ];
+    let mut job = Process::start(folder.path(), "fraud", &variables);
+    job.until_ready();
+    let server = FromRedis::start(folder.path(), &url);
+    until("rows to be current", || is_ready(in_job) && is_ready(server.port));
+    let names = output.live.keys().filter_map(|name| name.strip_prefix("transaction_stats_5m/"));
+    let cards: Vec<&str> = names.take(50).chain(["nobody"]).collect();
+    let question = json!({
+        "features": ["transaction_stats_5m:txn_count_24h"],
+        "entities": {"card_id": cards}, "positions": true,
+    });
+    let (code, answer) = ask(in_job, &question);
+    assert_eq!(code, 200, "{answer}");
+    assert_eq!(answer["metadata"]["source"], json!("engine"));
+    let told = answer["metadata"]["positions"]["card"].as_array().unwrap();
+    assert_eq!(told.len(), cards.len());
+    for (card, told) in cards.iter().zip(told) {
+        let path = format!("/features/transaction_stats_5m?id={card}&positions=true");
+        let (code, row) = job.json(&path);
+        assert_eq!(code, if *card == "nobody" { 404 } else { 200 }, "{row}");
+        // Nothing more comes, so it is the same but for the clock, which goes on.
+        assert_eq!(told["positions"], row["positions"], "{card}");
+        assert!(told["positions"]["transactions"].is_object(), "{told}");
+        assert!(told["as_of"].as_u64() <= row["as_of"].as_u64(), "{told} {row}");
+    }
+    let (code, why) = ask(server.port, &question);
+    assert_eq!((code, &why["detail"][0]["loc"]), (422, &json!(["body", "positions"])), "{why}");
+    job.stop("TERM");
+}

@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 /// A Redis that nobody listens at.
-fn down(plan: &Plan) -> RowSource {
+pub(super) fn down(plan: &Plan) -> RowSource {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let settings =
         RedisSettings { servers: RedisServers::on_loopback(port), ..RedisSettings::default() };
