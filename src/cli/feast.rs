@@ -39,7 +39,7 @@ pub struct FeastArgs {
     #[arg(long = "table", value_name = "NAME=FILE", value_parser = values::table_file)]
     #[arg(requires = "sources")]
     pub tables: Vec<TableFile>,
-    /// When an event counts in history from the log: final, lag=300ms, as in `tidemark historical`
+    /// When an event counts in history from the log: final, lag=300ms or arrived, as in `tidemark historical`
     #[arg(long, value_name = "WHEN", value_parser = values::known, requires = "sources")]
     pub known: Option<KnownWhen>,
     /// Leave out events at the very time of an example, in history from the log

@@ -68,7 +68,8 @@ class TidemarkOfflineStoreConfig(FeastConfigBaseModel):
     """ CSV files to read reference tables from, in the place of what the job says """
 
     known: Optional[StrictStr] = None
-    """ When an event counts: "final", once its time has come, which is the default; or so much later: "lag=300ms" """
+    """ When an event counts: "final", once its time has come, which is the default; so much later: "lag=300ms"; or once it
+    had arrived: "arrived" """
 
     before: StrictBool = False
     """ Leaves out events at the very time of an example: what was known just before """
@@ -186,8 +187,8 @@ class TidemarkOfflineStore(OfflineStore):
 
     def ensure_filter_by_created_timestamp_supported(self) -> None:
         raise NotImplementedError(
-            "filter_by_created_timestamp asks what was known by then; of Tidemark ask it by `known: lag=300ms` in "
-            "feature_store.yaml, with how long records take to arrive"
+            "filter_by_created_timestamp asks what was known by then; of Tidemark ask it by `known: arrived`, or by "
+            "`known: lag=300ms` with how long records take to arrive, in feature_store.yaml"
         )
 
     @staticmethod
