@@ -17,6 +17,8 @@ use tidemark::kafka::create_topic;
 
 const PARTITIONS: u32 = 3;
 const CARDS: u32 = 8;
+/// So many that each worker has one of them.
+const TICKS: u32 = 8;
 const ROUNDS: u64 = 24;
 const ROUND_MS: u64 = 400;
 const T: u64 = 1_767_484_955_000;
@@ -65,7 +67,8 @@ struct ArrivingRecord {
     country: &'static str,
 }
 
-/// What arrives in a round, in the order of arrival; last of all something that moves the clock to its end.
+/// What arrives in a round, in the order of arrival; last of all what moves the clock of all rows to its end:
+/// a worker's rows are as of when it changed one of them.
 fn round(rng: &mut SmallRng, at: u64) -> Vec<ArrivingRecord> {
     let end = T + (at + 1) * ROUND_MS;
     let mut records: Vec<ArrivingRecord> = (0..40)
@@ -91,15 +94,14 @@ fn round(rng: &mut SmallRng, at: u64) -> Vec<ArrivingRecord> {
         })
         .collect();
     records.sort_by_key(|record| record.arrival);
-    let tick = ArrivingRecord {
+    records.extend((0..TICKS).map(|tick| ArrivingRecord {
         ts: end,
         arrival: end,
         partition: 0,
-        card: "tick".to_owned(),
+        card: format!("tick{tick}"),
         amount: 0,
         country: "SE",
-    };
-    records.push(tick);
+    }));
     records
 }
 
