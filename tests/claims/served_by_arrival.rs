@@ -1,7 +1,7 @@
 //! What a running job answered is what `historical --known arrived` finds in the topic afterwards.
 
 use crate::folder::Folder;
-use crate::run::{Process, command, kafka, until};
+use crate::run::{Process, command, kafka, settings, until};
 use crate::servers::shared_kafka;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -215,15 +215,11 @@ fn rows_that_were_read_online_are_what_had_arrived_at_their_clocks_in_a_dump_of_
     let folder = Folder::new("served_by_arrival");
     let topic = "arriving";
     assert!(create_topic(&kafka(), topic, PARTITIONS, &[]).unwrap());
-    folder.write("arriving.toml", JOB);
-    folder.write(
-        "cluster.toml",
-        "[online]\nkind = \"embedded\"\n[limits]\nlive_idle = \"1m\"\n[health]\nclock_behind = \"3650d\"\n\
-         [dead_letters]\npath = \"dead.jsonl\"\n",
-    );
+    let job = folder.write("arriving.toml", JOB);
+    settings(folder.path(), "[online]\nkind = \"embedded\"\n");
     let variables = [("KAFKA_BOOTSTRAP_SERVERS", shared_kafka().value("BOOTSTRAP"))];
     let mut process =
-        Process::start_with(folder.path(), "arriving.toml", &variables, &["--workers", "2"]);
+        Process::start_with(folder.path(), job.to_str().unwrap(), &variables, &["--workers", "2"]);
     process.until_ready();
     let mut native = ClientConfig::new();
     native.set("bootstrap.servers", kafka().bootstrap_servers);
