@@ -150,6 +150,8 @@ fn files_and_tables_have_the_rows_of_a_replay() {
             "replay {profile} --source {source}=in.jsonl --rows {times} --sealed rows.jsonl"
         ));
         job_over(&folder, job, "in.jsonl");
+        // What the job `behavior` looks up.
+        folder.write("ip_reputation.csv", tidemark_jobs::IP_REPUTATION);
         postgres.ask("drop schema if exists tidemark cascade");
         let settings = std::fs::read_to_string(folder.path().join("cluster.toml")).unwrap();
         let more = format!(

@@ -5,7 +5,6 @@ use crate::change_rows::SPINE;
 use crate::files::tidemark;
 use crate::folder::Folder;
 use crate::row_files::python;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Output};
