@@ -88,9 +88,10 @@ impl OfflineSettings {
     /// What `all` lacks for a job that is to write there. Not a contradiction: commands that only say where
     /// rows are to be read need none of it.
     pub fn lacks(&self, all: &Settings) -> Option<String> {
-        let files = self.url.as_ref().and_then(|_| {
-            lacks(all, FILES, self.rows, ("parquet", cfg!(feature = "parquet")))
-        });
+        let files = self
+            .url
+            .as_ref()
+            .and_then(|_| lacks(all, FILES, self.rows, ("parquet", cfg!(feature = "parquet"))));
         files.or_else(|| {
             self.postgres.url.as_ref()?;
             lacks(all, TABLES, self.postgres.rows, ("postgres", cfg!(feature = "postgres")))

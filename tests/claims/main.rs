@@ -69,6 +69,7 @@ mod found_later;
 mod generated;
 #[cfg(test)]
 mod half_log;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod historical;
