@@ -8,15 +8,15 @@
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a bench prints and may fail")]
 
+#[path = "measure/commands.rs"]
+mod commands;
 #[path = "measure/machine.rs"]
 mod machine;
 
+use commands::{costs, run};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use serde_json::Value;
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 const ROUNDS: usize = 5;
 const EVENTS: u64 = 1_000_000;
@@ -24,13 +24,6 @@ const EXAMPLES: u64 = 100_000;
 const CARDS: u64 = 100_000;
 /// Of that the features of cards are asked.
 const FEATURES: &str = "transaction_stats_5m";
-
-/// What a command said that it cost: CPU seconds and bytes.
-#[derive(Clone, Copy)]
-struct Cost {
-    cpu_s: f64,
-    bytes: u64,
-}
 
 fn main() {
     println!("machine: {}", machine::machine());
@@ -47,13 +40,7 @@ fn main() {
     };
     let many = ["out.csv", "out.parquet"].map(|out| historical("spine", out));
     let lines = [&[replay, historical("one", "out.csv")][..], &many].concat();
-    let mut costs = vec![Vec::new(); lines.len()];
-    for _ in 0..ROUNDS {
-        for (line, costs) in lines.iter().zip(&mut costs) {
-            costs.push(cost(&run(&folder, line)));
-        }
-    }
-    let costs: Vec<Cost> = costs.into_iter().map(median).collect();
+    let costs = costs(&folder, &lines, ROUNDS);
     let (base, one) = (costs[0], costs[1]);
     println!("{EVENTS} events, {EXAMPLES} examples of {CARDS} cards, features of {FEATURES}");
     let names =
@@ -81,24 +68,4 @@ fn spine(examples: u64) -> String {
         let _ = writeln!(spine, "card_{card:07},{at},{}", card % 2);
     }
     spine
-}
-
-fn run(folder: &PathBuf, line: &str) -> String {
-    let program = Path::new(env!("CARGO_BIN_EXE_tidemark"));
-    let ended = Command::new(program).args(line.split(' ')).current_dir(folder).output().unwrap();
-    assert!(ended.status.success(), "{line}: {}", String::from_utf8_lossy(&ended.stderr));
-    String::from_utf8(ended.stdout).unwrap()
-}
-
-fn cost(said: &str) -> Cost {
-    let said: Value = serde_json::from_str(said).unwrap();
-    Cost { cpu_s: said["cpu_s"].as_f64().unwrap(), bytes: said["peak_rss_bytes"].as_u64().unwrap() }
-}
-
-fn median(mut costs: Vec<Cost>) -> Cost {
-    let middle = costs.len() / 2;
-    costs.sort_by(|one, other| one.cpu_s.total_cmp(&other.cpu_s));
-    let cpu_s = costs[middle].cpu_s;
-    costs.sort_by_key(|cost| cost.bytes);
-    Cost { cpu_s, bytes: costs[middle].bytes }
 }

@@ -58,7 +58,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
         live_idle: None,
         live_left: (0, 0),
         machine_clock: None,
-        sealing: if sealed.is_some() { args.rows.sealing() } else { Sealing::Count },
+        sealing: sealed.as_ref().map_or(Sealing::Count, |to| to.sealing(args.rows)),
         online,
     };
     let observer = Observer::new(&settings);

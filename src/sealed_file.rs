@@ -17,9 +17,9 @@ use thiserror::Error;
 use tidemark_operators::cut::Cut;
 use tidemark_operators::sealed_lines::SealedSink;
 
-/// Buffers of lines that may wait for the disk; default 64. A buffer is what one frontier step
-/// seals.
-pub const BUFFERS_MAX: usize = 64;
+/// Buffers of lines that may wait for the disk; default 32. A buffer is what one frontier step seals,
+/// or about 1 MiB of it.
+pub const BUFFERS_MAX: usize = 32;
 
 /// How long lines may wait in this process, while the disk takes them; default 1 s.
 pub const FLUSH_MAX: Duration = Duration::from_secs(1);

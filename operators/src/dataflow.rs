@@ -150,7 +150,7 @@ pub fn build(scope: Scope<'_, EventTime>, config: Config) -> Dataflow {
         lines.push(windows.lines.probe_with(&probe));
     }
     // Every worker builds the same graph; the lines all go to worker 0.
-    if config.sealing.writes_lines() {
+    if config.sealing.line_form().is_some() {
         merge_lines(scope.concatenate(lines), config.lines, shared);
     }
     Dataflow { probe, entities }

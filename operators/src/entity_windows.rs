@@ -14,12 +14,16 @@
 //!
 //! Batches that wait for the live clock count as in flight, which gates the sources.
 //!
+//! Lines of rows are merged with those of the other entity types and workers. Who is far ahead of these seals
+//! nothing until they have come up.
+//!
 //! The operator holds its output at the least time it may still seal, and until the job is over.
 
 mod arrived;
 mod checkpoint;
 mod config;
 mod handed;
+mod lines_ahead;
 mod report;
 mod restore;
 mod restoring;
@@ -166,7 +170,7 @@ pub fn entity_windows<'scope>(
                     again.activate();
                 }
                 Activation::Soon => again.activate_after(SOON),
-                Activation::Wait => hold(&mut capability, running.sealed),
+                Activation::Wait => hold(&mut capability, running.given()),
                 Activation::Over => (capability, rows_capability) = (None, None),
             }
         }

@@ -68,6 +68,11 @@ pub trait SealedOutput {
     fn changes(&mut self, rows: &ChangedRows<'_>, names: &Names) {
         let _ = (rows, names);
     }
+
+    /// Whether it has taken so much that the others come first.
+    fn is_full(&self) -> bool {
+        false
+    }
 }
 
 /// See the module.
@@ -241,7 +246,7 @@ impl SealedWindows {
     }
 
     /// Gives out the rows of the step and moves the clock to its end, touching about `budget` log
-    /// rows; says whether it got there. Call again when it did not.
+    /// rows and until `output` is full; says whether it got there. Call again when it did not.
     pub fn run(
         &mut self,
         log: &Log,
@@ -254,7 +259,7 @@ impl SealedWindows {
             return self.run_changes(log, names, budget, output);
         }
         let mut touched = 0;
-        while touched < budget {
+        while touched < budget && !output.is_full() {
             let target = self.until.saturating_sub(1);
             let start = (self.next < log.end()).then(|| log.time(self.next)).flatten();
             // First up to just before the next row, however much leaves until then.

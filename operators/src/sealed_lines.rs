@@ -1,4 +1,4 @@
-//! Sealed rows as lines of JSON, in one order whatever the workers.
+//! Sealed rows as lines of JSON, or [packed](PackedRow), in one order whatever the workers.
 //!
 //! Each worker writes the lines of its own rows; one writer merges them, a frontier step at a time,
 //! in the order (as_of, source, partition, offset, view in job order). A line is
@@ -9,6 +9,7 @@
 //! `"features"` where these were those of no events until then.
 
 mod merge;
+mod packed;
 
 use crate::cut::Cut;
 use crate::interner::stable_hash;
@@ -20,7 +21,12 @@ use crate::time::EventTime;
 use crate::timeline::names::Names;
 use crate::value::Column;
 pub use merge::merge_lines;
+pub use packed::{PackedRow, PackedRows, PackedValue, PackedValues};
 use serde::{Deserialize, Serialize};
+
+/// Bytes of lines that a slice of work ends behind; a block of rows comes on top. What one step of a source
+/// brings is less, so that only storms of decay are cut off there, and nobody falls behind the sources.
+const SLICE_BYTES: usize = 8 << 20;
 
 /// A line's place in the order of all lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,7 +62,7 @@ pub struct SealedLines {
     pub stream: (u32, u32),
     /// For each line its place and where it is in `bytes`.
     pub lines: Vec<(LineKey, u64, u64)>,
-    /// The lines, each with its newline, in no particular order.
+    /// The lines, each with its newline, or packed rows, in no particular order.
     pub bytes: Vec<u8>,
 }
 
@@ -71,8 +77,18 @@ pub trait SealedSink {
     }
 }
 
+/// As what rows are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineForm {
+    /// Lines of JSON.
+    Json,
+    /// Packed: see [`PackedRow`].
+    Packed,
+}
+
 /// Writes rows as lines.
 pub struct LineWriter {
+    form: LineForm,
     views: Vec<ViewNames>,
     /// For each source `,"source":"s","partition":`
     sources: Vec<String>,
@@ -88,7 +104,7 @@ struct ViewNames {
 
 impl LineWriter {
     /// For the rows of `plan` that worker `worker` computes for entity `entity`.
-    pub fn new(plan: &Plan, worker: usize, entity: usize) -> Self {
+    pub fn new(plan: &Plan, worker: usize, entity: usize, form: LineForm) -> Self {
         let view = |at: usize| {
             let (view, entity) = (plan.view(at), &plan.entities[plan.views[at].entity]);
             let name = view.map_or("", |v| &v.name);
@@ -107,6 +123,7 @@ impl LineWriter {
             }
         };
         LineWriter {
+            form,
             views: (0..plan.views.len()).map(view).collect(),
             sources: plan
                 .sources
@@ -140,32 +157,45 @@ impl LineWriter {
         let id = names.entities.bytes(row.slot);
         let out = &mut self.pending.bytes;
         let start = out.len();
-        out.extend_from_slice(view.head.as_bytes());
-        push_json_text(id, out);
-        out.extend_from_slice(b",\"as_of\":");
-        push_int(row.as_of, out);
-        let origin = match row.origin {
-            Some(origin) => {
-                out.extend_from_slice(self.sources[usize::from(origin.source)].as_bytes());
-                push_int(origin.partition, out);
-                out.extend_from_slice(b",\"offset\":");
-                push_int(origin.offset, out);
-                LineOrigin::Event(origin)
-            }
-            None => {
-                out.extend_from_slice(b",\"source\":null,\"partition\":null,\"offset\":null");
-                LineOrigin::Change(stable_hash(id))
-            }
-        };
-        if row.first {
-            out.extend_from_slice(b",\"first\":true");
+        match self.form {
+            LineForm::Json => push_line(row, (view, &self.sources), id, columns, out),
+            LineForm::Packed => packed::push_row(row, id, &view.features, columns, out),
         }
-        out.extend_from_slice(b",\"features\":{");
-        push_features(&view.features, columns, row.at, out);
-        out.extend_from_slice(b"}}\n");
+        let origin = row.origin.map_or_else(|| LineOrigin::Change(stable_hash(id)), Into::into);
         let key = LineKey { as_of: row.as_of, origin, view: row.view as u32 };
         self.pending.lines.push((key, start as u64, out.len() as u64));
     }
+}
+
+/// Appends a row of a view as a line; `sources`: what it says of each as that of its event.
+fn push_line(
+    row: &LineRow,
+    (view, sources): (&ViewNames, &[String]),
+    id: &[u8],
+    columns: &[Column],
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(view.head.as_bytes());
+    push_json_text(id, out);
+    out.extend_from_slice(b",\"as_of\":");
+    push_int(row.as_of, out);
+    match row.origin {
+        Some(origin) => {
+            out.extend_from_slice(sources[usize::from(origin.source)].as_bytes());
+            push_int(origin.partition, out);
+            out.extend_from_slice(b",\"offset\":");
+            push_int(origin.offset, out);
+        }
+        None => {
+            out.extend_from_slice(b",\"source\":null,\"partition\":null,\"offset\":null");
+        }
+    }
+    if row.first {
+        out.extend_from_slice(b",\"first\":true");
+    }
+    out.extend_from_slice(b",\"features\":{");
+    push_features(&view.features, columns, row.at, out);
+    out.extend_from_slice(b"}}\n");
 }
 
 /// What a line says of a row besides its features.
@@ -193,6 +223,10 @@ impl SealedOutput for LineWriter {
             let row = LineRow { view: rows.view, slot, as_of: time, origin, first, at };
             self.line(&row, rows.columns, names);
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.pending.bytes.len() >= SLICE_BYTES
     }
 }
 

@@ -145,6 +145,10 @@ pub struct Shared {
     pub room: Cell<Room>,
     /// Dead letters between the source and their sink.
     pub letters: Cell<usize>,
+    /// All sealed lines before this time are merged, those of other workers, too.
+    pub merged: Cell<EventTime>,
+    /// Whether windows wait for that to move.
+    pub merge_awaited: Cell<bool>,
     /// Wake the entities' windows, when the live clock has moved or all is over.
     pub windows: RefCell<Vec<Activator>>,
 }

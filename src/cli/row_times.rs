@@ -22,4 +22,10 @@ impl RowTimes {
             RowTimes::Changes => Sealing::Changes,
         }
     }
+
+    /// The same, packed for columns.
+    #[cfg(feature = "parquet")]
+    pub fn packed(self) -> Sealing {
+        Sealing::Packed { changes: self == RowTimes::Changes }
+    }
 }

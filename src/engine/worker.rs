@@ -183,7 +183,7 @@ fn build(
                 dead_letters: parts.dead_letters,
                 schemas: parts.schemas,
                 sealing: settings.sealing,
-                lines: parts.lines.filter(|_| settings.sealing.writes_lines()),
+                lines: parts.lines.filter(|_| settings.sealing.line_form().is_some()),
                 probes: parts.probes,
                 serving,
                 online: sink.cloned(),

@@ -102,12 +102,12 @@ impl<W: Write + Send> ParquetFile<W> {
         for (at, (name, kind)) in columns.iter().enumerate() {
             let path = ColumnPath::from((*name).to_owned());
             properties = match kind {
-                // Times and places differ little from one row to the next.
-                ParquetKind::Time => {
-                    properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
-                }
                 ParquetKind::Text => properties.set_column_dictionary_enabled(path, true),
                 ParquetKind::Int if at == 0 => properties.set_column_dictionary_enabled(path, true),
+                // Times and counts differ little from one row to the next.
+                ParquetKind::Time | ParquetKind::Int => {
+                    properties.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED)
+                }
                 _ => properties,
             };
         }

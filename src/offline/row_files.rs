@@ -1,25 +1,28 @@
-//! Lines of sealed rows into files of columns, one a view.
+//! Packed sealed rows into files of columns, one a view.
 
-use super::parquet_file::{GROUP_ROWS, ParquetFile, ParquetValue};
-use super::row_group::{RowGroup, begin};
-use super::row_line::{RowReader, SealedRow, each_line};
+use super::parquet_file::{GROUP_ROWS, ParquetFile};
+use super::row_group::{RowGroup, begin, no_row};
+use super::row_view::RowView;
 use std::io::{self, Write};
 use tidemark_operators::plan::Plan;
+use tidemark_operators::sealed_lines::{PackedRow, PackedRows};
 use tidemark_operators::time::EventTime;
+use tidemark_operators::value::Type;
 
-/// Bytes of lines that may become one row group, and are held in memory until they are written; default
+/// Bytes of packed rows that may become one row group, and are held in memory until they are written; default
 /// 64 MiB. Usually a group ends at [`GROUP_ROWS`] rows.
 pub const GROUP_BYTES: usize = 64 << 20;
 
 /// The files of all views, as they are written.
 pub struct RowFiles<W: Write + Send> {
-    reader: RowReader,
     files: Vec<RowFile<W>>,
+    sources: Vec<String>,
 }
 
 /// The file of one view.
 struct RowFile<W: Write + Send> {
     file: ParquetFile<W>,
+    types: Vec<Type>,
     group: RowGroup,
     bytes: usize,
     /// The time of its newest row.
@@ -32,13 +35,36 @@ impl<W: Write + Send> RowFiles<W> {
     /// # Errors
     /// When a file cannot be written, or columns of a view would have one name.
     pub fn new(plan: &Plan, mut out: impl FnMut(&str) -> io::Result<W>) -> io::Result<Self> {
-        let reader = RowReader::new(plan).map_err(io::Error::other)?;
-        let mut files = Vec::with_capacity(reader.views().len());
-        for view in reader.views() {
-            let file = begin(out(&view.name)?, view)?;
-            files.push(RowFile { file, group: RowGroup::new(view), bytes: 0, newest: 0 });
+        let views = RowView::all(plan).map_err(io::Error::other)?;
+        let mut files = Vec::with_capacity(views.len());
+        for (at, view) in views.iter().enumerate() {
+            let features = plan.view(at).map_or(&[][..], |view| &view.features);
+            files.push(RowFile {
+                file: begin(out(&view.name)?, view)?,
+                types: features.iter().map(|feature| feature.ty).collect(),
+                group: RowGroup::new(view),
+                bytes: 0,
+                newest: 0,
+            });
         }
-        Ok(RowFiles { reader, files })
+        let sources = plan.sources.iter().map(|source| source.name.clone()).collect();
+        Ok(RowFiles { files, sources })
+    }
+
+    /// Takes whole packed rows.
+    ///
+    /// # Errors
+    /// When a file cannot be written, or they are no rows of the job.
+    pub fn take(&mut self, packed: &[u8]) -> io::Result<()> {
+        let mut rows = PackedRows::new(packed);
+        let mut left = packed.len();
+        while let Some(row) = rows.next() {
+            let bytes = left - rows.rest().len();
+            left = rows.rest().len();
+            let file = self.files.get_mut(row.view).ok_or_else(no_row)?;
+            file.take(&row, &self.sources, bytes)?;
+        }
+        if rows.rest().is_empty() { Ok(()) } else { Err(no_row()) }
     }
 
     /// Ends all files.
@@ -55,12 +81,7 @@ impl<W: Write + Send> RowFiles<W> {
 }
 
 impl<W: Write + Send> RowFile<W> {
-    fn take<'l>(
-        &mut self,
-        row: SealedRow<'l>,
-        features: &mut Vec<ParquetValue<'l>>,
-        bytes: usize,
-    ) -> io::Result<()> {
+    fn take(&mut self, row: &PackedRow<'_>, sources: &[String], bytes: usize) -> io::Result<()> {
         // Rows of one time stay together: their order is told by `created`.
         let is_full = self.group.len() >= GROUP_ROWS || self.bytes >= GROUP_BYTES;
         if is_full && row.as_of != self.newest {
@@ -69,24 +90,6 @@ impl<W: Write + Send> RowFile<W> {
         }
         self.newest = row.as_of;
         self.bytes += bytes;
-        self.group.push(row, features)
-    }
-}
-
-impl<W: Write + Send> Write for RowFiles<W> {
-    /// Takes whole lines.
-    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        let mut features = Vec::new();
-        for line in each_line(lines) {
-            let row = self.reader.row(line, &mut features)?;
-            if let Some(file) = self.files.get_mut(row.view) {
-                file.take(row, &mut features, line.len())?;
-            }
-        }
-        Ok(lines.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.group.push_packed(row, &self.types, sources)
     }
 }

@@ -9,7 +9,9 @@ use super::row_view::RowView;
 use parquet::data_type::ByteArray;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
+use tidemark_operators::sealed_lines::{PackedRow, PackedValue};
 use tidemark_operators::time::EventTime;
+use tidemark_operators::value::{Type, Value, address};
 
 /// Columns that rows are ordered by: the key and the time.
 const SORTED: i32 = 2;
@@ -89,23 +91,7 @@ impl RowGroup {
         row: SealedRow<'l>,
         features: &mut Vec<ParquetValue<'l>>,
     ) -> io::Result<()> {
-        let known = self.ids.get(&*row.id).copied();
-        let entity = match known {
-            Some(entity) => entity,
-            None => {
-                let entity = u32::try_from(self.ids.len()).map_err(io::Error::other)?;
-                self.ids.insert(row.id.into(), entity);
-                entity
-            }
-        };
-        if row.first && self.born.insert(entity) {
-            self.rows.push((entity, 0));
-            let nothing = std::iter::repeat(&ParquetValue::Null);
-            for (column, value) in self.columns.iter_mut().zip(self.empty.iter().chain(nothing)) {
-                column.push(value)?;
-            }
-        }
-        self.rows.push((entity, row.as_of));
+        self.begin(&row.id, row.as_of, row.first)?;
         let origin = row.event.map(|RowEvent { source, partition, offset }| {
             [ParquetValue::Text(source), ParquetValue::Int(partition), ParquetValue::Int(offset)]
         });
@@ -113,6 +99,61 @@ impl RowGroup {
         for (column, value) in self.columns.iter_mut().zip(features.drain(..).chain(origin)) {
             column.push(&value)?;
         }
+        Ok(())
+    }
+
+    /// Takes a packed row of its view, whose features are of these types; `sources`: those of the job.
+    ///
+    /// # Errors
+    /// When it is no such row, or there are more texts than fit.
+    pub fn push_packed(
+        &mut self,
+        row: &PackedRow<'_>,
+        types: &[Type],
+        sources: &[String],
+    ) -> io::Result<()> {
+        self.begin(row.id, row.as_of, row.first)?;
+        let mut values = row.values;
+        let mut columns = self.columns.iter_mut();
+        for (ty, column) in types.iter().zip(&mut columns) {
+            column.push_packed(values.next().ok_or_else(no_row)?, *ty)?;
+        }
+        let [Some(source), Some(partition), Some(offset)] =
+            [columns.next(), columns.next(), columns.next()]
+        else {
+            return Err(no_row());
+        };
+        let Some(origin) = row.event else {
+            [source, partition, offset].into_iter().for_each(WordColumn::push_null);
+            return Ok(());
+        };
+        let name = sources.get(usize::from(origin.source)).ok_or_else(no_row)?;
+        source.push_text(name.as_bytes())?;
+        partition.push_word(u64::from(origin.partition));
+        offset.push_word(origin.offset);
+        Ok(())
+    }
+
+    /// Takes the entity and the time of a row, whose values follow, behind those of no events where it is the
+    /// first.
+    fn begin(&mut self, id: &[u8], as_of: EventTime, first: bool) -> io::Result<()> {
+        let known = self.ids.get(id).copied();
+        let entity = match known {
+            Some(entity) => entity,
+            None => {
+                let entity = u32::try_from(self.ids.len()).map_err(io::Error::other)?;
+                self.ids.insert(id.into(), entity);
+                entity
+            }
+        };
+        if first && self.born.insert(entity) {
+            self.rows.push((entity, 0));
+            let nothing = std::iter::repeat(&ParquetValue::Null);
+            for (column, value) in self.columns.iter_mut().zip(self.empty.iter().chain(nothing)) {
+                column.push(value)?;
+            }
+        }
+        self.rows.push((entity, as_of));
         Ok(())
     }
 
@@ -202,6 +243,11 @@ impl RowGroup {
     }
 }
 
+/// Of what is packed otherwise.
+pub(super) fn no_row() -> io::Error {
+    io::Error::other("packed rows are none of this job")
+}
+
 /// The number that an id has to be.
 pub(super) fn number(id: &[u8]) -> io::Result<i64> {
     let text = std::str::from_utf8(id).ok();
@@ -215,19 +261,55 @@ pub(super) fn number(id: &[u8]) -> io::Result<i64> {
 
 impl WordColumn {
     fn push(&mut self, value: &ParquetValue<'_>) -> io::Result<()> {
-        self.there.push(*value != ParquetValue::Null);
-        self.words.push(match value {
-            ParquetValue::Null => 0,
-            ParquetValue::Int(value) => value.cast_unsigned(),
-            ParquetValue::Double(value) => value.to_bits(),
-            ParquetValue::Bool(value) => u64::from(*value),
-            ParquetValue::Text(text) => {
-                let place = |at: usize| u32::try_from(at).map_err(io::Error::other);
-                let (from, bytes) = (place(self.bytes.len())?, place(text.len())?);
-                self.bytes.extend_from_slice(text);
-                u64::from(from) << 32 | u64::from(bytes)
+        match value {
+            ParquetValue::Null => self.push_null(),
+            ParquetValue::Int(value) => self.push_word(value.cast_unsigned()),
+            ParquetValue::Double(value) => self.push_word(value.to_bits()),
+            ParquetValue::Bool(value) => self.push_word(u64::from(*value)),
+            ParquetValue::Text(text) => self.push_text(text)?,
+        }
+        Ok(())
+    }
+
+    fn push_packed(&mut self, value: PackedValue<'_>, ty: Type) -> io::Result<()> {
+        match (value, ty) {
+            (PackedValue::Null, _) => self.push_null(),
+            (PackedValue::Word(word), Type::Decimal(scale)) => {
+                self.push_word(Value::decimal_as_double(word.cast_signed(), scale).to_bits());
             }
-        });
+            (PackedValue::Word(word), Type::Int | Type::Timestamp | Type::Double | Type::Bool) => {
+                self.push_word(word);
+            }
+            (PackedValue::Bytes(text), Type::Text) => self.push_text(text)?,
+            (PackedValue::Bytes(bytes), Type::Ip) => match address(bytes) {
+                Some(address) => self.push_text(address.to_string().as_bytes())?,
+                None => self.push_null(),
+            },
+            _ => return Err(no_row()),
+        }
+        Ok(())
+    }
+
+    fn push_null(&mut self) {
+        self.there.push(false);
+        self.words.push(0);
+    }
+
+    fn push_word(&mut self, word: u64) {
+        self.there.push(true);
+        self.words.push(word);
+    }
+
+    /// A text; one that is the last one again takes no room.
+    fn push_text(&mut self, text: &[u8]) -> io::Result<()> {
+        let last = self.bytes.len().checked_sub(text.len()).filter(|_| !text.is_empty());
+        let again = last.filter(|from| self.bytes.get(*from..) == Some(text));
+        let from = again.unwrap_or(self.bytes.len());
+        if again.is_none() {
+            self.bytes.extend_from_slice(text);
+        }
+        let place = |at: usize| u32::try_from(at).map_err(io::Error::other);
+        self.push_word(u64::from(place(from)?) << 32 | u64::from(place(text.len())?));
         Ok(())
     }
 
@@ -235,19 +317,23 @@ impl WordColumn {
     fn take(&mut self, order: &[usize]) -> io::Result<HeldColumn> {
         let (words, there) = (&self.words, &self.there);
         let texts = ByteArray::from(std::mem::take(&mut self.bytes));
-        let is_there = |at: &usize| there.get(*at).copied().unwrap_or_default();
-        let ordered = || {
-            let rows = order.iter().filter(|at| is_there(at));
-            rows.filter_map(|at| words.get(*at).copied())
-        };
         let mut column = HeldColumn::new(self.kind);
-        column.there = order.iter().map(|at| i16::from(is_there(at))).collect();
+        column.there.reserve_exact(order.len());
+        let mut ordered = Vec::with_capacity(order.len());
+        for at in order {
+            let is_there = there.get(*at).copied().unwrap_or_default();
+            column.there.push(i16::from(is_there));
+            if is_there {
+                ordered.extend(words.get(*at));
+            }
+        }
+        let ordered = ordered.into_iter();
         match &mut column.values {
-            HeldValues::Ints(held) => held.extend(ordered().map(u64::cast_signed)),
-            HeldValues::Doubles(held) => held.extend(ordered().map(f64::from_bits)),
-            HeldValues::Bools(held) => held.extend(ordered().map(|word| word != 0)),
+            HeldValues::Ints(held) => *held = ordered.map(u64::cast_signed).collect(),
+            HeldValues::Doubles(held) => *held = ordered.map(f64::from_bits).collect(),
+            HeldValues::Bools(held) => held.extend(ordered.map(|word| word != 0)),
             HeldValues::Texts(held) => {
-                for word in ordered() {
+                for word in ordered {
                     let place = |part: u64| usize::try_from(part).map_err(io::Error::other);
                     held.push(texts.slice(place(word >> 32)?, place(word & u64::from(u32::MAX))?));
                 }

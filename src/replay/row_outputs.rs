@@ -1,10 +1,12 @@
 //! Sealed rows of a replay: lines of JSON in one file, or columns of Parquet in a file for each view.
 
+use crate::cli::RowTimes;
 use crate::engine::Observer;
 use crate::failure::Failure;
 use crate::sealed_file::{LineSink, SealedFile};
 use crate::whole_file::WholeFile;
 use std::path::{Path, PathBuf};
+use tidemark_operators::entity_windows::Sealing;
 use tidemark_operators::plan::Plan;
 
 /// What stands for a view in the name of a file.
@@ -56,6 +58,15 @@ impl SealedTo {
                 Err(Failure::usage(why)
                     .hint("name a file for each view, as \"rows/{view}.parquet\""))
             }
+        }
+    }
+
+    /// What sealed windows have to write, at these times.
+    pub fn sealing(&self, rows: RowTimes) -> Sealing {
+        match self {
+            #[cfg(feature = "parquet")]
+            SealedTo::Columns(_) => rows.packed(),
+            _ => rows.sealing(),
         }
     }
 
@@ -176,9 +187,10 @@ mod columns {
     }
 
     impl Write for SharedColumns {
-        fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        fn write(&mut self, packed: &[u8]) -> io::Result<usize> {
             let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            rows.as_mut().map_or(Ok(lines.len()), |rows| rows.write(lines))
+            rows.as_mut().map_or(Ok(()), |rows| rows.take(packed))?;
+            Ok(packed.len())
         }
 
         fn flush(&mut self) -> io::Result<()> {

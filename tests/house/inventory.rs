@@ -166,6 +166,7 @@ const OPERATORS: [Entry; 16] = [
             ("handed", Saved("segments/ and states/: what is not handed over is read again")),
             ("restoring", Lost("a restore begins anew")),
             ("anew", Lost("a restore begins anew")),
+            ("ahead", Lost("rows behind the cut are given, and wait for those of others, anew")),
             ("arrived", Lost("only a job without checkpoints is asked by arrival")),
             ("probes", Lost("only a job without checkpoints is asked at times of its own")),
             ("watching", Lost("only a job without checkpoints is watched")),

@@ -7,6 +7,7 @@ use crate::plan::{EntityPlan, Plan};
 use crate::probes::EntityProbes;
 use crate::reference::tables::TablesRef;
 use crate::sealed::SealedWindows;
+use crate::sealed_lines::LineForm;
 use crate::shared::{Limits, SharedRef};
 use crate::time::Millis;
 use std::sync::Arc;
@@ -31,6 +32,12 @@ pub enum Sealing {
     /// [`ChangedRow`](crate::sealed::ChangedRow). Where there are no checkpoints, time goes on behind the
     /// last event until nothing is left of it.
     Changes,
+    /// Those of [`Lines`](Sealing::Lines), or with `changes` of [`Changes`](Sealing::Changes), packed: see
+    /// [`PackedRow`](crate::sealed_lines::PackedRow).
+    Packed {
+        /// Whether there are also rows at decay edges.
+        changes: bool,
+    },
     /// Nobody wants them, but what they would be at any time: the [probes](WindowsConfig::probes) of an
     /// entity are answered, where it has any.
     Probes,
@@ -40,9 +47,14 @@ pub enum Sealing {
 }
 
 impl Sealing {
-    /// Whether rows are written as lines.
-    pub const fn writes_lines(self) -> bool {
-        matches!(self, Sealing::Lines | Sealing::Changes)
+    /// As what rows are written; `None`: they are not.
+    pub const fn line_form(self) -> Option<LineForm> {
+        match self {
+            Sealing::Lines | Sealing::Changes => Some(LineForm::Json),
+            Sealing::Packed { .. } => Some(LineForm::Packed),
+            Sealing::None | Sealing::State { .. } | Sealing::Count => None,
+            Sealing::Probes | Sealing::Arrived => None,
+        }
     }
 
     /// Whether nothing is wanted but answers to [probes](WindowsConfig::probes).
@@ -53,7 +65,9 @@ impl Sealing {
     /// Has `windows` of `entity` give out the rows that are wanted.
     pub(super) fn follow(self, windows: SealedWindows, entity: &EntityPlan) -> SealedWindows {
         match self {
-            Sealing::Changes => windows.following_changes(entity),
+            Sealing::Changes | Sealing::Packed { changes: true } => {
+                windows.following_changes(entity)
+            }
             _ => windows,
         }
     }

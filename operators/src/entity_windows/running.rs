@@ -2,6 +2,7 @@
 
 use super::arrived::Arrived;
 use super::handed::Handed;
+use super::lines_ahead::LinesAhead;
 use super::report::Told;
 use super::restoring::Restoring;
 use super::watching::Watching;
@@ -45,6 +46,8 @@ pub(super) struct Running {
     pub(super) live: Option<LiveWindows>,
     pub(super) sealing: Option<SealedWindows>,
     pub(super) writer: Option<LineWriter>,
+    /// What it has written that is not known to be merged.
+    pub(super) ahead: LinesAhead,
     pub(super) probes: Option<EntityProbes>,
     /// What answers them by arrival, where it is asked so.
     pub(super) arrived: Option<Arrived>,
@@ -131,8 +134,9 @@ impl Running {
             probes,
             arrived,
             watching,
-            writer: (config.sealing.writes_lines())
-                .then(|| LineWriter::new(plan, config.metrics.worker, config.entity)),
+            writer: (config.sealing.line_form())
+                .map(|form| LineWriter::new(plan, config.metrics.worker, config.entity, form)),
+            ahead: LinesAhead::default(),
             origins: Vec::new(),
             sealed: 0,
             due: Vec::new(),
@@ -163,7 +167,19 @@ impl Running {
     }
 
     pub(super) fn lines(&mut self) -> Option<SealedLines> {
-        self.writer.as_mut().and_then(LineWriter::take)
+        let lines = self.writer.as_mut().and_then(LineWriter::take)?;
+        self.ahead.give(&lines);
+        Some(lines)
+    }
+
+    /// Whether nothing is sealed until the lines that were given have been merged; this wakes the operator.
+    fn awaits_merge(&mut self) -> bool {
+        let (shared, given) = (&self.config.shared, self.given());
+        let is_far = self.ahead.is_far(shared.merged.get(), given);
+        if is_far {
+            shared.merge_awaited.set(true);
+        }
+        is_far
     }
 
     /// No more lines come of times before this.
@@ -200,7 +216,8 @@ impl Running {
         }
         // Once the events have ended, the clock stops at the newest of all.
         let hi = frontier.or(over.map(|newest| self.end_of(newest)));
-        let done = hi.is_none_or(|hi| self.seal(hi));
+        let waits = self.awaits_merge();
+        let done = hi.is_none_or(|hi| !waits && self.seal(hi));
         let handing = self.hand_over();
         self.reached = Some(self.reached(frontier, done));
         match self.config.serving {
@@ -216,6 +233,7 @@ impl Running {
         self.report(over.is_some());
         match (done, over) {
             _ if self.more_rows || handing || anew => Activation::Again,
+            (false, _) if waits => Activation::Wait,
             (false, _) => Activation::Again,
             (true, None) => Activation::Wait,
             (true, Some(_)) if self.unretired => Activation::Again,
@@ -292,7 +310,7 @@ impl Running {
             return hi <= self.sealed || self.tell_states(wanted);
         }
         let sealing = self.config.sealing;
-        let given = sealing == Sealing::Count || sealing.writes_lines();
+        let given = sealing == Sealing::Count || self.writer.is_some();
         let EntityState { log, windows, .. } = &mut *self.state.borrow_mut();
         if windows.upper() == self.sealed {
             log.seal(Some(to), &mut self.origins);

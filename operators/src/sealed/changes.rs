@@ -89,7 +89,7 @@ impl SealedWindows {
                 self.end_step();
                 break true;
             }
-            if touched >= budget {
+            if touched >= budget || output.is_full() {
                 break false;
             }
         };

@@ -15,11 +15,14 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
 /// Lines of at least so many bytes that are next as they stand go out without being copied.
 const WHOLE_BYTES: usize = 64 << 10;
+/// Bytes of lines that are copied together, about.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// The operator that merges the workers' lines on worker 0.
 ///
 /// Made on every worker; only worker 0's `sink` is given anything, and told of the cuts in `shared`.
-/// Bounded by what the workers seal between two frontiers, which their slices bound.
+/// Bounded by what entity types and workers seal while they wait for one another: who is far ahead waits
+/// until the frontier here, of which `shared` is told on every worker, has come up.
 ///
 /// ```
 /// use tidemark_operators::in_memory::Kept;
@@ -70,6 +73,10 @@ pub fn merge_lines(
         move |frontiers| {
             input.for_each(|_, batches| batches.drain(..).for_each(|batch| streams.add(batch)));
             let frontier = frontiers[0].frontier().first().copied();
+            let merged = frontier.unwrap_or(EventTime::MAX);
+            if shared.merged.replace(merged) != merged && shared.merge_awaited.take() {
+                shared.wake_windows();
+            }
             let Some(sink) = &mut sink else { return };
             streams.merge(frontier, &mut |lines| sink.write(lines));
             let last = shared.last_cut.get().filter(|_| frontier.is_none());
@@ -161,6 +168,9 @@ impl Streams {
                     *next = copy_run(batch, *next, goes, &mut merged);
                 }
                 self.given.lines(batch.lines.get(first..*next).unwrap_or_default());
+                if merged.len() >= PIECE_BYTES {
+                    give(std::mem::take(&mut merged));
+                }
                 if *next < batch.lines.len() {
                     break;
                 }
