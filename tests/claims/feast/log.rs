@@ -154,7 +154,7 @@ fn what_feast_cannot_ask_of_the_log_is_refused_by_what_is_wrong() {
         ("job", "cannot read the job file \"other.toml\""),
         ("file", "out.jsonl"),
         ("pattern", "source transactions: there is no file '"),
-        ("lag", "files do not say when their records arrived"),
+        ("lag", "nothing says when the records of source \"transactions\" arrived"),
         ("setting", "colour"),
         ("push", "TidemarkError: the history of Tidemark's views is the log of events"),
     ];
