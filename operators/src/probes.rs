@@ -18,6 +18,9 @@ use crate::timeline::names::Names;
 use crate::value::Column;
 use std::collections::HashSet;
 
+/// Probes that are answered at once.
+pub(crate) const PROBES_MAX: usize = 1_024;
+
 /// Probes in the order of their times.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProbeBatch {
@@ -66,13 +69,17 @@ impl ProbeBatch {
     /// Appends the slots of their entities to `slots`: those that are not known are made. Each entity counts
     /// once more for each probe until it is [let go of](Self::release).
     pub(crate) fn intern(&self, names: &mut Names, slots: &mut Vec<u32>) {
-        let hashes: Vec<u64> = (0..self.len()).map(|at| stable_hash(self.id(at))).collect();
-        let mut at = 0;
-        for hashes in hashes.chunks(PIECE) {
+        for from in (0..self.len()).step_by(PIECE) {
+            let piece = from..self.len().min(from + PIECE);
+            let mut hashes = [0; PIECE];
+            let hashes = &mut hashes[..piece.len()];
+            hashes
+                .iter_mut()
+                .zip(piece.clone())
+                .for_each(|(to, at)| *to = stable_hash(self.id(at)));
             let likely = names.entities.likely(hashes);
-            for (hash, likely) in hashes.iter().zip(likely.iter()) {
+            for ((hash, likely), at) in hashes.iter().zip(likely.iter()).zip(piece) {
                 slots.push(names.entities.intern_as(likely, self.id(at), *hash));
-                at += 1;
             }
         }
     }

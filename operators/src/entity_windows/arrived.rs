@@ -24,21 +24,18 @@ use super::running::Running;
 use super::{Activation, EntityState};
 use crate::live::LiveWindows;
 use crate::plan::{EntityPlan, Plan};
-use crate::probes::{EntityProbes, ProbeBatch, Probed};
+use crate::probes::{EntityProbes, PROBES_MAX, ProbeBatch, Probed};
 use crate::shared::{Limits, Reached};
 use crate::time::{EventTime, Millis};
 use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
 use crate::timeline::unarrived::Unarrived;
 
-/// Probes that are answered at once.
-const PROBES_MAX: usize = 1_024;
 /// Rows that arrive at once.
 const ARRIVALS_MAX: usize = 4_096;
 
 /// See the module.
 pub(super) struct Arrived {
-    pub live: LiveWindows,
     unarrived: Unarrived,
     /// How far ahead of its arrival an event may lie at most; `None`: nothing bounds it.
     ahead: Option<Millis>,
@@ -49,11 +46,10 @@ pub(super) struct Arrived {
 }
 
 impl Arrived {
-    pub fn new(plan: &Plan, entity: &EntityPlan, asked: &EntityProbes) -> Self {
+    pub fn new(plan: &Plan, entity: &EntityPlan) -> Self {
         let feeding = plan.sources.iter().zip(&entity.sources).filter(|(_, feed)| feed.is_some());
         let mut ahead = feeding.map(|(source, _)| source.max_ahead);
         Arrived {
-            live: LiveWindows::probed(plan, entity, asked),
             unarrived: Unarrived::default(),
             ahead: ahead.try_fold(0, |most: Millis, ahead| Some(most.max(ahead?))),
             reached: 0,
@@ -78,6 +74,7 @@ impl Arrived {
     fn answer(
         &mut self,
         until: EventTime,
+        live: &mut LiveWindows,
         state: &mut EntityState,
         probes: &mut EntityProbes,
         limits: &Limits,
@@ -90,7 +87,7 @@ impl Arrived {
                 return true;
             }
             let clock = asked.unwrap_or(until);
-            if !self.live.advance(log, clock, budget) {
+            if !live.advance(log, clock, budget) {
                 return false;
             }
             let before = probes.before && asked.is_some();
@@ -98,7 +95,7 @@ impl Arrived {
             while let Some(block) = arrived.and_then(|at| self.unarrived.take(at, ARRIVALS_MAX)) {
                 touched += block.len() as u64;
                 let block = log.add(block);
-                self.live.arrive(&block, log);
+                live.arrive(&block, log);
                 if touched >= budget {
                     return false;
                 }
@@ -106,7 +103,7 @@ impl Arrived {
             if asked.is_none() {
                 return true;
             }
-            touched += self.probe(clock, &mut log.names, probes);
+            touched += self.probe(clock, live, &mut log.names, probes);
             if touched >= budget {
                 return false;
             }
@@ -114,19 +111,25 @@ impl Arrived {
     }
 
     /// Answers probes of the time `clock`, at which the windows are; how many.
-    fn probe(&mut self, clock: EventTime, names: &mut Names, probes: &mut EntityProbes) -> u64 {
+    fn probe(
+        &mut self,
+        clock: EventTime,
+        live: &mut LiveWindows,
+        names: &mut Names,
+        probes: &mut EntityProbes,
+    ) -> u64 {
         self.batch.clear();
         probes.probes.take(clock, PROBES_MAX, &mut self.batch);
         self.batch.intern(names, &mut self.slots);
-        let views = self.live.probe(&self.slots, names);
+        let views = live.probe(&self.slots, names);
         probes.probes.give(&Probed { rows: &self.batch.rows, views });
         ProbeBatch::release(&mut self.slots, names);
         self.batch.len() as u64
     }
 
-    /// Below which every row has arrived and is no news to the windows.
-    fn settled(&self) -> EventTime {
-        let passed = self.live.clock().saturating_add(1);
+    /// Below which every row has arrived and is no news to the windows, whose clock stands at `clock`.
+    fn settled(&self, clock: EventTime) -> EventTime {
+        let passed = clock.saturating_add(1);
         self.unarrived.floor().map_or(passed, |floor| floor.min(passed))
     }
 }
@@ -157,7 +160,8 @@ impl Running {
 
     /// Takes in what has been read: it waits until it arrives, with what it has looked up.
     fn take_in(&mut self) {
-        let Some(Arrived { live, unarrived, .. }) = &mut self.arrived else { return };
+        let (Some(arrived), Some(live)) = (&mut self.arrived, &mut self.live) else { return };
+        let unarrived = &mut arrived.unarrived;
         let log = &mut self.state.borrow_mut().log;
         let lookups = &mut self.lookups;
         if let Some(from) = lookups.news() {
@@ -179,14 +183,16 @@ impl Running {
 
     /// Answers what the frontier lets be answered; says whether that is all.
     fn answer_by_arrival(&mut self, frontier: Option<EventTime>) -> bool {
-        let (Some(arrived), Some(probes)) = (&mut self.arrived, &mut self.probes) else {
+        let (Some(arrived), Some(live), Some(probes)) =
+            (&mut self.arrived, &mut self.live, &mut self.probes)
+        else {
             return true;
         };
         let state = &mut *self.state.borrow_mut();
         let through = arrived
             .until(frontier)
-            .is_none_or(|until| arrived.answer(until, state, probes, &self.config.limits));
-        arrived.live.untouch();
+            .is_none_or(|until| arrived.answer(until, live, state, probes, &self.config.limits));
+        live.untouch();
         if through {
             arrived.reached = frontier.unwrap_or(EventTime::MAX);
         }
@@ -196,9 +202,9 @@ impl Running {
 
     /// Seals what has arrived and lies before the clock.
     fn seal_arrived(&mut self) {
-        let Some(arrived) = &self.arrived else { return };
+        let (Some(arrived), Some(live)) = (&self.arrived, &self.live) else { return };
         let EntityState { log, windows, .. } = &mut *self.state.borrow_mut();
-        let to = arrived.settled();
+        let to = arrived.settled(live.clock());
         if to > self.sealed {
             log.seal(Some(to), &mut self.origins);
             self.origins.clear();
@@ -210,11 +216,10 @@ impl Running {
 
     /// Stops the job where more waits than may.
     fn bound(&mut self) {
-        let Some(arrived) = &self.arrived else { return };
-        let (metrics, log) = (&self.config.metrics, &self.state.borrow().log);
-        let own = (log.stash.memory() + arrived.memory()) as u64;
+        let (Some(arrived), Some(live)) = (&self.arrived, &self.live) else { return };
+        let metrics = &self.config.metrics;
         let Some(entity) = metrics.entities.get(self.config.entity) else { return };
-        entity.unsealed_bytes.set(own);
+        entity.unsealed_bytes.set(self.unsealed_bytes());
         let held: u64 = metrics.entities.iter().map(|entity| entity.unsealed_bytes.get()).sum();
         let most = self.config.limits.stash_bytes;
         if held < most {
@@ -227,7 +232,7 @@ impl Running {
                 .to_owned(),
             (Some(_), Some(oldest)) => format!(
                 "an event of {oldest} (ms since 1970) arrives after {}, and all events between wait for it",
-                arrived.live.clock()
+                live.clock()
             ),
             (Some(_), None) => "so many events arrive within max_ahead".to_owned(),
         };

@@ -3,7 +3,6 @@
 use super::arrived::Arrived;
 use super::handed::Handed;
 use super::running::Running;
-use crate::live::LiveWindows;
 use crate::metrics::WorkerMetrics;
 use crate::shared::{Reached, Shared};
 use crate::time::{EventTime, Millis};
@@ -88,25 +87,25 @@ impl Running {
         }
     }
 
-    /// Whichever live windows are kept.
-    fn live_windows(&self) -> Option<&LiveWindows> {
-        self.live.as_ref().or(self.arrived.as_ref().map(|arrived| &arrived.live))
+    /// How much memory rows take that are not sealed yet, or not even there.
+    pub(super) fn unsealed_bytes(&self) -> u64 {
+        let unarrived = self.arrived.as_ref().map_or(0, Arrived::memory);
+        (self.state.borrow().log.stash.memory() + unarrived) as u64
     }
 
     /// How much memory the state takes.
     fn memory(&self) {
         let entity = &self.config.metrics.entities[self.config.entity];
         let log = &self.state.borrow().log;
-        let live = self.live_windows().map_or(0, |live| live.memory());
+        let live = self.live.as_ref().map_or(0, |live| live.memory());
         let sealed = self.sealing.as_ref().map_or(0, |sealing| sealing.memory());
         entity.accumulator_bytes.set((live + sealed) as u64);
         entity.history_bytes.set(log.history_memory() as u64);
         entity.dictionary_bytes.set(log.names.memory() as u64);
-        let unarrived = self.arrived.as_ref().map_or(0, Arrived::memory);
-        entity.unsealed_bytes.set((log.stash.memory() + unarrived) as u64);
+        entity.unsealed_bytes.set(self.unsealed_bytes());
         entity.checkpoint_bytes.set(self.handed.as_ref().map_or(0, Handed::memory) as u64);
         let free = log.names.free_slots();
-        let live = self.live_windows().map_or(0, |live| live.reusable(free));
+        let live = self.live.as_ref().map_or(0, |live| live.reusable(free));
         let sealed = self.sealing.as_ref().map_or(0, |sealing| sealing.reusable(free));
         let reusable = live + sealed + log.history_reusable() + log.names.reusable();
         entity.reusable_bytes.set(reusable as u64);
@@ -153,8 +152,7 @@ impl Running {
     fn counted(&mut self) {
         let (told, metrics) = (&mut self.told, &self.config.metrics);
         let (mut features, mut saturated, mut overflows) = (0, 0, 0);
-        let by_arrival = self.arrived.as_ref().map(|arrived| &arrived.live);
-        if let Some(live) = self.live.as_ref().or(by_arrival) {
+        if let Some(live) = &self.live {
             metrics.rows_live.add(new(&mut told.rows_live, live.rows()));
             features += live.values();
             saturated += live.saturated();

@@ -49,7 +49,7 @@ pub(super) struct Running {
     /// What it has written that is not known to be merged.
     pub(super) ahead: LinesAhead,
     pub(super) probes: Option<EntityProbes>,
-    /// What answers them by arrival, where it is asked so.
+    /// What has them answered by arrival, out of the live windows, where it is asked so.
     pub(super) arrived: Option<Arrived>,
     /// Under probes, whose rows are handed over.
     pub(super) watching: Option<Watching>,
@@ -116,11 +116,13 @@ impl Running {
         let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
         let watched = probes.as_mut().and_then(|asked| asked.watched.take());
         let watching = watched.map(|watched| Watching::new(watched, entity));
-        let live = config.serving != Serving::None;
         let held = state.borrow();
         let sealing = sealed_windows(&config, &held.log.log, probes.as_ref());
         let by_arrival = probes.as_ref().filter(|_| config.sealing == Sealing::Arrived);
-        let arrived = by_arrival.map(|asked| Arrived::new(plan, entity, asked));
+        let served = || (config.serving != Serving::None).then(|| LiveWindows::new(plan, entity));
+        let probed = by_arrival.map(|asked| LiveWindows::probed(plan, entity, asked));
+        let arrived = by_arrival.map(|_| Arrived::new(plan, entity));
+        let live = probed.or_else(served);
         let handed = config
             .cuts
             .as_ref()
@@ -129,7 +131,7 @@ impl Running {
         Running {
             queue: VecDeque::new(),
             lookups: Lookups::new(plan, entity, Rc::clone(&config.tables)),
-            live: live.then(|| LiveWindows::new(plan, entity)),
+            live,
             sealing,
             probes,
             arrived,
@@ -379,8 +381,7 @@ impl Running {
         // As much as a slice may have brought: what passes its horizon must not pile up.
         let budget = self.config.limits.slice_rows;
         let mut low = windows.low_water(&log.log);
-        let by_arrival = self.arrived.as_mut().map(|arrived| &mut arrived.live);
-        if let Some(live) = self.live.as_mut().or(by_arrival) {
+        if let Some(live) = &mut self.live {
             low = low.min(live.low_water(log));
             live.forget(self.sealed.saturating_sub(1), budget as usize, &mut log.names);
         }

@@ -8,14 +8,11 @@ use super::state::{FOLD_ROWS, Folding};
 use super::{LastStep, SealedWindows, WindowFold};
 use crate::aggregate::{Accumulators, Step, WindowStep};
 use crate::plan::{EntityPlan, Plan};
-use crate::probes::{EntityProbes, ProbeBatch, Probed};
+use crate::probes::{EntityProbes, PROBES_MAX, ProbeBatch, Probed};
 use crate::time::{EventTime, Millis};
 use crate::timeline::log::Log;
 use crate::timeline::names::Names;
 use crate::value::Column;
-
-/// Probes that are answered at once.
-const PROBES_MAX: usize = 1_024;
 
 /// The probes of a block.
 #[derive(Default)]
