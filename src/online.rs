@@ -55,6 +55,7 @@ pub use status::{
 pub use stored::{StoredRow, StoredRows, StoredText};
 
 use std::time::Duration;
+use table::Table;
 use tidemark_operators::metrics::HeldBytes;
 use tidemark_operators::online::{AppliedEvents, OnlineSink};
 use tidemark_operators::time::EventTime;
@@ -80,20 +81,30 @@ pub struct AppliedRow {
 
 /// Where the newest rows go, and are read from. Reads always answer from the table.
 pub trait OnlineStore: Send + Sync {
+    /// The table of the rows in this process, which all stores have.
+    #[doc(hidden)]
+    fn table(&self) -> &Table;
+
     /// The end that belongs to `worker`; each worker has one and keeps it.
     ///
     /// # Panics
     /// When the store was made for fewer workers.
-    fn writer(&self, worker: usize) -> Box<dyn OnlineSink>;
+    fn writer(&self, worker: usize) -> Box<dyn OnlineSink> {
+        Box::new(self.table().writer(worker))
+    }
 
     /// The row of an entity in the view at job index `view`; `None` when nothing of it is held,
     /// which reads as the empty values.
-    fn get(&self, view: usize, id: &[u8]) -> Option<Row>;
+    fn get(&self, view: usize, id: &[u8]) -> Option<Row> {
+        self.table().get(view, id)
+    }
 
     /// The row of an entity in the view at job index `view`, with which events it shows: it follows from
     /// these alone. Waits while rows are on their way, half a second at most. `None`: they still are, or
     /// the worker has given none yet.
-    fn applied(&self, view: usize, id: &[u8]) -> Option<AppliedRow>;
+    fn applied(&self, view: usize, id: &[u8]) -> Option<AppliedRow> {
+        self.table().applied(view, id)
+    }
 
     /// The newest rows of an entity (of the type at job index `entity`) in `views`, all as of one
     /// moment. `found` is told of each, by its place among `views`, while the entity's shard is
@@ -104,7 +115,9 @@ pub trait OnlineStore: Send + Sync {
         id: &[u8],
         views: &[usize],
         found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
-    );
+    ) {
+        self.table().read(entity, id, views, found);
+    }
 
     /// The same with which events they show, from which alone they follow. `None`, and nothing is told: rows
     /// are on their way, or the worker has given none yet.
@@ -114,14 +127,20 @@ pub trait OnlineStore: Send + Sync {
         id: &[u8],
         views: &[usize],
         found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
-    ) -> Option<AppliedEvents>;
+    ) -> Option<AppliedEvents> {
+        self.table().read_applied(entity, id, views, found)
+    }
 
     /// All rows of a view with their ids, sorted by the ids' bytes. Takes the shards' locks: for
     /// the end of a replay, not for a job at work.
-    fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)>;
+    fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)> {
+        self.table().rows(view)
+    }
 
     /// What the rows take in the process, as of the newest change. Costs a few loads.
-    fn memory(&self) -> HeldBytes;
+    fn memory(&self) -> HeldBytes {
+        self.table().memory()
+    }
 
     /// What the store has done and how it is.
     fn status(&self) -> StoreStatus;

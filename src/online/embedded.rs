@@ -2,11 +2,9 @@
 
 use crate::online::schema::Schema;
 use crate::online::table::Table;
-use crate::online::{AppliedRow, HeldRow, Incomplete, OnlineStore, Row, StoreError, StoreStatus};
+use crate::online::{Incomplete, OnlineStore, StoreError, StoreStatus};
 use std::sync::Arc;
 use std::time::Duration;
-use tidemark_operators::metrics::HeldBytes;
-use tidemark_operators::online::{AppliedEvents, OnlineSink};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shape::Shape;
 
@@ -30,44 +28,8 @@ impl Embedded {
 }
 
 impl OnlineStore for Embedded {
-    fn writer(&self, worker: usize) -> Box<dyn OnlineSink> {
-        Box::new(self.table.writer(worker))
-    }
-
-    fn get(&self, view: usize, id: &[u8]) -> Option<Row> {
-        self.table.get(view, id)
-    }
-
-    fn applied(&self, view: usize, id: &[u8]) -> Option<AppliedRow> {
-        self.table.applied(view, id)
-    }
-
-    fn read(
-        &self,
-        entity: usize,
-        id: &[u8],
-        views: &[usize],
-        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
-    ) {
-        self.table.read(entity, id, views, found);
-    }
-
-    fn read_applied(
-        &self,
-        entity: usize,
-        id: &[u8],
-        views: &[usize],
-        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
-    ) -> Option<AppliedEvents> {
-        self.table.read_applied(entity, id, views, found)
-    }
-
-    fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)> {
-        self.table.rows(view)
-    }
-
-    fn memory(&self) -> HeldBytes {
-        self.table.memory()
+    fn table(&self) -> &Table {
+        &self.table
     }
 
     fn status(&self) -> StoreStatus {

@@ -79,9 +79,7 @@ pub use survey::{RedisSurvey, SurveyedServer, heartbeats, survey};
 
 use crate::online::schema::Schema;
 use crate::online::table::{Table, Tracking};
-use crate::online::{
-    AppliedRow, HeldRow, Incomplete, OnlineStore, RedisStatus, Row, StoreError, StoreStatus,
-};
+use crate::online::{Incomplete, OnlineStore, RedisStatus, StoreError, StoreStatus};
 use crate::wall_clock::wall_ms;
 use fence::Fence;
 use flusher::{Flusher, Shared};
@@ -90,8 +88,8 @@ use record::Record;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tidemark_operators::metrics::{HeldBytes, WorkerMetrics};
-use tidemark_operators::online::{AppliedEvents, OnlineSink, Shown};
+use tidemark_operators::metrics::WorkerMetrics;
+use tidemark_operators::online::Shown;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shape::Shape;
 use tidemark_operators::time::Millis;
@@ -235,44 +233,8 @@ impl Redis {
 }
 
 impl OnlineStore for Redis {
-    fn writer(&self, worker: usize) -> Box<dyn OnlineSink> {
-        Box::new(self.table.writer(worker))
-    }
-
-    fn get(&self, view: usize, id: &[u8]) -> Option<Row> {
-        self.table.get(view, id)
-    }
-
-    fn applied(&self, view: usize, id: &[u8]) -> Option<AppliedRow> {
-        self.table.applied(view, id)
-    }
-
-    fn read(
-        &self,
-        entity: usize,
-        id: &[u8],
-        views: &[usize],
-        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
-    ) {
-        self.table.read(entity, id, views, found);
-    }
-
-    fn read_applied(
-        &self,
-        entity: usize,
-        id: &[u8],
-        views: &[usize],
-        found: &mut dyn FnMut(usize, Option<HeldRow<'_>>),
-    ) -> Option<AppliedEvents> {
-        self.table.read_applied(entity, id, views, found)
-    }
-
-    fn rows(&self, view: usize) -> Vec<(Vec<u8>, Row)> {
-        self.table.rows(view)
-    }
-
-    fn memory(&self) -> HeldBytes {
-        self.table.memory()
+    fn table(&self) -> &Table {
+        &self.table
     }
 
     fn status(&self) -> StoreStatus {

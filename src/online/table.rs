@@ -34,7 +34,7 @@ pub(crate) struct Tracking {
 
 /// The table.
 #[derive(Debug)]
-pub(crate) struct Table {
+pub struct Table {
     pub(crate) schema: Arc<Schema>,
     /// One for each worker of this process.
     cells: Vec<Arc<Cell>>,

@@ -190,7 +190,7 @@ impl Link {
             Err(error) => return Err(error),
         }
         let text = self.info(b"replication")?;
-        server.replica = field(&text, "role").is_some_and(|role| role != "master");
+        server.replica = is_replica(&text);
         server.history = field(&text, "master_replid").map(str::to_owned);
         Ok(server)
     }
@@ -260,6 +260,11 @@ pub(crate) fn reason(error: &redis::ServerError) -> String {
         Some(details) => format!("{} {details}", error.code()),
         None => error.code().to_owned(),
     }
+}
+
+/// Whether a text of INFO is that of a replica.
+pub(super) fn is_replica(info: &str) -> bool {
+    field(info, "role").is_some_and(|role| role != "master")
 }
 
 /// The value of `name:value` in a text of INFO.

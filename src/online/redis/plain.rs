@@ -2,6 +2,7 @@
 //! many small replies. All other connections are the `redis` crate's (`link`).
 
 use crate::online::StoreError;
+use crate::online::redis::link;
 use crate::online::redis::replies::{Replies, Reply};
 use crate::online::redis::sentinel;
 use crate::online::redis::servers::{RedisServers, ServerAddress};
@@ -145,8 +146,7 @@ fn judge(
         // Who may not ask takes it for a primary.
         (FirstCommand::Info, Reply::Text(text)) => {
             let text = String::from_utf8_lossy(text);
-            let role = text.lines().find_map(|line| line.strip_prefix("role:"));
-            match role.is_some_and(|role| role.trim() != "master") {
+            match link::is_replica(&text) {
                 true => Err(StoreError::Replica { address }),
                 false => Ok(()),
             }

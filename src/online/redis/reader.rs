@@ -62,6 +62,21 @@ pub struct RowsRead {
     pub rows: StoredRows,
 }
 
+impl RowsRead {
+    /// What was read, or why it was not: rows, and the heartbeats before and after them.
+    fn of(
+        rows: Result<StoredRows, String>,
+        beats: [Result<Arc<Beats>, String>; 2],
+    ) -> Result<RowsRead, ReadError> {
+        let rows = rows.map_err(ReadError::Refused)?;
+        let told = |beats: Result<_, String>| {
+            beats.map_err(|why| ReadError::Down(ReadError::Refused(why).to_string()))
+        };
+        let [before, after] = beats.map(told);
+        Ok(RowsRead { before: before?, after: after?, rows })
+    }
+}
+
 /// Why rows were not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReadError {

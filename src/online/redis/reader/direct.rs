@@ -6,7 +6,7 @@
 
 use super::queue::{AskedBy, LOOK_AGAIN, ReadQueue, ReadRequests, ReaderTurn};
 use super::together::refuse;
-use super::{ReadError, RowsAsked, RowsRead};
+use super::{RowsAsked, RowsRead};
 use crate::online::StoreError;
 use crate::online::heartbeat::Beats;
 use crate::online::layout::RowForm;
@@ -205,16 +205,7 @@ impl DirectConnection {
         for (asked, asked_by) in requests {
             let rows = self.rows(&asked, at).await;
             at += asked.views.len();
-            let read = match (rows, &before, &after) {
-                (Ok(rows), Ok(before), Ok(after)) => {
-                    let (before, after) = (Arc::clone(before), Arc::clone(after));
-                    Ok(RowsRead { before, after, rows })
-                }
-                (Err(why), ..) => Err(ReadError::Refused(why)),
-                (_, Err(why), _) | (.., Err(why)) => {
-                    Err(ReadError::Down(ReadError::Refused(why.clone()).to_string()))
-                }
-            };
+            let read = RowsRead::of(rows, [before.clone(), after.clone()]);
             // Whoever gave up needs no answer.
             let _ = asked_by.send(read);
         }

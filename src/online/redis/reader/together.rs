@@ -106,17 +106,8 @@ impl ReadTogether {
                 each.cloned().collect::<Result<Vec<_>, String>>()
             };
             let (before, after) = (look(0), look(1));
-            let read = match (rows, before, after) {
-                (Ok(rows), Ok(before), Ok(after)) => {
-                    let of_all = |each| Arc::new(Beats::of_all(each));
-                    let (before, after) = (of_all(before), of_all(after));
-                    Ok(RowsRead { before, after, rows })
-                }
-                (Err(why), ..) => Err(ReadError::Refused(why)),
-                (_, Err(why), _) | (.., Err(why)) => {
-                    Err(ReadError::Down(ReadError::Refused(why).to_string()))
-                }
-            };
+            let of_all = |each: Result<Vec<_>, _>| each.map(|each| Arc::new(Beats::of_all(each)));
+            let read = RowsRead::of(rows, [of_all(before), of_all(after)]);
             // Whoever gave up needs no answer.
             let _ = reply.send(read);
         }
