@@ -32,7 +32,7 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
     if let Some(cluster) = &args.cluster {
         let settings = Settings::load(&ClusterFile::Named(cluster.clone()), Flags::default())?;
         // What a process of the job would not start with.
-        settings.offline.lacks(&settings).map_or(Ok(()), |lacks| Err(Failure::usage(lacks)))?;
+        settings.offline.check(&settings)?;
     }
     check_fields(&job)?;
     let file = job_file::file_name(&args.job);

@@ -5,6 +5,7 @@ mod postgres;
 use crate::cli::RowTimes;
 use crate::config::Settings;
 use crate::config::keys::{Choice, Keys, choose, not_empty};
+use crate::failure::Failure;
 use crate::named_file::is_standard_output;
 pub use postgres::PostgresSettings;
 pub(super) use postgres::is_url as is_postgres_url;
@@ -85,17 +86,21 @@ impl OfflineSettings {
         wrong
     }
 
-    /// What `all` lacks for a job that is to write there. Not a contradiction: commands that only say where
-    /// rows are to be read need none of it.
-    pub fn lacks(&self, all: &Settings) -> Option<String> {
+    /// Refuses what `all` lacks for a job that is to write there. Not a contradiction: commands that only say
+    /// where rows are to be read need none of it.
+    ///
+    /// # Errors
+    /// With exit code 2.
+    pub fn check(&self, all: &Settings) -> Result<(), Failure> {
         let files = self
             .url
             .as_ref()
             .and_then(|_| lacks(all, FILES, self.rows, ("parquet", cfg!(feature = "parquet"))));
-        files.or_else(|| {
+        let lacks = files.or_else(|| {
             self.postgres.url.as_ref()?;
             lacks(all, TABLES, self.postgres.rows, ("postgres", cfg!(feature = "postgres")))
-        })
+        });
+        lacks.map_or(Ok(()), |lacks| Err(Failure::usage(lacks)))
     }
 }
 

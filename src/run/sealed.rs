@@ -38,9 +38,7 @@ pub(super) struct RunSealed {
 /// # Errors
 /// When a topic of rows is one that the job reads, or a view's columns have no names of their own.
 pub(super) fn check(plan: &Plan, settings: &Settings) -> Result<(), Failure> {
-    if let Some(lacks) = settings.offline.lacks(settings) {
-        return Err(Failure::usage(lacks));
-    }
+    settings.offline.check(settings)?;
     #[cfg(feature = "parquet")]
     if settings.offline.readers() > 0 {
         RowView::all(plan).map_err(Failure::usage)?;
