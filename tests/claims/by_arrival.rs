@@ -93,20 +93,7 @@ impl ArrivingWorld {
         let accepted = accepted.collect();
         let folder = Folder::new("by_arrival");
         folder.write("job.toml", world.job());
-        let mut files = vec![Vec::new(); world.sources];
-        for (partition, records) in world.log.iter().enumerate() {
-            let name = format!("p{partition}.jsonl");
-            folder.write(&name, [records.join(&b'\n'), b"\n".to_vec()].concat());
-            files[partition % world.sources].push(name);
-        }
-        let mut sources = String::new();
-        for (files, name) in files.iter_mut().zip(["t", "u"]) {
-            if files.is_empty() {
-                folder.write("none.jsonl", "");
-                files.push("none.jsonl".to_owned());
-            }
-            let _ = write!(sources, " --source {name}={}", files.join(","));
-        }
+        let sources = world.write_log(&folder);
         let late = late.len() as u64;
         ArrivingWorld { world, accepted, late, unknown, folder, sources }
     }

@@ -26,22 +26,7 @@ impl Told {
         let (accepted, late) = world.judge();
         let folder = Folder::new("historical");
         folder.write("job.toml", world.job());
-        let mut files = vec![Vec::new(); world.sources];
-        for (partition, records) in world.log.iter().enumerate() {
-            let name = format!("p{partition}.jsonl");
-            let mut lines = records.join(&b'\n');
-            lines.push(b'\n');
-            folder.write(&name, lines);
-            files[partition % world.sources].push(name);
-        }
-        let mut sources = String::new();
-        for (files, name) in files.iter_mut().zip(["t", "u"]) {
-            if files.is_empty() {
-                folder.write("none.jsonl", "");
-                files.push("none.jsonl".to_owned());
-            }
-            let _ = write!(sources, " --source {name}={}", files.join(","));
-        }
+        let sources = world.write_log(&folder);
         Told { world, accepted, late: late.len() as u64, folder, sources }
     }
 

@@ -91,6 +91,34 @@ fn validated(folder: &Path, variables: &[(&str, &str)], more: &[&str]) -> (Optio
     (output.status.code(), String::from_utf8_lossy(&printed).into_owned())
 }
 
+/// The variables of a job on two workers.
+fn variables(redis: &Redis, topic: &str) -> [(&'static str, String); 4] {
+    [
+        ("KAFKA_BOOTSTRAP_SERVERS", kafka().bootstrap_servers),
+        ("KAFKA_TOPIC", topic.to_owned()),
+        ("REDIS_URL", format!("redis://127.0.0.1:{}", redis.port)),
+        ("PARALLELISM", "2".to_owned()),
+    ]
+}
+
+/// Starts `fraud` with a feature server, under these settings of it, and another server from its Redis. Both have
+/// current rows then; gives the job with the port of its own.
+fn served(
+    folder: &Folder,
+    variables: &[(&'static str, String); 4],
+    serve: &str,
+) -> (Process, u16, FromRedis) {
+    let in_job = free_port();
+    settings(folder.path(), &format!("[serve]\nenabled = true\nport = {in_job}\n{serve}"));
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let mut job = Process::start(folder.path(), "fraud", &variables);
+    job.until_ready();
+    let [_, _, (_, url), _] = variables;
+    let server = FromRedis::start(folder.path(), url);
+    until("rows to be current", || is_ready(in_job) && is_ready(server.port));
+    (job, in_job, server)
+}
+
 #[test]
 fn servers_tell_what_the_job_computes_and_nothing_when_nobody_keeps_it_current() {
     let log = traffic(41, 3_000);
@@ -98,24 +126,9 @@ fn servers_tell_what_the_job_computes_and_nothing_when_nobody_keeps_it_current()
     let topic = topic(&log);
     let redis = Redis::start(&[]);
     let folder = Folder::new("serving");
-    let in_job = free_port();
-    settings(
-        folder.path(),
-        &format!(
-            "[serve]\nenabled = true\nport = {in_job}\nstale_after = \"3s\"\nbehind_max = \"36500d\"\n"
-        ),
-    );
-    let (brokers, url) = (kafka().bootstrap_servers, format!("redis://127.0.0.1:{}", redis.port));
-    let variables = [
-        ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
-        ("KAFKA_TOPIC", topic.as_str()),
-        ("REDIS_URL", url.as_str()),
-        ("PARALLELISM", "2"),
-    ];
-    let mut job = Process::start(folder.path(), "fraud", &variables);
-    job.until_ready();
-    let server = FromRedis::start(folder.path(), &url);
-    until("rows to be current", || is_ready(in_job) && is_ready(server.port));
+    let variables = variables(&redis, &topic);
+    let (mut job, in_job, server) =
+        served(&folder, &variables, "stale_after = \"3s\"\nbehind_max = \"36500d\"\n");
 
     let mut rows: BTreeMap<&str, BTreeMap<&str, Value>> = BTreeMap::new();
     for (name, features) in &output.live {
@@ -158,6 +171,7 @@ fn servers_tell_what_the_job_computes_and_nothing_when_nobody_keeps_it_current()
     let card = *rows["transaction_stats_5m"].keys().next().unwrap();
     assert_eq!(statuses(server.port, card), json!(["PRESENT"]));
     assert_eq!(statuses(server.port, "nobody"), json!(["NOT_FOUND"]));
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
     let validate = |more: &[&str]| validated(folder.path(), &variables, more);
     let (code, all) = validate(&[]);
     assert_eq!(code, Some(0), "{all}");
@@ -249,24 +263,9 @@ fn rows_on_a_cluster_are_served_shown_and_validated_as_those_on_one_server() {
 fn a_question_with_positions_is_told_what_the_job_says_of_each_row_and_by_redis_it_is_refused() {
     let log = traffic(61, 2_000);
     let (output, topic) = (expected(&log), topic(&log));
-    let (redis, folder, in_job) = (Redis::start(&[]), Folder::new("serving"), free_port());
-    settings(
-        folder.path(),
-        &format!(
-            "[serve]\nenabled = true\nport = {in_job}\nbehind_max = \"36500d\"\nsources = \"redis, engine\"\n"
-        ),
-    );
-    let (brokers, url) = (kafka().bootstrap_servers, format!("redis://127.0.0.1:{}", redis.port));
-    let variables = [
-        ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
-        ("KAFKA_TOPIC", topic.as_str()),
-        ("REDIS_URL", url.as_str()),
-        ("PARALLELISM", "2"),
-    ];
-    let mut job = Process::start(folder.path(), "fraud", &variables);
-    job.until_ready();
-    let server = FromRedis::start(folder.path(), &url);
-    until("rows to be current", || is_ready(in_job) && is_ready(server.port));
+    let (redis, folder) = (Redis::start(&[]), Folder::new("serving"));
+    let serve = "behind_max = \"36500d\"\nsources = \"redis, engine\"\n";
+    let (mut job, in_job, server) = served(&folder, &variables(&redis, &topic), serve);
     let names = output.live.keys().filter_map(|name| name.strip_prefix("transaction_stats_5m/"));
     let cards: Vec<&str> = names.take(50).chain(["nobody"]).collect();
     let question = json!({

@@ -4,6 +4,7 @@
 pub mod events;
 mod sequences;
 
+use crate::folder::Folder;
 use crate::memory::{Log, Record};
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::collections::{BTreeMap, BTreeSet};
@@ -149,6 +150,25 @@ impl World {
     /// A random job over a random history: ties, disorder, late records, silence, missing fields.
     pub fn random(seed: u64) -> World {
         World::of_sources(seed, 1)
+    }
+
+    /// Writes its log into `folder`, a file a partition; gives the flags that name the files of its sources.
+    pub fn write_log(&self, folder: &Folder) -> String {
+        let mut files = vec![Vec::new(); self.sources];
+        for (partition, records) in self.log.iter().enumerate() {
+            let name = format!("p{partition}.jsonl");
+            folder.write(&name, [records.join(&b'\n'), b"\n".to_vec()].concat());
+            files[partition % self.sources].push(name);
+        }
+        let mut sources = String::new();
+        for (files, name) in files.iter_mut().zip(["t", "u"]) {
+            if files.is_empty() {
+                folder.write("none.jsonl", "");
+                files.push("none.jsonl".to_owned());
+            }
+            let _ = write!(sources, " --source {name}={}", files.join(","));
+        }
+        sources
     }
 
     /// The same over one or two sources. In half of them records say when they arrived: most of them
