@@ -25,6 +25,7 @@ mod encoding;
 mod encryption;
 mod error;
 mod ids;
+mod leading;
 mod manifest;
 mod manifests;
 mod names;
@@ -37,6 +38,7 @@ pub use blocks::{StoredObject, Verified};
 pub use encryption::{BlockCipher, KeyError, StateKeys};
 pub use error::{CheckpointError, DamagePlace, DamagedObject};
 pub use ids::{IdsOf, IdsReader, IdsWriter, ListedIds, mergeable_ids, verify_ids};
+pub use leading::{Leading, NotLeading};
 pub use manifest::{
     CheckRecord, ForgottenEntity, HistoryMark, INDEXES_LISTED_MAX, LackingState, ListedIndex,
     MANIFEST_BYTES_MAX, Manifest, PartitionMark, Position, ReadHistory, SEGMENTS_LISTED_MAX,

@@ -1,5 +1,6 @@
 //! Publishing that goes on until it succeeds: how it fares, and when to give up.
 
+use crate::checkpoint::NotLeading;
 use crate::dead_letters::{PAUSES, wait};
 use crate::metrics::snapshot::LogSinkSnapshot;
 use std::io;
@@ -26,8 +27,14 @@ impl From<String> for Unpublished {
     }
 }
 
-/// Fails in a process that another one has taken over from, and where that cannot be found out.
-pub type Leading = Box<dyn Fn() -> Result<(), Unpublished> + Send>;
+impl From<NotLeading> for Unpublished {
+    fn from(why: NotLeading) -> Self {
+        match why {
+            NotLeading::TakenOver => Unpublished::TakenOver,
+            NotLeading::Unknown(why) => Unpublished::Failed(why),
+        }
+    }
+}
 
 /// Says what of the lines of sealed rows up to the place `until` was not written: how many rows are in
 /// `stores` already, and how many lines are no rows of the job.

@@ -37,14 +37,13 @@ mod schemas;
 mod thread;
 mod writer;
 
-use crate::checkpoint::{ListedSegment, Manifest, ReadHistory, StateKeys};
+use crate::checkpoint::{Leading, ListedSegment, Manifest, ReadHistory, StateKeys};
 use crate::engine::Checkpoints;
 use crate::fault;
 use crate::kafka::{DeadLetterSettings, FoundTopics, KafkaConfig};
 use crate::metrics::snapshot::{CheckpointSnapshot, LogSinkSnapshot};
 use crate::objects::{self, Absent, Objects};
 use crate::online::redis::Generation;
-use crate::publishing::Leading;
 use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
 use error::system;

@@ -16,11 +16,12 @@
 //! - Rows of a state that is another one, or an older one, are told by their times: they come in that order,
 //!   so what is not behind the newest file's last row is in a file.
 
+use crate::checkpoint::Leading;
 use crate::fault;
 use crate::objects::{Creation, ObjectError, Objects};
 use crate::offline::row_rolls::{GatheredLine, PartEnd, ROLLS, Roll, RollFile, RollRows};
 use crate::publishing::{
-    Leading, Publishing, RowsEnd, RowsProgress, RowsPublisher, Unpublished, say_passed,
+    Publishing, RowsEnd, RowsProgress, RowsPublisher, Unpublished, say_passed,
 };
 use crate::sealed_outbox::{RoomShare, cut_off, read};
 use std::fs::File;

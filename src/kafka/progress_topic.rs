@@ -9,6 +9,7 @@
 //! had left open, keeps it from going on, and only then reads how far that one had come. So what a crash
 //! leaves, or an answer that never came, is there once: for who reads only what is committed.
 
+use crate::checkpoint::Leading;
 use crate::fault;
 use crate::kafka::error::KafkaError;
 use crate::kafka::inquirer::Inquirer;
@@ -16,7 +17,7 @@ use crate::kafka::read_topic::read_topic;
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::topics::find_or_make;
 use crate::kafka::transactions::Transactions;
-use crate::publishing::{Leading, Unpublished};
+use crate::publishing::Unpublished;
 use crate::text::printable;
 use rdkafka::message::Message as _;
 use rdkafka::producer::BaseRecord;

@@ -4,12 +4,13 @@
 //! record that tells up to which place they are published. Rows of one entity are in one partition, in
 //! their order: the key is the entity's id, placed as Java's clients place keys.
 
+use crate::checkpoint::Leading;
 use crate::fault;
 use crate::kafka::error::KafkaError;
 use crate::kafka::progress_topic::{ProgressTopic, WrittenProgress};
 use crate::kafka::settings::KafkaConfig;
 use crate::kafka::topics::find_or_make;
-use crate::publishing::{Leading, Unpublished};
+use crate::publishing::Unpublished;
 use rdkafka::producer::BaseRecord;
 use serde::Deserialize;
 use std::borrow::Cow;

@@ -77,6 +77,7 @@ pub use servers::{AddressError, RedisServers, SentinelSettings, ServerAddress};
 pub use settings::{MemorySettings, RedisSettings, Secret, TlsSettings};
 pub use survey::{RedisSurvey, SurveyedServer, heartbeats, survey};
 
+use crate::checkpoint::Leading;
 use crate::online::schema::Schema;
 use crate::online::table::{Table, Tracking};
 use crate::online::{Incomplete, OnlineStore, RedisStatus, StoreError, StoreStatus};
@@ -99,13 +100,15 @@ use wire::ViewWire;
 const CLOSING_TICK: Duration = Duration::from_millis(2);
 
 /// How a store begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Default)]
 pub struct StoreStart {
     /// Rows stay in the table until [`OnlineStore::release`].
     pub hold: bool,
     /// Which run of the job this is, where runs are numbered: an earlier one, and one that has come
     /// after, never write beside it.
     pub generation: Option<Generation>,
+    /// Whether that run still leads, for when Redis has lost who does; `None`: nobody can say.
+    pub leads: Option<Leading>,
     /// What Redis is taken to show of the run before, for how long nobody has written there: rows that
     /// are given with [`Cause::Restored`] and are new to the table are not written. Whether it is so is
     /// looked at before anything is; `None`: every row is written.
@@ -159,7 +162,7 @@ impl Redis {
         settings: RedisSettings,
         start: StoreStart,
     ) -> Result<Redis, StoreError> {
-        let StoreStart { hold, generation, shown, shape } = start;
+        let StoreStart { hold, generation, leads, shown, shape } = start;
         let shape = shape.unwrap_or(Shape::one_process(metrics.len()));
         let schema = Arc::new(Schema::new(plan));
         if let Some((first, second)) = settings.layout.collision(&schema) {
@@ -186,7 +189,8 @@ impl Redis {
         }
         let kept = shown.map(|(shown, _)| shown);
         let fence =
-            generation.map(|own| Arc::new(Fence::new(&settings.bookkeeping(), &schema.job, own)));
+            generation.map(|own| Fence::new(&settings.bookkeeping(), &schema.job, own, leads));
+        let fence = fence.map(Arc::new);
         let (settings, started) = (Arc::new(settings), wall_ms().unwrap_or(0));
         let shared = Shared {
             clock,

@@ -19,6 +19,7 @@
 
 use super::look::{fits, months};
 use super::server::{PostgresServer, PostgresSession, PostgresTrouble};
+use crate::checkpoint::Leading;
 use crate::fault;
 use crate::offline::row_view::RowView;
 use crate::offline::table_rows::{BornEntities, RowBatch, ViewRows};
@@ -26,7 +27,7 @@ use crate::offline::table_schema::{
     birth, copy, create_month, merge, month_name, quoted, stage, table,
 };
 use crate::online::redis::Generation;
-use crate::publishing::{Leading, Unpublished};
+use crate::publishing::Unpublished;
 use futures_util::SinkExt as _;
 use std::collections::HashSet;
 use std::io::Cursor;

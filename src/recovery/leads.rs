@@ -1,9 +1,8 @@
 //! Whether a run of the job still leads: no other one has taken over its state.
 
 use super::RecoveryError;
-use crate::checkpoint::{CheckpointError, Manifest, Manifests};
+use crate::checkpoint::{CheckpointError, Leading, Manifest, Manifests, NotLeading};
 use crate::objects::Objects;
-use crate::publishing::{Leading, Unpublished};
 use std::sync::Arc;
 
 /// Sees that nobody has taken over from the run that began with `begun`.
@@ -27,13 +26,13 @@ pub(super) fn cause(
     other.filter(RecoveryError::is_taken_over).unwrap_or(error)
 }
 
-/// The same for those that publish, to be asked later.
+/// The same for those that write elsewhere, to be asked later.
 pub(super) fn leading(objects: &Arc<dyn Objects>, begun: &Manifest) -> Leading {
     let (objects, begun) = (Arc::clone(objects), begun.clone());
     Box::new(move || {
         leads(&*objects, &begun).map_err(|error| match error.is_taken_over() {
-            true => Unpublished::TakenOver,
-            false => Unpublished::Failed(error.to_string()),
+            true => NotLeading::TakenOver,
+            false => NotLeading::Unknown(error.to_string()),
         })
     })
 }

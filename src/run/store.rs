@@ -38,7 +38,9 @@ pub(super) fn open(
             let shown = recovery.and_then(|recovery| shown(plan, &redis, recovery));
             // Unless they are held back, rows are written before they are what an earlier run has left.
             let shown = shown.filter(|_| hold);
-            let start = StoreStart { hold, generation, shown, shape: Some(observer.shape()) };
+            let leads = recovery.map(|recovery| recovery.leading());
+            let shape = Some(observer.shape());
+            let start = StoreStart { hold, generation, leads, shown, shape };
             let store = Redis::start_for(plan, &observer.metrics, redis, start);
             Arc::new(store.map_err(Failure::failed)?)
         }

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tidemark::checkpoint::NotLeading;
 use tidemark::dead_letters::encode;
 use tidemark::kafka::{
     CommittedLetters, CommittedTo, DeadLetterSettings, REPLAYED_FROM, REPLAYED_REASON,
@@ -154,7 +155,7 @@ fn letters_of_a_state_are_in_their_topic_once_also_of_an_older_one_that_was_put_
     let mut leading = of(6);
     leading.publish(6, &[letter(60)], &|| true).unwrap();
     // One that was taken over from comes late, and changes nothing: the one that leads goes on.
-    let mut stale = CommittedLetters::new(to(2), Box::new(|| Err(Unpublished::TakenOver)));
+    let mut stale = CommittedLetters::new(to(2), Box::new(|| Err(NotLeading::TakenOver)));
     assert!(matches!(stale.take_over(&|| true), Err(Unpublished::TakenOver)));
     leading.publish(8, &[letter(80)], &|| true).unwrap();
     assert_eq!(offsets(), ["70", "90", "60", "80"]);

@@ -93,6 +93,28 @@ fn a_process_that_stood_still_while_another_took_over_writes_nothing_more_to_red
     until_stored(&world.redis, &expected);
 }
 
+#[test]
+fn a_process_that_stood_still_while_another_took_over_fills_no_redis_that_lost_its_rows() {
+    // No checkpoint is due, and Redis does not know any more who has taken over.
+    let world = World::new(32, 12_000, 2, "checkpoint_interval = \"1h\"\n");
+    let mut stale = world.start(2);
+    stale.until_ready();
+    world.until_read(&stale, 1);
+    until("rows to be written", || !stored(&world.redis).is_empty());
+    stale.signal("STOP");
+    let mut newer = world.start(1);
+    newer.until_ready();
+    world.write(1);
+    until_stored(&world.redis, &hashes(&run::expected(&world.log)));
+    newer.kill();
+    newer.wait();
+    redis::cmd("FLUSHALL").exec(&mut world.redis.client()).unwrap();
+    stale.signal("CONT");
+    assert_eq!(stale.wait().code(), Some(75), "{}", stale.log());
+    assert!(stale.log().contains("has taken the job's state over"), "{}", stale.log());
+    assert_eq!(stored(&world.redis).len(), 0, "{}", stale.log());
+}
+
 /// Fields that were written to Redis, by its own count of commands.
 fn written(redis: &Redis) -> u64 {
     let mut client = redis.client();

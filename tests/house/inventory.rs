@@ -414,6 +414,7 @@ const PROCESS: [Entry; 15] = [
             ("key", Fixed),
             ("own", Saved("the manifest, and the generation in Redis")),
             ("text", Saved("the manifest, and the generation in Redis")),
+            ("leads", Fixed),
         ],
     ),
 ];

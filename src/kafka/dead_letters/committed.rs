@@ -3,13 +3,14 @@
 //! The letters of checkpoint n are one transaction, with the record that tells n. Checkpoints come in
 //! order, and the transactional id is a function of the state.
 
+use crate::checkpoint::Leading;
 use crate::fault;
 use crate::kafka::dead_letters::topics::LetterTopics;
 use crate::kafka::dead_letters::{DeadLetterSettings, headers};
 use crate::kafka::error::KafkaError;
 use crate::kafka::progress_topic::{ProgressTopic, WrittenProgress};
 use crate::kafka::settings::KafkaConfig;
-use crate::publishing::{Leading, Unpublished};
+use crate::publishing::Unpublished;
 use rdkafka::producer::BaseRecord;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 

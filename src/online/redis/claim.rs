@@ -125,6 +125,11 @@ impl Claim {
             return Ok(Standing::TakenOver(fence.refusal(&self.job, later)));
         }
         let enters = fence.as_deref().filter(|_| entered != Entered::Own);
+        // Behind the WATCH: who takes over from now on and is entered before this one ends its transaction.
+        if let Some(fence) = enters.filter(|fence| fence.is_superseded()) {
+            link.ask("UNWATCH", &[])?;
+            return Ok(Standing::TakenOver(fence.superseded(&self.job)));
+        }
         let (mut held, mut conflicts) = (Vec::new(), Vec::new());
         for (at, ledger) in self.ledgers.iter().enumerate() {
             let entries = link.hash(&ledger.key)?;

@@ -76,7 +76,7 @@ mod tests {
 
     fn fence(job: &str, number: u64) -> Fence {
         let (store, writer) = ("s".to_owned(), number.to_string());
-        Fence::new("{tidemark}:", job, Generation { number, store, writer })
+        Fence::new("{tidemark}:", job, Generation { number, store, writer }, None)
     }
 
     #[test]

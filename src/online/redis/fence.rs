@@ -11,6 +11,10 @@
 //! So a process that was stopped, however long and wherever in a round trip, writes nothing once
 //! another one has entered itself: not even what already lay in its socket.
 //!
+//! A Redis that has lost its data has lost this key with it. So a run enters itself only after asking the
+//! store of its state whether it still leads: one that stood still while another took over, and finds Redis
+//! empty, would else fill it with what it knew then.
+//!
 //! # Why this way
 //!
 //! - The watch for the next transaction is set by the tail of the last: a fence costs four commands a
@@ -21,6 +25,7 @@
 //! - Redis takes nothing into a transaction while its memory is full, not even deletions, which would
 //!   make room. They are made one by one then, by a script that looks at the key first.
 
+use crate::checkpoint::{Leading, NotLeading};
 use redis::Value;
 use std::fmt;
 
@@ -75,17 +80,32 @@ pub(crate) enum Entered {
 }
 
 /// See the module.
-#[derive(Debug)]
 pub(crate) struct Fence {
     key: String,
     own: Generation,
     text: String,
+    /// Whether this run still leads, where somebody can say.
+    leads: Option<Leading>,
+}
+
+impl fmt::Debug for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fence")
+            .field("key", &self.key)
+            .field("own", &self.own)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Fence {
-    /// Of the run `own` of `job`.
-    pub(crate) fn new(bookkeeping: &str, job: &str, own: Generation) -> Self {
-        Fence { key: format!("{bookkeeping}{job}:generation"), text: own.to_string(), own }
+    /// Of the run `own` of `job`, as long as it `leads`.
+    pub(crate) fn new(
+        bookkeeping: &str,
+        job: &str,
+        own: Generation,
+        leads: Option<Leading>,
+    ) -> Self {
+        Fence { key: format!("{bookkeeping}{job}:generation"), text: own.to_string(), own, leads }
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -119,6 +139,33 @@ impl Fence {
         if later || was_own && level { Entered::Later(found) } else { Entered::Earlier }
     }
 
+    /// Whether another run has taken the state over, whatever Redis knows of it; to be asked before this one
+    /// is entered. Where the store of the state does not answer, rows are not held back for it: a run that
+    /// comes after is entered by its own start, and then has the fence.
+    pub(crate) fn is_superseded(&self) -> bool {
+        match self.leads.as_ref().map_or(Ok(()), |leads| leads()) {
+            Ok(()) => false,
+            Err(NotLeading::TakenOver) => true,
+            Err(NotLeading::Unknown(why)) => {
+                tracing::warn!(
+                    why,
+                    "the state's store does not say whether another process has taken over; rows are \
+                     written to Redis all the same"
+                );
+                false
+            }
+        }
+    }
+
+    /// What a run says that is not entered, since its state is another's.
+    pub(crate) fn superseded(&self, job: &str) -> String {
+        let own = self.own.number;
+        format!(
+            "cannot write rows of job '{job}' to Redis as its generation {own}: another process has taken \
+             the job's state over, though Redis does not know of it; let that one run"
+        )
+    }
+
     /// What a run says that has to stop for `later`.
     pub(crate) fn refusal(&self, job: &str, later: &Generation) -> String {
         let own = self.own.number;
@@ -145,7 +192,7 @@ mod tests {
     }
 
     fn fence() -> Fence {
-        Fence::new("tidemark:", "fraud", generation(7, "s", "w"))
+        Fence::new("tidemark:", "fraud", generation(7, "s", "w"), None)
     }
 
     fn entered(found: &Generation, was_own: bool) -> Entered {
@@ -169,6 +216,18 @@ mod tests {
             assert_eq!(entered(&other, false), Entered::Earlier, "{other}: at the start");
             assert_eq!(entered(&other, true), Entered::Later(other.clone()), "{other}: afterwards");
         }
+    }
+
+    #[test]
+    fn a_run_is_superseded_when_the_store_of_its_state_says_so_and_not_when_it_says_nothing() {
+        let asked = |answer: Result<(), NotLeading>| {
+            let leads: Leading = Box::new(move || answer.clone());
+            Fence::new("tidemark:", "fraud", generation(7, "s", "w"), Some(leads)).is_superseded()
+        };
+        assert!(asked(Err(NotLeading::TakenOver)));
+        assert!(!asked(Ok(())));
+        assert!(!asked(Err(NotLeading::Unknown("it is away".to_owned()))));
+        assert!(!fence().is_superseded());
     }
 
     #[test]

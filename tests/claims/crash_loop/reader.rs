@@ -57,10 +57,9 @@ fn read(port: u16, heartbeats: &str, over: &AtomicBool) -> Result<u64, String> {
         while !over.load(Ordering::Acquire) {
             let Ok(counts) = counts(&mut connection) else { break };
             for (key, count) in counts {
-                let held = newest.entry(key).or_default();
+                let held = newest.entry(key.clone()).or_default();
                 if count < *held {
-                    let key = newest.iter().find(|held| *held.1 > count).map(|held| held.0);
-                    return Err(format!("{COUNT} of a row fell to {count}, perhaps of {key:?}"));
+                    return Err(format!("{COUNT} of {key} fell from {held} to {count}"));
                 }
                 *held = count;
             }
