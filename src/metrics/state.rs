@@ -7,7 +7,7 @@ use super::exposition::{Exposition, float};
 pub(super) fn bytes(out: &mut Exposition, scrape: &Scrape<'_>) {
     let mut bytes = out.gauge(
         "tidemark_state_bytes",
-        "Bytes of the state by entity type and part (timeline, unsealed, accumulators, history, dictionaries, checkpoint); all but the timeline once a second or so.",
+        "Bytes of the state by entity type and part (timeline, unsealed, accumulators, history, dictionaries, checkpoint, lines); all but the timeline once a second or so.",
     );
     let mut reusable = out.gauge(
         "tidemark_state_reusable_bytes",

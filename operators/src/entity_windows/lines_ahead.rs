@@ -24,6 +24,11 @@ impl LinesAhead {
         self.bytes += bytes;
     }
 
+    /// How many bytes wait.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// Whether too many wait, when all lines before `merged` are merged and no more come before `given`.
     /// Who holds the others back is never too far ahead.
     pub fn is_far(&mut self, merged: EventTime, given: EventTime) -> bool {

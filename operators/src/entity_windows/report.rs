@@ -104,6 +104,7 @@ impl Running {
         entity.dictionary_bytes.set(log.names.memory() as u64);
         entity.unsealed_bytes.set(self.unsealed_bytes());
         entity.checkpoint_bytes.set(self.handed.as_ref().map_or(0, Handed::memory) as u64);
+        entity.lines_bytes.set(self.ahead.bytes());
         let free = log.names.free_slots();
         let live = self.live.as_ref().map_or(0, |live| live.reusable(free));
         let sealed = self.sealing.as_ref().map_or(0, |sealing| sealing.reusable(free));

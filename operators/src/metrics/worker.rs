@@ -129,6 +129,8 @@ pub struct EntityMetrics {
     pub dictionary_bytes: Gauge,
     /// Bytes of rows that are copied for the next checkpoint.
     pub checkpoint_bytes: Gauge,
+    /// Bytes of sealed lines that wait for those of other entity types and workers to be merged.
+    pub lines_bytes: Gauge,
     /// Those of all these bytes that nothing is in: they are filled again before anything grows.
     pub reusable_bytes: Gauge,
     /// The windows of the entity, by their place in its plan.
@@ -141,7 +143,7 @@ pub struct EntityMetrics {
 
 impl EntityMetrics {
     /// The bytes of its state, by part, with the parts' names.
-    pub fn parts(&self) -> [(&'static str, u64); 6] {
+    pub fn parts(&self) -> [(&'static str, u64); 7] {
         [
             ("timeline", self.timeline_bytes.get()),
             ("unsealed", self.unsealed_bytes.get()),
@@ -149,6 +151,7 @@ impl EntityMetrics {
             ("history", self.history_bytes.get()),
             ("dictionaries", self.dictionary_bytes.get()),
             ("checkpoint", self.checkpoint_bytes.get()),
+            ("lines", self.lines_bytes.get()),
         ]
     }
 
