@@ -12,10 +12,15 @@
 //!
 //! Bound: one row for each slot that ever held one, a page (256 rows) at a time; slots are reused.
 
+use std::hint::black_box;
 use tidemark_operators::metrics::HeldBytes;
 
 /// Rows of a page.
 const PAGE: usize = 256;
+/// Rows that are read in at once: they fit the first cache of a processor.
+const WARM_ROWS: usize = 64;
+/// Words of a line of a processor's cache.
+const LINE: usize = 8;
 
 /// The entity has a row.
 pub(crate) const PRESENT: u64 = 1 << 48;
@@ -215,6 +220,27 @@ impl Rows {
     /// The first slot that has never been written to.
     pub(crate) fn end(&self) -> u32 {
         u32::try_from(self.pages.len() * PAGE).unwrap_or(u32::MAX)
+    }
+
+    /// Now and then reads in the rows of the next slots from `at` on, so that who writes them one by one does
+    /// not wait for each.
+    #[inline]
+    pub(crate) fn warm(&self, slots: &[u32], at: usize) {
+        if at.is_multiple_of(WARM_ROWS) {
+            let slots = slots.get(at..).unwrap_or_default();
+            self.read_in(slots.get(..WARM_ROWS).unwrap_or(slots));
+        }
+    }
+
+    fn read_in(&self, slots: &[u32]) {
+        let stride = self.width.stride();
+        black_box(slots.iter().fold(0, |sum, slot| {
+            let slot = *slot as usize;
+            let page = self.pages.get(slot / PAGE).and_then(Option::as_ref);
+            let row = page.and_then(|page| page.chunks_exact(stride).nth(slot % PAGE));
+            let words = row.into_iter().flat_map(|row| row.iter().step_by(LINE).chain(row.last()));
+            words.fold(sum, |sum, word| sum ^ word)
+        }));
     }
 
     /// The row at `slot`, present or not; `None` when its page was never written to.

@@ -70,6 +70,7 @@ impl Shard {
         let index = u32::try_from(batch.view).unwrap_or(u32::MAX);
         let causes = batch.causes.iter().zip(&batch.deleted);
         for (at, (slot, (cause, deleted))) in batch.slots.iter().zip(causes).enumerate() {
+            rows.warm(&batch.slots, at);
             let restored = *cause == Cause::Restored;
             // Where it is a change after all, decay has made it.
             let cause = if restored { Cause::Decay } else { *cause };
