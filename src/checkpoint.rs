@@ -6,8 +6,10 @@
 //! segments/{generation}-{..}    rows of a timeline, sealed since the cut before
 //! states/{generation}-{..}      a part of a snapshot: what is folded over the rows before it
 //! ids/{generation}-{..}         by what copies of records are told, since the checkpoint before
+//! tables/{table}/{number}       from when on a version of a reference table is seen
+//! versions/{generation}-{..}    the rows of such a version, which its record lists
 //!
-//! segment, state file, ids:  block | block | .. | footer (JSON) | its length, its CRC32C, what it is
+//! segment, state file, ids, version:  block | block | .. | footer (JSON) | its length, its CRC32C, what it is
 //! ```
 //!
 //! A checkpoint is there when its manifest is, and nothing is part of it that the manifest does not
@@ -33,6 +35,8 @@ mod names;
 mod samples;
 mod segment;
 mod states;
+mod version_records;
+mod versions;
 
 pub use blocks::{StoredObject, Verified};
 pub use encryption::{BlockCipher, KeyError, StateKeys};
@@ -52,6 +56,11 @@ pub use segment::{
     verify_segment,
 };
 pub use states::{ListedStates, StatesContent, StatesReader, StatesWriter, verify_states};
+pub use version_records::{VersionRecord, VersionRecords};
+pub use versions::{
+    ColumnDefinition, EncodedVersion, ListedVersion, TableDefinition, VersionContent,
+    VersionReader, verify_version,
+};
 
 use crate::objects::{Creation, Objects};
 

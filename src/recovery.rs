@@ -19,6 +19,7 @@ mod follow;
 mod history;
 mod ids;
 mod insist;
+mod kept_table;
 mod lacks;
 mod leads;
 mod left_online;
@@ -34,6 +35,8 @@ mod processes;
 mod publisher;
 mod restore;
 mod schemas;
+mod sealed_tail;
+mod table_versions;
 mod thread;
 mod writer;
 
@@ -49,6 +52,7 @@ pub use error::RecoveryError;
 use error::system;
 use follow::Outgoing;
 pub use history::{HistoryRead, JoinedPartition, JoinedTopic, SourceRead};
+pub use kept_table::{KeptTable, TimedVersion};
 use lacks::Lacks;
 use leads::{cause, leading, leads};
 pub use left_online::LeftOnline;
@@ -63,6 +67,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
+pub use table_versions::TableVersions;
 use thread::{Begin, WriterThread, spawn};
 use tidemark_operators::cut::{Cut, Resume, ResumedIds};
 use tidemark_operators::entity_windows::{EntityRestore, RestoreFeed};
@@ -88,8 +93,8 @@ pub struct RecoveryConfig {
     pub intervals: (Duration, Duration),
     /// Dead letters, and their bytes, that may wait.
     pub letters_max: (u64, u64),
-    /// Whether sealed rows go to a file.
-    pub sealed_rows: bool,
+    /// The file that sealed rows go to; `None`: they go nowhere.
+    pub sealed_file: Option<PathBuf>,
     /// Entity types that may lack of past events what the job needs of them.
     pub start_empty: Vec<String>,
     /// What blocks are encrypted with, and read; `None`: they are not.
@@ -121,6 +126,7 @@ pub struct Recovery {
     outgoing: Option<Arc<Outgoing>>,
     topics: Arc<OnceLock<Arc<FoundTopics>>>,
     lacks: Arc<Lacks>,
+    tables: Arc<TableVersions>,
     /// What the online store holds of the run before.
     left: OnceLock<LeftOnline>,
     /// Of each worker that has not begun: what it is restored from.
@@ -152,7 +158,7 @@ impl Recovery {
             objects: Arc::clone(&objects),
             plan: Arc::clone(&config.plan),
             workers: config.shape.peers(),
-            sealed_rows: config.sealed_rows,
+            sealed_rows: config.sealed_file.is_some(),
             keys: config.keys.clone(),
             history: config.history.clone(),
             cipher: config.keys.as_ref().map(|keys| keys.cipher()).transpose()?,
@@ -160,11 +166,7 @@ impl Recovery {
             topics: Arc::clone(&topics),
             over: Arc::clone(&over),
         };
-        let run = move || {
-            if let Err(error) = thread.run(&taken, &begins) {
-                failed(&error);
-            }
-        };
+        let run = move || thread.run(&taken, &begins).unwrap_or_else(|error| failed(&error));
         let thread = spawn(run)?;
         let gone = || system("write checkpoints", std::io::Error::other("the thread is gone"));
         let (begun, segments): (Manifest, Vec<ListedSegment>) =
@@ -174,9 +176,11 @@ impl Recovery {
         let superseded = |error| cause(&*objects, &begun, error);
         let publisher = publisher(&objects, &begun, letters, &room).map_err(superseded)?;
         let (to, messages) = channel();
-        let lacks = Lacks::new(&config.plan, &begun, config.start_empty.clone());
-        let lacks = Arc::new(lacks);
-        begin.send((Arc::clone(&publisher), Arc::clone(&lacks), messages)).map_err(|_| gone())?;
+        let lacks = Arc::new(Lacks::new(&config.plan, &begun, config.start_empty.clone()));
+        let tables = TableVersions::open(&config, &objects, &begun, (&progress, &over));
+        let tables = Arc::new(tables.map_err(superseded)?);
+        let parts = (Arc::clone(&publisher), Arc::clone(&lacks), Arc::clone(&tables), messages);
+        begin.send(parts).map_err(|_| gone())?;
         let keys = config.keys.as_deref();
         let ids = ids::resume(&config.plan, &*objects, &begun, keys).map_err(superseded)?;
         let restore = load(&config, &objects, &begun, segments, (&progress, &lacks))?;
@@ -190,6 +194,7 @@ impl Recovery {
             outgoing: None,
             topics,
             lacks,
+            tables,
             left: OnceLock::new(),
             restore: Mutex::new(restore),
             messages: Mutex::new(Some(to)),
@@ -330,8 +335,13 @@ impl Recovery {
 
     /// What checkpoints cost; may be kept and asked after the end.
     pub fn costs(&self) -> impl Fn() -> CheckpointSnapshot + Send + Sync + use<> {
-        let progress = Arc::clone(&self.progress);
-        move || progress.costs()
+        let (progress, tables) = (Arc::clone(&self.progress), Arc::clone(&self.tables));
+        move || CheckpointSnapshot { table_versions: tables.counts(), ..progress.costs() }
+    }
+
+    /// The versions of reference tables that are kept: in the first process, which reads tables.
+    pub fn tables(&self) -> &Arc<TableVersions> {
+        &self.tables
     }
 
     /// From which time on rows of a view, by job index, lack nothing of what a changed job began to keep

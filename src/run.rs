@@ -302,6 +302,7 @@ impl OpenJob {
             reload: true,
             kafka: Some(connect::kafka(&self.settings.kafka)),
             instead: &[],
+            kept: self.recovery.as_ref().map(|recovery| Arc::clone(recovery.tables())),
             metrics: self.observer.metrics.first().cloned(),
             status: self.service.tables(),
         };

@@ -2,10 +2,12 @@
 //!
 //! A file's first version is read before the job starts, and a mistake in it stops the job. Later
 //! ones are found by looking at the file every `reload`: one with a mistake is logged and counted,
-//! and the old one stays.
+//! and the old one stays. Where the job has a state each version is kept there with the time that it
+//! takes effect, before it does.
 
 mod csv;
 mod file;
+mod keeping;
 mod status;
 mod topic;
 
@@ -15,6 +17,7 @@ pub use status::TableStatus;
 use crate::failure::Failure;
 use crate::kafka::KafkaConfig;
 use crate::named_file::is_standard;
+use crate::recovery::{KeptTable, TableVersions};
 use crate::source::Waker;
 use file::FileTable;
 use std::path::{Path, PathBuf};
@@ -34,6 +37,8 @@ pub struct TablesConfig<'a> {
     pub kafka: Option<KafkaConfig>,
     /// Files that are read in the place of what the job says, by table.
     pub instead: &'a [(usize, PathBuf)],
+    /// Where the versions of files are kept, so that a restart goes on with them; `None`: they are not.
+    pub kept: Option<Arc<TableVersions>>,
     /// Where it is counted what could not be read: those of worker 0.
     pub metrics: Option<Arc<WorkerMetrics>>,
     /// By table, whom to tell how it is doing; nobody where there are fewer.
@@ -65,7 +70,7 @@ impl OpenTables {
     ) -> Result<Option<OpenTables>, Failure> {
         let mut tables = Vec::new();
         for (at, table) in plan.tables.iter().enumerate() {
-            let metrics = config.metrics.clone();
+            let (metrics, kept) = (config.metrics.clone(), config.kept_at(at));
             let status = config.status.get(at).cloned().unwrap_or_default();
             let instead = config.instead.iter().find(|(table, _)| *table == at);
             let opened = match (&table.from, instead) {
@@ -73,10 +78,15 @@ impl OpenTables {
                     FileTable::once(table, path).map_err(Failure::failed)?,
                 )),
                 (TableFrom::Shipped { .. }, _) => {
-                    OpenTable::File(Box::new(FileTable::shipped(table).map_err(Failure::failed)?))
+                    let file = FileTable::shipped(table).map_err(Failure::failed)?;
+                    match kept_in(file, kept, keep_trying)? {
+                        Some(file) => OpenTable::File(Box::new(file)),
+                        None => return Ok(None),
+                    }
                 }
                 (TableFrom::File { path, reload, .. }, _) => {
-                    let mut file = FileTable::once(table, path).map_err(Failure::failed)?;
+                    let file = FileTable::once(table, path).map_err(Failure::failed)?;
+                    let Some(mut file) = kept_in(file, kept, keep_trying)? else { return Ok(None) };
                     // What has been read of standard input is gone.
                     if config.reload && !is_standard(Path::new(path)) {
                         let every = Duration::from_millis(*reload);
@@ -127,6 +137,27 @@ impl OpenTables {
         for topic in std::mem::take(&mut *lock(&self.reading)) {
             topic.close(within.saturating_sub(began.elapsed()));
         }
+    }
+}
+
+impl TablesConfig<'_> {
+    fn kept_at(&self, at: usize) -> Option<&Arc<KeptTable>> {
+        self.kept.as_ref()?.of(at)
+    }
+}
+
+/// The table with its versions kept, where they are to be; `None`: somebody stopped the job.
+fn kept_in(
+    file: FileTable,
+    kept: Option<&Arc<KeptTable>>,
+    keep_trying: &dyn Fn() -> bool,
+) -> Result<Option<FileTable>, Failure> {
+    let Some(kept) = kept else { return Ok(Some(file)) };
+    match file.kept_in(kept, keep_trying) {
+        Ok(file) => Ok(Some(file)),
+        Err(_) if !keep_trying() => Ok(None),
+        Err(error) if error.is_taken_over() => Err(Failure::failed(error).taken_over()),
+        Err(error) => Err(Failure::failed(error)),
     }
 }
 

@@ -9,7 +9,8 @@
 //! A table is a differential collection in event time: a row that is added at `t` is found by
 //! events with `ts >= t`. Worker 0 reads the table and holds its capability at the first point of
 //! the 1 s grid above the frontier of the event sources, so what it reads can never change an event
-//! that may already be sealed; a reload takes effect there. Every worker arranges all rows and reads
+//! that may already be sealed; a reload takes effect there, once its feed keeps that time (what a job
+//! has said of an event does not change with a restart). Every worker arranges all rows and reads
 //! them through its own trace.
 //!
 //! Sealing waits for the tables' frontier too. What is looked up before that, for live rows, is
@@ -17,10 +18,11 @@
 //!
 //! - [`row`]: rows, their keys and cells; [`address`]: prefixes; [`text`]: rows from text;
 //! - [`version`], [`history`]: what changes when a file or a record of a topic has been read;
-//! - [`input`], `topic`, `key`: the operator on worker 0;
+//! - [`input`], `file`, `topic`, `key`: the operator on worker 0;
 //! - [`tables`]: the traces and how they are searched; [`lookups`]: what an entity asks of them.
 
 pub mod address;
+mod file;
 pub mod history;
 pub mod input;
 mod key;

@@ -18,10 +18,12 @@ use super::names::{
     LISTED, ListedKind, MANIFESTS, WrittenBy, manifest_name, manifest_sequence, object_name,
     written_in,
 };
-use super::{CheckpointError, DamagePlace, DamagedObject, ListedSegment, Manifest, store};
+use super::{
+    CheckpointError, DamagePlace, DamagedObject, ListedSegment, Manifest, VersionRecords, store,
+};
 use crate::fault;
 use crate::objects::{Creation, Objects};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How many manifests are kept.
 pub const MANIFESTS_KEPT: usize = 3;
@@ -319,6 +321,24 @@ impl<'a> Leader<'a> {
         }
         objects.remove_leftovers()?;
         Ok(collected)
+    }
+
+    /// Deletes versions of tables that no longer belong to one of these manifests, and the records of
+    /// them, where the job has tables of the names `held`; see [`VersionRecords`]. Says for each of those
+    /// which is the first that is needed.
+    ///
+    /// # Errors
+    /// As [`collect`](Self::collect).
+    pub fn collect_versions(
+        &self,
+        held: &BTreeSet<String>,
+    ) -> Result<BTreeMap<String, u64>, CheckpointError> {
+        let kept = self.kept(&self.manifests.sequences()?)?;
+        if let Some(later) = kept.first().filter(|kept| kept.sequence > self.manifest.sequence) {
+            return Err(self.fenced(&self.manifest, &format!("manifest {}", later.sequence)));
+        }
+        let records = VersionRecords::new(self.manifests.objects);
+        records.collect(&kept, held, self.manifest.generation)
     }
 
     /// The newest manifests that verify, of those with these sequence numbers.

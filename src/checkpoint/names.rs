@@ -5,6 +5,11 @@ pub(super) const MANIFESTS: &str = "manifests/";
 /// Where everything else is that a manifest may list.
 pub(super) const LISTED: [&str; 4] = ["segments/", "states/", "indexes/", "ids/"];
 
+/// Where the records of versions of tables are, each table in a folder of its own.
+pub(super) const TABLES: &str = "tables/";
+/// Where their rows are.
+pub(super) const VERSIONS: &str = "versions/";
+
 /// What an object is that a manifest lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListedKind {
@@ -16,6 +21,8 @@ pub enum ListedKind {
     Index,
     /// Ids.
     Ids,
+    /// Rows of a version of a table, which a record lists.
+    Version,
 }
 
 /// Which object it is among those of its kind.
@@ -49,6 +56,7 @@ pub fn object_name(kind: ListedKind, written: WrittenBy) -> String {
         ListedKind::States => states,
         ListedKind::Index => indexes,
         ListedKind::Ids => ids,
+        ListedKind::Version => VERSIONS,
     };
     let WrittenBy { generation, sequence, worker, number } = written;
     format!("{folder}{generation:010}-{sequence:020}-{worker}-{number}")
@@ -70,4 +78,15 @@ pub(super) fn manifest_name(sequence: u64) -> String {
 pub(super) fn manifest_sequence(name: &str) -> Option<u64> {
     let sequence = name.strip_prefix(MANIFESTS)?.parse().ok()?;
     (manifest_name(sequence) == name).then_some(sequence)
+}
+
+pub(super) fn table_record_name(table: &str, number: u64) -> String {
+    format!("{TABLES}{table}/{number:020}")
+}
+
+/// The table and the number in a record's name.
+pub(super) fn table_record_number(name: &str) -> Option<(String, u64)> {
+    let (table, number) = name.strip_prefix(TABLES)?.split_once('/')?;
+    let number = number.parse().ok()?;
+    (table_record_name(table, number) == name).then(|| (table.to_owned(), number))
 }

@@ -27,9 +27,9 @@ pub struct CheckpointArgs {
 /// What to do with checkpoints.
 #[derive(Clone, Debug, Subcommand)]
 pub enum CheckpointCommand {
-    /// List checkpoints, one a line: number, generation, cut, age, rows, bytes
+    /// List checkpoints, one a line: number, generation, cut, age, rows, bytes, table versions
     Ls(CheckpointsListed),
-    /// Show what a checkpoint holds: partitions, segments, snapshot, positions
+    /// Show what a checkpoint holds: partitions, segments, snapshot, positions, versions of tables
     Show(CheckpointShown),
     /// Read every object that checkpoints list, and name each one that is damaged or missing
     Verify(CheckpointsVerified),
@@ -58,10 +58,11 @@ Examples:
 
 A generation counts up each time that a process takes over the state. The cut is the event time up
 to which rows are kept; what is later is read again from its topics. Bytes are those of all objects
-that the checkpoint lists, most of which others list too.
+that the checkpoint lists, most of which others list too. Table versions are those of reference
+tables that events may be looked up in from the cut on.
 
 With --format json: {\"checkpoints\": [{\"sequence\", \"generation\", \"cut\", \"created_at\",
-\"rows\", \"bytes\"}], \"damaged\": [{\"object\", \"error\"}]}; times are ms since 1970.")]
+\"rows\", \"bytes\", \"versions\"}], \"damaged\": [{\"object\", \"error\"}]}; times are ms since 1970.")]
 pub struct CheckpointsListed {
     /// Where the state is: a folder or a URL
     #[arg(value_name = "STATE")]

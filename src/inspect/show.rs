@@ -1,7 +1,9 @@
 //! `tidemark checkpoint show`
 
 use super::{failed, manifest, opened, table};
-use crate::checkpoint::{ListedSegment, Manifest, Manifests, PartitionMark, Position};
+use crate::checkpoint::{
+    ListedSegment, Manifest, Manifests, PartitionMark, Position, VersionRecord, VersionRecords,
+};
 use crate::cli::{CheckpointShown, OutputFormat};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -17,10 +19,13 @@ pub(super) fn run(args: &CheckpointShown) -> Result<Exit, Failure> {
         return output::print_json(&manifest);
     }
     let segments = Manifests::new(&*objects).segments(&manifest).map_err(failed)?;
-    output::print(&shown(&manifest, &segments))
+    let (records, tables) = (VersionRecords::new(&*objects), manifest.tables.iter());
+    let versions = tables.map(|(table, base)| records.chain(table, Some(*base)));
+    let versions = versions.collect::<Result<Vec<_>, _>>().map_err(failed)?.concat();
+    output::print(&shown(&manifest, &segments, &versions))
 }
 
-fn shown(manifest: &Manifest, segments: &[ListedSegment]) -> String {
+fn shown(manifest: &Manifest, segments: &[ListedSegment], versions: &[VersionRecord]) -> String {
     let mut out = head(manifest);
     let partitions = manifest.partitions.iter().map(partition);
     section(&mut out, &PARTITION, partitions.collect());
@@ -55,9 +60,7 @@ fn shown(manifest: &Manifest, segments: &[ListedSegment]) -> String {
         vec![name.clone(), position]
     });
     section(&mut out, &["published", "up to"], outbox.collect());
-    let tables =
-        manifest.tables.iter().map(|(name, version)| vec![name.clone(), version.to_string()]);
-    section(&mut out, &["table", "version"], tables.collect());
+    section(&mut out, &VERSION, versions.iter().map(version).collect());
     let forgotten = manifest.tombstones.iter();
     let forgotten =
         forgotten.map(|one| vec![one.entity.clone(), one.id.clone(), time_text(one.before)]);
@@ -105,6 +108,19 @@ fn partition(mark: &PartitionMark) -> Vec<String> {
         mark.reread.to_string(),
         count_text(refused),
         mark.clock.map_or_else(|| "-".to_owned(), time_text),
+    ]
+}
+
+const VERSION: [&str; 6] = ["table", "version", "seen from", "rows", "bytes", "object"];
+
+fn version(record: &VersionRecord) -> Vec<String> {
+    vec![
+        record.table.clone(),
+        record.number.to_string(),
+        time_text(record.from),
+        count_text(record.rows.rows),
+        bytes_short(record.rows.bytes),
+        record.rows.name.clone(),
     ]
 }
 

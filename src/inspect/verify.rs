@@ -3,8 +3,8 @@
 use super::ls::ObjectFault;
 use super::{failed, keys, nothing, opened};
 use crate::checkpoint::{
-    CheckpointError, Manifest, Manifests, StateKeys, Verified, verify_ids, verify_segment,
-    verify_states,
+    CheckpointError, Manifest, Manifests, StateKeys, Verified, VersionRecords, verify_ids,
+    verify_segment, verify_states, verify_version,
 };
 use crate::cli::{CheckpointsVerified, OutputFormat};
 use crate::exit::Exit;
@@ -111,6 +111,31 @@ impl Verification<'_> {
         for ids in &manifest.ids {
             if self.is_new(&ids.name, ids.bytes) {
                 self.note(verify_ids(self.objects, ids, self.keys))?;
+            }
+        }
+        self.versions(manifest)
+    }
+
+    /// The versions of tables that are seen at a manifest's cut, and all later ones.
+    fn versions(&mut self, manifest: &Manifest) -> Result<(), Failure> {
+        if manifest.tables.is_empty() {
+            return Ok(());
+        }
+        let records = VersionRecords::new(self.objects);
+        let all = records.numbers().map_err(failed)?;
+        for (table, base) in &manifest.tables {
+            let there = all.get(table).map_or(&[][..], |numbers| numbers);
+            for number in VersionRecords::needed(Some(*base), there) {
+                if !self.is_new(&VersionRecords::name(table, number), 0) {
+                    continue;
+                }
+                match records.read(table, number) {
+                    Ok(record) if self.is_new(&record.rows.name, record.rows.bytes) => {
+                        self.note(verify_version(self.objects, table, &record.rows, self.keys))?;
+                    }
+                    Ok(_) => {}
+                    Err(error) => self.fault(error)?,
+                }
             }
         }
         Ok(())

@@ -24,11 +24,20 @@ pub(super) fn written(out: &mut Exposition, checkpoints: &CheckpointSnapshot) {
     segments.count(&[], checkpoints.segments);
     let mut bytes = out.counter(
         "tidemark_checkpoint_bytes_total",
-        "Bytes of checkpoints: of new rows, of segments that small ones were merged into, of snapshots.",
+        "Bytes of checkpoints: of new rows, of segments that small ones were merged into, of snapshots, of \
+         versions of reference tables.",
     );
     bytes.count(&[("kind", "rows")], checkpoints.row_bytes);
     bytes.count(&[("kind", "merged")], checkpoints.merged_bytes);
     bytes.count(&[("kind", "snapshot")], checkpoints.snapshot_bytes);
+    bytes.count(&[("kind", "tables")], checkpoints.table_bytes);
+    let mut versions = out.gauge(
+        "tidemark_table_versions_kept",
+        "Versions of a reference table in the state, which events may still be looked up in.",
+    );
+    for (table, held) in &checkpoints.table_versions {
+        versions.count(&[("table", table)], *held);
+    }
     let mut merged = out.counter(
         "tidemark_checkpoint_merged_segments_total",
         "Segments of checkpoints that were merged into larger ones.",
@@ -40,7 +49,7 @@ pub(super) fn written(out: &mut Exposition, checkpoints: &CheckpointSnapshot) {
     );
     restore.count(&[("part", "all")], checkpoints.restore_bytes);
     restore.count(&[("part", "read")], checkpoints.restored_bytes);
-    for family in [whole, age, segments, bytes, merged, restore] {
+    for family in [whole, age, segments, bytes, versions, merged, restore] {
         out.add(family);
     }
 }

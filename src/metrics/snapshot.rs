@@ -223,6 +223,10 @@ pub struct CheckpointSnapshot {
     pub merged_bytes: u64,
     /// Bytes of snapshots.
     pub snapshot_bytes: u64,
+    /// Bytes of versions of reference tables.
+    pub table_bytes: u64,
+    /// How many versions of each reference table are held, by its name.
+    pub table_versions: Vec<(String, u64)>,
     /// Segments that were merged into others.
     pub merged_segments: u64,
     /// Bytes of the checkpoint that the job goes on from.

@@ -35,6 +35,8 @@ pub(super) struct CheckpointProgress {
     pub merged_bytes: AtomicU64,
     /// See `row_bytes`.
     pub snapshot_bytes: AtomicU64,
+    /// See `row_bytes`: of versions of tables.
+    pub table_bytes: AtomicU64,
     /// Segments that were merged into others.
     pub merged_segments: AtomicU64,
     /// Bytes of the checkpoint that the job goes on from, and how many of them are read.
@@ -73,6 +75,8 @@ impl CheckpointProgress {
             row_bytes: now(&self.row_bytes),
             merged_bytes: now(&self.merged_bytes),
             snapshot_bytes: now(&self.snapshot_bytes),
+            table_bytes: now(&self.table_bytes),
+            table_versions: Vec::new(),
             merged_segments: now(&self.merged_segments),
             restore_bytes: now(&self.restore_bytes),
             restored_bytes: now(&self.restored_bytes),

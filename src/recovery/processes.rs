@@ -67,6 +67,7 @@ impl Recovery {
             outgoing: Some(outgoing),
             topics: Arc::default(),
             lacks,
+            tables: Arc::default(),
             left: OnceLock::new(),
             restore: Mutex::new(restore),
             messages: Mutex::new(Some(to)),

@@ -8,6 +8,7 @@ use super::lacks::Lacks;
 use super::merging::Merging;
 use super::part_files::PartFiles;
 use super::publisher::LetterPublisher;
+use super::table_versions::TableVersions;
 use super::writer::{Gathering, SnapshotFiles, Writer};
 use crate::checkpoint::{
     BlockCipher, Leader, ListedSegment, Manifest, Manifests, ReadHistory, StateKeys,
@@ -25,7 +26,8 @@ use std::thread::JoinHandle;
 use tidemark_operators::plan::Plan;
 
 /// What the thread needs once it has taken over.
-pub(super) type Begin = (Arc<LetterPublisher>, Arc<Lacks>, Receiver<WorkerMessage>);
+pub(super) type Begin =
+    (Arc<LetterPublisher>, Arc<Lacks>, Arc<TableVersions>, Receiver<WorkerMessage>);
 
 /// What the thread that writes checkpoints is made of.
 pub(super) struct WriterThread {
@@ -65,7 +67,7 @@ impl WriterThread {
         held.history = self.history.or(held.history);
         let segments = leader.segments().map(|segments| (held.clone(), segments));
         let _ = taken.send(segments.map_err(RecoveryError::from));
-        let Ok((publisher, lacks, messages)) = begins.recv() else { return Ok(()) };
+        let Ok((publisher, lacks, tables, messages)) = begins.recv() else { return Ok(()) };
         let cipher = self.cipher.map(Arc::new);
         let (store, progress) = (Arc::clone(&self.objects), Arc::clone(&self.progress));
         let writer = Writer {
@@ -82,6 +84,7 @@ impl WriterThread {
             topics: self.topics,
             publisher,
             lacks,
+            tables,
             next: held,
             gathering: Gathering::default(),
             unreadable_ids: BTreeSet::new(),

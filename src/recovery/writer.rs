@@ -9,6 +9,7 @@ use super::merging::Merging;
 use super::parcel::Parcel;
 use super::part_files::PartFiles;
 use super::publisher::{Batch, LetterPublisher};
+use super::table_versions::TableVersions;
 use super::{RecoveryError, WorkerMessage, marks};
 use crate::checkpoint::{
     BlockCipher, Leader, ListedKind, ListedSegment, ListedStates, MANIFESTS_KEPT, Manifest,
@@ -48,6 +49,8 @@ pub(super) struct Writer<'a> {
     pub topics: Arc<OnceLock<Arc<FoundTopics>>>,
     pub publisher: Arc<LetterPublisher>,
     pub lacks: Arc<Lacks>,
+    /// The versions of tables that this process keeps.
+    pub tables: Arc<TableVersions>,
     /// What the next manifest will be.
     pub next: Manifest,
     pub files: PartFiles<'a>,
@@ -327,6 +330,8 @@ impl Writer<'_> {
         next.retire(held.saturating_sub(reach(&self.plan)));
         next.lacking = self.lacks.at(cut.at, next.rows_from.unwrap_or(0));
         next.fingerprint.clone_from(&self.lacks.fingerprints);
+        // Of a table that the job no longer has nothing is needed.
+        next.tables = self.tables.at(cut.at);
         self.merging.take(&mut next);
         Ok(next)
     }
@@ -374,6 +379,12 @@ impl Writer<'_> {
         let writing_from = if is_listed { self.merging.writing_from() } else { 0 };
         if let Err(error) = self.leader.collect(writing_from) {
             tracing::warn!(%error, "old objects of checkpoints cannot be deleted; they are left");
+        }
+        match self.leader.collect_versions(&TableVersions::names(&self.plan)) {
+            Ok(needed) => self.tables.release(&needed),
+            Err(error) => {
+                tracing::warn!(%error, "old versions of tables cannot be deleted; they are left");
+            }
         }
         if let (MANIFESTS_KEPT, Some(last)) = (self.published.len(), self.published.front()) {
             letters::collect(self.objects, *last);
@@ -438,6 +449,7 @@ mod tests {
             topics: Arc::default(),
             publisher: Arc::new(publisher.unwrap()),
             lacks: Arc::new(Lacks::new(&plan, &Manifest::default(), Vec::new())),
+            tables: Arc::default(),
             gathering: Gathering::default(),
             unreadable_ids: BTreeSet::new(),
             telling: SnapshotFiles::default(),

@@ -189,6 +189,7 @@ impl<'a> HistoryReading<'a> {
         let keep_trying = || !stop.asked();
         let config = TablesConfig {
             kafka: Some(connect::kafka(&self.settings.kafka)),
+            kept: Some(Arc::clone(self.recovery.tables())),
             ..TablesConfig::default()
         };
         let tables = OpenTables::open(&self.asked.files, &config, &keep_trying)?;

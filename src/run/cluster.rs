@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::mesh::Mesh;
 use crate::recovery::{Recovery, RecoveryConfig, RecoveryError};
 use crate::signals::Stop;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shape::Shape;
@@ -42,7 +42,7 @@ pub(super) fn config(
         url: url.clone(),
         intervals: (settings.state.checkpoint_interval, settings.state.snapshot_interval),
         letters_max: (limits.dead_letter_queue as u64, limits.dead_letter_queue_bytes),
-        sealed_rows: settings.sealed.path.is_some(),
+        sealed_file: settings.sealed.path.as_ref().map(PathBuf::from),
         start_empty: Vec::new(),
         keys: keys.map(Arc::new),
         history: None,

@@ -1,21 +1,25 @@
 //! A table's file, looked at again and again.
 
 use super::csv::{self, CsvError};
+use super::keeping::{FoundVersion, Keeping, KeptTimes};
 use super::status::TableStatus;
 use crate::file_source::form::{self, BYTE_ORDER_MARK, Form};
 use crate::named_file::{self, is_standard};
+use crate::recovery::{KeptTable, RecoveryError, TimedVersion};
+use std::collections::VecDeque;
 use std::fs::Metadata;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::time::{Duration, SystemTime};
 use thiserror::Error;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::{TableFrom, TablePlan};
 use tidemark_operators::reference::input::{TableFeed, TablePoll, TookEffect};
 use tidemark_operators::reference::version::TableRow;
+use tidemark_operators::time::EventTime;
 
 /// How often a file that changes while it is read is read again at once.
 const ATTEMPTS: usize = 3;
@@ -43,15 +47,20 @@ pub struct NoThread {
 pub struct FileTable {
     table: TablePlan,
     path: PathBuf,
-    first: Option<Vec<TableRow>>,
+    /// What it begins with, oldest first, each from its time on.
+    first: VecDeque<TimedVersion>,
     mark: Option<Mark>,
+    /// Where its versions are kept; `None`: they are not.
+    kept: Option<Arc<KeptTable>>,
     later: Option<Later>,
     /// Whether a version has taken effect.
     loaded: bool,
 }
 
 struct Later {
-    versions: Receiver<Vec<TableRow>>,
+    versions: Receiver<FoundVersion>,
+    /// Where the times of versions are kept.
+    times: Option<KeptTimes>,
     /// Dropping it ends the thread.
     _end: Sender<()>,
 }
@@ -78,11 +87,28 @@ impl FileTable {
         FileTable {
             table: table.clone(),
             path: path.to_owned(),
-            first: Some(rows),
+            first: VecDeque::from([(rows, 0)]),
             mark: None,
+            kept: None,
             later: None,
             loaded: false,
         }
+    }
+
+    /// Has its versions kept, and begins with those that were kept before; `keep_trying` says whether a
+    /// store that fails is to be tried again.
+    ///
+    /// # Errors
+    /// When one of them is damaged, or cannot be kept.
+    pub fn kept_in(
+        mut self,
+        kept: &Arc<KeptTable>,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<Self, RecoveryError> {
+        let rows = self.first.pop_back().map(|(rows, _)| rows).unwrap_or_default();
+        self.first = kept.begin(rows, keep_trying)?.into();
+        self.kept = Some(Arc::clone(kept));
+        Ok(self)
     }
 
     /// Looks at the file `every` so often, as table `at` of the job, and tells `status` of it.
@@ -100,14 +126,14 @@ impl FileTable {
             path: self.path.clone(),
             mark: self.mark,
             refused: None,
+            waits: false,
             metrics: metrics.map(|metrics| (metrics, at)),
             status,
         };
+        let (times, keeping) = self.kept.clone().map(Keeping::of).unzip();
         let look = move || {
             while matches!(ended.recv_timeout(every), Err(RecvTimeoutError::Timeout)) {
-                if let Some(rows) = watch.look()
-                    && sender.send(rows).is_err()
-                {
+                if !watch.take(keeping.as_ref(), &sender) {
                     return;
                 }
             }
@@ -115,16 +141,31 @@ impl FileTable {
         let thread = std::thread::Builder::new().name("table".to_owned()).spawn(look);
         let failed = |why| NoThread { table: self.table.name.clone(), why };
         thread.map_err(failed)?;
-        self.later = Some(Later { versions, _end: end });
+        self.later = Some(Later { versions, times, _end: end });
         Ok(self)
     }
 }
 
 impl TableFeed for FileTable {
     fn poll(&mut self) -> TablePoll {
-        let next = self.first.take();
-        let next = next.or_else(|| self.later.as_ref()?.versions.try_recv().ok());
-        next.map_or(TablePoll::Same, TablePoll::Version)
+        if let Some((rows, from)) = self.first.pop_front() {
+            return TablePoll::Kept(rows, from);
+        }
+        let next = self.later.as_ref().and_then(|later| later.versions.try_recv().ok());
+        match next {
+            None => TablePoll::Same,
+            Some(Ok(rows)) => TablePoll::Version(rows),
+            Some(Err(failure)) => TablePoll::Failed(failure),
+        }
+    }
+
+    fn not_before(&self) -> EventTime {
+        self.kept.as_ref().map_or(0, |kept| kept.not_before())
+    }
+
+    fn keep(&mut self, from: EventTime) -> Result<bool, String> {
+        let times = self.later.as_mut().and_then(|later| later.times.as_mut());
+        times.map_or(Ok(true), |times| times.keep(from))
     }
 
     fn took_effect(&mut self, effect: TookEffect) {
@@ -147,11 +188,37 @@ struct FileWatch {
     mark: Option<Mark>,
     /// Of the newest that could not be, so that it is told once. `None` inside: there is no file.
     refused: Option<Option<Mark>>,
+    /// The file has changed, and there is no room for another version.
+    waits: bool,
     metrics: Option<(Arc<WorkerMetrics>, usize)>,
     status: Arc<TableStatus>,
 }
 
 impl FileWatch {
+    /// Hands over the file's rows, if it has changed, and keeps the time that they are seen from; says
+    /// whether anybody is there to take them.
+    fn take(&mut self, keeping: Option<&Keeping>, to: &SyncSender<FoundVersion>) -> bool {
+        let why = keeping.and_then(Keeping::full).filter(|_| self.has_changed());
+        if let Some(why) = why {
+            self.waits = true;
+            self.status.set_refused(Some(why));
+            return true;
+        }
+        if std::mem::take(&mut self.waits) {
+            self.status.set_refused(None);
+        }
+        let Some(rows) = self.look() else { return true };
+        match keeping {
+            None => to.send(Ok(rows)).is_ok(),
+            Some(keeping) => keeping.take(rows, to),
+        }
+    }
+
+    fn has_changed(&self) -> bool {
+        let now = std::fs::metadata(&self.path).ok().map(|metadata| mark(&metadata));
+        now.is_some() && now != self.mark
+    }
+
     /// The rows, if the file has changed.
     fn look(&mut self) -> Option<Vec<TableRow>> {
         let now = std::fs::metadata(&self.path).ok().map(|metadata| mark(&metadata));
@@ -279,6 +346,7 @@ mod tests {
             path: path.clone(),
             mark: table.mark,
             refused: None,
+            waits: false,
             metrics: Some((Arc::clone(&metrics), 0)),
             status: Arc::clone(&status),
         };

@@ -92,6 +92,8 @@ mod kafka;
 #[cfg(test)]
 mod kafka_record;
 #[cfg(test)]
+mod kept_tables;
+#[cfg(test)]
 mod letter_replay;
 #[cfg(test)]
 mod life_signs;

@@ -35,7 +35,7 @@ const IN_FLIGHT: Fate = Lost("lies at or above the cut, so its records are read 
 type Entry = (&'static str, &'static [(&'static str, Fate)]);
 
 /// The dataflow of a worker.
-const OPERATORS: [Entry; 16] = [
+const OPERATORS: [Entry; 17] = [
     (
         "OwnedPartitions",
         &[
@@ -251,14 +251,26 @@ const OPERATORS: [Entry; 16] = [
             ("matching", Fixed),
             (
                 "trace",
-                Lost("the table is read again: as it is then, which the page of failures says"),
+                Derived(
+                    "of files the versions that are kept; topics are read from their beginning",
+                ),
             ),
-            ("pending", Lost("the table is read again")),
-            ("pending_updates", Lost("the table is read again")),
+            ("pending", Derived("see `trace`")),
+            ("pending_updates", Derived("see `trace`")),
             ("lengths", Derived("the rows of the table")),
             ("frontier", Derived("the table, once it is read")),
             ("version", TOLD),
             ("news", Derived("the readers")),
+        ],
+    ),
+    (
+        "FileVersions",
+        &[
+            ("feed", Saved("tables/ and versions/")),
+            ("version", Saved("versions/")),
+            ("coming", Lost("nobody has seen it: it is read from the file again")),
+            ("newest", Saved("tables/")),
+            ("any", Derived("tables/")),
         ],
     ),
     (
@@ -279,7 +291,7 @@ const OPERATORS: [Entry; 16] = [
 ];
 
 /// What checkpoints, letters and rows go through.
-const PROCESS: [Entry; 15] = [
+const PROCESS: [Entry; 17] = [
     (
         "Writer",
         &[
@@ -295,6 +307,7 @@ const PROCESS: [Entry; 15] = [
             ("topics", Derived("the brokers")),
             ("publisher", Parts("PublisherState")),
             ("lacks", Parts("Lacks")),
+            ("tables", Parts("TableVersions")),
             ("next", Saved("manifests/")),
             ("files", Lost("slices of a snapshot that is not whole are told again")),
             ("gathering", Lost("the cut is not committed, and its records are read again")),
@@ -317,6 +330,20 @@ const PROCESS: [Entry; 15] = [
             ("fed", Saved("the manifest: `fingerprint`")),
             ("kept", Saved("the manifest: `fingerprint`")),
             ("fingerprints", Fixed),
+        ],
+    ),
+    ("TableVersions", &[("tables", Parts("KeptTable"))]),
+    (
+        "KeptTable",
+        &[
+            ("plan", Fixed),
+            ("at", Fixed),
+            ("taken", Derived("the newest manifest")),
+            ("cipher", Fixed),
+            ("chain", Saved("tables/")),
+            ("newest", Saved("versions/")),
+            ("reached", Saved("tables/, and the file of sealed rows")),
+            ("written", Lost("names carry the generation")),
         ],
     ),
     (

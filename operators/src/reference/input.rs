@@ -4,11 +4,12 @@
 //! (at 0 until all that was there at the start has been read) and is dropped once they have closed.
 //! Every worker builds the operator; only worker 0 reads.
 
+use super::file::FileVersions;
 use super::row::{Key, Row};
 use super::topic::TopicTable;
-use super::version::{TableRow, Version};
+use super::version::TableRow;
 use crate::ingest::reader::Partitions;
-use crate::metrics::{TableMetrics, WorkerMetrics};
+use crate::metrics::WorkerMetrics;
 use crate::plan::{TableFrom, TablePlan};
 use crate::shared::SharedRef;
 use crate::time::{EventTime, SECOND};
@@ -27,8 +28,11 @@ use timely::progress::Antichain;
 pub enum TablePoll {
     /// It is as it was.
     Same,
-    /// All rows of a new version.
+    /// All rows of a new version. It is seen from the capability on, once that is [kept](TableFeed::keep).
     Version(Vec<TableRow>),
+    /// All rows of a version that is seen from this time on, which was said before. Such versions come
+    /// before all others, in their order.
+    Kept(Vec<TableRow>, EventTime),
     /// It cannot be read at all; the job has to stop. The text says what was attempted, on what,
     /// why it failed and what to do.
     Failed(String),
@@ -52,6 +56,23 @@ pub trait TableFeed {
     /// The next version, if there is one. A version that cannot be used is never given: the old one
     /// stays, and the feed says so by itself.
     fn poll(&mut self) -> TablePoll;
+
+    /// New versions are seen from this time on at the earliest: a run before may have given out what
+    /// was looked up before it.
+    fn not_before(&self) -> EventTime {
+        0
+    }
+
+    /// The new version that was given last is to be seen from `from` on. Whether that is kept, so that
+    /// every later run says the same; asked again until it is, and nothing from `from` on is settled
+    /// before.
+    ///
+    /// # Errors
+    /// When it cannot be kept at all; the job has to stop.
+    fn keep(&mut self, from: EventTime) -> Result<bool, String> {
+        let _ = from;
+        Ok(true)
+    }
 
     /// Tells what the version that was given last did.
     fn took_effect(&mut self, effect: TookEffect);
@@ -135,13 +156,13 @@ pub(super) fn table_input<'scope>(
     updates
 }
 
-/// The first point of the grid above `frontier`.
-pub(super) fn above(frontier: EventTime) -> EventTime {
+/// The first point of the 1 s grid above `frontier`: where the next version of a table is seen from.
+pub fn above(frontier: EventTime) -> EventTime {
     (frontier / SECOND).saturating_add(1).saturating_mul(SECOND)
 }
 
 enum From {
-    File(Box<dyn TableFeed>, Version),
+    File(FileVersions),
     Topic(Box<TopicTable>),
 }
 
@@ -160,7 +181,7 @@ impl TableReading {
     fn new(config: InputConfig, capability: Option<Capability<EventTime>>) -> Self {
         let InputConfig { plan, table, input, shared, metrics } = config;
         let from = input.and_then(|input| match input {
-            TableInput::File(feed) => Some(From::File(feed, Version::default())),
+            TableInput::File(feed) => Some(From::File(FileVersions::new(feed))),
             TableInput::Topic(feed) => topic(&plan.tables[table], feed),
         });
         TableReading {
@@ -182,9 +203,7 @@ impl TableReading {
         }
         let (at, metrics) = (*capability.time(), &self.metrics.tables[self.table]);
         let outcome = match &mut self.from {
-            Some(From::File(feed, version)) => {
-                file(feed.as_mut(), version, at, metrics, &mut self.updates)
-            }
+            Some(From::File(file)) => file.read(at, metrics, &mut self.updates),
             Some(From::Topic(topic)) => {
                 let now = self.shared.now.get();
                 topic.read(at, sources, now, metrics, &mut self.updates)
@@ -213,9 +232,12 @@ impl TableReading {
             return;
         };
         let mut to = above(frontier);
-        if let Some(From::Topic(topic)) = &self.from {
-            to = topic.watermark().map_or(to, |watermark| to.min(watermark));
-        }
+        let holds = match &self.from {
+            Some(From::File(file)) => file.holds(),
+            Some(From::Topic(topic)) => topic.watermark(),
+            None => None,
+        };
+        to = holds.map_or(to, |holds| to.min(holds));
         if let Some(capability) = &mut self.capability
             && *capability.time() < to
         {
@@ -233,31 +255,6 @@ fn topic(plan: &TablePlan, feed: TopicFeed) -> Option<From> {
             Some(From::Topic(Box::new(TopicTable::new(plan, source, key_path, feed))))
         }
         TableFrom::File { .. } | TableFrom::Shipped { .. } => None,
-    }
-}
-
-/// Asks a file for its next version; says whether there was one.
-fn file(
-    feed: &mut dyn TableFeed,
-    version: &mut Version,
-    at: EventTime,
-    metrics: &TableMetrics,
-    updates: &mut Vec<Update>,
-) -> Result<bool, String> {
-    match feed.poll() {
-        TablePoll::Same => Ok(false),
-        TablePoll::Failed(failure) => Err(failure),
-        TablePoll::Version(rows) => {
-            let changes = version.replace(rows);
-            let rows = version.len() as u64;
-            metrics.rows.set(rows);
-            metrics.versions.add(1);
-            metrics.effective.set(at);
-            let (added, removed) = (changes.added, changes.removed);
-            updates.extend(changes.changes.into_iter().map(|(row, diff)| (row, at, diff)));
-            feed.took_effect(TookEffect { from: at, added, removed, rows });
-            Ok(true)
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Lookups against a plain list of rows that is scanned.
 
+mod restart;
 mod topic;
 
 use super::input::{TableFeed, TableInput, TablePoll, TookEffect};
@@ -48,14 +49,33 @@ fn plan_from(matching: Matching, from: TableFrom) -> Arc<Plan> {
 struct Script {
     versions: VecDeque<Vec<TableRow>>,
     effects: Vec<TookEffect>,
+    /// What it begins with.
+    kept: VecDeque<(Vec<TableRow>, EventTime)>,
+    /// How often it says that a time is not kept yet.
+    unkept: u32,
+    /// New versions are seen from here on at the earliest.
+    not_before: EventTime,
 }
 
 struct Feed(Rc<RefCell<Script>>);
 
 impl TableFeed for Feed {
     fn poll(&mut self) -> TablePoll {
+        if let Some((rows, from)) = self.0.borrow_mut().kept.pop_front() {
+            return TablePoll::Kept(rows, from);
+        }
         let next = self.0.borrow_mut().versions.pop_front();
         next.map_or(TablePoll::Same, TablePoll::Version)
+    }
+
+    fn not_before(&self) -> EventTime {
+        self.0.borrow().not_before
+    }
+
+    fn keep(&mut self, _from: EventTime) -> Result<bool, String> {
+        let mut script = self.0.borrow_mut();
+        script.unkept = script.unkept.saturating_sub(1);
+        Ok(script.unkept == 0)
     }
 
     fn took_effect(&mut self, effect: TookEffect) {
@@ -74,7 +94,11 @@ struct Drive {
 
 impl Drive {
     fn new(worker: &mut Worker, matching: Matching) -> Self {
-        let script: Rc<RefCell<Script>> = Rc::default();
+        Self::begin(worker, matching, Script::default())
+    }
+
+    fn begin(worker: &mut Worker, matching: Matching, script: Script) -> Self {
+        let script = Rc::new(RefCell::new(script));
         let input = TableInput::File(Box::new(Feed(Rc::clone(&script))));
         Drive { script, ..Self::of(worker, &plan(matching), input) }
     }

@@ -55,6 +55,7 @@ impl<'a> Job<'a> {
             topics: Arc::default(),
             publisher: Arc::new(publisher.unwrap()),
             lacks: Arc::new(Lacks::new(&plan, &Manifest::default(), Vec::new())),
+            tables: Arc::default(),
             gathering: Gathering::default(),
             unreadable_ids: BTreeSet::new(),
             telling: SnapshotFiles::default(),
