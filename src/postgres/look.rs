@@ -4,7 +4,7 @@ use super::server::PostgresTrouble;
 use crate::offline::row_view::RowView;
 use crate::offline::table_schema::{FoundTable, names_fit};
 use std::collections::{BTreeMap, HashSet};
-use tokio_postgres::Client;
+use tokio_postgres::GenericClient;
 
 /// The columns of tables of a schema, those of its parts aside.
 const COLUMNS: &str = "select c.relname::text, a.attname::text, format_type(a.atttypid, a.atttypmod) \
@@ -19,7 +19,10 @@ const MONTHS: &str = "select part.relname::text from pg_inherits \
      join pg_namespace n on n.oid = whole.relnamespace where n.nspname = $1";
 
 /// Whether our own tables are in `schema`.
-pub(super) async fn is_begun(client: &Client, schema: &str) -> Result<bool, PostgresTrouble> {
+pub(super) async fn is_begun(
+    client: &impl GenericClient,
+    schema: &str,
+) -> Result<bool, PostgresTrouble> {
     let own = "select count(*) from pg_tables where schemaname = $1 and tablename in \
                ('tidemark_columns', 'tidemark_progress')";
     let found: i64 = client.query_one(own, &[&schema]).await?.get(0);
@@ -28,7 +31,7 @@ pub(super) async fn is_begun(client: &Client, schema: &str) -> Result<bool, Post
 
 /// The tables of `views`, in their order.
 pub(super) async fn tables(
-    client: &Client,
+    client: &impl GenericClient,
     schema: &str,
     views: &[RowView],
 ) -> Result<Vec<Option<FoundTable>>, PostgresTrouble> {
@@ -56,7 +59,7 @@ pub(super) async fn tables(
 
 /// The names of all tables of months.
 pub(super) async fn months(
-    client: &Client,
+    client: &impl GenericClient,
     schema: &str,
 ) -> Result<HashSet<String>, PostgresTrouble> {
     let rows = client.query(MONTHS, &[&schema]).await?;
@@ -65,7 +68,7 @@ pub(super) async fn months(
 
 /// Sees that rows of `views` can be written to what is there.
 pub(super) async fn fits(
-    client: &Client,
+    client: &impl GenericClient,
     schema: &str,
     job: &str,
     views: &[RowView],

@@ -257,6 +257,9 @@ impl TablesOf {
             let Some(view) = self.views.get(rows.view) else { continue };
             self.write_view(&transaction, view, rows, way).await?;
         }
+        // Values are copied as bytes, which a column of another type of their length takes for its own. Nobody
+        // changes a table from here on until all of this is there.
+        fits(&transaction, &self.schema, &self.job, &self.views).await?;
         fault::point("publish.tables.copied");
         let last = batch.last.map(place_of).transpose()?;
         let done = format!(

@@ -304,6 +304,32 @@ fn a_column_that_was_renamed_by_hand_is_named_and_no_row_is_lost() {
 }
 
 #[test]
+fn a_column_that_was_given_another_type_of_its_length_is_named_and_takes_no_value() {
+    let world = World::new(85, "");
+    let expected = run::expected(&world.half.log);
+    let alter = |ty: &str| {
+        let column = "alter column txn_count_5m";
+        world
+            .postgres
+            .ask(&format!("alter table tidemark.transaction_stats_5m {column} type {ty}"));
+    };
+    let mut process = world.start("");
+    process.until_ready();
+    world.until_written(&process);
+    alter("double precision");
+    world.half.rest(&expected);
+    until("health to name the column", || {
+        let (_, health) = process.get("/health").unwrap();
+        health.contains("txn_count_5m") && health.contains("double precision")
+    });
+    // The process still tries: it goes on when the column is what it was.
+    alter("bigint");
+    world.until_written(&process);
+    process.stop("TERM");
+    world.compare(&expected);
+}
+
+#[test]
 fn tables_are_made_once_and_a_new_feature_is_a_new_column() {
     let postgres = Postgres::start(&["--password", "hunter2"]);
     let folder = Folder::new("postgres-init");

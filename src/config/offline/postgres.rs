@@ -44,13 +44,15 @@ impl PostgresSettings {
 /// What it must be. The message does not quote it, as it may hold a password.
 pub(crate) fn is_url(text: &str) -> Result<(), String> {
     let form = "must be postgres://user:password@host:5432/database, with ?sslmode=require or ?sslmode=disable \
-                where that is to be so";
+                where that is to be so; an @ in the name of the user or in the password is written %40";
     let is_scheme = ["postgres://", "postgresql://"].iter().any(|scheme| text.starts_with(scheme));
     #[cfg(feature = "postgres")]
     let is_scheme = is_scheme
         && text
             .parse::<tokio_postgres::Config>()
             .is_ok_and(|config| !config.get_hosts().is_empty());
+    // What stands behind the first would be taken for the host, and shown.
+    let is_scheme = is_scheme && text.matches('@').count() <= 1;
     if is_scheme { Ok(()) } else { Err(form.to_owned()) }
 }
 
