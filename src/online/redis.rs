@@ -35,6 +35,7 @@ mod allowance;
 mod breaker;
 mod claim;
 mod clear;
+mod connecting;
 mod evictions;
 mod fence;
 mod flush;

@@ -626,6 +626,31 @@ fn rows_of_the_embedded_store_are_asked_of_the_running_job() {
 }
 
 #[test]
+fn a_redis_that_takes_connections_and_says_nothing_in_tls_keeps_nobody() {
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("rediss://127.0.0.1:{}", mute.local_addr().unwrap().port());
+    let folder = Folder::new("run");
+    let state = folder.file("state");
+    // With state, and without.
+    for more in [format!("[state]\nurl = {state:?}\n"), String::new()] {
+        settings(folder.path(), &more);
+        let nobody = format!("127.0.0.1:{}", free_port());
+        let variables = [("KAFKA_BOOTSTRAP_SERVERS", nobody.as_str()), ("REDIS_URL", url.as_str())];
+        let mut job = Process::start(folder.path(), "fraud", &variables);
+        until("health to say so", || {
+            job.get("/health")
+                .is_some_and(|(_, body)| body.contains("the TLS handshake has not ended"))
+        });
+        job.signal("TERM");
+        assert_eq!(job.wait().code(), Some(0), "{}", job.log());
+        let asked = got(folder.path(), &variables, &["fraud", "transaction_stats_5m", "a"]);
+        assert_eq!(asked.status.code(), Some(1), "{asked:?}");
+        let said = String::from_utf8_lossy(&asked.stderr).into_owned();
+        assert!(said.contains("the TLS handshake has not ended"), "{said}");
+    }
+}
+
+#[test]
 fn a_job_without_brokers_answers_http_waits_and_can_be_stopped() {
     let folder = Folder::new("run");
     settings(folder.path(), "[online]\nkind = \"embedded\"\n");

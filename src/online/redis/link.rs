@@ -2,9 +2,9 @@
 //! bytes of a pipeline are ours.
 
 use crate::online::StoreError;
-use crate::online::redis::sentinel;
 use crate::online::redis::servers::{RedisServers, ServerAddress};
 use crate::online::redis::settings::{RedisSettings, TlsSettings};
+use crate::online::redis::{connecting, sentinel};
 use redis::{
     Client, ClientTlsConfig, Connection, ConnectionAddr, ErrorKind, IntoConnectionInfo as _,
     RedisConnectionInfo, RedisError, TlsCertificates, Value,
@@ -60,9 +60,12 @@ impl Link {
     /// Connects to one server.
     pub(crate) fn at(settings: &RedisSettings, at: &ServerAddress) -> Result<Link, StoreError> {
         let failed = |error: RedisError| refused_or(settings, at, &error);
-        let client = client(settings, at)?;
-        let connection =
-            client.get_connection_with_timeout(settings.connect_timeout).map_err(failed)?;
+        let (client, timeout) = (client(settings, at)?, settings.connect_timeout);
+        let connection = match &settings.tls {
+            None => client.get_connection_with_timeout(timeout),
+            Some(_) => connecting::connect(client, timeout),
+        };
+        let connection = connection.map_err(failed)?;
         connection.set_read_timeout(Some(settings.response_timeout)).map_err(failed)?;
         connection.set_write_timeout(Some(settings.response_timeout)).map_err(failed)?;
         Ok(Link { connection, at: at.clone(), address: at.to_string() })
