@@ -67,6 +67,14 @@ use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Format;
 use units::ColumnUnits;
 
+/// The names of the columns of a file of Parquet, whatever rows it has; `None` where the file is none.
+#[cfg(feature = "parquet")]
+pub(crate) fn column_names(path: &Path) -> Option<Vec<String>> {
+    let unit = |_: &str| tidemark_operators::plan::TimeUnit::Auto;
+    let rows = ParquetRows::open(path, unit, RECORD_BYTES_MAX, Arc::default());
+    rows.ok().map(|rows| rows.names())
+}
+
 /// How many blocks of a file wait for the worker at most.
 pub const BATCHES_MAX: usize = 4;
 

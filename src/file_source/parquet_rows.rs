@@ -21,7 +21,7 @@ use super::{Progress, RecordFile};
 use crate::named_file::is_standard;
 use crate::panics::contained;
 use headers::{Chunk, check_footer, check_pages, unfit};
-use parquet::basic::{ConvertedType, LogicalType, TimeUnit, Type as Physical};
+use parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type as Physical};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::FileReader as _;
@@ -101,6 +101,7 @@ impl ParquetRows {
             let form = ValueForm { unit: unit(&name), nanoseconds };
             columns.push(ParquetColumn { head, name, form });
         }
+        check_compression(reader.metadata().row_groups())?;
         Ok(ParquetRows {
             file,
             reader,
@@ -113,6 +114,11 @@ impl ParquetRows {
             next: 0,
             line: Vec::new(),
         })
+    }
+
+    /// The names of its columns.
+    pub fn names(&self) -> Vec<String> {
+        self.columns.iter().map(|column| column.name.clone()).collect()
     }
 
     /// The next row, of whichever row group; `None` at the end.
@@ -263,6 +269,24 @@ fn within<T>(
 }
 
 /// Whether a column can be read, and if not why.
+/// Those of other compressions are not bounded by what their pages say of themselves.
+fn check_compression(groups: &[RowGroupMetaData]) -> io::Result<()> {
+    for (at, group) in groups.iter().enumerate() {
+        for column in group.columns() {
+            let name = match column.compression() {
+                Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_) => continue,
+                Compression::GZIP(_) => "gzip",
+                Compression::BROTLI(_) => "brotli",
+                Compression::LZ4 | Compression::LZ4_RAW => "lz4",
+                Compression::LZO => "lzo",
+            };
+            let why = format!("it is compressed by {name}; write it by zstd, by Snappy, or plain");
+            return Err(unfit(&column.column_path().string(), at, &why));
+        }
+    }
+    Ok(())
+}
+
 fn fits(column: &ColumnDescriptor) -> Result<(), &'static str> {
     use ConvertedType as Is;
     if column.max_rep_level() > 0 {
@@ -278,7 +302,10 @@ fn fits(column: &ColumnDescriptor) -> Result<(), &'static str> {
         }
         (_, Is::DECIMAL) => true,
         (Physical::BOOLEAN | Physical::FLOAT | Physical::DOUBLE, Is::NONE) => true,
-        (Physical::INT32, Is::NONE) => column.logical_type_ref().is_none(),
+        // A column of nulls has no type of its own.
+        (Physical::INT32, Is::NONE) => {
+            column.logical_type_ref().is_none_or(|logical| *logical == LogicalType::Unknown)
+        }
         (Physical::INT32, kind) => matches!(
             kind,
             Is::INT_8 | Is::INT_16 | Is::INT_32 | Is::UINT_8 | Is::UINT_16 | Is::UINT_32 | Is::DATE

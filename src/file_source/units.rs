@@ -13,16 +13,17 @@ pub(super) struct ColumnUnits(
 );
 
 impl ColumnUnits {
-    /// Of the event time and all fields that are timestamps.
+    /// Of the event time, the arrival and all fields that are timestamps.
     pub fn of(source: &SourcePlan) -> Self {
-        let time = (source.time.path.clone(), source.time.form.unit);
+        let times = std::iter::once(&source.time).chain(source.arrival.field());
+        let times = times.map(|time| (time.path.clone(), time.form.unit));
         let fields = source.fields.iter().filter(|field| field.ty == Type::Timestamp);
         let paths = fields.flat_map(|field| {
             let unit = field.reading.time.unit;
             let names = std::iter::once(&field.path).chain(&field.aliases);
             names.map(move |path| (path.clone(), unit))
         });
-        let columns = std::iter::once(time).chain(paths).filter_map(|(path, unit)| {
+        let columns = times.chain(paths).filter_map(|(path, unit)| {
             // Columns are not nested.
             <[String; 1]>::try_from(path).ok().map(|[name]| (name, unit))
         });

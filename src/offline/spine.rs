@@ -117,11 +117,7 @@ impl Spine {
                 survey.row(offset, &row, visit)?;
             }
         }
-        if survey.rows == 0 {
-            survey.header(file.only_header().as_ref(), &mut splitter)?;
-        } else {
-            survey.find(true)?;
-        }
+        survey.complete(&file, &mut splitter)?;
         Ok(Spine {
             path: options.path.to_owned(),
             format,
@@ -167,6 +163,24 @@ impl<'a> SpineSurvey<'a> {
             span: None,
             keyless: vec![0; options.keys.len()],
         }
+    }
+
+    /// All rows have been seen. One without rows has its columns all the same.
+    fn complete(&mut self, file: &ToldFile, splitter: &mut RecordSplitter) -> Result<(), Failure> {
+        if self.rows > 0 {
+            self.find(true)?;
+        } else if let Some(names) = names_without_rows(self.options.path) {
+            self.columns.name(&names);
+            self.find(true)?;
+        } else {
+            self.header(file.only_header().as_ref(), splitter)?;
+        }
+        for (key, place) in self.options.keys.iter().zip(&self.keys) {
+            if let Some(column) = place.filter(|_| key.ty == Type::Text) {
+                self.columns.has_ids(column);
+            }
+        }
+        Ok(())
     }
 
     /// Takes the columns of the line `header`, where there is one and none has been seen.
@@ -289,6 +303,17 @@ impl<'a> SpineSurvey<'a> {
         let time = EventTime::try_from(ms);
         time.map_err(|_| format!("{shown} lies before 1970, where no event is"))
     }
+}
+
+/// The columns of a file that says them beside its rows.
+#[cfg(feature = "parquet")]
+fn names_without_rows(path: &Path) -> Option<Vec<String>> {
+    crate::file_source::column_names(path)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn names_without_rows(_: &Path) -> Option<Vec<String>> {
+    None
 }
 
 /// The id that a value is, as the engine reads it of a record; `None` for none.

@@ -1,7 +1,7 @@
 //! Files that are damaged on purpose.
 
 use super::*;
-use parquet::basic::{Compression, Encoding, Repetition};
+use parquet::basic::{Encoding, Repetition};
 use parquet::data_type::{ByteArray, ByteArrayType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
@@ -135,4 +135,24 @@ fn of_a_row_that_is_longer_than_a_record_no_more_is_kept() {
     let (short, long) = (&batch.records[0], &batch.records[1]);
     assert_eq!((batch.value(short), short.left_out), (&b"{\"n\":null,\"text\":"[..], 5));
     assert_eq!((batch.value(long), long.left_out), (&b"{\"n\":0,\"text\":\"te"[..], 6));
+}
+
+#[test]
+fn what_other_programs_write_is_read_or_refused_by_its_compression() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/parquet");
+    for compression in ["gzip", "brotli", "lz4"] {
+        let error = open(&data.join(format!("{compression}.parquet")), 1 << 20).map(|_| ());
+        let error = error.unwrap_err().to_string();
+        let said = format!(
+            "column \"id\" of row group 0 does not fit: it is compressed by {compression};"
+        );
+        assert!(error.contains(&said), "{error}");
+    }
+    // With a column that has nothing but nulls.
+    let mut file = open(&data.join("zstd.parquet"), 1 << 20).unwrap();
+    let batch = file.read_on().unwrap().unwrap();
+    let lines: Vec<_> = batch.records.iter().map(|record| batch.value(record)).collect();
+    assert_eq!(lines, [&br#"{"id":"a","nothing":null}"#[..], br#"{"id":"b","nothing":null}"#]);
+    let empty = open(&data.join("no_rows.parquet"), 1 << 20).unwrap();
+    assert_eq!(empty.names(), ["id", "nothing"]);
 }

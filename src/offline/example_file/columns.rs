@@ -87,20 +87,28 @@ fn microseconds(text: &str) -> Option<i64> {
             _ => Some(number / 1_000),
         };
     }
+    // It is the time that was asked for, with what the text says beyond milliseconds.
+    let time = TimeForm { unit: TimeUnit::Auto, zone: Some(Arc::new(Zone::utc())), coerce: true };
+    let reading = ReadOptions { time, ..ReadOptions::default() };
+    let asked = match conversion(Type::Timestamp, Scalar::Text(text), &reading) {
+        Conversion::Value(Value::Timestamp(ms)) => Some(ms),
+        _ => None,
+    };
+    match (asked, exact(text)) {
+        (Some(ms), Some(micros)) if micros.div_euclid(1_000) == ms => Some(micros),
+        (Some(ms), _) => ms.checked_mul(1_000),
+        (None, micros) => micros,
+    }
+}
+
+/// The same of a text of ISO 8601. A leap second is the last one before it.
+fn exact(text: &str) -> Option<i64> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Some(time.as_microsecond());
     }
-    let local = text.parse::<jiff::civil::DateTime>().ok();
-    if let Some(time) = local.and_then(|time| time.to_zoned(jiff::tz::TimeZone::UTC).ok()) {
-        return Some(time.timestamp().as_microsecond());
-    }
-    // What else a spine may write is read to the millisecond.
-    let time = TimeForm { unit: TimeUnit::Auto, zone: Some(Arc::new(Zone::utc())), coerce: true };
-    let reading = ReadOptions { time, ..ReadOptions::default() };
-    match conversion(Type::Timestamp, Scalar::Text(text), &reading) {
-        Conversion::Value(Value::Timestamp(ms)) => ms.checked_mul(1_000),
-        _ => None,
-    }
+    let local = text.parse::<jiff::civil::DateTime>().ok()?;
+    let time = local.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+    Some(time.timestamp().as_microsecond())
 }
 
 /// A feature in row `at` of its column.
@@ -136,6 +144,9 @@ mod tests {
         assert_eq!(microseconds("1767528000000"), Some(1_767_528_000_000_000));
         assert_eq!(microseconds("1970-01-01 00:00:02.5 UTC"), Some(2_500_000));
         assert_eq!(microseconds("1767528000.25"), Some(1_767_528_000_250_000));
+        // As it was asked for: the second behind the last one, and none twice.
+        assert_eq!(microseconds("1970-01-01T23:59:60Z"), Some(86_400_000_000));
+        assert_eq!(microseconds("1970-01-01 23:59:60"), Some(86_400_000_000));
         assert_eq!(microseconds("soon"), None);
     }
 

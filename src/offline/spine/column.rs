@@ -36,6 +36,10 @@ struct SeenColumn {
     long: bool,
     bools: bool,
     others: bool,
+    /// Some value was a text, which may read as a number.
+    texts: bool,
+    /// Texts stay texts: what reads as a number would be another id.
+    ids: bool,
 }
 
 impl SeenColumn {
@@ -45,12 +49,15 @@ impl SeenColumn {
             ExampleValue::Number(text) => self.see_number(text),
             ExampleValue::Bool(_) => self.bools = true,
             ExampleValue::Nested(_) => self.others = true,
-            ExampleValue::Text(text) => match (&**text, is_number(text)) {
-                _ if self.others => {}
-                ("true" | "false", _) => self.bools = true,
-                (text, true) => self.see_number(text),
-                _ => self.others = true,
-            },
+            ExampleValue::Text(text) => {
+                self.texts = true;
+                match (&**text, is_number(text)) {
+                    _ if self.others => {}
+                    ("true" | "false", _) => self.bools = true,
+                    (text, true) => self.see_number(text),
+                    _ => self.others = true,
+                }
+            }
         }
     }
 
@@ -67,7 +74,7 @@ impl SeenColumn {
 
     fn ty(&self) -> ColumnType {
         match (self.numbers, self.bools) {
-            _ if self.others => ColumnType::Text,
+            _ if self.others || self.ids && self.texts => ColumnType::Text,
             // Ids, which differ in their last digits.
             (true, false) if self.fractions && self.long => ColumnType::Text,
             (true, false) if self.fractions => ColumnType::Double,
@@ -113,6 +120,13 @@ impl ColumnSurvey {
 
     pub fn find(&self, name: &str) -> Option<usize> {
         self.places.get(name).copied()
+    }
+
+    /// The texts of a column are ids.
+    pub fn has_ids(&mut self, column: usize) {
+        if let Some(column) = self.columns.get_mut(column) {
+            column.ids = true;
+        }
     }
 
     /// Makes columns of these names: those of a header, which are not too many.
@@ -187,5 +201,20 @@ mod tests {
         for texts in [&["1", "x"][..], &["007"], &["true", "1"], &[""], &["+1"], &["0x1"]] {
             assert_eq!(ty(texts), ColumnType::Text, "{texts:?}");
         }
+    }
+
+    #[test]
+    fn ids_that_were_texts_stay_texts_and_those_that_were_numbers_stay_numbers() {
+        let mut survey = ColumnSurvey::default();
+        let text = |text: &'static str| ExampleValue::Text(Cow::Borrowed(text));
+        for (a, b, c) in [("7.10", "7", "12e5"), ("8", "1", "true")] {
+            survey.see(0, "card", &text(a));
+            survey.see(1, "label", &text(b));
+            survey.see(2, "user", &ExampleValue::Number("12"));
+            survey.see(3, "device", &text(c));
+        }
+        [0, 2, 3].into_iter().for_each(|ids| survey.has_ids(ids));
+        let types: Vec<_> = survey.finish().into_iter().map(|column| column.ty).collect();
+        assert_eq!(types, [ColumnType::Text, ColumnType::Int, ColumnType::Int, ColumnType::Text]);
     }
 }
