@@ -267,6 +267,11 @@ def _names(asked: Dict[FeatureView, List[str]], taken: set, full: bool) -> Dict[
     return names
 
 
+_ISO_8601 = (
+    r"\d{4}-\d{2}-\d{2}([Tt ]+\d{2}:\d{2}(:\d{2}([.,]\d+)?)?\s*([Zz]|[+-]\d{2}(:?\d{2})?)?)?"
+)
+
+
 def _times(examples: pandas.DataFrame, column: str) -> pandas.Series:
     """The times in UTC; those without a zone are of UTC."""
     given = examples[column]
@@ -295,7 +300,8 @@ def _times(examples: pandas.DataFrame, column: str) -> pandas.Series:
 
 def _is_time(value: Any) -> bool:
     if isinstance(value, str):
-        return re.match(r"\s*\d{4}-\d{2}-\d{2}", value) is not None
+        # pandas reads more than this, and drops names of zones, or takes their signs the other way round.
+        return re.fullmatch(_ISO_8601, value.strip()) is not None
     return isinstance(value, date)
 
 
