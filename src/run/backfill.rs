@@ -88,6 +88,16 @@ pub fn run(args: &BackfillArgs) -> Result<Exit, Failure> {
     reading.run(&stop)?;
     let read =
         HistoryRead::of(&asked.state, &asked.topics.name).map_err(checkpoints::failed_with)?;
+    if let (Some(read), Some(until)) = (&read, asked.history.until.filter(|_| !stop.asked()))
+        && read.cut() < until
+    {
+        let (ends, until) = (time_text(read.cut()), time_text(until));
+        let why =
+            format!("the files were read to their end, {ends}, which lies before --until {until}");
+        let hint = "name files that reach it, or leave --until out: the history then ends where they do; begin \
+                    with an empty state again";
+        return Err(Failure::failed(why).hint(hint));
+    }
     let read = read.filter(|read| asked.history.until.is_none_or(|until| read.cut() == until));
     let read = read.ok_or_else(|| {
         let state = &asked.state;
