@@ -259,7 +259,7 @@
 //!   are 0, and its first and last values null.
 //! - Features at the latest event are as of that event, look back `horizon` (default 30d) from it,
 //!   and are null once it is `horizon` old. With a `where`, latest and earlier events are matching
-//!   ones. In `changes`, `horizon` is how far apart the two events may be.
+//!   ones. In `changes`, the two events must be less than `horizon` apart.
 //! - `of` names a field, of any type but double where values are only told apart. There it may also
 //!   name 2 to 8 fields, `["country", "city"]`, which are one value: null only when all of them are.
 //!   A source has all of them, or none, and then the value is null.

@@ -221,6 +221,19 @@ fn every_variable_sets_its_setting() {
 }
 
 #[test]
+fn a_password_that_would_be_taken_for_a_host_is_refused_and_not_shown() {
+    for variables in [
+        &[("POSTGRES_URL", "postgres://ann:p@hunter2@h/d")],
+        &[("POSTGRES_URL", "postgres://ann:p@hunter2/x@h")],
+        &[("POSTGRES_URL", "postgres://u:p@hunter2?@h")],
+    ] {
+        let error = with(variables).unwrap_err();
+        assert!(error.contains("\"POSTGRES_URL\" must be postgres://"), "{error}");
+        assert!(error.contains("%40") && !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
 fn a_bad_value_in_the_environment_names_its_variable() {
     let error = with(&[
         ("SCHEMA_REGISTRY_URL", "http://ann:hunter2@r"),
