@@ -39,7 +39,7 @@ mod version_records;
 mod versions;
 
 pub use blocks::{StoredObject, Verified};
-pub use encryption::{BlockCipher, KeyError, StateKeys};
+pub use encryption::{BlockCipher, KeyError, ProcessCipher, StateKeys};
 pub use error::{CheckpointError, DamagePlace, DamagedObject};
 pub use ids::{IdsOf, IdsReader, IdsWriter, ListedIds, mergeable_ids, verify_ids};
 pub use leading::{Leading, NotLeading};

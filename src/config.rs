@@ -236,6 +236,7 @@ impl Settings {
         wrong.extend(self.sealed.contradictions(self));
         wrong.extend(self.serve.contradictions(self));
         wrong.extend(self.offline.contradictions());
+        wrong.extend(self.state.contradictions());
         wrong.into_iter().map(str::to_owned).collect()
     }
 

@@ -4,6 +4,7 @@
 //! engine knows clocks and threads, not files, servers or sockets.
 
 mod channels;
+mod cold;
 mod cuts;
 mod held;
 mod load;
@@ -157,6 +158,7 @@ struct RunState {
     stop: AtomicBool,
     caught_up: AtomicBool,
     state_bound: OnceLock<StateBound>,
+    cold: cold::KeepingCold,
     failure: Mutex<Option<String>>,
     taken_over: AtomicBool,
     watched: AtomicBool,

@@ -38,6 +38,7 @@
 //! - [`whole_file`], `created_file`: files that commands write;
 //! - [`objects`]: byte strings with names, in a folder or a bucket;
 //! - [`checkpoint`]: what of a job's state is kept in them;
+//! - [`cold_file`]: events that have left memory, in files;
 //! - [`process`]: what the process uses of the machine;
 //! - [`text`]: durations, sizes and counts as people write them; [`version`]: which Tidemark this is.
 
@@ -46,6 +47,7 @@ pub mod cases;
 pub mod check;
 pub mod checkpoint;
 pub mod cli;
+pub mod cold_file;
 pub mod completions;
 pub mod config;
 pub mod connect;

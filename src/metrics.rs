@@ -6,6 +6,7 @@
 
 mod checkpoints;
 mod clocks;
+mod cold;
 mod exposition;
 mod health;
 mod load;
@@ -84,6 +85,7 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
     workers::clocks(&mut out, scrape);
     workers::state(&mut out, scrape);
     state::bytes(&mut out, scrape);
+    cold::events(&mut out, scrape);
     workers::tables(&mut out, scrape);
     workers::stash(&mut out, scrape);
     load::workers(&mut out, scrape);

@@ -12,6 +12,7 @@ pub(crate) mod told;
 pub(crate) mod watch;
 
 use crate::cli::ReplayArgs;
+use crate::cold_file::ColdFolder;
 use crate::engine::{MakeParts, Observer, Online, Parts, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -22,7 +23,7 @@ use crate::online::OnlineStore;
 use crate::refusals::{CountedLetters, Refusals};
 use crate::source::Waker;
 use crate::tables::OpenTables;
-use crate::{config, job_file, output, refusals, whole_file};
+use crate::{config, connect, job_file, output, refusals, whole_file};
 use outputs::{OutputPaths, Outputs};
 use row_outputs::SealedTo;
 use std::path::PathBuf;
@@ -68,6 +69,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
         online: args.online.as_deref(),
     };
     let outputs = Outputs::create(&paths, &settings, &observer)?;
+    let cold = keep_cold(args, &observer)?;
     let counted = Refusals::new(&settings.plan, files.files());
     let read = Arc::clone(files.progress());
     let make = parts(&outputs, workers, files, tables, &counted);
@@ -76,6 +78,7 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     result?;
     let accepted = refusals::some_accepted(&observer.metrics);
     outputs.finish(&settings.plan, accepted.is_ok())?;
+    cold.iter().for_each(told::tell_cold);
     let invalid = told::tell(&job.plan, &observer);
     let summary = Summary::new(&observer, invalid, started.elapsed());
     let mut line = serde_json::to_string(&summary).map_err(Failure::failed)?;
@@ -93,6 +96,17 @@ pub fn run(args: &ReplayArgs) -> Result<Exit, Failure> {
     }
     accepted?;
     Ok(Exit::Done)
+}
+
+/// Has events leave memory, where that is asked.
+fn keep_cold(args: &ReplayArgs, observer: &Observer) -> Result<Option<ColdFolder>, Failure> {
+    let Some((hot_window, path)) = args.hot_window.zip(args.cold.as_deref()) else {
+        return Ok(None);
+    };
+    let folder = ColdFolder::open(path, false).map_err(Failure::failed)?;
+    let opened = folder.clone();
+    observer.keep_cold(connect::millis(hot_window), move |metrics| opened.worker(metrics));
+    Ok(Some(folder))
 }
 
 /// What is read and what is written.

@@ -12,6 +12,7 @@ mod arrival;
 pub(crate) mod backfill;
 mod checkpoints;
 mod cluster;
+mod cold;
 mod deadline;
 mod features;
 mod letters;
@@ -138,6 +139,7 @@ impl OpenJob {
         let observer = watch::observed(&engine, &settings);
         let cluster = cluster::join(plan, &settings, &observer, (place, start_empty, stop))?;
         let Some(Joined { recovery, mesh }) = cluster else { return Ok(None) };
+        let cold = cold::keep(&settings, &observer)?;
         let sources = sources.resumed(plan, recovery.as_deref());
         let letters = Arc::new(RunLetters::open(&settings, recovery.as_ref())?);
         let refusals = Refusals::new(plan, sources.files());
@@ -161,9 +163,7 @@ impl OpenJob {
             service = service.with_registry(Arc::clone(registry));
         }
         if place.is_first() {
-            let sealed_path = settings.sealed.path.as_deref().map(Path::new);
-            let written = [letters.path(), sealed_path, settings.state.folder()];
-            service = service.with_disks(written.into_iter().flatten());
+            service = service.with_disks(written(&settings, &letters).chain(cold.as_deref()));
         }
         let service = Arc::new(service.with_life_signs(place.life_signs()));
         let http = answering(&settings, place, &service)?;
@@ -346,6 +346,12 @@ impl OpenJob {
             })
         })
     }
+}
+
+/// What is written to files.
+fn written<'a>(settings: &'a Settings, letters: &'a RunLetters) -> impl Iterator<Item = &'a Path> {
+    let sealed = settings.sealed.path.as_deref().map(Path::new);
+    [letters.path(), sealed, settings.state.folder()].into_iter().flatten()
 }
 
 /// How the job's dataflow is run: sealed rows where there is a file for them, live rows always.

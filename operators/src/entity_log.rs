@@ -21,7 +21,7 @@ use crate::interner::{PIECE, stable_hash};
 use crate::origin::Origin;
 use crate::plan::{AttributePlan, EntityPlan, Storage};
 use crate::time::{EventTime, Millis};
-use crate::timeline::chunk::{Chunk, symbol_of};
+use crate::timeline::chunk::Chunk;
 use crate::timeline::dictionary::Dictionary;
 use crate::timeline::log::Log;
 use crate::timeline::names::Names;
@@ -59,7 +59,7 @@ impl EntityLog {
         let span = (longest / CHUNKS_A_WINDOW).max(1);
         EntityLog {
             names: Names::new(&plan.attributes),
-            log: Log::new(chunk_rows, span, plan.filters, plan.attributes.clone()),
+            log: Log::new(chunk_rows, span, plan.filters, &plan.attributes),
             stash: Stash::new(waiting / 64),
             entity: plan.name.clone(),
             attributes: plan.attributes.clone(),
@@ -229,13 +229,16 @@ impl EntityLog {
     }
 
     fn release(&mut self, chunk: &Chunk) {
-        for row in 0..chunk.len() {
-            self.names.entities.release(chunk.slot(row));
+        let Some(columns) = chunk.columns() else { return };
+        let rows = chunk.len() as usize;
+        for slot in columns.slots().iter().take(rows) {
+            self.names.entities.release(slot.get());
         }
-        for attribute in 0..chunk.attributes() {
-            if self.attributes[attribute].storage == Storage::Symbol {
-                let symbols = (0..chunk.len()).map(|row| symbol_of(chunk.value(attribute, row)));
-                symbols.for_each(|symbol| self.names.release_symbol(attribute, symbol));
+        for (attribute, plan) in self.attributes.iter().enumerate() {
+            if plan.storage == Storage::Symbol {
+                for symbol in columns.symbols(attribute).iter().take(rows) {
+                    self.names.release_symbol(attribute, symbol.get());
+                }
             }
         }
     }

@@ -22,6 +22,7 @@
 mod arrived;
 mod checkpoint;
 mod config;
+mod cooling;
 mod handed;
 mod lines_ahead;
 mod report;
@@ -136,12 +137,9 @@ pub fn entity_windows<'scope>(
     config.shared.windows.borrow_mut().push(wake);
     config.shared.reach(config.entity, Reached::default());
     let owner = Owner { worker: scope.worker().index(), workers: scope.peers() };
-    let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
-    let log = EntityLog::new(entity, config.limits.chunk_rows, waiting);
     let served = config.serving != Serving::None;
-    let seen_live = served || config.sealing == Sealing::Arrived;
     let state = Rc::new(RefCell::new(EntityState {
-        log: if seen_live { log } else { log.sealed_only() },
+        log: empty_log(&config),
         windows: Attachments::new(&entity.windows),
         clock: 0,
     }));
@@ -155,7 +153,7 @@ pub fn entity_windows<'scope>(
         move |frontiers| {
             input.for_each(|_, batches| running.receive(batches));
             let frontier = running.known(frontiers[0].frontier().first().copied());
-            let pace = running.step(frontier);
+            let pace = running.step_cooling(frontier);
             if let (Some(lines), Some(capability)) = (running.lines(), &capability) {
                 output.activate().session(capability).give(lines);
             }
@@ -176,6 +174,19 @@ pub fn entity_windows<'scope>(
         }
     });
     EntityWindows { lines, rows, state: shared_state }
+}
+
+/// The log of the entity, of which nothing is known yet.
+fn empty_log(config: &WindowsConfig) -> EntityLog {
+    let entity = &config.plan.entities[config.entity];
+    let waiting = config.plan.sources.iter().map(|s| s.out_of_orderness).max().unwrap_or(0);
+    let mut log = EntityLog::new(entity, config.limits.chunk_rows, waiting);
+    // Who answers probes alone has the events of a file in memory, and goes.
+    if let Some(cold) = config.shared.cold.as_ref().filter(|_| !config.sealing.answers()) {
+        log.log.keep_cold(&entity.name, cold.hot_window, (cold.open)(config.entity));
+    }
+    let seen_live = config.serving != Serving::None || config.sealing == Sealing::Arrived;
+    if seen_live { log } else { log.sealed_only() }
 }
 
 fn hold(capability: &mut Option<Capability<EventTime>>, at: EventTime) {

@@ -2,6 +2,10 @@
 //! sinks that keep what they are given, and the smallest loop around a dataflow. The examples of
 //! this crate stand on it; nothing that runs a job for others does.
 
+mod cold;
+
+pub use cold::{ColdInMemory, ColdTrials};
+
 use crate::coordination::{Coordination, Notice};
 use crate::cut::Resume;
 use crate::dataflow::{self, Config};

@@ -12,6 +12,7 @@
 //! position in the log skips what had its edge while it was still in the stash.
 
 pub(crate) mod as_of;
+mod edges;
 mod handout;
 mod probed;
 mod restored;
@@ -24,11 +25,12 @@ use crate::entity_log::EntityLog;
 use crate::online::Cause;
 use crate::plan::{Alive, EntityPlan, Plan, Window};
 use crate::slab::{PROBED, Share};
-use crate::time::{EventTime, Millis};
+use crate::time::EventTime;
 use crate::timeline::lane::Lane;
 use crate::timeline::names::Names;
 use crate::timeline::stash::Block;
 use crate::view::Source;
+use edges::edges;
 use handout::Batches;
 use std::cell::Cell;
 use view::{View, live_view};
@@ -51,25 +53,6 @@ impl LivePlace {
     fn holds(&self, ts: EventTime, clock: EventTime) -> bool {
         let entered = self.window.delay == 0 || self.window.enters(ts) <= clock;
         entered && clock < self.window.leaves(ts)
-    }
-}
-
-/// Rows that have an edge, `edge` ms after their ts, after `clock` and up to `to`: from the log (from
-/// `seq` on, which stands after what had its edge by `clock`, and moves) and from the stash.
-fn edges(
-    log: &EntityLog,
-    seq: &mut u64,
-    edge: Millis,
-    (clock, to): (EventTime, EventTime),
-    lane: &mut Lane,
-) {
-    lane.clear();
-    let from = *seq;
-    *seq = log.log.partition(from, |ts| ts.saturating_add(edge) <= to);
-    log.log.copy(from, *seq, lane);
-    let (lo, hi) = ((clock + 1).saturating_sub(edge), (to + 1).saturating_sub(edge));
-    if log.stash.floor().is_some_and(|floor| floor < hi) {
-        log.stash.copy(lo, hi, lane);
     }
 }
 
@@ -300,38 +283,6 @@ impl LiveWindows {
                     }
                 }
             }
-        }
-    }
-
-    /// The latest clock up to `to` that no window needs more than about `budget` rows to reach.
-    fn reachable(&self, log: &EntityLog, to: EventTime, budget: u64) -> EventTime {
-        let mut reachable = to;
-        for place in &self.windows {
-            let (delay, extent) = (place.window.delay, place.window.leaves(0));
-            reachable = self.edge_reachable(log, place.left, extent, reachable, budget);
-            if delay > 0 {
-                reachable = self.edge_reachable(log, place.entered, delay, reachable, budget);
-            }
-        }
-        reachable
-    }
-
-    /// The same for one edge of a window, whose place in the log is `seq`.
-    fn edge_reachable(
-        &self,
-        log: &EntityLog,
-        seq: u64,
-        edge: Millis,
-        to: EventTime,
-        budget: u64,
-    ) -> EventTime {
-        let by_log = log.log.time(seq.saturating_add(budget)).map(|ts| ts.saturating_add(edge));
-        // Rows of one ts have their edge together.
-        let to = by_log.filter(|limit| *limit > self.clock).map_or(to, |limit| to.min(limit));
-        let (lo, hi) = ((self.clock + 1).saturating_sub(edge), (to + 1).saturating_sub(edge));
-        match log.stash.reach(lo, hi, budget) {
-            Some(ts) => to.min((ts - 1).saturating_add(edge)),
-            None => to,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::cut::{Cut, PartitionMarks};
 use crate::event_batch::EventBatch;
 use crate::shape::Shape;
 use crate::time::{EventTime, Millis};
+use crate::timeline::cold::Cold;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -120,6 +121,8 @@ pub struct Shared {
     pub failure: RefCell<Option<String>>,
     /// Which of all workers are in this process.
     pub shape: Shape,
+    /// Where rows go that no window lets go of for a while; `None`: all stay in memory.
+    pub cold: Option<Cold>,
     /// Bytes that this process has sent and that are not known to be received.
     pub in_flight: InFlight,
     /// Bytes that were received here from workers of other processes and that these are not told of

@@ -6,6 +6,10 @@
 //! of the block are authenticated: a block that is put somewhere else is refused. Footers and
 //! manifests are not encrypted: they hold names, counts and times, no ids and no values.
 
+mod process_cipher;
+
+pub use process_cipher::ProcessCipher;
+
 use crate::text::hex;
 use openssl::cipher::Cipher;
 use openssl::cipher_ctx::CipherCtx;

@@ -209,6 +209,13 @@ pub struct ReplayArgs {
     /// Write the newest row of each entity and view here, as it is at the end
     #[arg(long, value_name = "OUT.jsonl")]
     pub online: Option<PathBuf>,
+    /// Let events that lie so far behind the newest ones leave memory, until a window lets go of them: rows
+    /// stay the same, and longer windows cost disk [default: all stay in memory]
+    #[arg(long, value_name = "DURATION", value_parser = values::hot_window, requires = "cold")]
+    pub hot_window: Option<Duration>,
+    /// The folder that they are in meanwhile, in files without names
+    #[arg(long, value_name = "FOLDER", requires = "hot_window")]
+    pub cold: Option<PathBuf>,
 }
 
 /// `tidemark get`

@@ -90,6 +90,15 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads how far behind the newest ones events leave memory.
+pub(super) fn hot_window(text: &str) -> Result<Duration, String> {
+    let (least, most) = (Duration::from_secs(1), Duration::from_secs(366 * 86_400));
+    match text::parse_duration(text)? {
+        duration if (least..=most).contains(&duration) => Ok(duration),
+        _ => Err("it must be 1s to 366d".to_owned()),
+    }
+}
+
 /// When an event counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KnownWhen {

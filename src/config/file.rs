@@ -131,6 +131,17 @@ impl Keys for SettingsReader<'_> {
         }
     }
 
+    fn optional_duration(
+        &mut self,
+        key: &'static str,
+        bounds: RangeInclusive<Duration>,
+        setting: &mut Option<Duration>,
+    ) {
+        let mut duration = setting.unwrap_or(Duration::MAX);
+        self.duration(key, bounds, &mut duration);
+        *setting = Some(duration).filter(|duration| *duration < Duration::MAX);
+    }
+
     fn size(&mut self, key: &'static str, bounds: RangeInclusive<u64>, setting: &mut u64) {
         if let Some(size) = self.table.size(key, bounds) {
             *setting = size.value;

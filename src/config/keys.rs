@@ -26,6 +26,13 @@ pub(super) trait Keys {
         bounds: RangeInclusive<Duration>,
         setting: &mut Duration,
     );
+    /// A duration that may be left out.
+    fn optional_duration(
+        &mut self,
+        key: &'static str,
+        bounds: RangeInclusive<Duration>,
+        setting: &mut Option<Duration>,
+    );
     /// A size with a unit, in bytes.
     fn size(&mut self, key: &'static str, bounds: RangeInclusive<u64>, setting: &mut u64);
     /// A size that may be left out.

@@ -89,9 +89,17 @@ impl Lister {
         });
     }
 
+    fn durations(bounds: &RangeInclusive<Duration>) -> String {
+        format!("a duration, {} to {}", shown(bounds.start()), shown(bounds.end()))
+    }
+
     fn sizes(bounds: &RangeInclusive<u64>) -> String {
         format!("a size, {} to {}", show_size(*bounds.start()), show_size(*bounds.end()))
     }
+}
+
+fn shown(length: &Duration) -> String {
+    show_duration(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
 }
 
 fn quoted(text: &str) -> String {
@@ -118,11 +126,15 @@ impl Keys for Lister {
         bounds: RangeInclusive<Duration>,
         setting: &mut Duration,
     ) {
-        let shown = |length: &Duration| {
-            show_duration(u64::try_from(length.as_millis()).unwrap_or(u64::MAX))
-        };
-        let values = format!("a duration, {} to {}", shown(bounds.start()), shown(bounds.end()));
-        self.add(key, values, Some(quoted(&shown(setting))));
+        self.add(key, Lister::durations(&bounds), Some(quoted(&shown(setting))));
+    }
+    fn optional_duration(
+        &mut self,
+        key: &'static str,
+        bounds: RangeInclusive<Duration>,
+        _: &mut Option<Duration>,
+    ) {
+        self.add(key, Lister::durations(&bounds), None);
     }
     fn size(&mut self, key: &'static str, bounds: RangeInclusive<u64>, setting: &mut u64) {
         self.add(key, Lister::sizes(&bounds), Some(quoted(&show_size(*setting))));

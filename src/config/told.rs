@@ -99,6 +99,16 @@ impl Keys for Teller {
         let ms = u64::try_from(setting.as_millis()).unwrap_or(u64::MAX);
         self.tell(key, duration_text(ms));
     }
+    fn optional_duration(
+        &mut self,
+        key: &'static str,
+        bounds: RangeInclusive<Duration>,
+        setting: &mut Option<Duration>,
+    ) {
+        if let Some(duration) = setting {
+            self.duration(key, bounds, duration);
+        }
+    }
     fn size(&mut self, key: &'static str, _: RangeInclusive<u64>, setting: &mut u64) {
         self.tell(key, bytes_text(*setting));
     }

@@ -49,6 +49,9 @@ pub enum HeldError {
         "more than {WAITING_ROWS_MAX} events wait for the frontier; ask again when it has moved"
     )]
     Waiting,
+    /// Events that had left memory cannot be read back.
+    #[error("events that had left memory cannot be read back, and the job stops")]
+    Lost,
     /// There is no live clock yet.
     #[error("its worker restores its state, or has read nothing yet")]
     Early,
@@ -150,6 +153,7 @@ impl Answering {
                 held.map_err(|error| match error {
                     SearchError::Many => HeldError::Many,
                     SearchError::Waiting => HeldError::Waiting,
+                    SearchError::Lost => HeldError::Lost,
                 })
             }
         };

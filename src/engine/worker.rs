@@ -18,8 +18,10 @@ use tidemark_operators::dataflow::{self, Config, Dataflow};
 use tidemark_operators::entity_windows::{EntityRestore, Serving};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::online_rows::SharedSink;
+use tidemark_operators::shape::Shape;
 use tidemark_operators::shared::{InFlight, Shared, SharedRef};
 use tidemark_operators::time::{EventTime, Millis};
+use tidemark_operators::timeline::cold::Cold;
 use timely::dataflow::ProbeHandle;
 use timely::scheduling::SyncActivator;
 use timely::worker::Worker;
@@ -86,16 +88,13 @@ pub(super) fn drive(
         resume = std::mem::take(&mut checkpoints.resume);
         restore = std::mem::take(&mut checkpoints.restore);
     }
-    let shared: SharedRef = Rc::new(Shared {
-        shape,
-        in_flight: in_flight.clone(),
-        marks: checkpoints.as_ref().map(|_| PartitionMarks::default()),
-        ..Shared::default()
-    });
+    let metrics = Arc::clone(&observer.metrics[index - shape.first()]);
+    let shared = shared(shape, observer.cold(&metrics), (in_flight, checkpoints.is_some()));
+    let Ok(shared) = shared.map_err(|failure| observer.fail(failure)) else { return None };
     let cuts = checkpoints.map(Cuts::new);
     let mut state = Loop {
         observer,
-        metrics: Arc::clone(&observer.metrics[index - shape.first()]),
+        metrics,
         shared: Rc::clone(&shared),
         coordination: Rc::new(RefCell::new(coordination)),
         notices: Rc::default(),
@@ -125,6 +124,21 @@ pub(super) fn drive(
         sink.borrow_mut().finish(newest);
     }
     newest
+}
+
+/// What the operators of a worker share, that keeps marks where it takes part in checkpoints.
+fn shared(
+    shape: Shape,
+    cold: Result<Option<Cold>, String>,
+    (in_flight, marks): (&InFlight, bool),
+) -> Result<SharedRef, String> {
+    Ok(Rc::new(Shared {
+        shape,
+        cold: cold?,
+        in_flight: in_flight.clone(),
+        marks: marks.then(PartitionMarks::default),
+        ..Shared::default()
+    }))
 }
 
 fn coordination(settings: &Settings) -> Coordination {

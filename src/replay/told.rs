@@ -1,6 +1,7 @@
 //! What is said of records when a job over files has ended.
 
 use super::skipped;
+use crate::cold_file::ColdFolder;
 use crate::engine::Observer;
 use crate::output;
 use crate::text::printable;
@@ -37,6 +38,15 @@ pub(crate) fn tell(plan: &Plan, observer: &Observer) -> u64 {
     tell_rounded(plan, observer);
     skipped::say(plan, observer);
     invalid.iter().map(|field| field.count).sum()
+}
+
+/// Says whether events had to stay in memory that should have left it.
+pub(crate) fn tell_cold(folder: &ColdFolder) {
+    if let Some((times, why)) = folder.failed() {
+        output::note(&format!(
+            "{times} times events stayed in memory for longer than they should have; the last time: {why}"
+        ));
+    }
 }
 
 /// Says which fields are null in some events although something was there.

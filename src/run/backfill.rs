@@ -19,7 +19,7 @@ use super::refused::RefusedWatch;
 use super::resumed::GoesOn;
 use super::sealed::{self, RunSealed};
 use super::sources::{OpenSources, Sources};
-use super::{checkpoints, cluster, engine_settings, letters, roles};
+use super::{checkpoints, cluster, cold, engine_settings, letters, roles};
 use crate::cli::BackfillArgs;
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::engine::{self, MakeParts, Observer, Online, Parts};
@@ -155,6 +155,7 @@ impl<'a> HistoryReading<'a> {
         let recovery =
             Recovery::open(config, letters::published(settings), cluster::fails(&observer));
         let recovery = Arc::new(recovery.map_err(checkpoints::failed_with)?);
+        cold::keep(settings, &observer)?;
         let sealed = RunSealed::open(plan, settings, &observer, Some(&recovery))?;
         Ok(HistoryReading {
             asked,

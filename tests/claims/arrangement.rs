@@ -25,9 +25,11 @@ use tidemark_operators::entity_windows::{
     EntityState, Sealing, Serving, WindowsConfig, entity_windows,
 };
 use tidemark_operators::event_batch::EventBatch;
+use tidemark_operators::in_memory::ColdInMemory;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::reference::tables::TablesRef;
 use tidemark_operators::shared::{Limits, Shared, SharedRef};
+use tidemark_operators::timeline::cold::Cold;
 use tidemark_operators::window::attach::WindowAgent;
 use tidemark_operators::window::batch::WindowBatch;
 use tidemark_operators::window::cursor::EventRef;
@@ -195,7 +197,12 @@ struct Drive {
 impl Drive {
     fn new(worker: &mut Worker, case: &Case, outputs: &Outputs) -> Drive {
         let plan = Arc::new(case.plan());
-        let shared: SharedRef = Rc::new(Shared::default());
+        // Of every third, rows leave memory at once.
+        let cold = (case.seed % 3 == 0).then(|| Cold {
+            hot_window: 0,
+            open: Box::new(|_| Box::new(ColdInMemory::new(&Arc::default()))),
+        });
+        let shared: SharedRef = Rc::new(Shared { cold, ..Shared::default() });
         let config = WindowsConfig {
             entity: 0,
             limits: Limits { chunk_rows: case.chunk_rows, slice_rows: 50, ..Limits::default() },

@@ -38,6 +38,8 @@ mod clocks;
 #[cfg(test)]
 mod cluster;
 #[cfg(test)]
+mod cold;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod console;

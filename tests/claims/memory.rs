@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
-use tidemark::engine::{self, Observer, Online, Parts, Settings};
+use tidemark::engine::{self, EngineError, Observer, Online, Parts, Settings};
 use tidemark::memory_partition::{GivenPartitions, MemoryPartition};
 use tidemark::source::Waker;
 use tidemark::tables::{OpenTables, TablesConfig};
 use tidemark_operators::entity_windows::Sealing;
+use tidemark_operators::in_memory::ColdInMemory;
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions, RawBatch, RawRecord};
 use tidemark_operators::json::push_json;
@@ -63,12 +64,28 @@ pub struct Run {
     pub seed: u64,
     pub online: Online,
     pub limits: Limits,
+    /// So many ms behind the clock events leave memory.
+    pub hot_window: Option<u64>,
 }
 
 impl Default for Run {
     fn default() -> Self {
-        Run { workers: 1, seed: 0, online: Online::AtEnd, limits: Limits::default() }
+        let (online, limits) = (Online::AtEnd, Limits::default());
+        Run { workers: 1, seed: 0, online, limits, hot_window: None }
     }
+}
+
+/// Has events leave memory, for another place in memory.
+pub fn keep_cold(observer: &Observer, hot_window: u64) {
+    observer.keep_cold(hot_window, |_| {
+        Ok(Box::new(|_| Box::new(ColdInMemory::new(&Arc::default())) as _))
+    });
+}
+
+/// How many chunks of events have come back.
+pub fn came_back(observer: &Observer) -> u64 {
+    let entities = observer.metrics.iter().flat_map(|worker| &worker.entities);
+    entities.map(|entity| entity.cold_reads.get()).sum()
 }
 
 /// Cuts a partition into batches, with pauses between some of them.
@@ -170,8 +187,17 @@ pub fn tables(plan: &Plan, metrics: Option<Arc<WorkerMetrics>>) -> OpenTables {
 
 /// As [`replay`], with what was seen of it from outside.
 pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
+    over(plan, run, tables(plan, None), given(plan, log, run))
+}
+
+/// The partitions that each worker is given of `log`.
+fn given(
+    plan: &Plan,
+    log: &Log,
+    run: &Run,
+) -> impl Fn(usize, Waker) -> Box<dyn Partitions> + Send + Sync + 'static {
     let (sources, workers, seed, log) = (plan.sources.len(), run.workers, run.seed, log.clone());
-    let partitions = move |worker: usize, waker: Waker| {
+    move |worker: usize, waker: Waker| {
         let mine = log.iter().enumerate().filter(|(p, _)| p % workers == worker);
         let reader = |(partition, records): (usize, &Vec<Record>)| {
             let source = (partition % sources) as u16;
@@ -180,9 +206,8 @@ pub fn watched(plan: &Arc<Plan>, log: &Log, run: &Run) -> (Output, Observer) {
             Box::new(MemoryPartition::new(id, batches, Arc::clone(&waker)))
                 as Box<dyn PartitionReader>
         };
-        Box::new(GivenPartitions(mine.map(reader).collect())) as Box<dyn Partitions>
-    };
-    over(plan, run, tables(plan, None), partitions)
+        Box::new(GivenPartitions(mine.map(reader).collect()))
+    }
 }
 
 /// Runs `plan` to the end over the partitions that each worker is given.
@@ -192,6 +217,45 @@ pub fn over(
     tables: OpenTables,
     partitions: impl Fn(usize, Waker) -> Box<dyn Partitions> + Send + Sync + 'static,
 ) -> (Output, Observer) {
+    let Attempt { outcome, observer, dead, sealed, live } =
+        attempt(plan, run, (tables, |_| {}), partitions);
+    let newest = outcome.unwrap().unwrap();
+    let mut dead = std::mem::take(&mut *dead.lock().unwrap());
+    dead.sort_by_key(|letter: &DeadLetter| (letter.partition, letter.offset));
+    let verdicts = verdicts(&observer);
+    let sealed = String::from_utf8(std::mem::take(&mut *sealed.lock().unwrap())).unwrap();
+    let live = std::mem::take(&mut *live.lock().unwrap());
+    (Output { sealed, live, dead, newest, verdicts }, observer)
+}
+
+/// Runs `plan` over `log` as far as it goes; `prepare` may say more of the run before it begins. Beside how
+/// it ended, the sealed rows that it gave.
+pub fn tried(
+    plan: &Arc<Plan>,
+    log: &Log,
+    run: &Run,
+    prepare: impl FnOnce(&Observer),
+) -> (Result<Option<u64>, EngineError>, String) {
+    let attempt = attempt(plan, run, (tables(plan, None), prepare), given(plan, log, run));
+    let sealed = std::mem::take(&mut *attempt.sealed.lock().unwrap());
+    (attempt.outcome, String::from_utf8(sealed).unwrap())
+}
+
+/// A run that has ended somehow, and what it gave.
+struct Attempt {
+    outcome: Result<Option<u64>, EngineError>,
+    observer: Observer,
+    dead: Arc<Mutex<Vec<DeadLetter>>>,
+    sealed: Arc<Mutex<Vec<u8>>>,
+    live: Arc<Mutex<BTreeMap<String, String>>>,
+}
+
+fn attempt(
+    plan: &Arc<Plan>,
+    run: &Run,
+    (tables, prepare): (OpenTables, impl FnOnce(&Observer)),
+    partitions: impl Fn(usize, Waker) -> Box<dyn Partitions> + Send + Sync + 'static,
+) -> Attempt {
     fail_fast();
     let settings = Settings {
         plan: Arc::clone(plan),
@@ -204,10 +268,12 @@ pub fn over(
         online: run.online,
     };
     let observer = Observer::new(&settings);
+    run.hot_window.iter().for_each(|hot_window| keep_cold(&observer, *hot_window));
+    prepare(&observer);
     let dead = Arc::<Mutex<Vec<_>>>::default();
     let sealed = Arc::<Mutex<Vec<u8>>>::default();
-    let rows = Arc::<Mutex<_>>::default();
-    let (letters, lines, live) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&rows));
+    let live = Arc::<Mutex<_>>::default();
+    let (letters, lines, rows) = (Arc::clone(&dead), Arc::clone(&sealed), Arc::clone(&live));
     let shared_plan = Arc::clone(plan);
     let make: engine::MakeParts = Arc::new(move |worker, waker: Waker| {
         Ok(Parts {
@@ -217,20 +283,15 @@ pub fn over(
             dead_letters: Box::new(Letters(Arc::clone(&letters))),
             online: Some(Box::new(Rows {
                 plan: Arc::clone(&shared_plan),
-                rows: Arc::clone(&live),
+                rows: Arc::clone(&rows),
             })),
             lines: (worker == 0).then(|| Box::new(Lines(Arc::clone(&lines))) as _),
             probes: Vec::new(),
             checkpoints: None,
         })
     });
-    let newest = engine::run(&settings, &observer, &make).unwrap().unwrap();
-    let mut dead = std::mem::take(&mut *dead.lock().unwrap());
-    dead.sort_by_key(|letter: &DeadLetter| (letter.partition, letter.offset));
-    let verdicts = verdicts(&observer);
-    let sealed = String::from_utf8(std::mem::take(&mut *sealed.lock().unwrap())).unwrap();
-    let live = std::mem::take(&mut *rows.lock().unwrap());
-    (Output { sealed, live, dead, newest, verdicts }, observer)
+    let outcome = engine::run(&settings, &observer, &make);
+    Attempt { outcome, observer, dead, sealed, live }
 }
 
 /// A worker that panics leaves the others waiting for ever: end the process instead.

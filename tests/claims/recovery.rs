@@ -52,13 +52,16 @@ fn sorted(path: &Path) -> Vec<String> {
     lines
 }
 
-/// What everything is written to, and checkpoints often.
-fn settings_on_files(folder: &Folder) {
+/// What everything is written to, and checkpoints often. Events leave memory soon, where that is asked.
+fn settings_on_files(folder: &Folder, cold: bool) {
+    let cold = if cold { "hot_window = \"1m\"\n[limits]\nchunk_rows = 256\n" } else { "" };
     folder.write(
         "cluster.toml",
-        "[online]\nkind = \"embedded\"\n[http]\nport = 0\n[sealed]\npath = \"sealed.jsonl\"\n\
-         [dead_letters]\npath = \"dead.jsonl\"\n\
-         [state]\nurl = \"state\"\ncheckpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n",
+        format!(
+            "[online]\nkind = \"embedded\"\n[http]\nport = 0\n[sealed]\npath = \"sealed.jsonl\"\n\
+             [dead_letters]\npath = \"dead.jsonl\"\n\
+             [state]\nurl = \"state\"\ncheckpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n{cold}"
+        ),
     );
 }
 
@@ -129,7 +132,7 @@ fn a_job_that_is_killed_again_and_again_ends_with_the_bytes_of_one_that_never_wa
         folder.write("job.toml", on_a_file(job, source));
         // What `behavior` looks addresses up in.
         folder.write("ip_reputation.csv", std::fs::read("jobs/ip_reputation.csv").unwrap());
-        settings_on_files(&folder);
+        settings_on_files(&folder, seed > 0);
         done(
             path,
             &format!(
@@ -198,7 +201,7 @@ fn copies_of_records_from_before_a_kill_are_still_known_as_copies() {
         let job = job.lines().filter(|line| !line.starts_with("out_of_orderness"));
         let job = job.collect::<Vec<_>>().join("\n").replace(source, &format!("{source}{unique}"));
         folder.write("job.toml", job);
-        settings_on_files(&folder);
+        settings_on_files(&folder, true);
         done(
             path,
             &format!("generate --events 20000 --seed {seed} --malformed 0.01 --out log.jsonl"),

@@ -1,6 +1,6 @@
 //! Sealed and live windows against brute force.
 
-use crate::memory::{Run, replay, watched};
+use crate::memory::{Run, came_back, replay, watched};
 use crate::twin::World;
 use std::collections::BTreeSet;
 use tidemark::engine::Online;
@@ -89,10 +89,29 @@ fn output_is_the_same_bytes_for_any_workers_interleaving_and_slice() {
             Limits { slice_rows: 7, records_step: 11, chunk_rows: 256, ..Limits::default() };
         for workers in [1, 2, 3] {
             for (seed, limits) in [(seed, Limits::default()), (seed + 77, limits)] {
-                let run = Run { workers, seed, limits, online: Online::EveryStep };
+                let online = Online::EveryStep;
+                let run = Run { workers, seed, limits, online, ..Run::default() };
                 let output = replay(&plan, &world.log, &run);
                 assert_eq!(output, first, "seed {seed}, {workers} workers: {}", world.job());
             }
         }
     }
+}
+
+#[test]
+fn output_is_the_same_bytes_when_events_leave_memory_at_once() {
+    let mut back = 0;
+    for seed in 0..SEEDS {
+        let world = World::of_sources(seed, 1 + seed as usize % 2);
+        let plan = plan(&world);
+        let limits = Limits { slice_rows: 7, records_step: 11, chunk_rows: 4, ..Limits::default() };
+        let online = if seed % 3 == 0 { Online::AtEnd } else { Online::EveryStep };
+        let run = Run { seed, limits, online, workers: 1 + seed as usize % 3, ..Run::default() };
+        let hot = replay(&plan, &world.log, &run);
+        let hot_window = Some([0, 1, 40][seed as usize % 3]);
+        let (cold, observer) = watched(&plan, &world.log, &Run { hot_window, ..run });
+        assert_eq!(cold, hot, "seed {seed}: {}", world.job());
+        back += came_back(&observer);
+    }
+    assert!(back > SEEDS, "{back} chunks came back");
 }

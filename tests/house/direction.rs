@@ -108,6 +108,7 @@ const PROCESS: Order = Order {
         "wall_clock",
         "objects",
         "checkpoint",
+        "cold_file",
         "online",
         "job_file",
         "mesh",

@@ -170,6 +170,7 @@ const OPERATORS: [Entry; 17] = [
             ("arrived", Lost("only a job without checkpoints is asked by arrival")),
             ("probes", Lost("only a job without checkpoints is asked at times of its own")),
             ("watching", Lost("only a job without checkpoints is watched")),
+            ("places", SCRATCH),
         ],
     ),
     (

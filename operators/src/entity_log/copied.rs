@@ -7,6 +7,7 @@ use crate::interner::PIECE;
 use crate::plan::{EntityPlan, Storage};
 use crate::timeline::chunk::{Chunk, symbol_of};
 use crate::timeline::dictionary::Dictionary;
+use std::cell::Cell;
 use std::hint::black_box;
 
 /// The most own symbols that are remembered from list to list.
@@ -184,10 +185,13 @@ impl RowsCopier {
         (from, to): (u32, u32),
         rows: &mut TimelineRows,
     ) -> Option<()> {
-        chunk.copy_times(from, to, &mut rows.times);
-        chunk.copy_bits(from, to, &mut rows.bits);
+        // Where there are none nothing is told any more.
+        let Some(columns) = chunk.columns() else { return Some(()) };
+        chunk.copy_times(&columns, from, to, &mut rows.times);
+        columns.copy_bits(from, to, &mut rows.bits);
         self.slots.clear();
-        chunk.copy_slots(from, to, &mut self.slots);
+        let slots = &columns.slots()[from as usize..to as usize];
+        self.slots.extend(slots.iter().map(Cell::get));
         let names = &log.names.entities;
         rows.entities.reserve(self.slots.len());
         for piece in self.slots.chunks(PIECE) {
@@ -201,14 +205,14 @@ impl RowsCopier {
         for (attribute, column) in rows.attributes.iter_mut().enumerate() {
             let (values, places) = match column {
                 AttributeValues::Words(words) => {
-                    chunk.copy_values(attribute, from, to, words);
+                    columns.copy_values(attribute, from, to, words);
                     continue;
                 }
                 AttributeValues::Symbols { values, places } => (values, places),
             };
             let Some(dictionary) = log.names.dictionary(attribute) else { continue };
             self.symbols.clear();
-            chunk.copy_values(attribute, from, to, &mut self.symbols);
+            columns.copy_values(attribute, from, to, &mut self.symbols);
             places.reserve(self.symbols.len());
             let listed = &mut self.values[attribute];
             for piece in self.symbols.chunks(PIECE) {

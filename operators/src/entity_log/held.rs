@@ -32,6 +32,8 @@ pub enum SearchError {
     Many,
     /// More than [`WAITING_ROWS_MAX`] rows wait for the frontier.
     Waiting,
+    /// Rows had left memory and could not be read back.
+    Lost,
 }
 
 /// See the module.
@@ -120,7 +122,9 @@ impl RowSearch {
         for chunk in log.log.cover(from, to) {
             let base = chunk.base();
             let within = (from.max(base) - base) as u32..(to.min(chunk.end()) - base) as u32;
-            for row in within.filter(|row| chunk.slot(*row) == slot) {
+            let Some(columns) = chunk.columns() else { continue };
+            let slots = columns.slots();
+            for row in within.filter(|row| slots[*row as usize].get() == slot) {
                 if copied == COPIED_ROWS_MAX {
                     self.next = base + u64::from(row);
                     self.full |= copier.full;

@@ -15,6 +15,9 @@ impl Running {
     /// A slice of the state as of the snapshot `wanted`, which is where everything is sealed to; false:
     /// nothing may be sealed yet.
     pub(super) fn tell_states(&mut self, wanted: EventTime) -> bool {
+        if self.is_lost() {
+            return false;
+        }
         let (Some(handed), Some(sealed)) = (&mut self.handed, &self.sealing) else { return true };
         let WindowsConfig { plan, entity, sealing, .. } = &self.config;
         let lessened = matches!(sealing, Sealing::State { .. });
@@ -27,7 +30,8 @@ impl Running {
 
     /// Hands over what a checkpoint takes; says whether there is more.
     pub(super) fn hand_over(&mut self) -> bool {
-        let Some(handed) = &mut self.handed else { return false };
+        let lost = self.is_lost();
+        let Some(handed) = self.handed.as_mut().filter(|_| !lost) else { return false };
         let more = handed.rows(&self.state.borrow().log, self.config.shared.cut.get(), self.sealed);
         more.unwrap_or_else(|failure| {
             self.config.shared.fail(failure);
@@ -37,6 +41,9 @@ impl Running {
 
     /// The same at the end, for the last cut.
     pub(super) fn hand_over_last(&mut self) {
+        if self.is_lost() {
+            return;
+        }
         let last = self.config.shared.last_cut.get();
         let (Some(handed), Some(_)) = (&mut self.handed, last) else { return };
         let log = &self.state.borrow().log;

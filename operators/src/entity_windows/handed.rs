@@ -59,6 +59,11 @@ impl Handed {
         self.first
     }
 
+    /// The first row of the log that has not been copied.
+    pub fn copied(&self) -> u64 {
+        self.copied
+    }
+
     /// Copies rows that have been sealed, and hands over those below `asked` once `sealed` has come
     /// there; says whether there is more to do now.
     ///
@@ -80,6 +85,10 @@ impl Handed {
         if to > self.copied {
             let added = self.copier.append(log, self.copied, to, &mut self.rows);
             added.ok_or("the ids and values of a checkpoint's rows are more than 4 GiB")?;
+            if log.log.is_lost() {
+                // Some are missing, and the job stops.
+                return Ok(false);
+            }
             self.copied = to;
         }
         let Some(cut) = asked else { return Ok(self.copied < end) };
@@ -114,6 +123,9 @@ impl Handed {
         }
         let writer = self.telling.get_or_insert_with(|| SnapshotWriter::new(plan, of, wanted));
         let slice = writer.slice(of, SLICE_ENTITIES);
+        if of.log.log.is_lost() {
+            return;
+        }
         let over = slice.is_none();
         self.sink.borrow_mut().states(self.entity, wanted, slice);
         if over {

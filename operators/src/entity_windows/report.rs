@@ -122,6 +122,15 @@ impl Running {
         self.hot.tell(&log.names, entity);
         entity.timeline_rows.set(log.log.end() - log.log.start());
         entity.timeline_bytes.set(log.log.bytes() as u64);
+        if let Some(cold) = self.config.shared.cold.as_ref().filter(|_| log.log.goes_cold()) {
+            let counts = log.log.cold();
+            entity.hot_window.set(cold.hot_window);
+            entity.cold_rows.set(counts.rows);
+            entity.cold_bytes.set(counts.bytes);
+            entity.cold_back.set(counts.back);
+            entity.cold_reads.set(counts.reads);
+            entity.cold_failures.set(counts.failures);
+        }
         let names = log.names.len() as u64;
         metrics.dictionary_entries.replace_part(self.told.dictionary, names);
         self.told.dictionary = names;

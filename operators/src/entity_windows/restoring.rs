@@ -50,6 +50,11 @@ impl Restoring {
         self.from.shown
     }
 
+    /// Appends where the windows stand in the log.
+    pub fn places(&self, places: &mut Vec<u64>) {
+        self.sealed.iter().for_each(|sealed| sealed.places(places));
+    }
+
     /// A slice of it.
     ///
     /// # Errors

@@ -77,6 +77,8 @@ pub(super) struct Running {
     pub(super) restoring: Option<Restoring>,
     /// The next slot whose rows are given out anew after a restore.
     pub(super) anew: Option<u32>,
+    /// Where the edges of windows stand in the log, of which rows leave memory.
+    pub(super) places: Vec<u64>,
 }
 
 /// The sealed windows that `config` asks for, over a log that starts with them.
@@ -154,6 +156,7 @@ impl Running {
             handed,
             restoring: restore.map(|from| Restoring::new(from, owner)),
             anew: None,
+            places: Vec::new(),
             config,
             state,
         }

@@ -39,7 +39,8 @@ impl EntityState {
         search: &mut RowSearch,
         budget: u64,
     ) -> Option<Result<TimelineRows, SearchError>> {
-        search.look(&self.log, self.windows.upper(), budget)
+        let found = search.look(&self.log, self.windows.upper(), budget)?;
+        Some(if self.log.log.is_lost() { Err(SearchError::Lost) } else { found })
     }
 
     /// What the plan's windows hold, in its order.

@@ -108,7 +108,9 @@ impl LivePlace {
             for chunk in log_rows.cover(lo, hi) {
                 let from = (lo.max(chunk.base()) - chunk.base()) as u32;
                 let to = (hi.min(chunk.end()) - chunk.base()) as u32;
-                (from..to).filter(|at| slots.has(chunk.slot(*at))).for_each(|at| row(chunk, at));
+                let Some(columns) = chunk.columns() else { continue };
+                let of = |row: &u32| columns.slots()[*row as usize].get();
+                (from..to).filter(|at| slots.has(of(at))).for_each(|at| row(chunk, at));
             }
         }
         for entry in log.stash.entries(0).filter(|entry| self.holds(entry.ts, clock)) {

@@ -41,8 +41,9 @@ impl LiveWindows {
         let from = rows.partition(rows.start(), |ts| ts < shown.frontier);
         for chunk in rows.cover(from, rows.end()) {
             let first = u32::try_from(from.max(chunk.base()) - chunk.base()).unwrap_or(u32::MAX);
+            let Some(columns) = chunk.columns() else { continue };
             for row in first..chunk.len() {
-                let slot = chunk.slot(row);
+                let slot = columns.slots()[row as usize].get();
                 self.views.iter_mut().for_each(|view| view.touch(slot, Cause::Decay));
             }
         }

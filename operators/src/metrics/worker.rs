@@ -115,8 +115,22 @@ pub struct EntityMetrics {
     pub entities: Gauge,
     /// Events in the timeline's log.
     pub timeline_rows: Gauge,
-    /// Bytes of the timeline's log.
+    /// Bytes of the timeline's log in memory.
     pub timeline_bytes: Gauge,
+    /// How far behind the clock its events leave memory, in ms; 0: they do not.
+    pub hot_window: Gauge,
+    /// Events of the timeline that are elsewhere, whether in memory, too, or not.
+    pub cold_rows: Gauge,
+    /// Bytes of those there.
+    pub cold_bytes: Gauge,
+    /// Pieces of those that are in memory, too, because an edge of a window is there.
+    pub cold_back: Gauge,
+    /// Pieces that have been read back.
+    pub cold_reads: Gauge,
+    /// Pieces that could not be written, and stayed in memory for some time more.
+    pub cold_failures: Gauge,
+    /// For how long the worker has waited for pieces, in ns: told by whoever reads them.
+    pub cold_wait_ns: Counter,
     /// Bytes of the events that are not behind the frontier yet. This and the next ones are looked at
     /// once in a while, not each step.
     pub unsealed_bytes: Gauge,

@@ -1,5 +1,6 @@
 //! One window of the sealed windows: the batch of a step, folded a block of rows at a time.
 
+use super::SealedWindows;
 use crate::aggregate::WindowStep;
 use crate::plan::Window;
 use crate::time::EventTime;
@@ -53,9 +54,10 @@ impl WindowFold {
 
     /// Lets go of the batch: it is folded.
     pub(super) fn end(&mut self) {
-        debug_assert_eq!(self.arrivals.0, self.arrivals.1, "what arrives in a step is folded");
-        debug_assert_eq!(self.departures.0, self.departures.1, "what departs in it too");
-        self.batch = None;
+        let whole = self.batch.take().is_none_or(|batch| !batch.is_lost());
+        let (arrivals, departures) = (self.arrivals, self.departures);
+        debug_assert!(!whole || arrivals.0 == arrivals.1, "what arrives in a step is folded");
+        debug_assert!(!whole || departures.0 == departures.1, "what departs in it too");
     }
 
     /// Copies out of the batch what enters and leaves by `clock`, and where each of the groups of
@@ -103,6 +105,13 @@ impl WindowFold {
         }
     }
 
+    /// Appends where it stands in the log, while a step is under way.
+    pub(super) fn places(&self, places: &mut Vec<u64>) {
+        if self.batch.is_some() {
+            places.extend([self.arrivals.0, self.departures.0]);
+        }
+    }
+
     /// How many rows were copied.
     pub(super) fn copied(&self) -> u64 {
         let entered = if self.whole { 0 } else { self.enter.len() };
@@ -123,15 +132,23 @@ impl WindowFold {
     /// of the batch to reach.
     pub(super) fn reachable(&self, clock: EventTime, to: EventTime, budget: u64) -> EventTime {
         let Some(batch) = &self.batch else { return to };
-        let after = |(from, end): Rows| {
+        let after = |(from, end): Rows, edge: &dyn Fn(EventTime) -> EventTime| {
             let seq = from.saturating_add(budget);
-            if seq < end { batch.time(seq) } else { None }
+            let time = if seq < end { batch.time_if(seq, |ts| edge(ts) < to) } else { None };
+            time.map(edge)
         };
-        let leaves = after(self.departures).map(|ts| self.window.leaves(ts));
-        let enters = after(self.arrivals).map(|ts| self.window.enters(ts));
+        let leaves = after(self.departures, &|ts| self.window.leaves(ts));
+        let enters = after(self.arrivals, &|ts| self.window.enters(ts));
         let enters = enters.filter(|_| self.window.delay > 0);
         let limits = leaves.into_iter().chain(enters).filter(|limit| *limit > clock);
         limits.fold(to, EventTime::min)
+    }
+}
+
+impl SealedWindows {
+    /// Appends where the windows stand in the log, while a step is under way.
+    pub fn places(&self, places: &mut Vec<u64>) {
+        self.windows.iter().for_each(|window| window.places(places));
     }
 }
 

@@ -1,50 +1,43 @@
-//! Rows of the log in columns. Safe code only: a column is a slice of cells, so the tail chunk can
-//! be appended to while readers already share its sealed prefix.
+//! Rows of the log with consecutive numbers. What is asked of a chunk as a whole is always in memory; its
+//! columns may be elsewhere for a while ([`cold`](super::cold)), and come back when they are asked for.
+//!
+//! **Why behind the chunk:** windows and their readers hold chunks, and go on doing so while the columns
+//! are elsewhere: whoever reads a range of rows need not know. Where the columns cannot be read back, there
+//! are no rows for anybody, and who runs the log stops before anything of that is given out.
 
-use crate::event_batch::NULL;
-use crate::plan::{AttributePlan, Storage};
+use crate::plan::AttributePlan;
 use crate::time::{EventTime, Millis};
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 
+use super::cold::ColdPlace;
+use super::columns::{ColumnLayout, Columns};
 use super::run::Run;
 use super::stash::Block;
 
+pub(crate) use super::columns::symbol_of;
+
 /// The most rows a chunk can have: rows inside a chunk are numbered by `u16`.
 pub const CHUNK_ROWS_MAX: usize = 1 << 16;
-/// The fewest rows a chunk is made for.
+/// The fewest rows a chunk is made for, unless a log is told that its chunks have fewer.
 pub const CHUNK_ROWS_MIN: usize = 1 << 6;
-
-type Cells<T> = Box<[Cell<T>]>;
-
-fn cells<T: Default>(len: usize) -> Cells<T> {
-    (0..len).map(|_| Cell::default()).collect()
-}
-
-/// Filter bits in as few bytes as the entity's filters need.
-enum Bits {
-    None,
-    One(Cells<u8>),
-    Four(Cells<u32>),
-    Eight(Cells<u64>),
-}
-
-/// One attribute's column.
-enum Attribute {
-    Wide(Cells<i64>),
-    Symbol(Cells<u32>),
-}
 
 /// Rows with consecutive sequence numbers from [`Chunk::base`], ascending in time.
 pub struct Chunk {
     base: u64,
+    /// The time of the first row. A chunk spans less than 49 days.
     base_time: EventTime,
     len: Cell<u32>,
-    /// Milliseconds after `base_time`: a chunk spans less than 49 days.
-    time: Cells<u32>,
-    slot: Cells<u32>,
-    bits: Bits,
-    attributes: Box<[Attribute]>,
+    /// The time of the last row, in ms after the first.
+    span: Cell<u32>,
+    /// For how many rows it was made.
+    capacity: u32,
+    row_bytes: u32,
+    attributes: u32,
+    /// `None`: they are elsewhere.
+    columns: RefCell<Option<Rc<Columns>>>,
+    /// Where they are elsewhere, too, once they are.
+    cold: OnceCell<ColdPlace>,
     runs: RefCell<Runs>,
 }
 
@@ -55,8 +48,8 @@ struct Runs {
 }
 
 impl Chunk {
-    /// An empty chunk for `rows` rows, the first of which will have sequence number `base` and a
-    /// time of at least `base_time`.
+    /// An empty chunk for `rows` rows, the first of which will have sequence number `base` and the time
+    /// `base_time`.
     pub fn new(
         base: u64,
         base_time: EventTime,
@@ -64,24 +57,27 @@ impl Chunk {
         filters: usize,
         plan: &[AttributePlan],
     ) -> Self {
-        let rows = rows.clamp(CHUNK_ROWS_MIN, CHUNK_ROWS_MAX);
-        let attribute = |a: &AttributePlan| match a.storage {
-            Storage::Wide => Attribute::Wide(cells(rows)),
-            Storage::Symbol => Attribute::Symbol(cells(rows)),
-        };
+        Chunk::of_layout(base, base_time, rows, &ColumnLayout::new(filters, plan))
+    }
+
+    /// The same of columns as `layout` says.
+    pub(crate) fn of_layout(
+        base: u64,
+        base_time: EventTime,
+        rows: usize,
+        layout: &ColumnLayout,
+    ) -> Self {
+        let rows = rows.clamp(1, CHUNK_ROWS_MAX);
         Chunk {
             base,
             base_time,
             len: Cell::new(0),
-            time: cells(rows),
-            slot: cells(rows),
-            bits: match filters {
-                0 => Bits::None,
-                1..=8 => Bits::One(cells(rows)),
-                9..=32 => Bits::Four(cells(rows)),
-                _ => Bits::Eight(cells(rows)),
-            },
-            attributes: plan.iter().map(attribute).collect(),
+            span: Cell::new(0),
+            capacity: rows as u32,
+            row_bytes: layout.row_bytes() as u32,
+            attributes: layout.attributes() as u32,
+            columns: RefCell::new(Some(Rc::new(Columns::new(layout, rows)))),
+            cold: OnceCell::new(),
             runs: RefCell::default(),
         }
     }
@@ -108,7 +104,17 @@ impl Chunk {
 
     /// Whether no row fits any more.
     pub fn is_full(&self) -> bool {
-        self.len() as usize == self.time.len()
+        self.len() == self.capacity
+    }
+
+    /// The time of its first row.
+    pub fn first_time(&self) -> EventTime {
+        self.base_time
+    }
+
+    /// The time of its last row.
+    pub fn last_time(&self) -> EventTime {
+        self.base_time + u64::from(self.span.get())
     }
 
     /// Whether a row of `ts` can be appended to a chunk that may span `span`, once it has enough
@@ -119,98 +125,112 @@ impl Chunk {
         !self.is_full() && age <= Millis::from(u32::MAX) && (small || age <= span)
     }
 
-    /// Appends row `row` of `block`.
+    /// Appends row `row` of `block`. Only the last chunk of a log is appended to, and its columns are in
+    /// memory.
     pub(crate) fn push(&self, block: &Block, row: usize) {
-        let at = self.len.get() as usize;
-        self.time[at].set((block.times[row] - self.base_time) as u32);
-        self.slot[at].set(block.slots[row]);
-        match &self.bits {
-            Bits::None => {}
-            Bits::One(c) => c[at].set(block.bits[row].get() as u8),
-            Bits::Four(c) => c[at].set(block.bits[row].get() as u32),
-            Bits::Eight(c) => c[at].set(block.bits[row].get()),
+        let at = self.len.get();
+        let time = (block.times[row] - self.base_time) as u32;
+        if let Some(columns) = &*self.columns.borrow() {
+            columns.set(at as usize, time, block, row);
         }
-        for (column, from) in self.attributes.iter().zip(&block.attributes) {
-            match column {
-                Attribute::Wide(c) => c[at].set(from[row].get()),
-                Attribute::Symbol(c) => c[at].set(symbol_of(from[row].get())),
-            }
+        self.span.set(time);
+        self.len.set(at + 1);
+    }
+
+    /// The columns, which are read back where they are elsewhere; `None`: they could not be.
+    #[inline]
+    pub(crate) fn columns(&self) -> Option<Rc<Columns>> {
+        if let Some(columns) = &*self.columns.borrow() {
+            return Some(Rc::clone(columns));
         }
-        self.len.set(at as u32 + 1);
+        self.read_back()
+    }
+
+    #[cold]
+    fn read_back(&self) -> Option<Rc<Columns>> {
+        let columns = Rc::new(self.cold.get()?.read(self.len(), self.bytes())?);
+        *self.columns.borrow_mut() = Some(Rc::clone(&columns));
+        Some(columns)
+    }
+
+    /// Whether its columns are in memory.
+    pub(crate) fn is_here(&self) -> bool {
+        self.columns.borrow().is_some()
+    }
+
+    /// Whether its columns had left memory and cannot be read back.
+    pub(crate) fn is_lost(&self) -> bool {
+        !self.is_here() && self.cold.get().is_some_and(ColdPlace::is_lost)
+    }
+
+    /// Where its columns are elsewhere; `None`: they are not.
+    pub(crate) fn place(&self) -> Option<&ColdPlace> {
+        self.cold.get()
+    }
+
+    /// Its columns are at `place`, too.
+    pub(crate) fn is_at(&self, place: ColdPlace) {
+        // A second place of the same columns is let go of.
+        let _ = self.cold.set(place);
+    }
+
+    /// Lets go of the columns in memory, where they are elsewhere, too; says whether it did.
+    pub(crate) fn let_go(&self) -> bool {
+        if self.cold.get().is_none() {
+            return false;
+        }
+        let was_here = self.columns.borrow_mut().take().is_some();
+        if was_here {
+            *self.runs.borrow_mut() = Runs::default();
+        }
+        was_here
     }
 
     /// The time of `row`.
     #[inline]
     pub fn time(&self, row: u32) -> EventTime {
-        self.base_time + u64::from(self.time[row as usize].get())
+        let time = |columns: Rc<Columns>| columns.times()[row as usize].get();
+        self.base_time + u64::from(self.columns().map_or(0, time))
     }
 
     /// The slot of `row`.
     #[inline]
     pub fn slot(&self, row: u32) -> u32 {
-        self.slot[row as usize].get()
+        self.columns().map_or(0, |columns| columns.slots()[row as usize].get())
     }
 
     /// The filter bits of `row`.
     #[inline]
     pub fn bits(&self, row: u32) -> u64 {
-        match &self.bits {
-            Bits::None => 0,
-            Bits::One(c) => u64::from(c[row as usize].get()),
-            Bits::Four(c) => u64::from(c[row as usize].get()),
-            Bits::Eight(c) => c[row as usize].get(),
-        }
+        self.columns().map_or(0, |columns| columns.bits(row))
     }
 
-    /// Attribute `attribute` of `row`: its word, or its symbol; [`NULL`] for null.
+    /// Attribute `attribute` of `row`: its word, or its symbol; [`NULL`](crate::event_batch::NULL) for null.
     #[inline]
     pub fn value(&self, attribute: usize, row: u32) -> i64 {
-        match &self.attributes[attribute] {
-            Attribute::Wide(c) => c[row as usize].get(),
-            Attribute::Symbol(c) => value_of(c[row as usize].get()),
-        }
+        self.columns().map_or(crate::event_batch::NULL, |columns| columns.value(attribute, row))
     }
 
     /// How many attributes a row has.
     pub fn attributes(&self) -> usize {
-        self.attributes.len()
+        self.attributes as usize
     }
 
-    /// Copies out the times of rows `lo..hi`.
-    pub(crate) fn copy_times(&self, lo: u32, hi: u32, out: &mut Vec<EventTime>) {
+    /// Copies out the times of rows `lo..hi` of `columns`, which are its own.
+    pub(crate) fn copy_times(&self, columns: &Columns, lo: u32, hi: u32, out: &mut Vec<EventTime>) {
         let base = self.base_time;
-        out.extend(self.time[lo as usize..hi as usize].iter().map(|c| base + u64::from(c.get())));
-    }
-
-    /// Copies out the slots of rows `lo..hi`.
-    pub(crate) fn copy_slots(&self, lo: u32, hi: u32, out: &mut Vec<u32>) {
-        out.extend(self.slot[lo as usize..hi as usize].iter().map(Cell::get));
-    }
-
-    /// Copies out the filter bits of rows `lo..hi`.
-    pub(crate) fn copy_bits(&self, lo: u32, hi: u32, out: &mut Vec<u64>) {
-        let rows = lo as usize..hi as usize;
-        match &self.bits {
-            Bits::None => out.extend(rows.map(|_| 0)),
-            Bits::One(c) => out.extend(c[rows].iter().map(|c| u64::from(c.get()))),
-            Bits::Four(c) => out.extend(c[rows].iter().map(|c| u64::from(c.get()))),
-            Bits::Eight(c) => out.extend(c[rows].iter().map(Cell::get)),
-        }
-    }
-
-    /// Copies out attribute `attribute` of rows `lo..hi`.
-    pub(crate) fn copy_values(&self, attribute: usize, lo: u32, hi: u32, out: &mut Vec<i64>) {
-        let rows = lo as usize..hi as usize;
-        match &self.attributes[attribute] {
-            Attribute::Wide(c) => out.extend(c[rows].iter().map(Cell::get)),
-            Attribute::Symbol(c) => out.extend(c[rows].iter().map(|c| value_of(c.get()))),
-        }
+        let times = &columns.times()[lo as usize..hi as usize];
+        out.extend(times.iter().map(|c| base + u64::from(c.get())));
     }
 
     /// The first row at or after `from` whose time fails `below`, which must be monotone.
     pub fn partition(&self, from: u32, below: impl Fn(EventTime) -> bool) -> u32 {
-        let rows = &self.time[from as usize..self.len() as usize];
         let base = self.base_time;
+        if from == 0 && !below(base) {
+            return 0;
+        }
+        let Some(columns) = self.columns() else { return from };
+        let rows = &columns.times()[from as usize..self.len() as usize];
         let below = |t: &Cell<u32>| below(base + u64::from(t.get()));
         // Gallop: mostly only a few rows pass at once.
         let mut step = 1;
@@ -221,35 +241,26 @@ impl Chunk {
         from + (step / 2 + rows.partition_point(below)) as u32
     }
 
-    /// The bytes of its columns.
+    /// The bytes of its columns, in memory or not. Those that were elsewhere have no room for more rows.
     pub fn bytes(&self) -> usize {
-        self.time.len() * self.row_bytes()
+        let rows = if self.cold.get().is_some() { self.len() } else { self.capacity };
+        rows as usize * self.row_bytes()
     }
 
     /// The bytes of one row.
     pub fn row_bytes(&self) -> usize {
-        let bits = match &self.bits {
-            Bits::None => 0,
-            Bits::One(_) => 1,
-            Bits::Four(_) => 4,
-            Bits::Eight(_) => 8,
-        };
-        let attribute = |a: &Attribute| match a {
-            Attribute::Wide(_) => 8,
-            Attribute::Symbol(_) => 4,
-        };
-        let attributes: usize = self.attributes.iter().map(attribute).sum();
-        8 + bits + attributes
+        self.row_bytes as usize
     }
 
     /// Rows sorted by slot, built when first asked for: runs over consecutive ranges of rows,
     /// merged geometrically, one run once the chunk is full.
     pub(crate) fn runs(&self) -> Vec<Rc<Run>> {
+        let Some(columns) = self.columns() else { return Vec::new() };
         let mut r = self.runs.borrow_mut();
         let len = self.len();
         if r.upto < len {
-            let upto = r.upto;
-            r.runs.push(Rc::new(Run::build(upto..len, |row| self.slot(row))));
+            let (upto, slots) = (r.upto, columns.slots());
+            r.runs.push(Rc::new(Run::build(upto..len, |row| slots[row as usize].get())));
             r.upto = len;
             while let [.., a, b] = &r.runs[..] {
                 if !self.is_full() && a.len() > 2 * b.len() {
@@ -263,16 +274,4 @@ impl Chunk {
         }
         r.runs.clone()
     }
-}
-
-/// A symbol as a value: null becomes [`NULL`].
-#[inline]
-fn value_of(symbol: u32) -> i64 {
-    if symbol == 0 { NULL } else { i64::from(symbol) }
-}
-
-/// A value as the symbol it came from; [`NULL`] becomes 0.
-#[inline]
-pub(crate) fn symbol_of(value: i64) -> u32 {
-    if value == NULL { 0 } else { value as u32 }
 }

@@ -2,6 +2,8 @@
 
 use super::chunk::{CHUNK_ROWS_MIN, Chunk};
 use super::chunks;
+use super::cold::{ColdCounts, ColdRows, Cooling};
+use super::columns::ColumnLayout;
 use super::lane::Lane;
 use super::stash::Block;
 use crate::plan::AttributePlan;
@@ -32,18 +34,19 @@ pub struct Log {
     forgotten: Option<EventTime>,
     chunk_rows: usize,
     chunk_span: Millis,
-    filters: usize,
-    attributes: Vec<AttributePlan>,
+    layout: ColumnLayout,
+    /// Where rows go cold.
+    cooling: Option<Cooling>,
 }
 
 impl Log {
-    /// An empty log. `chunk_rows` bounds a chunk's rows (at most 65,536) and `chunk_span` the time
+    /// An empty log. `chunk_rows` bounds a chunk's rows (1 to 65,536) and `chunk_span` the time
     /// it spans, so that a quiet log lets go of its rows in pieces too.
     pub fn new(
         chunk_rows: usize,
         chunk_span: Millis,
         filters: usize,
-        attributes: Vec<AttributePlan>,
+        attributes: &[AttributePlan],
     ) -> Self {
         Log {
             chunks: VecDeque::new(),
@@ -52,9 +55,63 @@ impl Log {
             forgotten: None,
             chunk_rows,
             chunk_span,
-            filters,
-            attributes,
+            layout: ColumnLayout::new(filters, attributes),
+            cooling: None,
         }
+    }
+
+    /// Has rows that lie `hot_window` behind the clock leave memory, for `rows`; `entity` names it for people.
+    pub fn keep_cold(&mut self, entity: &str, hot_window: Millis, rows: Box<dyn ColdRows>) {
+        self.cooling = Some(Cooling::new(entity, self.layout.clone(), hot_window, rows));
+    }
+
+    /// Whether rows leave memory.
+    pub(crate) fn goes_cold(&self) -> bool {
+        self.cooling.is_some()
+    }
+
+    /// Lets rows go that lie behind the clock `now` and below `through`, and asks ahead for those that the
+    /// edges at `places` come to; says whether there are more to go as soon as others have been written.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use tidemark_operators::entity_log::EntityLog;
+    /// use tidemark_operators::in_memory::{ColdInMemory, ColdTrials, batch, plan};
+    ///
+    /// let mut entity = EntityLog::new(&plan().entities[0], 64, 0);
+    /// entity.log.keep_cold("card", 1_000, Box::new(ColdInMemory::new(&Arc::new(ColdTrials::default()))));
+    /// let events: Vec<_> = (0..1_000).map(|at| (10 * at, "a")).collect();
+    /// entity.receive(batch(&events));
+    /// entity.seal(None, &mut Vec::new());
+    /// let before = entity.log.bytes();
+    /// // An edge stands at the first row: its chunk stays.
+    /// for _ in 0..100 {
+    ///     entity.log.cool(10_000, 1_000, &[0]);
+    /// }
+    /// assert!(entity.log.bytes() < before / 4 && entity.log.cold().rows > 800);
+    /// assert_eq!(entity.log.time(777), Some(7_770), "read back");
+    /// ```
+    pub fn cool(&mut self, now: EventTime, through: u64, places: &[u64]) -> bool {
+        let Some(cooling) = &mut self.cooling else { return false };
+        let mut shrunk = 0;
+        let more = cooling.step(&self.chunks, (now, through), places, &mut shrunk);
+        self.bytes = self.bytes.saturating_sub(shrunk);
+        more
+    }
+
+    /// What of it is elsewhere.
+    pub fn cold(&self) -> ColdCounts {
+        self.cooling.as_ref().map(Cooling::counts).unwrap_or_default()
+    }
+
+    /// Whether rows that had left memory could not be read back: nothing that was computed since counts.
+    pub fn is_lost(&self) -> bool {
+        self.cooling.as_ref().is_some_and(Cooling::is_lost)
+    }
+
+    /// Why, for people.
+    pub fn lost(&self) -> Option<String> {
+        self.cooling.as_ref().and_then(Cooling::lost)
     }
 
     /// The sequence number the next row will have.
@@ -69,7 +126,7 @@ impl Log {
 
     /// The time of the newest row it has.
     pub(crate) fn newest(&self) -> Option<EventTime> {
-        self.chunks.back().map(|chunk| chunk.time(chunk.len() - 1))
+        self.chunks.back().map(|chunk| chunk.last_time())
     }
 
     /// A time up to which rows may not be there: that of the newest row it has let go of, or what comes
@@ -90,9 +147,10 @@ impl Log {
         self.chunks.iter()
     }
 
-    /// The bytes of all its columns.
+    /// The bytes of all its columns in memory, and of what is on its way out or back.
     pub fn bytes(&self) -> usize {
-        self.bytes
+        let (out, moving) = self.cooling.as_ref().map_or((0, 0), Cooling::bytes);
+        self.bytes.saturating_sub(out) + moving
     }
 
     /// The bytes of one row.
@@ -113,7 +171,7 @@ impl Log {
                     if c.is_full() { took * 2 } else { took + took / 16 }
                 });
                 let rows = rows.min(self.chunk_rows);
-                let chunk = Chunk::new(self.next, ts, rows, self.filters, &self.attributes);
+                let chunk = Chunk::of_layout(self.next, ts, rows, &self.layout);
                 chunk.push(block, row);
                 self.bytes += chunk.bytes();
                 self.chunks.push_back(Rc::new(chunk));
@@ -133,6 +191,15 @@ impl Log {
         chunks::time(&self.chunks, seq)
     }
 
+    /// The same where `wanted` holds of it, which must be monotone: true, then false.
+    pub(crate) fn time_if(
+        &self,
+        seq: u64,
+        wanted: impl Fn(EventTime) -> bool,
+    ) -> Option<EventTime> {
+        chunks::time_if(&self.chunks, seq, wanted)
+    }
+
     /// Chunks that hold rows of `lo..hi`.
     pub fn cover(&self, lo: u64, hi: u64) -> impl Iterator<Item = &Rc<Chunk>> {
         chunks::cover(&self.chunks, lo, hi)
@@ -150,7 +217,7 @@ impl Log {
         if !done {
             return None;
         }
-        self.forgotten = Some(front.time(front.len() - 1));
+        self.forgotten = Some(front.last_time());
         self.bytes -= front.bytes();
         self.chunks.pop_front()
     }

@@ -1,15 +1,19 @@
 //! Stash and log against a sorted vector.
 
 use super::chunk::Chunk;
+use super::cold::{BACK_A_PLACE, PUTS_MAX};
 use super::lane::Lane;
 use super::log::Log;
 use super::stash::{Block, Stash, Stashed};
 use crate::event_batch::NULL;
+use crate::in_memory::{ColdInMemory, ColdTrials};
 use crate::origin::Origin;
 use crate::plan::{AttributePlan, Storage};
 use crate::value::Type;
 use rand::{Rng as _, SeedableRng, rngs::SmallRng};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// Time, origin, slot, bits, a wide value and a symbol.
 type Row = (u64, Origin, u32, u64, i64, i64);
@@ -102,14 +106,21 @@ fn attribute(storage: Storage) -> AttributePlan {
 }
 
 #[test]
-fn the_log_finds_copies_and_lets_go_as_a_vector_does() {
-    for seed in 0..200 {
+fn the_log_finds_copies_and_lets_go_as_a_vector_does_whatever_has_left_memory() {
+    let (mut went, mut came) = (0, 0);
+    for seed in 0..300 {
         let mut rng = SmallRng::seed_from_u64(seed);
         // As many filter bits as each of the widths holds.
         let filters = [0, 8, 9, 64][rng.random_range(0..4)];
         let span = [1, 20, 1_000_000][rng.random_range(0..3)];
         let attributes = vec![attribute(Storage::Wide), attribute(Storage::Symbol)];
-        let mut log = Log::new(256, span, filters, attributes);
+        let chunk_rows = [4, 256][rng.random_range(0..2)];
+        let mut log = Log::new(chunk_rows, span, filters, &attributes);
+        let trials = Arc::new(ColdTrials::default());
+        let hot_window = [None, Some(0), Some(50)][rng.random_range(0..3)];
+        if let Some(hot_window) = hot_window {
+            log.keep_cold("card", hot_window, Box::new(ColdInMemory::new(&trials)));
+        }
         let (mut twin, mut kept, mut now, mut next) = (Vec::<Row>::new(), 0usize, 0, 0);
         let mut readers: Vec<Rc<Chunk>> = Vec::new();
         for _ in 0..60 {
@@ -141,6 +152,15 @@ fn the_log_finds_copies_and_lets_go_as_a_vector_does() {
             let covers = covered.map(|c| c.len() as usize).sum::<usize>();
             assert!(covers >= to - from && (from < to || covers == 0), "seed {seed}");
 
+            trials.full.store(rng.random_bool(0.1), Ordering::Relaxed);
+            let places: Vec<u64> = (0..rng.random_range(0..3))
+                .map(|_| rng.random_range(kept..=twin.len()) as u64)
+                .collect();
+            log.cool(now, rng.random_range(kept..=twin.len()) as u64, &places);
+            let back = (BACK_A_PLACE * places.len().max(1)) as u64;
+            assert!(log.cold().back <= back, "seed {seed}");
+            went += log.cold().rows;
+
             if rng.random_bool(0.1) {
                 readers.extend(log.chunks().nth(rng.random_range(0..3)).cloned());
             }
@@ -163,5 +183,67 @@ fn the_log_finds_copies_and_lets_go_as_a_vector_does() {
                 "seed {seed}: what may go has gone"
             );
         }
+        came += trials.taken.load(Ordering::Relaxed);
+        readers.clear();
+        drop(log);
+        assert_eq!(trials.held.load(Ordering::Relaxed), 0, "seed {seed}: nothing is left behind");
     }
+    assert!(went > 10_000 && came > 1_000, "{went} rows went, {came} chunks came back");
+}
+
+#[test]
+fn chunks_that_cannot_be_written_stay_and_go_later() {
+    let mut rng = SmallRng::seed_from_u64(7);
+    let (mut log, trials) = cold_log(&mut rng);
+    trials.full.store(true, Ordering::Relaxed);
+    let (before, end) = (log.bytes(), log.end());
+    for now in 20_000..20_100 {
+        log.cool(now, end, &[]);
+    }
+    assert_eq!((log.cold().rows, log.cold().failures), (0, PUTS_MAX as u64), "not tried at once");
+    assert_eq!(log.bytes(), before);
+    trials.full.store(false, Ordering::Relaxed);
+    for step in 0..100 {
+        log.cool(40_000 + step, end, &[]);
+    }
+    assert_eq!(log.cold().failures, PUTS_MAX as u64);
+    assert!(log.cold().rows > 0 && log.bytes() < before / 4, "{} of {before}", log.bytes());
+}
+
+#[test]
+fn a_log_whose_rows_cannot_be_read_back_has_none_of_them_and_says_so() {
+    let mut rng = SmallRng::seed_from_u64(7);
+    let (mut log, trials) = cold_log(&mut rng);
+    for step in 0..100 {
+        log.cool(20_000 + step, log.end(), &[]);
+    }
+    trials.broken.store(true, Ordering::Relaxed);
+    let mut lane = Lane::new(&[true, true]);
+    log.copy(0, 200, &mut lane);
+    assert!(lane.is_empty() && lane.times.is_empty() && lane.bits.is_empty());
+    assert_eq!((log.partition(1, |_| true), log.partition(1, |ts| ts < 5)), (log.end(), 1));
+    assert_eq!(log.time(3), None);
+    let why = log.lost().unwrap();
+    assert!(why.contains("timeline of entity \"card\""), "{why}");
+    assert!(
+        why.contains("the memory is broken; look at the disk, and start the job again"),
+        "{why}"
+    );
+    trials.broken.store(false, Ordering::Relaxed);
+    assert_eq!(log.time(3), None, "what is lost stays so");
+}
+
+/// A log of some thousand rows that may leave memory.
+fn cold_log(rng: &mut SmallRng) -> (Log, Arc<ColdTrials>) {
+    let attributes = vec![attribute(Storage::Wide), attribute(Storage::Symbol)];
+    let mut log = Log::new(64, 1_000_000, 9, &attributes);
+    let trials = Arc::new(ColdTrials::default());
+    log.keep_cold("card", 1_000, Box::new(ColdInMemory::new(&trials)));
+    let mut next = 0;
+    for now in 0..300 {
+        let arrived = block(rng, 5 + now, 0, &mut next);
+        (0..arrived.len()).for_each(|row| log.push(&arrived, row));
+    }
+    assert!(log.end() > 2_000);
+    (log, trials)
 }

@@ -237,6 +237,12 @@ impl Attachments {
         }
     }
 
+    /// Appends where the edges of the windows stand in the log.
+    pub fn places(&self, places: &mut Vec<u64>) {
+        let all = self.planned.iter().map(|planned| &planned.attached).chain(&self.attached);
+        places.extend(all.flat_map(|attached| [attached.entered, attached.left]));
+    }
+
     /// Rows of the log at or above this are still needed.
     pub fn low_water(&self, log: &Log) -> u64 {
         let all = self.planned.iter().map(|planned| &planned.attached).chain(&self.attached);

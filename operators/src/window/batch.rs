@@ -135,9 +135,19 @@ impl WindowBatch {
         chunks::partition(&self.chunks, rows, below)
     }
 
-    /// The time of row `seq`, if it has it.
-    pub(crate) fn time(&self, seq: u64) -> Option<EventTime> {
-        chunks::time(&self.chunks, seq)
+    /// The time of row `seq`, if it has it and `wanted` holds of it, which must be monotone: true, then
+    /// false.
+    pub(crate) fn time_if(
+        &self,
+        seq: u64,
+        wanted: impl Fn(EventTime) -> bool,
+    ) -> Option<EventTime> {
+        chunks::time_if(&self.chunks, seq, wanted)
+    }
+
+    /// Whether rows of it had left memory and could not be read back.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.chunks.iter().any(|chunk| chunk.is_lost())
     }
 
     /// Appends its rows `lo..hi` to `lane`.
@@ -248,7 +258,9 @@ impl WindowBatch {
                 continue;
             }
             if self.fresh && need * 2 < chunk.len() {
-                let run = Rc::new(Run::build((x.0..x.1).chain(y.0..y.1), |row| chunk.slot(row)));
+                let Some(columns) = chunk.columns() else { continue };
+                let slot = |row: u32| columns.slots()[row as usize].get();
+                let run = Rc::new(Run::build((x.0..x.1).chain(y.0..y.1), slot));
                 found.push(Segment { chunk: at, run });
                 continue;
             }

@@ -73,7 +73,10 @@ impl Case {
         Case {
             seed,
             workers: if sealing { *[1, 1, 2].choose(&mut rng).unwrap() } else { 1 },
-            chunk_rows: *[256, 1 << 16].choose(&mut rng).unwrap(),
+            chunk_rows: match *[256, 1 << 16].choose(&mut rng).unwrap() {
+                256 if seed % 3 == 0 => 4,
+                chunk_rows => chunk_rows,
+            },
             extra: window(&mut rng),
             windows,
             events,

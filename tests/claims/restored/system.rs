@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use tidemark_operators::cut::{EntityStates, TimelineRows};
 use tidemark_operators::entity_log::{EntityLog, RowMapping, RowsCopier};
+use tidemark_operators::in_memory::ColdInMemory;
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::projection::{Outbox, Projection};
 use tidemark_operators::live::LiveWindows;
@@ -27,15 +28,17 @@ pub struct Mode {
     pub rows: bool,
     /// Windows that are left so soon are made again from rows.
     pub rebuilt: u64,
+    /// Rows leave memory at once.
+    pub cold: bool,
 }
 
 impl Mode {
-    pub const ROWS: Mode = Mode { rows: true, rebuilt: 0 };
+    pub const ROWS: Mode = Mode { rows: true, rebuilt: 0, cold: false };
 
     pub fn random(rng: &mut SmallRng) -> Self {
         let rebuilt = [0, 0, 60, 600_000][rng.random_range(0..4)];
         let rows = rng.random();
-        Mode { rows, rebuilt: if rows { 0 } else { rebuilt } }
+        Mode { rows, rebuilt: if rows { 0 } else { rebuilt }, cold: rng.random() }
     }
 }
 
@@ -116,13 +119,18 @@ impl System {
             let own = EntityIdentities::new(plan, entity, among).rows;
             let (mapping, missing) = RowMapping::between(&stored, &own);
             assert_eq!(missing, Vec::<String>::new());
-            let mut log = EntityLog::new(entity, 256, 10);
+            let mut log = EntityLog::new(entity, if mode.cold { 4 } else { 256 }, 10);
+            if mode.cold {
+                log.log.keep_cold(&entity.name, 0, Box::new(ColdInMemory::new(&Arc::default())));
+            }
             let parts: Vec<&TimelineRows> = rows[at].iter().collect();
             let put = |log: &mut EntityLog, times: Range<u64>, since: u64| {
                 let restored = log.restore(&parts, &mapping, times, owner, since);
                 restored.map_err(|error| error.to_string())
             };
             put(&mut log, 0..snapshot, u64::MAX)?;
+            // As many as there are, two at a time.
+            while log.log.cool(cut, log.log.end(), &[]) {}
             let mut windows = Attachments::at(&entity.windows, &log.log, snapshot);
             let mut sealed = SealedWindows::at(plan, entity, &log.log, snapshot);
             let mut reader = SnapshotReader::new(plan, entity, snapshot, owner, among);
@@ -229,6 +237,7 @@ impl System {
             kept.live.forget(hi - 1, usize::MAX, &mut kept.log.names);
             kept.log.retire(low, u64::MAX);
             kept.log.forget(hi, budget as usize);
+            kept.cool(hi);
         }
         self.sealed = rows;
     }
@@ -316,6 +325,11 @@ impl System {
         (0..self.plan.entities.len()).map(entity).collect()
     }
 
+    /// How many chunks of rows have come back.
+    pub fn came_back(&self) -> u64 {
+        self.workers.iter().flatten().map(|kept| kept.log.log.cold().reads).sum()
+    }
+
     /// How many rows and names there are.
     pub fn held(&self) -> (u64, usize) {
         self.workers.iter().flatten().fold((0, 0), |(rows, names), kept| {
@@ -330,6 +344,18 @@ impl Kept {
     fn snapped<'a>(&'a mut self, entity: &'a EntityPlan, mode: Mode) -> Snapped<'a> {
         let live = (!mode.rows).then_some(&mut self.live);
         Snapped { entity, sealed: &self.sealed, live, log: &self.log }
+    }
+
+    /// Rows that lie before `hi` leave memory, where they do.
+    fn cool(&mut self, hi: u64) {
+        let mut places = Vec::new();
+        self.windows.places(&mut places);
+        self.live.places(&mut places);
+        self.sealed.places(&mut places);
+        let through = self.sealed.low_water();
+        for _ in 0..8 {
+            self.log.log.cool(hi, through, &places);
+        }
     }
 
     /// Takes the rows from `from` on for the checkpoint.
