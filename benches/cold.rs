@@ -18,7 +18,7 @@ use tidemark::generator::{Options, Profile, write_files};
 const EVENTS: u64 = 20_000_000;
 const CARDS: u32 = 100_000;
 /// Longer than the longest window, so that a third of the events leave it.
-const HOURS: u64 = 36;
+const HOURS: u32 = 36;
 const ROUNDS: usize = 3;
 const HOT_WINDOW: &str = "10m";
 /// Memory with and without.

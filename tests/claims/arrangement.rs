@@ -198,7 +198,7 @@ impl Drive {
     fn new(worker: &mut Worker, case: &Case, outputs: &Outputs) -> Drive {
         let plan = Arc::new(case.plan());
         // Of every third, rows leave memory at once.
-        let cold = (case.seed % 3 == 0).then(|| Cold {
+        let cold = case.seed.is_multiple_of(3).then(|| Cold {
             hot_window: 0,
             open: Box::new(|_| Box::new(ColdInMemory::new(&Arc::default()))),
         });

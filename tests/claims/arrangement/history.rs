@@ -74,7 +74,7 @@ impl Case {
             seed,
             workers: if sealing { *[1, 1, 2].choose(&mut rng).unwrap() } else { 1 },
             chunk_rows: match *[256, 1 << 16].choose(&mut rng).unwrap() {
-                256 if seed % 3 == 0 => 4,
+                256 if seed.is_multiple_of(3) => 4,
                 chunk_rows => chunk_rows,
             },
             extra: window(&mut rng),
