@@ -44,7 +44,7 @@ pub(super) fn connect(client: Client, timeout: Duration) -> Result<Connection, R
         let why = format!(
             "{HANGING_MAX} TLS handshakes hang: the server takes connections and says nothing"
         );
-        return Err(io::Error::new(io::ErrorKind::TimedOut, why).into());
+        return Err(io::Error::other(why).into());
     };
     let (sender, receiver) = sync_channel(1);
     let handshake = move || {
@@ -61,7 +61,7 @@ pub(super) fn connect(client: Client, timeout: Duration) -> Result<Connection, R
                 "the TLS handshake has not ended within {} ms; does the server speak TLS on this port?",
                 timeout.as_millis()
             );
-            Err(io::Error::new(io::ErrorKind::TimedOut, why).into())
+            Err(io::Error::other(why).into())
         }
         Err(RecvTimeoutError::Disconnected) => {
             Err(io::Error::other("the thread of the TLS handshake is gone").into())
