@@ -67,15 +67,27 @@ use crate::objects::{Creation, Objects};
 /// How many rows one segment may hold.
 pub const SEGMENT_ROWS_MAX: usize = 1 << 24;
 
-/// Stores an object that nobody else writes. When a call before has failed and yet was carried out,
-/// that is success.
+/// Creates an object; says whether another one has its name. What a call before has done that has failed
+/// and yet was carried out is done.
+///
+/// # Errors
+/// When the store does not do it.
+fn create(objects: &dyn Objects, object: &StoredObject) -> Result<Creation, CheckpointError> {
+    match objects.put_new(&object.name, &object.bytes)? {
+        Creation::Exists if objects.get(&object.name)?.as_ref() == Some(&object.bytes) => {
+            Ok(Creation::Created)
+        }
+        outcome => Ok(outcome),
+    }
+}
+
+/// Stores an object that nobody else writes.
 ///
 /// # Errors
 /// When the store does not do it, or another object has the name.
 pub fn store(objects: &dyn Objects, object: &StoredObject) -> Result<(), CheckpointError> {
-    match objects.put_new(&object.name, &object.bytes)? {
+    match create(objects, object)? {
         Creation::Created => Ok(()),
-        Creation::Exists if objects.get(&object.name)?.as_ref() == Some(&object.bytes) => Ok(()),
         Creation::Exists => Err(CheckpointError::Unwritable {
             object: object.name.clone(),
             why: "another object has this name".to_owned(),

@@ -19,7 +19,8 @@ use super::names::{
     written_in,
 };
 use super::{
-    CheckpointError, DamagePlace, DamagedObject, ListedSegment, Manifest, VersionRecords, store,
+    CheckpointError, DamagePlace, DamagedObject, ListedSegment, Manifest, VersionRecords, create,
+    store,
 };
 use crate::fault;
 use crate::objects::{Creation, Objects};
@@ -257,12 +258,8 @@ impl<'a> Leader<'a> {
         if fault::is_mutant("manifest_overwritten") {
             return Ok(objects.put(&object.name, &object.bytes)?);
         }
-        if objects.put_new(&object.name, &object.bytes)? == Creation::Exists {
-            let held = objects.get(&object.name)?;
-            // A call before may have failed and yet been carried out.
-            if held.as_ref() != Some(&object.bytes) {
-                return Err(self.fenced(manifest, "another one with this number"));
-            }
+        if create(objects, &object)? == Creation::Exists {
+            return Err(self.fenced(manifest, "another one with this number"));
         }
         let later = self.manifests.sequences()?.pop().filter(|last| *last > manifest.sequence);
         match later {

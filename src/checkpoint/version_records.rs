@@ -14,7 +14,7 @@
 use super::blocks::damage;
 use super::manifest::{sealed, unsealed};
 use super::names::{TABLES, VERSIONS, table_record_name, table_record_number, written_in};
-use super::{CheckpointError, DamagePlace, ListedVersion, Manifest};
+use super::{CheckpointError, DamagePlace, ListedVersion, Manifest, create};
 use crate::objects::{Creation, Objects};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,8 +60,13 @@ impl<'a> VersionRecords<'a> {
     /// # Errors
     /// When the store does not tell.
     pub fn numbers(&self) -> Result<BTreeMap<String, Vec<u64>>, CheckpointError> {
+        self.numbers_in(TABLES)
+    }
+
+    /// The same of the records whose names begin so.
+    fn numbers_in(&self, prefix: &str) -> Result<BTreeMap<String, Vec<u64>>, CheckpointError> {
         let mut all: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for listed in self.objects.list(TABLES)? {
+        for listed in self.objects.list(prefix)? {
             if let Some((table, number)) = table_record_number(&listed.name) {
                 all.entry(table).or_default().push(number);
             }
@@ -110,23 +115,17 @@ impl<'a> VersionRecords<'a> {
         table: &str,
         base: Option<u64>,
     ) -> Result<Vec<VersionRecord>, CheckpointError> {
-        let all = self.numbers()?.remove(table).unwrap_or_default();
+        let all = self.numbers_in(&format!("{TABLES}{table}/"))?.remove(table).unwrap_or_default();
         Self::needed(base, &all).map(|number| self.read(table, number)).collect()
     }
 
-    /// Creates a record; says whether another one has its number. What a call before has done that has
-    /// failed and yet was carried out is done.
+    /// Creates a record; says whether another one has its number.
     ///
     /// # Errors
     /// When the store does not do it.
     pub fn create(&self, record: &VersionRecord) -> Result<Creation, CheckpointError> {
         let object = sealed(table_record_name(&record.table, record.number), record)?;
-        match self.objects.put_new(&object.name, &object.bytes)? {
-            Creation::Exists if self.objects.get(&object.name)?.as_ref() == Some(&object.bytes) => {
-                Ok(Creation::Created)
-            }
-            outcome => Ok(outcome),
-        }
+        create(self.objects, &object)
     }
 
     /// Deletes what none of the manifests `kept` needs of the tables that the job has, which are `held`,
