@@ -1,6 +1,6 @@
 //! Rows and states for tests.
 
-use super::{AttributeSchema, EntitySchema};
+use super::{AttributeSchema, CheckpointError, EntitySchema, StoredObject};
 use proptest::prelude::*;
 use tidemark_operators::cut::{AttributeValues, EntityStates, StateComponent, Texts, TimelineRows};
 use tidemark_operators::event_batch::NULL;
@@ -25,6 +25,24 @@ pub(super) fn flipped(bytes: &[u8]) -> impl Iterator<Item = (Vec<u8>, String)> {
 /// The bytes of an object cut off at each length, and at which.
 pub(super) fn cut_off(bytes: &[u8]) -> impl Iterator<Item = (Vec<u8>, String)> {
     (0..bytes.len()).map(|length| (bytes[..length].to_vec(), format!("length {length}")))
+}
+
+/// What is told of a damaged object that cannot be read: which one it is, and where.
+pub(super) fn told<T>(read: Result<T, CheckpointError>, name: &str, how: &str) -> String {
+    let error = read.err().unwrap_or_else(|| panic!("{how} is not found")).to_string();
+    assert!(error.contains(name) && error.contains("memory"), "{how}: {error}");
+    error
+}
+
+/// Sees that whatever is changed of an object, cut off or added is told when it is `read`.
+pub(super) fn damage_is_told<T>(
+    object: &StoredObject,
+    read: impl Fn(&StoredObject) -> Result<T, CheckpointError>,
+) {
+    let more = ([&object.bytes[..], b"x"].concat(), "one byte more".to_owned());
+    for (bytes, how) in flipped(&object.bytes).chain(cut_off(&object.bytes)).chain([more]) {
+        told(read(&StoredObject { name: object.name.clone(), bytes }), &object.name, &how);
+    }
 }
 
 fn numbered(prefix: &str, count: u64) -> Texts {

@@ -1,6 +1,6 @@
 //! Files of ids, there and back.
 
-use super::super::samples::{cut_off, flipped};
+use super::super::samples::damage_is_told;
 use super::*;
 use crate::checkpoint::store;
 use crate::objects::memory::MemoryObjects;
@@ -59,14 +59,7 @@ fn ids_come_back_as_they_were_whose_they_were() {
 #[test]
 fn every_flipped_bit_every_cut_and_every_surplus_is_found_and_the_object_is_named() {
     let (object, listed) = written(&[(0, ids(4)), (1, ids(2))]);
-    let fails = |bytes: Vec<u8>, how: String| {
-        let error = read(&StoredObject { name: NAME.to_owned(), bytes }, &listed);
-        let error = error.err().unwrap_or_else(|| panic!("{how} is not found")).to_string();
-        assert!(error.contains(NAME) && error.contains("memory"), "{how}: {error}");
-    };
-    let damaged = flipped(&object.bytes).chain(cut_off(&object.bytes));
-    damaged.for_each(|(bytes, how)| fails(bytes, how));
-    fails([&object.bytes[..], b"x"].concat(), "one byte more".to_owned());
+    damage_is_told(&object, |damaged| read(damaged, &listed));
 }
 
 #[test]

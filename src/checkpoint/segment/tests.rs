@@ -1,6 +1,6 @@
 //! What is written comes back, and what is not as it was written is found.
 
-use super::super::samples::{any_rows, cut_off, flipped, lines, rows, schema};
+use super::super::samples::{any_rows, cut_off, flipped, lines, rows, schema, told};
 use super::*;
 use crate::checkpoint::{StateKeys, Verified, store};
 use crate::objects::memory::MemoryObjects;
@@ -124,9 +124,7 @@ fn every_flipped_bit_every_cut_and_every_surplus_is_found_and_the_object_is_name
     assert!(object.bytes.len() < 2_000, "{}", object.bytes.len());
     let fails = |bytes: Vec<u8>, how: String| {
         let error = read(&StoredObject { name: NAME.to_owned(), bytes }, &listed, None);
-        let error = error.err().unwrap_or_else(|| panic!("{how} is not found")).to_string();
-        assert!(error.contains(NAME) && error.contains("memory"), "{how}: {error}");
-        error
+        told(error, NAME, &how)
     };
     for (bytes, how) in flipped(&object.bytes) {
         fails(bytes, how);

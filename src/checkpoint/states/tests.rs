@@ -1,6 +1,6 @@
 //! What is written comes back, and what is not as it was written is found.
 
-use super::super::samples::{cut_off, flipped, states, texts};
+use super::super::samples::{damage_is_told, states, texts};
 use super::*;
 use crate::checkpoint::store;
 use crate::objects::memory::MemoryObjects;
@@ -75,14 +75,7 @@ fn a_block_is_no_longer_than_it_may_be_unless_one_entity_is() {
 #[test]
 fn every_flipped_bit_every_cut_and_every_surplus_is_found_and_the_object_is_named() {
     let (object, listed) = written(&[states(4)]);
-    let fails = |bytes: Vec<u8>, how: String| {
-        let error = read(&StoredObject { name: NAME.to_owned(), bytes }, &listed);
-        let error = error.err().unwrap_or_else(|| panic!("{how} is not found")).to_string();
-        assert!(error.contains(NAME) && error.contains("memory"), "{how}: {error}");
-    };
-    let damaged = flipped(&object.bytes).chain(cut_off(&object.bytes));
-    damaged.for_each(|(bytes, how)| fails(bytes, how));
-    fails([&object.bytes[..], b"x"].concat(), "one byte more".to_owned());
+    damage_is_told(&object, |damaged| read(damaged, &listed));
 }
 
 #[test]

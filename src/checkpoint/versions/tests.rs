@@ -1,6 +1,6 @@
 //! Versions of tables, there and back.
 
-use super::super::samples::{cut_off, flipped};
+use super::super::samples::damage_is_told;
 use super::*;
 use crate::checkpoint::store;
 use crate::objects::memory::MemoryObjects;
@@ -104,14 +104,7 @@ fn rows_come_back_as_they_were_in_the_order_of_their_keys() {
 fn every_flipped_bit_every_cut_and_every_surplus_is_found_and_the_object_is_named() {
     let few = rows(4, &mut SmallRng::seed_from_u64(7));
     let (object, listed) = written(&few, all_types());
-    let fails = |bytes: Vec<u8>, how: String| {
-        let error = read(&StoredObject { name: NAME.to_owned(), bytes }, &listed);
-        let error = error.err().unwrap_or_else(|| panic!("{how} is not found")).to_string();
-        assert!(error.contains(NAME) && error.contains("memory"), "{how}: {error}");
-    };
-    let damaged = flipped(&object.bytes).chain(cut_off(&object.bytes));
-    damaged.for_each(|(bytes, how)| fails(bytes, how));
-    fails([&object.bytes[..], b"x"].concat(), "one byte more".to_owned());
+    damage_is_told(&object, |damaged| read(damaged, &listed));
     let objects = MemoryObjects::new();
     let error = verify_version(&objects, "t", &listed, None).unwrap_err().to_string();
     assert!(error.contains(&format!("could not use {NAME} in memory: it is missing")), "{error}");
