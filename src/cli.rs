@@ -48,6 +48,7 @@ pub use test::TestArgs;
 pub use top::TopArgs;
 pub use validate::ValidateArgs;
 pub use validate_pit::ValidatePitArgs;
+pub(crate) use values::HOT_WINDOW;
 pub use values::{KnownWhen, SampleOf, SourceFiles, TableFile};
 
 use crate::version::VERSION;

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use thiserror::Error;
 use tidemark_operators::metrics::WorkerMetrics;
-use tidemark_operators::timeline::cold::{ColdRows, ColdTicket};
+use tidemark_operators::timeline::cold::{ColdRows, ColdTicket, OpenCold};
 
 /// How often a failure to write is said at most.
 const SAID_EVERY: Duration = Duration::from_secs(10);
@@ -41,9 +41,6 @@ pub struct ColdError {
     path: PathBuf,
     why: String,
 }
-
-/// Opens where the events of an entity of the plan go that leave memory.
-pub type OpenCold = Box<dyn Fn(usize) -> Box<dyn ColdRows>>;
 
 /// A folder for events that have left memory. Clones are the same one.
 #[derive(Clone, Debug)]

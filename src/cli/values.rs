@@ -90,9 +90,13 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The least and the most that events may lie behind the newest ones before they leave memory.
+pub(crate) const HOT_WINDOW: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_secs(366 * 86_400));
+
 /// Reads how far behind the newest ones events leave memory.
 pub(super) fn hot_window(text: &str) -> Result<Duration, String> {
-    let (least, most) = (Duration::from_secs(1), Duration::from_secs(366 * 86_400));
+    let (least, most) = HOT_WINDOW;
     match text::parse_duration(text)? {
         duration if (least..=most).contains(&duration) => Ok(duration),
         _ => Err("it must be 1s to 366d".to_owned()),

@@ -1,5 +1,6 @@
 //! Where a job's state is kept, so that a restart goes on from it.
 
+use crate::cli::HOT_WINDOW;
 use crate::config::keys::{Keys, not_empty};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,9 +43,6 @@ pub(super) const CHECKPOINT_INTERVAL: (Duration, Duration) =
 pub(super) const SNAPSHOT_INTERVAL: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_secs(86_400));
 
-/// The bounds of `hot_window`.
-pub(crate) const HOT_WINDOW: (Duration, Duration) =
-    (Duration::from_secs(1), Duration::from_secs(366 * 86_400));
 /// The folder of events that have left memory, in that of the state.
 const COLD_FOLDER: &str = "cold";
 

@@ -4,14 +4,10 @@ use super::Observer;
 use std::sync::{Arc, OnceLock};
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::time::Millis;
-use tidemark_operators::timeline::cold::{Cold, ColdRows};
+use tidemark_operators::timeline::cold::{Cold, OpenCold};
 
 /// Makes, on a worker's own thread, what opens where the events of an entity of the plan go.
-type OpenWorker = Box<
-    dyn Fn(&Arc<WorkerMetrics>) -> Result<Box<dyn Fn(usize) -> Box<dyn ColdRows>>, String>
-        + Send
-        + Sync,
->;
+type OpenWorker = Box<dyn Fn(&Arc<WorkerMetrics>) -> Result<OpenCold, String> + Send + Sync>;
 
 /// What was said of it; nothing: all events stay in memory.
 #[derive(Default)]
@@ -23,10 +19,7 @@ impl Observer {
     pub fn keep_cold(
         &self,
         hot_window: Millis,
-        open: impl Fn(&Arc<WorkerMetrics>) -> Result<Box<dyn Fn(usize) -> Box<dyn ColdRows>>, String>
-        + Send
-        + Sync
-        + 'static,
+        open: impl Fn(&Arc<WorkerMetrics>) -> Result<OpenCold, String> + Send + Sync + 'static,
     ) {
         let _ = self.progress.cold.0.set((hot_window, Box::new(open)));
     }

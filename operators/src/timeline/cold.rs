@@ -62,12 +62,15 @@ pub trait ColdRows {
     fn free(&mut self, ticket: ColdTicket);
 }
 
+/// Opens where the rows of an entity, by its place in the plan, go.
+pub type OpenCold = Box<dyn Fn(usize) -> Box<dyn ColdRows>>;
+
 /// How the logs of a worker let rows go.
 pub struct Cold {
     /// Rows so far behind the clock go.
     pub hot_window: Millis,
-    /// Where those of an entity, by its place in the plan, go.
-    pub open: Box<dyn Fn(usize) -> Box<dyn ColdRows>>,
+    /// Where they go.
+    pub open: OpenCold,
 }
 
 /// What of a log is elsewhere.
