@@ -214,14 +214,19 @@ impl FileWatch {
         }
     }
 
+    /// The file as it is; `None`: there is none.
+    fn now(&self) -> Option<Mark> {
+        std::fs::metadata(&self.path).ok().map(|metadata| mark(&metadata))
+    }
+
     fn has_changed(&self) -> bool {
-        let now = std::fs::metadata(&self.path).ok().map(|metadata| mark(&metadata));
+        let now = self.now();
         now.is_some() && now != self.mark
     }
 
     /// The rows, if the file has changed.
     fn look(&mut self) -> Option<Vec<TableRow>> {
-        let now = std::fs::metadata(&self.path).ok().map(|metadata| mark(&metadata));
+        let now = self.now();
         if now.is_some() && now == self.mark {
             // As when the one in use has been put back.
             if self.refused.take().is_some() {
