@@ -74,7 +74,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let job = job_file::load(&args.job)?;
     let plan = with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
     let job = Job { plan: Arc::clone(&plan), ..job };
-    let sources = Sources::new(&plan, &settings)?.accepting(&args.accept_changed_topic)?;
+    let sources = Sources::new(&plan, &settings)?.accepting(&plan, &args.accept_changed_topic)?;
     letters::check(&settings)?;
     sealed::check(&job.plan, &settings)?;
     roles::of((&args.job, args.cluster.as_deref()), &plan, &settings).check()?;
@@ -303,6 +303,7 @@ impl OpenJob {
             kafka: Some(connect::kafka(&self.settings.kafka)),
             instead: &[],
             kept: self.recovery.as_ref().map(|recovery| Arc::clone(recovery.tables())),
+            accept_changed: self.sources.accepted(),
             metrics: self.observer.metrics.first().cloned(),
             status: self.service.tables(),
         };

@@ -3,13 +3,14 @@
 //! A file's first version is read before the job starts, and a mistake in it stops the job. Later
 //! ones are found by looking at the file every `reload`: one with a mistake is logged and counted,
 //! and the old one stays. Where the job has a state each version is kept there with the time that it
-//! takes effect, before it does.
+//! takes effect, before it does; of a topic, all that it has said.
 
 mod csv;
 mod file;
 mod keeping;
 mod status;
 mod topic;
+mod topic_keeping;
 
 pub use csv::{CsvError, TABLE_BYTES_MAX};
 pub use status::TableStatus;
@@ -17,7 +18,7 @@ pub use status::TableStatus;
 use crate::failure::Failure;
 use crate::kafka::KafkaConfig;
 use crate::named_file::is_standard;
-use crate::recovery::{KeptTable, TableVersions};
+use crate::recovery::{KeptTable, RecoveryError, TableVersions};
 use crate::source::Waker;
 use file::FileTable;
 use std::path::{Path, PathBuf};
@@ -26,7 +27,7 @@ use std::time::Duration;
 use tidemark_operators::metrics::WorkerMetrics;
 use tidemark_operators::plan::{Plan, TableFrom, TablePlan};
 use tidemark_operators::reference::input::TableInput;
-use topic::TopicTable;
+use topic::{BegunTopic, TopicTable};
 
 /// How a job's tables are read. By default once, from where the job says, and files only.
 #[derive(Default)]
@@ -37,8 +38,10 @@ pub struct TablesConfig<'a> {
     pub kafka: Option<KafkaConfig>,
     /// Files that are read in the place of what the job says, by table.
     pub instead: &'a [(usize, PathBuf)],
-    /// Where the versions of files are kept, so that a restart goes on with them; `None`: they are not.
+    /// Where versions are kept, so that a restart goes on with them; `None`: they are not.
     pub kept: Option<Arc<TableVersions>>,
+    /// Tables whose topics may be other ones than they were, by their names.
+    pub accept_changed: &'a [String],
     /// Where it is counted what could not be read: those of worker 0.
     pub metrics: Option<Arc<WorkerMetrics>>,
     /// By table, whom to tell how it is doing; nobody where there are fewer.
@@ -96,7 +99,9 @@ impl OpenTables {
                 }
                 (TableFrom::Topic { source, .. }, _) => {
                     let Some(kafka) = &config.kafka else { return Err(no_topics(table)) };
-                    match TopicTable::open(table, source, kafka, &status, keep_trying)? {
+                    let kafka = (kafka, config.accept_changed.contains(&table.name));
+                    let kept = kept.map(BegunTopic::of).transpose().map_err(keeping)?;
+                    match TopicTable::open(table, source, kafka, (&status, kept), keep_trying)? {
                         Some(topic) => OpenTable::Topic(Box::new(topic)),
                         None => return Ok(None),
                     }
@@ -156,9 +161,14 @@ fn kept_in(
     match file.kept_in(kept, keep_trying) {
         Ok(file) => Ok(Some(file)),
         Err(_) if !keep_trying() => Ok(None),
-        Err(error) if error.is_taken_over() => Err(Failure::failed(error).taken_over()),
-        Err(error) => Err(Failure::failed(error)),
+        Err(error) => Err(keeping(error)),
     }
+}
+
+/// Why versions cannot be kept.
+fn keeping(error: RecoveryError) -> Failure {
+    let failure = Failure::failed(&error);
+    if error.is_taken_over() { failure.taken_over() } else { failure }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

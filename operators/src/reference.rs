@@ -18,6 +18,7 @@
 //!
 //! - [`row`]: rows, their keys and cells; [`address`]: prefixes; [`text`]: rows from text;
 //! - [`version`], [`history`]: what changes when a file or a record of a topic has been read;
+//! - [`kept`]: what a topic has said, kept for the next run;
 //! - [`input`], `file`, `topic`, `key`: the operator on worker 0;
 //! - [`tables`]: the traces and how they are searched; [`lookups`]: what an entity asks of them.
 
@@ -25,6 +26,7 @@ pub mod address;
 mod file;
 pub mod history;
 pub mod input;
+pub mod kept;
 mod key;
 mod late;
 pub mod lookups;

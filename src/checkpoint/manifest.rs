@@ -1,6 +1,7 @@
 //! Manifests, format 4: what holds as of a cut, and every object that belongs to it.
 //!
-//! Format 1 had no ids, format 2 nothing that is lacking, format 3 no history. A manifest is text, for people to look into: JSON, and a last line of JSON with its
+//! Format 1 had no ids, format 2 nothing that is lacking, format 3 no history; format 5 is that of records
+//! of topics alone. A manifest is text, for people to look into: JSON, and a last line of JSON with its
 //! length and CRC32C.
 
 use super::blocks::damage;
@@ -13,6 +14,8 @@ use tidemark_operators::time::EventTime;
 
 /// The format that is written.
 const FORMAT: u32 = 4;
+/// That of records of tables that are topics, which older programs know nothing of.
+pub(super) const TOPIC_FORMAT: u32 = 5;
 /// How long a manifest or an index may be.
 pub const MANIFEST_BYTES_MAX: u64 = 64 << 20;
 /// How many segments a manifest lists by itself; older ones are listed through indexes.
@@ -285,7 +288,16 @@ pub(super) fn sealed<C: Serialize>(
     name: String,
     content: &C,
 ) -> Result<StoredObject, CheckpointError> {
-    let text = serde_json::to_string_pretty(&Sealed { format: FORMAT, content });
+    sealed_in(FORMAT, name, content)
+}
+
+/// The same in another format.
+pub(super) fn sealed_in<C: Serialize>(
+    format: u32,
+    name: String,
+    content: &C,
+) -> Result<StoredObject, CheckpointError> {
+    let text = serde_json::to_string_pretty(&Sealed { format, content });
     let mut text = match text {
         Ok(text) => text,
         Err(error) => {
@@ -326,9 +338,9 @@ pub(super) fn unsealed<C: DeserializeOwned>(
     }
     let wrong = |error: serde_json::Error| damaged(&error.to_string());
     let AnySealed { format } = serde_json::from_slice(text).map_err(wrong)?;
-    if format > FORMAT {
+    if format > TOPIC_FORMAT {
         let (object, store) = (name.to_owned(), objects.url().to_owned());
-        return Err(CheckpointError::Newer { object, store, format, known: FORMAT });
+        return Err(CheckpointError::Newer { object, store, format, known: TOPIC_FORMAT });
     }
     let Sealed { content, .. } = serde_json::from_slice(text).map_err(wrong)?;
     Ok(Some((content, bytes)))

@@ -322,20 +322,22 @@ impl<'a> Leader<'a> {
 
     /// Deletes versions of tables that no longer belong to one of these manifests, and the records of
     /// them, where the job has tables of the names `held`; see [`VersionRecords`]. Says for each of those
-    /// which is the first that is needed.
+    /// which is the first that is needed. `rows` says of a record which object it lists, where that is
+    /// known.
     ///
     /// # Errors
     /// As [`collect`](Self::collect).
     pub fn collect_versions(
         &self,
         held: &BTreeSet<String>,
+        rows: &dyn Fn(&str, u64) -> Option<String>,
     ) -> Result<BTreeMap<String, u64>, CheckpointError> {
         let kept = self.kept(&self.manifests.sequences()?)?;
         if let Some(later) = kept.first().filter(|kept| kept.sequence > self.manifest.sequence) {
             return Err(self.fenced(&self.manifest, &format!("manifest {}", later.sequence)));
         }
         let records = VersionRecords::new(self.manifests.objects);
-        records.collect(&kept, held, self.manifest.generation)
+        records.collect(&kept, held, (self.manifest.generation, rows))
     }
 
     /// The newest manifests that verify, of those with these sequence numbers.

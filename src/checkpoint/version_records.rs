@@ -10,9 +10,13 @@
 //! no version is seen from before [`VersionRecord::reached`], up to which rows may have been given out.
 //!
 //! A manifest says for each table which version is seen at its cut: it needs that one and all later ones.
+//!
+//! Of a table that is a topic a version is what was read of it since the one before, each row with the time
+//! that it is seen from, and now and then all of it; its record says how far the topic was read. A manifest
+//! needs the newest whole one of those that are right at its cut, and all later ones.
 
 use super::blocks::damage;
-use super::manifest::{sealed, unsealed};
+use super::manifest::{CheckRecord, TOPIC_FORMAT, sealed, sealed_in, unsealed};
 use super::names::{TABLES, VERSIONS, table_record_name, table_record_number, written_in};
 use super::{CheckpointError, DamagePlace, ListedVersion, Manifest, create};
 use crate::objects::{Creation, Objects};
@@ -41,6 +45,45 @@ pub struct VersionRecord {
     pub reached: EventTime,
     /// Its rows.
     pub rows: ListedVersion,
+    /// How far the topic was read; nothing: the table is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<TopicPosition>,
+}
+
+/// How far a table's topic was read when a version was written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicPosition {
+    /// Its name.
+    pub name: String,
+    /// Its id, where the brokers had ids.
+    pub id: Option<String>,
+    /// Whether the rows are all of the table, as events from [`VersionRecord::from`] on see it; else those
+    /// that were read since the version before.
+    pub whole: bool,
+    /// Its partitions.
+    pub partitions: Vec<TopicPartition>,
+}
+
+/// How far a partition of a table's topic was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicPartition {
+    /// Its number.
+    pub partition: u32,
+    /// The next offset to be read.
+    pub read: u64,
+    /// The greatest time of its clock.
+    pub clock: Option<EventTime>,
+    /// One of the last records that were read.
+    pub check: Option<CheckRecord>,
+}
+
+impl VersionRecord {
+    /// Whether a reader needs no version before it.
+    pub fn is_whole(&self) -> bool {
+        self.topic.as_ref().is_none_or(|topic| topic.whole)
+    }
 }
 
 /// The records of a store.
@@ -124,14 +167,19 @@ impl<'a> VersionRecords<'a> {
     /// # Errors
     /// When the store does not do it.
     pub fn create(&self, record: &VersionRecord) -> Result<Creation, CheckpointError> {
-        let object = sealed(table_record_name(&record.table, record.number), record)?;
+        let name = table_record_name(&record.table, record.number);
+        let object = match &record.topic {
+            None => sealed(name, record)?,
+            Some(_) => sealed_in(TOPIC_FORMAT, name, record)?,
+        };
         create(self.objects, &object)
     }
 
     /// Deletes what none of the manifests `kept` needs of the tables that the job has, which are `held`,
     /// and of others what no manifest names; then rows that no record lists, where it did before or where
     /// an earlier generation than `generation` wrote them. Says for each table of the job which number is
-    /// the first that is needed.
+    /// the first that is needed. `rows` says which object a record lists, where that is known without
+    /// reading it.
     ///
     /// # Errors
     /// When the store does not do it.
@@ -139,19 +187,22 @@ impl<'a> VersionRecords<'a> {
         &self,
         kept: &[Manifest],
         held: &BTreeSet<String>,
-        generation: u64,
+        (generation, rows): (u64, &dyn Fn(&str, u64) -> Option<String>),
     ) -> Result<BTreeMap<String, u64>, CheckpointError> {
         let (mut bases, mut listed, mut gone) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         for (table, numbers) in self.numbers()? {
             let is_held = held.contains(&table);
             let base = needed(kept, &table, is_held);
             for number in numbers {
-                let record = self.read(&table, number)?;
+                let name = match rows(&table, number) {
+                    Some(name) => name,
+                    None => self.read(&table, number)?.rows.name,
+                };
                 if base.is_some_and(|base| number >= base) {
-                    listed.insert(record.rows.name);
+                    listed.insert(name);
                 } else {
                     self.objects.delete(&table_record_name(&table, number))?;
-                    gone.insert(record.rows.name);
+                    gone.insert(name);
                 }
             }
             bases.extend(base.filter(|_| is_held).map(|base| (table, base)));

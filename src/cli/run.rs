@@ -103,9 +103,9 @@ pub struct RunArgs {
     /// A folder of such schemas instead: 7.avsc is the schema of id 7 [env: SCHEMAS_DIR]
     #[arg(long, value_name = "FOLDER", conflicts_with = "registry")]
     pub schemas: Option<String>,
-    /// Go on although the topic of this source is not the one that the checkpoint knows, or has lost
-    /// records that were to be read; may be given more than once
-    #[arg(long, value_name = "SOURCE")]
+    /// Go on although the topic of this source or reference table is not the one that the checkpoint
+    /// knows, or has lost records that were to be read; may be given more than once
+    #[arg(long, value_name = "NAME")]
     pub accept_changed_topic: Vec<String>,
     /// Go on although past events of this entity type do not have what the changed job needs of
     /// them; may be given more than once

@@ -61,6 +61,7 @@ fn shown(manifest: &Manifest, segments: &[ListedSegment], versions: &[VersionRec
     });
     section(&mut out, &["published", "up to"], outbox.collect());
     section(&mut out, &VERSION, versions.iter().map(version).collect());
+    section(&mut out, &TOPIC, topics(versions));
     let forgotten = manifest.tombstones.iter();
     let forgotten =
         forgotten.map(|one| vec![one.entity.clone(), one.id.clone(), time_text(one.before)]);
@@ -118,10 +119,36 @@ fn version(record: &VersionRecord) -> Vec<String> {
         record.table.clone(),
         record.number.to_string(),
         time_text(record.from),
-        count_text(record.rows.rows),
+        match record.is_whole() {
+            true => count_text(record.rows.rows),
+            false => format!("{} changed", count_text(record.rows.rows)),
+        },
         bytes_short(record.rows.bytes),
         record.rows.name.clone(),
     ]
+}
+
+const TOPIC: [&str; 5] = ["table", "topic", "partition", "next offset", "clock"];
+
+/// How far the topics of tables were read with the newest of their versions.
+fn topics(versions: &[VersionRecord]) -> Vec<Vec<String>> {
+    let newest: BTreeMap<&str, &VersionRecord> =
+        versions.iter().map(|record| (record.table.as_str(), record)).collect();
+    let lines = newest.into_iter().flat_map(|(table, record)| {
+        let topic = record.topic.iter();
+        topic.flat_map(move |topic| {
+            topic.partitions.iter().map(move |of| {
+                vec![
+                    table.to_owned(),
+                    topic.name.clone(),
+                    of.partition.to_string(),
+                    of.read.to_string(),
+                    of.clock.map_or_else(|| "-".to_owned(), time_text),
+                ]
+            })
+        })
+    });
+    lines.collect()
 }
 
 const ENTITY: [&str; 6] = ["entity", "segments", "rows", "bytes", "from", "to"];

@@ -92,7 +92,7 @@ pub enum KafkaError {
     },
     /// A partition that is not as a checkpoint knows it.
     #[error(
-        "the source \"{of}\" cannot go on from the checkpoint in {topic}[{partition}]: {sign}{}. \
+        "the {what} \"{of}\" cannot go on from the checkpoint in {topic}[{partition}]: {sign}{}. \
          Bring the topic back, or begin with no state (another \"url\" in [state] of cluster.toml), or \
          run with `--accept-changed-topic {of}`: a log that is another one is then read from \
          where `start` in the job says, where what is older than the checkpoint is late, one with a \
@@ -100,7 +100,9 @@ pub enum KafkaError {
         and_others(*others)
     )]
     ChangedSinceCheckpoint {
-        /// The source.
+        /// What reads it: a source, or a reference table.
+        what: &'static str,
+        /// The name of that.
         of: String,
         /// The topic.
         topic: String,

@@ -26,8 +26,10 @@ use tidemark_operators::time::EventTime;
 /// What a checkpoint knows of a topic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KnownTopic {
-    /// The name of the source that reads it.
+    /// The name of the source that reads it, or of the reference table.
     pub source: String,
+    /// Whether it is read as a reference table.
+    pub is_table: bool,
     /// Its id, where the brokers had ids.
     pub id: Option<String>,
     /// Its partitions.
@@ -140,6 +142,7 @@ pub(super) fn changes(
     let Some(first) = told.first() else { return Ok(BTreeMap::new()) };
     if !known.accept_changed {
         return Err(Trouble::Lasting(KafkaError::ChangedSinceCheckpoint {
+            what: if known.is_table { "table" } else { "source" },
             of: known.source.clone(),
             topic: topic.to_owned(),
             partition: first.partition,

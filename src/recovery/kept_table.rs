@@ -5,18 +5,22 @@
 //!                      ─→ the record is created ─→ they are seen, and what lies behind can be settled
 //! ```
 //!
-//! The rows come first, so that the dataflow waits for one small object only.
+//! The rows come first, so that the dataflow waits for one small object only. What is read of a topic is
+//! kept in the same way: [`kept_topic`](super::kept_topic).
+
+mod reads;
 
 use super::due::CheckpointProgress;
 use super::insist::insist;
 use super::{RecoveryError, system};
 use crate::checkpoint::{
     BlockCipher, CheckpointError, EncodedVersion, ListedKind, ListedVersion, StateKeys,
-    TableDefinition, VersionReader, VersionRecord, VersionRecords, WrittenBy, object_name, store,
+    TableDefinition, TopicPosition, VersionRecord, VersionRecords, WrittenBy, object_name, store,
 };
 use crate::fault;
 use crate::objects::{Creation, Objects};
 use crate::wall_clock::wall_ms;
+use reads::begins;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidemark_operators::plan::TablePlan;
@@ -24,8 +28,10 @@ use tidemark_operators::reference::version::TableRow;
 use tidemark_operators::time::EventTime;
 
 /// How many versions of a table are held; default 1,000. While there are as many, its file is not looked
-/// at: those that no event can be looked up in any more go with the checkpoints.
+/// at and its topic not read: those that no event can be looked up in any more go with the checkpoints.
 const VERSIONS_MAX: usize = 1_000;
+/// While there are so many, each checkpoint lets go of those that it can, and the next is wanted at once.
+const VERSIONS_CROWDED: usize = VERSIONS_MAX / 2;
 /// How often a process tries to take the versions over while another one creates more.
 const TAKE_OVERS_MAX: usize = 16;
 
@@ -120,8 +126,8 @@ impl KeptTable {
         let is_full = self.lock().len() >= VERSIONS_MAX;
         is_full.then(|| {
             format!(
-                "the state holds {VERSIONS_MAX} versions of the table \"{}\"; its file is read again once \
-                 checkpoints have let go of some: see that checkpoints are made, and change the file less \
+                "the state holds {VERSIONS_MAX} versions of the table \"{}\"; it is read on once \
+                 checkpoints have let go of some: see that checkpoints are made, and change it less \
                  often",
                 self.plan.name
             )
@@ -139,17 +145,17 @@ impl KeptTable {
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<Vec<TimedVersion>, RecoveryError> {
         let mut versions = self.restored()?;
-        let held = versions.last().map(|(rows, _)| self.encoded(rows)).transpose()?;
-        let held = held.map(|held| held.digest());
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = held;
-        if let Some(listed) = self.store(&rows, keep_trying)? {
+        if versions.last().is_some_and(|(held, _)| are_same(held, &rows)) {
+            let digest = self.encoded(&rows)?.digest();
+            *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
+        } else if let Some(listed) = self.store(&rows, keep_trying)? {
             let from = match (self.lock().is_empty(), versions.is_empty()) {
                 (true, _) => 0,
                 // All that is looked up lies behind the cut.
                 (false, true) => self.taken.cut,
                 (false, false) => self.not_before(),
             };
-            self.create(from, listed, keep_trying)?;
+            self.create(from, (listed, None), keep_trying)?;
             versions.push((rows, from));
         }
         if let Some((_, from)) = versions.first_mut() {
@@ -173,18 +179,28 @@ impl KeptTable {
         if *self.newest.lock().unwrap_or_else(PoisonError::into_inner) == Some(digest) {
             return Ok(None);
         }
+        let listed = self.write(&encoded, TableDefinition::of(&self.plan), keep_trying)?;
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
+        Ok(Some(listed))
+    }
+
+    /// Writes an object with rows of a table that is defined so.
+    pub(super) fn write(
+        &self,
+        encoded: &EncodedVersion,
+        definition: TableDefinition,
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<ListedVersion, RecoveryError> {
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         let sequence = self.next_number();
         let generation = self.taken.generation;
         let written = WrittenBy { generation, sequence, worker: self.at, number };
         let name = object_name(ListedKind::Version, written);
-        let definition = TableDefinition::of(&self.plan);
         let (object, listed) = encoded.object(name, definition, self.cipher.as_ref())?;
         self.insist(keep_trying, || store(&*self.taken.objects, &object))?;
         self.taken.progress.table_bytes.fetch_add(listed.bytes, Ordering::Relaxed);
         fault::point("table.rows");
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
-        Ok(Some(listed))
+        Ok(listed)
     }
 
     /// Has every run say from now on that the rows `listed` are seen from `from` on.
@@ -197,6 +213,16 @@ impl KeptTable {
         listed: ListedVersion,
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<(), RecoveryError> {
+        self.record_rows(from, (listed, None), keep_trying)
+    }
+
+    /// The same of a file or, where it is said how far it was read, of a topic.
+    pub(super) fn record_rows(
+        &self,
+        from: EventTime,
+        rows: (ListedVersion, Option<TopicPosition>),
+        keep_trying: &dyn Fn() -> bool,
+    ) -> Result<(), RecoveryError> {
         if fault::is_mutant("table_record_after_frontier") {
             // A race that checkpoints win.
             let cut = || self.taken.progress.sealed_cut.load(Ordering::Acquire);
@@ -204,13 +230,13 @@ impl KeptTable {
                 std::thread::sleep(std::time::Duration::from_millis(1));
             }
         }
-        self.create(from, listed, keep_trying)
+        self.create(from, rows, keep_trying)
     }
 
     fn create(
         &self,
         from: EventTime,
-        listed: ListedVersion,
+        (rows, topic): (ListedVersion, Option<TopicPosition>),
         keep_trying: &dyn Fn() -> bool,
     ) -> Result<(), RecoveryError> {
         let record = VersionRecord {
@@ -221,7 +247,8 @@ impl KeptTable {
             created_at: wall_ms().unwrap_or(0),
             from,
             reached: self.not_before().max(from),
-            rows: listed,
+            rows,
+            topic,
         };
         fault::point("table.record");
         let records = VersionRecords::new(&*self.taken.objects);
@@ -232,14 +259,49 @@ impl KeptTable {
         fault::point("table.recorded");
         self.reached.fetch_max(record.reached, Ordering::AcqRel);
         self.lock().push(record);
+        if self.is_crowded() {
+            self.taken.progress.wanted.store(true, Ordering::Release);
+        }
         Ok(())
     }
 
-    /// The number of the version that is seen at `cut`.
+    /// The number of the version that is seen at `cut`; of a topic, of the whole one that is right from
+    /// then on.
     pub(super) fn at(&self, cut: EventTime) -> Option<u64> {
         let chain = self.lock();
-        let seen = chain.iter().rev().find(|record| record.from <= cut);
-        seen.or(chain.first()).map(|record| record.number)
+        chain.get(begins(&chain, cut)).map(|record| record.number)
+    }
+
+    /// Whether there are so many versions that they should go soon.
+    pub(super) fn is_crowded(&self) -> bool {
+        self.lock().len() > VERSIONS_CROWDED
+    }
+
+    /// The object that a record lists.
+    pub(super) fn object_of(&self, number: u64) -> Option<String> {
+        let chain = self.lock();
+        let record = chain.iter().find(|record| record.number == number)?;
+        Some(record.rows.name.clone())
+    }
+
+    /// The cut that the job went on from, or that of the newest checkpoint since.
+    pub(super) fn cut(&self) -> EventTime {
+        self.taken.cut.max(self.taken.progress.sealed_cut.load(Ordering::Acquire))
+    }
+
+    /// The cut that the job went on from.
+    pub(super) fn begun_cut(&self) -> EventTime {
+        self.taken.cut
+    }
+
+    #[cfg(test)]
+    pub(super) fn begun_progress(&self) -> &CheckpointProgress {
+        &self.taken.progress
+    }
+
+    /// How the table is defined now.
+    pub(super) fn plan(&self) -> &TablePlan {
+        &self.plan
     }
 
     /// Nobody needs versions before number `base`.
@@ -252,59 +314,7 @@ impl KeptTable {
         self.lock().len() as u64
     }
 
-    /// The versions that events at and after the cut are looked up in, oldest first.
-    fn restored(&self) -> Result<Vec<TimedVersion>, RecoveryError> {
-        let needed: Vec<VersionRecord> =
-            seen_from(&self.lock(), self.taken.cut).into_iter().cloned().collect();
-        let own = TableDefinition::of(&self.plan);
-        let mut versions = Vec::new();
-        for record in needed.iter().rev() {
-            match self.rows(record, &own)? {
-                Ok(rows) => versions.push((rows, record.from)),
-                Err(why) => {
-                    tracing::warn!(
-                        table = self.plan.name,
-                        version = record.number,
-                        "a version of the table that is kept cannot be used: {why}; events that are read \
-                         again see the first one that can be, or the table as it is now"
-                    );
-                    break;
-                }
-            }
-        }
-        versions.reverse();
-        Ok(versions)
-    }
-
-    /// The rows of a version as the table is defined now, or why they cannot be had.
-    fn rows(
-        &self,
-        record: &VersionRecord,
-        own: &TableDefinition,
-    ) -> Result<Result<Vec<TableRow>, String>, RecoveryError> {
-        let (objects, keys) = (&*self.taken.objects, self.taken.keys.as_deref());
-        let version = VersionReader::open(objects, &record.table, &record.rows, keys)?;
-        let places = match version.content().definition.places(own) {
-            Ok(places) => places,
-            Err(why) => return Ok(Err(why)),
-        };
-        if record.rows.rows > self.plan.rows_max as u64 {
-            let most = self.plan.rows_max;
-            return Ok(Err(format!("it has more than {most} rows, the \"rows_max\" of now")));
-        }
-        let mut rows = Vec::new();
-        for block in 0..version.blocks() {
-            for mut row in version.rows(block)? {
-                let cell = |place: &usize| row.row.cells.get(*place).cloned();
-                // Every row has all columns of its object.
-                row.row.cells = places.iter().filter_map(cell).collect();
-                rows.push(row);
-            }
-        }
-        Ok(Ok(rows))
-    }
-
-    fn encoded(&self, rows: &[TableRow]) -> Result<EncodedVersion, RecoveryError> {
+    pub(super) fn encoded(&self, rows: &[TableRow]) -> Result<EncodedVersion, RecoveryError> {
         EncodedVersion::of(rows).ok_or_else(|| {
             let why = std::io::Error::other("a row is too long");
             system(&format!("keep the table \"{}\" in the state", self.plan.name), why)
@@ -332,21 +342,14 @@ impl KeptTable {
     }
 }
 
-/// Of these records, in the order of their numbers, those that an event at or after `cut` is looked up in:
-/// of all that say a time up to its own it sees the one with the greatest number.
-fn seen_from(chain: &[VersionRecord], cut: EventTime) -> Vec<&VersionRecord> {
-    let mut seen: Vec<&VersionRecord> = Vec::new();
-    for record in chain.iter().rev() {
-        let until = seen.last().map_or(EventTime::MAX, |later| later.from);
-        if until <= cut {
-            break;
-        }
-        if record.from < until {
-            seen.push(record);
-        }
+/// Whether two versions have the same rows, in whatever order.
+fn are_same(a: &[TableRow], b: &[TableRow]) -> bool {
+    fn sorted(rows: &[TableRow]) -> Vec<&TableRow> {
+        let mut sorted: Vec<_> = rows.iter().collect();
+        sorted.sort_unstable_by(|a, b| (&a.key, a.row.valid_from).cmp(&(&b.key, b.row.valid_from)));
+        sorted
     }
-    seen.reverse();
-    seen
+    a.len() == b.len() && sorted(a) == sorted(b)
 }
 
 fn fenced(taken: &TakenOver, record: &VersionRecord) -> CheckpointError {

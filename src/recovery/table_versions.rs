@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use tidemark_operators::plan::{Plan, TableFrom};
+use tidemark_operators::plan::{Plan, TablePlan};
 use tidemark_operators::reference::input::above;
 use tidemark_operators::time::EventTime;
 
@@ -18,8 +18,8 @@ use super::due::CheckpointProgress;
 /// See the module.
 #[derive(Default)]
 pub struct TableVersions {
-    /// By table of the plan; `None`: it is a topic, which is read again from its beginning.
-    tables: Vec<Option<Arc<KeptTable>>>,
+    /// By table of the plan.
+    tables: Vec<Arc<KeptTable>>,
 }
 
 impl TableVersions {
@@ -34,16 +34,11 @@ impl TableVersions {
         begun: &Manifest,
         (progress, over): (&Arc<CheckpointProgress>, &Arc<AtomicBool>),
     ) -> Result<Self, RecoveryError> {
-        let from_file = |at: &usize| {
-            let table = config.plan.tables.get(*at);
-            table.is_some_and(|table| !matches!(table.from, TableFrom::Topic { .. }))
-        };
-        let mut tables = vec![None; config.plan.tables.len()];
-        if !(0..tables.len()).any(|at| from_file(&at)) {
-            return Ok(TableVersions { tables });
+        if config.plan.tables.is_empty() {
+            return Ok(TableVersions::default());
         }
         let reached = reached(config.sealed_file.as_deref(), begun)?;
-        for (at, slot) in tables.iter_mut().enumerate().filter(|(at, _)| from_file(at)) {
+        let take_over = |(at, plan): (usize, &TablePlan)| {
             let taken = TakenOver {
                 objects: Arc::clone(objects),
                 keys: config.keys.clone(),
@@ -53,22 +48,32 @@ impl TableVersions {
                 progress: Arc::clone(progress),
                 over: Arc::clone(over),
             };
-            let Some(plan) = config.plan.tables.get(at) else { continue };
             let base = begun.tables.get(&plan.name).copied();
-            *slot = Some(Arc::new(KeptTable::take_over((plan, at), taken, base, reached)?));
-        }
-        Ok(TableVersions { tables })
+            KeptTable::take_over((plan, at), taken, base, reached).map(Arc::new)
+        };
+        let tables = config.plan.tables.iter().enumerate().map(take_over);
+        Ok(TableVersions { tables: tables.collect::<Result<_, _>>()? })
     }
 
     /// The table at `at` of the plan, where its versions are kept.
     pub fn of(&self, at: usize) -> Option<&Arc<KeptTable>> {
-        self.tables.get(at)?.as_ref()
+        self.tables.get(at)
+    }
+
+    /// Whether a table has so many versions that they should go soon.
+    pub(super) fn are_crowded(&self) -> bool {
+        self.tables.iter().any(|table| table.is_crowded())
+    }
+
+    /// The object that a record of a table lists, where this process has it.
+    pub(super) fn object_of(&self, table: &str, number: u64) -> Option<String> {
+        self.tables.iter().find(|kept| kept.name() == table)?.object_of(number)
     }
 
     /// For each table the number of the version that is seen at `cut`: the manifest of that cut needs it
     /// and all later ones.
     pub(super) fn at(&self, cut: EventTime) -> BTreeMap<String, u64> {
-        let kept = self.tables.iter().flatten();
+        let kept = self.tables.iter();
         kept.filter_map(|table| Some((table.name().to_owned(), table.at(cut)?))).collect()
     }
 
@@ -79,7 +84,7 @@ impl TableVersions {
 
     /// The manifests that are kept need the versions from these on.
     pub(super) fn release(&self, bases: &BTreeMap<String, u64>) {
-        for table in self.tables.iter().flatten() {
+        for table in self.tables.iter() {
             if let Some(base) = bases.get(table.name()) {
                 table.release(*base);
             }
@@ -88,7 +93,7 @@ impl TableVersions {
 
     /// How many versions of each table are held.
     pub(super) fn counts(&self) -> Vec<(String, u64)> {
-        let kept = self.tables.iter().flatten();
+        let kept = self.tables.iter();
         kept.map(|table| (table.name().to_owned(), table.versions())).collect()
     }
 }

@@ -264,7 +264,8 @@ impl Writer<'_> {
         let sequence = self.leader.manifest().sequence + 1;
         let mut next = self.prepare(cut, &mut gathered, keep_trying)?;
         let unchanged = next == self.next && gathered.letters.is_empty();
-        if unchanged {
+        // Versions of tables go with checkpoints that need them no more.
+        if unchanged && !self.tables.are_crowded() {
             return Ok(());
         }
         next.created_at = wall_ms().unwrap_or(0);
@@ -371,7 +372,7 @@ impl Writer<'_> {
 
     /// Deletes now and then what belongs to no checkpoint any more.
     fn collect(&mut self, sequence: u64) {
-        if !sequence.is_multiple_of(COLLECT_EVERY) {
+        if !sequence.is_multiple_of(COLLECT_EVERY) && !self.tables.are_crowded() {
             return;
         }
         // What is handed over for a later manifest may have older names.
@@ -380,7 +381,9 @@ impl Writer<'_> {
         if let Err(error) = self.leader.collect(writing_from) {
             tracing::warn!(%error, "old objects of checkpoints cannot be deleted; they are left");
         }
-        match self.leader.collect_versions(&TableVersions::names(&self.plan)) {
+        let names = TableVersions::names(&self.plan);
+        let object = |table: &str, number| self.tables.object_of(table, number);
+        match self.leader.collect_versions(&names, &object) {
             Ok(needed) => self.tables.release(&needed),
             Err(error) => {
                 tracing::warn!(%error, "old versions of tables cannot be deleted; they are left");

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidemark_operators::cut::PartitionMark;
 use tidemark_operators::ingest::reader::{PartitionReader, Partitions};
-use tidemark_operators::plan::{Format, Plan};
+use tidemark_operators::plan::{Format, Plan, TableFrom};
 use tidemark_operators::shape::Shape;
 use tidemark_operators::time::Millis;
 
@@ -50,6 +50,8 @@ pub(crate) struct Sources {
     kafka: KafkaConfig,
     topics: Vec<SourceTopic>,
     files: JobFiles,
+    /// Sources and tables whose topics may be other ones than they were.
+    accepted: Vec<String>,
 }
 
 impl Sources {
@@ -97,7 +99,7 @@ impl Sources {
         }
         let record_bytes_max = settings.limits.engine().record_bytes;
         let files = JobFiles::new(plan, files, record_bytes_max).map_err(Failure::failed)?;
-        Ok(Sources { kafka, topics, files })
+        Ok(Sources { kafka, topics, files, accepted: Vec::new() })
     }
 
     /// The files, by source, but for dumps.
@@ -133,25 +135,38 @@ impl Sources {
         self
     }
 
-    /// The same, where the topics of these sources may be other ones than they were.
+    /// The same, where the topics of these sources and reference tables may be other ones than they were.
     ///
     /// # Errors
-    /// When no source that is read from a topic has one of the names.
-    pub fn accepting(mut self, names: &[String]) -> Result<Self, Failure> {
+    /// When neither a source nor a table of `plan` that is read from a topic has one of the names.
+    pub fn accepting(mut self, plan: &Plan, names: &[String]) -> Result<Self, Failure> {
+        let tables = plan.tables.iter();
+        let tables = tables.filter(|table| matches!(table.from, TableFrom::Topic { .. }));
+        let tables: Vec<&str> = tables.map(|table| table.name.as_str()).collect();
         for name in names {
             let topic = self.topics.iter_mut().find(|topic| topic.known.source == *name);
-            let Some(topic) = topic else {
-                let names = self.topics.iter().map(|topic| format!("\"{}\"", topic.known.source));
+            let is_table = tables.contains(&name.as_str());
+            if topic.is_none() && !is_table {
+                let sources = self.topics.iter().map(|topic| topic.known.source.as_str());
+                let names = sources.chain(tables).map(|name| format!("\"{name}\""));
                 let names = names.collect::<Vec<_>>().join(", ");
                 let failure = format!(
-                    "--accept-changed-topic \"{name}\": no source of the job that is read from a topic \
-                     has this name"
+                    "--accept-changed-topic \"{name}\": no source and no table of the job that is read \
+                     from a topic has this name"
                 );
                 return Err(Failure::usage(failure).hint(format!("name one of: {names}")));
-            };
-            topic.known.accept_changed = true;
+            }
+            if let Some(topic) = topic {
+                topic.known.accept_changed = true;
+            }
         }
+        self.accepted = names.to_vec();
         Ok(self)
+    }
+
+    /// The sources and tables whose topics may be other ones than they were.
+    pub fn accepted(&self) -> &[String] {
+        &self.accepted
     }
 
     /// What its topics hold now; waits for the brokers as long as `keep_trying` says so.

@@ -197,7 +197,7 @@ fn the_last_record_that_was_read_tells_a_log_from_another_one_of_its_length() {
         let source = "clicks".to_owned();
         let partitions = BTreeMap::from([(0, known)]);
         // Brokers without ids leave nothing but the records.
-        let known = KnownTopic { source, id: None, partitions, accept_changed };
+        let known = KnownTopic { source, is_table: false, id: None, partitions, accept_changed };
         let offsets = BTreeMap::new();
         let (topic, headers) = (topic.to_owned(), Vec::new());
         let wanted =

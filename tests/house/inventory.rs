@@ -35,7 +35,7 @@ const IN_FLIGHT: Fate = Lost("lies at or above the cut, so its records are read 
 type Entry = (&'static str, &'static [(&'static str, Fate)]);
 
 /// The dataflow of a worker.
-const OPERATORS: [Entry; 17] = [
+const OPERATORS: [Entry; 18] = [
     (
         "OwnedPartitions",
         &[
@@ -250,12 +250,7 @@ const OPERATORS: [Entry; 17] = [
         "Table",
         &[
             ("matching", Fixed),
-            (
-                "trace",
-                Derived(
-                    "of files the versions that are kept; topics are read from their beginning",
-                ),
-            ),
+            ("trace", Derived("the versions that are kept")),
             ("pending", Derived("see `trace`")),
             ("pending_updates", Derived("see `trace`")),
             ("lengths", Derived("the rows of the table")),
@@ -280,19 +275,34 @@ const OPERATORS: [Entry; 17] = [
             ("plan", Fixed),
             ("source", Fixed),
             ("key_path", Fixed),
-            ("feed", Derived("the topic, which is read from its beginning")),
+            ("feed", Derived("the topic, behind what is kept of it")),
             ("decoder", Fixed),
             ("decoded", SCRATCH),
-            ("owned", Derived("the topic, which is read from its beginning")),
-            ("history", Derived("the topic, which is read from its beginning")),
-            ("loaded", Derived("the topic, which is read from its beginning")),
+            ("owned", Saved("tables/: how far each partition is read, and its clock")),
+            ("history", Saved("versions/")),
+            ("begun", Saved("versions/")),
+            ("unkept", Parts("Unkept")),
+            ("loaded", Derived("the topic, to the end that it has")),
             ("more", SCRATCH),
+        ],
+    ),
+    (
+        "Unkept",
+        &[
+            ("keeper", Saved("tables/ and versions/")),
+            ("not_before", Saved("tables/, and the file of sealed rows")),
+            ("states", Lost("nobody has seen it: its records are read again")),
+            ("whole", Derived("tables/: whether there is a version")),
+            ("updates", Lost("nobody has seen it: its records are read again")),
+            ("held", Lost("what held the frontier is read again")),
+            ("handed_over", Lost("what was not kept is read again")),
+            ("marks", Saved("tables/")),
         ],
     ),
 ];
 
 /// What checkpoints, letters and rows go through.
-const PROCESS: [Entry; 17] = [
+const PROCESS: [Entry; 18] = [
     (
         "Writer",
         &[
@@ -345,6 +355,17 @@ const PROCESS: [Entry; 17] = [
             ("newest", Saved("versions/")),
             ("reached", Saved("tables/, and the file of sealed rows")),
             ("written", Lost("names carry the generation")),
+        ],
+    ),
+    (
+        "KeptTopic",
+        &[
+            ("table", Parts("KeptTable")),
+            ("topic", Saved("tables/")),
+            ("rows", Saved("tables/")),
+            ("changed", Saved("versions/")),
+            ("batches", Saved("tables/")),
+            ("partitions", Saved("tables/")),
         ],
     ),
     (

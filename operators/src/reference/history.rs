@@ -1,6 +1,7 @@
 //! The rows of a compacted topic over time: of each key the newest by event time, so that a record
 //! that comes late takes its place in the past as long as that is not settled.
 
+use super::kept::RowState;
 use super::row::{Key, Row};
 use crate::time::EventTime;
 use crate::value::Cell;
@@ -79,6 +80,17 @@ impl History {
                 self.keys.remove(&key);
             }
         }
+    }
+
+    /// All that it keeps: what makes another history the same.
+    pub fn states(&self) -> impl Iterator<Item = RowState> {
+        self.keys.iter().flat_map(|(key, states)| {
+            states.iter().map(|(from, cells)| RowState {
+                key: key.clone(),
+                from: *from,
+                cells: cells.clone(),
+            })
+        })
     }
 
     /// How many states began after the settled time.

@@ -5,6 +5,7 @@
 //! Every worker builds the operator; only worker 0 reads.
 
 use super::file::FileVersions;
+use super::kept::TopicKeeper;
 use super::row::{Key, Row};
 use super::topic::TopicTable;
 use super::version::TableRow;
@@ -84,6 +85,9 @@ pub struct TopicFeed {
     pub partitions: Box<dyn Partitions>,
     /// Told why a record was left out.
     pub refused: Box<dyn FnMut(&str)>,
+    /// Where what it says is kept, so that a later run goes on with it; `None`: it is read from its
+    /// beginning again.
+    pub kept: Option<Box<dyn TopicKeeper>>,
 }
 
 /// What a table is read from.
@@ -227,6 +231,10 @@ impl TableReading {
             return;
         }
         let Some(frontier) = sources else {
+            if matches!(&self.from, Some(From::Topic(topic)) if topic.keeps()) {
+                // Events wait for what was read of it, and that is not kept yet.
+                return;
+            }
             self.capability = None;
             self.from = None;
             return;
@@ -234,7 +242,7 @@ impl TableReading {
         let mut to = above(frontier);
         let holds = match &self.from {
             Some(From::File(file)) => file.holds(),
-            Some(From::Topic(topic)) => topic.watermark(),
+            Some(From::Topic(topic)) => topic.holds(),
             None => None,
         };
         to = holds.map_or(to, |holds| to.min(holds));

@@ -1,5 +1,6 @@
 //! Lookups against a plain list of rows that is scanned.
 
+mod kept_topic;
 mod restart;
 mod topic;
 

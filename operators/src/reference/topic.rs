@@ -8,11 +8,14 @@
 //!
 //! Partitions have watermarks and become idle as those of events do; the table is known up to the
 //! least of them. Nothing is late: it only takes effect later. A topic far ahead of the events is
-//! paused, so that the changes that wait for them are bounded.
+//! paused, so that the changes that wait for them are bounded. Where what it says is kept, see
+//! [`kept`](super::kept).
 
 use super::history::History;
 use super::input::{TopicFeed, Update, above};
+use super::kept::Unkept;
 use super::{key, text};
+use crate::cut::RecordCheck;
 use crate::ingest::decode::{Decoded, Decoder, Metadata, payload};
 use crate::ingest::partition::Owned;
 use crate::ingest::reader::RawRecord;
@@ -35,6 +38,10 @@ pub(super) struct TopicTable {
     decoded: Decoded,
     owned: Vec<Owned>,
     history: History,
+    /// What was kept by the runs before, until it is seen.
+    begun: Vec<Update>,
+    /// What is not kept yet; `None`: nothing is kept.
+    unkept: Option<Unkept>,
     loaded: bool,
     /// There is more to read at once.
     pub more: bool,
@@ -46,8 +53,11 @@ impl TopicTable {
         plan: &TablePlan,
         source: &SourcePlan,
         key_path: &[String],
-        feed: TopicFeed,
+        mut feed: TopicFeed,
     ) -> Self {
+        let (mut history, mut begun) = (History::default(), Vec::new());
+        let unkept = feed.kept.take();
+        let unkept = unkept.map(|keeper| Unkept::new(keeper, &mut history, &mut begun));
         TopicTable {
             plan: plan.clone(),
             source: source.clone(),
@@ -56,14 +66,27 @@ impl TopicTable {
             decoder: Decoder::new(source),
             decoded: Decoded::default(),
             owned: Vec::new(),
-            history: History::default(),
+            history,
+            begun,
+            unkept,
             loaded: false,
             more: false,
         }
     }
 
+    /// The time that the table's capability must not pass: that of what is not kept, and the watermark.
+    pub fn holds(&self) -> Option<EventTime> {
+        let unkept = self.unkept.as_ref().and_then(Unkept::holds);
+        unkept.into_iter().chain(self.watermark()).min()
+    }
+
+    /// Whether something is read that is not kept.
+    pub fn keeps(&self) -> bool {
+        self.unkept.as_ref().is_some_and(|unkept| unkept.holds().is_some())
+    }
+
     /// The least watermark of the partitions that hold it back; `None` when none does.
-    pub fn watermark(&self) -> Option<EventTime> {
+    fn watermark(&self) -> Option<EventTime> {
         let holding = self.owned.iter().filter(|o| !o.idle && !o.ended);
         holding.map(|o| o.judge.watermark()).min()
     }
@@ -86,10 +109,15 @@ impl TopicTable {
         metrics: &TableMetrics,
         updates: &mut Vec<Update>,
     ) -> Result<bool, String> {
-        for reader in self.feed.partitions.appeared() {
-            self.owned.push(Owned::new(reader, &self.source, now, at));
+        updates.append(&mut self.begun);
+        if let Some(kept) = self.unkept.as_mut().and_then(|it| it.is_kept(updates).transpose()) {
+            // The capability moves on before anything else is read, which would hold it.
+            self.more = kept?;
+            return Ok(self.loaded);
         }
-        let mut left = if self.is_far_ahead(sources) { 0 } else { RECORDS_STEP };
+        self.adopt(at, now);
+        let is_full = self.loaded && self.unkept.as_ref().is_some_and(Unkept::is_full);
+        let mut left = if is_full || self.is_far_ahead(sources) { 0 } else { RECORDS_STEP };
         let paused = left == 0;
         for partition in 0..self.owned.len() {
             while left > 0 && self.owned[partition].ready(now)? {
@@ -111,7 +139,28 @@ impl TopicTable {
         }
         let read = |o: &Owned| o.caught_up() && o.next >= o.raw.records.len();
         self.loaded |= left > 0 && !self.owned.is_empty() && self.owned.iter().all(read);
+        if let Some(unkept) = &mut self.unkept {
+            match self.loaded {
+                true => unkept.hand_over(&self.history, at)?,
+                false => unkept.bound(),
+            }
+        }
         Ok(self.loaded)
+    }
+
+    /// Takes over the partitions that have appeared.
+    fn adopt(&mut self, at: EventTime, now: Millis) {
+        let from = self.unkept.as_ref().map_or(at, |unkept| unkept.not_before().max(at));
+        for reader in self.feed.partitions.appeared() {
+            let number = reader.id().partition;
+            let mut owned = Owned::new(reader, &self.source, now, from);
+            if let Some(unkept) = &mut self.unkept {
+                let clock = unkept.mark(number).and_then(|mark| mark.clock);
+                owned.judge.resume(clock, clock);
+                unkept.found(number);
+            }
+            self.owned.push(owned);
+        }
     }
 
     /// Whether there is enough that events have not come to yet. A topic that holds the sources'
@@ -140,7 +189,8 @@ impl TopicTable {
         match outcome {
             Ok((key, time, cells)) => {
                 let began = if cells.is_none() { self.history.began(&key) } else { None };
-                let from = time.or(began).map_or(at, |time| time.max(at));
+                let least = self.unkept.as_ref().map_or(at, |unkept| unkept.not_before().max(at));
+                let from = time.or(began).map_or(least, |time| time.max(least));
                 // What has no time says nothing of how far the topic is: were it taken for a sign of
                 // life, a stream of deletions would hold the watermark, and sealing, for ever.
                 // A row may say that it is right from some day to come; that day has not come by it.
@@ -148,6 +198,13 @@ impl TopicTable {
                     owned.judge.judge(time, self.source.arrival_of(None, record.timestamp));
                     owned.accept(time, now);
                 }
+                if let Some(unkept) = &mut self.unkept {
+                    unkept.note(at, &key, from, cells.as_ref());
+                }
+                let updates = match &mut self.unkept {
+                    Some(unkept) if self.loaded => &mut unkept.updates,
+                    _ => updates,
+                };
                 self.history.put(&key, from, cells, updates);
                 metrics.versions.add(1);
                 metrics.effective.set(from);
@@ -158,7 +215,15 @@ impl TopicTable {
                 (self.feed.refused)(&format!("{place}: {why}"));
             }
         }
-        self.owned[partition].raw = raw;
+        let owned = &mut self.owned[partition];
+        if let Some(unkept) = &mut self.unkept {
+            unkept.read(number, record.offset.saturating_add(1), owned.judge.clock());
+            if owned.next == raw.records.len() {
+                let value = raw.value(&record);
+                unkept.last(number, RecordCheck::of(record.offset, record.timestamp, value));
+            }
+        }
+        owned.raw = raw;
     }
 
     /// The time of a record that deletes a row, which has no value to read it from.

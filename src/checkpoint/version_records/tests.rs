@@ -10,6 +10,31 @@ use rand::{Rng, SeedableRng};
 /// Of format 4, which was the first for records, written by the first program that wrote it.
 const FIXTURE: &[u8] = include_bytes!("../../../tests/data/checkpoint/version-record-4");
 
+/// The same of format 5, which was the first for tables that are topics.
+const TOPIC_FIXTURE: &[u8] = include_bytes!("../../../tests/data/checkpoint/version-record-5");
+
+/// A record of what was read of a topic.
+fn of_topic() -> VersionRecord {
+    let check = CheckRecord {
+        offset: 40,
+        timestamp: Some(1_764_356_389_000),
+        checksum: 12_345_678_901_234_567_890,
+    };
+    let read = TopicPartition {
+        partition: 0,
+        read: 41,
+        clock: Some(1_764_356_389_000),
+        check: Some(check),
+    };
+    let topic = TopicPosition {
+        name: "levels".to_owned(),
+        id: Some("b2y3kTcOTxaQ".to_owned()),
+        whole: false,
+        partitions: vec![read, TopicPartition { partition: 1, ..TopicPartition::default() }],
+    };
+    VersionRecord { topic: Some(topic), ..record(7, 3, 1_764_356_390_000) }
+}
+
 fn record(number: u64, generation: u64, from: EventTime) -> VersionRecord {
     let rows = format!("versions/{generation:010}-{number:020}-0-0");
     VersionRecord {
@@ -21,6 +46,7 @@ fn record(number: u64, generation: u64, from: EventTime) -> VersionRecord {
         from,
         reached: from + 1_000,
         rows: ListedVersion { name: rows, rows: 3, bytes: 400, crc32c: 17 },
+        topic: None,
     }
 }
 
@@ -86,6 +112,18 @@ fn what_format_4_wrote_is_read() {
     assert_eq!(read, record(7, 3, 1_764_356_390_000));
 }
 
+#[test]
+fn what_format_5_wrote_is_read_and_written_so() {
+    let objects = MemoryObjects::new();
+    let name = table_record_name("levels", 7);
+    let records = VersionRecords::new(&objects);
+    assert_eq!(records.create(&of_topic()).unwrap(), Creation::Created);
+    assert_eq!(objects.get(&name).unwrap().unwrap(), TOPIC_FIXTURE);
+    let read = records.read("levels", 7).unwrap();
+    assert_eq!(read, of_topic());
+    assert!(!read.is_whole() && record(7, 3, 0).is_whole());
+}
+
 /// Against what is said of it: a version stays exactly as long as one of the newest three manifests needs
 /// it or it is newer, and its rows as long as a record lists them.
 #[test]
@@ -121,7 +159,7 @@ fn a_version_goes_once_no_kept_manifest_needs_it_and_never_before() {
                 continue;
             }
             leader.collect(u64::MAX).unwrap();
-            leader.collect_versions(&held).unwrap();
+            leader.collect_versions(&held, &|_, _| None).unwrap();
             let kept = &bases[bases.len().saturating_sub(3)..];
             let least = kept.iter().copied().min().unwrap();
             let there = VersionRecords::new(&objects).numbers().unwrap().remove("levels");
@@ -145,11 +183,11 @@ fn of_a_table_that_the_job_no_longer_has_what_no_manifest_names_goes() {
     (1..=2).for_each(|number| stored(&objects, &record(number, 1, 0)));
     let tables = BTreeMap::from([("levels".to_owned(), 2)]);
     leader.append(Manifest { tables, ..Manifest::default() }).unwrap();
-    leader.collect_versions(&BTreeSet::new()).unwrap();
+    leader.collect_versions(&BTreeSet::new(), &|_, _| None).unwrap();
     let numbers = || VersionRecords::new(&objects).numbers().unwrap().remove("levels");
     assert_eq!(numbers(), Some(vec![2]), "one needs it still");
     (0..3).for_each(|_| leader.append(Manifest::default()).unwrap());
-    leader.collect_versions(&BTreeSet::new()).unwrap();
+    leader.collect_versions(&BTreeSet::new(), &|_, _| None).unwrap();
     assert_eq!(numbers(), None);
     assert!(objects.list(VERSIONS).unwrap().is_empty());
 }

@@ -1,5 +1,6 @@
 //! Runs one after another, which keep the versions of one table.
 
+use super::reads::seen_from;
 use super::*;
 use crate::objects::memory::{CallFault, MemoryObjects};
 use rand::rngs::SmallRng;
@@ -144,6 +145,7 @@ fn of_the_records_those_stay_in_use_that_an_event_behind_the_cut_sees() {
             from,
             reached: 0,
             rows: ListedVersion { name: String::new(), rows: 0, bytes: 0, crc32c: 0 },
+            topic: None,
         };
         let mut from = 0;
         let chain: Vec<VersionRecord> = (1..=rng.random_range(1..12))

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use timely::worker::Worker;
 
-fn plan(out_of_orderness: u64) -> Arc<Plan> {
+pub(super) fn plan(out_of_orderness: u64) -> Arc<Plan> {
     let field = FieldPlan::new("value", Type::Int);
     let source = SourcePlan {
         topic: Some("t".to_owned()),
@@ -79,6 +79,7 @@ impl Topic {
         let feed = TopicFeed {
             partitions: Box::new(One(Some(Reader(Rc::clone(&log))))),
             refused: Box::new(move |why| told.borrow_mut().push(why.to_owned())),
+            kept: None,
         };
         fill(&log);
         let drive = Drive::of(worker, plan, TableInput::Topic(feed));
@@ -111,7 +112,7 @@ fn push_at(log: &Log, timestamp: Option<EventTime>, records: &[(&str, &str)]) {
     log.borrow_mut().push_back(batch);
 }
 
-fn row(ts: EventTime, value: i64) -> String {
+pub(super) fn row(ts: EventTime, value: i64) -> String {
     format!("{{\"ts\":{ts},\"value\":{value}}}")
 }
 
