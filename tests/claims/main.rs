@@ -96,6 +96,8 @@ mod kafka_record;
 #[cfg(test)]
 mod kept_tables;
 #[cfg(test)]
+mod kept_topics;
+#[cfg(test)]
 mod letter_replay;
 #[cfg(test)]
 mod life_signs;
