@@ -13,7 +13,8 @@ use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::online::feast_collision;
-use crate::{job_file, output};
+use crate::peer_tls::PeerIdentity;
+use crate::{connect, job_file, output};
 use memory::LOAD_DEFAULT;
 use std::fmt::Write as _;
 use tidemark_jobs::Job;
@@ -33,6 +34,7 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         let settings = Settings::load(&ClusterFile::Named(cluster.clone()), Flags::default())?;
         // What a process of the job would not start with.
         settings.offline.check(&settings)?;
+        check_certificate(&settings)?;
     }
     check_fields(&job)?;
     let file = job_file::file_name(&args.job);
@@ -51,6 +53,25 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
             output::print(&(job.report() + &memory + &notes(&job, file) + &samples))
         }
     }
+}
+
+/// The files of TLS between processes, where there is some: the certificate is for one host of the cluster at
+/// least, and each process makes sure that it is for its own.
+fn check_certificate(settings: &Settings) -> Result<(), Failure> {
+    let Some(files) = connect::identity(settings) else { return Ok(()) };
+    let identity = PeerIdentity::read(&files).map_err(Failure::usage)?;
+    let hosts = (0..settings.cluster.count()).filter_map(|process| settings.cluster.host(process));
+    let hosts: Vec<_> = hosts.collect();
+    if hosts.is_empty() || hosts.iter().any(|host| identity.is_for(host).is_ok()) {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "the certificate in {} is for {}, and for no host of \"processes\" in [cluster]: {}",
+        files.certificate.display(),
+        identity.names(),
+        hosts.join(", ")
+    ))
+    .hint("have one made with the host of its process as a subject alternative name"))
 }
 
 /// Two features that Feast could not tell apart are found before they are in production.

@@ -8,6 +8,7 @@ use crate::online::redis::{
     MemorySettings, RedisServers, RedisSettings, Secret, SentinelSettings, ServerAddress,
     TlsSettings,
 };
+use crate::peer_tls::IdentityFiles;
 #[cfg(feature = "postgres")]
 use crate::postgres::PostgresAddress;
 use crate::registry::{Credential, Credentials, RegistryConfig, RegistryLimits, TlsFiles};
@@ -55,6 +56,17 @@ pub fn registry(settings: &RegistrySettings, schema_wait: Duration) -> RegistryC
         schema_wait,
         limits: RegistryLimits::default(),
     }
+}
+
+/// What a process shows the others of its cluster, if they speak over TLS.
+pub fn identity(settings: &Settings) -> Option<IdentityFiles> {
+    let tls = &settings.cluster.tls;
+    let path = |name: &Option<String>| name.as_ref().map(PathBuf::from);
+    Some(IdentityFiles {
+        ca: path(&tls.ca_file)?,
+        certificate: path(&tls.cert_file)?,
+        key: path(&tls.key_file)?,
+    })
 }
 
 /// Where PostgreSQL is, if rows of the job of this name are to go there.

@@ -29,7 +29,7 @@
 //! `/health` and `/ready`, however long metrics and rows take.
 //!
 //! There is no authentication and no TLS, which is why it listens on loopback unless `[http]` says
-//! otherwise. No page of another site reads anything: see [`HostNames`].
+//! otherwise; only the other processes of a cluster with TLS are spoken to over it. No page of another site reads anything: see [`HostNames`].
 
 pub mod components;
 mod connections;
@@ -43,6 +43,7 @@ mod page;
 mod readiness;
 mod routes;
 mod row;
+mod secured;
 mod server;
 mod shared;
 

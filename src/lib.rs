@@ -13,6 +13,7 @@
 //!   from;
 //! - [`sample_file`]: the first records of a file;
 //! - [`registry`]: the schemas of Avro records;
+//! - [`peer_tls`]: TLS between the processes of a cluster;
 //! - [`mesh`]: the connections between the processes of a cluster;
 //! - [`engine`]: the workers, and the loop that drives each;
 //! - [`sealed_file`]: sealed rows in a file;
@@ -91,6 +92,7 @@ pub mod online;
 mod outbox;
 pub mod output;
 pub mod panics;
+pub mod peer_tls;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod process;

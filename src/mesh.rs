@@ -8,7 +8,9 @@
 //!
 //! A process connects to all before it and is connected to by all after it. Process 0 says which run of
 //! the job this is; whoever comes from another one is refused, as is one of another version, job or
-//! shape. A stranger is cut off after [`HELLO_WITHIN`] and delays nobody.
+//! shape. A stranger is cut off after [`HELLO_WITHIN`] and delays nobody. With [`MeshPlace::identity`] all of it
+//! is inside TLS ([`peer_tls`](crate::peer_tls)): a stranger is then whoever has no certificate, and who says to
+//! be a process has to have one of its host.
 //!
 //! # Why this way
 //!
@@ -20,16 +22,18 @@
 //! - An end that all have agreed on is told from a loss by a last frame.
 
 mod form;
+mod greeting;
 mod hello;
 mod link;
+mod wire;
 
 pub use form::{MeshError, MeshPlace, form};
 pub use hello::HELLO_WITHIN;
 pub use link::{MeshEnd, PeerLink};
 
-use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
+use wire::Wire;
 
 /// The open connections of a process.
 pub struct Mesh {
@@ -42,17 +46,17 @@ pub struct Mesh {
 impl Mesh {
     fn new(
         (process, run): (usize, String),
-        sockets: Vec<Option<TcpStream>>,
+        wires: Vec<Option<Wire>>,
         addresses: &[String],
         timeout: Duration,
     ) -> std::io::Result<Self> {
         let end = Arc::<MeshEnd>::default();
-        let link = |(peer, socket): (usize, Option<TcpStream>)| {
+        let link = |(peer, wire): (usize, Option<Wire>)| {
             let address = addresses.get(peer).cloned().unwrap_or_default();
-            let of = |socket| PeerLink::new((peer, address), socket, timeout, &end);
-            socket.map(of).transpose()
+            let of = |wire| PeerLink::new((peer, address), wire, timeout, &end);
+            wire.map(of).transpose()
         };
-        let links = sockets.into_iter().enumerate().map(link).collect::<Result<_, _>>()?;
+        let links = wires.into_iter().enumerate().map(link).collect::<Result<_, _>>()?;
         Ok(Mesh { run, process, links, end })
     }
 

@@ -121,7 +121,8 @@ fn answering(
     service: &Arc<Service>,
 ) -> Result<HttpServer, Failure> {
     let names = HostNames::new(settings.http.named().chain(place.hosts()));
-    let server = HttpServer::start(settings.http.address(), names, Arc::<Service>::clone(service))?;
+    let at = (settings.http.address(), names);
+    let server = HttpServer::start_among(at, Arc::<Service>::clone(service), place.identity())?;
     service.life_signs().ready();
     Ok(server)
 }

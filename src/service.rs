@@ -295,6 +295,7 @@ impl Service {
             online: &online,
             state: self.observer.state_bound(),
             caught_up: self.caught_up(),
+            certificate: self.peers.as_ref().and_then(Peers::certificate_ends),
             now: Instant::now(),
             wall: wall_ms().unwrap_or(0),
         })

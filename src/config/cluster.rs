@@ -2,7 +2,8 @@
 
 use crate::config::Settings;
 use crate::config::http::address;
-use crate::config::keys::Keys;
+use crate::config::keys::{Keys, not_empty};
+use crate::config::online::TlsSettings;
 use std::time::Duration;
 
 /// The most processes of a cluster.
@@ -18,6 +19,8 @@ pub struct ClusterSettings {
     pub bind: Option<String>,
     /// A process of which nothing is heard for so long is lost; default 5 s.
     pub timeout: Duration,
+    /// What processes show each other, all three files or none; without them they speak in the clear.
+    pub tls: TlsSettings,
     /// Whether connections between hosts may be without encryption and authentication; default no.
     pub insecure: bool,
     /// A process that ends so often within `failures_within` is not started again; default 5.
@@ -32,6 +35,7 @@ impl Default for ClusterSettings {
             processes: None,
             bind: None,
             timeout: Duration::from_secs(5),
+            tls: TlsSettings::default(),
             insecure: false,
             failures_max: 5,
             failures_within: Duration::from_secs(300),
@@ -45,6 +49,9 @@ impl ClusterSettings {
         keys.optional_text("bind", &address, &mut self.bind);
         let bounds = Duration::from_millis(500)..=Duration::from_secs(600);
         keys.duration("timeout", bounds, &mut self.timeout);
+        keys.optional_text("tls_ca_file", &not_empty, &mut self.tls.ca_file);
+        keys.optional_text("tls_cert_file", &not_empty, &mut self.tls.cert_file);
+        keys.optional_text("tls_key_file", &not_empty, &mut self.tls.key_file);
         keys.flag("insecure", &mut self.insecure);
         keys.count("failures_max", 1..=1000, &mut self.failures_max);
         let bounds = Duration::from_secs(1)..=Duration::from_secs(86_400);
@@ -84,15 +91,43 @@ impl ClusterSettings {
         (0..process).filter(|other| self.host(*other) == own).count()
     }
 
+    /// What is wrong between its keys of security.
+    fn insecure_contradictions(&self, several: bool) -> Vec<&'static str> {
+        let TlsSettings { ca_file, cert_file, key_file } = &self.tls;
+        let files = [ca_file, cert_file, key_file].iter().filter(|file| file.is_some()).count();
+        let mut wrong = Vec::new();
+        if !matches!(files, 0 | 3) {
+            wrong.push(
+                "[cluster] needs all of \"tls_ca_file\", \"tls_cert_file\" and \"tls_key_file\", or none: each \
+                 process shows a certificate and takes those of one authority",
+            );
+        }
+        if files > 0 && self.insecure {
+            wrong.push(
+                "\"insecure = true\" in [cluster] says that processes speak without TLS, and \"tls_ca_file\" that \
+                 they do not: leave one away",
+            );
+        }
+        if several && files == 0 && !self.insecure {
+            wrong.push(
+                "the processes in [cluster] are on several hosts, and what they send each other would be \
+                 neither encrypted nor authenticated: name certificates by \"tls_ca_file\", \"tls_cert_file\" and \
+                 \"tls_key_file\" there (page \"cluster\"), or keep them in a network of their own, and say so \
+                 by \"insecure = true\"",
+            );
+        }
+        wrong
+    }
+
     /// What is wrong with these settings beside the others.
     pub(super) fn contradictions(&self, all: &Settings) -> Vec<&'static str> {
         let addresses = self.addresses();
+        let mut hosts = (0..addresses.len()).filter_map(|process| self.host(process));
+        let several = hosts.any(|host| Some(host) != self.host(0));
+        let mut wrong = self.insecure_contradictions(several);
         if addresses.len() < 2 {
-            return Vec::new();
+            return wrong;
         }
-        let mut wrong = Vec::new();
-        let hosts = (0..addresses.len()).filter_map(|process| self.host(process));
-        let several = hosts.clone().any(|host| Some(host) != self.host(0));
         match &all.state.url {
             None => wrong.push(
                 "several processes in [cluster] need \"url\" in [state]: what a process that is lost \
@@ -103,13 +138,6 @@ impl ClusterSettings {
                  name a store that all of them reach, such as s3://bucket/prefix",
             ),
             Some(_) => {}
-        }
-        if several && !self.insecure {
-            wrong.push(
-                "the processes in [cluster] are on several hosts, and what they send each other is \
-                 neither encrypted nor authenticated: keep them in a network of their own, and say so by \
-                 \"insecure = true\" in [cluster]",
-            );
         }
         let most = (0..addresses.len()).map(|process| self.place(process)).max().unwrap_or(0);
         let base = usize::from(all.http.port);
@@ -193,5 +221,27 @@ mod tests {
         hosts.state.url = Some("s3://states/fraud".to_owned());
         hosts.cluster.insecure = true;
         assert_eq!(wrong(&hosts), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn several_hosts_speak_over_tls_or_say_that_they_do_not_and_never_both() {
+        let wrong = |files: usize, insecure| {
+            let mut settings = Settings { cluster: of("a:1,b:1"), ..Settings::default() };
+            settings.state.url = Some("s3://states/fraud".to_owned());
+            let file = |at: usize| (at < files).then(|| format!("{at}.pem"));
+            let [ca_file, cert_file, key_file] = [0, 1, 2].map(file);
+            settings.cluster.tls = TlsSettings { ca_file, cert_file, key_file };
+            settings.cluster.insecure = insecure;
+            settings.cluster.contradictions(&settings)
+        };
+        assert_eq!((wrong(3, false), wrong(0, true)), (Vec::new(), Vec::new()));
+        for (files, insecure, what) in [
+            (0, false, "neither encrypted nor authenticated"),
+            (2, false, "needs all of"),
+            (3, true, "leave one away"),
+        ] {
+            let wrong = wrong(files, insecure);
+            assert!(wrong.len() == 1 && wrong[0].contains(what), "{files}: {wrong:?}");
+        }
     }
 }

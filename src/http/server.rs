@@ -1,7 +1,9 @@
 //! The server's thread: accepting, limits, shutting down.
 
 use crate::http::connections::{Bounds, Connections, Observed, Seat};
+use crate::http::secured::{SecuredStream, begins_with_tls};
 use crate::http::{HostNames, Introspect, hosts, routes};
+use crate::peer_tls::IdentitySource;
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::Service as _;
@@ -13,6 +15,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 
@@ -113,11 +116,24 @@ impl HttpServer {
         names: HostNames,
         job: Arc<dyn Introspect>,
     ) -> Result<Self, HttpError> {
-        Self::start_within(BOUNDS, (address, names), job)
+        Self::start_within((BOUNDS, None), (address, names), job)
+    }
+
+    /// The same; the other processes of the cluster are answered over TLS at the same address, where this one
+    /// has an `identity` to show them.
+    ///
+    /// # Errors
+    /// As [`HttpServer::start`].
+    pub fn start_among(
+        at: (SocketAddr, HostNames),
+        job: Arc<dyn Introspect>,
+        identity: Option<&Arc<IdentitySource>>,
+    ) -> Result<Self, HttpError> {
+        Self::start_within((BOUNDS, identity.cloned()), at, job)
     }
 
     fn start_within(
-        bounds: Bounds,
+        bounds: (Bounds, Option<Arc<IdentitySource>>),
         (address, names): (SocketAddr, HostNames),
         job: Arc<dyn Introspect>,
     ) -> Result<Self, HttpError> {
@@ -142,13 +158,14 @@ impl HttpServer {
         make: impl FnOnce(SocketAddr) -> Router + Send + 'static,
     ) -> Result<Self, HttpError> {
         let make = move |address| hosts::guard(make(address), names);
-        Self::answer(name, DOCS_THREADS, Bounds { connections_max, ..BOUNDS }, address, make)
+        let bounds = (Bounds { connections_max, ..BOUNDS }, None);
+        Self::answer(name, DOCS_THREADS, bounds, address, make)
     }
 
     fn answer(
         name: &'static str,
         threads_max: usize,
-        bounds: Bounds,
+        bounds: (Bounds, Option<Arc<IdentitySource>>),
         address: SocketAddr,
         make: impl FnOnce(SocketAddr) -> Router + Send + 'static,
     ) -> Result<Self, HttpError> {
@@ -201,7 +218,11 @@ impl Drop for HttpServer {
 }
 
 /// Accepts for ever.
-async fn serve(listener: TcpListener, make: impl FnOnce() -> Router, bounds: Bounds) {
+async fn serve(
+    listener: TcpListener,
+    make: impl FnOnce() -> Router,
+    (bounds, identity): (Bounds, Option<Arc<IdentitySource>>),
+) {
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
@@ -220,7 +241,13 @@ async fn serve(listener: TcpListener, make: impl FnOnce() -> Router, bounds: Bou
                     tracing::debug!(%error, "a connection that waits for more before it sends");
                 }
                 let seat = connections.seat().await;
-                tokio::spawn(connection(stream, router.clone(), seat, bounds.head_timeout));
+                let identity = identity.clone();
+                tokio::spawn(connection(
+                    (stream, identity),
+                    router.clone(),
+                    seat,
+                    bounds.head_timeout,
+                ));
             }
             Err(error) => {
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -231,9 +258,39 @@ async fn serve(listener: TcpListener, make: impl FnOnce() -> Router, bounds: Bou
 }
 
 /// Serves one connection to its end; what goes wrong on it is the other side's to notice.
-async fn connection(stream: TcpStream, router: Router, seat: Seat, head_timeout: Duration) {
+async fn connection(
+    (stream, identity): (TcpStream, Option<Arc<IdentitySource>>),
+    router: Router,
+    seat: Seat,
+    head_timeout: Duration,
+) {
     let activity = Arc::clone(&seat.activity);
-    let stream = Observed { stream, activity: Arc::clone(&activity) };
+    let observed = |stream| Observed { stream, activity: Arc::clone(&activity) };
+    let Some(identity) = identity else {
+        return conversation(observed(stream), router, seat, head_timeout).await;
+    };
+    let secured = tokio::select! {
+        secured = tokio::time::timeout(head_timeout, begins_with_tls(&stream)) => secured,
+        () = activity.closed() => return,
+    };
+    match (secured, identity.current().accepting()) {
+        (Ok(true), Ok(session)) => {
+            let stream = SecuredStream::new(observed(stream), session);
+            conversation(stream, router, seat, head_timeout).await;
+        }
+        (Ok(false), _) => conversation(observed(stream), router, seat, head_timeout).await,
+        (Ok(true), Err(error)) => tracing::warn!(%error, "TLS cannot be spoken"),
+        (Err(_), _) => {}
+    }
+}
+
+async fn conversation<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    router: Router,
+    seat: Seat,
+    head_timeout: Duration,
+) {
+    let activity = Arc::clone(&seat.activity);
     let service = TowerToHyperService::new(router);
     let service = hyper::service::service_fn(|request| {
         activity.asked();

@@ -1,9 +1,12 @@
 //! How the processes of a cluster find each other.
 
 use super::Mesh;
-use super::hello::{HELLO_WITHIN, Hello, Welcome, hear, say};
+use super::greeting::{greet, greeted, is_another};
+use super::hello::{Hello, Welcome, say};
+use super::wire::Wire;
+use crate::peer_tls::IdentitySource;
 use std::io;
-use std::net::{TcpListener, TcpStream, ToSocketAddrs as _};
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -36,6 +39,8 @@ pub struct MeshPlace {
     pub fingerprint: String,
     /// After what silence a process is lost.
     pub timeout: Duration,
+    /// What it shows the others, over TLS; `None`: it speaks without.
+    pub identity: Option<Arc<IdentitySource>>,
 }
 
 /// Why a process cannot take part.
@@ -102,10 +107,10 @@ pub fn form(
     let failed = |why| MeshError::Listen { process: place.process, address: bind.clone(), why };
     let listener = TcpListener::bind(&bind).map_err(failed)?;
     listener.set_nonblocking(true)?;
-    let sockets = place.addresses.iter().map(|_| None).collect();
+    let wires = place.addresses.iter().map(|_| None).collect();
     let (greeted, greetings) = channel();
     let (mut forming, greeting) = (
-        Forming { place, sockets, run: run.map(str::to_owned), greeted, greetings },
+        Forming { place, wires, run: run.map(str::to_owned), greeted, greetings },
         Arc::<AtomicUsize>::default(),
     );
     for process in 0..place.process {
@@ -128,17 +133,17 @@ pub fn form(
         }
         std::thread::sleep(LOOK);
     }
-    let Forming { sockets, run, .. } = forming;
+    let Forming { wires, run, .. } = forming;
     let run = run.unwrap_or_default();
-    let mesh = Mesh::new((place.process, run), sockets, &place.addresses, place.timeout)?;
+    let mesh = Mesh::new((place.process, run), wires, &place.addresses, place.timeout)?;
     Ok(Some(mesh))
 }
 
-type Greeting = (Hello, TcpStream);
+type Greeting = (Hello, Wire);
 
 struct Forming<'a> {
     place: &'a MeshPlace,
-    sockets: Vec<Option<TcpStream>>,
+    wires: Vec<Option<Wire>>,
     run: Option<String>,
     greeted: Sender<Greeting>,
     greetings: Receiver<Greeting>,
@@ -159,13 +164,13 @@ impl Forming<'_> {
     /// Connects to a process before this one; false when nobody wants it any more.
     fn reach(&mut self, process: usize, keep_trying: &dyn Fn() -> bool) -> Result<bool, MeshError> {
         let address = self.place.addresses.get(process).cloned().unwrap_or_default();
-        let (mut pause, mut said) = (PAUSES.0, Instant::now());
+        let (mut pause, mut said, mut told) = (PAUSES.0, Instant::now(), String::new());
         loop {
-            let why = match self.greet(&address) {
-                Ok((socket, Welcome::Run(run))) => {
+            let why = match greet(&address, &self.hello(), self.place.identity.as_deref()) {
+                Ok((wire, Welcome::Run(run))) => {
                     self.run = Some(run);
-                    if let Some(held) = self.sockets.get_mut(process) {
-                        *held = Some(socket);
+                    if let Some(held) = self.wires.get_mut(process) {
+                        *held = Some(wire);
                     }
                     return Ok(true);
                 }
@@ -173,7 +178,15 @@ impl Forming<'_> {
                     return Err(MeshError::Refused { process, address, why });
                 }
                 Ok((_, Welcome::Later(why))) => why,
-                Err(error) => error.to_string(),
+                Err(error) => {
+                    let why = error.to_string();
+                    // At once: nothing that goes on by itself would mend it.
+                    if error.is_disagreement() && told != why {
+                        tracing::warn!("cannot connect to process {process} at {address}: {why}");
+                        told.clone_from(&why);
+                    }
+                    why
+                }
             };
             self.look()?;
             if said.elapsed() >= SAY_EVERY {
@@ -191,40 +204,26 @@ impl Forming<'_> {
         }
     }
 
-    fn greet(&self, address: &str) -> io::Result<(TcpStream, Welcome)> {
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in address.to_socket_addrs()? {
-            match TcpStream::connect_timeout(&address, HELLO_WITHIN) {
-                Ok(mut socket) => {
-                    say(&mut socket, &self.hello())?;
-                    let welcome = hear(&mut socket)?;
-                    return Ok((socket, welcome));
-                }
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
-    }
-
     /// The first process that is not there.
     fn missing(&self) -> Option<usize> {
-        let mut all = self.sockets.iter().enumerate();
-        all.find(|(at, socket)| *at != self.place.process && socket.is_none()).map(|(at, _)| at)
+        let mut all = self.wires.iter().enumerate();
+        all.find(|(at, wire)| *at != self.place.process && wire.is_none()).map(|(at, _)| at)
     }
 
     /// Takes whoever connects; each is listened to on a thread of its own, so that none delays another.
     fn accept(&self, listener: &TcpListener, greeting: &Arc<AtomicUsize>) {
-        while let Ok((mut socket, from)) = listener.accept() {
+        while let Ok((socket, from)) = listener.accept() {
             if greeting.load(Ordering::Acquire) >= GREETINGS_MAX {
                 tracing::warn!(%from, "too many connect at once: this one is cut off");
                 continue;
             }
             greeting.fetch_add(1, Ordering::AcqRel);
-            let (greeted, over) = (self.greeted.clone(), Arc::clone(greeting));
+            let (heard, over) = (self.greeted.clone(), Arc::clone(greeting));
+            let identity = self.place.identity.clone();
             let listen = move || {
-                match socket.set_nonblocking(false).and_then(|()| hear(&mut socket)) {
+                match greeted(socket, identity.as_deref()) {
                     // An error means that nobody is waited for any more.
-                    Ok(hello) => drop(greeted.send((hello, socket))),
+                    Ok(greeting) => drop(heard.send(greeting)),
                     Err(error) => tracing::warn!(%from, "a stranger is cut off: {error}"),
                 }
                 over.fetch_sub(1, Ordering::AcqRel);
@@ -238,16 +237,21 @@ impl Forming<'_> {
 
     /// Answers those who have said who they are.
     fn answer(&mut self) -> Result<(), MeshError> {
-        while let Ok((hello, mut socket)) = self.greetings.try_recv() {
-            let welcome = self.judge(&hello);
+        while let Ok((hello, mut wire)) = self.greetings.try_recv() {
+            let address = self.place.addresses.get(hello.process).map_or("", String::as_str);
+            let identity = self.place.identity.as_deref();
+            let welcome = match is_another(&wire, (&hello, address), identity) {
+                Some(why) => Welcome::Never(why),
+                None => self.judge(&hello),
+            };
             if let Welcome::Never(why) | Welcome::Later(why) = &welcome {
                 tracing::warn!(process = hello.process, why, "a process is refused");
             }
-            if say(&mut socket, &welcome).is_ok()
+            if say(&mut wire, &welcome).is_ok()
                 && matches!(welcome, Welcome::Run(_))
-                && let Some(held) = self.sockets.get_mut(hello.process)
+                && let Some(held) = self.wires.get_mut(hello.process)
             {
-                *held = Some(socket);
+                *held = Some(wire);
             }
         }
         Ok(())
@@ -282,7 +286,7 @@ impl Forming<'_> {
             return Welcome::Later("it has not heard of process 0 yet".to_owned());
         };
         let expects = hello.process > own.process && hello.process < own.shape.0;
-        let held = self.sockets.get(hello.process).and_then(Option::as_ref);
+        let held = self.wires.get(hello.process).and_then(Option::as_ref);
         match (expects, held, &hello.run) {
             (false, ..) => Welcome::Never(format!("it is process {}", hello.process)),
             (_, Some(held), _) if !is_gone(held) => {
@@ -300,7 +304,7 @@ impl Forming<'_> {
 
     /// Whether those who are there still are. One after this process may come again.
     fn look(&mut self) -> Result<(), MeshError> {
-        for (process, held) in self.sockets.iter_mut().enumerate() {
+        for (process, held) in self.wires.iter_mut().enumerate() {
             if !held.as_ref().is_some_and(is_gone) {
                 continue;
             }
@@ -315,8 +319,8 @@ impl Forming<'_> {
 }
 
 /// Whether the other side has closed a connection on which it says nothing yet.
-fn is_gone(socket: &TcpStream) -> bool {
-    let mut byte = [0];
+fn is_gone(wire: &Wire) -> bool {
+    let (socket, mut byte): (&TcpStream, _) = (wire.socket(), [0]);
     let nonblocking = socket.set_nonblocking(true);
     let peeked = socket.peek(&mut byte);
     let blocking = socket.set_nonblocking(false);

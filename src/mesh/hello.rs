@@ -3,17 +3,17 @@
 //! A message is eight fixed bytes, its length (four bytes, big-endian, at most [`MESSAGE_BYTES_MAX`]) and
 //! so many bytes of JSON.
 
+use super::wire::{Wire, WireError, is_tls};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
+use std::io;
 use std::time::{Duration, Instant};
 
-/// How long a greeting may take; whoever has not said it by then is cut off.
+/// How long a greeting may take, that of TLS included; whoever has not said it by then is cut off.
 pub const HELLO_WITHIN: Duration = Duration::from_secs(2);
 
 /// What every message begins with.
-const MAGIC: &[u8; 8] = b"tdmkmesh";
+pub(super) const MAGIC: &[u8; 8] = b"tdmkmesh";
 /// The longest message.
 const MESSAGE_BYTES_MAX: usize = 4096;
 
@@ -44,7 +44,7 @@ pub(super) enum Welcome {
 }
 
 /// Sends a message.
-pub(super) fn say(to: &mut TcpStream, message: &impl Serialize) -> io::Result<()> {
+pub(super) fn say(to: &mut Wire, message: &impl Serialize) -> Result<(), WireError> {
     let text = serde_json::to_vec(message).map_err(io::Error::other)?;
     let length = u32::try_from(text.len()).map_err(io::Error::other)?;
     let mut bytes = MAGIC.to_vec();
@@ -53,33 +53,31 @@ pub(super) fn say(to: &mut TcpStream, message: &impl Serialize) -> io::Result<()
     to.write_all(&bytes)
 }
 
-/// Waits for a message, for [`HELLO_WITHIN`] at most.
-pub(super) fn hear<T: DeserializeOwned>(from: &mut TcpStream) -> io::Result<T> {
-    let until = Instant::now() + HELLO_WITHIN;
+/// Waits for a message, until `until` at most.
+pub(super) fn hear<T: DeserializeOwned>(from: &mut Wire, until: Instant) -> Result<T, WireError> {
     let mut head = [0; 12];
     fill(from, &mut head, until)?;
     let (magic, length) = head.split_at(MAGIC.len());
     let length = length.try_into().map(u32::from_be_bytes).map_err(io::Error::other)?;
     let length = usize::try_from(length).unwrap_or(usize::MAX);
+    if magic != MAGIC && is_tls(magic) && from.session().is_none() {
+        return Err(WireError::Secured);
+    }
     if magic != MAGIC || length > MESSAGE_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is no process of a cluster"));
+        let stranger = "it is no process of a cluster";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, stranger).into());
     }
     let mut text = vec![0; length];
     fill(from, &mut text, until)?;
-    serde_json::from_slice(&text).map_err(io::Error::other)
+    Ok(serde_json::from_slice(&text).map_err(io::Error::other)?)
 }
 
 /// Fills `buffer` before `until`.
-fn fill(from: &mut TcpStream, buffer: &mut [u8], until: Instant) -> io::Result<()> {
+fn fill(from: &mut Wire, buffer: &mut [u8], until: Instant) -> Result<(), WireError> {
     let mut filled = 0;
     while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        from.set_read_timeout(Some(left))?;
-        match from.read(rest)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+        match from.read(rest, Some(until))? {
+            0 => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
             read => filled += read,
         }
     }

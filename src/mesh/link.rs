@@ -3,9 +3,10 @@
 //! A frame is its length (four bytes, big-endian) and so many bytes of what the workers send. Of length
 //! 0 it is a sign of life, of length [`END`] the end that all have agreed on.
 
+use super::wire::{Wire, WireError};
 use crate::exit::Exit;
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::Shutdown;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -51,7 +52,7 @@ impl MeshEnd {
 /// See the module. Its loss ends the process, so those who read and write never see an error.
 pub struct PeerLink {
     ends: Arc<LinkEnds>,
-    reader: TcpStream,
+    reader: Wire,
     /// Bytes of the present frame that are not read.
     left: usize,
     /// The other side has said that no frame follows.
@@ -70,26 +71,26 @@ struct LinkEnds {
 }
 
 struct Out {
-    stream: TcpStream,
+    wire: Wire,
     frame: Vec<u8>,
     /// Nothing more is sent.
     shut: bool,
 }
 
 impl PeerLink {
-    /// The connection `stream` to process `peer`, which is lost when nothing has been heard of it for
+    /// The connection `wire` to process `peer`, which is lost when nothing has been heard of it for
     /// `timeout`.
     pub(super) fn new(
         (peer, address): (usize, String),
-        stream: TcpStream,
+        wire: Wire,
         timeout: Duration,
         end: &Arc<MeshEnd>,
     ) -> io::Result<Self> {
-        stream.set_nonblocking(false)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(timeout.saturating_add(FORMING)))?;
-        let reader = stream.try_clone()?;
-        let out = Mutex::new(Out { stream, frame: Vec::new(), shut: false });
+        wire.socket().set_nonblocking(false)?;
+        wire.socket().set_nodelay(true)?;
+        wire.socket().set_read_timeout(Some(timeout.saturating_add(FORMING)))?;
+        let reader = wire.again()?;
+        let out = Mutex::new(Out { wire, frame: Vec::new(), shut: false });
         let ends = Arc::new(LinkEnds { peer, address, timeout, out, end: Arc::clone(end) });
         let beating = Arc::downgrade(&ends);
         let thread = std::thread::Builder::new().name(format!("mesh-beat-{peer}"));
@@ -104,17 +105,20 @@ impl PeerLink {
     /// Reads something into `buffer`, whatever that takes.
     fn read_some(&mut self, buffer: &mut [u8]) -> usize {
         loop {
-            let why = match self.reader.read(buffer) {
+            let why = match self.reader.read(buffer, None) {
                 Ok(0) => "it has gone".to_owned(),
                 Ok(read) => {
                     if !std::mem::replace(&mut self.heard, true) {
                         // It has all others, too, and gives signs of life from now on.
-                        let _ = self.reader.set_read_timeout(Some(self.ends.timeout));
+                        let socket = self.reader.socket();
+                        let _ = socket.set_read_timeout(Some(self.ends.timeout));
                     }
                     return read;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) if is_silence(&error) => {
+                Err(WireError::System(error)) if error.kind() == io::ErrorKind::Interrupted => {
+                    continue;
+                }
+                Err(WireError::System(error)) if is_silence(&error) => {
                     let forming = if self.heard { Duration::ZERO } else { FORMING };
                     format!("nothing was heard of it for {:?}", self.ends.timeout + forming)
                 }
@@ -147,7 +151,7 @@ impl LinkEnds {
                 return None;
             }
             // Whoever reads finds out what is wrong.
-            let _ = out.stream.write_all(&0_u32.to_be_bytes());
+            let _ = out.wire.write_all(&0_u32.to_be_bytes());
         }
         Some(self.timeout / BEATS)
     }
@@ -199,11 +203,11 @@ impl Write for PeerLink {
             return Ok(0);
         }
         let mut out = self.ends.out();
-        let Out { stream, frame, .. } = &mut *out;
+        let Out { wire, frame, .. } = &mut *out;
         frame.clear();
         frame.extend_from_slice(&length.to_be_bytes());
         frame.extend_from_slice(bytes);
-        let sent = stream.write_all(frame);
+        let sent = wire.write_all(frame);
         drop(out);
         if let Err(error) = sent {
             self.ends.lost(&error.to_string());
@@ -222,7 +226,7 @@ impl PeerLink {
     /// # Errors
     /// When the system has no more of them.
     pub fn again(&self) -> io::Result<Self> {
-        let (ends, reader) = (Arc::clone(&self.ends), self.reader.try_clone()?);
+        let (ends, reader) = (Arc::clone(&self.ends), self.reader.again()?);
         Ok(PeerLink { ends, reader, left: 0, over: false, heard: self.heard })
     }
 
@@ -231,7 +235,7 @@ impl PeerLink {
     /// # Errors
     /// When the connection cannot be so.
     pub fn set_waiting(&self, waiting: bool) -> io::Result<()> {
-        self.reader.set_nonblocking(!waiting)
+        self.reader.socket().set_nonblocking(!waiting)
     }
 
     /// Ends writing, with a word when that is what all have agreed on.
@@ -240,8 +244,8 @@ impl PeerLink {
         out.shut = true;
         if self.ends.end.is_agreed() {
             // Whoever has gone needs no last word.
-            let _ = out.stream.write_all(&END.to_be_bytes());
+            let _ = out.wire.write_all(&END.to_be_bytes());
         }
-        let _ = out.stream.shutdown(how);
+        let _ = out.wire.socket().shutdown(how);
     }
 }

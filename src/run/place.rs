@@ -1,14 +1,17 @@
 //! Which process of which cluster a run is.
 
 use crate::config::Settings;
+use crate::connect;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::life_signs::LifeSigns;
 use crate::mesh::{Mesh, MeshError, MeshPlace, form};
+use crate::peer_tls::IdentitySource;
 use crate::service::Peers;
 use crate::signals::Stop;
 use crate::version::VERSION;
 use std::io::BufRead as _;
+use std::sync::Arc;
 use tidemark_operators::interner::stable_hash;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shape::Shape;
@@ -23,6 +26,8 @@ pub(super) struct ClusterPlace {
     shape: Shape,
     /// Where each process answers over HTTP.
     urls: Vec<String>,
+    /// What this process shows the others; `None`: they speak without TLS, or there is one.
+    identity: Option<Arc<IdentitySource>>,
     /// Whether `tidemark up` holds the other end of standard input.
     supervised: bool,
 }
@@ -37,7 +42,8 @@ impl ClusterPlace {
     /// The place of process `process`; `settings` become those of that process.
     ///
     /// # Errors
-    /// When the cluster has several processes and none is named, or has none of that number.
+    /// When the cluster has several processes and none is named, or has none of that number, or the
+    /// certificate of this one cannot be used.
     pub fn of(process: Option<usize>, settings: &mut Settings) -> Result<Self, Failure> {
         let count = settings.cluster.count();
         let process = match process {
@@ -61,11 +67,18 @@ impl ClusterPlace {
             Some(format!("http://{host}:{}", port(process)))
         };
         let urls = (0..count).filter_map(url).collect();
+        let identity = match (connect::identity(settings), cluster.host(process)) {
+            (Some(files), Some(host)) if count > 1 => {
+                Some(Arc::new(IdentitySource::read(files, &host).map_err(Failure::usage)?))
+            }
+            _ => None,
+        };
         settings.http.port = port(process);
         Ok(ClusterPlace {
             process,
             shape: Shape::of_process(process, count, settings.workers),
             urls,
+            identity,
             supervised: false,
         })
     }
@@ -97,7 +110,14 @@ impl ClusterPlace {
 
     /// The processes, for rows of entities that are another one's; `None`: there is one.
     pub fn peers(&self, run: Option<&str>) -> Option<Peers> {
-        run.map(|run| Peers::new(self.shape, self.urls.clone(), run.to_owned()))
+        run.map(|run| {
+            Peers::new((self.shape, run.to_owned()), self.urls.clone(), self.identity.clone())
+        })
+    }
+
+    /// What this process shows the others, where they speak over TLS.
+    pub fn identity(&self) -> Option<&Arc<IdentitySource>> {
+        self.identity.as_ref()
     }
 
     /// Connects the processes; `None` when there is one, or somebody asked to stop. `run`: which run of
@@ -123,6 +143,7 @@ impl ClusterPlace {
             version: VERSION.to_owned(),
             fingerprint: fingerprint(plan, settings),
             timeout: settings.cluster.timeout,
+            identity: self.identity.clone(),
         };
         let processes = self.shape.processes();
         tracing::info!(process = self.process, processes, "waiting for the other processes");

@@ -13,6 +13,7 @@
 //!
 //! Bound: a check holds a few numbers a source or sink of the job.
 
+mod certificate;
 pub(super) mod clock_behind;
 pub(super) mod clocks;
 mod invalid;
@@ -27,6 +28,7 @@ use crate::config::HealthSettings;
 use crate::engine::StateBound;
 use crate::http::{Component, Part, State};
 use crate::metrics::snapshot::{DegradedSnapshot, OnlineSnapshot, RefusedSnapshot};
+use certificate::CertificateEnds;
 use clock_behind::ClockBehind;
 use clocks::Clocks;
 use invalid::InvalidValues;
@@ -55,6 +57,8 @@ pub(super) struct Moment<'a> {
     pub state: Option<&'a StateBound>,
     /// Whether the job has caught up; once true it stays so.
     pub caught_up: bool,
+    /// Until when the certificate that other processes are shown is valid; `None`: there is none.
+    pub certificate: Option<EventTime>,
     /// For durations.
     pub now: Instant,
     /// The machine's clock, in ms since the Unix epoch.
@@ -112,7 +116,7 @@ impl Checks {
 
     /// What needs attention, in the order of `/health`.
     pub fn look(&self, moment: &Moment<'_>) -> Vec<Finding> {
-        let checks: [&dyn HealthCheck; 8] = [
+        let checks: [&dyn HealthCheck; 9] = [
             &self.refused,
             &self.invalid,
             &self.unkept,
@@ -121,6 +125,7 @@ impl Checks {
             &self.machine_clock,
             &self.pending,
             &self.state_bytes,
+            &CertificateEnds,
         ];
         checks.iter().flat_map(|check| check.look(moment)).collect()
     }

@@ -215,6 +215,7 @@ fn of_finding(finding: &Finding) -> JobTrouble {
         "state_bytes" => ("The state is near its bound, and reading is slow".into(), "memory"),
         "clock_behind" => ("What is served is as of a time long gone".into(), "hour"),
         "machine_clock" => ("This machine's clock is wrong".into(), "hour"),
+        "certificate" => ("The certificate of this process ends soon".into(), "parts"),
         "pending_after" => ("Rows wait too long for the online store".into(), "sinks"),
         "corrected" => (format!("Clocks of who writes {of} are ahead"), "partitions"),
         "slow_timestamps" => (format!("Timestamps of {of} are slow"), "partitions"),

@@ -2,19 +2,23 @@
 //! entity's worker.
 //!
 //! The question says of which run of the job it is: a process of another one does not answer, so that
-//! nobody mixes rows of two runs or of two shapes.
+//! nobody mixes rows of two runs or of two shapes. Where processes speak over TLS, so do these questions.
 
 use super::Service;
 use crate::entity_id;
 use crate::http::overview::ProcessOverview;
 use crate::http::{ExplainAnswer, ExplainQuestion, FeatureRow, RUN_HEADER, RowAnswer, RowQuestion};
 use crate::online::Row;
+use crate::peer_tls::{IdentitySource, PeerIdentity};
 use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidemark_jobs::document::nearest;
 use tidemark_operators::plan::ViewPlan;
 use tidemark_operators::shape::Shape;
+use tidemark_operators::time::EventTime;
 use ureq::Agent;
+use ureq::tls::TlsConfig;
 
 /// How long the owner may take for a row, and to explain one.
 const WITHIN: Duration = Duration::from_secs(1);
@@ -27,7 +31,43 @@ pub struct Peers {
     shape: Shape,
     urls: Vec<String>,
     run: String,
-    agent: Agent,
+    asking: Asking,
+}
+
+/// What questions go out by.
+enum Asking {
+    Plain(Agent),
+    /// Over TLS: as of the identity beside it, which may have been renewed since.
+    Secured(Arc<IdentitySource>, Mutex<Option<(Arc<PeerIdentity>, Agent)>>),
+}
+
+impl Asking {
+    fn agent(&self) -> Result<Agent, String> {
+        match self {
+            Asking::Plain(agent) => Ok(agent.clone()),
+            Asking::Secured(source, held) => {
+                let identity = source.current();
+                let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
+                match &*held {
+                    Some((of, agent)) if Arc::ptr_eq(of, &identity) => Ok(agent.clone()),
+                    _ => {
+                        let tls = identity.of_requests().map_err(|error| error.to_string())?;
+                        let agent = agent(Some(tls));
+                        *held = Some((identity, agent.clone()));
+                        Ok(agent)
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn agent(tls: Option<TlsConfig>) -> Agent {
+    let config = Agent::config_builder().proxy(None).http_status_as_error(false);
+    match tls {
+        None => config.build().new_agent(),
+        Some(tls) => config.https_only(true).tls_config(tls).build().new_agent(),
+    }
 }
 
 impl Service {
@@ -123,11 +163,18 @@ fn segment(text: &str) -> PercentEncode<'_> {
 }
 
 impl Peers {
-    /// Those of the run `run`, with the URL of each; this process is one of them.
-    pub fn new(shape: Shape, urls: Vec<String>, run: String) -> Self {
-        let agent: Agent =
-            Agent::config_builder().proxy(None).http_status_as_error(false).build().new_agent();
-        Peers { shape, urls, run, agent }
+    /// Those of the run `run`, with the URL of each; this process is one of them, and shows the others
+    /// `identity`, where they speak over TLS.
+    pub fn new(
+        (shape, run): (Shape, String),
+        urls: Vec<String>,
+        identity: Option<Arc<IdentitySource>>,
+    ) -> Self {
+        let asking = match identity {
+            None => Asking::Plain(agent(None)),
+            Some(identity) => Asking::Secured(identity, Mutex::default()),
+        };
+        Peers { shape, urls, run, asking }
     }
 
     /// All processes, for people.
@@ -138,6 +185,14 @@ impl Peers {
             own: process == self.shape.process(),
         };
         self.urls.iter().enumerate().map(process).collect()
+    }
+
+    /// Until when the certificate of this process is valid, in ms since 1970, where it has one.
+    pub(super) fn certificate_ends(&self) -> Option<EventTime> {
+        match &self.asking {
+            Asking::Plain(_) => None,
+            Asking::Secured(identity, _) => Some(identity.current().ends()),
+        }
     }
 
     /// Whether a question is of this run.
@@ -191,7 +246,12 @@ impl Peers {
     /// What `process` answers within so long, with its code.
     fn fetch(&self, process: usize, path: &str, within: Duration) -> Result<(u16, String), String> {
         let base = self.urls.get(process).map_or("", String::as_str);
-        let asked = self.agent.get(format!("{base}{path}")).header(RUN_HEADER, &self.run);
+        // The same port answers both.
+        let url = match (&self.asking, base.strip_prefix("http://")) {
+            (Asking::Secured(..), Some(address)) => format!("https://{address}{path}"),
+            _ => format!("{base}{path}"),
+        };
+        let asked = self.asking.agent()?.get(url).header(RUN_HEADER, &self.run);
         let asked = asked.config().timeout_global(Some(within)).build().call();
         let answered = asked.and_then(|mut answer| {
             let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;

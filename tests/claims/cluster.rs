@@ -2,6 +2,8 @@
 //! shows is what one worker does, also when processes are killed, stand still, and come back in other
 //! numbers.
 
+mod secured;
+
 use crate::folder::Folder;
 use crate::memory::{self, Record};
 use crate::redis_server::{Redis, free_ports};

@@ -10,6 +10,9 @@ mod arrangement;
 #[cfg(test)]
 mod attack;
 #[cfg(test)]
+#[path = "../../src/peer_tls/authority.rs"]
+mod authority;
+#[cfg(test)]
 mod avro;
 #[cfg(test)]
 mod awaited_topic;

@@ -111,6 +111,7 @@ const PROCESS: Order = Order {
         "cold_file",
         "online",
         "job_file",
+        "peer_tls",
         "mesh",
         "engine",
         "process",

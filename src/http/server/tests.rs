@@ -1,8 +1,11 @@
 use super::*;
 use crate::http::{Component, FeatureRow, Health, Part, Readiness, RowAnswer, RowQuestion, State};
+use crate::peer_tls::IdentityFiles;
+use crate::peer_tls::authority::{Authority, DAY};
 use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use tidemark_operators::value::Value;
+use ureq::tls::{TlsConfig, TlsProvider};
 
 /// A job that answers from constants.
 #[derive(Default)]
@@ -234,7 +237,7 @@ fn start_small(stub: Arc<Stub>, connections_max: usize) -> HttpServer {
         give_way_after: Duration::from_millis(20),
     };
     HttpServer::start_within(
-        bounds,
+        (bounds, None),
         (SocketAddr::from(([127, 0, 0, 1], 0)), HostNames::default()),
         stub,
     )
@@ -276,7 +279,7 @@ fn the_connection_whose_last_request_is_longest_ago_gives_way() {
     let stub = Arc::new(Stub::default());
     let bounds = Bounds { connections_max: 2, ..BOUNDS };
     let server = HttpServer::start_within(
-        bounds,
+        (bounds, None),
         (SocketAddr::from(([127, 0, 0, 1], 0)), HostNames::default()),
         stub,
     )
@@ -330,4 +333,30 @@ fn metrics_that_take_long_do_not_keep_health_away() {
     for mut stream in waiting {
         stream.read_exact(&mut [0; 64]).unwrap();
     }
+}
+
+#[test]
+fn processes_are_answered_over_tls_people_in_the_clear_and_who_has_no_certificate_not_over_tls() {
+    let folder = std::env::temp_dir().join(format!("tidemark-http-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let made = Authority::new("http").issue((&folder, "own"), &["127.0.0.1"], DAY);
+    let files = IdentityFiles { ca: made.ca, certificate: made.certificate, key: made.key };
+    let identity = Arc::new(IdentitySource::read(files, "127.0.0.1").unwrap());
+    std::fs::remove_dir_all(&folder).unwrap();
+    let at = (SocketAddr::from(([127, 0, 0, 1], 0)), HostNames::default());
+    let server = HttpServer::start_among(at, Arc::new(Stub::default()), Some(&identity)).unwrap();
+    let asks = |tls: TlsConfig| {
+        let agent = ureq::Agent::config_builder().proxy(None).tls_config(tls).build().new_agent();
+        let asked = agent.get(format!("https://{}/health", server.address())).call();
+        asked.map(|answer| answer.status().as_u16()).map_err(|error| error.to_string())
+    };
+    let with = identity.current().of_requests().unwrap();
+    let roots = with.root_certs().clone();
+    let provider = TlsProvider::NativeTls;
+    let without = TlsConfig::builder().provider(provider).root_certs(roots).build();
+    assert_eq!(asks(with), Ok(200));
+    assert!(asks(without).is_err());
+    // What only begins as TLS does keeps nobody away.
+    let _stranger = open(&server, "\u{16}\u{3}\u{1}");
+    assert_eq!(get(&server, "/health").0, 200);
 }

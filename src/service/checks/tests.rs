@@ -63,6 +63,7 @@ impl World {
             online: &self.online,
             state: None,
             caught_up: self.caught_up,
+            certificate: None,
             now: self.start + Duration::from_secs(seconds),
             wall: START + seconds * 1_000,
         }
