@@ -37,11 +37,23 @@ pub(crate) fn here(cluster: Option<&PathBuf>) -> Result<String, Failure> {
 /// # Errors
 /// When nobody answers there in time, or the answer is longer than 16 MiB.
 pub fn get(url: &str, patience: Duration) -> Result<(u16, String), ureq::Error> {
+    read(agent(patience).get(url).call()?)
+}
+
+/// The same where something is to be changed by asking, which says all.
+///
+/// # Errors
+/// As [`get`].
+pub fn post(url: &str, patience: Duration) -> Result<(u16, String), ureq::Error> {
+    read(agent(patience).post(url).send_empty()?)
+}
+
+fn agent(patience: Duration) -> Agent {
     let tls = TlsConfig::builder()
         .provider(TlsProvider::NativeTls)
         .root_certs(RootCerts::PlatformVerifier)
         .build();
-    let agent: Agent = Agent::config_builder()
+    Agent::config_builder()
         // A process of the job is asked itself, whatever proxy the environment names.
         .proxy(None)
         .timeout_global(Some(patience))
@@ -51,8 +63,10 @@ pub fn get(url: &str, patience: Duration) -> Result<(u16, String), ureq::Error> 
         .user_agent(concat!("tidemark/", env!("CARGO_PKG_VERSION")))
         .tls_config(tls)
         .build()
-        .new_agent();
-    let mut answer = agent.get(url).call()?;
+        .new_agent()
+}
+
+fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<(u16, String), ureq::Error> {
     let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
     Ok((answer.status().as_u16(), body))
 }

@@ -44,9 +44,9 @@ pub use error::{CheckpointError, DamagePlace, DamagedObject};
 pub use ids::{IdsOf, IdsReader, IdsWriter, ListedIds, mergeable_ids, verify_ids};
 pub use leading::{Leading, NotLeading};
 pub use manifest::{
-    CheckRecord, ForgottenEntity, HistoryMark, INDEXES_LISTED_MAX, LackingState, ListedIndex,
-    MANIFEST_BYTES_MAX, Manifest, PartitionMark, Position, ReadHistory, SEGMENTS_LISTED_MAX,
-    Snapshot,
+    CheckRecord, ForgottenEntity, ForgottenRead, HistoryMark, INDEXES_LISTED_MAX, LackingState,
+    ListedIndex, MANIFEST_BYTES_MAX, Manifest, PartitionMark, Position, ReadHistory,
+    SEGMENTS_LISTED_MAX, Snapshot,
 };
 pub use manifests::{Collected, Leader, MANIFESTS_KEPT, Manifests, NewestManifest};
 pub use names::{ListedKind, WrittenBy, object_name};

@@ -10,6 +10,7 @@ mod dlq;
 mod docs;
 mod explain;
 mod feast;
+mod forget;
 mod format;
 mod generate;
 mod health;
@@ -35,6 +36,7 @@ pub use dlq::{DlqArgs, DlqCommand, LetterFilter, LettersListed, LettersReplayed,
 pub use docs::{DocsArgs, PageFormat};
 pub use explain::ExplainArgs;
 pub use feast::{FeastArgs, HistoryFrom};
+pub use forget::ForgetArgs;
 pub use format::OutputFormat;
 pub use generate::{GenerateArgs, ProfileArg, RATE_DEFAULT, RATE_MAX};
 pub use health::HealthArgs;
@@ -139,6 +141,8 @@ pub enum Command {
     Offline(OfflineArgs),
     /// Look into the state that a job keeps: list, show, verify or export checkpoints
     Checkpoint(CheckpointArgs),
+    /// Forget an entity: erase what is held of it, in the running job or in its state
+    Forget(ForgetArgs),
     /// Show a page of this documentation, or write one of a job and its features
     Docs(DocsArgs),
     /// Print a script that completes commands and flags in a shell

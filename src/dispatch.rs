@@ -43,6 +43,7 @@ pub fn run(cli: Cli) -> Result<Exit, Failure> {
         }
         Command::Offline(args) => crate::offline_init::run(&args),
         Command::Checkpoint(args) => in_format(args.command.format(), crate::inspect::run(&args)),
+        Command::Forget(args) => in_format(args.format, crate::forget::run(&args)),
         Command::Completions(args) => crate::completions::run(&args),
     }
 }

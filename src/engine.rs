@@ -6,6 +6,7 @@
 mod channels;
 mod cold;
 mod cuts;
+mod forget;
 mod held;
 mod load;
 mod processes;
@@ -166,6 +167,7 @@ struct RunState {
     said: Mutex<Vec<Notice>>,
     agreed: Mutex<Agreement>,
     questions: held::Questions,
+    forget_questions: forget::ForgetQuestions,
 }
 
 impl Observer {

@@ -5,21 +5,23 @@
 
 use std::borrow::Cow;
 use tidemark_operators::plan::JoinKey;
-use tidemark_operators::plan::Plan;
+use tidemark_operators::plan::{EntityPlan, Plan};
 use tidemark_operators::value::{Type, parse_address};
 
 /// How the entity that `asked` names is known in the rows of the view at job index `view`.
 pub(crate) fn known_as<'a>(plan: &Plan, view: usize, asked: &'a str) -> Cow<'a, str> {
-    match parse_address(asked).filter(|_| is_address(plan, view)) {
+    let entity = plan.views.get(view).and_then(|at| plan.entities.get(at.entity));
+    entity.map_or(Cow::Borrowed(asked), |entity| of_entity(plan, entity, asked))
+}
+
+/// The same of an entity of this type.
+pub(crate) fn of_entity<'a>(plan: &Plan, entity: &EntityPlan, asked: &'a str) -> Cow<'a, str> {
+    // Whether its key is an address, in every source that has one.
+    let is_address = || JoinKey::of(plan, entity).ty == Type::Ip;
+    match parse_address(asked).filter(|_| is_address()) {
         Some(address) => Cow::Owned(address.to_string()),
         None => Cow::Borrowed(asked),
     }
-}
-
-/// Whether the key of the view's entity is an address, in every source that has one.
-fn is_address(plan: &Plan, view: usize) -> bool {
-    let entity = plan.views.get(view).and_then(|at| plan.entities.get(at.entity));
-    entity.is_some_and(|entity| JoinKey::of(plan, entity).ty == Type::Ip)
 }
 
 #[cfg(test)]

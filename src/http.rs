@@ -15,11 +15,12 @@
 //! | `/features/{view}/{id}` | the newest row of one entity |
 //! | `/features/{view}?id=` | the same for any id, also one that is empty or holds a `/` |
 //! | `/explain/{view}?id=&feature=` | which events make a feature of an entity, and when each leaves |
+//! | `/forget/{entity}?id=` | with `POST`: forgets an entity; with `GET`: whether a restart knows that |
 //!
 //! The server has a thread of its own and touches neither the dataflow nor the sinks: all it knows
-//! comes through [`Introspect`]. For `/explain` alone a worker is asked, by one at a time, in slices
-//! between its steps. It answers `GET`, and `POST` of a log level, which is
-//! the only body that is read. At most
+//! comes through [`Introspect`]. For `/explain` a worker is asked, by one at a time, in slices
+//! between its steps, and for `/forget`. It answers `GET`, and `POST` of an entity to be forgotten and of
+//! a log level, which is the only body that is read. At most
 //! [`CONNECTIONS_MAX`] connections are open, a request's head must arrive within [`HEAD_TIMEOUT`],
 //! something of an answer must be taken within [`WRITE_TIMEOUT`], and what is not answered within
 //! [`ANSWER_TIMEOUT`] is answered 503.
@@ -35,6 +36,7 @@ pub mod components;
 mod connections;
 pub(crate) mod documentation;
 mod explain;
+mod forget;
 mod health;
 mod hosts;
 mod log;
@@ -48,6 +50,7 @@ mod server;
 mod shared;
 
 pub use explain::{ExplainAnswer, ExplainQuestion};
+pub use forget::{ForgetAnswer, ForgetQuestion, ForgetTold};
 pub use health::{Component, Health, Part, State, Status};
 pub use hosts::HostNames;
 pub use readiness::{PartitionReadiness, Readiness};
@@ -70,7 +73,7 @@ use tidemark_jobs::docs::CatalogueEntry;
 pub type ShownPositions = BTreeMap<String, BTreeMap<u32, u64>>;
 
 /// What the server asks the job. Every call may come from any thread and, but for
-/// [`explain`](Introspect::explain), must not wait for a worker; one that waits for the network or a
+/// [`explain`](Introspect::explain) and [`forget`](Introspect::forget), must not wait for a worker; one that waits for the network or a
 /// worker must give up by itself within a few seconds.
 pub trait Introspect: Send + Sync {
     /// The text of `/metrics`.
@@ -89,6 +92,12 @@ pub trait Introspect: Send + Sync {
     fn explain(&self, asked: &ExplainQuestion) -> ExplainAnswer {
         let why = format!("nothing is held of the events of \"{}\"", asked.id);
         ExplainAnswer::Unavailable { why, hint: "ask a process that runs a job".to_owned() }
+    }
+
+    /// Forgets an entity, or says whether that is for good.
+    fn forget(&self, asked: &ForgetQuestion) -> ForgetAnswer {
+        let why = format!("nothing is held of \"{}\"", asked.id);
+        ForgetAnswer::Unavailable { why, hint: "ask a process that runs a job".to_owned() }
     }
 
     /// What the job is doing, now and over the last hour.

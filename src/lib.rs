@@ -3,7 +3,7 @@
 //! - [`cli`] and [`dispatch`]: the command line, and what carries a command out;
 //! - [`demo`], [`run`], [`up`], [`replay`], [`historical`], [`explain`], [`get`], [`top`], [`check`],
 //!   [`cases`], [`docs`], [`feast`], [`generate`], [`init`], [`validate`], [`validate_pit`],
-//!   [`health`], [`dlq`], [`inspect`], [`offline_init`], [`completions`]: the commands;
+//!   [`health`], [`dlq`], [`inspect`], [`forget`], [`offline_init`], [`completions`]: the commands;
 //! - [`ask`]: asking a running process over HTTP;
 //! - [`job_file`]: reading the job that a command names;
 //! - [`config`]: `cluster.toml`, the environment and flags, as one value;
@@ -69,6 +69,7 @@ pub mod feast;
 mod feed;
 mod file_roles;
 pub mod file_source;
+pub mod forget;
 pub mod generate;
 pub mod generator;
 pub mod get;

@@ -13,9 +13,11 @@
 //! checkpoint that cannot be written stops nothing: the store is tried again, letters wait, and once
 //! there is no room for more of them nothing more is read.
 
+mod collecting;
 mod due;
 mod error;
 mod follow;
+mod forgetting;
 mod history;
 mod ids;
 mod insist;
@@ -52,6 +54,7 @@ use due::{CheckpointProgress, CheckpointsDue};
 pub use error::RecoveryError;
 use error::system;
 use follow::Outgoing;
+pub use forgetting::ForgottenStatus;
 pub use history::{HistoryRead, JoinedPartition, JoinedTopic, SourceRead};
 pub use kept_table::{KeptTable, TimedVersion};
 pub use kept_topic::KeptTopic;
@@ -227,11 +230,12 @@ impl Recovery {
         let resume = self.resume();
         let read = resume.partitions.iter().map(|(id, mark)| (*id, mark.read));
         let read: Vec<_> = read.collect();
-        let entity = |feed: Box<dyn RestoreFeed + Send>| EntityRestore {
+        let entity = |(at, feed): (usize, Box<dyn RestoreFeed + Send>)| EntityRestore {
             cut: self.begun.cut,
             snapshot,
             shown,
             read: read.clone(),
+            forgotten: forgetting::restored(&self.config.plan, &self.begun, at),
             feed,
         };
         let checkpoints = Checkpoints {
@@ -240,7 +244,7 @@ impl Recovery {
             last,
             resume,
             live: self.live(),
-            restore: feeds.into_iter().map(entity).collect(),
+            restore: (0..).zip(feeds).map(entity).collect(),
             parcels,
         };
         Ok((checkpoints, Box::new(letters)))

@@ -155,6 +155,7 @@ impl OpenJob {
             .with_logs(sealed.iter().flat_map(RunSealed::statuses))
             .with_page(job, settings.serve.address(), refusals.newest())
             .with_checkpoints(recovery.as_ref().map(|recovery| recovery.costs()))
+            .with_forgotten(recovery.as_ref().map(|recovery| recovery.forgotten()))
             .with_lacking(recovery.as_ref().map(|recovery| recovery.complete_from()))
             .with_peers(place.peers(mesh.as_ref().map(Mesh::run)));
         if sources.has_topics() {

@@ -15,6 +15,7 @@ mod checks;
 mod condition;
 mod coverage;
 mod explain;
+mod forget;
 mod holding;
 mod hour;
 mod lasting;
@@ -33,7 +34,8 @@ use crate::engine::{Observer, StateBound};
 use crate::http::components::StallWatch;
 use crate::http::overview::Overview;
 use crate::http::{
-    ExplainAnswer, ExplainQuestion, Health, Introspect, Readiness, RowAnswer, RowQuestion,
+    ExplainAnswer, ExplainQuestion, ForgetAnswer, ForgetQuestion, Health, Introspect, Readiness,
+    RowAnswer, RowQuestion,
 };
 use crate::kafka::KafkaStatus;
 use crate::life_signs::LifeSigns;
@@ -44,6 +46,7 @@ use crate::metrics::{Scrape, render};
 use crate::named_file::is_standard;
 use crate::online::OnlineStore;
 use crate::process::ProcessUsage;
+use crate::recovery::ForgottenStatus;
 use crate::registry::Registry;
 use crate::tables::TableStatus;
 use crate::wall_clock::wall_ms;
@@ -95,6 +98,7 @@ pub struct Service {
     /// The processes of the job, where there are several.
     peers: Option<Peers>,
     lacking: Option<LackingStatus>,
+    forgotten: Option<ForgottenStatus>,
     files: Vec<PathBuf>,
     settings: RunSettings,
     stall_after: Duration,
@@ -135,6 +139,7 @@ impl Service {
             checkpoints: None,
             peers: None,
             lacking: None,
+            forgotten: None,
             files: Vec::new(),
             settings: RunSettings::default(),
             stall_after,
@@ -204,17 +209,6 @@ impl Service {
         status: Option<impl Fn() -> CheckpointSnapshot + Send + Sync + 'static>,
     ) -> Self {
         self.checkpoints = status.map(|status| Box::new(status) as CheckpointStatus);
-        self
-    }
-
-    /// Adds from which time on rows of a view, by job index, lack nothing of what a changed job began to
-    /// keep late.
-    #[must_use]
-    pub fn with_lacking(
-        mut self,
-        status: Option<impl Fn(usize) -> Option<EventTime> + Send + Sync + 'static>,
-    ) -> Self {
-        self.lacking = status.map(|status| Box::new(status) as LackingStatus);
         self
     }
 
@@ -367,6 +361,10 @@ impl Introspect for Service {
 
     fn explain(&self, asked: &ExplainQuestion) -> ExplainAnswer {
         self.why(asked)
+    }
+
+    fn forget(&self, asked: &ForgetQuestion) -> ForgetAnswer {
+        self.forgets(asked)
     }
 
     fn overview(&self) -> Overview {

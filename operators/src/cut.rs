@@ -11,11 +11,13 @@
 //!   rows from `S` on make of it the state as of `G`;
 //! - [`PartitionMark`]s: where each partition stands;
 //! - [`SeenId`]s: where copies are told by an id, those of all events that were judged. A checkpoint
-//!   writes those that have come since the one before.
+//!   writes those that have come since the one before;
+//! - [`Forgotten`] entities, of which none of that is to come back.
 //!
 //! Rows at or above `G` are not kept: they are read again from their partitions.
 
 mod encoding;
+mod forgotten;
 mod ids;
 mod marks;
 mod rows;
@@ -25,6 +27,7 @@ mod texts;
 
 pub use encoding::{Encoded, Unreadable};
 pub(crate) use encoding::{put, put_bytes, put_signed, put_signed_wide, put_wide};
+pub use forgotten::{FORGOTTEN_MAX, Forgotten};
 pub(crate) use ids::HeldIds;
 pub use ids::{ResumedIds, SeenId};
 pub(crate) use marks::Marks;
@@ -85,6 +88,10 @@ pub trait CutSink {
 
     /// The rows of entity type `entity` below `cut` that were not below the cut before.
     fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows);
+
+    /// An entity of type `entity` is forgotten. Rows that are handed over later have nothing of it from
+    /// before; those that were handed over already may.
+    fn forgotten(&mut self, entity: usize, forgotten: Forgotten);
 
     /// The state of more entities of type `entity` as of the cut `as_of`; `None`: that was all of it.
     fn states(&mut self, entity: usize, as_of: EventTime, states: Option<EntityStates>);

@@ -7,11 +7,12 @@ mod held;
 mod mapping;
 mod restored;
 
-pub use copied::RowsCopier;
+pub use copied::{GONE, RowsCopier};
 pub use held::{RowSearch, SearchError, WAITING_ROWS_MAX};
 pub use mapping::{BitFrom, RowMapping};
 pub use restored::{RestoreError, RowError};
 
+use crate::cut::Forgotten;
 use crate::event_batch::{EventBatch, NO_SPAN, NULL};
 use crate::history::fold::Fold;
 pub use crate::history::revised::Revised;
@@ -27,6 +28,7 @@ use crate::timeline::log::Log;
 use crate::timeline::names::Names;
 use crate::timeline::stash::{Block, Stash, Stashed};
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::rc::Rc;
 
 /// The longest window spans at least about so many chunks, so that rows, slots and symbols are
@@ -49,6 +51,8 @@ pub struct EntityLog {
     /// Rows in the stash that the last batch changed; the live windows want to know.
     pub revised: Revised,
     ready: Vec<Stashed>,
+    /// While it is restored: entities whose rows before a time, and states up to then, are forgotten.
+    forgotten: HashMap<Vec<u8>, EventTime>,
 }
 
 impl EntityLog {
@@ -67,7 +71,18 @@ impl EntityLog {
             history: Fold::new(plan).map(SealedHistory::new),
             revised: Revised::new(plan.attributes.len()),
             ready: Vec::new(),
+            forgotten: HashMap::new(),
         }
+    }
+
+    /// Passes over what is [restored](Self::restore) of these entities.
+    pub fn forget_restored<'a>(&mut self, forgotten: impl IntoIterator<Item = &'a Forgotten>) {
+        self.forgotten = forgotten.into_iter().map(|one| (one.id.clone(), one.before)).collect();
+    }
+
+    /// Before which time nothing of the entity `id` is restored, where it is forgotten.
+    pub(crate) fn forgotten_before(&self, id: &[u8]) -> Option<EventTime> {
+        self.forgotten.get(id).copied()
     }
 
     /// The same, when nobody looks at rows before they are sealed: nothing is derived before.

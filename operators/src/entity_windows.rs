@@ -23,6 +23,7 @@ mod arrived;
 mod checkpoint;
 mod config;
 mod cooling;
+mod forgetting;
 mod handed;
 mod lines_ahead;
 mod report;
@@ -41,11 +42,13 @@ use crate::time::EventTime;
 use crate::timeline::owner::Owner;
 use crate::window::attach::Attachments;
 pub use config::{Sealing, Serving, WindowsConfig};
+pub use forgetting::{EntityForgotten, FORGETTING_MAX};
 pub use report::tell_reached;
 pub use restore::{EntityRestore, RestoreFeed, Restored};
 use running::Running;
 pub use state::EntityState;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
@@ -142,6 +145,7 @@ pub fn entity_windows<'scope>(
         log: empty_log(&config),
         windows: Attachments::new(&entity.windows),
         clock: 0,
+        forgetting: VecDeque::new(),
     }));
     let shared_state = Rc::clone(&state);
     builder.build(move |capabilities| {

@@ -78,6 +78,22 @@ impl EventBatch {
         }
     }
 
+    /// Leaves out the events for which `keep` does not hold. What they had in the arena stays there.
+    pub fn retain(&mut self, keep: &[bool]) {
+        fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
+            let mut keep = keep.iter();
+            column.retain(|_| keep.next().copied().unwrap_or(true));
+        }
+        retain(&mut self.times, keep);
+        retain(&mut self.arrivals, keep);
+        retain(&mut self.origins, keep);
+        retain(&mut self.hashes, keep);
+        retain(&mut self.bits, keep);
+        retain(&mut self.ids, keep);
+        self.wide.iter_mut().for_each(|column| retain(column, keep));
+        self.spans.iter_mut().for_each(|column| retain(column, keep));
+    }
+
     /// How many events.
     pub fn len(&self) -> usize {
         self.times.len()

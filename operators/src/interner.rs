@@ -31,6 +31,8 @@ impl Likely {
 enum Bytes {
     Inline(u8, [u8; INLINE]),
     Heap(Box<[u8]>),
+    /// They were taken away, and nothing is found by them.
+    Unnamed,
 }
 
 impl Default for Bytes {
@@ -69,12 +71,13 @@ impl Bytes {
         match self {
             Bytes::Inline(len, data) => &data[..usize::from(*len)],
             Bytes::Heap(bytes) => bytes,
+            Bytes::Unnamed => &[],
         }
     }
 
     fn heap(&self) -> usize {
         match self {
-            Bytes::Inline(..) => 0,
+            Bytes::Inline(..) | Bytes::Unnamed => 0,
             Bytes::Heap(bytes) => bytes.len() + 16,
         }
     }
@@ -130,6 +133,8 @@ pub struct Interner {
     next: u32,
     free: Vec<u32>,
     heap: usize,
+    /// How many numbers in use have no bytes any more.
+    unnamed: usize,
 }
 
 /// The stable hash that routes entities to workers and finds them there: XXH3, 64 bits.
@@ -162,7 +167,8 @@ impl Interner {
     /// An empty interner whose numbers start at `first`: 0 for slots, 1 for symbols (0 is null).
     pub fn new(first: u32) -> Self {
         let table = FlatTable::default();
-        Interner { table, entries: Slab::new(), first, next: first, free: Vec::new(), heap: 0 }
+        let (entries, free) = (Slab::new(), Vec::new());
+        Interner { table, entries, first, next: first, free, heap: 0, unnamed: 0 }
     }
 
     /// Which numbers byte strings with these hashes (at most [`PIECE`]) have, if they are in use and
@@ -258,8 +264,35 @@ impl Interner {
     fn forget(&mut self, id: u32) {
         let entry = std::mem::take(&mut self.entries[id]);
         self.heap -= entry.bytes.heap();
-        self.table.change(spread(entry.hash), |f| f.id == id, |_| false);
+        match entry.bytes {
+            Bytes::Unnamed => self.unnamed -= 1,
+            _ => self.table.change(spread(entry.hash), |f| f.id == id, |_| false),
+        }
         self.free.push(id);
+    }
+
+    /// Takes the bytes of `id`, which is in use, away from it: nothing is found by them, and whoever comes
+    /// with them gets another number. What uses `id` goes on using it, as nobody's.
+    pub fn unname(&mut self, id: u32) {
+        if !self.is_used(id) || self.is_unnamed(id) {
+            return;
+        }
+        let entry = &mut self.entries[id];
+        self.heap -= entry.bytes.heap();
+        entry.bytes = Bytes::Unnamed;
+        self.table.change(spread(entry.hash), |f| f.id == id, |_| false);
+        self.unnamed += 1;
+    }
+
+    /// Whether `id` is in use and its bytes were taken away.
+    #[inline]
+    pub fn is_unnamed(&self, id: u32) -> bool {
+        self.unnamed > 0 && id < self.next && matches!(self.entries[id].bytes, Bytes::Unnamed)
+    }
+
+    /// How many numbers in use have had their bytes taken away.
+    pub fn unnamed(&self) -> usize {
+        self.unnamed
     }
 
     /// Whether anything uses `id`.
@@ -342,5 +375,29 @@ mod tests {
             assert_eq!(interner.bytes(*id), &bytes[..]);
         }
         assert!(interner.end() <= 201, "numbers of what is gone are given again");
+    }
+
+    #[test]
+    fn a_number_whose_bytes_are_taken_away_is_found_by_nobody_and_given_again_once_nothing_uses_it()
+    {
+        let mut interner = Interner::new(0);
+        let long = "a name that is too long to be kept in place".as_bytes();
+        for bytes in [&b"short"[..], long] {
+            let hash = stable_hash(bytes);
+            let id = interner.intern(bytes, hash);
+            interner.retain(id);
+            let held = interner.memory();
+            interner.unname(id);
+            interner.unname(id);
+            assert!(interner.is_unnamed(id) && interner.is_used(id) && interner.memory() <= held);
+            assert_eq!((interner.bytes(id), interner.find(bytes, hash)), (&b""[..], None));
+            let again = interner.intern(bytes, hash);
+            assert_ne!(again, id);
+            assert!(!interner.release(id) && interner.release(id));
+            assert_eq!((interner.find(bytes, hash), interner.unnamed()), (Some(again), 0));
+            assert_eq!(interner.intern(b"other", stable_hash(b"other")), id, "it is given again");
+            assert!(interner.release(id) && interner.release(again));
+        }
+        assert!(interner.is_empty());
     }
 }

@@ -26,7 +26,7 @@
 //! - [`recomputed`]: one entity's features from its rows alone, and which rows they are found from;
 //! - [`snapshot`]: the state of all entities as of a cut, told and loaded by value;
 //! - [`entity_windows`]: the operator that holds all of an entity type's state;
-//!   [`hot`]: which entities are the busiest;
+//!   [`hot`]: which entities are the busiest; [`forgotten`]: whose events are dropped when they come again;
 //! - [`reference`](mod@reference): reference tables, and looking up events in them;
 //! - [`sealed_lines`]: sealed rows on their way out; [`online`], [`online_rows`]: live ones, and the
 //!   operator that hands them to the online store;
@@ -51,6 +51,7 @@ mod expiry;
 pub mod expression;
 pub mod flat_table;
 pub mod footprint;
+pub mod forgotten;
 mod history;
 pub mod hot;
 pub mod in_memory;

@@ -33,6 +33,7 @@ use crate::view::Source;
 use edges::edges;
 use handout::Batches;
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use view::{View, live_view};
 
 /// One window: everything in the log below `entered` (`left`) that has this edge at or before the
@@ -79,6 +80,8 @@ pub struct LiveWindows {
     clock: EventTime,
     /// The clock that the online store shows rows as of, after a restore.
     shown: Option<EventTime>,
+    /// Slots whose rows are given out as gone: their entities are being forgotten.
+    leaving: BTreeSet<u32>,
     rows: u64,
     values: u64,
 }
@@ -130,6 +133,7 @@ impl LiveWindows {
             batches: Batches::default(),
             clock: 0,
             shown: None,
+            leaving: BTreeSet::new(),
             rows: 0,
             values: 0,
         }

@@ -154,6 +154,10 @@ impl LineWriter {
 
     fn line(&mut self, row: &LineRow, columns: &[Column], names: &Names) {
         let Some(view) = self.views.get(row.view) else { return };
+        if names.entities.is_unnamed(row.slot) {
+            // Of an entity that is forgotten nothing more is told.
+            return;
+        }
         let id = names.entities.bytes(row.slot);
         let out = &mut self.pending.bytes;
         let start = out.len();

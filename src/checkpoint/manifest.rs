@@ -183,7 +183,7 @@ pub enum Position {
 }
 
 /// An entity that was removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForgottenEntity {
     /// Its type.
@@ -192,6 +192,30 @@ pub struct ForgottenEntity {
     pub id: String,
     /// Its rows before this time are gone; later ones are of events that came after it was removed.
     pub before: EventTime,
+    /// The first manifest that says so, by its sequence number: what was written before may have such
+    /// rows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub since: u64,
+    /// Of partitions that a restart may read again from before them, the offsets below which its events
+    /// are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read: Vec<ForgottenRead>,
+}
+
+/// Up to where the events of a partition were read when an entity was removed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForgottenRead {
+    /// The source's name.
+    pub source: String,
+    /// The partition's number.
+    pub partition: u32,
+    /// The next offset.
+    pub next: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// An index as a manifest lists it.
@@ -229,6 +253,24 @@ impl Manifest {
         self.indexes.retain(|index| index.to > before);
         if self.segments.len() + self.indexes.len() < listed {
             self.rows_from = self.rows_from.map(|from| from.max(before));
+        }
+    }
+
+    /// Lists an entity that is removed, together with what was removed of it before.
+    pub fn forget(&mut self, new: ForgottenEntity) {
+        let is = |one: &&mut ForgottenEntity| (&one.entity, &one.id) == (&new.entity, &new.id);
+        let Some(one) = self.tombstones.iter_mut().find(is) else {
+            return self.tombstones.push(new);
+        };
+        (one.before, one.since) = (one.before.max(new.before), new.since);
+        for read in new.read {
+            let is = |one: &&mut ForgottenRead| {
+                (&one.source, one.partition) == (&read.source, read.partition)
+            };
+            match one.read.iter_mut().find(is) {
+                Some(one) => one.next = one.next.max(read.next),
+                None => one.read.push(read),
+            }
         }
     }
 

@@ -35,6 +35,24 @@ impl RunSettings {
         }
     }
 
+    /// Where it writes what it never reads again of records and of sealed rows, for people.
+    pub fn written(&self) -> Vec<String> {
+        let value = |key: &str| self.settings.get(key).map(String::as_str);
+        let letters = match value("dead_letters.kind") {
+            Some("kafka") => value("dead_letters.topic"),
+            _ => value("dead_letters.path"),
+        };
+        let tables = value("offline.postgres.url").and(value("offline.postgres.schema"));
+        let known = [
+            ("dead letters in", letters),
+            ("sealed rows in", value("sealed.path")),
+            ("sealed rows in the topic", value("sealed.topic")),
+            ("sealed rows as Parquet in", value("offline.parquet.url")),
+            ("sealed rows in the schema of PostgreSQL", tables),
+        ];
+        known.into_iter().filter_map(|(what, place)| Some(format!("{what} {}", place?))).collect()
+    }
+
     /// With the log level that holds now, which may be changed while the process runs.
     #[must_use]
     pub fn with_log_level(mut self, level: Option<String>) -> Self {

@@ -132,6 +132,11 @@ impl Answering {
         Answering { worker, entities, question: None }
     }
 
+    /// The states of the worker's entity types.
+    pub fn entities(&self) -> &[Rc<RefCell<EntityState>>] {
+        &self.entities
+    }
+
     /// A slice of work; says whether there is more of it.
     pub fn step(&mut self, observer: &Observer) -> bool {
         if self.question.is_none() {

@@ -228,6 +228,8 @@ impl Loop<'_> {
             if probe.done() && self.end() {
                 return self.shared.over.get();
             }
+            let entities = self.answering.entities();
+            self.observer.hand_forgetting(self.metrics.worker, entities, &self.shared);
             let answers = self.answering.step(self.observer);
             worker.step_or_park(Some(if answers { Duration::ZERO } else { TICK }));
         }

@@ -7,7 +7,7 @@ use crate::http::page;
 use crate::http::row::{RowAnswer, RowQuestion};
 use crate::http::server::{ANSWER_TIMEOUT, ASKING_THREADS};
 use crate::http::shared::{PAGES_MAX, SharedOverview};
-use crate::http::{Introspect, Readiness, documentation, log};
+use crate::http::{ForgetQuestion, Introspect, Readiness, documentation, forget, log};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query, State};
@@ -46,6 +46,7 @@ tidemark
 /features/{view}?id=   the same for any id, also one that is empty or holds a /
                        with &positions=true also which events the row shows
 /explain/{view}?id=&feature=  which events make a feature of it, and when each leaves
+/forget/{entity}?id=   whether an entity is forgotten for good; POST to forget it
 ";
 
 /// The router over everything. To be made inside of the runtime that serves it.
@@ -70,6 +71,7 @@ pub(super) fn router(job: Arc<dyn Introspect>, names: HostNames) -> Router {
         .route("/features/{view}", get(features_asked))
         .route("/features/{view}/{id}", get(features))
         .route("/explain/{view}", get(explained))
+        .route("/forget/{entity}", get(forget_asked).post(forget_wanted))
         .fallback(unknown)
         .method_not_allowed_fallback(method)
         .with_state(job);
@@ -194,6 +196,31 @@ async fn explained(
     }
 }
 
+async fn forget_asked(
+    State(job): State<Job>,
+    Named(entity): Named<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    forgotten(job, ForgetQuestion::of((entity, true), pairs(&uri), &headers)).await
+}
+
+async fn forget_wanted(
+    State(job): State<Job>,
+    Named(entity): Named<String>,
+    headers: HeaderMap,
+    uri: Uri,
+) -> Response {
+    forgotten(job, ForgetQuestion::of((entity, false), pairs(&uri), &headers)).await
+}
+
+async fn forgotten(job: Job, asked: Option<ForgetQuestion>) -> Response {
+    match asked {
+        Some(asked) => answer(job, move |job| forget::forgotten(job, &asked)).await,
+        None => forget::not_asked(),
+    }
+}
+
 /// What is asked behind a path; nothing where that is no pairs.
 fn pairs(uri: &Uri) -> Vec<(String, String)> {
     Query::try_from_uri(uri).map(|Query(pairs)| pairs).unwrap_or_default()
@@ -241,13 +268,13 @@ pub(super) fn passed_on(code: u16, body: String) -> Response {
 
 async fn unknown() -> Response {
     let hint = "there are /, /metrics, /health, /ready, /overview, /catalogue, /docs/, /log, \
-                /settings, /features/{view}/{id}, /features/{view}?id= and \
-                /explain/{view}?id=&feature=";
+                /settings, /features/{view}/{id}, /features/{view}?id=, \
+                /explain/{view}?id=&feature= and /forget/{entity}?id=";
     refusal(StatusCode::NOT_FOUND, "no such path", hint)
 }
 
 async fn method() -> Response {
-    let error = json!({ "error": "only GET is answered, and POST at /log" });
+    let error = json!({ "error": "only GET is answered, and POST at /log and /forget" });
     json_answer(StatusCode::METHOD_NOT_ALLOWED, &error)
 }
 

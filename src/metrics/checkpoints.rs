@@ -22,6 +22,11 @@ pub(super) fn written(out: &mut Exposition, checkpoints: &CheckpointSnapshot) {
         "Segments of rows that the newest checkpoint of this run lists.",
     );
     segments.count(&[], checkpoints.segments);
+    let mut forgotten = out.gauge(
+        "tidemark_forgotten_entities",
+        "Entities that were forgotten and of which the state may still have rows on disk.",
+    );
+    forgotten.count(&[], checkpoints.forgotten);
     let mut bytes = out.counter(
         "tidemark_checkpoint_bytes_total",
         "Bytes of checkpoints: of new rows, of segments that small ones were merged into, of snapshots, of \

@@ -217,6 +217,8 @@ pub struct CheckpointSnapshot {
     pub age: Option<Duration>,
     /// Segments that the newest one lists.
     pub segments: u64,
+    /// Forgotten entities that it lists.
+    pub forgotten: u64,
     /// Bytes of segments of new rows.
     pub row_bytes: u64,
     /// Bytes of segments that others were merged into.

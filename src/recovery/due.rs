@@ -1,6 +1,7 @@
 //! When a checkpoint is due, and when a snapshot.
 
 use super::part::LetterRoom;
+use crate::checkpoint::ForgottenEntity;
 use crate::metrics::snapshot::CheckpointSnapshot;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,10 @@ pub(super) struct CheckpointProgress {
     pub sealed_cut: AtomicU64,
     /// One is wanted at once.
     pub wanted: AtomicBool,
+    /// A snapshot is wanted at once: the newest holds something that is to go.
+    pub snapshot_wanted: AtomicBool,
+    /// What the newest checkpoint says to be forgotten.
+    pub forgotten: Mutex<Vec<ForgottenEntity>>,
     /// The newest snapshot that is whole.
     pub snapshot: AtomicU64,
     /// Segments that the newest manifest lists, also through indexes.
@@ -68,10 +73,12 @@ impl CheckpointProgress {
     pub fn costs(&self) -> CheckpointSnapshot {
         let now = |number: &AtomicU64| number.load(Ordering::Relaxed);
         let committed_at = *self.committed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let forgotten = self.forgotten.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
         CheckpointSnapshot {
             committed: now(&self.committed),
             age: committed_at.map(|at| at.elapsed()),
             segments: now(&self.segments),
+            forgotten,
             row_bytes: now(&self.row_bytes),
             merged_bytes: now(&self.merged_bytes),
             snapshot_bytes: now(&self.snapshot_bytes),
@@ -199,7 +206,8 @@ impl Snapshots {
             self.seen = (frontier, Instant::now());
         }
         let elapsed = self.asked_at.elapsed();
-        if frontier == 0 || elapsed < self.interval {
+        let wanted = progress.snapshot_wanted.load(Ordering::Acquire);
+        if frontier == 0 || (elapsed < self.interval && !wanted) {
             return None;
         }
         let whole = progress.snapshot.load(Ordering::Acquire) >= self.asked;
@@ -208,6 +216,7 @@ impl Snapshots {
         }
         self.factor = if whole { FACTORS.0 } else { (self.factor * 4).min(FACTORS.1) };
         self.asked_at = Instant::now();
+        progress.snapshot_wanted.store(false, Ordering::Release);
         let ahead = self.pace.saturating_mul(self.factor);
         self.asked = Cut::below(frontier.saturating_add(ahead)).saturating_add(CUT_GRID);
         Some(self.asked)

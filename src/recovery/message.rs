@@ -44,7 +44,7 @@ impl WorkerMessage {
             WorkerMessage::Parcel(Parcel::Marks { cut, .. } | Parcel::Segment { cut, .. })
             | WorkerMessage::Rows { cut, .. }
             | WorkerMessage::Sealed { cut, .. } => Some(*cut),
-            WorkerMessage::Parcel(Parcel::States { .. })
+            WorkerMessage::Parcel(Parcel::States { .. } | Parcel::Forgotten { .. })
             | WorkerMessage::States { .. }
             | WorkerMessage::SealedBegins { .. }
             | WorkerMessage::Failed(_) => None,

@@ -4,6 +4,7 @@ use super::ids::IdsByPartition;
 use crate::checkpoint::{ListedSegment, ListedStates};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tidemark_operators::cut::Forgotten;
 use tidemark_operators::cut::{Cut, PartitionMark, SeenId};
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::origin::PartitionId;
@@ -22,6 +23,8 @@ pub(super) enum Parcel {
     Segment { cut: Cut, listed: Option<ListedSegment> },
     /// All states of an entity type of a worker.
     States { of: (usize, usize), as_of: EventTime, files: Vec<ListedStates> },
+    /// An entity of this type is forgotten.
+    Forgotten { entity: usize, forgotten: Forgotten },
 }
 
 /// Its form between processes, which are of one version: JSON.
@@ -43,6 +46,10 @@ enum SentParcel {
         as_of: EventTime,
         files: Vec<ListedStates>,
     },
+    Forgotten {
+        entity: usize,
+        forgotten: Forgotten,
+    },
 }
 
 impl Parcel {
@@ -61,6 +68,7 @@ impl Parcel {
             },
             Parcel::Segment { cut, listed } => SentParcel::Segment { cut, listed },
             Parcel::States { of, as_of, files } => SentParcel::States { of, as_of, files },
+            Parcel::Forgotten { entity, forgotten } => SentParcel::Forgotten { entity, forgotten },
         };
         serde_json::to_vec(&sent)
     }
@@ -80,6 +88,7 @@ impl Parcel {
             },
             SentParcel::Segment { cut, listed } => Parcel::Segment { cut, listed },
             SentParcel::States { of, as_of, files } => Parcel::States { of, as_of, files },
+            SentParcel::Forgotten { entity, forgotten } => Parcel::Forgotten { entity, forgotten },
         })
     }
 }

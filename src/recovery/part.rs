@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
+use tidemark_operators::cut::Forgotten;
 use tidemark_operators::cut::{Cut, CutSink, EntityStates, PartitionMark, TimelineRows};
 use tidemark_operators::ingest::dead_letter::{DeadLetter, DeadLetterSink};
 use tidemark_operators::origin::PartitionId;
@@ -117,6 +118,11 @@ impl CutSink for WorkerPart {
 
     fn rows(&mut self, cut: Cut, entity: usize, rows: TimelineRows) {
         let _ = self.to.send(WorkerMessage::Rows { cut, worker: self.worker, entity, rows });
+    }
+
+    fn forgotten(&mut self, entity: usize, forgotten: Forgotten) {
+        let forgotten = Parcel::Forgotten { entity, forgotten };
+        let _ = self.to.send(WorkerMessage::Parcel(forgotten));
     }
 
     fn states(&mut self, entity: usize, as_of: EventTime, states: Option<EntityStates>) {

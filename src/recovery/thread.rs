@@ -88,10 +88,12 @@ impl WriterThread {
             next: held,
             gathering: Gathering::default(),
             unreadable_ids: BTreeSet::new(),
+            forgotten: Vec::new(),
             telling: SnapshotFiles::default(),
             number: 0,
             published: VecDeque::new(),
         };
+        writer.tell_forgotten();
         writer.run(&messages, &|| !self.over.load(Ordering::Acquire))
     }
 }

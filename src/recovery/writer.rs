@@ -12,8 +12,8 @@ use super::publisher::{Batch, LetterPublisher};
 use super::table_versions::TableVersions;
 use super::{RecoveryError, WorkerMessage, marks};
 use crate::checkpoint::{
-    BlockCipher, Leader, ListedKind, ListedSegment, ListedStates, MANIFESTS_KEPT, Manifest,
-    Snapshot, StateKeys, WrittenBy, object_name, store,
+    BlockCipher, ForgottenEntity, Leader, ListedKind, ListedSegment, ListedStates, MANIFESTS_KEPT,
+    Manifest, Snapshot, StateKeys, WrittenBy, object_name, store,
 };
 use crate::fault;
 use crate::kafka::FoundTopics;
@@ -28,9 +28,6 @@ use tidemark_operators::ingest::dead_letter::DeadLetter;
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::time::{EventTime, Millis};
-
-/// Checkpoints between two times that what nobody lists any more is deleted.
-const COLLECT_EVERY: u64 = 10;
 
 /// What the thread works with.
 pub(super) struct Writer<'a> {
@@ -57,6 +54,8 @@ pub(super) struct Writer<'a> {
     pub gathering: Gathering,
     /// Names of files of ids that cannot be read, as long as they are listed.
     pub unreadable_ids: BTreeSet<String>,
+    /// Entities that are forgotten, and that no manifest lists yet.
+    pub forgotten: Vec<ForgottenEntity>,
     /// A snapshot that is not whole yet.
     pub telling: SnapshotFiles,
     /// The number of the next object of this sequence number.
@@ -68,6 +67,13 @@ pub(super) struct Writer<'a> {
 /// What has been handed over and is in no manifest, by the number of its cut.
 #[derive(Default)]
 pub(super) struct Gathering(BTreeMap<u64, CutParts>);
+
+impl Gathering {
+    /// Whether nothing is there.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// What has been handed over for one cut.
 #[derive(Default)]
@@ -115,7 +121,7 @@ pub(super) struct SnapshotFiles {
     as_of: EventTime,
     /// By worker and entity.
     whole: BTreeSet<(usize, usize)>,
-    files: Vec<ListedStates>,
+    pub files: Vec<ListedStates>,
 }
 
 /// How long before a cut an entity type's rows may lie that something still needs.
@@ -249,6 +255,10 @@ impl Writer<'_> {
                 }
                 return None;
             }
+            Parcel::Forgotten { entity, forgotten } => {
+                self.forget(entity, &forgotten);
+                return None;
+            }
         };
         self.gathering.of(cut).parts += 1;
         Some(cut)
@@ -334,6 +344,7 @@ impl Writer<'_> {
         // Of a table that the job no longer has nothing is needed.
         next.tables = self.tables.at(cut.at);
         self.merging.take(&mut next);
+        self.list_forgotten(&mut next);
         Ok(next)
     }
 
@@ -352,6 +363,7 @@ impl Writer<'_> {
         let sealed = letters::number(&self.next.outbox, letters::SEALED_BYTES).unwrap_or(0);
         self.progress.sealed_bytes.store(sealed, Ordering::Release);
         self.progress.sealed_cut.store(self.next.cut, Ordering::Release);
+        self.tell_forgotten();
         Ok(())
     }
 
@@ -369,30 +381,6 @@ impl Writer<'_> {
         next.snapshot = Some(Snapshot { as_of, states });
         self.progress.snapshot.store(as_of, Ordering::Release);
     }
-
-    /// Deletes now and then what belongs to no checkpoint any more.
-    fn collect(&mut self, sequence: u64) {
-        if !sequence.is_multiple_of(COLLECT_EVERY) && !self.tables.are_crowded() {
-            return;
-        }
-        // What is handed over for a later manifest may have older names.
-        let is_listed = self.telling.files.is_empty() && self.gathering.0.is_empty();
-        let writing_from = if is_listed { self.merging.writing_from() } else { 0 };
-        if let Err(error) = self.leader.collect(writing_from) {
-            tracing::warn!(%error, "old objects of checkpoints cannot be deleted; they are left");
-        }
-        let names = TableVersions::names(&self.plan);
-        let object = |table: &str, number| self.tables.object_of(table, number);
-        match self.leader.collect_versions(&names, &object) {
-            Ok(needed) => self.tables.release(&needed),
-            Err(error) => {
-                tracing::warn!(%error, "old versions of tables cannot be deleted; they are left");
-            }
-        }
-        if let (MANIFESTS_KEPT, Some(last)) = (self.published.len(), self.published.front()) {
-            letters::collect(self.objects, *last);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -400,6 +388,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::Manifests;
     use crate::objects::memory::MemoryObjects;
+    use crate::recovery::collecting::COLLECT_EVERY;
     use crate::recovery::part::LetterRoom;
     use crate::recovery::publisher::{Nowhere, Published};
     use tidemark_operators::cut::AttributeValues;
@@ -455,6 +444,7 @@ mod tests {
             tables: Arc::default(),
             gathering: Gathering::default(),
             unreadable_ids: BTreeSet::new(),
+            forgotten: Vec::new(),
             telling: SnapshotFiles::default(),
             number: 0,
             published: VecDeque::new(),

@@ -31,6 +31,10 @@ impl GoesOn {
         let (mut checkpoints, letters) = recovery.part(worker)?;
         if let Some(topics) = topics {
             topics.amend(&mut checkpoints.resume);
+            // Of another topic of that name nothing has been read.
+            let known = &checkpoints.resume.partitions;
+            let read = checkpoints.restore.iter_mut().flat_map(|of| &mut of.forgotten);
+            read.for_each(|one| one.read.retain(|(id, _)| known.contains_key(id)));
         }
         let marks = checkpoints.resume.partitions.iter();
         let from = marks.map(|(id, mark)| (*id, mark.reread)).collect();

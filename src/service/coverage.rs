@@ -13,7 +13,7 @@
 //! A partition that was silent for a while after the start has a later first event than it would
 //! need: the time is an upper bound, never too early.
 
-use super::Service;
+use super::{LackingStatus, Service};
 use crate::kafka::KafkaStatus;
 use crate::online::Incomplete;
 use std::collections::BTreeSet;
@@ -23,6 +23,17 @@ use tidemark_operators::plan::Plan;
 use tidemark_operators::time::EventTime;
 
 impl Service {
+    /// Adds from which time on rows of a view, by job index, lack nothing of what a changed job began to
+    /// keep late.
+    #[must_use]
+    pub fn with_lacking(
+        mut self,
+        status: Option<impl Fn(usize) -> Option<EventTime> + Send + Sync + 'static>,
+    ) -> Self {
+        self.lacking = status.map(|status| Box::new(status) as LackingStatus);
+        self
+    }
+
     /// The views whose rows lack nothing, by job index. To be asked once the job has caught up.
     pub fn complete_views(&self) -> impl Iterator<Item = usize> {
         let clock = self.live_clock();

@@ -7,7 +7,10 @@
 use super::Service;
 use crate::entity_id;
 use crate::http::overview::ProcessOverview;
-use crate::http::{ExplainAnswer, ExplainQuestion, FeatureRow, RUN_HEADER, RowAnswer, RowQuestion};
+use crate::http::{
+    ExplainAnswer, ExplainQuestion, FeatureRow, ForgetAnswer, ForgetQuestion, RUN_HEADER,
+    RowAnswer, RowQuestion,
+};
 use crate::online::Row;
 use crate::peer_tls::{IdentitySource, PeerIdentity};
 use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
@@ -19,6 +22,9 @@ use tidemark_operators::shape::Shape;
 use tidemark_operators::time::EventTime;
 use ureq::Agent;
 use ureq::tls::TlsConfig;
+
+/// What a process answers.
+type PeerAnswer = Result<ureq::http::Response<ureq::Body>, ureq::Error>;
 
 /// How long the owner may take for a row, and to explain one.
 const WITHIN: Duration = Duration::from_secs(1);
@@ -238,6 +244,22 @@ impl Peers {
         }
     }
 
+    /// Asks `process`, whose entity it is, to forget it, or whether that is for good.
+    pub(super) fn forget(&self, process: usize, asked: &ForgetQuestion) -> ForgetAnswer {
+        let path = format!("/forget/{}?id={}", segment(&asked.entity), segment(&asked.id));
+        let asked = match asked.looks {
+            true => self.fetch(process, &path, EXPLAINED_WITHIN),
+            false => self.post(process, &path, EXPLAINED_WITHIN),
+        };
+        match asked {
+            Ok((code, body)) => ForgetAnswer::Elsewhere { code, body },
+            Err(why) => {
+                let hint = "see that it runs and can be reached".to_owned();
+                ForgetAnswer::Unavailable { why, hint }
+            }
+        }
+    }
+
     fn owner_at(&self, process: usize) -> String {
         let base = self.urls.get(process).map_or("", String::as_str);
         format!("process {process} at {base}, whose entity it is,")
@@ -245,14 +267,26 @@ impl Peers {
 
     /// What `process` answers within so long, with its code.
     fn fetch(&self, process: usize, path: &str, within: Duration) -> Result<(u16, String), String> {
+        let asked = self.asking.agent()?.get(self.url(process, path)).header(RUN_HEADER, &self.run);
+        self.answered(process, asked.config().timeout_global(Some(within)).build().call())
+    }
+
+    /// The same of what changes something there.
+    fn post(&self, process: usize, path: &str, within: Duration) -> Result<(u16, String), String> {
+        let asked = self.asking.agent()?.post(self.url(process, path)).header(RUN_HEADER, &self.run);
+        self.answered(process, asked.config().timeout_global(Some(within)).build().send_empty())
+    }
+
+    /// Where `process` answers: over TLS at the same port, where they speak so.
+    fn url(&self, process: usize, path: &str) -> String {
         let base = self.urls.get(process).map_or("", String::as_str);
-        // The same port answers both.
-        let url = match (&self.asking, base.strip_prefix("http://")) {
+        match (&self.asking, base.strip_prefix("http://")) {
             (Asking::Secured(..), Some(address)) => format!("https://{address}{path}"),
             _ => format!("{base}{path}"),
-        };
-        let asked = self.asking.agent()?.get(url).header(RUN_HEADER, &self.run);
-        let asked = asked.config().timeout_global(Some(within)).build().call();
+        }
+    }
+
+    fn answered(&self, process: usize, asked: PeerAnswer) -> Result<(u16, String), String> {
         let answered = asked.and_then(|mut answer| {
             let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string()?;
             Ok((answer.status().as_u16(), body))

@@ -144,6 +144,7 @@ fn first() -> Manifest {
             entity: "card".to_owned(),
             id: "gone".to_owned(),
             before: 2_000,
+            ..ForgottenEntity::default()
         }],
         ..Manifest::default()
     }

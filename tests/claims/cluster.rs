@@ -387,3 +387,46 @@ fn settings_that_make_no_cluster_are_refused_before_anything_starts() {
     refused(&whole, &["run", "fraud", "--process", "2"], "there is no process 2");
     assert!(!Path::new(&folder.file("state")).exists());
 }
+
+#[test]
+fn cards_are_forgotten_whichever_process_is_asked_and_stay_so_when_one_is_killed() {
+    let world = World::new(45, 12_000, 1);
+    let mut expected = hashes(&run::expected(&world.log));
+    world.settings(2, 1, "failures_max = 100\n");
+    let mut up = world.start();
+    world.until_ready(&mut up, 2);
+    until_stored(&world.redis, &expected);
+    let ids: BTreeSet<String> = expected
+        .keys()
+        .filter_map(|key| key.strip_prefix("features:card:")?.split(':').next())
+        .map(str::to_owned)
+        .take(24)
+        .collect();
+    assert!(ids.len() > 4);
+    let http =
+        world.folder.write("ids.txt", ids.iter().map(|id| format!("{id}\n")).collect::<String>());
+    // Of some the other process is asked whose they are.
+    let forget = command()
+        .args(["forget", "card", "--http", &format!("127.0.0.1:{}", world.http + 1), "--ids"])
+        .arg(http)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&forget.stdout) + String::from_utf8_lossy(&forget.stderr);
+    assert_eq!(forget.status.code(), Some(0), "{said}\n{}", up.text());
+    let of = |key: &str| {
+        key.strip_prefix("features:card:").and_then(|key| key.split(':').next().map(str::to_owned))
+    };
+    expected.retain(|key, _| of(key).is_none_or(|id| !ids.contains(&id)));
+    until_stored(&world.redis, &expected);
+    let before = up.pids(0).len();
+    up.signal(1, "KILL");
+    up.until_again(0, before);
+    world.until_ready(&mut up, 2);
+    until_stored(&world.redis, &expected);
+    for (at, id) in ids.iter().enumerate() {
+        let (code, body) =
+            world.get(at as u16 % 2, &format!("/features/transaction_stats_5m/{id}")).unwrap();
+        assert_eq!(code, 404, "{body}");
+    }
+    up.stop();
+}

@@ -69,6 +69,8 @@ mod files;
 #[cfg(test)]
 mod folder;
 #[cfg(test)]
+mod forget;
+#[cfg(test)]
 mod found_later;
 #[cfg(test)]
 mod generated;

@@ -2,6 +2,7 @@
 //! workers, against the same operators that are never stopped.
 
 mod damage;
+mod forgotten;
 mod merged;
 mod story;
 mod system;

@@ -166,6 +166,10 @@ const OPERATORS: [Entry; 18] = [
             ("handed", Saved("segments/ and states/: what is not handed over is read again")),
             ("restoring", Lost("a restore begins anew")),
             ("anew", Lost("a restore begins anew")),
+            (
+                "forgetting",
+                Saved("the manifest: `tombstones`; who is not there yet is asked for again"),
+            ),
             ("ahead", Lost("rows behind the cut are given, and wait for those of others, anew")),
             ("arrived", Lost("only a job without checkpoints is asked by arrival")),
             ("probes", Lost("only a job without checkpoints is asked at times of its own")),
@@ -179,6 +183,7 @@ const OPERATORS: [Entry; 18] = [
             ("log", Parts("EntityLog")),
             ("windows", Derived("the rows and the cut")),
             ("clock", Derived("the live windows")),
+            ("forgetting", Lost("who asked has no answer, and asks again")),
         ],
     ),
     (
@@ -193,6 +198,7 @@ const OPERATORS: [Entry; 18] = [
             ("unsealed", IN_FLIGHT),
             ("revised", SCRATCH),
             ("ready", SCRATCH),
+            ("forgotten", Saved("the manifest: `tombstones`")),
         ],
     ),
     (
@@ -242,6 +248,7 @@ const OPERATORS: [Entry; 18] = [
             ("batches", SCRATCH),
             ("clock", Derived("the live clock")),
             ("shown", Derived("the heartbeats in Redis")),
+            ("leaving", SCRATCH),
             ("rows", TOLD),
             ("values", TOLD),
         ],
@@ -323,6 +330,7 @@ const PROCESS: [Entry; 18] = [
             ("files", Lost("slices of a snapshot that is not whole are told again")),
             ("gathering", Lost("the cut is not committed, and its records are read again")),
             ("unreadable_ids", Derived("the files, when they are merged")),
+            ("forgotten", Lost("whoever waits for its manifest has no answer, and asks again")),
             ("telling", Lost("a snapshot that is not whole is told again")),
             ("number", Lost("names carry the generation")),
             ("published", Lost("letters are deleted a few manifests later")),

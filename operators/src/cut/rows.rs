@@ -86,8 +86,41 @@ impl TimelineRows {
         }
     }
 
+    /// The same rows but for those for whose entity's place `is_gone`, with no id and no value but what
+    /// those that stay have. `None` where the rows are none: a place is not listed.
+    pub fn without(&self, is_gone: impl Fn(u32) -> bool) -> Option<TimelineRows> {
+        let stay: Vec<bool> = self.entities.iter().map(|place| !is_gone(*place)).collect();
+        let mut rows = TimelineRows { ids: Texts::default(), ..self.clone() };
+        rows.retain(&stay);
+        rows.ids = only_listed(&self.ids, rows.entities.iter_mut())?;
+        for attribute in &mut rows.attributes {
+            if let AttributeValues::Symbols { values, places } = attribute {
+                // One less is the place; 0 is null.
+                let mut listed: Vec<&mut u32> = places.iter_mut().filter(|at| **at > 0).collect();
+                listed.iter_mut().for_each(|place| **place -= 1);
+                let of = std::mem::take(values);
+                *values = only_listed(&of, listed.iter_mut().map(|place| &mut **place))?;
+                listed.into_iter().for_each(|place| *place += 1);
+            }
+        }
+        Some(rows)
+    }
+
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.times.is_empty()
     }
+}
+
+/// The texts of `all` at `places`, which are then places in what is given.
+fn only_listed<'a>(all: &Texts, places: impl Iterator<Item = &'a mut u32>) -> Option<Texts> {
+    let (mut texts, mut known) = (Texts::default(), vec![None; all.len()]);
+    for place in places {
+        let listed = known.get_mut(*place as usize)?;
+        *place = match *listed {
+            Some(place) => place,
+            None => *listed.insert(texts.push(all.get(*place as usize)?)?),
+        };
+    }
+    Some(texts)
 }

@@ -10,6 +10,8 @@ use crate::timeline::dictionary::Dictionary;
 use std::cell::Cell;
 use std::hint::black_box;
 
+/// The place of an entity whose id was taken away: it is in no list.
+pub const GONE: u32 = u32::MAX;
 /// The most own symbols that are remembered from list to list.
 const OWN_MAX: usize = 1 << 16;
 
@@ -99,7 +101,8 @@ impl Places {
     }
 }
 
-/// Copies rows out of a log, with each id and value once. What it needs between two calls is 8 bytes
+/// Copies rows out of a log, with each id and value once; rows of entities whose [id was taken
+/// away](crate::interner::Interner::unname) have the place [`GONE`]. What it needs between two calls is 8 bytes
 /// for each number of an id or a value, and 12 for each of at most 65,536 values that are their own.
 #[derive(Debug, Default)]
 pub struct RowsCopier {
@@ -134,6 +137,12 @@ impl RowsCopier {
         let mut rows = self.begin(log);
         self.append(log, lo, hi, &mut rows)?;
         Some(rows)
+    }
+
+    /// Where the entity at `slot` stands in the list that was begun last, if it does.
+    pub fn listed(&self, slot: u32) -> Option<u32> {
+        let listed = self.ids.by_number.get(slot as usize)?;
+        (listed.list == self.list).then_some(listed.place)
     }
 
     /// No rows of `log`, yet: [`append`](Self::append) adds some. Ids and values are numbered anew.
@@ -198,6 +207,10 @@ impl RowsCopier {
             self.ids.warm(piece);
             names.warm_ids(piece);
             for slot in piece {
+                if names.is_unnamed(*slot) {
+                    rows.entities.push(GONE);
+                    continue;
+                }
                 let id = || names.bytes(*slot);
                 rows.entities.push(self.ids.place(self.list, *slot, &mut rows.ids, id)?);
             }

@@ -218,8 +218,14 @@ impl<'a> RestoredRows<'a> {
         for row in from..to {
             let place = rows.entities[row] as usize;
             let own = owned.get_mut(place).zip(rows.ids.get(place));
-            let own = own.map(|(own, id)| *own.get_or_insert_with(|| owner.owns(id)));
-            if own.ok_or((part, row, RowError::Unlisted))? {
+            // From which time on its rows are taken.
+            let own = own.map(|(own, id)| {
+                *own.get_or_insert_with(|| match owner.owns(id) {
+                    true => log.forgotten_before(id).unwrap_or(0),
+                    false => EventTime::MAX,
+                })
+            });
+            if rows.times[row] >= own.ok_or((part, row, RowError::Unlisted))? {
                 let names = &mut log.names.entities;
                 let slot = slots.get(place, |id| names.intern(id, stable_hash(id)));
                 let slot = slot.map_err(|why| (part, row, why))?;

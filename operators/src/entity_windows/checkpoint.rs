@@ -87,6 +87,8 @@ impl Running {
                     }
                     live
                 });
+                restoring.forgotten(&mut self.forgetting);
+                state.log.forget_restored([]);
                 self.sealed = restoring.cut();
                 self.anew = Some(0);
                 let first = state.log.log.end();

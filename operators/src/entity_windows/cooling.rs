@@ -52,7 +52,7 @@ impl Running {
     /// Lets rows go; says whether there are more to go as soon as others have been written.
     fn cool(&mut self) -> bool {
         let Running { state, live, sealing, restoring, handed, places, .. } = self;
-        let EntityState { log, windows, clock } = &mut *state.borrow_mut();
+        let EntityState { log, windows, clock, .. } = &mut *state.borrow_mut();
         places.clear();
         windows.places(places);
         if let Some(live) = live {

@@ -5,11 +5,12 @@
 //! a cut that lies ahead: sealing stops there, and goes on once all states are told, a slice a step.
 //! Live windows go on meanwhile.
 
-use crate::cut::{Cut, SharedCutSink, TimelineRows};
-use crate::entity_log::{EntityLog, RowsCopier};
+use crate::cut::{Cut, Forgotten, SharedCutSink, TimelineRows};
+use crate::entity_log::{EntityLog, GONE, RowsCopier};
 use crate::plan::{EntityPlan, Plan};
 use crate::snapshot::{Snapped, SnapshotWriter};
 use crate::time::EventTime;
+use std::collections::BTreeSet;
 
 /// Rows copied in a step, about a millisecond's.
 const SLICE_ROWS: u64 = 8_192;
@@ -24,6 +25,8 @@ pub(super) struct Handed {
     entity: usize,
     copier: RowsCopier,
     rows: TimelineRows,
+    /// The places in them of entities that were forgotten since.
+    gone: BTreeSet<u32>,
     /// The sequence number of the first of them, and of the first that is not copied.
     first: u64,
     copied: u64,
@@ -45,8 +48,8 @@ impl Handed {
     ) -> Self {
         let mut copier = RowsCopier::new(plan);
         let rows = copier.begin(log);
-        let (copied, answered, telling) = (first, 0, None);
-        Handed { sink, entity, copier, rows, first, copied, answered, snapshot, telling }
+        let (gone, copied, answered, telling) = (BTreeSet::new(), first, 0, None);
+        Handed { sink, entity, copier, rows, gone, first, copied, answered, snapshot, telling }
     }
 
     /// What the rows that are copied for the next cut take, in bytes, and what copies them.
@@ -97,9 +100,21 @@ impl Handed {
         }
         let mut rows = std::mem::replace(&mut self.rows, self.copier.begin(log));
         rows.truncate(usize::try_from(end - self.first).unwrap_or(usize::MAX));
+        let gone = std::mem::take(&mut self.gone);
+        if !gone.is_empty() || rows.entities.contains(&GONE) {
+            let left = rows.without(|place| place == GONE || gone.contains(&place));
+            rows = left.ok_or("a row of a checkpoint has no id, or a value that is not listed")?;
+        }
         (self.first, self.copied, self.answered) = (end, end, cut.number);
         self.sink.borrow_mut().rows(cut, self.entity, rows);
         Ok(false)
+    }
+
+    /// The entity at `slot`, whose id is taken away now, is forgotten: of it nothing is handed over any
+    /// more.
+    pub fn forget(&mut self, slot: u32, forgotten: &Forgotten) {
+        self.gone.extend(self.copier.listed(slot));
+        self.sink.borrow_mut().forgotten(self.entity, forgotten.clone());
     }
 
     /// Up to where may be sealed when a snapshot as of `wanted` is to be taken and `sealed` is reached.

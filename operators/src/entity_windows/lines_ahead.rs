@@ -1,6 +1,7 @@
 //! How far the lines of one entity type are ahead of those of the others, which they wait for to be merged.
 
-use crate::sealed_lines::SealedLines;
+use super::running::Running;
+use crate::sealed_lines::{LineWriter, SealedLines};
 use crate::time::EventTime;
 use std::collections::VecDeque;
 
@@ -37,6 +38,25 @@ impl LinesAhead {
             self.batches.pop_front();
         }
         self.bytes > LINES_AHEAD_BYTES && given > merged
+    }
+}
+
+impl Running {
+    /// The lines that were written since they were asked for last.
+    pub(super) fn lines(&mut self) -> Option<SealedLines> {
+        let lines = self.writer.as_mut().and_then(LineWriter::take)?;
+        self.ahead.give(&lines);
+        Some(lines)
+    }
+
+    /// Whether nothing is sealed until the lines that were given have been merged; this wakes the operator.
+    pub(super) fn awaits_merge(&mut self) -> bool {
+        let (shared, given) = (&self.config.shared, self.given());
+        let is_far = self.ahead.is_far(shared.merged.get(), given);
+        if is_far {
+            shared.merge_awaited.set(true);
+        }
+        is_far
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an entity type is restored from.
 
-use crate::cut::{EntityStates, TimelineRows};
+use crate::cut::{EntityStates, Forgotten, TimelineRows};
 use crate::entity_log::RowMapping;
 use crate::online::Shown;
 use crate::origin::PartitionId;
@@ -53,6 +53,8 @@ pub struct EntityRestore {
     /// Up to where partitions had been read, in their order: once they have been read to there again, the
     /// state shows what lies below.
     pub read: Vec<(PartitionId, u64)>,
+    /// What is forgotten: nothing of it is restored, and its events that are read again are dropped.
+    pub forgotten: Vec<Forgotten>,
     /// The pieces.
     pub feed: Box<dyn RestoreFeed>,
 }

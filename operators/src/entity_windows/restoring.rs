@@ -4,6 +4,7 @@
 //! the rows up to the checkpoint's cut, which go through the windows as sealed ones do, but that nobody
 //! is given them; live windows begin where that ends. A slice a step.
 
+use super::forgetting::Forgetting;
 use super::{EntityRestore, EntityState, Restored};
 use crate::online::Shown;
 use crate::plan::{EntityPlan, Plan};
@@ -43,6 +44,11 @@ impl Restoring {
     /// The cut that is restored.
     pub fn cut(&self) -> EventTime {
         self.from.cut
+    }
+
+    /// Hands on what is forgotten: all of it is left out by now.
+    pub fn forgotten(&mut self, forgetting: &mut Forgetting) {
+        forgetting.again(&self.from.forgotten, self.owner);
     }
 
     /// What the online store is known to show.

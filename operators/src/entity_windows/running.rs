@@ -1,6 +1,7 @@
 //! The state behind the operator, and what one activation does with it.
 
 use super::arrived::Arrived;
+use super::forgetting::Forgetting;
 use super::handed::Handed;
 use super::lines_ahead::LinesAhead;
 use super::report::Told;
@@ -16,7 +17,7 @@ use crate::origin::Origin;
 use crate::probes::EntityProbes;
 use crate::reference::lookups::Lookups;
 use crate::sealed::{SealedOutput, SealedRows, SealedWindows};
-use crate::sealed_lines::{LineWriter, SealedLines};
+use crate::sealed_lines::LineWriter;
 use crate::shared::Reached;
 use crate::time::EventTime;
 use crate::timeline::log::Log;
@@ -77,6 +78,8 @@ pub(super) struct Running {
     pub(super) restoring: Option<Restoring>,
     /// The next slot whose rows are given out anew after a restore.
     pub(super) anew: Option<u32>,
+    /// Who is being forgotten.
+    pub(super) forgetting: Forgetting,
     /// Where the edges of windows stand in the log, of which rows leave memory.
     pub(super) places: Vec<u64>,
 }
@@ -115,6 +118,9 @@ impl Running {
         let (mut restore, mut probes) = (config.restore.take(), config.probes.take());
         let offsets = restore.as_mut().map(|from| std::mem::take(&mut from.read));
         let offsets = offsets.unwrap_or_default();
+        let forgotten = restore.as_ref().map_or(&[][..], |from| &from.forgotten);
+        let forgetting = Forgetting::of(forgotten);
+        state.borrow_mut().log.forget_restored(forgotten);
         let (plan, entity) = (&config.plan, &config.plan.entities[config.entity]);
         let watched = probes.as_mut().and_then(|asked| asked.watched.take());
         let watching = watched.map(|watched| Watching::new(watched, entity));
@@ -156,6 +162,7 @@ impl Running {
             handed,
             restoring: restore.map(|from| Restoring::new(from, owner)),
             anew: None,
+            forgetting,
             places: Vec::new(),
             config,
             state,
@@ -169,22 +176,6 @@ impl Running {
     /// Below which everything is known: of the events, and of the tables they are looked up in.
     pub(super) fn known(&self, events: Option<EventTime>) -> Option<EventTime> {
         events.into_iter().chain(self.lookups.frontier()).min()
-    }
-
-    pub(super) fn lines(&mut self) -> Option<SealedLines> {
-        let lines = self.writer.as_mut().and_then(LineWriter::take)?;
-        self.ahead.give(&lines);
-        Some(lines)
-    }
-
-    /// Whether nothing is sealed until the lines that were given have been merged; this wakes the operator.
-    fn awaits_merge(&mut self) -> bool {
-        let (shared, given) = (&self.config.shared, self.given());
-        let is_far = self.ahead.is_far(shared.merged.get(), given);
-        if is_far {
-            shared.merge_awaited.set(true);
-        }
-        is_far
     }
 
     /// No more lines come of times before this.
@@ -210,6 +201,9 @@ impl Running {
         }
         if self.arrived.is_some() {
             return self.step_by_arrival(frontier);
+        }
+        if let Some(activation) = self.forget() {
+            return activation;
         }
         let anew = self.touch_anew();
         let over = if frontier.is_none() { self.config.shared.over.get() } else { None };
@@ -283,13 +277,20 @@ impl Running {
         }
         let traced = self.config.serving == Serving::EveryStep;
         let asked = !self.config.sealing.answers() || self.probes.is_some();
-        for batch in self.queue.drain(..) {
+        for mut batch in self.queue.drain(..) {
             let due = self.config.shared.takes_in(&batch);
             if due > 0 && traced {
                 self.due.push(due);
             }
             // Of whom nobody asks nothing is kept.
             if !asked && self.live.is_none() {
+                continue;
+            }
+            if self.live.is_some() || self.handed.is_some() {
+                Rc::make_mut(&mut self.applied).take(&batch.origins);
+            }
+            self.forgetting.events.drop_from(&mut batch);
+            if batch.is_empty() {
                 continue;
             }
             let fill =
@@ -299,7 +300,6 @@ impl Running {
             self.told.memory_rows += block.len();
             if let Some(live) = &mut self.live {
                 live.arrive(&block, log);
-                Rc::make_mut(&mut self.applied).take(&block.origins);
             }
         }
         true

@@ -1,11 +1,13 @@
 //! The state of one entity type on one worker, as it is seen from outside of its operator.
 
+use super::forgetting::{EntityForgotten, FORGETTING_MAX, ForgetAsked};
 use crate::cut::TimelineRows;
 use crate::entity_log::{EntityLog, RowSearch, SearchError};
 use crate::online::EntityIds;
 use crate::plan::Window;
 use crate::time::EventTime;
 use crate::window::attach::{Attachments, WindowAgent, WindowState};
+use std::collections::VecDeque;
 
 /// The state, for whoever attaches windows to the running log or looks into it.
 pub struct EntityState {
@@ -13,6 +15,8 @@ pub struct EntityState {
     pub log: EntityLog,
     pub(super) windows: Attachments,
     pub(super) clock: EventTime,
+    /// Who is to be forgotten.
+    pub(super) forgetting: VecDeque<ForgetAsked>,
 }
 
 impl EntityState {
@@ -31,6 +35,20 @@ impl EntityState {
     /// The live clock that everything that has arrived is applied at; 0 where no live windows are kept.
     pub fn clock(&self) -> EventTime {
         self.clock
+    }
+
+    /// Has the entity `id` be forgotten when the windows run next, and `told` once it is. Says whether it
+    /// will be: at most [`FORGETTING_MAX`] wait.
+    pub fn forget(&mut self, id: &[u8], told: impl FnOnce(EntityForgotten) + 'static) -> bool {
+        let has_room = self.forgetting.len() < FORGETTING_MAX;
+        if has_room {
+            self.forgetting.push_back(ForgetAsked { id: id.to_vec(), told: Box::new(told) });
+        }
+        has_room
+    }
+
+    pub(super) fn is_asked_to_forget(&self) -> bool {
+        !self.forgetting.is_empty()
     }
 
     /// Looks at about `budget` more rows for `search`; see [`RowSearch::look`].

@@ -4,7 +4,7 @@ use super::LiveWindows;
 use super::view::{Taken, View, cause_of};
 use crate::aggregate::last::Last;
 use crate::aggregate::{Accumulators, Reading};
-use crate::online::{BATCH_ROWS, HANDOUT_ROWS, RowBatch};
+use crate::online::{BATCH_ROWS, Cause, HANDOUT_ROWS, RowBatch};
 use crate::plan::Alive;
 use crate::time::EventTime;
 use crate::timeline::names::Names;
@@ -58,11 +58,13 @@ impl LiveWindows {
                 // Where rows are given out rarely, an entity may be gone altogether by now.
                 let marks = &mut self.views[at].marks;
                 batch.slots.extend(touched.drain(from..).filter(|slot| {
-                    let used = names.entities.is_used(*slot);
-                    if !used {
+                    let ids = &names.entities;
+                    // Of one that is forgotten nothing more is told.
+                    let told = ids.is_used(*slot) && !ids.is_unnamed(*slot);
+                    if !told {
                         marks[*slot] = 0;
                     }
-                    used
+                    told
                 }));
                 if !batch.slots.is_empty() {
                     out.push(self.fill(at, batches, names));
@@ -72,6 +74,22 @@ impl LiveWindows {
             self.views[at].touched = touched;
         }
         self.views.iter().all(|view| view.touched.is_empty())
+    }
+
+    /// Has the rows of `slots` in all views be given out as gone, whatever is held of them; none: nothing is
+    /// gone in this way any more.
+    pub fn leave(&mut self, slots: &[u32], names: &Names) {
+        self.grow(names.entities.end());
+        self.leaving.clear();
+        self.leaving.extend(slots);
+        self.touch(slots);
+    }
+
+    /// Has the rows of `slots` in all views be given out as if an event had changed them.
+    pub(crate) fn touch(&mut self, slots: &[u32]) {
+        for view in &mut self.views {
+            slots.iter().for_each(|slot| view.touch(*slot, Cause::Arrival));
+        }
     }
 
     /// Computes the rows in view `at` of the slots of batch `place`.
@@ -99,10 +117,11 @@ impl LiveWindows {
         for (row, slot) in slots.iter().enumerate() {
             let mark = std::mem::take(&mut view.marks[*slot]);
             causes.push(cause_of(mark));
-            let alive = view.alive.iter().any(|a| match *a {
-                Alive::Holds(a) => self.accumulators.holds(a, *slot),
-                Alive::Younger(l, extent) => self.lasts[l].holds(*slot, extent, self.clock),
-            });
+            let alive = !self.leaving.contains(slot)
+                && view.alive.iter().any(|a| match *a {
+                    Alive::Holds(a) => self.accumulators.holds(a, *slot),
+                    Alive::Younger(l, extent) => self.lasts[l].holds(*slot, extent, self.clock),
+                });
             deleted.push(!alive);
             if !alive {
                 features.iter_mut().for_each(|f| f.valid[row] = false);

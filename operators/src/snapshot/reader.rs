@@ -106,6 +106,10 @@ impl SnapshotReader {
         }
         let mut own = 0;
         for (place, id) in states.ids.iter().enumerate().filter(|(_, id)| self.owner.owns(id)) {
+            // Of a snapshot as of that very time, too: whatever came after it lies behind that.
+            if log.forgotten_before(id).is_some_and(|before| before >= self.as_of) {
+                continue;
+            }
             let names = &mut log.names.entities;
             let hash = stable_hash(id);
             let has_rows = names.find(id, hash).is_some();

@@ -134,7 +134,8 @@ impl SnapshotWriter {
                 next = slot;
                 break;
             }
-            if names.is_used(slot) && self.entity(slot, of) {
+            let is_told = names.is_used(slot) && !names.is_unnamed(slot);
+            if is_told && self.entity(slot, of) {
                 let mut start = 0;
                 let parts = self.ends.iter().map(|end| {
                     let part = &self.state[start..*end];
@@ -268,8 +269,9 @@ impl SnapshotWriter {
             for (_, symbol, count) in of_slot {
                 multisets::save(*symbol, *count, by, &mut self.state);
             }
-            if let Some((slot, ..)) = of_slot.first() {
-                states.push(by.names.entities.bytes(*slot), [&self.state[..]]);
+            let slot = of_slot.first().map(|(slot, ..)| *slot);
+            if let Some(slot) = slot.filter(|slot| !by.names.entities.is_unnamed(*slot)) {
+                states.push(by.names.entities.bytes(slot), [&self.state[..]]);
             }
         }
     }
@@ -296,8 +298,9 @@ impl SnapshotWriter {
                     save_seen(attribute, *symbol, *age, &log.names, &mut parts[at]);
                 }
             }
-            if let Some((slot, ..)) = of_slot.first() {
-                states.push(log.names.entities.bytes(*slot), parts.iter().map(Vec::as_slice));
+            let slot = of_slot.first().map(|(slot, ..)| *slot);
+            if let Some(slot) = slot.filter(|slot| !log.names.entities.is_unnamed(*slot)) {
+                states.push(log.names.entities.bytes(slot), parts.iter().map(Vec::as_slice));
             }
         }
         states

@@ -95,6 +95,7 @@ fn full() -> Manifest {
             entity: "card".to_owned(),
             id: "card_1".to_owned(),
             before: 1_764_356_380_000,
+            ..ForgottenEntity::default()
         }],
         history: Some(ReadHistory {
             files: [("transactions".to_owned(), vec!["may.jsonl.zst".to_owned()])].into(),

@@ -232,17 +232,16 @@ pub fn merge_segments(
     let to = segments.iter().map(|segment| segment.to).max().unwrap_or(0);
     let mut merged = MergedSegments::new(objects, segments.to_vec(), from..to, keys);
     let mut gathered = Gathered::default();
+    let entity = segments.first().map(|segment| segment.entity.as_str());
+    let forgotten = forgotten.iter().filter(|one| Some(one.entity.as_str()) == entity);
+    let forgotten: HashMap<&[u8], EventTime> =
+        forgotten.map(|one| (one.id.as_bytes(), one.before)).collect();
     loop {
         merged.handed = merged.advance()?;
         let Some(segment) = merged.handed.and_then(|at| merged.open.get_mut(at)) else { break };
         let OpenSegment { reader, rows, row, places, .. } = segment;
         let row = MergedRow { schema: &reader.content().schema, rows, row: *row };
-        let is_gone = |one: &ForgottenEntity| {
-            one.entity == row.schema.entity
-                && row.time() < one.before
-                && one.id.as_bytes() == row.id()
-        };
-        if forgotten.iter().any(is_gone) {
+        if forgotten.get(row.id()).is_some_and(|before| row.time() < *before) {
             continue;
         }
         gathered.push(row, places).map_err(|why| {
@@ -453,10 +452,13 @@ mod tests {
         let id = "card_0000000";
         let of = |line: &String| line.contains(&format!("{:?}", id.as_bytes()));
         let before = 2_010;
-        let forgotten = [
-            ForgottenEntity { entity: "card".to_owned(), id: id.to_owned(), before },
-            ForgottenEntity { entity: "user".to_owned(), id: "card_0007919".to_owned(), before },
-        ];
+        let forgotten = |(entity, id): (&str, &str)| ForgottenEntity {
+            entity: entity.to_owned(),
+            id: id.to_owned(),
+            before,
+            ..ForgottenEntity::default()
+        };
+        let forgotten = [("card", id), ("user", "card_0007919")].map(forgotten);
         let kept: Vec<_> =
             expected.iter().filter(|line| !of(line) || time(line) >= before).cloned().collect();
         assert!(kept.len() < expected.len() && kept.iter().any(of));

@@ -56,6 +56,11 @@ impl<'a> SegmentReader<'a> {
         &self.content
     }
 
+    /// The ids of its entities.
+    pub fn ids(&self) -> &Texts {
+        &self.ids
+    }
+
     /// How many blocks of rows there are.
     pub fn blocks(&self) -> usize {
         self.content.blocks.len()

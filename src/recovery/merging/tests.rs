@@ -11,7 +11,9 @@ use crate::recovery::publisher::{LetterPublisher, Nowhere, Published};
 use crate::recovery::writer::{Gathering, SnapshotFiles, Writer};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
-use tidemark_operators::cut::{AttributeValues, Cut, PartitionMark, SeenId, TimelineRows};
+use tidemark_operators::cut::{
+    AttributeValues, Cut, Forgotten, PartitionMark, SeenId, TimelineRows,
+};
 use tidemark_operators::entity_log::{EntityLog, RowsCopier};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::Plan;
@@ -58,6 +60,7 @@ impl<'a> Job<'a> {
             tables: Arc::default(),
             gathering: Gathering::default(),
             unreadable_ids: BTreeSet::new(),
+            forgotten: Vec::new(),
             telling: SnapshotFiles::default(),
             number: 0,
             published: VecDeque::new(),
@@ -318,4 +321,39 @@ fn a_file_of_ids_that_cannot_be_read_is_left_as_it_is_and_the_job_goes_on() {
     // Eight others are one by now.
     assert_eq!(listed.iter().map(|one| one.ids).max(), Some(8), "{listed:?}");
     assert_eq!(listed.len(), 1 + 1 + 7, "{listed:?}");
+}
+
+#[test]
+fn segments_lose_the_rows_of_a_forgotten_entity_and_the_manifest_lists_it_until_then() {
+    let objects = Arc::new(MemoryObjects::new());
+    let mut job = Job::begin(&objects, "first", 1);
+    let mut expected = Vec::new();
+    for _ in 0..20 {
+        let rows = job.rows(50);
+        expected.extend(told(&rows));
+        job.cut(rows);
+    }
+    // Rows of it that come later stay.
+    let later = job.rows(50);
+    let (_, id) = told(&later).next().unwrap();
+    let before = job.cut * 1_000;
+    let forgotten = Forgotten { id: id.clone(), before, read: Vec::new() };
+    job.hand(WorkerMessage::Parcel(Parcel::Forgotten { entity: 0, forgotten }));
+    expected.retain(|(_, of)| *of != id);
+    expected.extend(told(&later));
+    job.cut(later);
+    let listed = &job.writer.leader.manifest().tombstones;
+    assert_eq!((listed.len(), listed[0].before), (1, before));
+    let rows_of = |job: &Job<'_>| job.read().iter().filter(|(_, of)| *of == id).count();
+    assert!(rows_of(&job) > 2, "the segments still have them");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !job.writer.next.tombstones.is_empty() {
+        assert!(Instant::now() < deadline, "it is listed for ever");
+        std::thread::sleep(Duration::from_millis(1));
+        job.cut(TimelineRows::default());
+        job.settle();
+    }
+    assert_eq!(job.read(), expected);
+    drop(job);
+    assert_eq!(Job::begin(&objects, "second", 1).read(), expected);
 }

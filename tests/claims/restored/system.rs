@@ -6,13 +6,16 @@ use rand::{Rng, rngs::SmallRng};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use tidemark_operators::cut::Forgotten;
 use tidemark_operators::cut::{EntityStates, TimelineRows};
-use tidemark_operators::entity_log::{EntityLog, RowMapping, RowsCopier};
+use tidemark_operators::entity_log::{EntityLog, GONE, RowMapping, RowsCopier};
+use tidemark_operators::forgotten::ForgottenEvents;
 use tidemark_operators::in_memory::ColdInMemory;
 use tidemark_operators::ingest::decode::{Decoded, Decoder};
 use tidemark_operators::ingest::projection::{Outbox, Projection};
+use tidemark_operators::interner::stable_hash;
 use tidemark_operators::live::LiveWindows;
-use tidemark_operators::online::{Cause, OnlineSink};
+use tidemark_operators::online::{AppliedEvents, Cause, OnlineSink};
 use tidemark_operators::plan::identity::EntityIdentities;
 use tidemark_operators::plan::{EntityPlan, Plan};
 use tidemark_operators::sealed::{SealedOutput, SealedRows, SealedWindows};
@@ -52,6 +55,9 @@ struct Sealed<'a> {
 impl SealedOutput for Sealed<'_> {
     fn rows(&mut self, rows: &SealedRows<'_>, names: &Names) {
         for (row, slot) in rows.slots.iter().enumerate() {
+            if names.entities.is_unnamed(*slot) {
+                continue;
+            }
             let value = |c: &tidemark_operators::value::Column| match c.bytes.is_empty() {
                 true => format!("{:?}", c.word(row)),
                 false => format!("{:?}", c.bytes(row)),
@@ -71,6 +77,9 @@ struct Kept {
     sealed: SealedWindows,
     live: LiveWindows,
     copier: RowsCopier,
+    /// Which of its events have arrived, and which are dropped when they come again.
+    applied: AppliedEvents,
+    forgotten: ForgottenEvents,
     /// What has been sealed, as a checkpoint has it.
     rows: Vec<TimelineRows>,
 }
@@ -82,7 +91,17 @@ pub struct System {
     workers: Vec<Vec<Kept>>,
     shown: Rows,
     pub sealed: Vec<SealedRow>,
+    /// Events that are not there for an entity type.
+    pub unseen: Vec<Unseen>,
     budget: u64,
+}
+
+/// The events of an entity before a place of the story.
+#[derive(Clone, Debug)]
+pub struct Unseen {
+    pub entity: usize,
+    pub id: String,
+    pub until: usize,
 }
 
 /// State that is being saved.
@@ -112,6 +131,20 @@ impl System {
         cut: u64,
         budget: u64,
     ) -> Result<Self, String> {
+        let saved = (saved, snapshot);
+        System::restore_but((plan, stored), workers, mode, rows, saved, (cut, budget), &[])
+    }
+
+    /// The same, when some entities are forgotten.
+    pub fn restore_but(
+        (plan, stored): (&Arc<Plan>, &Plan),
+        workers: usize,
+        mode: Mode,
+        rows: &[Vec<TimelineRows>],
+        (saved, snapshot): (&Saved, u64),
+        (cut, budget): (u64, u64),
+        forgotten: &[(usize, Forgotten)],
+    ) -> Result<Self, String> {
         let kept = |owner: Owner, at: usize| -> Result<Kept, String> {
             let entity = &plan.entities[at];
             let stored = EntityIdentities::new(stored, &stored.entities[at], None).rows;
@@ -124,6 +157,8 @@ impl System {
                 log.log.keep_cold(&entity.name, 0, Box::new(ColdInMemory::new(&Arc::default())));
             }
             let parts: Vec<&TimelineRows> = rows[at].iter().collect();
+            let forgotten = || forgotten.iter().filter(|(of, _)| *of == at).map(|(_, one)| one);
+            log.forget_restored(forgotten());
             let put = |log: &mut EntityLog, times: Range<u64>, since: u64| {
                 let restored = log.restore(&parts, &mapping, times, owner, since);
                 restored.map_err(|error| error.to_string())
@@ -150,8 +185,11 @@ impl System {
                 sealed = sealed.lessened(plan, entity, mode.rebuilt);
             }
             // What the checkpoint has, this one's next has too.
-            let copier = RowsCopier::new(entity);
-            let mut kept = Kept { log, windows, sealed, live, copier, rows: Vec::new() };
+            let (copier, applied) = (RowsCopier::new(entity), AppliedEvents::default());
+            let (mut dropped, rows) = (ForgottenEvents::default(), Vec::new());
+            forgotten().for_each(|one| dropped.add(one));
+            let forgotten = dropped;
+            let mut kept = Kept { log, windows, sealed, live, copier, applied, forgotten, rows };
             kept.copy(kept.log.log.start());
             Ok(kept)
         };
@@ -166,6 +204,7 @@ impl System {
             plan: Arc::clone(plan),
             mode,
             sealed: Vec::new(),
+            unseen: Vec::new(),
             budget,
         })
     }
@@ -187,7 +226,8 @@ impl System {
 
     /// The arrivals at `range` that are not before `from`.
     pub fn arrive_from(&mut self, story: &Story, range: Range<usize>, from: u64) {
-        for arrival in &story.arrivals[range] {
+        for place in range {
+            let arrival = &story.arrivals[place];
             if arrival.ts < from {
                 continue;
             }
@@ -200,13 +240,41 @@ impl System {
             let offsets = [arrival.offset];
             projection.project(&mut decoded, arrival.partition, &offsets, 0, &mut outbox);
             for at in 0..self.plan.entities.len() {
-                for batch in outbox.take(at) {
+                for mut batch in outbox.take(at) {
+                    let is_unseen = |hash: &u64| {
+                        let of = |unseen: &Unseen| stable_hash(unseen.id.as_bytes()) == *hash;
+                        let mut of_type = self.unseen.iter().filter(|one| one.entity == at);
+                        of_type.any(|unseen| place < unseen.until && of(unseen))
+                    };
+                    let seen: Vec<bool> = batch.hashes.iter().map(|h| !is_unseen(h)).collect();
+                    batch.retain(&seen);
                     let kept = &mut self.workers[batch.target as usize][at];
+                    kept.applied.take(&batch.origins);
+                    kept.forgotten.drop_from(&mut batch);
                     let block = kept.log.receive(batch);
                     kept.live.arrive(&block, &mut kept.log);
                 }
             }
         }
+    }
+
+    /// Forgets the entity `id` of type `at`, as the operator does.
+    pub fn forget(&mut self, at: usize, id: &str) -> Forgotten {
+        self.live();
+        let hash = stable_hash(id.as_bytes());
+        let kept = &mut self.workers[Owner::of(hash, self.workers.len())][at];
+        let slot = kept.log.names.entities.intern(id.as_bytes(), hash);
+        kept.live.leave(&[slot], &kept.log.names);
+        self.live();
+        let kept = &mut self.workers[Owner::of(hash, self.workers.len())][at];
+        let names = &mut kept.log.names;
+        kept.live.leave(&[], names);
+        names.entities.unname(slot);
+        names.entities.release(slot);
+        let (before, read) = (kept.windows.upper(), kept.applied.offsets.clone());
+        let forgotten = Forgotten { id: id.as_bytes().to_vec(), before, read };
+        kept.forgotten.add(&forgotten);
+        forgotten
     }
 
     /// Seals what lies before `hi`.
@@ -361,6 +429,7 @@ impl Kept {
     /// Takes the rows from `from` on for the checkpoint.
     fn copy(&mut self, from: u64) {
         let rows = self.copier.copy(&self.log, from, self.log.log.end()).unwrap();
+        let rows = rows.without(|place| place == GONE).unwrap();
         if !rows.is_empty() {
             self.rows.push(rows);
         }
