@@ -186,6 +186,9 @@ fn beside_the_engine([process, redis, feast]: &[FeatureServer; 3], questions: &[
     let tell = |name: &str, cost: &Cost| {
         let (half, most) = (cost.load.quantile(500), cost.load.quantile(990));
         println!("{name:38} {half:9.0} {most:9.0} {:9.1}", cost.cpu);
+        if cost.load.unavailable > 0 {
+            println!("    of {} answers {} were 503", cost.load.count(), cost.load.unavailable);
+        }
         most
     };
     let bare = tell("an empty answer of the job's server", &one(process, &empty));

@@ -11,6 +11,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 pub struct Load {
     /// How long each answer took, in microseconds, in order of length.
     pub took: Vec<u64>,
+    /// How many of them said that there is none now (503).
+    pub unavailable: usize,
 }
 
 impl Load {
@@ -39,7 +41,7 @@ pub fn request(line: &str, body: &str) -> Vec<u8> {
 /// `clients` send `requests` in turn, each over a connection of its own, for so long.
 pub fn ask(port: u16, requests: &[Vec<u8>], clients: usize, length: Duration) -> Load {
     let until = Instant::now() + length;
-    let mut took: Vec<u64> = std::thread::scope(|scope| {
+    let answers: Vec<(u64, bool)> = std::thread::scope(|scope| {
         let client = |at: usize| {
             scope.spawn(move || {
                 let turn = requests.iter().cycle().skip(at * requests.len() / clients);
@@ -51,7 +53,7 @@ pub fn ask(port: u16, requests: &[Vec<u8>], clients: usize, length: Duration) ->
                         break;
                     }
                     client.ask(request);
-                    took.push(sent.elapsed().as_micros() as u64);
+                    took.push((sent.elapsed().as_micros() as u64, client.unavailable));
                 }
                 took
             })
@@ -59,15 +61,19 @@ pub fn ask(port: u16, requests: &[Vec<u8>], clients: usize, length: Duration) ->
         let clients: Vec<_> = (0..clients).map(client).collect();
         clients.into_iter().flat_map(|client| client.join().unwrap()).collect()
     });
+    let unavailable = answers.iter().filter(|(_, unavailable)| *unavailable).count();
+    let mut took: Vec<u64> = answers.into_iter().map(|(took, _)| took).collect();
     took.sort_unstable();
-    assert!(!took.is_empty(), "port {port} has answered nothing");
-    Load { took }
+    assert!(took.len() > unavailable, "port {port} has answered nothing");
+    Load { took, unavailable }
 }
 
 /// A connection.
 pub struct Client {
     stream: TcpStream,
     answer: Vec<u8>,
+    /// Whether the last answer said that there is none now (503).
+    pub unavailable: bool,
 }
 
 impl Client {
@@ -75,10 +81,10 @@ impl Client {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(ANSWER_MAX)).unwrap();
-        Client { stream, answer: Vec::with_capacity(1 << 16) }
+        Client { stream, answer: Vec::with_capacity(1 << 16), unavailable: false }
     }
 
-    /// The body of the answer, which must be 200.
+    /// The body of the answer, which must be 200 or 503.
     pub fn ask(&mut self, request: &[u8]) -> &[u8] {
         self.stream.write_all(request).unwrap();
         self.answer.clear();
@@ -90,7 +96,8 @@ impl Client {
             let head = self.answer.windows(4).position(|at| at == b"\r\n\r\n");
             let Some(head) = head.map(|at| at + 4) else { continue };
             let text = String::from_utf8_lossy(&self.answer[..head]).to_ascii_lowercase();
-            assert!(text.starts_with("http/1.1 200"), "{text}");
+            self.unavailable = text.starts_with("http/1.1 503");
+            assert!(self.unavailable || text.starts_with("http/1.1 200"), "{text}");
             let length = text.split("content-length: ").nth(1).and_then(|it| it.lines().next());
             let length: usize = length.and_then(|it| it.parse().ok()).unwrap();
             if self.answer.len() >= head + length {

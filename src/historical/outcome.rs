@@ -11,15 +11,18 @@ use crate::offline::spine::{
 };
 use crate::output;
 use crate::sample_file::{Asked, ToldFile};
-use crate::text::count_text;
+use crate::text::{count_text, time_text};
 use crate::whole_file::WholeFile;
 use std::io::BufWriter;
 use std::path::Path;
 use std::sync::PoisonError;
+use tidemark_operators::time::EventTime;
 use tidemark_operators::value::Column;
 
 /// What is written at once, in bytes.
 const WRITE_BYTES: usize = 1 << 18;
+/// Times from here on are most often those of another unit.
+const YEAR_2100: EventTime = 4_102_444_800_000;
 
 /// What was written.
 pub(super) struct Outcome {
@@ -104,7 +107,7 @@ impl Outcome {
         file: &mut ExampleFile<'_, impl std::io::Write + Send>,
         path: &Path,
     ) -> Result<(), Failure> {
-        let mut read = ToldFile::open(&spine.path, Asked::Nothing)?;
+        let mut read = ToldFile::open(&spine.path, Asked::Rows)?;
         let mut splitter = RecordSplitter::new(spine.format);
         let mut begun = false;
         while let Some(batch) = read.next_batch()? {
@@ -153,6 +156,13 @@ impl Outcome {
 
     /// Says what people may not expect of what was written.
     pub fn tell(&self, asking: &Asking, spine: &Spine) {
+        if let Some((_, to)) = spine.span.filter(|(_, to)| *to >= YEAR_2100) {
+            output::note(&format!(
+                "note: the times of the rows reach to {}, where windows are empty: see whether --time-unit is \
+                 theirs",
+                time_text(to)
+            ));
+        }
         for (entity, keyless) in asking.entities.iter().zip(&spine.keyless) {
             if *keyless > 0 {
                 let (count, all) = (count_text(*keyless), count_text(spine.rows));

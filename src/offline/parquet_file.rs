@@ -196,7 +196,55 @@ impl HeldColumn {
         HeldColumn { there: Vec::new(), values }
     }
 
-    fn push(&mut self, value: ParquetValue<'_>) -> io::Result<()> {
+    /// Makes room for so many more.
+    pub fn reserve(&mut self, more: usize) {
+        self.there.reserve(more);
+        match &mut self.values {
+            HeldValues::Ints(held) => held.reserve(more),
+            HeldValues::Doubles(held) => held.reserve(more),
+            HeldValues::Bools(held) => held.reserve(more),
+            HeldValues::Texts(held) => held.reserve(more),
+        }
+    }
+
+    /// Takes no value.
+    pub fn push_null(&mut self) {
+        self.there.push(0);
+    }
+
+    /// Takes a value by its 64 bits.
+    ///
+    /// # Errors
+    /// When it is a text that is wanted.
+    pub fn push_word(&mut self, word: u64) -> io::Result<()> {
+        match &mut self.values {
+            HeldValues::Ints(held) => held.push(word.cast_signed()),
+            HeldValues::Doubles(held) => held.push(f64::from_bits(word)),
+            HeldValues::Bools(held) => held.push(word != 0),
+            HeldValues::Texts(_) => return Err(other_type(&word)),
+        }
+        self.there.push(1);
+        Ok(())
+    }
+
+    /// Takes a text.
+    ///
+    /// # Errors
+    /// When it is another value that is wanted.
+    pub fn push_text(&mut self, text: ByteArray) -> io::Result<()> {
+        match &mut self.values {
+            HeldValues::Texts(held) => held.push(text),
+            _ => return Err(other_type(&text)),
+        }
+        self.there.push(1);
+        Ok(())
+    }
+
+    /// Takes a value.
+    ///
+    /// # Errors
+    /// When it is not of this column.
+    pub fn push(&mut self, value: ParquetValue<'_>) -> io::Result<()> {
         match (&mut self.values, value) {
             (_, ParquetValue::Null) => {
                 self.there.push(0);
@@ -208,11 +256,7 @@ impl HeldColumn {
             (HeldValues::Texts(held), ParquetValue::Text(text)) => {
                 held.push(text.into_owned().into())
             }
-            (_, value) => {
-                return Err(io::Error::other(format!(
-                    "{value:?} is not of the type of its column"
-                )));
-            }
+            (_, value) => return Err(other_type(&value)),
         }
         self.there.push(1);
         Ok(())
@@ -243,6 +287,10 @@ impl HeldColumn {
         self.there.clear();
         Ok(())
     }
+}
+
+fn other_type(value: &impl std::fmt::Debug) -> io::Error {
+    io::Error::other(format!("{value:?} is not of the type of its column"))
 }
 
 fn field(name: &str, kind: ParquetKind) -> Result<SchemaType, ParquetError> {

@@ -7,7 +7,6 @@ use std::io::{self, Write};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::sealed_lines::{PackedRow, PackedRows};
 use tidemark_operators::time::EventTime;
-use tidemark_operators::value::Type;
 
 /// Bytes of packed rows that may become one row group, and are held in memory until they are written; default
 /// 64 MiB. Usually a group ends at [`GROUP_ROWS`] rows.
@@ -16,13 +15,11 @@ pub const GROUP_BYTES: usize = 64 << 20;
 /// The files of all views, as they are written.
 pub struct RowFiles<W: Write + Send> {
     files: Vec<RowFile<W>>,
-    sources: Vec<String>,
 }
 
 /// The file of one view.
 struct RowFile<W: Write + Send> {
     file: ParquetFile<W>,
-    types: Vec<Type>,
     group: RowGroup,
     bytes: usize,
     /// The time of its newest row.
@@ -36,19 +33,19 @@ impl<W: Write + Send> RowFiles<W> {
     /// When a file cannot be written, or columns of a view would have one name.
     pub fn new(plan: &Plan, mut out: impl FnMut(&str) -> io::Result<W>) -> io::Result<Self> {
         let views = RowView::all(plan).map_err(io::Error::other)?;
+        let sources: Vec<_> = plan.sources.iter().map(|source| source.name.clone()).collect();
         let mut files = Vec::with_capacity(views.len());
         for (at, view) in views.iter().enumerate() {
             let features = plan.view(at).map_or(&[][..], |view| &view.features);
+            let types = features.iter().map(|feature| feature.ty).collect();
             files.push(RowFile {
                 file: begin(out(&view.name)?, view)?,
-                types: features.iter().map(|feature| feature.ty).collect(),
-                group: RowGroup::new(view),
+                group: RowGroup::of_packed(view, types, &sources),
                 bytes: 0,
                 newest: 0,
             });
         }
-        let sources = plan.sources.iter().map(|source| source.name.clone()).collect();
-        Ok(RowFiles { files, sources })
+        Ok(RowFiles { files })
     }
 
     /// Takes whole packed rows.
@@ -62,7 +59,7 @@ impl<W: Write + Send> RowFiles<W> {
             let bytes = left - rows.rest().len();
             left = rows.rest().len();
             let file = self.files.get_mut(row.view).ok_or_else(no_row)?;
-            file.take(&row, &self.sources, bytes)?;
+            file.take(&row, bytes)?;
         }
         if rows.rest().is_empty() { Ok(()) } else { Err(no_row()) }
     }
@@ -81,7 +78,7 @@ impl<W: Write + Send> RowFiles<W> {
 }
 
 impl<W: Write + Send> RowFile<W> {
-    fn take(&mut self, row: &PackedRow<'_>, sources: &[String], bytes: usize) -> io::Result<()> {
+    fn take(&mut self, row: &PackedRow<'_>, bytes: usize) -> io::Result<()> {
         // Rows of one time stay together: their order is told by `created`.
         let is_full = self.group.len() >= GROUP_ROWS || self.bytes >= GROUP_BYTES;
         if is_full && row.as_of != self.newest {
@@ -90,6 +87,6 @@ impl<W: Write + Send> RowFile<W> {
         }
         self.newest = row.as_of;
         self.bytes += bytes;
-        self.group.push_packed(row, &self.types, sources)
+        self.group.push_packed(row)
     }
 }

@@ -116,7 +116,7 @@ impl RollRows {
     /// When columns of a view would have one name.
     pub fn new(plan: &Plan, state: String, length: Millis) -> Result<Self, String> {
         let reader = RowReader::new(plan)?;
-        let groups = reader.views().iter().map(RowGroup::new).collect();
+        let groups = reader.views().iter().map(RowGroup::of_lines).collect();
         let length = length.max(1);
         Ok(RollRows {
             reader,
@@ -204,10 +204,9 @@ impl RollRows {
         let Some(open) = &self.open else { return Ok(Vec::new()) };
         let mut files = Vec::new();
         for (view, group) in self.reader.views().iter().zip(&mut self.groups) {
-            let rows = group.len() as u64;
-            if rows > 0 {
+            if group.len() > 0 {
                 let mut file = begin(Vec::new(), view)?;
-                group.write(&mut file)?;
+                let rows = group.write(&mut file)?;
                 files.push(RollFile { name: open.file(&view.name), bytes: file.finish()?, rows });
             }
         }

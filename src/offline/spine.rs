@@ -94,7 +94,7 @@ impl Spine {
         options: &SpineOptions<'_>,
         visit: &mut dyn FnMut(&AskedRow<'_>) -> Result<(), Failure>,
     ) -> Result<Spine, Failure> {
-        let mut file = ToldFile::open(options.path, Asked::Nothing)?;
+        let mut file = ToldFile::open(options.path, Asked::Rows)?;
         let format = file.format();
         if format == Format::Avro {
             let path = options.path.display();

@@ -32,12 +32,15 @@ use futures_util::SinkExt as _;
 use std::collections::HashSet;
 use std::io::Cursor;
 use std::pin::pin;
+use std::time::{Duration, Instant};
 use tidemark_operators::time::EventTime;
 use tokio_postgres::Transaction;
 use tokio_postgres::error::SqlState;
 
 /// What is done, as errors say it.
 const WHAT: &str = "writing sealed rows to";
+/// How long a job that starts waits to see its tables; then it goes on without.
+const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// Whose rows are written, and where.
 pub struct TablesOf {
@@ -90,12 +93,13 @@ impl RowTables {
         RowTables { server, of, session: None, months: HashSet::new(), leads: false }
     }
 
-    /// Sees that the tables are what they have to be, where the server can be reached.
+    /// Sees that the tables are what they have to be, where the server answers within [`FIRST_LOOK`].
     ///
     /// # Errors
     /// When it answers, and they are not; says what to do.
     pub fn check(&self) -> Result<(), String> {
-        let fits = self.server.wait(&|| true, async {
+        let until = Instant::now() + FIRST_LOOK;
+        let fits = self.server.wait(&|| Instant::now() < until, async {
             let session = self.server.connect().await?;
             fits(&session.client, &self.of.schema, &self.of.job, &self.of.views).await
         });

@@ -26,6 +26,8 @@ pub enum Asked {
     /// Nothing.
     #[default]
     Nothing,
+    /// That they are rows with names: what is not of another form is CSV, however damaged.
+    Rows,
     /// JSON lines.
     Json,
     /// A container of Avro.
@@ -48,14 +50,17 @@ pub(super) fn format(
         Asked::Json => return Ok(Format::Json),
         Asked::Avro => return Ok(Format::Avro),
         Asked::Csv(Some(delimiter)) => return Ok(Format::Csv { delimiter }),
-        Asked::Csv(None) | Asked::Nothing => {}
+        Asked::Csv(None) | Asked::Rows | Asked::Nothing => {}
     }
     let (head, whole) = peeked.head().map_err(Failure::usage)?;
     let form = Form::of(head);
     let text = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
-    if asked == Asked::Csv(None) {
+    let any_csv = || {
         let split = best(text, whole, |split| split.names.len() > 1);
-        return Ok(Format::Csv { delimiter: split.map_or(b',', |split| split.delimiter) });
+        Ok(Format::Csv { delimiter: split.map_or(b',', |split| split.delimiter) })
+    };
+    if asked == Asked::Csv(None) {
+        return any_csv();
     }
     match form {
         Form::Avro => return Ok(Format::Avro),
@@ -73,7 +78,10 @@ pub(super) fn format(
         // JSON; or another form, which says itself how it becomes JSON where it is read.
         _ => return Ok(Format::Json),
     }
-    let Some(split) = best(text, whole, Split::is_table) else { return Ok(Format::Json) };
+    let Some(split) = best(text, whole, Split::is_table) else {
+        let is_csv = asked == Asked::Rows && !text.trim_ascii().is_empty();
+        return if is_csv { any_csv() } else { Ok(Format::Json) };
+    };
     match split.names.iter().find(|name| is_value(name)) {
         None => Ok(Format::Csv { delimiter: split.delimiter }),
         Some(value) => Err(Failure::usage(format!(

@@ -333,8 +333,10 @@ fn what_is_wrong_with_examples_is_told_by_file_row_and_column() {
         (
             "s.csv",
             "card,event_timestamp\na,1000,7\n",
-            "row 1 behind the header: it is no row of the file's columns",
+            "s.csv: row 1 behind the header: it is no row of the file's columns",
         ),
+        ("s.csv", "card,event_timestamp,label\na,1000\n", "s.csv: row 1 behind the header"),
+        ("s.csv", "card,event_timestamp\n\"a,1000\n", "line 2 is not closed"),
         (
             "s.jsonl",
             "{\"card\":\"a\",\"event_timestamp\":1}\n\n{\"card\":\"a\"}\n",
@@ -351,13 +353,15 @@ fn what_is_wrong_with_examples_is_told_by_file_row_and_column() {
         let line = format!("historical job.toml --entities {name} --out out.csv {PAYMENTS}");
         let ended = tidemark(folder.path(), &line, b"");
         assert_eq!((ended.code, ended.out.as_str()), (2, ""), "{says}: {}", ended.errors);
-        assert!(
-            says.contains("no row of") || ended.errors.contains(says),
-            "{says}: {}",
-            ended.errors
-        );
+        assert!(ended.errors.contains(says), "{says}: {}", ended.errors);
         assert!(!folder.path().join("out.csv").exists(), "{says}");
     }
+    folder.write("s.csv", "payer,event_timestamp\na,1767484799724\n");
+    let line = "historical job.toml --entities s.csv --out out.csv --time-unit s --source t=in.jsonl --features v";
+    let ended = tidemark(folder.path(), line, b"");
+    assert_eq!(ended.code, 0, "{}", ended.errors);
+    assert!(ended.errors.contains("see whether --time-unit is theirs"), "{}", ended.errors);
+    std::fs::remove_file(folder.path().join("out.csv")).unwrap();
     folder.write("s.csv", "payer,event_timestamp\na,1000\n");
     for (more, says) in [
         ("--features v:m", "did you mean \"n\"?"),

@@ -53,6 +53,23 @@ pub enum PackedValue<'p> {
     Bytes(&'p [u8]),
 }
 
+impl PackedValue<'_> {
+    /// Appends it, as [`PackedValues`] reads it.
+    pub fn pack(self, out: &mut Vec<u8>) {
+        match self {
+            PackedValue::Null => out.push(NULL),
+            PackedValue::Word(word) => {
+                out.push(WORD);
+                out.extend_from_slice(&word.to_le_bytes());
+            }
+            PackedValue::Bytes(bytes) => {
+                out.push(BYTES);
+                push_bytes(bytes, out);
+            }
+        }
+    }
+}
+
 /// Appends a row, with the features of `columns`.
 pub(super) fn push_row(
     row: &LineRow,
@@ -75,17 +92,14 @@ pub(super) fn push_row(
     push_bytes(id, out);
     for (_, feature) in features {
         let column = &columns[feature.column];
-        match (column.word(row.at), feature.ty) {
-            (None, _) => out.push(NULL),
+        let value = match (column.word(row.at), feature.ty) {
+            (None, _) => PackedValue::Null,
             (Some(_), Type::Text | Type::Ip) => {
-                out.push(BYTES);
-                push_bytes(column.bytes(row.at).unwrap_or_default(), out);
+                PackedValue::Bytes(column.bytes(row.at).unwrap_or_default())
             }
-            (Some(word), _) => {
-                out.push(WORD);
-                out.extend_from_slice(&word.to_le_bytes());
-            }
-        }
+            (Some(word), _) => PackedValue::Word(word),
+        };
+        value.pack(out);
     }
     let bytes = (out.len() - start - 4) as u32;
     out[start..start + 4].copy_from_slice(&bytes.to_le_bytes());
@@ -143,6 +157,18 @@ impl<'p> Iterator for PackedRows<'p> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PackedValues<'p> {
     rest: &'p [u8],
+}
+
+impl<'p> PackedValues<'p> {
+    /// Those among bytes; ends before what is none.
+    pub fn new(bytes: &'p [u8]) -> Self {
+        PackedValues { rest: bytes }
+    }
+
+    /// What has not been read.
+    pub fn rest(&self) -> &'p [u8] {
+        self.rest
+    }
 }
 
 impl<'p> Iterator for PackedValues<'p> {
