@@ -16,6 +16,7 @@
 mod certificate;
 pub(super) mod clock_behind;
 pub(super) mod clocks;
+mod cold;
 mod invalid;
 mod machine_clock;
 pub(super) mod pending;
@@ -31,6 +32,7 @@ use crate::metrics::snapshot::{DegradedSnapshot, OnlineSnapshot, RefusedSnapshot
 use certificate::CertificateEnds;
 use clock_behind::ClockBehind;
 use clocks::Clocks;
+use cold::KeptInMemory;
 use invalid::InvalidValues;
 use machine_clock::SlowMachineClock;
 use pending::Pending;
@@ -95,6 +97,7 @@ pub(super) struct Checks {
     clock_behind: ClockBehind,
     machine_clock: SlowMachineClock,
     state_bytes: StateBytes,
+    cold: KeptInMemory,
     /// The texts of what was found when the job last observed itself.
     known: Mutex<BTreeMap<(String, &'static str), String>>,
 }
@@ -110,13 +113,14 @@ impl Checks {
             clock_behind: ClockBehind::new(settings.clock_behind),
             machine_clock: SlowMachineClock::new(settings.clock_behind),
             state_bytes: StateBytes::default(),
+            cold: KeptInMemory::default(),
             known: Mutex::default(),
         }
     }
 
     /// What needs attention, in the order of `/health`.
     pub fn look(&self, moment: &Moment<'_>) -> Vec<Finding> {
-        let checks: [&dyn HealthCheck; 9] = [
+        let checks: [&dyn HealthCheck; 10] = [
             &self.refused,
             &self.invalid,
             &self.unkept,
@@ -126,6 +130,7 @@ impl Checks {
             &self.pending,
             &self.state_bytes,
             &CertificateEnds,
+            &self.cold,
         ];
         checks.iter().flat_map(|check| check.look(moment)).collect()
     }

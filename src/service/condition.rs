@@ -213,6 +213,7 @@ fn of_finding(finding: &Finding) -> JobTrouble {
     let (what, section) = match finding.reason {
         "state_full" => ("The state is at its bound, and reading has stopped".into(), "memory"),
         "state_bytes" => ("The state is near its bound, and reading is slow".into(), "memory"),
+        "cold" => ("Events that were to leave memory stay".into(), "memory"),
         "clock_behind" => ("What is served is as of a time long gone".into(), "hour"),
         "machine_clock" => ("This machine's clock is wrong".into(), "hour"),
         "certificate" => ("The certificate of this process ends soon".into(), "parts"),

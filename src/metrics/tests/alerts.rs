@@ -214,7 +214,7 @@ const FAULTS: [(&str, &[(&str, &str)]); 41] = [
 ];
 
 /// Reasons of `/health`.
-const DEGRADED: [(&str, &str); 9] = [
+const DEGRADED: [(&str, &str); 10] = [
     ("tidemark_degraded{component=\"tx\",reason=\"refused_share\"}", "1x60"),
     ("tidemark_degraded{component=\"tx\",reason=\"corrected\"}", "1x60"),
     ("tidemark_degraded{component=\"tx\",reason=\"frontier_held\"}", "1x60"),
@@ -224,6 +224,7 @@ const DEGRADED: [(&str, &str); 9] = [
     ("tidemark_degraded{component=\"online (redis)\",reason=\"pending_after\"}", "1x60"),
     ("tidemark_degraded{component=\"tx\",reason=\"invalid_field\"}", "1x60"),
     ("tidemark_degraded{component=\"tx\",reason=\"unkept_ids\"}", "1x60"),
+    ("tidemark_degraded{component=\"memory\",reason=\"cold\"}", "1x60"),
 ];
 
 /// Alerts that a fault brings along beside its own: what grows without end is also there.
