@@ -365,6 +365,15 @@ pub(super) fn unsealed<C: DeserializeOwned>(
     objects: &dyn Objects,
     name: &str,
 ) -> Result<Option<(C, Vec<u8>)>, CheckpointError> {
+    unsealed_in(FORMAT, objects, name)
+}
+
+/// The same of one whose newest format is `known`.
+pub(super) fn unsealed_in<C: DeserializeOwned>(
+    known: u32,
+    objects: &dyn Objects,
+    name: &str,
+) -> Result<Option<(C, Vec<u8>)>, CheckpointError> {
     let Some(bytes) = objects.get_range(name, 0, MANIFEST_BYTES_MAX + 1)? else { return Ok(None) };
     let damaged = |what: &str| damage(objects, name, DamagePlace::Whole, what);
     if bytes.len() as u64 > MANIFEST_BYTES_MAX {
@@ -380,9 +389,9 @@ pub(super) fn unsealed<C: DeserializeOwned>(
     }
     let wrong = |error: serde_json::Error| damaged(&error.to_string());
     let AnySealed { format } = serde_json::from_slice(text).map_err(wrong)?;
-    if format > TOPIC_FORMAT {
+    if format > known {
         let (object, store) = (name.to_owned(), objects.url().to_owned());
-        return Err(CheckpointError::Newer { object, store, format, known: TOPIC_FORMAT });
+        return Err(CheckpointError::Newer { object, store, format, known });
     }
     let Sealed { content, .. } = serde_json::from_slice(text).map_err(wrong)?;
     Ok(Some((content, bytes)))

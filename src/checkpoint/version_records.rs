@@ -16,7 +16,7 @@
 //! needs the newest whole one of those that are right at its cut, and all later ones.
 
 use super::blocks::damage;
-use super::manifest::{CheckRecord, TOPIC_FORMAT, sealed, sealed_in, unsealed};
+use super::manifest::{CheckRecord, TOPIC_FORMAT, sealed, sealed_in, unsealed_in};
 use super::names::{TABLES, VERSIONS, table_record_name, table_record_number, written_in};
 use super::{CheckpointError, DamagePlace, ListedVersion, Manifest, create};
 use crate::objects::{Creation, Objects};
@@ -139,7 +139,7 @@ impl<'a> VersionRecords<'a> {
     pub fn read(&self, table: &str, number: u64) -> Result<VersionRecord, CheckpointError> {
         let name = table_record_name(table, number);
         let damaged = |what: &str| damage(self.objects, &name, DamagePlace::Whole, what);
-        let read = unsealed::<VersionRecord>(self.objects, &name)?;
+        let read = unsealed_in::<VersionRecord>(TOPIC_FORMAT, self.objects, &name)?;
         let (record, _) = read.ok_or_else(|| damaged("it is missing"))?;
         if record.table != table || record.number != number {
             let what = format!("it is number {} of the table {}", record.number, record.table);
