@@ -78,6 +78,7 @@ impl KeptTopic {
                     "what is kept of the table's topic cannot be used: {why}; it is read from its \
                      beginning, and events that are read again are looked up in what it has now"
                 );
+                (kept.rows, kept.batches) = (0, 0);
                 kept.changed.clear();
                 Ok((kept, None))
             }
@@ -100,9 +101,10 @@ impl KeptTopic {
             if at == 0 && !record.is_whole() {
                 return Ok(Err("no version has all of it".to_owned()));
             }
-            // Who takes over repeats the newest.
+            // Who takes over repeats the newest. That is one record more to be read, too.
             let before = at.checked_sub(1).and_then(|before| records.get(before));
             if before.is_some_and(|before| before.rows.name == record.rows.name) {
+                self.batches += usize::from(!record.is_whole());
                 continue;
             }
             match self.states(record)? {

@@ -64,15 +64,17 @@ fn keep(
     given: &Receiver<TopicRead>,
     tell: impl Fn(Result<(), String>) -> bool,
 ) {
-    while let Ok(read) = given.recv() {
+    loop {
+        // Here, so that nobody waits for it but the next batch; and also at the start, for many starts
+        // make many records.
+        if let Err(error) = kept.merge(&|| true) {
+            tell(Err(error.to_string()));
+            return;
+        }
+        let Ok(read) = given.recv() else { return };
         let outcome = kept.keep(read, &|| true).map_err(|error| error.to_string());
         let is_kept = outcome.is_ok();
         if !tell(outcome) || !is_kept {
-            return;
-        }
-        // Behind that, so that nobody waits for it but the next batch.
-        if let Err(error) = kept.merge(&|| true) {
-            tell(Err(error.to_string()));
             return;
         }
     }

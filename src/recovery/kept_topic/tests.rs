@@ -158,6 +158,22 @@ fn much_that_is_kept_becomes_one_whole_version_and_what_is_before_it_goes() {
 }
 
 #[test]
+fn many_starts_between_two_updates_do_not_fill_the_state() {
+    let runs = Runs::new();
+    let (mut kept, _) = runs.start(1, (0, None), 0).unwrap();
+    keep(&mut kept, read(vec![level(1, 0, Some(1))], (true, 0), 1)).unwrap();
+    keep(&mut kept, read(vec![level(1, 5, Some(2))], (false, 5), 2)).unwrap();
+    for generation in 2..=BATCHES_MAX as u64 + 2 {
+        let (mut kept, begun) = runs.start(generation, (9, Some(1)), 0).unwrap();
+        assert_eq!(begun.unwrap().states.last(), Some(&level(1, 5, Some(2))));
+        kept.merge(&|| true).unwrap();
+    }
+    let (kept, begun) = runs.start(1_000, (9, Some(1)), 0).unwrap();
+    assert_eq!(begun.unwrap().states, [level(1, 5, Some(2))], "from one whole version");
+    assert!(kept.table.at(9) > Some(BATCHES_MAX as u64));
+}
+
+#[test]
 fn a_run_that_was_taken_over_keeps_nothing_more_and_what_it_has_kept_counts() {
     let runs = Runs::new();
     let (mut first, _) = runs.start(1, (0, None), 0).unwrap();
