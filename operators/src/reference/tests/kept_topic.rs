@@ -66,6 +66,8 @@ struct Store {
     /// How often it says that what was given is not kept yet.
     unkept: u32,
     not_before: EventTime,
+    /// Nothing is taken now.
+    is_busy: bool,
 }
 
 struct Keeper(Rc<RefCell<Store>>);
@@ -83,7 +85,7 @@ impl TopicKeeper for Keeper {
     }
 
     fn is_ready(&mut self) -> bool {
-        true
+        !self.0.borrow().is_busy
     }
 
     fn keep(&mut self, read: TopicRead) -> Result<(), String> {
@@ -198,6 +200,49 @@ fn a_table_of_which_nothing_was_there_is_kept_as_empty() {
         let store = Store { kept, not_before: 9_000, ..Store::default() };
         let run = TopicRun::start(worker, 0, log, store);
         assert_eq!([8_999, 9_000].map(|ts| run.drive.lookup(b"a", ts)), [None, Some(1)]);
+    });
+}
+
+/// So many are not held.
+const MANY: u64 = 70_000;
+
+#[test]
+fn what_waits_to_be_kept_is_bounded() {
+    timely::execute_directly(|worker| {
+        // It holds the events back, so that it is not paused for being ahead of them.
+        let run = TopicRun::start(worker, 1_000_000, Log::new(), Store::default());
+        run.store.borrow_mut().is_busy = true;
+        for at in 0..MANY {
+            run.write("a", &row(10_000 + at, 1));
+        }
+        let settle = |run: &TopicRun, worker: &mut Worker| {
+            (0..6).for_each(|_| run.drive.settle(worker));
+            run.drive.metrics.tables[0].versions.get()
+        };
+        let read = settle(&run, worker);
+        assert!((65_000..MANY).contains(&read), "{read}");
+        assert_eq!(run.store.borrow().kept.len(), 1);
+        run.store.borrow_mut().is_busy = false;
+        assert_eq!(settle(&run, worker), MANY, "it goes on");
+        let kept = run.store.borrow().kept.iter().map(|read| read.states.len() as u64).sum::<u64>();
+        assert_eq!(kept, MANY);
+    });
+}
+
+#[test]
+fn many_updates_that_were_written_while_nobody_ran_are_kept_as_the_whole_table() {
+    timely::execute_directly(|worker| {
+        let empty = TopicRead { whole: true, ..TopicRead::default() };
+        let empty = TopicRead { partitions: [(0, TopicMark::default())].into(), ..empty };
+        let keys = ["a", "b", "c"];
+        let record = |at: u64| (keys[(at % 3) as usize].to_owned(), row(10_000 + at, 1));
+        let store = Store { kept: vec![empty], not_before: 9_000, ..Store::default() };
+        let run = TopicRun::start(worker, 0, (0..MANY).map(record).collect(), store);
+        (0..3).for_each(|_| run.drive.settle(worker));
+        let store = run.store.borrow();
+        let last = store.kept.last().unwrap();
+        assert_eq!((store.kept.len(), last.whole, last.partitions[&0].read), (2, true, MANY));
+        assert_eq!(last.states.len() as u64, MANY, "none is settled");
     });
 }
 
