@@ -22,6 +22,7 @@ pub const DAY: i64 = 86_400;
 
 /// See the module.
 pub struct Authority {
+    name: String,
     certificate: X509,
     key: PKey<Private>,
 }
@@ -44,16 +45,14 @@ impl Authority {
         let own = SubjectKeyIdentifier::new().build(&made.x509v3_context(None, None)).unwrap();
         made.append_extension(own).unwrap();
         made.sign(&key, MessageDigest::sha256()).unwrap();
-        Authority { certificate: made.build(), key }
+        Authority { name: name.to_owned(), certificate: made.build(), key }
     }
 
     /// Writes a certificate for `hosts` that ends in so many seconds, with its key and the authority's, into
     /// `folder`: files whose names begin with `name`, over those that are there.
     pub fn issue(&self, (folder, name): (&Path, &str), hosts: &[&str], ends_in: i64) -> PemFiles {
         let key = new_key();
-        let issuer = self.certificate.subject_name().entries().next().unwrap();
-        let issuer = issuer.data().as_utf8().unwrap().to_string();
-        let mut made = begun(name, &issuer, &key, ends_in);
+        let mut made = begun(name, &self.name, &key, ends_in);
         let mut names = SubjectAlternativeName::new();
         for host in hosts {
             match host.parse::<std::net::IpAddr>() {
