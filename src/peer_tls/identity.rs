@@ -117,7 +117,7 @@ impl PeerIdentity {
                 files.certificate.display()
             )));
         }
-        let context = context(&authorities, &certificate, &chain, &key)?;
+        let context = ssl_context(&authorities, &certificate, &chain, &key)?;
         let ends = millis(&certificate)?;
         let identity = PeerIdentity {
             context,
@@ -266,7 +266,7 @@ fn store_of(authorities: &[X509]) -> Result<X509StoreBuilder, ErrorStack> {
     Ok(store)
 }
 
-fn context(
+fn ssl_context(
     authorities: &[X509],
     certificate: &X509Ref,
     chain: &StackRef<X509>,

@@ -37,21 +37,21 @@ pub struct Peers {
     shape: Shape,
     urls: Vec<String>,
     run: String,
-    asking: Asking,
+    asking: HopAgent,
 }
 
 /// What questions go out by.
-enum Asking {
+enum HopAgent {
     Plain(Agent),
     /// Over TLS: as of the identity beside it, which may have been renewed since.
     Secured(Arc<IdentitySource>, Mutex<Option<(Arc<PeerIdentity>, Agent)>>),
 }
 
-impl Asking {
+impl HopAgent {
     fn agent(&self) -> Result<Agent, String> {
         match self {
-            Asking::Plain(agent) => Ok(agent.clone()),
-            Asking::Secured(source, held) => {
+            HopAgent::Plain(agent) => Ok(agent.clone()),
+            HopAgent::Secured(source, held) => {
                 let identity = source.current();
                 let mut held = held.lock().unwrap_or_else(PoisonError::into_inner);
                 match &*held {
@@ -177,8 +177,8 @@ impl Peers {
         identity: Option<Arc<IdentitySource>>,
     ) -> Self {
         let asking = match identity {
-            None => Asking::Plain(agent(None)),
-            Some(identity) => Asking::Secured(identity, Mutex::default()),
+            None => HopAgent::Plain(agent(None)),
+            Some(identity) => HopAgent::Secured(identity, Mutex::default()),
         };
         Peers { shape, urls, run, asking }
     }
@@ -196,8 +196,8 @@ impl Peers {
     /// Until when the certificate of this process is valid, in ms since 1970, where it has one.
     pub(super) fn certificate_ends(&self) -> Option<EventTime> {
         match &self.asking {
-            Asking::Plain(_) => None,
-            Asking::Secured(identity, _) => Some(identity.current().ends()),
+            HopAgent::Plain(_) => None,
+            HopAgent::Secured(identity, _) => Some(identity.current().ends()),
         }
     }
 
@@ -281,7 +281,7 @@ impl Peers {
     fn url(&self, process: usize, path: &str) -> String {
         let base = self.urls.get(process).map_or("", String::as_str);
         match (&self.asking, base.strip_prefix("http://")) {
-            (Asking::Secured(..), Some(address)) => format!("https://{address}{path}"),
+            (HopAgent::Secured(..), Some(address)) => format!("https://{address}{path}"),
             _ => format!("{base}{path}"),
         }
     }
