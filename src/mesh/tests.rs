@@ -229,9 +229,9 @@ fn exchange(here: Wire, there: Wire) {
         let read = reading.join().unwrap();
         drop(writing.join().unwrap());
         assert_eq!(read.len(), 9 << 20);
-        let parts = read.chunks(3 << 20).enumerate();
+        let mut parts = read.chunks(3 << 20).enumerate();
         let is_of = |(part, bytes): (usize, &[u8])| bytes.iter().all(|b| usize::from(*b) == part);
-        assert!(parts.map(is_of).all(|fits| fits));
+        assert!(parts.all(is_of));
     }
 }
 
