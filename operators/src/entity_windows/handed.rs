@@ -117,8 +117,12 @@ impl Handed {
         self.sink.borrow_mut().forgotten(self.entity, forgotten.clone());
     }
 
-    /// Up to where may be sealed when a snapshot as of `wanted` is to be taken and `sealed` is reached.
+    /// Up to where may be sealed when a snapshot as of `wanted` is to be taken and `sealed` is reached. One that
+    /// is being told is told to its end, also when a later one is asked for meanwhile.
     pub fn seals_to(&mut self, hi: EventTime, sealed: EventTime, wanted: EventTime) -> EventTime {
+        if let Some(telling) = &self.telling {
+            return hi.min(telling.as_of());
+        }
         if wanted <= self.snapshot {
             return hi;
         }
@@ -131,8 +135,9 @@ impl Handed {
     }
 
     /// Tells a slice of the state `of` the entity type as of `wanted`, which is where everything is
-    /// sealed to. Nothing may be sealed or forgotten until all is told.
+    /// sealed to, or of the snapshot that is being told. Nothing may be sealed or forgotten until all is told.
     pub fn states(&mut self, plan: &Plan, of: &mut Snapped<'_>, wanted: EventTime) {
+        let wanted = self.telling.as_ref().map_or(wanted, SnapshotWriter::as_of);
         if wanted <= self.snapshot {
             return;
         }
@@ -151,5 +156,62 @@ impl Handed {
     /// Whether a snapshot is being told.
     pub fn is_telling(&self) -> bool {
         self.telling.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cut::{CutSink, EntityStates, PartitionMark, SeenId};
+    use crate::in_memory::{batch, plan};
+    use crate::origin::PartitionId;
+    use crate::sealed::SealedWindows;
+    use std::cell::RefCell;
+    use std::collections::BTreeMap;
+    use std::rc::Rc;
+
+    /// As of what each slice of states is handed over, and as of what it says to be.
+    #[derive(Clone, Default)]
+    struct ToldSlices(Rc<RefCell<Vec<(EventTime, Option<EventTime>)>>>);
+
+    impl CutSink for ToldSlices {
+        fn ids(&mut self, _: Cut, _: BTreeMap<PartitionId, Vec<SeenId>>) {}
+        fn marks(&mut self, _: Cut, _: BTreeMap<PartitionId, PartitionMark>, _: EventTime) {}
+        fn rows(&mut self, _: Cut, _: usize, _: TimelineRows) {}
+        fn forgotten(&mut self, _: usize, _: Forgotten) {}
+
+        fn states(&mut self, _: usize, as_of: EventTime, states: Option<EntityStates>) {
+            self.0.borrow_mut().push((as_of, states.map(|states| states.as_of)));
+        }
+    }
+
+    #[test]
+    fn a_snapshot_that_is_being_told_is_told_to_its_end_when_a_later_one_is_asked_for() {
+        let plan = plan();
+        let entity = &plan.entities[0];
+        let ids: Vec<String> = (0..2 * SLICE_ENTITIES).map(|at| at.to_string()).collect();
+        let events: Vec<_> = ids.iter().map(|id| (1_000, id.as_str())).collect();
+        let mut log = EntityLog::new(entity, 64, 0);
+        log.receive(batch(&events));
+        log.seal(Some(2_000), &mut Vec::new());
+        let sealed = SealedWindows::at(&plan, entity, &log.log, 2_000);
+        let told = ToldSlices::default();
+        let sink: SharedCutSink = Rc::new(RefCell::new(Box::new(told.clone())));
+        let mut handed = Handed::new(sink, (0, entity), &log, (0, 0));
+        let mut of = Snapped { entity, sealed: &sealed, live: None, log: &log };
+        assert_eq!(handed.seals_to(9_000, 1_000, 2_000), 2_000);
+        handed.states(&plan, &mut of, 2_000);
+        assert!(handed.is_telling());
+        while handed.is_telling() {
+            assert_eq!(handed.seals_to(9_000, 2_000, 5_000), 2_000, "nothing is sealed meanwhile");
+            handed.states(&plan, &mut of, 5_000);
+        }
+        assert_eq!(handed.seals_to(9_000, 2_000, 5_000), 5_000);
+        let told = told.0.borrow();
+        let is_of_one = |(as_of, own): &(EventTime, Option<EventTime>)| {
+            *as_of == 2_000 && own.is_none_or(|own| own == 2_000)
+        };
+        assert!(told.len() > 2 && told.iter().all(is_of_one), "{told:?}");
+        assert_eq!(told.last(), Some(&(2_000, None)));
     }
 }

@@ -92,6 +92,11 @@ impl SnapshotWriter {
         }
     }
 
+    /// The cut that it is as of.
+    pub fn as_of(&self) -> EventTime {
+        self.as_of
+    }
+
     /// The next slice: it looks at about `budget` entities, or as many values. `None` once all is told;
     /// a slice may be empty.
     pub fn slice(&mut self, of: &mut Snapped<'_>, budget: usize) -> Option<EntityStates> {
