@@ -8,24 +8,24 @@
 //!
 //! A process whose workers stand still gives no signs of life; it is ended, as if it had ended by itself.
 //!
+//! Whenever all are started, they start with what `cluster.toml` says then, and so does their supervisor.
+//!
 //! A process ends with its supervisor: it holds the other end of the supervisor's socket, over which it is
 //! asked to end in order.
 
+mod begun;
 mod child;
 
 use crate::cli::UpArgs;
-use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::life_signs::LifeSigns;
-use crate::run::place::no_process;
 use crate::signals::Stop;
 use crate::{job_file, logging};
+use begun::Begun;
 use child::{Child, ChildEnd, Children};
-use rustix::fs::{FlockOperation, flock};
 use std::collections::VecDeque;
 use std::fs::File;
-use std::net::{TcpListener, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 /// How often it is looked whether a process has ended.
@@ -45,77 +45,22 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 /// Exit code 2 when the job or the settings are wrong; 1 when a process fails again and again, or another
 /// supervisor runs; 75 when another cluster has taken the job over.
 pub fn run(args: &UpArgs) -> Result<Exit, Failure> {
-    let flags = Flags { workers: args.workers, ..Flags::default() };
-    let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), flags)?;
+    let begun = Begun::read(args)?;
     let job = job_file::load(&args.job)?;
-    logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
-        .map_err(Failure::usage)?;
-    let processes = processes(args, &settings)?;
-    let _locks = lock(&settings, &processes)?;
+    let log = &begun.settings.log;
+    logging::start(&log.level, log.format, logging::LogTarget::Stderr).map_err(Failure::usage)?;
+    let locks = begun.lock()?;
     let stop = Stop::on_signals()?;
-    tracing::info!(job = job.plan.name, ?processes, "supervising");
+    tracing::info!(job = job.plan.name, processes = ?begun.processes, "supervising");
     let signs = LifeSigns::to_service();
-    let (settings, failures) = (&settings, VecDeque::new());
-    Supervisor { args, settings, processes, failures, signs }.run(&stop)
-}
-
-/// The processes that are to be supervised.
-fn processes(args: &UpArgs, settings: &Settings) -> Result<Vec<usize>, Failure> {
-    let count = settings.cluster.count();
-    if let Some(process) = args.process {
-        return match process < count {
-            true => Ok(vec![process]),
-            false => Err(no_process(process, count)),
-        };
-    }
-    if count == 1 {
-        return Ok(vec![0]);
-    }
-    let is_here =
-        |process: &usize| settings.cluster.host(*process).is_some_and(|host| is_here(&host));
-    let here: Vec<usize> = (0..count).filter(is_here).collect();
-    if here.is_empty() {
-        return Err(Failure::usage("no address in [cluster] is one of this host")
-            .hint("say which process this host runs, by --process N"));
-    }
-    Ok(here)
-}
-
-/// Whether a host is this one: whether anybody can listen there.
-fn is_here(host: &str) -> bool {
-    let addresses = (host.trim_matches(['[', ']']), 0).to_socket_addrs();
-    addresses.is_ok_and(|mut addresses| addresses.any(|at| TcpListener::bind(at).is_ok()))
-}
-
-/// Keeps other supervisors of these processes from beginning, as long as it is held, where the state is
-/// in a folder.
-fn lock(settings: &Settings, processes: &[usize]) -> Result<Vec<File>, Failure> {
-    let Some(folder) = settings.state.folder() else { return Ok(Vec::new()) };
-    let lock = |process: &usize| -> Result<File, Failure> {
-        // No object of the store has such a name.
-        let path = folder.join(format!(".up-{process}.lock"));
-        let failed = |why: std::io::Error| {
-            Failure::failed(format!("cannot lock {} for process {process}: {why}", path.display()))
-        };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Failure::failed(format!(
-                "process {process} of the cluster with its state in {} is supervised already",
-                folder.display()
-            ))
-            .hint("end the other `tidemark up` first, or give this cluster a state of its own")),
-            Err(why) => Err(failed(why.into())),
-        }
-    };
-    processes.iter().map(lock).collect()
+    Supervisor { args, begun, locks, failures: VecDeque::new(), signs }.run(&stop)
 }
 
 struct Supervisor<'a> {
     args: &'a UpArgs,
-    settings: &'a Settings,
-    processes: Vec<usize>,
+    begun: Begun,
+    /// Keep other supervisors of these processes from beginning.
+    locks: Vec<File>,
     /// When processes ended by themselves, the newest last.
     failures: VecDeque<Instant>,
     /// Of this process, which are not those of its processes: it starts those again itself.
@@ -129,7 +74,7 @@ impl Supervisor<'_> {
         loop {
             let began = Instant::now();
             let mut children = Children::default();
-            for process in &self.processes {
+            for process in &self.begun.processes {
                 children.all.push(Child::start(*process, self.args)?);
             }
             let Some(ended) = self.watch(&mut children, stop)? else { return Ok(Exit::Done) };
@@ -142,7 +87,7 @@ impl Supervisor<'_> {
                     "it was asked to end in order; the next start goes on from the job's state";
                 return Err(Failure::failed(format!("{ended}: {why}")));
             }
-            if began.elapsed() > self.settings.cluster.failures_within {
+            if began.elapsed() > self.begun.settings.cluster.failures_within {
                 pause = PAUSES.0;
             }
             tracing::warn!("{ended}; all processes of this host start again in {pause:?}");
@@ -154,7 +99,49 @@ impl Supervisor<'_> {
                 std::thread::sleep(LOOK);
             }
             pause = (pause * 2).min(PAUSES.1);
+            if !self.read_again(stop)? {
+                return Ok(Exit::Done);
+            }
         }
+    }
+
+    /// Takes up what `cluster.toml` says by now, so that all processes start with the same; waits while it cannot
+    /// be used. False: somebody asked to stop.
+    fn read_again(&mut self, stop: &Stop) -> Result<bool, Failure> {
+        let mut told = None;
+        while !self.begun.is_current(self.args) {
+            if stop.asked() {
+                return Ok(false);
+            }
+            match Begun::read(self.args) {
+                Ok(begun) => {
+                    tracing::warn!(
+                        before = ?self.begun.processes,
+                        processes = ?begun.processes,
+                        "the settings have changed since the processes were started: they start with the new ones"
+                    );
+                    self.locks.clear();
+                    self.locks = begun.lock()?;
+                    self.begun = begun;
+                }
+                Err(failure) => {
+                    let why = failure.to_string();
+                    if told.as_ref() != Some(&why) {
+                        tracing::error!(
+                            "the settings have changed since the processes were started, and these cannot be \
+                             used; waiting until they can: {why}"
+                        );
+                        told = Some(why);
+                    }
+                    self.signs.alive();
+                    let until = Instant::now() + SIGN;
+                    while Instant::now() < until && !stop.asked() {
+                        std::thread::sleep(LOOK);
+                    }
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// Waits until a process ends by itself, which it tells; `None`: all have ended in order.
@@ -172,7 +159,7 @@ impl Supervisor<'_> {
                 tracing::info!("asked to stop: all processes of this host end in order");
                 self.signs.ending();
                 children.all.iter_mut().for_each(Child::stop);
-                until = Some(Instant::now() + self.settings.limits.shutdown + LATE);
+                until = Some(Instant::now() + self.begun.settings.limits.shutdown + LATE);
             }
             if until.is_none() {
                 self.end_silent(children);
@@ -187,7 +174,7 @@ impl Supervisor<'_> {
             }
             if left < children.all.len() && until.is_none() {
                 // The job is over: so it is for the others.
-                until = Some(Instant::now() + self.settings.limits.shutdown + LATE);
+                until = Some(Instant::now() + self.begun.settings.limits.shutdown + LATE);
             }
             if until.is_some_and(|until| Instant::now() >= until) {
                 return Err(Failure::failed(format!("{left} processes did not end in time"))
@@ -199,7 +186,7 @@ impl Supervisor<'_> {
 
     /// Ends those that have given no sign of life for as long as a worker may stand still.
     fn end_silent(&self, children: &mut Children) {
-        let longest = self.settings.http.stall_after;
+        let longest = self.begun.settings.http.stall_after;
         for child in &mut children.all {
             if let Some(process) = child.is_silent(longest) {
                 tracing::error!(
@@ -225,14 +212,14 @@ impl Supervisor<'_> {
             }
             _ => {}
         }
-        if ended.is_lost() && self.processes.len() < self.settings.cluster.count() {
+        if ended.is_lost() && self.begun.processes.len() < self.begun.settings.cluster.count() {
             // Another supervisor's process has failed.
             return Ok(());
         }
-        let within = self.settings.cluster.failures_within;
+        let within = self.begun.settings.cluster.failures_within;
         self.failures.push_back(Instant::now());
         self.failures.retain(|at| at.elapsed() <= within);
-        let (most, count) = (self.settings.cluster.failures_max, self.failures.len());
+        let (most, count) = (self.begun.settings.cluster.failures_max, self.failures.len());
         if count >= most {
             return Err(failure(&format!(
                 "that was the {count}th end within {within:?}, and they are not started again"

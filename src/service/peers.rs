@@ -273,7 +273,8 @@ impl Peers {
 
     /// The same of what changes something there.
     fn post(&self, process: usize, path: &str, within: Duration) -> Result<(u16, String), String> {
-        let asked = self.asking.agent()?.post(self.url(process, path)).header(RUN_HEADER, &self.run);
+        let asked =
+            self.asking.agent()?.post(self.url(process, path)).header(RUN_HEADER, &self.run);
         self.answered(process, asked.config().timeout_global(Some(within)).build().send_empty())
     }
 

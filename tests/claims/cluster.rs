@@ -332,6 +332,28 @@ fn a_second_supervisor_is_refused_and_one_whose_processes_fail_again_and_again_g
 }
 
 #[test]
+fn settings_that_change_under_a_supervisor_are_those_of_all_processes_once_one_is_lost() {
+    let world = World::new(48, 400, 1);
+    let (file, saved) = (world.folder.file("cluster.toml"), world.folder.file("saved.toml"));
+    world.settings(3, 1, "");
+    std::fs::rename(&file, &saved).unwrap();
+    world.settings(2, 1, "");
+    let mut up = world.start();
+    world.until_ready(&mut up, 2);
+    // Half of it.
+    std::fs::write(&file, "[cluster]\nprocesses = ").unwrap();
+    up.signal(1, "KILL");
+    until("the supervisor to wait for settings that can be used", || {
+        up.is_running();
+        up.text().contains("waiting until they can")
+    });
+    std::fs::rename(&saved, &file).unwrap();
+    world.until_ready(&mut up, 3);
+    assert!(up.text().contains("they start with the new ones"), "{}", up.text());
+    up.stop();
+}
+
+#[test]
 fn a_supervisor_that_is_asked_to_stop_while_a_process_stands_still_ends_and_says_so() {
     let world = World::new(45, 400, 1);
     world.settings(2, 1, "");
