@@ -56,7 +56,9 @@ pub use segment::{
     verify_segment,
 };
 pub use states::{ListedStates, StatesContent, StatesReader, StatesWriter, verify_states};
-pub use version_records::{TopicPartition, TopicPosition, VersionRecord, VersionRecords};
+pub use version_records::{
+    ObjectOfRecord, TopicPartition, TopicPosition, VersionRecord, VersionRecords,
+};
 pub use versions::{
     ColumnDefinition, EncodedVersion, ListedVersion, TableDefinition, VersionContent,
     VersionReader, verify_version,

@@ -19,8 +19,8 @@ use super::names::{
     written_in,
 };
 use super::{
-    CheckpointError, DamagePlace, DamagedObject, ListedSegment, Manifest, VersionRecords, create,
-    store,
+    CheckpointError, DamagePlace, DamagedObject, ListedSegment, Manifest, ObjectOfRecord,
+    VersionRecords, create, store,
 };
 use crate::fault;
 use crate::objects::{Creation, Objects};
@@ -322,22 +322,21 @@ impl<'a> Leader<'a> {
 
     /// Deletes versions of tables that no longer belong to one of these manifests, and the records of
     /// them, where the job has tables of the names `held`; see [`VersionRecords`]. Says for each of those
-    /// which is the first that is needed. `rows` says of a record which object it lists, where that is
-    /// known.
+    /// which is the first that is needed.
     ///
     /// # Errors
     /// As [`collect`](Self::collect).
     pub fn collect_versions(
         &self,
         held: &BTreeSet<String>,
-        rows: &dyn Fn(&str, u64) -> Option<String>,
+        object: ObjectOfRecord<'_>,
     ) -> Result<BTreeMap<String, u64>, CheckpointError> {
         let kept = self.kept(&self.manifests.sequences()?)?;
         if let Some(later) = kept.first().filter(|kept| kept.sequence > self.manifest.sequence) {
             return Err(self.fenced(&self.manifest, &format!("manifest {}", later.sequence)));
         }
         let records = VersionRecords::new(self.manifests.objects);
-        records.collect(&kept, held, (self.manifest.generation, rows))
+        records.collect(&kept, held, (self.manifest.generation, object))
     }
 
     /// The newest manifests that verify, of those with these sequence numbers.

@@ -86,6 +86,9 @@ impl VersionRecord {
     }
 }
 
+/// Says of a record, by its table and number, which object it lists, where that is known without reading it.
+pub type ObjectOfRecord<'a> = &'a dyn Fn(&str, u64) -> Option<String>;
+
 /// The records of a store.
 #[derive(Clone, Copy)]
 pub struct VersionRecords<'a> {
@@ -178,8 +181,7 @@ impl<'a> VersionRecords<'a> {
     /// Deletes what none of the manifests `kept` needs of the tables that the job has, which are `held`,
     /// and of others what no manifest names; then rows that no record lists, where it did before or where
     /// an earlier generation than `generation` wrote them. Says for each table of the job which number is
-    /// the first that is needed. `rows` says which object a record lists, where that is known without
-    /// reading it.
+    /// the first that is needed.
     ///
     /// # Errors
     /// When the store does not do it.
@@ -187,14 +189,14 @@ impl<'a> VersionRecords<'a> {
         &self,
         kept: &[Manifest],
         held: &BTreeSet<String>,
-        (generation, rows): (u64, &dyn Fn(&str, u64) -> Option<String>),
+        (generation, object): (u64, ObjectOfRecord<'_>),
     ) -> Result<BTreeMap<String, u64>, CheckpointError> {
         let (mut bases, mut listed, mut gone) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
         for (table, numbers) in self.numbers()? {
             let is_held = held.contains(&table);
             let base = needed(kept, &table, is_held);
             for number in numbers {
-                let name = match rows(&table, number) {
+                let name = match object(&table, number) {
                     Some(name) => name,
                     None => self.read(&table, number)?.rows.name,
                 };
