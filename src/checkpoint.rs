@@ -6,6 +6,7 @@
 //! segments/{generation}-{..}    rows of a timeline, sealed since the cut before
 //! states/{generation}-{..}      a part of a snapshot: what is folded over the rows before it
 //! ids/{generation}-{..}         by what copies of records are told, since the checkpoint before
+//! letters/{generation}-{..}     dead letters that may not be published yet
 //! tables/{table}/{number}       from when on a version of a reference table is seen
 //! versions/{generation}-{..}    the rows of such a version, which its record lists
 //!
@@ -28,6 +29,7 @@ mod encryption;
 mod error;
 mod ids;
 mod leading;
+mod letters;
 mod manifest;
 mod manifests;
 mod names;
@@ -43,6 +45,8 @@ pub use encryption::{BlockCipher, KeyError, ProcessCipher, StateKeys};
 pub use error::{CheckpointError, DamagePlace, DamagedObject};
 pub use ids::{IdsOf, IdsReader, IdsWriter, ListedIds, mergeable_ids, verify_ids};
 pub use leading::{Leading, NotLeading};
+pub(crate) use letters::{LETTERS, UNPUBLISHED};
+pub use letters::{StoredLetters, verify_letters};
 pub use manifest::{
     CheckRecord, ForgottenEntity, ForgottenRead, HistoryMark, INDEXES_LISTED_MAX, LackingState,
     ListedIndex, MANIFEST_BYTES_MAX, Manifest, PartitionMark, Position, ReadHistory,

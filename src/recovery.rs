@@ -179,14 +179,14 @@ impl Recovery {
         let room = Arc::new(LetterRoom::new(config.letters_max.0, config.letters_max.1));
         // What a later run has taken away is missing to this one: that is the effect, not the cause.
         let superseded = |error| cause(&*objects, &begun, error);
-        let publisher = publisher(&objects, &begun, letters, &room).map_err(superseded)?;
+        let keys = config.keys.as_deref();
+        let publisher = publisher(&objects, (&begun, keys), letters, &room).map_err(superseded)?;
         let (to, messages) = channel();
         let lacks = Arc::new(Lacks::new(&config.plan, &begun, config.start_empty.clone()));
         let tables = TableVersions::open(&config, &objects, &begun, (&progress, &over));
         let tables = Arc::new(tables.map_err(superseded)?);
         let parts = (Arc::clone(&publisher), Arc::clone(&lacks), Arc::clone(&tables), messages);
         begin.send(parts).map_err(|_| gone())?;
-        let keys = config.keys.as_deref();
         let ids = ids::resume(&config.plan, &*objects, &begun, keys).map_err(superseded)?;
         let restore = load(&config, &objects, &begun, segments, (&progress, &lacks))?;
         Ok(Recovery {

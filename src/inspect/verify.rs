@@ -3,8 +3,8 @@
 use super::ls::ObjectFault;
 use super::{failed, keys, nothing, opened};
 use crate::checkpoint::{
-    CheckpointError, Manifest, Manifests, StateKeys, Verified, VersionRecords, verify_ids,
-    verify_segment, verify_states, verify_version,
+    CheckpointError, Manifest, Manifests, StateKeys, StoredLetters, Verified, VersionRecords,
+    verify_ids, verify_letters, verify_segment, verify_states, verify_version,
 };
 use crate::cli::{CheckpointsVerified, OutputFormat};
 use crate::exit::Exit;
@@ -113,7 +113,18 @@ impl Verification<'_> {
                 self.note(verify_ids(self.objects, ids, self.keys))?;
             }
         }
+        self.letters(manifest)?;
         self.versions(manifest)
+    }
+
+    /// Dead letters that a manifest lists because they may not be published yet.
+    fn letters(&mut self, manifest: &Manifest) -> Result<(), Failure> {
+        for letters in StoredLetters::listed(&manifest.outbox) {
+            if self.is_new(&letters.name, letters.bytes) {
+                self.note(verify_letters(self.objects, &letters, self.keys))?;
+            }
+        }
+        Ok(())
     }
 
     /// The versions of tables that are seen at a manifest's cut, and all later ones.

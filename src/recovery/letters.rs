@@ -2,19 +2,18 @@
 
 use super::RecoveryError;
 use super::publisher::{Batch, Published};
-use crate::checkpoint::{Position, StoredObject};
-use crate::dead_letters::{encode, parse};
+use crate::checkpoint::{
+    CheckpointError, DamagedObject, LETTERS, Position, StateKeys, StoredLetters, UNPUBLISHED,
+};
+use crate::dead_letters::encode;
 use crate::objects::Objects;
 use std::collections::BTreeMap;
 use tidemark_operators::ingest::dead_letter::DeadLetter;
 
-/// The folder of a store that they are in.
-const FOLDER: &str = "letters/";
-/// What a manifest says of them: the newest checkpoint whose letters are published, how far the target
-/// has been written then, and of each that may not be its object.
+/// What a manifest says of them beside the objects of those that may not be published: the newest
+/// checkpoint whose letters are, and how far the target has been written then.
 const PUBLISHED: &str = "dead_letters.published";
 const POSITION: &str = "dead_letters.position";
-const UNPUBLISHED: &str = "dead_letters.unpublished.";
 /// How many bytes of the file of sealed rows hold those before the cut.
 pub(super) const SEALED_BYTES: &str = "sealed.bytes";
 
@@ -47,69 +46,21 @@ pub(super) fn how_far(outbox: &Positions) -> Option<Published> {
     Some(Published { number, position })
 }
 
-/// An object of letters, as a manifest lists it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct StoredLetters {
-    number: u64,
-    name: String,
-    bytes: u64,
-    crc32c: u32,
-}
-
-impl StoredLetters {
-    /// That of `batch`, written by generation `generation`, and the object itself.
-    pub fn of(generation: u64, batch: &Batch) -> (Self, StoredObject) {
-        let number = batch.number;
-        let name = format!("{FOLDER}{generation:010}-{number:020}");
-        let object = StoredObject { name: name.clone(), bytes: batch.lines.clone() };
-        let (bytes, crc32c) = (object.size(), object.crc32c());
-        (StoredLetters { number, name, bytes, crc32c }, object)
-    }
-
-    /// Has a manifest list it.
-    pub fn list(&self, outbox: &mut Positions) {
-        let StoredLetters { number, name, bytes, crc32c } = self;
-        let text = format!("{name} {bytes} {crc32c:08x}");
-        outbox.insert(format!("{UNPUBLISHED}{number:020}"), Position::Text(text));
-    }
-
-    /// Those that a manifest lists.
-    pub fn listed(outbox: &Positions) -> Vec<StoredLetters> {
-        let letters = |(name, position): (&String, &Position)| {
-            let number = name.strip_prefix(UNPUBLISHED)?.parse().ok()?;
-            let Position::Text(text) = position else { return None };
-            let mut parts = text.split(' ');
-            let (name, bytes, crc32c) = (parts.next()?, parts.next()?, parts.next()?);
-            Some(StoredLetters {
-                number,
-                name: name.to_owned(),
-                bytes: bytes.parse().ok()?,
-                crc32c: u32::from_str_radix(crc32c, 16).ok()?,
-            })
-        };
-        outbox.iter().filter_map(letters).collect()
-    }
-
-    /// Reads it.
-    ///
-    /// # Errors
-    /// When it is missing, damaged, or cannot be read.
-    pub fn read(&self, objects: &dyn Objects) -> Result<Batch, RecoveryError> {
-        let damaged = |what: &str| RecoveryError::StoredLetters {
-            object: self.name.clone(),
-            store: objects.url().to_owned(),
-            what: what.to_owned(),
-        };
-        let lines = objects.get(&self.name)?.ok_or_else(|| damaged("it is missing"))?;
-        let object = StoredObject { name: self.name.clone(), bytes: lines };
-        if (object.size(), object.crc32c()) != (self.bytes, self.crc32c) {
-            return Err(damaged("it is not the one that the manifest lists"));
+/// Reads what `stored` lists, to be published.
+///
+/// # Errors
+/// When it is missing, damaged, or cannot be read, or its key is not there.
+pub(super) fn read(
+    stored: &StoredLetters,
+    objects: &dyn Objects,
+    keys: Option<&StateKeys>,
+) -> Result<Batch, RecoveryError> {
+    match stored.read(objects, keys) {
+        Ok((lines, letters)) => Ok(Batch { number: stored.number, cut: 0, lines, letters }),
+        Err(CheckpointError::Damaged(DamagedObject { object, store, place, what })) => {
+            Err(RecoveryError::StoredLetters { object, store, what: format!("{place}{what}") })
         }
-        let lines = object.bytes;
-        let each = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let letters: Result<Vec<DeadLetter>, _> = each.map(parse).collect();
-        let letters = letters.map_err(|error| damaged(&error.to_string()))?;
-        Ok(Batch { number: self.number, cut: 0, lines, letters })
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -126,7 +77,7 @@ impl Batch {
 
 /// Deletes the objects of letters that no kept manifest needs: those up to checkpoint `last`.
 pub(super) fn collect(objects: &dyn Objects, last: u64) {
-    let listed = objects.list(FOLDER).unwrap_or_default();
+    let listed = objects.list(LETTERS).unwrap_or_default();
     for object in listed {
         let number = object.name.rsplit('-').next().and_then(|number| number.parse::<u64>().ok());
         if number.is_some_and(|number| number <= last)

@@ -2,10 +2,10 @@
 
 use super::leads::leading;
 use super::letter_file::LetterFile;
-use super::letters::{self, StoredLetters};
+use super::letters;
 use super::part::LetterRoom;
 use super::{LettersTo, RecoveryError, system};
-use crate::checkpoint::Manifest;
+use crate::checkpoint::{Manifest, StateKeys, StoredLetters};
 use crate::fault;
 use crate::kafka::{CommittedLetters, CommittedTo};
 use crate::metrics::snapshot::LogSinkSnapshot;
@@ -128,13 +128,13 @@ impl LetterPublisher {
 /// Publishes what the checkpoint `begun` has and is not known to be published, and then what comes.
 pub(super) fn publisher(
     objects: &Arc<dyn Objects>,
-    begun: &Manifest,
+    (begun, keys): (&Manifest, Option<&StateKeys>),
     to: LettersTo,
     room: &Arc<LetterRoom>,
 ) -> Result<Arc<LetterPublisher>, RecoveryError> {
     // All of them first: nothing is opened, and nobody asked, for a job that cannot go on.
     let stored = StoredLetters::listed(&begun.outbox);
-    let batches = stored.iter().map(|letters| letters.read(&**objects));
+    let batches = stored.iter().map(|stored| letters::read(stored, &**objects, keys));
     let batches = batches.collect::<Result<Vec<_>, _>>()?;
     let published = letters::how_far(&begun.outbox);
     let position = published.as_ref().map(|published| published.position);

@@ -4,7 +4,7 @@ use super::due::CheckpointProgress;
 use super::ids::IdsByPartition;
 use super::insist::insist;
 use super::lacks::Lacks;
-use super::letters::{self, StoredLetters};
+use super::letters;
 use super::merging::Merging;
 use super::parcel::Parcel;
 use super::part_files::PartFiles;
@@ -13,7 +13,7 @@ use super::table_versions::TableVersions;
 use super::{RecoveryError, WorkerMessage, marks};
 use crate::checkpoint::{
     BlockCipher, ForgottenEntity, Leader, ListedKind, ListedSegment, ListedStates, MANIFESTS_KEPT,
-    Manifest, Snapshot, StateKeys, WrittenBy, object_name, store,
+    Manifest, Snapshot, StateKeys, StoredLetters, WrittenBy, object_name, store,
 };
 use crate::fault;
 use crate::kafka::FoundTopics;
@@ -285,7 +285,8 @@ impl Writer<'_> {
         let progress = Arc::clone(&self.progress);
         let batch = Batch::new(sequence, cut.number, gathered.letters);
         if !batch.letters.is_empty() {
-            let (letters, object) = StoredLetters::of(self.leader.manifest().generation, &batch);
+            let (generation, cipher) = (self.leader.manifest().generation, self.cipher.as_deref());
+            let (letters, object) = StoredLetters::of(generation, sequence, &batch.lines, cipher)?;
             insist(&progress, keep_trying, || store(self.objects, &object))?;
             fault::point("cut.letters");
             letters.list(&mut next.outbox);

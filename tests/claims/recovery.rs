@@ -6,7 +6,7 @@ use crate::run::{self, Process, command, hashes, settings, topic, traffic, until
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -318,4 +318,62 @@ fn dead_letters_of_a_job_with_checkpoints_reach_their_topic() {
     let expected = output.dead.iter().map(|letter| (letter.partition.partition, letter.offset));
     assert!(!found.is_empty());
     assert_eq!(found, expected.collect::<Vec<_>>());
+}
+
+/// The files in `folder` and its folders, with what they hold.
+fn files_in(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files.extend(files_in(&path)),
+            false => files.push((path.clone(), std::fs::read(&path).unwrap())),
+        }
+    }
+    files
+}
+
+#[test]
+fn with_keys_no_part_of_a_refused_record_is_in_any_file_of_the_state() {
+    const REFUSED: &[u8] = b"refused-card";
+    for encrypted in [false, true] {
+        let folder = Folder::new("recovery-refused");
+        let path = folder.path();
+        folder.write("job.toml", on_a_file("fraud", "transactions"));
+        done(path, "generate --events 2000 --seed 3 --out records.jsonl");
+        let mut records = std::fs::read(path.join("records.jsonl")).unwrap();
+        for at in 0..20 {
+            records.extend(format!("{{\"card_id\":\"refused-card-{at}\",\"amount\":\n").bytes());
+        }
+        folder.write("records.jsonl", records);
+        folder.write("keys.txt", format!("one {}\n", "a1".repeat(32)));
+        let keys = if encrypted { "[state.encrypt]\nkeys = \"keys.txt\"\n" } else { "" };
+        folder.write(
+            "cluster.toml",
+            format!(
+                "[online]\nkind = \"embedded\"\n[http]\nport = 0\n[dead_letters]\npath = \"dead.jsonl\"\n\
+                 [state]\nurl = \"state\"\ncheckpoint_interval = \"1h\"\n{keys}"
+            ),
+        );
+        done(path, "run job.toml --cluster cluster.toml");
+        let holds = |bytes: &[u8]| bytes.windows(REFUSED.len()).any(|part| part == REFUSED);
+        assert!(holds(&std::fs::read(path.join("dead.jsonl")).unwrap()), "they are published");
+        let files = files_in(&path.join("state"));
+        let letters: Vec<_> =
+            files.iter().filter(|(path, _)| path.to_string_lossy().contains("letters/")).collect();
+        assert!(!letters.is_empty(), "the state has had them");
+        let told: Vec<_> = files.iter().filter(|(_, bytes)| holds(bytes)).collect();
+        assert_eq!(told.is_empty(), encrypted, "{encrypted}: {} files", told.len());
+        let verify = "checkpoint verify state --keys keys.txt";
+        done(path, verify);
+        for (path, bytes) in letters {
+            let mut damaged = bytes.clone();
+            damaged[0] ^= 1;
+            std::fs::write(path, damaged).unwrap();
+        }
+        let verified = command().args(verify.split(' ')).current_dir(path).output().unwrap();
+        let said = String::from_utf8_lossy(&verified.stdout);
+        assert_eq!(verified.status.code(), Some(1), "{said}");
+        assert!(said.contains("could not use letters/"), "{said}");
+    }
 }
