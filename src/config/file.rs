@@ -1,8 +1,8 @@
 //! Settings from a file.
 
-use crate::config::Settings;
 use crate::config::keys::{Check, Keys};
 use crate::config::setting::settings;
+use crate::config::{Secret, Settings};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -75,10 +75,10 @@ impl SettingsReader<'_> {
         self.table.finish();
     }
 
-    /// A text that passes `check`; what is wrong is recorded without quoting the text, which may
-    /// hold a secret.
-    fn checked(&mut self, key: &str, check: Check<'_>) -> Option<String> {
-        let text: At<String> = self.table.text(key)?;
+    /// The text of `key`, if it passes `check`; what is wrong is recorded without quoting the text, which
+    /// may hold a secret.
+    fn checked(&mut self, key: &str, text: Option<At<String>>, check: Check<'_>) -> Option<String> {
+        let text = text?;
         match check(&text.value) {
             Ok(()) => Some(text.value),
             Err(why) => {
@@ -160,14 +160,23 @@ impl Keys for SettingsReader<'_> {
     }
 
     fn text(&mut self, key: &'static str, check: Check<'_>, setting: &mut String) {
-        if let Some(text) = self.checked(key, check) {
+        let text = self.table.text(key);
+        if let Some(text) = self.checked(key, text, check) {
             *setting = text;
         }
     }
 
     fn optional_text(&mut self, key: &'static str, check: Check<'_>, setting: &mut Option<String>) {
-        if let Some(text) = self.checked(key, check) {
+        let text = self.table.text(key);
+        if let Some(text) = self.checked(key, text, check) {
             *setting = Some(text);
+        }
+    }
+
+    fn secret(&mut self, key: &'static str, check: Check<'_>, setting: &mut Option<Secret>) {
+        let text = self.table.secret(key);
+        if let Some(text) = self.checked(key, text, check) {
+            *setting = Some(Secret::new(text));
         }
     }
 
@@ -212,7 +221,8 @@ fn flatten(mut table: Table<'_>, prefix: &str, pairs: &mut BTreeMap<String, Stri
         } else if let Some(inner) = entry.as_table(label.clone()) {
             flatten(inner, &format!("{name}."), pairs);
         } else {
-            entry.mistyped(&format!("\"{name}\" in {label}"), "a text in quotes");
+            // Nobody knows which of the client's settings are secrets.
+            entry.mistyped_secret(&format!("\"{name}\" in {label}"), "a text in quotes");
         }
     }
 }

@@ -342,3 +342,35 @@ fn a_registry_said_later_replaces_a_folder_said_before_and_the_other_way_round()
     let nobody = "[registry]\nurl = \"http://r\"\npassword = \"p\"\n";
     assert!(read(nobody).unwrap_err().contains("a password and no \"user\""));
 }
+
+#[test]
+fn a_secret_without_quotes_is_refused_by_its_kind_and_never_shown() {
+    let keys = [
+        ("online.redis", "password"),
+        ("online.redis", "sentinel_password"),
+        ("registry", "password"),
+        ("registry", "token"),
+        ("offline.postgres", "url"),
+        ("kafka.settings", "sasl.password"),
+        ("kafka.settings", "\"ssl.key.password\""),
+    ];
+    let values = [
+        ("12345678", "an integer"),
+        ("-12345678", "an integer"),
+        ("1234.5678", "a number"),
+        ("[12345678]", "a list"),
+        ("{ a = [12345678] }", "a "),
+        ("1234-05-06", "a date"),
+        ("true", "true or false"),
+    ];
+    for (section, key) in keys {
+        for (value, kind) in values {
+            let error = read(&format!("[{section}]\n{key} = {value}\n")).unwrap_err();
+            let expected = format!("must be a text in quotes, found {kind}");
+            assert!(error.contains(&expected), "{key} = {value}: {error}");
+            assert!(!error.contains("1234") && !error.contains("5678"), "{error}");
+        }
+        let error = read(&format!("[{section}]\n{key} = hunter2\n")).unwrap_err();
+        assert!(error.starts_with("cluster.toml:2:") && !error.contains("hunter2"), "{error}");
+    }
+}

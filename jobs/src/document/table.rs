@@ -2,6 +2,7 @@
 
 mod literal;
 mod named;
+mod unshown;
 
 pub use literal::Literal;
 pub use named::Named;
