@@ -26,8 +26,8 @@ job has no [state] and a restart may bring back what its topics still have; 2 wr
 pub struct ForgetArgs {
     /// The entity type, as the job names it
     pub entity: String,
-    /// The ids of the entities
-    #[arg(value_name = "ID", required_unless_present = "ids", allow_hyphen_values = true)]
+    /// The ids of the entities; what begins with a hyphen stands behind `--`
+    #[arg(value_name = "ID", required_unless_present = "ids")]
     pub id: Vec<String>,
     /// A file with more ids, one a line; `-` is standard input
     #[arg(long, value_name = "FILE")]
