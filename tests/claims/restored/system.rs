@@ -262,11 +262,12 @@ impl System {
     pub fn forget(&mut self, at: usize, id: &str) -> Forgotten {
         self.live();
         let hash = stable_hash(id.as_bytes());
-        let kept = &mut self.workers[Owner::of(hash, self.workers.len())][at];
+        let worker = Owner::of(hash, self.workers.len());
+        let kept = &mut self.workers[worker][at];
         let slot = kept.log.names.entities.intern(id.as_bytes(), hash);
         kept.live.leave(&[slot], &kept.log.names);
         self.live();
-        let kept = &mut self.workers[Owner::of(hash, self.workers.len())][at];
+        let kept = &mut self.workers[worker][at];
         let names = &mut kept.log.names;
         kept.live.leave(&[], names);
         names.entities.unname(slot);
