@@ -19,6 +19,7 @@ mod limits;
 mod log;
 mod offline;
 mod online;
+mod place;
 mod registry;
 mod secret;
 mod serve;

@@ -29,7 +29,8 @@ pub fn run(args: &GenerateArgs) -> Result<Exit, Failure> {
     }
     let mut settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
     if let Some(brokers) = &args.bootstrap {
-        settings.kafka.bootstrap_servers.clone_from(brokers);
+        let used = settings.kafka.use_brokers(brokers);
+        used.map_err(|why| Failure::usage(format!("--bootstrap {why}")))?;
     }
     // KAFKA_TOPIC is what jobs read: where it is set, made-up records are wanted least.
     match &args.topic {

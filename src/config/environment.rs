@@ -12,6 +12,7 @@ use crate::config::health::{CLOCK_BEHIND, PENDING_AFTER, REFUSED_OVER};
 use crate::config::log::level;
 use crate::config::offline::is_postgres_url;
 use crate::config::online::RedisAddress;
+use crate::config::place::{is_host, is_store};
 use crate::config::registry::{is_url, is_user};
 use crate::config::state::CHECKPOINT_INTERVAL;
 use crate::config::{Secret, Settings};
@@ -26,7 +27,7 @@ type Apply = fn(&mut Settings, &str) -> Result<(), String>;
 /// Every variable, in the order they are applied: `REDIS_URL` before its parts, which change it.
 pub const VARIABLES: [(&str, Apply); 27] = [
     ("PARALLELISM", |s, text| number(text, 1, 256).map(|n| s.workers = n)),
-    ("KAFKA_BOOTSTRAP_SERVERS", |s, text| some(text).map(|t| s.kafka.bootstrap_servers = t)),
+    ("KAFKA_BOOTSTRAP_SERVERS", |s, text| s.kafka.use_brokers(text)),
     ("KAFKA_GROUP_ID", |s, text| some(text).map(|t| s.kafka.group_id = t)),
     ("KAFKA_BATCH_SIZE", |s, text| number(text, 1, 100_000).map(|n| s.kafka.batch_records = n)),
     ("KAFKA_TOPIC", |s, text| some(text).map(|t| s.topic = Some(t))),
@@ -50,7 +51,11 @@ pub const VARIABLES: [(&str, Apply); 27] = [
     }),
     ("SCHEMAS_DIR", |s, text| some(text).map(|folder| s.registry.use_schemas(folder))),
     ("REDIS_URL", |s, text| RedisAddress::from_url(text).map(|a| s.online.redis.address = a)),
-    ("REDIS_HOST", |s, text| some(text).map(|t| s.online.redis.address.host = t)),
+    ("REDIS_HOST", |s, text| {
+        is_host(text)?;
+        text.clone_into(&mut s.online.redis.address.host);
+        Ok(())
+    }),
     ("REDIS_PORT", |s, text| {
         number(text, 1, u16::MAX).map(|port| s.online.redis.address.port = port)
     }),
@@ -76,7 +81,11 @@ pub const VARIABLES: [(&str, Apply); 27] = [
         s.offline.postgres.url = Some(Secret::new(text));
         Ok(())
     }),
-    ("STATE_URL", |s, text| some(text).map(|url| s.state.url = Some(url))),
+    ("STATE_URL", |s, text| {
+        is_store(text)?;
+        s.state.url = Some(text.to_owned());
+        Ok(())
+    }),
     ("CHECKPOINT_INTERVAL_MS", |s, text| {
         let (least, most) = CHECKPOINT_INTERVAL;
         let ms = |bound: Duration| u64::try_from(bound.as_millis()).unwrap_or(u64::MAX);

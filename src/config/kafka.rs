@@ -1,6 +1,7 @@
 //! The brokers of sources that are topics.
 
 use crate::config::keys::{Keys, not_empty};
+use crate::config::place::is_brokers;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -39,9 +40,19 @@ impl Default for KafkaSettings {
 }
 
 impl KafkaSettings {
+    /// Takes `brokers` instead of those that were said before.
+    ///
+    /// # Errors
+    /// What they must be. The message does not quote them, as they may hold a password.
+    pub fn use_brokers(&mut self, brokers: &str) -> Result<(), String> {
+        is_brokers(brokers)?;
+        brokers.clone_into(&mut self.bootstrap_servers);
+        Ok(())
+    }
+
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
         let hour = Duration::from_secs(3_600);
-        keys.text("bootstrap_servers", &not_empty, &mut self.bootstrap_servers);
+        keys.text("bootstrap_servers", &is_brokers, &mut self.bootstrap_servers);
         keys.text("group_id", &not_empty, &mut self.group_id);
         let interval = Duration::from_millis(100)..=hour;
         keys.duration("discovery_interval", interval, &mut self.discovery_interval);

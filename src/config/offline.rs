@@ -4,7 +4,8 @@ mod postgres;
 
 use crate::cli::RowTimes;
 use crate::config::Settings;
-use crate::config::keys::{Choice, Keys, choose, not_empty};
+use crate::config::keys::{Choice, Keys, choose};
+use crate::config::place::is_store;
 use crate::failure::Failure;
 use crate::named_file::is_standard_output;
 pub use postgres::PostgresSettings;
@@ -57,7 +58,7 @@ impl OfflineSettings {
 
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
         keys.section("parquet", &mut |keys| {
-            keys.optional_text("url", &not_empty, &mut self.url);
+            keys.optional_text("url", &is_store, &mut self.url);
             keys.duration("roll", ROLL.0..=ROLL.1, &mut self.roll);
             choose(keys, "rows", &mut self.rows);
         });

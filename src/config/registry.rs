@@ -109,8 +109,8 @@ pub(super) fn is_url(text: &str) -> Result<(), String> {
 fn is_one_url(text: &str) -> Result<(), String> {
     let form = || "must be http://host[:port][/path] or https://.., several separated by commas";
     let uri: ureq::http::Uri = text.parse().map_err(|_| form().to_owned())?;
-    let authority = uri.authority().map(ureq::http::uri::Authority::as_str).unwrap_or_default();
-    if authority.contains('@') {
+    // Also behind the host: a password with a `/` or a `#` in it ends it early.
+    if text.contains('@') {
         let instead = "must hold no user and no password: say \"user\" and \"password\" instead";
         return Err(instead.to_owned());
     }
@@ -139,6 +139,8 @@ mod tests {
             "registry:8081",
             "ftp://hunter2",
             "http://ann:hunter2@r",
+            "http://ann:12#hunter2@r",
+            "http://ann:12/hunter2@r",
             "http://r?hunter2=1",
             "http://a,,http://hunter2",
             "http:///hunter2",

@@ -96,6 +96,9 @@ impl ServedFrom {
             "redis" => Ok(ServedFrom::Redis(within)),
             at => match at.parse() {
                 Ok(at) => Ok(ServedFrom::Replica(at, within)),
+                Err(_) if at.contains('@') => {
+                    Err(format!("has a source with a user or a password in it; {SOURCES_FORM}"))
+                }
                 Err(_) => Err(format!("has \"{at}\", which is no source; {SOURCES_FORM}")),
             },
         }

@@ -2,6 +2,7 @@
 
 use crate::cli::HOT_WINDOW;
 use crate::config::keys::{Keys, not_empty};
+use crate::config::place::is_store;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -79,7 +80,7 @@ impl StateSettings {
 
     pub(super) fn keys(&mut self, keys: &mut dyn Keys) {
         let bounds = |(least, most)| least..=most;
-        keys.optional_text("url", &not_empty, &mut self.url);
+        keys.optional_text("url", &is_store, &mut self.url);
         keys.duration(
             "checkpoint_interval",
             bounds(CHECKPOINT_INTERVAL),

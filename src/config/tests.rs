@@ -242,6 +242,44 @@ fn a_password_that_would_be_taken_for_a_host_is_refused_and_not_shown() {
         assert!(error.contains("\"POSTGRES_URL\" must be postgres://"), "{error}");
         assert!(error.contains("%40") && !error.contains("hunter2"), "{error}");
     }
+    let error = with(&[("REDIS_URL", "redis://u:hun@hunter2#x@h:6379/0")]).unwrap_err();
+    assert!(error.contains("\"REDIS_URL\" must be redis://") && error.contains("%40"), "{error}");
+    assert!(!error.contains("hunter2"), "{error}");
+    let error = read("[online.redis]\nurl = \"redis://u:hun@hunter2#x@h:6379/0\"\n").unwrap_err();
+    assert!(error.starts_with("cluster.toml:2:7: \"url\" in [online.redis] must be "), "{error}");
+    assert!(error.contains("%40") && !error.contains("hunter2"), "{error}");
+}
+
+#[test]
+fn a_password_where_none_belongs_is_refused_and_not_shown() {
+    for (section, line) in [
+        ("kafka", "bootstrap_servers = \"ann:hunter2@h:9092\""),
+        ("state", "url = \"s3://k:hunter2@bucket/prefix\""),
+        ("offline.parquet", "url = \"s3://k:hunter2@bucket/prefix\""),
+        ("online.redis", "host = \"ann:hunter2@h\""),
+        ("online.redis", "mode = \"cluster\"\naddresses = \"hunter2@h:6379\""),
+        ("online.redis", "mode = \"cluster\"\naddresses = \"redis://ann:hunter2@h:6379\""),
+        ("registry", "url = \"http://ann:12#hunter2@r\""),
+        ("serve", "sources = \"redis, ann:hunter2@h:6379\""),
+        ("serve", "sources = \"redis, hunter2@h:6379\""),
+    ] {
+        let error = read(&format!("[{section}]\n{line}\n")).unwrap_err();
+        assert!(error.starts_with("cluster.toml:") && !error.contains("hunter2"), "{error}");
+    }
+    let error = with(&[
+        ("KAFKA_BOOTSTRAP_SERVERS", "ann:hunter2@h:9092"),
+        ("STATE_URL", "s3://k:hunter2@bucket"),
+        ("REDIS_HOST", "ann:hunter2@h"),
+    ])
+    .unwrap_err();
+    for part in [
+        "\"KAFKA_BOOTSTRAP_SERVERS\" must be host:port",
+        "\"STATE_URL\" must be a folder",
+        "\"REDIS_HOST\" must be a server's name",
+    ] {
+        assert!(error.contains(part), "no {part} in\n{error}");
+    }
+    assert!(!error.contains("hunter2"), "{error}");
 }
 
 #[test]

@@ -31,7 +31,8 @@ const BYTES_MAX: usize = 4 << 20;
 pub(super) fn run(args: &LettersReplayed) -> Result<Exit, Failure> {
     let mut settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
     if let Some(brokers) = &args.bootstrap {
-        settings.kafka.bootstrap_servers.clone_from(brokers);
+        let used = settings.kafka.use_brokers(brokers);
+        used.map_err(|why| Failure::usage(format!("--bootstrap {why}")))?;
     }
     let kafka = connect::kafka(&settings.kafka);
     kafka.check().map_err(Failure::usage)?;

@@ -48,7 +48,14 @@ pub enum ObjectError {
 impl ObjectError {
     /// Of a store that cannot be used.
     pub(super) fn store(url: &str, why: impl ToString) -> Self {
-        ObjectError::Store { url: url.to_owned(), why: why.to_string() }
+        // A bucket's name and prefix have neither: somebody may have put a key before it.
+        let shown = match url.split_once("://") {
+            Some((scheme, rest)) if scheme != "file" && rest.contains(['@', ':']) => {
+                format!("{scheme}://***")
+            }
+            _ => url.to_owned(),
+        };
+        ObjectError::Store { url: shown, why: why.to_string() }
     }
 
     /// Of a failure of the operating system.

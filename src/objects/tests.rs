@@ -148,4 +148,13 @@ fn a_store_is_opened_by_its_url() {
         assert!(error.starts_with(&format!("could not open the store {url}: ")), "{error}");
         assert!(error.ends_with("name a folder, file:///FOLDER or s3://BUCKET/PREFIX"), "{error}");
     }
+    for url in
+        ["s3://k:hunter2@bucket/a", "s3://hunter2@bucket", "s3://k:hunter2/a", "S3://k:hunter2@b"]
+    {
+        let error = open(url, Absent::Refused).err().unwrap().to_string();
+        assert!(
+            error.starts_with("could not open the store ") && !error.contains("hunter2"),
+            "{error}"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! Where Redis is: as a URL or in parts.
 
 use crate::config::keys::{Keys, not_empty};
+use crate::config::place::{is_host, is_unescaped};
 use crate::config::secret::Secret;
 use redis::{ConnectionAddr, IntoConnectionInfo};
 
@@ -37,6 +38,10 @@ impl Default for RedisAddress {
 /// What a URL looks like.
 const URL_FORM: &str = "must be redis://[user:password@]host[:port][/db], or rediss:// for TLS";
 
+/// What it looks like where something in it would be taken for something else, and shown.
+const ESCAPED: &str = "must be redis://[user:password@]host[:port][/db], or rediss:// for TLS; in the name \
+     of the user and in the password an @ is written %40, a # %23, a / %2F and a ? %3F";
+
 impl RedisAddress {
     /// Reads a URL: `redis://[user:password@]host[:port][/db]`, or `rediss://` for TLS.
     ///
@@ -44,6 +49,10 @@ impl RedisAddress {
     /// When it is not one. The message does not quote it, as it may hold a password.
     pub fn from_url(url: &str) -> Result<Self, String> {
         let wrong = |_| URL_FORM.to_owned();
+        // What stands behind the first `@` would be the host; what stands behind a `#` nobody would read.
+        if is_unescaped(url) || url.contains('#') && !url.ends_with("#insecure") {
+            return Err(ESCAPED.to_owned());
+        }
         let info = redis::parse_redis_url(url).ok_or(URL_FORM)?;
         let info = info.into_connection_info().map_err(wrong)?;
         let (host, port, tls) = match info.addr() {
@@ -70,7 +79,7 @@ impl RedisAddress {
         let is_url = |text: &str| RedisAddress::from_url(text).map(|_| ());
         keys.instead_of("url", &["host", "port", "db", "username", "password", "tls"]);
         keys.optional_text("url", &is_url, &mut url);
-        keys.text("host", &not_empty, &mut self.host);
+        keys.text("host", &is_host, &mut self.host);
         keys.port("port", 1, &mut self.port);
         keys.count("db", 0..=16_383, &mut self.db);
         keys.optional_text("username", &not_empty, &mut self.username);
@@ -105,5 +114,26 @@ mod tests {
             let error = RedisAddress::from_url(url).unwrap_err();
             assert!(!error.contains("hunter2"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_password_that_would_be_taken_for_something_else_is_refused_and_not_shown() {
+        for url in [
+            "redis://u:hun@hunter2#x@h:6379/0",
+            "redis://u:p@hunter2@h:6379",
+            "redis://u:p@hunter2/x@h",
+            "redis://u:12#hunter2@h:6379/0",
+            "redis://u:12?hunter2@h",
+            "redis://u:12/hunter2@h",
+            "redis://hunter2#",
+            "rediss://u:12#hunter2@h/0#insecure",
+        ] {
+            let error = RedisAddress::from_url(url).unwrap_err();
+            assert!(error.contains("%40") && !error.contains("hunter2"), "{url}: {error}");
+        }
+        let address = RedisAddress::from_url("redis://u:p%40%23%2F%3F:x@h:6379/0").unwrap();
+        assert_eq!(address.password.as_ref().map(Secret::reveal), Some("p@#/?:x"));
+        let error = RedisAddress::from_url("rediss://h#insecure").unwrap_err();
+        assert!(error.contains("certificates are always checked"), "{error}");
     }
 }

@@ -58,8 +58,12 @@ impl FromStr for ServerAddress {
         let port = port.parse().ok().filter(|port| *port > 0).ok_or(AddressError)?;
         let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let host = bare.unwrap_or(host);
-        // A colon without brackets is of an address whose port is not to be told from it.
-        if host.is_empty() || bare.is_none() && host.contains(':') || host.contains(['[', ' ']) {
+        // A colon without brackets is of an address whose port is not to be told from it; an `@` stands
+        // behind a password.
+        if host.is_empty()
+            || bare.is_none() && host.contains(':')
+            || host.contains(['[', ' ', '@', '/', '#'])
+        {
             return Err(AddressError);
         }
         Ok(ServerAddress { host: host.to_owned(), port })
@@ -123,7 +127,9 @@ mod tests {
         for text in ["a:1", "10.0.0.1:26379", "[::1]:6379", "cache.example:65535"] {
             assert_eq!(text.parse::<ServerAddress>().unwrap().to_string(), text);
         }
-        for wrong in ["", "a", "a:0", ":1", "a:x", "a:65536", "::1:6379", "[]:1", "a b:1"] {
+        for wrong in
+            ["", "a", "a:0", ":1", "a:x", "a:65536", "::1:6379", "[]:1", "a b:1", "pass@a:1"]
+        {
             assert_eq!(wrong.parse::<ServerAddress>(), Err(AddressError), "{wrong}");
         }
         assert_eq!(ServerAddress::list("a:1, b:1").unwrap().len(), 2);
