@@ -87,6 +87,13 @@ impl Failure {
         self.exit == Exit::TakenOver
     }
 
+    /// The same, because the job asks for what cannot be: it would fail again in the same way; exit code 2.
+    #[must_use]
+    pub fn wrong(mut self) -> Self {
+        self.exit = Exit::Wrong;
+        self
+    }
+
     /// The same, because another process of the cluster is gone; exit code 76.
     #[must_use]
     pub fn peer_lost(mut self) -> Self {

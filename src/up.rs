@@ -53,7 +53,7 @@ pub fn run(args: &UpArgs) -> Result<Exit, Failure> {
     let stop = Stop::on_signals()?;
     tracing::info!(job = job.plan.name, processes = ?begun.processes, "supervising");
     let signs = LifeSigns::to_service();
-    Supervisor { args, begun, locks, failures: VecDeque::new(), signs }.run(&stop)
+    Supervisor { args, begun, locks, are_up: false, failures: VecDeque::new(), signs }.run(&stop)
 }
 
 struct Supervisor<'a> {
@@ -61,6 +61,9 @@ struct Supervisor<'a> {
     begun: Begun,
     /// Keep other supervisors of these processes from beginning.
     locks: Vec<File>,
+    /// Whether all processes have come up once. What was to be accepted was accepted by them. Later ones do
+    /// not get it: the job or a topic may be another one by then, which nobody has looked at.
+    are_up: bool,
     /// When processes ended by themselves, the newest last.
     failures: VecDeque<Instant>,
     /// Of this process, which are not those of its processes: it starts those again itself.
@@ -75,9 +78,11 @@ impl Supervisor<'_> {
             let began = Instant::now();
             let mut children = Children::default();
             for process in &self.begun.processes {
-                children.all.push(Child::start(*process, self.args)?);
+                children.all.push(Child::start(*process, self.args, !self.are_up)?);
             }
-            let Some(ended) = self.watch(&mut children, stop)? else { return Ok(Exit::Done) };
+            let ended = self.watch(&mut children, stop)?;
+            self.are_up |= children.have_begun();
+            let Some(ended) = ended else { return Ok(Exit::Done) };
             // The first that was seen may have ended because of another one, which says why.
             let ended = children.settle(GRACE).unwrap_or(ended);
             children.end();

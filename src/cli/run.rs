@@ -126,7 +126,10 @@ from the job's state; so a job goes on a few seconds after a process was killed.
 processes or workers in cluster.toml it goes on the same way. SIGINT and SIGTERM, to it or to any
 of its processes, end all in order: with 0. Other codes: 1 a process failed again and again, or is
 supervised already, 2 something is wrong before the start, 75 another cluster has taken the job
-over.")]
+over.
+What --start-empty and --accept-changed-topic accept is accepted by this start alone: by the first
+processes that come up. Those that take their places later go on from a checkpoint that says so; where
+there is none yet they are refused, and it is to be said again.")]
 pub struct UpArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,
@@ -139,6 +142,14 @@ pub struct UpArgs {
     /// Worker threads of each process [env: PARALLELISM] [default: as cluster.toml says]
     #[arg(long, value_name = "N", value_parser = values::workers)]
     pub workers: Option<usize>,
+    /// Go on although the topic of this source or reference table is not the one that the checkpoint
+    /// knows, or has lost records that were to be read; may be given more than once
+    #[arg(long, value_name = "NAME")]
+    pub accept_changed_topic: Vec<String>,
+    /// Go on although past events of this entity type do not have what the changed job needs of
+    /// them; may be given more than once
+    #[arg(long, value_name = "ENTITY")]
+    pub start_empty: Vec<String>,
 }
 
 /// `tidemark serve`

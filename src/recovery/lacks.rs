@@ -11,8 +11,10 @@
 //! A component is complete once all of what it needs lies behind the time since which it knows
 //! everything. What rows do not have at all is refused, unless its entity type was named to start empty.
 
+use super::Recovery;
 use crate::checkpoint::{LackingState, ListedStates, Manifest};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidemark_operators::interner::stable_hash;
 use tidemark_operators::plan::identity::{Component, ComponentKind, EntityIdentities};
@@ -27,6 +29,8 @@ pub(super) struct Lacks {
     components: Vec<Vec<Component>>,
     /// Entity types that may start empty.
     start_empty: Vec<String>,
+    /// Whether something was not accepted.
+    refused: AtomicBool,
     held: Mutex<Vec<LackingState>>,
     /// All rows at and after this time are there.
     rows_from: EventTime,
@@ -67,6 +71,14 @@ fn hash(identity: &str) -> String {
     format!("{:016x}", stable_hash(identity.as_bytes()))
 }
 
+impl Recovery {
+    /// Whether the job needs of past events what was not kept of them, and was refused for that: the next
+    /// start would be, too.
+    pub fn is_refused(&self) -> bool {
+        self.lacks.refused.load(Ordering::Acquire)
+    }
+}
+
 impl Lacks {
     /// Of a job that goes on from `begun`.
     pub fn new(plan: &Arc<Plan>, begun: &Manifest, start_empty: Vec<String>) -> Self {
@@ -92,6 +104,7 @@ impl Lacks {
             fingerprints,
             plan: Arc::clone(plan),
             start_empty,
+            refused: AtomicBool::new(false),
             held: Mutex::new(begun.lacking.clone()),
             rows_from: begun.rows_from.unwrap_or(snapshot),
             snapshot,
@@ -159,6 +172,7 @@ impl Lacks {
             return Ok(());
         }
         if !self.start_empty.iter().any(|name| name == entity) {
+            self.refused.store(true, Ordering::Release);
             return Err(missing);
         }
         for what in missing {

@@ -31,7 +31,8 @@ pub(super) fn failed_with(error: RecoveryError) -> Failure {
     }
 }
 
-/// Why a run stopped, told apart when it is that a later one has taken over.
+/// Why a run stopped, told apart when it is that a later one has taken over, or that the job asks for what
+/// its state does not have.
 pub(super) fn superseded(
     failure: Failure,
     observer: &Observer,
@@ -39,6 +40,9 @@ pub(super) fn superseded(
 ) -> Failure {
     if observer.is_taken_over() {
         return failure.taken_over();
+    }
+    if recovery.is_some_and(Recovery::is_refused) {
+        return failure.wrong();
     }
     // What a later run has taken away is missing to this one: that is the effect, not the cause.
     match recovery.map(Recovery::leads) {

@@ -51,11 +51,11 @@ impl fmt::Display for ChildEnd {
 }
 
 impl Child {
-    /// Starts process `number`.
+    /// Starts process `number`, which accepts what `args` say to accept if it is `accepting`.
     ///
     /// # Errors
     /// When the system does not let it.
-    pub fn start(number: usize, args: &UpArgs) -> Result<Self, Failure> {
+    pub fn start(number: usize, args: &UpArgs, accepting: bool) -> Result<Self, Failure> {
         let failed = |why| Failure::failed(format!("cannot start process {number}: {why}"));
         let program = std::env::current_exe().map_err(failed)?;
         let mut command = Command::new(program);
@@ -65,6 +65,11 @@ impl Child {
         }
         if let Some(workers) = args.workers {
             command.args(["--workers", &workers.to_string()]);
+        }
+        if accepting {
+            let topics = args.accept_changed_topic.iter();
+            command.args(topics.map(|name| format!("--accept-changed-topic={name}")));
+            command.args(args.start_empty.iter().map(|name| format!("--start-empty={name}")));
         }
         let (talk, its) = UnixStream::pair().map_err(failed)?;
         talk.set_nonblocking(true).map_err(failed)?;
@@ -128,6 +133,11 @@ impl Children {
         });
         let left = ended.iter().filter(|(_, status)| status.is_none()).count();
         (left, failed.min_by_key(ChildEnd::is_lost))
+    }
+
+    /// Whether all have come up: each has given a sign of life.
+    pub fn have_begun(&self) -> bool {
+        self.all.iter().all(|child| child.silent.is_some())
     }
 
     /// Waits until none is left, for `grace` at most; one that has failed, as [`Children::look`] gives it.

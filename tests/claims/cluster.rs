@@ -4,6 +4,7 @@
 
 mod secured;
 
+use crate::changed_job::{job, newest};
 use crate::folder::Folder;
 use crate::memory::{self, Record};
 use crate::redis_server::{Redis, free_ports};
@@ -101,11 +102,16 @@ impl World {
     }
 
     fn start_job(&self, job: &str, variables: &[(&str, &str)]) -> Up {
+        self.start_with(job, &[], variables)
+    }
+
+    fn start_with(&self, job: &str, more: &[&str], variables: &[(&str, &str)]) -> Up {
         let log = self.folder.path().join("up.log");
         let file = std::fs::File::options().create(true).append(true).open(&log).unwrap();
         let child = command()
             .args(["up", job, "--cluster"])
             .arg(self.folder.path().join("cluster.toml"))
+            .args(more)
             .envs(self.variables())
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
@@ -181,6 +187,12 @@ impl Up {
         let is = format!("started process={process} pid=");
         let text = self.text();
         text.lines().filter_map(|line| Some(line.split_once(&is)?.1.to_owned())).collect()
+    }
+
+    /// What the newest process `process` was started with.
+    fn arguments(&self, process: u16) -> String {
+        let pid = self.pids(process).pop().unwrap();
+        std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap().replace('\0', " ")
     }
 
     fn signal(&self, process: u16, signal: &str) {
@@ -450,5 +462,45 @@ fn cards_are_forgotten_whichever_process_is_asked_and_stay_so_when_one_is_killed
             world.get(at as u16 % 2, &format!("/features/transaction_stats_5m/{id}")).unwrap();
         assert_eq!(code, 404, "{body}");
     }
+    up.stop();
+}
+
+#[test]
+fn what_a_start_of_a_cluster_accepts_no_later_one_does_and_without_it_none_is_tried_again() {
+    let world = World::new(46, 2_000, 2);
+    world.settings(2, 1, "failures_max = 100\n");
+    let topic = [("KAFKA_TOPIC", world.topic.as_str())];
+    let start = |features: &str, more: &[&str]| {
+        let path = world.folder.write("job.toml", job(features));
+        world.start_with(&path.display().to_string(), more, &topic)
+    };
+    let mut up = start("", &[]);
+    world.until_ready(&mut up, 2);
+    up.stop();
+    let starts = up.pids(0).len();
+    let added = "countries = { aggregate = \"distinct\", of = \"country\", window = \"30d\" }\n";
+    let mut up = start(added, &[]);
+    assert_eq!(up.wait().code(), Some(2), "{}", up.text());
+    assert!(up.text().contains("--start-empty card"), "{}", up.text());
+    let mut up = start(added, &["--start-empty", "cards"]);
+    assert_eq!(up.wait().code(), Some(2), "{}", up.text());
+    assert!(up.text().contains("name one of: \"card\""), "{}", up.text());
+    let mut up = start(added, &["--accept-changed-topic", "levels"]);
+    assert_eq!(up.wait().code(), Some(2), "{}", up.text());
+    assert_eq!(up.pids(0).len(), starts + 3, "each was tried once: {}", up.text());
+
+    let mut up = start(added, &["--start-empty", "card"]);
+    world.until_ready(&mut up, 2);
+    assert!(up.arguments(0).contains("--start-empty=card"), "{}", up.arguments(0));
+    world.write(1, 2);
+    until("a checkpoint that says so", || {
+        up.is_running();
+        newest(world.folder.path()).is_some_and(|manifest| !manifest.lacking.is_empty())
+    });
+    let before = up.pids(0).len();
+    up.signal(1, "KILL");
+    up.until_again(0, before);
+    world.until_ready(&mut up, 2);
+    assert!(!up.arguments(0).contains("--start-empty"), "{}", up.arguments(0));
     up.stop();
 }

@@ -342,6 +342,7 @@ const PROCESS: [Entry; 18] = [
             ("plan", Fixed),
             ("components", Fixed),
             ("start_empty", Fixed),
+            ("refused", Lost("the job ends, and the next start asks again")),
             ("held", Saved("the manifest: `lacking`")),
             ("rows_from", Saved("the manifest")),
             ("snapshot", Saved("the manifest")),
