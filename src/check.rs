@@ -34,6 +34,7 @@ pub fn run(args: &CheckArgs) -> Result<Exit, Failure> {
         let settings = Settings::load(&ClusterFile::Named(cluster.clone()), Flags::default())?;
         // What a process of the job would not start with.
         settings.offline.check(&settings)?;
+        connect::kafka(&settings.kafka).check().map_err(Failure::usage)?;
         check_certificate(&settings)?;
     }
     check_fields(&job)?;

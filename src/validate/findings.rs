@@ -1,5 +1,6 @@
 //! What was found, for people and as JSON.
 
+use crate::text::printable;
 use serde::Serialize;
 use std::fmt::{Display, Write as _};
 
@@ -71,8 +72,24 @@ pub(super) fn text(findings: &[ValidationFinding]) -> String {
             ValidationVerdict::Failed => "FAILED",
             ValidationVerdict::Skipped => "skipped",
         };
-        // Writing to a string cannot fail.
-        let _ = writeln!(out, "{verdict:<7} {what}: {told}");
+        // Ids are from records. Writing to a string cannot fail.
+        let _ = writeln!(out, "{verdict:<7} {}: {}", printable(what), printable(told));
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ids_would_do_to_a_terminal_is_escaped_and_json_has_them_as_they_are() {
+        let id = "card\u{1b}]0;title\u{7}\nok";
+        let findings = [ValidationFinding::ok("view v", format!("has rows, of \"{id}\""))];
+        let text = text(&findings);
+        assert_eq!(text, "ok      view v: has rows, of \"card\\u{1b}]0;title\\u{7}\\nok\"\n");
+        let document = serde_json::to_value(document("job", &findings)).unwrap();
+        let told = document["findings"][0]["told"].as_str();
+        assert_eq!(told, Some(format!("has rows, of \"{id}\"").as_str()));
+    }
 }

@@ -191,6 +191,25 @@ fn check_shows_every_mistake_with_its_line_and_exits_with_2() {
     assert!(code == 2 && errors.contains("did you mean \"fraud\"?"), "{errors}");
 }
 
+#[test]
+fn check_refuses_settings_that_the_kafka_client_does_not_know_by_name_and_without_their_values() {
+    let folder = Folder::new("check-client");
+    let file = folder.file("cluster.toml");
+    let check = |setting: &str| {
+        std::fs::write(&file, format!("[kafka.settings]\n{setting}\n")).unwrap();
+        output(&format!("check fraud --cluster {file}"))
+    };
+    for (setting, name) in [
+        ("\"sasl.pasword\" = \"hunter2\"", "'sasl.pasword'"),
+        ("\"enable.auto.commit\" = \"true\"", "'enable.auto.commit'"),
+    ] {
+        let (code, report, errors) = check(setting);
+        assert_eq!((code, report.as_str()), (2, ""), "{errors}");
+        assert!(errors.contains(name) && !errors.contains("hunter2"), "{errors}");
+    }
+    assert_eq!(check("\"socket.timeout.ms\" = \"1000\"").0, 0);
+}
+
 fn letter(offset: u64, reason: Reason) -> DeadLetter {
     let late = reason == Reason::Late;
     DeadLetter {
