@@ -10,7 +10,8 @@
 //! tables/{table}/{number}       from when on a version of a reference table is seen
 //! versions/{generation}-{..}    the rows of such a version, which its record lists
 //!
-//! segment, state file, ids, version:  block | block | .. | footer (JSON) | its length, its CRC32C, what it is
+//! segment, state file, ids, version, encrypted letters:
+//!                               block | block | .. | footer (JSON) | its length, its CRC32C, what it is
 //! ```
 //!
 //! A checkpoint is there when its manifest is, and nothing is part of it that the manifest does not

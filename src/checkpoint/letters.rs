@@ -282,7 +282,7 @@ mod tests {
     fn letters_of_an_older_program_are_read_where_there_are_keys() {
         let (objects, (lines, letters)) = (MemoryObjects::new(), lines());
         let name = "letters/0000000001-00000000000000000005";
-        objects.put_new(name, &lines).unwrap();
+        objects.put(name, &lines).unwrap();
         let text = format!("{name} {} {:08x}", lines.len(), crc32c::crc32c(&lines));
         let key = format!("{UNPUBLISHED}{:020}", 5);
         let listed = StoredLetters::listed(&BTreeMap::from([(key, Position::Text(text))]));
@@ -313,7 +313,9 @@ mod tests {
             damaged[lines.len() / 2] ^= 1;
             for bytes in [Some(damaged), Some(object.bytes[1..].to_vec()), None] {
                 let objects = MemoryObjects::new();
-                let _ = bytes.map(|bytes| objects.put_new(&listed.name, &bytes).unwrap());
+                if let Some(bytes) = bytes {
+                    objects.put(&listed.name, &bytes).unwrap();
+                }
                 let read = listed.read(&objects, Some(&keys)).unwrap_err();
                 let verified = verify_letters(&objects, &listed, Some(&keys)).unwrap_err();
                 for error in [read, verified] {
