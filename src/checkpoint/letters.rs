@@ -207,8 +207,8 @@ mod tests {
     use super::*;
     use crate::dead_letters::encode;
     use crate::objects::memory::MemoryObjects;
-    use tidemark_operators::ingest::dead_letter::Reason;
     use tidemark_operators::origin::PartitionId;
+    use tidemark_operators::verdict::Reason;
 
     const DIGITS: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
