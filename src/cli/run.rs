@@ -128,8 +128,8 @@ of its processes, end all in order: with 0. Other codes: 1 a process failed agai
 supervised already, 2 something is wrong before the start, 75 another cluster has taken the job
 over.
 What --start-empty and --accept-changed-topic accept is accepted by this start alone: by the first
-processes that come up. Those that take their places later go on from a checkpoint that says so; where
-there is none yet they are refused, and it is to be said again.")]
+processes that come up. Those that take their places later go on from a checkpoint that says so;
+where there is none yet they are refused, and it is to be said again.")]
 pub struct UpArgs {
     /// The job: a file, or the name of a shipped job
     pub job: String,

@@ -31,7 +31,7 @@ pub(super) fn begin<W: Write + Send>(out: W, view: &RowView) -> io::Result<Parqu
 pub(super) struct RowGroup {
     rows: KeyedRows,
     /// Of each row its event, and where its features are.
-    held: Vec<HeldRow>,
+    held: Vec<GroupedRow>,
     /// The features of all rows, packed: what is read together lies together.
     packed: Vec<u8>,
     /// What packed features are.
@@ -45,13 +45,13 @@ pub(super) struct RowGroup {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct HeldRow {
+struct GroupedRow {
     from: usize,
-    event: Option<HeldEvent>,
+    event: Option<GroupedEvent>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct HeldEvent {
+struct GroupedEvent {
     /// Its place among the sources.
     source: usize,
     partition: i64,
@@ -112,9 +112,9 @@ impl RowGroup {
                 self.sources.push(ByteArray::from(source.to_vec()));
                 self.sources.len() - 1
             });
-            HeldEvent { source, partition, offset }
+            GroupedEvent { source, partition, offset }
         });
-        self.held.push(HeldRow { from: self.packed.len(), event });
+        self.held.push(GroupedRow { from: self.packed.len(), event });
         for value in features.drain(..) {
             let value = match &value {
                 ParquetValue::Null => PackedValue::Null,
@@ -137,9 +137,9 @@ impl RowGroup {
         let event = row.event.map(|origin| {
             let offset = i64::try_from(origin.offset).map_err(io::Error::other)?;
             let (source, partition) = (usize::from(origin.source), i64::from(origin.partition));
-            Ok::<_, io::Error>(HeldEvent { source, partition, offset })
+            Ok::<_, io::Error>(GroupedEvent { source, partition, offset })
         });
-        self.held.push(HeldRow { from: self.packed.len(), event: event.transpose()? });
+        self.held.push(GroupedRow { from: self.packed.len(), event: event.transpose()? });
         self.packed.extend_from_slice(row.values.rest());
         Ok(())
     }
@@ -178,7 +178,7 @@ impl RowGroup {
     /// Puts a row's values behind those of its columns.
     fn unpack(
         &self,
-        row: &HeldRow,
+        row: &GroupedRow,
         packed: &ByteArray,
         columns: &mut [HeldColumn],
     ) -> io::Result<()> {
