@@ -170,9 +170,11 @@ mod tests {
     use std::collections::BTreeMap;
     use std::rc::Rc;
 
-    /// As of what each slice of states is handed over, and as of what it says to be.
+    /// As of what a slice of states is handed over, and as of what it says to be; `None`: it is the end.
+    type ToldSlice = (EventTime, Option<EventTime>);
+
     #[derive(Clone, Default)]
-    struct ToldSlices(Rc<RefCell<Vec<(EventTime, Option<EventTime>)>>>);
+    struct ToldSlices(Rc<RefCell<Vec<ToldSlice>>>);
 
     impl CutSink for ToldSlices {
         fn ids(&mut self, _: Cut, _: BTreeMap<PartitionId, Vec<SeenId>>) {}
@@ -208,9 +210,8 @@ mod tests {
         }
         assert_eq!(handed.seals_to(9_000, 2_000, 5_000), 5_000);
         let told = told.0.borrow();
-        let is_of_one = |(as_of, own): &(EventTime, Option<EventTime>)| {
-            *as_of == 2_000 && own.is_none_or(|own| own == 2_000)
-        };
+        let is_of_one =
+            |(as_of, own): &ToldSlice| *as_of == 2_000 && own.is_none_or(|own| own == 2_000);
         assert!(told.len() > 2 && told.iter().all(is_of_one), "{told:?}");
         assert_eq!(told.last(), Some(&(2_000, None)));
     }
