@@ -333,9 +333,13 @@ fn what_is_wrong_with_examples_is_told_by_file_row_and_column() {
         (
             "s.csv",
             "card,event_timestamp\na,1000,7\n",
-            "s.csv: row 1 behind the header: it is no row of the file's columns",
+            "s.csv: row 1 behind the header: the record is no line of its CSV file: it has more cells",
         ),
-        ("s.csv", "card,event_timestamp,label\na,1000\n", "s.csv: row 1 behind the header"),
+        (
+            "s.csv",
+            "card,event_timestamp,label\na,1000\n",
+            "s.csv: row 1 behind the header: the record is no line of its CSV file: it has ",
+        ),
         ("s.csv", "card,event_timestamp\n\"a,1000\n", "line 2 is not closed"),
         (
             "s.jsonl",
