@@ -47,8 +47,9 @@ impl Trial {
         let mut due = BTreeMap::<usize, Vec<(usize, String)>>::new();
         let mut untold = System::new(&story.plan, 1, Mode::ROWS);
         for _ in 0..rng.random_range(1..6) {
+            // A story may be of nobody.
+            let Some((entity, id)) = ids.choose(&mut rng).cloned() else { break };
             let place = rng.random_range(0..story.arrivals.len());
-            let (entity, id) = ids.choose(&mut rng).unwrap().clone();
             untold.unseen.push(Unseen { entity, id: id.clone(), until: place });
             due.entry(place).or_default().push((entity, id));
         }
