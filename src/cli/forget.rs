@@ -38,7 +38,7 @@ pub struct ForgetArgs {
     /// Settings of the process [default: cluster.toml in this folder if there is one]
     #[arg(long, value_name = "FILE")]
     pub cluster: Option<PathBuf>,
-    /// The job does not run: change its state, where `url` of [state] says
+    /// The job does not run: change its state, where `url` of `[state]` says
     #[arg(long)]
     pub stopped: bool,
     /// How long it may take until a checkpoint says so

@@ -93,7 +93,7 @@ impl RowTables {
         RowTables { server, of, session: None, months: HashSet::new(), leads: false }
     }
 
-    /// Sees that the tables are what they have to be, where the server answers within [`FIRST_LOOK`].
+    /// Sees that the tables are what they have to be, where the server answers within 10 s.
     ///
     /// # Errors
     /// When it answers, and they are not; says what to do.
