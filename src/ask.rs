@@ -2,6 +2,7 @@
 
 use crate::config::{ClusterFile, Flags, Settings};
 use crate::failure::Failure;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +13,14 @@ use ureq::tls::{RootCerts, TlsConfig, TlsProvider};
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
+
+/// What is escaped in a segment of a path.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A text as it stands in a path, or behind it as a value.
+pub(crate) fn segment(text: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(text, SEGMENT)
+}
 
 /// Where a process is asked that listens on `address`: one that listens on every network, here.
 pub fn url(address: SocketAddr) -> String {
@@ -74,6 +83,13 @@ fn read(mut answer: ureq::http::Response<ureq::Body>) -> Result<(u16, String), u
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_are_safe_in_a_request() {
+        let encoded = |text| segment(text).to_string();
+        assert_eq!(encoded("card_1-a.b~"), "card_1-a.b~");
+        assert_eq!(encoded("a/b?c d\r\né"), "a%2Fb%3Fc%20d%0D%0A%C3%A9");
+    }
 
     #[test]
     fn a_job_that_listens_everywhere_is_asked_here() {

@@ -47,6 +47,12 @@ pub struct EventBatch {
     pub arena: Vec<u8>,
 }
 
+/// Leaves the values of a column out for whose row `keep` does not hold.
+pub(crate) fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
+    let mut keep = keep.iter();
+    column.retain(|_| keep.next().copied().unwrap_or(false));
+}
+
 impl EventBatch {
     /// An empty batch for `target` with this many columns of each kind.
     pub fn new(target: u32, wide: usize, symbols: usize) -> Self {
@@ -80,10 +86,6 @@ impl EventBatch {
 
     /// Leaves out the events for which `keep` does not hold. What they had in the arena stays there.
     pub fn retain(&mut self, keep: &[bool]) {
-        fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
-            let mut keep = keep.iter();
-            column.retain(|_| keep.next().copied().unwrap_or(true));
-        }
         retain(&mut self.times, keep);
         retain(&mut self.arrivals, keep);
         retain(&mut self.origins, keep);

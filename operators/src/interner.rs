@@ -290,11 +290,6 @@ impl Interner {
         self.unnamed > 0 && id < self.next && matches!(self.entries[id].bytes, Bytes::Unnamed)
     }
 
-    /// How many numbers in use have had their bytes taken away.
-    pub fn unnamed(&self) -> usize {
-        self.unnamed
-    }
-
     /// Whether anything uses `id`.
     #[inline]
     pub fn is_used(&self, id: u32) -> bool {
@@ -394,7 +389,7 @@ mod tests {
             let again = interner.intern(bytes, hash);
             assert_ne!(again, id);
             assert!(!interner.release(id) && interner.release(id));
-            assert_eq!((interner.find(bytes, hash), interner.unnamed()), (Some(again), 0));
+            assert_eq!((interner.find(bytes, hash), interner.unnamed), (Some(again), 0));
             assert_eq!(interner.intern(b"other", stable_hash(b"other")), id, "it is given again");
             assert!(interner.release(id) && interner.release(again));
         }

@@ -10,6 +10,7 @@ use crate::objects::Objects;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use tidemark_operators::cut::RecordCheck;
 use tidemark_operators::time::EventTime;
 
 /// The format that is written.
@@ -160,6 +161,18 @@ pub struct CheckRecord {
     pub timestamp: Option<EventTime>,
     /// A hash of its value.
     pub checksum: u64,
+}
+
+impl From<RecordCheck> for CheckRecord {
+    fn from(RecordCheck { offset, timestamp, checksum }: RecordCheck) -> Self {
+        CheckRecord { offset, timestamp, checksum }
+    }
+}
+
+impl From<CheckRecord> for RecordCheck {
+    fn from(CheckRecord { offset, timestamp, checksum }: CheckRecord) -> Self {
+        RecordCheck { offset, timestamp, checksum }
+    }
 }
 
 /// State as of an earlier cut.

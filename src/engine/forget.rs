@@ -7,18 +7,15 @@
 //!
 //! While nobody asks, a worker looks at one flag a step.
 
+use super::held::answered;
 use super::{HeldError, Observer};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 use tidemark_operators::entity_windows::{EntityForgotten, EntityState, FORGETTING_MAX};
 use tidemark_operators::shared::Shared;
-
-/// How long the worker is given: it tells a snapshot to its end first.
-const PATIENCE: Duration = Duration::from_secs(4);
 
 /// What is asked of a process and that no worker has taken up yet, and who is told.
 #[derive(Default)]
@@ -42,9 +39,7 @@ impl Observer {
     /// When the worker gives no answer, or too many ask.
     pub fn forget(&self, entity: usize, id: &[u8]) -> Result<EntityForgotten, HeldError> {
         let questions = &self.progress.forget_questions;
-        if self.metrics.iter().any(|worker| worker.steps.get() == 0) {
-            return Err(HeldError::Ended);
-        }
+        self.all_run()?;
         let (told, answer) = sync_channel(1);
         let question =
             ForgettingAsked { worker: self.shape.owner(id), entity, id: id.to_vec(), told };
@@ -55,11 +50,8 @@ impl Observer {
         asked.push(question);
         questions.waiting.store(asked.len(), Ordering::Release);
         drop(asked);
-        match answer.recv_timeout(PATIENCE) {
-            Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout) => Err(HeldError::Late),
-            Err(RecvTimeoutError::Disconnected) => Err(HeldError::Ended),
-        }
+        // It tells a snapshot to its end first.
+        answered(&answer)
     }
 
     /// Hands what is asked of `worker` to its windows, the entity types of which are `entities`.

@@ -13,7 +13,7 @@ use super::Observer;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tidemark_operators::cut::TimelineRows;
@@ -86,23 +86,23 @@ impl Observer {
     /// When the worker gives no answer, or there is too much to tell.
     pub fn held(&self, entity: usize, id: &[u8]) -> Result<EntityHeld, HeldError> {
         let questions = &self.progress.questions;
-        if self.metrics.iter().any(|worker| worker.steps.get() == 0) {
-            return Err(HeldError::Ended);
-        }
+        self.all_run()?;
         let (told, answer) = sync_channel(1);
         let search = RowSearch::new(id, HELD_EVENTS_MAX);
         let question = HeldQuestion { worker: self.shape.owner(id), entity, search, told };
         *questions.asked.lock().unwrap_or_else(PoisonError::into_inner) = Some(question);
         questions.waits.store(true, Ordering::Release);
-        let answer = answer.recv_timeout(PATIENCE);
+        let answer = answered(&answer);
         // What nobody has taken up is not asked any more.
         questions.waits.store(false, Ordering::Release);
         *questions.asked.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        match answer {
-            Ok(answer) => answer,
-            Err(RecvTimeoutError::Timeout) => Err(HeldError::Late),
-            Err(RecvTimeoutError::Disconnected) => Err(HeldError::Ended),
-        }
+        answer
+    }
+
+    /// That all workers of this process run, so that one that is asked will answer.
+    pub(super) fn all_run(&self) -> Result<(), HeldError> {
+        let has_begun = self.metrics.iter().all(|worker| worker.steps.get() > 0);
+        has_begun.then_some(()).ok_or(HeldError::Ended)
     }
 
     /// The question that is there for `worker`.
@@ -116,6 +116,16 @@ impl Observer {
         questions.waits.store(false, Ordering::Release);
         Some(taken)
     }
+}
+
+/// What a worker answers, which is given [`PATIENCE`] for it.
+pub(super) fn answered<T>(answer: &Receiver<Result<T, HeldError>>) -> Result<T, HeldError> {
+    answer.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+        Err(match error {
+            RecvTimeoutError::Timeout => HeldError::Late,
+            RecvTimeoutError::Disconnected => HeldError::Ended,
+        })
+    })
 }
 
 /// A worker's side: the question that it answers, between its steps.

@@ -1,9 +1,8 @@
 //! Asking a running process to forget.
 
-use crate::ask::{self, PATIENCE};
+use crate::ask::{self, PATIENCE, segment};
 use crate::failure::Failure;
 use crate::http::ForgetTold;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use std::time::{Duration, Instant};
 
@@ -67,8 +66,7 @@ pub(super) fn forget(
 }
 
 fn path(url: &str, entity: &str, id: &str) -> String {
-    let text = |text| utf8_percent_encode(text, NON_ALPHANUMERIC);
-    format!("{url}/forget/{}?id={}", text(entity), text(id))
+    format!("{url}/forget/{}?id={}", segment(entity), segment(id))
 }
 
 /// Has it forgotten, asking again while the process cannot do it for the moment.

@@ -1,10 +1,9 @@
 //! Asking a running process for a row.
 
-use crate::ask::{self, PATIENCE};
+use crate::ask::{self, PATIENCE, segment};
 use crate::failure::Failure;
 use crate::get::document::JsonRow;
 use crate::http::ShownPositions;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
@@ -15,9 +14,6 @@ use tidemark_operators::time::EventTime;
 const BUSY_TRIES: u32 = 5;
 const BUSY_PAUSE: Duration = Duration::from_millis(200);
 const UNAVAILABLE: u16 = 503;
-
-/// What is escaped in a segment of a path.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The row of `id` in `view` from the process at `url`; `None` when it has none.
 ///
@@ -69,7 +65,6 @@ fn asked(
     (view, id): (&str, &str),
     more: &str,
 ) -> Result<(Option<JsonRow>, Body), Failure> {
-    let segment = |text| utf8_percent_encode(text, SEGMENT);
     let path = format!("{url}/features/{}?id={}{more}", segment(view), segment(id));
     let tries = if more.is_empty() { 1 } else { BUSY_TRIES };
     let (code, answer) = answered(&path, tries).map_err(|error| {
@@ -137,13 +132,6 @@ impl<'de> Visitor<'de> for InOrder {
 mod tests {
     use super::*;
     use serde_json::value::RawValue;
-
-    #[test]
-    fn ids_are_safe_in_a_request() {
-        let encoded = |text| utf8_percent_encode(text, SEGMENT).to_string();
-        assert_eq!(encoded("card_1-a.b~"), "card_1-a.b~");
-        assert_eq!(encoded("a/b?c d\r\né"), "a%2Fb%3Fc%20d%0D%0A%C3%A9");
-    }
 
     #[test]
     fn a_row_keeps_the_order_of_the_answer_and_the_digits_of_numbers() {

@@ -12,7 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, Query, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use serde::Serialize;
@@ -71,7 +71,7 @@ pub(super) fn router(job: Arc<dyn Introspect>, names: HostNames) -> Router {
         .route("/features/{view}", get(features_asked))
         .route("/features/{view}/{id}", get(features))
         .route("/explain/{view}", get(explained))
-        .route("/forget/{entity}", get(forget_asked).post(forget_wanted))
+        .route("/forget/{entity}", get(forgotten).post(forgotten))
         .fallback(unknown)
         .method_not_allowed_fallback(method)
         .with_state(job);
@@ -196,26 +196,15 @@ async fn explained(
     }
 }
 
-async fn forget_asked(
+/// `POST` asks for it, anything else whether it is so.
+async fn forgotten(
     State(job): State<Job>,
     Named(entity): Named<String>,
+    method: Method,
     headers: HeaderMap,
     uri: Uri,
 ) -> Response {
-    forgotten(job, ForgetQuestion::of((entity, true), pairs(&uri), &headers)).await
-}
-
-async fn forget_wanted(
-    State(job): State<Job>,
-    Named(entity): Named<String>,
-    headers: HeaderMap,
-    uri: Uri,
-) -> Response {
-    forgotten(job, ForgetQuestion::of((entity, false), pairs(&uri), &headers)).await
-}
-
-async fn forgotten(job: Job, asked: Option<ForgetQuestion>) -> Response {
-    match asked {
+    match ForgetQuestion::of((entity, method != Method::POST), pairs(&uri), &headers) {
         Some(asked) => answer(job, move |job| forget::forgotten(job, &asked)).await,
         None => forget::not_asked(),
     }

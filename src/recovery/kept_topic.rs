@@ -13,10 +13,9 @@
 use super::RecoveryError;
 use super::kept_table::KeptTable;
 use crate::checkpoint::{
-    CheckRecord, ColumnDefinition, TableDefinition, TopicPartition, TopicPosition, VersionRecord,
+    ColumnDefinition, TableDefinition, TopicPartition, TopicPosition, VersionRecord,
 };
 use std::sync::Arc;
-use tidemark_operators::cut::RecordCheck;
 use tidemark_operators::plan::TableFrom;
 use tidemark_operators::reference::history::History;
 use tidemark_operators::reference::kept::{RowState, TopicMark, TopicRead};
@@ -247,21 +246,12 @@ fn state(row: TableRow) -> RowState {
 }
 
 fn mark(of: &TopicPartition) -> TopicMark {
-    let last = of.check.map(|check| RecordCheck {
-        offset: check.offset,
-        timestamp: check.timestamp,
-        checksum: check.checksum,
-    });
-    TopicMark { read: of.read, clock: of.clock, last }
+    TopicMark { read: of.read, clock: of.clock, last: of.check.map(Into::into) }
 }
 
 fn stored(partition: u32, mark: &TopicMark) -> TopicPartition {
-    let check = mark.last.map(|last| CheckRecord {
-        offset: last.offset,
-        timestamp: last.timestamp,
-        checksum: last.checksum,
-    });
-    TopicPartition { partition, read: mark.read, clock: mark.clock, check }
+    let TopicMark { read, clock, last } = *mark;
+    TopicPartition { partition, read, clock, check: last.map(Into::into) }
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Where partitions stand, as the workers tell it and as a manifest has it.
 
-use crate::checkpoint::{CheckRecord, HistoryMark, Manifest, PartitionMark as StoredMark};
+use crate::checkpoint::{HistoryMark, Manifest, PartitionMark as StoredMark};
 use crate::fault;
 use crate::kafka::FoundTopics;
 use std::collections::BTreeMap;
-use tidemark_operators::cut::{HistoryOverlap, PartitionMark, RecordCheck, Resume};
+use tidemark_operators::cut::{HistoryOverlap, PartitionMark, Resume};
 use tidemark_operators::origin::PartitionId;
 use tidemark_operators::plan::{Plan, SourcePlan};
 
@@ -51,11 +51,7 @@ pub(super) fn put(
             newest: mark.newest,
             accepted: mark.accepted,
             refused: mark.refused.iter().map(|range| (range.start, range.end)).collect(),
-            check: mark.last.map(|last| CheckRecord {
-                offset: last.offset,
-                timestamp: last.timestamp,
-                checksum: last.checksum,
-            }),
+            check: mark.last.map(Into::into),
             history: mark.history.map(|part| HistoryMark { end: part.end, until: part.until }),
         };
         match stored.iter_mut().find(is) {
@@ -95,11 +91,7 @@ pub(super) fn resume(plan: &Plan, manifest: &Manifest) -> Resume {
                 true => Vec::new(),
                 false => stored.refused.iter().map(|(start, end)| *start..*end).collect(),
             },
-            last: stored.check.map(|check| RecordCheck {
-                offset: check.offset,
-                timestamp: check.timestamp,
-                checksum: check.checksum,
-            }),
+            last: stored.check.map(Into::into),
             history: stored.history.map(|part| HistoryOverlap { end: part.end, until: part.until }),
         };
         Some((id, mark))

@@ -2,6 +2,7 @@
 //! the worker is of.
 
 use super::Service;
+use crate::checkpoint::ForgottenEntity;
 use crate::engine::HeldError;
 use crate::entity_id;
 use crate::http::{ForgetAnswer, ForgetQuestion, ForgetTold};
@@ -29,10 +30,12 @@ impl Service {
             Ok(Some((peers, owner))) => return peers.forget(owner, asked),
             Err(why) => return later(why),
         }
-        let durable = match self.is_for_good(&asked.entity, &id) {
-            Ok(durable) => durable,
+        let listed = match self.listed() {
+            Ok(listed) => listed,
             Err(why) => return later(why),
         };
+        let is_asked = |one: &ForgottenEntity| one.entity == asked.entity && one.id == *id;
+        let durable = listed.as_ref().map(|listed| listed.iter().any(is_asked));
         let told = ForgetTold {
             entity: asked.entity.clone(),
             id: id.clone().into_owned(),
@@ -42,7 +45,11 @@ impl Service {
         if asked.looks {
             return ForgetAnswer::Told(told);
         }
-        if let Err(why) = self.has_room(&asked.entity, &id) {
+        // That the next manifest may list one more.
+        if durable == Some(false) && listed.is_some_and(|listed| listed.len() >= FORGOTTEN_MAX) {
+            let why = format!(
+                "{FORGOTTEN_MAX} entities are forgotten of which there may still be rows on disk"
+            );
             let hint = "wait until some are gone for good: segments are written anew with each \
                         checkpoint, and older ones go once their rows leave the longest window";
             return ForgetAnswer::Unavailable { why, hint: hint.to_owned() };
@@ -60,23 +67,10 @@ impl Service {
         }
     }
 
-    /// Whether the newest checkpoint says that it is forgotten; nothing where there is none.
-    fn is_for_good(&self, entity: &str, id: &str) -> Result<Option<bool>, String> {
-        let Some(status) = &self.forgotten else { return Ok(None) };
-        let listed = status().map_err(|why| format!("the checkpoints cannot be read: {why}"))?;
-        Ok(Some(listed.iter().any(|one| one.entity == entity && one.id == id)))
-    }
-
-    /// That the next manifest may list one more.
-    fn has_room(&self, entity: &str, id: &str) -> Result<(), String> {
-        let listed = self.forgotten.as_ref().map_or(Ok(Vec::new()), |status| status())?;
-        let is_listed = listed.iter().any(|one| one.entity == entity && one.id == id);
-        match is_listed || listed.len() < FORGOTTEN_MAX {
-            true => Ok(()),
-            false => Err(format!(
-                "{FORGOTTEN_MAX} entities are forgotten of which there may still be rows on disk"
-            )),
-        }
+    /// What the newest checkpoint says to be forgotten; nothing where there are none.
+    fn listed(&self) -> Result<Option<Vec<ForgottenEntity>>, String> {
+        let listed = self.forgotten.as_ref().map(|status| status()).transpose();
+        listed.map_err(|why| format!("the checkpoints cannot be read: {why}"))
     }
 
     /// Where there may be more of an entity: what the job has read it from, and what it has written.

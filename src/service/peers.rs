@@ -5,6 +5,7 @@
 //! nobody mixes rows of two runs or of two shapes. Where processes speak over TLS, so do these questions.
 
 use super::Service;
+use crate::ask::segment;
 use crate::entity_id;
 use crate::http::overview::ProcessOverview;
 use crate::http::{
@@ -13,7 +14,6 @@ use crate::http::{
 };
 use crate::online::Row;
 use crate::peer_tls::{IdentitySource, PeerIdentity};
-use percent_encoding::{NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidemark_jobs::document::nearest;
@@ -161,11 +161,6 @@ impl Service {
         self.peers = peers;
         self
     }
-}
-
-/// A part of a path.
-fn segment(text: &str) -> PercentEncode<'_> {
-    utf8_percent_encode(text, NON_ALPHANUMERIC)
 }
 
 impl Peers {

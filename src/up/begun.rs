@@ -43,7 +43,31 @@ impl Begun {
     /// # Errors
     /// When there is another one.
     pub fn lock(&self) -> Result<Vec<File>, Failure> {
-        lock(&self.settings, &self.processes)
+        let Some(folder) = self.settings.state.folder() else { return Ok(Vec::new()) };
+        let lock = |process: &usize| -> Result<File, Failure> {
+            // No object of the store has such a name.
+            let path = folder.join(format!(".up-{process}.lock"));
+            let failed = |why: std::io::Error| {
+                Failure::failed(format!(
+                    "cannot lock {} for process {process}: {why}",
+                    path.display()
+                ))
+            };
+            std::fs::create_dir_all(folder).map_err(failed)?;
+            let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => Ok(file),
+                Err(rustix::io::Errno::WOULDBLOCK) => Err(Failure::failed(format!(
+                    "process {process} of the cluster with its state in {} is supervised already",
+                    folder.display()
+                ))
+                .hint(
+                    "end the other `tidemark up` first, or give this cluster a state of its own",
+                )),
+                Err(why) => Err(failed(why.into())),
+            }
+        };
+        self.processes.iter().map(lock).collect()
     }
 }
 
@@ -77,27 +101,4 @@ fn processes(args: &UpArgs, settings: &Settings) -> Result<Vec<usize>, Failure> 
 fn is_here(host: &str) -> bool {
     let addresses = (host.trim_matches(['[', ']']), 0).to_socket_addrs();
     addresses.is_ok_and(|mut addresses| addresses.any(|at| TcpListener::bind(at).is_ok()))
-}
-
-fn lock(settings: &Settings, processes: &[usize]) -> Result<Vec<File>, Failure> {
-    let Some(folder) = settings.state.folder() else { return Ok(Vec::new()) };
-    let lock = |process: &usize| -> Result<File, Failure> {
-        // No object of the store has such a name.
-        let path = folder.join(format!(".up-{process}.lock"));
-        let failed = |why: std::io::Error| {
-            Failure::failed(format!("cannot lock {} for process {process}: {why}", path.display()))
-        };
-        std::fs::create_dir_all(folder).map_err(failed)?;
-        let file = File::options().create(true).append(true).open(&path).map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(file),
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(Failure::failed(format!(
-                "process {process} of the cluster with its state in {} is supervised already",
-                folder.display()
-            ))
-            .hint("end the other `tidemark up` first, or give this cluster a state of its own")),
-            Err(why) => Err(failed(why.into())),
-        }
-    };
-    processes.iter().map(lock).collect()
 }

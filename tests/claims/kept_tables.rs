@@ -2,64 +2,23 @@
 //! happens to the process.
 
 use crate::folder::Folder;
-use crate::memory::{self, Record, Run};
-use crate::redis_server::Redis;
-use crate::run::{self, Process, command, hashes_of, settings, topic, until, until_stored, write};
+use crate::kept_log::{self, KeptJob, MUTANT, PARTS, RECORDS, USERS, part, records};
+use crate::run::command;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
-use tidemark::checkpoint::{VersionReader, VersionRecord, VersionRecords};
+use std::sync::Arc;
+use std::time::Duration;
+use tidemark::checkpoint::{VersionReader, VersionRecord};
 use tidemark::job_file;
-use tidemark::objects::{self, Absent};
+use tidemark::objects::Objects;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::value::Cell;
 
-/// The bug that [`a_record_that_comes_after_the_frontier_is_noticed`] notices.
-pub const MUTANT: &str = "table_record_after_frontier";
-
-const T: u64 = 1_700_000_000_000;
-const PARTITIONS: u64 = 4;
-/// Records of a partition, and the event time between two of them.
-const RECORDS: u64 = 1_200;
-const STEP: u64 = 100;
-/// Parts of the log: one is there at the first start, and each later run finds another.
-const PARTS: u64 = 8;
-const USERS: u64 = 5;
-
-const JOB: &str = r#"
-[job]
-name = "kept_tables"
-[sources.t]
-SOURCE
-time = "ts"
-out_of_orderness = "2s"
-[sources.t.fields]
-user = "string"
-[sources.t.lookup]
-level = { table = "levels", key = "user", column = "level", default = -1 }
-[tables.levels]
-file = "levels.csv"
-key = "user"
-columns = { level = "int" }
-SINCE
-[entities.user]
-key = "user"
-[views.users]
-entity = "user"
-[views.users.features]
-level = { aggregate = "latest", of = "level" }
-levels = { aggregate = "distinct", of = "level", window = "1m" }
-total = { aggregate = "sum", of = "level", window = "20s" }
-odd = { aggregate = "count", where = 'level >= 20', window = "10s" }
-"#;
-
 fn job(source: &str, since: &str) -> String {
-    JOB.replace("SOURCE", source).replace("SINCE", since)
+    kept_log::job("kept_tables", source, &format!("file = \"levels.csv\"\n{since}"))
 }
 
 /// What is told apart in a version: each user's level.
@@ -74,176 +33,59 @@ fn replace(folder: &Folder, version: u64) {
     std::fs::rename(new, folder.path().join("levels.csv")).unwrap();
 }
 
-fn event(ts: u64, user: u64) -> (Record, Record) {
-    let user = format!("u{user}");
-    let value = format!("{{\"ts\":{ts},\"user\":\"{user}\"}}");
-    (user.into_bytes(), value.into_bytes())
-}
-
-type Records = Vec<Vec<(Record, Record)>>;
-
-/// The records of all partitions from `from` on up to `to`.
-fn records(from: u64, to: u64) -> Records {
-    let of = |partition: u64| {
-        let at = |at: u64| event(T + at * STEP + partition, (at * 7 + partition) % USERS);
-        (from..to).map(at).collect()
-    };
-    (0..PARTITIONS).map(of).collect()
-}
-
-fn part(at: u64) -> Records {
-    records(RECORDS * at / PARTS, RECORDS * (at + 1) / PARTS)
-}
-
-/// A record of each partition that is so late that everything before it is sealed.
-fn closing() -> Records {
-    (0..PARTITIONS).map(|partition| vec![event(T + RECORDS * STEP + 60_000, partition)]).collect()
-}
-
-/// Sees every record that there ever is, and which version of the file it names.
-struct Watch {
-    seen: Arc<Mutex<BTreeMap<u64, (u64, u64)>>>,
-    over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Watch {
-    fn start(state: &str) -> Watch {
-        let (seen, over) = (Arc::<Mutex<BTreeMap<_, _>>>::default(), Arc::<AtomicBool>::default());
-        let objects = objects::open(state, Absent::Made).unwrap();
-        let (sees, ends) = (Arc::clone(&seen), Arc::clone(&over));
-        let look = move || {
-            while !ends.load(Ordering::Relaxed) {
-                let records = VersionRecords::new(&*objects);
-                let numbers = records.numbers().unwrap().remove("levels").unwrap_or_default();
-                for number in numbers {
-                    if sees.lock().unwrap().contains_key(&number) {
-                        continue;
-                    }
-                    // It may have gone just now: then it is missed below.
-                    let Ok(record) = records.read("levels", number) else { continue };
-                    if let Some(version) = version_of(&*objects, &record) {
-                        sees.lock().unwrap().insert(number, (record.from, version));
-                    }
-                }
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        };
-        Watch { seen, over, thread: Some(std::thread::spawn(look)) }
-    }
-
-    fn count(&self) -> usize {
-        self.seen.lock().unwrap().len()
-    }
-
-    /// The versions by the time that they are seen from, as all records together say it.
-    fn end(mut self) -> BTreeMap<u64, u64> {
-        self.over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
-        let seen = self.seen.lock().unwrap();
-        assert!(seen.keys().copied().eq(1..=seen.len() as u64), "none was missed: {seen:?}");
-        let mut times = BTreeMap::new();
-        for (from, version) in seen.values() {
-            times.insert(*from, *version);
-        }
-        assert!(seen.values().is_sorted_by_key(|(from, _)| from), "{seen:?}");
-        times
-    }
-}
-
-fn version_of(objects: &dyn objects::Objects, record: &VersionRecord) -> Option<u64> {
+/// From when on a version is seen, and which of the file it is.
+fn version_of(objects: &dyn Objects, record: &VersionRecord) -> Option<(u64, u64)> {
     let rows = VersionReader::open(objects, "levels", &record.rows, None).ok()?.rows(0).ok()?;
     match rows.first()?.row.cells.first()? {
-        Cell::Word(level) => Some(level / 10),
+        Cell::Word(level) => Some((record.from, level / 10)),
         other => panic!("{other:?}"),
     }
 }
 
-/// A job on a topic, with a table, whose records go on while it is killed.
+/// A job with a table of a file.
 struct World {
-    folder: Folder,
-    redis: Redis,
-    topic: String,
-    watch: Watch,
+    job: KeptJob<(u64, u64)>,
     /// The newest version of the file.
     version: u64,
-    log: Records,
+}
+
+impl Deref for World {
+    type Target = KeptJob<(u64, u64)>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.job
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.job
+    }
 }
 
 impl World {
     fn new(name: &str) -> World {
-        let folder = Folder::new(name);
-        folder.write("job.toml", job("topic = \"t\"", "reload = \"100ms\""));
-        replace(&folder, 1);
-        let (state, sealed) = (folder.file("state"), folder.file("sealed.jsonl"));
-        settings(
-            folder.path(),
-            &format!(
-                "[sealed]\npath = {sealed:?}\n[state]\nurl = {state:?}\n\
-                 checkpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n"
-            ),
-        );
-        let first = part(0);
-        let topic = topic(&first);
-        let watch = Watch::start(&state);
-        World { folder, redis: Redis::start(&[]), topic, watch, version: 1, log: first }
-    }
-
-    fn start(&self, workers: usize, more: &[(&str, &str)]) -> Process {
-        let (brokers, port) = (run::kafka().bootstrap_servers, self.redis.port.to_string());
-        let workers = workers.to_string();
-        let mut variables = vec![
-            ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
-            ("KAFKA_TOPIC", &self.topic),
-            ("REDIS_HOST", "127.0.0.1"),
-            ("REDIS_PORT", &port),
-            ("PARALLELISM", &workers),
-        ];
-        variables.extend(more);
-        Process::start(self.folder.path(), &self.folder.file("job.toml"), &variables)
-    }
-
-    fn write(&mut self, records: &Records) {
-        write(&self.topic, records);
-        self.log.iter_mut().zip(records).for_each(|(log, more)| log.extend_from_slice(more));
+        let world = KeptJob::new(name, version_of);
+        world.folder.write("job.toml", job("topic = \"t\"", "reload = \"100ms\""));
+        replace(&world.folder, 1);
+        World { job: world, version: 1 }
     }
 
     fn replace(&mut self) {
         self.version += 1;
-        replace(&self.folder, self.version);
+        replace(&self.job.folder, self.version);
     }
 
-    fn sealed(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("sealed.jsonl")).unwrap_or_default()
-    }
-
-    /// Lets the job come to its end undisturbed, and holds what it has given out against a run in which
-    /// each version is seen from the time on that its record says.
-    fn end(mut self) -> Result<BTreeMap<u64, u64>, String> {
-        let mut job = self.start(2, &[]);
-        job.until_ready();
-        self.write(&closing());
-        let lines = (RECORDS * PARTITIONS) as usize;
-        until("all to be sealed", || self.sealed().lines().count() >= lines);
-        let (folder, log) = (Folder::new("kept-tables-undisturbed"), self.log.clone());
-        let redis = self.redis;
-        let path = self.folder.path().join("sealed.jsonl");
-        let times = self.watch.end();
-        let plan = undisturbed(&folder, &times);
-        let values = log.iter().map(|records| records.iter().map(|r| r.1.clone()).collect());
-        let expected = memory::replay(&plan, &values.collect(), &Run::default());
-        let sealed = std::fs::read_to_string(&path).unwrap();
-        if !expected.sealed.starts_with(&sealed) {
-            let mut lines = sealed.lines().zip(expected.sealed.lines());
-            let first = lines.find(|(is, should)| is != should);
-            return Err(format!("sealed rows are others, {times:?}; the first: {first:?}"));
-        }
-        until_stored(&redis, &hashes_of(&plan, &expected));
-        job.stop("TERM");
+    /// Holds what the job gives out against a run in which each version is seen from the time on that its
+    /// record says: gives the versions by that time.
+    fn end(self) -> Result<BTreeMap<u64, u64>, String> {
+        let times = |seen: Vec<(u64, u64)>| {
+            assert!(seen.is_sorted_by_key(|(from, _)| *from), "{seen:?}");
+            seen.into_iter().collect::<BTreeMap<_, _>>()
+        };
+        let (times, folder) = self.job.end(times, undisturbed)?;
         let verified =
-            command().args(["checkpoint", "verify", &self.folder.file("state")]).output().unwrap();
+            command().args(["checkpoint", "verify", &folder.file("state")]).output().unwrap();
         assert!(verified.status.success(), "{verified:?}");
         Ok(times)
     }
@@ -291,11 +133,7 @@ fn a_job_that_is_killed_between_versions_of_a_table_gives_what_the_records_of_ve
             if rng.random_bool(0.8) {
                 world.replace();
                 // Its record, or the end of the process.
-                let start = Instant::now();
-                while world.watch.count() == before && start.elapsed() < Duration::from_secs(2) {
-                    std::thread::sleep(Duration::from_millis(5));
-                }
-                running += usize::from(world.watch.count() > before);
+                running += usize::from(world.watch.until_more(before));
             }
             world.write(&records(middle, RECORDS * (at + 1) / PARTS));
             std::thread::sleep(Duration::from_millis(rng.random_range(0..1_000)));

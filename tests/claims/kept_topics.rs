@@ -3,21 +3,18 @@
 
 use crate::folder::Folder;
 use crate::kafka::{admin, wait_for};
-use crate::kept_tables::MUTANT;
-use crate::memory::{self, Record, Run};
-use crate::redis_server::Redis;
-use crate::run::{self, Process, command, hashes_of, settings, until, until_stored};
+use crate::kept_log::{self, KeptJob, MUTANT, PARTS, RECORDS, STEP, T, USERS, part, records};
+use crate::run::{self, command, until};
 use crate::servers::shared_kafka;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use rdkafka::admin::AdminOptions;
 use rdkafka::{Offset, TopicPartitionList};
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 use tidemark::checkpoint::{VersionReader, VersionRecord, VersionRecords};
 use tidemark::job_file;
 use tidemark::kafka::{create_topic, produce};
@@ -25,120 +22,15 @@ use tidemark::objects::{self, Absent, Objects};
 use tidemark_operators::plan::Plan;
 use tidemark_operators::value::Cell;
 
-const T: u64 = 1_700_000_000_000;
-const PARTITIONS: u64 = 4;
-/// Records of a partition, and the event time between two of them.
-const RECORDS: u64 = 1_200;
-const STEP: u64 = 100;
-/// Parts of the log: one is there at the first start, and each later run finds another.
-const PARTS: u64 = 8;
-const USERS: u64 = 5;
 /// What a lookup gives that finds no row.
 const NONE: i64 = -1;
 
-const JOB: &str = r#"
-[job]
-name = "kept_topics"
-[sources.t]
-SOURCE
-time = "ts"
-out_of_orderness = "2s"
-[sources.t.fields]
-user = "string"
-[sources.t.lookup]
-level = { table = "levels", key = "user", column = "level", default = -1 }
-[tables.levels]
-TABLE
-key = "user"
-columns = { level = "int" }
-[entities.user]
-key = "user"
-[views.users]
-entity = "user"
-[views.users.features]
-level = { aggregate = "latest", of = "level" }
-levels = { aggregate = "distinct", of = "level", window = "1m" }
-total = { aggregate = "sum", of = "level", window = "20s" }
-odd = { aggregate = "count", where = 'level >= 20', window = "10s" }
-"#;
-
 fn job(table: &str) -> String {
-    JOB.replace("SOURCE", "topic = \"t\"").replace("TABLE", table)
-}
-
-fn event(ts: u64, user: u64) -> (Record, Record) {
-    let user = format!("u{user}");
-    let value = format!("{{\"ts\":{ts},\"user\":\"{user}\"}}");
-    (user.into_bytes(), value.into_bytes())
-}
-
-type Records = Vec<Vec<(Record, Record)>>;
-
-/// The records of all partitions from `from` on up to `to`.
-fn records(from: u64, to: u64) -> Records {
-    let of = |partition: u64| {
-        let at = |at: u64| event(T + at * STEP + partition, (at * 7 + partition) % USERS);
-        (from..to).map(at).collect()
-    };
-    (0..PARTITIONS).map(of).collect()
-}
-
-/// A record of each partition that is so late that everything before it is sealed.
-fn closing() -> Records {
-    (0..PARTITIONS).map(|partition| vec![event(T + RECORDS * STEP + 60_000, partition)]).collect()
+    kept_log::job("kept_topics", "topic = \"t\"", table)
 }
 
 /// From when on a user has a level, as the state says it: of two of one time the last.
 type Levels = BTreeMap<(String, u64), i64>;
-
-/// Sees all that is ever kept of the table.
-struct Watch {
-    seen: Arc<Mutex<BTreeMap<u64, Levels>>>,
-    over: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Watch {
-    fn start(state: &str) -> Watch {
-        let (seen, over) = (Arc::<Mutex<BTreeMap<_, _>>>::default(), Arc::<AtomicBool>::default());
-        let objects = objects::open(state, Absent::Made).unwrap();
-        let (sees, ends) = (Arc::clone(&seen), Arc::clone(&over));
-        let look = move || {
-            while !ends.load(Ordering::Relaxed) {
-                let records = VersionRecords::new(&*objects);
-                let numbers = records.numbers().unwrap().remove("levels").unwrap_or_default();
-                for number in numbers {
-                    if sees.lock().unwrap().contains_key(&number) {
-                        continue;
-                    }
-                    // It may have gone just now: then it is missed below.
-                    let Ok(record) = records.read("levels", number) else { continue };
-                    if let Some(levels) = levels_of(&*objects, &record) {
-                        sees.lock().unwrap().insert(number, levels);
-                    }
-                }
-                std::thread::sleep(Duration::from_millis(2));
-            }
-        };
-        Watch { seen, over, thread: Some(std::thread::spawn(look)) }
-    }
-
-    fn count(&self) -> usize {
-        self.seen.lock().unwrap().len()
-    }
-
-    fn end(mut self) -> Levels {
-        self.over.store(true, Ordering::Relaxed);
-        if let Some(thread) = self.thread.take() {
-            thread.join().unwrap();
-        }
-        let seen = self.seen.lock().unwrap();
-        assert!(seen.keys().copied().eq(1..=seen.len() as u64), "none was missed: {seen:?}");
-        let mut levels = Levels::new();
-        seen.values().for_each(|more| levels.extend(more.clone()));
-        levels
-    }
-}
 
 fn levels_of(objects: &dyn Objects, record: &VersionRecord) -> Option<Levels> {
     let version = VersionReader::open(objects, "levels", &record.rows, None).ok()?;
@@ -156,62 +48,47 @@ fn levels_of(objects: &dyn Objects, record: &VersionRecord) -> Option<Levels> {
     Some(levels)
 }
 
-/// A job on a topic, with a table that is another one, whose records go on while it is killed.
+/// All that was kept, together.
+fn all(seen: Vec<Levels>) -> Levels {
+    seen.into_iter().flatten().collect()
+}
+
+/// A job with a table that is a topic.
 struct World {
-    folder: Folder,
-    redis: Redis,
-    topic: String,
+    job: KeptJob<Levels>,
     table: String,
-    watch: Watch,
-    log: Records,
     /// The newest level.
     level: u64,
 }
 
+impl Deref for World {
+    type Target = KeptJob<Levels>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.job
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.job
+    }
+}
+
 impl World {
     fn new(name: &str) -> World {
-        let folder = Folder::new(name);
-        let first = records(0, RECORDS / PARTS);
-        let topic = run::topic(&first);
-        let table = format!("{topic}-levels");
+        let world = KeptJob::new(name, levels_of);
+        let table = format!("{}-levels", world.topic);
         // So that its records may be removed by hand, too.
         let policy = [("cleanup.policy", "compact,delete"), ("retention.ms", "-1")];
         assert!(create_topic(&run::kafka(), &table, 2, &policy).unwrap());
         let of_topic = format!(
             "topic = \"{table}\"\ntime = \"since\"\nout_of_orderness = \"1s\"\nidle_after = \"300ms\""
         );
-        folder.write("job.toml", job(&of_topic));
-        let (state, sealed) = (folder.file("state"), folder.file("sealed.jsonl"));
-        settings(
-            folder.path(),
-            &format!(
-                "[sealed]\npath = {sealed:?}\n[state]\nurl = {state:?}\n\
-                 checkpoint_interval = \"100ms\"\nsnapshot_interval = \"1s\"\n"
-            ),
-        );
-        let (redis, watch) = (Redis::start(&[]), Watch::start(&state));
-        let mut world = World { folder, redis, topic, table, watch, log: first, level: 0 };
+        world.folder.write("job.toml", job(&of_topic));
+        let mut world = World { job: world, table, level: 0 };
         (0..USERS).for_each(|user| world.update(user, Some(T)));
         world
-    }
-
-    fn start(&self, workers: usize, more: &[(&str, &str)]) -> Process {
-        let (brokers, port) = (run::kafka().bootstrap_servers, self.redis.port.to_string());
-        let workers = workers.to_string();
-        let mut variables = vec![
-            ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
-            ("KAFKA_TOPIC", &self.topic),
-            ("REDIS_HOST", "127.0.0.1"),
-            ("REDIS_PORT", &port),
-            ("PARALLELISM", &workers),
-        ];
-        variables.extend(more);
-        Process::start(self.folder.path(), &self.folder.file("job.toml"), &variables)
-    }
-
-    fn write(&mut self, records: &Records) {
-        run::write(&self.topic, records);
-        self.log.iter_mut().zip(records).for_each(|(log, more)| log.extend_from_slice(more));
     }
 
     /// A user gets another level, `since` then; `None`: the row is deleted.
@@ -251,44 +128,12 @@ impl World {
         wait_for(admin(shared_kafka()).delete_records(&upto, &AdminOptions::new())).unwrap();
     }
 
-    fn sealed(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("sealed.jsonl")).unwrap_or_default()
-    }
-
-    /// Waits until more is kept than `before`, or a while: the process may be gone.
-    fn until_kept(&self, before: usize) -> bool {
-        let start = Instant::now();
-        while self.watch.count() == before && start.elapsed() < Duration::from_secs(2) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        self.watch.count() > before
-    }
-
-    /// Lets the job come to its end undisturbed, and holds what it has given out against a replay in which
-    /// each update is seen from the time on that the state says.
-    fn end(mut self) -> Result<Levels, String> {
-        let mut job = self.start(2, &[]);
-        job.until_ready();
-        self.write(&closing());
-        let lines = (RECORDS * PARTITIONS) as usize;
-        until("all to be sealed", || self.sealed().lines().count() >= lines);
-        let (folder, log) = (Folder::new("kept-topics-undisturbed"), self.log.clone());
-        let redis = self.redis;
-        let path = self.folder.path().join("sealed.jsonl");
-        let levels = self.watch.end();
-        let plan = undisturbed(&folder, &levels);
-        let values = log.iter().map(|records| records.iter().map(|r| r.1.clone()).collect());
-        let expected = memory::replay(&plan, &values.collect(), &Run::default());
-        let sealed = std::fs::read_to_string(&path).unwrap();
-        if !expected.sealed.starts_with(&sealed) {
-            let mut lines = sealed.lines().zip(expected.sealed.lines());
-            let first = lines.find(|(is, should)| is != should);
-            return Err(format!("sealed rows are others, {levels:?}; the first: {first:?}"));
-        }
-        until_stored(&redis, &hashes_of(&plan, &expected));
-        job.stop("TERM");
+    /// Holds what the job gives out against a replay in which each update is seen from the time on that the
+    /// state says.
+    fn end(self) -> Result<Levels, String> {
+        let (levels, folder) = self.job.end(all, undisturbed)?;
         for (what, says) in [("verify", "no fault"), ("show", "TOPIC"), ("ls", "TABLE VERSIONS")] {
-            let asked = ["checkpoint", what, &self.folder.file("state")];
+            let asked = ["checkpoint", what, &folder.file("state")];
             let output = command().args(asked).output().unwrap();
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
             assert!(output.status.success() && said.contains(says), "{what}: {output:?}");
@@ -337,7 +182,7 @@ fn a_job_that_is_killed_between_updates_of_a_topic_gives_what_the_state_says_of_
             for _ in 0..rng.random_range(1..4) {
                 let before = world.watch.count();
                 world.updates(&mut rng, middle);
-                running += usize::from(world.until_kept(before));
+                running += usize::from(world.watch.until_more(before));
             }
             world.write(&records(middle, RECORDS * (at + 1) / PARTS));
             std::thread::sleep(Duration::from_millis(rng.random_range(0..1_000)));
@@ -372,7 +217,7 @@ fn killed_before_it_is_kept(mutant: Option<(&str, &str)>) -> Result<Levels, Stri
     // So that it is seen from where the table stands.
     (0..USERS).for_each(|user| world.update(user, Some(T)));
     for at in 1..PARTS {
-        world.write(&records(RECORDS * at / PARTS, RECORDS * (at + 1) / PARTS));
+        world.write(&part(at));
         std::thread::sleep(Duration::from_millis(500));
     }
     assert_eq!(job.wait().code(), None, "it was killed: {}", job.log());
@@ -420,21 +265,12 @@ fn a_topic_of_a_table_that_was_made_anew_is_refused_until_that_is_accepted() {
     for part in ["the table \"levels\" cannot go on", "--accept-changed-topic levels"] {
         assert!(said.contains(part), "{part:?} is missing in: {said}");
     }
-    let arguments = ["--accept-changed-topic", "levels"];
-    let (brokers, port) = (run::kafka().bootstrap_servers, world.redis.port.to_string());
-    let variables = [
-        ("KAFKA_BOOTSTRAP_SERVERS", brokers.as_str()),
-        ("KAFKA_TOPIC", &world.topic),
-        ("REDIS_HOST", "127.0.0.1"),
-        ("REDIS_PORT", &port),
-    ];
     let before = world.watch.count();
-    let path = world.folder.file("job.toml");
-    let mut job = Process::start_with(world.folder.path(), &path, &variables, &arguments);
+    let mut job = world.start_with(&[], &["--accept-changed-topic", "levels"]);
     job.until_ready();
     until("what it says now to be kept", || world.watch.count() > before + 1);
     job.stop("TERM");
-    let levels = world.watch.end();
+    let levels = all(world.job.watch.end());
     let newest = levels.iter().rfind(|((user, _), _)| user == "u1").unwrap();
     assert_eq!(*newest.1, world.level.cast_signed());
     assert!(levels.contains_key(&("u2".to_owned(), T)), "the rows of before stay: {levels:?}");

@@ -99,6 +99,8 @@ mod kafka;
 #[cfg(test)]
 mod kafka_record;
 #[cfg(test)]
+mod kept_log;
+#[cfg(test)]
 mod kept_tables;
 #[cfg(test)]
 mod kept_topics;

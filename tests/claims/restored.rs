@@ -6,6 +6,7 @@ mod forgotten;
 mod merged;
 mod story;
 mod system;
+mod telling;
 
 use merged::merged;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
@@ -13,16 +14,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use story::Story;
 use system::{Mode, System, parts};
+use telling::Telling;
 
 /// A story told to two systems: one that is never stopped, and one that is stopped and made again.
 struct Trial {
-    story: Story,
-    rng: SmallRng,
-    /// Arrivals told so far.
-    told: usize,
-    /// The live clock, and below what all is sealed.
-    clock: u64,
-    frontier: u64,
+    telling: Telling,
     steady: System,
     stopped: System,
     /// Chunks that have come back, of those that were stopped.
@@ -37,82 +33,57 @@ impl Trial {
         let steady = System::new(&story.changed, 1, Mode::ROWS);
         let stopped = System::new(&story.plan, rng.random_range(1..4), mode);
         let what = format!("seed {seed}, {mode:?}");
-        Trial { story, rng, told: 0, clock: 0, frontier: 0, steady, stopped, back: 0, what }
+        Trial { telling: Telling::new(story, rng), steady, stopped, back: 0, what }
     }
 
     /// Some more of the story, some of which is sealed.
     fn go_on(&mut self) {
         self.tell();
-        if self.rng.random_bool(0.6) {
+        if self.telling.rng.random_bool(0.6) {
             self.seal();
         }
     }
 
-    /// Some more of the story.
     fn tell(&mut self) {
-        let to = (self.told + self.rng.random_range(1..40)).min(self.story.arrivals.len());
-        let arrived = &self.story.arrivals[self.told..to];
-        let said = arrived.iter().map(|arrival| arrival.clock).max().unwrap_or(0);
-        let silence = if self.rng.random_bool(0.2) { self.rng.random_range(0..300) } else { 0 };
-        self.clock = self.clock.max(said) + silence;
-        for system in [&mut self.steady, &mut self.stopped] {
-            system.advance(self.clock);
-            system.arrive(&self.story, self.told..to);
-        }
-        self.told = to;
+        self.telling.tell(usize::MAX, [&mut self.steady, &mut self.stopped]);
     }
 
-    /// Some more is sealed: nothing older is to come.
     fn seal(&mut self) {
-        let most = self.story.least_to_come(self.told).min(self.clock + 1);
-        if most <= self.frontier {
-            return;
-        }
-        let back = if self.rng.random() { 0 } else { self.rng.random_range(0..100) };
-        self.frontier = self.frontier.max(most.saturating_sub(back));
-        for system in [&mut self.steady, &mut self.stopped] {
-            system.seal(self.frontier, self.rng.random_range(1..200));
-        }
+        self.telling.seal([&mut self.steady, &mut self.stopped]);
     }
 
     /// Saves at `S`, goes on to the cut `G`, stops there or after it, and makes all again.
     fn stop(&mut self) {
-        let snapshot = self.frontier;
+        let snapshot = self.telling.frontier;
         let mut saving = self.stopped.begin_save(snapshot);
-        while self.stopped.save_more(&mut saving, self.rng.random_range(1..20)) {
+        while self.stopped.save_more(&mut saving, self.telling.rng.random_range(1..20)) {
             // What is sealed waits for it; live windows do not.
-            if self.rng.random_bool(0.03) {
+            if self.telling.rng.random_bool(0.03) {
                 self.tell();
             }
         }
         let saved = saving.saved;
-        for _ in 0..self.rng.random_range(0..4) {
+        for _ in 0..self.telling.rng.random_range(0..4) {
             self.go_on();
         }
-        let cut = self.rng.random_range(snapshot..=self.frontier);
+        let cut = self.telling.rng.random_range(snapshot..=self.telling.frontier);
         let mut rows = self.stopped.rows_before(cut);
-        if self.rng.random_bool(0.3) {
-            rows = merged(rows, &mut self.rng);
+        if self.telling.rng.random_bool(0.3) {
+            rows = merged(rows, &mut self.telling.rng);
             self.what += ", merged";
         }
         let same = Arc::ptr_eq(&self.stopped.plan, &self.steady.plan);
         let own = self.stopped.mode.rows && same;
         let given = if own { &self.stopped } else { &self.steady };
         let sealed = given.sealed_before(cut);
-        let workers = self.rng.random_range(1..4);
-        let mode = Mode::random(&mut self.rng);
-        let plans = (&self.story.changed, &*self.stopped.plan);
-        let budget = self.rng.random_range(1..500);
+        let workers = self.telling.rng.random_range(1..4);
+        let mode = Mode::random(&mut self.telling.rng);
+        let plans = (&self.telling.story.changed, &*self.stopped.plan);
+        let budget = self.telling.rng.random_range(1..500);
         let mut again =
             System::restore(plans, workers, mode, &rows, (&saved, snapshot), cut, budget).unwrap();
         again.sealed = sealed;
-        // What is at or after the cut is read again, the clock being anywhere from the cut on.
-        let again_clock = self.rng.random_range(cut.saturating_sub(1)..=self.clock);
-        again.advance(again_clock);
-        again.arrive_from(&self.story, 0..self.told, cut);
-        again.advance(self.clock);
-        again.seal(self.frontier, self.rng.random_range(1..200));
-        again.touch_all(self.rng.random_range(1..20));
+        self.telling.catch_up(&mut again, cut);
         self.back += self.stopped.came_back();
         self.stopped = again;
         self.what += &format!(", stopped as of {snapshot} at {cut} for {workers}");
@@ -131,24 +102,15 @@ impl Trial {
             self.stopped.sealed.clone_from(&self.steady.sealed);
         }
         if self.stopped.mode.rebuilt == 0 {
-            let saved =
-                [&mut self.steady, &mut self.stopped].map(|s| parts(&s.save(self.frontier, 7)));
-            same(&saved[1], &saved[0], &format!("state as of {}, {what}", self.frontier));
+            let saved = [&mut self.steady, &mut self.stopped]
+                .map(|s| parts(&s.save(self.telling.frontier, 7)));
+            same(&saved[1], &saved[0], &format!("state as of {}, {what}", self.telling.frontier));
         }
     }
 
     /// All goes, and nothing is left.
     fn end(&mut self) {
-        self.clock = self.clock.max(self.story.newest()) + 1;
-        self.frontier = self.clock + 40 * 24 * 3_600_000;
-        for system in [&mut self.steady, &mut self.stopped] {
-            system.advance(self.frontier - 1);
-            system.seal(self.frontier, u64::MAX);
-            system.live();
-            // What is let go of follows what was given out.
-            system.seal(self.frontier + 1, u64::MAX);
-            assert_eq!(system.held(), (0, 0), "rows and names are left, {}", self.what);
-        }
+        self.telling.end([&mut self.steady, &mut self.stopped], &self.what);
         assert!(self.stopped.live().is_empty(), "{}", self.what);
     }
 }
@@ -171,9 +133,8 @@ fn same<T: PartialEq + Debug>(
 /// How many chunks have come back.
 fn play(story: Story, seed: u64, stops: usize) -> u64 {
     let mut trial = Trial::new(story, seed);
-    let each = trial.story.arrivals.len() / (stops + 1);
     for stop in 1..=stops + 1 {
-        while trial.told < (each * stop).min(trial.story.arrivals.len()) {
+        while !trial.telling.has_come_to(stop, stops + 1) {
             trial.go_on();
         }
         if stop <= stops {
@@ -181,7 +142,7 @@ fn play(story: Story, seed: u64, stops: usize) -> u64 {
         }
         trial.check();
     }
-    while trial.told < trial.story.arrivals.len() {
+    while !trial.telling.is_over() {
         trial.go_on();
     }
     trial.check();

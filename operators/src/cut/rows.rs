@@ -1,6 +1,7 @@
 //! Rows of a timeline, by value.
 
 use super::Texts;
+use crate::event_batch::retain;
 use crate::time::EventTime;
 
 /// Sealed rows of one entity type, in the order of the log: by time, and those of one entity and time
@@ -71,10 +72,6 @@ impl TimelineRows {
 
     /// Leaves out the rows for which `keep` does not hold. Ids and values stay listed.
     pub fn retain(&mut self, keep: &[bool]) {
-        fn retain<T>(column: &mut Vec<T>, keep: &[bool]) {
-            let mut keep = keep.iter();
-            column.retain(|_| keep.next().copied().unwrap_or(false));
-        }
         retain(&mut self.times, keep);
         retain(&mut self.entities, keep);
         retain(&mut self.bits, keep);

@@ -148,9 +148,14 @@ impl TopicTable {
         Ok(self.loaded)
     }
 
+    /// From when on what is read while the capability is at `at` is seen at the earliest.
+    fn not_before(&self, at: EventTime) -> EventTime {
+        self.unkept.as_ref().map_or(at, |unkept| unkept.not_before().max(at))
+    }
+
     /// Takes over the partitions that have appeared.
     fn adopt(&mut self, at: EventTime, now: Millis) {
-        let from = self.unkept.as_ref().map_or(at, |unkept| unkept.not_before().max(at));
+        let from = self.not_before(at);
         for reader in self.feed.partitions.appeared() {
             let number = reader.id().partition;
             let mut owned = Owned::new(reader, &self.source, now, from);
@@ -179,6 +184,7 @@ impl TopicTable {
         metrics: &TableMetrics,
         updates: &mut Vec<Update>,
     ) {
+        let least = self.not_before(at);
         let owned = &mut self.owned[partition];
         let Some(record) = owned.raw.records.get(owned.next).cloned() else { return };
         owned.next += 1;
@@ -189,7 +195,6 @@ impl TopicTable {
         match outcome {
             Ok((key, time, cells)) => {
                 let began = if cells.is_none() { self.history.began(&key) } else { None };
-                let least = self.unkept.as_ref().map_or(at, |unkept| unkept.not_before().max(at));
                 let from = time.or(began).map_or(least, |time| time.max(least));
                 // What has no time says nothing of how far the topic is: were it taken for a sign of
                 // life, a stream of deletions would hold the watermark, and sealing, for ever.

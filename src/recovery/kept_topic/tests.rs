@@ -9,6 +9,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use tidemark_operators::cut::RecordCheck;
 use tidemark_operators::plan::{Matching, SourcePlan, TableColumn, TablePlan, TimeField, TimeUnit};
 use tidemark_operators::value::Type;
 

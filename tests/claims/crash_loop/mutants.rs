@@ -173,6 +173,6 @@ fn every_bug_that_the_product_can_be_told_to_have_is_among_those_that_are_caught
         }
     }
     let mut caught: BTreeSet<String> = MUTANTS.iter().map(|(name, _)| (*name).to_owned()).collect();
-    caught.insert(crate::kept_tables::MUTANT.to_owned());
+    caught.insert(crate::kept_log::MUTANT.to_owned());
     assert_eq!(found, caught);
 }

@@ -4,6 +4,7 @@
 use super::same;
 use super::story::Story;
 use super::system::{Mode, System, Unseen, parts};
+use super::telling::Telling;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng, rngs::SmallRng};
 use std::collections::BTreeMap;
@@ -11,11 +12,7 @@ use tidemark_operators::cut::Forgotten;
 
 /// A story told to two systems: one that was never told what the other one forgets.
 struct Trial {
-    story: Story,
-    rng: SmallRng,
-    told: usize,
-    clock: u64,
-    frontier: u64,
+    telling: Telling,
     untold: System,
     forgets: System,
     /// By the place in the story.
@@ -55,12 +52,12 @@ impl Trial {
         }
         let forgets = System::new(&story.plan, rng.random_range(1..4), mode);
         let what = format!("seed {seed}, {mode:?}, {due:?}");
-        let (told, clock, frontier, forgotten) = (0, 0, 0, Vec::new());
-        Trial { story, rng, told, clock, frontier, untold, forgets, due, forgotten, what }
+        let telling = Telling::new(story, rng);
+        Trial { telling, untold, forgets, due, forgotten: Vec::new(), what }
     }
 
     fn go_on(&mut self) {
-        for (entity, id) in self.due.remove(&self.told).unwrap_or_default() {
+        for (entity, id) in self.due.remove(&self.telling.told).unwrap_or_default() {
             let new = self.forgets.forget(entity, &id);
             let known =
                 self.forgotten.iter_mut().find(|(of, one)| *of == entity && one.id == new.id);
@@ -70,7 +67,7 @@ impl Trial {
             }
         }
         self.tell();
-        if self.rng.random_bool(0.6) {
+        if self.telling.rng.random_bool(0.6) {
             self.seal();
         }
     }
@@ -78,61 +75,39 @@ impl Trial {
     /// Some more of the story, up to where something is forgotten.
     fn tell(&mut self) {
         let next = self.due.keys().next().copied().unwrap_or(usize::MAX);
-        let to = self.told + self.rng.random_range(1..40);
-        let to = to.min(self.story.arrivals.len()).min(next);
-        let arrived = &self.story.arrivals[self.told..to];
-        let said = arrived.iter().map(|arrival| arrival.clock).max().unwrap_or(0);
-        let silence = if self.rng.random_bool(0.2) { self.rng.random_range(0..300) } else { 0 };
-        self.clock = self.clock.max(said) + silence;
-        for system in [&mut self.untold, &mut self.forgets] {
-            system.advance(self.clock);
-            system.arrive(&self.story, self.told..to);
-        }
-        self.told = to;
+        self.telling.tell(next, [&mut self.untold, &mut self.forgets]);
     }
 
     fn seal(&mut self) {
-        let most = self.story.least_to_come(self.told).min(self.clock + 1);
-        if most <= self.frontier {
-            return;
-        }
-        let back = if self.rng.random() { 0 } else { self.rng.random_range(0..100) };
-        self.frontier = self.frontier.max(most.saturating_sub(back));
-        for system in [&mut self.untold, &mut self.forgets] {
-            system.seal(self.frontier, self.rng.random_range(1..200));
-        }
+        self.telling.seal([&mut self.untold, &mut self.forgets]);
     }
 
     /// Saves, goes on and forgets more, stops, and makes all again from a cut before or behind that.
     fn stop(&mut self) {
-        let snapshot = self.frontier;
+        let snapshot = self.telling.frontier;
         let mut saving = self.forgets.begin_save(snapshot);
-        while self.forgets.save_more(&mut saving, self.rng.random_range(1..20)) {
-            if self.rng.random_bool(0.03) {
+        while self.forgets.save_more(&mut saving, self.telling.rng.random_range(1..20)) {
+            if self.telling.rng.random_bool(0.03) {
                 self.tell();
             }
         }
-        for _ in 0..self.rng.random_range(0..8) {
+        for _ in 0..self.telling.rng.random_range(0..8) {
             self.go_on();
         }
-        let cut = self.rng.random_range(snapshot..=self.frontier);
+        let cut = self.telling.rng.random_range(snapshot..=self.telling.frontier);
         let rows = self.forgets.rows_before(cut);
         let given = if self.forgets.mode.rows { &self.forgets } else { &self.untold };
         let sealed = given.sealed_before(cut);
-        let workers = self.rng.random_range(1..4);
-        let mode = Mode::random(&mut self.rng);
-        let plans = (&self.story.plan, &*self.story.plan);
-        let (saved, end) = ((&saving.saved, snapshot), (cut, self.rng.random_range(1..500)));
+        let workers = self.telling.rng.random_range(1..4);
+        let mode = Mode::random(&mut self.telling.rng);
+        let plans = (&self.telling.story.plan, &*self.telling.story.plan);
+        let (saved, end) =
+            ((&saving.saved, snapshot), (cut, self.telling.rng.random_range(1..500)));
         let forgotten = &self.forgotten;
         let again = System::restore_but(plans, workers, mode, &rows, saved, end, forgotten);
         let mut again = again.unwrap();
         again.sealed = sealed;
-        let again_clock = self.rng.random_range(cut.saturating_sub(1)..=self.clock);
-        again.advance(again_clock);
-        again.arrive_from(&self.story, 0..self.told, cut);
-        again.advance(self.clock);
-        again.seal(self.frontier, self.rng.random_range(1..200));
-        again.touch_all(self.rng.random_range(1..20));
+        self.telling.catch_up(&mut again, cut);
         self.forgets = again;
         self.what += &format!(", stopped as of {snapshot} at {cut} for {workers}");
     }
@@ -143,7 +118,7 @@ impl Trial {
     }
 
     fn check(&mut self) {
-        let (what, plan) = (self.what.clone(), self.story.plan.clone());
+        let (what, plan) = (self.what.clone(), self.telling.story.plan.clone());
         let live = [&mut self.untold, &mut self.forgets].map(System::live);
         let entity = |key: &str| {
             let name = key.split('/').next().unwrap_or_default();
@@ -162,9 +137,11 @@ impl Trial {
             self.forgets.sealed.clone_from(&self.untold.sealed);
         }
         if self.forgets.mode.rebuilt == 0 && self.due.is_empty() {
-            let (untold, forgets) =
-                (self.untold.save(self.frontier, 7), self.forgets.save(self.frontier, 7));
-            let what = format!("state as of {}, {what}", self.frontier);
+            let (untold, forgets) = (
+                self.untold.save(self.telling.frontier, 7),
+                self.forgets.save(self.telling.frontier, 7),
+            );
+            let what = format!("state as of {}, {what}", self.telling.frontier);
             same(parts(&forgets), parts(&untold), &what);
         }
     }
@@ -172,7 +149,7 @@ impl Trial {
     /// Rows that were given out before an entity was forgotten are out.
     fn check_sealed(&mut self, what: &str) {
         let untold: std::collections::BTreeSet<_> = self.untold.sealed.iter().cloned().collect();
-        let views = &self.story.plan.views;
+        let views = &self.telling.story.plan.views;
         let is_forgotten = |view: usize, id: &str| {
             let entity = views[view].entity;
             let all = &self.untold.unseen;
@@ -188,15 +165,7 @@ impl Trial {
     }
 
     fn end(&mut self) {
-        self.clock = self.clock.max(self.story.newest()) + 1;
-        self.frontier = self.clock + 40 * 24 * 3_600_000;
-        for system in [&mut self.untold, &mut self.forgets] {
-            system.advance(self.frontier - 1);
-            system.seal(self.frontier, u64::MAX);
-            system.live();
-            system.seal(self.frontier + 1, u64::MAX);
-            assert_eq!(system.held(), (0, 0), "rows and names are left, {}", self.what);
-        }
+        self.telling.end([&mut self.untold, &mut self.forgets], &self.what);
         assert!(self.forgets.live().is_empty(), "{}", self.what);
     }
 }
@@ -204,9 +173,8 @@ impl Trial {
 /// How many entities were forgotten of which rows were there.
 fn play(story: Story, seed: u64, stops: usize) -> usize {
     let mut trial = Trial::new(story, seed);
-    let each = trial.story.arrivals.len() / (stops + 1);
     for stop in 1..=stops + 1 {
-        while trial.told < (each * stop).min(trial.story.arrivals.len()) {
+        while !trial.telling.has_come_to(stop, stops + 1) {
             trial.go_on();
         }
         if stop <= stops {
@@ -214,7 +182,7 @@ fn play(story: Story, seed: u64, stops: usize) -> usize {
         }
         trial.check();
     }
-    while trial.told < trial.story.arrivals.len() {
+    while !trial.telling.is_over() {
         trial.go_on();
     }
     trial.check();

@@ -1,8 +1,8 @@
 //! Topics whose updates are kept, over restarts.
 
 use super::Drive;
-use super::topic::{plan, row};
-use crate::ingest::reader::{PartitionReader, Partitions, Poll, RawBatch, RawRecord, Standing};
+use super::topic::{One, plan, row};
+use crate::ingest::reader::{PartitionReader, Poll, RawBatch, RawRecord, Standing};
 use crate::origin::PartitionId;
 use crate::reference::input::{TableInput, TopicFeed, above};
 use crate::reference::kept::{TopicKeeper, TopicMark, TopicRead};
@@ -43,19 +43,6 @@ impl PartitionReader for LogReader {
 
     fn describe(&self) -> String {
         "t[0]".to_owned()
-    }
-}
-
-struct One(Option<LogReader>);
-
-impl Partitions for One {
-    fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
-        let reader = self.0.take().into_iter();
-        reader.map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect()
-    }
-
-    fn may_grow(&self) -> bool {
-        false
     }
 }
 

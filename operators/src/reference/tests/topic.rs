@@ -47,9 +47,10 @@ impl PartitionReader for Reader {
     }
 }
 
-struct One(Option<Reader>);
+/// A topic of one partition.
+pub(super) struct One<R>(pub Option<R>);
 
-impl Partitions for One {
+impl<R: PartitionReader + 'static> Partitions for One<R> {
     fn appeared(&mut self) -> Vec<Box<dyn PartitionReader>> {
         let reader = self.0.take().into_iter();
         reader.map(|reader| Box::new(reader) as Box<dyn PartitionReader>).collect()
