@@ -28,7 +28,7 @@ use crate::failure::Failure;
 use crate::file_roles::FileRoles;
 use crate::http::{HostNames, HttpServer};
 use crate::logging::{self, KeptLines, LogTarget};
-use crate::online::{Embedded, OnlineStore};
+use crate::online::{Embedded, OnlineStore, project_name};
 use crate::run::observed;
 use crate::screen::{self, Ask, ScreenState, Until};
 use crate::service::Service;
@@ -151,7 +151,8 @@ fn serve(
     let (store, service) = (Arc::clone(store), Arc::clone(service));
     let rows = EngineRows::new(store, observer.metrics.clone(), move || service.caught_up());
     let sources = RankedSources::new(vec![RowSource::Engine(rows)]);
-    FeatureServer::start(job, &serve_settings(args), names, sources).map(Some)
+    let project = project_name(&job.plan.name);
+    FeatureServer::start((job, project), &serve_settings(args), names, sources).map(Some)
 }
 
 fn served_at(args: &DemoArgs) -> SocketAddr {

@@ -5,10 +5,13 @@ use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::http::HostNames;
+use crate::run::with_topic;
 use crate::serving::{FeatureServer, RankedSources};
 use crate::signals::Stop;
-use crate::{job_file, logging};
+use crate::{connect, job_file, logging};
+use std::sync::Arc;
 use std::time::Duration;
+use tidemark_jobs::Job;
 
 /// How often it is looked whether the server is to end.
 const TICK: Duration = Duration::from_millis(50);
@@ -21,13 +24,16 @@ const TICK: Duration = Duration::from_millis(50);
 pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let mut settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
     let job = job_file::load(&args.job)?;
+    let plan = with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
+    let job = Job { plan, ..job };
     settings.serve.port = args.port.unwrap_or(settings.serve.port);
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)
         .map_err(Failure::usage)?;
     let stop = Stop::on_signals()?;
     let sources = RankedSources::open(&job.plan, &settings, None)?;
     let names = HostNames::new(settings.http.named());
-    let server = FeatureServer::start(&job, &settings.serve, names, sources)?;
+    let project = connect::redis(&settings).placing().project(&job.plan.name);
+    let server = FeatureServer::start((&job, project), &settings.serve, names, sources)?;
     while !stop.asked() {
         std::thread::sleep(TICK);
     }

@@ -106,17 +106,18 @@ pub struct FeatureServer {
 }
 
 impl FeatureServer {
-    /// Serves the features of `job` from `sources` to who asks by one of `names`.
+    /// Serves the features of `job` from `sources` to who asks by one of `names`; `project`: what Feast calls
+    /// it.
     ///
     /// # Errors
     /// When the address cannot be listened on, or no thread can be had.
     pub fn start(
-        job: &Job,
+        (job, project): (&Job, String),
         settings: &ServeSettings,
         names: HostNames,
         sources: RankedSources,
     ) -> Result<Self, Failure> {
-        let catalogue = Catalogue::new(job);
+        let catalogue = Catalogue::new(job, project);
         let serving = Arc::new(Serving {
             counts: ServingCounts::new(catalogue.views.len()),
             catalogue,

@@ -21,10 +21,14 @@ pub fn render_serving(serving: &ServingSnapshot) -> Result<String, prometheus::E
     out.add(statuses);
     let mut freshness = out.gauge(
         "feast_feature_freshness_seconds",
-        "How old values are, in seconds: by how much the clock that they are as of is behind.",
+        "How old the values of a view are, in seconds: by how much the clock that they are as of is behind.",
     );
-    if let Some(age) = serving.age {
-        freshness.sample(&[("project", &serving.project)], seconds(age));
+    let views = serving.statuses.chunk_by(|(view, ..), (next, ..)| view == next);
+    for view in views.filter_map(|statuses| statuses.first()).map(|(view, ..)| view) {
+        if let Some(age) = serving.age {
+            let of = [("feature_view", view.as_str()), ("project", &serving.project)];
+            freshness.sample(&of, seconds(age));
+        }
     }
     out.add(freshness);
     let mut fresh = out.gauge(
@@ -51,13 +55,29 @@ fn requests(out: &mut Exposition, serving: &ServingSnapshot) {
     out.add(requests);
     let mut latency = out.histogram(
         "feast_feature_server_request_latency_seconds",
-        "How long requests for features took in the feature server, in seconds.",
+        "How long requests for features took in the feature server, in seconds, by endpoint.",
     );
-    latency.buckets(&[], &serving.latency_us, 1_000_000.0);
+    for counted in &serving.requests {
+        latency.buckets(&[("endpoint", counted.endpoint)], &counted.latency_us, 1_000_000.0);
+    }
     out.add(latency);
-    let mut entities =
-        out.counter("feast_online_features_entity_count", "Entities that features were told of.");
-    entities.count(&[], serving.entities);
+    let mut reads = out.histogram(
+        "feast_feature_server_online_store_read_duration_seconds",
+        "How long reading the rows of a question took, over all sources that were asked, in seconds.",
+    );
+    reads.buckets(&[], &serving.reads_us, 1_000_000.0);
+    out.add(reads);
+    let mut told = out.counter(
+        "feast_online_features_request_total",
+        "Questions for features that values were told of.",
+    );
+    told.count(&[], serving.entities.count());
+    out.add(told);
+    let mut entities = out.histogram(
+        "feast_online_features_entity_count",
+        "Entities of each question that features were told of.",
+    );
+    entities.buckets(&[], &serving.entities, 1.0);
     out.add(entities);
 }
 

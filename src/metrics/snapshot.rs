@@ -286,14 +286,14 @@ pub struct ServedSource {
 /// What the feature server counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServingSnapshot {
-    /// The job.
+    /// Feast's project.
     pub project: String,
     /// Requests, by endpoint.
     pub requests: Vec<RequestsCounted>,
-    /// How long they took, in us.
-    pub latency_us: HistogramSnapshot,
-    /// Entities that features were told of.
-    pub entities: u64,
+    /// How long the sources of rows took for each question, in us.
+    pub reads_us: HistogramSnapshot,
+    /// Entities of each question that features were told of.
+    pub entities: HistogramSnapshot,
     /// Values by view and status.
     pub statuses: Vec<(String, &'static str, u64)>,
     /// Questions that were compiled before.
@@ -313,7 +313,7 @@ pub struct ServingSnapshot {
 }
 
 /// Requests to one endpoint.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestsCounted {
     /// Its path.
     pub endpoint: &'static str,
@@ -321,6 +321,8 @@ pub struct RequestsCounted {
     pub answered: u64,
     /// Those that did not.
     pub refused: u64,
+    /// How long they took, in us.
+    pub latency_us: HistogramSnapshot,
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The feature server of a run.
 
 use crate::config::Settings;
+use crate::connect;
 use crate::engine::Observer;
 use crate::failure::Failure;
 use crate::http::HostNames;
@@ -31,5 +32,6 @@ pub(super) fn serve(
         .with_incomplete(move || told.incomplete());
     let sources = RankedSources::open(&job.plan, settings, Some(rows))?;
     let names = HostNames::new(settings.http.named());
-    FeatureServer::start(job, &settings.serve, names, sources).map(Some)
+    let project = connect::redis(settings).placing().project(&job.plan.name);
+    FeatureServer::start((job, project), &settings.serve, names, sources).map(Some)
 }

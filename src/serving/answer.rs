@@ -130,7 +130,8 @@ impl AnswerForm<'_> {
         trim_comma(out);
     }
 
-    fn metadata(&self, ask: &AskedFeatures, freshness: &Freshness, out: &mut Vec<u8>) {
+    /// Appends whose the values are and as of when, with a comma before it.
+    pub fn metadata(&self, ask: &AskedFeatures, freshness: &Freshness, out: &mut Vec<u8>) {
         if self.views_listed {
             out.extend_from_slice(b",\"feature_view_metadata\":[");
             for view in ask.views.iter().filter_map(|at| self.catalogue.views.get(*at)) {

@@ -12,7 +12,9 @@ use tidemark_operators::value::Type;
 
 /// Everything.
 pub(super) struct Catalogue {
-    /// The job's name, which is Feast's project.
+    /// The job's name.
+    pub job: String,
+    /// Feast's project.
     pub project: String,
     pub views: Vec<ServedView>,
     pub entities: Vec<Entity>,
@@ -54,14 +56,16 @@ impl Entity {
 }
 
 impl Catalogue {
-    pub fn new(job: &Job) -> Catalogue {
+    /// Of `job`, whose rows are in Feast's `project`.
+    pub fn new(job: &Job, project: String) -> Catalogue {
         let plan = &job.plan;
         let views: Vec<ServedView> =
             (0..plan.views.len()).filter_map(|at| view(plan, at)).collect();
         let names = views.iter().enumerate().map(|(at, view)| (view.name.clone(), at));
         let services = job.services.iter().map(|it| (it.name.clone(), it.features.clone()));
         Catalogue {
-            project: plan.name.clone(),
+            job: plan.name.clone(),
+            project,
             views_by_name: names.collect(),
             views,
             entities: plan.entities.iter().map(|it| Entity::new(plan, it)).collect(),

@@ -11,13 +11,35 @@ use serde_json::json;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// One entity as Chronon's fetcher asks for it.
 #[derive(Deserialize)]
 struct EntityKeys<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
 
 impl Serving {
-    /// The answer to a question of Chronon's fetcher: one result for each object of keys.
+    /// The features that `kind` and `name` of a path stand for.
+    pub(super) fn fetched(
+        &self,
+        kind: &str,
+        name: &str,
+    ) -> Result<Arc<AskedFeatures>, FeastError> {
+        self.compiled(format!("/{kind}/{name}"), || {
+            let full = |full_names| match kind {
+                "groupby" => self.catalogue.view(name, full_names),
+                "join" => self.catalogue.service(name, full_names),
+                _ => Err(FeastError::detail(404, "Not Found")),
+            };
+            // Chronon has no switch for it: names with their views where they would be the same without.
+            match full(false) {
+                Err(refusal) if refusal.is_collision() => full(true),
+                asked => asked,
+            }
+        })
+    }
+
+    /// The answer to a question of Chronon's fetcher: one result for each object of keys, and behind them as of
+    /// when they are, as in the metadata of an answer to Feast.
     pub(super) async fn fetch(
         &self,
         ask: &AskedFeatures,
@@ -68,7 +90,9 @@ impl Serving {
                 }
             }
         }
-        out.extend_from_slice(b"]}");
+        out.push(b']');
+        form.metadata(ask, &found.freshness, &mut out);
+        out.push(b'}');
         Ok(json_bytes(out, in_flight))
     }
 

@@ -41,7 +41,7 @@ impl FuzzedServer {
             metrics.steps.add(3);
             rows.look();
         }
-        let catalogue = Catalogue::new(&job);
+        let catalogue = Catalogue::new(&job, job.plan.name.clone());
         let settings = ServeSettings {
             // However long a target runs.
             stale_after: std::time::Duration::from_secs(86_400),

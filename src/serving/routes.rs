@@ -66,16 +66,7 @@ async fn fetched(
 ) -> Response {
     let begun = Instant::now();
     let answer = async {
-        let full = |full_names| match kind.as_str() {
-            "groupby" => serving.catalogue.view(&name, full_names),
-            "join" => serving.catalogue.service(&name, full_names),
-            _ => Err(FeastError::detail(404, "Not Found")),
-        };
-        // Chronon has no switch for it: names with their views where they would be the same without.
-        let ask = match full(false) {
-            Err(refusal) if refusal.is_collision() => full(true)?,
-            asked => asked?,
-        };
+        let ask = serving.fetched(&kind, &name)?;
         serving.fetch(&ask, &body(request).await?).await
     };
     serving.counted(1, begun, answer.await)
@@ -100,12 +91,14 @@ async fn written_elsewhere(State(serving): ServingState) -> Response {
 async fn health(State(serving): ServingState) -> Response {
     let states = serving.sources.states();
     let closed = states.iter().find(|(_, state, _)| *state == BreakerState::Closed);
+    // As of a job: what it depends on is down, and it goes on.
+    let is_well = states.iter().all(|(_, state, why)| *state == BreakerState::Closed && why.is_none());
     let each = states.iter().map(|(name, state, why)| {
         json!({ "source": name, "breaker": Breaker::from(*state).name(), "passed_over": why })
     });
     let health = json!({
-        "status": "ok",
-        "job": serving.catalogue.project,
+        "status": if is_well { "ok" } else { "degraded" },
+        "job": serving.catalogue.job,
         "version": VERSION,
         "source": closed.map(|(name, ..)| name),
         "sources": each.collect::<Vec<_>>(),
@@ -259,10 +252,13 @@ impl Serving {
         positioned: bool,
     ) -> Result<ToldRows, FeastError> {
         let asking = SourceQuestion { catalogue: &self.catalogue, ask, ids, bounds: self.bounds() };
-        let mut found = match positioned {
-            true => self.sources.read_positioned(asking).await?,
-            false => self.sources.read(asking).await?,
+        let begun = Instant::now();
+        let found = match positioned {
+            true => self.sources.read_positioned(asking).await,
+            false => self.sources.read(asking).await,
         };
+        self.counts.read(begun.elapsed());
+        let mut found = found?;
         if self.settings.incomplete == IncompleteValues::Null {
             found.hide_incomplete(asking);
         }
@@ -271,17 +267,26 @@ impl Serving {
     }
 
     fn compile(&self, question: &Question<'_>) -> Result<Arc<AskedFeatures>, FeastError> {
-        let text = question.text();
+        self.compiled(question.text(), || {
+            let full_names = question.full_names();
+            match question.service() {
+                Some(service) => self.catalogue.service(service, full_names),
+                None => self.catalogue.features(&question.features()?, full_names),
+            }
+        })
+    }
+
+    /// What was compiled for this text before, or is now.
+    pub(super) fn compiled(
+        &self,
+        text: String,
+        compile: impl FnOnce() -> Result<AskedFeatures, FeastError>,
+    ) -> Result<Arc<AskedFeatures>, FeastError> {
         let lock = || self.compiled.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ask) = lock().get(&text) {
             return Ok(ask);
         }
-        let full_names = question.full_names();
-        let ask = match question.service() {
-            Some(service) => self.catalogue.service(service, full_names)?,
-            None => self.catalogue.features(&question.features()?, full_names)?,
-        };
-        let ask = Arc::new(ask);
+        let ask = Arc::new(compile()?);
         lock().put(text, Arc::clone(&ask));
         Ok(ask)
     }

@@ -94,7 +94,7 @@ impl Server {
     ) -> Server {
         let job = tidemark_jobs::load("payments.toml", JOB).unwrap();
         let (rows, metrics) = table(&job);
-        let catalogue = Catalogue::new(&job);
+        let catalogue = Catalogue::new(&job, "feast_payments".to_owned());
         let serving = Serving {
             counts: ServingCounts::new(catalogue.views.len()),
             catalogue,
@@ -326,7 +326,7 @@ fn questions_that_cannot_be_answered_are_refused_in_the_words_of_feast() {
             404,
             feast(
                 "FeatureViewNotFoundException",
-                "Feature view nope does not exist in project payments",
+                "Feature view nope does not exist in project feast_payments",
             ),
         ),
         (
@@ -334,7 +334,7 @@ fn questions_that_cannot_be_answered_are_refused_in_the_words_of_feast() {
             404,
             feast(
                 "FeatureServiceNotFoundException",
-                "Feature service nope does not exist in project payments",
+                "Feature service nope does not exist in project feast_payments",
             ),
         ),
         (
@@ -433,7 +433,7 @@ fn other_paths_say_what_they_are_for() {
     let not_allowed = (405, json!({"detail": "Method Not Allowed"}));
     assert_eq!(server.request("GET", "/get-online-features", "", ""), not_allowed);
     let (code, health) = server.request("GET", "/health", "", "");
-    assert_eq!((code, &health["job"]), (200, &json!("payments")));
+    assert_eq!((code, &health["job"], &health["status"]), (200, &json!("payments"), &json!("ok")));
     let (code, openapi) = server.request("GET", "/openapi.json", "", "");
     assert!(code == 200 && openapi["paths"]["/get-online-features"].is_object());
 }
@@ -453,11 +453,26 @@ fn chronons_fetcher_is_answered_key_by_key() {
     let failure = json!({"status": "Failure", "error": "the key card_id is missing"});
     assert_eq!(answer["results"][1], failure);
     assert_eq!(answer["results"][2], success(missing));
+    assert!(answer["as_of"].is_u64() && answer["freshness_ms"].is_u64(), "{answer}");
+    assert_eq!((&answer["source"], &answer["stale"]), (&json!("engine"), &Json::Null));
     let (code, answer) =
         server.post("/v1/features/join/scoring", r#"[{"card_id": "c2", "shop": "17"}]"#);
     assert_eq!(code, 200, "{answer}");
     let expected = json!({"n": 9, "place": null, "shop_n": 4});
     assert_eq!(answer["results"][0]["features"], expected);
+    // Those are compiled once, too.
+    server.post("/v1/features/join/scoring", "[]");
+    let compiled = server.serving.compiled.lock().unwrap();
+    assert_eq!((compiled.hits, compiled.misses), (1, 2));
+}
+
+#[test]
+fn what_chronon_is_told_of_old_values_says_so() {
+    let server = Server::new();
+    server.live(wall_ms().unwrap() - 3_600_000);
+    let (code, answer) = server.post("/v1/features/groupby/card_5m", r#"[{"card_id": "c1"}]"#);
+    assert_eq!((code, &answer["results"][0]["features"]["n"]), (200, &Json::Null), "{answer}");
+    assert!(answer["stale"].as_str().unwrap().contains("behind"), "{answer}");
 }
 
 #[test]
@@ -484,7 +499,13 @@ fn what_is_asked_and_told_is_counted() {
     for line in [
         "feast_feature_server_request_total{endpoint=\"/get-online-features\",status=\"success\"} 2",
         "feast_feature_server_request_total{endpoint=\"/get-online-features\",status=\"error\"} 1",
-        "feast_online_features_entity_count 4",
+        "feast_feature_server_request_latency_seconds_count{endpoint=\"/get-online-features\"} 3",
+        "feast_feature_server_online_store_read_duration_seconds_count 2",
+        "feast_online_features_request_total 2",
+        "feast_online_features_entity_count_bucket{le=\"1\"} 0",
+        "feast_online_features_entity_count_bucket{le=\"5\"} 2",
+        "feast_online_features_entity_count_sum 4",
+        "feast_online_features_entity_count_count 2",
         "feast_online_features_status_total{feature_view=\"card_5m\",status=\"present\"} 2",
         "feast_online_features_status_total{feature_view=\"card_5m\",status=\"not_found\"} 2",
         "tidemark_serving_questions_total{compiled=\"hit\"} 1",

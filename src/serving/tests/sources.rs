@@ -154,6 +154,9 @@ fn when_no_source_is_current_nothing_is_told_and_when_none_answers_nobody_is_ans
         let (code, why) = none.ask(&question());
         assert!(code == 503 && why.as_str().unwrap().contains("refused"), "{code} {why}");
     }
-    assert_eq!(none.request("GET", "/ready", "", "").1["source"], Json::Null);
-    assert_eq!(none.request("GET", "/health", "", "").1["source"], Json::Null);
+    let (code, ready) = none.request("GET", "/ready", "", "");
+    assert_eq!((code, &ready["ready"], &ready["source"]), (503, &Json::Bool(false), &Json::Null));
+    // It answers, so nothing would be won by starting it again.
+    let (code, health) = none.request("GET", "/health", "", "");
+    assert_eq!((code, &health["status"], &health["source"]), (200, &json!("degraded"), &Json::Null));
 }
