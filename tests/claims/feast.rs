@@ -2,6 +2,7 @@
 
 mod history;
 mod log;
+mod materialized;
 mod offline;
 mod sentinel;
 mod servers_alike;

@@ -90,6 +90,34 @@ impl Hybrid {
         (text(&metadata["source"]), status, metadata["passed_over"].clone())
     }
 
+    /// Does something while both servers are asked, which must go on telling a value before, with and after it.
+    fn while_asked(&self, ports: [u16; 2], something: impl FnOnce()) {
+        let over = AtomicBool::new(false);
+        let answered = [const { AtomicUsize::new(0) }; 2];
+        let (over, answered) = (&over, &answered);
+        std::thread::scope(|scope| {
+            let _over = Over(over);
+            for (port, answered) in ports.iter().zip(answered) {
+                scope.spawn(move || {
+                    while !over.load(Ordering::Relaxed) {
+                        assert_eq!(self.answer(*port).1, "PRESENT");
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            let more = |count: usize| {
+                let were = answered.each_ref().map(|answered| answered.load(Ordering::Relaxed));
+                until("both to be asked", || {
+                    let mut now = answered.iter().map(|answered| answered.load(Ordering::Relaxed)).zip(were);
+                    now.all(|(now, was)| now >= was + count)
+                });
+            };
+            more(20);
+            something();
+            more(100);
+        });
+    }
+
     /// Source and status, and why it was not Redis.
     fn by(&self, port: u16) -> (String, String, String) {
         let (source, status, passed_over) = self.answer(port);
@@ -113,8 +141,9 @@ fn a_redis_that_is_shut_down_is_passed_over_for_its_replica_until_that_is_too_ol
         let present = ("redis".to_owned(), "PRESENT".to_owned(), Value::Null);
         until("Redis to be first", || hybrid.answer(port) == present);
     }
-    // One that takes what is sent and says nothing, and then one that is gone.
-    hybrid.redis.signal("STOP");
+    // One that takes what is sent and says nothing, and then one that is gone. Who asks all along is told a
+    // value each time.
+    hybrid.while_asked([in_job, served], || hybrid.redis.signal("STOP"));
     for port in [in_job, served] {
         let begun = Instant::now();
         let (source, status, passed_over) = hybrid.answer(port);
@@ -187,21 +216,15 @@ fn of_a_job_that_is_frozen_no_source_tells_a_value() {
 #[test]
 fn clients_that_are_slow_or_half_open_keep_nobody_waiting() {
     let hybrid = Hybrid::start(59, "1m");
-    let (over, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let hybrid = &hybrid;
+    let over = AtomicBool::new(false);
+    let ports = [hybrid.in_job, hybrid.server.port];
     std::thread::scope(|scope| {
-        let _over = Over(&over);
-        for port in [hybrid.in_job, hybrid.server.port] {
-            let (over, answered) = (&over, &answered);
+        let over = &over;
+        let _over = Over(over);
+        for port in ports {
             scope.spawn(move || slow_clients(port, over));
-            scope.spawn(move || {
-                while !over.load(Ordering::Relaxed) {
-                    assert_eq!(hybrid.answer(port).1, "PRESENT");
-                    answered.fetch_add(1, Ordering::Relaxed);
-                }
-            });
         }
-        until("questions to be answered among them", || answered.load(Ordering::Relaxed) >= 200);
+        hybrid.while_asked(ports, || {});
     });
 }
 

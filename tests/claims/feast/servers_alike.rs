@@ -1,5 +1,6 @@
 //! Our server answers what Feast's own server answers from the same Redis.
 
+use super::materialized::materialize_changes_nothing;
 use super::*;
 use crate::redis_server::free_port;
 use crate::serving::{FromRedis, request};
@@ -150,6 +151,8 @@ fn bodies() -> Vec<(&'static str, String)> {
             "columns of two lengths",
             format!(r#"{{{one},"entities":{{"card_id":["c"],"user_id":["u","v"]}}}}"#),
         ),
+        ("an entity type's name as the join key", format!(r#"{{{one},"entities":{{"card":["c"]}}}}"#)),
+        ("a view alone", with(r#"["transaction_stats_5m"]"#, card)),
         ("an id that is null", format!(r#"{{{one},"entities":{{"card_id":[null]}}}}"#)),
         (
             "one feature twice",
@@ -169,11 +172,24 @@ fn bodies() -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What of an error is the same: what FastAPI says of a body is compared by its kinds and places.
+/// What of an answer is the same: of values the columns; what FastAPI says of a body is compared by its kinds
+/// and places.
 fn told((code, body): (u16, Value)) -> (u16, Value) {
+    if code == 200 {
+        return (code, json!(columns(&body)));
+    }
     let Some(details) = body["detail"].as_array() else { return (code, body) };
     let kinds = details.iter().map(|detail| json!([detail["type"], detail["loc"]]));
     (code, kinds.collect())
+}
+
+/// Which of these bodies the two servers answer differently.
+fn unlike(ports: [u16; 2], bodies: &[(&str, String)]) -> Vec<String> {
+    let unlike = bodies.iter().filter_map(|(what, body)| {
+        let [stock, ours] = ports.map(|port| told(request(port, ASK, body).unwrap()));
+        (stock != ours).then(|| format!("{what}: {body}\n{stock:?}\n{ours:?}"))
+    });
+    unlike.collect()
 }
 
 #[test]
@@ -220,13 +236,7 @@ fn our_server_and_stock_feast_s_answer_alike_from_one_redis() {
         };
         assert_eq!(listed(&stock.1), listed(&ours.1), "{question}");
     }
-    for (what, body) in bodies() {
-        let ask = |port| told(request(port, ASK, &body).unwrap());
-        let (stock, ours) = (ask(stock.port), ask(ours.port));
-        if stock != ours {
-            differences.push(format!("{what}: {body}\n{stock:?}\n{ours:?}"));
-        }
-    }
+    differences.extend(unlike([stock.port, ours.port], &bodies()));
     for head in ["GET /get-online-features", "POST /nowhere", "GET /nowhere"] {
         let (stock, ours) = (request(stock.port, head, ""), request(ours.port, head, ""));
         assert_eq!(stock, ours, "{head}");
@@ -234,45 +244,9 @@ fn our_server_and_stock_feast_s_answer_alike_from_one_redis() {
     let count = differences.len();
     differences.truncate(12);
     assert!(differences.is_empty(), "{count} differ:\n{}", differences.join("\n\n"));
-    materialize_changes_nothing(&world, &rows, &mut reader);
+    materialize_changes_nothing(&world, &rows, &feast, &mut reader);
     drop(ours);
     other_stores_read_our_server(&world, &rows, &url);
-}
-
-/// Every key with its fields.
-fn dump(world: &World) -> BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>> {
-    let mut client = world.redis.client();
-    let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("\u{1}*").query(&mut client).unwrap();
-    let hash = |key: Vec<u8>| {
-        let fields = redis::cmd("HGETALL").arg(&key).query(&mut client).unwrap();
-        (key, fields)
-    };
-    keys.into_iter().map(hash).collect()
-}
-
-/// Run by mistake, with a history that is no newer than the rows and has other values.
-fn materialize_changes_nothing(
-    world: &World,
-    rows: &BTreeMap<(String, String), Value>,
-    reader: &mut Reader,
-) {
-    let before = dump(world);
-    assert!(before.len() > 100);
-    let view = "merchant_stats";
-    let history = rows.iter().filter(|((name, _), _)| name == view).map(|((_, id), row)| {
-        let mut row = row.clone();
-        for value in row.as_object_mut().unwrap().values_mut().filter(|value| value.is_i64()) {
-            *value = json!(-9);
-        }
-        row["merchant_id"] = json!(id);
-        row["event_timestamp"] = json!(1_767_225_600_000_u64);
-        row
-    });
-    let history: Vec<_> = history.collect();
-    assert!(history.len() > 50, "{}", history.len());
-    reader.ask(&json!({ "history": view, "rows": history }));
-    reader.ask(&json!({ "materialize": "2026-12-01T00:00:00", "views": [view] }));
-    assert_eq!(dump(world), before);
 }
 
 /// Feast's own clients of a server of features and of Chronon's fetcher, as the online store of a
@@ -304,4 +278,62 @@ fn other_stores_read_our_server(
         let compared = until_read(world, &mut reader, rows, false);
         assert!(compared > 1_000, "{kind}: {compared}");
     }
+}
+
+/// Questions about the job of payments, one of whose entity types has numbers for ids, and two views of another
+/// a feature of one name.
+fn bodies_of_payments() -> Vec<(&'static str, String)> {
+    let shop = |ids: &str| {
+        format!(r#"{{"features":["shop_5m:shop_n"],"entities":{{"shop":[{ids}]}}}}"#)
+    };
+    let card = r#""entities":{"card_id":["c1","nobody"]}"#;
+    let both = format!(r#"{{"features":["card_5m:n","card_1h:n"],{card}}}"#);
+    let full = format!(r#"{{"features":["card_5m:n","card_1h:n"],"full_feature_names":true,{card}}}"#);
+    vec![
+        ("numbers", shop("17, -77")),
+        ("a number in a text", shop(r#""17", "18""#)),
+        ("a fraction", shop("17.5, 18.9")),
+        ("a truth", shop("true, false")),
+        ("a text that is no number", shop(r#""x""#)),
+        ("a text of a fraction", shop(r#""17.5""#)),
+        ("null", shop("null")),
+        ("one name of two views", both),
+        ("one name of two views, with their names", full),
+    ]
+}
+
+#[test]
+fn ids_that_are_numbers_and_names_that_collide_are_answered_as_stock_feast_does() {
+    let record = |at: u64| {
+        let (card, shop) = (at % 3, 17 + at % 2);
+        let ts = 1_767_225_600_000 + at * 1_000;
+        let value = json!({
+            "ts": ts, "card_id": format!("c{card}"), "shop": shop, "amount": 2.5, "country": "AT", "ip": "10.0.0.1",
+        });
+        (format!("c{card}").into_bytes(), value.to_string().into_bytes())
+    };
+    let records: Records = vec![(0..40).map(record).collect(), Vec::new()];
+    let job = concat!(env!("CARGO_MANIFEST_DIR"), "/src/serving/tests/payments.toml");
+    let world = World::new(
+        job,
+        &records,
+        "[serve]\nstatuses = \"stock\"\nmissing = \"null\"\nstale_after = \"1h\"\n\
+         behind_max = \"36500d\"\n",
+    );
+    let rows = rows(&world.plan, &records);
+    let repo = world.repo();
+    let feast = Feast::new(&repo);
+    feast.run(&["apply"]);
+    let mut reader = Reader::start(&repo);
+    reader.told(&json!({}));
+    let process = world.start(&[]);
+    assert!(until_read(&world, &mut reader, &rows, false) > 10);
+    let url = format!("redis://127.0.0.1:{}", world.redis.port);
+    let settings = world.folder.path().join("cluster.toml");
+    let ours = FromRedis::of(std::path::Path::new(job), &settings, &url);
+    until("our server", || request(ours.port, "GET /ready", "").is_some_and(|it| it.0 == 200));
+    process.signal("STOP");
+    let stock = FeastServer::start(&feast);
+    let unlike = unlike([stock.port, ours.port], &bodies_of_payments());
+    assert!(unlike.is_empty(), "{}", unlike.join("\n\n"));
 }
