@@ -290,3 +290,40 @@ fn a_question_with_positions_is_told_what_the_job_says_of_each_row_and_by_redis_
     assert_eq!((code, &why["detail"][0]["loc"]), (422, &json!(["body", "positions"])), "{why}");
     job.stop("TERM");
 }
+
+#[test]
+fn validate_names_what_is_wrong_with_redis_the_topic_and_the_rows() {
+    let folder = Folder::new("validated");
+    settings(folder.path(), "");
+    let said = |redis: &Redis| {
+        let variables = variables(redis, "nobody-has-made-this-topic");
+        let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let (code, said) = validated(folder.path(), &variables, &[]);
+        assert_eq!(code, Some(3), "{said}");
+        said
+    };
+    let empty = Redis::start(&[]);
+    let all = said(&empty);
+    for what in
+        ["heartbeat: ", "view transaction_stats_5m: no row was found", "topic nobody-has-made-this-topic: "]
+    {
+        assert!(all.contains(&format!("FAILED  {what}")), "{what}:\n{all}");
+    }
+    assert!(all.contains(&format!("ok      redis 127.0.0.1:{}: primary", empty.port)), "{all}");
+    let primary = empty.port.to_string();
+    let replica = Redis::start(&["--replicaof", "127.0.0.1", &primary]);
+    assert!(said(&replica).contains("it is a replica"));
+    for (policy, what) in
+        [("noeviction", "bytes of memory are in use"), ("allkeys-lru", "it has evicted")]
+    {
+        let full = Redis::start(&["--maxmemory", "3mb", "--maxmemory-policy", policy]);
+        let mut client = full.client();
+        // Until there is no room, or some went to make it.
+        for key in 0..4_000 {
+            let text = "x".repeat(1_000);
+            let _ = redis::cmd("SET").arg(key).arg(text).exec(&mut client);
+        }
+        let all = said(&full);
+        assert!(all.contains("FAILED  redis") && all.contains(what), "{policy}:\n{all}");
+    }
+}
