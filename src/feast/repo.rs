@@ -20,6 +20,8 @@ use tidemark_operators::value::Type;
 
 /// The version of Feast that reads the repository in our tests.
 const FEAST_VERSION: &str = "0.67.0";
+/// A test of the repository. Feast loads every file of it: this one does nothing then.
+const TEST: &str = include_str!("test_online.py");
 
 /// Names and texts of all files; `history`: whom Feast asks what features were.
 ///
@@ -50,6 +52,7 @@ pub(super) fn files(
         ("feature_views.py", head.clone() + &views(plan, history)),
         ("services.py", head.clone() + &services(job)),
         ("requirements.txt", head.clone() + &requirements),
+        ("test_online.py", head.clone() + TEST),
     ];
     if let FeastHistory::Log(_) = history {
         files.push((MODULE_NAME, head + MODULE));

@@ -225,6 +225,10 @@ fn reads_what_the_job_computes(job: &str, profile: Profile) {
         all.iter_mut().zip(part(at)).for_each(|(all, more)| all.extend(more));
         rows(&world.plan, &all)
     };
+    let test = repo.join("test_online.py");
+    let told = std::process::Command::new(stock::environment().join("bin/python")).arg(test).output();
+    let told = told.unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     let rows = go_on(1);
     let compared = until_read(&world, &mut reader, &rows, false);
     assert!(compared > 1_000, "{compared}");
