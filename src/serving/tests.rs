@@ -439,6 +439,20 @@ fn other_paths_say_what_they_are_for() {
 }
 
 #[test]
+fn what_is_as_large_as_it_may_be_is_answered() {
+    let server = Server::new();
+    let ids = vec!["c1"; 1_000];
+    let question = json!({"features": ["card_5m:n"], "entities": {"card_id": ids}}).to_string();
+    let (code, answer) = server.post("/get-online-features", question.clone());
+    let told = answer["results"][1]["values"].as_array();
+    assert_eq!((code, told.map(Vec::len)), (200, Some(1_000)));
+    let room = (1 << 20) - question.len();
+    let longest = question + &" ".repeat(room);
+    assert_eq!(server.post("/get-online-features", longest.clone()).0, 200);
+    assert_eq!(server.post("/get-online-features", longest + " ").0, 422);
+}
+
+#[test]
 fn chronons_fetcher_is_answered_key_by_key() {
     let server = Server::new();
     let (code, answer) = server.post(
