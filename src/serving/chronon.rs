@@ -19,11 +19,7 @@ struct EntityKeys<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
 
 impl Serving {
     /// The features that `kind` and `name` of a path stand for.
-    pub(super) fn fetched(
-        &self,
-        kind: &str,
-        name: &str,
-    ) -> Result<Arc<AskedFeatures>, FeastError> {
+    pub(super) fn fetched(&self, kind: &str, name: &str) -> Result<Arc<AskedFeatures>, FeastError> {
         self.compiled(format!("/{kind}/{name}"), || {
             let full = |full_names| match kind {
                 "groupby" => self.catalogue.view(name, full_names),

@@ -92,7 +92,8 @@ async fn health(State(serving): ServingState) -> Response {
     let states = serving.sources.states();
     let closed = states.iter().find(|(_, state, _)| *state == BreakerState::Closed);
     // As of a job: what it depends on is down, and it goes on.
-    let is_well = states.iter().all(|(_, state, why)| *state == BreakerState::Closed && why.is_none());
+    let is_well =
+        states.iter().all(|(_, state, why)| *state == BreakerState::Closed && why.is_none());
     let each = states.iter().map(|(name, state, why)| {
         json!({ "source": name, "breaker": Breaker::from(*state).name(), "passed_over": why })
     });

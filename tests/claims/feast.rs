@@ -226,7 +226,8 @@ fn reads_what_the_job_computes(job: &str, profile: Profile) {
         rows(&world.plan, &all)
     };
     let test = repo.join("test_online.py");
-    let told = std::process::Command::new(stock::environment().join("bin/python")).arg(test).output();
+    let told =
+        std::process::Command::new(stock::environment().join("bin/python")).arg(test).output();
     let told = told.unwrap();
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
     let rows = go_on(1);

@@ -108,7 +108,8 @@ impl Hybrid {
             let more = |count: usize| {
                 let were = answered.each_ref().map(|answered| answered.load(Ordering::Relaxed));
                 until("both to be asked", || {
-                    let mut now = answered.iter().map(|answered| answered.load(Ordering::Relaxed)).zip(were);
+                    let mut now =
+                        answered.iter().map(|answered| answered.load(Ordering::Relaxed)).zip(were);
                     now.all(|(now, was)| now >= was + count)
                 });
             };

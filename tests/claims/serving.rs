@@ -304,9 +304,11 @@ fn validate_names_what_is_wrong_with_redis_the_topic_and_the_rows() {
     };
     let empty = Redis::start(&[]);
     let all = said(&empty);
-    for what in
-        ["heartbeat: ", "view transaction_stats_5m: no row was found", "topic nobody-has-made-this-topic: "]
-    {
+    for what in [
+        "heartbeat: ",
+        "view transaction_stats_5m: no row was found",
+        "topic nobody-has-made-this-topic: ",
+    ] {
         assert!(all.contains(&format!("FAILED  {what}")), "{what}:\n{all}");
     }
     assert!(all.contains(&format!("ok      redis 127.0.0.1:{}: primary", empty.port)), "{all}");

@@ -158,5 +158,8 @@ fn when_no_source_is_current_nothing_is_told_and_when_none_answers_nobody_is_ans
     assert_eq!((code, &ready["ready"], &ready["source"]), (503, &Json::Bool(false), &Json::Null));
     // It answers, so nothing would be won by starting it again.
     let (code, health) = none.request("GET", "/health", "", "");
-    assert_eq!((code, &health["status"], &health["source"]), (200, &json!("degraded"), &Json::Null));
+    assert_eq!(
+        (code, &health["status"], &health["source"]),
+        (200, &json!("degraded"), &Json::Null)
+    );
 }

@@ -151,7 +151,10 @@ fn bodies() -> Vec<(&'static str, String)> {
             "columns of two lengths",
             format!(r#"{{{one},"entities":{{"card_id":["c"],"user_id":["u","v"]}}}}"#),
         ),
-        ("an entity type's name as the join key", format!(r#"{{{one},"entities":{{"card":["c"]}}}}"#)),
+        (
+            "an entity type's name as the join key",
+            format!(r#"{{{one},"entities":{{"card":["c"]}}}}"#),
+        ),
         ("a view alone", with(r#"["transaction_stats_5m"]"#, card)),
         ("an id that is null", format!(r#"{{{one},"entities":{{"card_id":[null]}}}}"#)),
         (
@@ -283,12 +286,12 @@ fn other_stores_read_our_server(
 /// Questions about the job of payments, one of whose entity types has numbers for ids, and two views of another
 /// a feature of one name.
 fn bodies_of_payments() -> Vec<(&'static str, String)> {
-    let shop = |ids: &str| {
-        format!(r#"{{"features":["shop_5m:shop_n"],"entities":{{"shop":[{ids}]}}}}"#)
-    };
+    let shop =
+        |ids: &str| format!(r#"{{"features":["shop_5m:shop_n"],"entities":{{"shop":[{ids}]}}}}"#);
     let card = r#""entities":{"card_id":["c1","nobody"]}"#;
     let both = format!(r#"{{"features":["card_5m:n","card_1h:n"],{card}}}"#);
-    let full = format!(r#"{{"features":["card_5m:n","card_1h:n"],"full_feature_names":true,{card}}}"#);
+    let full =
+        format!(r#"{{"features":["card_5m:n","card_1h:n"],"full_feature_names":true,{card}}}"#);
     vec![
         ("numbers", shop("17, -77")),
         ("a number in a text", shop(r#""17", "18""#)),
