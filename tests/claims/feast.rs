@@ -1,5 +1,6 @@
 //! Stock Feast reads what a job writes, without any code of a user's.
 
+mod cluster;
 mod history;
 mod log;
 mod materialized;
@@ -36,13 +37,19 @@ struct World {
     job: String,
     plan: Arc<Plan>,
     topic: String,
-    redis: Redis,
+    /// Where the settings do not say it.
+    redis: Option<Redis>,
     folder: Folder,
 }
 
 impl World {
     /// `job`: the name of a shipped one or a file. `more`: settings.
     fn new(job: &str, records: &Records, more: &str) -> World {
+        World { redis: Some(Redis::start(&[])), ..World::of(job, records, "", more) }
+    }
+
+    /// The same with the Redis that these settings name.
+    fn of(job: &str, records: &Records, redis: &str, more: &str) -> World {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let topic = format!("feast-{}", COUNT.fetch_add(1, Ordering::Relaxed));
         assert!(create_topic(&kafka(), &topic, PARTITIONS, &[]).unwrap());
@@ -52,20 +59,31 @@ impl World {
         let text = std::fs::read_to_string(&file).unwrap();
         let redis_part = "[online.redis]\n";
         assert!(text.contains(redis_part));
-        let text = text.replace(redis_part, &format!("{redis_part}layout = \"feast\"\n"));
+        let text = text.replace(redis_part, &format!("{redis_part}layout = \"feast\"\n{redis}"));
         std::fs::write(&file, text).unwrap();
         let plan = tidemark::job_file::load(job).unwrap().plan;
-        World { job: job.to_owned(), plan, topic, redis: Redis::start(&[]), folder }
+        World { job: job.to_owned(), plan, topic, redis: None, folder }
+    }
+
+    fn client(&self) -> redis::Connection {
+        self.redis.as_ref().unwrap().client()
+    }
+
+    fn port(&self) -> u16 {
+        self.redis.as_ref().unwrap().port
     }
 
     fn variables(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut variables = vec![
             ("KAFKA_BOOTSTRAP_SERVERS", kafka().bootstrap_servers),
             ("KAFKA_TOPIC", self.topic.clone()),
-            ("REDIS_HOST", "127.0.0.1".to_owned()),
-            ("REDIS_PORT", self.redis.port.to_string()),
             ("PARALLELISM", "2".to_owned()),
-        ]
+        ];
+        if let Some(redis) = &self.redis {
+            let (host, port) = ("127.0.0.1".to_owned(), redis.port.to_string());
+            variables.extend([("REDIS_HOST", host), ("REDIS_PORT", port)]);
+        }
+        variables
     }
 
     fn start(&self, more: &[(&str, &str)]) -> Process {
@@ -237,7 +255,7 @@ fn reads_what_the_job_computes(job: &str, profile: Profile) {
     let rows = go_on(2);
     until_read(&world, &mut reader, &rows, false);
     // What is none of ours stays, and disturbs nobody.
-    let mut client = world.redis.client();
+    let mut client = world.client();
     let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("\u{1}*").query(&mut client).unwrap();
     assert!(keys.len() > 20, "{}", keys.len());
     for key in &keys {

@@ -81,7 +81,7 @@ fn stock_feast_reads_rows_that_decay_go_and_expire() {
     // Nobody refreshes the TTL any more.
     process.kill();
     process.wait();
-    let mut client = world.redis.client();
+    let mut client = world.client();
     until("the keys to expire", || {
         let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("\u{1}*").query(&mut client).unwrap();
         keys.is_empty()

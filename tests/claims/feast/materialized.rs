@@ -12,7 +12,7 @@ const NEW: u64 = 1_780_272_000_000;
 
 /// Every key with its fields.
 fn dump(world: &World) -> BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, Vec<u8>>> {
-    let mut client = world.redis.client();
+    let mut client = world.client();
     let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("\u{1}*").query(&mut client).unwrap();
     let hash = |key: Vec<u8>| {
         let fields = redis::cmd("HGETALL").arg(&key).query(&mut client).unwrap();
@@ -75,7 +75,7 @@ pub fn materialize_changes_nothing(
     let changed = before.iter().filter(|(key, row)| after.get(*key) != Some(row));
     assert_eq!(changed.count(), before.len(), "each has a newer history");
     // As it was.
-    let mut client = world.redis.client();
+    let mut client = world.client();
     for (key, row) in &before {
         redis::cmd("DEL").arg(key).exec(&mut client).unwrap();
         redis::cmd("HSET").arg(key).arg(row).exec(&mut client).unwrap();

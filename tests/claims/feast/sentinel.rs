@@ -1,5 +1,6 @@
 //! Stock Feast finds the primary through a Sentinel that wants a password.
 
+use super::cluster::all_read_what_the_job_writes;
 use super::*;
 use crate::redis_server::free_port;
 use std::process::{Child, Command, Stdio};
@@ -69,4 +70,16 @@ fn stock_feast_finds_the_primary_through_a_sentinel_with_a_password() {
     let said = String::from_utf8_lossy(&refused.stderr);
     assert!(refused.status.code() == Some(2) && said.contains("sentinel_username"), "{said}");
     assert!(!said.contains("an open secret"), "{said}");
+}
+
+#[test]
+fn a_job_a_server_and_stock_feast_find_the_primary_through_a_sentinel() {
+    let (folder, redis) = (Folder::new("feast-sentinel"), Redis::start(&[]));
+    let sentinel = Sentinel::start(&folder, redis.port, "an open secret");
+    let named = format!(
+        "mode = \"sentinel\"\naddresses = \"127.0.0.1:{}\"\nsentinel_name = \"features\"\n\
+         sentinel_password = \"an open secret\"\n",
+        sentinel.port
+    );
+    all_read_what_the_job_writes(&named, &[("REDIS_SENTINEL_PASSWORD", "an open secret")]);
 }

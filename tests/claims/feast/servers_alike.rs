@@ -212,7 +212,7 @@ fn our_server_and_stock_feast_s_answer_alike_from_one_redis() {
     reader.told(&json!({}));
     let process = world.start(&[]);
     until_read(&world, &mut reader, &rows, false);
-    let url = format!("redis://127.0.0.1:{}", world.redis.port);
+    let url = format!("redis://127.0.0.1:{}", world.port());
     let ours = FromRedis::start(world.folder.path(), &url);
     until("our server", || request(ours.port, "GET /ready", "").is_some_and(|it| it.0 == 200));
     // What is compared stands still from here on, known to be current.
@@ -331,7 +331,7 @@ fn ids_that_are_numbers_and_names_that_collide_are_answered_as_stock_feast_does(
     reader.told(&json!({}));
     let process = world.start(&[]);
     assert!(until_read(&world, &mut reader, &rows, false) > 10);
-    let url = format!("redis://127.0.0.1:{}", world.redis.port);
+    let url = format!("redis://127.0.0.1:{}", world.port());
     let settings = world.folder.path().join("cluster.toml");
     let ours = FromRedis::of(std::path::Path::new(job), &settings, &url);
     until("our server", || request(ours.port, "GET /ready", "").is_some_and(|it| it.0 == 200));
