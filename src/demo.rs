@@ -150,7 +150,7 @@ fn serve(
     }
     let (store, service) = (Arc::clone(store), Arc::clone(service));
     let rows = EngineRows::new(store, observer.metrics.clone(), move || service.caught_up());
-    let sources = RankedSources::new(vec![RowSource::Engine(rows)]);
+    let sources = RankedSources::new(vec![RowSource::engine(rows)]);
     let project = project_name(&job.plan.name);
     FeatureServer::start((job, project), &serve_settings(args), names, sources).map(Some)
 }

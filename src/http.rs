@@ -16,11 +16,12 @@
 //! | `/features/{view}?id=` | the same for any id, also one that is empty or holds a `/` |
 //! | `/explain/{view}?id=&feature=` | which events make a feature of an entity, and when each leaves |
 //! | `/forget/{entity}?id=` | with `POST`: forgets an entity; with `GET`: whether a restart knows that |
+//! | `/rows` | with `POST`, for the other processes of a cluster: rows of many entities of this one |
 //!
 //! The server has a thread of its own and touches neither the dataflow nor the sinks: all it knows
 //! comes through [`Introspect`]. For `/explain` a worker is asked, by one at a time, in slices
 //! between its steps, and for `/forget`. It answers `GET`, and `POST` of an entity to be forgotten and of
-//! a log level, which is the only body that is read. At most
+//! a log level, whose body is the only one that is read of anybody who is no process of the cluster. At most
 //! [`CONNECTIONS_MAX`] connections are open, a request's head must arrive within [`HEAD_TIMEOUT`],
 //! something of an answer must be taken within [`WRITE_TIMEOUT`], and what is not answered within
 //! [`ANSWER_TIMEOUT`] is answered 503.
@@ -55,9 +56,10 @@ pub use health::{Component, Health, Part, State, Status};
 pub use hosts::HostNames;
 pub use readiness::{PartitionReadiness, Readiness};
 pub use row::{FeatureRow, RUN_HEADER, RowAnswer, RowQuestion};
+pub(crate) use secured::SecuredStream;
 pub use server::{
     ANSWER_TIMEOUT, CONNECTIONS_MAX, GIVE_WAY_AFTER, HEAD_TIMEOUT, HttpError, HttpServer,
-    WRITE_TIMEOUT,
+    MoreRoutes, WRITE_TIMEOUT,
 };
 
 use crate::config::RunSettings;

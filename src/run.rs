@@ -8,6 +8,7 @@
 //! A job starts where its sources say, whatever an earlier run did: rows are derived from the log,
 //! so a process that was killed leaves nothing behind that the next one could stumble over.
 
+mod answering;
 mod arrival;
 pub(crate) mod backfill;
 mod checkpoints;
@@ -31,16 +32,17 @@ use crate::config::{ClusterFile, Flags, RunSettings, Settings};
 use crate::engine::{self, MakeParts, Observer, Online, Parts};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::http::{HostNames, HttpServer};
+use crate::http::HttpServer;
 use crate::kafka::KafkaStatus;
 use crate::mesh::Mesh;
 use crate::online::OnlineStore;
 use crate::recovery::Recovery;
 use crate::refusals::{CountedLetters, Refusals};
 use crate::service::Service;
+use crate::serving::{EngineRows, FeatureServer};
 use crate::signals::Stop;
 use crate::tables::{OpenTables, TablesConfig};
-use crate::{connect, job_file, logging, refusals, version::VERSION};
+use crate::{connect, job_file, logging, refusals};
 use arrival::arrivals;
 use cluster::Joined;
 use deadline::Deadline;
@@ -108,23 +110,11 @@ struct OpenJob {
     recovery: Option<Arc<Recovery>>,
     store: Arc<dyn OnlineStore>,
     service: Arc<Service>,
+    rows: Arc<EngineRows>,
     /// Until the workers have it.
     mesh: Mutex<Option<Mesh>>,
     /// Ends when dropped, which is last of all.
     _http: HttpServer,
-}
-
-/// The server of metrics, health and pages.
-fn answering(
-    settings: &Settings,
-    place: &ClusterPlace,
-    service: &Arc<Service>,
-) -> Result<HttpServer, Failure> {
-    let names = HostNames::new(settings.http.named().chain(place.hosts()));
-    let at = (settings.http.address(), names);
-    let server = HttpServer::start_among(at, Arc::<Service>::clone(service), place.identity())?;
-    service.life_signs().ready();
-    Ok(server)
 }
 
 impl OpenJob {
@@ -168,9 +158,8 @@ impl OpenJob {
             service = service.with_disks(written(&settings, &letters).chain(cold.as_deref()));
         }
         let service = Arc::new(service.with_life_signs(place.life_signs()));
-        let http = answering(&settings, place, &service)?;
-        let (job, workers, online) = (&plan.name, place.shape().workers(), service.online().kind);
-        tracing::info!(job, ?workers, http = %http.address(), online, version = VERSION, "starting");
+        let (rows, http) =
+            answering::start((plan, &settings), (&observer, &store, &service), place, mesh.as_ref())?;
         Ok(Some(OpenJob {
             settings,
             engine,
@@ -184,14 +173,15 @@ impl OpenJob {
             recovery,
             store,
             service,
+            rows,
             mesh: Mutex::new(mesh),
             _http: http,
         }))
     }
 
     /// The server of its features, when there is to be one.
-    fn features(&self, job: &Job) -> Result<Option<crate::serving::FeatureServer>, Failure> {
-        features::serve(job, &self.settings, &self.observer, &self.store, &self.service)
+    fn features(&self, job: &Job) -> Result<Option<FeatureServer>, Failure> {
+        features::serve(job, &self.settings, &self.rows)
     }
 
     /// Runs to the end, and closes what was opened whatever that end is.

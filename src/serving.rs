@@ -10,13 +10,14 @@
 //! | `/docs/` | pages: of the job, with the question of each service, and of the program |
 //!
 //! A question is compiled once for each service or list of features (`compiled`), rows come from the first
-//! of the `sources` that is current (the table of a job in this process, Redis, its replicas), and nothing of it is told that may be
+//! of the `sources` that is current (the tables of a job, in this process and its others, Redis, its replicas), and nothing of it is told that may be
 //! older than the settings allow (`freshness`): such a value is null, with `OUTSIDE_MAX_AGE`. That is
 //! what a value looks like which nothing has let leave its window.
 //!
 //! Modules in the order of a request: `routes`, `question` (what is asked), `catalogue` (what may be
 //! asked), `ask` (a compiled question), `compiled` (a bounded number of them), `source` with `engine`
-//! and `redis` (where rows come from), `freshness`, `values` and `answer`, `chronon` (another form of both); `feast_error` (what is not answered), `counts`.
+//! and `redis` (where rows come from), `owners`, `owner`, `hop` and `answering` (those of other processes of the
+//! job, and what is answered to them), `freshness`, `values` and `answer`, `chronon` (another form of both); `feast_error` (what is not answered), `counts`.
 //!
 //! # Bounds
 //! Bodies of 1 MiB, 1,000 entities by 1,000 features a request, `connections` and `values_in_flight` of
@@ -24,6 +25,7 @@
 //! within 10 s.
 
 mod answer;
+mod answering;
 mod ask;
 mod catalogue;
 mod chronon;
@@ -34,6 +36,9 @@ mod feast_error;
 mod freshness;
 #[cfg(fuzzing)]
 mod fuzzed;
+mod hop;
+mod owner;
+mod owners;
 mod question;
 mod redis;
 mod routes;
@@ -43,9 +48,11 @@ mod sources;
 mod tests;
 mod values;
 
+pub use answering::row_hops;
 pub use engine::EngineRows;
 #[cfg(fuzzing)]
 pub use fuzzed::FuzzedServer;
+pub use owners::Owners;
 pub use redis::RedisRows;
 pub use source::RowSource;
 pub use sources::RankedSources;

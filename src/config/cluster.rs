@@ -148,13 +148,25 @@ impl ClusterSettings {
             );
         }
         if all.serve.enabled {
-            wrong.push(
-                "\"enabled\" in [serve] is for one process: with several in [cluster], `tidemark serve` \
-                 answers for every entity, from Redis",
-            );
+            wrong.extend(serve_contradictions(usize::from(all.serve.port), base, most));
         }
         wrong
     }
+}
+
+/// What is wrong with the ports of feature servers, of which the first is `serve`, beside those at which processes
+/// answer, of which the first is `http`; `most` is added to both at most.
+fn serve_contradictions(serve: usize, http: usize, most: usize) -> Option<&'static str> {
+    if serve + most > usize::from(u16::MAX) {
+        return Some(
+            "the port of a process's feature server is \"port\" in [serve] and its place among those of its \
+             host: it must leave room for all",
+        );
+    }
+    (serve > 0 && serve.abs_diff(http) <= most).then_some(
+        "to \"port\" in [serve] and in [http] the place of a process among those of its host is added: they are \
+         too near, so that one process would listen where another one does",
+    )
 }
 
 /// Whether a text is addresses of processes.
@@ -212,9 +224,21 @@ mod tests {
         assert_eq!(wrong(&settings).len(), 1, "no state");
         settings.state.url = Some("/var/lib/state".to_owned());
         assert_eq!(wrong(&settings), Vec::<&str>::new());
-        settings.http.port = 0;
         settings.serve.enabled = true;
-        assert_eq!(wrong(&settings).len(), 2);
+        assert_eq!(
+            wrong(&settings),
+            Vec::<&str>::new(),
+            "each process serves at a port of its own"
+        );
+        for (serve, what) in [(8_089, "too near"), (65_535, "room for all")] {
+            settings.serve.port = serve;
+            let wrong = wrong(&settings);
+            assert!(wrong.len() == 1 && wrong[0].contains(what), "{serve}: {wrong:?}");
+        }
+        settings.serve.port = 0;
+        assert_eq!(wrong(&settings), Vec::<&str>::new(), "any port that is free");
+        settings.http.port = 0;
+        assert_eq!(wrong(&settings).len(), 1);
         let mut hosts = Settings { cluster: of("a:1,b:1"), ..Settings::default() };
         hosts.state.url = Some("/var/lib/state".to_owned());
         assert_eq!(wrong(&hosts).len(), 2, "a folder, and nothing said of security");

@@ -131,11 +131,13 @@ fn within(text: &str) -> Result<Duration, String> {
 /// The feature server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServeSettings {
-    /// Whether `tidemark run` serves too; default false. `tidemark serve` always does.
+    /// Whether `tidemark run` serves too, each of several processes; default false. `tidemark serve` always
+    /// does.
     pub enabled: bool,
     /// The address it listens on; default 127.0.0.1, as it has no authentication.
     pub bind: IpAddr,
-    /// Its port; 0 takes any free one; default 6566, Feast's.
+    /// Its port; 0 takes any free one; default 6566, Feast's. Of several processes on one host each next one
+    /// takes the next.
     pub port: u16,
     /// Where rows are looked for, in this order; default the job's own memory in `tidemark run`, and
     /// Redis in `tidemark serve`.
@@ -156,7 +158,8 @@ pub struct ServeSettings {
     pub values_in_flight: usize,
     /// Connections to Redis that rows are read by; default 2.
     pub redis_connections: usize,
-    /// How long each source that is asked over the network may take; default 1 s.
+    /// How long each source that is asked over the network may take, and another process of the job;
+    /// default 1 s.
     pub answer_timeout: Duration,
 }
 

@@ -49,8 +49,8 @@ tidemark
 /forget/{entity}?id=   whether an entity is forgotten for good; POST to forget it
 ";
 
-/// The router over everything. To be made inside of the runtime that serves it.
-pub(super) fn router(job: Arc<dyn Introspect>, names: HostNames) -> Router {
+/// The router over everything, also over `more`. To be made inside of the runtime that serves it.
+pub(super) fn router(job: Arc<dyn Introspect>, names: HostNames, more: Router) -> Router {
     let (asking, shared) =
         (Arc::new(Semaphore::new(ASKING_THREADS)), SharedOverview::new(Arc::clone(&job)));
     tokio::spawn(Arc::clone(&shared).tell_for_ever(Arc::clone(&asking)));
@@ -74,7 +74,8 @@ pub(super) fn router(job: Arc<dyn Introspect>, names: HostNames) -> Router {
         .route("/forget/{entity}", get(forgotten).post(forgotten))
         .fallback(unknown)
         .method_not_allowed_fallback(method)
-        .with_state(job);
+        .with_state(job)
+        .merge(more);
     hosts::guard(router, names)
 }
 

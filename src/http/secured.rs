@@ -18,7 +18,7 @@ pub(super) async fn begins_with_tls(stream: &TcpStream) -> bool {
 }
 
 /// A stream inside TLS. Sealed bytes that wait: those of one piece, and of the handshake.
-pub(super) struct SecuredStream<S> {
+pub(crate) struct SecuredStream<S> {
     stream: S,
     session: TlsSession,
     sealed: Vec<u8>,
@@ -32,6 +32,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> SecuredStream<S> {
     pub fn new(stream: S, session: TlsSession) -> Self {
         let piece = vec![0; PIECE_BYTES].into_boxed_slice();
         SecuredStream { stream, session, sealed: Vec::new(), sent: 0, piece }
+    }
+
+    /// The same of the side that connects, once each has taken the certificate of the other.
+    ///
+    /// # Errors
+    /// When one is not taken, or the connection ends.
+    pub async fn shaken(stream: S, session: TlsSession) -> io::Result<Self> {
+        let mut secured = SecuredStream::new(stream, session);
+        std::future::poll_fn(|cx| secured.poll_shake(cx)).await?;
+        Ok(secured)
+    }
+
+    fn poll_shake(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let shaken = self.session.shake();
+            // Also of a fault there is something to say.
+            let sent = self.poll_send(cx);
+            if shaken.map_err(io::Error::other)? {
+                return sent;
+            }
+            if let Poll::Ready(Err(error)) = sent {
+                return Poll::Ready(Err(error));
+            }
+            let mut piece = ReadBuf::new(&mut self.piece);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, &mut piece))?;
+            match piece.filled() {
+                [] => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                read => self.session.give(read),
+            }
+        }
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -59,6 +59,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// How long to wait after the machine refused a new connection (out of descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What makes paths that are answered beside those of a job, inside of the runtime that answers.
+pub type MoreRoutes = Box<dyn FnOnce() -> Router + Send>;
+
 /// Why the server did not start.
 #[derive(Debug, Error)]
 pub enum HttpError {
@@ -116,31 +119,32 @@ impl HttpServer {
         names: HostNames,
         job: Arc<dyn Introspect>,
     ) -> Result<Self, HttpError> {
-        Self::start_within((BOUNDS, None), (address, names), job)
+        Self::start_within((BOUNDS, None), (address, names), (job, None))
     }
 
     /// The same; the other processes of the cluster are answered over TLS at the same address, where this one
-    /// has an `identity` to show them.
+    /// has an `identity` to show them, and `more` paths.
     ///
     /// # Errors
     /// As [`HttpServer::start`].
     pub fn start_among(
         at: (SocketAddr, HostNames),
-        job: Arc<dyn Introspect>,
+        (job, more): (Arc<dyn Introspect>, Option<MoreRoutes>),
         identity: Option<&Arc<IdentitySource>>,
     ) -> Result<Self, HttpError> {
-        Self::start_within((BOUNDS, identity.cloned()), at, job)
+        Self::start_within((BOUNDS, identity.cloned()), at, (job, more))
     }
 
     fn start_within(
         bounds: (Bounds, Option<Arc<IdentitySource>>),
         (address, names): (SocketAddr, HostNames),
-        job: Arc<dyn Introspect>,
+        (job, more): (Arc<dyn Introspect>, Option<MoreRoutes>),
     ) -> Result<Self, HttpError> {
         let threads_max = ASKING_THREADS + RESERVED_THREADS + DOCS_THREADS;
         Self::answer("http", threads_max, bounds, address, move |_| {
             tokio::spawn(tick(Arc::clone(&job)));
-            routes::router(job, names)
+            let more = more.map_or_else(Router::new, |more| more());
+            routes::router(job, names, more)
         })
     }
 

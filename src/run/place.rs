@@ -8,10 +8,12 @@ use crate::life_signs::LifeSigns;
 use crate::mesh::{Mesh, MeshError, MeshPlace, form};
 use crate::peer_tls::IdentitySource;
 use crate::service::Peers;
+use crate::serving::Owners;
 use crate::signals::Stop;
 use crate::version::VERSION;
 use std::io::BufRead as _;
 use std::sync::Arc;
+use std::time::Duration;
 use tidemark_operators::interner::stable_hash;
 use tidemark_operators::plan::Plan;
 use tidemark_operators::shape::Shape;
@@ -57,14 +59,14 @@ impl ClusterPlace {
             process => process.unwrap_or(0),
         };
         let cluster = &settings.cluster;
-        let base = settings.http.port;
-        let port = |process: usize| match base {
+        let (base, serve) = (settings.http.port, settings.serve.port);
+        let port = |base: u16, process: usize| match base {
             0 => 0,
             base => base.saturating_add(u16::try_from(cluster.place(process)).unwrap_or(0)),
         };
         let url = |process: usize| {
             let host = cluster.host(process)?;
-            Some(format!("http://{host}:{}", port(process)))
+            Some(format!("http://{host}:{}", port(base, process)))
         };
         let urls = (0..count).filter_map(url).collect();
         let identity = match (connect::identity(settings), cluster.host(process)) {
@@ -73,7 +75,7 @@ impl ClusterPlace {
             }
             _ => None,
         };
-        settings.http.port = port(process);
+        (settings.http.port, settings.serve.port) = (port(base, process), port(serve, process));
         Ok(ClusterPlace {
             process,
             shape: Shape::of_process(process, count, settings.workers),
@@ -103,7 +105,7 @@ impl ClusterPlace {
         self.process == 0
     }
 
-    /// The hosts of the processes.
+    /// The hosts of the processes, each with the port at which it answers over HTTP.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.urls.iter().map(|url| url.trim_start_matches("http://"))
     }
@@ -112,6 +114,14 @@ impl ClusterPlace {
     pub fn peers(&self, run: Option<&str>) -> Option<Peers> {
         run.map(|run| {
             Peers::new((self.shape, run.to_owned()), self.urls.clone(), self.identity.clone())
+        })
+    }
+
+    /// The same for rows of many entities at once, each process of which may take so long.
+    pub fn owners(&self, run: Option<&str>, within: Duration) -> Option<Owners> {
+        let addresses = self.hosts().map(str::to_owned).collect();
+        run.map(|run| {
+            Owners::new((self.shape, run.to_owned()), addresses, self.identity.clone(), within)
         })
     }
 

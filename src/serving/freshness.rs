@@ -47,6 +47,19 @@ impl Freshness {
         Freshness { stale: Some(why.into()), ..Freshness::default() }
     }
 
+    /// Of these rows and others together: as of the older of both, and too old when either is.
+    #[must_use]
+    pub fn and(self, other: Freshness) -> Freshness {
+        let mut incomplete = self.incomplete;
+        incomplete.add_all(&other.incomplete);
+        Freshness {
+            as_of: self.as_of.zip(other.as_of).map(|(one, other)| one.min(other)),
+            stale: self.stale.or(other.stale),
+            silent: self.silent.max(other.silent),
+            incomplete,
+        }
+    }
+
     /// How old values are, in ms, by this machine's clock.
     pub fn age(&self, now: EventTime) -> Option<Millis> {
         self.as_of.map(|as_of| now.saturating_sub(as_of))

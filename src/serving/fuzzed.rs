@@ -52,7 +52,7 @@ impl FuzzedServer {
             counts: ServingCounts::new(catalogue.views.len()),
             catalogue,
             compiled: Mutex::default(),
-            sources: RankedSources::new(vec![RowSource::Engine(rows)]),
+            sources: RankedSources::new(vec![RowSource::engine(rows)]),
             settings,
             values: Arc::default(),
         };

@@ -4,14 +4,16 @@ use crate::serving::ask::AskedFeatures;
 use crate::serving::catalogue::Catalogue;
 use crate::serving::engine::{EngineRows, ShownEvents};
 use crate::serving::freshness::{AgeBounds, Freshness};
+use crate::serving::owners::Owners;
 use crate::serving::redis::RedisRows;
 use crate::serving::values::AnsweredValues;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A source of rows.
 pub enum RowSource {
-    /// The table of the job in this process.
-    Engine(EngineRows),
+    /// The tables of the job, in this process and its others.
+    Engine(Arc<EngineRows>),
     /// A Redis that the job writes to, or one that follows it.
     Redis(RedisRows),
 }
@@ -44,6 +46,15 @@ pub(super) enum NotRead {
     Down(String),
 }
 
+impl NotRead {
+    /// The reason alone.
+    pub fn why(self) -> String {
+        match self {
+            NotRead::Busy(why) | NotRead::Refused(why) | NotRead::Down(why) => why,
+        }
+    }
+}
+
 /// An answer's values, and whose they are.
 pub(super) struct ToldRows {
     pub cells: AnsweredValues,
@@ -73,6 +84,11 @@ impl ToldRows {
 }
 
 impl RowSource {
+    /// The tables of a job.
+    pub fn engine(rows: impl Into<Arc<EngineRows>>) -> Self {
+        RowSource::Engine(rows.into())
+    }
+
     /// What answers and metrics call it.
     pub(super) fn name(&self) -> &str {
         match self {
@@ -81,15 +97,18 @@ impl RowSource {
         }
     }
 
-    /// Whether its rows are on several servers, of which one may be down by itself.
+    /// Whether its rows are on several servers or processes, of which one may be down by itself.
     pub(super) fn is_clustered(&self) -> bool {
-        matches!(self, RowSource::Redis(rows) if rows.is_clustered())
+        match self {
+            RowSource::Engine(rows) => rows.owners().is_some(),
+            RowSource::Redis(rows) => rows.is_clustered(),
+        }
     }
 
     /// Requests that wait for it; `None`: none ever does.
     pub(super) fn waiting(&self) -> Option<usize> {
         match self {
-            RowSource::Engine(_) => None,
+            RowSource::Engine(rows) => rows.owners().map(Owners::waiting),
             RowSource::Redis(rows) => Some(rows.waiting()),
         }
     }
@@ -100,7 +119,7 @@ impl RowSource {
         asking: SourceQuestion<'_>,
     ) -> Result<(AnsweredValues, Freshness), NotRead> {
         match self {
-            RowSource::Engine(rows) => Ok(rows.read(asking).await),
+            RowSource::Engine(rows) => rows.read(asking).await,
             RowSource::Redis(rows) => rows.read(asking).await,
         }
     }

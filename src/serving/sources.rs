@@ -4,8 +4,8 @@
 //! what may be too old, it goes to the next one, and the answer says who was passed over and why. A source
 //! that was passed over [`BREAKER_AFTER`] times in a row, one after the other, is asked no more by questions,
 //! which would wait for it each time: its breaker is open, and it is probed in between until it can answer
-//! again. What is refused for the rows that are asked for, and what one server of a cluster does, opens none:
-//! one question keeps nobody from the rows of others.
+//! again. What is refused for the rows that are asked for, and what one server of a Redis Cluster or one process of
+//! a job in several does, opens none: one question keeps nobody from the rows of others.
 //!
 //! When no source is current, the answer is of the first one of which it is known as of when it is, and
 //! all of its values are too old to be told. When none has even that, there is no answer.
@@ -13,7 +13,7 @@
 //! # Why this way
 //! A source is not waited for together with the next one: questions that go out twice would double what a
 //! Redis has to do just when it is slow. The memory of the process has no deadline: it is read by the
-//! thread that would have to keep it.
+//! thread that would have to keep it. That of the job's other processes has one (`owner`).
 
 use crate::config::{ServedFrom, Settings};
 use crate::connect;
@@ -37,7 +37,8 @@ use tidemark_operators::plan::Plan;
 
 /// So often in a row a source is passed over before questions go by it.
 const BREAKER_AFTER: u32 = 3;
-/// Of a cluster one server may be down, which says nothing of the others: there every question is asked.
+/// Of a cluster one server or process may be down, which says nothing of the others: there every question is
+/// asked.
 const BREAKER_NEVER: u32 = u32::MAX;
 /// The first pause before it is asked again, in us; it doubles up to the other.
 const PAUSE_US: u64 = 50_000;
@@ -113,7 +114,7 @@ impl RankedSources {
     pub fn open(
         plan: &Plan,
         settings: &Settings,
-        engine: Option<EngineRows>,
+        engine: Option<Arc<EngineRows>>,
     ) -> Result<RankedSources, Failure> {
         let serve = &settings.serve;
         let default = if engine.is_some() { ServedFrom::Engine } else { ServedFrom::Redis(None) };
@@ -190,7 +191,8 @@ impl RankedSources {
                        \"engine\" is one of the sources, or leave them out";
             return Err(FeastError::body("value_error", &["positions"], why));
         };
-        let told = rows.read_positioned(asking).await.map_err(FeastError::unavailable)?;
+        let told = rows.read_positioned(asking).await;
+        let told = told.map_err(|why| FeastError::unavailable(why.why()))?;
         ranked.answers.fetch_add(1, Relaxed);
         let (cells, freshness, shown) = told;
         Ok(ToldRows { cells, freshness, source, passed_over: Vec::new(), shown: Some(shown) })
@@ -268,6 +270,7 @@ impl RankedSources {
         let Some(source) = self.ranked.get(at) else { return };
         if let RowSource::Engine(rows) = &source.rows {
             rows.look();
+            rows.probe(bounds);
         }
         if source.is_to_be_probed() {
             let (ask, ids) = (&AskedFeatures::default(), &AskedIds::default());

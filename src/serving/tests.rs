@@ -15,6 +15,7 @@ use tidemark_operators::plan::Plan;
 use tidemark_operators::value::{Column, Type, Value};
 
 mod incomplete;
+mod owners;
 mod positions;
 mod sources;
 
@@ -84,7 +85,7 @@ fn step(workers: &[Arc<WorkerMetrics>], clock: u64) {
 
 impl Server {
     fn with(settings: ServeSettings) -> Server {
-        Server::of(settings, |_, engine| vec![RowSource::Engine(engine)])
+        Server::of(settings, |_, engine| vec![RowSource::engine(engine)])
     }
 
     /// With the sources that are made of the table's rows.

@@ -3,6 +3,7 @@
 //! numbers.
 
 mod secured;
+mod served;
 
 use crate::changed_job::{job, newest};
 use crate::folder::Folder;

@@ -239,7 +239,7 @@ fn start_small(stub: Arc<Stub>, connections_max: usize) -> HttpServer {
     HttpServer::start_within(
         (bounds, None),
         (SocketAddr::from(([127, 0, 0, 1], 0)), HostNames::default()),
-        stub,
+        (stub, None),
     )
     .unwrap()
 }
@@ -281,7 +281,7 @@ fn the_connection_whose_last_request_is_longest_ago_gives_way() {
     let server = HttpServer::start_within(
         (bounds, None),
         (SocketAddr::from(([127, 0, 0, 1], 0)), HostNames::default()),
-        stub,
+        (stub, None),
     )
     .unwrap();
     let request = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
@@ -344,7 +344,8 @@ fn processes_are_answered_over_tls_people_in_the_clear_and_who_has_no_certificat
     let identity = Arc::new(IdentitySource::read(files, "127.0.0.1").unwrap());
     std::fs::remove_dir_all(&folder).unwrap();
     let at = (SocketAddr::from(([127, 0, 0, 1], 0)), HostNames::default());
-    let server = HttpServer::start_among(at, Arc::new(Stub::default()), Some(&identity)).unwrap();
+    let stub = Arc::new(Stub::default());
+    let server = HttpServer::start_among(at, (stub, None), Some(&identity)).unwrap();
     let asks = |tls: TlsConfig| {
         let agent = ureq::Agent::config_builder().proxy(None).tls_config(tls).build().new_agent();
         let asked = agent.get(format!("https://{}/health", server.address())).call();

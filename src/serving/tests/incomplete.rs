@@ -7,7 +7,7 @@ fn begun(settings: ServeSettings, from: Option<u64>) -> Server {
     let mut views = Incomplete::default();
     views.add("card_5m", from);
     Server::of(settings, |_, engine| {
-        vec![RowSource::Engine(engine.with_incomplete(move || views.clone()))]
+        vec![RowSource::engine(engine.with_incomplete(move || views.clone()))]
     })
 }
 

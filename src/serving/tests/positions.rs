@@ -18,7 +18,7 @@ impl Job {
         let metrics = Arc::new(WorkerMetrics::new(0, &plan));
         let held: Arc<dyn OnlineStore> = Arc::clone(&store) as _;
         let rows = EngineRows::new(held, vec![Arc::clone(&metrics)], move || caught_up);
-        let server = Server::of(ServeSettings::default(), |_, _| vec![RowSource::Engine(rows)]);
+        let server = Server::of(ServeSettings::default(), |_, _| vec![RowSource::engine(rows)]);
         for _ in 0..2 {
             step(std::slice::from_ref(&metrics), wall_ms().unwrap());
             server.look();

@@ -41,7 +41,7 @@ fn breakers(server: &Server) -> Vec<String> {
 fn a_source_that_is_down_or_mute_is_passed_over_and_the_answer_says_so() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let server = Server::of(ServeSettings::default(), |plan, engine| {
-        vec![down(plan), mute(plan, &listener), RowSource::Engine(engine)]
+        vec![down(plan), mute(plan, &listener), RowSource::engine(engine)]
     });
     for _ in 0..5 {
         let (code, answer) = server.ask(&question());
@@ -86,7 +86,7 @@ fn scattered(plan: &Plan) -> RowSource {
 #[test]
 fn a_cluster_is_asked_each_question_for_one_server_says_nothing_of_the_others() {
     let server = Server::of(ServeSettings::default(), |plan, engine| {
-        vec![scattered(plan), RowSource::Engine(engine)]
+        vec![scattered(plan), RowSource::engine(engine)]
     });
     for _ in 0..5 {
         assert_eq!(server.ask(&question()).1["metadata"]["source"], json!("engine"));
@@ -105,7 +105,7 @@ fn a_stale_source_is_passed_over_until_it_is_current_again() {
         second.look();
     }
     let first = Server::of(ServeSettings::default(), |_, engine| {
-        vec![RowSource::Engine(engine), RowSource::Engine(second)]
+        vec![RowSource::engine(engine), RowSource::engine(second)]
     });
     let source = |server: &Server| server.ask(&question()).1["metadata"].clone();
     assert_eq!(source(&first)["passed_over"], Json::Null);
@@ -132,7 +132,7 @@ fn a_stale_source_is_passed_over_until_it_is_current_again() {
 #[test]
 fn when_no_source_is_current_nothing_is_told_and_when_none_answers_nobody_is_answered() {
     let stale = Server::of(ServeSettings::default(), |plan, engine| {
-        vec![down(plan), RowSource::Engine(engine)]
+        vec![down(plan), RowSource::engine(engine)]
     });
     let clock = wall_ms().unwrap() - 70_000;
     stale.live(clock);

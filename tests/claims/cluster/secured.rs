@@ -4,6 +4,8 @@
 use super::{Up, World};
 use crate::authority::{Authority, DAY, PemFiles};
 use crate::run::{self, command, hashes, until, until_stored};
+use crate::serving::{ask, is_ready};
+use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
@@ -125,6 +127,7 @@ fn a_relay_between_two_processes_sees_ids_and_values_in_the_clear_and_neither_ov
         let files = authority.issue((world.folder.path(), "own"), &[NAMED], 30 * DAY);
         let keys = if is_seen { String::new() } else { keys(&files) };
         world.settings_over_relay(2, &keys);
+        let serve = world.serving("");
         let mut up = world.start();
         world.until_ready(&mut up, 2);
         until_stored(&world.redis, &hashes(&expected));
@@ -135,6 +138,15 @@ fn a_relay_between_two_processes_sees_ids_and_values_in_the_clear_and_neither_ov
         let (names, bytes) = relay.times("txn_count");
         assert_eq!(names > 10, is_seen, "{names} names of features in {bytes} bytes");
         assert!(bytes > 5_000, "{bytes} bytes");
+        until("rows to be current", || is_ready(serve));
+        let cards: Vec<_> = (0..200).map(|card| format!("card_{card:07}")).collect();
+        let features = ["transaction_stats_5m:txn_count_24h"];
+        let (code, answer) =
+            ask(serve, &json!({"features": features, "entities": {"card_id": cards}}));
+        assert_eq!((code, &answer["metadata"]["source"]), (200, &json!("engine")), "{answer}");
+        let (ids, bytes) = relay.times("card_00");
+        assert_eq!(ids > 50, is_seen, "{ids} ids that models ask for in {bytes} bytes");
+        assert!(bytes > 1_000, "{bytes} bytes");
         up.stop();
         world.holds(&expected, &up);
     }
