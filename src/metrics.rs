@@ -102,6 +102,7 @@ pub fn render(scrape: &Scrape<'_>) -> Result<String, prometheus::Error> {
     if let Some(online) = scrape.online {
         sinks::online(&mut out, online);
         sinks::memory(&mut out, online);
+        sinks::nodes(&mut out, online);
     }
     sinks::logs(&mut out, scrape.logs);
     if let Some(checkpoints) = scrape.checkpoints {

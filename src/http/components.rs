@@ -104,6 +104,18 @@ pub fn online(snapshot: &OnlineSnapshot) -> Component {
     Component { name: online_name(snapshot), kind: Part::Sink, state, reason }
 }
 
+/// Each server of a cluster that takes no rows.
+pub fn nodes_down(snapshot: &OnlineSnapshot) -> impl Iterator<Item = Component> {
+    snapshot.nodes.iter().filter_map(|node| {
+        Some(Component {
+            name: format!("{} at {}", online_name(snapshot), node.address),
+            kind: Part::Sink,
+            state: State::Down,
+            reason: node.down.clone()?,
+        })
+    })
+}
+
 /// What the reason of a store begins with that takes no rows for want of memory.
 pub(crate) const STORE_FULL: &str = "it is full";
 /// What the reason of one begins with whose memory will soon be.

@@ -176,6 +176,46 @@ fn state(out: &mut Exposition, online: &OnlineSnapshot) {
     out.add(breaker);
 }
 
+/// Each server of a Redis Cluster; of other stores nothing.
+pub(super) fn nodes(out: &mut Exposition, online: &OnlineSnapshot) {
+    let mut up = out.gauge(
+        "tidemark_online_node_up",
+        "Whether this server of the Redis Cluster takes rows: 1 or 0.",
+    );
+    let mut breaker = out.gauge(
+        "tidemark_online_node_breaker_status",
+        "The circuit breaker of this server of the Redis Cluster: closed 0, half-open 1, open 2.",
+    );
+    let mut used = out.gauge(
+        "tidemark_online_node_memory_usage_bytes",
+        "Memory that this server of the Redis Cluster uses.",
+    );
+    let mut limit = out.gauge(
+        "tidemark_online_node_memory_limit_bytes",
+        "Memory that this server of the Redis Cluster may use.",
+    );
+    let mut evicted = out.gauge(
+        "tidemark_online_node_evicted_keys",
+        "Keys that this server of the Redis Cluster evicted during this run and not all written again since.",
+    );
+    for node in &online.nodes {
+        let labels = [("node", &*node.address)];
+        up.count(&labels, u64::from(node.down.is_none()));
+        breaker.count(&labels, node.breaker.number());
+        evicted.count(&labels, node.keys_evicted);
+        for (family, bytes) in
+            [(&mut used, node.memory_used_bytes), (&mut limit, node.memory_limit_bytes)]
+        {
+            if let Some(bytes) = bytes {
+                family.sample(&labels, float(bytes));
+            }
+        }
+    }
+    for family in [up, breaker, used, limit, evicted] {
+        out.add(family);
+    }
+}
+
 /// Memory of the online store.
 pub(super) fn memory(out: &mut Exposition, online: &OnlineSnapshot) {
     let mut used = out.gauge("redis_memory_usage_bytes", "Memory the online store uses.");

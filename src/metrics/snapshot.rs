@@ -120,6 +120,29 @@ pub struct OnlineSnapshot {
     pub breaker: Option<Breaker>,
     /// Whether rows are held back until every partition has caught up.
     pub held_back: bool,
+    /// The servers of a Redis Cluster that have slots; of more than [`NODES_SHOWN_MAX`] those that are down
+    /// and then the first by address.
+    pub nodes: Vec<NodeSnapshot>,
+}
+
+/// Servers of a cluster that are shown each by itself.
+pub const NODES_SHOWN_MAX: usize = 64;
+
+/// One server of a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeSnapshot {
+    /// Where it listens: host and port.
+    pub address: String,
+    /// Why it takes no rows; `None` when it does. Free of secrets.
+    pub down: Option<String>,
+    /// Bytes it uses, when it says so.
+    pub memory_used_bytes: Option<u64>,
+    /// Bytes it may use, when there is a limit.
+    pub memory_limit_bytes: Option<u64>,
+    /// Keys it evicted during this run that were not all written again since.
+    pub keys_evicted: u64,
+    /// Its circuit breaker.
+    pub breaker: Breaker,
 }
 
 impl OnlineSnapshot {

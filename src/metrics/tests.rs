@@ -1,7 +1,9 @@
 mod alerts;
 
 use super::*;
-use crate::metrics::snapshot::{Breaker, CauseSnapshot, DegradedSnapshot, KafkaPartition};
+use crate::metrics::snapshot::{
+    Breaker, CauseSnapshot, DegradedSnapshot, KafkaPartition, NodeSnapshot,
+};
 use std::time::Duration;
 use tidemark_operators::ingest::reader::Standing;
 use tidemark_operators::metrics::{Ahead, Histogram, PartitionProgress};
@@ -129,6 +131,21 @@ fn full_scrape() -> String {
         memory_limit_bytes: Some(1_000),
         memory_alert: true,
         breaker: Some(Breaker::HalfOpen),
+        nodes: vec![
+            NodeSnapshot {
+                address: "10.0.0.1:6379".to_owned(),
+                memory_used_bytes: Some(500),
+                ..NodeSnapshot::default()
+            },
+            NodeSnapshot {
+                address: "[::1]:6379".to_owned(),
+                down: Some("refused".to_owned()),
+                memory_used_bytes: Some(900),
+                memory_limit_bytes: Some(1_000),
+                keys_evicted: 4,
+                breaker: Breaker::Open,
+            },
+        ],
         ..OnlineSnapshot::default()
     };
     let kafka = KafkaSnapshot {
@@ -206,6 +223,13 @@ fn names_that_dashboards_query_are_there_with_their_meaning() {
         "tidemark_frontier_lag_seconds{worker=\"0\"} 5",
         "tidemark_hottest_entity_ratio{entity=\"card\",worker=\"0\"} 0.125",
         "tidemark_online_memory_alert 1",
+        "tidemark_online_node_up{node=\"10.0.0.1:6379\"} 1",
+        "tidemark_online_node_up{node=\"[::1]:6379\"} 0",
+        "tidemark_online_node_breaker_status{node=\"10.0.0.1:6379\"} 0",
+        "tidemark_online_node_breaker_status{node=\"[::1]:6379\"} 2",
+        "tidemark_online_node_memory_usage_bytes{node=\"10.0.0.1:6379\"} 500",
+        "tidemark_online_node_memory_limit_bytes{node=\"[::1]:6379\"} 1000",
+        "tidemark_online_node_evicted_keys{node=\"[::1]:6379\"} 4",
         "tidemark_degraded{component=\"online (redis)\",reason=\"pending_after\"} 1",
         "tidemark_source_refused_ratio{source=\"transactions\"} 0.25",
         "tidemark_refused_ratio 0.125",

@@ -90,6 +90,8 @@ pub struct NodeStatus {
     pub breaker: BreakerState,
     /// Its memory, as last asked.
     pub memory: Option<MemoryStatus>,
+    /// Keys that it evicted during this run and that were not all written again since.
+    pub evicted: u64,
     /// Why it took no rows last, while that lasts; never with a password in it.
     pub last_error: Option<String>,
 }
@@ -100,6 +102,8 @@ impl NodeStatus {
         self.connected &= other.connected;
         self.breaker = self.breaker.max(other.breaker);
         self.memory = self.memory.or(other.memory);
+        // One of the shards asks for these.
+        self.evicted = self.evicted.max(other.evicted);
         self.last_error = self.last_error.take().or_else(|| other.last_error.clone());
     }
 }

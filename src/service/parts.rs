@@ -36,7 +36,9 @@ impl Service {
         parts.extend(self.sources());
         parts.extend(self.registry().as_ref().map(components::registry));
         parts.extend(self.table_components());
-        parts.push(components::online(&self.online()));
+        let online = self.online();
+        parts.push(components::online(&online));
+        parts.extend(components::nodes_down(&online));
         parts.extend(self.logs().iter().map(components::log_sink));
         parts.extend(self.checkpoints().as_ref().map(components::checkpoints));
         parts.extend(self.workers());

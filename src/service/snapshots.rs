@@ -4,9 +4,10 @@ use crate::connect::millis;
 use crate::http::components::folder_of;
 use crate::kafka::KafkaStatus;
 use crate::metrics::snapshot::{
-    CauseSnapshot, DiskSnapshot, KafkaPartition, KafkaSnapshot, OnlineSnapshot, RegistrySnapshot,
+    Breaker, CauseSnapshot, DiskSnapshot, KafkaPartition, KafkaSnapshot, NODES_SHOWN_MAX,
+    NodeSnapshot, OnlineSnapshot, RegistrySnapshot,
 };
-use crate::online::{Commands, Histogram, RedisStatus, StoreStatus};
+use crate::online::{Commands, Histogram, NodeStatus, RedisStatus, StoreStatus};
 use crate::process::disk_space;
 use crate::registry::RegistryStatus;
 use std::collections::BTreeSet;
@@ -105,7 +106,31 @@ fn in_redis(rows: u64, table_bytes: u64, redis: RedisStatus) -> OnlineSnapshot {
         memory_alert: redis.memory.is_some_and(|memory| memory.alert),
         breaker: Some(redis.breaker.into()),
         held_back: redis.held,
+        nodes: nodes(redis.nodes),
     }
+}
+
+/// The servers of a cluster by address, those that are down first to be shown.
+fn nodes(told: Vec<NodeStatus>) -> Vec<NodeSnapshot> {
+    let node = |node: NodeStatus| {
+        let breaker = Breaker::from(node.breaker);
+        let open =
+            || (breaker != Breaker::Closed).then(|| format!("circuit breaker {}", breaker.name()));
+        let down = node.last_error.or_else(open);
+        NodeSnapshot {
+            down: down.or_else(|| (!node.connected).then(|| "not connected yet".to_owned())),
+            address: node.address,
+            memory_used_bytes: node.memory.map(|memory| memory.used),
+            memory_limit_bytes: node.memory.and_then(|memory| memory.limit),
+            keys_evicted: node.evicted,
+            breaker,
+        }
+    };
+    let mut nodes: Vec<_> = told.into_iter().map(node).collect();
+    nodes.sort_by(|a, b| (a.down.is_none(), &a.address).cmp(&(b.down.is_none(), &b.address)));
+    nodes.truncate(NODES_SHOWN_MAX);
+    nodes.sort_by(|a, b| a.address.cmp(&b.address));
+    nodes
 }
 
 /// The topics. What is behind a partition's position but holds no records is no lag.
@@ -139,7 +164,6 @@ pub(super) fn registry(status: RegistryStatus) -> RegistrySnapshot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::snapshot::Breaker;
     use crate::online::BreakerState;
     use crate::online::LATENCY_BOUNDS_MS;
 
@@ -147,6 +171,23 @@ mod tests {
     fn the_bounds_in_us_are_those_in_ms() {
         let ms = WRITE_BOUNDS_US.iter().map(|us| crate::metrics::float(*us) / 1_000.0);
         assert_eq!(ms.collect::<Vec<_>>(), LATENCY_BOUNDS_MS);
+    }
+
+    #[test]
+    fn of_many_servers_a_bounded_number_is_shown_and_those_that_are_down_before_others() {
+        let node = |number: usize| NodeStatus {
+            address: format!("10.0.0.{number:03}:6379"),
+            connected: number != 98,
+            last_error: (number == 97).then(|| "refused".to_owned()),
+            breaker: if number == 99 { BreakerState::Open } else { BreakerState::Closed },
+            evicted: number as u64,
+            ..NodeStatus::default()
+        };
+        let shown = nodes((0..100).rev().map(node).collect());
+        assert_eq!(shown.len(), NODES_SHOWN_MAX);
+        assert_eq!((&*shown[0].address, shown[7].keys_evicted), ("10.0.0.000:6379", 7));
+        let down: Vec<_> = shown.iter().filter_map(|node| node.down.as_deref()).collect();
+        assert_eq!(down, ["refused", "not connected yet", "circuit breaker open"]);
     }
 
     #[test]

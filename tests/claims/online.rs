@@ -4,6 +4,7 @@ pub mod cluster;
 mod fenced;
 mod given_up;
 mod layouts;
+mod nodes;
 mod operation;
 mod reader;
 mod sentinel;

@@ -10,14 +10,20 @@ use tidemark_operators::metrics::WorkerMetrics;
 /// Primaries, and as many replicas.
 const PRIMARIES: usize = 3;
 
-/// The servers, each with a replica.
-pub struct Servers(Vec<servers::Redis>);
+/// The servers, primaries first, and what each was started with.
+pub struct Servers(Vec<servers::Redis>, Vec<Vec<String>>);
 
 impl Servers {
     pub fn start() -> Servers {
+        Servers::with_replicas(1)
+    }
+
+    /// With so many replicas of each; without any, the slots of those that are there are served.
+    pub fn with_replicas(replicas: usize) -> Servers {
+        let whole = if replicas == 0 { "no" } else { "yes" };
         let start = |_| {
             let bus = free_port().to_string();
-            servers::Redis::start(&[
+            let arguments = [
                 "--cluster-enabled",
                 "yes",
                 "--cluster-node-timeout",
@@ -26,12 +32,17 @@ impl Servers {
                 &bus,
                 "--repl-diskless-sync-delay",
                 "0",
-            ])
+                "--cluster-require-full-coverage",
+                whole,
+            ];
+            (servers::Redis::start(&arguments), arguments.map(str::to_owned).to_vec())
         };
-        let all = Servers((0..2 * PRIMARIES).map(start).collect());
+        let (servers, arguments) = (0..(1 + replicas) * PRIMARIES).map(start).unzip();
+        let all = Servers(servers, arguments);
         let addresses = all.0.iter().map(|server| format!("127.0.0.1:{}", server.port));
         let create = ["create".to_owned()].into_iter().chain(addresses);
-        cli(&create.chain(["--cluster-replicas".to_owned(), "1".to_owned()]).collect::<Vec<_>>());
+        let replicas = ["--cluster-replicas".to_owned(), replicas.to_string()];
+        cli(&create.chain(replicas).collect::<Vec<_>>());
         let started = Instant::now();
         while all.0.iter().any(|server| !is_well(server)) || all.primaries().len() != PRIMARIES {
             assert!(started.elapsed() < HANG, "the cluster is not there");
@@ -42,7 +53,24 @@ impl Servers {
 
     /// One of them, which is enough to hear of the others.
     pub fn seed(&self) -> ServerAddress {
-        ServerAddress { host: "127.0.0.1".to_owned(), port: self.0[PRIMARIES].port }
+        let seed = self.0.get(PRIMARIES).unwrap_or(&self.0[0]);
+        ServerAddress { host: "127.0.0.1".to_owned(), port: seed.port }
+    }
+
+    /// The addresses of the servers, as they are shown.
+    pub fn addresses(&self) -> Vec<String> {
+        self.0.iter().map(|server| format!("127.0.0.1:{}", server.port)).collect()
+    }
+
+    /// Ends the server at this place, as a power cut would.
+    pub fn kill(&mut self, at: usize) {
+        self.0[at].kill();
+    }
+
+    /// Starts it again, as it was.
+    pub fn start_again(&mut self, at: usize) {
+        let arguments: Vec<&str> = self.1[at].iter().map(String::as_str).collect();
+        self.0[at].start_again(&arguments);
     }
 
     fn settings(&self) -> RedisSettings {

@@ -214,6 +214,7 @@ impl Flusher {
             connected: node.link.is_some(),
             breaker: node.breaker.state(),
             memory: node.memory,
+            evicted: self.upkeep.as_ref().map_or(0, |upkeep| upkeep.evicted_by(&node.address)),
             last_error: node.error.clone().map(|text| self.settings.redact(text)),
         });
         let told: Vec<NodeStatus> = told.collect();

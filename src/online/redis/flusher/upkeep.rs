@@ -100,6 +100,11 @@ impl Upkeep {
         self.sweep.begin_again();
     }
 
+    /// Keys that a server evicted and that were not written again since.
+    pub(super) fn evicted_by(&self, address: &ServerAddress) -> u64 {
+        self.evictions.get(address).map_or(0, Evictions::missing)
+    }
+
     /// All rows are being written again.
     fn forget_evictions(&mut self) {
         self.evictions.values_mut().for_each(Evictions::rewritten);
