@@ -158,8 +158,8 @@ impl OpenJob {
             service = service.with_disks(written(&settings, &letters).chain(cold.as_deref()));
         }
         let service = Arc::new(service.with_life_signs(place.life_signs()));
-        let (rows, http) =
-            answering::start((plan, &settings), (&observer, &store, &service), place, mesh.as_ref())?;
+        let observed = (&observer, &store, &service);
+        let (rows, http) = answering::start((plan, &settings), observed, place, mesh.as_ref())?;
         Ok(Some(OpenJob {
             settings,
             engine,

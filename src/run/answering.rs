@@ -26,9 +26,8 @@ pub(super) fn start(
     mesh: Option<&Mesh>,
 ) -> Result<(Arc<EngineRows>, HttpServer), Failure> {
     let [caught_up, incomplete] = [(); 2].map(|()| Arc::clone(service));
-    let rows = EngineRows::new(Arc::clone(store), observer.metrics.clone(), move || {
-        caught_up.caught_up()
-    });
+    let rows =
+        EngineRows::new(Arc::clone(store), observer.metrics.clone(), move || caught_up.caught_up());
     let owners = place.owners(mesh.map(Mesh::run), settings.serve.answer_timeout);
     let rows = rows.with_incomplete(move || incomplete.incomplete()).with_owners(owners);
     let rows = Arc::new(rows);

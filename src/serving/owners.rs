@@ -24,7 +24,7 @@ pub struct Owners {
 }
 
 /// The parts of a question, by process.
-type Parts = BTreeMap<usize, PartRows>;
+type QuestionParts = BTreeMap<usize, PartRows>;
 
 /// What each of the processes has answered to its part, or why it has not.
 type Answered = JoinSet<(usize, Result<Bytes, NotRead>)>;
@@ -67,12 +67,12 @@ impl Owners {
     }
 
     /// The parts of a question; one without entities is a part of all processes.
-    pub(super) fn parts(&self, ids: &AskedIds<'_>) -> Parts {
+    pub(super) fn parts(&self, ids: &AskedIds<'_>) -> QuestionParts {
         let none = || vec![Vec::new(); ids.groups.len()];
         if ids.rows == 0 {
             return (0..self.shape.processes()).map(|process| (process, none())).collect();
         }
-        let mut parts = Parts::new();
+        let mut parts = QuestionParts::new();
         for (at, group) in ids.groups.iter().enumerate() {
             for (row, id) in group.iter().enumerate() {
                 let process = self.shape.process_of(self.shape.owner(id.as_bytes()));
@@ -97,7 +97,7 @@ impl Owners {
     pub(super) fn ask(
         &self,
         asking: SourceQuestion<'_>,
-        parts: &Parts,
+        parts: &QuestionParts,
         positions: bool,
     ) -> Result<Answered, NotRead> {
         let others = || {
@@ -131,7 +131,7 @@ impl Owners {
     /// When a process has not answered, or says nothing of its rows.
     pub(super) async fn gather(
         &self,
-        parts: &Parts,
+        parts: &QuestionParts,
         mut answered: Answered,
         own: Option<Freshness>,
         into: &mut AnswerParts<'_>,

@@ -25,7 +25,9 @@ impl World {
     /// Has every process serve, the first at the port that is given; `more` of `[serve]`.
     pub fn serving(&self, more: &str) -> u16 {
         let (first, file) = (free_ports(4), self.folder.file("cluster.toml"));
+        // Values stay what they are however long a test looks.
         let text = std::fs::read_to_string(&file).unwrap();
+        let text = text.replace("live_idle = \"1m\"", "live_idle = \"1h\"");
         let serve = format!(
             "{text}[serve]\nenabled = true\nport = {first}\nbehind_max = \"36500d\"\n{more}"
         );
@@ -157,7 +159,8 @@ fn tells(port: u16, question: &Value, rows: usize) -> Option<bool> {
         assert_eq!(code, 503, "{answer}");
         return Some(false);
     }
-    let statuses = answer["results"][1]["statuses"].as_array().unwrap();
+    // A process that is killed may break off.
+    let statuses = answer["results"][1]["statuses"].as_array()?;
     let all = |wanted: &str| statuses.iter().all(|status| *status == json!(wanted));
     assert!(statuses.len() == rows && (all("PRESENT") || all("OUTSIDE_MAX_AGE")), "{answer}");
     Some(all("PRESENT"))
@@ -165,7 +168,7 @@ fn tells(port: u16, question: &Value, rows: usize) -> Option<bool> {
 
 #[test]
 fn rows_of_a_process_that_stands_still_or_is_killed_are_503_or_those_of_redis_and_never_missing() {
-    for sources in ["engine", "engine, redis"] {
+    for sources in ["engine", "engine, redis 30s"] {
         let world = World::new(62, 4_000, 1);
         let output = expected(&world.log);
         // Nothing is done about a process that stands still.
@@ -174,12 +177,16 @@ fn rows_of_a_process_that_stands_still_or_is_killed_are_503_or_those_of_redis_an
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, text.replace("timeout = \"2s\"", "timeout = \"5m\"")).unwrap();
         let port = world.serving(&format!(
-            "sources = {sources:?}\nstale_after = \"10m\"\nanswer_timeout = \"500ms\"\n"
+            "sources = {sources:?}\nstale_after = \"10m\"\nanswer_timeout = \"2s\"\n"
         ));
         let mut up = world.served(&output, port);
         let (cards, has_redis) = (cards(&output), sources.contains("redis"));
         let asked = question(&cards);
-        assert_eq!(tells(port, &asked, cards.len()), Some(true));
+        let by_engine = |port| {
+            let (code, answer) = ask(port, &asked);
+            code == 200 && answer["metadata"]["source"] == json!("engine")
+        };
+        until("the memory of both to be told", || by_engine(port) && by_engine(port + 1));
 
         up.signal(1, "STOP");
         let begun = Instant::now();
@@ -188,7 +195,7 @@ fn rows_of_a_process_that_stands_still_or_is_killed_are_503_or_those_of_redis_an
         match has_redis {
             false => {
                 let why = answer.to_string();
-                let says = why.contains("process 1 at") && why.contains("within 500 ms");
+                let says = why.contains("process 1 at") && why.contains("within 2000 ms");
                 assert!(code == 503 && says, "{code} {why}");
             }
             true => {
@@ -206,10 +213,7 @@ fn rows_of_a_process_that_stands_still_or_is_killed_are_503_or_those_of_redis_an
         let some = if has_redis { vec![true] } else { vec![false, true] };
         assert_eq!(by_itself.into_iter().collect::<Vec<_>>(), some, "some are of process 0");
         up.signal(1, "CONT");
-        until("the process to be asked again", || {
-            let (code, answer) = ask(port, &asked);
-            code == 200 && answer["metadata"]["source"] == json!("engine")
-        });
+        until("the process to be asked again", || by_engine(port));
 
         let before = up.pids(0).len();
         up.signal(1, "KILL");
@@ -220,6 +224,7 @@ fn rows_of_a_process_that_stands_still_or_is_killed_are_503_or_those_of_redis_an
             }
             up.pids(0).len() > before && is_ready(port) && is_ready(port + 1)
         });
+        until("the memory of both to be told", || by_engine(port) && by_engine(port + 1));
         for port in [port, port + 1] {
             questions(&output).iter().for_each(|whole| {
                 whole.is_told(port);
