@@ -25,6 +25,7 @@
 //! tells accidents, not forgeries; who may write to the store is trusted.
 
 mod blocks;
+mod check_record;
 mod encoding;
 mod encryption;
 mod error;
@@ -42,6 +43,7 @@ mod version_records;
 mod versions;
 
 pub use blocks::{StoredObject, Verified};
+pub use check_record::CheckRecord;
 pub use encryption::{BlockCipher, KeyError, ProcessCipher, StateKeys};
 pub use error::{CheckpointError, DamagePlace, DamagedObject};
 pub use ids::{IdsOf, IdsReader, IdsWriter, ListedIds, mergeable_ids, verify_ids};
@@ -49,9 +51,9 @@ pub use leading::{Leading, NotLeading};
 pub(crate) use letters::{LETTERS, UNPUBLISHED};
 pub use letters::{StoredLetters, verify_letters};
 pub use manifest::{
-    CheckRecord, ForgottenEntity, ForgottenRead, HistoryMark, INDEXES_LISTED_MAX, LackingState,
-    ListedIndex, MANIFEST_BYTES_MAX, Manifest, PartitionMark, Position, ReadHistory,
-    SEGMENTS_LISTED_MAX, Snapshot,
+    ForgottenEntity, ForgottenRead, HistoryMark, INDEXES_LISTED_MAX, LackingState, ListedIndex,
+    MANIFEST_BYTES_MAX, Manifest, PartitionMark, Position, ReadHistory, SEGMENTS_LISTED_MAX,
+    Snapshot,
 };
 pub use manifests::{Collected, Leader, MANIFESTS_KEPT, Manifests, NewestManifest};
 pub use names::{ListedKind, WrittenBy, object_name};

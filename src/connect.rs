@@ -3,6 +3,7 @@
 use crate::config::{
     self, KafkaSettings, OnlineSettings, RedisAddress, RedisMode, RegistrySettings, Settings,
 };
+use crate::failure::Failure;
 use crate::kafka::{KafkaConfig, KafkaLimits};
 use crate::online::redis::{
     MemorySettings, RedisServers, RedisSettings, Secret, SentinelSettings, ServerAddress,
@@ -13,7 +14,34 @@ use crate::peer_tls::IdentityFiles;
 use crate::postgres::PostgresAddress;
 use crate::registry::{Credential, Credentials, RegistryConfig, RegistryLimits, TlsFiles};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+use tidemark_operators::plan::Plan;
+
+/// The plan with `topic` (`KAFKA_TOPIC`) as the topic of its only source.
+///
+/// # Errors
+/// When the job has several sources, or its source is files.
+pub(crate) fn with_topic(plan: Arc<Plan>, topic: Option<&str>) -> Result<Arc<Plan>, Failure> {
+    let Some(topic) = topic else { return Ok(plan) };
+    let mut plan = Plan::clone(&plan);
+    let refused = |why: String| {
+        let hint = "unset KAFKA_TOPIC, and name topics in the job file";
+        Err(Failure::usage(format!("environment: \"KAFKA_TOPIC\" {why}")).hint(hint))
+    };
+    match plan.sources.as_mut_slice() {
+        [only] if only.files.is_empty() => only.topic = Some(topic.to_owned()),
+        [only] => {
+            let name = &only.name;
+            return refused(format!("cannot be used: the source \"{name}\" is files"));
+        }
+        sources => {
+            let count = sources.len();
+            return refused(format!("cannot be used: the job has {count} sources, not one"));
+        }
+    }
+    Ok(Arc::new(plan))
+}
 
 /// How Kafka is reached.
 pub fn kafka(settings: &KafkaSettings) -> KafkaConfig {
@@ -153,6 +181,20 @@ fn size(bytes: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_topic_from_outside_replaces_that_of_the_only_source() {
+        let plan = crate::job_file::load("fraud").unwrap().plan;
+        let same = with_topic(Arc::clone(&plan), None).unwrap();
+        assert_eq!(same.sources[0].topic.as_deref(), Some("transactions"));
+        let other = with_topic(Arc::clone(&plan), Some("payments")).unwrap();
+        assert_eq!(other.sources[0].topic.as_deref(), Some("payments"));
+
+        let mut two = Plan::clone(&plan);
+        two.sources.push(two.sources[0].clone());
+        let error = with_topic(Arc::new(two), Some("payments")).unwrap_err().to_string();
+        assert!(error.contains("\"KAFKA_TOPIC\"") && error.contains("2 sources"), "{error}");
+    }
 
     #[test]
     fn the_defaults_of_the_settings_are_those_of_the_clients() {

@@ -11,6 +11,7 @@ mod text;
 
 use crate::cli::{ExplainArgs, OutputFormat, SourceFiles};
 use crate::config::{ClusterFile, Flags, Settings};
+use crate::connect::with_topic;
 use crate::entity_id;
 use crate::exit::Exit;
 use crate::explained::Explaining;
@@ -18,7 +19,6 @@ use crate::failure::Failure;
 use crate::historical::of_reference;
 use crate::replay::inputs as job_inputs;
 use crate::reread::{AskedHistory, Reread};
-use crate::run::with_topic;
 use crate::{job_file, output};
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -5,7 +5,6 @@ use crate::config::{ClusterFile, Flags, Settings};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::http::HostNames;
-use crate::run::with_topic;
 use crate::serving::{FeatureServer, RankedSources};
 use crate::signals::Stop;
 use crate::{connect, job_file, logging};
@@ -24,7 +23,7 @@ const TICK: Duration = Duration::from_millis(50);
 pub fn run(args: &ServeArgs) -> Result<Exit, Failure> {
     let mut settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
     let job = job_file::load(&args.job)?;
-    let plan = with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
+    let plan = connect::with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
     let job = Job { plan, ..job };
     settings.serve.port = args.port.unwrap_or(settings.serve.port);
     logging::start(&settings.log.level, settings.log.format, logging::LogTarget::Stderr)

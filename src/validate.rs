@@ -10,7 +10,6 @@ use crate::kafka::topic_size;
 use crate::online::MemoryStatus;
 use crate::online::redis::{RedisSurvey, SurveyedServer, survey};
 use crate::registry::FolderSchemas;
-use crate::run::with_topic;
 use crate::serving::judged;
 use crate::{connect, entity_id, job_file, output};
 use findings::ValidationFinding;
@@ -32,7 +31,7 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 pub fn run(args: &ValidateArgs) -> Result<Exit, Failure> {
     let settings = Settings::load(&ClusterFile::from(args.cluster.as_ref()), Flags::default())?;
     let job = job_file::load(&args.job)?;
-    let plan = with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
+    let plan = connect::with_topic(Arc::clone(&job.plan), settings.topic.as_deref())?;
     let job = Job { plan, ..job };
     let only = only(args, &job.plan)?;
     let mut findings = Vec::new();

@@ -3,10 +3,10 @@
 use crate::ask::{self, PATIENCE};
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::config::{ClusterFile, Flags, RunSettings, Settings};
+use crate::connect::with_topic;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output;
-use crate::run::with_topic;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -5,12 +5,13 @@
 //! length and CRC32C.
 
 use super::blocks::damage;
-use super::{CheckpointError, DamagePlace, ListedIds, ListedSegment, ListedStates, StoredObject};
+use super::{
+    CheckRecord, CheckpointError, DamagePlace, ListedIds, ListedSegment, ListedStates, StoredObject,
+};
 use crate::objects::Objects;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tidemark_operators::cut::RecordCheck;
 use tidemark_operators::time::EventTime;
 
 /// The format that is written.
@@ -149,30 +150,6 @@ pub struct LackingState {
     pub what: String,
     /// It knows everything at and after this time.
     pub since: EventTime,
-}
-
-/// What tells whether a record is still the one that was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CheckRecord {
-    /// Its offset.
-    pub offset: u64,
-    /// Its timestamp, where it has one.
-    pub timestamp: Option<EventTime>,
-    /// A hash of its value.
-    pub checksum: u64,
-}
-
-impl From<RecordCheck> for CheckRecord {
-    fn from(RecordCheck { offset, timestamp, checksum }: RecordCheck) -> Self {
-        CheckRecord { offset, timestamp, checksum }
-    }
-}
-
-impl From<CheckRecord> for RecordCheck {
-    fn from(CheckRecord { offset, timestamp, checksum }: CheckRecord) -> Self {
-        RecordCheck { offset, timestamp, checksum }
-    }
 }
 
 /// State as of an earlier cut.

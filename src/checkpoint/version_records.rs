@@ -16,9 +16,9 @@
 //! needs the newest whole one of those that are right at its cut, and all later ones.
 
 use super::blocks::damage;
-use super::manifest::{CheckRecord, TOPIC_FORMAT, sealed, sealed_in, unsealed_in};
+use super::manifest::{TOPIC_FORMAT, sealed, sealed_in, unsealed_in};
 use super::names::{TABLES, VERSIONS, table_record_name, table_record_number, written_in};
-use super::{CheckpointError, DamagePlace, ListedVersion, Manifest, create};
+use super::{CheckRecord, CheckpointError, DamagePlace, ListedVersion, Manifest, create};
 use crate::objects::{Creation, Objects};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};

@@ -20,31 +20,6 @@ use tidemark_operators::plan::{Format, Plan, TableFrom};
 use tidemark_operators::shape::Shape;
 use tidemark_operators::time::Millis;
 
-/// The plan with `topic` (`KAFKA_TOPIC`) as the topic of its only source.
-///
-/// # Errors
-/// When the job has several sources, or its source is files.
-pub(crate) fn with_topic(plan: Arc<Plan>, topic: Option<&str>) -> Result<Arc<Plan>, Failure> {
-    let Some(topic) = topic else { return Ok(plan) };
-    let mut plan = Plan::clone(&plan);
-    let refused = |why: String| {
-        let hint = "unset KAFKA_TOPIC, and name topics in the job file";
-        Err(Failure::usage(format!("environment: \"KAFKA_TOPIC\" {why}")).hint(hint))
-    };
-    match plan.sources.as_mut_slice() {
-        [only] if only.files.is_empty() => only.topic = Some(topic.to_owned()),
-        [only] => {
-            let name = &only.name;
-            return refused(format!("cannot be used: the source \"{name}\" is files"));
-        }
-        sources => {
-            let count = sources.len();
-            return refused(format!("cannot be used: the job has {count} sources, not one"));
-        }
-    }
-    Ok(Arc::new(plan))
-}
-
 /// What is to be read. A source that names files is read from them, any other from its topic.
 pub(crate) struct Sources {
     kafka: KafkaConfig,
@@ -274,20 +249,6 @@ impl Partitions for Both {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_topic_from_outside_replaces_that_of_the_only_source() {
-        let plan = crate::job_file::load("fraud").unwrap().plan;
-        let same = with_topic(Arc::clone(&plan), None).unwrap();
-        assert_eq!(same.sources[0].topic.as_deref(), Some("transactions"));
-        let other = with_topic(Arc::clone(&plan), Some("payments")).unwrap();
-        assert_eq!(other.sources[0].topic.as_deref(), Some("payments"));
-
-        let mut two = Plan::clone(&plan);
-        two.sources.push(two.sources[0].clone());
-        let error = with_topic(Arc::new(two), Some("payments")).unwrap_err().to_string();
-        assert!(error.contains("\"KAFKA_TOPIC\"") && error.contains("2 sources"), "{error}");
-    }
 
     #[test]
     fn a_source_without_topic_and_files_is_refused() {

@@ -3,10 +3,10 @@
 use crate::checkpoint::ReadHistory;
 use crate::cli::BackfillArgs;
 use crate::config::Settings;
+use crate::connect::with_topic;
 use crate::failure::Failure;
 use crate::named_file::is_standard;
 use crate::replay::inputs;
-use crate::run::sources::with_topic;
 use std::path::Path;
 use std::sync::Arc;
 use tidemark_jobs::Job;
