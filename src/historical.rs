@@ -15,6 +15,7 @@ mod arrivals;
 mod asked;
 mod outcome;
 mod shares;
+mod shown;
 mod spec;
 
 use crate::cli::{HistoricalArgs, KnownWhen};
@@ -39,7 +40,8 @@ use asked::Asking;
 pub(crate) use asked::of_reference;
 use outcome::Outcome;
 use serde::Serialize;
-use shares::{KnownEvents, Shares};
+use shares::{KnownEvents, Shares, TakenAnswers};
+use shown::ShownRows;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tidemark_operators::entity_windows::Sealing;
@@ -49,7 +51,7 @@ use tidemark_operators::shared::Limits;
 
 /// The line of JSON at the end.
 #[derive(Debug, Serialize)]
-struct HistoricalSummary {
+pub struct HistoricalSummary {
     features: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     arrival_unknown: Option<u64>,
@@ -63,50 +65,12 @@ struct HistoricalSummary {
 /// Wrong job, features, spine, sources or settings, an output that is an input or another output
 /// (exit 2); files that cannot be read or written, or records of which none was accepted (exit 1).
 pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
-    let started = Instant::now();
-    let job = job_file::load(&args.job)?;
-    let asking = Asking::of(&job, args)?;
-    asking.check_known(&job, args)?;
-    let settings = ProcessSettings::load(&config::ClusterFile::None, config::Flags::default())?;
-    let workers = args.workers.unwrap_or(settings.workers);
-    let files = inputs::sources(&job, &args.sources)?;
-    check_roles(&job, args, &files)?;
     whole_file::end_on_signals()?;
-    // What can be wrong with the rest is found before the examples are read.
-    let limits = settings.limits.engine();
-    let files = JobFiles::new(&job.plan, files, limits.record_bytes).map_err(Failure::failed)?;
-    let tables = inputs::tables(&job, &args.tables)?;
-    let (spine, shares) = ask(args, &asking, workers)?;
-    let form = form(args, spine.format)?;
-    asking.check_names(&spine)?;
-    let settings = engine_settings(&job, args.known, limits, workers);
-    let observer = Observer::new(&settings);
-    let paths = OutputPaths { dlq: args.dlq.as_deref(), ..OutputPaths::default() };
-    let outputs = Outputs::create(&paths, &settings, &observer)?;
-    let out = WholeFile::create(&args.out).map_err(Failure::failed)?;
-    let counted = Refusals::new(&settings.plan, files.files());
-    let read = Arc::clone(files.progress());
-    let (make, answers) = parts(&outputs, files, tables, &counted, shares, &observer)?;
-    let result = watch::watched(&settings, &observer, &make, &read);
-    drop(make);
-    result?;
-    let accepted = refusals::some_accepted(&observer.metrics);
-    outputs.finish(&settings.plan, accepted.is_ok())?;
-    let invalid = told::tell(&job.plan, &observer);
-    let run = Summary::new(&observer, invalid, started.elapsed());
-    refused::say(&counted, args.dlq.as_deref().ok_or(refused::BY_FLAG), run.events - run.skipped);
-    accepted?;
-    let arrivals = arrivals::of_run((&job, args.known), &asking, &observer)?;
-    let outcome = Outcome::write(&spine, &asking, answers, form, (&args.out, &out))?;
-    WholeFile::finish(vec![out]).map_err(Failure::failed)?;
-    outcome.tell(&asking, &spine);
-    arrivals.iter().for_each(ArrivalCounts::tell);
-    let mut run = Summary::new(&observer, invalid, started.elapsed());
-    run.rows = outcome.rows;
-    let arrival_unknown = arrivals::unknown(args.known, &arrivals);
-    spec::write((&job, args), (&asking, &spine), (&outcome, &run, arrival_unknown))?;
-    let summary = HistoricalSummary { features: asking.features.len(), arrival_unknown, run };
-    let mut line = serde_json::to_string(&summary).map_err(Failure::failed)?;
+    let probed = ProbedLog::of(args)?;
+    probed.tell();
+    let written = probed.write()?;
+    written.tell();
+    let mut line = serde_json::to_string(&written.summary).map_err(Failure::failed)?;
     match is_standard_output(&args.out) {
         true => output::note(&line),
         false => {
@@ -115,6 +79,113 @@ pub fn run(args: &HistoricalArgs) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Makes the training set that `args` ask for and tells nobody of it: for who makes many in one process. Signals
+/// are his.
+///
+/// # Errors
+/// As of [`run`].
+pub fn make(args: &HistoricalArgs) -> Result<HistoricalSummary, Failure> {
+    Ok(ProbedLog::of(args)?.write()?.summary)
+}
+
+/// The log once the job has run over it, with what its probes have read.
+struct ProbedLog<'a> {
+    args: &'a HistoricalArgs,
+    started: Instant,
+    job: tidemark_jobs::Job,
+    asking: Asking,
+    spine: Spine,
+    form: ExampleForm,
+    observer: Observer,
+    refusals: Arc<Refusals>,
+    answers: TakenAnswers,
+    out: WholeFile,
+}
+
+impl<'a> ProbedLog<'a> {
+    fn of(args: &'a HistoricalArgs) -> Result<Self, Failure> {
+        let started = Instant::now();
+        let job = job_file::load(&args.job)?;
+        let asking = Asking::of(&job, args)?;
+        asking.check_known(&job, args)?;
+        let settings = ProcessSettings::load(&config::ClusterFile::None, config::Flags::default())?;
+        let workers = args.workers.unwrap_or(settings.workers);
+        let files = inputs::sources(&job, &args.sources)?;
+        check_roles(&job, args, &files)?;
+        // What can be wrong with the rest is found before the examples are read.
+        let limits = settings.limits.engine();
+        let files =
+            JobFiles::new(&job.plan, files, limits.record_bytes).map_err(Failure::failed)?;
+        let tables = inputs::tables(&job, &args.tables)?;
+        let (spine, shares) = ask(args, &asking, workers)?;
+        let form = form(args, spine.format)?;
+        asking.check_names(&spine)?;
+        let settings = engine_settings(&job, args.known, limits, workers);
+        let observer = Observer::new(&settings);
+        let paths = OutputPaths { dlq: args.dlq.as_deref(), ..OutputPaths::default() };
+        let outputs = Outputs::create(&paths, &settings, &observer)?;
+        let out = WholeFile::create(&args.out).map_err(Failure::failed)?;
+        let refusals = Refusals::new(&settings.plan, files.files());
+        let read = Arc::clone(files.progress());
+        let (make, answers) = parts(&outputs, files, tables, &refusals, shares, &observer)?;
+        let result = watch::watched(&settings, &observer, &make, &read);
+        drop(make);
+        result?;
+        let accepted = refusals::some_accepted(&observer.metrics).is_ok();
+        outputs.finish(&settings.plan, accepted)?;
+        Ok(ProbedLog { args, started, job, asking, spine, form, observer, refusals, answers, out })
+    }
+
+    fn summary(&self) -> Summary {
+        let invalid = told::invalid(&self.job.plan, &self.observer);
+        Summary::new(&self.observer, invalid, self.started.elapsed())
+    }
+
+    /// Says what is to be known of the records.
+    fn tell(&self) {
+        told::tell(&self.job.plan, &self.observer);
+        let run = self.summary();
+        let kept = self.args.dlq.as_deref().ok_or(refused::BY_FLAG);
+        refused::say(&self.refusals, kept, run.events - run.skipped);
+    }
+
+    /// Writes the examples with what was found of them.
+    fn write(mut self) -> Result<WrittenSet, Failure> {
+        refusals::some_accepted(&self.observer.metrics)?;
+        let (job, args) = (&self.job, self.args);
+        let arrivals = arrivals::of_run((job, args.known), &self.asking, &self.observer)?;
+        let answers = std::mem::take(&mut self.answers);
+        let to = (args.out.as_path(), &self.out);
+        let outcome = Outcome::write(&self.spine, &self.asking, answers, self.form, to)?;
+        let mut run = self.summary();
+        WholeFile::finish(vec![self.out]).map_err(Failure::failed)?;
+        run.rows = outcome.rows;
+        let arrival_unknown = arrivals::unknown(args.known, &arrivals);
+        let told = (&outcome, &run, arrival_unknown);
+        spec::write((job, args), (&self.asking, &self.spine), told)?;
+        let features = self.asking.features.len();
+        let summary = HistoricalSummary { features, arrival_unknown, run };
+        Ok(WrittenSet { asking: self.asking, spine: self.spine, outcome, arrivals, summary })
+    }
+}
+
+/// A training set that is there.
+struct WrittenSet {
+    asking: Asking,
+    spine: Spine,
+    outcome: Outcome,
+    arrivals: Vec<ArrivalCounts>,
+    summary: HistoricalSummary,
+}
+
+impl WrittenSet {
+    /// Says what people may not expect of it.
+    fn tell(&self) {
+        self.outcome.tell(&self.asking, &self.spine);
+        self.arrivals.iter().for_each(ArrivalCounts::tell);
+    }
 }
 
 /// What is computed.
@@ -172,7 +243,11 @@ fn ask(args: &HistoricalArgs, asking: &Asking, workers: usize) -> Result<(Spine,
     };
     let lag = if let KnownWhen::Lag(ms) = args.known { ms } else { 0 };
     let mut shares = Shares::new(asking, workers, KnownEvents { before: args.before, lag });
-    let spine = Spine::survey(&options, &mut |row| shares.push(row).map_err(Failure::failed))?;
+    let mut shown = ShownRows::new("read", None);
+    let spine = Spine::survey(&options, &mut |row| {
+        shown.one_more();
+        shares.push(row).map_err(Failure::failed)
+    })?;
     Ok((spine, shares))
 }
 
@@ -208,7 +283,7 @@ fn parts(
     refusals: &Arc<Refusals>,
     shares: Shares,
     observer: &Observer,
-) -> Result<(MakeParts, shares::TakenAnswers), Failure> {
+) -> Result<(MakeParts, TakenAnswers), Failure> {
     let workers = observer.metrics.len();
     let letters = Mutex::new((0..workers).map(|_| Some(outputs.letters())).collect::<Vec<_>>());
     let refusals = Arc::clone(refusals);

@@ -9,6 +9,10 @@ const BAR: &str = "{bar:32} {percent:>3}%  {bytes} of {total_bytes}  {msg}  {eta
 const COUNTER: &str = "{spinner} {human_pos} records  {elapsed}";
 const BAR_EVENTS: &str = "{bar:32} {percent:>3}%  {human_pos} of {human_len} events  {eta} left";
 
+const BAR_EXAMPLES: &str =
+    "{bar:32} {percent:>3}%  {human_pos} of {human_len} examples {prefix}  {msg}  {eta} left";
+const COUNTER_EXAMPLES: &str = "{spinner} {human_pos} examples {prefix}  {msg}  {elapsed}";
+
 /// Progress through something whose size is known, drawn on stderr. Cleared when it is finished or dropped.
 #[derive(Debug)]
 pub struct DrawnProgress {
@@ -32,6 +36,14 @@ impl DrawnProgress {
         DrawnProgress::drawn(total, terminal, template)
     }
 
+    /// Progress through so many examples, or through a file of them; what is done with them in a word.
+    pub fn of_examples(done: &'static str, total: Option<u64>, terminal: bool) -> Self {
+        let template = if total.is_some() { BAR_EXAMPLES } else { COUNTER_EXAMPLES };
+        let progress = DrawnProgress::drawn(total, terminal, template);
+        progress.bar.set_prefix(done);
+        progress
+    }
+
     fn drawn(total: Option<u64>, terminal: bool, template: &str) -> Self {
         let target = if terminal {
             ProgressDrawTarget::stderr_with_hz(DRAWS_PER_SECOND)
@@ -51,6 +63,15 @@ impl DrawnProgress {
         if seconds > 0.0 {
             let rate = crate::metrics::float(events) / seconds / 1e6;
             self.bar.set_message(format!("{rate:.2} M events/s"));
+        }
+    }
+
+    /// Sets how many examples are through, over `seconds`.
+    pub fn set_examples(&self, examples: u64, seconds: f64) {
+        self.bar.set_position(examples);
+        if seconds > 0.0 {
+            let rate = crate::metrics::float(examples) / seconds / 1e6;
+            self.bar.set_message(format!("{rate:.2} M examples/s"));
         }
     }
 
@@ -82,9 +103,8 @@ mod tests {
 
     #[test]
     fn the_template_is_one_and_positions_are_kept() {
-        assert!(
-            [BAR, BAR_EVENTS, COUNTER].iter().all(|bar| ProgressStyle::with_template(bar).is_ok())
-        );
+        let all = [BAR, BAR_EVENTS, COUNTER, BAR_EXAMPLES, COUNTER_EXAMPLES];
+        assert!(all.iter().all(|bar| ProgressStyle::with_template(bar).is_ok()));
         let progress = DrawnProgress::new(100, false);
         progress.set(40, 1_000, 0.5);
         assert_eq!(progress.bytes(), 40);

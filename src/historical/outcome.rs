@@ -2,6 +2,7 @@
 
 use super::asked::Asking;
 use super::shares::{EntityAnswers, TakenAnswers};
+use super::shown::ShownRows;
 use crate::failure::Failure;
 use crate::offline::answers::{self, Answers, Pick};
 use crate::offline::example_file::{ExampleFile, ExampleForm, FeatureColumn, SpineRow};
@@ -110,6 +111,7 @@ impl Outcome {
         let mut read = ToldFile::open(&spine.path, Asked::Rows)?;
         let mut splitter = RecordSplitter::new(spine.format);
         let mut begun = false;
+        let mut shown = ShownRows::new("written", Some(spine.rows));
         while let Some(batch) = read.next_batch()? {
             if !std::mem::replace(&mut begun, true) {
                 self.header(batch.schema.as_deref());
@@ -138,6 +140,7 @@ impl Outcome {
                 let features: Vec<&Column> = features.collect();
                 file.write(&row, &features, 0).map_err(|error| unwritten(path, &error))?;
                 self.rows += 1;
+                shown.one_more();
             }
         }
         if !begun {

@@ -33,11 +33,15 @@ fn invalid_fields<'a>(plan: &'a Plan, observer: &Observer) -> Vec<InvalidField<'
 /// Says what is to be known of records that became events, or none on purpose; how many values of
 /// fields were invalid.
 pub(crate) fn tell(plan: &Plan, observer: &Observer) -> u64 {
-    let invalid = invalid_fields(plan, observer);
-    tell_invalid(&invalid);
+    tell_invalid(&invalid_fields(plan, observer));
     tell_rounded(plan, observer);
     skipped::say(plan, observer);
-    invalid.iter().map(|field| field.count).sum()
+    invalid(plan, observer)
+}
+
+/// How many values of fields were invalid.
+pub(crate) fn invalid(plan: &Plan, observer: &Observer) -> u64 {
+    invalid_fields(plan, observer).iter().map(|field| field.count).sum()
 }
 
 /// Says whether events had to stay in memory that should have left it.
